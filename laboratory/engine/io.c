@@ -201,12 +201,14 @@ void lab_io_shut(struct lab_file *f, bool in, bool out, uintptr_t pc)
 		if (!c)
 			continue;
 		lab_io_point(c, LAB_SYNC_CLOSE, pc);
+		if (i == 0 && f->refs == 1 && f->kind == LAB_IO_SOCKET && c->count > 0)
+			f->out->reset = true;
 		if (c->reader == f)
 			c->reader = NULL;
 		if (c->writer == f)
 			c->writer = NULL;
-		lab_io_changed(c, pc);
 		lab_io_wake(c->reader ?: c->writer, ~0u);
+		lab_io_changed(c, pc);
 		c->taken = c->reader || c->writer;
 	}
 }
@@ -216,13 +218,11 @@ void lab_io_drop(struct lab_file *f, uintptr_t pc)
 	if (--f->refs > 0)
 		return;
 	lab_io_forget(f);
-	struct lab_channel *in = f->in, *out = f->out;
-	if (f->kind == LAB_IO_SOCKET && in && in->count > 0 && out)
-		out->reset = true;
+	struct lab_channel *in = f->in;
 	if (f->kind == LAB_IO_LISTENER)
 		for (; in->count > 0; in->count -= sizeof f, in->begin += sizeof f)
 			lab_io_drop(*(struct lab_file **)&in->bytes[in->begin % LAB_IO_ROOM], pc);
-	f->refs = 1; /* while other threads run */
+	f->refs = 1; /* while other threads run; a shutdown has a further one */
 	lab_io_shut(f, true, true, pc);
 	f->refs = 0;
 }
@@ -318,9 +318,9 @@ static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, in
 		c->begin = (c->begin + n) % LAB_IO_ROOM;
 		c->count -= counts ? value : n;
 		c->room = c->usual;
-		lab_io_changed(c, pc);
 		if (was_full && c->writer && lab_io_events(c->writer) & POLLOUT)
 			lab_io_wake(c->writer, POLLOUT);
+		lab_io_changed(c, pc);
 	} while (flags & MSG_WAITALL && done < size && n > 0);
 	return (ssize_t)done;
 }
@@ -354,8 +354,8 @@ static ssize_t io_put(struct lab_file *f, const struct iovec *v, size_t size, in
 		for (size_t i = 0; i < n && !counts; i++)
 			c->bytes[(c->begin + c->count + i) % LAB_IO_ROOM] = *io_byte(v, done + i);
 		c->count += counts ? value : n;
-		lab_io_changed(c, pc);
 		lab_io_wake(c->reader, POLLIN);
+		lab_io_changed(c, pc);
 		if (deadline == 0)
 			return (ssize_t)(done + n);
 	}

@@ -75,7 +75,7 @@ int64_t lab_io_deadline(const struct lab_file *file, bool writes, bool waits);
 
 /* io_poll.c */
 short lab_io_events(const struct lab_file *file);               /* POLLIN and its kin */
-void lab_io_wake(const struct lab_file *file, unsigned events); /* they have begun: for edges */
+void lab_io_wake(const struct lab_file *file, unsigned events); /* they have begun: call it before lab_io_changed() */
 void lab_io_tick(struct lab_file *file);                        /* a timer that is due expires */
 void lab_io_forget(const struct lab_file *file);                /* in all epoll sets */
 struct lab_op lab_io_poll_op(uintptr_t pc);

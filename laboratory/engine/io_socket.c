@@ -138,9 +138,9 @@ static int socket_connect(int number, const struct sockaddr *address, socklen_t 
 	f->in->number[0] = f->out->number[1] = number;
 	*(struct lab_file **)&c->bytes[(c->begin + c->count) % LAB_IO_ROOM] = other;
 	c->count += sizeof other;
-	lab_io_changed(c, PC);
 	lab_io_wake(to, POLLIN);
 	lab_io_wake(f, POLLOUT);
+	lab_io_changed(c, PC);
 	return f->nonblocking && f->peer.is.ss_family != AF_UNIX ? lab_error(EINPROGRESS) : 0;
 }
 

@@ -14,7 +14,7 @@ _Noreturn void lab_no_file(const char *name, uintptr_t pc)
 {
 	lab.signature = pc;
 	lab_fail(LAB_UNMODELLED,
-	         "%s calls %s() for a file (%s): the model has standard output, standard error and pipes",
+	         "%s calls %s() for a descriptor or a stream (%s) in a way that the model does not have",
 	         lab.self->name, name, lab_site_name(pc));
 }
 

@@ -140,7 +140,7 @@ static int to_a_thread(void *arg)
 
 static int deadline(void *arg)
 {
-	char byte;
+	char byte, rest[2];
 	pthread_t t;
 	fl_stream *s = end_of_loop();
 	start(&t, send_and_end, arg);
@@ -148,7 +148,7 @@ static int deadline(void *arg)
 	assert(n == 1 || n == -ETIMEDOUT);
 	if (n < 0)
 		assert(fl_stream_read_some(s, &byte, 1) == 1);
-	assert(byte == 'a');
+	assert(byte == 'a' && fl_stream_read_exactly(s, rest, 2) == 2);
 	fl_stream_free(s);
 	return pthread_join(t, NULL);
 }
@@ -230,15 +230,17 @@ static void *leave_unread(void *arg)
 	return arg;
 }
 
-/* The peer closes with a byte unread: a reset. */
+/* The peer closes with a byte unread: a reset. It may close before the second byte comes. */
 static int reset(void *arg)
 {
 	char byte;
 	pthread_t t;
 	fl_stream *s = end_of_loop();
 	start(&t, leave_unread, arg);
-	assert(fl_stream_write(s, "ab", 2) == 0);
-	assert(fl_stream_read_some(s, &byte, 1) == -ECONNRESET);
+	const int rc = fl_stream_write(s, "ab", 2);
+	assert(rc == 0 || rc == -EPIPE);
+	const ssize_t n = fl_stream_read_some(s, &byte, 1);
+	assert(n == -ECONNRESET || (rc != 0 && n == 0));
 	fl_stream_free(s);
 	return pthread_join(t, NULL);
 }

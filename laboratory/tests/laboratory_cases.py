@@ -504,6 +504,8 @@ def program(tool):
         out = tool.says(one, more, "--", "21", "43", status=1)
         expect(out, "EXIT STATUS one (model): main returns 1", "twice is 42", "-- 21 43")
         expect(replayed(tool, out), "main returns 1")
+        lacks = folder.write("lacks.c", "#include <unistd.h>\nint main(void) { return getppid() + fork(); }\n")
+        expect(tool.says(lacks, status=1), "the model lacks, of what the program refers to: getppid fork\n")
         expect(tool.run(more, status=2)[1], "no main() in it")
         expect(tool.run(one, "mutex", status=2)[1], "a pattern does not go with the sources")
         early = folder.write("early.c", "#include <pthread.h>\nstatic void *run(void *arg) { return arg; }\n"
@@ -1119,6 +1121,12 @@ def words(tool):
                         status=2)[1], "defines bank::open(int)\n", "defines sem_timewait (the nearest that there is: sem_timedwait)\n")
 
 
+def loop_sockets(tool):
+    """Scenarios of the library's own loop, whose sockets and epoll are the model's."""
+    for number in range(10):
+        expect(tool.says(tool.at("examples/loop_sockets.c"), "-lck", *TO_THE_END[:2], "--executions", "200", "--", str(number)), "passed ")
+
+
 def watch(tool):
     """A program runs anew when another file is in its place, until Ctrl-C."""
     tool.need()
@@ -1146,7 +1154,7 @@ def linked_with_runtime(tool):
 def cases(tool):
     """(name, function) of each case."""
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, words, watch, drawing, reports, reduced, proofs, hang, polls, further, linked_with_runtime,
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, words, loop_sockets, watch, drawing, reports, reduced, proofs, hang, polls, further, linked_with_runtime,
                             files, traffic, without_proc, installed)]
     if not tool.is_built():
         return of_program
