@@ -113,7 +113,14 @@ enum lab_strategy { LAB_AUTO, LAB_DFS, LAB_RANDOM, LAB_PCT, LAB_REPLAY, LAB_GRAP
 enum { LAB_UNBOUNDED = -1 };
 
 /* Which faults the search may inject. */
-enum { LAB_FAULT_SPURIOUS = 1, LAB_FAULT_EINTR = 2, LAB_FAULT_EAGAIN = 4, LAB_FAULT_TIMEOUT = 8, LAB_FAULT_WEAK = 16, LAB_FAULT_PARTIAL = 32 };
+enum {
+	LAB_FAULT_SPURIOUS = 1,
+	LAB_FAULT_EINTR = 2,
+	LAB_FAULT_EAGAIN = 4,
+	LAB_FAULT_TIMEOUT = 8,
+	LAB_FAULT_WEAK = 16,
+	LAB_FAULT_PARTIAL = 32
+};
 
 /* Distinguishes a failure from other failures of its test. */
 struct lab_failure {
@@ -160,7 +167,8 @@ struct lab_config {
 	                     .preemptions = 2,                                                                         \
 	                     .stale = 2,                                                                               \
 	                     .faults = 1,                                                                              \
-	                     .fault_mask = LAB_FAULT_SPURIOUS | LAB_FAULT_EINTR | LAB_FAULT_TIMEOUT | LAB_FAULT_WEAK | LAB_FAULT_PARTIAL,  \
+	                     .fault_mask = LAB_FAULT_SPURIOUS | LAB_FAULT_EINTR | LAB_FAULT_TIMEOUT | LAB_FAULT_WEAK | \
+	                                   LAB_FAULT_PARTIAL,                                                          \
 	                     .depth = 3,                                                                               \
 	                     .seed = 1,                                                                                \
 	                     .max_steps = 5000})
