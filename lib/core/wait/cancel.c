@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Cancel tokens: a word with a queue in the parking lot, where a wait under the token has a node,
- * too.
+ * A cancel token is a word with a wait queue in the parking lot. A wait under the token has a node
+ * in this queue, besides the node in the queue of the object that it waits for.
  *
  *   FL__CANCEL_  meaning                  set by                          cleared by
  *   REQUESTED    waits give up            a request of the token or an    fl__cancel_take_back(),
@@ -13,18 +13,24 @@
  *                fl__own_token                                            locked
  *   CALLBACKS    the token has callbacks  fl_cancel_token_on_request()    a request; the removal of
  *                                                                         the last callback
- *   APART        the token is not in its  fl__cancel_init_apart()         cancel_attach(), tree
- *                parent's list                                            locked
+ *   APART        the token is not in its  fl__cancel_init_apart()         cancel_attach_locked()
+ *                parent's list
  *
- * One lock, in the root, guards the links of a tree. A request walks the tree under it. So no
- * descendant is destroyed during the walk, and a new child is either walked, or finds its parent
- * requested. Callbacks run after the unlock. Lock order: tree, then bucket. A token's deadline is
- * the earliest of its own and its ancestors', fixed at its creation.
+ * Rules
+ *   1. One lock, in the root, guards the links of a tree. A request walks the tree under this lock.
+ *      So no descendant is destroyed during the walk. A new child is either visited by the walk, or
+ *      finds its parent requested. Callbacks run after the unlock.
+ *   2. A request writes REQUESTED under the tree's lock, with release. So a load under the tree's
+ *      lock may be relaxed. A load without the lock acquires: fl__cancel_is_requested() and
+ *      fl__word_arm().
+ *   3. A thread that needs both locks first locks the tree, and then a bucket.
+ *   4. The deadline of a token is the earliest of its own deadline and those of its ancestors. It
+ *      is fixed when the token is created.
  *
- * A token that is APART costs no lock. No request of an ancestor walks to it, so whoever asks for it
- * reads its parent's word, too. It has no child, waiter or callback: before it gets one, it enters
- * its parent's list, and is requested from then on if its parent is. Its word changes under the
- * tree's lock alone.
+ * A token that is APART costs no lock. No request of an ancestor walks to it, so whoever asks for
+ * it reads its parent's word, too. It has no child, waiter or callback: before it gets one, it
+ * enters its parent's list, and is requested from then on if its parent is. Its word changes under
+ * the tree's lock alone.
  */
 #include "cancel.h"
 #include "../base/list.h"
@@ -41,21 +47,27 @@ static fl_cancel_token *cancel_resolve_here(const fl_cancel_token *cancel)
 	return fl__cancel_resolve(cancel, fl__ctx_get());
 }
 
-/* Under the tree's lock. */
+/* Enters `c`, if it is APART, in its parent's list. The caller holds the tree's lock. */
 static void cancel_attach_locked(fl_cancel_token *c)
 {
-	/* requests are made under this lock, too */
+	/* relaxed: rule 2 */
 	const uint32_t word = fl__load_relaxed(&c->word_);
 	if (!(word & FL__CANCEL_APART))
 		return;
 	FL__LIST_ADD_BY(next_, link_, &c->parent_->child_, c);
-	/* a request of the parent, which the lock has acquired; pairs with fl__cancel_is_requested() */
+	/*
+	 * relaxed load: rule 2. release: passes on a request of the parent, which the lock has
+	 * acquired; pairs with the acquire in fl__cancel_is_requested()
+	 */
 	fl__store_release(&c->word_, (word | fl__load_relaxed(&c->parent_->word_)) & FL__CANCEL_REQUESTED);
 }
 
 void fl__cancel_attach(fl_cancel_token *c)
 {
-	/* never set again */
+	/*
+	 * relaxed: once cleared, APART is never set again, and a stale APART is checked under the
+	 * lock
+	 */
 	if (!(fl__load_relaxed(&c->word_) & FL__CANCEL_APART))
 		return;
 	FL__LOCKED(&c->root_->lock_);
@@ -72,7 +84,7 @@ void fl__cancel_join_tree(fl_cancel_token *c, fl_cancel_token *parent)
 	c->root_ = fl__cancel_root_of(parent);
 	FL__LOCKED(&c->root_->lock_);
 	cancel_attach_locked(parent);
-	/* requests are made under this lock */
+	/* relaxed: rule 2 */
 	c->word_ |= fl__load_relaxed(&parent->word_) & FL__CANCEL_REQUESTED;
 	FL__LIST_ADD_BY(next_, link_, &parent->child_, c);
 }
@@ -92,19 +104,22 @@ void fl__cancel_init_own(struct fl__own_token *own, fl_cancel_token *parent, fl_
 void fl__cancel_disown(struct fl__own_token *own)
 {
 	FL__LOCKED(&fl__cancel_root_of(&own->token)->lock_);
-	/* requests read the word under the lock */
+	/* relaxed: rule 2; requests read OWN under the lock, too */
 	fl__and_relaxed(&own->token.word_, ~(uint32_t)FL__CANCEL_OWN);
 }
 
 void fl_cancel_token_destroy(fl_cancel_token *c)
 {
-	/* a token outside of trees is requested only by a direct call, not during the destroy */
+	/*
+	 * Only a direct call can request a token that is in no list, and no call may run at the
+	 * same time as the destroy.
+	 */
 	if (fl__cancel_is_alone(c))
 		return;
 	fl_cancel_token *root = fl__cancel_root_of(c);
 	fl__lock(&root->lock_);
 	bool has_child = c->child_ != NULL;
-	/* an ancestor's request writes the word under this lock */
+	/* relaxed: the request of an ancestor writes the word under this lock (rule 2) */
 	bool has_callback = fl__load_relaxed(&c->word_) & FL__CANCEL_CALLBACKS;
 	if (!has_child && !has_callback && c->parent_) {
 		cancel_attach_locked(c);
@@ -119,14 +134,14 @@ void fl_cancel_token_destroy(fl_cancel_token *c)
 	c->root_ = c->next_ = NULL;
 }
 
-/* Called under the tree's lock. */
+/* Requests `c`, and not its descendants. The caller holds the tree's lock. */
 static void cancel_request_one(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
-	/* the CAS decides */
+	/* relaxed: a stale value only makes the CAS below fail, which loads a new one */
 	uint32_t seen = fl__load_relaxed(&c->word_);
 	/*
-	 * Without waiters, no transaction: lot.c, invariant 6. Pairs with fl__cancel_is_requested()
-	 * and fl__word_arm().
+	 * While the word has no waiters bit, no transaction is needed (invariant 6 of lot.c).
+	 * release: pairs with the acquire in fl__cancel_is_requested() and fl__word_arm()
 	 */
 	while (!(seen & FL__CANCEL_WAITERS) &&
 	       !fl__cas_weak_release(&c->word_, &seen, (seen & ~(uint32_t)FL__CANCEL_CALLBACKS) | FL__CANCEL_REQUESTED))
@@ -134,7 +149,10 @@ static void cancel_request_one(fl_cancel_token *c, struct fl__lot *lot, struct f
 	if (seen & FL__CANCEL_WAITERS) {
 		fl__lot_open_next(lot, c);
 		fl__lot_take(lot, FL__ALL, 0);
-		/* as above; a CAS, since callbacks come and go outside this queue */
+		/*
+		 * It is a CAS in a loop, since callbacks set and clear their bit outside of this
+		 * transaction. release: rule 2.
+		 */
 		while (!fl__cas_weak_release(&c->word_, &seen,
 		                             (seen & ~(uint32_t)(FL__CANCEL_WAITERS | FL__CANCEL_CALLBACKS)) |
 		                                 FL__CANCEL_REQUESTED))
@@ -147,7 +165,10 @@ static void cancel_request_one(fl_cancel_token *c, struct fl__lot *lot, struct f
 		((struct fl__own_token *)(void *)c)->kick((struct fl__own_token *)(void *)c);
 }
 
-/* The token after `c` in preorder under `top`; NULL: the end. `below` false: skips descendants. */
+/*
+ * Returns the token after `c` in the preorder of the tree under `top`, or NULL at the end. Skips
+ * the descendants of `c` if `below` is false.
+ */
 static fl_cancel_token *cancel_walk_next(fl_cancel_token *c, const fl_cancel_token *top, bool below)
 {
 	if (below && c->child_)
@@ -157,11 +178,11 @@ static fl_cancel_token *cancel_walk_next(fl_cancel_token *c, const fl_cancel_tok
 	return c == top ? NULL : c->next_;
 }
 
-/* Requests `c` and its descendants, under the tree's lock. */
+/* Requests `c` and its descendants. The caller holds the tree's lock. */
 static void cancel_request_tree(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
 	for (fl_cancel_token *t = c, *next; t; t = next) {
-		/* the lock serialises requests; descendants of a requested token are requested */
+		/* relaxed: rule 2. If `t` was requested before, so were its descendants. */
 		bool is_new = !(fl__load_relaxed(&t->word_) & FL__CANCEL_REQUESTED);
 		if (is_new)
 			cancel_request_one(t, lot, calls);
@@ -169,7 +190,7 @@ static void cancel_request_tree(fl_cancel_token *c, struct fl__lot *lot, struct 
 	}
 }
 
-/* `children`: of the children of `c`, not of `c` itself. */
+/* Requests `c` with its descendants or, with `children`, only the descendants. */
 static void cancel_request_begin(fl_cancel_token *c, bool children, struct fl__cancel_calls *calls)
 {
 	fl_cancel_token *root = fl__cancel_root_of(c);
@@ -180,7 +201,7 @@ static void cancel_request_begin(fl_cancel_token *c, bool children, struct fl__c
 		cancel_request_tree(c, &lot, calls);
 	for (fl_cancel_token *child = children ? c->child_ : NULL; child; child = child->next_)
 		cancel_request_tree(child, &lot, calls);
-	fl__unlock(&root->lock_); /* the last access: a woken waiter may destroy the token */
+	fl__unlock(&root->lock_); /* the last access to tokens: a woken waiter may destroy them */
 	fl__lot_unpark(&lot);
 }
 
@@ -208,7 +229,8 @@ bool fl__cancel_take_back(fl_cancel_token *c)
 	FL__LOCKED(&c->lock_);
 	bool alone = c->child_ == NULL;
 	if (alone)
-		fl__and_relaxed(&c->word_, ~(uint32_t)FL__CANCEL_REQUESTED); /* publishes nothing */
+		/* relaxed: that a request was taken back publishes nothing else */
+		fl__and_relaxed(&c->word_, ~(uint32_t)FL__CANCEL_REQUESTED);
 	return alone;
 }
 

@@ -7,9 +7,9 @@
 #include "lot.h"
 
 /*
- * A context's own token, `ctx->own`. A request calls `kick` once, on any thread, under the lock of
- * the token's tree. `kick` causes a call of fl__ctx_cancel() on the context's thread, which ends the
- * wait. So a wait under the own token enters no queue.
+ * A context's own token, `ctx->own`. A request of the token calls `kick` once, on any thread, under
+ * the lock of the token's tree. `kick` causes a call of fl__ctx_cancel() on the context's thread,
+ * which ends the wait. So a wait under the own token enters no queue of the token.
  */
 struct fl__own_token {
 	fl_cancel_token token;
@@ -17,12 +17,12 @@ struct fl__own_token {
 };
 
 /*
- * Makes the root `c`, which no other thread has seen, a child of `parent`, as
- * fl_cancel_token_init().
+ * Makes `c` a child of the token that `parent` means, if there is one: NULL means the caller's
+ * scope. `c` is a root, and no other thread has seen it.
  */
 void fl__cancel_join_tree(fl_cancel_token *c, fl_cancel_token *parent);
 
-/* As fl_cancel_token_init(). */
+/* The inline form of fl_cancel_token_init(). */
 static inline void fl__cancel_init(fl_cancel_token *c, fl_cancel_token *parent, fl_time deadline)
 {
 	*c = (fl_cancel_token)FL_CANCEL_TOKEN_INIT;
@@ -31,35 +31,39 @@ static inline void fl__cancel_init(fl_cancel_token *c, fl_cancel_token *parent, 
 		fl__cancel_join_tree(c, parent);
 }
 
-/* The caller then sets `ctx->own`. */
+/* Makes the own token of a context. The caller then sets `ctx->own`. */
 void fl__cancel_init_own(struct fl__own_token *own, fl_cancel_token *parent, fl_time deadline);
 
-/* From now on no request calls `kick`. The token has no waiters. */
+/* When it returns, no request calls `kick` any more. The token must have no waiters. */
 void fl__cancel_disown(struct fl__own_token *own);
 
-/* Called by the thread of `ctx` while `ctx` does not run: ends a wait under its own token. */
+/*
+ * Ends the wait of `ctx` under its own token, if there is one. The thread of `ctx` calls it while
+ * `ctx` does not run.
+ */
 void fl__ctx_cancel(struct fl__ctx *ctx);
 
-/* Callbacks that a request has to run. Lives on its stack. */
+/* The callbacks that a request has to run. It lives on the stack of the request. */
 struct fl__cancel_calls {
-	const void *queue; /* the key of the wait queue that guards them; NULL: none */
+	const void *queue; /* the key of the wait queue that guards them, or NULL if there are none */
 	struct fl_cancel_callback *first;
 };
 
 /*
- * fl_cancel_token_request() in two steps, for callers with a lock that keeps the token alive. After
- * the unlock, call runs the callbacks, without touching the token.
+ * fl_cancel_token_request() in two steps, for callers with a lock that keeps the token alive. Under
+ * their lock they call fl__cancel_request_begin(). After the unlock they call fl__cancel_call(),
+ * which runs the callbacks and does not touch the token.
  */
 void fl__cancel_request_begin(fl_cancel_token *c, struct fl__cancel_calls *calls);
 void fl__cancel_call(struct fl__cancel_calls *calls);
 
-/* With the tree locked: moves the callbacks of the requested `c` to `calls`. */
+/* Moves the callbacks of the requested token `c` to `calls`. The caller has locked the tree. */
 void fl__cancel_take_callbacks(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls);
 
-/* `c` itself is not requested. */
+/* Requests all descendants of `c`, but not `c` itself. */
 void fl__cancel_request_children(fl_cancel_token *c);
 
-/* Takes back the request of a root. False: the root has a child; nothing has happened. */
+/* Takes back the request of the root `c`. If it has a child, does nothing and returns false. */
 bool fl__cancel_take_back(fl_cancel_token *c);
 
 static inline fl_cancel_token *fl__cancel_root_of(fl_cancel_token *c)
@@ -67,7 +71,10 @@ static inline fl_cancel_token *fl__cancel_root_of(fl_cancel_token *c)
 	return c->root_ ? c->root_ : c;
 }
 
-/* The token that `cancel` means for `ctx`; NULL means the context's scope. NULL: no token. */
+/*
+ * Returns the token that the argument `cancel` means for a wait of `ctx`: NULL means the context's
+ * scope. Returns NULL if the wait has no token.
+ */
 static inline fl_cancel_token *fl__cancel_resolve(const fl_cancel_token *cancel, const struct fl__ctx *ctx)
 {
 	if (!cancel)
@@ -75,7 +82,7 @@ static inline fl_cancel_token *fl__cancel_resolve(const fl_cancel_token *cancel,
 	return cancel == FL_SHIELDED ? NULL : (fl_cancel_token *)cancel;
 }
 
-/* Whether a wait would end at once: -ECANCELED, -ETIMEDOUT; else 0. */
+/* Returns -ECANCELED or -ETIMEDOUT if a wait with these arguments would end at once; else 0. */
 static inline int fl__is_interrupted(fl_time deadline, const fl_cancel_token *cancel)
 {
 	if (fl_cancel_token_is_requested(cancel))
@@ -83,7 +90,7 @@ static inline int fl__is_interrupted(fl_time deadline, const fl_cancel_token *ca
 	return fl__is_expired(deadline) ? -ETIMEDOUT : 0;
 }
 
-/* See cancel.c. */
+/* The bits of a token's word. The head of cancel.c has their table. */
 enum {
 	FL__CANCEL_REQUESTED = 1,
 	FL__CANCEL_WAITERS = 2,
@@ -93,9 +100,9 @@ enum {
 };
 
 /*
- * Makes `c`, which no other thread has seen, a child of `parent` that stays out of the tree's list
- * until something waits under it. `parent` is not APART itself, and exists while anything asks for
- * `c`.
+ * Makes `c`, which no other thread has seen, a child of `parent` that stays out of the parent's
+ * list until something waits under it. `parent` is not APART itself. It must exist as long as any
+ * context may ask whether `c` is requested.
  */
 static inline void fl__cancel_init_apart(fl_cancel_token *c, fl_cancel_token *parent, fl_time deadline)
 {
@@ -107,14 +114,16 @@ static inline void fl__cancel_init_apart(fl_cancel_token *c, fl_cancel_token *pa
 
 static inline bool fl__cancel_is_requested(const fl_cancel_token *c)
 {
-	/* both pair with cancel_request_one() */
+	/*
+	 * acquire, both: pairs with the release in cancel_request_one() or cancel_attach_locked()
+	 */
 	uint32_t seen = fl__load_acquire(&c->word_);
 	if (seen & FL__CANCEL_APART)
 		seen |= fl__load_acquire(&c->parent_->word_);
 	return (seen & FL__CANCEL_REQUESTED) || fl__is_expired(c->deadline_);
 }
 
-/* Whether `c`, which may be NULL, is a descendant of `above`. */
+/* Returns whether `c`, which may be NULL, is a descendant of `above`. */
 static inline bool fl__cancel_is_under(const fl_cancel_token *c, const fl_cancel_token *above)
 {
 	while (c && c->parent_ != above)
@@ -122,17 +131,24 @@ static inline bool fl__cancel_is_under(const fl_cancel_token *c, const fl_cancel
 	return c;
 }
 
-/* Whether the token is in no list and was never requested: its destruction has nothing to do. */
+/*
+ * Returns whether the token is in no list and was never requested. Then its destruction has nothing
+ * to do.
+ */
 static inline bool fl__cancel_is_alone(const fl_cancel_token *c)
 {
-	const uint32_t word = fl__load_relaxed(&c->word_); /* as in fl_cancel_token_destroy() */
+	/*
+	 * relaxed: no request may run at the same time as a destruction, and future_try_publish()
+	 * notices one, because the CAS that follows fails
+	 */
+	const uint32_t word = fl__load_relaxed(&c->word_);
 	return (!c->parent_ && !c->child_ && word == 0) || word == FL__CANCEL_APART;
 }
 
-/* Before something waits under `c`: if `c` is APART, it enters its parent's list. */
+/* Called before something waits under `c`: if `c` is APART, enters it in its parent's list. */
 void fl__cancel_attach(fl_cancel_token *c);
 
-/* False: the token is requested, or its deadline is past. */
+/* Enqueues `node` at the token. Returns false if the token is requested or its deadline is past. */
 bool fl__cancel_arm(fl_cancel_token *c, struct fl__node *node);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Callbacks of cancel tokens. One bucket of the parking lot guards all callbacks of a tree. Its key
- * is an address in the tree's root, used only as a number: callbacks may outlive the tokens.
+ * The callbacks of cancel tokens. One bucket of the parking lot guards all callbacks of a tree. The
+ * bucket is that of an address in the tree's root. The address is used only as a number, since
+ * callbacks may outlive the tokens.
  *
  *   CANCEL_CALLBACK_  meaning                   set by                        list
  *   IDLE              not registered, or        the removal                   -
@@ -13,7 +14,7 @@
  *                     has returned
  *
  * Invariants
- *   1. State, links and run_ change only under the bucket's lock.
+ *   1. The state, the links and run_ of a callback change only under the bucket's lock.
  *   2. A token has CALLBACKS (cancel.c) while its list is not empty, except while a request that
  *      cleared the bit is about to take the list. A registration sets the bit by a CAS on the word
  *      of REQUESTED: either the request sees the bit, or the registration sees REQUESTED.
@@ -21,16 +22,17 @@
  *      the bucket, but no token. A callback on the request's list exists until its removal, which
  *      takes it off the list.
  *   4. Once the function has begun, the library writes nothing to the callback: its function may
- *      remove and free it. Whether the function still runs is not in the callback. The bucket has a
- *      list of the runs whose functions have not returned. A removal looks for the callback's run
- *      there: first for its address, since another run may have the same place on a stack later,
- *      then for the callback's address, since the memory of a freed callback may hold another one.
- *      A removal waits for a run of another context, even if its function has removed the callback.
+ *      remove and free it. So the callback does not say whether the function still runs. Instead,
+ *      the bucket has a list of the runs whose functions have not returned. A removal looks there
+ *      for a run that has the address in run_ and belongs to this callback. It checks both, since a
+ *      later run may have the same address on a stack, and may belong to another callback. A
+ *      removal waits for a run of another context, even if the function has removed the callback.
  *   5. A context that waits for the end of a function is in the wait queue, and checks again each
  *      time a function of the tree has returned.
  *
- * Lock order: tree, then bucket. Linearization: the first removal or request to lock the bucket
- * decides.
+ * A thread that needs both locks first locks the tree, and then the bucket. The linearization point
+ * of a removal or a request is its first lock of the bucket: the first of them to lock it decides
+ * whether the function runs.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
@@ -46,7 +48,10 @@ struct fl__cancel_run {
 	struct fl__cancel_run *next; /* in the bucket's list */
 };
 
-/* An odd address, unlike other keys: another object may have the memory at a late wake. */
+/*
+ * Returns the key of the wait queue for callbacks. The address is odd, which no key of an object
+ * is: when a wake comes late, another object may have the memory of the root.
+ */
 static const void *cancel_callback_queue_of(fl_cancel_token *c)
 {
 	return (const char *)fl__cancel_root_of(c) + 1;
@@ -66,7 +71,8 @@ void fl__cancel_take_callbacks(fl_cancel_token *c, struct fl__lot *lot, struct f
 }
 
 /*
- * In a transaction: the pointer of the bucket's list to `run`, or to NULL at the end of the list.
+ * Returns the pointer in the bucket's list that points to `run`, or the one at the end of the list,
+ * which is NULL. The caller is in a transaction.
  */
 static struct fl__cancel_run **cancel_run_find(struct fl__bucket *bucket, const struct fl__cancel_run *run)
 {
@@ -76,7 +82,7 @@ static struct fl__cancel_run **cancel_run_find(struct fl__bucket *bucket, const 
 	return at;
 }
 
-/* In a transaction. */
+/* Enters a run of `cb` in the bucket's list. The caller is in a transaction. */
 static void cancel_callback_begin(fl_cancel_callback *cb, struct fl__lot *lot, struct fl__cancel_run *now)
 {
 	*now = (struct fl__cancel_run){fl__ctx_get()->id, cb, lot->bucket->runs};
@@ -85,19 +91,19 @@ static void cancel_callback_begin(fl_cancel_callback *cb, struct fl__lot *lot, s
 	cb->state_ = CANCEL_CALLBACK_BEGUN;
 }
 
-/* `cb` is BEGUN. */
+/* Calls the function of `cb`, which is BEGUN, and then ends the run. */
 static void cancel_callback_run(const fl_cancel_callback *cb, const struct fl__cancel_run *now)
 {
 	const void *queue = cb->queue_;
 	cb->function_(cb->arg_);
 	FL__LOT(lot, queue);
 	struct fl__cancel_run **at = cancel_run_find(lot.bucket, now);
-	if (*at) /* else the function has forked: the child's list was emptied */
+	if (*at) /* it is NULL in a child of a function that has forked: the child's list was emptied */
 		*at = now->next;
 	fl__lot_take(&lot, FL__ALL, 0);
 }
 
-/* NULL: no callback is left. */
+/* Begins a run of the next callback and returns that callback, or NULL if none is left. */
 static fl_cancel_callback *cancel_callback_take_next(struct fl__cancel_calls *calls, struct fl__cancel_run *now)
 {
 	FL__LOT(lot, calls->queue);
@@ -118,17 +124,20 @@ void fl__cancel_call(struct fl__cancel_calls *calls)
 		cancel_callback_run(cb, &now);
 }
 
-/* False: the token is requested. */
+/* Registers `cb`. Returns false if the token is requested. */
 static bool cancel_callback_register(fl_cancel_callback *cb)
 {
 	fl_cancel_token *c = cb->token_;
 	FL__LOT(lot, cb->queue_);
-	uint32_t seen = fl__load_relaxed(&c->word_); /* the CAS decides */
-	/* the bucket's lock publishes the callback */
+	/*
+	 * relaxed, both: a stale value of the load only makes the CAS fail, and the bucket's lock
+	 * publishes the callback
+	 */
+	uint32_t seen = fl__load_relaxed(&c->word_);
 	while (!(seen & FL__CANCEL_REQUESTED) && !fl__cas_weak_relaxed(&c->word_, &seen, seen | FL__CANCEL_CALLBACKS))
 		;
 	if (seen & FL__CANCEL_REQUESTED) {
-		(void)fl__load_acquire(&c->word_); /* pairs with cancel_request_one() */
+		(void)fl__load_acquire(&c->word_); /* acquire: pairs with the release in cancel_request_one() */
 		return false;
 	}
 	FL__LIST_ADD_BY(next_, link_, &c->callbacks_, cb);
@@ -156,17 +165,23 @@ bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *cb, void
 	return false;
 }
 
-/* Called in a transaction. */
+/* Takes `cb` off its list. The caller is in a transaction. */
 static void cancel_callback_unregister(fl_cancel_callback *cb)
 {
 	FL__LIST_REMOVE_BY(next_, link_, cb);
 	if (cb->state_ == CANCEL_CALLBACK_REGISTERED && !cb->token_->callbacks_)
-		/* as in cancel_callback_register() */
+		/*
+		 * relaxed: a request that still sees the bit opens the queue, and finds the list
+		 * empty
+		 */
 		fl__and_relaxed(&cb->token_->word_, ~(uint32_t)FL__CANCEL_CALLBACKS);
 	cb->state_ = CANCEL_CALLBACK_IDLE;
 }
 
-/* In a transaction, for a callback that is BEGUN (invariant 4). */
+/*
+ * Returns whether another context runs the function of `cb`, which is BEGUN (invariant 4). The
+ * caller is in a transaction.
+ */
 static bool cancel_callback_runs_elsewhere(const fl_cancel_callback *cb, struct fl__bucket *bucket)
 {
 	const struct fl__cancel_run *run = *cancel_run_find(bucket, cb->run_);
@@ -191,6 +206,7 @@ bool fl_cancel_callback_remove(fl_cancel_callback *cb)
 		fl__lot_close(&lot);
 		if (!waits)
 			return idle;
-		(void)fl__wait_sleep(&wait, FL_FOREVER, FL_SHIELDED); /* 0: no deadline, no token */
+		/* It returns 0, since the wait has neither a deadline nor a token. */
+		(void)fl__wait_sleep(&wait, FL_FOREVER, FL_SHIELDED);
 	}
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The data of threads that the library did not start. A thread takes data at its first call that
- * needs a context, and gives them back in the third of the four rounds of destructors of pthread
- * keys, since destructors of the program may call the library. The fourth round is for a thread
- * whose first call is in a destructor of the first round.
+ * needs a context. When a thread ends, POSIX runs the destructors of pthread keys in up to four
+ * rounds. The thread gives its data back in the third round, since destructors of the program may
+ * call the library before. The fourth round is for a thread whose first call is in a destructor of
+ * the first round.
  *
- * That call must not fail, and the allocator of the user may be the caller. So the memory is static
- * for the first CONTEXT_CHUNK threads, and then mapped. If the system has no memory, the call waits
- * until it has, or until another such thread has ended.
+ * The first call of a thread must not fail, and the allocator of the user may be its caller. So the
+ * memory is static for the first CONTEXT_CHUNK threads, and mapped for further ones. If the system
+ * has no memory, the call waits until it has, or until another thread has given its data back.
  */
 #include "context.h"
 #include "../base/unload.h"
@@ -21,7 +22,7 @@ enum { CONTEXT_CHUNK = 6, CONTEXT_ROUNDS = 3 };
 
 struct context_chunk {
 	struct context_chunk *next;
-	unsigned used; /* of `all`, by a thread now or before */
+	unsigned used; /* how many elements of `all` a thread uses or has used */
 	struct fl__thread_data all[CONTEXT_CHUNK];
 };
 
@@ -38,7 +39,7 @@ bool fl__forks_empty_lot;
 static uint64_t context_next_id(void)
 {
 	static uint64_t last;
-	return fl__add_relaxed(&last, 1) + 1; /* only uniqueness matters */
+	return fl__add_relaxed(&last, 1) + 1; /* relaxed: an id only needs to be unique */
 }
 
 void fl__ctx_init_thread(struct fl__ctx *ctx, const char *name)
@@ -49,7 +50,7 @@ void fl__ctx_init_thread(struct fl__ctx *ctx, const char *name)
 FL__COLD static void context_end_thread(void *of_thread)
 {
 	struct fl__thread_data *data = of_thread;
-	fl__ctx_current = &data->ctx; /* as in fl__ctx_adopt_thread() */
+	fl__ctx_current = &data->ctx; /* it may have been cleared already: context_of_key() */
 	if (data->end)
 		data->end(&data->ctx, false);
 	if (++data->rounds < CONTEXT_ROUNDS && pthread_setspecific(context_key, data) == 0)
@@ -61,7 +62,7 @@ FL__COLD static void context_end_thread(void *of_thread)
 	context_free = data;
 }
 
-/* NULL: none is free. */
+/* Returns data for the calling thread, or NULL if a further chunk is needed. */
 FL__COLD static struct fl__thread_data *context_take(void)
 {
 	FL__LOCKED(&context_lock);
@@ -87,7 +88,10 @@ FL__COLD static void context_map_more(void)
 	context_chunks = chunk;
 }
 
-/* Where destructors of keys come after that of the thread-local variables (mingw-w64): what the thread has. */
+/*
+ * Returns the data that the ending thread has already, or NULL. With mingw-w64 the thread-local
+ * variables end before the destructors of keys run, so fl__ctx_current is NULL in a destructor.
+ */
 FL__COLD static struct fl__thread_data *context_of_key(void)
 {
 	FL__LOCKED(&context_lock);
@@ -114,7 +118,7 @@ struct fl__thread_data *fl__thread_data(void)
 	return (struct fl__thread_data *)fl__ctx_thread();
 }
 
-/* After the other destructors of this copy, which call the library. */
+/* It runs after the other destructors of this copy of the library, since they call the library. */
 FL__COLD __attribute__((destructor(199))) static void context_unload(void)
 {
 	if (!fl__is_unloaded())
@@ -134,7 +138,7 @@ FL__COLD __attribute__((destructor(199))) static void context_unload(void)
 
 static void context_after_fork_in_child(void)
 {
-	fl__store_relaxed(&context_lock, 0); /* the child has one thread */
+	fl__store_relaxed(&context_lock, 0); /* relaxed: the child has one thread */
 	if (!fl__forks_empty_lot)
 		fl__lot_forget();
 	fl__forks_empty_lot = false;

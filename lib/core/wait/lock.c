@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The lock under the parking lot: a futex mutex, with a mark for signal handlers.
+ * The lock of the parking lot's buckets. It is a mutex on a futex, with a mark for signal handlers.
  *
  *   LOCK_     meaning                     set by                                     cleared by
  *   HELD      the lock is held            fl__lock(): CAS from FREE, or `or` before  fl__unlock()
@@ -10,21 +10,25 @@
  *             when it unlocks
  *   SLEEPERS  a waiter may be asleep      fl__lock(), in the same `or` as HELD       fl__unlock()
  *
- * A stale SLEEPERS costs a futex_wake. A short spin nearly always suffices; yields help if the
- * holder lost its CPU.
+ * SLEEPERS may be stale. That costs one futex_wake. The locked sections are short, so a waiter
+ * spins before it sleeps. It also yields some times, for the case that the holder has lost its CPU.
+ *
+ * Invariant
+ *   1. An acquire of this file pairs with the release in fl__unlock(). A relaxed load only chooses
+ *      the expected value of a compare-and-swap: if the value is stale, the compare-and-swap fails.
  */
 #include "lock.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
 
-/* HELD | SLEEPERS differs from park words: a debugger can tell sleepers apart. */
+/* HELD | SLEEPERS differs from the values of park words, so a debugger can tell sleepers apart. */
 enum { LOCK_FREE = 0, LOCK_HELD = 1, LOCK_DEFERRED = 2, LOCK_SLEEPERS = 8, LOCK_SPINS = 32, LOCK_YIELDS = 16 };
 
 static bool lock_spin(uint32_t *word)
 {
 	for (int i = 0; i < LOCK_SPINS + LOCK_YIELDS; i++) {
 		uint32_t expected = LOCK_FREE;
-		/* relaxed load, then acquire: pairs with fl__unlock() */
+		/* relaxed load, acquire on success: invariant 1 */
 		if (fl__load_relaxed(word) == LOCK_FREE && fl__cas_acquire(word, &expected, LOCK_HELD))
 			return true;
 		if (i < LOCK_SPINS)
@@ -38,33 +42,36 @@ static bool lock_spin(uint32_t *word)
 void fl__lock(uint32_t *word)
 {
 	uint32_t expected = LOCK_FREE;
-	if (fl__cas_acquire(word, &expected, LOCK_HELD)) /* pairs with fl__unlock() */
+	if (fl__cas_acquire(word, &expected, LOCK_HELD)) /* acquire: invariant 1 */
 		return;
 	if (lock_spin(word))
 		return;
 	uint32_t seen;
-	/* pairs with fl__unlock() */
+	/* acquire: invariant 1 */
 	while ((seen = fl__or_acquire(word, LOCK_HELD | LOCK_SLEEPERS)) != LOCK_FREE)
-		/* The loop checks the word, not the result. */
+		/* The result is ignored, since the loop checks the word. */
 		(void)fl__sys.futex_wait(word, seen | LOCK_HELD | LOCK_SLEEPERS, FL__NEVER);
 }
 
 bool fl__try_lock(uint32_t *word)
 {
 	uint32_t expected = LOCK_FREE;
-	return fl__cas_acquire(word, &expected, LOCK_HELD); /* pairs with fl__unlock() */
+	return fl__cas_acquire(word, &expected, LOCK_HELD); /* acquire: invariant 1 */
 }
 
 bool fl__lock_or_defer(uint32_t *word)
 {
-	uint32_t seen = fl__load_relaxed(word); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(word); /* relaxed: invariant 1 */
 	for (;;) {
 		if (seen == LOCK_FREE) {
-			/* pairs with fl__unlock() */
+			/* acquire: invariant 1 */
 			if (fl__cas_weak_acquire(word, &seen, LOCK_HELD))
 				return true;
 		} else if (fl__cas_weak_release(word, &seen, seen | LOCK_DEFERRED)) {
-			/* pairs with the next lock: the unlock continues the release sequence */
+			/*
+			 * release: pairs with the acquire of the next lock, since the swap in
+			 * fl__unlock() continues the release sequence
+			 */
 			return false;
 		}
 	}
@@ -72,7 +79,7 @@ bool fl__lock_or_defer(uint32_t *word)
 
 bool fl__unlock(uint32_t *word)
 {
-	/* pairs with this file */
+	/* release: invariant 1 */
 	const uint32_t before = fl__swap_release(word, LOCK_FREE);
 	if (before & LOCK_SLEEPERS)
 		(void)fl__sys.futex_wake(word, 1);

@@ -5,22 +5,28 @@
 #include <fairlead/defs.h>
 
 /*
- * For sections of a few instructions that never wait and never call out: buckets, trees of cancel
- * tokens, lists of tasks. Higher layers use FL__HELD() (sync/mutex.h). All-zero is unlocked.
+ * A lock of one word for sections of a few instructions, in which the holder neither waits nor
+ * calls a function of the user. It guards buckets, trees of cancel tokens and lists of tasks.
+ * Higher layers use FL__HELD() (sync/mutex.h). A word that is all-zero is unlocked.
  */
 void fl__lock(uint32_t *word);
 bool fl__try_lock(uint32_t *word); /* for reports from a signal handler */
 
 /*
- * Also from a signal handler, which may have interrupted the holder. False: the next unlock returns
- * true, and its thread, once it has locked again, sees what the caller wrote before.
+ * Locks the word if it is free, and returns true. If it is not free, marks it and returns false.
+ * Then the next unlock returns true, and the thread that unlocked, once it has locked again, sees
+ * what the caller wrote before. A signal handler may call it, even if it has interrupted the
+ * holder.
  */
 bool fl__lock_or_defer(uint32_t *word);
 
-/* True: fl__lock_or_defer() has failed since the lock was taken. */
+/* Returns true if fl__lock_or_defer() has marked the lock since it was locked. */
 bool fl__unlock(uint32_t *word);
 
-/* A declaration: locks until the end of the block, for locks without fl__lock_or_defer(). */
+/*
+ * A declaration that locks until the end of the block. It is for locks on which nobody calls
+ * fl__lock_or_defer(), since it ignores a mark.
+ */
 #define FL__LOCKED(word)                                                                                               \
 	__attribute__((cleanup(fl__lock_end), unused)) uint32_t *FL__UNIQUE(fl__lock_) = fl__lock_begin(word)
 

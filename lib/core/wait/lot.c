@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The parking lot: buckets, each with a lock and the wait queues of the addresses that hash to it.
- * A wait queue is the FIFO of the nodes that wait on one address. After WebKit's ParkingLot and
- * Rust's parking_lot.
+ * The parking lot consists of buckets. Each bucket has a lock, and the wait queues of the addresses
+ * that hash to it. A wait queue is the FIFO of the nodes that wait on one address. The design
+ * follows WebKit's ParkingLot and Rust's parking_lot.
  *
- * fl__wait.decision: what ended the wait.
+ * The field `decision` of struct fl__wait says what ended the wait:
  *
  *   value          meaning                          set by                          cleared by
  *   PENDING (0)    not ended                        fl__wait_begin()                -
@@ -24,17 +24,17 @@
  *      request that happened before a wake wins: fl_cancel_token_request() has decided all waits in
  *      the token's queue. A wait under the context's own token is in no such queue: the waking
  *      thread skips it if the token is requested.
- *   3. After a decision for a node, or CANCELLED, exactly one unpark follows; after GAVE_UP, none.
- *      The waiter returns only after it has seen the unpark. So node, wait and context stay valid
- *      until the waking thread's last access, the unpark itself. The unpark belongs to the wait:
- *      before its sleep the context may wait for something else (a mutex, say), without consuming
- *      the unpark.
- *   4. A waiter returns only when none of its nodes is linked: the waking thread has unlinked the
- *      node that it took, the waiter removes the others, under their locks. So a thread that holds
- *      a bucket's lock may follow every node in the bucket. A node that fl__lot_wake_first() woke
- *      in its queue stays first, and further wakes leave it alone, until the waiter has removed
- *      the node, or begun another wait, under the lock. (The exception: other waiters go before a
- *      fiber that is away, invariant 8.)
+ *   3. After a decision for a node, or CANCELLED, exactly one unpark follows. After GAVE_UP, none
+ *      follows. The waiter returns only after it has seen the unpark. So node, wait and context
+ *      stay valid until the waking thread's last access, the unpark itself. The unpark belongs to
+ *      the wait: before its sleep the context may wait for something else (a mutex, say), without
+ *      consuming the unpark.
+ *   4. A waiter returns only when none of its nodes is linked. The waking thread has unlinked the
+ *      node that it took, and the waiter removes its other nodes, under their locks. So a thread
+ *      that holds a bucket's lock may follow every node in the bucket. A node that
+ *      fl__lot_wake_first() woke in its queue stays first, and further wakes leave it alone, until
+ *      the waiter has removed the node, or begun another wait, under the lock. There is one
+ *      exception: other waiters go before a fiber that is away (invariant 8).
  *   5. While the primitive's word says that waiters exist, the word becomes ready only inside a
  *      transaction on its queue, after the takes. So no wake takes a waiter that comes later. A
  *      primitive may be destroyed as soon as its word is ready, since fl__lot_close() touches only
@@ -47,14 +47,14 @@
  *      handler marks the bucket, and the holder does its work: the instruction that unlocks the
  *      bucket also reads the mark. If another thread locks the bucket first, that thread gets mark
  *      and work.
- *
- *   8. No waiter that can run waits behind a fiber that is away, in two cases. In any queue: a
- *      waking thread that sees `away` wakes the other waiter first. In the queue of a mutex, where
- *      an awake fiber keeps its place: when the fiber was woken before its thread went away, this
- *      thread wakes the next waiter. The swap and the OR of `awake` decide which of the two it is.
- *      If the OR comes first, the thread that goes away finds the bit. It locks the bucket after
- *      the waking thread, and finds the fiber. If the swap comes first, the waking thread sees
- *      `away` after its OR.
+ *   8. No waiter that can run waits behind a fiber that is away ("Away", below). Two threads see to
+ *      that. In any queue, a waking thread that sees `away` wakes another waiter before the fiber.
+ *      In the queue of a mutex, a fiber that was woken before its thread went away keeps its place.
+ *      There the thread that goes away wakes the next waiter. The order of two operations on
+ *      `awake` decides which of the two threads does it. If the OR of the waking thread comes
+ *      first, the thread that goes away finds the bit. It locks the bucket after the waking thread,
+ *      and finds the fiber. If the swap of the thread that goes away comes first, the waking thread
+ *      sees `away` after its OR.
  *
  * Away. The thread of an embedded loop calls fl_loop_run_once() again and again. Between two calls
  * the loop is hosted: its fibers cannot run. While such a thread sleeps in a call of the library,
@@ -63,13 +63,15 @@
  * say so:
  *
  *   field   meaning                               set by                     cleared by
- *   away    the thread sleeps in the library      fl__lot_set_away(true)     fl__lot_set_away(false)
- *   awake   bit i: a fiber may be awake in the    lot_note_awake(), OR,      fl__lot_set_away(true),
+ *   away    the thread sleeps in the library      fl__lot_set_away(true)
+ *   fl__lot_set_away(false) awake   bit i: a fiber may be awake in the    lot_note_awake(), OR,
+ *    fl__lot_set_away(true),
  *           queue of a bucket with the index      bucket locked              swap: the thread looks
  *           i modulo 64                                                      at these buckets
  *
- * A stale waiters bit (its waiters gave up) is safe: the next waking thread opens the queue, and
- * clears it. A waiters bit is never missing.
+ * A waiters bit may be stale: the waiters for which it was set have given up. That is safe, since
+ * the next waking thread opens the queue, and clears the bit. A waiters bit is never missing while
+ * there is a waiter.
  *
  * The wait queues of a bucket are the nodes of a digital search tree. The hash of an address has 64
  * bits: the upper ones select the bucket, and the others are the path in the tree, one bit a level.
@@ -80,10 +82,10 @@
  * queue can take the place of that queue when it becomes empty. The tree needs no memory of its
  * own.
  *
- * Progress: blocking, on the bucket's lock, for a time proportional to the number of waiters taken
- * times the depth of the tree. While fibers are away, add the number of those that are first in the
- * queue. A thread that goes away visits no bucket, unless one of its fibers was woken in the queue
- * of a mutex since the last time.
+ * Progress: operations block on the bucket's lock. It is held for a time proportional to the number
+ * of waiters taken times the depth of the tree. While fibers are away, a transaction also passes
+ * the fibers at the front of the queue that are away. A thread that goes away visits no bucket,
+ * unless one of its fibers was woken in the queue of a mutex since the last time.
  */
 #include "lot.h"
 #include "../base/atomic.h"
@@ -121,7 +123,7 @@ uint64_t *fl__lot_gate(uint64_t i)
 	return &lot_buckets[i].gate;
 }
 
-/* The pointer of the tree to the first node with `key`. It is NULL if the queue is empty. */
+/* Returns the place in the tree that points to the first node with `key`, or where it belongs. */
 static struct fl__node **lot_find_queue(struct fl__bucket *bucket, const void *key)
 {
 	struct fl__node **first = &bucket->queues;
@@ -130,7 +132,7 @@ static struct fl__node **lot_find_queue(struct fl__bucket *bucket, const void *k
 	return first;
 }
 
-/* Makes `node` a first node: in the place of `*first`, or, if that is NULL, as a leaf. */
+/* Makes `node` a first node. It takes the place of `*first`, or becomes a leaf if that is NULL. */
 static void lot_set_first(struct fl__node **first, struct fl__node *node)
 {
 	node->first = true;
@@ -142,7 +144,10 @@ static void lot_set_first(struct fl__node **first, struct fl__node *node)
 	*first = node;
 }
 
-/* A queue without queues below, from the tree with the root `first`. NULL: the tree is empty. */
+/*
+ * Returns a queue that has no queues below it, of the tree with the root `first`. Returns NULL if
+ * the tree is empty.
+ */
 static struct fl__node *lot_leaf_below(struct fl__node *first)
 {
 	while (first && (first->below[0] || first->below[1]))
@@ -151,9 +156,9 @@ static struct fl__node *lot_leaf_below(struct fl__node *first)
 }
 
 /*
- * The next queue of the bucket; NULL: none. From lot_leaf_below(bucket->queues) on, each queue
- * comes after the queues below it. So when one becomes empty, and a leaf takes its place, the
- * queues that come later stay where they are.
+ * Returns the next queue of the bucket, or NULL. The walk begins with lot_leaf_below() of the root,
+ * and visits each queue after the queues below it. So when a queue becomes empty, and a leaf takes
+ * its place, the queues that the walk visits later stay where they are.
  */
 static struct fl__node *lot_queue_after(const struct fl__bucket *bucket, const struct fl__node *first)
 {
@@ -201,7 +206,9 @@ void fl__lot_add_together(struct fl__lot *lot, struct fl__node *node)
 void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node *place)
 {
 	struct fl__node **first = lot_find_queue(lot->bucket, lot->key);
-	/* fl__lot_open_of() and debug_dump.c read the key without the lock */
+	/*
+	 * relaxed: fl__lot_open_of() reads the key without the lock, and checks it under the lock
+	 */
 	fl__store_relaxed(&node->key, lot->key);
 	node->queued = true;
 	node->first = false;
@@ -227,17 +234,23 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node)
 	fl__node_unlink(node);
 }
 
-/* Whether a request of the context's own token will end this wait, so that a wake skips it. */
+/* Returns whether a request of the context's own token will end this wait: then a wake skips it. */
 static bool lot_is_cancelled(const struct fl__wait *wait)
 {
 	const struct fl__ctx *ctx = wait->ctx;
-	/* see wait_sleep_under_own(). The load sees a request that happened before this wake. */
+	/*
+	 * relaxed, both: `waiting` is only compared with this wait, which wait_sleep_under_own()
+	 * stores there. The load of the word sees a request that happened before this wake
+	 * (invariant 2), and any other request may as well come after it.
+	 */
 	return fl__load_relaxed(&ctx->waiting) == wait && (fl__load_relaxed(&ctx->own->word_) & FL__CANCEL_REQUESTED);
 }
 
 /*
- * Wakes the wait of `node`, without the unpark. False: the wait has ended (invariant 2). relaxed:
- * the waiter acquires, `value` too, with the unpark (invariant 3).
+ * Decides that the wait of `node` ends with a wake. The caller then calls its unpark. Returns false
+ * if the wait has ended already, or its own token will end it (invariant 2).
+ *
+ * relaxed: the unpark releases, and the waiter acquires with it, `value` too (invariant 3).
  */
 static bool lot_decide(struct fl__node *node)
 {
@@ -277,17 +290,22 @@ size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value)
 	return taken;
 }
 
-/* Whether fl__lot_wake_first() has woken `node`. */
+/* Returns whether fl__lot_wake_first() has woken `node`. */
 static bool lot_is_woken(const struct fl__node *node)
 {
-	/* only this bucket's lock holders wake a queued node */
+	/*
+	 * relaxed: only holders of this bucket's lock wake a queued node, and it orders their
+	 * writes
+	 */
 	return fl__load_relaxed(&node->wait->decision) == (uintptr_t)node;
 }
 
 bool fl__lot_is_away(const struct fl__node *node)
 {
 	const struct fl__host *host = node->wait->ctx->host;
-	/* invariant 8 */
+	/*
+	 * relaxed: lot_note_awake() orders it where a missed `away` would lose a wake (invariant 8)
+	 */
 	return host && fl__load_relaxed(&host->away);
 }
 
@@ -296,14 +314,14 @@ static void lot_note_awake(const struct fl__lot *lot, const struct fl__node *nod
 {
 	struct fl__host *host = node->wait->ctx->host;
 	if (host)
-		/* pairs with fl__lot_set_away() */
+		/* acquire: pairs with the release in fl__lot_set_away() */
 		fl__or_acquire(&host->awake, (uint64_t)1 << (lot->bucket - lot_buckets) % 64);
 }
 
 bool fl__lot_try_wake_first(struct fl__lot *lot)
 {
 	struct fl__node *node;
-	do /* it may be away since then */
+	do /* the first waiter may have gone away before lot_note_awake() */
 		lot_note_awake(lot, node = fl__lot_next(lot));
 	while (fl__lot_next(lot) != node);
 	if (lot_is_woken(node))
@@ -329,7 +347,9 @@ bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_
 	*to = (struct fl__lot){.bucket = lot_bucket_of(to_key), .key = to_key};
 	if (to->bucket == from->bucket)
 		return true;
-	/* The order of the addresses avoids deadlock. */
+	/*
+	 * Buckets are locked in the order of their addresses, so that two threads cannot deadlock.
+	 */
 	const bool in_order = from->bucket < to->bucket;
 	if (!in_order)
 		fl__lot_unlock(from);
@@ -343,7 +363,7 @@ bool fl__lot_move(struct fl__lot *from, struct fl__lot *to)
 {
 	struct fl__node *node = fl__lot_first(from);
 	fl__lot_remove(from, node);
-	/* an optimisation; the wake decides */
+	/* relaxed: a waiter that gives up after this load is skipped by the next wake in `to` */
 	const bool waits = fl__load_relaxed(&node->wait->decision) == FL__PENDING && !lot_is_cancelled(node->wait);
 	if (waits)
 		fl__lot_insert(to, node, fl__lot_is_away(node) ? NULL : fl__lot_pass_away(to));
@@ -363,7 +383,10 @@ void fl__lot_unlock_also(struct fl__lot *from, struct fl__lot *to)
 const void *fl__lot_open_of(struct fl__lot *lot, const struct fl__node *node)
 {
 	for (;;) {
-		/* a guess, checked under the bucket's lock (invariant 1) */
+		/*
+		 * relaxed: the key is a guess, which the next load checks under the lock (invariant
+		 * 1)
+		 */
 		const void *key = fl__load_relaxed(&node->key);
 		fl__lot_open(lot, key);
 		if (fl__load_relaxed(&node->key) == key)
@@ -404,7 +427,7 @@ struct fl__node *fl__lot_next(struct fl__lot *lot)
 	return fl__lot_first(lot);
 }
 
-/* Wakes the next waiter wherever a fiber of `host` is an awake waiter in the queue. */
+/* Wakes the next waiter of each queue of the bucket in which a fiber of `host` was woken. */
 static void lot_pass_awake(struct fl__bucket *bucket, const struct fl__host *host)
 {
 	struct fl__lot lot = {.bucket = bucket};
@@ -415,7 +438,7 @@ static void lot_pass_awake(struct fl__bucket *bucket, const struct fl__host *hos
 			node = fl__lot_node_after(node);
 		if (node) {
 			lot.key = node->key;
-			lot_note_awake(&lot, node); /* for the next sleep */
+			lot_note_awake(&lot, node); /* so that the thread's next sleep looks here again */
 			first = fl__lot_wake_first(&lot);
 		}
 	}
@@ -425,8 +448,9 @@ static void lot_pass_awake(struct fl__bucket *bucket, const struct fl__host *hos
 void fl__lot_set_away(struct fl__host *hosted, bool away)
 {
 	FL__EACH (struct fl__host, host, hosted) {
-		fl__store_relaxed(&host->away, away); /* invariant 8 */
-		/* pairs with lot_note_awake() */
+		/* relaxed: the swap below releases it (invariant 8) */
+		fl__store_relaxed(&host->away, away);
+		/* release: pairs with the acquire in lot_note_awake() */
 		const uint64_t awake = away ? fl__swap_release(&host->awake, 0) : 0;
 		for (int i = 0; awake && i < LOT_BUCKETS; i++)
 			if (awake >> i % 64 & 1)
@@ -443,7 +467,8 @@ static void lot_serve_all(struct fl__lot *lot)
 {
 	const void *key = lot->key;
 	for (struct fl__node *first = lot_leaf_below(lot->bucket->queues), *next; first; first = next) {
-		next = lot_queue_after(lot->bucket, first); /* serve() leaves other queues alone */
+		/* serve() may dequeue `first`, but does not change the other queues. */
+		next = lot_queue_after(lot->bucket, first);
 		if (first->serve) {
 			lot->key = first->key;
 			first->serve(lot);
@@ -466,14 +491,14 @@ void fl__lot_close(struct fl__lot *lot)
 
 static void lot_unpark_all(const struct fl__lot *lot, bool in_handler)
 {
-	bool asleep = false; /* an unparked thread, on the common futex of these */
+	bool asleep = false; /* a thread that was unparked may sleep on `common` */
 	if (!in_handler)
 		fl__hook_wake(lot->taken);
 	for (struct fl__node *next, *node = lot->taken; node; node = next) {
 		next = node->then;
 		const struct fl__ctx_ops *ops = node->wait->ctx->ops;
 		uint32_t *const common = node->wait->common;
-		/* The last access (invariant 3). */
+		/* The unpark is the last access to node and wait (invariant 3). */
 		if (!common)
 			(in_handler ? ops->unpark_in_handler : ops->unpark)(node->wait);
 		else
@@ -514,17 +539,19 @@ bool fl__lot_has_waiters_at(const void *key)
 	return fl__lot_has_waiters(&lot);
 }
 
-/* In a transaction. False: the word is ready. */
+/*
+ * Sets the waiters bit, in a transaction. Returns false, and does not set it, if the word is ready.
+ */
 static bool lot_set_waiters_bit(uint32_t *word, const struct fl__word *ready)
 {
-	/* fl__word_arm() acquires if the word is ready */
+	/* relaxed: if the word is ready, fl__word_arm() loads it again with acquire */
 	uint32_t seen = fl__load_relaxed(word);
 	do {
 		if ((seen & ready->mask) == ready->value)
 			return false;
 		if (seen & ready->waiters)
 			return true;
-		/* publishes nothing */
+		/* relaxed: the bit publishes nothing but itself */
 	} while (!fl__cas_weak_relaxed(word, &seen, seen | ready->waiters));
 	return true;
 }
@@ -538,7 +565,7 @@ bool fl__word_arm(uint32_t *word, const struct fl__word *ready, struct fl__node 
 		fl__lot_add(&lot, node);
 	fl__lot_close(&lot);
 	if (!waits)
-		(void)fl__load_acquire(word); /* pairs with the release that made the word ready */
+		(void)fl__load_acquire(word); /* acquire: pairs with the release that made the word ready */
 	return waits;
 }
 
@@ -563,8 +590,9 @@ void fl__lot_visit(void (*visit)(const void *key, const void *wait, const uint32
 }
 
 /*
- * What the waiter of `node` waits for. An observer may be one node of several: an unknown object,
- * at the key. A signalled waiter of a condition waits for the mutex.
+ * Returns what the waiter of `node` waits for. An observer may be one of several nodes of its wait,
+ * so only the address of its object is known. A waiter of a condition that was moved to the queue
+ * of its mutex waits for the mutex.
  */
 static struct fl__awaited lot_awaited_of(const struct fl__node *node)
 {

@@ -8,11 +8,13 @@
 #include <fairlead/wait_any.h>
 
 /*
- * The parking lot: a table of wait queues keyed by address (lot.c has the invariants;
- * docs/design.md, "Waiting", the reasons). A primitive's slow path is a transaction on the queue of
- * its address: between open and close the caller, under the queue lock, changes the primitive's
- * words, and enqueues or dequeues waiters. A function of a primitive that takes a `lot` is called
- * between the two.
+ * The parking lot is a table of wait queues, keyed by address. The head of lot.c has the
+ * invariants, and "Waiting" in docs/design.md has the reasons.
+ *
+ * The slow path of a primitive is a transaction on the wait queue of its address. The caller opens
+ * the queue, which locks it, and closes it, which unlocks it. In between, it changes the words of
+ * the primitive, and enqueues or dequeues waiters. A function of a primitive that takes a `lot` as
+ * an argument is called between open and close.
  *
  *     fl__lot_open(&lot, s);                          // the waiter
  *     if (permit is free) { take it; fl__lot_close(&lot); return 0; }
@@ -29,21 +31,23 @@
  *     fl__lot_close(&lot);                            // unparks the waiters that were taken
  */
 
-/* Lives in the context's stack frame. */
+/* One wait of a context. It lives in a stack frame of the context. */
 struct fl__wait {
 	struct fl__ctx *ctx;
-	/* A value below, or the woken struct fl__node * (lot.c). */
+	/* What ended the wait: a value below, or the struct fl__node * that was woken (lot.c). */
 	uintptr_t decision;
-	const void *object; /* what it is for: fl__wait_awaited() */
-	uint32_t *common;   /* fl__lot_add_together(): the futex of the thread; else NULL */
-	uint32_t park_word; /* the parker's; waits nest */
-	/* Of an unpark after a sleep: the time modulo 2^32, the CPU (negative: unknown). */
+	const void *object; /* what the wait is for: fl__wait_awaited() */
+	/* The futex that this thread shares after fl__lot_add_together(), or NULL. */
+	uint32_t *common;
+	/* Belongs to the parker. It is part of the wait, since a context may wait within a wait. */
+	uint32_t park_word;
+	/* If the thread slept: the time of its unpark, modulo 2^32. */
 	uint32_t unparked_at;
-	int16_t waker_cpu;
-	uint8_t kind;   /* of `object` */
-	bool no_spin;   /* park without a spin */
-	int32_t result; /* of the sleep */
-	/* When the flight recorder was told of the sleep. 0: it was not. */
+	int16_t waker_cpu; /* the CPU of the thread that unparked it; negative if not known */
+	uint8_t kind;      /* of `object` */
+	bool no_spin;      /* the thread parks without a spin before */
+	int32_t result;    /* of the sleep */
+	/* When the flight recorder was told of the sleep, or 0 if it was not told. */
 	int64_t since;
 };
 
@@ -61,21 +65,24 @@ struct fl__lot;
 /* A wait's place in one wait queue. The bucket's lock guards it while it is queued. */
 struct fl__node {
 	struct fl__node *next, *prev; /* a ring in FIFO order */
-	struct fl__node *below[2];    /* of a first node: the tree of the bucket's queues (lot.c) */
+	struct fl__node *below[2];    /* links of the tree of queues, if the node is first (lot.c) */
 	struct fl__node *then;        /* the next waiter to unpark */
 	const void *key;
 	struct fl__wait *wait;
 	/* Set by a primitive that a signal handler may release: fl__lot_serve_in_handler(). */
 	void (*serve)(struct fl__lot *lot);
-	/* The kind of waiter; from the take on, the waking thread's message. */
+	/*
+	 * Says which kind of waiter this is. From the take on, it is the waking thread's message.
+	 */
 	uint32_t value;
 	bool queued;
-	bool first;       /* in its queue */
-	bool wants_mutex; /* part of an fl__mutex_node (sync/mutex.h): read by a late unlock */
-	bool observer;    /* never counts as a woken waiter */
+	bool first; /* in its queue */
+	/* The node is part of an fl__mutex_node (sync/mutex.h). A late unlock reads this. */
+	bool wants_mutex;
+	bool observer; /* does not count as a woken waiter */
 };
 
-/* Links `node` before `place` in its ring; NULL: alone. Unlinks it. */
+/* Links `node` before `place` in the ring of `place`. If `place` is NULL, `node` is a new ring. */
 static inline void fl__node_link(struct fl__node *node, struct fl__node *place)
 {
 	node->next = place ? place : node;
@@ -90,22 +97,25 @@ static inline void fl__node_unlink(const struct fl__node *node)
 	node->prev->next = node->next;
 }
 
-/* On which the wait sleeps, if it is a thread's. */
+/* Returns the futex on which the wait sleeps, if it is the wait of a thread. */
 static inline const uint32_t *fl__wait_futex(const struct fl__wait *wait)
 {
 	return wait->common ? wait->common : &wait->park_word;
 }
 
-/* Unparks a thread without a wake of its futex. True: the thread may be asleep. */
+/*
+ * Unparks a thread, but does not wake its futex. Returns true if the thread may be asleep. Then the
+ * caller wakes the futex.
+ */
 bool fl__thread_unpark(struct fl__wait *wait);
-/* Wakes the threads of a common futex, after their unparks. */
+/* Wakes the threads that sleep on a common futex. The caller has unparked them before. */
 void fl__thread_wake_together(uint32_t *common);
 
 struct fl__bucket {
 	_Alignas(64) uint32_t lock;
-	uint32_t wakes;              /* of fl__lot_add_together(): the common futex */
-	struct fl__node *queues;     /* the root of the tree: first nodes, linked by `below` */
-	struct fl__cancel_run *runs; /* see cancel_callback.c */
+	uint32_t wakes;              /* the common futex of fl__lot_add_together() */
+	struct fl__node *queues;     /* the root of the tree of first nodes, linked by `below` */
+	struct fl__cancel_run *runs; /* callbacks of cancel tokens that run now: cancel_callback.c */
 	uint64_t gate;               /* fl__lot_gate() */
 };
 
@@ -121,86 +131,115 @@ uint64_t *fl__lot_gate(uint64_t i);
 struct fl__lot {
 	struct fl__bucket *bucket;
 	const void *key;
-	const void *all_away;                /* a key all of whose waiters were away, in this transaction */
+	const void *all_away;                /* a key whose waiters this transaction found all away */
 	struct fl__node *taken, *taken_last; /* to be unparked at close */
 };
 
 #define FL__ALL SIZE_MAX
 
-/* Until close, the caller opens no other queue and does not wait. */
+/*
+ * Opens the wait queue of `key`: locks its bucket. Until the close, the caller neither waits nor
+ * opens another queue. The exceptions are fl__lot_open_also() and fl__lot_open_next().
+ */
 void fl__lot_open(struct fl__lot *lot, const void *key);
 
-/* Enqueues `node` last. The caller sets `observer`. */
+/* Enqueues `node` as the last one. The caller has set `observer`, if the node is one. */
 void fl__lot_add(struct fl__lot *lot, struct fl__node *node);
 #define FL__NODE(w) ((struct fl__node){.wait = (w)})
 
-/* As fl__lot_add(), for waiters that are woken together: their threads have a common futex. */
+/*
+ * Enqueues `node` as the last one, for a waiter that will be woken together with other waiters of
+ * the queue. Their threads sleep on one common futex, so that one system call wakes them all.
+ */
 void fl__lot_add_together(struct fl__lot *lot, struct fl__node *node);
 
 /*
- * Dequeues waiters in the order of fl__lot_next(), and wakes each that has not given up, until `max`
- * were woken. Each gets `value`. Returns how many. Observers do not count.
+ * Dequeues waiters in the order of fl__lot_next(), and wakes each one that has not given up, until
+ * it has woken `max` waiters or the queue is empty. Each woken waiter gets `value`. Returns how
+ * many waiters were woken. Observers are woken, but not counted.
  */
 size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value);
 
-/* As above, for the first waiter, which exists. False: it had given up, or is an observer. */
+/*
+ * Dequeues the first waiter, which exists, and wakes it with `value`. Returns false if the waiter
+ * had given up, or is an observer.
+ */
 bool fl__lot_take_first(struct fl__lot *lot, uint32_t value);
 
 bool fl__lot_has_waiters(const struct fl__lot *lot);
 struct fl__node *fl__lot_first(const struct fl__lot *lot);
 
-/* Whether the waiter is a fiber of a loop whose thread sleeps outside of the loop: lot.c, "Away". */
+/*
+ * Returns whether the waiter is away: whether it is a fiber of a loop whose thread sleeps outside
+ * of the loop (lot.c, "Away").
+ */
 bool fl__lot_is_away(const struct fl__node *node);
 /*
- * Moves the first waiter that is not away before all that are away, and returns NULL. If all are
- * away, returns the first waiter: a new waiter, which can run, goes before it.
+ * Moves the first waiter that is not away to the front of the queue, and returns NULL. If all
+ * waiters are away, returns the first one: the caller may enqueue a waiter that can run before it.
+ * Returns NULL, too, if the queue is empty.
  */
 struct fl__node *fl__lot_pass_away(struct fl__lot *lot);
-/* Returns the first waiter after fl__lot_pass_away(); NULL: none. */
+/* Calls fl__lot_pass_away(). Returns the waiter that is now the first one, or NULL. */
 struct fl__node *fl__lot_next(struct fl__lot *lot);
 
 /*
- * Called before and after a sleep by the thread that hosts the loops of this list: their fibers are
- * away, or are not. If they are, wakes the next waiter wherever one of them is awake and the first
- * waiter of a mutex. The caller holds no fl__lock().
+ * Called by a thread that hosts the loops in the list `hosted`: with `away` before it sleeps, and
+ * without `away` after its sleep. While the thread sleeps, the fibers of these loops are away. If
+ * one of them is the first waiter of a mutex and was already woken there, the call wakes the next
+ * waiter of that mutex. The caller holds no fl__lock().
  */
 void fl__lot_set_away(struct fl__host *hosted, bool away);
 
 /* Returns the node after `node`, or NULL. */
 struct fl__node *fl__lot_node_after(const struct fl__node *node);
-/* Enqueues before `place`; last, if NULL. */
+/* Enqueues `node` before `place`, or as the last one if `place` is NULL. */
 void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node *place);
-/* False: the waiter had given up. */
+/* Dequeues `node`, and wakes its waiter with `value`. Returns false if the waiter had given up. */
 bool fl__lot_take_node(struct fl__lot *lot, struct fl__node *node, uint32_t value);
 
 /*
- * Wakes the first waiter without dequeuing it, unless an earlier call has woken it. Dequeues before
- * it waiters that gave up, and wakes and dequeues those with a common futex. Returns the first
- * waiter, or NULL. The woken waiter stays first until it calls fl__lot_remove(), or begins another
- * wait there, in a transaction.
+ * Wakes the first waiter and leaves it in the queue. Does not wake it again if an earlier call has
+ * woken it. Returns that waiter, or NULL if the queue is empty. Waiters before it that have given
+ * up are dequeued. Waiters before it that sleep on a common futex are woken and dequeued.
+ *
+ * The woken waiter stays first until it calls fl__lot_remove(), or begins another wait with the
+ * same node. It does either in a transaction.
  */
 struct fl__node *fl__lot_wake_first(struct fl__lot *lot);
 
-/* As above, for the present first waiter, which exists. False: it is dequeued. */
+/*
+ * Does one step of fl__lot_wake_first(): looks only at the waiter that fl__lot_next() returns,
+ * which exists. Returns false if this waiter was dequeued.
+ */
 bool fl__lot_try_wake_first(struct fl__lot *lot);
 
-/* Does nothing if `node` is not queued. */
+/* Dequeues `node`, if it is queued. */
 void fl__lot_remove(struct fl__lot *lot, struct fl__node *node);
 
-/* Also opens the queue of `to_key`. False: `from` was unlocked meanwhile: read its state again. */
+/*
+ * Opens the queue of `to_key`, too. Returns false if `from` was unlocked in the meantime: then the
+ * caller reads the state of `from` again.
+ */
 bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_key);
 /*
- * Moves the first waiter, which exists, to the end of `to`, asleep, or before those that are away.
- * False: the waiter had given up, and is dequeued.
+ * Moves the first waiter of `from`, which exists, to the end of `to`, without waking it. If all
+ * waiters of `to` are away and this one is not, it goes before them. Returns false if the waiter
+ * had given up: then it is only dequeued.
  */
 bool fl__lot_move(struct fl__lot *from, struct fl__lot *to);
-/* `from` stays open. The close of `from` unparks the waiters that were woken in `to`. */
+/*
+ * Unlocks `to`. `from` stays open. The close of `from` also unparks the waiters that were woken in
+ * `to`.
+ */
 void fl__lot_unlock_also(struct fl__lot *from, struct fl__lot *to);
 
-/* Opens the queue that holds, or last held, `node`, also if moved. Returns its key. */
+/*
+ * Opens the queue in which `node` is, or was last, even if it was moved. Returns the queue's key.
+ */
 const void *fl__lot_open_of(struct fl__lot *lot, const struct fl__node *node);
 
-/* Unlocks, then unparks the taken waiters. Does not touch the object. */
+/* Unlocks the queue, and then unparks the waiters that were taken. It does not touch the object. */
 void fl__lot_close(struct fl__lot *lot);
 
 /* Opens the queue until the end of the block. */
@@ -209,33 +248,40 @@ void fl__lot_close(struct fl__lot *lot);
 	fl__lot_open(&(lot), key)
 
 /*
- * Close in two steps, for a series of transactions: unlock, open the next queue with
- * fl__lot_open_next(), which keeps the taken waiters, and so on; at last unpark them all.
+ * A series of transactions closes in two steps. fl__lot_unlock() ends one transaction.
+ * fl__lot_open_next() begins the next one, and keeps the waiters that were taken before. At the end
+ * of the series fl__lot_unpark() unparks them all.
  */
 void fl__lot_unlock(struct fl__lot *lot);
 void fl__lot_open_next(struct fl__lot *lot, const void *key);
 void fl__lot_unpark(struct fl__lot *lot);
 
 /*
- * For a signal handler, which may have interrupted a transaction of its own thread. Calls the
- * `serve` of the first node of each queue in the bucket of `key`, with that queue open. If the
- * bucket is locked, its holder makes these calls when it unlocks. The object exists only while its
- * queue has a waiter. Never waits.
+ * Called by a signal handler, which may have interrupted a transaction of its own thread. It opens
+ * each queue in the bucket of `key` and calls the `serve` of the queue's first node, if that node
+ * has one. If the bucket is locked, the holder of the lock makes these calls when it unlocks. The
+ * function itself does not wait. `serve` may use the object, since an object exists while its queue
+ * has a waiter.
  */
 void fl__lot_serve_in_handler(const void *key);
 
-/* `kind` and `object` say in reports what the wait is for, except within FL__AWAITS(). */
+/*
+ * Begins a wait. In reports `kind` and `object` say what the wait is for. Within FL__AWAITS(), only
+ * a wait for a lock or for the end of a context is reported as itself, and any other wait as what
+ * FL__AWAITS() names.
+ */
 void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void *object);
 
-/* Declares a wait, which begins, and its node for one wait queue. */
+/* Declares a wait and a node for one wait queue, and begins the wait. */
 #define FL__WAIT(wait, node, kind, object)                                                                             \
 	struct fl__wait wait;                                                                                          \
 	fl__wait_begin(&(wait), (kind), (object));                                                                     \
 	struct fl__node node = FL__NODE(&(wait))
 
 /*
- * Until the end of the block the context is asleep, in no wait queue: for reports, and for the
- * fibers of its thread. The block sets fl__asleep.result.
+ * Declares that until the end of the block the context is asleep in a way of its own, in no wait
+ * queue. Reports then say so, and the fibers of loops that its thread hosts are away. The block
+ * sets fl__asleep.result.
  */
 #define FL__ASLEEP(kind, object, deadline)                                                                             \
 	__attribute__((cleanup(fl__asleep_end), unused)) struct fl__wait fl__asleep;                                   \
@@ -250,32 +296,42 @@ static inline void fl__asleep_end(struct fl__wait *wait)
 }
 
 /*
- * Polls `is_ready` for a bounded time, before the wait is enqueued, and returns true when it did.
- * False without polling: the context is not a thread, the deadline is past or the token is
- * requested. If all polls fail, the wait later parks without a spin.
+ * Polls `is_ready` for a bounded time. Called before the wait is enqueued. Returns true as soon as
+ * `is_ready` does. If all polls fail, it returns false, and the wait will park without a spin. It
+ * returns false without a poll if the context is not a thread, the deadline is past, or the token
+ * is requested.
  */
 bool fl__wait_spin(struct fl__wait *wait, bool (*is_ready)(const void *what), const void *what, fl_time deadline,
                    fl_cancel_token *cancel);
 
-/* Parks until a node is woken: 0; else -ETIMEDOUT (at once for a past deadline), -ECANCELED. */
+/*
+ * Parks until a node of the wait is woken, and returns 0. Returns -ETIMEDOUT when the deadline is
+ * past (at once if it was past before), and -ECANCELED when the token is requested.
+ */
 int fl__wait_sleep(struct fl__wait *wait, fl_time deadline, fl_cancel_token *cancel);
 
-/* For a node in no queue, which the caller keeps alive. False: the wait had given up. */
+/*
+ * Wakes the waiter of a node that is in no queue and that the caller keeps alive. Returns false if
+ * the waiter had given up.
+ */
 bool fl__node_wake(struct fl__node *node);
 
-/* Dequeues the node for good, after every sleep that this node did not end. */
+/*
+ * Dequeues the node for good. The waiter calls it after each sleep that this node did not end: the
+ * sleep ended with a timeout or a cancel, or a wake came through another node of the wait.
+ */
 void fl__lot_leave(struct fl__node *node);
 
 bool fl__lot_has_waiters_at(const void *key);
 
-/* Calls `visit` for each queued waiter. Takes no lock: all threads are stopped, or hang. */
+/* Calls `visit` for each queued waiter. Takes no lock, since all threads are stopped or hang. */
 void fl__lot_visit(void (*visit)(const void *key, const void *wait, const uint32_t *futex, const char *name, void *arg),
                    void *arg);
 
 /*
- * As above for a live process, also from a signal handler. Copies up to `max` waiters of the queues
- * of bucket `i`, from the `skip`-th on: how many. -EAGAIN: the bucket stayed locked. -ENOENT: there
- * is no such bucket.
+ * Copies the waiters of the queues in bucket `i` to `seen`: at most `max`, after the first `skip`
+ * ones. A process that runs may call it, a signal handler, too. Returns how many were copied;
+ * -EAGAIN if the bucket stayed locked; -ENOENT if there is no bucket `i`.
  */
 struct fl__lot_seen {
 	struct fl__awaited awaited;
@@ -284,29 +340,39 @@ struct fl__lot_seen {
 };
 int fl__lot_peek(size_t i, size_t skip, struct fl__lot_seen *seen, int max);
 
-/* Empties all queues in a forked child, which lacks the waiters, and marks the gates. */
+/*
+ * Called in a forked child, which does not have the threads that waited: empties all queues, and
+ * marks the gates that are held.
+ */
 void fl__lot_forget(void);
 
 /*
- * A wait for (*word & mask) == value. While a waiter is queued, the word has its `waiters` bit, and
- * becomes ready only in a transaction that calls fl__lot_take(..., FL__ALL, ...).
+ * Describes a word that contexts wait for. The word is ready when (*word & mask) == value. While a
+ * waiter is queued, the word has the bit `waiters`, and becomes ready only in a transaction that
+ * calls fl__lot_take(..., FL__ALL, ...).
  */
 struct fl__word {
 	uint32_t mask, value; /* of a ready word */
 	uint32_t waiters;
-	bool of_future; /* the first member of a future: the sleep needs fl__ctx_block() */
-	/* The object, and the word's offset in it. */
-	uint8_t kind;
-	uint16_t offset;
+	/* The word is the first member of a future, and the sleep needs fl__ctx_block(). */
+	bool of_future;
+	uint8_t kind;    /* of the object that contains the word */
+	uint16_t offset; /* of the word in that object */
 };
 
-/* Blocks until the word is ready: 0, -ETIMEDOUT, -ECANCELED. Acquires. It may change again. */
+/*
+ * Blocks until the word is ready, and returns 0, -ETIMEDOUT or -ECANCELED. With 0 it has acquired
+ * what the change of the word released. The word may no longer be ready when the caller looks.
+ */
 int fl__word_wait(uint32_t *word, const struct fl__word *ready, fl_time deadline, fl_cancel_token *cancel);
 
-/* For arm() of fl_wait_any. False: the word is ready. Else enqueues `node`. */
+/*
+ * Enqueues `node`, and returns true, unless the word is ready: then it returns false. It is part of
+ * the arm() of objects of fl_wait_any().
+ */
 bool fl__word_arm(uint32_t *word, const struct fl__word *ready, struct fl__node *node);
 
-/* The disarm() of types whose arm() only enqueues the node. */
+/* The disarm() of types of objects whose arm() only enqueues the node. */
 void fl__node_disarm(void *object, struct fl__node *node);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The parker of threads: one word for each wait. It is also the futex, unless the wait has a common
- * one.
+ * The parker of threads. It has one word for each wait. The word is also the futex on which the
+ * thread sleeps, unless the wait has a common futex.
  *
  *   PARKER_      meaning                        set by                  cleared by
  *   0 EMPTY      no unpark yet, not asleep      fl__wait_begin()        -
@@ -10,17 +10,22 @@
  *   3 ASLEEP     the thread sleeps, or is       parker_sleep_until(),   fl__thread_unpark(); the
  *                about to                       CAS from EMPTY          thread at its deadline
  *
- * The swap is the last access to the wait. A futex_wake of its word after that uses only the
- * address: the memory may be freed (EFAULT), or be another futex, whose sleepers tolerate the
- * spurious wakeup. ASLEEP differs from the values of lock.c's words, for debuggers.
+ * Rules
+ *   1. The swap in fl__thread_unpark() is the last access to the wait. A futex_wake of the wait's
+ *      word after the swap uses only the address. If the memory was freed, the system call returns
+ *      EFAULT. If it contains another futex by then, the sleepers of that futex tolerate the
+ *      spurious wakeup.
+ *   2. The swap releases, and parker_park() acquires with a load after it has seen UNPARKED. So
+ *      every other access to the word may be relaxed.
+ *   3. Waits that end together have a common futex, which is part of the static parking lot. One
+ *      system call wakes all of them. It also wakes, spuriously, the sleepers of other waits of the
+ *      bucket that have the common futex. The waking thread first unparks all waits, then changes
+ *      the futex's word, and then wakes. A sleeper reads the futex's word before its own word: if
+ *      it is not yet unparked, the change of the futex's word is still to come, and the sleep ends.
+ *      Only lot_unpark_all() unparks waits with a common futex.
+ *   4. ASLEEP differs from the values of lock.c's words, so a debugger can tell the sleepers apart.
  *
- * Waits that end together have a common futex, in the static parking lot: one system call wakes
- * all, and spuriously the sleepers of other such waits in the bucket. The waking thread unparks
- * all, then changes the futex's word, then wakes. A sleeper reads the futex's word before its own:
- * if it is not yet unparked, the change is still to come. Such waits are unparked by
- * lot_unpark_all() alone.
- *
- * The spin before the sleep (docs/design.md, "Parking"). The partner is the thread that ends the
+ * The spin before the sleep ("Parking" in docs/design.md). The partner is the thread that ends the
  * wait. A spin has two phases, which adapt to earlier waits of the context:
  *
  *   pauses   some polls with a pause between them. The number doubles, up to PARKER_POLLS_MOST,
@@ -29,16 +34,18 @@
  *   yields   polls with a yield between them, for `spin_ns`. That time doubles after a success, up
  *            to PARKER_SPIN_MOST, and halves after a failure, down to PARKER_SPIN_LEAST.
  *
- * A thread that slept learns from the waking thread how long its second phase should have been.
- * PARKER_SPIN_MOST minus that time, at least -PARKER_SPIN_MOST, is added to `saved`: the gain, if a
- * sleep costs PARKER_SPIN_MOST. After a wait with a positive sum, `spin_ns` is PARKER_SPIN_MOST. If
- * the sum is negative and `spin_ns` the least, there is no second phase: on Linux 6.18, a thread
- * that has yielded preempts less. A failed spin from which the thread learns nothing sets `saved`
- * to 0.
+ * A thread that slept learns from the waking thread how long its second phase should have been. If
+ * a sleep costs PARKER_SPIN_MOST, a spin of that length would have gained PARKER_SPIN_MOST minus
+ * that time. The gain, at least -PARKER_SPIN_MOST, is added to `saved`, the sum of the gains. After
+ * a wait with a positive sum, `spin_ns` is PARKER_SPIN_MOST. If the sum is negative and `spin_ns`
+ * is PARKER_SPIN_LEAST, there is no second phase, because on Linux 6.18 a thread that has yielded
+ * preempts others less often when it is woken. A failed spin from which the thread learns nothing
+ * sets `saved` to 0.
  *
- * A pause cannot help a partner that needs this CPU. So while yields are barred (yield.c), a thread
- * last woken on its own CPU (`waker_on_this_cpu`) polls once. Each PARKER_TRIAL-th spin runs the
- * first phase, with the most polls: the partner may have moved.
+ * A pause cannot help a partner that needs this CPU. So while yields are barred (base/yield.c), a
+ * thread that was last woken by a thread on its own CPU (`waker_on_this_cpu`) polls only once. The
+ * partner may have moved to another CPU since then. So each PARKER_TRIAL-th spin runs the first
+ * phase nevertheless, and with the most polls.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -66,7 +73,7 @@ static bool parker_spin_with_pauses(struct fl__ctx *ctx, bool (*is_ready)(const 
 	return false;
 }
 
-/* `needed`: the time of a second phase until the end of the wait. */
+/* `needed` is the time that a second phase would have taken until the end of the wait. */
 static void parker_learn(struct fl__ctx *ctx, uint32_t needed)
 {
 	enum { MOST = PARKER_SPIN_MOST };
@@ -103,10 +110,10 @@ static bool parker_spin_with_yields(struct fl__ctx *ctx, bool (*is_ready)(const 
 bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what, fl_time deadline)
 {
 	const bool trial = ctx->spins++ % PARKER_TRIAL == 0;
-	if (ctx->spun_at != 0) /* the last failure taught nothing */
+	if (ctx->spun_at != 0) /* nothing was learned from the last failed spin */
 		ctx->saved = 0;
 	ctx->spun_at = 0;
-	/* The partner probably needs this CPU. */
+	/* In this case the partner probably needs this CPU. */
 	if (ctx->waker_on_this_cpu && fl__yields_are_barred(fl__sys.now()))
 		return trial ? parker_spin_with_pauses(ctx, is_ready, what, true) : is_ready(what);
 	return parker_spin_with_pauses(ctx, is_ready, what, trial) ||
@@ -115,15 +122,15 @@ bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const voi
 
 static bool parker_is_unparked(const void *wait)
 {
-	/* parker_park() acquires after it */
+	/* relaxed: rule 2 */
 	return fl__load_relaxed(&((const struct fl__wait *)wait)->park_word) == PARKER_UNPARKED;
 }
 
-/* True: unparked. False: the deadline has passed. */
+/* Returns true when the wait was unparked, and false when its deadline has passed before. */
 static bool parker_sleep_until(struct fl__wait *wait, fl_time deadline)
 {
 	uint32_t expected = PARKER_EMPTY;
-	/* publishes nothing; parker_park() acquires what the unpark publishes */
+	/* relaxed: the CAS publishes nothing, and parker_park() acquires (rule 2) */
 	if (!fl__cas_relaxed(&wait->park_word, &expected, PARKER_ASLEEP))
 		return true;
 	const struct fl__worker_ops *worker = wait->ctx->worker_ops;
@@ -131,15 +138,18 @@ static bool parker_sleep_until(struct fl__wait *wait, fl_time deadline)
 	bool unparked = false, dozes = false;
 	const uint32_t *futex = fl__wait_futex(wait);
 	for (;;) {
-		/* before the wait's word; pairs with fl__thread_wake_together() */
+		/*
+		 * acquire: pairs with the release in fl__thread_wake_together(), and keeps this
+		 * load before that of the wait's word (rule 3)
+		 */
 		const uint32_t seen = fl__load_acquire(futex);
 		if ((unparked = parker_is_unparked(wait)))
 			break;
-		/* The loop checks the word and the clock, not the result. */
+		/* The result is ignored, since the loop checks the word and the clock. */
 		(void)fl__sys.futex_wait(futex, seen, fl__min_deadline(fl__expiry(deadline), doze_at));
 		expected = PARKER_ASLEEP;
 		if (fl__is_expired(deadline) &&
-		    fl__cas_relaxed(&wait->park_word, &expected, PARKER_EMPTY)) /* as above */
+		    fl__cas_relaxed(&wait->park_word, &expected, PARKER_EMPTY)) /* relaxed: rule 2 */
 			break;
 		if (doze_at != FL__NEVER && doze_at <= fl__sys.now()) {
 			doze_at = worker->doze(wait, true);
@@ -156,7 +166,10 @@ static int parker_park(struct fl__wait *wait, fl_time deadline)
 	if ((wait->no_spin || !fl__spin(wait->ctx, parker_is_unparked, wait, deadline)) &&
 	    !parker_sleep_until(wait, deadline))
 		return -ETIMEDOUT;
-	/* pairs with fl__thread_unpark()'s swap, whichever load saw its value */
+	/*
+	 * acquire: pairs with the release in fl__thread_unpark(). The value was seen by a relaxed
+	 * load or CAS before.
+	 */
 	(void)fl__load_acquire(&wait->park_word);
 	if (wait->waker_cpu >= 0) {
 		wait->ctx->waker_on_this_cpu = wait->waker_cpu == fl__sys.cpu();
@@ -168,17 +181,24 @@ static int parker_park(struct fl__wait *wait, fl_time deadline)
 
 bool fl__thread_unpark(struct fl__wait *wait)
 {
-	if (fl__load_relaxed(&wait->park_word) == PARKER_ASLEEP) { /* a hint */
+	/* relaxed: a stale value only costs what the waiter would learn from these fields */
+	if (fl__load_relaxed(&wait->park_word) == PARKER_ASLEEP) {
 		wait->unparked_at = (uint32_t)fl__sys.now();
 		wait->waker_cpu = (int16_t)fl__sys.cpu();
 	}
-	/* what the waking thread wrote; pairs with parker_park(). The last access. */
+	/*
+	 * release: pairs with the acquire in parker_park(), for all that the waking thread wrote.
+	 * It is the last access to the wait (rule 1).
+	 */
 	return fl__swap_release(&wait->park_word, PARKER_UNPARKED) == PARKER_ASLEEP;
 }
 
 void fl__thread_wake_together(uint32_t *common)
 {
-	/* a sleeper that sees this number sees the unparks */
+	/*
+	 * release: pairs with the acquire in parker_sleep_until(). A sleeper that sees this number
+	 * sees the unparks (rule 3).
+	 */
 	(void)fl__add_release(common, 1);
 	(void)fl__sys.futex_wake(common, INT_MAX);
 }

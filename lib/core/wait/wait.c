@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sleep of a wait (lot.c). Under a token that is not the context's own, the wait has another
- * node, an observer in the token's queue.
+ * The sleep of a wait. The invariants are those of lot.c. If the wait is under a cancel token that
+ * is not the context's own, it has a further node, an observer in the token's queue.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
@@ -26,18 +26,27 @@ void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void 
 	wait->since = 0;
 }
 
-/* Ends the wait with `error`. If a waking thread was faster, waits for its unpark: 0. */
+/*
+ * Ends the wait with `error`, and returns `error`. If a waking thread has decided the wait already,
+ * waits for its unpark, and returns 0.
+ */
 static int wait_give_up(struct fl__wait *wait, int error)
 {
 	uintptr_t pending = FL__PENDING;
-	if (fl__cas_relaxed(&wait->decision, &pending, FL__GAVE_UP)) /* as in lot_decide() */
+	/*
+	 * relaxed: the CAS publishes nothing. If it fails, the unpark orders what the waker wrote.
+	 */
+	if (fl__cas_relaxed(&wait->decision, &pending, FL__GAVE_UP))
 		return error;
 	return wait->ctx->ops->park(wait, FL_FOREVER);
 }
 
 static int wait_park_until(struct fl__wait *wait, fl_time deadline)
 {
-	/* a sleep has looked before: now a fiber lets others run, whether or not the deadline has passed since */
+	/*
+	 * fl_sleep_until() has compared its deadline with the clock already. It always parks, so
+	 * that a fiber lets others run even if the deadline has passed since.
+	 */
 	if (wait->kind != FL__DEBUG_SLEEP && fl__is_expired(deadline))
 		return wait_give_up(wait, -ETIMEDOUT);
 	if (wait->ctx->ops->park(wait, deadline) == 0)
@@ -47,15 +56,14 @@ static int wait_park_until(struct fl__wait *wait, fl_time deadline)
 
 void fl__ctx_cancel(struct fl__ctx *ctx)
 {
-	/* this thread wrote it */
+	/* relaxed, both: the context belongs to this thread, which wrote `waiting` */
 	struct fl__wait *wait = fl__load_relaxed(&ctx->waiting);
 	uintptr_t pending = FL__PENDING;
-	/* from this thread to itself */
 	if (wait && fl__cas_relaxed(&wait->decision, &pending, FL__CANCELLED))
 		ctx->ops->unpark(wait);
 }
 
-/* The deadline of `token` ends the wait, too, with -ECANCELED. */
+/* Parks until the unpark or the deadline. The deadline of `token` ends the wait with -ECANCELED. */
 static int wait_park_under(struct fl__wait *wait, fl_time deadline, const fl_cancel_token *token)
 {
 	const fl_time limit = token->deadline_;
@@ -63,15 +71,18 @@ static int wait_park_under(struct fl__wait *wait, fl_time deadline, const fl_can
 	return rc == -ETIMEDOUT && fl__expiry(limit) < fl__expiry(deadline) ? -ECANCELED : rc;
 }
 
-/* fl__ctx_cancel() ends the wait. */
+/*
+ * Sleeps under the context's own token. A request of the token ends the wait by fl__ctx_cancel().
+ */
 static int wait_sleep_under_own(struct fl__wait *wait, fl_time deadline, const fl_cancel_token *token)
 {
 	if (fl__cancel_is_requested(token))
 		return wait_give_up(wait, -ECANCELED);
-	fl__store_relaxed(&wait->ctx->waiting, wait); /* waking threads only compare it */
+	/* relaxed, both: waking threads only compare `waiting` with the wait that they wake */
+	fl__store_relaxed(&wait->ctx->waiting, wait);
 	const int rc = wait_park_under(wait, deadline, token);
-	fl__store_relaxed(&wait->ctx->waiting, NULL); /* as above */
-	/* from this thread to itself */
+	fl__store_relaxed(&wait->ctx->waiting, NULL);
+	/* relaxed: CANCELLED comes from this thread, in fl__ctx_cancel() */
 	return rc == 0 && fl__load_relaxed(&wait->decision) == FL__CANCELLED ? -ECANCELED : rc;
 }
 
@@ -88,7 +99,7 @@ static int wait_sleep_under(struct fl__wait *wait, fl_time deadline, fl_cancel_t
 	if (!fl__cancel_arm(token, &node))
 		return wait_give_up(wait, -ECANCELED);
 	const int rc = wait_park_under(wait, deadline, token);
-	/* the decision came before the unpark, which was seen */
+	/* relaxed: the decision came before the unpark, which the park has acquired */
 	if (rc == 0 && fl__load_relaxed(&wait->decision) == (uintptr_t)&node)
 		return -ECANCELED;
 	fl__lot_leave(&node);
@@ -98,7 +109,9 @@ static int wait_sleep_under(struct fl__wait *wait, fl_time deadline, fl_cancel_t
 int fl__wait_sleep(struct fl__wait *wait, fl_time deadline, fl_cancel_token *cancel)
 {
 	fl__hook_sleep(wait, deadline);
-	/* In FL__BLOCKS_THREAD() the thread waits in place of its fiber, and runs no other one. */
+	/*
+	 * In FL__BLOCKS_THREAD() the thread waits in place of its fiber, and runs no other fiber.
+	 */
 	struct fl__host *const blocked = fl__unlikely(fl__blocks_thread > 0) ? fl__ctx_get()->host : NULL;
 	if (blocked)
 		FL__LIST_ADD(&wait->ctx->hosted, blocked);
@@ -127,7 +140,7 @@ bool fl__wait_spin(struct fl__wait *wait, bool (*is_ready)(const void *what), co
 	return found;
 }
 
-/* A word that a wait polls before it is enqueued. */
+/* The word that a wait polls before it is enqueued. */
 struct wait_polled {
 	const uint32_t *word;
 	const struct fl__word *ready;
@@ -138,18 +151,21 @@ static bool wait_is_ready(uint32_t seen, const struct fl__word *ready)
 	return (seen & ready->mask) == ready->value;
 }
 
-/* The word is ready, or has a waiter: then this wait must be enqueued, too. */
+/*
+ * Returns true if the word is ready, or if it has a waiter already. In the second case this wait is
+ * enqueued, too, behind that waiter.
+ */
 static bool wait_is_decided(const void *what)
 {
 	const struct wait_polled *polled = what;
-	/* fl__word_wait() acquires once the word is ready */
+	/* relaxed: fl__word_wait() loads a ready word again with acquire */
 	uint32_t seen = fl__load_relaxed(polled->word);
 	return wait_is_ready(seen, polled->ready) || (seen & polled->ready->waiters);
 }
 
 int fl__word_wait(uint32_t *word, const struct fl__word *ready, fl_time deadline, fl_cancel_token *cancel)
 {
-	/* pairs with the release that made the word ready */
+	/* acquire, both loads: pairs with the release that made the word ready */
 	uint32_t seen = fl__load_acquire(word);
 	if (wait_is_ready(seen, ready))
 		return 0;
@@ -157,7 +173,7 @@ int fl__word_wait(uint32_t *word, const struct fl__word *ready, fl_time deadline
 	fl__wait_begin(&wait, (enum fl__debug_kind)ready->kind, (const char *)word - ready->offset);
 	const struct wait_polled polled = {word, ready};
 	if (!(seen & ready->waiters) && fl__wait_spin(&wait, wait_is_decided, &polled, deadline, cancel) &&
-	    wait_is_ready(fl__load_acquire(word), ready)) /* as above */
+	    wait_is_ready(fl__load_acquire(word), ready))
 		return 0;
 	struct fl__node node = FL__NODE(&wait);
 	if (!fl__word_arm(word, ready, &node))
@@ -170,7 +186,10 @@ int fl__word_wait(uint32_t *word, const struct fl__word *ready, fl_time deadline
 	return rc;
 }
 
-/* The deadline is past. The thread's other contexts run first, and a cancel is observed. */
+/*
+ * Sleeps until a deadline that is past: lets the thread's other contexts run, and observes a
+ * cancel.
+ */
 static int wait_yield_once(const fl_cancel_token *cancel)
 {
 	const struct fl__ctx *ctx = fl__ctx_of_wait();
@@ -186,7 +205,9 @@ int fl_sleep_until(fl_time deadline, fl_cancel_token *cancel)
 	if (fl__is_expired(deadline))
 		return wait_yield_once(cancel);
 	fl__wait_begin(&wait, FL__DEBUG_SLEEP, NULL);
-	/* No node: only the deadline or the token ends it. */
+	/*
+	 * The wait has no node in the queue of an object: only the deadline or the token ends it.
+	 */
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
 	return rc == -ETIMEDOUT ? 0 : rc;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waits for one of several objects: one wait, with a node in the wait queue of each. The nodes are
- * observers, which consume nothing. So an object may no longer be ready when the waiter runs, which
- * checks in a loop.
+ * A wait for one of several objects is one wait that has a node in the wait queue of each object.
+ * The nodes are observers: they consume nothing. So an object may no longer be ready when the
+ * waiter runs, and the waiter checks all objects in a loop.
  */
 #include "../base/sys.h"
 #include "lot.h"
@@ -25,7 +25,7 @@ static int wait_any_first_ready(fl_on *on, size_t n)
 	return -EAGAIN;
 }
 
-/* Stops at the first object that is ready. Returns how many were armed. */
+/* Arms the objects in order, up to the first one that is ready. Returns how many it has armed. */
 static size_t wait_any_arm(fl_on *on, size_t n, struct fl__wait *wait)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -53,7 +53,10 @@ static fl_time wait_any_earliest(fl_on *on, size_t n)
 	return deadline;
 }
 
-/* Whether an object may need another task, so that another worker must replace this one. */
+/*
+ * Returns whether one of the objects may become ready by the end of another task. Then another
+ * worker must replace this worker while it waits.
+ */
 static bool wait_any_by_tasks(const fl_on *on, size_t n)
 {
 	bool any = false;
@@ -74,7 +77,9 @@ int fl_wait_any_until(fl_on *on, size_t n, fl_time deadline, fl_cancel_token *ca
 		struct fl__wait wait;
 		fl__wait_begin(&wait, FL__DEBUG_ANY, NULL);
 		size_t armed = wait_any_arm(on, n, &wait);
-		/* If an object was ready, a deadline in the past ends the wait. */
+		/*
+		 * If an object is ready already, the wait ends at once, by a deadline in the past.
+		 */
 		const bool blocks = armed == n && wait_any_by_tasks(on, n) && fl__ctx_block(wait.ctx, NULL, limit);
 		int rc = fl__wait_sleep(&wait, armed == n ? limit : FL_NO_WAIT, cancel);
 		fl__ctx_unblock(wait.ctx, blocks);
@@ -82,8 +87,8 @@ int fl_wait_any_until(fl_on *on, size_t n, fl_time deadline, fl_cancel_token *ca
 		if (rc == 0 || (rc == -ETIMEDOUT && !fl__is_expired(limit)))
 			continue;
 		if (rc == -ECANCELED && armed == n)
-			return rc; /* an object became ready after the request */
-		/* The wait consumed nothing, but an object may be ready by now. */
+			return rc; /* an object that is ready by now became ready after the request */
+		/* The wait has consumed nothing, and an object may be ready by now. */
 		ready = wait_any_first_ready(on, n);
 		return ready >= 0 ? ready : rc;
 	}

@@ -16,7 +16,8 @@ void fl__wait_queue_add_first(struct fl__wait_queue *queue, struct fl__node *nod
 	node->key = queue;
 	node->queued = true;
 	node->value = (uint32_t)fl__sys.cpu();
-	fl__node_link(node, queue->first); /* last is before the first: a ring */
+	/* In a ring, the place before the first node is also the place after the last one. */
+	fl__node_link(node, queue->first);
 	queue->first = node;
 }
 

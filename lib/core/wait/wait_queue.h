@@ -5,8 +5,8 @@
 #include "lot.h"
 
 /*
- * A wait queue outside the parking lot, under the lock of its object, which all operations of the
- * object take. All-zero is empty.
+ * A wait queue that is not part of the parking lot. The lock of its object guards it, and all
+ * operations of the object take that lock. A queue that is all-zero is empty.
  *
  *     fl__wait_begin(&wait, kind, object);            // the waiter, under the lock
  *     fl__wait_queue_add_first(queue, &node);
@@ -19,28 +19,31 @@
  *     unlock                                          // the last access to the object
  *     fl__lot_unpark(&taken);
  *
- * The invariants of lot.c hold, with the object's lock in place of the bucket's. A take decides the
- * wait: a waiter whose deadline passes later still waits for the unpark.
+ * The invariants of lot.c hold, with the object's lock in place of the bucket's lock. A take
+ * decides the wait. If the deadline of a waiter passes after the take, the waiter still waits for
+ * the unpark.
  */
 struct fl__wait_queue {
-	struct fl__node *first; /* a ring; NULL: empty */
-	struct fl__lot taken;   /* waiters to unpark; none while the lock is free */
-	uint32_t fork_count;    /* of the waiters' process: a forked child has no waiters */
+	struct fl__node *first; /* the first node of a ring, or NULL */
+	struct fl__lot taken;   /* waiters to unpark; there are none while the lock is free */
+	uint32_t fork_count;    /* of the process that the waiters are in: a child has none of them */
 };
 
-/* Enqueues first. `node->value` becomes the caller's CPU. */
+/* Enqueues `node` as the first one. `node->value` becomes the caller's CPU. */
 void fl__wait_queue_add_first(struct fl__wait_queue *queue, struct fl__node *node);
 
-/* Does nothing if `node` is not queued. */
+/* Dequeues `node`, if it is queued. */
 void fl__wait_queue_remove(struct fl__wait_queue *queue, struct fl__node *node);
 
 /*
- * As fl__lot_take(), without observers, but of the first five waiters prefers one that was enqueued
- * on another CPU: on this CPU it would preempt the caller.
+ * Dequeues waiters and decides to wake each one that has not given up, until it has taken `max`
+ * waiters or the queue is empty. Returns how many were taken. Among the first five waiters it
+ * prefers one that was enqueued on another CPU, since a waiter on this CPU would preempt the
+ * caller.
  */
 size_t fl__wait_queue_take(struct fl__wait_queue *queue, size_t max);
 
-/* Moves the taken waiters to the caller. */
+/* Returns the taken waiters, and leaves none. The caller unparks them. */
 struct fl__lot fl__wait_queue_taken(struct fl__wait_queue *queue);
 
 #endif
