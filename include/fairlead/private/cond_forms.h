@@ -6,8 +6,8 @@
 #include <fairlead/time.h>
 
 /*
- * Private: makes the waits of a condition without a deadline, and the waits for a predicate, from
- * the wait until a deadline.
+ * This header is private. It makes the waits of a condition that have no deadline, and the waits
+ * for a predicate, from the wait until a deadline.
  */
 #define FL__COND_FORMS(cond, mutex)                                                                                    \
 	FL_INLINE int cond##_wait(cond *_c, mutex *_m)                                                                 \

@@ -2,7 +2,7 @@
 #ifndef FAIRLEAD_PRIVATE_CONTEXT_H
 #define FAIRLEAD_PRIVATE_CONTEXT_H
 
-/* Private: the begin of an execution context. */
+/* This header is private. It has the begin of an execution context, which inline functions use. */
 #include <fairlead/cancel.h>
 #include <fairlead/private/inline.h>
 
@@ -12,14 +12,14 @@ struct fl__fork_stack; /* fairlead/parallel.h */
 
 /* What an execution context runs. A stolen call is a part of what its forker runs. */
 struct fl__inside {
-	void *helper;                /* of the innermost task: lib/core/wait/context.h */
-	struct fl__calling *calling; /* of the callbacks that it runs: lib/core/future/future.h */
+	void *helper;                /* the innermost task: lib/core/wait/context.h */
+	struct fl__calling *calling; /* the callbacks that it runs: lib/core/future/future.h */
 };
 
-/* What inline code needs. */
+/* The members of a context that inline functions need. */
 struct fl__ctx_front {
-	struct fl__fork_stack *forks; /* its forks; NULL: no other worker would steal them */
-	fl_cancel_token *scope;       /* observed by plain waits; NULL: none */
+	struct fl__fork_stack *forks; /* the context's forks, or NULL if no worker would steal them */
+	fl_cancel_token *scope;       /* the token that plain waits observe, or NULL */
 	struct fl__inside inside;
 };
 

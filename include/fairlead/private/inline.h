@@ -2,11 +2,17 @@
 #ifndef FAIRLEAD_INLINE_H
 #define FAIRLEAD_INLINE_H
 
-/* Private: the base of the inline functions of the public headers, and of the library. */
+/*
+ * This header is private. It is the base of the inline functions of the public headers, and of the
+ * library.
+ */
 #include <stddef.h>
 #include <string.h>
 
-/* For the optimizer. FL__SLOW_PATH: out of line, so that the fast path saves no registers for it. */
+/*
+ * Hints for the optimizer. A function with FL__SLOW_PATH is not inlined, so that the fast path
+ * saves no registers for it.
+ */
 #define fl__likely(condition) __builtin_expect(condition, 1)
 #define fl__unlikely(condition) __builtin_expect(condition, 0)
 #define FL__COLD __attribute__((__cold__))
@@ -16,10 +22,11 @@
 /*
  * Atomic operations on plain integers and pointers, each with its order in its name. Public structs
  * hold plain integers, so that C++ can include them. Every access that may race goes through these
- * macros. A comment at each use names its partner, or says why relaxed is enough.
+ * macros. The comment at each use has the form that docs/design.md demands ("Conventions").
  *
- * A compare-and-swap takes the address of the expected value. If it fails it stores the present
- * value there, and is relaxed. The weak form may fail spuriously: for loops.
+ * A compare-and-swap takes the address of the expected value. If it fails, it stores the present
+ * value there, and its order is relaxed. The weak form may fail spuriously, so it belongs in a
+ * loop.
  */
 #define fl__load_relaxed(p) __atomic_load_n(p, __ATOMIC_RELAXED)
 #define fl__load_acquire(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
@@ -64,21 +71,22 @@
 #define fl__and_acquire(p, v) __atomic_fetch_and(p, v, __ATOMIC_ACQUIRE)
 
 /*
- * Keeps the compiler, but no processor, from moving memory accesses over it. For readers that see
- * this thread's program order: the kernel on its behalf, and a process that finds what this thread
- * left when it was killed.
+ * Keeps the compiler from moving memory accesses over it, but no processor. It is for readers that
+ * see this thread's program order: the kernel when it reads on behalf of the thread, and a process
+ * that finds what this thread left when it was killed.
  */
 #define fl__in_program_order() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
 /*
- * Prefetches the cache line of `_p` for writing: a hint, no access. A load, or a prefetch for
- * reading, would request the line twice: to read it, then to write it.
+ * Prefetches the cache line of `_p` for writing. It is a hint, and no access. A load, or a prefetch
+ * for reading, would request the line twice: once to read it, and once to write it.
  */
 static inline void fl__fetch_to_write(const void *_p)
 {
 /* Without -mprfchw the builtin would prefetch for reading. */
 #if defined(__x86_64__) && !defined(__clang__)
-	__asm__ volatile("prefetchw %a0" : : "p"(_p)); /* any address, which "m" would take for an access */
+	/* The constraint "p" takes any address. The constraint "m" would count as an access. */
+	__asm__ volatile("prefetchw %a0" : : "p"(_p));
 #elif defined(__x86_64__)
 	__asm__ volatile("prefetchw (%0)" : : "r"(_p));
 #else
@@ -86,7 +94,10 @@ static inline void fl__fetch_to_write(const void *_p)
 #endif
 }
 
-/* memcpy(), with single moves for the sizes of integers and pointers, where a call costs more. */
+/*
+ * Does what memcpy() does. For the sizes of integers and pointers, where a call would cost more, it
+ * uses single moves.
+ */
 static inline void fl__copy(void *_to, const void *_from, size_t _size)
 {
 	switch (_size) {

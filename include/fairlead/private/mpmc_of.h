@@ -6,7 +6,7 @@
 #include <fairlead/private/mpmc_ring.h>
 #include <fairlead/private/typed.h>
 
-/* FL_MPMC_OF: documented in fairlead/mpmc.h. */
+/* This header is private. fairlead/mpmc.h documents FL_MPMC_OF. */
 #define FL_MPMC_OF(type, name)                                                                                         \
 	FL__VALUE(type)                                                                                                \
 	typedef struct name name;                                                                                      \
@@ -19,8 +19,6 @@
 	FL__TYPED_READ(fl_mpmc, name, size_t, length)                                                                  \
 	FL__TYPED_READ(fl_mpmc, name, size_t, capacity)                                                                \
 	FL__TYPED_TRY(fl_mpmc, type, name, fl__mpmc_of, , sizeof(type))
-
-/* Private, from here on. */
 
 static inline int fl__mpmc_of_put(fl_mpmc *_q, const void *_item, size_t _size)
 {

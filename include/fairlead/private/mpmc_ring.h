@@ -6,29 +6,29 @@
 #include <fairlead/private/inline.h>
 
 /*
- * Private: the bounded lock-free ring of fl_mpmc and fl_queue. lib/core/queue/mpmc.c begins with
- * the tables of its words and its invariants.
+ * This header is private. It has the bounded lock-free ring of fl_mpmc and fl_queue. The head of
+ * lib/core/queue/mpmc.c has the tables of its words, and its invariants.
  */
 enum { FL__MPMC_WAIT = 1, FL__MPMC_CLOSED = 2, FL__MPMC_FLAGS = 3, FL__MPMC_STEP = 4 }; /* in head and tail */
 enum { FL__MPMC_ITEM = 1 };                                                             /* in a stamp */
-enum { FL__MPMC_SMALL = 32 };  /* bytes: an item that shares its cache line with others */
+enum { FL__MPMC_SMALL = 32 };  /* bytes of the largest item that shares its cache line with others */
 enum { FL__MPMC_APART = 128 }; /* two cache lines: adjacent lines are fetched together */
 enum { FL__MPMC_LINE = 64, FL__MPMC_STAMP = sizeof(uint64_t) };
 
 struct fl_mpmc {
-	unsigned char *slots; /* each: the stamp, then the item */
+	unsigned char *slots; /* each slot has a stamp, and then the item */
 	uint64_t mask;        /* the bits of a position that are its index; a lap is this and one STEP */
 	uint64_t last;        /* the index of the last slot, as in a position */
 	size_t unit;          /* bytes of a slot / STEP */
 	size_t offset;        /* of the item in a slot */
 	size_t item_size, capacity;
-	size_t ahead; /* how many slots ahead are prefetched; 0, if the ring or its items are small */
+	size_t ahead; /* how many slots ahead are prefetched; 0 if the ring or its items are small */
 	unsigned char apart_[FL__MPMC_APART];
-	uint64_t tail;       /* the position of the next item; CLOSED; WAIT: a consumer waits */
+	uint64_t tail;       /* the position of the next item, with CLOSED and WAIT */
 	uint64_t put_paused; /* the tail when a put last found no space; a hint */
 	unsigned char apart_tail_[FL__MPMC_APART - 2 * sizeof(uint64_t)];
-	uint64_t head;       /* the position of the oldest item; WAIT: a producer waits */
-	uint64_t get_paused; /* the head when a get last found no item */
+	uint64_t head;       /* the position of the oldest item, with WAIT */
+	uint64_t get_paused; /* the head when a get last found no item; a hint */
 	unsigned char apart_head_[FL__MPMC_APART - 2 * sizeof(uint64_t)];
 };
 
@@ -42,7 +42,7 @@ static inline uint64_t fl__mpmc_next(const struct fl_mpmc *_q, uint64_t _at)
 	return fl__likely((_at & _q->mask) != _q->last) ? _at + FL__MPMC_STEP : (_at | _q->mask) + FL__MPMC_STEP;
 }
 
-/* `_n` is at most the capacity. */
+/* Returns the position that is `_n` on from `_at`. `_n` is at most the capacity. */
 static inline uint64_t fl__mpmc_skip(const struct fl_mpmc *_q, uint64_t _at, size_t _n)
 {
 	const uint64_t _to_lap = _q->last + FL__MPMC_STEP - (_at & _q->mask), _step = (uint64_t)_n * FL__MPMC_STEP;
@@ -54,13 +54,16 @@ static inline unsigned char *fl__mpmc_slot(const struct fl_mpmc *_q, uint64_t _a
 	return _q->slots + (size_t)(_at & _q->mask) * _q->unit;
 }
 
-/* Of an item in its slot: as aligned as malloc() makes it. */
+/* Returns the offset of an item in its slot. The item is aligned as malloc() would align it. */
 static inline size_t fl__mpmc_offset(size_t _size)
 {
 	return _size % 16 == 0 ? 16 : FL__MPMC_STAMP;
 }
 
-/* As fl__mpmc_slot(). A constant `_size` of the items saves the multiplication. */
+/*
+ * Returns the slot of `_at`. If `_size`, that of the items, is a constant, it saves a
+ * multiplication.
+ */
 static inline unsigned char *fl__mpmc_slot_of(const struct fl_mpmc *_q, uint64_t _at, size_t _size)
 {
 	if (!__builtin_constant_p(_size) || _size == 0)
@@ -80,8 +83,9 @@ static inline uint64_t *fl__mpmc_stamp(unsigned char *_slot)
 }
 
 /*
- * Prefetches the slot that is `ahead` of position `_at`, which the caller has claimed: each claim
- * waits for all earlier stores, and so for the cache lines of the item before.
+ * Prefetches the slot that is `ahead` of position `_at`, which the caller has claimed. Without
+ * that, each claim would wait for the cache lines of the item before, since it waits for all
+ * earlier stores.
  */
 static inline void fl__mpmc_fetch_ahead(const struct fl_mpmc *_q, uint64_t _at, size_t _size)
 {
@@ -99,7 +103,7 @@ static inline bool fl__mpmc_later(uint64_t _a, uint64_t _b)
 
 struct fl__mpmc_claim {
 	uint64_t at;         /* the position of the first slot */
-	unsigned char *slot; /* the first */
+	unsigned char *slot; /* the first slot */
 	size_t count;
 	bool owes_wake;
 };
@@ -115,7 +119,7 @@ static inline size_t fl__mpmc_run(const struct fl_mpmc *_q, uint64_t _at, uint64
 		_n = _q->capacity;
 	while (_run < _n) {
 		_at = fl__mpmc_next(_q, _at);
-		/* pairs with fl__mpmc_fill(), or fl__mpmc_drain() */
+		/* acquire: pairs with the release in fl__mpmc_fill() or fl__mpmc_drain() */
 		if (fl__load_acquire(fl__mpmc_stamp(fl__mpmc_slot(_q, _at))) != _at + _ahead)
 			break;
 		_run++;
@@ -126,9 +130,9 @@ static inline size_t fl__mpmc_run(const struct fl_mpmc *_q, uint64_t _at, uint64
 FL_BEGIN_DECLS
 
 /*
- * Called for a position whose slot is not ready for a put (a get: `gets`). If several calls have
- * succeeded since the last one that was not, pauses and returns 0: the caller tries again. Else
- * returns -EAGAIN, -EBUSY or -EPIPE.
+ * Called for a position whose slot is not ready for a put or, with `gets`, for a get. If several
+ * calls have succeeded since the last one that found its slot not ready, pauses and returns 0: the
+ * caller tries again. Else returns -EAGAIN, -EBUSY or -EPIPE.
  */
 FL_API int fl__mpmc_refuse(struct fl_mpmc *q, uint64_t at, bool gets);
 
@@ -141,10 +145,13 @@ FL_API void fl__mpmc_back_off(unsigned failed);
 FL_END_DECLS
 
 /*
- * Claims up to `_n` slots for a put (a get): of `*_word`, the tail (the head), whose stamps are
- * `_ahead` of their positions, 0 (ITEM). `_size` of the items: 0: not known. Returns 0, -EAGAIN,
- * -EBUSY, -EPIPE. Without `_exact` the code contains no call, -EBUSY stands for -EAGAIN, too, and
- * -EAGAIN means that another claim was faster: the caller may try again.
+ * Claims up to `_n` slots. For a put `_word` is the tail, and `_ahead` is 0. For a get `_word` is
+ * the head, and `_ahead` is ITEM. The stamps of the slots are `_ahead` of their positions. `_size`
+ * is the size of the items, or 0 if it is not known.
+ *
+ * Returns 0, -EAGAIN, -EBUSY or -EPIPE. Without `_exact` the code contains no call. Then -EBUSY
+ * stands for "full" and "empty", too, and -EAGAIN means that another claim was faster: the caller
+ * may try again.
  */
 static inline __attribute__((__always_inline__)) int fl__mpmc_claim_slots(struct fl_mpmc *_q, uint64_t *_word,
                                                                           uint64_t _ahead, size_t _size, size_t _n,
@@ -153,23 +160,30 @@ static inline __attribute__((__always_inline__)) int fl__mpmc_claim_slots(struct
 	unsigned _failed = 0;
 	for (;;) {
 		/*
-		 * the loads below are no older than this word. Otherwise the result could be
-		 * "full" ("empty") although the writer of the word had made space (had put, or
-		 * closed) before. Pairs with the CAS below, and with fl_mpmc_close().
+		 * acquire: pairs with the CAS below, and with fl_mpmc_close(). So the loads below
+		 * are no older than this word. Otherwise the result could be "full" ("empty")
+		 * although the writer of the word had made space (had put, or closed) before.
 		 */
 		uint64_t _seen = fl__load_acquire(_word), _stamp;
-		/* it keeps CLOSED, which no stamp has */
+		/*
+		 * CLOSED stays in it. No stamp has CLOSED, so no claim succeeds in a closed ring.
+		 */
 		const uint64_t _at = _seen & ~(uint64_t)FL__MPMC_WAIT;
 		unsigned char *_slot = fl__mpmc_slot_of(_q, _at, _size);
 		const uint64_t _one_on = fl__mpmc_next(_q, _at);
-		/* the last use of the slot; pairs with fl__mpmc_drain(), fl__mpmc_fill() */
+		/*
+		 * acquire: pairs with the release in fl__mpmc_drain() or fl__mpmc_fill(), for the
+		 * last use of the slot
+		 */
 		_stamp = fl__load_acquire(fl__mpmc_stamp(_slot));
 		if (fl__likely(_stamp == _at + _ahead)) {
 			const size_t _run = _n == 1 ? 1 : fl__mpmc_run(_q, _at, _ahead, _n);
 			const uint64_t _next = _n == 1 ? _one_on : fl__mpmc_skip(_q, _at, _run);
 			/*
-			 * see mpmc_no_item(), mpmc_no_space(). Its acquire pairs with
-			 * fl__mpmc_mark_empty(), fl__mpmc_mark_full().
+			 * seq_cst: pairs with the loads in mpmc_no_item() and mpmc_no_space().
+			 * Claims and the answers "full" and "empty" of all rings have one order. As
+			 * an acquire, it pairs with the release in fl__mpmc_mark_empty() and
+			 * fl__mpmc_mark_full().
 			 */
 			if (fl__likely(fl__cas_weak_seq_cst(_word, &_seen, _next))) {
 				_claim->at = _at;
@@ -208,13 +222,16 @@ static inline void fl__mpmc_fill(const struct fl_mpmc *_q, unsigned char *_slot,
                                  size_t _size)
 {
 	fl__copy(fl__mpmc_item(_q, _slot, _size), _item, _size);
-	/* the item is whole; pairs with the loads of fl__mpmc_claim_slots() and fl__mpmc_run() */
+	/*
+	 * release: pairs with the acquire in fl__mpmc_claim_slots() and fl__mpmc_run(), for the
+	 * item
+	 */
 	fl__store_release(fl__mpmc_stamp(_slot), _at + FL__MPMC_ITEM);
 }
 
 /*
- * Puts an item. `_size` is the ring's item_size, which the compiler may know. Returns as
- * fl_mpmc_try_put(). With 0, sets `*_owes_wake` to whether the put has cleared WAIT.
+ * Puts an item. `_size` is the ring's item_size, which the compiler may know. Returns what
+ * fl_mpmc_try_put() returns. If that is 0, `*_owes_wake` says whether the put has cleared WAIT.
  */
 static inline int fl__mpmc_put(struct fl_mpmc *_q, const void *_item, size_t _size, bool *_owes_wake)
 {
@@ -228,7 +245,10 @@ static inline int fl__mpmc_put(struct fl_mpmc *_q, const void *_item, size_t _si
 	return 0;
 }
 
-/* As fl__mpmc_put(), for up to `_n` (not 0) consecutive items. With 0, sets `*_count`. */
+/*
+ * Puts up to `_n` items, where `_n` is not 0, in consecutive slots. Returns what fl__mpmc_put()
+ * returns. If that is 0, `*_count` says how many were put.
+ */
 static inline int fl__mpmc_put_many(struct fl_mpmc *_q, const void *_items, size_t _size, size_t _n, size_t *_count,
                                     bool *_owes_wake)
 {
@@ -251,11 +271,17 @@ static inline void fl__mpmc_drain(const struct fl_mpmc *_q, unsigned char *_slot
                                   size_t _size)
 {
 	fl__copy(_item, fl__mpmc_item(_q, _slot, _size), _size);
-	/* the item has been read; pairs with fl__mpmc_claim_slots(), fl__mpmc_run(), a lap later */
+	/*
+	 * release: pairs with the acquire in fl__mpmc_claim_slots() and fl__mpmc_run(), a lap
+	 * later, for the reads of the item
+	 */
 	fl__store_release(fl__mpmc_stamp(_slot), _at + fl__mpmc_lap(_q));
 }
 
-/* As fl_mpmc_try_get(). With 0, sets `*_owes_wake` to whether the get has cleared WAIT. */
+/*
+ * Gets an item. Returns what fl_mpmc_try_get() returns. If that is 0, `*_owes_wake` says whether
+ * the get has cleared WAIT.
+ */
 static inline int fl__mpmc_get(struct fl_mpmc *_q, void *_item, size_t _size, bool *_owes_wake)
 {
 	struct fl__mpmc_claim _claim = {0, NULL, 0, false};
@@ -268,7 +294,10 @@ static inline int fl__mpmc_get(struct fl_mpmc *_q, void *_item, size_t _size, bo
 	return 0;
 }
 
-/* As fl__mpmc_get(), for up to `_n` (not 0) consecutive items. With 0, sets `*_count`. */
+/*
+ * Gets up to `_n` items, where `_n` is not 0, from consecutive slots. Returns what fl__mpmc_get()
+ * returns. If that is 0, `*_count` says how many were got.
+ */
 static inline int fl__mpmc_get_many(struct fl_mpmc *_q, void *_items, size_t _size, size_t _n, size_t *_count,
                                     bool *_owes_wake)
 {

@@ -7,7 +7,7 @@
 #include <fairlead/private/typed.h>
 #include <fairlead/queue.h>
 
-/* FL_QUEUE_OF: documented in fairlead/queue.h. */
+/* This header is private. fairlead/queue.h documents FL_QUEUE_OF. */
 #define FL_QUEUE_OF(type, name)                                                                                        \
 	FL__VALUE(type)                                                                                                \
 	typedef struct name name;                                                                                      \
@@ -27,12 +27,15 @@
 	}
 
 /*
- * Private, from here on. A put or get of a ring that need not wait is inline. An fl_queue begins as
- * below. What its backend does not have is NULL.
+ * A put or a get of a ring is inline where it does not have to wait. A struct fl_queue begins with
+ * struct fl__queue_begin, in which the members that its backend does not have are NULL.
  */
 FL_BEGIN_DECLS
 
-/* Wakes a waiter for an item (`side` 0) or for space (1). The queue may be freed already. */
+/*
+ * Wakes a waiter for an item (`side` is 0) or for space (`side` is 1), if there is one. It uses
+ * only the address of the queue, which may be freed already.
+ */
 FL_API void fl__queue_wake(fl_queue *q, int side);
 
 struct fl__queue_begin {
@@ -49,7 +52,7 @@ static inline int fl__queue_of_create(fl_queue **_q, size_t _size, size_t _align
 	return fl_queue_create(_q, _size, _config);
 }
 
-/* Returns whether the item is put. If not, the caller finds out why, or waits. */
+/* Try to put or to get an item. If they return false, the caller finds out why, or waits. */
 static inline bool fl__queue_of_put(fl_queue *_q, const void *_item, size_t _size)
 {
 	const struct fl__queue_begin *_begin = (const struct fl__queue_begin *)(void *)_q;

@@ -5,7 +5,7 @@
 #include <fairlead/private/typed.h>
 #include <fairlead/shm_queue.h>
 
-/* Private: FL_SHM_QUEUE_OF, which fairlead/shm_queue.h describes. */
+/* This header is private. fairlead/shm_queue.h documents FL_SHM_QUEUE_OF. */
 #define FL_SHM_QUEUE_OF(type, name)                                                                                    \
 	FL__VALUE(type)                                                                                                \
 	typedef struct name name;                                                                                      \

@@ -6,7 +6,7 @@
 #include <fairlead/private/typed.h>
 #include <fairlead/spsc.h>
 
-/* Private: FL_SPSC_OF, documented in fairlead/spsc.h. */
+/* This header is private. fairlead/spsc.h documents FL_SPSC_OF. */
 #define FL_SPSC_OF(type, name)                                                                                         \
 	FL__VALUE(type)                                                                                                \
 	typedef struct name name;                                                                                      \
@@ -19,37 +19,43 @@
 	FL__TYPED_TRY(fl_spsc, type, name, fl__spsc, , fl__slot_shape_of(sizeof(type)))
 
 /*
- * Private, from here on: the inline functions. lib/core/queue/spsc.c says how the ring works. The
- * positions of the two sides, and the members that never change, are in separate cache lines.
+ * The inline functions. The head of lib/core/queue/spsc.c says how the ring works. The positions of
+ * the two sides, and the members that never change, are in separate cache lines.
  */
-#define FL__SPSC_APART 128 /* as FL__MPMC_APART */
+#define FL__SPSC_APART 128 /* two cache lines, since adjacent lines are fetched together */
 
 struct fl_spsc {
-	struct fl__slots slots_; /* one more than the capacity; never change */
+	struct fl__slots slots_; /* one slot more than the capacity; never changes */
 	size_t capacity_;
 	unsigned char apart_[FL__SPSC_APART];
 	unsigned char *put_; /* the slot for the next item; written by the producer, by atomic stores */
 	unsigned char apart_put_[FL__SPSC_APART - sizeof(unsigned char *)];
-	unsigned char *get_; /* the slot of the oldest item; likewise, by the consumer */
+	unsigned char *get_; /* the slot of the oldest item; written by the consumer, by atomic stores */
 	unsigned char apart_get_[FL__SPSC_APART - sizeof(unsigned char *)];
 };
 
 /* Ends a put of the slots from `_slot` to `_next`. All their marks but the first are set. */
 static inline void fl__spsc_end_put(fl_spsc *_q, unsigned char *_slot, unsigned char *_next)
 {
-	fl__store_relaxed(&_q->put_, _next); /* published by the mark */
+	fl__store_relaxed(&_q->put_, _next); /* relaxed: the mark, stored next, releases it */
 	fl__slot_fill(_slot);
 }
 
 /* Ends a get of the slots from `_slot` to `_next`. All their marks but the first are cleared. */
 static inline void fl__spsc_end_get(fl_spsc *_q, unsigned char *_slot, unsigned char *_next)
 {
-	/* a load of this position sees the puts before it; pairs with fl_spsc_length() */
+	/*
+	 * release: pairs with the acquire in fl_spsc_length(), which then sees the puts before this
+	 * get
+	 */
 	fl__store_release(&_q->get_, _next);
 	fl__slot_clear(_slot);
 }
 
-/* `_shape` is that of the slots, which the compiler may know. Return 0, -EAGAIN. */
+/*
+ * Put or get an item. `_shape` is that of the slots, which the compiler may know. Return 0,
+ * -EAGAIN.
+ */
 static inline int fl__spsc_put(fl_spsc *_q, const void *_item, struct fl__slot_shape _shape)
 {
 	unsigned char *_slot = _q->put_, *_next = fl__slot_after(&_q->slots_, _shape, _slot);

@@ -8,22 +8,23 @@
 #include <stdint.h>
 
 /*
- * Private: the slots of a ring for one producer and one consumer; for spsc_of.h and queue_spsc.h.
- * lib/core/queue/spsc.h has what is not inline.
+ * This header is private. It has the slots of a ring for one producer and one consumer, for
+ * spsc_of.h and queue_spsc.h. lib/core/queue/spsc.h declares the functions that are not inline.
  *
- * Each slot has a mark, a byte that says whether the slot has an item. The slots lie in groups,
- * each in one cache line if several slots fit: first the marks, then the items. So a fetch of the
- * item's line fetches its mark, too, and a line has as many items as possible. A slot's address is
- * that of its mark. A group begins with the marks, so the address gives the index in the group. The
- * last slot ends its group; the first group may lack its first slots.
+ * Each slot has a mark, a byte that says whether the slot has an item. The slots lie in groups. A
+ * group has first the marks of its slots, and then the items. If several slots fit into a cache
+ * line, each group is one cache line. So a fetch of an item's line fetches the item's mark, too,
+ * and a line has as many items as possible. The address of a slot is that of its mark. A group
+ * begins with the marks, so the address gives the index in the group. The last slot of a ring is
+ * the last one of its group. The first group may lack its first slots.
  */
 #define FL__SLOTS_LINE 64
 
 struct fl__slot_shape {
-	size_t size;   /* of an item */
-	size_t slots;  /* of a group */
-	size_t offset; /* of the first item in the group */
-	size_t bytes;  /* from a group to the next; FL__SLOTS_LINE, if a group has several slots */
+	size_t size;   /* bytes of an item */
+	size_t slots;  /* how many slots a group has */
+	size_t offset; /* the offset of the first item in the group */
+	size_t bytes;  /* from a group to the next: FL__SLOTS_LINE if a group has several slots */
 };
 
 struct fl__slots {
@@ -32,13 +33,18 @@ struct fl__slots {
 	void *memory;
 };
 
-/* The item size gives its alignment, 16 at most. A constant size makes the shape constant. */
+/*
+ * Returns the shape of slots for items of `_size` bytes. The size gives the alignment, 16 at most.
+ * If the size is a constant, so is the shape.
+ */
 static inline struct fl__slot_shape fl__slot_shape_of(size_t _size)
 {
 	const size_t _lowest_bit = _size & (~_size + 1), _alignment = _lowest_bit < 16 ? _lowest_bit : 16;
 	struct fl__slot_shape _shape;
 	_shape.size = _size;
-	/* as many as fit: size, line, and bytes left for marks are multiples of the alignment */
+	/*
+	 * As many fit, since size, line, and bytes left for marks are multiples of the alignment.
+	 */
 	_shape.slots = _size < FL__SLOTS_LINE / 2 ? FL__SLOTS_LINE / (_size + 1) : 1;
 	_shape.offset = (_shape.slots + _alignment - 1) & ~(_alignment - 1);
 	_shape.bytes = (_shape.offset + _shape.slots * _size + _alignment - 1) & ~(_alignment - 1);
@@ -59,12 +65,15 @@ static inline unsigned char *fl__slot_item(struct fl__slot_shape _shape, unsigne
 	return _slot - _index + _shape.offset + _index * _shape.size;
 }
 
-/* The next slot; after the last, the first. `_shape`: of the slots; the compiler may know it. */
+/*
+ * Returns the next slot. After the last one that is the first one. `_shape` is that of the slots,
+ * which the compiler may know.
+ */
 static inline unsigned char *fl__slot_after(const struct fl__slots *_slots, struct fl__slot_shape _shape,
                                             unsigned char *_slot)
 {
 	const size_t _index = fl__slot_index(_shape, _slot);
-	/* a branch: the next operation need not wait for the outcome */
+	/* It is a branch, so that the next operation does not wait for the outcome. */
 	if (fl__unlikely(_index + 1 == _shape.slots))
 		return _slot == _slots->last ? _slots->first : _slot - _index + _shape.bytes;
 	return _slot + 1;
@@ -72,19 +81,19 @@ static inline unsigned char *fl__slot_after(const struct fl__slots *_slots, stru
 
 static inline bool fl__slot_is_full(const unsigned char *_slot)
 {
-	/* the item is written, or read; pairs with fl__slot_fill(), fl__slot_clear() */
+	/* acquire: pairs with the release in fl__slot_fill() or fl__slot_clear() */
 	return fl__load_acquire(_slot) != 0;
 }
 
-/* Set the mark. Of several slots, the first is marked last, after fl__slots_mark_others(). */
+/* Set or clear the mark. Of several slots, the first one comes last: fl__slots_mark_others(). */
 static inline void fl__slot_fill(unsigned char *_slot)
 {
-	fl__store_release(_slot, 1); /* the items are written; pairs with fl__slot_is_full() */
+	fl__store_release(_slot, 1); /* release: pairs with fl__slot_is_full(), for writes of items */
 }
 
 static inline void fl__slot_clear(unsigned char *_slot)
 {
-	fl__store_release(_slot, 0); /* the items have been read; pairs with fl__slot_is_full() */
+	fl__store_release(_slot, 0); /* release: pairs with fl__slot_is_full(), for reads of items */
 }
 
 #endif

@@ -4,7 +4,10 @@
 
 #include <fairlead/defs.h>
 
-/* Private: put, get, put_many and get_many, with `prefix`, by the functions with a deadline. */
+/*
+ * This header is private. FL__QUEUE_FORMS makes put, get, put_many and get_many, with `prefix` in
+ * their names, from the functions that have a deadline.
+ */
 #define FL__QUEUE_FORMS(base, prefix, deadline, cancel)                                                                \
 	FL__QUEUE_OP_FORMS(base, prefix, put, const void, deadline, cancel)                                            \
 	FL__QUEUE_OP_FORMS(base, prefix, get, void, deadline, cancel)
@@ -20,11 +23,13 @@
 	}
 
 /*
- * Private: functions of a typed queue `name`, each of which calls that of the untyped queue `base`
- * (fl_queue, fl_shm_queue, fl_mpmc, fl_spsc).
+ * The macros below make the functions of a typed queue `name`. Each function calls that of the
+ * untyped queue `base`: fl_queue, fl_shm_queue, fl_mpmc or fl_spsc.
  */
 
-/* A function that makes a queue. `rc`: the call that makes the untyped queue, in `_made`. */
+/*
+ * Makes a function that makes a queue. `rc` is the call that makes the untyped queue, in `_made`.
+ */
 #define FL__TYPED_MAKE(base, name, call, parameters, rc)                                                               \
 	FL__MADE_FN FL_MUST_CHECK int name##_##call parameters                                                         \
 	{                                                                                                              \
@@ -35,7 +40,10 @@
 		return _rc;                                                                                            \
 	}
 
-/* A function without arguments: with a result, without one, and with one of a queue that is const. */
+/*
+ * These make a function without arguments: one with a result, one without, and one with a result
+ * for a queue that is const.
+ */
 #define FL__TYPED_GET(base, name, result, call)                                                                        \
 	FL__MADE_FN result name##_##call(name *_q)                                                                     \
 	{                                                                                                              \
@@ -63,7 +71,7 @@
 		base##_free((base *)*_q);                                                                              \
 	}
 
-/* A function of many items. `op`: of the untyped queue, without `_many`. */
+/* Makes a function of many items. `op` is its name in the untyped queue, without `_many`. */
 #define FL__TYPED_MANY_OP(base, name, op, item)                                                                        \
 	FL__MADE_FN FL_MUST_CHECK int name##_##op##_many(name *_q, item *_items, size_t _n, size_t *_count)            \
 	{                                                                                                              \
@@ -74,7 +82,9 @@
 	FL__TYPED_MANY_OP(base, name, try_put, type const)                                                             \
 	FL__TYPED_MANY_OP(base, name, try_get, type)
 
-/* Tries of one item, by `fast`_put() and `fast`_get(), with `...` behind their arguments. */
+/*
+ * Makes the tries of one item from `fast`_put() and `fast`_get(), with `...` after their arguments.
+ */
 #define FL__TYPED_TRY(base, type, name, fast, ...)                                                                     \
 	FL__MADE_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                             \
 	{                                                                                                              \
@@ -86,8 +96,8 @@
 	}
 
 /*
- * The rest is for queues that wait. A call of one item first calls `fast`_put() or `fast`_get(),
- * which returns whether it has made the call.
+ * The rest is for queues that wait. A call for one item first calls `fast`_put() or `fast`_get(),
+ * which returns true if it has made the call.
  */
 #define FL__TYPED_WAITING(base, type, name, fast)                                                                      \
 	FL__TYPED_MANY(base, type, name)                                                                               \
@@ -102,7 +112,9 @@
 		return base##_join_until((base *)_q, _deadline, _cancel);                                              \
 	}
 
-/* All forms of `op`, with the declaration and the address of one item, and the type of many. */
+/*
+ * Makes all forms of `op`. It gets the declaration and address of one item, and the type of many.
+ */
 #define FL__TYPED_WAITING_OP(base, type, name, op, fast, declaration, address, item)                                   \
 	FL__MADE_FN FL_MUST_CHECK int name##_##op(name *_q, declaration)                                               \
 	{                                                                                                              \

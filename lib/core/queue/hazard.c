@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Hazard pointers: each thread's record, from first use to end. hazard_ck.c has the protocol. */
+/*
+ * Hazard pointers. This file gives each thread a record, from its first use to its end. The head of
+ * hazard_ck.c has the protocol.
+ */
 #include "hazard.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -7,12 +10,12 @@
 #include "../wait/lock.h"
 #include <pthread.h>
 
-static struct fl__hazards hazard_none; /* protects nothing, and is never written */
+static struct fl__hazards hazard_none; /* a record that protects nothing, and is never written */
 _Thread_local struct fl__hazards *fl__hazards_mine FL__INITIAL_EXEC = &hazard_none;
 
 static pthread_key_t hazard_key;
 static bool hazard_has_key;
-static uint32_t hazard_shared_lock; /* for the record that threads borrow */
+static uint32_t hazard_shared_lock; /* held by the thread that borrows the shared record */
 
 static void hazard_end_thread(void *hazards)
 {
@@ -24,7 +27,7 @@ void fl__hazards_end(void)
 {
 	if (fl__hazards_mine == &hazard_none)
 		return;
-	/* Storing NULL needs no memory. */
+	/* It cannot fail, since storing NULL needs no memory. */
 	(void)pthread_setspecific(hazard_key, NULL);
 	hazard_end_thread(fl__hazards_mine);
 }
@@ -72,27 +75,31 @@ void fl__hazards_return(const bool *borrowed)
 
 void fl__hazards_each(void (*found)(void *arg, const void *object), void *arg)
 {
-	fl__fence_seq_cst(); /* pairs with fl__hazards_set(): see hazard_ck.c */
+	/* seq_cst: pairs with the fence in fl__hazards_set() (the protocol in hazard_ck.c) */
+	fl__fence_seq_cst();
 	fl__hazards_visit(found, arg);
-	/* unprotected objects are no longer used; pairs with fl__hazards_set() */
+	/*
+	 * acquire: pairs with the release fence in fl__hazards_set(). So all uses of an object that
+	 * is no longer protected come before its free.
+	 */
 	fl__fence_acquire();
 }
 
 static void hazard_after_fork_in_child(void)
 {
-	fl__store_relaxed(&hazard_shared_lock, 0); /* the child has one thread */
+	fl__store_relaxed(&hazard_shared_lock, 0); /* relaxed: the child has one thread */
 	fl__hazards_forget_others(fl__hazards_mine);
 }
 
 FL__AT_FORK_IN_CHILD(FL__AT_START, hazard_after_fork_in_child)
 
-/* Runs before any use: a key costs nothing until it is set. */
+/* It runs before any use. A key costs nothing until a thread sets it. */
 FL__AT_START static void hazard_make_key(void)
 {
 	hazard_has_key = pthread_key_create(&hazard_key, hazard_end_thread) == 0;
 }
 
-/* The unloaded copy leaves neither its destructor nor the records of live threads. */
+/* A copy that is unloaded leaves neither its destructor nor the records of live threads behind. */
 FL__AT_UNLOAD static void hazard_forget_threads(void)
 {
 	if (hazard_has_key)

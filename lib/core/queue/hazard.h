@@ -5,54 +5,67 @@
 #include <fairlead/defs.h>
 
 /*
- * Hazard pointers (hazard_ck.c): no thread frees an object that a hazard pointer protects.
+ * Hazard pointers. No thread frees an object that a hazard pointer protects. The head of
+ * hazard_ck.c has the protocol.
  *
- * A hazard pointer protects an object until it protects another. So a further operation on the same
- * object costs a load and a comparison, and no fence. The price: an idle thread protects two
- * objects.
+ * A hazard pointer protects an object until it protects another one. So a further operation on the
+ * same object costs a load and a comparison, and no fence. The price is that an idle thread
+ * protects two objects.
  */
 enum fl__hazard { FL__HAZARD_HEAD, FL__HAZARD_TAIL, FL__HAZARDS };
 
-/* Only the owning thread writes these. */
+/* The hazard pointers of a thread. Only this thread writes them. */
 struct fl__hazards {
 	void *pointers[FL__HAZARDS];
 };
 
-/* The calling thread's record; without one, a record that protects nothing. Never NULL. */
+/*
+ * The calling thread's record. It is never NULL: as long as the thread has no record, it points to
+ * one that protects nothing.
+ */
 extern _Thread_local struct fl__hazards *fl__hazards_mine FL__INITIAL_EXEC;
 
 /*
- * Protects `object` instead of the object before, with a full fence. If the caller then finds
- * `object` still reachable, no thread frees it. False: no record yet, and no memory for one.
+ * Makes the hazard pointer `place` protect `object` instead of another object, and passes a full
+ * fence. If the caller then finds that `object` is still reachable, no thread frees it. Returns
+ * false if the thread has no record yet and there is no memory for one.
  */
 bool fl__hazard_protect(enum fl__hazard place, void *object);
 
 /*
- * For a call that must not fail: gives the thread the shared record, under a lock, until
- * fl__hazards_return(). False: the thread has its own; nothing is done. `borrowed`: the result.
+ * For a call that must not fail. If the thread has no record and gets no memory for one, locks the
+ * shared record, gives it to the thread until fl__hazards_return(), and returns true. Else returns
+ * false. fl__hazards_return() gets the result as `borrowed`.
  */
 bool fl__hazards_borrow(void);
 void fl__hazards_return(const bool *borrowed);
 
-/* Declares `borrowed`, a result of fl__hazards_borrow(). The end of the block returns the record. */
+/*
+ * Declares `borrowed`, for a result of fl__hazards_borrow(). At the end of the block the record is
+ * given back.
+ */
 #define FL__MAY_BORROW(borrowed) __attribute__((cleanup(fl__hazards_return), unused)) bool borrowed = false
 
-/* Calls `found` for each protected object. Others, if retired before, may be freed. */
+/*
+ * Calls `found` for each protected object. Any other object that was retired before the call may be
+ * freed after it.
+ */
 void fl__hazards_each(void (*found)(void *arg, const void *object), void *arg);
 
-/* The thread's next use takes a record again. */
+/* Gives back the record of the calling thread. The thread's next use takes a record again. */
 void fl__hazards_end(void);
 
-/* In hazard_ck.c. */
-struct fl__hazards *fl__hazards_register(void); /* NULL: out of memory */
-struct fl__hazards *fl__hazards_shared(void);   /* the caller holds a lock */
+/* The following functions are in hazard_ck.c, or in hazard_list.c in its place. */
+
+struct fl__hazards *fl__hazards_register(void); /* returns NULL if there is no memory */
+struct fl__hazards *fl__hazards_shared(void);   /* the caller holds hazard_shared_lock */
 void fl__hazards_unregister(struct fl__hazards *hazards);
 void fl__hazards_clear(struct fl__hazards *hazards); /* protects nothing from now on */
 void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard place, void *object);
 void fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg);
 /* Called in a forked child, which has one thread. */
 void fl__hazards_forget_others(const struct fl__hazards *mine);
-/* No thread will use a record again. */
+/* Called when no thread will use a record again. */
 void fl__hazards_free(void);
 
 #endif

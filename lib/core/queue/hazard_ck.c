@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Hazard pointers on Concurrency Kit's ck_hp: its list of records, and its store with a fence.
+ * Hazard pointers on Concurrency Kit's ck_hp. This file uses its list of records, and its store
+ * with a fence.
  *
- * Protocol. A reader stores the object's address in a hazard pointer, passes a full fence, then
+ * Protocol. A reader stores the object's address in a hazard pointer, passes a full fence, and then
  * checks that the object is still reachable. A thread that retires an object makes it unreachable,
- * passes a full fence, then reads all hazard pointers. So either the reader sees that the object is
- * unreachable, or the retiring thread sees the reader's store. The store releases the uses of the
- * object protected before. The retiring thread acquires, so the free comes after the uses.
+ * passes a full fence, and then reads all hazard pointers. So either the reader sees that the
+ * object is unreachable, or the retiring thread sees the reader's store. The store releases the
+ * uses of the object that the hazard pointer protected before. The retiring thread acquires, so the
+ * free of that object comes after its uses.
  *
- * Not used of ck_hp: ck_hp_reclaim() and its callers. In 0.7.1, which distributions have,
- * ck_hp_reclaim() writes beyond its cache at 512 hazards, and ignores further hazards (fixed in
- * 0.7.2: ck 51594ea). The objects that a thread has retired are lost with its record. So here the
- * retiring thread reads the records itself. ck_hp does not order the end of a protection:
- * ck_hp_clear() stores without any order, ck_hp_unregister() orders stores alone, on aarch64. So
+ * ck_hp_reclaim() and its callers are not used. In 0.7.1, which distributions have, ck_hp_reclaim()
+ * writes beyond its cache at 512 hazards, and ignores further hazards (fixed in 0.7.2: ck 51594ea).
+ * Besides, the objects that a thread has retired would be lost with its record. So here the
+ * retiring thread reads the records itself. ck_hp does not order the end of a protection on
+ * aarch64: ck_hp_clear() stores without any order, and ck_hp_unregister() orders only stores. So
  * fl__hazards_set() has a release fence.
  *
- * A record is never freed before an unload, since other threads may be reading it, but used again.
+ * A record is used by one thread after another. It is not freed before an unload, since other
+ * threads may be reading it.
  *
  * TSan cannot see ck's assembly. So it instruments no function here that reads or writes a record
  * (FL__NO_TSAN); fl__tsan_release() and fl__tsan_acquire() tell TSan of the release, by the
@@ -50,12 +53,18 @@ FL__NO_TSAN struct fl__hazards *fl__hazards_register(void)
 {
 	ck_hp_record_t *used = ck_hp_recycle(&hazard_domain);
 	if (used) {
-		/* the record is this thread's now; pairs with fl__hazards_unregister() */
+		/*
+		 * acquire: pairs with the release fence that fl__hazards_unregister() passes in
+		 * fl__hazards_set()
+		 */
 		fl__fence_acquire();
 		fl__tsan_acquire(used);
 		return &((struct hazard_record *)(void *)used)->ours;
 	}
-	/* Not from the heap: tools look there for a pointer to the begin of each block, and ck has none. */
+	/*
+	 * It is not from the heap. Leak checkers look for a pointer to the begin of each block of
+	 * the heap, and ck has none.
+	 */
 	struct hazard_record *record = fl__sys.map(sizeof *record);
 	if (!record)
 		return NULL;
@@ -74,7 +83,10 @@ FL__NO_TSAN void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard pl
 {
 	struct hazard_record *record = hazard_record_of(hazards);
 	fl__tsan_release(record);
-	/* the use of the object before; pairs with fl__hazards_each() */
+	/*
+	 * release: pairs with the acquire fence in fl__hazards_each(), for the uses of the object
+	 * that was protected before
+	 */
 	fl__fence_release();
 	ck_hp_set_fence(&record->ck, place, object);
 }
@@ -88,13 +100,14 @@ void fl__hazards_clear(struct fl__hazards *hazards)
 void fl__hazards_unregister(struct fl__hazards *hazards)
 {
 	fl__hazards_clear(hazards);
-	ck_hp_unregister(&hazard_record_of(hazards)->ck); /* after the fence of fl__hazards_set() */
+	/* Its store comes after the fence of fl__hazards_set(), which releases. */
+	ck_hp_unregister(&hazard_record_of(hazards)->ck);
 }
 
 FL__NO_TSAN void fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg)
 {
 	ck_stack_entry_t *entry = ck_pr_load_ptr(&hazard_domain.subscribers.head);
-	/* pairs with ck_hp_register(), for this record and those after it */
+	/* acquire: pairs with ck_hp_register(), for this record and those after it */
 	fl__fence_acquire();
 	for (; entry; entry = entry->next) {
 		struct hazard_record *record = hazard_record_at(entry);
@@ -114,7 +127,8 @@ FL__NO_TSAN void fl__hazards_forget_others(const struct fl__hazards *mine)
 		if (&record->ours == mine || ck_pr_load_int(&record->ck.state) != CK_HP_USED)
 			continue;
 		if (record == &hazard_shared)
-			fl__hazards_clear(&record->ours); /* stays in use: no thread takes it */
+			/* It stays registered as used, so that no thread takes it. */
+			fl__hazards_clear(&record->ours);
 		else
 			fl__hazards_unregister(&record->ours);
 	}

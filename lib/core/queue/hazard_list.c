@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Hazard pointers without Concurrency Kit, for builds where it is not installed, and for the library
- * as two files. The interface is that of hazard_ck.c, which has the protocol.
+ * Hazard pointers without Concurrency Kit. This file replaces hazard_ck.c where Concurrency Kit is
+ * not installed, and in the library as two files. The head of hazard_ck.c has the protocol.
  *
- * The records are a list that only grows until an unload. A record is pushed to it once, and then
- * used by one thread after another.
+ * The records are a list that only grows until an unload. A record is added once, and then used by
+ * one thread after another.
  *
  *   word         written by
  *   hazard_all   each thread that adds a record
@@ -36,7 +36,10 @@ static struct fl__hazards *hazard_add(struct hazard_record *record)
 {
 	record->used = 1;
 	record->next = fl__load_relaxed(&hazard_all);
-	/* the record, with those behind it, by the release sequence; pairs with each walk */
+	/*
+	 * release: pairs with the acquire at the begin of each walk, for this record and, by the
+	 * release sequence, for those behind it
+	 */
 	while (!fl__cas_weak_release(&hazard_all, &record->next, record))
 		;
 	return &record->ours;
@@ -44,15 +47,16 @@ static struct fl__hazards *hazard_add(struct hazard_record *record)
 
 struct fl__hazards *fl__hazards_register(void)
 {
-	/* pairs with hazard_add() */
+	/* acquire: pairs with the release in hazard_add() */
 	FL__EACH (struct hazard_record, record, fl__load_acquire(&hazard_all))
 		/*
-		 * relaxed: the swap decides. It acquires what the last user has stored; pairs with
-		 * the fence of fl__hazards_set()
+		 * relaxed load: it only avoids swaps that fail. acquire swap: pairs with the
+		 * release fence in fl__hazards_set(), for what the last user of the record has
+		 * stored
 		 */
 		if (fl__load_relaxed(&record->used) == 0 && fl__swap_acquire(&record->used, 1) == 0)
 			return &record->ours;
-	/* Not from the heap: a leak checker would report it, since no thread frees it. */
+	/* It is not from the heap, since a leak checker would report it: no thread frees it. */
 	struct hazard_record *record = fl__sys.map(sizeof *record);
 	return record ? hazard_add(record) : NULL;
 }
@@ -64,10 +68,13 @@ struct fl__hazards *fl__hazards_shared(void)
 
 void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard place, void *object)
 {
-	/* the uses of the object before; pairs with the acquire fence of fl__hazards_each() */
+	/*
+	 * release: pairs with the acquire fence in fl__hazards_each(), for the uses of the object
+	 * that was protected before
+	 */
 	fl__fence_release();
-	fl__store_relaxed(&hazards->pointers[place], object);
-	fl__fence_seq_cst(); /* pairs with the first fence of fl__hazards_each() */
+	fl__store_relaxed(&hazards->pointers[place], object); /* relaxed: it is between two fences */
+	fl__fence_seq_cst(); /* seq_cst: pairs with the first fence in fl__hazards_each() */
 }
 
 void fl__hazards_clear(struct fl__hazards *hazards)
@@ -79,15 +86,17 @@ void fl__hazards_clear(struct fl__hazards *hazards)
 void fl__hazards_unregister(struct fl__hazards *hazards)
 {
 	fl__hazards_clear(hazards);
-	fl__store_relaxed(&hazard_record_of(hazards)->used, 0); /* after the fence of fl__hazards_set() */
+	/* relaxed: the fence in fl__hazards_set(), which came before, releases */
+	fl__store_relaxed(&hazard_record_of(hazards)->used, 0);
 }
 
 void fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg)
 {
-	/* pairs with hazard_add() */
+	/* acquire: pairs with the release in hazard_add() */
 	FL__EACH (struct hazard_record, record, fl__load_acquire(&hazard_all))
 		for (unsigned i = 0; i < FL__HAZARDS; i++) {
-			const void *object = fl__load_relaxed(&record->ours.pointers[i]); /* between two fences */
+			/* relaxed: it is between the two fences of fl__hazards_each() */
+			const void *object = fl__load_relaxed(&record->ours.pointers[i]);
 			if (object)
 				found(arg, object);
 		}
@@ -99,7 +108,8 @@ void fl__hazards_forget_others(const struct fl__hazards *mine)
 		if (&record->ours == mine || !record->used)
 			continue;
 		if (record == &hazard_shared)
-			fl__hazards_clear(&record->ours); /* stays in use: no thread takes it */
+			/* It stays marked as used, so that no thread takes it. */
+			fl__hazards_clear(&record->ours);
 		else
 			fl__hazards_unregister(&record->ours);
 	}

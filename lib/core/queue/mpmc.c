@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The bounded ring for many producers and many consumers: Dmitry Vyukov's, with the {lap, index}
- * positions of crossbeam's ArrayQueue. At the end are fl_mpmc, and the backend of fl_queue.
+ * The bounded ring for many producers and many consumers. It is Dmitry Vyukov's ring, with the
+ * {lap, index} positions of crossbeam's ArrayQueue. At the end of this file are fl_mpmc, and the
+ * backend of fl_queue.
  *
- * A position is {lap, index, flags}, 64 bits. The lowest two bits are the flags, then the index,
- * with as many bits as the capacity needs, then the lap. "One on" is the next index, or the first
- * of the next lap. The lap does not wrap before 2^62 / capacity laps.
+ * A position is a number of 64 bits: {lap, index, flags}. The lowest two bits are the flags. The
+ * index comes next, with as many bits as the capacity needs, and then the lap. "One on" means the
+ * next index, or the first index of the next lap. The lap does not wrap before 2^62 / capacity
+ * laps.
  *
  *   word             holds                      changed by
  *   tail             where the next item goes   claim of a put, by CAS: on by one, or by several
@@ -21,34 +23,40 @@
  *     p + a lap      free for the next lap      fl__mpmc_drain()
  *
  * Invariants
- *   1. head <= tail <= head + a lap, flags apart; both only grow. A put claims p when its stamp is
- *      p, which a get of p - a lap has written: so the head was beyond that. A get claims p when
- *      its stamp is p | ITEM, which a put of p has written: so the tail was beyond that.
+ *   1. Without their flags, head <= tail <= head + a lap. Both only grow. A put claims p when the
+ *      stamp of the slot is p. A get of p - a lap has written that stamp, so the head was beyond
+ *      p - a lap. A get claims p when the stamp is p | ITEM. A put of p has written that stamp, so
+ *      the tail was beyond p.
  *   2. The stamp of a slot only grows. Only the put that has claimed p writes p | ITEM, and only
  *      the get that has claimed p then writes p + a lap. Between a claim and that store the slot
  *      is the claimer's alone.
  *   3. Once the tail is CLOSED, no CAS on it succeeds, since each expects a tail without CLOSED.
- *      (The thread pool's local queues are an exception: backlog_move_in() in thread_pool/backlog.c.)
- *      So every accepted put came before the close. A get that finds CLOSED and tail == head in
- *      one load of the tail knows that all those items are claimed.
+ *      (The thread pool's local queues are an exception: backlog_move_in() in
+ *      thread_pool/backlog.c.) So every accepted put came before the close. A get that finds CLOSED
+ *      and tail == head in one load of the tail knows that all those items are claimed.
  *   4. WAIT is set only at a moment when the ring is empty (full). The waiter reads the head as h,
  *      and the CAS finds the tail at h. The head is never beyond the tail, so it is still h. The
  *      next claim is a CAS on the same word, and that claim alone finds WAIT. So the waiter needs
  *      no second look at the ring, and puts and gets need no fence. (The thread pool is an
  *      exception: fl__backlog_watch() sets WAIT in a ring with items, and then counts the items.)
  *
- * Linearization. Put and get: the CAS of the claim. "Full": the load of the tail, t, in the last
- * round. The head, loaded later, is t - one lap. At the load of the tail the head was at least
- * that, by invariant 1, and it only grows. So the ring was full at that load. "Empty", and "closed
- * and empty": the load of the tail that finds the head's position. The stamp, read before, says
- * that the head had not moved. The first load of a round acquires, so the later loads are no older
- * than what the writer of the loaded word had seen. -EBUSY has no effect: a call of the opposite
- * side has claimed the slot, and not published. Behind a stopped put the ring is never "empty".
+ * Linearization points
+ *   put, get            The CAS of the claim.
+ *   "full"              The load of the tail, t, in the last round. The head, loaded later, is t -
+ *                       one lap. At the load of the tail the head was at least that, by invariant
+ *                       1, and it only grows. So the ring was full at that load.
+ *   "empty", "closed    The load of the tail that finds the head's position. The stamp, read
+ *   and empty"          before, says that the head had not moved.
  *
- * Progress: lock-free. A claim repeats a round only when another claim has moved the word since it
- * was loaded (or the weak CAS failed spuriously, or a load got an old value), or once after a pause
- * of fl__mpmc_refuse(). Lifetime: the store of the last stamp is an operation's last access to the
- * ring.
+ * The first load of a round acquires. So the later loads of the round are no older than what the
+ * writer of the loaded word had seen. -EBUSY means that a call of the opposite side has claimed the
+ * slot, and has not published it yet. So behind a put that has stopped, the ring is never "empty".
+ *
+ * Progress: the ring is lock-free. A claim repeats a round when another claim has moved the word
+ * since it was loaded, when the weak CAS failed spuriously, when a load got an old value, and once
+ * after a pause of fl__mpmc_refuse().
+ *
+ * Lifetime: the store of the last stamp is an operation's last access to the ring.
  */
 #include "mpmc.h"
 #include "../base/sys.h"
@@ -96,15 +104,16 @@ void fl__mpmc_fini(struct fl_mpmc *q)
 void fl_mpmc_close(fl_mpmc *q)
 {
 	/*
-	 * release: what was done before; pairs with the loads that find CLOSED. seq_cst: one order
-	 * of the close, the claims, and the loads that return a length or "empty".
+	 * release: pairs with the loads that find CLOSED, for what was done before the close.
+	 * seq_cst: the close, the claims, and the loads that return a length or "empty" are in one
+	 * order.
 	 */
 	(void)fl__or_seq_cst(&q->tail, (uint64_t)FL__MPMC_CLOSED);
 }
 
 bool fl_mpmc_is_closed(const fl_mpmc *q)
 {
-	/* pairs with fl_mpmc_close() */
+	/* acquire: pairs with the release in fl_mpmc_close() */
 	return (fl__load_acquire(&q->tail) & FL__MPMC_CLOSED) != 0;
 }
 
@@ -115,20 +124,21 @@ static uint64_t mpmc_index(const struct fl_mpmc *q, uint64_t at)
 
 uint64_t fl__mpmc_puts(struct fl_mpmc *q)
 {
-	/* a count; a caller that compares it has acquired what is done, and so the puts */
+	/* relaxed: a caller that compares the count has acquired what is done, and so the puts */
 	const uint64_t tail = fl__load_relaxed(&q->tail);
 	return tail / fl__mpmc_lap(q) * q->capacity + mpmc_index(q, tail);
 }
 
-/* Counts puts in progress. */
+/* Puts in progress count. */
 size_t fl_mpmc_length(const fl_mpmc *q)
 {
 	const uint64_t flags = FL__MPMC_FLAGS;
 	uint64_t head, tail;
 	do {
 		/*
-		 * the tail is not older. seq_cst, the two later loads: the length is in the order
-		 * of the claims. All pair with the CAS of the claims.
+		 * All three loads pair with the CAS of a claim. acquire: the tail that is loaded
+		 * next is not older than this head. seq_cst: the length has its place in the one
+		 * order of the claims.
 		 */
 		head = fl__load_acquire(&q->head) & ~flags;
 		tail = fl__load_seq_cst(&q->tail) & ~flags;
@@ -140,7 +150,10 @@ size_t fl_mpmc_length(const fl_mpmc *q)
 /* Returns -EAGAIN (full) or -EBUSY for `at`, whose slot is still in use by the lap before. */
 static int mpmc_no_space(struct fl_mpmc *q, uint64_t at)
 {
-	/* "full" is in the one order of all rings' claims; pairs with the CAS of a get's claim */
+	/*
+	 * seq_cst: pairs with the CAS of a get's claim. "Full" has its place in the one order of
+	 * the claims of all rings.
+	 */
 	const uint64_t head = fl__load_seq_cst(&q->head) & ~(uint64_t)FL__MPMC_FLAGS;
 	return head == at - fl__mpmc_lap(q) ? -EAGAIN : -EBUSY;
 }
@@ -149,9 +162,9 @@ static int mpmc_no_space(struct fl_mpmc *q, uint64_t at)
 static int mpmc_no_item(struct fl_mpmc *q, uint64_t at)
 {
 	/*
-	 * seq_cst: "empty" has its place in the single order of the claims of all rings; pairs with
-	 * the CAS of a put's claim. Its acquire: what came before the close; pairs with
-	 * fl_mpmc_close().
+	 * seq_cst: pairs with the CAS of a put's claim. "Empty" has its place in the one order of
+	 * the claims of all rings. As an acquire, the load pairs with fl_mpmc_close(), for what
+	 * came before the close.
 	 */
 	const uint64_t tail = fl__load_seq_cst(&q->tail);
 	if ((tail & ~(uint64_t)FL__MPMC_FLAGS) != at)
@@ -159,7 +172,10 @@ static int mpmc_no_item(struct fl_mpmc *q, uint64_t at)
 	return tail & FL__MPMC_CLOSED ? -EPIPE : -EAGAIN;
 }
 
-/* The turns of the shortest pause. In the model checker a turn would be the step of a loop that waits. */
+/*
+ * The factor of all pauses here. The model checker defines it as 0, because there each turn of
+ * a pause would be a step of a loop that waits.
+ */
 #ifndef FL__MPMC_TURNS
 #define FL__MPMC_TURNS 1
 #endif
@@ -179,9 +195,9 @@ void fl__mpmc_back_off(unsigned failed)
 bool fl__mpmc_fall_behind(uint64_t *caught_up, uint64_t at)
 {
 	enum { SEVERAL = 4, TURNS_PER_ITEM = 8, ITEMS = 8 }; /* items: at most */
-	/* a wrong guess costs time and nothing else; negative: `at` is old */
+	/* relaxed: a wrong guess only costs time. The result is negative if `at` is old. */
 	const int64_t passed = (int64_t)(at - fl__load_relaxed(caught_up));
-	if (passed != 0) /* else the callers that poll would take the line from each other */
+	if (passed != 0) /* otherwise callers that poll would take the line from each other */
 		fl__store_relaxed(caught_up, at);
 	if (passed < SEVERAL)
 		return false;
@@ -189,7 +205,11 @@ bool fl__mpmc_fall_behind(uint64_t *caught_up, uint64_t at)
 	return true;
 }
 
-/* The exact answer costs the opposite side the cache line that its next call changes. */
+/*
+ * Returns why a put, or with `gets` a get, finds no space (no item) at `at`, or 0 after a pause:
+ * then the caller looks again. It pauses first because the exact answer costs the opposite side the
+ * cache line that its next call changes.
+ */
 int fl__mpmc_refuse(struct fl_mpmc *q, uint64_t at, bool gets)
 {
 	if (fl__mpmc_fall_behind(gets ? &q->get_paused : &q->put_paused, at / FL__MPMC_STEP))
@@ -198,8 +218,9 @@ int fl__mpmc_refuse(struct fl_mpmc *q, uint64_t at, bool gets)
 }
 
 /*
- * As fl__mpmc_claim_space() and fl__mpmc_claim_item(), which say why they acquire. Nothing in the
- * slot is touched, so the stamp is relaxed.
+ * fl__mpmc_can_put() and fl__mpmc_can_get() make the loads of a claim without the CAS. The load of
+ * tail or head acquires, so that the later loads are no older ("Linearization points"). The load of
+ * the stamp is relaxed, since nothing in the slot is touched.
  */
 int fl__mpmc_can_put(struct fl_mpmc *q)
 {
@@ -229,27 +250,32 @@ int fl__mpmc_can_get(struct fl_mpmc *q)
 
 bool fl__mpmc_mark_empty(struct fl_mpmc *q)
 {
-	/* invariant 4 */
+	/* relaxed, both: the CAS of the tail confirms tail and head (invariant 4) */
 	const uint64_t head = fl__load_relaxed(&q->head) & ~(uint64_t)FL__MPMC_FLAGS;
-	/* the CAS confirms it */
 	uint64_t tail = fl__load_relaxed(&q->tail);
 	do {
 		if ((tail & ~(uint64_t)FL__MPMC_WAIT) != head)
 			return false;
-		/* what was done before; pairs with fl__mpmc_claim_space(). Also confirms WAIT. */
+		/*
+		 * release: pairs with the CAS in fl__mpmc_claim_slots(), for what was done before.
+		 * The CAS is made even if WAIT is set, because it confirms that WAIT is still
+		 * there.
+		 */
 	} while (!fl__cas_weak_release(&q->tail, &tail, tail | FL__MPMC_WAIT));
 	return true;
 }
 
 bool fl__mpmc_mark_full(struct fl_mpmc *q)
 {
-	/* as above */
+	/* relaxed, both: the CAS of the head confirms head and tail (invariant 4) */
 	const uint64_t tail = fl__load_relaxed(&q->tail) & ~(uint64_t)FL__MPMC_WAIT;
 	uint64_t head = fl__load_relaxed(&q->head);
 	do {
 		if ((head & ~(uint64_t)FL__MPMC_WAIT) + fl__mpmc_lap(q) != tail)
 			return false;
-		/* what was done before; pairs with fl__mpmc_claim_item() */
+		/*
+		 * release: pairs with the CAS in fl__mpmc_claim_slots(), for what was done before
+		 */
 	} while (!fl__cas_weak_release(&q->head, &head, head | FL__MPMC_WAIT));
 	return true;
 }
@@ -285,7 +311,10 @@ static FL__NOINLINE int mpmc_get_any(fl_mpmc *q, void *item)
 	return fl__mpmc_get(q, item, q->item_size, &ignored);
 }
 
-/* For 8 bytes no register is saved: the CAS waits for earlier stores. */
+/*
+ * Items of this size have a path of their own, which saves no registers. The CAS waits for earlier
+ * stores, so stores that save registers would delay it.
+ */
 enum { MPMC_ITEM = sizeof(uint64_t) };
 
 int fl_mpmc_try_put(fl_mpmc *q, const void *item)

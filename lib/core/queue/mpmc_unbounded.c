@@ -1,25 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The unbounded queue, a linked list of segments (docs/design.md, "Queues without locks"). At the
- * end is the backend of fl_queue.
+ * The unbounded queue is a linked list of segments ("Queues without locks" in docs/design.md). At
+ * the end of this file is the backend of fl_queue.
  *
- * A segment's tail: producers' tickets, given by fetch-and-add, and two bits.
+ * Each segment is an array of slots. A producer draws a ticket from the tail of the last segment,
+ * by fetch-and-add, and a consumer draws one from the head of the first segment, by CAS. The number
+ * of the ticket is the index of the slot. If a producer's ticket is beyond the slots, the producer
+ * appends a segment.
+ *
+ * A segment's tail has the number of producers' tickets, and two bits:
  *
  *   bit     means                 set by                            cleared by
  *   WAIT    a consumer waits      fl__unbounded_mark_empty(), in    a put that found WAIT with its
  *                                 the last segment, while empty     ticket; this put owes a wake
  *   CLOSED  later tickets do not  a close, while a slot of the      never
  *           count; `end` has the  last segment has no ticket
- *           tickets that do
+ *           number of those that
+ *           count
  *
- * A segment's next: what comes after its last slot.
+ * A segment's `next` says what comes after the segment's last slot:
  *
  *   0        nothing yet
  *   WAIT     nothing yet, and a consumer waits; the put that appends clears WAIT, and owes a wake
  *   CLOSED   nothing ever
  *   address  the next segment
  *
- * A slot, which is used once in the life of its segment:
+ * Each slot is used once in the life of its segment. Its state changes as follows:
  *
  *   EMPTY -> FULL      by its producer, with the item in the slot
  *   EMPTY -> POISONED  by its consumer, which has waited long enough
@@ -32,15 +38,16 @@
  *   3. A consumer polls its slot UNBOUNDED_POLLS times, then poisons the slot. A producer that
  *      finds its slot poisoned draws another ticket. So no context waits for a peer that has
  *      stopped.
- *   4. Only the last segment has slots without a ticket: a producer appends a segment only when it
- *      drew a ticket beyond the slots.
+ *   4. Only the last segment has slots without a ticket, because a producer appends a segment only
+ *      after it has drawn a ticket beyond the slots.
  *   5. The queue's tail is the last segment or an earlier one. A producer that appends does not
- *      move the tail, since the consumer of its item may free all; the next call does. The queue's
- *      head is at or before the first segment with items, and never beyond the tail. The consumer
- *      that moves the head past a segment retires the segment, after the tail has moved on.
+ *      move the tail, since the consumer of its item may free all. The next call moves it. The
+ *      queue's head is at or before the first segment with items, and never beyond the tail. The
+ *      consumer that moves the head past a segment retires the segment, after the tail has moved
+ *      on.
  *   6. CLOSED is set where it takes effect: in a tail that has a slot left, or in the last `next`.
- *      So a producer learns of the close from the step by which it would have put: no put is
- *      accepted after a consumer got "closed and drained".
+ *      So a producer learns of the close from the step by which it would have put. Therefore no
+ *      put is accepted after a consumer got "closed and drained".
  *   7. A mark is set by CAS on a tail of which the consumers have all tickets. So an item for the
  *      waiter needs a later ticket, or an appended segment. The first put that draws such a
  *      ticket, or appends, clears the mark. No mark goes from a segment to the next.
@@ -48,22 +55,27 @@
  *      and then sets CLOSED by a CAS on that tail. Both words only grow until then. So a stopped
  *      closer changes neither word after the close, and `end` has the tail's tickets of the close.
  *
- * Linearization. Put: where its producer drew the ticket of the slot that it filled, or appended a
- * segment with the item. Get: where its consumer drew its ticket. "Empty" and "drained": directly
- * after the get that wrote the head which the consumer has read. The consumer reads the tail, or the
- * `next`, after that head, so it sees the ticket of each put that happened before the call, or before
- * a get up to that one. If it sees no ticket beyond the head, all items of those puts have been got.
- * The tail that it reads may be older than the head: a get that found its slot filled has not read
- * the tail, and does not pass the slot's ticket on.
+ * Linearization points
+ *   put                 Where its producer drew the ticket of the slot that it filled, or appended
+ *                       a segment with the item.
+ *   get                 Where its consumer drew its ticket.
+ *   "empty", "drained"  Directly after the get that wrote the head which the consumer has read.
+ *                       The consumer reads the tail, or the `next`, after that head. So it sees the
+ *                       ticket of each put that happened before the call, or before a get up to
+ *                       that one. If it sees no ticket beyond the head, all items of those puts
+ *                       have been got. The tail that it reads may be older than the head, because
+ *                       a get that found its slot filled has not read the tail, and does not pass
+ *                       the slot's ticket on.
  *
- * Progress: lock-free, except for the allocator. A consumer repeats a round when another one has
- * moved the head, or once after a pause of fl__mpmc_fall_behind(). A steady flow uses one spare
- * segment and does not allocate.
+ * Progress: the queue is lock-free, except for the allocator. A consumer repeats a round when
+ * another consumer has moved the head, or once after a pause of fl__mpmc_fall_behind(). A steady
+ * flow uses one spare segment and does not allocate.
  *
- * Reclamation: by hazard pointers (hazard.h). Each thread that retires a segment frees all retired
- * segments that no hazard pointer protects, or makes them the spare. With T threads that have used
- * any such queue, at most 2 T retired segments of a queue are left, and those of threads stopped
- * meanwhile. A context that calls other code while it uses a segment's items pins the segment.
+ * Segments are reclaimed by hazard pointers (hazard.h). Each thread that retires a segment goes
+ * through all retired segments that no hazard pointer protects. It makes one of them the spare, and
+ * frees the others. With T threads that have used any such queue, a queue keeps at most 2 T retired
+ * segments, and those that a thread was just going through when it was stopped. A context that
+ * calls other code while it uses a segment's items pins the segment.
  */
 #include "mpmc_unbounded.h"
 #include "../base/sys.h"
@@ -79,7 +91,10 @@ enum {
 
 static struct fl__segment *unbounded_new_segment(struct fl__unbounded *c)
 {
-	/* all uses of the old segment are over; pairs with unbounded_free_segment() */
+	/*
+	 * acquire: pairs with the release in unbounded_free_segment(), for all uses of the old
+	 * segment
+	 */
 	struct fl__segment *s = fl__swap_acquire(&c->spare, NULL);
 	if (!s) {
 		void *memory = fl__alloc(1, sizeof *s + FL__LINE - 1 + (size_t)c->slots * c->stride);
@@ -89,7 +104,7 @@ static struct fl__segment *unbounded_new_segment(struct fl__unbounded *c)
 		s->memory = memory;
 		return s; /* zeroed */
 	}
-	/* only this thread has the segment */
+	/* relaxed, all: only this thread has the segment, and the append publishes it */
 	fl__store_relaxed(&s->head, 0);
 	fl__store_relaxed(&s->next, 0);
 	fl__store_relaxed(&s->end, 0);
@@ -101,18 +116,19 @@ static struct fl__segment *unbounded_new_segment(struct fl__unbounded *c)
 static void unbounded_free_segment(struct fl__unbounded *c, struct fl__segment *s)
 {
 	struct fl__segment *none = NULL;
-	/* pairs with unbounded_new_segment() */
+	/* release: pairs with the acquire in unbounded_new_segment() */
 	if (!fl__cas_release(&c->spare, &none, s))
 		fl__free(s->memory);
 }
 
 static void unbounded_push_retired(struct fl__unbounded *c, struct fl__segment *s)
 {
-	/* the CAS checks it */
+	/* relaxed: a stale value only makes the CAS fail */
 	struct fl__segment *first = fl__load_relaxed(&c->retired);
 	do {
 		s->next_retired = first;
-	} while (!fl__cas_weak_release(&c->retired, &first, s)); /* pairs with unbounded_retire() */
+		/* release: pairs with the acquire in unbounded_retire() */
+	} while (!fl__cas_weak_release(&c->retired, &first, s));
 }
 
 static void unbounded_mark_protected(void *retired, const void *object)
@@ -122,20 +138,21 @@ static void unbounded_mark_protected(void *retired, const void *object)
 			s->is_protected = true;
 }
 
-/* `s` is unreachable. Frees the retired segments that nothing protects. */
+/* Retires `s`, which is unreachable, and frees the retired segments that nothing protects. */
 static void unbounded_retire(struct fl__unbounded *c, struct fl__segment *s)
 {
 	s->is_protected = false;
 	unbounded_push_retired(c, s);
-	/* pairs with unbounded_push_retired() */
+	/* acquire: pairs with the release in unbounded_push_retired() */
 	struct fl__segment *all = fl__swap_acquire(&c->retired, NULL);
 	fl__hazards_each(unbounded_mark_protected, all);
 	while (all) {
 		s = all;
 		all = s->next_retired;
 		/*
-		 * pairs with unbounded_unpin(). A thread pins a segment that its hazard pointer
-		 * protects. fl__hazards_each() saw that end, so this load sees the pin.
+		 * acquire: pairs with the release in unbounded_unpin(). A thread pins a segment
+		 * while its hazard pointer protects the segment. fl__hazards_each() has seen the
+		 * end of that protection, so this load sees the pin.
 		 */
 		if (s->is_protected || fl__load_acquire(&s->pins) > 0) {
 			s->is_protected = false;
@@ -188,13 +205,16 @@ FL__COLD void fl__unbounded_end(struct fl__unbounded *c)
 
 struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl__hazard place)
 {
-	/* checked below */
+	/* relaxed: the segment is not used before the load below finds it again */
 	struct fl__segment *seen, *now = fl__load_relaxed(at);
 	do {
 		seen = now;
 		if (!fl__hazard_protect(place, seen))
 			return NULL;
-		/* pairs with unbounded_advance(); after the fence of fl__hazard_protect() */
+		/*
+		 * acquire: pairs with the release in unbounded_advance(). The load comes after the
+		 * full fence of fl__hazard_protect().
+		 */
 		now = fl__load_acquire(at);
 	} while (now != seen);
 	return now;
@@ -203,25 +223,35 @@ struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl
 /* Moves `*at` from `s` to `next`. `s` is protected, or the caller is the only consumer. */
 static void unbounded_advance(struct fl__segment **at, struct fl__segment *s, uintptr_t next)
 {
-	/* the segment as it was appended; pairs with fl__unbounded_segment() */
+	/*
+	 * release: pairs with the acquire in fl__unbounded_protected() and fl__unbounded_protect(),
+	 * for the segment as it was appended
+	 */
 	(void)fl__cas_release(at, &s, (struct fl__segment *)next); /* NOLINT(performance-no-int-to-ptr) */
 }
 
-/* All slots of `s` are taken. Goes to the next segment: 0. Else -EAGAIN or -EPIPE. */
+/*
+ * Called by a consumer when all slots of `s` are taken. Moves the head to the next segment, and
+ * returns 0. Returns -EAGAIN if there is no next segment yet, and -EPIPE if there will be none.
+ */
 int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
 {
-	/* pairs with unbounded_append() */
+	/* acquire: pairs with the release in unbounded_append() */
 	uintptr_t next = fl__load_acquire(&s->next);
 	if (next < UNBOUNDED_NEXT_SEGMENT)
 		return next == UNBOUNDED_NEXT_CLOSED ? -EPIPE : -EAGAIN;
-	/* the tail never comes back to `s` */
+	/*
+	 * relaxed: the CAS checks a stale value, and once the tail has left `s` it never comes back
+	 */
 	if (fl__load_relaxed(&c->tail) == s)
 		unbounded_advance(&c->tail, s, next);
 	struct fl__segment *left = s;
-	/* as in unbounded_advance() */
+	/*
+	 * release: pairs with the acquire in fl__unbounded_protected() and fl__unbounded_protect()
+	 */
 	if (!fl__cas_release(&c->head, &left, (struct fl__segment *)next)) /* NOLINT(performance-no-int-to-ptr) */
 		return 0;
-	/* Protects the next segment now, so that `s` can be freed. */
+	/* The hazard pointer protects the next segment from now on, so that `s` can be freed. */
 	if (fl__hazards_mine->pointers[FL__HAZARD_HEAD] == s)
 		(void)fl__unbounded_protect(&c->head, FL__HAZARD_HEAD);
 	unbounded_retire(c, s);
@@ -232,14 +262,14 @@ int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
  * Called by a producer that drew a ticket beyond the slots of `s`:
  *
  *   0         a new segment is appended, with the first `*put` items in it
- *   -EAGAIN   a segment follows `s` already: start again from the queue's tail
- *   -EPIPE    closed
- *   -ENOMEM   out of memory
+ *   -EAGAIN   a segment follows `s` already: the caller starts again from the queue's tail
+ *   -EPIPE    the queue is closed
+ *   -ENOMEM   there is no memory for a segment
  */
 FL__COLD static int unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const void *items, size_t n,
                                      size_t *put, bool *owes_wake)
 {
-	/* unbounded_advance() hands the address on; pairs with the release below */
+	/* acquire: pairs with the release below, since unbounded_advance() publishes the address */
 	uintptr_t next = fl__load_acquire(&s->next);
 	if (next >= UNBOUNDED_NEXT_SEGMENT) {
 		unbounded_advance(&c->tail, s, next);
@@ -251,32 +281,41 @@ FL__COLD static int unbounded_append(struct fl__unbounded *c, struct fl__segment
 	uint64_t k = FL__MIN(n, c->slots);
 	for (uint64_t i = 0; i < k; i++) {
 		memcpy(fl__unbounded_slot(c, last, i), (const unsigned char *)items + i * c->item_size, c->item_size);
-		/* published with the segment */
+		/* relaxed: the CAS below publishes it with the segment */
 		fl__store_relaxed(fl__unbounded_state_at(c, last, i), FL__SLOT_FULL);
 	}
 	last->first = s->first + c->slots;
-	/* published with the segment */
+	/* relaxed: the CAS below publishes it with the segment */
 	fl__store_relaxed(&last->tail, k * FL__UNBOUNDED_TICKET);
 	do {
 		if (next >= UNBOUNDED_NEXT_SEGMENT || next == UNBOUNDED_NEXT_CLOSED) {
 			unbounded_free_segment(c, last);
 			return next == UNBOUNDED_NEXT_CLOSED ? -EPIPE : -EAGAIN;
 		}
-		/* segment and items; pairs with fl__unbounded_advance_head(), the acquire above */
+		/*
+		 * release: pairs with the acquire loads of `next`, for the segment and its items.
+		 * They are in fl__unbounded_advance_head(), unbounded_last() and above.
+		 */
 	} while (!fl__cas_release(&s->next, &next, (uintptr_t)last));
 	*owes_wake |= next == UNBOUNDED_NEXT_WAIT;
 	*put = k;
 	return 0;
 }
 
-/* Whether this put cleared the mark, perhaps a newer mark, and so owes its wake. */
+/*
+ * Called by a put that found the mark with its ticket. Returns whether it has cleared a mark, and
+ * so owes its wake. That mark may be a newer one.
+ */
 static bool unbounded_clear_mark(struct fl__segment *s)
 {
-	/* the mark was set in a transaction of the parking lot, where the put finds the consumer */
+	/*
+	 * relaxed: the mark was set in a transaction of the parking lot. There the put finds the
+	 * consumer.
+	 */
 	return fl__and_relaxed(&s->tail, ~(uint64_t)FL__UNBOUNDED_WAIT) & FL__UNBOUNDED_WAIT;
 }
 
-/* Goes on after a put has drawn the ticket `word` of `s`, or, if `s` is NULL, none. */
+/* Goes on with a put that has drawn the ticket `word` of `s`, or no ticket if `s` is NULL. */
 FL__COLD int fl__unbounded_put_slow(struct fl__unbounded *c, const void *item, struct fl__segment *s, uint64_t word,
                                     bool *owes_wake)
 {
@@ -285,7 +324,10 @@ FL__COLD int fl__unbounded_put_slow(struct fl__unbounded *c, const void *item, s
 			s = fl__unbounded_segment(&c->tail, FL__HAZARD_TAIL);
 			if (!s)
 				return -ENOMEM;
-			word = fl__add_relaxed(&s->tail, FL__UNBOUNDED_TICKET); /* as in fl__unbounded_put() */
+			/*
+			 * relaxed: it only draws a ticket, and the parking lot orders the waiters
+			 */
+			word = fl__add_relaxed(&s->tail, FL__UNBOUNDED_TICKET);
 		}
 		const uint64_t index = word / FL__UNBOUNDED_TICKET;
 		if (word & FL__UNBOUNDED_WAIT)
@@ -305,7 +347,7 @@ FL__COLD int fl__unbounded_put_slow(struct fl__unbounded *c, const void *item, s
 size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t n, int *rc, bool *owes_wake)
 {
 	const unsigned char *next = items;
-	const size_t size = c->item_size; /* `c` may be freed once the last item is put */
+	const size_t size = c->item_size; /* read now, since `c` may be freed once the last item is put */
 	size_t done = 0;
 	while (done < n) {
 		struct fl__segment *s = fl__unbounded_segment(&c->tail, FL__HAZARD_TAIL);
@@ -314,7 +356,7 @@ size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t
 			break;
 		}
 		uint64_t k = FL__MIN(n - done, c->slots), i = 0;
-		/* as in fl__unbounded_put() */
+		/* relaxed: it only draws tickets, and the parking lot orders the waiters */
 		uint64_t word = fl__add_relaxed(&s->tail, k * FL__UNBOUNDED_TICKET),
 			 index = word / FL__UNBOUNDED_TICKET;
 		if (word & FL__UNBOUNDED_WAIT)
@@ -332,7 +374,7 @@ size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t
 			next += put * size;
 			continue;
 		}
-		/* In order, also past poisoned slots. */
+		/* Fills the slots of the tickets in order, and passes over poisoned ones. */
 		for (; i < k && index + i < c->slots; i++)
 			if (fl__unbounded_fill(c, s, index + i, next)) {
 				done++;
@@ -342,28 +384,36 @@ size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t
 	return done;
 }
 
-/* The tail of `s` has CLOSED. */
+/* Returns how many producers' tickets of `s` count. Called when its tail has CLOSED. */
 uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s)
 {
-	(void)fl__load_acquire(&s->tail); /* pairs with unbounded_close_tail() */
-	return fl__load_relaxed(&s->end); /* no longer changes */
+	(void)fl__load_acquire(&s->tail); /* acquire: pairs with the release in unbounded_close_tail() */
+	return fl__load_relaxed(&s->end); /* relaxed: it no longer changes (invariant 8) */
 }
 
-/* Waits a bounded time for the producer of a slot. False: the slot is not filled. */
+/*
+ * Waits a bounded time for the producer of a slot. Returns true if the slot is filled. Else the
+ * slot is poisoned.
+ */
 bool fl__unbounded_await_slot(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
 	uint32_t *state = fl__unbounded_state_at(c, s, index);
 	for (unsigned i = 0; i < UNBOUNDED_POLLS; i++) {
-		/* pairs with fl__unbounded_fill() */
+		/* acquire: pairs with the release in fl__unbounded_fill() */
 		uint32_t seen = fl__load_acquire(state);
 		if (seen != FL__SLOT_EMPTY)
 			return seen == FL__SLOT_FULL;
 		fl__pause(1U << i);
 	}
-	/* pairs with fl__unbounded_fill(), just in time */
+	/*
+	 * acquire: pairs with the release in fl__unbounded_fill(), which may have come just before
+	 */
 	uint32_t was = fl__swap_acquire(state, FL__SLOT_POISONED);
 	if (was == FL__SLOT_EMPTY) {
-		/* after the ticket was seen; pairs with fl__unbounded_puts() */
+		/*
+		 * release: pairs with the acquire in fl__unbounded_puts(), which then sees the
+		 * ticket of the poisoned slot, too
+		 */
 		fl__add_release(&c->poisoned, 1);
 		if (c->on_poison)
 			c->on_poison(c->of);
@@ -371,11 +421,14 @@ bool fl__unbounded_await_slot(struct fl__unbounded *c, struct fl__segment *s, ui
 	return was == FL__SLOT_FULL;
 }
 
-/* As fl__unbounded_get_mpsc(), also if the next slot is not filled, or the segment has no more. */
+/*
+ * The slow path of fl__unbounded_get_mpsc(), for the case that the next slot is not filled, or that
+ * the segment has no further slot.
+ */
 int fl__unbounded_get_mpsc_slow(struct fl__unbounded *c, void *item)
 {
 	for (;;) {
-		/* as in fl__unbounded_get_mpsc() */
+		/* relaxed, both: only the consumer writes the heads */
 		struct fl__segment *s = fl__load_relaxed(&c->head);
 		const uint64_t index = fl__load_relaxed(&s->head);
 		if (index >= c->slots) {
@@ -384,12 +437,15 @@ int fl__unbounded_get_mpsc_slow(struct fl__unbounded *c, void *item)
 				return rc;
 			continue;
 		}
-		/* pairs with fl__unbounded_fill() */
+		/* acquire: pairs with the release in fl__unbounded_fill() */
 		bool full = fl__load_acquire(fl__unbounded_state_at(c, s, index)) == FL__SLOT_FULL;
 		if (!full) {
 			if (fl__mpmc_fall_behind(&c->caught_up, s->first + index))
 				continue;
-			/* as in unbounded_draw_tickets() */
+			/*
+			 * relaxed: it only says which slots have a ticket, not which ones are
+			 * filled
+			 */
 			const uint64_t word = fl__load_relaxed(&s->tail);
 			if (index >= fl__unbounded_counted(c, s, word))
 				return word & FL__UNBOUNDED_CLOSED ? -EPIPE : -EAGAIN;
@@ -397,30 +453,30 @@ int fl__unbounded_get_mpsc_slow(struct fl__unbounded *c, void *item)
 		}
 		if (full)
 			memcpy(item, fl__unbounded_slot(c, s, index), c->item_size);
-		/* as in fl__unbounded_get_mpsc() */
+		/* relaxed: other threads read it only for a length */
 		fl__store_relaxed(&s->head, index + 1);
 		if (full)
 			return 0;
 	}
 }
 
-/* Returns the item of the caller's ticket, in place; NULL: the ticket never gets one. */
+/* Returns the item of the caller's ticket, in place, or NULL if its slot is poisoned. */
 static unsigned char *unbounded_item(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
 	unsigned char *slot = fl__unbounded_slot(c, s, index);
-	/* pairs with fl__unbounded_fill() */
+	/* acquire: pairs with the release in fl__unbounded_fill() */
 	const bool full = fl__likely(fl__load_acquire(fl__unbounded_state(c, slot)) == FL__SLOT_FULL);
 	return full || fl__unbounded_await_slot(c, s, index) ? slot : NULL;
 }
 
 /*
- * Draws tickets for up to `n` items, in order, from `*index` of `*s` on. Returns how many; 0: `*rc`
- * is -EAGAIN, -EPIPE or -ENOMEM.
+ * Draws tickets for up to `n` items, and returns how many. They are in order, and the first is
+ * `*index` of `*s`. If it returns 0, `*rc` is -EAGAIN, -EPIPE or -ENOMEM.
  */
 static FL__NOINLINE size_t unbounded_draw_tickets(struct fl__unbounded *c, size_t n, struct fl__segment **s,
                                                   uint64_t *index, int *rc)
 {
-	unsigned failed = 1; /* a claim of fl__unbounded_get_ready() */
+	unsigned failed = 1; /* counts a claim of fl__unbounded_get_ready(), which has failed before */
 	for (;;) {
 		*s = fl__unbounded_segment(&c->head, FL__HAZARD_HEAD);
 		if (fl__unlikely(!*s)) {
@@ -428,8 +484,8 @@ static FL__NOINLINE size_t unbounded_draw_tickets(struct fl__unbounded *c, size_
 			return 0;
 		}
 		/*
-		 * acquire: what happened before the get that wrote this head happened before the loads of
-		 * the tail and of `next` below. Pairs with the release below.
+		 * acquire: pairs with the release below. So what happened before the get that wrote
+		 * this head happened before the loads of the tail and of `next` below.
 		 */
 		uint64_t head = fl__load_acquire(&(*s)->head);
 		if (fl__unlikely(head >= c->slots)) {
@@ -440,9 +496,9 @@ static FL__NOINLINE size_t unbounded_draw_tickets(struct fl__unbounded *c, size_
 		}
 		*index = head;
 		/*
-		 * A filled slot has a ticket: so the tail, which producers write, is not read. relaxed:
-		 * unbounded_item() acquires the item, and a consumer that reads the head written below
-		 * may read a tail without this ticket ("Linearization").
+		 * A filled slot has a ticket. So the tail, which producers write, is not read.
+		 * relaxed: unbounded_item() acquires the item. A consumer that reads the head
+		 * written below may read a tail without this ticket ("Linearization points").
 		 */
 		size_t k = 0;
 		while (k < n && head + k < c->slots &&
@@ -451,7 +507,10 @@ static FL__NOINLINE size_t unbounded_draw_tickets(struct fl__unbounded *c, size_
 		if (k == 0) {
 			if (fl__mpmc_fall_behind(&c->caught_up, (*s)->first + head))
 				continue;
-			/* the state of a slot says whether the slot is filled */
+			/*
+			 * relaxed: it only says which slots have a ticket, not which ones are
+			 * filled
+			 */
 			uint64_t word = fl__load_relaxed(&(*s)->tail);
 			uint64_t tail = fl__unbounded_counted(c, *s, word);
 			if (head >= tail) {
@@ -460,14 +519,14 @@ static FL__NOINLINE size_t unbounded_draw_tickets(struct fl__unbounded *c, size_
 			}
 			k = n < tail - head ? n : (size_t)(tail - head);
 		}
-		/* what happened before this get; pairs with the acquire above */
+		/* release: pairs with the acquire above, for what happened before this get */
 		if (fl__likely(fl__cas_release(&(*s)->head, &head, head + k)))
 			return k;
 		fl__mpmc_back_off(++failed);
 	}
 }
 
-/* fl__unbounded_get_many() without memory for hazard pointers. */
+/* Makes the call fl__unbounded_get_many() when there is no memory for hazard pointers. */
 FL__SLOW_PATH static size_t unbounded_get_borrowing(struct fl__unbounded *c, void *items, size_t n, int *rc)
 {
 	FL__MAY_BORROW(borrowed);
@@ -489,7 +548,7 @@ size_t fl__unbounded_get_many(struct fl__unbounded *c, void *items, size_t n, in
 	return fl__unlikely(got == 0 && *rc == -ENOMEM) ? unbounded_get_borrowing(c, items, n, rc) : got;
 }
 
-/* These functions are not on an item's fast path, so they may borrow hazard pointers. */
+/* The next functions are not on an item's fast path, so they may borrow hazard pointers. */
 
 static struct fl__segment *unbounded_protect_or_borrow(struct fl__segment *const *at, enum fl__hazard place,
                                                        bool *borrowed)
@@ -502,8 +561,8 @@ static struct fl__segment *unbounded_protect_or_borrow(struct fl__segment *const
 }
 
 /*
- * As unbounded_draw_tickets(), without -ENOMEM, for a caller that does not copy the items out.
- * The segment is not freed before unbounded_unpin().
+ * Draws tickets as unbounded_draw_tickets() does, but does not fail with -ENOMEM. It also pins the
+ * segment: it is not freed before unbounded_unpin(). So the caller may use the items in place.
  */
 static size_t unbounded_claim_pinned(struct fl__unbounded *c, size_t n, struct fl__segment **s, uint64_t *index,
                                      int *rc)
@@ -514,7 +573,7 @@ static size_t unbounded_claim_pinned(struct fl__unbounded *c, size_t n, struct f
 		borrowed = fl__hazards_borrow();
 		k = unbounded_draw_tickets(c, n, s, index, rc);
 	}
-	/* the hazard pointer protects the segment: unbounded_retire() */
+	/* relaxed: the hazard pointer protects the segment, and its end orders the pin */
 	if (k > 0)
 		fl__add_relaxed(&(*s)->pins, 1u);
 	return k;
@@ -522,7 +581,9 @@ static size_t unbounded_claim_pinned(struct fl__unbounded *c, size_t n, struct f
 
 static void unbounded_unpin(struct fl__segment *s)
 {
-	/* what was done with the items; pairs with unbounded_retire() */
+	/*
+	 * release: pairs with the acquire in unbounded_retire(), for what was done with the items
+	 */
 	fl__sub_release(&s->pins, 1u);
 }
 
@@ -531,7 +592,7 @@ static struct fl__segment *unbounded_last(struct fl__unbounded *c, bool *borrowe
 {
 	for (;;) {
 		struct fl__segment *s = unbounded_protect_or_borrow(&c->tail, FL__HAZARD_TAIL, borrowed);
-		/* pairs with unbounded_append() */
+		/* acquire: pairs with the release in unbounded_append() */
 		uintptr_t next = fl__load_acquire(&s->next);
 		if (next < UNBOUNDED_NEXT_SEGMENT)
 			return s;
@@ -539,23 +600,28 @@ static struct fl__segment *unbounded_last(struct fl__unbounded *c, bool *borrowe
 	}
 }
 
-/* Invariant 8. False: each slot of `s` has a ticket. */
+/* Sets CLOSED in the tail of `s` (invariant 8). Returns false if each slot of `s` has a ticket. */
 static bool unbounded_close_tail(struct fl__unbounded *c, struct fl__segment *s)
 {
 	for (;;) {
-		/* the tail, read next, has no fewer tickets; pairs with the release below */
+		/*
+		 * acquire: pairs with the release below, so the tail, read next, has no fewer
+		 * tickets
+		 */
 		uint64_t end = fl__load_acquire(&s->end);
-		/* the CAS checks it */
+		/* relaxed: a stale value only makes the last CAS fail */
 		uint64_t word = fl__load_relaxed(&s->tail);
 		const uint64_t tickets = word / FL__UNBOUNDED_TICKET;
 		if (word & FL__UNBOUNDED_CLOSED)
 			return true;
 		if (tickets >= c->slots)
 			return false;
-		/* the tail with these tickets; pairs with the acquire above */
+		/*
+		 * release: pairs with the acquire above, for the tail with this number of tickets
+		 */
 		if (end != tickets && !fl__cas_release(&s->end, &end, tickets))
 			continue;
-		/* `end`; pairs with fl__unbounded_closed_tickets() */
+		/* release: pairs with the acquire in fl__unbounded_closed_tickets(), for `end` */
 		if (fl__cas_release(&s->tail, &word, word | FL__UNBOUNDED_CLOSED))
 			return true;
 	}
@@ -565,9 +631,10 @@ static bool unbounded_close_last(struct fl__unbounded *c, struct fl__segment *s)
 {
 	if (unbounded_close_tail(c, s))
 		return true;
-	/* the CAS checks it */
+	/*
+	 * relaxed, both: a stale value only makes the CAS fail, and CLOSED publishes nothing else
+	 */
 	uintptr_t next = fl__load_relaxed(&s->next);
-	/* nothing comes with it */
 	while (next < UNBOUNDED_NEXT_SEGMENT)
 		if (fl__cas_weak_relaxed(&s->next, &next, UNBOUNDED_NEXT_CLOSED))
 			return true;
@@ -585,30 +652,37 @@ bool fl__unbounded_is_closed(struct fl__unbounded *c)
 {
 	FL__MAY_BORROW(borrowed);
 	struct fl__segment *s = unbounded_last(c, &borrowed);
-	/* the result says nothing of the items */
+	/* relaxed, both: the result says nothing about the items */
 	return fl__load_relaxed(&s->tail) & FL__UNBOUNDED_CLOSED || fl__load_relaxed(&s->next) == UNBOUNDED_NEXT_CLOSED;
 }
 
-/* As fl__unbounded_mark_empty(); 1: look again. */
+/* One try of fl__unbounded_mark_empty(). Returns its result, or 1 if the caller must look again. */
 static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
 {
-	/* if this head equals the tail of the CAS below, the head is the newest, too */
+	/* relaxed: if this head equals the tail of the CAS below, it is the newest head, too */
 	uint64_t head = fl__load_relaxed(&s->head);
 	if (head >= c->slots) {
 		int rc = fl__unbounded_advance_head(c, s);
 		uintptr_t none = 0;
 		if (rc != -EAGAIN)
 			return rc == 0 ? 1 : rc;
-		/* the put that appends gets this word, then finds the waiter in the parking lot */
+		/*
+		 * relaxed: the mark publishes nothing. The put that appends reads this word, and
+		 * then finds the waiter in the parking lot.
+		 */
 		return fl__cas_relaxed(&s->next, &none, UNBOUNDED_NEXT_WAIT) || none == UNBOUNDED_NEXT_WAIT ? 0 : 1;
 	}
-	/* the CAS checks it */
+	/* relaxed: a stale value only makes the CAS below fail */
 	uint64_t word = fl__load_relaxed(&s->tail);
 	if (head < fl__unbounded_counted(c, s, word))
 		return -EAGAIN;
 	if (word & FL__UNBOUNDED_CLOSED)
 		return -EPIPE;
-	/* as above, for the put that draws a ticket. Even if marked: a put may clear the mark. */
+	/*
+	 * The CAS is made even if WAIT is set, since a put may just be clearing it. relaxed: the
+	 * mark publishes nothing. The put that draws the next ticket reads this word, and then
+	 * finds the waiter in the parking lot.
+	 */
 	return fl__cas_relaxed(&s->tail, &word, word | FL__UNBOUNDED_WAIT) ? 0 : 1;
 }
 
@@ -624,7 +698,7 @@ FL__COLD int fl__unbounded_mark_empty(struct fl__unbounded *c)
 
 static uint64_t unbounded_tickets(const struct fl__unbounded *c, const struct fl__segment *s)
 {
-	/* a count */
+	/* relaxed: it is only a count */
 	return s->first + fl__unbounded_counted(c, s, fl__load_relaxed(&s->tail));
 }
 
@@ -632,8 +706,9 @@ uint64_t fl__unbounded_puts(struct fl__unbounded *c)
 {
 	FL__MAY_BORROW(borrowed);
 	/*
-	 * pairs with fl__unbounded_await_slot(). Read before the tickets: the difference has all
-	 * items put before, and perhaps some tickets poisoned since.
+	 * acquire: pairs with the release in fl__unbounded_await_slot(). The number is read before
+	 * that of the tickets. So the difference contains all items that were put before, and
+	 * perhaps some tickets whose slots were poisoned since.
 	 */
 	uint64_t poisoned = fl__load_acquire(&c->poisoned);
 	return unbounded_tickets(c, unbounded_last(c, &borrowed)) - poisoned;
@@ -643,28 +718,31 @@ FL__COLD size_t fl__unbounded_length(struct fl__unbounded *c)
 {
 	FL__MAY_BORROW(borrowed);
 	struct fl__segment *s = unbounded_protect_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed);
-	/* the tail is read after it, as in unbounded_draw_tickets() */
+	/*
+	 * acquire: pairs with the release in unbounded_draw_tickets(). The tail is read after it.
+	 */
 	uint64_t taken = s->first + fl__load_acquire(&s->head);
 	uint64_t put = unbounded_tickets(c, unbounded_last(c, &borrowed));
 	return put > taken ? (size_t)(put - taken) : 0;
 }
 
 /*
- * The backend of an unbounded FIFO queue. No producer waits for space, so that side has no mark; no
- * call waits for another (invariant 3), so there is no -EBUSY. The put that clears WAIT wakes a
- * waiter when it ends, whatever its result. After a refused put the woken waiter sets WAIT again.
+ * The backend of an unbounded FIFO queue. No producer waits for space, so that side has no mark. No
+ * call waits for another one (invariant 3), so there is no -EBUSY. The put that clears WAIT wakes a
+ * waiter when it ends, whatever its result. If the put was refused, the waiter sets WAIT again.
  *
- * puts() counts tickets, also those in progress, less those that came to nothing. It decreases
- * where a consumer poisons a slot. If the queue is closed then, the slot's put may be refused, and
- * its item is never done. So the consumer calls fl__queue_recheck_join(). A joiner counts inside a
- * transaction of the parking lot, and the consumer opens one after it has counted: it finds the
+ * puts() is the number of tickets, including those of puts in progress, minus the number of tickets
+ * whose slots were poisoned. It decreases where a consumer poisons a slot. If the queue is closed
+ * by then, the put of that slot may be refused, and then its item will never be done. So the
+ * consumer calls fl__queue_recheck_join(). A joiner counts inside a transaction of the parking lot,
+ * and the consumer opens a transaction after it has counted. So either the consumer finds the
  * joiner, or the joiner gets the new count.
  *
- * For one consumer only the get differs. Marking and discarding, which move the head and retire
- * segments, are then the consumer's, too. All others only read, under a hazard pointer.
+ * For a queue with one consumer only the get differs. Only the consumer then marks and discards,
+ * which moves the head and retires segments. All other contexts only read, under a hazard pointer.
  */
 
-/* malloc() aligns to less than struct fl__unbounded needs. */
+/* Aligns the state, because malloc() aligns it to less than struct fl__unbounded needs. */
 static struct fl__unbounded *unbounded_of(void *state)
 {
 	return fl__align_to_line(state);
@@ -705,7 +783,7 @@ static bool unbounded_put_one(fl_queue *q, const void *item)
 	return rc == 0;
 }
 
-/* Returns how many, up to `n`; 0: `*rc` is -EAGAIN or -EPIPE. */
+/* Gets up to `n` items, and returns how many. If it returns 0, `*rc` is -EAGAIN or -EPIPE. */
 static size_t unbounded_get_some(struct fl__unbounded *c, void *items, size_t n, int *rc)
 {
 	size_t got = 0;
@@ -752,11 +830,11 @@ FL__COLD static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wa
 	return 0;
 }
 
-/* 0 of a get: also while a put is in progress. */
+/* For a get it also returns 0 while a put is in progress that has no item yet. */
 static int unbounded_can(void *state, enum fl__queue_side side)
 {
 	struct fl__unbounded *c = unbounded_of(state);
-	/* Before the length: if the queue is closed, the length lacks no put. */
+	/* It is read before the length. So if the queue is closed, the length lacks no put. */
 	const bool closed = fl__unbounded_is_closed(c);
 	if (side == FL__PRODUCERS ? !closed : fl__unbounded_length(c) > 0)
 		return 0;

@@ -8,73 +8,98 @@
 #include <fairlead/error.h>
 
 /*
- * The unbounded lock-free FIFO: FAAArrayQueue (Correia and Ramalhete, 2016) with items by value, a
- * close, and a mark for waiters. mpmc_unbounded.c has tables, invariants and memory order.
+ * The unbounded lock-free FIFO. It is the FAAArrayQueue of Correia and Ramalhete (2016), with items
+ * by value, a close, and a mark for waiters. The head of mpmc_unbounded.c has the tables and the
+ * invariants.
  */
-enum { FL__UNBOUNDED_WAIT = 1, FL__UNBOUNDED_CLOSED = 2, FL__UNBOUNDED_TICKET = 4 }; /* of a segment's tail */
+
+/* The bits of a segment's tail, and the step from a ticket to the next. */
+enum { FL__UNBOUNDED_WAIT = 1, FL__UNBOUNDED_CLOSED = 2, FL__UNBOUNDED_TICKET = 4 };
 enum { FL__SLOT_EMPTY, FL__SLOT_FULL, FL__SLOT_POISONED };
 
 struct fl__segment {
 	_Alignas(64) uint64_t tail; /* producers' tickets * FL__UNBOUNDED_TICKET, and bits */
-	/* Consumers' tickets: at most the producers' tickets, and the slots. */
+	/*
+	 * The number of consumers' tickets. It exceeds neither the producers' tickets nor the
+	 * slots.
+	 */
 	_Alignas(64) uint64_t head;
 	_Alignas(64) uintptr_t next;
-	uint64_t first; /* tickets of earlier segments */
-	uint64_t end;   /* if the tail is CLOSED: the tickets that count */
+	uint64_t first; /* the number of tickets of earlier segments */
+	uint64_t end;   /* if the tail is CLOSED, the number of producers' tickets that count */
 	struct fl__segment *next_retired;
-	void *memory;
-	/* Contexts that use items beyond their hazard pointers: unbounded_claim_pinned(). */
+	void *memory; /* the allocated block */
+	/* The number of contexts that have pinned the segment: unbounded_claim_pinned(). */
 	uint32_t pins;
-	bool is_protected; /* by a hazard pointer: unbounded_retire() */
+	bool is_protected; /* unbounded_retire() has found a hazard pointer to it */
 	_Alignas(64) unsigned char slots[];
 };
 
 struct fl__unbounded {
-	struct fl__segment *tail, *head;    /* written once for each segment */
-	uint64_t slots;                     /* of a segment; this and the next never change */
-	size_t item_size, state_at, stride; /* a slot: its item, its state, to the next */
-	bool one_consumer;                  /* fl__unbounded_get_mpsc() */
+	struct fl__segment *tail, *head; /* written once for each segment */
+	/* The next fields, up to `one_consumer`, never change. */
+	uint64_t slots; /* the number of slots of a segment */
+	/*
+	 * A slot: bytes of the item, which comes first; the offset of the state; bytes to the next.
+	 */
+	size_t item_size, state_at, stride;
+	bool one_consumer; /* the consumer uses fl__unbounded_get_mpsc() */
 	_Alignas(64) struct fl__segment *retired;
 	struct fl__segment *spare;
-	uint64_t poisoned;  /* producers' tickets that came to nothing */
+	uint64_t poisoned;  /* how many producers' tickets drew a slot that was then poisoned */
 	uint64_t caught_up; /* the ticket at which a consumer last had no item; a hint */
-	/* Called by a consumer that has added to `poisoned`; may be NULL. */
+	/* Called by a consumer that has added to `poisoned`, unless it is NULL. */
 	void (*on_poison)(void *of);
 	void *of;
 };
 
-/* The first address aligned to a cache line. `memory` has FL__LINE - 1 bytes to spare. */
+/*
+ * Returns the first address in `memory` that is aligned to a cache line. `memory` has FL__LINE - 1
+ * bytes to spare.
+ */
 static inline void *fl__align_to_line(void *memory)
 {
 	return (char *)memory + (-(uintptr_t)memory & (FL__LINE - 1));
 }
 
-/* `c` is zeroed, aligned to 64 bytes. 0 slots in a segment: a default. 0, -ENOMEM, -EOVERFLOW. */
+/*
+ * Makes an empty queue in `c`, which is zeroed and aligned to 64 bytes. `slots` is the number of
+ * slots of a segment; 0 means a default. Returns 0, -ENOMEM or -EOVERFLOW.
+ */
 int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t slots);
 
-/* Ignores the items that are left. The queue is no longer used. */
+/* Frees the memory of the queue, which is no longer used. Ignores the items that are left. */
 void fl__unbounded_end(struct fl__unbounded *c);
 
-/* Later puts fail. All accepted items come out before a get returns -EPIPE. May be called again. */
+/*
+ * Closes the queue: later puts fail. A get returns -EPIPE when it has no accepted item left. May be
+ * called again.
+ */
 void fl__unbounded_close(struct fl__unbounded *c);
 bool fl__unbounded_is_closed(struct fl__unbounded *c);
 
-/* About how many items there are, with puts in progress. Exact if `c` is closed and has no such puts. */
+/*
+ * Returns about how many items there are. Puts in progress count. The result is exact if the queue
+ * is closed and no put is in progress.
+ */
 size_t fl__unbounded_length(struct fl__unbounded *c);
 
-/* How many items were put in all, with puts in progress and without failed puts. */
+/* Returns how many items were put in all. Puts in progress count, and puts that failed do not. */
 uint64_t fl__unbounded_puts(struct fl__unbounded *c);
 
 /*
- * Called by a consumer that is about to sleep:
+ * Called by a consumer that is about to sleep. Returns
  *
- *   0         the queue was empty, and is marked: the next put clears the mark, and owes a wake
- *   -EAGAIN   not empty
- *   -EPIPE    closed and drained
+ *   0         if the queue was empty and is now marked: the next put clears the mark, owes a wake
+ *   -EAGAIN   if the queue is not empty
+ *   -EPIPE    if the queue is closed and drained
  */
 int fl__unbounded_mark_empty(struct fl__unbounded *c);
 
-/* Returns how many; 0: `*rc` is -EAGAIN (empty) or -EPIPE (closed and drained). */
+/*
+ * Gets up to `n` items, and returns how many. If it returns 0, `*rc` is -EAGAIN (empty) or -EPIPE
+ * (closed and drained).
+ */
 size_t fl__unbounded_get_many(struct fl__unbounded *c, void *items, size_t n, int *rc);
 
 /* The slow paths of the functions below. */
@@ -102,7 +127,7 @@ static inline uint32_t *fl__unbounded_state_at(const struct fl__unbounded *c, st
 	return fl__unbounded_state(c, fl__unbounded_slot(c, s, index));
 }
 
-/* How many producers' tickets of `s` count. `word`: a tail of `s`. */
+/* Returns how many producers' tickets of `s` count, if `word` is a tail of `s`. */
 static inline uint64_t fl__unbounded_counted(const struct fl__unbounded *c, const struct fl__segment *s, uint64_t word)
 {
 	if (fl__unlikely(word & FL__UNBOUNDED_CLOSED))
@@ -110,22 +135,22 @@ static inline uint64_t fl__unbounded_counted(const struct fl__unbounded *c, cons
 	return word / FL__UNBOUNDED_TICKET < c->slots ? word / FL__UNBOUNDED_TICKET : c->slots;
 }
 
-/* As fl__unbounded_segment(); NULL: not protected yet. */
+/* Returns the segment in `*at`, if the thread's hazard pointer `place` protects it, else NULL. */
 static inline struct fl__segment *fl__unbounded_protected(struct fl__segment *const *at, enum fl__hazard place)
 {
-	/* the segment as it was made; pairs with unbounded_advance() */
+	/* acquire: pairs with the release in unbounded_advance(), for the segment as it was made */
 	struct fl__segment *s = fl__load_acquire(at);
 	return fl__likely(fl__hazards_mine->pointers[place] == s) ? s : NULL;
 }
 
-/* Returns the segment in `*at`, protected; NULL: out of memory. */
+/* Protects the segment in `*at` by the hazard pointer `place`, and returns it. NULL: no memory. */
 static inline struct fl__segment *fl__unbounded_segment(struct fl__segment *const *at, enum fl__hazard place)
 {
 	struct fl__segment *s = fl__unbounded_protected(at, place);
 	return fl__likely(s != NULL) ? s : fl__unbounded_protect(at, place);
 }
 
-/* False: a consumer has poisoned the slot of the caller's ticket. */
+/* Fills the slot of the caller's ticket. Returns false if a consumer has poisoned that slot. */
 static inline bool fl__unbounded_fill(const struct fl__unbounded *c, struct fl__segment *s, uint64_t index,
                                       const void *item)
 {
@@ -133,23 +158,24 @@ static inline bool fl__unbounded_fill(const struct fl__unbounded *c, struct fl__
 	uint32_t empty = FL__SLOT_EMPTY;
 	fl__copy(slot, item, c->item_size);
 	/*
-	 * the item, and what was written before the put; pairs with unbounded_item(),
-	 * fl__unbounded_await_slot(), fl__unbounded_get_ready() and fl__unbounded_get_mpsc()
+	 * release: pairs with the acquire in unbounded_item(), fl__unbounded_await_slot(),
+	 * fl__unbounded_get_ready(), fl__unbounded_get_mpsc() and its slow path, for the item and
+	 * what was written before the put
 	 */
 	return fl__cas_release(fl__unbounded_state(c, slot), &empty, FL__SLOT_FULL);
 }
 
 /*
- * 0, -ENOMEM, -EPIPE. Sets `*owes_wake` if the put, also a failed one, has cleared the mark. The
- * put's last access fills the item's slot, or appends its segment: then the item's consumer may
- * free the queue.
+ * Puts an item. Returns 0, -ENOMEM or -EPIPE. If the put has cleared the mark, sets `*owes_wake`,
+ * whatever its result. The last access of a put is the one that fills the item's slot, or appends a
+ * segment with the item. After that, the item's consumer may free the queue.
  */
 static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, bool *owes_wake)
 {
 	struct fl__segment *s = fl__unbounded_protected(&c->tail, FL__HAZARD_TAIL);
 	uint64_t word = 0;
 	if (fl__likely(s != NULL)) {
-		/* it only draws a ticket; the parking lot orders the waiters */
+		/* relaxed: it only draws a ticket, and the parking lot orders the waiters */
 		word = fl__add_relaxed(&s->tail, FL__UNBOUNDED_TICKET);
 		if (fl__likely(word % FL__UNBOUNDED_TICKET == 0 && word / FL__UNBOUNDED_TICKET < c->slots)) {
 			if (fl__likely(fl__unbounded_fill(c, s, word / FL__UNBOUNDED_TICKET, item)))
@@ -161,20 +187,23 @@ static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, b
 }
 
 /*
- * Gets the next item, if its put is over and no other consumer takes it meanwhile. Returns false
- * otherwise, and if the queue is empty or closed: then the caller calls fl__unbounded_get_many().
+ * Gets the next item, if its put is over and no other consumer takes it in the meantime. Else
+ * returns false, also if the queue is empty. Then the caller calls fl__unbounded_get_many().
  */
 static inline bool fl__unbounded_get_ready(struct fl__unbounded *c, void *item)
 {
 	struct fl__segment *s = fl__unbounded_protected(&c->head, FL__HAZARD_HEAD);
 	if (fl__unlikely(!s))
 		return false;
-	/* the CAS checks it, and passes on what earlier gets have released */
+	/*
+	 * relaxed: a stale value only makes the CAS fail. The CAS continues the release sequence of
+	 * earlier gets.
+	 */
 	uint64_t head = fl__load_relaxed(&s->head);
 	unsigned char *slot = fl__unbounded_slot(c, s, head);
 	/*
-	 * acquire: pairs with fl__unbounded_fill(). release: what happened before this get; pairs with
-	 * unbounded_draw_tickets()
+	 * acquire load: pairs with the release in fl__unbounded_fill(). release CAS: pairs with the
+	 * acquire in unbounded_draw_tickets(), for what happened before this get
 	 */
 	if (fl__unlikely(head >= c->slots || fl__load_acquire(fl__unbounded_state(c, slot)) != FL__SLOT_FULL ||
 	                 !fl__cas_release(&s->head, &head, head + 1)))
@@ -183,18 +212,21 @@ static inline bool fl__unbounded_get_ready(struct fl__unbounded *c, void *item)
 	return true;
 }
 
-/* For the only consumer. No other context moves the head: plain stores draw its tickets. */
+/*
+ * Gets an item, for the only consumer of the queue. No other context moves the head, so the
+ * consumer draws its tickets by plain stores. Returns 0, -EAGAIN or -EPIPE.
+ */
 static inline int fl__unbounded_get_mpsc(struct fl__unbounded *c, void *item)
 {
-	/* only the consumer writes it */
+	/* relaxed, both: only the consumer writes the heads */
 	struct fl__segment *s = fl__load_relaxed(&c->head);
-	const uint64_t index = fl__load_relaxed(&s->head); /* likewise */
+	const uint64_t index = fl__load_relaxed(&s->head);
 	unsigned char *slot = fl__unbounded_slot(c, s, index);
-	/* pairs with fl__unbounded_fill() */
+	/* acquire: pairs with the release in fl__unbounded_fill() */
 	if (fl__unlikely(index >= c->slots || fl__load_acquire(fl__unbounded_state(c, slot)) != FL__SLOT_FULL))
 		return fl__unbounded_get_mpsc_slow(c, item);
 	fl__copy(item, slot, c->item_size);
-	/* other threads read it only for a length */
+	/* relaxed: other threads read it only for a length */
 	fl__store_relaxed(&s->head, index + 1);
 	return 0;
 }

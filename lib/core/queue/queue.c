@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The blocking queue over a backend (queue.h): creation, waiting, puts and gets, joining.
+ * The blocking queue on top of a backend (queue.h). This file has the creation, the waits, puts and
+ * gets, and joins.
  *
- * A put is one operation of the backend, which linearizes it. If the backend is full, the producer
- * spins, enqueues itself, sleeps, and tries again when it is woken. A get is the mirror image. At
- * -EBUSY the caller waits for another call, as for a lock.
+ * A put is one operation of the backend, and linearizes where that operation does. If the backend
+ * is full, the producer spins, enqueues itself, sleeps, and tries again when it is woken. A get
+ * does the same when the backend is empty. If the backend returns -EBUSY, the caller waits until
+ * another call has gone on, as one waits for a lock.
  */
 #include "queue.h"
 #include "../base/atomic.h"
@@ -14,7 +16,7 @@
 
 enum { QUEUE_CAPACITY_DEFAULT = 1024 };
 
-/* NULL: the config is invalid. */
+/* Returns the backend for the config, or NULL if the config is invalid. */
 static const struct fl__queue_backend *queue_choose_backend(const fl_queue_config *c)
 {
 	const bool overwrites = c->when_full == FL_OVERWRITE, rendezvous = c->capacity == FL_RENDEZVOUS;
@@ -68,13 +70,16 @@ FL__COLD int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_c
 	return 0;
 }
 
-/* Drops all items, also those being put. Returns how many. The queue is closed, or out of use. */
+/*
+ * Drops all items, including those of puts in progress. Returns how many. The queue is closed, or
+ * no longer used.
+ */
 static size_t queue_drop_all(fl_queue *q)
 {
 	size_t dropped = 0, count;
 	unsigned round = 0;
 	for (;;) {
-		bool owes_wake; /* no waiter is left */
+		bool owes_wake; /* ignored, since no waiter is left */
 		const int rc = q->backend->discard(q, &count, &owes_wake);
 		if (rc == 0)
 			dropped += count;
@@ -83,10 +88,10 @@ static size_t queue_drop_all(fl_queue *q)
 	}
 }
 
-/* Whether a context waits, or is returning from a wait. */
+/* Returns whether a context waits, or is returning from a wait. */
 static bool queue_has_waiters(fl_queue *q)
 {
-	/* the contexts that have left; pairs with fl__queue_leave() */
+	/* acquire: pairs with the release in fl__queue_leave(), by contexts that have left */
 	return (!fl__is_forked(q->forks) && fl__load_acquire(&q->inside) > 0) ||
 	       fl__lot_has_waiters_at(fl__queue_wait_key(q, FL__CONSUMERS)) ||
 	       fl__lot_has_waiters_at(fl__queue_wait_key(q, FL__PRODUCERS)) ||
@@ -125,31 +130,33 @@ size_t fl_queue_close_now(fl_queue *q)
 }
 
 /*
- * Waiting (docs/design.md, "Queues that wait"). Consumers wait for items and producers for space,
- * each in a wait queue in the parking lot (lot.h).
+ * Waiting ("Queues that wait" in docs/design.md). Consumers wait for items, and producers for
+ * space. Each side has a wait queue in the parking lot (lot.h).
  *
- * The mark. The backend has a mark for each side: "a waiter exists". A waiter sets the mark in a
- * transaction of the parking lot, and only while there is no item (no space). The next call of the
- * opposite side clears the mark, in the same atomic step that adds an item (frees space), and owes
- * a wake. A call that finds no mark owes nothing.
+ * The mark. The backend has a mark for each side, which says that a waiter exists. A waiter sets
+ * the mark in a transaction of the parking lot, and only while there is no item (no space). The
+ * next call of the opposite side clears the mark, in the same atomic step that adds an item (frees
+ * space), and owes a wake. A call that finds no mark owes nothing.
  *
- * The baton. Waiters are woken one at a time. The woken waiter has the baton: when it has made its
- * call or gives up, it wakes the next waiter if there are more items (more space), else sets the
- * mark again. If other calls took what the holder was woken for, the holder sets the mark and
- * enqueues itself at the front.
+ * The baton. Waiters are woken one at a time. The waiter that was woken has the baton. When it has
+ * made its call or gives up, it passes the baton on: if there are more items (more space), it wakes
+ * the next waiter; else it sets the mark again. If other calls took what the holder was woken for,
+ * the holder sets the mark and enqueues itself at the front.
  *
- * Invariant: if a waiter is enqueued, the mark is set, or one of these has yet to wake or mark:
+ * Invariant. If a waiter is enqueued, then the mark is set, or one of the following contexts will
+ * wake a waiter or set the mark:
  *
  * - a call that has cleared the mark, and has yet to lock the wait queue;
  * - a woken waiter that holds the baton, and has yet to pass it on or to enqueue itself with it;
  * - fl_queue_close(), before it locks the wait queue.
  *
- * No lost wake: the waiter sets the mark and enqueues itself in one transaction. A call that clears
- * the mark locks the wait queue afterwards, and finds the waiter, unless it gave up.
+ * No wake is lost. The waiter sets the mark and enqueues itself in one transaction. A call that
+ * clears the mark locks the wait queue afterwards, and finds the waiter there, unless the waiter
+ * gave up.
  *
- * Lifetime: once a consumer can get the item, the put touches only the parking lot, by the address
- * of a wait queue. The queue may be freed by then; an enqueued waiter keeps it alive. `inside`
- * counts the contexts that may still touch the queue after a sleep, except in those steps.
+ * Lifetime. As soon as a consumer can get the item, it may free the queue. From then on the put
+ * touches only the parking lot, by the address of a wait queue. An enqueued waiter keeps the queue
+ * alive. `inside` counts the contexts that may still touch the queue after a sleep.
  */
 
 int fl__queue_pause(const fl_queue *q, unsigned round)
@@ -158,12 +165,12 @@ int fl__queue_pause(const fl_queue *q, unsigned round)
 		fl__back_off(round);
 		return 0;
 	}
-	/* after some 200 sleeps of 100 us */
+	/* 190 sleeps have failed by then. With the slack of timers, each takes some 100 us. */
 	if (round >= 6 * FL__BACK_OFF_NAPS && fl__is_forked(q->forks))
 		return -EOWNERDEAD;
 	struct fl__wait wait;
 	fl__wait_begin(&wait, FL__DEBUG_SLEEP, NULL);
-	/* only the timeout ends it */
+	/* The wait has no node, so only its deadline ends it. */
 	(void)fl__wait_sleep(&wait, fl_after(FL_US(50)), FL_SHIELDED);
 	return 0;
 }
@@ -186,7 +193,7 @@ int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call)
 void fl__queue_wake(fl_queue *q, int side)
 {
 	FL__LOT(lot, fl__queue_wait_key(q, side));
-	(void)fl__lot_take(&lot, 1, FL__BATON); /* none: the waiters gave up */
+	(void)fl__lot_take(&lot, 1, FL__BATON); /* takes none if the waiters have given up */
 }
 
 void fl__queue_pass_baton(fl_queue *q, enum fl__queue_side side)
@@ -225,9 +232,9 @@ static bool queue_may_be_ready(const void *what)
 }
 
 /*
- * Spins, then sleeps: -ETIMEDOUT, -ECANCELED, or 0: the call should be tried again or, if
- * `*woken_with` is FL__HANDED_OFF, the waker has made it. At a rendezvous the caller does not spin:
- * a waiter is met only in the wait queue.
+ * Spins, and then sleeps. Returns -ETIMEDOUT, -ECANCELED or 0. After 0 the caller tries its call
+ * again. The exception: if `*woken_with` is FL__HANDED_OFF, the waking thread has made the call. At
+ * a rendezvous the caller does not spin, because its partner can meet it only in the wait queue.
  */
 static int queue_sleep(fl_queue *q, struct fl__queue_call *call, uint32_t *woken_with, fl_time deadline,
                        fl_cancel_token *cancel)
@@ -250,20 +257,21 @@ static int queue_sleep(fl_queue *q, struct fl__queue_call *call, uint32_t *woken
 
 void fl__queue_enter(fl_queue *q)
 {
-	/* a free that is not ordered after this call is misuse */
+	/* relaxed: a free of the queue that does not come after this call is misuse */
 	fl__add_relaxed(&q->inside, 1u);
 }
 
 void fl__queue_leave(fl_queue *q)
 {
-	/* pairs with queue_has_waiters() */
+	/* release: pairs with the acquire in queue_has_waiters() */
 	fl__sub_release(&q->inside, 1u);
 }
 
 /*
- * Waits until the call can be made. The consumer of an item may free the queue. So a producer
- * leaves `inside` before it puts, and touches afterwards only what fl__queue_pass_baton() touches.
- * At a rendezvous a consumer leaves first, too: the producer that it meets may free the queue.
+ * Waits until the call can be made, and makes it. The consumer of an item may free the queue. So a
+ * producer leaves `inside` before it puts, and touches afterwards only what fl__queue_pass_baton()
+ * touches. At a rendezvous a consumer leaves `inside` first, too, because the producer that it
+ * meets may free the queue.
  */
 static int queue_wait_and_call(fl_queue *q, struct fl__queue_call *call, fl_time deadline, fl_cancel_token *cancel)
 {
@@ -288,25 +296,29 @@ static int queue_wait_and_call(fl_queue *q, struct fl__queue_call *call, fl_time
 	return rc == -EAGAIN ? waited : rc;
 }
 
-/* Of a producer's call. Approximate. */
+/* Counts a refused call of a producer, for statistics, and returns `rc`. */
 static inline int queue_count_refusal(fl_queue *q, int rc)
 {
 	if (rc == -EAGAIN || rc == -ETIMEDOUT)
-		fl__store_relaxed(&q->refusals, fl__load_relaxed(&q->refusals) + 1); /* for statistics */
+		/* relaxed, both: the figure is approximate, since two threads may count at once */
+		fl__store_relaxed(&q->refusals, fl__load_relaxed(&q->refusals) + 1);
 	return rc;
 }
 
-/* Static functions that may wait begin with fl__, so that reports show their callers (report.c). */
+/*
+ * The names of static functions that may wait begin with fl__, too. Reports leave out the frames of
+ * the library by their names, and so show the callers (report.c).
+ */
 
 /*
- * Makes the call, and waits until it can be made:
+ * Waits until the call can be made, and makes it.
  *
  *   0            the call is made, and its count is set
- *   -EPIPE       closed
- *   -ENOMEM      out of memory
- *   -ETIMEDOUT   the deadline has passed, and a last try failed
- *   -ECANCELED   a wait was cancelled; the call is not tried after that
- *   -EOWNERDEAD  as of fl__queue_pause(), and of a backend
+ *   -EPIPE       the queue is closed (put), or closed and empty (get)
+ *   -ENOMEM      the call is out of memory
+ *   -ETIMEDOUT   the deadline has passed, and a last try has failed
+ *   -ECANCELED   the wait was cancelled; the call is not tried after that
+ *   -EOWNERDEAD  in a forked child: a thread of the parent was in the middle of a call
  */
 static int fl__queue_call_until(fl_queue *q, struct fl__queue_call *call, fl_time deadline, fl_cancel_token *cancel)
 {
@@ -338,7 +350,7 @@ static inline int queue_put_once(fl_queue *q, const void *item)
 	return rc;
 }
 
-/* A put of the items at `from`, or a get to `to`; the second pointer is NULL. */
+/* Returns a put of the `n` items at `from`, or a get to `to`. The other pointer is NULL. */
 static struct fl__queue_call queue_call(const void *from, void *to, size_t n)
 {
 	return (struct fl__queue_call){.side = to ? FL__CONSUMERS : FL__PRODUCERS, .from = from, .to = to, .n = n};
@@ -372,7 +384,7 @@ int fl_queue_put_until(fl_queue *q, const void *item, fl_time deadline, fl_cance
 int fl_queue_try_put_many(fl_queue *q, const void *items, size_t n, size_t *count)
 {
 	struct fl__queue_call call = queue_call(items, NULL, n);
-	/* a consumer of all items that are in may have freed `q` */
+	/* `q` is not used after a success: a consumer of all these items may have freed it. */
 	const int rc = n > 0 ? queue_count_refusal(q, fl__queue_call_now(q, &call)) : 0;
 	*count = call.count;
 	return rc == 0 && call.count < n ? -EAGAIN : rc;
@@ -437,7 +449,7 @@ int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, f
 }
 
 /*
- * Joining: waiting until as many items are done as were put.
+ * Joining. A join waits until as many items are done as were put.
  *
  *   bits of done  meaning            changed by
  *   JOINED (1)    a joiner may wait  set by a join while items are left; cleared by the call that
@@ -445,16 +457,16 @@ int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, f
  *                                    inside a transaction of the parking lot
  *   the rest      items done         fl_queue_task_done(), or a call that drops items; by CAS
  *
- * `done` never exceeds the puts, which the backend counts. So if a load of `done` and a later load
- * of the puts are equal, both had this value at the later load, the linearization point of a join.
- *
- * No lost wake: JOINED is in the word that the CAS changes. A call that finds JOINED opens a
- * transaction, unless there were more puts before the CAS: then a later call counts the last item.
- * Where puts may decrease (puts_decrease), each call opens a transaction, and so does the consumer
- * that decreases them, afterwards.
- *
- * A call that counts an item has acquired all earlier counts, and with them the puts of those
- * items. Otherwise `done`, which grows, could equal an old value of the puts.
+ * Rules of joining
+ *   1. `done` never exceeds the puts, which the backend counts. So if a load of `done` and a later
+ *      load of the puts are equal, both had this value at the later load. That load is the
+ *      linearization point of a join.
+ *   2. No wake is lost. JOINED is in the word that the CAS changes. A call that finds JOINED opens
+ *      a transaction, unless there were more puts before the CAS: then a later call counts the last
+ *      item. If the backend has puts_decrease, each call that finds JOINED opens a transaction. So
+ *      does the consumer that decreases the puts, afterwards.
+ *   3. A call that counts an item has acquired all earlier counts, and with them the puts of those
+ *      items. Otherwise `done`, which grows, could equal an old value of the puts.
  */
 enum { QUEUE_JOINED = 1, QUEUE_ONE = 2 };
 
@@ -466,19 +478,19 @@ static bool queue_is_joined_at(fl_queue *q, uint64_t done)
 
 static bool queue_is_joined(fl_queue *q)
 {
-	/* pairs with queue_done() */
+	/* acquire: pairs with the release in queue_done() */
 	return queue_is_joined_at(q, fl__load_acquire(&q->done));
 }
 
-/* Called in a transaction. False: all items are done. */
+/* Sets JOINED, in a transaction. Returns false, and does not set it, if all items are done. */
 static bool queue_mark_joiner(fl_queue *q)
 {
 	for (;;) {
-		/* pairs with queue_done() */
+		/* acquire: pairs with the release in queue_done() */
 		uint64_t done = fl__load_acquire(&q->done);
 		if (queue_is_joined_at(q, done))
 			return false;
-		/* a mark, no message */
+		/* relaxed: JOINED publishes nothing but itself */
 		if (fl__cas_weak_relaxed(&q->done, &done, done | QUEUE_JOINED))
 			return true;
 	}
@@ -488,28 +500,38 @@ FL__SLOW_PATH void fl__queue_recheck_join(fl_queue *q)
 {
 	FL__LOT(lot, fl__queue_wait_key(q, FL__JOINERS));
 	if (fl__lot_has_waiters(&lot) && queue_is_joined(q)) {
-		/* the parking lot orders it */
+		/* relaxed: the transaction orders JOINED */
 		fl__and_relaxed(&q->done, ~(uint64_t)QUEUE_JOINED);
 		(void)fl__lot_take(&lot, FL__ALL, 0);
 	}
 }
 
-/* Counts one more item as done. False: all are. An empty queue may be freed after that. */
+/*
+ * Counts one more item as done. Returns false if all items are done already. If the count makes all
+ * items done, another thread may free the queue at once.
+ */
 static bool queue_done(fl_queue *q)
 {
-	/* the queue may be freed after the CAS */
+	/* It is read now, since the queue may be freed after the CAS. */
 	const bool puts_decrease = q->backend->puts_decrease;
 	uint64_t done, puts;
 	do {
-		/* the puts of the items that are done; pairs with the CAS */
+		/*
+		 * acquire: pairs with the CAS below, for the puts of the items that are done (rule
+		 * 3)
+		 */
 		done = fl__load_acquire(&q->done);
 		puts = q->backend->puts(q->state);
 		if (done / QUEUE_ONE == puts)
 			return false;
-		/* what was done about this item and earlier ones; pairs with the loads of `done` */
+		/*
+		 * release: pairs with the acquire loads of `done`, for what was done about this
+		 * item and earlier ones
+		 */
 	} while (!fl__cas_weak_release(&q->done, &done, done + QUEUE_ONE));
 	if (fl__unlikely((done & QUEUE_JOINED) != 0) && (done / QUEUE_ONE + 1 == puts || puts_decrease))
-		fl__queue_recheck_join(q); /* the queue may be freed, unless a joiner waits */
+		/* It uses the queue only while a joiner waits, which keeps the queue alive. */
+		fl__queue_recheck_join(q);
 	return true;
 }
 
@@ -517,7 +539,7 @@ void fl__queue_drop(fl_queue *q, void *item)
 {
 	if (q->drop)
 		q->drop(item, q->drop_arg);
-	(void)queue_done(q); /* false: fl_queue_task_done() came before the get */
+	(void)queue_done(q); /* it fails if fl_queue_task_done() was called before the get */
 }
 
 int fl_queue_try_task_done(fl_queue *q)
@@ -537,7 +559,7 @@ static void queue_cancel_join(fl_queue *q, struct fl__node *node)
 	FL__LOT(lot, fl__queue_wait_key(q, FL__JOINERS));
 	fl__lot_remove(&lot, node);
 	if (!fl__lot_has_waiters(&lot))
-		fl__and_relaxed(&q->done, ~(uint64_t)QUEUE_JOINED); /* the parking lot orders it */
+		fl__and_relaxed(&q->done, ~(uint64_t)QUEUE_JOINED); /* relaxed: the transaction orders it */
 }
 
 int fl_queue_join_until(fl_queue *q, fl_time deadline, fl_cancel_token *cancel)
@@ -567,7 +589,7 @@ int fl_queue_join_until(fl_queue *q, fl_time deadline, fl_cancel_token *cancel)
 
 size_t fl_queue_unfinished(const fl_queue *q)
 {
-	/* pairs with queue_done(); the later load of the puts is no less */
+	/* acquire: pairs with the release in queue_done(), so the puts loaded later are no fewer */
 	const uint64_t done = fl__load_acquire(&q->done) / QUEUE_ONE;
 	return (size_t)(q->backend->puts(((fl_queue *)q)->state) - done);
 }
@@ -587,7 +609,8 @@ void fl_queue_get_stats(const fl_queue *q, fl_queue_stats *stats)
 	*stats = (fl_queue_stats){
 	    .length = fl_queue_length(q),
 	    .capacity = q->capacity,
-	    .waits_to_put = fl__load_relaxed(&q->waits[FL__PRODUCERS]), /* figures, as the next */
+	    /* relaxed, all: figures, which may be out of date */
+	    .waits_to_put = fl__load_relaxed(&q->waits[FL__PRODUCERS]),
 	    .waits_to_get = fl__load_relaxed(&q->waits[FL__CONSUMERS]),
 	    .refusals = fl__load_relaxed(&q->refusals),
 	};
@@ -598,7 +621,10 @@ bool fl_queue_is_closed(const fl_queue *q)
 	return q->backend->can(FL__MUTABLE(q->state), FL__PRODUCERS) == -EPIPE;
 }
 
-/* For fl_wait_any. An observer is enqueued under the mark, and takes nothing. */
+/*
+ * The functions for fl_wait_any(). An observer waits like any consumer or producer: it sets the
+ * mark and enqueues itself. But it takes no item and no space.
+ */
 
 static int queue_can(fl_queue *q, enum fl__queue_side side)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The backends under a lock: a heap (priority and LIFO, bounded or not), and the queue that
- * overwrites its oldest item when full (docs/design.md, "Queues that wait"). Linearization: of each
- * call, its section under the lock; of an overwriting call for several items, one section for each.
+ * The backends that have a lock ("Queues that wait" in docs/design.md). One is for priority and
+ * LIFO queues, bounded or not. The other is for queues that overwrite their oldest item when they
+ * are full. A call linearizes in its section under the lock. A put of several items that overwrites
+ * has one section for each item.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -10,45 +11,51 @@
 #include <fairlead/private/inline.h>
 
 /*
- * struct locked begins the state. No call is ever seen in progress, so there is no -EBUSY.
+ * struct locked is the begin of the state of both backends. The lock hides calls in progress from
+ * each other, so there is no -EBUSY.
  *
  *   lock    meaning                          set by                   cleared by
  *   0       free
  *   n + 1   a context of the process with    locked_acquire(), CAS    locked_release(), store
  *           the fork count n holds it
  *
- * Lock order: a bucket of the parking lot, then this lock, since a waiter sets its mark with the
- * bucket locked. Only the user's comparison is called under this lock, and may not wait. Wakes come
- * after the release. locked_release() is a put's last access to the queue: the item's consumer may
- * free the queue then.
+ * A waiter sets its mark with a bucket of the parking lot locked. So a thread that needs both locks
+ * first locks the bucket, and then this lock. Under this lock, the only function of the user that
+ * is called is the comparison, which may not wait. Wakes come after the release. locked_release()
+ * is the last access of a put to the queue: after it, the item's consumer may free the queue.
  *
- * A forked child lacks the other threads of its parent. If one of them held the lock at the fork,
- * the child's copy of the queue may be half changed, and its lock is never released. The lock
- * itself says so, since its fork count is not the child's. Then no call of the child acquires the
- * lock, and each returns -EOWNERDEAD, or what it can tell without the lock.
+ * A forked child does not have the other threads of its parent. If one of them held the lock at the
+ * fork, the child's copy of the queue may be half changed, and the lock in it is never released.
+ * The fork count in the lock tells that, because it is not the child's. Then no call of the child
+ * acquires the lock, and each returns -EOWNERDEAD, or what it can tell without the lock.
  *
- * Invariant, while the lock is free: marked[side] is true only if that side had no item (no space)
- * and the queue was open when the mark was set, and no item (space) has been added since.
+ * Invariants
+ *   1. While the lock is free, marked[side] is true only if that side had no item (no space) and
+ *      the queue was open when the mark was set, and no item (space) has been added since.
+ *   2. `length` and `closed` change only under the lock. Their stores are atomic, since
+ *      locked_may_be_ready(), heap_put_one() and heap_get_one() read them without the lock. Such
+ *      a value is only a hint: who acts on it takes the lock and looks again.
  */
 struct locked {
 	uint32_t lock;
 	bool closed, marked[2];
-	bool overwrites;         /* there is always space; this and the capacity never change */
-	size_t length, capacity; /* items */
+	bool overwrites;         /* there is always space; it and the capacity never change */
+	size_t length, capacity; /* numbers of items */
 	uint64_t puts;
 };
 
 static inline bool locked_try_acquire(struct locked *l)
 {
 	uint32_t expected = 0;
-	/* pairs with locked_release() */
+	/* acquire: pairs with the release in locked_release() */
 	return fl__cas_acquire(&l->lock, &expected, fl__fork_count + 1);
 }
 
 /*
- * The pauses grow fourfold, so that holders have some hundred sections in a row. Then the waiter
- * yields, too, and at last sleeps: the holder may have lost its CPU, or have a lower priority.
- * Other fibers of the thread do not run: a bucket may be locked.
+ * Waits before the next try to acquire the lock. The pauses grow fourfold, so that a holder can
+ * have some hundred sections in a row. After some rounds the waiter yields, too, and at last it
+ * sleeps, since the holder may have lost its CPU, or may have a lower priority. Other fibers of the
+ * thread do not run in the meantime, because the caller may have locked a bucket.
  */
 static void locked_back_off(unsigned round)
 {
@@ -63,14 +70,17 @@ FL__SLOW_PATH static bool locked_acquire_slow(struct locked *l)
 {
 	for (unsigned round = 0;;) {
 		locked_back_off(round++);
-		/* the CAS acquires */
+		/* relaxed: locked_try_acquire() acquires */
 		const uint32_t seen = fl__load_relaxed(&l->lock);
 		if (seen == 0 ? locked_try_acquire(l) : fl__is_forked(seen - 1))
 			return seen == 0;
 	}
 }
 
-/* False: a thread of the parent held the lock at the fork that made this process. */
+/*
+ * Acquires the lock. Returns false if a thread of the parent held it at the fork that made this
+ * process.
+ */
 static inline bool locked_acquire(struct locked *l)
 {
 	return fl__likely(locked_try_acquire(l)) || locked_acquire_slow(l);
@@ -78,21 +88,20 @@ static inline bool locked_acquire(struct locked *l)
 
 static inline void locked_release(struct locked *l)
 {
-	/* pairs with locked_try_acquire() */
+	/* release: pairs with the acquire in locked_try_acquire() */
 	fl__store_release(&l->lock, 0);
 }
 
-/* Under the lock. */
+/* The next functions are called under the lock. */
 
-/* locked_may_be_ready() reads `length` and `closed` without the lock */
 static inline void locked_set_length(struct locked *l, size_t length)
 {
-	fl__store_relaxed(&l->length, length);
+	fl__store_relaxed(&l->length, length); /* relaxed: invariant 2 */
 }
 
 static inline void locked_set_closed(struct locked *l)
 {
-	fl__store_relaxed(&l->closed, true); /* as above */
+	fl__store_relaxed(&l->closed, true); /* relaxed: invariant 2 */
 }
 
 static inline int locked_may_put(const struct locked *l)
@@ -131,7 +140,7 @@ static int locked_can(void *state, enum fl__queue_side side)
 	return rc;
 }
 
-/* a caller that acts on the result takes the lock and looks again */
+/* relaxed, both: invariant 2 */
 static bool locked_may_be_ready(void *state, enum fl__queue_side side)
 {
 	struct locked *l = state;
@@ -182,32 +191,35 @@ static uint64_t locked_puts(void *state)
 }
 
 /*
- * The heap: an array. A LIFO queue, and a queue that overwrites, have their items in the order of
- * the puts; if it overwrites, the array is a ring. A priority queue is a binary heap: no item comes
- * before its parent (heap_before()), while the lock is free. Each of its items is followed by its
- * age, in the same cache line if the item is small: how many items were put before, which decides
- * between equal items.
+ * The items are in an array, in one of three ways:
+ *
+ *   LIFO queue     The items are in the order of the puts.
+ *   overwriting    The items are in the order of the puts, and the array is a ring.
+ *   priority       The array is a binary heap: while the lock is free, no item comes before its
+ *                  parent, as heap_before() says. Each item is followed by its age, which is the
+ *                  number of items that were put before it. The age decides between equal items. If
+ *                  the item is small, the age is in the same cache line.
  *
  * An unbounded queue doubles the array when it is full, and halves it when a get leaves it less
- * than a quarter full. Arrays are allocated and freed outside the lock; under the lock the call
+ * than a quarter full. Arrays are allocated and freed outside the lock. Under the lock the call
  * checks again whether it needs the new array.
  */
-enum { HEAP_LEAST = 16 }; /* items; in an unbounded queue */
+enum { HEAP_LEAST = 16 }; /* the least number of items in the array of an unbounded queue */
 
 struct heap_array {
-	size_t allocated; /* items; in a bounded queue its capacity */
+	size_t allocated; /* how many items fit; in a bounded queue its capacity */
 	unsigned char *items;
 };
 
 struct heap {
-	struct locked locked; /* first */
+	struct locked locked; /* the first member, since the state begins with it */
 	struct heap_array array;
-	size_t first; /* of a ring: the index of its oldest item */
-	/* In bytes. These and the rest never change. */
+	size_t first; /* the index of the oldest item, 0 unless the queue overwrites */
+	/* The next fields never change. The sizes are in bytes. */
 	size_t item_size, stride;
-	int (*compare)(const void *a, const void *b, void *compare_arg); /* NULL: a ring */
+	int (*compare)(const void *a, const void *b, void *compare_arg); /* of a priority queue */
 	void *compare_arg;
-	bool fifo; /* of a ring; else the newest item comes out first */
+	bool fifo; /* the oldest item comes out first; without `compare` and `fifo`, the newest */
 };
 
 static struct heap *heap_of(fl_queue *q)
@@ -220,13 +232,13 @@ static void *heap_at(const struct heap *h, size_t index)
 	return h->array.items + index * h->stride;
 }
 
-/* The queue is a priority queue. */
+/* Returns the age of the item at `index` of a priority queue. */
 static uint64_t *heap_age_at(const struct heap *h, size_t index)
 {
 	return (uint64_t *)heap_at(h, index + 1) - 1;
 }
 
-/* The bytes from an item to the next. The item size gives its alignment, 16 at most. */
+/* Returns the bytes from an item to the next. The item size gives its alignment, 16 at most. */
 static size_t heap_stride(size_t item_size, bool with_ages)
 {
 	if (!with_ages)
@@ -240,14 +252,14 @@ static void heap_move(struct heap *h, size_t to, size_t from)
 	fl__copy(heap_at(h, to), heap_at(h, from), h->stride);
 }
 
-/* Whether the item at `a` comes out before that at `b`; without a branch. */
+/* Returns, without a branch, whether the item at `a` comes out before the item at `b`. */
 static bool heap_before(const struct heap *h, size_t a, size_t b)
 {
 	const int order = h->compare(heap_at(h, a), heap_at(h, b), h->compare_arg);
 	return (order < 0) | ((order == 0) & (*heap_age_at(h, a) < *heap_age_at(h, b)));
 }
 
-/* Moves down the items that the new item comes before. Returns the new item's index. */
+/* Moves down the items that the new item comes out before. Returns the new item's index. */
 static size_t heap_sift_up(struct heap *h, const void *item)
 {
 	size_t hole = h->locked.length;
@@ -261,7 +273,9 @@ static size_t heap_sift_up(struct heap *h, const void *item)
 	return hole;
 }
 
-/* Of a ring: the index of the item with `i` older items. */
+/*
+ * Returns the index of the item that has `i` older items, in a queue that is not a priority queue.
+ */
 static size_t heap_ring_index(const struct heap *h, size_t i)
 {
 	const size_t to_end = h->array.allocated - h->first;
@@ -284,12 +298,13 @@ static size_t heap_next(const struct heap *h)
 }
 
 /*
- * Fills the root with the last item, which nearly always belongs far down: the hole sinks to the
- * bottom, with one comparison a level, and then rises as far as it must. (Wegener, 1993.)
+ * Fills the hole at the root with the last item. The last item nearly always belongs far down. So
+ * the hole first sinks to the bottom, with one comparison a level, and then rises as far as it must
+ * (Wegener, 1993).
  */
 static void heap_fill_root(struct heap *h)
 {
-	const size_t last = h->locked.length; /* where it still is */
+	const size_t last = h->locked.length; /* the index at which the last item still is */
 	size_t hole = 0;
 	for (size_t child; (child = 2 * hole + 1) < last; hole = child) {
 		if (child + 1 < last)
@@ -360,9 +375,9 @@ static void heap_fini(void *state)
 	heap_array_free(&h->array);
 }
 
-/* Under the lock. */
+/* The next three functions are called under the lock. */
 
-/* Moves the items to `a`, which is large enough. `a` then has the old array. */
+/* Moves the items to the array `a`, which is large enough. `a` then has the old array. */
 FL__SLOW_PATH static void heap_swap_arrays(struct heap *h, struct heap_array *a)
 {
 	const struct heap_array before = h->array;
@@ -371,7 +386,10 @@ FL__SLOW_PATH static void heap_swap_arrays(struct heap *h, struct heap_array *a)
 	*a = before;
 }
 
-/* The array's items to hold `n` more; 0: it is large enough; SIZE_MAX: more than there can be. */
+/*
+ * Returns how many items the array must have for `n` further items. Returns 0 if it is large
+ * enough, and SIZE_MAX if no array is.
+ */
 static size_t heap_needs(const struct heap *h, size_t n)
 {
 	size_t allocated = h->array.allocated, all;
@@ -383,7 +401,7 @@ static size_t heap_needs(const struct heap *h, size_t n)
 	return FL__MAX(allocated, all);
 }
 
-/* The items to shrink the array to; 0: not too large. */
+/* Returns how many items the array is to have after a get, or 0 if it is not too large. */
 static size_t heap_shrinks_to(const struct heap *h)
 {
 	size_t allocated = h->array.allocated;
@@ -394,8 +412,7 @@ static size_t heap_shrinks_to(const struct heap *h)
 	return allocated < h->array.allocated ? allocated : 0;
 }
 
-/* Outside the lock. */
-
+/* The next functions are called without the lock. */
 FL__SLOW_PATH static bool heap_alloc_spare(struct heap *h, size_t allocated, struct heap_array *spare)
 {
 	heap_array_free(spare);
@@ -403,8 +420,9 @@ FL__SLOW_PATH static bool heap_alloc_spare(struct heap *h, size_t allocated, str
 }
 
 /*
- * 0: locked, and `n` items fit. Unlocked: -EPIPE, -EAGAIN, -ENOMEM, -EOWNERDEAD. The caller frees
- * `*spare`.
+ * Locks a queue that takes a put. An unbounded queue then has an array for `n` further items.
+ * Returns 0, or, without the lock, -EPIPE, -EAGAIN, -ENOMEM or -EOWNERDEAD. In any case the caller
+ * frees `*spare`.
  */
 static inline int heap_lock_to_put(struct heap *h, size_t n, struct heap_array *spare)
 {
@@ -433,7 +451,7 @@ FL__COLD static void heap_shrink(struct heap *h, size_t allocated)
 	struct heap_array spare;
 	if (!heap_array_alloc(&spare, allocated, h->stride))
 		return;
-	(void)locked_acquire(&h->locked); /* true, as in the get that comes here */
+	(void)locked_acquire(&h->locked); /* It returns true, as it did in the get that comes here. */
 	if (allocated < h->array.allocated && h->locked.length <= allocated / 2)
 		heap_swap_arrays(h, &spare);
 	locked_release(&h->locked);
@@ -483,11 +501,12 @@ static int heap_get(void *state, void *items, size_t n, size_t *count, bool *owe
 }
 
 /*
- * The calls of one item. The CAS of the lock waits until earlier stores are in the cache, so the
- * common case saves no registers: 4 or 8 bytes, and no other item moves.
+ * The calls for one item. The CAS of the lock waits until earlier stores are in the cache, and
+ * stores that save registers would delay it. So the common case saves no registers: the item has 4
+ * or 8 bytes, and no other item moves.
  */
 
-/* These release the lock. */
+/* The next two functions release the lock. */
 static FL__NOINLINE bool heap_put_locked(fl_queue *q, const void *item)
 {
 	struct heap *h = heap_of(q);
@@ -545,7 +564,7 @@ static inline void heap_copy_simple(const struct heap *h, void *to, const void *
 static bool heap_put_one(fl_queue *q, const void *item)
 {
 	struct heap *h = heap_of(q);
-	/* a hint */
+	/* relaxed: invariant 2 */
 	if (fl__unlikely(fl__load_relaxed(&h->locked.length) >= h->locked.capacity))
 		return false;
 	if (fl__unlikely(!locked_try_acquire(&h->locked)))
@@ -565,7 +584,9 @@ static bool heap_put_one(fl_queue *q, const void *item)
 static bool heap_get_one(fl_queue *q, void *item)
 {
 	struct heap *h = heap_of(q);
-	/* likewise; an unbounded queue may shrink */
+	/*
+	 * relaxed: invariant 2. An unbounded queue takes the long way, since its array may shrink.
+	 */
 	if (fl__unlikely(fl__load_relaxed(&h->locked.length) == 0 || h->locked.capacity == FL_UNBOUNDED))
 		return false;
 	if (fl__unlikely(!locked_try_acquire(&h->locked)))
@@ -579,14 +600,17 @@ static bool heap_get_one(fl_queue *q, void *item)
 	return true;
 }
 
-/* Closes the queue if need be, and takes the array. Its items are dropped without the lock. */
+/*
+ * Closes the queue, unless it is closed already, and takes its array. The items are then dropped
+ * without the lock.
+ */
 FL__COLD static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct heap *h = heap_of(of);
 	if (!locked_acquire(&h->locked))
 		return -EOWNERDEAD;
 	const int rc = locked_may_get(&h->locked);
-	/* The lock is not copied: other contexts write it. */
+	/* The lock is not copied, since other contexts write it. */
 	struct heap taken = {.locked = {.length = h->locked.length},
 	                     .array = h->array,
 	                     .first = h->first,
@@ -610,12 +634,13 @@ FL__COLD static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 }
 
 /*
- * The overwriting queue. No put waits. A put to a full queue copies the oldest item to memory of
- * its own, and drops it after the release, when a consumer may free the queue. So the section
- * uncounts the put of the dropped item, instead of counting it as done (queue.c, "Joining").
+ * A put into the overwriting queue. It does not wait for space. If the queue is full, the put
+ * copies the oldest item to memory of its own, and drops it after the release. By then a consumer
+ * may free the queue. So the dropped item cannot be counted as done ("Joining" in queue.c).
+ * Instead, the section takes its put back from the count.
  *
- * Returns 0, -EPIPE, -EOWNERDEAD. If the queue was full, sets `*dropped` and copies the oldest item
- * to `oldest`. If `oldest` is NULL, puts nothing into a full queue, and returns -EAGAIN.
+ * Returns 0, -EPIPE or -EOWNERDEAD. If the queue was full, sets `*dropped` and copies the oldest
+ * item to `oldest`. If `oldest` is NULL, puts nothing into a full queue, and returns -EAGAIN.
  */
 static int overwrite_put_once(struct heap *h, const void *item, void *oldest, bool *dropped, bool *owes_wake)
 {
@@ -638,7 +663,7 @@ static int overwrite_put_once(struct heap *h, const void *item, void *oldest, bo
 	return rc;
 }
 
-/* 0, -EPIPE, -ENOMEM, -EOWNERDEAD. */
+/* Puts an item, and drops the item that it replaces. Returns 0, -EPIPE, -ENOMEM or -EOWNERDEAD. */
 static int overwrite_put_one(fl_queue *q, const void *item, bool *owes_wake)
 {
 	struct heap *h = heap_of(q);
@@ -653,8 +678,9 @@ static int overwrite_put_one(fl_queue *q, const void *item, bool *owes_wake)
 	}
 	if (rc == 0 && dropped && drop) {
 		/*
-		 * The put of an earlier item of this call owes the wake, which comes before the
-		 * callback: that may take long, or wait for the consumer.
+		 * An owed wake comes from this item or an earlier one of this call. It is made
+		 * before the callback, since the callback may take long, or may wait for the
+		 * consumer.
 		 */
 		if (*owes_wake)
 			fl__queue_wake(q, FL__CONSUMERS);

@@ -1,25 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The backend of a queue that holds no items. The second call finds the first in the wait queue,
- * copies the item between the callers' memories, and wakes the first caller. (The channel of
- * Hoare's CSP, 1978; a wait queue of puts or gets is the dual queue of Scherer, Lea and Scott,
- * 2006.) Consumers and producers share one wait queue, oldest first. A node's value is its side
- * until the take.
+ * The backend of a queue that holds no items. A put and a get meet: the first of the two waits in
+ * the wait queue, and the second finds it there. The second call copies the item between the
+ * memories of the two callers, and wakes the first caller. This is the channel of Hoare's CSP
+ * (1978). A wait queue of puts or gets is the dual queue of Scherer, Lea and Scott (2006).
  *
- * Invariants, while the bucket is not locked:
- *   1. No two waiters that could meet are enqueued, except waiters that give up: a call looks for
- *      a partner in the transaction in which it enqueues itself. A select enqueues all its cases
- *      here in one step, and so does not meet itself.
- *   2. `closed` changes inside a transaction, so no call meets or is enqueued after that.
- *   3. A call that meets a waiter has decided its wait (lot.c, invariant 2), and the waiter
- *      returns only after its unpark. So the waiter's item, or memory, exists until the copy is
- *      done. Neither call touches the queue after that, since its partner may free the queue. So a
- *      call for several items meets all partners in one transaction.
- *   4. `puts` counts what has met, inside the transaction. A get returns after that, so `done`
- *      (queue.c) never exceeds `puts`.
+ * Consumers and producers share one wait queue, the oldest first. Until a node is taken, its value
+ * is its side. Observers (fl_wait_any) are woken when a partner is enqueued.
  *
- * Linearization: put and get together, where the waiter's wait is decided. "No partner" and
- * "closed": the transaction. Observers (fl_wait_any) are woken when a partner is enqueued.
+ * Invariants, while the bucket is not locked
+ *   1. No two waiters that could meet are enqueued, unless one of them has given up. A call looks
+ *      for a partner in the transaction in which it enqueues itself. A select enqueues all its
+ *      cases here in one step, and so does not meet itself.
+ *   2. `closed` changes inside a transaction. So after the close no call meets another one, or is
+ *      enqueued.
+ *   3. A call that meets a waiter has decided the waiter's wait (lot.c, invariant 2), and the
+ *      waiter returns only after its unpark. So the waiter's item, or memory, exists until the copy
+ *      is done. After the transaction neither call touches the queue, since the partner may free
+ *      the queue. So a call for several items meets all its partners in one transaction.
+ *   4. `puts` counts the pairs that have met, inside the transaction. A get returns after that, so
+ *      `done` (queue.c) never exceeds `puts`.
+ *
+ * Linearization. A put and its get linearize together, where the waiter's wait is decided. The
+ * answers "no partner" and "closed" linearize in the transaction.
  */
 #include "../base/atomic.h"
 #include "queue.h"
@@ -44,17 +47,17 @@ static enum fl__queue_side rendezvous_opposite(enum fl__queue_side side)
 	return side == FL__CONSUMERS ? FL__PRODUCERS : FL__CONSUMERS;
 }
 
-/* Called in a transaction. */
+/* The next functions are called in a transaction. */
 
 static bool rendezvous_is_pending(const struct fl__node *node)
 {
-	/* the CAS of the take checks it */
+	/* relaxed: if the waiter gives up after this load, the CAS of the take fails */
 	return fl__load_relaxed(&node->wait->decision) == FL__PENDING;
 }
 
 /*
- * The first waiter of `side` that is not away, else the first one of `side`; of observers if
- * `observer`. NULL: none.
+ * Returns the first waiter of `side` that is not away. If all of them are away, returns the first
+ * of them, and if there are none, NULL. With `observer` it looks only at observers, else at none.
  */
 static struct fl__node *rendezvous_first(const struct fl__lot *lot, enum fl__queue_side side, bool observer)
 {
@@ -77,7 +80,7 @@ static int rendezvous_can(const fl_queue *q, const struct fl__lot *lot, enum fl_
 	return rendezvous_first(lot, rendezvous_opposite(side), false) ? 0 : -EAGAIN;
 }
 
-/* Decides and takes the first `n` waits of the opposite side, or fewer. Returns how many. */
+/* Takes up to `n` waiters of the opposite side, the first ones. Returns how many. */
 static size_t rendezvous_match(fl_queue *q, struct fl__lot *lot, enum fl__queue_side side, size_t n)
 {
 	struct fl__node *node;
@@ -88,7 +91,7 @@ static size_t rendezvous_match(fl_queue *q, struct fl__lot *lot, enum fl__queue_
 			met++;
 		}
 	}
-	/* the unpark publishes it */
+	/* relaxed: the unparks, which come later, release the count */
 	fl__add_relaxed(&rendezvous_of(q)->puts, (uint64_t)met);
 	return met;
 }
@@ -113,8 +116,8 @@ static void rendezvous_fini(void *state)
 }
 
 /*
- * Meets up to `n` waiters of the opposite side: their items go to `to`, or they get the items at
- * `from`. The queue may be freed after that.
+ * Meets up to `n` waiters of the opposite side. A get copies their items to `to`. A put gives them
+ * the items at `from`. When it returns, the queue may have been freed.
  */
 static int rendezvous_exchange(fl_queue *q, const unsigned char *from, unsigned char *to, size_t n, size_t *count)
 {
@@ -135,7 +138,7 @@ static int rendezvous_exchange(fl_queue *q, const unsigned char *from, unsigned 
 
 static int rendezvous_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
-	(void)owes_wake; /* a met waiter is woken at once */
+	(void)owes_wake; /* the waiters that the put has met are woken already */
 	return rendezvous_exchange(fl__queue_of_state(state), items, NULL, n, count);
 }
 
@@ -160,7 +163,7 @@ static int rendezvous_can_now(void *state, enum fl__queue_side side)
 	return rendezvous_can(q, &lot, side);
 }
 
-/* The node that is enqueued in the same step; NULL: none. */
+/* Returns the next node that is enqueued in the same step, or NULL. */
 static struct fl__node *rendezvous_same_step(struct fl__node *node)
 {
 	return !node->observer && rendezvous_offer(node)->same_step ? &rendezvous_offer(node)->same_step->node : NULL;
@@ -170,7 +173,7 @@ static void rendezvous_add(struct fl__lot *lot, struct fl__node *node)
 {
 	struct fl__node *observer;
 	while (!node->observer && (observer = rendezvous_first(lot, rendezvous_opposite(node->value), true)) != NULL)
-		(void)fl__lot_take_node(lot, observer, 0); /* false: the observer gave up */
+		(void)fl__lot_take_node(lot, observer, 0); /* it fails if the observer gave up */
 	fl__lot_add(lot, node);
 }
 
@@ -205,7 +208,8 @@ static size_t rendezvous_length(void *state)
 
 static uint64_t rendezvous_puts(void *state)
 {
-	return fl__load_relaxed(&((struct rendezvous *)state)->puts); /* invariant 4 */
+	/* relaxed: a caller that compares the count has acquired what is done, and so the puts */
+	return fl__load_relaxed(&((struct rendezvous *)state)->puts);
 }
 
 const struct fl__queue_backend fl__backend_rendezvous = {

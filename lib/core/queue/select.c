@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Select (docs/design.md, "Queues that wait"). Its wait has a node in the wait queue of each case's
- * queue, like any put or get (queue.c). The first waker to decide the wait wins (lot.c, invariant
- * 2). A select that is woken with the baton of a queue tries all cases again, and passes the baton
- * on after its call, or when it gives up. At a rendezvous the waker has made the call.
+ * Select ("Queues that wait" in docs/design.md). A select is one wait that has a node in the wait
+ * queue of each case's queue, as any put or get has (queue.c). The first waking thread to decide
+ * the wait ends it (lot.c, invariant 2). A select that is woken with the baton of a queue tries all
+ * cases again. It passes the baton on after its call, or when it gives up. At a rendezvous the
+ * waking thread has made the call.
  *
- * No two selects miss each other for ever at a rendezvous, each enqueued where its partner has just
- * looked. All selects enqueue in the order of the queues' addresses, with all cases of one
+ * Two selects cannot miss each other for ever at a rendezvous, each enqueued where the other one
+ * has just looked. All selects enqueue in the order of the queues' addresses, with all cases of one
  * rendezvous in one step, and stop where they see a partner. Proof: suppose that from some time on
- * no call is made, no select gives up, and still some stop, again and again. Let x be the highest
- * address where that happens. A select that stops at x saw a partner there. This partner no longer
- * stops at x or above, so it soon sleeps in all its wait queues. The select that stopped then tries
- * all cases and meets the partner.
+ * no call is made and no select gives up, and still some selects stop, again and again. Let x be
+ * the highest address where that happens. A select that stops at x saw a partner there. This
+ * partner no longer stops above x, and as it is enqueued at x, it soon sleeps in all its wait
+ * queues. The select that stopped then tries all cases, and meets the partner.
  *
- * Lifetime: a queue may be freed as soon as its item is put. So all cases leave their queues
+ * Lifetime: a queue may be freed as soon as an item is put into it. So all cases leave their queues
  * (fl__queue_leave()) before any case is tried.
  */
 #include "../base/atomic.h"
@@ -25,13 +26,15 @@
 
 _Static_assert(sizeof(struct fl__offer) <= sizeof((fl_select_case *)0)->offer_, "fl_select_case has room for an offer");
 
-/* `first` begins a list of the cases, by the addresses of their queues. */
 struct selection {
 	fl_select_case *cases;
 	size_t n;
-	/* `baton`: the case whose queue's baton this select holds; NULL: none. */
+	/*
+	 * `first` begins a list of the cases, ordered by the addresses of their queues. `baton` is
+	 * the case whose queue's baton this select holds, or NULL.
+	 */
 	fl_select_case *first, *baton;
-	bool has_rendezvous; /* a case is on a rendezvous */
+	bool has_rendezvous; /* the queue of a case is a rendezvous */
 };
 
 static enum fl__queue_side select_side(const fl_select_case *c)
@@ -54,7 +57,10 @@ static int select_index(const struct selection *s, const fl_select_case *c)
 	return (int)(c - s->cases);
 }
 
-/* True once in `n` times, at random: a linear congruential generator (Knuth) for each context. */
+/*
+ * Returns true once in `n` times, at random. Each context has a linear congruential generator
+ * (Knuth).
+ */
 static bool select_one_in(uint32_t n)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
@@ -64,7 +70,10 @@ static bool select_one_in(uint32_t n)
 	return (uint64_t)ctx->chance * n >> 32 == 0;
 }
 
-/* A case that can be made or is closed; NULL: none. `*busy`: a case that another call holds up. */
+/*
+ * Returns a case that can be made or whose queue is closed, at random if there are several, or
+ * NULL. Sets `*busy` to a case for which another call is in progress, or to NULL.
+ */
 static fl_select_case *select_choose(struct selection *s, fl_select_case **busy)
 {
 	fl_select_case *chosen = NULL;
@@ -80,7 +89,10 @@ static fl_select_case *select_choose(struct selection *s, fl_select_case **busy)
 	return chosen;
 }
 
-/* The index of the case that was made, -EPIPE, -ENOMEM, -EOWNERDEAD, or -EAGAIN: none can be made. */
+/*
+ * Tries all cases. Returns the index of the case that was made, -EAGAIN if none can be made,
+ * -EPIPE, -ENOMEM or -EOWNERDEAD.
+ */
 static int select_try_all(struct selection *s)
 {
 	fl_select_case *c, *busy;
@@ -131,13 +143,16 @@ static bool select_may_be_ready(const void *what)
 	return false;
 }
 
-/* The case that is enqueued in the same step; NULL: none. */
+/* Returns the next case that is enqueued in the same step as `c`, or NULL. */
 static fl_select_case *select_same_step(const fl_select_case *c)
 {
 	return c->queue->backend->enqueue && c->next_ && c->next_->queue == c->queue ? c->next_ : NULL;
 }
 
-/* NULL, or the first case that is not enqueued: it, or a case of its step, may be made by now. */
+/*
+ * Enqueues the cases in the order of the list. Returns NULL when all are enqueued. Else returns the
+ * first case that is not enqueued: it, or a case of the same step, may be made by now.
+ */
 static fl_select_case *select_enqueue(struct selection *s, struct fl__wait *wait)
 {
 	for (fl_select_case *c = s->first; c; c = c->next_) {
@@ -168,13 +183,16 @@ static void select_pass_baton(struct selection *s)
 static fl_select_case *select_woken_case(const struct selection *s, const struct fl__wait *wait)
 {
 	fl_select_case *c = s->cases;
-	/* the wait is over */
+	/* relaxed: the wait is over, and the park has acquired the decision */
 	while (fl__load_relaxed(&wait->decision) != (uintptr_t)select_node(c))
 		c++;
 	return c;
 }
 
-/* Spins, then sleeps, once: 0 (try all cases again, or `*met` was made), -ETIMEDOUT, -ECANCELED. */
+/*
+ * Spins, then sleeps, once. Returns 0, -ETIMEDOUT or -ECANCELED. After 0, a partner has made the
+ * case `*met`; if `*met` is NULL, the caller tries all cases again.
+ */
 static int select_sleep(struct selection *s, fl_select_case **met, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
@@ -200,7 +218,7 @@ static int select_sleep(struct selection *s, fl_select_case **met, fl_time deadl
 	return 0;
 }
 
-/* The cases are sorted. */
+/* Waits until a case can be made, and makes it. The cases are sorted. */
 static int select_wait(struct selection *s, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc, waited;
@@ -209,7 +227,10 @@ static int select_wait(struct selection *s, fl_time deadline, fl_cancel_token *c
 		for (fl_select_case *c = s->first; c; c = c->next_)
 			fl__queue_enter(c->queue);
 		waited = select_sleep(s, &met, deadline, cancel);
-		/* The partner has taken `met` out of `inside`. */
+		/*
+		 * The partner has already taken this context out of the `inside` of the queue of
+		 * `met`.
+		 */
 		for (fl_select_case *c = s->first; c; c = c->next_)
 			if (c != met)
 				fl__queue_leave(c->queue);

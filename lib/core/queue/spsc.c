@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ring for one producer and one consumer: FastForward (Giacomoni, Moseley and Vachharajani,
- * 2008; docs/design.md, "Queues without locks"). Each slot has a mark that says whether the slot is
- * full. Each cache line begins with the marks of its items (fairlead/private/spsc_slots.h). The
- * struct, put and get are inline in fairlead/private/spsc_of.h.
+ * The ring for one producer and one consumer. It is FastForward (Giacomoni, Moseley and
+ * Vachharajani, 2008; "Queues without locks" in docs/design.md). Each slot has a mark that says
+ * whether the slot is full. Each cache line begins with the marks of its items
+ * (fairlead/private/spsc_slots.h). The struct, put and get are inline in
+ * fairlead/private/spsc_of.h.
  *
  *   word            holds                   written by                     read by
  *   put_            the next item's slot    the producer, before the mark  the producer; for length
@@ -13,15 +14,16 @@
  *
  * Invariants
  *   1. The marks from get_ up to put_ are 1, the others 0, except those of a call in progress. The
- *      mark of put_ is always 0: the ring is full when the next slot's mark is 1. So equal
- *      positions mean "empty", also to other threads.
+ *      mark of put_ is always 0, since the ring counts as full when the next slot's mark is 1. So
+ *      equal positions mean "empty", also to other threads.
  *   2. The producer has the slots with mark 0, and the consumer those with mark 1. Neither touches
  *      the opposite side's slots.
  *   3. A call with several items sets their marks from the last to the first. So a call that finds
  *      the first mark finds all.
  *
- * Linearization: the store to the mark of the first slot; for "full" and "empty", the load of the
- * mark. Progress: wait-free. Lifetime: the first slot's mark is a put's last access.
+ * A put or a get linearizes where it stores the mark of its first slot. "Full" and "empty"
+ * linearize where the call loads the mark. All calls are wait-free. The store of the first slot's
+ * mark is the last access of a put.
  */
 #include "spsc.h"
 #include "../base/atomic.h"
@@ -29,7 +31,7 @@
 #include <fairlead/private/spsc_of.h>
 #include <string.h>
 
-/* Slots, also for queue_spsc.c. */
+/* The functions of slots, which queue_spsc.c uses, too. */
 
 int fl__slots_init(struct fl__slots *slots, size_t item_size, size_t count)
 {
@@ -75,7 +77,7 @@ size_t fl__slots_run(const struct fl__slots *slots, unsigned char *slot, size_t 
 	return run;
 }
 
-/* Items from `slot` on, at most `n`, that lie side by side. */
+/* Returns how many of the `n` items from `slot` on lie side by side with the first. */
 static size_t slots_run_in_group(const struct fl__slots *slots, const unsigned char *slot, size_t n)
 {
 	const size_t run = slots->shape.slots - fl__slot_index(slots->shape, slot);
@@ -104,7 +106,7 @@ static unsigned char *slots_before(const struct fl__slots *slots, unsigned char 
 
 void fl__slots_mark_others(const struct fl__slots *slots, unsigned char *first, unsigned char *next, bool full)
 {
-	/* the mark of `first`, which comes last, releases */
+	/* relaxed: the caller stores the mark of `first` last, with release */
 	for (unsigned char *slot = slots_before(slots, next); slot != first; slot = slots_before(slots, slot))
 		fl__store_relaxed(slot, full);
 }
@@ -143,7 +145,9 @@ int fl_spsc_try_put(fl_spsc *q, const void *item)
 	return fl__spsc_put(q, item, q->slots_.shape);
 }
 
-/* Counts the slots from `slot` on, at most `n`, that are full, or free. */
+/*
+ * Returns how many of the `n` slots from `slot` on are full (or free), up to the first other one.
+ */
 static size_t spsc_run(const fl_spsc *q, unsigned char *slot, size_t n, bool full)
 {
 	return fl__slots_run(&q->slots_, slot, FL__MIN(n, q->capacity_), full);
@@ -186,9 +190,9 @@ static size_t slots_index(const struct fl__slots *slots, const unsigned char *sl
 
 size_t fl_spsc_length(const fl_spsc *q)
 {
-	/* put_ is not older; pairs with fl__spsc_end_get() */
+	/* acquire: pairs with the release in fl__spsc_end_get(), so put_ is not older */
 	const size_t get = slots_index(&q->slots_, fl__load_acquire(&q->get_));
-	/* out of date anyway, except for the producer, which wrote it */
+	/* relaxed: the length is out of date anyway, except for the producer, which wrote put_ */
 	const size_t put = slots_index(&q->slots_, fl__load_relaxed(&q->put_));
 	return put >= get ? put - get : put + q->capacity_ + 1 - get;
 }

@@ -5,15 +5,17 @@
 #include <fairlead/error.h>
 #include <fairlead/private/spsc_slots.h>
 
-/* The slots of the rings for one producer and one consumer: spsc.c, queue_spsc.c. */
+/* The slots of the rings for one producer and one consumer, which are spsc.c and queue_spsc.c. */
 
-/* `count` and `item_size` are not 0. 0, -EOVERFLOW, -ENOMEM. */
+/* Makes `count` free slots. `count` and `item_size` are not 0. Returns 0, -EOVERFLOW or -ENOMEM. */
 int fl__slots_init(struct fl__slots *slots, size_t item_size, size_t count);
 void fl__slots_fini(struct fl__slots *slots);
 
 unsigned char *fl__slots_at(const struct fl__slots *slots, size_t index);
 
-/* How many slots from `slot` on, at most `n`, are full (or free). */
+/*
+ * Returns how many of the `n` slots from `slot` on are full (or free), up to the first other one.
+ */
 size_t fl__slots_run(const struct fl__slots *slots, unsigned char *slot, size_t n, bool full);
 
 /*
@@ -22,7 +24,10 @@ size_t fl__slots_run(const struct fl__slots *slots, unsigned char *slot, size_t 
  */
 unsigned char *fl__slots_copy(const struct fl__slots *slots, unsigned char *slot, const void *from, void *to, size_t n);
 
-/* Marks the slots between `first` and `next`, backwards. Calls stop at `first`, marked last. */
+/*
+ * Sets the marks of the slots after `first` and before `next`, backwards. The caller marks `first`
+ * afterwards, so a call that finds the mark of `first` finds all.
+ */
 void fl__slots_mark_others(const struct fl__slots *slots, unsigned char *first, unsigned char *next, bool full);
 
 #endif
