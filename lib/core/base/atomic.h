@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-/* The atomic operations, which the public headers need, too. */
+/*
+ * The atomic operations. The public headers need them, too, so they are in
+ * <fairlead/private/inline.h>. This file adds the fences.
+ */
 #include "sanitizer.h"
 #include <fairlead/private/inline.h>
 #include <stdint.h>
@@ -10,7 +13,8 @@ enum { FL__LINE = 64 }; /* bytes of a cache line */
 
 /*
  * ThreadSanitizer does not model fences. Under it (FL__TSAN) a fence is a read-modify-write of one
- * word, and pairs only with another fence; with an operation, it needs an annotation (below).
+ * word, which pairs only with another fence. Where a fence pairs with an operation, the code needs
+ * fl__tsan_release() and fl__tsan_acquire().
  */
 #ifdef FL__TSAN
 extern uint32_t fl__fence_word;
@@ -24,8 +28,8 @@ extern uint32_t fl__fence_word;
 #endif
 
 /*
- * For Concurrency Kit's assembly, which ThreadSanitizer cannot see: release an object before
- * Concurrency Kit gets it, acquire it after taking it back.
+ * ThreadSanitizer cannot see Concurrency Kit's assembly. The code releases an object before
+ * Concurrency Kit gets it, and acquires the object after taking it back.
  */
 #ifdef FL__TSAN
 void __tsan_acquire(void *address);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Apart from the rest of debugging, so that a log line can have the words alone. */
+/* A file of its own, so that a program whose log lines need only these words links no debugging. */
 #include "awaited.h"
 #include <stdio.h>
 #include <string.h>
 
-/* The text for an object stands at '@', that for a number at '#'. */
+/* The text for an object takes the place of '@', and the text for a number that of '#'. */
 static const char *const awaited_words[] = {
     [FL__DEBUG_NOTHING] = "something",
     [FL__DEBUG_MUTEX] = "mutex @",

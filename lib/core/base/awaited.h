@@ -10,8 +10,11 @@ enum fl__debug_kind {
 	FL__DEBUG_NOTHING,
 	FL__DEBUG_MUTEX,
 	FL__DEBUG_RWLOCK,
-	FL__DEBUG_JOIN, /* of a context, by its number */
-	/* Objects without a holder. A wait for one may be part of another wait: FL__AWAITS(). */
+	FL__DEBUG_JOIN, /* the end of a context; its number is in place of an object */
+	/*
+	 * The following objects have no holder. A wait for one may be part of another:
+	 * FL__AWAITS().
+	 */
 	FL__DEBUG_COND,
 	FL__DEBUG_SEM,
 	FL__DEBUG_GET,
@@ -19,31 +22,31 @@ enum fl__debug_kind {
 	FL__DEBUG_SELECT,
 	FL__DEBUG_QUEUE_JOIN,
 	FL__DEBUG_EVENT,
-	/* What the hooks of debug.h do not name, but the wait alone. */
+	/* No hook (hooks.h) gets one of the following kinds. Only waits have them. */
 	FL__DEBUG_BARRIER,
 	FL__DEBUG_LATCH,
 	FL__DEBUG_ONCE,
 	FL__DEBUG_FUTURE,
-	FL__DEBUG_FUTURES, /* a number of them */
+	FL__DEBUG_FUTURES, /* several futures; their number is in place of an object */
 	FL__DEBUG_FORK,
 	FL__DEBUG_GROUP,
 	FL__DEBUG_CANCEL_CALLBACK,
 	FL__DEBUG_ANY,
 	FL__DEBUG_SLEEP,
-	FL__DEBUG_TASK, /* of an executor: by an idle worker */
+	FL__DEBUG_TASK, /* an idle worker waits for a task; the object is its executor */
 	FL__DEBUG_EXECUTOR,
-	FL__DEBUG_BACKLOG, /* of an executor */
+	FL__DEBUG_BACKLOG, /* space in a full backlog; the object is the executor */
 	FL__DEBUG_IMAP,
 	FL__DEBUG_TIMER,
-	FL__DEBUG_DUE,        /* a static pointer to the function of the next timer */
-	FL__DEBUG_DESCRIPTOR, /* a number */
+	FL__DEBUG_DUE,        /* the object is a static pointer to the function of the next timer */
+	FL__DEBUG_DESCRIPTOR, /* its number is in place of an object */
 	FL__DEBUG_CONNECTION,
-	FL__DEBUG_PROCESS, /* by its number */
-	FL__DEBUG_START,   /* of a process */
+	FL__DEBUG_PROCESS, /* the end of a process; its number is in place of an object */
+	FL__DEBUG_START,   /* the start of a process */
 	FL__DEBUG_PIPE,
 	FL__DEBUG_ENDPOINT,
 	FL__DEBUG_SHM,
-	FL__DEBUG_SHM_LOCK, /* its word, which has the owner's TID */
+	FL__DEBUG_SHM_LOCK, /* the object is the word of the lock, which has the owner's TID */
 	FL__DEBUG_KINDS
 };
 
@@ -52,11 +55,11 @@ struct fl__awaited {
 	uint8_t kind;
 };
 
-/* Whether the kind has a number in place of an object. */
+/* Returns whether the kind has a number in place of an object. */
 bool fl__awaited_is_number(uint8_t kind);
 
 /*
- * Writes the kind and `object`, the text for the object: "queue jobs at 0x1234 (to get)"; with NULL
- * "queue (to get)". Safe in a signal handler.
+ * Writes in words what is awaited, such as "queue jobs at 0x1234 (to get)". `object` is the text
+ * for the object. If it is NULL, writes only "queue (to get)". A signal handler may call it.
  */
 void fl__awaited_write(char *text, size_t size, uint8_t kind, const char *object);

@@ -37,7 +37,7 @@ static const char *error_name(int number)
 	}
 }
 
-/* musl's descriptions are constants. */
+/* The result of musl's strerror() is a constant string, so this is safe among threads. */
 static const char *error_text(int number)
 {
 	return number == 0 ? "Success" : error_name(number) ? strerror(number) : NULL;
@@ -45,8 +45,9 @@ static const char *error_text(int number)
 #endif
 
 /*
- * For errors whose system text names one cause of several, or another one. The system returns these
- * errors, too: each text covers both. Some systems have no text for the others.
+ * The library's own texts, for errors whose text of the system names only one of several causes, or
+ * a wrong one. System calls return these errors, too, so each text covers the causes of both. Some
+ * systems have no text for other errors.
  */
 static const struct {
 	int number;

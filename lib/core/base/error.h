@@ -2,10 +2,11 @@
 #pragma once
 
 /*
- * As fl_error_text(), for an error of a user's function. For a positive number writes "5: an error
- * is a negative errno (-EIO)" to `text`, and returns that.
+ * Returns the text of an error that a function of the user has returned. If it is a positive
+ * number, such as 5, writes "5: an error is a negative errno (-EIO)" to `text`, and returns `text`.
+ * Otherwise returns fl_error_text().
  */
 const char *fl__error_describe(int error, char text[64]);
 
-/* Calls the error handler (fl_fiber_set_error_handler). */
+/* Calls the handler that fl_fiber_set_error_handler() has set. */
 void fl__fiber_report_error(const char *name, int error);

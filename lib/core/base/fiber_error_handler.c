@@ -15,14 +15,17 @@ static void fiber_log_error(const char *name, int error)
 
 fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handler)
 {
-	/* release: pairs with fl__fiber_report_error(). acquire: the previous handler. */
+	/*
+	 * release: pairs with the acquire in fl__fiber_report_error(). acquire: pairs with the call
+	 * that has set the previous handler.
+	 */
 	fl_fiber_error_handler *before = fl__swap_acq_rel(&fiber_error_handler, handler);
 	return before ? before : fiber_log_error;
 }
 
 void fl__fiber_report_error(const char *name, int error)
 {
-	/* pairs with fl_fiber_set_error_handler() */
+	/* acquire: pairs with the release in fl_fiber_set_error_handler() */
 	fl_fiber_error_handler *handler = fl__load_acquire(&fiber_error_handler);
 	(handler ? handler : fiber_log_error)(name, error);
 }

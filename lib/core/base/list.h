@@ -3,18 +3,20 @@
 
 #include <stddef.h>
 
-/* The object of type `type` whose member `member` is at `address`. */
+/* Returns the object of type `type` whose member `member` is at `address`. */
 #define FL__CONTAINER_OF(address, type, member) ((type *)(void *)((char *)(address)-offsetof(type, member)))
 
 /*
- * Lists with links in the members, for one thread at a time. Macros evaluate arguments repeatedly.
+ * Lists whose members contain the links. One thread at a time may use a list. The macros evaluate
+ * their arguments more than once.
  *
- * A list points to its first member. A member has `next`, and `link`: where the pointer to it is.
+ * A list is a pointer to its first member. A member has two links: `next` points to the next
+ * member, and `link` to the pointer that points to this member.
  */
 #define FL__LIST_ADD(list, member) FL__LIST_ADD_BY(next, link, list, member)
 #define FL__LIST_REMOVE(member) FL__LIST_REMOVE_BY(next, link, member)
 
-/* The same for members whose links have the names `next` and `link`. */
+/* Add and remove members whose two links have the names that are given as `next` and `link`. */
 #define FL__LIST_ADD_BY(next, link, list, member)                                                                      \
 	do {                                                                                                           \
 		(member)->next = *(list);                                                                              \
@@ -34,7 +36,7 @@
 /* Visits the members from `first` on. */
 #define FL__EACH(type, member, first) for (type *member = (first); member; member = member->next)
 
-/* The same where the body may free the member or add it to another list. */
+/* Visits the members from `first` on. The body may free the member or add it to another list. */
 #define FL__EACH_SAFE(type, member, first)                                                                             \
 	for (type *member = (first), *member##_next; member && ({                                                      \
 							     member##_next = member->next;                             \
@@ -42,7 +44,10 @@
 						     });                                                               \
 	     member = member##_next)
 
-/* Appends to a list with links `next` alone. `last` counts only while there is a `first`. */
+/*
+ * Appends `member` to a list whose members have only the link `next`. `last` is valid only while
+ * `first` is not NULL.
+ */
 #define FL__APPEND(first, last, member, next)                                                                          \
 	do {                                                                                                           \
 		(member)->next = NULL;                                                                                 \
@@ -50,7 +55,9 @@
 		(last) = (member);                                                                                     \
 	} while (0)
 
-/* A queue points to its first and last member; a member has `next` and `prev`. */
+/*
+ * A queue is two pointers, to its first and last member. A member has the links `next` and `prev`.
+ */
 #define FL__QUEUE_ADD(first, last, member) FL__QUEUE_ADD_AT(first, last, member, next, prev)
 #define FL__QUEUE_ADD_FIRST(first, last, member) FL__QUEUE_ADD_AT(last, first, member, prev, next)
 #define FL__QUEUE_ADD_AT(other, end, member, next, prev)                                                               \

@@ -9,7 +9,7 @@
 
 static void panic_print(const fl_panic_info *info)
 {
-	FL__UNCANCELLED(); /* else the thread ends, and the process goes on */
+	FL__UNCANCELLED(); /* otherwise a cancelled thread would end, and the process go on */
 	fprintf(stderr, "fairlead: %s(%p): %s\n", info->function, info->object, info->reason);
 }
 
@@ -24,7 +24,10 @@ static fl_log_handler *panic_log_handler = panic_print_log;
 
 fl_panic_handler *fl_panic_set_handler(fl_panic_handler *handler)
 {
-	/* release: pairs with fl__panic(). acquire: with the call that set the previous handler. */
+	/*
+	 * release: pairs with the acquire in fl__panic(). acquire: pairs with the call that has set
+	 * the previous handler.
+	 */
 	return fl__swap_acq_rel(&panic_handler, handler ? handler : panic_print);
 }
 
@@ -32,13 +35,17 @@ _Noreturn void fl__panic(const char *function, const void *object, const char *r
 {
 	const fl_panic_info info = {function, object, reason};
 	fl__hook_exit(true);
-	fl__load_acquire (&panic_handler)(&info); /* pairs with fl_panic_set_handler() */
+	/* acquire: pairs with the release in fl_panic_set_handler() */
+	fl__load_acquire (&panic_handler)(&info);
 	abort();
 }
 
 fl_log_handler *fl_log_set_handler(fl_log_handler *handler)
 {
-	/* release: pairs with fl__log(). acquire: with the call that set the previous handler. */
+	/*
+	 * release: pairs with the acquire in fl__log(). acquire: pairs with the call that has set
+	 * the previous handler.
+	 */
 	return fl__swap_acq_rel(&panic_log_handler, handler ? handler : panic_print_log);
 }
 
@@ -49,12 +56,15 @@ void fl__log(fl_log_level level, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(line, sizeof line, format, args);
 	va_end(args);
-	/* a handler that writes is a cancellation point; the caller may hold locks, and keeps errno */
+	/*
+	 * A handler that writes is a cancellation point, and changes errno. The caller may hold
+	 * locks, so a fiber must not be suspended in the handler.
+	 */
 	FL__UNCANCELLED();
 	FL__BLOCKS_THREAD();
 	const bool nested = fl__panic_logs;
 	fl__panic_logs = true;
-	/* pairs with fl_log_set_handler() */
+	/* acquire: pairs with the release in fl_log_set_handler() */
 	(nested ? panic_print_log : fl__load_acquire(&panic_log_handler))(level, line);
 	fl__panic_logs = nested;
 }

@@ -3,18 +3,23 @@
 
 #include <fairlead/error.h>
 
-/* The reason where `whom`, which the caller should have joined, still uses what is to be freed. */
+/*
+ * The reason of a panic when an object is to be freed that `whom` still uses. The caller should
+ * have joined `whom` before.
+ */
 #define FL__IN_USE(whom)                                                                                               \
 	whom " uses it. Join that first; after a cancel under FL_SHIELDED, else the join returns -ECANCELED at once"
 
 /*
- * Calls the panic handler, then aborts. The handler may longjmp: the caller holds no lock of the
- * library, and leaves the object as before.
+ * Calls the panic handler, and then aborts. The handler may leave by longjmp(). So the caller holds
+ * no lock of the library, and has not changed the object.
  */
 _Noreturn void fl__panic(const char *function, const void *object, const char *reason);
 
-/* A function of the user has left by pthread_exit() or pthread_cancel(). */
+/*
+ * The reason of a panic when a function of the user has left by pthread_exit() or pthread_cancel().
+ */
 #define FL__ENDS_THREAD "ends its thread, by pthread_exit() or pthread_cancel()"
 
-/* Logs one line, cut at 255 bytes. */
+/* Logs one line, of which it keeps the first 255 bytes. */
 void fl__log(fl_log_level level, const char *format, ...) FL_PRINTF(2, 3);

@@ -4,9 +4,9 @@
 #include <stdint.h>
 
 /*
- * FL__ASAN, FL__TSAN: the sanitizer that instruments this file, as the compiler says. The
- * laboratory compiles with -fsanitize=thread, but has a runtime of its own: it defines
- * FL__LABORATORY.
+ * FL__ASAN or FL__TSAN is defined if that sanitizer instruments this file, as the compiler says.
+ * The laboratory compiles with -fsanitize=thread, too, but has a runtime of its own. It defines
+ * FL__LABORATORY, and then FL__TSAN is not defined.
  */
 #if defined(__SANITIZE_ADDRESS__)
 #define FL__ASAN 1
@@ -23,14 +23,17 @@
 #undef FL__TSAN
 #endif
 
-/* For a function that TSan must not instrument. */
+/* The attribute of a function that TSan must not instrument. */
 #ifdef FL__TSAN
 #define FL__NO_TSAN __attribute__((no_sanitize("thread")))
 #else
 #define FL__NO_TSAN
 #endif
 
-/* 0 without Valgrind. The instructions and numbers are Valgrind's ABI. */
+/*
+ * Makes a request to Valgrind, and returns its answer, or 0 if the process does not run under
+ * Valgrind. The instructions and the numbers of requests are Valgrind's ABI.
+ */
 static inline uintptr_t fl__valgrind(uintptr_t request, uintptr_t first, uintptr_t second)
 {
 	volatile uintptr_t words[6] = {request, first, second, 0, 0, 0};

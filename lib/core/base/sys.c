@@ -7,7 +7,10 @@
 uint32_t fl__fence_word;
 #endif
 
-/* In one file, so that they share eight bytes of static TLS whatever the order of the objects is. */
+/*
+ * Both are in one file, so that they share eight bytes of static thread-local storage, whatever the
+ * order in which the objects are linked.
+ */
 _Thread_local unsigned fl__blocks_thread FL__INITIAL_EXEC;
 _Thread_local bool fl__panic_logs FL__INITIAL_EXEC;
 
@@ -52,7 +55,10 @@ void fl__relax(void)
 #if defined(__x86_64__) || defined(__i386__)
 	__builtin_ia32_pause();
 #elif defined(__aarch64__)
-	/* yield is a nop on most cores; isb takes as long as x86's pause. */
+	/*
+	 * It is isb, which takes as long as x86's pause. The instruction yield does nothing on most
+	 * cores.
+	 */
 	__asm__ volatile("isb" ::: "memory");
 #elif defined(__arm__)
 	__asm__ volatile("yield" ::: "memory");

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-/* A file that includes this one has these headers, and those of os.h. */
+/*
+ * A file that includes this header may use the following headers, and those of os.h, without more.
+ */
 #include "../os/os.h"
 #include <fairlead/error.h>
 #include <fairlead/time.h>
 
-/* A declaration: errno is at the end of the block what it was here. */
+/* A declaration. At the end of the block errno gets the value again that it has here. */
 #define FL__KEEPS_ERRNO() __attribute__((cleanup(fl__errno_restore), unused)) const int FL__UNIQUE(fl__errno_) = errno
 
 static inline void fl__errno_restore(const int *before)
@@ -15,14 +17,19 @@ static inline void fl__errno_restore(const int *before)
 }
 
 /*
- * A declaration. pthread_cancel() does not act on the thread before the end of the block, which
- * also keeps errno. No function of the library is a cancellation point (fairlead/defs.h). So each
- * call of a function of the C library that may be one, as fopen(), stands in such a block, or in
- * FL__SYS_RESULT(). The block must not suspend the fiber, since the setting is the thread's: the
- * next fiber would inherit it, and two such fibers would restore it in the wrong order. So within
- * the block no fl_mutex is locked, nothing is logged, and no function of the program is called.
- * tests/check_cancel.py checks both for all that the tests execute. A block in which only threads
- * run, or a process that is about to exit, may wait.
+ * A declaration. Until the end of the block pthread_cancel() does not act on the thread. At the end
+ * of the block errno gets the value again that it has here.
+ *
+ * No function of the library is a cancellation point (fairlead/defs.h). So each call of a function
+ * of the C library that may be one, such as fopen(), stands in such a block, or in
+ * FL__SYS_RESULT().
+ *
+ * The block must not suspend a fiber. The setting belongs to the thread, so the next fiber would
+ * inherit it, and two such fibers would restore it in the wrong order. So within the block no
+ * fl_mutex is locked, nothing is logged, and no function of the program is called. A block that is
+ * never executed by a fiber, or only by a process that is about to exit, may wait.
+ *
+ * tests/check_cancel.py checks both rules for all code that the tests execute.
  */
 #define FL__UNCANCELLED()                                                                                              \
 	__attribute__((cleanup(fl__uncancelled_end), unused)) const struct fl__uncancelled FL__UNIQUE(                 \
@@ -53,13 +60,19 @@ static inline void fl__uncancelled_end(const struct fl__uncancelled *before)
 		_rc < 0 ? -errno : _rc;                                                                                \
 	})
 
-/* The negative errno for -1. Leaves errno as it was. pthread_cancel() does not act in the call. */
+/*
+ * Makes the call. Returns its result, or the negative errno if that is negative, and leaves errno
+ * as it was. pthread_cancel() does not act on the thread in the call.
+ */
 #define FL__SYS_RESULT(call) FL__RESULT_UNDER(FL__UNCANCELLED, call)
 
-/* The same for calls on fast paths that are no cancellation points: syscall(), sched_getcpu(). */
+/*
+ * Does what FL__SYS_RESULT() does, for calls on fast paths that are not cancellation points:
+ * syscall() and sched_getcpu().
+ */
 #define FL__QUICK_RESULT(call) FL__RESULT_UNDER(FL__KEEPS_ERRNO, call)
 
-/* Calls again after -EINTR. */
+/* Makes the call until its result is not -EINTR. */
 #define FL__RETRY(call)                                                                                                \
 	__extension__({                                                                                                \
 		__typeof__((call) + 0) _got;                                                                           \
@@ -69,7 +82,7 @@ static inline void fl__uncancelled_end(const struct fl__uncancelled *before)
 		_got;                                                                                                  \
 	})
 
-/* `config`, or for NULL one that is all-zero. */
+/* Returns `config`, or a config that is all-zero if `config` is NULL. */
 #define FL__OR_DEFAULTS(config)                                                                                        \
 	__extension__({                                                                                                \
 		static const __typeof__(*(config)) _defaults;                                                          \
@@ -84,46 +97,52 @@ static inline void fl__pause(unsigned turns)
 }
 
 bool fl__yields_are_barred(int64_t now);
-extern _Thread_local int64_t fl__yield_ration FL__INITIAL_EXEC; /* their state; for tests */
+/* The state of yields (yield.c), which tests set. */
+extern _Thread_local int64_t fl__yield_ration FL__INITIAL_EXEC;
 extern int64_t fl__yield_newest;
 
 /*
- * One round of a loop that waits for a few instructions of another thread: spins, then lets other
- * threads run, at last sleeps some 50 us. `round`: 0, 1, 2, ... The caller may hold locks: fibers
- * of the thread do not run.
+ * Waits for one round of a loop that waits for a few instructions of another thread. `round` counts
+ * the rounds from 0. The first rounds spin. From round FL__BACK_OFF_YIELDS on they let other
+ * threads run, and from round FL__BACK_OFF_NAPS on they sleep for some 50 us. The caller may hold
+ * locks, because other fibers of the thread do not run.
  */
 void fl__back_off(unsigned round);
-enum { FL__BACK_OFF_YIELDS = 6, FL__BACK_OFF_NAPS = FL__BACK_OFF_YIELDS + 32 }; /* the first such rounds */
+enum { FL__BACK_OFF_YIELDS = 6, FL__BACK_OFF_NAPS = FL__BACK_OFF_YIELDS + 32 };
 
-/* A statement: such a loop, until `condition` is true. */
+/* A statement. It is such a loop, and ends when `condition` is true. */
 #define FL__BACK_OFF_UNTIL(condition)                                                                                  \
 	for (unsigned _round = 0; !(condition); _round++)                                                              \
 	fl__back_off(_round)
 
 /*
- * A constructor of the library. Those of FL_TASK and of the program run later, and may turn the
- * process into a worker process, and never return (FL_PROCESS_HOOK).
+ * Makes a function a constructor of the library. The constructors of FL_TASK and of the program run
+ * later. They may turn the process into a worker process, and then never return (FL_PROCESS_HOOK).
  */
 #define FL__AT_START __attribute__((constructor(200)))
 
 /*
- * Runs before all FL__AT_START. So at a fork its handlers lock last and unlock first: the other
- * handlers may use that lock.
+ * Makes a function a constructor that runs before all FL__AT_START. So the handlers that it
+ * registers lock last at a fork, and unlock first. The other handlers may use that lock.
  */
 #define FL__AT_START_FIRST __attribute__((constructor(199)))
 
-/* Runs after them. At a fork its handler comes first, and finds their locks free. */
+/*
+ * Makes a function a constructor that runs after all FL__AT_START. So the handler that it registers
+ * comes first at a fork, and finds the locks of the others free.
+ */
 #define FL__AT_START_LAST __attribute__((constructor(201)))
 
 /*
- * From the begin of the library's unload, or of the program's exit, on, handlers of forks do nothing
- * in the parent (unload.c). Changes only while no fork is going on.
+ * Set when the library's unload, or the program's exit, begins. From then on handlers of forks do
+ * nothing in the parent (unload.c). It changes only while no fork is going on.
  */
 extern bool fl__forks_pass FL__HIDDEN;
 
 /*
- * Registers handlers of pthread_atfork() in a constructor: `when` is one of the three above. Fails
- * only for lack of memory. Then a forked child keeps its parent's waiters and held locks.
+ * Registers handlers of pthread_atfork() in a constructor. `when` is FL__AT_START,
+ * FL__AT_START_FIRST or FL__AT_START_LAST. The registration fails only for lack of memory. Then a
+ * forked child keeps its parent's waiters and held locks.
  */
 #define FL__AT_FORK_IN_CHILD(when, in_child) FL__AT_FORK_RAW(when, NULL, NULL, in_child)
 #define FL__AT_FORK_RAW(when, before, in_parent, in_child)                                                             \
@@ -132,7 +151,7 @@ extern bool fl__forks_pass FL__HIDDEN;
 		(void)pthread_atfork(before, in_parent, in_child);                                                     \
 	}
 
-/* The same, with handlers in the parent, which do nothing while `fl__forks_pass`. */
+/* Registers handlers in the parent, too, which do nothing while `fl__forks_pass` is set. */
 #define FL__AT_FORK(when, before, in_parent, in_child)                                                                 \
 	static void in_child##_first(void)                                                                             \
 	{                                                                                                              \
@@ -147,19 +166,20 @@ extern bool fl__forks_pass FL__HIDDEN;
 	FL__AT_FORK_RAW(when, in_child##_first, in_child##_then, in_child)
 
 /*
- * A declaration: until the end of the block a wait of the caller blocks its thread, also in a
- * fiber, whose loop then runs no other fiber. It is for what runs while a lock of the library is
- * held (sync/mutex.h): a fiber that is suspended would keep the lock until its loop runs it again.
+ * A declaration. Until the end of the block a wait of the caller blocks its thread. If the caller
+ * is a fiber, its loop runs no other fiber in the meantime. It is for code that runs while a lock
+ * of the library is held (sync/mutex.h): a fiber that is suspended would keep the lock until its
+ * loop runs it again.
  */
 #define FL__BLOCKS_THREAD()                                                                                            \
 	__attribute__((cleanup(fl__blocks_thread_end), unused)) const unsigned FL__UNIQUE(fl__blocks_thread_) =        \
 	    fl__blocks_thread++
-/* How many such blocks the calling thread is in. */
+/* How many blocks with FL__BLOCKS_THREAD() the calling thread is in. */
 extern _Thread_local unsigned fl__blocks_thread FL__INITIAL_EXEC;
 
 /*
- * Whether the calling thread is in a log handler. A message about what the handler does is not for
- * the handler, which may hold a lock.
+ * Whether the calling thread is in a log handler. Then further messages do not go to the handler,
+ * which may hold a lock.
  */
 extern _Thread_local bool fl__panic_logs FL__INITIAL_EXEC;
 
@@ -169,7 +189,10 @@ static inline void fl__blocks_thread_end(const unsigned *before)
 	fl__blocks_thread--;
 }
 
-/* The same. Holds `lock`, an fl_mutex, over the fork; `in_child` initializes it. */
+/*
+ * Registers handlers in parent and child by which a fork happens while `lock`, an fl_mutex, is
+ * held. `in_child` initializes the lock in the child.
+ */
 #define FL__AT_FORK_LOCKED(when, lock, in_child)                                                                       \
 	static void in_child##_before(void)                                                                            \
 	{                                                                                                              \
@@ -181,14 +204,14 @@ static inline void fl__blocks_thread_end(const unsigned *before)
 	}                                                                                                              \
 	FL__AT_FORK(when, in_child##_before, in_child##_in_parent, in_child)
 
-/* Zeroed memory. NULL: out of memory, or n * size overflows. */
+/* Returns zeroed memory, or NULL if there is not enough or n * size overflows. */
 void *fl__alloc(size_t n, size_t size);
-void fl__free(void *memory); /* NULL does nothing */
+void fl__free(void *memory); /* does nothing if `memory` is NULL */
 
 /*
- * For system calls that are younger than some kernels and than the filters of some sandboxes, which
- * answer -EPERM to calls that they do not know (container engines before 2021). None of these calls
- * needs a permission, so -EPERM means -ENOSYS:
+ * For system calls that are younger than some kernels, and younger than the filters of some
+ * sandboxes. Such filters answer -EPERM to calls that they do not know (container engines before
+ * 2021). None of these calls needs a permission, so -EPERM means -ENOSYS:
  *
  *   call                since Linux   without it
  *   preadv2, pwritev2   4.6           poll(), then a call without flags (fd/try_io.c)
@@ -196,7 +219,8 @@ void fl__free(void *memory); /* NULL does nothing */
  *   eventfd2            2.6.27        -ENOSYS
  *   pidfd_open          5.3           -ENOSYS
  *   epoll_pwait2        5.11          epoll_wait(), in milliseconds (loop/poller.c)
- *   futex_waitv         5.16          a look at each word every millisecond (process/shm/shm_bridge.c)
+ *   futex_waitv         5.16          a look at each word every millisecond
+ *   (process/shm/shm_bridge.c)
  *
  * The same holds for some older calls that strict filters deny: epoll_create1, fallocate, signalfd4
  * (-ENOSYS), waitid (the join returns -ENOSYS), MADV_DONTFORK (forked children have the memory,
@@ -211,7 +235,7 @@ static inline int fl__eperm_to_enosys(int result)
 	return result == -EPERM ? -ENOSYS : result;
 }
 
-/* Calls that manage memory use EAGAIN for a lack of it: mmap() beside mlockall(), and madvise(). */
+/* For calls that use EAGAIN for a lack of memory: mmap() after mlockall(), and madvise(). */
 static inline int fl__eagain_to_enomem(int result)
 {
 	return result == -EAGAIN ? -ENOMEM : result;
@@ -225,12 +249,12 @@ static inline int fl__eagain_to_enomem(int result)
 #define FL__COUNT(array) (sizeof(array) / sizeof *(array))
 
 /*
- * What a getter changes in the object that it reads: its lock, or what it finds out only now. No
- * object is defined const.
+ * The address of a member that a getter changes, although it gets the object as const: a lock, or a
+ * value that is found out only now. No object is defined const, so the write is allowed.
  */
 #define FL__MUTABLE(place) ((void *)(uintptr_t)(place))
 
-/* To a multiple of `to`, a power of two. */
+/* Rounds a number, or an address, up to a multiple of `to`, which is a power of two. */
 #define FL__ROUND_UP(n, to) (((n) + (to)-1) & ~((__typeof__(n))(to)-1))
 static inline void *fl__align(void *memory, size_t to)
 {
@@ -268,7 +292,7 @@ static inline fl_time fl__earlier(fl_time a, fl_time b)
 	return fl__expiry(a) < fl__expiry(b) ? a : b;
 }
 
-/* Saturates at FL__NEVER. */
+/* Returns the sum, which saturates at FL__NEVER. */
 static inline int64_t fl__later(int64_t deadline, int64_t ns)
 {
 	return deadline > FL__NEVER - ns ? FL__NEVER : deadline + ns;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Invariant: no timer is before its parent.
+ * A pairing heap. The invariant is that no timer is before its parent.
  */
 #include "timer_heap.h"
 
@@ -9,7 +9,7 @@ static bool timer_heap_is_before(const struct fl__timer *a, const struct fl__tim
 	return a->deadline != b->deadline ? a->deadline < b->deadline : a->number < b->number;
 }
 
-/* The later root becomes the first child of the earlier one. */
+/* Melds two heaps: the root that is later becomes the first child of the other one. */
 static struct fl__timer *timer_heap_meld(struct fl__timer *a, struct fl__timer *b)
 {
 	if (timer_heap_is_before(b, a)) {
@@ -25,10 +25,13 @@ static struct fl__timer *timer_heap_meld(struct fl__timer *a, struct fl__timer *
 	return a;
 }
 
-/* Melds pairs from the left, then the pairs from the right. */
+/*
+ * Melds the siblings from `child` on: first in pairs from the left, and then the pairs from the
+ * right.
+ */
 static struct fl__timer *timer_heap_meld_children(struct fl__timer *child)
 {
-	struct fl__timer *pairs = NULL; /* linked by next, the last pair first */
+	struct fl__timer *pairs = NULL; /* the melded pairs, linked by `next`, the last pair first */
 	while (child) {
 		struct fl__timer *a = child, *b = a->next;
 		child = b ? b->next : NULL;

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * exit() calls the atexit() functions before all destructors. dlclose() calls the shared object's
- * atexit() functions after its destructors without a priority, and before those with one.
+ * Tells an exit of the process from a dlclose(). It uses that exit() calls the functions of
+ * atexit() before all destructors, and that dlclose() calls the shared object's functions of
+ * atexit() after its destructors without a priority, and before those with one.
  */
 #include "unload.h"
 #include "atomic.h"
 #include "sys.h"
 
 /*
- * The C++ ABI's function behind atexit(). The atexit() of ThreadSanitizer does not know the shared
- * object, and would call the function after the unload.
+ * The function of the C++ ABI that atexit() calls. It is called directly, because the atexit() of
+ * ThreadSanitizer does not know the shared object, and would call the function after the unload.
  */
 extern int __cxa_atexit(void (*function)(void *arg), void *arg, void *object);
 extern void *__dso_handle __attribute__((visibility("hidden")));
@@ -19,7 +20,7 @@ static bool unload_watched, unload_is_exit, unload_is_dlclose;
 static void unload_note_exit(void *unused)
 {
 	(void)unused;
-	fl__store_relaxed(&unload_is_exit, true); /* a single flag */
+	fl__store_relaxed(&unload_is_exit, true); /* relaxed: fl__is_exiting() says why it is enough */
 }
 
 FL__AT_START static void unload_watch_exit(void)
@@ -28,7 +29,10 @@ FL__AT_START static void unload_watch_exit(void)
 }
 
 bool fl__forks_pass;
-/* Held from the first handler of a fork to its last one, unless `fl__forks_pass`, which it guards. */
+/*
+ * It guards `fl__forks_pass`. Unless that is set, it is held during a fork, from the first handler
+ * to the last.
+ */
 static pthread_mutex_t unload_fork_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void unload_before_fork(void)
@@ -44,19 +48,22 @@ static void unload_after_fork(void)
 		(void)pthread_mutex_unlock(&unload_fork_lock);
 }
 
-/* After all other constructors of the library: so at a fork its handlers come first and last. */
+/*
+ * This constructor runs after all others of the library. So at a fork its first handler comes
+ * before those of the others, and its last one after them.
+ */
 __attribute__((constructor(202))) static void unload_watch_forks(void)
 {
 	(void)pthread_atfork(unload_before_fork, unload_after_fork, unload_after_fork);
 }
 
 /*
- * If the registration failed, or the system unloads no code, every end counts as an exit, which
- * frees less.
+ * Finds out whether this is a dlclose(). If the registration has failed, or the system unloads no
+ * code, every end counts as an exit, at which less is freed.
  *
  * After this destructor the C library removes the handlers of forks. It would also remove those of
- * a fork that is going on, and the locks that they hold would stay held. So this waits for the end
- * of the fork.
+ * a fork that is going on, and the locks that they hold would stay held. So this destructor waits
+ * for the end of a fork.
  */
 __attribute__((destructor)) static void unload_note_dlclose(void)
 {
@@ -75,6 +82,9 @@ bool fl__is_unloaded(void)
 
 bool fl__is_exiting(void)
 {
-	/* relaxed: what a later destructor has done is seen under that object's lock, and so is the flag */
+	/*
+	 * relaxed: the caller has seen, under the lock of an object, what a destructor has done to
+	 * that object. The flag was set before that destructor, so the caller sees the flag, too.
+	 */
 	return fl__load_relaxed(&unload_is_exit);
 }

@@ -1,31 +1,36 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Yields with a bounded cost; docs/design.md, "Parking", has the reasons. Each yield is measured,
- * and each thread has a ration of late yields. A thread that has used up its ration pauses instead.
+ * Yields with a bounded cost. "Parking" in docs/design.md has the reasons. Each yield is measured,
+ * and each thread has a ration of time for late yields. A thread that has used up its ration pauses
+ * instead: its yields are barred.
  *
- * A yield of YIELD_LATE or longer is late, unless it is shorter than YIELD_SLICE and another thread
- * of the process has yielded on the same CPU just before it returned.
+ * A yield that takes YIELD_LATE or longer is late. There is one exception: it took less than
+ * YIELD_SLICE, and another thread of the process yielded on the same CPU just before it returned.
  *
- * The ration is a token bucket in one word. A late yield moves `fl__yield_ration`, a time, ahead by
- * YIELD_SHARE times its duration. Yields are barred while the ration is more than YIELD_BURST ahead
- * of the clock. So late yields take at most 1/64 of a thread's time (1/YIELD_SHARE), for slices up
- * to YIELD_MOST / YIELD_SHARE = 16 ms. A new thread begins with the newest ration of the process:
- * else each would lose a slice of its own.
+ * The ration is a token bucket in one word, `fl__yield_ration`, which is a time. A late yield moves
+ * it ahead by YIELD_SHARE times the duration of the yield. Yields are barred while the ration is
+ * more than YIELD_BURST ahead of the clock. So late yields take at most 1/YIELD_SHARE = 1/64 of a
+ * thread's time, if none takes longer than YIELD_MOST / YIELD_SHARE = 16 ms. A new thread begins
+ * with the newest ration of the process. Otherwise each new thread would lose a slice of its own.
  *
- * A late yield shorter than YIELD_SLICE counts only YIELD_SHORT_SHARE times its duration: most
- * often a related process had the CPU. Such yields take at most 1/8 of a thread's time.
+ * A late yield that is shorter than YIELD_SLICE counts only YIELD_SHORT_SHARE times its duration,
+ * because most often a related process had the CPU. Such yields take at most 1/8 of a thread's
+ * time.
  *
  *   word              meaning                            changed
  *   fl__yield_ration  a time; yields of this thread are  by the thread, after a late yield
  *                     barred while it is more than
- *                     YIELD_BURST in the future; 0: the
- *                     thread is new
- *   fl__yield_newest  the ration changed last            by any thread, after a late yield;
- *                                                        relaxed: a single number
+ *                     YIELD_BURST in the future; 0
+ *                     means that the thread is new
+ *   fl__yield_newest  the ration that changed last       by any thread, after a late yield
  *   yield_last[i]     when a thread last yielded on a    before each yield, by any thread on such
- *                     CPU with this number, modulo       a CPU; relaxed: publishes nothing
+ *                     CPU whose number is i modulo       a CPU
  *                     YIELD_CPUS; in the low bits the
  *                     number of the CPU
+ *
+ * Rule
+ *   1. All accesses to fl__yield_newest and yield_last are relaxed, since each word is a number
+ *      that publishes nothing else, and an old value only makes a ration less exact.
  */
 #include "atomic.h"
 #include "sys.h"
@@ -46,8 +51,10 @@ static struct {
 bool fl__yields_are_barred(int64_t now)
 {
 	if (fl__yield_ration == 0)
-		fl__yield_ration = fl__load_relaxed(&fl__yield_newest) | 1; /* see the table */
-	/* A ration further ahead is from the clock of another process, forked or restored. */
+		fl__yield_ration = fl__load_relaxed(&fl__yield_newest) | 1; /* relaxed: rule 1 */
+	/*
+	 * A ration that is further ahead comes from another clock: that of a restored process, say.
+	 */
 	const int64_t ahead = fl__yield_ration - now;
 	return ahead > YIELD_BURST && ahead <= YIELD_MOST;
 }
@@ -58,12 +65,13 @@ static void yield_use_ration(int64_t took, int64_t now)
 	const int64_t part = took < YIELD_MOST / share ? share * took : YIELD_MOST;
 	const int64_t from = FL__MAX(fl__yield_ration, now);
 	fl__yield_ration = fl__min_deadline(from + part, now + YIELD_MOST);
-	fl__store_relaxed(&fl__yield_newest, fl__yield_ration); /* see the table */
+	fl__store_relaxed(&fl__yield_newest, fl__yield_ration); /* relaxed: rule 1 */
 }
 
-/* Whether a thread of this process yielded on the CPU just before `now`. */
+/* Returns whether a thread of this process yielded on the CPU just before `now`. */
 static bool yield_was_for_own_process(int cpu, int64_t now)
 {
+	/* relaxed: rule 1 */
 	const int64_t last = fl__load_relaxed(&yield_last[cpu % YIELD_CPUS].at);
 	return (last & YIELD_CPU_MASK) == (cpu & YIELD_CPU_MASK) && now - last < YIELD_LATE;
 }
@@ -74,8 +82,8 @@ int64_t fl__give_way(int64_t now)
 		fl__pause(YIELD_PAUSES);
 		return fl__sys.now();
 	}
-	const int cpu = fl__sys.cpu(); /* negative: not known */
-	if (cpu >= 0)
+	const int cpu = fl__sys.cpu(); /* negative if it is not known */
+	if (cpu >= 0)                  /* relaxed: rule 1 */
 		fl__store_relaxed(&yield_last[cpu % YIELD_CPUS].at,
 		                  (now & ~(int64_t)YIELD_CPU_MASK) | (cpu & YIELD_CPU_MASK));
 	fl__sys.yield();
