@@ -2,11 +2,11 @@
 /*
  * The barrier. Each phase runs in one of two ways.
  *
- *   gated    The usual way. A party arrives by one fetch-and-add on `state_`. Then it polls a
- *            gate: a word of the parking lot, outside of the barrier, which this phase alone holds.
- *            The last party changes the gate, and so lets all others pass. A party that stops
- *            polling sets SLEEPERS in the gate and enqueues itself. Only then does the last party
- *            lock the wait queue, too, to wake those who sleep.
+ *   gated    This is the usual way. A party arrives by one fetch-and-add on `state_`. Then it polls
+ *            a gate: a word of the parking lot, outside of the barrier, which this phase alone
+ *            holds. The last party changes the gate, and so lets all others pass. A party that
+ *            stops polling sets SLEEPERS in the gate and enqueues itself. Only then does the last
+ *            party lock the wait queue, too, to wake those who sleep.
  *   locked   A barrier with an action, of one party, or of more than PARTIES_MOST parties has only
  *            locked phases. In other barriers, a phase is locked if its first party found no free
  *            gate. Each party locks the wait queue, counts itself in `arrived_`, and enqueues
@@ -20,15 +20,17 @@
  *   1       LOCKED    a locked phase has begun, in a      the first party:     the end of the
  *                     barrier whose phases may have       the CAS in           phase, under the
  *                     gates                               barrier_begin()      queue lock
- *   2       GATED     a gated phase has begun; it may     as LOCKED            as LOCKED; and the
- *                     be complete                                              CAS by which another
+ *   2       GATED     a gated phase has begun; it may     the first party:     the end of the
+ *                     be complete                         the CAS in           phase, under the
+ *                                                         barrier_begin()      queue lock; and the
+ *                                                                              CAS by which another
  *                                                                              phase begins
- *   3-12    the index of the gate                         as GATED             as GATED
- *   13-40   the number of the phase, in its gate          as GATED             as GATED
- *   41-49   the number of parties                         as GATED             as GATED
- *   50-63   arrivals, modulo 2^14                         an arrival adds 1    as LOCKED
+ *   3-12    the index of the gate                         with GATED           with GATED
+ *   13-40   the number of the phase, in its gate          with GATED           with GATED
+ *   41-49   the number of parties                         with GATED           with GATED
+ *   50-63   arrivals, modulo 2^14                         an arrival adds 1    with LOCKED
  *
- * At most one of BROKEN, LOCKED and GATED is set; bits 3 to 49 are 0 without GATED. A gated phase
+ * At most one of BROKEN, LOCKED and GATED is set. Without GATED, bits 3 to 49 are 0. A gated phase
  * is open while it has fewer arrivals than parties.
  *
  * A gate
@@ -67,14 +69,16 @@
  *   7. BROKEN is set and cleared, and LOCKED is cleared, under the queue lock. The lock also guards
  *      arrived_, acting_ and the nodes.
  *
- * Linearization: the read-modify-write of state_ by which the last party of a gated phase arrives,
- * or by which abort, reset or a party that gives up ends an open phase. Of a locked phase: the
- * transaction in which the last party arrives, or the barrier breaks; with an action, the last
- * party's after the action.
+ * A gated phase linearizes at the read-modify-write of state_ by which the last party arrives, or
+ * by which abort, reset or a party that gives up ends the open phase. A locked phase linearizes in
+ * the transaction in which the last party arrives, or the barrier breaks. If there is an action,
+ * that is the transaction of the last party after the action.
  *
- *   arrived_   the queued parties of the present locked phase; above 0 with an empty queue only in
- *              a forked child
- *   acting_    0, or ACTING with the fork count, by the last party; perhaps CUT, by abort and reset
+ *   arrived_   the number of queued parties of the present locked phase. It is above 0 with an
+ *   empty
+ *              queue only in a forked child.
+ *   acting_    While an action runs, ACTING with the fork count, which the last party sets; with
+ *              CUT, if there was an abort or a reset since. Else 0.
  *
  * A dequeued waiter learns its result from the value of its node, even after its deadline, and
  * touches the barrier again only for AGAIN.
@@ -136,13 +140,13 @@ enum { GATE_FAILED = 1, GATE_SLEEPERS = 2, GATE_ONE = 0x2000 };
 
 enum { BARRIER_PARTIES_MOST = 511, BARRIER_TRIES = 8, BARRIER_POLLS = 64 };
 
-/* The parameter `phase` is a state with GATED, here and below. */
+/* In this file the parameter `phase` is a state with GATED, unless a comment says otherwise. */
 static uint64_t *barrier_gate(uint64_t phase)
 {
 	return fl__lot_gate(phase / BARRIER_GATE_ONE % FL__GATES);
 }
 
-/* How many parties have arrived. */
+/* Returns how many parties have arrived. */
 static int barrier_order(uint64_t phase)
 {
 	return (int)(phase / BARRIER_ONE);
@@ -155,12 +159,14 @@ static int barrier_missing(uint64_t phase)
 
 static bool barrier_is_open(uint64_t state)
 {
-	/* the parties are 0 without GATED */
+	/*
+	 * Without GATED, the number of parties is 0. relaxed: LOST is set while the process forks.
+	 */
 	return barrier_missing(state) > 0 &&
 	       (fl__fork_count == 0 || !(fl__load_relaxed(barrier_gate(state)) & FL__GATE_LOST));
 }
 
-/* Invariant 1. */
+/* Returns whether the phase is over (invariant 1). */
 static bool barrier_is_over(const void *what)
 {
 	const uint64_t *phase = what;
@@ -179,7 +185,9 @@ static bool barrier_may_have_gates(const fl_barrier *b)
 	return !b->action_ && b->parties_ - 2 <= BARRIER_PARTIES_MOST - 2;
 }
 
-/* Returns the state of a new phase without arrivals; LOCKED: no free gate was found. */
+/*
+ * Takes a gate. Returns the state of a new phase without arrivals, or LOCKED if no gate was free.
+ */
 static uint64_t barrier_take_gate(const fl_barrier *b)
 {
 	const uint64_t first = fl__ctx_get()->id;
@@ -195,16 +203,18 @@ static uint64_t barrier_take_gate(const fl_barrier *b)
 	return BARRIER_LOCKED;
 }
 
-/* A swap: invariant 4. */
 static void barrier_free_gate(uint64_t phase)
 {
-	/* release: pairs with the acquire in barrier_leave() */
+	/*
+	 * release: pairs with the acquire in barrier_leave(). It is a swap because of invariant 4.
+	 */
 	fl__swap_release(barrier_gate(phase), phase & GATE_NUMBER);
 }
 
 /*
- * Begins a phase, since none is open, or arrives in one that has begun meanwhile. Returns the state
- * before this arrival; without GATED, the caller has not arrived, and must lock the queue.
+ * Begins a phase, since none is open, or arrives in one that has begun in the meantime. Returns the
+ * state before this arrival. If the state is without GATED, the caller has not arrived, and must
+ * lock the queue.
  */
 static uint64_t barrier_begin(fl_barrier *b)
 {
@@ -212,10 +222,11 @@ static uint64_t barrier_begin(fl_barrier *b)
 	if (!barrier_may_have_gates(b))
 		return 0;
 	const uint64_t own = barrier_take_gate(b);
-	uint64_t phase, seen = fl__load_relaxed(&b->state_); /* relaxed: the CAS below decides */
+	/* relaxed: a stale value only makes the CAS below fail */
+	uint64_t phase, seen = fl__load_relaxed(&b->state_);
 	do
 		phase = seen & (BARRIER_BROKEN | BARRIER_LOCKED) || barrier_is_open(seen) ? seen : own;
-	/* acq_rel: as in fl_barrier_wait_until() */
+	/* acq_rel: pairs with the arrivals of the other parties, in both directions */
 	while (!fl__cas_weak_acq_rel(&b->state_, &seen, phase + BARRIER_ONE));
 	if ((own & BARRIER_GATED) && own != phase)
 		barrier_free_gate(own);
@@ -239,7 +250,7 @@ static uint64_t barrier_take(struct fl__lot *lot, uint64_t value, enum barrier_r
 	return taken;
 }
 
-/* The caller is the last party. Returns its order. */
+/* Ends the phase. The caller is the last party. Returns its order of arrival. */
 static int barrier_pass(fl_barrier *b, uint64_t phase)
 {
 	uint64_t shut = phase & GATE_SHUT;
@@ -252,22 +263,22 @@ static int barrier_pass(fl_barrier *b, uint64_t phase)
 	return barrier_order(phase);
 }
 
-/* The caller has ended an open phase. */
+/* Lets the parties of an open phase fail. The caller has just ended that phase. */
 static void barrier_fail(struct fl__lot *lot, uint64_t phase)
 {
 	const uint64_t left = phase / BARRIER_ONE - barrier_take(lot, phase, BARRIER_FAILED);
-	/* relaxed: a failed phase publishes nothing. A swap: invariant 4. */
+	/* relaxed: a failed phase publishes nothing. It is a swap because of invariant 4. */
 	fl__swap_relaxed(barrier_gate(phase),
 	                 left == 0 ? phase & GATE_NUMBER : (phase & GATE_SHUT) | GATE_FAILED | left * GATE_PARTY_ONE);
 }
 
-/* For a party that found the phase over. Returns its order, or -EPIPE. */
+/* Called by a party that has found the phase over. Returns its order of arrival, or -EPIPE. */
 static int barrier_leave(uint64_t phase)
 {
 	/* acquire: pairs with the release of the last party, in barrier_pass() */
 	if (((fl__load_acquire(barrier_gate(phase)) ^ phase) & GATE_SHUT) != GATE_FAILED)
 		return barrier_order(phase);
-	/* relaxed: the gate's order of changes alone says who leaves last */
+	/* relaxed: only the order of the changes of the gate matters, which says who leaves last */
 	if (fl__sub_relaxed(barrier_gate(phase), GATE_PARTY_ONE) / GATE_PARTY_ONE == 1)
 		barrier_free_gate(phase);
 	return -EPIPE;
@@ -284,13 +295,13 @@ static void barrier_set_acting(fl_barrier *b, uint64_t acting)
 	fl__store_relaxed(&b->acting_, acting); /* relaxed: the queue lock orders it */
 }
 
-/* Whether an action runs in this process. */
+/* Returns whether an action runs in this process. */
 static bool barrier_acts_here(uint64_t acting)
 {
 	return (acting & ~(uint64_t)BARRIER_CUT) == (fl__fork_count * BARRIER_FORK | BARRIER_ACTING);
 }
 
-/* A forked child lacks the parent's parties. */
+/* Forgets, in a forked child, the parties of the parent, which the child does not have. */
 static void barrier_forget_parent(const struct fl__lot *lot, fl_barrier *b)
 {
 	if (b->acting_ != 0 ? barrier_acts_here(b->acting_) : fl__lot_has_waiters(lot))
@@ -334,10 +345,10 @@ static void barrier_end_phase(struct fl__lot *lot, fl_barrier *b)
 {
 	barrier_release_all(lot, b, BARRIER_PASSED);
 	barrier_take(lot, BARRIER_LATE, BARRIER_AGAIN);
-	barrier_set_acting(b, 0); /* the last access: the first that leaves may free it */
+	barrier_set_acting(b, 0); /* the last access: the first party that leaves may free the barrier */
 }
 
-/* Only if acting_ is still of that action. Returns acting_ before. */
+/* Ends the phase, if acting_ still belongs to that action. Returns acting_ before. */
 static uint64_t barrier_end_action(fl_barrier *b, uint64_t acting)
 {
 	FL__LOT(lot, b);
@@ -347,7 +358,7 @@ static uint64_t barrier_end_action(fl_barrier *b, uint64_t acting)
 	return now;
 }
 
-/* The action ends its thread: as if it had aborted the barrier. */
+/* Called when the action ends its thread. That counts as an abort of the barrier. */
 static void barrier_abandon(void *barrier)
 {
 	fl_barrier *const b = barrier;
@@ -355,7 +366,10 @@ static void barrier_abandon(void *barrier)
 	(void)barrier_end_action(b, b->acting_ & ~(uint64_t)BARRIER_CUT);
 }
 
-/* No cleanup frame in a fiber: the thread keeps one list of them for all its fibers. */
+/*
+ * Calls the action. A fiber has no cleanup frame, because its thread keeps one list of frames for
+ * all its fibers.
+ */
 static void barrier_call_action(fl_barrier *b)
 {
 	if (fl__ctx_get()->ops != &fl__thread_parker) {
@@ -367,7 +381,7 @@ static void barrier_call_action(fl_barrier *b)
 	pthread_cleanup_pop(0);
 }
 
-/* For the last party, which has set acting_ to `acting`. */
+/* Runs the action. The caller is the last party, which has set acting_ to `acting`. */
 static int barrier_run_action(fl_barrier *b, uint64_t acting)
 {
 	const int order = (int)b->parties_ - 1;
@@ -376,7 +390,7 @@ static int barrier_run_action(fl_barrier *b, uint64_t acting)
 	return now == (acting | BARRIER_CUT) ? -EPIPE : order;
 }
 
-/* `order`: a party's order of arrival. */
+/* Returns the result of a dequeued waiter. `order` is its order of arrival. */
 static int barrier_result_of(const struct fl__node *node, int order)
 {
 	if (node->value == BARRIER_PASSED)
@@ -385,8 +399,9 @@ static int barrier_result_of(const struct fl__node *node, int order)
 }
 
 /*
- * After a timeout or cancel: breaks the barrier and returns `rc`, unless the waiter has a result,
- * or, in a complete phase, waits for it. `phase`: as for barrier_wait_once().
+ * Called after a timeout or a cancel. If the waiter has a result already, returns that. If the
+ * phase is complete, waits for the result. Else breaks the barrier and returns `rc`. `phase` is
+ * what barrier_wait_once() got.
  */
 static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, uint64_t phase, int rc)
 {
@@ -395,8 +410,12 @@ static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, uint
 	const bool queued = node->queued;
 	bool complete = queued && node->value == BARRIER_PARTY && b->acting_ != 0;
 	if (queued && (phase & BARRIER_GATED)) {
-		uint64_t seen = fl__load_relaxed(&b->state_); /* relaxed: the CAS decides. Invariant 2. */
-		do /* before the last party locks the queue, another phase may begin */
+		/*
+		 * relaxed: the CAS checks it. The caller may touch the barrier because of invariant
+		 * 2.
+		 */
+		uint64_t seen = fl__load_relaxed(&b->state_);
+		do /* another phase may have begun before the last party of this one locks the queue */
 			complete = (seen ^ phase) % BARRIER_ONE != 0 || barrier_missing(seen) <= 0;
 		/* relaxed: a failed phase publishes nothing */
 		while (!complete && !fl__cas_weak_relaxed(&b->state_, &seen, BARRIER_BROKEN));
@@ -404,7 +423,7 @@ static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, uint
 			barrier_fail(&lot, seen);
 	}
 	if (complete) {
-		/* in its place in the queue */
+		/* The waiter keeps its place in the queue. */
 		fl__wait_begin(node->wait, FL__DEBUG_BARRIER, b);
 	} else if (queued || node->value == BARRIER_AGAIN) {
 		fl__lot_remove(&lot, node);
@@ -419,29 +438,31 @@ static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, uint
 	fl__lot_close(&lot);
 	if (!complete)
 		return rc;
-	(void)fl__wait_sleep(node->wait, FL_FOREVER, FL_SHIELDED); /* always 0 */
+	/* It returns 0, since it has no deadline and no token. */
+	(void)fl__wait_sleep(node->wait, FL_FOREVER, FL_SHIELDED);
 	return barrier_result_of(node, order);
 }
 
 void fl_barrier_destroy(fl_barrier *b)
 {
-	/* relaxed: the caller knows that no action runs */
+	/* relaxed, both: no context uses the barrier, or the program is wrong */
 	fl__hook_destroy(b, b,
 	                 barrier_acts_here(fl__load_relaxed(&b->acting_)) || fl__lot_has_waiters_at(b) ||
 	                     barrier_is_open(fl__load_relaxed(&b->state_)));
 }
 
 /*
- * `phase` is the state before the caller's arrival in a gated phase; without GATED, the caller has
- * not arrived yet, and does so here, in a locked phase. -EAGAIN: the caller was LATE, and the phase
- * is over; or as barrier_arrive().
+ * Waits in one phase. `phase` is the state before the caller's arrival in a gated phase. If it is
+ * without GATED, the caller has not arrived yet, and arrives here, in a locked phase. Returns the
+ * result, or -EAGAIN if the caller must arrive again: when it was LATE and the phase is over, or
+ * when barrier_arrive() says so.
  */
 static int barrier_wait_once(fl_barrier *b, uint64_t phase, fl_time deadline, fl_cancel_token *cancel)
 {
 	FL__WAIT(wait, node, FL__DEBUG_BARRIER, b);
 	/*
-	 * While yields are barred, only a party that waits for one other party polls: else the polls
-	 * would keep this CPU from the parties that are missing.
+	 * While yields are barred, only a party that waits for one other party polls. Otherwise the
+	 * polls would keep this CPU from the parties that are missing.
 	 */
 	if ((phase & BARRIER_GATED) && (barrier_missing(phase) <= 2 || !fl__yields_are_barred(fl__sys.now())) &&
 	    fl__wait_spin(&wait, barrier_is_over, &phase, deadline, cancel))
@@ -451,7 +472,10 @@ static int barrier_wait_once(fl_barrier *b, uint64_t phase, fl_time deadline, fl
 	int rc, order = barrier_order(phase);
 	uint64_t acting = 0;
 	if (phase & BARRIER_GATED) {
-		/* relaxed: barrier_leave() acquires. In a later phase of this gate the bit does no harm. */
+		/*
+		 * relaxed: barrier_leave() acquires. In a later phase of this gate the bit does no
+		 * harm.
+		 */
 		fl__or_relaxed(barrier_gate(phase), GATE_SLEEPERS);
 		rc = barrier_is_over(&phase) ? barrier_leave(phase) : -EBUSY;
 		node.value = (uint32_t)phase % GATE_ONE;
@@ -461,7 +485,7 @@ static int barrier_wait_once(fl_barrier *b, uint64_t phase, fl_time deadline, fl
 		acting = b->acting_;
 		node.value = acting != 0 ? BARRIER_LATE : BARRIER_PARTY;
 		if (rc == -EBUSY && acting == 0)
-			/* the queue lock orders it */
+			/* relaxed: the queue lock orders it */
 			fl__store_relaxed(&b->arrived_, b->arrived_ + 1);
 	}
 	if (rc == -EBUSY)
@@ -478,13 +502,21 @@ int fl_barrier_wait_until(fl_barrier *b, fl_time deadline, fl_cancel_token *canc
 {
 	int rc;
 	do {
-		/* release: what this party did; acquire, of the last party: what all others did */
+		/*
+		 * acq_rel: pairs with the arrivals of the other parties. It releases what this
+		 * party has done. The last party acquires what all others have done.
+		 */
 		uint64_t phase = fl__add_acq_rel(&b->state_, BARRIER_ONE);
 		if ((phase & BARRIER_GATED) && barrier_missing(phase) < 0) {
-			/* the context that found the phase complete begins another one now */
+			/*
+			 * The context that has found the phase complete is about to begin another
+			 * one. relaxed: the arrival below acquires
+			 */
 			for (int i = 0; i < BARRIER_POLLS && !barrier_is_open(fl__load_relaxed(&b->state_)); i++)
 				fl__sys.relax();
-			/* acq_rel: the orders of the first arrival */
+			/*
+			 * acq_rel: pairs with the arrivals of the other parties, in both directions
+			 */
 			phase = fl__add_acq_rel(&b->state_, BARRIER_ONE);
 		}
 		if (!barrier_is_open(phase))
@@ -499,9 +531,9 @@ int fl_barrier_wait_until(fl_barrier *b, fl_time deadline, fl_cancel_token *canc
 int fl_barrier_try_wait(fl_barrier *b)
 {
 	barrier_require_parties("fl_barrier_try_wait", b);
-	uint64_t seen = fl__load_relaxed(&b->state_); /* relaxed: the CAS decides */
+	uint64_t seen = fl__load_relaxed(&b->state_); /* relaxed: a stale value only makes the CAS fail */
 	while (barrier_is_open(seen) && barrier_missing(seen) == 1)
-		/* acquire: what all others did. barrier_pass() releases. */
+		/* acquire: pairs with the arrivals of all others. barrier_pass() releases. */
 		if (fl__cas_weak_acquire(&b->state_, &seen, seen + BARRIER_ONE))
 			return barrier_pass(b, seen);
 	struct fl__lot lot;

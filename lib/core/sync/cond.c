@@ -1,45 +1,51 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The condition: a wait queue in the parking lot (wait/lot.h), and a word with one spinner: a
- * thread that began to wait when no context waited. The spinner polls its own fl__wait before it
- * enters the queue.
+ * The condition is a wait queue in the parking lot (wait/lot.h), and a word. The word may have one
+ * spinner. That is a thread that began to wait when no other context waited. It polls its own
+ * fl__wait before it enters the queue.
  *
  *   bits       meaning                   set by                         cleared by
  *   WAITERS    the wait queue may be     a waiter that enqueues,        signal and broadcast, under
  *              not empty                 under the queue lock           the queue lock, when they
  *                                                                       leave the queue empty
- *   TOGETHER   new waiters share a       a broadcast to several, under  -
- *              futex, and do not spin    the queue lock
- *   APART      they do not share         another signal that finds      -
- *                                        several, under the lock
+ *   TOGETHER   new waiters share a       a broadcast that finds         -
+ *              futex, and do not spin;   several waiters, under the
+ *              unless APART is set       queue lock
+ *   APART      new waiters do not share  a signal to fewer than all     -
+ *              a futex                   that finds several waiters,
+ *                                        under the queue lock
  *   the rest   the spinner: a pointer    cond_try_spin(): CAS, with     signal and broadcast; the
  *              to its fl__wait; and in   the mutex held                 spinner that enqueues; all
  *              FORKS the fork count of                                  under the queue lock
  *              its process
  *
- * A waiter enters the queue or the word before it unlocks the mutex. So a signaller that changes
- * the predicate under the mutex afterwards finds the waiter. No later waiter can steal a signal. A
- * waiter that timed out has consumed none (lot.c, invariant 2).
+ * Rules
+ *   1. A waiter enters the queue or the word before it unlocks the mutex. So a signaller that
+ *      changes the predicate under the mutex afterwards finds the waiter. No later waiter can steal
+ *      a signal. A waiter that timed out has consumed no signal (lot.c, invariant 2).
+ *   2. A signal to the spinner, which has waited longest, is one store to its fl__wait. Signals,
+ *      and the spinner's move into the queue, hold the queue lock. So the spinner learns of a
+ *      signal before it touches the condition, which may be freed after the signal.
+ *   3. A forked child inherits the word but not the thread of the spinner. FORKS tells that. After
+ *      15 forks there is no spinner any more.
+ *   4. A signal moves a sleeping thread to the queue of the mutex. An unlock of the mutex wakes the
+ *      first waiter there. If the first waiters share a futex, it wakes and dequeues all of them at
+ *      once. A waiter that was moved counts as signalled, even if its deadline expires before it
+ *      owns the mutex.
+ *   5. A signal wakes a fiber at once, and the fiber then locks the mutex as a newcomer. In the
+ *      queue of the mutex it could become the owner by a hand-over long before it runs. Its loop
+ *      may run another fiber for seconds, and then all other threads that lock the mutex would
+ *      wait for that loop. Moves are for threads: without them a broadcast would make all threads
+ *      run at the same time, and queue up again. The fibers of a loop run one after another anyway.
+ *   6. WAITERS, TOGETHER and APART change under the queue lock. A waiter sets WAITERS while it
+ *      holds the mutex, too. So a signaller that has locked the mutex after that sees WAITERS in a
+ *      relaxed load.
  *
- * A signal to the spinner, which has waited longest, is one store to its fl__wait. Signals, and the
- * spinner's move into the queue, hold the queue lock. So the spinner learns of a signal before it
- * touches the condition, which may be freed after the signal. A forked child inherits the word but
- * not the thread, as FORKS tells. From the 15th fork on there is no spinner.
- *
- * A signal moves a sleeping thread to the queue of the mutex, whose unlock wakes it in its turn, or
- * dequeues and wakes all that share a futex. A moved waiter counts as signalled, even if its
- * deadline expires before it owns the mutex.
- *
- * A signal wakes a fiber at once, and the fiber then locks the mutex as a newcomer. In the queue of
- * the mutex it could become the owner by a hand-over long before it runs: its loop may run another
- * fiber for seconds, and then all other threads that lock the mutex wait for that loop. Moves are
- * for threads, which a broadcast would make run all at the same time, and queue up again. The
- * fibers of a loop run one after another anyway.
- *
- * Linearization: wait, fl__lot_add() or the CAS in cond_try_spin(); signal and broadcast, the
- * moves, or the CAS that takes the spinner out of the word. The last access of signal and broadcast
- * to the condition is under the queue lock, so the condition may be destroyed once its waiters are
- * woken. They touch the mutex only while a queued waiter is to lock it.
+ * The linearization point of a wait is fl__lot_add() or the CAS in cond_try_spin(). That of a
+ * signal or a broadcast is the moves, or the CAS that takes the spinner out of the word. Signal and
+ * broadcast make their last access to the condition under the queue lock. So the condition may be
+ * destroyed once its waiters are woken. They touch the mutex only while a queued waiter is to lock
+ * it.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -50,13 +56,13 @@ enum { COND_FORK = 8, COND_FORKS = 15 * COND_FORK, COND_SIGNALLED = 1 };
 #define COND_REST ((uintptr_t)COND_FORK - 1)
 #define COND_SPINNER (~(COND_REST | COND_FORKS))
 
-/* FORKS: no spinner. */
+/* Returns the field FORKS of this process. COND_FORKS means that there is no spinner (rule 3). */
 static uintptr_t cond_forks(void)
 {
 	return fl__fork_count < COND_FORKS / COND_FORK ? fl__fork_count * COND_FORK : COND_FORKS;
 }
 
-/* NULL: no spinner, or a thread of a process before a fork. */
+/* Returns the spinner, or NULL if there is none or it is a thread of a parent process. */
 static struct fl__wait *cond_spinner(uintptr_t seen)
 {
 	const bool ours = (seen & COND_FORKS) == cond_forks() && cond_forks() != COND_FORKS;
@@ -68,47 +74,56 @@ static bool cond_is_together(uintptr_t seen)
 	return (seen & COND_HABIT) == COND_TOGETHER;
 }
 
-/* Called with the mutex held. */
+/* Enqueues the caller. Called with the mutex held. */
 static void cond_enqueue(fl_cond *c, struct fl__node *node)
 {
 	FL__LOT(lot, c);
-	/* a hint */
+	/* relaxed: a hint about how to wait */
 	(cond_is_together(fl__load_relaxed(&c->word_)) ? fl__lot_add_together : fl__lot_add)(&lot, node);
-	/* the mutex, then the queue lock order it */
+	/* relaxed: rule 6 */
 	fl__or_relaxed(&c->word_, (uintptr_t)COND_WAITERS);
 }
 
-/* Called with the mutex held. False: another context waits. */
+/*
+ * Makes the caller the spinner. Returns false if another context waits, or the caller may not spin.
+ * Called with the mutex held.
+ */
 static bool cond_try_spin(fl_cond *c, struct fl__wait *wait)
 {
-	uintptr_t seen = fl__load_relaxed(&c->word_); /* the CAS decides */
+	uintptr_t seen = fl__load_relaxed(&c->word_); /* relaxed: a stale value only makes the CAS fail */
 	if (wait->ctx->ops != &fl__thread_parker || (seen & COND_WAITERS) || cond_is_together(seen) ||
 	    cond_spinner(seen) || cond_forks() == COND_FORKS)
 		return false;
-	/* publishes `*wait`; pairs with cond_wake_spinner() */
+	/* release: pairs with the acquire in cond_wake_spinner(), for `*wait` */
 	return fl__cas_release(&c->word_, &seen, (uintptr_t)wait | cond_forks() | (seen & COND_REST));
 }
 
 static bool cond_is_signalled(const void *wait)
 {
-	/* pairs with cond_wake_spinner() */
+	/* acquire: pairs with the release in cond_wake_spinner() */
 	return fl__load_acquire(&((const struct fl__wait *)wait)->park_word) == COND_SIGNALLED;
 }
 
-/* False: the spinner has been signalled. */
+/* Moves the spinner from the word into the queue. Returns false if it was signalled before. */
 static bool cond_enqueue_spinner(fl_cond *c, struct fl__node *node)
 {
 	FL__LOT(lot, c);
 	const bool waits = !cond_is_signalled(node->wait);
 	if (waits) {
 		fl__lot_insert(&lot, node, fl__lot_first(&lot));
-		/* A thread that sees WAITERS locks the queue. None replaces a spinner. */
+		/*
+		 * relaxed, both: signals change the word under the queue lock, which the caller
+		 * holds, and no other thread replaces a spinner
+		 */
 		fl__store_relaxed(&c->word_, (fl__load_relaxed(&c->word_) & COND_REST) | COND_WAITERS);
 	}
 	return waits;
 }
 
-/* Also locks `to`, the queue of the first waiter's mutex, and returns this; NULL: no waiter. */
+/*
+ * Locks also the queue `to` of the mutex that the first waiter waits for, and returns the mutex.
+ * Returns NULL if there is no waiter.
+ */
 static fl_mutex *cond_open_mutex(struct fl__lot *queue, struct fl__lot *to)
 {
 	struct fl__node *first;
@@ -124,7 +139,10 @@ static fl_mutex *cond_open_mutex(struct fl__lot *queue, struct fl__lot *to)
 	return NULL;
 }
 
-/* Moves up to `max` waiters of the first waiter's mutex: how many. 0: none, or all gave up. */
+/*
+ * Moves or wakes up to `max` waiters that wait for the mutex of the first waiter. Returns how many,
+ * which is 0 if there are none or all have given up.
+ */
 static size_t cond_requeue_some(struct fl__lot *queue, size_t max)
 {
 	struct fl__lot to;
@@ -136,36 +154,42 @@ static size_t cond_requeue_some(struct fl__lot *queue, size_t max)
 	return moved;
 }
 
-/* Under the queue lock. Returns how many, 0 or 1. */
+/* Wakes the spinner, under the queue lock. Returns how many threads it has woken: 0 or 1. */
 static size_t cond_wake_spinner(fl_cond *c)
 {
-	uintptr_t seen = fl__load_relaxed(&c->word_); /* the CAS decides */
+	uintptr_t seen = fl__load_relaxed(&c->word_); /* relaxed: a stale value only makes the CAS fail */
 	do
 		if (!(seen & ~COND_REST))
 			return 0;
-	/* pairs with cond_try_spin() */
+	/* acquire: pairs with the release in cond_try_spin() */
 	while (!fl__cas_weak_acquire(&c->word_, &seen, seen & COND_REST));
 	struct fl__wait *spinner = cond_spinner(seen);
 	if (!spinner)
 		return 0;
-	/* the signaller's writes; pairs with cond_is_signalled(). The spinner has not parked. */
+	/*
+	 * release: pairs with the acquire in cond_is_signalled(), for the signaller's writes. The
+	 * spinner has not parked, so it needs no unpark.
+	 */
 	fl__store_release(&spinner->park_word, (uint32_t)COND_SIGNALLED);
 	return 1;
 }
 
-/* cond_requeue_some() may release and take the queue lock. */
+/*
+ * Moves or wakes up to `max` waiters of the queue. cond_requeue_some() may unlock the queue and
+ * lock it again.
+ */
 static void cond_wake_queue(fl_cond *c, struct fl__lot *queue, size_t max)
 {
 	while (max > 0 && fl__lot_has_waiters(queue))
 		max -= cond_requeue_some(queue, max);
 	if (!fl__lot_has_waiters(queue))
-		/* as in fl_cond_signal_n(). The last access. */
+		/* relaxed: rule 6. The last access to the condition. */
 		fl__and_relaxed(&c->word_, ~(uintptr_t)COND_WAITERS);
 }
 
 bool fl__cond_is_busy(const fl_cond *c)
 {
-	/* relaxed: no new waiter comes */
+	/* relaxed: no new waiter comes, since the caller destroys the condition */
 	return fl__lot_has_waiters_at(c) || cond_spinner(fl__load_relaxed(&c->word_));
 }
 
@@ -176,21 +200,25 @@ void fl_cond_destroy(fl_cond *c)
 
 void fl_cond_signal_n(fl_cond *c, size_t n)
 {
-	/* the mutex orders it */
+	/* relaxed: rule 6 */
 	if (n == 0 || !(fl__load_relaxed(&c->word_) & ~(uintptr_t)COND_HABIT))
 		return;
 	struct fl__lot queue;
 	fl__lot_open(&queue, c);
 	const struct fl__node *first = fl__lot_first(&queue);
 	if (first && first->next != first)
-		fl__or_relaxed(&c->word_, (uintptr_t)(n < SIZE_MAX ? COND_APART : COND_TOGETHER)); /* a hint */
+		/* relaxed: a hint for later waiters about how to wait */
+		fl__or_relaxed(&c->word_, (uintptr_t)(n < SIZE_MAX ? COND_APART : COND_TOGETHER));
 	n -= cond_wake_spinner(c);
 	if (n > 0)
 		cond_wake_queue(c, &queue, n);
 	fl__lot_close(&queue);
 }
 
-/* After a timeout or cancel. False: a signal moved the waiter, which leaves the mutex's queue. */
+/*
+ * Called after a timeout or a cancel. Dequeues the waiter. Returns false if a signal has moved the
+ * waiter before: then it leaves the queue of the mutex.
+ */
 static bool cond_leave(const fl_cond *c, struct fl__mutex_node *waiter)
 {
 	struct fl__lot lot;

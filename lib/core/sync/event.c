@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The event: a word, and a wait queue in the parking lot (wait/lot.h).
+ * The event is a word, and a wait queue in the parking lot (wait/lot.h).
  *
  *   field    meaning                     set by                      cleared by
  *   SET      the event is set            fl_event_set(): CAS, or     fl_event_reset(); with AUTO,
@@ -11,16 +11,19 @@
  *   sets     the number of sets, modulo  fl_event_set(), unless      -
  *            2^29                        AUTO
  *
- * A wait that has yet to enqueue notices by `sets` a set that was reset at once. SET and WAITERS
- * are never both set: while WAITERS is set, the word changes only under the queue lock.
+ * By `sets` a wait that has yet to enqueue notices a set that was reset at once. SET and WAITERS
+ * are never set at the same time. While WAITERS is set, the word changes only under the queue lock,
+ * except that a reset may write the same value again.
  *
- * Linearization: set, its CAS; or its store under the queue lock, in the same transaction as the
- * takes, which is its last access. So even if a reset follows at once, a set wakes each queued
- * waiter, and no later waiter. A wait with AUTO: its CAS, or the take that hands it the set.
+ * A set linearizes at its CAS, or at its store under the queue lock, which is its last access. The
+ * store is in the same transaction as the takes. So even if a reset follows at once, a set wakes
+ * each waiter that is queued, and no later waiter. A wait with AUTO linearizes at its CAS, or at
+ * the take that hands the set over to it.
  *
- * Set and reset are always read-modify-writes. So "reset, look for work, wait" misses no work:
- * either the reset acquires the setter's writes, and the look finds the work; or the set follows
- * the reset, and the wait returns.
+ * Set and reset are always read-modify-writes, even if they do not change the word. So a context
+ * that resets the event, then looks for work, and then waits, misses no work. Either the reset
+ * acquires the setter's writes, and the look finds the work; or the set follows the reset, and the
+ * wait returns.
  */
 #include "../base/atomic.h"
 #include "../wait/lot.h"
@@ -35,11 +38,17 @@ void fl_event_destroy(fl_event *e)
 	fl__hook_destroy(e, e, fl__lot_has_waiters_at(e));
 }
 
-/* Returns false if WAITERS was cleared before the queue was locked. Then the word is unchanged. */
+/*
+ * Sets an event that has WAITERS, and wakes the waiters. Returns false, and does nothing, if
+ * WAITERS was cleared before the queue was locked.
+ */
 static bool event_set_waking(fl_event *e)
 {
 	FL__LOT(lot, e);
-	/* only a reset changes the word meanwhile, to the same value */
+	/*
+	 * relaxed: while WAITERS is set, only a reset writes the word without the lock: the same
+	 * value
+	 */
 	uint32_t seen = fl__load_relaxed(&e->word_);
 	if (seen & EVENT_WAITERS) {
 		bool taken = fl__lot_take(&lot, seen & EVENT_AUTO ? 1 : FL__ALL, 0) > 0;
@@ -77,13 +86,13 @@ void fl_event_reset(fl_event *e)
 	(void)fl__and_acquire(&e->word_, ~(uint32_t)EVENT_SET);
 }
 
-/* The event is set, or was set since the word was `first`. */
+/* Returns whether the event is set, or was set since the word was `first`. */
 static bool event_is_over(uint32_t seen, uint32_t first)
 {
 	return (seen & EVENT_SET) || ((seen ^ first) & EVENT_SETS);
 }
 
-/* Whether a wait that began with `first` is over. With AUTO, takes the set. */
+/* Returns whether a wait that began with the word `first` is over. With AUTO, takes the set. */
 static bool event_try_take(fl_event *e, uint32_t first)
 {
 	uint32_t seen = fl__load_acquire(&e->word_); /* acquire: pairs with the release in fl_event_set() */
@@ -96,7 +105,9 @@ static bool event_try_take(fl_event *e, uint32_t first)
 	return false;
 }
 
-/* False: the wait is over, and took the set if `takes` and AUTO. */
+/*
+ * Enqueues `node`. Returns false if the wait is over. Then, with AUTO and `takes`, it took the set.
+ */
 static bool event_enqueue(fl_event *e, struct fl__node *node, uint32_t first, bool takes)
 {
 	FL__LOT(lot, e);
@@ -118,7 +129,7 @@ struct event_poll {
 	uint32_t first;
 };
 
-/* The wait may be over, or WAITERS sends the caller to the queue. */
+/* Returns true if the wait may be over, or if WAITERS sends the caller to the queue. */
 static bool event_is_decided(const void *what)
 {
 	const struct event_poll *poll = what;

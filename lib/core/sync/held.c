@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Asserts that a mutex is held, as debugging knows. Apart, so that only callers pay for it. */
+/*
+ * The assertion that a mutex is held, which asks debugging. It is a file of its own, so that only
+ * programs that call it link it.
+ */
 #include "../base/panic.h"
 #include "../hooks.h"
 #include <fairlead/mutex.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Helpers. An ended thread may still run code of this library: the next thread that ends, or the
- * end of this copy, joins it.
+ * The threads of helpers. A thread whose function has ended still runs code of this library for a
+ * moment. So it is joined: by the next thread that ends, by a fork, or by the end of this copy.
  *
  * Invariants
  *   1. All variables change under helper_lock. No function of a helper is called under it.
@@ -22,19 +22,19 @@
 
 struct helper_thread {
 	struct fl__thread_data data;
-	struct helper_thread *next, **link; /* in helper_threads */
+	struct helper_thread *next, **link; /* links of helper_threads */
 	pthread_t thread;                   /* written under helper_lock */
 	struct fl__helper *helper;
 	void *arg;
-	sigset_t signals; /* blocked if the thread calls functions of the user */
+	sigset_t signals; /* what the thread blocks if it calls functions of the user */
 };
 
 static fl_mutex helper_lock = FL_MUTEX_INIT;
-static fl_cond helper_fewer = FL_COND_INIT; /* helper_running has fallen */
+static fl_cond helper_fewer = FL_COND_INIT; /* broadcast when helper_running has fallen */
 static struct fl__helper *helper_first;
-static struct helper_thread *helper_threads; /* in a forked child, also the parent's */
+static struct helper_thread *helper_threads; /* a forked child keeps those of its parent */
 static unsigned helper_running;
-static struct helper_thread *helper_ended; /* not joined yet; or NULL */
+static struct helper_thread *helper_ended; /* the ended thread that nobody has joined yet, or NULL */
 static uint32_t helper_ending;
 
 static void helper_join(struct helper_thread *t)
@@ -59,7 +59,7 @@ static struct helper_thread *helper_leave(struct helper_thread *t)
 	return before;
 }
 
-/* A function of the user ends the thread. */
+/* Called when a function of the user ends the thread. */
 FL__COLD static void helper_exits(void *arg)
 {
 	const struct helper_thread *t = arg;
@@ -80,12 +80,12 @@ static void *helper_run(void *arg)
 	pthread_cleanup_pop(0);
 	if (!fl__is_forked(fork))
 		helper_join(helper_leave(t));
-	/* a later destructor that calls the library gets the thread's own context */
+	/* A later destructor that calls the library gets a context as a foreign thread does. */
 	fl__ctx_current = NULL;
 	return NULL;
 }
 
-/* With helper_lock held. */
+/* Registers helper->end(), with helper_lock held. */
 static void helper_list(struct fl__helper *helper)
 {
 	if (helper->listed)
@@ -124,20 +124,23 @@ int fl__helper_start_with(struct fl__helper *helper, void *arg)
 
 void *fl__helper_arg(void)
 {
-	/* `ctx` is the first member */
+	/* The context is the first member of struct helper_thread. */
 	return ((const struct helper_thread *)(const void *)fl__ctx_current)->arg;
 }
 
 bool fl__helper_must_end(void)
 {
-	/* helper->end() wakes the thread, which asks again; others hold the helper's lock */
+	/*
+	 * relaxed: a thread that reads an old value asks again after helper->end() has woken it.
+	 * Other callers hold the helper's lock, which helper->end() takes, too.
+	 */
 	return fl__load_relaxed(&helper_ending);
 }
 
 static struct fl__helper *helpers_set_ending(uint32_t value)
 {
 	FL__HELD(&helper_lock);
-	fl__store_relaxed(&helper_ending, value); /* as in fl__helper_must_end() */
+	fl__store_relaxed(&helper_ending, value); /* relaxed: fl__helper_must_end() says why */
 	return helper_first;
 }
 
@@ -148,7 +151,8 @@ static void helpers_end_all(void)
 		used += helper->end();
 	fl__mutex_hold(&helper_lock);
 	while (helper_running > used)
-		(void)fl__cond_wait(&helper_fewer, &helper_lock, FL_FOREVER, FL_SHIELDED, true); /* always 0 */
+		/* It returns 0, since it has no deadline and no token. */
+		(void)fl__cond_wait(&helper_fewer, &helper_lock, FL_FOREVER, FL_SHIELDED, true);
 	struct helper_thread *last = helper_ended;
 	helper_ended = NULL;
 	fl_mutex_unlock(&helper_lock);
@@ -167,8 +171,9 @@ FL__AT_UNLOAD_FIRST static void helpers_unload(void)
 }
 
 /*
- * Held across a fork: the child could not join an ended thread, whose destructors may take the
- * locks of the other handlers: so this handler comes first.
+ * Locks helper_lock, which is held across a fork, after all ended threads are joined: the child
+ * could not join them. The destructors of an ended thread may take the locks of the other handlers,
+ * so this handler comes first.
  */
 static void helpers_before_fork(void)
 {
@@ -195,7 +200,7 @@ static void helpers_after_fork(void)
 	fl_cond_init(&helper_fewer);
 	helper_running = 0;
 	helper_ended = NULL;
-	fl__store_relaxed(&helper_ending, 0); /* the child has one thread */
+	fl__store_relaxed(&helper_ending, 0); /* relaxed: the child has one thread */
 }
 
 FL__AT_FORK(FL__AT_START_LAST, helpers_before_fork, helpers_after_fork_in_parent, helpers_after_fork)

@@ -4,18 +4,18 @@
 #include <fairlead/defs.h>
 
 /*
- * Helpers: the threads and processes that the library starts for all users of this copy
- * (docs/design.md, "Copies of the library"). The end of this copy (base/unload.h) ends the unused
- * helpers, and waits for them. Only a process exit finds a helper in use, which goes on. A forked
- * child has no helpers.
+ * Helpers are the threads and processes that the library starts for all users of this copy of it
+ * ("Copies of the library" in docs/design.md). When the copy ends (base/unload.h), it ends the
+ * helpers that are not in use, and waits for them. A helper may be in use only at an exit of the
+ * process. Then it goes on. A forked child has no helpers.
  */
 struct fl__helper {
-	const char *name;       /* of its threads, 15 characters; NULL: it has none */
-	void (*function)(void); /* of its threads */
-	bool calls_user;        /* calls functions of the user */
+	const char *name;       /* the name of its threads, 15 characters; NULL if it has none */
+	void (*function)(void); /* what its threads run */
+	bool calls_user;        /* its threads call functions of the user */
 	/*
-	 * At the end of this copy, by any thread, with fl__helper_must_end() true. Wakes unused
-	 * threads. Returns how many are in use.
+	 * Any thread calls it when this copy ends: then fl__helper_must_end() is true. It wakes
+	 * threads that are not in use. Returns how many are in use.
 	 */
 	unsigned (*end)(void);
 	struct fl__helper *next; /* belongs to helper.c, as does `listed` */
@@ -23,10 +23,12 @@ struct fl__helper {
 };
 
 /*
- * The thread blocks all signals but those of faults; if it calls the user's functions, what the
- * caller blocks. There fl__helper_arg() returns `arg`. Returns
- *   0        started
- *   -ENOMEM  no memory
+ * Starts a thread of the helper, in which fl__helper_arg() returns `arg`. A thread that calls
+ * functions of the user blocks the signals that the caller blocks. Any other thread blocks all
+ * signals but those of faults. Returns
+ *
+ *   0        the thread is started
+ *   -ENOMEM  there is no memory
  *   -EAGAIN  the system has no more threads, or this copy ends
  */
 FL_MUST_CHECK int fl__helper_start_with(struct fl__helper *helper, void *arg);
@@ -37,14 +39,17 @@ FL_MUST_CHECK static inline int fl__helper_start(struct fl__helper *helper)
 	return fl__helper_start_with(helper, NULL);
 }
 
-/* Registers helper->end(), as fl__helper_start() does. */
+/* Registers helper->end(). fl__helper_start() does that, too. */
 void fl__helper_list(struct fl__helper *helper);
 
 /*
- * Whether this copy ends. Then an unused thread ends, and none comes into use: the end waits for
- * those that helper->end() counted as unused.
+ * Returns whether this copy ends. Then a thread that is not in use ends, and no such thread comes
+ * into use, since the end of the copy waits for the threads that helper->end() did not count.
  */
 bool fl__helper_must_end(void);
 
-/* Ends the helpers as the end of this copy does, for tests. Later calls start new helpers. */
+/*
+ * Ends the helpers in the way in which the end of this copy does. It is for tests: later calls
+ * start new helpers.
+ */
 void fl__helpers_end(void);

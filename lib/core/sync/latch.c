@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The latch: the remaining count in the low 31 bits, WAITERS in the top bit.
+ * The latch is a word, and a wait queue in the parking lot (wait/lot.h). The word has the remaining
+ * count in the low 31 bits, and WAITERS in the top bit.
  *
  *   field    meaning              changed by
  *   count    the remaining count  fl_latch_count_down(): CAS; with WAITERS, the step to zero is
@@ -8,8 +9,8 @@
  *   WAITERS  the wait queue may   set by fl__word_arm(), under the queue lock, while count > 0;
  *            be not empty         cleared by the step to zero
  *
- * Linearization: the CAS or swap that takes the count to zero, which is the last access of that
- * count_down. The count never leaves zero.
+ * All waits end at the linearization point: the CAS or swap that takes the count to zero. It is the
+ * last access of that count_down. The count never leaves zero.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -24,18 +25,21 @@ void fl_latch_destroy(fl_latch *l)
 	fl__hook_destroy(l, l, fl__lot_has_waiters_at(l));
 }
 
-/* Acquires the writes of the earlier counts, for the woken waiters. */
+/* Takes the count to zero, and wakes all waiters. */
 static void latch_open_waking(fl_latch *l)
 {
 	FL__LOT(lot, l);
 	fl__lot_take(&lot, FL__ALL, 0);
-	/* pairs with the earlier counts, and with the later waits. The last access. */
+	/*
+	 * acquire: pairs with the release of earlier counts, whose writes the unparks pass on to
+	 * the woken waiters. release: pairs with the acquire in later waits. The last access.
+	 */
 	(void)fl__swap_acq_rel(&l->word_, 0);
 }
 
 void fl_latch_count_down(fl_latch *l, uint32_t n)
 {
-	uint32_t seen = fl__load_relaxed(&l->word_); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: a stale value only makes the CAS fail */
 	uint32_t next;
 	do {
 		uint32_t count = seen & FL_LATCH_MAX;
@@ -46,7 +50,10 @@ void fl_latch_count_down(fl_latch *l, uint32_t n)
 			latch_open_waking(l);
 			return;
 		}
-		/* pairs with the waits; each count continues the release sequence */
+		/*
+		 * release: pairs with the acquire in the waits. Each count continues the release
+		 * sequence of the earlier ones.
+		 */
 	} while (!fl__cas_weak_release(&l->word_, &seen, next));
 }
 

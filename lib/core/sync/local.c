@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Locals: each context has a table of values, indexed by the local's id, which the first set
- * assigns for ever. Each context calls fl__locals_end() at its end, an adopted thread by the `end`
- * of its data.
+ * Locals. Each context has a table of values. The index of a local in it is the local's id, which
+ * the first set of any context assigns for ever. Each context calls fl__locals_end() at its end. A
+ * thread that the library did not start does so by the `end` of its data.
  */
 #include "local.h"
 #include "../base/atomic.h"
@@ -20,23 +20,23 @@ struct fl__locals {
 
 static struct {
 	uint32_t lock;
-	uint32_t count; /* ids assigned, 1 to count; guarded by the lock */
+	uint32_t count; /* the ids from 1 to count are assigned; guarded by the lock */
 	void (*destroy[LOCAL_IDS + 1])(void *);
 } local_registry;
 
-/* Assigns an id if `local` has none. 0: no id is left. */
+/* Returns the id of `local`, and assigns one if it has none. Returns 0 if no id is left. */
 static uint32_t local_id(fl_local *local)
 {
-	/* pairs with the release below, so that fl__locals_end() sees the destructor */
+	/* acquire: pairs with the release below, so that fl__locals_end() sees the destructor */
 	uint32_t id = fl__load_acquire(&local->id_);
 	if (id != 0)
 		return id;
 	FL__LOCKED(&local_registry.lock);
-	id = fl__load_relaxed(&local->id_); /* written under the lock */
+	id = fl__load_relaxed(&local->id_); /* relaxed: it is written under the lock */
 	if (id == 0 && local_registry.count < LOCAL_IDS) {
 		id = ++local_registry.count;
 		local_registry.destroy[id] = local->destroy_;
-		fl__store_release(&local->id_, id); /* pairs with the acquire above */
+		fl__store_release(&local->id_, id); /* release: pairs with the acquire above */
 	}
 	return id;
 }
@@ -58,7 +58,7 @@ static int local_grow(struct fl__ctx *ctx, uint32_t id)
 	struct fl__locals *locals = fl__alloc(1, sizeof *locals + size * sizeof locals->values[0]);
 	if (!locals)
 		return -ENOMEM;
-	fl__thread_data()->end = local_end_adopted; /* called at the end of an adopted thread */
+	fl__thread_data()->end = local_end_adopted; /* only called if the library did not start the thread */
 	locals->size = size;
 	if (old)
 		memcpy(locals->values, old->values, old->size * sizeof old->values[0]);
@@ -70,7 +70,7 @@ static int local_grow(struct fl__ctx *ctx, uint32_t id)
 void *fl_local_get(const fl_local *local)
 {
 	const struct fl__locals *locals = fl__ctx_get()->locals;
-	/* this context set any value in its table, after local_id() */
+	/* relaxed: any value in its table was set by this context, after it had acquired the id */
 	uint32_t id = fl__load_relaxed(&local->id_);
 	return locals && id < locals->size ? locals->values[id] : NULL;
 }
@@ -90,14 +90,15 @@ int fl_local_set(fl_local *local, void *value)
 	return 0;
 }
 
-/* In the order of the ids. False: no destructor ran. */
+/* Runs the destructors of all values, in the order of the ids. Returns false if there was none. */
 static bool local_destroy_round(struct fl__ctx *ctx)
 {
 	bool any = false;
 	for (uint32_t id = 1; id < ctx->locals->size; id++) {
 		void *value = ctx->locals->values[id];
 		ctx->locals->values[id] = NULL;
-		if (value && local_registry.destroy[id]) { /* written before the id was published */
+		/* The destructor was written before the id was published. */
+		if (value && local_registry.destroy[id]) {
 			local_registry.destroy[id](value);
 			any = true;
 		}

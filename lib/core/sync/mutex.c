@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The mutex: a word, and a wait queue in the parking lot (wait/lot.h). Waiters and running contexts
- * take turns (turn.h).
+ * The mutex is a word, and a wait queue in the parking lot (wait/lot.h). A running context may
+ * overtake the waiters, but only for a bounded time: then the mutex is handed over to the first
+ * waiter. turn.h has the rule.
  *
  *   MUTEX_   meaning                     set by                        cleared by
  *   LOCKED   the mutex is held           a lock: CAS; with HAND, an    unlock: subtraction
@@ -15,7 +16,7 @@
  *   WATCHED  debugging knows the owner   the owner, in a slow lock     a slow unlock, after it
  *                                                                      tells debugging
  *
- * The states of a context in mutex_lock_contended():
+ * A context in mutex_lock_contended() is in one of three states:
  *
  *   state      in the queue  what it does                         next state
  *   RUNNING    no            polls, then opens the queue          owner, or ASLEEP
@@ -24,22 +25,26 @@
  *   AWAKE      first         polls, then opens the queue          owner, or ASLEEP with WAITERS set
  *
  * Invariants
- *   1. Linearization: lock, the CAS that sets LOCKED or clears HAND; unlock, the subtraction, its
- *      last access to the mutex. The exception: mutex_wake_first() finds a waiter in the queue.
- *      Then a mutex, perhaps a new one, exists here while the queue is locked, and
- *      mutex_wake_first() is correct for any.
+ *   1. The linearization point of a lock is the CAS that sets LOCKED or clears HAND. That of an
+ *      unlock is the subtraction, which is the unlock's last access to the mutex. There is one
+ *      exception. If mutex_wake_first() finds a waiter in the queue, it changes the word. The
+ *      memory may already hold another mutex by then. That is harmless: while a waiter of this
+ *      address is queued, some mutex exists at it, and waking that mutex's first waiter is always
+ *      allowed.
  *   2. If the queue is not empty, the first waiter is awake, or the end of the transaction wakes
  *      it; or WAITERS and LOCKED are set; or an unlock is about to call mutex_wake_first().
- *   3. WAITERS changes only under the queue lock. When that is released, it is set only if the queue
- *      is not empty.
+ *   3. WAITERS changes only under the queue lock. When that is released, it is set only if the
+ *      queue is not empty.
  *   4. mutex_hand_over() sets HAND only for a first waiter that is awake. Only this waiter clears
- *      HAND. A waiter that gave up is not awake (lot.c, invariant 2). The exception: the waiter is
- *      a fiber that is away (lot.c, invariant 8). Then a waiter that goes before it clears HAND. The
- *      fiber is still awake, behind this waiter, and competes with it: the CAS in mutex_take()
- *      decides who becomes the owner. The other one sets WAITERS before it sleeps.
+ *      HAND. A waiter that gave up is not awake (lot.c, invariant 2). There is one exception: if
+ *      the waiter is a fiber that is away (lot.c, invariant 8), another waiter goes before it, and
+ *      clears HAND. The fiber is still awake, behind this waiter, and competes with it: the CAS in
+ *      mutex_take() decides which of the two becomes the owner. The other one sets WAITERS before
+ *      it sleeps.
  *
- * A forked child inherits the word, but its queue is empty: a new owner clears a stale WAITERS. A
- * mutex with HAND stays locked, like any that another thread of the parent holds.
+ * A forked child inherits the word, but its queue is empty. There a new owner clears a stale
+ * WAITERS. A mutex with HAND stays locked, as does any mutex that another thread of the parent
+ * holds.
  */
 #include "mutex.h"
 #include "../base/atomic.h"
@@ -55,24 +60,31 @@ enum {
 };
 static const int64_t MUTEX_SPIN = FL_US(20);
 
-/* `plain`: the old word of a fast unlock; HAND: after a wake no unlock of this thread is fast. */
+/*
+ * `plain` is the word before an unlock that may take the fast path. That is LOCKED alone. After a
+ * wake it is HAND, a value that no such word has, so that no unlock of this thread is fast.
+ */
 static _Thread_local struct {
 	uint32_t plain;
 	struct fl__last_wake wake;
 } mutex_last FL__INITIAL_EXEC = {.plain = MUTEX_LOCKED};
 
 /*
- * True: the caller acquired the mutex, which was free or handed to it (`first`). Else, with `marks`,
- * WAITERS is set. `marks`: under the queue lock. A CAS that sets WAITERS could fail for as long as
- * another thread locks and unlocks the mutex; the addition cannot.
+ * Tries to acquire the mutex, if it is free or, with `first`, was handed over to the caller.
+ * Returns whether it did. If it did not, and `marks` is true, WAITERS is set. With `marks` the
+ * caller holds the queue lock. WAITERS is set by an addition, since a CAS could fail for as long as
+ * another thread locks and unlocks the mutex.
  */
 static bool mutex_take(fl_mutex *m, bool first, bool marks)
 {
-	/* relaxed: the CAS acquires. A stale LOCKED is as if the load came before the unlock. */
+	/* relaxed: the CAS acquires. A stale LOCKED means that the load came before the unlock. */
 	uint32_t seen = fl__load_relaxed(&m->word_);
 	for (;;) {
 		if (!(seen & MUTEX_HELD) || (first && (seen & MUTEX_HAND))) {
-			/* acquire: pairs with the release in fl_mutex_unlock(), also after a hand-off */
+			/*
+			 * acquire: pairs with the release in fl_mutex_unlock(), also after a
+			 * hand-off
+			 */
 			if (fl__cas_weak_acquire(&m->word_, &seen, (seen | MUTEX_LOCKED) & ~(uint32_t)MUTEX_HAND))
 				return true;
 		} else if (marks && !(seen & MUTEX_WAITERS)) {
@@ -85,8 +97,8 @@ static bool mutex_take(fl_mutex *m, bool first, bool marks)
 }
 
 /*
- * Polls for a bounded time: true when the caller has acquired the mutex. The pauses double, since
- * each access takes the cache line from the owner.
+ * Polls for a bounded time. Returns true as soon as the caller has acquired the mutex. The pauses
+ * double, since each access takes the cache line from the owner.
  *   - A running context polls about a microsecond, or until the word shows a waiter.
  *   - The first waiter makes fewer polls with longer pauses: the owner may wait for this CPU. A
  *     fiber tries once.
@@ -104,7 +116,7 @@ static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
 			return true;
 		if (i == most)
 			return false;
-		/* a hint */
+		/* relaxed: a hint that another context waits, or is the next owner */
 		if (first ? fl__sys.now() >= end : (fl__load_relaxed(&m->word_) & (MUTEX_WAITERS | MUTEX_HAND)) != 0)
 			return false;
 		fl__pause(pauses << i);
@@ -117,7 +129,10 @@ static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
  */
 static void mutex_yield(const fl_mutex *m)
 {
-	/* a hint. WAITERS without LOCKED: a fiber unlocked, and the waiter has yet to run. */
+	/*
+	 * relaxed: a hint. WAITERS without LOCKED means that a fiber has unlocked, and that the
+	 * waiter has yet to run.
+	 */
 	if ((fl__load_relaxed(&m->word_) & (MUTEX_LOCKED | MUTEX_WAITERS)) != MUTEX_WAITERS)
 		return;
 	const struct fl__ctx *ctx = fl__ctx_of_wait();
@@ -135,8 +150,8 @@ static void mutex_update_waiters(fl_mutex *m, const struct fl__lot *lot)
 }
 
 /*
- * For a waiter that became the owner (`owns`) or gave up. If mutex_wake_first() dequeued it, the
- * mutex may be freed.
+ * Called by a waiter that has become the owner (`owns`) or has given up. If mutex_wake_first() has
+ * dequeued a waiter that gave up, the mutex may already be freed.
  */
 static void mutex_dequeue(fl_mutex *m, struct fl__lot *lot, struct fl__node *node, bool owns)
 {
@@ -154,7 +169,7 @@ static void mutex_leave(fl_mutex *m, struct fl__node *node, bool owns)
 
 static void mutex_clear_stale(fl_mutex *m)
 {
-	/* a hint: WAITERS changes only under the queue lock */
+	/* relaxed: a hint, since WAITERS changes only under the queue lock */
 	if (!(fl__load_relaxed(&m->word_) & MUTEX_WAITERS))
 		return;
 	FL__LOT(lot, m);
@@ -163,8 +178,9 @@ static void mutex_clear_stale(fl_mutex *m)
 }
 
 /*
- * 0, -ETIMEDOUT, -ECANCELED. Each round polls, then acquires or enqueues under the queue lock, then
- * sleeps. `woken`: the caller is this first waiter, awake; NULL: it is not queued.
+ * Locks a mutex that is contended. Each round polls, then acquires or enqueues under the queue
+ * lock, and then sleeps. If `woken` is not NULL, the caller is this waiter, which is awake and the
+ * first in the queue. If it is NULL, the caller is not queued. Returns 0, -ETIMEDOUT or -ECANCELED.
  */
 static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, fl_time deadline, fl_cancel_token *cancel,
                                 struct fl__hook_op *op)
@@ -177,8 +193,8 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, fl_ti
 		fl__wait_begin(&wait, FL__DEBUG_MUTEX, m);
 		mutex_yield(m);
 	}
-	for (bool awake = woken != NULL;; awake = true) { /* AWAKE; else RUNNING */
-		/* publishes nothing else */
+	for (bool awake = woken != NULL;; awake = true) { /* the state is AWAKE or RUNNING */
+		/* relaxed: it publishes nothing else */
 		fl__store_relaxed(&waiter->has_run, true);
 		if (mutex_spin(m, node, awake)) {
 			if (awake)
@@ -190,13 +206,14 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, fl_ti
 
 		fl__lot_open(&lot, m);
 		struct fl__node *fiber = awake ? NULL : fl__lot_pass_away(&lot);
-		const bool first = awake || fl__lot_first(&lot) == fiber; /* NULL: no waiters */
+		/* If `fiber` is NULL, the comparison finds an empty queue. */
+		const bool first = awake || fl__lot_first(&lot) == fiber;
 		const bool waits = !first || !mutex_take(m, awake || fiber, true);
 		if (!waits) {
 			mutex_dequeue(m, &lot, node, true);
 		} else {
 			waiter->has_run = false;
-			if (awake) { /* stays first in the queue */
+			if (awake) { /* it stays the first in the queue */
 				fl__wait_begin(node->wait, FL__DEBUG_MUTEX, m);
 			} else {
 				node->wait->no_spin = !first;
@@ -208,7 +225,7 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, fl_ti
 			return 0;
 
 		fl__hook_waiting(op);
-		const int rc = fl__wait_sleep(node->wait, deadline, cancel); /* ASLEEP */
+		const int rc = fl__wait_sleep(node->wait, deadline, cancel); /* the state is ASLEEP */
 		if (rc != 0) {
 			mutex_leave(m, node, false);
 			return rc;
@@ -219,7 +236,7 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, fl_ti
 static int mutex_tell_debug(fl_mutex *m, int rc, struct fl__hook_op *op)
 {
 	if (op->on && rc == 0)
-		fl__or_relaxed(&m->word_, MUTEX_WATCHED); /* only the owner sets and clears it */
+		fl__or_relaxed(&m->word_, MUTEX_WATCHED); /* relaxed: only the owner sets and clears it */
 	fl__hook_locked(op, rc == 0);
 	return rc;
 }
@@ -246,13 +263,16 @@ FL__SLOW_PATH static int mutex_try_lock_slow(fl_mutex *m)
 	return mutex_tell_debug(m, mutex_try(m), &op);
 }
 
-/* Under the queue lock. If a running thread was faster, sets WAITERS. */
+/*
+ * Hands the mutex over to the first waiter. If another context has locked it already, sets WAITERS
+ * instead. The caller holds the queue lock.
+ */
 static void mutex_hand_over(fl_mutex *m)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_), next; /* relaxed: a stale value only makes the CAS fail */
 	do
 		next = seen & MUTEX_HELD ? seen | MUTEX_WAITERS : MUTEX_LOCKED | MUTEX_HAND;
-	/* the CAS continues the release sequence of the unlock that freed the mutex */
+	/* relaxed: the CAS continues the release sequence of the unlock that freed the mutex */
 	while (!fl__cas_weak_relaxed(&m->word_, &seen, next));
 	if (!(seen & MUTEX_HELD))
 		fl__hook_note(FL__TRACE_HAND_OFF, m, 0);
@@ -265,7 +285,7 @@ static void mutex_remember_wake(const fl_mutex *m)
 	mutex_last.wake = (struct fl__last_wake){.object = m};
 }
 
-/* The mutex may already be freed (invariant 1). */
+/* Wakes the first waiter. The mutex may already be freed (invariant 1). */
 static void mutex_wake_first(fl_mutex *m)
 {
 	FL__LOT(lot, m);
@@ -274,34 +294,35 @@ static void mutex_wake_first(fl_mutex *m)
 	if (there && there->wants_mutex && fl__mutex_node_of(there)->mutex == m)
 		first = fl__mutex_node_of(fl__lot_wake_first(&lot));
 	if (there && !fl__lot_has_waiters(&lot))
-		/* all gave up, so mutex_dequeue() does not clear WAITERS, or were dequeued */
+		/* All have given up or are dequeued, so no mutex_dequeue() will clear WAITERS. */
 		mutex_update_waiters(m, &lot);
-	/* a stale value costs one more mutex_wake_first() */
+	/* relaxed: a stale value costs one more mutex_wake_first() */
 	const bool has_run = first && fl__load_relaxed(&first->has_run);
 	if (first && fl__turn_is_over(&first->since))
 		mutex_hand_over(m);
 	else if (first && (has_run || !(fl__ctx_get()->ops->yield || first->node.wait->ctx->ops->yield)))
 		/*
-		 * The waiter sets WAITERS when it needs it. A fiber may not run for long, since another
-		 * fiber has its thread. For this waiter WAITERS stays, so that each unlock looks whether
-		 * its turn is over. The queue lock orders it.
+		 * The waiter sets WAITERS again when it needs it. The exception is a waiter that
+		 * has not run since its last wake, if it or the caller is a fiber: another fiber
+		 * may have its thread for long. For such a waiter WAITERS stays, so that each
+		 * unlock looks whether the waiter has waited for a turn. relaxed: invariant 3.
 		 */
 		fl__and_relaxed(&m->word_, ~(uint32_t)MUTEX_WAITERS);
 	mutex_remember_wake(first && !has_run ? m : NULL);
 }
 
-/* Returns the word before it frees the mutex. */
+/* Tells debugging of the unlock, and then frees the mutex. Returns the word before. */
 static uint32_t mutex_free_watched(fl_mutex *m)
 {
 	fl__hook_unlocking(m, 0);
-	/* pairs with lock. The last access, but for mutex_wake_first(). */
+	/* release: pairs with the acquire in fl_mutex_lock(). The last access (invariant 1). */
 	return fl__and_release(&m->word_, ~(uint32_t)MUTEX_WATCHED);
 }
 
 FL__SLOW_PATH static void mutex_unlock_slow(fl_mutex *m, uint32_t before)
 {
 	if (!(before & MUTEX_LOCKED) || (before & MUTEX_HAND)) {
-		/* undoes the subtraction */
+		/* relaxed: it undoes the subtraction, and publishes nothing */
 		fl__add_relaxed(&m->word_, MUTEX_LOCKED);
 		fl__panic("fl_mutex_unlock", m, "not locked");
 	}
@@ -312,14 +333,15 @@ FL__SLOW_PATH static void mutex_unlock_slow(fl_mutex *m, uint32_t before)
 }
 
 /*
- * Under the queue lock, when the queue has another first waiter, asleep: invariant 2. `fiber`: that
- * waiter went before a fiber that is away, and takes what was handed to the fiber.
+ * Called under the queue lock when the queue has got a new first waiter, which sleeps. Sets WAITERS
+ * if the mutex is locked, and else wakes the waiter (invariant 2). With `fiber` the waiter goes
+ * before a fiber that is away, and takes the mutex that was handed over to the fiber.
  */
 static void mutex_mark_or_wake(fl_mutex *m, struct fl__lot *lot, bool fiber)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: a stale value makes the CAS fail, or costs a wake */
 	while ((seen & MUTEX_HELD) && !(fiber && (seen & MUTEX_HAND)))
-		/* the owner's unlock locks the queue */
+		/* relaxed: the queue lock, which the owner's unlock will take, orders WAITERS */
 		if (fl__cas_weak_relaxed(&m->word_, &seen, seen | MUTEX_WAITERS))
 			return;
 	(void)fl__lot_wake_first(lot);
@@ -344,15 +366,17 @@ void fl__mutex_give_up(fl_mutex *m, struct fl__lot *lot, struct fl__mutex_node *
 void fl__mutex_relock(struct fl__mutex_node *waiter, struct fl__hook_op *op)
 {
 	fl_mutex *m = waiter->mutex;
-	struct fl__mutex_node *woken = waiter->node.queued ? waiter : NULL; /* else dequeued before its unpark */
+	/* A waiter that is not queued was dequeued before its unpark. */
+	struct fl__mutex_node *woken = waiter->node.queued ? waiter : NULL;
 	uint32_t expected = 0;
 	int rc = 0;
 	/*
-	 * A load first would fetch the cache line twice.
+	 * It is a CAS without a load before, which would fetch the cache line twice.
 	 * acquire: pairs with the release in fl_mutex_unlock()
 	 */
 	if (woken || !fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED))
-		rc = mutex_lock_contended(m, woken, FL_FOREVER, FL_SHIELDED, op); /* always 0 */
+		/* It returns 0, since it has no deadline and no token. */
+		rc = mutex_lock_contended(m, woken, FL_FOREVER, FL_SHIELDED, op);
 	(void)mutex_tell_debug(m, rc, op);
 }
 
@@ -365,7 +389,7 @@ void fl_mutex_init(fl_mutex *m)
 bool fl__mutex_is_busy(const fl_mutex *m)
 {
 	/*
-	 * The queue first: a waiter sets LOCKED before it leaves the queue.
+	 * It looks at the queue first, since a waiter sets LOCKED before it leaves the queue.
 	 * acquire: pairs with the release in fl_mutex_unlock()
 	 */
 	return fl__lot_has_waiters_at(m) || (fl__load_acquire(&m->word_) & MUTEX_HELD);
@@ -382,7 +406,7 @@ void fl_mutex_lock(fl_mutex *m)
 	/* acquire: pairs with the release in fl_mutex_unlock() */
 	if (fl__likely(fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED)))
 		return;
-	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* always 0 */
+	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* 0: it has no deadline and no token */
 }
 
 void fl__mutex_hold(fl_mutex *m)
@@ -392,7 +416,7 @@ void fl__mutex_hold(fl_mutex *m)
 	if (fl__likely(fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED)))
 		return;
 	FL__BLOCKS_THREAD();
-	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* always 0 */
+	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* 0: it has no deadline and no token */
 }
 
 int fl_mutex_try_lock(fl_mutex *m)

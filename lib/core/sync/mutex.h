@@ -42,26 +42,29 @@ bool fl__cond_is_busy(const fl_cond *c);
 struct fl__mutex_node {
 	struct fl__node node;
 	fl_mutex *mutex;
-	int64_t since; /* turn.h */
+	int64_t since; /* when the waiter was first woken: turn.h */
 	bool has_run;  /* the waiter has run since its last wake */
 };
 #define FL__MUTEX_NODE(m, w) ((struct fl__mutex_node){.node = {.wait = (w), .wants_mutex = true}, .mutex = (m)})
 
-/* NULL for NULL. */
+/* Returns the fl__mutex_node of `node`, or NULL if `node` is NULL. */
 static inline struct fl__mutex_node *fl__mutex_node_of(struct fl__node *node)
 {
 	return (struct fl__mutex_node *)(void *)node;
 }
 
 /*
- * For a signal of a condition. Moves up to `max` waiters from queue `from` to `to`, the queue of
- * `m`, for which all wait; wakes those that are fibers. Both queues are locked. Returns the number
- * of waiters that were moved or woken.
+ * Called by a signal of a condition. Takes up to `max` waiters of `m` from the queue `from`, in
+ * order, as long as the first one waits for `m`. Moves a thread to `to`, the queue of `m`, and
+ * wakes a fiber. Both queues are locked. Returns the number of waiters that were moved or woken.
  */
 size_t fl__mutex_requeue(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, size_t max);
 
 /* Dequeues a moved waiter that has given up. `lot`, the queue of `m`, is locked. */
 void fl__mutex_give_up(fl_mutex *m, struct fl__lot *lot, struct fl__mutex_node *waiter);
 
-/* Locks for a waiter of a condition, moved or not. Ends the `op` of fl__hook_waiting_cond(). */
+/*
+ * Locks the mutex for a waiter of a condition, whether the waiter was moved or not. Ends the `op`
+ * of fl__hook_waiting_cond().
+ */
 void fl__mutex_relock(struct fl__mutex_node *waiter, struct fl__hook_op *op);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Once: the runner is the context that runs the function.
+ * The once is a word, and a wait queue in the parking lot (wait/lot.h). The runner is the context
+ * that runs the function.
  *
  *   ONCE_    meaning                 set by                         cleared by
  *   DONE     the function succeeded  the runner, as it clears       -
@@ -10,7 +11,8 @@
  *   WAITERS  the wait queue may be   fl__word_arm(), under the      the runner, under the queue
  *            not empty               queue lock, while RUNNING      lock
  *
- * Linearization: the CAS or store that clears RUNNING. On failure, all waiters race to run next.
+ * A run linearizes at the CAS or store that clears RUNNING. If the function has failed, all waiters
+ * are woken, and the first of them to set RUNNING is the next runner.
  */
 #include "../base/atomic.h"
 #include "../wait/lot.h"
@@ -29,14 +31,18 @@ static void once_finish(fl_once *o, uint32_t result)
 		return;
 	FL__LOT(lot, o);
 	fl__lot_take(&lot, FL__ALL, 0);
-	/* release: pairs with the acquires in fl_once_is_done() and once_begin(). The last access. */
+	/*
+	 * release: pairs with the acquires in fl_once_is_done() and once_begin(). The last access.
+	 */
 	fl__store_release(&o->word_, result);
 }
 
 /*
- * -EINPROGRESS  the caller has become the runner
- * -EAGAIN       another context is the runner
- * 0             DONE
+ * Tries to become the runner.
+ *
+ *   -EINPROGRESS  the caller has become the runner
+ *   -EAGAIN       another context is the runner
+ *   0             the function has succeeded already
  */
 static int once_begin(fl_once *o)
 {
@@ -47,13 +53,16 @@ static int once_begin(fl_once *o)
 	return fl_once_is_done(o) ? 0 : -EAGAIN;
 }
 
-/* `function` ends its thread: as if it had failed. */
+/* Called when `function` ends its thread. That counts as a failure. */
 static void once_abandon(void *o)
 {
 	once_finish(o, 0);
 }
 
-/* No cleanup frame in a fiber: see barrier_call_action(). */
+/*
+ * Calls the function. A fiber has no cleanup frame, because its thread keeps one list of frames for
+ * all its fibers.
+ */
 static int once_call_function(fl_once *o, int (*function)(void *), void *arg)
 {
 	int rc;

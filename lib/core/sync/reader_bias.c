@@ -6,7 +6,7 @@
 struct fl__bias_slot fl__bias_slots[FL__BIAS_SLOTS];
 _Thread_local struct fl__bias_thread fl__bias_mine FL__INITIAL_EXEC;
 
-/* When a lock may be biased again: locks with the same hash share an entry. */
+/* It says when a lock may be biased again. Locks with the same hash share an entry. */
 static struct bias_rest {
 	int64_t begun; /* the time at which the last bias began */
 	int64_t until; /* no bias begins before this time */
@@ -33,9 +33,9 @@ static struct fl__bias_slot *bias_slot(const fl_rwlock *l)
 static bool bias_clear(struct fl__bias_slot *slot, const fl_rwlock *l)
 {
 	/*
-	 * release: pairs with the loads that find the slot empty. There is nothing to acquire:
-	 * another reader may have used the slot before the one whose mark this is. But the latter
-	 * has acquired that reader's unlock by its own CAS, and passes it on by its own unlock.
+	 * release: pairs with the loads that find the slot empty. There is nothing to acquire.
+	 * Another reader may have used the slot before the present one. But the present reader has
+	 * acquired the unlock of that reader by its own CAS, and passes it on by its own unlock.
 	 */
 	if (fl__cas_release(&slot->lock, &l, NULL))
 		return true;
@@ -52,16 +52,16 @@ bool fl__bias_read(fl_rwlock *l)
 {
 	struct fl__bias_slot *slot = bias_slot(l);
 	const fl_rwlock *seen = fl__load_relaxed(&slot->lock); /* relaxed: the CAS below checks it */
-	/* relaxed: the load of the word after the CAS decides */
+	/* relaxed: the word is loaded again after the CAS */
 	const bool open = bias_is_open(fl__load_relaxed(&l->word_));
 	if (!open && !seen)
 		fl__bias_mine.noted &= ~((uint64_t)1 << fl__bias_hash(l));
 	/* A fiber may continue on another thread, so it uses no slot. */
 	if (!open || seen || fl__ctx_get()->ops->yield || fl__hooks_on(FL__HOOKS_DEBUG))
 		return false;
-	if (!fl__cas_weak_seq_cst(&slot->lock, &seen, l)) /* invariant 3 */
+	if (!fl__cas_weak_seq_cst(&slot->lock, &seen, l)) /* seq_cst: invariant 3 */
 		return false;
-	if (fl__likely(bias_is_open(fl__load_seq_cst(&l->word_)))) /* invariant 3 */
+	if (fl__likely(bias_is_open(fl__load_seq_cst(&l->word_)))) /* seq_cst: invariant 3 */
 		return true;
 	return !bias_clear(slot, l); /* invariant 4 */
 }
@@ -98,7 +98,7 @@ bool fl__bias_end(fl_rwlock *l)
 {
 	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS below checks it */
 	while (seen & FL__BIAS)
-		if (fl__cas_weak_seq_cst(&l->word_, &seen, seen - FL__BIAS)) /* invariant 3 */
+		if (fl__cas_weak_seq_cst(&l->word_, &seen, seen - FL__BIAS)) /* seq_cst: invariant 3 */
 			return true;
 	return false;
 }
@@ -118,16 +118,21 @@ uint32_t fl__bias_settle(fl_rwlock *l)
 {
 	const int64_t ended = fl__sys.now();
 	for (struct fl__bias_slot *slot = fl__bias_slots; slot < fl__bias_slots + FL__BIAS_SLOTS; slot++) {
-		/* invariant 3; also acquires from the unlock that has cleared the slot */
+		/*
+		 * seq_cst: invariant 3. It also acquires from the unlock that has cleared the slot.
+		 */
 		if (fl__load_seq_cst(&slot->lock) != l)
 			continue;
-		/* invariant 4; relaxed: BIAS_UNITS bar writers until the subtraction at the end */
+		/*
+		 * It adds first (invariant 4). relaxed, also the subtraction: BIAS_UNITS bar
+		 * writers until the end of this function
+		 */
 		fl__add_relaxed(&l->word_, 1);
 		if (!bias_clear(slot, l))
 			fl__sub_relaxed(&l->word_, 1);
 	}
 	bias_begin_rest(l, ended);
-	/* release: pairs with the write locks, for the readers whose slots were seen empty */
+	/* release: pairs with the acquire of write locks, for the readers whose slots were empty */
 	return fl__sub_release(&l->word_, FL__BIAS_UNITS);
 }
 
@@ -135,7 +140,10 @@ uint32_t fl__bias_slots_of(const fl_rwlock *l)
 {
 	uint32_t n = 0;
 	for (unsigned i = 0; i < FL__BIAS_SLOTS; i++)
-		/* acquire: the caller's next load of the word is no older than what has cleared the slot */
+		/*
+		 * acquire: the caller's next load of the word is no older than what has cleared the
+		 * slot
+		 */
 		n += fl__load_acquire(&fl__bias_slots[i].lock) == l;
 	return n;
 }

@@ -3,14 +3,15 @@
 
 /*
  * The bias of a readers-writer lock for its readers (Dice and Kogan, "BRAVO: Biased Locking for
- * Reader-Writer Locks", USENIX ATC 2019). Readers of a lock that is not biased all add to one word,
- * and so take turns with its cache line. A reader of a biased lock writes to a slot, which the
- * other readers do not touch, and only reads the word.
+ * Reader-Writer Locks", USENIX ATC 2019). All readers of a lock that is not biased add to one word,
+ * so its cache line moves from one to the next. A reader of a biased lock writes to a slot, which
+ * the other readers do not touch, and only reads the word.
  *
  *   slot          meaning                      set by                  cleared by
  *   a lock        a thread reads this lock,    fl__bias_read(): CAS    an unlock; the end of the
- *                 or is about to know whether                          bias, which counts the reader
- *                 it does                                              in the word; a reader that
+ *                 or is about to know whether                          bias, which counts the
+ *                 reader it does                                              in the word; a reader
+ *                 that
  *                                                                      finds the bias ended: CAS
  *   NULL          free
  *
@@ -23,32 +24,35 @@
  *                 lock is barred to writers                            slot has the lock
  *
  * Invariants
- *   1. The readers are as many as COUNT, without BIAS_UNITS, and the slots of the lock together. A
- *      lock or an unlock changes one of the two by one, whichever. So an unlock by another thread
- *      than the one that locked may take from COUNT, which then is less than BIAS_UNITS: by at most
- *      the number of slots. The slot stays until the bias ends. The thread that locked finds its
- *      slot: it depends on the thread and the hash alone, and the note of a hash stays while the
- *      slot is in use.
+ *   1. The number of readers is COUNT, without BIAS_UNITS, plus the number of slots of the lock. A
+ *      lock adds one to either of the two numbers, and an unlock subtracts one from either. If
+ *      another thread unlocks than the one that locked, it may subtract from COUNT, and the slot
+ *      stays until the bias ends. Then COUNT is less than BIAS_UNITS, by at most the number of
+ *      slots. The thread that locked finds its slot: the slot depends only on the thread and the
+ *      hash, and the note of a hash stays while the slot is in use.
  *   2. BIAS excludes WRITER: BIAS is set by a reader that has the lock, and BIAS_UNITS bar writers.
  *      BIAS and WAITERS are not set together, with two exceptions. An awake reader that takes the
- *      lock may set both, until it has ended the bias. And a bias may begin just before a waiter adds
- *      WAITERS, until that waiter clears BIAS, or undoes its mark. BIAS is set where WAITERS is not.
- *   3. Of a reader that fills its slot, and then reads the word, and a context that clears BIAS,
- *      and then reads the slots, one sees the other: Dekker's algorithm, all four in the one order
- *      of seq_cst. A reader that sees BIAS without CLOSED reads: this is its linearization. (BIAS may
- *      have been set again meanwhile. Then the reader acquires from the context that has set it.)
+ *      lock may set both, until it has ended the bias. And a bias may begin just before a waiter
+ *      adds WAITERS, until that waiter clears BIAS, or undoes its mark. BIAS is set where WAITERS
+ *      is not.
+ *   3. A reader fills its slot, and then reads the word. The context that ends a bias clears BIAS,
+ *      and then reads the slots. One of the two sees the other, since all four accesses are in the
+ *      one order of seq_cst (Dekker's algorithm). A reader that sees BIAS without CLOSED has the
+ *      lock: the load is its linearization point. BIAS may have been cleared and set again before
+ *      the load. Then the reader acquires from the context that has set it.
  *   4. The end of the bias adds to COUNT before it clears a slot. So a reader that cannot clear its
  *      own slot, since it found the bias ended, is counted, and reads. The lock was held for
  *      reading all the time: by the reader whose unit it has, or by BIAS_UNITS.
  *
  * Which locks are biased is a guess. Each FL__BIAS_PATIENCE-th time that a thread meets another
  * reader in a lock, it begins the lock's bias, if the lock does not rest. A bias pays if it lasts
- * for more than 64 times the time that its end takes. Then the lock rests for 9 times that time, as
- * in the paper; else for 512 times that time, which is a millisecond or a few. So a lock that is
- * often written loses less than 1/74 of its time to the ends of biases, and less than 1/512 if none
- * pays. A thread notes for which locks it
- * has to look at its slot: the fast path of other locks has neither the load of the word nor the
- * look.
+ * for more than 64 times the time that its end takes. After a bias that paid, the lock rests for 9
+ * times that time, as in the paper. After any other bias it rests for 512 times that time, which is
+ * a millisecond or a few. So a lock that is often written loses less than 1/74 of its time to the
+ * ends of biases, and less than 1/512 if none pays.
+ *
+ * Each thread notes for which locks it has to look at its slot. For the other locks, its fast path
+ * neither loads the word nor looks at a slot.
  */
 #include "../base/atomic.h"
 #include "../wait/context.h"
@@ -56,7 +60,7 @@
 
 #define FL__BIAS (1u << 27)
 #define FL__BIAS_CLOSED (1u << 29) /* bars readers that overtake */
-#define FL__BIAS_UNITS 128u        /* more than slots */
+#define FL__BIAS_UNITS 128u        /* more than there are slots */
 #ifndef FL__BIAS_SLOTS
 #define FL__BIAS_SLOTS 64
 #endif
@@ -68,9 +72,9 @@ struct fl__bias_slot {
 extern struct fl__bias_slot fl__bias_slots[FL__BIAS_SLOTS] FL__HIDDEN;
 
 struct fl__bias_thread {
-	uint64_t noted; /* by fl__bias_hash() */
-	uint32_t index; /* of its slots; 0: it has noted no lock */
-	uint32_t met;   /* other readers */
+	uint64_t noted; /* a bit for each hash of a lock for which the thread looks at its slot */
+	uint32_t index; /* the number of the thread, which selects its slots; 0 before its first note */
+	uint32_t met;   /* how often the thread has met another reader */
 };
 extern _Thread_local struct fl__bias_thread fl__bias_mine FL__INITIAL_EXEC;
 
@@ -80,22 +84,25 @@ static inline unsigned fl__bias_hash(const fl_rwlock *l)
 	return (unsigned)((address >> 3) + (address >> 9)) % 64;
 }
 
-/* Whether this thread must call fl__bias_read() or fl__bias_unlock(). */
+/* Returns whether this thread must call fl__bias_read() or fl__bias_unlock(). */
 static inline bool fl__bias_is_noted(const fl_rwlock *l)
 {
 	return fl__bias_mine.noted >> fl__bias_hash(l) & 1;
 }
 
-/* Makes the next calls of this thread for `l` look. */
+/* Notes `l`: the next calls of this thread for `l` look at its slot. */
 void fl__bias_note(const fl_rwlock *l);
 
-/* True: the calling thread has locked `l` for reading. */
+/* Tries to lock `l` for reading by the thread's slot. Returns whether it has locked `l`. */
 bool fl__bias_read(fl_rwlock *l);
 
-/* True: `l` is unlocked. */
+/* Unlocks `l` if the thread's slot has it. Returns whether it has unlocked `l`. */
 bool fl__bias_unlock(const fl_rwlock *l);
 
-/* For a thread that has just locked `l` for reading, beside another reader, and is counted. */
+/*
+ * Begins the bias of `l`, if it does not rest. Called by a thread that has just locked `l` for
+ * reading beside another reader, and is counted in the word.
+ */
 void fl__bias_begin(fl_rwlock *l);
 
 static inline void fl__bias_meet(fl_rwlock *l)
@@ -104,11 +111,14 @@ static inline void fl__bias_meet(fl_rwlock *l)
 		fl__bias_begin(l);
 }
 
-/* True: the caller has cleared BIAS, and calls fl__bias_settle(). */
+/* Clears BIAS. Returns true if it was set: then the caller calls fl__bias_settle(). */
 bool fl__bias_end(fl_rwlock *l);
 
-/* Counts the readers that slots show. Returns the word before the end of BIAS_UNITS. */
+/*
+ * Counts the readers of the slots in the word, and then subtracts BIAS_UNITS. Returns the word
+ * before this subtraction.
+ */
 uint32_t fl__bias_settle(fl_rwlock *l);
 
-/* How many slots `l` has: for assertions. */
+/* Returns how many slots have `l`, for assertions. */
 uint32_t fl__bias_slots_of(const fl_rwlock *l);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The recursive mutex: a mutex and its owner's id. Only the owner writes `owner_`, and uses
- * `depth_`. Other contexts compare `owner_` with their own id, which only they could have written.
- * Ids are never used twice, so a dead owner's id matches no context.
+ * The recursive mutex is a mutex with the id of its owner. Only the owner uses `depth_`.
+ *
+ * Invariant
+ *   1. Only the owner writes `owner_`: its own id after the lock, and 0 before the unlock. All
+ *      accesses are relaxed. A context compares `owner_` with its own id, which only this context
+ *      can have written. Ids are never used twice, so the id of a dead owner matches no context.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -12,7 +15,7 @@
 
 static bool rmutex_is_owner(const fl_rmutex *m, uint64_t id)
 {
-	return fl__load_relaxed(&m->owner_) == id; /* true only if this context wrote it */
+	return fl__load_relaxed(&m->owner_) == id; /* relaxed: invariant 1 */
 }
 
 void fl_rmutex_destroy(fl_rmutex *m)
@@ -31,7 +34,7 @@ static int rmutex_relock(fl_rmutex *m)
 static int rmutex_set_owner(fl_rmutex *m, uint64_t id, int rc)
 {
 	if (rc == 0)
-		fl__store_relaxed(&m->owner_, id); /* see rmutex_is_owner() */
+		fl__store_relaxed(&m->owner_, id); /* relaxed: invariant 1 */
 	return rc;
 }
 
@@ -67,7 +70,7 @@ void fl_rmutex_unlock(fl_rmutex *m)
 		m->depth_--;
 		return;
 	}
-	fl__store_relaxed(&m->owner_, 0); /* see rmutex_is_owner() */
+	fl__store_relaxed(&m->owner_, 0); /* relaxed: invariant 1 */
 	fl_mutex_unlock(&m->mutex_);
 }
 

@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The readers-writer lock: a word, and one wait queue for readers and writers, in the parking lot
- * (wait/lot.h). Waiters and running contexts take turns (turn.h).
+ * The readers-writer lock is a word, and one wait queue for readers and writers, in the parking lot
+ * (wait/lot.h). A running context may overtake the waiters, but only for a bounded time. turn.h has
+ * the rule.
  *
- * A reader locks and unlocks by an addition, as two cores can at once. A reader that finds the lock
- * barred subtracts itself again. A serve, rwlock_serve_queue(), wakes the first waiter if nothing
- * bars the lock to it. That waiter is the awake waiter until it takes the lock or goes back to the
- * queue.
+ * A reader locks and unlocks by an addition, which cannot fail when several readers do it at once.
+ * A reader that finds the lock barred subtracts itself again. A serve is a call of
+ * rwlock_serve_queue(): it wakes the first waiter if nothing bars the lock to it. The waiter that
+ * was woken is called the awake waiter, until it takes the lock or goes back to the queue.
  *
  *   RWLOCK_   meaning                     set by                       cleared by
  *   COUNT     the number of readers, and  read lock, downgrade: + 1;   read unlock, a barred
  *             of barred readers on their  a grant: + the readers       reader: - 1
  *             way out                     granted
- *   BIAS      readers may lock without    see reader_bias.h
+ *   BIAS      readers may lock without    (the table in reader_bias.h)
  *             the word
  *   WAITERS   an unlock must serve the    a waiter that enqueues       a serve, when it wakes, or
  *             queue                       while none is awake; the     the queue is empty; the
  *                                         awake waiter, when it goes   awake waiter, when it takes
  *                                         back, or leaves waiters      the lock
- *   CLOSED    the first waiter has        an overtaker; a serve, when  the awake waiter, when it
- *             waited a turn: no           it wakes; the awake waiter,  takes the lock; a serve,
- *             overtaking                  when it goes back            when the queue is empty
+ *   CLOSED    no context may overtake:    an overtaker; a serve, when  the awake waiter, when it
+ *             the first waiter has        it wakes; the awake waiter,  takes the lock; a serve,
+ *             waited for a turn           when it goes back            when the queue is empty
  *   WRITER    a writer holds the lock     write lock: CAS              write unlock, downgrade:
  *                                                                      subtraction
  *
@@ -30,28 +31,33 @@
  *                                                                      takes the lock or goes back
  *   the rest  the fork count of the process that AWAKE, WAITERS and CLOSED belong to
  *
- * WAITERS, CLOSED and turn_ change under the queue lock. A waiter that has set a bit, and then finds
- * that the lock has become free, clears that bit again in the same section.
+ * WAITERS, CLOSED and turn_ change under the queue lock. So relaxed accesses to them suffice: the
+ * queue lock orders them, and a value that is read without the lock is a hint. A waiter that has
+ * set a bit, and then finds that the lock has become free, clears that bit again in the same
+ * section.
  *
  * Invariants
- *   1. Linearization: lock, the addition or CAS that finds the lock not barred; for a grant, the
- *      addition under the queue lock. Unlock: its subtraction, which is its last access to the
- *      lock, except in 2.
- *   2. An unlock that saw WAITERS touches the lock only if the first waiter waits for an rwlock,
- *      as its node's value tells: that waiter's call keeps the memory valid. The address may hold
- *      a new rwlock. A serve reads the word again, and is correct for any rwlock at any time.
- *   3. At most one waiter is awake. The awake waiter takes the lock and later frees it. Or the
- *      waiter goes back to the head of the queue. The step that sets WAITERS, or else a load after
- *      it, sees the lock barred to the waiter. So the context that unbars the lock serves the queue.
+ *   1. A lock linearizes at the addition or CAS that finds the lock not barred. For a grant, that
+ *      is the addition under the queue lock. An unlock linearizes at its subtraction, which is its
+ *      last access to the lock, with the exception of invariant 2.
+ *   2. An unlock that saw WAITERS touches the lock again only if the first waiter of this address
+ *      waits for an rwlock. The value of the waiter's node tells that, and the waiter's call keeps
+ *      the memory valid. The address may hold a new rwlock by then. That is harmless: a serve reads
+ *      the word again, and is correct for any rwlock at any time.
+ *   3. At most one waiter is awake. The awake waiter either takes the lock and later frees it, or
+ *      goes back to the head of the queue. In the second case the step that sets WAITERS, or else a
+ *      load after it, sees the lock barred to the waiter. So the context that unbars the lock
+ *      serves the queue.
  *   4. If the queue is not empty, a waiter is awake or WAITERS is set. So while the lock is not
  *      barred to the first waiter, a waiter is awake, or the context that unbarred the lock,
  *      perhaps a barred reader that backs out, has yet to serve.
  *   5. A waiter that gives up serves the queue, because the next waiters may have waited only for
- *      it. A serve that has dequeued this waiter has also served the queue.
+ *      it. If a serve has dequeued this waiter, that serve has gone on with the next waiters.
  *
- * An awake reader takes the readers right behind it along. While a fiber is awake, WAITERS stays
- * set, and bars other fibers, which may share its thread. In a forked child:
- * rwlock_forget_parent(). A stale WAITERS only sends unlocks to the parking lot.
+ * When an awake reader takes the lock, the readers right behind it in the queue get it, too. While
+ * a fiber is the awake waiter, WAITERS stays set, and bars other fibers, which may share its
+ * thread. The queue of a forked child is empty: rwlock_forget_parent() clears what the word says
+ * about it. A stale WAITERS only sends unlocks to the parking lot.
  */
 #include "rwlock.h"
 #include "../base/panic.h"
@@ -67,10 +73,10 @@
 #define RWLOCK_CLOSED FL__BIAS_CLOSED
 #define RWLOCK_WRITER (1u << 31)
 
-/* Of a queued node; no other primitive uses these values. */
+/* The values of a queued node. No other primitive uses these numbers. */
 #define RWLOCK_READS 0xf2776c31u
 #define RWLOCK_WRITES (RWLOCK_READS + 1)
-/* Of a dequeued node. */
+/* The values of a dequeued node. */
 enum { RWLOCK_WOKEN, RWLOCK_GRANTED };
 
 static const struct fl__rwlock_mode rwlock_reading = {RWLOCK_READER, RWLOCK_WRITER, RWLOCK_READS};
@@ -81,7 +87,7 @@ static _Thread_local struct fl__last_wake rwlock_last_wake FL__INITIAL_EXEC;
 /* The fields of turn_. */
 enum {
 	RWLOCK_TICK_LOG2 = 17,
-	RWLOCK_TURN = 8, /* ticks: FL__TURN */
+	RWLOCK_TURN = 8, /* the number of ticks in FL__TURN */
 	RWLOCK_TICK_MASK = 0x7fff,
 	RWLOCK_AWAKE = 0x8000,
 	RWLOCK_FORKS_SHIFT = 16
@@ -97,7 +103,7 @@ static uint32_t rwlock_forks(void)
 	return fl__fork_count << RWLOCK_FORKS_SHIFT;
 }
 
-/* Under the queue lock, when none is awake. */
+/* Begins a turn, under the queue lock, when no waiter is awake. */
 static void rwlock_begin_turn(fl_rwlock *l)
 {
 	/* relaxed: the queue lock orders turn_; without the lock, it is a hint */
@@ -106,7 +112,8 @@ static void rwlock_begin_turn(fl_rwlock *l)
 
 static bool rwlock_has_awake(const fl_rwlock *l)
 {
-	return fl__load_relaxed(&l->turn_) & RWLOCK_AWAKE; /* without the queue lock, a hint */
+	/* relaxed: the queue lock orders turn_; without the lock, it is a hint */
+	return fl__load_relaxed(&l->turn_) & RWLOCK_AWAKE;
 }
 
 static void rwlock_set_awake(fl_rwlock *l)
@@ -129,45 +136,51 @@ static bool rwlock_is_late(const fl_rwlock *l)
 
 static bool rwlock_is_inherited(const fl_rwlock *l)
 {
-	/* in a child, the count in turn_ changes once */
+	/*
+	 * relaxed: in a child the count in turn_ changes once, and rwlock_forget_parent() checks it
+	 */
 	return (fl__load_relaxed(&l->turn_) ^ rwlock_forks()) >> RWLOCK_FORKS_SHIFT;
 }
 
-/* In a forked child, whose queue is empty. */
+/*
+ * Forgets, in a forked child, the waiters of the parent: the queue of the child has none of them.
+ */
 static void rwlock_forget_parent(fl_rwlock *l)
 {
 	if (fl__likely(!rwlock_is_inherited(l)))
 		return;
 	FL__LOT(lot, l);
 	if (rwlock_is_inherited(l)) {
-		/* publishes nothing */
+		/* relaxed: the bits publish nothing, and the queue lock orders them */
 		fl__and_relaxed(&l->word_, ~(RWLOCK_WAITERS | RWLOCK_CLOSED));
 		rwlock_begin_turn(l);
 	}
 }
 
-/* Called by a context that overtook the queue. */
+/*
+ * Called by a context that has overtaken the queue. Sets CLOSED if the first waiter's turn is over.
+ */
 static void rwlock_close_if_late(fl_rwlock *l)
 {
 	if (!rwlock_is_late(l))
 		return;
 	FL__LOT(lot, l);
 	if (rwlock_is_late(l) && (rwlock_has_awake(l) || fl__lot_has_waiters(&lot)))
-		fl__or_relaxed(&l->word_, RWLOCK_CLOSED); /* publishes nothing */
+		fl__or_relaxed(&l->word_, RWLOCK_CLOSED); /* relaxed: the bit publishes nothing */
 }
 
-/* Called before this thread locks the object of its last wake. */
+/* Called before this thread locks the object of its last wake (invariant 4 of turn.h). */
 FL__SLOW_PATH static void rwlock_recheck_wake(fl_rwlock *l)
 {
 	if (!fl__last_wake_is_due(&rwlock_last_wake, l))
 		return;
-	if (rwlock_has_awake(l)) /* a hint here */
+	if (rwlock_has_awake(l)) /* a hint, since the queue is not locked */
 		rwlock_close_if_late(l);
 	else
 		rwlock_last_wake.object = NULL;
 }
 
-/* Panics when there are too many readers. */
+/* Returns the word with one more holder. Panics if there are too many readers. */
 static uint32_t rwlock_add_holder(const fl_rwlock *l, const struct fl__rwlock_mode *mode, uint32_t word)
 {
 	if (mode == &rwlock_reading && (word & RWLOCK_COUNT) >= RWLOCK_MOST)
@@ -175,7 +188,7 @@ static uint32_t rwlock_add_holder(const fl_rwlock *l, const struct fl__rwlock_mo
 	return word + mode->unit;
 }
 
-/* Nothing bars the lock to `first`. False: the waiter gave up. */
+/* Wakes `first`, to which nothing bars the lock. Returns false if that waiter gave up. */
 static bool rwlock_wake(fl_rwlock *l, struct fl__lot *lot, struct fl__node *first)
 {
 	const bool is_fiber = first->wait->ctx->ops->yield != NULL, late = rwlock_is_late(l);
@@ -183,21 +196,24 @@ static bool rwlock_wake(fl_rwlock *l, struct fl__lot *lot, struct fl__node *firs
 		return false;
 	rwlock_set_awake(l);
 	if (late)
-		fl__or_relaxed(&l->word_, RWLOCK_CLOSED); /* publishes nothing */
+		fl__or_relaxed(&l->word_, RWLOCK_CLOSED); /* relaxed: the bit publishes nothing */
 	if (!is_fiber) {
-		/* the awake waiter locks the queue */
+		/* relaxed: the bit publishes nothing, and the awake waiter will lock the queue */
 		fl__and_relaxed(&l->word_, ~RWLOCK_WAITERS);
 		rwlock_last_wake = (struct fl__last_wake){.object = l};
 	}
 	return true;
 }
 
-/* With waiters queued (invariant 2). Dequeues waiters that gave up. */
+/*
+ * Serves the queue: wakes the first waiter if nothing bars the lock to it and no waiter is awake.
+ * Dequeues waiters that gave up. The lock exists, since it has a waiter or the caller knows of it.
+ */
 static void rwlock_serve_queue(fl_rwlock *l, struct fl__lot *lot)
 {
 	struct fl__node *first;
 	while ((first = fl__lot_next(lot)) != NULL) {
-		/* the next lock acquires */
+		/* relaxed: the lock of the waiter acquires */
 		const uint32_t seen = fl__load_relaxed(&l->word_);
 		const struct fl__rwlock_mode *mode =
 		    first->value == RWLOCK_READS ? &rwlock_reading : &fl__rwlock_writing;
@@ -205,7 +221,8 @@ static void rwlock_serve_queue(fl_rwlock *l, struct fl__lot *lot)
 			return;
 	}
 	if (!rwlock_has_awake(l))
-		fl__and_relaxed(&l->word_, ~(RWLOCK_WAITERS | RWLOCK_CLOSED)); /* flags */
+		/* relaxed: the bits publish nothing, and the queue lock orders them */
+		fl__and_relaxed(&l->word_, ~(RWLOCK_WAITERS | RWLOCK_CLOSED));
 }
 
 static bool rwlock_is_waiter(const struct fl__node *node)
@@ -213,7 +230,7 @@ static bool rwlock_is_waiter(const struct fl__node *node)
 	return node && node->value >= RWLOCK_READS && node->value <= RWLOCK_WRITES;
 }
 
-/* The lock may already be freed: invariant 2. */
+/* Serves the queue of an address at which the lock may already be freed (invariant 2). */
 FL__NOINLINE static void rwlock_serve(fl_rwlock *l)
 {
 	FL__LOT(lot, l);
@@ -222,8 +239,8 @@ FL__NOINLINE static void rwlock_serve(fl_rwlock *l)
 }
 
 /*
- * After the end of the bias, or after a read unlock. `seen`: the word before the caller subtracted
- * `units`.
+ * Called after the end of the bias, or after a read unlock. `seen` is the word before the caller
+ * subtracted `units`. Serves the queue if the lock has become free.
  */
 static void rwlock_readers_left(fl_rwlock *l, uint32_t seen, uint32_t units)
 {
@@ -245,7 +262,7 @@ static void rwlock_end_bias(fl_rwlock *l)
 		rwlock_settle(l);
 }
 
-/* An awake reader has taken the lock, and so do the readers right behind. */
+/* Gives the lock to the readers at the front of the queue, after an awake reader has taken it. */
 static void rwlock_grant_readers(fl_rwlock *l, struct fl__lot *lot)
 {
 	struct fl__node *first;
@@ -253,44 +270,51 @@ static void rwlock_grant_readers(fl_rwlock *l, struct fl__lot *lot)
 	while ((first = fl__lot_first(lot)) != NULL && first->value == RWLOCK_READS)
 		n += fl__lot_take_node(lot, first, RWLOCK_GRANTED);
 	if (n > 0)
-		/* the awake reader has acquired; its unparks pass that on */
+		/* relaxed: the awake reader has acquired, and the unparks pass that on */
 		fl__add_relaxed(&l->word_, n * RWLOCK_READER);
 }
 
-/* The awake waiter has taken the lock. */
+/* Ends the turn of the awake waiter, which has taken the lock. */
 static void rwlock_end_turn(fl_rwlock *l, struct fl__lot *lot, const struct fl__rwlock_mode *mode)
 {
 	if (mode == &rwlock_reading)
 		rwlock_grant_readers(l, lot);
 	rwlock_begin_turn(l);
+	/* relaxed, both: the bit publishes nothing, and the queue lock orders it */
 	if (fl__lot_has_waiters(lot))
-		fl__or_relaxed(&l->word_, RWLOCK_WAITERS); /* a flag */
+		fl__or_relaxed(&l->word_, RWLOCK_WAITERS);
 	else
-		fl__and_relaxed(&l->word_, ~RWLOCK_WAITERS); /* a flag */
+		fl__and_relaxed(&l->word_, ~RWLOCK_WAITERS);
 }
 
 /*
- * Under the queue lock. If a bit of `bars` is set, sets `marks` and clears BIAS. Returns the word
- * before.
+ * Takes the lock or, if a bit of `bars` is set, sets `marks` and clears BIAS. Returns the word
+ * before. The caller holds the queue lock.
  */
 static uint32_t rwlock_take_or_mark(fl_rwlock *l, const struct fl__rwlock_mode *mode, uint32_t bars, uint32_t marks,
                                     bool awake)
 {
-	uint32_t seen = fl__load_relaxed(&l->word_); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: a stale value only makes the CAS fail */
 	for (;;) {
 		const uint32_t missing = marks & ~seen;
 		if (!(seen & bars)) {
-			/* pairs with the unlocks */
+			/*
+			 * acquire: pairs with the release in fl_rwlock_write_unlock() and read
+			 * unlocks
+			 */
 			if (fl__cas_weak_acquire(&l->word_, &seen,
 			                         rwlock_add_holder(l, mode, seen) & ~(awake ? RWLOCK_CLOSED : 0)))
 				return seen;
-		} else if (seen & FL__BIAS) { /* its invariant 3 */
+		} else if (seen & FL__BIAS) { /* seq_cst: invariant 3 of reader_bias.h */
 			if (fl__cas_weak_seq_cst(&l->word_, &seen, (seen | marks) & ~FL__BIAS))
 				return seen;
 		} else if (missing) {
-			/* the queue lock orders it before the serve of an unlock */
+			/*
+			 * relaxed, both: the queue lock orders the bits before the serve of an
+			 * unlock
+			 */
 			seen = fl__add_relaxed(&l->word_, missing) + missing;
-			if (!(seen & bars & ~missing)) /* the lock is free by now: undoes it */
+			if (!(seen & bars & ~missing)) /* the lock has become free: undoes the addition */
 				seen = fl__sub_relaxed(&l->word_, missing) - missing;
 		} else {
 			return seen;
@@ -320,9 +344,9 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 		rwlock_insert(l, &lot, node, awake);
 	else if (awake)
 		rwlock_end_turn(l, &lot, mode);
-	/* Now a waking thread may dequeue the node. */
+	/* From the close on a waking thread may dequeue the node. */
 	fl__lot_close(&lot);
-	/* an awake reader may have waiters behind it, whom a biased reader would not serve */
+	/* An awake reader may have waiters behind it, which a biased reader would not serve. */
 	if (waits ? seen & FL__BIAS : awake && fl__bias_end(l))
 		rwlock_settle(l);
 	if (!waits && !awake && (seen & RWLOCK_WAITERS))
@@ -330,7 +354,10 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 	return waits;
 }
 
-/* Invariant 5. If a serve has dequeued the waiter, the lock may be freed. */
+/*
+ * Called by a waiter that gives up (invariant 5). If a serve has dequeued the waiter, the lock may
+ * be freed.
+ */
 static void rwlock_leave(fl_rwlock *l, struct fl__node *node)
 {
 	FL__LOT(lot, l);
@@ -343,7 +370,11 @@ static void rwlock_leave(fl_rwlock *l, struct fl__node *node)
 bool fl__rwlock_is_busy(fl_rwlock *l)
 {
 	rwlock_forget_parent(l);
-	FL__LOT(lot, l); /* a waiter leaves the queue and takes the lock in one transaction */
+	/*
+	 * A waiter leaves the queue and takes the lock in one transaction, so it is seen in one
+	 * place.
+	 */
+	FL__LOT(lot, l);
 	return fl__lot_has_waiters(&lot) || rwlock_has_awake(l) || fl_rwlock_is_read_locked(l) ||
 	       fl_rwlock_is_write_locked(l);
 }
@@ -360,12 +391,14 @@ static inline bool rwlock_read_biased(fl_rwlock *l)
 	return fl__unlikely(fl__bias_is_noted(l)) && fl__bias_read(l);
 }
 
-/* The caller may overtake the queue. */
+/*
+ * Tries to take the lock. The caller may overtake the queue. Returns whether it has taken the lock.
+ */
 static bool rwlock_take(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
-	uint32_t seen = fl__load_relaxed(&l->word_); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: a stale value only makes the CAS fail */
 	while (!(seen & (mode->bars | RWLOCK_CLOSED))) {
-		/* pairs with the unlocks */
+		/* acquire: pairs with the release in fl_rwlock_write_unlock() and read unlocks */
 		if (!fl__cas_weak_acquire(&l->word_, &seen, rwlock_add_holder(l, mode, seen)))
 			continue;
 		if (seen & RWLOCK_WAITERS)
@@ -377,20 +410,21 @@ static bool rwlock_take(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 
 static void rwlock_back_out(fl_rwlock *l)
 {
-	/* the caller held no lock */
+	/* relaxed: the caller did not hold the lock, so it has nothing to publish */
 	rwlock_readers_left(l, fl__add_relaxed(&l->word_, -RWLOCK_READER), RWLOCK_READER);
 }
 
 /*
- * For some microseconds, or until the lock has a waiter. Each access takes the cache line from the
- * holder: so 8 pauses first, for sections of some 100 ns.
+ * Tries to take the lock for some microseconds, or until it has a waiter. Each access takes the
+ * cache line from the holder. So there are 8 pauses after the first try, which suits sections of
+ * some 100 ns.
  */
 static bool rwlock_spin(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
 	for (unsigned pauses = 8; pauses <= 64; pauses *= 2) {
 		if (rwlock_take(l, mode))
 			return true;
-		if (fl__load_relaxed(&l->word_) & RWLOCK_WAITERS) /* a hint */
+		if (fl__load_relaxed(&l->word_) & RWLOCK_WAITERS) /* relaxed: a hint */
 			return false;
 		fl__pause(pauses);
 	}
@@ -401,12 +435,15 @@ static bool rwlock_spin(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 static void rwlock_spin_awake(const fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
 	enum { POLLS = 7 };
-	/* a hint */
+	/* relaxed: a hint that the lock may be free */
 	for (int i = 0; i < POLLS && (fl__load_relaxed(&l->word_) & mode->bars); i++)
 		fl__pause(1u << i);
 }
 
-/* Each round goes to the queue and sleeps. A waiter woken without a grant is the awake waiter. */
+/*
+ * Locks a lock that is contended. Each round goes to the queue and sleeps. A waiter that was woken
+ * without a grant is the awake waiter in the next round. Returns 0, -ETIMEDOUT or -ECANCELED.
+ */
 static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mode, fl_time deadline,
                                  fl_cancel_token *cancel, struct fl__hook_op *op)
 {
@@ -443,7 +480,7 @@ static void rwlock_debug_begin(struct fl__hook_op *op, const fl_rwlock *l, const
 	fl__hook_locking(op, l, FL__DEBUG_RWLOCK, how);
 }
 
-/* `locked`: the caller has locked, and only tells debugging. */
+/* Locks, and tells debugging. With `locked` the caller has the lock already, and only tells. */
 FL__SLOW_PATH static int rwlock_lock_slow(fl_rwlock *l, const struct fl__rwlock_mode *mode, bool locked,
                                           fl_time deadline, fl_cancel_token *cancel)
 {
@@ -466,7 +503,10 @@ FL__SLOW_PATH static int rwlock_try_slow(fl_rwlock *l, const struct fl__rwlock_m
 	return locked ? 0 : -EAGAIN;
 }
 
-/* False: the reader has backed out. */
+/*
+ * Called by a reader that has added itself to the word `seen`. Returns true if it has the lock.
+ * Else it has backed out.
+ */
 static bool rwlock_may_stay(fl_rwlock *l, uint32_t seen)
 {
 	if ((seen & RWLOCK_COUNT) >= RWLOCK_MOST && !(seen & RWLOCK_WRITER)) {
@@ -478,7 +518,7 @@ static bool rwlock_may_stay(fl_rwlock *l, uint32_t seen)
 		if (seen & RWLOCK_WAITERS)
 			rwlock_close_if_late(l);
 		if (seen & FL__BIAS)
-			fl__bias_note(l); /* for the next time */
+			fl__bias_note(l); /* the next read lock of this thread looks at its slot */
 		return true;
 	}
 	rwlock_back_out(l);
@@ -504,7 +544,7 @@ void fl_rwlock_init(fl_rwlock *l)
 
 void fl_rwlock_destroy(fl_rwlock *l)
 {
-	rwlock_end_bias(l); /* a slot may still have its address */
+	rwlock_end_bias(l); /* a slot may still have the address of the lock */
 	fl__hook_destroy(l, l, fl__rwlock_is_busy(l));
 }
 
@@ -512,7 +552,7 @@ int fl_rwlock_read_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *c
 {
 	if (rwlock_read_biased(l))
 		return 0;
-	/* pairs with fl_rwlock_write_unlock() */
+	/* acquire: pairs with the release in fl_rwlock_write_unlock() and fl_rwlock_downgrade() */
 	uint32_t seen = fl__add_acquire(&l->word_, RWLOCK_READER);
 	return fl__likely(seen < fl__hook_word(&fl__hook_readers)) ? 0 : rwlock_read_slow(l, seen, deadline, cancel);
 }
@@ -521,10 +561,11 @@ void fl_rwlock_read_lock(fl_rwlock *l)
 {
 	if (rwlock_read_biased(l))
 		return;
-	/* pairs with fl_rwlock_write_unlock() */
+	/* acquire: pairs with the release in fl_rwlock_write_unlock() and fl_rwlock_downgrade() */
 	uint32_t seen = fl__add_acquire(&l->word_, RWLOCK_READER);
 	if (fl__unlikely(seen >= fl__hook_word(&fl__hook_readers)))
-		(void)rwlock_read_slow(l, seen, FL_FOREVER, FL_SHIELDED); /* always 0 */
+		/* It returns 0, since it has no deadline and no token. */
+		(void)rwlock_read_slow(l, seen, FL_FOREVER, FL_SHIELDED);
 }
 
 int fl_rwlock_try_read_lock(fl_rwlock *l)
@@ -540,7 +581,7 @@ FL__SLOW_PATH static void rwlock_read_unlock_slow(fl_rwlock *l, uint32_t seen)
 		rwlock_readers_left(l, seen, RWLOCK_READER);
 		return;
 	}
-	fl__add_relaxed(&l->word_, RWLOCK_READER); /* undoes the subtraction */
+	fl__add_relaxed(&l->word_, RWLOCK_READER); /* relaxed: it only undoes the subtraction */
 	fl__panic("fl_rwlock_read_unlock", l, "not locked for reading");
 }
 
@@ -548,7 +589,7 @@ static inline void rwlock_read_unlock(fl_rwlock *l)
 {
 	if (fl__unlikely(fl__bias_is_noted(l)) && fl__bias_unlock(l))
 		return;
-	/* pairs with the write locks. The last access. */
+	/* release: pairs with the acquire of write locks. The last access. */
 	const uint32_t seen = fl__sub_release(&l->word_, RWLOCK_READER);
 	if (fl__unlikely(seen - RWLOCK_READER >= RWLOCK_MOST))
 		rwlock_read_unlock_slow(l, seen);
@@ -573,7 +614,7 @@ static inline bool rwlock_write_at_once(fl_rwlock *l)
 {
 	rwlock_check_wake(l);
 	uint32_t expected = fl__hook_word(&fl__hook_free);
-	/* pairs with the unlocks */
+	/* acquire: pairs with the release in fl_rwlock_write_unlock() and read unlocks */
 	return fl__likely(fl__cas_weak_acquire(&l->word_, &expected, RWLOCK_WRITER));
 }
 
@@ -585,7 +626,8 @@ int fl_rwlock_write_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *
 void fl_rwlock_write_lock(fl_rwlock *l)
 {
 	if (!rwlock_write_at_once(l))
-		(void)rwlock_lock_slow(l, &fl__rwlock_writing, false, FL_FOREVER, FL_SHIELDED); /* always 0 */
+		/* It returns 0, since it has no deadline and no token. */
+		(void)rwlock_lock_slow(l, &fl__rwlock_writing, false, FL_FOREVER, FL_SHIELDED);
 }
 
 int fl_rwlock_try_write_lock(fl_rwlock *l)
@@ -596,11 +638,11 @@ int fl_rwlock_try_write_lock(fl_rwlock *l)
 	           : rwlock_try_slow(l, &fl__rwlock_writing);
 }
 
-/* After a write unlock or downgrade. */
+/* The slow end of a write unlock or a downgrade, which has found the word `seen`. */
 FL__SLOW_PATH static void rwlock_writer_left(fl_rwlock *l, uint32_t seen, uint32_t taken, const char *function)
 {
 	if (!(seen & RWLOCK_WRITER)) {
-		fl__add_relaxed(&l->word_, taken); /* undoes the subtraction */
+		fl__add_relaxed(&l->word_, taken); /* relaxed: it only undoes the subtraction */
 		fl__panic(function, l, "not locked for writing");
 	}
 	if (seen & RWLOCK_WAITERS)
@@ -609,7 +651,7 @@ FL__SLOW_PATH static void rwlock_writer_left(fl_rwlock *l, uint32_t seen, uint32
 
 static inline void rwlock_write_unlock(fl_rwlock *l)
 {
-	/* pairs with the locks. The last access. */
+	/* release: pairs with the acquire of read and write locks. The last access. */
 	const uint32_t seen = fl__sub_release(&l->word_, RWLOCK_WRITER);
 	if (fl__unlikely(seen != RWLOCK_WRITER))
 		rwlock_writer_left(l, seen, RWLOCK_WRITER, "fl_rwlock_write_unlock");
@@ -633,13 +675,19 @@ void fl_rwlock_write_unlock(fl_rwlock *l)
 bool fl_rwlock_is_read_locked(const fl_rwlock *l)
 {
 	for (;;) {
-		/* may be stale at once; no slot is older */
+		/*
+		 * acquire: no slot that is read after the word is older. The answer may be stale at
+		 * once.
+		 */
 		const uint32_t seen = fl__load_acquire(&l->word_), count = seen & RWLOCK_COUNT;
 		if (!(seen & FL__BIAS))
 			return count && !(seen & RWLOCK_WRITER);
 		if (count + fl__bias_slots_of(l) > FL__BIAS_UNITS)
 			return true;
-		/* no reader can have gone from a slot to the word; the loads of the slots acquire */
+		/*
+		 * relaxed: the loads of the slots acquire. If the word is the same, no reader can
+		 * have gone from a slot to the word.
+		 */
 		if (seen == fl__load_relaxed(&l->word_))
 			return false;
 	}
@@ -647,7 +695,7 @@ bool fl_rwlock_is_read_locked(const fl_rwlock *l)
 
 bool fl_rwlock_is_write_locked(const fl_rwlock *l)
 {
-	return fl__load_relaxed(&l->word_) & RWLOCK_WRITER; /* may be stale at once */
+	return fl__load_relaxed(&l->word_) & RWLOCK_WRITER; /* relaxed: the answer may be stale at once */
 }
 
 void fl_rwlock_assert_read_held(const fl_rwlock *l)
@@ -668,7 +716,7 @@ void fl_rwlock_downgrade(fl_rwlock *l)
 {
 	if (fl__hooks_on(FL__HOOKS_DEBUG) && fl_rwlock_is_write_locked(l))
 		fl__hook_downgraded(l);
-	/* pairs with the read locks */
+	/* release: pairs with the acquire of read locks */
 	const uint32_t seen = fl__sub_release(&l->word_, RWLOCK_WRITER - RWLOCK_READER);
 	if (fl__unlikely(seen != RWLOCK_WRITER))
 		rwlock_writer_left(l, seen, RWLOCK_WRITER - RWLOCK_READER, "fl_rwlock_downgrade");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The semaphore: permits in the low 31 bits of the word, WAITERS in the top bit. The wait queue is
- * in the parking lot (wait/lot.h). A serve is a call of sem_serve_queue().
+ * The semaphore is a word, and a wait queue in the parking lot (wait/lot.h). The word has the free
+ * permits in the low 31 bits, and WAITERS in the top bit. A serve is a call of sem_serve_queue().
  *
  *   field    meaning                  changed by
  *   permits  free permits             acquire: CAS - n, without WAITERS; release: CAS + n, without
@@ -11,35 +11,41 @@
  *            and needs more permits   by a waiter that leaves others behind; cleared by a serve,
  *            than are free            when the queue is empty or its first waiter awake, and by
  *                                     sem_enqueue(), when it takes permits
- *   bound_   the most permits;        the initialisers alone
- *            0: FL_SEM_MAX
+ *   bound_   the most permits; 0      the initialisers alone
+ *            means FL_SEM_MAX
  *
  * With WAITERS no acquire overtakes the queue, and a release serves it. Without WAITERS a release
  * is one CAS, and a first waiter is awake and competes.
  *
- * Waiters and running contexts take turns (turn.h). Handed over at once are:
+ * A running context may take the last free permit before the awake first waiter, but only for a
+ * bounded time. turn.h has the rule. The following permits are handed over at once:
  *   - all but the last permit of a release, since that many waiters can use them at the same time;
  *   - the permits of a waiter for several, which would never be free together otherwise;
- *   - a permit for a fiber: without a switch its thread might release and acquire for ever.
+ *   - a permit for a fiber, since its thread might otherwise release and acquire for ever without
+ *     a switch to it.
  *
  * Invariants
- *   1. Linearization: acquire, its CAS, or the take that hands it its permits; release, its CAS,
- *      which is its last access. A hand-over and this CAS are in one transaction.
- *   2. Permits are conserved: release(n) = permits handed over + permits added. A waiter that gave
- *      up was not taken and holds no permit. A woken waiter holds no permit before its own CAS.
+ *   1. An acquire linearizes at its CAS, or at the take that hands its permits over. A release
+ *      linearizes at its CAS, which is its last access. A hand-over and the CAS of its release are
+ *      in one transaction.
+ *   2. Permits are conserved: the n permits of a release are the sum of those that it hands over
+ *      and those that it adds. A waiter that gave up was not taken and holds no permit. A waiter
+ *      that was woken without a grant holds no permit before its own CAS.
  *   3. If the queue is not empty, WAITERS is set, or the first waiter is awake, or the end of the
  *      transaction wakes it. An awake waiter sleeps with WAITERS set, or leaves, with its permits
  *      or cancelled, and serves in the same transaction.
- *   4. While WAITERS is set, the word changes only in a transaction that serves the queue before
- *      it ends; or by a signal handler's CAS, which adds a permit. Then the handler, or the thread
- *      that holds the bucket's lock, makes such a transaction. So once all releases are over, no
- *      first waiter sleeps while its permits are free. A first waiter for many permits does not
- *      starve: WAITERS stays set.
+ *   4. While WAITERS is set, the word changes in only two ways. One is a transaction that serves
+ *      the queue before it ends. The other is a signal handler's CAS, which adds a permit. Then the
+ *      handler, or the thread that holds the bucket's lock, makes such a transaction. So once all
+ *      releases are over, no first waiter sleeps while its permits are free. A first waiter for
+ *      many permits does not starve, since WAITERS stays set.
+ *   5. WAITERS changes only under the queue lock. So a thread that holds the lock may read it
+ *      relaxed.
  *
- * A signal handler's CAS, too, is its last access, unless the queue is not empty: then a semaphore
- * exists here, and sem_serve_in_handler() is correct for any. A waiter that leaves touches the
- * semaphore only if it was still queued. A stale WAITERS, as in a forked child, costs one slow
- * call.
+ * The CAS of a release in a signal handler is the handler's last access to the semaphore, if the
+ * queue is empty. If it is not, some semaphore exists at this address, perhaps a new one, and
+ * sem_serve_in_handler() is correct for any. A waiter that leaves touches the semaphore only if it
+ * was still queued. A stale WAITERS, which a forked child may have, costs one slow call.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -50,10 +56,11 @@
 
 #define SEM_WAITERS 0x80000000u
 
-/* A waiter that acquires. (fl_wait_any() enqueues plain nodes, as observers.) */
+/* A waiter that acquires. The observers of fl_wait_any() are plain nodes instead. */
 struct sem_waiter {
-	struct fl__node node; /* value: the permits needed; GRANTED at the hand-over */
-	int64_t since;        /* turn.h */
+	/* Its value is the number of permits that it needs, and after a hand-over GRANTED. */
+	struct fl__node node;
+	int64_t since; /* when it was first woken: turn.h */
 };
 enum { SEM_GRANTED = 0 };
 
@@ -67,7 +74,7 @@ static uint32_t sem_bound(const fl_sem *s)
 	return s->bound_ ? s->bound_ : FL_SEM_MAX;
 }
 
-/* False with WAITERS, which exceeds any bound. */
+/* Returns whether `n` more permits fit. It is false with WAITERS, which exceeds any bound. */
 static bool sem_fits(const fl_sem *s, uint32_t word, uint32_t n)
 {
 	const uint32_t bound = sem_bound(s);
@@ -84,13 +91,17 @@ static bool sem_try_take(fl_sem *s, uint32_t n)
 	return false;
 }
 
-/* An observer takes no permit, but needs a free one to be woken. */
+/*
+ * Returns how many permits must be free. An observer takes none, but is woken only for a free one.
+ */
 static uint32_t sem_need(const struct fl__node *node)
 {
 	return node->observer ? 1 : node->value;
 }
 
-/* Under the queue lock: whether the first waiter must compete for the last permit. */
+/*
+ * Returns whether the first waiter must compete for the last permit. Called under the queue lock.
+ */
 static bool sem_competes(struct fl__node *first)
 {
 	if (first->observer || first->value > 1 || first->wait->ctx->ops->yield)
@@ -118,15 +129,18 @@ static bool sem_hand_over(struct fl__lot *lot, uint32_t *left, bool all)
 }
 
 /*
- * With WAITERS set: adds `n` permits, serves, and publishes the permits left. The last access.
- * False: `n` exceeds the bound; nothing was added.
+ * Adds `n` permits while WAITERS is set, serves the queue, and publishes the permits that are left,
+ * which is the last access. Returns false if `n` exceeds the bound: then nothing was added.
  */
 static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 {
-	uint32_t seen = fl__load_relaxed(&s->word_); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: a stale value only makes the CAS fail */
 	uint32_t left = sem_permits(seen);
 	if (n > 0)
-		/* first the free permits: with WAITERS, signal handlers ignore the bound */
+		/*
+		 * Free permits go first. There may be too many: with WAITERS, handlers ignore the
+		 * bound.
+		 */
 		(void)sem_hand_over(lot, &left, true);
 	const bool fits = sem_fits(s, left, n);
 	left += fits ? n : 0;
@@ -139,36 +153,37 @@ static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 		 */
 		if (fl__cas_weak_acq_rel(&s->word_, &seen, left | (asleep ? SEM_WAITERS : 0)))
 			return fits;
-		left += sem_permits(seen) - before; /* permits of signal handlers, by invariant 4 */
+		left += sem_permits(seen) - before; /* a signal handler has added them (invariant 4) */
 		if (asleep)
 			asleep = sem_hand_over(lot, &left, false);
 	}
 }
 
-/* The queue is not empty, so the semaphore exists. */
+/* Serves the queue, which is not empty: so the semaphore exists. */
 static void sem_serve_in_handler(struct fl__lot *lot)
 {
 	fl_sem *s = (fl_sem *)(uintptr_t)lot->key;
-	/* relaxed: WAITERS changes only under the queue lock */
+	/* relaxed: invariant 5 */
 	if (fl__load_relaxed(&s->word_) & SEM_WAITERS)
 		(void)sem_serve_queue(s, lot, 0);
 }
 
 /*
- * After a waiter gave up: later waiters may need fewer permits. If a release has dequeued this
- * waiter, it has served them, and the semaphore may be freed.
+ * Called by a waiter that gives up. It serves the queue, since later waiters may need fewer
+ * permits. If a release has dequeued this waiter, that release has served them, and the semaphore
+ * may be freed.
  */
 static void sem_leave(fl_sem *s, struct fl__node *node)
 {
 	FL__LOT(lot, s);
 	const bool dequeued_before = !node->queued;
 	fl__lot_remove(&lot, node);
-	/* relaxed: WAITERS changes only under the queue lock */
+	/* relaxed: invariant 5 */
 	if (!dequeued_before && (fl__load_relaxed(&s->word_) & SEM_WAITERS))
 		(void)sem_serve_queue(s, &lot, 0);
 }
 
-/* The first waiter, awake, leaves. The free permits serve the later waiters. */
+/* Dequeues the first waiter, which is awake. Serves the later waiters with the free permits. */
 static void sem_dequeue_awake(fl_sem *s, struct fl__lot *lot, struct fl__node *node)
 {
 	fl__lot_remove(lot, node);
@@ -178,8 +193,9 @@ static void sem_dequeue_awake(fl_sem *s, struct fl__lot *lot, struct fl__node *n
 }
 
 /*
- * False: took `take` of `need` free permits. Else enqueues `node`, unless NULL. `awake`: the caller
- * is the first waiter, and queued.
+ * If `need` permits are free, takes `take` of them, and returns false. Else returns true, and
+ * enqueues `node`, unless that is NULL. With `awake` the caller is the first waiter, and queued
+ * already.
  */
 static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t take, bool awake)
 {
@@ -189,10 +205,13 @@ static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_
 	bool waits;
 	do {
 		waits = sem_permits(seen) < need || (!first && (seen & SEM_WAITERS));
-		next = sem_permits(seen) - take; /* clears WAITERS, which is stale here */
+		next = sem_permits(seen) - take; /* without WAITERS, which is stale if the caller takes */
 		if (waits)
 			next = node && first ? seen | SEM_WAITERS : seen;
-		/* acquire: if the CAS takes a permit, pairs with the release in fl_sem_try_release_n() */
+		/*
+		 * acquire: if the CAS takes a permit, pairs with the release in
+		 * fl_sem_try_release_n()
+		 */
 	} while (!fl__cas_weak_acquire(&s->word_, &seen, next));
 	if (awake && waits) {
 		fl__wait_begin(node->wait, FL__DEBUG_SEM, s);
@@ -218,16 +237,20 @@ struct sem_poll {
 	uint32_t need;
 };
 
-/* Permits are free, or WAITERS sends the caller to the queue. */
+/* Returns true if permits are free, or if WAITERS sends the caller to the queue. */
 static bool sem_is_decided(const void *what)
 {
 	const struct sem_poll *poll = what;
 	/* relaxed: sem_try_take() and sem_enqueue() acquire */
 	uint32_t seen = fl__load_relaxed(&poll->sem->word_);
-	return seen >= poll->need; /* WAITERS exceeds any need */
+	return seen >= poll->need; /* it is true with WAITERS, which exceeds any need */
 }
 
-/* Each round polls, takes permits or enqueues, sleeps. A waiter woken without a grant is awake. */
+/*
+ * Acquires permits, and waits for them. Each round polls, then takes permits or enqueues, and then
+ * sleeps. A waiter that was woken without a grant is awake in the next round. Returns 0, -ETIMEDOUT
+ * or -ECANCELED.
+ */
 static int sem_acquire_waiting(fl_sem *s, uint32_t n, fl_time deadline, fl_cancel_token *cancel)
 {
 	const struct sem_poll poll = {s, n};
@@ -269,12 +292,15 @@ static _Noreturn void sem_panic_too_many(const fl_sem *s)
 	fl__panic("fl_sem_release", s, s->bound_ ? "more permits than its bound" : "more than FL_SEM_MAX permits");
 }
 
-/* While WAITERS is set, releases: 0, -EOVERFLOW. Else -EAGAIN, and the word in `*now`. */
+/*
+ * Releases if WAITERS is set, and returns 0 or -EOVERFLOW. If it is not set, returns -EAGAIN and
+ * sets `*now` to the word.
+ */
 static int sem_release_waking(fl_sem *s, uint32_t n, uint32_t *now)
 {
 	int rc = -EAGAIN;
 	FL__LOT(lot, s);
-	/* the queue lock holds WAITERS, the CAS the rest */
+	/* relaxed: invariant 5 for WAITERS, and the CAS that follows checks the permits */
 	*now = fl__load_relaxed(&s->word_);
 	if (*now & SEM_WAITERS)
 		rc = sem_serve_queue(s, &lot, n) ? 0 : -EOVERFLOW;
@@ -284,13 +310,13 @@ static int sem_release_waking(fl_sem *s, uint32_t n, uint32_t *now)
 FL__SLOW_PATH static int sem_release_slow(fl_sem *s, uint32_t n)
 {
 	int rc = -EAGAIN;
-	uint32_t seen = fl__load_relaxed(&s->word_); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: what acts on it checks it again */
 	while (rc == -EAGAIN) {
 		if (seen & SEM_WAITERS)
 			rc = sem_release_waking(s, n, &seen);
 		else if (!sem_fits(s, seen, n))
 			rc = -EOVERFLOW;
-		/* pairs with sem_try_take() and sem_enqueue() */
+		/* release: pairs with the acquires in sem_try_take() and sem_enqueue() */
 		else if (fl__cas_weak_release(&s->word_, &seen, seen + n))
 			rc = 0;
 	}
@@ -315,7 +341,10 @@ int fl_sem_try_acquire_n(fl_sem *s, uint32_t n)
 		return -EINVAL;
 	if (n == 0 || sem_try_take(s, n))
 		return 0;
-	/* a hint; WAITERS may be stale: sem_enqueue() checks the queue */
+	/*
+	 * relaxed: a hint. If WAITERS is stale, there may be permits: sem_enqueue() checks the
+	 * queue.
+	 */
 	const bool may_be_stale = sem_permits(fl__load_relaxed(&s->word_)) >= n;
 	return may_be_stale && !sem_enqueue(s, NULL, n, n, false) ? 0 : -EAGAIN;
 }
@@ -358,7 +387,10 @@ void fl_sem_release(fl_sem *s)
 		sem_panic_too_many(s);
 }
 
-/* With WAITERS, waiters may receive permits: only FL_SEM_MAX limits. */
+/*
+ * Returns whether a signal handler may add a permit. With WAITERS, the waiters may receive the
+ * permits, so only FL_SEM_MAX is the limit.
+ */
 static bool sem_may_fit(const fl_sem *s, uint32_t word)
 {
 	return sem_permits(word) < (word & SEM_WAITERS ? FL_SEM_MAX : sem_bound(s));
@@ -366,11 +398,14 @@ static bool sem_may_fit(const fl_sem *s, uint32_t word)
 
 void fl_sem_release_in_handler(fl_sem *s)
 {
-	uint32_t seen = fl__load_relaxed(&s->word_); /* the CAS decides */
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: a stale value only makes the CAS fail */
 	do {
 		if (!sem_may_fit(s, seen))
 			sem_panic_too_many(s);
-		/* pairs with sem_try_take(), sem_enqueue() and sem_serve_queue() */
+		/*
+		 * release: pairs with the acquires in sem_try_take(), sem_enqueue(),
+		 * sem_serve_queue()
+		 */
 	} while (!fl__cas_weak_release(&s->word_, &seen, seen + 1));
 	if (seen & SEM_WAITERS)
 		fl__lot_serve_in_handler(s);
@@ -378,14 +413,14 @@ void fl_sem_release_in_handler(fl_sem *s)
 
 uint32_t fl_sem_value(const fl_sem *s)
 {
-	/* may be stale at once */
+	/* relaxed: the answer may be stale at once */
 	return sem_permits(fl__load_relaxed(&s->word_));
 }
 
 static bool sem_ready(void *object)
 {
 	const fl_sem *s = object;
-	/* pairs with fl_sem_try_release_n() */
+	/* acquire: pairs with the release in fl_sem_try_release_n() */
 	uint32_t seen = fl__load_acquire(&s->word_);
 	return seen > 0 && !(seen & SEM_WAITERS);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Threads: a control block per thread, in one list. Its owners are the thread and the handle. The
- * last owner to release the block frees it. `thread_list_lock` guards `owners`, `detached` and the
- * list. The event `ended` publishes `result`.
+ * Threads. Each thread has a control block, which is in one list. The owners of the block are the
+ * thread and the handle. The last of them to release the block frees it. `thread_list_lock` guards
+ * `owners`, `detached` and the list. The event `ended` publishes `result`.
  *
  * A waking thread may touch the block's context until its unpark is published (lot.c, invariant 3).
  * So the block's thread releases the block only after its last wait.
@@ -31,14 +31,14 @@ struct fl_thread {
 	int result;
 	unsigned owners;
 	bool detached;
-	bool lost;               /* a thread of the parent, which this forked child lacks */
-	const sigset_t *signals; /* what it blocks; NULL: as it began */
+	bool lost;               /* it is a thread of the parent, which this forked child does not have */
+	const sigset_t *signals; /* what the thread blocks, or NULL: then it blocks what it began with */
 	char name[32];
 };
 
 static fl_mutex thread_list_lock = FL_MUTEX_INIT;
 static fl_thread *thread_oldest, *thread_newest;
-static unsigned thread_started; /* for names */
+static unsigned thread_started; /* how many threads were started: the number in the next name */
 static fl_thread_error_handler *thread_error_handler;
 
 static void thread_enlist(fl_thread *t, const char *name)
@@ -52,7 +52,9 @@ static void thread_enlist(fl_thread *t, const char *name)
 	FL__QUEUE_ADD(thread_oldest, thread_newest, t);
 }
 
-/* True: the last of the owners; the caller frees `t`. */
+/*
+ * Releases `t` for this number of owners. Returns true if none is left: then the caller frees `t`.
+ */
 static bool thread_release(fl_thread *t, unsigned owners)
 {
 	FL__HELD(&thread_list_lock);
@@ -76,7 +78,7 @@ static void thread_log_if_detached(const fl_thread *t)
 
 static void thread_report_error(const fl_thread *t)
 {
-	/* pairs with fl_thread_set_error_handler() */
+	/* acquire: pairs with the release in fl_thread_set_error_handler() */
 	fl_thread_error_handler *handler = fl__load_acquire(&thread_error_handler);
 	const fl_thread_info info = {t->data.ctx.id, t->name, true};
 	if (handler)
@@ -92,14 +94,15 @@ FL__SLOW_PATH static void thread_finish(fl_thread *t)
 	fl__locals_end(&t->data.ctx);
 	fl_event_set(&t->ended); /* publishes `result` to the joiner */
 	bool last = thread_release(t, 1);
-	fl__ctx_current = NULL; /* a later destructor that calls the library gets a new context */
+	fl__ctx_current = NULL; /* a later destructor that calls the library gets a context of its own */
 	if (last)
 		fl__free(t);
 }
 
 /*
- * By pthread_exit() or pthread_cancel(). The frames of its tasks and callbacks are gone: other
- * threads would wait for their ends.
+ * Called when the function leaves by pthread_exit() or pthread_cancel(). It panics if the thread
+ * was in a task or a callback, since their frames are gone, and other threads would wait for their
+ * ends.
  */
 FL__COLD static void thread_exits(void *arg)
 {
@@ -116,7 +119,7 @@ static void *thread_run(void *arg)
 	fl__name_thread(t->name);
 	if (t->signals)
 		fl__signals_restore(t->signals);
-	t->result = -ECANCELED; /* unless the function returns */
+	t->result = -ECANCELED; /* the result if the function does not return */
 	pthread_cleanup_push(thread_exits, t);
 	t->result = t->function(t->arg);
 	pthread_cleanup_pop(0);
@@ -201,7 +204,10 @@ FL__COLD int fl__thread_join_until(fl_thread **handle, int *result, fl_time dead
 	if (rc != 0)
 		return rc;
 	if (!t->lost)
-		/* which is about to leave the library's code, or has left */
+		/*
+		 * It waits only until the thread, whose function has ended, leaves the library's
+		 * code.
+		 */
 		(void)fl__sys.thread_join(t->pthread);
 	if (result)
 		*result = t->result;
@@ -267,13 +273,16 @@ size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg),
 
 fl_thread_error_handler *fl_thread_set_error_handler(fl_thread_error_handler *handler)
 {
-	/* pairs with thread_report_error() */
+	/*
+	 * release: pairs with the acquire in thread_report_error(). acquire: pairs with the call
+	 * that has set the previous handler.
+	 */
 	return fl__swap_acq_rel(&thread_error_handler, handler);
 }
 
 static unsigned cpu_limit_of_environment(void)
 {
-	/* NULL in a program that has more rights than its user */
+	/* The result is NULL in a program that has more rights than its user. */
 	const char *text = secure_getenv("FL_CPUS");
 	if (!text)
 		return INT_MAX;
@@ -287,8 +296,8 @@ static unsigned cpu_limit_of_environment(void)
 
 unsigned fl_cpu_count(void)
 {
-	static unsigned limit; /* 0: not read yet */
-	/* relaxed: a thread that still reads 0 reads the environment itself, and finds the same limit */
+	static unsigned limit; /* 0 until the environment has been read */
+	/* relaxed: a thread that reads 0 reads the environment itself, and finds the same limit */
 	unsigned most = fl__load_relaxed(&limit);
 	if (!most)
 		fl__store_relaxed(&limit, most = cpu_limit_of_environment());

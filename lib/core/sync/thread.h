@@ -6,19 +6,23 @@
 #include <fairlead/thread.h>
 
 /*
- * As fl_thread_start(), for threads of the library. The thread blocks `signals`, which live until it runs `function`; NULL: as
- * `config` says. A thread that runs the user's code has the signals of its executor.
+ * Does what fl_thread_start() does, for threads of the library. The thread blocks `signals`, which
+ * must exist until it runs `function`. If `signals` is NULL, `config` says what it blocks. A thread
+ * that runs the user's code blocks the signals of its executor.
  */
 FL_MUST_CHECK int fl__thread_start(fl_thread **t, fl_thread_function *function, void *arg,
                                    const fl_thread_config *config, const sigset_t *signals);
 
 /*
- * As fl_thread_join_until(). Sets `*t` to NULL before it frees the handle, so that a child which is
- * forked during the call does not use the handle.
+ * Does what fl_thread_join_until() does. It sets `*t` to NULL before it frees the handle, so that a
+ * child which is forked during the call does not use the handle.
  */
 FL_MUST_CHECK int fl__thread_join_until(fl_thread **t, int *result, fl_time deadline, fl_cancel_token *cancel);
 
-/* Joins or detaches a thread, unless the handle is NULL: the thread was never started, or joined. */
+/*
+ * Join or detach a thread. They do nothing if the handle is NULL: then the thread was never
+ * started, or is joined already.
+ */
 static inline void fl__thread_join(fl_thread **t)
 {
 	if (*t)
@@ -28,5 +32,8 @@ static inline void fl__thread_join(fl_thread **t)
 static inline void fl__thread_detach(fl_thread *t)
 {
 	if (t)
-		fl_thread_detach(t); /* in a forked child it frees the memory of a thread that the child lacks */
+		/*
+		 * In a forked child it frees the memory of a thread that the child does not have.
+		 */
+		fl_thread_detach(t);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Timers: a heap, and a thread that calls their functions (docs/design.md, "Timers").
+ * Timers are in a heap, and one thread calls their functions ("Timers" in docs/design.md).
  *
  *   state     meaning                                       left by
  *   idle      its node is in no heap                        timer_start()
@@ -9,11 +9,11 @@
  *
  * Invariants
  *   1. `timer_lock` guards all variables here and the fields of timers. Functions run without it.
- *   2. No lost wake: the thread sets `timer_wakes_at`, until when it may sleep, in the section in
- *      which it goes to sleep. A context that adds an earlier deadline wakes the thread; a cancel,
- *      only if the thread sleeps without a deadline and no timer is left. While the thread is
- *      awake, `timer_wakes_at` is `timer_awake`, before all deadlines: the thread looks at the
- *      heap before it sleeps.
+ *   2. No wake is lost. `timer_wakes_at` is the time until which the thread may sleep. The thread
+ *      sets it in the section in which it goes to sleep. A context that adds an earlier deadline
+ *      wakes the thread. A cancel wakes it only if it sleeps without a deadline and no timer is
+ *      left. While the thread is awake, `timer_wakes_at` is `timer_awake`, which is before all
+ *      deadlines. The thread looks at the heap before it sleeps.
  *   3. A call no longer accesses the timer once its function runs: `timer_call` has what is known
  *      of it, and a periodic timer is back in the heap. So the function may free a timer that is
  *      not pending.
@@ -22,8 +22,9 @@
  *   5. A forked child has neither timers nor thread. A timer is pending only in the process that
  *      started it (`fork_`), so the parent's heap nodes are never followed.
  *
- * Linearization: call or cancel, the step that takes the timer out of the heap. Progress: blocking,
- * on `timer_lock`, for an operation of the heap, or for the start of a thread.
+ * A call of a timer's function, and a cancel, linearize at the step that takes the timer out of the
+ * heap. All functions block on `timer_lock`, which is held for an operation of the heap, or for the
+ * start of a thread.
  */
 #include "../base/list.h"
 #include "../base/sys.h"
@@ -36,27 +37,30 @@
 
 _Static_assert(sizeof(struct fl__timer) <= sizeof((fl_timer *)0)->heap_, "a heap node fits into fl_timer");
 
-/* the thread waits so long for a timer */
+/* The thread ends when it has waited for a timer for so long. */
 static const int64_t timer_linger = FL_S(10);
 static const int64_t timer_awake = INT64_MIN;
 
 static fl_mutex timer_lock = FL_MUTEX_INIT;
-static fl_cond timer_earlier = FL_COND_INIT; /* the thread sleeps here */
-/* broadcast when a timer ceases to be pending or running */
+static fl_cond timer_earlier = FL_COND_INIT; /* on which the thread sleeps */
+/* It is broadcast when a timer ceases to be pending or running. */
 static fl_cond timer_settled = FL_COND_INIT;
 static struct fl__timers timer_heap;
 static int64_t timer_wakes_at;
-/* Of the timer until which the thread sleeps, unless it was cancelled. Reports take no lock. */
+/*
+ * The function of the timer until whose deadline the thread sleeps, or NULL if that timer was
+ * cancelled. Only reports read it without the lock, so its stores are atomic, and relaxed.
+ */
 static fl_timer_callback *timer_due;
 static bool timer_has_thread;
-static uint32_t timer_starts; /* wraps */
+static uint32_t timer_starts; /* the number of starts; it wraps */
 static struct {
-	/* its function runs, and may have freed it; NULL: none */
+	/* The timer whose function runs, and may have freed it; or NULL. */
 	const fl_timer *timer;
-	/* its start_; another timer may be at the address by now */
+	/* The start_ of that timer, since another timer may be at the address by now. */
 	uint32_t start;
-	uint64_t context; /* that makes the call */
-	bool cancelled;   /* by another context: the function cannot start its timer again */
+	uint64_t context; /* the id of the context that makes the call */
+	bool cancelled;   /* another context has cancelled it, so the function cannot start it again */
 } timer_call;
 
 static struct fl__timer *timer_node_of(const fl_timer *t)
@@ -91,7 +95,7 @@ static bool timer_in_a_call(void)
 
 static void timer_wake_thread(void)
 {
-	timer_wakes_at = timer_awake; /* no second wake */
+	timer_wakes_at = timer_awake; /* so that no other context wakes the thread, too */
 	fl_cond_signal(&timer_earlier);
 }
 
@@ -104,13 +108,15 @@ static bool timer_withdraw(fl_timer *t)
 	fl__timers_remove(&timer_heap, timer_node_of(t));
 	fl_cond_broadcast(&timer_settled);
 	if (!timer_heap.first && timer_wakes_at == FL__NEVER)
-		timer_wake_thread(); /* it must find that it is idle */
+		timer_wake_thread(); /* the thread must notice that it is idle */
 	return true;
 }
 
-/* Under the lock, but for the timers' functions. */
+/* The next functions run under the lock. They unlock it only while a timer's function runs. */
 
-/* Skips the calls that are past. */
+/*
+ * Adds a periodic timer again, for its next call that is not past. Counts the calls that it skips.
+ */
 static void timer_add_next(fl_timer *t, int64_t deadline, int64_t now)
 {
 	const int64_t late = now - deadline;
@@ -134,14 +140,17 @@ static void timer_make_call(fl_timer *t, int64_t now)
 	fl_mutex_unlock(&timer_lock);
 	function(arg);
 	fl__mutex_hold(&timer_lock);
-	/* the function has forked: timer_after_fork_in_child() has reset the call */
+	/* If the function has forked, timer_after_fork_in_child() has reset the call. */
 	if (fl__is_forked(fork))
 		return;
 	timer_call.timer = NULL;
 	fl_cond_broadcast(&timer_settled);
 }
 
-/* Sleeps until the first deadline, or an earlier one. False: nothing to wait for. */
+/*
+ * Sleeps until the first deadline, or until an earlier one is added. Returns false if the thread
+ * has waited for timer_linger and there is no timer.
+ */
 static bool timer_sleep(int64_t now)
 {
 	const bool idle = !timer_heap.first;
@@ -171,7 +180,10 @@ static void timer_serve(void)
 	fl_mutex_unlock(&timer_lock);
 }
 
-/* Does not wait for a running function, which may have called exit(). */
+/*
+ * Wakes the thread when this copy ends. The end does not wait for a function that runs, since it
+ * may have called exit().
+ */
 static unsigned timer_end_thread(void)
 {
 	FL__HELD(&timer_lock);
@@ -203,7 +215,7 @@ static int timer_start(fl_timer *t, fl_time deadline, fl_duration period, fl_tim
 	int rc = timer_begin_thread();
 	if (rc != 0)
 		return rc;
-	/* 0 means that the timer was never started */
+	/* It skips 0, which means that the timer was never started. */
 	timer_starts += timer_starts == UINT32_MAX ? 2 : 1;
 	*t = (fl_timer){
 	    .period_ = period, .function_ = function, .arg_ = arg, .fork_ = fl__fork_count, .start_ = timer_starts};
@@ -242,7 +254,7 @@ int fl_timer_cancel(fl_timer *t)
 	return withdrawn ? 0 : -EALREADY;
 }
 
-/* Waits until any timer ceases to be pending or running, without the lock. */
+/* Waits, without the lock, until some timer ceases to be pending or running. */
 static int timer_wait_for_any(const fl_timer *t, fl_time deadline, fl_cancel_token *cancel)
 {
 	FL__AWAITS(FL__DEBUG_TIMER, t);
@@ -266,7 +278,7 @@ int fl_timer_try_join(fl_timer *t)
 	return timer_is_idle(t) ? 0 : -EAGAIN;
 }
 
-/* Its own function may free a timer that is not pending. */
+/* A timer that is not pending is not busy for its own function, which may free it. */
 static bool timer_is_busy(const fl_timer *t)
 {
 	FL__HELD(&timer_lock);
