@@ -100,7 +100,7 @@ FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host,
  * `path` NULL means an abstract name that the system chooses, by which others can answer. Any user
  * of this network namespace can send to an abstract name. fl_datagram_close() and
  * fl_datagram_free() remove the socket file, unless another socket has replaced it. A stale socket
- * file is removed first. Never waits.
+ * file is removed first. The call never waits.
  *
  * Returns:
  *   0                  the socket is open
@@ -125,8 +125,8 @@ FL_API FL_MUST_CHECK int fl_datagram_open_unix(fl_datagram **d, const char *path
  * Creates an fl_datagram that owns `fd`, a datagram socket of IPv4, IPv6 or Unix, on the loop that
  * the calling thread runs.
  *
- * Never waits. Makes `fd` close-on-exec, unless it is 0, 1 or 2. A blocking `fd` stays blocking.
- * After an error the caller still owns `fd`.
+ * The call never waits. It makes `fd` close-on-exec, unless it is 0, 1 or 2. A blocking `fd` stays
+ * blocking. After an error the caller still owns `fd`.
  *
  * Returns:
  *   0          the object was created
@@ -141,15 +141,15 @@ FL_API FL_MUST_CHECK int fl_datagram_open_unix(fl_datagram **d, const char *path
 FL_API FL_MUST_CHECK int fl_datagram_from_fd(fl_datagram **d, int fd);
 
 /*
- * Closes and frees the socket. `d` may be NULL. Never waits.
+ * Closes and frees the socket. `d` may be NULL. The call never waits.
  *
- * Panics while a fiber sends or receives. In a forked child it closes only the child's descriptor,
- * and leaves the socket file.
+ * The call panics while a fiber sends or receives. In a forked child it closes only the child's
+ * descriptor, and leaves the socket file.
  */
 FL_API void fl_datagram_free(fl_datagram *d);
 
 /*
- * Closes the socket, so that the port or path is free. Never waits. The call may be repeated.
+ * Closes the socket, so that the port or path is free. It never waits. The call may be repeated.
  *
  * Fibers that send or receive get -EPIPE within 32 ms.
  */
@@ -159,8 +159,8 @@ FL_API void fl_datagram_close(fl_datagram *d);
  * Connects the socket to a peer: sends without another address go to the peer, and only datagrams
  * of the peer are received.
  *
- * Datagrams that have come before are still received. A UDP peer need not exist. Never waits. The
- * call may be repeated, also with another peer.
+ * Datagrams that have come before are still received. A UDP peer need not exist. The call never
+ * waits. The call may be repeated, also with another peer.
  *
  * Returns:
  *   0              the socket is connected
@@ -184,7 +184,7 @@ FL_API void fl_datagram_close(fl_datagram *d);
 FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_address *peer);
 
 /*
- * Ends the connection, if there is one. The socket keeps its address. Never waits.
+ * Ends the connection, if there is one. The socket keeps its address. The call never waits.
  *
  * Returns:
  *   0            the socket is not connected
@@ -200,8 +200,8 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
  * Sends a datagram of `size` bytes, which may be 0, to an address, or to the connected peer.
  *
  * fl_datagram_send() sends to the connected peer, and so does fl_datagram_send_to() if `to` is
- * NULL. Blocks the calling fiber while the system, or a Unix receiver, has no space. A full Unix
- * receiver at an address is tried again at least every 32 ms.
+ * NULL. The call blocks the calling fiber while the system, or a Unix receiver, has no space. A
+ * full Unix receiver at an address is tried again at least every 32 ms.
  *
  * Returns:
  *   0              the system has the datagram. UDP may still lose it
@@ -258,7 +258,7 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *dat
 /*
  * Receives a datagram into `buffer`, and stores its sender in `from`, which may be NULL.
  *
- * Blocks the calling fiber while there is none.
+ * The call blocks the calling fiber while there is none.
  *
  * Returns:
  *   >= 0         the size of the datagram; 0 for an empty one
@@ -309,7 +309,7 @@ typedef struct fl_datagram_message {
 /*
  * Sends `n` datagrams in order, and stores in `*sent` how many were sent. `sent` may be NULL.
  *
- * Blocks the calling fiber while the system, or a Unix receiver, has no space.
+ * The call blocks the calling fiber while the system, or a Unix receiver, has no space.
  *
  * Returns:
  *   0               all were sent
@@ -341,9 +341,9 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *d, const fl_data
 /*
  * Receives the datagrams that are available: at least 1, at most `n`, and at most FL_DATAGRAM_MANY.
  *
- * Sets `received`, `lost` and `address` of each. A datagram that does not fit is no error: `lost`
- * says how many bytes it has lost, or 1 if the system does not say how many. Blocks the calling
- * fiber while there are none.
+ * The call sets `received`, `lost` and `address` of each. A datagram that does not fit is no error:
+ * `lost` says how many bytes it has lost, or 1 if the system does not say how many. The call blocks
+ * the calling fiber while there are none.
  *
  * Returns:
  *   > 0            the number of datagrams
@@ -374,7 +374,7 @@ FL_API uint16_t fl_datagram_port(const fl_datagram *d);
 
 /*
  * Stores the socket's own address in `*a`. An unnamed Unix socket has none, and `size` of the
- * address is 0. Never waits.
+ * address is 0. The call never waits.
  *
  * Returns:
  *   0       the address was stored
@@ -383,7 +383,7 @@ FL_API uint16_t fl_datagram_port(const fl_datagram *d);
 FL_API FL_MUST_CHECK int fl_datagram_address_of(const fl_datagram *d, fl_address *a);
 
 /*
- * Stores the address of the connected peer in `*a`. Never waits.
+ * Stores the address of the connected peer in `*a`. It never waits.
  *
  * Returns:
  *   0          the address was stored

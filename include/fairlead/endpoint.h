@@ -91,7 +91,8 @@ typedef struct fl_endpoint_config {
  * Creates an endpoint at `path`, and stores it in `*o`.
  *
  * The file has its mode, whatever the umask is, before any process can connect. fl_endpoint_free()
- * removes the file, unless another file has replaced it. A stale file is replaced. Never waits.
+ * removes the file, unless another file has replaced it. A stale file is replaced. The call never
+ * waits.
  *
  * Returns:
  *   0                  the endpoint was created
@@ -113,11 +114,11 @@ typedef struct fl_endpoint_config {
 FL_API FL_MUST_CHECK int fl_endpoint_create(fl_endpoint **o, const char *path, const fl_endpoint_config *config);
 
 /*
- * Closes and frees the endpoint. `o` may be NULL. Never waits.
+ * Closes and frees the endpoint. `o` may be NULL. The call never waits.
  *
  * The connect of a client that was not accepted fails. Regions and pipes of accepted clients stay.
- * Requires that no context accepts. In a forked child it closes only the child's descriptor, and
- * leaves the file.
+ * The call requires that no context accepts. In a forked child it closes only the child's
+ * descriptor, and leaves the file.
  */
 FL_API void fl_endpoint_free(fl_endpoint *o);
 
@@ -127,8 +128,8 @@ FL_API void fl_endpoint_free(fl_endpoint *o);
  *
  * If `pipe` is NULL, the end of the pipe is closed. Clients that the checks refuse, or that have
  * ended, are skipped. A client may refuse the server, too: then the pipe returns -EPIPE, since its
- * other end is closed. Blocks the calling context. Several threads may call it at the same time,
- * also in forked children.
+ * other end is closed. The call blocks the calling context. Several threads may call it at the same
+ * time, also in forked children.
  *
  * Returns:
  *   0                 a client was accepted
@@ -157,8 +158,8 @@ FL_API int fl_endpoint_fd(const fl_endpoint *o);
  * Connects to the endpoint at `path`, makes the checks, attaches the region, and stores it in
  * `*region`, and this side's end of the pipe in `*pipe`.
  *
- * `region` or `pipe` may be NULL if it is not wanted. Blocks the calling context until the server
- * accepts. It does not wait for the endpoint to appear.
+ * `region` or `pipe` may be NULL if it is not wanted. The call blocks the calling context until the
+ * server accepts. It does not wait for the endpoint to appear.
  *
  * Returns:
  *   0                 the client is connected

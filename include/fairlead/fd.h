@@ -28,7 +28,8 @@ FL_BEGIN_DECLS
  * Waits until `fd` is ready for one of `events`, is at its end, or has failed.
  *
  * `events` is FL_FD_IN, FL_FD_OUT or both. A file counts as ready. Several threads may wait for one
- * descriptor. Blocks the calling context. Requires that `fd` stays open during the wait.
+ * descriptor. The call blocks the calling context. It requires that `fd` stays open during the
+ * wait.
  *
  * Returns:
  *   0           the descriptor is ready, at its end, or has failed
@@ -49,9 +50,9 @@ FL_INLINE FL_MUST_CHECK int fl_fd_wait(int _fd, unsigned _events)
 /*
  * Reads the bytes that are available: at least 1, and at most `size`.
  *
- * Blocks the calling context while there are none. If another reader is faster, the wait goes on.
- * The descriptor may be of any kind, blocking or not, and may be shared by several processes: its
- * flags stay as they are.
+ * The call blocks the calling context while there are none. If another reader is faster, the wait
+ * goes on. The descriptor may be of any kind, blocking or not, and may be shared by several
+ * processes: its flags stay as they are.
  *
  * Returns:
  *   > 0            the number of bytes
@@ -73,8 +74,8 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_fd_read_some(int _fd, void *_buffer, size_t _
  * Writes the bytes for which there is space: at least 1, and at most `size`. SIGPIPE is never
  * raised.
  *
- * Blocks the calling context while there is no space for a byte. The descriptor may be of any kind,
- * blocking or not, and may be shared by several processes: its flags stay as they are.
+ * The call blocks the calling context while there is no space for a byte. The descriptor may be of
+ * any kind, blocking or not, and may be shared by several processes: its flags stay as they are.
  *
  * Returns:
  *   > 0            the number of bytes, which may be less than `size`

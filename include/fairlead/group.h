@@ -143,7 +143,10 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  *   -EDEADLK     the caller is a member of the group, or runs within one; or the caller's scope is
  *                a descendant of the group's token, such as the token of a timeout that began while
  *                the group's token was the scope; or the remaining members are fibers of a loop on
- *                the calling thread, and the caller is no fiber of that loop
+ *                the calling thread, and the caller is no fiber of that loop; or the group's
+ *                executor runs its tasks on a loop of the calling thread, and the caller is no task
+ *                of it. (A fiber of the loop may join nevertheless, if the executor was made by
+ *                fl_loop_executor_create_on().)
  *   -EOWNERDEAD  in a forked child; nothing happened
  *   other        the error of the first member that failed; fl_group_message() describes it
  *

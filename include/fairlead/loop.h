@@ -55,8 +55,8 @@ typedef struct fl_loop_config {
  * Creates a loop, runs `function(arg)` as its first fiber, frees the loop, and returns the result
  * of `function`.
  *
- * Blocks the calling thread. When `function` has returned, the call cancels the fibers that are
- * left, and waits for their ends, and for the functions of fl_to_thread().
+ * The call blocks the calling thread. When `function` has returned, the call cancels the fibers
+ * that are left, and waits for their ends, and for the functions of fl_to_thread().
  *
  * Returns the result of `function`; or, if `function` was not called:
  *   -EALREADY         the thread runs a loop already: the caller is a fiber or a callback of it
@@ -70,7 +70,7 @@ FL_API FL_MUST_CHECK int fl_loop_run(fl_fiber_function *function, void *arg);
 /*
  * Creates a loop, which fl_loop_run_on() and fl_loop_run_once() run. Any thread may call it.
  *
- * Never waits. `config` may be NULL.
+ * The call never waits. `config` may be NULL.
  *
  * Returns:
  *   0                 the loop was created
@@ -85,8 +85,8 @@ FL_API FL_MUST_CHECK int fl_loop_create(fl_loop **l, const fl_loop_config *confi
  * Runs `function(arg)` as a fiber of the loop `l`, and returns its result. Afterwards the loop can
  * run again.
  *
- * Blocks the calling thread. When `function` has returned, the call cancels the fibers that are
- * left, and waits for their ends, and for the functions of fl_to_thread().
+ * The call blocks the calling thread. When `function` has returned, the call cancels the fibers
+ * that are left, and waits for their ends, and for the functions of fl_to_thread().
  *
  * Returns the result of `function`; or, if `function` was not called:
  *   -EALREADY    the thread runs a loop already: the caller is a fiber or a callback of it
@@ -103,8 +103,8 @@ FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function,
  * have ended, and makes the calls that these fibers have posted. Callbacks of watches and timers
  * are not called any more.
  *
- * Blocks the calling thread until the fibers have ended. Panics on another thread than the one that
- * ran the loop, and in a fiber or a callback of any loop.
+ * The call blocks the calling thread until the fibers have ended. It panics on another thread than
+ * the one that ran the loop, and in a fiber or a callback of any loop.
  */
 FL_API void fl_loop_free(fl_loop *l);
 
@@ -114,7 +114,7 @@ FL_API void fl_loop_free(fl_loop *l);
 FL_API fl_loop *fl_loop_current(void);
 
 /*
- * Cancels every fiber that the loop has now. Never waits. Any thread may call it while the loop
+ * Cancels every fiber that the loop has now. It never waits. Any thread may call it while the loop
  * exists.
  */
 FL_API void fl_loop_cancel(fl_loop *l);
@@ -124,8 +124,8 @@ typedef void fl_loop_callback(void *arg);
 /*
  * Makes the loop call `function(arg)` on its thread later, and never inside of this call.
  *
- * Calls are made in the order of their posts. Never waits. Any thread may post while the loop
- * exists.
+ * Calls are made in the order of their posts. The call never waits. Any thread may post while the
+ * loop exists.
  *
  * Returns:
  *   0            the call will be made
@@ -154,11 +154,11 @@ typedef struct fl_loop_timer {
 
 /*
  * Starts the timer, or gives a started timer another deadline and callback. The deadline FL_FOREVER
- * stops the timer. Never waits.
+ * stops the timer. The call never waits.
  */
 FL_API void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, fl_time deadline, fl_loop_callback *function, void *arg);
 
-/* Stops the timer if it is started. Never waits. */
+/* Stops the timer if it is started. It never waits. */
 FL_API void fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t);
 
 /*
@@ -176,7 +176,7 @@ typedef struct fl_loop_watch fl_loop_watch;
 typedef void fl_loop_watch_callback(fl_loop_watch *w, int fd, unsigned events, void *arg);
 struct fl_loop_watch {
 	void (*fire_)(void *w, uint32_t events);
-	fl_loop *loop_; /* NULL: not started */
+	fl_loop *loop_; /* NULL if it is not started */
 	fl_loop_watch_callback *function_;
 	void *arg_;
 	int fd_;
@@ -187,8 +187,8 @@ struct fl_loop_watch {
 /*
  * Starts the watch `w` of the descriptor `fd`.
  *
- * `events` is FL_FD_IN, FL_FD_OUT or both; or 0, to be called for FL_FD_ERR alone. Never waits.
- * Requires that `w` is not started.
+ * `events` is FL_FD_IN, FL_FD_OUT or both; or 0, to be called for FL_FD_ERR alone. The call never
+ * waits. It requires that `w` is not started.
  *
  * Returns:
  *   0            the watch is started
@@ -204,7 +204,7 @@ FL_API FL_MUST_CHECK int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int f
                                              fl_loop_watch_callback *function, void *arg);
 
 /*
- * Changes the events of `w`, from the next iteration of the loop on. Never waits.
+ * Changes the events of `w`, from the next iteration of the loop on. It never waits.
  *
  * Returns:
  *   0            the events were changed
@@ -214,7 +214,7 @@ FL_API FL_MUST_CHECK int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int f
  */
 FL_API FL_MUST_CHECK int fl_loop_watch_change(fl_loop_watch *w, unsigned events);
 
-/* Stops `w` if it is started. Its callback is not called again. Never waits. */
+/* Stops `w` if it is started. Its callback is not called again. The call never waits. */
 FL_API void fl_loop_watch_stop(fl_loop_watch *w);
 
 /*
@@ -232,10 +232,10 @@ FL_API int fl_loop_fd(const fl_loop *l);
 /*
  * Runs one iteration of the loop: polls for events, and runs each runnable fiber once.
  *
- * Stores in `*deadline` the latest time for the next call. FL_NO_WAIT means at once. FL_FOREVER
- * means when the descriptor of fl_loop_fd() is readable.
+ * The call stores in `*deadline` the latest time for the next call. FL_NO_WAIT means at once.
+ * FL_FOREVER means when the descriptor of fl_loop_fd() is readable.
  *
- * Never waits for events.
+ * The call never waits for events.
  *
  * Returns:
  *   0            the iteration was run
@@ -279,8 +279,8 @@ FL__SCOPED(fl_loop, fl_loop_free)
  * waits of the library, another thread may be started in place of a sleeping one
  * (fairlead/blocking.h).
  *
- * Blocks the calling fiber. When the call returns, the function has ended or was never called, even
- * after a cancel. So the function may use the caller's stack.
+ * The call blocks the calling fiber. When the call returns, the function has ended or was never
+ * called, even after a cancel. So the function may use the caller's stack.
  *
  * Returns:
  *   0            the function has ended. This is also the result when the caller was cancelled, or
@@ -335,8 +335,8 @@ typedef struct fl_loop_debug_config {
  * Switches the reports of slow fibers on, or changes their limit. A `config` that is NULL or
  * all-zero switches them off.
  *
- * Never waits. While reports are on, each switch between fibers reads the clock. After an error all
- * reports are off.
+ * The call never waits. While reports are on, each switch between fibers reads the clock. After an
+ * error all reports are off.
  *
  * Returns:
  *   0            the reports are on, or off, as asked
@@ -350,8 +350,8 @@ FL_API FL_MUST_CHECK int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *c
  * Prints the fibers of the loop to `out`, as a tree.
  *
  * Each fiber stands below the fiber that started it, with its state and its 16 innermost frames.
- * Blocks the calling thread while it writes to the file. Requires that the caller is a fiber or a
- * callback of the loop.
+ * The call blocks the calling thread while it writes to the file. It requires that the caller is a
+ * fiber or a callback of the loop.
  */
 FL_API void fl_loop_dump(fl_loop *l, FILE *out);
 

@@ -40,9 +40,9 @@ FL_BEGIN_DECLS
 /*
  * Creates an executor with a thread and an event loop of its own. Any thread may call it.
  *
- * Never waits. `config` may be NULL. The thread is named name-0, and starts with the first submit.
- * In the tasks fl_loop_current() is the executor's loop. A fl_loop_cancel() of that loop does the
- * same as fl_executor_cancel().
+ * The call never waits. `config` may be NULL. The thread is named name-0, and starts with the first
+ * submit. In the tasks fl_loop_current() is the executor's loop. A fl_loop_cancel() of that loop
+ * does the same as fl_executor_cancel().
  *
  * Returns:
  *   0                 the executor was created
@@ -63,7 +63,7 @@ FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_execu
 /*
  * Creates an executor that runs its tasks on the caller's loop `l`. Any thread may submit to it.
  *
- * Never waits. `config` may be NULL. Requires that the thread of the loop makes the call, or that
+ * The call never waits. `config` may be NULL. The caller must be on the thread of the loop, unless
  * the loop has not run yet.
  *
  * Returns:

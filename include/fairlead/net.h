@@ -54,7 +54,7 @@ FL_BEGIN_DECLS
  * Looks up the addresses of `host`, and stores them with `port` in `list`, in the order in which to
  * try them.
  *
- * Stores at most `n` addresses, and at most FL_ADDRESSES_MAX. Blocks the calling fiber.
+ * The call stores at most `n` addresses, and at most FL_ADDRESSES_MAX. It blocks the calling fiber.
  *
  * Returns:
  *   > 0            the number of addresses that were stored
@@ -119,8 +119,8 @@ FL_API FL_MUST_CHECK int fl_listener_open_tcp(fl_listener **l, const char *host,
  *
  * fl_listener_close() and fl_listener_free() remove the socket file, unless another socket has
  * replaced it. If a stale socket file is at the path, the call removes it first. To find out
- * whether a file is stale, it makes a short connection to the process that listens there. Never
- * waits.
+ * whether a file is stale, it makes a short connection to the process that listens there. The call
+ * never waits.
  *
  * Returns:
  *   0                  the listener was created
@@ -144,15 +144,15 @@ FL_API FL_MUST_CHECK int fl_listener_open_tcp(fl_listener **l, const char *host,
 FL_API FL_MUST_CHECK int fl_listener_open_unix(fl_listener **l, const char *path, const fl_listen_config *config);
 
 /*
- * Closes and frees the listener. `l` may be NULL. Never waits.
+ * Closes and frees the listener. `l` may be NULL. The call never waits.
  *
- * Panics while a fiber accepts. In a forked child it closes only the child's descriptor, and leaves
- * the socket file.
+ * The call panics while a fiber accepts. In a forked child it closes only the child's descriptor,
+ * and leaves the socket file.
  */
 FL_API void fl_listener_free(fl_listener *l);
 
 /*
- * Stops listening, so that the port or path is free. Never waits. The call may be repeated.
+ * Stops listening, so that the port or path is free. It never waits. The call may be repeated.
  *
  * A fiber that accepts, and each later accept, gets -EPIPE. Connections that were not accepted are
  * reset.
@@ -162,7 +162,7 @@ FL_API void fl_listener_close(fl_listener *l);
 /*
  * Accepts a connection, and stores its stream in `*s`.
  *
- * Blocks the calling fiber while there is no connection. One fiber at a time may accept.
+ * The call blocks the calling fiber while there is no connection. One fiber at a time may accept.
  * Connections that broke before they were accepted are skipped.
  *
  * Returns:
@@ -188,7 +188,7 @@ FL_INLINE FL_MUST_CHECK int fl_listener_accept(fl_listener *_l, fl_stream **_s)
 }
 
 /*
- * Accepts a connection if there is one. Never waits. Callbacks of the loop may call it.
+ * Accepts a connection if there is one. It never waits. Callbacks of the loop may call it.
  *
  * Returns:
  *   0              the connection was accepted
@@ -211,8 +211,8 @@ FL_API int fl_listener_fd(const fl_listener *l);
  * Connects to a TCP port of `host`, and stores the stream in `*s`.
  *
  * Tries the addresses of a name in turn, IPv6 and IPv4 alternately. The next attempt begins when an
- * attempt has failed, or beside it after 250 ms (RFC 8305). The first connection wins. Blocks the
- * calling fiber.
+ * attempt has failed, or beside it after 250 ms (RFC 8305). The first connection wins. The call
+ * blocks the calling fiber.
  *
  * Returns:
  *   0                 the connection was made
@@ -239,8 +239,8 @@ FL_INLINE FL_MUST_CHECK int fl_stream_connect_tcp(fl_stream **_s, const char *_h
  * Connects to the Unix listener at a path, or at an abstract name, which begins with '@', and
  * stores the stream in `*s`.
  *
- * Blocks the calling fiber while the listener's backlog is full, and tries again at least every 32
- * ms.
+ * The call blocks the calling fiber while the listener's backlog is full, and tries again at least
+ * every 32 ms.
  *
  * Returns:
  *   0                 the connection was made

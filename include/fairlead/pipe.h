@@ -61,7 +61,7 @@ typedef struct fl_pipe_config {
 /*
  * Creates a pipe, and stores its two ends in `*a` and `*b`. `config` may be NULL.
  *
- * Never waits. The descriptors are close-on-exec.
+ * The call never waits. The descriptors are close-on-exec.
  *
  * Returns:
  *   0                 the pipe was created
@@ -73,7 +73,8 @@ FL_API FL_MUST_CHECK int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_
 /*
  * Creates a handle for an end of a pipe, from its descriptor `fd`, which the handle then owns.
  *
- * Never waits. Makes the descriptor close-on-exec. After an error the caller still owns `fd`.
+ * The call never waits. It makes the descriptor close-on-exec. After an error the caller still owns
+ * `fd`.
  *
  * Returns:
  *   0          the handle was created
@@ -85,8 +86,8 @@ FL_API FL_MUST_CHECK int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_
 FL_API FL_MUST_CHECK int fl_pipe_from_fd(fl_pipe **p, int fd);
 
 /*
- * Frees the handle and closes its descriptor. `p` may be NULL. Never waits. Panics if a context
- * waits for it by FL_WAIT_ANY().
+ * Frees the handle and closes its descriptor. `p` may be NULL. The call never waits. It panics if a
+ * context waits for it by FL_WAIT_ANY().
  */
 FL_API void fl_pipe_free(fl_pipe *p);
 
@@ -99,7 +100,7 @@ FL_API void fl_pipe_free(fl_pipe *p);
 FL_API int fl_pipe_fd(const fl_pipe *p);
 
 /*
- * Ends sending from this end, for all processes that have it. Never waits.
+ * Ends sending from this end, for all processes that have it. It never waits.
  *
  * The peer receives what was sent before, then gets -EPIPE (closed).
  */
@@ -108,8 +109,8 @@ FL_API void fl_pipe_close_send(fl_pipe *p);
 /*
  * Sends a message of `size` bytes, with `n` descriptors or without.
  *
- * `size` may be 0. The caller keeps the descriptors, and the receiver gets duplicates. Blocks the
- * calling context while the pipe is full. After an error nothing was sent.
+ * `size` may be 0. The caller keeps the descriptors, and the receiver gets duplicates. The call
+ * blocks the calling context while the pipe is full. After an error nothing was sent.
  *
  * Returns:
  *   0                 the message was sent
@@ -161,8 +162,8 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *_p, const void *_data, siz
  *
  * `buffer` has `room` bytes. The descriptors of the message are stored in `fds`. They belong to the
  * caller, and are close-on-exec. Before the call `*n` is the capacity of `fds`; afterwards it is
- * the number of descriptors. fl_pipe_recv() takes no descriptors. Blocks the calling context while
- * there is no message. After an error the contents of `buffer` are unspecified.
+ * the number of descriptors. fl_pipe_recv() takes no descriptors. The call blocks the calling
+ * context while there is no message. After an error the contents of `buffer` are unspecified.
  *
  * Returns:
  *   0           a message was received

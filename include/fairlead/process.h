@@ -247,7 +247,7 @@ typedef struct fl_process_status {
 FL_API void fl_main(int argc, char **argv);
 
 /*
- * FL_PROCESS_HOOK; at file scope calls fl_main() in a constructor.
+ * Write FL_PROCESS_HOOK; at file scope. It calls fl_main() in a constructor.
  *
  * The constructor runs after the FL_TASK constructors of the same program or library. Other
  * constructors may run later. A library with a copy of Fairlead in it has a hook of its own, since
@@ -267,11 +267,11 @@ FL_API void fl_main(int argc, char **argv);
  * Forks the fork server from this process. The processes of tasks that it forks later begin with a
  * copy of this process's memory as it is now.
  *
- * Flushes all stdio streams. Does nothing if there is a fork server with the caller's rights.
- * Replaces a fork server with other rights, if no worker of a process executor and no handle of its
- * processes is left.
+ * The call flushes all stdio streams. It does nothing if there is a fork server with the caller's
+ * rights. It replaces a fork server with other rights, if no worker of a process executor and no
+ * handle of its processes is left.
  *
- * Blocks the calling thread until the fork server has answered.
+ * The call blocks the calling thread until the fork server has answered.
  *
  * Returns:
  *   0                 there is a fork server with the caller's rights
@@ -301,9 +301,9 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  * Starts a process, and stores its handle in `*p`. When the call returns 0, a program has been
  * executed.
  *
- * Blocks the calling context until the fork server or the new process has answered. While a program
- * is executed, or this program for FL_PROCESS_EXEC or for a new fork server, the call blocks the
- * calling thread, also when the caller is a fiber.
+ * The call blocks the calling context until the fork server or the new process has answered. While
+ * a program is executed, or this program for FL_PROCESS_EXEC or for a new fork server, the call
+ * blocks the calling thread, also when the caller is a fiber.
  *
  * Returns:
  *   0                 the process was started
@@ -359,7 +359,7 @@ FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_confi
 /*
  * Waits until the process has ended, and stores in `*status`, which may be NULL, how it ended.
  *
- * Blocks the calling context. The call may be repeated after the process was joined.
+ * The call blocks the calling context. The call may be repeated after the process was joined.
  *
  * Returns:
  *   0            the process has ended, and `*status` says how
@@ -380,7 +380,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_join(fl_process *_p, fl_process_status *_
 /*
  * Does the same as fl_process_join() if the process has ended.
  *
- * Never waits.
+ * The call never waits.
  *
  * Returns:
  *   0              the process has ended, and `*status` says how
@@ -397,7 +397,8 @@ FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *_p, fl_process_statu
 /*
  * Sends a signal to the process.
  *
- * Never waits. The signal never goes to another process that got the number of an ended one.
+ * The call never waits. The signal never goes to another process that got the number of an ended
+ * one.
  *
  * Returns:
  *   0            the signal was sent
@@ -412,7 +413,7 @@ FL_API FL_MUST_CHECK int fl_process_signal(fl_process *p, int signal);
 /*
  * Sends SIGTERM to the process, by fl_process_signal().
  *
- * Never waits.
+ * The call never waits.
  *
  * Returns:
  *   0            the signal was sent
@@ -429,7 +430,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_terminate(fl_process *_p)
 /*
  * Sends SIGKILL to the process, by fl_process_signal().
  *
- * Never waits.
+ * The call never waits.
  *
  * Returns:
  *   0            the signal was sent
@@ -446,13 +447,13 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
 /*
  * Stops the process, waits for its end, and stores in `*status`, which may be NULL, how it ended.
  *
- * Sends SIGTERM, then SIGCONT in case the process is stopped. If the process still runs `grace` ns
- * later, sends SIGKILL. If the process leads a group, the signals go to the whole group, and
- * SIGKILL is sent in any case.
+ * The call sends SIGTERM, then SIGCONT in case the process is stopped. If the process still runs
+ * `grace` ns later, it sends SIGKILL. If the process leads a group, the signals go to the whole
+ * group, and SIGKILL is sent in any case.
  *
- * Blocks the calling context. The wait is not cancelled. Another fiber or thread must read the
- * pipes of the process during the call: a process that writes into a full pipe (64 KiB) does not
- * end within its grace. fl_process_run_until() reads the pipes itself.
+ * The call blocks the calling context. The wait is not cancelled. Another fiber or thread must read
+ * the pipes of the process during the call: a process that writes into a full pipe (64 KiB) does
+ * not end within its grace. fl_process_run_until() reads the pipes itself.
  *
  * Returns:
  *   0            the process has ended, and `*status` says how
@@ -474,9 +475,9 @@ FL_API FL_MUST_CHECK int fl_process_stop(fl_process *p, fl_duration grace, fl_pr
  * Returns the handle's end of a pipe of the process: of its standard input (`stream` is 0), output
  * (1) or error (2).
  *
- * Never waits. The descriptor is blocking and close-on-exec. The handle owns it. Read and write it
- * by fl_fd_read_some() and fl_fd_write_some() (fairlead/fd.h). Requires that no other thread closes
- * or takes the pipe at the same time.
+ * The call never waits. The descriptor is blocking and close-on-exec. The handle owns it. Read and
+ * write it by fl_fd_read_some() and fl_fd_write_some() (fairlead/fd.h). The call requires that no
+ * other thread closes or takes the pipe at the same time.
  *
  * Returns:
  *   >= 0    the descriptor
@@ -487,7 +488,7 @@ FL_API int fl_process_pipe(const fl_process *p, int stream);
 /*
  * Returns the handle's end of a pipe, as a descriptor that the caller owns from now on.
  *
- * Never waits. Requires that no other thread uses the handle's pipes at the same time.
+ * The call never waits. It requires that no other thread uses the handle's pipes at the same time.
  *
  * Returns:
  *   >= 0    the descriptor
@@ -496,15 +497,15 @@ FL_API int fl_process_pipe(const fl_process *p, int stream);
 FL_API int fl_process_take_pipe(fl_process *p, int stream);
 
 /*
- * Closes the handle's end of a pipe of the process. Does nothing if there is no such pipe, or it
+ * Closes the handle's end of a pipe of the process. It does nothing if there is no such pipe, or it
  * was closed or taken.
  *
- * Never waits. Requires that no other thread uses the handle's pipes at the same time.
+ * The call never waits. It requires that no other thread uses the handle's pipes at the same time.
  */
 FL_API void fl_process_close_pipe(fl_process *p, int stream);
 
 /*
- * Returns true while the process runs: as long as fl_process_try_join() returns -EAGAIN. Never
+ * Returns true while the process runs: as long as fl_process_try_join() returns -EAGAIN. It never
  * waits.
  */
 FL_API bool fl_process_is_alive(const fl_process *p);
@@ -538,7 +539,7 @@ FL_API size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg)
  *
  * A daemon that runs is killed, and with it the group that it leads, as far as the system permits.
  * Any other process runs on, and the library reaps it at its end, unless the library is unloaded
- * before. Requires that no other thread uses the handle. `p` may be NULL.
+ * before. The call requires that no other thread uses the handle. `p` may be NULL.
  */
 FL_API void fl_process_free(fl_process *p);
 
@@ -566,8 +567,8 @@ FL_API unsigned fl_process_fd_count(void);
 FL_API int fl_process_fd(unsigned i);
 
 /*
- * For FL_WAIT_ANY(): ready when the process has ended, so that fl_process_try_join() does not
- * return -EAGAIN.
+ * FL_ON_PROCESS(p) is an object for FL_WAIT_ANY(). It is ready when the process has ended, so that
+ * fl_process_try_join() does not return -EAGAIN.
  */
 #define FL_ON_PROCESS(p) FL__ON(fl__on_process, (p))
 FL_API extern const fl_on_type fl__on_process;

@@ -105,7 +105,7 @@ FL_BEGIN_DECLS
 /*
  * Creates a process executor. It starts neither threads nor processes before the first submit.
  *
- * Never waits. `config` may be NULL.
+ * The call never waits. `config` may be NULL.
  *
  * Returns:
  *   0         the executor was created
@@ -131,7 +131,7 @@ FL_API FL_MUST_CHECK int fl_process_executor_create(fl_executor **e, const fl_ex
 
 /*
  * Stores the process ids of the workers in `pids`, at most `room` of them, and returns the number
- * of workers. Never waits.
+ * of workers. It never waits.
  */
 FL_API size_t fl_process_executor_pids(const fl_executor *e, int *pids, size_t room);
 

@@ -54,7 +54,7 @@ typedef struct fl_process_io {
  * not read its input to the end, the rest of the input is dropped: see `written`. Streams of the
  * process that are no pipes are left alone. `status` may be NULL.
  *
- * Blocks the calling context.
+ * The call blocks the calling context.
  *
  * Returns:
  *   0              the process has ended, and `*status` says how
@@ -86,10 +86,10 @@ FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *_p, fl_process_io
  * The process leads a process group, so Ctrl-C does not reach it: take SIGINT by
  * fairlead/signals.h, and request the token `cancel`.
  *
- * Blocks the calling context. If the call fails before the process and its outputs have ended, it
- * stops the process and its group, as fl_process_stop() does with a grace of FL_PROCESS_GRACE, and
- * that takes up to FL_PROCESS_GRACE longer. Meanwhile it still writes the input and reads the
- * outputs, and discards what is above a limit.
+ * The call blocks the calling context. If the call fails before the process and its outputs have
+ * ended, it stops the process and its group, as fl_process_stop() does with a grace of
+ * FL_PROCESS_GRACE, and that takes up to FL_PROCESS_GRACE longer. Meanwhile it still writes the
+ * input and reads the outputs, and discards what is above a limit.
  *
  * Returns:
  *   0              the process has ended, and `*status` says how

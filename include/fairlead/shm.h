@@ -65,8 +65,8 @@ typedef uint64_t fl_shm_offset;
 /*
  * Makes a region from which `size` bytes, rounded up to pages, can be allocated.
  *
- * Never waits for another process, but fills the region with zeroed memory, which takes about a
- * second for 4 GiB.
+ * The call never waits for another process, but fills the region with zeroed memory, which takes
+ * about a second for 4 GiB.
  *
  * Returns:
  *   0                 the region was made
@@ -84,7 +84,7 @@ FL_API FL_MUST_CHECK int fl_shm_create(fl_shm **region, size_t size);
  * Maps the region of the descriptor `fd` into this process.
  *
  * The handle keeps a duplicate of `fd`, and `fd` stays the caller's. The mapping is read-only if
- * the descriptor is, or after fl_shm_seal(). Never waits.
+ * the descriptor is, or after fl_shm_seal(). The call never waits.
  *
  * Returns:
  *   0                 the region is mapped
@@ -121,7 +121,7 @@ FL_API size_t fl_shm_size(const fl_shm *region);
 /*
  * Makes all later attaches read-only, for ever. Mappings that exist stay as they are.
  *
- * Never waits. The call may be repeated.
+ * The call never waits. The call may be repeated.
  *
  * Returns:
  *   0       the region is sealed
@@ -161,9 +161,9 @@ FL_INLINE FL_MUST_CHECK void *fl_shm_alloc(fl_shm *_region, size_t _size)
 /*
  * Frees a block, which any process may have allocated.
  *
- * Never waits. Panics if no block can begin at `block`, or if the region is read-only in this
- * process. If a block can begin there, but no allocated block does, it only logs an error: so a
- * second free is logged.
+ * The call never waits. It panics if no block can begin at `block`, or if the region is read-only
+ * in this process. If a block can begin there, but no allocated block does, it only logs an error:
+ * so a second free is logged.
  */
 FL_API void fl_shm_free_block(fl_shm *region, void *block);
 
@@ -191,7 +191,7 @@ FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
 	((__typeof__(type) *)fl__shm_at_aligned((region), (offset), sizeof(type), __alignof__(type)))
 
 /*
- * Sets the root, by which other processes find the contents of the region. 0 means none. Never
+ * Sets the root, by which other processes find the contents of the region. 0 means none. It never
  * waits.
  *
  * Returns:

@@ -51,7 +51,7 @@ FL__ASSERT_SIZE(fl_shm_barrier, 104);
 /*
  * Makes `b` a barrier for `parties` contexts: 1 to FL_SHM_BARRIER_MAX.
  *
- * Requires that no context uses `b`.
+ * The call requires that no context uses `b`.
  *
  * Returns:
  *   0        `b` is a barrier
@@ -69,7 +69,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_barrier_init(fl_shm_barrier *_b, uint32_t _pa
 /*
  * Arrives at the barrier, and waits until all parties have arrived.
  *
- * Blocks the calling context.
+ * The call blocks the calling context.
  *
  * Returns:
  *   0 to parties - 1  all parties have arrived. The number is the caller's place in the order of
@@ -88,7 +88,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *_b)
 /*
  * Arrives and passes if the caller is the last party. Otherwise it does not arrive.
  *
- * Never waits for other parties.
+ * The call never waits for other parties.
  *
  * Returns:
  *   parties - 1  all parties have arrived
@@ -102,7 +102,7 @@ FL_API FL_MUST_CHECK int fl_shm_barrier_try_wait(fl_shm_barrier *b);
 /*
  * Breaks the barrier, so that its waiters and all later callers get -EPIPE.
  *
- * Waits only while a process is stopped in a call.
+ * The call waits only while a process is stopped in a call.
  *
  * Returns:
  *   0         the barrier is broken
@@ -113,7 +113,7 @@ FL_API FL_MUST_CHECK int fl_shm_barrier_abort(fl_shm_barrier *b);
 /*
  * Makes the barrier unbroken and empty. Parties that wait get -EPIPE.
  *
- * Waits only while a process is stopped in a call.
+ * The call waits only while a process is stopped in a call.
  *
  * Returns:
  *   0         the barrier is unbroken

@@ -65,18 +65,18 @@ FL_INLINE void fl_shm_cond_init(fl_shm_cond *_c)
 /*
  * Ends `c`. It frees nothing and cannot fail.
  *
- * Requires that no context waits on `c`. While debugging is on (fairlead/debug.h), the call logs a
- * warning where that seems to be violated, and never panics: "Destroy" in fairlead/defs.h. The
- * warning may be wrong: a waiter that was killed, or that gave up while other contexts waited, may
- * count until the next broadcast.
+ * The call requires that no context waits on `c`. While debugging is on (fairlead/debug.h), the
+ * call logs a warning where that seems to be violated, and never panics: "Destroy" in
+ * fairlead/defs.h. The warning may be wrong: a waiter that was killed, or that gave up while other
+ * contexts waited, may count until the next broadcast.
  */
 FL_API void fl_shm_cond_destroy(fl_shm_cond *c);
 
 /*
  * Unlocks `m`, waits until it is woken, and locks `m` again.
  *
- * The unlock and the begin of the wait are one step, so no wake is lost between them. Blocks the
- * calling context. Panics unless the calling context has locked `m` exactly once.
+ * The unlock and the begin of the wait are one step, so no wake is lost between them. The call
+ * blocks the calling context. It panics unless the calling context has locked `m` exactly once.
  *
  * Returns:
  *   0                 woken, perhaps spuriously. `m` is locked
@@ -99,9 +99,9 @@ FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m,
 /*
  * Waits until `predicate(arg)` is true.
  *
- * Calls `predicate` only with `m` locked: at once, and after each wakeup. It is not called after
- * -EOWNERDEAD. Blocks the calling context. Panics unless the calling context has locked `m` exactly
- * once.
+ * The predicate is called only with `m` locked: at once, and after each wakeup. It is not called
+ * after -EOWNERDEAD. The call blocks the calling context. It panics unless the calling context has
+ * locked `m` exactly once.
  *
  * Returns:
  *   0                 the predicate is true, even if the wait was cancelled or timed out. `m` is
@@ -124,8 +124,8 @@ FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mu
                                                        void *arg, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Wakes all waiters. Call it before the change that they wait for, with the mutex held. Never
- * waits.
+ * Wakes all waiters. Call it before the change that they wait for, with the mutex held. The call
+ * never waits.
  */
 FL_API void fl_shm_cond_broadcast(fl_shm_cond *c);
 

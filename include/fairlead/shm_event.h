@@ -53,7 +53,7 @@ FL_INLINE void fl_shm_event_init(fl_shm_event *_e)
 /*
  * Sets the event and wakes all its waiters.
  *
- * Waits only while a process is stopped in a call.
+ * The call waits only while a process is stopped in a call.
  *
  * Returns:
  *   0         the event is set
@@ -64,7 +64,7 @@ FL_INLINE void fl_shm_event_init(fl_shm_event *_e)
 FL_API FL_MUST_CHECK int fl_shm_event_set(fl_shm_event *e);
 
 /*
- * Makes the event not set. Contexts that were woken stay woken. Never waits.
+ * Makes the event not set. Contexts that were woken stay woken. The call never waits.
  *
  * Memory order: it acquires what each set that it undoes has released. So a consumer that resets
  * the event, then looks for work, and waits if there is none, misses no work.
@@ -81,7 +81,7 @@ FL_INLINE bool fl_shm_event_is_set(const fl_shm_event *_e)
 /*
  * Waits until the event is set.
  *
- * Blocks the calling context.
+ * The call blocks the calling context.
  *
  * Returns:
  *   0           the event is set, or was set during the wait

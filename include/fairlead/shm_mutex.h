@@ -81,17 +81,17 @@ FL_INLINE void fl_shm_mutex_init_recursive(fl_shm_mutex *_m)
 /*
  * Ends `m`. It frees nothing and cannot fail.
  *
- * Requires that no context holds `m` or waits for it. While debugging is on (fairlead/debug.h), the
- * call logs a warning where that seems to be violated, and never panics: "Destroy" in
- * fairlead/defs.h. The warning may be wrong: a waiter that was killed, or gave up, may count until
- * `m` was locked and unlocked once for each such waiter.
+ * The call requires that no context holds `m` or waits for it. While debugging is on
+ * (fairlead/debug.h), the call logs a warning where that seems to be violated, and never panics:
+ * "Destroy" in fairlead/defs.h. The warning may be wrong: a waiter that was killed, or gave up, may
+ * count until `m` was locked and unlocked once for each such waiter.
  */
 FL_API void fl_shm_mutex_destroy(fl_shm_mutex *m);
 
 /*
  * Locks `m`.
  *
- * Blocks the calling context while another context owns `m`. fl_shm_mutex_lock() is never
+ * The call blocks the calling context while another context owns `m`. fl_shm_mutex_lock() is never
  * cancelled.
  *
  * Returns:
@@ -115,7 +115,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *_m)
 }
 
 /*
- * Locks `m` if it has no owner, or if it is recursive and the caller is its owner. Never waits.
+ * Locks `m` if it has no owner, or if it is recursive and the caller is its owner. It never waits.
  *
  * Returns:
  *   0                 locked
@@ -133,14 +133,15 @@ FL_API FL_MUST_CHECK int fl_shm_mutex_try_lock(fl_shm_mutex *m);
 /*
  * Declares the guarded data repaired, after a lock returned -EOWNERDEAD.
  *
- * Never waits. Panics unless the caller holds `m`, and has got -EOWNERDEAD by locking it.
+ * The call never waits. It panics unless the caller holds `m`, and has got -EOWNERDEAD by locking
+ * it.
  */
 FL_API void fl_shm_mutex_recover(fl_shm_mutex *m);
 
 /*
  * Undoes one lock of `m`. The last unlock releases `m`, and wakes a waiter.
  *
- * Never waits. Panics if the caller does not hold `m`.
+ * The call never waits. It panics if the caller does not hold `m`.
  */
 FL_API void fl_shm_mutex_unlock(fl_shm_mutex *m);
 

@@ -72,8 +72,8 @@ typedef struct fl_shm_queue_config {
 /*
  * Makes a queue in `region`, and a handle of it.
  *
- * `config` is required. The handle must be freed before the handle of the region. Waits for the
- * region's allocator, as fl_shm_alloc() does.
+ * `config` is required. The handle must be freed before the handle of the region. The call waits
+ * for the region's allocator, as fl_shm_alloc() does.
  *
  * Returns:
  *   0           the queue and the handle were made
@@ -87,7 +87,7 @@ typedef struct fl_shm_queue_config {
 FL_API FL_MUST_CHECK int fl_shm_queue_create(fl_shm_queue **q, fl_shm *region, const fl_shm_queue_config *config);
 
 /*
- * Makes a handle of the queue at `offset` in `region`. Never waits.
+ * Makes a handle of the queue at `offset` in `region`. It never waits.
  *
  * Returns:
  *   0                 the handle was made
@@ -101,21 +101,26 @@ FL_API FL_MUST_CHECK int fl_shm_queue_open(fl_shm_queue **q, fl_shm *region, fl_
 /* Returns the offset of the queue in its region, for fl_shm_queue_open(). */
 FL_API fl_shm_offset fl_shm_queue_offset(const fl_shm_queue *q);
 
-/* Frees the handle. The queue stays. Requires that no thread uses the handle. `q` may be NULL. */
+/*
+ * Frees the handle. The queue stays. The call requires that no thread uses the handle. `q` may be
+ * NULL.
+ */
 FL_API void fl_shm_queue_free(fl_shm_queue *q);
 
 /*
  * Frees the handle, and the queue with its contents.
  *
- * Requires that no process uses the queue. Destroy a queue only once, through one of its handles: a
- * second destroy writes an error to the log, as a second fl_shm_free_block() of one block does.
+ * The call requires that no process uses the queue. Destroy a queue only once, through one of its
+ * handles. A second destroy of the same queue writes to memory that is already free. If no other
+ * block has that memory by then, it only logs an error, as a second fl_shm_free_block() does.
+ * Otherwise it damages that block, or frees it.
  */
 FL_API void fl_shm_queue_destroy(fl_shm_queue *q);
 
 /*
  * Puts a copy of `*item` behind the last item.
  *
- * Blocks the calling context while the queue is full.
+ * The call blocks the calling context while the queue is full.
  *
  * Returns:
  *   0           the item was put
@@ -149,7 +154,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_until(fl_shm_queue *q, const void *ite
 /*
  * Gets the oldest item, and stores it in `*item`.
  *
- * Blocks the calling context while the queue is empty.
+ * The call blocks the calling context while the queue is empty.
  *
  * Returns:
  *   0           an item was got
@@ -182,8 +187,8 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_until(fl_shm_queue *q, void *item, fl_
 /*
  * Puts `n` items in order. Items of other producers may come between them.
  *
- * Stores in `*count` how many items were put, whatever the result. Blocks the calling context until
- * all are put.
+ * The call stores in `*count` how many items were put, whatever the result. It blocks the calling
+ * context until all are put.
  *
  * Returns:
  *   0           all items were put
@@ -217,7 +222,8 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_many_until(fl_shm_queue *q, const void
 /*
  * Gets up to `n` items that follow one another.
  *
- * Stores in `*count` how many items it got. Blocks the calling context until there is at least one.
+ * The call stores in `*count` how many items it got. It blocks the calling context until there is
+ * at least one.
  *
  * Returns:
  *   0           at least one item was got, or `n` is 0
@@ -250,8 +256,8 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *item
 /*
  * Puts a frame of `size` bytes, which may be 0.
  *
- * Blocks the calling context while the queue lacks space for the frame. A frame takes 4 bytes of
- * the ring more than its size.
+ * The call blocks the calling context while the queue lacks space for the frame. A frame takes 4
+ * bytes of the ring more than its size.
  *
  * Returns:
  *   0           the frame was put
@@ -290,7 +296,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put_frame(fl_shm_queue *_q, const v
  * Gets the oldest frame into `buffer`, which has `room` bytes, and stores the frame's size in
  * `*size`.
  *
- * Blocks the calling context while the queue is empty.
+ * The call blocks the calling context while the queue is empty.
  *
  * Returns:
  *   0           a frame was got
@@ -330,7 +336,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get_frame(fl_shm_queue *_q, void *_
 /*
  * Closes the queue: all later puts fail, and so do puts that wait. The contents can still be got.
  *
- * Waits for operations of other contexts that are in progress. The call may be repeated.
+ * The call waits for operations of other contexts that are in progress. The call may be repeated.
  *
  * Returns:
  *   0           the queue is closed
@@ -342,8 +348,8 @@ FL_API FL_MUST_CHECK int fl_shm_queue_close(fl_shm_queue *q);
 /*
  * Closes the queue and drops its contents, so that all gets fail, too, also those that wait.
  *
- * Each dropped item counts as done. Stores in `*dropped`, which may be NULL, how many items were
- * dropped. Waits for operations of other contexts that are in progress.
+ * Each dropped item counts as done. The call stores in `*dropped`, which may be NULL, how many
+ * items were dropped. It waits for operations of other contexts that are in progress.
  *
  * Returns:
  *   0           the queue is closed and empty
@@ -355,8 +361,8 @@ FL_API FL_MUST_CHECK int fl_shm_queue_close_now(fl_shm_queue *q, size_t *dropped
 /*
  * Marks one item or frame that was got from the queue as done, for fl_shm_queue_join().
  *
- * A context may also mark an item that a dead consumer had got. Waits for operations of other
- * contexts that are in progress.
+ * A context may also mark an item that a dead consumer had got. The call waits for operations of
+ * other contexts that are in progress.
  *
  * Returns:
  *   0           the item is marked
@@ -370,7 +376,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_task_done(fl_shm_queue *q);
  * Waits until every item that was put is done: until fl_shm_queue_task_done() was called once for
  * each.
  *
- * Blocks the calling context.
+ * The call blocks the calling context.
  *
  * Returns:
  *   0           all items are done
@@ -399,8 +405,8 @@ FL_API size_t fl_shm_queue_item_size(const fl_shm_queue *q);
 FL_API bool fl_shm_queue_is_closed(const fl_shm_queue *q);
 
 /*
- * For FL_WAIT_ANY(). FL_ON_SHM_QUEUE() is ready when a get would not block: there is an item or a
- * frame, or the queue is closed.
+ * FL_ON_SHM_QUEUE() and FL_ON_SHM_QUEUE_SPACE() are objects for FL_WAIT_ANY(). FL_ON_SHM_QUEUE() is
+ * ready when a get would not block: there is an item or a frame, or the queue is closed.
  *
  * FL_ON_SHM_QUEUE_SPACE() is ready when a put would not block: there is space for an item or an
  * empty frame, or the queue is closed.

@@ -68,7 +68,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_init(fl_shm_sem *_s, uint32_t _permits)
 /*
  * Acquires a permit.
  *
- * Blocks the calling context while none is free.
+ * The call blocks the calling context while none is free.
  *
  * Returns:
  *   0           the permit was acquired
@@ -83,7 +83,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_acquire(fl_shm_sem *_s)
 }
 
 /*
- * Acquires a permit if one is free. Never waits.
+ * Acquires a permit if one is free. It never waits.
  *
  * Returns:
  *   0        the permit was acquired
@@ -94,7 +94,7 @@ FL_API FL_MUST_CHECK int fl_shm_sem_try_acquire(fl_shm_sem *s);
 /*
  * Releases `n` permits at once; fl_shm_sem_release() releases one. `n` may be 0.
  *
- * Waits only while a process is stopped in a call.
+ * The call waits only while a process is stopped in a call.
  *
  * Returns:
  *   0           the permits are released

@@ -39,16 +39,16 @@ FL__ASSERT_SIZE(fl_shm_value, 48);
 /*
  * Copies the value to `*value`, and returns the count of changes, for fl_shm_value_set_if().
  *
- * Never waits for a lock, and works in a region that is read-only. FL_SHM_VALUE_OF lays out the
- * memory for all functions of an fl_shm_value: behind `v` follow two copies of `size` bytes, each
- * rounded up to a multiple of 8.
+ * The call never waits for a lock, and works in a region that is read-only. FL_SHM_VALUE_OF lays
+ * out the memory for all functions of an fl_shm_value: behind `v` follow two copies of `size`
+ * bytes, each rounded up to a multiple of 8.
  */
 FL_API uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size);
 
 /*
  * Sets the value.
  *
- * Waits for other sets of the value, for ten seconds at most.
+ * The call waits for other sets of the value, for ten seconds at most.
  *
  * Returns:
  *   0           the value is set
@@ -61,7 +61,7 @@ FL_API FL_MUST_CHECK int fl_shm_value_set(fl_shm_value *v, const void *value, si
 /*
  * Sets the value, unless it has changed since a get that returned `changes`.
  *
- * Waits for other sets of the value, for ten seconds at most.
+ * The call waits for other sets of the value, for ten seconds at most.
  *
  * Returns:
  *   0           the value is set
@@ -130,7 +130,7 @@ typedef struct fl_shm_array {
 /*
  * Makes an array of `n` zeroed items of `item_size` bytes in `region`, and the handle `a`.
  *
- * Waits for the region's allocator, for ten seconds at most.
+ * The call waits for the region's allocator, for ten seconds at most.
  *
  * Returns:
  *   0           the array was made
@@ -143,7 +143,7 @@ typedef struct fl_shm_array {
 FL_API FL_MUST_CHECK int fl_shm_array_create(fl_shm_array *a, fl_shm *region, size_t item_size, size_t n);
 
 /*
- * Makes `a` a handle of the array at `offset` in `region`. Never waits.
+ * Makes `a` a handle of the array at `offset` in `region`. It never waits.
  *
  * Returns:
  *   0         the handle was made
@@ -164,8 +164,8 @@ FL_API fl_shm_offset fl_shm_array_offset(const fl_shm_array *a);
 FL_API size_t fl_shm_array_length(const fl_shm_array *a);
 
 /*
- * Returns the address of the item `i`. `item_size` must be that of the array. Panics if `i` is too
- * large. It has no memory order.
+ * Returns the address of the item `i`. `item_size` must be that of the array. The call panics if
+ * `i` is too large. It has no memory order.
  */
 FL_API void *fl_shm_array_at(const fl_shm_array *a, size_t i, size_t item_size);
 

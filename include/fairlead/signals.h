@@ -38,7 +38,7 @@ typedef struct fl_signals fl_signals;
 /*
  * Blocks `n` signals in the calling thread, and creates the handle that waits for them.
  *
- * Never waits. After an error no further signal is blocked.
+ * The call never waits. After an error no further signal is blocked.
  *
  * Returns:
  *   0                 the handle was created
@@ -54,15 +54,15 @@ FL_API FL_MUST_CHECK int fl_signals_create(fl_signals **s, const int *signals, s
  * Frees the handle, and unblocks in the calling thread the signals that fl_signals_create() has
  * blocked.
  *
- * A signal that is pending then has its usual effect. Requires that the calling thread has created
- * `s`, and that no context waits. `s` may be NULL.
+ * A signal that is pending then has its usual effect. The call requires that the calling thread has
+ * created `s`, and that no context waits. `s` may be NULL.
  */
 FL_API void fl_signals_free(fl_signals *s);
 
 /*
  * Waits for a signal and takes it.
  *
- * Blocks the calling context.
+ * The call blocks the calling context.
  *
  * Returns:
  *   > 0         the number of the signal
@@ -76,7 +76,7 @@ FL_INLINE FL_MUST_CHECK int fl_signals_wait(fl_signals *_s)
 }
 
 /*
- * Takes a pending signal. Never waits.
+ * Takes a pending signal. It never waits.
  *
  * Returns:
  *   > 0      the number of the signal

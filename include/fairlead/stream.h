@@ -68,7 +68,8 @@ typedef struct fl_stream fl_stream;
 /*
  * Creates a stream on the loop that the calling thread runs. The stream owns the descriptor `fd`.
  *
- * Never waits. Makes `fd` close-on-exec, unless it is 0, 1 or 2, and sets TCP_NODELAY for TCP.
+ * The call never waits. It makes `fd` close-on-exec, unless it is 0, 1 or 2, and sets TCP_NODELAY
+ * for TCP.
  *
  * Returns:
  *   0          the stream was created
@@ -91,7 +92,7 @@ FL_API FL_MUST_CHECK int fl_stream_from_fd(fl_stream **s, int fd);
 /*
  * Creates two streams that are connected with each other, on the loop that the calling thread runs.
  *
- * Never waits.
+ * The call never waits.
  *
  * Returns:
  *   0                 the streams are in `ends`
@@ -105,8 +106,8 @@ FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
 /*
  * Closes and frees the stream. The system still sends the bytes that were written. `s` may be NULL.
  *
- * Never waits. Panics while a fiber reads or writes. In a forked child it closes only the child's
- * descriptor.
+ * The call never waits. It panics while a fiber reads or writes. In a forked child it closes only
+ * the child's descriptor.
  *
  * A TCP connection on which bytes were written is not closed at once while it has unread input, or
  * bytes that the peer has not acknowledged: a close could reset the connection, and the peer would
@@ -121,15 +122,15 @@ FL_API void fl_stream_free(fl_stream *s);
 /*
  * Ends the connection at once, in both directions.
  *
- * Never waits. Reads and writes, also those in progress, return -ECONNABORTED. The peer reads the
- * bytes that were written, then the end.
+ * The call never waits. Reads and writes, also those in progress, return -ECONNABORTED. The peer
+ * reads the bytes that were written, then the end.
  */
 FL_API void fl_stream_abort(fl_stream *s);
 
 /*
  * Reads the bytes that are available: at least 1, and at most `size`.
  *
- * Blocks the calling fiber while there are none.
+ * The call blocks the calling fiber while there are none.
  *
  * Returns:
  *   > 0            the number of bytes
@@ -148,8 +149,8 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_some(fl_stream *_s, void *_buffer
 }
 
 /*
- * Reads the bytes that are available, at most `size`. Never waits. Callbacks of the loop may call
- * it.
+ * Reads the bytes that are available, at most `size`. It never waits. Callbacks of the loop may
+ * call it.
  *
  * Returns:
  *   > 0            the number of bytes
@@ -162,7 +163,7 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_try_read_some(fl_stream *s, void *buffer,
 /*
  * Reads `size` bytes, or all bytes up to the end of the stream if it comes before.
  *
- * Blocks the calling fiber until the bytes have come.
+ * The call blocks the calling fiber until the bytes have come.
  *
  * Returns:
  *   `size`            all bytes were read
@@ -182,7 +183,8 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_exactly(fl_stream *_s, void *_buf
 /*
  * Reads up to the first `delimiter`, and including it. At the end of the stream it reads the rest.
  *
- * `delimiter` has `delimiter_size` bytes. Blocks the calling fiber until the bytes have come.
+ * `delimiter` has `delimiter_size` bytes. The call blocks the calling fiber until the bytes have
+ * come.
  *
  * Returns:
  *   > 0            the number of bytes. They end with the delimiter, except at the end of the
@@ -209,7 +211,7 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_delimited(fl_stream *_s, void *_b
  * Reads a line, with its newline, and stores a NUL behind it.
  *
  * The NUL is one of the `size` bytes, and is not counted in the result. At the end of the stream
- * the last line may lack its newline. Blocks the calling fiber until the line has come.
+ * the last line may lack its newline. The call blocks the calling fiber until the line has come.
  *
  * Returns:
  *   > 0            the number of bytes before the NUL
@@ -250,7 +252,7 @@ FL_API size_t fl_stream_got(const fl_stream *s);
 /*
  * Writes all `size` bytes.
  *
- * Blocks the calling fiber while the system has no space for them (back-pressure).
+ * The call blocks the calling fiber while the system has no space for them (back-pressure).
  *
  * Returns:
  *   0              the system has the bytes. The peer may not have received them yet
@@ -268,7 +270,7 @@ FL_INLINE FL_MUST_CHECK int fl_stream_write(fl_stream *_s, const void *_data, si
 }
 
 /*
- * Writes the bytes for which the system has space, at most `size`. Never waits. Callbacks of the
+ * Writes the bytes for which the system has space, at most `size`. It never waits. Callbacks of the
  * loop may call it.
  *
  * Returns:
@@ -282,7 +284,7 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_try_write(fl_stream *s, const void *data,
 /*
  * Writes `n` parts in their order, as one write.
  *
- * Blocks the calling fiber while the system has no space for them (back-pressure).
+ * The call blocks the calling fiber while the system has no space for them (back-pressure).
  *
  * Returns:
  *   0              the system has the bytes. The peer may not have received them yet
@@ -303,8 +305,8 @@ FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *
  * Writes 1 or more bytes, and sends `n` descriptors with them, over a Unix socket.
  *
  * The caller keeps the descriptors. The receiver gets duplicates of them with the first byte. After
- * an error they were sent if fl_stream_written() is not 0. Blocks the calling fiber while the
- * system has no space (back-pressure).
+ * an error they were sent if fl_stream_written() is not 0. The call blocks the calling fiber while
+ * the system has no space (back-pressure).
  *
  * Returns:
  *   0              the system has the bytes and the descriptors
@@ -331,8 +333,8 @@ FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *_s, const void *_data,
  * Reads the bytes that are available, at most `size`, and the descriptors that have come with them.
  *
  * The descriptors belong to the caller, and are close-on-exec. Before the call `*n` is the capacity
- * of `fds`. Afterwards it is the number of descriptors, and 0 after an error. Blocks the calling
- * fiber while there are no bytes.
+ * of `fds`. Afterwards it is the number of descriptors, and 0 after an error. The call blocks the
+ * calling fiber while there are no bytes.
  *
  * One call returns the descriptors of at most one send. The bytes that it returns may begin with
  * bytes of earlier sends. So your protocol must say in the bytes which message has descriptors.
@@ -371,7 +373,7 @@ FL_API size_t fl_stream_written(const fl_stream *s);
  * Ends the writing side: the peer reads the bytes that were written, then the end. Reads still
  * work.
  *
- * Never waits. The call may be repeated.
+ * The call never waits. The call may be repeated.
  *
  * Returns:
  *   0              the writing side is ended
@@ -393,7 +395,7 @@ FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
 FL_API int fl_stream_fd(fl_stream *s);
 
 /*
- * Stores the peer's address in `*a`. Never waits.
+ * Stores the peer's address in `*a`. It never waits.
  *
  * `size` of the address is 0 if the peer is an unnamed Unix socket, or the stream is no socket.
  *
@@ -404,13 +406,13 @@ FL_API int fl_stream_fd(fl_stream *s);
 FL_API FL_MUST_CHECK int fl_stream_peer_of(const fl_stream *s, fl_address *a);
 
 /*
- * Stores the stream's own address in `*a`, and returns 0. Never waits.
+ * Stores the stream's own address in `*a`, and returns 0. It never waits.
  *
  * `size` of the address is 0 if the stream is an unnamed Unix socket, or no socket.
  */
 FL_API FL_MUST_CHECK int fl_stream_address_of(const fl_stream *s, fl_address *a);
 
-/* The process at the other side of a Unix socket: see fl_stream_peer_credentials(). */
+/* What fl_stream_peer_credentials() stores about the process at the other side of a Unix socket. */
 typedef struct fl_peer_credentials {
 	/*
 	 * 0 if the process is not in this PID namespace. Do not use it to check rights, since
@@ -422,7 +424,7 @@ typedef struct fl_peer_credentials {
 } fl_peer_credentials;
 
 /*
- * Stores the credentials of the process that made the other side of a Unix socket. Never waits.
+ * Stores the credentials of the process that made the other side of a Unix socket. It never waits.
  *
  * The credentials are those that the process had when it called connect(), listen() or
  * socketpair().
@@ -437,7 +439,7 @@ FL_API FL_MUST_CHECK int fl_stream_peer_credentials(const fl_stream *s, fl_peer_
  * Makes a pidfd of the process that fl_stream_peer_credentials() names.
  *
  * The pidfd becomes readable once the process has ended: wait by fl_fd_wait(). It is close-on-exec,
- * and the caller closes it. Never waits.
+ * and the caller closes it. It never waits.
  *
  * Returns:
  *   >= 0              the descriptor

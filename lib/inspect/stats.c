@@ -8,9 +8,15 @@
  * when a context that runs tasks has begun about EVERY tasks since the last stamped one, or when
  * about EVERY submits have gone the long way. A refill of a free list counts as several submits,
  * since tasks may be submitted long before they begin. The distance varies with the clock. So if
- * tasks of several types alternate, all types are measured. Each measured task is counted with a
- * weight: the number of tasks that the same context begins up to the next measured one. The sum of
- * the weights is the number of tasks. A task that took long is counted once.
+ * tasks of several types alternate, all types are measured.
+ *
+ * Each measured task is counted with a weight: the number of tasks that the same context begins up
+ * to the next measured one, itself included. It is counted once at its own measurement, and for the
+ * other tasks when the next one is measured. So the sum of the weights is the number of tasks up to
+ * the last measured one. The time in the backlog and the time of the run have weights of their own,
+ * since only a task with a stamp has a measured time in the backlog. After a task that took long
+ * (STATS_CALM), the context measures the run of its next task, too. So the run of a long task is
+ * counted only once.
  *
  *   word         meaning                              written by
  *   short_way    of the executor: submit.c            fl__executor_set_short_way()

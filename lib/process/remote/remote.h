@@ -86,11 +86,15 @@ static inline struct fl__remote *fl__remote_of(fl_executor *e)
 bool fl__remote_config_is_valid(const fl_executor_config *config);
 
 /*
- * Initializes zeroed memory, and owns it, also on failure. Needs no lock. Returns
- *   0
+ * Initializes zeroed memory. It owns the memory, and frees it if it fails. The caller has checked
+ * the config by fl__remote_config_is_valid(), and needs no lock. Returns
+ *
+ *   0        the executor is initialized
  *   -ENOMEM  there is no memory
- *   -EINVAL  the config is not valid
- *   -ENOENT, -EEXIST  an error of the initializer's task type
+ *   -EINVAL  the config has too many regions, or an initializer with a result, with bytes, or with
+ *            an argument that does not fit its task type
+ *   -ENOENT  the task type of the initializer is not registered
+ *   -EEXIST  different task types have the name of the initializer
  */
 int fl__remote_init(struct fl__remote *r, const struct fl__executor_ops *ops,
                     const struct fl__remote_transport *transport, unsigned workers, const fl_executor_config *config);

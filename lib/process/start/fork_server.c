@@ -15,10 +15,12 @@
  * The fork server ends with this process, or with this copy of the library. It ends earlier in two
  * cases:
  *   1. It ends if a caller needs a fork server with other rights, or if the fork server may not
- *      take on the caller's settings, unless something still needs it. Its processes need it as
- *      long as they have handles (`processes`); each worker of a process executor has a handle. If
- *      something needs it, the start fails, since a second fork server is never made. Starts in
- *      progress (`starts`) need it, too, but only for a while: the caller waits for their ends.
+ *      take on the caller's settings. It stays, and the start fails, in three cases, since a second
+ *      fork server is never made. First, its processes need it as long as they have handles
+ *      (`processes`); each worker of a process executor has a handle. Second, starts in progress
+ *      (`starts`) need it: the caller waits for their ends, and fails only if its deadline passes
+ *      before. Third, this program cannot be executed again, so that no other fork server can be
+ *      made.
  *   2. It ends with the last process executor and the last handle, if this process gets orphans, as
  *      the first process of a PID namespace or as a subreaper. The fork server is an orphan, so it
  *      is then a child of this process, and a wait() for all children would wait for it. It is
