@@ -389,7 +389,7 @@ static void host_start_inner(struct host_job *job)
 	fl__bytes_lend(&job->plain);
 	host_trace(job, FL__TRACE_POST, 0, 0);
 	if (p->open.processes) {
-		/* rank 0 chooses what is measured */
+		/* relaxed: a figure. Rank 0 chooses what is measured. */
 		fl__store_relaxed(&p->inner->stats.skip, 0);
 		rc = fl__submit(p->inner, &job->plain, job->arg, job->head.count, &job->future, &config, 0);
 	} else {

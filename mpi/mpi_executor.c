@@ -151,7 +151,11 @@ static void mpi_pool_make_ready(struct mpi_pool *p)
 			fl__store_relaxed(&mpi_thread.ready, p);
 		}
 	}
-	fl__fence_seq_cst(); /* pairs with mpi_has_ready(): before a try of the engine lock */
+	/*
+	 * seq_cst: pairs with the fence in mpi_has_ready(). A try of the engine lock comes after
+	 * it.
+	 */
+	fl__fence_seq_cst();
 }
 
 /* Marks the pool, and wakes the MPI thread to serve it. */
@@ -306,7 +310,7 @@ FL__COLD static void mpi_share_reap(struct mpi_share *share)
 	const uint32_t n_slots = share->n_slots;
 	if (!mpi_share_hand_on(share)) {
 		p->room -= n_slots;
-		/* a single number */
+		/* relaxed: a number that publishes nothing */
 		fl__store_relaxed(&p->base.workers, p->base.workers - (p->room > 0 ? share->workers : 0));
 	}
 	if (p->room == 0)
@@ -673,7 +677,7 @@ static void mpi_take_ready(void)
 		p->ready = false;
 		mpi_pool_touch(p);
 	}
-	fl__store_relaxed(&mpi_thread.ready, NULL);
+	fl__store_relaxed(&mpi_thread.ready, NULL); /* relaxed: the caller holds mpi_thread.lock */
 }
 
 /* Without the lock. No leader uses the pool again, so the manager may end. */
@@ -819,8 +823,8 @@ static bool mpi_try_round(unsigned tests, bool *some)
 static bool mpi_has_ready(void)
 {
 	/*
-	 * Pairs with mpi_pool_make_ready(): either this thread sees the pool, or the thread that
-	 * has added the pool sees this thread's unlock.
+	 * seq_cst: pairs with the fence in mpi_pool_make_ready(). Either this thread sees the pool,
+	 * or the thread that has added the pool sees this thread's unlock.
 	 */
 	fl__fence_seq_cst();
 	return fl__load_relaxed(&mpi_thread.ready) != NULL; /* relaxed: mpi_take_ready() locks */
@@ -944,7 +948,8 @@ static void mpi_on_leave(fl_executor *e, bool over)
 	mpi_settle();
 	if (over)
 		return;
-	fl__store_release(&mpi_thread.called, 1); /* pairs with mpi_thread_is_spared() */
+	/* release: pairs with the acquire in mpi_thread_is_spared() */
+	fl__store_release(&mpi_thread.called, 1);
 	fl__mpi_wake(FL__MPI_FIRST);
 }
 

@@ -126,7 +126,7 @@ FL_API void fl_barrier_reset(fl_barrier *b);
 /* Returns whether `b` is broken. The answer may be out of date at once. */
 FL_INLINE bool fl_barrier_is_broken(const fl_barrier *_b)
 {
-	return fl__load_relaxed(&_b->state_) & 1; /* may be stale at once */
+	return fl__load_relaxed(&_b->state_) & 1; /* relaxed: the answer may be stale at once */
 }
 
 /* Returns how many parties of the present phase wait at `b` now. */

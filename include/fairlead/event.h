@@ -77,7 +77,7 @@ FL_API void fl_event_reset(fl_event *e);
 /* Returns whether `e` is set now. Memory order: the call is an acquire if the result is true. */
 FL_INLINE bool fl_event_is_set(const fl_event *_e)
 {
-	/* pairs with fl_event_set() */
+	/* acquire: pairs with the release in fl_event_set() */
 	return fl__load_acquire(&_e->word_) & FL_EVENT_SET_;
 }
 

@@ -74,7 +74,7 @@ FL_API void fl_shm_event_reset(fl_shm_event *e);
 /* Returns whether the event is set now. Memory order: acquire, if it is set. */
 FL_INLINE bool fl_shm_event_is_set(const fl_shm_event *_e)
 {
-	/* pairs with fl_shm_event_set() */
+	/* acquire: pairs with the release in fl_shm_event_set() */
 	return fl__load_acquire(&_e->word_) & FL_SHM_EVENT_SET_;
 }
 

@@ -101,7 +101,10 @@ enum {
 
 #define FL__HOOK_NEVER 0xfffffff7u
 
-/* An old value does no harm. The load is not atomic, since compilers would emit a separate load. */
+/*
+ * Returns a word that a point reads. relaxed: an old value does no harm. Without a sanitizer the
+ * load is not even atomic, since compilers would emit a separate load.
+ */
 static inline uint32_t fl__hook_word(const uint32_t *word)
 {
 #if defined(FL__TSAN) || defined(FL__LABORATORY)
@@ -379,8 +382,8 @@ static inline bool fl__stats_are_linked(void)
 #define FL__STATS_OFF INT32_MAX
 
 /*
- * Counts `n` submits that are not stamped, approximately. Returns false if the next task is to be
- * stamped.
+ * Counts `n` submits that are not stamped. Returns false if the next task is to be stamped.
+ * relaxed: the count is approximate.
  */
 static inline bool fl__stats_skip(int32_t *to_skip, int32_t n)
 {

@@ -428,7 +428,7 @@ int fl__run_function(struct fl__run *run, char **message);
 
 /*
  * Does what fl__run_function() does, and measures the task if a measurement is due. `begun` is how
- * many tasks the context has begun before.
+ * many tasks the context has begun before. relaxed: `next` is a figure.
  */
 static inline int fl__run_measured(struct fl__run *run, struct fl__stats_context *context, size_t begun, char **message)
 {

@@ -50,7 +50,7 @@ static void imap_on_end(fl_future *f, void *arg)
 			return;
 		}
 		b->next_done = seen;
-		/* `next_done`; pairs with fl__imap_collect() */
+		/* release: pairs with the acquire in fl__imap_collect(), for `next_done` */
 	} while (!fl__cas_weak_release(&it->done, &seen, b));
 	fl_event_set(&it->batch_ended);
 	fl__imap_release(it);
@@ -139,7 +139,7 @@ static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool be
 	    .on_end_arg = b,
 	};
 	if (it->calls)
-		/* the caller's reference keeps `it` alive */
+		/* relaxed: the caller's reference keeps `it` alive */
 		fl__add_relaxed(&it->refs, 1);
 	int rc = fl__submit_waiting(it->executor, it->sent, args, count, &b->f, &config, 0, beyond ? NULL : patience);
 	if (rc != 0 && it->calls)

@@ -94,7 +94,7 @@ static int map_runner(fl_task_ctx *ctx, const void *arg, void *result)
 	(void)result;
 	struct map_in_place *map = *(struct map_in_place *const *)arg;
 	for (;;) {
-		/* only the value's uniqueness counts */
+		/* relaxed: a number only needs to be unique */
 		size_t chunk = fl__add_relaxed(&map->next, 1);
 		if (chunk >= map->chunks || !map_may_begin(map, chunk * map->chunk, ctx)) {
 			fl_cancel_token_request(&map->over);
@@ -102,7 +102,7 @@ static int map_runner(fl_task_ctx *ctx, const void *arg, void *result)
 		}
 		size_t begin = chunk * map->chunk;
 		size_t end = map->n - begin < map->chunk ? map->n : begin + map->chunk;
-		/* the caller reads it after the end of all runners */
+		/* relaxed: the caller reads it after the end of all runners, which orders it */
 		fl__add_relaxed(&map->done, map_run_chunk(map, begin, end, ctx));
 	}
 }
@@ -130,7 +130,8 @@ static int map_submit_runners(struct map_in_place *map, fl_future **runners, int
 static void map_stop(struct map_in_place *map, fl_future **runners, int n)
 {
 	{
-		FL__LOCKED(&map->lock); /* orders the stop and a failure */
+		/* relaxed: the lock orders the stop and a failure */
+		FL__LOCKED(&map->lock);
 		fl__store_relaxed(&map->stopped, MAP_STOPPED);
 	}
 	for (int i = 0; i < n; i++)

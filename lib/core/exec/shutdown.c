@@ -307,7 +307,7 @@ static void executor_free_when_ended(void)
 /* An exit waits for no task. A dlclose() waits for all: their threads are about to end. */
 static unsigned executor_detached_in_use(void)
 {
-	/* a count; the end of this copy joins the threads */
+	/* relaxed: it is only a count, and the end of this copy joins the threads */
 	return fl__is_unloaded() ? 0 : fl__load_relaxed(&fl__executors_detached);
 }
 

@@ -151,7 +151,7 @@ struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *o
 
 static void task_blocks_release(struct fl__task_blocks *pool, size_t n)
 {
-	/* the last context frees what the others used; pairs with itself */
+	/* acq_rel: pairs with itself, since the last context frees what the others have used */
 	if (fl__sub_acq_rel(&pool->left, n) != n)
 		return;
 	for (void **slab; (slab = pool->slabs) != NULL;) {
@@ -282,7 +282,10 @@ void fl__task_block_free(struct fl__task_block *block)
 {
 	uint32_t *state = &block->future.state, seen;
 	while ((seen = fl__load_acquire(state)) & FL__FUTURE_LISTED) /* acquire: pairs with the CAS */
-		/* this owner's use */
+		/*
+		 * release: pairs with the acquire above, for what this owner has done with the
+		 * block
+		 */
 		if (fl__cas_weak_release(state, &seen, seen & ~(uint32_t)FL__FUTURE_LISTED))
 			return;
 	struct fl__task_blocks *pool = block->pool;
@@ -330,7 +333,10 @@ fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool)
 {
 	uint32_t seen = fl__load_relaxed(&pool->held); /* relaxed: a stale value makes the CAS below fail */
 	while (!(seen & TASK_BLOCKS_SHUT))
-		/* a shut comes after this CAS; the pool came with the initialized executor */
+		/*
+		 * relaxed: a shut comes after this CAS, and the pool was passed on together with
+		 * the initialized executor
+		 */
 		if (fl__cas_weak_relaxed(&pool->held, &seen, seen + TASK_BLOCKS_HOLD))
 			return pool->of.executor;
 	return NULL;
@@ -338,7 +344,7 @@ fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool)
 
 void fl__task_blocks_unhold(struct fl__task_blocks *pool)
 {
-	/* all use of the executor; pairs with fl__task_blocks_shut() */
+	/* release: pairs with the acquire in fl__task_blocks_shut(), for all use of the executor */
 	fl__sub_release(&pool->held, TASK_BLOCKS_HOLD);
 }
 

@@ -120,8 +120,9 @@ static const struct fl__word fork_done = {FORK_DONE, FORK_DONE, FORK_WAITERS};
 static void fork_fence_all(struct fl__forks *forks)
 {
 	/*
-	 * FL__FORK_UNFENCED is never set again, and every thief that gets here has seen it cleared.
-	 * A sleeper with a stale value omits the fence, as on a system without membarrier().
+	 * relaxed: FL__FORK_UNFENCED is never set again, and every thief that gets here has seen it
+	 * cleared. A sleeper with a stale value omits the fence, as it does on a system without
+	 * membarrier().
 	 */
 	if (fl__load_relaxed(&forks->flags.thieves) & FL__FORK_UNFENCED)
 		return;
@@ -166,7 +167,10 @@ static struct fl__fork *fork_take(struct fl__fork_worker *v, struct fl__fork **t
 	struct fl__fork *fork = fl__load_relaxed(top); /* relaxed: the thief reads nothing of it before the CAS */
 	if (!fork || (fork_is_private(fork) && !may_be_private))
 		return NULL;
-	/* acquire: the fork's contents; pairs with fl__fork_push() and fl__fork_push_public() */
+	/*
+	 * acquire: pairs with the release in fl__fork_push() and fl__fork_push_public(), for the
+	 * fork's contents
+	 */
 	if (!fl__cas_acquire(top, &fork, NULL))
 		return NULL;
 	fl__store_relaxed(&v->top, top + 1); /* relaxed: a hint */
@@ -229,7 +233,10 @@ static void fork_finish(struct fl__fork *fork)
 {
 	uint32_t seen = fl__load_relaxed(&fork->state); /* relaxed: a stale value makes the CAS below fail */
 	while (!(seen & FORK_WAITERS))
-		/* `error`, and what the call wrote; pairs with fork_is_done(). The last access. */
+		/*
+		 * release: pairs with the acquire in fork_is_done(), for `error` and what the call
+		 * wrote. The last access.
+		 */
 		if (fl__cas_weak_release(&fork->state, &seen, seen | FORK_DONE))
 			return;
 	FL__LOT(lot, &fork->state);
@@ -243,7 +250,7 @@ static void fork_finish(struct fl__fork *fork)
 
 /*
  * Makes the next push wake a thread. The caller guesses that others sleep, and that there may be
- * more forks. Every push reads the word, so it is written only if it changes.
+ * more forks. Every push reads the word, so it is written only if it changes. relaxed: a guess.
  */
 static void fork_let_wake(struct fl__forks *forks)
 {
@@ -261,7 +268,10 @@ static void fork_run(struct fl__fork_worker *self, struct fl__fork *fork)
 	self->running = fork;
 	fl__cancel_init(&fork->token, fork->scope ? fork->scope : FL_SHIELDED, FL_FOREVER);
 	fork->error = -ECANCELED;
-	/* `thief`, `token`; pairs with fork_request_stop() and fork_thief_of() */
+	/*
+	 * release: pairs with the acquire in fork_request_stop() and fork_thief_of(), for `thief`
+	 * and `token`
+	 */
 	const uint32_t seen = fl__or_release(&fork->state, FORK_RUNNING);
 	if (!(seen & FORK_STOP)) {
 		struct fl__ctx_front *front = &fl__ctx_get()->front;
@@ -357,7 +367,7 @@ static void fork_wake_forker(struct fl__fork *fork)
 {
 	FL__LOT(lot, &fork->state);
 	fl__lot_take(&lot, FL__ALL, 0);
-	/* the parking lot's lock orders it */
+	/* relaxed: the queue lock orders it */
 	fl__and_relaxed(&fork->state, ~(uint32_t)FORK_WAITERS);
 }
 
@@ -365,10 +375,10 @@ void fl__fork_wake(struct fl__fork_stack *front)
 {
 	struct fl__fork_worker *s = fl__fork_worker_of(front);
 	struct fl__forks *forks = s->forks;
-	/* a hint */
+	/* relaxed: a hint that another thread sleeps */
 	if (fl__is_forked(forks->fork_count) || !fl__swap_relaxed(&forks->flags.sleepers, 0))
 		return;
-	fl__store_relaxed(&forks->used, 1); /* `wake` publishes it */
+	fl__store_relaxed(&forks->used, 1); /* relaxed: `wake` publishes it */
 	/* First a forker that waits for a call of this worker: it can steal nothing else. */
 	for (struct fl__fork *fork = s->running; fork; fork = fork->outer)
 		if (fl__load_relaxed(&fork->state) & FORK_WAITERS) { /* relaxed: a hint */
@@ -421,7 +431,10 @@ static struct fl__fork *fork_sleep(struct fl__fork_worker *self, struct fl__fork
 
 static void fork_request_stop(struct fl__fork *fork)
 {
-	/* the token; pairs with fork_run(). A later thief sees FORK_STOP. */
+	/*
+	 * acquire: pairs with the release in fork_run(), for the token. A later thief sees
+	 * FORK_STOP.
+	 */
 	if (fl__or_acquire(&fork->state, FORK_STOP) & FORK_RUNNING)
 		fl_cancel_token_request(&fork->token);
 }
@@ -453,7 +466,7 @@ int fl__fork_await(struct fl__fork_stack *front, struct fl__fork *fork, int erro
 			fork_run(self, part);
 	}
 	fork_reset_top(self);
-	/* fork_is_done() acquired; the thief's last access is over */
+	/* relaxed: fork_is_done() has acquired, and the thief's last access is over */
 	if (!(fl__load_relaxed(&fork->state) & FORK_RUNNING))
 		return error != 0 ? error : fork->run(fork->arg);
 	fl_cancel_token_destroy(&fork->token);

@@ -32,7 +32,7 @@ void fl__forks_fini(struct fl__forks *forks)
 
 struct fl__fork_worker *fl__fork_newest(const struct fl__forks *forks)
 {
-	/* the contents of the stack and of older ones; pairs with fork_add_worker() */
+	/* acquire: pairs with the release in fork_add_worker(), for this stack and older ones */
 	return fl__fork_worker_of(fl__load_acquire(&forks->newest));
 }
 
@@ -42,7 +42,10 @@ static void fork_add_worker(struct fl__forks *forks, struct fl__fork_worker *s)
 	do {
 		s->older = fl__fork_newest(forks);
 		seen = s->older ? &s->older->front : NULL;
-		/* its contents; pairs with fl__fork_newest() */
+		/*
+		 * release: pairs with the acquire in fl__fork_newest(), for the contents of the
+		 * stack
+		 */
 	} while (!fl__cas_weak_release(&forks->newest, &seen, &s->front));
 }
 
@@ -69,7 +72,7 @@ struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i)
 		s = fork_make_worker(forks, i);
 	if (!s)
 		return NULL;
-	/* a second clear is harmless */
+	/* relaxed, both: the flag is only cleared, and a second clear is harmless */
 	if ((fl__load_relaxed(&forks->flags.thieves) & FL__FORK_UNFENCED) && fl__sys.membarrier() == 0)
 		fl__and_relaxed(&forks->flags.thieves, ~FL__FORK_UNFENCED);
 	fl__ctx_get()->front.forks = &s->front;

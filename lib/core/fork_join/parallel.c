@@ -106,7 +106,7 @@ static void parallel_fail(struct parallel_loop *loop, int error)
 {
 	uint32_t none = 0;
 	bool stopped = error == -ECANCELED && fl_cancel_token_is_requested(NULL);
-	/* a hint to other parts; the joins order `error` */
+	/* relaxed: a hint to other parts; the joins order `error` */
 	if (!stopped && fl__cas_relaxed(&loop->failed, &none, 1))
 		loop->error = error;
 }

@@ -92,7 +92,7 @@ void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_call
 {
 	*node = (struct fl__callback){.call = callback, .arg = arg};
 	FL__LIST_ADD(&f->callbacks, node);
-	/* the caller publishes the future */
+	/* relaxed, both: no other context has the future, and the caller publishes it */
 	fl__store_relaxed(&f->state, fl__load_relaxed(&f->state) | FL__FUTURE_REGISTERED);
 }
 

@@ -34,7 +34,7 @@ bool fl__future_claim_ended(fl_future *f)
 
 enum fl__claim fl__future_claim(fl_future *f)
 {
-	/* a pending task's token stays APART */
+	/* relaxed: the token of a pending task stays APART */
 	const bool apart = fl__load_relaxed(&f->token.word_) & FL__CANCEL_APART;
 	if (!apart && fl__cancel_is_requested(&f->token))
 		return fl__future_claim_cancel(f) ? FL__CLAIM_CANCEL : FL__CLAIM_LOST;
@@ -42,7 +42,7 @@ enum fl__claim fl__future_claim(fl_future *f)
 		return FL__CLAIM_LOST;
 	if (!apart || !fl__cancel_is_requested(&f->token))
 		return FL__CLAIM_RUN;
-	/* the ending CAS publishes it */
+	/* relaxed: the ending CAS publishes it */
 	(void)fl__or_relaxed(&f->state, FL__FUTURE_CANCELLED | (fl__future_is_late(f) ? FL__FUTURE_EXPIRED : 0));
 	fl__hook_task(FL__TRACE_CANCEL, f);
 	return FL__CLAIM_CANCEL;

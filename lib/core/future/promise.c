@@ -90,7 +90,10 @@ static int promise_begin_end(fl_promise *p)
 {
 	if (!fl__future_claim_ended(&p->future) && fl__future_is_cancelled(&p->future))
 		return -ECANCELED;
-	/* its result is all that counts; the end publishes what the caller writes */
+	/*
+	 * relaxed: only the result of the swap matters, and the end publishes what the caller
+	 * writes
+	 */
 	return fl__swap_relaxed(&p->fulfilled, 1) ? -EALREADY : 0;
 }
 

@@ -242,7 +242,9 @@ static void backlog_move_in(struct fl__task_queue *own, struct fl__task_block *c
 	uint64_t tail = fl__load_relaxed(&q->tail); /* relaxed: the CAS checks it; others change its flags alone */
 	uint64_t at = tail & ~(uint64_t)FL__MPMC_FLAGS;
 	const uint64_t next = fl__mpmc_skip(q, at, n);
-	/* it clears the mark, as the CAS of fl__mpmc_claim_slots() does */
+	/*
+	 * seq_cst: it is the claim of a put, as in fl__mpmc_claim_slots(), and clears the mark, too
+	 */
 	while (!fl__cas_weak_seq_cst(&q->tail, &tail, next | (tail & FL__MPMC_CLOSED)))
 		;
 	for (; n > 0; n--, at = fl__mpmc_next(q, at))

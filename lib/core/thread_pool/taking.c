@@ -62,7 +62,8 @@
 void fl__pool_fence_workers(const struct fl__thread_pool *p)
 {
 	if (fl__pool_flags(p) & FL__POOL_FENCED)
-		fl__fence_seq_cst(); /* pairs with the fences of pool_read_flags() and fl__pool_is_called() */
+		/* seq_cst: pairs with the fences in pool_read_flags() and fl__pool_is_called() */
+		fl__fence_seq_cst();
 	else if (fl__sys.membarrier() != 0)
 		fl__panic("fl_executor", p, "membarrier() works no more: has it been forbidden since?");
 }
@@ -90,7 +91,10 @@ bool fl__pool_call_worker(struct fl__thread_pool *p)
 		/* release: the count; pairs with the acquire in fl__pool_is_called() */
 		fl__store_release(&w->called, true);
 		fl__pool_fence_workers(p);
-		/* if the worker has seen the call, the count is the worker's */
+		/*
+		 * If the worker has seen the call, the count is the worker's. relaxed: the fence
+		 * orders it.
+		 */
 		if (pool_looks_next(w) || !fl__swap_relaxed(&w->called, false))
 			return true;
 	}

@@ -58,7 +58,7 @@ FL__POOL_INLINE uint32_t pool_read_flags(const struct fl__thread_pool *p)
 	const uint32_t seen = fl__load_relaxed(&p->flags); /* relaxed: fl__pool_fence_takes() orders it */
 	if (fl__likely(!(seen & FL__POOL_FENCED)))
 		return seen;
-	fl__fence_seq_cst();                /* pairs with the fence in fl__pool_fence_workers() */
+	fl__fence_seq_cst();                /* seq_cst: pairs with that of fl__pool_fence_workers() */
 	return fl__load_relaxed(&p->flags); /* relaxed: the fence orders it */
 }
 
@@ -70,7 +70,7 @@ FL__POOL_INLINE bool fl__pool_is_called(struct fl__thread_worker *w, uint32_t fl
 {
 	fl__in_program_order();
 	if (fl__unlikely(flags & FL__POOL_FENCED))
-		fl__fence_seq_cst(); /* pairs with the fence in fl__pool_fence_workers() */
+		fl__fence_seq_cst(); /* seq_cst: pairs with the fence in fl__pool_fence_workers() */
 	/*
 	 * relaxed load: fl__pool_fence_workers() orders it. acquire swap: the count; pairs with the
 	 * release in fl__pool_call_worker().
