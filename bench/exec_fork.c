@@ -115,7 +115,7 @@ static void fairlead_burst(void *pool, uint64_t *results, uint64_t first, uint64
 	BENCH_OK(fl_latch_wait(&latch));
 }
 
-/* The same with a group. */
+/* Forks and joins by a group. */
 FL_TASK(bench_member, uint64_t, uint64_t)
 {
 	*result = pool_task(*arg);

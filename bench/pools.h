@@ -143,7 +143,7 @@ static inline uint64_t pool_future_get(pool_future *f, unsigned yields)
 		free(s);                                                                                               \
 	}
 
-/* Likewise, with all workloads of pools of threads. */
+/* Adds the rows of a pool of threads, with all workloads of such pools. */
 #define POOL_BENCH(impl, pool_type, future_type, open, close, make, unmake, submit, get)                               \
 	POOL_TASKS(impl, pool_type, future_type, open, close, make, unmake, submit, get)                               \
 	static inline void impl##_pauses(bench_thread *t, unsigned pause_us)                                           \

@@ -28,9 +28,9 @@ void bench_lap_end(bench_laps *laps);
 /*
  * What a bench sees of Google Benchmark: it says what to measure, never how.
  *
- * cases.c lists each case: its thread counts and its unit. A bench source implements a case in rows,
- * one for each implementation, and registers them with BENCH_ROWS. A case without a row of Fairlead,
- * and a row without a case, are errors at the start.
+ * cases.c lists each case: its thread counts and its unit. A bench source implements a case in
+ * rows, one for each implementation, and registers them with BENCH_ROWS. A case without a row of
+ * Fairlead, and a row without a case, are errors at the start.
  *
  * One run of a row: setup once; then `run` on each thread, all released together; wall time from
  * the first start to the last end, divided by `total`, is the result; then teardown, which checks
@@ -45,7 +45,7 @@ typedef struct bench_thread {
 	uint64_t done;  /* where threads take as many as they get: `run` sets how many this one got; else 0 */
 	int64_t took;   /* where one thread runs, and measures by itself: `run` sets the ns of all operations; else 0 */
 	int64_t p99;    /* where single operations count: `run` sets the 99th percentile of their ns; else 0 */
-	int64_t p50;    /* likewise the median; set behind `run`, from its laps */
+	int64_t p50;    /* the median; set behind `run`, from its laps */
 	bench_laps *laps; /* of the thread with index 0, where single operations are to be told; else NULL */
 	int64_t until;    /* in a case with a span: when `run` is to end; it sets `done` */
 	int64_t longest;  /* where waits count: `run` sets the ns of this thread's longest; else 0 */
@@ -71,7 +71,7 @@ typedef struct bench_setting {
 } bench_setting;
 
 typedef enum bench_role {
-	BENCH_PEER,     /* the same guarantees; also of Fairlead's own row */
+	BENCH_PEER,     /* a peer with equal guarantees, or Fairlead's own row */
 	BENCH_WEAKER,   /* promises less */
 	BENCH_SPINNING, /* weaker too; never sleeps, so it runs only with threads <= CPUs */
 	BENCH_FLOOR,    /* what the hardware asks for */
@@ -163,7 +163,10 @@ enum { BENCH_YIELDS = 200 };
 /* Zeroed memory, aligned to BENCH_LINE, for free(). Never NULL. */
 void *bench_alloc(size_t size);
 
-/* A teardown of such memory; a setup that returns the row's `arg`, and a teardown that does nothing. */
+/*
+ * A teardown of such memory; a setup that returns the row's `arg`, and a teardown that does
+ * nothing.
+ */
 void bench_free(void *state, uint64_t total);
 void *bench_setup_arg(const bench_setting *with);
 void bench_no_teardown(void *state, uint64_t total);

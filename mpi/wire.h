@@ -105,7 +105,7 @@ struct fl__mpi_open {
 };
 
 struct fl__mpi_region {
-	uint64_t total, data;   /* as in struct fl_shm */
+	uint64_t total, data;   /* the fields of struct fl_shm */
 	uint64_t device, inode; /* of its memory */
 	int32_t fd;             /* in the process `pid` */
 	uint32_t writable;      /* for a process that attaches it */

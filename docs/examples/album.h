@@ -6,7 +6,7 @@
 #include "demo.h"
 
 #define ALBUM_PICTURES 40
-#define ALBUM_WORKERS 5   /* as in the classic example */
+#define ALBUM_WORKERS 5   /* the number of threads in the classic example */
 #define ALBUM_AT_ONCE 200 /* on an event loop: a file and a connection each, of 1,024 descriptors */
 #define ALBUM_FAULTY 7    /* the number, from 1, of the picture or page that --fault spoils */
 

@@ -56,7 +56,7 @@ struct pipeline {
  */
 bool pipeline_run(struct pipeline *p);
 
-/* Runs one picture after another, stage by stage, on one thread. Results as above. */
+/* Runs one picture after another, stage by stage, on one thread. Returns whether all went well. */
 bool pipeline_run_sequential(struct pipeline *p);
 
 /* Notes the first failure, and makes all threads leave. */

@@ -56,7 +56,7 @@ typedef struct fl_datagram_config {
 	bool no_loopback;
 	/* For datagrams to hosts: the most routers on the way, plus 1. 0 means the default. */
 	unsigned char hops;
-	/* The same for datagrams to multicast groups. 1 means this network alone. */
+	/* The hop limit of datagrams to multicast groups. 1 means this network alone. */
 	unsigned char multicast_hops;
 	/* The interface for datagrams to multicast groups. NULL means the system's route. */
 	const char *interface;

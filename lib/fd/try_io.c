@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* As in <linux/fs.h>; a C library may not have them. */
+/* The values of <linux/fs.h>, since the headers of a C library may lack them. */
 enum { TRY_IO_NOWAIT = 0x8, TRY_IO_NOSIGNAL = 0x100 };
 
 /* Whether the kernel does not have a flag, for this kind of file or at all. */

@@ -60,7 +60,7 @@ FL_TEST(mpi_does_not_yield_under_the_lock)
 	assert_false(opal_progress_set_yield_when_idle && opal_progress_set_yield_when_idle(false));
 }
 
-/* As in a job with more ranks than CPUs. Comes before the launch. */
+/* Makes the job behave as one with more ranks than CPUs. Called before the launch. */
 __attribute__((constructor(101))) static void let_ranks_yield(void)
 {
 	FL_OK(setenv("OMPI_MCA_mpi_yield_when_idle", "1", 1));

@@ -42,7 +42,7 @@ void progress(uint64_t n)
 
 uint64_t progress_made(void)
 {
-	return fl__load_relaxed(&operations); /* relaxed: as above */
+	return fl__load_relaxed(&operations); /* relaxed: a count */
 }
 
 static void drain(fl_queue *q)

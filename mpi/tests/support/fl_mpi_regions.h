@@ -62,7 +62,7 @@ FL_TASK_STATIC(visit_region, struct regions_arg, struct regions_seen)
 	FL_OK(fl_shm_event_set(&arg->visit->entered));
 	FL_OK(fl_shm_event_wait_until(&arg->visit->open, FL_FOREVER, FL_SHIELDED));
 	for (int i = 0; i < REGIONS_RANKS_MAX; i++)
-		result->marks |= fl__load_relaxed(&board->marks[i]) << i; /* relaxed: as above */
+		result->marks |= fl__load_relaxed(&board->marks[i]) << i; /* relaxed: the event orders it */
 	result->whole = board->sum == regions_sum(board);
 	return 0;
 }

@@ -119,7 +119,10 @@ FL_STRESS(fork_split, owner, thief)
 	FL_ACCEPTABLE(s->f == 1 && s->g[0] == 1 && s->g[1] == 1 && s->g[2] == 1, "each once");
 }
 
-/* When the public fork was stolen, the next push offers the oldest private one to thieves that do not sleep. */
+/*
+ * When the public fork was stolen, the next push offers the oldest private one to thieves that do
+ * not sleep.
+ */
 struct fork_offers_the_next {
 	struct crowd crowd;
 	atomic_int taken, ended;
@@ -177,7 +180,7 @@ FL_STRESS(fork_offers_the_next, owner, thief)
 	FL_ACCEPTABLE(LOOK(&s->taken) == 3, "two were offered; the owner may run the last");
 }
 
-/* The same where the system has no membarrier(). */
+/* The owner and thieves again, on a system that has no membarrier(). */
 struct fork_unfenced {
 	struct fork_claim claim;
 };

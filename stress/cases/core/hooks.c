@@ -57,7 +57,7 @@ FL_STRESS(log_handler, one, two, logger)
 	FL_ACCEPTABLE(1, "each saw what was prepared");
 }
 
-/* The same with panics: the handlers leave by longjmp(). */
+/* Panic handlers that are replaced while panics happen. The handlers leave by longjmp(). */
 struct panic_handler {
 	char nothing;
 };

@@ -121,7 +121,7 @@ FL_STRESS(poll_under_lock, poller, counter)
 	FL_ACCEPTABLE(s->turns == 4, "all seen");
 }
 
-/* The same, while the other thread sleeps first. */
+/* Polls under the lock, while the other thread sleeps first. */
 struct poll_for_sleeper {
 	struct poll_under_lock poll;
 };

@@ -62,7 +62,7 @@ int loop_run_watched(struct loop_world *w, fl_fiber_function *function, void *ar
 		OK(run(&s->world, function, s));                                                                       \
 	}
 
-/* The same, and the setup where nothing else is set up. */
+/* Makes the actor of LOOP(), and a setup that sets up only the loop. */
 #define LOOP_ALONE(test, others, run, function)                                                                        \
 	FL_STRESS_SETUP(test)                                                                                          \
 	{                                                                                                              \
@@ -73,7 +73,7 @@ int loop_run_watched(struct loop_world *w, fl_fiber_function *function, void *ar
 /* For another actor: it uses the loop no more. */
 void loop_leave(struct loop_world *w);
 
-/* The same, after it has cancelled the fiber of loop_watch(). */
+/* Cancels the fiber of loop_watch(), and then leaves the loop as loop_leave() does. */
 void loop_cancel_fiber(struct loop_world *w);
 
 /* For the outcome. */

@@ -236,7 +236,7 @@ static int run_task(struct process_pool_worker *w, const struct fl__submission *
 	}
 }
 
-/* As in worker.c. Returns false if the worker is to end. */
+/* Serves one submission in the way of worker.c. Returns false if the worker is to end. */
 static bool serve_one(struct process_pool_worker *w)
 {
 	uint32_t count = 0;

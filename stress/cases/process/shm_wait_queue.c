@@ -20,7 +20,7 @@ static void put(struct box *b)
 	b->data = 1;
 	uint32_t items = fl__load_relaxed(&b->items); /* relaxed: the monitor orders it */
 	fl__shm_wake_before_commit(&b->queue);
-	fl__store_relaxed(&b->items, items + 1); /* relaxed: as above */
+	fl__store_relaxed(&b->items, items + 1); /* relaxed: the monitor orders it */
 	fl__shm_wake_after_commit(&b->queue, items);
 	fl__shm_leave(&b->lock, &held);
 }
