@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * docs/design.md, section 4 ("The executor over MPI"), has the reasons, and links the decisions on
- * doorbells and sleeps.
+ * "How it works" in mpi/README.md has the reasons, and links the decisions on doorbells and sleeps.
  *
  * The test of the one posted receive costs less than a probe, which takes locks of MPI. Each call
  * of MPI costs as much as a short task. So a round takes one message of MPI, without another test.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A worker rank: docs/design.md, section 4 ("Inside a rank"). For each executor of rank 0 it has an
+ * This is a worker rank ("Inside a rank" in mpi/README.md). For each executor of rank 0 it has an
  * *inner* executor, on threads or processes. A TASK becomes a *job*.
  *
  * One of two threads leads, that is, receives:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Rank 0, on the remote core (lib/process/remote/remote.c has the states of a task). Its transport
- * are the messages of wire.h. A posted task has a *slot* of its rank. docs/design.md, section 4,
- * has the reasons.
+ * are the messages of wire.h. A posted task has a *slot* of its rank. "How it works" in
+ * mpi/README.md has the reasons.
  *
  * A *round* receives messages, posts queued tasks, ends tasks, and flushes, for all pools. Its
  * leader, which holds the engine lock, is one of:

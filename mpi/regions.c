@@ -27,6 +27,9 @@
  *      closed on all ranks at once, and not while a rank is in the state "told".
  *
  * A thread of its own makes or maps a rank's regions: a GiB takes a quarter of a second.
+ *
+ * A region is sent once a machine, and not once a rank. The ranks of a machine map the memory of
+ * one rank. So writes are seen by the ranks of one machine, and nothing else is promised.
  */
 #include "regions.h"
 #include "engine.h"

@@ -67,6 +67,17 @@
  *     fl__hook_locking(&op, m, FL__DEBUG_MUTEX, fl__is_forever(deadline) ? 0 : FL__DEBUG_TRY);
  *     ... fl__hook_waiting(&op); rc = fl__wait_sleep(...) ...
  *     fl__hook_locked(&op, rc == 0);
+ *
+ * No client registers itself, so no pointer to a client must be published or withdrawn while points
+ * run. A client that is switched off may still be called by a thread that has read the word before.
+ * A static program contains a file of lib/inspect only if it refers to it: by a function of
+ * fairlead/debug.h, by fl_executor_get_stats(), or by the linker's `-u fl_debug_enable`. Debugging
+ * is more than the rest of a program with one mutex. `consumer_weight` holds small programs to no
+ * object of inspect, and check_layers.py holds the objects of the other parts to weak references.
+ * The thread pool calls fork_join through weak functions, too. On x86-64 a fast path has no
+ * instruction more for this, since an operand in memory takes the place of an immediate one. On
+ * aarch64 the lock of a mutex has two more, since a word in memory must be loaded.
+ * docs/decisions/hooks.md has the alternatives.
  */
 
 /*

@@ -8,7 +8,8 @@
 /*
  * The system calls of sockets. Results are as in lib/core/base/sys.h; errno keeps its value. Calls
  * on a connected stream or a datagram socket have MSG_DONTWAIT: the socket itself blocks, for the
- * sake of processes that inherit it (docs/design.md, section 5). Other sockets are non-blocking.
+ * sake of processes that inherit it (docs/decisions/nonblocking-descriptors.md). Other sockets are
+ * non-blocking.
  */
 enum { FL__FD_READS = 1, FL__FD_WRITES = 2, FL__FD_TERMINAL_MASTER = 4 };
 

@@ -3,6 +3,12 @@
 
 #include <sys/socket.h>
 
+/*
+ * A receive of descriptors that lacks room for one of them closes all, says so, and keeps the
+ * bytes: half a set is worse than none, and the bytes may say what was meant. Reads without
+ * descriptors stay cheap, since they give the kernel no place for descriptors, and it closes them.
+ */
+
 /* Descriptors in the control part of a message over a Unix socket (unix(7), SCM_RIGHTS). */
 enum { FL__PASSED_FDS = 253 }; /* the most that the kernel passes with one message */
 

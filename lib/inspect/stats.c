@@ -32,6 +32,17 @@
  * All accesses are relaxed, except those to `types`, since figures order nothing. A lost race costs
  * a sample. The short way may be open while `skip` is 0, or closed while it is not, until the next
  * arm, or the next stamp. Two adds may miss each other, and adds may be lost while a set is zeroed.
+ *
+ * Why in this way. Counts of tasks are those of each worker, which only that worker writes. The
+ * reader adds them up, takes no lock and stops nothing. A count of submits, or a time stamp in
+ * each, would cost a submit more than it may. So the fast path of a submit has no instruction for
+ * the statistics. The stamp is in the future's word for the error, which has no other use before
+ * the end.
+ *
+ * Times are counted in four buckets for each power of two, for this minute and the last one, so
+ * that quantiles are of now and not of the last week. Tasks of one name are one type. A reader gets
+ * one type a call, by its index. So the number of types, 16, is no part of the interface.
+ * docs/decisions/statistics-weights.md has the reasons for the weights.
  */
 #include "stats.h"
 #include "core/base/sys.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The event loop; docs/design.md, section 5, has the reasons.
+ * The event loop. Section 8 of docs/design.md says what a fiber may rely on.
  *
  * Events. While the loop fires the events of one wait, a `fire` may remove another source. Then the
  * loop clears that source in the events that are left. So a removed source may be freed.
@@ -11,6 +11,9 @@
  *   below loop_poll_too_often    the next batch is twice as long, up to LOOP_BATCH_MAX switches
  *   above loop_poll_too_seldom   the next batch is one round of the runnable fibers; a running
  *                                batch ends after the current piece of LOOP_BATCH_PIECE switches
+ *
+ * While fibers are runnable, a poll costs as much as some switches. That is why a batch adapts. A
+ * loop with nothing to run sleeps in its poller, and makes no system call.
  */
 #include "loop.h"
 #include "core/base/atomic.h"

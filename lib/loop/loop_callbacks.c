@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fiber callback_fiber (docs/design.md, section 5) runs before all other fibers, so that the
- * reported events are not stale.
+ * The fiber callback_fiber runs before all other fibers, so that the reported events are not stale.
  *
  * While a callback waits, the loop mutes each watch that is ready. When the callback returns, the
  * events in the list `fired` may be stale. So the loop drops them, and the poller reports the
@@ -19,6 +18,10 @@
  * loop_watch_unfire() clears all bits. loop_watch_fire() clears the other bits when it sets
  * WATCH_MUTED. WATCH_PLACE is for a watch whose callback waits each time: without the bit, that
  * watch would always be called back first.
+ *
+ * Why a fiber runs the callbacks. On the thread's own stack, a callback that waits for a mutex
+ * would block the fiber that holds the mutex. While a callback waits, a watch that stays ready
+ * would be reported again and again; that is why the loop mutes it.
  */
 #include "core/base/list.h"
 #include "core/base/sys.h"

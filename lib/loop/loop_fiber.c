@@ -4,6 +4,18 @@
  * group alone waits for them. If a callback starts the first member, the group is a child of the
  * loop's token. The loop's end requests the tokens of other groups' fibers one by one
  * (loop_drain()), and from then on starts no fiber of a group.
+ *
+ * Lifetimes. A fiber belongs to a handle, which joins, frees or detaches it, or to a group. The
+ * token of a group is a child of the scope in which the group begins, and the tokens of its fibers
+ * are children of the group's token: a request goes down the tree, and there is no other
+ * propagation. The token of a fiber with a handle is the loop's child, since a handle may be passed
+ * on and outlive the scope in which it was made. So a cancelled join leaves the fiber running, as
+ * it does a thread; FL_SCOPED(fl_fiber) cancels and joins. A group may begin outside of its loop,
+ * with a token that is not below the loop's. That is why the end of the loop requests the tokens of
+ * such fibers one by one.
+ *
+ * Requests. A request of another thread to cancel a fiber is an entry in the scheduler's inbox. So
+ * a wait under the fiber's own token is in no wait queue for that token.
  */
 #include "core/base/error.h"
 #include "core/base/list.h"

@@ -32,6 +32,11 @@
  * members, which are still counted, and those by other fibers of its thread. Such a fiber gives way
  * only within fl__submit(), where the task runs. If it has ended there, the submit leaves the group
  * alone.
+ *
+ * Why the token of a group stands where it does. It is a child of the scope where the group began,
+ * and the parent of its members' tokens. So a request or a deadline comes down through nested
+ * groups to what runs. A fiber is only counted: its block is of the loop, so a group of fibers
+ * takes no task block, and any thread may join it. docs/decisions/group-members.md has the figures.
  */
 #include "../base/atomic.h"
 #include "../base/error.h"

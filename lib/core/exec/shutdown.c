@@ -2,6 +2,9 @@
 /*
  * The end of an executor: close, cancel, break, join, free, detach. Queued tasks are taken out
  * under the lock, and ended without it.
+ *
+ * A detach does not wait. A thread of the library joins and frees the executor, whatever its kind
+ * (docs/decisions/one-executor-config.md).
  */
 #include "../base/atomic.h"
 #include "../base/list.h"

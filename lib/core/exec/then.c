@@ -30,6 +30,10 @@
  * with that, and waits until the chain has moved on. Each chain knows the chain that it follows,
  * and one farther ahead (`jump`), chosen as in a skew-binary list (Myers, 1983). So a search takes
  * O(log n) steps in a row of n.
+ *
+ * The argument of a chain stays the first future's, so that no hook has to choose an owner. The
+ * executor may be gone when the first future ends. So the chain keeps the executor's pool of task
+ * blocks, and holds the executor, if it exists, while it submits.
  */
 #include "../base/sys.h"
 #include "../wait/lock.h"

@@ -15,6 +15,9 @@
  *      is 0, no thread accesses the memory but the last fl__future_report(), in its unlock.
  *   3. fl__future_report() runs after the end of the future is public and before the ending
  *      context goes on. So futures whose ends do not overlap are listed in that order.
+ *
+ * A wait for n futures costs n steps and needs no space in the futures. A wait that gives up leaves
+ * nothing behind. A worker that waits for a chain (then.c) helps with the stage that is current.
  */
 #include "as_completed.h"
 #include "../base/atomic.h"

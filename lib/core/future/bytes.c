@@ -18,6 +18,15 @@
  *   2. Memory changes in place, and is freed without a change of `refs`, only while `refs` is 1: no
  *      other thread can make a handle. The load acquires the uses by freed handles.
  *   3. A zero byte follows the last byte of the library's memory, when a function returns.
+ *
+ * Why bytes are a handle. The value is a handle of 32 bytes. So maps, groups, lazy maps and chains
+ * need no calls of their own, and a task type needs no new field: the drop hook FL_BYTES_DROP
+ * declares that the object begins with a handle. A submit makes one handle more, and so does each
+ * get. So the rule for the caller is one sentence: whoever holds a handle frees it. A submit that
+ * took the handle over, as other hooks do, would free twice what FL_SCOPED frees. On sequential,
+ * thread and loop executors nothing is copied, except borrowed memory at a submit. Of processes,
+ * bytes lie in shared memory behind the array of structs, or in a memfd, one a submission. Over MPI
+ * a larger image is only offered, and the receiver asks for it (docs/decisions/bytes.md).
  */
 #include "bytes.h"
 #include "../base/atomic.h"

@@ -3,6 +3,8 @@
  * The last failure is in the data of the thread, so storing it needs no lock and cannot fail. The
  * fibers of a thread share it: with the context's id fl_perror() never prints another fiber's
  * failure.
+ *
+ * The memory is the thread's, and not the context's, so that an idle fiber does not pay for it.
  */
 #include "failure.h"
 #include "../wait/context.h"

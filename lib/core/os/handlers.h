@@ -19,6 +19,11 @@
  *
  * Code that is not the library's cannot be told. If it has installed its handler above one of the
  * library's, and calls that, it must have stopped when the copy is unloaded (docs/threads.md).
+ *
+ * Why there is a chain. A process has one handler for a signal, and may have several copies of the
+ * library. A copy that is unloaded, or switches debugging off, takes its handler out of this chain,
+ * wherever it stands. So each copy that wants the signal of debugging answers it, and the copies
+ * may be unloaded in any order.
  */
 enum { FL__HANDLER = SA_SIGINFO | SA_NOCLDSTOP | SA_NOCLDWAIT };
 

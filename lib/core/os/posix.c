@@ -17,6 +17,13 @@
  *      takes that lock before it ends. So the semaphore outlives the post.
  *
  * The word of a wake may be of memory that is freed: only its address is used.
+ *
+ * On macOS, which has no unnamed semaphores of POSIX, the semaphore is Mach's. All versions have
+ * it, its post is one call of the kernel, and its wait takes the time that is left.
+ * os_sync_wait_on_address() of macOS 14.4 would save the list of sleepers. It is not used, because
+ * no compiler that the project can check with has its header. In a build with -Dos=posix the
+ * laboratory replaces neither the wait nor the wake of the table: the scenarios then run through
+ * this file, whose mutexes and semaphores are the model's.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stand-ins: more workers for a pool whose workers all wait. Section 4 of docs/design.md says why.
+ * Stand-ins: more workers for a pool whose workers all wait.
  *
  *   word            meaning                                  changed
  *   dozing          of the active workers: they doze         +1, -1 by the worker: fl__pool_doze()
@@ -39,6 +39,13 @@
  *      loads `dozing`, in fl__pool_recount(). A worker that wakes lowers `dozing`, and then loads
  *      `stand_ins`. All four accesses are seq_cst, so one of the two sees the other's store. A
  *      recount that has seen the lower `dozing` first sets CROWDED, and then lowers `stand_ins`.
+ *
+ * Why there are stand-ins. Tasks that wait for each other through queues or locks would stop a pool
+ * that has fewer workers than such tasks. So a worker that has slept for 5 ms in a wait of a task
+ * counts as dozing. When all active workers doze and tasks are pending, one more may be active, and
+ * the next follows after 50 ms, as .NET's pool injects threads. A submit, and a task that does not
+ * sleep, pay nothing. A worker that dozes may be in a wait for the executor's lock. So it starts no
+ * worker itself: a short-lived thread, the agent, does (docs/decisions/starved-pools.md).
  */
 #include "../base/atomic.h"
 #include "../base/awaited.h"

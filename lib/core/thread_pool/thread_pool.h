@@ -30,6 +30,55 @@
  * counts as one: fl__ctx_block()), and else *active*: then it runs a task, searches for one, runs a
  * fork of another worker, or runs the initializer. An active worker *dozes* if it has slept for
  * some time in a wait of its task.
+ *
+ * The states of a worker. Under the executor's lock the counts `alive`, `idle` and `blocked` say
+ * how many workers are where. The states that other threads must know at once are words of their
+ * own.
+ *
+ *   state        word                         entered                   left
+ *   starts       `alive`, `searching`         a thread starts it,       its first search, or its
+ *                                             under the lock            initializer
+ *   initializes  `initializing`; not counted  under the lock, before    under the lock, after the
+ *                in `searching` (search.c)    the initializer runs      initializer has run; then
+ *                                                                       it searches
+ *   searches     `searching`                  it finds no task; or it   it finds a task; it looks
+ *                                             is woken                  for forks; it begins its
+ *                                                                       initializer; or, under the
+ *                                                                       lock, it sleeps or ends
+ *   takes        `doing` is FL__POOL_TAKING   before each look at the   it stores the task, or
+ *                                             queues                    that it has none
+ *   runs         `doing` is the address of    after the claim           the function has returned;
+ *                the task's future                                      the callbacks come later
+ *   between      `doing` is FL__POOL_BETWEEN  before it publishes the   the next take, a search,
+ *                                             end of a task; in a       or a callback
+ *                                             callback that runs no
+ *                                             more user code; after a
+ *                                             take that found no task
+ *   blocked      `blocked`                    fl_blocking_begin(), or   fl_blocking_end(), or the
+ *                                             a wait that may need a    end of the wait
+ *                                             task (workers.c), but
+ *                                             not a forker's wait for
+ *                                             its fork
+ *   dozes        `dozing`                     5 ms in a wait of its     it wakes
+ *                                             task, of a callback, or
+ *                                             of a fork, its own or a
+ *                                             stolen one
+ *   sleeps       `idle`, `sleepers`           under the lock, with all  another thread wakes it,
+ *                                             queues marked empty; or,  or its time is over
+ *                                             if too many workers are
+ *                                             active, without a mark
+ *   ends         `alive` lowered; `leaves`    it is one too many, or    never
+ *                follows                      idle for too long; or
+ *                                             the pool is over; or a
+ *                                             task has ended its
+ *                                             thread
+ *
+ * Order of work. A worker looks for forks when there is no task. The end of a future without
+ * waiters is one CAS, which also drops the worker's reference. Callbacks, a cancel request and
+ * waiters each mark the word, so that the end then does more. A task that only its worker can reach
+ * (no user of its future, no callback, a token that is alone) is claimed and ended by plain stores.
+ * A cancel of the executor lists the running tasks: it sets a flag, and has every thread pass a
+ * fence before it takes references.
  */
 
 struct fl__thread_pool;

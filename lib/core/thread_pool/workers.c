@@ -41,6 +41,25 @@
  *
  * If a task ends the thread of the last worker, `started` is NO_WORKER again, and the thread stays
  * until no task is pending or another worker was started.
+ *
+ * Waits of workers. A worker that waits for a pending task of its own executor runs that task, as a
+ * call. While it sleeps in another wait that may need a task to run (a future, a loop, or a join of
+ * a thread, a process, a group, a queue or an executor), it counts as blocked, as in FL_BLOCKING(),
+ * and another worker stands in. So executors with one worker each may wait for each other's tasks.
+ * A wait for a task that another worker of the same executor runs does not count as blocked. Such
+ * waits form a chain, whose last worker does not wait in this way: it runs, or blocks and has a
+ * stand-in. Without this rule a recursion with futures would make a thread for each level.
+ *
+ * Signals. A thread starts with all signals blocked, and sets the mask of the executor's creator
+ * itself. The kernel gives a signal of the process to the main thread, unless that blocks it
+ * (docs/decisions/worker-signals.md).
+ *
+ * Tasks that end their thread, as by pthread_exit() in old code. One cleanup frame in each worker's
+ * thread ends the future and replaces the worker; a task pays nothing for it. When the frame runs,
+ * the frames within it are gone, since glibc jumps there. So a task that runs inside of another
+ * task's wait, whose frame is in the executor's list, cannot be ended, and the program panics. A
+ * cleanup frame for each such call would cost each of them a sigsetjmp(). docs/ends.md has a table
+ * of all functions.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"

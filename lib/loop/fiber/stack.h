@@ -7,14 +7,23 @@
 #include <stdint.h>
 
 /*
- * The memory of fibers (docs/design.md, section 5): blocks and stacks. A pool keeps both for reuse,
- * and belongs to one thread.
+ * The memory of fibers is blocks and stacks. A pool keeps both for reuse, and belongs to one
+ * thread.
  *
  * A stack is 132 KiB of address space, of which 16 KiB are the guard, so that a frame larger than
  * a page does not jump over it. A trim leaves at most as many free stacks with memory as there are
  * fibers, plus 128, and at most one slab without a used or warm part. A busy scheduler never
  * trims: while fibers end, what is free exceeds the number of fibers plus FL__STACK_SPARE for at
  * most a second.
+ *
+ * A fiber and its token are a block of some 650 bytes. A fiber has a stack from its first run to
+ * its end. So an idle fiber costs its block and one page. Fibers that end without a wait take turns
+ * on two stacks, which stay in the cache. When each fiber was at the top of a stack of its own,
+ * 20,000 fibers in one group took 0.7 us each instead of 0.14, and 82 MB instead of 14; in exchange
+ * an idle fiber was 640 bytes smaller. A create reserves the stack, so the first run cannot fail.
+ * Slots are an odd number of pages, or the tops of all stacks would share one set of the caches.
+ * The loop gives the memory of ended fibers back when it has nothing else to do, and not during a
+ * burst.
  */
 enum { FL__STACK_SIZE = 128 * 1024, FL__STACK_WARM = 64, FL__STACK_SPARE = 16 * 1024 };
 

@@ -21,6 +21,17 @@
  * too, since later bytes make an edge of their own (epoll(7)). `over` marks the exceptions to that:
  * an end or an error, which may come with the last bytes in one edge; and urgent data, where a read
  * stops early.
+ *
+ * A registration that is made once saves system calls. The state of each descriptor (ready,
+ * drained, at its end) is kept in user space. A stream that returned less than was asked for is
+ * drained, so the next read waits without a system call. An echo server makes as many system calls
+ * as one that is written by hand: one to read, one to write, and its share of one wait. Libraries
+ * that bring descriptors get the level-triggered watches that they expect.
+ *
+ * O_NONBLOCK belongs to the open file description, and all processes that inherit a descriptor
+ * share it. So the library sets it on nothing that a process can inherit, except a terminal or a
+ * device that cannot be opened again. For the same reason the descriptors 0, 1 and 2 do not become
+ * close-on-exec (docs/decisions/nonblocking-descriptors.md).
  */
 enum { FL__IO_IN, FL__IO_OUT };
 

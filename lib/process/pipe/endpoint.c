@@ -1,8 +1,55 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Endpoints. The two programs connect by a packet socket. The server sends one packet, the hello,
- * which has the region's descriptor, and never reads: docs/design.md, section 4 ("Endpoints"), says
- * why. The client makes all comparisons. Afterwards the connection is the pipe.
+ * which has the region's descriptor, and never reads. The client makes all comparisons. Afterwards
+ * the connection is the pipe.
+ *
+ * Why in this way. Unrelated programs meet here without a name server, a file with contents, or
+ * shm_open(). The kernel frees everything with the last process, except for the socket's file, and
+ * the next server replaces a stale one. From before bind() until the socket listens, the file
+ * `path.lock` is locked, or else another process would take the file for stale
+ * (docs/decisions/endpoint-socket-file.md). The server never reads. So a client that is silent,
+ * stopped, or sends garbage or descriptors holds up no other client, and the server needs no
+ * deadline for a connection. What a client sends later is what it would send through any pipe. The
+ * connection also tells each side of the end of the other.
+ *
+ * The checks, in their order:
+ *
+ *      check                                              by      error
+ *   1  the mode of the file: 0600, or 0666 with a list    kernel  -EACCES
+ *      of users. It is set between bind and listen,
+ *      while no process can connect
+ *   2  SO_PEERCRED of the socket: the same effective      both    -EACCES
+ *      user, or one of the list. It comes first, since
+ *      nothing that another user sends is read, and
+ *      nothing is sent to it but the refusal
+ *   3  the packet: magic, version of the message, size,   client  -EBADMSG, -EPROTONOSUPPORT,
+ *      at most one descriptor                                     -EMFILE
+ *   4  with a region: SO_PEERCRED has a number for the    both    -EPROTO
+ *      other process, so that it is in this PID
+ *      namespace or below
+ *   5  type, version and size of the items                client  -EPROTO; the log names both sides
+ *   6  the region, as each attach checks it: sealed       client  -EPERM, -EBADMSG,
+ *      against shrinking, magic, layout, word size,               -EPROTONOSUPPORT, -EPROTO
+ *      PID namespace of its maker, place of a lock's
+ *      word, size of the file
+ *
+ * The user in SO_PEERCRED is that of the time of connect() or listen(). So another user may take a
+ * path in a folder that others may write, or an abstract name, but the client then sees that user.
+ * The process number is for the log alone, since numbers are reused, with the exception of 0: it
+ * says that the process is in no namespace that is seen from here.
+ *
+ * PID namespaces. The word of a lock has the owner's thread number, because the kernel's robust
+ * list wants it. In two namespaces two threads may have one number, and an owner would look like
+ * the caller, or like a dead thread. So the region's head has the number of its maker's namespace
+ * (the inode of /proc/self/ns/pid), and each attach compares it, however the descriptor came. That
+ * needs /proc on both sides. An endpoint also asks the socket, which needs no /proc: of two
+ * processes in two namespaces, at least one does not see the other. A forked child that is in a new
+ * namespace has the mapping without an attach; that is the program's to avoid.
+ *
+ * User namespaces. A user that a namespace lacks has the number 65534 there. If this process has
+ * that number, too, all unknown users look like this one. So the number counts only where all users
+ * are mapped.
  */
 #include "../base/fd_watcher.h"
 #include "../base/packet.h"

@@ -16,6 +16,10 @@
  * takes another message. If that one does not fit, the handle *keeps* it, and returns it next.
  *
  * The peek also duplicates the descriptors, for a take that finds the descriptor table full.
+ *
+ * A message arrives whole or not at all, also when its sender is killed. The forms with `_fds`
+ * stand beside the forms without, because most messages carry no descriptor: with one form alone,
+ * each send and receive would have to pass `NULL, 0` or `NULL, NULL` for nothing.
  */
 enum {
 	FL__PIPE_MAGIC = 0x31504c46, /* "FLP1" */

@@ -11,6 +11,18 @@
  *
  * After work the manager polls for a short time, with yields, since a sleep costs two wakes. It
  * does not poll while a worker starts: both need the CPU and the lock.
+ *
+ * Deadlines. No executor can interrupt a C function. On threads and on a loop a passed deadline
+ * only asks the task to stop. A process can be killed: a task that still runs some time after its
+ * deadline (`grace_period`, by default 100 ms) ends with its worker. Its error is -ETIMEDOUT, so
+ * that the caller can tell an expired task from a crashed one. A request to stop kills only when
+ * `grace_period` is set, since a caller of fl_future_cancel() does not expect the death of a
+ * worker. On all kinds of executors, a future whose task returns -ECANCELED after its deadline ends
+ * with -ETIMEDOUT, whether or not the task was requested to stop, too. A caller that sees the
+ * deadline pass often makes that request, and the error must not depend on which comes first.
+ *
+ * Doorbells. Workers ring only while the manager sleeps and has said so. It says so only when no
+ * other thread fetches completions.
  */
 #include "../base/process_sys.h"
 #include "core/base/atomic.h"

@@ -3,7 +3,7 @@
  * The process executor in the parent process, on the remote core (remote/remote.c has the states of
  * a task). Its transport are rings (rings.c) that it shares with worker processes (worker.c). This
  * file has the executor's interface; submissions.c, completions.c, workers.c and manager.c have the
- * rest. docs/design.md, section 4, has the reasons, also for failed starts ("Shortages").
+ * rest. workers.c has the rules for failed starts.
  *
  * Invariants
  *   1. A task is in the blocks[] of its worker exactly while it is posted.
@@ -15,6 +15,34 @@
  *
  * Three kinds of threads take completions and dispatch tasks: a submitter, now and then; a thread
  * that waits for a future; and the manager. The starter dispatches to a worker that it has started.
+ *
+ * Why this design. Each worker shares its two rings with the executor and with no other process.
+ * The executor writes the submission ring, which the worker cannot write since the memory is sealed
+ * first; the worker writes the completion ring. No ring has a lock, and each word has one writer,
+ * except one claim word for each submission. So a cancel, a steal and a start have one order. What
+ * a dead worker leaves can be read from its claim words: submissions that have ended count; the one
+ * that was running fails, with the worker's death as its message; those that never began go to
+ * another worker.
+ *
+ * Threads of the parent. A submit posts to a ring. A thread that waits for a future takes
+ * completions and posts more while it waits, so that a round trip needs no third thread. The
+ * manager does the rest: it learns of workers' deaths, watches deadlines, and runs callbacks and
+ * drop hooks, which no waiting or submitting thread ever runs. The callback of a lazy map is the
+ * library's own, so a waiting thread runs it. The starter, a thread of its own, starts workers,
+ * since a start may wait 30 s for an answer and a deadline must not wait with it.
+ *
+ * No stand-ins. When all workers wait for what only a pending task can do, the executor stops, and
+ * says nothing. So the executor needs a worker for each task that waits for another task.
+ * FL_DEBUG=waits shows the pending tasks of each executor, and `ps` shows the workers that sleep,
+ * by their names. Over MPI it is the same: a rank gets no more tasks than it has workers, so its
+ * own thread executor has no pending tasks and is not starved
+ * (docs/decisions/process-stand-ins.md).
+ *
+ * Signals. A worker process cannot just keep the default actions: Ctrl-C reaches it together with
+ * the parent, which may want to end its work in order. Ignored signals would be inherited by an
+ * exec, and handlers are not. So a handler that does nothing stands in. A program of
+ * fl_process_start() has the caller's mask, as after posix_spawn(), without what `fl_signals` has
+ * blocked: that block is the library's doing, and SIGTERM must end the program.
  */
 #include "process_pool.h"
 #include "../base/process_sys.h"

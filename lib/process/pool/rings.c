@@ -50,8 +50,25 @@
  * All functions are wait-free, except fl__rings_take() and fl__rings_await_stop_request(), in which
  * the worker waits for the parent. The parent never waits for a worker: the kernel reports a death.
  *
- * A hostile worker may write anything into the completion ring. The parent reads each word once;
- * docs/design.md, section 4, says what it trusts.
+ * A hostile worker may write anything into the completion ring. The parent reads each word once.
+ *
+ * What the executor trusts in the completion ring is only this: that a submission has ended, how
+ * many of its elements have, its error, and the bytes of its result. Each word is read once.
+ * Positions, sizes and numbers are the executor's own. A worker that writes anything else is
+ * killed. Large results come in memory of their own, which is sealed against change before the
+ * executor maps it.
+ *
+ * One death costs one element. A chunk of a map is one submission with several elements, and
+ * `progress` names the element that ran when the worker died. The executor copies the results of
+ * the elements before it out of the shared memory, and the elements after it were not begun. So the
+ * results of a chunk must lie in the shared memory, and chunks of larger results are cut: memory
+ * that a worker makes for a result reaches the executor only when the submission has ended. A chunk
+ * that is asked to stop ends between two elements, or with an element that gave up. Its completion
+ * says which of the two. Only in the second case has the element after those that succeeded left
+ * something, which the map copies, as a map by reference leaves it in the caller's array.
+ *
+ * A ring holds sixteen submissions, and a worker ends them in their order
+ * (docs/decisions/submission-rings.md).
  */
 #include "rings.h"
 #include "core/base/atomic.h"

@@ -29,6 +29,21 @@
  *      again if its type's `max_attempts` allows.
  *   3. The starter thread starts a new worker when tasks need one. A worker that died before it was
  *      ready, or in its initializer, counts as a failed start.
+ *
+ * Failed starts. The executor tries a failed start again, after a pause that doubles from 1 ms to
+ * 128 ms. A worker that ends before it is ready is a failed start, too. After ten failures in a
+ * row, about half a second, the queued tasks fail with the error of the last start, unless a worker
+ * serves: the executor cannot know when a shortage ends, and a submitter that waits for ever cannot
+ * react. The next task has ten tries of its own.
+ *
+ * The executor breaks when all ten starts failed with an error that no time mends;
+ * process_pool_is_lasting() has the list. Any other error counts as passing. A passing error that
+ * is taken for a lasting one costs the executor. A lasting error that is taken for a passing one
+ * costs half a second for each batch of tasks. So -EPROTO, a program that ends before its hello, is
+ * not in the list: the dynamic loader ends like that where descriptors or memory are short. Neither
+ * is -EPERM: a program that has given up its privileges for a while takes them again. An
+ * initializer that ends its worker by an exit or a fault has failed, and ten such ends in a row
+ * break the executor. A SIGKILL does not count, since the kernel sends it when memory is short.
  */
 #include "../base/process_sys.h"
 #include "../shm/shm_region.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The remote core. docs/design.md, section 4, has the reasons. Each task is in one state:
+ * The remote core. remote.h says what its two transports do. Each task is in one state:
  *
  *   state    where                            entered by
  *   queued   base.queue                        submit; recall(); a transport whose worker has not

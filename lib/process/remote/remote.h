@@ -17,6 +17,48 @@
  *
  * The executor's lock guards all state. It is held in each function and each operation of a
  * transport, unless the comment says otherwise.
+ *
+ * The functions of a transport, and what each of the two does. The struct below has their
+ * contracts.
+ *
+ *   function     rings                          MPI                       called by
+ *   start        opens epoll                    starts the MPI thread     the first submit
+ *   post         fills a slot of the            sends TASK to the next    dispatch
+ *                submission ring of the least   rank with a free worker
+ *                busy worker
+ *   has_started  reads the claim word           a posted task counts as   the state of a future
+ *                                               started
+ *   recall       the CAS on the claim word      never succeeds: it would  cancel, the executor's
+ *                                               take a round trip         end, a steal, a resize;
+ *                                                                         the watch of overdue
+ *                                                                         tasks; the end of a
+ *                                                                         worker that may not
+ *                                                                         be killed
+ *   stop         writes stop[], wakes the       marks the slot; the next  cancel; a stopper, on
+ *                listener                       round sends STOP          any thread, where it
+ *                                                                         must not park
+ *   poll         takes completions              leads one round           a waiting thread
+ *   leave        the workers ring from now on   the MPI thread leads      that thread, after
+ *                                                                         its last poll
+ *   wake         rings the manager's doorbell   signals its condition     a thread that leaves
+ *                                                                         work to the manager
+ *   manage       has workers started, reaps     runs user code, breaks    the manager thread
+ *                them, takes completions        the executor
+ *
+ * What the two transports do not share, since the logic differs. Balance: the pool takes tasks back
+ * at once, so a steal is a loop of CAS. Rank 0 sends a request, may get the answer that the task
+ * has begun, and so must be patient, and count what it has asked for. Kills: a pool kills its
+ * workers at deadlines; over MPI the executor of each rank does. The sleep of the manager: in epoll
+ * among the doorbells of processes, or on a condition. The worker's side: worker.c serves one ring
+ * on one thread; mpi/host.c serves many executors, with a thread that runs short tasks itself. Both
+ * look up types by the same cache. mpi/host.c runs elements as a chunk on threads does; worker.c
+ * has a loop of its own, which stores the progress that outlives it.
+ *
+ * The futures of both kinds have a table of operations of their own. So the other kinds of
+ * executors do not ask where a task runs. A cancel asks the kind for the task first (`withdraw`). A
+ * task is posted by the thread that dispatches: a submitter, a waiting thread, the manager, the
+ * starter, or the MPI thread. It is ended by the thread that takes the end, or that reaps the
+ * worker. If the task can reach no worker, the thread that dispatches ends it.
  */
 struct fl__remote_transport {
 	/* workers may be on other hosts; then `far_check` compares tasks */

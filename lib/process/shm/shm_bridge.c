@@ -51,6 +51,11 @@
  *
  * Waits for bridge_lock block. It is held for a walk through the bridges, or through the entries of
  * a bridge.
+ *
+ * Why there are bridges. A fiber, a token or a wait-any cannot sleep on a shared word, so a thread
+ * does so for many of them. The lock of an object wakes a single sleeper, and that wake must
+ * survive the death of the woken process. The kernel grants this for one lock a thread, by
+ * `pending`. So a bridge thread waits for one lock at a time.
  */
 #include "shm_bridge.h"
 #include "core/base/atomic.h"

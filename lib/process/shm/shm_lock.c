@@ -2,8 +2,7 @@
 /*
  * The robust lock, on the kernel's robust-futex interface (Linux:
  * Documentation/locking/robust-futex-ABI). This file links its nodes into the list that the C
- * library has registered for each thread, in the C library's format. Section 4 of docs/design.md
- * says why the C library's robust mutex is not used, and what a damaged list does.
+ * library has registered for each thread, in the C library's format.
  *
  * Any process may overwrite a lock at any time. So this file writes the nodes of locks, and never
  * reads them. Each link that it follows is in private memory:
@@ -62,6 +61,14 @@
  *      laboratory's model.
  *   4. The linearization points are the CAS of an acquire, and the CAS or the system call of a
  *      release.
+ *
+ * Damaged memory. A word may name a thread that does not exist. So a thread that sleeps on a lock
+ * looks each second whether the owner exists, and frees the lock if it does not. Waits through the
+ * bridge do not look: a fiber, or a wait with a token, waits until a thread has freed such a lock.
+ * A process that overwrites a lock takes its exclusion away, but gets no store into the memory of
+ * this process, and makes no unlock panic. docs/decisions/robust-lock.md says why the library does
+ * not use the C library's robust mutex, and docs/decisions/robust-list-nodes.md what the kernel's
+ * walk over a damaged list can do.
  */
 #include "shm_lock.h"
 #include "core/base/atomic.h"

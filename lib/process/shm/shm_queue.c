@@ -38,6 +38,10 @@
  *
  * If the ring has impossible words, the operation returns -EBADMSG. The ring's size and place come
  * from the private handle, so no access leaves the ring.
+ *
+ * Frames are for the program that brings a JoinableQueue of objects of any size from Python. A pipe
+ * has no `task_done()`, and no bound that its user chooses. A queue whose items are the places of
+ * allocated blocks loses a block with each process that is killed.
  */
 #include "shm_queue.h"
 #include "core/base/atomic.h"

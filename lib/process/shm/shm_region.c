@@ -3,6 +3,12 @@
  * Regions of shared memory. Other processes may overwrite a region at any time. So fl_shm_attach()
  * checks the head once, and keeps the values in private memory. `root` and the arena are checked at
  * each use.
+ *
+ * A region is a memfd. It has no name in a file system, and travels as a descriptor. It is sealed
+ * against shrinking, and backed in full before its first use, so that a lack of memory is an error
+ * and not a SIGBUS. It holds offsets and never pointers. Its head has magic, version and size. Each
+ * value that is read from it is read once and checked: a damaged region is an error, and not a
+ * crash.
  */
 #include "shm_region.h"
 #include "core/base/atomic.h"

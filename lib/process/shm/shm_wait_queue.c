@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The wait queue of a monitor in shared memory. A thread that changes the guarded data does three
- * steps; section 4 of docs/design.md ("Waking") says why in this order:
+ * steps, in this order:
  *   1. It increments `changes`, and wakes all waiters that sleep on `changes`.
  *   2. It commits the change by one store.
  *   3. It clears `waiting`, and leaves the monitor.
@@ -26,6 +26,28 @@
  *
  * Waits with a token, waits of fibers, and waits in a wait-any cannot queue behind `head`. The
  * bridge sleeps on `changes` for them.
+ *
+ * Why in this order. A sleeper does not learn of a death; the kernel tells only the waiters of a
+ * lock. If a thread committed and unlocked first, a kill before the wake would strand the sleepers.
+ * In the order of the three steps, a woken waiter needs the monitor before it can look. So it sees
+ * the commit, or it learns that the owner died without one. Nor is it enough to wake one waiter:
+ * that process may be killed before it takes the item. To avoid a crowd for one item, threads queue
+ * behind `head`. The first waiter hands `head` on when it has its item, or the kernel does so when
+ * it dies.
+ *
+ * Commits. Under a monitor an operation takes effect by one store. An owner that died before the
+ * store has done nothing, and one that died after it has done everything. So no type of this folder
+ * has code to undo or to recover. An effect of two parts is packed into one word, or is written
+ * beside the old parts and switched over by an index.
+ *
+ * Deadlines. A wait ends at its deadline although another process changes the awaited word for
+ * ever: each wait looks at the clock, too, when it finds another value. A wait without a deadline
+ * may last for as long as the other process likes.
+ *
+ * Owners. A mutex tells its next owner once that the previous one died (-EOWNERDEAD). It is lost
+ * for good if that owner unlocks it without `recover`. Permits, and turns in a barrier, have no
+ * owner, and a killed process keeps its own; deadlines are for that. An item counts as delivered if
+ * a process has committed its get and then died.
  */
 #include "shm_wait_queue.h"
 #include "core/base/atomic.h"

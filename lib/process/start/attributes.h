@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /*
- * What a process of the fork server inherits from the caller; docs/design.md, section 4, has the
- * reasons.
+ * What a process of the fork server inherits from the caller; docs/decisions/fork-server-rights.md
+ * has the reasons.
  */
 
 /*

@@ -4,8 +4,8 @@
 #include <stdbool.h>
 
 /*
- * A death pipe ends a child when this process ends, SIGKILL included: docs/design.md, section 4 ("A
- * daemon ends with the process"). This process alone keeps both ends open.
+ * A death pipe ends a child when this process ends, SIGKILL included
+ * (docs/decisions/daemon-death-pipe.md). This process alone keeps both ends open.
  */
 struct fl__death_pipe {
 	int ends[2];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fork server. docs/design.md, section 4, has the reasons.
+ * The fork server. "How a process starts" in lib/process/README.md has the reasons.
  *
  * There is at most one fork server. `fork_server_lock` guards its record, `fork_server`:
  *

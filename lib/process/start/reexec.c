@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fl_main() makes the new process a fork server or the process of one task. docs/design.md, section
- * 4, says why a fork server is an orphan.
+ * fl_main() makes the new process a fork server or the process of one task.
+ * docs/decisions/fork-server-orphan.md says why a fork server is an orphan.
  */
 #include "reexec.h"
 #include "../base/fd_watcher.h"

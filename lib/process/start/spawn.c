@@ -18,7 +18,7 @@
  * in a fiber, as clone() does.
  *
  * If an orphan's parent is killed, the orphan still uses the memory. Only then the calling thread
- * waits for the end of the pipe, with a deadline (docs/design.md, section 4).
+ * waits for the end of the pipe, with a deadline (docs/decisions/fork-server-orphan.md).
  */
 #include "spawn.h"
 #include "../base/fd_watcher.h"

@@ -8,6 +8,11 @@
  *   FL_PROCESS_FORK         fork.c         a fork of this process
  *   FL_PROCESS_EXEC         reexec.c       a child that executes this program again; gets a request
  *   FL_PROCESS_FORK_SERVER  fork_server.c  a child of the fork server, which gets the request
+ *
+ * Each method is a table of functions in a file of its own. It says how to start, whether the
+ * process has ended, and what to do when its handle is freed. The handle asks the method. So a
+ * handle does not know whether its process is a child of this process or of the fork server.
+ * README.md of lib/process says what all methods promise.
  */
 #include "start.h"
 #include "../base/process_sys.h"
