@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Yields with a bounded cost. "Parking" in docs/design.md has the reasons. Each yield is measured,
- * and each thread has a ration of time for late yields. A thread that has used up its ration pauses
- * instead: its yields are barred.
+ * Yields with a bounded cost. Each yield is measured, and each thread has a ration of time for late
+ * yields. A thread that has used up its ration pauses instead: its yields are barred.
  *
  * A yield that takes YIELD_LATE or longer is late. There is one exception: it took less than
  * YIELD_SLICE, and another thread of the process yielded on the same CPU just before it returned.
@@ -31,6 +30,11 @@
  * Rule
  *   1. All accesses to fl__yield_newest and yield_last are relaxed, since each word is a number
  *      that publishes nothing else, and an old value only makes a ration less exact.
+ *
+ * Why a yield must have a bounded cost. A hand-off needs a yield where two partners share a CPU.
+ * But on a CPU where another program computes, a yield takes a time slice of 3 to 4 ms, and no wake
+ * ends it. A yield that takes 0.5 ms or more is therefore late, unless a thread of the same process
+ * had the CPU. Where yields are barred, fl__sys.give_way() pauses instead.
  */
 #include "atomic.h"
 #include "sys.h"

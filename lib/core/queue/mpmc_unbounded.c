@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The unbounded queue is a linked list of segments ("Queues without locks" in docs/design.md). At
- * the end of this file is the backend of fl_queue.
+ * The unbounded queue is a linked list of segments. At the end of this file is the backend of
+ * fl_queue.
  *
  * Each segment is an array of slots. A producer draws a ticket from the tail of the last segment,
  * by fetch-and-add, and a consumer draws one from the head of the first segment, by CAS. The number
@@ -76,6 +76,20 @@
  * frees the others. With T threads that have used any such queue, a queue keeps at most 2 T retired
  * segments, and those that a thread was just going through when it was stopped. A context that
  * calls other code while it uses a segment's items pins the segment.
+ *
+ * Why this design. Each slot is used once, so it holds an item of any size by value. The word of
+ * the fetch-and-add also says that the queue is closed or that a consumer sleeps. So a producer
+ * needs no further load and no fence. With epochs in place of hazard pointers, one stopped reader
+ * would keep all garbage. A thread keeps its hazard on the segment that it used last. So protection
+ * costs nothing while the thread stays there, and memory of up to two segments a thread. As a
+ * backend, the queue counts a ticket that comes to nothing as a put for a while. So a put that
+ * failed makes joiners look again.
+ *
+ * A consumer that has caught up looks at a slot, and at the word with the tickets, that a producer
+ * is about to write. So it takes both cache lines from the producer.
+ * docs/decisions/consumer-pause.md says how it lets the producers get ahead. A put of one of
+ * several producers misses two cache lines; docs/decisions/unbounded-slots.md has the designs that
+ * were tried against that.
  */
 #include "mpmc_unbounded.h"
 #include "../base/sys.h"

@@ -7,6 +7,11 @@
  * is full, the producer spins, enqueues itself, sleeps, and tries again when it is woken. A get
  * does the same when the backend is empty. If the backend returns -EBUSY, the caller waits until
  * another call has gone on, as one waits for a lock.
+ *
+ * Costs. A put costs what the backend costs while no context sleeps, since the sleeper marks a word
+ * that the other side must change anyway. A join counts by positions, so it costs a put nothing
+ * either. A caller that must not wait for a call in progress uses the ring itself
+ * (fairlead/mpmc.h).
  */
 #include "queue.h"
 #include "../base/atomic.h"
@@ -130,8 +135,8 @@ size_t fl_queue_close_now(fl_queue *q)
 }
 
 /*
- * Waiting ("Queues that wait" in docs/design.md). Consumers wait for items, and producers for
- * space. Each side has a wait queue in the parking lot (lot.h).
+ * How calls wait. Consumers wait for items, and producers for space. Each side has a wait queue in
+ * the parking lot (lot.h).
  *
  * The mark. The backend has a mark for each side, which says that a waiter exists. A waiter sets
  * the mark in a transaction of the parking lot, and only while there is no item (no space). The

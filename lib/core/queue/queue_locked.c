@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The backends that have a lock ("Queues that wait" in docs/design.md). One is for priority and
- * LIFO queues, bounded or not. The other is for queues that overwrite their oldest item when they
- * are full. A call linearizes in its section under the lock. A put of several items that overwrites
- * has one section for each item.
+ * This file has the backends with a lock. One is for priority and LIFO queues, bounded or not. The
+ * other is for queues that overwrite their oldest item when they are full. A call linearizes in its
+ * section under the lock. A put of several items that overwrites has one section for each item.
+ *
+ * Why a lock. In a priority or LIFO queue each put must settle the order of all items, so two
+ * threads could do little at once. Instead one thread does much in a row: a thread that waits for
+ * the lock pauses four times as long each time, and a thread wakes sleepers only after it has
+ * unlocked. The marks are two flags. The array grows and shrinks by halves, outside of its lock. A
+ * queue that overwrites its oldest item needs a lock, too: on the ring, the removal of the oldest
+ * item and the insertion of the newest are two steps, and the laboratory showed what other threads
+ * see between them.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"

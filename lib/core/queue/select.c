@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Select ("Queues that wait" in docs/design.md). A select is one wait that has a node in the wait
- * queue of each case's queue, as any put or get has (queue.c). The first waking thread to decide
- * the wait ends it (lot.c, invariant 2). A select that is woken with the baton of a queue tries all
- * cases again. It passes the baton on after its call, or when it gives up. At a rendezvous the
- * waking thread has made the call.
+ * A select is one wait that has a node in the wait queue of each case's queue, as any put or get
+ * has (queue.c). The first waking thread to decide the wait ends it (lot.c, invariant 2). A select
+ * that is woken with the baton of a queue tries all cases again. It passes the baton on after its
+ * call, or when it gives up. At a rendezvous the waking thread has made the call.
  *
  * Two selects cannot miss each other for ever at a rendezvous, each enqueued where the other one
  * has just looked. All selects enqueue in the order of the queues' addresses, with all cases of one
@@ -16,6 +15,10 @@
  *
  * Lifetime: a queue may be freed as soon as an item is put into it. So all cases leave their queues
  * (fl__queue_leave()) before any case is tried.
+ *
+ * No item is taken twice and no wake is lost, because the wait is decided once: in the other queues
+ * the waiter counts as one that gave up. A closed queue is a result like any other, and its case
+ * returns -EPIPE.
  */
 #include "../base/atomic.h"
 #include "../hooks.h"

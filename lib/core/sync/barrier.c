@@ -107,6 +107,10 @@
  * signal handler, still waits in the child. Inherited arrived_ and acting_ count as 0, as the
  * number of forks in acting_ tells. A child that the action itself forks returns from the action,
  * and finds acting_ unchanged, unless another context of the child has used the barrier.
+ *
+ * Why the gate lies outside of the barrier. A barrier may be destroyed once one waiter has
+ * returned, while others still poll. There are 1,024 gates, one in the cache line of each bucket of
+ * the parking lot. docs/decisions/barrier-gates.md has the figures, and the alternatives.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"

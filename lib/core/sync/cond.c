@@ -46,6 +46,9 @@
  * broadcast make their last access to the condition under the queue lock. So the condition may be
  * destroyed once its waiters are woken. They touch the mutex only while a queued waiter is to lock
  * it.
+ *
+ * docs/decisions/condition-wakes.md says why a condition wakes its waiters one after the other, and
+ * later all at once, with the figures.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"

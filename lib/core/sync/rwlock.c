@@ -58,6 +58,11 @@
  * a fiber is the awake waiter, WAITERS stays set, and bars other fibers, which may share its
  * thread. The queue of a forked child is empty: rwlock_forget_parent() clears what the word says
  * about it. A stale WAITERS only sends unlocks to the parking lot.
+ *
+ * What overtaking costs. Until its turn is over, the threads that overtake the first waiter pay
+ * nothing: while it is awake the word has no mark, and only the thread that woke it checks the
+ * clock, at each 64th lock. With a mark, each reader read the clock, which cost twice as much as
+ * the lock. docs/decisions/reader-bias.md says why a lock may be biased for its readers.
  */
 #include "rwlock.h"
 #include "../base/panic.h"

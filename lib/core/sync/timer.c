@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Timers are in a heap, and one thread calls their functions ("Timers" in docs/design.md).
+ * Timers are in a heap, and one thread calls their functions.
  *
  *   state     meaning                                       left by
  *   idle      its node is in no heap                        timer_start()
@@ -25,6 +25,14 @@
  * A call of a timer's function, and a cancel, linearize at the step that takes the timer out of the
  * heap. All functions block on `timer_lock`, which is held for an operation of the heap, or for the
  * start of a thread.
+ *
+ * A timer takes neither a thread nor an allocation, because its heap entry is in the caller's
+ * struct. Only the start of a timer that is earlier than all others wakes the thread. So a timeout
+ * that is started and cancelled again, as most are, seldom wakes it. A stopped timer may be freed
+ * at once. A stop that waits also keeps the function from starting its timer again, so the stop
+ * ends with the call that runs. A periodic timer keeps to the times of its start: it counts what it
+ * missed, and does not make up for it. A timer has no executor, since a submit can fail, and the
+ * timer's function is the place to handle that.
  */
 #include "../base/list.h"
 #include "../base/sys.h"

@@ -5,10 +5,9 @@
 
 /*
  * Turns bound the time for which running contexts can overtake a waiter of a mutex, an rwlock or a
- * semaphore ("Locks" in docs/design.md). A release that finds the first waiter asleep wakes it, and
- * clears the waiters bit. Running contexts may overtake the awake waiter for the time FL__TURN.
- * Then a mutex or a permit is handed over to the waiter, and an rwlock closes to all other
- * contexts.
+ * semaphore. A release that finds the first waiter asleep wakes it, and clears the waiters bit.
+ * Running contexts may overtake the awake waiter for the time FL__TURN. Then a mutex or a permit is
+ * handed over to the waiter, and an rwlock closes to all other contexts.
  *
  *   state         meaning                       set by                      cleared by
  *   since         when the first waiter was     fl__turn_is_over()          -
@@ -29,6 +28,11 @@
  * A turn of the rwlock begins when its waiter becomes the first one, since readers that overlap may
  * never free the lock. The time is stored in the lock, because a reader that overtakes reads it
  * without the queue lock.
+ *
+ * Why turns. A running thread should lock again at once, because it does a hundred times as much
+ * work as one that must be woken first. No thread should wait for long. And an owner should pay
+ * nothing for fairness while there are no waiters. docs/decisions/turns.md has the five rules that
+ * meet all three goals.
  */
 #define FL__TURN FL_MS(1)
 enum { FL__CALLS_PER_CHECK = 64 };

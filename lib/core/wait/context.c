@@ -9,6 +9,17 @@
  * The first call of a thread must not fail, and the allocator of the user may be its caller. So the
  * memory is static for the first CONTEXT_CHUNK threads, and mapped for further ones. If the system
  * has no memory, the call waits until it has, or until another thread has given its data back.
+ *
+ * Thread-local variables use the model initial-exec, since an access then takes one instruction
+ * more than an access to a global variable, and needs no memory that could be missing. glibc has
+ * 1,664 bytes for them in all libraries that dlopen() loads, and each plugin may contain a copy of
+ * this library. So the variables hold what a fast path reads: 80 bytes in the core, 96 in all
+ * parts. The rest of a thread is in its `struct fl__thread_data`, with its context. For a thread of
+ * the library that struct is in the control block of the thread. A list of robust locks must stay
+ * until the kernel has walked it at the thread's end, when the thread's data may be gone. So that
+ * list has a record of its own, which a thread gives back only when it holds no lock
+ * (process/shm/shm_lock.c). docs/decisions/thread-locals.md says why the model is not
+ * global-dynamic.
  */
 #include "context.h"
 #include "../base/unload.h"

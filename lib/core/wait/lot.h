@@ -9,7 +9,7 @@
 
 /*
  * The parking lot is a table of wait queues, keyed by address. The head of lot.c has the
- * invariants, and "Waiting" in docs/design.md has the reasons.
+ * invariants, and section 2 of docs/design.md has what it gives to all primitives.
  *
  * The slow path of a primitive is a transaction on the wait queue of its address. The caller opens
  * the queue, which locks it, and closes it, which unlocks it. In between, it changes the words of
@@ -29,6 +29,11 @@
  *     n = fl__lot_take(&lot, 1, 0);
  *     publish the new word                            // the last access to the object
  *     fl__lot_close(&lot);                            // unparks the waiters that were taken
+ *
+ * A wake, a timeout and a cancel compete for one word of the waiter, and a waiter may be enqueued
+ * in several wait queues at once. The word that a waking thread sets belongs to the wait, and not
+ * to the context. A context that locks a contended mutex between the begin of a wait and its sleep
+ * has two waits, and neither takes the wake of the other.
  */
 
 /* One wait of a context. It lives in a stack frame of the context. */

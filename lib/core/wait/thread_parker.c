@@ -25,8 +25,8 @@
  *      Only lot_unpark_all() unparks waits with a common futex.
  *   4. ASLEEP differs from the values of lock.c's words, so a debugger can tell the sleepers apart.
  *
- * The spin before the sleep ("Parking" in docs/design.md). The partner is the thread that ends the
- * wait. A spin has two phases, which adapt to earlier waits of the context:
+ * The spin before the sleep. The partner is the thread that ends the wait. A spin has two phases,
+ * which adapt to earlier waits of the context:
  *
  *   pauses   some polls with a pause between them. The number doubles, up to PARKER_POLLS_MOST,
  *            when a poll succeeds: then the partner runs on another CPU. The number halves, down to
@@ -46,6 +46,18 @@
  * thread that was last woken by a thread on its own CPU (`waker_on_this_cpu`) polls only once. The
  * partner may have moved to another CPU since then. So each PARKER_TRIAL-th spin runs the first
  * phase nevertheless, and with the most polls.
+ *
+ * Why a thread spins. A wake from one CPU to another costs 5 to 30 us on the machines of
+ * bench/results, and a hand-off to a spinning thread costs far less than 1 us. So a wait must spin,
+ * but not for long. Each wait that lets other threads run calls fl__sys.give_way(), and a wait that
+ * may be long ends in a sleep. A thread that waits for one word (a permit, an event, a latch) looks
+ * at that word for a while before it enqueues itself. A release in that time is one CAS and visits
+ * no bucket. The order of waiters is first in, first out, from the enqueue on, and a thread does
+ * not spin on the word while the queue has waiters. docs/decisions/adaptive-spin.md has the bound
+ * of the costs, and the alternatives.
+ *
+ * Why waits have a common futex. One system call wakes all threads that sleep at a barrier. 16
+ * threads beside busy loops then take half of the time for a round.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
