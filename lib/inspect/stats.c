@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Measures tasks. Until its end, a task's future.error is its stamp: the time of its submit, in the
- * form of fl__stats_time(), or 0 if the task has none.
+ * Measures tasks. Until its end, a task's future.error is its stamp, since that word has no other
+ * use before the end. The stamp is the time of its submit, in the form of fl__stats_time(), or 0 if
+ * the task has none.
  *
  * While submits are few, or come in bursts of at most BURST, each stamps its task, which costs a
  * thread less than 1 % of its time. Otherwise only some submits stamp their task: a submit does so
@@ -36,8 +37,7 @@
  * Why in this way. Counts of tasks are those of each worker, which only that worker writes. The
  * reader adds them up, takes no lock and stops nothing. A count of submits, or a time stamp in
  * each, would cost a submit more than it may. So the fast path of a submit has no instruction for
- * the statistics. The stamp is in the future's word for the error, which has no other use before
- * the end.
+ * the statistics.
  *
  * Times are counted in four buckets for each power of two, for this minute and the last one, so
  * that quantiles are of now and not of the last week. Tasks of one name are one type. A reader gets

@@ -8,7 +8,7 @@
  * shm_open(). The kernel frees everything with the last process, except for the socket's file, and
  * the next server replaces a stale one. From before bind() until the socket listens, the file
  * `path.lock` is locked, or else another process would take the file for stale
- * (docs/decisions/endpoint-socket-file.md). The server never reads. So a client that is silent,
+ * (docs/decisions/endpoint-socket-file.md). Since the server never reads, a client that is silent,
  * stopped, or sends garbage or descriptors holds up no other client, and the server needs no
  * deadline for a connection. What a client sends later is what it would send through any pipe. The
  * connection also tells each side of the end of the other.

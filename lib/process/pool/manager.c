@@ -20,9 +20,6 @@
  * worker. On all kinds of executors, a future whose task returns -ECANCELED after its deadline ends
  * with -ETIMEDOUT, whether or not the task was requested to stop, too. A caller that sees the
  * deadline pass often makes that request, and the error must not depend on which comes first.
- *
- * Doorbells. Workers ring only while the manager sleeps and has said so. It says so only when no
- * other thread fetches completions.
  */
 #include "../base/process_sys.h"
 #include "core/base/atomic.h"

@@ -13,23 +13,18 @@
  *      the ring against writing, so the worker cannot write. Both memories are allocated and cannot
  *      shrink, so no access raises SIGBUS.
  *
- * Three kinds of threads take completions and dispatch tasks: a submitter, now and then; a thread
- * that waits for a future; and the manager. The starter dispatches to a worker that it has started.
+ * Threads of the parent. A submit posts to a ring, and takes completions now and then. A thread
+ * that waits for a future takes completions and posts more while it waits, so that a round trip
+ * needs no third thread. The manager does the rest: it learns of workers' deaths, watches
+ * deadlines, and runs callbacks and drop hooks, which no waiting or submitting thread ever runs.
+ * The callback of a lazy map is the library's own, so a waiting thread runs it. The starter, a
+ * thread of its own, starts workers, since a start may wait 30 s for an answer and a deadline must
+ * not wait with it. It dispatches to a worker that it has started.
  *
- * Why this design. Each worker shares its two rings with the executor and with no other process.
- * The executor writes the submission ring, which the worker cannot write since the memory is sealed
- * first; the worker writes the completion ring. No ring has a lock, and each word has one writer,
- * except one claim word for each submission. So a cancel, a steal and a start have one order. What
- * a dead worker leaves can be read from its claim words: submissions that have ended count; the one
- * that was running fails, with the worker's death as its message; those that never began go to
- * another worker.
- *
- * Threads of the parent. A submit posts to a ring. A thread that waits for a future takes
- * completions and posts more while it waits, so that a round trip needs no third thread. The
- * manager does the rest: it learns of workers' deaths, watches deadlines, and runs callbacks and
- * drop hooks, which no waiting or submitting thread ever runs. The callback of a lazy map is the
- * library's own, so a waiting thread runs it. The starter, a thread of its own, starts workers,
- * since a start may wait 30 s for an answer and a deadline must not wait with it.
+ * Why rings. No ring has a lock, and each word has one writer, except one claim word for each
+ * submission. So a cancel, a steal and a start have one order. What a dead worker leaves can be
+ * read from its claim words: submissions that have ended count; the one that was running fails,
+ * with the worker's death as its message; those that never began go to another worker.
  *
  * No stand-ins. When all workers wait for what only a pending task can do, the executor stops, and
  * says nothing. So the executor needs a worker for each task that waits for another task.

@@ -50,13 +50,11 @@
  * All functions are wait-free, except fl__rings_take() and fl__rings_await_stop_request(), in which
  * the worker waits for the parent. The parent never waits for a worker: the kernel reports a death.
  *
- * A hostile worker may write anything into the completion ring. The parent reads each word once.
- *
- * What the executor trusts in the completion ring is only this: that a submission has ended, how
- * many of its elements have, its error, and the bytes of its result. Each word is read once.
- * Positions, sizes and numbers are the executor's own. A worker that writes anything else is
- * killed. Large results come in memory of their own, which is sealed against change before the
- * executor maps it.
+ * A hostile worker may write anything into the completion ring. What the parent trusts there is
+ * only this: that a submission has ended, how many of its elements have, its error, and the bytes
+ * of its result. It reads each word once. Positions, sizes and numbers are the parent's own. A
+ * worker that writes anything else is killed. Large results come in memory of their own, which is
+ * sealed against change before the parent maps it.
  *
  * One death costs one element. A chunk of a map is one submission with several elements, and
  * `progress` names the element that ran when the worker died. The executor copies the results of

@@ -53,9 +53,7 @@
  * a bridge.
  *
  * Why there are bridges. A fiber, a token or a wait-any cannot sleep on a shared word, so a thread
- * does so for many of them. The lock of an object wakes a single sleeper, and that wake must
- * survive the death of the woken process. The kernel grants this for one lock a thread, by
- * `pending`. So a bridge thread waits for one lock at a time.
+ * does so for many of them.
  */
 #include "shm_bridge.h"
 #include "core/base/atomic.h"

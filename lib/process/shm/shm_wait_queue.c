@@ -19,10 +19,11 @@
  *   1. The monitor guards `changes` and `waiting`, and orders all accesses to them. So they are
  *      relaxed.
  *
- * Threads queue behind a robust lock, `head`. Only its owner sleeps on `changes`. (Leader and
- * followers: Schmidt et al., 2000.) A change that serves several waiters also wakes waiters behind
- * `head`, which attempt their operation and queue again. That is faster, and it serves waiters that
- * queue behind a stopped process.
+ * To avoid a crowd for one item, threads queue behind a robust lock, `head`. Only its owner sleeps
+ * on `changes`. It hands `head` on when it has its item, or the kernel does so when it dies.
+ * (Leader and followers: Schmidt et al., 2000.) A change that serves several waiters also wakes
+ * waiters behind `head`, which attempt their operation and queue again. That is faster, and it
+ * serves waiters that queue behind a stopped process.
  *
  * Waits with a token, waits of fibers, and waits in a wait-any cannot queue behind `head`. The
  * bridge sleeps on `changes` for them.
@@ -31,9 +32,7 @@
  * lock. If a thread committed and unlocked first, a kill before the wake would strand the sleepers.
  * In the order of the three steps, a woken waiter needs the monitor before it can look. So it sees
  * the commit, or it learns that the owner died without one. Nor is it enough to wake one waiter:
- * that process may be killed before it takes the item. To avoid a crowd for one item, threads queue
- * behind `head`. The first waiter hands `head` on when it has its item, or the kernel does so when
- * it dies.
+ * that process may be killed before it takes the item.
  *
  * Commits. Under a monitor an operation takes effect by one store. An owner that died before the
  * store has done nothing, and one that died after it has done everything. So no type of this folder
