@@ -127,13 +127,10 @@ class Sources:
 
     def contents(self):
         """The sidebar, at the end of the first page."""
-        index = "docs/decisions/README.md"
-        decisions = [index, *(f"docs/decisions/{name}" for name in re.findall(r"\]\(([\w-]+\.md)\)", read(index)))]
-        chapters = (*CHAPTERS, ("Decisions", decisions))
-        listed = {page for _, pages in chapters for page in pages}
+        listed = {page for _, pages in CHAPTERS for page in pages}
         more = sorted(page for path, page in self.pages.items() if path.endswith(".md") and page not in listed and page != "index.md")
         text = ""
-        for caption, pages in (*chapters, ("More", more)):
+        for caption, pages in (*CHAPTERS, ("More", more)):
             text += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(os.path.splitext(page)[0] for page in pages) + "\n```\n"
         with open(os.path.join(self.folder, "index.md"), "a", encoding="utf-8") as file:
             file.write(text)
