@@ -9,6 +9,7 @@ project = "Fairlead"
 copyright = "the authors of Fairlead, BSD-2-Clause"  # noqa: A001
 extensions = ["myst_parser"]
 myst_heading_anchors = 4
+myst_enable_extensions = ["colon_fence"]
 myst_html_meta = {"description": "Fairlead, a C11 library for concurrency on Linux: locks, queues, tasks on threads, in processes, on an event loop"}
 suppress_warnings = ["myst.header"]
 smartquotes = False
@@ -21,7 +22,7 @@ html_copy_source = False
 html_show_sphinx = False
 html_static_path = ["static"]
 html_css_files = ["site.css"]
-html_search_scorer = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scorer.js")
+templates_path = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")]
 
 
 class Domain(CDomain):

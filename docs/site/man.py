@@ -44,9 +44,17 @@ def prose(text, parameters=()):
 
 
 def code(lines, width=0):
-    """Literal lines. A remark at the end moves to the left where a line is wider."""
-    wide = width and max(map(len, lines)) > width
-    return [plain(re.sub(r" {2,}(?=//)", "  ", line) if wide else line) or "\\&" for line in lines]
+    """Literal lines. A remark at the end moves to the left where a line is wider, and above its line where it is still too wide."""
+    wide, found = width and max(map(len, lines)) > width, []
+    for line in lines:
+        statement, mark, remark = line.partition("//")
+        if wide and mark and statement.strip():
+            line = f"{statement.rstrip()}  //{remark}"
+            if len(line) > width:
+                found.append(re.match(r"\s*", line)[0] + "//" + remark)
+                line = statement.rstrip()
+        found.append(line)
+    return [plain(line) or "\\&" for line in found]
 
 
 def blocks(parts, parameters=()):

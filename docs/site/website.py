@@ -22,22 +22,30 @@ sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 import charts  # noqa: E402
 import headers  # noqa: E402
+import man  # noqa: E402
+import sections  # noqa: E402
 
 RESULTS = "bench/results/README.md"
 
 LINK = re.compile(r"(\]\(|^\[[^\]\n]+\]: )([^)\s]+)", re.M)
 CODE = re.compile(r"(^ *```.*?^ *```|`[^`\n]+`|^(?: {4,}|\t)(?!\s*[-*])[^\n]*$)", re.M | re.S)
 LANGUAGES = {".c": "c", ".h": "c", ".cc": "cpp", ".py": "python", ".build": "meson", ".sh": "sh"}
+GUIDE = [f"docs/guide/{name}.md" for name in (
+    "tasks", "processes", "bytes", "futures", "loops", "locks", "queues", "cancelling", "signals", "event-loop", "tls", "other-programs",
+    "shared-memory", "two-programs", "laboratory", "hangs", "timeline")]
 # The sidebar; what the documents link beyond these stands under "More".
 CHAPTERS = (
-    ("Guide", ("docs/guide.md", "docs/vendoring.md", "docs/from-pthreads.md", "docs/from-python.md", "docs/from-libuv.md",
-               "docs/you-know.md", "docs/threads.md", "docs/ends.md", "docs/debugging.md", "mpi/guide.md",
-               "docs/threat-model.md", "docs/examples/README.md")),
+    ("Begin", ("README.md", "docs/guide.md", "docs/examples/README.md")),
+    ("Guide", GUIDE),
     ("Reference", ("reference/index.rst",)),
+    ("Coming from", ("docs/from-pthreads.md", "docs/from-python.md", "docs/from-libuv.md", "docs/you-know.md", "docs/asked.md")),
+    ("In production", ("docs/vendoring.md", "docs/debugging.md", "docs/threads.md", "docs/ends.md", "mpi/guide.md", "docs/threat-model.md")),
     ("The laboratory", ("laboratory/README.md", "laboratory/guide.md", "laboratory/coming-from.md", "stress/README.md")),
-    ("How it is built", ("docs/design.md", "docs/glossary.md", "lib/README.md", "tests/README.md", "bench/README.md", RESULTS, "docs/bugs.md",
-                         "docs/contract.md")),
+    ("How it is built", ("docs/design.md", "docs/decisions/README.md", "docs/glossary.md", "lib/README.md", "tests/README.md",
+                         "bench/README.md", RESULTS, "docs/contract.md", "docs/bugs.md")),
 )
+# The rows of the table of README.md that the front page shows.
+FAST = ("lock and unlock a mutex |", "a bounded queue", "10,000 tasks", "recursive fib", "a task to a worker process")
 
 
 def read(path):
@@ -49,7 +57,7 @@ class Sources:
     """The sources for Sphinx, in a folder of the same form as the tree."""
 
     def __init__(self, folder):
-        self.folder, self.dead, self.pages, self.waiting = folder, [], {}, ["README.md"]
+        self.folder, self.dead, self.pages, self.waiting = folder, [], {}, []
         self.roles = {}  # the kind of each name of the reference
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -70,20 +78,20 @@ class Sources:
         if header:
             return f"reference/{header[1]}.rst"
         if path not in self.pages:
-            self.pages[path] = "index.md" if path == "README.md" else path if path.endswith((".md", ".svg")) else path + ".md"
+            self.pages[path] = path if path.endswith((".md", ".svg")) else path + ".md"
             self.waiting.append(path)
         return self.pages[path]
 
     def link(self, page, target):
         """What a link of a page becomes."""
-        if re.match(r"[a-z]+:|#", target):
+        if re.match(r"[a-z]+:|#|reference/", target):
             return target
         path, mark, anchor = target.partition("#")
         there = self.page_of(os.path.normpath(os.path.join(os.path.dirname(page), path)))
         if there is None:
             self.dead.append(f"{page}: {target}")
             return target
-        return os.path.relpath(there, os.path.dirname(self.pages[page]) or ".") + mark + anchor
+        return os.path.relpath(there, os.path.dirname(self.pages.get(page, "")) or ".") + mark + anchor
 
     def code(self, before, text):
         """A piece of code: a name of the reference becomes a link, unless it stands in a heading or is one already."""
@@ -94,7 +102,6 @@ class Sources:
 
     def collect(self):
         self.page_of("README.md")
-        self.waiting = ["README.md"]
         for path in self.waiting:
             name, ending = os.path.basename(path), os.path.splitext(path)[1]
             if ending == ".svg":
@@ -125,14 +132,27 @@ class Sources:
             text += f"\n## {title}\n" + "".join(f"\n### {heading}\n" + "".join(images) for heading, images in cases.items())
         return text
 
+    def front(self):
+        """The first page, with some rows of the README's table of figures."""
+        text, readme = read("docs/site/front.md"), read("README.md")
+        rows = [re.search(rf"^\| ({re.escape(row.rstrip(' |'))}{' ' if row.endswith('|') else ''}.*?)\s*\| [^|]*\| (.*?) \| (.*?) \|", readme, re.M) for row in FAST]
+        text = text.replace("FAST", "\n".join("| " + " | ".join(row.groups()) + " |" for row in rows))
+        self.write("index.md", LINK.sub(lambda found: found[1] + self.link("front.md", found[2]), text))
+
     def contents(self):
-        """The sidebar, at the end of the first page."""
+        """The sidebar, at the end of the first page; the pages of a folder stand below its README where that is the chapter's."""
         listed = {page for _, pages in CHAPTERS for page in pages}
-        more = sorted(page for path, page in self.pages.items() if path.endswith(".md") and page not in listed and page != "index.md")
+        more = sorted(page for path, page in self.pages.items() if path.endswith(".md") and page not in listed)
+        below = [page for page in more if page.startswith("docs/decisions/")]
         text = ""
-        for caption, pages in (*CHAPTERS, ("More", more)):
+        for caption, pages in (*CHAPTERS, ("More", [page for page in more if page not in below])):
             text += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(os.path.splitext(page)[0] for page in pages) + "\n```\n"
-        with open(os.path.join(self.folder, "index.md"), "a", encoding="utf-8") as file:
+        self.append("index.md", text)
+        if below:
+            self.append("docs/decisions/README.md", "\n```{toctree}\n:hidden:\n\n" + "\n".join(os.path.basename(page)[:-3] for page in below) + "\n```\n")
+
+    def append(self, path, text):
+        with open(os.path.join(self.folder, path), "a", encoding="utf-8") as file:
             file.write(text)
 
 
@@ -149,6 +169,7 @@ def dead_in_documents():
     """The faulty links of the documents, for `./dev test`, which needs no Sphinx."""
     with tempfile.TemporaryDirectory(prefix="fairlead-docs-") as folder:
         sources = Sources(os.path.join(folder, "sources"))
+        sources.front()
         sources.collect()
     for page in [path for path in sources.pages if path.endswith(".md")]:
         for link in [found[2] for part in CODE.split(read(page))[::2] for found in LINK.finditer(part)]:
@@ -171,11 +192,23 @@ class Reference:
                       for h in self.headers for u in h.units for d in u.declarations}
         for header in self.headers:
             sources.write(f"reference/{os.path.basename(header.include)[:-2]}.rst", "\n".join(self.page(header)) + "\n")
-        rows = [f"* - :doc:`{h.include} <{os.path.basename(h.include)[:-2]}>`\n     - {self.prose(h.title)}" for h in self.headers]
-        sources.write("reference/index.rst", "Reference\n=========\n\nThe headers, each about one noun, and all of them in ``fairlead.h``. What holds for every function "
-                      "stands in :doc:`fairlead/defs.h <defs>`. An installation has the same as manual pages: ``man fl_queue_put``. "
-                      ":ref:`All names <genindex>`.\n\n.. list-table::\n   :widths: auto\n\n   " + "\n   ".join(rows) + "\n\n.. toctree::\n   :hidden:\n\n   "
-                      + "\n   ".join(os.path.basename(h.include)[:-2] for h in self.headers) + "\n")
+        sources.write("reference/index.rst", self.index())
+
+    def index(self):
+        """The headers in the groups of include/README.md, in its order; what is in none of its rows comes last."""
+        groups = [("All of them", ["fairlead.h", "core.h"])]
+        groups += [(name, re.findall(r"`(\w+\.h)`", row)) for row, name in re.findall(r"^\| `[\w/.]+` \| (.*?) \| (.*?) \|$", read("include/README.md"), re.M)]
+        listed = {name for _, names in groups for name in names}
+        by_name = {os.path.basename(h.include): h for h in self.headers}
+        groups += [("Other machines; the laboratory; the version", [name for name in by_name if name not in listed])]
+        lines = ["Reference", "=========", "", "Each header is about one subject, and ``fairlead.h`` has all of them. What holds for every function stands in "
+                 ":doc:`fairlead/defs.h <defs>`. An installation has the same as manual pages: ``man fl_queue_put``. :ref:`All names <genindex>`.", ""]
+        for name, names in groups:
+            lines += [name, "-" * len(name), "", ".. list-table::", "   :class: results", "   :widths: auto", ""]
+            for header in (by_name[name] for name in names):
+                lines += [f"   * - :doc:`{header.include} <{os.path.basename(header.include)[:-2]}>`", f"     - {self.prose(header.title)}"]
+            lines += ["", ".. toctree::", "   :hidden:", "", *("   " + name[:-2] for name in names), ""]
+        return "\n".join(lines) + "\n"
 
     def prose(self, text):
         out = ""
@@ -217,14 +250,20 @@ class Reference:
         if header.include != "fairlead.h":
             lines += [".. code-block:: c", "", f"   #include <{header.include}>", ""]
         first = header.units[0]
-        lines += self.blocks(first.blocks)
-        types = [u for u in header.units if u.declarations and not any(d.kind == "function" for d in u.declarations)]
+        shown = 1 + (len(first.blocks) > 1 and first.blocks[1][0] == "code")  # the first paragraph and its example come before the list
+        lines += self.blocks(first.blocks[:shown])
+        types = [u for u in header.units if u.declarations and not any(d.kind in ("function", "macro") for d in u.declarations)]
         calls = [u for u in header.units if u not in types and u.declarations]
-        for name, units in (("Types and macros", types), ("Functions", calls)):
+        if len(calls) > 1:
+            lines += [".. list-table::", "   :class: results", "   :widths: auto", ""]
+            for unit in calls:
+                names = ", ".join(f":c:{self.roles[d.name]}:`{d.name}`" for d in unit.declarations if d.kind in ("function", "macro"))
+                lines += [f"   * - {names}", f"     - {self.prose(man.purpose(unit)) if unit.blocks and unit is not first else ''}"]
+            lines += [""]
+        lines += self.blocks(first.blocks[shown:])
+        for name, units in (("Functions and macros", calls), ("Types and constants", types)):
             if units:
                 lines += [name, "-" * len(name), ""]
-            if len(calls) > 3 and units is calls:
-                lines += [", ".join(f":c:func:`{d.name}`" for u in calls for d in u.declarations if d.kind == "function"), ""]
             for unit in units:
                 lines += self.unit(unit, unit is not first)
         return lines
@@ -291,6 +330,23 @@ def dead_links(site):
                 yield f"{page}: {link}: no such file"
 
 
+def make_the_search(site):
+    """Puts the index of the sections beside lunr.js, in place of Sphinx's search. Where node is installed, the queries of queries.txt
+    must find what stands there. Returns the faults."""
+    static, library = os.path.join(site, "_static"), os.environ.get("FL_LUNR", "/usr/share/javascript/lunr/lunr.min.js")
+    if not os.path.exists(library):
+        return [f"{library} is missing: Debian has it in libjs-lunr; FL_LUNR names another one"]
+    shutil.copy(library, os.path.join(static, "lunr.min.js"))
+    for name in ("searchindex.js", "_static/searchtools.js", "_static/language_data.js"):
+        os.remove(os.path.join(site, name))
+    faults = sections.write(site, os.path.join(HERE, "synonyms.txt"))
+    if shutil.which("node"):
+        said = subprocess.run(["node", os.path.join(HERE, "check_search.js"), static, os.path.join(HERE, "queries.txt")],
+                              text=True, stdout=subprocess.PIPE, check=False)
+        faults += said.stdout.splitlines() or ["check_search.js has failed"] * (said.returncode != 0)
+    return faults
+
+
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
@@ -299,6 +355,7 @@ def main():
     folder, site = sys.argv[1:]
     sources = Sources(folder)
     Reference(sources)
+    sources.front()
     sources.collect()
     sources.contents()
     shutil.copytree(os.path.join(HERE, "static"), os.path.join(folder, "static"))
@@ -307,12 +364,14 @@ def main():
     shutil.rmtree(site, ignore_errors=True)
     status = subprocess.run(["sphinx-build", "-q", "-W", "--keep-going", "-j", "auto", "-c", HERE, "-d", folder + ".cache",
                              folder, site], check=False).returncode
+    faults = []
     if status == 0:
         mend_the_theme(os.path.join(site, "_static"))
-    dead = sorted(set(dead_links(site)))
-    if dead:
-        print("dead links:\n" + "\n".join(dead), file=sys.stderr)
-    return 1 if status or dead else 0
+        faults = make_the_search(site)
+    faults += sorted(set(dead_links(site)))
+    if faults:
+        print("faults of the site:\n" + "\n".join(faults), file=sys.stderr)
+    return 1 if status or faults else 0
 
 
 if __name__ == "__main__":

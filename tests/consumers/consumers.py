@@ -98,7 +98,6 @@ nullptr operator or private protected public register return short signed sizeof
 template this thread_local throw true try typedef typename typeof union unsigned using virtual void volatile while""".split())
 MOVED = {  # what both sides of docs/from-....md print
     "pthreads": "done, cancelled\n7\n",
-    "python": "1 2 3\n3 is odd\n1 2 3\n3 is odd\n2\n3\n5\n7\n60\n5 8\n",
     "libuv": "tick\ntick\nhello\nresult 42\n",
 }
 # The most bytes of text and bss of a static program that gcc 12 compiles, as size(1) counts them, and its source in
@@ -341,7 +340,7 @@ class Kit:
             getattr(self, what)(self.cc, "c", {"c11": C_FLAGS, "gnu99": C99_FLAGS}.get(language) or self.c23_flags())
 
     def prints(self, example, wanted):
-        expect(self.c(here("examples", example) if example.endswith(".c") else self.example_of("docs/guide.md", example)), wanted)
+        expect(self.c(here("examples", example) if example.endswith(".c") else self.example_of("docs/guide", example)), wanted)
 
     def headers_alone(self, compiler, language, flags):
         """Each installed header, as the first and only one of a unit."""
@@ -418,8 +417,10 @@ class Kit:
             raise Failure("\n".join(["these compile:", *accepted]))
 
     def example_of(self, document, heading, fence="c"):
-        """The first block after a heading, saved as a file."""
-        found = re.search(rf"^#+ {re.escape(heading)}\n.*?^```{fence}\n(.*?)^```$", read(join(self.source, document)), re.M | re.S)
+        """The first block after a heading of a document, or of a folder of documents, saved as a file."""
+        path = join(self.source, document)
+        text = "\n".join(map(read, glob.glob(join(path, "*.md")) or [path]))
+        found = re.search(rf"^#+ {re.escape(heading)}\n.*?^```{fence}\n(.*?)^```$", text, re.M | re.S)
         if not found:
             raise Failure(f"{document} has no {fence} example under `{heading}`")
         return write(self.at(re.sub(r"\W+", "_", f"{document} {heading}") + "." + fence), found[1])
@@ -726,8 +727,8 @@ class Kit:
         write(readme, re.sub(r"fl_main.*", "(void)argc, (void)argv;", read(readme)).replace("fl_process_executor", "fl_thread_executor"))
         program = join(folder, "program.o")
         for source, status, wanted in ((readme, 1, "the task of argument 2 failed: ENOENT: cannot open /no/such/file\n"),
-                                       (self.example_of("docs/guide.md", "Tasks and executors"), 0, "1 4 9 16\n"),
-                                       (self.example_of("docs/guide.md", "Parallel loops and timers"), 0, "4999950000\n")):
+                                       (self.example_of("docs/guide", "Tasks and executors"), 0, "1 4 9 16\n"),
+                                       (self.example_of("docs/guide", "Parallel loops and timers"), 0, "4999950000\n")):
             run([*compiler, source, library, "-o", program, "-pthread"])
             expect(run([program], status), wanted)
         expect(said_of("#include <fairlead.h>\nvoid f(void) { fl_main(0, 0); (void)fl_group_start(0, 0, 0); }", "c", *compiler),
@@ -742,8 +743,8 @@ class Kit:
         flags = [compiler, "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-I", folder]
         run([*flags, "-c", join(folder, "fairlead.c"), "-o", library])
         guide = ("guide_tasks", "guide_bytes", "guide_futures", "guide_loops", "guide_locks", "guide_cancelling")
-        programs = [(self.example_of("docs/guide.md", PRINTS[name][0]), PRINTS[name][1]) for name in guide]
-        programs += [(self.example_of("docs/guide.md", "Queues"), "put 7\ngot hello\n")]
+        programs = [(self.example_of("docs/guide", PRINTS[name][0]), PRINTS[name][1]) for name in guide]
+        programs += [(self.example_of("docs/guide", "Queues"), "put 7\ngot hello\n")]
         programs += [(here("examples", f"{name}.c"), "ok\n") for name in ("threads", "locks", "queues", "one_task")]
         programs += [(here("installed/main.c"), "40 items\n"), (here("subproject/main.c"), "5050\n"), (self.stress(), "ok\n")]
         program = self.at("one_file_windows.exe")
@@ -770,7 +771,7 @@ class Kit:
         program = join(folder, "program.o")
         for heading, wanted in (("Other programs", "sort ended with 0\n"),
                                 ("Processes that run tasks", "EDOM: -1 is negative\n")):
-            run([*compiler, self.example_of("docs/guide.md", heading), library, "-o", program, "-pthread"])
+            run([*compiler, self.example_of("docs/guide", heading), library, "-o", program, "-pthread"])
             expect(run([*FIXED_ADDRESSES, program]), wanted)
 
     def consumer_one_file_asan(self):
@@ -844,33 +845,49 @@ class Kit:
                    "lines: FL_ETASK: the task of argument 2 failed: ENOENT: cannot open /no/such/file\n")
 
     def consumer_guide_processes(self):
-        text = self.c(self.example_of("docs/guide.md", "Processes that run tasks"))
+        text = self.c(self.example_of("docs/guide", "Processes that run tasks"))
         expect(re.sub(r"worker \d+", "worker N", text),
                "100\nEOWNERDEAD: worker N (worker-0) killed by SIGABRT\nEDOM: -1 is negative\n")
 
     def consumer_guide_queues(self):
-        text = self.c(self.example_of("docs/guide.md", "Queues"))
+        text = self.c(self.example_of("docs/guide", "Queues"))
         self.same(sorted(text.splitlines()), ["got hello", "put 7"])  # in either order
 
     def consumer_guide_shared_mutex(self):
-        text = self.c(self.example_of("docs/guide.md", "Processes that may die"))
+        text = self.c(self.example_of("docs/guide", "Processes that may die"))
         expect(re.sub(r"worker \d+ \(worker-\d+\)", "worker N", text),
                "deposit 2: worker N killed by SIGABRT\n3 deposits, balance 30\n")
 
     def consumer_moved_from_pthreads(self):
         self.moved_from("pthreads", "-pthread")
 
-    def consumer_moved_from_python(self):
-        blocks = self.blocks_of("docs/from-python.md", "python", "from_python_before.py")
-        write(blocks, read(blocks) + "\n" + read(here("moving/python_before.py")))
-        expect_all(run([sys.executable, blocks]), MOVED["python"])
+    def programs_of(self, document):
+        """The complete programs of a document, each with the kind of its block and the indented lines below it."""
+        text = read(join(self.source, "docs", document))
+        for n, (language, kind, code, said) in enumerate(re.findall(r"^```(\w+) (run|check)\n(.*?)^```\n\n((?:    [^\n]*\n)*)", text, re.M | re.S)):
+            yield kind, write(self.at(f"{document}_{n}.{language}"), code), said.replace("    ", "")
+
+    def consumer_asked(self):
+        """Each program of docs/asked.md prints what stands below it, or the laboratory says that of it."""
+        programs = [*self.programs_of("asked.md")]
+        self.same(len(programs), 9)
+        for kind, source, wanted in programs:
+            if kind == "run":
+                expect_all(self.c(source), wanted)
+            else:
+                expect(run([self.at("prefix/bin/fairlead-stress"), source], wanted.isupper()), wanted.strip())
+
+    def consumer_pairs_from_python(self):
+        """Each program in Python of docs/from-python.md prints the same as the one in C behind it."""
+        said = [self.c(source) if source.endswith(".c") else run([sys.executable, source]) for _, source, _ in self.programs_of("from-python.md")]
+        self.same((said[1::2], len(said)), (said[::2], 22))
 
     def consumer_moved_from_libuv(self):
         self.moved_from("libuv", *self.flags_of("libuv", "libuv"))
 
     def consumer_guide_event_loop(self):
         """The guide's echo server: unchanged, but for the port."""
-        source = self.example_of("docs/guide.md", "Event loop")
+        source = self.example_of("docs/guide", "Event loop")
         text = read(source)
         held = socket.socket()  # bound, so that no other program gets the port before the server
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the server sets it, too
@@ -968,6 +985,12 @@ class Kit:
         for kind in ("threads", "processes"):
             expect_all(re.sub(r"^1 .*", "1", run([program, kind, self.at("tree")]), flags=re.M), "22 one\n3 two\n1\n1\n1\n")
         run([program, "processes", self.at("tree/c")], 2)
+
+    def consumer_example_stencil(self):
+        """The same heat, to the last bit, on any number of threads and in processes."""
+        program = self.example("stencil.c")
+        said = {run([program, *arguments.split(), "60", "9"]).rpartition("a step\n")[2] for arguments in ("threads 1", "threads 3", "processes 2")}
+        self.same(said, {"60 x 60, 9 steps: heat 13167.815399\n"})
 
     def consumer_example_pages(self):
         """What is not there ends no other fetch."""
