@@ -146,7 +146,8 @@ class Sources:
         below = [page for page in more if page.startswith("docs/decisions/")]
         text = ""
         for caption, pages in (*CHAPTERS, ("More", [page for page in more if page not in below])):
-            text += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(os.path.splitext(page)[0] for page in pages) + "\n```\n"
+            text += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(
+                "What it is <README>" if page == "README.md" else os.path.splitext(page)[0] for page in pages) + "\n```\n"
         self.append("index.md", text)
         if below:
             self.append("docs/decisions/README.md", "\n```{toctree}\n:hidden:\n\n" + "\n".join(os.path.basename(page)[:-3] for page in below) + "\n```\n")
