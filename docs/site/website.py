@@ -205,7 +205,7 @@ class Reference:
         lines = ["Reference", "=========", "", "Each header is about one subject, and ``fairlead.h`` has all of them. What holds for every function stands in "
                  ":doc:`fairlead/defs.h <defs>`. An installation has the same as manual pages: ``man fl_queue_put``. :ref:`All names <genindex>`.", ""]
         for name, names in groups:
-            lines += [name, "-" * len(name), "", ".. list-table::", "   :class: results", "   :widths: auto", ""]
+            lines += [name, "-" * len(name), "", ".. list-table::", "   :class: calls", "   :widths: auto", ""]
             for header in (by_name[name] for name in names):
                 lines += [f"   * - :doc:`{header.include} <{os.path.basename(header.include)[:-2]}>`", f"     - {self.prose(header.title)}"]
             lines += ["", ".. toctree::", "   :hidden:", "", *("   " + name[:-2] for name in names), ""]
@@ -256,7 +256,7 @@ class Reference:
         types = [u for u in header.units if u.declarations and not any(d.kind in ("function", "macro") for d in u.declarations)]
         calls = [u for u in header.units if u not in types and u.declarations]
         if len(calls) > 1:
-            lines += [".. list-table::", "   :class: results", "   :widths: auto", ""]
+            lines += [".. list-table::", "   :class: calls", "   :widths: auto", ""]
             for unit in calls:
                 names = ", ".join(f":c:{self.roles[d.name]}:`{d.name}`" for d in unit.declarations if d.kind in ("function", "macro"))
                 lines += [f"   * - {names}", f"     - {self.prose(man.purpose(unit)) if unit.blocks and unit is not first else ''}"]
