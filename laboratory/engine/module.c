@@ -11,6 +11,7 @@
 #include <link.h>
 #include <sys/mman.h>
 #include <sys/single_threaded.h>
+#include <unistd.h>
 
 struct lab_module {
 	char path[512];
@@ -180,6 +181,14 @@ static bool is_of(const struct lab_module *module, const char *path)
 	return same;
 }
 
+/* Destructors of a program do not run: their calls belong to the model, and no execution runs. */
+static void leave(int status, void *arg)
+{
+	(void)arg;
+	(void)fflush(NULL);
+	_exit(status);
+}
+
 /* A program has the name of its file. */
 static void add_program(const char *path, void *handle, const struct lab_module *module, void *start)
 {
@@ -198,6 +207,7 @@ static void add_program(const char *path, void *handle, const struct lab_module 
 	struct lab_test *t = add_test(test, module);
 	t->main = (int (*)(int, char **, char **))start;
 	lab_unknown_redirect(handle);
+	(void)on_exit(leave, NULL);
 }
 
 static const char *loading; /* the path */
