@@ -24,7 +24,7 @@ enum lab_io_kind { LAB_IO_FILE, LAB_IO_PIPE, LAB_IO_SOCKET, LAB_IO_LISTENER, LAB
 enum { LAB_IO_ROOM = 64 << 10, LAB_IO_SOCKET_ROOM = 4 << 10, LAB_IO_FIRST = 3, LAB_IO_NUMBERS = 64 };
 
 struct lab_channel {
-	struct lab_file *reader, *writer; /* NULL: that end is closed */
+	struct lab_file *reader, *writer; /* one is NULL when its end is closed */
 	enum lab_io_kind kind;
 	int number[2];               /* the descriptors of the reader and of the writer, for reports */
 	bool taken, reset;           /* reset: the writer left unread bytes of its own */
@@ -53,7 +53,7 @@ struct lab_file {
 };
 
 extern struct lab_file lab_io_files[LAB_IO_NUMBERS];
-/* NULL: errno is EBADF. */
+/* Returns NULL with EBADF in errno if there is none. */
 struct lab_file *lab_io_of(int number);
 /* The caller has done a step on LAB_SHARED_FILES. */
 struct lab_file *lab_io_open(enum lab_io_kind kind, int flags, uintptr_t pc);

@@ -13,7 +13,7 @@
 
 enum { WATCHES = 64 };
 static struct watch {
-	struct lab_file *set, *file; /* NULL: no watch */
+	struct lab_file *set, *file; /* both are NULL if this is no watch */
 	int number;
 	uint32_t events, asked; /* events: none after one of EPOLLONESHOT */
 	epoll_data_t data;
@@ -257,6 +257,8 @@ static int poll_epoll_ctl(int number, int command, int of, const struct epoll_ev
 		return -1;
 	if (file->kind == LAB_IO_FILE)
 		return lab_error(EPERM);
+	if (file->kind == LAB_IO_EPOLL)
+		lab_fail(LAB_UNMODELLED, "%s watches an epoll descriptor by another one", lab.self->name);
 	if (event)
 		lab_plain((uintptr_t)event, sizeof *event, false, PC);
 	lab_io_point(set->in, LAB_SYNC_USE, PC);

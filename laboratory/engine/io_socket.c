@@ -14,7 +14,7 @@ static _Noreturn void socket_refuse(const char *what, uintptr_t pc)
 	         what, lab_site_name(pc));
 }
 
-/* NULL: errno says why. */
+/* Returns NULL if there is none; errno says why. */
 static struct lab_file *socket_of(int number)
 {
 	struct lab_file *f = lab_io_of(number);
@@ -71,7 +71,7 @@ static bool socket_is_same(struct lab_address *a, struct lab_address *b)
 	              : *socket_port(a) == *socket_port(b));
 }
 
-/* The socket that has this address; NULL: none. */
+/* Returns the socket that has this address, or NULL. */
 static struct lab_file *socket_at(struct lab_address *a)
 {
 	LAB_EACH (i, lab_io_files)

@@ -22,8 +22,8 @@
 
 /*
  * Virtual ns, as measured on sixteen CPUs of an Intel Xeon (Emerald Rapids) under Linux 6.18. MISS
- * and SERVES are the values with which barriers, mutexes, and rings and queues of eight and sixteen
- * threads cost what was measured there. Uncontended lines are there sooner: a submit by one thread
+ * and SERVES are the values with which barriers, mutexes of two and sixteen threads, and rings and
+ * queues of sixteen threads cost what was measured there. Uncontended lines are there sooner: a submit by one thread
  * costs twice what was measured, and a ring of one producer and one consumer three times.
  */
 enum {
