@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The table of objects, by a hash of their addresses, and how threads wait for them. */
-#include "io.h"
 #include "object.h"
+#include "io.h"
 #include "steer.h"
 #include <stdarg.h>
 
