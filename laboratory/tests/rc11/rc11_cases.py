@@ -75,7 +75,6 @@ def cases(source, build):
         ("rc11_judges_the_engine_long", lambda: compared(f"'{tool}' --strategy dfs:all --litmus -", 10000, 65)),
         ("rc11_judges_the_graphs_long", lambda: compared(f"'{tool}' --strategy graphs --litmus -", 10000, 100)),
         ("rc11_judges_programs", lambda: campaigns([1])),
-        ("rc11_judges_programs_long", lambda: campaigns(range(1, 21))),
         ("rc11_campaign_finds_races", lambda: campaign_finds("s/races=0/races=1/", "passed , not data_race")),
         ("rc11_campaign_finds_outcomes", lambda: campaign_finds("/^[+-] /d", "shows {")),
         ("rc11_campaign_finds_missing", lambda: campaign_finds("/^[+-] /{p;s/[0-9]* / 5/}", "does not show {")),
