@@ -125,7 +125,7 @@ int lab_io_number(struct lab_file *f, uintptr_t pc)
 			f->in->number[0] = i;
 		if (f->out)
 			f->out->number[1] = i;
-		if (f->kind >= LAB_IO_LISTENER)
+		if (f->in && f->kind >= LAB_IO_LISTENER)
 			f->in->number[1] = i;
 		return i;
 	}

@@ -73,7 +73,7 @@ short lab_io_events(const struct lab_file *f)
 	if (in && (in->count > 0 || f->next <= lab.now || (ended && socket)))
 		events |= POLLIN;
 	if (ended)
-		events |= !socket ? POLLHUP : broken || !out->writer ? POLLRDHUP | POLLHUP : POLLRDHUP;
+		events |= !socket ? POLLHUP : broken || !out || !out->writer ? POLLRDHUP | POLLHUP : POLLRDHUP;
 	if (broken)
 		events |= socket ? POLLOUT : POLLERR;
 	if (out && out->count + (f->kind == LAB_IO_PIPE ? PIPE_BUF : 1) <= out->room)
