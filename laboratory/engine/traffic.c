@@ -23,8 +23,9 @@
 /*
  * Virtual ns, as measured on sixteen CPUs of an Intel Xeon (Emerald Rapids) under Linux 6.18. MISS
  * and SERVES are the values with which barriers, mutexes of two and sixteen threads, and rings and
- * queues of sixteen threads cost what was measured there. Uncontended lines are there sooner: a submit by one thread
- * costs twice what was measured, and a ring of one producer and one consumer three times.
+ * queues of sixteen threads cost what was measured there. Lines that nobody else wants come sooner
+ * there: a submit by one thread costs twice here what was measured, and a ring of one producer and
+ * one consumer three times.
  */
 enum {
 	ACCESS = 1,  /* with the instructions around it */
