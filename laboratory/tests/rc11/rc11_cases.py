@@ -47,13 +47,13 @@ def cases(source, build):
         """An engine that shows the prompt outcomes alone."""
         return r"RC11 enumerate | sed -n 's/^P \([^ ]*\) .*/P \1 executions=1 exhausted=1 proved=" + str(proved) + r"/p; s/^+ //p; /^E/p'"
 
-    def campaigns(seeds):
+    def judges_programs():
         needs(program, tool)
-        for seed in seeds:
-            wrong, _, counts = campaign.check(tool, program, seed, 500)
-            print(f"# seed {seed}:", "; ".join(counts))
-            if wrong:
-                raise Failure("\n".join(wrong))
+        seed = 1
+        wrong, _, counts = campaign.check(tool, program, seed, 500)
+        print(f"# seed {seed}:", "; ".join(counts))
+        if wrong:
+            raise Failure("\n".join(wrong))
 
     def campaign_finds(change, said):
         """Of an enumerator whose answers are changed so."""
@@ -74,7 +74,7 @@ def cases(source, build):
         ("rc11_judges_the_graphs", lambda: compared(f"'{tool}' --strategy graphs --litmus -", 300, 100)),
         ("rc11_judges_the_engine_long", lambda: compared(f"'{tool}' --strategy dfs:all --litmus -", 10000, 65)),
         ("rc11_judges_the_graphs_long", lambda: compared(f"'{tool}' --strategy graphs --litmus -", 10000, 100)),
-        ("rc11_judges_programs", lambda: campaigns([1])),
+        ("rc11_judges_programs", judges_programs),
         ("rc11_campaign_finds_races", lambda: campaign_finds("s/races=0/races=1/", "passed , not data_race")),
         ("rc11_campaign_finds_outcomes", lambda: campaign_finds("/^[+-] /d", "shows {")),
         ("rc11_campaign_finds_missing", lambda: campaign_finds("/^[+-] /{p;s/[0-9]* / 5/}", "does not show {")),
