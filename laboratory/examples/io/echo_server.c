@@ -29,7 +29,7 @@ static void *talk(void *arg)
 int main(void)
 {
 	pthread_t client, server;
-	struct sockaddr_in from;
+	struct sockaddr_in from = {0};
 	socklen_t size = sizeof from;
 	const int listener = listen_at_port();
 	pthread_create(&client, NULL, talk, NULL);
