@@ -2,10 +2,9 @@
 # shellcheck shell=sh disable=SC2154 # root, build, release and packages_* are those of ./dev, which reads this file
 # The steps of `./dev check`: each is a function that prints errors and returns whether it passed.
 
-# In the order in which they begin: the longest first, so that they overlap well.
-check_steps="tidy tsan gcc asan packaging clang $targets musl $windows posix seccomp docs size format"
+# In the order in which they begin. What a change breaks most often comes first, since --minutes may end the last ones.
+check_steps="size format gcc docs asan packaging tsan posix clang tidy $windows musl seccomp $targets"
 check_steps_named="mpi compilers coverage abi $lse macos bullseye trixie sid" # only on request: many minutes, and packages of their own
-check_steps_since="gcc tsan asan packaging clang $targets musl $windows posix seccomp tidy docs size format" # the longest first, here too
 all_features="tests stress examples bench"
 check_since= # a commit: only what changed since then
 fixed=       # a command before tests/run: addresses that are not randomised
@@ -306,31 +305,42 @@ step_sid() {
 	"$root/tests/cross/debian" sid "$build/sid" ./dev check compilers
 }
 
+# run_one NAME: runs a step; with --minutes at most until then. 124 or 137: it had no time, or not
+# enough.
+run_one() {
+	if [ -z "${FL_CHECK_END:-}" ]; then
+		"$root/dev" check --run "$@"
+	elif [ "$FL_CHECK_END" -le "$(date +%s)" ]; then
+		return 124
+	else
+		timeout -k 20 $((FL_CHECK_END - $(date +%s))) "$root/dev" check --run "$@"
+	fi
+}
+
 # check_one NAME: runs one step. Prints one line, and the end of the output of a failed step; notes
 # its time.
 check_one() {
 	log_of_step=$build/check-$1.log
 	began=$(date +%s)
-	set +e # in a condition the step itself would run without -e
-	(
-		set -e
-		"step_$1"
-	) >"$log_of_step" 2>&1 </dev/null
+	set +e
+	run_one "$1" ${check_since:+--since "$check_since"} >"$log_of_step" 2>&1 </dev/null
 	step_status=$?
 	set -e
 	took=$(($(date +%s) - began))
+	result=FAILED
 	case $step_status in
 	0) result=ok ;;
 	77) result=skipped ;;
-	*) result=FAILED ;;
+	124 | 137) [ "$(date +%s)" -lt "${FL_CHECK_END:-9999999999}" ] || result=unfinished ;;
 	esac
+	! grep -qE '^(unfinished: )?[0-9]+ passed, [1-9][0-9]* failed' "$log_of_step" || result=FAILED
 	times >"$build/check-$1.times" # of the shell and, in the second line, of its children; not in a pipe, which has none
 	cpu=$(awk -F '[ms ]+' 'NR == 2 { printf "%.0f", $1 * 60 + $2 + $3 * 60 + $4 }' "$build/check-$1.times")
-	count=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log_of_step" | awk -F '[ ,]+' '{ p += $1; f += $3; s += $5 }
+	count=$(sed -n -E 's/^(unfinished: )?([0-9]+ passed, [0-9]+ failed)/\2/p' "$log_of_step" | awk -F '[ ,]+' '{ p += $1; f += $3; s += $5 }
 		END { if (NR) print "  (" p " passed, " f " failed" (s ? ", " s " skipped" : "") ")" }')
 	printf '%-9s %6s s %6s s  %s\n' "$1" "$took" "$cpu" "$result" >"$build/check-$1.cost"
 	{
-		printf '%-46s%-7s  %s s%s\n' "$(step_title "$1")" $result $took "$count"
+		printf '%-46s%-10s  %s s%s\n' "$(step_title "$1")" $result $took "$count"
 		[ $result != FAILED ] || {
 			tail -n 60 "$log_of_step" | sed 's/^/    /'
 			echo "    all of it: build/check-$1.log"
@@ -341,10 +351,12 @@ check_one() {
 	[ $result != FAILED ]
 }
 
-# check [--since COMMIT] [STEP...]: runs the steps, two at once, and prints what each has cost.
+# check [--since COMMIT] [--minutes N] [STEP...]: runs the steps, two at once, and prints what each
+# has cost.
 check() {
-	one=
-	if [ "${1:-}" = --one ]; then # from here: one of the steps, by itself
+	part=
+	if [ "${1:-}" = --one ] || [ "${1:-}" = --run ]; then # from here: one of the steps, with its report or by itself
+		part=$1
 		one=$2
 		shift 2
 	fi
@@ -357,6 +369,13 @@ check() {
 			shift
 			;;
 		--since=*) check_since=${1#--since=} ;;
+		--minutes)
+			case ${2:-} in
+			'' | *[!0-9]*) bad_usage "check: --minutes how many?" ;;
+			esac
+			export FL_CHECK_END=$(($(date +%s) + $2 * 60))
+			shift
+			;;
 		*)
 			case " $check_steps $check_steps_named " in
 			*" $1 "*) steps="$steps $1" ;;
@@ -366,14 +385,19 @@ check() {
 		esac
 		shift
 	done
-	if [ -n "$one" ]; then
+	case $part in
+	--one)
 		check_one "$one"
 		exit
-	fi
+		;;
+	--run)
+		"step_$one"
+		exit
+		;;
+	esac
 	if [ -n "$check_since" ]; then
 		git -C "$root" rev-parse --verify --quiet "$check_since^{commit}" >/dev/null || bad_usage "check: there is no commit '$check_since'"
 	fi
-	[ -z "$check_since" ] || check_steps=$check_steps_since
 	steps=${steps:-$check_steps}
 	packages=
 	for name in $steps; do
