@@ -105,7 +105,8 @@ FL_TEST(process_started_by_fifty_threads)
 	start_program();
 	const size_t fds = fl_test_fds();
 	PROCESS_FAULTS();
-	fl__process_sys.answer_timeout = FL_S(1000000); /* fifty starts at once may take a slow machine longer than 30 s */
+	fl__process_sys.answer_timeout =
+	    FL_S(1000000); /* fifty starts at once may take a slow machine longer than 30 s */
 	FL_EACH (i, numbers) {
 		numbers[i] = i;
 		fl_test_go(&threads[i], start_some, &numbers[i]);
