@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * docs/decisions/mpi-death.md and docs/decisions/mpi-doorbells.md have the reasons.
+ * The doorbells: TCP connections by which rank 0 wakes a sleeping rank, and by which each side
+ * learns of the other's death. docs/decisions/mpi-death.md and docs/decisions/mpi-doorbells.md have
+ * the reasons. The connections are made at the start of MPI, in four steps:
  *
  *   1. Rank 0 listens on a port that the system chooses. The address reaches the worker ranks over
  *      MPI.
  *   2. Each worker rank connects, and tells rank 0 over MPI the addresses and ports of both ends.
- *   3. Rank 0 takes the connections with these ends within bell_timeout, and closes all others.
- *   4. Rank 0 tells each rank over MPI whether rank 0 has taken the rank's connection.
+ *   3. Rank 0 takes the connections with these ends that come within bell_timeout, and closes all
+ *      others.
+ *   4. Rank 0 tells each rank over MPI whether it has taken the rank's connection.
  */
 #include "doorbell.h"
 #include "internals.h"
@@ -24,15 +27,15 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { BELL_EVENTS = 16, BELL_SHUT = 1 /* a byte; a ring is 0 */ };
+enum { BELL_EVENTS = 16, BELL_SHUT = 1 /* a rank is taken for dead; a ring is 0 */ };
 static const int64_t bell_timeout = FL_S(2);
 
 static struct {
 	int listener;
-	int epoll;                  /* rank 0: has the descriptors of `ranks` */
-	struct fl__mpi_bell *ranks; /* rank 0: by rank */
+	int epoll;                  /* in rank 0; has the descriptors of `ranks` */
+	struct fl__mpi_bell *ranks; /* in rank 0: by rank */
 	int n;
-	int upstream; /* a worker rank's; -1: none */
+	int upstream; /* the connection of a worker rank, or -1 */
 	bool shut;    /* a worker rank has got BELL_SHUT */
 } bell = {.listener = -1, .epoll = -1, .upstream = -1};
 
@@ -43,7 +46,7 @@ static void bell_shut(int *fd)
 	*fd = -1;
 }
 
-/* Returns the port; 0: none. */
+/* Listens, and returns the port, or 0 if that is not possible. */
 static uint16_t bell_bind(bool one_host)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET,
@@ -69,7 +72,7 @@ struct fl__mpi_bell *fl__mpi_bell_listen(struct fl__mpi_address *address, int si
 	return bell.ranks;
 }
 
-/* Tries all addresses of rank 0's host. -1: none answers. */
+/* Connects to rank 0, by any address of its host. Returns the descriptor, or -1 if none answers. */
 static int bell_reach(const struct fl__mpi_address *address)
 {
 	const struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
@@ -89,7 +92,7 @@ static int bell_reach(const struct fl__mpi_address *address)
 		fd = left < FL_MS(1) ? -1 : socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if (fd < 0)
 			break;
-		/* also limits connect() */
+		/* It also limits connect(). */
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 		if (connect(fd, at->ai_addr, at->ai_addrlen) != 0)
 			bell_shut(&fd);
@@ -98,7 +101,7 @@ static int bell_reach(const struct fl__mpi_address *address)
 	return fd;
 }
 
-/* One end of a connection; 0: it is not connected. */
+/* Returns one end of a connection as a number, or 0 if it is not connected. */
 static uint64_t bell_end(int fd, int (*which)(int, struct sockaddr *, socklen_t *))
 {
 	struct sockaddr_in at;
@@ -115,8 +118,9 @@ struct fl__mpi_bell fl__mpi_bell_connect(const struct fl__mpi_address *address)
 }
 
 /*
- * Takes a rank's connection, or closes a stranger's. 1: it was a rank's. A stranger that has ended
- * its connection may have had the rank's port before: such a connection has no peer any more.
+ * Takes the connection of a rank, and returns 1; or closes that of a stranger, and returns 0. A
+ * stranger may have had the rank's port before, and have ended its connection: such a connection
+ * has no peer any more, so it is closed.
  */
 static int bell_accept_one(void)
 {
@@ -174,7 +178,9 @@ bool fl__mpi_bell_is_there(void)
 
 void fl__mpi_bell_ring(int rank)
 {
-	/* A full buffer has rings enough. fl__mpi_bell_take() sees a dead peer. */
+	/*
+	 * If the buffer is full, there are rings enough. fl__mpi_bell_take() notices a dead peer.
+	 */
 	if (rank < bell.n && bell.ranks[rank].fd >= 0)
 		(void)!send(bell.ranks[rank].fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
@@ -184,14 +190,14 @@ int fl__mpi_bell_fd(void)
 	return bell.upstream >= 0 ? bell.upstream : bell.epoll;
 }
 
-/* True: the peer has closed, or died. */
+/* Reads all rings. Returns true if the peer has closed the connection, or has died. */
 static bool bell_drain(int fd)
 {
 	char rings[64];
 	ssize_t n;
 	do {
 		n = recv(fd, rings, sizeof rings, MSG_DONTWAIT);
-		bell.shut |= n > 0 && rings[n - 1] == BELL_SHUT; /* the last byte */
+		bell.shut |= n > 0 && rings[n - 1] == BELL_SHUT; /* it would be the last byte */
 	} while (n > 0 || (n < 0 && errno == EINTR));
 	return n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
 }

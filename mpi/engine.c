@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * "How it works" in mpi/README.md has the reasons, and links the decisions on doorbells and sleeps.
+ * The engine of the executor over MPI. It makes the calls of MPI for the leader of a rank, and puts
+ * the threads of a rank to sleep. "How it works" in mpi/README.md has the reasons, and links the
+ * decisions on doorbells and sleeps.
  *
- * The test of the one posted receive costs less than a probe, which takes locks of MPI. Each call
- * of MPI costs as much as a short task. So a round takes one message of MPI, without another test.
- * It takes all messages if its first test finds one, and the round before had one. The next round
- * posts the next receive, when the answers have left. Messages to one rank are appended to a
- * buffer, which a flush sends as one message of MPI. Open MPI is done with ENGINE_SENT_AT_ONCE
- * bytes when MPI_Isend() returns. Other buffers wait in `requests`: a test of these costs as much
- * as a message, so of rounds with a message only each ENGINE_BUSY_ROUNDS-th one tests them.
+ * How a round receives. Each call of MPI costs as much as a short task, so a round makes few of
+ * them. One receive is posted, for the longest message: its test costs less than a probe, which
+ * takes locks of MPI. A round takes one message of MPI, and does not test for another one. If its
+ * first test finds a message and the round before had one, it takes all messages that are there.
+ * The next round posts the next receive, when the answers of this round have left.
+ *
+ * How a round sends. Messages to one rank are appended to a buffer, which a flush sends as one
+ * message of MPI. Open MPI is done with up to ENGINE_SENT_AT_ONCE bytes when MPI_Isend() returns,
+ * so the flush tests such a send at once, and reuses the buffer. Larger buffers wait in `requests`.
+ * A test of these costs as much as a message. So a round without a message always tests them, but
+ * of the rounds with a message only each ENGINE_BUSY_ROUNDS-th one does.
  *
  *   state          guarded by
  *   engine         fl__mpi_lock
@@ -16,27 +22,33 @@
  *   handed_over    its own lock
  *   sleeper        its own lock, the last in the order: an fl__lock(), since no wake may park
  *
- * Errors of MPI end the job: what a failed call leaves undone is not known. The exception is the
- * death of a worker rank where MPI tolerates it (`survives`). Rank 0 then knows each rank as
+ * Errors of MPI end the job, because it is not known what a failed call leaves undone. There is one
+ * exception: the death of a worker rank where MPI tolerates it (`survives`). Rank 0 then knows each
+ * rank in one of these states:
  *
- *   state   meaning                                             next
- *   living                                                      lost, dead
- *   lost    the rank's doorbell is closed                       dead
- *   dead    no message of the rank is handled; each transfer    none
- *           with it ends by an error of MPI
+ *   state   meaning                                              next
+ *   living  the rank is neither lost nor dead                    lost
+ *   lost    the rank's doorbell is closed, or MPI says that the  dead
+ *           rank has failed
+ *   dead    no message of the rank is handled any more; each     none
+ *           transfer with it ends by an error of MPI
  *
- * The leader learns of deaths after it has received what had arrived before. Worker ranks send only
- * eager messages to the receive (`ended_inline`).
+ * A round learns of deaths after it has received what had arrived before. Open MPI's receive from
+ * any rank hangs if it takes the first part of a message whose sender then dies. So a worker rank
+ * sends only eager messages to that receive; `ended_inline` is their limit.
  *
  * Where MPI tolerates deaths, large data between machines are offered, and pass as eager messages
- * of ENGINE_PIECE bytes. Of a longer message over TCP, Open MPI 5.0.7 frees the request when the
- * peer dies, while lists and fragments under way still point to it. Invariants of such transfers:
+ * of ENGINE_PIECE bytes. A longer message over TCP is not safe: when the peer dies, Open MPI 5.0.7
+ * frees the request while lists and fragments under way still point to it.
  *
- * 1. Both sides cut alike. A queue passes its transfers to MPI one after the other, so the n-th
- *    receive of a peer gets the n-th piece. A piece is sent after MORE: its receive is posted.
- * 2. A transfer with bytes `left` is in a queue, of which only the first has pieces under way.
- * 3. It ends, once, when nothing is `left` and no piece is under way: its memory is MPI's until
- *    then. The peer's death leaves nothing `left`, and MPI ends the pieces.
+ * Invariants of the transfers in pieces
+ *   1. Sender and receiver cut the data at the same places, and a queue passes its transfers to MPI
+ *      one after the other. So the n-th receive from a peer gets the n-th piece. A piece is sent
+ *      only after MORE, and so when its receive is posted.
+ *   2. A transfer with bytes `left` is in a queue. Of the transfers in a queue only the first one
+ *      has pieces under way.
+ *   3. A transfer ends, once, when nothing is `left` and no piece is under way. Until then MPI may
+ *      use its memory. The peer's death leaves nothing `left`, and MPI ends the pieces.
  */
 #include "engine.h"
 #include "doorbell.h"
@@ -63,7 +75,9 @@ struct fl__mpi_world fl__mpi_world = {.refusal = "fl_main() was not called as th
 
 fl_mutex fl__mpi_lock = FL_MUTEX_INIT;
 
-/* Open MPI's: whether a test that finds nothing yields. Returns what was set before. */
+/*
+ * Open MPI has it: sets whether a test that finds nothing yields, and returns the previous setting.
+ */
 extern bool opal_progress_set_yield_when_idle(bool yields) __attribute__((weak));
 
 enum { ENGINE_RECEIVES_AT_ONCE = 64, ENGINE_LAST_WORDS_MS = 100, ENGINE_BUFFER = 4000, ENGINE_FREE_MAX = 64 };
@@ -77,16 +91,16 @@ struct engine_buffer {
 	unsigned char bytes[];
 };
 
-/* Data that wait for FETCH, or are on their way, perhaps in pieces. */
+/* Data that were offered and wait for FETCH, or that are on their way, perhaps in pieces. */
 struct engine_transfer {
 	struct engine_transfer *next; /* in an engine_queue */
 	struct fl__mpi_work piece, *work;
 	struct engine_queue *queue;
 	int peer;
-	unsigned under_way;    /* pieces */
+	unsigned under_way;    /* how many pieces */
 	size_t left;           /* bytes that MPI has not got yet */
-	unsigned char *memory; /* where they go; NULL: they are sent */
-	int n, *sizes;         /* of the parts to send, with padding between them */
+	unsigned char *memory; /* where received bytes go; NULL in a sender */
+	int n, *sizes;         /* of the parts to send, each with its padding */
 	MPI_Aint *at;
 };
 
@@ -96,57 +110,57 @@ struct engine_queue {
 };
 
 struct engine_peer {
-	uint64_t sent; /* messages of MPI */
+	uint64_t sent; /* messages of MPI, sent to the rank */
 	bool sleeps, lost, dead;
-	bool cuts;                 /* data to and from the rank are cut */
-	struct engine_buffer *out; /* not flushed yet; NULL: nothing */
+	bool cuts;                 /* whether data to and from the rank are cut */
+	struct engine_buffer *out; /* not flushed yet; NULL if nothing waits */
 	struct engine_queue offers, sends, receives;
 };
 
 static struct {
-	bool open; /* there are other ranks */
+	bool open; /* whether there are other ranks */
 	MPI_Comm control, data;
 	MPI_Datatype unit; /* FL__IMAGE_UNIT bytes */
-	MPI_Comm spawned;  /* with the spawned ranks, if `spawns` */
+	MPI_Comm spawned;  /* connects the spawned ranks, if `spawns` */
 	bool spawns;
 	/* Both arrays have `n` of `room` entries. */
 	MPI_Request *requests;
 	struct fl__mpi_work **works;
 	size_t n, room;
-	MPI_Request receive;       /* into `incoming`; or MPI_REQUEST_NULL */
+	MPI_Request receive;       /* into `incoming`, or MPI_REQUEST_NULL */
 	unsigned char *incoming;   /* FL__MPI_MESSAGE_MAX bytes */
-	struct engine_peer *peers; /* by rank; on a worker rank, of rank 0 alone */
-	int *unflushed;            /* ranks with `out` */
+	struct engine_peer *peers; /* by rank; a worker rank has only that of rank 0 */
+	int *unflushed;            /* the ranks with `out` */
 	int n_unflushed;
-	size_t n_transfers; /* structs */
+	size_t n_transfers; /* how many struct engine_transfer there are */
 	struct engine_buffer *free;
 	int n_free;
-	uint64_t received;     /* a worker rank: messages of MPI */
-	bool dozes;            /* SLEEPS was sent after the last message */
-	unsigned busy_rounds;  /* with a message */
-	bool yields;           /* Open MPI's tests, before the start and at the end */
+	uint64_t received;     /* messages of MPI; a worker rank tells rank 0 */
+	bool dozes;            /* SLEEPS was sent, and no message has come since */
+	unsigned busy_rounds;  /* how many rounds had a message */
+	bool yields;           /* whether Open MPI's tests yield at the start and the end */
 	bool found;            /* the last round had a message */
-	bool learns;           /* engine_learn() is due */
+	bool learns;           /* engine_learn() is to look for deaths */
 	uint64_t ended_inline; /* the most bytes of data in an ENDED */
 } engine;
 
 static struct {
 	fl_mutex lock;
-	struct fl__mpi_work *first, **end; /* `first`: also read unlocked */
+	struct fl__mpi_work *first, **end; /* `first` is also read without the lock */
 } engine_handed_over = {.lock = FL_MUTEX_INIT, .end = &engine_handed_over.first};
 
-/* A sleeper; guarded by `lock`. */
+/* What a sleeper and its wakers share. The lock guards all but `doorbell`. */
 struct engine_sleeper {
 	uint32_t lock;
-	bool pending;  /* since the last sleep */
-	bool sleeping; /* in a sleep, or about to be */
+	bool pending;  /* a wake has come since the last sleep */
+	bool sleeping; /* it sleeps, or is about to */
 	bool naps;     /* the sleep is a nap */
 	bool rung;
 	int doorbell; /* an eventfd */
 };
 static struct engine_sleeper engine_sleepers[FL__MPI_SLEEPERS] = {{.doorbell = -1}, {.doorbell = -1}};
 
-/* Whether mpirun was started with fault tolerance. */
+/* Returns whether mpirun was started with fault tolerance. */
 static bool engine_mpi_survives(void)
 {
 	int *value = NULL, found = 0;
@@ -156,7 +170,7 @@ static bool engine_mpi_survives(void)
 	return found && *value;
 }
 
-/* Of such an MPI. */
+/* Returns whether an error of an MPI with fault tolerance says that a rank has died. */
 static bool engine_is_death(int code)
 {
 	(void)MPI_Error_class(code, &code);
@@ -167,7 +181,7 @@ static bool engine_is_death(int code)
 #endif
 }
 
-/* Marks ranks as lost, and lets receives from any rank go on. */
+/* Marks the ranks that MPI has found dead as lost. Afterwards receives from any rank go on. */
 static void engine_acknowledge(void)
 {
 #ifdef OMPI_HAVE_MPIX_COMM_ACK_FAILED
@@ -187,8 +201,10 @@ static void engine_acknowledge(void)
 }
 
 /*
- * A worker rank. `dead`: above 0 if rank 0 lives: then the status is not to be mpirun's. Else the
- * first rank lets mpirun end the others: Open MPI 5's may hang if many end at once.
+ * Ends this process without MPI. `dead` is above 0 if rank 0 lives, and the job goes on without
+ * this rank. Then the rank kills itself, so that mpirun does not take over its status. Otherwise
+ * the job ends. The ranks exit one after the other: the exit of the first one lets mpirun end the
+ * others, because that of Open MPI 5 may hang if many ranks end at once.
  */
 static _Noreturn void engine_end_alone(int dead)
 {
@@ -196,7 +212,7 @@ static _Noreturn void engine_end_alone(int dead)
 	if (dead > 0)
 		(void)kill(getpid(), SIGKILL);
 	if (fl__mpi_world.rank > 0 && fl__mpi_world.leaving)
-		_exit(0); /* rank 0 may be the first to leave */
+		_exit(0); /* rank 0 may have left first, at the end of the job */
 	(void)poll(NULL, 0, ENGINE_LAST_WORDS_MS * (fl__mpi_world.rank < RANKS_MAX ? fl__mpi_world.rank : RANKS_MAX));
 	_exit(1);
 }
@@ -213,23 +229,27 @@ void fl__mpi_abort(const char *format, ...)
 	int started = 0, ended = 0;
 	(void)MPI_Initialized(&started);
 	(void)MPI_Finalized(&ended);
-	if (started && !ended && !engine_mpi_survives()) { /* mpirun would hang */
-		/* MPICH's launcher drops what it has not read when the abort arrives. */
+	/* With fault tolerance mpirun would hang. */
+	if (started && !ended && !engine_mpi_survives()) {
+		/*
+		 * MPICH's launcher drops what it has not read when the abort arrives. So it gets
+		 * time to read the text.
+		 */
 		(void)poll(NULL, 0, ENGINE_LAST_WORDS_MS);
 		(void)MPI_Abort(engine.open ? engine.control : MPI_COMM_WORLD, 1);
 	}
-	/* With fault tolerance a worker rank dies alone, but for the start: there the job ends. */
+	/* With fault tolerance a worker rank dies alone. Only during the start does the job end. */
 	engine_end_alone(fl__mpi_world.survives ? fl__mpi_world.rank : 0);
 }
 
-/* On one line. */
+/* Writes the text of an error to `why`, on one line. */
 static void engine_explain(int code, char *why, size_t size)
 {
 	char text[MPI_MAX_ERROR_STRING];
 	int length = 0;
 	if (MPI_Error_string(code, text, &length) != MPI_SUCCESS)
 		(void)snprintf(text, sizeof text, "error %d", code);
-	/* MPICH's last line has the cause. */
+	/* The last line of MPICH's text has the cause. */
 	const char *last = strrchr(text, '\n');
 	(void)snprintf(why, size, "%s", last ? last + 1 : text);
 }
@@ -244,7 +264,9 @@ static void engine_try_end(struct engine_transfer *t)
 	w->done(w->arg);
 }
 
-/* The pieces that MPI has end later. */
+/*
+ * Ends the transfers of the queue. A transfer of which MPI has pieces ends with the last of them.
+ */
 static void engine_drop(struct engine_queue *q)
 {
 	FL__EACH_SAFE (struct engine_transfer, t, q->first) {
@@ -260,18 +282,23 @@ static void engine_reap_rank(int rank)
 	struct fl__mpi_hello *about = &fl__mpi_world.peers[rank];
 	peer->dead = true;
 	fl__mpi_bell_shut(rank);
-	fl__store_relaxed(&about->cpus, 0); /* relaxed: the engine lock orders it for leaders */
+	/* relaxed: the engine lock orders it for leaders; for others it is a hint */
+	fl__store_relaxed(&about->cpus, 0);
 	fl__store_relaxed(&fl__mpi_world.deaths, fl__mpi_world.deaths + 1);
 	if (!fl__mpi_world.leaving)
 		fl__log(FL_LOG_WARNING, "rank %d (%s, process %d) has died: the job goes on without it", rank,
 		        about->host, about->pid);
-	fl__mpi_on_death(rank); /* first: the tasks whose transfers end below have failed */
+	/*
+	 * This comes before the drops, because a task must have failed by the time when its
+	 * transfer ends.
+	 */
+	fl__mpi_on_death(rank);
 	engine_drop(&peer->offers);
 	engine_drop(&peer->sends);
 	engine_drop(&peer->receives);
 }
 
-/* MPI has ended the request. */
+/* MPI has ended the request: removes it, and tells its work. */
 static inline void engine_end_request(size_t at)
 {
 	const struct fl__mpi_work *w = engine.works[at];
@@ -281,7 +308,7 @@ static inline void engine_end_request(size_t at)
 	w->done(w->arg);
 }
 
-/* MPI has made failed requests null. */
+/* Ends the failed requests. MPI has made them null. */
 static void engine_end_failed(void)
 {
 	for (size_t i = engine.n; i-- > 0;)
@@ -304,7 +331,7 @@ static void engine_learn(void)
 	engine_end_failed();
 }
 
-/* MPI declares handlers as variadic functions. */
+/* Handles an error of any communicator. MPI declares such a handler as variadic. */
 static void engine_failed(MPI_Comm *comm, int *code, ...)
 {
 	char why[MPI_MAX_ERROR_STRING];
@@ -367,14 +394,17 @@ static bool engine_is_on_one_host(void)
 	return same;
 }
 
-/* Ranks on one machine exchange messages through shared memory. */
+/*
+ * Returns whether ranks on one machine exchange messages through shared memory. Where OMPI_MCA_btl
+ * excludes any transport, it is taken for false.
+ */
 static bool engine_shares_memory(void)
 {
 	const char *transports = secure_getenv("OMPI_MCA_btl");
 	return !transports || (*transports != '^' && strstr(transports, "sm"));
 }
 
-/* Collective. */
+/* Connects the doorbells, and decides which ranks' data are cut. All ranks call it together. */
 static void engine_connect(uint64_t machine)
 {
 	struct fl__mpi_address address = {.machine = engine_shares_memory() ? machine : 0};
@@ -415,8 +445,8 @@ static void engine_on_broken_pipe(int number)
 }
 
 /*
- * Open MPI writes to the sockets of ranks that have ended. Programs that a rank starts would
- * inherit SIG_IGN.
+ * Makes SIGPIPE end no rank, since Open MPI writes to the sockets of ranks that have ended. The
+ * handler does nothing. SIG_IGN would be inherited by programs that a rank starts.
  */
 static void engine_survive_broken_pipes(void)
 {
@@ -426,7 +456,7 @@ static void engine_survive_broken_pipes(void)
 		(void)sigaction(SIGPIPE, &ours, NULL);
 }
 
-/* Collective. */
+/* Opens the engine for the ranks of `all`, which call it together. */
 static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 {
 	int size = 0;
@@ -434,8 +464,9 @@ static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 	(void)MPI_Comm_rank(all, &fl__mpi_world.rank);
 	fl__trace_rank = fl__mpi_world.rank;
 	(void)MPI_Comm_size(all, &size);
-	fl__store_relaxed(&fl__mpi_world.size, size); /* relaxed: for fl_mpi_ranks() alone */
-	engine_handle_errors(all);                    /* and of the copies */
+	/* relaxed: only fl_mpi_ranks() reads it unlocked */
+	fl__store_relaxed(&fl__mpi_world.size, size);
+	engine_handle_errors(all); /* the copies below inherit it */
 	(void)MPI_Comm_dup(all, &engine.control);
 	(void)MPI_Comm_dup(all, &engine.data);
 	(void)MPI_Type_contiguous(FL__IMAGE_UNIT, MPI_BYTE, &engine.unit);
@@ -447,12 +478,18 @@ static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 	engine_connect(hello->machine);
 	engine.ended_inline = FL__MPI_INLINE;
 	engine.receive = MPI_REQUEST_NULL;
-	/* With more ranks than CPUs, each test in vain would yield under the engine lock. */
+	/*
+	 * With more ranks than CPUs, each test that finds nothing would yield under the engine
+	 * lock.
+	 */
 	if (opal_progress_set_yield_when_idle)
 		engine.yields = opal_progress_set_yield_when_idle(false);
 }
 
-/* Rank 0 is `low`. Collective. */
+/*
+ * Opens the engine for rank 0 and the ranks that it has spawned, which call it together. `low` is
+ * true in rank 0, which so has the number 0 in the merged communicator.
+ */
 static void engine_open_spawned(MPI_Comm spawned, bool low, const struct fl__mpi_hello *hello)
 {
 	MPI_Comm all;
@@ -468,8 +505,9 @@ void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello)
 {
 	int level = MPI_THREAD_SINGLE;
 	MPI_Comm parent;
-	(void)MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &level); /* its errors end the process */
-	/* The levels are only ordered. */
+	/* An error ends the process. */
+	(void)MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &level);
+	/* The standard orders the levels, but does not fix their numbers. */
 	hello->level = level >= MPI_THREAD_SERIALIZED;
 	(void)MPI_Comm_get_parent(&parent);
 	(void)MPI_Comm_size(MPI_COMM_WORLD, &fl__mpi_world.size);
@@ -494,7 +532,7 @@ bool fl__mpi_spawn(char *program, char **args, int n, const struct fl__mpi_hello
 	return rc == MPI_SUCCESS;
 }
 
-/* Collective. */
+/* Closes the communicators. All ranks call it together. */
 static void engine_close(void)
 {
 	MPI_Status status;
@@ -504,7 +542,7 @@ static void engine_close(void)
 	(void)MPI_Comm_free(&engine.control);
 	(void)MPI_Comm_free(&engine.data);
 	(void)MPI_Type_free(&engine.unit);
-	/* The other two disconnects hang in Open MPI 4.1. */
+	/* Disconnects of `control` and `data` would hang in Open MPI 4.1. */
 	if (engine.spawns)
 		(void)MPI_Comm_disconnect(&engine.spawned);
 }
@@ -529,8 +567,10 @@ static void engine_free(void)
 }
 
 /*
- * With fault tolerance MPI_Finalize() hangs if a rank dies in it, or has died unnoticed. Open MPI
- * takes an exit() without it for an orderly end. Worker ranks exit when they have EXIT.
+ * The end with fault tolerance. No rank calls MPI_Finalize(), which hangs if a rank dies in it or
+ * has died unnoticed: Open MPI takes an exit() without it for an orderly end. A worker rank exits
+ * when it has got EXIT, and that closes its doorbell. Rank 0 waits for that, for FL__MPI_PATIENCE
+ * at most.
  */
 static void engine_leave(void)
 {
@@ -555,7 +595,8 @@ void fl__mpi_finish(void)
 			engine_close();
 		(void)MPI_Finalize();
 	}
-	engine_free(); /* not before: without EXIT, a rank takes a closed doorbell for a death */
+	/* Last, because a rank that has not got EXIT takes a closed doorbell for a death. */
+	engine_free();
 	fl__mpi_world = (struct fl__mpi_world){.refusal = "MPI has ended"};
 }
 
@@ -615,7 +656,7 @@ static void engine_buffer_free(void *buffer)
 	engine.n_free++;
 }
 
-/* NULL: no memory */
+/* Returns a buffer for at least `size` bytes, or NULL without memory. */
 static struct engine_buffer *engine_buffer_new(size_t size)
 {
 	struct engine_buffer *b = engine.free;
@@ -643,7 +684,7 @@ static void engine_flush_peer(int to)
 	if (b->used <= ENGINE_SENT_AT_ONCE)
 		(void)MPI_Test(request, &sent, &status);
 	if (sent) {
-		engine.n--; /* the last */
+		engine.n--; /* the request was added as the last one */
 		engine_buffer_free(b);
 	}
 	peer->sent++;
@@ -658,14 +699,16 @@ void fl__mpi_flush(void)
 		engine_flush_peer(engine.unflushed[--engine.n_unflushed]);
 }
 
-/* NULL: no memory */
+/* Returns a buffer for the rank with space for `size` bytes, or NULL without memory. */
 static struct engine_buffer *engine_make_room(int to, size_t size)
 {
 	struct engine_peer *peer = &engine.peers[to];
 	const bool listed = peer->out != NULL;
 	if (listed && peer->out->room - peer->out->used >= size)
 		return peer->out;
-	/* Room for later messages, too. */
+	/*
+	 * The flush of each buffer needs a request, and so does a transfer of the message itself.
+	 */
 	struct engine_buffer *b = fl__mpi_reserve((size_t)engine.n_unflushed + 2) == 0 ? engine_buffer_new(size) : NULL;
 	if (!b)
 		return NULL;
@@ -677,10 +720,13 @@ static struct engine_buffer *engine_make_room(int to, size_t size)
 	return b;
 }
 
-/* FL_TASK_SIZE_MAX fits the `int` that MPI counts bytes with. */
+/* MPI counts the bytes of a message by an `int`, which FL_TASK_SIZE_MAX fits. */
 _Static_assert(FL_TASK_SIZE_MAX <= INT32_MAX, "data are one message");
 
-/* Copies a part to `image`, or adds it to the transfer (NULL). Returns where the next part goes. */
+/*
+ * Copies a part to `image`, and returns where the next part goes. If `image` is NULL, adds the part
+ * to the transfer, and returns NULL.
+ */
 static unsigned char *engine_add_part(struct engine_transfer *t, unsigned char *image, const void *part, size_t size,
                                       size_t padded)
 {
@@ -708,7 +754,10 @@ static void engine_add_parts(struct engine_transfer *t, unsigned char *image, co
 	}
 }
 
-/* The next piece: all that is left, if the data are not cut. */
+/*
+ * Passes the next `size` bytes of the transfer to MPI. That is all that is left if the data are not
+ * cut.
+ */
 static void engine_pass_piece(struct engine_transfer *t, size_t size)
 {
 	MPI_Request *request = engine_add(&t->piece);
@@ -724,7 +773,8 @@ static void engine_pass_piece(struct engine_transfer *t, size_t size)
 	}
 	while (sum < size)
 		sum += (size_t)t->sizes[n++];
-	const int rest = (int)(sum - size); /* of the last part */
+	/* how much of the last part follows in the next piece */
+	const int rest = (int)(sum - size);
 	t->at += n - 1;
 	t->sizes += n - 1;
 	*t->sizes -= rest;
@@ -736,7 +786,11 @@ static void engine_pass_piece(struct engine_transfer *t, size_t size)
 	*t->sizes = rest;
 }
 
-/* In the order of the queue, since the receiver cannot tell transfers apart. */
+/*
+ * Passes pieces to MPI: a sender passes those that the receiver has asked for; a receiver posts
+ * receives, of which at most ENGINE_PIECES are under way, and asks by MORE for a piece for each. It
+ * follows the order of the queue, since the receiver cannot tell transfers apart.
+ */
 static void engine_pass_pieces(struct engine_queue *q)
 {
 	struct fl__mpi_head more = {.kind = FL__MPI_MORE};
@@ -766,7 +820,10 @@ static void engine_on_piece(void *transfer)
 	engine_try_end(t);
 }
 
-/* NULL: no memory */
+/*
+ * Returns a transfer of `size` bytes, in up to `parts` parts if they are sent. Returns NULL without
+ * memory.
+ */
 static struct engine_transfer *engine_transfer_new(int peer, size_t size, size_t parts, struct fl__mpi_work *w)
 {
 	struct engine_transfer *t = fl__alloc(1, sizeof *t + parts * (sizeof *t->at + sizeof *t->sizes));
@@ -803,7 +860,7 @@ static void engine_on_fetch(int from, int error)
 	engine_try_end(t);
 }
 
-/* The bytes of data that follow the head at once. */
+/* Returns how many bytes of data follow the head in the same message. */
 static size_t engine_inlined(const struct fl__mpi_head *head)
 {
 	const uint64_t most = head->kind == FL__MPI_ENDED ? engine.ended_inline : FL__MPI_INLINE;
@@ -882,7 +939,10 @@ bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *da
 	return true;
 }
 
-/* If rank 0 has sent more than the rank had got, it rings now. */
+/*
+ * Handles SLEEPS. If rank 0 has sent more messages than the rank had got, it rings now. Otherwise
+ * it rings with its next message.
+ */
 static void engine_on_sleeps(int from, uint64_t received)
 {
 	if (fl__mpi_world.rank > 0)
@@ -892,7 +952,10 @@ static void engine_on_sleeps(int from, uint64_t received)
 		fl__mpi_bell_ring(from);
 }
 
-/* A `done` may begin transfers, and pieces might end for as long as this loop goes on. */
+/*
+ * Ends the requests that MPI has ended. The number of tests is limited, because a `done` may begin
+ * transfers, whose pieces might end for as long as the loop goes on.
+ */
 static bool engine_test(void)
 {
 	MPI_Status status; /* no MPI_STATUS_IGNORE: gcc warns of MPICH's address 1 */
@@ -910,7 +973,10 @@ static bool engine_test(void)
 static bool engine_take_handed_over(void)
 {
 	struct fl__mpi_work *first;
-	/* relaxed: fl__mpi_hand_over() wakes the leader afterwards */
+	/*
+	 * relaxed: a stale NULL does no harm, since fl__mpi_hand_over() wakes a leader after its
+	 * store
+	 */
 	if (!fl__load_relaxed(&engine_handed_over.first) || fl__mpi_world.leaving)
 		return false;
 	{
@@ -924,7 +990,7 @@ static bool engine_take_handed_over(void)
 	return true;
 }
 
-/* 0: no message of ours has such a head */
+/* Returns the length of the message with this head, or 0 if no message of ours has such a head. */
 static size_t engine_size_of(const struct fl__mpi_head *head)
 {
 	if (head->text > FL_MESSAGE_MAX || head->size > PTRDIFF_MAX)
@@ -962,14 +1028,16 @@ static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
 		text[head.text] = '\0';
 		if (handle)
 			handle(from, &head, text, (const char *)rest + head.text);
-		else /* the sender waits for the answer to an offer */
+		/* Nobody takes the message. The sender of an offer waits for an answer. */
+		else
 			(void)fl__mpi_take_data(from, &head, NULL, NULL, NULL);
 	}
 }
 
 /*
- * MPI_Test() has failed, or found nothing. A whole message may have the error of a death that came
- * before: then Open MPI 5 keeps the request.
+ * MPI_Test() has failed, or found nothing. Returns whether there is a message nevertheless. A whole
+ * message may come with the error of a death that was noticed before: then Open MPI 5 keeps the
+ * request.
  */
 static bool engine_has_received(bool there)
 {
@@ -999,7 +1067,7 @@ static bool engine_receive(fl__mpi_handler *handle)
 	return true;
 }
 
-/* Receives until a test finds nothing. */
+/* Receives until a test finds nothing, but at most ENGINE_RECEIVES_AT_ONCE messages. */
 static void engine_drain(fl__mpi_handler *handle)
 {
 	for (int i = 0; i < ENGINE_RECEIVES_AT_ONCE && engine_receive(handle); i++)
@@ -1034,7 +1102,11 @@ static void engine_wake(struct engine_sleeper *s, bool lazily)
 	s->pending = true;
 	s->rung |= ring;
 	if (ring)
-		fl__ring(s->doorbell); /* under the lock: fl__mpi_finish() may close the doorbell later */
+		/*
+		 * Under the lock, so that the sleeper cannot go on, and fl__mpi_finish() cannot
+		 * close the doorbell, before this call has returned.
+		 */
+		fl__ring(s->doorbell);
 }
 
 void fl__mpi_wake(unsigned sleeper)
@@ -1052,11 +1124,15 @@ void fl__mpi_hand_over(struct fl__mpi_work *w)
 	w->next = NULL;
 	{
 		FL__HELD(&engine_handed_over.lock);
-		fl__store_relaxed(engine_handed_over.end, w); /* relaxed: the wakes order it */
+		/*
+		 * relaxed: the lock orders it for the leader that takes the list; the wakes follow
+		 */
+		fl__store_relaxed(engine_handed_over.end, w);
 		engine_handed_over.end = &w->next;
 	}
 	fl__mpi_wake(FL__MPI_SECOND);
-	fl__mpi_wake_lazily(FL__MPI_FIRST); /* if the main thread watches, it sleeps on */
+	/* Lazily, so that a main thread that naps while the runner leads sleeps on. */
+	fl__mpi_wake_lazily(FL__MPI_FIRST);
 }
 
 static void engine_take_bells(void)
@@ -1077,7 +1153,7 @@ static void engine_take_bells(void)
 
 void fl__mpi_look_for_deaths(void)
 {
-	if (!fl__mpi_world.survives) /* constant since the start */
+	if (!fl__mpi_world.survives) /* it does not change after the start */
 		return;
 	FL__HELD(&fl__mpi_lock);
 	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
@@ -1085,11 +1161,14 @@ void fl__mpi_look_for_deaths(void)
 	engine_learn();
 }
 
-/* True: a doorbell has rung. `naps`: neither a lazy wake nor a doorbell ends the sleep. */
+/*
+ * Sleeps for that time, or until a wake or a doorbell. Returns whether a doorbell has rung. With
+ * `naps`, neither a lazy wake nor a doorbell ends the sleep.
+ */
 static bool engine_sleep(struct engine_sleeper *s, int64_t ns, bool naps)
 {
 	uint64_t rings;
-	/* poll() ignores descriptors below 0 */
+	/* poll() ignores descriptors below 0. */
 	struct pollfd fds[] = {{.fd = s->doorbell, .events = POLLIN},
 	                       {.fd = naps ? -1 : fl__mpi_bell_fd(), .events = POLLIN}};
 	const struct timespec time = {.tv_sec = (time_t)(ns / FL_S(1)), .tv_nsec = (long)(ns % FL_S(1))};
@@ -1109,7 +1188,7 @@ static bool engine_sleep(struct engine_sleeper *s, int64_t ns, bool naps)
 	engine_take_bells();
 	for (unsigned i = 0; i < FL__MPI_SLEEPERS; i++)
 		if (&engine_sleepers[i] != s)
-			fl__mpi_wake_lazily(i); /* the ring was for both sleepers */
+			fl__mpi_wake_lazily(i); /* it was for both sleepers */
 	return true;
 }
 
@@ -1119,8 +1198,10 @@ void fl__mpi_nap(int64_t ns)
 }
 
 /*
- * Sleeps until rank 0 rings, or for a tenth of a second: MPI may want to go on. False: no doorbell,
- * or a message is under way.
+ * A worker rank without a task sleeps, in two calls: the first one sends SLEEPS. The next one, if
+ * no message has come since, sleeps until rank 0 rings, or for a tenth of a second, since MPI may
+ * have work of its own. Returns false, and does nothing, if there is no doorbell, if something is
+ * under way, or if there is no memory for SLEEPS.
  */
 static bool engine_doze(struct fl__mpi_pace *pace)
 {
@@ -1137,11 +1218,11 @@ static bool engine_doze(struct fl__mpi_pace *pace)
 		}
 	}
 	if (engine_sleep(&engine_sleepers[pace->sleeper], longest, false))
-		pace->found = fl__sys.now(); /* the message comes with the ring */
+		pace->found = fl__sys.now(); /* the message follows the ring */
 	return true;
 }
 
-/* docs/decisions/mpi-idle.md says why the pause is an eighth. */
+/* The decision on sleeps (docs/decisions/mpi-idle.md) says why the pause is an eighth. */
 void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects)
 {
 	static const int64_t relaxed = FL_US(2), spin = FL_US(50), shortest = FL_US(10), longest = FL_MS(1),
@@ -1152,7 +1233,7 @@ void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects ex
 		return;
 	}
 	const int64_t now = fl__sys.now(), idle = now - pace->found;
-	/* Beside programs that compute, a yield is late and a spin wastes time. */
+	/* Beside programs that compute, a yield is late, and a spin wastes time. */
 	if (idle < relaxed) {
 		fl__sys.relax();
 		return;

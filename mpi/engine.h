@@ -7,95 +7,136 @@
 #include <stddef.h>
 
 /*
- * Messages between ranks. One thread at a time calls MPI, the *leader*, which holds `fl__mpi_lock`.
- * The lock is free while a thread sleeps or runs a task. All functions need this lock, unless their
- * comment says otherwise; start and end do not.
+ * The messages between ranks, and the sleep of the threads that exchange them. At any time one
+ * thread of a rank makes the calls of MPI: the *leader*. It holds `fl__mpi_lock`, the engine lock.
+ * The lock is free while a thread sleeps or runs a task.
  *
- * Lock order: the engine lock, then an executor's, then one of mpi_thread.lock, the lock of the
- * start, or a sleeper's.
+ * The caller of a function of this header holds the engine lock, unless the comment of the function
+ * says otherwise. fl__mpi_start(), fl__mpi_spawn() and fl__mpi_finish() need no lock, because no
+ * other thread calls MPI at that time.
+ *
+ * Locks are taken in this order: the engine lock, then the lock of one executor, then one of
+ * mpi_thread.lock, mpi_thread.start_lock, and the lock of a sleeper.
  */
 extern fl_mutex fl__mpi_lock;
 
 struct fl__mpi_world {
-	int rank, size;              /* size 0: MPI was not started; also read unlocked */
-	uint32_t fork_count;         /* fl__fork_count at the start */
-	const char *host;            /* this rank's */
-	struct fl__mpi_hello *peers; /* rank 0: of each rank */
+	int rank, size;              /* the size is 0 while MPI does not run; also read unlocked */
+	uint32_t fork_count;         /* fl__fork_count in fl_main() */
+	const char *host;            /* the name of this rank's host */
+	struct fl__mpi_hello *peers; /* rank 0 alone has it: one entry for each rank */
 	const char *refusal;         /* why there can be no executor, or NULL */
-	bool alone;                  /* no worker rank was started: rank 0 may spawn some */
-	bool leaving;                /* the ranks end: closed connections are no deaths */
-	bool survives;               /* the job goes on without a worker rank that dies */
-	int deaths;                  /* rank 0: of worker ranks; also read unlocked */
+	bool alone;                  /* no worker rank was started, so rank 0 may spawn some */
+	bool leaving;                /* the ranks end, so a connection that closes is no death */
+	bool survives;               /* the job goes on when a worker rank dies */
+	int deaths;                  /* in rank 0: dead worker ranks; also read unlocked */
 };
 extern struct fl__mpi_world fl__mpi_world;
 
 #define FL__EACH_RANK(rank) for (int rank = 1; rank < fl__mpi_world.size; rank++)
 
-/* Rank 0, any thread. */
+/*
+ * Returns whether rank 0 takes the rank for dead. Any thread of rank 0 may call it, without a lock.
+ */
 static inline bool fl__mpi_is_dead(int rank)
 {
-	return fl__load_relaxed(&fl__mpi_world.peers[rank].cpus) == 0; /* relaxed: the leader knows in time */
+	/*
+	 * relaxed: the engine lock orders it for a leader; another thread may learn of the death
+	 * later
+	 */
+	return fl__load_relaxed(&fl__mpi_world.peers[rank].cpus) == 0;
 }
 
-/* Rank 0, any thread, without a lock: takes note of deaths that no leader has seen yet. */
+/*
+ * Takes note of deaths that no leader has seen yet. Any thread of rank 0 may call it, without a
+ * lock.
+ */
 void fl__mpi_look_for_deaths(void);
 
-/* mpi_executor.c, called by the leader: the rank is dead, and no message of it is handled again. */
+/*
+ * The leader of rank 0 calls it, with the engine lock: the rank is dead, and the engine handles no
+ * further message of it. mpi_executor.c defines it.
+ */
 void fl__mpi_on_death(int rank);
 
-/* "Open MPI v4.1.4, package: ...", cut after the first comma. */
+/* Returns the name of the MPI up to its first comma: "Open MPI v4.1.4". Needs no lock. */
 const char *fl__mpi_version(void);
 
-/* Fills fl__mpi_world, and `level` of this rank's `hello`. A failure ends the process. */
+/*
+ * Starts MPI, and connects the ranks if there are several. Fills fl__mpi_world, and `level` of this
+ * rank's `hello`. A failure ends the process.
+ */
 void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello);
 
 /*
- * Rank 0, alone: starts and connects `n` worker ranks of `program`. `args`: as in MPI_Comm_spawn().
- * False: `why` tells the cause.
+ * Starts and connects `n` worker ranks of `program`. Only rank 0 of a job without worker ranks
+ * calls it. `args` are those of MPI_Comm_spawn(). Returns false if MPI cannot spawn the ranks; then
+ * `why` has the cause.
  */
 bool fl__mpi_spawn(char *program, char **args, int n, const struct fl__mpi_hello *hello, char *why, size_t size);
 
-/* Collective. */
+/* Ends MPI. Each rank calls it. Without fault tolerance it waits for the calls of all ranks. */
 void fl__mpi_finish(void);
 
 _Noreturn void fl__mpi_abort(const char *format, ...) FL_PRINTF(1, 2);
 
-/* Work whose end a leader learns of: the leader calls `done`. */
+/*
+ * Work of another thread, or a transfer, whose end the leader learns of. Then the leader calls
+ * `done`.
+ */
 struct fl__mpi_work {
 	void (*done)(void *arg);
 	void *arg;
 	struct fl__mpi_work *next; /* the engine's, from fl__mpi_hand_over() to `done` */
-	size_t each;               /* of the image that it sends; 0: none */
+	/*
+	 * The size of each struct of the image that the work sends, if it sends one. The job of a
+	 * worker rank has 0 if its results have no bytes.
+	 */
+	size_t each;
 };
 
 /*
- * On a worker rank; any thread, without the lock: the work has ended. The leader does not call
- * `done` while the ranks end.
+ * Tells the leader of a worker rank that the work has ended. Any thread may call it, without a
+ * lock. Once the ranks end (`leaving`), the leader does not call `done` any more.
  */
 void fl__mpi_hand_over(struct fl__mpi_work *w);
 
 /*
- * Copies a head, its text, and its data into the next flush to that rank. Data above FL__MPI_INLINE
- * bytes are a transfer, and stay the engine's until `done`. Several transfers may have the same
- * work: the leader calls `done` for each. For an image `data` are its head->count structs; in a
- * transfer they and their bytes are not copied. Returns 0, 1: a transfer has begun, or -ENOMEM.
+ * Appends a message to the buffer of the rank `to`, which fl__mpi_flush() sends. The head, its
+ * text, and data of up to FL__MPI_INLINE bytes are copied. Larger data are a transfer: they belong
+ * to the engine until it calls `done` of the work. Several transfers may have the same work: the
+ * leader calls `done` for each of them. With FL__MPI_IMAGE, `data` are the head->count structs of
+ * an image; if the image is a transfer, neither the structs nor their bytes are copied.
+ *
+ * Returns:
+ *   0        the data were copied, and `done` is not called
+ *   1        a transfer has begun
+ *   -ENOMEM  nothing was sent
  */
 int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data, struct fl__mpi_work *w);
 
 void fl__mpi_flush(void);
 
-/* As fl__mpi_send(), but without memory the job ends. True: a transfer has begun. */
+/*
+ * Sends as fl__mpi_send() does, but ends the job where that returns -ENOMEM. Returns true if a
+ * transfer has begun.
+ */
 bool fl__mpi_must_send(int to, const struct fl__mpi_head *head, const char *text, const void *data,
                        struct fl__mpi_work *w);
 
 /*
- * In a handler: takes the message's data into memory. True: a transfer has begun. The memory is the
- * engine's until `done`. NULL drops an offer: each handler must take or drop an image.
+ * A handler calls it to take the data of its message into `memory`. Returns false if the data are
+ * there, and true if a transfer has begun: then the memory belongs to the engine until it calls
+ * `done` of the work. With NULL for `memory` an offer is dropped. A handler must take or drop each
+ * image, because the sender waits for the answer.
  */
 bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *data, void *memory,
                        struct fl__mpi_work *w);
 
-/* The next `n` sends and transfers need no memory then, unless data are cut. Returns 0, -ENOMEM. */
+/*
+ * Makes space for `n` further requests of MPI, which then begin without memory for their records.
+ * Pieces of cut data may need more. Returns 0 or -ENOMEM.
+ */
 int fl__mpi_reserve(size_t n);
 
 size_t fl__mpi_under_way(void);
@@ -104,23 +145,36 @@ typedef void fl__mpi_handler(int from, const struct fl__mpi_head *head, const ch
 
 /*
  * Handles a message of MPI, or several, for which it tests up to `tests` times, at least once.
- * Calls `done` of what has ended. True: there was something. `handle` NULL: drops messages.
+ * Calls `done` of work and transfers that have ended. Returns true if it found any of this. With
+ * NULL for `handle` it drops the messages.
  */
 bool fl__mpi_progress(fl__mpi_handler *handle, unsigned tests);
 
-/* The MPI thread on rank 0; the main thread and the runner on a worker rank. */
+/*
+ * The threads that sleep in this file's functions. FL__MPI_FIRST is the MPI thread of rank 0, and
+ * the main thread of a worker rank. FL__MPI_SECOND is the runner of a worker rank.
+ */
 enum { FL__MPI_FIRST, FL__MPI_SECOND, FL__MPI_SLEEPERS };
 
-/* Any thread, without the lock: ends the sleeper's next sleep, or its present one. Never parks. */
+/*
+ * Ends the present sleep of that sleeper, or else its next one. Any thread may call it, without a
+ * lock. It never parks.
+ */
 void fl__mpi_wake(unsigned sleeper);
 
-/* As fl__mpi_wake(), but not a nap. */
+/* Does the same, except that it does not end a nap that has begun. */
 void fl__mpi_wake_lazily(unsigned sleeper);
 
-/* Of the first sleeper. */
+/*
+ * The first sleeper calls it, without a lock, and sleeps for that time. Neither
+ * fl__mpi_wake_lazily() nor a doorbell ends the nap.
+ */
 void fl__mpi_nap(int64_t ns);
 
-/* At the end transfers go on until none has ended for so long. */
+/*
+ * When a job ends, a rank goes on with its transfers until for this time no message has come and no
+ * transfer has ended.
+ */
 #define FL__MPI_PATIENCE FL_S(10)
 
 struct fl__mpi_pace {
@@ -129,14 +183,17 @@ struct fl__mpi_pace {
 };
 
 enum fl__mpi_expects {
-	FL__MPI_EXPECTS_NOTHING, /* rank 0, without a task */
-	FL__MPI_EXPECTS_TASKS,   /* a worker rank without a task */
+	FL__MPI_EXPECTS_NOTHING, /* rank 0, without a task: it sleeps until a wake */
+	FL__MPI_EXPECTS_TASKS,   /* a worker rank without a task: it sleeps until its bell rings */
 	FL__MPI_EXPECTS_ALL,
 	FL__MPI_EXPECTS_DATA, /* a transfer moves only while both ranks call MPI */
 };
 
 /*
- * After a sleeper's round, without the lock. `some`: the round found work. Else waits, at most a
- * millisecond; a thread without tasks waits until fl__mpi_wake() or a doorbell.
+ * A leader calls it after a round, without the lock. If the round has found work (`some`), it
+ * returns at once. Otherwise it pauses, yields, or sleeps, the longer the longer nothing was found,
+ * but at most a millisecond. There are two longer sleeps: with FL__MPI_EXPECTS_NOTHING the thread
+ * sleeps until a wake or a doorbell; and with FL__MPI_EXPECTS_TASKS it sleeps, after 10 ms, until a
+ * wake, a doorbell, or for a tenth of a second.
  */
 void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects);

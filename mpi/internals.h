@@ -13,8 +13,8 @@
  *   fl__load_acquire(), fl__store_release(),
  *   fl__swap_relaxed(), fl__swap_acquire(),
  *   fl__fence_seq_cst()
- *   fl__add_relaxed(), fl__add_acquire(),        counters and gates in the memory that the ranks of a
- *   fl__add_release(), fl__sub_acq_rel(),        test share
+ *   fl__add_relaxed(), fl__add_acquire(),        counters and gates in the memory that the ranks of
+ *   fl__add_release(), fl__sub_acq_rel(),        a test share
  *   fl__cas_weak_relaxed()
  *   FL__COLD                                     marks functions that run rarely
  */
@@ -37,8 +37,8 @@
  *   fl__sys                                      pauses, yields and naps between two calls of MPI
  *   fl__yields_are_barred()                      whether a thread should sleep and not yield
  *   fl__ring()                                   wakes a thread that sleeps in poll()
- *   FL__UNCANCELLED()                            encloses the calls of MPI and of the C library that
- *                                                may be cancellation points
+ *   FL__UNCANCELLED()                            encloses the calls of MPI and of the C library
+ *                                                that may be cancellation points
  *   fl__signals_restore()                        restores the signal mask after a rank has
  *                                                made its executor
  *   fl__alloc(), fl__free()                      memory of the process
@@ -67,8 +67,8 @@
 
 /*
  *   fl__ctx, fl__ctx_get()                       the calling thread or fiber
- *   fl__thread_parker                            tells a thread from a fiber, on whose stack no call
- *                                                of MPI is made
+ *   fl__thread_parker                            tells a thread from a fiber, on whose stack no
+ *                                                call of MPI is made
  *   fl__worker_ops                               tells a rank that a task which its runner calls
  *                                                begins or ends to block
  *   fl__fork_count, fl__is_forked()              a forked child makes no call of MPI
@@ -93,7 +93,7 @@
 #include "core/sync/mutex.h"
 
 /*
- *   fl__bytes, fl__bytes_new()                   a result's bytes, which MPI writes into their place
+ *   fl__bytes, fl__bytes_new()                   a result's bytes, which MPI writes to their place
  *   fl__bytes_declares()                         whether an argument or a result has bytes
  *   fl__bytes_lend()                             a type whose tasks leave the bytes to the job
  */

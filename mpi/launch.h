@@ -6,14 +6,15 @@
 #include <stdlib.h>
 
 /*
- * For programs that start their ranks on this machine: variables of Open MPI's launcher. Version 4
- * reads OMPI_..., version 5 (PRRTE) PRTE_.... MPICH needs none.
+ * Sets the environment of `mpirun` for a program that starts all of its ranks on this machine: the
+ * demo and the tests. The variables are those of Open MPI's launcher. Version 4 reads those that
+ * begin with OMPI_, version 5 (PRRTE) those that begin with PRTE_. MPICH needs none.
  */
 struct fl__mpi_variable {
 	const char *name, *value;
 };
 
-/* More ranks than CPUs. */
+/* They allow more ranks than CPUs. */
 static const struct fl__mpi_variable fl__mpi_oversubscribe[] = {
     {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
     {"PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe"},
@@ -21,8 +22,9 @@ static const struct fl__mpi_variable fl__mpi_oversubscribe[] = {
 };
 
 /*
- * Ranks of root, as in containers; not bound to a CPU each. `netlink` of version 5 finds no path
- * from a machine with an IPv6 address to itself.
+ * They allow ranks of root, as in containers, and bind no rank to a single CPU. The component
+ * `netlink` of version 5 finds no path from a machine with an IPv6 address to itself; `weighted`
+ * does.
  */
 static const struct fl__mpi_variable fl__mpi_one_machine[] = {
     {"OMPI_ALLOW_RUN_AS_ROOT", "1"},
@@ -35,7 +37,7 @@ static const struct fl__mpi_variable fl__mpi_one_machine[] = {
     {NULL, NULL},
 };
 
-/* False: no memory. Unsafe beside threads that read the environment. */
+/* Returns false without memory. No other thread may read the environment meanwhile. */
 static inline bool fl__mpi_set_launch_environment(void)
 {
 	bool all = true;

@@ -10,14 +10,16 @@
  * The messages between rank 0 and the worker ranks.
  *
  * A message of MPI has one or several messages of ours, at most FL__MPI_MESSAGE_MAX bytes in all.
- * Each is a head, `text` bytes of a text, and `size` bytes of data. Data above FL__MPI_INLINE bytes
- * are only announced: they follow as one message on the communicator for data. The receiver posts
- * its receives in the order of the announcements, so no tag is needed.
+ * Each of ours is a head, `text` bytes of a text, and `size` bytes of data. Data above
+ * FL__MPI_INLINE bytes are only announced by the head: they follow as one message on a second
+ * communicator. The receiver posts its receives there in the order of the announcements, so these
+ * messages need no tag. With fault tolerance the limit is lower for ENDED (engine.c).
  *
- * Of structs with an fl_bytes the data are the image (image.h). Above FL__MPI_INLINE bytes an image
- * is only *offered*: the receiver answers each offer with FETCH, in order, and then gets the image
- * by a tag of its own. So a receiver without memory drops it, and one task fails. Between machines
- * all data are offered with fault tolerance, and come in pieces (engine.c).
+ * If the arguments or results are structs with an fl_bytes, the data are their image (image.h). An
+ * image above FL__MPI_INLINE bytes is only *offered*: the receiver answers each offer with FETCH,
+ * in the order of the offers, and then gets the image as a message with a tag of its own. So a
+ * receiver that has no memory drops the image, and only this task fails. With fault tolerance all
+ * announced data between two machines are offered, and come in pieces (engine.c).
  *
  *   kind       from      to        what                                 data
  *   OPEN       rank 0    a worker  makes the executor `pool`            struct fl__mpi_open, the
@@ -31,7 +33,8 @@
  *   ENDED      a worker  rank 0    the task in `slot` has ended         results
  *   BEGUN      a worker  rank 0    `slot` was recalled too late         none
  *   CLOSED     a worker  rank 0    the executor `pool` is freed         none
- *   SLEEPS     a worker  rank 0    has got `task` messages, and sleeps  none
+ *   SLEEPS     a worker  rank 0    has got `task` messages of MPI, and  none
+ *                                  sleeps
  *   REGIONS    rank 0    a worker  gets the regions of `pool`           struct fl__mpi_regions
  *   WANT       a worker  rank 0    fetches bytes of region `slot`, from none
  *                                  the offset `task` on
@@ -42,14 +45,15 @@
  *   MORE       both      both      asks for `count` pieces of what      none
  *                                  FETCH has asked for
  *
- * A slot is rank 0's name of a task at one rank, and free again after ENDED. `round` is the task's
- * number among all of the job. It tells the tasks of one slot apart: a STOP or RECALL may cross its
- * task's ENDED. It is also the name of the task in the flight recorders of both ranks. REGIONS come
- * before OPEN.
- *
- * ENDED of a task that has run tells in `rest` for how many nanoseconds; else it has -1. `check`
- * then is the time from the argument's arrival to the start, in units of FL__MPI_UNIT, modulo 36
- * minutes.
+ * Rules
+ *   1. A slot is the number by which rank 0 knows a task at one rank. It is free again after ENDED.
+ *      `round` is the number of the task among all tasks of the job. It tells the tasks of one slot
+ *      apart, because a STOP or RECALL may cross the ENDED of its task. It is also the name of the
+ *      task in the flight recorders of both ranks.
+ *   2. REGIONS come before OPEN.
+ *   3. If the elements of a task were timed, its ENDED has in `rest` for how many nanoseconds they
+ *      ran, and in `check` the time from the arrival of the argument to the start, in units of
+ *      FL__MPI_UNIT, modulo 36 minutes. Otherwise `rest` is -1, and `check` says nothing.
  */
 enum fl__mpi_kind {
 	FL__MPI_OPEN = 1,
@@ -72,46 +76,50 @@ enum fl__mpi_kind {
 };
 
 enum {
-	FL__MPI_INITIALIZED = 1, /* OPEN: `task` is the initializer */
-	FL__MPI_SKIPPED = 2,     /* ENDED: cancelled before the start */
-	FL__MPI_KEPT = 4,        /* ENDED: the result counts despite the error */
-	FL__MPI_LATE = 8,        /* ENDED: a worker process was killed past the task's deadline */
-	FL__MPI_BETWEEN = 16,    /* ENDED: stopped between two elements */
-	FL__MPI_MISMATCH = 32,   /* ENDED: another task of that name, or none (see the text) */
-	FL__MPI_BROKEN = 64,     /* ENDED: the rank's executor is broken (see the text) */
-	FL__MPI_UNREACHED = 128, /* HAS: the rank cannot map the owner's memory */
-	FL__MPI_IMAGE = 256,     /* TASK, ENDED: the data are an image */
-	FL__MPI_DIED = 512,      /* ENDED: a worker process has died; in rank 0 also: the rank has */
+	FL__MPI_INITIALIZED = 1, /* in OPEN: `task` is the initializer */
+	FL__MPI_SKIPPED = 2,     /* in ENDED: the task was cancelled before its start */
+	FL__MPI_KEPT = 4,        /* in ENDED: the result counts despite the error */
+	FL__MPI_LATE = 8,        /* in ENDED: a worker process was killed past the deadline */
+	FL__MPI_BETWEEN = 16,    /* in ENDED: the task has stopped between two elements */
+	FL__MPI_MISMATCH = 32,   /* in ENDED: the rank has no such task; the text says more */
+	FL__MPI_BROKEN = 64,     /* in ENDED: the rank's executor is broken; the text says why */
+	FL__MPI_UNREACHED = 128, /* in HAS: the rank cannot map the owner's memory */
+	FL__MPI_IMAGE = 256,     /* in TASK and ENDED: the data are an image */
+	FL__MPI_DIED = 512,      /* in ENDED: a worker process has died, or (in rank 0) the rank */
 };
 
 struct fl__mpi_head {
 	uint32_t kind, flags;
 	uint32_t pool, slot, round;
-	uint32_t check; /* of the task's identity; ENDED: above */
-	uint64_t task;  /* the type's id */
-	uint64_t size;  /* bytes of data */
-	int64_t rest;   /* nanoseconds to the deadline; FL_DURATION_MAX: none; ENDED: above */
-	uint32_t text;  /* bytes of text; 0: none */
-	uint32_t count; /* elements */
-	uint32_t done;  /* ENDED: elements that succeeded */
+	uint32_t check; /* of the task's identity; in ENDED: rule 3 */
+	uint64_t task;  /* the id of the task's type */
+	uint64_t size;  /* how many bytes of data */
+	int64_t rest;   /* ns to the deadline, or FL_DURATION_MAX; in ENDED: rule 3 */
+	uint32_t text;  /* how many bytes of text, or 0 */
+	uint32_t count; /* how many elements */
+	uint32_t done;  /* in ENDED: how many elements succeeded */
 	int32_t error;
 };
 
 struct fl__mpi_open {
-	fl_executor_config config; /* without pointers */
+	fl_executor_config config; /* its pointers are not set */
 	uint32_t slots;
-	uint32_t processes; /* 1: in processes; 0: on threads */
+	uint32_t processes; /* 1 if tasks run in processes, 0 if on threads */
 	char name[24];
 };
 
 struct fl__mpi_region {
 	uint64_t total, data;   /* the fields of struct fl_shm */
-	uint64_t device, inode; /* of its memory */
-	int32_t fd;             /* in the process `pid` */
-	uint32_t writable;      /* for a process that attaches it */
+	uint64_t device, inode; /* of the memory of the region */
+	int32_t fd;             /* the descriptor in the process `pid` */
+	uint32_t writable;      /* whether a process that attaches the region may write to it */
 };
 
-/* REGIONS: of `pid`, to be mapped; 0: to be copied. HAS: of the rank. */
+/*
+ * The data of REGIONS and of HAS. In REGIONS, `pid` is the process whose memory the rank is to map,
+ * or 0 if the rank is to copy the bytes from rank 0. In HAS, `pid` is the process of the rank
+ * itself.
+ */
 struct fl__mpi_regions {
 	uint32_t n;
 	int32_t pid;
@@ -123,20 +131,23 @@ enum { FL__MPI_UNIT = 512 /* nanoseconds */ };
 #define FL__MPI_INLINE ((size_t)16 << 10)
 #define FL__MPI_MESSAGE_MAX (sizeof(struct fl__mpi_head) + FL_MESSAGE_MAX + FL__MPI_INLINE)
 
-/* Its size and its first four fields never change. */
+/*
+ * What each rank tells rank 0 at the start. Its size and its first four fields never change, so
+ * that ranks of different versions understand that they differ.
+ */
 struct fl__mpi_hello {
-	uint32_t magic; /* also tells the order of bytes */
+	uint32_t magic; /* tells also the order of bytes */
 	uint32_t protocol;
 	uint32_t pointer_size;
-	uint32_t level; /* of threads, as granted */
-	uint32_t cpus;  /* that the rank may use; in rank 0, atomic: 0 once the rank is dead */
+	uint32_t level; /* 1 if MPI grants MPI_THREAD_SERIALIZED, otherwise 0 */
+	uint32_t cpus;  /* that it may use; in rank 0 atomic, and 0 once it is dead */
 	uint32_t machine_cpus;
 	int32_t pid;
 	uint32_t reserved;
 	struct fl__registry_digest tasks;
 	struct fl__build_id program;
 	char host[64];
-	uint64_t machine; /* fl__mpi_machine() */
+	uint64_t machine; /* a result of fl__mpi_machine() */
 	unsigned char rest[104];
 };
 _Static_assert(sizeof(struct fl__mpi_hello) == 256, "the same in all versions");
