@@ -1,37 +1,42 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This is a worker rank ("Inside a rank" in mpi/README.md). For each executor of rank 0 it has an
- * *inner* executor, on threads or processes. A TASK becomes a *job*.
+ * This file makes a process a worker rank, which runs the tasks that rank 0 sends to it, and
+ * replies. "Inside a rank" in mpi/README.md has the reasons. For each executor of rank 0 the rank
+ * has a *pool* with an *inner* executor, on threads or processes. A message TASK becomes a *job*.
  *
- * One of two threads leads, that is, receives:
+ * One of two threads leads, which means that it receives and sends the messages:
  *
- *   thread            leads                              else
- *   the main thread   at first; and when the runner      looks each millisecond whether the runner
- *                     has run one job for a millisecond  still runs the same job; sleeps when
- *                                                        nothing has run for a while
+ *   thread            when it leads                      what it does otherwise
+ *   the main thread   at first; when the runner has run  looks each millisecond whether the runner
+ *                     one job for a millisecond; when    still runs the same job; sleeps when
+ *                     an inline job begins to block      nothing has run for a while
  *   the runner        from the first executor on         runs a job *inline*, and replies
- *                     threads, but while it runs a job
+ *                     threads, except while it runs a
+ *                     job that takes long or blocks
  *
- * Without a runner the main thread leads, and no job is inline.
+ * If there is no runner, the main thread leads, and no job is inline.
  *
- * A job is in these places:
+ * A job is in one of these places:
  *
- *   receiving   its argument, announced, is on its way
+ *   receiving   its argument was announced, and is on its way
  *   waiting     in `waiting` of its pool: it may run inline, or in the inner executor
  *   inline      the runner runs it: `host.inlined`
  *   inner       the inner executor has it; counted by `n_inner`
  *   ended       a thread of the inner executor has handed it over to the leader
- *   replying    its result, announced, is on its way
+ *   replying    its result was announced, and is on its way
  *
- * Up to the reply the job is also in `jobs` of its pool. In the inner executor it is a task of the
- * type `host_job_type` on threads, under its own name, and a chunk of its own type on processes.
+ * Until the reply, the job is also in `jobs` of its pool. In an inner executor on threads it is a
+ * task of the type `host_job_type`, under the name of its own type. In an inner executor on
+ * processes it is a chunk of its own type.
  *
  * Invariants
- *   1. A pool runs as many jobs at once as it has workers. A job runs inline only if the inner
- *      executor has none. While a job runs inline outside of blocking sections, the inner executor
- *      has fewer jobs than the pool has workers.
- *   2. While the jobs of a pool with several workers are long (HOST_LONG), all are inner: inline,
- *      they would wait for each other.
+ *   1. A pool runs at most as many jobs at once as it has workers. A job begins inline only if the
+ *      inner executor has none. While a job runs inline outside of blocking sections, jobs go to
+ *      the inner executor only as long as it has fewer than the pool has workers. There is one
+ *      exception: jobs that began during a blocking section of the inline job may still run when
+ *      the section is over.
+ *   2. While the jobs of a pool with several workers are long (HOST_LONG), all are inner, because
+ *      they would wait for each other on the runner.
  *   3. Executors with an initializer, or with regions, have no inline jobs: the runner is none of
  *      their workers.
  *   4. A request to stop the inline job is made without the engine lock, since a request may call
@@ -41,12 +46,12 @@
  *
  *   word            meaning
  *   leader          the thread that leads, or is the next to lead
- *   runs            inline jobs up to now
- *   lost_runner     a task has ended the runner; no other was tried yet
+ *   runs            how many inline jobs have begun
+ *   lost_runner     a task has ended the runner, and the main thread has not tried to start another
  *   watcher_sleeps  the main thread sleeps until the next inline job
  *
- * Bytes: arguments borrow the job's image. Results are the job's, which lends the inner executor
- * their type.
+ * Arguments with bytes borrow the image in the job. Results with bytes belong to the job: their
+ * type is lent, so that the inner executor leaves the bytes alone.
  *
  * The free of an inner executor waits for its workers. So a thread of its own frees it.
  */
@@ -68,52 +73,61 @@
 struct host_pool {
 	struct host_pool *next, **link;
 	struct fl__mpi_work freed;
-	bool inlines;                      /* its jobs may run inline */
-	bool runs_inline;                  /* a job outside of a blocking section */
-	unsigned longs;                    /* above 0: jobs are long */
-	fl_executor *inner;                /* NULL: it could not be made yet */
-	fl_task_type initialize;           /* without the hook, which is rank 0's */
-	struct fl__mpi_received *received; /* NULL: there are no regions */
+	bool inlines;                      /* whether its jobs may run inline */
+	bool runs_inline;                  /* one of its jobs runs inline, and does not block */
+	unsigned longs;                    /* above 0 while its jobs count as long */
+	fl_executor *inner;                /* NULL while it cannot be made */
+	fl_task_type initialize;           /* without the drop hook, which is for rank 0 */
+	struct fl__mpi_received *received; /* NULL if there are no regions */
 	struct host_job **jobs;            /* by slot */
 	struct host_job *waiting, *last_waiting;
 	uint32_t n_inner;
 	fl_thread *closer;
 	bool closing, has_closer;
-	char name[32];            /* of a worker, and of the runner during an inline job */
+	char name[32];            /* of a worker; the runner has it during an inline job */
 	struct fl__mpi_head head; /* of OPEN */
 	struct fl__mpi_open open;
-	unsigned char arg[]; /* the initializer's */
+	unsigned char arg[]; /* the argument of the initializer */
 };
 
 enum { HOST_SMALL = 1280, HOST_FREE_MAX = 256 };
 
 struct host_job {
-	struct fl__mpi_work work;     /* argument's receive, inner task, result's send */
-	struct host_job *next, *prev; /* in `waiting`; in `host.free` by `next` */
+	/* receives the argument, then ends the inner task, then sends the result */
+	struct fl__mpi_work work;
+	struct host_job *next, *prev; /* in `waiting`; `host.free` is linked by `next` */
 	struct host_pool *pool;
-	struct fl__mpi_head head; /* of TASK; it becomes the head of ENDED */
+	struct fl__mpi_head head; /* that of TASK, which becomes that of ENDED */
 	uint32_t done;
 	fl_time deadline;
 	int64_t arrived;
 	const fl_task_type *type;
-	fl_task_type plain;    /* of `future`; on processes without hooks, which are rank 0's; lends bytes */
-	fl_future *future;     /* inner */
-	fl_cancel_token token; /* inline */
+	/*
+	 * The type of `future`. Its bytes are lent. On processes it has no hooks, which are for
+	 * rank 0.
+	 */
+	fl_task_type plain;
+	fl_future *future;     /* of a job that is inner */
+	fl_cancel_token token; /* of a job that is inline */
 	size_t result_size;
-	unsigned char *arg, *result; /* in `data`, or NULL; on processes the future's */
-	bool stop;                   /* asked to, before it could start */
-	bool waits;                  /* in `waiting` */
-	bool inner;                  /* `future` may follow its start */
-	bool between;                /* stopped on request between two elements */
-	struct fl__run frame;        /* of nested tasks, on threads */
-	size_t size;                 /* of `data` */
+	/* in `data`, or NULL; on processes the future has the result */
+	unsigned char *arg, *result;
+	bool stop;  /* it was asked to stop before it could start */
+	bool waits; /* in `waiting` */
+	/* the inner executor has it; `future` may be set after the start */
+	bool inner;
+	bool between;         /* it has stopped on request between two elements */
+	struct fl__run frame; /* for nested tasks, on threads */
+	size_t size;          /* of `data` */
 	unsigned char data[];
 };
 
 #define HOST_LONG FL_US(50)
 #define HOST_LOOK FL_MS(1)
 #define HOST_LINGER FL_MS(10)
-/* HOST_TESTS: the runner's tests for a message between two readings of the clock. */
+/*
+ * HOST_TESTS is the number of the runner's tests for a message between two readings of the clock.
+ */
 enum { HOST_LONGS = 16, HOST_TESTS = 8 };
 
 static struct {
@@ -123,16 +137,17 @@ static struct {
 	struct host_job *free; /* linked by `next` */
 	unsigned n_free;
 	struct fl__types_known types;
-	sigset_t signals;                 /* of the main thread */
-	fl_thread *runner, *ended_runner; /* joined by the next runner that a task ends */
+	sigset_t signals; /* of the main thread */
+	/* `ended_runner` is joined by the next runner that a task ends */
+	fl_thread *runner, *ended_runner;
 	bool has_runner, lost_runner;
-	unsigned leader; /* FL__MPI_FIRST: the main thread; FL__MPI_SECOND: the runner */
+	unsigned leader; /* FL__MPI_FIRST for the main thread, FL__MPI_SECOND for the runner */
 	struct host_job *inlined;
-	bool stops; /* the inline job is to be asked to stop */
+	bool stops; /* the leader is to ask the inline job to stop */
 	bool requests;
-	unsigned blocking; /* of the inline job */
+	unsigned blocking; /* how many blocking sections the inline job is in */
 	uint64_t runs;
-	int64_t now; /* when the first argument of this round arrived; 0: none */
+	int64_t now; /* when the first argument of this round arrived, or 0 */
 	bool watcher_sleeps;
 } host;
 
@@ -153,7 +168,7 @@ static struct host_pool *host_find_pool(uint32_t id)
 
 /* Types. */
 
-/* Returns 0; or an error, and a text. */
+/* Finds the type of a task. Returns 0; or an error, and a text for rank 0. */
 static int host_type_of(const struct fl__mpi_head *head, const fl_task_type **type, char *text)
 {
 	char build[FL__BUILD_ID_TEXT];
@@ -185,7 +200,10 @@ static int host_run_elements(fl_task_ctx *ctx, struct host_job *job)
 	return fl__elements_run(job->type, ctx, job->arg, job->result, job->head.count, &job->done, &job->between);
 }
 
-/* A task ends the thread. A nested task would lose its frame: the thread panics. */
+/*
+ * Called if the task ends its thread: leaves the frame for nested tasks. If a nested task ends the
+ * thread, it would lose its frame: then nothing is done here, and the thread panics.
+ */
 FL__COLD static void host_leave_nested(void *arg)
 {
 	struct host_job *job = arg;
@@ -193,14 +211,17 @@ FL__COLD static void host_leave_nested(void *arg)
 		fl__mpi_nested_leave(&job->frame);
 }
 
-/* For ENDED. */
+/* Sets the times of ENDED: rule 3 of wire.h. */
 static void host_set_times(struct host_job *job, int64_t began, int64_t ran)
 {
 	job->head.rest = ran;
 	job->head.check = (uint32_t)((began - job->arrived) / FL__MPI_UNIT);
 }
 
-/* If the thread ends, the inner executor's worker ends the future. */
+/*
+ * Runs the job on a thread of the inner executor. If the job ends that thread, the worker there
+ * ends the future.
+ */
 static int host_run_inner(fl_task_ctx *ctx, struct host_job *job)
 {
 	const int64_t began = fl__sys.now();
@@ -227,7 +248,7 @@ static int host_run_job(fl_task_ctx *ctx, const void *arg, void *result)
 
 static const fl_task_type host_job_type = FL__TASK_OF_POINTER(NULL, host_run_job);
 
-/* Zeroed, also the first `size` bytes of `data`. NULL: no memory. */
+/* Returns a job with `size` bytes of `data`, all zeroed; or NULL without memory. */
 static struct host_job *host_new_job(size_t size)
 {
 	struct host_job *job = host.free;
@@ -245,7 +266,7 @@ static struct host_job *host_new_job(size_t size)
 	return job;
 }
 
-/* From element `n` on. */
+/* Frees the bytes of the results from element `n` on. */
 static void host_free_bytes(const struct host_job *job, uint32_t n)
 {
 	for (fl_bytes *b; n < job->head.count && (b = fl__element(job->result, n, job->work.each)) != NULL; n++)
@@ -257,7 +278,7 @@ static void host_free_job(void *arg)
 	struct host_job *job = arg;
 	host_free_bytes(job, 0);
 	if (job->future)
-		fl__chunk_detach_type(job->future); /* `plain` goes */
+		fl__chunk_detach_type(job->future); /* `plain` ends with the job */
 	fl_future_free(job->future);
 	if (job->size > HOST_SMALL || host.n_free == HOST_FREE_MAX) {
 		fl__free(job);
@@ -268,7 +289,9 @@ static void host_free_job(void *arg)
 	host.n_free++;
 }
 
-/* Makes ENDED of the head of a TASK. True: the result is a transfer. */
+/*
+ * Sends ENDED, for which it changes the head of the TASK. Returns true if the result is a transfer.
+ */
 static bool host_send_ended(struct fl__mpi_head *head, const char *text, const void *result, struct fl__mpi_work *w)
 {
 	char why[FL_MESSAGE_MAX];
@@ -281,13 +304,13 @@ static bool host_send_ended(struct fl__mpi_head *head, const char *text, const v
 		return rc > 0;
 	head->error = rc;
 	head->size = head->flags = 0;
-	head->done = head->count; /* fl__chunk_end() counts none */
+	head->done = head->count; /* with all of them, fl__chunk_end() counts none as done */
 	(void)snprintf(why, sizeof why, "rank %d (%.48s) cannot send the result: %s", fl__mpi_world.rank,
 	               fl__mpi_world.host, fl_error_text(rc));
 	return host_send_ended(head, why, NULL, NULL);
 }
 
-/* Sends ENDED. Frees the job. */
+/* Sends ENDED. The job is freed when its result has left. */
 static void host_reply(struct host_job *job, const char *text)
 {
 	job->pool->jobs[job->head.slot] = NULL;
@@ -299,7 +322,7 @@ static void host_reply(struct host_job *job, const char *text)
 		host_free_job(job);
 }
 
-/* On processes. */
+/* Takes the results and times of a chunk from its future, on processes. */
 static void host_take_chunk(struct host_job *job, int error)
 {
 	const struct fl__task_block *block = fl__task_block_of(job->future);
@@ -321,18 +344,18 @@ static void host_reply_skipped(struct host_job *job)
 	host_reply(job, "");
 }
 
-/* The job has run. `kept`: its result counts despite the error. */
+/* Replies for a job that has run. With `kept` its result counts despite the error. */
 static void host_reply_run(struct host_job *job, int error, bool kept, const char *text)
 {
 	job->head.error = error;
 	if (error != 0 && kept)
 		job->head.flags |= FL__MPI_KEPT;
 	job->head.done = job->done;
-	host_free_bytes(job, job->done + kept); /* of a task that ended its thread */
+	host_free_bytes(job, job->done + kept); /* left behind by a task that ended its thread */
 	job->head.size = job->result ? job->result_size : 0;
 	if (job->work.each > 0 && job->result) {
 		job->head.flags |= FL__MPI_IMAGE;
-		/* an error is above all sizes */
+		/* An error becomes a size above all others: host_send_ended() notices it. */
 		job->head.size = (uint64_t)fl__image_size(job->result, job->head.count, job->work.each);
 	}
 	host_reply(job, text);
@@ -358,7 +381,7 @@ static void host_end_job(void *arg)
 	}
 	host_note_length(job->pool, job->head.rest);
 	if (fl__future_has_expired(f))
-		error = -ECANCELED; /* the future in rank 0 has the task's own deadline */
+		error = -ECANCELED; /* rank 0's future ends by its own deadline */
 	if (job->pool->open.processes)
 		host_take_chunk(job, error);
 	host_trace(job, FL__TRACE_TAKEN, (uintptr_t)f, error);
@@ -367,7 +390,7 @@ static void host_end_job(void *arg)
 	host_reply_run(job, error, fl__future_keeps_result(f), fl_future_message(f));
 }
 
-/* On a thread of the inner executor, or a leader. */
+/* Called by a thread of the inner executor, or by a leader that cancels the job. */
 static void host_on_end(fl_future *f, void *arg)
 {
 	struct host_job *job = arg;
@@ -389,7 +412,10 @@ static void host_start_inner(struct host_job *job)
 	fl__bytes_lend(&job->plain);
 	host_trace(job, FL__TRACE_POST, 0, 0);
 	if (p->open.processes) {
-		/* relaxed: a figure. Rank 0 chooses what is measured. */
+		/*
+		 * relaxed: a figure. With 0 the inner executor measures this task: rank 0 has
+		 * chosen it.
+		 */
 		fl__store_relaxed(&p->inner->stats.skip, 0);
 		rc = fl__submit(p->inner, &job->plain, job->arg, job->head.count, &job->future, &config, 0);
 	} else {
@@ -404,11 +430,11 @@ static void host_start_inner(struct host_job *job)
 	               fl__mpi_world.host, fl_error_text(rc));
 	if (rc == -ENOTRECOVERABLE)
 		job->head.flags = FL__MPI_BROKEN;
-	/* `why_broken` is constant since the submit failed. */
+	/* `why_broken` does not change any more when a submit has failed so. */
 	host_reply(job, rc == -ENOTRECOVERABLE ? p->inner->why_broken : text);
 }
 
-/* Its argument is there. */
+/* Called when the argument of the job is there. */
 static void host_start_job(void *arg)
 {
 	struct host_job *job = arg;
@@ -417,7 +443,7 @@ static void host_start_job(void *arg)
 	                                                               job->arg, job->size - FL_TASK_ALIGN_MAX, NULL))
 		host_abort("got a damaged argument");
 	if (fl__mpi_world.leaving)
-		return; /* nothing asks the task to stop then */
+		return; /* nothing would ask the task to stop */
 	if (host.now == 0)
 		host.now = fl__sys.now();
 	job->arrived = host.now;
@@ -455,8 +481,9 @@ static void host_start_waiting(void)
 /* The inner executor. */
 
 /*
- * Returns 0; or an error, and a text. After an error the next task tries again. A task may have
- * changed the signals of the runner, which a new executor would take over.
+ * Makes the inner executor. Returns 0; or an error, and a text for rank 0: then the next task tries
+ * again. The threads of the executor get the signals of the main thread, because a task may have
+ * changed those of the runner.
  */
 static int host_create_inner(struct host_pool *p, char *text)
 {
@@ -490,7 +517,10 @@ static int host_create_inner(struct host_pool *p, char *text)
 	return rc;
 }
 
-/* NULL: the head has an error, and flags of ENDED; and `text` says why. */
+/*
+ * Makes the job of a task. Returns NULL if the task is refused: then the head has the error and the
+ * flags of ENDED, and `text` says why.
+ */
 static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *head, char *text)
 {
 	const fl_task_type *type;
@@ -536,7 +566,7 @@ static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *
 	return job;
 }
 
-/* Drops a refused task's argument. */
+/* Receives the argument of a refused task, and drops it. */
 static void host_drain(const struct fl__mpi_head *task)
 {
 	struct fl__mpi_work *drain = fl__alloc(1, sizeof *drain + (size_t)task->size);
@@ -591,7 +621,7 @@ static void host_on_stop(const struct fl__mpi_head *head)
 
 /* The runner. */
 
-/* Releases the engine lock for a while. */
+/* Asks the inline job to stop. The engine lock is released meanwhile: invariant 4. */
 static void host_request_stop(void)
 {
 	struct host_job *job = host.inlined;
@@ -603,7 +633,10 @@ static void host_request_stop(void)
 	host.requests = false;
 }
 
-/* Without the lock. Another job may run while the inline job blocks. */
+/*
+ * The inline job begins or ends a blocking section. It does not hold the engine lock. During the
+ * section the main thread leads, and other jobs may run.
+ */
 static void host_on_block(struct fl__run *run, bool begins)
 {
 	(void)run;
@@ -629,7 +662,10 @@ static struct host_job *host_next_inline(void)
 
 static const struct fl__worker_ops host_worker_ops = {.block = fl__run_block};
 
-/* Invariant 4. */
+/*
+ * Waits until no request uses the token of the inline job (invariant 4). The engine lock is
+ * released meanwhile.
+ */
 static void host_await_requests(void)
 {
 	while (host.requests) {
@@ -645,7 +681,7 @@ static void host_allow_pthread_cancel(bool allow)
 	(void)pthread_setcancelstate(allow ? PTHREAD_CANCEL_ENABLE : PTHREAD_CANCEL_DISABLE, &before);
 }
 
-/* Without the lock. */
+/* Runs the job on the runner. The engine lock is released meanwhile. */
 static int host_call_inline(struct host_job *job, fl_task_ctx *task)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
@@ -657,7 +693,8 @@ static int host_call_inline(struct host_job *job, fl_task_ctx *task)
 	ctx->name = job->pool->name;
 	host_allow_pthread_cancel(true);
 	host_trace(job, FL__TRACE_START, UINT64_MAX, 0);
-	const int error = host_run_job(task, &job, NULL); /* its elements have the token's scope */
+	/* fl__elements_run() gives the elements the token's scope. */
+	const int error = host_run_job(task, &job, NULL);
 	host_trace(job, FL__TRACE_END, 0, error);
 	host_allow_pthread_cancel(false);
 	ctx->name = name;
@@ -668,7 +705,7 @@ static int host_call_inline(struct host_job *job, fl_task_ctx *task)
 	return error;
 }
 
-/* Replies, unless rank 0 has ended. */
+/* The inline job has run: replies, unless rank 0 has ended. */
 static void host_end_inline(int error, bool kept, const char *text)
 {
 	struct host_job *job = host.inlined;
@@ -707,7 +744,7 @@ static int64_t host_run_inline(struct host_job *job, int64_t began)
 	return now;
 }
 
-/* After a leader's round. Releases the engine lock for a while. */
+/* A leader pauses after a round. The engine lock is released meanwhile. */
 static void host_pause(struct fl__mpi_pace *pace, bool some)
 {
 	const enum fl__mpi_expects expects = fl__mpi_under_way() > 0 ? FL__MPI_EXPECTS_DATA
@@ -721,9 +758,10 @@ static void host_pause(struct fl__mpi_pace *pace, bool some)
 static bool host_round(unsigned tests);
 
 /*
- * Up to HOST_TOGETHER replies leave together: a reply waits at most for the time `held`, and for
- * the job that runs. If that job is long, the main thread flushes. Returns when the last job ended;
- * 0: none waits.
+ * Runs the jobs that wait, one after the other, for a short while. Several replies leave together:
+ * up to HOST_TOGETHER of them, or those of the time `held` and of the job that runs then. If that
+ * job is long, the main thread flushes. Returns when the last job has ended, or 0 if there was
+ * none.
  */
 static int64_t host_run_waiting(void)
 {
@@ -733,7 +771,11 @@ static int64_t host_run_waiting(void)
 	struct host_job *job;
 	unsigned n = 0;
 	while (!host.over && (now - began < turn) && (job = host_next_inline()) != NULL) {
-		if (now == 0) /* a single job has just arrived: its time is now */
+		/*
+		 * If a single job has just arrived, the time of its arrival is taken for the
+		 * present time.
+		 */
+		if (now == 0)
 			now = began = flushed =
 			    job->arrived == host.now && !job->pool->waiting ? host.now : fl__sys.now();
 		now = host_run_inline(job, now);
@@ -747,15 +789,17 @@ static int64_t host_run_waiting(void)
 }
 
 /*
- * The inline job ends the runner. In a nested task or a callback, functions of the library lose
- * their frames: then the end panics.
+ * The inline job has ended the thread of the runner: replies, and lets the main thread lead. If the
+ * job did so in a nested task or a callback, functions of the library would lose their frames. Then
+ * nothing is done here, and the end of the thread panics.
  */
 FL__COLD static void host_runner_exits(void *arg)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	(void)arg;
 	if (fl__is_forked(fl__mpi_world.fork_count))
-		return;                  /* a forked child ends with its thread */
+		/* In a forked child nothing is left to do: the child ends with its thread. */
+		return;
 	host_leave_nested(host.inlined); /* only this thread writes `inlined` */
 	if (ctx->front.inside.helper || ctx->front.inside.calling)
 		return;
@@ -768,7 +812,8 @@ FL__COLD static void host_runner_exits(void *arg)
 	host_end_inline(-EOWNERDEAD, false, "the task's function " FL__ENDS_THREAD);
 	host.leader = FL__MPI_FIRST;
 	fl_thread *before = NULL;
-	if (!host.over) { /* else host_leave() joins the runner */
+	/* At the end of the rank, host_leave() joins the runner. */
+	if (!host.over) {
 		before = host.ended_runner;
 		host.ended_runner = host.runner;
 		host.has_runner = false;
@@ -780,7 +825,7 @@ FL__COLD static void host_runner_exits(void *arg)
 		FL_IGNORE(fl_thread_join_until(before, NULL, FL_FOREVER, FL_SHIELDED));
 }
 
-/* The runner leads until the end. */
+/* The runner leads until the end of the rank, and runs jobs between its rounds. */
 static void host_lead(void)
 {
 	struct fl__mpi_pace pace = {.sleeper = FL__MPI_SECOND};
@@ -793,15 +838,19 @@ static void host_lead(void)
 			return; /* MPI may have ended */
 		fl__mpi_flush();
 		if (ran_at > 0)
-			pace.found = ran_at; /* the lock was free while the job ran */
+			/*
+			 * The main thread could lead while the job ran, so the runner polls at
+			 * first.
+			 */
+			pace.found = ran_at;
 		else
 			host_pause(&pace, some);
 	}
 }
 
 /*
- * pthread_cancel() acts on the runner only in tasks: elsewhere the runner may hold the engine lock,
- * and calls of MPI are cancellation points.
+ * The runner. pthread_cancel() acts on it only in tasks. Elsewhere the runner may hold the engine
+ * lock, and calls of MPI are cancellation points.
  */
 static int host_run(void *arg)
 {
@@ -816,7 +865,10 @@ static int host_run(void *arg)
 	return 0;
 }
 
-/* True: there is a runner. It has the caller's signals. */
+/*
+ * Starts the runner if there is none. It gets the signals of the caller. Returns whether there is a
+ * runner.
+ */
 static bool host_start_runner(void)
 {
 	const fl_thread_config config = {.name = "mpi-runner"};
@@ -830,7 +882,7 @@ static bool host_start_runner(void)
 
 static void host_on_open(const struct fl__mpi_head *head, const char *data)
 {
-	char text[FL_MESSAGE_MAX]; /* dropped: the next task tries again */
+	char text[FL_MESSAGE_MAX]; /* not used, because the next task tries again */
 	if (head->size < sizeof(struct fl__mpi_open))
 		host_abort("got a damaged message");
 	struct host_pool *p = fl__alloc(1, sizeof *p + (size_t)head->size);
@@ -849,7 +901,7 @@ static void host_on_open(const struct fl__mpi_head *head, const char *data)
 	             !(head->flags & FL__MPI_INITIALIZED) && host_start_runner();
 }
 
-/* Rank 0 has cancelled all that has not started. */
+/* Ends all tasks of the pool. Rank 0 has cancelled those that have not started. */
 static void host_on_terminate(const struct fl__mpi_head *head)
 {
 	struct host_pool *p = host_find_pool(head->pool);
@@ -885,7 +937,7 @@ static void host_on_close(const struct fl__mpi_head *head)
 {
 	struct host_pool *p = host_find_pool(head->pool);
 	const fl_thread_config config = {.name = "mpi-close", .block_signals = true};
-	p->closing = true; /* from now on `inner` is the closer's */
+	p->closing = true; /* from now on the closer alone uses `inner` */
 	p->has_closer = p->inner && fl_thread_start(&p->closer, host_close, p, &config) == 0;
 	if (!p->has_closer)
 		(void)host_close(p);
@@ -928,7 +980,7 @@ static void host_handle(int from, const struct fl__mpi_head *head, const char *t
 	}
 }
 
-/* True: there was something. */
+/* Receives, and starts jobs. Returns true if there was a message, or an end of something. */
 static bool host_round(unsigned tests)
 {
 	host.now = 0;
@@ -939,7 +991,10 @@ static bool host_round(unsigned tests)
 	return some;
 }
 
-/* Tasks get a second to stop, after the transfers. Releases the engine lock. */
+/*
+ * Ends the rank. It asks all tasks to stop, goes on with the transfers until they end, and then
+ * gives the tasks a second. Releases the engine lock.
+ */
 static void host_leave(void)
 {
 	fl_time until = fl_after(FL__MPI_PATIENCE);
@@ -949,7 +1004,7 @@ static void host_leave(void)
 			(void)fl_executor_cancel(p->inner);
 	if (host.inlined && !host.requests)
 		host_request_stop();
-	/* Receives and sends what was announced. */
+	/* Receives and sends the data that were announced. */
 	fl__mpi_flush();
 	while (fl__mpi_under_way() > 0 && !fl_time_is_past(until))
 		if (fl__mpi_progress(NULL, 1))
@@ -965,7 +1020,7 @@ static void host_leave(void)
 		        fl__mpi_world.host);
 }
 
-/* The runner leads. Releases the engine lock for a while. */
+/* The main thread watches while the runner leads. The engine lock is released meanwhile. */
 static void host_watch(bool ran)
 {
 	static int64_t ran_at;
@@ -995,7 +1050,7 @@ void fl__mpi_host_serve(void)
 		}
 		if (host.leader == FL__MPI_SECOND) {
 			host_watch(ran);
-			pace.found = fl__sys.now(); /* polls at first */
+			pace.found = fl__sys.now(); /* it polls at first when it leads again */
 			continue;
 		}
 		if (host.lost_runner)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rank 0, on the remote core (lib/process/remote/remote.c has the states of a task). Its transport
- * are the messages of wire.h. A posted task has a *slot* of its rank. "How it works" in
- * mpi/README.md has the reasons.
+ * The executor over MPI in rank 0. It is a transport of the remote core
+ * (lib/process/remote/remote.c has the states of a task): the messages of wire.h take the tasks to
+ * the worker ranks. A posted task has a *slot* of its rank. "How it works" in mpi/README.md has the
+ * reasons.
  *
- * A *round* receives messages, posts queued tasks, ends tasks, and flushes, for all pools. Its
- * leader, which holds the engine lock, is one of:
+ * A *round* receives messages, posts queued tasks, ends tasks, and flushes, for all executors over
+ * MPI, which are called pools here. The leader of a round, which holds the engine lock, is one of:
  *
  *   leader           when                           rounds
  *   a poller         a thread waits for a task      as remote_on_advance() polls
@@ -14,33 +15,37 @@
  *   the MPI thread   no poller has led since the    all, with fl__mpi_pause() between them
  *                    MPI thread's last check
  *
- * Pollers and submitters only try to lock. While pollers lead, the MPI thread naps
+ * Pollers and submitters only try to lock the engine lock. While pollers lead, the MPI thread naps
  * (MPI_THREAD_NAP). When nothing has been under way for MPI_THREAD_LINGER, it sleeps until a wake.
  *
  *   word                guarded by        meaning
  *   mpi_thread.ready    mpi_thread.lock   pools that another thread has changed. A thread that
  *                                         adds one tries to lead, or wakes the MPI thread. A
  *                                         leader serves them after its unlock.
- *   mpi_thread.rounds   the engine lock   rounds of pollers
+ *   mpi_thread.rounds   the engine lock   how many rounds pollers have led
  *   mpi_thread.asleep   the engine lock   the MPI thread sleeps until a wake: a leader that has
  *                                         tasks under way clears it, and wakes the thread
  *   mpi_thread.called   atomic            a poller has left before its wait was over: the MPI
  *                                         thread leads
  *
+ * In the comments below, *the lock* is the lock of the pool's executor.
+ *
  * Invariants
  *   1. A posted task counts as started. So a rank gets at most `prefetch` tasks more than it has
  *      workers.
- *   2. A slot is in `ended` of its pool, once, when ENDED has come, or its rank has died, and both
- *      transfers have ended: the argument is sent from the task block and its bytes, and a result
- *      arrives in the task block, or in `image`. The round that adds the slot ends the task; then
- *      the slot is free. mpi_share_reap() empties the list before it adds slots.
+ *   2. A slot is added to `ended` of its pool, once, when ENDED has come, or its rank has died, and
+ *      both of its transfers have ended. The argument is sent from the task block and its bytes,
+ *      and a result arrives in the task block or in `image`, so the task must not end before. The
+ *      round that adds the slot ends the task. Then the slot is free. mpi_share_reap() empties the
+ *      list before it adds slots.
  *   3. Leaders use a pool from its first submit until each rank with an executor of the pool has
  *      said CLOSED. A join waits for that.
  *   4. A pool posts no task until all living ranks have its regions (regions.c).
- *   5. The share of a dead rank has no workers and no slots. A task in a slot there ends when its
- *      transfers have ended. Its message tells of the death, or it is queued again (max_attempts).
- *      A pool that no leader has known learns of a death when it would open the rank.
- *   6. `open_ranks` counts shares that are `open`.
+ *   5. The share of a dead rank has no workers and no slots. A task that is in a slot there ends
+ *      when its transfers have ended. Its message tells of the death, or it is queued again
+ *      (max_attempts). A pool that no leader knows yet learns of a death when it would open the
+ *      rank.
+ *   6. `open_ranks` counts the shares that are `open`.
  */
 #include "engine.h"
 #include "image.h"
@@ -56,15 +61,15 @@
 struct mpi_slot {
 	struct mpi_share *share;
 	struct fl__mpi_work transfer; /* of the argument, and of the result */
-	unsigned under_way;           /* of these two */
-	fl_bytes image;               /* of results with bytes */
-	struct fl__task_block *block; /* NULL: free */
-	struct mpi_slot *next;        /* free, or in the pool's `ended` */
+	unsigned under_way;           /* how many of the two transfers are under way */
+	fl_bytes image;               /* the image of a result with bytes */
+	struct fl__task_block *block; /* NULL if the slot is free */
+	struct mpi_slot *next;        /* in `free` of the share, or in `ended` of the pool */
 	uint32_t round;
 	uint32_t number;
-	bool ended;     /* `end` is the head of ENDED, which has come */
-	uint32_t stops; /* atomic; 1: STOP is to be sent */
-	bool recalled;  /* RECALL was sent, and not answered */
+	bool ended;     /* ENDED has come, and `end` is its head */
+	uint32_t stops; /* atomic; 1 if STOP is to be sent */
+	bool recalled;  /* RECALL was sent, and has no answer yet */
 	bool begun;     /* BEGUN has come */
 	int64_t posted_at;
 	struct fl__mpi_head end;
@@ -73,10 +78,10 @@ struct mpi_slot {
 
 struct mpi_share {
 	struct mpi_pool *pool;
-	struct mpi_slot *slots; /* NULL: OPEN was not sent */
+	struct mpi_slot *slots; /* NULL until OPEN is sent */
 	struct mpi_slot *free;
 	uint32_t workers, n_slots, load, recalled;
-	uint32_t newer; /* in mpi_pool_balance(): tasks sent later */
+	uint32_t newer; /* for mpi_pool_balance(): how many tasks were sent later */
 	uint16_t rank;
 	bool open; /* OPEN was sent, CLOSED has not come, and the rank lives */
 };
@@ -88,25 +93,28 @@ struct mpi_pool {
 	};
 	uint32_t id;
 	struct mpi_share *shares; /* by rank; rank 0's has no slots */
-	int cursor;               /* got the last task */
-	int64_t now;              /* of the first post of this dispatch; 0: none */
+	int cursor;               /* the rank that got the last task */
+	int64_t now;              /* the time of this round's first post, or 0 */
 	size_t room;
-	uint32_t stops; /* atomic; 1: a slot has `stops` */
+	uint32_t stops; /* atomic; 1 if a slot has `stops` */
 	int64_t balance_at;
 	bool lags; /* tasks wait, while a rank has a free worker */
-	/* The rounds. */
+	/* What the rounds use. */
 	struct mpi_pool *next, **link, *next_ready;
-	bool ready;                          /* in mpi_thread.ready; guarded by its lock */
-	bool listed, touched;                /* the leader's: in mpi_thread.pools; has work */
-	struct mpi_slot *ended, *last_ended; /* the leader's, for mpi_pool_work() */
+	/* it is in mpi_thread.ready, and guarded by that lock */
+	bool ready;
+	/* for leaders: it is in mpi_thread.pools; it has work */
+	bool listed, touched;
+	struct mpi_slot *ended, *last_ended; /* for leaders: what mpi_pool_work() is to end */
 	bool terminates;                     /* TERMINATE is to be sent */
 	bool closing;
 	bool forgotten; /* no leader uses the pool again */
 	unsigned open_ranks;
-	unsigned opened, died;         /* ranks that were opened; those of them that have died */
-	struct fl__mpi_sender *sender; /* NULL: no regions */
-	bool told;                     /* the ranks were sent the regions */
-	/* The manager. */
+	/* how many ranks were opened, and how many of them have died */
+	unsigned opened, died;
+	struct fl__mpi_sender *sender; /* NULL if there are no regions */
+	bool told;                     /* the ranks were told of the regions */
+	/* What the manager uses. */
 	bool broke;
 	fl_cond work;
 	char broken[FL_MESSAGE_MAX]; /* why the pool is to break, or "" */
@@ -120,18 +128,19 @@ struct mpi_pool {
 #define MPI_THREAD_LINGER FL_MS(10)
 
 static struct {
-	uint32_t lock;          /* of fl__lock(): mpi_on_stop() must not park; guards the first part */
-	struct mpi_pool *ready; /* with something to do; also read unlocked */
+	/* an fl__lock(), since mpi_on_stop() must not park; guards the next two */
+	uint32_t lock;
+	struct mpi_pool *ready; /* pools with something to do; also read unlocked */
 	uint32_t pools_made;
-	fl_mutex start_lock; /* taken under the executors' locks; guards the second part */
+	fl_mutex start_lock; /* taken under the lock of an executor; guards the next two */
 	bool running;
 	fl_thread *thread;
-	/* The leader's. */
+	/* The next four are the leader's. */
 	struct mpi_pool *pools;
 	uint64_t rounds;
 	uint32_t posts; /* of all pools */
 	bool asleep;
-	/* Atomic. */
+	/* The next two are atomic. */
 	uint32_t called, over;
 } mpi_thread = {.start_lock = FL_MUTEX_INIT};
 
@@ -147,25 +156,25 @@ static void mpi_pool_make_ready(struct mpi_pool *p)
 		if (!p->ready && !p->forgotten) {
 			p->ready = true;
 			p->next_ready = mpi_thread.ready;
-			/* relaxed: the fence, or a wake, orders it */
+			/* relaxed: the fence below orders it, or a wake does */
 			fl__store_relaxed(&mpi_thread.ready, p);
 		}
 	}
 	/*
-	 * seq_cst: pairs with the fence in mpi_has_ready(). A try of the engine lock comes after
+	 * seq_cst: pairs with the fence in mpi_has_ready(). The caller tries the engine lock after
 	 * it.
 	 */
 	fl__fence_seq_cst();
 }
 
-/* Marks the pool, and wakes the MPI thread to serve it. */
+/* Marks the pool as changed, and wakes the MPI thread to serve it. Needs no lock. */
 static void mpi_pool_alert(struct mpi_pool *p)
 {
 	mpi_pool_make_ready(p);
 	fl__mpi_wake(FL__MPI_FIRST);
 }
 
-/* Under the lock. The manager ends what is queued. */
+/* Makes the manager break the executor, and end what is queued. The lock is held. */
 FL_PRINTF(3, 4) static void mpi_pool_break(struct mpi_pool *p, int error, const char *format, ...)
 {
 	va_list args;
@@ -178,7 +187,10 @@ FL_PRINTF(3, 4) static void mpi_pool_break(struct mpi_pool *p, int error, const 
 	fl_cond_signal(&p->work);
 }
 
-/* The results' handles share the image. Of several none changes its size there. */
+/*
+ * Makes handles of the result's image, which share its memory. If there are several, no handle may
+ * change its size there, so `room` is 0.
+ */
 static void mpi_slot_take_image(struct mpi_slot *s)
 {
 	const fl_future *f = &s->block->future;
@@ -197,7 +209,10 @@ static void mpi_slot_trace(const struct mpi_slot *s, enum fl__trace_kind kind, i
 	               0 - (unsigned)error);
 }
 
-/* Whether a skipped task, or one of a dead process, is queued again. */
+/*
+ * Returns whether the task of the slot is queued again: it was skipped because of a recall, or its
+ * worker process or rank has died.
+ */
 static bool mpi_slot_runs_again(const struct mpi_slot *s)
 {
 	struct fl__task_block *block = s->block;
@@ -222,7 +237,7 @@ static void mpi_slot_end(struct mpi_slot *s)
 	fl__remote_unpost(&p->remote, block);
 	block->done = s->end.done;
 	block->began = s->posted_at + (int64_t)s->end.check * FL__MPI_UNIT;
-	block->ran = s->end.rest; /* -1, or checked by fl__remote_end() */
+	block->ran = s->end.rest; /* -1 if it was not timed: rule 3 of wire.h */
 	if (!skipped)
 		mpi_slot_trace(s, FL__TRACE_TAKEN, s->end.error);
 	if (s->end.flags & FL__MPI_LATE)
@@ -249,7 +264,7 @@ static void mpi_slot_end(struct mpi_slot *s)
 	share->free = s;
 }
 
-/* Under the lock. */
+/* Ends the tasks of the slots in `ended`. The lock is held. */
 static void mpi_pool_end_slots(struct mpi_pool *p)
 {
 	struct mpi_slot *ended = p->ended;
@@ -258,7 +273,10 @@ static void mpi_pool_end_slots(struct mpi_pool *p)
 		mpi_slot_end(s);
 }
 
-/* Lists the slot if ENDED has come and both transfers have ended: the round ends its task. */
+/*
+ * Adds the slot to `ended` if ENDED has come and both transfers have ended (invariant 2). The lock
+ * need not be held.
+ */
 static void mpi_slot_try_end(struct mpi_slot *s)
 {
 	struct mpi_pool *p = s->share->pool;
@@ -268,7 +286,7 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 	FL__APPEND(p->ended, p->last_ended, s, next);
 }
 
-/* Without the lock, by the leader. */
+/* A transfer has ended. The leader calls it without the lock. */
 static void mpi_slot_transferred(void *arg)
 {
 	struct mpi_slot *s = arg;
@@ -283,11 +301,13 @@ static void mpi_share_close(struct mpi_share *share)
 	share->pool->touched = true;
 }
 
-/* Gives the workers of a dead rank to a rank that has none. False: there is no such rank. */
+/*
+ * Gives the workers of a dead rank to a rank that has none. Returns false if there is no such rank.
+ */
 static bool mpi_share_hand_on(const struct mpi_share *share)
 {
 	struct mpi_pool *p = share->pool;
-	/* Regions are not copied once tasks may write them. */
+	/* Regions are not copied once tasks may write to them. */
 	if (p->closing || p->told)
 		return false;
 	FL__EACH_RANK (rank) {
@@ -301,7 +321,7 @@ static bool mpi_share_hand_on(const struct mpi_share *share)
 	return false;
 }
 
-/* The rank is dead. Ends its tasks, or queues them again. */
+/* The rank is dead: ends the tasks that it had, or queues them again. */
 FL__COLD static void mpi_share_reap(struct mpi_share *share)
 {
 	struct mpi_pool *p = share->pool;
@@ -310,7 +330,7 @@ FL__COLD static void mpi_share_reap(struct mpi_share *share)
 	const uint32_t n_slots = share->n_slots;
 	if (!mpi_share_hand_on(share)) {
 		p->room -= n_slots;
-		/* relaxed: a number that publishes nothing */
+		/* relaxed: the number publishes nothing */
 		fl__store_relaxed(&p->base.workers, p->base.workers - (p->room > 0 ? share->workers : 0));
 	}
 	if (p->room == 0)
@@ -328,7 +348,7 @@ FL__COLD static void mpi_share_reap(struct mpi_share *share)
 		s->message =
 		    fl__message_format("rank %d (%s, process %d) has died", share->rank, about->host, about->pid);
 		s->ended = true;
-		/* fl__chunk_end() counts none of the elements */
+		/* With all elements as `done`, fl__chunk_end() counts none. */
 		s->end = (struct fl__mpi_head){
 		    .flags = FL__MPI_DIED, .error = -EOWNERDEAD, .rest = -1, .done = s->block->future.count};
 		mpi_slot_try_end(s);
@@ -362,7 +382,7 @@ static int mpi_share_open(struct mpi_share *share)
 		head.flags = FL__MPI_INITIALIZED;
 		head.task = p->remote.initializer.id;
 		head.check = p->remote.initializer.far_check;
-		if (size > 0) /* it fits: fl_mpi_executor_create() */
+		if (size > 0) /* fl_mpi_executor_create() has checked that it fits */
 			memcpy(data + sizeof open, p->base.initialize_arg, size);
 		head.size += size;
 	}
@@ -386,7 +406,10 @@ static int mpi_share_open(struct mpi_share *share)
 	return 0;
 }
 
-/* A rank with a free worker; else with a free slot; NULL: none. */
+/*
+ * Returns a rank with a free worker, or else one with a free slot. Returns NULL if there is none,
+ * or if ranks do not have the regions yet.
+ */
 static struct mpi_share *mpi_pool_choose(struct mpi_pool *p)
 {
 	struct mpi_share *second = NULL;
@@ -411,7 +434,7 @@ static int mpi_on_post(fl_executor *e, struct fl__task_block *block)
 	do {
 		share = mpi_pool_choose(p);
 		rc = !share ? -EAGAIN : share->slots ? 0 : mpi_share_open(share);
-	} while (rc == -EPIPE); /* that rank has died: another one */
+	} while (rc == -EPIPE); /* that rank has died: tries another one */
 	if (rc != 0)
 		return rc;
 	fl_future *f = &block->future;
@@ -443,7 +466,7 @@ static int mpi_on_post(fl_executor *e, struct fl__task_block *block)
 	s->round = head.round;
 	s->ended = s->recalled = s->begun = false;
 	fl__store_relaxed(&s->stops, 0); /* relaxed: no thread knows the task yet */
-	/* for mpi_pool_balance(), and the statistics of a stamped task */
+	/* mpi_pool_balance() needs the time, and so do the statistics of a task with a stamp. */
 	if (p->now == 0 && (p->mpi.prefetch > 0 || f->error != 0))
 		p->now = fl__sys.now();
 	s->posted_at = p->now;
@@ -468,19 +491,22 @@ static bool mpi_on_recall(struct fl__task_block *block)
 	return false; /* invariant 1 */
 }
 
-/* Any thread. The next round sends STOP. */
+/* Makes the next round send STOP. Any thread may call it, without the lock. */
 static void mpi_on_stop(struct fl__task_block *block, bool by_token)
 {
 	struct mpi_slot *s = block->worker;
 	struct mpi_pool *p = s->share->pool;
 	(void)by_token;
 	fl__store_relaxed(&s->stops, 1); /* relaxed: the next store publishes it */
-	/* release: `stops` of the slot; pairs with mpi_pool_send_stops() */
+	/* release: pairs with the acquire in mpi_pool_send_stops(), for `stops` of the slot */
 	fl__store_release(&p->stops, 1);
 	mpi_pool_alert(p);
 }
 
-/* Workers without a task, or with one on its way back. */
+/*
+ * Returns how many workers have no task, without those for which a task is on its way back. Also
+ * resets `newer` for mpi_slot_waits().
+ */
 static uint32_t mpi_pool_count_free(struct mpi_pool *p)
 {
 	uint32_t n = 0, recalled = 0;
@@ -494,8 +520,9 @@ static uint32_t mpi_pool_count_free(struct mpi_pool *p)
 }
 
 /*
- * Whether the task waits at its rank, as far as rank 0 knows: the rank has at least as many older
- * tasks as workers. Called for the rank's latest task first, since `newer` counts the calls.
+ * Returns whether the task waits at its rank, as far as rank 0 knows: the rank has at least as many
+ * older tasks as workers. It is called for the rank's latest task first, since `newer` counts the
+ * calls.
  */
 static bool mpi_slot_waits(const struct mpi_slot *s)
 {
@@ -513,7 +540,7 @@ static void mpi_pool_balance(struct mpi_pool *p)
 		if (!mpi_slot_waits(s) || s->posted_at > before)
 			continue;
 		if (mpi_slot_send(s, FL__MPI_RECALL) != 0)
-			break; /* the next round tries again */
+			break; /* there is no memory: the next round tries again */
 		s->recalled = true;
 		s->share->recalled++;
 		n--;
@@ -525,20 +552,26 @@ static void mpi_pool_balance(struct mpi_pool *p)
 
 static void mpi_pool_send_stops(struct mpi_pool *p)
 {
-	/* relaxed, then acquire: pairs with mpi_on_stop(), which causes another round */
+	/*
+	 * relaxed: a stale 0 does no harm, since mpi_on_stop() causes another round. acquire: pairs
+	 * with the release in mpi_on_stop().
+	 */
 	if (fl__load_relaxed(&p->stops) == 0 || fl__swap_acquire(&p->stops, 0) == 0)
 		return;
 	FL__EACH (struct fl__task_block, block, p->remote.posted.head) {
 		struct mpi_slot *s = block->worker;
-		/* relaxed: ordered by the pool's word */
+		/* relaxed: the word of the pool orders it */
 		if (fl__swap_relaxed(&s->stops, 0) == 0 || mpi_slot_send(s, FL__MPI_STOP) == 0)
 			continue;
-		mpi_on_stop(block, false); /* no memory now: the next round tries again */
+		mpi_on_stop(block, false); /* there is no memory: the next round tries again */
 		return;
 	}
 }
 
-/* Without memory, the other ranks are asked to stop and no more. */
+/*
+ * Lets the ranks kill the tasks that run in processes. If there is no memory for a message, the
+ * tasks of the other ranks were only asked to stop.
+ */
 static void mpi_pool_send_terminate(struct mpi_pool *p)
 {
 	const struct fl__mpi_head head = {.kind = FL__MPI_TERMINATE, .pool = p->id};
@@ -550,7 +583,7 @@ static void mpi_pool_send_terminate(struct mpi_pool *p)
 			return;
 }
 
-/* When all tasks have ended. */
+/* Closes the pool when all of its tasks have ended. */
 static void mpi_pool_close(struct mpi_pool *p)
 {
 	if (!p->base.closed || p->base.queue.head || p->remote.posted.head || p->closing)
@@ -565,7 +598,7 @@ static void mpi_pool_close(struct mpi_pool *p)
 			fl__mpi_must_send(rank, &head, "", NULL, NULL);
 }
 
-/* With the first task. */
+/* Tells the ranks of the regions when the first task is queued. */
 static void mpi_pool_send_regions(struct mpi_pool *p)
 {
 	if (!p->sender || p->told || !p->base.queue.head)
@@ -600,7 +633,7 @@ static struct mpi_slot *mpi_pool_find_slot(struct mpi_pool *p, int from, const s
 	return s;
 }
 
-/* Without the lock. */
+/* Handles ENDED. The lock is not held. */
 static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi_head *head, const char *text,
                               const char *data)
 {
@@ -615,7 +648,8 @@ static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi
 	s->end = *head;
 	if (bytes && (fl__mpi_world.leaving ||
 	              fl__bytes_new(&s->image, 0, (struct fl__bytes){.room = (size_t)head->size}) != 0)) {
-		s->end = (struct fl__mpi_head){.error = -ENOMEM, .done = f->count}; /* fl__chunk_end() counts none */
+		/* fl__chunk_end() then counts none */
+		s->end = (struct fl__mpi_head){.error = -ENOMEM, .done = f->count};
 		text = "rank 0 has no memory for the result";
 	}
 	if (s->end.error != 0 && !(s->end.flags & FL__MPI_SKIPPED))
@@ -640,7 +674,7 @@ static void mpi_pool_on_begun(struct mpi_pool *p, int from, const struct fl__mpi
 	s->share->recalled--;
 }
 
-/* Without the lock. */
+/* Handles HAS. The lock is not held. */
 static void mpi_pool_on_has(struct mpi_pool *p, int from, const struct fl__mpi_head *head, const char *text,
                             const char *data)
 {
@@ -650,7 +684,9 @@ static void mpi_pool_on_has(struct mpi_pool *p, int from, const struct fl__mpi_h
 		return;
 	FL__HELD(&p->base.lock);
 	if (rc == 0) {
-		/* Now, so that CLOSE frees the regions. */
+		/*
+		 * It is opened now, and not with its first task, so that CLOSE frees the regions.
+		 */
 		if (mpi_share_open(&p->shares[from]) != 0)
 			fl__mpi_abort("rank 0 has no memory for a message");
 		return;
@@ -670,7 +706,7 @@ static void mpi_pool_touch(struct mpi_pool *p)
 	FL__LIST_ADD(&mpi_thread.pools, p);
 }
 
-/* Under mpi_thread.lock. */
+/* Makes mpi_thread.ready empty. The caller holds the engine lock and mpi_thread.lock. */
 static void mpi_take_ready(void)
 {
 	for (struct mpi_pool *p = mpi_thread.ready; p; p = p->next_ready) {
@@ -680,7 +716,7 @@ static void mpi_take_ready(void)
 	fl__store_relaxed(&mpi_thread.ready, NULL); /* relaxed: the caller holds mpi_thread.lock */
 }
 
-/* Without the lock. No leader uses the pool again, so the manager may end. */
+/* No leader uses the pool again, so its manager may end. The lock is not held. */
 static void mpi_pool_forget(struct mpi_pool *p)
 {
 	FL__HELD(&p->base.lock);
@@ -692,7 +728,7 @@ static void mpi_pool_forget(struct mpi_pool *p)
 	fl_cond_signal(&p->work);
 }
 
-/* The lock is not held. */
+/* Handles a message. The lock is not held. */
 static void mpi_handle(int from, const struct fl__mpi_head *head, const char *text, const char *data)
 {
 	struct mpi_pool *p = mpi_thread.pools;
@@ -724,7 +760,10 @@ void fl__mpi_on_death(int rank)
 
 /* Rounds. The engine lock is held, and no other. */
 
-/* Under the lock, which it releases for a while. True: a task has ended. */
+/*
+ * Does what is to be done for the pool in a round. The lock is held, but released for a while.
+ * Returns true if a task has ended.
+ */
 static bool mpi_pool_work(struct mpi_pool *p)
 {
 	p->touched = false;
@@ -739,10 +778,11 @@ static bool mpi_pool_work(struct mpi_pool *p)
 	return fl__remote_complete(&p->remote, false);
 }
 
-/* The pool may be freed afterwards. True: there was work. */
+/* Serves the pool if it has work, and returns whether it had. The pool may be freed afterwards. */
 static bool mpi_pool_serve(struct mpi_pool *p)
 {
-	const bool due = p->lags && fl__sys.now() >= p->balance_at; /* only leaders write them */
+	/* only leaders write these words */
+	const bool due = p->lags && fl__sys.now() >= p->balance_at;
 	if (!p->touched && !due)
 		return false;
 	bool some = p->touched;
@@ -755,7 +795,10 @@ static bool mpi_pool_serve(struct mpi_pool *p)
 	return some;
 }
 
-/* Ends transfers first, until none has ended for FL__MPI_PATIENCE: the ranks take part. */
+/*
+ * Tells the ranks to end, and goes on with the transfers until none has ended for FL__MPI_PATIENCE:
+ * the ranks do so, too.
+ */
 static void mpi_leave(void)
 {
 	const struct fl__mpi_head head = {.kind = FL__MPI_EXIT};
@@ -770,16 +813,23 @@ static void mpi_leave(void)
 			until = fl_after(FL__MPI_PATIENCE);
 		fl__mpi_flush();
 	}
-	/* With fault tolerance the end does not need them: MPI may keep those with dead ranks. */
+	/*
+	 * With fault tolerance the end does not need these transfers: MPI may keep those with dead
+	 * ranks.
+	 */
 	if (fl__mpi_under_way() > 0 && !fl__mpi_world.survives)
 		fl__mpi_abort("rank 0 ends with large arguments or results under way");
 }
 
-/* True: there was work. `tests`: as fl__mpi_progress(); 0: receives nothing. */
+/*
+ * Leads one round, and returns whether there was work. With `tests` above 0 it receives, as
+ * fl__mpi_progress() does; with 0 it receives nothing.
+ */
 static bool mpi_round(unsigned tests)
 {
 	bool some = tests > 0 && fl__mpi_progress(mpi_handle, tests);
-	if (fl__load_relaxed(&mpi_thread.ready)) { /* relaxed: else mpi_settle() finds it */
+	/* relaxed: if it is stale, mpi_settle() finds the pool */
+	if (fl__load_relaxed(&mpi_thread.ready)) {
 		FL__LOCKED(&mpi_thread.lock);
 		mpi_take_ready();
 	}
@@ -798,7 +848,7 @@ static bool mpi_expects(void)
 	return fl__mpi_under_way() > 0;
 }
 
-/* A leader releases the engine lock. Not on the MPI thread. */
+/* A poller or submitter ends its lead, and releases the engine lock. */
 static void mpi_stop_leading(void)
 {
 	const bool wake = mpi_thread.asleep && mpi_expects();
@@ -808,7 +858,10 @@ static void mpi_stop_leading(void)
 		fl__mpi_wake(FL__MPI_FIRST);
 }
 
-/* Without a lock, not on the MPI thread. `*some`: there was work. False: another thread leads. */
+/*
+ * Leads a round if no other thread leads, and sets `*some` if there was work. Returns false if
+ * another thread leads. Not for the MPI thread. No lock is held.
+ */
 static bool mpi_try_round(unsigned tests, bool *some)
 {
 	if (fl_mutex_try_lock(&fl__mpi_lock) != 0)
@@ -827,10 +880,14 @@ static bool mpi_has_ready(void)
 	 * or the thread that has added the pool sees this thread's unlock.
 	 */
 	fl__fence_seq_cst();
-	return fl__load_relaxed(&mpi_thread.ready) != NULL; /* relaxed: mpi_take_ready() locks */
+	/* relaxed: mpi_take_ready() looks again under the lock */
+	return fl__load_relaxed(&mpi_thread.ready) != NULL;
 }
 
-/* After a last round: serves pools that other threads have added meanwhile. */
+/*
+ * A leader calls it after its last round: it serves the pools that other threads have added
+ * meanwhile.
+ */
 static void mpi_settle(void)
 {
 	bool some;
@@ -838,11 +895,14 @@ static void mpi_settle(void)
 		;
 }
 
-/* Under the engine lock. Whether pollers lead, since the last call: the MPI thread may nap. */
+/*
+ * Returns whether pollers have led since the last call, so that the MPI thread may nap. The engine
+ * lock is held.
+ */
 static bool mpi_thread_is_spared(uint64_t *seen)
 {
 	const bool led = *seen != mpi_thread.rounds;
-	/* acquire: pairs with mpi_on_leave() */
+	/* acquire: pairs with the release in mpi_on_leave() */
 	const bool called = fl__swap_acquire(&mpi_thread.called, 0) != 0;
 	*seen = mpi_thread.rounds;
 	return led && !called;
@@ -856,7 +916,7 @@ static int mpi_thread_run(void *arg)
 	(void)arg;
 	FL__UNCANCELLED();
 	fl__mutex_hold(&fl__mpi_lock);
-	while (fl__load_relaxed(&mpi_thread.over) == 0) { /* relaxed: a wake follows */
+	while (fl__load_relaxed(&mpi_thread.over) == 0) { /* relaxed: a wake follows the store */
 		const bool spared = mpi_thread_is_spared(&seen);
 		const bool some = !spared && mpi_round(1);
 		const bool expects = spared || some || mpi_expects();
@@ -867,7 +927,8 @@ static int mpi_thread_run(void *arg)
 		mpi_thread.asleep = !expects && fl__sys.now() - expected_at >= MPI_THREAD_LINGER;
 		const bool asleep = mpi_thread.asleep, moves = fl__mpi_under_way() > 0;
 		fl_mutex_unlock(&fl__mpi_lock);
-		const bool rests = !mpi_has_ready(); /* else a thread that could not lead relies on the next round */
+		/* If a pool is ready, a thread that could not lead relies on the next round. */
+		const bool rests = !mpi_has_ready();
 		if (rests && (asleep || (expects && !spared)))
 			fl__mpi_pause(&pace, some,
 			              moves     ? FL__MPI_EXPECTS_DATA
@@ -877,14 +938,14 @@ static int mpi_thread_run(void *arg)
 			fl__mpi_nap(MPI_THREAD_NAP);
 		fl__mutex_hold(&fl__mpi_lock);
 	}
-	mpi_leave(); /* the lock stays held: no thread leads any more */
+	mpi_leave(); /* the lock stays held, so that no thread leads any more */
 	return 0;
 }
 
 void fl__mpi_dismiss(void)
 {
 	bool running;
-	fl__store_relaxed(&mpi_thread.over, 1); /* relaxed: the wake orders it */
+	fl__store_relaxed(&mpi_thread.over, 1); /* relaxed: the wake below orders it */
 	{
 		FL__HELD(&mpi_thread.start_lock);
 		running = mpi_thread.running;
@@ -971,7 +1032,7 @@ static const struct fl__remote_transport mpi_transport = {
     .manage = mpi_on_manage,
 };
 
-/* A worker is idle, or a message is full. */
+/* Returns whether queued tasks are to be posted now: a worker is idle, or they fill a message. */
 static bool mpi_pool_is_due(const struct mpi_pool *p)
 {
 	enum { TOGETHER = 16 };
@@ -979,7 +1040,10 @@ static bool mpi_pool_is_due(const struct mpi_pool *p)
 	return posted < p->base.workers || (posted < p->room && p->base.queue.length >= TOGETHER);
 }
 
-/* Returns an error, 0, or 1: the task is to be posted now. A leader (`leads`) has done that. */
+/*
+ * Queues the task. Returns an error; or 0 if the task may wait; or 1 if tasks are to be posted now.
+ * If the caller leads (`leads`), they have been posted. The lock is not held.
+ */
 static int mpi_pool_queue(struct mpi_pool *p, struct fl__task_block *block, bool leads)
 {
 	FL__HELD(&p->base.lock);
@@ -996,7 +1060,10 @@ static int mpi_pool_queue(struct mpi_pool *p, struct fl__task_block *block, bool
 	return due;
 }
 
-/* Without the lock, by the leader. Returns as mpi_pool_queue(). */
+/*
+ * Submits as the leader, and ends the lead. Returns the result of mpi_pool_queue(). The lock is not
+ * held.
+ */
 static int mpi_pool_lead_submit(struct mpi_pool *p, struct fl__task_block *block)
 {
 	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
@@ -1007,7 +1074,7 @@ static int mpi_pool_lead_submit(struct mpi_pool *p, struct fl__task_block *block
 	return rc;
 }
 
-/* Without the lock. MPI on a fiber could overflow its stack. */
+/* The lock is not held. A fiber does not lead, because calls of MPI could overflow its stack. */
 static int mpi_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 {
 	struct mpi_pool *p = mpi_pool_of(e);
@@ -1039,7 +1106,7 @@ static void mpi_pool_on_terminate(fl_executor *e)
 	mpi_pool_on_closed(e);
 }
 
-/* Also without the lock. A rank counts as a thread. */
+/* Also called without the lock. A rank counts as a thread. */
 static void mpi_pool_on_count(const fl_executor *e, fl_executor_stats *stats)
 {
 	const struct mpi_pool *p = (const void *)e; /* its first member */
@@ -1077,7 +1144,7 @@ static const struct fl__executor_ops mpi_pool_ops = {
 
 _Static_assert(FL_MPI_INITIALIZE_MAX + sizeof(struct fl__mpi_open) <= FL__MPI_INLINE, "OPEN has room for it");
 
-/* In an object that every user links. */
+/* It is in this file because every program with such an executor links it. */
 FL__AT_START static void mpi_set_hook(void)
 {
 	fl__main_hook = fl__mpi_main;
@@ -1097,7 +1164,8 @@ static unsigned mpi_pool_distribute(struct mpi_pool *p, unsigned workers)
 		struct mpi_share *share = &p->shares[rank];
 		share->pool = p;
 		share->rank = (uint16_t)rank;
-		const uint32_t cpus = fl__load_relaxed(&fl__mpi_world.peers[rank].cpus); /* 0: it is dead */
+		/* 0 if the rank is dead */
+		const uint32_t cpus = fl__load_relaxed(&fl__mpi_world.peers[rank].cpus);
 		if (cpus == 0 || i == ranks)
 			continue;
 		share->workers = workers > 0 ? workers / ranks + (i < workers % ranks) : cpus;
@@ -1111,7 +1179,7 @@ static unsigned mpi_pool_distribute(struct mpi_pool *p, unsigned workers)
 	return sum;
 }
 
-/* A line for each rank that has one CPU of many. */
+/* Warns, once, if a rank may use one CPU of many. */
 static void mpi_warn_of_binding(void)
 {
 	static bool warned;
@@ -1127,7 +1195,7 @@ static void mpi_warn_of_binding(void)
 	}
 }
 
-/* Owns `p`, also on failure. */
+/* On failure `p` has been freed. */
 static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, const fl_mpi_config *mpi)
 {
 	int rc = fl__remote_init(&p->remote, &mpi_pool_ops, &mpi_transport, 1, config);
@@ -1163,7 +1231,8 @@ int fl_mpi_executor_create(fl_executor **made, const fl_executor_config *config,
 	int rc = fl__mpi_require_ranks(mpi->spawn);
 	if (rc != 0)
 		return rc;
-	if (fl__ctx_get()->ops == &fl__thread_parker) /* MPI on a fiber could overflow its stack */
+	/* the calls of MPI could overflow the stack of a fiber */
+	if (fl__ctx_get()->ops == &fl__thread_parker)
 		fl__mpi_look_for_deaths();
 	if (!fl__executor_may_have(config->workers, FL_WORKERS_MAX * ((unsigned)fl__mpi_world.size - 1),
 	                           "fl_mpi_executor_create"))

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One executor for each thread that runs tasks of rank 0. */
+/*
+ * The executor for nested tasks in a worker rank. Each thread that runs tasks of rank 0 has one, as
+ * a local, and makes it when it runs its first task.
+ */
 #include "nested.h"
 #include "internals.h"
 #include <errno.h>
@@ -12,7 +15,7 @@ static void nested_free(void *e)
 
 static fl_local nested_local = FL_LOCAL_INIT(nested_free);
 
-/* Of the calling thread. NULL: no memory. */
+/* Returns the executor of the calling thread, or NULL without memory. */
 static fl_executor *nested_of_thread(void)
 {
 	fl_executor *e = fl_local_get(&nested_local);

@@ -1,35 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * docs/decisions/mpi-regions.md has the reasons.
+ * How the regions of an executor reach the ranks. docs/decisions/mpi-regions.md has the reasons.
  *
- * A *machine* is a host name, a boot, and a namespace of processes: ranks on one can share memory.
- * Each machine has one copy of a region, which one rank, the *owner*, has made. On rank 0's machine
- * the owner is rank 0. Elsewhere the owner is the first rank that is told: it makes regions of the
- * same sizes, and fetches their bytes. Then rank 0 tells the machine's other ranks, which map the
- * owner's memory through /proc/PID/fd, and compare device and inode. A rank to which the access is
- * denied becomes an owner, whose memory no other rank maps.
+ * A *machine* is a host name, a boot, and a PID namespace: ranks on one machine can share memory.
+ * Each machine has one copy of a region, which belongs to one rank, the *owner*. On rank 0's
+ * machine the owner is rank 0, with the user's region. Elsewhere the owner is the first rank that
+ * is told: it makes regions of the same sizes, and fetches their bytes from rank 0. Then rank 0
+ * tells the other ranks of the machine. These map the owner's memory through /proc/PID/fd, and
+ * compare device and inode. A rank that cannot map it becomes an owner, whose memory no other rank
+ * maps.
  *
- * For each executor, a rank is in one of these states:
+ * For each executor, a rank is in one of these states. The death of the rank leads from each state
+ * to `failed`.
  *
  *   state   meaning                                                next
  *   unused  the rank was told nothing                              waits, told
- *   waits   the owner of its machine does not have the bytes yet   told, failed
+ *   waits   the owner of its machine does not have the bytes yet   told
  *   told    REGIONS was sent                                       has, failed, told (as an owner)
  *   has     HAS has come                                           none
  *   failed  HAS has come, with an error; or the rank has died      none
  *
  * Invariants
- *   1. No task begins before all ranks have the regions. So no task writes a region that is still
- *      being copied.
- *   2. An owner has one piece under way at most, and asks for the next by WANT. So an owner can
+ *   1. No task begins before all living ranks have the regions. So no task writes to a region that
+ *      is still being copied.
+ *   2. An owner has one piece under way at most, and asks for the next one by WANT. So an owner can
  *      fail at any time.
- *   3. An owner's descriptors are open while other ranks may still map its memory: the executor is
- *      closed on all ranks at once, and not while a rank is in the state "told".
+ *   3. An owner's descriptors are open while other ranks may still map its memory. For the executor
+ *      is closed on all ranks at once, and not while a rank is in the state "told".
  *
- * A thread of its own makes or maps a rank's regions: a GiB takes a quarter of a second.
+ * A thread of its own makes or maps the regions of a rank, because a GiB takes a quarter of a
+ * second.
  *
- * A region is sent once a machine, and not once a rank. The ranks of a machine map the memory of
- * one rank. So writes are seen by the ranks of one machine, and nothing else is promised.
+ * The ranks of a machine see each other's writes to a region. Nothing else is promised: the copies
+ * of two machines differ once one of them is written.
  */
 #include "regions.h"
 #include "engine.h"
@@ -45,7 +48,7 @@
 
 _Static_assert(sizeof(struct fl__mpi_regions) <= FL__MPI_INLINE, "REGIONS and HAS are never announced");
 
-/* Of one message: other data pass in between. */
+/* The bytes of one message. Other data pass between two of them. */
 #define REGIONS_PIECE ((uint64_t)16 << 20)
 
 uint64_t fl__mpi_machine(const char *host)
@@ -85,19 +88,20 @@ enum sender_state { SENDER_UNUSED, SENDER_WAITS, SENDER_TOLD, SENDER_HAS, SENDER
 
 struct sender_rank {
 	enum sender_state state;
-	bool owns;                                    /* is an owner */
-	bool alone;                                   /* no other rank maps its memory */
-	struct fl__mpi_region memory[FL_REGIONS_MAX]; /* of an owner that has the bytes */
+	bool owns;  /* the rank is an owner */
+	bool alone; /* no other rank maps its memory */
+	/* of an owner that has the bytes; HAS tells it */
+	struct fl__mpi_region memory[FL_REGIONS_MAX];
 };
 
 struct fl__mpi_sender {
 	fl_shm *const *regions;
 	unsigned n;
 	uint32_t told;
-	uint32_t missing;   /* ranks without the regions */
-	uint32_t under_way; /* pieces */
+	uint32_t missing;   /* how many ranks do not have the regions yet */
+	uint32_t under_way; /* how many pieces */
 	bool stopped, *changed;
-	struct fl__mpi_work piece; /* of all that are under way */
+	struct fl__mpi_work piece; /* of all pieces that are under way */
 	struct sender_rank ranks[];
 };
 
@@ -117,7 +121,7 @@ struct fl__mpi_sender *fl__mpi_sender_new(fl_shm *const *regions, unsigned n, bo
 	return s;
 }
 
-/* Rank 0 owns the user's regions. */
+/* Makes rank 0 the owner of the user's regions. */
 static void sender_own(struct fl__mpi_sender *s)
 {
 	struct sender_rank *here = &s->ranks[0];
@@ -130,7 +134,7 @@ static void sender_own(struct fl__mpi_sender *s)
 			    (struct fl__mpi_region){.total = s->regions[i]->total, .data = s->regions[i]->data};
 }
 
-/* -1: the machine has no owner yet */
+/* Returns the owner of the rank's machine, or -1 if there is none yet. */
 static int sender_find_owner(const struct fl__mpi_sender *s, int rank)
 {
 	const struct fl__mpi_hello *peers = fl__mpi_world.peers;
@@ -164,7 +168,10 @@ void fl__mpi_sender_tell(struct fl__mpi_sender *s, uint32_t pool, int rank)
 	s->told++;
 }
 
-/* 0: the answer has no bytes */
+/*
+ * Returns the size of the piece that the rank wants, or 0 if there is none: then the answer has no
+ * bytes.
+ */
 static size_t sender_piece_size(const struct fl__mpi_sender *s, const struct fl__mpi_head *want)
 {
 	if (want->slot >= s->n || want->task >= s->regions[want->slot]->total)
@@ -193,7 +200,7 @@ void fl__mpi_sender_on_want(struct fl__mpi_sender *s, int from, const struct fl_
 	s->under_way += fl__mpi_must_send(from, &head, "", piece, &s->piece);
 }
 
-/* A rank that cannot map its machine's memory becomes an owner. */
+/* The rank cannot map the memory of its machine, so it becomes an owner. */
 static void sender_tell_alone(struct fl__mpi_sender *s, int rank, const struct fl__mpi_head *head)
 {
 	fl__log(FL_LOG_WARNING, "rank %d (%s) cannot map the regions of its machine, and gets a copy of its own: %s",
@@ -262,21 +269,22 @@ void fl__mpi_sender_stop(struct fl__mpi_sender *s)
 }
 
 struct receiver {
-	struct fl__mpi_received received; /* first; what fl__mpi_receiver_take() returns */
-	struct fl__mpi_work work;         /* the maker's; then a piece's way */
+	struct fl__mpi_received received; /* first, since fl__mpi_receiver_take() returns it */
+	struct fl__mpi_work work;         /* of the maker, and then of each piece */
 	struct receiver *next, **link;
 	uint32_t pool;
 	unsigned at;
 	uint64_t offset;
-	size_t piece; /* bytes that are received */
+	size_t piece; /* how many bytes are being received */
 	struct fl__mpi_regions told;
 	fl_thread *maker; /* makes or maps the regions */
 	bool has_maker;
-	int error;      /* the maker's */
-	uint32_t flags; /* of HAS */
+	int error;      /* the maker's result */
+	uint32_t flags; /* for HAS */
 };
 
-static struct receiver *receivers; /* until OPEN; guarded by the engine lock */
+/* The receivers of pools that have not got OPEN yet. The engine lock guards the list. */
+static struct receiver *receivers;
 
 void fl__mpi_received_free(struct fl__mpi_received *received)
 {
@@ -302,7 +310,10 @@ struct fl__mpi_received *fl__mpi_receiver_take(uint32_t pool)
 	return &r->received;
 }
 
-/* Answers that the rank cannot make, map, fetch or use that region. Frees the receiver. */
+/*
+ * Tells rank 0 that the rank cannot make, map, fetch or use this region (`verb`). Frees the
+ * receiver.
+ */
 static void receiver_fail(struct receiver *r, int error, const char *verb, unsigned at)
 {
 	char text[FL_MESSAGE_MAX];
@@ -322,14 +333,17 @@ static void receiver_succeed(const struct receiver *r)
 	const struct fl__mpi_head head = {.kind = FL__MPI_HAS, .pool = r->pool, .size = sizeof regions};
 	for (unsigned i = 0; i < r->told.n; i++) {
 		regions.at[i] = r->told.at[i];
-		/* Other ranks cannot map a region without an inode. */
+		/* Without an inode, no other rank can map the region. */
 		if (regions_describe(r->received.regions[i], &regions.at[i]) != 0)
 			regions.at[i].inode = 0;
 	}
 	fl__mpi_must_send(0, &head, "", &regions, NULL);
 }
 
-/* Compares before the open, which could have effects on another process's file. */
+/*
+ * Opens a region of another process, or returns an error. It compares before it opens, because an
+ * open could have effects on a file that is not the region.
+ */
 static int receiver_open(const struct fl__mpi_region *about, int pid)
 {
 	char path[64];
@@ -364,7 +378,7 @@ static int receiver_make(fl_shm **region, const struct fl__mpi_region *about)
 		return 0;
 	fl_shm_free(*region);
 	*region = NULL;
-	return -EPROTO; /* another size of pages */
+	return -EPROTO; /* the pages here have another size */
 }
 
 /* Makes the region read-only if rank 0's is. */
@@ -406,7 +420,7 @@ static void receiver_got(void *arg)
 		receiver_succeed(r);
 }
 
-/* The maker. */
+/* The function of the maker's thread. */
 static int receiver_make_all(void *arg)
 {
 	struct receiver *r = arg;

@@ -6,41 +6,59 @@
 #include <stdbool.h>
 
 /*
- * Any thread may call fl__mpi_sender_new() and fl__mpi_received_free(); the leader calls all
- * others, under the engine lock.
+ * How the ranks get the regions of an executor: the sender in rank 0, and the receiver in each
+ * worker rank. regions.c describes the protocol. Any thread may call fl__mpi_machine(),
+ * fl__mpi_sender_new() and fl__mpi_received_free(). All other functions are the leader's, under the
+ * engine lock.
  *
- * Processes with the same number can share memory. 0: unknown.
+ * fl__mpi_machine() returns a number for the machine of the calling process, or 0 if it cannot be
+ * known. Processes with the same number can share memory.
  */
 uint64_t fl__mpi_machine(const char *host);
 
 struct fl__mpi_sender;
 
-/* `*changed` is set when a transfer ends. NULL: no memory. The caller frees it by fl__free(). */
+/*
+ * Makes the sender of an executor's regions. It sets `*changed` when a transfer ends. Returns NULL
+ * without memory. The caller frees it by fl__free().
+ */
 struct fl__mpi_sender *fl__mpi_sender_new(fl_shm *const *regions, unsigned n, bool *changed);
 
-/* The rank answers with HAS. */
+/*
+ * Tells the rank of the regions, at once or when the owner of its machine has them. The rank
+ * answers with HAS.
+ */
 void fl__mpi_sender_tell(struct fl__mpi_sender *s, uint32_t pool, int rank);
 
 void fl__mpi_sender_on_want(struct fl__mpi_sender *s, int from, const struct fl__mpi_head *head);
 
 /*
- * Handles HAS. Returns
+ * Handles HAS of a rank. Returns
  *   0          the rank has the regions
  *   -EAGAIN    nothing is to be done
- *   any other  it cannot get them
+ *   any other  the rank cannot get the regions: this error
  */
 int fl__mpi_sender_on_has(struct fl__mpi_sender *s, int from, const struct fl__mpi_head *head, const char *data);
 
-/* Another rank becomes the owner for those that wait. `s`: or NULL. */
+/*
+ * A rank has died. For the ranks that wait for its memory another rank becomes the owner. `s` may
+ * be NULL.
+ */
 void fl__mpi_sender_on_death(struct fl__mpi_sender *s, uint32_t pool, int rank);
 
-/* All ranks that were told, and live, have the regions. `s`: or NULL. */
+/*
+ * Returns whether all living ranks to which fl__mpi_sender_tell() was applied have the regions. It
+ * is also true before the first such call, and if `s` is NULL.
+ */
 bool fl__mpi_sender_is_complete(const struct fl__mpi_sender *s);
 
-/* A rank has yet to answer, or receives. `s` may be NULL. */
+/* Returns whether a rank has yet to answer, or a transfer is under way. `s` may be NULL. */
 bool fl__mpi_sender_is_busy(const struct fl__mpi_sender *s);
 
-/* Receiving ranks fail; no other begins. `s` may be NULL. */
+/*
+ * Stops the sender. From then on a rank that asks for more bytes gets an error, and no rank that
+ * waits is told. `s` may be NULL.
+ */
 void fl__mpi_sender_stop(struct fl__mpi_sender *s);
 
 struct fl__mpi_received {
@@ -51,6 +69,9 @@ struct fl__mpi_received {
 void fl__mpi_receiver_on_regions(const struct fl__mpi_head *head, const char *data);
 void fl__mpi_receiver_on_bytes(const struct fl__mpi_head *head, const char *data);
 
-/* The caller's from now on. NULL: none. */
+/*
+ * Returns the regions that the rank has got for that executor, which belong to the caller from now
+ * on. Returns NULL if there are none.
+ */
 struct fl__mpi_received *fl__mpi_receiver_take(uint32_t pool);
 void fl__mpi_received_free(struct fl__mpi_received *received);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
+ * The start of MPI in fl_main(), the spawn of worker ranks, and the end.
+ *
  * A launcher starts the program once for each rank, and tells the rank so by variables of the
- * environment. Under the launcher of another implementation, or one that does not speak its PMI
- * (plain srun), a rank sees a world of its own, and would do the whole work, or hangs. Such a
- * process ends here with one line.
+ * environment. The launcher may be that of another implementation of MPI, or one that does not
+ * speak the PMI of this one (plain srun). Then MPI sees a world of one in each rank, and each rank
+ * would do the whole work, or MPI hangs. Such a process ends here, with one line.
  *
  * Rank 0 of a world of one, or a process without a launcher, spawns worker ranks when the first
  * executor asks for them. Those find the intercommunicator to rank 0 by MPI_Comm_get_parent().
@@ -24,13 +26,16 @@
 #include <unistd.h>
 
 static struct {
-	fl_mutex lock; /* for the first executor's spawn; guards fl__mpi_world then */
+	fl_mutex lock; /* guards fl__mpi_world while the first executor spawns ranks */
 	char **args;
 	struct fl__mpi_hello hello;
-	bool has_served; /* a worker rank, at its end */
+	bool has_served; /* set by a worker rank at its end */
 } start = {.lock = FL_MUTEX_INIT};
 
-/* Without a launcher MPICH hangs if the mpiexec in PATH is of version 4.0, or of another MPI. */
+/*
+ * Whether a process without a launcher may start MPI. MPICH hangs if the mpiexec in PATH is that of
+ * version 4.0, or of another MPI.
+ */
 #ifdef OPEN_MPI
 enum { START_NEEDS_NO_LAUNCHER = true };
 #else
@@ -38,19 +43,20 @@ enum { START_NEEDS_NO_LAUNCHER = false };
 #endif
 
 struct start_launcher {
-	const char *name;                          /* NULL: there is none */
-	const char *rank_variable, *size_variable; /* the second: or NULL */
-	bool speaks_pmi;                           /* connects the ranks as MPI's launchers do */
-	long size;                                 /* 0: the launcher does not tell it */
+	const char *name;                          /* NULL if there is none */
+	const char *rank_variable, *size_variable; /* the second one may be NULL */
+	bool speaks_pmi;                           /* it connects the ranks as MPI's launchers do */
+	long size;                                 /* 0 if the launcher does not tell it */
 };
 
-/* A launcher without PMI comes last. */
+/* The known launchers, in the order in which they are looked for. Those without PMI come last. */
 static const struct start_launcher start_launchers[] = {
     {"Open MPI's mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", true},
     {"a launcher with PMIx", "PMIX_RANK", NULL, true},
     {"a launcher with PMI (MPICH's mpiexec, srun --mpi=pmi2)", "PMI_RANK", "PMI_SIZE", true},
     {"mpirun_rsh", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE", false},
-    {"srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", false}, /* SLURM_NTASKS is also a batch script's */
+    /* SLURM_NTASKS is also set in a batch script, so the size is taken from another variable. */
+    {"srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", false},
     {"flux run", "FLUX_TASK_RANK", "FLUX_JOB_SIZE", false},
     {"jsrun", "JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE", false},
 };
@@ -62,9 +68,9 @@ static long start_number(const char *variable)
 }
 
 /*
- * The first launcher whose variables are set. A launcher without PMI starts programs of all kinds:
- * it counts if it has started several processes. Slurm also starts other launchers: its size counts
- * if they tell none.
+ * Returns the first launcher whose variables are set. A launcher without PMI starts programs of all
+ * kinds, so it counts only if it has started several processes. Slurm also starts other launchers:
+ * if they do not tell the number of ranks, Slurm's number counts.
  */
 static struct start_launcher start_find_launcher(void)
 {
@@ -83,8 +89,9 @@ static struct start_launcher start_find_launcher(void)
 }
 
 /*
- * A process that a rank starts inherits the launcher's variables. So each rank marks its
- * environment with its job and number. False: the mark was there.
+ * Marks the environment with the job and the number of this rank. A process that a rank starts
+ * inherits the variables of the launcher, but also the mark. Returns false if the mark was there
+ * already, or without memory.
  */
 static bool start_mark_rank(const struct start_launcher *launcher)
 {
@@ -97,7 +104,10 @@ static bool start_mark_rank(const struct start_launcher *launcher)
 	return setenv(variable, mark, 1) == 0;
 }
 
-/* Each rank writes the line: a launcher may kill the others when one ends. */
+/*
+ * Ends the process with a line. Each rank writes the line, because a launcher may kill the others
+ * when one ends.
+ */
 static _Noreturn void start_refuse(const struct start_launcher *launcher, const char *sees)
 {
 	fl__log(FL_LOG_ERROR,
@@ -109,8 +119,9 @@ static _Noreturn void start_refuse(const struct start_launcher *launcher, const 
 }
 
 /*
- * Before MPI_Init(), in which MPICH would hang under Open MPI's mpirun. Without PMI, Open MPI 4
- * would abort with a page of text; MPICH may know srun's own protocol.
+ * Refuses launchers before MPI_Init() is called. MPICH would hang in it under Open MPI's mpirun.
+ * Without PMI, Open MPI 4 would abort with a page of text. MPICH may know the protocol of srun, so
+ * it is not refused there.
  */
 static void start_check_launcher(const struct start_launcher *launcher)
 {
@@ -151,7 +162,10 @@ static void start_check_protocol(const struct fl__mpi_hello *peer, int rank)
 		    rank);
 }
 
-/* Without a build-id, hosts cannot be compared: tasks are. */
+/*
+ * Returns whether both programs have a build-id, and these differ. Programs without one cannot be
+ * compared between hosts: their tasks are compared instead.
+ */
 static bool start_is_other_build(const struct fl__mpi_hello *a, const struct fl__mpi_hello *b)
 {
 	return !a->program.hashed && !b->program.hashed && memcmp(&a->program, &b->program, sizeof a->program) != 0;
@@ -191,9 +205,10 @@ static void start_call_at_exit(void (*function)(void))
 }
 
 /*
- * Since version 4.2, MPICH tells its launcher in a function of atexit() that a rank ends in order.
- * So a worker rank ends by exit(). This function, registered before MPI's and after the program's,
- * keeps the program's from running, as in a worker process.
+ * The function of a worker rank for atexit(). Since version 4.2, MPICH tells its launcher in such a
+ * function that a rank ends in order, so a worker rank ends by exit(). This function is registered
+ * before that of MPI and after those of the program, so it runs between them. It keeps those of the
+ * program from running, as in a worker process.
  */
 static void start_end_worker(void)
 {
@@ -204,8 +219,9 @@ static void start_end_worker(void)
 }
 
 /*
- * A task has called exit(). A status of the rank would become mpirun's, and MPI does not notice a
- * rank that leaves in order. Runs before MPI's function of atexit().
+ * Another function of a worker rank for atexit(), with fault tolerance, which runs before that of
+ * MPI. A task has called exit(). MPI would not notice a rank that leaves in order, and its status
+ * would become that of mpirun. So the rank is killed.
  */
 static void start_kill_worker(void)
 {
@@ -215,14 +231,14 @@ static void start_kill_worker(void)
 	(void)kill(getpid(), SIGKILL);
 }
 
-/* `alone`: worker ranks would help. */
+/* Says why there can be no executor. `alone` is true if worker ranks would help. */
 static void start_refuse_executors(const char *refusal, bool alone)
 {
 	fl__mpi_world.refusal = refusal;
 	fl__mpi_world.alone = alone;
 }
 
-/* False: fl__mpi_world.refusal says why not. */
+/* Returns whether MPI can be started. If not, fl__mpi_world.refusal says why. */
 static bool start_may_initialize(void)
 {
 	int started = 0;
@@ -234,7 +250,8 @@ static bool start_may_initialize(void)
 
 void fl__mpi_main(int argc, char **argv)
 {
-	FL__UNCANCELLED(); /* MPI's calls are cancellation points; a worker rank's tasks may be cancelled */
+	/* MPI's calls are cancellation points, and the tasks of a worker rank may be cancelled. */
+	FL__UNCANCELLED();
 	const struct start_launcher launcher = start_find_launcher();
 	start.args = argc > 0 ? argv + 1 : NULL;
 	fl__mpi_world.fork_count = fl__fork_count;
@@ -274,7 +291,10 @@ void fl__mpi_main(int argc, char **argv)
 	start_call_at_exit(start_at_exit);
 }
 
-/* False: fl__mpi_world.refusal says why not. */
+/*
+ * Starts MPI in a process without a launcher. Returns false if that is not possible: then
+ * fl__mpi_world.refusal says why.
+ */
 static bool start_without_launcher(void)
 {
 	if (!start_may_initialize())
@@ -282,20 +302,26 @@ static bool start_without_launcher(void)
 	start_describe(&start.hello);
 	fl__mpi_start(NULL, NULL, &start.hello);
 	start_call_at_exit(start_at_exit);
-	/* Open MPI has set a launcher's variables, which started programs inherit. */
+	/*
+	 * Open MPI has set the variables of a launcher, which programs that this process starts
+	 * inherit.
+	 */
 	const struct start_launcher launcher = start_find_launcher();
 	if (launcher.name && !start_mark_rank(&launcher))
 		fl__mpi_abort("no memory for the environment");
 	return true;
 }
 
-/* 0: fl__mpi_world tells whether there can be executors; -EAGAIN: see `why`. */
+/*
+ * Spawns `n` worker ranks. Returns 0, and fl__mpi_world tells whether there can be executors; or
+ * -EAGAIN, and `why` has the cause.
+ */
 static int start_spawn(unsigned n, char *why, size_t size)
 {
 	char program[4096], cause[112];
 	const ssize_t length = readlink("/proc/thread-self/exe", program, sizeof program - 1);
 	program[length > 0 ? length : 0] = '\0';
-	/* Open MPI 4.1 hangs without the program. */
+	/* Open MPI 4.1 hangs if the program does not exist. */
 	if (access(program, X_OK) != 0) {
 		(void)snprintf(why, size, "no worker rank can be spawned: %.128s: %s", program, fl_error_text(-errno));
 		return -EAGAIN;

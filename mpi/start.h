@@ -2,18 +2,23 @@
 #pragma once
 
 /*
- * Called in fl_main(). A worker rank serves, and ends. Rank 0 returns, and MPI ends at the end of
- * the process. Without a launcher MPI is not started.
+ * fl_main() calls it in each process of a program that is linked to fairlead-mpi. A worker rank
+ * serves, and ends here. Rank 0 returns, and MPI ends at the end of the process. Without a launcher
+ * the call returns and MPI is not started.
  */
 void fl__mpi_main(int argc, char **argv);
 
 /*
- * Any thread. If no worker rank was started, starts `spawn` of them, which takes up to seconds.
- * Returns 0; or after a line in the log:
- *   -ENOTSUP  there can be no executor
- *   -EAGAIN   the ranks cannot be spawned
+ * Makes sure that an executor can be made. Any thread may call it. If no worker rank was started,
+ * it starts `spawn` of them, which takes up to seconds. Returns:
+ *   0         there can be an executor
+ *   -ENOTSUP  there can be none; the log says why
+ *   -EAGAIN   the ranks cannot be spawned; the log says why
  */
 int fl__mpi_require_ranks(unsigned spawn);
 
-/* At the end of rank 0: the MPI thread tells the worker ranks to end. */
+/*
+ * The end of rank 0: tells the worker ranks to end. The MPI thread does so if it runs, otherwise
+ * the caller.
+ */
 void fl__mpi_dismiss(void);
