@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The executor over MPI beside the same by hand: a manager in rank 0 that has one message under way
- * for each worker, which answers it.
+ * Measures the executor over MPI beside the same by hand: a manager in rank 0 keeps one message
+ * under way for each worker, which answers it.
  *
  *     mpirun -n 2 fairlead-mpi-bench               a table: no-op tasks, round trips, and results
  *                                                  of 64 B, 64 KiB and 64 MiB: the task fills
  *                                                  them, the caller owns them and reads each page
- *     mpirun -n 2 fairlead-mpi-bench hand          the same table by hand: a worker sends back what
- *                                                  it has got; and, `calls`, a worker calls a task's
- *                                                  function for each element, by a pointer, and the
- *                                                  manager reads arguments from an array and adds up
- *                                                  the results
+ *     mpirun -n 2 fairlead-mpi-bench hand          the same table by hand: a worker sends back
+ *                                                  what it has got. In the lines that end in
+ *                                                  `calls`, a worker calls a task's function for
+ *                                                  each element, by a pointer, and the manager
+ *                                                  reads arguments from an array and adds up the
+ *                                                  results
  *     mpirun -n 33 fairlead-mpi-bench sleep MS P   the busy part of the ranks: SLEEPS tasks of MS
  *                                                  milliseconds a rank, with a prefetch of P
  *
@@ -95,7 +96,7 @@ static fl_executor *ranks_with(unsigned prefetch)
 	return e;
 }
 
-/* Each page is there before the clock starts. */
+/* Returns an array that is written to, so that each page is there before the clock starts. */
 static double *ones(size_t n)
 {
 	double *args = malloc(n * sizeof *args);
@@ -105,7 +106,7 @@ static double *ones(size_t n)
 	return args;
 }
 
-/* The lazy map keeps a window of chunks under way at the ranks. */
+/* Returns tasks a second. The lazy map keeps a window of chunks under way at the ranks. */
 static double run_no_ops(fl_executor *e, size_t chunk, size_t n)
 {
 	FL_SCOPED(fl_imap) *it = NULL;
@@ -154,7 +155,8 @@ static double run_sleeps(fl_executor *e, int64_t ns, size_t n_a_rank)
 	check(args && slept ? 0 : -12, "no memory");
 	for (size_t i = 0; i < n; i++)
 		args[i] = ns;
-	check(sleep_for_map(e, args, ranks, slept, &(fl_map_config){.chunk = 1}), "sleep"); /* opens the ranks */
+	/* It opens the executors of the ranks, before the clock starts. */
+	check(sleep_for_map(e, args, ranks, slept, &(fl_map_config){.chunk = 1}), "sleep");
 	const fl_time began = fl_now();
 	check(sleep_for_map(e, args, n, slept, &(fl_map_config){.chunk = 1}), "sleep");
 	const int64_t took = fl_time_diff(fl_now(), began);
@@ -165,7 +167,7 @@ static double run_sleeps(fl_executor *e, int64_t ns, size_t n_a_rank)
 	return (double)sum / (double)took / (double)ranks;
 }
 
-/* By hand. */
+/* The manager and its workers by hand. */
 
 static int hand_no_op(const double *arg, double *result)
 {
@@ -188,7 +190,7 @@ static void hand_work(int chunk, bool calls)
 	}
 }
 
-/* Returns the seconds. */
+/* Returns how many seconds the manager took. */
 static double hand_manage(int chunk, size_t messages, bool calls)
 {
 	double replies[CHUNK_MAX], *args = ones(messages * (size_t)chunk), sum = 0;
@@ -219,7 +221,7 @@ static double hand_manage(int chunk, size_t messages, bool calls)
 	return seconds;
 }
 
-/* Returns messages a second, in rank 0. */
+/* Returns messages a second. The result counts in rank 0. */
 static double hand_measure(int rank, int chunk, bool calls)
 {
 	double seconds = 1;
@@ -233,7 +235,7 @@ static double hand_measure(int rank, int chunk, bool calls)
 	return MESSAGES / seconds;
 }
 
-/* The worker keeps its memory; the manager's is its own each time. */
+/* The worker uses the same memory each time; the manager allocates its own each time. */
 static void hand_results(int rank, int i)
 {
 	const int size = (int)sizes[i];
@@ -268,7 +270,8 @@ static void by_hand(void)
 		if (rank > 0)
 			continue;
 		print_tasks(chunk, rate * (double)chunk, i % 2 == 1);
-		if (i == 0) /* with one worker, a message and its answer are a round trip */
+		/* With one worker, a message and its answer are a round trip. */
+		if (i == 0)
 			print_trip(1e6 / rate);
 	}
 	for (int i = 0; i < SIZES; i++)
@@ -280,7 +283,7 @@ static void by_fairlead(void)
 {
 	FL_SCOPED(fl_executor) *ahead = ranks_with(AHEAD), *single = ranks_with(0);
 	for (int i = 0; i < CHUNKS; i++) {
-		(void)run_no_ops(ahead, chunks[i], MESSAGES * chunks[i] / 10); /* warm */
+		(void)run_no_ops(ahead, chunks[i], MESSAGES * chunks[i] / 10); /* warms */
 		print_tasks(chunks[i], run_no_ops(ahead, chunks[i], MESSAGES * chunks[i]), false);
 	}
 	(void)run_trips(single, TRIPS / 10);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A network with a latency, between the ranks of one machine: the engine's receive ends only when
- * its message's time has come. FL_MPI_LATENCY in the environment is in microseconds. A message's
- * time begins when the receiver looks and MPI has it: figures are on the safe side. For one thread
- * at a time.
+ * Gives the network between ranks of one machine a latency, for bench.c: the engine's receive ends
+ * only when the time of its message has come. FL_MPI_LATENCY in the environment is the latency in
+ * microseconds. The time of a message begins when the receiver looks and MPI has the message. So
+ * the latency is at least the one that was asked for, and the figures are on the safe side. One
+ * thread at a time may call MPI.
  *
- * A delayed receive is not posted: its request is replaced by a persistent one that is never
+ * A delayed receive is not posted. Its request is replaced by a persistent one that is never
  * started.
  */
 #include <fairlead/time.h>
@@ -24,7 +25,7 @@ struct delayed {
 static struct delayed queue[DELAYED_MAX]; /* a ring, in the order of arrival */
 static unsigned first, next;
 
-/* Takes all that has arrived. */
+/* Takes all messages that have arrived. */
 static void collect(int source, int tag, MPI_Comm comm, int64_t latency)
 {
 	for (int there = 1; there && next - first < DELAYED_MAX;) {
@@ -37,9 +38,9 @@ static void collect(int source, int tag, MPI_Comm comm, int64_t latency)
 	}
 }
 
-/* The receive. */
+/* The one receive that is delayed. */
 static struct {
-	int64_t latency; /* below 0: not read yet */
+	int64_t latency; /* below 0 until it is read */
 	void *buffer;
 	int count, tag;
 	MPI_Datatype type;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bytes as arguments and results of tasks in ranks, beyond the conformance suite: small and large
- * ones at once, without memory on either side, with ends in their midst.
+ * Tests bytes as arguments and results of tasks in ranks, beyond the conformance suite: small and
+ * large ones at once, without memory in either rank, and with ends in their midst.
  */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
@@ -11,7 +11,7 @@
 
 enum { KIB = 1 << 10, MIB = 1 << 20, INLINE = 16 * KIB };
 
-/* Allocations of this rank above so many bytes fail. */
+/* Makes allocations of this rank fail that are larger than so many bytes. */
 static size_t memory_most = SIZE_MAX;
 static void *(*real_alloc)(size_t size);
 
@@ -32,7 +32,7 @@ FL_TASK_STATIC(limit_memory, size_t, void)
 	return 0;
 }
 
-/* Some bytes, and what the task is to do with them. */
+/* An argument has some bytes, and says what the task is to do with them. */
 struct letter {
 	fl_bytes text;
 	uint64_t seed;
@@ -64,7 +64,7 @@ static bool is_filled(const fl_bytes *b, size_t size, uint64_t seed)
 	return same;
 }
 
-/* Returns the text with the next seed. */
+/* Returns the text of the next seed. */
 FL_TASK_STATIC(answer, struct letter, struct letter, .drop_arg = FL_BYTES_DROP, .drop_result = FL_BYTES_DROP)
 {
 	if (arg->text.data && !is_filled(&arg->text, arg->text.size, arg->seed))
@@ -93,7 +93,7 @@ static struct letter letter_of(size_t size, uint64_t seed)
 	return letter;
 }
 
-/* Frees it. */
+/* Checks the answer, and frees it. */
 static void expect_answer(struct letter *got, size_t size, uint64_t seed)
 {
 	assert_true(is_filled(&got->text, size, seed + 1));
@@ -140,7 +140,7 @@ ON_BOTH(mpi_bytes_of_each_size)
 		expect_success(e, size);
 }
 
-/* Handles of one message: each is used, grown and freed by itself. */
+/* The handles of one message: each is used, grown and freed by itself. */
 ON_BOTH(mpi_bytes_of_a_chunk)
 {
 	enum { N = 60 };
@@ -171,7 +171,7 @@ ON_BOTH(mpi_bytes_of_a_chunk)
 		}
 }
 
-/* More elements than a worker's arena has room for. */
+/* There are more elements than the arena of a worker has space for. */
 ON_BOTH(mpi_bytes_of_a_long_chunk)
 {
 	enum { N = 5000 };
@@ -225,7 +225,7 @@ ON_BOTH(mpi_bytes_of_failed_elements)
 		}
 }
 
-/* On processes those before the element that died are kept. */
+/* On processes, the results before the element that died count. */
 ON_BOTH(mpi_bytes_of_tasks_that_do_not_return)
 {
 	enum { N = 6 };
@@ -243,7 +243,7 @@ ON_BOTH(mpi_bytes_of_tasks_that_do_not_return)
 	}
 }
 
-/* Without memory on the rank. */
+/* The rank has no memory. */
 FL_TEST(mpi_bytes_that_a_rank_has_no_memory_for)
 {
 	static const size_t most = MIB;
@@ -268,7 +268,7 @@ FL_TASK_STATIC(make_bytes, size_t, fl_bytes)
 	return fill(result, *arg, *arg);
 }
 
-/* Without memory on rank 0: for a small one, a large one, and one of a chunk. */
+/* Rank 0 has no memory for a small result, a large one, and one of a chunk. */
 FL_TEST(mpi_bytes_that_rank_0_has_no_memory_for)
 {
 	FL_SCOPED(fl_executor) *e = make(1, false);
@@ -277,7 +277,8 @@ FL_TEST(mpi_bytes_that_rank_0_has_no_memory_for)
 		const size_t sizes[] = {10, size, 10};
 		fl_bytes got[3] = {{0}};
 		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(make_bytes_map(e, sizes, 1, got, &(fl_map_config){.chunk = 3})); /* has the other memory */
+		/* Afterwards rank 0 has the other memory that it needs. */
+		FL_OK(make_bytes_map(e, sizes, 1, got, &(fl_map_config){.chunk = 3}));
 		fl_bytes_free(&got[0]);
 		FL_OK(fl_test_run_task(e, &make_bytes, sizes, got));
 		fl_bytes_free(&got[0]);
@@ -298,7 +299,7 @@ FL_TEST(mpi_bytes_that_rank_0_has_no_memory_for)
 	}
 }
 
-/* For an offer. The chunk waits until the worker is free. */
+/* Rank 0 has no memory for an offer. The chunk waits until the worker is free. */
 FL_TEST(mpi_bytes_that_rank_0_cannot_offer)
 {
 	enum { N = 200 };
@@ -322,14 +323,17 @@ FL_TEST(mpi_bytes_that_rank_0_cannot_offer)
 	expect_success(e, MIB);
 }
 
-/* A rank that cannot send: the first element takes the memory for an offer; or all are too many. */
+/*
+ * A rank cannot send its results: the first element takes the memory for an offer; or together they
+ * are too large.
+ */
 
 enum lack { MEMORY, UNITS };
 
 FL_TASK_STATIC(make_unsendable, enum lack, fl_bytes)
 {
 	static char byte;
-	if (*arg == UNITS) /* nobody reads it */
+	if (*arg == UNITS) /* nobody reads these bytes */
 		return fl_bytes_adopt(result, &byte, FL_TASK_SIZE_MAX, NULL, NULL);
 	__atomic_store_n(&memory_most, 6 * KIB, __ATOMIC_RELAXED);
 	return fl_bytes_alloc(result, 100, 1);
@@ -355,7 +359,7 @@ FL_TEST(mpi_bytes_that_a_rank_cannot_send)
 	}
 }
 
-/* Cancels, a close and a terminate while bytes are on their ways. */
+/* A cancel, a close and a terminate come while bytes are on their ways. */
 ON_BOTH(mpi_bytes_that_are_given_up)
 {
 	enum { N = 24, ROUNDS = 3 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * No function of the executor over MPI is a cancellation point, though MPI's own functions are: a
- * thread with a request of pthread_cancel() pending uses an executor from its create to its end.
- * That the library's own calls reach no cancellation point in any test over MPI, is noted by
- * support/fl_cancel_points.c and judged by tests/run.
+ * Tests that no function of the executor over MPI is a cancellation point, though functions of MPI
+ * are. A thread with a pending request of pthread_cancel() uses an executor from its create to its
+ * end. In every test over MPI, support/fl_cancel_points.c also notes each cancellation point that a
+ * call of the library reaches, and tests/run judges these notes.
  */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
@@ -37,7 +37,7 @@ static void *use_with_a_request_pending(void *self)
 {
 	FL_OK(pthread_cancel(pthread_self()));
 	use_executor();
-	return self; /* not PTHREAD_CANCELED */
+	return self; /* PTHREAD_CANCELED would be the result of a cancel */
 }
 
 FL_TEST(mpi_executor_has_no_cancellation_points)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Worker ranks that die, with fault tolerance: what is lost, and what goes on. */
+/* Tests with worker ranks that die, with fault tolerance: what is lost, and what goes on. */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
 #include "fl_mpi_deaths.h"
@@ -7,9 +7,9 @@
 #include "../internals.h"
 
 /*
- * In rank 0; guarded by the engine lock. HOLDS: messages come after the notice of a death.
- * COMPLETES: one comes right after MPI's error, which Open MPI 5 then keeps. SLEEPS: MPI does
- * nothing but begin sends.
+ * How the calls of MPI behave in rank 0. The engine lock guards it. With HOLDS, messages come after
+ * the notice of a death. With COMPLETES, a message comes right after MPI's error, which Open MPI 5
+ * then keeps. With SLEEPS, MPI does nothing but begin sends.
  */
 static enum { TESTS, HOLDS, COMPLETES, SLEEPS } test_does;
 
@@ -65,7 +65,7 @@ static void prepare_rank(const char *role, char **argv)
 		(void)raise(SIGKILL);
 }
 
-/* The roles, in rank 0. */
+/* The roles, which run in rank 0. */
 
 ROLE(each_end)
 {
@@ -98,15 +98,17 @@ static bool serve_by_default(unsigned ranks)
 }
 
 /*
- * Rank 0 sleeps; at first no thread looks. The single worker of an executor goes from rank 1 to
- * rank 3. Another executor, with a region, has its first task after the deaths.
+ * Idle ranks die while rank 0 sleeps; at first no thread looks. The single worker of an executor
+ * moves from rank 1 to rank 3. Another executor, with a region, has its first task after the
+ * deaths.
  */
 ROLE(idle_ranks)
 {
 	FL_SCOPED(fl_shm) *region = NULL;
 	FL_SCOPED(fl_executor) *last = NULL;
 	FL_OK(fl_shm_create(&region, 1));
-	for (int rank = 1; rank < 5; rank++) /* until it says that it sleeps, it may be in the start */
+	/* Before a rank says that it sleeps, it may still be in the start. */
+	for (int rank = 1; rank < 5; rank++)
 		FL_WAIT_FOR(__atomic_load_n(&deaths->points[rank], __ATOMIC_SEQ_CST) > 0);
 	FL_OK(kill(deaths->pids[4], SIGKILL));
 	FL_WAIT_FOR(serve_by_default(3));
@@ -129,7 +131,7 @@ FL_TEST(mpi_idle_ranks_die)
 	job_survives("idle_ranks", "5");
 }
 
-/* The first of `n` orders ends its rank. Returns how many are lost. */
+/* The first of `n` orders ends its rank. Returns how many tasks are lost. */
 static unsigned lose(fl_executor *e, uint32_t n)
 {
 	fl_future *f[40];
@@ -142,7 +144,7 @@ static unsigned lose(fl_executor *e, uint32_t n)
 	return lost;
 }
 
-/* One has begun, some lie ready in the rank, others are queued in rank 0. */
+/* One task has begun, some lie ready in the rank, others are queued in rank 0. */
 ROLE(last_rank)
 {
 	enum { TASKS = 12 };
@@ -162,7 +164,7 @@ FL_TEST(mpi_last_rank_dies)
 	job_survives("last_rank", "2");
 }
 
-/* Two ranks have a task each. One of them dies; of the other MPI has a message then. */
+/* Two ranks have a task each. One of the ranks dies; MPI has a message of the other one then. */
 static void lose_one(int does)
 {
 	FL_SCOPED(fl_executor) *e = deaths_executor(2, 0);
@@ -208,12 +210,13 @@ ROLE(sends_to_the_dead)
 	let_test(SLEEPS);
 	for (int rank = 1; rank <= VICTIMS; rank++) {
 		FL_OK(kill(deaths->pids[rank], SIGKILL));
-		FL_WAIT_FOR(kill(deaths->pids[rank], 0) != 0); /* mpirun has waited for it */
+		/* mpirun has collected its status */
+		FL_WAIT_FOR(kill(deaths->pids[rank], 0) != 0);
 	}
 	for (uint32_t i = 0; i < TASKS; i++)
 		f[i] = submit_order(e, id + i, SURVIVES);
 	FL_EACH (i, f)
-		FL_WAIT_FOR(fl_future_get_state(f[i]) == FL_RUNNING); /* it was sent */
+		FL_WAIT_FOR(fl_future_get_state(f[i]) == FL_RUNNING); /* the task was sent */
 	let_test(TESTS);
 	for (uint32_t i = 0; i < TASKS; i++)
 		lost += !succeeds(f[i], id + i);
@@ -221,7 +224,7 @@ ROLE(sends_to_the_dead)
 	return job_is_over();
 }
 
-/* bug: rank_0_dies_of_a_dead_ranks_socket. MPI knows the deaths from these sends alone. */
+/* bug: rank_0_dies_of_a_dead_ranks_socket. MPI learns of the deaths from these sends alone. */
 FL_TEST(mpi_sends_to_dead_ranks_over_tcp)
 {
 	need_tolerance();
@@ -230,7 +233,7 @@ FL_TEST(mpi_sends_to_dead_ranks_over_tcp)
 	FL_OK(unsetenv("OMPI_MCA_btl"));
 }
 
-/* Of tasks that lie ready in a rank, other ranks recall some. */
+/* Tasks lie ready in a rank that dies. Some of them were recalled for other ranks. */
 ROLE(ready_tasks)
 {
 	enum { PREFETCH = 4, TASKS = 40 };
@@ -247,8 +250,8 @@ FL_TEST(mpi_rank_dies_with_ready_tasks)
 }
 
 /*
- * At first with one task at a time in each rank: one task ends two ranks, another ends one. Then
- * two ranks are left, tasks lie ready in both, and one task ends one rank.
+ * At first there is one task at a time in each rank: one task ends two ranks, and another one ends
+ * one. Then two ranks are left, tasks lie ready in both, and one task ends one rank.
  */
 ROLE(attempts)
 {
@@ -281,7 +284,7 @@ FL_TEST(mpi_task_of_a_dead_rank_is_tried_again)
 	job_survives("attempts", "6");
 }
 
-/* A generator of deaths_order: some end their ranks. */
+/* A generator of deaths_order. Some of the orders end their ranks. */
 struct orders {
 	uint32_t from, next, to, each;
 };
@@ -294,7 +297,7 @@ static int next_order(void *state, void *arg)
 	return o->next < o->to && o->next++ < o->to;
 }
 
-/* Returns how many elements died. */
+/* Returns how many elements were lost by deaths. */
 static unsigned iterate(fl_executor *e, struct orders o, size_t chunk)
 {
 	const fl_imap_config how = {.chunk = chunk, .unordered = true, .next = next_order, .state = &o};
@@ -374,7 +377,7 @@ FL_TEST(mpi_ranks_die_in_groups_and_chains)
 	job_survives("groups_and_chains", "5");
 }
 
-/* The request, or the deadline, reaches a rank that dies, or is dead. */
+/* The request, or the deadline, reaches a rank that dies, or that is dead. */
 ROLE(requests)
 {
 	FL_SCOPED(fl_executor) *e = deaths_executor(4, 0);
@@ -382,7 +385,7 @@ ROLE(requests)
 	for (uint32_t i = 0; i < 3; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		fl_submit_config config = {0};
-		/* again if the deadline has passed on the way */
+		/* It tries again if the deadline has passed on the way. */
 		for (int64_t limit = FL_MS(500); deaths->ran[i] == 0; limit *= 2) {
 			fl_future_free(f);
 			config.deadline = i == 2 ? fl_after(limit) : FL_FOREVER;
@@ -431,13 +434,17 @@ FL_TEST(mpi_rank_dies_with_its_worker_processes)
 	job_survives("with_processes", "3");
 }
 
-/* As a machine that does not answer for a time. The rank ends when it goes on. Idle ranks live. */
+/*
+ * A rank stops as a machine does that gives no answer for a time. Rank 0 takes it for dead, and it
+ * ends when it goes on. Idle ranks live.
+ */
 ROLE(silent_rank)
 {
 	FL_SCOPED(fl_executor) *e = deaths_executor(2, 0);
 	const uint32_t id = all_succeed(e, 1);
 	const fl_time idle = fl_now();
-	FL_WAIT_FOR(fl_time_diff(fl_now(), idle) > FL_S(6)); /* longer than a silence that counts as death */
+	/* longer than the silence that counts as a death */
+	FL_WAIT_FOR(fl_time_diff(fl_now(), idle) > FL_S(6));
 	deaths->go = 1;
 	FL_CHECK(!succeeds(submit_order(e, 0, BY_STOP), 0));
 	(void)all_succeed(e, id);
@@ -460,7 +467,7 @@ FL_TEST(mpi_silent_rank_is_dead)
 		FL_OK(unsetenv(detector[i][0]));
 }
 
-/* The job ends; with fault tolerance or without. */
+/* The job ends, with fault tolerance or without it. */
 
 static void expect_end(const char *role, const char *ranks)
 {
@@ -489,7 +496,7 @@ ROLE(first_busy)
 	return job_is_over();
 }
 
-/* Others have died before, and die at the same time. */
+/* Other ranks have died before rank 0 dies, and die at the same time. */
 ROLE(first_of_many)
 {
 	FL_SCOPED(fl_executor) *e = deaths_executor(fl_mpi_ranks() - 1, 4);
@@ -509,7 +516,7 @@ FL_TEST(mpi_rank_0_dies)
 	expect_end("first_busy", "3");
 }
 
-/* All that ranks know of deaths is from MPI. */
+/* There are no doorbells, so the ranks learn of deaths from MPI alone. */
 ROLE(without_doorbells)
 {
 	FL_SCOPED(fl_executor) *e = deaths_executor(2, 0);
@@ -534,7 +541,7 @@ ROLE(before_start)
 	return job_is_over();
 }
 
-/* With fault tolerance MPI_Init() of the other ranks waits for ever. */
+/* It runs only without fault tolerance: with it, MPI_Init() of the other ranks waits for ever. */
 FL_TEST(mpi_rank_dies_before_the_start)
 {
 	FL_CHECK(job_with_deaths(false, "before_start", "3") != 0);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Worker ranks are killed for real during an iteration over many tasks, and each task is accounted
- * for. FL_TEST_MPI_DEATHS in the environment sets the number of kills, in as many jobs as it takes;
- * there are ten thousand tasks for each. A thousand kills take some minutes.
+ * Tests worker ranks that are killed for real during an iteration over many tasks, and accounts for
+ * each task. FL_TEST_MPI_DEATHS in the environment sets the number of kills, which are spread over
+ * as many jobs as they take; there are ten thousand tasks for each kill. A thousand kills take some
+ * minutes.
  */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
@@ -26,7 +27,7 @@ static int next_task(void *state, void *arg)
 	return t->next < t->n && t->next++ < t->n;
 }
 
-/* Memory in KiB, and descriptors, of this process. */
+/* The memory in KiB, and the descriptors, of this process. */
 struct held {
 	long memory;
 	unsigned files;
@@ -40,7 +41,7 @@ static struct held held_here(void)
 	return (struct held){pages * (sysconf(_SC_PAGESIZE) / 1024), fl_test_fds()};
 }
 
-/* A living rank of the first `victims`. */
+/* Kills a living rank of the first `victims`. */
 static void kill_one(unsigned victims, unsigned *seed)
 {
 	unsigned rank = 1;
@@ -51,14 +52,20 @@ static void kill_one(unsigned victims, unsigned *seed)
 	FL_OK(kill(deaths->pids[rank], SIGKILL));
 }
 
-/* The task was sent to a rank that was killed, or the last rank is dead. */
+/*
+ * Returns whether the message names a rank that was killed: the task was sent to it, or it was the
+ * last rank.
+ */
 static bool names_a_victim(const char *message)
 {
 	const char *rank = strstr(message, "rank ");
 	return rank && deaths->point[strtoul(rank + 5, NULL, 10) % DEATHS_RANKS];
 }
 
-/* Kills all worker ranks but one. A single one is killed in the middle: then the iteration ends. */
+/*
+ * Kills all worker ranks but one. If there is a single one, it is killed in the middle, and ends
+ * the iteration.
+ */
 ROLE(loses_ranks)
 {
 	static uint8_t seen[DEATHS_TASKS];
@@ -88,13 +95,14 @@ ROLE(loses_ranks)
 			kill_one(victims, &seed);
 	}
 	const struct held after = held_here();
-	/* Of a single rank the iteration holds a task whose submit was refused. */
+	/* With a single rank, the iteration also has a task whose submit was refused. */
 	FL_CHECK(kills == victims && (ranks == 1 ? n + 1 >= t.next : n == t.n));
 	FL_CHECK(ranks == 1 || lost <= kills * (WORKERS + PREFETCH));
 	FL_CHECK(after.files <= before.files && after.memory <= before.memory + 8192);
 	deaths->kills += kills;
 	deaths->tasks += n;
-	deaths->lost += ranks > 1 ? lost : 0; /* else also what was queued */
+	/* With a single rank, the tasks that were still queued are lost, too. */
+	deaths->lost += ranks > 1 ? lost : 0;
 	deaths->grown = after.memory > before.memory + (long)deaths->grown ? (uint64_t)(after.memory - before.memory)
 	                                                                   : deaths->grown;
 	return job_is_over();

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Worker ranks die at each point of their conversation with MPI: before and after each call that
- * begins or ends something, after each test that finds something, and after some tests that find
- * nothing, in the midst of a transfer. The start ends with the first receive.
+ * Tests worker ranks that die at each point of their conversation with MPI: before and after each
+ * call that begins or ends something, after each test that finds something, and after some tests
+ * that find nothing, also in the midst of a transfer. The points of the start are those up to the
+ * first receive.
  */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
@@ -10,9 +11,9 @@
 
 enum { VICTIMS = 6, TASKS = 24, LARGE = 1 << 20 };
 
-/* of_start: points of the start count, no others; else those after `go` */
+/* With `of_start` only the points of the start count, otherwise only those after `go`. */
 static bool starting = true, of_start;
-static int empty_tests; /* since the last call */
+static int empty_tests; /* how many since the last call */
 
 static void pass_point(void)
 {
@@ -83,7 +84,7 @@ static void prepare_rank(const char *role, char **argv)
 	(void)fl_test_mpi_move();
 }
 
-/* Tasks with much to send and to return. The results begin with the order. */
+/* Tasks with much to send and to return. Their results begin with the order. */
 
 struct large {
 	struct deaths_order order;
@@ -97,7 +98,7 @@ FL_TASK_STATIC(obey_with_struct, struct large, struct large)
 	return 0;
 }
 
-/* In the message, but too much for MPI to send at once. */
+/* The data are in the message, but too large for MPI to send at once. */
 struct medium {
 	struct deaths_order order;
 	unsigned char bytes[10000];
@@ -165,7 +166,7 @@ static void end_large(fl_future *f, uint32_t id)
 	fl_future_free(f);
 }
 
-/* In rank 0. */
+/* What rank 0 does. */
 
 /* Returns when all ranks serve, and points count. */
 static void let_points_count(void)
@@ -205,12 +206,12 @@ ROLE(serves)
 		f[i] = submit_order(e, TASKS + i, SURVIVES);
 	for (uint32_t i = 0; i < TASKS; i++)
 		(void)succeeds(f[i], TASKS + i);
-	for (uint32_t i = 0; i < TASKS; i++) /* under way at the end */
+	for (uint32_t i = 0; i < TASKS; i++) /* they are under way at the end */
 		fl_future_free(submit_large(e, 101 + 4 * i));
 	return job_is_over();
 }
 
-/* Each victim dies at a point of its own. Returns how many have died. */
+/* Runs a job in which each victim dies at a point of its own. Returns how many have died. */
 static unsigned die_at(const char *role, const char *ranks, uint32_t first, uint32_t step, unsigned victims)
 {
 	unsigned n = 0;
@@ -226,7 +227,7 @@ static unsigned die_at(const char *role, const char *ranks, uint32_t first, uint
 	return n;
 }
 
-/* FL_TEST_MPI_DEATHS in the environment: at every point; else at each `step`-th. */
+/* Tests each `step`-th point, or every point if FL_TEST_MPI_DEATHS is in the environment. */
 static void die_at_each_point(uint32_t step)
 {
 	unsigned all = 0, n = 1;
@@ -242,7 +243,7 @@ FL_TEST(mpi_ranks_die_at_each_point)
 	die_at_each_point(5);
 }
 
-/* As between machines: large data pass in pieces. */
+/* Data travel as between machines, where large data pass in pieces. */
 FL_TEST(mpi_ranks_die_at_each_point_over_tcp)
 {
 	FL_OK(setenv("OMPI_MCA_btl", "self,tcp", 1));
@@ -250,7 +251,7 @@ FL_TEST(mpi_ranks_die_at_each_point_over_tcp)
 	FL_OK(unsetenv("OMPI_MCA_btl"));
 }
 
-/* The job ends, or goes on. */
+/* The job ends or goes on; both are right. */
 ROLE(starts)
 {
 	fl_executor *e = NULL;
@@ -264,7 +265,7 @@ FL_TEST(mpi_rank_dies_at_each_point_of_the_start)
 	unsigned n = 1;
 	need_tolerance();
 	of_start = true;
-	/* From the end of the first MPI_Comm_dup() on: MPI_Init() of another rank may hang before. */
+	/* It begins after the first MPI_Comm_dup(): before, MPI_Init() of another rank may hang. */
 	for (uint32_t point = 4; n > 0; point++)
 		n = die_at("starts", "3", point, 0, 1);
 	of_start = false;

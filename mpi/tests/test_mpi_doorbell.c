@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The start of doorbells, without MPI: rank 0 is the case, and worker ranks are forked children. */
+/*
+ * Tests the start of doorbells, without MPI: rank 0 is the case, and worker ranks are forked
+ * children.
+ */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
 #define FL_TEST_MPI_BY_HAND 1
@@ -9,7 +12,10 @@
 #include <arpa/inet.h>
 #include <poll.h>
 
-/* As the library's threads that use doorbells: see support/fl_cancel_points.c. */
+/*
+ * Disables pthread_cancel(), as the threads of the library that use doorbells do: otherwise
+ * support/fl_cancel_points.c would note their calls.
+ */
 __attribute__((constructor)) static void ignore_pthread_cancel(void)
 {
 	int before;
@@ -18,7 +24,7 @@ __attribute__((constructor)) static void ignore_pthread_cancel(void)
 
 enum { RANKS = 3 };
 
-static struct fl__mpi_bell *bells; /* rank 0's */
+static struct fl__mpi_bell *bells; /* those of rank 0 */
 
 static struct fl__mpi_address bell_address(void)
 {
@@ -29,7 +35,10 @@ static struct fl__mpi_address bell_address(void)
 	return address;
 }
 
-/* A connection of another program, from that port of 127.0.0.2; 0: from any port of 127.0.0.1. */
+/*
+ * Connects as another program would: from that port of 127.0.0.2, or, if it is 0, from any port of
+ * 127.0.0.1.
+ */
 static int stranger(const struct fl__mpi_address *address, in_port_t port)
 {
 	struct sockaddr_in at = {
@@ -42,7 +51,7 @@ static int stranger(const struct fl__mpi_address *address, in_port_t port)
 	return fd;
 }
 
-/* A worker rank: connects, writes its end to `told`, and waits for a ring. */
+/* Starts a worker rank: it connects, writes its end to `told`, and waits for a ring. */
 static pid_t start_rank(const struct fl__mpi_address *address, int told)
 {
 	const pid_t pid = fork();
@@ -64,7 +73,7 @@ static void expect_exit(pid_t pid)
 	assert_int_equal(status, 0);
 }
 
-/* Whether a socket of this machine listens on the loopback address alone. */
+/* Returns whether a socket of this machine listens on the loopback address alone. */
 static bool is_on_loopback(unsigned port)
 {
 	char line[512], expected[32];
@@ -101,7 +110,7 @@ FL_TEST(mpi_doorbell_beside_strangers)
 	for (int rank = 1; rank < RANKS; rank++) {
 		fl__mpi_bell_ring(rank);
 		expect_exit(ranks[rank]);
-		FL_WAIT_FOR(fl__mpi_bell_take() == rank); /* it has ended */
+		FL_WAIT_FOR(fl__mpi_bell_take() == rank); /* the rank has ended */
 	}
 	assert_false(is_on_loopback(address.port));
 	fl__mpi_bell_close();
@@ -110,7 +119,7 @@ FL_TEST(mpi_doorbell_beside_strangers)
 	fl_test_close_two(told);
 }
 
-/* A connection of 127.0.0.1 to rank 0, on that host, from `*port`, or from any port if it is 0. */
+/* Connects from 127.0.0.1 to rank 0 on that host: from `*port`, or from any port if it is 0. */
 static int from_port(const struct fl__mpi_address *address, in_addr_t host, in_port_t *port)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = *port, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -126,7 +135,9 @@ static int from_port(const struct fl__mpi_address *address, in_addr_t host, in_p
 	return fd;
 }
 
-/* From the port of a rank, a stranger had a connection before, and has one to another address. */
+/*
+ * A stranger had a connection from the port of a rank before, and has one to another address now.
+ */
 FL_TEST(mpi_doorbell_beside_a_stranger_of_the_same_port)
 {
 	struct fl__mpi_address address = {.port = 0};
@@ -152,17 +163,17 @@ FL_TEST(mpi_doorbell_beside_a_stranger_of_the_same_port)
 	FL_OK(close(rank));
 }
 
-/* bug: doorbell_given_up_is_no_death. Rank 0 waits for two seconds. */
+/* bug: doorbell_given_up_is_no_death. Rank 0 waits for two seconds in it. */
 FL_TEST(mpi_doorbell_that_rank_0_does_not_take)
 {
 	const struct fl__mpi_address address = bell_address();
 	const int other = stranger(&address, 0);
-	bells[1].here = 1; /* of a connection that does not come */
+	bells[1].here = 1; /* the connection does not come */
 	fl__mpi_bell_accept();
 	assert_true(bells[0].fd == -1 && bells[1].fd == -1 && bells[2].fd == -1);
 	FL_OK(close(other));
 	assert_int_equal(fl__mpi_bell_take(), -1); /* no rank has died */
-	fl__mpi_bell_ring(1);                      /* does nothing */
+	fl__mpi_bell_ring(1);                      /* it does nothing */
 	fl__mpi_bell_close();
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tasks in worker ranks that end their thread, and the signals of the threads that run tasks. */
+/*
+ * Tests tasks in worker ranks that end their thread, and the signals of the threads that run tasks.
+ */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
 #include "fl_mpi.h"
@@ -17,7 +19,7 @@ FL_TASK_STATIC(ends_by, enum how, int)
 }
 
 struct thread {
-	char name[16]; /* for debuggers: what the thread was started as */
+	char name[16]; /* the name for debuggers, with which the thread was started */
 };
 
 FL_TASK_STATIC(runs_on, void, struct thread)
@@ -41,7 +43,10 @@ FL_TASK_STATIC(does_nothing, void, void)
 	return 0;
 }
 
-/* One worker in each rank: the runner; or, with an initializer, a thread of an inner executor. */
+/*
+ * Makes an executor with one worker in each rank: the runner; or, with an initializer, a thread of
+ * an inner executor.
+ */
 static fl_executor *make(bool inner)
 {
 	const fl_executor_config config = {
@@ -83,7 +88,7 @@ FL_TEST(mpi_ends_the_thread_of_an_inner_worker)
 	end_threads(true);
 }
 
-/* Others of the same executor, and of another one, are on their way meanwhile. */
+/* Other tasks, of the same executor and of another one, are on their way meanwhile. */
 FL_TEST(mpi_ends_threads_beside_other_tasks)
 {
 	enum { TASKS = 200 };
@@ -131,7 +136,7 @@ FL_TASK_STATIC(reads_masks, void, struct masks)
 	return rc == 0 ? read_mask("/proc/thread-self/status", result->own) : rc;
 }
 
-/* The rank's main thread makes the threads that run tasks. */
+/* The main thread of the rank makes the threads that run tasks, so they have its signals. */
 FL_TEST(mpi_tasks_have_the_signals_of_the_main_thread)
 {
 	for (int i = 0; i < 6; i++) {
@@ -141,12 +146,12 @@ FL_TEST(mpi_tasks_have_the_signals_of_the_main_thread)
 		FL_OK(reads_masks_submit(e, &f));
 		FL_OK(reads_masks_get(f, &m));
 		assert_string_equal(m.own, m.main);
-		FL_OK(ends_by_submit(e, EXITS, &ended)); /* the next round has another runner */
+		FL_OK(ends_by_submit(e, EXITS, &ended)); /* so the next round has another runner */
 		FL_OK(fl_future_wait(ended));
 	}
 }
 
-/* In rank 0, where the thread that submits or waits makes the calls of MPI. */
+/* Runs in rank 0, where the thread that submits or waits makes the calls of MPI. */
 static void *submit_and_wait(void *arg)
 {
 	fl_executor *e = arg;
@@ -164,12 +169,13 @@ static void *submit_and_wait(void *arg)
 FL_TEST(mpi_submits_and_waits_are_no_cancellation_points)
 {
 	FL_SCOPED(fl_executor) *e = make(false);
-	assert_null(fl_test_foreign(submit_and_wait, e)); /* not PTHREAD_CANCELED */
+	/* PTHREAD_CANCELED would be the result of a cancel */
+	assert_null(fl_test_foreign(submit_and_wait, e));
 }
 
 /*
- * The last case: later tasks would be cancelled. No function of the library, of what it calls, or
- * of these tasks is a cancellation point.
+ * It is the last case, because later tasks would be cancelled. No function of the library, of what
+ * it calls, or of these tasks is a cancellation point.
  */
 FL_TEST(mpi_ends_no_thread_outside_of_a_task)
 {

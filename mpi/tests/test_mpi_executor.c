@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the executor over MPI has beside the contract of all executors. */
+/* Tests what the executor over MPI has beyond the contract of all executors. */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
 #include "fl_faults.h"
@@ -32,8 +32,8 @@ static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*star
 }
 
 /*
- * The first case: later ones have the thread that makes the calls of MPI, beside which no fault may
- * be planted.
+ * It is the first case. In later cases the thread exists that makes the calls of MPI, and no fault
+ * may be planted beside it.
  */
 FL_TEST(mpi_without_memory_and_threads)
 {
@@ -49,14 +49,14 @@ FL_TEST(mpi_without_memory_and_threads)
 }
 
 /*
- * tests/run reads the verdicts out of the output of all ranks, which the launcher joins. A line
- * that leaves in two writes may get a line of another rank in its midst.
+ * tests/run reads the verdicts in the output of all ranks, which the launcher joins. A line that
+ * leaves in two writes may get a line of another rank in its midst.
  */
 FL_TEST(mpi_verdicts_leave_in_one_write)
 {
 	static const char line[] = "ok 1 - a verdict\n";
 	char packet[64];
-	int packets[2]; /* O_DIRECT: a read returns the bytes of one write */
+	int packets[2]; /* with O_DIRECT a read returns the bytes of one write */
 	FL_OK(pipe2(packets, O_DIRECT | O_CLOEXEC));
 	const int before = dup(STDOUT_FILENO);
 	assert_true(before >= 0 && dup2(packets[1], STDOUT_FILENO) >= 0);
@@ -86,7 +86,9 @@ static void let_rank_lack_memory(fl_executor *e, bool lack)
 	FL_OK(fl_test_run_task(e, &lack_memory, &(bool){lack}, NULL));
 }
 
-/* A rank that cannot make its executor fails the tasks that come meanwhile, and tries again. */
+/*
+ * A rank that cannot make its executor fails the tasks that come meanwhile, and tries again later.
+ */
 FL_TEST(mpi_rank_without_memory_for_its_executor)
 {
 	const fl_executor_config config = {.workers = 1};
@@ -120,7 +122,7 @@ FL_TEST(mpi_in_a_worker_rank)
 
 FL_TEST(mpi_ranks_are_counted)
 {
-	fl_executor_free(make_over_mpi(NULL, NULL)); /* skips where there are none */
+	fl_executor_free(make_over_mpi(NULL, NULL)); /* skips the case if there are no ranks */
 	assert_int_equal(fl_mpi_ranks(), fl_test_mpi_ranks());
 }
 
@@ -210,7 +212,7 @@ FL_TEST(mpi_prefetched_task_is_asked_and_ends_as_cancelled)
 	assert_false(fl_shm_event_is_set(&never->entered));
 }
 
-/* What was sent ahead to ranks whose workers are held goes to the one rank that is not. */
+/* Tasks that were sent ahead to ranks whose workers are held go to the one rank that is free. */
 FL_TEST(mpi_tasks_that_wait_at_a_slow_rank_are_recalled)
 {
 	enum { AHEAD = 4, MOST = 64 };
@@ -237,7 +239,7 @@ FL_TEST(mpi_tasks_that_wait_at_a_slow_rank_are_recalled)
 	let_go(gates, ranks);
 }
 
-/* Requests that cross the ends of their tasks: each task ends once, as cancelled or not. */
+/* Requests cross the ends of their tasks: each task ends once, as cancelled or not. */
 FL_TEST(mpi_cancel_crosses_result)
 {
 	enum { TASKS = 32 };
@@ -269,7 +271,7 @@ FL_TASK_STATIC(until_asked, struct gate *, int)
 	return 0;
 }
 
-/* The user's own token, without a call into the executor. */
+/* A request of the user's own token reaches the task without a call into the executor. */
 FL_TEST(mpi_token_reaches_what_runs)
 {
 	FL_SCOPED(fl_executor) *e = make_over_mpi(&(fl_executor_config){.workers = 1}, NULL);
@@ -325,7 +327,7 @@ FL_TASK_STATIC(die, void, void)
 	return 0;
 }
 
-/* In a process of its rank, a task that crashes takes neither the rank with it nor another task. */
+/* A task that crashes in a process of its rank harms neither the rank nor another task. */
 FL_TEST(mpi_processes_survive_a_crash)
 {
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
@@ -356,7 +358,7 @@ FL_TEST(mpi_processes_are_killed_at_their_deadline)
 	FL_SCOPED(fl_executor) *e = make_over_mpi(&(fl_executor_config){.workers = 1, .grace_period = FL_MS(1)},
 	                                          &(fl_mpi_config){.processes = true});
 	FL_SCOPED(fl_future) *f = NULL;
-	/* again if the deadline has passed before the task began */
+	/* It tries again if the deadline has passed before the task began. */
 	for (int64_t limit = FL_MS(300); !f || fl_future_get_state(f) == FL_CANCELLED; limit *= 2) {
 		fl_future_free(f);
 		FL_OK(sleep_on_submit_with(e, &f, &(fl_submit_config){.deadline = fl_after(limit)}));
@@ -397,7 +399,7 @@ FL_TEST(mpi_processes_are_terminated)
 	fl_future_free(pending);
 }
 
-/* As many executors as one likes, made and freed while others run. */
+/* Executors are made and freed while others run. */
 FL_TEST(mpi_executors_come_and_go)
 {
 	enum { LIVES = 20 };

@@ -14,7 +14,9 @@ static void expect_time_in_rank(bool processes)
 	FL_WAIT_FOR(stats_of(e).running == 3);
 	assert_int_equal(stats_of(e).threads, 1);
 	assert_int_equal(stats_of(e).idle, 0);
-	/* no message overtakes another: once the rank has cancelled the last task, it has both */
+	/*
+	 * No message overtakes another one: when the rank has cancelled the last task, it has both.
+	 */
 	FL_RC(fl_future_cancel(last), -EINPROGRESS);
 	FL_OK(fl_future_wait(last));
 	const fl_time begin = fl_now();

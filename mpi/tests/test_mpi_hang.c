@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A rank whose task hangs: gdb and the dump of that rank name what the task waits for. */
+/* Tests a rank whose task hangs: gdb and the dump of that rank name what the task waits for. */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
 #include "fl_mpi_job.h"

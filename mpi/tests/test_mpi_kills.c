@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Worker processes of the ranks are killed for real during an iteration over many elements, and
- * each element is accounted for. FL_TEST_MPI_KILLS in the environment sets the number of kills;
- * there are a thousand elements for each.
+ * Tests worker processes of the ranks that are killed for real during an iteration over many
+ * elements, and accounts for each element. FL_TEST_MPI_KILLS in the environment sets the number of
+ * kills; there are a thousand elements for each.
  */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
@@ -11,9 +11,9 @@
 
 enum { A_KILL = 1000, MOST = 10000 * A_KILL, LIVES = 64, CHUNK = 100 };
 
-/* Shared by all ranks and workers. */
+/* All ranks and workers share it. */
 struct board {
-	uint64_t started[MOST / 64 + 1]; /* a bit for each element */
+	uint64_t started[MOST / 64 + 1]; /* has a bit for each element */
 	uint32_t twice, lives;
 	struct {
 		int32_t pid, parent;
@@ -81,8 +81,8 @@ static int parent_of(int pid)
 }
 
 /*
- * By the time of the kill another process may have the worker's number. So the signal goes to a
- * descriptor of the process, once the process has the worker's parent.
+ * Kills a worker. By the time of the kill another process may have its number. So the signal goes
+ * to a descriptor of the process, once it is certain that this process has the worker's parent.
  */
 static bool kill_one(struct campaign *c)
 {
@@ -141,7 +141,8 @@ FL_TEST(mpi_kills_of_workers_cost_one_element_each)
 		if (c.ended >= (c.kills + 1) * A_KILL)
 			c.kills += kill_one(&c);
 	}
-	assert_true(c.ended == c.elements); /* none lost; account(): none twice */
+	/* None is lost; account() checks that none has come twice. */
+	assert_true(c.ended == c.elements);
 	assert_int_equal(c.board->twice, 0);
 	assert_true(c.died <= c.kills);
 	print_message("%llu kills, %llu of %llu elements died with their workers, %.1f s\n",
@@ -149,11 +150,11 @@ FL_TEST(mpi_kills_of_workers_cost_one_element_each)
 	              (double)fl_time_diff(fl_now(), began) / 1e9);
 }
 
-/* Rank 0 counts the starts in worker processes, too. */
+/* Rank 0 also counts the starts in worker processes. */
 
 struct starts {
 	uint32_t *n;
-	bool dies; /* else it seems so by its error */
+	bool dies; /* otherwise its error only looks so */
 };
 
 FL_TASK_STATIC(dies_always, struct starts, void, .max_attempts = 3)

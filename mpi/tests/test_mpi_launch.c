@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Jobs that a case starts by mpirun, to see how they end. */
+/* Tests jobs that a case starts by mpirun, to see how they end. */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
 #include "fl_mpi_job.h"
@@ -19,7 +19,7 @@ FL_TASK_STATIC(for_ever, void, void)
 	return 0;
 }
 
-/* The roles, in rank 0. Each returns the exit status. */
+/* The roles, which run in rank 0. Each returns the exit status of the rank. */
 
 ROLE(mixed)
 {
@@ -31,14 +31,14 @@ ROLE(level)
 	return role_refused();
 }
 
-/* MPI is the program's own: it also ends it. */
+/* The program starts MPI itself, and so ends it, too. */
 ROLE(initialized)
 {
 	const int status = role_refused();
 	return MPI_Finalize() == MPI_SUCCESS ? status : 1;
 }
 
-/* In place of MPI's: role `level` gets a level that does not suffice. */
+/* Called in place of MPI's function: in the role `level` MPI grants too low a level. */
 int MPI_Init_thread(int *argc, char ***argv, int required, int *provided)
 {
 	const char *role = getenv(role_variable);
@@ -61,7 +61,7 @@ ROLE(works)
 	return 0;
 }
 
-/* This program once more, with the variables of the launcher. */
+/* Starts this program once more, with the variables of the launcher. */
 ROLE(child)
 {
 	return start_refused();
@@ -117,7 +117,7 @@ ROLE(leaves_a_stubborn_task)
 	return leave_with(&for_ever);
 }
 
-/* The ranks do not find rank 0's region, so that they fetch its bytes. */
+/* The ranks do not find the region of rank 0, so that they fetch its bytes. */
 ROLE(leaves_regions)
 {
 	enum { SIZE = 100 << 20 };
@@ -134,7 +134,7 @@ FL_TASK_STATIC(echo, fl_bytes, fl_bytes)
 	return fl_bytes_ref(result, arg);
 }
 
-/* Leaves some on their ways to the ranks and back, after `n` have come. */
+/* Leaves some bytes on their ways to the ranks and back, when `n` results have come. */
 static int leave_bytes(int n)
 {
 	enum { SIZE = 8 << 20, TASKS = 8 };
@@ -163,7 +163,10 @@ ROLE(leaves_more_bytes)
 	return leave_bytes(3);
 }
 
-/* Tasks that the ranks know differently: each prints its error and its message. */
+/*
+ * Tasks that the ranks know differently. Each role prints the error of such a task, and its
+ * message.
+ */
 
 static int run_differing(fl_task_ctx *ctx, const void *arg, void *result)
 {
@@ -195,7 +198,7 @@ ROLE(other_size)
 	return role_not_there();
 }
 
-/* The rank does not fetch its argument. */
+/* The rank does not fetch the argument of such a task. */
 ROLE(other_size_with_bytes)
 {
 	FL_OK(fl_bytes_alloc(&differing_arg, 1 << 20, 1));
@@ -219,7 +222,7 @@ static void become_another_program(void)
 	FL_CHECK(false);
 }
 
-/* What each rank does before fl_main(). */
+/* Does what each rank does before fl_main(). */
 static void prepare_rank(const char *role, char **argv)
 {
 	const bool first = fl_test_mpi_rank() == 0;
@@ -242,7 +245,8 @@ FL_TEST(mpi_without_a_launcher)
 	job_prints("refused", NULL, "not started by a launcher of MPI");
 	assert_int_equal(fl_mpi_ranks(), 0);
 	fl_executor *e = NULL;
-	FL_RC(fl_mpi_executor_create(&e, NULL, NULL), -ENOTSUP); /* nor is this program */
+	/* No launcher has started this program, either. */
+	FL_RC(fl_mpi_executor_create(&e, NULL, NULL), -ENOTSUP);
 }
 
 FL_TEST(mpi_world_of_one)
@@ -275,10 +279,11 @@ FL_TEST(mpi_launcher_of_another_mpi)
 	expect("use the launcher of the MPI that the program is built with");
 }
 
-/* A process that a launcher has started as one of several, but that finds no other. */
+/* A process that a launcher has started as one of several, but that finds no other one. */
 
 struct launch {
-	const char *name, *rank, *size; /* of the launcher, and of its variables */
+	/* The launcher, and its variables for the rank and the size. */
+	const char *name, *rank, *size;
 };
 
 static const struct launch launches[] = {
@@ -288,7 +293,7 @@ static const struct launch launches[] = {
     {"mpirun_rsh", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"},
 };
 
-/* Runs role `works` with a rank and a size in the environment. Returns the exit status. */
+/* Runs the role `works` with a rank and a size in the environment. Returns the exit status. */
 static int job_within(const struct launch *l, const char *rank, const char *size, const char *ranks)
 {
 	FL_OK(setenv(l->rank, rank, 1));
@@ -336,7 +341,10 @@ FL_TEST(mpi_world_of_one_below_srun)
 	expect(work);
 }
 
-/* srun with PMIx, and a build of MPI without: PMIx does not tell the number of ranks. */
+/*
+ * The launcher is srun with PMIx, but the build of MPI is without: PMIx does not tell the number of
+ * ranks.
+ */
 FL_TEST(mpi_singletons_with_pmix)
 {
 	FL_OK(setenv("PMIX_RANK", "0", 1));
@@ -360,7 +368,10 @@ FL_TEST(mpi_unused)
 FL_TEST(mpi_exit_nonzero)
 {
 	assert_int_equal(job("exit_code", "2"), 7);
-	expect_no("atexit()"); /* of a worker rank: it ends without them, as a worker process */
+	/*
+	 * A worker rank ends without the program's functions of atexit(), as a worker process does.
+	 */
+	expect_no("atexit()");
 }
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which thread makes the calls of MPI: callers that wait in rank 0; and in worker ranks the runner,
- * which runs short tasks itself, and the main thread.
+ * Tests which thread makes the calls of MPI: in rank 0, callers that wait; in worker ranks, the
+ * runner, which runs short tasks itself, and the main thread.
  */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
@@ -30,7 +30,7 @@ FL_TASK_STATIC(add_one, int, int)
 	return 0;
 }
 
-/* Afterwards the ranks have run short tasks alone: the next tasks run inline. */
+/* Runs short tasks alone. Afterwards the next tasks run inline in the ranks. */
 static void run_short_tasks(fl_executor *e)
 {
 	for (int i = 0; i < 64; i++) {
@@ -40,7 +40,9 @@ static void run_short_tasks(fl_executor *e)
 	}
 }
 
-/* Open MPI's: whether a test that finds nothing yields. Returns what was set before. */
+/*
+ * Open MPI has it: sets whether a test that finds nothing yields, and returns the previous setting.
+ */
 extern bool opal_progress_set_yield_when_idle(bool yields) __attribute__((weak));
 
 FL_TASK_STATIC(yields, int, bool)
@@ -50,7 +52,7 @@ FL_TASK_STATIC(yields, int, bool)
 	return 0;
 }
 
-/* Where there are more ranks than CPUs, MPI would yield under the engine lock. */
+/* If there are more ranks than CPUs, MPI would yield under the engine lock. */
 FL_TEST(mpi_does_not_yield_under_the_lock)
 {
 	FL_SCOPED(fl_executor) *e = make(1, 0);
@@ -60,13 +62,13 @@ FL_TEST(mpi_does_not_yield_under_the_lock)
 	assert_false(opal_progress_set_yield_when_idle && opal_progress_set_yield_when_idle(false));
 }
 
-/* Makes the job behave as one with more ranks than CPUs. Called before the launch. */
+/* Makes the job behave as one with more ranks than CPUs. It is called before the launch. */
 __attribute__((constructor(101))) static void let_ranks_yield(void)
 {
 	FL_OK(setenv("OMPI_MCA_mpi_yield_when_idle", "1", 1));
 }
 
-/* The end waits for other ranks, and yields. */
+/* The end of MPI waits for other ranks, and yields. */
 int MPI_Finalize(void)
 {
 	FL_CHECK(!opal_progress_set_yield_when_idle || opal_progress_set_yield_when_idle(true));
@@ -75,10 +77,10 @@ int MPI_Finalize(void)
 
 /*
  * While `floods`, each round of rank 0 finds one message, and its answer is a send that MPI ends
- * later. `untested`: such sends since the last test of them.
+ * later. `untested` counts such sends since the last test of them.
  */
 
-enum { FLOOD = 4096, SMALL_SENDS = 256 /* that MPI ends at once */, UNTESTED_MOST = 64 };
+enum { FLOOD = 4096, SMALL_SENDS = 256 /* MPI ends such sends at once */, UNTESTED_MOST = 64 };
 static bool floods;
 static unsigned untested, most_untested;
 
@@ -140,7 +142,7 @@ FL_TEST(mpi_transfers_are_tested_beside_a_flood)
 	fl_test_futures_free(f, FLOOD);
 }
 
-/* Callers. */
+/* Callers of rank 0 lead. */
 
 FL_TEST(mpi_wait_ends_at_its_deadline)
 {
@@ -183,7 +185,7 @@ FL_TEST(mpi_wait_is_cancelled)
 		waiters[i].f = f;
 		fl_cancel_token_init(&waiters[i].cancel, FL_SHIELDED, FL_FOREVER);
 		if (i == 0)
-			fl_cancel_token_request(&waiters[i].cancel); /* before its wait */
+			fl_cancel_token_request(&waiters[i].cancel); /* before it waits */
 		fl_test_go(&waiters[i].thread, wait_for_future, &waiters[i]);
 	}
 	FL_OK(fl_shm_event_wait(&gate->entered));
@@ -217,7 +219,7 @@ static int call(void *arg)
 	return wrong;
 }
 
-/* Each leads at times, and ends the tasks of the others. */
+/* Each caller leads at times, and ends the tasks of the others. */
 FL_TEST(mpi_callers_wait_at_once)
 {
 	enum { CALLERS = 4 };
@@ -240,7 +242,7 @@ static void count(fl_future *f, void *arg)
 	(void)fl__add_release((uint32_t *)arg, 1);
 }
 
-/* No thread waits for a future: the MPI thread takes over. */
+/* No thread waits for a future, so the MPI thread takes over. */
 FL_TEST(mpi_tasks_end_without_a_caller)
 {
 	enum { TASKS = 200 };
@@ -248,10 +250,11 @@ FL_TEST(mpi_tasks_end_without_a_caller)
 	static uint32_t ended;
 	const fl_submit_config config = {.on_end = count, .on_end_arg = &ended};
 	fl_future *f[TASKS];
-	run_short_tasks(e); /* calls of this thread: the MPI thread naps */
+	/* This thread makes the calls of MPI here, so the MPI thread naps. */
+	run_short_tasks(e);
 	FL_EACH (i, f)
 		FL_OK(add_one_submit_with(e, i, &f[i], &config));
-	FL_OK(fl_future_wait(f[0])); /* leaves with the others under way */
+	FL_OK(fl_future_wait(f[0])); /* it returns while the others are under way */
 	FL_WAIT_FOR(fl__load_acquire(&ended) == TASKS);
 	FL_EACH (i, f) {
 		int result = 0;
@@ -261,9 +264,9 @@ FL_TEST(mpi_tasks_end_without_a_caller)
 	}
 }
 
-/* Worker ranks. */
+/* Worker ranks lead. */
 
-/* Each rank has a task on its runner, and one on another worker, at once. */
+/* Each rank has a task on its runner and one on another worker, at the same time. */
 FL_TEST(mpi_long_inline_task_does_not_hold_up_another)
 {
 	enum { A_RANK = 3 };
@@ -310,7 +313,7 @@ FL_TEST(mpi_stop_reaches_an_inline_task)
 	assert_int_equal(result, -ECANCELED);
 }
 
-/* A stop that crosses the task's end finds another task inline, or none. */
+/* A stop that crosses the end of its task finds another task inline, or none. */
 FL_TEST(mpi_stop_crosses_the_end_of_an_inline_task)
 {
 	FL_SCOPED(fl_executor) *e = make(1, 1);
@@ -336,13 +339,13 @@ FL_TEST(mpi_deadline_reaches_an_inline_task)
 	run_short_tasks(e);
 	FL_OK(sleep_until_asked_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(FL_MS(300))}));
 	FL_OK(fl_future_wait(f));
-	if (fl_future_get_state(f) == FL_DONE) { /* else the deadline passed on the way */
+	if (fl_future_get_state(f) == FL_DONE) { /* otherwise the deadline has passed on the way */
 		FL_OK(sleep_until_asked_get(f, &result));
 		assert_true(result == -ECANCELED || result == -ETIMEDOUT);
 	}
 }
 
-/* Changes whether the runner blocks SIGUSR1. Returns whether it did before. */
+/* Changes whether the runner blocks SIGUSR1. The result is whether it did before. */
 FL_TASK_STATIC(mask_signal, int, int)
 {
 	sigset_t signals, before;
@@ -367,7 +370,7 @@ static void mask_in_each_rank(fl_executor *e, int how, int expected)
 	}
 }
 
-/* Tasks of an executor with an initializer run on threads of their own, not on the runner. */
+/* Tasks of an executor with an initializer run on threads of their own, and not on the runner. */
 FL_TEST(mpi_inline_task_changes_no_signals_of_new_executors)
 {
 	FL_SCOPED(fl_executor) *e = make(1, 0);
@@ -405,7 +408,7 @@ FL_TASK_STATIC(hold_in_section, struct gate *, void)
 	return 0;
 }
 
-/* In a blocking section the inline task is replaced: what was sent ahead to its rank runs. */
+/* While the inline task is in a blocking section, tasks run that were sent ahead to its rank. */
 FL_TEST(mpi_inline_task_in_a_blocking_section_is_replaced)
 {
 	enum { MOST = 64 };
@@ -435,7 +438,7 @@ struct census {
 };
 
 struct stay {
-	struct census *census; /* of the rank, by its number modulo the array's length */
+	struct census *census; /* the rank's, found by its number modulo the length of the array */
 	int64_t ns;
 };
 
@@ -454,7 +457,9 @@ FL_TASK_STATIC(stay, struct stay, void)
 	return 0;
 }
 
-/* Short tasks and long ones in turn: on the runner, on workers, and from one to the others. */
+/*
+ * Short tasks and long ones alternate: they run on the runner or on workers, and move between both.
+ */
 FL_TEST(mpi_rank_runs_as_many_tasks_as_it_has_workers)
 {
 	enum { A_RANK = 2, TASKS = 400 };

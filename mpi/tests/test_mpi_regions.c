@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Regions over MPI, where all ranks are on one machine; test_mpi_regions_machines.c has several. */
+/*
+ * Tests regions over MPI, with all ranks on one machine. test_mpi_regions_machines.c has several.
+ */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
 #include "fl_faults.h"
@@ -17,8 +19,8 @@ static void *memory_while_it_lasts(size_t size)
 }
 
 /*
- * The first case: later ones have the thread that makes the calls of MPI, beside which no fault may
- * be planted.
+ * It is the first case. In later cases the thread exists that makes the calls of MPI, and no fault
+ * may be planted beside it.
  */
 FL_TEST(mpi_regions_without_memory)
 {
@@ -36,7 +38,7 @@ FL_TEST(mpi_regions_without_memory)
 	assert_true(failures > 3);
 }
 
-/* All ranks, rank 0 with them, see the marks of all others. */
+/* All ranks, and rank 0, see the marks of all others. */
 static void expect_one_memory(fl_executor *e, fl_shm *const *regions, unsigned n)
 {
 	const unsigned ranks = regions_worker_ranks();
@@ -94,7 +96,10 @@ FL_TEST(mpi_regions_of_two_executors)
 	fl_shm_free(regions[1]);
 }
 
-/* What is written before the first submit is there, also if the executor was made before. */
+/*
+ * What was written before the first submit is there, even if the executor was made before the
+ * write.
+ */
 FL_TEST(mpi_regions_are_sent_at_the_first_submit)
 {
 	FL_SCOPED(fl_shm) *region = regions_new(SMALL);
@@ -118,7 +123,10 @@ FL_TEST(mpi_regions_that_are_sealed_are_read_only)
 	}
 }
 
-/* As rank 0's handle: the memory itself could be written. */
+/*
+ * A region that is read-only by rank 0's handle is read-only in all ranks, though its memory could
+ * be written.
+ */
 FL_TEST(mpi_regions_of_a_read_only_descriptor_are_read_only)
 {
 	fl_shm *writable = regions_new(SMALL), *regions[] = {NULL};
@@ -185,7 +193,7 @@ FL_TASK_STATIC(has_no_region_nested, void, void)
 	return rc != 0 ? rc : fl_future_error(f) == -ENOENT ? 0 : -EINVAL;
 }
 
-/* Threads that have served an executor with regions do not keep them. */
+/* Threads that have served an executor with regions do not keep these regions. */
 FL_TEST(mpi_regions_are_the_executors_own)
 {
 	FL_SCOPED(fl_shm) *region = regions_new(SMALL);
@@ -218,7 +226,8 @@ static void come_and_go(bool processes)
 		fl_shm_free(regions[0]);
 		fl_shm_free(regions[1]);
 		const struct regions_held held = regions_held_by_all(stays);
-		if (i == 0) /* what the first executor has started in the ranks stays */
+		/* What the first executor has started in the ranks stays. */
+		if (i == 0)
 			before = held;
 		regions_expect_held(before, held);
 	}
@@ -235,7 +244,7 @@ FL_TEST(mpi_regions_of_processes_leave_nothing)
 	come_and_go(true);
 }
 
-/* Executors that are freed when their ranks may not have the regions yet. */
+/* Executors are freed when their ranks may not have the regions yet. */
 FL_TEST(mpi_regions_of_executors_that_end_at_once)
 {
 	FL_SCOPED(fl_executor) *stays = regions_executor(NULL, 0, false);
@@ -262,7 +271,8 @@ FL_TEST(mpi_regions_of_executors_that_end_at_once)
 FL_TEST(mpi_regions_without_descriptors)
 {
 	FL_SCOPED(fl_executor) *stays = regions_executor(NULL, 0, false), *one = NULL;
-	FL_OK(fl_mpi_executor_create(&one, &(fl_executor_config){.workers = 1}, NULL)); /* of rank 1 */
+	/* Its worker is in rank 1. */
+	FL_OK(fl_mpi_executor_create(&one, &(fl_executor_config){.workers = 1}, NULL));
 	const struct regions_held before = regions_held_by_all(stays);
 	char host[64] = "", rank[96];
 	FL_OK(gethostname(host, sizeof host - 1));
@@ -290,10 +300,10 @@ static unsigned warnings;
 static void count_warning(fl_log_level level, const char *message)
 {
 	FL_CHECK(level == FL_LOG_WARNING && strstr(message, "gets a copy of its own"));
-	fl__add_relaxed(&warnings, 1); /* relaxed: the executor's end orders it */
+	fl__add_relaxed(&warnings, 1); /* relaxed: the end of the executor orders it */
 }
 
-/* A rank that cannot map rank 0's memory gets a copy, and rank 0 says so. */
+/* A rank that cannot map the memory of rank 0 gets a copy, and rank 0 says so. */
 static void visit_unreached(fl_shm *region)
 {
 	const unsigned ranks = regions_worker_ranks();
@@ -301,7 +311,8 @@ static void visit_unreached(fl_shm *region)
 	const int pid = fl__mpi_world.peers[0].pid;
 	warnings = 0;
 	(void)fl_log_set_handler(count_warning);
-	fl__mpi_world.peers[0].pid = (int32_t)getppid(); /* not the MPI thread's: no executor has regions now */
+	/* The MPI thread does not read it meanwhile, since no executor has regions now. */
+	fl__mpi_world.peers[0].pid = (int32_t)getppid();
 	fl_executor *e = regions_executor(&region, 1, false);
 	regions_visit_all(e, 1, seen);
 	fl_executor_free(e);

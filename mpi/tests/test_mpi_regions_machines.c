@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Regions over MPI, with ranks on several machines (fl_test_mpi_move()). */
+/* Tests regions over MPI, with ranks on several machines, as fl_test_mpi_move() makes them. */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
 #include "fl_mpi_regions.h"
 
-static bool have_machines; /* of rank 0 */
+static bool have_machines; /* in rank 0 */
 
 __attribute__((constructor)) static void move_to_machine(void)
 {
@@ -23,8 +23,8 @@ static fl_shm *new_region(size_t size)
 }
 
 /*
- * Each machine has one memory: tasks see the marks of their own machine, rank 0 sees those of its
- * own.
+ * Each machine has one memory: tasks see the marks of their own machine, and rank 0 sees those of
+ * its own.
  */
 static void expect_one_memory_a_machine(fl_executor *e, fl_shm *region)
 {
@@ -81,7 +81,7 @@ FL_TEST(mpi_machines_share_a_copy_among_processes)
 	visit_machines(1 << 20, true);
 }
 
-/* Sizes around those of pieces and pages. */
+/* The sizes are near those of pieces and pages. */
 FL_TEST(mpi_machines_copy_all_bytes)
 {
 	static const size_t sizes[] = {1, 3000, 4096, (16 << 20) - 4096, 16 << 20, (16 << 20) + 4096};
@@ -94,7 +94,7 @@ FL_TEST(mpi_machines_copy_all_bytes)
 	}
 }
 
-/* Each executor has its own copies: it does not see what tasks of others have written there. */
+/* Each executor has its own copies, and does not see what tasks of other executors have written. */
 FL_TEST(mpi_machines_copy_for_each_executor)
 {
 	FL_SCOPED(fl_shm) *region = new_region(100);
@@ -121,7 +121,7 @@ FL_TEST(mpi_machines_get_sealed_copies)
 		assert_false(seen[i].writable);
 }
 
-/* A copy has an allocator and locks, as every region. */
+/* A copy has an allocator and locks, as every region has. */
 FL_TASK_STATIC(add_block, fl_shm_offset, void)
 {
 	fl_shm *region = fl_task_region(ctx, 0);
@@ -164,7 +164,7 @@ FL_TASK_STATIC(read_byte, uint32_t, unsigned char)
 	return 0;
 }
 
-/* Many small tasks of one table, as a program has them. */
+/* Many small tasks use one table, as tasks of a program would. */
 FL_TEST(mpi_machines_map_over_a_table)
 {
 	enum { SIZE = 20000 };
@@ -185,7 +185,7 @@ FL_TASK_STATIC(has_region, void, void)
 	return fl_task_region(ctx, 0) ? 0 : -ENOENT;
 }
 
-/* Executors that are freed while a region is on its way. */
+/* Executors are freed while a region is on its way. */
 FL_TEST(mpi_machines_of_executors_that_end_at_once)
 {
 	FL_SCOPED(fl_shm) *region = new_region(40 << 20);
@@ -205,12 +205,13 @@ FL_TEST(mpi_machines_of_executors_that_end_at_once)
 	regions_expect_held(before, regions_held_by_all(stays));
 }
 
-/* A machine that cannot make a copy breaks the executor, with a message that names it. */
+/* A machine that cannot make a copy breaks the executor, with a message that names the machine. */
 FL_TEST(mpi_machines_without_memory)
 {
 	fl_shm *regions[] = {new_region(100), new_region(8 << 20)};
 	FL_SCOPED(fl_executor) *stays = regions_executor(NULL, 0, false), *one = NULL;
-	FL_OK(fl_mpi_executor_create(&one, &(fl_executor_config){.workers = 1}, NULL)); /* of rank 1 */
+	/* Its worker is in rank 1. */
+	FL_OK(fl_mpi_executor_create(&one, &(fl_executor_config){.workers = 1}, NULL));
 	const struct regions_held before = regions_held_by_all(stays);
 	regions_limit_rank(one, RLIMIT_FSIZE, 4 << 20);
 	FL_SCOPED(fl_future) *f = NULL;
@@ -228,7 +229,7 @@ FL_TEST(mpi_machines_without_memory)
 	fl_executor_free(e);
 	fl_shm_free(regions[0]);
 	fl_shm_free(regions[1]);
-	/* Two regions of rank 0 have gone. */
+	/* Rank 0 no longer has two of its regions. */
 	struct regions_held after = regions_held_by_all(stays);
 	after.files += 2;
 	after.mappings += 2;

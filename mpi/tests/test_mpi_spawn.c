@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Worker ranks that rank 0 spawns: below a launcher, and without one. */
+/* Tests worker ranks that rank 0 spawns, below a launcher and without one. */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
 #include "fl_mpi_job.h"
@@ -22,7 +22,7 @@ static void prepare_rank(const char *role, char **argv)
 	arguments = argv;
 }
 
-/* Ends rank 0 if MPI cannot spawn. */
+/* Makes an executor. Ends rank 0 if MPI cannot spawn. */
 static fl_executor *create_with(const fl_mpi_config *mpi)
 {
 	fl_executor *e = NULL;
@@ -38,7 +38,7 @@ static fl_executor *create(void)
 	return create_with(&spawning);
 }
 
-/* The roles. */
+/* The roles, which run in rank 0. */
 
 ROLE(spawns)
 {
@@ -91,7 +91,7 @@ ROLE(spawns_in_two_threads)
 	return 0;
 }
 
-/* FNV-1a, with the end of each argument. */
+/* Returns FNV-1a of the arguments, including the end of each. */
 static uint64_t hash_arguments(void)
 {
 	uint64_t hash = 0xcbf29ce484222325;
@@ -125,7 +125,7 @@ FL_TASK_STATIC(start_program, void, int)
 	return 0;
 }
 
-/* A program that is started by rank 0, or by a rank, is no rank. */
+/* A program that rank 0 starts, or that a rank starts, is no rank. */
 ROLE(has_programs)
 {
 	fl_executor *e = create();
@@ -164,7 +164,7 @@ ROLE(dies)
 
 static bool spawn_is_refused;
 
-/* In place of MPI's. */
+/* Called in place of MPI's function. */
 int MPI_Comm_spawn(const char *program, char **args, int n, MPI_Info info, int root, MPI_Comm comm, MPI_Comm *spawned,
                    int *errors)
 {
@@ -218,7 +218,10 @@ ROLE(initializes)
 	return MPI_Finalize() == MPI_SUCCESS ? status : 1;
 }
 
-/* Of a job with a single rank, and of one without a launcher where that can spawn. */
+/*
+ * How jobs are started that spawn: with a single rank, and without a launcher where MPI can spawn
+ * so.
+ */
 #ifdef OPEN_MPI
 static const char *const launches[] = {"1", NULL};
 #else
@@ -226,7 +229,9 @@ static const char *const launches[] = {"1"};
 #endif
 enum { LAUNCHES = sizeof launches / sizeof launches[0] };
 
-/* Runs a role. Returns its exit status. Skips the case where MPI cannot spawn; Open MPI can. */
+/*
+ * Runs a role, and returns its exit status. Skips the case if MPI cannot spawn, which Open MPI can.
+ */
 static int spawning_job(const char *role, const char *ranks, char **args)
 {
 	const int status = job_by(NULL, role, ranks, args);
@@ -283,7 +288,10 @@ FL_TEST(mpi_spawn_programs_of_spawned_ranks_are_none)
 	expect_each("has_programs", 0);
 }
 
-/* Open MPI 5 ends rank 0 without a launcher silently, and with status 14, before it could say more. */
+/*
+ * Without a launcher, Open MPI 5 ends rank 0 silently and with status 14, before rank 0 could say
+ * why.
+ */
 #if defined OPEN_MPI && OMPI_MAJOR_VERSION >= 5
 enum { DIES_SILENTLY_ALONE = true };
 #else

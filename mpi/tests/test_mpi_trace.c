@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The flight recorder in two ranks: trace_of_ranks.py reads their files. */
+/* Tests the flight recorder in two ranks. trace_of_ranks.py reads their files. */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
 #include "fl_mpi_job.h"

@@ -3,10 +3,11 @@
 #define FL_TEST_MPI_H
 
 /*
- * Tests of the executor over MPI. A program that includes this runs its cases in rank 0 of three,
- * or of as many as FL_TEST_MPI_RANKS in the environment tells: before main() it starts itself once
- * more, by mpirun, and ends as that does. Where mpirun cannot be started the cases run without
- * ranks, and those that make an executor are skipped.
+ * The frame of the tests of the executor over MPI. The cases of a program that includes this run in
+ * rank 0 of a job of three ranks, or of as many as FL_TEST_MPI_RANKS in the environment says.
+ * Before main() the program starts itself once more, by mpirun, and then ends with the same status.
+ * If mpirun cannot be started, the cases run without ranks, and those that make an executor are
+ * skipped.
  *
  * All ranks are on this machine. So the arena (fl_arena.h) has one address in each of them. The
  * process that started mpirun has made the arena, and rank 0 takes from it.
@@ -27,10 +28,10 @@ static inline unsigned fl_test_mpi_ranks(void)
 }
 
 static const char fl_test_mpi_variable[] = "FL_TEST_MPI_RANK";
-/* In the environment: jobs are started with fault tolerance. */
+/* Set in the environment if jobs are to be started with fault tolerance. */
 static const char fl_test_mpi_tolerant[] = "FL_TEST_MPI_FT";
 
-/* The path of this program. */
+/* Returns the path of this program. */
 static inline char *fl_test_mpi_program(void)
 {
 	static char path[4096];
@@ -38,7 +39,7 @@ static inline char *fl_test_mpi_program(void)
 	return path;
 }
 
-/* Skips the case where mpirun cannot be started. */
+/* Skips the case if mpirun cannot be started. */
 static inline void need_ranks(void)
 {
 	if (fl_mpi_ranks() == 0)
@@ -53,13 +54,19 @@ static inline fl_executor *make_over_mpi(const fl_executor_config *config, const
 	return e;
 }
 
-/* In the environment of mpirun: for root, on few CPUs, not bound to one of them. */
+/*
+ * Sets the environment of mpirun for ranks of root, for few CPUs, and for ranks that are not bound
+ * to one of them.
+ */
 static inline void fl_test_mpi_environment(void)
 {
 	FL_CHECK(fl__mpi_set_launch_environment());
-	/* a yield costs a time slice beside a program that computes */
+	/* A yield costs a time slice beside a program that computes. */
 	FL_OK(setenv("OMPI_MCA_mpi_yield_when_idle", "0", 0));
-	/* Whole stacks, through code without frame pointers, for the suppressions to fit. */
+	/*
+	 * The suppressions of leaks fit only if ASan unwinds whole stacks, through code without
+	 * frame pointers.
+	 */
 	char options[512];
 	const char *asan = getenv("ASAN_OPTIONS");
 	(void)snprintf(options, sizeof options, "%s:fast_unwind_on_malloc=0", asan ? asan : "");
@@ -68,7 +75,7 @@ static inline void fl_test_mpi_environment(void)
 }
 
 /*
- * Starts `program`, by the launcher of the build's MPI, with `ranks` ranks in place of this process.
+ * Runs `program` in place of this process, with so many ranks, by the launcher of the build's MPI.
  * Returns if that cannot be done.
  */
 static inline void fl_test_mpi_exec(const char *ranks, char *program, char **args)
@@ -87,7 +94,7 @@ static inline void fl_test_mpi_exec(const char *ranks, char *program, char **arg
 	(void)execvp(argv[0], (char **)(uintptr_t)argv);
 }
 
-/* Runs the cases under mpirun. Returns where there is no mpirun. */
+/* Runs the cases under mpirun, and ends this process. Returns if mpirun cannot be started. */
 static inline void fl_test_mpi_launch(char **argv)
 {
 	enum { NOT_STARTED = 113 };
@@ -106,7 +113,7 @@ static inline void fl_test_mpi_launch(char **argv)
 		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
-/* Also before fl_main(). */
+/* Returns the number of this rank. It may be called before fl_main(). */
 static inline int fl_test_mpi_rank(void)
 {
 	const char *rank = getenv("OMPI_COMM_WORLD_RANK");
@@ -118,9 +125,9 @@ static inline int fl_test_mpi_rank(void)
 }
 
 /*
- * Before fl_main(): gives ranks host names of their own, in a namespace, as if they were on several
- * machines. Ranks 1 and 2 are on one, rank 3 on another, all others on rank 0's. False: that takes
- * root.
+ * Gives ranks host names of their own, in a UTS namespace, as if they were on several machines. It
+ * is called before fl_main(). Ranks 1 and 2 are on one machine, rank 3 is on another, and all
+ * others are on that of rank 0. Returns false if the process may not do so, since that takes root.
  */
 static inline bool fl_test_mpi_move(void)
 {
@@ -130,9 +137,9 @@ static inline bool fl_test_mpi_move(void)
 	return unshare(CLONE_NEWUTS) == 0 && (!name || sethostname(name, strlen(name)) == 0);
 }
 
-/* A program that starts its ranks by itself defines it. */
+/* A program that starts its ranks by itself defines FL_TEST_MPI_BY_HAND. */
 #ifndef FL_TEST_MPI_BY_HAND
-/* After the constructor of the arena, which stands above. */
+/* It runs after the constructor of the arena, because that stands above. */
 __attribute__((constructor)) static void fl_test_mpi_begin(int argc, char **argv)
 {
 	const bool started_again = getenv("FAIRLEAD_PROCESS") != NULL;
@@ -145,7 +152,7 @@ __attribute__((constructor)) static void fl_test_mpi_begin(int argc, char **argv
 }
 #endif
 
-/* For conformance.h: the kind. */
+/* The kinds of executors over MPI, for conformance.h. */
 #ifdef CONFORMANCE_MPI
 
 static int create_over_mpi(fl_executor **e, const fl_executor_config *config)
@@ -154,7 +161,7 @@ static int create_over_mpi(fl_executor **e, const fl_executor_config *config)
 	return fl_mpi_executor_create(e, config, NULL);
 }
 
-/* Patient: see create_patient_processes(). */
+/* Its workers have a long grace period, as those of create_patient_processes() have. */
 static int create_processes_over_mpi(fl_executor **e, const fl_executor_config *config)
 {
 	fl_executor_config patient = {0};

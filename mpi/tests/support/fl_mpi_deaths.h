@@ -2,7 +2,9 @@
 #ifndef FL_TEST_MPI_DEATHS_H
 #define FL_TEST_MPI_DEATHS_H
 
-/* Jobs that lose ranks. The case and all ranks share `deaths`; none of the ranks outlives its job. */
+/*
+ * Jobs that lose ranks. The case and all ranks share `deaths`. None of the ranks outlives its job.
+ */
 #include "fl_mpi_job.h"
 
 #include "../../doorbell.h"
@@ -15,13 +17,18 @@
 enum { DEATHS_RANKS = 64, DEATHS_TASKS = 200000 };
 
 struct deaths {
-	int32_t pids[DEATHS_RANKS], worker;                 /* of each rank; of a worker process of a rank */
-	uint32_t over;                                      /* the role has come to its end */
-	uint32_t go;                                        /* tasks that do not just survive wait for it */
-	uint32_t points[DEATHS_RANKS], point[DEATHS_RANKS]; /* test_mpi_deaths_points.c */
-	uint64_t kills, tasks, lost, each, grown;           /* test_mpi_deaths_kills.c */
-	int32_t of[DEATHS_TASKS];                           /* the rank that has begun the task last */
-	uint8_t ran[DEATHS_TASKS];                          /* how often the task was begun */
+	/* the processes of the ranks, and a worker process of one of them */
+	int32_t pids[DEATHS_RANKS], worker;
+	uint32_t over; /* the role has come to its end */
+	/* tasks that wait or end their process wait for it first */
+	uint32_t go;
+	/* for test_mpi_deaths_points.c */
+	uint32_t points[DEATHS_RANKS], point[DEATHS_RANKS];
+	/* for test_mpi_deaths_kills.c */
+	uint64_t kills, tasks, lost, each, grown;
+	/* the rank that was the last to begin the task */
+	int32_t of[DEATHS_TASKS];
+	uint8_t ran[DEATHS_TASKS]; /* how often the task was begun */
 };
 #define deaths ((struct deaths *)(void *)fl_test_arena)
 _Static_assert(sizeof *deaths <= FL_TEST_ARENA_SIZE, "all of it");
@@ -45,12 +52,13 @@ enum deaths_end {
 struct deaths_order {
 	uint32_t id;
 	enum deaths_end end;
-	uint32_t times; /* the first `times` runs end so */
+	uint32_t times; /* how many of its first runs end so */
 };
 
 static void deaths_obey(const struct deaths_order *o)
 {
-	__atomic_store_n(&deaths->of[o->id], fl_test_mpi_rank(), __ATOMIC_SEQ_CST); /* first: it may die now */
+	/* It comes first, because the task may die at the next step. */
+	__atomic_store_n(&deaths->of[o->id], fl_test_mpi_rank(), __ATOMIC_SEQ_CST);
 	const uint32_t n = __atomic_fetch_add(&deaths->ran[o->id], 1, __ATOMIC_SEQ_CST);
 	if (o->end == SURVIVES || n >= o->times)
 		return;
@@ -72,7 +80,8 @@ static void deaths_obey(const struct deaths_order *o)
 	case BY_STOP:
 		(void)raise(SIGSTOP);
 		break;
-	case BY_ITS_BELL: /* rank 0 believes the rank to be dead */
+	/* rank 0 takes the rank for dead */
+	case BY_ITS_BELL:
 		FL_OK(shutdown(fl__mpi_bell_fd(), SHUT_WR));
 		for (;;)
 			(void)pause();
@@ -100,7 +109,7 @@ FL_TASK_STATIC(obey_twice, struct deaths_order, int, .max_attempts = 2)
 	return obey_body(ctx, arg, result);
 }
 
-/* The task has failed because a rank has died, which the message names. */
+/* Checks that the task has failed because a rank has died, and that the message names this rank. */
 static inline void died(uint32_t id, int error, const char *message)
 {
 	char rank[16] = "rank ";
@@ -112,7 +121,7 @@ static inline void died(uint32_t id, int error, const char *message)
 	FL_CHECK(strstr(message, rank) && deaths->ran[id] <= 1);
 }
 
-/* Waits for a task of obey(), and frees it. True: it has succeeded, having run once. */
+/* Waits for a task of obey(), and frees it. Returns true if it has succeeded and has run once. */
 static inline bool succeeds(fl_future *f, uint32_t id)
 {
 	int result = 0;
@@ -144,7 +153,10 @@ static inline fl_future *submit_order(fl_executor *e, uint32_t id, enum deaths_e
 	return f;
 }
 
-/* mpirun may end with 0 although rank 0 has failed. */
+/*
+ * It notes that rank 0 has come to its end, because mpirun may end with 0 although rank 0 has
+ * failed.
+ */
 static inline int job_is_over(void)
 {
 	deaths->over = 1;
@@ -158,7 +170,7 @@ static inline unsigned serving_ranks(fl_executor *e)
 	return stats.threads;
 }
 
-/* Starting with `id`, 4 tasks a worker succeed. */
+/* Checks that four tasks a worker succeed. Their ids begin with `id`. Returns the next id. */
 static inline uint32_t all_succeed(fl_executor *e, uint32_t id)
 {
 	fl_future *f[4 * DEATHS_RANKS];
@@ -170,14 +182,14 @@ static inline uint32_t all_succeed(fl_executor *e, uint32_t id)
 	return id + n;
 }
 
-/* The case. */
+/* What the case itself calls. */
 
 static inline bool is_left(int pid)
 {
 	char path[32], byte;
 	(void)snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
 	const int fd = pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	const bool left = fd >= 0 && read(fd, &byte, 1) == 1; /* a zombie has none */
+	const bool left = fd >= 0 && read(fd, &byte, 1) == 1; /* a zombie has no command line */
 	if (fd >= 0)
 		FL_OK(close(fd));
 	return left;
@@ -209,7 +221,7 @@ static inline void need_tolerance(void)
 #endif
 }
 
-/* A job that goes on. */
+/* Runs a job that goes on after the deaths. */
 static inline void job_survives(const char *role, const char *ranks)
 {
 	need_tolerance();

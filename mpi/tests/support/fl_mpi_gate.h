@@ -2,15 +2,15 @@
 #ifndef FL_TEST_MPI_GATE_H
 #define FL_TEST_MPI_GATE_H
 
-/* A task that stays in a worker rank until the test lets it go. */
+/* A task that stays in a worker rank until the test releases it. */
 #include "fl_mpi.h"
 
 struct gate {
 	fl_shm_event entered, open;
-	fl_future *held; /* the test's */
+	fl_future *held; /* belongs to the test */
 };
 
-/* Sets `entered`, and waits for `open`. The result: whether the task was asked to stop. */
+/* Sets `entered`, and waits for `open`. Its result is whether it was asked to stop. */
 FL_TASK_STATIC(hold, struct gate *, int)
 {
 	FL_OK(fl_shm_event_set(&(*arg)->entered));
@@ -24,7 +24,7 @@ static inline struct gate *new_gate(void)
 	return FL_IN_ARENA(struct gate, 1);
 }
 
-/* Holds `n` tasks, which run all at once. */
+/* Starts `n` such tasks, and returns when all of them run at once. */
 static inline struct gate *hold_all(fl_executor *e, unsigned n)
 {
 	struct gate *gates = FL_IN_ARENA(struct gate, n);

@@ -3,8 +3,9 @@
 #define FL_TEST_MPI_JOB_H
 
 /*
- * Jobs that a case starts, by mpirun or without it, to see how they end: this program once more,
- * with a role in the environment. The roles run in a constructor, behind fl_main(), in rank 0.
+ * Jobs that a case starts, by mpirun or without it, to see how they end. A job is this program once
+ * more, with a role in the environment. A constructor calls fl_main() and then, in rank 0, runs the
+ * role.
  */
 #define FL_TEST_MPI_BY_HAND 1
 #include "fl_mpi.h"
@@ -18,7 +19,10 @@ struct role {
 };
 static struct role *roles;
 
-/* ROLE(name) { ... } returns the exit status. It registers itself before play_role() runs. */
+/*
+ * Defines a role, whose body returns the exit status: ROLE(name) { ... }. It registers itself
+ * before play_role() runs.
+ */
 #define ROLE(name)                                                                                                     \
 	static int role_##name(void);                                                                                  \
 	__attribute__((constructor(101))) static void role_##name##_register(void)                                     \
@@ -29,7 +33,7 @@ static struct role *roles;
 	}                                                                                                              \
 	static int role_##name(void)
 
-/* The includer's: what each rank does before fl_main(). */
+/* The program that includes this defines it: what each rank does before fl_main(). */
 static void prepare_rank(const char *role, char **argv);
 
 FL_TASK_STATIC(square, int, int)
@@ -73,14 +77,17 @@ __attribute__((constructor)) static void play_role(int argc, char **argv)
 	exit(99);
 }
 
-/* Of a program that a rank starts with the launcher's variables. */
+/*
+ * The role of a program that a rank starts: it has the variables of the launcher, and may not make
+ * an executor.
+ */
 ROLE(refused)
 {
 	fl_executor *e = NULL;
 	return fl_mpi_executor_create(&e, NULL, NULL) == -ENOTSUP && !e ? 0 : 1;
 }
 
-/* Starts this program once more. Returns its exit status. */
+/* Starts this program once more with that role, and returns its exit status. */
 static inline int start_refused(void)
 {
 	fl_process *p = NULL;
@@ -92,23 +99,23 @@ static inline int start_refused(void)
 	return status.code;
 }
 
-static char *job_program;   /* what job_by() starts; NULL: this program */
-static pid_t job_launcher;  /* the latest */
+static char *job_program;   /* what job_by() starts, or NULL for this program */
+static pid_t job_launcher;  /* of the latest job */
 static char job_text[8192]; /* what the latest job has printed */
 
-/* mpirun of Open MPI 5 passes SIGALRM on to its ranks. */
+/* Ends the launcher by SIGKILL, because mpirun of Open MPI 5 passes SIGALRM on to its ranks. */
 static inline void job_takes_too_long(int number)
 {
 	(void)kill(job_launcher, SIGKILL);
 }
 
 /*
- * Runs a role with so many ranks, or without mpirun. `launcher` NULL: that of the build. `more`:
- * the program's arguments. Returns the exit status, or 128 + SIGKILL.
+ * Runs a role with so many ranks, or without mpirun if `ranks` is NULL. `launcher` is NULL for that
+ * of the build. `more` has the arguments of the program. Returns the exit status, or 128 + SIGKILL.
  */
 static inline int job_by(const char *launcher, const char *role, const char *ranks, char **more)
 {
-	enum { NOT_STARTED = 113, LIMIT = 100 /* below that of tests/run */ };
+	enum { NOT_STARTED = 113, LIMIT = 100 /* s; less than the limit of tests/run */ };
 	int status = -1;
 	const int scratch = fl_test_scratch();
 	(void)fflush(NULL);
@@ -116,7 +123,10 @@ static inline int job_by(const char *launcher, const char *role, const char *ran
 	FL_CHECK(job_launcher >= 0);
 	if (job_launcher == 0) {
 		FL_CHECK(dup2(scratch, STDOUT_FILENO) >= 0 && dup2(scratch, STDERR_FILENO) >= 0);
-		/* The second: another program among the ranks does not start ranks of its own. */
+		/*
+		 * The second variable keeps another program among the ranks from starting ranks of
+		 * its own.
+		 */
 		FL_OK(setenv(role_variable, role, 1));
 		FL_OK(setenv(fl_test_mpi_variable, "1", 1));
 		fl_test_mpi_environment();
@@ -137,7 +147,7 @@ static inline int job_by(const char *launcher, const char *role, const char *ran
 	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_STARTED)
 		FL_SKIP("mpirun cannot be started here");
 	const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-	if (status != 0) /* shown when the case fails */
+	if (status != 0) /* the text is shown when the case fails */
 		print_error("%s\n", job_text);
 	assert_true(in_time && (WIFEXITED(status) || killed));
 	return killed ? 128 + SIGKILL : WEXITSTATUS(status);
@@ -148,7 +158,7 @@ static inline int job(const char *role, const char *ranks)
 	return job_by(NULL, role, ranks, (char *[]){NULL});
 }
 
-/* The same with fault tolerance, or without. */
+/* Runs a job with fault tolerance, or without it. */
 static inline int job_that(bool tolerates, const char *role, const char *ranks)
 {
 	const bool before = getenv(fl_test_mpi_tolerant) != NULL;
@@ -158,7 +168,7 @@ static inline int job_that(bool tolerates, const char *role, const char *ranks)
 	return status;
 }
 
-/* The latest job has printed that. */
+/* Checks that the latest job has printed that. */
 static inline void expect(const char *part)
 {
 	fl_test_contains(job_text, part);
@@ -169,14 +179,17 @@ static inline void expect_no(const char *part)
 	assert_null(strstr(job_text, part));
 }
 
-/* A job that ends with 0, and prints that. */
+/* Runs a job that ends with 0 and prints that. */
 static inline void job_prints(const char *role, const char *ranks, const char *part)
 {
 	FL_OK(job(role, ranks));
 	expect(part);
 }
 
-/* Rank 0 and the launcher both end the job: one is first, and says why. Open MPI 5 loses lines. */
+/*
+ * Checks that the job has said how it died. Rank 0 and the launcher both end the job. The first of
+ * them says why, and Open MPI 5 loses lines.
+ */
 static inline void expect_death(void)
 {
 	static const char *const causes[] = {"signal 9", "EXIT CODE: 9", "MPI_ABORT was invoked",

@@ -3,7 +3,7 @@
 #define FL_TEST_MPI_REGIONS_H
 
 /*
- * For tests of regions over MPI: a task that runs in all worker ranks at once, one in each, and
+ * Tests of regions over MPI use it: a task that runs in all worker ranks at once, one in each, and
  * says which memory it found.
  */
 #include "fl_fds.h"
@@ -13,7 +13,7 @@
 
 enum { REGIONS_RANKS_MAX = 64 };
 
-/* In a region. */
+/* What a region has. */
 struct regions_board {
 	uint64_t marks[REGIONS_RANKS_MAX];
 	uint64_t size, sum; /* of the bytes that follow */
@@ -29,9 +29,9 @@ struct regions_arg {
 	uint32_t region;
 };
 
-/* What a task has seen. */
+/* What a task has seen in a region. */
 struct regions_seen {
-	uint64_t marks; /* a bit for each number */
+	uint64_t marks; /* has a bit for each number */
 	uint64_t inode;
 	bool writable, whole;
 	char host[64];
@@ -46,7 +46,7 @@ static uint64_t regions_sum(const struct regions_board *board)
 	return sum;
 }
 
-/* Writes a mark; when all tasks have done so, reads the marks of all. */
+/* Writes a mark. When all tasks have done so, reads the marks of all. */
 FL_TASK_STATIC(visit_region, struct regions_arg, struct regions_seen)
 {
 	fl_shm *region = fl_task_region(ctx, arg->region);
@@ -58,11 +58,13 @@ FL_TASK_STATIC(visit_region, struct regions_arg, struct regions_seen)
 	result->inode = status.st_ino;
 	result->writable = fl_shm_is_writable(region);
 	if (result->writable)
-		fl__store_relaxed(&board->marks[arg->number], UINT64_C(1)); /* relaxed: the event orders it */
+		/* relaxed: the event orders it */
+		fl__store_relaxed(&board->marks[arg->number], UINT64_C(1));
 	FL_OK(fl_shm_event_set(&arg->visit->entered));
 	FL_OK(fl_shm_event_wait_until(&arg->visit->open, FL_FOREVER, FL_SHIELDED));
 	for (int i = 0; i < REGIONS_RANKS_MAX; i++)
-		result->marks |= fl__load_relaxed(&board->marks[i]) << i; /* relaxed: the event orders it */
+		/* relaxed: the event orders it */
+		result->marks |= fl__load_relaxed(&board->marks[i]) << i;
 	result->whole = board->sum == regions_sum(board);
 	return 0;
 }
@@ -74,7 +76,7 @@ static inline unsigned regions_worker_ranks(void)
 	return ranks;
 }
 
-/* A region with a board, and so many bytes behind it. */
+/* Returns a region with a board, and so many bytes behind it. */
 static inline fl_shm *regions_new(size_t size)
 {
 	fl_shm *region = NULL;
@@ -102,7 +104,8 @@ static inline uint64_t regions_marks_of(fl_shm *region)
 {
 	uint64_t marks = 0;
 	for (int i = 0; i < REGIONS_RANKS_MAX; i++)
-		marks |= fl__load_relaxed(&regions_board_of(region)->marks[i]) << i; /* relaxed: for tests */
+		/* relaxed: no task runs any more */
+		marks |= fl__load_relaxed(&regions_board_of(region)->marks[i]) << i;
 	return marks;
 }
 
@@ -113,7 +116,7 @@ static inline uint64_t regions_inode(const fl_shm *region)
 	return status.st_ino;
 }
 
-/* An executor with one worker in each rank, that has the regions. */
+/* Returns an executor with one worker in each rank, whose tasks have the regions. */
 static inline fl_executor *regions_executor(fl_shm *const *regions, unsigned n, bool processes)
 {
 	const fl_executor_config config = {.workers = fl_test_mpi_ranks() - 1, .regions = regions, .n_regions = n};
@@ -121,7 +124,7 @@ static inline fl_executor *regions_executor(fl_shm *const *regions, unsigned n, 
 }
 
 /*
- * Runs visit_region() in each rank, all at once, for the last of `n` regions. `seen` has
+ * Runs visit_region() in each rank, in all of them at once, for the last of `n` regions. `seen` has
  * REGIONS_RANKS_MAX entries.
  */
 static inline void regions_visit_all(fl_executor *e, unsigned n, struct regions_seen *seen)
@@ -143,7 +146,7 @@ static inline void regions_visit_all(fl_executor *e, unsigned n, struct regions_
 	}
 }
 
-/* Descriptors, and mappings of regions, of a process. */
+/* How many descriptors, and mappings of regions, a process has. */
 struct regions_held {
 	unsigned files, mappings;
 };
@@ -161,7 +164,10 @@ FL_TASK_STATIC(count_held, struct regions_visit *, struct regions_held)
 	return 0;
 }
 
-/* The sum over rank 0 and all worker ranks. `e`: an executor with one thread in each rank. */
+/*
+ * Returns the sum over rank 0 and all worker ranks. `e` is an executor with one thread in each
+ * rank.
+ */
 static inline struct regions_held regions_held_by_all(fl_executor *e)
 {
 	const unsigned ranks = regions_worker_ranks();
@@ -188,11 +194,11 @@ static inline void regions_expect_held(struct regions_held before, struct region
 	assert_int_equal(after.mappings, before.mappings);
 }
 
-/* Without memory. */
+/* Tests without memory. */
 
 struct regions_limit {
 	int resource;   /* RLIMIT_... */
-	uint64_t limit; /* 0: the most */
+	uint64_t limit; /* 0 stands for the most */
 };
 
 FL_TASK_STATIC(set_limit, struct regions_limit, void)
@@ -203,7 +209,7 @@ FL_TASK_STATIC(set_limit, struct regions_limit, void)
 	return setrlimit(arg->resource, &limit) == 0 ? 0 : -errno;
 }
 
-/* Limits the rank of `e`, an executor with one worker. */
+/* Limits the rank of `e`, which is an executor with one worker. */
 static inline void regions_limit_rank(fl_executor *e, int resource, uint64_t limit)
 {
 	FL_OK(fl_test_run_task(e, &set_limit, &(struct regions_limit){resource, limit}, NULL));
