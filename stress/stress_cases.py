@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The cases of this folder: a short run of all scenarios, the campaigns and a soak, and whether the mutants fit the source."""
+"""Runs the cases of this folder: all scenarios for a short time, the campaigns, a soak, and whether the mutants fit the source."""
 import functools
 import os
 import subprocess
@@ -27,20 +27,20 @@ def scenario_case(tool, names, duration, name, mode):
 
 
 def campaign(tool):
-    """Processes killed for real, with items and frames: none is lost or doubled, no process hangs, and waiters are idle."""
+    """Kills processes for real, with items and frames: none is lost or doubled, no process hangs, and waiters are idle."""
     for more in ((), ("--frames", "--capacity", "100")):
         out = run([os.path.join(tool.build, "stress/fairlead-kill"), "--kills", "5000", *more])
         expect(out, "0 lost, 0 delivered twice, 0 wrong", "counts agree", "ran 0 ns and switched 0 times", "passed")
 
 
 def campaign_tasks(tool):
-    """Workers killed for real: no task is lost or started twice, nothing is left behind, and no wait hangs."""
+    """Kills workers for real: no task is lost or started twice, nothing is left behind, and no wait hangs."""
     out = run([os.path.join(tool.build, "stress/fairlead-kill-tasks"), "--kills", "400", "--tasks", "400000"])
     expect(out, "0 lost, 0 started twice, 0 done but never started, 0 cancelled but started, 0 wrong", "passed")
 
 
 def soak(tool):
-    """Wakes, timeouts and cancels raced across threads and fibers: every permit and item is accounted for."""
+    """Races wakes, timeouts and cancels across threads and fibers: every permit and item is accounted for."""
     program = os.path.join(tool.build, "stress/fairlead-soak")
     out = run([program, "--time", "2", "--fibers", "16"])
     expect(out, "got once each; permits and tickets are all there", "timed out", "cancelled", "fibers came and went")

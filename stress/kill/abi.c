@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The functions that the compiler calls with -fsanitize=thread: each atomic operation is a step,
- * and each plain write to the region. The operations themselves have the strongest order.
+ * The functions that the compiler calls with -fsanitize=thread. Each atomic operation is a step,
+ * and so is each plain write to the region. The operations themselves have the strongest memory
+ * order, whatever was asked for.
  */
 #include "steps.h"
 #include <string.h>
@@ -73,7 +74,7 @@ DECLARED(void, __tsan_write_range, void *p, unsigned long size)
 	plain(p, PC);
 }
 
-/* Newer versions of clang call these in place of the C library's. */
+/* Newer versions of clang call these in place of the functions of the C library. */
 DECLARED(void *, __tsan_memcpy, void *to, const void *from, size_t size)
 {
 	plain(to, PC);
@@ -168,8 +169,8 @@ DECLARED(void, __tsan_atomic_signal_fence, int order)
 }
 
 /*
- * A copy to the region has two steps: before it, and in its middle. The linker redirects memcpy()
- * to this function.
+ * A copy to the region has two steps: one before it, and one in its middle. The linker redirects
+ * the calls of memcpy() to this function.
  */
 void *__real_memcpy(void *to, const void *from, size_t size);
 void *__wrap_memcpy(void *to, const void *from, size_t size);

@@ -9,8 +9,8 @@
 #include <sys/types.h>
 
 /*
- * The campaign: processes are killed while they use a queue in shared memory, a million times and
- * at each step, beside two survivors; every item is accounted for. README.md describes it.
+ * The campaign that kills processes for real while they use one queue in shared memory, beside two
+ * processes that survive. It accounts for every item. README.md describes it.
  *
  *   abi.c      the functions that -fsanitize=thread calls: the steps
  *   steps.c    where a victim dies
@@ -25,39 +25,40 @@
 enum { SLOTS = 8, PUTS = 16, GETS = 32, BULK = 3, FRAME_ROOM = 64 };
 
 struct item {
-	uint32_t life, number; /* life: the number of the victim's life; SURVIVOR */
+	uint32_t life, number; /* `life` is the number of the victim's life, or SURVIVOR */
 	uint64_t check;
 };
 #define SURVIVOR UINT32_MAX
 
-/* How a victim dies: by itself, before a step; or by the driver, at any time. */
+/* How a victim dies: it kills itself before a step, or the driver kills it at any time. */
 enum kind { AT_STEP, AT_SITE, BY_DRIVER };
 
 /* The state of a victim, which outlives it. */
 struct slot {
-	pid_t pid; /* 0: free */
+	pid_t pid; /* 0 if the slot is free */
 	uint32_t life;
 	enum kind kind;
-	uint32_t steps;    /* the step before which it dies */
-	uintptr_t site;    /* or the site */
-	int64_t kill_at;   /* of BY_DRIVER */
-	uint32_t begun;    /* puts that have begun */
-	uint32_t put, got; /* committed operations: counted after the store that commits */
-	_Alignas(16) unsigned char log[GETS * FRAME_ROOM]; /* the destination of its gets */
+	uint32_t steps;  /* it dies before this step at the latest */
+	uintptr_t site;  /* for AT_SITE: the site before which it dies */
+	int64_t kill_at; /* for BY_DRIVER */
+	uint32_t begun;  /* how many puts have begun */
+	/* How many operations have committed. They are counted after the store that commits. */
+	uint32_t put, got;
+	_Alignas(16) unsigned char log[GETS * FRAME_ROOM]; /* its gets write here */
 };
 
 /* The record of each life. */
 struct life {
-	uint8_t least,
-	    /*
-	     * Bounds of its committed puts: they differ if the driver killed it between two steps.
-	     */
-	    most;
+	/*
+	 * Bounds of how many of its puts have committed. They differ if the driver killed it
+	 * between two steps.
+	 */
+	uint8_t least, most;
 	uint16_t unused;
 	uint32_t seen; /* two bits for each put: how often it was delivered */
 };
 
-/* Shared by all processes. */
+/* All processes share it. */
 struct board {
 	uint32_t stop, phase;
 	uint64_t puts, gets; /* by the survivors */
@@ -67,14 +68,14 @@ struct board {
 };
 
 struct campaign {
-	uint64_t kills, time; /* s */
+	uint64_t kills, time; /* the time is in seconds */
 	uint64_t seed, capacity, victims, frames, quiet;
 };
 
 extern struct campaign campaign;
 extern struct board *board;
 extern struct fl_shm_queue *queue;
-extern struct fl__shm_ring *ring; /* of the queue */
+extern struct fl__shm_ring *ring; /* the ring of `queue` */
 
 void *share(size_t size);
 
@@ -101,7 +102,7 @@ struct balance {
 struct balance ledger_close(void);
 
 /* report.c */
-/* False: the run was long enough, and some step had too few kills. */
+/* Returns false if the run was long enough, and some step had too few kills. */
 bool report(const struct balance *b, uint64_t by_step, uint64_t by_driver, int64_t took);
 void dump_queue(void);
 bool check_idle(void);

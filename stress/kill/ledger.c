@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The account. A victim that died before a step has recorded exactly what it had committed. A
- * victim that the driver killed may have died between the store that commits and the record of it.
- * For its last operation the end of the run decides, by the places of the items, whether it has
- * happened; it must not have happened twice.
+ * The account of the campaign. A victim that died before a step has recorded exactly what it had
+ * committed. A victim that the driver killed may have died between the store that commits and the
+ * record of it. Whether the last operation of such a victim has happened is decided at the end of
+ * the run, by the places of the items. Either is right, but no item may be delivered twice.
  */
 #include "kill.h"
 
 static struct life *lives;
 static uint64_t n_lives;
-static uint32_t *kept; /* a bit for each item of the survivors: delivered */
+static uint32_t *kept; /* a bit for each item of the survivors that was delivered */
 
 /* Items that a victim may have got. */
 static struct item *unsure;
@@ -24,7 +24,7 @@ void ledger_open(uint64_t n)
 
 static uint64_t check_of(uint32_t life, uint32_t number)
 {
-	/* All-zero bytes are no valid item. */
+	/* With the 1, bytes that are all zero are no valid item. */
 	uint64_t x = ((uint64_t)life << 32 | number) * 0x9e3779b97f4a7c15u + 1;
 	return (x ^ x >> 29) * 0xbf58476d1ce4e5b9u;
 }
@@ -40,7 +40,7 @@ static bool is_item(const struct item *item)
 	       (item->life == SURVIVOR ? item->number < 1u << 28 : item->life < n_lives && item->number < PUTS);
 }
 
-/* An item as a frame, of varying size. */
+/* Makes a frame of an item. The size of the frame varies with the item. */
 size_t frame_of(const struct item *item, unsigned char frame[FRAME_ROOM])
 {
 	size_t more = item->number % 24;
@@ -88,7 +88,10 @@ static void be_unsure(const struct item *item)
 	unsure[n_unsure++] = *item;
 }
 
-/* Checks the log from `from` to `to`. */
+/*
+ * Checks the log of a slot from entry `from` to entry `to`. With `sure` the victim has got these
+ * items.
+ */
 static void read_log(const struct slot *slot, uint32_t from, uint32_t to, bool sure)
 {
 	for (uint32_t i = from; i < to && i < GETS; i++) {
@@ -125,7 +128,10 @@ static bool is_delivered(const struct item *item)
 	return lives[item->life].seen >> 2 * item->number & 1;
 }
 
-/* An item that no other process has was got by the victim that may have got it. */
+/*
+ * Delivers the items that no other process has: the victims that may have got them have got them.
+ * Returns how many there were.
+ */
 static uint64_t settle(void)
 {
 	uint64_t n = 0;

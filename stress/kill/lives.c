@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the processes do: victims until they are killed, the two survivors until the end. */
+/* What the processes do. The victims act until they are killed, the two survivors until the end. */
 #include "kill.h"
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 
-/* Valid results of a victim's operation; the queue is closed when all victims are dead. */
+/*
+ * Checks that the result of a victim's operation is valid. The queue is closed only when all
+ * victims are dead, so -EPIPE is not.
+ */
 static void expect(int rc)
 {
 	if (rc != 0 && rc != -EAGAIN && rc != -ETIMEDOUT && rc != -EINVAL)
@@ -72,7 +75,7 @@ static void put_some(struct slot *slot, uint64_t *seed)
 		fail("a put of %u said that %zu went in, and %u did", n, count, slot->put - before);
 }
 
-/* Gets straight into the slot: the driver finds the item there after the victim's death. */
+/* Gets items straight into the slot, where the driver finds them after the victim's death. */
 static void get_some(struct slot *slot, uint64_t *seed)
 {
 	uint32_t n = campaign.frames || draw(seed) % 2 ? 1 : BULK, before = slot->got;
@@ -105,7 +108,7 @@ void live_and_die(struct slot *slot, uint64_t seed)
 			put_some(slot, &seed);
 		else if (what < 14)
 			get_some(slot, &seed);
-		/* Often right after a get, so that it reports the last item. */
+		/* It often comes right after a get, so that it reports the last item. */
 		if (what > 9 && what < 15)
 			expect(fl_shm_queue_task_done(queue));
 		if (what == 15)
@@ -114,9 +117,9 @@ void live_and_die(struct slot *slot, uint64_t seed)
 	}
 }
 
-/* The survivors. */
+/* What the survivors do. */
 
-/* An operation that waits only for the lock, whose owner may have died. */
+/* Makes an operation that waits only for the lock, whose owner may have died. */
 static void take_the_lock(void)
 {
 	if (fl_shm_queue_task_done(queue) == -ETIMEDOUT)
@@ -124,8 +127,9 @@ static void take_the_lock(void)
 }
 
 /*
- * Three phases: the producer is slow, and the queue mostly empty; the consumer is slow, and the
- * queue full; both are fast, and leave the CPUs to the victims at times.
+ * Slows a survivor down, in three phases. In one the producer is slow, so the queue is mostly
+ * empty. In one the consumer is slow, so the queue is mostly full. In one both are fast, and leave
+ * the CPUs to the victims only at times.
  */
 static void dawdle(uint32_t phase, uint64_t turn)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The driver: forks victims, kills some of them, reaps them all, and watches the progress of the
- * survivors.
+ * The driver of the campaign. It forks the victims, kills some of them, reaps them all, and watches
+ * that the survivors make progress.
  */
 #include "kill.h"
 #include <signal.h>
@@ -66,7 +66,7 @@ static struct slot *slot_of(pid_t pid)
 	return NULL;
 }
 
-/* Returns whether there was one to reap. */
+/* Reaps a process. Returns whether there was one. */
 static bool reap(int flags)
 {
 	int status;
@@ -84,7 +84,11 @@ static bool reap(int flags)
 	return true;
 }
 
-enum { OLD = 30000000 }; /* ns: an older process sleeps, and does not reach its step */
+/*
+ * In nanoseconds. A victim that is older sleeps, and does not reach its step: then the driver kills
+ * it.
+ */
+enum { OLD = 30000000 };
 
 static void kill_who_is_due(int64_t now)
 {

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The report: the balance, the deaths at each step, and idleness. */
+/*
+ * The report of the campaign: the balance, the deaths at each step, and whether waiting processes
+ * idle.
+ */
 #include "kill.h"
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
 
-/* Kills of a step, and of a run in which each step must have so many. */
+/* How many kills each step must have, in a run of so many kills. */
 enum { ENOUGH = 100, LONG_RUN = 1000000 };
 
-/* Whether each step has had its share; a short run always passes. */
+/* Returns whether each step has had its share. A run that is too short always passes. */
 static bool is_enough(size_t below, uint64_t kills)
 {
 	if (below == 0)
@@ -50,7 +53,10 @@ void dump_queue(void)
 	dump_line("done", &ring->done);
 }
 
-/* Idleness: two processes that wait on an empty queue make no system call for a second. */
+/*
+ * The check that waiting processes are idle. For a second, the kernel neither runs two processes
+ * that wait on an empty queue, nor switches to them.
+ */
 
 struct ran {
 	unsigned long switches, on_cpu;
@@ -91,7 +97,7 @@ bool check_idle(void)
 	for (int i = 0; i < 2; i++)
 		while (!sleeps(pids[i]) || !ring->items.waiting)
 			pause_for(FL_MS(1));
-	/* On a slow machine they may still be about to sleep. */
+	/* On a slow machine the processes may still be about to sleep, so it tries again. */
 	for (int look = 0; look < 10 && !idle; look++) {
 		struct ran before[2] = {ran(pids[0]), ran(pids[1])};
 		pause_for(FL_S(1));

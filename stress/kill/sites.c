@@ -9,7 +9,7 @@ static int find_base(struct dl_phdr_info *info, size_t size, void *found)
 {
 	(void)size;
 	*(uintptr_t *)found = info->dlpi_addr;
-	return 1; /* the first object is the program */
+	return 1; /* stops, because the first object is the program */
 }
 
 void sites_open(void)
@@ -56,7 +56,7 @@ static int by_kills(const void *a, const void *b)
 	return x->kills < y->kills ? -1 : x->kills > y->kills;
 }
 
-/* Function and line of each, from binutils' addr2line. */
+/* Opens the function and the line of each site, as addr2line of binutils prints them. */
 static FILE *names_of(const struct site *sites, size_t n)
 {
 	size_t room = 64 + n * 20, used;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where a victim dies. The return address of its operation identifies a step. */
+/* Where a victim dies. A step is identified by the return address of its operation. */
 #include "kill.h"
 #include <signal.h>
 #include <sys/syscall.h>
 
-static struct slot *mine; /* NULL: not a victim, or not yet */
+static struct slot *mine; /* NULL until the process is armed as a victim */
 static uint32_t left;
 
 void arm(struct slot *slot)
@@ -34,7 +34,7 @@ void step(uintptr_t pc)
 		die(s);
 }
 
-/* Counts a commit for the driver. */
+/* Counts what the victim has committed, for the driver. */
 void stored(uintptr_t address, uint64_t before)
 {
 	if (address == (uintptr_t)&ring->in)
@@ -43,7 +43,7 @@ void stored(uintptr_t address, uint64_t before)
 		mine->got += (uint32_t)((ring->out >> 32) - (before >> 32));
 }
 
-/* The calls that sleep and wake have two steps each: before and after the call. */
+/* A call that sleeps or wakes has two steps: one before the call, and one after it. */
 
 static struct fl__sys below;
 

@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Called by abi.c; each campaign implements it. */
+/* The functions that abi.c calls. Each campaign implements them. */
 
-/* Whether the calling process dies at a step. */
+/* Returns whether the calling process dies at a step. */
 bool is_armed(void);
 
 /* Called before the step that returns to `pc`. */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The tasks. Each first counts its start, then checks its argument, and returns a result that
- * follows from its number.
+ * The tasks of the campaign. Each of them first counts its start, then checks its argument, and
+ * returns a result that follows from its number.
  */
 #include "tasks.h"
 #include <fairlead/shm.h>
 #include <fairlead/task.h>
 
 struct board *board;
-static uint32_t served; /* tasks that this worker has begun */
+static uint32_t served; /* how many tasks this worker has begun */
 
 struct life *life_of(int32_t pid)
 {
@@ -79,7 +79,7 @@ FL_TASK(kill_patient, struct question, struct answer)
 	return rc != 0 ? rc : end(arg, result);
 }
 
-/* The tasks that it submits have the next numbers. */
+/* The tasks that it submits have the numbers that follow its own. */
 FL_TASK(kill_nested, struct question, struct answer)
 {
 	const uint32_t served_before = served;
@@ -114,7 +114,7 @@ FL_TASK(kill_crash, struct question, struct answer)
 	_exit(0);
 }
 
-/* Large arguments and results. */
+/* Tasks with large arguments and results. */
 
 static int check_words(const struct question *q, const uint64_t *words, size_t n)
 {
@@ -158,7 +158,7 @@ BLOB(kill_80k, 80 << 10, 80 << 10)
 BLOB(kill_in_300k, BLOB_MOST, SMALL)
 BLOB(kill_out_300k, SMALL, BLOB_MOST)
 
-/* Half of the results in place, half from elsewhere. */
+/* Half of the results are made in place, and half elsewhere. */
 FL_TASK(kill_bytes, struct parcel, fl_bytes, .drop_arg = FL_BYTES_DROP)
 {
 	const unsigned char *at = arg->bytes.data;

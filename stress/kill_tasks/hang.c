@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The watch: when no task has ended for ten seconds, it prints all waits, and ends the program. */
+/*
+ * The watch. If no task has ended for ten seconds, it prints what all threads wait for, and ends
+ * the program.
+ */
 #include "process/pool/process_pool.h"
 #include "tasks.h"
 #include <time.h>

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The killer: a thread that picks a random worker and kills it, whatever it is doing. The average
- * is a number of tasks for each kill; the number of kills and their times are random.
+ * The killer is a thread that picks a random worker and kills it, whatever the worker is doing. On
+ * average there is one kill for a number of tasks, but the number of tasks between two kills, and
+ * the moments, are random.
  *
- * By the time of the kill another process may have the worker's pid. So the process is killed by a
- * descriptor, and only if it is a child of the fork server. A process that gets the pid in the
- * meantime is not the process of the descriptor.
+ * By the time of the kill another process may have the worker's pid. So the thread opens a
+ * descriptor of the process with that pid, and kills by the descriptor, and only if the process is
+ * a child of the fork server. A process that gets the pid later is not the process of the
+ * descriptor.
  */
 #include "process/start/fork_server.h"
 #include "tasks.h"
@@ -20,14 +22,14 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards `executor` */
 static fl_executor *executor;
 static bool over;
 
-/* Kills the process of `pidfd`; returns false if it was gone. */
+/* Kills the process of `pidfd`. Returns false if it was gone. */
 static bool strike(int pid, int pidfd)
 {
 	struct life *life = life_of(pid);
 	const bool born = life->pid == pid && announce_death(life);
 	if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) != 0)
 		return false;
-	if (!born) { /* not started yet, or dying already */
+	if (!born) { /* it has not begun yet, or is already dying */
 		life->pid = pid;
 		__atomic_store_n(&life->died, 1, __ATOMIC_SEQ_CST);
 		kills_unborn++;
@@ -54,7 +56,7 @@ static bool kill_one(uint64_t *seed)
 	return done;
 }
 
-/* Sleeps for about the time in which so many tasks end. */
+/* Sleeps for a part of the time until so many tasks have ended. */
 static void await_tasks(uint64_t until)
 {
 	static uint64_t before;

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The account. The end of a task, by its future, is compared with its own count of starts. This
- * happens when the executor is freed: a second start may come after the end.
+ * The account of the campaign. The end of a task, as its future tells it, is compared with the
+ * task's own count of its starts. The counts are compared when the executor is freed, because a
+ * second start may come after the end.
  */
 #include "tasks.h"
 #include <stdarg.h>
 #include <sys/mman.h>
 
-/* The end of a task, and the number of starts that it must have. */
+/* The ends of a task, and how many starts each end allows. */
 enum fate {
-	UNUSED,     /* no such task */
-	SENT,       /* submitted, not ended: lost, if it stays so */
-	SENT_ALONG, /* it belongs to a nested task, or a map, that was submitted */
-	DONE,       /* it returned its result: 1 */
-	ANSWERED,   /* it returned an error: 1 */
-	WITHDRAWN,  /* it was cancelled, or could not be submitted: 0 */
-	DIED,       /* its worker died: 0 or 1 */
-	UNKNOWN,    /* the nested task, or the map, failed: 0 or 1 */
+	UNUSED,     /* there is no such task */
+	SENT,       /* submitted, and not ended: lost if it stays so */
+	SENT_ALONG, /* a nested task or map to which it belongs was submitted */
+	DONE,       /* it returned its result, after 1 start */
+	ANSWERED,   /* it returned an error, after 1 start */
+	WITHDRAWN,  /* it was cancelled, or refused at the submit, with 0 starts */
+	DIED,       /* its worker died, after 0 starts or 1 */
+	UNKNOWN,    /* the nested task or the map failed, after 0 starts or 1 */
 	FATES
 };
 
@@ -37,7 +38,7 @@ static const struct {
 uint64_t settled, in_maps, in_nested;
 
 static uint8_t *fate_of;
-static uint32_t next_id = 1; /* so that no ticket is 0 */
+static uint32_t next_id = 1; /* from 1 on, so that no ticket is 0 */
 static uint64_t counts[FATES], lost, twice, never, too_often, wrongs, unbegun, unannounced, too_many;
 
 void ledger_open(void)
@@ -72,7 +73,10 @@ void wrong(const char *what, ...)
 	printf("\n");
 }
 
-/* A ticket: number, kind, the number of nested tasks, whether it may be cancelled. */
+/*
+ * A ticket has the task's number and kind, the number of its nested tasks, and whether it may be
+ * cancelled.
+ */
 
 uint64_t ticket(uint32_t id, enum kind kind, unsigned nested, bool may_cancel)
 {
@@ -111,7 +115,7 @@ void unsubmit(uint64_t ticket)
 	all_have_become(ticket, WITHDRAWN, WITHDRAWN);
 }
 
-/* Ends of tasks. */
+/* The ends of tasks. */
 
 static bool bytes_are_right(uint32_t id, const fl_bytes *b)
 {
@@ -147,8 +151,8 @@ static void settle_done(uint64_t ticket, const fl_future *f)
 }
 
 /*
- * "worker 4711 (worker-0) killed by SIGKILL": that worker was killed, and no other task has failed
- * with it.
+ * Accounts for a message like "worker 4711 (worker-0) killed by SIGKILL": that worker must have
+ * been killed, and no other task may have failed with it.
  */
 void settle_death(const char *message)
 {
@@ -180,7 +184,7 @@ static void settle_failed(uint64_t ticket, const fl_future *f, int error)
 {
 	const char *message = fl_future_message(f);
 	const bool may_end = fl__load_acquire(&current.may_end);
-	/* ETIMEDOUT: after its deadline, also if it was killed */
+	/* -ETIMEDOUT means that its deadline had passed, even if it was killed. */
 	const bool stopped = error == -ECANCELED || (error == -ETIMEDOUT && (ticket >> 16 & 1));
 	if (error == -EOWNERDEAD && says_how(message, kind_of(ticket) == CRASH)) {
 		settle_death(message);
@@ -211,7 +215,7 @@ void settle(uint64_t ticket, fl_future *f)
 	}
 }
 
-/* For a map; `must`: the map has succeeded. */
+/* Accounts for an element of a map. `must` is true if the map has succeeded. */
 void settle_element(uint32_t id, const struct answer *answer, bool must)
 {
 	const bool done = answer->check == answer_check(id);
@@ -220,7 +224,7 @@ void settle_element(uint32_t id, const struct answer *answer, bool must)
 	has_become(id, done ? DONE : UNKNOWN);
 }
 
-/* The end of a round: no task runs any more. */
+/* The end of a round, when no task runs any more. */
 
 static void check_task(uint32_t id)
 {

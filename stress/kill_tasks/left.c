@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The resources of this process and of its fork server: descriptors, threads, children, pages. */
+/*
+ * The resources of this process and of its fork server: descriptors, threads, children, mappings
+ * and pages.
+ */
 #include "process/start/fork_server.h"
 #include "tasks.h"
 #include <malloc.h>
@@ -17,8 +20,8 @@ static const char *const names[RESOURCES] = {
     "memory of its own, KiB",
     "memory of the fork server's own, KiB",
 };
-enum { ZOMBIES = 3, OWN = 8 }; /* from OWN on, the C library keeps some */
-enum { OWN_MORE = 16 << 10 };  /* the allowed growth, KiB */
+enum { ZOMBIES = 3, OWN = 8 }; /* the C library keeps some of those from OWN on */
+enum { OWN_MORE = 16 << 10 };  /* how much these may grow, in KiB */
 
 static unsigned lines_with(int pid, const char *file, const char *what)
 {
@@ -43,8 +46,8 @@ static struct left look(void)
 }
 
 /*
- * Waits until nothing changes any more: the fork server may have children to reap. What stays is
- * counted.
+ * Returns the resources when nothing changes any more, or after five seconds: the fork server may
+ * have children to reap. What stays is counted.
  */
 struct left left_now(void)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The load. Two feeders wait for futures, and cancel some; one has callbacks; one maps. Each has
- * one task under way at some times, hundreds at others, so that the workers, and the manager
- * thread, are idle and busy in turn.
+ * The load of the campaign. Of four feeders, two wait for futures and cancel some of them, one has
+ * callbacks, and one maps. Those that submit single tasks have one task under way at some times and
+ * hundreds at others, so that the workers and the manager thread are idle and busy in turn.
  */
 #include "tasks.h"
 #include <fairlead/sem.h>
 #include <fairlead/task.h>
 #include <time.h>
 
-/* CALLED: the feeder with callbacks */
+/* CALLED is the feeder with callbacks. */
 enum { CALLED = 2, WINDOW = 256, MAP_MOST = 500, MAP_BYTES = 1 << 10 };
 
 struct slot {
@@ -21,10 +21,10 @@ struct slot {
 struct feeder {
 	const char *doing;
 	uint64_t seed;
-	unsigned width; /* tasks that may be under way */
-	unsigned left;  /* tasks until the next change */
+	unsigned width; /* how many tasks may be under way */
+	unsigned left;  /* how many tasks are left until the next change */
 	struct slot slots[WINDOW];
-	unsigned order[WINDOW], n; /* slots under way, oldest first; then the free ones */
+	unsigned order[WINDOW], n; /* the slots under way, oldest first; then the free ones */
 	fl_sem permits;
 	_Alignas(64) unsigned char arg[BLOB_MOST];
 	_Alignas(64) unsigned char args[MAP_MOST * MAP_BYTES], results[MAP_MOST * MAP_BYTES];
@@ -32,7 +32,8 @@ struct feeder {
 
 static struct feeder feeders[FEEDERS];
 
-static unsigned char parcel[BYTES_MOST]; /* the longest, which all arguments borrow */
+/* The longest run of bytes. All arguments borrow from it. */
+static unsigned char parcel[BYTES_MOST];
 
 void load_open(void)
 {
@@ -63,7 +64,7 @@ static bool goes_on(void)
 	return !fl__load_acquire(&current.stop);
 }
 
-/* Leaves some time to the feeder with callbacks. */
+/* While only the feeder with callbacks is to submit, another feeder waits here. */
 static void stand_aside(struct feeder *w)
 {
 	doing(w, "stands aside");
@@ -83,7 +84,7 @@ static void draw_mode(struct feeder *w)
 		pause_some(&w->seed, FL_US(400));
 }
 
-/* One task. */
+/* The submit of one task. */
 
 static enum kind draw_kind(uint64_t *seed)
 {
@@ -118,7 +119,7 @@ static uint32_t draw_work(enum kind kind, uint64_t *seed)
 	}
 }
 
-/* A refusal, which is right only at the end of a round. */
+/* Checks a refusal. It is right only at the end of a round. */
 static void check_refusal(int rc)
 {
 	if (rc != -EPIPE || !fl__load_acquire(&current.ending))
@@ -126,8 +127,8 @@ static void check_refusal(int rc)
 }
 
 /*
- * Submits a task of any kind. Returns its ticket; 0: refused. `config->on_end_arg` is set to the
- * ticket.
+ * Submits a task of any kind. Returns its ticket, or 0 if it was refused. Sets `config->on_end_arg`
+ * to the ticket.
  */
 static uint64_t submit_any(struct feeder *w, fl_future **f, fl_submit_config *config)
 {
@@ -135,7 +136,7 @@ static uint64_t submit_any(struct feeder *w, fl_future **f, fl_submit_config *co
 	const uint32_t work = draw_work(kind, &w->seed);
 	const unsigned nested = kind == NESTED ? work : 0;
 	const uint32_t id = take_ids(1 + nested);
-	/* a context with the future may cancel it */
+	/* A context that has the future may cancel the task. */
 	const uint64_t t = ticket(id, kind, nested, f != NULL || config->cancel || config->deadline.ns != 0);
 	ask(w->arg, kind, id, work);
 	config->on_end_arg = (void *)(uintptr_t)t;
@@ -150,7 +151,7 @@ static uint64_t submit_any(struct feeder *w, fl_future **f, fl_submit_config *co
 	return 0;
 }
 
-/* A feeder that waits. */
+/* The feeders that wait. */
 
 static bool add_one(struct feeder *w)
 {
@@ -173,14 +174,14 @@ static bool add_one(struct feeder *w)
 	return true;
 }
 
-/* Cancels a task under way, by its future or its token. */
+/* Cancels a task that is under way, by its future or its token. */
 static void cancel_one(struct feeder *w)
 {
 	if (w->n == 0 || draw(&w->seed) % 32 != 0)
 		return;
 	struct slot *s = &w->slots[w->order[draw(&w->seed) % w->n]];
 	doing(w, "cancels");
-	fl_cancel_token_request(&s->token); /* few of them have a token */
+	fl_cancel_token_request(&s->token); /* few tasks have a token */
 	if (draw(&w->seed) % 2 == 0) {
 		int rc = fl_future_cancel(s->f);
 		if (rc != 0 && rc != -EINPROGRESS && rc != -EALREADY)
@@ -188,7 +189,7 @@ static void cancel_one(struct feeder *w)
 	}
 }
 
-/* Settles all that have ended. */
+/* Settles all tasks that have ended. */
 static void sweep(struct feeder *w)
 {
 	unsigned kept = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The rounds: each has its own executor, with another configuration and another end. A round ends
- * after its share of the tasks.
+ * The rounds of the campaign. Each round has its own executor, with a configuration and an end that
+ * alternate, and ends after its share of the tasks and kills.
  */
 #include "tasks.h"
 #include <fairlead/shm.h>
@@ -11,7 +11,7 @@
 
 enum { ROUNDS = 20, WARM_UP = 20000, ENOUGH = 5, WORKERS_MOST = 64 };
 
-/* The executor of a round, in turn. */
+/* The configurations of the executor, in the order of the rounds. */
 enum way { PLAIN, PLAIN_TOO, FEW_TASKS, SHORT_IDLE, RESIZED, WAYS };
 
 struct campaign campaign = {.kills = 10000, .tasks = 10000000, .workers = 4, .time = 900, .seed = 1};
@@ -41,12 +41,13 @@ static bool is_late(void)
 }
 
 /*
- * Phases of the load, each for a sixteenth of a second: mostly all feeders; then only the feeder
- * with callbacks; then little load.
+ * Changes the load each sixteenth of a second. Of eight such turns, all feeders submit in five,
+ * only the feeder with callbacks in two, and in one turn the load is little.
  */
 static void turn_load(void)
 {
-	enum { TURN = 64, TURNS = 8, ALONE = 5, QUIET = 7 }; /* TURN: ms, about */
+	/* TURN is in milliseconds, about. */
+	enum { TURN = 64, TURNS = 8, ALONE = 5, QUIET = 7 };
 	static unsigned ms;
 	const unsigned turn = ms++ / TURN % TURNS;
 	fl__store_relaxed(&current.quiet, turn == QUIET);
@@ -126,7 +127,10 @@ static void run_round(unsigned number, uint32_t tasks, uint64_t kills)
 	ledger_check_round(first, ids_taken());
 }
 
-/* Runs what makes the lasting resources of the library and of this program. */
+/*
+ * Runs a round that makes what the library and this program keep for good. Returns the resources
+ * after it.
+ */
 static struct left warm_up(void)
 {
 	load_open();

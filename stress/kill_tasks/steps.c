@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where a worker dies: at one of its next steps, or at a step with few deaths so far; half of the
- * workers die at none. The worker's side of the library is compiled so that it calls this file
- * before each step; the parent never dies.
+ * Where a worker dies: at one of its next steps, or at a step at which few workers have died so
+ * far. Half of the workers do neither. The worker's side of the library is compiled so that it
+ * calls this file before each step. The parent is not armed, and never dies.
  */
 #include "kill/steps.h"
 #include "tasks.h"
 #include <sys/syscall.h>
 
-uintptr_t region_begin = 0, region_end = UINTPTR_MAX; /* every plain write of these files */
+/* so that each plain write of these files is a step */
+uintptr_t region_begin = 0, region_end = UINTPTR_MAX;
 
 enum { EARLY = 64 };
 
 static bool armed, deadly, deadly_later;
-static uint32_t left;   /* steps until it dies; 0: not by this count */
-static uintptr_t place; /* or the site, */
-static uint32_t passes; /* and its visits until it dies; 0: not there */
+static uint32_t left;   /* steps until it dies, or 0 */
+static uintptr_t place; /* the site at which it dies */
+static uint32_t passes; /* its visits of that site until it dies, or 0 */
 
 bool is_armed(void)
 {
@@ -28,7 +29,7 @@ void stored(uintptr_t address, uint64_t before)
 	(void)before;
 }
 
-/* Numbers up to 2^bits, with small ones as often as large ones. */
+/* Draws a number up to 2^bits, so that small ones are as frequent as large ones. */
 static uint32_t some(uint64_t *seed, unsigned bits)
 {
 	uint32_t most = (uint32_t)1 << draw(seed) % (bits + 1);
@@ -48,8 +49,8 @@ void arm(uint64_t seed)
 }
 
 /*
- * Not earlier: a death in the initializer counts as a failed start, and too many of these break the
- * executor.
+ * No worker dies before its first task, but for a few: a death in the initializer counts as a
+ * failed start, and too many of these break the executor.
  */
 void first_task_begins(void)
 {
@@ -66,8 +67,8 @@ static void die(struct site *s)
 }
 
 /*
- * The two threads of the worker may be here at once: then one of them counts for both, which does
- * no harm.
+ * The two threads of the worker may be here at the same time. Then one of them counts for both,
+ * which does no harm.
  */
 void step(uintptr_t pc)
 {

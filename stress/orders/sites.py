@@ -4,7 +4,8 @@
 
     sites.py MODULE.so > FILE
 
-A line for each: module, return address, operation, order, function, file:line. For `fairlead-stress --mutants --sites FILE`.
+A line has the module, the return address, the operation, the order, the function, and file:line. The file is for
+`fairlead-stress --mutants --sites FILE`.
 """
 import os
 import re

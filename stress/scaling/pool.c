@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What an operation of the thread executor costs, for `./dev stress --traffic`. Each scenario does
- * one kind of work twice: once to use all memory that it needs, and once more while the traffic is
- * counted. Its name ends in the number of workers. That of `submit_by` has the number of submitting
- * threads before it.
+ * Measures what an operation of the thread executor costs, for `./dev stress --traffic`. Each
+ * scenario does one kind of work twice: once to use all memory that the work needs, and once more
+ * while the traffic is counted. The name of a scenario ends in the number of workers. That of
+ * `submit_by` has the number of submitting threads before it.
  */
 #include "scaling.h"
 #include <fairlead.h>
@@ -26,7 +26,7 @@ FL_TASK(one_us, void, void)
 	return 0;
 }
 
-/* Runs until each worker runs one of these. */
+/* Runs until each worker runs such a task. */
 FL_TASK(be_busy, unsigned, void)
 {
 	COUNT(&busy);

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What an operation on a queue or a lock costs, for `./dev stress --traffic`. All threads do their
- * share once, so that all memory is in use, meet, and do it once more while the traffic is counted.
- * The name of a row ends in the number of threads: of producers and consumers (`2p1c`), or of all.
+ * Measures what an operation on a queue or a lock costs, for `./dev stress --traffic`. All threads
+ * do their share once, so that all memory is in use. Then they meet, and do their share once more
+ * while the traffic is counted. The name of a row ends in the number of threads: of producers and
+ * consumers (`2p1c`), or of all.
  */
 #include "scaling.h"
 #include <fairlead.h>
 
 enum { OPERATIONS = 16000, READS = 160000, ROUNDS = 1000, MOST = 32 };
 
-/* The share of one thread, which has this index. */
+/* What the thread with this index does. */
 typedef void share(unsigned index);
 
 static share *work;
-static unsigned threads, producers, pauses, read_of_100; /* `pauses` after each put */
+static unsigned threads, producers, pauses, read_of_100; /* so many follow each put */
 static atomic_uint arrived;
 static fl_mpmc *ring;
 static fl_queue *queue;
@@ -21,7 +22,7 @@ static _Alignas(64) fl_mutex mutex = FL_MUTEX_INIT;
 static _Alignas(64) fl_rwlock rwlock = FL_RWLOCK_INIT;
 static _Alignas(64) fl_barrier barrier;
 
-/* Waits for all threads, for the `n`th time, from 1. */
+/* Waits for all threads. `n` is the number of the meeting, from 1 on. */
 static void meet(unsigned n)
 {
 	COUNT(&arrived);

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The actions of a thread or a fiber: an operation on a shared object, mostly with a deadline that
- * is near or a token that is about to be requested. The account records the result of each
- * operation, so a wrong result shows in the sums.
+ * The actions of a thread or a fiber: operations on shared objects, mostly with a deadline that is
+ * near or a token that is about to be requested. The account records the result of each operation,
+ * so a wrong result shows in the sums.
  */
 #include "soak.h"
 
-/* One in so many operations has its own deadline or token; the rest observe only the scope. */
+/*
+ * How an operation may end early. Three operations in four have a deadline; one in three has a
+ * token, if the one that it draws is free. The others observe only the scope.
+ */
 struct terms {
 	fl_time deadline;
 	fl_cancel_token *cancel;
-	struct shared_token *token; /* chosen for it; NULL: none */
+	struct shared_token *token; /* the token that was drawn for it, or NULL */
 };
 
 static struct shared_token *take_token(struct actor *a)
@@ -50,7 +53,10 @@ static struct terms draw_terms(struct actor *a)
 	return t;
 }
 
-/* Counts the result of an operation, and returns whether it was done. -EPIPE: the soak is over. */
+/*
+ * Counts the result of an operation, and returns whether it was done. -EPIPE says that the soak is
+ * over.
+ */
 static bool account(struct actor *a, struct terms *t, int rc)
 {
 	if (t->token)

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * An event loop full of fibers that act. Now and then a fiber is cancelled, by a fiber of its own
- * loop or by another thread; then it ends, is joined, and another one takes its place.
+ * loop or by another thread. Then it ends, is joined, and another one takes its place.
  */
 #include "soak.h"
 
 struct place {
-	fl_mutex lock; /* guards `fiber`, for cancellers */
+	fl_mutex lock; /* guards `fiber` against cancellers */
 	fl_fiber *fiber;
 	struct actor actor;
 };
 
-static struct place *places; /* of all loops */
+static struct place *places; /* those of all loops */
 static uint64_t ended;
 
 static bool is_over(void)
 {
-	return fl__load_relaxed(&soak.stop); /* relaxed: the ends of all are joined */
+	return fl__load_relaxed(&soak.stop); /* relaxed: all ends are joined */
 }
 
 static void cancel_one(uint64_t *state)

@@ -25,7 +25,7 @@ static int run_thread(void *unused)
 	struct actor a;
 	(void)unused;
 	actor_begin(&a);
-	while (!fl__load_relaxed(&soak.stop)) { /* relaxed: the end is joined */
+	while (!fl__load_relaxed(&soak.stop)) { /* relaxed: the thread is joined */
 		for (int i = 0; i < BATCH; i++)
 			(void)act(&a);
 		progress(BATCH);
@@ -40,13 +40,13 @@ static void tell_waiter(const void *key, const void *wait, const uint32_t *futex
 	fprintf(stderr, "soak: %s waits at %p\n", name, key);
 }
 
-/* Until the time is over. */
+/* Watches the progress until the time is over. */
 static void look_on(void)
 {
 	const fl_time end = fl_after(FL_S((int64_t)soak.time));
 	uint64_t before = 0;
 	for (int still = 0; !fl_time_is_past(end);) {
-		/* Without a canceller. */
+		/* Nobody cancels this sleep. */
 		const fl_time next = fl_after(FL_S(1));
 		FL_IGNORE(fl_sleep_until(fl_time_diff(next, end) < 0 ? next : end, NULL));
 		const uint64_t now = progress_made();
@@ -61,7 +61,7 @@ static void look_on(void)
 
 static void send_home(void)
 {
-	fl__store_relaxed(&soak.stop, true); /* relaxed: as in run_thread() */
+	fl__store_relaxed(&soak.stop, true); /* relaxed: the threads that read it are joined */
 	for (int i = 0; i < QUEUES; i++)
 		fl_queue_close(soak.queues[i]);
 	for (int i = 0; i < EVENTS; i++)

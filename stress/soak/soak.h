@@ -3,10 +3,10 @@
 #define STRESS_SOAK_SOAK_H
 
 /*
- * The soak: threads, and fibers on event loops, race wakes, timeouts and cancels on the same
- * objects for a given time, with an account of every permit, item and turn. main.c: arguments and
- * report; account.c: the objects and the account; actors.c: the actions; loops.c: the fibers, which
- * are cancelled and replaced.
+ * In the soak, threads, and fibers on event loops, race wakes, timeouts and cancels on the same
+ * objects for a given time. It accounts for every permit, item and ticket. main.c has the arguments
+ * and the report, account.c the objects and the account, actors.c the actions, and loops.c the
+ * fibers, which are cancelled and replaced.
  */
 #include "../kill/tools.h"
 #include <fairlead.h>
@@ -23,8 +23,9 @@ struct shared_token {
 struct monitor {
 	fl_mutex lock;
 	fl_cond changed;
-	int64_t tickets; /* guarded */
-	int inside;      /* guarded: contexts that hold the lock */
+	int64_t tickets; /* guarded by the lock */
+	/* How many contexts hold the lock; guarded by it. */
+	int inside;
 };
 
 struct soak {
@@ -34,17 +35,17 @@ struct soak {
 	fl_event events[EVENTS];
 	struct monitor monitors[MONITORS];
 	struct shared_token tokens[TOKENS];
-	bool stop; /* atomic: all actors are to end */
+	bool stop; /* atomic; all actors are to end */
 	uint64_t threads, loops, fibers, time, seed;
 };
 
 extern struct soak soak;
 
-/* What one actor has done: private, and added up at its end. */
+/* What one actor has done. Only the actor writes it, and adds it up at its end. */
 struct tally {
 	uint64_t done, timed_out, cancelled;
 	uint64_t put_sum, put_count, got_sum, got_count;
-	int64_t tickets; /* given minus taken */
+	int64_t tickets; /* how many it gave, minus how many it took */
 };
 
 struct actor {
@@ -55,12 +56,12 @@ struct actor {
 
 void things_open(void);
 void actor_begin(struct actor *a);
-void actor_end(const struct actor *a); /* adds up */
-void progress(uint64_t n);             /* operations since the last call */
+void actor_end(const struct actor *a); /* adds up what the actor has done */
+void progress(uint64_t n);             /* the number of operations since the last call */
 uint64_t progress_made(void);
-struct tally things_close(void); /* when all actors have ended: checks the account */
+struct tally things_close(void); /* checks the account when all actors have ended */
 
-/* Does one operation. -ECANCELED if the caller's own scope was requested. */
+/* Does one operation. Returns -ECANCELED if the caller's own scope was requested. */
 int act(struct actor *a);
 
 void loops_open(void);

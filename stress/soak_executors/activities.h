@@ -14,11 +14,13 @@
 /* Fails unless `rc` is 0. */
 void check(const char *what, int rc);
 
-void crash_turn(uint64_t *state);     /* a map on processes with an element that crashes */
-void deadline_turn(uint64_t *state);  /* tasks on processes that are killed at their deadline */
-void resize_turn(uint64_t *state);    /* a thread executor that is resized under load */
-void consumers_turn(uint64_t *state); /* consumers of a queue that are cancelled by their tokens */
-/* A plugin with its own copy of the library: loaded, used, unloaded. */
+void crash_turn(uint64_t *state); /* a map on processes with an element that crashes */
+/* tasks on processes that are killed at their deadline */
+void deadline_turn(uint64_t *state);
+void resize_turn(uint64_t *state); /* a thread executor that is resized under load */
+/* consumers of a queue that are cancelled by their tokens */
+void consumers_turn(uint64_t *state);
+/* A plugin with its own copy of the library is loaded, used and unloaded. */
 void plugin_turn(uint64_t *state);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Consumers of a queue are cancelled by their tokens, one after another, while items come: no item
- * is lost.
+ * A turn in which consumers of a queue are cancelled by their tokens, one after another, while
+ * items come. No item may be lost.
  */
 #include "activities.h"
 
@@ -32,7 +32,7 @@ static void hire(struct consumer *c, fl_queue *q)
 	check("a consumer", fl_thread_start(&c->thread, consume, c, NULL));
 }
 
-/* Returns the number of items that it got. */
+/* Joins the consumer. Returns the sum of the items that it has got. */
 static uint64_t part_with(struct consumer *c, int expected)
 {
 	int rc = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A map on processes with an element that kills its worker: that element fails, the others that ran
- * have their results.
+ * A turn with a map on processes, of which one element kills its worker. That element fails; the
+ * other elements that ran have their results.
  */
 #include "activities.h"
 

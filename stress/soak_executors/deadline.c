@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tasks on processes that ignore their deadline: the worker is killed, and another worker runs the
- * next tasks.
+ * A turn with tasks on processes that ignore their deadline. Their worker is killed, and another
+ * worker runs the next tasks.
  */
 #include "activities.h"
 

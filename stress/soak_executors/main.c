@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The run of the soak, in parts: in each the activities take turns on their threads until the part
- * is over. Between the parts nothing runs, and the resources of the process must be those after the
- * first part.
+ * The run of the soak of executors, in parts. In each part the activities take turns, each on its
+ * own thread, until the part is over. Between the parts nothing runs. Then the process may have no
+ * more threads, descriptors and children than after the first part, and little more memory.
  */
 #include "activities.h"
 
@@ -64,7 +64,7 @@ static void compare(const struct belongings *first, const struct belongings *now
 		fail("after the first part there were %lu KiB of memory, now %lu", first->kib, now->kib);
 }
 
-/* One part. */
+/* One part of the run. */
 
 static void expect_progress(const uint64_t *before)
 {
@@ -81,7 +81,7 @@ static void run_part(int64_t time)
 		const fl_thread_config config = {.name = activities[i].name};
 		check("a thread", fl_thread_start(&threads[i], run_activity, (void *)i, &config));
 	}
-	FL_IGNORE(fl_sleep_until(fl_after(time), NULL)); /* without a canceller */
+	FL_IGNORE(fl_sleep_until(fl_after(time), NULL)); /* nobody cancels this sleep */
 	fl__store_relaxed(&stop, true);
 	uint64_t before[ACTIVITIES];
 	for (size_t i = 0; i < ACTIVITIES; i++)

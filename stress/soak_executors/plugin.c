@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The host of a plugin (plugin/plugin.c) that has its own copy of the library. */
+/* A turn with a plugin (plugin/plugin.c) that has its own copy of the library. */
 #include "activities.h"
 #include <dlfcn.h>
 #include <libgen.h>
 
-/* In the folder of this program. */
+/* Returns the path of the plugin, which is in the folder of this program. */
 static const char *path_of_plugin(void)
 {
 	static char path[PATH_MAX + 32];

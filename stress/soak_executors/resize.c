@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A thread executor is resized while tasks run and wait: afterwards no more tasks run at once than
- * the new limit.
+ * A turn with a thread executor that is resized while tasks run and wait. Afterwards no more tasks
+ * run at once than the new limit allows.
  */
 #include "activities.h"
 
@@ -14,7 +14,8 @@ struct crowd {
 FL_TASK_STATIC(be_one_of, struct crowd *, void)
 {
 	struct crowd *c = *arg;
-	const unsigned now = fl__add_relaxed(&c->inside, 1) + 1; /* relaxed, all: counts */
+	/* relaxed, all: these are counts */
+	const unsigned now = fl__add_relaxed(&c->inside, 1) + 1;
 	unsigned before = fl__load_relaxed(&c->at_once);
 	while (before < now && !fl__cas_weak_relaxed(&c->at_once, &before, now))
 		;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A plugin that is loaded, used and unloaded: it has its own copy of the library, and starts all
- * threads and processes that the library can start.
+ * A plugin that is loaded, used and unloaded. It has its own copy of the library, of which it uses
+ * what starts threads and processes.
  */
 #include <errno.h>
 #include <fairlead.h>
