@@ -18,13 +18,13 @@
 #define SET(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
 #define COUNT(p) ((void)atomic_fetch_add_explicit((p), 1, memory_order_relaxed))
 
-/* A deadline that real threads reach at about the time when the others act. */
+/* Returns a deadline that real threads reach at about the time when the others act. */
 static inline fl_time soon(void)
 {
 	return fl_after(FL_US(20));
 }
 
-/* Of a lock's first waiter: the length of a turn passes, independent of wakes. */
+/* The length of a turn of a lock's first waiter passes, independent of wakes. */
 #define TURN FL_MS(1)
 static inline void let_a_turn_pass(void)
 {
@@ -35,15 +35,15 @@ static inline void let_a_turn_pass(void)
 }
 
 /*
- * The laboratory forks, and the first wait repairs a lock that is inherited from a parent. This
- * does that before the executions.
+ * Repairs a lock as the first wait does if it is inherited from a parent. The laboratory forks, and
+ * so this is done before the executions.
  */
 static inline void of_this_process(fl_rwlock *l)
 {
 	l->turn_ = fl__load_relaxed(&fl__fork_count) << 16;
 }
 
-/* Zeroed memory of the execution; the outcome, or an actor, frees it. */
+/* Returns zeroed memory of the execution. The outcome, or an actor, frees it. */
 static inline void *make(size_t size)
 {
 	void *memory = calloc(1, size);
@@ -52,14 +52,19 @@ static inline void *make(size_t size)
 	return memory;
 }
 
-/* For a task: holds its worker, which runs, so that no other stands in for it. */
+/*
+ * A task calls it to hold its worker, which runs meanwhile, so that no other worker stands in for
+ * it.
+ */
 static inline void hold_until_set(const fl_event *open)
 {
 	while (!fl_event_is_set(open))
 		fl_stress_relax();
 }
 
-/* Checks that the caller has taken at most 64 steps since then; the next check is from here on. */
+/*
+ * Checks that the caller has taken at most 64 steps since then. The next check counts from here on.
+ */
 static inline void within_64(uint32_t *since)
 {
 	uint32_t now = fl_stress_steps();
@@ -67,10 +72,12 @@ static inline void within_64(uint32_t *since)
 	*since = now;
 }
 
-/* For a call with a known result. */
+/* Makes a call that must succeed. */
 #define OK(call) FL_STRESS_CHECK((call) == 0)
 
-/* How many items a call that moves many items moves, where its result is not needed. */
+/*
+ * Makes a call that moves many items, and returns how many it has moved. Its result is not needed.
+ */
 #define MOVED(call, ...)                                                                                               \
 	__extension__({                                                                                                \
 		size_t moved_ = SIZE_MAX;                                                                              \
@@ -78,7 +85,9 @@ static inline void within_64(uint32_t *since)
 		moved_;                                                                                                \
 	})
 
-/* Actors that differ in a number: `one` calls function(s, 0), `two` function(s, 1). */
+/*
+ * Two actors that differ in a number: `one` calls function(s, 0), and `two` calls function(s, 1).
+ */
 #define TWO_ACTORS(test, function)                                                                                     \
 	FL_STRESS_ACTOR(test, one)                                                                                     \
 	{                                                                                                              \
@@ -96,8 +105,8 @@ static inline void within_64(uint32_t *since)
 	}
 
 /*
- * A scenario in one line: with the state `t` of that type, which begins and ends with these
- * statements, and with one to four actors, which call these functions of the state.
+ * A scenario in one line. Its state `t` has that type, and begins and ends with these statements.
+ * Its one to four actors call these functions of the state.
  */
 #define SCENARIO(test, type, begin, end, ...)                                                                          \
 	struct test {                                                                                                  \

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The barrier: all parties pass a phase or none, phases do not mix, and each party sees what all
- * wrote before. Its action runs once for each phase, alone, after all have arrived and before any
- * party passes.
+ * Scenarios of the barrier. All parties pass a phase, or none does. Phases do not mix, and each
+ * party sees what all parties wrote before. The action runs once for each phase, alone, after all
+ * parties have arrived and before any party passes.
  */
 #include "../cases.h"
 #include "core/wait/lot.h"
 #include <fairlead/barrier.h>
 
 /*
- * NO_GATE: all gates are held, so that each phase is a locked one. The set-up of a scenario takes
- * them, and its outcome gives them back.
+ * With NO_GATE all gates are held, so that each phase is a locked one. The set-up of a scenario
+ * takes the gates, and its outcome gives them back.
  */
 enum { ACTS = 1, NO_GATE };
 
@@ -32,14 +32,14 @@ static bool a_gate_is_left(void)
 	return left;
 }
 
-/* A wait that tries first: only the last party succeeds. */
+/* Waits, but tries first. The try succeeds only for the last party. */
 static int try_or_wait(fl_barrier *b)
 {
 	const int rc = fl_barrier_try_wait(b);
 	return rc == -EAGAIN ? fl_barrier_wait(b) : rc;
 }
 
-/* Each party sees what all others wrote; the results are the numbers of the arrivals. */
+/* Each party sees what all others wrote. The results are the numbers of the arrivals. */
 struct barrier_data {
 	fl_barrier b;
 	int data[3], order[3];
@@ -66,13 +66,14 @@ FL_STRESS(barrier_data, one, two, three)
 }
 
 /*
- * Two phases: the action sees what each party wrote before, and each party sees what the action
- * wrote. barrier_reuse: without an action each party sees what the other wrote. The phases do not
- * mix, also when one party arrives for the second before the other has left the first.
+ * There are two phases. With an action, the action sees what each party wrote before, and each
+ * party sees what the action wrote. Without an action (barrier_reuse) each party sees what the
+ * other one wrote. The phases do not mix, even when one party arrives for the second phase before
+ * the other one has left the first.
  */
 struct barrier_action {
 	fl_barrier b;
-	unsigned kind; /* NO_GATE: each party frees a gate after the first phase */
+	unsigned kind; /* with NO_GATE each party frees a gate after the first phase */
 	bool acts;
 	int data[2], acted, order[2][2];
 };
@@ -80,7 +81,8 @@ struct barrier_action {
 static void merge(void *arg)
 {
 	struct barrier_action *s = arg;
-	s->acted++; /* plain: a race if two actions ran at once, or if a party passed before */
+	/* plain: two actions at once would race, and so would a party that passed before */
+	s->acted++;
 	FL_STRESS_CHECK(s->data[0] == s->acted && s->data[1] == s->acted);
 }
 
@@ -126,8 +128,8 @@ static void count_action(void *arg)
 }
 
 /*
- * The barrier has an action, or phases with a gate, or phases without. Returns whether it has an
- * action, which counts in `acted`.
+ * Initializes a barrier that has an action, or phases with a gate, or phases without one. Returns
+ * whether it has an action, which counts in `acted`.
  */
 static bool init_with_or_without(fl_barrier *b, int *acted)
 {
@@ -139,8 +141,8 @@ static bool init_with_or_without(fl_barrier *b, int *acted)
 }
 
 /*
- * The barrier may be freed as soon as one party has returned with a number, also if the other ran
- * the action: leaving parties do not touch it.
+ * The barrier may be freed as soon as one party has returned with a number, even if the other party
+ * ran the action, because leaving parties do not touch it.
  */
 struct barrier_free {
 	fl_barrier *b;
@@ -175,8 +177,8 @@ FL_STRESS(barrier_free, one, two)
 }
 
 /*
- * A party's deadline before the last arrival breaks the barrier, and no action runs; after it both
- * pass, however long the action takes.
+ * If the deadline of a party passes before the last arrival, the barrier breaks, and no action
+ * runs. If it passes after the last arrival, both parties pass, however long the action takes.
  */
 struct barrier_action_timeout {
 	fl_barrier b;
@@ -208,7 +210,7 @@ FL_STRESS(barrier_action_timeout, brief, patient)
 	FL_ACCEPTABLE(broken && s->acted == 0 && s->rc[0] == -ETIMEDOUT && s->rc[1] == -EPIPE, "broken");
 }
 
-/* A cancelled waiter wakes, and breaks the barrier. */
+/* A waiter is cancelled: it wakes, and breaks the barrier. */
 struct barrier_cancelled {
 	fl_barrier b;
 	fl_cancel_token token;
@@ -237,8 +239,8 @@ FL_STRESS(barrier_cancelled, waiter, canceller)
 }
 
 /*
- * An abort or a reset ends the phase for both, or comes too late; a new phase follows a reset. An
- * abort may come before the reset. With an action, and without.
+ * An abort or a reset ends the phase for both parties, or comes too late. A new phase follows a
+ * reset. An abort may come before the reset. The barrier has an action, or none.
  */
 struct barrier_action_cut {
 	fl_barrier b;
@@ -252,7 +254,10 @@ FL_STRESS_SETUP(barrier_action_cut)
 	s->resets = fl_stress_choose(2);
 }
 
-/* Waits again after a reset: the action's plain count shows whether two actions overlap. */
+/*
+ * Waits, and waits again after a reset. The plain count of the action shows whether two actions
+ * overlap.
+ */
 static void wait_uncut(struct barrier_action_cut *s, int i)
 {
 	while ((s->rc[i] = fl_barrier_wait(&s->b)) == -EPIPE && s->resets)
@@ -281,9 +286,9 @@ FL_STRESS(barrier_action_cut, one, two, cutter)
 }
 
 /*
- * More contexts than parties: each is a phase of its own, and waits for the end of another's
- * action. A context that gives up before breaks the barrier for later ones, but not the complete
- * phase.
+ * There are more contexts than parties. Each context is a phase of its own, and waits for the end
+ * of another one's action. A context that gives up meanwhile breaks the barrier for later phases,
+ * but not for the complete one.
  */
 struct barrier_action_late {
 	fl_barrier b;
@@ -321,8 +326,8 @@ FL_STRESS(barrier_action_late, one, two, brief)
 }
 
 /*
- * Three contexts for a phase of two: the third may give up while the action runs, if there is one, and
- * the two pass.
+ * There are three contexts for a phase of two. The third one may give up, also while the action
+ * runs, if there is one; the other two pass.
  */
 struct barrier_action_three {
 	fl_barrier b;
@@ -357,8 +362,8 @@ FL_STRESS(barrier_action_three, one, two, three)
 }
 
 /*
- * A party that looks late at the gate of its phase finds that another phase has held it since, and
- * has even failed. It still sees what the last party wrote.
+ * A party looks late at the gate of its phase, and finds that another phase has held it since, and
+ * has even failed. The party still sees what the last party wrote.
  */
 struct barrier_late {
 	fl_barrier first, next;
@@ -396,7 +401,7 @@ FL_STRESS(barrier_late, holder, late, last)
 }
 
 /*
- * One of three parties may give up. All pass, and the barrier is freed by the first to arrive; or
+ * One of three parties may give up. Either all pass, and the first to arrive frees the barrier; or
  * none passes. Parties that leave do not touch the barrier, and the last of them frees the gate.
  */
 struct barrier_free_three {
@@ -429,7 +434,10 @@ FL_STRESS(barrier_free_three, one, two, three)
 	FL_ACCEPTABLE(passed == 3 || (passed == 0 && s->rc[s->brief] == -ETIMEDOUT), "all or none");
 }
 
-/* Four contexts at a barrier of two, one of which tries first: two phases, in any order. */
+/*
+ * There are four contexts at a barrier of two, and one of them tries first. They make two phases,
+ * in any order.
+ */
 struct barrier_four {
 	fl_barrier b;
 	int rc[4];

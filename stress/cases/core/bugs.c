@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scenarios across the primitives, most of them named after bugs of other libraries: docs/bugs.md.
+ * Scenarios across the primitives. Most of them are named after bugs of other libraries, which
+ * docs/bugs.md lists.
  */
 #include "../cases.h"
 #include <fairlead/latch.h>
 #include <fairlead/once.h>
 #include <fairlead/sem.h>
 
-/* One primitive of each kind; an execution uses one of them. */
+/* One primitive of each kind, of which an execution uses one. */
 enum { BY_MUTEX, BY_SEM, BY_SEM_IN_HANDLER, BY_EVENT, BY_LATCH, BY_ONCE, BY_TOKEN, WAYS };
 struct ways {
 	unsigned by;
@@ -63,7 +64,10 @@ static void publish(struct ways *w)
 	}
 }
 
-/* Without waits, so that only the primitive's own word gives an order. */
+/*
+ * Returns whether the writer has published. It does not wait, so that only the word of the
+ * primitive gives an order.
+ */
 static bool is_published(struct ways *w)
 {
 	bool written = false;
@@ -125,8 +129,8 @@ FL_STRESS(weak_order, writer, reader)
 
 /*
  * waiter_flag_dekker (oneTBB #2136, libc++ #109290): the waiter sets its mark and checks the
- * condition, the waker changes the condition and checks for marks. One of them must see the other;
- * a lost wakeup is the failure.
+ * condition, and the waker changes the condition and checks for marks. One of the two must see what
+ * the other did. Otherwise a wakeup is lost.
  *
  * sem_destroy: the waiter may free a semaphore, an event or a latch while the waker is still
  * leaving.
@@ -144,7 +148,7 @@ FL_STRESS_SETUP(waiter_flag_dekker)
 		fl_mutex_lock(&s->w->m);
 }
 
-/* Returns whether the waiter may free the object. */
+/* Waits for the publication. Returns whether the waiter may free the object. */
 static bool wait_for_publication(struct ways *w)
 {
 	switch (w->by) {
@@ -200,8 +204,9 @@ FL_STRESS(waiter_flag_dekker, waiter, waker)
 }
 
 /*
- * clock_jump: the model's clock jumps at each timeout, here by an hour during a short sleep. A wait
- * that returns -ETIMEDOUT finds its deadline passed, and exactly one context has the permit.
+ * clock_jump: the clock of the model jumps at each timeout, here by an hour during a short sleep. A
+ * wait that returns -ETIMEDOUT finds that its deadline has passed, and exactly one context has the
+ * permit.
  */
 struct clock_jump {
 	fl_sem sem;
@@ -231,9 +236,9 @@ FL_STRESS(clock_jump, patient, sleeper)
 }
 
 /*
- * priority_inversion: a computing thread is between the holder and the waiter. The model lets each
- * of the three run for as long as it can: no thread spins until another one runs.
- * tests/core/sync/test_mutex.c has the same with real priorities on one CPU.
+ * priority_inversion: a thread that computes is between the holder and the waiter. The model lets
+ * each of the three run for as long as it can, so it would find a thread that spins until another
+ * one runs. tests/core/sync/test_mutex.c tests this with real priorities on one CPU.
  */
 struct priority_inversion {
 	fl_mutex m;
@@ -270,8 +275,8 @@ FL_STRESS(priority_inversion, low, middle, high)
 }
 
 /*
- * oversubscribe_64x: more threads than CPUs, which sleep and wake in turn; natively as many copies
- * as --oversubscribe says. No waiter is forgotten.
+ * oversubscribe_64x: there are more threads than CPUs, and they sleep and wake in turn; natively
+ * there are as many copies as --oversubscribe says. No waiter is forgotten.
  */
 struct oversubscribe_64x {
 	fl_mutex m;
@@ -314,8 +319,8 @@ FL_STRESS(oversubscribe_64x, a, b, c, d, e, f, g, h)
 
 /*
  * fork_while_locked: the holder forks at any moment of two contenders. The child has the word as it
- * was, but neither their wait queue nor the waiter that was awake: a copy of the state plays the
- * child. In it the holder unlocks, and threads of the child lock, sleep and are woken.
+ * was, but neither the wait queue nor the waiter that was awake. A copy of the word plays the
+ * child: there the holder unlocks, and threads of the child lock, sleep and are woken.
  */
 struct fork_while_locked {
 	fl_mutex m, child;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bytes: the last of their handles frees the memory, after all uses. The model finds a use after
- * the free.
+ * Scenarios of bytes. The last of the handles frees the memory, after all uses. The model finds a
+ * use after the free.
  */
 #include "pools.h"
 #include <fairlead/bytes.h>
@@ -59,10 +59,10 @@ static void iterate_and_free(struct served *t)
 	fl_executor_close(&t->p->base);
 }
 
-/* bytes_imap: the iteration, then the array's handles are freed while a task may run. */
+/* bytes_imap: the iteration is freed, and then the handles of the array, while a task may run. */
 POOL(bytes_imap, begin, serve_first, iterate_and_free)
 
-/* bytes_then: the chained task uses the handle of the first future, which frees it. */
+/* bytes_then: the chained task uses the handle of the first future, and this future frees it. */
 struct bytes_then {
 	fl_executor *e;
 	fl_promise *p;
@@ -100,7 +100,10 @@ FL_STRESS(bytes_then, producer, consumer)
 	FL_ACCEPTABLE(s->value == 7, "passed on");
 }
 
-/* bytes_last: memory with one handle left is written in place, after the uses by the other. */
+/*
+ * bytes_last: memory with one handle left is written in place, but only after the uses by the other
+ * handle.
+ */
 struct bytes_last {
 	fl_bytes handle[2];
 	int read;

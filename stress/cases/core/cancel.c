@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Cancel tokens: a request reaches every wait under the token, at its level and below, with what
- * was written before it.
+ * Scenarios of cancel tokens. A request reaches every wait under the token, at its level and below,
+ * together with what was written before the request.
  */
 #include "core/wait/cancel.h"
 #include "queues.h"
@@ -9,13 +9,13 @@
 #include <fairlead/sem.h>
 #include <fairlead/shm_event.h>
 
-/* Absent from a build of the core alone. */
+/* A build of the core alone does not have these functions. */
 #pragma weak fl_shm_event_set
 #pragma weak fl_shm_event_wait_until
 
 /*
- * A request against the end of an acquire, a get or a select, of which a spinning call may see the
- * end first: the wait has one reason, and sees what came before it.
+ * A request races the end of an acquire, a get or a select. A call that spins may see either first.
+ * The wait has one result, and sees what came before the cause of this result.
  */
 struct cancel_vs_permit {
 	fl_cancel_token stop;
@@ -41,7 +41,8 @@ static int wait_for_kind(struct cancel_vs_permit *s)
 	case 1:
 		return fl_queue_get_until(s->q, &s->item, FL_FOREVER, &s->stop);
 	case 2:
-		return fl_select_until(&get, 1, FL_FOREVER, &s->stop); /* 0: the first case */
+		/* the first case has the index 0 */
+		return fl_select_until(&get, 1, FL_FOREVER, &s->stop);
 	default:
 		return fl_shm_event_wait_until(&s->shared, FL_FOREVER, &s->stop);
 	}
@@ -112,8 +113,8 @@ FL_STRESS(cancel_tree, waiter, canceller)
 }
 
 /*
- * A child that begins during a request is reached, or sees its parent requested; also while a
- * sibling leaves.
+ * A child token begins during a request of its parent. The request reaches it, or the child sees
+ * that its parent is requested.
  */
 struct cancel_init_vs_request {
 	fl_cancel_token root, *child;
@@ -179,7 +180,8 @@ FL_STRESS(cancel_born_requested, parent, canceller)
 }
 
 /*
- * The deadline of a token ends a wait as its request would, not earlier; the event may come first.
+ * The deadline of a token ends a wait as its request would, and not earlier. The event may come
+ * first.
  */
 struct cancel_deadline_vs_set {
 	fl_cancel_token stop;
@@ -210,8 +212,8 @@ FL_STRESS(cancel_deadline_vs_set, waiter, setter)
 }
 
 /*
- * A request of the parent reaches a token that is in no list: the token enters the list before a wait
- * under it, or under its child. Whoever only asks for it sees the request, too.
+ * A request of the parent reaches a token that is in no list. The token enters the list before a
+ * wait under it, or under its child. A context that only asks the token sees the request, too.
  */
 struct cancel_apart {
 	fl_cancel_token root, apart, child;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Callbacks of tokens: each function runs once or never, as the removal reports, and no freed
- * memory is touched.
+ * Scenarios of the callbacks of tokens. Each function runs once or never, as the removal reports,
+ * and no freed memory is touched.
  */
 #include "../cases.h"
 
@@ -10,9 +10,7 @@ static void count_up(void *arg)
 	++*(int *)arg;
 }
 
-/*
- * A registration against a request: the function runs once, and sees what was written before both.
- */
+/* A registration races a request. The function runs once, and sees what was written before both. */
 struct cancel_callback_once {
 	fl_cancel_token stop;
 	fl_cancel_callback cb;
@@ -49,8 +47,9 @@ FL_STRESS(cancel_callback_once, canceller, user)
 }
 
 /*
- * A removal against a request. Then callback, token and the function's data are freed: the request
- * touches none of them. If the removal returns false, what the function wrote is visible.
+ * A removal races a request. Then the callback, the token and the data of the function are freed,
+ * and the request touches none of them. If the removal returns false, what the function wrote is
+ * visible.
  */
 struct cancel_callback_remove {
 	struct connection {
@@ -77,7 +76,7 @@ FL_STRESS_ACTOR(cancel_callback_remove, user)
 {
 	s->idle = fl_cancel_callback_remove(&s->c->cb);
 	s->runs = s->c->runs;
-	/* The request touched the token for the last time before it ran the function. */
+	/* The request does not touch the token any more when it runs the function. */
 	if (!s->idle) {
 		fl_cancel_token_destroy(&s->c->stop);
 		free(s->c);
@@ -97,7 +96,7 @@ FL_STRESS(cancel_callback_remove, canceller, user)
 
 /*
  * A function removes its own callback, destroys the token, and frees both. Another context removes
- * another callback of the tree, and waits for it if it must.
+ * another callback of the tree, and waits for its function if that runs.
  */
 struct cancel_callback_self {
 	fl_cancel_token root;
@@ -144,8 +143,8 @@ FL_STRESS(cancel_callback_self, canceller, user)
 }
 
 /*
- * A function removes its own callback, and goes on. A later removal by the owner waits for its end.
- * Then the callback and the function's data are freed.
+ * A function removes its own callback, and goes on. A later removal by the owner waits for the end
+ * of the function. Then the callback and the function's data are freed.
  */
 struct cancel_callback_self_then_owner {
 	fl_cancel_token stop;
@@ -190,8 +189,8 @@ FL_STRESS(cancel_callback_self_then_owner, canceller, owner)
 }
 
 /*
- * A registration while another context waits under the token, which is requested: the callback
- * runs, and the wait ends.
+ * A callback is registered while another context waits under the token, and the token is requested.
+ * The callback runs, and the wait ends.
  */
 struct cancel_callback_vs_wait {
 	fl_cancel_token stop;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A wait that sleeps when its token is requested takes nothing that comes afterwards, however late
- * it runs. A wake that it received before goes to the next waiter.
+ * Scenarios of cancelled waits that run late. A wait that sleeps when its token is requested takes
+ * nothing that comes afterwards, however late it runs. A wake that it has received before goes to
+ * the next waiter.
  */
 #include "../loop/loops.h"
 #include "queues.h"
 #include <fairlead/sem.h>
 
-/* A consumer is cancelled, then an item is put. */
+/* A consumer is cancelled, and then an item is put. */
 struct cancel_late_get {
 	fl_queue *q;
 	fl_cancel_token stop;
@@ -28,7 +29,7 @@ FL_STRESS_ACTOR(cancel_late_get, consumer)
 
 FL_STRESS_ACTOR(cancel_late_get, retirer)
 {
-	/* The consumer enqueues last at the token, then it sleeps. */
+	/* The consumer enqueues at the token last, and then it sleeps. */
 	while (!fl__lot_has_waiters_at(&s->stop))
 		fl_stress_relax();
 	fl_cancel_token_request(&s->stop);
@@ -44,7 +45,7 @@ FL_STRESS(cancel_late_get, consumer, retirer)
 }
 
 /*
- * A get is woken for an item, another get takes the item, and the first is cancelled before it
+ * A get is woken for an item, another get takes this item, and the first get is cancelled before it
  * sleeps again. It must wake the next waiter, since the later puts rely on it. There are items for
  * all.
  */
@@ -87,8 +88,8 @@ FL_STRESS(cancel_late_baton, retired, sleeper, retirer)
 }
 
 /*
- * Permits: a waiter that is woken for a permit and cancelled before it has it leaves the permit to
- * the next.
+ * A waiter for a permit is woken, and is cancelled before it has the permit. It leaves the permit
+ * to the next waiter.
  */
 struct cancel_late_sem {
 	fl_sem permits;
@@ -120,8 +121,8 @@ FL_STRESS(cancel_late_sem, retired, other, releaser)
 }
 
 /*
- * A fiber under its own token: the thread of its loop, which delivers the request, handles it after
- * the release.
+ * A fiber waits under its own token. The thread of its loop delivers the request, and handles it
+ * after the release.
  */
 struct cancel_late_fiber {
 	struct loop_world world;

@@ -6,9 +6,9 @@
 #include "../cases.h"
 
 /*
- * Declarations for the scenarios of the unbounded queues. Items are ints, and int64_t for one
- * consumer: an int is the lower half, which a little-endian machine has first. Segments are so
- * short that each put may need another.
+ * Declarations for the scenarios of the unbounded queues. Items are ints, or int64_t if there is
+ * one consumer; the int is then the lower half, which a little-endian machine has first. Segments
+ * are so short that each put may need another one.
  */
 static inline chain *chain_of(bool one_consumer, size_t segment, int items)
 {
@@ -16,10 +16,14 @@ static inline chain *chain_of(bool one_consumer, size_t segment, int items)
 	OK(chain_create(&q, one_consumer ? sizeof(int64_t) : sizeof(int),
 	                &(chain_config){.one_consumer = one_consumer, .segment = segment}));
 	if (!q)
-		abort(); /* not reached: for the analyzer, which does not know that a failed check ends the scenario */
+		/*
+		 * The analyzer does not know that a failed check ends the scenario, so this is
+		 * never reached.
+		 */
+		abort();
 	for (int64_t i = 1; i <= items; i++)
 		OK(chain_try_put(q, &i));
-	fl__hazards_end(); /* or the setup would protect segments that the actors free */
+	fl__hazards_end(); /* otherwise the setup would protect segments that the actors free */
 	return q;
 }
 
@@ -34,7 +38,10 @@ static inline int unbounded_take(chain *q)
 	return chain_try_get(q, &item) == 0 ? (int)item : 0;
 }
 
-/* Gets and frees the rest; returns the sum, or -1: wrong order, or wrong count. */
+/*
+ * Gets what is left, and frees the queue. Returns the sum of the items, or -1 if the order or the
+ * count is wrong.
+ */
 static inline int unbounded_end(chain *q, uint64_t puts)
 {
 	int sum = 0;
@@ -47,7 +54,10 @@ static inline int unbounded_end(chain *q, uint64_t puts)
 	return right ? sum : -1;
 }
 
-/* For the scenarios in which a peer stops for ever at each of its steps: one call of 5 kinds. */
+/*
+ * Makes one call, of five kinds. It is for scenarios in which a peer stops for ever at each of its
+ * steps.
+ */
 static inline void unbounded_call(chain *q, unsigned which)
 {
 	int64_t items[2] = {2, 3};
@@ -69,7 +79,10 @@ static inline void unbounded_call(chain *q, unsigned which)
 	}
 }
 
-/* Each call returns within 64 steps beside such a peer. The caller may get if it `consumes`. */
+/*
+ * Checks that each call returns within 64 steps beside such a peer. The caller may get if it
+ * `consumes`.
+ */
 static inline void unbounded_call_all(chain *q, unsigned peer, bool consumes)
 {
 	int64_t items[2] = {4, 5};

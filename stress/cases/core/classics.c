@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The textbook's problems, solved with the library. */
+/* Problems of the textbooks, solved with the library. */
 #include "../cases.h"
 #include <fairlead/sem.h>
 
-/* dining_philosophers: one locks its forks in the opposite order, so all eat. */
+/*
+ * dining_philosophers: one philosopher locks its forks in the opposite order, so all of them eat.
+ */
 struct dining_philosophers {
 	fl_mutex forks[3];
 	int used[3];
@@ -37,7 +39,7 @@ FL_STRESS(dining_philosophers, one, two, three)
 	FL_ACCEPTABLE(s->used[0] == 2 && s->used[1] == 2 && s->used[2] == 2, "all ate");
 }
 
-/* sleeping_barber: one chair, two customers: served + rejected = arrived. */
+/* sleeping_barber: there are one chair and two customers. Each customer is served or rejected. */
 struct sleeping_barber {
 	fl_mutex m;
 	fl_sem customers, served_one;

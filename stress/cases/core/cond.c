@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The condition: a signal reaches a context that waited when it was given, and no other. A signal
- * or a broadcast may move waiters to the mutex's wait queue, where they may give up, too.
+ * Scenarios of the condition. A signal reaches a context that waited when the signal was given, and
+ * no other. A signal or a broadcast may move waiters to the wait queue of the mutex, where they may
+ * give up, too.
  */
 #include "../cases.h"
 #include <fairlead/cond.h>
@@ -11,7 +12,7 @@ struct meeting {
 	fl_mutex mutexes[2], *m;
 	fl_cancel_token stop;
 	int ready, tokens, through; /* guarded by the mutex */
-	int rc;                     /* of the waiter that may give up */
+	int rc;                     /* the result of the waiter that may give up */
 };
 
 /* How a scenario begins. */
@@ -26,15 +27,15 @@ static void with_any_mutex(struct meeting *t)
 	t->m = &t->mutexes[fl_stress_choose(2)];
 }
 
-/* The waiters share a futex, as after an earlier broadcast. */
+/* The waiters share a futex, as they do after an earlier broadcast. */
 static void together(struct meeting *t)
 {
-	enum { TOGETHER = 2 }; /* lib/core/sync/cond.c */
+	enum { TOGETHER = 2 }; /* its value in lib/core/sync/cond.c */
 	begin(t);
 	t->c.word_ = TOGETHER;
 }
 
-/* Actors. */
+/* What the actors do. */
 
 static int wait_until_ready(struct meeting *t, fl_time deadline)
 {
@@ -201,7 +202,7 @@ static void await_and_call_next(struct meeting *t)
 	call(t);
 }
 
-/* How each scenario ends; `refusal` is the result of the waiter that gave up. */
+/* Ends a scenario. `refusal` is the result of the waiter that gave up. */
 static void end(struct meeting *t, int through, int refusal)
 {
 	FL_FORBIDDEN(fl__cond_is_busy(&t->c) || fl__mutex_is_busy(t->m) || t->m->word_ != 0,
@@ -215,14 +216,15 @@ static void end(struct meeting *t, int through, int refusal)
 	SCENARIO(test, struct meeting, begin(&s->t), end(&s->t, through, refusal), __VA_ARGS__)
 
 /*
- * cond_signal_steal, cv_signal_stealing (glibc 25847): two tokens, two signals, two waiters: each
- * gets one.
+ * cond_signal_steal, cv_signal_stealing (glibc 25847): there are two tokens, two signals and two
+ * waiters, and each waiter gets a token.
  */
 COND(cond_signal_steal, begin, 0, 0, take_token, take_token, give_two)
 
 /*
- * A broadcast, with the mutex held or not, wakes all: a spinning waiter and an enqueued one. It
- * also locks the mutex's bucket, in the order of the buckets, which differs from mutex to mutex.
+ * A broadcast, with the mutex held or not, wakes all waiters: one that spins, and one that is
+ * enqueued. It also locks the bucket of the mutex, in the order of the buckets, which differs from
+ * mutex to mutex.
  */
 COND(cond_broadcast, with_any_mutex, 2, 0, patient, patient, call_held_or_not)
 
@@ -235,45 +237,49 @@ COND(cond_timeout_vs_signal, begin, 0, -ETIMEDOUT, pass_signal_on, take_token, g
 /* A cancelled wait returns with the mutex locked, and the signal goes to another waiter. */
 COND(cond_cancel_vs_signal, begin, 2, -ECANCELED, wait_stoppable, signal_held, stop)
 
-/* wait_for: the predicate is checked once more at a timeout. */
+/* cond_wait_for: the predicate is checked once more at a timeout. */
 COND(cond_wait_for, begin, 0, -ETIMEDOUT, wait_for, signal_free)
 
 /*
- * With the mutex held, so that all are moved asleep; one of them may have a deadline; a fourth
- * locks the mutex, too.
+ * The broadcast comes with the mutex held, so that all waiters are moved asleep. One of them may
+ * have a deadline, and a fourth context locks the mutex, too.
  */
 COND(cond_broadcast_requeue, begin, 4, -ETIMEDOUT, patient, timed, call, enter)
 
 /*
- * Waiters that share a futex: all are woken, also one that leaves at its deadline, and while
- * another context holds the mutex.
+ * The waiters share a futex. All of them are woken, even one that leaves at its deadline, and even
+ * while another context holds the mutex.
  */
 COND(cond_together, together, 4, -ETIMEDOUT, patient, timed, call_and_enter)
 
 /*
- * A waiter that shares a futex comes to the mutex behind one that has a deadline. If that waiter
- * gives up, two late unlocks find the other first: it is not dequeued while it counts as awake.
+ * A waiter that shares a futex comes to the mutex behind one that has a deadline. If the latter
+ * gives up, two late unlocks find the other waiter first. It is not dequeued while it counts as
+ * awake.
  */
 COND(cond_together_behind, together, 4, -ETIMEDOUT, patient, lock_timed, call, enter_twice)
 
-/* Of two waiters that share a futex, a signal reaches one, and the next signal the other. */
+/*
+ * Two waiters share a futex. A signal reaches one of them, and the next signal reaches the other.
+ */
 COND(cond_together_signal, together, 0, 0, take_token, take_token, give_two)
 
 /*
- * cv_requeue_wake_eaten (musl 27b2fc9d): a waiter that comes between a broadcast and the woken ones
- * does not take their wake.
+ * cv_requeue_wake_eaten (musl 27b2fc9d): a waiter that comes between a broadcast and the woken
+ * waiters does not take their wake.
  */
 COND(cv_requeue_wake_eaten, begin, 3, 0, patient, call_and_await_next, await_and_call_next)
 
 /*
- * A cancel is requested after the waiter was signalled and while it waits for the mutex: it counts
- * as signalled, so no result of a cancel is allowed.
+ * A cancel is requested when the waiter was signalled and waits for the mutex. The waiter counts as
+ * signalled, so it may not return the result of a cancel.
  */
 COND(cond_moved_cancel, begin, 2, 0, wait_stoppable, signal_and_stop)
 
 /*
- * Waiters with different mutexes, which is misuse: one broadcast moves each to its own mutex. (In
- * correct use a broadcast meets this when a waiter with another mutex has given up and is leaving.)
+ * Two waiters have different mutexes, which is misuse. One broadcast moves each of them to its own
+ * mutex. (In correct use a broadcast meets this if a waiter with another mutex has given up and is
+ * leaving.)
  */
 struct cond_two_mutexes {
 	struct meeting_of_one {

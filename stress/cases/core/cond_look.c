@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The lone waiter that a condition keeps in its word while it spins, and the waiters in the queue
- * behind it.
+ * Scenarios of the lone waiter that a condition keeps in its word while this waiter spins, and of
+ * the waiters in the queue behind it.
  */
 #include "../cases.h"
 #include <fairlead/sem.h>
 
-/* FIFO: a signal is for the first waiter, whether it still spins or is enqueued by now. */
+/* A signal is for the first waiter, whether this waiter still spins or is enqueued by now. */
 struct cond_spinner_is_first {
 	fl_mutex m;
 	fl_cond c;
@@ -18,7 +18,7 @@ FL_STRESS_ACTOR(cond_spinner_is_first, come_and_wait)
 {
 	FL_LOCKED(&s->m);
 	const int mine = ++s->came;
-	/* With the mutex held: its next owner finds that this context waits. */
+	/* The mutex is held here, so its next owner finds that this context waits. */
 	fl_sem_release(&s->here);
 	OK(fl_cond_wait(&s->c, &s->m));
 	s->order[s->through++] = mine;
@@ -63,7 +63,7 @@ FL_STRESS_ACTOR(cond_freed_by_woken, waiter)
 	if (s->ready)
 		return;
 	s->waits = true;
-	OK(fl_cond_wait(s->c, &s->m)); /* once: only a signal ends it */
+	OK(fl_cond_wait(s->c, &s->m)); /* it waits once, because only a signal ends the wait */
 	FL_STRESS_CHECK(s->ready);
 	FL_STRESS_CHECK(!fl__cond_is_busy(s->c));
 	free(s->c);

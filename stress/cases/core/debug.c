@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waits between contexts: a deadlock is reported by the context that closes it, and nothing is
- * reported without one.
+ * Scenarios of waits between contexts, with debugging on. A deadlock is reported by the context
+ * that closes it. Without a deadlock nothing is reported.
  */
 #include "debugging.h"
 #include "inspect/table.h"
 #include <fairlead/thread.h>
 
-/* The holder of a mutex joins a thread that waits for it. */
+/* The holder of a mutex joins a thread that waits for this mutex. */
 struct debug_join {
 	fl_mutex m;
 	fl_cancel_token ends;
@@ -48,7 +48,10 @@ FL_STRESS(debug_join, joiner)
 	FL_ACCEPTABLE(s->rc == -ECANCELED && LOOK(&s->said.actual) == 1, "reported once, and ended");
 }
 
-/* A reader locks again behind a writer that has waited for a turn, and waits for the reader. */
+/*
+ * A reader locks again behind a writer that has waited for a turn, and so it waits for the writer,
+ * which waits for it.
+ */
 struct debug_read_again {
 	fl_rwlock l;
 	fl_event reads;
@@ -74,7 +77,7 @@ FL_STRESS_ACTOR(debug_read_again, reader)
 	while (fl__load_relaxed(&s->l.word_) == alone) /* the writer does not wait yet */
 		fl_stress_relax();
 	let_a_turn_pass();
-	fl_rwlock_read_lock(&s->l); /* overtakes the writer: then its turn is over */
+	fl_rwlock_read_lock(&s->l); /* it overtakes the writer; then the writer's turn is over */
 	s->rc = fl_rwlock_read_lock_until(&s->l, FL_FOREVER, &s->ends);
 	for (int i = s->rc == 0 ? 3 : 2; i > 0; i--)
 		fl_rwlock_read_unlock(&s->l);
@@ -98,7 +101,10 @@ FL_STRESS(debug_read_again, reader, writer)
 	FL_ACCEPTABLE(ended && said_so == 1, "reported once, and ended");
 }
 
-/* No deadlock, so no report: all lock in one order, except one that gives up in the end. */
+/*
+ * There is no deadlock, and so no report: all lock in one order, except one context that gives up
+ * in the end.
+ */
 struct debug_quiet {
 	fl_mutex m, n;
 	struct said said;
@@ -135,7 +141,7 @@ FL_STRESS(debug_quiet, one, two)
 	FL_ACCEPTABLE(LOOK(&s->said.actual) == 0, "nothing is said");
 }
 
-/* Readers come and go: each unlock is matched with its own context. */
+/* Readers come and go. Each unlock is matched with its own context. */
 struct debug_quiet_readers {
 	fl_rwlock l;
 	struct said said;
@@ -163,8 +169,8 @@ FL_STRESS(debug_quiet_readers, read_then_write, read_then_write)
 }
 
 /*
- * With debugging on, too, the next owner of any lock may free the lock while the unlock is still
- * leaving.
+ * The next owner of a lock may free the lock while the unlock is still leaving. This holds with
+ * debugging on, too.
  */
 struct debug_unlock_destroy {
 	struct watched {
@@ -201,7 +207,7 @@ static bool let_go_writing(struct watched *object)
 	return last;
 }
 
-/* The last one waits until the other has left. */
+/* The last reader waits until the other one has left. */
 static bool let_go_reading(struct watched *object)
 {
 	fl_rwlock_read_lock(&object->l);
@@ -240,7 +246,7 @@ FL_STRESS(debug_unlock_destroy, let_go_of, let_go_of)
 	FL_ACCEPTABLE(LOOK(&s->said.actual) == 0, "freed once");
 }
 
-/* A signal handler reads the table: what it sees is consistent. */
+/* A signal handler reads the table, and finds it consistent. */
 struct debug_look {
 	fl_mutex m;
 	struct said said;

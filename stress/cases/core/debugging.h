@@ -3,17 +3,19 @@
 #define STRESS_DEBUGGING_H
 
 /*
- * The reports of debugging, for scenarios. Each setup switches debugging on; natively it stays on.
+ * The reports of debugging, for scenarios. Each setup switches debugging on. Natively it stays on.
  */
 #include "../cases.h"
 
-/* The reports of one state, by the contexts that run its actors. */
+/* The reports of one state, made by the contexts that run its actors. */
 struct said {
 	atomic_int potential, actual;
-	fl_cancel_token *ends; /* requested when a deadlock is reported; NULL: nothing */
+	/* It is requested when a deadlock is reported, unless it is NULL. */
+	fl_cancel_token *ends;
 };
 
-static _Thread_local struct said *said; /* of the state of the running actor */
+/* That of the state whose actor this thread runs. */
+static _Thread_local struct said *said;
 
 static inline void hear(fl_log_level level, const char *message)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The event: no waiter is forgotten, and none is woken without a set. bugs.c has what the waiter
- * sees, and the free after the wait.
+ * Scenarios of the event. No waiter is forgotten, and none is woken without a set. bugs.c has what
+ * the waiter sees, and the free after the wait.
  */
 #include "../cases.h"
 #include <fairlead/event.h>
 
 /*
- * "Reset, check for work, wait" misses nothing, also if the event was set already: the check sees
- * the work, or the wait returns. Sleeps for ever if the reset does not acquire, or if a set of a
- * set event does nothing.
+ * A worker that resets the event, checks for work, and then waits, misses nothing, even if the
+ * event was set already: the check finds the work, or the wait returns. The worker sleeps for ever
+ * if the reset does not acquire, or if a set of a set event does nothing.
  */
 struct event_reset_look_wait {
 	fl_event e;
@@ -45,8 +45,8 @@ FL_STRESS(event_reset_look_wait, setter, worker)
 }
 
 /*
- * A wait after a reset is not woken by the set before it: "set" and "taken" are one step. There is
- * one set, and the last waiter has seen it, so its own wait times out.
+ * A wait after a reset is not woken by the set before the reset. There is one set, and the second
+ * waiter has seen it, so its own wait times out.
  */
 struct event_stale_wake {
 	fl_event e;
@@ -114,8 +114,8 @@ FL_STRESS(event_wakes_all, one, two, setter)
 }
 
 /*
- * Auto-reset: one set lets one wait return, which sees what came before the set; then the event is
- * reset.
+ * The event resets itself. One set lets one wait return, which sees what came before the set. Then
+ * the event is not set any more.
  */
 struct event_auto_data {
 	fl_event e;
@@ -146,8 +146,8 @@ FL_STRESS(event_auto_data, setter, waiter)
 }
 
 /*
- * Two sets, two waits without a deadline: the second set comes after the first was taken, so it is
- * not lost in it.
+ * There are two sets, and two waits without a deadline. The second set comes after the first one
+ * was taken, so it is not lost in the first one.
  */
 struct event_auto_queue {
 	fl_event e;
@@ -178,7 +178,7 @@ FL_STRESS(event_auto_queue, await_turn, await_turn, setter)
 	FL_ACCEPTABLE(!fl_event_is_set(&s->e) && !fl__lot_has_waiters_at(&s->e), "both returned");
 }
 
-/* A check by wait-any takes no set from a waiter in the same queue. */
+/* A wait for any of several objects takes no set from a waiter in the same queue. */
 struct event_auto_wait_any {
 	fl_event e;
 	int index;
@@ -211,7 +211,10 @@ FL_STRESS(event_auto_wait_any, looker, waiter, setter)
 	FL_ACCEPTABLE(s->index == -ETIMEDOUT, "the looker saw nothing");
 }
 
-/* One wait takes two sets together: it sees what came before both. */
+/*
+ * One wait takes two sets together, and sees what came before both; or it takes one, and the event
+ * is still set.
+ */
 struct event_auto_two_sets {
 	fl_event e;
 	atomic_int data[2];

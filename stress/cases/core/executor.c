@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The common parts of all executors, on the sequential one: maps, blocks, the registry. */
+/*
+ * Scenarios of the parts that all executors have in common, with the sequential executor, and of
+ * the registry.
+ */
 #include "pools.h"
 #include <stdio.h>
 
 /*
- * Two threads submit to one sequential executor: each runs its own task, and a join waits for the
- * other's, or says that it has not.
+ * Two threads submit to one sequential executor. Each runs its own task. A join waits for the task
+ * of the other thread, or returns that this task has not ended.
  */
 struct sequential_two {
 	fl_executor *e;
 	bool tries;
-	int data[2], rc[2], early; /* plain data: the join comes after the task */
+	int data[2], rc[2], early; /* plain: the join comes after the task */
 };
 
 FL_STRESS_SETUP(sequential_two)
@@ -44,7 +47,7 @@ FL_STRESS(sequential_two, one, joiner)
 	FL_ACCEPTABLE(s->early == (s->tries ? -EINPROGRESS : -ETIMEDOUT) && s->rc[0] == 0, "it was still running");
 }
 
-/* A detached executor without tasks is freed once, after the detach's last access. */
+/* A detached executor without tasks is freed once, after the last access of the detach. */
 struct executor_detached {
 	fl_executor *e;
 };
@@ -65,8 +68,8 @@ FL_STRESS(executor_detached, owner)
 }
 
 /*
- * A task type is added and removed while another context looks it up, and checks for conflicts:
- * found whole, or not at all.
+ * A task type is added and removed while another context looks it up and checks for conflicts. That
+ * context finds the whole type, or nothing.
  */
 struct registry_find {
 	fl_task_type type;
@@ -83,7 +86,7 @@ static int run_nothing(fl_task_ctx *ctx, const void *arg, void *result)
 
 FL_STRESS_SETUP(registry_find)
 {
-	/* The registry belongs to the process. */
+	/* The registry belongs to the process, so the name is that of this state. */
 	snprintf(s->name, sizeof s->name, "%p", (void *)s);
 	s->type = (fl_task_type){.size = sizeof s->type, .name = s->name, .run = run_nothing};
 	s->entry = make(sizeof *s->entry);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A wait until an executor is idle misses neither a task nor its wake, whichever context ends the
- * last task: a worker, a canceller, or a submit that runs the task itself.
+ * Scenarios of the wait until an executor is idle. It misses neither a task nor its wake, whichever
+ * context ends the last task: a worker, a canceller, or a submit that runs the task itself.
  */
 #include "pools.h"
 
-/* The waiter sees what its own task and the earlier one wrote; a worker is starting, or asleep. */
+/*
+ * The waiter sees what its own task and the earlier one wrote. The worker is starting, or asleep.
+ */
 struct executor_idle_wait {
 	fl_executor *e;
 	int before, data;
@@ -33,8 +35,8 @@ FL_STRESS(executor_idle_wait, user)
 }
 
 /*
- * The idle time of workers runs out. A worker whose sleep has timed out counts as asleep until it
- * has the lock: a task may then wait for it.
+ * The idle time of the workers runs out. A worker whose sleep has timed out counts as asleep until
+ * it has the lock, so a task may wait for it then.
  */
 struct executor_idle_timeout {
 	fl_executor *e;
@@ -65,7 +67,7 @@ FL_STRESS(executor_idle_timeout, user)
 	FL_ACCEPTABLE(1, "waited");
 }
 
-/* The sequential executor: the wait is for the submits of other contexts. */
+/* On the sequential executor, the wait is for the submits of other contexts. */
 struct executor_idle_sequential {
 	fl_executor *e;
 	int done;
@@ -94,8 +96,8 @@ FL_STRESS(executor_idle_sequential, submitter, waiter)
 }
 
 /*
- * A waiter waits for its own task while another context's submit, which came before it in the same
- * queue, has not ended. The worker sleeps.
+ * A waiter waits for its own task while the submit of another context, which came before it in the
+ * same queue, has not returned. The worker sleeps.
  */
 struct executor_idle_behind {
 	fl_executor *e;

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Fork and join: the owner or a thief runs each fork once, and the joiner sees what it did. */
+/*
+ * Scenarios of fork and join. The owner or a thief runs each fork, once, and the joiner sees what
+ * the fork did.
+ */
 #include "forks.h"
 
-/* Owner and thief race for a fork; then for another one in the same slot, from the same frame. */
+/*
+ * The owner and a thief race for a fork, and then for another one in the same slot, from the same
+ * frame.
+ */
 struct fork_claim {
 	struct crowd crowd;
 	int f, g, before;
@@ -46,7 +52,7 @@ FL_STRESS(fork_claim, owner, thief)
 }
 
 /*
- * A stack with a public fork and private ones: the thief takes the public fork, then is about to
+ * A stack has a public fork and private ones. The thief takes the public fork, then is about to
  * sleep, and takes what is left. At the same time the owner pops, and its third push makes the
  * second fork public.
  */
@@ -120,7 +126,7 @@ FL_STRESS(fork_split, owner, thief)
 }
 
 /*
- * When the public fork was stolen, the next push offers the oldest private one to thieves that do
+ * When the public fork was stolen, the next push offers the oldest private fork to thieves that do
  * not sleep.
  */
 struct fork_offers_the_next {
@@ -180,7 +186,7 @@ FL_STRESS(fork_offers_the_next, owner, thief)
 	FL_ACCEPTABLE(LOOK(&s->taken) == 3, "two were offered; the owner may run the last");
 }
 
-/* The owner and thieves again, on a system that has no membarrier(). */
+/* The owner and a thief race for a fork on a system that has no membarrier(). */
 struct fork_unfenced {
 	struct fork_claim claim;
 };
@@ -215,7 +221,7 @@ FL_STRESS(fork_unfenced, owner, thief)
 /*
  * A forker steals parts of the call that it waits for, and of no other call. Here it waits with a
  * lock held, while the thief of its call goes on to another call, of which each half wants the
- * lock: a forker that runs such a half waits for itself.
+ * lock. A forker that ran such a half would wait for itself.
  */
 struct fork_foreign {
 	struct crowd crowd;
@@ -223,7 +229,7 @@ struct fork_foreign {
 	int parts, f, g;
 };
 
-/* A part of the awaited call, which a waiting forker may steal. */
+/* A part of the awaited call, which the waiting forker may steal. */
 static int count_part(void *arg)
 {
 	struct fork_foreign *s = arg;
@@ -266,10 +272,7 @@ FL_STRESS(fork_foreign, owner, thief)
 	FL_ACCEPTABLE(s->parts == 1 && s->g == 2, "each half once, on the thread of its own call");
 }
 
-/*
- * The first call fails: the second does not run, or is asked to stop and ends; it has the forker's
- * scope.
- */
+/* The first call fails. Then the second call does not run; or it is asked to stop, and ends. */
 struct fork_error {
 	struct crowd crowd;
 	fl_event never;
@@ -364,12 +367,12 @@ FL_STRESS(fork_scope, owner, thief)
 }
 
 /*
- * A thief runs a fork inside of the forker's task, as of the fork, and may read which. Afterwards
- * the thief is inside of its previous task again.
+ * A thief that runs a fork is inside of the forker's task meanwhile, as that was at the fork, and
+ * may read which task it is. Afterwards the thief is inside of its previous task again.
  */
 struct fork_inside {
 	struct crowd crowd;
-	int outer, inner; /* the forker's task: at the fork, and in its own call */
+	int outer, inner; /* the forker's task, at the fork and in its own call */
 	int seen;
 };
 
@@ -417,7 +420,7 @@ FL_STRESS(fork_inside, owner, thief)
 	FL_ACCEPTABLE(s->seen == 1, "seen");
 }
 
-/* Reading the numbers of the workers' steals while a worker is added. */
+/* A context reads the numbers of the workers' steals while a worker is added. */
 struct fork_count_steals {
 	struct crowd crowd;
 	size_t stolen;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fork and join: a fork wakes a sleeping worker. In these scenarios the first call waits for the
- * second, which is wrong in a program: it ends only if another worker is idle and is woken.
+ * Scenarios of fork and join in which a fork wakes a sleeping worker. Here the first call waits for
+ * the second one, which is wrong in a program: it ends only if another worker is idle and is woken.
  */
 #include "forks.h"
 
@@ -31,7 +31,8 @@ static int fork_and_wait(void *arg)
 {
 	struct forker_park_vs_fork *s = arg;
 	fl_event_set(&s->taken);
-	OK(fl_parallel_invoke(add_one, &s->f[0], add_one, &s->f[1])); /* may wake a thread for nothing */
+	/* It may wake a thread for nothing. */
+	OK(fl_parallel_invoke(add_one, &s->f[0], add_one, &s->f[1]));
 	OK(fl_parallel_invoke(await_begun, &s->begun, set_begun, s));
 	return 0;
 }
@@ -59,8 +60,8 @@ FL_STRESS(forker_park_vs_fork, owner, worker)
 }
 
 /*
- * A worker in a long call has a public and a private fork. A thread that would sleep takes both: the
- * forker whose call this worker runs, and an idle worker.
+ * A worker in a long call has a public and a private fork. A thread that would sleep takes both:
+ * first the forker whose call this worker runs, and then an idle worker.
  */
 struct fork_private_is_taken {
 	struct crowd crowd;
@@ -95,9 +96,10 @@ CROWD_OF(fork_private_is_taken, 2)
 FL_STRESS_ACTOR(fork_private_is_taken, owner)
 {
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
-	OK(fl_parallel_invoke(await_begun, &s->taken, fork_publicly, s)); /* the forker takes */
+	/* The forker takes both. */
+	OK(fl_parallel_invoke(await_begun, &s->taken, fork_publicly, s));
 	fl_event_reset(&s->begun);
-	OK(fork_publicly(s)); /* the idle worker takes */
+	OK(fork_publicly(s)); /* the idle worker takes both */
 	fl__forks_leave(self);
 	crowd_end(&s->crowd, &s->ended);
 }
@@ -113,7 +115,7 @@ FL_STRESS(fork_private_is_taken, owner, worker)
 	FL_ACCEPTABLE(s->f == 2 && s->g == 2, "each once");
 }
 
-/* A woken worker wakes the next: three calls that wait for each other have three workers. */
+/* A woken worker wakes the next one: three calls that wait for each other get three workers. */
 struct fork_wakes_the_next {
 	struct crowd crowd;
 	fl_event begun[2];
@@ -158,7 +160,7 @@ FL_STRESS_ACTOR(fork_wakes_the_next, owner)
 static void work_as(struct fork_wakes_the_next *s, unsigned i)
 {
 	crowd_work(&s->crowd, i + 1, &s->ended);
-	fl_event_set(&s->crowd.work); /* for the other worker */
+	fl_event_set(&s->crowd.work); /* it wakes the other worker */
 }
 
 TWO_ACTORS(fork_wakes_the_next, work_as)
@@ -170,7 +172,7 @@ FL_STRESS(fork_wakes_the_next, owner, one, two)
 }
 
 /*
- * A forker was woken for a fork that is gone, and continues: its own fork then wakes the worker
+ * A forker was woken for a fork that is gone, and continues. Then its own fork wakes the worker
  * that slept.
  */
 struct fork_spurious_wake {
@@ -207,7 +209,8 @@ FL_STRESS_ACTOR(fork_spurious_wake, owner)
 	crowd_end(&s->crowd, &s->ended);
 }
 
-FL_STRESS_ACTOR(fork_spurious_wake, busy) /* takes the first fork, then another task */
+/* It takes the first fork, and leaves. */
+FL_STRESS_ACTOR(fork_spurious_wake, busy)
 {
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
 	while (!LOOK(&s->has_run))

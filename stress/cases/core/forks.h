@@ -6,7 +6,8 @@
 #include "core/fork_join/fork_join.h"
 
 /*
- * The fork stacks of a few workers, which are the scenario's actors, and the sleep of idle workers.
+ * The fork stacks of a few workers, which are the actors of the scenario, and the sleep of idle
+ * workers.
  */
 struct crowd {
 	struct fl__forks forks;
@@ -18,7 +19,7 @@ static inline void wake_one_of(void *crowd)
 	fl_event_set(&((struct crowd *)crowd)->work);
 }
 
-/* `forked`: as if a worker had forked before, and no worker slept. */
+/* With `forked` it is as if a worker had forked before, and no worker slept. */
 static inline void crowd_init(struct crowd *c, unsigned n, bool forked)
 {
 	fl__forks_init(&c->forks, n, wake_one_of, c);
@@ -28,7 +29,7 @@ static inline void crowd_init(struct crowd *c, unsigned n, bool forked)
 	}
 }
 
-/* Begins `crowd` of a scenario with that many workers. */
+/* Sets up `crowd` of a scenario, with that many workers. */
 #define CROWD_OF(test, n)                                                                                              \
 	FL_STRESS_SETUP(test)                                                                                          \
 	{                                                                                                              \
@@ -47,7 +48,7 @@ static inline struct fl__fork_stack *crowd_enter(struct crowd *c, unsigned i)
 	return s;
 }
 
-/* The second worker takes that many forks, as far as they are there. */
+/* The second worker takes that many forks, or those that are there. */
 static inline void steal(struct crowd *c, unsigned times)
 {
 	struct fl__fork_stack *self = crowd_enter(c, 1);
@@ -56,7 +57,7 @@ static inline void steal(struct crowd *c, unsigned times)
 	fl__forks_leave(self);
 }
 
-/* A worker that is woken for work, as an executor's workers are, until `ended`. */
+/* Works as a worker that is woken for work, as an executor's workers are, until `ended`. */
 static inline void crowd_work(struct crowd *c, unsigned i, const atomic_int *ended)
 {
 	struct fl__fork_stack *self = crowd_enter(c, i);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Futures: a context that sees one ended sees what its task wrote, and the last reference frees it.
+ * Scenarios of futures. A context that sees that a future has ended also sees what its task wrote.
+ * The last reference frees the future.
  */
 #include "futures.h"
 
 /*
- * A get sees the result; the last reference, whichever it is, frees the memory after the last
+ * A get sees the result. The last reference, whichever it is, frees the memory after the last
  * access.
  */
 struct future_get {
@@ -36,7 +37,7 @@ FL_STRESS(future_get, producer, consumer)
 	FL_ACCEPTABLE(s->got == 7, "got it");
 }
 
-/* Every way to see "ended" also sees what the task wrote. */
+/* Whichever way a context sees that the future has ended, it also sees what the task wrote. */
 struct future_look {
 	fl_future *f;
 	atomic_int freed;
@@ -71,7 +72,7 @@ static bool look(struct future_look *s)
 FL_STRESS_ACTOR(future_look, producer)
 {
 	(void)produce(s->f, 7, 0);
-	fl_future_free(s->f); /* its own: the canceller may free the producer's */
+	fl_future_free(s->f); /* a reference of its own: the canceller may free the producer's */
 }
 
 FL_STRESS_ACTOR(future_look, looker)
@@ -89,7 +90,7 @@ FL_STRESS(future_look, producer, looker)
 	FL_ACCEPTABLE(!s->ended, "too early");
 }
 
-/* A failure's message is complete when the failure is seen. */
+/* The message of a failure is complete when the failure is seen. */
 struct future_message {
 	fl_future *f;
 	atomic_int freed;
@@ -124,9 +125,9 @@ FL_STRESS(future_message, producer, looker)
 	FL_ACCEPTABLE(s->first == '\0', "too early");
 }
 
-/* --- a task that has run elsewhere --- */
+/* A task that has run elsewhere. */
 
-/* Without hooks: only callbacks are the user's code. */
+/* Returns a future without hooks, so that only callbacks are the user's code. */
 static fl_future *make_plain_future(atomic_int *freed, uint32_t refs)
 {
 	static const fl_task_type plain = {
@@ -143,14 +144,14 @@ static void set_result(fl_future *f)
 }
 
 /*
- * A context that must not run the user's code ends a future, or leaves it to one that may: each
- * callback runs once.
+ * A context that must not run the user's code ends a future, or leaves it to a context that may.
+ * Each callback runs once.
  */
 struct future_try_finish {
 	fl_future *f;
 	atomic_int freed;
 	bool kept;
-	int calls; /* plain: one context after another */
+	int calls; /* plain: one context comes after another */
 };
 
 static _Thread_local bool may_run_none;

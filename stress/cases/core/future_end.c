@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The end of a future: one final state, each callback once, and the token is unused before the end
- * is visible.
+ * Scenarios of the end of a future. It has one final state, each callback runs once, and its token
+ * is unused before the end is visible.
  */
 #include "futures.h"
 
 /*
- * drop_future: references are dropped in any order, during the end, with what the other contexts
- * did.
+ * drop_future: references are dropped in any order, also during the end. The last one frees the
+ * future, after all that the other contexts did.
  */
 struct drop_future {
 	fl_future *f;
@@ -50,8 +50,8 @@ FL_STRESS(drop_future, one, two, producer)
 }
 
 /*
- * The parent of a task's token may be freed as soon as the end is seen; its request meets the end
- * of the task.
+ * The parent of a task's token may be freed as soon as the end of the task is seen. A request of
+ * the parent meets the end of the task.
  */
 struct future_token_parent {
 	fl_future *f;
@@ -98,12 +98,12 @@ static void sleep_as_a_task(fl_future *f, int *slept)
 		fl__future_finish(f, *slept, NULL);
 		fl_future_free(f);
 	}
-	fl_future_free(f); /* its own: the canceller may free the producer's */
+	fl_future_free(f); /* a reference of its own: the canceller may free the producer's */
 }
 
 /*
  * A cancel wakes a task that sleeps under its token, and does not touch a token that has ended. A
- * cancel of a pending task leaves a running one alone.
+ * cancel of a pending task leaves a running task alone.
  */
 struct future_cancel_running {
 	fl_future *f;
@@ -139,7 +139,7 @@ FL_STRESS(future_cancel_running, producer, canceller)
 	FL_ACCEPTABLE(s->rc == -EALREADY && s->slept == -ETIMEDOUT, "it had ended");
 }
 
-/* Waiting for the first of two futures, and a get that gives up. */
+/* A context waits for the first of two futures, and then gives up a get of the other one. */
 struct future_wait_any {
 	fl_future *f[2];
 	atomic_int freed;
@@ -180,8 +180,8 @@ FL_STRESS(future_wait_any, producer, other, consumer)
 }
 
 /*
- * A future whose start is asked of its producer: one that ends while the producer answers is done,
- * and what the producer wrote is visible.
+ * The start of this future is asked of its producer. If the future ends while the producer answers,
+ * it counts as done, and what the producer wrote is visible.
  */
 struct future_ends_while_asked {
 	fl_future *f;

@@ -6,11 +6,14 @@
 #include "core/future/future.h"
 
 /*
- * Futures without an executor, for the scenarios of futures: their producer claims, runs and ends
+ * Futures without an executor, for the scenarios of futures. Their producer claims, runs and ends
  * them as a worker does.
  */
 
-/* The block of a future, with the records of its hooks: plain, so that they must be ordered. */
+/*
+ * The block of a future, with the records of its hooks. They are plain, so that they must be
+ * ordered.
+ */
 struct block {
 	fl_future future;
 	int result, drops, results_dropped, cancelled;
@@ -43,7 +46,7 @@ static inline void drop_arg(void *arg)
 
 static inline void drop_result(void *result)
 {
-	*(int *)result = 0; /* plain: after every access to it */
+	*(int *)result = 0; /* plain: it comes after every access to it */
 }
 
 static const struct fl__future_ops ops = {.claim_cancel = on_claim_cancel, .release = on_release};
@@ -84,7 +87,7 @@ static inline void count_call(fl_future *f, void *arg)
 
 static inline void count_drop(void *result)
 {
-	++**(int **)result; /* plain: after every access to it */
+	++**(int **)result; /* plain: it comes after every access to it */
 }
 
 #endif

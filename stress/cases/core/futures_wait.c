@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waits for several futures: each end is reported to the watch once, and no context touches a watch
- * after its end.
+ * Scenarios of waits for several futures. Each end is reported to the watch once, and no context
+ * touches a watch after its end.
  */
 #include "../cases.h"
 #include "core/future/as_completed.h"
@@ -29,7 +29,7 @@ static void set_and_free(fl_promise *p, int value)
 	fl_promise_free(p);
 }
 
-/* Two futures, and an actor for each that ends it, with 1 and with 2. */
+/* Two futures, and an actor for each of them, which ends it: one with 1, the other with 2. */
 #define TWO_PRODUCERS(scenario)                                                                                        \
 	FL_STRESS_SETUP(scenario)                                                                                      \
 	{                                                                                                              \
@@ -44,7 +44,7 @@ static void set_and_free(fl_promise *p, int value)
 		set_and_free(s->pair.p[1], 2);                                                                         \
 	}
 
-/* futures_first: the wait returns when either has ended, and sees its result. */
+/* futures_first: the wait returns when one of the futures has ended, and sees its result. */
 struct futures_first {
 	struct pair pair;
 	int n;
@@ -68,7 +68,7 @@ FL_STRESS(futures_first, one, two, consumer)
 	FL_ACCEPTABLE(s->n == 2, "both");
 }
 
-/* futures_first_error: success and cancellation do not end the wait, an error does. */
+/* futures_first_error: success and cancellation do not end the wait. An error does. */
 struct futures_first_error {
 	struct pair pair;
 	int n;
@@ -113,7 +113,7 @@ struct watching {
 	struct fl__future_entry each[2];
 };
 
-/* futures_in_order: the first end is reported first. */
+/* futures_in_order: the future that ends first is reported first. */
 struct futures_in_order {
 	struct pair pair;
 	bool right;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Task groups: a join returns when all tasks have ended, with what they wrote, and the group is not
- * touched afterwards, also with failures, cancels, and helping workers.
+ * Scenarios of task groups. A join returns when all tasks have ended, and sees what they wrote. The
+ * group is not touched afterwards, even with failures, cancels, and workers that help.
  */
 #include "core/exec/group.h"
 #include "pools.h"
 #include <fairlead/group.h>
 
-/* In separate memory, so that accesses after the join are seen. */
+/* Makes a group in memory of its own, so that the model sees accesses after the join. */
 static fl_group *group_of(fl_executor *e)
 {
 	fl_group *g = make(sizeof *g);
@@ -33,8 +33,8 @@ static void refuse_one(fl_group *g)
 }
 
 /*
- * After the join, what the tasks wrote and their results are visible, and the group may be freed.
- * More tasks than the group's first memory holds.
+ * After the join, the results of the tasks and what they wrote are visible, and the group may be
+ * freed. There are more tasks than the group's first memory holds.
  */
 enum { TASKS = 5 };
 
@@ -65,9 +65,9 @@ FL_STRESS(group_join, user)
 }
 
 /*
- * Two contexts submit to one group. A third may cancel it or request its token, or its submit is
- * refused. All accepted tasks have ended when the join returns. No refused submit ends a group
- * whose token was returned: it takes no more.
+ * Two contexts submit to one group. A third one may cancel the group or request its token, or its
+ * submit is refused. When the join returns, all accepted tasks have ended. A refused submit does
+ * not end the group. A group whose token was requested takes no more tasks.
  */
 struct group_many {
 	fl_executor *e;
@@ -130,7 +130,7 @@ FL_STRESS(group_many, one, two, canceller)
 	FL_ACCEPTABLE(s->joined == 0 || (s->joined == -ECANCELED && s->kind == 3), "each once, or not at all");
 }
 
-/* The first failure ends a task that waits, also without a join, and is the join's result. */
+/* The first failure ends a task that waits, even without a join, and is the result of the join. */
 struct group_fail {
 	fl_event never;
 	int joined, waited;
@@ -147,7 +147,7 @@ FL_STRESS_ACTOR(group_fail, user)
 {
 	FL_SCOPED(fl_executor) *e = pool_of(2);
 	fl_group *g = group_of(e);
-	s->waited = -ECANCELED; /* also if it did not start */
+	s->waited = -ECANCELED; /* this is also the result if it does not start */
 	OK(fl_group_submit(g, &wait_for_end, &s, NULL));
 	OK(fl_group_submit(g, &fail, &(int){-EIO}, NULL));
 	if (fl_stress_choose(2) == 1)
@@ -164,8 +164,8 @@ FL_STRESS(group_fail, user)
 }
 
 /*
- * Two failures at once: one is the first and stays so; the join returns it, and the second task has
- * seen it.
+ * Two tasks fail at once. One of the failures is the first, and stays so. The join returns it, and
+ * the second task has seen it.
  */
 struct group_fail_twice {
 	fl_executor *e;
@@ -214,7 +214,7 @@ FL_STRESS(group_fail_twice, one, two)
 }
 
 /*
- * A worker that joins runs a task that is submitted meanwhile: the only other worker is held until
+ * A worker that joins runs a task that is submitted meanwhile. The only other worker is held until
  * that task has run.
  */
 struct group_grows {
@@ -252,7 +252,7 @@ FL_STRESS(group_grows, user)
 }
 
 /*
- * A cancel of the group ends pending tasks at once: the worker is held until the join has returned.
+ * A cancel of the group ends pending tasks at once. The worker is held until the join has returned.
  */
 struct group_stopped {
 	fl_executor *e;
@@ -306,8 +306,8 @@ FL_STRESS(group_stopped, owner, canceller)
 }
 
 /*
- * A member submits another one, and ends: the join waits for both. A cancel ends a pending member
- * while the worker takes it, which does not touch the group afterwards.
+ * A member submits another member, and ends: the join waits for both. A cancel ends a pending
+ * member while the worker takes it. The worker does not touch the group afterwards.
  */
 struct group_chain {
 	struct fl__thread_pool *p;
@@ -358,9 +358,9 @@ static void join_at_last(fl_group *g)
 }
 
 /*
- * The count is above 0 until a join that does not give up has joined the group, also if the last
+ * The count is above 0 until a join has joined the group that does not give up, even if the last
  * member, a fiber or a task, ends before the caller looks. An observer that knows of both members
- * sees what they wrote when it counts no member, or its wait has ended, also if the group was
+ * sees what they wrote when it counts no member, or when its wait has ended, even if the group was
  * joined before and is used again.
  */
 struct group_again {
@@ -411,7 +411,7 @@ FL_STRESS_ACTOR(group_again, observer)
 	size_t left = 0;
 	if (fl_stress_choose(2)) {
 		OK(FL_WAIT_ANY(FL_ON_GROUP(s->g)));
-		FL_STRESS_CHECK(fl_group_count(s->g) <= 1); /* of the next round */
+		FL_STRESS_CHECK(fl_group_count(s->g) <= 1); /* that of the next round */
 	} else {
 		left = fl_group_count(s->g);
 	}
@@ -425,7 +425,7 @@ FL_STRESS(group_again, owner, member, observer)
 	FL_ACCEPTABLE(s->data[2] == 1, "done");
 }
 
-/* A result that was handed over is the caller's; an unwanted one is dropped once. */
+/* A result that was handed over belongs to the caller. An unwanted result is dropped once. */
 static void drop_box(void *box)
 {
 	--**(int **)box;
@@ -452,7 +452,7 @@ FL_STRESS_ACTOR(group_results, user)
 		OK(fl_group_join(&g));
 		FL_STRESS_CHECK(s->got == &s->boxes[0] && *s->got == 1);
 	}
-	fl_executor_free(e); /* has freed the last reference */
+	fl_executor_free(e); /* this has freed the last reference */
 }
 
 FL_STRESS(group_results, user)
@@ -461,8 +461,8 @@ FL_STRESS(group_results, user)
 }
 
 /*
- * A group that was cancelled, or has failed, accepts no tasks until it was joined; then it does
- * again.
+ * A group that was cancelled, or that has failed, accepts no tasks until it is joined. Afterwards
+ * it does again.
  */
 struct group_rounds {
 	int data;
@@ -490,7 +490,7 @@ FL_STRESS(group_rounds, user)
 }
 
 /*
- * A callback has run when the join returns, and the group may then be freed. A task that its own
+ * When the join returns, a callback has run, and the group may be freed. A task that its own
  * deadline ends, before or during its run, has failed.
  */
 struct group_conditions {
@@ -530,14 +530,15 @@ FL_STRESS(group_conditions, user)
 }
 
 /*
- * A group had fibers on the joining thread's loop. A task of it, on another thread, starts fibers
- * on its own: the join sees that they are elsewhere, and waits for them.
+ * A group had fibers on the loop of the joining thread. A task of the group, on another thread,
+ * starts fibers on its own loop. The join sees that they are elsewhere, and waits for them.
  */
 struct group_moves {
 	fl_executor *e;
 	fl_group *g;
-	fl_event left, begun; /* the fibers on the joining thread have left; the task has begun */
-	int loops[2], joined; /* loops: only compared, as the loop of the calling thread */
+	/* `left`: the fibers on the joining thread have left; `begun`: the task has begun */
+	fl_event left, begun;
+	int loops[2], joined; /* the addresses of `loops` are only compared */
 };
 
 FL_TASK_STATIC(start_fibers, struct group_moves *, void)
@@ -584,8 +585,8 @@ FL_STRESS(group_moves, joiner, mover)
 
 /*
  * A join that helps finds tasks that a member submits during the join, or the submit wakes the
- * join. A join that gives up leaves tasks for the next one. The joiner is the only worker, which
- * takes no task otherwise.
+ * join. A join that gives up leaves tasks for the next join. The joiner is also the only worker,
+ * and takes no task otherwise.
  */
 struct group_offer {
 	struct fl__thread_pool *p;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Hooks: a call through a hook sees what was prepared before the hook was set; a context that
- * replaces a hook sees what was prepared for the previous one. Hooks belong to the process, so the
- * prepared data are global.
+ * Scenarios of hooks. A call through a hook sees what was prepared before the hook was set. A
+ * context that replaces a hook sees what was prepared for the previous one. Hooks belong to the
+ * process, so the prepared data are global.
  */
 #include "../cases.h"
 #include "core/base/panic.h"
@@ -57,7 +57,7 @@ FL_STRESS(log_handler, one, two, logger)
 	FL_ACCEPTABLE(1, "each saw what was prepared");
 }
 
-/* Panic handlers that are replaced while panics happen. The handlers leave by longjmp(). */
+/* Panic handlers are replaced while panics happen. The handlers leave by longjmp(). */
 struct panic_handler {
 	char nothing;
 };

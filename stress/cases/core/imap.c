@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The lazy map in the order of completion: each result with what its task wrote, and the memory is
- * freed once, after the last use.
+ * Scenarios of the lazy map in the order of completion. Each result comes with what its task wrote,
+ * and the memory is freed once, after the last use.
  */
 #include "pools.h"
 #include <fairlead/imap.h>
 
 /*
- * An iteration is freed while one of its tasks may run, and another is pending. Unordered, so that
- * the ends of tasks use it.
+ * An iteration is freed while one of its tasks may run, and another one is pending. It is
+ * unordered, so that the ends of tasks use it.
  */
 struct imap_freed {
 	struct fl__thread_pool *p;
 	fl_imap *it;
 	struct imap_freed *args[2];
 	atomic_int began, ended;
-	int running; /* tasks that ran at the end of the free */
+	int running; /* how many tasks ran at the end of the free */
 };
 
 FL_TASK_STATIC(count, struct imap_freed *, void)

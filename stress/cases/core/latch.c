@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The latch: a wait sees what was written before each count, and no context touches the latch after
- * it is zero.
+ * Scenarios of the latch. A wait sees what was written before each count, and no context touches
+ * the latch after it is zero.
  */
 #include "../cases.h"
 #include <fairlead/latch.h>
 
 /*
- * Each count passes what came before it on, through later counts, to every wait and every check;
- * the last count may be a count of two.
+ * Each count passes on what came before it, through later counts, to every wait and every check.
+ * The last count may be a count of two.
  */
 struct latch_counts {
 	fl_latch left;
@@ -44,7 +44,10 @@ FL_STRESS(latch_counts, one, two, looker)
 	FL_ACCEPTABLE(s->rc == -EAGAIN && !s->waits, "too early");
 }
 
-/* The count that reaches zero does not touch the latch afterwards: a returned wait may free it. */
+/*
+ * The count that reaches zero does not touch the latch afterwards, so a wait that has returned may
+ * free it.
+ */
 struct latch_free_after_wait {
 	fl_latch *left;
 };
@@ -72,7 +75,9 @@ FL_STRESS(latch_free_after_wait, counter, counter, waiter)
 	FL_ACCEPTABLE(1, "freed");
 }
 
-/* A timeout has one result; the latch still reaches zero, and wakes the remaining waiters. */
+/*
+ * A wait that times out has one result. The latch still reaches zero, and wakes the other waiters.
+ */
 struct latch_vs_timeout {
 	fl_latch left;
 	int rc, data;

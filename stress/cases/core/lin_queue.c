@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The queues, each against the sequential queue of its order: an order of the calls explains the
- * results.
+ * Checks in mode lin: queues against the sequential queue of their order. Some order of the calls
+ * explains their results.
  */
 #include "../lins.h"
 #include "queues.h"
 
-/* Bounded, closable, by one item and by many. */
+/* A bounded queue, which may be closed, with calls for one item and for many. */
 LIN_MADE_BY(lin_queue, fl_queue, fl_queue_create(&s->q, sizeof(int), &(fl_queue_config){.capacity = 2}))
 
 LIN_ALL(lin_queue, 0)
 
 LIN_IS(lin_queue, fl_queue, &fl_lin_fifo, .limit = 2)
 
-/* Unbounded; calls reach the end of a segment. */
+/* Makes an unbounded queue whose calls reach the end of a segment. */
 static int make_unbounded(fl_queue **q, bool one_consumer)
 {
 	*q = unbounded_as((fl_queue_config){.one_consumer = one_consumer}, 1 + fl_stress_choose(2), 0);
@@ -21,7 +21,8 @@ static int make_unbounded(fl_queue **q, bool one_consumer)
 }
 
 /*
- * Never full. A batch is not one step there, and the length includes puts that are under way.
+ * An unbounded queue is never full. A batch is not one step there, and the length includes puts
+ * that are under way, so both are left out.
  */
 LIN_MADE_BY(lin_queue_unbounded, fl_queue, make_unbounded(&s->q, false))
 
@@ -31,7 +32,7 @@ LIN_CLOSE(lin_queue_unbounded, fl_queue)
 
 LIN_IS(lin_queue_unbounded, fl_queue, &fl_lin_fifo)
 
-/* One of the threads is the consumer, as promised. */
+/* One of the threads is the consumer, as was promised. */
 LIN_MADE_BY(lin_queue_inbox, fl_queue, make_unbounded(&s->q, true))
 
 LIN_PUT(lin_queue_inbox, fl_queue, .weight = 3)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The queues of other orders: an order of the calls explains the results; and their waits. */
+/*
+ * Checks in mode lin of the queues of other orders, and a scenario of their waits. Some order of
+ * the calls explains their results.
+ */
 #include "../lins.h"
 #include "queues.h"
 
@@ -15,21 +18,21 @@ static int make_ordered(fl_queue **q, fl_queue_order order, size_t capacity)
 	return 0;
 }
 
-/* The newest first. */
+/* The newest item comes first. */
 LIN_MADE_BY(lin_lifo, fl_queue, make_ordered(&s->q, FL_LIFO, 2))
 
 LIN_ALL(lin_lifo, 0)
 
 LIN_IS(lin_lifo, fl_queue, &fl_lin_lifo, .limit = 2)
 
-/* The least first, the oldest of equal items. */
+/* The least item comes first, and of equal items the oldest. */
 LIN_MADE_BY(lin_priority, fl_queue, make_ordered(&s->q, FL_PRIORITY, 3))
 
 LIN_ALL(lin_priority, 3)
 
 LIN_IS(lin_priority, fl_queue, &fl_lin_priority, .limit = 3)
 
-/* close_vs_blocked_push, close_vs_push: a waiting put is refused, or was in before the close. */
+/* close_vs_blocked_push, close_vs_push: a put that waits is refused, or was in before the close. */
 struct heap_close_vs_put {
 	fl_queue *q;
 	int rc, got;

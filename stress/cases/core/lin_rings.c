@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The rings that never wait, each against the sequential queue. */
+/* Checks in mode lin: the rings that never wait, against the sequential queue. */
 #include "../lins.h"
 #include "pairs.h"
 #include <fairlead/spsc.h>
 
 /*
- * First in, first out. Calls for several may move fewer items than possible, since they count
- * before others can see it.
+ * The specification is first in, first out. Calls for several items may move fewer than possible,
+ * since they count before others can see it.
  */
 static struct fl_lin_spec fewer;
 
@@ -29,8 +29,8 @@ __attribute__((constructor)) static void fewer_begin(void)
 }
 
 /*
- * mpmc_linearizable: full, empty and closed included, and refusals are ordered together. -EBUSY
- * only during other calls.
+ * mpmc_linearizable: the calls for one item, the close, and those for many. Refusals (full, empty,
+ * closed) have one order, too. -EBUSY comes only during other calls.
  */
 LIN_MADE_BY(lin_mpmc, fl_mpmc, fl_mpmc_create(&s->q, sizeof(int), 2))
 
@@ -42,7 +42,7 @@ LIN_GET_MANY(lin_mpmc, fl_mpmc, .keys = LIN_MOST)
 
 LIN_IS(lin_mpmc, fl_mpmc, &fewer, .limit = 2)
 
-/* One slot, which is every position. */
+/* The ring has one slot, which is every position. */
 LIN_MADE_BY(lin_mpmc_one, fl_mpmc, fl_mpmc_create(&s->q, sizeof(int64_t), 1))
 
 LIN_PUT(lin_mpmc_one, fl_mpmc, .weight = 1)
@@ -51,8 +51,8 @@ LIN_GET(lin_mpmc_one, fl_mpmc, .weight = 1)
 LIN_IS(lin_mpmc_one, fl_mpmc, &fl_lin_fifo, .limit = 1)
 
 /*
- * One producer, one consumer; the put is no fence, so refusals of the two sides are not ordered
- * together.
+ * There is one producer and one consumer. The put is no fence, so the refusals of the two sides
+ * have no order together.
  */
 LIN_MADE_BY(lin_spsc, fl_spsc, fl_spsc_create(&s->q, sizeof(int), 2))
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Two queues, and selects over both: an order of the calls explains the results. A select checks
- * one queue after another, so its refusals are explained only while no other call is under way.
+ * A check in mode lin of two queues and selects over both. Some order of the calls explains their
+ * results. A select checks one queue after the other, so its refusals are explained only while no
+ * other call is under way.
  */
 #include "queues.h"
 #include <fairlead/select.h>
@@ -40,7 +41,7 @@ static int put_would(const struct pair *p, int i)
 	return p->closed[i] ? -EPIPE : p->n[i] < MOST ? 0 : -EAGAIN;
 }
 
-/* The results of a select that makes no case. */
+/* Returns whether a select that makes no case may have this result. */
 static bool is_refused(int64_t result, int of_one, int of_other, bool alone)
 {
 	if (result == -EPIPE)
@@ -55,7 +56,7 @@ static bool pair_apply(void *state, const struct fl_lin_call *c)
 	const int64_t item = c->arg & 255;
 	const bool alone = c->overlaps == 0;
 	if (!c->returned)
-		return false; /* each returns: none waits without a deadline */
+		return false; /* each call returns, since none waits without a deadline */
 	switch (c->kind) {
 	case FL_LIN_CLOSE:
 		p->closed[i] = 1;
@@ -67,10 +68,10 @@ static bool pair_apply(void *state, const struct fl_lin_call *c)
 	case PUT_EITHER:
 		return c->result >= 0 ? pair_put(p, (int)c->result, item)
 		                      : is_refused(c->result, put_would(p, 0), put_would(p, 1), alone);
-	case GET_EITHER: /* which << 8 | item */
+	case GET_EITHER: /* the result is which << 8 | item */
 		return c->result >= 0 ? pair_get(p, (int)(c->result >> 8), c->result & 255)
 		                      : is_refused(c->result, get_would(p, 0), get_would(p, 1), alone);
-	case PASS_ON: /* gets from one queue, or puts to the other */
+	case PASS_ON: /* it gets from one queue, or puts to the other */
 		if (c->result < 0)
 			return is_refused(c->result, get_would(p, i), put_would(p, 1 - i), alone);
 		return c->result > 0 ? pair_get(p, i, c->result) : pair_put(p, 1 - i, item);

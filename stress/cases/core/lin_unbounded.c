@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The unbounded queues, against a sequential one: an order of the calls explains the results. Not
- * here: put_many, since other items may come between its items, and length, which may be outdated;
- * mpmc_unbounded.c and mpsc.c have them.
+ * Checks in mode lin: the unbounded queues against a sequential one. Some order of the calls
+ * explains their results. Two functions are left out: put_many, since other items may come between
+ * its items, and length, which may be outdated. mpmc_unbounded.c has scenarios of both.
  */
 #include "../lins.h"
 #include "chains.h"
 
 /*
- * First in, first out. A get of several may take fewer items than there are, but at least one:
- * those of one segment.
+ * The specification is first in, first out. A get of several items may take fewer than there are,
+ * but at least one: those of one segment.
  */
 static struct fl_lin_spec some_at_least;
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Locals: each context has its own value, and at its end the right destructor runs. */
+/*
+ * A scenario of locals. Each context has its own value, and at its end the right destructor runs.
+ */
 #include "../cases.h"
 #include <fairlead/thread.h>
 
 /*
- * Two threads set one local for the first time: it gets one id, and each sees the destructor of the
- * thread that made it. The ids of a process are limited: without a free one nothing is tested.
+ * Two threads set one local for the first time. It gets one id, and each thread sees the destructor
+ * of the thread that made the id. The ids of a process are limited: if none is free, nothing is
+ * tested.
  */
 struct local_first_set {
 	fl_local local;

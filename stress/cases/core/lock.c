@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The lock under the lot: exclusion, order, sleeping waiters, and the end of its memory. */
+/* Scenarios of the lock under the parking lot: exclusion, order, and waiters that sleep. */
 #include "core/wait/lock.h"
 #include "../cases.h"
 
@@ -11,8 +11,8 @@ static void add_one(uint32_t *lock, int *count)
 }
 
 /*
- * Contention: a sleeper is woken, also if a third thread comes between; SLEEPERS is not lost when
- * its setter leaves.
+ * There is contention. A sleeper is woken, even if a third thread comes between, and SLEEPERS is
+ * not lost when the thread that has set it leaves.
  */
 struct lock_contended {
 	uint32_t lock;
@@ -36,8 +36,8 @@ FL_STRESS(lock_contended, one, adder, adder)
 }
 
 /*
- * The owner of the lock does deferred work, also while others sleep: in the end, and with what came
- * before.
+ * The owner of the lock does deferred work, even while others sleep. The work is done in the end,
+ * and sees what came before.
  */
 struct lock_deferred {
 	uint32_t lock;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The order of locks: programs that lock in both orders are reported once, though they never
- * deadlock; others are not reported.
+ * Scenarios of the order of locks, with debugging on. Programs that lock in both orders are
+ * reported once, though they never deadlock. Other programs are not reported.
  */
 #include "debugging.h"
 #include <fairlead/latch.h>
@@ -68,7 +68,7 @@ static void a_1_b(struct order *t)
 	lock_in_order(t, 1);
 }
 
-/* The following begin after the others. */
+/* The following actors begin after the others. */
 
 static void await_others(struct order *t)
 {
@@ -110,13 +110,20 @@ static void c_b(struct order *t)
 }
 
 /*
- * lock_inversion: the first mutex before the second, with another lock in between, and in the end
- * the other way round. No two contexts ever wait for one another, and the order is reported once.
+ * lock_inversion: two actors lock the first mutex before the second, with another lock in between,
+ * and the last actor locks them the other way round. No two contexts ever wait for one another, and
+ * the order is reported once.
  */
 ORDER(lock_inversion, 2, 1, a_0_b, a_1_b, b_a_twice)
 
-/* A cycle of three: a different actor makes each edge, and the last one finds the cycle. */
+/*
+ * lock_order_three: the order is a cycle of three. A different actor makes each edge, and the last
+ * one finds the cycle.
+ */
 ORDER(lock_order_three, 2, 1, a_b, b_c, c_a)
 
-/* No cycle: one lock is only tried, and one is in memory that was another mutex. */
+/*
+ * lock_order_quiet: the order has no cycle, since one lock is only tried, and one is in memory that
+ * was another mutex before.
+ */
 ORDER(lock_order_quiet, 1, 0, a_b, b_and_new_a, c_b)

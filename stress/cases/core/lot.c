@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The parking lot, used as a primitive uses it: concurrent enqueue, dequeue and give up. */
+/*
+ * Scenarios of the parking lot, used as a primitive uses it: contexts enqueue, dequeue and give up
+ * at the same time.
+ */
 #include "lots.h"
 
 /*
- * Waiters leave the middle, the head or the tail of a queue while all of it is woken: counts agree,
- * links stay intact.
+ * Waiters leave the middle, the head or the tail of a queue while all of it is woken. The counts
+ * agree, and the links stay intact.
  */
 struct lot_leave_vs_take_all {
 	unsigned ready, never;
@@ -37,8 +40,8 @@ FL_STRESS(lot_leave_vs_take_all, one, two, waker)
 }
 
 /*
- * An observer is woken together with a waiter and does not count: one permit, first an observer,
- * then its receiver.
+ * An observer is woken together with a waiter, and does not count. There is one permit, and an
+ * observer is in the queue before the context that is to get the permit.
  */
 struct lot_observer {
 	unsigned ready;
@@ -83,8 +86,8 @@ FL_STRESS(lot_observer, observer, consumer, waker)
 }
 
 /*
- * The holder of the bucket runs work that signal handlers defer: for both handlers, also if one
- * comes while the other's work runs.
+ * The holder of the bucket runs work that signal handlers defer. It does so for both handlers, even
+ * if one comes while it does the other's work.
  */
 struct lot_serve {
 	struct place place; /* in the queue of this state */

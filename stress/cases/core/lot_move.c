@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The lot: waiters that are woken in place, and waiters that are moved from one queue to another.
+ * Scenarios of the parking lot in which waiters are woken in place, or moved from one queue to
+ * another.
  */
 #include "lots.h"
 
@@ -17,7 +18,7 @@ static bool move_one(const void *from_key, const void *to_key)
 
 /*
  * A waiter that is woken in place is the first, and stays first until it leaves, however often it
- * is woken; then it wakes the next. A waiter that has given up is skipped.
+ * is woken. Then it wakes the next waiter. A waiter that has given up is skipped.
  */
 struct lot_rouse {
 	unsigned open;
@@ -75,9 +76,9 @@ FL_STRESS(lot_rouse, brief, patient, rouse, rouse)
 
 /*
  * Two contexts move waiters in opposite directions, so that each locks the two buckets in another
- * order; then each wakes all. Keys at a distance of 28657 bytes nearly always hash alike (lot.c),
- * so the queues may share a bucket, too. The other distance is 2, since in an array of states 28657
- * bytes on is 1 byte behind the key of another state.
+ * order. Then each of them wakes all waiters. Keys at a distance of 28657 bytes nearly always hash
+ * alike (lot.c), so the queues may share a bucket, too. The other distance is 2, because in an
+ * array of states the place 28657 bytes on is 1 byte behind the key of another state.
  */
 struct lot_move_both_ways {
 	char key;
@@ -129,7 +130,7 @@ FL_STRESS(lot_move_both_ways, one, two, there, back)
 	FL_ACCEPTABLE(s->taken[0] + s->taken[1] == s->waited[0] + s->waited[1], "all woken once");
 }
 
-/* A waiter gives up while it is moved: it leaves its current queue, and was woken or not. */
+/* A waiter gives up while it is moved. It leaves the queue that it is in, and was woken or not. */
 struct lot_leave_vs_move {
 	char a, b;
 	unsigned never, ready;
@@ -158,8 +159,8 @@ FL_STRESS(lot_leave_vs_move, waiter, mover)
 }
 
 /*
- * A waiter that has given up but is still enqueued is dequeued, and not moved: the one behind it is
- * moved in its place.
+ * A waiter that has given up but is still enqueued is dequeued, and not moved. The waiter behind it
+ * is moved in its place.
  */
 struct lot_move_passes_over {
 	char a, b;

@@ -17,8 +17,8 @@ static inline void place_init(struct place *p)
 }
 
 /*
- * Enqueues the waiter. False: `*ready`, which is plain and guarded by the bucket of `key`, says
- * that there is no waiter any more.
+ * Enqueues the waiter. Returns false if `*ready` says that no waiter waits any more. `*ready` is
+ * plain, and guarded by the bucket of `key`.
  */
 static inline bool stand(struct place *p, const void *key, const unsigned *ready)
 {
@@ -41,7 +41,7 @@ static inline int sleep_there(struct place *p, fl_time deadline)
 	return rc;
 }
 
-/* Returns how many it has woken. */
+/* Wakes up to `max` waiters, and returns how many it has woken. */
 static inline size_t wake(const void *key, unsigned *ready, size_t max, uint32_t value)
 {
 	struct fl__lot lot;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ordered map: every element once, the lowest failure in every run, and the caller may leave
- * when it returns.
+ * A scenario of the ordered map. In every run it reports the failed element with the lowest index,
+ * and the caller may leave when it returns.
  */
 #include "pools.h"
 
@@ -11,7 +11,9 @@ FL_TASK_STATIC(square, int, int)
 	return *arg < 0 ? fl_task_fail(ctx, -EDOM, "negative") : 0;
 }
 
-/* Both fail: the first by index is reported, in any order of time, with its own message. */
+/*
+ * Both elements fail. The first by index is reported, whichever fails first, with its own message.
+ */
 struct map_lowest_failure {
 	int args[2], results[2], rc;
 	fl_map_error error;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ring for many producers and consumers: each item once, in order; full, empty and closed only
- * when true.
+ * Scenarios of the ring for many producers and consumers. Each item comes out once, in order. The
+ * ring says that it is full, empty or closed only when this is true.
  */
 #include "mpmcs.h"
 
@@ -17,8 +17,8 @@ static int64_t get(fl_mpmc *q)
 }
 
 /*
- * aba_short_tag: a ring of one slot, so every position is this slot. A thread that has read it and
- * was stopped while others reused it claims nothing with the old value.
+ * aba_short_tag: the ring has one slot, so every position is this slot. A thread that has read the
+ * slot, and was stopped while others reused it, claims nothing with the old value.
  */
 struct mpmc_aba_short_tag {
 	fl_mpmc *q;
@@ -61,8 +61,8 @@ FL_STRESS(mpmc_aba_short_tag, slow, busy)
 }
 
 /*
- * destroy_after_get: the consumer of the last item may free the ring while its producer is still
- * leaving.
+ * destroy_after_get: the consumer of the last item may free the ring while the item's producer is
+ * still leaving.
  */
 struct mpmc_free_after_get {
 	fl_mpmc *q;

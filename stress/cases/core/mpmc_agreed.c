@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ring for many: changes of two rings, and observations of them, have one order for all
- * threads.
+ * A scenario of two rings for many producers and consumers. Changes of the rings, and observations
+ * of them, have one order for all threads.
  */
 #include "core/queue/mpmc.h"
 #include "mpmcs.h"
 
 /*
- * Two threads change one ring each, and then ask the other ring: at least one of them learns of the
- * other thread's change. The question is a get after a put or a close, a put after a get, or the
- * length after a put or a get.
+ * Two threads change one ring each, and then ask the other ring. At least one of them learns of the
+ * other thread's change. After a put, the question is a get, whether a get is possible, or the
+ * length; after a close it is a get; after a get, it is a put, whether a put is possible, or the
+ * length.
  */
 enum {
 	PUT_THEN_GET,
 	CLOSE_THEN_GET,
 	PUT_THEN_CAN_GET,
 	PUT_THEN_COUNT,
-	GET_THEN_PUT, /* from here on, the rings are full */
+	GET_THEN_PUT, /* in this and the following, the rings are full */
 	GET_THEN_CAN_PUT,
 	GET_THEN_COUNT,
 	QUESTIONS

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The base of a waiting queue: the internal functions of the ring, and the marks of its sleepers.
+ * Scenarios of the base of a queue that waits: the internal functions of the ring, and the marks of
+ * its sleepers.
  */
 #include "../cases.h"
 #include "core/queue/mpmc.h"
 
 /*
- * One function for each operation, so that each of their memory orders exists once, and all
- * scenarios use it.
+ * There is one function for each operation, so that each of their memory orders exists once, and
+ * all scenarios use it.
  */
 __attribute__((noinline)) static int inner_put(struct fl_mpmc *q, const int *item, bool *owes_wake)
 {
@@ -20,16 +21,16 @@ __attribute__((noinline)) static int inner_get(struct fl_mpmc *q, int *item, boo
 }
 
 /*
- * One item in two slots. Another thread gets and then puts one, or the other way round, or closes
- * and then gets: a put, or get, beside that may return -EBUSY or closed, but never "full", or
- * "empty".
+ * There is one item in two slots. Another thread gets an item and then puts one, or the other way
+ * round, or closes the ring and then gets. A call that runs beside may return that the ring is busy
+ * or closed. But a put never returns "full", and a get never returns "empty".
  */
 enum { NEVER_EMPTY, NEVER_FULL, NEVER_OPEN_AND_EMPTY, NEVERS };
 
 struct mpmc_inner_never {
 	struct fl_mpmc q;
 	unsigned which;
-	bool asks; /* only the result of the call */
+	bool asks; /* it only asks whether the call is possible */
 	int rc, data;
 };
 
@@ -76,7 +77,7 @@ FL_STRESS(mpmc_inner_never, mover, looker)
 	FL_ACCEPTABLE(s->rc == -EPIPE && s->which == NEVER_OPEN_AND_EMPTY, "closed, and the other got it");
 }
 
-/* index_wrap_2_32: where the words pass 2^32, and 2^64, with a capacity that is no power of two. */
+/* index_wrap_2_32: the words pass 2^32 or 2^64, with a capacity that is no power of two. */
 struct mpmc_wrap {
 	struct fl_mpmc q;
 	int got[4];
@@ -139,9 +140,9 @@ FL_STRESS(mpmc_wrap, one, two, consumer)
 }
 
 /*
- * The marks of sleepers. A thread that finds the ring empty (full) and sets the mark sleeps until
- * the thread that clears the mark wakes it: no wake is lost, and the waking thread sees what was
- * done before the mark.
+ * There are marks of sleepers. A thread that finds the ring empty, or full, and sets the mark,
+ * sleeps until the thread that clears the mark wakes it. No wake is lost, and the waking thread
+ * sees what was done before the mark.
  */
 struct mpmc_sleep {
 	struct fl_mpmc q;

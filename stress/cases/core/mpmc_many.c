@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ring for many producers and consumers: several items at once, the close, and stopped peers.
+ * Scenarios of the ring for many producers and consumers: several items at once, the close, and
+ * stopped peers.
  */
 #include "mpmcs.h"
 
 /*
- * batch_partial: several items at once into less space; a get takes what is there; no item is lost
- * or out of order.
+ * batch_partial: a put of several items finds less space, and a get takes what is there. No item is
+ * lost or out of order.
  */
 struct mpmc_batch {
 	fl_mpmc *q;
@@ -47,8 +48,8 @@ FL_STRESS(mpmc_batch, producer, consumer)
 
 /*
  * closed_with_outstanding_reservation: accepted items come out before any thread is told "closed
- * and drained". A thread that sees the close sees what was done before. By calls for one item, or
- * for several.
+ * and drained". A thread that sees the close sees what was done before. The calls are for one item,
+ * or for several.
  */
 struct mpmc_close {
 	fl_mpmc *q;
@@ -105,8 +106,8 @@ FL_STRESS(mpmc_close, producer, closer, consumer)
 }
 
 /*
- * try_blocks_on_stalled_peer: in crash mode the peer stops for ever at each of its steps in turn.
- * Every call then returns within 64 steps of its own, and finished work of the peer is visible.
+ * try_blocks_on_stalled_peer: in mode crash the peer stops for ever at each of its steps in turn.
+ * Every call then returns within 64 steps of its own.
  */
 struct mpmc_stalled {
 	fl_mpmc *q;

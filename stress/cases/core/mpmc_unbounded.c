@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The unbounded queue for many producers and consumers: each item once, in order, with what came
- * before its put. A segment is freed once, when no other thread uses it (the model sees each use
- * after free).
+ * Scenarios of the unbounded queue for many producers and consumers. Each item comes out once, in
+ * order, with what came before its put. A segment is freed once, when no other thread uses it; the
+ * model sees each use after the free.
  */
 #include "chains.h"
 
-/* Two put, two get, and the rest is still there. */
+/* Two threads put, and two get. What they do not get is still there. */
 struct unbounded_conservation {
 	chain *q;
 	int got[2];
@@ -86,8 +86,8 @@ FL_STRESS(unbounded_own_push, one, two)
 }
 
 /*
- * block_reuse_ordering, reclaim_stall: one thread gets from segments that another passes, retires,
- * and reuses. The model sees a segment that its old and its new user use at once.
+ * block_reuse_ordering, reclaim_stall: one thread gets from segments that another thread passes,
+ * retires and reuses. The model sees a segment that its old and its new user use at once.
  */
 struct unbounded_reuse {
 	chain *q;
@@ -121,9 +121,9 @@ FL_STRESS(unbounded_reuse, slow, fast)
 }
 
 /*
- * A thread has appended a reused segment and has not moved the tail yet: another one moves it and
- * puts, and a third counts. They know the segment only by its address, and must see it as it was
- * appended.
+ * A thread has appended a reused segment, and has not moved the tail yet. Another thread moves it
+ * and puts, and a third one counts. They know the segment only by its address, and must see it as
+ * it was appended.
  */
 struct unbounded_append {
 	chain *q;
@@ -162,7 +162,10 @@ FL_STRESS(unbounded_append, fast, late, looker)
 	FL_ACCEPTABLE(sum == 21, "each once");
 }
 
-/* A thread ends, and releases its hazards and its record; another one reuses both at once. */
+/*
+ * A thread ends, and releases its hazard pointers and its record. Another thread reuses both at
+ * once.
+ */
 struct unbounded_thread_ends {
 	chain *q;
 	int got[3];
@@ -194,8 +197,8 @@ FL_STRESS(unbounded_thread_ends, one, two)
 }
 
 /*
- * A consumer has poisoned the slot of the first of several items: they take the slots behind it, in
- * order.
+ * A consumer has poisoned the slot of the first of several items. The items take the slots behind
+ * it, in order.
  */
 struct unbounded_many_poisoned {
 	chain *q;
@@ -227,8 +230,9 @@ FL_STRESS(unbounded_many_poisoned, producer, consumer)
 }
 
 /*
- * closed_with_outstanding_reservation: accepted <=> got, by a consumer that gets until the end, in
- * a queue for one consumer or for many. The last slot of the segment may have been drawn, or not.
+ * closed_with_outstanding_reservation: an item is accepted if and only if it is got, by a consumer
+ * that gets until the end, in a queue for one consumer or for many. The last slot of the segment
+ * may have been drawn, or not.
  */
 struct unbounded_close {
 	chain *q;

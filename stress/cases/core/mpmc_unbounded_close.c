@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The close of an unbounded queue: it decides the last ticket that counts. Puts that draw a later
- * ticket are refused, and no count ever includes their tickets.
+ * Scenarios of the close of an unbounded queue. The close decides the last ticket that counts. A
+ * put that draws a later ticket is refused, and no count ever includes its ticket.
  */
 #include "chains.h"
 
 /*
- * A queue that was closed with one item has the length 1, whatever refused puts do, and returns
- * -EPIPE after the item.
+ * A queue that was closed with one item has the length 1, whatever refused puts do. After the item
+ * it returns -EPIPE.
  */
 struct unbounded_refused {
 	chain *q;
@@ -47,8 +47,9 @@ FL_STRESS(unbounded_refused, producer, looker)
 }
 
 /*
- * Two closes during puts: the counts, and the items that can be got, are the accepted puts. A
- * closer that is stopped between its steps does not change what another has decided.
+ * There are two closes during puts. The counts, and the items that can be got, are those of the
+ * accepted puts. A closer that is stopped between its steps does not change what another closer has
+ * decided.
  */
 struct unbounded_two_closers {
 	chain *q;
@@ -92,7 +93,7 @@ FL_STRESS(unbounded_two_closers, one, two, three)
 	chain_free(s->q);
 	FL_FORBIDDEN(!over || sum != s->put[0] + 2 * s->put[1], "accepted and not got, or got and not accepted");
 	FL_FORBIDDEN(length != accepted, "counted wrongly");
-	/* No thread has given up a put. */
+	/* No thread has given up a put, so this holds at once. */
 	FL_FORBIDDEN(s->length != accepted, "counted wrongly just after the close");
 	FL_ACCEPTABLE(accepted == 0, "closed before");
 	FL_ACCEPTABLE(1, "closed later");

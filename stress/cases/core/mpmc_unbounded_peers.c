@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The unbounded queue for many producers and consumers: sleepers, and stopped threads. */
+/*
+ * Scenarios of the unbounded queue for many producers and consumers, with sleepers and with stopped
+ * threads.
+ */
 #include "chains.h"
 
 /*
- * lost_wakeup_dekker: the put wakes a thread that has marked the empty queue and sleeps, in any
- * segment.
+ * lost_wakeup_dekker: the put wakes a thread that has marked the empty queue and sleeps, whichever
+ * segment the item is in.
  */
 struct unbounded_sleeper {
 	chain *q;
@@ -22,7 +25,8 @@ FL_STRESS_SETUP(unbounded_sleeper)
 static void put_and_wake(struct unbounded_sleeper *s, int i)
 {
 	bool owes = false;
-	int item[4] = {2 * (i + 1)}; /* more than an item: the compiler checks all possible sizes */
+	/* It is longer than an item, because the compiler checks all possible sizes. */
+	int item[4] = {2 * (i + 1)};
 	OK(fl__unbounded_put(s->q, item, &owes));
 	if (owes)
 		fl_event_set(&s->there);
@@ -50,8 +54,8 @@ FL_STRESS(unbounded_sleeper, one, two, sleeper)
 }
 
 /*
- * A sleeper's mark is cleared once: by one of the puts, into any segment, or by the append if it is
- * at a segment's end.
+ * The mark of a sleeper is cleared once: by one of the puts, into any segment, or by the append if
+ * the mark is at the end of a segment.
  */
 struct unbounded_mark {
 	chain *q;
@@ -68,7 +72,7 @@ FL_STRESS_SETUP(unbounded_mark)
 
 static int put_for_a_sleeper(chain *q)
 {
-	int item[4] = {1}; /* more than an item, as above */
+	int item[4] = {1}; /* longer than an item, because the compiler checks all sizes */
 	bool owes = false;
 	OK(fl__unbounded_put(q, item, &owes));
 	return owes;
@@ -98,15 +102,15 @@ FL_STRESS(unbounded_mark, one, two)
 }
 
 /*
- * try_blocks_on_stalled_peer: in crash mode the peer stops for ever at each of its steps in turn.
- * Each call returns within 64 steps of its own. Another segment follows the peer's last slot; none
- * is retired, since here each process has its own hazard pointers. In a queue for one consumer the
- * peer is this consumer, or a producer.
+ * try_blocks_on_stalled_peer: in mode crash the peer stops for ever at each of its steps in turn.
+ * Each call returns within 64 steps of its own. Another segment follows the peer's last slot. No
+ * segment is retired, since here each process has its own hazard pointers. In a queue for one
+ * consumer the peer is this consumer, or a producer.
  */
 struct unbounded_stalled {
 	chain *q;
 	unsigned peer;
-	bool consumes; /* not the peer alone */
+	bool consumes; /* whether the peer is not the only consumer */
 };
 
 FL_STRESS_SETUP(unbounded_stalled)

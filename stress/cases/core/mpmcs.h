@@ -5,7 +5,9 @@
 #include "../cases.h"
 #include <fairlead/mpmc.h>
 
-/* An item is an int64_t, or its lower half: a little-endian machine has that first. */
+/*
+ * Makes a ring. An item is an int64_t, or its lower half, which a little-endian machine has first.
+ */
 static inline fl_mpmc *ring_of(size_t capacity)
 {
 	fl_mpmc *q = NULL;

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The unbounded queue for one consumer. mpmc_unbounded.c and mpmc_unbounded_peers.c have the
- * scenarios that it shares; this file has the consumer's own steps.
+ * A scenario of the unbounded queue for one consumer: the steps that only its consumer makes.
+ * mpmc_unbounded.c and mpmc_unbounded_peers.c have the scenarios that this queue shares with the
+ * one for many.
  */
 #include "chains.h"
 
 /*
- * The shortest case: the thread that appended the last segment has not moved the tail yet, and
- * there is a spare (on real threads a spare with a reused address may be missing by chance). The
- * consumer moves the tail, continues, and frees the segment; between the first step and its check
- * of the hazards there is only the fence of this check.
+ * The thread that appended the last segment has not moved the tail yet, and there is a spare. (On
+ * real threads a spare with a reused address may be missing by chance.) The consumer moves the
+ * tail, continues, and frees the segment. Between its first step and its check of the hazard
+ * pointers there is only the fence of this check. It is the shortest such case.
  */
 struct mpsc_retire {
 	chain *q;

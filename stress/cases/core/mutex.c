@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The mutex. `data` and `count` are plain: only the mutex orders them. */
+/* Scenarios of the mutex. `data` and `count` are plain, so that only the mutex orders them. */
 #include "../cases.h"
 #include <fairlead/mutex.h>
 #include <fairlead/rmutex.h>
 
 /*
- * At most one context holds it, and each holder sees what the previous one wrote. No context sleeps
- * for ever: one overtakes the waiter that is awake, which sleeps again, while a third is enqueued
- * behind it. Fails if WAITERS is lost, or if an unlock that finds it wakes no waiter.
+ * At most one context holds the mutex, and each holder sees what the previous one wrote. No context
+ * sleeps for ever: one overtakes the waiter that is awake, which sleeps again, while a third one is
+ * enqueued behind it. The scenario fails if WAITERS is lost, or if an unlock that finds it wakes no
+ * waiter.
  */
 struct mutex_handoff {
 	fl_mutex m;
@@ -35,8 +36,8 @@ FL_STRESS(mutex_handoff, twice, later, later)
 }
 
 /*
- * A try, a timed lock, and a lock that is cancelled, has exactly one result: it holds the mutex and
- * sees all that was done before, or it does not.
+ * A try, a timed lock, and a lock that is cancelled have exactly one result each: the context holds
+ * the mutex, and sees all that was done before; or it does not hold it.
  */
 enum { BY_TRY, BY_TIME, BY_CANCEL, LOCKS_OR_NOT };
 
@@ -73,7 +74,8 @@ FL_STRESS_ACTOR(lock_or_not_vs_unlock, other)
 {
 	s->rc = lock_or_not(s);
 	if (s->rc != 0) {
-		FL_STRESS_CHECK(s->rc != -ECANCELED || s->data == 1); /* what came before the request */
+		/* It also sees what came before the request. */
+		FL_STRESS_CHECK(s->rc != -ECANCELED || s->data == 1);
 		return;
 	}
 	s->count++;
@@ -88,7 +90,7 @@ FL_STRESS(lock_or_not_vs_unlock, holder, other)
 	FL_ACCEPTABLE(s->rc == refusals[s->by] && s->count == 1, "busy, timed out or cancelled");
 }
 
-/* A wake that meets a waiter that gives up reaches the next waiter. */
+/* If a wake meets a waiter that gives up, it reaches the next waiter. */
 struct timeout_vs_wake {
 	fl_mutex m;
 	int count, rc;
@@ -162,8 +164,8 @@ FL_STRESS(unlock_destroy, owner, owner)
 }
 
 /*
- * destroy_while_waiting: what a destroy checks while debugging is on. The mutex is busy as long as
- * a context holds it or waits for it, also while a woken waiter has yet to lock it.
+ * destroy_while_waiting: a destroy checks whether the mutex is busy while debugging is on. It is
+ * busy as long as a context holds it or waits for it, even while a woken waiter has yet to lock it.
  */
 struct destroy_while_waiting {
 	fl_mutex m;

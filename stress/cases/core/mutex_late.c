@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The unlock that has freed the mutex and has yet to check for waiters: by then the mutex may be
- * gone, and its memory be another object, with a wait queue of its own.
+ * Scenarios of an unlock that has released the mutex and has yet to check for waiters. By then the
+ * mutex may be gone, and its memory may be another object, with a wait queue of its own.
  */
 #include "../cases.h"
 
 /*
- * Waits a moment for the foreign mutex: returns whether it was unlocked, so that it may be
- * destroyed.
+ * Waits a moment for a mutex that another context holds. Returns whether it was unlocked, so that
+ * it may be destroyed.
  */
 static bool outlast(fl_mutex *m)
 {
@@ -51,8 +51,9 @@ FL_STRESS(mutex_free_under_look, holder, waiter)
 }
 
 /*
- * The waiter's deadline has passed when the unlock checks, and skips it: from then on destroy()
- * sees no waiter, and the mutex is freed while that waiter is still leaving.
+ * The deadline of the waiter has passed when the unlock checks, and so the unlock skips this
+ * waiter. From then on destroy() sees no waiter, and the mutex is freed while that waiter is still
+ * leaving.
  */
 struct mutex_free_over_timeout {
 	fl_mutex *m;
@@ -68,7 +69,8 @@ FL_STRESS_SETUP(mutex_free_over_timeout)
 
 FL_STRESS_ACTOR(mutex_free_over_timeout, holder)
 {
-	const bool is_awaited = fl__lot_has_waiters_at(s->m); /* otherwise the waiter may yet come */
+	/* Otherwise the waiter may yet come. */
+	const bool is_awaited = fl__lot_has_waiters_at(s->m);
 	fl_mutex_unlock(s->m);
 	s->freed = is_awaited && !fl__mutex_is_busy(s->m);
 	if (s->freed)
@@ -93,8 +95,8 @@ FL_STRESS(mutex_free_over_timeout, holder, waiter)
 }
 
 /*
- * A late check leaves alone a waiter that is enqueued after the mutex was freed, whatever it waits
- * for: another mutex, as a condition's waiter does, or an object of another kind with such memory.
+ * A waiter is enqueued after the mutex was freed. A late check leaves it alone, whatever it waits
+ * for: another mutex, as a waiter of a condition does, or an object of another kind in this memory.
  */
 struct stray_look_at_others {
 	fl_mutex m, other;
@@ -103,7 +105,7 @@ struct stray_look_at_others {
 
 enum { WAITERS = 2 };
 
-/* Marked as in a forked child of a parent with waiters. */
+/* The mutex is marked as in a forked child of a parent with waiters. */
 FL_STRESS_SETUP(stray_look_at_others)
 {
 	fl_mutex_lock(&s->m);

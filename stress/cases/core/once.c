@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Once: it succeeds once, a call that returns 0 sees what it wrote, and after a failure the next
- * caller runs it.
+ * A scenario of the once. It succeeds once, and a call that returns 0 sees what the function wrote.
+ * After a failure the next caller runs the function.
  */
 #include "../cases.h"
 #include <fairlead/once.h>
@@ -13,7 +13,7 @@ struct work {
 static int run(void *arg)
 {
 	struct work *w = arg;
-	w->runs++; /* plain: two at once would race, also a failed one with the next */
+	w->runs++; /* plain: two runs at once would race, and so would a failed one with the next */
 	if (w->runs <= w->fails)
 		return -EIO;
 	w->data = 1;
@@ -21,9 +21,9 @@ static int run(void *arg)
 }
 
 /*
- * It succeeds once, and every call that returns 0 sees what it wrote. once_init_fails: a failure is
- * its caller's alone. The others may wait for it: all are woken, one runs it again, and the others
- * wait again.
+ * The function succeeds once, and every call that returns 0 sees what it wrote. once_init_fails:
+ * only the call that ran the function returns its failure. The other calls may wait for it. Then
+ * all are woken, one of them runs the function again, and the others wait again.
  */
 struct once_init_fails {
 	fl_once once;

@@ -4,7 +4,7 @@
 
 #include "queues.h"
 
-/* A queue of ints for one producer and one consumer, with membarrier() and without it. */
+/* Makes a queue of ints for one producer and one consumer, with membarrier() or without it. */
 static inline fl_queue *pair_of(size_t capacity, int *dropped)
 {
 	fl_queue *q = queue_as((fl_queue_config){.capacity = capacity,
@@ -17,7 +17,7 @@ static inline fl_queue *pair_of(size_t capacity, int *dropped)
 	return q;
 }
 
-/* A bounded queue of each order, or for one producer and one consumer. */
+/* Makes a bounded queue of some order, or one for one producer and one consumer. */
 static inline fl_queue *any_bounded(size_t capacity)
 {
 	const fl_queue_config config = {.capacity = capacity, .compare = by_value};

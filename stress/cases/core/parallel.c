@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Parallel loops: each number once; values in order; the first error is returned. */
+/*
+ * Scenarios of parallel loops. Each number is visited once, values come in order, and an error is
+ * returned.
+ */
 #include "pools.h"
 #include <fairlead/parallel.h>
 
 static const fl_parallel_config one_by_one = {.grain = 1};
-enum { SHARED = 7 }; /* FL__PARALLEL_CALLS in the model: of so many numbers the caller takes a part */
+/* FL__PARALLEL_CALLS in the model: of so many numbers the caller takes a part. */
+enum { SHARED = 7 };
 
 struct parallel_for {
 	int visited[3], rc, error;
@@ -30,7 +34,10 @@ FL_STRESS(parallel_for, user)
 	FL_ACCEPTABLE(s->visited[0] == 1 && s->visited[1] == 1 && s->visited[2] == 1, "each once");
 }
 
-/* The same, shared by the caller and a helper. A join waits for both. */
+/*
+ * The caller and a helper share the numbers, and each number is visited once. A join waits for
+ * both.
+ */
 struct parallel_for_shared {
 	fl_executor *e;
 	fl_event begun;
@@ -69,7 +76,7 @@ FL_STRESS(parallel_for_shared, user, other)
 	FL_ACCEPTABLE(1, "each once");
 }
 
-/* Two calls fail: one of their errors is returned. */
+/* Several calls fail. One of their errors is returned. */
 struct parallel_for_error {
 	int rc, error;
 };
@@ -94,8 +101,8 @@ FL_STRESS(parallel_for_error, user)
 }
 
 /*
- * A word is reduced from its letters, in order; of six, so that a part may be split after it has
- * some.
+ * A word is reduced from its letters, in order. It has six letters, so that a part may be split
+ * when it already has some.
  */
 struct parallel_reduce {
 	uint32_t word;
@@ -137,7 +144,7 @@ FL_STRESS(parallel_reduce, user)
 	FL_ACCEPTABLE(s->word == 0x123456, "in order");
 }
 
-/* Shared by the caller and a helper, which has two workers or three. */
+/* The caller and a helper share the letters; the executor has two workers or three. */
 struct parallel_reduce_shared {
 	uint32_t word;
 };
