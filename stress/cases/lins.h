@@ -6,10 +6,10 @@
 #include <fairlead/stress_lin.h>
 
 /*
- * A queue of ints, s->q, against its specification; or of int64_t, if it has no calls for several
- * items: an int is the lower half, which a little-endian machine has first. `calls` is the prefix
- * of its functions' names. Further arguments are fields of the operation, or of FL_LIN; for
- * operations with several items: .keys = LIN_MOST.
+ * A scenario in mode lin: a queue s->q against its specification. Its items are ints, or int64_t if
+ * it has no calls for several items; the int is then the lower half, which a little-endian machine
+ * has first. `calls` is the prefix of the names of its functions. Further arguments are fields of
+ * the operation, or of FL_LIN. Operations with several items have .keys = LIN_MOST.
  *
  *   LIN_MADE_BY(lin_mpmc, fl_mpmc, fl_mpmc_create(&s->q, sizeof(int), 2))
  *   LIN_PUT(lin_mpmc, fl_mpmc, .weight = 3)
@@ -73,7 +73,7 @@ enum { LIN_MOST = 3 };
 		return lin_result_of(MOVED(calls##_try_get_many, s->q, items, n), items);                              \
 	}
 
-/* All operations of an fl_queue; its items have keys below `n`, or none. */
+/* All operations of an fl_queue. Its items have keys below `n`, or none. */
 #define LIN_ALL(scenario, n)                                                                                           \
 	LIN_PUT(scenario, fl_queue, .weight = 3, .keys = (n))                                                          \
 	LIN_GET(scenario, fl_queue, .weight = 3)                                                                       \
@@ -82,7 +82,7 @@ enum { LIN_MOST = 3 };
 	LIN_PUT_MANY(scenario, fl_queue, .keys = LIN_MOST)                                                             \
 	LIN_GET_MANY(scenario, fl_queue, .keys = LIN_MOST)
 
-/* Makes the items of a put of several; returns their number. */
+/* Makes the items of a put of several. Returns their number. */
 static inline size_t lin_items_of(int64_t arg, int *items)
 {
 	for (unsigned i = 0; i < LIN_MOST; i++)
@@ -90,7 +90,7 @@ static inline size_t lin_items_of(int64_t arg, int *items)
 	return (size_t)FL_LIN_KEY(arg) + 1;
 }
 
-/* The result of a get of several. */
+/* Makes the result of a get of several. */
 static inline int64_t lin_result_of(size_t n, const int *items)
 {
 	int64_t got[LIN_MOST];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The thread executor: a task ends once, against submits, cancels, waits, close and free; its
- * memory is freed with the last reference.
+ * Scenarios of the thread executor. A task ends once, also beside submits, cancels, waits, a close
+ * and a free. Its memory is freed with the last reference.
  */
 #include "pools.h"
 
@@ -13,8 +13,8 @@ FL_TASK_STATIC(nest, int *, int)
 }
 
 /*
- * submit_vs_shutdown: accepted tasks run, refused ones do not; a join waits for accepted tasks, and
- * then their cancel token has no children.
+ * submit_vs_shutdown: accepted tasks run, and refused ones do not. A join waits for accepted tasks;
+ * afterwards their cancel token has no children.
  */
 struct submit_vs_shutdown {
 	fl_executor *e;
@@ -46,8 +46,8 @@ FL_STRESS(submit_vs_shutdown, submitter, closer)
 }
 
 /*
- * A cancel of a task while the executor is freed: it ran, or it is cancelled; the free waits for
- * the context that ends it.
+ * A task is cancelled while its executor is freed. It has run, or it is cancelled. The free waits
+ * for the context that ends it.
  */
 struct pool_cancel_vs_free {
 	fl_executor *e;
@@ -87,8 +87,8 @@ FL_TASK_STATIC(wait_for_obey, void, void)
 }
 
 /*
- * A cancel of the executor while a worker takes the task, or while the waiter of a task runs it:
- * one is cancelled, or refused, or all that run are asked to stop.
+ * The executor is cancelled while a worker takes the task, or while the waiter of a task runs it.
+ * One task is cancelled or refused, or all that run are asked to stop.
  */
 struct pool_cancel_running {
 	fl_executor *e;
@@ -115,8 +115,8 @@ FL_STRESS(pool_cancel_running, canceller)
 }
 
 /*
- * A cancel of a task while its executor is cancelled: one of them ends the task, unless the worker
- * runs it.
+ * A task is cancelled while its executor is cancelled. One of the cancels ends the task, unless the
+ * worker runs it.
  */
 struct pool_cancel_vs_executor {
 	fl_executor *e;
@@ -153,7 +153,9 @@ FL_STRESS(pool_cancel_vs_executor, user, closer)
 	FL_ACCEPTABLE(s->rc == -EALREADY && s->data == 1, "ran");
 }
 
-/* The user of a future frees it before a worker takes the task: the worker frees the memory. */
+/*
+ * The user of a future frees it before a worker takes the task. Then the worker frees the memory.
+ */
 struct pool_unused_future {
 	fl_executor *e;
 	fl_future *f;
@@ -184,9 +186,9 @@ FL_STRESS(pool_unused_future, user, owner)
 }
 
 /*
- * A cancel of the executor while tasks without a future end, with membarrier() and without: the
+ * The executor is cancelled while tasks without a future end, with membarrier() or without it. The
  * worker or the canceller frees the last reference. One task fails, in a block of its own. That the
- * tasks have been listed is known as long as the pool: a worker may read it late.
+ * tasks have been listed is known as long as the pool exists, because a worker may read it late.
  */
 struct pool_cancel_unshared {
 	fl_executor *e;
@@ -228,7 +230,7 @@ FL_STRESS(pool_cancel_unshared, canceller)
 	FL_ACCEPTABLE(s->cancelled == 0, "all ran");
 }
 
-/* A task that reports whether it was asked to stop, at any time before it ends. */
+/* This task reports whether it was asked to stop, at any time before it ends. */
 FL_TASK_STATIC(tell_whether_asked, int *, void)
 {
 	**arg = 1 + fl_task_is_cancelled(ctx);
@@ -236,8 +238,8 @@ FL_TASK_STATIC(tell_whether_asked, int *, void)
 }
 
 /*
- * A cancel of pending tasks while a worker takes one: it is cancelled, or it runs and is not asked
- * to stop.
+ * Pending tasks are cancelled while a worker takes one. This task is cancelled, or it runs and is
+ * not asked to stop.
  */
 struct pool_cancel_pending {
 	fl_executor *e;
@@ -265,7 +267,7 @@ FL_STRESS(pool_cancel_pending, canceller)
 }
 
 /*
- * Tasks that meet where no other worker was started yet: the second task has a worker started, also
+ * Two tasks meet, and no other worker was started yet. The second task has a worker started, even
  * if another context found none needed in the meantime.
  */
 struct pool_meet_first {
@@ -295,8 +297,8 @@ FL_STRESS(pool_meet_first, user)
 }
 
 /*
- * A cancel of the executor finds a worker that has just ended a task, and whose block the next task
- * reuses: each ends once.
+ * A cancel of the executor finds a worker that has just ended a task, whose block the next task
+ * reuses. Each task ends once.
  */
 struct pool_cancel_recycled {
 	fl_executor *e;

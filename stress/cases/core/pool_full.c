@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The thread executor with a bounded backlog: no permit is lost or given twice, and no submit waits
- * for a free one.
+ * Scenarios of the thread executor with a bounded backlog. No permit is lost or given twice, and no
+ * submit waits for a free permit.
  */
 #include "pools.h"
 
 static const fl_executor_config bounded = {.workers = 1, .backlog = 1};
 
-/* A pool with a worker that is held, or is going to be, and a backlog of one, which is full. */
+/* An executor whose worker is held, or is going to be, and whose backlog of one is full. */
 struct held_pool {
 	fl_executor *e;
 	fl_event open;
@@ -18,10 +18,10 @@ static void hold(struct held_pool *h, fl_future **f)
 {
 	h->e = pool_as(bounded);
 	OK(hold_worker_submit(h->e, &h->open, NULL));
-	OK(add_one_submit(h->e, &h->data, f)); /* after the first task was taken */
+	OK(add_one_submit(h->e, &h->data, f)); /* it waits until the first task was taken */
 }
 
-/* A close meets a submit that waits for space: a refused task does not run. */
+/* A close meets a submit that waits for space. A refused task does not run. */
 struct pool_full_close {
 	struct held_pool h;
 	int rc;
@@ -49,7 +49,7 @@ FL_STRESS(pool_full_close, submitter, closer)
 	FL_ACCEPTABLE(s->rc == -EPIPE && s->h.data == 1, "refused");
 }
 
-/* A task that is cancelled while pending releases its permit, though no worker takes it. */
+/* A task that is cancelled while it is pending releases its permit, though no worker takes it. */
 struct pool_full_cancel {
 	struct held_pool h;
 	fl_future *f;
@@ -79,7 +79,8 @@ FL_STRESS(pool_full_cancel, submitter, canceller)
 }
 
 /*
- * A task that its waiting worker runs is no longer pending: it releases its permit when it begins.
+ * A task that its waiting worker runs is no longer pending, so it releases its permit when it
+ * begins.
  */
 struct pool_full_helped {
 	fl_executor *e;
@@ -116,7 +117,8 @@ FL_STRESS(pool_full_helped, user)
 }
 
 /*
- * A worker that submits to a full backlog runs the task itself: otherwise it would wait for itself.
+ * A worker that submits to a full backlog runs the task itself, because it would otherwise wait for
+ * itself.
  */
 struct pool_full_worker {
 	fl_executor *e;
@@ -134,7 +136,8 @@ FL_TASK_STATIC(full_add_two, struct pool_full_worker *, void)
 FL_STRESS_SETUP(pool_full_worker)
 {
 	s->e = pool_as(bounded);
-	pool_inside(s->e)->next_stand_in = FL__NEVER; /* one would run the first task beside the second */
+	/* A stand-in would run the first task beside the second. */
+	pool_inside(s->e)->next_stand_in = FL__NEVER;
 }
 
 FL_STRESS_ACTOR(pool_full_worker, user)

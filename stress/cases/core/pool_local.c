@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The local queues of the thread executor's workers. A task that a worker has taken and not begun,
- * or has submitted, gets another worker while one sleeps, and a cancel finds it. In the model a
- * worker takes two of four tasks at once.
+ * Scenarios of the local queues of the thread executor's workers. A task that a worker has taken
+ * and not begun, or that it has submitted, gets another worker while one sleeps, and a cancel finds
+ * it. In the model a worker takes two of four tasks at once.
  */
 #include "pools.h"
 
-/* The user closes the executor, which wakes all workers; if it `waits`, after the second task. */
+/*
+ * The user closes the executor, which wakes all workers. If it `waits`, it does so after the second
+ * task.
+ */
 #define CLOSES_AFTER_SECOND(test, waits, ...)                                                                          \
 	FL_STRESS_ACTOR(test, user)                                                                                    \
 	{                                                                                                              \
@@ -31,8 +34,8 @@ static struct fl__thread_pool *local_of_two(void)
 }
 
 /*
- * Six tasks. A worker that has run the first two, and so does not search, takes the third and the
- * fourth at once; and the third waits for the fourth.
+ * Makes an executor with six tasks. A worker that has run the first two, and so does not search,
+ * takes the third and the fourth at once. The third task waits for the fourth.
  */
 static struct fl__thread_pool *local_with_six(fl_event *second)
 {
@@ -47,9 +50,9 @@ static struct fl__thread_pool *local_with_six(fl_event *second)
 }
 
 /*
- * A task of a batch waits for the next, which is in the hands of its worker while the other worker
- * goes to sleep. The user closes the executor only then, which wakes all; or at once, so that the
- * other worker may find the closed backlog empty.
+ * A task of a batch waits for the next one, which is in the hands of its worker while the other
+ * worker goes to sleep. The user closes the executor only then, which wakes all workers; or at
+ * once, so that the other worker may find the closed backlog empty.
  */
 struct local_batch {
 	struct fl__thread_pool *p;
@@ -67,8 +70,8 @@ SERVES(local_batch, two, 1)
 CLOSES_AFTER_SECOND(local_batch, fl_stress_choose(2), one, two)
 
 /*
- * A cancel of the executor finds each task: in an injector, in a worker's queue, in the hands of a
- * worker that moves it there, or running and asked to stop.
+ * A cancel of the executor finds each task: in an injector queue, in the queue of a worker, in the
+ * hands of a worker that moves it there, or running, and then it is asked to stop.
  */
 struct local_batch_vs_cancel {
 	struct fl__thread_pool *p;
@@ -91,7 +94,10 @@ FL_STRESS_ACTOR(local_batch_vs_cancel, canceller)
 
 ALL_END(local_batch_vs_cancel, one, two, canceller)
 
-/* Each task is taken once, while a worker moves, takes and loses tasks of its queue to a thief. */
+/*
+ * Each task is taken once, while a worker moves tasks to its queue, takes them, and loses them to a
+ * thief.
+ */
 struct local_once {
 	struct fl__backlog backlog;
 	struct fl__task_queue queues[2];
@@ -106,7 +112,7 @@ FL_STRESS_SETUP(local_once)
 	OK(fl__backlog_init(&s->backlog, 2));
 	for (unsigned i = 0; i < 2; i++)
 		OK(fl__local_init(&s->queues[i], &s->backlog));
-	/* no block: only its address is used */
+	/* These are no blocks: only their addresses are used. */
 	for (uintptr_t i = 1; i <= LOCAL_TASKS; i++)
 		FL_STRESS_CHECK(
 		    fl__task_queue_put(s->backlog.queues[0], (struct fl__task_block *)(i * LOCAL_APART), &marked));
@@ -147,8 +153,8 @@ FL_STRESS(local_once, one, two)
 }
 
 /*
- * A task submits another into its worker's queue, and waits for it by other means than its future,
- * while the other worker goes to sleep.
+ * A task submits another one into the queue of its worker, and waits for it by other means than its
+ * future, while the other worker goes to sleep.
  */
 struct local_own_vs_sleep {
 	struct fl__thread_pool *p;
@@ -164,7 +170,11 @@ FL_TASK_STATIC(submit_and_await, struct local_own_vs_sleep *, void)
 FL_STRESS_SETUP(local_own_vs_sleep)
 {
 	s->p = local_of_two();
-	if (fl_stress_choose(2)) /* as if another worker had emptied and marked it: then who sleeps unlists it */
+	/*
+	 * As if another worker had emptied the queue and marked it: then a worker that goes to
+	 * sleep unlists it.
+	 */
+	if (fl_stress_choose(2))
 		fl__task_queue_list(&worker_at(s->p, 0)->local);
 	OK(submit_and_await_submit(&s->p->base, s, NULL));
 }
@@ -175,8 +185,8 @@ SERVES(local_own_vs_sleep, two, 1)
 CLOSES_AFTER_SECOND(local_own_vs_sleep, true, one, two)
 
 /*
- * The same twice: the first such task, on the second worker, waits for the second such task, so the
- * third worker must come, which slept before.
+ * There are two such tasks. The first one, on the second worker, waits for the second one. So the
+ * third worker, which slept before, must come.
  */
 struct local_own_twice {
 	struct fl__thread_pool *p;

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tasks that wait for another task of a thread executor with one worker: another worker stands in.
+ * Scenarios of tasks that wait for another task of a thread executor with one worker. Another
+ * worker stands in.
  */
 #include "pools.h"
 
-/* Two executors: the tasks of each wait for tasks of the second. */
+/*
+ * There are two executors. A task of the first waits for a task of the second, which waits for
+ * another task of the first.
+ */
 struct pools_wait_for_each_other {
 	fl_executor *e, *other;
 	atomic_int ran;
@@ -45,7 +49,10 @@ FL_STRESS(pools_wait_for_each_other, user)
 	FL_ACCEPTABLE(LOOK(&s->ran) == 1, "it ran");
 }
 
-/* One task waits for what the other does, in any order; and a third runs in any case. */
+/*
+ * One task waits for what the other one does, in whichever order they come. A third task runs in
+ * any case.
+ */
 struct pool_waits_for_promise {
 	fl_executor *e;
 	fl_promise *promise;

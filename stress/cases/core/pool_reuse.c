@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The thread executor's calls: a worker that has ended its task, and has not looked for the next
- * yet, is used in place of a new one; and no task is left to a worker that does not look.
+ * Scenarios of calls of workers. A worker that has ended its task, and has not looked for the next
+ * one yet, is used in place of a new worker. No task is left to a worker that does not look.
  */
 #include "pools.h"
 #include <fairlead/group.h>
 
-/* One of two workers is there, with membarrier() and without. */
+/* Makes an executor with one of two workers, with membarrier() or without it. */
 static void with_one(struct served *t)
 {
 	t->p = pool_of_actors(2, 1);
@@ -42,8 +42,8 @@ static void submit_one_after_another(struct served *t)
 }
 
 /*
- * A task that is submitted after a wait for the one before needs no other worker. The only worker
- * is woken by it, if it sleeps by then.
+ * A task that is submitted after a wait for the one before needs no other worker. If the only
+ * worker sleeps by then, the task wakes it.
  */
 REUSES(pool_reuse, with_one_of_any, serve_first, submit_one_after_another)
 
@@ -69,7 +69,10 @@ static void submit_after_a_group(struct served *t)
 	fl_executor_close(&t->p->base);
 }
 
-/* The same of a group's member, which ends in a callback. */
+/*
+ * The task before is a member of a group, which ends in a callback. The next task needs no other
+ * worker, either.
+ */
 REUSES(pool_reuse_group, with_one, serve_as_it_blocks, submit_after_a_group)
 
 static void submit_older_and_newer(struct served *t)
@@ -80,7 +83,10 @@ static void submit_older_and_newer(struct served *t)
 	close_after_second(t);
 }
 
-/* The same with two tasks, of which the older one waits for the newer one: both get a worker. */
+/*
+ * Two tasks are submitted after a wait for the one before, and the older one waits for the newer
+ * one. Both get a worker.
+ */
 POOL(pool_reuse_two, with_one, serve_first, submit_older_and_newer)
 
 static void with_a_task(struct served *t)
@@ -100,13 +106,16 @@ static void submit_newer(struct served *t)
 	OK(set_event_submit(&t->p->base, &t->second, NULL));
 }
 
-/* The same where two threads submit the two tasks, while the worker ends the one before. */
+/*
+ * Two threads submit the older and the newer task, while the worker ends the one before. Both get a
+ * worker.
+ */
 POOL(pool_reuse_from_two, with_a_task, serve_first, submit_older, submit_newer)
 
 /*
- * The worker runs the user's code of a task, which waits for the next task: another worker runs
- * that. The code is the drop hook of the argument, before the end; that of the result, which no
- * caller takes, or a callback, after the end.
+ * The worker runs the user's code of a task, and the code waits for the next task. So another
+ * worker must run that task. The code is the drop hook of the argument, before the end; or that of
+ * the result, which no caller takes, or a callback, after the end.
  */
 struct pool_reuse_hook {
 	struct served t;

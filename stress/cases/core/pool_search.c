@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The thread executor's search: a task gets a worker while one sleeps; and the last reference of a
- * task that was cancelled in the backlog.
+ * Scenarios of the search of the thread executor's workers. A task gets a worker while one sleeps.
+ * One scenario is about the last reference of a task that was cancelled in the backlog.
  */
 #include "pools.h"
 
@@ -25,9 +25,9 @@ static void submit_second_beside_sleeper(struct served *t)
 }
 
 /*
- * The first task waits for the second. A worker takes the first and stops its search, while another
- * goes to sleep, and while the second is submitted, which sees the search. So the worker must see
- * the sleeper, or the submit must see that no worker searches.
+ * The first task waits for the second. A worker takes the first task and stops its search, while
+ * another worker goes to sleep, and while the second task is submitted, whose submit sees the
+ * search. So the worker must see the sleeper, or the submit must see that no worker searches.
  */
 POOL(pool_stop_vs_sleep, with_first_of_two, serve_first, serve_second, submit_second_beside_sleeper)
 
@@ -54,9 +54,9 @@ static void resize_and_submit_two(struct served *t)
 }
 
 /*
- * After a resize to one no task begins while another runs, though two workers search, with
- * membarrier() and without. Fails if a worker checks whether it is superfluous before the resize,
- * and takes a task after it.
+ * After a resize to one, no task begins while another one runs, though two workers search, with
+ * membarrier() or without it. The scenario fails if a worker checks whether it is superfluous
+ * before the resize, and takes a task after it.
  */
 POOL(pool_resize_holds, of_two, serve_first, serve_second, resize_and_submit_two)
 
@@ -81,14 +81,15 @@ static void resize_beside_a_task(struct served *t)
 	fl_executor_close(e);
 }
 
-/* The same beside a task that runs during the resize: no task begins before that one has ended. */
+/* A task runs during a resize to one. No task begins before this task has ended. */
 POOL(pool_resize_beside, of_two, serve_first, serve_second, resize_beside_a_task)
 
 static void of_two_fenced(struct served *t)
 {
 	t->p = pool_of_actors(2, 2);
 	t->p->flags = FL__POOL_FENCED;
-	if (fl_stress_choose(2)) /* it then takes the next as a worker that has just run one */
+	/* This worker then takes the next task as a worker that has just run one. */
+	if (fl_stress_choose(2))
 		OK(do_nothing_submit(&t->p->base, NULL));
 }
 
@@ -108,8 +109,8 @@ static void end_with_first(struct served *t)
 }
 
 /*
- * The same without membarrier(), and with two actors: the user is also the worker that stays, which
- * is as busy between the resize and its service as if it ran a task.
+ * The resize to one again, without membarrier(), and with two actors. The user is also the worker
+ * that stays: between the resize and its service it is as busy as if it ran a task.
  */
 SCENARIO(pool_resize_fenced, struct served, of_two_fenced(&s->t), end_with_first(&s->t), serve_second,
          resize_as_a_busy_worker)
@@ -130,7 +131,9 @@ static void submit_and_close(struct served *t)
 	fl_executor_close(&t->p->base);
 }
 
-/* Three workers where one is allowed: two step back, and end in the end. */
+/*
+ * There are three workers where one is allowed. Two step back, and end at the end of the executor.
+ */
 POOL(pool_crowded_end, of_three, serve_first, serve_second, serve_third, submit_and_close)
 
 static void with_full_ring(struct served *t)
@@ -142,7 +145,7 @@ static void with_full_ring(struct served *t)
 	OK(await_event_submit(&t->p->base, &t->second, NULL));
 }
 
-/* As a worker that just had a task, and so does not search. */
+/* Works as a worker that just had a task, and so does not search. */
 static void run_one(struct served *t)
 {
 	struct fl__task_block *block = fl__task_queue_take(t->p->backlog.queues[0]);
@@ -151,14 +154,16 @@ static void run_one(struct served *t)
 }
 
 /*
- * As pool_stop_vs_sleep, where the ring is full and the second task is in the list behind it, while
- * others empty the ring. Another worker is not there yet, and could be started.
+ * The first task waits for the second, as in pool_stop_vs_sleep. But the ring is full, and the
+ * second task is in the list behind it, while others empty the ring. Another worker is not there
+ * yet, and could be started.
  */
 POOL(pool_stop_vs_overflow, with_full_ring, serve_first, run_one, submit_second)
 
 /*
- * A cancel of the executor finds each task that a worker takes: still in the backlog, or running
- * and asked to stop. The worker takes one in its search, the next one at once, or under the lock.
+ * A cancel of the executor finds each task that a worker takes: still in the backlog, or running,
+ * and then it is asked to stop. The worker takes one task in its search, and the next one at once,
+ * or under the lock.
  */
 struct pool_cancel_vs_search {
 	struct fl__thread_pool *p;
@@ -214,7 +219,7 @@ static void serve_forks(struct served *t)
 	serve_with_forks(t->p, 0);
 }
 
-/* As a worker that has a task. */
+/* Works as a worker that has a task. */
 static void fork_beside_sleeper(struct served *t)
 {
 	struct fl__fork_stack *self = fl__forks_enter(&t->p->forks, 2);
@@ -233,15 +238,15 @@ static void submit_beside_fork(struct served *t)
 }
 
 /*
- * A worker that searches, or was woken for a fork, takes a newly submitted task instead: then the
- * next worker is woken, or started. Both the forking call and the task wait for the fork, which is
- * wrong in a program; so two workers must come.
+ * A worker that searches, or that was woken for a fork, takes a newly submitted task instead. Then
+ * the next worker is woken, or started. Both the call that forks and the task wait for the fork,
+ * which is wrong in a program. So two workers must come.
  */
 POOL(pool_called_for_forks, with_one_of_two, serve_forks, fork_beside_sleeper, submit_beside_fork)
 
 /*
  * A worker removes a cancelled task of which the canceller has the last handle, and the callback of
- * the cancel frees it. The task has its own memory.
+ * the cancel frees this handle. The task has memory of its own.
  */
 struct large {
 	char bytes[1000];

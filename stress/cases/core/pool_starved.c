@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A thread executor all of whose workers sleep in a wait of the library, while tasks are pending:
- * another worker stands in. In the model a worker may doze at once (FL__DOZE_AFTER).
+ * Scenarios of a starved thread executor: all of its workers sleep in a wait of the library, while
+ * tasks are pending. Another worker stands in. In the model a worker may doze at once
+ * (FL__DOZE_AFTER).
  */
 #include "pools.h"
 
-/* After all tasks have ended: no worker dozes, and no stand-in is left without a recount. */
+/*
+ * Checks, after all tasks have ended, that no worker dozes, and that no stand-in is left without a
+ * recount.
+ */
 static void starved_end(fl_executor *e)
 {
 	OK(fl_executor_join(e));
@@ -38,7 +42,10 @@ FL_STRESS(pool_starved_by_one, user)
 	FL_ACCEPTABLE(fl_event_is_set(&s->event), "both ran");
 }
 
-/* The wait ends as a stand-in starts, or runs: the two do not go on to run tasks at one time. */
+/*
+ * The wait ends as a stand-in starts or runs. The worker and the stand-in do not go on to run tasks
+ * at one time.
+ */
 struct pool_starved_vs_wake {
 	fl_executor *e;
 	fl_event event;
@@ -107,7 +114,7 @@ FL_STRESS(pool_starved_twice, user)
 	FL_ACCEPTABLE(fl_event_is_set(&s->second), "all ran");
 }
 
-/* The limit is lowered while both workers wait: one of them, or another, runs the task. */
+/* The limit is lowered while both workers wait. One of them, or another worker, runs the task. */
 struct pool_starved_vs_resize {
 	fl_executor *e;
 	fl_event event, second;

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The number of workers of a thread executor: a task gets one while there may be one, whichever
- * workers end or block in the meantime; and each thread is joined.
+ * Scenarios of the number of workers of a thread executor. A task gets a worker while there may be
+ * one, whichever workers end or block in the meantime. Each thread is joined.
  */
 #include "pools.h"
 #include <fairlead/blocking.h>
 #include <fairlead/thread.h>
 
-/* Whether all threads were joined; on real threads other samples run at the same time. */
+/*
+ * Returns whether all threads were joined. It is unknown on real threads, where other samples run
+ * at the same time.
+ */
 static bool threads_are_joined(void)
 {
 	const bool is_model = fl_stress_steps() > 0;
@@ -16,7 +19,7 @@ static bool threads_are_joined(void)
 
 struct crew {
 	fl_executor *e;
-	fl_latch first, second; /* tasks meet there */
+	fl_latch first, second; /* where tasks meet */
 	fl_event told;
 	atomic_int ran, initialized;
 };
@@ -43,8 +46,8 @@ static void with_idle_time(struct crew *t)
 }
 
 /*
- * The idle time of workers runs out while two threads submit; the executor is freed at once
- * afterwards.
+ * The idle time of workers runs out while two threads submit. Afterwards the executor is freed at
+ * once.
  */
 CREW(pool_idle_vs_free, with_idle_time, 3, submit_count, submit_count)
 
@@ -63,15 +66,15 @@ static void with_two_that_meet(struct crew *t)
 }
 
 /*
- * Checks a few times only: each check takes the lock, and endless checks may keep it from a worker
- * that is about to sleep.
+ * Sets up two workers that are idle, if they get there soon. It checks only a few times, because
+ * each check takes the lock, and endless checks may keep it from a worker that is about to sleep.
  */
 static void with_two_idle(struct crew *t)
 {
 	enum { LOOKS = 8 };
 	fl_executor_stats stats = {.idle = 0};
 	with_two_that_meet(t);
-	OK(fl_latch_wait(&t->first)); /* with one worker they would wait for ever */
+	OK(fl_latch_wait(&t->first)); /* with one worker the tasks would wait for ever */
 	for (int i = 0; i < LOOKS && stats.idle < 2; i++) {
 		fl_stress_relax();
 		OK(fl_executor_get_stats(t->e, &stats));
@@ -90,7 +93,9 @@ static void resize_to_one(struct crew *t)
 	OK(fl_executor_resize(t->e, 1));
 }
 
-/* One of two sleeping workers is woken to end, while a task comes: the other runs it. */
+/*
+ * One of two sleeping workers is woken to end, while a task comes. The other worker runs the task.
+ */
 CREW(pool_idle_told_to_end, with_two_idle, 1, submit_count_and_wait, resize_to_one)
 
 FL_TASK_STATIC(first_awaits_event, struct crew *, void)
@@ -116,7 +121,7 @@ static void submit_tell(struct crew *t)
 
 /*
  * The initializer of the first worker ends only when one of two tasks has run. So whichever submit
- * comes second must provide another worker, or the first worker must before it initializes.
+ * comes second must provide another worker, or the first worker must do so before it initializes.
  */
 CREW(pool_initializer_waits, with_initializer, 0, submit_nothing, submit_tell)
 
@@ -128,7 +133,7 @@ static void submit_two_counts(struct crew *t)
 
 static void resize_down(struct crew *t)
 {
-	OK(fl_latch_wait(&t->first)); /* both have begun */
+	OK(fl_latch_wait(&t->first)); /* both tasks have begun */
 	resize_to_one(t);
 	if (fl_stress_choose(2)) {
 		OK(fl_executor_resize(t->e, 2));
@@ -136,7 +141,7 @@ static void resize_down(struct crew *t)
 	}
 }
 
-/* A lower limit while tasks come; then a higher one again. */
+/* The limit is lowered while tasks come, and then it is raised again. */
 CREW(pool_resize_down, with_two_that_meet, 2, submit_two_counts, resize_down)
 
 FL_TASK_STATIC(crowd_block, fl_event *, void)
@@ -161,10 +166,10 @@ static void submit_tell_and_count(struct crew *t)
 	submit_count(t);
 }
 
-/* A task blocks until another has run, with one worker, in any order. */
+/* A task blocks until another one has run, with one worker, in whichever order they come. */
 CREW(pool_blocking, of_one, 1, submit_block, submit_tell_and_count)
 
-/* After the section, no more tasks run at once than there are workers. */
+/* After the blocking section, no more tasks run at once than there are workers. */
 struct pool_blocking_over {
 	fl_executor *e;
 	fl_event ran;
@@ -204,7 +209,7 @@ FL_STRESS(pool_blocking_over, user)
 	FL_ACCEPTABLE(1, "one after the other");
 }
 
-/* A task of a detached executor uses the executor until it ends, and finds it closed. */
+/* A task of a detached executor uses the executor until the task ends, and finds it closed. */
 struct pool_detached_in_use {
 	fl_event detached;
 	atomic_int ran;

@@ -7,7 +7,7 @@ FL_TASK_DEFINE(do_nothing, void, void)
 	return 0;
 }
 
-/* Plain: the submit orders it before the task, the end of the task after it. */
+/* The count is plain: the submit orders it before the task, and the end of the task after it. */
 FL_TASK_DEFINE(add_one, int *, int)
 {
 	*result = ++**arg;
@@ -31,21 +31,21 @@ FL_TASK_DEFINE(await_event, fl_event *, void)
 	return fl_event_wait_until(*arg, FL_FOREVER, FL_SHIELDED);
 }
 
-/* Its worker runs, so that no other stands in for it. */
+/* Its worker runs meanwhile, so that no other worker stands in for it. */
 FL_TASK_DEFINE(hold_worker, fl_event *, void)
 {
 	hold_until_set(*arg);
 	return 0;
 }
 
-/* As many tasks as the latch counts need as many workers. */
+/* As many such tasks as the latch counts need as many workers. */
 FL_TASK_DEFINE(meet, fl_latch *, void)
 {
 	fl_latch_count_down(*arg, 1);
 	return fl_latch_wait(*arg);
 }
 
-/* Ends when it is asked to stop. */
+/* It ends when it is asked to stop. */
 FL_TASK_DEFINE(obey, void, void)
 {
 	fl_event never = FL_EVENT_INIT;

@@ -13,8 +13,9 @@ static inline struct fl__thread_pool *pool_inside(fl_executor *e)
 }
 
 /*
- * A thread executor of up to `n` workers, some of which are the scenario's actors: they exist from
- * the beginning, and search. So the model explores only their search, and not their start.
+ * Makes a thread executor of up to `n` workers. Some of the workers are the scenario's actors: they
+ * exist from the beginning, and search. So the model explores only their search, and not their
+ * start.
  */
 static inline struct fl__thread_pool *pool_of_actors(unsigned n, unsigned actors)
 {
@@ -39,7 +40,7 @@ static inline struct fl__thread_worker *worker_at(struct fl__thread_pool *p, uns
 	return w;
 }
 
-/* Runs as the worker with that number, until it is to end. */
+/* Runs as the worker with that number, until the worker is to end. */
 static inline void serve(struct fl__thread_pool *p, unsigned place)
 {
 	struct fl__thread_worker *w = worker_at(p, place);
@@ -56,7 +57,7 @@ static inline bool worker_sleeps(struct fl__thread_pool *p)
 	return p->idle > 0;
 }
 
-/* The actor is the worker at a place. */
+/* An actor that is the worker at a place. */
 #define SERVES(test, actor, place)                                                                                     \
 	FL_STRESS_ACTOR(test, actor)                                                                                   \
 	{                                                                                                              \
@@ -67,7 +68,7 @@ static inline bool worker_sleeps(struct fl__thread_pool *p)
 struct served {
 	struct fl__thread_pool *p;
 	fl_event first, second; /* set by tasks, or for them */
-	atomic_int at_once;     /* tasks */
+	atomic_int at_once;     /* how many tasks run at once */
 };
 
 static inline void serve_first(struct served *t)
@@ -80,7 +81,7 @@ static inline void serve_second(struct served *t)
 	serve(t->p, 1);
 }
 
-/* A close would wake all workers. */
+/* Closes the executor late, because a close would wake all workers. */
 static inline void close_after_second(struct served *t)
 {
 	OK(fl_event_wait(&t->second));
@@ -95,7 +96,7 @@ static inline void end_served(struct served *t)
 
 #define POOL(test, begin, ...) SCENARIO(test, struct served, begin(&s->t), end_served(&s->t), __VA_ARGS__)
 
-/* Like serve(), for a worker that may fork, and steal forks. */
+/* Does what serve() does, for a worker that may fork, and steal forks. */
 static inline void serve_with_forks(struct fl__thread_pool *p, unsigned place)
 {
 	struct fl__fork_stack *self = fl__forks_enter(&p->forks, place);
@@ -143,7 +144,10 @@ static inline fl_executor *pool_of(unsigned workers)
 	return pool_as((fl_executor_config){.workers = workers});
 }
 
-/* Its workers never doze. A stand-in would hide that a task has no worker. */
+/*
+ * Makes an executor without stand-ins, which would hide that a task has no worker: its workers
+ * never doze.
+ */
 static inline fl_executor *pool_without_stand_ins(unsigned workers)
 {
 	fl_executor *e = pool_of(workers);
@@ -158,7 +162,7 @@ static inline fl_executor *sequential(void)
 	return e;
 }
 
-/* Tasks: pools.c says what they do. */
+/* pools.c says what these tasks do. */
 FL_TASK_DECLARE(do_nothing, void, void)
 FL_TASK_DECLARE(add_one, int *, int)
 FL_TASK_DECLARE(count_one, atomic_int *, void)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Promises: one end, by the first of the contexts that set, fail, free and cancel. */
+/*
+ * Scenarios of promises. A promise ends once, by the first of the contexts that set, fail, free or
+ * cancel it.
+ */
 #include "futures.h"
 
 static int end_of(fl_future *f)
@@ -18,7 +21,7 @@ static int end_of(fl_future *f)
 		OK(fl_promise_create(&s->p, sizeof(int), drop_result, &s->f));                                         \
 	}
 
-/* promise_set_by_two: one call returns success, and its value is there. */
+/* promise_set_by_two: one of two calls returns success, and its value is there. */
 struct promise_set_by_two {
 	fl_promise *p;
 	fl_future *f;
@@ -50,8 +53,8 @@ FL_STRESS(promise_set_by_two, one, two, consumer)
 }
 
 /*
- * promise_set_vs_cancel: set, or cancelled, and both sides report the same; the token is requested
- * if cancelled.
+ * promise_set_vs_cancel: the promise is set or cancelled, and both sides report the same. If it is
+ * cancelled, its token is requested.
  */
 struct promise_set_vs_cancel {
 	fl_promise *p;
@@ -85,7 +88,7 @@ FL_STRESS(promise_set_vs_cancel, setter, canceller)
 }
 
 /*
- * promise_broken: the free of a promise that was not set ends its future; the last of both frees
+ * promise_broken: the free of a promise that was not set ends its future. The last of both frees
  * the block.
  */
 struct promise_broken {

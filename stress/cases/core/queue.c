@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The bounded queue: each item once, in its producer's order, with what came before its put. */
+/*
+ * Scenarios of the bounded queue. Each item comes out once, in the order of its producer, with what
+ * came before its put.
+ */
 #include "pairs.h"
 
-/*
- * An item carries what was written before its put, for a get that waits and for one that does not.
- */
+/* An item carries what was written before its put, whether the get waits or not. */
 struct queue_data {
 	fl_queue *q;
 	int data, got;
@@ -34,8 +35,8 @@ FL_STRESS(queue_data, producer, consumer)
 }
 
 /*
- * push_timeout_vs_pop: a put that times out has put nothing, and leaves the space to the next; any
- * other has put once.
+ * push_timeout_vs_pop: a put that times out has put nothing, and leaves the space to the next put.
+ * Any other put has put once.
  */
 struct push_timeout_vs_pop {
 	fl_queue *q;
@@ -75,7 +76,7 @@ FL_STRESS(push_timeout_vs_pop, brief, patient, consumer)
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->got[1] == 0, "timed out");
 }
 
-/* A get that gives up leaves the item to the next: the patient consumer always gets one. */
+/* A get that gives up leaves the item to the next get, so the patient consumer always gets one. */
 struct queue_get_timeout {
 	fl_queue *q;
 	int rc, got;
@@ -146,8 +147,8 @@ FL_STRESS(queue_free_after_late_put, producer, consumer)
 }
 
 /*
- * false_empty_after_own_push, false_full_after_own_pop: a thread that has put an item finds one, a
- * thread that has got one finds space, while no thread gets more than it has put.
+ * false_empty_after_own_push, false_full_after_own_pop: a thread that has put an item finds one,
+ * and a thread that has got one finds space, as long as no thread gets more than it has put.
  */
 struct queue_own_item {
 	fl_queue *q;
@@ -175,7 +176,7 @@ FL_STRESS(queue_own_item, one, two)
 }
 
 /*
- * A wait for any of several takes no wake from a get, or from a put: the item, or the space,
+ * A wait for any of several objects takes no wake from a get or a put: the item, or the space,
  * reaches that call.
  */
 struct queue_wait_any {

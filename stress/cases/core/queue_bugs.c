@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bugs of other queues (docs/bugs.md) without a scenario of that name elsewhere: remains of a wake,
- * or of a select.
+ * Scenarios of bugs of other queues (docs/bugs.md) that have no scenario of that name elsewhere:
+ * something remains of a wake, or of a select.
  */
 #include "queues.h"
 #include <fairlead/select.h>
 
 /*
- * Two queues on which a select waits are closed at once. It returns after the first close: the
- * second close must touch neither its memory, its cases and its queue entry, nor the next wait at
- * the same place.
+ * Two queues on which a select waits are closed at once. The select returns after the first close.
+ * The second close must touch neither the select's memory, its cases and its queue entry, nor the
+ * next wait at the same place.
  */
 struct close_vs_select_use_after_free {
 	fl_queue *a, *b;

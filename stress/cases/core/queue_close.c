@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The close of a queue: accepted items are drained or dropped, once, and no wait hangs. */
+/*
+ * Scenarios of the close of a queue. Accepted items are drained or dropped, once, and no wait
+ * hangs.
+ */
 #include "queues.h"
 
 /* close_vs_blocked_pop, close_misses_waiter: a close ends every get that waits, and every put. */
@@ -21,7 +24,7 @@ static void wait_until_closed(struct close_vs_blocked_pop *s, int i)
 {
 	int item = 2;
 	s->rc[i] = s->full ? fl_queue_put(s->q, &item) : fl_queue_get(s->q, &item);
-	FL_STRESS_CHECK(s->data == 1); /* what came before the close */
+	FL_STRESS_CHECK(s->data == 1); /* it sees what came before the close */
 }
 
 TWO_ACTORS(close_vs_blocked_pop, wait_until_closed)
@@ -39,8 +42,8 @@ FL_STRESS(close_vs_blocked_pop, one, two, closer)
 }
 
 /*
- * select_leaves_waiter: a close ends a wait for any of items and space of a queue, and leaves no
- * queue entry.
+ * select_leaves_waiter: a close ends a wait for any of the items and the space of two queues, and
+ * leaves no queue entry.
  */
 struct close_vs_wait_any {
 	fl_queue *a, *b;
@@ -73,7 +76,7 @@ FL_STRESS(close_vs_wait_any, waiter, closer)
 
 /*
  * drop_vs_send_double_free: a put meets close_now. The queue drops the item, once, or the producer
- * keeps it. Items that are on their way in are dropped, too: the close waits for them.
+ * keeps it. Items that are on their way in are dropped, too, and the close waits for them.
  */
 struct queue_close_now_beside_put {
 	fl_queue *q;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Joining a queue: over exactly when as many items are done as were put. */
+/* Scenarios of the join of a queue. It is over exactly when as many items are done as were put. */
 #include "queues.h"
 
 /*
  * A thread that reports an item done knows all earlier reports of all threads. Otherwise all items
- * would seem done, and this report superfluous.
+ * would seem done, and this report would seem superfluous.
  */
 struct queue_done_by_two {
 	fl_queue *q;
@@ -78,7 +78,9 @@ FL_STRESS(queue_join_timeout, brief, patient, worker)
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "the brief one gave up");
 }
 
-/* A returned join may free the queue, while the threads of both reports are still leaving. */
+/*
+ * A join that has returned may free the queue, while the threads of both reports are still leaving.
+ */
 struct queue_free_after_join_of_two {
 	fl_queue *q;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The storage of a queue, of each order: batches, the close, drops, equal items; and arrays that
+ * Scenarios of the storage of queues, of each order: batches, drops, equal items, and arrays that
  * grow and shrink.
  */
 #include "queues.h"
@@ -11,8 +11,8 @@ static int all_equal(const void *a, const void *b, void *arg)
 }
 
 /*
- * A batch into less space, of each order: the items that fit go in, the rest when there is space;
- * each once.
+ * A batch meets less space, in a queue of each order. The items that fit go in, and the rest when
+ * there is space. Each item goes in once.
  */
 struct queue_or_heap_batch {
 	fl_queue *q;
@@ -46,7 +46,7 @@ FL_STRESS(queue_or_heap_batch, producer, consumer)
 	FL_ACCEPTABLE(s->put == 3 && all == 7, "each once");
 }
 
-/* The items left in a queue of any order are dropped, each once, and count as done. */
+/* The items that are left in a queue of any order are dropped, each once, and count as done. */
 struct queue_or_heap_drop {
 	fl_queue *q;
 	int dropped, rc, got;
@@ -86,8 +86,8 @@ FL_STRESS(queue_or_heap_drop, closer, consumer, joiner)
 }
 
 /*
- * A full array is replaced by a larger one, beside another put that needs a still larger one: no
- * item is beyond its end.
+ * A full array is replaced by a larger one, beside another put that needs a still larger one. No
+ * item is beyond the end of the array.
  */
 struct heap_grow_by_two {
 	fl_queue *q;
@@ -138,8 +138,8 @@ FL_STRESS(heap_grow_by_two, one, many)
 }
 
 /*
- * An array that has become too large is replaced by a smaller one, if the items of other puts
- * in the meantime fit.
+ * An array that has become too large is replaced by a smaller one, if the items of other puts in
+ * the meantime fit.
  */
 struct heap_shrink_beside_put {
 	fl_queue *q;
@@ -177,8 +177,8 @@ FL_STRESS(heap_shrink_beside_put, getter, putter)
 }
 
 /*
- * The oldest of equal items comes first, also in an array that grows and shrinks: those of one
- * producer come in order.
+ * The oldest of equal items comes first, even in an array that grows and shrinks. So the items of
+ * one producer come in order.
  */
 struct heap_equals_move {
 	fl_queue *q;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The queue that drops the oldest item when it is full: no put waits, and each item comes once. */
+/*
+ * Scenarios of the queue that drops the oldest item when it is full. No put waits, and each item
+ * comes once.
+ */
 #include "../lins.h"
 #include "queues.h"
 #include <fairlead/select.h>
@@ -11,8 +14,8 @@ static fl_queue *overwriting(size_t capacity, void (*drop)(void *item, void *arg
 }
 
 /*
- * Two producers and a consumer, one slot: each item is got, dropped, or left; no put waits for
- * space.
+ * There are two producers, a consumer, and one slot. Each item is got, dropped, or left. No put
+ * waits for space.
  */
 struct overwrite_once {
 	fl_queue *q;
@@ -60,9 +63,9 @@ FL_STRESS(overwrite_once, one, two, consumer)
 }
 
 /*
- * A wake that is owed for an item goes out before the drop callback of another runs, which may wait
- * for the woken thread. (The consumer also waits at a rendezvous without partners: so it enqueues
- * without the short wait, whose lock and unlock would cost the model many steps.)
+ * A wake that is owed for an item goes out before the drop callback of another item runs, which may
+ * wait for the woken thread. (The consumer also waits at a rendezvous without partners. So it
+ * enqueues without the short wait, whose lock and unlock would cost the model many steps.)
  */
 struct overwrite_wakes_first {
 	fl_queue *q, *never;
@@ -104,9 +107,9 @@ FL_STRESS(overwrite_wakes_first, producer, consumer)
 	FL_ACCEPTABLE(s->got == 2 && dropped == 1 && left == 0, "too late for the first");
 }
 
-/* --- mode lin --- */
+/* Mode lin. */
 
-/* A bounded queue: a put removes the oldest item in the same step. */
+/* The specification is a bounded queue of which a put removes the oldest item in the same step. */
 enum { MOST = 2 };
 
 struct window {
@@ -175,7 +178,7 @@ FL_LIN(lin_overwrite, &window, .before = 3)
 	fl_queue_free(s->q);
 }
 
-/* Two closes that drop: each item is dropped once. */
+/* There are two closes that drop. Each item is dropped once. */
 struct overwrite_close_twice {
 	fl_queue *q;
 	size_t dropped[2];

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The queue for one producer and one consumer: sleeps against calls without a fence; several items
- * at once; lengths.
+ * Scenarios of the queue for one producer and one consumer: sleeps beside calls without a fence,
+ * several items at once, and lengths.
  */
 #include "pairs.h"
 
 /*
- * batch_partial: several items at once into less space, across the end of the ring; a get takes
- * what is there.
+ * batch_partial: a put of several items finds less space, across the end of the ring, and a get
+ * takes what is there.
  */
 struct pair_batch {
 	fl_queue *q;
@@ -44,7 +44,7 @@ FL_STRESS(pair_batch, producer, consumer)
 }
 
 /*
- * A length that a third thread reads is one that the queue had: not negative, either, when all
+ * A length that a third thread reads is one that the queue had. It is not negative, even when all
  * items that were put during the read have been got.
  */
 struct pair_length {

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The queue for one producer and one consumer: closes and drops against calls without a fence. */
+/*
+ * Scenarios of the queue for one producer and one consumer: closes and drops beside calls without a
+ * fence.
+ */
 #include "pairs.h"
 
 /*
- * close_vs_push: accepted if and only if drained, though a third thread closes; and a join after
- * the close waits for the item.
+ * close_vs_push: an item is accepted if and only if it is drained, though a third thread closes. A
+ * join after the close waits for the item.
  */
 struct pair_close_put {
 	fl_queue *q;
@@ -39,7 +42,10 @@ FL_STRESS(pair_close_put, producer, closer)
 	FL_ACCEPTABLE(s->put_rc == -EPIPE && s->first == -EPIPE && s->joined == 0, "refused");
 }
 
-/* A consumer beside a put and a close: after "closed and drained", every accepted item was got. */
+/*
+ * A consumer runs beside a put and a close. When it is told "closed and drained", every accepted
+ * item was got.
+ */
 struct pair_close_between {
 	fl_queue *q;
 	int put_rc, rc, item, data;
@@ -114,7 +120,8 @@ FL_STRESS(pair_close_seen, user, closer)
 }
 
 /*
- * A close_now by a third thread: each item is got or dropped, once, and a join waits for the drops.
+ * A third thread calls close_now. Each item is got or dropped, once, and a join waits for the
+ * drops.
  */
 struct pair_close_now {
 	fl_queue *q;
@@ -156,7 +163,10 @@ FL_STRESS(pair_close_now, closer, consumer)
 	FL_ACCEPTABLE(s->rc[0] == -EPIPE && s->rc[1] == -EPIPE && s->n == 2 && s->dropped == 3, "both dropped");
 }
 
-/* A returned join may free the queue, also while the dropping thread is still leaving. */
+/*
+ * A thread that has dropped the only item may free the queue, even while the producer of the item
+ * is still leaving.
+ */
 struct pair_free_after_drop {
 	fl_queue *q;
 	int dropped;
@@ -188,7 +198,7 @@ FL_STRESS(pair_free_after_drop, producer, closer)
 	FL_ACCEPTABLE(!s->freed && s->dropped == 0, "refused");
 }
 
-/* A put sleeps for space when all is dropped: it is refused. */
+/* A put sleeps for space when all items are dropped. The put is refused. */
 struct pair_close_now_full {
 	fl_queue *q;
 	int dropped, put;
@@ -218,7 +228,7 @@ FL_STRESS(pair_close_now_full, producer, closer)
 	FL_ACCEPTABLE(s->put == -EPIPE && s->n == 1 && dropped == 1, "refused");
 }
 
-/* Two closes at once: one of them has all items. */
+/* There are two closes at once. One of them drops all items. */
 struct pair_drops {
 	fl_queue *q;
 	int dropped;

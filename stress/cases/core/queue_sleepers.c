@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sleepers of a queue, of each order: one wake at a time, passed on; the first stays first; a
- * superfluous wake does no harm.
+ * A scenario of the sleepers of a queue, of each order: the first sleeper stays the first, even if
+ * it was woken in vain.
  */
 #include "queues.h"
 
 /*
- * The first sleeper, woken for an item that another thread took, is the first again: the next item
- * is its own.
+ * The first sleeper is woken for an item that another thread took. It is the first again, and the
+ * next item is its own.
  */
 struct queue_first_stays_first {
 	fl_queue *q;
-	/* The first of two sleepers; -1: not both sleep, or no item was stolen. */
+	/* The first of two sleepers, or -1 if not both sleep, or if no item was stolen. */
 	int first, item, got[2];
 };
 

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The unbounded queue that waits: sleepers, joins, close.
- */
+/* Scenarios of the unbounded queue that waits: its sleepers, joins and close. */
 #include "queues.h"
 
-/* For one consumer: promised, or not. */
+/* Makes a queue for one consumer, which was promised to the queue, or not. */
 static fl_queue *for_one(size_t slots, int items)
 {
 	return unbounded_as((fl_queue_config){.one_consumer = fl_stress_choose(2) == 1}, slots, items);
@@ -39,7 +37,7 @@ FL_STRESS(growing_batch, one, two, producer)
 	FL_ACCEPTABLE(s->got[0] + s->got[1] == 3 && s->got[0] * s->got[1] == 2, "one each");
 }
 
-/* close_misses_waiter: all sleepers learn of it; accepted items are got. */
+/* close_misses_waiter: all sleepers learn of the close, and accepted items are got. */
 struct growing_close {
 	fl_queue *q;
 	int put, rc[2], got[2];
@@ -77,8 +75,8 @@ FL_STRESS(growing_close, one, two, producer, closer)
 }
 
 /*
- * destroy_after_get: the consumer of the last item may free the queue while its producer, which may
- * have appended a segment, is still leaving.
+ * destroy_after_get: the consumer of the last item may free the queue while the item's producer,
+ * which may have appended a segment, is still leaving.
  */
 struct growing_free_after_get {
 	fl_queue *q;
@@ -114,7 +112,7 @@ FL_STRESS(growing_free_after_get, producer, consumer)
 	FL_ACCEPTABLE(s->got == s->last, "freed");
 }
 
-/* drop_vs_send_double_free: got or dropped, once, and all done. */
+/* drop_vs_send_double_free: each item is got or dropped, once, and then all are done. */
 struct growing_drop {
 	fl_queue *q;
 	int put, got, dropped;
@@ -157,8 +155,9 @@ FL_STRESS(growing_drop, producer, consumer, closer)
 }
 
 /*
- * A thread that drops an item uses other queues before, so that its hazards change; the item is
- * still there. The first removed segment becomes the spare, the second is freed.
+ * A thread that drops an item uses another queue before it reads the item, so that its hazard
+ * pointers change. The item is still there. The first removed segment becomes the spare, and the
+ * second is freed.
  */
 struct growing_drop_busily {
 	fl_queue *q, *other;

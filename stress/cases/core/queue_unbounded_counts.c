@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The counts of the unbounded queue, for joins and for its length.
- */
+/* Scenarios of the counts of the unbounded queue, for joins and for its length. */
 #include "queues.h"
 
 /*
- * A thread that counts a failed ticket also counts the ticket itself: otherwise an item would seem
- * done. The producer draws a ticket and is stopped, the consumer poisons it.
+ * A thread that counts a failed ticket also counts the ticket itself, because an item would
+ * otherwise seem done. The producer draws a ticket and is stopped, and the consumer poisons its
+ * slot.
  */
 struct growing_join_poisoned {
 	fl_queue *q;
@@ -18,7 +17,7 @@ FL_STRESS_SETUP(growing_join_poisoned)
 {
 	int item;
 	s->q = unbounded(3, 1);
-	OK(fl_queue_try_get(s->q, &item)); /* and it is never done */
+	OK(fl_queue_try_get(s->q, &item)); /* it is never reported done */
 	fl__hazards_end();
 }
 
@@ -48,8 +47,8 @@ FL_STRESS(growing_join_poisoned, producer, consumer, joiner)
 }
 
 /*
- * The same for a joiner that has put an item itself, and so has a hazard pointer on the segment:
- * its look at the queue has no fence of its own.
+ * The joiner has put an item itself, and so has a hazard pointer on the segment. So its look at the
+ * queue has no fence of its own. It counts the ticket nevertheless.
  */
 struct growing_join_own {
 	fl_queue *q;
@@ -66,13 +65,13 @@ FL_STRESS_SETUP(growing_join_own)
 	fl__hazards_end();
 }
 
-/* After the get it is also a producer, which draws a ticket and is stopped. */
+/* After the get, it is also a producer that draws a ticket and is stopped. */
 FL_STRESS_ACTOR(growing_join_own, consumer)
 {
 	int item;
 	while (!atomic_load_explicit(&s->put, memory_order_acquire))
 		fl_stress_relax();
-	OK(fl_queue_try_get(s->q, &item)); /* and it is never done */
+	OK(fl_queue_try_get(s->q, &item)); /* it is never reported done */
 	fl__add_relaxed(&chain_in(s->q)->head->tail, FL__UNBOUNDED_TICKET);
 	FL_STRESS_CHECK(fl_queue_try_get(s->q, &item) == -EAGAIN);
 	SET(&s->asked, 1);
@@ -94,8 +93,8 @@ FL_STRESS(growing_join_own, consumer, joiner)
 }
 
 /*
- * A put with a poisoned slot is refused, since the queue was closed. A join that has counted its
- * ticket sleeps, and only the consumer that poisoned the slot can wake it.
+ * A put with a poisoned slot is refused, since the queue was closed. A join that has counted the
+ * put's ticket sleeps, and only the consumer that poisoned the slot can wake it.
  */
 struct growing_join_gives_up {
 	fl_queue *q;
@@ -133,8 +132,8 @@ FL_STRESS(growing_join_gives_up, producer, closer, joiner)
 }
 
 /*
- * A queue that always has an item never seems empty: a thread that sees a get sees the put before
- * it.
+ * A queue that always has an item never seems empty. For a thread that sees a get also sees the put
+ * before it.
  */
 struct growing_length {
 	fl_queue *q;
@@ -155,7 +154,7 @@ FL_STRESS_ACTOR(growing_length, looker)
 
 FL_STRESS_ACTOR(growing_length, mover)
 {
-	/* the first round has the fences of the hazard pointers */
+	/* The first round has the fences of the hazard pointers. */
 	for (int round = 0; round < 2; round++) {
 		queue_put_now(s->q, 2);
 		OK(fl_queue_try_get(s->q, &s->got));
@@ -188,12 +187,13 @@ FL_STRESS_ACTOR(growing_reused, mover)
 	int item;
 	queue_put_now(s->q, 2);
 	/*
-	 * As if it were another thread's, so that this one drops its hazard on the first segment.
+	 * What follows is as if another thread did it, so that this one drops its hazard pointer on
+	 * the first segment.
 	 */
 	fl__hazards_end();
 	OK(fl_queue_try_get(s->q, &item));
-	queue_put_now(s->q, 3); /* into the first segment, which is the spare now */
-	/* A counting thread goes to the last segment, and makes others begin there. */
+	queue_put_now(s->q, 3); /* the item goes into the first segment, the spare */
+	/* A thread that counts goes to the last segment, and makes others begin there. */
 	FL_STRESS_CHECK(fl_queue_length(s->q) == 1);
 }
 

@@ -6,7 +6,7 @@
 #include "core/queue/mpmc_unbounded.h"
 #include "core/queue/queue.h"
 
-/* For the scenarios of queues. */
+/* What the scenarios of queues use. */
 
 static inline fl_queue *queue_as(fl_queue_config config)
 {
@@ -42,7 +42,7 @@ static inline int by_value(const void *a, const void *b, void *arg)
 	return *(const int *)a - *(const int *)b;
 }
 
-/* For a priority queue its items are in the order of `compare`. */
+/* Makes a queue of that order. The items of a priority queue are in the order of `compare`. */
 static inline fl_queue *ordered_as(fl_queue_config config, fl_queue_order order)
 {
 	config.order = order;
@@ -68,7 +68,8 @@ static inline struct fl__unbounded *chain_in(fl_queue *q)
 }
 
 /*
- * An unbounded queue with 1, 2, ... `items`, and segments so short that each put may need another.
+ * Makes an unbounded queue with the items 1, 2, ... `items`. Its segments are so short that each
+ * put may need another one.
  */
 static inline fl_queue *unbounded_as(fl_queue_config config, size_t slots, int items)
 {
@@ -80,7 +81,7 @@ static inline fl_queue *unbounded_as(fl_queue_config config, size_t slots, int i
 	OK(fl__unbounded_init(c, sizeof(int), slots));
 	for (int i = 1; i <= items; i++)
 		OK(fl_queue_try_put(q, &i));
-	fl__hazards_end(); /* or the setup would protect segments that the actors free */
+	fl__hazards_end(); /* otherwise the setup would protect segments that the actors free */
 	return q;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The queue without slots: a put and a get meet, or neither has happened. */
+/* Scenarios of the queue without slots. A put and a get meet, or neither has happened. */
 #include "queues.h"
 #include <fairlead/stress_lin.h>
 
-/* Each sees what the other wrote before, in either order. */
+/* Each side sees what the other one wrote before, in either order. */
 struct rendezvous_data {
 	fl_queue *q;
 	int of_producer, of_consumer, got;
@@ -34,7 +34,7 @@ FL_STRESS(rendezvous_data, producer, consumer)
 	FL_ACCEPTABLE(s->got == 7, "met");
 }
 
-/* A put that gives up has put nothing; a try finds a waiter, or none. */
+/* A put that gives up has put nothing. A try finds a waiter, or none. */
 struct rendezvous_timeout {
 	fl_queue *q;
 	int put, try, got;
@@ -62,7 +62,7 @@ FL_STRESS(rendezvous_timeout, producer, consumer)
 	FL_ACCEPTABLE(s->put == -ETIMEDOUT && s->try == -EAGAIN && s->got == 0, "too early, or too late");
 }
 
-/* close_misses_waiter: a waiter is told; a pair that has met stays met. */
+/* close_misses_waiter: a waiter is told of the close. A pair that has met stays met. */
 struct rendezvous_close {
 	fl_queue *q;
 	int put, get, got;
@@ -96,8 +96,8 @@ FL_STRESS(rendezvous_close, producer, consumer, closer)
 }
 
 /*
- * The getter may free the queue, or the putter, whichever side came first, and whichever thread
- * counts the item as done: its partner has left, too.
+ * The getter or the putter may free the queue, whichever side came first, because its partner does
+ * not touch the queue any more.
  */
 struct rendezvous_free {
 	fl_queue *q;
@@ -137,8 +137,8 @@ FL_STRESS(rendezvous_free, producer, consumer)
 }
 
 /*
- * A call for several items meets all waiters, in their order, each once; a waiting call for several
- * is met by one.
+ * A call for several items meets all waiters, in their order, each once. A call for several items
+ * that waits is met by one partner.
  */
 struct rendezvous_many {
 	fl_queue *q;
@@ -180,7 +180,10 @@ FL_STRESS(rendezvous_many, producer, consumer, another)
 	FL_ACCEPTABLE(in_order == 125 || in_order == 152 || in_order == 512, "each once");
 }
 
-/* A late wake from a freed queue at the same place: here it is a spurious one, without effect. */
+/*
+ * A late wake comes, as from a freed queue at the same place. It is a spurious one, and has no
+ * effect.
+ */
 struct rendezvous_late_wake {
 	fl_queue *q;
 	int got[2];
@@ -243,10 +246,10 @@ FL_STRESS(rendezvous_observer, producer, consumer)
 	FL_ACCEPTABLE(s->got == 1, "seen");
 }
 
-/* --- mode lin: an object that has an item only between a put and the next get --- */
+/* Mode lin. The specification is an object that has an item only between a put and the next get. */
 
 struct meeting {
-	int64_t item; /* 0: none */
+	int64_t item; /* 0 without an item */
 	uint64_t closed;
 };
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The recursive mutex: only the owner sees itself as the owner. */
+/* A scenario of the recursive mutex. Only the owner sees itself as the owner. */
 #include "../cases.h"
 #include <fairlead/rmutex.h>
 
 /*
- * Two contexts lock twice and unlock twice. The first unlock keeps the mutex locked, and after the
+ * Two contexts lock twice and unlock twice. The first unlock keeps the mutex locked. After the
  * second unlock the context is no longer the owner.
  */
 struct rmutex_nested {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The readers-writer lock, without and with its bias for readers (lib/core/sync/reader_bias.h; the
- * model has two slots). Plain fields: only the lock orders them. turns.c has the hand-over.
+ * Scenarios of the readers-writer lock, without and with its bias for readers
+ * (lib/core/sync/reader_bias.h; the model has two slots). The fields are plain, so that only the
+ * lock orders them. turns.c has the hand-over.
  */
 #include "../cases.h"
 #include "core/sync/reader_bias.h"
@@ -12,7 +13,7 @@ struct shared {
 	fl_rwlock lock, other;
 	int a, b;      /* the number of writes */
 	int least;     /* how many of them each reader sees, at least */
-	int gave_up;   /* a writer that did not get the lock */
+	int gave_up;   /* a writer did not get the lock */
 	bool refused;  /* a reader did not get the lock by a try */
 	atomic_int in; /* the awaited context has had the lock */
 	fl_cancel_token stop;
@@ -34,7 +35,7 @@ static void read_locked(struct shared *s)
 	fl_rwlock_read_lock(&s->lock);
 }
 
-/* By the first actor, which writes before it unlocks. */
+/* The first actor has the lock, and writes before it unlocks. */
 static void write_locked(struct shared *s)
 {
 	of_this_process(&s->lock);
@@ -50,14 +51,14 @@ static void biased(struct shared *s)
 	s->lock.word_ = s->other.word_ = FL__BIAS + FL__BIAS_UNITS;
 }
 
-/* The same, and locked by a reader that the word counts; another context unlocks. */
+/* The lock is biased, and a reader that the word counts has it. Another context unlocks. */
 static void biased_and_read(struct shared *s)
 {
 	biased(s);
 	s->lock.word_ += 1;
 }
 
-/* The parts of the actors. */
+/* Parts of the actors. */
 
 static void change(struct shared *s)
 {
@@ -71,7 +72,7 @@ static void end_write(struct shared *s)
 	fl_rwlock_write_unlock(&s->lock);
 }
 
-/* After an attempt to lock, which may have failed with `refusal`. */
+/* Writes if an attempt to lock has succeeded. It may have failed with `refusal`. */
 static void write_if(struct shared *s, int rc, int refusal)
 {
 	FL_STRESS_CHECK(rc == 0 || rc == refusal);
@@ -101,7 +102,7 @@ static void read_lock_by_slot(struct shared *s)
 	fl_rwlock_read_lock(&s->lock);
 }
 
-/* The first waiter has waited its turn. */
+/* Returns when the first waiter has waited for a turn. */
 static void let_a_waiter_be_late(struct shared *s)
 {
 	while (!fl__lot_has_waiters_at(&s->lock))
@@ -109,7 +110,7 @@ static void let_a_waiter_be_late(struct shared *s)
 	OK(fl_sleep(FL_MS(2)));
 }
 
-/* Actors. */
+/* The actors. */
 
 static void write_once(struct shared *s)
 {
@@ -163,7 +164,7 @@ static void downgrade(struct shared *s)
 {
 	change(s);
 	fl_rwlock_downgrade(&s->lock);
-	OK(fl_event_wait(&s->told)); /* the reader must get in beside it */
+	OK(fl_event_wait(&s->told)); /* the reader must get in beside this one */
 	end_read(s);
 }
 
@@ -178,8 +179,8 @@ static void read_among_waiters(struct shared *s)
 {
 	if (fl__lot_has_waiters_at(&s->lock)) {
 		OK(fl_sleep(FL_MS(2)));
-		read_once(s); /* closes the lock */
-		read_once(s); /* waits */
+		read_once(s); /* it closes the lock */
+		read_once(s); /* it waits */
 	}
 	end_read(s);
 }
@@ -191,7 +192,8 @@ static void stop_and_end_write(struct shared *s)
 }
 
 /*
- * The second wait has its node where that of the first wait was: it must not be queued there still.
+ * The second wait has its node where that of the first wait was, which must not be queued there any
+ * more.
  */
 static void write_though_stopped(struct shared *s)
 {
@@ -216,12 +218,12 @@ static void write_awaited(struct shared *s)
 static void overtake_writer(struct shared *s)
 {
 	let_a_waiter_be_late(s);
-	if (fl_rwlock_try_read_lock(&s->lock) == 0) /* the last that overtakes */
+	if (fl_rwlock_try_read_lock(&s->lock) == 0) /* this is the last one that overtakes */
 		fl_rwlock_read_unlock(&s->lock);
 	FL_STRESS_CHECK(fl_rwlock_try_read_lock(&s->lock) == -EAGAIN);
 	FL_STRESS_CHECK(!LOOK(&s->in));
 	fl_rwlock_read_unlock(&s->lock);
-	fl_rwlock_read_lock(&s->lock); /* waits for its turn */
+	fl_rwlock_read_lock(&s->lock); /* it waits for its turn */
 	FL_STRESS_CHECK(LOOK(&s->in));
 	end_read(s);
 }
@@ -342,8 +344,8 @@ RW(rw_excl, unlocked, 2, write_once, write_once, read_once)
 RW(bias_excl, biased, 2, write_once, write_once, read_by_slot)
 
 /*
- * Several readers wait for one writer: all get in. Fails if the first woken reader takes no other
- * along.
+ * Several readers wait for one writer, and all get in. The scenario fails if the first woken reader
+ * takes no other reader along.
  */
 RW(rw_batch, write_locked, 1, end_write, meet_inside, meet_inside)
 
@@ -360,12 +362,12 @@ RW(rw_try_stall, unlocked, 2, try_both, read_once, write_once)
 RW(rw_downgrade, write_locked, 1, downgrade, read_and_tell)
 
 /*
- * A writer that gives up lets in the readers behind it: the lock is read, so no unlock of a writer
- * would.
+ * A writer that gives up lets in the readers behind it, because the lock is read, and so no
+ * writer's unlock would do it.
  */
 RW(rw_timeout_lets_readers_in, read_locked, 1, write_timed, read_among_waiters)
 
-/* A cancelled lock is not held; a cancelled reader leaves no count behind. */
+/* A lock that was cancelled is not held, and a cancelled reader leaves no count behind. */
 RW(rw_cancel_vs_unlock, write_locked, 2, stop_and_end_write, write_though_stopped, read_stoppable)
 
 /*
@@ -374,32 +376,36 @@ RW(rw_cancel_vs_unlock, write_locked, 2, stop_and_end_write, write_though_stoppe
  */
 RW(rw_writer_starve, read_locked, 1, write_awaited, overtake_writer)
 
-/* The same for a reader, and a context that writes over and over. */
+/*
+ * A reader that has waited its time is not overtaken any more by a context that writes over and
+ * over.
+ */
 RW(rw_reader_starve, write_locked, 1, overtake_reader, read_awaited)
 
-/* Two readers share one slot: the second is counted, and either may free the slot. */
+/* Two readers share one slot. The second one is counted, and either may free the slot. */
 RW(bias_shared_slot, biased, 1, read_by_slot, read_by_slot, write_once)
 
-/* A bias that begins beside a writer that waits: the writer is woken, by whoever reads last. */
+/* A bias begins beside a writer that waits. Whoever reads last wakes the writer. */
 RW(bias_begins_late, unlocked, 2, begin_bias_and_read, write_once, write_once)
 
 /*
- * One bias ends while another one begins: a reader of the second is not taken for one of the first.
+ * One bias ends while another one begins. A reader of the second is not taken for one of the first.
  */
 RW(bias_twice, biased, 1, write_once, read_by_slot, begin_bias)
 
-/* Another context unlocks: the slot stays, and the count pays for it. */
+/* Another context unlocks. The slot stays, and the count pays for it. */
 RW(bias_handed_over, biased, 1, hand_over, take_over, write_once)
 
 /*
- * A writer that gives up has ended the bias; a reader that was counted for it unlocks as any other.
+ * A writer that gives up has ended the bias. A reader that was counted for it unlocks as any other
+ * reader does.
  */
 RW(bias_cancel, biased, 1, write_stoppable, stop_and_read_by_slot)
 
 /* A try of a writer fails only if somebody reads. */
 RW(bias_try, biased, 1, try_write, try_read_by_slot)
 
-/* A bias that begins while a woken reader, with a writer behind it, has yet to lock. */
+/* A bias begins while a woken reader, with a writer behind it, has yet to lock. */
 RW(bias_behind_reader, unlocked, 2, write_and_begin_bias, read_once, write_once)
 
 /* A thread reads two locks of one slot, and finds the slot that it used. */
@@ -414,13 +420,13 @@ RW(bias_asserts, biased, 1, read_and_assert, write_once)
  */
 RW(bias_relay, biased_and_read, 0, hand_over, take_over, assert_and_take_over)
 
-/* rw_3_4_writers_aba (folly b927c055): a fourth writer comes while a third leaves. */
+/* rw_3_4_writers_aba (folly b927c055): a fourth writer comes while a third one leaves. */
 RW(rw_3_4_writers_aba, unlocked, 4, write_once, write_once, write_once, write_once)
 
 /*
  * The last reader owes a check of the wait queue. At the same time a writer overtakes and serves
- * the queue itself, and the context that it wakes frees the lock. Fails if the check begins with
- * the lock rather than with the queue.
+ * the queue itself, and the context that it wakes frees the lock. The scenario fails if the check
+ * begins with the lock rather than with the queue.
  */
 struct rw_late_look {
 	struct counted_lock {

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Select: exactly one of its cases is made, and other waiters in the same queues get on. */
+/*
+ * Scenarios of select. Exactly one of its cases is made, and other waiters in the same queues make
+ * progress.
+ */
 #include "queues.h"
 #include <fairlead/select.h>
 
 /*
- * A get waits beside a select in the queue of a. The select may be woken there and get from b: then
+ * A get waits beside a select in the queue of a. The select may be woken there and get from b. Then
  * it must wake the get, which would otherwise sleep beside an item.
  */
 struct select_baton {
@@ -44,7 +47,10 @@ FL_STRESS(select_baton, producer, selects, consumer)
 	FL_ACCEPTABLE(s->got[0] + s->got[1] + rest == 6 && left == 1 && s->got[1] != 2, "each once");
 }
 
-/* The getter of a select's item may free that queue, in whichever way the select put the item. */
+/*
+ * The context that gets a select's item may free that queue, in whichever way the select put the
+ * item.
+ */
 struct select_free_after_put {
 	fl_queue *never, *full;
 	int got[2];
@@ -78,9 +84,9 @@ FL_STRESS(select_free_after_put, selects, consumer)
 
 /*
  * The first wake is for an item that is gone again. On its way back into the queues, between those
- * of b and a, the select is woken in b. Whichever item it gets, it passes on both wakes; otherwise
- * a waiter for a alone sleeps beside an item. The rendezvous have addresses between the queues':
- * they never have a partner, but an observer that has enqueued checks them.
+ * of b and a, the select is woken in b. Whichever item it gets, it passes on both wakes. Otherwise
+ * a waiter for a alone sleeps beside an item. The rendezvous have addresses between those of the
+ * queues. They never have a partner, but an observer that has enqueued checks them.
  */
 struct select_second_baton {
 	fl_queue *b, *between, *a, *behind, *last;
@@ -133,7 +139,7 @@ FL_STRESS(select_second_baton, selects, waits, producer)
 
 /*
  * A waiter at a rendezvous is also enqueued at those with lower addresses, in whatever order they
- * were listed; otherwise two could miss each other.
+ * were listed. Otherwise two waiters could miss each other.
  */
 struct select_order {
 	fl_queue *listed[2], *low, *high;
@@ -167,7 +173,7 @@ FL_STRESS(select_order, selects, producer)
 	FL_ACCEPTABLE(s->got == 1, "in both lines");
 }
 
-/* A put that is stopped in one queue does not hold up a get from another. */
+/* A put that is stopped in one queue does not hold up a get from another queue. */
 struct select_stalled {
 	fl_queue *a, *b;
 	int got;

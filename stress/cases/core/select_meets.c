@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Selects that meet at rendezvous: each other once, never themselves, and no partner is left
- * waiting.
+ * Scenarios of selects that meet at rendezvous. They meet each other once and never themselves, and
+ * no partner is left waiting.
  */
 #include "queues.h"
 #include <fairlead/select.h>
 
-/* Two selects that can meet at either of two rendezvous, crosswise: at one of them, once. */
+/* Two selects can meet at either of two rendezvous, crosswise. They meet at one of them, once. */
 struct select_cross {
 	fl_queue *a, *b;
 	int which[2], got[2];
@@ -35,7 +35,10 @@ FL_STRESS(select_cross, one, two)
 	FL_ACCEPTABLE(s->which[0] == 1 && s->which[1] == 1 && s->got[0] == 0 && s->got[1] == 1, "met at b");
 }
 
-/* One rendezvous, each gives or takes: a select meets another, and never itself. */
+/*
+ * At one rendezvous, each of two selects gives or takes. A select meets the other one, and never
+ * itself.
+ */
 struct select_either_way {
 	fl_queue *q;
 	int which[2], got[2];

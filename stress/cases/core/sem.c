@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The semaphore: permits are conserved when waits give up, and each carries what was written before
- * its release.
+ * Scenarios of the semaphore. Permits are conserved when waits give up, and each permit carries
+ * what was written before its release.
  */
 #include "../cases.h"
 #include <fairlead/sem.h>
 
-/* sem_two_posts_one_wake (libc++ 47013): two releases wake two. */
+/* sem_two_posts_one_wake (libc++ 47013): two releases wake two waiters. */
 struct sem_post_storm {
 	fl_sem permits;
 	atomic_int got;
@@ -29,7 +29,10 @@ FL_STRESS(sem_post_storm, take_one, take_one, releaser)
 	FL_ACCEPTABLE(LOOK(&s->got) == 2 && fl_sem_value(&s->permits) == 0, "both got one");
 }
 
-/* Releases from two sides at once, with one waiter: one permit is handed over, the other stays. */
+/*
+ * Releases come from two sides at once, beside one waiter that takes both permits. One of them may
+ * be handed over, while the other one stays.
+ */
 struct sem_two_releasers {
 	fl_sem permits;
 	int data[2], rc;
@@ -56,8 +59,8 @@ FL_STRESS(sem_two_releasers, one, two, taker)
 }
 
 /*
- * sem_stale_waiters (musl 159d1f6c): one waiter gives up while another stays; the release reaches
- * that one.
+ * sem_stale_waiters (musl 159d1f6c): one waiter gives up while another one stays. The release
+ * reaches the one that stays.
  */
 struct sem_stale_waiters {
 	fl_sem permits;
@@ -88,7 +91,7 @@ FL_STRESS(sem_stale_waiters, brief, patient, releaser)
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "the brief one gave up");
 }
 
-/* A semaphore as a lock: each holder sees what the previous one wrote. */
+/* A semaphore is used as a lock. Each holder sees what the previous one wrote. */
 struct sem_as_lock {
 	fl_sem permits;
 	int count;
@@ -111,7 +114,10 @@ FL_STRESS(sem_as_lock, count_under, count_under, count_under)
 	FL_ACCEPTABLE(s->count == 3 && fl_sem_value(&s->permits) == 1, "all counted");
 }
 
-/* A wait for any of several sees the permit, and what came before its release; it takes nothing. */
+/*
+ * A wait for any of several objects sees the permit, and what came before its release. It takes
+ * nothing.
+ */
 struct sem_wait_any {
 	fl_sem permits;
 	int data, index;
@@ -135,8 +141,8 @@ FL_STRESS(sem_wait_any, releaser, looker)
 }
 
 /*
- * Three permits at once, which come singly and from two sides: all, with what came before each of
- * them. One may come from a handler, whose permit another release then hands over.
+ * Three permits are acquired at once, and come from two sides. The waiter gets all of them, with
+ * what came before each. One may come from a handler; then the other release hands it over.
  */
 struct sem_several {
 	fl_sem permits;
@@ -171,7 +177,7 @@ FL_STRESS(sem_several, taker, left, right)
 	FL_ACCEPTABLE(fl_sem_value(&s->permits) == 0, "all taken");
 }
 
-/* A waiter for two that gives up leaves the available permit to the waiter behind it. */
+/* A waiter for two permits gives up, and leaves the available permit to the waiter behind it. */
 struct sem_several_give_up {
 	fl_sem permits;
 	int rc;

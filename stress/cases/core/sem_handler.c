@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Releases in signal handlers. A handler never waits. An actor that makes its call while another
- * holds the bucket plays a handler that has interrupted the holder.
+ * Scenarios of releases in signal handlers. A handler never waits. An actor that makes its call
+ * while another actor holds the bucket plays a handler that has interrupted the holder.
  */
 #include "../cases.h"
 #include <fairlead/sem.h>
@@ -40,7 +40,7 @@ FL_STRESS(sem_handler_bounded, handler, user, user)
 	FL_ACCEPTABLE(fl_sem_value(&s->permits) == 1, "both had it");
 }
 
-/* Two permits, and a waiter that gives up: no permit is lost on the way to it. */
+/* A waiter for two permits gives up. No permit is lost on the way to it. */
 struct sem_handler_give_up {
 	fl_sem permits;
 	int rc;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ring for one producer and one consumer: typed, which is inline, and untyped, one item and
- * several.
+ * Scenarios of the ring for one producer and one consumer: typed, which is inline, and untyped,
+ * with one item and with several.
  */
 #include "../cases.h"
 #include <fairlead/spsc.h>
@@ -16,8 +16,9 @@ static ints *ring_of(size_t capacity)
 }
 
 /*
- * spsc_wrap: more items than slots, in order; the consumer of an item sees what was done before its
- * put, and the reverse.
+ * spsc_wrap: there are more items than slots, and they come in order. The consumer of an item sees
+ * what was done before its put, and the producer sees what was done before the get that made the
+ * space.
  */
 struct spsc_wrap {
 	ints *q;
@@ -35,7 +36,8 @@ FL_STRESS_ACTOR(spsc_wrap, producer)
 	for (int i = 1; i <= 3; i++)
 		while (ints_try_put(s->q, i) != 0)
 			fl_stress_relax();
-	FL_STRESS_CHECK(s->after == 1); /* before the first get, which made the space */
+	/* It was written before the first get, which made the space. */
+	FL_STRESS_CHECK(s->after == 1);
 }
 
 FL_STRESS_ACTOR(spsc_wrap, consumer)
@@ -56,8 +58,8 @@ FL_STRESS(spsc_wrap, producer, consumer)
 }
 
 /*
- * batch_partial: several items into less space, across the end of the ring; a get takes what is
- * there.
+ * batch_partial: a put of several items finds less space, across the end of the ring, and a get
+ * takes what is there.
  */
 struct spsc_batch {
 	ints *q;
@@ -101,7 +103,7 @@ FL_STRESS(spsc_batch, producer, consumer)
 	FL_ACCEPTABLE(s->got[0] == 1 && s->got[1] == 2 && s->got[2] == 3 && s->got[3] == 4, "in order");
 }
 
-/* A length that another thread reads is possible; at most what was ever in. */
+/* A length that another thread reads is a possible one: at most what was ever in the ring. */
 struct spsc_length {
 	ints *q;
 	unsigned form;
@@ -139,7 +141,7 @@ FL_STRESS(spsc_length, mover, looker)
 }
 
 /*
- * try_blocks_on_stalled_peer: in crash mode the other side stops for ever at each of its steps in
+ * try_blocks_on_stalled_peer: in mode crash the other side stops for ever at each of its steps in
  * turn. Every call then returns within 64 steps of its own.
  */
 struct spsc_stalled {
@@ -204,8 +206,8 @@ FL_STRESS_PROCESSES(spsc_stalled, peer, tries)
 }
 
 /*
- * destroy_after_get: the consumer of the last item may free the ring while its producer is still
- * leaving.
+ * destroy_after_get: the consumer of the last item may free the ring while the item's producer is
+ * still leaving.
  */
 struct spsc_free_after_get {
 	ints *q;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Task blocks and their pool. In the model's copy of the library a pool has two shards, and chains
- * of two blocks: stress/meson.build.
+ * Scenarios of task blocks and their pool. In the model's copy of the library a pool has two
+ * caches, and chains of two blocks (laboratory/meson.build).
  */
 #include "core/exec/task_blocks.h"
 #include "../cases.h"
@@ -26,7 +26,7 @@ static struct fl__task_blocks *new_pool(void)
 	return fl__task_blocks_new(&(struct fl__task_block_owner){.fork_count = fl__fork_count}, NULL);
 }
 
-/* Odd values: as most submits do. */
+/* Takes a block: for odd values as most submits do. */
 static struct fl__task_block *take(struct fl__task_blocks *pool, int value)
 {
 	struct fl__task_block *block = value % 2 ? fl__task_block_new_small(pool, &type, fl__ctx_get()) : NULL;
@@ -45,7 +45,7 @@ static void give(struct fl__task_block *block, int value)
 }
 
 /*
- * A block has one owner, and is zeroed whatever its last use left; both contexts may find that the
+ * A block has one owner, and is zeroed whatever its last use left. Both contexts may find that the
  * pool must grow.
  */
 struct task_blocks_alone {
@@ -74,7 +74,7 @@ FL_STRESS(task_blocks_alone, one, two)
 }
 
 /*
- * Futures outlive their executor: the pool is freed with the last of the two blocks and the
+ * Futures outlive their executor. The pool is freed with the last of the two blocks and the
  * executor.
  */
 struct task_blocks_last {
@@ -103,13 +103,13 @@ FL_STRESS_ACTOR(task_blocks_last, executor)
 
 FL_STRESS(task_blocks_last, one, two, executor)
 {
-	/* The model would report a leak, or a use after free. */
+	/* Otherwise the model would report a leak, or a use after free. */
 	FL_ACCEPTABLE(1, "freed once, after its last use");
 }
 
 /*
- * One context makes more blocks than its shard has, another frees more than its shard keeps: chains
- * go round, and no block has two owners.
+ * One context makes more blocks than its cache has, and another context frees more than its cache
+ * keeps. Chains go round, and no block has two owners.
  */
 struct task_blocks_pass {
 	struct fl__task_blocks *pool;
@@ -149,7 +149,7 @@ FL_STRESS(task_blocks_pass, maker, freer)
 }
 
 /*
- * The pool ends while blocks are freed into two shards, and a chain goes to the shared list: the
+ * The pool ends while blocks are freed into two caches, and a chain goes to the shared list. The
  * end waits for that.
  */
 struct task_blocks_late {
@@ -185,7 +185,10 @@ FL_STRESS(task_blocks_late, many, one, executor)
 	FL_ACCEPTABLE(1, "freed once, after its last use");
 }
 
-/* Contexts that use the pool without a block of its slabs: three, so that two share a cache. */
+/*
+ * Contexts use the pool without a block of its slabs. There are three, so that two of them share a
+ * cache.
+ */
 struct task_blocks_users {
 	struct fl__task_blocks *pool;
 };
@@ -212,10 +215,10 @@ FL_STRESS(task_blocks_users, user, user, user)
 	FL_ACCEPTABLE(1, "counted, and uncounted");
 }
 
-/* A context uses the executor without a task; the executor ends when that use is over. */
+/* A context uses the executor without a task. The executor ends when that use is over. */
 struct task_blocks_held {
 	struct fl__task_blocks *pool;
-	int *executor; /* stands for it */
+	int *executor; /* it stands for the executor */
 };
 
 FL_STRESS_SETUP(task_blocks_held)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Chains: the next future ends once, as it must, in any order of the end of the first and cancels
- * of either.
+ * Scenarios of chains. The next future ends once, as it must, in any order of the end of the first
+ * and of cancels of either.
  */
 #include "pools.h"
 
@@ -19,7 +19,7 @@ struct link {
 
 static void drop_result(void *result)
 {
-	*(int *)result = 0; /* plain: after every access to it */
+	*(int *)result = 0; /* plain: it comes after every access to it */
 }
 
 static void begin_link(struct link *link)
@@ -46,7 +46,10 @@ static int end_of(fl_future *f)
 	return rc == 0 ? result : fl_future_error(f);
 }
 
-/* then_end: chained before the end, or after it; the next has the first's result. */
+/*
+ * then_end: the task is chained before the end of the first future, or after it. The task gets the
+ * result of the first future.
+ */
 struct then_end {
 	struct link link;
 	int end;
@@ -77,8 +80,8 @@ FL_STRESS(then_end, producer, consumer)
 }
 
 /*
- * then_keeps_result: the chained task fails and keeps its result: the next future has that, and
- * drops it once.
+ * then_keeps_result: the chained task fails and keeps its result. The next future has this result,
+ * and drops it once.
  */
 struct then_keeps_result {
 	fl_executor *e;
@@ -89,7 +92,7 @@ struct then_keeps_result {
 
 static void count_drop(void *result)
 {
-	++**(int **)result; /* plain: after every access to it */
+	++**(int **)result; /* plain: it comes after every access to it */
 }
 
 FL_TASK_STATIC(fail_and_keep, int *, int *, .drop_result = count_drop)
@@ -126,13 +129,17 @@ FL_STRESS(then_keeps_result, producer, consumer)
 	FL_ACCEPTABLE(s->got == FL_ETASK && s->seen == &s->drops && s->drops == 1, "seen, and dropped once");
 }
 
-/* The outcomes of a scenario that cancels the next future: its result is 7. */
+/*
+ * The outcomes of a scenario that cancels the next future. If it is not cancelled, its result is 7.
+ */
 #define NEXT_WAS_CANCELLED_OR_RAN                                                                                      \
 	FL_ACCEPTABLE(s->rc == 0 && s->end == -ECANCELED, "cancelled");                                                \
 	FL_ACCEPTABLE(s->rc == -EINPROGRESS && s->end == 7, "asked");                                                  \
 	FL_ACCEPTABLE(s->rc == -EALREADY && s->end == 7, "too late")
 
-/* then_cancel: the next is cancelled, or its task has run; the first is unaffected. */
+/*
+ * then_cancel: the next future is cancelled, or its task has run. The first future is unaffected.
+ */
 struct then_cancel {
 	struct link link;
 	int rc, end, first;
@@ -165,7 +172,7 @@ FL_STRESS(then_cancel, producer, canceller)
 	NEXT_WAS_CANCELLED_OR_RAN;
 }
 
-/* then_both_cancelled: a cancel of either cancels the next, once. */
+/* then_both_cancelled: a cancel of either future cancels the next one, once. */
 struct then_both_cancelled {
 	struct link link;
 	atomic_int calls;
@@ -205,7 +212,9 @@ FL_STRESS(then_both_cancelled, first, second)
 	              "cancelled once");
 }
 
-/* then_pool: the task is queued and runs on a worker, while the next is cancelled and freed. */
+/*
+ * then_pool: the task is queued and runs on a worker, while the next future is cancelled and freed.
+ */
 struct then_pool {
 	struct link link;
 	int rc, end;
@@ -233,7 +242,7 @@ FL_STRESS(then_pool, owner)
 	NEXT_WAS_CANCELLED_OR_RAN;
 }
 
-/* then_freed: the executor of the next is freed while the first ends. */
+/* then_freed: the executor of the next future is freed while the first future ends. */
 struct then_freed {
 	struct link link;
 	int end;

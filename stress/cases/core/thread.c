@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Threads: what is written before the start and before the end is visible on the other side, and
- * the block is freed once.
+ * Scenarios of threads. What is written before the start, or before the end, is visible on the
+ * other side. The block of a thread is freed once.
  */
 #include "../cases.h"
 #include <fairlead/thread.h>
@@ -22,7 +22,7 @@ static uint64_t start_one(atomic_int *ran)
 	return id;
 }
 
-/* A detached thread and its handle are released at once: the last one frees the block, once. */
+/* A detached thread and its handle are released at once. The last of both frees the block, once. */
 struct thread_detach_vs_end {
 	atomic_int ran;
 };
@@ -32,7 +32,7 @@ FL_STRESS_ACTOR(thread_detach_vs_end, starter)
 	fl_thread *t;
 	OK(fl_thread_start(&t, count_run, &s->ran, NULL));
 	fl_thread_detach(t);
-	/* The state must outlive it. */
+	/* The state must outlive the thread. */
 	while (!LOOK(&s->ran) || fl_thread_enumerate(NULL, NULL) > 0)
 		fl_stress_relax();
 }
@@ -47,7 +47,7 @@ static void look_at(const fl_thread_info *info, void *arg)
 	FL_STRESS_CHECK(info->id != 0 && info->name[0] != '\0');
 }
 
-/* The list is walked while threads come and go: no listed thread is gone. */
+/* The list is walked while threads come and go. No listed thread is gone. */
 struct thread_enumerate {
 	atomic_int ran;
 	size_t seen;
@@ -69,9 +69,9 @@ FL_STRESS(thread_enumerate, starter, looker)
 }
 
 /*
- * The error hook is replaced while threads fail: the hook's call sees what was written before it
- * was set, and so does the context that replaces it. The hook belongs to the process, so it finds
- * the state by the thread's name, and its data are never freed.
+ * The error hook is replaced while threads fail. The hook's call sees what was written before the
+ * hook was set, and so does the context that replaces it. The hook belongs to the process, so it
+ * finds the state by the name of the thread, and its data are never freed.
  */
 struct thread_error_handler {
 	int error;

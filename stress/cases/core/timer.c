@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Timers: each start is one call or one cancel, no deadline is missed, and no freed timer is
- * touched. The functions write plainly: the test is about their order.
+ * Scenarios of timers. Each start is one call or one cancel, no deadline is missed, and no freed
+ * timer is touched. The functions write plainly, because the test is about their order.
  */
 #include "../cases.h"
 #include <fairlead/timer.h>
@@ -20,7 +20,7 @@ static void count_up(void *arg)
 }
 
 /*
- * A cancel against the call. After a join what the call wrote is visible; then the memory is freed.
+ * A cancel races the call. After a join, what the call wrote is visible. Then the memory is freed.
  */
 struct timer_cancel_vs_call {
 	struct counted {
@@ -54,8 +54,8 @@ FL_STRESS(timer_cancel_vs_call, user)
 }
 
 /*
- * An earlier deadline while the thread goes to sleep for one that never comes: it is woken. The
- * earlier call comes first, also if both deadlines have passed.
+ * An earlier deadline comes while the thread goes to sleep for one that never comes. The thread is
+ * woken. The earlier call comes first, even if both deadlines have passed.
  */
 struct timer_earlier {
 	fl_timer never, late, now;
@@ -88,7 +88,7 @@ FL_STRESS(timer_earlier, first)
 	FL_ACCEPTABLE(s->order == 12 && s->calls == 0, "in order");
 }
 
-/* The idle thread ends, against a start: the timer is still called. */
+/* The idle thread ends while a timer is started. The timer is still called. */
 struct timer_end_of_thread {
 	fl_timer t;
 	int calls;
@@ -108,12 +108,14 @@ FL_STRESS(timer_end_of_thread, user)
 	FL_ACCEPTABLE(s->calls == 2, "called");
 }
 
-/* A function that starts its timer again, against a cancel: the running call is the last. */
+/*
+ * A function starts its timer again while the timer is cancelled. The running call is the last one.
+ */
 struct timer_restart {
 	struct restarting {
 		fl_timer t;
 		struct timer_restart *s;
-		fl_event cancelled; /* during a call */
+		fl_event cancelled; /* it came during a call */
 		int ended;          /* plain: the join orders it */
 	} * own;
 	int calls, refused, once_more;
@@ -132,7 +134,7 @@ static void start_again(void *arg)
 	own->ended++;
 }
 
-/* No context stops it any more. */
+/* No context cancels the timer any more. */
 static void start_once_more(void *arg)
 {
 	struct restarting *own = arg;
@@ -169,7 +171,7 @@ FL_STRESS(timer_restart, user)
 	FL_ACCEPTABLE(s->calls > 0, "called");
 }
 
-/* A function that frees its timer, while another is pending with the same deadline. */
+/* A function frees its timer, while another timer is pending with the same deadline. */
 struct timer_frees_itself {
 	struct freeing {
 		fl_timer t;
@@ -211,7 +213,7 @@ FL_STRESS(timer_frees_itself, user)
 	FL_ACCEPTABLE(s->calls == 1, "both");
 }
 
-/* A periodic timer: calls as often as the time allows, then never again. */
+/* A periodic timer calls as often as the time allows, and then never again. */
 struct timer_every {
 	fl_timer t;
 	int calls, at_stop;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Turns (lib/core/sync/turn.h): a first waiter that is overtaken for a while, and then no more. At
- * the end the word is free: no mark stays behind.
+ * Scenarios of turns (lib/core/sync/turn.h). A first waiter is overtaken for a while, and then no
+ * more. At the end the word is free, and no mark stays behind.
  */
 #include "../loop/loops.h"
 #include <fairlead/sem.h>
@@ -11,20 +11,21 @@
 union lock {
 	fl_mutex mutex;
 	fl_rwlock rwlock; /* its waiter writes */
-	fl_sem sem;       /* of one permit */
+	fl_sem sem;       /* with one permit */
 };
 
 struct kind {
 	void (*init)(union lock *l);
 	int (*lock)(union lock *l, fl_time deadline, fl_cancel_token *cancel);
 	void (*unlock)(union lock *l);
-	bool (*is_idle)(union lock *l); /* and destroyed */
+	bool (*is_idle)(union lock *l); /* and can be destroyed */
 	/* Enqueues the waiter, behind a context that holds the lock. */
 	void (*enqueue)(union lock *l, struct fl__mutex_node *waiter);
-	/* Called as that waiter, awake, when the lock is its own. */
+	/* That waiter calls it, awake, when the lock is its own. */
 	void (*take_over)(union lock *l, struct fl__mutex_node *waiter);
-	bool (*overtake)(union lock *l); /* locks and unlocks; false: barred */
-	int64_t least;                   /* of a turn */
+	/* locks and unlocks, or returns false if the lock is barred */
+	bool (*overtake)(union lock *l);
+	int64_t least; /* the least length of a turn */
 };
 
 static void mutex_init(union lock *l)
@@ -47,7 +48,7 @@ static bool mutex_is_idle(union lock *l)
 	return l->mutex.word_ == 0 && !fl__mutex_is_busy(&l->mutex);
 }
 
-/* As a condition does. */
+/* Enqueues as a condition does. */
 static void mutex_enqueue(union lock *l, struct fl__mutex_node *waiter)
 {
 	static char elsewhere;
@@ -156,7 +157,7 @@ struct turns {
 	int count; /* guarded by the lock */
 };
 
-/* Actors. */
+/* The actors. */
 
 static int hold(struct turns *t, fl_time deadline, fl_cancel_token *cancel, bool long_enough)
 {
@@ -176,8 +177,8 @@ static void hold_once(struct turns *t)
 }
 
 /*
- * Wakes the first waiter at the end of its first turn, hands over at the end of the second, and
- * enqueues behind it with the third.
+ * Wakes the first waiter at the end of its first turn, hands the lock over at the end of the second
+ * one, and enqueues behind it with the third lock.
  */
 static void hold_again_and_again(struct turns *t)
 {
@@ -206,15 +207,15 @@ static void stop_and_hold(struct turns *t)
 }
 
 /*
- * A waiter that does not run, because it waits for its waker's CPU: it is overtaken for its time,
- * and then no more, though the word has no mark: the waker remembers it.
+ * A waiter does not run, because it waits for its waker's CPU. It is overtaken for its time, and
+ * then no more, though the word has no mark, because the waker remembers it.
  */
 static void never_unpark(struct fl__wait *wait)
 {
 	wait->park_word = 1;
 }
 
-/* The number of locks and unlocks before the lock is barred; up to `most`. */
+/* Returns how often the caller can lock and unlock before the lock is barred, up to `most`. */
 static unsigned overtake(struct turns *t, unsigned most)
 {
 	unsigned n = 0;
@@ -235,7 +236,7 @@ static void overtake_in_flight(struct turns *t)
 	t->kind->enqueue(&t->lock, &waiter);
 	t->kind->unlock(&t->lock);
 	FL_STRESS_CHECK(wait.park_word == 1);
-	FL_STRESS_CHECK(!t->kind->is_idle(&t->lock)); /* it is free, and awaited */
+	FL_STRESS_CHECK(!t->kind->is_idle(&t->lock)); /* the lock is free, and awaited */
 	if (overtake(t, SOME) < SOME)
 		FL_STRESS_CHECK(fl_stress_now() - since >= t->kind->least);
 	let_a_turn_pass();
@@ -246,8 +247,8 @@ static void overtake_in_flight(struct turns *t)
 }
 
 /*
- * Two fibers: a fiber that unlocks and locks again does not overtake the one that it has woken,
- * which shares its thread.
+ * There are two fibers. A fiber that unlocks and locks again does not overtake the one that it has
+ * woken, which shares its thread.
  */
 static int lock_twice(void *arg)
 {
@@ -327,8 +328,8 @@ GIVES_WAY(rw_gives_way, rwlocks)
 /*
  * A late check of an unlock hands the mutex to a waiter that has been awake for long enough. A
  * third context has held it in the meantime, and its writes are visible, whether the first waiter
- * finds itself the owner when it tries, the mutex free, or the mutex handed over when it goes to
- * sleep again.
+ * finds itself the owner when it tries, finds the mutex free, or is handed the mutex when it goes
+ * to sleep again.
  */
 struct mutex_hand_over_late {
 	union lock l;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Waits for any of several objects: one wait in several queues. */
+/* Scenarios of waits for any of several objects: one wait in several queues. */
 #include "../cases.h"
 #include <fairlead/latch.h>
 #include <fairlead/sem.h>
 
-/* A token among the objects, and one that ends the wait: each is reported as what it is. */
+/* A token is among the objects, and another token ends the wait. Each is reported as what it is. */
 struct wait_any_cancel {
 	fl_cancel_token thing, stop;
 	int data[2], index;
@@ -36,8 +36,8 @@ FL_STRESS(wait_any_cancel, waiter, request, canceller)
 }
 
 /*
- * Two watch the same permit and acquire it by the try form: one gets it, the other watches on,
- * until its deadline.
+ * Two contexts watch the same permit, and acquire it by a try. One gets it. The other one watches
+ * on, until its deadline.
  */
 struct wait_any_two_takers {
 	fl_sem permits;
