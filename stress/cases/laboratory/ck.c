@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Concurrency Kit's inline code, by the ck_pr.h of laboratory/ck: the calls that are right on all of
- * its machines. Its plain accesses are seen, too. laboratory/planted/ck.c has the calls that are wrong.
+ * Scenarios of Concurrency Kit's inline code, with the ck_pr.h of laboratory/ck. They make the
+ * calls that are right on all of its machines, and the laboratory sees its plain accesses, too.
+ * laboratory/planted/ck.c has the calls that are wrong.
  */
 #define FL_CK_SEE_PLAIN
 #include "../cases.h"
@@ -13,7 +14,7 @@
 #include <ck_fifo.h>
 #include <ck_ring.h>
 
-/* --- rings: items come out in order, each once, with the data written before --- */
+/* Rings. Items come out in order, each once, with the data written before. */
 
 static void ring_put(ck_ring_t *ring, ck_ring_buffer_t *slots, int *item, int value)
 {
@@ -30,7 +31,7 @@ static int ring_take(ck_ring_t *ring, ck_ring_buffer_t *slots)
 	return *item;
 }
 
-/* One slot, reused again and again. */
+/* There is one slot, which is reused again and again. */
 struct ck_ring_spsc_order {
 	ck_ring_t ring;
 	ck_ring_buffer_t slots[2];
@@ -59,9 +60,7 @@ FL_STRESS(ck_ring_spsc_order, producer, consumer)
 	FL_ACCEPTABLE(s->got[0] == 10 && s->got[1] == 11 && s->got[2] == 12, "in order");
 }
 
-/*
- * Two get what two put, and the ring has the rest at the end. No slot is reused: see planted/ck.c.
- */
+/* Two threads get what they both put. No slot is reused: planted/ck.c has reused slots. */
 struct ck_ring_mpmc_each_once {
 	ck_ring_t ring;
 	ck_ring_buffer_t slots[4];
@@ -99,7 +98,7 @@ FL_STRESS(ck_ring_mpmc_each_once, one, two)
 	FL_ACCEPTABLE((s->taken[0] ^ s->taken[1]) == 3, "each once");
 }
 
-/* --- stacks: nodes are not reused --- */
+/* Stacks. Nodes are not reused. */
 
 struct node {
 	ck_stack_entry_t entry; /* first */
@@ -111,7 +110,9 @@ static struct node *node_of(ck_stack_entry_t *entry)
 	return (struct node *)(void *)entry;
 }
 
-/* Two take what two put. The head and the pair of head and generation are one location. */
+/*
+ * Two threads take what both put. The head, and the pair of head and generation, are one location.
+ */
 struct ck_stack_mpmc_each_once {
 	_Alignas(16) ck_stack_t stack;
 	struct node nodes[2];
@@ -132,7 +133,7 @@ FL_STRESS(ck_stack_mpmc_each_once, one, two)
 	FL_ACCEPTABLE((s->taken[0] ^ s->taken[1]) == 3, "each once");
 }
 
-/* --- locks: the counter is exact, and there is no race for it --- */
+/* Locks. The counter is exact, and there is no race for it. */
 
 #define CK_LOCK_TEST(test, type, lock, unlock)                                                                         \
 	struct test {                                                                                                  \
@@ -170,7 +171,7 @@ FL_STRESS_SETUP(ck_spinlock_dec_excl)
 	ck_spinlock_dec_init(&s->lock_word);
 }
 
-/* A writer excludes all, readers only writers. */
+/* A writer excludes all others. Readers exclude only writers. */
 struct ck_rwlock_excl {
 	ck_rwlock_t lock;
 	int a, b, seen[2];
@@ -209,8 +210,8 @@ FL_STRESS(ck_rwlock_excl, writer, reader, trier)
 }
 
 /*
- * The two halves that a reader accepts are of one write. They are relaxed atomics: ck leaves that
- * to its user.
+ * The two halves that a reader accepts are of one write. They are relaxed atomics, because ck
+ * leaves that to its user.
  */
 struct ck_sequence_torn {
 	ck_sequence_t sequence;
@@ -246,9 +247,9 @@ FL_STRESS(ck_sequence_torn, writer, reader)
 	FL_ACCEPTABLE(s->seen_a == 2, "after");
 }
 
-/* --- queues of nodes --- */
+/* Queues of nodes. */
 
-/* No node is reused: for reused nodes see planted/ck.c. */
+/* No node is reused: planted/ck.c has reused nodes. */
 struct ck_fifo_mpmc_order {
 	ck_fifo_mpmc_t fifo;
 	ck_fifo_mpmc_entry_t stub, entries[3];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Correct code that the engine once reported as wrong. */
+/* Scenarios of correct code that the engine once reported as wrong. */
 #include "../cases.h"
 #include <unistd.h>
 
@@ -9,7 +9,7 @@ static void spin_until(atomic_int *word)
 		fl_stress_relax();
 }
 
-/* A lock that spins by exchanging, with three threads: two must not wake each other for ever. */
+/* A lock spins by exchanging, with three threads. Two of them must not wake each other for ever. */
 struct tas_of_three {
 	atomic_int lock;
 	int count;
@@ -28,7 +28,7 @@ FL_STRESS(tas_of_three, count_under_tas, count_under_tas, count_under_tas)
 	FL_ACCEPTABLE(s->count == 3, "all counted");
 }
 
-/* Spins that count their turns change a word that other threads read. */
+/* Threads that spin count their turns, and so change a word that other threads read. */
 struct counted_spin {
 	atomic_int go, turns;
 };
@@ -51,7 +51,7 @@ FL_STRESS(counted_spin, spin_counting, spin_counting, starter)
 	FL_ACCEPTABLE(1, "all went on");
 }
 
-/* Bounded spins that are long and fail. */
+/* Bounded spins are long, and fail. */
 struct long_spin {
 	atomic_int never;
 };
@@ -67,7 +67,7 @@ FL_STRESS(long_spin, spin_long, spin_long)
 	FL_ACCEPTABLE(1, "both gave up");
 }
 
-/* A loop that waits for either of two words, without a relax. */
+/* A loop waits for either of two words, without a relax. */
 struct spin_on_two {
 	atomic_int a, b;
 };
@@ -121,7 +121,7 @@ FL_STRESS(poll_under_lock, poller, counter)
 	FL_ACCEPTABLE(s->turns == 4, "all seen");
 }
 
-/* Polls under the lock, while the other thread sleeps first. */
+/* A thread polls under the lock, while another thread sleeps first. */
 struct poll_for_sleeper {
 	struct poll_under_lock poll;
 };
@@ -168,7 +168,7 @@ FL_STRESS(half_of_a_word, writer, reader)
 	FL_ACCEPTABLE(s->seen == 1, "with its cargo, or too early");
 }
 
-/* Each thread has its own thread-locals, atomic ones too. */
+/* Each thread has its own thread-local variables, also if they are atomic. */
 struct local_atomic {
 	int seen;
 };
@@ -191,7 +191,7 @@ FL_STRESS(local_atomic, writer, reader)
 	FL_ACCEPTABLE(s->seen == 0, "its own");
 }
 
-/* A release store in a loop, for which others wait: stores become visible in finite time. */
+/* A thread spins until it sees a store of another thread. Stores become visible in finite time. */
 struct visible_in_the_end {
 	atomic_int flag;
 };
@@ -211,7 +211,7 @@ FL_STRESS(visible_in_the_end, waiter, setter)
 	FL_ACCEPTABLE(1, "seen");
 }
 
-/* Dekker's pattern with one fence for both sides: the system makes it for one of them. */
+/* Dekker's pattern has one fence for both sides: the system makes it for one of them. */
 struct asked_fence {
 	atomic_int light, heavy;
 	int light_saw, heavy_saw, rc;

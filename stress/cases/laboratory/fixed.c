@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The wrong algorithms of laboratory/planted, fixed: the laboratory reports no failure of them. */
+/*
+ * The wrong algorithms of laboratory/planted, but fixed. The laboratory reports no failure of them.
+ */
 #define FIXED
 /* NOLINTBEGIN(bugprone-suspicious-include): each file is compiled twice, as it is and fixed */
 #include "planted/aba.c"

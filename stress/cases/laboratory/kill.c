@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Crash mode itself: the effects of a kill. */
+/* Scenarios of mode crash itself: the effects of a kill. */
 #include "../cases.h"
 #include "planted/crash.h"
 #include <fairlead/thread.h>
 
 /*
- * The lock: if a process is killed at any step, the others acquire the lock, and own what it
- * guards.
+ * A process is killed at any step, also while it holds the lock. The others acquire the lock, and
+ * own what it guards.
  */
 struct kill_lock {
 	struct robust lock;
@@ -32,7 +32,7 @@ FL_STRESS_PROCESSES(kill_lock, one, two)
 	FL_ACCEPTABLE((one || two) && s->count == 2, "killed after it counted");
 }
 
-/* Two locks held at once: the kernel frees both, and other steps may come in between. */
+/* Two locks are held at once. The kernel frees both, and other steps may come in between. */
 struct kill_lock_pair {
 	struct robust outer, inner;
 	bool outer_died, inner_died;
@@ -64,7 +64,10 @@ FL_STRESS_PROCESSES(kill_lock_pair, holder, other)
 	FL_ACCEPTABLE(1, "died with none");
 }
 
-/* A lock that is held for life reports its owner's death, beside another word: a wait on both. */
+/*
+ * A lock that a worker holds for life reports the worker's death. A watcher waits for the lock's
+ * word and another word at once.
+ */
 struct kill_sentinel {
 	struct robust life;
 	atomic_uint done;
@@ -95,7 +98,7 @@ FL_STRESS_ACTOR(kill_sentinel, watcher)
 		};
 		int rc = fl__sys.wait_many(words, 2, INT64_MAX);
 		if (rc == -ENOSYS)
-			return; /* an old kernel */
+			return; /* the kernel is an old one */
 	}
 }
 
@@ -108,7 +111,7 @@ FL_STRESS_PROCESSES(kill_sentinel, worker, watcher)
 }
 
 /*
- * A thread that returns with a lock is treated as one that dies with it, in each mode; the rest of
+ * A thread that returns with a lock is treated as one that dies with it, in each mode. The rest of
  * its process lives.
  */
 struct kill_thread_returns {
@@ -176,8 +179,8 @@ FL_STRESS_PROCESSES(kill_threads, process, other)
 }
 
 /*
- * A process that is killed inside a private lock holds up no other process: each has its own
- * globals.
+ * A process that is killed inside a private lock holds up no other process, because each process
+ * has its own globals.
  */
 static fl_mutex private_lock;
 static int private_count;
@@ -200,7 +203,7 @@ TWO_ACTORS(kill_private, count_privately)
 
 FL_STRESS_PROCESSES(kill_private, one, two)
 {
-	/* natively they are threads, and the count continues */
+	/* Natively they are threads, and the count continues. */
 	FL_FORBIDDEN((s->seen[0] == 0 && !fl_stress_killed("one")) || (s->seen[1] == 0 && !fl_stress_killed("two")),
 	             "not counted");
 	FL_ACCEPTABLE(1, "counted");
@@ -227,8 +230,7 @@ FL_STRESS_PROCESSES(kill_memory, owner)
 }
 
 /*
- * A robust list that leads out of shared memory: the kernel stops there, and no other process is
- * harmed.
+ * A robust list leads out of shared memory. The kernel stops there, and no other process is harmed.
  */
 struct kill_wild_list {
 	struct robust lock;

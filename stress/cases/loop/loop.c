@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The event loop: calls, wakes, cancels and descriptors from other threads, against its sleep, its
+ * Scenarios of the event loop: calls, wakes and cancels of other threads meet its sleep, its
  * iterations and the ends of fibers.
  */
 #include "loops.h"
 #include <fairlead/sem.h>
 
 /*
- * Two threads call: each call is made once, with what was written before it, also when the loop is
+ * Two threads call. Each call is made once, with what was written before it, even when the loop is
  * going to sleep.
  */
 struct loop_call {
@@ -34,7 +34,8 @@ static int wait_for_calls(void *arg)
 {
 	struct loop_call *s = arg;
 	OK(fl_latch_wait(&s->calls));
-	return fl_latch_wait(&s->world.others); /* all calls have returned: the loop may be freed */
+	/* all calls have returned, so the loop may be freed */
+	return fl_latch_wait(&s->world.others);
 }
 
 FL_STRESS_SETUP(loop_call)
@@ -65,7 +66,7 @@ FL_STRESS(loop_call, loop, one, two)
 	FL_ACCEPTABLE(s->seen[0] == 1 && s->seen[1] == 1, "both, once");
 }
 
-/* Calls of one thread are made in order. */
+/* The calls of one thread are made in order. */
 struct loop_call_order {
 	struct loop_world world;
 	fl_latch calls;
@@ -115,8 +116,8 @@ FL_STRESS(loop_call_order, loop, caller)
 }
 
 /*
- * A thread wakes a fiber, which sees what was written before, also when it goes to sleep. The loop
- * may be freed as soon as the fiber has ended.
+ * A thread wakes a fiber, which sees what was written before, even when the fiber is going to
+ * sleep. The loop may be freed as soon as the fiber has ended.
  */
 struct loop_wake {
 	struct loop_world world;
@@ -146,7 +147,7 @@ FL_STRESS(loop_wake, loop, setter)
 	FL_ACCEPTABLE(s->seen == 1, "woken with its data");
 }
 
-/* A deadline against a wake: one of them ends the wait; an unused permit is still there. */
+/* A deadline races a wake. One of them ends the wait, and an unused permit is still there. */
 struct loop_timeout_vs_wake {
 	struct loop_world world;
 	fl_sem permits;
@@ -176,9 +177,9 @@ FL_STRESS(loop_timeout_vs_wake, loop, giver)
 }
 
 /*
- * A fiber acquires a permit, under its own token; one thread releases the permit, another cancels
- * the fiber. The permit is the fiber's or is still there, never both, never neither. The next wait
- * returns -ECANCELED, too, once the request has been seen.
+ * A fiber acquires a permit, under its own token. One thread releases the permit, and another one
+ * cancels the fiber. Either the fiber has the permit, or it is still there. Once the request has
+ * been seen, the next wait returns -ECANCELED, too.
  */
 struct loop_cancel_vs_wake {
 	struct loop_world world;
@@ -218,8 +219,8 @@ FL_STRESS(loop_cancel_vs_wake, loop, giver, canceller)
 }
 
 /*
- * The same with a deadline: a fiber that is cancelled, also before its wait, sees what was written
- * before the request.
+ * A fiber waits with a deadline, and is cancelled, perhaps before its wait. It sees what was
+ * written before the request.
  */
 struct loop_cancel_vs_deadline {
 	struct loop_world world;
@@ -252,8 +253,8 @@ FL_STRESS(loop_cancel_vs_deadline, loop, canceller)
 }
 
 /*
- * A user's token under a fiber's token: a request of the fiber reaches a wait under the child
- * token.
+ * There is a user's token under the token of a fiber. A cancel of the fiber reaches a wait under
+ * the user's token.
  */
 struct loop_cancel_child {
 	struct loop_world world;
@@ -286,7 +287,7 @@ FL_STRESS(loop_cancel_child, loop, canceller)
 
 /*
  * A request that reaches a fiber as it ends does not affect the next fiber in its memory. The loop
- * hears of the request in its next turn, and the next fiber may be created in this one.
+ * hears of the request in its next turn, and the next fiber may be created in this turn.
  */
 struct loop_cancel_heard_late {
 	struct loop_world world;
@@ -298,7 +299,7 @@ struct loop_cancel_heard_late {
 static int wait_until_told(void *arg)
 {
 	struct loop_cancel_heard_late *s = arg;
-	FL_IGNORE(fl_event_wait(&s->told)); /* 0, or -ECANCELED */
+	FL_IGNORE(fl_event_wait(&s->told)); /* 0 or -ECANCELED */
 	return 0;
 }
 
@@ -348,7 +349,7 @@ FL_STRESS(loop_cancel_heard_late, loop, canceller)
 }
 
 /*
- * A call waits for a mutex of a fiber that another thread cancels: the request reaches the fiber,
+ * A call waits for a mutex of a fiber that another thread cancels. The request reaches the fiber,
  * and then the call continues.
  */
 struct loop_call_waits {

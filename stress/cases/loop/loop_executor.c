@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The loop executor: a task ends once, against submits, cancels, waits, close and free, and the
- * loop's sleep and end.
+ * Scenarios of the loop executor. A task ends once, also beside cancels, waits, joins and a free,
+ * and beside the sleep and the end of the loop.
  */
 #include "loops.h"
 #include <fairlead/loop_executor.h>
 #include <fairlead/task.h>
 
-/* For setups: an executor with its own thread and loop. */
+/* Makes, in a setup, an executor with a thread and a loop of its own. */
 static fl_executor *own_loop(struct loop_world *w, unsigned workers)
 {
 	fl_executor *e = NULL;
@@ -22,7 +22,9 @@ FL_TASK_STATIC(bump, int *, int)
 	return 0;
 }
 
-/* The executor's main fiber is going to sleep, and the loop with it, when the next task comes. */
+/*
+ * The main fiber of the executor, and with it the loop, is going to sleep when the next task comes.
+ */
 struct loop_executor_sleep {
 	struct loop_world world;
 	fl_executor *e;
@@ -50,7 +52,10 @@ FL_STRESS(loop_executor_sleep, user)
 	FL_ACCEPTABLE(s->data == 2 && s->got == 2, "both ran");
 }
 
-/* A wait until the executor is idle is woken by the last fiber, and sees what its task wrote. */
+/*
+ * A wait until the executor is idle is woken by the last fiber, and sees what the fiber's task
+ * wrote.
+ */
 struct loop_executor_idle {
 	struct loop_world world;
 	fl_executor *e;
@@ -78,7 +83,7 @@ FL_STRESS(loop_executor_idle, user)
 	FL_ACCEPTABLE(s->data == 2, "both ran");
 }
 
-/* Two joins, one of them with a deadline, while the thread ends. */
+/* There are two joins, one of them with a deadline, while the thread ends. */
 struct loop_executor_join {
 	struct loop_world world;
 	fl_executor *e;
@@ -112,7 +117,7 @@ FL_STRESS(loop_executor_join, one, two)
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "one was late");
 }
 
-/* A cancel against the start, the wait and the end of a task. */
+/* A cancel meets the start, the wait and the end of a task. */
 struct loop_executor_cancel {
 	struct loop_world world;
 	fl_executor *e;
@@ -160,8 +165,8 @@ FL_STRESS(loop_executor_cancel, canceller, setter)
 }
 
 /*
- * With one worker: a task that waits for another task of its executor has it started, on the same
- * loop; another thread may cancel that task first.
+ * There is one worker. A task that waits for another task of its executor has that task started, on
+ * the same loop. Another thread may cancel that task first.
  */
 struct loop_executor_nested {
 	struct loop_world world;
@@ -207,8 +212,8 @@ FL_STRESS(loop_executor_nested, getter, canceller)
 }
 
 /*
- * With one worker: a task waits for a chain whose first future another thread ends. The executor
- * has no other fiber, so the waiting task has the chain's second task started.
+ * There is one worker. A task waits for a chain whose first future another thread ends. The
+ * executor has no other fiber, so the waiting task has the second task of the chain started.
  */
 struct loop_executor_chain {
 	struct loop_world world;
@@ -259,8 +264,8 @@ FL_STRESS(loop_executor_chain, producer, getter)
 }
 
 /*
- * On a foreign loop: the loop runs the tasks of a thread. A join or free waits for it, before the
- * loop's end or after.
+ * The executor is on a loop of the program, which runs the tasks that a thread submits. A free of
+ * the executor waits for the task, before the end of the loop or after it.
  */
 struct loop_executor_on {
 	struct loop_world world;
@@ -306,7 +311,7 @@ FL_STRESS(loop_executor_on, loop, user)
 }
 
 /*
- * The executor's main fiber passes a cancel on to the loop while a thread closes and joins the
+ * The main fiber of the executor passes a cancel on to the loop while a thread closes and joins the
  * executor.
  */
 struct loop_executor_on_cancel {

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Replaces the kernel under an event loop: loops.h. All descriptors are edge-triggered. */
+/*
+ * Replaces the kernel under an event loop, as loops.h describes. All descriptors are
+ * edge-triggered.
+ */
 #include "loop/poller.h"
 #include "loops.h"
 
-/* Descriptors: invalid numbers. */
+/* The descriptors are invalid numbers. */
 enum { NUMBERS = 1 << 29, WORLDS = 4096, FDS = 2 + LOOP_FDS };
 enum { POLLER, BELL, FIRST };
 
 static struct loop_world *worlds[WORLDS]; /* changed only while no actor runs */
-static struct loop_world *making;         /* only in setups, as the above */
+static struct loop_world *making;         /* changed only in setups, while no actor runs */
 
 static struct loop_world *world_of(int fd)
 {
@@ -25,7 +28,10 @@ int loop_fd(const struct loop_world *w, int i)
 	return number_of(w, FIRST + i);
 }
 
-/* release: the kernel's work on a descriptor is under a lock; pairs with take() */
+/*
+ * Makes a descriptor ready. release: the kernel's work on a descriptor is under a lock; pairs with
+ * the acquire in take()
+ */
 static void raise_edge(struct loop_world *w, atomic_int *edge)
 {
 	(void)atomic_exchange_explicit(edge, 1, memory_order_release);
@@ -97,7 +103,7 @@ void loop_poll(struct loop_world *w, int64_t deadline)
 {
 	for (int rc = 0; rc != -ETIMEDOUT;) {
 		const unsigned seen = LOOK(&w->events);
-		/* acquire: as take() */
+		/* acquire: pairs with the release in raise_edge() */
 		if (atomic_fetch_add_explicit(&w->rung, 0, memory_order_acquire))
 			return;
 		rc = fl_stress_futex_wait(&w->events, seen, deadline);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Groups of fibers, and waits for the first of several fibers, while another thread joins, or
- * cancels the owner, the group or a fiber.
+ * Scenarios of groups of fibers, and of waits for the first of several fibers, while another thread
+ * joins, or cancels the owner, the group or a fiber.
  */
 #include "loops.h"
 
 /*
- * The owner joins a child that fails when it is told to, and one that waits; another thread may
- * cancel the owner. The first event ends both children, and the join returns which it was.
+ * The owner joins two children: one that fails when it is told to, and one that waits. Another
+ * thread may cancel the owner. The first event ends both children, and the join returns which event
+ * it was.
  */
 struct loop_group_fail {
 	struct loop_world world;
@@ -34,7 +35,8 @@ static int own_group(void *arg)
 	struct loop_group_fail *s = arg;
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(NULL);
 	if (fl_group_start(&g, fail_when_told, s) == 0 && fl_group_start(&g, wait_for_end, s) != 0)
-		s->waited = -ECANCELED; /* not started: the owner was cancelled before */
+		/* it was not started, since the owner was cancelled before */
+		s->waited = -ECANCELED;
 	s->joined = fl_group_join(&g);
 	FL_STRESS_CHECK(fl_group_count(&g) == 0);
 	return 0;
@@ -43,7 +45,7 @@ static int own_group(void *arg)
 FL_STRESS_SETUP(loop_group_fail)
 {
 	loop_begin(&s->world, 2);
-	s->waited = -ECANCELED; /* also if no child could be started */
+	s->waited = -ECANCELED; /* this is also the result if no child could be started */
 }
 
 LOOP(loop_group_fail, loop_run_watched, own_group)
@@ -73,7 +75,7 @@ FL_STRESS(loop_group_fail, loop, canceller, teller)
 
 /*
  * Another thread cancels the group: before its first start, while its children end, during the
- * join, or afterwards. The next join resets it.
+ * join, or afterwards. The next join resets the group.
  */
 struct loop_group_cancel {
 	struct loop_world world;
@@ -106,7 +108,8 @@ static int own_cancelled(void *arg)
 	FL_STRESS_CHECK(rc == 0 || rc == -ECANCELED);
 	s->joined = fl_group_join(&s->group);
 	OK(fl_latch_wait(&s->world.others));
-	OK(fl_group_join(&s->group)); /* of the cancel, if it came so late */
+	/* It is the join of the cancel, if the cancel came so late. */
+	OK(fl_group_join(&s->group));
 	s->again = fl_group_start(&s->group, end_soon, s);
 	return fl_group_join(&s->group);
 }
@@ -130,7 +133,7 @@ FL_STRESS(loop_group_cancel, loop, canceller)
 }
 
 /*
- * Another thread joins a group of fibers, in memory that it then frees: the end of the last fiber
+ * Another thread joins a group of fibers, in memory that it then frees. The end of the last fiber
  * does not touch the group after the join may return. The join sees what the fibers wrote.
  */
 struct loop_group_elsewhere {
@@ -193,8 +196,8 @@ FL_STRESS(loop_group_elsewhere, loop, joiner)
 }
 
 /*
- * A wait for the first of two fibers. The first fiber ends when a thread tells it to, the second
- * when another thread cancels it. That thread may also cancel the waiter.
+ * A fiber waits for the first of two fibers. The first one ends when a thread tells it to, and the
+ * second one when another thread cancels it. That thread may also cancel the waiter.
  */
 struct loop_first_ended {
 	struct loop_world world;
@@ -259,9 +262,9 @@ FL_STRESS(loop_first_ended, loop, teller, canceller)
 }
 
 /*
- * The error hook is replaced while fibers fail without a join: the hook's call, and the context
- * that replaces it, see what was written before it was set. The hook belongs to the process, so it
- * finds the state by the fiber's name, and its data are never freed.
+ * The error hook is replaced while fibers fail without a join. The hook's call, and the context
+ * that replaces the hook, see what was written before the hook was set. The hook belongs to the
+ * process, so it finds the state by the name of the fiber, and its data are never freed.
  */
 struct loop_error_handler {
 	struct loop_world world;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A lock of the library (core/sync/mutex.h), used by a fiber and a thread, while another fiber
- * blocks the thread of the loop until the thread has used the lock again and again.
+ * A scenario of a lock of the library (core/sync/mutex.h) that a fiber and a thread use. Another
+ * fiber blocks the thread of the loop until the thread has used the lock again and again.
  */
 #include "core/sync/turn.h"
 #include "loops.h"
@@ -41,7 +41,7 @@ LOOP_ALONE(loop_held, 1, loop_run, block_the_loop)
 
 FL_STRESS_ACTOR(loop_held, user)
 {
-	/* so many calls that an unlock checks whether the turn of a woken waiter is over */
+	/* With so many calls, an unlock checks whether the turn of a woken waiter is over. */
 	for (int i = 0; i <= FL__CALLS_PER_CHECK + 1; i++) {
 		FL__HELD(&s->m);
 		s->tells = true;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The event loop and descriptors: an edge, a deadline, a request; and a loop that another one
- * hosts.
+ * Scenarios of the event loop and descriptors: an edge, a deadline and a request. Others are of a
+ * loop that another loop hosts.
  */
 #include "loops.h"
 
 /*
- * A descriptor becomes ready while a fiber waits for it, with a deadline and a cancel: an edge is
+ * A descriptor becomes ready while a fiber waits for it, with a deadline and a cancel. An edge is
  * not lost, and comes once.
  */
 struct loop_edge {
@@ -34,7 +34,7 @@ static int wait_for_edge(void *arg)
 	struct fl__io *io = open_drained(&s->world);
 	fl_event_set(&s->world.known);
 	if (fl_stress_choose(2))
-		fl_fiber_yield(); /* it may come while no fiber waits */
+		fl_fiber_yield(); /* the edge may come while no fiber waits */
 	s->rc = fl__io_wait(io, FL__IO_IN, soon(), NULL);
 	FL_STRESS_CHECK(!io->waiting[FL__IO_IN]); /* an edge wakes no node of a wait that is over */
 	s->again = s->rc;
@@ -81,8 +81,8 @@ FL_STRESS(loop_edge, loop, sender, canceller)
 }
 
 /*
- * A loop inside of another one: between iterations a wake makes its descriptor readable, or the
- * iteration has asked to be called at once.
+ * A loop runs inside of another one. Between iterations a wake makes its descriptor readable, or
+ * the iteration has asked to be called again at once.
  */
 struct loop_hosted {
 	struct loop_world world;
@@ -109,7 +109,7 @@ static void start_hosted(void *world)
 	fl_fiber_detach(f);
 }
 
-/* The loop begins with a fiber that runs the function. */
+/* Makes the loop begin with a fiber that runs the function. */
 static void begin_hosted(struct loop_world *w, fl_fiber_function *function, void *arg)
 {
 	w->function = function;
@@ -117,7 +117,7 @@ static void begin_hosted(struct loop_world *w, fl_fiber_function *function, void
 	OK(fl_loop_post(w->l, start_hosted, w));
 }
 
-/* Until `*done`, and until the loop may sleep. Frees it. */
+/* Hosts the loop until `*done` and until it may sleep, and frees it. */
 static void host(struct loop_world *w, const bool *done)
 {
 	fl_time deadline;
@@ -164,8 +164,8 @@ FL_STRESS(loop_hosted, host, setter, caller)
 }
 
 /*
- * The host locks, between two iterations, what a fiber of its loop waits for, or what the fiber was
- * handed after a turn.
+ * The host locks, between two iterations, the mutex that a fiber of its loop waits for, or that the
+ * fiber was handed after a turn.
  */
 struct loop_hosted_lock {
 	struct loop_world world;
@@ -301,7 +301,7 @@ FL_STRESS(loop_hosted_wait, host, teller, holder)
 	FL_ACCEPTABLE(s->count == 3 && !fl__mutex_is_busy(&s->m), "all had it");
 }
 
-/* Fibers that are always runnable delay neither events nor calls of other threads for ever. */
+/* Fibers that are always runnable do not delay events, or calls of other threads, for ever. */
 struct loop_busy {
 	struct loop_world world;
 	bool edge, called;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A fiber that waits for a readers-writer lock that a thread unlocks at that moment. Other than a
- * thread, a fiber is barred by WAITERS, too, which it sets itself: it must not wait for that.
+ * Scenarios of a fiber that waits for a readers-writer lock, which a thread unlocks at that moment.
+ * A fiber, other than a thread, is also barred by WAITERS. But it sets WAITERS itself, and must not
+ * wait for that.
  */
 #include "loops.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions on a loop's threads: cancelled before they are called, while they wait, and after they
- * have returned.
+ * Scenarios of functions on a loop's threads. They are cancelled before they are called, while they
+ * wait, and after they have returned.
  */
 #include "loops.h"
 
 /*
- * The fiber sees what the function wrote on its thread when the call returns; nothing of the call
+ * When the call returns, the fiber sees what the function wrote on its thread. Nothing of the call
  * runs afterwards.
  */
 struct loop_to_thread {
@@ -69,7 +69,7 @@ FL_STRESS(loop_to_thread, loop, teller, canceller)
 	FL_ACCEPTABLE(s->rc == -ECANCELED && s->calls == 1 && s->waits, "asked to stop");
 }
 
-/* The same with a deadline; and two fibers call, so that the threads are made once. */
+/* The calls have a deadline. Two fibers call, so that the threads are made once. */
 struct loop_to_thread_until {
 	struct loop_world world;
 	fl_event never;

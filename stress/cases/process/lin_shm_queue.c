@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The queue in shared memory against the sequential one: each call is one commit, also for several
- * items.
+ * A check in mode lin: the queue in shared memory against the sequential one. Each call is one
+ * commit, also a call for several items.
  */
 #include "../cases.h"
 #include "process/shm/shm_queue.h"
@@ -19,7 +19,7 @@ FL_STRESS_SETUP(lin_shm_queue)
 	s->queue = fl__shm_queue_make(s->memory, sizeof(int), PLACES, UINT32_MAX - 1);
 }
 
-/* A try that a process in the monitor has blocked: the specification calls that -EBUSY. */
+/* Another process in the monitor has blocked a try. The specification calls that -EBUSY. */
 static int result_of(int rc)
 {
 	return rc == -ETIMEDOUT ? -EBUSY : rc;
@@ -39,7 +39,7 @@ FL_LIN_OP(lin_shm_queue, get, FL_LIN_GET, .weight = 3)
 FL_LIN_OP(lin_shm_queue, close, FL_LIN_CLOSE, .most = 1)
 {
 	int rc;
-	/* The ten seconds are the model's. */
+	/* The ten seconds are of the model's time. */
 	while ((rc = fl_shm_queue_close(&s->queue)) == -ETIMEDOUT)
 		;
 	return rc;

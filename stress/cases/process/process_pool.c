@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The process executor: each task ends once, against submits, waits, cancels and a close, and no
- * wait hangs. process_pool_end.c has the ends and starts of workers.
+ * Scenarios of the process executor. Each task ends once, also beside submits, waits, cancels and a
+ * close, and no wait hangs. process_pool_end.c has the ends and starts of workers.
  */
 #include "process_pools.h"
 
 /*
- * A callback is part of a task's end, on the manager, while the waiter of another task may fetch
- * the result.
+ * A callback is part of the end of a task. It runs on the manager thread, while the waiter of
+ * another task may fetch the result.
  */
 struct called {
 	atomic_int times, state;
@@ -53,8 +53,8 @@ FL_STRESS(process_pool_callback_vs_waiter, caller, waiter)
 }
 
 /*
- * The same during a close: the manager stays until the waiter has passed on what the manager must
- * end.
+ * A callback is to run during a close. The manager thread stays until the waiter has passed on what
+ * the manager thread must end.
  */
 struct process_pool_callback_vs_shutdown {
 	struct process_pool pool;
@@ -87,7 +87,10 @@ FL_STRESS(process_pool_callback_vs_shutdown, closer, waiter)
 	FL_ACCEPTABLE(LOOK(&s->called.times) == 1 && LOOK(&s->called.state) == FL_DONE, "called once");
 }
 
-/* A task is submitted with a requested token, and without a waiter: the manager still ends it. */
+/*
+ * A task is submitted with a requested token, and without a waiter. The manager thread ends it
+ * nevertheless.
+ */
 struct process_pool_token_requested {
 	struct process_pool pool;
 	struct called called;
@@ -116,8 +119,8 @@ FL_STRESS(process_pool_token_requested, user)
 }
 
 /*
- * All is cancelled while a thread submits and waits: pending tasks end as cancelled, running ones
- * are asked to stop.
+ * The executor is cancelled while a thread submits and waits. Pending tasks end as cancelled, and
+ * running tasks are asked to stop.
  */
 struct process_pool_cancel_all {
 	struct process_pool pool;
@@ -161,7 +164,8 @@ FL_STRESS(process_pool_cancel_all, submitter, canceller)
 }
 
 /*
- * Two workers, and a task that does not end with another behind it: the idle worker takes that one.
+ * There are two workers, and a task that does not end with another task behind it. The idle worker
+ * takes the latter.
  */
 struct process_pool_steal {
 	struct process_pool pool;
@@ -186,7 +190,9 @@ FL_STRESS(process_pool_steal, user)
 	              "none waited for the first");
 }
 
-/* submit_vs_shutdown: accepted tasks run, refused ones do not; a join waits for accepted tasks. */
+/*
+ * submit_vs_shutdown: accepted tasks run, and refused ones do not. A join waits for accepted tasks.
+ */
 struct process_pool_submit_vs_shutdown {
 	struct process_pool pool;
 	int rc;

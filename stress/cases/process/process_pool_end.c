@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The process executor's workers die, are killed, are replaced, end. Each task still ends once,
- * unstarted tasks run elsewhere, no wait hangs, and a join ends.
+ * Scenarios in which workers of the process executor die, are killed, are replaced, or end. Each
+ * task still ends once, tasks that have not started run elsewhere, no wait hangs, and a join ends.
  */
 #include "process_pools.h"
 
 /*
  * kill9_worker_task: a worker dies at any step of its first or second submission. Ended tasks
- * count; the running one fails with the death in its message; the rest runs on another worker.
+ * count. The running task fails, and its message tells of the death. The other task runs on another
+ * worker.
  */
 struct process_pool_kill9_worker_task {
 	struct process_pool pool;
@@ -52,8 +53,8 @@ FL_STRESS(process_pool_kill9_worker_task, one, two)
 }
 
 /*
- * A worker dies in an element of a chunk: the elements before it have their results, this one fails
- * with its own index, the elements after it have not begun.
+ * A worker dies in an element of a chunk. The elements before it have their results, this element
+ * fails with its own index, and the elements after it have not begun.
  */
 struct process_pool_dies_mid_chunk {
 	struct process_pool pool;
@@ -113,8 +114,8 @@ FL_STRESS(process_pool_idle_timeout, user)
 }
 
 /*
- * A task hangs with another behind it, and all is terminated: the first ends with its worker, the
- * second is cancelled.
+ * A task hangs with another task behind it, and the executor is terminated. The first task ends
+ * with its worker, and the second is cancelled.
  */
 struct process_pool_terminate {
 	struct process_pool pool;
@@ -151,9 +152,9 @@ FL_STRESS(process_pool_terminate, user, manager)
 }
 
 /*
- * All is terminated while the manager is awake, since one task has ended and the next one hangs:
- * the manager kills the worker before it sleeps. The time is longer than the manager polls after
- * work.
+ * The executor is terminated while the manager thread is awake, since one task has ended and the
+ * next one hangs. The manager thread kills the worker before it sleeps. The time of the wait is
+ * longer than the manager thread polls after work.
  */
 struct process_pool_terminate_awake {
 	struct process_pool pool;
@@ -187,8 +188,8 @@ FL_STRESS(process_pool_terminate_awake, user)
 }
 
 /*
- * A task runs for too long, or its worker reports too many ended elements: it is killed, and the
- * tasks behind run elsewhere.
+ * A task runs for too long, or its worker reports too many ended elements. The worker is killed,
+ * and the tasks behind run elsewhere.
  */
 struct process_pool_killed {
 	struct process_pool pool;
@@ -218,7 +219,7 @@ FL_STRESS(process_pool_killed, user)
 	FL_ACCEPTABLE(s->pool.n_workers == 1u + s->lies, "one was killed");
 }
 
-/* A task runs on after its deadline: its worker is killed, and the task is not run again. */
+/* A task runs on after its deadline. Its worker is killed, and the task is not run again. */
 struct process_pool_late {
 	struct process_pool pool;
 };
@@ -244,8 +245,8 @@ FL_STRESS(process_pool_late, user)
 }
 
 /*
- * No worker can be started for a while: a task either runs or fails with that error, and later ones
- * run.
+ * No worker can be started for a while. A task either runs or fails with that error, and later
+ * tasks run.
  */
 struct process_pool_shortage {
 	struct process_pool pool;
@@ -253,7 +254,7 @@ struct process_pool_shortage {
 
 FL_STRESS_SETUP(process_pool_shortage)
 {
-	enum { TRIES = 10 }; /* PROCESS_POOL_START_TRIES */
+	enum { TRIES = 10 }; /* the value of PROCESS_POOL_START_TRIES */
 	s->pool.start_fails = TRIES;
 	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
 }

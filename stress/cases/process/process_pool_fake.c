@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Replaces processes under a process executor; process_pools.h explains it.
+ * Replaces processes under a process executor, as process_pools.h describes.
  *
  * A killed worker must do nothing more that another context could see. A running worker checks for
  * its kill between the steps of a submission, and dies there. A sleeping worker is dead at once:
@@ -12,7 +12,7 @@
 #include "process_pools.h"
 #include <stdio.h>
 
-/* Descriptors: invalid numbers, so that closing one has no effect. */
+/* The descriptors are invalid numbers, so that closing one has no effect. */
 enum { NUMBERS = 1 << 30, POOLS = 4096, CHANNELS = NUMBERS / 2 };
 enum { EPOLL, MEMORY, DOORBELL = MEMORY + 2, DOORBELLS, SENTINEL = DOORBELLS + PROCESS_POOL_STARTS };
 _Static_assert(SENTINEL + PROCESS_POOL_WORKERS == PROCESS_POOL_FDS, "a number for each");
@@ -20,7 +20,7 @@ _Static_assert(SENTINEL + PROCESS_POOL_WORKERS == PROCESS_POOL_FDS, "a number fo
 enum life { AWAKE, ASLEEP, KILLED };
 
 static struct process_pool *pools[POOLS];                /* changed only while no actor runs */
-static _Thread_local struct process_pool *here;          /* where it submits */
+static _Thread_local struct process_pool *here;          /* where the thread submits */
 static _Thread_local struct process_pool_worker *worker; /* the worker that the thread is */
 static _Thread_local void *memories[2];                  /* of the worker that the thread starts */
 static _Thread_local int n_memories, n_channels, n_doorbells;
@@ -53,14 +53,17 @@ static int number_of(const struct process_pool *c, int kind)
 	return NUMBERS + (int)c->index * PROCESS_POOL_FDS + kind;
 }
 
-/* --- the manager's sleep --- */
+/* The sleep of the manager thread. */
 
 static atomic_int *readable(int fd)
 {
 	return &process_pool_of(fd)->readable[(fd - NUMBERS) % PROCESS_POOL_FDS];
 }
 
-/* release: the kernel's work on a descriptor is under a lock; pairs with newest() */
+/*
+ * Makes a descriptor readable. release: the kernel's work on a descriptor is under a lock; pairs
+ * with the acquire in newest()
+ */
 static void make_readable(int fd)
 {
 	struct process_pool *c = process_pool_of(fd);
@@ -69,7 +72,7 @@ static void make_readable(int fd)
 	(void)fl_stress_futex_wake(&c->events, 1);
 }
 
-/* The newest value: the kernel has no stale ones. */
+/* Returns the newest value, because the kernel has no stale ones. */
 static int newest(atomic_int *word)
 {
 	return atomic_fetch_add_explicit(word, 0, memory_order_acquire);
@@ -96,7 +99,8 @@ static int watch_wait(int epoll, struct epoll_event *events, int most, int ms)
 	const int64_t until = ms < 0 ? FL__NEVER : fl_after(FL_MS(ms)).ns;
 	FL_STRESS_CHECK(most > 2 * PROCESS_POOL_WORKERS);
 	for (int rc = 0;;) {
-		unsigned seen = atomic_load_explicit(&c->events, memory_order_acquire); /* pairs with watch() */
+		/* acquire: pairs with the release in watch() */
+		unsigned seen = atomic_load_explicit(&c->events, memory_order_acquire);
 		int n = collect_events(c, events);
 		if (n > 0 || ms == 0 || rc == -ETIMEDOUT)
 			return n;
@@ -114,7 +118,8 @@ static int watch(int epoll, int op, int fd, uint32_t events)
 		(void)atomic_fetch_or_explicit(&c->watched, bit, memory_order_relaxed);
 	else
 		(void)atomic_fetch_and_explicit(&c->watched, ~bit, memory_order_relaxed);
-	(void)atomic_fetch_add_explicit(&c->events, 1, memory_order_release); /* publishes the store */
+	/* release: pairs with the acquire in watch_wait(), for the store above */
+	(void)atomic_fetch_add_explicit(&c->events, 1, memory_order_release);
 	(void)fl_stress_futex_wake(&c->events, 1);
 	return 0;
 }
@@ -124,13 +129,16 @@ static int watch_create(void)
 	return number_of(here, EPOLL);
 }
 
-/* Of a thread that submits, or of one of the pool's own, whose names begin with its number. */
+/*
+ * Returns the pool of a thread that submits, or of a thread of the pool itself, whose name begins
+ * with the pool's number.
+ */
 static struct process_pool *own_pool(void)
 {
 	return here ? here : pools[atoi(fl_thread_current_name())];
 }
 
-/* The executor's doorbell, for submits; a worker's, for the starter. */
+/* Returns the executor's doorbell to a submit, and a worker's doorbell to the starter. */
 static int event(void)
 {
 	if (here)
@@ -139,14 +147,14 @@ static int event(void)
 	return number_of(own_pool(), DOORBELLS + n_doorbells++);
 }
 
-/* --- the worker's side --- */
+/* The worker's side. */
 
 static int sentinel_of(const struct process_pool_worker *w)
 {
 	return number_of(w->pool, SENTINEL + (int)w->number);
 }
 
-/* The worker does nothing more: a context that sees this sees all that it did. */
+/* The worker does nothing more. A context that sees this sees all that the worker did. */
 static void die(const struct process_pool_worker *w)
 {
 	make_readable(sentinel_of(w));
@@ -184,7 +192,7 @@ static int wait_unless_killed(const uint32_t *word, uint32_t expected, int64_t d
 	return 0;
 }
 
-/* Whether the worker dies here. */
+/* Returns whether the worker dies here. */
 static bool dies(const struct process_pool_worker *w, enum process_pool_death where)
 {
 	const struct process_pool *c = w->pool;
@@ -198,11 +206,11 @@ static void on_end(void *arg)
 		make_readable(w->doorbell);
 }
 
-/* Runs until it is asked to stop, or killed. Returns 0, or the error. */
+/* Runs until the worker is asked to stop, or killed. Returns 0, or the error. */
 static int wait_for_request(struct process_pool_worker *w, bool obeys)
 {
 	while (!is_killed(w)) {
-		/* Pairs with fl__rings_request_stop(). */
+		/* acquire: pairs with the release in fl__rings_request_stop() */
 		uint32_t asks = fl__load_acquire(&w->submissions->stop_requests);
 		if (obeys && fl__rings_stop_requested(&w->rings))
 			return -ECANCELED;
@@ -211,7 +219,7 @@ static int wait_for_request(struct process_pool_worker *w, bool obeys)
 	return 0;
 }
 
-/* `*count`: the elements that have succeeded. */
+/* Runs the next element. `*count` is the number of elements that have succeeded. */
 static int run_element(struct process_pool_worker *w, const struct fl__submission *order, uint32_t *count)
 {
 	const int *task = (const int *)(const void *)order->small + *count;
@@ -223,7 +231,10 @@ static int run_element(struct process_pool_worker *w, const struct fl__submissio
 	return process_pool_task.run(NULL, task, result);
 }
 
-/* A death in the middle of a submission is in the element with this number. */
+/*
+ * Runs the elements of a submission. A death in the middle is in the element with the number
+ * `dies_at`.
+ */
 static int run_task(struct process_pool_worker *w, const struct fl__submission *order, uint32_t *count)
 {
 	for (;;) {
@@ -236,7 +247,7 @@ static int run_task(struct process_pool_worker *w, const struct fl__submission *
 	}
 }
 
-/* Serves one submission in the way of worker.c. Returns false if the worker is to end. */
+/* Serves one submission as worker.c does. Returns false if the worker is to end. */
 static bool serve_one(struct process_pool_worker *w)
 {
 	uint32_t count = 0;
@@ -256,7 +267,8 @@ static bool serve_one(struct process_pool_worker *w)
 	if (dies(w, DIES_UNHEARD) || dies(w, DIES_AFTER))
 		return false;
 	if (count > order->count)
-		return wait_for_request(w, false); /* will be killed for it: 0, false */
+		/* The worker will be killed for this, and so the call returns 0, which is false. */
+		return wait_for_request(w, false);
 	w->taken++;
 	return error == 0 || !initializes;
 }
@@ -279,7 +291,7 @@ static int serve(void *arg)
 	return 0;
 }
 
-/* --- processes --- */
+/* Processes. */
 
 static int check_start(void)
 {
@@ -320,8 +332,8 @@ static int slay(fl_process *p)
 }
 
 /*
- * Ends the sleep of a worker that was killed in it, by submissions to leave, since the first may be
- * one that was taken back.
+ * Ends the sleep of a worker that was killed in it. It does so by several submissions to leave,
+ * since the first one may have been taken back.
  */
 static void send_home(struct process_pool_worker *w)
 {
@@ -383,7 +395,7 @@ static int pair(int sockets[2])
 	return 0;
 }
 
-/* The only request asks whether a worker was ready; it is asked when the worker is dead. */
+/* The only request asks whether a worker was ready, and it is made when the worker is dead. */
 static ssize_t receive(int socket, struct msghdr *message, int flags)
 {
 	static const struct fl__memfd_packet ready = {.magic = FL__READY_MAGIC};
@@ -396,7 +408,7 @@ static ssize_t receive(int socket, struct msghdr *message, int flags)
 	return sizeof ready;
 }
 
-/* --- its memory: without arenas, which small arguments and results do not need --- */
+/* The worker's memory. It has no arenas, which small arguments and results do not need. */
 
 static int memory(void)
 {
@@ -436,7 +448,7 @@ static void unmap(void *there, size_t size)
 	fl__sys.unmap(there, size - FL__RINGS_ARENA);
 }
 
-/* --- for the scenarios --- */
+/* What the scenarios call. */
 
 static void take_over(void)
 {

@@ -3,9 +3,9 @@
 #define STRESS_CASES_PROCESS_POOLS_H
 
 /*
- * The process executor without processes: its workers are threads that serve a pair of rings as a
- * worker does, and die at a given point, or when they are killed; its descriptors are numbers. All
- * else is the executor's own.
+ * The process executor without processes. Its workers are threads that serve a pair of rings as a
+ * worker process does, and die at a given point, or when they are killed. Its descriptors are
+ * numbers. All else is the executor's own.
  *
  *   FL_STRESS_SETUP(...)    { process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1}); }
  *   FL_STRESS_ACTOR(...)    { s->rc = process_pool_submit(&s->pool, 1, &f); ... }
@@ -17,22 +17,26 @@
 #include <fairlead/task.h>
 #include <fairlead/thread.h>
 
-/* The argument selects the task's action. All other arguments return the argument plus this. */
+/*
+ * The argument selects the task's action. With any other argument, a task returns the argument plus
+ * MORE.
+ */
 enum { UNTIL_ASKED = 6, HANGS = 7, LIES = 8, TASKS, MORE = 10 };
 
-/* Runs once more if its worker dies. */
+/* The second task runs once more if its worker dies. */
 FL_TASK_DECLARE(process_pool_task, int, int);
 FL_TASK_DECLARE(process_pool_task_again, int, int);
 
 /*
- * Where the first worker dies: before it is ready, or in its submission number `dies_in`, from 0.
+ * Where the first worker dies: before it is ready, or in its submission number `dies_in`, counted
+ * from 0.
  */
 enum process_pool_death {
 	LIVES,
 	DIES_UNREADY,
 	DIES_BEFORE,
 	DIES_DURING,
-	DIES_UNHEARD /* ended, and did not ring */,
+	DIES_UNHEARD /* it has ended the submission, and does not ring */,
 	DIES_AFTER,
 	DEATHS
 };
@@ -47,7 +51,7 @@ struct process_pool;
 
 struct process_pool_worker {
 	struct process_pool *pool;
-	unsigned number, taken; /* submissions */
+	unsigned number, taken; /* `taken`: how many submissions */
 	struct fl__submission_ring *submissions;
 	struct fl__completion_ring *completions;
 	struct fl__worker_rings rings;
@@ -63,47 +67,48 @@ struct process_pool {
 	unsigned index;
 	char name[12];
 	struct process_pool_worker workers[PROCESS_POOL_WORKERS];
-	unsigned n_workers;                                  /* number of started workers */
+	unsigned n_workers;                                  /* how many workers were started */
 	struct process_pool_worker *at[PROCESS_POOL_STARTS]; /* the other ends of the channels */
-	atomic_uint events;                                  /* changes when the manager has a new event */
-	atomic_uint watched;                                 /* a bit for each descriptor */
+	/* It changes when the manager thread has a new event. */
+	atomic_uint events;
+	atomic_uint watched; /* has a bit for each descriptor */
 	atomic_int readable[PROCESS_POOL_FDS];
 	atomic_int ran[TASKS]; /* how often a task with that argument began */
-	/* For the setup. */
+	/* The setup sets these. */
 	enum process_pool_death death;
-	unsigned dies_in, dies_at; /* at: the element of DIES_DURING */
-	int init_error;            /* of the initializer */
-	unsigned start_fails;      /* number of failed starts */
+	unsigned dies_in, dies_at; /* `dies_at`: the element in which it dies, with DIES_DURING */
+	int init_error;            /* the result of the initializer */
+	unsigned start_fails;      /* how many starts fail */
 };
 
-/* Makes the executor; for the setup. */
+/* A setup calls it: makes the executor. */
 void process_pool_begin(struct process_pool *c, const fl_executor_config *config);
 
-/* The setup where one with `n` workers is all. */
+/* Defines a setup that makes an executor with `n` workers, and nothing else. */
 #define PROCESS_POOL(test, n)                                                                                          \
 	FL_STRESS_SETUP(test)                                                                                          \
 	{                                                                                                              \
 		process_pool_begin(&s->pool, &(fl_executor_config){.workers = (n)});                                   \
 	}
 
-/* Joins and frees the executor; for the outcome. */
+/* The outcome calls it: joins and frees the executor. */
 void process_pool_end(struct process_pool *c);
 
-/* The initializer of a config; its error is the pool's init_error. */
+/* The initializer of a config. Its result is the pool's init_error. */
 extern const fl_task_type process_pool_prepare;
 
-/* As process_pool_task_submit() and process_pool_task_submit_with(). */
+/* Do what process_pool_task_submit() and process_pool_task_submit_with() do. */
 int process_pool_submit(struct process_pool *c, int task, fl_future **f);
 int process_pool_submit_with(struct process_pool *c, const fl_task_type *type, int task, fl_future **f,
                              const fl_submit_config *config);
 
-/* As process_pool_task_map(). */
+/* Does what process_pool_task_map() does. */
 int process_pool_map(struct process_pool *c, const int *tasks, size_t n, int *results, const fl_map_config *config);
 
 /* Waits for a task, and checks its result. */
 void process_pool_get(fl_future *f, int task);
 
-/* Both. */
+/* Submits a task, waits for it, and checks its result. */
 void process_pool_submit_get(struct process_pool *c, int task);
 
 static inline int process_pool_ran(struct process_pool *c, int task)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rings: a submission starts once or is taken back, its end comes with all that it wrote, and no
- * side sleeps on it.
+ * Scenarios of the rings between a manager thread and a worker. A submission starts once or is
+ * taken back, its end comes with all that it wrote, and neither side sleeps on it.
  */
 #include "shared_rings.h"
 
 /*
- * Submissions come while the worker goes to sleep, singly or two with one flush: it gets each, with
- * its argument.
+ * Submissions come while the worker goes to sleep, singly or two with one flush. The worker gets
+ * each of them, with its argument.
  */
 struct rings_post_vs_sleep {
 	struct shared_rings l;
@@ -50,8 +50,8 @@ FL_STRESS(rings_post_vs_sleep, parent, worker)
 }
 
 /*
- * The manager goes to sleep, twice, while submissions end: each wakes it, and the doorbell rings at
- * most once in a sleep.
+ * The manager thread goes to sleep, twice, while submissions end. Each end wakes it, and the
+ * doorbell rings at most once in a sleep.
  */
 struct rings_end_vs_sleep {
 	struct shared_rings l;
@@ -87,8 +87,8 @@ FL_STRESS(rings_end_vs_sleep, parent, worker)
 }
 
 /*
- * Both at once: each side waits for the other, over two rounds of one slot; its numbers may wrap in
- * between.
+ * Both sides wait for each other, over two rounds of one slot. The numbers of the submissions may
+ * wrap in between.
  */
 struct rings_round_trip {
 	struct shared_rings l;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rings of a worker that is killed. The parent is a thread of the setup's and is never killed,
- * since workers die with their parent. It learns of a death as from a pidfd: after all writes of
- * the dead worker. For that a worker holds a robust lock, its life.
+ * Scenarios of the rings of a worker that is killed. The parent is a thread of the setup, and is
+ * never killed, since workers die with their parent. It learns of a death as from a pidfd: after
+ * all writes of the dead worker. For that a worker holds a robust lock, its life.
  */
 #include "planted/crash.h"
 #include "shared_rings.h"
@@ -17,9 +17,9 @@ struct mortal {
 	struct shared_rings l;
 	struct robust life;
 	atomic_int started[ORDERS + 1];
-	atomic_uint takes; /* begun by the worker */
+	atomic_uint takes; /* how many takes the worker has begun */
 	enum fate fates[ORDERS + 1];
-	unsigned collected; /* number of collected submissions */
+	unsigned collected; /* how many submissions were collected */
 };
 
 static void live(struct mortal *m, struct doorbell *doorbell, unsigned last)
@@ -37,7 +37,7 @@ static void live(struct mortal *m, struct doorbell *doorbell, unsigned last)
 	}
 }
 
-/* The submission that was collected last. */
+/* Notes the end of the submission that was collected last. */
 static void note_collected(struct mortal *m)
 {
 	unsigned arg = ++m->collected;
@@ -45,7 +45,7 @@ static void note_collected(struct mortal *m)
 		m->fates[arg] = ENDED;
 }
 
-/* For a dead worker. */
+/* Decides the fates of the submissions of a dead worker. */
 static void settle(struct mortal *m, unsigned last)
 {
 	(void)robust_take(&m->life, NOTHING);
@@ -100,9 +100,9 @@ static bool adds_up(const struct mortal *m, unsigned arg)
 }
 
 /*
- * kill9_worker_task: a worker is killed anywhere, in a submission, between two, asleep. Ended
- * submissions count; at most one submission, which it had taken, is lost; the rest never started.
- * No wait hangs.
+ * kill9_worker_task: a worker is killed anywhere: in a submission, between two submissions, or
+ * asleep. Ended submissions count. At most one submission, which the worker had taken, is lost. The
+ * others never started. No wait hangs.
  */
 struct rings_kill9_worker_task {
 	struct mortal m;
@@ -149,8 +149,8 @@ FL_STRESS_PROCESSES(rings_kill9_worker_task, worker)
 
 /*
  * kill9_mid_chunk: a worker is killed anywhere in a submission with several elements, in a reused
- * slot. The elements that count as ended have their results; of the rest at most the first has
- * begun.
+ * slot. The elements that count as ended have their results. Of the others at most the first one
+ * has begun.
  */
 enum { ELEMENTS = 3 };
 
@@ -184,7 +184,7 @@ FL_STRESS_SETUP(rings_kill9_mid_chunk)
 	begin_rings_with(&s->l, (enum history)fl_stress_choose(HISTORIES));
 	fl__rings_next_entry(&s->l.rings)->count = ELEMENTS;
 	const uint32_t seq = post(&s->l.rings, 1);
-	/* The remains of an earlier submission. */
+	/* It is what an earlier submission has left behind. */
 	s->l.rings.completions->entry[seq % ROUND].progress = ELEMENTS - 1;
 	OK(fl_thread_start(&s->parent, parent_of_chunk, s, NULL));
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Requests to stop a submission reach that submission, or none. */
+/* Scenarios of requests to stop a submission. A request reaches that submission, or none. */
 #include "shared_rings.h"
 
 /*
- * A request comes when its submission ends: later submissions, one of them in its slot, never see
- * it as theirs.
+ * A request comes when its submission ends. Later submissions, one of them in its slot, never take
+ * it for theirs.
  */
 struct rings_stop_vs_end {
 	struct shared_rings l;
@@ -50,7 +50,10 @@ FL_STRESS(rings_stop_vs_end, parent, worker)
 	FL_ACCEPTABLE(1, "too late");
 }
 
-/* cancel_vs_complete: taken back and never run, asked to stop, or done. */
+/*
+ * cancel_vs_complete: a submission is taken back and never runs, or it is asked to stop, or it is
+ * done.
+ */
 struct rings_cancel_vs_complete {
 	struct shared_rings l;
 	struct doorbell doorbell;
@@ -91,7 +94,9 @@ FL_STRESS(rings_cancel_vs_complete, parent, worker)
 	FL_ACCEPTABLE(!s->revoked && s->ran == 1 && !s->stopped, "done");
 }
 
-/* The worker's listener does not sleep over a request, and finds its submission. */
+/*
+ * The listener of a worker does not sleep over a request, and finds the submission that it is for.
+ */
 struct rings_stop_vs_listen {
 	struct shared_rings l;
 };
@@ -110,9 +115,9 @@ FL_STRESS_ACTOR(rings_stop_vs_listen, parent)
 FL_STRESS_ACTOR(rings_stop_vs_listen, listener)
 {
 	struct fl__worker_rings w;
-	/* Starts a listener: the worker is at its first submission. */
+	/* The worker is at its first submission. It is enough for a listener. */
 	begin_worker(&w, &s->l, NULL);
-	/* Relaxed: fl__rings_stop_requested() orders it. */
+	/* relaxed: fl__rings_stop_requested() orders it */
 	while (fl__load_relaxed(&w.submissions->stop_requests) == 0)
 		fl__rings_await_stop_request(&w, 0);
 	FL_STRESS_CHECK(fl__rings_stop_requested(&w));
@@ -124,7 +129,8 @@ FL_STRESS(rings_stop_vs_listen, parent, listener)
 }
 
 /*
- * A token request comes on the requester's own thread: a worker that sees two requests finds both.
+ * A request of a token comes on the thread of the requester. A worker that sees two requests finds
+ * both.
  */
 struct rings_stop_from_two {
 	struct shared_rings l;
@@ -151,7 +157,7 @@ FL_STRESS_ACTOR(rings_stop_from_two, listener)
 {
 	struct fl__worker_rings w;
 	begin_worker(&w, &s->l, NULL);
-	/* Relaxed: as above. */
+	/* relaxed: fl__rings_stop_requested() orders it */
 	for (uint32_t asks; (asks = fl__load_relaxed(&w.submissions->stop_requests)) < 2;)
 		fl__rings_await_stop_request(&w, asks);
 	FL_STRESS_CHECK(fl__rings_stop_requested(&w));

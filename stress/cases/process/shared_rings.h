@@ -3,7 +3,7 @@
 #define STRESS_CASES_SHARED_RINGS_H
 
 /*
- * Rings without processes: both pieces of memory are in the state, with arenas of ARENA bytes.
+ * Rings without processes. Both pieces of memory are in the state, with arenas of ARENA bytes.
  * Arguments and results are plain, so that the protocol must order them. The worker's private data
  * are on its stack, as if in a process of its own.
  */
@@ -19,7 +19,7 @@ struct shared_rings {
 	uint32_t begin; /* the number of the worker's first submission */
 };
 
-/* An eventfd on which the manager sleeps. */
+/* Stands for an eventfd on which the manager thread sleeps. */
 struct doorbell {
 	atomic_uint ring_count;
 	uint32_t sleeps;
@@ -48,7 +48,7 @@ static inline void begin_worker(struct fl__worker_rings *w, struct shared_rings 
 	w->arg = doorbell;
 }
 
-/* --- the parent --- */
+/* The parent. */
 
 /* Posts a submission that doubles `arg`, which is in the arena. */
 static inline uint32_t post(struct fl__rings *rings, unsigned arg)
@@ -66,7 +66,10 @@ static inline void post_and_flush(struct fl__rings *rings, unsigned arg)
 	fl__rings_flush(rings);
 }
 
-/* Checks the oldest submission, which has this argument, and passes it if it has ended. */
+/*
+ * Checks the oldest submission, which has this argument. If it has ended, passes it, and returns
+ * true.
+ */
 static inline bool collect(struct fl__rings *rings, unsigned arg)
 {
 	struct fl__completion reply;
@@ -90,7 +93,7 @@ static inline void collect_spinning(struct fl__rings *rings, unsigned arg)
 		fl_stress_relax();
 }
 
-/* Waits as the manager does when it sleeps. False: the deadline has passed. */
+/* Waits as the manager thread does when it sleeps. Returns false if the deadline has passed. */
 static inline bool collect_asleep(struct fl__rings *rings, unsigned arg, struct doorbell *doorbell, int64_t deadline)
 {
 	for (int rc = 0;;) {
@@ -105,9 +108,9 @@ static inline bool collect_asleep(struct fl__rings *rings, unsigned arg, struct 
 	}
 }
 
-/* --- the worker --- */
+/* The worker. */
 
-/* The argument of the next submission, or LEAVE. */
+/* Returns the argument of the next submission, or LEAVE. */
 static inline unsigned take(struct fl__worker_rings *w)
 {
 	const struct fl__submission *order = fl__rings_take(w);
@@ -120,11 +123,12 @@ static inline void end(struct fl__worker_rings *w, unsigned arg)
 	fl__rings_complete(w, -(int)arg, 0, arg);
 }
 
-/* --- rounds --- */
+/* Rounds. */
 
 /*
- * For both sides, when all submissions are passed: skips the rest of a round after `n` submissions.
- * The next submission then has the slot of the first of the n, with its remains.
+ * Skips the rest of a round after `n` submissions. Both sides call it when all submissions are
+ * passed. The next submission then has the slot of the first of the n, with what that has left
+ * behind.
  */
 static inline void go_round(uint32_t *next, uint32_t n)
 {
@@ -139,7 +143,7 @@ static inline void parent_goes_round(struct fl__rings *rings, uint32_t n)
 
 enum history { FRESH, RAN, REVOKED, HISTORIES };
 
-/* For the setup: a pair of rings; the first slot is used. */
+/* A setup calls it: makes a pair of rings, whose first slot may be used already. */
 static inline void begin_rings_with(struct shared_rings *l, enum history history)
 {
 	struct fl__worker_rings w;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The arena: runs never overlap; a returned run can be taken again and carries what was written to
- * it; a kill anywhere leaves a map that covers all units. The contents of the units, `owned`, are
- * plain: so the model sees two owners at once, and a reuse without order, as a race. `owned` is set
- * after a take, and cleared before a give. So owned units are in use, also those of a killed owner,
- * which stay in use.
+ * A scenario of the arena. Runs never overlap. A run that was returned can be taken again, and
+ * carries what was written to it. A kill anywhere leaves a map that covers all units.
+ *
+ * The contents of the units, `owned`, are plain, so the model sees two owners at once, and a reuse
+ * without order, as a race. `owned` is set after a take, and cleared before a give. So units that
+ * are owned are in use. Those of a killed owner stay in use.
  */
 #include "process/shm/shm_arena.h"
 #include "../cases.h"
@@ -29,7 +30,7 @@ static void make_heap(struct heap *h)
 	fl__shm_arena_init(&a);
 }
 
-/* Takes a run and marks it as owned. UINT32_MAX: there was none. */
+/* Takes a run and marks it as owned. Returns UINT32_MAX if there was none. */
 static uint32_t take(struct heap *h, uint32_t n)
 {
 	struct fl__shm_arena a = open_heap(h);
@@ -53,7 +54,9 @@ static void give(struct heap *h, uint32_t first, uint32_t n)
 	OK(fl__shm_arena_free(&a, first));
 }
 
-/* The number of units in use; -1: the map is damaged, or shows an owned unit as free. */
+/*
+ * Returns the number of units in use, or -1 if the map is damaged or shows an owned unit as free.
+ */
 static int used(struct heap *h)
 {
 	int n = 0;
@@ -78,13 +81,13 @@ static int owned(const struct heap *h)
 }
 
 /*
- * A take after all others, of a map that used() has accepted, gets all free units in one piece, and
- * the lock.
+ * Returns whether a take, after all others, gets the largest run of free units in one piece, and so
+ * the lock. used() has accepted the map before.
  */
 static bool is_whole(struct heap *h)
 {
 	struct fl__shm_arena a = open_heap(h);
-	uint32_t first, longest = 0, before = 0; /* free units */
+	uint32_t first, longest = 0, before = 0; /* numbers of free units */
 	for (uint32_t i = 0; i < UNITS; i += h->map[i] & ~FL__SHM_ARENA_USED) {
 		before = h->map[i] & FL__SHM_ARENA_USED ? 0 : before + h->map[i];
 		longest = FL__MAX(longest, before);
@@ -92,7 +95,10 @@ static bool is_whole(struct heap *h)
 	return longest == 0 || fl__shm_arena_alloc(&a, longest, FL_FOREVER, &first) == 0;
 }
 
-/* Three contexts take and give; two of the runs fit at a time, or all three. */
+/*
+ * Two contexts take and give runs, and a third one takes a run. Two of the runs fit at a time, or
+ * all three.
+ */
 struct shm_arena_churn {
 	struct heap heap;
 };

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The barrier in shared memory: no party passes early, also after a kill, and generations do not
- * mix.
+ * Scenarios of the barrier in shared memory. No party passes early, even after a kill, and
+ * generations do not mix.
  */
 #include "../cases.h"
 #include <fairlead/shm_barrier.h>
 
 enum { NOT_YET = 77 };
 
-/* An abort, killed anywhere, breaks the barrier for all or for none; a complete wait stays so. */
+/*
+ * An abort that is killed anywhere breaks the barrier for all parties or for none. A wait that is
+ * complete stays so.
+ */
 struct shm_barrier_abort {
 	fl_shm_barrier b;
 	int rc[2], returned;
@@ -44,8 +47,8 @@ FL_STRESS_PROCESSES(shm_barrier_abort, one, two, breaker)
 }
 
 /*
- * The second breaks it only if it finds it intact: so the first, killed anywhere, has left no
- * waiter asleep on a broken one.
+ * The second breaker breaks the barrier only if it finds it intact. So the first one, killed
+ * anywhere, has left no waiter asleep at a broken barrier.
  */
 struct shm_barrier_stranded {
 	fl_shm_barrier b;
@@ -75,7 +78,7 @@ FL_STRESS_PROCESSES(shm_barrier_stranded, waiter, break_if_whole, break_if_whole
 	FL_ACCEPTABLE(fl_shm_barrier_is_broken(&s->b), "broken");
 }
 
-/* A deadline passes when the last party comes: both pass, or neither. */
+/* A deadline passes when the last party comes. Both parties pass, or neither. */
 struct shm_barrier_timeout {
 	fl_shm_barrier b;
 	int rc[2];
@@ -102,7 +105,7 @@ FL_STRESS(shm_barrier_timeout, brief, patient)
 	FL_ACCEPTABLE(s->rc[0] == -ETIMEDOUT && s->rc[1] == -EPIPE && fl_shm_barrier_is_broken(&s->b), "broken");
 }
 
-/* What each wrote before is seen by the others after. */
+/* What each party wrote before is seen by the other one afterwards. */
 struct shm_barrier_data {
 	fl_shm_barrier b;
 	int data[2], rc[2];

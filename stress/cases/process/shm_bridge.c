@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The bridge: no wake is lost on its way when a waiter gives up or is killed, and it does not use
- * what its waiter has freed.
+ * Scenarios of the bridge. No wake is lost on its way when a waiter gives up or is killed, and the
+ * bridge does not use what its waiter has freed.
  */
 #include "process/shm/shm_bridge.h"
 #include "../cases.h"
@@ -9,13 +9,13 @@
 
 static void change(uint32_t *word)
 {
-	fl__store_release(word, 1); /* pairs with see() */
+	fl__store_release(word, 1); /* release: pairs with the acquire in see() */
 	(void)fl__sys.shared_wake(word, INT_MAX);
 }
 
 static bool see(uint32_t *word)
 {
-	return fl__load_acquire(word) != 0; /* pairs with change() */
+	return fl__load_acquire(word) != 0; /* acquire: pairs with the release in change() */
 }
 
 static int wait_for(uint32_t *word, fl_time deadline, fl_cancel_token *cancel)
@@ -27,8 +27,8 @@ static int wait_for(uint32_t *word, fl_time deadline, fl_cancel_token *cancel)
 }
 
 /*
- * The end of the helpers, beside a waiter: it does not wait for a bridge that is in use, or comes
- * into use, and the waiter is woken.
+ * The helpers are ended beside a waiter. The end does not wait for a bridge that is in use, or that
+ * comes into use, and the waiter is woken.
  */
 struct shm_bridge_end {
 	uint32_t brief, word;
@@ -37,7 +37,7 @@ struct shm_bridge_end {
 
 FL_STRESS_ACTOR(shm_bridge_end, waiter)
 {
-	/* After that there is a bridge without entries. */
+	/* Afterwards there is a bridge without entries. */
 	s->rc = wait_for(&s->brief, soon(), NULL);
 	OK(wait_for(&s->word, FL_FOREVER, NULL));
 }
@@ -53,7 +53,7 @@ FL_STRESS(shm_bridge_end, waiter, ender)
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "woken");
 }
 
-/* Locks: a killed waiter, or one that gives up, does not keep a wake from the others. */
+/* Locks. A waiter that is killed, or that gives up, does not keep a wake from the others. */
 struct guarded {
 	struct fl__shm_lock lock;
 	int count;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The shared condition: no wake is lost by a kill; and the required order of signal and change. */
+/*
+ * Scenarios of the condition in shared memory. No wake is lost by a kill, and signal and change
+ * come in the required order.
+ */
 #include "../cases.h"
 #include <fairlead/shm_cond.h>
 
 /*
- * 0 with the mutex held, and the data consistent: one store is all of a change, so there is nothing
- * to repair.
+ * Checks that the mutex is held, and the data consistent. One store is all of a change, so there is
+ * nothing to repair after a death.
  */
 static void in_order(fl_shm_mutex *m, int rc)
 {
@@ -15,7 +18,10 @@ static void in_order(fl_shm_mutex *m, int rc)
 		FL_STRESS_CHECK(rc == 0);
 }
 
-/* Two contexts make the change, so that one may be killed: the waiter always gets on. */
+/*
+ * Two contexts make the change, so that one of them may be killed. The waiter always makes
+ * progress.
+ */
 struct shm_cond_pattern {
 	fl_shm_mutex m;
 	fl_shm_cond c;
@@ -45,8 +51,8 @@ FL_STRESS_PROCESSES(shm_cond_pattern, waiter, announce_and_change, announce_and_
 }
 
 /*
- * Two waiters, and a signaller without the mutex, after the change: both are woken. (Without
- * kills.)
+ * There are two waiters, and a signaller that signals without the mutex, after the change. Both
+ * waiters are woken. (No context is killed.)
  */
 struct shm_cond_all {
 	fl_shm_mutex m;
@@ -76,7 +82,7 @@ FL_STRESS(shm_cond_all, wait_for_all, wait_for_all, signaller)
 	FL_ACCEPTABLE(1, "all came back");
 }
 
-/* A waiter that is killed, at any step, takes nothing from the other. */
+/* A waiter that is killed, at any step, takes nothing from the other one. */
 struct shm_cond_waiter_killed {
 	fl_shm_mutex m;
 	fl_shm_cond c;
@@ -105,7 +111,7 @@ FL_STRESS_ACTOR(shm_cond_waiter_killed, patient)
 	wait_ready(s, FL_FOREVER);
 }
 
-/* Signals twice, so that the patient waiter is served when the first is killed. */
+/* Two actors signal, so that the patient waiter is served when one of them is killed. */
 FL_STRESS_ACTOR(shm_cond_waiter_killed, signaller)
 {
 	in_order(&s->m, fl_shm_mutex_lock(&s->m));

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The event in shared memory: a set that returned wakes all; a killed set is there for all or for
- * none.
+ * Scenarios of the event in shared memory. A set that has returned wakes all waiters. A set that is
+ * killed is there for all or for none.
  */
 #include "../cases.h"
 #include <fairlead/shm_event.h>
 
-/* Each way to see the event set also sees what came before. */
+/* Whichever way a context sees that the event is set, it also sees what came before. */
 struct shm_event_data {
 	fl_shm_event e;
 	int data;
@@ -35,7 +35,10 @@ FL_STRESS(shm_event_data, setter, waiter, looker)
 	FL_ACCEPTABLE(fl_shm_event_is_set(&s->e), "set");
 }
 
-/* "Reset, check for work, wait": the reset sees what each set before it wrote, or the wait ends. */
+/*
+ * A worker resets the event, checks for work, and then waits. The reset sees what each set before
+ * it wrote, or the wait ends.
+ */
 struct shm_event_reset_and_look {
 	fl_shm_event e;
 	atomic_int work;
@@ -64,7 +67,8 @@ FL_STRESS(shm_event_reset_and_look, giver, worker)
 }
 
 /*
- * A set that returned is there, after any kill. The next scenario tests that its waiters are woken.
+ * A set that has returned is there, after any kill. The next scenario tests that its waiters are
+ * woken.
  */
 struct shm_event_kill {
 	fl_shm_event e;
@@ -97,7 +101,7 @@ FL_STRESS_PROCESSES(shm_event_kill, setter, one, two)
 	FL_ACCEPTABLE(1, "woken");
 }
 
-/* With two setters one lives: no deadline is needed. */
+/* Of two setters one lives, so no deadline is needed. */
 struct shm_event_setters {
 	fl_shm_event e;
 };
@@ -117,7 +121,7 @@ FL_STRESS_PROCESSES(shm_event_setters, setter, setter, waiter)
 	FL_ACCEPTABLE(fl_shm_event_is_set(&s->e), "set");
 }
 
-/* A set that found a waiter ends the wait, however soon it is reset. */
+/* A set that has found a waiter ends the wait, however soon the event is reset. */
 struct shm_event_pulse {
 	fl_shm_event e;
 };
@@ -129,7 +133,7 @@ FL_STRESS_ACTOR(shm_event_pulse, waiter)
 
 FL_STRESS_ACTOR(shm_event_pulse, setter)
 {
-	/* Neither set, nor was: WAITERS. */
+	/* The event is not set, and never was, so a word that is not 0 has WAITERS. */
 	bool awaited = __atomic_load_n(&s->e.word_, __ATOMIC_RELAXED) != 0;
 	OK(fl_shm_event_set(&s->e));
 	if (awaited)

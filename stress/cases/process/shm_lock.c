@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The robust lock, between processes of which one may be killed at any step. */
+/* Scenarios of the robust lock, between processes of which one may be killed at any step. */
 #include "process/shm/shm_lock.h"
 #include "../cases.h"
 
@@ -7,7 +7,7 @@
 struct guarded {
 	struct fl__shm_lock lock;
 	int a, b;
-	atomic_int told; /* reported deaths of owners */
+	atomic_int told; /* how many deaths of owners were reported */
 };
 
 static void change(struct guarded *g)
@@ -43,9 +43,9 @@ static bool is_free(struct fl__shm_lock *l)
 }
 
 /*
- * Exclusion, order, and one report of each death; survivors get through. Three processes, so that a
- * third may acquire the lock while the woken process, or the waking one, is killed: then the other
- * sleepers need the bit.
+ * There is exclusion and order, each death is reported once, and survivors get the lock. With three
+ * processes, the third one may acquire the lock while the woken process, or the waking one, is
+ * killed. Then the other sleepers need the bit.
  */
 #define TAKERS(test, n, ...)                                                                                           \
 	struct test {                                                                                                  \
@@ -68,8 +68,8 @@ TAKERS(shm_lock_excl, 2, taker, taker)
 TAKERS(shm_lock_three, 3, taker, taker, taker)
 
 /*
- * Two that sleep already, and a third that steals: the case of lock.c's header, without the steps
- * before it.
+ * Two processes sleep already, and a third one steals the lock. It is the case of lock.c's header,
+ * without the steps before it.
  */
 struct shm_lock_steal {
 	struct guarded g;
@@ -103,7 +103,10 @@ FL_STRESS_PROCESSES(shm_lock_steal, owner, sleep_then_take, sleep_then_take, thi
 	FL_ACCEPTABLE(is_free(&s->g.lock), "free at the end");
 }
 
-/* Two nested locks, released in either order: the list has exactly the held locks, at any kill. */
+/*
+ * Two nested locks are released in either order. The list has exactly the locks that are held, at
+ * any kill.
+ */
 struct shm_lock_two {
 	struct guarded outer, inner;
 };
@@ -141,7 +144,9 @@ FL_STRESS_PROCESSES(shm_lock_two, one, two)
 	FL_ACCEPTABLE(s->outer.a == 2 && s->inner.a == 2, "both counted");
 }
 
-/* Four nested locks, released in any order: the list has all that are held, at any kill. */
+/*
+ * Four nested locks are released in any order. The list has all locks that are held, at any kill.
+ */
 struct shm_lock_any_order {
 	struct fl__shm_lock locks[4];
 };
@@ -170,8 +175,8 @@ FL_STRESS_PROCESSES(shm_lock_any_order, one)
 }
 
 /*
- * Two threads of one process hold more locks than a record has room for: each has a record of its
- * own, and gets more room.
+ * Two threads of one process hold more locks than a record has space for. Each has a record of its
+ * own, and gets more space.
  */
 struct shm_lock_blocks {
 	struct fl__shm_lock locks[2][FL__SHM_HOLDS + 1];
@@ -194,7 +199,7 @@ FL_STRESS(shm_lock_blocks, one, two)
 	FL_ACCEPTABLE(1, "free at the end");
 }
 
-/* Nested monitors: each is left, by the kernel if need be. */
+/* Monitors are nested. Each of them is left, by the kernel if need be. */
 struct shm_lock_monitors {
 	struct fl__shm_lock outer, inner;
 	int commits; /* guarded by both; one store is all of a change */

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The shared mutex: which lock reports a death, and a mutex that is not recovered. */
+/*
+ * Scenarios of the mutex in shared memory: which lock reports a death, and a mutex that is not
+ * recovered.
+ */
 #include "../cases.h"
 #include "process/shm/shm_lock.h"
 #include <fairlead/shm_mutex.h>
 
-/* Its owner has died: the state that the kernel leaves. */
+/* Makes the state that the kernel leaves when the owner of the mutex has died. */
 static void died(fl_shm_mutex *m)
 {
 	*fl__shm_word((struct fl__shm_lock *)(void *)m->lock_) = FL__SHM_DIED;
 }
 
 /*
- * owner_dead_once: one of the contexts after a death gets the report; if it dies before it
- * recovers, the next one.
+ * owner_dead_once: one of the contexts after a death gets the report. If this context dies before
+ * it recovers the mutex, the next one gets it.
  */
 struct shm_mutex_told_once {
 	fl_shm_mutex m;
@@ -45,8 +48,8 @@ FL_STRESS_PROCESSES(shm_mutex_told_once, lock_told, lock_told)
 }
 
 /*
- * An owner that does not recover loses the mutex for all, and all return, even if one of those that
- * pass it on is killed.
+ * An owner that does not recover the mutex loses it for all. All locks return, even if one of the
+ * contexts that pass it on is killed.
  */
 struct shm_mutex_lost {
 	fl_shm_mutex m;
@@ -76,7 +79,10 @@ FL_STRESS_PROCESSES(shm_mutex_lost, lock_lost, lock_lost, lock_lost)
 	FL_ACCEPTABLE(LOOK(&s->owners) == 1 && LOOK(&s->lost) == 2, "lost");
 }
 
-/* A lock that returns -ENOTRECOVERABLE does not hold it, and the next one returns it, too. */
+/*
+ * A lock that returns -ENOTRECOVERABLE does not hold the mutex, and the next lock returns this
+ * error, too.
+ */
 struct shm_mutex_lost_again {
 	fl_shm_mutex m;
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Queues in shared memory, any user of which may be killed anywhere: accepted items are delivered
- * once, and survivors do not wait for the dead. Whatever one actor does so that another can
- * continue, two actors do.
+ * Scenarios of queues in shared memory, of which any user may be killed anywhere. Accepted items
+ * are delivered once, and survivors do not wait for the dead. Whatever one actor does so that
+ * another one can continue, two actors do.
  */
 #include "shm_queues.h"
 
@@ -16,7 +16,7 @@ static void put_pair(struct queue_in_shm *q, int i)
 	q->put[i] = q->put[i + 1] = 0;
 }
 
-/* A put waits for space in a full ring: one of two gets is enough for it. */
+/* A put waits for space in a full ring. One of two gets is enough for it. */
 struct shm_queue_space_stranded {
 	struct queue_in_shm q;
 };
@@ -34,7 +34,7 @@ FL_STRESS_ACTOR(shm_queue_space_stranded, putter)
 
 static void get_or_find_empty(struct queue_in_shm *q, int getter)
 {
-	/* Another one was preempted in its operation. */
+	/* Another actor was preempted in its operation. */
 	while (get_item(q, getter, 0, FL__TRY) == -ETIMEDOUT)
 		fl_stress_relax();
 }
@@ -57,8 +57,8 @@ FL_STRESS_PROCESSES(shm_queue_space_stranded, putter, first, second)
 }
 
 /*
- * One waits for an item; of two that try to put, the second finds the ring full, and wakes no
- * waiter in place of the first.
+ * One actor waits for an item. Of two that try to put, the second one finds the ring full, and
+ * wakes no waiter in place of the first.
  */
 struct shm_queue_item_stranded {
 	struct queue_in_shm q;
@@ -76,7 +76,8 @@ FL_STRESS_ACTOR(shm_queue_item_stranded, getter)
 
 static void put_or_find_full(struct queue_in_shm *q, int i)
 {
-	while (put_item(q, i, FL__TRY) == -ETIMEDOUT) /* another one was preempted in its operation */
+	/* Another actor was preempted in its operation. */
+	while (put_item(q, i, FL__TRY) == -ETIMEDOUT)
 		fl_stress_relax();
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Queues in shared memory that are closed, joined, made and opened, by processes that may be killed
- * anywhere.
+ * Scenarios of queues in shared memory that are closed, joined, made and opened, by processes that
+ * may be killed anywhere.
  */
 #include "shm_queues.h"
 
@@ -13,7 +13,7 @@ static void close_it(struct queue_in_shm *q, bool drop)
 	OK(rc);
 }
 
-/* A put that waits for space, closed by either of two. */
+/* A put waits for space, and either of two processes closes the queue. */
 struct shm_queue_close_ends_a_put {
 	struct queue_in_shm q;
 };
@@ -40,10 +40,7 @@ FL_STRESS_PROCESSES(shm_queue_close_ends_a_put, putter, closer, closer)
 	FL_ACCEPTABLE(is_exact(&s->q, 0), "told");
 }
 
-/*
- * Two report the one item done: one of them is right, and the join returns; what was written before
- * is visible after it.
- */
+/* Two processes report the one item done. One of them is right, and the join returns. */
 struct shm_queue_join {
 	struct queue_in_shm q;
 	int rc[2], data[2];
@@ -79,8 +76,8 @@ FL_STRESS_PROCESSES(shm_queue_join, one, two, joiner)
 }
 
 /*
- * torn_header: another context opens the queue during its creation, and after its maker was killed:
- * it finds all of it, or nothing.
+ * torn_header: another context opens the queue during its creation, or after its maker was killed.
+ * It finds all of the queue, or nothing.
  */
 struct shm_queue_torn_header {
 	_Alignas(FL__SHM_RING_ALIGN) unsigned char memory[sizeof(struct fl__shm_ring) + 2 * sizeof(int)];

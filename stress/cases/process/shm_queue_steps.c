@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The queue in shared memory; its user is killed at each step of each call: survivors get correct
- * results, and continue.
+ * A scenario of the queue in shared memory, whose user is killed at each step of each call.
+ * Survivors get correct results, and continue.
  */
 #include "shm_queues.h"
 
 enum { PUT, GET, PUT_MANY, GET_MANY, CLOSE, CALLS };
 
 /*
- * kill9_each_step: the victim makes one call; the other gets and puts. Accepted items are
- * delivered, once.
+ * kill9_each_step: the victim makes one call, and the other process gets and puts. Accepted items
+ * are delivered once.
  */
 struct shm_queue_kill9_each_step {
 	struct queue_in_shm q;
@@ -57,7 +57,8 @@ FL_STRESS_ACTOR(shm_queue_kill9_each_step, victim)
 		break;
 	default:
 		rc = fl_shm_queue_close(&s->q.queue);
-		FL_STRESS_CHECK(rc == 0 || rc == -ETIMEDOUT); /* ten seconds of the model's time */
+		/* ten seconds of the model's time have passed */
+		FL_STRESS_CHECK(rc == 0 || rc == -ETIMEDOUT);
 	}
 }
 

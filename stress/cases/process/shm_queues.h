@@ -4,9 +4,9 @@
 
 /*
  * Declarations for the scenarios of queues in shared memory. The ring is in the state. `put` and
- * `got` are the results that each actor has when the scenario ends, or when it is killed. For item
- * i (from 0), put[i] is NOT_BEGUN, BEGUN, or the result of its put; got has the items, from 1, that
- * gets returned.
+ * `got` are the results that each actor has when the scenario ends, or when the actor is killed.
+ * For item i, counted from 0, put[i] is NOT_BEGUN, BEGUN, or the result of its put. `got` has the
+ * items, counted from 1, that gets returned.
  */
 #include "../cases.h"
 #include "process/shm/shm_queue.h"
@@ -17,7 +17,7 @@ struct queue_in_shm {
 	_Alignas(FL__SHM_RING_ALIGN) unsigned char memory[sizeof(struct fl__shm_ring) + ITEMS * sizeof(int)];
 	fl_shm_queue queue;
 	int put[ITEMS];
-	int got[2][ITEMS]; /* of two getters; 0: none */
+	int got[2][ITEMS]; /* of two getters; 0 stands for none */
 };
 
 static inline void begin_items(struct queue_in_shm *q, uint32_t capacity, uint32_t start)
@@ -35,7 +35,7 @@ static inline int put_item(struct queue_in_shm *q, int i, fl_time deadline)
 	return q->put[i] = fl_shm_queue_put_until(&q->queue, &item, deadline, FL_SHIELDED);
 }
 
-/* Get number `n` of `getter`. */
+/* Makes get number `n` of `getter`. */
 static inline int get_item(struct queue_in_shm *q, int getter, int n, fl_time deadline)
 {
 	int item = 0;
@@ -46,8 +46,8 @@ static inline int get_item(struct queue_in_shm *q, int getter, int n, fl_time de
 }
 
 /*
- * At the end: whether each accepted item was delivered, or is still there, once. At most `lost`
- * items may have gone with killed getters, or were dropped.
+ * Returns, at the end, whether each accepted item was delivered, or is still there, once. At most
+ * `lost` items may have gone with killed getters, or were dropped.
  */
 static inline bool is_exact(struct queue_in_shm *q, unsigned lost)
 {
@@ -61,7 +61,7 @@ static inline bool is_exact(struct queue_in_shm *q, unsigned lost)
 		seen[item]++;
 	}
 	for (int i = 0; i < ITEMS; i++) {
-		/* BEGUN: it was killed in the put. */
+		/* BEGUN says that the actor was killed in the put, so the item may be there. */
 		bool may = q->put[i] == 0 || q->put[i] == BEGUN;
 		if (seen[i + 1] > (may ? 1 : 0))
 			return false;

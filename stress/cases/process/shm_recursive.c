@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The shared recursive mutex: depth and owner, over a death. */
+/*
+ * A scenario of the recursive mutex in shared memory: its depth and its owner, after a death, too.
+ */
 #include "../cases.h"
 #include <fairlead/shm_mutex.h>
 
-/* Only the last unlock releases it; after a death at any depth the next owner has depth one. */
+/*
+ * Only the last unlock releases the mutex. After a death at any depth, the next owner has the depth
+ * one.
+ */
 struct shm_recursive_nested {
 	fl_shm_mutex m;
 	int a, b;

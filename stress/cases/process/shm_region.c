@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The root of a region: a process that follows it finds what was made before it was set. */
+/*
+ * A scenario of the root of a region. A process that follows it finds what was made before it was
+ * set.
+ */
 #include "process/shm/shm_region.h"
 #include "../cases.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The semaphore in shared memory: permits are conserved at any kill, and no waiter sleeps beside
- * one.
+ * Scenarios of the semaphore in shared memory. Permits are conserved at any kill, and no waiter
+ * sleeps beside a permit.
  */
 #include "../cases.h"
 #include <fairlead/shm_sem.h>
@@ -30,7 +30,7 @@ FL_STRESS(shm_sem_try_data, releaser, tryer)
 	FL_ACCEPTABLE(s->rc == -EAGAIN && fl_shm_sem_value(&s->permits) == 1, "too early");
 }
 
-/* Two releases, with two waiters: each gets a permit, or a wake was lost. */
+/* There are two releases and two waiters. Each waiter gets a permit, or a wake was lost. */
 struct shm_sem_post_storm {
 	fl_shm_sem permits;
 };
@@ -51,7 +51,7 @@ FL_STRESS(shm_sem_post_storm, taker, taker, releaser)
 	FL_ACCEPTABLE(fl_shm_sem_value(&s->permits) == 0, "both got one");
 }
 
-/* An observer among several objects sees what came before the release. */
+/* A wait for any of several objects sees what came before the release. */
 struct shm_sem_any_data {
 	fl_shm_sem permits;
 	int data, index;
@@ -90,7 +90,7 @@ TWO_ACTORS(shm_sem_releasers, release_one)
 
 FL_STRESS_ACTOR(shm_sem_releasers, waiter)
 {
-	OK(fl_shm_sem_acquire(&s->permits)); /* one of the two lives */
+	OK(fl_shm_sem_acquire(&s->permits)); /* one of the two releasers lives */
 	s->rc = 1;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Values in shared memory: never torn, also when a writer is killed anywhere, and no update is
- * lost. In the model the ten seconds for which a set waits may pass while another one is inside:
- * then it has not happened.
+ * Scenarios of values in shared memory. A value is never torn, even when a writer is killed
+ * anywhere, and no update is lost. In the model the ten seconds for which a set waits may pass
+ * while another process is inside. Then the set has not happened.
  */
 #include "../cases.h"
 #include <fairlead/shm_value.h>
@@ -13,7 +13,7 @@ typedef struct pair {
 
 FL_SHM_VALUE_OF(pair, shared_pair)
 
-/* Whether the value was set. */
+/* Sets the value. Returns whether it was set. */
 static int set(shared_pair *v, uint64_t n)
 {
 	int rc = shared_pair_set(v, (pair){n, n});
@@ -21,7 +21,7 @@ static int set(shared_pair *v, uint64_t n)
 	return rc == 0;
 }
 
-/* The value of a get, with its two equal halves. */
+/* Returns the value of a get, and checks that its two halves are equal. */
 static int get(const shared_pair *v)
 {
 	pair p = shared_pair_get(v);
@@ -93,7 +93,9 @@ static int update(shared_pair *v)
 	return rc == 0;
 }
 
-/* Three updates at once: each is counted once; a killed one has counted, or has not. */
+/*
+ * There are three updates at once. Each is counted once. A killed update has counted, or has not.
+ */
 struct shm_value_update {
 	shared_pair value;
 	int done[3];

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Wait queues: each waiter finds what was committed, at whatever instruction another process is
- * killed.
- */
+/* Scenarios of wait queues in shared memory. Each waiter finds what was committed. */
 #include "process/shm/shm_wait_queue.h"
 #include "../cases.h"
 
@@ -28,18 +25,18 @@ static void put(struct box *b)
 static int take_one(void *arg)
 {
 	struct box *b = arg;
-	uint32_t items = fl__load_relaxed(&b->items); /* relaxed: as in put() */
+	uint32_t items = fl__load_relaxed(&b->items); /* relaxed: the monitor orders it */
 	if (items == 0)
 		return -EAGAIN;
 	FL_STRESS_CHECK(b->data == 1);
-	fl__store_relaxed(&b->items, items - 1); /* relaxed: as in put() */
+	fl__store_relaxed(&b->items, items - 1); /* relaxed: the monitor orders it */
 	return 0;
 }
 
 static int see_all(void *arg)
 {
 	const struct box *b = arg;
-	return fl__load_relaxed(&b->items) == 0 ? -EAGAIN : 0; /* relaxed: as in put() */
+	return fl__load_relaxed(&b->items) == 0 ? -EAGAIN : 0; /* relaxed: the monitor orders it */
 }
 
 static bool has_some(const void *arg)
@@ -54,14 +51,14 @@ static int take(struct box *b, fl_time deadline, fl_cancel_token *cancel)
 	return fl__shm_await(&op, deadline, cancel);
 }
 
-/* Waits for a change that concerns all. */
+/* Waits for a change that concerns all waiters. */
 static int see(struct box *b, fl_time deadline, fl_cancel_token *cancel)
 {
 	const struct fl__shm_op op = {&b->lock, &b->queue, see_all, has_some, b, true};
 	return fl__shm_await(&op, deadline, cancel);
 }
 
-/* A change for all waiters wakes all of them, also through the bridge. */
+/* A change for all waiters wakes all of them, even through the bridge. */
 struct shm_wait_queue_together {
 	struct box box;
 	fl_cancel_token never;
@@ -87,7 +84,7 @@ FL_STRESS(shm_wait_queue_together, one, two, putter)
 	FL_ACCEPTABLE(s->box.items == 1, "seen");
 }
 
-/* A waiter that has given up, at the head of the queue or behind it, waits again. */
+/* A waiter has given up, at the head of the queue or behind it, and waits again. */
 struct shm_wait_queue_again {
 	struct box box;
 	int rc;

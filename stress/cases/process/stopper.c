@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stoppers: a token request for a posted task notifies the manager; a stopper that is removed
- * during its notification is unused afterwards. The manager's doorbell is a real one, without a
- * sleeper.
+ * Scenarios of stoppers. A request of a token for a posted task notifies the manager thread. A
+ * stopper that is removed during its notification is not used afterwards. The doorbell of the
+ * manager thread is a real one, without a sleeper.
  */
 #include "process/pool/process_pool.h"
 #include "shared_rings.h"
@@ -13,7 +13,10 @@ struct posted {
 	struct fl__process_pool pool;
 	struct fl__process_pool_worker worker;
 	struct fl__task_block block;
-	struct fl__task_block_owner owner; /* of the block's pool: its first member, that has the owner */
+	/*
+	 * The owner of the block's pool. It stands for the pool, whose first member has the owner.
+	 */
+	struct fl__task_block_owner owner;
 	fl_cancel_token parent;
 	struct shared_rings rings;
 };
@@ -36,7 +39,7 @@ static void begin(struct posted *p)
 	OK(fl__stopper_make(&p->block));
 }
 
-/* True: the manager was notified. */
+/* Returns whether the manager thread was notified. */
 static bool finish(struct posted *p)
 {
 	uint64_t ring_count;
@@ -50,8 +53,8 @@ static bool finish(struct posted *p)
 }
 
 /*
- * The task is posted while its token is requested: the manager is notified, early enough to see the
- * request.
+ * The task is posted while its token is requested. The manager thread is notified, early enough to
+ * see the request.
  */
 struct stopper_tells {
 	struct posted p;
@@ -81,7 +84,7 @@ FL_STRESS(stopper_tells, poster, user)
 }
 
 /*
- * The task ends, or is posted elsewhere, while its token is requested: no removed stopper is
+ * The task ends, or is posted elsewhere, while its token is requested. No removed stopper is
  * touched.
  */
 struct stopper_put_away {
