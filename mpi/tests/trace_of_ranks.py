@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""`trace_of_ranks.py FOLDER TASKS` checks that the files of ranks 0 and 1 are one timeline, also if rank 1 has a clock of its own,
-which is a second ahead.
+"""`trace_of_ranks.py FOLDER TASKS` checks that the files of ranks 0 and 1 are one timeline.
+
+They are one also if rank 1 has a clock of its own, which is a second ahead.
 """
 import glob
 import os

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Reads the mutants of stress/mutants/*.txt and applies them to a copy of the source.
 
-A mutant is found by the name of a function and by its code. White space and comments do not count, so a mutant needs no
-change when a comment, the layout or the file's name changes. README.md beside this file describes the format.
+The place of a mutant is found by the name of a function and by its code. White space and comments do
+not count, so a mutant needs no change when a comment, the layout or the file's name changes.
+README.md beside this file describes the format.
 """
 import dataclasses
 import pathlib
@@ -31,7 +32,7 @@ class Token:
 
 
 def tokens(text, directives=False):
-    """The tokens of C code; a preprocessor directive counts as one token, or as its words."""
+    """Returns the tokens of C code; a preprocessor directive counts as one token, or as its words."""
     found, position = [], 0
     while position < len(text):
         match = TOKEN.match(text, position)
@@ -48,7 +49,7 @@ def tokens(text, directives=False):
 
 
 def words(text):
-    """The texts of the tokens."""
+    """Returns the texts of the tokens."""
     return [token.text for token in tokens(text)]
 
 
@@ -106,7 +107,7 @@ class Source:
 
 @dataclasses.dataclass
 class Edit:
-    """One change: the function, its file if the name is not unique, and the lines with their signs."""
+    """One change: the function, its file if the name is not unique, and the lines with signs."""
     function: str
     file: str
     lines: list
@@ -139,7 +140,7 @@ class Mutant:
     edits: list
 
     def changes(self, sources):
-        """What to write: {path: text}. Wrong when an edit does not fit at exactly one place."""
+        """Returns what to write: {path: text}. Raises Wrong if an edit does not fit at exactly one place."""
         replacements = {}
         for edit in self.edits:
             places = list(edit.places(sources))
@@ -160,13 +161,13 @@ class Mutant:
 
 
 def sources():
-    """The library's files, with paths relative to the root."""
+    """Returns the library's files, with paths relative to the root."""
     files = sorted([*ROOT.glob("lib/**/*.[ch]"), *ROOT.glob("include/fairlead/**/*.h")])
     return [Source(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")) for path in files]
 
 
 def read(path):
-    """The mutants of one file."""
+    """Returns the mutants of one file."""
     found = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         last = found[-1] if found else None
@@ -187,7 +188,7 @@ def read(path):
 
 
 def catalogue():
-    """All mutants, by name."""
+    """Returns all mutants."""
     found = sorted((mutant for path in HERE.glob("*.txt") for mutant in read(path)), key=lambda mutant: mutant.name)
     twice = [a.name for a, b in zip(found, found[1:]) if a.name == b.name]
     if twice:
@@ -196,12 +197,15 @@ def catalogue():
 
 
 def is_unit_test(name):
-    """Whether a program of tests/ has the name; else it is a scenario's."""
+    """Tells whether a program of tests/ has the name; else it is the name of a scenario."""
     return any(ROOT.glob(f"tests/**/{name}.c"))
 
 
 def complaints(scenarios):
-    """What keeps a mutant from being applied, or from being noticed by one of the scenarios; for the tests."""
+    """Returns what keeps a mutant from being applied, or from being noticed; for the tests.
+
+    A mutant can be noticed if it names one of the scenarios, or a test program.
+    """
     try:
         found, files = catalogue(), sources()
     except Wrong as error:

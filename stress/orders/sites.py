@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Lists the atomic operations of an instrumented module, from its code, whether anything reaches them or not.
+"""Lists the atomic operations of an instrumented module, also those that no run reaches.
 
     sites.py MODULE.so > FILE
 
-A line has the module, the return address, the operation, the order, the function, and file:line. The file is for
-`fairlead-stress --mutants --sites FILE`.
+It finds them in the machine code. A line has the module, the return address, the operation, the
+order, the function, and file:line. `fairlead-stress --mutants --sites FILE` reads the file.
 """
 import os
 import re
@@ -25,7 +25,7 @@ NAMES = {"thread_fence": "fence", "compare_exchange_strong": "compare-exchange",
 
 
 def order_before(lines, call, operation):
-    """The order that the instructions before the call load into its register; ? if unknown."""
+    """Returns the order that the instructions before the call load into its register; ? if unknown."""
     intel, arm = REGISTERS[ARGUMENT.get(operation, 2)]
     put = re.compile(rf"\tmov\s+(?:\$0x([0-9a-f]+),%{intel}|{arm}, #0x([0-9a-f]+))\b")
     for line in reversed(lines[max(0, call - 12):call]):
@@ -51,7 +51,7 @@ def sites(module):
 
 
 def places(module, addresses):
-    """Function and file:line of each, of the innermost function where some are inlined."""
+    """Returns function and file:line of each address; of inlined functions, those of the innermost."""
     answer = subprocess.run(["addr2line", "-a", "-f", "-i", "-e", module, *(hex(a - 1) for a in addresses)], text=True,
                             check=True, stdout=subprocess.PIPE).stdout
     blocks = re.split(r"^0x[0-9a-f]+\n", answer, flags=re.M)[1:]

@@ -43,13 +43,14 @@ extern "C" {
  *   GET         gets an item                            the item; -EAGAIN: empty; -EPIPE: closed
  *                                                       and drained
  *   CLOSE       later puts fail, items can be got       0
- *   CLOSE_NOW   as CLOSE, and drops the items           how many were dropped
+ *   CLOSE_NOW   drops the items, and later puts fail    how many were dropped
  *   LENGTH                                              how many items
  *   PUT_MANY    puts FL_LIN_KEY(arg) + 1 items; item i  how many, in order: as many as fit; fewer,
  *               is fl_lin_item(arg, i)                  but at least one, while another call runs;
  *                                                       0: closed, or full
  *   GET_MANY    gets up to FL_LIN_KEY(arg) + 1 items    fl_lin_items(n, items), as many as there
- *                                                       are; fewer, as above
+ *                                                       are; fewer, but at least one, while
+ *                                                       another call runs
  *   all         -EBUSY: nothing happened, another call runs; -ETIMEDOUT in place of -EAGAIN
  *
  *   of a set

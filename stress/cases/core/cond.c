@@ -253,7 +253,7 @@ COND(cond_broadcast_requeue, begin, 4, -ETIMEDOUT, patient, timed, call, enter)
 COND(cond_together, together, 4, -ETIMEDOUT, patient, timed, call_and_enter)
 
 /*
- * A waiter that shares a futex comes to the mutex behind one that has a deadline. If the latter
+ * A waiter that shares a futex comes to the mutex behind one that has a deadline. If that one
  * gives up, two late unlocks find the other waiter first. It is not dequeued while it counts as
  * awake.
  */

@@ -26,7 +26,7 @@ static struct fl__task_blocks *new_pool(void)
 	return fl__task_blocks_new(&(struct fl__task_block_owner){.fork_count = fl__fork_count}, NULL);
 }
 
-/* Takes a block: for odd values as most submits do. */
+/* Takes a block; for odd values it first tries the short way, as most submits do. */
 static struct fl__task_block *take(struct fl__task_blocks *pool, int value)
 {
 	struct fl__task_block *block = value % 2 ? fl__task_block_new_small(pool, &type, fl__ctx_get()) : NULL;

@@ -165,7 +165,7 @@ FL_STRESS(process_pool_cancel_all, submitter, canceller)
 
 /*
  * There are two workers, and a task that does not end with another task behind it. The idle worker
- * takes the latter.
+ * takes that other task.
  */
 struct process_pool_steal {
 	struct process_pool pool;
