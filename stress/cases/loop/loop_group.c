@@ -108,7 +108,7 @@ static int own_cancelled(void *arg)
 	FL_STRESS_CHECK(rc == 0 || rc == -ECANCELED);
 	s->joined = fl_group_join(&s->group);
 	OK(fl_latch_wait(&s->world.others));
-	/* It is the join of the cancel, if the cancel came so late. */
+	/* If the cancel came after the first join, this join resets the group. */
 	OK(fl_group_join(&s->group));
 	s->again = fl_group_start(&s->group, end_soon, s);
 	return fl_group_join(&s->group);

@@ -164,8 +164,9 @@ FL_STRESS(process_pool_cancel_all, submitter, canceller)
 }
 
 /*
- * There are two workers, and a task that does not end with another task behind it. The idle worker
- * takes that other task.
+ * There are two workers. A task does not end before it is cancelled, and two more tasks are
+ * submitted. Neither of these waits for the first one: the idle worker runs them, even if they must
+ * be taken back from the rings of the busy worker.
  */
 struct process_pool_steal {
 	struct process_pool pool;
