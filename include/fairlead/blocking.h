@@ -56,7 +56,10 @@ FL_API void fl_blocking_end(void);
 
 /*
  * FL_BLOCKING() is a declaration that makes the rest of the enclosing block a blocking section. The
- * section ends when the block is left in any way but longjmp() and pthread_exit().
+ * section ends at the end of the block, and at a return, break or goto out of it. A longjmp() out
+ * of the block does not end the section. Neither does a pthread_exit() or a pthread_cancel() in the
+ * block, except where the C library unwinds the stack: glibc does so if the block is C++, or C that
+ * was compiled with -fexceptions.
  */
 #define FL_BLOCKING()                                                                                                  \
 	__attribute__((__cleanup__(fl__blocking_end), __unused__)) char FL__UNIQUE(fl__blocking_) = fl__blocking_begin()

@@ -229,8 +229,10 @@
  *     FL_SCOPED(fl_executor) *pool = NULL;
  *
  * `type` is the name of a type of these headers that has a free function, or of a typed queue. The
- * variable must have an initializer, which may be NULL. It must not be an array. Two ways out of
- * the block do not free it: longjmp() and pthread_exit().
+ * variable must have an initializer, which may be NULL. It must not be an array. A longjmp() out of
+ * the block does not free it. Neither does a pthread_exit() or a pthread_cancel() in the block,
+ * except where the C library unwinds the stack: glibc does so, and frees the variable if the block
+ * is C++, or C that was compiled with -fexceptions.
  */
 #define FL_SCOPED(type) __attribute__((__cleanup__(fl__scoped_##type), __unused__)) type
 

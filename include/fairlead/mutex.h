@@ -16,16 +16,17 @@ FL_BEGIN_DECLS
  *             balance += amount;
  *     }
  *
- * A mutex has 4 bytes. All-zero memory is an unlocked mutex. It is not recursive: a context that
- * locks a mutex that it holds already waits for ever. Any context may unlock a mutex, not only the
- * one that locked it.
+ * A mutex has 4 bytes. All-zero memory is an unlocked mutex. It is not recursive. A context that
+ * already holds the mutex and locks it again waits for ever. Any context may unlock a mutex, not
+ * only the one that locked it.
  *
  * Fairness: the wait queue is FIFO. A running thread may overtake the first waiter for about a
  * millisecond; after that time the mutex is handed over to the first waiter. The fibers of one loop
  * acquire the mutex in FIFO order, except that fl_mutex_try_lock() may overtake. A loop that a
  * program drives by fl_loop_run_once() is a special case: its fibers cannot run between two calls.
- * While the thread that drives the loop waits there in a function of this library, waiters that can
- * run go before the fibers of that loop. fl_loop_run_once() (fairlead/loop.h) describes this.
+ * Between two calls, the thread that drives the loop may wait in a function of this library.
+ * Meanwhile, waiters that can run go before the fibers of that loop. fl_loop_run_once()
+ * (fairlead/loop.h) describes this.
  *
  * Memory order: a lock acquires what the previous unlock released. The instruction by which an
  * unlock makes the mutex available is the last access of that unlock to the memory of the mutex. So
@@ -92,7 +93,9 @@ FL_API void fl_mutex_assert_held(const fl_mutex *m);
 /*
  * FL_LOCKED(&m) is a declaration that locks `m`, and unlocks it when the enclosing block is left.
  * It locks as fl_mutex_lock() does. The unlock happens at the end of the block and also at a
- * return, break or goto out of it. Two ways out leave `m` locked: longjmp() and pthread_exit().
+ * return, break or goto out of it. A longjmp() out of the block leaves `m` locked. So does a
+ * pthread_exit() or a pthread_cancel() in the block, except where the C library unwinds the stack:
+ * glibc does so, and unlocks `m` if the block is C++, or C that was compiled with -fexceptions.
  */
 #define FL_LOCKED(m)                                                                                                   \
 	__attribute__((__cleanup__(fl__locked_end), __unused__)) fl_mutex *FL__UNIQUE(fl__locked_) = fl__locked_begin(m)

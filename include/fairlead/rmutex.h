@@ -87,7 +87,9 @@ FL_API void fl_rmutex_assert_held(const fl_rmutex *m);
 
 /*
  * FL_RMUTEX_LOCKED(&m) is a declaration that locks `m`, and unlocks it when the enclosing block is
- * left. Two ways out leave `m` locked: longjmp() and pthread_exit().
+ * left. A longjmp() out of the block leaves `m` locked. So does a pthread_exit() or a
+ * pthread_cancel() in the block, except where the C library unwinds the stack: glibc does so, and
+ * unlocks `m` if the block is C++, or C that was compiled with -fexceptions.
  */
 #define FL_RMUTEX_LOCKED(m)                                                                                            \
 	__attribute__((__cleanup__(fl__rmutex_locked_end), __unused__)) fl_rmutex *FL__UNIQUE(fl__rmutex_locked_) =    \

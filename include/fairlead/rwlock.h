@@ -152,7 +152,9 @@ FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l);
 /*
  * FL_READ_LOCKED(&l) and FL_WRITE_LOCKED(&l) are declarations that lock `l` for reading or for
  * writing, and unlock it when the enclosing block is left. The block must end with `l` locked in
- * the mode in which it began. Two ways out leave `l` locked: longjmp() and pthread_exit().
+ * the mode in which it began. A longjmp() out of the block leaves `l` locked. So does a
+ * pthread_exit() or a pthread_cancel() in the block, except where the C library unwinds the stack:
+ * glibc does so, and unlocks `l` if the block is C++, or C that was compiled with -fexceptions.
  */
 #define FL_READ_LOCKED(l)                                                                                              \
 	__attribute__((__cleanup__(fl__read_locked_end), __unused__)) fl_rwlock *FL__UNIQUE(fl__locked_) =             \

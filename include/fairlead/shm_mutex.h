@@ -163,9 +163,11 @@ FL_API uint32_t fl_shm_mutex_depth(const fl_shm_mutex *m);
  *             return rc;
  *     }
  *
- * If `rc` says that `m` is locked (0 or -EOWNERDEAD), the end of the block unlocks `m`, however
- * control leaves the block, except by longjmp() and pthread_exit(), which leave `m` locked. A block
- * that ignores -EOWNERDEAD makes the mutex not recoverable.
+ * If `rc` says that `m` is locked (0 or -EOWNERDEAD), the end of the block unlocks `m`. A return,
+ * break or goto out of the block unlocks it, too. A longjmp() out of the block leaves `m` locked.
+ * So does a pthread_exit() or a pthread_cancel() in the block, except where the C library unwinds
+ * the stack: glibc does so, and unlocks `m` if the block is C++, or C that was compiled with
+ * -fexceptions. A block that ignores -EOWNERDEAD makes the mutex not recoverable.
  */
 #define FL_SHM_LOCKED(rc, m)                                                                                           \
 	__attribute__((__cleanup__(fl__shm_locked_end), __unused__)) struct fl__shm_locked fl__locked_##rc =           \
