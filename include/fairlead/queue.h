@@ -31,37 +31,42 @@ FL_BEGIN_DECLS
  *
  * Fork: a forked child has a copy of the queue and of its items, and may use the copy. If another
  * thread was inside a put or get of the queue at the fork, the child has a copy of the half-done
- * call, which nobody will finish. Below, it is "the parent's call". Calls of the child may depend
- * on its end: they are held up, and return -EOWNERDEAD. The kind of queue decides which calls are
- * held up:
+ * call, which nobody will finish. Below, the half-done call is "the parent's call". A call of the
+ * child that cannot go on before the parent's call ends is held up, and returns -EOWNERDEAD. The
+ * kind of queue decides which calls are held up:
  *
  * - FL_LIFO, FL_PRIORITY and FL_OVERWRITE: if the parent's call held the queue's lock, every put,
  *   get and wait of the child returns -EOWNERDEAD at once. A close then has no effect, and a free
  *   drops no items.
  * - Bounded FL_FIFO: the queue is a ring of slots, each for one item. A put of the parent holds up
- *   the gets of the child from the item of that put on. A get of the parent keeps the slot of its
- *   item: it holds up the puts of the child from the put on that needs this slot. A call that is
- *   held up sleeps some 200 times for a short time, about 20 ms in all, and then returns
+ *   the gets of the child from the item of that put on. A get of the parent keeps its slot. So the
+ *   first put of the child that needs this slot is held up, and all later puts with it. A call that
+ *   is held up sleeps some 200 times for a short time, about 20 ms in all, and then returns
  *   -EOWNERDEAD.
  * - Bounded FL_FIFO with `one_producer` and `one_consumer`: the child's queue is as if the parent's
  *   call had not begun. If that call was a put, a wait for an item is held up until the child has
  *   made a put. If it was a get, a wait for space is held up until the child has made a get. There
  *   is one exception, if the parent's call was in its last few instructions at the fork. Then it
  *   holds up calls of the child as it does in a bounded FL_FIFO queue without `one_producer` and
- *   `one_consumer`. If it was a get from a full queue, the child may also get an item of that get
- *   once more, after it has emptied the queue, and fl_queue_length() is wrong from then on.
+ *   `one_consumer`. If the parent's call was a get from a full queue, the child may get an item of
+ *   that get a second time, after the child has emptied the queue. From then on fl_queue_length()
+ *   is wrong.
  * - Unbounded FL_FIFO, and FL_RENDEZVOUS: the child's queue is as if the parent's call had not
  *   begun. No call is held up.
  *
  * In the child, fl_queue_length() and a join may count the item of a put that was in progress in
  * another thread at the fork. If several threads of the child use a bounded FL_FIFO queue, a call
- * may also return -EOWNERDEAD although no call of the parent holds it up: it does so if another
+ * may also return -EOWNERDEAD although no call of the parent holds it up. This happens if another
  * thread of the child is inside a put or get and has not run for 20 ms.
  */
 typedef struct fl_queue fl_queue;
 
 typedef enum fl_queue_order {
-	/* The oldest item comes out first. No lock is used, except with FL_RENDEZVOUS or FL_OVERWRITE. */
+	/*
+	 * The oldest item comes out first. The queue uses a lock in three cases only: with
+	 * FL_RENDEZVOUS; with FL_OVERWRITE; and with FL_UNBOUNDED, if memory is short (FL_UNBOUNDED
+	 * has the details).
+	 */
 	FL_FIFO,
 	/* The newest item comes out first. The queue uses a lock. */
 	FL_LIFO,
@@ -74,11 +79,12 @@ typedef enum fl_queue_order {
 
 /*
  * The capacity of a rendezvous: a queue that holds no items. A put waits until a get takes its
- * item. Only FL_FIFO queues may have it; a call meets the longest waiter of the opposite side
- * first. A try form succeeds only if a call of the opposite side waits already. fl_queue_put_many()
- * and fl_queue_get_many() exchange items, in one step, with the calls of the opposite side that
- * wait already, one item with each. If none waits, they wait until one comes. The put goes on in
- * this way until all its items are taken; the get is content with one item.
+ * item. Only FL_FIFO queues may have this capacity. A call meets the waiter of the opposite side
+ * that has waited longest. A try form succeeds only if a call of the opposite side waits already.
+ * fl_queue_put_many() and fl_queue_get_many() first exchange items with calls of the opposite side
+ * that already wait: one item with each call, all in one step. If no such call waits, they wait
+ * until one comes. fl_queue_put_many() goes on in this way until all its items are taken.
+ * fl_queue_get_many() returns when it has at least one item.
  */
 #define FL_RENDEZVOUS (SIZE_MAX - 1)
 
@@ -86,14 +92,14 @@ typedef enum fl_queue_order {
  * The capacity of a queue that is never full. A put to it does not wait for space, but may return
  * -ENOMEM.
  *
- * With FL_FIFO the queue is lock-free, with two exceptions. A put may allocate memory. And a thread
- * needs a record of 4 KiB, which it allocates at its first call. Threads that got no memory for it
- * share one record under a lock, so that their gets, queries and closes wait for each other. A put
- * first reserves a slot and then stores its item there. If the producer is stopped between these
- * steps, a consumer that comes to the slot waits for less than a microsecond and goes on without
- * it; the producer's put then takes another slot. A put that is in progress counts in
- * fl_queue_length() and for a join, and makes FL_ON_QUEUE ready. Items of other producers may come
- * between the items of one fl_queue_put_many().
+ * With FL_FIFO the queue is lock-free, with two exceptions. First, a put may allocate memory.
+ * Second, a thread needs a record of 4 KiB, which it allocates at its first call. Threads that got
+ * no memory for a record share one record under a lock, so that their gets, queries and closes wait
+ * for each other. A put first reserves a slot and then stores its item there. If the producer is
+ * stopped between these steps, a consumer that comes to the slot waits for less than a microsecond
+ * and goes on without it; the producer's put then takes another slot. A put that is in progress
+ * counts in fl_queue_length() and for a join, and makes FL_ON_QUEUE ready. Items of other producers
+ * may come between the items of one fl_queue_put_many().
  *
  * The memory of FL_FIFO consists of segments of about 8 KiB: at least one, and one in reserve. A
  * drained segment is freed at once unless a hazard pointer protects it. Each thread that has used
@@ -109,7 +115,7 @@ typedef enum fl_queue_when_full {
 	FL_WAIT_FOR_SPACE,
 	/*
 	 * A put to a full queue drops the oldest item and puts the new one, in one step. Only
-	 * FL_FIFO and FL_LIFO queues may have it, and they then use a lock. A put may return
+	 * FL_FIFO and FL_LIFO queues may overwrite, and they then use a lock. A put may return
 	 * -ENOMEM if items have more than 256 bytes.
 	 */
 	FL_OVERWRITE
@@ -121,21 +127,23 @@ typedef struct fl_queue_config {
 	fl_queue_when_full when_full;
 	/*
 	 * The queue calls drop(item, drop_arg) for each item that no get will return: at a free, at
-	 * fl_queue_close_now(), and when a put overwrites. No lock is held then. NULL: the item is
-	 * just forgotten.
+	 * fl_queue_close_now(), and when a put overwrites. No lock is held then. With NULL the item
+	 * is just forgotten.
 	 *
-	 * `drop` and `compare` see an item in the memory of the queue. There it is aligned as its
-	 * size demands, up to two pointers (16 bytes on 64-bit machines). A queue of FL_QUEUE_OF
-	 * refuses both for a type that needs more. With fl_queue_create(), copy such an item before
-	 * you use it as its type.
+	 * `drop` and `compare` see an item in the memory of the queue. There an item has the
+	 * alignment that any type of its size can need, up to that of two pointers (16 bytes on
+	 * 64-bit machines). If the item type of FL_QUEUE_OF needs a larger alignment, the create
+	 * function returns -EINVAL for a config with `drop` or `compare`. fl_queue_create() does
+	 * not know the type: in `drop` and `compare`, copy an item that needs a larger alignment
+	 * before you use it as its type.
 	 */
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
 	/*
-	 * The order of an FL_PRIORITY queue. It returns a value below 0 if `*a` comes out before
-	 * `*b`, 0 if they are equal, and a value above 0 otherwise. For two items in the queue it
-	 * must always return the same. The queue calls it with its lock held, so it must not call
-	 * functions of this queue, wait, or leave by longjmp().
+	 * `compare` defines the order of an FL_PRIORITY queue. It returns a value below 0 if `*a`
+	 * comes out before `*b`, 0 if they are equal, and a value above 0 otherwise. For two items
+	 * in the queue it must always return the same. The queue calls it with its lock held, so it
+	 * must not call functions of this queue, wait, or leave by longjmp().
 	 */
 	int (*compare)(const void *a, const void *b, void *compare_arg);
 	void *compare_arg;
