@@ -13,8 +13,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Group: tasks of an executor and fibers of a loop that are joined together. The first that fails
- * cancels the others.
+ * Group: tasks of an executor and fibers of a loop that are joined together. The first member that
+ * fails cancels the others.
  *
  *     FL_SCOPED(fl_group) g = FL_GROUP_INIT(pool);            // joined when the scope ends
  *     for (size_t i = 0; rc == 0 && i < n; i++)               // typed: fetch_group_submit()
@@ -30,10 +30,10 @@ FL_BEGIN_DECLS
  * then on it must be joined, exactly once. After the join it may be used again, unless its deadline
  * has passed. The group must not move before the join. Call fl_group_join() after your last submit
  * or start. Members of the group may still submit and start further members while the join waits.
- * So may other fibers of the joining thread. The executor of the group must outlive the join, and
- * so must the cancel scope in which the group began. All-zero memory is a group without an
- * executor, which takes only fibers. Only the thread of a loop may start fibers of that loop, and
- * all fibers of the group that run at one time must belong to one loop.
+ * Other fibers of the joining thread may do so, too. The executor of the group must outlive the
+ * join, and so must the cancel scope in which the group began. All-zero memory is a group without
+ * an executor, which takes only fibers. Only the thread of a loop may start fibers of that loop,
+ * and all fibers of the group that run at one time must belong to one loop.
  *
  * Failure: a member fails when it returns an error, except that a member that was cancelled and
  * returns -ECANCELED has not failed. The first failure cancels the other members, and the join
@@ -49,41 +49,46 @@ FL_BEGIN_DECLS
  * locks.
  *
  * Memory: until the join, a group keeps the memory of some tasks that have ended. From time to time
- * a submit frees the memory of the tasks that have ended. It does so if, since the last time, at
- * least as many members were added as tasks have not ended yet. Not every submit checks this
- * condition: a submit of a task with a large argument or result does, and of the other submits at
- * least every 32nd. A submit whose task has ended within the call checks nothing. Results are
- * dropped as early as with fl_submit(). A worker may still read the type of a task when a join has
- * returned, so the type must exist until the executor has been freed.
+ * a submit frees the memory of the tasks that have ended. It does so when at least as many members
+ * were added since the last time as there are tasks that have not ended. Not every submit checks
+ * this condition. A submit of a task with a large argument or result does. Any other submit does if
+ * 32 members were added since the last check. A submit whose task has ended within the call checks
+ * nothing. Results are dropped as early as with fl_submit(). A worker may still read the type of a
+ * task when a join has returned, so the type must exist until the executor has been freed.
  */
 typedef struct fl_group {
 	fl_cancel_token token_; /* while begun */
 	fl_executor *executor_; /* NULL: the group takes fibers alone */
 	fl_time deadline_;
-	size_t failed_number_; /* of the first member that failed */
-	size_t fibers_;        /* that have not ended; written by their loop's thread */
-	const void *sched_;    /* of these fibers, as the next two */
+	size_t failed_number_; /* the number of the first member that failed */
+	size_t fibers_;        /* the fibers that have not ended; written by their loop's thread */
+	/* the next three fields: the scheduler, the thread and the fork count of the fibers */
+	const void *sched_;
 	const void *thread_;
 	uint32_t forks_;
 	uint32_t lock_;    /* guards all fields except the token and the atomics */
 	uint32_t running_; /* whether members are left, and whether a waiter sleeps */
 	uint32_t idle_;    /* whether a join found no task to run, and whether it sleeps */
-	int error_;        /* of the first member that failed, until the next begin */
-	bool begun_;       /* it has a token, and must be joined */
-	bool used_;        /* since it has begun: a member was accepted, or the token returned */
+	int error_;        /* the error of the first member that failed, until the next begin */
+	bool begun_;       /* the group has a token, and must be joined */
+	bool used_;        /* since the group began, a member was accepted or the token was returned */
 	bool cancelled_;   /* by fl_group_cancel(), since the last join */
 	bool cut_;         /* a member ended because it was cancelled */
 	bool joining_;
 	bool gave_up_;            /* a join has given up, and none has joined the group since */
-	const char *failed_type_; /* of the first that failed: the name of its type; NULL: a fiber */
-	char name_[32];           /* of the first that failed, if a fiber */
-	/* Written by submits: */
-	size_t entered_;               /* members since the last join */
-	size_t looked_;                /* the member whose submit last looked at the next field */
-	size_t swept_;                 /* the member whose submit last swept it */
-	fl_future *listed_;            /* a stack of tasks, linked in their blocks */
-	char message_[FL_MESSAGE_MAX]; /* of the first that failed, or of what has cut the group */
-	/* Members that have ended, or are left; far from what only submits use. */
+	const char *failed_type_; /* the type's name of the first member that failed; NULL: a fiber */
+	char name_[32];           /* the name of the first member that failed, if it is a fiber */
+	/* Submits write the next four fields. */
+	size_t entered_;    /* the number of submits and starts since the last join */
+	size_t looked_;     /* the member whose submit last checked whether a sweep is due */
+	size_t swept_;      /* the member whose submit last freed ended tasks of `listed_` */
+	fl_future *listed_; /* a stack of tasks, linked in their blocks */
+	/* the message of the first member that failed, or of what ended members early */
+	char message_[FL_MESSAGE_MAX];
+	/*
+	 * While the group is open, this counts down the members that have ended. Once it is closed,
+	 * this is the number of members left. It lies apart from the fields that only submits use.
+	 */
 	size_t balance_;
 } fl_group;
 
@@ -103,8 +108,8 @@ typedef struct fl_group {
 /*
  * Submits a task to the group's executor, as a member of the group. If the task succeeds, or keeps
  * its result (fl_task_keep_result()), `*result` has the result before a join returns. The result is
- * then the caller's, and no drop hook runs. In all other cases `*result` is unchanged. If `result`
- * is NULL, the result is dropped or has no size.
+ * then the caller's, and no drop hook runs. In all other cases `*result` is unchanged. `result` may
+ * be NULL. If the type has a result, the result is then dropped.
  *
  * fl_group_submit_with() submits the task under the conditions of `config`, whose fields mean:
  *   deadline          The deadline of this task, beside the group's. A task that this deadline ends
@@ -113,8 +118,8 @@ typedef struct fl_group {
  *   backlog_deadline  The deadline of the wait for a full backlog. The group's token ends this
  *                     wait, too.
  *   on_end            A function that is called with the task's future after `*result` was set. A
- *                     join returns after the callback has, and sees what it wrote. The callback
- *                     must neither free the future nor join.
+ *                     join returns only after the callback has returned, and the joiner sees what
+ *                     the callback wrote. The callback must neither free the future nor join.
  *
  * The calls return without waiting for the task, except where fl_submit() would wait: on a
  * sequential executor and for a full backlog. They panic if the group has no executor. Returns:
@@ -140,12 +145,13 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  *   -ETIMEDOUT   the group's deadline passed before all members had done their work
  *   -ECANCELED   before all members had done their work, the caller's scope or the scope in which
  *                the group began was requested; or fl_executor_cancel_pending() cancelled a task
- *   -EDEADLK     the caller is a member of the group, or runs within one; or the caller's scope is
- *                a descendant of the group's token, such as the token of a timeout that began while
- *                the group's token was the scope; or the remaining members are fibers of a loop on
- *                the calling thread, and the caller is no fiber of that loop; or the group's
- *                executor runs its tasks on a loop of the calling thread, and the caller is no task
- *                of it. (A fiber of the loop may join nevertheless, if the executor was made by
+ *   -EDEADLK     the caller is a member of the group, or runs within one
+ *   -EDEADLK     the caller's scope descends from the group's token: it is, for example, the token
+ *                of a timeout that began while the group's token was the scope
+ *   -EDEADLK     the remaining members are fibers of a loop on this thread, and the caller is no
+ *                fiber of that loop
+ *   -EDEADLK     the executor runs its tasks on a loop of this thread, and the caller is no task of
+ *                it. (Exception: a fiber of the loop may join if the executor was made by
  *                fl_loop_executor_create_on().)
  *   -EOWNERDEAD  in a forked child; nothing happened
  *   other        the error of the first member that failed; fl_group_message() describes it
@@ -228,8 +234,9 @@ FL_API const char *fl_group_message(const fl_group *g);
 FL_API const char *fl_group_failed_name(const fl_group *g);
 
 /*
- * Returns the index of the first member that failed. Members are counted from 0, in the order of
- * their submits and starts since the last join.
+ * Returns the index of the first member that failed, or 0 if no member has failed. Members are
+ * counted from 0, in the order of their submits and starts since the last join. A submit or start
+ * that returned an error is counted, too, except a start on a thread that runs no loop.
  */
 FL_API size_t fl_group_failed_index(const fl_group *g);
 
