@@ -26,9 +26,9 @@ FL_BEGIN_DECLS
  * Memory
  *
  * A task gets a copy of the argument's bytes, and the caller gets a copy of the result's bytes.
- * Pointers in either are not valid in the other process. The one exception is an fl_bytes
- * (fairlead/bytes.h), whose contents travel with it. Global variables are the worker's own. To
- * share large data without a copy, put them into a region: see `regions` of the config, and
+ * Pointers in the argument or the result are not valid in the other process. The one exception is
+ * an fl_bytes (fairlead/bytes.h), whose contents travel with it. Global variables are the worker's
+ * own. To share large data without a copy, put them into a region: see `regions` of the config, and
  * fl_task_region(). A result above 64 KiB has sealed memory of its own. If a task forks, the forked
  * process must not write the result.
  *
@@ -44,17 +44,20 @@ FL_BEGIN_DECLS
  *
  * A worker is a daemon of the fork server (fairlead/process.h). It is started when a task needs it,
  * runs one task at a time, and ends with this process at the latest. Each worker costs two pieces
- * of shared memory of 300 KiB each, and four descriptors of this process. Whatever a worker writes
- * into the shared memory, the executor stays sound, and kills that worker.
+ * of shared memory, together about 525 KiB, and four descriptors of this process. While tracing is
+ * on (fairlead/debug.h), one of the two pieces also has a ring for the worker's events. The
+ * executor stays sound whatever a worker writes into the shared memory. It kills a worker that
+ * writes what no sound worker writes.
  *
  * A worker has the attributes (fairlead/process.h) of the thread of the pool that starts workers.
- * That thread has those of the thread that made the first submit, and what the C library has
- * changed since for all threads, as setuid() does. Namespaces, cgroup, oom_score_adj, NUMA policy
- * and security label are those of the pool's first start.
+ * That thread has the attributes of the thread that made the first submit. A later change that the
+ * C library makes for all threads, such as setuid(), applies to it, too. The pool reads its
+ * namespaces, cgroup, oom_score_adj, NUMA policy and security label once, at its first start of a
+ * worker, and does not see later changes.
  *
- * Free a pool before this process drops privileges. Its workers keep their rights. As long as the
- * pool has workers, every start of a worker with other rights fails with -EPERM, in this pool and
- * in others.
+ * Free a pool before this process drops privileges. The workers of the pool keep the rights with
+ * which they were started. As long as the pool has workers, every start of a worker with other
+ * rights fails with -EPERM, in this pool and in others.
  *
  * Signals
  *
@@ -84,14 +87,15 @@ FL_BEGIN_DECLS
  * Failed starts
  *
  * If a worker cannot be started, or ends before it is ready, the executor tries again after 1 to
- * 128 ms. After ten failures in a row, while no other worker serves, the pending tasks fail: with
- * the error of the last start, or with -EOWNERDEAD if the last worker ended. Tasks that are
- * submitted later have ten tries of their own.
+ * 128 ms. If ten starts in a row have failed and no other worker takes tasks, the pending tasks
+ * fail: with the error of the last start, or with -EOWNERDEAD if the last worker ended. Tasks that
+ * are submitted later have ten tries of their own.
  *
  * The executor breaks (-ENOTRECOVERABLE) in three cases:
  *
  * - The initializer fails.
- * - The initializer ends its worker ten times in a row, not counting ends by SIGKILL.
+ * - The initializer ends its worker ten times in a row, and none of these ends is a SIGKILL from
+ *   outside the executor.
  * - Ten starts in a row fail with codes that say that no start can succeed: this program cannot be
  *   executed (-ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENOEXEC, -ENOTSUP), or the system lacks
  *   memfd_create() or pidfd_open() (-ENOSYS).
@@ -114,9 +118,9 @@ FL_BEGIN_DECLS
  *             it is not prepared, or there is another reason that "Preparing the program" in
  *             fairlead/process.h lists. The log says which
  *   -EINVAL   the config has more than FL_WORKERS_MAX workers, more than FL_REGIONS_MAX regions, or
- *             a negative `max_tasks` or time; or its initializer has a result, lacks the argument
- *             that it takes, gets one that it does not take, or has an argument with an fl_bytes or
- *             aligned above max_align_t
+ *             a negative `max_tasks` or time; or the initializer has a result; or the initializer
+ *             takes an argument and gets none, or the reverse; or the initializer's argument
+ *             contains an fl_bytes, or is aligned above max_align_t
  *   -ENOENT   the initializer is not registered
  *   -EEXIST   another task has the initializer's name
  *
@@ -124,7 +128,7 @@ FL_BEGIN_DECLS
  *   -ENOENT           the task is not registered here under its name
  *   -EEXIST           another task is registered under its name: see fl_task_register()
  *   -EAGAIN           the executor's own thread cannot be started
- *   -EMFILE, -ENFILE  there are no two descriptors for the executor's own thread
+ *   -EMFILE, -ENFILE  two descriptors for the executor's own thread cannot be opened
  *   -ENOSYS           a sandbox forbids eventfd()
  */
 FL_API FL_MUST_CHECK int fl_process_executor_create(fl_executor **e, const fl_executor_config *config);
