@@ -8,7 +8,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Cancel token: asks waits and tasks to end before they have what they wait for.
+ * A cancel token asks waits and tasks to end before they have what they wait for.
  *
  *     fl_cancel_token stop;
  *     fl_cancel_token_init(&stop, NULL, fl_after(FL_S(5)));
@@ -16,8 +16,7 @@ FL_BEGIN_DECLS
  *     fl_cancel_token_destroy(&stop);
  *
  * Tokens form a tree. A request of a token reaches the token and all its descendants, and stays for
- * ever: from then on, each wait under one of these tokens that would have to block returns
- * -ECANCELED.
+ * ever. From then on, a wait under any of them that would block returns -ECANCELED.
  *
  * Every context (a thread or a fiber) has a cancel scope: one token, or none. A wait without a
  * token argument observes the scope of its context. For a token argument, NULL means the scope, and
@@ -120,13 +119,15 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
  *     fl_cancel_callback cb;
  *     (void)fl_cancel_token_on_request(stop, &cb, interrupt, connection);
  *     rows = run_query(connection);          // another thread may call interrupt(connection)
- *     (void)fl_cancel_callback_remove(&cb);  // from here on it neither runs nor will
+ *     (void)fl_cancel_callback_remove(&cb);  // interrupt() does not run from here on
  *
- * The function runs at most once. It runs in the context that requests the token or an ancestor,
- * after the waits under the token have been woken, and the request returns after the function has.
- * Several callbacks run in no particular order. A second request does not wait for callbacks that a
- * first request runs. A registration and a removal take constant time; a request takes a step for
- * each descendant, wait and callback.
+ * The function runs at most once for each registration. A request of the token or of an ancestor
+ * runs the function in the requesting context, after it has woken the waits under the token. The
+ * request returns after the function has returned. A registration after the request runs the
+ * function in the registering context. Several callbacks run in no particular order. A second
+ * request does not wait for callbacks that a first request runs. A registration or a removal takes
+ * constant time, unless it runs the function or waits for it, or functions of other callbacks run
+ * at the same time. A request takes a step for each descendant, wait and callback.
  *
  * The function may lock, wait, request other tokens, register and remove callbacks (also its own),
  * and destroy the token. It must return: it must not leave by longjmp() or pthread_exit().
@@ -134,8 +135,8 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
  * The deadline of a token runs no callback. A registration after the deadline has passed runs the
  * function at once, as a registration after a request does.
  *
- * The library requests tokens, too: of cancelled tasks (also in worker processes), of fibers,
- * groups and loops that are cancelled, and of a group with a failed member.
+ * The library itself requests the tokens of tasks (also in worker processes), fibers, groups and
+ * loops that are cancelled, and the token of a group in which a member has failed.
  */
 typedef struct fl_cancel_callback {
 	void (*function_)(void *arg);
