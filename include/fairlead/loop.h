@@ -31,8 +31,8 @@ FL_BEGIN_DECLS
  * comment says otherwise. A NULL loop is a panic, except in fl_loop_free().
  *
  * The callbacks of a loop, for posts, timers and watches, run on the loop's thread, outside of
- * fibers. They may start fibers. A callback that waits delays all other callbacks. It delays no
- * fiber, and no cancel of a fiber.
+ * fibers. The callbacks may start fibers. A callback that waits delays all other callbacks. It
+ * delays no fiber, and no cancel of a fiber.
  *
  * When a function returns -ENOTSUP, the log has a line with the function's name.
  *
@@ -103,8 +103,8 @@ FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function,
  * have ended, and makes the calls that these fibers have posted. Callbacks of watches and timers
  * are not called any more.
  *
- * The call blocks the calling thread until the fibers have ended. It panics on another thread than
- * the one that ran the loop, and in a fiber or a callback of any loop.
+ * The call blocks the calling thread until the fibers have ended. It panics if it is called on a
+ * thread other than the one that ran the loop, or in a fiber or a callback of any loop.
  */
 FL_API void fl_loop_free(fl_loop *l);
 
@@ -187,15 +187,15 @@ struct fl_loop_watch {
 /*
  * Starts the watch `w` of the descriptor `fd`.
  *
- * `events` is FL_FD_IN, FL_FD_OUT or both; or 0, to be called for FL_FD_ERR alone. The call never
- * waits. It requires that `w` is not started.
+ * `events` is FL_FD_IN, FL_FD_OUT or both. With 0 the callback is called for FL_FD_ERR alone. The
+ * call never waits. It requires that `w` is not started.
  *
  * Returns:
  *   0            the watch is started
  *   -EBADF       `fd` is not open
  *   -EEXIST      the loop watches this descriptor already. dup() makes another descriptor
  *   -EPERM       `fd` is a regular file, which is always ready
- *   -EINVAL      `events` has another bit
+ *   -EINVAL      `events` has a bit other than FL_FD_IN and FL_FD_OUT
  *   -ENOMEM      there is no memory
  *   -ENOSPC      the user's limit of watched descriptors is reached
  *   -EOWNERDEAD  this is a forked child, and the loop is the parent's
@@ -208,7 +208,7 @@ FL_API FL_MUST_CHECK int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int f
  *
  * Returns:
  *   0            the events were changed
- *   -EINVAL      `events` has another bit than FL_FD_IN and FL_FD_OUT, or `w` is not started
+ *   -EINVAL      `events` has a bit other than FL_FD_IN and FL_FD_OUT, or `w` is not started
  *   -ENOMEM      there is no memory
  *   -EOWNERDEAD  this is a forked child, and the loop is the parent's
  */
@@ -244,12 +244,12 @@ FL_API int fl_loop_fd(const fl_loop *l);
  *   -EOWNERDEAD  this is a forked child, and the loop is the parent's
  *   -ENOMEM      in the first iteration: there is no memory for the stack of a signal handler
  *
- * Between two calls no fiber of the loop runs. If the caller waits there in a function of this
- * library, a fiber that got a lock at that time could not use it, and would hold up all waiters
- * behind it. So while the caller sleeps in that wait, the wait queues pass over the loop's fibers:
- * where a fiber and another context wait for the same lock, permit, item or signal, the other
- * context goes first. The caller may therefore wait for another thread, even if that thread is
- * queued behind a fiber. Two cases remain for the caller to avoid:
+ * Between two calls no fiber of the loop runs. Suppose that the caller waits between two calls in a
+ * function of this library, and a fiber got a lock meanwhile. The fiber could not run, and all
+ * waiters behind it would be held up. So while the caller sleeps in its wait, the wait queues pass
+ * over the loop's fibers: where a fiber and another context wait for the same lock, permit, item or
+ * signal, the other context goes first. The caller may therefore wait for another thread, even if
+ * that thread is queued behind a fiber. Two cases remain for the caller to avoid:
  *
  * - What a fiber holds, or was given before the caller fell asleep, stays with the fiber: an
  *   fl_rwlock, a permit, the wake for an item, a signal. If the caller waits for such an object, or
@@ -272,11 +272,11 @@ FL__SCOPED(fl_loop, fl_loop_free)
  *     int result;
  *     int rc = fl_to_thread(compress, &image, &result); // other fibers run meanwhile
  *
- * It is for a function that would hold up the loop, such as a blocking call or a long computation.
+ * Use it for a function that would hold up the loop, such as a blocking call or a long computation.
  * Each loop has threads for these calls: at most 4 more than there are usable CPUs, and at most 32.
- * They block the signals that the loop's thread blocked at the first call, and are joined when the
- * loop is freed. When all of them are busy, further calls are pending. When all of them sleep in
- * waits of the library, another thread may be started in place of a sleeping one
+ * The threads block the signals that the loop's thread blocked at the first call, and are joined
+ * when the loop is freed. When all threads are busy, further calls are pending. When all threads
+ * sleep in waits of the library, another thread may be started in place of a sleeping one
  * (fairlead/blocking.h).
  *
  * The call blocks the calling fiber. When the call returns, the function has ended or was never
@@ -312,20 +312,20 @@ FL_INLINE FL_MUST_CHECK int fl_to_thread(fl_fiber_function *_function, void *_ar
 }
 
 /*
- * Debugging reports fibers that hold up the loop, by a long computation or by a wait outside of the
- * library.
+ * fl_loop_debug() makes the library report fibers that hold up the loop, by a long computation or
+ * by a wait outside of the library.
  *
  *     int rc = fl_loop_debug(l, &(fl_loop_debug_config){.slow = FL_MS(100)});
  *
- * A report is a warning to the log handler (fairlead/error.h), which must not wait. It comes when
- * the fiber lets the next fiber run. A fiber that never does is not reported. To find such a fiber,
- * stop the program in gdb, where fairlead.py lists the fibers; or let a thread post a callback to
- * the loop, and report when the callback has not run after a while.
+ * A report is a warning to the log handler (fairlead/error.h), which must not wait. The report
+ * comes when the fiber lets the next fiber run. A fiber that never lets another fiber run is not
+ * reported. To find such a fiber, stop the program in gdb, where fairlead.py lists the fibers; or
+ * let a thread post a callback to the loop, and report when the callback has not run after a while.
  */
 typedef struct fl_loop_debug_config {
 	/*
-	 * In ns. A fiber that has kept the thread for longer is reported, and so are callbacks. 0
-	 * means no reports.
+	 * The time in ns. A fiber that has kept the thread for longer is reported. Callbacks that
+	 * run in a row are timed together, and are reported in the same way. 0 means no reports.
 	 */
 	fl_duration slow;
 	uintptr_t more_[4];
