@@ -5,9 +5,9 @@
  * backend of fl_queue.
  *
  * A position is a number of 64 bits: {lap, index, flags}. The lowest two bits are the flags. The
- * index comes next, with as many bits as the capacity needs, and then the lap. "One on" means the
- * next index, or the first index of the next lap. The lap does not wrap before 2^62 / capacity
- * laps.
+ * index comes next, with as many bits as the capacity needs, and then the lap. To move a position
+ * on by one is to take the next index, or the first index of the next lap. The lap wraps after
+ * 2^62/n laps, where n is the capacity rounded up to a power of two.
  *
  *   word             holds                      changed by
  *   tail             where the next item goes   claim of a put, by CAS: on by one, or by several
@@ -48,9 +48,9 @@
  *   "empty", "closed    The load of the tail that finds the head's position. The stamp, read
  *   and empty"          before, says that the head had not moved.
  *
- * The first load of a round acquires. So the later loads of the round are no older than what the
- * writer of the loaded word had seen. -EBUSY means that a call of the opposite side has claimed the
- * slot, and has not published it yet. So behind a put that has stopped, the ring is never "empty".
+ * The first load of a round acquires. So the later loads see at least what the thread that wrote
+ * the loaded word had seen. -EBUSY means that a call of the opposite side has claimed the slot, and
+ * has not published it yet. So behind a put that has stopped, the ring is never "empty".
  *
  * Progress: the ring is lock-free. A claim repeats a round when another claim has moved the word
  * since it was loaded, when the weak CAS failed spuriously, when a load got an old value, and once
@@ -127,12 +127,15 @@ static uint64_t mpmc_index(const struct fl_mpmc *q, uint64_t at)
 
 uint64_t fl__mpmc_puts(struct fl_mpmc *q)
 {
-	/* relaxed: a caller that compares the count has acquired what is done, and so the puts */
+	/*
+	 * relaxed: a caller that compares this count has loaded the count of done items with
+	 * acquire before, and so sees the puts of those items
+	 */
 	const uint64_t tail = fl__load_relaxed(&q->tail);
 	return tail / fl__mpmc_lap(q) * q->capacity + mpmc_index(q, tail);
 }
 
-/* Puts in progress count. */
+/* A put in progress counts. */
 size_t fl_mpmc_length(const fl_mpmc *q)
 {
 	const uint64_t flags = FL__MPMC_FLAGS;
@@ -176,18 +179,19 @@ static int mpmc_no_item(struct fl_mpmc *q, uint64_t at)
 }
 
 /*
- * The factor of all pauses here. The model checker defines it as 0, because there each turn of
- * a pause would be a step of a loop that waits.
+ * All pauses of this file are multiplied by this factor. The model checker defines it as 0, because
+ * there each iteration of a pause would be a step of a loop that waits.
  */
 #ifndef FL__MPMC_TURNS
 #define FL__MPMC_TURNS 1
 #endif
 
 /*
- * Each failed CAS has taken the cache line from those that would succeed. A claim has two misses,
- * of the word and of the stamp, between the load of the word and the CAS. So a pause must be
- * longer than the claims of some other threads: then one thread makes several claims in a row, and
- * their slots are on one line. docs/decisions/bounded-ring-claims.md has the figures.
+ * Each failed CAS has taken the cache line from the threads whose CAS would succeed. Between the
+ * load of the word and the CAS, a claim has two cache misses: one at the word, and one at the
+ * stamp. So a pause must be longer than the claims of some other threads: then one thread makes
+ * several claims in a row, and their slots are on one line. docs/decisions/bounded-ring-claims.md
+ * has the figures.
  */
 void fl__mpmc_back_off(unsigned failed)
 {
@@ -197,7 +201,8 @@ void fl__mpmc_back_off(unsigned failed)
 
 bool fl__mpmc_fall_behind(uint64_t *caught_up, uint64_t at)
 {
-	enum { SEVERAL = 4, TURNS_PER_ITEM = 8, ITEMS = 8 }; /* items: at most */
+	/* ITEMS is the largest number of items for which it pauses */
+	enum { SEVERAL = 4, TURNS_PER_ITEM = 8, ITEMS = 8 };
 	/* relaxed: a wrong guess only costs time. The result is negative if `at` is old. */
 	const int64_t passed = (int64_t)(at - fl__load_relaxed(caught_up));
 	if (passed != 0) /* otherwise callers that poll would take the line from each other */
@@ -209,9 +214,10 @@ bool fl__mpmc_fall_behind(uint64_t *caught_up, uint64_t at)
 }
 
 /*
- * Returns why a put, or with `gets` a get, finds no space (no item) at `at`, or 0 after a pause:
- * then the caller looks again. It pauses first because the exact answer costs the opposite side the
- * cache line that its next call changes.
+ * Called by a put, or with `gets` by a get, that finds its slot at `at` not ready. It may pause and
+ * return 0; then the caller looks again. Otherwise it returns the reason: -EAGAIN, -EBUSY or
+ * -EPIPE. It pauses first because the exact answer costs the opposite side the cache line that its
+ * next call changes.
  */
 int fl__mpmc_refuse(struct fl_mpmc *q, uint64_t at, bool gets)
 {
