@@ -11,13 +11,14 @@
  *                                                            the lock when it sleeps or ends, or
  *                                                            when no worker could be started. -1
  *                                                            and later +1 around an initializer and
- *                                                            a fork. taking.c: calls
+ *                                                            a fork. taking.c describes how a call
+ *                                                            of a worker changes it
  *   idle            workers that sleep, in `sleepers`        under the lock; -1 by the waking
  *                                                            thread, or by a worker after its
  *                                                            sleep timed out
  *   more            bool: one more worker may be active      under the lock, after a change of its
  *                                                            inputs: fl__pool_recount()
- *   active          workers that are neither idle nor        as `more`
+ *   active          workers that are neither idle nor        together with `more`
  *                   blocked
  *   has_forks       a worker must look for forks before it   under the lock: set for
  *                   sleeps                                   fl_parallel_invoke(), cleared by a
@@ -36,44 +37,46 @@
  *   - A worker that goes to sleep marks the empty backlog (fl__backlog_mark()) under the lock, or
  *     goes on searching. If more workers are active than may be, it sleeps without a mark, since
  *     enough workers are left.
- *   - A thread that makes `more` true otherwise (an end, a resize, a blocking section) marks the
- *     backlog, or wakes a worker: fl__pool_settle().
+ *   - A thread that makes `more` true in another way, by the end of a worker, a resize or a
+ *     blocking section, calls fl__pool_settle(), which marks the backlog or wakes a worker.
  *   - A submit that finds such a mark wakes a worker, unless one searches.
  *   - A worker that has found a task, and was the last to search, looks once more if one more may
  *     be active (fl__pool_stop_searching()).
- *   - A wake counts as a search, also if no worker is needed: it ends as a search ends.
- *   - A thread that is about to start a worker first calls one that has ended its task and has not
- *     yet looked for the next (FL__POOL_BETWEEN). The call counts that worker as searching. The
- *     worker ends this search as any other: when it has found a task, or else before it runs user
- *     code.
+ *   - A woken worker counts as searching even if it is not needed. Its search ends like any other.
+ *   - A thread that is about to start a worker first looks for a worker between two tasks
+ *     (FL__POOL_BETWEEN) and *calls* it: it counts that worker as searching. The worker ends this
+ *     search like any other: when it has found a task, or else before it runs user code.
  *   - If a needed start fails, no worker searches, and the tasks wait for the present workers.
  *
  * Rule 2. A submit wakes no worker while a worker S searches. The submit first claims its slot at
  * the tail of the ring, then sees S counted. S first ends its count, and then takes one of three
  * ways:
- *   - S marks the tail. The mark comes after the submit's claim, since the submit saw S counted.
- *     S can set it only if the ring is empty: the task was taken.
+ *   - S marks the tail. The mark comes after the submit's claim, since the submit saw S counted. S
+ *     can set the mark only if the ring is empty, so the task was taken.
  *   - S sees that the tail has changed, and searches on.
  *   - S sees `more` false, and leaves the task: no further worker may be active. The thread that
- *     makes `more` true sets a mark or wakes a worker (fl__pool_settle()). If it does so before the
- *     submit, the submit finds the mark; if after S's load, that thread finds the task.
- * A local queue that is not listed counts as marked (invariant 6 of backlog.c). That of a new
- * worker is made with a mark.
+ *     makes `more` true sets a mark or wakes a worker (fl__pool_settle()). If that thread makes
+ *     `more` true before the submit, the submit finds its mark or a searching worker. If it does so
+ *     after S's load, that thread finds the task.
+ * A local queue that is not listed counts as marked (invariant 6 of backlog.c). The local queue of
+ * a new worker is created with its mark set.
  *
- * The argument needs the total order of seq_cst for four kinds of accesses: the claim, or the store
- * to `slow` for a task that goes into an overflow list; the submit's load of `searching`; the
- * subtraction from `searching` that ends S's search; and S's load of `more`, with the stores to it.
+ * The argument needs the total order of seq_cst for four kinds of accesses:
+ *   1. the claim, or the store to `slow` if the task goes into an overflow list
+ *   2. the submit's load of `searching`
+ *   3. the subtraction from `searching` that ends S's search
+ *   4. S's load of `more`, and all stores to `more`
  *
  * Rule 3. The addition to `searching` that begins a search may be relaxed. A thread that reads the
  * new count leaves its task to the search, and the end of the search is seq_cst (rule 2). A thread
  * that reads the old count wakes one more worker.
  *
- * A wake for a task that another worker takes first is harmless. So is a mark while no worker
- * sleeps.
+ * A wake for a task that another worker takes first is harmless. A mark while no worker sleeps is
+ * harmless, too.
  *
- * After a timeout a sleeper removes itself under the lock, and looks at the backlog before it ends;
- * if too many workers are active, it ends without that look, since enough are left. Until it has
- * the lock it counts as idle, though a wake passes over it.
+ * After a timeout a sleeper removes itself under the lock, and looks at the backlog before it ends.
+ * If too many workers are active, it ends without that look, since enough are left. Until the
+ * sleeper has the lock it counts as idle, though a wake passes over it.
  *
  * How a worker leaves a search, and who keeps the invariant from then on:
  *
@@ -89,29 +92,30 @@
  *   its end, one too many, or      fl__pool_settle(), in the same section of the lock
  *   idle for too long
  *
- * `has_forks` goes the same way: a worker that cleared it and was to look for forks sets it again
- * before it sleeps or ends, and one that has found a task instead wakes another worker for it.
+ * A worker that has cleared `has_forks` must look for forks. If it sleeps or ends before it has
+ * looked, it sets `has_forks` again. If it finds a task before, it wakes another worker for the
+ * forks.
  *
  * A worker in its initializer, or one that looks for forks (fork_join.c), is not counted as
- * searching: either may take long. While no more tasks wait than workers initialize, all queues are
- * marked, not only the empty ones (fl__backlog_watch()). So during an initializer each submit looks
- * under the lock whether to start another worker.
+ * searching, because both may take long. While the waiting tasks are not more than the workers in
+ * their initializers, all queues are marked, not only the empty ones (fl__backlog_watch()). So
+ * during an initializer each submit looks under the lock whether to start another worker.
  *
- * Costs. A submit pays for a wake only if a worker sleeps, and one wake is under way at a time.
- * Before a worker is started, the pool looks for one that has published the end of its task and has
- * not yet looked for the next, that looks at this moment, or that has just found no task: the wake
- * is that worker's then. So tasks that are submitted one after the other, each after a wait for the
- * one before, start one worker, also where threads wait for a CPU. A worker that keeps up with a
- * stream of tasks pauses for some microseconds, so that it does not meet the submitter at the same
- * cache lines for each task. A thread that takes a task or a free task block prefetches the lines
- * of a later one.
+ * Costs. A submit pays only if it finds a mark and no worker searches; then it wakes, calls or
+ * starts a worker. Before the pool starts a worker, it looks for one that is between two tasks,
+ * looks for a task at this moment, or has just found none. If there is one, it is called in place
+ * of the start. So a submitter that waits for each task before the next submit causes the start of
+ * only one worker, even if threads wait for a CPU. A worker that keeps up with a stream of tasks
+ * pauses for some microseconds, so that it does not meet the submitter at the same cache lines for
+ * each task. A thread that takes a task or a free task block prefetches the lines of a later one.
  *
- * Sleepers are woken last in, first out, so that the idle time of the others runs out. But of the
- * last five, one that slept on another CPU than the waking thread's is preferred. The wake takes
- * the sleeper off its queue under the lock, and the unlock unparks it: a worker that is woken under
- * the lock may preempt the waking thread, and then sleeps for the lock (46 to 222 more wakes in a
- * burst of 1,000 tasks). If the lock has waiters, the unlock wakes one of them, which may preempt
- * the waking thread before the unpark; the worker is then late by a time slice.
+ * Sleepers are woken last in, first out, so that the idle time of the others runs out. But among
+ * the last five, a sleeper that slept on a CPU other than the waking thread's is preferred. A
+ * worker unparked under the lock could preempt the waking thread, and would then sleep for the lock
+ * (46 to 222 more wakes in a burst of 1,000 tasks). So the wake takes the sleeper off its queue
+ * under the lock, and the unlock unparks it. If the lock has waiters, the unlock wakes one of them.
+ * That waiter may preempt the waking thread before the unpark; the worker is then late by a time
+ * slice.
  */
 #include "../base/atomic.h"
 #include "../base/awaited.h"
@@ -122,8 +126,8 @@
 static const int64_t pool_surplus_timeout = FL_S(1); /* how long a worker above the limit sleeps before it ends */
 
 /*
- * Called under the lock. Wakes a worker, which it counts as searching. Returns false if none
- * sleeps.
+ * Called under the lock, by a thread that has counted the worker in `searching`. Wakes a worker.
+ * Returns false if none sleeps.
  */
 static bool pool_wake_sleeper(struct fl__thread_pool *p)
 {
@@ -150,8 +154,9 @@ void fl__pool_wake_locked(struct fl__thread_pool *p)
 		if (pool_wake_sleeper(p) || (pool_needs_worker(p) && fl__pool_call_worker(p)))
 			return;
 		/*
-		 * a worker may have taken the task, or gone on to search. acquire: the take of a
-		 * worker that has ended its search; pairs with the seq_cst subtraction
+		 * A worker may have taken the task, or begun another search. acquire: pairs with
+		 * the seq_cst subtraction of a worker that ended its search, so that this thread
+		 * sees its take.
 		 */
 		const bool starts = fl__load_acquire(&p->searching) == 1 && pool_needs_worker(p);
 		if (starts && fl__pool_start_worker(p) == 0)
@@ -213,12 +218,18 @@ void fl__pool_stop_searching(struct fl__thread_pool *p)
 static void pool_wake_for_forks_locked(struct fl__thread_pool *p)
 {
 	p->has_forks = true;
-	/* even if a worker searches: it may find a task. A starting one looks for forks later. */
+	/*
+	 * This is done even if a worker searches, because that worker may find a task. A worker
+	 * that is starting looks for forks later.
+	 */
 	const bool start = p->initializing == 0 && fl__pool_may_start(p);
 	if (!p->more || !(start || p->idle > 0))
 		return;
 	fl__add_relaxed(&p->searching, 1); /* relaxed: rule 3 */
-	/* no worker: a timed-out sleeper is about to look, or the forkers run their forks */
+	/*
+	 * If no worker was woken or started, a sleeper whose sleep timed out is about to look, or
+	 * the forkers run their forks themselves.
+	 */
 	if (!pool_wake_sleeper(p) && !(start && fl__pool_start_worker(p) == 0))
 		fl__sub_seq_cst(&p->searching, 1); /* seq_cst: before the mark of fl__pool_settle() */
 }
@@ -243,7 +254,10 @@ bool fl__pool_has_task(const void *pool)
 	return fl__backlog_any(&((struct fl__thread_pool *)pool)->backlog);
 }
 
-/* Whether the active workers, the caller among them, are as many as the CPUs: a hint. */
+/*
+ * Returns whether the active workers, the caller among them, are as many as the CPUs. The answer is
+ * a hint.
+ */
 static bool pool_uses_all_cpus(struct fl__thread_pool *p)
 {
 	unsigned cpus = fl__load_relaxed(&p->cpus); /* relaxed: each worker stores the same number */
@@ -255,9 +269,9 @@ static bool pool_uses_all_cpus(struct fl__thread_pool *p)
 }
 
 /*
- * Looks for a task for a while. Where yields are barred (base/yield.c) fl__spin() pauses. If the
- * pool uses all CPUs, pauses would take one from workers with tasks: then the worker polls a few
- * times.
+ * Looks for a task for a while. Where yields are barred (base/yield.c) fl__spin() pauses. If yields
+ * are barred and the pool uses all CPUs, pauses would keep a CPU from a worker with a task. So this
+ * worker polls only a few times.
  */
 static void pool_spin(struct fl__thread_pool *p)
 {
@@ -334,7 +348,7 @@ static bool pool_sleep_until_woken(struct fl__thread_pool *p, unsigned *round)
 	fl__pool_recount(p);
 	fl__sub_seq_cst(&p->searching, 1); /* seq_cst: rule 2 */
 	if (too_many)
-		fl__pool_relieve(p); /* all others may doze: then this worker goes on */
+		fl__pool_relieve(p); /* if all others doze, this worker goes on */
 	if ((too_many && !p->more) || fl__backlog_mark(&p->backlog)) {
 		*round = 0;
 		if (pool_sleep_as_idle(p))
@@ -345,11 +359,15 @@ static bool pool_sleep_until_woken(struct fl__thread_pool *p, unsigned *round)
 	fl__add_relaxed(&p->searching, 1);
 	p->idle--;
 	fl__pool_recount(p);
-	fl__back_off((*round)++); /* an accepted put is not yet published */
+	/*
+	 * The backlog could not be marked: typically a put has claimed a slot and not published its
+	 * task yet. The pause gives it time.
+	 */
+	fl__back_off((*round)++);
 	return false;
 }
 
-/* Runs a fork of another worker. Returns whether there may be more. */
+/* Runs a fork of another worker. Returns whether there may be more forks. */
 static bool pool_help_forks(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
@@ -400,8 +418,8 @@ struct fl__pool_taken fl__pool_search(struct fl__thread_worker *w)
 		if (taken.block)
 			break;
 		/*
-		 * a hint; tasks of an injector's list come before forks, and are taken under the
-		 * lock
+		 * This is a hint. Tasks of an injector's list come before forks, and are taken
+		 * under the lock.
 		 */
 		if (!taken.must_lock && !fl__backlog_any(&p->backlog)) {
 			called = false;
