@@ -5,11 +5,13 @@
  *
  *   CLAIMED    one context alone may end the   fl__future_claim(),            never
  *              future, and must                fl__future_claim_cancel(),
+ *                                              fl__future_claim_cancel_as(),
  *                                              fl__future_claim_ended(): CAS;
  *                                              invariant 6: a store
- *   CANCELLED  the claim was for a cancel      the same CAS; if the token is  never
- *                                              APART, the claimer after it
- *   EXPIRED    the future ends with            the same; or                   never
+ *   CANCELLED  the claim was for a cancel      the CAS that sets CLAIMED; if  never
+ *                                              the token is APART, the
+ *                                              claimer after that CAS
+ *   EXPIRED    the future ends with            where CANCELLED is set; or     never
  *              -ETIMEDOUT, since the           fl__future_set_error(),
  *              deadline has passed             before the end
  *   ENDED      the end is published            the ending CAS;                never
@@ -33,24 +35,26 @@
  *
  * The four columns are the bit, its meaning, where it is set, and where it is cleared.
  *
- * fl_future_get_state() maps ENDED to FL_CANCELLED with CANCELLED, and to FL_DONE without. CLAIMED
- * without CANCELLED is FL_RUNNING, and so is a future of which `has_started` is true. The rest is
- * FL_PENDING, also while a canceller drops the argument.
+ * For an ended future fl_future_get_state() returns FL_CANCELLED if CANCELLED is set, else FL_DONE.
+ * For a future that has not ended it returns FL_RUNNING if CLAIMED is set without CANCELLED, or if
+ * `has_started` is true. Otherwise it returns FL_PENDING, also while a canceller drops the
+ * argument.
  *
  * Invariants
  *   1. Exactly one context claims. That context alone writes error, message and result, and ends
  *      the future.
- *   2. The linearization point of a start and of a cancel is the claim's CAS. That of the end is
- *      the ending CAS. For an unshared future they are the stores of invariant 6. The claim of a
- *      future whose token is APART does not yet say whether the task starts: the claimer then asks
- *      for the token, and may set CANCELLED. In between the state is FL_RUNNING. No user sees that:
- *      only tasks of groups have such tokens, and the user gets the future of such a task in its
- *      callback alone, after the end. While GUARDED is set, one section under `lock` ends the
- *      token, detaches the callbacks and does the ending CAS. A thread that wants to request the
- *      token or to add a callback sets GUARDED first, unless the future has ended. Then the thread
- *      takes the lock and reads the state again. The future either has ended, or does not end
- *      before the unlock. A future with neither GUARDED nor WAITERS, whose token is in no tree
- *      (fl__cancel_is_alone()), ends with one CAS. Afterwards nobody changes its callbacks.
+ *   2. The linearization point of a start and of a cancel is the claim's CAS. The end linearizes at
+ *      the ending CAS. For an unshared future both points are the stores of invariant 6. The claim
+ *      of a future whose token is APART does not yet say whether the task starts: the claimer then
+ *      asks for the token, and may set CANCELLED. Between the claim and that moment the state is
+ *      FL_RUNNING. No user sees that: only tasks of groups have such tokens, and the user gets the
+ *      future of such a task in its callback alone, after the end. While GUARDED is set, one
+ *      section under `lock` ends the token, detaches the callbacks and does the ending CAS. A
+ *      thread that wants to request the token or to add a callback sets GUARDED first, unless the
+ *      future has ended. Then the thread takes the lock and reads the state again. The future
+ *      either has ended, or does not end before the unlock. A future with neither GUARDED nor
+ *      WAITERS, whose token is in no tree (fl__cancel_is_alone()), ends with one CAS. Afterwards
+ *      nobody changes its callbacks.
  *   3. While WAITERS is set, the ending CAS is part of a transaction of the parking lot (lot.c,
  *      invariant 5).
  *   4. Before the end is published, the argument's drop hook has returned and the token has left
@@ -59,11 +63,11 @@
  *      then the callbacks run in order. Reports are in the same list, and leave it under `lock`.
  *   5. The memory stays until the last reference is freed and, if the future is LISTED, until the
  *      group has freed it, too. The context that frees the last reference runs the result's drop
- *      hook at once: a group never does, and delays none. The context that ends the future holds
- *      a reference: the producer's or, while the block stays in a ring, one of its own. A worker
- *      without callbacks to run frees that reference by the ending CAS, or after it, but before it
- *      wakes the waiters. So a waiter that frees its
- *      reference runs the result's drop hook, and not the worker, which is free for its next task.
+ *      hook at once. A group never runs a drop hook, and never delays one. The context that ends
+ *      the future holds a reference: the producer's or, while the block stays in a ring, a
+ *      reference of its own. A worker without callbacks to run frees that reference by the ending
+ *      CAS, or after it, but before it wakes the waiters. So if the waiter frees the last
+ *      reference, the waiter runs the result's drop hook. The worker is free for its next task.
  *   6. A future is *unshared* if it has one reference, no other bits than CLAIMED, a token that is
  *      alone, and no queue. Then only the producer can reach it, and claims and ends it by relaxed
  *      stores instead of a CAS.
@@ -71,12 +75,12 @@
  *      has read ENDED by an acquire: in fl__future_has_ended(), fl__future_has_result(),
  *      fl_future_get_state() and fl__word_wait().
  *
- * Stale bits are safe: WAITERS without a wait queue costs a visit of the parking lot, GUARDED
- * without callbacks a lock.
+ * Stale bits are safe. WAITERS without a wait queue costs a visit of the parking lot. GUARDED
+ * without callbacks costs a lock.
  *
- * A token that is APART (cancel.c) is asked for only by the context that has claimed the future:
- * until that context ends it, the parent exists. So such a future is claimed first, and its claim
- * is then one for a cancel if its token is requested.
+ * If a token is APART (cancel.c), only the context that has claimed the future checks whether it is
+ * requested. The parent token exists until that context ends the future. So such a future is
+ * claimed first. If its token is then found requested, the claim counts as that of a cancel.
  *
  * Locks are taken in this order: an executor's, `lock`, a token's tree, a bucket of the parking
  * lot.
@@ -95,11 +99,14 @@
 void fl__future_discard(fl_future *f)
 {
 	fl_cancel_token_destroy(&f->token);
-	fl__store_relaxed(&f->state, 0); /* relaxed: no other thread has seen it; it is no longer LISTED */
+	fl__store_relaxed(&f->state, 0); /* relaxed: no other thread has seen the future; it is no longer LISTED */
 	f->ops->release(f);
 }
 
-/* Whether the count, the top bits of `state`, would be 0 with one reference more. */
+/*
+ * Returns whether the count, in the top bits of `state`, would overflow to 0 with one more
+ * reference.
+ */
 static bool future_is_full(uint32_t seen)
 {
 	return fl__unlikely(seen / FL__FUTURE_REF == UINT32_MAX / FL__FUTURE_REF);
@@ -114,7 +121,7 @@ fl_future *fl_future_ref(fl_future *f)
 {
 	/* relaxed: the caller's own reference keeps the future alive */
 	if (future_is_full(fl__add_relaxed(&f->state, FL__FUTURE_REF))) {
-		fl__sub_relaxed(&f->state, FL__FUTURE_REF); /* relaxed: takes that back */
+		fl__sub_relaxed(&f->state, FL__FUTURE_REF); /* relaxed: it only undoes the addition */
 		future_panic_full(f);
 	}
 	return f;
@@ -189,8 +196,9 @@ void fl_future_free(fl_future *f)
 /* The end. */
 
 /*
- * The ending CAS. Stores the callbacks, and without any also subtracts `drop` (0 or
- * FL__FUTURE_REF). Returns the old word, or 0 if the end needs `lock`; then nothing has happened.
+ * Makes the ending CAS, and stores the callbacks in `*list`. If none is registered, the CAS also
+ * subtracts `drop` (0 or FL__FUTURE_REF). Returns the old word, or 0 if the end needs `lock`; then
+ * nothing has happened.
  */
 static uint32_t future_try_publish(fl_future *f, uint32_t drop, struct fl__callback **list)
 {
@@ -209,8 +217,8 @@ static uint32_t future_try_publish(fl_future *f, uint32_t drop, struct fl__callb
 }
 
 /*
- * The ending CAS under `lock`. Returns whether waiters were dequeued; then the caller closes `lot`
- * after the unlock.
+ * Makes the ending CAS under `lock`. Returns whether waiters were dequeued; then the caller closes
+ * `lot` after the unlock.
  */
 static bool future_publish_locked(fl_future *f, struct fl__lot *lot)
 {
@@ -228,11 +236,12 @@ static bool future_publish_locked(fl_future *f, struct fl__lot *lot)
 }
 
 /*
- * Publishes the end, and stores the callbacks, oldest first. With `prompt_only`, returns false and
- * does nothing if there is a callback other than `prompt`. Also makes the reports. If `freed` is
- * not NULL, stores in it whether the producer's reference was freed. That is done before the
- * waiters wake, if there is no callback and another reference. A report does not need this
- * reference: the waiter of the report has one, and keeps it until the report was made.
+ * Publishes the end, makes the reports, and stores the callbacks in `*list`, oldest first. With
+ * `prompt_only`, returns false and does nothing if there is a callback other than `prompt`. If
+ * `freed` is not NULL, stores in it whether the producer's reference was freed. The reference is
+ * freed before the waiters wake, but only if there is no callback and the future has another
+ * reference. A report does not need this reference: the waiter of the report has one, and keeps it
+ * until the report was made.
  */
 static bool future_publish_if(fl_future *f, bool prompt_only, fl_future_callback *prompt, struct fl__callback **list,
                               bool *freed)
@@ -365,7 +374,10 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
 	}
 	struct fl__calling *calling = fl__ctx_get()->front.inside.calling;
 	struct fl__ending *now = calling->innermost;
-	/* in the last callback of `now`, `storage` replaces `now`: one ending for a long chain */
+	/*
+	 * If `now` is not the outermost ending and runs its last callback, `storage` replaces it.
+	 * So a long chain needs one ending at a time.
+	 */
 	const bool is_last = !now->left && now->outer;
 	storage->outer = is_last ? now->outer : now;
 	calling->innermost = storage;
@@ -393,7 +405,11 @@ bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt)
 	if (fl__type_has_hooks(f->type))
 		return false;
 	if (f->type->drop_arg)
-		fl__drop(f->type->drop_arg, f->arg); /* again in fl__future_finish(): it zeroes the handle */
+		/*
+		 * The argument can only have bytes here. Their drop zeroes the handle, so a second
+		 * drop in fl__future_finish() does nothing.
+		 */
+		fl__drop(f->type->drop_arg, f->arg);
 	if (fl__load_relaxed(&f->state) & FL__FUTURE_REGISTERED) /* relaxed: never changes */
 		(void)fl__future_guard(f);                       /* so the end looks at the callbacks first */
 	if (!future_publish_if(f, true, prompt, &list, NULL))
@@ -451,7 +467,7 @@ static int future_cancel_or_request(fl_future *f, bool requests)
 	return requests ? -EINPROGRESS : -EBUSY;
 }
 
-/* A callback may free the caller's reference, and may end a chain. */
+/* Holds a reference of its own during the call, because a callback may free the caller's. */
 static int future_cancel(fl_future *f, bool requests)
 {
 	(void)fl_future_ref(f);
