@@ -1,43 +1,47 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The process executor in the parent process, on the remote core (remote/remote.c has the states of
- * a task). Its transport are rings (rings.c) that it shares with worker processes (worker.c). This
- * file has the executor's interface; submissions.c, completions.c, workers.c and manager.c have the
- * rest. workers.c has the rules for failed starts.
+ * a task). It reaches its workers (worker.c) by rings in shared memory (rings.c). This file has the
+ * executor's interface; submissions.c, completions.c, workers.c and manager.c have the rest.
+ * workers.c has the rules for failed starts.
  *
  * Invariants
  *   1. A task is in the blocks[] of its worker exactly while it is posted.
  *   2. A worker's writes affect only that worker's tasks. If a completion is one that no sound
  *      worker writes, the parent kills the worker and settles its tasks as after any death.
  *   3. No third process has the rings' memory. The parent maps the submission ring before it seals
- *      the ring against writing, so the worker cannot write. Both memories are allocated and cannot
- *      shrink, so no access raises SIGBUS.
+ *      the ring against writing, so the worker cannot write. The memory of both rings is allocated
+ *      in advance and cannot shrink, so no access raises SIGBUS.
  *
- * Threads of the parent. A submit posts to a ring, and takes completions now and then. A thread
- * that waits for a future takes completions and posts more while it waits, so that a round trip
- * needs no third thread. The manager does the rest: it learns of workers' deaths, watches
+ * Threads of the parent. A submit posts to a ring, and from time to time also takes completions. A
+ * thread that waits for a future takes completions and posts more while it waits, so that a round
+ * trip needs no third thread. The manager does the rest: it learns of workers' deaths, watches
  * deadlines, and runs callbacks and drop hooks, which no waiting or submitting thread ever runs.
  * The callback of a lazy map is the library's own, so a waiting thread runs it. The starter, a
- * thread of its own, starts workers, since a start may wait 30 s for an answer and a deadline must
- * not wait with it. It dispatches to a worker that it has started.
+ * thread of its own, starts workers, because a start may wait 30 s for an answer and the manager's
+ * watch of deadlines must not wait with it. The starter posts tasks to a worker that it has
+ * started.
  *
  * Why rings. No ring has a lock, and each word has one writer, except one claim word for each
- * submission. So a cancel, a steal and a start have one order. What a dead worker leaves can be
- * read from its claim words: submissions that have ended count; the one that was running fails,
- * with the worker's death as its message; those that never began go to another worker.
+ * submission. A cancel, a recall and a start of a submission are ordered by the CAS on its claim
+ * word. The `done` and claim words tell what a dead worker leaves. A submission with `done` has
+ * ended, with its result. One that is RUNNING without `done` fails with the worker's death as its
+ * message, unless `max_attempts` lets it run again. The others never began, and go to another
+ * worker, unless the pool was terminated.
  *
- * No stand-ins. When all workers wait for what only a pending task can do, the executor stops, and
- * says nothing. So the executor needs a worker for each task that waits for another task.
- * FL_DEBUG=waits shows the pending tasks of each executor, and `ps` shows the workers that sleep,
- * by their names. Over MPI it is the same: a rank gets no more tasks than it has workers, so its
- * own thread executor has no pending tasks and is not starved
- * (docs/decisions/process-stand-ins.md).
+ * The executor has no stand-ins. When all workers wait for what only a pending task can do, the
+ * executor stops, and says nothing. So the executor needs a worker for each task that waits for
+ * another task. FL_DEBUG=waits shows the pending tasks of each executor, and `ps` shows the workers
+ * that sleep, by their names. The MPI executor has no stand-ins either. Without `prefetch`, a rank
+ * gets no more tasks than it has workers, so its own thread executor has no pending tasks and is
+ * not starved (docs/decisions/process-stand-ins.md).
  *
  * Signals. A worker process cannot just keep the default actions: Ctrl-C reaches it together with
- * the parent, which may want to end its work in order. Ignored signals would be inherited by an
- * exec, and handlers are not. So a handler that does nothing stands in. A program of
- * fl_process_start() has the caller's mask, as after posix_spawn(), without what `fl_signals` has
- * blocked: that block is the library's doing, and SIGTERM must end the program.
+ * the parent, which may want to end its work in order. A program that a task executes would inherit
+ * ignored signals, but it does not inherit handlers. So the worker sets a handler that does
+ * nothing. A program of fl_process_start() has the caller's mask, as after posix_spawn(), without
+ * the signals that `fl_signals` has blocked: the library blocked them, and SIGTERM must end the
+ * program.
  */
 #include "process_pool.h"
 #include "../base/process_sys.h"
@@ -95,7 +99,10 @@ static int process_pool_open_epoll(struct fl__process_pool *p)
 	return rc;
 }
 
-/* If the manager cannot be started, the starter waits for the next submit. */
+/*
+ * The starter is started before the manager. If the manager then cannot be started, the starter
+ * stays asleep, and the next submit tries to start the manager again.
+ */
 static int process_pool_on_start(fl_executor *e)
 {
 	struct fl__process_pool *p = fl__process_pool_of(e);
@@ -155,8 +162,8 @@ const struct fl__remote_transport fl__process_pool_transport = {
 /* The executor interface. */
 
 /*
- * One of so many submits also checks the completion rings, which costs a cache miss for each
- * worker.
+ * One submit in PROCESS_POOL_TAKE_EACH also checks the completion rings, which costs a cache miss
+ * for each worker.
  */
 enum { PROCESS_POOL_TAKE_EACH = 8 };
 
@@ -176,7 +183,7 @@ static int process_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 static int process_pool_on_resize(fl_executor *e, unsigned workers)
 {
 	struct fl__process_pool *p = fl__process_pool_of(e);
-	/* relaxed: the number stands for itself, and is read without the lock */
+	/* relaxed: the number publishes no other data, and is read without the lock */
 	fl__store_relaxed(&e->workers, workers);
 	unsigned kept = 0;
 	FL__EACH_WORKER (w, p) {
