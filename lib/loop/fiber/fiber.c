@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The first switch to a fiber gives it a stack (fl__fiber_prepare). After its end, the next flow
- * puts the stack back (fl__fiber_clean), and frees a detached fiber.
+ * The first switch to a fiber gives it a stack (fl__fiber_prepare). After the fiber's end, the
+ * fiber or thread that runs next returns the stack to the pool (fl__fiber_clean), and frees the
+ * fiber if it is detached.
  *
- * fl__fiber.ended: only the scheduler's thread writes it. Joiners wait for it in the parking lot.
+ * Only the scheduler's thread writes fl__fiber.ended. Joiners wait for this word in the parking
+ * lot.
  *
  *   bit                meaning                 set by            cleared by
  *   FIBER_ENDED (1)    its function returned   fiber_finish()    -
