@@ -80,9 +80,12 @@ typedef struct fl_endpoint_config {
 	/* The users that the other side may run as, besides this process's effective user. */
 	const uid_t *users;
 	unsigned n_users;
-	/* Of a server: what it shares. It must outlive the endpoint. NULL means only pipes. */
+	/*
+	 * The region that a server shares. It must outlive the endpoint. With NULL the server gives
+	 * its clients only pipes.
+	 */
 	fl_shm *region;
-	/* Of a server: the mode of the file. 0 means 0600, or 0666 with `users`. */
+	/* The mode of a server's file. 0 means 0600, or 0666 with `users`. */
 	unsigned mode;
 	uintptr_t more_[4];
 } fl_endpoint_config;
@@ -169,8 +172,8 @@ FL_API int fl_endpoint_fd(const fl_endpoint *o);
  *   -ECONNREFUSED     there is no server: it has ended, or does not listen yet
  *   -ENOTSOCK         the file is no socket
  *   -EPROTOTYPE       the socket is of another kind
- *   -EACCES           the mode of the file forbids it, or one side does not allow the user of the
- *                     other side
+ *   -EACCES           the mode of the file forbids the connect, or one side does not allow the user
+ *                     of the other side
  *   -EPROTO           the server has items of another type, version or size; it has no region, and
  *                     `region` is not NULL; it has a region, and is in another PID namespace; or
  *                     fl_shm_attach() returned -EPROTO

@@ -28,10 +28,11 @@ FL_BEGIN_DECLS
  * A process gets an end by fork(), as a descriptor (fl_pipe_fd(), fl_pipe_from_fd()), or from an
  * endpoint (fairlead/endpoint.h). An end is closed when all processes that have it have freed it or
  * ended, so free the ends that a process does not use. When one end is closed, the other end still
- * receives what was sent before. Then it returns -EPIPE, which says that the other end is closed.
+ * receives what was sent before. After that its receives return -EPIPE, which says that the other
+ * end is closed.
  *
  * The processes that send descriptors from one end must be in one PID namespace. The two ends may
- * be in two.
+ * be in different PID namespaces.
  *
  * Limits
  *
@@ -87,7 +88,7 @@ FL_API FL_MUST_CHECK int fl_pipe_from_fd(fl_pipe **p, int fd);
 
 /*
  * Frees the handle and closes its descriptor. `p` may be NULL. The call never waits. It panics if a
- * context waits for it by FL_WAIT_ANY().
+ * context waits for `p` by FL_WAIT_ANY().
  */
 FL_API void fl_pipe_free(fl_pipe *p);
 
@@ -216,11 +217,14 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv(fl_pipe *_p, void *_buffer, size_t 
 	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, NULL, NULL, FL__TRY, FL_SHIELDED);
 }
 
-/* For FL_WAIT_ANY(): ready while a receive would not wait. */
+/* FL_ON_PIPE(p) is an object for FL_WAIT_ANY(). It is ready while a receive would not wait. */
 #define FL_ON_PIPE(p) FL__ON(fl__on_pipe, (p))
 FL_API extern const fl_on_type fl__on_pipe;
 
-/* For FL_WAIT_ANY(): ready while there is space to send, or the other end is closed. */
+/*
+ * FL_ON_PIPE_SPACE(p) is an object for FL_WAIT_ANY(). It is ready while there is space to send, or
+ * the other end is closed.
+ */
 #define FL_ON_PIPE_SPACE(p) FL__ON(fl__on_pipe_space, (p))
 FL_API extern const fl_on_type fl__on_pipe_space;
 

@@ -75,7 +75,7 @@ FL_BEGIN_DECLS
  * - This program was started by `ld.so PROGRAM`.
  * - This program runs under Valgrind.
  * - The calling thread has left the PID namespace of its process, by unshare() or setns().
- * - An execution of this program gives it rights, as that of a set-uid program does.
+ * - Executing this program gives it further rights: it is a set-uid program, for example.
  *
  * A new process finds its instructions at descriptor 3. No constructor of the program may close it.
  *
@@ -175,10 +175,9 @@ FL_BEGIN_DECLS
  * - If that first process or subreaper reaps nothing, each fork server leaves a zombie.
  * - If this process is that first process or subreaper, `while (wait(NULL) > 0)` also waits for the
  *   fork server. A fork server that a start has made exists as long as there is a process executor
- *   or a handle of one of its processes. The free of the last of them ends and reaps the fork
- *   server, and the next start makes another one. A fork server that fl_process_preload() has made
- *   stays. Until then, and at any time after fl_process_preload(), wait for your own children by
- *   their pids.
+ *   or a handle of one of its processes. When the last of them is freed, the fork server is ended
+ *   and reaped, and the next start makes another one. A fork server that fl_process_preload() has
+ *   made stays. While a fork server exists, wait for your own children by their pids.
  * - RUSAGE_CHILDREN and time(1) lack the CPU time of the fork server and of its processes.
  * - pkill -P does not find the processes of the fork server, which are no descendants of this
  *   process. Yama's ptrace_scope=1 forbids this process to trace them.
@@ -228,7 +227,10 @@ typedef struct fl_process_config {
 	/* More descriptors. A task finds them by fl_process_fd(), a program as 3, 4, and so on. */
 	const int *fds;
 	unsigned n_fds; /* up to FL_PROCESS_FDS_MAX */
-	/* Whether it leads a process group, for fl_process_stop(). Ctrl-C does not reach it. */
+	/*
+	 * Whether the process leads a process group, for fl_process_stop(). Ctrl-C does not reach
+	 * such a process.
+	 */
 	bool group;
 	uintptr_t more_[4];
 } fl_process_config;
@@ -253,8 +255,8 @@ FL_API void fl_main(int argc, char **argv);
  * constructors may run later. A library with a copy of Fairlead in it has a hook of its own, since
  * each copy of Fairlead serves its own tasks.
  *
- * Do not use it in a library that is loaded by dlopen(). A new process does not load that library,
- * so the program's main() would run there a second time.
+ * Do not use FL_PROCESS_HOOK in a library that is loaded by dlopen(). A new process does not load
+ * that library, so the new process would run the program's main().
  */
 #define FL_PROCESS_HOOK                                                                                                \
 	__attribute__((__constructor__)) static void fl__process_hook(int _argc, char **_argv)                         \
@@ -517,8 +519,8 @@ FL_API int fl_process_pid(const fl_process *p);
 FL_API const char *fl_process_name(const fl_process *p);
 
 /*
- * Returns a descriptor that becomes readable when the process has ended and its status is known. It
- * is for poll() and epoll.
+ * Returns a descriptor that becomes readable when the process has ended and its status is known.
+ * Use the descriptor for poll() and epoll.
  *
  * Do not read or close the descriptor. It is valid until the handle is freed. If the fork server
  * dies, the descriptors of all its processes become readable, although processes that are no

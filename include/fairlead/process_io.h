@@ -29,10 +29,10 @@ FL_BEGIN_DECLS
  *
  * An all-zero fl_process_io means no input, and outputs of at most FL_PROCESS_OUTPUT_MAX bytes
  * each. A call that fails keeps what it has written and read so far, and the next call with the
- * same struct goes on there. A struct is used by one thread or fiber at a time.
+ * same struct continues where that call stopped. A struct is used by one thread or fiber at a time.
  */
 typedef struct fl_process_io {
-	/* The bytes for the standard input of the process, which is closed after them. */
+	/* The bytes for the standard input of the process. The input is closed after them. */
 	const void *input;
 	size_t input_size;
 	/* The most bytes of each output. 0 means FL_PROCESS_OUTPUT_MAX. */

@@ -45,9 +45,9 @@ FL_BEGIN_DECLS
  * Processes, fork and limits
  *
  * All processes that share a region must be in one PID namespace. fl_shm_attach() refuses a region
- * of another one, where both processes have /proc. A forked child may use and free the parent's
- * handle. A region has at most FL_SHM_SIZE_MAX bytes; the bookkeeping takes 1.6 % of the size in
- * addition.
+ * of another PID namespace, if both processes have /proc. A forked child may use and free the
+ * parent's handle. A region has at most FL_SHM_SIZE_MAX bytes; the bookkeeping takes 1.6 % of the
+ * size in addition.
  *
  * Memory order
  *
@@ -184,8 +184,8 @@ FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
 /*
  * FL_SHM_AT(region, struct frame, offset) returns the address of `offset` as a pointer to the type.
  *
- * It returns NULL unless the object lies in the region's blocks, and unless the offset fits the
- * alignment of the type. It does not check that the bytes are allocated.
+ * It returns NULL unless the object lies in the region's blocks and the offset fits the alignment
+ * of the type. It does not check that the bytes are allocated.
  */
 #define FL_SHM_AT(region, type, offset)                                                                                \
 	((__typeof__(type) *)fl__shm_at_aligned((region), (offset), sizeof(type), __alignof__(type)))

@@ -34,9 +34,9 @@ FL_BEGIN_DECLS
  * Waits and the mutex
  *
  * All contexts that wait on a condition at one time use the same mutex. A wait returns when it has
- * locked the mutex again. Locking the mutex has no timeout and is not cancelled. The mutex decides
- * about the result first: see the codes of fl_shm_cond_wait(). If the mutex reports nothing, the
- * result is that of the sleep: 0, -ETIMEDOUT or -ECANCELED.
+ * locked the mutex again. Locking the mutex has no timeout and is not cancelled. If the lock of the
+ * mutex reports something, as -EOWNERDEAD, that is the result of the wait: see the codes of
+ * fl_shm_cond_wait(). Otherwise the result is that of the sleep: 0, -ETIMEDOUT or -ECANCELED.
  *
  * An owner that got -EOWNERDEAD must recover the mutex before it waits. Otherwise the wait unlocks
  * the mutex without recovery, which makes the mutex lost (-ENOTRECOVERABLE).
@@ -66,9 +66,9 @@ FL_INLINE void fl_shm_cond_init(fl_shm_cond *_c)
  * Ends `c`. It frees nothing and cannot fail.
  *
  * The call requires that no context waits on `c`. While debugging is on (fairlead/debug.h), the
- * call logs a warning where that seems to be violated, and never panics: "Destroy" in
- * fairlead/defs.h. The warning may be wrong: a waiter that was killed, or that gave up while other
- * contexts waited, may count until the next broadcast.
+ * call logs a warning if a context seems to wait, and never panics: "Destroy" in fairlead/defs.h.
+ * The warning may be wrong: a waiter that was killed, or that gave up while other contexts waited,
+ * may count until the next broadcast.
  */
 FL_API void fl_shm_cond_destroy(fl_shm_cond *c);
 
@@ -91,7 +91,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m);
 
 /*
  * Does the same as fl_shm_cond_wait(), and gives up when the deadline has passed (-ETIMEDOUT) or
- * `cancel` is requested (-ECANCELED). After both `m` is locked.
+ * `cancel` is requested (-ECANCELED). After these two results `m` is locked.
  */
 FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, fl_time deadline,
                                                 fl_cancel_token *cancel);
@@ -118,7 +118,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m
 
 /*
  * Does the same as fl_shm_cond_wait_for(), and gives up when the deadline has passed (-ETIMEDOUT)
- * or `cancel` is requested (-ECANCELED). After both `m` is locked.
+ * or `cancel` is requested (-ECANCELED). After these two results `m` is locked.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
                                                        void *arg, fl_time deadline, fl_cancel_token *cancel);

@@ -71,7 +71,9 @@ FL_API FL_MUST_CHECK int fl_shm_event_set(fl_shm_event *e);
  */
 FL_API void fl_shm_event_reset(fl_shm_event *e);
 
-/* Returns whether the event is set now. Memory order: acquire, if it is set. */
+/*
+ * Returns whether the event is set now. Memory order: the call is an acquire if the result is true.
+ */
 FL_INLINE bool fl_shm_event_is_set(const fl_shm_event *_e)
 {
 	/* acquire: pairs with the release in fl_shm_event_set() */
@@ -95,7 +97,10 @@ FL_INLINE FL_MUST_CHECK int fl_shm_event_wait(fl_shm_event *_e)
 	return fl_shm_event_wait_until(_e, FL_FOREVER, NULL);
 }
 
-/* For FL_WAIT_ANY(): ready while the event is set. It may miss a set that is reset at once. */
+/*
+ * FL_ON_SHM_EVENT(e) is an object for FL_WAIT_ANY(). It is ready while the event is set. The wait
+ * may miss a set that is reset at once.
+ */
 #define FL_ON_SHM_EVENT(e) FL__ON(fl__on_shm_event, (e))
 FL_API extern const fl_on_type fl__on_shm_event;
 

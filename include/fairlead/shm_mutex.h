@@ -37,10 +37,10 @@ FL_BEGIN_DECLS
  *
  * Processes, fork and limits
  *
- * All processes that share a mutex must be in one PID namespace. A forked child may use the mutex,
- * and owns none that its parent holds. While the mutex is held, its memory must stay mapped at the
- * same address. A thread can hold 2,046 shared locks, since the kernel frees no more when a thread
- * dies.
+ * All processes that share a mutex must be in one PID namespace. A forked child may use the mutex.
+ * It does not own a mutex that its parent owns. While the mutex is held, its memory must stay
+ * mapped at the same address. A thread can hold 2,046 shared locks, since the kernel frees no more
+ * when a thread dies.
  *
  * Emulators without robust futexes leave the mutex of a dead owner locked, and a death in a call
  * for another object may leave waiters of that object asleep.
@@ -82,9 +82,9 @@ FL_INLINE void fl_shm_mutex_init_recursive(fl_shm_mutex *_m)
  * Ends `m`. It frees nothing and cannot fail.
  *
  * The call requires that no context holds `m` or waits for it. While debugging is on
- * (fairlead/debug.h), the call logs a warning where that seems to be violated, and never panics:
- * "Destroy" in fairlead/defs.h. The warning may be wrong: a waiter that was killed, or gave up, may
- * count until `m` was locked and unlocked once for each such waiter.
+ * (fairlead/debug.h), the call logs a warning if a context seems to hold `m` or to wait for it, and
+ * never panics: "Destroy" in fairlead/defs.h. The warning may be wrong: a waiter that was killed,
+ * or gave up, may count until `m` was locked and unlocked once for each such waiter.
  */
 FL_API void fl_shm_mutex_destroy(fl_shm_mutex *m);
 
@@ -145,7 +145,7 @@ FL_API void fl_shm_mutex_recover(fl_shm_mutex *m);
  */
 FL_API void fl_shm_mutex_unlock(fl_shm_mutex *m);
 
-/* Returns whether `m` has an owner now. It is for assertions, and has no memory order. */
+/* Returns whether `m` has an owner now. Use it in assertions only, since it has no memory order. */
 FL_API bool fl_shm_mutex_is_locked(const fl_shm_mutex *m);
 
 /* Returns how often the calling context has locked `m` and not unlocked it. */

@@ -64,7 +64,10 @@ typedef struct fl_shm_queue_config {
 	size_t item_size;
 	/* How many items a queue of items can hold, up to 2^31 - 1. 0 means 1,024. */
 	size_t capacity;
-	/* The bytes of a frame queue's ring, up to 2^31 - 1. A frame takes 4 more than its size. */
+	/*
+	 * The bytes of a frame queue's ring, up to 2^31 - 1. A frame takes 4 bytes more than its
+	 * size.
+	 */
 	size_t frame_bytes;
 	uintptr_t more_[4];
 } fl_shm_queue_config;
@@ -256,8 +259,8 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *item
 /*
  * Puts a frame of `size` bytes, which may be 0.
  *
- * The call blocks the calling context while the queue lacks space for the frame. A frame takes 4
- * bytes of the ring more than its size.
+ * The call blocks the calling context while the queue lacks space for the frame. In the ring, a
+ * frame takes 4 bytes more than its size.
  *
  * Returns:
  *   0           the frame was put

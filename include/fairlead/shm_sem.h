@@ -112,7 +112,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_release(fl_shm_sem *_s)
  */
 FL_API uint32_t fl_shm_sem_value(const fl_shm_sem *s);
 
-/* For FL_WAIT_ANY(): ready while a permit is free. */
+/* FL_ON_SHM_SEM(s) is an object for FL_WAIT_ANY(). It is ready while a permit is free. */
 #define FL_ON_SHM_SEM(s) FL__ON(fl__on_shm_sem, (s))
 FL_API extern const fl_on_type fl__on_shm_sem;
 
