@@ -71,10 +71,10 @@ FL_API FL_MUST_CHECK int fl_address_unix(fl_address *a, const char *path);
 
 /*
  * Stores an address as text in the `size` bytes at `text`. The text is "127.0.0.1:7000",
- * "[::1]:7000", a path, or "@name" for an abstract name. It is "" for no address, as the address of
- * an unnamed sender. With port 0 the text is the host alone: "127.0.0.1", "fe80::1%2". Every
- * function that takes a host also takes such a text of a host. FL_ADDRESS_TEXT_SIZE bytes suffice.
- * It never waits, and any thread may call it. Returns:
+ * "[::1]:7000", a path, or "@name" for an abstract name. If `size` of the address is 0, as for an
+ * unnamed sender, the text is "". With port 0 the text is the host alone: "127.0.0.1", "fe80::1%2".
+ * Every function that takes a host also takes this text of a host. FL_ADDRESS_TEXT_SIZE bytes
+ * suffice. It never waits, and any thread may call it. Returns:
  *   0        the text is stored
  *   -ENOSPC  the text is longer than `size` - 1 bytes
  */

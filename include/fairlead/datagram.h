@@ -28,8 +28,9 @@ FL_BEGIN_DECLS
  * A socket belongs to the loop on which it was created, and must be freed before that loop. Only
  * the loop's thread may call its functions. Functions that wait may be called only by fibers of the
  * loop. Any number of fibers may send and receive at the same time, and each datagram goes to one
- * of them. They wait in FIFO order, except senders to an address of a Unix socket. A call that
- * never has to wait lets other fibers run from time to time. All sockets are close-on-exec.
+ * of them. They wait in FIFO order, except senders to an address of a Unix socket. A fiber whose
+ * calls never have to wait still lets other fibers run: from time to time, a call yields to them.
+ * All sockets are close-on-exec.
  *
  * Errors
  *
@@ -176,9 +177,9 @@ FL_API void fl_datagram_close(fl_datagram *d);
  *                  user may not write the file
  *   -ENETUNREACH, -EHOSTUNREACH
  *                  there is no route to the peer
- *   -EADDRINUSE    the peer before was of IPv4, and this one is of IPv6, or the reverse, so the
- *                  call disconnected first; and another socket has taken the port that the system
- *                  had chosen
+ *   -EADDRINUSE    the previous peer was of IPv4 and the new peer is of IPv6, or the reverse. So
+ *                  the call disconnected first, and meanwhile another socket has taken the port
+ *                  that the system had chosen
  *   another error  of the system
  */
 FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_address *peer);
@@ -214,7 +215,7 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
  *   -ECONNREFUSED  UDP: the peer has reported (by ICMP) that it had no socket for an earlier
  *                  datagram, and this datagram was not sent. Unix: no socket is open there
  *   -ENETUNREACH, -EHOSTUNREACH
- *                  there is no route to the peer; or ICMP has reported that of an earlier datagram
+ *                  there is no route to the peer; or ICMP has reported this for an earlier datagram
  *   -EACCES        the address is a broadcast address, and the config lacks `broadcast`; or, Unix,
  *                  the user may not write the file
  *   -EAFNOSUPPORT  `to` is no address, or one of another family than the socket's
@@ -258,7 +259,7 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *dat
 /*
  * Receives a datagram into `buffer`, and stores its sender in `from`, which may be NULL.
  *
- * The call blocks the calling fiber while there is none.
+ * The call blocks the calling fiber while no datagram is available.
  *
  * Returns:
  *   >= 0         the size of the datagram; 0 for an empty one
@@ -269,8 +270,8 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *dat
  *   -EMSGSIZE    the datagram is larger than `size`. The buffer has its first `size` bytes, and the
  *                rest is lost. `from` is stored
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, or another error of the network
- *                ICMP has reported that a datagram of this socket did not arrive. It was sent to
- *                the connected peer; or, with `peer_errors`, to `from`
+ *                ICMP has reported that a datagram of this socket did not arrive. That datagram was
+ *                sent to the connected peer; or, with `peer_errors`, to `from`
  *   -EINVAL      the caller is no fiber of the socket's loop
  *   -ENOMEM      there is no memory
  *   -EFAULT      an address of the caller is bad
@@ -302,7 +303,10 @@ typedef struct fl_datagram_message {
 	size_t size;     /* the bytes to send, or the size of the buffer at `data` */
 	size_t received; /* set by a receive: the bytes that `data` has now */
 	size_t lost;     /* set by a receive: the bytes that did not fit */
-	/* Of a send: where to; its `size` 0 means the connected peer. Of a receive: the sender. */
+	/*
+	 * In a send, the address of the receiver; with `size` 0 it is the connected peer. In a
+	 * receive, the address of the sender.
+	 */
 	fl_address address;
 } fl_datagram_message;
 
@@ -343,7 +347,7 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *d, const fl_data
  *
  * The call sets `received`, `lost` and `address` of each. A datagram that does not fit is no error:
  * `lost` says how many bytes it has lost, or 1 if the system does not say how many. The call blocks
- * the calling fiber while there are none.
+ * the calling fiber while no datagram is available.
  *
  * Returns:
  *   > 0            the number of datagrams
@@ -395,7 +399,7 @@ FL_API FL_MUST_CHECK int fl_datagram_peer_of(const fl_datagram *d, fl_address *a
 /*
  * Returns the descriptor of the socket, which the socket owns; or -1 if it is closed.
  *
- * It is for setsockopt() and similar calls, but not for connect().
+ * Use the descriptor for setsockopt() and similar calls, but not for connect().
  */
 FL_API int fl_datagram_fd(const fl_datagram *d);
 

@@ -50,8 +50,8 @@ FL_INLINE FL_MUST_CHECK int fl_fd_wait(int _fd, unsigned _events)
 /*
  * Reads the bytes that are available: at least 1, and at most `size`.
  *
- * The call blocks the calling context while there are none. If another reader is faster, the wait
- * goes on. The descriptor may be of any kind, blocking or not, and may be shared by several
+ * The call blocks the calling context while no byte is available. If another reader is faster, the
+ * wait goes on. The descriptor may be of any kind, blocking or not, and may be shared by several
  * processes: its flags stay as they are.
  *
  * Returns:

@@ -128,7 +128,7 @@ FL_API void fl_fiber_yield(void);
 
 /*
  * FL_ON_FIBER(f) is an object for FL_WAIT_ANY(), for fibers of the same loop. It is ready when the
- * fiber has ended. So a fiber waits for the first of several fibers:
+ * fiber has ended. In this way a fiber waits for the first of several fibers:
  *
  *     switch (FL_WAIT_ANY(FL_ON_FIBER(a), FL_ON_FIBER(b))) {
  *     case 0: rc = fl_fiber_join(a, &result); ...      // does not wait
@@ -145,8 +145,8 @@ FL__SCOPED(fl_fiber, fl_fiber_free)
 /*
  * Starts a fiber as a member of the group, on the loop that the calling thread runs. function(arg)
  * begins in a later iteration of the loop, after the fibers that were started before.
- * fl_group_start_with() takes a config, which may be NULL. They panic if the group has fibers on
- * another loop. Returns:
+ * fl_group_start_with() takes a config, which may be NULL. Both functions panic if the group has
+ * fibers on another loop. Returns:
  *   0           the fiber is started
  *   -ENOMEM     out of memory
  *   -ENOTSUP    the calling thread runs no loop

@@ -47,9 +47,9 @@ FL_BEGIN_DECLS
  * Returns:
  *   0                 the executor was created
  *   -EINVAL           the config has more than FL_LOOP_EXECUTOR_MAX workers or more than
- *                     FL_REGIONS_MAX regions; or its initializer has a result, lacks the argument
- *                     that it takes, gets one that it does not take, or has an argument with an
- *                     fl_bytes or aligned above max_align_t
+ *                     FL_REGIONS_MAX regions; or the initializer has a result; or the initializer
+ *                     takes an argument and gets none, or the reverse; or the initializer's
+ *                     argument contains an fl_bytes, or is aligned above max_align_t
  *   -ENOMEM           there is no memory
  *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
  *   another error     of fl_loop_create()
@@ -72,13 +72,13 @@ FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_execu
  *   -ENOMEM      there is no memory
  *   -EOWNERDEAD  this is a forked child, and the loop is the parent's
  *
- * When a run of the loop ends (fl_loop_run_on(), fl_loop_free()), and by fl_loop_cancel(), the
- * executor is cancelled, as by fl_executor_cancel(), and the loop waits for the executor's tasks.
- * From then on the executor refuses tasks, as a closed executor does.
+ * The executor is cancelled, as by fl_executor_cancel(), when a run of the loop ends
+ * (fl_loop_run_on(), fl_loop_free()) and when fl_loop_cancel() is called. The loop then waits for
+ * the executor's tasks. From then on the executor refuses tasks, as a closed executor does.
  *
- * A join of the executor waits for its tasks, callbacks and drop hooks, and not for the loop. Any
- * other thread than the loop's may join, and the join waits even while the loop does not run.
- * Before the first run of the loop this holds for every thread. On the thread that runs the loop,
+ * A join of the executor waits for its tasks, callbacks and drop hooks, and not for the loop. Every
+ * thread except the loop's may join, and the join waits even while the loop does not run. A loop
+ * that has not run yet has no thread, so every thread may join. On the thread that runs the loop,
  * or has run it, a join outside of the loop's fibers would keep the loop from running. So while the
  * loop has tasks to run, that join returns -EDEADLK, fl_executor_try_join() returns -EINPROGRESS,
  * and fl_executor_free() panics.

@@ -31,8 +31,8 @@ FL_BEGIN_DECLS
  *
  * A host is a numeric address, such as "127.0.0.1", "::1" or "fe80::1%eth0", or a name. A name is
  * looked up by getaddrinfo() on the threads of the loop (fl_to_thread()). If the caller of a lookup
- * is cancelled or times out, the lookup goes on there, and the end of the loop waits for it. A
- * failed lookup is logged.
+ * is cancelled or times out, the lookup continues on its thread, and the end of the loop waits for
+ * it. A failed lookup is logged.
  *
  * Results of a lookup
  *
@@ -203,16 +203,16 @@ FL_API uint16_t fl_listener_port(const fl_listener *l);
 /*
  * Returns the descriptor of the listener, which the listener owns; or -1 if it is closed.
  *
- * The descriptor is non-blocking. It is for getsockname() and similar calls.
+ * The descriptor is non-blocking. Use it for getsockname() and similar calls.
  */
 FL_API int fl_listener_fd(const fl_listener *l);
 
 /*
  * Connects to a TCP port of `host`, and stores the stream in `*s`.
  *
- * Tries the addresses of a name in turn, IPv6 and IPv4 alternately. The next attempt begins when an
- * attempt has failed, or beside it after 250 ms (RFC 8305). The first connection wins. The call
- * blocks the calling fiber.
+ * The call tries the addresses of a name in turn, IPv6 and IPv4 alternately. The next attempt
+ * begins when an attempt has failed, or after 250 ms while that attempt goes on (RFC 8305). The
+ * first connection wins. The call blocks the calling fiber.
  *
  * Returns:
  *   0                 the connection was made
@@ -220,8 +220,9 @@ FL_API int fl_listener_fd(const fl_listener *l);
  *                     gave up, after minutes
  *   -ECANCELED        the wait was cancelled
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EADDRNOTAVAIL
- *                     all attempts failed. The code is that of the last failure, but an error of
- *                     the remote side goes before one of this machine
+ *                     all attempts failed. The code is that of the last failure, except that a
+ *                     failure at the remote side is reported in preference to a failure on this
+ *                     machine
  *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
  *   -ENOMEM           there is no memory
  *   -ENOSPC           the user's limit of watched descriptors is reached

@@ -130,7 +130,7 @@ FL_API void fl_stream_abort(fl_stream *s);
 /*
  * Reads the bytes that are available: at least 1, and at most `size`.
  *
- * The call blocks the calling fiber while there are none.
+ * The call blocks the calling fiber while no byte is available.
  *
  * Returns:
  *   > 0            the number of bytes
@@ -161,7 +161,7 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_some(fl_stream *_s, void *_buffer
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_read_some(fl_stream *s, void *buffer, size_t size);
 
 /*
- * Reads `size` bytes, or all bytes up to the end of the stream if it comes before.
+ * Reads `size` bytes, or fewer if the stream ends before.
  *
  * The call blocks the calling fiber until the bytes have come.
  *
@@ -439,7 +439,7 @@ FL_API FL_MUST_CHECK int fl_stream_peer_credentials(const fl_stream *s, fl_peer_
  * Makes a pidfd of the process that fl_stream_peer_credentials() names.
  *
  * The pidfd becomes readable once the process has ended: wait by fl_fd_wait(). It is close-on-exec,
- * and the caller closes it. It never waits.
+ * and the caller closes it. The call never waits.
  *
  * Returns:
  *   >= 0              the descriptor
