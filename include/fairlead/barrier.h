@@ -33,7 +33,7 @@ FL_BEGIN_DECLS
  * the barrier breaks for the next phase and all later waits.
  *
  * A barrier breaks when a waiter gives up (timeout, cancel), or by fl_barrier_abort(). All its
- * waiters and all later ones then get -EPIPE, until fl_barrier_reset(). The barrier may be
+ * waiters and all later callers then get -EPIPE, until fl_barrier_reset(). The barrier may be
  * destroyed once one waiter of each phase has returned its place (0 to parties - 1), and no context
  * will begin another wait. The other waiters of the last phase need not have returned yet.
  *
@@ -84,7 +84,7 @@ FL_INLINE FL_MUST_CHECK int fl_barrier_init(fl_barrier *_b, uint32_t _parties)
 
 /*
  * Ends the life of `b`. The call requires that no context waits at `b` and no action runs. While
- * debugging is on, it panics if that is not so (fairlead/defs.h, "Destroy").
+ * debugging is on, it panics if a context waits or an action runs (fairlead/defs.h, "Destroy").
  */
 FL_API void fl_barrier_destroy(fl_barrier *b);
 

@@ -16,10 +16,10 @@ FL_BEGIN_DECLS
  *     }
  *
  * A thread executor runs at most `.workers` tasks at a time. A worker in a blocking section does
- * not count against this bound, so another worker may run a task meanwhile. The executor may have
- * up to FL_WORKERS_MAX threads for that. After the section the task goes on at once. If no thread
- * can be started, no error is reported. Sections may be nested. A section locks a mutex twice, so
- * use it for what takes longer than some microseconds.
+ * not count against this bound, so another worker may run a task meanwhile. To make this possible,
+ * the executor may have up to FL_WORKERS_MAX threads. After the section the task goes on at once.
+ * If no thread can be started, no error is reported. Sections may be nested. A section locks a
+ * mutex twice, so use it for what takes longer than some microseconds.
  *
  * Some waits of the library are blocking sections, too, as soon as they sleep:
  *
@@ -44,8 +44,8 @@ FL_BEGIN_DECLS
  * Executors over processes and MPI have no such extra workers: each task that waits for another
  * needs a worker of its own.
  *
- * A section has no effect on other executors, outside of tasks, and in a fiber. A fiber must not
- * block.
+ * A section has an effect only in a task of a thread executor. In tasks of other executors, outside
+ * of tasks, and in a fiber it does nothing. A fiber must not block.
  */
 
 /* Begins a blocking section. The same task must end it by fl_blocking_end(). */

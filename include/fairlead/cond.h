@@ -26,9 +26,9 @@ FL_BEGIN_DECLS
  * has consumed no signal.
  *
  * A loop that a program drives by fl_loop_run_once() is a special case: its fibers cannot run
- * between two calls. While the thread that drives the loop waits there in a function of this
- * library, waiters that can run are woken before the fibers of that loop. fl_loop_run_once()
- * (fairlead/loop.h) describes this.
+ * between two calls. Between two calls, the thread that drives the loop may wait in a function of
+ * this library. Meanwhile, waiters that can run are woken before the fibers of that loop.
+ * fl_loop_run_once() (fairlead/loop.h) describes this.
  *
  * Every wait returns with the mutex locked, whatever its result. At its end a wait locks the mutex
  * again, and waits for the mutex as long as that takes: neither a deadline nor a cancel limits this

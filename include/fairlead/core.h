@@ -38,8 +38,8 @@
 #include <fairlead/wait_any.h>
 
 /*
- * Where the library lacks a part, a program that calls a function which makes an object or a fiber
- * of that part does not compile. Neither does one that includes a header of that part.
+ * A build of the library may lack a part. A program does not compile with it if the program calls a
+ * function that makes an object or a fiber of that part, or includes a header of that part.
  */
 #define FL__ABSENT(part)                                                                                               \
 	__extension__({                                                                                                \

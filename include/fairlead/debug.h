@@ -31,14 +31,14 @@ FL_BEGIN_DECLS
  *                   conditions, semaphores and queues. Of the acquisitions that do not wait, one in
  *                   16 is measured, and counts as 16.
  *
- * A report goes to the log handler (fairlead/error.h) in messages of one line each. It comes in the
- * context that caused the report, which may hold locks of the program, so the handler must not wait
- * for these locks.
+ * A report goes to the log handler (fairlead/error.h) in messages of one line each. The handler is
+ * called in the context that caused the report. That context may hold locks of the program, so the
+ * handler must not wait for these locks.
  *
- * The first two modes also report a context that locks a lock again that it holds. Tries, and waits
- * with a deadline, cause no deadlock. A lock that was acquired before debugging was switched on
- * causes no report. In each mode the destroy of an object that a context holds or waits for panics
- * (fairlead/defs.h, "Destroy").
+ * The first two modes also report a context that locks again a lock that it already holds. Tries,
+ * and waits with a deadline, cause no deadlock. A lock that was acquired before debugging was
+ * switched on causes no report. In each mode the destroy of an object that a context holds or waits
+ * for panics (fairlead/defs.h, "Destroy").
  *
  * A lock is known by its address until its init or destroy. If neither is called, a new lock at the
  * same address inherits the order of the old lock. Objects in shared memory (fl_shm_...) are not
@@ -80,7 +80,7 @@ FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
  * executors; and, with FL_DEBUG_LOCKORDER, all held locks. Records that other threads are changing
  * are left out, and then the last line says so.
  *
- * The call may block on the descriptor. It allocates no memory. Async-signal-safe.
+ * The call may block on the descriptor. It allocates no memory, and is async-signal-safe.
  */
 FL_API void fl_debug_dump(int fd);
 
@@ -100,8 +100,8 @@ FL_API void fl_debug_contention(int fd);
  *
  * `settings` is "ring" and then, after commas, any of:
  *   exit         A file is written when the process ends by exit() or by a return of main().
- *   slow=100ms   A file is written when a wait, or a task's time in the queue, was longer. At most
- *                ten files are written.
+ *   slow=100ms   A file is written when a wait, or a task's time in the queue, was longer than this
+ *                time. At most ten files are written.
  *   events=8192  The number of events that are kept for each thread. An event has 32 bytes. The
  *                first call decides.
  *   file=PREFIX  The prefix of the files' names. By default it is fairlead, in the working
@@ -109,9 +109,9 @@ FL_API void fl_debug_contention(int fd);
  *   signal=N     The signal that writes a file. By default it is SIGQUIT, unless the program
  *                handles or ignores SIGQUIT. 0 means none.
  *
- * With NULL or "" the recorder is switched off. The environment variable FL_TRACE, read before
- * main(), has the same form. If a process ends and no file was written, it says on standard error
- * how many events are lost, unless the program has forked the process, as daemon() does.
+ * With NULL or "" the recorder is switched off. The environment variable FL_TRACE has the same
+ * form, and is read before main(). If a process ends and no file was written, it says on standard
+ * error how many events are lost, unless the program has forked the process, as daemon() does.
  *
  * Worker processes that exist already are not recorded. A statically linked program must call this
  * function, or be linked with -Wl,-u,fl_trace_enable. Returns:
@@ -125,8 +125,8 @@ FL_API FL_MUST_CHECK int fl_trace_enable(const char *settings);
  * Writes the recorded events to the file `path`. With NULL it writes them to a new file
  * PREFIX-PID-N.json. The file is JSON for Perfetto and Chrome. It has all threads and fibers of
  * this process and its worker processes, also of those that have died. A panic writes such a file,
- * too. After an error the file may have a part of the events. The call may block on the file.
- * Async-signal-safe. Returns:
+ * too. After an error the file may have a part of the events. The call may block on the file. It is
+ * async-signal-safe. Returns:
  *   0         the file is written
  *   -EBUSY    a file is being written already
  *   -ENODATA  the recorder was never switched on

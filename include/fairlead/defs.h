@@ -47,9 +47,9 @@
  *   Signals           No function may be called from a signal handler, unless its comment says that
  *                     it is async-signal-safe.
  *   Fork              A forked child has only the forking thread. Waiters of other threads are
- *                     forgotten. Locks that other threads held stay held: a try form then says so,
- *                     and a wait ends with its deadline. A call on a queue returns; if a call of
- *                     another thread holds it up, it returns -EOWNERDEAD (fairlead/queue.h). All
+ *                     forgotten. Locks that other threads held stay held: a try form finds them
+ *                     held, and a wait ends with its deadline. A call on a queue returns; if a call
+ *                     of another thread holds it up, it returns -EOWNERDEAD (fairlead/queue.h). All
  *                     other objects have an internal lock, too, which their functions hold for a
  *                     moment. If another thread was inside a function of an object at the fork,
  *                     this lock may stay held, and every call on the object in the child may wait
@@ -62,11 +62,11 @@
  *                     (fl_shm_...) are the exception.
  *   pthread_cancel()  No function of the library is a cancellation point: a request stays pending
  *                     until the thread calls another function that is one. A function of the
- *                     program that the library calls may be such a function, and then ends the
- *                     thread; docs/ends.md says what becomes of a task, a fiber and each callback.
- *                     A thread must not be cancelled asynchronously while it is inside a function
- *                     of the library. A process that is forked from a thread (FL_PROCESS_FORK,
- *                     fl_process_preload()) inherits the pending request.
+ *                     program that the library calls may reach a cancellation point. The request
+ *                     then ends the thread there; docs/ends.md says what becomes of a task, a fiber
+ *                     and each callback. A thread must not be cancelled asynchronously while it is
+ *                     inside a function of the library. A process that is forked from a thread
+ *                     (FL_PROCESS_FORK, fl_process_preload()) inherits the pending request.
  *   errno             Locks and waits preserve it.
  *   Names             Every name at file scope begins with fl_ or FL_, except include guards
  *                     (FAIRLEAD_). Parameters and variables of inline functions, and of functions
@@ -116,8 +116,8 @@
  *                     waiter, and a process that runs wild may have written any value.
  *   Misuse            A detected bug of the caller panics (fairlead/error.h).
  *
- * Some codes mean the same everywhere. The list of a function states a code's condition where it
- * has a further one:
+ * Some codes mean the same everywhere. The list of a function gives a further condition of such a
+ * code if there is one:
  *   -EAGAIN        not now: a try form returns it where the form that waits would wait; a function
  *                  that starts something returns it if the system has no thread, process or rank
  *                  for it now
@@ -163,13 +163,16 @@
 #define FL_IGNORE(call) ((void)!(call))
 
 #if defined __MINGW32__ && !defined __clang__
-#define FL__PRINTF __gnu_printf__ /* for gcc, __printf__ would be Microsoft's there */
+#define FL__PRINTF __gnu_printf__ /* gcc's __printf__ would be Microsoft's printf() there */
 #else
 #define FL__PRINTF __printf__
 #endif
 #define FL_PRINTF(text, first) __attribute__((__format__(FL__PRINTF, text, first)))
 
-/* The fastest model for thread-local variables. Not with musl, whose dlopen() refuses it, nor in the laboratory's model. */
+/*
+ * The fastest model for thread-local variables. It is not used with musl, whose dlopen() refuses
+ * it, nor in the laboratory.
+ */
 #if defined __GLIBC__ && !defined FL__LABORATORY
 #define FL__INITIAL_EXEC __attribute__((__tls_model__("initial-exec")))
 #else
@@ -180,7 +183,7 @@
 #define FL_BEGIN_DECLS extern "C" {
 #define FL_END_DECLS }
 #define FL__ASSERT(condition, text) static_assert(condition, text)
-/* Of types that have no conversions. The compilers' __is_same is newer. */
+/* Compares types that have no conversions. The compilers' __is_same is newer. */
 #define FL__SAME(a, b) __is_assignable(__typeof__(a) &, b)
 #define FL__COPYABLE(type) __is_trivially_copyable(type)
 #else

@@ -29,7 +29,7 @@ FL_BEGIN_DECLS
 
 /*
  * Returns the name of a result: "EPIPE" for -EPIPE, "FL_ETASK", "0". For an unknown result it
- * returns "E?". The string is static. Async-signal-safe.
+ * returns "E?". The string is static. The call is async-signal-safe.
  */
 FL_API const char *fl_error_name(int rc);
 

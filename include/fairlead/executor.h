@@ -104,7 +104,10 @@ typedef struct fl_executor_config {
 	 * never after a request. FL_DURATION_MAX means never.
 	 */
 	fl_duration grace_period;
-	/* A task with more bytes in an fl_bytes fails with -E2BIG. 0 means FL_TASK_SIZE_MAX. */
+	/*
+	 * The most bytes that an fl_bytes of a task may have; a task with more fails with -E2BIG. 0
+	 * means FL_TASK_SIZE_MAX.
+	 */
 	size_t bytes_max;
 	uintptr_t more_[4];
 } fl_executor_config;
@@ -443,7 +446,7 @@ FL_API FL_MUST_CHECK int fl_executor_get_stats(const fl_executor *e, fl_executor
  *
  * The quantiles and the maximum cover the last one to two minutes, and the quantiles are up to a
  * quarter too high. Each task is measured while tasks are fewer than 50,000 a second, or come in
- * bursts of at most 64. When they are more, about one task in 64 is measured. A measured task is
+ * bursts of at most 64. When there are more tasks, about one in 64 is measured. A measured task is
  * counted with a weight: it also stands for the tasks after it, up to the next measured one.
  */
 typedef struct fl_stats_times {

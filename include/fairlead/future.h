@@ -71,8 +71,8 @@ FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
 
 /*
  * Waits until the task has ended, and copies its result to `*result`. `size` is the size of the
- * result in bytes; `result` may be NULL if it is 0. fl_future_get() and fl_future_get_until() block
- * the calling context; fl_future_try_get() never waits. Returns:
+ * result in bytes; if it is 0, `result` may be NULL. fl_future_get() and fl_future_get_until()
+ * block the calling context; fl_future_try_get() never waits. Returns:
  *   0            the task has succeeded, and `*result` is its result
  *   FL_ETASK     the task has failed or was cancelled: see fl_future_error(). `*result` is
  *                unchanged, unless the task has kept its result (fl_task_keep_result()): then
@@ -140,8 +140,8 @@ FL_API FL_MUST_CHECK int fl_future_cancel(fl_future *f);
  * Cancels the task if it has not started. It differs from fl_future_cancel() in that a running task
  * is left alone. Returns:
  *   0          the task has ended as cancelled, now or before
- *   -EBUSY     a worker runs the task, and it is not requested to stop; or another context is about
- *              to end the task as cancelled, or to submit it (fl_future_then())
+ *   -EBUSY     a worker runs the task, and the task is not requested to stop; or another context is
+ *              about to end the task as cancelled, or to submit it (fl_future_then())
  *   -EALREADY  the task has ended in another way
  */
 FL_API FL_MUST_CHECK int fl_future_cancel_pending(fl_future *f);
@@ -150,8 +150,8 @@ typedef void fl_future_callback(fl_future *f, void *arg);
 
 /*
  * Registers a function that is called once, as callback(f, arg), when the task ends. The thread
- * that ends or cancels the task calls it. If the task has ended already, it is called at once, on
- * the calling thread. Callbacks that were registered before the end run in the order of
+ * that ends or cancels the task calls the function. If the task has ended already, this call calls
+ * the function at once. Callbacks that were registered before the end run in the order of
  * registration.
  *
  * A callback has no cancel scope. It may free references to `f`. It must not block for long, and

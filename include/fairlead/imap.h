@@ -102,7 +102,7 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
  *   other       the error of the config's `next`, which has ended the iteration; or an error of
  *               fl_submit() for the next chunk, after which the next call submits that chunk again
  *
- * If the iteration's deadline, its token or an error of `next` has ended it, the reason is returned
+ * If its deadline, its token or an error of `next` has ended the iteration, the reason is returned
  * when no argument is in progress any more. Every later call returns the same reason. To tell
  * whether -ETIMEDOUT or -ECANCELED ended only this wait or the iteration, call fl_imap_try_next():
  * if the iteration goes on, it returns a result or -EAGAIN.

@@ -39,8 +39,9 @@ FL_BEGIN_DECLS
  * close.
  *
  * Fork: a forked child may use its copy of the ring. A put or get in which another thread was at
- * the fork never ends in the child. If it was a put, gets of the child that reach its item return
- * -EBUSY for ever. If it was a get, puts of the child that reach its slot return -EBUSY for ever.
+ * the fork never ends in the child. If the unfinished call is a put, gets of the child that reach
+ * its item return -EBUSY for ever. If it is a get, puts of the child that reach its slot return
+ * -EBUSY for ever.
  */
 typedef struct fl_mpmc fl_mpmc;
 

@@ -29,9 +29,9 @@ typedef struct fl_parallel_config {
 
 /*
  * Calls a function for the numbers from `begin` to `end` - 1, part by part. Each call, body(state,
- * from, to), processes the numbers from `from` to `to` - 1. Together the parts are all numbers of
- * the range, each once. The calls come in any order, several at a time. fl_parallel_for() blocks
- * the calling context until all calls have returned. `config` may be NULL.
+ * from, to), processes the numbers from `from` to `to` - 1. Together the parts contain each number
+ * of the range exactly once. The calls come in any order, several at a time. fl_parallel_for()
+ * blocks the calling context until all calls have returned. `config` may be NULL.
  *
  * In a task of `e`, the loop runs on that task's worker and on idle workers. If the caller runs no
  * task, it may itself make calls beside the workers, as a submitting thread does with FL_FULL_RUN,
@@ -63,8 +63,8 @@ typedef struct fl_reduction {
 	/* The value of an empty part. To combine it with another value must change nothing. */
 	const void *identity;
 	/*
-	 * Adds the numbers `from` to `to` - 1 to `*value`, which covers the numbers directly before
-	 * `from` already. It returns 0, or an error.
+	 * Adds the numbers `from` to `to` - 1 to `*value`, which already covers the numbers
+	 * directly before `from`. It returns 0, or an error.
 	 */
 	int (*body)(void *state, size_t from, size_t to, void *value);
 	/*
@@ -78,10 +78,10 @@ typedef struct fl_reduction {
 
 /*
  * Computes one value from the numbers from `begin` to `end` - 1. The value is stored in `*value` if
- * all calls succeed. The parts of the range are processed as in fl_parallel_for(). Each part gets a
- * value by `body`, and `combine` makes one value of them, in the order of the numbers. The parts
- * are different in each run. The call blocks the calling context until all calls have returned.
- * Returns:
+ * all calls succeed. The parts of the range are processed as in fl_parallel_for(). `body` computes
+ * a value for each part, and `combine` combines the values of the parts in the order of the
+ * numbers. The parts are different in each run. The call blocks the calling context until all calls
+ * have returned. Returns:
  *   0         `*value` is the value of the range
  *   FL_ETASK  a call returned another value than 0, and no further calls were begun
  *   -E2BIG    the value has more than FL_REDUCTION_MAX bytes
@@ -104,12 +104,15 @@ FL_API FL_MUST_CHECK int fl_parallel_reduce(fl_executor *e, size_t begin, size_t
  */
 struct fl__fork_stack; /* lib/core/fork_join/fork_join.c has the invariants of the fast path below */
 
-/* A call that another worker may steal; on the stack of the forker. The thief sets the rest. */
+/*
+ * A call that another worker may steal. It lies on the stack of the forker. The thief sets `error`
+ * and the fields after it.
+ */
 struct fl__fork {
 	int (*run)(void *);
 	void *arg;
-	fl_cancel_token *scope;   /* of the forker */
-	struct fl__inside inside; /* of the forker */
+	fl_cancel_token *scope;   /* the forker's scope */
+	struct fl__inside inside; /* the forker's */
 	uint32_t state;
 	int error;
 	struct fl__fork_stack *thief;
@@ -118,28 +121,35 @@ struct fl__fork {
 };
 
 struct fl__fork_flags {
-	uint32_t thieves;  /* thieves of private forks, and FL__FORK_UNFENCED; not 0: each pop is a swap */
-	uint32_t sleepers; /* 1: a context may sleep that could steal */
+	/* thieves of private forks, and FL__FORK_UNFENCED; while it is not 0, each pop is a swap */
+	uint32_t thieves;
+	uint32_t sleepers; /* 1 if a context that could steal may sleep */
 };
 
 struct fl__fork_stack {
 	/* The slots before `next` have the forks under way. The owner alone writes these pointers. */
 	struct fl__fork **next, **limit;
-	/* Forks before this slot are public, and those from it on private. There is a slot before the first. */
+	/*
+	 * Forks before this slot are public, and forks from this slot on are private. There is a slot
+	 * before the first fork's.
+	 */
 	struct fl__fork **split;
 	struct fl__fork_flags *flags;
 };
 
-/* In a slot: this bit of the pointer marks a private fork. */
+/* This bit of the pointer in a slot marks a private fork. */
 #define FL__FORK_PRIVATE ((uintptr_t)1)
 
-/* Pushes when all public forks are taken: makes the oldest private fork public. */
+/* Pushes a fork when all public forks are taken, and makes the oldest private fork public. */
 FL_API void fl__fork_push_public(struct fl__fork_stack *s, struct fl__fork **slot, struct fl__fork *fork);
 
-/* Called after a push if `sleepers` is set: wakes a context that can steal. */
+/* Called after a push if `sleepers` is set. Wakes a context that can steal. */
 FL_API void fl__fork_wake(struct fl__fork_stack *s);
 
-/* Waits for a stolen fork. `error`: of the first call. Returns that of fl_parallel_invoke(). */
+/*
+ * Waits for a stolen fork. `error` is the result of the first call. Returns the result of
+ * fl_parallel_invoke().
+ */
 FL_API int fl__fork_await(struct fl__fork_stack *s, struct fl__fork *fork, int error);
 
 static inline void fl__fork_push(struct fl__fork_stack *_s, struct fl__fork **_slot, struct fl__fork *_fork)
@@ -178,8 +188,8 @@ static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slo
  * requested. If g fails, f goes on.
  *
  * While g runs on another worker, the waiting thread may run parts of g: calls that g has forked.
- * It runs nothing else, so the caller may hold a lock that neither f nor g needs. f and g must not
- * wait for each other, and must not leave by longjmp() or pthread_exit().
+ * The waiting thread runs nothing else, so the caller may hold a lock that neither f nor g needs. f
+ * and g must not wait for each other, and must not leave by longjmp() or pthread_exit().
  *
  * g runs under the caller's cancel scope, and is a part of the caller's task or callback wherever
  * it runs. So in g, fl_executor_current() returns what it returns in the caller, and a call that

@@ -71,7 +71,7 @@ FL_API FL_MUST_CHECK int fl_rmutex_try_lock(fl_rmutex *m);
 FL_API FL_MUST_CHECK int fl_rmutex_lock_until(fl_rmutex *m, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Undoes one lock of the calling context. When the last one is undone, `m` is free, and the first
+ * Undoes one lock of the calling context. When the last lock is undone, `m` is free, and the first
  * waiter is woken or gets `m`. It panics if the calling context does not own `m`.
  */
 FL_API void fl_rmutex_unlock(fl_rmutex *m);

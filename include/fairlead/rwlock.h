@@ -29,18 +29,19 @@ FL_BEGIN_DECLS
  * running thread may overtake the queue until the first waiter has waited for about a millisecond;
  * this may take longer if the first waiter gets no CPU. A fiber may overtake less often: only while
  * the first waiter is a thread that was woken and has not locked yet. A loop that a program drives
- * by fl_loop_run_once() is a special case: its fibers cannot run between two calls. While the
- * thread that drives the loop waits there in a function of this library, waiters that can run go
- * before the fibers of that loop. fl_loop_run_once() (fairlead/loop.h) describes this.
+ * by fl_loop_run_once() is a special case: its fibers cannot run between two calls. Between two
+ * calls, the thread that drives the loop may wait in a function of this library. Meanwhile, waiters
+ * that can run go before the fibers of that loop. fl_loop_run_once() (fairlead/loop.h) describes
+ * this.
  *
  * Scaling: when threads often read at the same time, the lock becomes biased to its readers. A
  * thread that reads a biased lock writes to no memory that another reader uses, so readers on many
- * CPUs do not slow each other down. The next writer or waiter ends the bias, which takes it a
- * microsecond or a few. The lock is then not biased again for some time. This time is 9 times as
- * long as the end of the bias took. If the bias did not last long enough to be worth its end, the
- * time is 512 times as long, but at most about a tenth of a second. Fibers do not use the bias.
- * While FL_DEBUG_LOCKORDER, FL_DEBUG_WAITS or FL_DEBUG_CONTENTION is on (fairlead/debug.h), no
- * context uses it, so debugging knows all readers that have locked since it was switched on.
+ * CPUs do not slow each other down. The next writer or waiter ends the bias, which takes one or a
+ * few microseconds. The lock is then not biased again for some time. This time is 9 times as long
+ * as the end of the bias took. If the bias did not last long enough to be worth its end, the time
+ * is 512 times as long, but at most about a tenth of a second. Fibers do not use the bias. While
+ * FL_DEBUG_LOCKORDER, FL_DEBUG_WAITS or FL_DEBUG_CONTENTION is on (fairlead/debug.h), no context
+ * uses it, so debugging knows all readers that have locked since it was switched on.
  *
  * Memory order: every lock acquires what earlier write unlocks released. A write lock also acquires
  * what earlier read unlocks released. The instruction by which an unlock makes the lock available

@@ -28,7 +28,7 @@ typedef struct fl_select_case {
 	void *to;                     /* of a get: where the item goes; of a put: NULL */
 	const void *from;             /* of a put: the item; of a get: NULL */
 	size_t size;                  /* the size of the item in bytes */
-	bool closed;                  /* set by fl_select_until(): whether -EPIPE is of this case */
+	bool closed;                  /* set by fl_select_until(): whether this case caused -EPIPE */
 	struct fl_select_case *next_; /* this and the next: used by fl_select_until() */
 	uintptr_t offer_[14];
 } fl_select_case;
@@ -54,8 +54,8 @@ typedef struct fl_select_case {
  *                has both `to` and `from`, or neither; or its size is not the item size of the
  *                queue
  *
- * With a negative result nothing was put or got. Memory order: that of the put or get that was
- * made.
+ * With a negative result nothing was put or got. Memory order: the call has the order of the put or
+ * get that was made.
  *
  * The cases and all their queues must exist until the call returns, with one exception. When
  * another context has got the item that the call has put into a queue, that context may free the

@@ -80,8 +80,8 @@ FL_INLINE FL_MUST_CHECK int fl_sem_init_bounded(fl_sem *_s, uint32_t _permits, u
 FL_API void fl_sem_destroy(fl_sem *s);
 
 /*
- * Acquires one permit. Both functions block the calling context until there is a permit for it.
- * Returns:
+ * Acquires one permit. Both functions block the calling context until there is a permit for the
+ * call. Returns:
  *   0           the caller has a permit
  *   -ECANCELED  the wait was cancelled; no permit was taken
  *   -ETIMEDOUT  the deadline of fl_sem_acquire_until() passed; no permit was taken
@@ -101,7 +101,7 @@ FL_API FL_MUST_CHECK int fl_sem_try_acquire(fl_sem *s);
 
 /*
  * Acquires `n` permits, all of them or none. With `n` 0 it acquires none. Both functions block the
- * calling context until there are permits enough for it. Returns:
+ * calling context until there are enough permits for the call. Returns:
  *   0           the caller has `n` permits
  *   -ECANCELED  the wait was cancelled; no permit was taken
  *   -ETIMEDOUT  the deadline of fl_sem_acquire_n_until() passed; no permit was taken

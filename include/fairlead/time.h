@@ -48,7 +48,7 @@ typedef int64_t fl_duration;
 
 struct fl_cancel_token;
 
-/* Returns the time now. Async-signal-safe. */
+/* Returns the time now. The call is async-signal-safe. */
 FL_API fl_time fl_now(void);
 
 /*
@@ -71,7 +71,7 @@ FL_INLINE fl_time fl_time_add(fl_time _t, fl_duration _d)
 
 /*
  * Returns the time that is `d` from now. Where the sum is 0 or not a valid time, it returns what
- * fl_time_add() returns. Async-signal-safe.
+ * fl_time_add() returns. The call is async-signal-safe.
  */
 FL_INLINE fl_time fl_after(fl_duration _d)
 {
@@ -81,7 +81,7 @@ FL_INLINE fl_time fl_after(fl_duration _d)
 /*
  * Returns by how much `a` is later than `b`. The result is negative if `a` is earlier, and 0 if the
  * times are the same. A difference too large for an fl_duration becomes FL_DURATION_MAX or
- * -FL_DURATION_MAX. Async-signal-safe.
+ * -FL_DURATION_MAX. The call is async-signal-safe.
  */
 FL_INLINE fl_duration fl_time_diff(fl_time _a, fl_time _b)
 {
@@ -93,8 +93,8 @@ FL_INLINE fl_duration fl_time_diff(fl_time _a, fl_time _b)
 }
 
 /*
- * Returns whether the time `t` has been reached. For FL_FOREVER it returns false.
- * Async-signal-safe.
+ * Returns whether the time `t` has been reached. For FL_FOREVER it returns false. The call is
+ * async-signal-safe.
  */
 FL_INLINE bool fl_time_is_past(fl_time _t)
 {

@@ -122,8 +122,9 @@ FL_API FL_MUST_CHECK int fl_timer_try_join(fl_timer *t);
 
 /*
  * Ends the life of `t`. The call requires that `t` is not pending, and that its function does not
- * run in another context. That is so after fl_timer_cancel() and then fl_timer_join(). While
- * debugging is on, it panics if that is not so (fairlead/defs.h, "Destroy").
+ * run in another context. This holds after fl_timer_cancel() and then fl_timer_join(). While
+ * debugging is on, the call panics if `t` is pending or its function runs (fairlead/defs.h,
+ * "Destroy").
  */
 FL_API void fl_timer_destroy(fl_timer *t);
 

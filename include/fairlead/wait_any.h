@@ -18,7 +18,7 @@ FL_BEGIN_DECLS
  *     }
  *
  * The wait consumes nothing: it takes no item and no permit. Call the object's try form afterwards.
- * It fails if another context was faster.
+ * The try form fails if another context was faster.
  *
  * An object is named by a macro of its header: FL_ON_EVENT, FL_ON_SEM, FL_ON_LATCH, FL_ON_THREAD,
  * FL_ON_FIBER, FL_ON_GROUP, FL_ON_QUEUE, FL_ON_QUEUE_SPACE, FL_ON_FUTURE, FL_ON_PROCESS,

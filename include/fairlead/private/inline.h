@@ -71,9 +71,9 @@
 #define fl__and_acquire(p, v) __atomic_fetch_and(p, v, __ATOMIC_ACQUIRE)
 
 /*
- * Keeps the compiler from moving memory accesses over it, but no processor. It is for readers that
- * see this thread's program order: the kernel when it reads on behalf of the thread, and a process
- * that finds what this thread left when it was killed.
+ * Keeps the compiler, but not the processor, from moving memory accesses over it. It is for readers
+ * that see this thread's program order: the kernel when it reads on behalf of the thread, and a
+ * process that finds what this thread left when it was killed.
  */
 #define fl__in_program_order() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 

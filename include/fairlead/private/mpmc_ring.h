@@ -42,7 +42,7 @@ static inline uint64_t fl__mpmc_next(const struct fl_mpmc *_q, uint64_t _at)
 	return fl__likely((_at & _q->mask) != _q->last) ? _at + FL__MPMC_STEP : (_at | _q->mask) + FL__MPMC_STEP;
 }
 
-/* Returns the position that is `_n` on from `_at`. `_n` is at most the capacity. */
+/* Returns the position that is `_n` steps after `_at`. `_n` is at most the capacity. */
 static inline uint64_t fl__mpmc_skip(const struct fl_mpmc *_q, uint64_t _at, size_t _n)
 {
 	const uint64_t _to_lap = _q->last + FL__MPMC_STEP - (_at & _q->mask), _step = (uint64_t)_n * FL__MPMC_STEP;
@@ -83,9 +83,9 @@ static inline uint64_t *fl__mpmc_stamp(unsigned char *_slot)
 }
 
 /*
- * Prefetches the slot that is `ahead` of position `_at`, which the caller has claimed. Without
- * that, each claim would wait for the cache lines of the item before, since it waits for all
- * earlier stores.
+ * Prefetches the slot that is `ahead` of position `_at`, which the caller has claimed. Without the
+ * prefetch, each claim would wait for the cache lines of the item before, since the CAS of a claim
+ * waits for all earlier stores.
  */
 static inline void fl__mpmc_fetch_ahead(const struct fl_mpmc *_q, uint64_t _at, size_t _size)
 {
@@ -110,7 +110,7 @@ struct fl__mpmc_claim {
 
 /*
  * Returns how many slots from `_at` on, at most `_n` and the capacity, have a stamp that is
- * `_ahead` of their position. The first slot has.
+ * `_ahead` of their position. The first slot is known to have it.
  */
 static inline size_t fl__mpmc_run(const struct fl_mpmc *_q, uint64_t _at, uint64_t _ahead, size_t _n)
 {
@@ -131,14 +131,14 @@ FL_BEGIN_DECLS
 
 /*
  * Called for a position whose slot is not ready for a put or, with `gets`, for a get. If several
- * calls have succeeded since the last one that found its slot not ready, pauses and returns 0: the
- * caller tries again. Else returns -EAGAIN, -EBUSY or -EPIPE.
+ * calls have succeeded since the last call that found its slot not ready, it pauses and returns 0,
+ * and the caller tries again. Otherwise it returns -EAGAIN, -EBUSY or -EPIPE.
  */
 FL_API int fl__mpmc_refuse(struct fl_mpmc *q, uint64_t at, bool gets);
 
 /*
  * Called by a claim that has lost to another one, for the `failed`-th time, from 1. It pauses for
- * 8, 16, 32 ... 256 turns.
+ * 8, 16, 32 ... 256 iterations.
  */
 FL_API void fl__mpmc_back_off(unsigned failed);
 
@@ -166,7 +166,8 @@ static inline __attribute__((__always_inline__)) int fl__mpmc_claim_slots(struct
 		 */
 		uint64_t _seen = fl__load_acquire(_word), _stamp;
 		/*
-		 * CLOSED stays in it. No stamp has CLOSED, so no claim succeeds in a closed ring.
+		 * CLOSED stays in `_at`. No stamp has CLOSED, so no claim succeeds in a closed
+		 * ring.
 		 */
 		const uint64_t _at = _seen & ~(uint64_t)FL__MPMC_WAIT;
 		unsigned char *_slot = fl__mpmc_slot_of(_q, _at, _size);

@@ -43,7 +43,8 @@ static inline struct fl__slot_shape fl__slot_shape_of(size_t _size)
 	struct fl__slot_shape _shape;
 	_shape.size = _size;
 	/*
-	 * As many fit, since size, line, and bytes left for marks are multiples of the alignment.
+	 * So many slots fit into a line, because the size of an item, the line, and the bytes left
+	 * for marks are multiples of the alignment.
 	 */
 	_shape.slots = _size < FL__SLOTS_LINE / 2 ? FL__SLOTS_LINE / (_size + 1) : 1;
 	_shape.offset = (_shape.slots + _alignment - 1) & ~(_alignment - 1);
@@ -66,14 +67,17 @@ static inline unsigned char *fl__slot_item(struct fl__slot_shape _shape, unsigne
 }
 
 /*
- * Returns the next slot. After the last one that is the first one. `_shape` is that of the slots,
- * which the compiler may know.
+ * Returns the next slot. The first slot follows the last one. `_shape` is that of the slots, which
+ * the compiler may know.
  */
 static inline unsigned char *fl__slot_after(const struct fl__slots *_slots, struct fl__slot_shape _shape,
                                             unsigned char *_slot)
 {
 	const size_t _index = fl__slot_index(_shape, _slot);
-	/* It is a branch, so that the next operation does not wait for the outcome. */
+	/*
+	 * This is a branch and no computation, so that the next operation does not wait for the
+	 * outcome.
+	 */
 	if (fl__unlikely(_index + 1 == _shape.slots))
 		return _slot == _slots->last ? _slots->first : _slot - _index + _shape.bytes;
 	return _slot + 1;
