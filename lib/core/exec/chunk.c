@@ -7,8 +7,8 @@
  * task's token, which is the future's.
  *
  * The elements belong to the caller, and a hook knows of one element only. So a type with hooks is
- * submitted as a copy without hooks, in memory that does not last. The release of the future's last
- * reference reads the type: the only read after the end, ordered by the reference count. So
+ * submitted as a copy without hooks, in memory that does not last. After the end, only the release
+ * of the future's last reference reads the type, and the reference count orders that read. So
  * fl__chunk_detach_type() gives an ended future a lasting type before the copy is freed.
  */
 #include "map.h"

@@ -23,9 +23,9 @@
  *   foreign   was claimed, but neither by a worker's take nor by a submit that runs it
  *
  * A kind with `take_oldest` (the thread executor) has its pending tasks in a backlog of its own.
- * list_running() lists those that its workers run; `running` then has only the frames of contexts
- * that help, and of submits that run their task. A task that a context helps with is both running
- * and foreign, also if that context is a worker.
+ * list_running() lists the tasks that its workers run; `running` then has only the frames of
+ * contexts that help, and of submits that run their task. A task that a context helps with is both
+ * running and foreign, also if that context is a worker.
  *
  * A foreign context claims a task, removes it from `queue` and counts it, in one section of the
  * lock. A join waits until no task is queued, running or foreign. So a task block's pointer to the
@@ -65,7 +65,10 @@ struct fl__executor_ops {
 	const char *kind;
 	/* The operations of the futures of tasks. NULL stands for &fl__task_future_ops. */
 	const struct fl__future_ops *future_ops;
-	/* Larger results are in memory of the kind. With 0 no result is. */
+	/*
+	 * Results with more bytes than this are in memory that the kind allocates. With 0 there are
+	 * no such results.
+	 */
 	size_t result_most;
 	/* Takes over the producer's reference to the future, unless it returns an error. */
 	int (*submit)(fl_executor *e, struct fl__task_block *block);
@@ -75,8 +78,9 @@ struct fl__executor_ops {
 	 */
 	void (*on_closed)(fl_executor *e);
 	/*
-	 * Called under the lock, when closed. Waits, as fl_cond_wait_until() does, until all
-	 * of the kind has ended. NULL for a kind of which nothing is left once it has no task.
+	 * Called under the lock, when closed. Waits, as fl_cond_wait_until() does, until the kind's
+	 * threads and processes have ended. NULL for a kind of which nothing is left once it has no
+	 * task.
 	 */
 	int (*join)(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 	/*
@@ -94,8 +98,8 @@ struct fl__executor_ops {
 	 */
 	bool (*start_elsewhere)(fl_executor *e, struct fl__task_block *block);
 	/*
-	 * Whether a join by the caller, which runs no task of `e`, would hang. NULL stands for
-	 * never.
+	 * Returns whether a join by the caller, which runs no task of `e`, would hang. NULL stands
+	 * for never.
 	 */
 	bool (*would_hang)(fl_executor *e);
 	/*
@@ -152,7 +156,7 @@ struct fl__executor_ops {
 
 enum { FL__STATS_TYPES = 16 };
 
-/* Of the statistics (inspect/stats.c). */
+/* The data of the statistics (inspect/stats.c). */
 struct fl__stats {
 	int32_t skip;                                  /* submits of the long way until one stamps */
 	int64_t calm;                                  /* submits before are paid for: stats_is_calm() */
@@ -209,7 +213,8 @@ int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsign
 void fl__executor_fini(fl_executor *e);
 
 /*
- * Whether an executor may have so many workers. If not, it logs that in the name of `function`.
+ * Returns whether an executor may have so many workers. If not, logs that in the name of
+ * `function`.
  */
 bool fl__executor_may_have(unsigned workers, unsigned most, const char *function);
 

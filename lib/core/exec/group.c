@@ -11,8 +11,8 @@
  *                             context that began it    by a refused submit or start if the group
  *                                                      was not used_
  *
- * A submit or start counts the member. Its end notes an error, and then uncounts it: after the
- * callback of a task; after the end of a fiber was published.
+ * A submit or start counts the member. The end of the member notes an error, and then uncounts the
+ * member: a task after its callback, and a fiber after its end was published.
  *
  * Counting. Submits write entered_, and ends write balance_, so that neither waits for the other's
  * cache line. Both words count in units of two; their lowest bit is CLOSED.
@@ -21,15 +21,15 @@
  *   open     the members, from 0 on  minus the ended members     the sum of both
  *   closed   the same                the members left            balance_ / 2
  *
- * A context that may sleep until the end of the members, as a join, closes the group: under `lock_`
- * it sets CLOSED in entered_, and then adds to balance_ what entered_ had, and CLOSED. So does a
- * submit that was refused. A submit that sees CLOSED adds its member to balance_, too, but not
- * before balance_ has CLOSED: so no reader of both words counts a member twice. A join that has
- * joined the group opens it again.
+ * A context that may sleep until the members have ended, such as a join, closes the group. Under
+ * `lock_` it sets CLOSED in entered_, and then adds to balance_ what entered_ had, and CLOSED. A
+ * submit that was refused closes the group, too. A submit that sees CLOSED adds its member to
+ * balance_, too, but not before balance_ has CLOSED. So no reader of both words counts a member
+ * twice. A join that has joined the group opens it again.
  *
- * Fibers. Their tokens are never offered. The loop's thread alone writes `fibers_`. A join compares
- * sched_ and thread_ with the caller's, and never uses what they point to: the last fiber, and its
- * loop, may end on another thread.
+ * Fibers. A fiber is never in the stack of tasks that a join takes. The loop's thread alone writes
+ * `fibers_`. A join compares sched_ and thread_ with the caller's, and never uses what they point
+ * to: the last fiber, and its loop, may end on another thread.
  *
  *   word      bit           meaning                    set by                  cleared by
  *   running_  MEMBERS_LEFT  closed, a member is left   fl__group_close(),      the last member
@@ -44,8 +44,8 @@
  *      Only NO_OFFER is also read without the lock: invariant 1 of group_tasks.c.
  *   2. Each end of a member subtracts from balance_ after the member's work, with release order,
  *      and does not touch the group afterwards, except under `lock_`, which the last end of a
- *      closed group takes after it. In a closed group the number of the members left leaves 0 and
- *      reaches 0 under `lock_`, and while it is above 0, MEMBERS_LEFT is set. So a thread that
+ *      closed group takes after it. In a closed group the number of the members left changes from 0
+ *      and to 0 only under `lock_`, and while it is above 0, MEMBERS_LEFT is set. So a thread that
  *      reads, with acquire order, that no member is left, and then locks and unlocks `lock_`, is
  *      alone with the group, and reads what all members wrote.
  *   3. A submit needs no lock if it reads that members have entered an open group, or are left in

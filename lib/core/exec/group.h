@@ -16,7 +16,7 @@ enum {
 
 /*
  * The number of the members that have not ended. Members that enter or end during the call may be
- * counted or not. What ended members wrote is visible if it is 0.
+ * counted or not. If the result is 0, the caller sees what the members wrote.
  */
 static inline size_t fl__group_left(const fl_group *g)
 {
@@ -41,9 +41,9 @@ void fl__group_close(fl_group *g);
 /* Ends the token of a begun group without members. */
 void fl__group_end(fl_group *g);
 
-/* Between group_tasks.c and group_join.c. */
+/* group_tasks.c has the next three functions, for group_join.c. */
 
-/* Takes the whole stack of tasks, which is empty then. */
+/* Takes the whole stack of tasks, and leaves it empty. */
 fl_future *fl__group_take_all(fl_group *g);
 /* Frees the tasks of a list that have ended, and pushes the others. */
 void fl__group_sweep(fl_group *g, fl_future *list);

@@ -2,14 +2,15 @@
 /*
  * The tasks of groups. The token of a task is APART (cancel.c): it is in no list, unless something
  * waits under it. listed_ is a stack of the submitted tasks, linked by group_task.next. Submits
- * push to it. A join takes the whole stack, and then each task from what it has taken, once. On a
- * worker of the executor it runs pending tasks. Elsewhere it cancels them once the group is
- * cancelled. With no task left in the stack the join sleeps, until a push. A submit takes the whole
- * stack, too, once as many members have entered since the last sweep as tasks are left: it frees
- * what has ended, and pushes the rest again (group_sweep_if_due()). A submit checks whether that is
- * so after each FL__GROUP_SWEEP members, and whenever its task is large, that is, has memory of its
- * own; but not if its task has ended within it. A join pushes again what it has not used. The join
- * that joins the group finds only tasks that have ended.
+ * push to this stack. A join takes the whole stack, and then each task from what it has taken,
+ * once. On a worker of the executor the join runs pending tasks. Elsewhere it cancels them once the
+ * group is cancelled. With no task left in the stack the join sleeps, until a push. A join pushes
+ * again what it has not used. The join that joins the group finds only tasks that have ended. A
+ * submit may make a *sweep*: it takes the whole stack, too, frees the tasks that have ended, and
+ * pushes the rest again (group_sweep_if_due()). A sweep is due when at least as many members have
+ * entered since the last sweep as tasks are left. A submit checks that if FL__GROUP_SWEEP members
+ * have entered since the last check, or if its task is large, that is, has memory of its own. A
+ * submit whose task has ended within the call checks nothing.
  *
  *   of a task            owner                                              until
  *   claim, end, result   as of any future: future.c; no stack and no join   the end
@@ -26,17 +27,18 @@
  *                        reference, never by a sweep
  *
  * Invariant 1. No task is missed. The submit pushes and then reads idle_; the join sets NO_OFFER
- * and then looks at the stack again. All four accesses are seq_cst, so one of the two
- * sees what the other wrote. A sweep hides tasks, and pushes them again. The group still exists
- * when the submit reads idle_, looked_ and swept_: a join begins after all submits, except those by
- * members, which are still counted, and those by other fibers of its thread. Such a fiber gives way
- * only within fl__submit(), where the task runs. If it has ended there, the submit leaves the group
+ * and then looks at the stack again. All four accesses are seq_cst, so one of the two sees what the
+ * other wrote. A sweep hides tasks, and pushes them again. The group still exists when the submit
+ * reads idle_, looked_ and swept_: a join begins after all submits, except those by members, which
+ * are still counted, and those by other fibers of its thread. Such a fiber gives way only within
+ * fl__submit(), where the task runs. If the task has ended there, the submit leaves the group
  * alone.
  *
  * Why the token of a group stands where it does. It is a child of the scope where the group began,
  * and the parent of its members' tokens. So a request or a deadline comes down through nested
- * groups to what runs. A fiber is only counted: its block is of the loop, so a group of fibers
- * takes no task block, and any thread may join it. docs/decisions/group-members.md has the figures.
+ * groups to what runs. A fiber is only counted: its memory belongs to the loop, so a group of
+ * fibers takes no task block, and any thread may join it. docs/decisions/group-members.md has the
+ * figures.
  */
 #include "../base/atomic.h"
 #include "../base/error.h"
@@ -49,12 +51,12 @@
 #include <fairlead/error.h>
 #include <string.h>
 
-/* After so many members a submit checks whether a sweep is due. Fewer in the model. */
+/* After so many members a submit checks whether a sweep is due. The model uses a smaller number. */
 #ifndef FL__GROUP_SWEEP
 #define FL__GROUP_SWEEP 32
 #endif
 
-/* Lies in a task's block, behind the callback. */
+/* This struct lies in a task's block, behind the callback. */
 struct group_task {
 	fl_group *group;
 	void *result; /* the caller's, or NULL */
@@ -84,7 +86,7 @@ static void group_push(fl_group *g, fl_future *first, fl_future *last)
 		fl__group_wake_taking_join(g);
 }
 
-/* Takes the whole stack, which is empty then. */
+/* Takes the whole stack, and leaves it empty. */
 fl_future *fl__group_take_all(fl_group *g)
 {
 	/* seq_cst load: invariant 1. acquire swap: links and futures; pairs with group_push(). */
@@ -109,8 +111,9 @@ void fl__group_sweep(fl_group *g, fl_future *list)
 }
 
 /*
- * How many members entered between the one whose number is in that field and this one; negative if
- * this one is older. Numbers wrap where the words that count members do.
+ * Returns how many members entered from the member whose number is in the field up to the member
+ * `number`. The result is negative if `number` is the older one. Numbers wrap where the words that
+ * count members wrap.
  */
 static ptrdiff_t group_members_since(const size_t *field, size_t number)
 {
@@ -119,9 +122,9 @@ static ptrdiff_t group_members_since(const size_t *field, size_t number)
 }
 
 /*
- * Called by the submit of the member with that number. A sweep is due when at least as many members
- * have entered since the last sweep as tasks are left: so it pushes no more tasks again than
- * members have entered since. Fibers are in no stack.
+ * Called by the submit of the member `number`. A sweep is due when at least as many members have
+ * entered since the last sweep as tasks are left. So a sweep pushes no more tasks again than
+ * members have entered since the last one. Fibers are in no stack.
  */
 static FL__SLOW_PATH void group_sweep_if_due(fl_group *g, size_t number)
 {

@@ -89,10 +89,12 @@ struct fl_imap {
 	struct fl__imap_batch batches[];
 };
 
-/* Submits nothing more, and cancels the batches under way. They can still be taken. */
+/* Submits nothing more, and cancels the batches under way. These batches can still be taken. */
 void fl__imap_stop(fl_imap *it, int why);
 
-/* Makes a batch current. Returns 0, or why there is none: as fl_imap_next_until(). */
+/*
+ * Makes a batch current. Returns 0, or the reason why there is none, as fl_imap_next_until() does.
+ */
 int fl__imap_take(fl_imap *it, fl_time deadline, fl_cancel_token *cancel);
 
 /* The rest is in imap_batch.c. */
@@ -114,10 +116,13 @@ struct fl__imap_batch *fl__imap_next_ended(fl_imap *it);
 
 void fl__imap_batch_make_current(fl_imap *it, struct fl__imap_batch *b);
 
-/* The current batch has given its results: it is free. */
+/* Called when the current batch has given its results. Makes the batch free. */
 void fl__imap_batch_retire(fl_imap *it);
 
-/* Called by a free. From now on callbacks clean up after batches under way. Waits for none. */
+/*
+ * Called by a free. From now on callbacks clean up after batches under way. Does not wait for any
+ * batch.
+ */
 void fl__imap_close(fl_imap *it);
 void fl__imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b);
 void fl__imap_release(fl_imap *it);

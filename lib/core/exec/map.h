@@ -21,11 +21,17 @@ struct fl__chunk_type {
 	const fl_task_type *of;
 };
 
-/* `type` itself if possible, else a type made in `storage`, which must outlive all futures. */
+/*
+ * Returns `type` itself if possible, and otherwise a type made in `storage`, which must outlive all
+ * futures.
+ */
 const fl_task_type *fl__chunk_type(struct fl__chunk_type *storage, const fl_executor *e, const fl_task_type *type,
                                    size_t chunk);
 
-/* The caller's type, if one task of this process runs the chunk; else `type`. Its size tells. */
+/*
+ * Returns the caller's type, if one task of this process runs the chunk, as the size of `type`
+ * tells. Otherwise returns `type`.
+ */
 static inline const fl_task_type *fl__chunk_type_of(const fl_task_type *type)
 {
 	return type->size == sizeof(struct fl__chunk_type) ? ((const struct fl__chunk_type *)(const void *)type)->of
@@ -38,7 +44,10 @@ void fl__chunk_detach_type(fl_future *f);
 struct fl__chunk_end {
 	int error;     /* 0: all succeeded */
 	uint32_t done; /* 0: all succeeded */
-	/* Cancelled, or stopped on request or by a deadline. Else `done` failed. */
+	/*
+	 * The chunk was cancelled, or stopped on request or by a deadline. Otherwise element `done`
+	 * failed.
+	 */
 	bool stopped;
 	bool begun;     /* element `done`, as far as the executor knows */
 	bool killed;    /* with its worker, at the deadline */
@@ -47,49 +56,51 @@ struct fl__chunk_end {
 };
 
 /*
- * Runs elements, at least one. `*done`, first 0, counts those that succeed. Returns 0, or the error
- * of the element that failed; -ECANCELED with `*between` set, first false: stopped before the next.
+ * Runs elements, at least one. `*done` is 0 before the call, and counts the elements that succeed.
+ * Returns 0, or the error of the element that failed. If it stops before the next element, it
+ * returns -ECANCELED and sets `*between`, which is false before the call.
  */
 int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *args, void *results, uint32_t count,
                      uint32_t *done, bool *between);
 
-/* The chunk has ended. `type`: the caller's. */
+/* Called when the chunk has ended. `type` is the caller's type. */
 struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type);
 
-/* Leading elements with a valid result. */
+/* Returns how many of the first elements have a valid result. */
 static inline size_t fl__chunk_kept(struct fl__chunk_end end)
 {
 	return (size_t)end.done + end.kept;
 }
 
-/* Why what is under `cancel` (NULL: the scope) stopped before its end. */
+/* Returns why work under the token `cancel` (NULL stands for the scope) stopped before its end. */
 static inline int fl__why_stopped(fl_time deadline, const fl_cancel_token *cancel)
 {
 	return !fl_cancel_token_is_requested(cancel) && fl__is_expired(deadline) ? -ETIMEDOUT : -ECANCELED;
 }
 
-/* The earlier of `deadline` and the token's. `cancel` may be NULL. */
+/* Returns the earlier of `deadline` and the token's deadline. `cancel` may be NULL. */
 static inline fl_time fl__deadline_under(fl_time deadline, const fl_cancel_token *cancel)
 {
 	return cancel ? fl__earlier(deadline, fl_cancel_token_deadline(cancel)) : deadline;
 }
 
-/* The most elements of one task; at least 1. */
+/* Returns the most elements that one task can have, at least 1. */
 size_t fl__chunk_most(const fl_task_type *type);
 
 /*
- * `wanted`, but at most what one task can have, and what has memory for results that outlive a
- * dying worker (`result_most`). At least 1.
+ * Returns `wanted`, but at most as many elements as one task can have, and as many as have their
+ * results in `result_most` bytes, where the results outlive a dying worker. The result is at least
+ * 1.
  */
 size_t fl__chunk_limit(const fl_executor *e, const fl_task_type *type, size_t wanted);
 
-/* The preferred most elements of a chunk, by their bytes; at least 1. */
+/* Returns the most elements that a chunk should have, by their bytes, at least 1. */
 size_t fl__chunk_preferred(const fl_task_type *type);
 
-/* How many chunks under way keep all workers busy with little memory. */
+/* Returns how many chunks under way keep all workers busy with little memory. */
 size_t fl__chunk_window(const fl_executor *e, const fl_task_type *type, size_t chunk);
 
-/* The i-th element of the array `first`. NULL if `size` is 0 or `first` is NULL. */
+/* Returns the i-th element of the array `first`, or NULL if `size` is 0 or `first` is NULL. */
 static inline void *fl__element(const void *first, size_t i, size_t size)
 {
 	return first && size > 0 ? (char *)first + i * size : NULL;

@@ -32,13 +32,13 @@
  *      fl__task_blocks_free() subtracts EARLY, less the sum of all `out`.
  *   4. A context in a cache never waits.
  *
- * Costs. A block is got by one exchange and freed by one, and no count is shared. Chains go through
- * the central list for contexts that only submit, and others that only end tasks. A worker gives
- * back the blocks of tasks that only it could reach, 32 at a time, and so may hold 31. The end of a
- * pool adds the caches together, and from then on each freed block is counted. Memory for a task
- * comes from a free list, so a submit allocates only while the number of tasks grows. fl_submit()
- * takes the block of a small task without a call, and so saves few registers; any other submit of a
- * task in a pool's block goes through one function (submit.c).
+ * Costs. One exchange gets a block, and one exchange frees it. No count is shared. Between contexts
+ * that only submit and contexts that only end tasks, chains of blocks go through the central list.
+ * A worker gives back the blocks of tasks that only it could reach, 32 at a time, and so may hold
+ * 31. The end of a pool adds the caches together, and from then on each freed block is counted.
+ * Memory for a task comes from a free list, so a submit allocates only while the number of tasks
+ * grows. fl_submit() takes the block of a small task without a call, and so saves few registers;
+ * any other submit of a task in a pool's block goes through one function (submit.c).
  */
 #include "task_blocks.h"
 #include "../base/sys.h"
