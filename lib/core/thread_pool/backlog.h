@@ -119,16 +119,25 @@ static inline bool fl__task_queue_put(struct fl__task_queue *queue, struct fl__t
 	return true;
 }
 
-/* Whether the queue has no task, and no put into it is in progress. Sees the caller's own puts. */
+/*
+ * Returns whether the queue has no task, and no put into it is in progress. Sees the caller's own
+ * puts.
+ */
 bool fl__task_queue_is_empty(const struct fl__task_queue *queue);
 
-/* Whether the calling worker puts its next task into its local queue. Else it uses `injector`. */
+/*
+ * Returns whether the calling worker puts its next task into its local queue. If not, it uses
+ * `injector`.
+ */
 static inline bool fl__local_is_open(struct fl__task_queue *local, struct fl__task_queue *injector)
 {
 	return fl__likely(local->spills == 0) || (--local->spills == 0 && fl__task_queue_is_empty(injector));
 }
 
-/* The calling worker puts a task into its injector, since its local queue was full or not open. */
+/*
+ * Called by a worker that puts a task into its injector, since its local queue was full or not
+ * open.
+ */
 static inline void fl__local_spill(struct fl__task_queue *local)
 {
 	if (local->spills == 0)
@@ -215,7 +224,10 @@ struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b);
  */
 struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b);
 
-/* Whether any queue has a task: a hint, which misses tasks behind a put that has not ended. */
+/*
+ * Returns whether any queue has a task. The answer is a hint: it misses tasks behind a put that has
+ * not ended.
+ */
 bool fl__backlog_any(const struct fl__backlog *b);
 
 /*
@@ -232,7 +244,7 @@ bool fl__backlog_mark(struct fl__backlog *b);
 void fl__backlog_watch(struct fl__backlog *b);
 
 /*
- * About how many tasks wait, claimed ones included. It reads without the lock, which
+ * Returns about how many tasks wait, including claimed tasks. It reads without the lock, which
  * ThreadSanitizer must not see.
  */
 __attribute__((no_sanitize("thread"))) size_t fl__backlog_length(const struct fl__backlog *b);

@@ -47,12 +47,12 @@
  *   never: the thread that called  stays with that thread, which calls another worker with it, or
  *   it takes `called` back         starts one
  *
- * Three threads need to know what a worker does about a task: a resize, that no worker takes one
- * too many; a cancel, which tasks run; and a submit that would start a worker, whether one is about
- * to look. A worker's half costs no fence: it stores in `doing`, and then loads a word that the
- * other thread has stored. The other thread stores its word, makes every worker pass a fence
- * (membarrier(), or with FENCED the worker has a fence of its own), and then loads `doing`. So
- * one of the two sees the other's store: Dekker's algorithm.
+ * Three threads need to know what a worker does about a task. A resize must know that no worker
+ * takes a task too many. A cancel must know which tasks run. A submit that would start a worker
+ * must know whether a worker is about to look. A worker's half costs no fence: it stores in
+ * `doing`, and then loads a word that the other thread has stored. The other thread stores its
+ * word, makes every worker pass a fence (membarrier(), or with FENCED the worker has a fence of its
+ * own), and then loads `doing`. So one of the two sees the other's store: Dekker's algorithm.
  */
 #include "taking.h"
 #include "../base/list.h"

@@ -20,7 +20,7 @@ struct fl__pool_taken {
 /* `doing` of a worker: one of these, or the address of the future of the task that it runs. */
 enum { FL__POOL_ELSE, FL__POOL_TAKING, FL__POOL_BETWEEN };
 
-/* The future of the task that a worker with this `doing` runs; NULL: none. */
+/* Returns the future of the task that a worker with this `doing` runs, or NULL if it runs none. */
 static inline fl_future *fl__pool_task_of(uintptr_t doing)
 {
 	return doing > FL__POOL_BETWEEN ? (fl_future *)doing : NULL;
@@ -32,10 +32,16 @@ static inline uint32_t fl__pool_flags(const struct fl__thread_pool *p)
 	return fl__load_relaxed(&p->flags);
 }
 
-/* Makes every worker pass a fence: it and the caller then see what the other stored before. */
+/*
+ * Makes every worker pass a fence. Afterwards each worker and the caller see what the other one
+ * stored before.
+ */
 void fl__pool_fence_workers(const struct fl__thread_pool *p);
 
-/* After a store to `flags`: waits until each take that may not have seen it has ended. */
+/*
+ * Called after a store to `flags`. Waits until each take that may not have seen the store has
+ * ended.
+ */
 void fl__pool_fence_takes(struct fl__thread_pool *p);
 
 /* Called under the lock. No worker takes a task, or has one in its hands, until the release. */
@@ -51,7 +57,10 @@ bool fl__pool_call_worker(struct fl__thread_pool *p);
 /* An fl__executor_ops.list_running. */
 void fl__pool_list_running(fl_executor *e, struct fl__task_list *running);
 
-/* Read by a worker that has just announced its take, as fl__pool_fence_takes() needs. */
+/*
+ * Returns the flags, for a worker that has just announced its take, as fl__pool_fence_takes()
+ * needs.
+ */
 FL__POOL_INLINE uint32_t pool_read_flags(const struct fl__thread_pool *p)
 {
 	fl__in_program_order();
@@ -63,8 +72,8 @@ FL__POOL_INLINE uint32_t pool_read_flags(const struct fl__thread_pool *p)
 }
 
 /*
- * For a worker that has just stored in `doing` what it does next: whether a call has counted it
- * as searching. `flags`: those of the pool, as read at any time.
+ * Called by a worker that has just stored in `doing` what it does next. Returns whether a call has
+ * counted the worker as searching. `flags` are those of the pool, as read at any time.
  */
 FL__POOL_INLINE bool fl__pool_is_called(struct fl__thread_worker *w, uint32_t flags)
 {
@@ -85,8 +94,8 @@ FL__POOL_INLINE bool fl__pool_is_called(struct fl__thread_worker *w, uint32_t fl
  * claim of the ring's head (or the lock) releases the store, and a thread that finds the ring empty
  * has acquired it. That thread waits, under the lock, for the next store to `doing`.
  *
- * `searching`: the worker is counted there. Other workers call this between two tasks. `locked`:
- * under the lock.
+ * `searching` says that the worker is counted as searching; a worker that is not counted calls this
+ * between two tasks. `locked` says that the caller holds the lock.
  */
 FL__POOL_INLINE struct fl__pool_taken fl__pool_take(struct fl__thread_worker *w, struct fl__thread_pool *p,
                                                     bool searching, bool locked)

@@ -182,7 +182,7 @@ static inline void fl__pool_set_started(struct fl__thread_pool *p, unsigned star
 	fl__backlog_set_startup(&p->backlog, started != FL__POOL_STARTED);
 }
 
-/* Computes `more`, `active` and `flags` after a change of their inputs. */
+/* Computes `more`, `active` and `flags` after a change of the values from which they follow. */
 void fl__pool_recount(struct fl__thread_pool *p);
 
 /* The most workers that may be alive, with so many stand-ins. */
@@ -205,8 +205,8 @@ int fl__pool_start_worker(struct fl__thread_pool *p);
 void fl__pool_end_worker(struct fl__thread_pool *p);
 
 /*
- * Whether nothing more comes. `awake` is 1 in a worker's call, 0 after its end. Running tasks may
- * fork, so the workers stay until the last one has nothing to do.
+ * Returns whether no task and no fork can come any more. `awake` is 1 in a worker's call, 0 after
+ * its end. Running tasks may fork, so the workers stay until the last one has nothing to do.
  */
 bool fl__pool_is_over(struct fl__thread_pool *p, unsigned awake);
 
@@ -218,8 +218,9 @@ void fl__pool_block(struct fl__run *run, bool begins);
 /* search.c. */
 
 /*
- * Under the lock, if one more worker may be active and none searches: wakes one that sleeps,
- * whether or not there is a task for it. If none sleeps, and there is a task, calls or starts one.
+ * Called under the lock. If one more worker may be active and none searches, wakes a worker that
+ * sleeps, whether or not there is a task for it. If none sleeps, and there is a task, calls or
+ * starts a worker.
  */
 void fl__pool_wake_locked(struct fl__thread_pool *p);
 
@@ -244,7 +245,7 @@ void fl__pool_wake_for_forks(void *pool);
 /* Ends the search of the calling worker: it has found a task, or will run forks or callbacks. */
 void fl__pool_stop_searching(struct fl__thread_pool *p);
 
-/* Whether the backlog may have a task. It is the operation fl__forks.has_task. */
+/* Returns whether the backlog may have a task. It is the operation fl__forks.has_task. */
 bool fl__pool_has_task(const void *pool);
 
 /*
