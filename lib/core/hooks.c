@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The words that the points read. They are not in inspect, so that a program that reads them does
- * not link a client.
+ * The words that the points (hooks.h) read. The words are not in inspect, so that a program that
+ * reads them does not link a client.
  *
  *   word               off      on               meaning
  *   fl__hooks          0        FL__HOOKS_ bits  the clients that are on

@@ -71,12 +71,13 @@
  * No client registers itself, so no pointer to a client must be published or withdrawn while points
  * run. A client that is switched off may still be called by a thread that has read the word before.
  * A static program contains a file of lib/inspect only if it refers to it: by a function of
- * fairlead/debug.h, by fl_executor_get_stats(), or by the linker's `-u fl_debug_enable`. Debugging
- * is more than the rest of a program with one mutex. `consumer_weight` holds small programs to no
- * object of inspect, and check_layers.py holds the objects of the other parts to weak references.
- * The thread pool calls fork_join through weak functions, too. On x86-64 a fast path has no
- * instruction more for this, since an operand in memory takes the place of an immediate one. On
- * aarch64 the lock of a mutex has two more, since a word in memory must be loaded.
+ * fairlead/debug.h, by fl_executor_get_stats(), or by the linker's `-u fl_debug_enable`. In a
+ * program with one mutex, debugging would be more code than all the rest. So the test
+ * `consumer_weight` checks that small programs contain no object of inspect, and check_layers.py
+ * checks that the objects of the other parts refer to inspect only weakly. The thread pool calls
+ * fork_join through weak functions, too. On x86-64 a fast path needs no further instruction for a
+ * point, since an operand in memory takes the place of an immediate one. On aarch64 the lock of a
+ * mutex needs two further instructions, since a word in memory must be loaded.
  * docs/decisions/hooks.md has the alternatives.
  */
 
@@ -125,7 +126,7 @@ static inline uint32_t fl__hook_word(const uint32_t *word)
 #endif
 }
 
-/* Whether one of these clients is on. */
+/* Returns whether one of these clients is on. */
 static inline bool fl__hooks_on(uint32_t clients)
 {
 	return fl__unlikely((fl__hook_word(&fl__hooks) & clients) != 0);
@@ -153,7 +154,7 @@ enum {
 	FL__DEBUG_TRY = 2,  /* may give up: causes no deadlock */
 };
 
-/* One acquisition, or one wait for an object without a holder. In the caller's frame. */
+/* One acquisition, or one wait for an object without a holder. It lies in the caller's frame. */
 struct fl__hook_op {
 	uint8_t on; /* the modes; 0: no other member is valid */
 	uint8_t how;
@@ -185,8 +186,8 @@ FL__IF_LINKED void fl__hook_forget_on(const void *lock);
 #define fl__hook_forget(...) FL__HOOK(DEBUG, forget, __VA_ARGS__)
 
 /*
- * The calling function, a public one, ends `object`, which the records and the wait queue know by
- * the address `key`: the records go. If the object is busy, panics, and names a holder and a
+ * Called by a public function that ends `object`. The records and the wait queue know the object by
+ * the address `key`. Drops the records. If the object is busy, panics, and names a holder and a
  * waiter.
  */
 FL__IF_LINKED void fl__hook_destroy_on(const char *function, const void *object, const void *key, bool busy);
@@ -223,8 +224,8 @@ static inline void fl__hook_locked(struct fl__hook_op *op, bool locked)
 }
 
 /*
- * Before a wait for `cond`, after which the context always locks the mutex. A signal moves the
- * waiter to the mutex's wait queue and changes `*key`.
+ * Called before a wait for `cond`, after which the context always locks the mutex. A signal moves
+ * the waiter to the mutex's wait queue and changes `*key`.
  */
 static inline void fl__hook_waiting_cond(struct fl__hook_op *op, const void *mutex, const void *cond,
                                          const void *const *key)
@@ -238,8 +239,8 @@ static inline void fl__hook_waiting_cond(struct fl__hook_op *op, const void *mut
 }
 
 /*
- * Around a wait for permits, items or space, successful or not. Any context may end that wait, so
- * no deadlock is reported.
+ * Called before and after a wait for permits, items or space, successful or not. Any context may
+ * end that wait, so no deadlock is reported.
  */
 #define fl__hook_wait_begin(op, object, kind) (fl__hook_locking(op, object, kind, FL__DEBUG_TRY), fl__hook_waiting(op))
 #define fl__hook_wait_end(op) fl__hook_locked(op, false)
@@ -259,7 +260,10 @@ FL__IF_LINKED void fl__hook_woken_on(struct fl__wait *wait);
 FL__IF_LINKED void fl__hook_wake_on(const struct fl__node *taken);
 #define fl__hook_wake(...) FL__HOOK(TRACE, wake, __VA_ARGS__)
 
-/* The loop's thread will run the fiber of this number and name. 0 and "": its own flow. */
+/*
+ * Says that the loop's thread will run the fiber of this number and name, or, with 0 and "", its
+ * own flow.
+ */
 FL__IF_LINKED void fl__hook_run_on(const void *loop, uint64_t fiber, const char *name);
 #define fl__hook_run(...) FL__HOOK(ALL, run, __VA_ARGS__)
 
@@ -298,16 +302,16 @@ FL__IF_LINKED void fl__hook_task_on(enum fl__trace_kind kind, struct fl_future *
 #define fl__hook_task(...) FL__HOOK(TRACE, task, __VA_ARGS__)
 
 /*
- * Records HAND_OFF, STEAL or POLL, with any lock of the library held. A thread without a ring gets
- * none here, and the event is not recorded.
+ * Records HAND_OFF, STEAL or POLL. The caller may hold any lock of the library. So a thread without
+ * a ring gets no ring here, and its event is not recorded.
  */
 FL__IF_LINKED void fl__hook_note_on(enum fl__trace_kind kind, const void *object, unsigned arg);
 #define fl__hook_note(...) FL__HOOK(TRACE, note, __VA_ARGS__)
 
 /*
- * The process ends. The recorder writes its file if `writes` is true or FL_TRACE has "exit". Else,
- * if no file was ever written, it says how many events are lost, except in a child process that the
- * library started or that the program forked.
+ * Called when the process ends. The recorder writes its file if `writes` is true or FL_TRACE has
+ * "exit". Otherwise, if no file was ever written, it says how many events are lost, except in a
+ * child process that the library started or that the program forked.
  */
 FL__IF_LINKED void fl__hook_exit_on(bool writes);
 #define fl__hook_exit(...) FL__HOOK(TRACE, exit, __VA_ARGS__)

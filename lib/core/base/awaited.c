@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A file of its own, so that a program whose log lines need only these words links no debugging. */
+/*
+ * These words have a file of their own, so that a program whose log lines need only them links no
+ * debugging.
+ */
 #include "awaited.h"
 #include <stdio.h>
 #include <string.h>

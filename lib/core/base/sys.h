@@ -61,8 +61,8 @@ static inline void fl__uncancelled_end(const struct fl__uncancelled *before)
 	})
 
 /*
- * Makes the call. Returns its result, or the negative errno if that is negative, and leaves errno
- * as it was. pthread_cancel() does not act on the thread in the call.
+ * Makes the call. Returns its result, or the negative errno if the result is negative, and leaves
+ * errno as it was. pthread_cancel() does not act on the thread in the call.
  */
 #define FL__SYS_RESULT(call) FL__RESULT_UNDER(FL__UNCANCELLED, call)
 
@@ -110,7 +110,7 @@ extern int64_t fl__yield_newest;
 void fl__back_off(unsigned round);
 enum { FL__BACK_OFF_YIELDS = 6, FL__BACK_OFF_NAPS = FL__BACK_OFF_YIELDS + 32 };
 
-/* A statement. It is such a loop, and ends when `condition` is true. */
+/* A statement. It calls fl__back_off() in a loop until `condition` is true. */
 #define FL__BACK_OFF_UNTIL(condition)                                                                                  \
 	for (unsigned _round = 0; !(condition); _round++)                                                              \
 	fl__back_off(_round)
@@ -241,7 +241,7 @@ static inline int fl__eagain_to_enomem(int result)
 	return result == -EAGAIN ? -ENOMEM : result;
 }
 
-/* They evaluate an argument twice. */
+/* FL__MIN() and FL__MAX() evaluate an argument twice. */
 #define FL__MIN(a, b) ((a) < (b) ? (a) : (b))
 #define FL__MAX(a, b) ((a) > (b) ? (a) : (b))
 

@@ -17,8 +17,9 @@
  *
  * A caller outside of the executor submits the loop as one task. A thread that runs no task runs
  * this task itself, as with FL_FULL_RUN, and submits the rest. The caller then takes chunks from
- * the front of the rest, and a worker from the back, and both less near the end: each finds its
- * half in its cache. Of more than two workers, that worker splits larger parts.
+ * the front of the rest, and a worker takes chunks from the back, so that each finds its half in
+ * its cache. Near the end both take less. If there are more than two workers, that worker takes
+ * larger parts and splits them.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"

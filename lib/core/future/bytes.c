@@ -21,12 +21,13 @@
  *
  * Why bytes are a handle. The value is a handle of 32 bytes. So maps, groups, lazy maps and chains
  * need no calls of their own, and a task type needs no new field: the drop hook FL_BYTES_DROP
- * declares that the object begins with a handle. A submit makes one handle more, and so does each
- * get. So the rule for the caller is one sentence: whoever holds a handle frees it. A submit that
- * took the handle over, as other hooks do, would free twice what FL_SCOPED frees. On sequential,
- * thread and loop executors nothing is copied, except borrowed memory at a submit. Of processes,
- * bytes lie in shared memory behind the array of structs, or in a memfd, one a submission. Over MPI
- * a larger image is only offered, and the receiver asks for it (docs/decisions/bytes.md).
+ * declares that the object begins with a handle. A submit makes one further handle, and each get
+ * makes one, too. So the rule for the caller is one sentence: whoever holds a handle frees it. A
+ * submit that took the handle over, as other hooks do, would free twice what FL_SCOPED frees. On
+ * sequential, thread and loop executors nothing is copied, except borrowed memory at a submit.
+ * Between processes, bytes lie in shared memory behind the array of structs, or in one memfd for
+ * each submission. Over MPI a larger image is only offered, and the receiver asks for it
+ * (docs/decisions/bytes.md).
  */
 #include "bytes.h"
 #include "../base/atomic.h"

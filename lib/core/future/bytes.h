@@ -12,7 +12,10 @@ struct fl__bytes {
 	void *data, *user;
 };
 
-/* Overwrites `*b`. The data is with the head, unless it has `data`. 0, -ENOMEM, -E2BIG. */
+/*
+ * Overwrites `*b`. The data is with the head, unless the head has `data`. Returns 0, -ENOMEM or
+ * -E2BIG.
+ */
 int fl__bytes_new(fl_bytes *b, size_t size, struct fl__bytes head);
 
 /*
@@ -25,13 +28,13 @@ extern int (*fl__bytes_share)(fl_bytes *b, size_t size);
 /* Stands where FL_BYTES_DROP may, for bytes that belong to another object. It does nothing. */
 #define FL__BYTES_LENT ((void (*)(void *))(uintptr_t)2)
 
-/* Whether the hook declares that the object begins with an fl_bytes. */
+/* Returns whether the hook declares that the object begins with an fl_bytes. */
 static inline bool fl__bytes_declares(void (*drop)(void *object))
 {
 	return (uintptr_t)drop - 1 <= 1;
 }
 
-/* Whether a type has no room for the fl_bytes that its hook declares. */
+/* Returns whether a type has no room for the fl_bytes that its hook declares. */
 static inline bool fl__bytes_are_short(void (*drop)(void *object), size_t size)
 {
 	return fl__bytes_declares(drop) && size < sizeof(fl_bytes);
@@ -46,7 +49,7 @@ static inline void fl__drop(void (*drop)(void *object), void *object)
 		drop(object);
 }
 
-/* Whether the type has a hook of the program's. */
+/* Returns whether the type has a hook of the program's. */
 static inline bool fl__type_has_hooks(const fl_task_type *type)
 {
 	return (type->drop_arg && !fl__bytes_declares(type->drop_arg)) ||
@@ -65,5 +68,8 @@ static inline void fl__bytes_lend(fl_task_type *type)
 	type->drop_result = fl__bytes_declares(type->drop_result) ? FL__BYTES_LENT : NULL;
 }
 
-/* Makes a copied handle one of its own, with a copy of borrowed memory. 0, -ENOMEM, -E2BIG. */
+/*
+ * Makes a copied handle a handle of its own, with a copy of borrowed memory. Returns 0, -ENOMEM or
+ * -E2BIG.
+ */
 int fl__bytes_hold(fl_bytes *b);

@@ -150,8 +150,8 @@ bool fl__future_is_claimed(const fl_future *f);
 bool fl__future_is_cancelled(const fl_future *f);
 
 /*
- * The deadline is the reason for a cancel after it, even if the token was requested before: often
- * the code that sees a deadline pass makes the request.
+ * After the deadline, the deadline counts as the reason for a cancel, even if the token was
+ * requested before: often the code that sees a deadline pass makes the request.
  */
 static inline bool fl__future_is_late(const fl_future *f)
 {

@@ -17,8 +17,9 @@
  * something for SIGCHLD alone. So no chain may be of SIGCHLD. The chain changes under the loader's
  * lock, which all copies share.
  *
- * Code that is not the library's cannot be told. If it has installed its handler above one of the
- * library's, and calls that, it must have stopped when the copy is unloaded (docs/threads.md).
+ * The library cannot tell a removal to code of others. If such code has installed its handler above
+ * one of the library's, and calls the library's, it must have stopped doing so when the copy is
+ * unloaded (docs/threads.md).
  *
  * Why there is a chain. A process has one handler for a signal, and may have several copies of the
  * library. A copy that is unloaded, or switches debugging off, takes its handler out of this chain,

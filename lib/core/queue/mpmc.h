@@ -30,7 +30,7 @@ bool fl__mpmc_fall_behind(uint64_t *caught_up, uint64_t at);
 int fl__mpmc_init(struct fl_mpmc *q, size_t item_size, size_t capacity, uint64_t lap);
 void fl__mpmc_fini(struct fl_mpmc *q);
 
-/* Returns how many items were put. Puts in progress count. */
+/* Returns how many items were put. A put in progress counts. */
 uint64_t fl__mpmc_puts(struct fl_mpmc *q);
 
 /* Return what a put, or a get, would have returned at one moment of the call. */

@@ -61,11 +61,11 @@
  *   get                 Where its consumer drew its ticket.
  *   "empty", "drained"  Directly after the get that wrote the head which the consumer has read.
  *                       The consumer reads the tail, or the `next`, after that head. So it sees the
- *                       ticket of each put that happened before the call, or before a get up to
- *                       that one. If it sees no ticket beyond the head, all items of those puts
- *                       have been got. The tail that it reads may be older than the head, because
- *                       a get that found its slot filled has not read the tail, and does not pass
- *                       the slot's ticket on.
+ *                       ticket of each put that happened before the call, before that get, or
+ *                       before an earlier get. If it sees no ticket beyond the head, all items of
+ *                       those puts have been got. The tail that it reads may be older than the
+ *                       head, because a get that found its slot filled has not read the tail, and
+ *                       does not pass the slot's ticket on.
  *
  * Progress: the queue is lock-free, except for the allocator. A consumer repeats a round when
  * another consumer has moved the head, or once after a pause of fl__mpmc_fall_behind(). A steady

@@ -79,12 +79,14 @@ void fl__unbounded_close(struct fl__unbounded *c);
 bool fl__unbounded_is_closed(struct fl__unbounded *c);
 
 /*
- * Returns about how many items there are. Puts in progress count. The result is exact if the queue
- * is closed and no put is in progress.
+ * Returns about how many items there are. A put in progress counts. The result is exact if the
+ * queue is closed and no put is in progress.
  */
 size_t fl__unbounded_length(struct fl__unbounded *c);
 
-/* Returns how many items were put in all. Puts in progress count, and puts that failed do not. */
+/*
+ * Returns how many items were put in all. A put in progress counts, and a put that failed does not.
+ */
 uint64_t fl__unbounded_puts(struct fl__unbounded *c);
 
 /*

@@ -36,9 +36,10 @@ void fl__mutex_hold(fl_mutex *m);
 int fl__cond_wait(fl_cond *c, fl_mutex *m, fl_time deadline, fl_cancel_token *cancel, bool holds);
 
 /*
- * Whether a context holds the object or is in its wait queue: what a destroy asks while debugging
- * is on. It is false wherever the object's header allows a destroy. A mutex, for example, is not
- * busy when its last owner has unlocked it, although an earlier owner may still be in its unlock.
+ * Returns whether a context holds the object or is in its wait queue, for a destroy while debugging
+ * is on. The result is false wherever the object's header allows a destroy. A mutex, for example,
+ * is not busy when its last owner has unlocked it, although an earlier owner may still be in its
+ * unlock.
  */
 bool fl__mutex_is_busy(const fl_mutex *m);
 bool fl__cond_is_busy(const fl_cond *c);

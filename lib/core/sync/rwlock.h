@@ -6,8 +6,8 @@
 #include <fairlead/rwlock.h>
 
 /*
- * Returns whether a context holds the lock or waits for it. A destroy asks it while debugging is
- * on.
+ * Returns whether a context holds the lock or waits for it. A destroy calls this function while
+ * debugging is on.
  */
 bool fl__rwlock_is_busy(fl_rwlock *l);
 

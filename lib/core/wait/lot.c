@@ -44,9 +44,9 @@
  *      bit. So its change came before the waiter's CAS that set the bit, and the waiter has seen
  *      the change.
  *   7. A signal handler never waits for a bucket, since its own thread may hold the lock. The
- *      handler marks the bucket, and the holder does its work: the instruction that unlocks the
- *      bucket also reads the mark. If another thread locks the bucket first, that thread gets mark
- *      and work.
+ *      handler marks the bucket, and the holder of the lock does the handler's work: the
+ *      instruction that unlocks the bucket also reads the mark. If another thread locks the bucket
+ *      before the work is done, that thread gets the mark and the work.
  *   8. No waiter that can run waits behind a fiber that is away ("Away", below). Two threads see to
  *      that. In any queue, a waking thread that sees `away` wakes another waiter before the fiber.
  *      In the queue of a mutex, a fiber that was woken before its thread went away keeps its place.
