@@ -61,9 +61,9 @@ static void group_handle_offer(fl_group *g, fl_future *f, fl_time deadline, fl_c
 }
 
 /*
- * Sleeps until no member is left, or, if `takes`, there is an offer: 0, -ETIMEDOUT, -ECANCELED. If
- * `cancel` is above the group's token, a request of the group's token ends the sleep, too: once,
- * and sets `*stopped`.
+ * Sleeps until no member is left or, if `takes`, until there is an offer: a task that the join may
+ * take. Returns 0, -ETIMEDOUT or -ECANCELED. If `cancel` is above the group's token, a request of
+ * the group's token ends the sleep, too. It does so once, and sets `*stopped`.
  */
 static int group_sleep(fl_group *g, bool takes, fl_time deadline, fl_cancel_token *cancel, bool *stopped)
 {
@@ -83,7 +83,7 @@ static int group_sleep_blocking(fl_group *g, bool takes, fl_time deadline, fl_ca
 	return group_sleep(g, takes, deadline, cancel, stopped);
 }
 
-/* 0, -ETIMEDOUT, -ECANCELED. `cancel`: not NULL. */
+/* Returns 0, -ETIMEDOUT or -ECANCELED. `cancel` is not NULL. */
 static int group_wait_for_all(fl_group *g, fl_time deadline, fl_cancel_token *cancel)
 {
 	const bool helps = fl__run_serves(g->executor_);
@@ -129,7 +129,7 @@ static void group_join_begin(const char *function, fl_group *g)
 		fl__panic(function, g, "another context joins it");
 }
 
-/* `rc`: what ended the wait early. */
+/* Ends a join whose members have all ended. `rc` is what ended the wait early, or 0. */
 static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 {
 	fl__group_sweep(g, fl__group_take_all(g)); /* all have ended */
@@ -163,8 +163,8 @@ static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 }
 
 /*
- * `rc`: the error of a group that was joined by a join that may give up. Returns FL_ETASK in place
- * of an error by which that join says that it has not joined.
+ * Returns the result of a join that may give up, for a group that is joined with the error `rc`. In
+ * place of an error by which such a join says that it has not joined, the result is FL_ETASK.
  */
 static int group_tell_apart(fl_group *g, int rc)
 {
@@ -178,8 +178,8 @@ static int group_tell_apart(fl_group *g, int rc)
 }
 
 /*
- * Whether the calling context is a member, or runs what a member waits for. A shield hides neither
- * the caller's own token nor its task.
+ * Returns whether the calling context is a member, or runs what a member waits for. A shield hides
+ * neither the caller's own token nor its task.
  */
 static bool group_is_member(const fl_group *g)
 {
@@ -187,9 +187,10 @@ static bool group_is_member(const fl_group *g)
 }
 
 /*
- * 0, or why the caller must not wait for the remaining fibers. Fibers of another thread run
- * meanwhile, those of the calling thread if the caller is a fiber of their loop. A callback of the
- * loop, on its internal fiber without a token, must not wait.
+ * Returns 0, or the error that says why the caller must not wait for the remaining fibers. Fibers
+ * of another thread run during the wait. Fibers of the calling thread run only if the caller is a
+ * fiber of their loop. A callback of the loop, which runs on an internal fiber without a token,
+ * must not wait.
  */
 static int group_may_wait_for_fibers(const fl_group *g)
 {
@@ -214,8 +215,8 @@ static int group_may_wait_for_tasks(const fl_group *g)
 }
 
 /*
- * 0, or why the call must not join the group. Where only the scope forbids it, members may end at
- * once.
+ * Returns 0, or the error that says why the call must not join the group. Where only the scope
+ * forbids the join, members may end at once.
  */
 static int group_may_join(fl_group *g)
 {

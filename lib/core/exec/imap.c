@@ -26,7 +26,7 @@ static fl_imap *imap_new(size_t batches)
 	return it;
 }
 
-/* 1, or an error. */
+/* Returns 1, or an error. */
 static int imap_hold(fl_bytes *b)
 {
 	const int rc = fl__bytes_hold(b);
@@ -53,7 +53,7 @@ static size_t imap_gather(fl_imap *it)
 		void *arg = fl__element(s->made, s->held, it->type->arg_size);
 		int rc = s->make(s->state, arg);
 		if (rc == 1 && it->type->drop_arg == FL_BYTES_DROP && !((fl_bytes *)arg)->owner_)
-			rc = imap_hold(arg); /* it has borrowed */
+			rc = imap_hold(arg); /* the generator has lent its memory */
 		if (rc == 1) {
 			s->held++;
 			continue;

@@ -124,7 +124,9 @@ struct fl__imap_batch *fl__imap_next_ended(fl_imap *it)
 	return (it->calls ? b->returned : fl_future_try_wait(b->f) == 0) ? b : NULL;
 }
 
-/* 0, or an error that leaves the batch as it was. -ETIMEDOUT: the backlog is full. */
+/*
+ * Returns 0, or an error that leaves the batch as it was. -ETIMEDOUT says that the backlog is full.
+ */
 static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool beyond)
 {
 	static const struct fl__patience none = {FL_NO_WAIT, FL_SHIELDED};
@@ -160,7 +162,7 @@ int fl__imap_batch_add(fl_imap *it, const void *args, size_t index, size_t count
 	return rc;
 }
 
-/* Why elements that had not begun were not run: the iteration was stopped. */
+/* Returns the error of elements that were not run because the iteration was stopped. */
 static int imap_stop_error(const fl_imap *it)
 {
 	return fl__is_expired(fl__deadline_under(it->deadline, it->cancel)) ? -ETIMEDOUT : -ECANCELED;
@@ -183,7 +185,7 @@ static void imap_batch_split(fl_imap *it, struct fl__imap_batch *b)
 
 void fl__imap_batch_make_current(fl_imap *it, struct fl__imap_batch *b)
 {
-	/* of a batch that was not submitted */
+	/* the error of a batch that was not submitted */
 	bool stopped = b->error == -ECANCELED || b->error == -ETIMEDOUT;
 	FL__QUEUE_REMOVE(it->oldest, it->newest, b);
 	if (it->unordered)

@@ -80,7 +80,7 @@ static bool map_run_element(struct map_in_place *map, size_t index, fl_task_ctx 
 	return error == 0;
 }
 
-/* Stops when an element fails or may not begin. Returns how many succeeded. */
+/* Runs a chunk until an element fails or may not begin. Returns how many elements succeeded. */
 static size_t map_run_chunk(struct map_in_place *map, size_t begin, size_t end, fl_task_ctx *ctx)
 {
 	size_t i = begin;
@@ -110,8 +110,8 @@ static int map_runner(fl_task_ctx *ctx, const void *arg, void *result)
 static const fl_task_type map_runner_type = FL__TASK_OF_POINTER("fl__map", map_runner);
 
 /*
- * Submits up to `n` runners. Returns how many, or the error if there is none. One runner suffices,
- * since its end requests `over`, which ends the wait for another permit.
+ * Submits up to `n` runners. Returns how many it has submitted, or the error if it has submitted
+ * none. One runner suffices, since its end requests `over`, which ends the wait for another permit.
  */
 static int map_submit_runners(struct map_in_place *map, fl_future **runners, int n, const fl_submit_config *config)
 {
@@ -126,7 +126,10 @@ static int map_submit_runners(struct map_in_place *map, fl_future **runners, int
 	return count > 0 ? count : rc;
 }
 
-/* The caller's wait ended early: no further element begins, running tasks are requested to stop. */
+/*
+ * Called when the caller's wait ended early. No further element begins, and running tasks are
+ * requested to stop.
+ */
 static void map_stop(struct map_in_place *map, fl_future **runners, int n)
 {
 	{
@@ -138,7 +141,10 @@ static void map_stop(struct map_in_place *map, fl_future **runners, int n)
 		FL_IGNORE(fl_future_cancel(runners[i])); /* it ends in any state */
 }
 
-/* A runner has ended, so no chunk is left. Cancels the runners that have not begun. */
+/*
+ * Called when a runner has ended, so that no chunk is left. Cancels the runners that have not
+ * begun.
+ */
 static void map_cancel_pending_runners(fl_future **runners, int n)
 {
 	for (int i = 0; i < n; i++)
@@ -238,7 +244,7 @@ struct map_by_copy {
 	fl_map_error failure; /* for FL_ETASK */
 };
 
-/* Whether element `done` was begun. A broken executor ends tasks that it has not begun. */
+/* Returns whether element `done` was begun. A broken executor ends tasks that it has not begun. */
 static bool map_copy_has_begun(const struct map_by_copy *m, const struct fl__chunk_end *end)
 {
 	const fl_executor *e = m->it->executor;
@@ -247,7 +253,10 @@ static bool map_copy_has_begun(const struct map_by_copy *m, const struct fl__chu
 	return end->error == -EOWNERDEAD && !end->untouched; /* it was sent to a worker that has died */
 }
 
-/* Whether a batch has failed for a reason of its own, not for a stop or a broken executor. */
+/*
+ * Returns whether a batch has failed for a reason of its own, and not because of a stop or a broken
+ * executor.
+ */
 static bool map_copy_has_failed(const struct map_by_copy *m, const struct fl__imap_batch *b,
                                 const struct fl__chunk_end *end)
 {

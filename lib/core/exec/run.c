@@ -99,7 +99,7 @@ static inline bool run_has_hooks(const fl_task_type *type)
 	return ((uintptr_t)type->drop_arg | (uintptr_t)type->drop_result) != 0; /* casts: one branch */
 }
 
-/* Apart, as fl__task_call() would save registers for it. */
+/* This is a function of its own, since fl__task_call() would save registers for it. */
 FL__NOINLINE static int run_type_with_hooks(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
 {
 	int error = fl__bytes_declares(type->drop_arg) ? run_check_bytes(arg, ctx) : 0;
@@ -119,7 +119,7 @@ int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_ta
 	return error;
 }
 
-/* fl__task_call() for each element; enters and leaves once. */
+/* Does what fl__task_call() does, for each element, but enters and leaves only once. */
 int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *args, void *results, uint32_t count,
                      uint32_t *done, bool *between)
 {

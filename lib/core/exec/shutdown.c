@@ -118,7 +118,10 @@ void fl_executor_close(fl_executor *e)
 	executor_close_locked(e);
 }
 
-/* A reference to a task that runs in a frame and is not yet requested to stop; NULL: none. */
+/*
+ * Returns a reference to a task that runs in a frame and is not yet requested to stop, or NULL if
+ * there is none.
+ */
 static fl_future *executor_next_unrequested(fl_executor *e)
 {
 	FL__HELD(&e->lock);
@@ -213,7 +216,7 @@ int fl__executor_join_thread(fl_executor *e, fl_thread **last, bool (*has_ended)
 	return rc;
 }
 
-/* Until no task is left; with `closes` also until the threads of the kind have ended. */
+/* Waits until no task is left and, with `closes`, until the threads of the kind have ended. */
 static int executor_wait(fl_executor *e, bool closes, fl_time deadline, fl_cancel_token *cancel)
 {
 	FL__BLOCKS(deadline);
@@ -232,7 +235,10 @@ static int executor_wait(fl_executor *e, bool closes, fl_time deadline, fl_cance
 	return !joins && fl__executor_is_idle(e) ? 0 : rc;
 }
 
-/* Whether a callback of a task of `e` runs on the calling context. A join waits for its return. */
+/*
+ * Returns whether a callback of a task of `e` runs on the calling context. A join waits for the
+ * return of such a callback.
+ */
 static bool executor_is_calling_back(const fl_executor *e)
 {
 	FL__EACH_ENDING (ending)
@@ -242,7 +248,7 @@ static bool executor_is_calling_back(const fl_executor *e)
 	return false;
 }
 
-/* Whether the context would wait for itself, until `deadline`. */
+/* Returns whether the calling context would wait for itself, until `deadline`. */
 static bool executor_would_hang(fl_executor *e, fl_time deadline)
 {
 	if (fl__run_serves(e))

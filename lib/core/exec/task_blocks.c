@@ -105,7 +105,10 @@ static struct fl__task_block *task_blocks_carve(struct fl__task_blocks *pool, un
 	return chain;
 }
 
-/* A chain of the central list, or else the number of blocks for a new slab. */
+/*
+ * Returns a chain of the central list. If there is none, returns NULL, and stores the number of
+ * blocks for a new slab in `*n`.
+ */
 static struct fl__task_block *task_blocks_take_central(struct fl__task_blocks *pool, unsigned size, size_t *n)
 {
 	FL__LOCKED(&pool->lock);
@@ -206,7 +209,7 @@ static FL__NOINLINE struct fl__task_block *task_blocks_new_chained(struct fl__ta
 	return block;
 }
 
-/* Counts a user of the pool that is no block of its slabs. */
+/* Counts a user of the pool that is not a block of its slabs. */
 static void task_blocks_count(struct fl__task_blocks *pool)
 {
 	struct fl__task_block_cache *s = task_blocks_enter(pool);
@@ -214,7 +217,7 @@ static void task_blocks_count(struct fl__task_blocks *pool)
 	fl__task_block_cache_leave(s);
 }
 
-/* In a cache, which it leaves: uncounts `n` blocks or other users. */
+/* Called in a cache, which it leaves. Uncounts `n` blocks or other users. */
 static inline void task_blocks_uncount(struct fl__task_blocks *pool, struct fl__task_block_cache *s, size_t n)
 {
 	const bool ended = s->ended;
@@ -268,7 +271,10 @@ struct fl__callback *fl__task_block_callback(struct fl__task_block *block)
 	return (struct fl__callback *)(void *)((char *)block + block->pool->head);
 }
 
-/* In a cache. NULL, or a chain to put into the central list before the next try. */
+/*
+ * Called in a cache. Returns NULL, or a chain that the caller must put into the central list before
+ * the next try.
+ */
 static struct fl__task_block *task_blocks_push(struct fl__task_block_list *list, struct fl__task_block *block)
 {
 	if (list->n == TASK_BLOCKS_CHAIN) {

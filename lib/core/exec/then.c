@@ -92,7 +92,10 @@ static bool then_leave_waiting(struct then_chain *c, enum then_phase phase)
 	return ours;
 }
 
-/* `cancelled`: a future that has ended as cancelled, and so ends the chain; or NULL. */
+/*
+ * Ends the next future. `cancelled` is a future that has ended as cancelled, and so ends the chain,
+ * or NULL.
+ */
 static void then_end(struct then_chain *c, const fl_future *cancelled, int error, char *message)
 {
 	if (cancelled)
@@ -223,7 +226,7 @@ static void then_on_release(fl_future *f)
 
 /* What a pending chain waits for. */
 struct then_stage {
-	/* to help with; NULL: a thread is about to move the chain on */
+	/* the future to help with, or NULL if a thread is about to move the chain on */
 	fl_future *future;
 	fl_on on; /* ready when the stage is over */
 };
@@ -233,7 +236,10 @@ static struct then_stage then_until_end(fl_future *f, bool may_help)
 	return (struct then_stage){.future = may_help ? f : NULL, .on = FL_ON_FUTURE(f)};
 }
 
-/* Of `c`, which has not ended, and the chains that it depends on: the farthest not ended. */
+/*
+ * `c` has not ended. Returns the farthest chain that has not ended, of `c` and the chains that `c`
+ * depends on.
+ */
 static struct then_chain *then_earliest_pending(struct then_chain *c)
 {
 	while (then_is_chain(c->first) && !fl__future_has_ended(c->first)) {
@@ -254,7 +260,7 @@ static bool then_on_is_of_parent(const fl_future *f)
 	return fl__future_has_ended(at) ? fl__is_forked(c->fork_count) : fl__future_is_of_parent(at);
 }
 
-/* Of the earliest pending chain of those that `f` depends on, or its own. */
+/* Returns the stage of the earliest pending chain: one that `f` depends on, or its own. */
 static struct then_stage then_stage_of(fl_future *f)
 {
 	struct then_chain *c = then_earliest_pending(then_chain_of(f));
@@ -286,7 +292,10 @@ static void then_on_advance(fl_future *f, const fl_event *or_event, fl_time dead
 {
 	(void)or_event; /* of a lazy map, whose futures have tasks */
 	while (fl__ctx_get()->help && !fl__future_has_ended(f)) {
-		/* waits for the stage that it has helped with: another may need help */
+		/*
+		 * waits for the stage that it has helped with, since another stage may need help
+		 * then
+		 */
 		struct then_stage stage = then_stage_of(f);
 		fl_on on[2] = {FL_ON_FUTURE(f), stage.on};
 		if (stage.future) {
