@@ -182,15 +182,19 @@ static struct fl__fork *fork_steal(struct fl__fork_worker *v)
 	return fork_take(v, fl__load_relaxed(&v->top), false); /* relaxed: a hint */
 }
 
-/* Each stack once in turn, the newest after the first. */
+/*
+ * Returns the stack that was made before `s` or, after the first stack, the newest. So a walk
+ * visits each stack once.
+ */
 static struct fl__fork_worker *fork_after(const struct fl__fork_worker *s)
 {
 	return s->older ? s->older : fl__fork_newest(s->forks);
 }
 
 /*
- * For a thread that is about to sleep: takes a fork, public or private, of `only`, or if that is
- * NULL of any worker but `self`. Passes the fence after what the caller has stored before.
+ * Called by a thread that is about to sleep. Takes a fork, public or private, of the worker `only`
+ * or, if that is NULL, of any worker but `self`. Passes the fence after what the caller has stored
+ * before.
  */
 static struct fl__fork *fork_take_any(struct fl__fork_worker *self, struct fl__fork_worker *only)
 {

@@ -134,7 +134,10 @@ static bool futures_is_awaited(fl_future *f, fl_wait_mode what)
 	return what == FL_FIRST_ERROR ? futures_has_failed(f) : fl_future_try_wait(f) == 0;
 }
 
-/* Whether the awaited end has come, or all have ended. If `helps`, helps with each future. */
+/*
+ * Returns whether the awaited end has come, or all futures have ended. If `helps`, helps with each
+ * future.
+ */
 static bool futures_condition_holds(fl_future *const *f, size_t n, fl_wait_mode what, bool helps, fl_time deadline,
                                     const fl_cancel_token *cancel)
 {

@@ -85,7 +85,7 @@ int fl_promise_start(fl_promise *p)
 	return fl__future_is_cancelled(&p->future) ? -ECANCELED : -EALREADY;
 }
 
-/* 0: the caller must end the future; or -ECANCELED, -EALREADY. */
+/* Returns 0, and then the caller must end the future; or -ECANCELED or -EALREADY. */
 static int promise_begin_end(fl_promise *p)
 {
 	if (!fl__future_claim_ended(&p->future) && fl__future_is_cancelled(&p->future))
@@ -119,7 +119,7 @@ int fl_promise_set(fl_promise *p, const void *value)
 	return 0;
 }
 
-/* `keeps`: with a copy of `*value`. */
+/* With `keeps` the future gets a copy of `*value`. */
 __attribute__((format(printf, 5, 0))) static int promise_fail(fl_promise *p, bool keeps, const void *value, int error,
                                                               const char *format, va_list args)
 {

@@ -82,11 +82,14 @@ static int sys_shared_wake(const uint32_t *word, int n)
 
 /*
  * The kernel stores, with a full barrier, and wakes in one call, which ends before the thread does.
- * Without that operation (an emulator) a kill may come between.
+ * Where an emulator lacks the operation, a kill may come between the store and the wake.
  */
 static void sys_shared_store_and_wake(uint32_t *word, uint32_t value, int n)
 {
-	/* As FUTEX_OP(), which is signed. The comparison with 0 fails: no other sleeper wakes. */
+	/*
+	 * This does what FUTEX_OP() does, whose result is signed. The comparison with 0 fails, so
+	 * no other sleeper wakes.
+	 */
 	uint32_t store = (uint32_t)FUTEX_OP_SET << 28 | (uint32_t)FUTEX_OP_CMP_EQ << 24;
 	if (value)
 		store |= (uint32_t)FUTEX_OP_OPARG_SHIFT << 28 | 31u << 12;
@@ -210,7 +213,10 @@ static int sys_membarrier_command(int command)
 	return (int)FL__QUICK_RESULT(syscall(SYS_membarrier, command, 0, 0));
 }
 
-/* Once in a process, also for its forks, before the first barrier. -ENOMEM is temporary. */
+/*
+ * The registration is made once in a process, also for its forks, before the first barrier. -ENOMEM
+ * is temporary.
+ */
 static int sys_membarrier(void)
 {
 	for (;;) {

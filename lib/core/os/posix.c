@@ -99,7 +99,7 @@ static struct posix_bucket {
 	struct posix_sleeper *first, *last;
 } posix_buckets[POSIX_BUCKETS] = {[0 ... POSIX_BUCKETS - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER}};
 
-/* With all signals blocked. */
+/* Called with all signals blocked, except those of faults. */
 static struct posix_bucket *posix_lock(const uint32_t *word)
 {
 	struct posix_bucket *b =
@@ -108,7 +108,7 @@ static struct posix_bucket *posix_lock(const uint32_t *word)
 	return b;
 }
 
-/* Whether *word == expected. Then the sleeper is listed. */
+/* Lists the sleeper if *word == expected. Returns whether it has done so. */
 static bool posix_enlist(struct posix_sleeper *me, const uint32_t *word, uint32_t expected)
 {
 	FL__SIGNALS_BLOCKED(false);
@@ -121,7 +121,7 @@ static bool posix_enlist(struct posix_sleeper *me, const uint32_t *word, uint32_
 	return sleeps;
 }
 
-/* Whether a wake has removed the sleeper before. */
+/* Delists the sleeper. Returns whether a wake has removed it before. */
 static bool posix_delist(struct posix_sleeper *me, const uint32_t *word)
 {
 	FL__SIGNALS_BLOCKED(false);

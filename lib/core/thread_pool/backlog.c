@@ -217,8 +217,8 @@ int fl__backlog_add_locked(struct fl__task_queue *injector, struct fl__task_bloc
 }
 
 /*
- * About how many tasks the ring has. It reads the tail, and so takes the cache line from the
- * producers.
+ * Returns about how many tasks the ring has. It reads the tail, and so takes the cache line from
+ * the producers.
  */
 static size_t backlog_ring_length(const struct fl__task_queue *queue)
 {
@@ -263,7 +263,10 @@ static void backlog_move_in(struct fl__task_queue *own, struct fl__task_block *c
 	}
 }
 
-/* Whether the ring has more than `n` tasks: a hint, which reads no word that each put writes. */
+/*
+ * Returns whether the ring has more than `n` tasks. The answer is a hint: the function reads no
+ * word that each put writes.
+ */
 static bool backlog_has_more(const struct fl__task_queue *queue, size_t n)
 {
 	if (n >= queue->ring.capacity)
@@ -274,7 +277,8 @@ static bool backlog_has_more(const struct fl__task_queue *queue, size_t n)
 }
 
 /*
- * The largest power of two up to a batch, of which the ring has `each` times as many tasks; or 1.
+ * Returns the largest power of two, up to a batch, of which the ring has `each` times as many
+ * tasks, or 1.
  */
 static size_t backlog_share(const struct fl__task_queue *queue, size_t each)
 {
@@ -368,7 +372,9 @@ static struct fl__task_block *backlog_take_overflow(struct fl__task_queue *queue
 	return block;
 }
 
-/* Whether the queue has a mark and no task. Another thread may have marked it with tasks. */
+/*
+ * Returns whether the queue has a mark and no task. Another thread may have marked it with tasks.
+ */
 static bool backlog_is_marked(const struct fl__task_queue *queue)
 {
 	/* seq_cst: rule 2 of search.c. A put after this load has found the mark. */

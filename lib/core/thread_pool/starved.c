@@ -58,7 +58,10 @@
 
 enum { POOL_STAND_INS_MOST = 64 };
 
-/* Whether the pool is starved, and no worker was woken. Marks the backlog if no task is pending. */
+/*
+ * Returns whether the pool is starved, and no worker was woken. Marks the backlog if no task is
+ * pending.
+ */
 static bool pool_is_starved(struct fl__thread_pool *p)
 {
 	/* seq_cst: rule 1 */
@@ -119,7 +122,10 @@ bool fl__pool_report_starved(struct fl__thread_pool *p)
 		if (!pool_is_starved(p))
 			return false;
 		full = p->full;
-		/* `more`: a start has failed; neither: all began to doze since the last look */
+		/*
+		 * With `more` set, a start has failed. With neither set, all workers began to doze
+		 * since the last look.
+		 */
 		reports = (full || p->more) && !p->reported;
 		p->reported = p->reported || reports;
 		pending = fl__backlog_length(&p->backlog);

@@ -170,7 +170,7 @@ FL__COLD static void pool_destroy(fl_executor *e)
 	fl__free(p);
 }
 
-/* How many tasks in the backlog no context has claimed. */
+/* Returns how many tasks in the backlog no context has claimed. */
 static size_t pool_pending(const struct fl__thread_pool *p, size_t length)
 {
 	/* relaxed: approximate, and may be below 0 */

@@ -147,7 +147,7 @@ static void pool_initialize_worker(struct fl__thread_pool *p)
 	fl__add_relaxed(&p->searching, 1);
 }
 
-/* The worker's last use of the pool. Returns the thread that left before it. */
+/* This is the worker's last use of the pool. Returns the thread that left before it. */
 static fl_thread *pool_leave(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
@@ -193,7 +193,7 @@ FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 	fl_future_free(&block->future); /* the producer's reference */
 }
 
-/* Whether tasks are pending, no worker is left, and none can be started. */
+/* Returns whether tasks are pending, no worker is left, and none can be started. */
 FL__COLD static bool pool_is_deserted(struct fl__thread_pool *p)
 {
 	FL__POOL_LOCKED(p);
