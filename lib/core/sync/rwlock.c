@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The readers-writer lock is a word, and one wait queue for readers and writers, in the parking lot
- * (wait/lot.h). A running context may overtake the waiters, but only for a bounded time. turn.h has
- * the rule.
+ * A readers-writer lock has two words, `word_` and `turn_`. Its readers and writers wait in one
+ * wait queue of the parking lot (wait/lot.h). A running context may overtake the waiters, but only
+ * for a bounded time. turn.h has the rule.
  *
  * A reader locks and unlocks by an addition, which cannot fail when several readers do it at once.
- * A reader that finds the lock barred subtracts itself again. A serve is a call of
- * rwlock_serve_queue(): it wakes the first waiter if nothing bars the lock to it. The waiter that
- * was woken is called the awake waiter, until it takes the lock or goes back to the queue.
+ * The lock is *barred* to a context if a holder excludes the context, or if the context must not
+ * overtake the queue. A reader that finds the lock barred subtracts itself again. A serve is a call
+ * of rwlock_serve_queue(): it wakes the first waiter if nothing bars the lock to it. The waiter
+ * that was woken is called the awake waiter, until it takes the lock or goes back to the queue.
  *
  *   RWLOCK_   meaning                     set by                       cleared by
  *   COUNT     the number of readers, and  read lock, downgrade: + 1;   read unlock, a barred
@@ -20,8 +21,9 @@
  *                                         awake waiter, when it goes   awake waiter, when it takes
  *                                         back, or leaves waiters      the lock
  *   CLOSED    no context may overtake:    an overtaker; a serve, when  the awake waiter, when it
- *             the first waiter has        it wakes; the awake waiter,  takes the lock; a serve,
- *             waited for a turn           when it goes back            when the queue is empty
+ *             the first waiter has been   it wakes; the awake waiter,  takes the lock; a serve,
+ *             first for one FL__TURN      when it goes back            when the queue is empty
+ *             (1 ms)
  *   WRITER    a writer holds the lock     write lock: CAS              write unlock, downgrade:
  *                                                                      subtraction
  *
@@ -39,29 +41,31 @@
  * Invariants
  *   1. A lock linearizes at the addition or CAS that finds the lock not barred. For a grant, that
  *      is the addition under the queue lock. An unlock linearizes at its subtraction, which is its
- *      last access to the lock, with the exception of invariant 2.
+ *      last access to the lock, with the exception of invariant 2. The lock of a biased reader is
+ *      described in reader_bias.h.
  *   2. An unlock that saw WAITERS touches the lock again only if the first waiter of this address
  *      waits for an rwlock. The value of the waiter's node tells that, and the waiter's call keeps
  *      the memory valid. The address may hold a new rwlock by then. That is harmless: a serve reads
  *      the word again, and is correct for any rwlock at any time.
  *   3. At most one waiter is awake. The awake waiter either takes the lock and later frees it, or
- *      goes back to the head of the queue. In the second case the step that sets WAITERS, or else a
- *      load after it, sees the lock barred to the waiter. So the context that unbars the lock
- *      serves the queue.
- *   4. If the queue is not empty, a waiter is awake or WAITERS is set. So while the lock is not
- *      barred to the first waiter, a waiter is awake, or the context that unbarred the lock,
- *      perhaps a barred reader that backs out, has yet to serve.
+ *      goes back to the head of the queue. In the second case the lock was still barred to the
+ *      waiter when WAITERS was set, or at a later load of the word. So the context that unbars the
+ *      lock serves the queue.
+ *   4. If the queue is not empty, a waiter is awake or WAITERS is set. So, while nothing bars the
+ *      lock to the first waiter, a waiter is awake, or the context that unbarred the lock has not
+ *      served the queue yet. That context may be a reader that backs out.
  *   5. A waiter that gives up serves the queue, because the next waiters may have waited only for
  *      it. If a serve has dequeued this waiter, that serve has gone on with the next waiters.
  *
- * When an awake reader takes the lock, the readers right behind it in the queue get it, too. While
- * a fiber is the awake waiter, WAITERS stays set, and bars other fibers, which may share its
- * thread. The queue of a forked child is empty: rwlock_forget_parent() clears what the word says
- * about it. A stale WAITERS only sends unlocks to the parking lot.
+ * When an awake reader takes the lock, the readers right behind it in the queue get the lock, too.
+ * While a fiber is the awake waiter, WAITERS stays set, and bars other fibers, which may share the
+ * thread of that fiber. The queue of a forked child is empty: rwlock_forget_parent() clears what
+ * the word says about the parent's waiters. A stale WAITERS only sends unlocks to the parking lot.
  *
- * What overtaking costs. Until its turn is over, the threads that overtake the first waiter pay
- * nothing: while it is awake the word has no mark, and only the thread that woke it checks the
- * clock, at each 64th lock. With a mark, each reader read the clock, which cost twice as much as
+ * What overtaking costs. While a thread is the awake waiter, WAITERS is clear, and only the thread
+ * that woke it reads the clock, at each 64th lock. While the first waiter sleeps or is a fiber,
+ * WAITERS is set, and each context that overtakes reads the clock. If WAITERS stayed set while a
+ * thread is awake, each reader would read the clock, which in a measurement cost twice as much as
  * the lock. docs/decisions/reader-bias.md says why a lock may be biased for its readers.
  */
 #include "rwlock.h"
@@ -212,7 +216,8 @@ static bool rwlock_wake(fl_rwlock *l, struct fl__lot *lot, struct fl__node *firs
 
 /*
  * Serves the queue: wakes the first waiter if nothing bars the lock to it and no waiter is awake.
- * Dequeues waiters that gave up. The lock exists, since it has a waiter or the caller knows of it.
+ * Dequeues waiters that gave up. The memory of the lock is valid, because the lock has a waiter or
+ * the caller knows that it exists.
  */
 static void rwlock_serve_queue(fl_rwlock *l, struct fl__lot *lot)
 {
@@ -315,8 +320,8 @@ static uint32_t rwlock_take_or_mark(fl_rwlock *l, const struct fl__rwlock_mode *
 				return seen;
 		} else if (missing) {
 			/*
-			 * relaxed, both: the queue lock orders the bits before the serve of an
-			 * unlock
+			 * relaxed, both: a serve holds the queue lock after this section, so it
+			 * sees the bits
 			 */
 			seen = fl__add_relaxed(&l->word_, missing) + missing;
 			if (!(seen & bars & ~missing)) /* the lock has become free: undoes the addition */
@@ -349,7 +354,7 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 		rwlock_insert(l, &lot, node, awake);
 	else if (awake)
 		rwlock_end_turn(l, &lot, mode);
-	/* From the close on a waking thread may dequeue the node. */
+	/* After fl__lot_close(), another thread may dequeue the node at any time. */
 	fl__lot_close(&lot);
 	/* An awake reader may have waiters behind it, which a biased reader would not serve. */
 	if (waits ? seen & FL__BIAS : awake && fl__bias_end(l))
@@ -376,8 +381,8 @@ bool fl__rwlock_is_busy(fl_rwlock *l)
 {
 	rwlock_forget_parent(l);
 	/*
-	 * A waiter leaves the queue and takes the lock in one transaction, so it is seen in one
-	 * place.
+	 * A waiter moves from the queue to being awake, from the queue to a grant, and from being
+	 * awake to the lock, each time in one transaction. So it is seen in one place.
 	 */
 	FL__LOT(lot, l);
 	return fl__lot_has_waiters(&lot) || rwlock_has_awake(l) || fl_rwlock_is_read_locked(l) ||
@@ -485,7 +490,10 @@ static void rwlock_debug_begin(struct fl__hook_op *op, const fl_rwlock *l, const
 	fl__hook_locking(op, l, FL__DEBUG_RWLOCK, how);
 }
 
-/* Locks, and tells debugging. With `locked` the caller has the lock already, and only tells. */
+/*
+ * Locks the lock, and reports that to debugging. If `locked` is true, the caller holds the lock
+ * already, and the call only reports.
+ */
 FL__SLOW_PATH static int rwlock_lock_slow(fl_rwlock *l, const struct fl__rwlock_mode *mode, bool locked,
                                           fl_time deadline, fl_cancel_token *cancel)
 {
@@ -594,7 +602,10 @@ static inline void rwlock_read_unlock(fl_rwlock *l)
 {
 	if (fl__unlikely(fl__bias_is_noted(l)) && fl__bias_unlock(l))
 		return;
-	/* release: pairs with the acquire of write locks. The last access. */
+	/*
+	 * release: pairs with the acquire of write locks. This is the last access to the lock,
+	 * unless the slow path runs.
+	 */
 	const uint32_t seen = fl__sub_release(&l->word_, RWLOCK_READER);
 	if (fl__unlikely(seen - RWLOCK_READER >= RWLOCK_MOST))
 		rwlock_read_unlock_slow(l, seen);
@@ -656,7 +667,10 @@ FL__SLOW_PATH static void rwlock_writer_left(fl_rwlock *l, uint32_t seen, uint32
 
 static inline void rwlock_write_unlock(fl_rwlock *l)
 {
-	/* release: pairs with the acquire of read and write locks. The last access. */
+	/*
+	 * release: pairs with the acquire of read and write locks. This is the last access to the
+	 * lock, unless the slow path runs.
+	 */
 	const uint32_t seen = fl__sub_release(&l->word_, RWLOCK_WRITER);
 	if (fl__unlikely(seen != RWLOCK_WRITER))
 		rwlock_writer_left(l, seen, RWLOCK_WRITER, "fl_rwlock_write_unlock");
@@ -681,8 +695,8 @@ bool fl_rwlock_is_read_locked(const fl_rwlock *l)
 {
 	for (;;) {
 		/*
-		 * acquire: no slot that is read after the word is older. The answer may be stale at
-		 * once.
+		 * acquire: the slots are read after the word, so their values are no older than the
+		 * word. The answer may be stale at once.
 		 */
 		const uint32_t seen = fl__load_acquire(&l->word_), count = seen & RWLOCK_COUNT;
 		if (!(seen & FL__BIAS))
