@@ -22,10 +22,11 @@ struct fl__net_sys {
 	/* FL__FD_... bits, or -EBADF. */
 	int (*describe)(int fd);
 	/*
-	 * As `adopt`, for a descriptor that is no socket. Returns the descriptor for `read` and
-	 * `write`: a second one, with a non-blocking open file description of the same pipe or
-	 * terminal; or `fd`, if it is non-blocking already, or cannot be opened again. Then `fd`
-	 * becomes non-blocking, unless it is a pipe (try_io.h).
+	 * Does what `adopt` does, for a descriptor that is no socket. Returns the descriptor for
+	 * `read` and `write`. That is a second descriptor, with a non-blocking open file
+	 * description of the same pipe or terminal. It is `fd` itself if `fd` is non-blocking
+	 * already, or cannot be opened again. In the second case `fd` becomes non-blocking, unless
+	 * it is a pipe (try_io.h).
 	 */
 	int (*adopt_other)(int fd);
 	ssize_t (*read)(int fd, void *buffer, size_t size);
@@ -60,7 +61,7 @@ extern struct fl__net_sys fl__net_sys;
 void fl__fd_close(int fd);
 void fl__fds_close(const int *fds, unsigned n);
 
-/* The documented error for a result of fl__net_sys: -ENOBUFS is -ENOMEM. */
+/* Returns the documented error for a result of fl__net_sys: -ENOMEM for -ENOBUFS. */
 static inline int fl__net_error(int rc)
 {
 	return rc == -ENOBUFS ? -ENOMEM : rc;

@@ -48,14 +48,15 @@ int fl__unix_address(struct sockaddr_un *a, const char *path);
 int fl__unix_open(struct fl__unix_file *f, int type, const char *path, unsigned mode, int backlog);
 
 /*
- * Removes the file, unless another has replaced it. Called before the socket is closed: until then
- * the inode number is its own.
+ * Removes the file, unless another file has replaced it. Called before the socket is closed: until
+ * then no other file can have the inode number.
  */
 void fl__unix_file_remove(struct fl__unix_file *f);
 
 /*
- * No event tells that a full Unix socket has room: callers retry after 1 ms, 2 ms, up to 32 ms.
- * `pause`: the last; 0: none.
+ * Returns the next pause before a retry. No event tells that a full Unix socket has room, so
+ * callers retry after 1 ms, 2 ms, and up to 32 ms. `pause` is the last pause, or 0 before the
+ * first.
  */
 static inline int64_t fl__unix_next_pause(int64_t pause)
 {
@@ -66,7 +67,7 @@ static inline int64_t fl__unix_next_pause(int64_t pause)
 
 /*
  * Connects a new socket. Blocks the calling context while the listener's backlog is full. Returns
- * the descriptor, -ETIMEDOUT, -ECANCELED, -ENOTSOCK (the file is no socket), or as
+ * the descriptor, -ETIMEDOUT, -ECANCELED, -ENOTSOCK (the file is no socket), or another error of
  * fl__unix_open().
  */
 int fl__unix_connect(int type, const char *path, fl_time deadline, fl_cancel_token *cancel);
