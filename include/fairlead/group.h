@@ -71,12 +71,12 @@ typedef struct fl_group {
 	uint32_t idle_;    /* whether a join found no task to run, and whether it sleeps */
 	int error_;        /* the error of the first member that failed, until the next begin */
 	bool begun_;       /* the group has a token, and must be joined */
-	bool used_;        /* since the group began, a member was accepted or the token was returned */
+	bool used_;        /* since the begin, a member was accepted or the token returned */
 	bool cancelled_;   /* by fl_group_cancel(), since the last join */
 	bool cut_;         /* a member ended because it was cancelled */
 	bool joining_;
 	bool gave_up_;            /* a join has given up, and none has joined the group since */
-	const char *failed_type_; /* the type's name of the first member that failed; NULL: a fiber */
+	const char *failed_type_; /* the type's name of the first that failed; NULL: a fiber */
 	char name_[32];           /* the name of the first member that failed, if it is a fiber */
 	/* Submits write the next four fields. */
 	size_t entered_;    /* the number of submits and starts since the last join */

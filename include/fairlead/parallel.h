@@ -130,8 +130,8 @@ struct fl__fork_stack {
 	/* The slots before `next` have the forks under way. The owner alone writes these pointers. */
 	struct fl__fork **next, **limit;
 	/*
-	 * Forks before this slot are public, and forks from this slot on are private. There is a slot
-	 * before the first fork's.
+	 * Forks before this slot are public, and forks from this slot on are private. There is a
+	 * slot before the first fork's.
 	 */
 	struct fl__fork **split;
 	struct fl__fork_flags *flags;

@@ -28,7 +28,7 @@ typedef struct fl_select_case {
 	void *to;                     /* of a get: where the item goes; of a put: NULL */
 	const void *from;             /* of a put: the item; of a get: NULL */
 	size_t size;                  /* the size of the item in bytes */
-	bool closed;                  /* set by fl_select_until(): whether this case caused -EPIPE */
+	bool closed;                  /* set by fl_select_until(): this case caused -EPIPE */
 	struct fl_select_case *next_; /* this and the next: used by fl_select_until() */
 	uintptr_t offer_[14];
 } fl_select_case;

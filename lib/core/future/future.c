@@ -99,7 +99,7 @@
 void fl__future_discard(fl_future *f)
 {
 	fl_cancel_token_destroy(&f->token);
-	fl__store_relaxed(&f->state, 0); /* relaxed: no other thread has seen the future; it is no longer LISTED */
+	fl__store_relaxed(&f->state, 0); /* relaxed: no other thread has seen it; it is no longer LISTED */
 	f->ops->release(f);
 }
 
@@ -121,7 +121,7 @@ fl_future *fl_future_ref(fl_future *f)
 {
 	/* relaxed: the caller's own reference keeps the future alive */
 	if (future_is_full(fl__add_relaxed(&f->state, FL__FUTURE_REF))) {
-		fl__sub_relaxed(&f->state, FL__FUTURE_REF); /* relaxed: it only undoes the addition */
+		fl__sub_relaxed(&f->state, FL__FUTURE_REF); /* relaxed: undoes the addition */
 		future_panic_full(f);
 	}
 	return f;
