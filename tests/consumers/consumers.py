@@ -43,6 +43,7 @@ PRINTS = {  # under which heading the guide has an example, or its file in examp
     "guide_bytes": ("Results of any length", "9592 primes of 99999\n"),
     "guide_futures": ("Futures", "3\n9\n81\n"),
     "guide_loops": ("Parallel loops and timers", "4999950000\n"),
+    "guide_threads": ("Threads", "first: done\nmissing: ENOENT\nslow: ECANCELED\nlast: done\nthe first error: ENOENT\n"),
     "guide_locks": ("Locks", "7\n"),
     "guide_cancelling": ("Deadlines and cancelling", "ETIMEDOUT\nECANCELED\nECANCELED\n"),
     "guide_cleanup": ("Cleaning up after a cancel", "ECANCELED\nEPIPE\n"),
@@ -52,7 +53,6 @@ PRINTS = {  # under which heading the guide has an example, or its file in examp
     "example_one_task": ("one_task.c", "ok\n"),
     "example_locks": ("locks.c", "ok\n"),
     "example_queues": ("queues.c", "ok\n"),
-    "example_threads": ("threads.c", "ok\n"),
 }
 TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
             "FL_SHM_VALUE_OF", "FL_SHM_ARRAY_OF", "FL_PROMISE_OF"]  # macros that take a type and a name
@@ -742,10 +742,10 @@ class Kit:
         folder, library = self.two_files("one-file-windows", "--parts", "core")
         flags = [compiler, "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-I", folder]
         run([*flags, "-c", join(folder, "fairlead.c"), "-o", library])
-        guide = ("guide_tasks", "guide_bytes", "guide_futures", "guide_loops", "guide_locks", "guide_cancelling")
+        guide = ("guide_tasks", "guide_bytes", "guide_futures", "guide_loops", "guide_threads", "guide_locks", "guide_cancelling")
         programs = [(self.example_of("docs/guide", PRINTS[name][0]), PRINTS[name][1]) for name in guide]
         programs += [(self.example_of("docs/guide", "Queues"), "put 7\ngot hello\n")]
-        programs += [(here("examples", f"{name}.c"), "ok\n") for name in ("threads", "locks", "queues", "one_task")]
+        programs += [(here("examples", f"{name}.c"), "ok\n") for name in ("locks", "queues", "one_task")]
         programs += [(here("installed/main.c"), "40 items\n"), (here("subproject/main.c"), "5050\n"), (self.stress(), "ok\n")]
         program = self.at("one_file_windows.exe")
         for source, wanted in programs:
