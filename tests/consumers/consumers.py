@@ -46,6 +46,7 @@ PRINTS = {  # under which heading the guide has an example, or its file in examp
     "guide_threads": ("Threads", "first: done\nmissing: ENOENT\nslow: ECANCELED\nlast: done\nthe first error: ENOENT\n"),
     "guide_locks": ("Locks", "7\n"),
     "guide_cancelling": ("Deadlines and cancelling", "ETIMEDOUT\nECANCELED\nECANCELED\n"),
+    "guide_group": ("Cancel a group when one fails", "member 3: EDOM: part 3 is empty\n"),
     "guide_cleanup": ("Cleaning up after a cancel", "ECANCELED\nEPIPE\n"),
     "guide_signals": ("Signals", "the end\ncut short\n"),
     "guide_signals_of_a_map": ("Ctrl-C cancels a map", "interrupted\n"),
@@ -742,7 +743,7 @@ class Kit:
         folder, library = self.two_files("one-file-windows", "--parts", "core")
         flags = [compiler, "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-I", folder]
         run([*flags, "-c", join(folder, "fairlead.c"), "-o", library])
-        guide = ("guide_tasks", "guide_bytes", "guide_futures", "guide_loops", "guide_threads", "guide_locks", "guide_cancelling")
+        guide = ("guide_tasks", "guide_bytes", "guide_futures", "guide_loops", "guide_threads", "guide_locks", "guide_cancelling", "guide_group")
         programs = [(self.example_of("docs/guide", PRINTS[name][0]), PRINTS[name][1]) for name in guide]
         programs += [(self.example_of("docs/guide", "Queues"), "put 7\ngot hello\n")]
         programs += [(here("examples", f"{name}.c"), "ok\n") for name in ("locks", "queues", "one_task")]
