@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fetches pages, five at a time on threads, then all at once on a loop: fairlead-pages URL...
- * The result of each is a text or an error; a failure ends no other fetch.
+ * Fetches pages, five at a time on threads, then on a loop: fairlead-pages URL...
+ * The result of each is a text or an error; a failure ends no other fetch. curl_easy_perform()
+ * blocks its thread, so the fibers of the loop call it by fl_to_thread(), whose threads limit how
+ * many fetches run at once. fetch_async.c has no such limit.
  */
 #include <curl/curl.h>
 #include <fairlead.h>
