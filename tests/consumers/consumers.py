@@ -50,6 +50,7 @@ PRINTS = {  # under which heading the guide has an example, or its file in examp
     "guide_cleanup": ("Cleaning up after a cancel", "ECANCELED\nEPIPE\n"),
     "guide_signals": ("Signals", "the end\ncut short\n"),
     "guide_signals_of_a_map": ("Ctrl-C cancels a map", "interrupted\n"),
+    "guide_shared_array": ("Sharing memory between processes", "0 1 4 9\n"),
     "guide_other_programs": ("Other programs", "4\n30\n100\nsort ended with 0\n"),
     "example_one_task": ("one_task.c", "ok\n"),
     "example_locks": ("locks.c", "ok\n"),
