@@ -561,9 +561,9 @@ class Kit:
             run([self.cc, program, "-o", older, "-L", folder, f"-Wl,-rpath,{lib}", "-lfairlead"])
             expect(run([older], status=1), f"version `FAIRLEAD_{algorithm}_0' not found")
 
-    def project(self):
+    def project(self, name="project"):
         """A fresh project that has this checkout in its subprojects/. Returns its folder."""
-        project = self.at("project")
+        project = self.at(name)
         os.makedirs(join(project, "subprojects"), exist_ok=True)
         for name in ("meson.build", "main.c"):
             shutil.copy2(here("subproject", name), join(project, name))
@@ -682,6 +682,18 @@ class Kit:
         build = self.cmake_consumer("cmake-fetch", "FetchContent", f"-DFETCHCONTENT_SOURCE_DIR_FAIRLEAD={self.source}",
                                     "-DFAIRLEAD_CK=OFF")
         self.installs_nothing_but({"main11"}, lambda folder: run(["cmake", "--install", build, "--prefix", folder]))
+
+    def consumer_lines_to_paste(self):
+        """The build files of docs/vendoring.md build a program as they stand."""
+        self.prefix_flags()
+        project, ways = self.project("pasted"), {"CMake, installed": f"-DCMAKE_PREFIX_PATH={self.at('prefix')}",
+                                                 "CMake, from its source": f"-DFETCHCONTENT_SOURCE_DIR_FAIRLEAD={self.source}"}
+        write(join(project, "app.c"), read(here("installed/main.c")))
+        for heading, option in ways.items():
+            write(join(project, "CMakeLists.txt"), read(self.example_of("docs/vendoring.md", heading, "cmake")))
+            expect(run([join(self.cmake("pasted-" + heading[-6:], project, option), "app")]), "40 items\n")
+        write(join(project, "meson.build"), read(self.example_of("docs/vendoring.md", "Meson", "meson")))
+        expect(run([join(self.meson("pasted-meson", project, "--force-fallback-for=fairlead"), "app")]), "40 items\n")
 
     def two_files(self, name, *options):
         """Writes fairlead.c and fairlead.h. Returns their folder, and the path for an object of fairlead.c."""
