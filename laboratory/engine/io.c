@@ -16,6 +16,7 @@
 enum { CHANNELS = 30 };
 struct lab_file lab_io_files[LAB_IO_NUMBERS];
 static struct lab_file *numbers[LAB_IO_NUMBERS];
+static struct lab_looked looked[LAB_IO_NUMBERS]; /* at the descriptors */
 static struct lab_channel channels[CHANNELS];
 /* The addresses of the steps: of the waits for several channels, then of each channel. */
 static uint64_t places[1 + CHANNELS];
@@ -44,10 +45,9 @@ struct lab_op lab_io_poll_op(uintptr_t pc)
 
 void lab_io_reset(void)
 {
-	memset(lab_io_files, 0, sizeof lab_io_files);
+	LAB_EACH (i, lab_io_files)
+		memset(&lab_io_files[i], 0, offsetof(struct lab_file, looked));
 	memset(numbers, 0, sizeof numbers);
-	LAB_EACH (i, channels)
-		channels[i].taken = false;
 	lab_io_poll_reset();
 	lab_io_file_reset();
 }
@@ -76,10 +76,43 @@ static _Noreturn void io_full(const char *what, int most, uintptr_t pc)
 	         most, what, lab_site_name(pc));
 }
 
+/* What an earlier execution left does not count. */
+static void io_begin(struct lab_looked *l)
+{
+	if (l->generation != lab.generation)
+		*l = (struct lab_looked){.generation = lab.generation};
+}
+
+void lab_io_look(struct lab_looked *l)
+{
+	io_begin(l);
+	if (!lab_is_known(l->changer, l->changed))
+		lab_met(LAB_MET_DESCRIPTOR);
+	l->at[lab.self->id] = lab_clock_after(lab.self);
+}
+
+void lab_io_change(struct lab_looked *l)
+{
+	io_begin(l);
+	for (unsigned i = 0; i < lab.n_threads; i++)
+		if (!lab_is_known(i, l->at[i]))
+			lab_met(LAB_MET_DESCRIPTOR);
+	*l = (struct lab_looked){lab.generation, lab.self->id, lab_clock_after(lab.self), {0}};
+}
+
+struct lab_file *lab_io_find(int number)
+{
+	return (unsigned)number < LAB_IO_NUMBERS ? numbers[number] : NULL;
+}
+
 struct lab_file *lab_io_of(int number)
 {
-	struct lab_file *f = (unsigned)number < LAB_IO_NUMBERS ? numbers[number] : NULL;
-	if (!f)
+	struct lab_file *f = lab_io_find(number);
+	if ((unsigned)number < LAB_IO_NUMBERS)
+		lab_io_look(&looked[number]);
+	if (f)
+		lab_io_look(&f->looked);
+	else
 		errno = EBADF;
 	return f;
 }
@@ -97,14 +130,22 @@ struct lab_file *lab_io_open(enum lab_io_kind kind, int flags, uintptr_t pc)
 	io_full("files", LAB_IO_NUMBERS, pc);
 }
 
+/* A file refers to a channel until all its descriptors are closed, also after a shutdown. */
+static bool io_is_taken(const struct lab_channel *c)
+{
+	LAB_EACH (i, lab_io_files)
+		if (lab_io_files[i].refs > 0 && (lab_io_files[i].in == c || lab_io_files[i].out == c))
+			return true;
+	return false;
+}
+
 struct lab_channel *lab_io_channel(struct lab_file *reader, struct lab_file *writer, uint64_t room, uintptr_t pc)
 {
 	LAB_EACH (i, channels) {
 		struct lab_channel *c = &channels[i];
-		if (c->taken)
+		if (io_is_taken(c))
 			continue;
 		memset(c, 0, offsetof(struct lab_channel, bytes));
-		c->taken = true;
 		c->room = c->usual = room;
 		c->kind = reader->kind;
 		c->reader = reader;
@@ -121,6 +162,7 @@ int lab_io_number(struct lab_file *f, uintptr_t pc)
 		if (numbers[i])
 			continue;
 		numbers[i] = f;
+		lab_io_change(&looked[i]);
 		if (f->in)
 			f->in->number[0] = i;
 		if (f->out)
@@ -134,12 +176,11 @@ int lab_io_number(struct lab_file *f, uintptr_t pc)
 
 /* --- steps --- */
 
-/* There are bytes, or none will come. */
+/* There are bytes, or none will come, or a timer was set to an earlier time. */
 static bool io_can_read(const struct lab_object *o, const struct lab_thread *thread)
 {
 	const struct lab_channel *c = io_channel_of(o);
-	(void)thread;
-	return c->count > 0 || !c->writer || !c->reader;
+	return c->count > 0 || !c->writer || !c->reader || c->reader->next < thread->deadline;
 }
 
 static bool io_can_write(const struct lab_object *o, const struct lab_thread *thread)
@@ -186,8 +227,9 @@ void lab_io_known(const struct lab_file *f, uintptr_t pc)
 		lab_object_acquire(&io_object_of(f->in, pc)->view);
 }
 
-int64_t lab_io_deadline(const struct lab_file *f, bool writes, bool waits)
+int64_t lab_io_deadline(struct lab_file *f, bool writes, bool waits)
 {
+	lab_io_look(&f->looked);
 	return !waits || f->nonblocking ? 0 : f->timeout[writes] ? lab.now + f->timeout[writes] : INT64_MAX;
 }
 
@@ -196,20 +238,22 @@ int64_t lab_io_deadline(const struct lab_file *f, bool writes, bool waits)
 void lab_io_shut(struct lab_file *f, bool in, bool out, uintptr_t pc)
 {
 	struct lab_channel *const ends[] = {in ? f->in : NULL, out ? f->out : NULL};
+	bool resets = false;
 	LAB_EACH (i, ends) {
 		struct lab_channel *c = ends[i];
 		if (!c)
 			continue;
 		lab_io_point(c, LAB_SYNC_CLOSE, pc);
-		if (i == 0 && f->refs == 1 && f->kind == LAB_IO_SOCKET && c->count > 0)
-			f->out->reset = true;
+		if (f->refs == 1)
+			lab_io_forget(f);
+		c->reset |= resets;
+		resets = f->refs == 1 && f->kind == LAB_IO_SOCKET && c->count > 0;
 		if (c->reader == f)
 			c->reader = NULL;
 		if (c->writer == f)
 			c->writer = NULL;
 		lab_io_wake(c->reader ?: c->writer, ~0u);
 		lab_io_changed(c, pc);
-		c->taken = c->reader || c->writer;
 	}
 }
 
@@ -217,23 +261,24 @@ void lab_io_drop(struct lab_file *f, uintptr_t pc)
 {
 	if (--f->refs > 0)
 		return;
-	lab_io_forget(f);
 	struct lab_channel *in = f->in;
 	if (f->kind == LAB_IO_LISTENER)
 		for (; in->count > 0; in->count -= sizeof f, in->begin += sizeof f)
 			lab_io_drop(*(struct lab_file **)&in->bytes[in->begin % LAB_IO_ROOM], pc);
 	f->refs = 1; /* while other threads run; a shutdown has a further one */
 	lab_io_shut(f, true, true, pc);
+	lab_io_forget(f);
 	f->refs = 0;
 }
 
 int lab_io_close(int number, uintptr_t pc)
 {
 	lab_shared_step(LAB_SHARED_FILES, pc);
-	struct lab_file *f = lab_io_of(number);
+	struct lab_file *f = lab_io_find(number);
 	if (!f)
-		return number < LAB_IO_FIRST && number >= 0 ? 0 : -1;
+		return lab_error(number < LAB_IO_FIRST && number >= 0 ? 0 : EBADF);
 	numbers[number] = NULL;
+	lab_io_change(&looked[number]);
 	lab_io_drop(f, pc);
 	return 0;
 }
@@ -246,9 +291,9 @@ static int io_close(int number)
 static int io_dup(int number)
 {
 	lab_shared_step(LAB_SHARED_FILES, PC);
-	struct lab_file *f = lab_io_of(number);
+	struct lab_file *f = lab_io_find(number);
 	if (!f)
-		return -1;
+		return lab_error(EBADF);
 	f->refs++;
 	return lab_io_number(f, PC);
 }
@@ -413,32 +458,38 @@ static ssize_t io_writev(int number, const struct iovec *v, int n)
 }
 
 /* Of descriptors: whether they block. There is no exec(), so that nothing depends on FD_CLOEXEC. */
-static int io_fcntl(int number, int command, unsigned long flags)
+static int io_control(int number, int command, unsigned long flags, uintptr_t pc)
 {
 	struct lab_file *f = lab_io_of(number);
 	if (!f && (number < 0 || number >= LAB_IO_FIRST))
 		return -1;
 	if (command != F_GETFL && command != F_SETFL && command != F_GETFD && command != F_SETFD)
-		lab_no_file("fcntl", PC);
+		lab_no_file("fcntl", pc);
 	if (!f)
 		return 0;
 	if (f->in || f->out)
-		lab_io_point(f->in ?: f->out, LAB_SYNC_USE, PC);
-	if (command == F_SETFL && lab.n_threads > 1)
-		lab_met(LAB_MET_FCNTL);
-	if (command == F_SETFL)
+		lab_io_point(f->in ?: f->out, LAB_SYNC_USE, pc);
+	if (command == F_SETFL) {
+		lab_io_change(&f->looked);
 		f->nonblocking = (flags & O_NONBLOCK) != 0;
+	}
 	return command != F_GETFL ? 0 : f->flags | (f->nonblocking ? O_NONBLOCK : 0);
+}
+
+static int io_fcntl(int number, int command, unsigned long flags)
+{
+	return io_control(number, command, flags, PC);
 }
 
 static int io_ioctl(int number, unsigned long request, int *value)
 {
-	struct lab_file *f = lab_io_of(number);
-	if (!f)
+	if (request == FIONBIO) {
+		lab_plain((uintptr_t)value, sizeof *value, false, PC);
+		return io_control(number, F_SETFL, *value ? O_NONBLOCK : 0, PC);
+	}
+	if (!lab_io_of(number))
 		return -1;
-	if (request == FIONBIO)
-		f->nonblocking = *value != 0;
-	else if (request == SIOCOUTQ)
+	if (request == SIOCOUTQ)
 		*value = 0; /* what is written has arrived */
 	else if (request != FIOCLEX)
 		lab_no_file("ioctl", PC);

@@ -27,7 +27,7 @@ struct lab_channel {
 	struct lab_file *reader, *writer; /* one is NULL when its end is closed */
 	enum lab_io_kind kind;
 	int number[2];               /* the descriptors of the reader and of the writer, for reports */
-	bool taken, reset;           /* reset: the writer left unread bytes of its own */
+	bool reset;                  /* the writer left unread bytes of its own */
 	uint64_t count, room, usual; /* usual: the room, but for a socket that a fault has filled */
 	size_t begin;
 	char bytes[LAB_IO_ROOM];
@@ -36,6 +36,19 @@ struct lab_channel {
 struct lab_address {
 	socklen_t size; /* 0: none */
 	struct sockaddr_storage is;
+};
+
+/*
+ * A call looks at some things before its step, or without one: which file the descriptor is; whether
+ * the file blocks, to what it is connected, and the like. Where another thread changes one of them,
+ * and neither the look nor the change is ordered before, a real run may have them in an order that the
+ * search does not try. So nothing is proved then.
+ */
+struct lab_looked {
+	uint32_t generation; /* the execution of the other fields */
+	unsigned changer;
+	uint32_t changed;         /* the changer's clock at the last change */
+	uint32_t at[LAB_THREADS]; /* each thread's clock at its last look since that change */
 };
 
 /* An open file. Descriptors, and calls that wait, refer to it. */
@@ -50,11 +63,17 @@ struct lab_file {
 	struct lab_node *node;        /* of a regular file */
 	off_t offset;
 	int flags;
+	struct lab_looked looked; /* the last field: an execution begins without it */
 };
 
 extern struct lab_file lab_io_files[LAB_IO_NUMBERS];
-/* Returns NULL with EBADF in errno if there is none. */
+/* The file of a descriptor; NULL: there is none. */
+struct lab_file *lab_io_find(int number);
+/* The same for a call that looks at the descriptor and at the file; without a file it sets errno to EBADF. */
 struct lab_file *lab_io_of(int number);
+/* The running thread looks at something; it changes something. */
+void lab_io_look(struct lab_looked *looked);
+void lab_io_change(struct lab_looked *looked);
 /* The caller has done a step on LAB_SHARED_FILES. */
 struct lab_file *lab_io_open(enum lab_io_kind kind, int flags, uintptr_t pc);
 struct lab_channel *lab_io_channel(struct lab_file *reader, struct lab_file *writer, uint64_t room, uintptr_t pc);
@@ -71,7 +90,12 @@ ssize_t lab_io_move(int number, const struct iovec *v, size_t n, int flags, bool
 int lab_io_close(int number, uintptr_t pc);
 /* The running thread knows what happened before the events of the file. */
 void lab_io_known(const struct lab_file *file, uintptr_t pc);
-int64_t lab_io_deadline(const struct lab_file *file, bool writes, bool waits);
+/* In ns. */
+static inline int64_t lab_io_span(const struct timeval *t)
+{
+	return t->tv_sec * INT64_C(1000000000) + t->tv_usec * INT64_C(1000);
+}
+int64_t lab_io_deadline(struct lab_file *file, bool writes, bool waits);
 
 /* io_poll.c */
 short lab_io_events(const struct lab_file *file);               /* POLLIN and its kin */
@@ -85,7 +109,8 @@ void lab_io_poll_reset(void);
 bool lab_io_lost(const struct lab_thread *thread, int *number);
 
 /* io_file.c */
-bool lab_io_is_stream(const FILE *stream); /* of fopen() */
+/* The running thread uses the stream; false: it is not one of fopen(). */
+bool lab_io_use_stream(const FILE *stream);
 ssize_t lab_io_file_move(struct lab_file *file, const struct iovec *v, size_t n, bool writes, uintptr_t pc);
 void lab_io_file_reset(void);
 

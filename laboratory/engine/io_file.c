@@ -147,6 +147,8 @@ static int file_open_by(const char *path, int flags, ...)
 
 static off64_t file_seek(struct lab_file *f, off64_t to, int whence)
 {
+	if (f->node)
+		file_used(f->node);
 	to += whence == SEEK_CUR ? f->offset : whence == SEEK_END ? (off64_t)f->node->size : 0;
 	if (f->kind != LAB_IO_FILE || to < 0)
 		return lab_error(f->kind == LAB_IO_FILE ? EINVAL : ESPIPE);
@@ -166,14 +168,17 @@ static int file_fstat(int number, struct stat *to)
 		return -1;
 	lab_plain((uintptr_t)to, sizeof *to, true, PC);
 	*to = f->node ? f->node->real : (struct stat){.st_mode = f->kind == LAB_IO_SOCKET ? S_IFSOCK : S_IFIFO};
-	if (f->node)
+	if (f->node) {
+		file_used(f->node);
 		to->st_size = (off_t)f->node->size;
+	}
 	return 0;
 }
 
 /* Of a socket, its name. */
 static int file_unlink(const char *path)
 {
+	lab_shared_step(LAB_SHARED_FILES, PC);
 	LAB_EACH (i, lab_io_files) {
 		struct lab_address *a = &lab_io_files[i].own;
 		if (a->size == 0 || a->is.ss_family != AF_UNIX ||
@@ -231,11 +236,16 @@ static int file_fclose(FILE *stream)
 	return lab_io_close((int)i, PC);
 }
 
-bool lab_io_is_stream(const FILE *stream)
+bool lab_io_use_stream(const FILE *stream)
 {
-	LAB_EACH (i, streams)
-		if (streams[i] == stream)
-			return stream != NULL;
+	LAB_EACH (i, streams) {
+		const struct lab_file *f = lab_io_find((int)i);
+		if (!stream || streams[i] != stream)
+			continue;
+		if (f && f->node)
+			file_used(f->node);
+		return true;
+	}
 	return false;
 }
 

@@ -18,6 +18,8 @@ static struct watch {
 	uint32_t events, asked; /* events: none after one of EPOLLONESHOT */
 	epoll_data_t data;
 	uint32_t since; /* 0: not in the list */
+	unsigned waker; /* the thread whose step put it into the list, and its clock */
+	uint32_t woken;
 } watches[WATCHES];
 static uint32_t newest, timers; /* how often a watch came into the list; a timer was set */
 
@@ -35,11 +37,28 @@ void lab_io_poll_reset(void)
 	newest = 0;
 }
 
+static unsigned poll_events(const struct watch *w)
+{
+	return (uint16_t)lab_io_events(w->file) & w->events;
+}
+
+/* Steps on two channels commute, but the list tells which of them came first. */
+static void poll_enlist(struct watch *w)
+{
+	w->since = ++newest;
+	w->waker = lab.self->id;
+	w->woken = lab_clock_after(lab.self);
+	LAB_EACH (i, watches)
+		if (watches[i].set == w->set && watches[i].since && poll_events(&watches[i]) &&
+		    !lab_is_known(watches[i].waker, watches[i].woken))
+			lab_met(LAB_MET_DESCRIPTOR);
+}
+
 void lab_io_wake(const struct lab_file *file, unsigned events)
 {
 	LAB_EACH (i, watches)
 		if (watches[i].file == file && watches[i].events & events && !watches[i].since)
-			watches[i].since = ++newest;
+			poll_enlist(&watches[i]);
 }
 
 void lab_io_tick(struct lab_file *f)
@@ -56,10 +75,10 @@ void lab_io_forget(const struct lab_file *file)
 {
 	LAB_EACH (i, watches)
 		if (watches[i].file == file || watches[i].set == file)
-			watches[i].set = watches[i].file = NULL;
+			watches[i] = (struct watch){0};
 }
 
-static struct watch *poll_first(const struct lab_file *set, uint32_t after, uint32_t to);
+static struct watch *poll_first(const struct lab_file *set, uint32_t to);
 
 short lab_io_events(const struct lab_file *f)
 {
@@ -68,7 +87,7 @@ short lab_io_events(const struct lab_file *f)
 	if (f->kind == LAB_IO_FILE)
 		return POLLIN | POLLOUT;
 	if (f->kind == LAB_IO_EPOLL)
-		return poll_first(f, 0, newest) ? POLLIN : 0;
+		return poll_first(f, newest) ? POLLIN : 0;
 	const bool ended = in && !in->writer, broken = out && !out->reader, socket = f->kind == LAB_IO_SOCKET;
 	if (in && (in->count > 0 || f->next <= lab.now || (ended && socket)))
 		events |= POLLIN;
@@ -84,13 +103,13 @@ short lab_io_events(const struct lab_file *f)
 }
 
 /* The first watch of the set, in the order of the list, that has an event. */
-static struct watch *poll_first(const struct lab_file *set, uint32_t after, uint32_t to)
+static struct watch *poll_first(const struct lab_file *set, uint32_t to)
 {
 	struct watch *first = NULL;
 	LAB_EACH (i, watches) {
 		struct watch *w = &watches[i];
-		if (w->set == set && w->since > after && w->since <= to && (!first || w->since < first->since) &&
-		    (uint16_t)lab_io_events(w->file) & w->events)
+		if (w->set == set && w->since > 0 && w->since <= to && (!first || w->since < first->since) &&
+		    poll_events(w))
 			first = w;
 	}
 	return first;
@@ -101,7 +120,7 @@ static int poll_scan(struct pollfd *files, nfds_t n)
 {
 	int found = 0;
 	for (struct pollfd *p = files; p < files + n; p++) {
-		const struct lab_file *f = p->fd < 0 ? NULL : lab_io_of(p->fd);
+		const struct lab_file *f = lab_io_find(p->fd);
 		p->revents = f ? (short)(lab_io_events(f) & (p->events | POLLERR | POLLHUP)) : p->fd < 0 ? 0 : POLLNVAL;
 		if (p->fd >= 0 && p->fd < LAB_IO_FIRST)
 			p->revents = (short)(p->events & (p->fd == 0 ? POLLIN : POLLOUT));
@@ -117,23 +136,20 @@ static bool poll_look(const struct wait *w, int64_t *due)
 	for (nfds_t i = 0; i < (w->set ? WATCHES : w->n); i++) {
 		struct lab_file *f = w->set && watches[i].set != w->set ? NULL
 		                     : w->set                           ? watches[i].file
-		                                                        : lab_io_of(w->files[i].fd);
+		                                                        : lab_io_find(w->files[i].fd);
 		if (f)
 			lab_io_tick(f);
 		if (f && f->next < *due)
 			*due = f->next;
 	}
-	return w->set ? poll_first(w->set, 0, newest) != NULL : poll_scan(w->files, w->n) > 0;
+	return w->set ? poll_first(w->set, newest) != NULL : poll_scan(w->files, w->n) > 0;
 }
 
 static bool poll_can(const struct lab_object *o, const struct lab_thread *t)
 {
 	int64_t due;
-	const int error = errno;
-	const bool can = waits[t->id].timers != timers || poll_look(&waits[t->id], &due);
 	(void)o;
-	errno = error;
-	return can;
+	return waits[t->id].timers != timers || poll_look(&waits[t->id], &due);
 }
 
 static void poll_wait(struct wait w, int64_t deadline, uintptr_t pc)
@@ -161,14 +177,17 @@ static int poll_until(struct pollfd *files, nfds_t n, int64_t deadline, uintptr_
 {
 	if (n > 0)
 		lab_plain((uintptr_t)files, n * sizeof *files, true, pc);
+	for (nfds_t i = 0; i < n; i++)
+		if (files[i].fd >= 0)
+			(void)lab_io_of(files[i].fd);
 	if (n > 0)
 		poll_wait((struct wait){.files = files, .n = n}, deadline, pc);
 	else
 		lab_sleep(deadline == INT64_MAX ? -1 : deadline, pc);
 	const int found = poll_scan(files, n);
 	for (nfds_t i = 0; i < n; i++)
-		if (files[i].revents > 0 && lab_io_of(files[i].fd))
-			lab_io_known(lab_io_of(files[i].fd), pc);
+		if (files[i].revents > 0 && lab_io_find(files[i].fd))
+			lab_io_known(lab_io_find(files[i].fd), pc);
 	return found;
 }
 
@@ -218,8 +237,7 @@ static int poll_select_until(int n, fd_set *sets[3], int64_t deadline, uintptr_t
 
 static int poll_select(int n, fd_set *in, fd_set *out, fd_set *other, struct timeval *t)
 {
-	const int64_t after = t ? lab.now + t->tv_sec * INT64_C(1000000000) + t->tv_usec * INT64_C(1000) : INT64_MAX;
-	return poll_select_until(n, (fd_set *[]){in, out, other}, after, PC);
+	return poll_select_until(n, (fd_set *[]){in, out, other}, t ? lab.now + lab_io_span(t) : INT64_MAX, PC);
 }
 
 static int poll_pselect(int n, fd_set *in, fd_set *out, fd_set *other, const struct timespec *t)
@@ -274,9 +292,15 @@ static int poll_epoll_ctl(int number, int command, int of, const struct epoll_ev
 		return lab_error(ENOSPC);
 	if (command == EPOLL_CTL_DEL)
 		*w = (struct watch){0};
-	else
-		*w = (struct watch){set,           file,        of,      event->events | EPOLLERR | EPOLLHUP,
-		                    event->events, event->data, ++newest};
+	else {
+		*w = (struct watch){.set = set,
+		                    .file = file,
+		                    .number = of,
+		                    .events = event->events | EPOLLERR | EPOLLHUP,
+		                    .asked = event->events,
+		                    .data = event->data};
+		poll_enlist(w);
+	}
 	lab_io_changed(set->in, PC);
 	return 0;
 }
@@ -288,12 +312,15 @@ static int poll_epoll(int number, struct epoll_event *events, int most, int64_t 
 	if (!set)
 		return -1;
 	set->refs++;
+	LAB_EACH (i, watches)
+		if (watches[i].set == set && !poll_events(&watches[i]))
+			watches[i].since = 0;
 	poll_wait((struct wait){.set = set}, deadline, pc);
 	lab_io_known(set, pc);
 	const uint32_t end = newest;
-	for (struct watch *w; n < most && (w = poll_first(set, 0, end)); n++) {
+	for (struct watch *w; n < most && (w = poll_first(set, end)); n++) {
 		lab_plain((uintptr_t)&events[n], sizeof *events, true, pc);
-		events[n].events = (uint16_t)lab_io_events(w->file) & w->events;
+		events[n].events = poll_events(w);
 		events[n].data = w->data;
 		lab_io_known(w->file, pc);
 		w->since = w->asked & (EPOLLET | EPOLLONESHOT) ? 0 : ++newest;

@@ -93,6 +93,7 @@ static int socket_bind(int number, const struct sockaddr *address, socklen_t siz
 		*socket_port(&own) = htons((in_port_t)(40000 + number));
 	if (socket_at(&own))
 		return lab_error(EADDRINUSE);
+	lab_io_change(&f->looked);
 	f->own = own;
 	return 0;
 }
@@ -103,6 +104,7 @@ static int socket_listen(int number, int backlog)
 	if (!f || f->kind == LAB_IO_LISTENER)
 		return f ? 0 : -1;
 	lab_shared_step(LAB_SHARED_FILES, PC);
+	lab_io_change(&f->looked);
 	f->kind = LAB_IO_LISTENER;
 	(void)lab_io_channel(f, f, (unsigned)(backlog < 1 ? 1 : backlog > 16 ? 16 : backlog) * sizeof f, PC);
 	f->in->number[0] = f->in->number[1] = number;
@@ -128,6 +130,7 @@ static int socket_connect(int number, const struct sockaddr *address, socklen_t 
 	if (!c->reader)
 		return lab_error(ECONNREFUSED);
 	struct lab_file *other = lab_io_open(LAB_IO_SOCKET, 0, PC);
+	lab_io_change(&f->looked);
 	if (f->own.size == 0 && f->peer.is.ss_family != AF_UNIX) {
 		f->own = f->peer;
 		*socket_port(&f->own) = htons((in_port_t)(50000 + number));
@@ -225,11 +228,16 @@ static int socket_setsockopt(int number, int level, int option, const void *valu
 	lab_plain((uintptr_t)value, size, false, PC);
 	const int n = *(const int *)value;
 	struct lab_channel *c = option == SO_SNDBUF ? f->out : option == SO_RCVBUF ? f->in : NULL;
-	if (c && n > 0 && n <= LAB_IO_ROOM)
+	if (c && n > 0 && n <= LAB_IO_ROOM) {
+		lab_io_point(c, LAB_SYNC_USE, PC);
 		c->room = c->usual = (unsigned)n;
+		if (c->writer && lab_io_events(c->writer) & POLLOUT)
+			lab_io_wake(c->writer, POLLOUT);
+		lab_io_changed(c, PC);
+	}
 	if (option == SO_RCVTIMEO || option == SO_SNDTIMEO) {
-		const struct timeval *t = value;
-		f->timeout[option == SO_SNDTIMEO] = t->tv_sec * INT64_C(1000000000) + t->tv_usec * INT64_C(1000);
+		lab_io_change(&f->looked);
+		f->timeout[option == SO_SNDTIMEO] = lab_io_span(value);
 	}
 	return 0;
 }
@@ -241,15 +249,20 @@ static int socket_getsockopt(int number, int level, int option, int *value, sock
 		return -1;
 	lab_plain((uintptr_t)value, *size, true, PC);
 	memset(value, 0, *size);
-	if (level == SOL_SOCKET && option == SO_ERROR && f->in && f->in->reset) {
-		f->in->reset = false;
-		*value = ECONNRESET;
-	} else if (level == SOL_SOCKET)
-		*value = option == SO_TYPE               ? SOCK_STREAM
-		         : option == SO_ACCEPTCONN       ? f->kind == LAB_IO_LISTENER
-		         : option == SO_SNDBUF && f->out ? (int)f->out->room
-		         : option == SO_DOMAIN           ? f->own.is.ss_family
-		                                         : 0;
+	if (level != SOL_SOCKET)
+		return 0;
+	struct lab_channel *c = option == SO_ERROR ? f->in : option == SO_SNDBUF ? f->out : NULL;
+	if (c)
+		lab_io_point(c, LAB_SYNC_USE, PC);
+	*value = option == SO_TYPE         ? SOCK_STREAM
+	         : option == SO_ACCEPTCONN ? f->kind == LAB_IO_LISTENER
+	         : option == SO_DOMAIN     ? f->own.is.ss_family
+	         : !c                      ? 0
+	         : option == SO_SNDBUF     ? (int)c->usual
+	         : c->reset                ? ECONNRESET
+	                                   : 0;
+	if (*value == ECONNRESET)
+		c->reset = false;
 	return 0;
 }
 

@@ -94,7 +94,7 @@ enum lab_limit {
 	LAB_MET_RECORDS,    /* an access with which a later one could have raced was forgotten */
 	LAB_MET_MEMBARRIER, /* another order of the fences of one membarrier() */
 	LAB_MET_NO_FAULT,   /* a fault of a kind that the user has switched off */
-	LAB_MET_FCNTL,      /* a pipe that blocks no more, before or after the begin of a wait */
+	LAB_MET_DESCRIPTOR, /* a change of a descriptor, or of events, before or after a call looks at it */
 	LAB_MET_FILES,      /* two threads use a file, in any order */
 	LAB_MET_RETIRED,    /* a use of memory that was retired, without a hazard pointer */
 	LAB_MET_LAST,       /* another thread could have ended last, and run atexit()'s functions */

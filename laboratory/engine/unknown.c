@@ -22,6 +22,7 @@
  *   s        reads a string
  *   rN, wN   reads or writes N bytes
  *   r@I, w@I reads or writes as many bytes as argument I says; with two digits, their product
+ *   f        uses a stream
  *   -        nothing, or not all of it
  * Then the hidden state that the function reads (?) or writes (!). A name ends in `*`: all such
  * names.
@@ -49,8 +50,8 @@ static const char known[] =
     "getenv:s?e secure_getenv:s?e getpagesize getauxval __errno_location __h_errno_location "
     "uname getuid geteuid getgid getegid isatty localeconv nl_langinfo gnu_get_libc_version "
     "getopt:!g getopt_long:!g gethostname getrlimit:-w16 clearenv:!e fileno "
-    "getopt_long_only:!g feof ferror clearerr fgets:w@1 fgetc getc ungetc fread:w@12 fseek ftell rewind "
-    "fseeko ftello __isoc99_fscanf fscanf putenv:!e setenv:ss!e unsetenv:s!e __ctype_get_mb_cur_max "
+    "getopt_long_only:!g feof:f ferror:f clearerr:f fgets:w@1-f fgetc:f getc:f ungetc:-f fread:w@12--f fseek:f ftell:f rewind:f "
+    "fseeko:f ftello:f __isoc99_fscanf:f fscanf:f putenv:!e setenv:ss!e unsetenv:s!e __ctype_get_mb_cur_max "
     /* time as text */
     "asctime_r:r56w26 ctime_r:r8w26 difftime gmtime_r:r8w56 localtime_r:r8w56 mktime:w56 "
     "timegm:w56 strftime:--sr56 gmtime:r8!b localtime:r8!b asctime:r56!b ctime:r8!b tzset "
@@ -206,6 +207,8 @@ static void unknown_touch(const char *at, const uintptr_t *args, uintptr_t pc)
 			lab_plain((uintptr_t)&hidden_state[state], sizeof hidden_state[state], what == '!', pc);
 			return;
 		}
+		if (what == 'f')
+			(void)lab_io_use_stream((const FILE *)*arg);
 		const size_t size = what != 's' ? unknown_size(&at, args) : *arg ? strlen((const char *)*arg) + 1 : 0;
 		if (*arg && size > 0)
 			lab_plain(*arg, size, what == 'w', pc);

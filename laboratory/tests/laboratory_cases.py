@@ -690,6 +690,11 @@ static pthread_cond_t c = PTHREAD_COND_INITIALIZER;
 static sem_t p;
 static inline long futex(int call, int n) { return syscall(SYS_futex, &y, call, n, &(struct timespec){1}, NULL, 0); }
 static int start(void *arg) { return arg != NULL; }
+static int f[5], on = 1;
+static char s[8];
+static FILE *stream;
+static struct sockaddr name = {AF_UNIX, "x"};
+static struct epoll_event e = {EPOLLIN};
 #define W(a, v) atomic_store_explicit(&a, v, memory_order_relaxed)
 #define Ws(a, v) atomic_store_explicit(&a, v, memory_order_seq_cst)
 #define R(a) atomic_load_explicit(&a, memory_order_relaxed)
@@ -722,7 +727,6 @@ PROOFS = {
     "pause": (['__asm__ volatile("pause" ::: "memory");'], None),
     "drawn": (["int __VERIFIER_nondet_int(void); (void)__VERIFIER_nondet_int();"], "the clock"),
     "retires": (["void __VERIFIER_hazptr_retire(const void *); __VERIFIER_hazptr_retire(malloc(1));"], "a hazard pointer"),
-    "unblocks": (["int f[2]; (void)!pipe(f); (void)fcntl(f[1], F_SETFL, O_NONBLOCK);"], "fcntl()"),
     "assembly": (['__asm__ volatile("" ::: "memory"); __asm__ volatile("lock; incl %0" : "+m"(*(int *)&x));'], "assembly"),
 }
 
@@ -784,6 +788,38 @@ EXITS = {
 
 NO_GRAPHS = "sem_init(&p, 0, 0); sem_post(&p); futex(FUTEX_WAKE, 1);"  # the search by graphs does not have futexes
 
+# Main's first statements; what a thread does behind sem_post(), and another one behind sem_wait(); what the command says. In a real
+# run, the second may come first.
+PAIR = "socketpair(AF_UNIX, SOCK_STREAM, 0, f);"
+LISTENS = "f[0] = socket(AF_UNIX, SOCK_STREAM, 0); f[1] = socket(AF_UNIX, SOCK_STREAM, 0); bind(f[1], &name, sizeof name); listen(f[1], 1);"
+WATCHES = "f[2] = epoll_create1(0); (void)!pipe(f); (void)!pipe(f + 3); epoll_ctl(f[2], EPOLL_CTL_ADD, f[0], &e); epoll_ctl(f[2], EPOLL_CTL_ADD, f[3], &e);"
+FILE = 'stream = fopen("x", "w+"); fputs("ab", stream); rewind(stream); f[0] = open("x", O_RDWR);'
+CHANGED, USED = "another thread could have changed a descriptor", "two threads use a file"
+DESCRIPTORS = {
+    "own": ("", *2 * ["int own[2]; (void)!pipe(own); fcntl(own[1], F_SETFL, O_NONBLOCK); close(own[1]);"], "proved: all"),
+    "closed": ("(void)!pipe(f);", "if (write(f[1], s, 1) < 0) abort();", "close(f[1]);", CHANGED),
+    "opened": ("", "if (fcntl(3, F_GETFD) >= 0) abort();", "(void)!pipe(f);", CHANGED),
+    "polled": ("(void)!pipe(f);", "if (poll(&(struct pollfd){f[0]}, 1, 0)) abort();", "close(f[0]);", CHANGED),
+    "blocks": ("(void)!pipe(f);", "if (read(f[0], s, 1) < 0) abort();", "fcntl(f[0], F_SETFL, O_NONBLOCK); (void)!write(f[1], s, 1);", CHANGED),
+    "blocks_by_ioctl": ("(void)!pipe(f);", "if (read(f[0], s, 1) < 0) abort();", "ioctl(f[0], FIONBIO, &on); (void)!write(f[1], s, 1);", CHANGED),
+    "waits_for_time": (PAIR, "if (recv(f[0], s, 1, 0) < 0) abort();", "setsockopt(f[0], SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){1}, 16); (void)!write(f[1], s, 1);", CHANGED),
+    "bound": ("f[0] = socket(AF_UNIX, SOCK_STREAM, 0);", "socklen_t n = 2; getsockname(f[0], (void *)s, &n); if (n > 2) abort();", "bind(f[0], &name, sizeof name);", CHANGED),
+    "listens": ("f[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);", "accept(f[0], NULL, NULL); if (errno != EINVAL) abort();", "listen(f[0], 1);", CHANGED),
+    "connected": (LISTENS, "if (send(f[0], s, 1, 0) >= 0) abort();", "connect(f[0], &name, sizeof name);", CHANGED),
+    "events": (WATCHES, "(void)!write(f[1], s, 1);", "(void)!write(f[4], s, 1);", CHANGED),
+    "place": (FILE, "if (lseek(f[0], 0, SEEK_CUR)) abort();", "lseek(f[0], 1, SEEK_SET);", USED),
+    "size": (FILE, "struct stat t; fstat(f[0], &t); if (t.st_size != 2) abort();", "(void)!write(f[0], \"abc\", 3);", USED),
+    "stream": (FILE, "if (fgetc(stream) != 'a') abort();", "fgetc(stream);", USED),
+    "printed": (FILE, "fputc('1', stream);", "fputc('2', stream);", USED),
+    "capacity": (PAIR, "setsockopt(f[0], SOL_SOCKET, SO_SNDBUF, &on, sizeof on);", "if (send(f[0], s, 8, MSG_DONTWAIT) == 8) abort();", "CRASH"),
+    "reset": (PAIR + "(void)!write(f[0], s, 1);", "int e; socklen_t n = sizeof e; getsockopt(f[0], SOL_SOCKET, SO_ERROR, &e, &n); if (e) abort();", "close(f[1]);", "CRASH"),
+    "unlinked": (LISTENS, 'unlink("x");', "if (connect(f[0], &name, sizeof name) == 0) abort();", "CRASH"),
+    "unwatched": (WATCHES + "(void)!write(f[1], s, 1);", "close(f[0]);", "if (epoll_wait(f[2], &e, 1, 0)) abort();", "CRASH"),
+    "set_later": ("f[0] = timerfd_create(CLOCK_MONOTONIC, 0);", "if (read(f[0], s, 8) != 8) abort();", "timerfd_settime(f[0], 0, &(struct itimerspec){.it_value = {1}}, NULL);", "proved: all"),
+    "shut": (PAIR + "shutdown(f[0], SHUT_WR); close(f[1]); (void)!pipe(f + 1); if (send(f[0], s, 1, MSG_NOSIGNAL) == 1) abort();", "", "", "proved: all"),
+}
+
+
 # What is proved by graphs: the first statement of main, what each thread does, and the most executions, complete and blocked.
 WAITS = "for (int i = 0; i < 5; i++) { pthread_mutex_lock(&m); while (R(x) == %d) pthread_cond_wait(&c, &m); W(x, %d); pthread_cond_broadcast(&c); pthread_mutex_unlock(&m); }"
 TAKES = "pthread_mutex_lock(&m); while (R(x) == 0) pthread_cond_wait(&c, &m); W(x, R(x) - 1); pthread_mutex_unlock(&m);"
@@ -807,7 +843,7 @@ FEW = {
 
 def threaded(bodies, first=""):
     """A program with a thread for each of the bodies, after a first statement of main."""
-    lines = ["#define _GNU_SOURCE"] + [f"#include <{name}.h>" for name in ("errno", "fcntl", "linux/futex", "pthread", "sched", "semaphore", "stdatomic", "stdlib", "sys/syscall", "threads", "time", "unistd")]
+    lines = ["#define _GNU_SOURCE"] + [f"#include <{name}.h>" for name in ("errno", "fcntl", "linux/futex", "poll", "pthread", "sched", "semaphore", "stdatomic", "stdio", "stdlib", "sys/epoll", "sys/ioctl", "sys/socket", "sys/stat", "sys/syscall", "sys/timerfd", "threads", "time", "unistd")]
     lines += [ATOMICS]
     lines += [f"static void *run{i}(void *arg) {{ {body} return arg; }}" for i, body in enumerate(bodies)]
     lines += ["int main(void)", "{", f"\tpthread_t t[{len(bodies) + 1}];", first]
@@ -906,7 +942,7 @@ def proofs(tool):
         cases = [(name, bodies, limit, NO_GRAPHS) for name, (bodies, limit) in PROOFS.items()]
         cases += [(name, [f"if ({tells}) W(x, 3);", f"W(x, 2); {change}"], "another modification order", NO_GRAPHS + ("sem_post(&p);" if name == "wait_of_two" else ""))
                   for name, (tells, change) in TOLD.items()]
-        cases += [(name, bodies, limit if name in ("read", "no_end", "clock", "drawn", "retires", "unblocks", "assembly") else None, "") for name, (bodies, limit) in PROOFS.items()]
+        cases += [(name, bodies, limit if name in ("read", "no_end", "clock", "drawn", "retires", "assembly") else None, "") for name, (bodies, limit) in PROOFS.items()]
         for name, bodies, limit, first in cases:
             path = folder.write(name + ".c", threaded(bodies, first))
             out, err = tool.run(path, *TO_THE_END, *folder.results())
@@ -987,6 +1023,14 @@ def proofs(tool):
         expect(tool.says(folder.write("endless.c", threaded(["for (;;) W(x, 1);"])), status=3), "STEP LIMIT endless (model): more than 20000 steps: a loop without an end")
     if problems:
         raise Failure("\n".join(problems))
+
+
+def descriptors(tool):
+    """Calls on a descriptor that another thread changes, with no step between: found, or not proved."""
+    with Folder() as folder:
+        for name, (first, one, other, said) in DESCRIPTORS.items():
+            path = folder.write(name + ".c", threaded([f"sem_post(&p); {one}", f"sem_wait(&p); {other}"], "sem_init(&p, 0, 0); " + first))
+            expect(tool.says(path, "--strategy", "dfs:all", status=None), said)
 
 
 def hang(tool):
@@ -1154,7 +1198,7 @@ def linked_with_runtime(tool):
 def cases(tool):
     """(name, function) of each case."""
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, words, loop_sockets, watch, drawing, reports, reduced, proofs, hang, polls, further, linked_with_runtime,
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, words, loop_sockets, watch, drawing, reports, reduced, proofs, descriptors, hang, polls, further, linked_with_runtime,
                             files, traffic, without_proc, installed)]
     if not tool.is_built():
         return of_program
