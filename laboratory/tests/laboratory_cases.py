@@ -452,10 +452,66 @@ def traffic(tool):
 
 EXPECTS = re.compile(r'^(?:/\*| \*) Expects (a pass|([A-Z ]+) "(.*)")\.(?: |$)', re.M)
 
+# Programs of a few statements: the verdict and the message that each expects, the first statements of main, and what each thread does.
+SHORT = {
+    "atomic_objects_many": ("not_modelled", "more than 4096 atomic objects in one execution, which is a limit",
+                            "static atomic_int o[4097]; for (int i = 0; i < 4097; i++) o[i] = i;"),
+    "barrier_two_inits": ("misuse", "anew", "static pthread_barrier_t b; pthread_barrier_init(&b, NULL, 1); pthread_barrier_init(&b, NULL, 1);"),
+    "c11_not_initialised": ("misuse", "not initialised", "static mtx_t mutex; mtx_lock(&mutex); mtx_unlock(&mutex);"),
+    "cond_wait_unowned": ("misuse", "which it does not hold", "pthread_cond_wait(&c, &m);"),
+    "key_deleted": ("misuse", "does not exist", "pthread_key_t key; pthread_key_create(&key, NULL); pthread_key_delete(key); pthread_setspecific(key, &key);"),
+    "libc_setenv_race": ("data_race", "of the environment by", "", 'setenv("A", "1", 1);', '(void)getenv("A");'),
+    "libc_strtok_race": ("data_race", "write of the state of strtok()", "", *2 * ['char text[] = "a b"; (void)strtok(text, " ");']),
+    "mutex_destroy_locked": ("misuse", "destroys", "pthread_mutex_lock(&m); pthread_mutex_destroy(&m);"),
+    "mutex_forgotten": ("data_race", "plain", "", "pthread_mutex_lock(&m); plain++; pthread_mutex_unlock(&m);", "plain++;"),
+    "mutex_freed_locked": ("misuse", "frees the memory of",
+                           "pthread_mutex_t *own = malloc(sizeof *own); pthread_mutex_init(own, NULL); pthread_mutex_lock(own); free(own);"),
+    "mutex_garbage": ("misuse", "not initialised",
+                      "pthread_mutex_t *own = malloc(sizeof *own); pthread_mutex_lock(own); pthread_mutex_unlock(own); free(own);"),
+    "mutex_init_late": ("misuse", "is not ordered", "", "pthread_mutex_init(&m, NULL);", "pthread_mutex_lock(&m); pthread_mutex_unlock(&m);"),
+    "mutex_init_unordered": ("misuse", "initialis", "", "pthread_mutex_lock(&m); pthread_mutex_unlock(&m);", "pthread_mutex_init(&m, NULL);"),
+    "mutex_relock_normal": ("misuse", "again", "pthread_mutex_lock(&m); pthread_mutex_lock(&m);"),
+    "mutex_trylock_ignored": ("data_race", "plain", "", "pthread_mutex_lock(&m); plain = 1; pthread_mutex_unlock(&m);",
+                              "int taken = pthread_mutex_trylock(&m); plain = 2; if (taken == 0) pthread_mutex_unlock(&m);"),
+    "mutex_unlock_other_thread": ("misuse", "which main has held", "pthread_mutex_lock(&m);", "pthread_mutex_unlock(&m);"),
+    "mutex_unlock_unowned": ("misuse", "which no thread holds", "pthread_mutex_unlock(&m);"),
+    "mutex_use_destroyed": ("misuse", "destroyed at", "pthread_mutex_destroy(&m); pthread_mutex_lock(&m);"),
+    "mutex_zeroed": ("passed", "", "pthread_mutex_t *own = calloc(1, sizeof *own); pthread_mutex_lock(own); pthread_mutex_unlock(own); "
+                     "pthread_mutex_destroy(own); free(own);"),
+    "once_by_hand": ("data_race", "plain", "", *2 * ["if (!plain) plain = 1;"]),
+    "pipe_forever": ("deadlock", "main waits for the channel 4 to 3 (pipe) for ever", "return pipe(f) || read(f[0], s, 1) != 0;"),
+    "pipe_many": ("not_modelled", "opens more than 30 channels", "int failed = 0; for (int i = 0; i < 31; i++) failed += pipe(f); return failed;"),
+    "poll_no_timeout": ("deadlock", "main sleeps for ever", "return poll(NULL, 0, -1);"),
+    "process_abort": ("crash", "calls abort()", "abort();"),
+    "process_exit_in_thread": ("exit_status", "status 9", "", "exit(9);"),
+    "process_exit_status": ("exit_status", "main returns 3", "return 3;"),
+    "process_file": ("not_modelled", "regular files", 'return fopen("/dev/tty", "r") == NULL;'),
+    "process_fork": ("not_modelled", "fork()", "return fork() > 0;"),
+    "process_kill": ("not_modelled", "by kill()", "return kill(getpid(), SIGKILL);"),
+    "process_signal": ("not_modelled", "sends User defined signal 1 by raise()",
+                       "struct sigaction action = {.sa_handler = exit}; return sigaction(SIGUSR1, &action, NULL) || raise(SIGUSR1);"),
+    "rwlock_destroy_read": ("misuse", "1 reader holds", "pthread_rwlock_rdlock(&l); pthread_rwlock_destroy(&l);"),
+    "rwlock_reader_again_behind_writer": (
+        "deadlock", "wants the readers-writer lock", "",
+        "pthread_rwlock_rdlock(&l); pthread_rwlock_rdlock(&l); pthread_rwlock_unlock(&l); pthread_rwlock_unlock(&l);",
+        "pthread_rwlock_wrlock(&l); plain++; pthread_rwlock_unlock(&l);"),
+    "rwlock_readers_writer": ("passed", "", "", *2 * ["pthread_rwlock_rdlock(&l); int seen = plain; if (seen != plain) abort(); pthread_rwlock_unlock(&l);"],
+                              "pthread_rwlock_wrlock(&l); plain++; pthread_rwlock_unlock(&l);"),
+    "rwlock_unlock_unowned": ("misuse", "which it does not hold", "pthread_rwlock_unlock(&l);"),
+    "rwlock_upgrade_self": ("misuse", "waits for itself", "pthread_rwlock_rdlock(&l); pthread_rwlock_wrlock(&l);"),
+    "rwlock_write_under_read": ("data_race", "plain", "", *2 * ["pthread_rwlock_rdlock(&l); plain++; pthread_rwlock_unlock(&l);"]),
+    "sem_not_initialised": ("misuse", "not initialised", "sem_post(&p);"),
+    "spin_not_initialised": ("misuse", "not initialised", "static pthread_spinlock_t spin; pthread_spin_lock(&spin); pthread_spin_unlock(&spin);"),
+    "spin_unlock_unowned": ("misuse", "which no thread holds", "pthread_spinlock_t spin; pthread_spin_init(&spin, 0); pthread_spin_unlock(&spin);"),
+    "syscall_unknown": ("not_modelled", "system call", "return syscall(SYS_getppid) < 0;"),
+    "thread_join_bogus": ("misuse", "does not exist", "pthread_join(0, NULL);"),
+    "thread_join_self": ("passed", "", "return pthread_join(pthread_self(), NULL) != EDEADLK;"),
+}
+
 
 def programs(tool):
-    """The programs that were built, by name, with the verdict and the message that each expects."""
-    found = {}
+    """The programs that were built, and the short ones, by name, with the verdict and the message that each expects."""
+    found = {name: (verdict, message) for name, (verdict, message, *_) in SHORT.items()}
     for path in sorted(glob.glob(tool.at("programs/*.c*")) + glob.glob(tool.at("examples/io/*.c"))):
         said = EXPECTS.search(read(path))
         name, ending = splitext(basename(path))
@@ -470,9 +526,10 @@ def programs(tool):
 @functools.lru_cache
 def programs_run(tool):
     """One run of all of them, with enough executions to find each bug, and state that is left behind."""
-    loads = [option for name in programs(tool)
-             for option in ("--load", join(tool.build, "laboratory/programs", name + ".so"))]
-    tests = tool.json(*loads, "--time", "600s", "--executions", "1000")["tests"]
+    with Folder() as folder:
+        files = [reduction.built(threaded(bodies, first), folder.name, name) for name, (_, _, first, *bodies) in SHORT.items()]
+        files += [join(tool.build, "laboratory/programs", name + ".so") for name in programs(tool) if name not in SHORT]
+        tests = tool.json(*[option for file in files for option in ("--load", file)], "--time", "600s", "--executions", "1000")["tests"]
     return {t["name"]: t for t in tests}
 
 
@@ -843,7 +900,7 @@ FEW = {
 
 def threaded(bodies, first=""):
     """A program with a thread for each of the bodies, after a first statement of main."""
-    lines = ["#define _GNU_SOURCE"] + [f"#include <{name}.h>" for name in ("errno", "fcntl", "linux/futex", "poll", "pthread", "sched", "semaphore", "stdatomic", "stdio", "stdlib", "sys/epoll", "sys/ioctl", "sys/socket", "sys/stat", "sys/syscall", "sys/timerfd", "threads", "time", "unistd")]
+    lines = ["#define _GNU_SOURCE"] + [f"#include <{name}.h>" for name in ("errno", "fcntl", "linux/futex", "poll", "pthread", "sched", "semaphore", "signal", "stdatomic", "stdio", "stdlib", "string", "sys/epoll", "sys/ioctl", "sys/socket", "sys/stat", "sys/syscall", "sys/timerfd", "threads", "time", "unistd")]
     lines += [ATOMICS]
     lines += [f"static void *run{i}(void *arg) {{ {body} return arg; }}" for i, body in enumerate(bodies)]
     lines += ["int main(void)", "{", f"\tpthread_t t[{len(bodies) + 1}];", first]

@@ -321,9 +321,9 @@ def source(seed, count):
         f"}};\nstatic const char ends_by[] = \"{''.join(ends for _, _, ends in functions)}\";\n" + MAIN)
 
 
-def built(text, folder):
+def built(text, folder, name="random"):
     """A module for --load, from the text of a program."""
-    path = os.path.join(folder, "random")
+    path = os.path.join(folder, name)
     with open(path + ".c", "w", encoding="utf-8") as file:
         file.write(text)
     flags = ["-g", "-O0", "-fPIC", "-pthread", "-fno-builtin"]
