@@ -242,9 +242,9 @@ bool lab_frame_is_temporary(uintptr_t pc, uintptr_t frame, uintptr_t address, si
 	const size_t slot = (pc * 31 + (uint64_t)at) % KEPT;
 	if (kept[slot].pc != pc || kept[slot].at != at || kept[slot].written != written) {
 		const bool active = lab.active;
-		lab.active = false; /* what libdw allocates is its own */
+		lab_activate(false); /* what libdw allocates is its own */
 		kept[slot].temporary = frame_has_temporary(pc, at, from_top / sizeof(uint64_t), written);
-		lab.active = active;
+		lab_activate(active);
 		kept[slot].pc = pc;
 		kept[slot].at = at;
 		kept[slot].written = written;

@@ -301,7 +301,7 @@ static void fail(bool model)
 		(void)fl_stress_outcome(FL_STRESS_FORBIDDEN, true, unexplained);
 		return;
 	}
-	lab.active = true;
+	lab_activate(true);
 	lab_outcome_forbidden(unexplained);
 	lab.signature = (uintptr_t)unexplained;
 	lab_detail("%s", columns);
@@ -314,7 +314,7 @@ static void too_much(bool model)
 	    "too many orders to look at: use fewer calls or threads, or a specification with parts";
 	if (!model)
 		lab_native->wrong(LAB_CHECK, message, "");
-	lab.active = model;
+	lab_activate(model);
 	if (model)
 		lab_fail(LAB_CHECK, "%s", message);
 }
@@ -340,14 +340,14 @@ static void judge(void *state)
 	bool model = lab.active;
 	for (unsigned i = 0, from = lab_lin_places() - lin_after_of(lin); i < lin_after_of(lin); i++)
 		make_call(run, state, from + i);
-	lab.active = false;
+	lab_activate(false);
 	make_history(run);
 	enum lin_verdict verdict = check();
 	if (verdict == LIN_UNEXPLAINED)
 		fail(model);
 	else if (verdict == LIN_TOO_MUCH)
 		too_much(model);
-	lab.active = model;
+	lab_activate(model);
 	lin->end(state);
 	if (verdict != LIN_UNEXPLAINED)
 		(void)fl_stress_outcome(FL_STRESS_ACCEPTABLE, true, explained);

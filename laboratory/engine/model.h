@@ -506,6 +506,7 @@ void lab_tls_visit(unsigned thread, void (*visit)(uintptr_t value, void *arg), v
 
 /* sys.c: the table for a module's copy of the library */
 void lab_sys_install(const struct lab_door *door);
+void lab_activate(bool active); /* sets `lab.active` */
 /* The running thread has seen the sleepers of the word, and loads the word; it has changed them. */
 void lab_futex_seen(uintptr_t word, bool loads);
 void lab_futex_changed(uintptr_t word);

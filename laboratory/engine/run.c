@@ -20,7 +20,7 @@ static _Alignas(16) uint8_t contexts[LAB_THREADS][512];
 
 static _Noreturn void go_home(void)
 {
-	lab.active = false;
+	lab_activate(false);
 	fl__switch_to_plain(&lab.self->flow, &lab.home);
 	__builtin_trap();
 }

@@ -57,9 +57,9 @@ static bool describe(const struct lab_thread *t)
 	struct line line = {t->futex, stack, size, 0};
 	const struct lab_door *door = lab_door_of(lab_running->module);
 	if (door) {
-		lab.active = false; /* the walk is the engine's, not an access of the thread */
+		lab_activate(false); /* the walk is the engine's, not an access of the thread */
 		door->waiters(match, &line);
-		lab.active = true;
+		lab_activate(true);
 	}
 	uintptr_t word = line.key ? line.key : t->futex;
 	lab_name_address(word, place, sizeof place);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The system calls of a module's copy of the library, answered by the model. The table of the copy
- * is replaced once; outside an execution calls go to the previous table.
+ * The system calls of a module's copy of the library, answered by the model: while model threads run,
+ * the copy has the model's table in place of its own.
  */
 #include "traffic.h"
 
@@ -10,7 +10,8 @@
 /* Virtual ns, where traffic is counted. */
 enum { FUTEX_NO_WAKE = 200, FUTEX_WAIT = 1000, FUTEX_WAKE = 1800, YIELD = 400, NAP = 50000, SPAWN = 20000 };
 
-static struct fl__sys real;
+static struct fl__sys *table; /* of the copy; NULL: there is none */
+static struct fl__sys real, model;
 
 /*
  * The rest of a wait, after its words were as expected: sleeps, unless a fault or the deadline
@@ -181,113 +182,78 @@ int lab_futex_wake(uintptr_t word, int n, uintptr_t pc)
 
 static int sys_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	return lab.active ? lab_futex_wait((uintptr_t)word, expected, deadline, PC)
-	                  : real.futex_wait(word, expected, deadline);
+	return lab_futex_wait((uintptr_t)word, expected, deadline, PC);
 }
 
 static int sys_futex_wake(const uint32_t *word, int n)
 {
-	return lab.active ? lab_futex_wake((uintptr_t)word, n, PC) : real.futex_wake(word, n);
-}
-
-static int sys_shared_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
-{
-	return lab.active ? lab_futex_wait((uintptr_t)word, expected, deadline, PC)
-	                  : real.shared_wait(word, expected, deadline);
-}
-
-static int sys_shared_wake(const uint32_t *word, int n)
-{
-	return lab.active ? lab_futex_wake((uintptr_t)word, n, PC) : real.shared_wake(word, n);
+	return lab_futex_wake((uintptr_t)word, n, PC);
 }
 
 /* One step: no other thread and no kill comes between the two. */
 static void sys_shared_store_and_wake(uint32_t *word, uint32_t value, int n)
 {
-	if (!lab.active) {
-		real.shared_store_and_wake(word, value, n);
-		return;
-	}
 	(void)lab_atomic_rmw((uintptr_t)word, 4, lab_update_set, value, __ATOMIC_RELEASE, PC);
 	(void)wake_some((struct lab_op){LAB_FUTEX_WAKE, 4, 0, (uintptr_t)word, PC}, n);
 }
 
 static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 {
-	return lab.active ? lab_wait_many(words, n, deadline, PC) : real.wait_many(words, n, deadline);
+	return lab_wait_many(words, n, deadline, PC);
 }
 
 static int sys_membarrier(void)
 {
-	if (!lab.active)
-		return real.membarrier();
 	lab_membarrier(PC);
 	return 0;
 }
 
 static struct fl__robust_list *sys_robust_list(void)
 {
-	return lab.active ? lab_robust_list(lab.self->id) : real.robust_list();
+	return lab_robust_list(lab.self->id);
 }
 
 static int sys_cpu(void)
 {
-	if (!lab.active)
-		return real.cpu();
 	lab_met(LAB_MET_INPUT);
 	return lab_config.traffic ? (int)lab.self->id : -1;
 }
 
 static uint32_t sys_thread_id(void)
 {
-	return lab.active ? lab.self->id + 1 : real.thread_id();
+	return lab.self->id + 1;
 }
 
 static int64_t sys_now(void)
 {
-	if (!lab.active)
-		return real.now();
 	lab_met(LAB_MET_INPUT);
 	return lab.now;
 }
 
 static void sys_yield(void)
 {
-	if (!lab.active) {
-		real.yield();
-		return;
-	}
 	lab_traffic_call(YIELD);
 	lab_relax(PC);
 }
 
 static int64_t sys_give_way(int64_t now)
 {
-	if (!lab.active)
-		return real.give_way(now);
+	(void)now;
 	lab_traffic_call(YIELD);
 	lab_relax(PC);
-	lab_met(LAB_MET_INPUT);
-	return lab.now;
+	return sys_now();
 }
 
+/* A timed sleep could always end, and could starve a thread that spins. */
 static void sys_nap(void)
 {
-	if (!lab.active) {
-		real.nap();
-		return;
-	}
 	lab_traffic_call(NAP);
-	/* A timed sleep could always end, and could starve a thread that spins. */
 	lab_relax(PC);
 }
 
 static void sys_relax(void)
 {
-	if (lab.active)
-		lab_relax(PC);
-	else
-		real.relax();
+	lab_relax(PC);
 }
 
 /* The caller of the library's wrapper around the table's function. */
@@ -299,43 +265,30 @@ static uintptr_t caller(uintptr_t pc)
 
 static void *sys_alloc(size_t size)
 {
-	return lab.active ? lab_alloc(size, caller(PC)) : real.alloc(size);
+	return lab_alloc(size, caller(PC));
 }
 
 static void sys_free(void *memory)
 {
-	if (lab.active)
-		lab_free(memory, caller(PC));
-	else
-		real.free(memory);
+	lab_free(memory, caller(PC));
 }
 
-static void *sys_map(size_t size)
+/* What is mapped lives until the end of the execution. */
+static void sys_keep(void *memory, size_t size)
 {
-	return lab.active ? lab_map(size) : real.map(size);
-}
-
-static void sys_unmap(void *memory, size_t size)
-{
-	if (!lab.active)
-		real.unmap(memory, size);
+	(void)memory;
+	(void)size;
 }
 
 static int sys_guard(void *memory, size_t size)
 {
-	return lab.active ? 0 : real.guard(memory, size);
-}
-
-static void sys_discard(void *memory, size_t size)
-{
-	if (!lab.active)
-		real.discard(memory, size);
+	sys_keep(memory, size);
+	return 0;
 }
 
 static int sys_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
-	if (!lab.active)
-		return real.thread_create(thread, attr, start, arg);
+	(void)attr;
 	lab_point((struct lab_op){.kind = LAB_SPAWN, .pc = PC});
 	lab_traffic_call(SPAWN);
 	struct lab_thread *t = lab_thread_spawn(start, arg);
@@ -346,8 +299,6 @@ static int sys_thread_create(pthread_t *thread, const pthread_attr_t *attr, void
 
 static int sys_thread_join(pthread_t thread)
 {
-	if (!lab.active)
-		return real.thread_join(thread);
 	lab_point((struct lab_op){LAB_JOIN, 0, 0, (uintptr_t)&lab.threads[thread - 1], PC});
 	(void)lab_join(&lab.threads[thread - 1], INT64_MAX, PC);
 	return 0;
@@ -355,7 +306,8 @@ static int sys_thread_join(pthread_t thread)
 
 static int sys_thread_detach(pthread_t thread)
 {
-	return lab.active ? 0 : real.thread_detach(thread);
+	(void)thread;
+	return 0;
 }
 
 static void on_panic(const char *function, const void *object, const char *reason)
@@ -369,14 +321,15 @@ static void on_panic(const char *function, const void *object, const char *reaso
 
 void lab_sys_install(const struct lab_door *door)
 {
-	if (!door || door->sys->now == sys_now)
+	if (!door || door->sys == table)
 		return;
-	real = *door->sys;
-	*door->sys = (struct fl__sys){
+	table = door->sys;
+	real = *table;
+	model = (struct fl__sys){
 	    .futex_wait = sys_futex_wait,
 	    .futex_wake = sys_futex_wake,
-	    .shared_wait = sys_shared_wait,
-	    .shared_wake = sys_shared_wake,
+	    .shared_wait = sys_futex_wait,
+	    .shared_wake = sys_futex_wake,
 	    .shared_store_and_wake = sys_shared_store_and_wake,
 	    .wait_many = sys_wait_many,
 	    .membarrier = sys_membarrier,
@@ -390,19 +343,26 @@ void lab_sys_install(const struct lab_door *door)
 	    .relax = sys_relax,
 	    .alloc = sys_alloc,
 	    .free = sys_free,
-	    .map = sys_map,
-	    .unmap = sys_unmap,
+	    .map = lab_map,
+	    .unmap = sys_keep,
 	    .guard = sys_guard,
-	    .discard = sys_discard,
+	    .discard = sys_keep,
 	    .thread_create = sys_thread_create,
 	    .thread_join = sys_thread_join,
 	    .thread_detach = sys_thread_detach,
 	    .print = real.print,
 	};
 	if (!real.shared_wait) { /* a system without a futex: what the library does there is explored, too */
-		door->sys->futex_wait = real.futex_wait;
-		door->sys->futex_wake = real.futex_wake;
-		door->sys->membarrier = real.membarrier;
+		model.futex_wait = real.futex_wait;
+		model.futex_wake = real.futex_wake;
+		model.membarrier = real.membarrier;
 	}
 	door->panics(on_panic);
+}
+
+void lab_activate(bool active)
+{
+	if (table && active != lab.active)
+		*table = active ? model : real;
+	lab.active = active;
 }

@@ -579,7 +579,7 @@ static _Noreturn void leave(struct lab_thread *self)
 		lab_exit_walk();
 	finish(self);
 	if (self->id == 0 && !lab.program) {
-		lab.active = false;
+		lab_activate(false);
 		fl__switch_to_plain(&self->flow, &lab.home);
 	}
 	switch_to(next_thread());
@@ -722,7 +722,7 @@ void lab_begin(void (*body)(void))
 {
 	lab.self = lab_thread_new("main", call_body, &body);
 	lab_ready(lab.self);
-	lab.active = true;
+	lab_activate(true);
 	fl__switch_to_plain(&lab.home, &lab.self->flow);
-	lab.active = false;
+	lab_activate(false);
 }
