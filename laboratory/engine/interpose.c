@@ -111,12 +111,9 @@ EXPORTED void *memalign(size_t alignment, size_t size)
 
 EXPORTED size_t malloc_usable_size(void *memory)
 {
-	static size_t (*real)(void *);
-	if (lab_is_heap((uintptr_t)memory) || lab_is_early((uintptr_t)memory))
-		return lab_size(memory);
-	if (!real)
-		real = (size_t(*)(void *))dlsym(RTLD_NEXT, "malloc_usable_size");
-	return real(memory);
+	FORWARD_UNLESS(lab_is_heap((uintptr_t)memory) || lab_is_early((uintptr_t)memory), malloc_usable_size,
+	               REAL(malloc_usable_size), (memory));
+	return lab_size(memory);
 }
 
 static __typeof__(memcpy) *real_memcpy;
@@ -251,7 +248,6 @@ _Noreturn void __assert_fail(const char *assertion, const char *file, unsigned l
 {
 	if (OURS())
 		lab_fail(LAB_CHECK, "assert(%s) fails in %s at %s:%u", assertion, lab.self->name, file, line);
-	void (*real)(const char *, const char *, unsigned, const char *) = REAL(__assert_fail);
-	real(assertion, file, line, function);
+	REAL(__assert_fail)(assertion, file, line, function);
 	__builtin_trap();
 }

@@ -71,9 +71,7 @@ bool lab_io_name(uintptr_t address, char *text, size_t size)
 
 static _Noreturn void io_full(const char *what, int most, uintptr_t pc)
 {
-	lab.signature = pc;
-	lab_fail(LAB_UNMODELLED, "%s opens more than %d %s (%s), which is a limit of the laboratory", lab.self->name,
-	         most, what, lab_site_name(pc));
+	lab_unmodelled(pc, "opens more than %d %s, which is a limit of the laboratory", most, what);
 }
 
 /* What an earlier execution left does not count. */

@@ -61,11 +61,8 @@ static struct lab_node *file_node(const char *path, uintptr_t pc)
 	if (i < NODES && !n->path && !file_read(n, whole ?: path))
 		i = NODES;
 	free(whole);
-	if (i == NODES) {
-		lab.signature = pc;
-		lab_fail(LAB_UNMODELLED, "%s opens %s (%s): the model has %d regular files", lab.self->name, path,
-		         lab_site_name(pc), NODES);
-	}
+	if (i == NODES)
+		lab_unmodelled(pc, "opens %s: the model has %d regular files", path, NODES);
 	if (n->generation != lab.generation) {
 		n->generation = lab.generation;
 		n->exists = n->real_exists;

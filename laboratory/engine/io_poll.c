@@ -276,7 +276,7 @@ static int poll_epoll_ctl(int number, int command, int of, const struct epoll_ev
 	if (file->kind == LAB_IO_FILE)
 		return lab_error(EPERM);
 	if (file->kind == LAB_IO_EPOLL)
-		lab_fail(LAB_UNMODELLED, "%s watches an epoll descriptor by another one", lab.self->name);
+		lab_unmodelled(PC, "watches an epoll descriptor by another one");
 	if (event)
 		lab_plain((uintptr_t)event, sizeof *event, false, PC);
 	lab_io_point(set->in, LAB_SYNC_USE, PC);

@@ -9,9 +9,7 @@
 
 static _Noreturn void socket_refuse(const char *what, uintptr_t pc)
 {
-	lab.signature = pc;
-	lab_fail(LAB_UNMODELLED, "%s uses %s (%s): the model has stream sockets within the program", lab.self->name,
-	         what, lab_site_name(pc));
+	lab_unmodelled(pc, "uses %s: the model has stream sockets within the program", what);
 }
 
 /* Returns NULL if there is none; errno says why. */

@@ -12,10 +12,7 @@
 
 _Noreturn void lab_no_file(const char *name, uintptr_t pc)
 {
-	lab.signature = pc;
-	lab_fail(LAB_UNMODELLED,
-	         "%s calls %s() for a descriptor or a stream (%s) in a way that the model does not have",
-	         lab.self->name, name, lab_site_name(pc));
+	lab_unmodelled(pc, "calls %s() for a descriptor or a stream in a way that the model does not have", name);
 }
 
 /* A stream of fopen() is the C library's: returns the result of `call`. */

@@ -4,10 +4,9 @@
  * restored after an execution. Every write of instrumented code to a global is logged with the
  * previous value, and undone in reverse order.
  */
+#include "interpose.h"
 #include "layout.h"
-#include "model.h"
 #include "unknown.h"
-#include <dlfcn.h>
 #include <link.h>
 #include <sys/mman.h>
 #include <sys/single_threaded.h>
@@ -535,25 +534,17 @@ void lab_tls_visit(unsigned thread, void (*visit)(uintptr_t value, void *arg), v
  */
 __attribute__((visibility("default"), used)) void *__tls_get_addr(struct tls_index *index)
 {
-	static void *(*real)(struct tls_index *);
-	if (own_tls && lab.active && index->module == running->tls_id)
-		return (void *)(LAB_TLS + lab.self->id * LAB_TLS_SIZE + index->offset);
-	if (!real)
-		real = (void *(*)(struct tls_index *))dlsym(RTLD_NEXT, "__tls_get_addr");
-	return real(index);
+	FORWARD_UNLESS(own_tls && lab.active && index->module == running->tls_id, __tls_get_addr, REAL(__tls_get_addr),
+	               (index));
+	return (void *)(LAB_TLS + lab.self->id * LAB_TLS_SIZE + index->offset);
 }
 
 void lab_tls_begin(unsigned thread)
 {
-	if (own_tls) {
-		uint8_t *block = (uint8_t *)(LAB_TLS + thread * LAB_TLS_SIZE);
-		memcpy(block, running->tls_image, running->tls_image_size);
-		memset(block + running->tls_image_size, 0, running->tls_size - running->tls_image_size);
+	if (!own_tls && !tls)
 		return;
-	}
-	if (!tls)
-		return;
-	uint8_t *copy = tls_kept + thread * running->tls_size;
-	memcpy(copy, running->tls_image, running->tls_image_size);
-	memset(copy + running->tls_image_size, 0, running->tls_size - running->tls_image_size);
+	uint8_t *block =
+	    own_tls ? (uint8_t *)(LAB_TLS + thread * LAB_TLS_SIZE) : tls_kept + thread * running->tls_size;
+	memcpy(block, running->tls_image, running->tls_image_size);
+	memset(block + running->tls_image_size, 0, running->tls_size - running->tls_image_size);
 }

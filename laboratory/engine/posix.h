@@ -59,6 +59,9 @@ static inline int lab_error(int error)
 	return -1;
 }
 
+/* The running thread does what the model lacks: ends the execution. */
+_Noreturn void lab_unmodelled(uintptr_t pc, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Functions that replace those of the C library in programs: unknown.c redirects the calls. */
 struct lab_call {
 	const char *name;

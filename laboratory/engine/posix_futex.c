@@ -44,24 +44,18 @@ static long futex_call(const long a[6], uintptr_t pc)
 	default:
 		break;
 	}
-	lab.signature = pc;
-	lab_fail(LAB_UNMODELLED, "%s calls futex() with the operation %d (%s), which the model does not have",
-	         lab.self->name, operation, lab_site_name(pc));
+	lab_unmodelled(pc, "calls futex() with the operation %d, which the model does not have", operation);
 }
 
 EXPORTED long syscall(long number, ...)
 {
-	static long (*real)(long, ...);
 	long a[6];
 	va_list args;
 	va_start(args, number);
 	for (unsigned i = 0; i < 6; i++)
 		a[i] = va_arg(args, long);
 	va_end(args);
-	if (!real)
-		real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
-	if (!OURS())
-		return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	FORWARD(syscall, (number, a[0], a[1], a[2], a[3], a[4], a[5]));
 	switch (number) {
 	case SYS_futex:
 		return futex_call(a, PC);
@@ -85,7 +79,5 @@ EXPORTED long syscall(long number, ...)
 	default:
 		break;
 	}
-	lab.signature = PC;
-	lab_fail(LAB_UNMODELLED, "%s makes the system call %ld (%s), which the model does not have", lab.self->name,
-	         number, lab_site_name(PC));
+	lab_unmodelled(PC, "makes the system call %ld, which the model does not have", number);
 }

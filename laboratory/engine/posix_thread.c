@@ -87,12 +87,9 @@ EXPORTED void lab_cleanup_pop(__pthread_unwind_buf_t *buffer)
 
 EXPORTED _Noreturn void lab_cleanup_next(__pthread_unwind_buf_t *buffer)
 {
-	static void (*real)(__pthread_unwind_buf_t *);
 	if (OURS())
 		thread_unwind(PC);
-	if (!real)
-		real = (void (*)(__pthread_unwind_buf_t *))dlsym(RTLD_NEXT, "__pthread_unwind_next");
-	real(buffer);
+	((__typeof__(lab_cleanup_next) *)dlsym(RTLD_NEXT, "__pthread_unwind_next"))(buffer);
 	__builtin_trap();
 }
 
@@ -263,10 +260,7 @@ EXPORTED _Noreturn void pthread_exit(void *result)
 		thread_info(lab.self->id)->result = result;
 		thread_unwind(PC);
 	}
-	static void (*real)(void *);
-	if (!real)
-		real = (void (*)(void *))dlsym(RTLD_NEXT, "pthread_exit");
-	real(result);
+	REAL(pthread_exit)(result);
 	__builtin_trap();
 }
 
@@ -315,24 +309,18 @@ EXPORTED int pthread_getname_np(pthread_t thread, char *name, size_t size)
 /* Names alone. */
 EXPORTED int prctl(int option, ...)
 {
-	static int (*real)(int, ...);
 	unsigned long a[4];
 	va_list args;
 	va_start(args, option);
 	for (unsigned i = 0; i < 4; i++)
 		a[i] = va_arg(args, unsigned long);
 	va_end(args);
-	if (!real)
-		real = (int (*)(int, ...))dlsym(RTLD_NEXT, "prctl");
-	if (!OURS())
-		return real(option, a[0], a[1], a[2], a[3]);
+	FORWARD(prctl, (option, a[0], a[1], a[2], a[3]));
 	if (option == PR_SET_NAME)
 		return thread_set_name(lab.self->id + 1, (const char *)a[0], PC);
 	if (option == PR_GET_NAME)
 		return thread_get_name(lab.self->id + 1, (char *)a[0], 16, PC);
-	lab.signature = PC;
-	lab_fail(LAB_UNMODELLED, "%s calls prctl(%d) (%s), which the model does not have", lab.self->name, option,
-	         lab_site_name(PC));
+	lab_unmodelled(PC, "calls prctl(%d), which the model does not have", option);
 }
 
 /* --- what a thread may set, and read again --- */

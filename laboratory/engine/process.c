@@ -218,9 +218,9 @@ static int process_send(int number, const char *name, uintptr_t pc)
 		return number == 0 ? 0 : -1;
 	if (action->sa_handler == SIG_IGN || (action->sa_handler == SIG_DFL && ignored))
 		return 0;
-	lab.signature = pc;
-	lab_fail(LAB_UNMODELLED, "%s sends %s by %s() (%s): the model delivers no signals", lab.self->name,
-	         strsignal(number), name, lab_site_name(pc)); // NOLINT(concurrency-mt-unsafe)
+	lab_unmodelled(pc, "sends %s by %s(), and the model delivers no signals",
+	               strsignal(number), // NOLINT(concurrency-mt-unsafe)
+	               name);
 }
 
 bool lab_process_ignores(int number, uintptr_t pc)
@@ -301,14 +301,11 @@ static void *process_mmap(void *at, size_t size, int protection, int flags, int 
 	(void)protection;
 	(void)offset;
 	const size_t room = (size + PAGE - 1) / PAGE * PAGE;
-	if (!(flags & MAP_ANONYMOUS) || flags & MAP_FIXED || n_mappings == MAPPINGS) {
-		lab.signature = PC;
-		lab_fail(LAB_UNMODELLED, "%s calls mmap() of %s (%s), which the model does not have", lab.self->name,
-		         file >= 0 && !(flags & MAP_ANONYMOUS) ? "a file"
-		         : n_mappings == MAPPINGS              ? "more than 256 places"
-		                                               : "a fixed place",
-		         lab_site_name(PC));
-	}
+	if (!(flags & MAP_ANONYMOUS) || flags & MAP_FIXED || n_mappings == MAPPINGS)
+		lab_unmodelled(PC, "calls mmap() of %s, which the model does not have",
+		               file >= 0 && !(flags & MAP_ANONYMOUS) ? "a file"
+		               : n_mappings == MAPPINGS              ? "more than 256 places"
+		                                                     : "a fixed place");
 	(void)at;
 	void *memory = size > 0 ? lab_alloc_aligned(PAGE, room, PC) : NULL;
 	if (!memory) {

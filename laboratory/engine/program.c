@@ -6,6 +6,7 @@
 #include "program.h"
 #include "posix.h"
 #include "unknown.h"
+#include <stdarg.h>
 #include <unistd.h>
 
 /* --- output --- */
@@ -56,17 +57,13 @@ static int program_add_at_exit(struct at_exit function, uintptr_t pc)
 	return 0;
 }
 
+EXPORTED int __cxa_atexit(void (*function)(void *), void *arg, void *module);
+
 EXPORTED int atexit(void (*function)(void))
 {
-	static int (*real)(void (*)(void), void *, void *);
-	if (OURS() && lab.program)
-		return program_add_at_exit((struct at_exit){.plain = function}, PC);
-	if (!real)
-		real = (int (*)(void (*)(void), void *, void *))dlsym(RTLD_NEXT, "__cxa_atexit");
-	return real((void (*)(void))function, NULL, NULL);
+	FORWARD_UNLESS(OURS() && lab.program, __cxa_atexit, REAL(__cxa_atexit), ((void (*)(void *))function, NULL, NULL));
+	return program_add_at_exit((struct at_exit){.plain = function}, PC);
 }
-
-EXPORTED int __cxa_atexit(void (*function)(void *), void *arg, void *module);
 
 int __cxa_atexit(void (*function)(void *), void *arg, void *module)
 {
@@ -169,8 +166,7 @@ EXPORTED _Noreturn void exit(int status)
 {
 	if (OURS() && lab.program)
 		lab_program_exit(status, PC);
-	void (*real)(int) = (void (*)(int))dlsym(RTLD_NEXT, "exit");
-	real(status);
+	REAL(exit)(status);
 	__builtin_trap();
 }
 
@@ -178,8 +174,7 @@ EXPORTED _Noreturn void _exit(int status)
 {
 	if (OURS() && lab.program)
 		program_end(status, PC);
-	void (*real)(int) = (void (*)(int))dlsym(RTLD_NEXT, "_exit");
-	real(status);
+	REAL(_exit)(status);
 	__builtin_trap();
 }
 
@@ -194,8 +189,7 @@ EXPORTED _Noreturn void quick_exit(int status)
 {
 	if (OURS() && lab.program)
 		program_end(status, PC);
-	void (*real)(int) = (void (*)(int))dlsym(RTLD_NEXT, "quick_exit");
-	real(status);
+	REAL(quick_exit)(status);
 	__builtin_trap();
 }
 
@@ -220,9 +214,19 @@ EXPORTED _Noreturn void abort(void)
 		lab.signature = PC;
 		lab_fail(LAB_CRASH, "%s calls abort() (%s)", lab.self->name, lab_site_name(program_line(PC)));
 	}
-	void (*real)(void) = (void (*)(void))dlsym(RTLD_NEXT, "abort");
-	real();
+	REAL(abort)();
 	__builtin_trap();
+}
+
+void lab_unmodelled(uintptr_t pc, const char *format, ...)
+{
+	char text[400];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	lab.signature = pc;
+	lab_fail(LAB_UNMODELLED, "%s %s (%s)", lab.self->name, text, lab_site_name(pc));
 }
 
 /* --- the begin --- */

@@ -225,14 +225,13 @@ void *lab_stub(const uintptr_t *args, unsigned index, uintptr_t pc)
 		unknown_touch(s->touches, args, pc);
 	if (s->touches)
 		return s->real;
-	lab.signature = pc;
 	lab_detail("  the model lacks, of what the program refers to:");
 	for (const struct stub *lacks = stubs; lacks < stubs + n_stubs; lacks++)
 		if (!lacks->touches)
 			lab_detail(" %s", lacks->name);
 	lab_detail("\n");
-	lab_fail(LAB_UNMODELLED, "%s calls %s()%s%s (%s), which the model does not have", lab.self->name, s->name,
-	         libc ? "" : " of ", libc ? "" : s->library, lab_site_name(pc));
+	lab_unmodelled(pc, "calls %s()%s%s, which the model does not have", s->name, libc ? "" : " of ",
+	               libc ? "" : s->library);
 }
 
 /* --- what a call leaves behind in the C library --- */
