@@ -352,9 +352,9 @@ static lab_set todo_of(lab_set set, unsigned pick)
 	 * Giving up later, while nothing has changed, is the same as at once and then being passed
 	 * over.
 	 */
-	for (lab_set rest = set & lab.spinning; rest; rest &= rest - 1)
-		if (lab.threads[lab_lowest(rest)].offered)
-			set &= ~(rest & -rest);
+	LAB_EACH_OF (t, set & lab.spinning)
+		if (t->offered)
+			set &= ~lab_bit(t->id);
 	return lab_bit(pick) | (set & ~lab.ready);
 }
 
@@ -385,8 +385,8 @@ static unsigned dfs_unbounded(lab_set set, unsigned usual)
 		node->sleep = lab.sleep;
 		chosen = at;
 	}
-	for (lab_set rest = chosen ? set & lab.spinning : 0; rest; rest &= rest - 1)
-		lab.threads[lab_lowest(rest)].offered = true;
+	LAB_EACH_OF (t, chosen ? set & lab.spinning : 0)
+		t->offered = true;
 	lab.sleep &= lab_in(lab.ready, pick) ? lab.ready & ~lab_bit(pick) : 0;
 	return pick;
 }
@@ -401,9 +401,9 @@ static lab_set unpaid(lab_set set)
 	if (lab.self->state != LAB_READY || lab.self->ends)
 		return set;
 	lab_set free = 0;
-	for (lab_set rest = set & lab.ending; rest; rest &= rest - 1)
-		if (!commute(&lab.threads[lab_lowest(rest)], lab.self))
-			free |= rest & -rest;
+	LAB_EACH_OF (t, set & lab.ending)
+		if (!commute(t, lab.self))
+			free |= lab_bit(t->id);
 	return free;
 }
 
@@ -431,9 +431,9 @@ static unsigned dfs_bounded(lab_set set, unsigned usual)
 static unsigned highest(lab_set set)
 {
 	unsigned best = lab_lowest(set);
-	for (; set; set &= set - 1)
-		if (priority[lab_lowest(set)] > priority[best])
-			best = lab_lowest(set);
+	LAB_EACH_OF (t, set)
+		if (priority[t->id] > priority[best])
+			best = t->id;
 	return best;
 }
 

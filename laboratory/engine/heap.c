@@ -164,12 +164,13 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 	unsigned thread = lab.self->id;
 	size_t left = LAB_PART_SIZE - used[thread];
 	size_t more = alignment + 2 * sizeof(struct header);
-	if (lab.program && (n_blocks == BLOCKS || left < more || size > left - more) && size >> 40 == 0)
+	const bool full = n_blocks == BLOCKS || left < more || size > left - more;
+	if (full && lab.program && size >> 40 == 0)
 		lab_fail(LAB_UNMODELLED,
 		         "%s allocates more than %zu MiB, or the execution more than %d blocks, which is a limit of "
 		         "the laboratory",
 		         lab.self->name, LAB_PART_SIZE >> 20, BLOCKS);
-	if (n_blocks == BLOCKS || left < more || size > left - more) {
+	if (full) {
 		errno = ENOMEM;
 		return NULL;
 	}
@@ -413,6 +414,16 @@ void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 	                                  : "in the frame of a function that has returned");
 }
 
+/* Whether all bytes are in live blocks. */
+static bool heap_is_live(uintptr_t address, uintptr_t last)
+{
+	for (size_t unit = unit_of(address); unit < unit_of(last); unit++)
+		if (units[unit] != LIVE)
+			return false;
+	const uint8_t end = units[unit_of(last)];
+	return end == LIVE || (end > LIVE && last % UNIT < (unsigned)(end - LIVE));
+}
+
 void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
 	if (__builtin_expect(address < NULL_PAGE, 0) && size > 0)
@@ -426,12 +437,7 @@ void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 			lab_stack_check(address, size, write, pc);
 		return;
 	}
-	uintptr_t last = address + size - 1;
-	for (size_t unit = unit_of(address); unit < unit_of(last); unit++)
-		if (units[unit] != LIVE)
-			bad_access(address, size, write, pc);
-	uint8_t end = units[unit_of(last)];
-	if (end < LIVE || (end > LIVE && last % UNIT >= (unsigned)(end - LIVE)))
+	if (!heap_is_live(address, address + size - 1))
 		bad_access(address, size, write, pc);
 }
 
@@ -442,11 +448,7 @@ bool lab_heap_has(uintptr_t address, size_t size)
 		return true;
 	if (!lab_is_heap(address) || !lab_is_heap(last))
 		return false;
-	for (size_t unit = unit_of(address); unit < unit_of(last); unit++)
-		if (units[unit] != LIVE)
-			return false;
-	uint8_t end = units[unit_of(last)];
-	return end == LIVE || (end > LIVE && last % UNIT < (unsigned)(end - LIVE));
+	return heap_is_live(address, last);
 }
 
 /* A block is not lost while a global keeps its address. */

@@ -284,6 +284,10 @@ _Noreturn void lab_thread_leave(void); /* the running thread ends */
 struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void *arg);
 /* Each thread of the execution, in the order of the numbers. */
 #define LAB_EACH_THREAD(t) for (struct lab_thread *t = lab.threads; t < lab.threads + lab.n_threads; t++)
+/* Each thread of a set, in the same order. */
+#define LAB_EACH_OF(t, set)                                                                                            \
+	for (lab_set left_##t = (set); left_##t; left_##t &= left_##t - 1)                                             \
+		for (struct lab_thread *t = &lab.threads[lab_lowest(left_##t)]; t; t = NULL)
 typedef bool lab_sleeps(const struct lab_thread *thread, uintptr_t on);
 /* The threads that sleep on something, the first sleeper first. Returns their number. */
 unsigned lab_line_up(struct lab_thread *line[LAB_THREADS], lab_sleeps *sleeps, uintptr_t on);
@@ -543,6 +547,7 @@ void lab_outcome_forbidden(const char *label); /* one was seen; the execution en
 
 /* site.c */
 void lab_site_reached(uintptr_t pc, const char *operation, int order);
+const char *lab_order_name(int order); /* "acquire" */
 
 static inline bool lab_is_release(int order)
 {

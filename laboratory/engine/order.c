@@ -153,9 +153,9 @@ void lab_order_settle(void)
 	t->before.at[t->id]++;
 	s->past = t->before;
 	unsettled = 0;
-	for (lab_set rest = lab.sleep; rest; rest &= rest - 1)
-		if (!lab_commute(&lab.threads[lab_lowest(rest)].next, &s->op))
-			lab.sleep &= ~(rest & -rest);
+	LAB_EACH_OF (asleep, lab.sleep)
+		if (!lab_commute(&asleep->next, &s->op))
+			lab.sleep &= ~lab_bit(asleep->id);
 }
 
 void lab_order_step(void)

@@ -7,7 +7,7 @@ enum { SITES_LOG2 = 12, SITES = 1 << SITES_LOG2 };
 static struct lab_site sites[SITES];
 static struct lab_site *list;
 
-static const char *name_of(int order)
+const char *lab_order_name(int order)
 {
 	switch (order) {
 	case __ATOMIC_RELAXED:
@@ -33,7 +33,7 @@ void lab_site_reached(uintptr_t pc, const char *operation, int order)
 	if (site->pc == 0) {
 		site->pc = pc;
 		site->operation = operation;
-		site->order = name_of(order);
+		site->order = lab_order_name(order);
 		site->weaker = order == __ATOMIC_RELAXED ? 0 : order == __ATOMIC_ACQ_REL ? 2 : 1;
 		if (operation[0] == 'f')
 			site->weaker = 1; /* dropped */

@@ -51,9 +51,9 @@ void lab_ready(struct lab_thread *thread)
 static lab_set soft_spinners(void)
 {
 	lab_set soft = 0;
-	for (lab_set rest = lab.spinning; rest; rest &= rest - 1)
-		if (!lab.threads[lab_lowest(rest)].hard)
-			soft |= rest & -rest;
+	LAB_EACH_OF (t, lab.spinning)
+		if (!t->hard)
+			soft |= lab_bit(t->id);
 	return soft;
 }
 
@@ -62,18 +62,18 @@ static _Noreturn void leave(struct lab_thread *self);
 static unsigned soonest(lab_set set)
 {
 	unsigned best = lab_lowest(set);
-	for (; set; set &= set - 1)
-		if (lab.threads[lab_lowest(set)].deadline < lab.threads[best].deadline)
-			best = lab_lowest(set);
+	LAB_EACH_OF (t, set)
+		if (t->deadline < lab.threads[best].deadline)
+			best = t->id;
 	return best;
 }
 
 static unsigned longest_waiting(lab_set set)
 {
 	unsigned best = lab_lowest(set);
-	for (; set; set &= set - 1)
-		if (lab.threads[lab_lowest(set)].since < lab.threads[best].since)
-			best = lab_lowest(set);
+	LAB_EACH_OF (t, set)
+		if (t->since < lab.threads[best].since)
+			best = t->id;
 	return best;
 }
 
@@ -149,11 +149,9 @@ static bool is_starved(void)
 static lab_set try_in_vain(void)
 {
 	lab_set in_vain = 0;
-	for (lab_set rest = lab.ready; rest; rest &= rest - 1) {
-		const struct lab_thread *t = &lab.threads[lab_lowest(rest)];
+	LAB_EACH_OF (t, lab.ready)
 		if (t->tries > TRIES && t->moves != lab.moves)
-			in_vain |= rest & -rest;
-	}
+			in_vain |= lab_bit(t->id);
 	return in_vain;
 }
 
@@ -161,9 +159,9 @@ static lab_set try_in_vain(void)
 static lab_set long_asleep(void)
 {
 	lab_set over = 0;
-	for (lab_set rest = lab.dozing; rest; rest &= rest - 1)
-		if (lab.steps - lab.threads[lab_lowest(rest)].blocked_at > ASLEEP)
-			over |= rest & -rest;
+	LAB_EACH_OF (t, lab.dozing)
+		if (lab.steps - t->blocked_at > ASLEEP)
+			over |= lab_bit(t->id);
 	return over;
 }
 
@@ -193,9 +191,9 @@ static bool ends_program(const struct lab_thread *t)
 static lab_set without_exits(lab_set set)
 {
 	lab_set others = set;
-	for (lab_set rest = set & lab.dozing; rest; rest &= rest - 1)
-		if (ends_program(&lab.threads[lab_lowest(rest)]))
-			others &= ~(rest & -rest);
+	LAB_EACH_OF (t, set & lab.dozing)
+		if (ends_program(t))
+			others &= ~lab_bit(t->id);
 	return others ? others : set;
 }
 

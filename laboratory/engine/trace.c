@@ -70,22 +70,6 @@ static char *text(const char *format, ...)
 	return copy ? copy : (char *)"";
 }
 
-static const char *order_name(int order)
-{
-	switch (order) {
-	case __ATOMIC_RELAXED:
-		return "relaxed";
-	case __ATOMIC_RELEASE:
-		return "release";
-	case __ATOMIC_ACQ_REL:
-		return "acq_rel";
-	case __ATOMIC_SEQ_CST:
-		return "seq_cst";
-	default:
-		return "acquire";
-	}
-}
-
 enum { NUMBER = 100 };
 
 /* A constant of the program that is a text. */
@@ -177,7 +161,7 @@ static char *trace_say_rounds(unsigned length, unsigned times)
 static void say_atomic(const struct lab_event *e, const char *place, struct lab_step *step)
 {
 	char a[NUMBER], b[NUMBER];
-	const char *order = order_name(e->op.order);
+	const char *order = lab_order_name(e->op.order);
 	const unsigned size = e->op.size;
 	(void)trace_number_at(a, place, e->value, size);
 	switch (e->op.kind) {
@@ -269,7 +253,7 @@ static void say(const struct lab_event *e, struct lab_step *step)
 		say_atomic(e, place, step);
 		break;
 	case LAB_FENCE:
-		step->what = text("fence %s", order_name(e->op.order));
+		step->what = text("fence %s", lab_order_name(e->op.order));
 		break;
 	case LAB_MEMBARRIER:
 		step->what = "fence of all threads";

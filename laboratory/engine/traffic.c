@@ -198,11 +198,9 @@ struct lab_thread *lab_traffic_next(void)
 {
 	struct lab_thread *next = NULL;
 	lab.self->time = lab.now;
-	for (lab_set rest = lab.ready | lab.timed; rest; rest &= rest - 1) {
-		struct lab_thread *t = &lab.threads[lab_lowest(rest)];
+	LAB_EACH_OF (t, lab.ready | lab.timed)
 		if (!next || time_of(t) < time_of(next))
 			next = t;
-	}
 	if (!next)
 		lab_stuck();
 	lab.now = time_of(next);
