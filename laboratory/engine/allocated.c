@@ -397,12 +397,12 @@ void lab_allocated_explain(void)
 		const struct allocated_site *site = &sites[i];
 		struct lab_block b = {.size = 0};
 		Dwarf_Die variable;
-		char place[256], pointer[120];
+		char pointer[120];
 		const unsigned n = allocated_count_shown(site, &b);
 		const char *name = n > 0 ? lab_allocated_name(&b, &variable) : NULL;
 		if (!name)
 			continue;
-		(void)lab_describe_site(site->pc, place, sizeof place);
+		const char *place = lab_site_name(site->pc);
 		if (n > 1) {
 			lab_detail("  %s#N: the N-th block that was allocated for the variable %s (%s)\n", site->name,
 			           site->name, place);

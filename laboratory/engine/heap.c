@@ -278,16 +278,14 @@ void lab_free(void *memory, uintptr_t pc)
 	    units[unit_of(address) - 1] == GAP ? &blocks[((const struct header *)memory)[-1].block] : NULL;
 	if (!b || b->address != address)
 		lab_fail(LAB_USE_AFTER_FREE, "free of %p, which is no block", memory);
-	char here[256], there[256], name[120];
+	char name[120];
 	if (b->freed) {
-		(void)lab_describe_site(pc, here, sizeof here);
-		(void)lab_describe_site(b->freed_pc, there, sizeof there);
 		const struct lab_op again = {LAB_FREE, 0, 0, address, pc};
 		(void)lab_event(&again);
 		if (!lab_reach_pointer(address, name, sizeof name))
 			snprintf(name, sizeof name, "block");
 		lab_fail(LAB_USE_AFTER_FREE, "%s freed twice: by %s at %s, before by %s at %s", name, lab.self->name,
-		         here, lab.threads[b->freed_by].name, there);
+		         lab_site_name(pc), lab.threads[b->freed_by].name, lab_site_name(b->freed_pc));
 	}
 	lab_race_free(address, b->size, pc);
 	lab_objects_freed(address, b->size, pc);
@@ -354,32 +352,29 @@ static void heap_bad_access(uintptr_t address, size_t size, bool write, uintptr_
 
 static _Noreturn void bad_access(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
-	char here[256], there[256], made[256], place[200] = "";
-	(void)lab_describe_site(pc, here, sizeof here);
+	char place[200] = "";
 	heap_bad_access(address, size, write, pc);
 	const struct block *b = block_of(address);
 	if (!b || !b->freed)
 		lab_fail(LAB_USE_AFTER_FREE, "%s of %zu byte%s by %s at %s, outside %s%s", write ? "write" : "read",
-		         size, size == 1 ? "" : "s", lab.self->name, here,
+		         size, size == 1 ? "" : "s", lab.self->name, lab_site_name(pc),
 		         address < LAB_STACKS ? "the state" : "any block",
 		         heap_behind(address, size, place, sizeof place));
-	(void)lab_describe_site(b->freed_pc, there, sizeof there);
-	(void)lab_describe_site(b->pc, made, sizeof made);
-	lab_detail("  the block of %zu bytes was allocated by %s at %s\n", b->size, lab.threads[b->thread].name, made);
+	lab_detail("  the block of %zu bytes was allocated by %s at %s\n", b->size, lab.threads[b->thread].name,
+	           lab_site_name(b->pc));
 	lab_name_address(address, place, sizeof place);
 	lab_fail(LAB_USE_AFTER_FREE, "%s of %s by %s at %s, in a block that %s freed at %s", write ? "write" : "read",
-	         place, lab.self->name, here, lab.threads[b->freed_by].name, there);
+	         place, lab.self->name, lab_site_name(pc), lab.threads[b->freed_by].name, lab_site_name(b->freed_pc));
 }
 
 static _Noreturn void null_access(uintptr_t address, bool write, uintptr_t pc)
 {
-	char here[256], offset[48] = "";
-	(void)lab_describe_site(pc, here, sizeof here);
+	char offset[48] = "";
 	heap_bad_access(address, 1, write, pc);
 	if (address > 0)
 		snprintf(offset, sizeof offset, ", %zu bytes behind it", (size_t)address);
 	lab_fail(LAB_CRASH, "%s %s through a null pointer%s (%s)", lab.self->name, write ? "writes" : "reads", offset,
-	         here);
+	         lab_site_name(pc));
 }
 
 /* Whether no running function of the thread has its frame at `address` or below. */
@@ -405,11 +400,11 @@ void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 		lab_steer_lent(id, address);
 	if (!heap_is_frame_over(owner, address))
 		return;
-	char here[256], place[200];
-	(void)lab_describe_site(pc, here, sizeof here);
+	char place[200];
 	heap_bad_access(address, size, write, pc);
 	lab_name_address(address, place, sizeof place);
-	lab_fail(LAB_USE_AFTER_FREE, "%s of %s by %s at %s, %s", write ? "write" : "read", place, lab.self->name, here,
+	lab_fail(LAB_USE_AFTER_FREE, "%s of %s by %s at %s, %s", write ? "write" : "read", place, lab.self->name,
+	         lab_site_name(pc),
 	         owner->state == LAB_DONE ? "on the stack of a thread that has ended"
 	                                  : "in the frame of a function that has returned");
 }
@@ -488,11 +483,9 @@ void lab_heap_leaks(void)
 		const struct block *b = &blocks[i];
 		if (!heap_may_leak(b))
 			continue;
-		char made[256];
 		lab.signature = b->pc;
-		(void)lab_describe_site(b->pc, made, sizeof made);
 		lab_fail(LAB_LEAK, "%zu bytes allocated by %s at %s were never freed%s", b->size,
-		         lab.threads[b->thread].name, made, lab.program ? ", and no pointer leads to them" : "");
+		         lab.threads[b->thread].name, lab_site_name(b->pc), lab.program ? ", and no pointer leads to them" : "");
 	}
 }
 

@@ -184,10 +184,8 @@ const char *lab_sync_verb(unsigned what);
 
 /* Misuse that POSIX leaves undefined: ends the execution. */
 _Noreturn void lab_misuse(uintptr_t pc, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* "the mutex acc[1].lock"; valid until the eighth call after this call. */
+/* "the mutex acc[1].lock"; valid until the eighth call of this kind after this call. */
 const char *lab_object_name(uintptr_t address, enum lab_object_kind kind);
-/* "transfer.c:17"; valid as long as the text of the previous function. */
-const char *lab_site_name(uintptr_t pc);
 
 /* Adds what the thread waits for to the details of the failure. False: it waits for no object. */
 bool lab_object_describe(const struct lab_thread *thread);

@@ -83,10 +83,9 @@ static void report(const char *what, uintptr_t address, unsigned size, uintptr_t
 		lab.signature = lab.at = 0;
 		return;
 	}
-	char place[64], here[256], there[256];
+	char place[64];
 	lab_name_address(address, place, sizeof place);
-	(void)lab_describe_site(pc, here, sizeof here);
-	(void)lab_describe_site(other_pc, there, sizeof there);
+	const char *here = lab_site_name(pc), *there = lab_site_name(other_pc);
 	struct lab_op op = {LAB_PLAIN, (uint8_t)size, what[0] == 'w', address, pc};
 	if (freeing)
 		op.kind = LAB_FREE;

@@ -115,12 +115,10 @@ static void on_crash(int signal, siginfo_t *info, void *context)
 	else if (signal == SIGSEGV || signal == SIGBUS)
 		snprintf(place, sizeof place, " at %p", info->si_addr);
 	lab.unsettled = 0; /* a write that crashes is not done */
-	char site[256] = "";
-	if (signal != SIGABRT) {
-		lab.signature = interrupted_at(context);
-		(void)lab_describe_site(lab.signature, site, sizeof site);
-	}
-	lab_fail(LAB_CRASH, "%s%s in %s%s%s", strsignal(signal), place, lab.self->name, site[0] ? " at " : "", site);
+	if (signal == SIGABRT)
+		lab_fail(LAB_CRASH, "%s%s in %s", strsignal(signal), place, lab.self->name);
+	lab.signature = interrupted_at(context);
+	lab_fail(LAB_CRASH, "%s%s in %s at %s", strsignal(signal), place, lab.self->name, lab_site_name(lab.signature));
 }
 
 static int64_t cpu_ns(void)
@@ -147,12 +145,10 @@ static void on_tick(int signal, siginfo_t *info, void *context)
 	}
 	if (++quiet_ticks < 30 && cpu_ns() - seen_cpu < INT64_C(2000000000))
 		return;
-	char site[256];
 	/* The execution is not repeated to be shown, since that would take as long. */
 	lab.recording = true;
-	(void)lab_describe_site(interrupted_at(context), site, sizeof site);
 	lab_fail(LAB_HANG, "%s makes no step any more, at %s: a loop without atomic operations, or a call that blocks",
-	         lab.self->name, site);
+	         lab.self->name, lab_site_name(interrupted_at(context)));
 }
 
 void lab_watch(bool on)

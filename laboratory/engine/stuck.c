@@ -20,9 +20,8 @@ static void match(const void *key, const void *wait, const uint32_t *futex, cons
 static bool describe_many(const struct lab_thread *t)
 {
 	bool changed = false;
-	char place[80], site[256];
-	(void)lab_describe_site(t->next.pc, site, sizeof site);
-	lab_detail("  %s sleeps on %u futexes (%s)\n", t->name, t->n_many, site);
+	char place[80];
+	lab_detail("  %s sleeps on %u futexes (%s)\n", t->name, t->n_many, lab_site_name(t->next.pc));
 	for (unsigned i = 0; i < t->n_many; i++) {
 		const struct fl__futex *f = &t->many[i];
 		uint32_t value = (uint32_t)lab_peek((uintptr_t)f->word, 4);
@@ -51,7 +50,8 @@ static bool describe(const struct lab_thread *t)
 		           joins ? lab.threads[t->joins].name : "");
 		return false;
 	}
-	char place[80], site[256];
+	char place[80];
+	const char *site = lab_site_name(t->next.pc);
 	size_t size;
 	const uintptr_t stack = (uintptr_t)lab_stack_of(t->id, &size);
 	struct line line = {t->futex, stack, size, 0};
@@ -63,7 +63,6 @@ static bool describe(const struct lab_thread *t)
 	}
 	uintptr_t word = line.key ? line.key : t->futex;
 	lab_name_address(word, place, sizeof place);
-	(void)lab_describe_site(t->next.pc, site, sizeof site);
 	uint32_t value = (uint32_t)lab_peek(word & ~(uintptr_t)3, 4);
 	bool changed = line.key ? lab_newest_step(word) > t->blocked_at : value != t->expected;
 	if (line.key)
@@ -105,7 +104,7 @@ static void stuck_say(const struct lab_thread *t, char *text, size_t size)
 /* Threads sleep that no cycle joins. Those that wait for the end of another thread come last. */
 static _Noreturn void stuck_asleep(void)
 {
-	char all[400] = "", one[256], place[256];
+	char all[400] = "", one[256];
 	const struct lab_thread *asleep = NULL;
 	unsigned n = 0;
 	for (unsigned pass = 0; pass < 2; pass++) {
@@ -123,19 +122,17 @@ static _Noreturn void stuck_asleep(void)
 	if (n != 1)
 		lab_fail(LAB_DEADLOCK, "no thread can go on: %s", all);
 	stuck_say(asleep, one, sizeof one);
-	(void)lab_describe_site(asleep->next.pc, place, sizeof place);
-	lab_fail(LAB_DEADLOCK, "%s for ever (%s)", one, place);
+	lab_fail(LAB_DEADLOCK, "%s for ever (%s)", one, lab_site_name(asleep->next.pc));
 }
 
 static _Noreturn void stuck_lost(const struct lab_thread *t)
 {
-	char one[256], place[256];
+	char one[256];
 	stuck_say(t, one, sizeof one);
-	(void)lab_describe_site(t->next.pc, place, sizeof place);
 	if (t->many || !t->futex)
-		lab_fail(LAB_LOST_WAKEUP, "%s sleeps for ever though what it waits for has changed (%s)", t->name,
-		         place);
-	lab_fail(LAB_LOST_WAKEUP, "%s for ever though what it waits for has changed (%s)", one, place);
+		snprintf(one, sizeof one, "%s sleeps", t->name);
+	lab_fail(LAB_LOST_WAKEUP, "%s for ever though what it waits for has changed (%s)", one,
+	         lab_site_name(t->next.pc));
 }
 
 void lab_stuck(void)
@@ -159,10 +156,10 @@ void lab_stuck(void)
 	lab_objects_stuck();
 	if (lab.spinning) {
 		const struct lab_thread *t = &lab.threads[lab_lowest(lab.spinning)];
-		char place[80], site[256];
+		char place[80];
 		lab_name_address(t->next.address, place, sizeof place);
-		(void)lab_describe_site(t->next.pc, site, sizeof site);
-		lab_fail(LAB_LIVELOCK, "%s spins on %s (%s), and no thread is left to change it", t->name, place, site);
+		lab_fail(LAB_LIVELOCK, "%s spins on %s (%s), and no thread is left to change it", t->name, place,
+		         lab_site_name(t->next.pc));
 	}
 	if (lost)
 		stuck_lost(lost);
