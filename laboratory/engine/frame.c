@@ -55,9 +55,7 @@ void lab_frame_enter(uintptr_t inside, uintptr_t frame, uintptr_t caller)
 	frame_end(lab.self->depth, frame + TO_BASE);
 	if (n_frames == room_frames) {
 		room_frames = room_frames ? 2 * room_frames : 256;
-		frames = realloc(frames, room_frames * sizeof *frames);
-		if (!frames)
-			abort();
+		frames = lab_needed(realloc(frames, room_frames * sizeof *frames));
 	}
 	frames[n_frames++] =
 	    (struct frame){inside, frame + TO_BASE, lab.self->id, lab.self->depth, lab.n_events, SIZE_MAX};

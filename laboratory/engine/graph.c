@@ -103,9 +103,7 @@ void lab_graphs_give(const void *from, size_t more)
 	}
 	if (n_pushed + more > room_pushed) {
 		room_pushed = 2 * (n_pushed + more);
-		pushed = realloc(pushed, room_pushed);
-		if (!pushed)
-			abort();
+		pushed = lab_needed(realloc(pushed, room_pushed));
 	}
 	memcpy(pushed + n_pushed, from, more);
 	n_pushed += more;

@@ -13,6 +13,14 @@
 /* Each index of an array. */
 #define LAB_EACH(i, array) for (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
 
+/* Returns the memory; where there is none, the process ends. */
+static inline void *lab_needed(void *memory)
+{
+	if (!memory)
+		abort();
+	return memory;
+}
+
 /*
  * The engine's interface for the tool: lists tests, and runs one of them in the model.
  * laboratory/native has native and chaos runs. The headers of the C library here are those that nearly

@@ -32,10 +32,7 @@ static const struct lab_module *running = &none;
 
 static void *make(size_t size)
 {
-	void *memory = calloc(1, size);
-	if (!memory)
-		abort();
-	return memory;
+	return lab_needed(calloc(1, size));
 }
 
 /* --- finding them --- */
@@ -194,9 +191,7 @@ static void add_program(const char *path, void *handle, const struct lab_module 
 	__libc_single_threaded = 0; /* or libstdc++ would use no atomic operations */
 	struct fl_stress_test *test = make(sizeof *test);
 	const char *slash = strrchr(path, '/');
-	char *name = strdup(slash ? slash + 1 : path);
-	if (!name)
-		abort();
+	char *name = lab_needed(strdup(slash ? slash + 1 : path));
 	if (strrchr(name, '.'))
 		*strrchr(name, '.') = '\0';
 	*test = (struct fl_stress_test){.size = sizeof *test, .name = name, .file = path};
@@ -387,9 +382,7 @@ static void keep_word(struct undos *to, uintptr_t address)
 {
 	if (to->n == to->room) {
 		to->room = to->room ? 2 * to->room : 1024;
-		to->words = realloc(to->words, to->room * sizeof *to->words);
-		if (!to->words)
-			abort();
+		to->words = lab_needed(realloc(to->words, to->room * sizeof *to->words));
 	}
 	to->words[to->n++] = (struct undo){address, *(const uint64_t *)address};
 }

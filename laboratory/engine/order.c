@@ -164,10 +164,8 @@ void lab_order_step(void)
 	lab_order_settle(); /* while there is one thread, nothing is chosen */
 	if (lab.steps >= room) {
 		room = room ? 2 * room : 1024;
-		steps = realloc(steps, room * sizeof *steps);
-		rivals = realloc(rivals, room * sizeof *rivals);
-		if (!steps || !rivals)
-			abort();
+		steps = lab_needed(realloc(steps, room * sizeof *steps));
+		rivals = lab_needed(realloc(rivals, room * sizeof *rivals));
 	}
 	struct step *s = &steps[lab.steps];
 	s->op = self->next;

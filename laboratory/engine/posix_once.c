@@ -125,9 +125,7 @@ static struct values *once_values(unsigned thread)
 	static __typeof__(pthread_getspecific) *real;
 	struct values *v = values[thread];
 	if (!v)
-		v = values[thread] = calloc(1, sizeof *v);
-	if (!v)
-		abort();
+		v = values[thread] = lab_needed(calloc(1, sizeof *v));
 	if (v->generation == lab.generation)
 		return v;
 	real = real ? real : REAL(pthread_getspecific);

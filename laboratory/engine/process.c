@@ -30,9 +30,7 @@ static void environment_make(char **at)
 	environment.at = at;
 	environment.size = ((n + 1) * sizeof *at + size + 15) & ~(size_t)15; /* pointers follow */
 	free(environment.pattern);
-	environment.pattern = calloc(1, environment.size);
-	if (!environment.pattern)
-		abort();
+	environment.pattern = lab_needed(calloc(1, environment.size));
 	char *text = (char *)(environment.pattern + n + 1);
 	for (size_t i = 0; i < n; i++) {
 		environment.pattern[i] = (char *)at + (text - (char *)environment.pattern);

@@ -54,9 +54,7 @@ static const char *interned(const char *name, size_t length)
 	for (struct kept *k = all; k; k = k->next)
 		if (strlen(k->name) == length && memcmp(k->name, name, length) == 0)
 			return k->name;
-	struct kept *made = calloc(1, sizeof *made + length + 1);
-	if (!made)
-		abort();
+	struct kept *made = lab_needed(calloc(1, sizeof *made + length + 1));
 	memcpy(made->name, name, length);
 	made->next = all;
 	all = made;

@@ -40,9 +40,7 @@ struct lab_event *lab_event(const struct lab_op *op)
 	lab_event_settle();
 	if (lab.n_events == lab.room_events) {
 		lab.room_events = lab.room_events ? 2 * lab.room_events : 256;
-		lab.events = realloc(lab.events, lab.room_events * sizeof *lab.events);
-		if (!lab.events)
-			abort();
+		lab.events = lab_needed(realloc(lab.events, lab.room_events * sizeof *lab.events));
 	}
 	struct lab_event *event = &lab.events[lab.n_events++];
 	*event = (struct lab_event){
@@ -556,9 +554,7 @@ static unsigned trace_list_steps(const struct lab_event **shown, struct lab_even
  */
 static void trace_show_plain(const struct lab_event **shown, struct lab_event *rounds)
 {
-	unsigned *plain = calloc(lab.n_events + 1, sizeof *plain), n = 0, from = 0;
-	if (!plain)
-		abort();
+	unsigned *plain = lab_needed(calloc(lab.n_events + 1, sizeof *plain)), n = 0, from = 0;
 	const unsigned others = trace_list_steps(shown, rounds);
 	const unsigned most = others + FEW_PLAIN > FEW_STEPS ? others + FEW_PLAIN : FEW_STEPS;
 	for (unsigned i = 0; i < lab.n_events && lab.n_events <= MANY_EVENTS; i++)
