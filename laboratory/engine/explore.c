@@ -61,7 +61,8 @@ const char *lab_limit_text(enum lab_limit limit)
 	    [LAB_MET_MEMBARRIER] = "the fences of membarrier() could have come in another order",
 	    [LAB_MET_NO_FAULT] = "a kind of fault is switched off (--faults)",
 	    [LAB_MET_FILES] = "two threads use a file, in any order",
-	    [LAB_MET_DESCRIPTOR] = "another thread could have changed a descriptor, or the events of an epoll set, before or after a call",
+	    [LAB_MET_DESCRIPTOR] =
+		"another thread could have changed a descriptor, or the events of an epoll set, before or after a call",
 	    [LAB_MET_RETIRED] = "memory was retired: its use without a hazard pointer is not found",
 	    [LAB_MET_LAST] = "another thread could have ended last, and have run the functions of atexit()",
 	    [LAB_MET_INPUT] =

@@ -485,7 +485,8 @@ void lab_heap_leaks(void)
 			continue;
 		lab.signature = b->pc;
 		lab_fail(LAB_LEAK, "%zu bytes allocated by %s at %s were never freed%s", b->size,
-		         lab.threads[b->thread].name, lab_site_name(b->pc), lab.program ? ", and no pointer leads to them" : "");
+		         lab.threads[b->thread].name, lab_site_name(b->pc),
+		         lab.program ? ", and no pointer leads to them" : "");
 	}
 }
 

@@ -18,7 +18,7 @@ _Noreturn void lab_no_file(const char *name, uintptr_t pc)
 /* A stream of fopen() is the C library's: returns the result of `call`. */
 #define FOR_OUTPUT(name, to, call)                                                                                     \
 	do {                                                                                                           \
-		if (lab_io_use_stream(to))                                                                              \
+		if (lab_io_use_stream(to))                                                                             \
 			return call;                                                                                   \
 		if ((to) != stdout && (to) != stderr)                                                                  \
 			lab_no_file(name, PC);                                                                         \

@@ -536,8 +536,7 @@ void lab_tls_begin(unsigned thread)
 {
 	if (!own_tls && !tls)
 		return;
-	uint8_t *block =
-	    own_tls ? (uint8_t *)(LAB_TLS + thread * LAB_TLS_SIZE) : tls_kept + thread * running->tls_size;
+	uint8_t *block = own_tls ? (uint8_t *)(LAB_TLS + thread * LAB_TLS_SIZE) : tls_kept + thread * running->tls_size;
 	memcpy(block, running->tls_image, running->tls_image_size);
 	memset(block + running->tls_image_size, 0, running->tls_size - running->tls_image_size);
 }

@@ -61,7 +61,8 @@ EXPORTED int __cxa_atexit(void (*function)(void *), void *arg, void *module);
 
 EXPORTED int atexit(void (*function)(void))
 {
-	FORWARD_UNLESS(OURS() && lab.program, __cxa_atexit, REAL(__cxa_atexit), ((void (*)(void *))function, NULL, NULL));
+	FORWARD_UNLESS(OURS() && lab.program, __cxa_atexit, REAL(__cxa_atexit),
+	               ((void (*)(void *))function, NULL, NULL));
 	return program_add_at_exit((struct at_exit){.plain = function}, PC);
 }
 

@@ -454,10 +454,18 @@ EXPECTS = re.compile(r'^(?:/\*| \*) Expects (a pass|([A-Z ]+) "(.*)")\.(?: |$)',
 
 # Programs of a few statements: the verdict and the message that each expects, the first statements of main, and what each thread does.
 SHORT = {
+    "atomic_flag_spin": ("passed", "", "", "plain = 1; atomic_store_explicit(&x, 1, memory_order_release);", "while (!Ra(x)); assert(plain == 1);"),
     "atomic_objects_many": ("not_modelled", "more than 4096 atomic objects in one execution, which is a limit",
                             "static atomic_int o[4097]; for (int i = 0; i < 4097; i++) o[i] = i;"),
     "barrier_two_inits": ("misuse", "anew", "static pthread_barrier_t b; pthread_barrier_init(&b, NULL, 1); pthread_barrier_init(&b, NULL, 1);"),
     "c11_not_initialised": ("misuse", "not initialised", "static mtx_t mutex; mtx_lock(&mutex); mtx_unlock(&mutex);"),
+    "cond_change_without_lock": ("lost_wakeup", "came before the wait", "",
+                                 "pthread_mutex_lock(&m); while (!x) pthread_cond_wait(&c, &m); pthread_mutex_unlock(&m);", "x = 1; pthread_cond_signal(&c);"),
+    "cond_destroy_with_waiter": ("misuse", "condition", "",
+                                 "pthread_mutex_lock(&m); while (!plain) pthread_cond_wait(&c, &m); pthread_mutex_unlock(&m);", "pthread_cond_destroy(&c);"),
+    "cond_two_mutexes": ("misuse", "while another thread waits for it with", "",
+                         "pthread_mutex_lock(&m); pthread_cond_wait(&c, &m); pthread_mutex_unlock(&m);",
+                         "pthread_mutex_lock(&n); pthread_cond_wait(&c, &n); pthread_mutex_unlock(&n);"),
     "cond_wait_unowned": ("misuse", "which it does not hold", "pthread_cond_wait(&c, &m);"),
     "key_deleted": ("misuse", "does not exist", "pthread_key_t key; pthread_key_create(&key, NULL); pthread_key_delete(key); pthread_setspecific(key, &key);"),
     "libc_setenv_race": ("data_race", "of the environment by", "", 'setenv("A", "1", 1);', '(void)getenv("A");'),
@@ -471,17 +479,26 @@ SHORT = {
     "mutex_init_late": ("misuse", "is not ordered", "", "pthread_mutex_init(&m, NULL);", "pthread_mutex_lock(&m); pthread_mutex_unlock(&m);"),
     "mutex_init_unordered": ("misuse", "initialis", "", "pthread_mutex_lock(&m); pthread_mutex_unlock(&m);", "pthread_mutex_init(&m, NULL);"),
     "mutex_relock_normal": ("misuse", "again", "pthread_mutex_lock(&m); pthread_mutex_lock(&m);"),
+    "mutex_trylock_busy": ("passed", "", "", *2 * [
+        "int result = pthread_mutex_trylock(&m); assert(result == 0 || result == EBUSY); "
+        "if (result == 0) { assert(plain++ == 0); plain--; pthread_mutex_unlock(&m); }"]),
     "mutex_trylock_ignored": ("data_race", "plain", "", "pthread_mutex_lock(&m); plain = 1; pthread_mutex_unlock(&m);",
                               "int taken = pthread_mutex_trylock(&m); plain = 2; if (taken == 0) pthread_mutex_unlock(&m);"),
     "mutex_unlock_other_thread": ("misuse", "which main has held", "pthread_mutex_lock(&m);", "pthread_mutex_unlock(&m);"),
     "mutex_unlock_unowned": ("misuse", "which no thread holds", "pthread_mutex_unlock(&m);"),
     "mutex_use_destroyed": ("misuse", "destroyed at", "pthread_mutex_destroy(&m); pthread_mutex_lock(&m);"),
+    "mutex_wrong_lock": ("data_race", "plain", "", "pthread_mutex_lock(&m); plain += 10; pthread_mutex_unlock(&m);",
+                         "pthread_mutex_lock(&n); plain -= 10; pthread_mutex_unlock(&n);"),
     "mutex_zeroed": ("passed", "", "pthread_mutex_t *own = calloc(1, sizeof *own); pthread_mutex_lock(own); pthread_mutex_unlock(own); "
                      "pthread_mutex_destroy(own); free(own);"),
     "once_by_hand": ("data_race", "plain", "", *2 * ["if (!plain) plain = 1;"]),
     "pipe_forever": ("deadlock", "main waits for the channel 4 to 3 (pipe) for ever", "return pipe(f) || read(f[0], s, 1) != 0;"),
     "pipe_many": ("not_modelled", "opens more than 30 channels", "int failed = 0; for (int i = 0; i < 31; i++) failed += pipe(f); return failed;"),
+    "poll_forever": ("step_limit", "more than 20000 steps: a loop without an end",
+                     "for (int seen = 0; !seen;) { pthread_mutex_lock(&m); seen = plain; pthread_mutex_unlock(&m); sched_yield(); }"),
     "poll_no_timeout": ("deadlock", "main sleeps for ever", "return poll(NULL, 0, -1);"),
+    "poll_under_lock": ("passed", "", "", "pthread_mutex_lock(&m); plain = 1; pthread_mutex_unlock(&m);",
+                        "for (int seen = 0; !seen;) { pthread_mutex_lock(&m); seen = plain; pthread_mutex_unlock(&m); usleep(100); }"),
     "process_abort": ("crash", "calls abort()", "abort();"),
     "process_exit_in_thread": ("exit_status", "status 9", "", "exit(9);"),
     "process_exit_status": ("exit_status", "main returns 3", "return 3;"),
@@ -497,10 +514,18 @@ SHORT = {
         "pthread_rwlock_wrlock(&l); plain++; pthread_rwlock_unlock(&l);"),
     "rwlock_readers_writer": ("passed", "", "", *2 * ["pthread_rwlock_rdlock(&l); int seen = plain; if (seen != plain) abort(); pthread_rwlock_unlock(&l);"],
                               "pthread_rwlock_wrlock(&l); plain++; pthread_rwlock_unlock(&l);"),
+    "rwlock_tries": ("passed", "", "assert(pthread_rwlock_tryrdlock(&l) == 0); assert(pthread_rwlock_tryrdlock(&l) == 0); "
+                     "assert(pthread_rwlock_trywrlock(&l) == EBUSY); pthread_rwlock_unlock(&l); pthread_rwlock_unlock(&l); "
+                     "assert(pthread_rwlock_trywrlock(&l) == 0); assert(pthread_rwlock_tryrdlock(&l) == EBUSY); "
+                     "pthread_rwlock_unlock(&l); pthread_rwlock_destroy(&l);"),
     "rwlock_unlock_unowned": ("misuse", "which it does not hold", "pthread_rwlock_unlock(&l);"),
     "rwlock_upgrade_self": ("misuse", "waits for itself", "pthread_rwlock_rdlock(&l); pthread_rwlock_wrlock(&l);"),
     "rwlock_write_under_read": ("data_race", "plain", "", *2 * ["pthread_rwlock_rdlock(&l); plain++; pthread_rwlock_unlock(&l);"]),
+    "sem_hand_over": ("passed", "", "sem_init(&p, 0, 0);", "plain = 7; sem_post(&p);", "sem_wait(&p); assert(plain == 7); sem_destroy(&p);"),
     "sem_not_initialised": ("misuse", "not initialised", "sem_post(&p);"),
+    "sleep_as_sync": ("data_race", "plain", "", "plain = 1;", "sleep(1); if (plain) _exit(0);"),
+    "sleep_beside_loop": ("passed", "", "", "while (!x) y++;", "sleep(1); x = 1;"),
+    "sleep_too_short": ("check", "assert(atomic_load(&x))", "", "atomic_store(&x, 1);", "sleep(1); assert(atomic_load(&x));"),
     "spin_not_initialised": ("misuse", "not initialised", "static pthread_spinlock_t spin; pthread_spin_lock(&spin); pthread_spin_unlock(&spin);"),
     "spin_unlock_unowned": ("misuse", "which no thread holds", "pthread_spinlock_t spin; pthread_spin_init(&spin, 0); pthread_spin_unlock(&spin);"),
     "syscall_unknown": ("not_modelled", "system call", "return syscall(SYS_getppid) < 0;"),
@@ -741,7 +766,7 @@ def reduced(tool):
 ATOMICS = """static atomic_int x, y;
 static int plain;
 static _Atomic double d;
-static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER, n = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t l = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_cond_t c = PTHREAD_COND_INITIALIZER;
 static sem_t p;
@@ -900,7 +925,7 @@ FEW = {
 
 def threaded(bodies, first=""):
     """A program with a thread for each of the bodies, after a first statement of main."""
-    lines = ["#define _GNU_SOURCE"] + [f"#include <{name}.h>" for name in ("errno", "fcntl", "linux/futex", "poll", "pthread", "sched", "semaphore", "signal", "stdatomic", "stdio", "stdlib", "string", "sys/epoll", "sys/ioctl", "sys/socket", "sys/stat", "sys/syscall", "sys/timerfd", "threads", "time", "unistd")]
+    lines = ["#define _GNU_SOURCE"] + [f"#include <{name}.h>" for name in ("assert", "errno", "fcntl", "linux/futex", "poll", "pthread", "sched", "semaphore", "signal", "stdatomic", "stdio", "stdlib", "string", "sys/epoll", "sys/ioctl", "sys/socket", "sys/stat", "sys/syscall", "sys/timerfd", "threads", "time", "unistd")]
     lines += [ATOMICS]
     lines += [f"static void *run{i}(void *arg) {{ {body} return arg; }}" for i, body in enumerate(bodies)]
     lines += ["int main(void)", "{", f"\tpthread_t t[{len(bodies) + 1}];", first]
