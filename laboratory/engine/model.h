@@ -516,7 +516,6 @@ void lab_futex_seen(uintptr_t word, bool loads);
 void lab_futex_changed(uintptr_t word);
 int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_t pc);
 int lab_futex_wake(uintptr_t word, int n, uintptr_t pc);
-int lab_wait_many(const struct fl__futex *words, unsigned n, int64_t deadline, uintptr_t pc);
 
 /* trace.c */
 bool lab_records(void); /* whether steps of the running thread are kept */

@@ -83,11 +83,8 @@ enum lab_shared { LAB_SHARED_EXITS, LAB_SHARED_KEYS, LAB_SHARED_NAMES, LAB_SHARE
 void lab_shared_step(enum lab_shared what, uintptr_t pc);
 uintptr_t lab_shared_place(enum lab_shared what); /* the address of these steps */
 
-/* posix_time.c: the model's time as a clock of the system shows it, in ns. */
-int64_t lab_time_of(int clock);
-struct timespec;
 /*
- * In the model's time: the deadline `t` of a clock; the time that is `t` after `from`. INT64_MAX:
+ * posix_time.c. In the model's time: the deadline `t` of a clock; the time that is `t` after `from`. INT64_MAX:
  * never.
  */
 int64_t lab_deadline(const struct timespec *t, int clock);

@@ -22,7 +22,8 @@ static bool time_is_real(int clock)
 	return clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE || clock == CLOCK_TAI;
 }
 
-int64_t lab_time_of(int clock)
+/* The model's time as a clock of the system shows it, in ns. */
+static int64_t time_shown(int clock)
 {
 	return time_is_real(clock) ? lab.now + EPOCH : lab.now;
 }
@@ -38,7 +39,7 @@ int64_t lab_after(int64_t from, const struct timespec *t)
 
 int64_t lab_deadline(const struct timespec *t, int clock)
 {
-	return lab_after(lab.now - lab_time_of(clock), t);
+	return lab_after(lab.now - time_shown(clock), t);
 }
 
 /* A step: the value depends on the time that other threads let pass. */
@@ -53,7 +54,7 @@ static int64_t time_read(int clock, uintptr_t pc)
 	lab.now += INT64_C(1000) << again;
 	lab_met(LAB_MET_INPUT);
 	lab_sync_event(&op, 0);
-	return lab_time_of(clock);
+	return time_shown(clock);
 }
 
 static bool time_never(const struct lab_object *o, const struct lab_thread *thread)

@@ -91,10 +91,10 @@ static bool are_as_expected(const struct fl__futex *words, unsigned n, uintptr_t
  * As Linux's futex_waitv(): the thread is dequeued from the word that wakes it, and from the others
  * when it runs.
  */
-int lab_wait_many(const struct fl__futex *words, unsigned n, int64_t deadline, uintptr_t pc)
+static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 {
 	struct lab_thread *self = lab.self;
-	struct lab_op op = {LAB_FUTEX_MANY, 0, 0, 0, pc};
+	struct lab_op op = {LAB_FUTEX_MANY, 0, 0, 0, PC};
 	if (n == 0 || n > FL__FUTEXES)
 		return -EINVAL;
 	lab_point(op);
@@ -105,7 +105,7 @@ int lab_wait_many(const struct fl__futex *words, unsigned n, int64_t deadline, u
 	int result = -EAGAIN;
 	if (event)
 		event->value = n;
-	if (are_as_expected(words, n, pc) && !lab_fault(LAB_FAULT_EAGAIN)) {
+	if (are_as_expected(words, n, op.pc) && !lab_fault(LAB_FAULT_EAGAIN)) {
 		self->many = words;
 		self->n_many = n;
 		memset(self->woken_by, 0, sizeof self->woken_by);
@@ -195,11 +195,6 @@ static void sys_shared_store_and_wake(uint32_t *word, uint32_t value, int n)
 {
 	(void)lab_atomic_rmw((uintptr_t)word, 4, lab_update_set, value, __ATOMIC_RELEASE, PC);
 	(void)wake_some((struct lab_op){LAB_FUTEX_WAKE, 4, 0, (uintptr_t)word, PC}, n);
-}
-
-static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
-{
-	return lab_wait_many(words, n, deadline, PC);
 }
 
 static int sys_membarrier(void)

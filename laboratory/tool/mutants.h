@@ -47,7 +47,6 @@ struct hunt {
 };
 
 bool is_of_interest(const struct options *o, const char *file);
-const char *weakened_to(const struct mutant *m);
 void mutant_print(FILE *to, const struct hunt *hunt, const struct mutant *m);
 /* Reads the reasons of known survivors; false: the file cannot be read. */
 bool mutants_explain(struct hunt *hunt);

@@ -5,7 +5,7 @@
  */
 #include "mutants.h"
 
-const char *weakened_to(const struct mutant *m)
+static const char *weakened_to(const struct mutant *m)
 {
 	const char *order = m->place->order;
 	if (strcmp(m->place->operation, "fence") == 0)

@@ -15,7 +15,8 @@ bool op_writes(const operation *op)
 	return strchr("WXAC", op->kind) != NULL;
 }
 
-int program_reads(const program *p)
+/* How many values an outcome has before the bar. */
+static int program_reads(const program *p)
 {
 	int reads = 0;
 	FOR_OPERATIONS (op, p)
@@ -31,7 +32,8 @@ bool program_names(const program *p, int location)
 	return false;
 }
 
-int program_values(const program *p)
+/* How many values an outcome has in all. */
+static int program_values(const program *p)
 {
 	int values = program_reads(p);
 	FOR_LOCATIONS (l)
@@ -70,7 +72,7 @@ static bool parse_value(const char *word, int *value)
 	return end > word && !*end && number > -VALUE_LIMIT && number < VALUE_LIMIT;
 }
 
-bool outcome_parse(const program *p, const char *text, bool stars, outcome *o)
+static bool outcome_parse(const program *p, const char *text, outcome *o)
 {
 	char line[LINE_LENGTH], *rest = NULL;
 	int reads = program_reads(p), values = program_values(p), i = 0;
@@ -87,7 +89,7 @@ bool outcome_parse(const program *p, const char *text, bool stars, outcome *o)
 		if (i == values || (i >= reads && !bar))
 			return false;
 		int *value = &o->value[i++];
-		if (stars && !strcmp(word, "*"))
+		if (!strcmp(word, "*"))
 			*value = ANY_VALUE;
 		else if (!parse_value(word, value))
 			return false;
@@ -95,7 +97,7 @@ bool outcome_parse(const program *p, const char *text, bool stars, outcome *o)
 	return bar && i == values;
 }
 
-void op_print(FILE *file, const operation *op)
+static void op_print(FILE *file, const operation *op)
 {
 	fputc(op->kind, file);
 	if (op->kind != 'F')
@@ -221,13 +223,14 @@ static void parse_verdict(const litmus_text *from, program *p, const char *line)
 	for (int k = ALLOWED; k <= FORBIDDEN; k++)
 		if (!strncmp(line, kinds[k], strlen(kinds[k]))) {
 			v->kind = (verdict_kind)k;
-			if (outcome_parse(p, line + strlen(kinds[k]), true, &v->pattern))
+			if (outcome_parse(p, line + strlen(kinds[k]), &v->pattern))
 				return;
 		}
 	mistake(from, "not a verdict on this program", line);
 }
 
-int program_events(const program *p)
+/* How many events an execution has at most: two for each read-modify-write, and the initial stores. */
+static int program_events(const program *p)
 {
 	int events = 0;
 	FOR_OPERATIONS (op, p)

@@ -89,17 +89,10 @@ typedef struct {
 bool op_reads(const operation *op);
 bool op_writes(const operation *op);
 
-int program_reads(const program *p); /* how many values an outcome has before the bar */
 bool program_names(const program *p, int location);
-int program_values(const program *p); /* how many an outcome has in all */
-/* Of an execution, at most: two for each read-modify-write, and the initial stores. */
-int program_events(const program *p);
 
 bool outcome_matches(const program *p, const outcome *o, const outcome *pattern);
 void outcome_print(FILE *file, const program *p, const outcome *o); /* without a newline */
-bool outcome_parse(const program *p, const char *text, bool stars, outcome *o);
-
-void op_print(FILE *file, const operation *op);
 void program_print(FILE *file, const program *p); /* P to E, without verdicts */
 
 /* A text that is being read: its name and the number of the next line, for messages. */
