@@ -50,8 +50,6 @@ void lab_dfs_use(unsigned which); /* one of two searches, each with its own stat
 
 void lab_seed(uint64_t seed, uint64_t execution);
 unsigned lab_draw(unsigned n); /* returns a number below n, from the seed */
-/* The generator splitmix64: the next number, from its state. */
-uint64_t lab_splitmix(uint64_t *state);
 
 /* The next executions follow `schedule`, as far as it fits. */
 void lab_follow(const struct lab_schedule *schedule);

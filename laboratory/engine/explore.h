@@ -29,6 +29,4 @@ void lab_shrink(struct lab_schedule *schedule, struct lab_signature signature, i
 /* The recorded execution as the steps of a result. */
 void lab_trace(struct lab_result *result);
 
-int64_t lab_clock_ns(void); /* the real clock */
-
 #endif

@@ -78,15 +78,22 @@ static struct lab_file *socket_at(struct lab_address *a)
 	return NULL;
 }
 
+/* The address of a call, which is a step on all addresses. */
+static struct lab_address socket_read(const struct sockaddr *address, socklen_t size, uintptr_t pc)
+{
+	struct lab_address a = {.size = size};
+	lab_plain((uintptr_t)address, size, false, pc);
+	lab_shared_step(LAB_SHARED_FILES, pc);
+	memcpy(&a.is, address, size < sizeof a.is ? size : sizeof a.is);
+	return a;
+}
+
 static int socket_bind(int number, const struct sockaddr *address, socklen_t size)
 {
 	struct lab_file *f = socket_of(number);
 	if (!f)
 		return -1;
-	lab_plain((uintptr_t)address, size, false, PC);
-	lab_shared_step(LAB_SHARED_FILES, PC);
-	struct lab_address own = {.size = size};
-	memcpy(&own.is, address, size < sizeof own.is ? size : sizeof own.is);
+	struct lab_address own = socket_read(address, size, PC);
 	if (own.is.ss_family != AF_UNIX && *socket_port(&own) == 0)
 		*socket_port(&own) = htons((in_port_t)(40000 + number));
 	if (socket_at(&own))
@@ -115,10 +122,7 @@ static int socket_connect(int number, const struct sockaddr *address, socklen_t 
 	struct lab_file *f = socket_of(number);
 	if (!f || f->in)
 		return f ? lab_error(EISCONN) : -1;
-	lab_plain((uintptr_t)address, size, false, PC);
-	lab_shared_step(LAB_SHARED_FILES, PC);
-	f->peer.size = size;
-	memcpy(&f->peer.is, address, size < sizeof f->peer.is ? size : sizeof f->peer.is);
+	f->peer = socket_read(address, size, PC);
 	struct lab_file *to = socket_at(&f->peer);
 	if (!to || to->kind != LAB_IO_LISTENER)
 		return lab_error(f->peer.is.ss_family == AF_UNIX && !to ? ENOENT : ECONNREFUSED);

@@ -54,6 +54,9 @@ const struct lab_test *lab_test_find(const char *name, bool instrumented);
 char *lab_load(const char *path);
 extern void (*lab_at_refusal)(void); /* called before the process ends because of a constructor */
 
+int64_t lab_clock_ns(void);             /* the real clock */
+uint64_t lab_splitmix(uint64_t *state); /* the next number of the generator splitmix64 */
+
 enum lab_verdict {
 	LAB_PASSED,
 	LAB_FORBIDDEN,      /* a forbidden or unlisted outcome */

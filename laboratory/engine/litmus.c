@@ -72,25 +72,15 @@ static void run_thread(void *state, unsigned thread)
 		step(state, thread, i);
 }
 
-static void thread0(void *state)
-{
-	run_thread(state, 0);
-}
-
-static void thread1(void *state)
-{
-	run_thread(state, 1);
-}
-
-static void thread2(void *state)
-{
-	run_thread(state, 2);
-}
-
-static void thread3(void *state)
-{
-	run_thread(state, 3);
-}
+#define THREAD(n)                                                                                                      \
+	static void thread##n(void *state)                                                                             \
+	{                                                                                                              \
+		run_thread(state, (n));                                                                                \
+	}
+THREAD(0)
+THREAD(1)
+THREAD(2)
+THREAD(3)
 
 /* The numbers of values that are read, and of final values. */
 static unsigned collect(const struct machine *m, uint8_t values[VALUES], unsigned *reads)

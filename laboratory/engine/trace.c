@@ -56,8 +56,7 @@ void lab_hash(uint64_t value)
 
 /* --- into words --- */
 
-static char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static char *text(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static char *text(const char *format, ...)
 {
 	char line[512];
 	va_list args;

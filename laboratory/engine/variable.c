@@ -9,9 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-__attribute__((format(printf, 3, 4))) static void variable_append(char *text, size_t size, const char *format, ...);
-
-static void variable_append(char *text, size_t size, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void variable_append(char *text, size_t size, const char *format, ...)
 {
 	const size_t used = strlen(text);
 	va_list args;

@@ -124,7 +124,7 @@ void native_chaos_start(const struct lab_test *test, const struct native_config 
 {
 	if (!config->chaos)
 		return;
-	const struct lab_door *door = test->module ? lab_door_of(test->module) : NULL;
+	const struct lab_door *door = lab_door_of(test->module);
 	faults = config->faults;
 	delays = config->delays;
 	if (door) {

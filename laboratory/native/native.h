@@ -110,7 +110,7 @@ void native_wrong(enum lab_verdict verdict, const char *message, const char *det
  */
 _Noreturn void native_give_up(enum lab_verdict verdict, const char *message);
 
-int64_t native_now(void);
+void native_enter(const char *name); /* the calling thread becomes one of the module's copy of the library */
 int native_futex_wait(const void *word, uint32_t expected, int64_t deadline);
 int native_futex_wake(const void *word, int n);
 /* Between processes, on words in shared memory. */

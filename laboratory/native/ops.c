@@ -20,13 +20,11 @@ static bool decided;
 static uint64_t last_seed;
 static _Atomic unsigned strangers;
 
-/* splitmix64 makes similar seeds different; 0 is for threads without a seed. */
+/* Makes similar seeds different; 0 is for threads without a seed. */
 static uint64_t mixed(uint64_t seed, unsigned thread)
 {
-	uint64_t z = seed + (thread + 1) * UINT64_C(0x9e3779b97f4a7c15);
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return (z ^ (z >> 31)) | 1;
+	uint64_t state = seed + thread * UINT64_C(0x9e3779b97f4a7c15);
+	return lab_splitmix(&state) | 1;
 }
 
 void native_seed(uint64_t seed, unsigned thread)
@@ -39,13 +37,6 @@ void native_seed(uint64_t seed, unsigned thread)
 void native_seed_stranger(struct native_random *r)
 {
 	r->state = mixed(last_seed, NATIVE_THREADS + atomic_fetch_add(&strangers, 1));
-}
-
-int64_t native_now(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
 int native_futex_wait(const void *word, uint32_t expected, int64_t deadline)
@@ -183,7 +174,7 @@ static const struct lab_native_ops ops = {
     .relax = ops_relax,
     .futex_wait = ops_futex_wait,
     .futex_wake = ops_futex_wake,
-    .now = native_now,
+    .now = lab_clock_ns,
     .fail = ops_fail,
     .wrong = native_wrong,
     .outcome = ops_outcome,

@@ -145,16 +145,16 @@ static bool settled(void)
 
 static void loop(void)
 {
-	int64_t begin = native_now();
+	int64_t begin = lab_clock_ns();
 	size_t most = BATCH_BYTES / round_up(the_test->test->state_size, LINE);
 	most = most < 16 ? 16 : most > BATCH_MAX ? BATCH_MAX : most;
 	for (size_t n = BATCH_FIRST;;) {
 		uint64_t max = the_config->max_samples, done = atomic_load(&the_config->live->samples);
 		if (max && done + n * the_config->copies > max)
 			n = (size_t)((max - done + the_config->copies - 1) / the_config->copies);
-		int64_t before = native_now();
+		int64_t before = lab_clock_ns();
 		run_batches(n);
-		int64_t now = native_now();
+		int64_t now = lab_clock_ns();
 		done = atomic_load(&the_config->live->samples);
 		if (settled()) {
 			result.found_ns = now - begin;
@@ -166,17 +166,15 @@ static void loop(void)
 	}
 }
 
-static void enter_module(void)
+void native_enter(const char *name)
 {
-	const struct lab_door *door = the_test->module ? lab_door_of(the_test->module) : NULL;
+	const struct lab_door *door = lab_door_of(the_test->module);
 	if (!door)
 		return;
 	void *context = calloc(1, door->context_size);
 	if (!context)
 		native_give_up(LAB_CHECK, "out of memory");
-	if (door->panics)
-		door->panics(on_panic);
-	door->enter(context, "main");
+	door->enter(context, name);
 }
 
 const struct lab_result *native_run(const struct lab_test *test, const struct native_config *config)
@@ -189,7 +187,10 @@ const struct lab_result *native_run(const struct lab_test *test, const struct na
 	native_watch_start(test, config);
 	native_watch_thread();
 	native_chaos_start(test, config);
-	enter_module();
+	const struct lab_door *door = lab_door_of(test->module);
+	if (door && door->panics)
+		door->panics(on_panic);
+	native_enter("main");
 	native_team_start(test, config);
 	loop();
 	lab_chaos = NULL;

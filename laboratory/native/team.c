@@ -94,16 +94,10 @@ static void walk(struct member *me, const struct native_batch *batch)
 static void *member_run(void *arg)
 {
 	struct member *me = arg;
-	const struct lab_door *door = the_test->module ? lab_door_of(the_test->module) : NULL;
 	native_seed(the_seed, (unsigned)(me - members) + 1);
 	native_watch_thread();
 	atomic_store(&me->live->tid, (int)syscall(SYS_gettid));
-	if (door) {
-		void *context = calloc(1, door->context_size);
-		if (!context)
-			native_give_up(LAB_CHECK, "out of memory");
-		door->enter(context, me->live->name);
-	}
+	native_enter(me->live->name);
 	for (uint32_t seen = 0;; seen++) {
 		sleep_while(&phase, seen);
 		const struct native_batch *batch = &the_batches[me->copy];

@@ -44,7 +44,7 @@ static void *answer_run(void *arg)
 			       at, native_team_state(i, at), the_test->test->state_size);
 	}
 	unsigned told = 0;
-	const struct lab_door *door = the_test->module ? lab_door_of(the_test->module) : NULL;
+	const struct lab_door *door = lab_door_of(the_test->module);
 	if (door && door->waiters)
 		door->waiters(answer_waiter, &told);
 	atomic_store(&live->answered, 1);

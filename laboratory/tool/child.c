@@ -96,7 +96,7 @@ __attribute__((noreturn)) static void abandon_both(const struct lab_result *real
 
 static void run_lin(struct job *job)
 {
-	int64_t began = native_now();
+	int64_t began = lab_clock_ns();
 	const char *name = job->test->test->name;
 	const struct lab_test *plain = lab_test_find(name, false);
 	job->model.time = job->share - (job->model_only ? 0 : job->real_share);
@@ -105,7 +105,7 @@ static void run_lin(struct job *job)
 		ship(model_half);
 		return;
 	}
-	int64_t left = job->share - (native_now() - began);
+	int64_t left = job->share - (lab_clock_ns() - began);
 	job->native.time = left < job->real_share ? left : job->real_share;
 	job->native.live = &job->shared->live;
 	atomic_store(&job->native.live->samples, 0); /* from here on those of real threads */

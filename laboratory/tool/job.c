@@ -74,7 +74,7 @@ void pool_start(struct pool *pool, struct job *job)
 	job->output = ends[0];
 	(void)fcntl(job->output, F_SETFL, O_NONBLOCK);
 	job->started = true;
-	job->began = job->looked = native_now();
+	job->began = job->looked = lab_clock_ns();
 	job->idle = job->cpu = 0;
 	pool->running[pool->n_running++] = job;
 	pool->used += job->weight;
@@ -120,7 +120,7 @@ static void report_anew(struct job *job, enum lab_verdict verdict)
 	job->report = (struct report){.result = {.verdict = verdict, .message = "", .details = "", .replay = ""}};
 	job->report.result.strategy = "";
 	job->report.result.executions = atomic_load(&job->shared->live.samples);
-	job->report.result.found_ns = native_now() - job->began;
+	job->report.result.found_ns = lab_clock_ns() - job->began;
 }
 
 /* The last line of the output, if assert() printed it. */
@@ -162,7 +162,7 @@ static void end(struct pool *pool, struct job *job, int status)
 {
 	drain(job);
 	(void)close(job->output);
-	job->seconds = (double)(native_now() - job->began) / 1e9;
+	job->seconds = (double)(lab_clock_ns() - job->began) / 1e9;
 	(void)kill(-job->pid, SIGKILL); /* processes that it may have left behind */
 	uint32_t packed = atomic_load(&job->shared->packed);
 	if (packed == 0 || packed > PACKED_MAX || !unpack(job->shared->bytes, packed, &job->report))
@@ -214,7 +214,7 @@ static int64_t cpu_of(const struct job *job)
  */
 static bool hangs(struct job *job)
 {
-	int64_t now = native_now(), since = now - job->looked, cpu = cpu_of(job), used = cpu - job->cpu;
+	int64_t now = lab_clock_ns(), since = now - job->looked, cpu = cpu_of(job), used = cpu - job->cpu;
 	uint64_t progress = progress_of(job);
 	job->looked = now;
 	job->cpu = cpu;
@@ -236,7 +236,7 @@ static struct job *look_at_all(struct pool *pool)
 			end(pool, job, status);
 			return job;
 		}
-		const int64_t over = (is_cpu_alone(job) ? cpu_of(job) : native_now() - job->began) - job->share;
+		const int64_t over = (is_cpu_alone(job) ? cpu_of(job) : lab_clock_ns() - job->began) - job->share;
 		if (hangs(job)) {
 			end_hung(pool, job, "no progress", job->hang);
 			return job;

@@ -240,7 +240,7 @@ static void hunt_all(struct hunt *hunt, struct pool *pool, struct status *status
 		struct mutant *m = next < hunt->n_mutants ? &hunt->mutants[next] : NULL;
 		if (m && pool->used < pool->slots) {
 			/* most die at once and leave their time to the others */
-			int64_t left = end - native_now(),
+			int64_t left = end - lab_clock_ns(),
 				share = left * pool->slots / (int64_t)(hunt->n_mutants - next);
 			begin_mutant(hunt, m, share > 200 * MS ? 4 * share : 200 * MS);
 			if (!start_next(hunt, pool, m))
@@ -254,8 +254,8 @@ static void hunt_all(struct hunt *hunt, struct pool *pool, struct status *status
 			ended(hunt, pool, job);
 		}
 		if (status_due(status))
-			status_show(status, "%ld s left, %zu of %zu mutants, %zu killed", (end - native_now()) / SECOND,
-			            hunt->over, hunt->n_mutants, hunt->killed);
+			status_show(status, "%ld s left, %zu of %zu mutants, %zu killed",
+			            (end - lab_clock_ns()) / SECOND, hunt->over, hunt->n_mutants, hunt->killed);
 	}
 }
 
@@ -264,7 +264,7 @@ int run_mutants(const struct options *o)
 	struct hunt hunt = {.options = o};
 	struct pool pool;
 	struct status status;
-	int64_t began = native_now();
+	int64_t began = lab_clock_ns();
 	make_scenarios(&hunt);
 	if (hunt.n_scenarios == 0) {
 		complain("no instrumented test fits '%s'", o->n_patterns > 0 ? o->patterns[0] : "");
@@ -281,7 +281,7 @@ int run_mutants(const struct options *o)
 		hunt_all(&hunt, &pool, &status, began + o->time);
 		pool_kill(&pool);
 		status_clear(&status);
-		hunt.seconds = (double)(native_now() - began) / 1e9;
+		hunt.seconds = (double)(lab_clock_ns() - began) / 1e9;
 		result = mutants_report(&hunt);
 	}
 	free(hunt.scenarios);

@@ -179,7 +179,7 @@ static void make_jobs(struct run *run, const struct options *o)
 /* The shares of the running jobs are taken; the waiting ones divide the rest, by weight. */
 static int64_t share_of(const struct run *run, const struct pool *pool, size_t next, int64_t end)
 {
-	int64_t now = native_now(), left = end - now, weights = 0;
+	int64_t now = lab_clock_ns(), left = end - now, weights = 0;
 	int64_t room = left * pool->slots;
 	for (size_t i = 0; i < pool->n_running; i++) {
 		const struct job *job = pool->running[i];
@@ -236,7 +236,7 @@ static void show_status(struct status *status, const struct run *run, const stru
 {
 	if (!status_due(status))
 		return;
-	int64_t now = native_now(), left = began + run->options->time - now;
+	int64_t now = lab_clock_ns(), left = began + run->options->time - now;
 	double rate = (double)samples_so_far(run, begun) / ((double)(now - began) / 1e9);
 	const struct job *one = pool->n_running > 0 ? pool->running[0] : NULL;
 	status_show(status, "%ld s left, %s executions/s, %u passed, %u failed, %zu to go; %s (%s)",
@@ -303,7 +303,7 @@ static void run_all(struct run *run)
 	const struct options *o = run->options;
 	struct pool pool;
 	struct status status;
-	int64_t began = native_now(), end = began + o->time;
+	int64_t began = lab_clock_ns(), end = began + o->time;
 	size_t next = 0;
 	pool_init(&pool, o->jobs);
 	status_init(&status);
@@ -316,10 +316,11 @@ static void run_all(struct run *run)
 			struct job *job = &run->jobs[next];
 			job->share = share_of(run, &pool, next, end);
 			job->share = job->most > 0 && job->share > job->most ? job->most : job->share;
-			run->jobs[next].real_share = run->jobs[next].share / 4;
-			run->jobs[next].model.jobs = o->jobs / (unsigned)run->n_jobs;
-			hurry(&run->jobs[next], o);
-			pool_start(&pool, &run->jobs[next++]);
+			job->real_share = job->share / 4;
+			job->model.jobs = o->jobs / (unsigned)run->n_jobs;
+			hurry(job, o);
+			pool_start(&pool, job);
+			next++;
 			continue;
 		}
 		show_status(&status, run, &pool, next, began);
@@ -331,7 +332,7 @@ static void run_all(struct run *run)
 	}
 	pool_kill(&pool);
 	status_clear(&status);
-	run->seconds = (double)(native_now() - began) / 1e9;
+	run->seconds = (double)(lab_clock_ns() - began) / 1e9;
 }
 
 static int report(const struct run *run)

@@ -13,12 +13,12 @@ static int64_t period(const struct status *status)
 void status_init(struct status *status)
 {
 	*status = (struct status){.terminal = isatty(STDERR_FILENO) == 1};
-	status->next = native_now() + period(status);
+	status->next = lab_clock_ns() + period(status);
 }
 
 bool status_due(struct status *status)
 {
-	int64_t now = native_now();
+	int64_t now = lab_clock_ns();
 	if (now < status->next)
 		return false;
 	status->next = now + period(status);
