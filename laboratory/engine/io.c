@@ -494,9 +494,9 @@ static int io_ioctl(int number, unsigned long request, int *value)
 	return 0;
 }
 
+#define CALL(name) LAB_CALL(#name, io_##name)
 const struct lab_call lab_io_calls[] = {
-    LAB_CALL("pipe", io_pipe),     LAB_CALL("pipe2", io_pipe2), LAB_CALL("read", io_read),
-    LAB_CALL("write", io_write),   LAB_CALL("readv", io_readv), LAB_CALL("writev", io_writev),
-    LAB_CALL("close", io_close),   LAB_CALL("dup", io_dup),     LAB_CALL("fcntl", io_fcntl),
-    LAB_CALL("fcntl64", io_fcntl), LAB_CALL("ioctl", io_ioctl), {NULL, NULL},
+    CALL(pipe),   CALL(pipe2),  CALL(read), CALL(write), CALL(readv),
+    CALL(writev), CALL(close),  CALL(dup),  CALL(fcntl), LAB_CALL("fcntl64", io_fcntl),
+    CALL(ioctl),  {NULL, NULL},
 };
