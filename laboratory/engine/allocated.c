@@ -368,8 +368,7 @@ void lab_allocated_place(const struct lab_block *block, char *text, size_t size)
 		snprintf(text, size, "block %u", block->number + 1);
 		return;
 	}
-	const char *slash = strrchr(file, '/');
-	snprintf(text, size, "block %u of %s:%d", allocated_number(block, true), slash ? slash + 1 : file, line);
+	snprintf(text, size, "block %u of %s:%d", allocated_number(block, true), basename(file), line);
 }
 
 void lab_allocated_shown(const struct lab_block *block)

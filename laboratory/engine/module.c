@@ -190,8 +190,7 @@ static void add_program(const char *path, void *handle, const struct lab_module 
 {
 	__libc_single_threaded = 0; /* or libstdc++ would use no atomic operations */
 	struct fl_stress_test *test = make(sizeof *test);
-	const char *slash = strrchr(path, '/');
-	char *name = lab_needed(strdup(slash ? slash + 1 : path));
+	char *name = lab_needed(strdup(basename(path)));
 	if (strrchr(name, '.'))
 		*strrchr(name, '.') = '\0';
 	*test = (struct fl_stress_test){.size = sizeof *test, .name = name, .file = path};

@@ -169,19 +169,13 @@ const char *lab_inlined(uintptr_t pc)
 	return name;
 }
 
-static const char *short_name(const char *file)
-{
-	const char *slash = strrchr(file, '/');
-	return slash ? slash + 1 : file;
-}
-
 bool lab_describe_site(uintptr_t pc, char *text, size_t size)
 {
 	const char *file, *function = NULL;
 	int line;
 	/* Only for the reported execution: thousands of failures need no names. */
 	if (lab.recording && lab_where(pc, &file, &line, &function)) {
-		snprintf(text, size, "%s:%d (%s)", short_name(file), line, function ? function : "?");
+		snprintf(text, size, "%s:%d (%s)", basename(file), line, function ? function : "?");
 		return true;
 	}
 	if (pc == 0)

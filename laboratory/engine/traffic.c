@@ -245,8 +245,7 @@ static void print_top(FILE *to, const char *what, enum kind kind)
 		int at = 0;
 		if (!lab_where(top->pc, &file, &at, &function))
 			file = function = "?"; /* the engine has called it */
-		const char *name = strrchr(file, '/');
-		fprintf(to, "  %.3f %s:%d %s", each(top->count), name ? name + 1 : file, at, function);
+		fprintf(to, "  %.3f %s:%d %s", each(top->count), basename(file), at, function);
 		if (inlined && strcmp(inlined, function) != 0)
 			fprintf(to, "/%s", inlined);
 		top->count = 0;

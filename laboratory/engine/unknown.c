@@ -105,12 +105,6 @@ static const char *unknown_known(const char *name)
  */
 static const char *const harmless_libraries[] = {"libm.so", "libgcc_s.so", "libmvec.so"};
 
-static const char *unknown_base_name(const char *path)
-{
-	const char *slash = path ? strrchr(path, '/') : NULL;
-	return slash ? slash + 1 : path ? path : "";
-}
-
 static bool unknown_is_harmless_library(const char *library, const char *name)
 {
 	if (strncmp(name, "fe", 2) == 0)
@@ -401,7 +395,7 @@ static void *unknown_way(const char *name, void *target)
 		return target;
 	/* Without a symbol: the variant of a function for this processor. */
 	const unsigned type = symbol ? ELF64_ST_TYPE(symbol->st_info) : STT_FUNC;
-	const char *library = unknown_base_name(info.dli_fname), *touches = unknown_known(name);
+	const char *library = basename(info.dli_fname), *touches = unknown_known(name);
 	if (type == STT_OBJECT)
 		unknown_import(target, symbol->st_size);
 	if ((type != STT_FUNC && type != STT_GNU_IFUNC) ||

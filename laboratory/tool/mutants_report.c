@@ -110,8 +110,8 @@ struct results {
 static bool is_at(uintptr_t pc, const char *module, uintptr_t offset)
 {
 	uintptr_t at = 0;
-	const char *path = lab_module_of(pc, &at), *slash = path ? strrchr(path, '/') : NULL;
-	return path && at == offset && strcmp(slash ? slash + 1 : path, module) == 0;
+	const char *path = lab_module_of(pc, &at);
+	return path && at == offset && strcmp(basename(path), module) == 0;
 }
 
 /* The site, or another copy of the inline code: those of one line of a header are one place. */
