@@ -337,10 +337,8 @@ static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, in
 		const int64_t deadline = lab_io_deadline(f, false, !(flags & MSG_DONTWAIT));
 		const bool possible = lab_io_step(c, LAB_SYNC_READ, 0, deadline < f->next ? deadline : f->next, pc);
 		lab_io_tick(f);
-		if (f->kind == LAB_IO_TIMER && c->count == 0 && lab.now < deadline) {
-			n = 1;
-			continue; /* the timer was set anew */
-		}
+		if (f->kind == LAB_IO_TIMER && c->count == 0 && lab.now < deadline)
+			return io_get(f, v, size, flags, pc); /* the timer was set anew */
 		if (!possible && c->count == 0)
 			return done > 0 ? (ssize_t)done : lab_error(EAGAIN);
 		if (c->count == 0 && c->reset) {

@@ -299,7 +299,8 @@ static int poll_epoll_ctl(int number, int command, int of, const struct epoll_ev
 		                    .events = event->events | EPOLLERR | EPOLLHUP,
 		                    .asked = event->events,
 		                    .data = event->data};
-		poll_enlist(w);
+		if (poll_events(w))
+			poll_enlist(w);
 	}
 	lab_io_changed(set->in, PC);
 	return 0;
