@@ -313,9 +313,6 @@ static int poll_epoll(int number, struct epoll_event *events, int most, int64_t 
 	if (!set)
 		return -1;
 	set->refs++;
-	LAB_EACH (i, watches)
-		if (watches[i].set == set && !poll_events(&watches[i]))
-			watches[i].since = 0;
 	poll_wait((struct wait){.set = set}, deadline, pc);
 	lab_io_known(set, pc);
 	const uint32_t end = newest;
@@ -328,6 +325,9 @@ static int poll_epoll(int number, struct epoll_event *events, int most, int64_t 
 		if (w->asked & EPOLLONESHOT)
 			w->events = 0;
 	}
+	LAB_EACH (i, watches)
+		if (watches[i].set == set && !poll_events(&watches[i]))
+			watches[i].since = 0;
 	lab_io_drop(set, pc);
 	return n;
 }
