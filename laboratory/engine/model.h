@@ -561,6 +561,12 @@ static inline bool lab_is_acquire(int order)
 	       order == __ATOMIC_SEQ_CST;
 }
 
+/* Whether what a thread did at its clock happens before. */
+static inline bool lab_is_known(unsigned thread, uint32_t clock)
+{
+	return thread == lab.self->id || clock <= lab.self->view.at[thread].hb;
+}
+
 /* The knowledge at the thread's last step. */
 static inline uint32_t lab_clock_of(const struct lab_thread *thread)
 {

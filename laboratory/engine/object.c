@@ -157,11 +157,6 @@ struct lab_event *lab_sync_event(const struct lab_op *op, int result)
 
 /* --- life --- */
 
-bool lab_is_known(unsigned thread, uint32_t clock)
-{
-	return thread == lab.self->id || clock <= lab.self->view.at[thread].hb;
-}
-
 static void object_used(struct lab_object *o, uintptr_t pc)
 {
 	for (; o->used_by <= lab.self->id; o->used_by++)

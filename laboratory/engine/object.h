@@ -168,8 +168,6 @@ unsigned lab_object_waiters(const struct lab_object *object);
 /* The running thread becomes the owner of the free object. */
 void lab_object_take(struct lab_object *object, uintptr_t pc);
 
-/* Whether what a thread did at its clock happens before. */
-bool lab_is_known(unsigned thread, uint32_t clock);
 /* Happens-before: a thread that acquires the view knows what the releasing threads did. */
 void lab_object_release(struct lab_view *view);
 void lab_object_acquire(const struct lab_view *view);

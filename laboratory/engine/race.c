@@ -18,11 +18,6 @@ static uint8_t mask_of(uintptr_t address, unsigned size)
 	return (uint8_t)(((1u << size) - 1) << (address & 7));
 }
 
-static bool known(unsigned thread, uint32_t clock)
-{
-	return thread == lab.self->id || clock <= lab.self->view.at[thread].hb;
-}
-
 static bool freeing; /* the write is the end of a block */
 static uintptr_t freed_block;
 
@@ -110,7 +105,7 @@ static void against_records(const struct lab_cell *cell, uint8_t mask, bool writ
 {
 	for (uint32_t i = 0; i < cell->n_records; i++) {
 		const struct lab_record *r = lab_record_at(cell, i);
-		if ((r->mask & mask) && (write || r->write) && !known(r->thread, r->clock))
+		if ((r->mask & mask) && (write || r->write) && !lab_is_known(r->thread, r->clock))
 			report(freeing ? "write"
 			       : write ? "atomic write"
 			               : "atomic read",
@@ -131,9 +126,9 @@ static void against_atomics(const struct lab_cell *cell, bool write, uintptr_t a
 			continue;
 		for (unsigned i = 0; i < l->width; i++) {
 			const struct lab_accesses *by = &l->by[i];
-			if (!known(i, by->wrote))
+			if (!lab_is_known(i, by->wrote))
 				report(write ? "write" : "read", address, size, pc, "atomic write", i, by->wrote_pc);
-			if (write && !known(i, by->read))
+			if (write && !lab_is_known(i, by->read))
 				report("write", address, size, pc, "atomic read", i, by->read_pc);
 		}
 	}
@@ -173,7 +168,7 @@ static void plain_in_cell(uintptr_t address, unsigned size, bool write, uintptr_
 	for (uint32_t i = 0; i < cell->n_records; i++) {
 		const struct lab_record *r = lab_record_at(cell, i);
 		bool own = r->thread == self;
-		if (!own && (r->mask & mask) && (write || r->write) && !known(r->thread, r->clock))
+		if (!own && (r->mask & mask) && (write || r->write) && !lab_is_known(r->thread, r->clock))
 			report(write ? "write" : "read", address, size, pc, r->write ? "write" : "read", r->thread,
 			       r->pc);
 		if ((r->mask & ~mask) == 0 && (write || (own && !r->write)))
