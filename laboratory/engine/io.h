@@ -69,7 +69,7 @@ struct lab_file {
 extern struct lab_file lab_io_files[LAB_IO_NUMBERS];
 /* The file of a descriptor; NULL: there is none. */
 struct lab_file *lab_io_find(int number);
-/* The same for a call that looks at the descriptor and at the file; without a file it sets errno to EBADF. */
+/* For a call that looks at the descriptor and at its file. Without a file it sets errno to EBADF. */
 struct lab_file *lab_io_of(int number);
 /* The running thread looks at something; it changes something. */
 void lab_io_look(struct lab_looked *looked);

@@ -93,7 +93,7 @@ bool program_names(const program *p, int location);
 
 bool outcome_matches(const program *p, const outcome *o, const outcome *pattern);
 void outcome_print(FILE *file, const program *p, const outcome *o); /* without a newline */
-void program_print(FILE *file, const program *p); /* P to E, without verdicts */
+void program_print(FILE *file, const program *p);                   /* P to E, without verdicts */
 
 /* A text that is being read: its name and the number of the next line, for messages. */
 typedef struct {
