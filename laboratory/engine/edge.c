@@ -164,7 +164,7 @@ static unsigned edge_taken(const struct lab_event *const *shown, unsigned n, con
 
 static const char *edge_wanted(const struct lab_thread *t)
 {
-	char text[160], place[96];
+	char text[160];
 	if (t->object)
 		snprintf(text, sizeof text, "%s %s", t->object->kind == LAB_COND ? "waits for" : "wants",
 		         lab_object_name(t->object->address, (enum lab_object_kind)t->object->kind));
@@ -172,10 +172,8 @@ static const char *edge_wanted(const struct lab_thread *t)
 		snprintf(text, sizeof text, "waits for the end of %s", lab.threads[t->joins].name);
 	else if (!t->futex)
 		snprintf(text, sizeof text, "sleeps");
-	else {
-		lab_name_address(t->futex, place, sizeof place);
-		snprintf(text, sizeof text, "sleeps on %s", place);
-	}
+	else
+		snprintf(text, sizeof text, "sleeps on %s", lab_address_name(t->futex));
 	const char *copy = strdup(text);
 	return copy ? copy : "";
 }

@@ -362,9 +362,9 @@ static _Noreturn void bad_access(uintptr_t address, size_t size, bool write, uin
 		         heap_behind(address, size, place, sizeof place));
 	lab_detail("  the block of %zu bytes was allocated by %s at %s\n", b->size, lab.threads[b->thread].name,
 	           lab_site_name(b->pc));
-	lab_name_address(address, place, sizeof place);
 	lab_fail(LAB_USE_AFTER_FREE, "%s of %s by %s at %s, in a block that %s freed at %s", write ? "write" : "read",
-	         place, lab.self->name, lab_site_name(pc), lab.threads[b->freed_by].name, lab_site_name(b->freed_pc));
+	         lab_address_name(address), lab.self->name, lab_site_name(pc), lab.threads[b->freed_by].name,
+	         lab_site_name(b->freed_pc));
 }
 
 static _Noreturn void null_access(uintptr_t address, bool write, uintptr_t pc)
@@ -400,11 +400,9 @@ void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 		lab_steer_lent(id, address);
 	if (!heap_is_frame_over(owner, address))
 		return;
-	char place[200];
 	heap_bad_access(address, size, write, pc);
-	lab_name_address(address, place, sizeof place);
-	lab_fail(LAB_USE_AFTER_FREE, "%s of %s by %s at %s, %s", write ? "write" : "read", place, lab.self->name,
-	         lab_site_name(pc),
+	lab_fail(LAB_USE_AFTER_FREE, "%s of %s by %s at %s, %s", write ? "write" : "read", lab_address_name(address),
+	         lab.self->name, lab_site_name(pc),
 	         owner->state == LAB_DONE ? "on the stack of a thread that has ended"
 	                                  : "in the frame of a function that has returned");
 }

@@ -522,9 +522,11 @@ bool lab_records(void); /* whether steps of the running thread are kept */
 struct lab_event *lab_event(const struct lab_op *op);
 void lab_event_settle(void); /* the last plain write is done: its event gets the value */
 void lab_hash(uint64_t value);
-bool lab_describe_site(uintptr_t pc, char *text, size_t size);
-/* "transfer.c:17"; valid until the eighth call of this kind after this call. */
-const char *lab_site_name(uintptr_t pc);
+/* Room for a name, which is valid until the 16th name after it. */
+enum { LAB_NAME = 192 };
+char *lab_name_buffer(void);
+const char *lab_site_name(uintptr_t pc); /* "transfer.c:17" */
+const char *lab_address_name(uintptr_t address);
 void lab_name_address(uintptr_t address, char *text, size_t size);
 /* The same, as it was when the event of that index came: a stack has other variables later. */
 void lab_name_address_at(uintptr_t address, size_t event, char *text, size_t size);

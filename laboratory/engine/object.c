@@ -68,25 +68,10 @@ void lab_objects_visit(void (*visit)(struct lab_object *object, void *arg), void
 static const char *const kind_names[LAB_OBJECT_KINDS] = {
     "mutex", "condition", "readers-writer lock", "spin lock", "barrier", "semaphore", "once", "channel"};
 
-static char *object_buffer(void)
-{
-	static char buffers[8][192];
-	static unsigned turn;
-	return buffers[turn++ % 8];
-}
-
 const char *lab_object_name(uintptr_t address, enum lab_object_kind kind)
 {
-	char *text = object_buffer(), place[120];
-	lab_name_address(address, place, sizeof place);
-	snprintf(text, sizeof(char[192]), "the %s %s", kind_names[kind], place);
-	return text;
-}
-
-const char *lab_site_name(uintptr_t pc)
-{
-	char *text = object_buffer();
-	(void)lab_describe_site(pc, text, sizeof(char[192]));
+	char *text = lab_name_buffer();
+	snprintf(text, LAB_NAME, "the %s %s", kind_names[kind], lab_address_name(address));
 	return text;
 }
 

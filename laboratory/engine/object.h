@@ -182,7 +182,7 @@ const char *lab_sync_verb(unsigned what);
 
 /* Misuse that POSIX leaves undefined: ends the execution. */
 _Noreturn void lab_misuse(uintptr_t pc, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* "the mutex acc[1].lock"; valid until the eighth call of this kind after this call. */
+/* "the mutex acc[1].lock", in a lab_name_buffer(). */
 const char *lab_object_name(uintptr_t address, enum lab_object_kind kind);
 
 /* Adds what the thread waits for to the details of the failure. False: it waits for no object. */

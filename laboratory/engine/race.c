@@ -78,9 +78,7 @@ static void report(const char *what, uintptr_t address, unsigned size, uintptr_t
 		lab.signature = lab.at = 0;
 		return;
 	}
-	char place[64];
-	lab_name_address(address, place, sizeof place);
-	const char *here = lab_site_name(pc), *there = lab_site_name(other_pc);
+	const char *place = lab_address_name(address), *here = lab_site_name(pc), *there = lab_site_name(other_pc);
 	struct lab_op op = {LAB_PLAIN, (uint8_t)size, what[0] == 'w', address, pc};
 	if (freeing)
 		op.kind = LAB_FREE;

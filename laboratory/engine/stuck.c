@@ -20,13 +20,12 @@ static void match(const void *key, const void *wait, const uint32_t *futex, cons
 static bool describe_many(const struct lab_thread *t)
 {
 	bool changed = false;
-	char place[80];
 	lab_detail("  %s sleeps on %u futexes (%s)\n", t->name, t->n_many, lab_site_name(t->next.pc));
 	for (unsigned i = 0; i < t->n_many; i++) {
 		const struct fl__futex *f = &t->many[i];
 		uint32_t value = (uint32_t)lab_peek((uintptr_t)f->word, 4);
-		lab_name_address((uintptr_t)f->word, place, sizeof place);
-		lab_detail("    %s, expected 0x%x, is 0x%x\n", place, (unsigned)f->expected, value);
+		lab_detail("    %s, expected 0x%x, is 0x%x\n", lab_address_name((uintptr_t)f->word),
+		           (unsigned)f->expected, value);
 		changed = changed || value != (uint32_t)f->expected;
 	}
 	return changed;
@@ -50,7 +49,6 @@ static bool describe(const struct lab_thread *t)
 		           joins ? lab.threads[t->joins].name : "");
 		return false;
 	}
-	char place[80];
 	const char *site = lab_site_name(t->next.pc);
 	size_t size;
 	const uintptr_t stack = (uintptr_t)lab_stack_of(t->id, &size);
@@ -62,7 +60,7 @@ static bool describe(const struct lab_thread *t)
 		lab_activate(true);
 	}
 	uintptr_t word = line.key ? line.key : t->futex;
-	lab_name_address(word, place, sizeof place);
+	const char *place = lab_address_name(word);
 	uint32_t value = (uint32_t)lab_peek(word & ~(uintptr_t)3, 4);
 	bool changed = line.key ? lab_newest_step(word) > t->blocked_at : value != t->expected;
 	if (line.key)
@@ -78,7 +76,6 @@ static bool describe(const struct lab_thread *t)
 static void stuck_say(const struct lab_thread *t, char *text, size_t size)
 {
 	const struct lab_object *o = t->object;
-	char place[120];
 	if (t->next.kind == LAB_JOIN) {
 		snprintf(text, size, "%s waits for the end of %s", t->name, lab.threads[t->joins].name);
 		return;
@@ -88,8 +85,7 @@ static void stuck_say(const struct lab_thread *t, char *text, size_t size)
 		return;
 	}
 	if (!o) {
-		lab_name_address(t->futex, place, sizeof place);
-		snprintf(text, size, "%s sleeps on the futex %s", t->name, place);
+		snprintf(text, size, "%s sleeps on the futex %s", t->name, lab_address_name(t->futex));
 		return;
 	}
 	const char *name = lab_object_name(o->address, (enum lab_object_kind)o->kind);
@@ -156,10 +152,8 @@ void lab_stuck(void)
 	lab_objects_stuck();
 	if (lab.spinning) {
 		const struct lab_thread *t = &lab.threads[lab_lowest(lab.spinning)];
-		char place[80];
-		lab_name_address(t->next.address, place, sizeof place);
-		lab_fail(LAB_LIVELOCK, "%s spins on %s (%s), and no thread is left to change it", t->name, place,
-		         lab_site_name(t->next.pc));
+		lab_fail(LAB_LIVELOCK, "%s spins on %s (%s), and no thread is left to change it", t->name,
+		         lab_address_name(t->next.address), lab_site_name(t->next.pc));
 	}
 	if (lost)
 		stuck_lost(lost);

@@ -169,22 +169,35 @@ const char *lab_inlined(uintptr_t pc)
 	return name;
 }
 
-bool lab_describe_site(uintptr_t pc, char *text, size_t size)
+char *lab_name_buffer(void)
 {
+	static char buffers[16][LAB_NAME];
+	static unsigned turn;
+	return buffers[turn++ % 16];
+}
+
+const char *lab_site_name(uintptr_t pc)
+{
+	char *text = lab_name_buffer();
 	const char *file, *function = NULL;
 	int line;
 	/* Only for the reported execution: thousands of failures need no names. */
-	if (lab.recording && lab_where(pc, &file, &line, &function)) {
-		snprintf(text, size, "%s:%d (%s)", basename(file), line, function ? function : "?");
-		return true;
-	}
-	if (pc == 0)
-		snprintf(text, size, "the end of the thread, in the kernel");
+	if (lab.recording && lab_where(pc, &file, &line, &function))
+		snprintf(text, LAB_NAME, "%s:%d (%s)", basename(file), line, function ? function : "?");
+	else if (pc == 0)
+		snprintf(text, LAB_NAME, "the end of the thread, in the kernel");
 	else if (lab.recording && function)
-		snprintf(text, size, "%s", function);
+		snprintf(text, LAB_NAME, "%s", function);
 	else
-		snprintf(text, size, "0x%lx", (unsigned long)pc);
-	return false;
+		snprintf(text, LAB_NAME, "0x%lx", (unsigned long)pc);
+	return text;
+}
+
+const char *lab_address_name(uintptr_t address)
+{
+	char *text = lab_name_buffer();
+	lab_name_address(address, text, LAB_NAME);
+	return text;
 }
 
 /* A thread-local variable of a program. */

@@ -309,9 +309,7 @@ static void on_panic(const char *function, const void *object, const char *reaso
 {
 	if (!lab.active)
 		return;
-	char place[80];
-	lab_name_address((uintptr_t)object, place, sizeof place);
-	lab_fail(LAB_PANIC, "%s(%s): %s", function, place, reason);
+	lab_fail(LAB_PANIC, "%s(%s): %s", function, lab_address_name((uintptr_t)object), reason);
 }
 
 void lab_sys_install(const struct lab_door *door)
