@@ -263,7 +263,7 @@ static int socket_getsockopt(int number, int level, int option, int *value, sock
 	         : option == SO_SNDBUF     ? (int)c->usual
 	         : c->reset                ? ECONNRESET
 	                                   : 0;
-	if (*value == ECONNRESET)
+	if (c && option == SO_ERROR)
 		c->reset = false;
 	return 0;
 }

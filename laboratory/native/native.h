@@ -114,7 +114,7 @@ void native_enter(const char *name); /* the calling thread becomes one of the mo
 int native_futex_wait(const void *word, uint32_t expected, int64_t deadline);
 int native_futex_wake(const void *word, int n);
 /* Between processes, on words in shared memory. */
-void native_shared_wait(const void *word, uint32_t expected, int64_t timeout);
+void native_shared_wait(const void *word, uint32_t expected);
 void native_shared_wake(const void *word);
 void native_pause(unsigned turns);
 

@@ -53,10 +53,9 @@ int native_futex_wake(const void *word, int n)
 	return rc >= 0 ? (int)rc : -errno;
 }
 
-void native_shared_wait(const void *word, uint32_t expected, int64_t timeout)
+void native_shared_wait(const void *word, uint32_t expected)
 {
-	struct timespec t = {timeout / 1000000000, timeout % 1000000000};
-	(void)syscall(SYS_futex, word, FUTEX_WAIT, expected, timeout == INT64_MAX ? NULL : &t, NULL, 0);
+	(void)syscall(SYS_futex, word, FUTEX_WAIT, expected, NULL, NULL, 0);
 }
 
 void native_shared_wake(const void *word)

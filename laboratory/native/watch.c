@@ -36,7 +36,7 @@ static void answer_waiter(const void *key, const void *wait, const uint32_t *fut
 static void *answer_run(void *arg)
 {
 	while (atomic_load(&live->asked) == 0)
-		native_shared_wait(&live->asked, 0, INT64_MAX);
+		native_shared_wait(&live->asked, 0);
 	for (unsigned i = 0; i < live->n_actors; i++) {
 		uint32_t at = atomic_load_explicit(&live->actors[i].at, memory_order_relaxed);
 		if (at != UINT32_MAX)
