@@ -78,17 +78,17 @@ DECLARED(void, __tsan_func_exit, void)
 			lab_plain((uintptr_t)address, (size), (write), PC);                                            \
 	}
 
+#define PLAIN_KIND(kind, n)                                                                                            \
+	PLAIN(__tsan_##kind##read##n, n, false)                                                                        \
+	PLAIN(__tsan_##kind##write##n, n, true)
+
 #define PLAIN_SIZE(n)                                                                                                  \
-	PLAIN(__tsan_read##n, n, false)                                                                                \
-	PLAIN(__tsan_write##n, n, true)                                                                                \
+	PLAIN_KIND(, n)                                                                                                \
+	PLAIN_KIND(volatile_, n)                                                                                       \
+	PLAIN_KIND(unaligned_, n)                                                                                      \
+	PLAIN_KIND(unaligned_volatile_, n)                                                                             \
 	PLAIN(__tsan_read_write##n, n, true)                                                                           \
-	PLAIN(__tsan_volatile_read##n, n, false)                                                                       \
-	PLAIN(__tsan_volatile_write##n, n, true)                                                                       \
-	PLAIN(__tsan_unaligned_read##n, n, false)                                                                      \
-	PLAIN(__tsan_unaligned_write##n, n, true)                                                                      \
-	PLAIN(__tsan_unaligned_read_write##n, n, true)                                                                 \
-	PLAIN(__tsan_unaligned_volatile_read##n, n, false)                                                             \
-	PLAIN(__tsan_unaligned_volatile_write##n, n, true)
+	PLAIN(__tsan_unaligned_read_write##n, n, true)
 
 PLAIN_SIZE(1)
 PLAIN_SIZE(2)

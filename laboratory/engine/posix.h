@@ -89,6 +89,7 @@ uintptr_t lab_shared_place(enum lab_shared what); /* the address of these steps 
  */
 int64_t lab_deadline(const struct timespec *t, int clock);
 int64_t lab_after(int64_t from, const struct timespec *t);
+lab_can lab_never; /* of a step that only a signal, or time, makes possible */
 void lab_sleep(int64_t deadline, uintptr_t pc);
 void lab_sleep_before_exit(uintptr_t pc);
 
@@ -100,7 +101,7 @@ int lab_mutex_trylock(struct lab_object *o, uintptr_t pc);
 int lab_mutex_unlock(struct lab_object *o, uintptr_t pc);
 /* The running thread becomes the owner of the free mutex. */
 int lab_mutex_taken(struct lab_object *o, uintptr_t pc);
-lab_can lab_mutex_can;
+lab_can lab_mutex_can; /* no thread owns the object: a once, too */
 
 /* posix_cond.c */
 struct lab_object *lab_cond_of(uintptr_t cond, bool c11, const char *what, uintptr_t pc);

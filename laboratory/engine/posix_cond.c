@@ -3,13 +3,6 @@
 #include "posix.h"
 #include "steer.h"
 
-static bool cond_never(const struct lab_object *o, const struct lab_thread *thread)
-{
-	(void)o;
-	(void)thread;
-	return false;
-}
-
 static bool cond_is_static(uintptr_t address)
 {
 	return lab_is_zero((const void *)address, sizeof(pthread_cond_t));
@@ -41,7 +34,7 @@ static int cond_sleep(struct lab_object *o, struct lab_object *mutex, int64_t de
 		self->expires = deadline != INT64_MAX;
 		self->deadline = deadline;
 		self->result = 0;
-		lab_thread_await(lab_sync_op(LAB_SYNC_WAIT, o->address, pc), o, cond_never);
+		lab_thread_await(lab_sync_op(LAB_SYNC_WAIT, o->address, pc), o, lab_never);
 		lab_object_seen(o);
 		if (self->result == 0) {
 			if (lab.steered)

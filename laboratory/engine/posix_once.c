@@ -3,12 +3,6 @@
 #include "posix.h"
 #include <limits.h>
 
-static bool once_can_begin(const struct lab_object *o, const struct lab_thread *thread)
-{
-	(void)thread;
-	return o->owner == LAB_NOBODY;
-}
-
 bool lab_once_begin(uintptr_t once, const char *what, uintptr_t pc)
 {
 	struct lab_object *o = lab_object_find(once);
@@ -18,7 +12,7 @@ bool lab_once_begin(uintptr_t once, const char *what, uintptr_t pc)
 		lab_misuse(pc, "%s %s from the function that it calls, so it waits for itself", what,
 		           lab_object_name(once, LAB_ONCE));
 	const struct lab_op op = lab_sync_op(LAB_SYNC_ONCE, once, pc);
-	(void)lab_object_wait(op, o, once_can_begin, INT64_MAX);
+	(void)lab_object_wait(op, o, lab_mutex_can, INT64_MAX);
 	lab_sync_event(&op, 0);
 	lab_object_acquire(&o->view);
 	if (o->round > 0)

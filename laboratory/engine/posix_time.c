@@ -57,7 +57,7 @@ static int64_t time_read(int clock, uintptr_t pc)
 	return time_shown(clock);
 }
 
-static bool time_never(const struct lab_object *o, const struct lab_thread *thread)
+bool lab_never(const struct lab_object *o, const struct lab_thread *thread)
 {
 	(void)o;
 	(void)thread;
@@ -70,7 +70,7 @@ static void time_doze(enum lab_sync what, int64_t deadline, uintptr_t pc)
 	const struct lab_op op = lab_sync_op(what, 0, pc);
 	self->expires = self->dozes = deadline >= 0;
 	self->deadline = deadline - lab.now < YEAR ? deadline : lab.now + YEAR;
-	lab_thread_await(op, NULL, time_never);
+	lab_thread_await(op, NULL, lab_never);
 	self->dozes = false;
 	lab_sync_event(&op, 0);
 }

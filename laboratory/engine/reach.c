@@ -464,12 +464,18 @@ static void reach_note(const struct reach_region *r)
 		memcpy(reach_noted, r->text, sizeof reach_noted);
 }
 
+/* The block with the byte, once the walk is as the memory is; false: there is none. */
+static bool reach_block(uintptr_t address, struct lab_block *b)
+{
+	return lab_is_heap(address) && reach_update() && lab_block_at(address, b);
+}
+
 bool lab_reach_name(uintptr_t address, char *text, size_t size)
 {
 	struct lab_block b;
 	struct reach_region r;
 	bool made;
-	if (!lab_is_heap(address) || !reach_update() || !lab_block_at(address, &b))
+	if (!reach_block(address, &b))
 		return false;
 	if (!reach_choose(&b, address, &r, &made)) {
 		reach_say_site(&b, address, text, size);
@@ -487,7 +493,7 @@ bool lab_reach_made(uintptr_t address, char *text, size_t size)
 {
 	struct lab_block b;
 	struct reach_region local;
-	if (!lab_is_heap(address) || !reach_update() || !lab_block_at(address, &b) || b.address != address)
+	if (!reach_block(address, &b) || b.address != address)
 		return false;
 	if (!reach_local(&b, &local)) {
 		reach_say_site(&b, address, text, size);
@@ -503,7 +509,7 @@ bool lab_reach_pointer(uintptr_t address, char *text, size_t size)
 	struct lab_block b;
 	struct reach_region r;
 	bool made;
-	if (!lab_is_heap(address) || !reach_update() || !lab_block_at(address, &b) || b.address != address)
+	if (!reach_block(address, &b) || b.address != address)
 		return false;
 	if (!reach_choose(&b, address, &r, &made) || made)
 		return lab_reach_made(address, text, size);
