@@ -6,13 +6,6 @@
 
 enum { MOST_STEPS = 50000000 };
 
-static bool go_on(const struct lab_result *so_far, void *arg)
-{
-	(void)so_far;
-	(void)arg;
-	return true;
-}
-
 static int traffic_of(const struct options *o, const struct lab_test *test)
 {
 	struct job job = job_make_model(o, test, MODE_MODEL);
@@ -21,7 +14,7 @@ static int traffic_of(const struct options *o, const struct lab_test *test)
 	job.model.max_steps = MOST_STEPS;
 	job.model.faults = 0;
 	job.model.no_leaks = job.model.no_shrink = job.model.traffic = true;
-	const struct lab_result *result = lab_model_run(job.test, &job.model, go_on, NULL);
+	const struct lab_result *result = lab_model_run(job.test, &job.model, NULL, NULL);
 	printf("%-20s", test->test->name);
 	if (result->verdict == LAB_PASSED)
 		lab_traffic_print(stdout, o->verbose);
