@@ -201,11 +201,9 @@ _Noreturn void lab_die(struct lab_op op, enum lab_death how)
 {
 	const uint8_t process = lab.self->process;
 	struct lab_event *event = lab_event(&op);
-	if (event) {
-		event->value = (lab_value)how;
-		event->other = op.kind;
-		event->op.kind = LAB_KILLED;
-	}
+	event->value = (lab_value)how;
+	event->other = op.kind;
+	event->op.kind = LAB_KILLED;
 	lab_hash(LAB_KILLED);
 	lab.killed |= lab_bit(process);
 	lab_tls_save(lab.self->id); /* the kernel's walk reads nodes there */

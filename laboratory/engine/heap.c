@@ -193,10 +193,8 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 	lab.self->changes++;
 	struct lab_op op = {LAB_ALLOC, 0, 0, address, pc};
 	struct lab_event *event = lab_event(&op);
-	if (event) {
-		event->value = size;
-		event->other = old;
-	}
+	event->value = size;
+	event->other = old;
 	return (void *)address;
 }
 
@@ -344,9 +342,7 @@ static void heap_bad_access(uintptr_t address, size_t size, bool write, uintptr_
 	struct lab_op op = {LAB_PLAIN, (uint8_t)(size > 255 ? 255 : size), write, address, pc};
 	if (announced && kind == LAB_SYNC)
 		op = lab.self->next;
-	struct lab_event *event = lab_event(&op);
-	if (event)
-		event->atomic = announced && kind >= LAB_LOAD && kind <= LAB_CAS_FAILED;
+	lab_event(&op)->atomic = announced && kind >= LAB_LOAD && kind <= LAB_CAS_FAILED;
 	lab.signature = pc;
 }
 

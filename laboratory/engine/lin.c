@@ -133,9 +133,7 @@ static struct record *record_of(struct run *run, unsigned place)
 static void say_step(uint8_t kind, unsigned place, uint64_t result)
 {
 	const struct lab_op op = {.kind = kind, .address = place};
-	struct lab_event *event = lab_event(&op);
-	if (event)
-		event->value = result;
+	lab_event(&op)->value = result;
 }
 
 /* What happens before this call; of a heard call also all calls that have returned. */

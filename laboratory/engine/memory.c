@@ -428,8 +428,7 @@ static bool in_list(uint8_t kind, uintptr_t address, unsigned size, lab_value *v
 	*value = lab_peek(address, size);
 	lab_hash((uint64_t)*value);
 	struct lab_event *event = lab_event(&op);
-	if (event)
-		event->value = event->other = *value;
+	event->value = event->other = *value;
 	return true;
 }
 
@@ -478,9 +477,7 @@ static void store_at(struct lab_location *location, lab_value value, const struc
 	check_order(location, op->order == __ATOMIC_SEQ_CST);
 	write_store(location, value, op->order, NULL, op->pc);
 	lab_hash((uint64_t)value);
-	struct lab_event *event = lab_event(op);
-	if (event)
-		event->value = value;
+	lab_event(op)->value = value;
 }
 
 void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int order, uintptr_t pc)
@@ -515,11 +512,9 @@ static lab_value rmw_at(struct lab_location *location, lab_update *update, lab_v
 	write_store(location, value, op->order, &newest->message, op->pc);
 	lab_hash((uint64_t)old);
 	struct lab_event *event = lab_event(op);
-	if (event) {
-		event->other = old;
-		event->value = value;
-		event->from = from;
-	}
+	event->other = old;
+	event->value = value;
+	event->from = from;
 	return old;
 }
 

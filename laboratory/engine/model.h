@@ -518,9 +518,9 @@ int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_
 int lab_futex_wake(uintptr_t word, int n, uintptr_t pc);
 
 /* trace.c */
-bool lab_records(void); /* whether steps of the running thread are kept */
-struct lab_event *lab_event(const struct lab_op *op);
-void lab_event_settle(void); /* the last plain write is done: its event gets the value */
+bool lab_records(void);                               /* whether steps of the running thread are kept */
+struct lab_event *lab_event(const struct lab_op *op); /* where nothing is recorded: one that is not shown */
+void lab_event_settle(void);                          /* the last plain write is done: its event gets the value */
 void lab_hash(uint64_t value);
 /* Room for a name, which is valid until the 16th name after it. */
 enum { LAB_NAME = 192 };

@@ -135,8 +135,7 @@ struct lab_event *lab_sync_event(const struct lab_op *op, int result)
 {
 	lab_hash((uint64_t)op->order << 32 | (uint32_t)result);
 	struct lab_event *event = lab_event(op);
-	if (event)
-		event->result = result;
+	event->result = result;
 	return event;
 }
 
@@ -271,9 +270,7 @@ struct lab_object *lab_object_init(uintptr_t address, size_t size, enum lab_obje
 	if (o->live)
 		object_check_uses(o, "initialises", pc);
 	const struct lab_op op = lab_sync_op(LAB_SYNC_INIT, address, pc);
-	struct lab_event *event = lab_event(&op);
-	if (event)
-		event->hidden = true; /* shown with a misuse */
+	lab_event(&op)->hidden = true; /* shown with a misuse */
 	object_begin(o, kind);
 	o->maker = (struct lab_place){lab.self->id, pc};
 	o->maker_clock = lab_clock_after(lab.self);

@@ -175,7 +175,7 @@ void lab_object_acquire(const struct lab_view *view);
 struct lab_op lab_sync_op(enum lab_sync what, uintptr_t address, uintptr_t pc);
 /*
  * The step in the trace. `result`: a code that the call returns; shown when it is not 0. Returns
- * the event, for what else is shown of the step; NULL: nothing is recorded.
+ * the event, for what else is shown of the step.
  */
 struct lab_event *lab_sync_event(const struct lab_op *op, int result);
 const char *lab_sync_verb(unsigned what);

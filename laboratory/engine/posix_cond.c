@@ -47,9 +47,7 @@ static int cond_sleep(struct lab_object *o, struct lab_object *mutex, int64_t de
 	}
 	(void)lab_object_wait(relock, mutex, lab_mutex_can, INT64_MAX);
 	(void)lab_mutex_taken(mutex, pc);
-	struct lab_event *event = lab_sync_event(&relock, result);
-	if (event)
-		event->fault = spurious;
+	lab_sync_event(&relock, result)->fault = spurious;
 	return result;
 }
 
@@ -122,9 +120,7 @@ void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc)
 		o->wasted = (struct lab_place){lab.self->id, pc};
 	if (waiting > 0)
 		lab_object_changed(o);
-	struct lab_event *event = lab_sync_event(&op, 0);
-	if (event)
-		event->value = all || waiting == 0 ? waiting : 1;
+	lab_sync_event(&op, 0)->value = all || waiting == 0 ? waiting : 1;
 }
 
 EXPORTED int pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attributes)

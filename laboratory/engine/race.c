@@ -35,7 +35,7 @@ static void note(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 	bool switched = lab.switched; /* of the next step */
 	struct lab_event *event = lab_event(&op);
 	lab.switched = switched;
-	if (!event)
+	if (!lab_records())
 		return;
 	event->hidden = true;
 	event->piece = lab.pieces > 1;
@@ -84,11 +84,9 @@ static void report(const char *what, uintptr_t address, unsigned size, uintptr_t
 		op.kind = LAB_FREE;
 	show_other(thread, other_pc, address);
 	struct lab_event *event = lab_event(&op);
-	if (event) {
-		event->raced = true;
-		event->atomic = what[0] == 'a';
-	}
-	if (event && what[0] != 'w' && what[0] != 'a' && !freeing && size <= 8)
+	event->raced = true;
+	event->atomic = what[0] == 'a';
+	if (lab_records() && what[0] != 'w' && what[0] != 'a' && !freeing && size <= 8)
 		race_show_value(event);
 	bool was_freeing = freeing;
 	freeing = false;

@@ -61,12 +61,10 @@ int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_
 	lab_traffic_call(FUTEX_WAIT);
 	lab_heap_check(word, 4, false, pc);
 	lab_futex_seen(word, true);
-	struct lab_event *event = lab_event(&op);
+	lab_event(&op)->value = expected;
 	size_t index = lab.n_events;
 	bool faulty = false;
 	int result = -EAGAIN;
-	if (event)
-		event->value = expected;
 	if ((uint32_t)lab_peek(word, 4) == expected && !lab_fault(LAB_FAULT_EAGAIN)) {
 		lab.self->expected = expected;
 		lab_futex_changed(word);
@@ -99,12 +97,10 @@ static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 		return -EINVAL;
 	lab_point(op);
 	lab_traffic_call(FUTEX_WAIT);
-	struct lab_event *event = lab_event(&op);
+	lab_event(&op)->value = n;
 	size_t index = lab.n_events;
 	bool faulty = false;
 	int result = -EAGAIN;
-	if (event)
-		event->value = n;
 	if (are_as_expected(words, n, op.pc) && !lab_fault(LAB_FAULT_EAGAIN)) {
 		self->many = words;
 		self->n_many = n;
@@ -164,9 +160,7 @@ static int wake_some(struct lab_op op, int n)
 		memmove(&line[pick], &line[pick + 1], (--waiting - pick) * sizeof line[0]);
 		woken++;
 	}
-	struct lab_event *event = lab_event(&op);
-	if (event)
-		event->result = woken;
+	lab_event(&op)->result = woken;
 	lab_hash((uint64_t)woken);
 	return woken;
 }

@@ -74,9 +74,7 @@ unsigned lab_input(unsigned n, uintptr_t pc)
 	struct lab_op op = {.kind = LAB_INPUT, .pc = pc};
 	unsigned pick = lab_choose(LAB_PICK_INPUT, n);
 	lab_hash(pick);
-	struct lab_event *event = lab_event(&op);
-	if (event)
-		event->value = pick;
+	lab_event(&op)->value = pick;
 	return pick;
 }
 
