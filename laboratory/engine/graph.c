@@ -442,6 +442,11 @@ static bool is_consistent(const struct graph *g, const uint16_t *old, unsigned r
 	return true;
 }
 
+static bool now_is_consistent(void)
+{
+	return is_consistent(&now, NULL, NONE, NULL);
+}
+
 /* --- new events --- */
 
 /* The value that a read reads. */
@@ -634,7 +639,7 @@ static void add_picks(unsigned i, bool taken)
 		e->pick = (uint8_t)pick;
 		e->unusual = true;
 		event_decide(&now, e);
-		if (!taken && is_consistent(&now, NULL, NONE, NULL))
+		if (!taken && now_is_consistent())
 			graph_push(&now);
 		graph_revisits(i);
 	}
@@ -664,7 +669,7 @@ static bool add_read(unsigned i)
 			e->writes = false;
 			e->unusual = true;
 			event_clocks(i);
-			if (is_consistent(&now, NULL, NONE, NULL))
+			if (now_is_consistent())
 				graph_push(&now);
 			e->unusual = false;
 			e->writes = true;
@@ -674,13 +679,13 @@ static bool add_read(unsigned i)
 			const uint8_t kind = e->kind;
 			e->kind = writes ? LAB_GRAPH_UPDATE : kind; /* an update, not written yet */
 			e->writes = false;
-			const bool reads = is_consistent(&now, NULL, NONE, NULL);
+			const bool reads = now_is_consistent();
 			e->kind = kind;
 			if (!reads)
 				continue;
 			if (writes)
 				mo_insert(&now, e, place + 1);
-			if (!taken && (!writes || is_consistent(&now, NULL, NONE, NULL)))
+			if (!taken && (!writes || now_is_consistent()))
 				graph_push(&now);
 		} else if (writes) {
 			mo_insert(&now, e, place + 1);
@@ -708,7 +713,7 @@ static void add_write(unsigned i)
 		if (is_glued(&now, e->location, place))
 			continue;
 		mo_insert(&now, e, place);
-		if (is_consistent(&now, NULL, NONE, NULL))
+		if (now_is_consistent())
 			graph_push(&now);
 		mo_remove(&now, e);
 	}
@@ -851,7 +856,7 @@ unsigned lab_graph_order(uint16_t order[LAB_GRAPH_EVENTS])
 	bool done[LAB_GRAPH_EVENTS] = {false};
 	unsigned n = 0;
 	sc_graph = NULL;
-	(void)is_consistent(&now, NULL, NONE, NULL);
+	(void)now_is_consistent();
 	for (unsigned i = 0; i < now.n; i++) {
 		bool first = !done[i] && now.e[i].index < of[now.e[i].thread].n;
 		for (unsigned k = 0; first && k < now.n; k++)
