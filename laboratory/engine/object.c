@@ -501,8 +501,13 @@ int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, i
 {
 	struct lab_thread *self = lab.self;
 	const bool once = deadline <= lab.now;
-	if (lab.steered && deadline != INT64_MAX)
-		lab_steer_refuse("a wait with a deadline");
+	if (lab.steered && deadline != INT64_MAX) {
+		if (!once && !(lab_config.fault_mask & LAB_FAULT_TIMEOUT))
+			lab_steer_refuse("a wait with a deadline, where timeouts are switched off");
+		if (op.order == LAB_SYNC_LOCK || op.order == LAB_SYNC_DOWN)
+			op.order++; /* the try of the step */
+		return lab_object_try(op, object, can) ? 0 : -ETIMEDOUT;
+	}
 	self->expires = !once && deadline != INT64_MAX;
 	self->deadline = deadline;
 	self->result = 0;

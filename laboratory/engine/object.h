@@ -29,7 +29,7 @@ enum lab_sync {
 	LAB_SYNC_INIT,
 	LAB_SYNC_DESTROY,
 	LAB_SYNC_LOCK,
-	LAB_SYNC_TRYLOCK,
+	LAB_SYNC_TRYLOCK, /* the next number, as for LAB_SYNC_DOWN */
 	LAB_SYNC_UNLOCK,
 	LAB_SYNC_ABANDON, /* a robust mutex whose owner ends */
 	LAB_SYNC_RDLOCK,
@@ -140,7 +140,8 @@ typedef bool lab_can(const struct lab_object *object, const struct lab_thread *t
 /*
  * Announces the step `op` on `object`, which is possible while `can` returns true. Returns when the
  * search lets the thread do the step: 0. Returns -ETIMEDOUT if the deadline came first. With an
- * expired deadline the thread tries once.
+ * expired deadline the thread tries once. Along a graph a step with any deadline is a try: steer.c
+ * says why.
  */
 int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, int64_t deadline);
 /*

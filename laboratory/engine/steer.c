@@ -24,6 +24,12 @@
  * modification order of its word. A thread that cannot take a lock or a permit waits, as graph.c
  * says. The word of a condition has its waiters. A signal takes one of them out, by choice.
  *
+ * A lock or a permit that a thread waits for until a deadline is a try. The search may let any time
+ * pass before each step, and no step of a graph reads a clock. So the deadline may come whenever the
+ * thread cannot go on, and a wait that times out shows what a failed try shows: it has read that
+ * the lock is held, or that there is no permit, and it orders nothing. The thread that waits is
+ * no other case: an execution in which it gets the lock at last is one in which it comes later.
+ *
  * Waits for conditions. Call "section" what a thread does from the lock of a mutex to the wait with
  * that mutex. If the section only reads, and if the thread comes after the wait to where it was at the
  * section's first access, with the same stack and registers and before any new step, then the wait

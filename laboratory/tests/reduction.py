@@ -194,9 +194,11 @@ OF_GRAPHS = [
     "sem_post(&sem);", "LOG(sem_trywait(&sem));", "PUT(x, self + 1); sem_post(&sem); PUT(x, self + 4);",
     "{ int value; sem_getvalue(&sem, &value); LOG(value); }", "pthread_cond_signal(&c); LOG(GET(x));",
     "pthread_cond_broadcast(&c); PUT(x, self + 1);",
+    "TRY(pthread_mutex_timedlock(&m[0], &late), GUARD(0), pthread_mutex_unlock(&m[0]));",
+    "LOG(sem_timedwait(&sem, &late));",
+    "PUT(y, self + 1); LOG(pthread_barrier_wait(&barrier)); LOG(GET(y));",
 ]
 STEPS = OF_GRAPHS + [
-    "TRY(pthread_mutex_timedlock(&m[0], &late), GUARD(0), pthread_mutex_unlock(&m[0]));",
     "use_robust(self, pthread_mutex_timedlock(&robust, &late));", "LOG(pthread_mutex_trylock(&robust));", "pthread_rwlock_rdlock(&rw); LOG(shared); pthread_rwlock_unlock(&rw);",
     "pthread_rwlock_rdlock(&rw); PUT(x, self + 1); PUT(y, self + 1); pthread_rwlock_unlock(&rw);",
     "pthread_rwlock_rdlock(&rw); LOG(GET(x)); LOG(GET(y)); pthread_rwlock_unlock(&rw);",
@@ -204,7 +206,6 @@ STEPS = OF_GRAPHS + [
     "TRY(pthread_rwlock_tryrdlock(&rw), LOG(GET(x)), pthread_rwlock_unlock(&rw));",
     "TRY(pthread_rwlock_trywrlock(&rw), LOG(shared = shared * 5 + self + 1), pthread_rwlock_unlock(&rw));",
     "TRY(pthread_rwlock_timedwrlock(&rw, &late), PUT(x, self + 1), pthread_rwlock_unlock(&rw));",
-    "LOG(sem_timedwait(&sem, &late));",
     "LOCKED(0, LOG(pthread_cond_timedwait(&c, &m[0], &late)); GUARD(0));",
     "pthread_once(&once, ran_once); LOG(GET(y));", "LOG(WAKE());", "LOG(WAIT()); LOG(GET(x));",
     "{ char name[16]; pthread_getname_np(threads[0], name, sizeof name); LOG(name[0] == '1'); pthread_setname_np(threads[0], "
@@ -284,6 +285,11 @@ FAILING = [
     (["unsigned __own = 0; while (!GET(x)) if (++__own > 2) _exit(3);", "PUT(x, 1);"], "j"),
     (["register unsigned own = 0; while (!is_set() && own < 2) own++; if (own == 2) _exit(3);", "PUT(x, 1);"], "j"),
     (["register unsigned other = 0, own = other; while (!is_set() && own < 2) own += 1 + other; if (own == 2) _exit(3);", "PUT(x, 1);"], "j"),
+    (["LOCKED(0, );", "PUT(x, 1); LOCKED(0, );", "if (pthread_mutex_timedlock(&m[0], &late) == 0) pthread_mutex_unlock(&m[0]); else if (GET(x)) _exit(3);"], "j"),
+    (["PUT(x, 1); sem_post(&sem);", "if (sem_timedwait(&sem, &late) && GET(x)) _exit(3);"], "j"),
+    (["if (pthread_barrier_wait(&barrier)) _exit(3);", "pthread_barrier_wait(&barrier);"], "j"),
+    (["pthread_barrier_wait(&barrier); pthread_barrier_wait(&barrier);", "PUT(x, 1); pthread_barrier_wait(&barrier);",
+      "pthread_barrier_wait(&barrier); if (!GET(x)) _exit(3);"], "j"),
     (["pthread_tryjoin_np(threads[1], NULL); PUT(x, 1);", "while (!GET(x)) sched_yield();", "pthread_join(threads[1], NULL);"], "e"),
 ]
 
