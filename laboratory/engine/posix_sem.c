@@ -125,12 +125,22 @@ static struct lab_object *sem_barrier_of(pthread_barrier_t *barrier, const char 
 	return lab_object_use((uintptr_t)barrier, sizeof *barrier, LAB_BARRIER, false, what, pc);
 }
 
-/* The last thread of a round makes the others ready. */
+/* Of the threads that have come to the barrier, and the running one, the lowest. */
+static struct lab_thread *sem_barrier_first(const struct lab_object *o)
+{
+	struct lab_thread *t = lab.threads;
+	while (t != lab.self && t->object != o)
+		t++;
+	return t;
+}
+
+/*
+ * The last thread of a round makes the others ready. Along a graph the lowest one does, since the
+ * choice of the thread that learns that it is the serial one is an event of the lowest.
+ */
 static bool sem_barrier_can_leave(const struct lab_object *o, const struct lab_thread *thread)
 {
-	(void)o;
-	(void)thread;
-	return false;
+	return o->count == o->limit && thread == sem_barrier_first(o);
 }
 
 /*
@@ -168,24 +178,30 @@ EXPORTED int pthread_barrier_destroy(pthread_barrier_t *barrier)
 	return 0;
 }
 
-/* The last thread to arrive gets PTHREAD_BARRIER_SERIAL_THREAD. */
+/* The last thread to arrive gets PTHREAD_BARRIER_SERIAL_THREAD; along a graph any one, by choice. */
 EXPORTED int pthread_barrier_wait(pthread_barrier_t *barrier)
 {
 	FORWARD(pthread_barrier_wait, (barrier));
 	struct lab_object *o = sem_barrier_of(barrier, "arrives at", PC);
 	const struct lab_op op = lab_sync_op(LAB_SYNC_ARRIVE, (uintptr_t)barrier, PC);
 	lab_object_point(op, o);
+	if (lab.steered)
+		lab_steer_arrive(o);
 	lab_object_release(&o->view);
-	const bool last = ++o->count == o->limit;
+	bool last = ++o->count == o->limit;
 	struct lab_event *event = lab_sync_event(&op, 0);
 	if (event) {
 		event->value = o->count;
 		event->other = o->limit;
 	}
-	if (last)
-		sem_barrier_open(o);
-	else
+	if (last && lab.steered)
+		lab_thread_can(sem_barrier_first(o), true);
+	if (!last || lab.steered)
 		lab_thread_await(lab_sync_op(LAB_SYNC_LEAVE, (uintptr_t)barrier, PC), o, sem_barrier_can_leave);
+	if (lab.steered)
+		last = lab_steer_leave(o);
+	if (o->count == o->limit)
+		sem_barrier_open(o);
 	lab_object_left(o, PC);
 	return last ? PTHREAD_BARRIER_SERIAL_THREAD : 0;
 }

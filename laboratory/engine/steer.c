@@ -30,6 +30,14 @@
  * the lock is held, or that there is no permit, and it orders nothing. The thread that waits is
  * no other case: an execution in which it gets the lock at last is one in which it comes later.
  *
+ * Barriers. Where no more threads use a barrier than wait there for each other, each round has all
+ * of them, in whatever order they come. So a round is one step: what a thread does when it comes
+ * has no order to what another thread does when it comes, and each thread that leaves knows what
+ * all have done before they came. These steps of a thread are events without a location, so that
+ * psc knows them. POSIX does not say which thread is the serial one: that is a choice of
+ * the lowest thread, when all have come. A barrier of more threads is left to the other searches,
+ * since there the order tells who meets whom.
+ *
  * Waits for conditions. Call "section" what a thread does from the lock of a mutex to the wait with
  * that mutex. If the section only reads, and if the thread comes after the wait to where it was at the
  * section's first access, with the same stack and registers and before any new step, then the wait
@@ -214,6 +222,8 @@ static const struct {
     [LAB_SYNC_WAIT] = {LAB_GRAPH_UPDATE, __ATOMIC_RELAXED, false, 0},
     [LAB_SYNC_SIGNAL] = {LAB_GRAPH_SIGNAL, __ATOMIC_RELAXED, false, 0},
     [LAB_SYNC_BROADCAST] = {LAB_GRAPH_UPDATE, __ATOMIC_RELAXED, false, 0},
+    [LAB_SYNC_ARRIVE] = {.kind = LAB_GRAPH_FENCE},
+    [LAB_SYNC_LEAVE] = {.kind = LAB_GRAPH_CHOICE},
 };
 
 static struct lab_graph_event object_event(unsigned thread, const struct lab_object *o, unsigned step)
@@ -662,6 +672,45 @@ unsigned lab_steer_try(const struct lab_object *o, unsigned step)
 	return step == LAB_SYNC_VALUE ? (unsigned)lab_graph_read(event) : lab_graph_event(event)->writes;
 }
 
+/* --- barriers --- */
+
+void lab_steer_arrive(struct lab_object *o)
+{
+	struct lab_graph_event e = {.kind = LAB_GRAPH_FENCE, .location = LAB_GRAPH_NONE};
+	unsigned users = 0;
+	(void)steer_event(&e);
+	o->by[lab.self->id].changed = 1;
+	for (unsigned i = 0; i < lab.n_threads; i++)
+		users += o->by[i].changed;
+	if (users > o->limit)
+		lab_steer_refuse("a barrier that more threads use than wait there for each other");
+}
+
+bool lab_steer_leave(const struct lab_object *o)
+{
+	struct lab_thread *self = lab.self;
+	struct lab_graph_event e = {.kind = LAB_GRAPH_CHOICE, .operand = 1, .location = LAB_GRAPH_NONE};
+	if (o->count < o->limit) {
+		(void)steer_event(&e);
+		return self->result > 0;
+	}
+	e.operand = o->limit;
+	LAB_EACH_THREAD (t) {
+		if (t != self && t->object != o)
+			continue;
+		e.expected |= UINT64_C(1) << t->id;
+		lab_graph_join(self->id, t->id);
+	}
+	unsigned before = (unsigned)lab_graph_event(steer_event(&e))->value; /* the serial thread */
+	LAB_EACH_THREAD (t) {
+		if (!(e.expected >> t->id & 1))
+			continue;
+		t->result = before-- == 0;
+		lab_graph_join(t->id, self->id);
+	}
+	return self->result > 0;
+}
+
 /* --- conditions --- */
 
 void lab_steer_wait(struct lab_object *cond, struct lab_object *mutex, uintptr_t pc)
@@ -798,16 +847,43 @@ static bool guide_is_event(const struct lab_op *op)
 {
 	return op->kind == LAB_LOAD || op->kind == LAB_STORE || op->kind == LAB_RMW ||
 	       (op->kind == LAB_FENCE && op->order != __ATOMIC_RELAXED) ||
-	       (op->kind == LAB_SYNC && op->order != LAB_SYNC_DESTROY);
+	       (op->kind == LAB_SYNC && op->order != LAB_SYNC_DESTROY && op->order != LAB_SYNC_LEAVE);
+}
+
+/* Whether the event is that of a thread that leaves a barrier: of the lowest one, `expected` has all. */
+static bool is_leaving(const struct lab_graph_event *e)
+{
+	return e->expected > 0 || e->operand == 1;
+}
+
+/* All have come to a barrier before the step: the serial thread comes last. */
+static void guide_serial(unsigned leaves)
+{
+	const struct lab_graph_event *e = lab_graph_event(guide[leaves]);
+	uint64_t threads = e->expected;
+	for (uint64_t before = e->value; before > 0; before--)
+		threads &= threads - 1;
+	unsigned at = leaves - 1;
+	while (lab_graph_event(guide[at])->thread != (unsigned)__builtin_ctzll(threads))
+		at--;
+	const uint16_t comes = guide[at];
+	for (; at + 1 < leaves; at++)
+		guide[at] = guide[at + 1];
+	guide[at] = comes;
 }
 
 bool lab_steer_guide(void)
 {
 	const unsigned n = lab_graph_order(guide);
 	n_guide = 0;
-	for (unsigned i = 0; i < n; i++)
-		if (!(lab_graph_event(guide[i])->kind == LAB_GRAPH_WRITE && lab_graph_event(guide[i])->pick == HALF))
-			guide[n_guide++] = guide[i];
+	for (unsigned i = 0; i < n; i++) {
+		const struct lab_graph_event *e = lab_graph_event(guide[i]);
+		if (e->kind == LAB_GRAPH_WRITE && e->pick == HALF)
+			continue;
+		guide[n_guide++] = guide[i];
+		if (e->kind == LAB_GRAPH_CHOICE && e->expected)
+			guide_serial(n_guide - 1);
+	}
 	at_guide = 0;
 	guided_last = lab.self->id;
 	return n_guide > 0;
@@ -840,10 +916,11 @@ unsigned lab_steer_guide_choice(enum lab_choice_kind kind, unsigned n)
 		return e && ((e->kind == LAB_GRAPH_SWAP && e->unusual && !e->writes) ||
 		             (e->kind == LAB_GRAPH_WRITE && e->pick == EARLY));
 	if (kind == LAB_PICK_INPUT) {
-		for (unsigned i = at_guide; i < n_guide; i++)
-			if (lab_graph_event(guide[i])->kind == LAB_GRAPH_CHOICE &&
-			    lab_graph_event(guide[i])->thread == lab.self->id)
-				return (unsigned)lab_graph_event(guide[i])->value;
+		for (unsigned i = at_guide; i < n_guide; i++) {
+			e = lab_graph_event(guide[i]);
+			if (e->kind == LAB_GRAPH_CHOICE && e->thread == lab.self->id && !is_leaving(e))
+				return (unsigned)e->value;
+		}
 		return 0;
 	}
 	if (kind == LAB_PICK_WAITER)

@@ -63,6 +63,14 @@ unsigned lab_steer_step(const struct lab_object *object, unsigned step);
 /* The same for a step that tries: returns whether it was possible, or the permits. */
 unsigned lab_steer_try(const struct lab_object *object, unsigned step);
 
+/* The running thread comes to the barrier. */
+void lab_steer_arrive(struct lab_object *barrier);
+/*
+ * All have come. The lowest thread leaves first, and then lets the others leave. Returns whether the
+ * running thread is the serial one.
+ */
+bool lab_steer_leave(const struct lab_object *barrier);
+
 /*
  * The running thread calls for a wait. An await begins where the thread has come round its loop:
  * then lab_steer_access() calls lab_cond_begin().

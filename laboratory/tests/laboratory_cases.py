@@ -770,6 +770,7 @@ static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER, n = PTHREAD_MUTEX_INITIALI
 static pthread_rwlock_t l = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_cond_t c = PTHREAD_COND_INITIALIZER;
 static sem_t p;
+static pthread_barrier_t b;
 static inline long futex(int call, int n) { return syscall(SYS_futex, &y, call, n, &(struct timespec){1}, NULL, 0); }
 static int start(void *arg) { return arg != NULL; }
 static int f[5], on = 1;
@@ -919,6 +920,8 @@ FEW = {
     "two_permits": ("sem_init(&p, 0, 2);", 3 * ["sem_wait(&p); sem_post(&p);"], 54, 0),
     "orders": ("", [body.replace("{}", "-1") for body in ORDERS + [ORDER % 3]], 22680, 0),
     "tries": ("sem_init(&p, 0, 1);", 2 * ["sem_trywait(&p) || sem_post(&p);"], 4, 0),
+    "deadlines": ("", 2 * ["pthread_mutex_timedlock(&m, &(struct timespec){1700002000}) || pthread_mutex_unlock(&m);"], 4, 0),
+    "rounds": ("pthread_barrier_init(&b, NULL, 3);", 3 * [3 * "pthread_barrier_wait(&b);"], 27, 0),
 }
 
 

@@ -45,6 +45,7 @@ static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER, n = PTHREAD_MUTEX_INITIALI
 static pthread_cond_t c = PTHREAD_COND_INITIALIZER;
 static pthread_rwlock_t r = PTHREAD_RWLOCK_INITIALIZER;
 static sem_t s;
+static pthread_barrier_t b[4];
 static const struct timespec late = {1700002000, 0}; /* the model's time begins before */
 #define rlx memory_order_relaxed
 #define acq memory_order_acquire
@@ -74,6 +75,8 @@ int main(int argc, char **argv)
 	pthread_t threads[3];
 	number = atoi(argv[argc - 1]);
 	sem_init(&s, 0, 0);
+	for (unsigned i = 2; i < 4; i++)
+		pthread_barrier_init(&b[i], NULL, i);
 	block = calloc(2, sizeof *block);
 	for (size_t i = 1; i < 3 && programs[number][i]; i++)
 		pthread_create(&threads[i], NULL, run, (void *)i);
@@ -101,9 +104,9 @@ atomic cxx20: LOG(SWAP($P, $V, $rmw)); => X $P $V $rmw@
 atomic cxx20: LOG(ADD($P, $V, $rmw)); => A $P $V $rmw@
 atomic cxx20: { unsigned e = $E; LOG(atomic_compare_exchange_strong_explicit(&$P, &e, $V, $rmw, rlx)); LOG(e); } => X $P $V $rmw ?v==$E; =1; =$E | =0; R $P rlx ?v!=$E@
 atomic cxx20: atomic_thread_fence($fence); => F $fence
-locks spins semaphores rwlocks conditions futexes awaits mixed: $does => $seen
+locks spins semaphores rwlocks conditions futexes awaits barriers mixed: $does => $seen
 locks mixed: LOCKED(m, LOG(w); w += $G); => $lockm & A w $G rlx p@ & W m 0 rel
-locks mixed: LOCKED($L, $does); => $lock & $seen & W $L 0 rel
+locks barriers mixed: LOCKED($L, $does); => $lock & $seen & W $L 0 rel
 locks: LOCKED($L, LOCKED($N, LOG(w); w += $G)); => $lock & $other & A w $G rlx p@ & W $N 0 rel; W $L 0 rel
 locks: LOCKED($L, TRY(pthread_mutex_trylock(&$N), LOG(w); w += $G, pthread_mutex_unlock(&$N))); => $lock & X $N 1 acq ?v==0; =0; A w $G rlx p@; W $N 0 rel | R $N rlx ?v>0; =16 & W $L 0 rel
 locks mixed conditions: TRY(pthread_mutex_trylock(&$L), $does, pthread_mutex_unlock(&$L)); => X $L 1 acq ?v==0; =0 | R $L rlx ?v>0; =16; end & $seen & W $L 0 rel
@@ -124,6 +127,10 @@ rwlocks: pthread_rwlock_wrlock(&r); LOG(w); w += $G; pthread_rwlock_unlock(&r); 
 rwlocks mixed: pthread_rwlock_wrlock(&r); $does pthread_rwlock_unlock(&r); => $write & $seen & A r -8 rel ?v>7
 rwlocks mixed: TRY(pthread_rwlock_tryrdlock(&r), $does, pthread_rwlock_unlock(&r)); => A r 1 acq ?v<8 r; =0 | R r rlx ?v>7; =16; end & $seen & A r -1 rel ?v>0 r
 rwlocks mixed: TRY(pthread_rwlock_trywrlock(&r), $does, pthread_rwlock_unlock(&r)); => A r 8 acq ?v==0; =0 | R r rlx ?v>0; =16; end & $seen & A r -8 rel ?v>7
+barriers: LOG(w); => R w rlx p@
+barriers: w = $S; => W w $S rlx p
+barriers-meets: LOG(pthread_barrier_wait(&b[$B])); => A c 1 rel ?v==$last; =-1 | A c 1 rel ?v<$last; =0 & $meets
+barriers-meets: (void)pthread_barrier_wait(&b[$B]); => A c 1 rel & $meets
 conditions-waits: LOCKED(m, while (!z) pthread_cond_wait(&c, &m); LOG(z)); => $lockm & R z rlx ?v>0 p@; W m 0 rel; end | turn; R z rlx ?v==0 p & $wait & R z rlx ?v>0 p@; W m 0 rel; end | R z rlx ?v==0 p & $wait & R z rlx ?v>0 p@; W m 0 rel
 conditions-waits: LOCKED(m, if (!z) pthread_cond_wait(&c, &m); LOG(z)); => $lockm & R z rlx ?v>0 p; R z rlx p@; W m 0 rel; end | R z rlx ?v==0 p & W m 0 rel | $wait & R z rlx p@; W m 0 rel
 conditions-wakes: LOCKED(m, z = $S; pthread_cond_signal(&c)); => $lockm & W z $S rlx p & $signal & W m 0 rel
@@ -152,7 +159,7 @@ allocation: LOG(*block); if (ADD(y, 1, ar) == 1) free(block); => R n rlx p@; A y
 allocation: LOCKED(m, if (!w) free(block); w++); => $lockm & A w 1 rlx ?v==0 p; W n 0 rlx f | A w 1 rlx ?v>0 p & W m 0 rel
 allocation: LOCKED(m, if (!w) LOG(*block)); => $lockm & R w rlx ?v==0 p; R n rlx p@ | R w rlx ?v>0 p & W m 0 rel
 """
-PROFILES = ("locks", "spins", "semaphores", "rwlocks", "conditions", "futexes", "awaits", "allocation", "cxx20", "mixed")
+PROFILES = ("locks", "spins", "semaphores", "rwlocks", "conditions", "futexes", "awaits", "barriers", "allocation", "cxx20", "mixed")
 
 
 @functools.cache
@@ -169,8 +176,8 @@ def joined(parts, last):
     return list(dict.fromkeys(ways))
 
 
-def step(rng, kind, t, waiters, inner=False):
-    """The text of a random step, and the ways through it."""
+def step(rng, kind, t, waiters, full=0, inner=False):
+    """The text of a random step, and the ways through it. `full`: how often threads have come to the barrier when it opens."""
     text, ways = rng.choice(of_kind(kind))
     one, other = rng.sample("mn", 2)
     lock = "X {0} 1 acq ?v==0 | R {0} rlx !v>0; stop; end".format
@@ -183,9 +190,10 @@ def step(rng, kind, t, waiters, inner=False):
              "rmw": rng.choice(("rlx", "acq", "rel", "ar", "sc")), "fence": rng.choice(("acq", "rel", "ar", "sc", "sc")),
              "spin": "turn; X n 1 acq ?v>0; X n 1 acq ?v==0 | " + lock("n"), "read": "A r 1 acq ?v<8 r | R r rlx !v>7; stop; end",
              "write": "A r 8 acq ?v==0 | R r rlx !v>0; stop; end", "wait": f"{unlocks}{woken} | {unlocks}{forgotten} & {lock('m')}",
-             "signal": re.sub("; =.", "", wakes), "wake": wakes, "sleep": enqueues + sleeps + woken, "asleep": enqueues + sleeps + forgotten}
+             "signal": re.sub("; =.", "", wakes), "wake": wakes, "sleep": enqueues + sleeps + woken, "asleep": enqueues + sleeps + forgotten,
+             "B": len(waiters), "last": full - 1, "meets": f"R c acq ?v=={full} | R c rlx !v<{full}; stop; end"}
     if not inner:
-        names["does"], names["seen"] = step(rng, "atomic", t, waiters, True)
+        names["does"], names["seen"] = step(rng, "atomic", t, waiters, inner=True)
     text, ways = [string.Template(part).substitute(names) for part in (text, ways)]
     return (text, ways) if inner else (text, joined([[tuple(way.split("; ")) for way in part.split(" | ")] for part in ways.split(" & ")], "end"))
 
@@ -195,13 +203,16 @@ def program(rng):
     while True:
         profile = rng.choice(PROFILES)
         n = rng.choice((2, 2, 3))
-        waiters = rng.sample(range(n), rng.choice((1, 1, n - 1)))
+        waiters = rng.sample(range(n), rng.randrange(2, n + 1) if profile == "barriers" else rng.choice((1, 1, n - 1)))
+        rounds = rng.choice((1, 1, 2))
         threads = []
         for t in range(n):
             kinds = [profile] * (rng.choice((1, 2, 2)) + (n == 2 and profile in ("cxx20", "semaphores", "allocation")))
             if of_kind(profile + "-waits"):
                 kinds[rng.randrange(len(kinds))] += "-waits" if t in waiters else "-wakes"
-            steps = [step(rng, kind, t, waiters) for kind in kinds]
+            for _ in range(rounds - (rng.random() < 0.05) if profile == "barriers" and t in waiters else 0):
+                kinds.insert(rng.randrange(len(kinds) + 1), "barriers-meets")
+            steps = [step(rng, kind, t, waiters, len(waiters) * (1 + kinds[:i].count(kind))) for i, kind in enumerate(kinds)]
             threads.append((" ".join(text for text, _ in steps), joined([[tuple(op for op in way if op != "end") for way in ways] for _, ways in steps], "stop")))
         every = list(itertools.product(*(ways for _, ways in threads)))
         if len(every) <= 400 and all(map(fits, every)):
