@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The system calls of a module's copy of the library, answered by the model. The table of the copy
- * is replaced once; outside an execution calls go to the previous table.
+ * is replaced once. Outside of an execution, calls go on to the previous table.
  */
 #include "traffic.h"
 
 #define PC ((uintptr_t)__builtin_return_address(0))
 
-/* Virtual ns, where traffic is counted. */
+/* ns of virtual time, where traffic is counted */
 enum { FUTEX_NO_WAKE = 200, FUTEX_WAIT = 1000, FUTEX_WAKE = 1800, YIELD = 400, NAP = 50000, SPAWN = 20000 };
 
 static struct fl__sys real;
 
 /*
- * The rest of a wait, after its words were as expected: sleeps, unless a fault or the deadline
- * prevents it.
+ * The rest of a wait, once its words were as expected. The thread sleeps, unless a fault or the
+ * deadline prevents it.
  */
 static int fall_asleep(uintptr_t word, int64_t deadline, bool *faulty)
 {
@@ -40,7 +40,10 @@ static int fall_asleep(uintptr_t word, int64_t deadline, bool *faulty)
 	return self->result;
 }
 
-/* The index of the newest event when the wait began, since events may move during the sleep. */
+/*
+ * Ends a wait. `index` is that of the newest event when the wait began, since events may move
+ * during the sleep.
+ */
 static int waited(size_t index, int result, bool faulty)
 {
 	lab_hash((uint64_t)(int64_t)result);
@@ -87,8 +90,8 @@ static bool are_as_expected(const struct fl__futex *words, unsigned n, uintptr_t
 }
 
 /*
- * As Linux's futex_waitv(): the thread is dequeued from the word that wakes it, and from the others
- * when it runs.
+ * Waits as Linux's futex_waitv() does: the thread is dequeued from the word that wakes it, and from
+ * the other words when it runs.
  */
 int lab_wait_many(const struct fl__futex *words, unsigned n, int64_t deadline, uintptr_t pc)
 {
@@ -118,7 +121,7 @@ int lab_wait_many(const struct fl__futex *words, unsigned n, int64_t deadline, u
 	return waited(index, result, faulty);
 }
 
-/* The index of `word` among the words of the thread; -1: not one of them. */
+/* Returns the index of `word` among the words of the thread; -1: it is not one of them. */
 static int place_among(const struct lab_thread *t, uintptr_t word)
 {
 	for (unsigned i = 0; i < t->n_many; i++)
@@ -130,11 +133,11 @@ static int place_among(const struct lab_thread *t, uintptr_t word)
 static bool sleeps_on(const struct lab_thread *t, uintptr_t word)
 {
 	if (__builtin_expect(lab.processes, 0) && t->process != lab.self->process && lab_is_global(word))
-		return false; /* another process's word at the same address */
+		return false; /* a word of another process at the same address */
 	return t->many ? place_among(t, word) >= 0 : t->state == LAB_BLOCKED && t->futex == word;
 }
 
-/* A sleeper on several words may have been woken by another one. */
+/* Wakes a sleeper. If it sleeps on several words, another word may have woken it already. */
 static void wake(struct lab_thread *t, uintptr_t word)
 {
 	int place = t->many ? place_among(t, word) : -1;
@@ -147,7 +150,10 @@ static void wake(struct lab_thread *t, uintptr_t word)
 	t->futex = 0;
 }
 
-/* FIFO is the usual choice; the kernel does not promise an order. A wake orders no memory. */
+/*
+ * Wakes up to `n` sleepers. First in, first out is the usual choice; the kernel does not promise an
+ * order. A wake orders no memory.
+ */
 static int wake_some(struct lab_op op, int n)
 {
 	uintptr_t word = op.address;
@@ -201,7 +207,7 @@ static int sys_shared_wake(const uint32_t *word, int n)
 	return lab.active ? lab_futex_wake((uintptr_t)word, n, PC) : real.shared_wake(word, n);
 }
 
-/* One step: no other thread and no kill comes between the two. */
+/* This is one step: no other thread and no kill comes between the store and the wake. */
 static void sys_shared_store_and_wake(uint32_t *word, uint32_t value, int n)
 {
 	if (!lab.active) {
@@ -278,7 +284,10 @@ static void sys_nap(void)
 		return;
 	}
 	lab_traffic_call(NAP);
-	/* A timed sleep could always end, and could starve a thread that spins. */
+	/*
+	 * This is no timed sleep, which could end at any time, and so could starve a thread that
+	 * spins.
+	 */
 	lab_relax(PC);
 }
 
@@ -290,7 +299,7 @@ static void sys_relax(void)
 		real.relax();
 }
 
-/* The caller of the library's wrapper around the table's function. */
+/* Returns the place that called the library's wrapper around the table's function. */
 static uintptr_t caller(uintptr_t pc)
 {
 	const struct lab_thread *self = lab.self;
@@ -399,7 +408,8 @@ void lab_sys_install(const struct lab_door *door)
 	    .thread_detach = sys_thread_detach,
 	    .print = real.print,
 	};
-	if (!real.shared_wait) { /* a system without a futex: what the library does there is explored, too */
+	/* The system has no futex; what the library does there is explored, too. */
+	if (!real.shared_wait) {
 		door->sys->futex_wait = real.futex_wait;
 		door->sys->futex_wake = real.futex_wake;
 		door->sys->membarrier = real.membarrier;
