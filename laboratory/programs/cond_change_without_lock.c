@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects LOST WAKEUP "came before the wait". The flag is atomic, but changed without the lock: the
- * signal falls between look and wait.
+ * Expects LOST WAKEUP "came before the wait". The flag is atomic, but it is changed without the
+ * lock. So the signal may fall between the look and the wait.
  */
 #include "two_threads.h"
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects MISUSE "which it does not hold". A wait without the mutex. */
+/* Expects MISUSE "which it does not hold". A thread waits without the mutex. */
 #include <pthread.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects DATA RACE "of the environment by". setenv() while another thread calls getenv(). */
+/*
+ * Expects DATA RACE "of the environment by". A thread calls setenv() while another calls getenv().
+ */
 #include "two_threads.h"
 
 static void *set(void *arg)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects DATA RACE "write of the state of strtok()". Two threads use strtok(), each with its own text. */
+/*
+ * Expects DATA RACE "write of the state of strtok()". Two threads use strtok(), each with its own
+ * text.
+ */
 #include "two_threads.h"
 #include <string.h>
 

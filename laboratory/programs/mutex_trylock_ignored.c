@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects DATA RACE "shared". The result of a try is not looked at. */
+/* Expects DATA RACE "shared". Nobody looks at the result of a try. */
 #include "two_threads.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects DATA RACE "made". A flag in place of a once. */
+/* Expects DATA RACE "made". A flag stands in place of a once. */
 #include "two_threads.h"
 
 static int made;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects DEADLOCK "main waits for the channel 4 to 3 (pipe) for ever". A read of a pipe whose other end stays open. */
+/*
+ * Expects DEADLOCK "main waits for the channel 4 to 3 (pipe) for ever". The other end of the pipe
+ * stays open.
+ */
 #include <unistd.h>
 
 int main(void)

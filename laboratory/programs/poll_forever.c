@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects STEP LIMIT "more than 20000 steps: a loop without an end". A checker polls a flag that no thread sets. */
+/*
+ * Expects STEP LIMIT "more than 20000 steps: a loop without an end". A checker polls a flag that no
+ * thread sets.
+ */
 #include <pthread.h>
 #include <sched.h>
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects DEADLOCK "main sleeps for ever". A poll without descriptors and without a timeout never returns. */
+/*
+ * Expects DEADLOCK "main sleeps for ever". A poll without descriptors and without a timeout never
+ * returns.
+ */
 #include <poll.h>
 #include <stddef.h>
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects NOT MODELLED "sends User defined signal 1 by raise()". A handler that would run. */
+/*
+ * Expects NOT MODELLED "sends User defined signal 1 by raise()". The signal has a handler, which
+ * would run.
+ */
 #include <signal.h>
 
 static void on_signal(int number)

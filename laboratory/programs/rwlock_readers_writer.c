@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects a pass. Readers together, a writer alone. */
+/* Expects a pass. A value does not change while a reader holds the lock. */
 #include "two_threads.h"
 
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;

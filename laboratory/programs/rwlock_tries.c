@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects a pass. The tries of a readers-writer lock. */
+/* Expects a pass. The tries of a readers-writer lock succeed, or answer EBUSY. */
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>

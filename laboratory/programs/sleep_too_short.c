@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects CHECK "assert(atomic_load(&ready))". A sleep is not long enough: no race, but too early.
+ * Expects CHECK "assert(atomic_load(&ready))". A sleep is not long enough. There is no race, but
+ * main comes too early.
  */
 #include "two_threads.h"
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects NOT MODELLED "system call". A system call that the model does not have. */
+/* Expects NOT MODELLED "system call". The model does not have this system call. */
 #include <sys/syscall.h>
 #include <unistd.h>
 
