@@ -146,7 +146,7 @@ static bool parse_location(const char *word, int *location)
 	return at != NULL;
 }
 
-/* Whether word is an order, and one of those that `these` lists by their first two letters. */
+/* Whether the word is an order, and one of those that `these` lists by their first two letters. */
 static bool parse_order(const char *word, const char *these, mem_order *order)
 {
 	for (int o = 0; o < ORDERS; o++)
