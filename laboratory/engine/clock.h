@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Sets of threads, vector clocks, and the knowledge that threads and messages have. */
+
 enum { LAB_THREADS = 128 };
 
 /* A set of threads, with a bit for each. */
