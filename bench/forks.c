@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The workloads of fork and join, of loops in parallel and of bursts (forks.h), for any
+ * implementation: their setup, their runs, and the checks of their results.
+ */
 #include "forks.h"
 
 #include "pools.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Measures conditions of C: each with the mutex of its library. */
 #include "monitor.h"
 #include "shim.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Measures mutexes and spin locks of C. */
 #include "shim.h"
 
 #include <ck_spinlock.h>

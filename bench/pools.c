@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The parts of the workloads of pools (pools.h) that all implementations share: the work of a task,
+ * the hold until a release, the CPU time of an idle pool, and what stands in for futures.
+ */
 #include "pools.h"
 
 #include <dirent.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Memory that two processes share, the partner process, and pipes between the two (process.h). */
 #include "process.h"
 #include "shim.h"
 

@@ -12,6 +12,11 @@ extern "C" {
 #endif
 
 /*
+ * What a bench sees of Google Benchmark: rows, cases, the threads of a run, and common tools. A
+ * bench says what to measure, never how.
+ */
+
+/*
  * The times of single operations. A run has them only if they are wanted (--laps, which bench/run
  * gives with --busy and --cpu-quota); otherwise the clock is not read for each operation. One
  * operation lies between bench_lap_begin() and bench_lap_end(), and between two calls of
@@ -28,8 +33,6 @@ void bench_lap_begin(bench_laps *laps);
 void bench_lap_end(bench_laps *laps);
 
 /*
- * This header is what a bench sees of Google Benchmark. A bench says what to measure, never how.
- *
  * cases.c lists each case, with its thread counts and its unit. A bench source implements a case in
  * rows, one for each implementation, and registers them with BENCH_ROWS. A case without a row of
  * Fairlead, and a row without a case, are errors at the start.

@@ -5,6 +5,8 @@
 #include "model.h"
 #include <dlfcn.h>
 
+/* What the functions that replace those of the C library have in common. */
+
 /* For functions that replace those of the C library: the address in the caller. */
 #define PC ((uintptr_t)__builtin_return_address(0))
 /* Such a function is never inlined, since its return address identifies the caller. */

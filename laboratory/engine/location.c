@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The histories of atomic locations: where they are kept, and how they follow what memory has.
+ * memory.c says what a load may read.
+ */
 #include "steer.h"
 
 /*
- * The histories of atomic locations. memory.c says what a load may read. A location keeps its last
- * LAB_HISTORY stores, and a load reads one of them. Both pools are emptied for each generation,
- * that is for each execution.
+ * A location keeps its last LAB_HISTORY stores, and a load reads one of them. Both pools are
+ * emptied for each generation, that is for each execution.
  */
 enum { LOCATIONS = 4096, VIEWS = 16384 };
 

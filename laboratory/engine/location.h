@@ -5,6 +5,11 @@
 #include "model.h"
 
 /*
+ * The history of an atomic location: which stores it keeps, and what is known of each store.
+ * memory.c decides which of them a load may read.
+ */
+
+/*
  * Stores become visible in finite time (C11, 7.17.3). So a thread reads the same store at most
  * LAB_PATIENCE times after a newer one has come. Otherwise, a loop that waits might never end.
  */

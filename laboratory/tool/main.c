@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The begin of the program: options, modules, and the action that was asked for. With --watch, it
+ * runs again whenever an input changes.
+ */
 #include "tool.h"
 #include <libgen.h>
 #include <sys/inotify.h>

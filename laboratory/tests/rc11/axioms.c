@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The relations and the axioms of RC11, one function each, as the paper defines them. */
 #include "axioms.h"
 
 bool rc11_cxx20;

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Lists the candidate executions of a program. First it is chosen which compare-exchanges succeed,
+ * then a source for each read, and then an order of the writes to each location. Candidates that
+ * coherence or atomicity forbid in any case are left out early, unless the caller wants all.
+ */
 #include "enumerate.h"
 
 typedef struct {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Makes the execution graph of a program, and finds the values in it. */
 #include "execution.h"
 
 _Static_assert((int)EVENT_LIMIT == (int)EVENT_MAX, "what the parser admits fits into a relation");

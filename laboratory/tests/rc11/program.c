@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads and prints programs, outcomes and verdicts, in the text that program.h describes. */
 #include "program.h"
 
 static const char location_names[LOCATION_MAX + 1] = "xyzwmnscr";

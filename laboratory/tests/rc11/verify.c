@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The command `rc11 verify`: compares the verdicts of litmus tests with the outcomes that the
+ * enumeration finds.
+ */
 #include "commands.h"
 
 #include "enumerate.h"
