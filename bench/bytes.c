@@ -215,7 +215,7 @@ static void *mapped_take(bytes_pair *p, uint64_t i)
 	return bytes;
 }
 
-/* The floor: the calling thread fills the bytes itself. */
+/* For the floor, the calling thread fills the bytes itself. */
 static void *malloc_take(bytes_pair *p, uint64_t i)
 {
 	return memset(fresh(p), (int)i, p->size);

@@ -244,7 +244,7 @@ static inline uint64_t calls_await(void *pool, const uint64_t *result)
 
 POOL_TASKS(calls, void, uint64_t, calls_open, calls_close, calls_make, free, calls_submit, calls_await)
 
-/* A burst: the last task that ends wakes the thread that waits for all of them. */
+/* In a burst, the last task that ends wakes the thread that waits for all of them. */
 static struct {
 	BENCH_ALIGNED uint64_t left;
 	BENCH_ALIGNED pthread_mutex_t mutex;

@@ -306,8 +306,8 @@ static void pthread_close(pthread_channel *c)
 }
 
 /*
- * The floor: one message in a cache line, and a flag that both sides poll. They never sleep. They
- * yield after some thousand polls, since on a busy machine the other side may need this CPU.
+ * The floor has one message in a cache line, and a flag that both sides poll. They never sleep.
+ * They yield after some thousand polls, since on a busy machine the other side may need this CPU.
  */
 typedef struct polling_channel {
 	bool full;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Measures the laboratory: complete executions of a scenario of three threads with ten steps each
- * (stress_ten.c).
+ * Measures how fast the laboratory completes executions of a scenario of three threads with ten
+ * steps each (stress_ten.c).
  */
 #include "../laboratory/engine/lab.h"
 #include "../laboratory/engine/user.h"

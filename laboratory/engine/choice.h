@@ -45,7 +45,7 @@ extern unsigned lab_n_ops;
 /* Called before each execution. */
 void lab_choices_begin(enum lab_strategy strategy);
 
-/* For DFS: goes on to the next execution. Returns false if there is none. */
+/* Goes on to the next execution of DFS. Returns false if there is none. */
 bool lab_dfs_next(void);
 void lab_dfs_reset(void);
 void lab_dfs_use(unsigned which); /* which of two searches goes on; each has its own state */

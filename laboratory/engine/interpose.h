@@ -24,7 +24,10 @@
 /* Allocates memory for the program, for its constructor, or from the C library. */
 void *lab_allocate(size_t alignment, size_t size, bool ours, uintptr_t pc);
 
-/* Begins a function: a call that is not ours goes to the C library, and the function returns. */
+/*
+ * Begins a function, so that a call that is not ours goes to the C library, and the function
+ * returns.
+ */
 #define FORWARD_UNLESS(ours, name, real, arguments)                                                                    \
 	do {                                                                                                           \
 		static __typeof__(name) *real_;                                                                        \

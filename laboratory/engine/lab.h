@@ -208,6 +208,7 @@ enum lab_edge {
 	LAB_WAITS_FOR /* the step acquired what this step waits for, and has not released it */
 };
 
+/* A step of the minimal failing execution. Its texts belong to the result. */
 struct lab_step {
 	unsigned thread;      /* an index in lab_result.threads */
 	const char *what;     /* "load acquire s->flag", "futex wait", "plain write", "start" */

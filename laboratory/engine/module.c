@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Modules: what was loaded, where its code and its variables are, and how the variables are
- * restored after an execution. Every write of instrumented code to a global is logged with the
+ * Knows the modules: what was loaded, where its code and its variables are, and how the variables
+ * are restored after an execution. Every write of instrumented code to a global is logged with the
  * previous value, and undone in reverse order.
  */
 #include "layout.h"
@@ -172,8 +172,8 @@ static struct lab_test *add_test(const struct fl_stress_test *test, const struct
 }
 
 /*
- * Whether the module has this path. It may not: dlsym() searches the dependencies of an object,
- * too.
+ * Whether the module has this path. It may have another one, since dlsym() searches the
+ * dependencies of an object, too.
  */
 static bool is_of(const struct lab_module *module, const char *path)
 {
@@ -226,7 +226,7 @@ bool lab_is_constructor(uintptr_t pc)
 
 char *lab_load(const char *path)
 {
-	/* RTLD_LOCAL: two modules may have a copy of the library each. */
+	/* RTLD_LOCAL, since two modules may have a copy of the library each. */
 	loading = path;
 	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	loading = NULL;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Data races: two accesses to the same bytes, of which at least one is a write, at least one is
- * plain, and neither happens before the other. A cell keeps the plain accesses with which a later
- * access may still race: a write replaces the records that happen before it (after FastTrack:
- * Flanagan, Freund 2009). The clocks are vector clocks. So a race is reported in the sense of C11,
- * in whatever order it was executed. A cell that is full forgets its oldest record.
+ * Finds data races. A race is two accesses to the same bytes, of which at least one is a write, at
+ * least one is plain, and neither happens before the other. A cell keeps the plain accesses with
+ * which a later access may still race: a write replaces the records that happen before it (after
+ * FastTrack: Flanagan, Freund 2009). The clocks are vector clocks. So a race is reported in the
+ * sense of C11, in whatever order it was executed. A cell that is full forgets its oldest record.
  */
 #include "explore.h"
 #include "layout.h"
@@ -63,8 +63,8 @@ static void show_other(unsigned thread, uintptr_t pc, uintptr_t address)
 }
 
 /*
- * Fails: the running thread frees the block at the site `here`. The access to `place` in the block,
- * by `thread` at the site `there`, is not ordered with that.
+ * Ends the execution: the running thread frees the block at the site `here`. The access to `place`
+ * in the block, by `thread` at the site `there`, is not ordered with that.
  */
 static _Noreturn void race_fail_free(const char *here, const char *access, const char *place, unsigned thread,
                                      const char *there)

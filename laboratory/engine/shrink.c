@@ -105,7 +105,7 @@ static bool fails_as_well(void)
 	return false;
 }
 
-/* For FL_LIN: tries fewer calls, and fewer heard ones. */
+/* Tries fewer calls, and fewer heard ones, in the program of an FL_LIN. */
 static void drop_calls(void)
 {
 	for (unsigned i = lab_lin_places(); i-- > 0 && !late();) {

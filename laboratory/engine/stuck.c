@@ -106,8 +106,8 @@ static void stuck_say(const struct lab_thread *t, char *text, size_t size)
 }
 
 /*
- * Fails: threads sleep, and no cycle joins them. Those that wait for the end of another thread come
- * last.
+ * Ends the execution because threads sleep, and no cycle joins them. Those that wait for the end of
+ * another thread come last.
  */
 static _Noreturn void stuck_asleep(void)
 {

@@ -24,7 +24,7 @@ struct native_live {
 	_Atomic uint32_t asked;   /* 1: the watcher wants `answer`; a futex */
 	_Atomic uint32_t answered;
 	char answer[NATIVE_ANSWER]; /* what threads wait for, a line each */
-	/* A fatal signal: its number, which is stored last, and its place. */
+	/* The number of a fatal signal, which is stored last, and its place. */
 	_Atomic int signal;
 	uintptr_t pc, address;
 	char crashed[32]; /* the thread's name */

@@ -30,8 +30,8 @@ static void pass(struct stream *s, void *field, size_t size)
 }
 
 /*
- * Passes a text: its length with the NUL, and then the bytes. A length of 0 is NULL, which is read
- * as `none`.
+ * Passes the length of a text with its NUL, and then the bytes. A length of 0 is NULL, which is
+ * read as `none`.
  */
 static void pass_text(struct stream *s, const char **text, const char *none)
 {

@@ -108,7 +108,10 @@ char *power_of(const struct job *job)
 	return n < 0 ? NULL : text;
 }
 
-/* For mode crash: returns the number of steps with a kill; the caller frees it. NULL: none. */
+/*
+ * Returns the number of steps with a kill in mode crash; NULL: there is none. The caller frees the
+ * text.
+ */
 static char *kills_of(const struct job *job)
 {
 	const struct lab_result *r = &job->report.result;

@@ -13,7 +13,7 @@ static void *relay(void *arg)
 	char bytes[2];
 	ssize_t n;
 	while ((n = recv(s, bytes, sizeof bytes, 0)) > 0)
-		/* The bug: send() may send one byte of two. */
+		/* This is the bug: send() may send one byte of two. */
 		assert(send(s, bytes, (size_t)n, MSG_DONTWAIT) > 0);
 	close(s);
 	return NULL;
