@@ -6,15 +6,16 @@
  *
  * The order of execution is the modification order of each location, and it contains sb, rf and
  * psc. So the model shows exactly the outcomes of RC11 that have an execution in which sb, rf, mo
- * and psc together are acyclic. Its blind spot are shapes such as 2+2W, in which a modification
- * order contradicts the order of execution.
+ * and psc together are acyclic. It is blind to shapes such as 2+2W, in which a modification order
+ * contradicts the order of execution.
  *
  * A load may read the newest store, or an older one. The oldest store that it may read is the
  * newest one for which one of these holds:
  *
- *   - It happens before the load, or was read by a step that happens before the load. (coherence)
- *   - The load is SC; and it is an SC store, or happens before an executed SC fence. (psc_base)
- *   - It is known to an SC fence that happens before the load. The fence knows all that happens
+ *   - The store happens before the load, or was read by a step that happens before the load.
+ *     (coherence)
+ *   - The load is SC, and the store is SC or happens before an executed SC fence. (psc_base)
+ *   - An SC fence that happens before the load knows the store. The fence knows all that happens
  *     before earlier SC fences (view.seen), and all SC stores before it (view.fence). (psc_F,
  *     psc_base)
  *
