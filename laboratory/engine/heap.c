@@ -7,7 +7,8 @@
  * Each allocation takes new memory, so that every access to a freed block is found. But a program
  * may compare addresses. So an allocation by a program may take, as a choice of the search, the
  * block that its thread has freed last. That block must be of the same size, and an atomic access
- * must have stored its address. The C library, too, takes that block first. No other reuse is tried.
+ * must have stored its address. The C library, too, takes that block first. No other reuse is
+ * tried.
  */
 #include "allocated.h"
 #include "layout.h"
