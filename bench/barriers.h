@@ -7,9 +7,10 @@
 #include <stdlib.h>
 
 /*
- * The workload of barriers, for C and C++: an operation is a round of all threads. Before it a
- * thread notes its number, after it looks where the next thread is: in this round, or already on
- * its way to the one after.
+ * The workload of barriers, for C and C++. One operation is a round of all threads. Before the
+ * round, each thread notes the round's number in its own place. After the round, it looks at the
+ * number of the next thread: that must be this round, or the one after, if the other thread is
+ * already on its way there.
  */
 enum { BARRIER_THREADS_MAX = 32 };
 
@@ -18,8 +19,9 @@ typedef struct barrier_place {
 } barrier_place;
 
 /*
- * The rows of one implementation; `init`, `wait` and `end` are statements on `b`, a pointer to
- * `type`, for so many `parties`.
+ * Defines the functions of one implementation. `init`, `wait` and `end` are statements. They may
+ * use `b`, a pointer to the barrier of type `type`, and `init` may use `parties`, the number of
+ * threads.
  */
 #define BARRIER_BENCH(impl, type, init, wait, end)                                                                     \
 	typedef struct impl##_barrier {                                                                                \

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Results of any length (bytes.h). Boost's are in bytes_cxx.cc, Python's in pool.py. */
+/*
+ * Measures results of any length (bytes.h): Fairlead's, and those of pipes and of mapped memory by
+ * hand. bytes_cxx.cc has Boost's, and pool.py has Python's.
+ */
 #include "bytes.h"
 #include "remote.h"
 
@@ -40,7 +43,8 @@ void *bytes_setup(const bench_setting *with)
 	p->shared = bench_share(p->size);
 	pipe_open(&p->there);
 	pipe_open(&p->back);
-	bench_must(fcntl(p->back.in, F_SETPIPE_SZ, PIPE) > 0, "F_SETPIPE_SZ"); /* as large as a user may have it */
+	/* A user without privileges may make a pipe no larger than this. */
+	bench_must(fcntl(p->back.in, F_SETPIPE_SZ, PIPE) > 0, "F_SETPIPE_SZ");
 	if (p->way->open)
 		p->way->open(p);
 	if (p->way->give)
@@ -71,7 +75,7 @@ void bytes_teardown(void *state, uint64_t total)
 	bench_unshare(p, sizeof *p);
 }
 
-/* Fairlead. */
+/* --- Fairlead --- */
 
 struct want {
 	size_t size;
@@ -86,7 +90,7 @@ FL_TASK_STATIC(filled, struct want, fl_bytes)
 	return rc;
 }
 
-/* The task's own memory, of which the executor makes a copy. */
+/* The task returns memory of its own process, which the executor copies. */
 FL_TASK_STATIC(copied, struct want, fl_bytes)
 {
 	static unsigned char own[LARGE];
@@ -94,7 +98,7 @@ FL_TASK_STATIC(copied, struct want, fl_bytes)
 	return 0;
 }
 
-/* A struct. */
+/* The result is a struct of that size. */
 #define FIXED(size)                                                                                                    \
 	struct fixed_##size {                                                                                          \
 		unsigned char bytes[size];                                                                             \
@@ -154,7 +158,7 @@ static void fill_close(bytes_pair *p)
 	free(p->own);
 }
 
-/* By hand: memory of the caller's own. */
+/* --- by hand: the caller has allocated the memory that gets the result --- */
 
 static void *fresh(const bytes_pair *p)
 {
@@ -182,7 +186,10 @@ static void *pipe_take(bytes_pair *p, uint64_t i)
 	return bytes;
 }
 
-/* One copy through mapped memory, of which 64 MiB are fresh each time. Both sides poll. */
+/*
+ * One copy through mapped memory. With 64 MiB, the pages of that memory are fresh for each result.
+ * Both sides poll.
+ */
 
 static void poll_for(const uint64_t *word, uint64_t value)
 {
@@ -208,7 +215,7 @@ static void *mapped_take(bytes_pair *p, uint64_t i)
 	return bytes;
 }
 
-/* On the caller's thread. */
+/* For the floor, the calling thread fills the bytes itself. */
 static void *malloc_take(bytes_pair *p, uint64_t i)
 {
 	return memset(fresh(p), (int)i, p->size);

@@ -10,18 +10,20 @@ extern "C" {
 #endif
 
 /*
- * Results of 64 B, 64 KiB and 64 MiB, one at a time: the task fills all bytes with its number, and
- * the caller, who owns them, looks at each page.
+ * The workload of results of 64 B, 64 KiB and 64 MiB, one at a time. The task fills all bytes with
+ * its number. The caller then owns the bytes, and checks one byte of each page.
  */
 typedef struct bytes_pair bytes_pair;
 typedef struct bytes_way {
 	size_t size;
-	void *(*take)(bytes_pair *p, uint64_t i); /* asks for number `i`, waits, and returns the bytes */
+	/* asks for number `i`, waits, and returns the bytes */
+	void *(*take)(bytes_pair *p, uint64_t i);
 	void (*put_back)(bytes_pair *p, void *bytes);
-	void (*open)(bytes_pair *p); /* makes `own`; NULL: there is none */
+	void (*open)(bytes_pair *p); /* makes `own`; NULL: the way has no `own` */
 	void (*close)(bytes_pair *p);
-	void (*give)(bytes_pair *p, uint64_t i); /* the other side of take(), in a partner; NULL: there is none */
-	const void *type;                        /* of the task */
+	/* what the partner does for each take(); NULL: the way has no partner */
+	void (*give)(bytes_pair *p, uint64_t i);
+	const void *type; /* the task type of the executor's ways */
 } bytes_way;
 
 struct bytes_pair {
@@ -36,7 +38,7 @@ struct bytes_pair {
 	BENCH_ALIGNED uint64_t answered;
 };
 
-/* For rows whose `arg` is a bytes_way. */
+/* These three are for rows whose `arg` is a bytes_way. */
 void *bytes_setup(const bench_setting *with);
 void bytes_run(bench_thread *t);
 void bytes_teardown(void *state, uint64_t total);

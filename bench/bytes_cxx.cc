@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Boost.Interprocess (bytes.h): results in a managed segment, which the caller reads in place, and
-// two semaphores. Weaker: what a process holds when it dies, a mutex or memory, is lost for both.
+// Boost.Interprocess (bytes.h). The results are in a managed segment, in which the caller reads
+// them, and two semaphores say when. The row counts as weaker: what a process holds when it dies, a
+// mutex or memory, is lost for both processes.
 #include "bytes.h"
 
 #include <boost/interprocess/managed_shared_memory.hpp>
@@ -13,7 +14,8 @@ namespace
 {
 namespace ipc = boost::interprocess;
 
-// Both processes have it at the same address: the partner is forked later.
+// Both processes have the segment at the same address, since the partner is forked after it was
+// made.
 struct Segment : ipc::managed_shared_memory {
 	Segment(const std::string &name, size_t size) : ipc::managed_shared_memory(ipc::create_only, name.c_str(), size)
 	{

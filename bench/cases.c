@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The cases. bench/README.md says what each one measures. */
+/*
+ * The list of all cases: name, unit, and counts of threads. bench/README.md says what each case
+ * measures.
+ */
 #include "shim.h"
 
 #include <fairlead/version.h>
 
 #define SHORT .least_ms = 100
 #define ALONE .callers = 1, .alone = true
-/* Two threads, there and back: wherever the kernel puts them, on two CPUs, on one CPU. */
+/*
+ * Two threads hand something to and fro, in three cases: the kernel chooses the CPUs; each thread
+ * has a CPU of its own; both threads share one CPU.
+ */
 #define TRIP(name, where)                                                                                              \
 	{                                                                                                              \
 		name, "ns/round trip", {2}, SHORT, .place = where                                                      \
@@ -90,7 +96,7 @@ const bench_case bench_cases[] = {
 	{"exec/stats_snapshot_16", "ns/snapshot", {16}, ALONE},
 	{"exec/idle_cpu", "us of CPU/s", {2}, ALONE, .span_ms = 1000},
 	{"exec/memory_task", "bytes/task", {2}, ALONE},
-#if FL__HAS_PROCESS /* else the library has the core alone */
+#if FL__HAS_PROCESS /* without these parts, the library has the core alone */
 	{"exec/result_64", "ns/task", {1}, ALONE},
 	{"exec/result_64kib", "ns/task", {1}, ALONE},
 	{"exec/result_64mib", "ns/task", {1}, ALONE},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// oneTBB: a pool of threads, fork and join, loops.
+// Executors in C++: oneTBB as a pool of threads, for fork and join, and for loops in parallel.
 #include "forks.h"
 #include "pools.h"
 
@@ -10,10 +10,11 @@
 #include <tbb/task_arena.h>
 #include <tbb/task_group.h>
 
-// What stands in for a future where the peer has none. Three times as fast for one at a time as a
-// mutex with a condition, since a waiting thread polls a few times before it sleeps; a promise
-// takes twice as long for many. In the rows `tbb_yield` the waiting thread yields before it sleeps,
-// and a task notifies only a thread that sleeps.
+// What stands in for a future where the peer has none: an atomic word, on which the waiting thread
+// polls a few times before it sleeps. So it is three times as fast as a mutex with a condition
+// where there is one task at a time. A promise takes twice as long for many tasks. In the rows
+// `tbb_yield` the waiting thread yields before it sleeps, and a task notifies only a thread that
+// sleeps.
 enum : int { PENDING, DONE, ASLEEP };
 struct completion {
 	std::atomic<int> done;
@@ -61,8 +62,8 @@ static inline uint64_t completion_get(void *, completion *c)
 	return c->result;
 }
 
-// An arena without a place for the caller. Without the control there would be one thread less than
-// CPUs.
+// The arena has no place for the calling thread. Without the control, the arena would have one
+// thread less than there are CPUs.
 namespace tbb_pool
 {
 struct type {
@@ -100,7 +101,7 @@ POOL_BENCH(tbb, tbb_pool::type, completion, tbb_pool::open, tbb_pool::close, mak
 POOL_BENCH(tbb_yield, tbb_pool::type, completion, tbb_pool::open, tbb_pool::close, make_completions, unmake_completions,
            tbb_pool::submit<complete_or_wake>, completion_get_patiently)
 
-// A burst is a task group: the waiting thread works, too, in the place of one of the workers.
+// A burst is a task group. The waiting thread works, too, in the place of one of the workers.
 namespace tbb_crew
 {
 struct type {
@@ -116,8 +117,8 @@ struct type {
 
 } // namespace tbb_crew
 
-// Fork and join by a task group on the stack, of which the waiting thread runs one side itself;
-// loops with the default partitioner.
+// Fork and join is a task group on the stack; the waiting thread runs one side itself. Loops use
+// the default partitioner.
 namespace tbb_forks
 {
 static uint64_t fib(unsigned n)

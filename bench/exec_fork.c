@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fork and join, loops in parallel, and bursts: Fairlead and OpenMP (exec_omp.c). TBB: exec_cxx.cc.
+ * Measures fork and join, loops in parallel, and bursts of tasks, by Fairlead and by OpenMP, whose
+ * functions are in exec_omp.c. exec_cxx.cc has the rows of TBB.
  */
 #include "forks.h"
 #include "pools.h"
@@ -11,7 +12,7 @@
 #include <fairlead/parallel.h>
 #include <fairlead/task.h>
 
-/* Fairlead. */
+/* --- Fairlead --- */
 
 static void *fairlead_open(unsigned workers)
 {
@@ -90,7 +91,7 @@ static void fairlead_uneven(void *pool, uint64_t *rows, size_t n)
 	BENCH_OK(fl_parallel_for(pool, 0, n, uneven_body, &(struct loop){.y = rows}, NULL));
 }
 
-/* A burst: tasks without futures, and a latch. */
+/* A burst consists of tasks without futures; a latch counts them down. */
 typedef struct burst_job {
 	fl_latch *latch;
 	uint64_t arg, *result;
@@ -115,7 +116,7 @@ static void fairlead_burst(void *pool, uint64_t *results, uint64_t first, uint64
 	BENCH_OK(fl_latch_wait(&latch));
 }
 
-/* Forks and joins by a group. */
+/* A burst by a group: all members are submitted, and then the group is joined. */
 FL_TASK(bench_member, uint64_t, uint64_t)
 {
 	*result = pool_task(*arg);
@@ -154,9 +155,9 @@ static const fork_runtime fairlead = {fairlead_open,   fairlead_close, fairlead_
                                       fairlead_uneven, fairlead_burst, fairlead_inside};
 static const fork_runtime fairlead_groups = {.open = fairlead_open, .close = fairlead_close, .burst = fairlead_group};
 
-extern const fork_runtime bench_omp; /* exec_omp.c */
+extern const fork_runtime bench_omp; /* defined in exec_omp.c */
 
-/* The floor of fork and join: the same calls on the calling thread, without a pool. */
+/* The floor of fork and join: the calling thread makes the same calls itself, without a pool. */
 static void *calls_open(unsigned workers)
 {
 	return NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * OpenMP by gcc, whichever compiler the program has. The thread that asks is one of the team. Its
- * other threads wait as main.c says.
+ * OpenMP's part of exec_fork.c and of forks.h. meson.build compiles this file with gcc, whichever
+ * compiler the program has. The thread that asks is one of the team. main.c sets how the other
+ * threads of the team wait.
  */
 #include "forks.h"
 
@@ -34,7 +35,11 @@ static uint64_t omp_fib(void *pool, unsigned n)
 	return result;
 }
 
-enum { PIECE = 4096 }; /* elements at a time: the body is the program's, so that no compiler has a better one */
+/*
+ * A loop hands out so many elements at a time. The loop's body is code of the program, so that no
+ * compiler gives OpenMP a better one.
+ */
+enum { PIECE = 4096 };
 
 static void omp_even(void *pool, float *y, const float *x, float a, size_t n)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Pools of threads: Fairlead's executor, and a pool by hand from pthreads. Pools of processes, one
- * task at a time and in chunks: Fairlead's and Python's (pool.py).
+ * Measures pools of threads: Fairlead's executor, and a pool by hand from pthreads. It also
+ * measures pools of processes, one task at a time and in chunks: Fairlead's, and Python's by
+ * pool.py.
  */
 #include "forks.h"
 #include "pools.h"
@@ -10,7 +11,7 @@
 #include <fairlead.h>
 #include <string.h>
 
-/* Fairlead. */
+/* --- Fairlead --- */
 
 FL_TASK(bench_echo, uint64_t, uint64_t)
 {
@@ -50,7 +51,7 @@ static inline uint64_t fairlead_await(fl_executor *e, fl_future **f)
 POOL_BENCH(fairlead, fl_executor, fl_future *, fairlead_open, fl_executor_free, fairlead_make, free, fairlead_submit,
            fairlead_await)
 
-/* While all workers are held. */
+/* Takes snapshots of the executor while all workers are held. */
 static void fairlead_snapshot(bench_thread *t)
 {
 	fairlead_state *s = t->state;
@@ -100,14 +101,14 @@ static void process_map_chunk64(bench_thread *t)
 #endif
 
 /*
- * The pool that a C programmer writes: a ring of pointers, large enough for all, under one mutex
- * and one condition.
+ * The pool that a C programmer would write: a ring of pointers, large enough for all tasks, under
+ * one mutex and one condition.
  */
 typedef struct pthread_pool {
 	pthread_mutex_t mutex;
 	pthread_cond_t work;
 	size_t first, length, most;
-	unsigned idle, workers, yields; /* `yields`: before a worker sleeps */
+	unsigned idle, workers, yields; /* `yields`: how often a worker yields before it sleeps */
 	bool over;
 	void (*run)(void *task);
 	pthread_t *threads;
@@ -150,7 +151,8 @@ static pthread_pool *pthread_make(unsigned workers, size_t most, void (*run)(voi
 	pool->most = most;
 	pool->workers = workers;
 	pool->yields = yields;
-	pool->ring = calloc(most, sizeof *pool->ring); /* untouched, so that memory_task sees it */
+	/* not touched here, so that memory_task counts the pages that tasks use */
+	pool->ring = calloc(most, sizeof *pool->ring);
 	pool->threads = calloc(workers, sizeof *pool->threads);
 	if (!pool->ring || !pool->threads)
 		bench_fail("out of memory");
@@ -215,7 +217,7 @@ POOL_BENCH(pthread, pthread_pool, pool_future, pthread_open, pthread_close, pool
 POOL_BENCH(pthread_yield, pthread_pool, pool_future, pthread_yield_open, pthread_close, pool_futures, free,
            pthread_submit, pthread_await)
 
-/* The floor: the same calls on the calling thread, without a pool. */
+/* The floor of the pools: the calling thread makes the same calls itself, without a pool. */
 static void *calls_open(unsigned workers, size_t most)
 {
 	return NULL;
@@ -242,7 +244,7 @@ static inline uint64_t calls_await(void *pool, const uint64_t *result)
 
 POOL_TASKS(calls, void, uint64_t, calls_open, calls_close, calls_make, free, calls_submit, calls_await)
 
-/* A burst: the last task to end wakes the thread that waits for all of them. */
+/* In a burst, the last task that ends wakes the thread that waits for all of them. */
 static struct {
 	BENCH_ALIGNED uint64_t left;
 	BENCH_ALIGNED pthread_mutex_t mutex;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The switch between fibers by itself, inside the library; and with the loop. */
+/*
+ * Measures Fairlead's fibers: the switch by itself, which is inside of the library, and a yield in
+ * a loop.
+ */
 #include "fiber.h"
 
 #include "loop/fiber/switch.h"
@@ -44,7 +47,7 @@ static void flows_close(flows *s)
 
 FIBER_SWITCH_BENCH(fairlead, flows, flows_open, flows_go, flows_close)
 
-/* With the loop. */
+/* --- with the loop --- */
 static int yield_all(void *arg)
 {
 	bench_thread *t = arg;

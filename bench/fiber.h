@@ -7,11 +7,12 @@
 #include <stdlib.h>
 
 /*
- * The fiber workloads, for C and C++.
+ * The workloads of fibers, for C and C++.
  *
- * Switch: the caller's flow goes to another one, which counts and comes back; an operation is one
- * switch, so two make a round trip. `type` holds both flows and begins with a fiber_count; open(s)
- * makes the other flow, which counts in s->count; go(s) is the round trip; close(s) frees it.
+ * This macro makes the row of a bare switch. The caller's flow of control switches to another flow,
+ * which counts and switches back. One operation is one switch, so a round trip is two operations.
+ * `type` holds both flows, and begins with a fiber_count. open(s) makes the other flow, which
+ * counts in s->count. go(s) makes the round trip. close(s) frees the other flow.
  */
 typedef struct fiber_count {
 	uint64_t trips;
@@ -47,8 +48,9 @@ static inline uint64_t fiber_trips(uint64_t switches)
 	}
 
 /*
- * With a scheduler: what `run` did it counts in a fiber_work, and bench_fails if it is not all. yield:
- * two fibers that yield to each other; an operation is one yield.
+ * This macro makes the row of a yield in a scheduler: two fibers yield to each other, and one
+ * operation is one yield. `run` counts in a fiber_work what it did; bench_fail() ends the program
+ * if that is not all.
  */
 typedef struct fiber_work {
 	uint64_t done;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Boost.Context and Boost.Fiber in the same workloads (fiber.h, loop.h).
+// Measures Boost.Context and Boost.Fiber in the workloads of fiber.h and loop.h.
 #include "loop.h"
 
 #include <boost/context/fiber.hpp>
@@ -38,7 +38,7 @@ inline void go(type *s)
 
 inline void close(type *s)
 {
-	delete s; // unwinds the other flow's stack
+	delete s; // this also unwinds the other flow's stack
 }
 } // namespace boost_flow
 
@@ -58,7 +58,8 @@ static void boost_yield(bench_thread *t)
 	b.join();
 }
 
-// The thread's own flow is a fiber of Boost: it need not start one to join others.
+// The thread's own flow is a fiber of Boost, too. So it can join other fibers without starting one
+// for itself.
 static void boost_spawn_join(bench_thread *t)
 {
 	auto *work = static_cast<fiber_work *>(t->state);
@@ -92,7 +93,7 @@ static void boost_group(bench_thread *t)
 	t->took = bench_now() - begin;
 }
 
-// A channel holds one item less than it says.
+// A channel of Boost holds one item less than its size.
 static void boost_channel(bench_thread *t)
 {
 	auto *work = static_cast<fiber_work *>(t->state);

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The workloads of fork and join, of loops in parallel and of bursts (forks.h), for any
+ * implementation: their setup, their runs, and the checks of their results.
+ */
 #include "forks.h"
 
 #include "pools.h"
@@ -15,13 +19,13 @@ void fork_rows(uint64_t *rows, size_t from, size_t to)
 		rows[i] = bench_work(i, (unsigned)i);
 }
 
-/* A state has what its row needs; the rest is NULL. */
+/* The state of a row. A row sets the fields that it needs; the others are NULL. */
 typedef struct fork_state {
 	const fork_runtime *runtime;
 	void *pool;
 	float *x, *y;
 	uint64_t *rows, *expected, *results;
-	size_t n; /* elements of x and y */
+	size_t n; /* number of elements of x, and of y */
 	uint64_t loops;
 } fork_state;
 
@@ -148,7 +152,9 @@ void fork_run_burst_1000_worker(bench_thread *t)
 	s->runtime->inside(s->pool, fork_run_burst_1000, t);
 }
 
-/* Each loop has added x to y; they are small integers, so that float is exact. */
+/*
+ * Each loop has added x to y once. The numbers are small integers, so the sums in float are exact.
+ */
 static void check_even(const fork_state *s)
 {
 	for (size_t i = 0; i < s->n; i++)

@@ -7,16 +7,16 @@
 #include <stdlib.h>
 
 /*
- * Work that forks and joins, and loops in parallel, for C and C++. The thread that asks is one of
- * the workers where that is how the implementation does it.
+ * The workloads of fork and join and of loops in parallel, for C and C++. Where an implementation
+ * works that way, the thread that asks is one of the workers.
  */
 enum {
 	FORK_N = 30,          /* fib(30), where each call with an argument of 2 and more forks */
-	FORK_RESULT = 832040, /* of it */
-	FORK_CALLS = 2692537, /* that it takes */
+	FORK_RESULT = 832040, /* the result of fib(30) */
+	FORK_CALLS = 2692537, /* how many calls that takes */
 	LOOP_EVEN = 10000000, /* elements of the loop with even work */
-	LOOP_CACHED = 100000, /* of the loop that is repeated over the same elements */
-	LOOP_ROWS = 4000,     /* of the loop with uneven work */
+	LOOP_CACHED = 100000, /* elements of the loop that is repeated over the same elements */
+	LOOP_ROWS = 4000,     /* rows of the loop with uneven work */
 };
 
 #ifdef __cplusplus
@@ -24,15 +24,16 @@ extern "C" {
 #endif
 
 /*
- * The bodies of the loops, the same code for all: y += a x, for elements; rows of a triangle, each
- * of as many rounds as its number.
+ * The bodies of the loops; all implementations run this code. fork_axpy() computes y += a x for the
+ * elements from `from` to `to`. fork_rows() computes rows of a triangle: a row takes as many rounds
+ * as its number says.
  */
 void fork_axpy(float *y, const float *x, float a, size_t from, size_t to);
 void fork_rows(uint64_t *rows, size_t from, size_t to);
 
 /*
- * An implementation. open(workers) makes what the others are given; NULL where it has none of a
- * kind.
+ * An implementation. open(workers) makes the pool, which the other functions get. A function is
+ * NULL if the implementation has nothing of that kind.
  */
 typedef struct fork_runtime {
 	void *(*open)(unsigned workers);
@@ -41,14 +42,15 @@ typedef struct fork_runtime {
 	void (*even)(void *pool, float *y, const float *x, float a, size_t n);
 	void (*uneven)(void *pool, uint64_t *rows, size_t n);
 	/*
-	 * Starts n tasks, of which each stores its number plus `first` in its place of `results`,
-	 * and waits for all.
+	 * Starts n tasks and waits for all of them. Each task stores its number plus `first` in its
+	 * place of `results`.
 	 */
 	void (*burst)(void *pool, uint64_t *results, uint64_t first, uint64_t n);
-	void (*inside)(void *pool, void (*run)(bench_thread *t), bench_thread *t); /* calls `run` in a worker */
+	/* calls `run` in a worker */
+	void (*inside)(void *pool, void (*run)(bench_thread *t), bench_thread *t);
 } fork_runtime;
 
-/* For rows whose `arg` is the runtime. */
+/* These functions are for rows whose `arg` is the runtime. */
 void *fork_setup(const bench_setting *with);
 void *fork_setup_even(const bench_setting *with);
 void *fork_setup_cached(const bench_setting *with);
@@ -58,7 +60,8 @@ void fork_run(bench_thread *t);
 void fork_run_even(bench_thread *t);
 void fork_run_uneven(bench_thread *t);
 void fork_run_burst(bench_thread *t);
-void fork_run_burst_1000(bench_thread *t); /* 1 ms after the previous one */
+/* begins each burst 1 ms after the end of the one before */
+void fork_run_burst_1000(bench_thread *t);
 void fork_run_burst_1000_worker(bench_thread *t);
 void fork_teardown(void *state, uint64_t total);
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The times of single operations: counted by size, in 32 classes for each power of two, so that a
- * percentile is right to 3 %.
+ * The times of single operations. Each time is counted in a class by its size. There are 32 classes
+ * for each power of two, so that a percentile is right to 3 %.
  */
 #include "shim.h"
 
 enum { CLASSES = 32, CLASSES_LOG2 = 5 };
 
-/* Times below CLASSES have a class each. */
+/* A time below CLASSES has a class of its own. */
 static unsigned class_of(uint64_t ns)
 {
 	if (ns < CLASSES)
@@ -16,7 +16,7 @@ static unsigned class_of(uint64_t ns)
 	return (power - CLASSES_LOG2 + 1) * CLASSES + (unsigned)(ns >> (power - CLASSES_LOG2)) % CLASSES;
 }
 
-/* The least time of a class. */
+/* Returns the least time of a class. */
 static int64_t least_of(unsigned class)
 {
 	if (class < CLASSES)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Barriers in C (barriers.h). */
+/* Measures the barriers of C (barriers.h). */
 #include "barriers.h"
 
 #include <fairlead/barrier.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Measures conditions of C: each with the mutex of its library. */
 #include "monitor.h"
 #include "shim.h"
 
@@ -14,9 +15,10 @@ MONITOR(fairlead, fl_mutex, fl_cond, fl_mutex_init(m), fl_cond_init(c), fl_mutex
         fairlead_wait(c, m), fl_cond_signal(c), fl_cond_broadcast(c))
 
 /*
- * The workloads of conditions (monitor.h): two threads in turn, an operation is
- * there and back; and a broadcast, where an operation is a round: all but one wait, that one sees
- * that they do and broadcasts, and each of them has passed the mutex before the next round.
+ * The workloads of conditions (monitor.h). In `pingpong`, two threads take turns, and one operation
+ * is a turn of each. In `broadcast`, one operation is a round: all threads but one wait; that one
+ * waits until they do, and then broadcasts; each of them has locked the mutex again before the next
+ * round.
  */
 #define COND_BENCH(mon)                                                                                                \
 	typedef struct cond_##mon##_state {                                                                            \

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The locks of C++ libraries, in the same workloads as those in C.
+// Measures the locks of C++ libraries, in the same workloads as those of C.
 #include "barriers.h"
 #include "rwlocks.h"
 #include "sems.h"
@@ -9,7 +9,8 @@
 #include <oneapi/tbb/rw_mutex.h>
 #include <semaphore>
 
-// libstdc++ 12 makes a system call at each release: it counts no waiters.
+// The semaphore of libstdc++ 12 does not count its waiters. So it makes a system call at each
+// release.
 using std_semaphore = std::counting_semaphore<>;
 
 #define STD_SEM_INIT(s) new (s) std_semaphore(0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Events that a wait resets. */
+/* Measures events that a wait resets. */
 #include "monitor.h"
 #include "turns.h"
 
@@ -15,7 +15,7 @@ static inline void fairlead_take(fl_event *e)
 	BENCH_OK(fl_event_wait(e));
 }
 
-/* An event of mutex and condition: a semaphore of at most one permit. */
+/* The peers' event, from a mutex and a condition, is a semaphore with at most one permit. */
 MONITOR_SEM(pthread_event, pthread, s->permits = 1)
 MONITOR_SEM(nsync_event, nsync, s->permits = 1)
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Measures mutexes and spin locks of C. */
 #include "shim.h"
 
 #include <ck_spinlock.h>
@@ -8,17 +9,19 @@
 #include <stdlib.h>
 
 /*
- * Mutexes: lock, count, (some work), unlock. The threads share one budget of operations, which is
- * kept under the lock. So they contend until the end, and how many operations each of them got shows
- * how fair the lock is. Where a case has a span instead of a budget, each thread also notes its
- * longest wait.
+ * The workload of mutexes: lock, count, work for some time (in some cases), unlock. The threads
+ * share one budget of operations, which is kept under the lock. So they contend until the end, and
+ * how many operations each of them got shows how fair the lock is. Where a case has a span of time
+ * instead of a budget, each thread also notes its longest wait.
  */
 
 /*
- * The data that the lock guards: plain, so that a lock that does not exclude gives a wrong count.
+ * The data that the lock guards. They are plain variables, so that a lock that does not exclude
+ * gives a wrong count.
  */
 typedef struct lock_data {
-	uint64_t count, total, done; /* `done` of a span: what the threads say that they did */
+	/* `done`: in a case with a span, what the threads say that they did */
+	uint64_t count, total, done;
 	uint64_t work;
 } lock_data;
 
@@ -30,7 +33,8 @@ static inline void lock_teardown(void *state, uint64_t total)
 }
 
 /*
- * The runs of one implementation. `lock` and `unlock` are statements on `m`.
+ * Defines the functions of one implementation. `lock` and `unlock` are statements on `m`, a pointer
+ * to the mutex.
  */
 #define LOCK_BENCH(impl, type, init, lock, unlock)                                                                     \
 	typedef struct impl##_state {                                                                                  \
@@ -41,7 +45,7 @@ static inline void lock_teardown(void *state, uint64_t total)
 	{                                                                                                              \
 		impl##_state *s = bench_alloc(sizeof *s);                                                              \
 		type *m = &s->mutex;                                                                                   \
-		bench_rounds(); /* takes its time once */                                                              \
+		bench_rounds(); /* measures once, which takes its time */                                              \
 		init;                                                                                                  \
 		s->data.total = with->total;                                                                           \
 		return s;                                                                                              \
@@ -74,7 +78,9 @@ static inline void lock_teardown(void *state, uint64_t total)
 		impl##_##how(t, rounds);                                                                               \
 	}
 
-/* The same until the span is over; the clock is read once before each lock and once under it. */
+/*
+ * Runs until the span is over. Reads the clock once before each lock, and once while it holds it.
+ */
 #define SPAN_BENCH(impl, type, lock, unlock)                                                                           \
 	static inline __attribute__((always_inline)) void impl##_span(bench_thread *t, unsigned rounds)                \
 	{                                                                                                              \
@@ -104,10 +110,10 @@ static inline void lock_teardown(void *state, uint64_t total)
 	LOCK_RUN(impl, fair_1us, span, 10 * bench_rounds())
 
 /*
- * Hands over from one thread to the other, and back: an operation. There are three locks in a ring,
- * and each thread holds one all the time: it locks the next one, which the other thread holds or
- * has just let go, and unlocks that behind. So every lock waits for an unlock of the other thread.
- * The count lies beside its lock.
+ * The hand-over: one operation goes from one thread to the other, and back. There are three locks
+ * in a ring, and each thread always holds one. It locks the next one, which the other thread holds
+ * or has just released, and then unlocks the one behind. So every lock waits for an unlock by the
+ * other thread. Each lock has a count beside it.
  */
 enum { HANDOFF_LOCKS = 3 };
 
@@ -161,7 +167,7 @@ enum { HANDOFF_LOCKS = 3 };
 		free(s);                                                                                               \
 	}
 
-/* All of a lock that sleeps when it waits. */
+/* Defines all workloads for a lock whose waiters sleep. */
 #define SLEEPING_LOCK(impl, type, init, lock, unlock)                                                                  \
 	LOCK_BENCH(impl, type, init, lock, unlock)                                                                     \
 	SPAN_BENCH(impl, type, lock, unlock)                                                                           \
@@ -175,9 +181,9 @@ LOCK_BENCH(ck_ticket, ck_spinlock_ticket_t, ck_spinlock_ticket_init(m), ck_spinl
            ck_spinlock_ticket_unlock(m))
 
 /*
- * A spin lock that hands over in order waits for whole time slices when the next waiter does not
- * run: 30 us an operation instead of 0.1, some runs. So its operations are counted out, lest the
- * suite takes minutes.
+ * A ticket lock hands over in order. If the next waiter does not run, all others wait for whole
+ * time slices: in some runs 30 us an operation instead of 0.1. So each run has a fixed number of
+ * operations; otherwise the suite would take minutes.
  */
 enum { LOCK_FIXED = 10000 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Readers-writer locks in C (rwlocks.h). */
+/* Measures the readers-writer locks of C (rwlocks.h). */
 #include "rwlocks.h"
 
 #include <ck_rwlock.h>

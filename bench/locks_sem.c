@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Semaphores in C (sems.h). Peers without one get it from mutex
- * and condition.
+ * Measures the semaphores of C (sems.h). A peer that has no semaphore gets one from its mutex and
+ * its condition (monitor.h).
  */
 #include "monitor.h"
 #include "sems.h"
@@ -34,7 +34,7 @@ SEM_BENCH(sem_t, sem_t, posix_init, sem_post, posix_sem_acquire)
 SEM_BENCH(pthread, pthread_sem, pthread_sem_init, pthread_sem_release, pthread_sem_acquire)
 SEM_BENCH(nsync, nsync_sem, nsync_sem_init, nsync_sem_release, nsync_sem_acquire)
 
-/* A wait in which nothing comes, for 100 us. */
+/* Waits 100 us for a permit that never comes. */
 #define TIMEOUT_BENCH(impl, times_out)                                                                                 \
 	static void impl##_time_out(bench_thread *t)                                                                   \
 	{                                                                                                              \

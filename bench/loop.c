@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The event loop. Of libuv the timers and turns: it has no tasks. Of Python what loop.py measures. */
+/*
+ * Measures event loops: Fairlead's, and libuv's in the rows of timers and turns, since libuv has no
+ * tasks. loop.py measures Python's.
+ */
 #include "loop.h"
 #include "remote.h"
 
@@ -28,7 +31,7 @@ static void join(fl_fiber *f, int expected)
 		bench_fail("a fiber returned something else");
 }
 
-/* Tasks. */
+/* --- tasks --- */
 
 static int count_one(void *arg)
 {
@@ -125,7 +128,10 @@ static void fairlead_pingpong(bench_thread *t)
 	fl_queue_free(q.back);
 }
 
-/* LOOP_TASKS that wait, cancelled one by one, then joined: only that is timed. */
+/*
+ * Starts LOOP_TASKS tasks that wait, cancels them one by one, and joins them. Only the cancels and
+ * joins are timed.
+ */
 
 static int wait_long(void *arg)
 {
@@ -164,7 +170,11 @@ static void fairlead_cancel(bench_thread *t)
 	BENCH_OK(fl_loop_run(cancel_all, t));
 }
 
-/* Timers: one of those that are started is stopped, and started again for another time. */
+/*
+ * --- timers ---
+ *
+ * An operation stops one of the started timers, and starts it again for another time.
+ */
 
 typedef struct timers {
 	fiber_work work;
@@ -216,7 +226,8 @@ static void timers_teardown(void *state, uint64_t total)
 {
 	timers *s = state;
 	fl_loop_free(s->loop);
-	fiber_work_teardown(&s->work, total); /* the first field: all of it */
+	/* the work is the first field, so this frees the whole state */
+	fiber_work_teardown(&s->work, total);
 }
 
 typedef struct uv_timers {
@@ -267,11 +278,13 @@ static void uv_timers_teardown(void *state, uint64_t total)
 }
 
 /*
- * A loop and another thread: turns of a loop with nothing to do, and round trips to a loop that
+ * --- a loop and another thread ---
+ *
+ * What is measured are turns of a loop that has nothing to do, and round trips to a loop that
  * another thread runs.
  */
 
-/* Turns. */
+/* --- turns --- */
 
 static void *fairlead_turns_setup(const bench_setting *with)
 {
@@ -297,7 +310,7 @@ static void fairlead_turns_teardown(void *state, uint64_t total)
 
 typedef struct uv_idle_loop {
 	uv_loop_t loop;
-	uv_async_t async; /* that the loop waits for: or it would not look */
+	uv_async_t async; /* the loop waits for this; otherwise it would not look for events */
 } uv_idle_loop;
 
 static void *uv_turns_setup(const bench_setting *with)
@@ -325,7 +338,7 @@ static void uv_turns_teardown(void *state, uint64_t total)
 	free(s);
 }
 
-/* Round trips: the first thread asks, the second runs the loop. */
+/* --- round trips: the first thread asks, and the second one runs the loop --- */
 
 typedef struct trips {
 	fl_loop *loop;

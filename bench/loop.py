@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""asyncio's part of the rows loop/...: fairlead-bench starts `loop.py CASE` and asks it over a pipe (remote.h, loop.h)."""
+"""Measures asyncio for the rows loop/...: fairlead-bench starts `loop.py CASE` and asks it over a
+pipe (remote.h, loop.h).
+"""
 import asyncio
 import os
 import socket
@@ -91,7 +93,7 @@ async def timer(n):
             handles[i % TIMERS].cancel()
             handles[i % TIMERS] = loop.call_at(times[i], check, False)
             if i % 1000 == 0:
-                await asyncio.sleep(0)  # it forgets what was cancelled in a turn
+                await asyncio.sleep(0)  # asyncio forgets the cancelled timers in a turn of its loop
     return await timed(restart())
 
 

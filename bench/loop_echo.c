@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The echo: a client with many connections, each of which sends a request of ECHO_SIZE bytes, waits
- * for the same as an answer, and sends the next. The client is the same for all, by hand, on a CPU
- * of its own, where it never sleeps, so that what is measured is the server: a program of its own
- * on another CPU (loop_probe.c, loop.py). echo_100_cpu: the processor time that the server took at
- * the same time. memory_stream: the memory that LOOP_IDLE connections add, after one request on
- * each.
+ * Measures echo servers. A client has many connections. On each it sends a request of ECHO_SIZE
+ * bytes, waits for the same bytes as an answer, and sends the next request. The client is the same
+ * for all servers, and written by hand. It has a CPU of its own and never sleeps there, so that the
+ * server is what is measured. The server is a program of its own on another CPU (loop_probe.c,
+ * loop.py).
+ *
+ * The rows echo_100_cpu show the processor time that the server took in the meantime. The rows
+ * memory_stream show the memory that LOOP_IDLE connections add, after one request on each.
  */
 #include "loop.h"
 #include "loop_probe.h"
@@ -23,7 +25,7 @@
 
 struct connection {
 	int fd;
-	uint32_t got; /* bytes of the answer */
+	uint32_t got; /* how many bytes of the answer have come */
 	uint64_t request[ECHO_SIZE / sizeof(uint64_t)];
 };
 
@@ -32,7 +34,7 @@ typedef struct kind {
 	void (*connect)(int fd, unsigned where, unsigned number);
 } kind;
 
-/* What the row of a server and so many connections is given. */
+/* What a row is given: its server, and the number of connections. */
 typedef struct server {
 	const kind *kind;
 	size_t connections;
@@ -49,7 +51,10 @@ typedef struct client {
 	struct connection *all;
 } client;
 
-/* `where`: a port, or the process id of the server; `number`: of the connection. */
+/*
+ * `where` is a port, or for Unix sockets the process id of the server. `number` is that of the
+ * connection.
+ */
 static void connect_udp(int fd, unsigned where, unsigned number)
 {
 	const struct sockaddr_in a = {
@@ -83,7 +88,7 @@ static void open_connection(client *c, unsigned number)
 	BENCH_OK(epoll_ctl(c->poller, EPOLL_CTL_ADD, to->fd, &event));
 }
 
-/* Each request is another one. */
+/* Each request has other bytes than the one before. */
 static void send_request(client *c, struct connection *on)
 {
 	if (c->to_send == 0)
@@ -93,7 +98,8 @@ static void send_request(client *c, struct connection *on)
 	on->request[0]++;
 	on->request[ECHO_SIZE / sizeof(uint64_t) - 1] = ~on->request[0];
 	while (send(on->fd, on->request, ECHO_SIZE, MSG_NOSIGNAL | MSG_DONTWAIT) != ECHO_SIZE)
-		bench_must(errno == EAGAIN, "send"); /* a Unix server has no room for more: again */
+		/* The socket of a Unix server is full: try again. */
+		bench_must(errno == EAGAIN, "send");
 }
 
 static void take_answer(client *c, struct connection *from)
@@ -112,7 +118,7 @@ static void take_answer(client *c, struct connection *from)
 	send_request(c, from);
 }
 
-/* Makes `requests` of them over all connections. */
+/* Makes `requests` requests, distributed over all connections. */
 static void exchange(client *c, uint64_t requests)
 {
 	enum { EVENTS = 256 };
@@ -127,7 +133,7 @@ static void exchange(client *c, uint64_t requests)
 	}
 }
 
-/* The server has begun to run when it says where it listens. */
+/* A server says where it listens when it has begun to run. */
 static void *client_setup(const bench_setting *with)
 {
 	const server *of = with->arg;
@@ -213,7 +219,7 @@ static const kind tcp = {AF_INET, SOCK_STREAM, connect_tcp};
 static const kind udp = {AF_INET, SOCK_DGRAM, connect_udp};
 static const kind unix_datagram = {AF_UNIX, SOCK_DGRAM, connect_unix};
 
-/* How many requests a run makes: with 1,000 connections each makes a hundred and more. */
+/* The requests of a run. With 1,000 connections, a run makes 40 requests on each. */
 enum { REQUESTS_1 = 4000, REQUESTS = 40000 };
 
 #define SERVER(kind, n, ...) (&(const server){&(kind), n, BENCH_COMMAND(__VA_ARGS__)})
@@ -228,7 +234,10 @@ enum { REQUESTS_1 = 4000, REQUESTS = 40000 };
 	    ECHO_ROW(label, "echo_100_cpu", tcp, cpu_run, 100, REQUESTS / (part), role, __VA_ARGS__)
 #define DATAGRAM_ROW(id, kind, n, role)                                                                                \
 	ECHO_ROW(#id, #kind "_" #n, kind, echo_run, n, (n) == 1 ? REQUESTS_1 : REQUESTS, role, BENCH_LOOP, #kind, #id)
-/* A Unix socket has room for ten datagrams, so more clients would wait for each other. */
+/*
+ * A Unix datagram socket has room for ten datagrams. With more clients, they would wait for each
+ * other.
+ */
 #define DATAGRAM_ROWS(id, role)                                                                                        \
 	DATAGRAM_ROW(id, udp, 1, role), DATAGRAM_ROW(id, udp, 100, role), DATAGRAM_ROW(id, unix_datagram, 1, role),    \
 	    DATAGRAM_ROW(id, unix_datagram, 8, role)
@@ -251,9 +260,12 @@ static const bench_row rows[] = {
     MEMORY_ROW("fairlead", BENCH_PEER, BENCH_LOOP, "echo", "fairlead"),
     MEMORY_ROW("python_streams", BENCH_PEER, PYTHON, "echo_streams"),
     MEMORY_ROW("libuv", BENCH_WEAKER, BENCH_LOOP, "echo", "libuv"),
-    /* Tasks that wait for an event: the servers' program answers. */
+    /* The memory of tasks that wait for an event: the program of the servers answers. */
     BENCH_REMOTE_ROW("loop/memory_task", "fairlead", 100000, BENCH_LOOP, "idle", "fairlead"),
-    /* It cannot have many more: a guard by protection cuts a mapping in two. */
+    /*
+     * Boost.Fiber cannot have many more: the guard page of a stack cuts a memory mapping in two,
+     * and a process may have only so many mappings.
+     */
     BENCH_REMOTE_ROW("loop/memory_task", "boost_fiber", LOOP_IDLE, BENCH_LOOP, "idle", "boost_fiber"),
     BENCH_REMOTE_ROW("loop/memory_task", "python_asyncio", LOOP_IDLE, PYTHON, "idle"),
 };

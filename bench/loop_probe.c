@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* fairlead-bench-loop: the servers of the echo, and tasks that wait (loop.h). */
+/*
+ * The program fairlead-bench-loop (loop.h): the servers of the echo, and tasks that wait.
+ * fairlead-bench starts it, and asks it over a pipe.
+ */
 #include "loop_probe.h"
 
 #include <arpa/inet.h>
@@ -47,7 +50,7 @@ static int open_unix(int type)
 	return fd;
 }
 
-/* A server is given its socket, bound and, of streams, listening. */
+/* A server gets a socket that is bound. A stream socket also listens already. */
 
 static int accept_one(int listener)
 {
@@ -58,7 +61,7 @@ static int accept_one(int listener)
 	return fd;
 }
 
-/* Fairlead: a fiber for each connection. */
+/* --- Fairlead: a fiber for each connection --- */
 
 static int echo_stream(void *arg)
 {
@@ -94,7 +97,7 @@ static void fairlead_echo(int socket)
 	BENCH_OK(fl_loop_run(serve, &socket));
 }
 
-/* Of datagrams one fiber. */
+/* One fiber serves all datagrams. */
 
 static fl_datagram *open_ours(const int *socket)
 {
@@ -181,8 +184,10 @@ static int64_t fairlead_idle(size_t n)
 }
 
 /*
- * libuv: uv_write() and uv_udp_send(), as its documentation does, or uv_try_write() and
- * uv_udp_try_send(), which need no memory for the request.
+ * --- libuv ---
+ *
+ * The servers answer by uv_write() and uv_udp_send(), as libuv's documentation does; or, if
+ * `uv_tries` is set, by uv_try_write() and uv_udp_try_send(), which need no memory for the request.
  */
 
 static bool uv_tries;
@@ -206,7 +211,7 @@ struct uv_request {
 	char data[PROBE_BUFFER];
 };
 
-/* A copy of what is to be sent; `reply` says so. */
+/* Copies the bytes of the reply into a new request, and makes `reply` point to the copy. */
 static struct uv_request *uv_request_of(uv_buf_t *reply)
 {
 	struct uv_request *request = malloc(sizeof *request - PROBE_BUFFER + reply->len);
@@ -244,7 +249,7 @@ static void uv_received(uv_udp_t *s, ssize_t n, const uv_buf_t *buffer, const st
 {
 	bench_must(n >= 0, "uv_udp_recv_start");
 	if (!from)
-		return; /* there is nothing more */
+		return; /* libuv says so that there is nothing more to read */
 	uv_buf_t reply = uv_buf_init(buffer->base, (unsigned)n);
 	if (uv_tries)
 		bench_must(uv_udp_try_send(s, &reply, 1, from) == n, "uv_udp_try_send");
@@ -285,7 +290,7 @@ static void libuv_datagrams(int socket)
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 }
 
-/* The implementations. */
+/* --- the implementations --- */
 
 static const struct {
 	const char *name;
@@ -312,7 +317,7 @@ static void serve_forever(void (*server)(int socket), int (*open)(int type), int
 {
 	pthread_t thread;
 	bench_allow_files();
-	(void)bench_pin(0); /* the client is on the second */
+	(void)bench_pin(0); /* the client is on the second CPU */
 	(void)puts("ready");
 	BENCH_OK(pthread_create(&thread, NULL, end_with_input, NULL));
 	int socket = open(type);

@@ -12,14 +12,14 @@
 extern "C" {
 #endif
 
-enum { PROBE_BUFFER = 1024 }; /* of each read; what it got is written back */
+enum { PROBE_BUFFER = 1024 }; /* bytes of a read; what a read got is written back at once */
 
-/* The bytes that `n` waiting tasks cost. */
+/* Returns how many bytes `n` waiting tasks cost. */
 int64_t boost_idle(size_t n);
 
 /*
- * The abstract name of a socket of the process `pid`; all its bytes count: libuv sends to Unix addresses
- * of full size alone.
+ * Makes the abstract name of a socket of the process `pid`. The name uses all bytes of the address,
+ * because libuv sends only to Unix addresses of full size.
  */
 static inline void probe_unix_address(struct sockaddr_un *a, int pid, unsigned number)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Fibers of Boost.Fiber that wait.
+// Fibers of Boost.Fiber that wait, for the row of their memory.
 #include "loop_probe.h"
 
 #include <boost/fiber/condition_variable.hpp>
@@ -11,7 +11,8 @@
 
 extern "C" int64_t boost_idle(std::size_t n)
 {
-	boost::fibers::protected_fixedsize_stack stacks(112 * 1024); // as ours
+	// as large as the stacks of Fairlead's fibers
+	boost::fibers::protected_fixedsize_stack stacks(112 * 1024);
 	boost::fibers::mutex mutex;
 	boost::fibers::condition_variable changed;
 	bool over = false;

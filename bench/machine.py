@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The machine that figures are measured on, how busy other programs keep it, and how to make it busy or narrow."""
+"""The machine that figures are measured on, how busy other programs keep it, and how to make it
+busy or narrow.
+"""
 import ctypes
 import os
 import platform
@@ -9,7 +11,7 @@ import sys
 import time
 
 
-# What an option means without its value.
+# What an option means that is given without a value.
 ALONE = {"--busy": "--busy=1", "--cpu-quota": "--cpu-quota=50", "--json": "--json=-", "--ratios": "--ratios=-"}
 
 
@@ -46,7 +48,9 @@ def model():
 
 
 def others():
-    """CPU seconds that programs other than our children have used since boot; time that the host has stolen counts, too."""
+    """CPU seconds that programs other than our children have used since boot. Time that the host
+    has stolen counts, too.
+    """
     try:
         with open("/proc/stat", encoding="utf-8") as f:
             user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, f.readline().split()[1:9])
@@ -57,7 +61,9 @@ def others():
 
 
 def adopt():
-    """Makes orphans of our programs, such as fork servers, our own children, so that their CPU time counts as ours."""
+    """Makes orphans of our programs, such as fork servers, our own children. So their CPU time
+    counts as ours.
+    """
     pr_set_child_subreaper = 36
     ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
 
@@ -72,7 +78,9 @@ def collect():
 
 
 class Compute:
-    """Keeps each CPU busy with `n` processes that compute, of the same priority as ours, while a context lasts."""
+    """Keeps each CPU busy while a context lasts: with `n` processes that compute, of the same
+    priority as ours.
+    """
 
     def __init__(self, n):
         self.n, self.pids = n, []
@@ -88,7 +96,7 @@ class Compute:
 
     @staticmethod
     def compute(cpu, parent):
-        """Never returns, and ends with the process that wants it."""
+        """Computes for ever; ends with the process that has started it."""
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
         os.sched_setaffinity(0, {cpu})
@@ -99,7 +107,7 @@ class Compute:
 
 
 class Quota:
-    """A control group: its processes get so many percent of one CPU, while a context lasts."""
+    """A control group, while a context lasts. Its processes get so many percent of one CPU."""
 
     PERIOD_US = 100000
     V1, V2 = "/sys/fs/cgroup/cpu", "/sys/fs/cgroup"
@@ -134,7 +142,7 @@ class Quota:
 
 
 class Load:
-    """How much of the machine other programs take while a context lasts."""
+    """How much of the machine's CPU time other programs take while a context lasts."""
 
     def __enter__(self):
         adopt()
@@ -146,6 +154,6 @@ class Load:
         self.share = max(0, (others() - self.before) / (time.monotonic() - self.started) / os.cpu_count())
 
     def line(self):
-        """What was measured on, and whether the figures can be quoted."""
+        """Says on what was measured, and whether the figures can be quoted."""
         return (f"{model()}; other programs used {self.share:.0%} of the CPU time"
                 + (": DO NOT QUOTE these figures" if self.share > 0.05 else ""))

@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fairlead-bench [--list] [--quick] [--once] [--laps] [--out=FILE] [PATTERN]: the rows of cases.c.
- * For people there is bench/run. fairlead-bench --serve CASE IMPLEMENTATION THREADS: one of them,
- * for the program itself (remote.h).
+ * The program fairlead-bench. bench/run is the command for people; it starts this program.
+ *
+ *     fairlead-bench [--list] [--quick] [--once] [--laps] [--out=FILE] [PATTERN]
+ *
+ * measures the rows of the cases in cases.c, or lists them.
+ *
+ *     fairlead-bench --serve CASE IMPLEMENTATION THREADS
+ *
+ * measures one row when it is asked over a pipe. The program starts itself so for rows that need a
+ * process of their own (remote.h).
  */
 #include "remote.h"
 #include "shim.h"
@@ -17,7 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Where a static array of rows ends up; BENCH_ROWS fills it in before main. */
+/* All tables of rows. Before main(), the constructor of each BENCH_ROWS adds its table. */
 static bench_table *tables;
 
 void bench_add(bench_table *table)
@@ -53,7 +60,7 @@ static void plan_add(plan *p, const bench_case *of, const bench_row *row, int th
 	snprintf(e->name, sizeof e->name, "%s/%s/threads:%d", of->name, row->implementation, threads);
 }
 
-/* Adds a case at one thread count with all of its rows, if the name of one of them matches. */
+/* Adds a case at one thread count, with all of its rows, if the name of any of them matches. */
 static void plan_case(plan *p, const bench_case *of, int threads, const regex_t *pattern)
 {
 	size_t before = p->count;
@@ -112,8 +119,8 @@ static void *sleep_forever(void *unused)
 }
 
 /*
- * A process with only one thread is another machine: the C library then leaves out its atomic
- * instructions.
+ * A process with only one thread would be faster than any real program: the C library then leaves
+ * out its atomic instructions.
  */
 static void keep_second_thread(void)
 {
@@ -135,11 +142,13 @@ static int serve(char **argv)
 int main(int argc, char **argv)
 {
 #if FL__HAS_PROCESS
-	fl_main(argc, argv); /* the workers of the process executor begin here */
+	/* a worker process of the process executor begins here, and does not return */
+	fl_main(argc, argv);
 #endif
 	/*
-	 * OpenMP's threads sleep while they wait, in processes of its rows (remote.h): the fastest of
-	 * the three ways. gcc's otherwise spin on the lock that a producer of tasks needs.
+	 * In processes of OpenMP's rows (remote.h), OpenMP's threads sleep while they wait. That is
+	 * the fastest of the three ways: otherwise the threads of gcc's runtime spin on the lock
+	 * that a producer of tasks needs.
 	 */
 	(void)setenv("OMP_WAIT_POLICY", "passive", 1);
 	if (argc == 5 && !strcmp(argv[1], "--serve"))

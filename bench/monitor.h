@@ -10,8 +10,8 @@
 #include <semaphore.h>
 
 /*
- * Mutex and condition of several libraries under names that templates can paste:
- * mon_pthread_lock(), mon_nsync_lock(), ... Each is one inlined call of the library's own function.
+ * Mutex and condition of several libraries, under names that macros can paste: mon_pthread_lock(),
+ * mon_nsync_lock() and so on. Each is one inlined call of the library's own function.
  */
 #define MONITOR(name, mutex_type, cond_type, mutex_init, cond_init, lock, unlock, wait, signal, broadcast)             \
 	typedef mutex_type mon_##name##_mutex;                                                                         \
@@ -52,8 +52,9 @@ MONITOR(nsync, nsync_mu, nsync_cv, nsync_mu_init(m), nsync_cv_init(c), nsync_mu_
         nsync_cv_wait(c, m), nsync_cv_signal(c), nsync_cv_broadcast(c))
 
 /*
- * A semaphore of these; `gain` is what a release does to s->permits. The signaller counts the
- * waiter off, so that a waiter that has yet to run is not signalled twice.
+ * Defines a semaphore made of such a mutex and condition. `gain` is what a release does to
+ * s->permits. The signaller takes the waiter out of `waiters`, so that a waiter that has yet to run
+ * is not signalled twice.
  */
 #define MONITOR_SEM(impl, mon, gain)                                                                                   \
 	typedef struct impl {                                                                                          \
@@ -87,7 +88,7 @@ MONITOR(nsync, nsync_mu, nsync_cv, nsync_mu_init(m), nsync_cv_init(c), nsync_mu_
 		mon_##mon##_unlock(&s->mutex);                                                                         \
 	}
 
-/* POSIX semaphores. */
+/* --- POSIX semaphores --- */
 static inline void posix_sem_init(sem_t *s, int shared, unsigned permits)
 {
 	BENCH_OK(sem_init(s, shared, permits));

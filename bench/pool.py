@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Python's part of the rows python_...: fairlead-bench starts `pool.py CASE` and asks it over a pipe.
+"""Measures Python for the rows python_...: fairlead-bench starts `pool.py CASE` and asks it over a
+pipe.
 
-Sets up, warms up, says "ready"; then answers each line with a number of operations by the nanoseconds that they took, and the
-99th percentile of single ones (0 where none is meant). Ends with its input. Start methods are Python's defaults, unless the
-case says which.
+The program sets up, warms up, and says "ready". It answers each line with a number of operations by
+the nanoseconds that they took, and the 99th percentile of single ones (0 where none is meant). It
+ends with its input. Pools start their processes as Python does by default, unless the case says
+otherwise.
 """
 import contextlib
 import multiprocessing
@@ -28,7 +30,7 @@ def echo(x):
 
 
 def timed(batch, most=BATCH):
-    """measure() for batches of up to `most` operations."""
+    """Returns measure(), which makes `n` operations in batches of up to `most`."""
     def measure(n):
         start = perf_counter_ns()
         for first in range(0, n, most):
@@ -77,7 +79,7 @@ def fill(i, size):
 
 @contextlib.contextmanager
 def filled(kind, size):
-    """Results, which the worker pickles."""
+    """The results are bytes, which the worker pickles."""
     size = int(size)
 
     def batch(n):
@@ -89,10 +91,10 @@ def filled(kind, size):
         yield timed(batch)
 
 
-# Starts: from nothing to the first result of each of two workers; `until` "result", or "end": they
-# are joined, too.
+# Starts: the time from nothing to the first result of each of two workers (`until` "result"), or
+# until they are joined, too ("end").
 
-meeting = None  # in a worker: so that each has one of the two tasks
+meeting = None  # in a worker: the barrier by which each worker has one of the two tasks
 
 
 def join_meeting(barrier):
@@ -107,7 +109,9 @@ def meet():
 
 @contextlib.contextmanager
 def start(until):
-    """The first of a program: asked once, without a warm-up; "again" after `until` warms up."""
+    """The first pool of a program: it is asked once, without a warm-up. With "again" after `until`,
+    a first pool warms up.
+    """
     until, _, again = until.partition("_")
 
     def measure(n):
@@ -126,7 +130,8 @@ def start(until):
     yield measure
 
 
-# Kills: a worker dies in a task; until that is known, and until another has run one.
+# Kills: a worker dies in a task. The time is that until the death is known, or until another worker
+# has run a task.
 
 started = os.pipe()
 
@@ -137,7 +142,7 @@ def block():
 
 
 def kill(served):
-    """A death breaks this one for good: the caller makes another to go on."""
+    """A death breaks the executor for good, so the caller has to make another one to go on."""
     with ProcessPoolExecutor(1) as pool:
         future = pool.submit(block)
         pid = int(os.read(started[0], 16))

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The parts of the workloads of pools (pools.h) that all implementations share: the work of a task,
+ * the hold until a release, the CPU time of an idle pool, and what stands in for futures.
+ */
 #include "pools.h"
 
 #include <dirent.h>
@@ -6,7 +10,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static unsigned microsecond; /* rounds of bench_work() */
+static unsigned microsecond; /* how many rounds of bench_work() take a microsecond */
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_changed = PTHREAD_COND_INITIALIZER;
@@ -53,7 +57,7 @@ void pool_release(void)
 	pthread_mutex_unlock(&gate);
 }
 
-/* ns that a thread of this process has run. */
+/* Returns the ns that a thread of this process has run. */
 static int64_t cpu_of(const char *thread)
 {
 	char name[300];
@@ -67,8 +71,8 @@ static int64_t cpu_of(const char *thread)
 }
 
 /*
- * Of all threads but the first, which is the one that asks: the clock of the process has what it
- * does in it.
+ * Returns the ns that all threads have run but the first one. The first thread asks for this: if it
+ * counted, the reading of the clocks would, too.
  */
 static int64_t cpu_of_others(void)
 {
@@ -92,7 +96,7 @@ void pool_idle_cpu(bench_thread *t)
 	t->took = cpu_of_others() - before;
 	t->done = (uint64_t)((bench_now() - start) / 1000000);
 	if (t->took <= 0)
-		t->took = 1; /* none at all */
+		t->took = 1; /* no CPU time at all; 0 would mean that the row did not measure */
 }
 
 pool_future *pool_futures(size_t n)

@@ -14,21 +14,21 @@ extern "C" {
 #endif
 
 /*
- * The workloads of pools of threads, for C and C++, and of processes: tasks that one thread outside
- * of the pool submits. Tasks with a future return their argument; two flags of it say what they do
- * before. Each row of threads runs in a process of its own.
+ * The workloads of pools of threads, for C and C++, and of pools of processes. One thread outside
+ * of the pool submits tasks. A task with a future returns its argument. Two flags in the argument
+ * say what the task does before. Each row of threads runs in a process of its own.
  */
 enum {
 	POOL_BATCH = 10000,     /* tasks of submit_get and of burst */
 	POOL_WINDOW = 64,       /* tasks in flight */
-	POOL_MANY = 1000000,    /* tasks: their memory is counted */
-	POOL_PAUSE_US = 3000,   /* of an idle pool, before the next task */
-	POOL_SETTLE_US = 300000 /* before the processor time of an idle pool is counted */
+	POOL_MANY = 1000000,    /* how many tasks the memory is counted for */
+	POOL_PAUSE_US = 3000,   /* how long the pool idles before the next task */
+	POOL_SETTLE_US = 300000 /* a pool idles so long before its processor time is counted */
 };
-#define POOL_WORK (UINT64_C(1) << 62) /* a microsecond of arithmetic */
-#define POOL_HOLD (UINT64_C(1) << 63) /* waits for pool_release() */
+#define POOL_WORK (UINT64_C(1) << 62) /* the task computes for a microsecond */
+#define POOL_HOLD (UINT64_C(1) << 63) /* the task waits for pool_release() */
 
-/* The task: all implementations call it. */
+/* The task, which all implementations call. */
 void pool_special(uint64_t arg);
 static inline uint64_t pool_task(uint64_t arg)
 {
@@ -39,12 +39,12 @@ static inline uint64_t pool_task(uint64_t arg)
 
 void pool_warm(void);                /* before the first task with POOL_WORK */
 void pool_await_held(unsigned n);    /* waits until n tasks wait for the release */
-void pool_release(void);             /* for good */
-void pool_idle_cpu(bench_thread *t); /* exec/idle_cpu */
+void pool_release(void);             /* cannot be undone: later tasks with POOL_HOLD do not wait */
+void pool_idle_cpu(bench_thread *t); /* the `run` of exec/idle_cpu */
 
 /*
- * What stands in for a future where the peer has none: the caller's memory, which is used again, so
- * it costs no allocation.
+ * What stands in for a future where the peer has none. It is memory of the caller, which is used
+ * again, so it costs no allocation.
  */
 typedef struct pool_future {
 	pthread_mutex_t mutex;
@@ -53,14 +53,14 @@ typedef struct pool_future {
 	uint64_t arg, result;
 } pool_future;
 
-pool_future *pool_futures(size_t n); /* for free() */
+pool_future *pool_futures(size_t n); /* the caller frees them by free() */
 
 static inline void pool_future_run(pool_future *f)
 {
 	uint64_t result = pool_task(f->arg);
 	pthread_mutex_lock(&f->mutex);
 	f->result = result;
-	/* pool_future_get() looks without the mutex, too */
+	/* pool_future_get() also looks without the mutex */
 	__atomic_store_n(&f->done, true, __ATOMIC_RELAXED);
 	if (f->awaited)
 		pthread_cond_signal(&f->cond);
@@ -85,11 +85,11 @@ static inline uint64_t pool_future_get(pool_future *f, unsigned yields)
 #endif
 
 /*
- * Rows of one implementation with futures. open(workers, most) makes a pool that takes so many
- * tasks at once; close(pool) frees it; make(n) and unmake(futures) are an array of futures;
- * submit(pool, future, argument) starts pool_task() of the argument; get(pool, future) waits for it
- * and returns its result. submit_get: a batch of tasks is submitted, then each future is awaited;
- * roundtrip: one at a time.
+ * Defines the functions of one implementation with futures. open(workers, most) makes a pool that
+ * takes so many tasks at once; close(pool) frees it. make(n) makes an array of futures, and
+ * unmake(futures) frees it. submit(pool, future, argument) starts pool_task() of the argument.
+ * get(pool, future) waits for the task and returns its result. In `submit_get`, a batch of tasks is
+ * submitted, and then each future is awaited. In `roundtrip`, there is one task at a time.
  */
 #define POOL_TASKS(impl, pool_type, future_type, open, close, make, unmake, submit, get)                               \
 	typedef struct impl##_state {                                                                                  \
@@ -121,7 +121,7 @@ static inline uint64_t pool_future_get(pool_future *f, unsigned yields)
 		s->workers = (unsigned)with->threads;                                                                  \
 		s->pool = open(s->workers, POOL_BATCH);                                                                \
 		s->futures = make(POOL_BATCH);                                                                         \
-		impl##_batches(s, POOL_BATCH, POOL_BATCH / 10); /* the workers run, and memory is there */             \
+		impl##_batches(s, POOL_BATCH, POOL_BATCH / 10); /* starts workers, takes memory */                     \
 		return s;                                                                                              \
 	}                                                                                                              \
 	static void impl##_submit_get(bench_thread *t)                                                                 \
@@ -143,7 +143,7 @@ static inline uint64_t pool_future_get(pool_future *f, unsigned yields)
 		free(s);                                                                                               \
 	}
 
-/* Adds the rows of a pool of threads, with all workloads of such pools. */
+/* Defines all workloads of pools of threads for one implementation. */
 #define POOL_BENCH(impl, pool_type, future_type, open, close, make, unmake, submit, get)                               \
 	POOL_TASKS(impl, pool_type, future_type, open, close, make, unmake, submit, get)                               \
 	static inline void impl##_pauses(bench_thread *t, unsigned pause_us)                                           \
@@ -172,7 +172,7 @@ static inline uint64_t pool_future_get(pool_future *f, unsigned yields)
 				submit(s->pool, &s->futures[i % POOL_WINDOW], i | POOL_WORK);                          \
 		}                                                                                                      \
 	}                                                                                                              \
-	/* The workers are held, so that all of the tasks are there at once. */                                        \
+	/* The workers are held, so that all tasks exist at the same time. */                                          \
 	static void *impl##_memory_setup(const bench_setting *with)                                                    \
 	{                                                                                                              \
 		impl##_state *s = (impl##_state *)bench_alloc(sizeof *s);                                              \

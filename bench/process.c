@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Memory that two processes share, the partner process, and pipes between the two (process.h). */
 #include "process.h"
 #include "shim.h"
 
@@ -49,7 +50,7 @@ void pipe_send(pipe_channel *c, const void *message, size_t size)
 
 void pipe_receive(pipe_channel *c, void *message, size_t size)
 {
-	for (size_t got = 0; got < size;) { /* a pipe may give a part */
+	for (size_t got = 0; got < size;) { /* a read may return a part */
 		ssize_t n = read(c->out, (char *)message + got, size - got);
 		bench_must(n > 0, "read");
 		got += (size_t)n;

@@ -10,9 +10,9 @@ extern "C" {
 #endif
 
 /*
- * Two processes that share memory: the one that measures, and a partner, forked by setup, that does
- * its half of the work and ends. What it runs does not allocate, since it is forked from a process
- * with threads.
+ * Two processes that share memory. One measures. The other one is its partner: setup forks it, it
+ * does its half of the work, and then it ends. The partner must not allocate memory, since it is
+ * forked from a process with threads.
  */
 
 /* Zeroed memory that a partner shares, aligned to a page; never NULL. */
@@ -22,7 +22,7 @@ void bench_unshare(void *memory, size_t size);
 /* Starts a partner that runs `work`. */
 pid_t bench_partner(void (*work)(void *shared), void *shared);
 
-/* A channel (process_queue.c) of the kernel's. */
+/* A channel of process_queue.c that is a pipe of the kernel. */
 typedef struct pipe_channel {
 	int in, out;
 } pipe_channel;
@@ -31,7 +31,7 @@ void pipe_send(pipe_channel *c, const void *message, size_t size);
 void pipe_receive(pipe_channel *c, void *message, size_t size);
 void pipe_close(pipe_channel *c);
 
-/* Waits for its end; bench_fail when it failed. */
+/* Waits until the partner ends, and calls bench_fail() if it failed. */
 void bench_partner_end(pid_t partner);
 
 #ifdef __cplusplus

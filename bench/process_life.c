@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How long a program and a process executor take to start, and an executor to get over the death of
- * a worker. Starts of executors are measured in a small program, which is what a user has: this one
+ * Measures how long a program and a process executor take to start, how long children that are
+ * programs take, and how long an executor takes to get over the death of a worker. A small program
+ * (start_probe.c) measures the starts of executors, since that is what a user has: this program
  * links much, and a fork server is this program once more.
  */
 #include "remote.h"
@@ -22,7 +23,7 @@
 
 enum { PROGRAMS = 500, TRANSFERS = 5, KILLS = 200, PYTHON_KILLS = 20, P99_LEAST = 100, STARTS = 10, LATER_STARTS = 50 };
 
-/* The same program, with the library and without it, from its start to its end. */
+/* Runs a program from its start to its end: the same program, with the library and without it. */
 static void program_run(bench_thread *t)
 {
 	char *const argv[] = {t->state, NULL};
@@ -36,7 +37,9 @@ static void program_run(bench_thread *t)
 }
 
 /*
- * Programs as children: the start and the reap of one, and 100 MB through one and back, in a loop.
+ * --- programs as children of a loop ---
+ *
+ * The rows measure the start and the reap of a child, and how 100 MB go through a child and back.
  */
 
 static const size_t program_size = (size_t)100 << 20;
@@ -55,7 +58,7 @@ static void program_must_equal(const char *sent, const void *received, size_t si
 		bench_fail("cat returned something else");
 }
 
-/* Fairlead. */
+/* --- Fairlead --- */
 
 static int program_start_all(void *arg)
 {
@@ -94,7 +97,7 @@ static void fairlead_100mb(bench_thread *t)
 	BENCH_OK(fl_loop_run(program_transfer_all, t));
 }
 
-/* A worker says its process id, and waits to be killed. */
+/* Where a worker says its process id; then it waits to be killed. */
 struct victim {
 	uint32_t pid;
 };
@@ -123,7 +126,8 @@ typedef struct kill_state {
 } kill_state;
 
 /*
- * Kills the only worker; a task waits behind the one that dies with it. Both in ns since the kill.
+ * Kills the only worker, which runs a task while another task waits. Measures in ns since the kill
+ * until the future of the first task says so, and until the second task has run.
  */
 static void kill_one(kill_state *s, int64_t *failed, int64_t *served)
 {

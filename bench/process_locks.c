@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Locks in shared memory: a mutex that survives its owner, by one process and by two at once; and
- * two semaphores that hand a turn to and fro between two processes.
+ * Measures locks in shared memory: a mutex that survives its owner, by one process and by two at
+ * once; and two semaphores by which two processes hand a turn to and fro.
  */
 #include "monitor.h"
 #include "process.h"
@@ -11,7 +11,10 @@
 #include <fairlead/shm_mutex.h>
 #include <fairlead/shm_sem.h>
 
-/* Both processes take from one budget, so that they contend to the end. */
+/*
+ * Defines the mutex rows of one implementation. Both processes take operations from one budget, so
+ * that they contend to the end.
+ */
 #define PROCESS_MUTEX(impl, type, init, lock, unlock)                                                                  \
 	typedef struct impl##_locked {                                                                                 \
 		BENCH_ALIGNED type mutex;                                                                              \
@@ -78,7 +81,7 @@ static void pthread_robust_init(pthread_mutex_t *m)
 PROCESS_MUTEX(fairlead, fl_shm_mutex, fl_shm_mutex_init, fairlead_lock, fl_shm_mutex_unlock)
 PROCESS_MUTEX(pthread_robust, pthread_mutex_t, pthread_robust_init, pthread_mutex_lock, pthread_mutex_unlock)
 
-/* Semaphores, which hand over as turns.h has it. */
+/* Defines the rows of semaphores, which hand over as turns.h says. */
 #define PROCESS_SEM(impl, type, init, release, acquire)                                                                \
 	TURN_LOOP(impl, type, release, acquire)                                                                        \
 	typedef struct impl##_pair {                                                                                   \
@@ -129,7 +132,7 @@ static inline void sem_t_init(sem_t *s)
 	posix_sem_init(s, 1, 0);
 }
 
-/* Semaphores of mutex and condition. */
+/* Defines a semaphore of a mutex and a condition. */
 #define MONITOR_TURN(impl, mutex_type, cond_type, make, lock, wait, unlock, signal)                                    \
 	typedef struct impl##_turn {                                                                                   \
 		mutex_type mutex;                                                                                      \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Messages between two processes: Fairlead's shared queue, the kernel's POSIX message queue and pipe,
- * and a ring under a process-shared mutex with conditions.
+ * Measures messages between two processes: by Fairlead's shared queue, by the kernel's POSIX
+ * message queue and pipe, and by a ring under a process-shared mutex with conditions.
  */
 #include "process.h"
 #include "shim.h"
@@ -19,15 +19,16 @@
 #include <unistd.h>
 
 /*
- * Messages between two processes. A channel `impl_channel` lies in shared memory and goes one way:
+ * A channel lies in shared memory and carries messages one way. An implementation `impl` has the
+ * type `impl_channel` and these functions:
  *
  *     void impl_open(impl_channel *c);                    before the fork
  *     void impl_send(impl_channel *c, const void *message, size_t size);
  *     void impl_receive(impl_channel *c, void *message, size_t size);
  *     void impl_close(impl_channel *c);
  *
- * roundtrip: a number of 8 bytes there and its successor back. one_way: the partner sends messages
- * of 64 bytes, as fast as it can. Both check each message.
+ * In `roundtrip`, a number of 8 bytes goes to the partner, and its successor comes back. In
+ * `one_way`, the partner sends messages of 64 bytes as fast as it can. Both check each message.
  */
 enum { ONE_WAY_BYTES = 64 };
 
@@ -113,7 +114,7 @@ enum { ONE_WAY_BYTES = 64 };
 
 enum { CAPACITY = 128 };
 
-/* The handles are private: the partner has its copies of them from the fork. */
+/* A handle belongs to one process; the partner has its copies from the fork. */
 typedef struct fairlead_channel {
 	fl_shm *region;
 	fl_shm_queue *small, *large;
@@ -146,8 +147,8 @@ static void fairlead_close(fairlead_channel *c)
 }
 
 /*
- * Called when a call on `fd` would have waited, for the time number `tries`. Yields, or sleeps until
- * the call need not wait.
+ * Called when a call on `fd` would have waited; `tries` says how often that has happened for this
+ * message. Yields the first BENCH_YIELDS times. After that, sleeps until the call need not wait.
  */
 static void await_descriptor(int fd, short events, unsigned tries)
 {
@@ -165,7 +166,10 @@ static void posix_mq_open_with(mqd_t *c, int flags)
 	static unsigned n;
 	char name[64];
 	(void)snprintf(name, sizeof name, "/fairlead-bench-%d-%u", (int)getpid(), n++);
-	/* Ten messages are what a user may have without asking; more change nothing here. */
+	/*
+	 * A user may have a queue of ten messages without asking the administrator. More messages
+	 * change nothing here.
+	 */
 	struct mq_attr attr = {.mq_maxmsg = 10, .mq_msgsize = ONE_WAY_BYTES};
 	*c = mq_open(name, O_CREAT | O_EXCL | O_RDWR | flags, 0600, &attr);
 	bench_must(*c != (mqd_t)-1, "mq_open");
@@ -216,7 +220,10 @@ static inline void posix_mq_yield_receive(mqd_t *c, void *message, size_t size)
 
 #define posix_mq_yield_close posix_mq_close
 
-/* A pipe in the same way. Messages of up to PIPE_BUF bytes are written whole, and so read whole. */
+/*
+ * A pipe whose ends yield before they sleep. The kernel writes a message of up to PIPE_BUF bytes
+ * whole, and so it is read whole.
+ */
 typedef pipe_channel pipe_yield_channel;
 
 static void pipe_yield_open(pipe_channel *c)
@@ -241,8 +248,8 @@ static inline void pipe_yield_receive(pipe_channel *c, void *message, size_t siz
 #define pipe_yield_close pipe_close
 
 /*
- * A ring under a mutex: process-shared, not robust, so that a kill may stop everybody; hence
- * weaker.
+ * A ring under a mutex that processes share. The mutex is not robust, so that a kill may stop
+ * everybody. So these rows count as weaker.
  */
 typedef struct pthread_channel {
 	pthread_mutex_t mutex;
@@ -299,8 +306,8 @@ static void pthread_close(pthread_channel *c)
 }
 
 /*
- * The floor: one message in a cache line, and a flag that both sides poll. They never sleep. They
- * yield after some thousand polls, since on a busy machine the other side may need this CPU.
+ * The floor has one message in a cache line, and a flag that both sides poll. They never sleep.
+ * They yield after some thousand polls, since on a busy machine the other side may need this CPU.
  */
 typedef struct polling_channel {
 	bool full;

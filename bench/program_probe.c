@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program with one mutex, with the library and (WITHOUT_FAIRLEAD) without it: what its start
- * costs, in process_life.c.
+ * A small program with one mutex. meson.build makes it with the library and, with WITHOUT_FAIRLEAD,
+ * without. process_life.c measures what the start of each costs.
  */
 #ifdef WITHOUT_FAIRLEAD
 #include <pthread.h>

@@ -7,14 +7,15 @@
 #include <stdlib.h>
 
 /*
- * The queue workload, for C and C++: half of the threads put, the other half get, equal shares; of
- * an odd number, one gets. Items are 8 bytes. An item carries its producer and its number, so that
- * each consumer sees whether a producer's items come in order, and the sum over all consumers shows
- * whether each came once. With one thread, it puts and gets in turn.
+ * The workload of queues, for C and C++. Half of the threads put items, and the other half get
+ * them, in equal shares. If the number of threads is odd, one thread gets and all others put. A
+ * single thread puts and gets in turn. Items are 8 bytes. An item carries its producer and its
+ * number. So each consumer sees whether a producer's items come in order, and the sum over all
+ * consumers shows whether each item came once.
  */
 enum { QUEUE_CAPACITY = 1024, QUEUE_THREADS_MAX = 32 };
 
-/* Items of two sizes, for the workloads that have them: queues_items.h, queues_unbounded.h. */
+/* Items of two sizes, for the workloads of queues_items.h and queues_unbounded.h. */
 typedef struct item_8 {
 	uint64_t words[1];
 } item_8;
@@ -23,12 +24,12 @@ typedef struct item_64 {
 	uint64_t words[8];
 } item_64;
 
-enum { QUEUE_MANY = 16 }; /* at a time */
+enum { QUEUE_MANY = 16 }; /* items of a call that puts or gets several */
 
 /*
- * ck_ring's producers wait for each other without yielding. With more of them than CPUs that can
- * take a whole time slice an item, 700 us instead of 0.3: one run in twenty here. So its operations
- * are counted out, lest the suite takes minutes.
+ * The producers of ck_ring wait for each other without yielding. With more producers than CPUs, an
+ * item can take a whole time slice, 700 us instead of 0.3; on two CPUs this happened in one run of
+ * twenty. So each run has a fixed number of operations; otherwise the suite would take minutes.
  */
 enum { CK_RING_FIXED = 2500 };
 
@@ -81,8 +82,8 @@ static inline void queue_check(const queue_data *data, uint64_t total)
 }
 
 /*
- * Rows of one implementation. `q` is a pointer to `type`; `open` makes it, `close` frees it; put(q,
- * item) takes, and get(q) returns, a uint64_t that is never 0.
+ * Defines the functions of one implementation. `q` is a pointer to `type`; `open` makes the queue,
+ * and `close` frees it. put(q, item) takes a uint64_t that is never 0, and get(q) returns one.
  */
 #define QUEUE_BENCH(impl, type, open, close, put, get)                                                                 \
 	static void *impl##_setup(const bench_setting *with)                                                           \
@@ -133,7 +134,10 @@ typedef struct trip_state {
 	void *there, *back;
 } trip_state;
 
-/* There and back: two threads, and a queue a direction; the same arguments. */
+/*
+ * Defines round trips of two threads through two queues, one for each direction. The arguments are
+ * those of QUEUE_BENCH.
+ */
 #define TRIP_BENCH(impl, type, open, close, put, get)                                                                  \
 	static void *impl##_trip_setup(const bench_setting *with)                                                      \
 	{                                                                                                              \
@@ -157,7 +161,7 @@ typedef struct trip_state {
 			bench_lap(t);                                                                                  \
 		}                                                                                                      \
 	}                                                                                                              \
-	/* An item each 50 us, from its put to the end of its get. */                                                  \
+	/* The second thread puts an item each 50 us; timed from its put to the end of its get. */                     \
 	static void impl##_each_50us_run(bench_thread *t)                                                              \
 	{                                                                                                              \
 		type *q = (type *)((trip_state *)t->state)->there;                                                     \
@@ -194,12 +198,12 @@ typedef struct trip_state {
 	QUEUE_ROW("untyped_uncontended", label, impl, uncontended, 0, BENCH_PEER),                                     \
 	    QUEUE_ROW("untyped", label, impl, mpmc, fixed, BENCH_PEER)
 
-/* The second is of so many items, since the queues without a bound grow. */
+/* The second row has a fixed number of items, since queues without a bound grow. */
 #define MPSC_ROWS(label, impl)                                                                                         \
 	QUEUE_ROW("mpsc_uncontended", label, impl, uncontended, 0, BENCH_PEER),                                        \
 	    QUEUE_ROW("mpsc_2p1c", label, impl, mpmc, 100000, BENCH_PEER)
 
-/* `fixed`: see bench_row, where there are more threads than CPUs on a small machine. */
+/* `fixed` is the field of bench_row, for the rows that may have more threads than CPUs. */
 #define QUEUE_ROWS(alone, of, label, impl, fixed, role)                                                                \
 	QUEUE_ROW(alone, label, impl, uncontended, 0, role), QUEUE_ROW(of "_1p1c", label, impl, mpmc, 0, role),        \
 	    QUEUE_ROW(of "_2p2c", label, impl, mpmc, fixed, role),                                                     \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Blocking queues of 1,024 items of 8 bytes: FIFO, for many and for one producer and one consumer,
- * LIFO, priority. Those in C++ are in queues_cxx.cc.
+ * Measures blocking queues of 1,024 items of 8 bytes: FIFO queues for many producers and consumers
+ * and for one of each, LIFO queues, and priority queues. queues_cxx.cc has those of C++.
  */
 #include "monitor.h"
 #include "queues.h"
@@ -13,13 +13,14 @@
 _Static_assert(sizeof(void *) == 8, "the queues of pointers carry the 8-byte items themselves");
 
 /*
- * The workload of LIFO and priority queues: as queues.h has it, but for the items,
- * which are 47 random bits: so no order is checked, only that what came out is what went in.
- * Arguments as there.
+ * The workload of LIFO and priority queues. It is that of queues.h, except that an item has 47
+ * random bits. So the order is not checked, but only that what came out is what went in. The
+ * arguments are those of QUEUE_BENCH.
  */
 typedef struct order_data {
 	void *q;
-	uint64_t sums[QUEUE_THREADS_MAX]; /* of what each thread put, less what it got */
+	/* of each thread: the items that it put, minus those that it got */
+	uint64_t sums[QUEUE_THREADS_MAX];
 } order_data;
 
 static inline uint64_t order_next(uint64_t *random)
@@ -106,8 +107,9 @@ FAIRLEAD(fairlead_lifo, ORDER_BENCH, .order = FL_LIFO)
 FAIRLEAD(fairlead_priority, ORDER_BENCH, .order = FL_PRIORITY, .compare = by_value)
 
 /*
- * What the monitors below guard: a ring, an array, and a binary heap in which equal keys keep
- * their order by a number.
+ * --- what the monitors below guard ---
+ *
+ * A ring, an array, and a binary heap. In the heap, a number keeps equal keys in their order.
  */
 typedef struct fifo {
 	unsigned first, length;
@@ -147,7 +149,7 @@ typedef struct heap_item {
 typedef struct heap {
 	unsigned length;
 	uint64_t number;
-	heap_item items[QUEUE_CAPACITY + 1]; /* the first is unused */
+	heap_item items[QUEUE_CAPACITY + 1]; /* the heap does not use the first element */
 } heap;
 
 static inline bool heap_before(heap_item a, heap_item b)
@@ -252,8 +254,8 @@ MONITOR_BENCHES(nsync, nsync, 0)
 MONITOR_BENCHES(nsync_yield, nsync, BENCH_YIELDS)
 
 /*
- * Concurrency Kit's ring does not block: one POSIX semaphore counts the space, one the items. It
- * holds size - 1 pointers.
+ * Concurrency Kit's ring does not block. So one POSIX semaphore counts the free slots, and another
+ * one the items. The ring holds size - 1 pointers.
  */
 typedef struct ck_ring_sem {
 	ck_ring_t ring;

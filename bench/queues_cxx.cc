@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The queues of C++ libraries, in the same workloads as those in C.
+// Measures the queues of C++ libraries, in the same workloads as those of C.
 #include "queues_items.h"
 #include "queues_unbounded.h"
 
@@ -7,7 +7,7 @@
 #include <tbb/concurrent_queue.h>
 #include <xenium/vyukov_bounded_queue.hpp>
 
-// moodycamel's queue, whose newer packages have the header in one more folder.
+// In its newer packages, moodycamel's queue has the header in one more folder.
 #if __has_include(<concurrentqueue/moodycamel/concurrentqueue.h>)
 #include <concurrentqueue/moodycamel/concurrentqueue.h>
 #else
@@ -16,7 +16,7 @@
 
 namespace
 {
-// One of TBB's for each type of item; it has no bulk.
+// A queue of TBB for each type of item. TBB has no call for several items.
 template <typename Item>
 using tbb_queue = tbb::concurrent_queue<Item>;
 
@@ -36,7 +36,7 @@ size_t tbb_get(tbb_queue<Item> *q, Item *items, size_t n)
 	return got;
 }
 
-// moodycamel's: items of one producer in order, of several in none.
+// moodycamel's queue: it keeps the items of one producer in order, and no order between producers.
 template <typename Item>
 using moodycamel_queue = moodycamel::ConcurrentQueue<Item>;
 
@@ -53,7 +53,7 @@ size_t moodycamel_get(moodycamel_queue<Item> *q, Item *items, size_t n)
 	return n == 1 ? q->try_dequeue(items[0]) : q->try_dequeue_bulk(items, n);
 }
 
-// TBB's that blocks, with and without a bound.
+// TBB's queue that blocks, with and without a bound.
 template <typename Item>
 using tbb_blocking = tbb::concurrent_bounded_queue<Item>;
 
@@ -103,14 +103,14 @@ TRIP_BENCH(tbb, tbb_blocking<uint64_t>, tbb_bounded(), close, PUSH, tbb_get_one)
 ITEMS_BENCH(tbb_blocking, item_8, tbb_blocking<item_8>, new tbb_blocking<item_8>, close, tbb_put_item, tbb_get_item)
 RING_BENCH(boost_spsc, boost_spsc, new boost_spsc, close, PUSH, POP)
 
-// It has memory for so many items, and a block of 32 more for each producer.
+// The queue has memory for so many items, and for a block of 32 more for each producer.
 using moodycamel_bounded = moodycamel_queue<uint64_t>;
 #define TRY_PUT(q, item) ((q)->try_enqueue(item))
 #define TRY_GET(q, item) ((q)->try_dequeue(*(item)))
 RING_BENCH(moodycamel_ring, moodycamel_bounded, new moodycamel_bounded(QUEUE_CAPACITY, 0, QUEUE_THREADS_MAX / 2), close,
            TRY_PUT, TRY_GET)
 
-// Its calls that do not wait for a call in progress.
+// These are the calls of the ring that do not wait for a call in progress.
 using vyukov_ring = xenium::vyukov_bounded_queue<uint64_t>;
 #define VYUKOV_PUT(q, item) ((q)->try_push_weak(item))
 #define VYUKOV_GET(q, item) ((q)->try_pop_weak(*(item)))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bounded blocking queues, 1,024 items of 64 bytes, and of 8 and 64 several at a time.
+ * Measures bounded blocking queues of 1,024 items: items of 64 bytes one at a time, and items of 8
+ * and of 64 bytes several at a time.
  */
 #include "queues_items.h"
 #include "monitor.h"
@@ -37,9 +38,10 @@ ITEMS_BENCH(fairlead_unbounded, item_8, item_8_queue, fairlead_item_8_open(FL_UN
             fairlead_item_8_put, fairlead_item_8_get)
 
 /*
- * The textbook queue of queues_blocking.c. A call moves as many as it can under one lock and wakes one,
- * however many it moved; the one that wakes, and leaves something, wakes the next: this took less
- * than a wake for each item.
+ * The textbook queue of queues_blocking.c, with calls for several items. A call moves as many items
+ * as it can under one lock, and then wakes one thread, however many items it moved. A thread that
+ * was woken and leaves items or space behind wakes the next one. That took less time than a wake
+ * for each item.
  */
 #define MONITOR_ITEMS(mon, item)                                                                                       \
 	typedef struct mon##_##item##_queue {                                                                          \
@@ -102,8 +104,8 @@ MONITOR_ITEMS(nsync, item_8)
 MONITOR_ITEMS(nsync, item_64)
 
 /*
- * Concurrency Kit's ring does not block: one POSIX semaphore counts the space, one the items. By
- * value, one by one.
+ * Concurrency Kit's ring does not block. So one POSIX semaphore counts the free slots, and another
+ * one the items. Items are copied by value, one by one.
  */
 CK_RING_PROTOTYPE(items_8, item_8)
 CK_RING_PROTOTYPE(items_64, item_64)
@@ -113,7 +115,7 @@ CK_RING_PROTOTYPE(items_64, item_64)
 		ck_ring_t ring;                                                                                        \
 		BENCH_ALIGNED sem_t space;                                                                             \
 		BENCH_ALIGNED sem_t items;                                                                             \
-		BENCH_ALIGNED item buffer[2 * QUEUE_CAPACITY]; /* one of QUEUE_CAPACITY would hold one item less */    \
+		BENCH_ALIGNED item buffer[2 * QUEUE_CAPACITY]; /* a ring of n holds n - 1 items */                     \
 	} ck_##item##_queue;                                                                                           \
 	static ck_##item##_queue *ck_##item##_open(void)                                                               \
 	{                                                                                                              \

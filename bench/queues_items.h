@@ -7,9 +7,9 @@
 #include <string.h>
 
 /*
- * The workload of queues.h for items of 8 and of 64 bytes, one at a time and 16, for C and C++.
- * put(q, items, n) puts all of them; get(q, items, n) returns how many it got, at least one. Both
- * wait.
+ * The workload of queues.h for items of 8 and of 64 bytes, one at a time and 16 at a time, for C
+ * and C++. put(q, items, n) puts all items, and waits for space. get(q, items, n) waits for an
+ * item, and returns how many it got, at least one.
  */
 #define ITEMS_BENCH(impl, item, type, open, close, put, get)                                                           \
 	static void *impl##_##item##_setup(const bench_setting *with)                                                  \
@@ -59,8 +59,8 @@
 	}
 
 /*
- * The same of what does not block: try_put(q, items, n) and try_get(q, items, n) return how many
- * they put, or got. Waits as rings.h has it.
+ * Defines the functions for a queue that does not block. try_put(q, items, n) and try_get(q, items,
+ * n) return how many items they put or got. ring_back_off() of rings.h waits.
  */
 #define RING_ITEMS_BENCH(impl, item, type, open, close, try_put, try_get)                                              \
 	static inline void impl##_##item##_ring_put(type *q, const item *items, size_t n)                              \
@@ -87,8 +87,8 @@
 	ITEMS_BENCH(impl, item, type, open, close, impl##_##item##_ring_put, impl##_##item##_ring_get)
 
 /*
- * Of what has no call for several, one by one: put_one(q, item) and get_one(q, item) say whether
- * they did it.
+ * Defines try_put() and try_get() for a queue that has no call for several items. put_one(q, item)
+ * and get_one(q, item) return whether they did it.
  */
 #define ITEMS_ONE_BY_ONE(impl, item, type, put_one, get_one)                                                           \
 	static inline size_t impl##_##item##_try_put(type *q, const item *items, size_t n)                             \
@@ -110,9 +110,12 @@
 	{                                                                                                              \
 		"queues/" case, label, impl##_##item##_setup, impl##_##item##_##run, impl##_##item##_teardown, fixed   \
 	}
-/* Without a bound: each run is of so many items, so that none is about memory alone. */
+/*
+ * A queue without a bound: each run has a fixed number of items, so that none is about memory
+ * alone.
+ */
 #define ITEMS_UNBOUNDED_ROW(label, impl) ITEMS_ROW("unbounded_blocking", label, impl, item_8, one, 100000)
-/* `of` is "mpmc", or "ring". `fixed`: see bench_row. */
+/* `of` is "mpmc" or "ring". `fixed` is the field of bench_row. */
 #define ITEMS_ROWS(of, label, impl, fixed)                                                                             \
 	ITEMS_ROW(of "_64", label, impl, item_64, one, fixed),                                                         \
 	    ITEMS_ROW(of "_many", label, impl, item_8, many, fixed),                                                   \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rings that do not block: for one producer and one consumer and for many, 1,024 items of 8 bytes
- * and of 64. Those in C++ are in queues_cxx.cc.
+ * Measures rings that do not block: for one producer and one consumer, and for many of each, with
+ * 1,024 items of 8 bytes and of 64. queues_cxx.cc has those of C++.
  */
 #include "queues_items.h"
 
@@ -36,7 +36,7 @@ static u64_mpmc *fairlead_open(void)
 #define FAIRLEAD_GET(q, item) (u64_mpmc_try_get((q), (item)) == 0)
 RING_BENCH(fairlead, u64_mpmc, fairlead_open(), u64_mpmc_free, FAIRLEAD_PUT, FAIRLEAD_GET)
 
-/* The same by functions, which get the size of the items when the ring is made. */
+/* Fairlead's rings by functions, which get the size of the items when the ring is made. */
 #define UNTYPED_PUT(q, item) (fl_mpmc_try_put((q), &(item)) == 0)
 #define UNTYPED_GET(q, item) (fl_mpmc_try_get((q), (item)) == 0)
 RING_BENCH(untyped, fl_mpmc, u64_mpmc_untyped(fairlead_open()), fl_mpmc_free, UNTYPED_PUT, UNTYPED_GET)
@@ -53,10 +53,11 @@ static fl_queue *mpsc_open(void)
 #define MPSC_GET(q, item) (fl_queue_try_get((q), (item)) == 0)
 RING_BENCH(mpsc, fl_queue, mpsc_open(), fl_queue_free, MPSC_PUT, MPSC_GET)
 
-/* Concurrency Kit's, of pointers, for one producer and one consumer and for many. */
+/* Concurrency Kit's rings of pointers, for one producer and one consumer, and for many of each. */
 typedef struct ck_pointers {
 	ck_ring_t ring;
-	BENCH_ALIGNED ck_ring_buffer_t buffer[2 * QUEUE_CAPACITY]; /* one of QUEUE_CAPACITY would hold one item less */
+	/* a ring of QUEUE_CAPACITY would hold one item less */
+	BENCH_ALIGNED ck_ring_buffer_t buffer[2 * QUEUE_CAPACITY];
 } ck_pointers;
 
 static ck_pointers *ck_open(void)
@@ -97,7 +98,7 @@ CK_POINTERS(mpmc)
 		size_t count;                                                                                          \
 		if (n == 1)                                                                                            \
 			return item##_mpmc_try_put(q, items[0]) == 0;                                                  \
-		FL_IGNORE(item##_mpmc_try_put_many(q, items, n, &count)); /* the rest is tried again */                \
+		FL_IGNORE(item##_mpmc_try_put_many(q, items, n, &count)); /* tried again later */                      \
 		return count;                                                                                          \
 	}                                                                                                              \
 	static inline size_t fairlead_##item##_get(item##_mpmc *q, item *items, size_t n)                              \
@@ -112,7 +113,7 @@ CK_POINTERS(mpmc)
 FAIRLEAD_ITEMS(item_8)
 FAIRLEAD_ITEMS(item_64)
 
-/* By value, and one by one: it has no call for several. */
+/* Concurrency Kit's ring by value, and one item at a time, since it has no call for several. */
 CK_RING_PROTOTYPE(items_8, item_8)
 CK_RING_PROTOTYPE(items_64, item_64)
 

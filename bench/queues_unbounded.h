@@ -9,9 +9,10 @@
 #include <string.h>
 
 /*
- * The workload of unbounded queues, for C and C++: as queues.h has it, for items of 8 and of 64
- * bytes, one at a time and 16. No thread sleeps: a consumer that finds it empty yields the CPU and
- * tries again. So that no run is about memory alone each is of so many items, not of so long.
+ * The workload of unbounded queues, for C and C++. It is that of queues.h, for items of 8 and of 64
+ * bytes, one at a time and 16 at a time. No thread sleeps: a consumer that finds the queue empty
+ * yields the CPU and tries again. Each run has a fixed number of items, so that none is about
+ * memory alone.
  */
 enum { UNBOUNDED_FIXED = 100000 };
 
@@ -22,8 +23,8 @@ static inline void unbounded_produce_share(const bench_thread *t, int producers,
 }
 
 /*
- * The state says how many were got in all, for several consumers; where there is one it counts by
- * itself.
+ * The state of a row. Where there are several consumers, `got` says how many items all of them have
+ * got; a single consumer counts by itself.
  */
 typedef struct unbounded_data {
 	void *q;
@@ -42,9 +43,9 @@ static inline void unbounded_check(const unbounded_data *data)
 }
 
 /*
- * Rows of one implementation for one size of item: put_many(q, items, n) puts all of them;
- * get_many(q, items, n) returns how many it got, without waiting. `one`: consumers in all; 0: half
- * of the threads. `many`: items at a time.
+ * Defines the functions of one implementation for one size of item. put_many(q, items, n) puts all
+ * items. get_many(q, items, n) returns how many it got, without waiting. Among the run's arguments,
+ * `consumers` is how many threads get items, and `many` is how many items a call moves.
  */
 #define UNBOUNDED_BENCH(impl, item, type, open, close, put_many, get_many)                                             \
 	static void *impl##_##item##_setup(const bench_setting *with)                                                  \

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""From Google Benchmark's rows to ratios: medians, and which is ahead."""
+"""From the rows of Google Benchmark to ratios: the medians, and which implementation is ahead."""
 import functools
 import json
 import math
@@ -7,11 +7,12 @@ import statistics
 
 import machine
 
-REPETITIONS = 5  # at least: fewer are an error
-FIGURES = {"unfairness": "unfairness", "p99": "p99", "longest": "longest", "cpu": "cpu_time"}  # as Google Benchmark calls them
+REPETITIONS = 5  # the fewest repetitions; fewer are an error
+# Our names of figures, and those of Google Benchmark.
+FIGURES = {"unfairness": "unfairness", "p99": "p99", "longest": "longest", "cpu": "cpu_time"}
 ROLES = {"peer": "peers", "weaker": "weaker", "floor": "floor"}
 
-CHANCE = 0.01  # that any row at all differs between equal programs
+CHANCE = 0.01  # how likely any row at all may differ between equal programs
 LEAST = 0.02   # a smaller difference of the medians counts as none
 WITHIN = "within the spread"
 
@@ -26,8 +27,11 @@ def samples_by_row(benchmarks, field):
 
 
 def compare(rows, benchmarks):
-    """One entry for each case and thread count, in the order of `rows` (what `fairlead-bench --list` says)."""
-    medians = samples_by_row(benchmarks, "p50")  # of single operations: where there are such, they are compared
+    """One entry for each case and thread count, in the order of `rows` (what `fairlead-bench
+    --list` says).
+    """
+    # where rows have the median of single operations, that is what is compared
+    medians = samples_by_row(benchmarks, "p50")
     times = samples_by_row(benchmarks, "real_time") | medians
     more = {name: samples_by_row(benchmarks, field) for name, field in FIGURES.items()}
     entries = {}
@@ -52,7 +56,7 @@ def compare(rows, benchmarks):
     for key, entry in entries.items():
         if entry["fairlead"] is None:
             raise machine.Failed("/".join(map(str, key)) + " has no row of Fairlead")
-        if entry["peers"]:  # what nobody else does has none: then there is no ratio
+        if entry["peers"]:  # a row of Fairlead alone has no peers, and so no ratio
             entry["best_peer"] = min(entry["peers"], key=entry["peers"].get)
             entry["ratio"] = entry["peers"][entry["best_peer"]] / entry["fairlead"]
     return list(entries.values())
@@ -75,7 +79,7 @@ def overlap(entry):
 
 
 def verdict(entry):
-    """By the medians; a tie of their spreads is said, and changes nothing."""
+    """Who is ahead, by the medians. Spreads that overlap are mentioned, and change nothing."""
     return ("ahead" if entry["ratio"] >= 1 else "BEHIND") + (", spreads overlap" if overlap(entry) else "")
 
 
@@ -85,7 +89,7 @@ def with_spread(entry, name, value):
 
 
 def others(entry):
-    """The lines below an entry: everybody but Fairlead and the best peer."""
+    """The lines below an entry: all implementations but Fairlead and the best peer."""
     for role in ("peers", "weaker", "floor"):
         names = [name for name in entry[role] if name != entry["best_peer"]]
         if names:
@@ -93,13 +97,15 @@ def others(entry):
 
 
 def columns(lines):
-    """Lines of cells as texts."""
+    """Lines of cells as lines of text, in columns."""
     widths = [max(map(len, column)) for column in zip(*lines)]
     return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
 
 
 def table(entries, quick, laps=False):
-    """The lines of the table, and what it comes to. `laps`: with the figures of single operations, and CPU times."""
+    """The lines of the table, and what it comes to. With `laps`, they have the figures of single
+    operations, and CPU times.
+    """
     lines = [("case", "threads", "unit", "fairlead", "best peer", "ratio", "")]
     for e in entries:
         best = e["best_peer"]
@@ -127,13 +133,15 @@ def table(entries, quick, laps=False):
 
 
 def late(entry):
-    """How many times the best peer's 99th percentile ours is; 0 where there is none."""
+    """How many times the 99th percentile of Fairlead goes into that of the best peer; 0 where there
+    is none.
+    """
     ours, theirs = entry["p99"].get("fairlead", 0), entry["p99"].get(entry["best_peer"], 0)
     return ours / theirs if theirs else 0
 
 
 def summary(entries, quick):
-    """How many cases are won, and plainly which are not."""
+    """Says how many cases Fairlead wins, and names those that it does not win."""
     entries = [e for e in entries if e["peers"]]
     behind = sorted((e for e in entries if e["ratio"] < 1), key=lambda e: e["ratio"])
     text = ["", f"Fairlead against its best peer: ahead in {len(entries) - len(behind)} of {len(entries)} cases, behind in "
@@ -151,7 +159,9 @@ def summary(entries, quick):
 
 @functools.lru_cache(None)
 def ways(smaller, n, m):
-    """In how many orders of n and m samples the n ones exceed exactly `smaller` pairs."""
+    """In how many orders of n and m samples exactly `smaller` pairs have the greater sample among
+    the n.
+    """
     if smaller < 0:
         return 0
     if n == 0 or m == 0:
@@ -160,7 +170,9 @@ def ways(smaller, n, m):
 
 
 def chance(a, b):
-    """How likely samples of equal programs lie as far apart as these: the exact two-sided Mann-Whitney test."""
+    """How likely samples of equal programs lie as far apart as these samples: the exact two-sided
+    Mann-Whitney test.
+    """
     above = sum((x > y) + (x == y) / 2 for x in a for y in b)
     far = int(min(above, len(a) * len(b) - above))
     total = sum(ways(u, len(a), len(b)) for u in range(len(a) * len(b) + 1))
@@ -168,12 +180,14 @@ def chance(a, b):
 
 
 def can_differ(rounds, together):
-    """Whether so many samples a side can show a difference in one of so many rows that are judged together."""
+    """Whether so many samples of each side can show a difference in a row, if so many rows are
+    judged together.
+    """
     return rounds > 0 and 2 / math.comb(2 * rounds, rounds) * together < CHANCE
 
 
 def judge(a, b, together):
-    """The verdict on the samples `a` beside `b`, of one of so many rows that are judged together."""
+    """The verdict on the samples `a` beside `b`, of a row that is judged together with others."""
     ratio = statistics.median(a) / statistics.median(b)
     if chance(a, b) * together >= CHANCE or abs(ratio - 1) < LEAST:
         return WITHIN

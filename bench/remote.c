@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Rows that another program measures, and rows that this program measures in a process of its own
+ * (remote.h).
+ */
 #include "remote.h"
 
 #include <errno.h>

@@ -18,8 +18,9 @@ static inline void ring_pause(void)
 }
 
 /*
- * The queue workload (queues.h) for what does not block, for C and C++: a thread that finds it full
- * or empty pauses, longer each time, and then lets another thread have the CPU; all alike.
+ * The workload of queues.h for queues that do not block, for C and C++. A thread that finds the
+ * queue full or empty pauses, longer each time, and after some pauses lets another thread have the
+ * CPU. All implementations wait in this way.
  */
 static inline void ring_back_off(unsigned *turns)
 {
@@ -32,7 +33,10 @@ static inline void ring_back_off(unsigned *turns)
 	++*turns;
 }
 
-/* try_put(q, item) and try_get(q, &item) say whether they did it. */
+/*
+ * Defines the functions of one implementation. try_put(q, item) and try_get(q, &item) return
+ * whether they did it.
+ */
 #define RING_BENCH(impl, type, open, close, try_put, try_get)                                                          \
 	static inline void impl##_ring_put(type *q, uint64_t item)                                                     \
 	{                                                                                                              \

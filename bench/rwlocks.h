@@ -7,13 +7,14 @@
 #include <stdlib.h>
 
 /*
- * The workloads of readers-writer locks, for C and C++: a read looks at two words that must be
- * alike, a write adds one to both. The threads take operations by the hundred until all are taken,
- * one of them, or every tenth, a write. In `100ns` an operation works for 100 ns under the lock, and
- * for 200 to 400 ns after it; in the others there is nothing between.
+ * The workloads of readers-writer locks, for C and C++. A read looks at two words, which must be
+ * equal. A write adds one to both. In the mixed cases the threads take operations by the hundred,
+ * until all are taken. `99` and `90` have a write in each 100 and in each 10 operations; `100` has
+ * one write, the first operation of the run. In `90_100ns` an operation works for 100 ns under the
+ * lock, and for 200 to 400 ns after it. In the others, there is nothing between two operations.
  */
 typedef struct rw_data {
-	uint64_t one, two; /* under the lock */
+	uint64_t one, two; /* guarded by the lock */
 	BENCH_ALIGNED uint64_t taken;
 } rw_data;
 
@@ -26,7 +27,7 @@ static inline void rw_look(const rw_data *data)
 		bench_fail("a reader saw a writer's half");
 }
 
-/* The compiler must compute `work`. */
+/* Makes the compiler compute `work`. */
 static inline void rw_use(uint64_t work)
 {
 	__asm__ volatile("" : : "r"(work));
@@ -38,7 +39,7 @@ static inline void rw_check(const rw_data *data, uint64_t writes)
 		bench_fail("counted %llu writes of %llu", (unsigned long long)data->one, (unsigned long long)writes);
 }
 
-/* The runs of one implementation; its statements are on `m`, a pointer to `type`. */
+/* Defines the functions of one implementation. The statements are on `m`, a pointer to `type`. */
 #define RW_BENCH(impl, type, init, read, read_unlock, write, write_unlock)                                             \
 	typedef struct impl##_rw {                                                                                     \
 		rw_data data;                                                                                          \
@@ -72,7 +73,10 @@ static inline void rw_check(const rw_data *data, uint64_t writes)
 			write_unlock;                                                                                  \
 		}                                                                                                      \
 	}                                                                                                              \
-	/* `rounds`: of bench_work() in each operation; between two operations two to four times as many. */           \
+	/*                                                                                                             \
+	 * Each operation has `rounds` of bench_work(); between two operations are two to four times                   \
+	 * as many.                                                                                                    \
+	 */                                                                                                            \
 	static inline                                                                                                  \
 	    __attribute__((always_inline)) void impl##_rw_mixed(bench_thread *t, unsigned every, unsigned rounds)      \
 	{                                                                                                              \
@@ -109,7 +113,7 @@ static inline void rw_check(const rw_data *data, uint64_t writes)
 		impl##_rw_mixed(t, every, rounds);                                                                     \
 	}
 
-/* `writes`: how many of `total` operations. */
+/* Defines a teardown. `writes` is how many of the `total` operations were writes. */
 #define RW_TEARDOWN(name, writes)                                                                                      \
 	static inline void rw_##name##_teardown(void *state, uint64_t total)                                           \
 	{                                                                                                              \

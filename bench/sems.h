@@ -5,13 +5,14 @@
 #include "turns.h"
 
 /*
- * The workloads of semaphores, for C and C++: a release and an acquire on one thread; two threads
- * that hand a turn to and fro through two of them; threads that contend for two permits.
+ * The workloads of semaphores, for C and C++. In `uncontended`, one thread releases and acquires.
+ * In `pingpong`, two threads hand a turn to and fro by two semaphores. In `2permits`, threads
+ * contend for two permits.
  */
 
 /*
- * Out of which the threads take until it is empty; and how many threads are inside, at most as many
- * as there are permits.
+ * `taken` counts the operations that the threads have begun, until it reaches the total. `inside`
+ * counts the threads that hold a permit; they may be no more than there are permits.
  */
 typedef struct sem_data {
 	BENCH_ALIGNED uint64_t taken;
@@ -39,7 +40,7 @@ static inline void sem_leave(sem_data *data)
 	static void *impl##_setup(const bench_setting *with)                                                           \
 	{                                                                                                              \
 		impl##_state *s = (impl##_state *)bench_alloc(sizeof *s);                                              \
-		bench_rounds(); /* takes its time once */                                                              \
+		bench_rounds(); /* measures once, which takes its time */                                              \
 		init(&s->sem);                                                                                         \
 		return s;                                                                                              \
 	}                                                                                                              \
@@ -82,7 +83,7 @@ static inline void sem_leave(sem_data *data)
 		if (s->data.taken < total || s->data.inside != 0)                                                      \
 			bench_fail("a semaphore let %llu of %llu pass", (unsigned long long)s->data.taken,             \
 			           (unsigned long long)total);                                                         \
-		for (int i = 0; i < SEM_PERMITS; i++) /* blocks when one is lost */                                    \
+		for (int i = 0; i < SEM_PERMITS; i++) /* the acquire blocks if a permit was lost */                    \
 			acquire(&s->sem);                                                                              \
 		free(s);                                                                                               \
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The rows under Google Benchmark. Everything that knows Google Benchmark is in this file.
+// Runs the rows under Google Benchmark. No other file knows Google Benchmark.
 #include "shim.h"
 #include "remote.h"
 
@@ -20,13 +20,17 @@
 namespace
 {
 
-constexpr int full_ms = 250, quick_least_part = 6; // of one repetition, at least
-constexpr int quick_part = 5;                      // of a fixed number of operations, of a span
+// the least time of one repetition; with --quick, a part of it
+constexpr int full_ms = 250, quick_least_part = 6;
+// with --quick, a fixed number of operations, or a span, is divided by this
+constexpr int quick_part = 5;
 
-const char per_run[] = "operations"; // a counter: what a run with a span did for each that Google Benchmark knows of
-const char elsewhere[] = "cpu";      // a counter: CPU seconds for each of those, in a process of its own
+// A counter: how many operations a run with a span made for each that Google Benchmark knows of.
+const char per_run[] = "operations";
+// A counter: CPU seconds for each operation, in a process of its own.
+const char elsewhere[] = "cpu";
 
-// Keeps the calling thread where a case wants it, while it lives.
+// Keeps the calling thread on the CPU where a case wants it, as long as the object lives.
 class Placed
 {
       public:
@@ -70,7 +74,9 @@ class Bench
 		const bool quick = options.quick;
 		auto *b = benchmark::RegisterBenchmark(entry_.name, [this](benchmark::State &state) { run(state); });
 		b->Threads(static_cast<int>(lanes_.size()));
-		b->UseManualTime(); // wall time from the first start to the last end; Google Benchmark's is a mean of threads
+		// Wall time from the first start to the last end; Google Benchmark's own time is a
+		// mean over threads.
+		b->UseManualTime();
 		b->MeasureProcessCPUTime();
 		b->Repetitions(options.repetitions);
 		if (options.laps)
@@ -87,8 +93,8 @@ class Bench
 	}
 
       private:
-	// Called by each thread of a run. Google Benchmark holds them all before the loop's first
-	// round and after its last.
+	// Called by each thread of a run. Google Benchmark holds all threads before the first round
+	// of the loop, and after its last.
 	void run(benchmark::State &state)
 	{
 		const int index = state.thread_index();
@@ -114,8 +120,7 @@ class Bench
 			else
 				bench_run(entry_.row, &lane.thread);
 			lane.end = bench_now();
-			pthread_barrier_wait(
-			    &ended_); // so that the CPU time of all is in, not only of the first to end
+			pthread_barrier_wait(&ended_); // so that the CPU time of all threads counts
 		}
 		state.SetIterationTime(seconds());
 		if (index == 0)
@@ -136,8 +141,8 @@ class Bench
 		}
 	}
 
-	// Releases the threads at the same time: those of Google Benchmark's barrier wake one after
-	// the other.
+	// Releases the threads at the same time. The threads at Google Benchmark's own barrier wake
+	// one after the other.
 	void gather()
 	{
 		arrived_.fetch_add(1);
@@ -174,7 +179,7 @@ class Bench
 			most = std::max(most, lane.thread.done);
 			least = std::min(least, lane.thread.done);
 		}
-		// Shorter runs say nothing about it.
+		// Shorter runs say nothing about fairness.
 		if (most > 0 && lanes_.size() > 1 && entry_.row->fixed == 0 && entry_.of->least_ms == 0)
 			state.counters["unfairness"] =
 			    static_cast<double>(most) / static_cast<double>(std::max<uint64_t>(least, 1));
@@ -199,17 +204,18 @@ class Bench
 	const bench_entry &entry_;
 	std::vector<Lane> lanes_;
 	void *state_ = nullptr;
-	bench_remote *remote_ = nullptr; // where the row runs, if it is alone
-	int64_t cpu_ = 0;                // ns of that process in the run
-	int64_t span_ = 0;               // ns of a run; 0: it is `total_` operations
+	bench_remote *remote_ = nullptr; // the process that measures the row, if the row is alone
+	int64_t cpu_ = 0;                // ns of CPU time of that process in the run
+	int64_t span_ = 0;               // ns of a run; 0: a run is `total_` operations
 	uint64_t total_ = 0;
 	std::atomic<size_t> arrived_{0};
 	pthread_barrier_t ended_;
-	std::unique_ptr<bench_laps> laps_; // NULL: single operations are not told
+	std::unique_ptr<bench_laps> laps_; // NULL: the times of single operations are not wanted
 };
 
-// What Google Benchmark adds to a name (kind of time, options) goes; the row's own name holds all
-// that a reader needs. The CPU time becomes that of an operation also where a run has a span.
+// Removes what Google Benchmark adds to a name (kind of time, options); the row's own name has all
+// that a reader needs. Where a run has a span, the CPU time becomes that of an operation, as
+// elsewhere.
 benchmark::BenchmarkReporter::Run tidy(benchmark::BenchmarkReporter::Run run)
 {
 	const std::string name = run.run_name.function_name;
@@ -232,8 +238,8 @@ benchmark::BenchmarkReporter::Run tidy(benchmark::BenchmarkReporter::Run run)
 	return run;
 }
 
-// Google Benchmark's JSON to a file; on standard output a line for each row: the median of its
-// repetitions.
+// Writes Google Benchmark's JSON to a file. On standard output it prints a line for each row: the
+// median of its repetitions.
 class Reporter : public benchmark::JSONReporter
 {
       public:

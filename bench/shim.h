@@ -12,8 +12,15 @@ extern "C" {
 #endif
 
 /*
- * The times of single operations, in runs that are to tell them (--busy); else the clock is not
- * read for each. Between begin() and end(), or between two end()s, lies one operation.
+ * What a bench sees of Google Benchmark: rows, cases, the threads of a run, and common tools. A
+ * bench says what to measure, never how.
+ */
+
+/*
+ * The times of single operations. A run has them only if they are wanted (--laps, which bench/run
+ * gives with --busy and --cpu-quota); otherwise the clock is not read for each operation. One
+ * operation lies between bench_lap_begin() and bench_lap_end(), and between two calls of
+ * bench_lap_end().
  */
 enum { BENCH_LAP_CLASSES = 60 * 32 };
 typedef struct bench_laps {
@@ -26,33 +33,45 @@ void bench_lap_begin(bench_laps *laps);
 void bench_lap_end(bench_laps *laps);
 
 /*
- * What a bench sees of Google Benchmark: it says what to measure, never how.
- *
- * cases.c lists each case: its thread counts and its unit. A bench source implements a case in
+ * cases.c lists each case, with its thread counts and its unit. A bench source implements a case in
  * rows, one for each implementation, and registers them with BENCH_ROWS. A case without a row of
  * Fairlead, and a row without a case, are errors at the start.
  *
- * One run of a row: setup once; then `run` on each thread, all released together; wall time from
- * the first start to the last end, divided by `total`, is the result; then teardown, which checks
- * what was done and calls bench_fail if it is wrong. What `run` says it `took` stands in for that
- * wall time: for what another program measures, or for a part of each round.
+ * One run of a row calls `setup` once. Then each thread calls `run`; all threads are released
+ * together. The wall time from the first start to the last end, divided by `total`, is the result.
+ * Then `teardown` checks what was done, and calls bench_fail() if it is wrong. If `run` sets
+ * `took`, that stands in for the wall time: another program has measured it, or it is a part of
+ * each round.
  */
 typedef struct bench_thread {
-	void *state;    /* what setup returned, shared by the threads of the run */
-	int index;      /* of this thread: 0 ... threads - 1 */
-	int threads;    /* that call `run` */
-	uint64_t total; /* operations that all threads do together; a multiple of `threads` */
-	uint64_t done;  /* where threads take as many as they get: `run` sets how many this one got; else 0 */
-	int64_t took;   /* where one thread runs, and measures by itself: `run` sets the ns of all operations; else 0 */
-	int64_t p99;    /* where single operations count: `run` sets the 99th percentile of their ns; else 0 */
-	int64_t p50;    /* the median; set behind `run`, from its laps */
-	bench_laps *laps; /* of the thread with index 0, where single operations are to be told; else NULL */
-	int64_t until;    /* in a case with a span: when `run` is to end; it sets `done` */
-	int64_t longest;  /* where waits count: `run` sets the ns of this thread's longest; else 0 */
+	void *state;    /* what setup returned; the threads of the run share it */
+	int index;      /* number of this thread: 0 ... threads - 1 */
+	int threads;    /* how many threads call `run` */
+	uint64_t total; /* operations that all threads make together; a multiple of `threads` */
+	/*
+	 * `run` sets how many operations this thread got, where threads take as many as they get;
+	 * else 0
+	 */
+	uint64_t done;
+	/*
+	 * `run` sets the ns of all operations, where one thread runs and measures by itself; else 0
+	 */
+	int64_t took;
+	/*
+	 * `run` sets the 99th percentile of the ns of single operations, where these count; else 0
+	 */
+	int64_t p99;
+	int64_t p50; /* the median of the ns; set after `run`, from its laps */
+	/* of the thread with index 0, if the times of single operations are wanted; else NULL */
+	bench_laps *laps;
+	int64_t until; /* when `run` is to end, in a case with a span; `run` then sets `done` */
+	/* `run` sets the ns of this thread's longest wait, where waits count; else 0 */
+	int64_t longest;
 } bench_thread;
 
 /*
- * By `run`, where an operation is one round trip: one has ended. The first one begins with the run.
+ * Called by `run` at the end of each operation, where an operation is one round trip. The first
+ * operation begins with the run.
  */
 static inline void bench_lap(bench_thread *t)
 {
@@ -63,18 +82,19 @@ static inline void bench_lap(bench_thread *t)
 /* A loop over the operations of a run: i = 0 ... total - 1. */
 #define BENCH_EACH(i, t) for (uint64_t i = 0; i < (t)->total; i++)
 
-/* What setup is given. */
+/* The arguments of setup. */
 typedef struct bench_setting {
-	int threads; /* of the case */
+	int threads; /* of the entry */
 	uint64_t total;
 	const void *arg; /* of the row */
 } bench_setting;
 
 typedef enum bench_role {
-	BENCH_PEER,     /* a peer with equal guarantees, or Fairlead's own row */
-	BENCH_WEAKER,   /* promises less */
-	BENCH_SPINNING, /* weaker too; never sleeps, so it runs only with threads <= CPUs */
-	BENCH_FLOOR,    /* what the hardware asks for */
+	BENCH_PEER,   /* a peer with equal guarantees; also for Fairlead's own row */
+	BENCH_WEAKER, /* promises less than Fairlead */
+	/* promises less, too; its threads never sleep, so it runs only with threads <= CPUs */
+	BENCH_SPINNING,
+	BENCH_FLOOR, /* the least that the hardware asks for */
 } bench_role;
 
 typedef struct bench_row {
@@ -83,33 +103,45 @@ typedef struct bench_row {
 	void *(*setup)(const bench_setting *with);
 	void (*run)(bench_thread *t);
 	void (*teardown)(void *state, uint64_t total);
-	uint64_t fixed; /* operations a thread in each run, a fifth with --quick; 0: as many as the time allows */
+	/*
+	 * operations of each thread in a run, a fifth with --quick; 0: as many as the time allows
+	 */
+	uint64_t fixed;
 	bench_role role;
-	const void *arg; /* of setup */
+	const void *arg; /* given to setup */
 } bench_row;
 
-/* Runs a row on one of its threads: `run`, and the percentiles from its laps. */
+/* Runs a row on one of its threads: calls `run`, and computes the percentiles from its laps. */
 void bench_run(const bench_row *row, bench_thread *t);
 
-/* Where the threads of a run may be. */
+/* The CPUs on which the threads of a run may be. */
 typedef enum bench_place {
 	BENCH_ANYWHERE,
-	BENCH_APART,    /* each on a CPU of its own, as far as they go */
+	BENCH_APART,    /* each on a CPU of its own, as long as there are enough */
 	BENCH_TOGETHER, /* all on one CPU */
 } bench_place;
 
 typedef struct bench_case {
 	const char *name; /* "family/case" */
-	const char *unit; /* of the result, less is better: "ns/item" */
-	int threads[6];   /* each is a row of the table; ends with 0 */
-	int callers;      /* 0: all of them call `run`; else so many, and `threads` are the workers of a pool */
-	int span_ms; /* 0: a run is so many operations; else it takes so long, a fifth with --quick, and `total` says nothing */
-	int least_ms;      /* that a run takes; 0: 250. A sixth with --quick */
+	const char *unit; /* unit of the result, of which less is better: "ns/item" */
+	int threads[6];   /* each is a row of the table; the list ends with 0 */
+	/* 0: all threads call `run`; else so many do, and `threads` are the workers of a pool */
+	int callers;
+	/*
+	 * 0: a run is so many operations; else it takes so long, a fifth with --quick, and `total`
+	 * means nothing
+	 */
+	int span_ms;
+	int least_ms;      /* the least time of a run; 0: 250 ms; a sixth of it with --quick */
 	bench_place place; /* of the threads */
-	bool alone; /* each run of a row is in a process of its own (remote.h); `callers` is 1, setup's total is 0 */
+	/*
+	 * each run of a row is in a process of its own (remote.h); `callers` is 1, and setup's
+	 * total is 0
+	 */
+	bool alone;
 } bench_case;
 
-/* All cases, ends with a NULL name: cases.c. */
+/* All cases (cases.c). The last one has no name. */
 extern const bench_case bench_cases[];
 
 typedef struct bench_table {
@@ -120,7 +152,7 @@ typedef struct bench_table {
 
 void bench_add(bench_table *table);
 
-/* Registers a static array of rows. Once in a source file. */
+/* Registers a static array of rows. A source file uses this once. */
 #define BENCH_ROWS(array)                                                                                              \
 	static bench_table bench_table_ = {(array), sizeof(array) / sizeof(array)[0], NULL};                           \
 	__attribute__((constructor)) static void bench_register_(void)                                                 \
@@ -130,8 +162,8 @@ void bench_add(bench_table *table);
 
 typedef struct bench_options {
 	bool quick;      /* short runs */
-	bool laps;       /* single operations are told, of the rows that have any */
-	int repetitions; /* of each row */
+	bool laps;       /* the times of single operations are wanted, of the rows that have them */
+	int repetitions; /* how often each row is measured */
 } bench_options;
 
 /* A row at one thread count, as main.c plans it and shim.cc runs it. */
@@ -144,8 +176,9 @@ typedef struct bench_entry {
 } bench_entry;
 
 /*
- * Measures `count` entries, the repetitions interleaved: a line each on standard output, and Google
- * Benchmark's JSON in the file `out` unless that is NULL. Returns the exit status.
+ * Measures `count` entries; the repetitions of different entries alternate. Prints a line for each
+ * on standard output, and writes Google Benchmark's JSON to the file `out` unless that is NULL.
+ * Returns the exit status.
  */
 int bench_measure(const bench_entry *entries, size_t count, const bench_options *options, const char *out);
 
@@ -156,22 +189,22 @@ int bench_measure(const bench_entry *entries, size_t count, const bench_options 
  */
 enum { BENCH_YIELDS = 200 };
 
-/* Two cache lines: adjacent ones are fetched together. */
+/* Two cache lines, since processors fetch adjacent lines together. */
 #define BENCH_LINE 128
 #define BENCH_ALIGNED __attribute__((aligned(BENCH_LINE)))
 
-/* Zeroed memory, aligned to BENCH_LINE, for free(). Never NULL. */
+/* Returns zeroed memory, aligned to BENCH_LINE, which free() frees. Never returns NULL. */
 void *bench_alloc(size_t size);
 
 /*
- * A teardown of such memory; a setup that returns the row's `arg`, and a teardown that does
+ * A teardown that frees such memory; a setup that returns the row's `arg`; and a teardown that does
  * nothing.
  */
 void bench_free(void *state, uint64_t total);
 void *bench_setup_arg(const bench_setting *with);
 void bench_no_teardown(void *state, uint64_t total);
 
-/* Says why on standard error and aborts: a wrong result has no speed. */
+/* Says why on standard error, and aborts: a wrong result has no speed. */
 __attribute__((noreturn, format(printf, 1, 2))) void bench_fail(const char *format, ...);
 
 /* Calls bench_fail() with `what` and errno, unless `good`. */
@@ -190,12 +223,12 @@ static inline void bench_ok(int rc, const char *call)
 void bench_counted(const char *what, uint64_t counted, uint64_t of);
 
 /*
- * Keeps the calling thread on one of the CPUs that it may use. Returns all of them, for
- * sched_setaffinity().
+ * Keeps the calling thread on one of the CPUs that it may use. Returns the CPUs that it could use
+ * before, for sched_setaffinity().
  */
 cpu_set_t bench_pin(int index);
 
-/* As many descriptors as the hard limit has. */
+/* Raises the limit of open descriptors to the hard limit. */
 void bench_allow_files(void);
 
 /* CLOCK_MONOTONIC in nanoseconds. */
@@ -204,10 +237,13 @@ int64_t bench_now(void);
 /* Sleeps for so many microseconds, without the slack of 50 us that Linux gives to timers. */
 void bench_sleep(unsigned us);
 
-/* Resident bytes of a process. */
+/* Returns the resident bytes of a process. */
 int64_t bench_resident(int pid);
 
-/* How many rounds of bench_work() take 100 ns; measured once, the same for all. */
+/*
+ * Returns how many rounds of bench_work() take 100 ns. This is measured once, and is the same for
+ * all rows.
+ */
 unsigned bench_rounds(void);
 
 static inline uint64_t bench_work(uint64_t x, unsigned rounds)

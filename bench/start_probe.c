@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What starting a process executor takes in a small program: fairlead-bench starts
- * `fairlead-bench-start CASE` and asks it over a pipe (remote.h). CASE: "result", from nothing to
- * the first result of each of two workers; "end", until they are joined, too. The first pool of a
- * program starts the fork server; with "result_again", "end_again" there was one before.
+ * Measures in a small program what the start of a process executor takes. fairlead-bench starts
+ * `fairlead-bench-start CASE` and asks it over a pipe (remote.h). With the case "result", the time
+ * is that from nothing to the first result of each of two workers; with "end", it is that until the
+ * workers are joined, too. The first pool of a program starts the fork server. With "result_again"
+ * and "end_again", the program has had a pool before.
  */
 #include "shim.h"
 
@@ -26,7 +27,7 @@ struct meeting {
 	uint32_t arrived;
 };
 
-/* Each waits for the other, so that each worker has one of them. */
+/* Each of the two tasks waits for the other one, so that each worker has one of them. */
 FL_TASK_STATIC(meet, fl_shm_offset, uint64_t)
 {
 	struct meeting *meeting = FL_SHM_AT(fl_task_region(ctx, 0), struct meeting, *arg);

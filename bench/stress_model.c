@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The laboratory: complete executions of a scenario of three threads with ten steps each
- * (stress_ten.c).
+ * Measures how fast the laboratory completes executions of a scenario of three threads with ten
+ * steps each (stress_ten.c).
  */
 #include "../laboratory/engine/lab.h"
 #include "../laboratory/engine/user.h"
 #include "shim.h"
 
-static const struct lab_native_ops no_ops; /* the model has its own */
+static const struct lab_native_ops no_ops; /* the model needs none of these */
 const struct lab_native_ops *lab_native = &no_ops;
 
 static void load_module(void)
@@ -39,7 +39,8 @@ static void run_model(bench_thread *t, enum lab_strategy strategy)
 		const struct lab_result *result = lab_model_run(t->state, &config, NULL, NULL);
 		if (result->verdict != LAB_PASSED || result->executions == 0)
 			bench_fail("%s: %s", lab_verdict_name(result->verdict), result->message);
-		done += result->executions; /* DFS may have seen all there is: again */
+		/* less than was asked, if DFS has seen all executions; then it begins again */
+		done += result->executions;
 	}
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The module that stress_model.c loads: the scenario, instrumented. */
+/* The module that stress_model.c loads. It has the scenario, instrumented. */
 #include <fairlead/stress.h>
 #include <stdatomic.h>
 
 /*
- * The scenario that is measured: three threads, ten atomic steps each. They pass plain data by
- * release and acquire, look at what the others wrote (relaxed: many values may be seen), and count
- * together.
+ * The scenario that is measured. Three threads have ten atomic steps each. They pass plain data by
+ * release and acquire, look at what the others wrote by relaxed loads, which may see many values,
+ * and count together.
  */
 struct ten {
 	atomic_int ready[3], count, glance[3];

@@ -7,12 +7,16 @@
 #include <stdlib.h>
 
 /*
- * Two threads that hand a turn to and fro, for C and C++; an operation is there and back. `type` is
- * what one direction goes over: give(x) says that it is the other's turn, take(x) waits for it.
- * init(x) makes one, of zeroes, with nothing given.
+ * The workload of two threads that hand a turn to and fro, for C and C++. One operation is there
+ * and back. An object of `type` carries the turn in one direction: give(x) says that it is the
+ * other thread's turn, and take(x) waits for that. init(x) makes such an object from zeroes, with
+ * nothing given.
  */
 
-/* The data handed over with the turn: plain, so that what lets both pass gives a wrong count. */
+/*
+ * The data that are handed over with the turn. They are plain, so that a hand-over that lets both
+ * threads pass gives a wrong count.
+ */
 typedef struct turn_data {
 	uint64_t count;
 } turn_data;
@@ -47,7 +51,7 @@ static inline void turn_teardown(void *state, uint64_t total)
 		}                                                                                                      \
 	}
 
-/* Its rows for two threads. */
+/* Defines the workload of two threads. */
 #define TURN_BENCH(impl, type, init, give, take)                                                                       \
 	TURN_LOOP(impl, type, give, take)                                                                              \
 	static void *impl##_turns_setup(const bench_setting *with)                                                     \
@@ -62,7 +66,7 @@ static inline void turn_teardown(void *state, uint64_t total)
 	{                                                                                                              \
 		name, label, impl##_turns_setup, impl##_turns_run, turn_teardown                                       \
 	}
-/* `of` is "locks/sem_pingpong", "locks/event_pingpong", ... */
+/* `of` is "locks/sem_pingpong" or "locks/event_pingpong", for example. */
 #define TURN_ROWS(of, label, impl)                                                                                     \
 	TURN_ROW(of "_anywhere", label, impl), TURN_ROW(of "_apart", label, impl), TURN_ROW(of "_together", label, impl)
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What all benches use (shim.h): memory, failures, the CPUs of a thread, the clock, and work of a
+ * known length.
+ */
 #include "shim.h"
 
 #include <errno.h>

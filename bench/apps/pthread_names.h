@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The locks, conditions and threads of an application that uses pthreads, by Fairlead. Every file
- * of the application is compiled with this one in front (-include), and is not changed.
+ * This header lets an application that uses pthreads run on Fairlead's locks, conditions and
+ * threads. bench/apps/run compiles every file of the application with this header in front
+ * (`-include`). The files themselves are not changed.
  *
  *     pthreads                              Fairlead
  *     pthread_mutex_t                       fl_mutex
@@ -29,12 +30,13 @@
 #define pthread_cond_t fl_cond
 #define pthread_cond_init(c, unused) ((void)(unused), fl_cond_init(c), 0)
 #define pthread_cond_destroy(c) (fl_cond_destroy(c), 0)
-#define pthread_cond_wait(c, m) (-fl_cond_wait(c, m)) /* 0: nothing cancels these applications */
+/* always 0: nothing cancels these applications */
+#define pthread_cond_wait(c, m) (-fl_cond_wait(c, m))
 #define pthread_cond_timedwait(c, m, t) (-fl_cond_wait_until(c, m, FL_S((t)->tv_sec) + (t)->tv_nsec, NULL))
 #define pthread_cond_signal(c) (fl_cond_signal(c), 0)
 #define pthread_cond_broadcast(c) (fl_cond_broadcast(c), 0)
 
-/* A function of a pthread returns a pointer, one of Fairlead's a number. */
+/* The function of a pthread returns a pointer. The function of an fl_thread returns a number. */
 typedef struct app_start {
 	void *(*function)(void *arg);
 	void *arg;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * zstd's pool of threads (its lib/common/pool.h), on a Fairlead executor: this file is linked in
- * place of zstd's pool.c.
+ * This file has zstd's pool of threads (its lib/common/pool.h) on a Fairlead executor.
+ * bench/apps/run links it in place of zstd's own pool.c.
  *
  *     zstd                              Fairlead
  *     POOL_create(threads, queue)       a thread executor with so many workers, and a semaphore
@@ -53,7 +53,10 @@ POOL_ctx *POOL_create(size_t threads, size_t queue)
 	return pool;
 }
 
-/* zstd's own allocators are for its buffers; an executor has that of fl_set_allocator(). */
+/*
+ * zstd's own allocators are for its buffers. An executor takes its memory from the allocator of
+ * fl_set_allocator().
+ */
 POOL_ctx *POOL_create_advanced(size_t threads, size_t queue, ZSTD_customMem unused)
 {
 	(void)unused;
@@ -100,7 +103,10 @@ static int submit(POOL_ctx *pool, POOL_function function, void *arg)
 	return rc == 0;
 }
 
-/* zstd's pool has no error here: out of memory the job runs at once. */
+/*
+ * zstd's POOL_add() cannot report an error. So if there is no memory for the task, the job runs at
+ * once, on the caller's thread.
+ */
 void POOL_add(POOL_ctx *pool, POOL_function function, void *arg)
 {
 	FL_IGNORE(fl_sem_acquire(&pool->room)); /* nothing cancels zstd's wait */
@@ -113,7 +119,7 @@ int POOL_tryAdd(POOL_ctx *pool, POOL_function function, void *arg)
 	return fl_sem_try_acquire(&pool->room) == 0 && submit(pool, function, arg);
 }
 
-/* The two that zstd offers to its users. */
+/* These two functions are the part of the pool that zstd offers to its users. */
 ZSTD_threadPool *ZSTD_createThreadPool(size_t threads)
 {
 	return POOL_create(threads, 0);

@@ -4,9 +4,9 @@
 
 /*
  * Concurrency Kit's <ck_pr.h> for one more machine: the model. The compiler searches this folder
- * before ck's own, so the model sees ck's inline code. Without -fsanitize=thread this file is ck's
- * own. It defines what ck needs of a machine, like ck's gcc/aarch64/ck_pr.h; ck's own ck_pr.h makes
- * the other operations of that.
+ * before ck's own, so the model sees ck's inline code. Without -fsanitize=thread, this file
+ * includes ck's own. Otherwise, it defines what ck needs of a machine, as ck's gcc/aarch64/ck_pr.h
+ * does; ck's own ck_pr.h makes the other operations from that.
  *
  * The machine is as weak as the weakest machine of ck, as far as C11 can say it:
  *
@@ -30,7 +30,8 @@
  *
  *     [1] C11 has no fence that orders only stores, as dmb ishst does. So the model does not see
  *         where ck uses such a fence by mistake; laboratory/planted/ck.c has the known case.
- *     [2] ck's machines order a load before what depends on it, C11 does not: depends.h.
+ *     [2] ck's machines order a load before what depends on it, and C11 does not. depends.h is for
+ *         code that relies on this.
  *
  * ck's lists access their links as plain memory, and reuse nodes while other threads may still read
  * them. That is a race in C11; ck's compare-and-swap then fails. So the model ignores plain
@@ -52,12 +53,14 @@
 #include <ck_stdbool.h>
 #include <ck_stdint.h>
 #include <fairlead/stress.h>
-/* That there are: load, store, cas, faa, add, sub, and, or, xor, inc, dec. */
+/*
+ * Tells ck which operations this file has: load, store, cas, faa, add, sub, and, or, xor, inc, dec.
+ */
 #include <gcc/ck_f_pr.h>
 
 #define CK_F_PR
 #define CK_PR_DISABLE_DOUBLE
-#define CK_USE_CC_BUILTINS 1 /* or ck would take this processor's own */
+#define CK_USE_CC_BUILTINS 1 /* without this, ck would take the operations of this processor */
 #undef CK_MD_TSO
 #define CK_MD_RMO
 
@@ -69,7 +72,10 @@
 #endif
 #define FL__CK CK_CC_INLINE __attribute__((always_inline)) static
 
-/* The instrumentation's interface, by its names: what is not instrumented is seen, too. */
+/*
+ * These call the functions of the instrumentation by their names, so that code is seen that is not
+ * instrumented.
+ */
 #define FL__CK_EXCHANGES(bits, operation)                                                                              \
 	uint##bits##_t __tsan_atomic##bits##_##operation(volatile void *target, uint##bits##_t value, int order);
 
@@ -121,7 +127,8 @@ FL__CK_FENCE(store_load, __ATOMIC_SEQ_CST)
 FL__CK_FENCE(memory, __ATOMIC_SEQ_CST)
 
 /*
- * For pointers the target is a void, what is stored a const void *, and what is added a uintptr_t.
+ * For pointers, the target is a void, what is stored is a const void *, and what is added is a
+ * uintptr_t.
  */
 #define FL__CK_ACCESS(name, bits, target_type, type, stored)                                                           \
 	FL__CK type ck_pr_md_load_##name(target_type const *target)                                                    \
@@ -197,7 +204,10 @@ FL__CK_ARITHMETIC(ptr, 64, void, uintptr_t)
 
 typedef uint64_t __attribute__((may_alias)) fl__ck_word;
 
-/* Two words. In the model each has its own history, and the swap changes both in one step. */
+/*
+ * Accesses two words. In the model, each has its own history, and the swap changes both in one
+ * step.
+ */
 FL__CK uint128_t fl__ck_pair(const void *words)
 {
 	const fl__ck_word *w = words;
@@ -220,7 +230,7 @@ FL__CK bool ck_pr_cas_ptr_2_value(void *target, void *compare, void *set, void *
 	return done;
 }
 
-/* x86-64 alone has it: a compare-and-swap that changes nothing. */
+/* Only x86-64 has this: a compare-and-swap that changes nothing. */
 FL__CK void ck_pr_load_ptr_2(const void *target, void *value)
 {
 	uint128_t found =

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The functions of ck_hp.c that the library calls, for the model: that file is compiled into libck,
- * where the model sees nothing. The same steps as in 0.7.1, in the same order, with the ck_pr.h of
- * this folder. It is linked before libck, and so used in its place.
+ * The functions of ck_hp.c that the library calls, for the model. The original is compiled into
+ * libck, where the model sees nothing. This file has the same steps as version 0.7.1, in the same
+ * order, with the ck_pr.h of this folder. It is linked before libck, and so used in its place.
  */
 #include <ck_hp.h>
 #include <string.h>
@@ -12,7 +12,7 @@ ck_hp_record_t *ck_hp_recycle(ck_hp_t *global)
 	if (ck_pr_load_uint(&global->n_free) == 0)
 		return NULL;
 	ck_stack_entry_t *e = ck_pr_load_ptr(&global->subscribers.head);
-	ck_pr_fence_load(); /* ck relies on the dependency: see depends.h */
+	ck_pr_fence_load(); /* ck relies on a dependency here (depends.h) */
 	for (; e; e = e->next) {
 		ck_hp_record_t *record = (ck_hp_record_t *)(void *)((char *)e - offsetof(ck_hp_record_t, global_entry));
 		if (ck_pr_load_int(&record->state) != CK_HP_FREE)

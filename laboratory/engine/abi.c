@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The interface that gcc and clang call with -fsanitize=thread, implemented for the model. Outside
- * an execution (in constructors, in native and chaos runs) the operations are the machine's own.
- * The return address of each function identifies the site of the access.
+ * of an execution (in constructors, and in native and chaos runs), the operations are the machine's
+ * own. The return address of each function identifies the site of the access.
  */
 #include "frame.h"
 #include "model.h"
@@ -46,7 +46,8 @@ DECLARED(void, __tsan_func_exit, void)
 		return;
 	lab.self->depth--;
 	lab.self->returned_at = PC;
-	if (lab.steered) { /* the caller's base is behind its frame pointer and return address */
+	/* the caller's base is behind its frame pointer and its return address */
+	if (lab.steered) {
 		const uintptr_t frame = (uintptr_t)__builtin_frame_address(0), caller = *(const uintptr_t *)frame;
 		lab_steer_return(caller > frame ? caller + 16 : UINTPTR_MAX);
 	}
@@ -55,8 +56,9 @@ DECLARED(void, __tsan_func_exit, void)
 }
 
 /*
- * A loop may wait by this call: the registers of the caller that live across calls are saved just
- * below the frame, with the caller's frame pointer and return address; its stack is behind.
+ * A loop may wait by this call. So the registers of the caller that live across calls are saved
+ * just below the frame, together with the caller's frame pointer and return address. The caller's
+ * stack is behind them.
  */
 #ifdef __x86_64__
 #define LOOP()                                                                                                         \
@@ -115,8 +117,8 @@ RANGE(__tsan_read_range, false)
 RANGE(__tsan_write_range, true)
 
 /*
- * A real operation takes its order as a constant. Two orders differ on a machine, and they are
- * enough.
+ * A real operation takes its order as a constant. Only those orders are told apart that differ on
+ * some machine: two for loads, and three for stores.
  */
 #define REAL_LOAD(p, order)                                                                                            \
 	((order) == __ATOMIC_RELAXED ? __atomic_load_n((p), __ATOMIC_RELAXED) : __atomic_load_n((p), __ATOMIC_SEQ_CST))
@@ -219,7 +221,10 @@ ATOMIC(16)
 ATOMIC(32)
 ATOMIC(64)
 
-/* Sixteen bytes, and any size: compilers take the second names for functions of their own. */
+/*
+ * These access sixteen bytes, and objects of any size. The second names are functions that
+ * compilers know as their own.
+ */
 #define PAIR(result, name, ...) DECLARED(result, __tsan_atomic128_##name, volatile lab_value *p, __VA_ARGS__)
 #define GENERIC(result, name, ...)                                                                                     \
 	ABI result generic_##name(size_t size, volatile void *p, __VA_ARGS__) __asm__("__atomic_" #name);              \
@@ -288,7 +293,7 @@ GENERIC(int, compare_exchange, void *e, const void *v, int order, int failure)
 	return WIDE(size, order, e, e, v, NULL, failure);
 }
 
-/* Of `_Atomic double`. The flags of the floating-point environment are not a part of the model. */
+/* For `_Atomic double`. The flags of the floating-point environment are not a part of the model. */
 DECLARED(void, __atomic_feraiseexcept, int exceptions)
 {
 	(void)exceptions;
@@ -304,15 +309,15 @@ DECLARED(void, __tsan_atomic_thread_fence, int order)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-/* Orders a thread against its own signal handlers, which the model does not have. */
+/* This fence orders a thread against its own signal handlers, which the model does not have. */
 DECLARED(void, __tsan_atomic_signal_fence, int order)
 {
 	(void)order;
 }
 
 /*
- * Annotations for ThreadSanitizer, which code calls that is compiled with its flag. The model sees
- * every access and knows what orders it.
+ * Annotations for ThreadSanitizer, which code calls that is compiled with its flag. They do nothing
+ * here, since the model sees every access and knows what orders it.
  */
 /* clang-format off */
 #define IGNORED(name) DECLARED(void, name, void) {}

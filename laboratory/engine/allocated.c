@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names of blocks by the local variable that got the allocation. The source has the name: the
- * statement of the call assigns the result to an identifier. The debugging information must know a
- * local pointer of that name there. A function that returns what malloc() returned is passed over.
+ * Names of blocks by the local variable that got the allocation. The name comes from the source:
+ * the statement of the call assigns the result to an identifier. The debugging information must
+ * have a local pointer of that name there. A function that returns what malloc() returned names
+ * nothing; then the statement of its caller is looked at.
  */
 #include "allocated.h"
 #include "reach.h"
@@ -16,8 +17,8 @@ enum { CALLS = 4, SITES = 256, BLOCKS = LAB_BLOCKS };
 struct allocated_site {
 	uintptr_t calls[CALLS];
 	bool looked_at, is_static; /* is_static: a static variable has the name, too */
-	char name[48];             /* of the local variable; "": none */
-	char target[48];           /* the variable or field that the statement assigns to */
+	char name[48];             /* the name of the local variable; "": there is none */
+	char target[48];           /* the variable or field to which the statement assigns */
 	uintptr_t pc;              /* where the variable gets the block */
 	Dwarf_Die variable;
 };
@@ -25,7 +26,7 @@ struct allocated_site {
 static struct allocated_site sites[SITES];
 static unsigned n_sites;
 static struct {
-	uint16_t site; /* one more than the index; 0: none */
+	uint16_t site; /* one more than the index of the site; 0: there is none */
 	bool shown;
 	size_t element;
 } allocated[BLOCKS];
@@ -82,7 +83,7 @@ static bool allocated_is_in_name(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-/* The only call of `function` in the line; NULL: there is none, or more than one. */
+/* Returns the only call of `function` in the line; NULL: there is none, or more than one. */
 static const char *allocated_call(const char *line, const char *function)
 {
 	const char *found = NULL;
@@ -118,7 +119,7 @@ static size_t allocated_trim(const char *line, size_t length)
 	return length;
 }
 
-/* Without a cast at the end. */
+/* Returns the length of the text without a cast at its end. */
 static size_t allocated_without_cast(const char *line, size_t length)
 {
 	length = allocated_trim(line, length);
@@ -135,7 +136,7 @@ static size_t allocated_without_cast(const char *line, size_t length)
 	return length;
 }
 
-/* Whether the text ends in the name of a type, and not in "else" or in a condition. */
+/* Whether the text ends in the name of a type, and not in "else" or a condition. */
 static bool allocated_is_type(const char *line, size_t length)
 {
 	static const char *const words[] = {"else", "do"};
@@ -152,13 +153,16 @@ static bool allocated_is_type(const char *line, size_t length)
 
 /* What a statement does with the result of a call. */
 struct allocated_use {
-	bool returned; /* it returns the result */
+	bool returned; /* the statement returns the result */
 	char name[48]; /* what gets the result: a variable, or the last field of an expression */
-	bool plain;    /* a variable */
-	bool stars;    /* the name follows a star: the statement must declare it */
+	bool plain;    /* it is a variable */
+	bool stars;    /* a star is before the name, so the statement must declare it */
 };
 
-/* The identifier that a text like "struct job *job = " assigns to. False: there is none. */
+/*
+ * Finds the identifier to which a text like "struct job *job = " assigns. Returns false if there is
+ * none.
+ */
 static bool allocated_target(const char *line, size_t length, struct allocated_use *use)
 {
 	if (length == 0 || line[length - 1] != '=')
@@ -173,7 +177,7 @@ static bool allocated_target(const char *line, size_t length, struct allocated_u
 	use->plain = before == 0 || !strchr(".>", line[before - 1]);
 	use->stars = before > 0 && line[before - 1] == '*';
 	if (use->stars && !allocated_is_type(line, before))
-		return false; /* "*place = " */
+		return false; /* as in "*place = " */
 	snprintf(use->name, sizeof use->name, "%.*s", (int)(end - from), line + from);
 	return true;
 }
@@ -187,8 +191,8 @@ static bool allocated_is_returned(const char *line, size_t length)
 }
 
 /*
- * What the statement at `pc` does with the result of `function`; NULL: of malloc() and its kin.
- * False: neither an identifier nor the caller gets the result.
+ * Finds what the statement at `pc` does with the result of `function`; NULL stands for malloc() and
+ * the like. Returns false if neither an identifier nor the caller gets the result.
  */
 static bool allocated_statement(uintptr_t pc, const char *function, struct allocated_use *use)
 {
@@ -212,7 +216,7 @@ static bool allocated_statement(uintptr_t pc, const char *function, struct alloc
 
 /* --- the variable --- */
 
-/* Whether the statement at `pc` declares the variable: "job *job =", and not "*job =". */
+/* Whether the statement at `pc` declares the variable, as in "job *job =", and not in "*job =". */
 static bool allocated_is_declared(uintptr_t pc, Dwarf_Die *variable)
 {
 	const char *file, *function;
@@ -221,7 +225,10 @@ static bool allocated_is_declared(uintptr_t pc, Dwarf_Die *variable)
 	       dwarf_decl_line(variable, &declared) == 0 && declared <= line && declared + 1 >= line;
 }
 
-/* The variable of this name that the code at `pc` sees. False: none that is local. */
+/*
+ * Finds the variable of this name that the code at `pc` sees. Returns false if there is no local
+ * one.
+ */
 static bool allocated_variable(uintptr_t pc, const char *name, Dwarf_Die *variable)
 {
 	Dwarf_Die *scopes;
@@ -241,7 +248,7 @@ static bool allocated_variable(uintptr_t pc, const char *name, Dwarf_Die *variab
 	return local;
 }
 
-static const char *allocated_wanted; /* of allocated_find_static() */
+static const char *allocated_wanted; /* for allocated_find_static() */
 static bool allocated_found;
 
 static void allocated_find_static(Dwarf_Die *variable, const char *name, uintptr_t address)
@@ -251,7 +258,7 @@ static void allocated_find_static(Dwarf_Die *variable, const char *name, uintptr
 	allocated_found |= strcmp(name, allocated_wanted) == 0;
 }
 
-/* The function that a call is in. */
+/* Finds the function that a call is in. */
 static bool allocated_function(uintptr_t pc, char *name, size_t size)
 {
 	const char *function = lab_inlined(pc);
@@ -260,7 +267,7 @@ static bool allocated_function(uintptr_t pc, char *name, size_t size)
 	return function != NULL;
 }
 
-/* The local pointer that the statement at `pc` assigns to. */
+/* Finds the local pointer to which the statement at `pc` assigns. */
 static bool allocated_pointer(uintptr_t pc, const struct allocated_use *use, Dwarf_Die *variable, Dwarf_Die *type)
 {
 	return use->plain && allocated_variable(pc, use->name, variable) && lab_type_of(variable, type) &&
@@ -288,7 +295,8 @@ static void allocated_look(struct allocated_site *site)
 				break;
 		}
 		/*
-		 * The caller has the result as it is, or, of a void pointer, with a type perhaps.
+		 * Looks at the caller next. It gets the result as it is; or it may have a typed
+		 * pointer where this function has a void pointer.
 		 */
 		if (!allocated_function(pc, function, sizeof function))
 			break;
@@ -332,7 +340,10 @@ size_t lab_allocated_size(const struct lab_block *block)
 
 /* --- names --- */
 
-/* The number of the block among those of the same name; `line`: of the same line. */
+/*
+ * Returns the number of the block among those of the same name, or with `line` among those of the
+ * same line.
+ */
 static unsigned allocated_number(const struct lab_block *block, bool line)
 {
 	const struct allocated_site *site = allocated_site_of(block);
@@ -376,7 +387,7 @@ void lab_allocated_shown(const struct lab_block *block)
 	allocated[block->number].shown = true;
 }
 
-/* The blocks of a site that the report names; *first: one of them. */
+/* Counts the blocks of a site that the report names. `*first` gets one of them. */
 static unsigned allocated_count_shown(const struct allocated_site *site, struct lab_block *first)
 {
 	unsigned n = 0;

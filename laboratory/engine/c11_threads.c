@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* <threads.h>: the same objects as those of pthreads, without static initialisers. */
+/*
+ * The functions of <threads.h>. The objects are those of pthreads, except that they have no static
+ * initialisers.
+ */
 #include "posix.h"
 #include <limits.h>
 #include <threads.h>

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Cells: the records of eight bytes of memory that an execution has touched, by hash of their
- * address. A cell of an older generation is empty, so a new execution clears nothing.
+ * Cells are the records of the memory that an execution has touched, one for eight bytes, found by
+ * a hash of the address. A cell of an older generation counts as empty, so a new execution clears
+ * nothing.
  */
 #include "model.h"
 #include <sys/mman.h>
 
 enum { CELLS_LOG2 = 16, CELLS = 1 << CELLS_LOG2, MOST = CELLS - CELLS / 4 };
 
-static struct lab_cell *cells; /* zeroed pages until first use; each cell in its own cache line */
+/* zeroed pages until they are first used; each cell has a cache line of its own */
+static struct lab_cell *cells;
 static uint32_t used, used_generation;
-static uint16_t touched[CELLS]; /* the used ones */
+static uint16_t touched[CELLS]; /* the cells in use */
 
 static void grow_up(void)
 {
@@ -24,12 +26,12 @@ static uint32_t place_of(uintptr_t granule)
 {
 	if (__builtin_expect(!cells, 0))
 		grow_up();
-	/* The eight cells of a cache line have neighbouring places; lines are spread by a hash. */
+	/* The eight cells of a cache line have neighbouring places. A hash spreads the lines. */
 	uint64_t line = (uint64_t)(granule >> 3) * 0x9e3779b97f4a7c15u;
 	return (uint32_t)(line >> (64 - CELLS_LOG2 + 3)) << 3 | (granule & 7);
 }
 
-/* Globals of different processes have one address, but are different words. */
+/* Globals of different processes have the same address, but are different words. */
 static uintptr_t granule_of(uintptr_t address)
 {
 	uintptr_t granule = address >> 3;
@@ -76,7 +78,7 @@ static struct lab_cell *cell_new(struct lab_cell *cell, uintptr_t granule)
 	return cell;
 }
 
-/* The cell of the granule, or the place for it. */
+/* Returns the cell of the granule, or the place for it. */
 static struct lab_cell *cell_at(uintptr_t granule)
 {
 	uint32_t at = place_of(granule);

@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The search makes the choices of an execution.
+ * The search: it makes the choices of an execution. Each strategy makes them in its own way.
  *
- *   DFS      all choices: runs anew with the next alternative of the last choice that has one
- *            (stateless: Godefroid 1997). Bounded by preemptions (Musuvathi, Qadeer 2007), stale
- *            reads and faults; or without a bound on preemptions, with source sets (order.c) and
- *            sleep sets (Godefroid 1996), which would lose states under a bound (Coons, Musuvathi,
- *            McKinley 2013).
- *   random   each choice at random, with odds that are drawn anew for each execution; in a third of
- *            the executions, two threads take turns
- *   PCT      the thread with the highest priority runs; priorities are drawn at its start and
- *            lowered at depth - 1 steps (Burckhardt, Kothari, Musuvathi, Nagarakatte 2010)
- *   replay   the choices of a schedule
+ *   DFS      Takes all choices, depth first. Each execution begins anew, and takes the next
+ *            alternative of the last choice that has one left (stateless search: Godefroid 1997).
+ *            The search has one of two forms. The first has bounds on preemptions (Musuvathi,
+ *            Qadeer 2007), stale reads and faults. The second has no bound on preemptions; it uses
+ *            source sets (order.c) and sleep sets (Godefroid 1996), which would lose states under
+ *            such a bound (Coons, Musuvathi, McKinley 2013).
+ *   random   Takes each choice at random, with odds that are drawn anew for each execution. In a
+ *            third of the executions, two threads take turns.
+ *   PCT      Runs the thread with the highest priority. A thread's priority is drawn at its start,
+ *            and lowered at depth - 1 steps (Burckhardt, Kothari, Musuvathi, Nagarakatte 2010).
+ *   guide    Takes the choices that lead along an execution graph (steer.c).
+ *   replay   Takes the choices of a schedule.
+ *
+ * An execution along a graph (LAB_GRAPH) has no choices here: steer.c chooses the threads, and
+ * graph.c the values.
  */
 #include "choice.h"
 #include "lin_run.h"
@@ -20,7 +25,7 @@
 
 struct node {
 	uint8_t kind, n, pick, thread;
-	lab_set set, todo, done, sleep; /* of a choice of threads */
+	lab_set set, todo, done, sleep; /* these four belong to a choice of a thread */
 	uint32_t ops;
 	struct lab_spent before;
 };
@@ -34,27 +39,31 @@ unsigned lab_n_ops;
 static enum lab_strategy strategy;
 static struct node stacks[2][NODES], *nodes = stacks[0];
 static unsigned depth, at, at_program;
-static uint32_t chosen; /* the node of the last choice of a thread, from 1; 0: no choice yet */
+/* the node of the last choice of a thread, counted from 1; 0: no choice yet */
+static uint32_t chosen;
 static const struct lab_schedule *followed;
-static uint64_t state; /* of the generator */
+static uint64_t state; /* the state of the random generator */
 
 enum { KILLS = 8, TOO_LATE = 1 << 30 };
-static uint32_t kill_at[KILLS];        /* counts of kill points */
-static uint32_t last_kill_points = 16; /* of an execution without a kill */
+static uint32_t kill_at[KILLS];        /* at which kill point, by its count, a process is killed */
+static uint32_t last_kill_points = 16; /* how many the last execution without a kill had */
 
-static unsigned odds_switch, odds_stale, odds_fault; /* of 256 */
+static unsigned odds_switch, odds_stale, odds_fault; /* each out of 256 */
 static uint8_t priority[LAB_THREADS];
-/* Further threads keep their priority of an earlier execution. */
+/*
+ * At least so many threads get a new priority for each execution. Further threads may keep that of
+ * an earlier execution.
+ */
 enum { CHANGES = 8, USUAL_THREADS = 16 };
 static uint32_t change_at[CHANGES];
 static unsigned n_changes;
 static uint32_t longest = 16; /* steps of the longest execution so far */
 /*
- * Of a random execution in mode model: threads switch after writes, in place of anywhere, and to
- * the thread with the highest priority. So two threads take turns, which bugs of many turns need.
+ * In some random executions of mode model, two threads take turns, which bugs of many turns need.
+ * There, threads switch mostly after writes, and to the thread with the highest priority.
  */
 static bool takes_turns, turn_is_over;
-static unsigned odds_turn; /* of 256 */
+static unsigned odds_turn; /* out of 256 */
 
 uint64_t lab_splitmix(uint64_t *of)
 {
@@ -109,7 +118,10 @@ void lab_seed(uint64_t seed, uint64_t execution)
 
 void lab_choices_begin(enum lab_strategy now)
 {
-	/* Without a bound on preemptions, executions may be long because they are unfair. */
+	/*
+	 * Executions without a bound on preemptions may be long because they are unfair. Their
+	 * length does not count.
+	 */
 	static bool unfair;
 	if (!unfair && lab.steps > longest && lab.steps < lab_config.max_steps)
 		longest = lab.steps;
@@ -129,7 +141,8 @@ void lab_choices_begin(enum lab_strategy now)
 }
 
 enum { INDEX = 2 * LAB_TOKENS };
-static uint16_t by_name[INDEX]; /* the followed tokens, by hash; numbers from 1 */
+/* the followed tokens, by the hash of their names; numbers from 1; 0: empty */
+static uint16_t by_name[INDEX];
 
 static unsigned index_of(unsigned kind, unsigned thread, uint32_t ops)
 {
@@ -150,8 +163,8 @@ void lab_follow(const struct lab_schedule *schedule)
 }
 
 /*
- * The name of a choice is its thread, its kind and a count. Kills have a counter of their own, so
- * that all other choices have the same names with and without kills.
+ * A choice is named by its thread, its kind and a count. Kills have a count of their own, so that
+ * all other choices have the same names with and without kills.
  */
 static uint32_t name_of(unsigned kind)
 {
@@ -223,7 +236,7 @@ void lab_dfs_reset(void)
 	depth = 0;
 }
 
-/* Goes on to the next alternative of a choice of threads. */
+/* Goes on to the next alternative of a choice of threads. Returns false if none is left. */
 static bool next_of_set(struct node *node)
 {
 	node->done |= lab_bit(node->pick);
@@ -263,19 +276,19 @@ static bool is_local(const struct lab_op *op)
 	       (op->kind == LAB_FENCE && op->order != __ATOMIC_SEQ_CST);
 }
 
-/* Such a step is on a condition and on a mutex, or on time. */
+/* Whether the step is on a condition and on its mutex, or on the time. */
 static bool is_double(const struct lab_op *op)
 {
 	return op->order == LAB_SYNC_WAIT || op->order == LAB_SYNC_TIME || op->order == LAB_SYNC_SLEEP;
 }
 
-/* The end of a wait on several words. */
+/* Whether the step is the end of a wait on several words. */
 static bool is_end_of_many(const struct lab_op *op)
 {
 	return op->kind == LAB_FUTEX_DONE && op->order != 0;
 }
 
-/* The last byte of the words that the step accesses. */
+/* Returns the last byte of the words that the step accesses. */
 static uintptr_t end_of(const struct lab_op *op)
 {
 	return (op->address | 7) + ((op->size - (op->size > 0u)) & ~7u);
@@ -284,24 +297,27 @@ static uintptr_t end_of(const struct lab_op *op)
 bool lab_commute(const struct lab_op *a, const struct lab_op *b)
 {
 	/*
-	 * Of a wait loop only by what it waits for: lab_relax(). Others look at the end of threads.
+	 * A thread that waits in a loop depends on other threads only by what it waits for, and
+	 * lab_relax() takes care of that. A relax of size 0 depends on all steps: such threads look
+	 * whether other threads have ended.
 	 */
 	if (a->kind == LAB_RELAX || b->kind == LAB_RELAX)
 		return (a->kind != LAB_RELAX || a->size) && (b->kind != LAB_RELAX || b->size);
 	if (a->kind == LAB_CALL || b->kind == LAB_CALL)
-		return false; /* reads which calls have returned */
+		return false; /* the call reads which calls have returned */
 	if (a->kind == LAB_MEMBARRIER || b->kind == LAB_MEMBARRIER)
-		return false; /* changes the globals that are in place */
+		return false; /* the step changes which process's globals are in place */
 	if (a->kind == LAB_FUTEX_MANY || b->kind == LAB_FUTEX_MANY)
 		return false;
 	if (lab.killable && (a->kind == LAB_FUTEX_WAKE || b->kind == LAB_FUTEX_WAKE))
-		return false; /* the threads that it wakes depend on the deaths before it */
+		return false; /* which threads are woken depends on the deaths before */
 	if (a->kind == LAB_SPAWN && b->kind == LAB_SPAWN)
-		return false; /* numbers the new thread */
+		return false; /* the step gives the new thread its number */
 	if (a->kind == LAB_SYNC && b->kind == LAB_SYNC && (is_double(a) || is_double(b)))
 		return false;
 	if ((is_end_of_many(a) && b->kind == LAB_FUTEX_WAKE) || (is_end_of_many(b) && a->kind == LAB_FUTEX_WAKE))
-		return false; /* until then the thread takes wakes of its other words, too */
+		/* until its wait ends, the thread takes wakes of its other words, too */
+		return false;
 	if (is_local(a) || is_local(b) || a->kind == LAB_FUTEX_DONE || b->kind == LAB_FUTEX_DONE)
 		return true;
 	/* An SC fence does not commute with any step that psc orders. */
@@ -310,7 +326,10 @@ bool lab_commute(const struct lab_op *a, const struct lab_op *b)
 	return a->address > end_of(b) || b->address > end_of(a) || !(is_write(a) || is_write(b));
 }
 
-/* Whether the announced steps commute. In place of what a thread waits for, time passes. */
+/*
+ * Whether the announced steps commute. A thread that is blocked can only run by its deadline, so
+ * time passes, which commutes with nothing.
+ */
 static bool commute(const struct lab_thread *one, const struct lab_thread *two)
 {
 	return one->state != LAB_BLOCKED && two->state != LAB_BLOCKED && lab_commute(&one->next, &two->next);
@@ -338,9 +357,9 @@ void lab_dfs_try(uint32_t number, lab_set initials, unsigned thread)
 }
 
 /*
- * Of a new choice, the threads that are tried in any case; order.c adds the others. A thread that
- * runs before what it waits for depends on all steps, so it is tried everywhere. Kills, and the
- * calls of mode lin, are not in the order of steps: then all threads are tried.
+ * Returns the threads that a new choice tries in any case; order.c adds others later. A thread that
+ * runs before what it waits for has come depends on all steps, so it is tried everywhere. Kills,
+ * and the calls of mode lin, are not in the order of steps, so with these all threads are tried.
  */
 static lab_set todo_of(lab_set set, unsigned pick)
 {
@@ -349,8 +368,9 @@ static lab_set todo_of(lab_set set, unsigned pick)
 	if (!(set & lab.ready))
 		return set;
 	/*
-	 * Giving up later, while nothing has changed, is the same as at once and then being passed
-	 * over.
+	 * A spinning thread that was offered before need not give up here. As long as nothing
+	 * changes, giving up later is the same as giving up at once and not being chosen for a
+	 * while.
 	 */
 	LAB_EACH_OF (t, set & lab.spinning)
 		if (t->offered)
@@ -359,8 +379,9 @@ static lab_set todo_of(lab_set set, unsigned pick)
 }
 
 /*
- * A thread stays in the sleep set while its step commutes with the steps that are done; order.c
- * removes it. One that waits does not commute.
+ * Chooses in the search without bounds. A thread stays in the sleep set while its step commutes
+ * with the steps that are done; order.c removes it. A thread that waits does not commute with any
+ * step.
  */
 static unsigned dfs_unbounded(lab_set set, unsigned usual)
 {
@@ -392,9 +413,9 @@ static unsigned dfs_unbounded(lab_set set, unsigned usual)
 }
 
 /*
- * The threads of `set` that may run instead of the running thread without a preemption. The
- * kernel's walk for a killed thread may come late, so it is offered before each step with which it
- * does not commute.
+ * Returns the threads of `set` that may run in place of the running thread without a preemption.
+ * Among them are ended threads whose robust lists the kernel walks. That walk may come late, so it
+ * is offered before each step with which it does not commute.
  */
 static lab_set unpaid(lab_set set)
 {
@@ -443,7 +464,7 @@ static unsigned by_priority(lab_set set, unsigned usual)
 		if (change_at[i] == lab.steps)
 			priority[lab.self->id] = (uint8_t)i;
 	if (lab.self->state == LAB_READY && usual != lab.self->id)
-		priority[lab.self->id] = 0; /* it has run for long */
+		priority[lab.self->id] = 0; /* it has run for too long */
 	lab_set ready = set & lab.ready;
 	lab_set rest = set & ~lab.ready;
 	if (rest && lot(odds_fault)) /* a timeout, or the end of a spin */
@@ -478,7 +499,7 @@ static unsigned by_lot(lab_set set, unsigned usual)
 	return lab_lowest(others);
 }
 
-/* --- the two kinds of choices --- */
+/* --- the choice of a thread, and all other choices --- */
 
 unsigned lab_choose_thread(lab_set set, unsigned usual)
 {
@@ -556,7 +577,10 @@ static unsigned choose_one(enum lab_choice_kind kind, unsigned n)
 	}
 }
 
-/* The name of a choice must not depend on the budget, or a replay would count differently. */
+/*
+ * Makes the choice and counts it. The name of a choice must not depend on what is left of a bound,
+ * since a replay would then count differently.
+ */
 static unsigned choose_named(enum lab_choice_kind kind, unsigned n)
 {
 	if (kind == LAB_PICK_OPS && lab_n_ops < LAB_OPS)
@@ -574,8 +598,9 @@ static unsigned choose_named(enum lab_choice_kind kind, unsigned n)
 }
 
 /*
- * The search without bounds takes an old value only if the load could not have come before the
- * newest store. Otherwise it takes the value in the execution in which the load does.
+ * Returns how many stores older than the newest a load reads. The search without bounds takes an
+ * old value only if the load could not have come before the newest store. Otherwise, it takes the
+ * value in the execution in which the load does come before.
  */
 unsigned lab_choose_stale(unsigned n, uint32_t newest)
 {

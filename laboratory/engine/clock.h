@@ -6,9 +6,11 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Sets of threads, vector clocks, and the knowledge that threads and messages have. */
+
 enum { LAB_THREADS = 128 };
 
-/* A set of threads, a bit for each. */
+/* A set of threads, with a bit for each. */
 typedef unsigned __int128 lab_set;
 
 static inline lab_set lab_bit(unsigned thread)
@@ -21,7 +23,7 @@ static inline bool lab_in(lab_set set, unsigned thread)
 	return (set >> thread & 1) != 0;
 }
 
-/* The lowest thread of a nonempty set. */
+/* Returns the lowest thread of a set that is not empty. */
 static inline unsigned lab_lowest(lab_set set)
 {
 	return (uint64_t)set ? (unsigned)__builtin_ctzll((uint64_t)set)
@@ -39,15 +41,20 @@ struct lab_clock {
 };
 
 /*
- * The knowledge of a thread, or of a message. `hb` is happens-before. `seen` limits which stores a
- * load may still read: `hb`, and what SC fences add, which order only reads (RC11's psc). `fence`
- * is the step of the latest SC fence that happens before: a load after it reads no store older than
- * an SC store before that fence. Only the first `width` elements are valid; the rest counts as 0
- * and is not initialised, so the cost of a copy depends on the number of threads.
+ * The knowledge of a thread, or of a message.
  *
- * `order` and `before` tell whether a modification order (mo) was missed, see memory.c. `order`:
- * events that psc puts before the next SC access. `before`: events from which a path of sb, rf, mo
- * and psc leads here that is neither in happens-before nor in psc.
+ *   hb       happens-before
+ *   seen     limits which stores a load may still read: it has `hb`, and what SC fences add, which
+ *            order only reads (RC11's psc)
+ *   order    the events that psc puts before the next SC access
+ *   before   the events from which a path of sb, rf, mo and psc leads here that is neither in
+ *            happens-before nor in psc
+ *   fence    the step of the latest SC fence that happens before. A load after that fence reads no
+ *            store older than an SC store before it.
+ *
+ * `order` and `before` tell whether a modification order (mo) was missed; memory.c has the
+ * argument. Only the first `width` elements are valid. The others count as 0 and are not
+ * initialised, so that the cost of a copy depends on the number of threads.
  */
 struct lab_view {
 	uint32_t fence, width;
@@ -83,7 +90,7 @@ static inline void lab_raise(uint32_t *to, uint32_t from)
 		*to = from;
 }
 
-/* All events from which a path leads here. */
+/* Returns all events from which a path leads here. */
 static inline uint32_t lab_known_most(const struct lab_known *known)
 {
 	uint32_t most = known->hb;

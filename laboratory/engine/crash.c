@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Processes that are killed, as by SIGKILL. A process may be killed in place of each of its steps
- * that other processes can see: atomic and plain accesses of shared memory and of its threads'
- * robust lists, going to sleep, and running after a wake. All its threads end there. Then the
- * kernel walks their robust lists (Linux: kernel/futex/core.c, exit_robust_list). The walk consists
- * of steps; steps of other threads may come before and between them. So an early kill with a late
- * walk has the effect of a late kill, and a thread need only be killed while it runs.
+ * that other processes can see: atomic and plain accesses to shared memory and to its threads'
+ * robust lists, going to sleep, and running after a wake. All threads of the process end there.
+ * Then the kernel walks their robust lists (Linux: kernel/futex/core.c, exit_robust_list()). The
+ * walk consists of steps, and steps of other threads may come before it and in between. So an early
+ * kill with a late walk has the effect of a late kill, and a thread need only be killed while it
+ * runs.
  */
 #include "choice.h"
 #include "layout.h"
@@ -24,7 +25,7 @@ struct fl__robust_list *lab_robust_list(unsigned thread)
 void lab_robust_reset(unsigned thread)
 {
 	struct fl__robust_list *list = lab_robust_list(thread);
-	/* as in the C library: the lock word is before the node, at a distance of five words */
+	/* in the C library, the lock word is before the node, at a distance of five words */
 	*list = (struct fl__robust_list){list, sizeof(void *) == 8 ? -32 : -20, NULL};
 }
 
@@ -35,7 +36,7 @@ bool lab_is_list(uintptr_t address)
 
 struct entry {
 	uintptr_t node;
-	bool pi; /* the lock inherits priorities: the kernel does not wake a waiter here */
+	bool pi; /* the lock inherits priorities, so the kernel does not wake a waiter here */
 };
 
 static struct entry entry_of(void *pointer)
@@ -43,15 +44,15 @@ static struct entry entry_of(void *pointer)
 	return (struct entry){(uintptr_t)pointer & ~(uintptr_t)1, (uintptr_t)pointer & 1};
 }
 
-/* In memory that only the ending thread's process has. */
+/* Whether only the process of the ending thread has this memory. */
 static bool is_own(uintptr_t address)
 {
 	return lab_is_tls(address) || lab_is_global(address);
 }
 
 /*
- * Returns false if the address is neither in shared memory nor in the process's own: the kernel
- * would fault.
+ * Fetches the next node. Returns false if the address is neither in shared memory nor in the
+ * process's own: the kernel would fault.
  */
 static bool fetch(uintptr_t node, struct entry *next)
 {
@@ -70,14 +71,17 @@ static lab_value died(lab_value old, lab_value operand)
 /* Does what handle_futex_death() does. */
 static bool owner_died(uintptr_t word, bool pi, bool pending)
 {
-	if (is_own(word)) /* a node between locks: the word is 0 */
+	if (is_own(word)) /* a node between two locks: the word is 0 */
 		return true;
 	if (word % 4 != 0 || !lab_heap_has(word, 4))
 		return false;
 	lab_point((struct lab_op){LAB_OWNER_DIED, 4, __ATOMIC_ACQ_REL, word, 0});
 	uint32_t value = (uint32_t)lab_peek(word, 4), owner = value & TID;
 	bool wakes = !pi && (value & WAITERS);
-	/* Unlocked before the wake, or woken before the acquire. */
+	/*
+	 * The owner had unlocked before the wake, or the waiter was woken before it acquired the
+	 * lock.
+	 */
 	if (pending && !pi && owner == 0)
 		wakes = true;
 	else if (owner == lab.self->id + 1)
@@ -100,7 +104,8 @@ void lab_exit_walk(void)
 		return;
 	lab.ending |= lab_bit(self->id);
 	for (int left = LIMIT; at.node != end && left > 0; left--) {
-		bool good = fetch(at.node, &next); /* before the lock is released, and may change */
+		/* read before the lock is released, when the node may change */
+		bool good = fetch(at.node, &next);
 		if (at.node != pending.node && !owner_died(at.node + offset, at.pi, false))
 			return;
 		if (!good)
@@ -210,7 +215,10 @@ _Noreturn void lab_die(struct lab_op op, enum lab_death how)
 	LAB_EACH_THREAD (t) {
 		if (t->process != process || t->state == LAB_DONE || t->ends)
 			continue;
-		/* Its next step has changed; steps of other processes commute with a death. */
+		/*
+		 * The next step of the thread is now another one. Steps of other processes commute
+		 * with a death.
+		 */
 		lab.sleep &= ~lab_bit(t->id);
 		lab_bury(t);
 	}
@@ -223,7 +231,7 @@ void lab_kill_point(struct lab_op op, enum lab_death how)
 		lab_die(op, how);
 }
 
-/* A copy may be cut after the first word, in the middle, and before the last word. */
+/* A copy may be cut off after its first word, in the middle, and before its last word. */
 size_t lab_cut(uintptr_t to, size_t size, uintptr_t pc)
 {
 	enum { WORD = 8 };

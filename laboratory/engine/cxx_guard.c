@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The guards of a C++ function's static variables. A program's link wraps the functions of the C++
- * runtime by these, since the runtime's own are not instrumented.
+ * The guards of a C++ function's static variables. The link of a program wraps the functions of the
+ * C++ runtime by these, since those of the runtime are not instrumented.
  */
 #include "posix.h"
 
-/* The first byte of a guard is 1 after initialisation; the compiler reads that byte. */
+/* The first byte of a guard is 1 after the initialisation. The compiler's code reads that byte. */
 EXPORTED int lab_guard_acquire(uint8_t *guard) __asm__("__wrap___cxa_guard_acquire");
 EXPORTED void lab_guard_release(uint8_t *guard) __asm__("__wrap___cxa_guard_release");
 EXPORTED void lab_guard_abort(uint8_t *guard) __asm__("__wrap___cxa_guard_abort");
 
 /*
- * Returns 1 if the caller must initialise the variable. A release or an abort ends the
- * initialisation.
+ * Returns 1 if the caller must initialise the variable. A release or an abort by the caller ends
+ * the initialisation.
  */
 int lab_guard_acquire(uint8_t *guard)
 {

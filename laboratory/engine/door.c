@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Linked into each module that carries a copy of the library; never instrumented. */
+/*
+ * The door of a module that has a copy of the library. This file is linked into each such module,
+ * and is never instrumented.
+ */
 #include "door.h"
 #include "../../lib/core/sync/local.h"
 #include "../../lib/core/wait/lot.h"

@@ -5,34 +5,36 @@
 #include "../../lib/core/base/sys.h"
 
 /*
- * The connection of a module with a copy of the library to the laboratory: door.c is linked into
- * the module and calls lab_attach() when it is loaded. A module without the library has no door.
+ * The connection of a module with a copy of the library to the laboratory. door.c is linked into
+ * the module, and calls lab_attach() when the module is loaded. A module without the library has no
+ * door.
  */
 struct lab_door {
-	size_t size;         /* of this struct */
-	struct fl__sys *sys; /* the table of the copy, which the model replaces */
+	size_t size;         /* the size of this struct */
+	struct fl__sys *sys; /* the copy's table of system calls, which the model replaces */
 	/*
-	 * Gives the calling thread a context in `memory`, of `context_size` bytes, until leave().
+	 * enter() gives the calling thread a context until leave() is called. The context is in
+	 * `memory`, of `context_size` bytes.
 	 */
 	size_t context_size;
 	void (*enter)(void *memory, const char *name);
 	void (*leave)(void);
 	/*
-	 * Lists the waiters of the parking lot: the key, the wait and its futex, and the name of its
-	 * context. Racy outside of the model.
+	 * Lists the waiters of the parking lot: the key, the wait, its futex, and the name of its
+	 * context. Outside of the model, the list is racy.
 	 */
 	void (*waiters)(void (*visit)(const void *key, const void *wait, const uint32_t *futex, const char *name,
 	                              void *arg),
 	                void *arg);
-	/* Reports panics of the copy to `report` instead of its own handler. */
+	/* Makes panics of the copy call `report` in place of the copy's own handler. */
 	void (*panics)(void (*report)(const char *function, const void *object, const char *reason));
 };
 
-/* The module is the one that contains `door`. */
+/* Attaches the module that contains `door`. */
 void lab_attach(const struct lab_door *door);
 
 struct lab_module;
-/* NULL if the module has no copy of the library. */
+/* Returns NULL if the module has no copy of the library. */
 const struct lab_door *lab_door_of(const struct lab_module *module);
 
 #endif

@@ -13,7 +13,7 @@ static bool edge_overlaps(const struct lab_event *a, const struct lab_event *b)
 	return a->op.address < b->op.address + b->op.size && b->op.address < a->op.address + a->op.size;
 }
 
-/* A release that a later acquire of the same object acquires. */
+/* Whether the step is a release that a later acquire of the same object acquires. */
 static bool edge_gives(const struct lab_event *e, const struct lab_event *taker)
 {
 	if (e->op.kind != LAB_SYNC || e->op.address != taker->op.address || e->result != 0)
@@ -54,7 +54,7 @@ static bool edge_takes(const struct lab_event *e)
 	}
 }
 
-/* The last signal or broadcast for the wait before this relock; n: none. */
+/* Returns the last signal or broadcast for the wait before this relock; n: there is none. */
 static unsigned edge_signal(const struct lab_event *const *shown, unsigned i)
 {
 	unsigned signal = i;
@@ -99,7 +99,10 @@ static enum lab_edge edge_between(const struct lab_event *const *shown, unsigned
 	}
 }
 
-/* The step that started the thread of shown[i], if shown[i] is its first step; else i. */
+/*
+ * Returns the step that started the thread of shown[i], if shown[i] is the first step of its
+ * thread; else i.
+ */
 static unsigned edge_start(const struct lab_event *const *shown, unsigned i)
 {
 	unsigned start = i;
@@ -113,8 +116,9 @@ static unsigned edge_start(const struct lab_event *const *shown, unsigned i)
 }
 
 /*
- * Whether an earlier step of the thread of shown[i] shows that shown[j] happens before both: an
- * edge to shown[i] would tell nothing new. `steps` has the edges of the steps before.
+ * Whether an edge from shown[j] to shown[i] would tell nothing new: an earlier step of the thread
+ * of shown[i] shows already that shown[j] happens before both. `steps` has the edges of the steps
+ * before.
  */
 static bool edge_is_implied(const struct lab_event *const *shown, unsigned i, unsigned j, const struct lab_step *steps)
 {
@@ -151,7 +155,7 @@ void lab_edge_find(const struct lab_event *const *shown, unsigned i, struct lab_
 	}
 }
 
-/* The last step at which `owner` took the object; n: not in this trace. */
+/* Returns the last step at which `owner` took the object; n: it is not in this trace. */
 static unsigned edge_taken(const struct lab_event *const *shown, unsigned n, const struct lab_thread *owner,
                            uintptr_t address)
 {
@@ -178,7 +182,7 @@ static const char *edge_wanted(const struct lab_thread *t)
 	return copy ? copy : "";
 }
 
-/* The signal that came before the wait. */
+/* Marks the signal that came before the wait. */
 static void edge_mark(const struct lab_event *const *shown, unsigned n, const struct lab_place *signal,
                       struct lab_step *steps)
 {

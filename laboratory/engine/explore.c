@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The search over many executions, and the handling of the first failure. */
+/*
+ * The search over many executions: the strategies, their order and their ends, several processes
+ * that share the execution graphs, and what is done with the first failure.
+ */
 #include "explore.h"
 #include "graph.h"
 #include "lin_run.h"
@@ -11,7 +14,7 @@
 #include <unistd.h>
 
 enum { FIRST_BURST = 300, LAST_BURST = 2000, LOOK_AT_CLOCK = 32 };
-enum { SHRINK_TIME = 4 }; /* s */
+enum { SHRINK_TIME = 4 }; /* seconds */
 
 static struct lab_result result;
 static struct lab_schedule found;
@@ -98,12 +101,12 @@ bool lab_failure_is_known(enum lab_verdict verdict)
 /* --- counting and stopping --- */
 
 /*
- * A leak of a program is the smallest of its failures. The search goes on for some executions, and
- * reports a worse failure in place of the leak.
+ * A leak is the least of a program's failures. So the search goes on for some executions after it
+ * has found one, and reports a worse failure in its place.
  */
 static struct {
 	bool found;
-	uint64_t until; /* stop after so many executions */
+	uint64_t until; /* the search stops after so many executions */
 	struct lab_schedule schedule;
 	struct lab_signature signature;
 	uint64_t hash;
@@ -151,35 +154,41 @@ static bool keep_leak(void)
 	return true;
 }
 
-/* A depth-first search, which may be left and taken up again. */
+/* A search, depth first or by graphs. It may be left, and gone on with later. */
 struct search {
 	int preemptions, stale, faults; /* its bounds */
-	unsigned met;                   /* limits, so far */
-	uint64_t complete, blocked;     /* executions */
+	unsigned met;                   /* the limits that it has met so far */
+	uint64_t complete, blocked;     /* how many executions there were */
 	bool ended;                     /* no execution is left */
 };
 
-/* `proof` has no bounds but that of faults. `seen` is what is reported: the last one that ended. */
+/*
+ * `proof` has no bound but that of faults. `seen` is the search that is reported: the last one that
+ * ended.
+ */
 static struct search bounded, proof, seen;
-/* By execution graphs: without bounds, too. */
+/* The search by execution graphs. It has no bounds, either. */
 static struct search graphs;
 
 /*
- * Several processes search one tree of graphs. The graphs that are left are dealt to parts, in their
- * order. `jobs` processes are forked, and each takes one part after the other. It runs the graphs of
- * the part, and what they push, up to a number of executions, and leaves the rest in the part. Then
- * all rests are left here again. So each graph is run once, by some process.
+ * Several processes search one tree of graphs. This process deals the graphs that are left to
+ * parts, in their order. It forks `jobs` processes, each of which takes one part after the other. A
+ * process runs the graphs of its part, and the graphs that these push, up to a number of
+ * executions, and leaves the rest in the part. Then this process takes all rests back. So each
+ * graph is run once, by some process.
  *
- * A process that fails, refuses, or learns what later runs depend on (lab_steer_learnt) undoes that
- * run and ends. Its rest is put on top, so that this process runs that graph next, alone, and fails
- * or learns itself. So all processes know the same when they take a part, and what a report says
- * depends on the number of jobs, and not on which process was faster.
+ * A process undoes a run and ends if the run fails, if the graphs lack something (a refusal), or if
+ * the run learns something that later runs depend on (lab_steer_learnt()). Its rest is put on top,
+ * so that this process runs that graph next, alone, and fails or learns itself. So all processes
+ * know the same when they take a part. What a report says depends on the number of jobs, and not on
+ * which process was faster.
  */
 enum { EACH = 2000, PARTS = 8, ROOM = 1 << 30 };
 enum { BEGINS = 2000, LEARNS = 250 };
 
 struct part {
-	_Atomic size_t next; /* of the first part: which part no process has taken */
+	/* in the first part: the number of the first part that no process has taken */
+	_Atomic size_t next;
 	bool stops;
 	struct search run;
 	uint64_t steps;
@@ -189,12 +198,12 @@ struct part {
 	unsigned char graphs[ROOM];
 };
 
-/* The part of the graphs that this process runs; NULL: all. */
+/* The part of the graphs that this process runs; NULL: it has all of them. */
 static struct part *part;
-static unsigned alone; /* how many graphs this process runs before it forks others */
+static unsigned alone; /* how many graphs this process runs by itself before it forks others */
 static unsigned learnt;
 
-/* Runs one execution; returns false if it failed and the search ends. */
+/* Runs one execution. Returns false if it failed and the search ends. */
 static bool run_one(enum lab_strategy strategy)
 {
 	lab_choices_begin(strategy);
@@ -217,16 +226,16 @@ static bool run_one(enum lab_strategy strategy)
 	return !lab.failed || (lab_config.keep_failing && lab.verdict == LAB_FORBIDDEN);
 }
 
-/* --- strategies: each returns false when an execution failed --- */
+/* --- strategies: each function returns false when an execution failed --- */
 
-/* Verdicts on a run along a graph that say nothing of the program. */
+/* Whether the verdict on a run along a graph says nothing about the program. */
 static bool is_unsure(enum lab_verdict verdict)
 {
 	return verdict == LAB_STEP_LIMIT || verdict == LAB_HANG || verdict == LAB_NONDETERMINISM ||
 	       verdict == LAB_UNMODELLED;
 }
 
-/* The limits that cost time to tell from harmless repetitions. */
+/* The limits that cost time to tell from repetitions without harm. */
 enum { LOOPS = 1 << LAB_MET_PATIENCE | 1 << LAB_MET_SPIN };
 
 static void search_begin(struct search *s, int preemptions, int stale, int faults)
@@ -243,7 +252,7 @@ static void search_use(const struct search *s)
 	lab_config.faults = s->faults;
 }
 
-/* The next executions of the search. */
+/* Runs further executions of the search. */
 static bool search_on(struct search *s, uint64_t executions, int64_t limit)
 {
 	search_use(s);
@@ -273,8 +282,8 @@ static bool run_dfs(int64_t limit)
 }
 
 /*
- * The failure of the last graph as a run of the usual engine, so that it can be replayed. A failure
- * that needs another modification order has no such run, and is reported as it is.
+ * Repeats the failure of the last graph as a run of the usual engine, so that it can be replayed. A
+ * failure that needs another modification order has no such run, and is reported as it is.
  */
 static void guide_failure(void)
 {
@@ -286,13 +295,13 @@ static void guide_failure(void)
 		if (lab.failed && lab.verdict == failed.verdict)
 			return;
 	}
-	lab.recording = true; /* for the names in its message */
+	lab.recording = true; /* the message then has names */
 	lab_graph_undo();
 	(void)lab_graph_next();
 	(void)run_one(LAB_GRAPH);
 	lab_taken.overflow = true;
 	lab_detail("this needs another modification order than the order of execution: no replay");
-	lab_config.strategy = LAB_GRAPH; /* finds it again */
+	lab_config.strategy = LAB_GRAPH; /* a replay by this strategy finds the failure again */
 }
 
 static bool graphs_on(uint64_t executions, int64_t limit);
@@ -311,7 +320,9 @@ static void part_run(struct part *own, int64_t limit)
 	part->size = lab_graphs_take(part->graphs, lab_graphs_left(NULL));
 }
 
-/* A process, which takes parts. Without it, as where the system refuses it, parts remain as they are. */
+/*
+ * Forks a process, which takes parts. If the system refuses the fork, the parts stay as they are.
+ */
 static void parts_fork(struct part *parts, size_t n, int64_t limit)
 {
 	if (fork() != 0)
@@ -350,7 +361,8 @@ static void graphs_spread(int64_t limit)
 	for (unsigned i = 0; i < lab_config.jobs; i++)
 		parts_fork(parts, n, limit);
 	for (int status; wait(&status) > 0;) {
-		graphs.ended |= status != 0; /* killed from outside: its part is lost */
+		/* a process was killed from outside, and its part is lost */
+		graphs.ended |= status != 0;
 		if (parts->next < n)
 			parts_fork(parts, n, limit);
 	}
@@ -360,7 +372,8 @@ static void graphs_spread(int64_t limit)
 				part_end(&parts[i]);
 	(void)munmap(parts, n * sizeof *parts);
 	graphs.ended |= lab_graph_is_full();
-	graphs.met |= graphs.ended ? 1u << LAB_MET_STEPS : 0; /* `seen` is not this search */
+	/* so that `seen` is not this search */
+	graphs.met |= graphs.ended ? 1u << LAB_MET_STEPS : 0;
 }
 
 static void graphs_begin(int faults)
@@ -371,14 +384,15 @@ static void graphs_begin(int faults)
 }
 
 /*
- * The next graphs. Each is run once; when none is left, the search has seen all executions. What
- * the graphs do not have is left to the search without bounds.
+ * Runs further graphs, each of them once. When none is left, the search has seen all executions.
+ * What the graphs do not have is left to the search without bounds.
  */
 static bool graphs_on(uint64_t executions, int64_t limit)
 {
 	search_use(&graphs);
 	for (uint64_t i = 0; i < executions && !graphs.ended; i++) {
-		if (alone == 0 && lab_config.jobs > 1 && lab_config.max_executions + 1 < 2 /* no limit */ &&
+		/* there is no limit */
+		if (alone == 0 && lab_config.jobs > 1 && lab_config.max_executions + 1 < 2 &&
 		    lab_graphs_left(NULL) > lab_config.jobs) {
 			graphs_spread(limit);
 			i += EACH * PARTS;
@@ -401,7 +415,7 @@ static bool graphs_on(uint64_t executions, int64_t limit)
 		}
 		if (lab_steer_refusal() || lab_graph_is_full() || (!passed && is_unsure(lab.verdict))) {
 			graphs.ended = true;
-			graphs.met = 1u << LAB_MET_STEPS; /* `seen` is not this search */
+			graphs.met = 1u << LAB_MET_STEPS; /* so that `seen` is not this search */
 			break;
 		}
 		if (!passed) {
@@ -417,7 +431,7 @@ static bool graphs_on(uint64_t executions, int64_t limit)
 	return true;
 }
 
-/* Why the search by graphs could not go on. */
+/* Returns why the search by graphs could not go on. */
 static const char *graphs_lack(void)
 {
 	static char text[160];
@@ -431,7 +445,7 @@ static const char *graphs_lack(void)
 	return text;
 }
 
-/* Whether the graphs that are left can be run in time, by guess. */
+/* Guesses whether the graphs that are left can be run in time. */
 static bool graphs_may_end(int64_t limit)
 {
 	double explored;
@@ -498,9 +512,12 @@ static void describe_strategy(void)
 	result.strategy = strategy_text;
 }
 
-/* --- the usual search: turns of the proof, of the search within bounds, of random runs --- */
+/* --- the usual search: turns of the proof, of the search within bounds, and of random runs --- */
 
-/* With more faults, the next round may prove. After another limit, only a short search goes on. */
+/*
+ * Whether the proof goes on. If it has met the bound of faults alone, the next round, with more
+ * faults, may prove. After another limit, only a short search goes on.
+ */
 static bool is_proving(void)
 {
 	enum { SHORT = 2000 };
@@ -510,7 +527,10 @@ static bool is_proving(void)
 	return !proof.ended || (!hopeless && proof.met & 1u << LAB_MET_FAULTS);
 }
 
-/* An execution that is too long may be an unfair one, which the other searches do not have. */
+/*
+ * Goes on with the proof. An execution that is too long ends the proof, and not the search: it may
+ * be an unfair one, which the other searches do not have.
+ */
 static bool prove_on(uint64_t executions, int64_t limit)
 {
 	if (proof.ended)
@@ -519,12 +539,12 @@ static bool prove_on(uint64_t executions, int64_t limit)
 		return true;
 	if (lab.verdict != LAB_STEP_LIMIT)
 		return false;
-	proof.ended = true; /* `seen` is not the proof */
+	proof.ended = true; /* so that `seen` is not the proof */
 	proof.met = 1u << LAB_MET_STEPS;
 	return true;
 }
 
-/* The bounds become wider, until no execution meets one. */
+/* Goes on with the search within bounds. The bounds become wider, until no execution meets one. */
 static bool deepen_on(uint64_t executions, int64_t limit)
 {
 	if (bounded.ended)
@@ -570,7 +590,7 @@ static bool run_auto(int64_t limit)
 	return run_random(LAB_AUTO, seen.ended ? LAST_BURST : UINT64_MAX, limit);
 }
 
-/* --- programs of operations: for each some random executions, then depth first --- */
+/* --- programs of operations: some random executions of each program, then depth first --- */
 
 static unsigned draw_for_program(unsigned n)
 {
@@ -648,10 +668,10 @@ static void record(const struct lab_schedule *schedule)
 {
 	lab.recording = true;
 	(void)replay_it(schedule);
-	lab_trace(&result); /* adds to the details */
+	lab_trace(&result); /* this adds to the details */
 	keep_texts();
 	lab_schedule_print(schedule, result.hash, replay);
-	/* With known failures a replay would end at the first of them. */
+	/* With known failures, a replay would end at the first of them, so there is none. */
 	result.replay = lab_config.n_known > 0 ? "" : replay;
 	lab.recording = false;
 }
@@ -723,7 +743,7 @@ static void run_replay(void)
 	         lab.failed ? got : "no failure");
 }
 
-/* --- the whole --- */
+/* --- the whole run --- */
 
 static void begin_run(const struct lab_test *test, const struct lab_config *config)
 {

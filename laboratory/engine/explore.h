@@ -4,7 +4,7 @@
 
 #include "choice.h"
 
-/* The common properties of two executions that fail in the same way. */
+/* What two executions have in common that fail in the same way. */
 struct lab_signature {
 	enum lab_verdict verdict;
 	uintptr_t what;
@@ -16,17 +16,17 @@ static inline struct lab_signature lab_signature(void)
 }
 
 /*
- * Whether the failure with lab.signature and lab.at is in lab_config.known: by its memory or locks,
- * else by its code.
+ * Whether the failure with lab.signature and lab.at is among lab_config.known. It is compared by
+ * its memory or its locks if it has these, else by its code.
  */
 bool lab_failure_is_known(enum lab_verdict verdict);
-/* Runs `schedule`; returns true if it fails with `signature`. lab_taken has its choices. */
+/* Runs `schedule`. Returns true if it fails with `signature`. lab_taken then has the choices. */
 bool lab_replay_fails(const struct lab_schedule *schedule, struct lab_signature signature);
 
-/* Shrinks `schedule`, which fails with `signature`, as far as possible. */
+/* Makes `schedule`, which fails with `signature`, as short as possible until the time is up. */
 void lab_shrink(struct lab_schedule *schedule, struct lab_signature signature, int64_t until);
 
-/* The recorded execution as the steps of a result. */
+/* Puts the steps of the recorded execution into a result. */
 void lab_trace(struct lab_result *result);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The frames of the functions that the program calls, and the variables in them. */
+/* The frames of the functions that the program calls, and the names of the variables in them. */
 #include "frame.h"
 #include "model.h"
 #include "variable.h"
@@ -16,8 +16,8 @@ static size_t n_frames, room_frames;
 static uint32_t frames_generation;
 
 /*
- * Ends the frames of the running thread from this depth on, and those that lie below `base`: a
- * longjmp() may leave several.
+ * Ends the frames of the running thread from this depth on, and those that lie below `base`, of
+ * which a longjmp() may leave several.
  */
 static void frame_end(unsigned depth, uintptr_t base)
 {
@@ -31,7 +31,10 @@ static void frame_end(unsigned depth, uintptr_t base)
 	}
 }
 
-/* Whether the register that holds the frame pointer does hold it: the return address tells. */
+/*
+ * Whether the register for the frame pointer does hold the frame pointer. The return address behind
+ * it tells.
+ */
 static bool frame_is_good(uintptr_t frame, uintptr_t caller)
 {
 #ifdef __x86_64__
@@ -45,7 +48,7 @@ static bool frame_is_good(uintptr_t frame, uintptr_t caller)
 
 void lab_frame_enter(uintptr_t inside, uintptr_t frame, uintptr_t caller)
 {
-	/* The base is behind the frame pointer and the return address. */
+	/* the base is behind the frame pointer and the return address */
 	enum { MOST = 1 << 20, TO_BASE = 16 };
 	if (frames_generation != lab.generation)
 		n_frames = 0;
@@ -77,7 +80,10 @@ static bool frame_is_canonical(Dwarf_Die *function)
 	       operations[0].atom == DW_OP_call_frame_cfa;
 }
 
-/* Where a variable lies, from the base of the frame; false: not at one place all the time. */
+/*
+ * Finds where a variable lies, from the base of the frame. Returns false if it is not in one place
+ * all the time.
+ */
 static bool frame_offset(Dwarf_Die *variable, int64_t *offset)
 {
 	Dwarf_Attribute attribute;
@@ -91,7 +97,7 @@ static bool frame_offset(Dwarf_Die *variable, int64_t *offset)
 	return true;
 }
 
-/* Counts the variables with the byte, and writes the name of the last of them. */
+/* Counts the variables that have the byte, and writes the name of the last of them. */
 static unsigned frame_find(Dwarf_Die *scope, uintptr_t base, uintptr_t address, char *text, size_t size)
 {
 	unsigned found = 0;
@@ -147,7 +153,10 @@ bool lab_frame_name(uintptr_t address, size_t event, char *text, size_t size)
 	return false;
 }
 
-/* Whether a variable, of the macros of <stdatomic.h> or of the source, has the byte at that offset. */
+/*
+ * Whether a variable has the byte at that offset: one of the macros of <stdatomic.h>, or one of the
+ * source.
+ */
 static bool frame_names(Dwarf_Die *scope, int64_t at, bool macros)
 {
 	Dwarf_Die die;
@@ -169,7 +178,7 @@ static bool frame_names(Dwarf_Die *scope, int64_t at, bool macros)
 	return false;
 }
 
-/* gcc writes down its options. */
+/* Whether the function was compiled without optimisation; gcc writes down its options. */
 static bool frame_is_unoptimised(Dwarf_Die *scope)
 {
 	Dwarf_Die unit;
@@ -184,13 +193,13 @@ static bool frame_is_unoptimised(Dwarf_Die *scope)
 }
 
 /*
- * Whether the byte belongs to a register that the function's caller uses. The function has saved the
- * register there. Or the byte is in the register's slot at the top of the stack, and the function
- * does not use the register.
+ * Whether the byte belongs to a register that the function's caller uses. Either the function has
+ * saved the register there, or the byte is in the register's slot at the top of the stack, and the
+ * function does not use the register.
  */
 static bool frame_keeps(uintptr_t pc, int64_t at, size_t slot)
 {
-	static const int kept[] = {3, 12, 13, 14, 15}; /* rbx and r12 to r15, in DWARF's numbers */
+	static const int kept[] = {3, 12, 13, 14, 15}; /* rbx, and r12 to r15, by DWARF's numbers */
 	Dwarf_Addr bias;
 	Dwarf_CFI *rules = dwfl_module_eh_cfi(lab_symbols(pc), &bias);
 	Dwarf_Frame *frame;
@@ -200,7 +209,7 @@ static bool frame_keeps(uintptr_t pc, int64_t at, size_t slot)
 	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
 		Dwarf_Op memory[3], *place;
 		size_t n = 0;
-		/* From the base of the frame; 0: it is still in the register. */
+		/* The offset from the base of the frame; 0: the value is still in the register. */
 		const int64_t saved = dwarf_frame_register(frame, kept[i], memory, &place, &n) == 0 && n == 2
 		                          ? (int64_t)place[1].number
 		                          : 0;

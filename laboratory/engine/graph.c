@@ -1,31 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A graph is a list of events in the order in which they were added. A run replays a graph and
- * extends it to the end: always by the next event of the lowest thread that can go on, and always
- * in the free way: a read reads the last write of its location, a write becomes the last one. All
- * other ways are pushed, each as a graph of its own for a later run. So there are as many runs as
- * complete or blocked graphs.
+ * The search by execution graphs, on the graphs' side. A graph is a list of events in the order in
+ * which they were added. A run replays a graph, and then extends it to the end. It always adds the
+ * next event of the lowest thread that can go on, and always in the free way: a read reads the last
+ * write of its location, and a write becomes the last one. Each other way to add the event is
+ * pushed as a graph of its own, for a later run. So there are as many runs as complete or blocked
+ * graphs.
  *
- *   rf       of each read: a number of an event. It may be a later one (after a revisit).
+ *   rf       of each read: the number of the event that it reads. That may be a later event, after
+ *            a revisit.
  *   mo       of each write: its place among the writes of its location; 0 is the initial value. An
- *            update is one event; its place is the one after the write that it reads.
+ *            update (a read-modify-write) is one event; its place is the one after the write that
+ *            it reads.
  *   past     happens-before, as vector clocks. `message` is what an acquiring reader learns.
  *   prefix   (po | rf)+, as vector clocks: the events without which an event cannot be.
  *
- * Consistency. A new event is the last in its prefix order, so coherence bounds only what lies
- * before: a read or a write must not come before a write that the thread knows of, or before one
- * that a known read has read (graph_floor). Atomicity: no write comes between an update and the
- * write that it reads. psc needs a search for cycles, which only SC events and SC fences have. The
- * free way is always consistent: such an event has no successor in any of the orders.
+ * Consistency. A new event is the last in its prefix order. So coherence bounds only what lies
+ * before it: a read or a write must not come before a write that the thread knows of, nor before
+ * one that a known read has read (graph_floor()). Atomicity: no write comes between an update and
+ * the write that it reads. psc needs a search for cycles, which only SC events and SC fences can
+ * have. The free way is always consistent, because such an event has no successor in any of the
+ * orders.
  *
- * Revisits. A new write w is also read by earlier reads r of its location that are not in its
- * prefix. Of the events after r, the new graph keeps those in the prefix of w. All others, and r,
- * must be as a free extension of what stays would have added them (graph_is_free). So of all graphs
- * from which the same revisit leads to one result, exactly one does it, and each graph comes once.
+ * Revisits. When a write w is added, earlier reads r of its location that are not in its prefix may
+ * read it, too. Of the events after r, the new graph keeps those in the prefix of w. All other
+ * events after r, and r itself, must be as a free extension of what stays would have added them
+ * (graph_is_free()). So of all graphs from which the same revisit leads to one result, exactly one
+ * makes the revisit, and each graph comes once.
  *
- * Locks. A lock is in the graph only when it is held: a free extension waits. The write of a lock
- * that revisits another lock therefore removes that one, whose thread waits. The revisiting one is
- * then `unusual`: no free extension adds it there, since the thread of the other one goes first.
+ * Locks. A lock is in the graph only when it is held: a free extension waits for it. So when the
+ * write of a lock revisits another lock, the graph loses the other lock, whose thread then waits.
+ * The revisiting lock becomes `unusual`: no free extension adds it there, since the thread of the
+ * other lock would have gone first.
  */
 #include "graph.h"
 
@@ -35,8 +41,13 @@ typedef struct lab_graph_event graph_event;
 typedef struct lab_graph_clock graph_clock;
 
 struct graph {
-	double share;      /* of all graphs, a guess: each pushed graph gets half of the rest */
-	uint32_t n, fresh; /* fresh: the read of an update that got its write by a revisit; NONE */
+	/* a guess: which part of all runs it leads to; each pushed graph gets half of the rest */
+	double share;
+	/*
+	 * fresh: the read of an update that got its write by a revisit, and has yet to make its own
+	 * revisits; NONE: none
+	 */
+	uint32_t n, fresh;
 	graph_event e[LAB_GRAPH_EVENTS];
 };
 
@@ -50,19 +61,21 @@ enum { PUSHED = 1 << 30, HEAD = offsetof(struct graph, e) }; /* bytes */
 static struct graph now, cut, began; /* began: `now` as it was before its run */
 static struct {
 	graph_clock past, prefix;
-	graph_clock acquired; /* the messages that its reads have read: for an acquire fence */
-	graph_clock released; /* the past of its last release fence */
-	uint16_t n;           /* events done */
+	/* the messages that the thread's reads have read, for an acquire fence */
+	graph_clock acquired;
+	graph_clock released; /* the past of the thread's last release fence */
+	uint16_t n;           /* how many of its events are done */
 	uint16_t planned;
 } of[LAB_GRAPH_THREADS];
-static graph_clock before[LAB_GRAPH_EVENTS]; /* the past without the event and what it acquires */
+/* the past without the event itself, and without what it acquires */
+static graph_clock before[LAB_GRAPH_EVENTS];
 static graph_clock past[LAB_GRAPH_EVENTS], prefix[LAB_GRAPH_EVENTS], message[LAB_GRAPH_EVENTS];
 static uint16_t number_at[LAB_GRAPH_THREADS][LAB_GRAPH_EVENTS];
 static uint32_t n_done;
 static uint64_t initial[LOCATIONS];
 
 static unsigned char *pushed;
-static size_t n_pushed, room_pushed, below; /* below `began` */
+static size_t n_pushed, room_pushed, below; /* below: where the bytes of `began` begin */
 static bool is_full, is_bounded;
 static unsigned most_faults;
 
@@ -82,7 +95,7 @@ static int order_of(const graph_event *e)
 	return e->kind == LAB_GRAPH_SWAP && !e->writes ? e->failure : e->order;
 }
 
-/* The place of the write that a read reads. */
+/* Returns the place of the write that a read reads. */
 static unsigned source_of(const struct graph *g, const graph_event *e)
 {
 	return e->rf == NONE ? 0 : g->e[e->rf].mo;
@@ -109,7 +122,7 @@ void lab_graphs_give(const void *from, size_t more)
 	n_pushed += more;
 }
 
-/* The head is behind the events. */
+/* Keeps a graph on the stack: its events, and behind them its head. */
 static void graph_keep(const struct graph *g)
 {
 	lab_graphs_give(g->e, g->n * sizeof *g->e);
@@ -122,7 +135,7 @@ static void graph_push(struct graph *g)
 	graph_keep(g);
 }
 
-/* Returns where the graph begins that ends there, and its head. */
+/* Copies the head of the graph that ends there. Returns where that graph begins. */
 static size_t graph_before(size_t end, struct graph *head)
 {
 	memcpy(head, pushed + end - HEAD, HEAD);
@@ -198,7 +211,7 @@ bool lab_graph_is_full(void)
 
 /* --- clocks --- */
 
-/* The clocks of the event, which is the next of its thread. */
+/* Computes the clocks of the event, which is the next one of its thread. */
 static void event_clocks(unsigned i)
 {
 	const graph_event *e = &now.e[i];
@@ -232,7 +245,7 @@ static void event_clocks(unsigned i)
 		clock_join(&message[i], &message[e->rf]);
 }
 
-/* The event is done. */
+/* The event is done: its thread knows it now. */
 static void event_done(unsigned i)
 {
 	const graph_event *e = &now.e[i];
@@ -264,7 +277,7 @@ static void mo_shift(struct graph *g, unsigned location, unsigned from, int by)
 			e->mo = (uint16_t)((int)e->mo + by);
 }
 
-/* The event becomes a write at this place. */
+/* Makes the event a write at this place. */
 static void mo_insert(struct graph *g, graph_event *e, unsigned place)
 {
 	e->writes = false;
@@ -279,7 +292,7 @@ static void mo_remove(struct graph *g, graph_event *e)
 	mo_shift(g, e->location, e->mo + 1u, -1);
 }
 
-/* Whether another update than `self` reads the write. */
+/* Whether an update other than `self` reads the write. */
 static bool is_taken(const struct graph *g, unsigned location, unsigned write, const graph_event *self)
 {
 	GRAPH_EACH (e, g)
@@ -288,7 +301,7 @@ static bool is_taken(const struct graph *g, unsigned location, unsigned write, c
 	return false;
 }
 
-/* Whether an update stands at this place: then no write comes before it. */
+/* Whether an update stands at this place. Then no write may come before it there. */
 static bool is_glued(const struct graph *g, unsigned location, unsigned place)
 {
 	GRAPH_EACH (e, g)
@@ -297,7 +310,7 @@ static bool is_glued(const struct graph *g, unsigned location, unsigned place)
 	return false;
 }
 
-/* The place of the newest write that `known` has, or has read. */
+/* Returns the place of the newest write that `known` has, or has read. */
 static unsigned graph_floor(const struct graph *g, unsigned location, const graph_clock *known)
 {
 	unsigned floor = 0;
@@ -326,7 +339,10 @@ static bool same_location(const graph_event *x, const graph_event *y)
 	return x->location == y->location && x->location != NONE;
 }
 
-/* sc_next, sc_last: the next, and the last, event of the thread on another location. */
+/*
+ * Finds for each event the next (sc_next) and the last (sc_last) event of its thread that is on
+ * another location.
+ */
 static void sc_prepare(void)
 {
 	uint16_t last[LAB_GRAPH_THREADS], follower[LAB_GRAPH_EVENTS];
@@ -346,7 +362,7 @@ static void sc_prepare(void)
 	}
 }
 
-/* scb: po | po_other ; hb ; po_other | hb_loc | mo | rb */
+/* Whether x comes before y in scb = po | po_other ; hb ; po_other | hb_loc | mo | rb. */
 static bool sc_before(unsigned x, unsigned y)
 {
 	const graph_event *a = &sc_graph->e[x], *b = &sc_graph->e[y];
@@ -359,8 +375,9 @@ static bool sc_before(unsigned x, unsigned y)
 }
 
 /*
- * hb ; eco ; hb between two fences. In eco, writes have even places, and reads the odd place after
- * the write that they read: of each location the first place after `x` and the last one before `y`.
+ * Whether hb ; eco ; hb leads from one fence to another. For eco, writes have even places, and
+ * reads have the odd place after the write that they read. It is enough to compare, for each
+ * location, the first place after `x` with the last one before `y`.
  */
 static bool is_eco_between(unsigned x, unsigned y)
 {
@@ -387,7 +404,7 @@ static bool is_eco_between(unsigned x, unsigned y)
 	return false;
 }
 
-/* psc of two SC events; of fences alone it is hb | hb ; eco ; hb. */
+/* Whether psc leads from one SC event to another. Of two fences, it is hb | hb ; eco ; hb. */
 static bool is_psc(unsigned x, unsigned y)
 {
 	const graph_event *e = sc_graph->e;
@@ -407,7 +424,11 @@ static bool is_psc(unsigned x, unsigned y)
 	return false;
 }
 
-/* `revisited` is the event with another past than its own; NONE: none. */
+/*
+ * Whether psc has no cycle. `old` has the number that each event has in `now`; NULL: the graph is
+ * `now`. The event `revisited` has the past `its_past` in place of its own; NONE: there is no such
+ * event.
+ */
 static bool is_consistent(const struct graph *g, const uint16_t *old, unsigned revisited, const graph_clock *its_past)
 {
 	uint16_t sc[MOST_SC];
@@ -449,7 +470,7 @@ static bool now_is_consistent(void)
 
 /* --- new events --- */
 
-/* The value that a read reads. */
+/* Returns the value that a read reads. */
 static uint64_t value_read(const struct graph *g, const graph_event *e)
 {
 	return e->rf == NONE ? initial[e->location] : g->e[e->rf].value;
@@ -460,7 +481,7 @@ static bool is_expected(const graph_event *e, uint64_t value)
 	return (value == e->expected) != e->differs;
 }
 
-/* By the value that it reads: whether the event writes, and what. */
+/* Decides, by the value that the event reads, whether it writes and what. */
 static void event_decide(const struct graph *g, graph_event *e)
 {
 	const uint64_t old = value_read(g, e);
@@ -473,7 +494,7 @@ static void event_decide(const struct graph *g, graph_event *e)
 }
 
 /*
- * Whether a free extension of the events before `i` and the prefix of the write `w` would have
+ * Whether a free extension of the events before `i` and of the prefix of the write `w` would have
  * added the event `i` as it is.
  */
 static bool graph_is_free(unsigned i, unsigned w)
@@ -496,14 +517,14 @@ static bool graph_is_free(unsigned i, unsigned w)
 	return true;
 }
 
-/* The ways in which the event may write, after what it reads. */
+/* In how many ways the event may write, once it is known what it reads. */
 static unsigned picks_of(const struct graph *g, const graph_event *e)
 {
 	const unsigned waiters = e->kind == LAB_GRAPH_SIGNAL ? lab_graph_waiters(value_read(g, e)) : 0;
 	return waiters > 1 ? waiters : 1;
 }
 
-/* Whether one more weak swap may fail without a reason. */
+/* Whether one more weak compare-and-swap may fail without a reason. */
 static bool may_fail(const struct graph *g)
 {
 	unsigned faults = 0;
@@ -514,8 +535,8 @@ static bool may_fail(const struct graph *g)
 }
 
 /*
- * Pushes the graph `cut` for each place of the write `a`. It is read by `b`, which updates it if
- * `b->writes`; NULL: the read is gone.
+ * Pushes the graph `cut`, once for each place of the write `a`. The read `b` reads it, and updates
+ * it if `b->writes`. If `b` is NULL, the read is gone from the graph.
  */
 static void push_places(graph_event *a, graph_event *b, unsigned floor, const uint16_t *old, unsigned w)
 {
@@ -558,7 +579,7 @@ static void push_places(graph_event *a, graph_event *b, unsigned floor, const ui
 		mo_insert(&cut, a, last);
 }
 
-/* Pushes the graphs that remain if the write `w` is read by the read `r`. */
+/* Pushes the graphs in which the read `r` reads the write `w`. */
 static void graph_revisit(unsigned w, unsigned r)
 {
 	static uint16_t old[LAB_GRAPH_EVENTS], new[LAB_GRAPH_EVENTS];
@@ -576,7 +597,7 @@ static void graph_revisit(unsigned w, unsigned r)
 	GRAPH_EACH (e, &cut)
 		if (e->reads && e->rf != NONE && e != b)
 			e->rf = new[e->rf];
-	/* The writes that go, and what `read` wrote, leave their places. */
+	/* The writes that leave the graph, and what `read` wrote, give up their places. */
 	for (unsigned i = r; i < now.n; i++) {
 		const graph_event *e = &now.e[i];
 		if (!e->writes || i == w || (i != r && clock_has(&prefix[w], e)))
@@ -630,7 +651,7 @@ static void graph_revisits(unsigned w)
 	}
 }
 
-/* The other ways in which the new event may write, where it stands. */
+/* Pushes the other ways in which the new event may write at its place. */
 static void add_picks(unsigned i, bool taken)
 {
 	graph_event *e = &now.e[i];
@@ -648,13 +669,14 @@ static void add_picks(unsigned i, bool taken)
 	e->value = usual;
 }
 
-/* Returns false if the event has to wait. */
+/* Adds a read. Returns false if the event has to wait. */
 static bool add_read(unsigned i)
 {
 	graph_event *e = &now.e[i];
 	uint16_t by_place[LAB_GRAPH_EVENTS];
 	const unsigned last = mo_count(&now, e->location);
-	memset(by_place, 0xff, (last + 1) * sizeof by_place[0]); /* NONE: the initial value */
+	/* NONE stands for the initial value */
+	memset(by_place, 0xff, (last + 1) * sizeof by_place[0]);
 	for (unsigned k = 0; k < i; k++)
 		if (now.e[k].writes && now.e[k].location == e->location)
 			by_place[now.e[k].mo] = (uint16_t)k;
@@ -677,7 +699,8 @@ static bool add_read(unsigned i)
 		event_clocks(i);
 		if (place < last) {
 			const uint8_t kind = e->kind;
-			e->kind = writes ? LAB_GRAPH_UPDATE : kind; /* an update, not written yet */
+			/* it is an update, but has not written yet */
+			e->kind = writes ? LAB_GRAPH_UPDATE : kind;
 			e->writes = false;
 			const bool reads = now_is_consistent();
 			e->kind = kind;
@@ -809,7 +832,7 @@ uint64_t lab_graph_read(unsigned i)
 	return value_read(&now, &now.e[i]);
 }
 
-/* An update that writes what it reads is no news for a loop. */
+/* A later update that writes what it reads does not count: it is no news for a loop. */
 bool lab_graph_is_newest(unsigned i)
 {
 	const graph_event *e = &now.e[i];
@@ -842,7 +865,7 @@ void lab_graph_cause(unsigned thread, unsigned event)
 	clock_join(&of[thread].prefix, &prefix[event]);
 }
 
-/* Whether the one must be done before the other, in an order that has po, rf, mo and psc. */
+/* Whether x must be done before y, in an order that contains po, rf, mo and psc. */
 static bool is_ordered(unsigned x, unsigned y)
 {
 	const graph_event *a = &now.e[x], *b = &now.e[y];
@@ -865,7 +888,7 @@ unsigned lab_graph_order(uint16_t order[LAB_GRAPH_EVENTS])
 			continue;
 		done[i] = true;
 		order[n++] = (uint16_t)i;
-		i = UINT32_MAX; /* from the first one again */
+		i = UINT32_MAX; /* look from the first event again */
 	}
 	return n == n_done ? n : 0;
 }

@@ -5,9 +5,9 @@
 #include "model.h"
 
 /*
- * The execution graphs of RC11 of a program, each once: TruSt (Kokologiannakis, Marmanis,
- * Gladstein, Vafeiadis: Truly stateless, optimal dynamic partial order reduction, POPL 2022).
- * graph.c has the graphs alone; steer.c runs the program along them.
+ * The execution graphs of a program under RC11, each of which comes once. The algorithm is TruSt
+ * (Kokologiannakis, Marmanis, Gladstein, Vafeiadis: Truly stateless, optimal dynamic partial order
+ * reduction, POPL 2022). graph.c has the graphs alone; steer.c runs the program along them.
  */
 enum { LAB_GRAPH_THREADS = 16, LAB_GRAPH_EVENTS = 1024, LAB_GRAPH_NONE = 0xffff };
 
@@ -15,81 +15,104 @@ enum lab_graph_kind {
 	LAB_GRAPH_READ,
 	LAB_GRAPH_WRITE,
 	LAB_GRAPH_UPDATE, /* a read-modify-write that always writes */
-	LAB_GRAPH_SWAP,   /* a compare-and-swap: with another value than the expected one, a read */
+	/* a compare-and-swap; if it reads another value than the expected one, it is a read */
+	LAB_GRAPH_SWAP,
 	LAB_GRAPH_LOCK,   /* a compare-and-swap that waits until it reads the expected value */
 	LAB_GRAPH_SIGNAL, /* an update that takes one waiter, by choice, out of a queue */
 	LAB_GRAPH_FENCE,
-	LAB_GRAPH_CHOICE /* `value` is below `operand` */
+	LAB_GRAPH_CHOICE /* a choice; its `value` is below `operand` */
 };
 
 struct lab_graph_event {
-	uint64_t value; /* of the write */
+	uint64_t value; /* what a write stores */
 	uint64_t operand, expected;
 	lab_update *update;
-	uint16_t location; /* LAB_GRAPH_NONE: none */
-	uint16_t index;    /* in its thread, from 0 */
-	uint16_t rf;       /* of a read: the event that it reads; LAB_GRAPH_NONE: the first value */
-	uint16_t mo;       /* of a write: its place in the modification order, from 1 */
+	uint16_t location; /* LAB_GRAPH_NONE: the event has no location */
+	uint16_t index;    /* its number in its thread, from 0 */
+	/* of a read: the event that it reads; LAB_GRAPH_NONE: the initial value */
+	uint16_t rf;
+	uint16_t mo; /* of a write: its place in the modification order, from 1 */
 	uint8_t kind, thread, order, failure, size;
 	bool reads, writes;
-	bool weak;    /* of a swap: it may fail although it reads the expected value */
-	bool unusual; /* a free extension of the graph would not have this event */
-	bool differs; /* of a swap or a lock: it expects any other value than the expected one */
-	uint8_t pick; /* of a signal: which waiter, the first one is 0; else for the caller */
+	bool weak;    /* of a compare-and-swap: it may fail although it reads the expected value */
+	bool unusual; /* no free extension of the graph would have this event */
+	/* of a compare-and-swap or a lock: it expects any value but the expected one */
+	bool differs;
+	/*
+	 * of a signal: which waiter it takes, 0 is the first; of other events for the caller's use
+	 */
+	uint8_t pick;
 };
 
 struct lab_graph_clock {
-	uint16_t at[LAB_GRAPH_THREADS]; /* for each thread, how many of its events */
+	uint16_t at[LAB_GRAPH_THREADS]; /* for each thread, how many of its events belong to it */
 };
 
-/* The search begins, with the empty graph. `faults`: the most failures of weak swaps in a graph. */
+/*
+ * Begins a search with the empty graph. `faults` is how many weak compare-and-swaps of one graph
+ * may fail without a reason.
+ */
 void lab_graph_reset(unsigned faults);
-/* Takes the next graph, for a run from the beginning. False: there is none. */
+/* Takes the next graph for a run from the beginning. Returns false if there is none. */
 bool lab_graph_next(void);
 /*
- * How many graphs are left. `explored`, which may be NULL, is the part of all runs that was done, by guess: as if each
- * pushed graph led to as many runs as all that are pushed after it together.
+ * Returns how many graphs are left. `*explored`, unless it is NULL, gets a guess of which part of
+ * all runs is done. The guess is that each pushed graph leads to as many runs as all graphs
+ * together that are pushed after it.
  */
 size_t lab_graphs_left(double *explored);
 void lab_graph_undo(void); /* the last graph is left again, as if it had not been run */
 
-/* The n newest graphs that are left move away, as bytes whose number is returned; or come back. */
+/*
+ * lab_graphs_take() removes the n newest of the graphs that are left, copies them to `to`, and
+ * returns their size in bytes. lab_graphs_give() puts such bytes back.
+ */
 size_t lab_graphs_take(void *to, size_t n);
 void lab_graphs_give(const void *from, size_t size);
 
-/* Of the run: the thread's next event in the graph; NULL: the thread is beyond the graph. */
+/*
+ * Returns the next event that the graph has for the thread, in the current run. NULL: the thread
+ * has done all of its events.
+ */
 const struct lab_graph_event *lab_graph_planned(unsigned thread);
-/* Whether the event that the planned one reads has been done. */
+/* Whether the event that the thread's planned event reads has been done. */
 bool lab_graph_may(unsigned thread);
 bool lab_graph_is_replayed(void);
-/* The thread does its planned event. Returns the event's number. */
+/* The thread does its planned event. Returns the number of the event. */
 unsigned lab_graph_replay(unsigned thread);
 /*
- * After the replay: the thread does a new event. All other ways to add the event are kept for later
- * runs. Returns LAB_GRAPH_NONE if the event must wait; the graph is then as before.
+ * The thread does a new event, after the whole graph was replayed. All other ways to add the event
+ * are kept for later runs. Returns LAB_GRAPH_NONE if the event must wait; the graph is then as it
+ * was.
  */
 unsigned lab_graph_add(const struct lab_graph_event *event);
 bool lab_graph_is_full(void);
-/* Whether the bound on faults has kept a graph out. */
+/* Whether the bound on faults has kept a graph out of the search. */
 bool lab_graph_is_bounded(void);
 const struct lab_graph_event *lab_graph_event(unsigned event);
-/* What happens before the event, and the event. */
+/* Returns the events that happen before the event, and the event itself. */
 const struct lab_graph_clock *lab_graph_past(unsigned event);
 unsigned lab_graph_number(unsigned thread, unsigned index);
-unsigned lab_graph_count(unsigned thread); /* of the events that it has done */
-uint64_t lab_graph_read(unsigned event);   /* the value */
-/* Whether the event reads the last write of its location, and does not fail without a reason. */
+unsigned lab_graph_count(unsigned thread); /* how many events the thread has done */
+uint64_t lab_graph_read(unsigned event);   /* the value that the event reads */
+/*
+ * Whether the event reads the last write of its location, and has not failed without a reason.
+ * Updates that write the value that they read do not count as later writes.
+ */
 bool lab_graph_is_newest(unsigned event);
 void lab_graph_initial(unsigned location, uint64_t value);
-/* The done events, in an order that has po, rf, mo and psc. Returns 0 if there is none. */
+/*
+ * Writes the events that are done in an order that contains po, rf, mo and psc, and returns their
+ * number. Returns 0 if there is no such order.
+ */
 unsigned lab_graph_order(uint16_t order[LAB_GRAPH_EVENTS]);
 void lab_graph_start(unsigned parent, unsigned child);
 void lab_graph_join(unsigned thread, unsigned ended);
-/* The event lets the thread go on, and orders no memory. */
+/* The event lets the thread go on, but orders no memory for it. */
 void lab_graph_cause(unsigned thread, unsigned event);
 /*
- * The waiters of a condition, a value of its hidden word: the thread's number + 1 in four bits
- * each, the first waiter lowest.
+ * Returns how many waiters a condition has. The value of its hidden word has four bits for each
+ * waiter: the number of the thread + 1. The first waiter has the lowest bits.
  */
 static inline unsigned lab_graph_waiters(uint64_t queue)
 {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The memory of an execution: state, stacks and heap, at fixed addresses, so that a replay has the
- * same addresses. Each thread allocates from its own part, so an address does not depend on the
- * interleaving.
+ * The memory of an execution: state, stacks and heap. It is at fixed addresses, so that a replay
+ * has the same addresses. Each thread allocates from a part of its own, so that an address does not
+ * depend on the interleaving.
  *
  * Each allocation takes new memory, so that every access to a freed block is found. But a program
- * may compare addresses. So an allocation by a program may instead, as a choice of the search, take
- * the block that its thread has freed last, if that block has the size, and if an atomic access has
- * stored its address: what the C library does first, too. Of other reuse nothing is tried.
+ * may compare addresses. So an allocation by a program may take, as a choice of the search, the
+ * block that its thread has freed last. That block must be of the same size, and an atomic access
+ * must have stored its address. The C library, too, takes that block first. No other reuse is
+ * tried.
  */
 #include "allocated.h"
 #include "layout.h"
@@ -16,7 +17,10 @@
 #include "steer.h"
 #include <sys/mman.h>
 
-/* LIVE + n: only the first n bytes of the unit, or all for 0. */
+/*
+ * The state of a unit. LIVE + n: only the first n bytes of the unit are live, or all of them if n
+ * is 0.
+ */
 enum { NULL_PAGE = 4096 };
 enum { UNIT = 16, BLOCKS = LAB_BLOCKS, GAP = 1, FREED = 2, LIVE = 16 };
 
@@ -25,17 +29,18 @@ struct block {
 	size_t size;
 	uintptr_t pc, freed_pc;
 	unsigned thread, freed_by;
-	uint32_t clock; /* of the allocation */
+	uint32_t clock; /* the clock of the allocation */
 	bool freed, retired;
 	bool published; /* an atomic access has stored its address */
 };
 
 static struct block blocks[BLOCKS];
 static unsigned n_blocks;
-static unsigned allocating; /* parts from this number on have no blocks */
-static uint8_t *units;      /* of all parts: the state of each unit */
+static unsigned allocating; /* the parts from this number on have no blocks */
+static uint8_t *units;      /* the state of each unit, for all parts */
 static size_t used[LAB_THREADS], mapped;
-static struct block *freed_last[LAB_THREADS]; /* a block that was published; NULL: none, or it was reused */
+/* a block whose address was published; NULL: there is none, or it was reused */
+static struct block *freed_last[LAB_THREADS];
 static size_t state_size;
 
 static void map_all(void)
@@ -113,7 +118,7 @@ void *lab_map(size_t size)
 	return memory;
 }
 
-/* In front of each block: its number, for free(). */
+/* In front of each block, for free(): its number. */
 struct header {
 	size_t block, size;
 };
@@ -123,7 +128,7 @@ static size_t room_for(size_t size)
 	return (size + UNIT - 1) / UNIT * UNIT + (size == 0 ? UNIT : 0);
 }
 
-/* Where the header of the next block goes, behind all others of the thread. */
+/* Returns where the header of the next block goes, behind all others of the thread. */
 static uintptr_t heap_new(size_t alignment, size_t room)
 {
 	const unsigned thread = lab.self->id;
@@ -136,7 +141,7 @@ static uintptr_t heap_new(size_t alignment, size_t room)
 	return at;
 }
 
-/* The header of the block to reuse; 0: none. */
+/* Returns the header of the block to reuse; 0: none is reused. */
 static uintptr_t heap_reused(size_t alignment, size_t room)
 {
 	struct block **last = &freed_last[lab.self->id];
@@ -149,7 +154,8 @@ static uintptr_t heap_reused(size_t alignment, size_t room)
 
 void lab_heap_published(lab_value value)
 {
-	const uintptr_t address = (uintptr_t)value & ~(uintptr_t)(UNIT - 1); /* a tag may be in its low bits */
+	/* a tag may be in the low bits */
+	const uintptr_t address = (uintptr_t)value & ~(uintptr_t)(UNIT - 1);
 	if (lab.program && lab_is_heap(address - 1) && units[unit_of(address) - 1] == GAP)
 		blocks[((const struct header *)address)[-1].block].published = true;
 }
@@ -187,7 +193,8 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 		lab_plain(address, room, true, pc); /* a new life of what was there */
 	if (size % UNIT != 0 || size == 0)
 		units[unit_of(address + room - 1)] = (uint8_t)(size == 0 ? FREED : LIVE + size % UNIT);
-	memset((void *)address, 0xa5, room); /* no execution sees what another left there */
+	/* so that no execution sees what another one left there */
+	memset((void *)address, 0xa5, room);
 	if (__builtin_expect(lab.recording, 0))
 		lab_allocated(n_blocks - 1, pc);
 	lab.self->changes++;
@@ -198,7 +205,7 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 	return (void *)address;
 }
 
-/* Blocks of constructors are never used again, and live as long as the process. */
+/* Blocks of constructors are never used again. They live as long as the process. */
 size_t lab_early_used;
 
 void *lab_alloc_early(size_t alignment, size_t size)
@@ -226,7 +233,10 @@ size_t lab_size(const void *memory)
 	return ((const struct header *)memory)[-1].size;
 }
 
-/* The header in front of the address is that of its block, or of the block before. */
+/*
+ * Returns the block. The header in front of the address is that of its block, or that of the block
+ * before.
+ */
 static struct block *block_of(uintptr_t address)
 {
 	if (!lab_is_heap(address))
@@ -256,7 +266,10 @@ bool lab_block_at(uintptr_t address, struct lab_block *found)
 	return b && lab_block_number((unsigned)(b - blocks), found);
 }
 
-/* Allocating is writing: another thread that touches the block must know of its allocation. */
+/*
+ * An allocation counts as a write: another thread that touches the block must know of its
+ * allocation.
+ */
 void lab_heap_born(struct lab_cell *cell)
 {
 	const uintptr_t address = cell->granule << 3;
@@ -271,7 +284,7 @@ void lab_free(void *memory, uintptr_t pc)
 {
 	uintptr_t address = (uintptr_t)memory;
 	if (!lab_is_heap(address))
-		return; /* allocated before the executions: the next one needs it, too */
+		return; /* it was allocated before the executions, and the next one needs it, too */
 	struct block *b =
 	    units[unit_of(address) - 1] == GAP ? &blocks[((const struct header *)memory)[-1].block] : NULL;
 	if (!b || b->address != address)
@@ -298,7 +311,7 @@ void lab_free(void *memory, uintptr_t pc)
 	(void)lab_event(&op);
 }
 
-/* The block that ends before `address`, or that an access leaves; NULL: none is near. */
+/* Returns the block that ends before `address`, or that an access leaves; NULL: none is near. */
 static const struct block *heap_nearest(uintptr_t address)
 {
 	enum { NEAR = 4096 };
@@ -312,7 +325,7 @@ static const struct block *heap_nearest(uintptr_t address)
 	return near;
 }
 
-/* ": at byte 5 of text, which has 5 bytes" */
+/* Writes a text like ": at byte 5 of text, which has 5 bytes". */
 static const char *heap_behind(uintptr_t address, size_t size, char *text, size_t room)
 {
 	const struct block *near = lab.recording ? heap_nearest(address) : NULL;
@@ -334,7 +347,7 @@ static bool heap_is_announced(uintptr_t address, uintptr_t pc)
 	return lab.self->next.pc == pc && lab.self->next.address == address;
 }
 
-/* The access that ends the execution. */
+/* Ends the execution with the access as the failure. */
 static void heap_bad_access(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
 	const unsigned kind = lab.self->next.kind;
@@ -440,14 +453,14 @@ bool lab_heap_has(uintptr_t address, size_t size)
 	return heap_is_live(address, last);
 }
 
-/* A block is not lost while a global keeps its address. */
+/* A block is not lost as long as a global keeps its address. */
 void lab_heap_keep(uintptr_t value, void *arg)
 {
 	(void)arg;
 	struct block *b = lab_is_heap(value) ? block_of(value) : NULL;
 	if (!b || b->freed)
 		return;
-	b->freed = true; /* visited: blocks that it points to are not lost, either */
+	b->freed = true; /* marks it as visited: blocks that it points to are not lost, either */
 	for (size_t at = 0; at + sizeof(uintptr_t) <= b->size; at += sizeof(uintptr_t))
 		lab_heap_keep(*(const uintptr_t *)(b->address + at), NULL);
 }
@@ -459,7 +472,7 @@ void lab_heap_retire(uintptr_t address)
 		b->retired = true;
 }
 
-/* A killed process freed nothing, and it is unknown whether a survivor should have. */
+/* A killed process has freed nothing, and it is unknown whether a survivor should have. */
 static bool heap_may_leak(const struct block *b)
 {
 	return !b->freed && !b->retired && !lab_in(lab.killed, lab.threads[b->thread].process);
@@ -489,7 +502,7 @@ bool lab_is_guard(uintptr_t address)
 	return address >= LAB_STACKS && address < LAB_PARTS && (address - LAB_STACKS) % LAB_STACK_SIZE < LAB_GUARD;
 }
 
-/* Not in a block: "text, byte 5". */
+/* Names an address that is in no block: "text, byte 5". */
 static void heap_name_behind(uintptr_t address, char *text, size_t size)
 {
 	const struct block *near = heap_nearest(address);

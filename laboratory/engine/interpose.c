@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions of the C library that access, allocate or free memory, called by instrumented code but
- * not instrumented by the compiler. The program with the engine exports them, so modules call
- * these. Calls from outside a model thread go on to the C library. So do the engine's own calls,
- * which are told apart by their return address.
+ * Functions of the C library that access, allocate or free memory. Instrumented code calls them,
+ * but the compiler does not instrument them. The program with the engine exports these functions,
+ * so that modules call them. Calls from outside of a model thread go on to the C library. So do the
+ * engine's own calls, which are told apart by their return address.
  */
 #include "interpose.h"
 #include "allocated.h"
@@ -53,7 +53,7 @@ EXPORTED void free(void *memory)
 {
 	if (!memory)
 		return;
-	/* The engine may call it, as a destructor. */
+	/* The engine itself may call it, as a destructor. */
 	if (OURS() || (lab.active && lab_is_heap((uintptr_t)memory)))
 		lab_free(memory, PC);
 	else if (!lab_is_heap((uintptr_t)memory) && !lab_is_early((uintptr_t)memory))
@@ -71,7 +71,7 @@ static void *resized(void *memory, size_t size, bool ours, uintptr_t pc)
 		return to;
 	size_t old = lab_size(memory);
 	memcpy(to, memory, old < size ? old : size);
-	lab_free(memory, pc); /* not an early block */
+	lab_free(memory, pc); /* it is not an early block */
 	return to;
 }
 
@@ -128,7 +128,8 @@ __attribute__((constructor(101))) static void find_real(void)
 }
 
 /*
- * Used before the constructor has run. Volatile, or the compiler would make it a call of memmove().
+ * Copies bytes before the constructor has run. The pointers are volatile, or the compiler would
+ * make this a call of memmove().
  */
 static void *early_move(void *to, const void *from, size_t size)
 {
@@ -197,13 +198,13 @@ EXPORTED void *memset(void *to, int byte, size_t size)
 	return to;
 }
 
-/* Newer compilers call these instead. */
+/* Newer compilers call these names. */
 #define ALIAS(name) __THROW __nonnull((1)) __attribute__((alias(name)))
 EXPORTED void *__tsan_memcpy(void *to, const void *from, size_t size) ALIAS("memcpy");
 EXPORTED void *__tsan_memmove(void *to, const void *from, size_t size) ALIAS("memmove");
 EXPORTED void *__tsan_memset(void *to, int byte, size_t size) ALIAS("memset");
 
-/* For plain C code that spins. */
+/* Plain C code calls this when it spins. */
 EXPORTED int sched_yield(void)
 {
 	FORWARD(sched_yield, ());
@@ -212,7 +213,7 @@ EXPORTED int sched_yield(void)
 }
 
 /*
- * Of scenarios: signals are not modelled, the engine's own handlers stay, and an execution leaves
+ * For scenarios. Signals are not modelled, the engine's own handlers stay, and an execution leaves
  * none to the next. process.c has the function for programs.
  */
 EXPORTED int sigaction(int number, const struct sigaction *action, struct sigaction *old)
@@ -232,8 +233,8 @@ EXPORTED int sigaltstack(const stack_t *stack, stack_t *old)
 }
 
 /*
- * Files are not modelled: functions that name functions in a report, word by word of their symbols,
- * find none.
+ * Files are not modelled. So functions that name functions in a report find none: they would read
+ * the names, word by word, from the symbols.
  */
 EXPORTED int dl_iterate_phdr(int (*visit)(struct dl_phdr_info *info, size_t size, void *arg), void *arg)
 {
@@ -241,7 +242,7 @@ EXPORTED int dl_iterate_phdr(int (*visit)(struct dl_phdr_info *info, size_t size
 	return 0;
 }
 
-/* assert(). */
+/* assert() calls this. */
 EXPORTED _Noreturn void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function);
 
 _Noreturn void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function)

@@ -5,21 +5,29 @@
 #include "model.h"
 #include <dlfcn.h>
 
-/* For functions that replace those of the C library. */
+/* What the functions that replace those of the C library have in common. */
+
+/* For functions that replace those of the C library: the address in the caller. */
 #define PC ((uintptr_t)__builtin_return_address(0))
-/* Never inlined: the return address identifies the caller. */
+/* Such a function is never inlined, since its return address identifies the caller. */
 #define EXPORTED __attribute__((visibility("default"), used, noinline))
 
-/* A model thread called it, from a module: the engine's own calls come from the program. */
+/*
+ * Whether a model thread called the function from a module. The engine's own calls come from the
+ * program.
+ */
 #define OURS() (__builtin_expect(lab.active, 0) && lab_is_module_code(PC))
 
-/* The C library's own. */
+/* The function of that name in the C library. */
 #define REAL(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
 
-/* Memory for the program, for its constructor, or from the C library. */
+/* Allocates memory for the program, for its constructor, or from the C library. */
 void *lab_allocate(size_t alignment, size_t size, bool ours, uintptr_t pc);
 
-/* A call that is not ours goes to the C library, and the function returns. */
+/*
+ * Begins a function, so that a call that is not ours goes to the C library, and the function
+ * returns.
+ */
 #define FORWARD_UNLESS(ours, name, real, arguments)                                                                    \
 	do {                                                                                                           \
 		static __typeof__(name) *real_;                                                                        \

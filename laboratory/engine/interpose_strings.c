@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * String functions of the C library, as interpose.c has the memory functions: the model learns
- * first what they read and write. It does not see what printf reads through its arguments.
+ * String functions of the C library. As for the memory functions of interpose.c, the model first
+ * learns what they read and write. It does not see what printf() reads through its arguments.
  * unknown.c has a list of what other functions touch.
  */
 #include "interpose.h"

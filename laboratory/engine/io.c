@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The table of descriptors, and reads and writes. A write of more than PIPE_BUF bytes may be several
- * steps. The bytes that a write sends to a socket may come in parts, so that a read finds the first
- * byte alone; and where the write does not block, the socket may be full after that byte, until it has
- * been read. Both are choices of the search, as faults. As epoll(7) says, a read or a write that moves
- * less than it was asked for has emptied or filled the socket.
+ * The table of descriptors, and reads and writes. A write of more than PIPE_BUF bytes may take
+ * several steps. The bytes that a write sends to a socket may arrive in parts, so that a read finds
+ * only the first byte. And if the write does not block, the socket may be full after that byte,
+ * until it has been read. Both are choices of the search, as faults. As epoll(7) says, a read or a
+ * write that moves less than it was asked for has emptied or filled the socket.
  */
 #include "io.h"
 #include <limits.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Regular files. Each execution sees them as they were when an execution first opened them; what it
- * writes stays in memory, and is gone when it ends. A call is no step. So nothing is proved if two
- * threads use a file, and neither use is ordered before the other.
+ * Regular files. Each execution sees them as they were when any execution first opened them. What
+ * an execution writes stays in memory, and is gone when the execution ends. A call is no step. So
+ * nothing is proved if two threads use a file, and neither use is ordered before the other.
  *
  * A stream of fopen() is one of the C library, whose bytes come from here.
  */

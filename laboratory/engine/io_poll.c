@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waits for several descriptors, event counters and timers. A watch of an epoll set is in the list of
- * those that may be ready, as in Linux: from an event on, until epoll_wait() finds no event or has
- * reported one of an edge.
+ * Waits for several descriptors; event counters and timers. A watch of an epoll set is in the list
+ * of those that may be ready, as in Linux. It is there from an event on, until epoll_wait() finds
+ * that the watch has no event, or has reported an event of an edge-triggered one.
  */
 #include "io.h"
 #include <limits.h>
@@ -129,7 +129,10 @@ static int poll_scan(struct pollfd *files, nfds_t n)
 	return found;
 }
 
-/* Whether a wait finds an event, once the timers that are due have expired; before, when one will. */
+/*
+ * Whether a wait finds an event, after the timers that are due have expired. `*due` gets the time
+ * at which the next timer will expire.
+ */
 static bool poll_look(const struct wait *w, int64_t *due)
 {
 	*due = INT64_MAX;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stream sockets between threads of the program: of an address with a port, and of a name. A connection
- * is made by connect(), and waits in the channel of the listening socket for accept().
+ * Stream sockets between threads of the program, with an address and a port, or with a name.
+ * connect() makes a connection, which waits in the channel of the listening socket for accept().
  */
 #include "io.h"
 #include <netinet/in.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions of the C library with effects that would outlive an execution, or differ between
- * executions: output, random numbers. Output goes to the report, so a call is no step. Output of
- * several threads appears in the order of the execution. These functions are replaced for programs
- * alone: a scenario's library may use files.
+ * Functions of the C library whose effects would outlive an execution, or differ between
+ * executions: output and random numbers. Output goes to the report, so a call is no step. The
+ * output of several threads appears in the order of the execution. These functions are replaced
+ * only for programs: the library in a scenario may use files.
  */
 #include "choice.h"
 #include "io.h"
@@ -15,7 +15,7 @@ _Noreturn void lab_no_file(const char *name, uintptr_t pc)
 	lab_unmodelled(pc, "calls %s() for a descriptor or a stream in a way that the model does not have", name);
 }
 
-/* A stream of fopen() is the C library's: returns the result of `call`. */
+/* Returns the result of `call` if the stream is one of fopen(), which is the C library's. */
 #define FOR_OUTPUT(name, to, call)                                                                                     \
 	do {                                                                                                           \
 		if (lab_io_use_stream(to))                                                                             \
@@ -27,7 +27,7 @@ _Noreturn void lab_no_file(const char *name, uintptr_t pc)
 static int libc_vprintf(const char *format, va_list args)
 {
 	char *text = NULL;
-	if (!lab.recording) /* the output is not shown: its length is enough */
+	if (!lab.recording) /* the output is not shown, so its length is enough */
 		return vsnprintf(NULL, 0, format, args);
 	const int n = vasprintf(&text, format, args);
 	if (n >= 0)
@@ -42,7 +42,7 @@ static int libc_vfprintf(FILE *to, const char *format, va_list args)
 	return libc_vprintf(format, args);
 }
 
-/* Puts the output of the variable arguments after `format` into `n`. */
+/* Puts what the arguments after `format` print into `n`. */
 #define PRINT(n, to, format)                                                                                           \
 	do {                                                                                                           \
 		va_list args;                                                                                          \
@@ -198,8 +198,10 @@ static void libc_linebuf(FILE *to)
 }
 
 /*
- * --- random numbers: each thread has its own, the same in each execution. So it makes no
- * difference which of two threads calls first.
+ * --- random numbers ---
+ *
+ * Each thread has its own, and they are the same in each execution. So it makes no difference which
+ * of two threads calls first.
  */
 
 static uint64_t random_states[LAB_THREADS];

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The programs of mode lin: which operations each thread calls, with which arguments. A program is
- * a list of picks, one for each place of a call:
+ * The programs of mode lin: which operations each thread calls, and with which arguments. A program
+ * is a list of picks, one for each place of a call:
  *
  *   before ...   each thread's ...   after ...   0: no call; else 1 + 2 x menu line + heard
  *
  * The menu has each operation with each of its arguments. The picks are choices of the model like
- * all others. So they name the program in a replay string, and a removed pick is one call less.
+ * all others. So they name the program in a replay string, and a pick that is removed there is one
+ * call less.
  *
- * A call comes before another if its return happens before the begin of the other. There are two
- * kinds of calls (`heard`):
+ * A call comes before another call if its return happens before the begin of the other. There are
+ * two kinds of calls (`heard`):
  *
- *   unheard   Only the operations themselves order the threads. In the model the begin of such a
- *             call is no step; natively it leaves no trace. No order is supplied that an operation
- *             lacks.
- *   heard     The thread knows all calls that have returned. In the model the begin is a step,
- *             which joins the knowledge of the returned calls; natively it is a fetch-and-add on
- *             one counter, to which the returned calls have added as well.
+ *   unheard   Only the operations themselves order the threads. In the model, the begin of such a
+ *             call is no step; natively, it leaves no trace. So no order is supplied that an
+ *             operation lacks.
+ *   heard     The thread knows all calls that have returned. In the model, the begin is a step,
+ *             which joins the knowledge of the returned calls. Natively, it is a fetch-and-add on
+ *             one counter, to which the returned calls have added, too.
  *
  * If all calls are heard, the history is that of Herlihy and Wing: intervals of one clock. If none
  * is heard, the check asks whether the results are those of some interleaving of the programs.
@@ -32,30 +33,32 @@
 
 enum { LINE = 64 };
 
-/* The record of a call; only its thread writes it. */
+/* The record of a call. Only the call's thread writes it. */
 struct record {
 	int64_t result;
-	uint32_t began, returned; /* values of one clock; 0: unheard */
+	uint32_t began, returned; /* values of one clock; 0: the call is not heard */
 	bool called, ended;
 };
 
-/* Natively it is behind the state of the user. */
+/* What is known of one run. Natively, it lies behind the state of the user. */
 struct run {
 	uint8_t picks[LIN_CALLS];
 	bool counts; /* at least one call is heard */
 	_Alignas(LINE) _Atomic uint32_t clock;
-	/* Main's calls before, the threads' calls, main's calls after. */
+	/*
+	 * The calls of main before the threads, those of the threads, and those of main after them.
+	 */
 	struct record records[LIN_AFTER + 1][LIN_EACH];
 };
 
 static _Thread_local unsigned real_thread;
-static const struct fl_lin *lin; /* of the current test */
-static const char *wrong;        /* an error in its operations */
-static size_t run_at;            /* offset from the state */
+static const struct fl_lin *lin; /* the FL_LIN of the current test */
+static const char *wrong;        /* an error in its operations; NULL: none */
+static size_t run_at;            /* the offset of the run from the state */
 static struct lin_history history;
 static const char explained[] = "an order explains the results", unexplained[] = "no order explains the results";
 
-/* For runs in the model. */
+/* the run in the model */
 static struct run model_run;
 static uint64_t model_before[LIN_CALLS];
 static uint32_t model_stamps[LIN_CALLS];
@@ -136,7 +139,10 @@ static void say_step(uint8_t kind, unsigned place, uint64_t result)
 	lab_event(&op)->value = result;
 }
 
-/* What happens before this call; of a heard call also all calls that have returned. */
+/*
+ * Begins a call in the model: notes which calls happen before it. For a heard call, these are all
+ * calls that have returned.
+ */
 static void begin_in_model(unsigned place, bool heard)
 {
 	struct lab_thread *self = lab.self;
@@ -158,7 +164,10 @@ static void begin_in_model(unsigned place, bool heard)
 	say_step(LAB_CALL, place, 0);
 }
 
-/* Includes what the thread did since its last step, such as starting a thread. */
+/*
+ * Ends a call in the model. What the thread did since its last step counts, too, such as the start
+ * of a thread.
+ */
 static void end_in_model(unsigned place, const struct record *record)
 {
 	struct lab_thread *self = lab.self;
@@ -179,7 +188,7 @@ static void make_call(struct run *run, void *state, unsigned place)
 	if (model)
 		begin_in_model(place, lin_is_heard(pick));
 	else if (lin_is_heard(pick))
-		/* Acquires the returns of all calls before it. */
+		/* acquire: pairs with the additions of all calls that have returned before it */
 		record->began = 1 + atomic_fetch_add(&run->clock, 1);
 	int64_t result = lin_op_of(pick)->call(state, lin_arg_of(pick, place));
 	record->result = result;
@@ -206,7 +215,10 @@ static void act_as(void *state, unsigned thread)
 		make_call(run, state, from + i);
 }
 
-/* Before the actors: the program, the state, the calls of main that come first. */
+/*
+ * Called before the actors: draws the program, sets up the state, and makes the calls of main that
+ * come first.
+ */
 void lab_lin_setup(void *state)
 {
 	struct run *run = run_of(state);
@@ -230,7 +242,10 @@ void lab_lin_setup(void *state)
 
 /* --- the verdict --- */
 
-/* Natively: the order of the program, and the clock for two heard calls. */
+/*
+ * Whether a call comes before another one in a native run: by the order of the program, and by the
+ * clock of two heard calls.
+ */
 static bool is_before(const struct run *run, unsigned a, unsigned b)
 {
 	unsigned thread_a, number_a, thread_b, number_b;
@@ -317,7 +332,7 @@ static void too_much(bool model)
 		lab_fail(LAB_CHECK, "%s", message);
 }
 
-/* Reduces the history to the part that no order explains. */
+/* Checks the history, and reduces it to the part that no order explains. */
 static enum lin_verdict check(void)
 {
 	static struct lin_history part;
@@ -330,7 +345,8 @@ static enum lin_verdict check(void)
 }
 
 /*
- * The specification is the user's, and may be instrumented: its accesses are no steps of the model.
+ * Makes the last calls and checks the history. The specification is the user's and may be
+ * instrumented; its accesses are no steps of the model.
  */
 static void judge(void *state)
 {

@@ -8,9 +8,9 @@
 #include <stdint.h>
 
 /*
- * Linearizability, in three parts: histories and the search for an order that explains them
- * (lin_check.c, which uses nothing else of the engine), the ready-made specifications
- * (lin_specs.c), and the programs that make histories (lin.c, lin_text.c).
+ * Linearizability, in three parts: histories, and the search for an order that explains them
+ * (lin_check.c, which uses nothing else of the engine); the ready-made specifications
+ * (lin_specs.c); and the programs that make histories (lin.c, lin_text.c).
  */
 enum { LIN_CALLS = 64, LIN_STATE = 1 << 16 };
 
@@ -18,11 +18,12 @@ enum { LIN_CALLS = 64, LIN_STATE = 1 << 16 };
 
 struct lin_call {
 	struct fl_lin_call call;
-	uint64_t before; /* the set of calls before it; transitively closed */
+	uint64_t before; /* the set of calls that come before it; transitively closed */
 	const char *name;
-	uint8_t thread;           /* 0: main */
-	bool heard;               /* it began with the knowledge of all returned calls */
-	uint32_t began, returned; /* the order of these events, where it is known; 0: unknown */
+	uint8_t thread; /* the number of its thread; 0: main */
+	bool heard;     /* when it began, its thread knew all calls that had returned */
+	/* where its begin and its return come in the order of these events; 0: unknown */
+	uint32_t began, returned;
 };
 
 struct lin_history {
@@ -30,45 +31,49 @@ struct lin_history {
 	struct lin_call calls[LIN_CALLS];
 };
 
-/* The index of each call of the history. */
+/* Loops over the index of each call of the history. */
 #define LIN_EACH(i, history) for (unsigned i = 0; i < (history)->n; i++)
 
 enum lin_verdict { LIN_EXPLAINED, LIN_UNEXPLAINED, LIN_TOO_MUCH };
 
-/* Whether an order explains the results; LIN_TOO_MUCH: given up after LIN_LOOKS states. */
+/*
+ * Whether an order explains the results. LIN_TOO_MUCH means that the search was given up after
+ * LIN_LOOKS states.
+ */
 enum { LIN_LOOKS = 1 << 20 };
 enum lin_verdict lin_check(const struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit);
 
 /*
- * The same for the calls that were not refused (-EAGAIN, -EBUSY, -ETIMEDOUT), together with each
- * refused call, one at a time. `found` is the first of these histories that no order explains.
+ * Checks the calls that were not refused (-EAGAIN, -EBUSY, -ETIMEDOUT), together with each refused
+ * call, one at a time. `found` gets the first of these histories that no order explains.
  */
 enum lin_verdict lin_check_apart(const struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit,
                                  struct lin_history *found);
 
 /*
  * For a history that no order explains: finds a minimal set of results that still no order
- * explains. All other calls are made pending, so that their results may be anything.
+ * explains, and returns it. All other calls are made pending, so that their results may be
+ * anything.
  */
 uint64_t lin_core(struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit);
 
 /*
- * The states in which `which` might be called, in the orders that explain all other calls without
- * it: at most `most`, as text, each in `size` bytes. Returns their number; 0 if there is no such
- * order, or no text().
+ * Finds the states in which `which` might be called, in the orders that explain all other calls
+ * without it. Writes at most `most` of them as text, each in `size` bytes. Returns how many there
+ * are; 0 if there is no such order, or if the specification has no text().
  */
 unsigned lin_states(const struct lin_history *h, unsigned which, const struct fl_lin_spec *spec, int64_t limit,
                     char *texts, size_t size, unsigned most);
 
-/* Sets `overlaps` of each call from the order. */
+/* Sets `overlaps` of each call, from the order of the calls. */
 void lin_overlaps(struct lin_history *h);
 
 /* --- lin_text.c --- */
 
-/* "put(11)", "-> -EAGAIN" */
+/* Writes "put(11)"; the second one writes "-> -EAGAIN". */
 void lin_say_call(const struct lin_call *c, char *to, size_t size);
 void lin_say_result(const struct lin_call *c, char *to, size_t size);
-/* The history as columns, and the explanation; `why` is the explanation in one line. */
+/* Writes the history as columns, with the explanation. `why` gets the explanation in one line. */
 void lin_tell(const struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit, char *why, size_t why_size,
               char *columns, size_t columns_size);
 

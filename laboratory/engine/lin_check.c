@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Searches an order that explains a history (Herlihy and Wing 1990): a total order of its calls
+ * Searches for an order that explains a history (Herlihy and Wing 1990): a total order of its calls
  * that keeps "before" and gives each call its result, according to a specification.
  *
  * A history is a set of at most 64 calls with a partial order. It is not a set of intervals of one
- * clock: under C11 "it had returned" has a meaning only for a thread that knows it. So "before" is
+ * clock: under C11, "it had returned" has a meaning only for a thread that knows it. So "before" is
  * happens-before, from a return to a call (lin.c). The check only needs a partial order.
  *
- *   search Depth first. The next call may be any call after all of its predecessors (Wing,
- *               Gong 1993). The rest of the search depends only on the set of calls that are done
- *               and on the state. So a pair of these is visited once (Lowe 2017). The set is a word
- *               of 64 bits, the state bytes.
+ *   search      The search is depth first. The next call may be any call all of whose
+ *               predecessors are done (Wing, Gong 1993). The rest of the search depends only on the
+ *               set of calls that are done and on the state, so each pair of these is visited once
+ *               (Lowe 2017). The set is a word of 64 bits, and the state is bytes.
  *   parts       If the specification has keys, the calls of each key are an object of their own. A
  *               history is explained if each part is (Herlihy, Wing: locality; Horn, Kroening 2015,
- *               Athalye's porcupine). A call without a key forbids it.
+ *               Athalye's porcupine). One call without a key forbids parts.
  *   pending     A call that has not returned may take effect at any time after its begin, or never.
  *               The search ends when all returned calls are done. It tries pending calls with any
  *               result.
  *   busy        A result may be legal only while another call is under way. Two calls may have been
- *               under way at once if neither comes before the other. `overlaps` has the kinds of
- *               those calls.
+ *               under way at the same time if neither comes before the other. `overlaps` has the
+ *               kinds of those calls.
  *
- * Weakening is sound: if a result is forgotten (the call becomes pending), or an edge of "before",
- * an explanation remains one. So if a history without some results has no explanation, the
- * remaining results alone are wrong: lin_core() forgets as many as it can.
+ * Weakening is sound. If a result is forgotten (the call becomes pending), or an edge of "before",
+ * an explanation remains an explanation. So if a history without some results has no explanation,
+ * the remaining results alone are wrong. lin_core() forgets as many as it can.
  */
 #include "lin.h"
 #include <errno.h>
@@ -32,17 +32,20 @@
 
 struct look {
 	uint64_t done;
-	uint32_t slot, next; /* of one hash slot; numbers from 1 */
+	uint32_t slot, next; /* links in the list of one hash slot; numbers count from 1 */
 	bool can;            /* an order explains the rest from here */
 };
 
-/* Lives as long as the process, and is reused by each check. */
+/*
+ * The pairs that were visited. The memory lives as long as the process, and each check uses it
+ * again.
+ */
 struct seen {
 	struct look *looks;
 	uint8_t *states;
 	uint32_t *slots;
 	unsigned n, room, n_slots;
-	size_t bytes; /* of a state */
+	size_t bytes; /* size of a state */
 };
 
 struct search {
@@ -52,8 +55,8 @@ struct search {
 	unsigned n;
 	uint8_t *stack; /* the state at each depth */
 	bool full;      /* the limit of states was reached */
-	/* For lin_states(): */
-	int absent;     /* the omitted call; -1: none */
+	/* These two are for lin_states(). */
+	int absent;     /* the call that is left out; -1: none is */
 	uint64_t after; /* the calls that come after it */
 	void (*place)(struct search *s, const void *state);
 	void *arg;
@@ -124,7 +127,10 @@ static void grow(const struct fl_lin_spec *spec)
 		put_in_slot(i + 1, hash_of(spec, seen.looks[i].done, seen.states + i * seen.bytes));
 }
 
-/* The number of the visit of that pair; `fresh`: it is new. 0: no memory for more. */
+/*
+ * Returns the number of the visit of that pair. `*fresh` says whether it is new. Returns 0 if there
+ * is no memory for more.
+ */
 static uint32_t look_at(const struct fl_lin_spec *spec, uint64_t done, const void *state, bool *fresh)
 {
 	static size_t room_states;
@@ -153,13 +159,16 @@ static bool may_come(const struct search *s, unsigned i, uint64_t done)
 	return !(done & LIN_BIT(i)) && (int)i != s->absent && (s->before[i] & ~done) == 0;
 }
 
-/* Whether the omitted call might come here. */
+/* Whether the call that is left out might come here. */
 static bool has_place(const struct search *s, uint64_t done)
 {
 	return (s->before[s->absent] & ~done) == 0 && (s->after & done) == 0;
 }
 
-/* If places are wanted, all orders are searched; else the first is enough. */
+/*
+ * Whether an order explains the rest. If the places of a call are wanted, all orders are searched;
+ * else the first one is enough.
+ */
 static bool explain(struct search *s, unsigned depth, uint64_t done)
 {
 	uint8_t *state = s->stack + depth * s->spec->size, *next = state + s->spec->size;
@@ -197,7 +206,7 @@ static void begin(struct search *s, const struct fl_lin_spec *spec, int64_t limi
 	forget_all(spec->size);
 }
 
-/* Copies the calls with a bit in `wanted`, with new numbers. */
+/* Copies the calls that have a bit in `wanted`, and gives them new numbers. */
 static void take(struct search *s, const struct lin_history *h, uint64_t wanted)
 {
 	uint8_t number[LIN_CALLS] = {0};
@@ -228,7 +237,10 @@ static uint64_t all_of(const struct lin_history *h)
 	return h->n == LIN_CALLS ? UINT64_MAX : LIN_BIT(h->n) - 1;
 }
 
-/* The calls of `rest` with the key of its first call. False: some call has no key. */
+/*
+ * Finds the calls of `rest` that have the key of its first call. Returns false if some call has no
+ * key.
+ */
 static bool part_of(const struct lin_history *h, const struct fl_lin_spec *spec, uint64_t rest, uint64_t *part)
 {
 	int64_t first, key;
@@ -249,7 +261,7 @@ enum lin_verdict lin_check(const struct lin_history *h, const struct fl_lin_spec
 	struct search s = {0};
 	for (uint64_t rest = all_of(h), part; rest; rest &= ~part) {
 		if (!part_of(h, spec, rest, &part))
-			part = rest; /* one part: a call without a key forbids parts */
+			part = rest; /* all calls are one part */
 		take(&s, h, part);
 		begin(&s, spec, limit);
 		bool explained = explain(&s, 0, 0);
@@ -338,7 +350,7 @@ static void keep_place(struct search *s, const void *state)
 	p->n++;
 }
 
-/* The calls with the key of that call, if it has one. */
+/* Returns the calls with the key of that call; all calls, if some call has no key. */
 static uint64_t kin_of(const struct lin_history *h, unsigned which, const struct fl_lin_spec *spec)
 {
 	uint64_t kin = 0;
@@ -369,7 +381,9 @@ unsigned lin_states(const struct lin_history *h, unsigned which, const struct fl
 	for (unsigned i = 0; i < s.n; i++) {
 		if (s.before[i] & LIN_BIT(s.absent))
 			s.after |= LIN_BIT(i);
-		/* Its predecessors precede them, too: the order is closed. */
+		/*
+		 * The predecessors of the call precede these calls, too, since the order is closed.
+		 */
 		s.before[i] &= ~LIN_BIT(s.absent);
 	}
 	s.place = keep_place;

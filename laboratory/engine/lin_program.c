@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The operations of the current test as a menu, and random programs of them. lin.c defines a
- * program.
+ * The operations of the current test as a menu, and random programs of them. lin.c says what a
+ * program is.
  */
 #include "lin_program.h"
 #include "lin.h"
@@ -14,12 +14,12 @@ enum { MENU = 120 };
 
 struct line {
 	const struct fl_lin_op *op;
-	int64_t choice; /* of args or keys */
+	int64_t choice; /* the index among args or keys */
 	unsigned weight;
 };
 
 static struct fl_lin_op *ops;
-static const struct fl_lin *lin; /* of the current test */
+static const struct fl_lin *lin; /* the FL_LIN of the current test */
 static struct line menu[MENU];
 static unsigned n_menu, n_places;
 uint8_t lab_lin_program[LIN_CALLS];
@@ -91,10 +91,11 @@ EXPORTED void fl_lin_register_op(struct fl_lin_op *op)
 	op->module = lab_module_at((uintptr_t)op);
 }
 
-/* NULL, or the error. */
+/* Adds the operation to the menu. Returns NULL, or the error. */
 static const char *add_to_menu(const struct fl_lin_op *op)
 {
-	enum { KINDS = 32, MANY = 5, EVEN = 840 }; /* the weight is the sum over all choices */
+	/* the weight of a line is its share of the operation's weight */
+	enum { KINDS = 32, MANY = 5, EVEN = 840 };
 	bool many = op->kind == FL_LIN_PUT_MANY || op->kind == FL_LIN_GET_MANY;
 	unsigned choices = or_else(op->args > op->keys ? op->args : op->keys, 1);
 	if (op->kind <= 0 || op->kind >= KINDS)
@@ -129,7 +130,7 @@ unsigned lin_picks(void)
 
 /* --- programs --- */
 
-/* Whether `thread` (0 for main) may make one more call of that line. */
+/* Whether the thread (0: main) may make one more call of that line. */
 static bool may_draw(const struct line *line, unsigned thread, const uint8_t *picks)
 {
 	unsigned calls = 0;
@@ -156,7 +157,10 @@ static uint8_t draw_call(unsigned thread, const uint8_t *picks, lab_lin_below *b
 	return 0;
 }
 
-/* How many calls are heard: none, some, all. */
+/*
+ * Decides whether a call is heard. Of eight kinds of programs, three have no heard calls, two have
+ * some, and in three all calls are heard.
+ */
 static bool draw_hearing(unsigned kind, lab_lin_below *below)
 {
 	return kind < 3 ? false : kind < 5 ? below(2) : true;
@@ -198,8 +202,8 @@ bool lin_is_heard(uint8_t pick)
 }
 
 /*
- * Thread and number of the call at that place; thread 0 is main before the threads, LIN_AFTER main
- * after them.
+ * Finds the thread and the number of the call at that place. Thread 0 is main before the threads,
+ * and LIN_AFTER is main after them.
  */
 void lin_place_of(unsigned place, unsigned *thread, unsigned *number)
 {
@@ -216,7 +220,10 @@ void lin_place_of(unsigned place, unsigned *thread, unsigned *number)
 	}
 }
 
-/* A unique argument: 1, 2 before; 11, 12 of the first thread; 91, 92 after. */
+/*
+ * Returns a unique argument: 1, 2 before the threads; 11, 12 in the first thread; 91, 92 after the
+ * threads.
+ */
 static int64_t id_of(unsigned place)
 {
 	unsigned thread, number;

@@ -12,25 +12,25 @@ unsigned lin_threads_of(const struct fl_lin *t);
 unsigned lin_each_of(const struct fl_lin *t);
 unsigned lin_before_of(const struct fl_lin *t);
 unsigned lin_after_of(const struct fl_lin *t);
-/* The reason why programs of that shape cannot exist; NULL: they can. */
+/* Returns the reason why programs of that shape cannot exist; NULL: they can. */
 const char *lin_problem_of(const struct fl_lin *t);
 
 /*
- * Makes the menu of the next test; returns its error, or NULL. For other tests than FL_LIN:
+ * Makes the menu of the next test. Returns its error, or NULL. For tests other than FL_LIN, it does
  * nothing.
  */
 const char *lin_program_use(const struct lab_test *test);
-/* The number of different picks, "none" included. */
+/* Returns the number of different picks, "no call" included. */
 unsigned lin_picks(void);
 
-/* Requires a pick that is a call. */
+/* The pick must be that of a call. */
 const struct fl_lin_op *lin_op_of(uint8_t pick);
 int64_t lin_arg_of(uint8_t pick, unsigned place);
 /* Accepts any pick. */
 bool lin_is_heard(uint8_t pick);
 /*
- * Thread and number of the call at that place; thread 0 is main before the threads, LIN_AFTER main
- * after them.
+ * Finds the thread and the number of the call at that place. Thread 0 is main before the threads,
+ * and LIN_AFTER is main after them.
  */
 void lin_place_of(unsigned place, unsigned *thread, unsigned *number);
 

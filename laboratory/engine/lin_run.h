@@ -5,28 +5,31 @@
 #include "lab.h"
 
 /*
- * The runners' interface to the programs of FL_LIN. Natively and in the model such a test is like
- * any other.
+ * The runners' interface to the programs of FL_LIN. Such a test is like any other, natively and in
+ * the model.
  */
 
-/* Before the runs of `test`, of any kind. */
+/* Called before the runs of `test`, whichever kind it has. */
 void lab_lin_use(const struct lab_test *test);
 
-/* For FL_LIN only: replaces the setup of the test. */
+/* The setup of an FL_LIN, in place of the setup of the test. */
 void lab_lin_setup(void *state);
 
-/* Draws a program; `below` draws a number below n. */
+/* Draws a program. `below` draws a number below n. */
 typedef unsigned lab_lin_below(unsigned n);
 void lab_lin_draw(uint8_t *picks, bool small, lab_lin_below *below);
-/* The number of picks of a program. */
+/* Returns how many picks a program has. */
 unsigned lab_lin_places(void);
-/* Sets the program of the next executions; a replay ignores it. */
+/* The program of the next executions. A replay ignores it. */
 extern uint8_t lab_lin_program[];
 
-/* The bytes of the state that the test's own code may touch. */
+/* Returns how many bytes of the state the test's own code may touch. */
 size_t lab_state_size(const struct lab_test *test);
 
-/* "put(11)", or with `ended` "-> 0": the call at that place of the model's program. */
+/*
+ * Writes the call at that place of the model's program: "put(11)", or with `ended` its result "->
+ * 0".
+ */
 void lab_lin_say(unsigned place, int64_t result, bool ended, char *text, size_t size);
 
 #endif

@@ -14,7 +14,7 @@ enum { ITEMS = 128 };
 struct queue {
 	int64_t limit;
 	uint32_t n, closed;
-	int32_t items[ITEMS]; /* in the order in which they were put */
+	int32_t items[ITEMS]; /* the items, in the order in which they were put */
 };
 
 static void queue_init(void *state, int64_t limit)
@@ -62,13 +62,13 @@ static void append(struct queue *q, int64_t item)
 	q->items[q->n++] = (int32_t)item;
 }
 
-/* A call that has not returned may have any result. */
+/* Whether the call may have that result. A call that has not returned may have any. */
 static bool has_result(const struct fl_lin_call *c, int64_t result)
 {
 	return !c->returned || c->result == result;
 }
 
-/* The call had no effect. */
+/* Whether the call's result says that it had no effect, and may say so here. */
 static bool is_refused(const struct queue *q, const struct fl_lin_call *c, bool none)
 {
 	switch (c->result) {
@@ -95,8 +95,8 @@ static bool put(struct queue *q, const struct fl_lin_call *c)
 }
 
 /*
- * Whether a call that could move `most` items may have moved `n`: less is allowed, except none,
- * while another call is under way.
+ * Whether a call that could move `most` items may have moved `n`. It may have moved fewer while
+ * another call is under way, but not none.
  */
 static bool is_enough(const struct fl_lin_call *c, int64_t n, int64_t most)
 {
@@ -117,7 +117,7 @@ static bool put_many(struct queue *q, const struct fl_lin_call *c)
 	return true;
 }
 
-/* The index of the item that comes out next. */
+/* Returns the index of the item that comes out next. */
 typedef uint32_t next_of(const struct queue *q);
 
 static int32_t take(struct queue *q, next_of *next)
@@ -144,7 +144,8 @@ static bool get_many(struct queue *q, const struct fl_lin_call *c, next_of *next
 	if (c->returned && c->result < 0)
 		return is_refused(q, c, false);
 	if (c->returned) {
-		const unsigned got = (unsigned)c->result & 15; /* fl_lin_items() */
+		/* fl_lin_items() says how many items the result has */
+		const unsigned got = (unsigned)c->result & 15;
 		if (!is_enough(c, got, n))
 			return false;
 		n = got;
@@ -225,7 +226,7 @@ EXPORTED const struct fl_lin_spec fl_lin_fifo = QUEUE(fifo);
 EXPORTED const struct fl_lin_spec fl_lin_lifo = QUEUE(lifo);
 EXPORTED const struct fl_lin_spec fl_lin_priority = QUEUE(priority);
 
-/* --- a set of numbers: each number is a part of its own --- */
+/* --- a set of numbers; each number is a part of its own --- */
 
 static bool set_apply(void *state, const struct fl_lin_call *c)
 {

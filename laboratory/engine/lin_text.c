@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A history that no order explains, for a reader: a column for each thread, time downwards, and the
- * explanation.
+ * Shows a reader a history that no order explains: a column for each thread, time downwards, and
+ * the explanation.
  */
 #include "lin.h"
 #include <inttypes.h>
@@ -39,7 +39,7 @@ static bool has_argument(const struct lin_call *c)
 	}
 }
 
-/* An item, or one with its key: "11", "2:11". */
+/* Writes an item, or one with its key: "11", "2:11". */
 static void say_item(int64_t item, char *to, size_t size)
 {
 	if (item > 255)
@@ -77,7 +77,7 @@ void lin_say_result(const struct lin_call *c, char *to, size_t size)
 {
 	int64_t result = c->call.result;
 	const char *name = NULL;
-#ifdef __GLIBC__ /* musl has no names */
+#ifdef __GLIBC__ /* musl has no names of errors */
 	if (result < 0 && result > -4096)
 		name = strerrorname_np((int)-result);
 #endif
@@ -100,8 +100,8 @@ struct row {
 };
 
 /*
- * The events in their order, as far as it is known. A call is one row if no event comes between its
- * begin and its return.
+ * Lists the events in their order, as far as it is known. A call is one row if no event comes
+ * between its begin and its return.
  */
 static unsigned rows_of(const struct lin_history *h, struct row *rows)
 {
@@ -165,7 +165,7 @@ static void say_columns(struct text *t, const struct lin_history *h, uint64_t co
 
 /* --- why --- */
 
-/* The last of the results that matter, which fits nowhere among the others. */
+/* Returns the last of the results that matter. It fits nowhere among the others. */
 static unsigned culprit_of(const struct lin_history *h, uint64_t core)
 {
 	unsigned best = (unsigned)__builtin_ctzll(core);
@@ -177,7 +177,7 @@ static unsigned culprit_of(const struct lin_history *h, uint64_t core)
 	return best;
 }
 
-/* `weak`: the same, with only the results that matter. */
+/* Writes the explanation. `weak` is the history with only the results that matter. */
 static void say_why(struct text *t, const struct lin_history *h, const struct lin_history *weak,
                     const struct fl_lin_spec *spec, int64_t limit, uint64_t core)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Litmus programs: a few threads with a few operations on x, y, z, w. laboratory/litmus/README.md has
- * the format. A search without bounds runs each program, and all its outcomes are printed.
+ * Litmus programs: a few threads with a few operations on x, y, z, w. laboratory/litmus/README.md
+ * has the format. A search without bounds runs each program, and all its outcomes are printed.
  */
 #include "model.h"
 #include <ctype.h>
@@ -10,7 +10,7 @@
 enum { THREADS = 4, OPS = 8, LOCATIONS = 4, MOST_OUTCOMES = 1 << 17, VALUES = THREADS * OPS + LOCATIONS };
 
 struct instruction {
-	char kind; /* W R X A C F */
+	char kind; /* as in the text: W R X A C F */
 	uint8_t location, value, desired;
 	int order, failure;
 };
@@ -23,13 +23,13 @@ struct program {
 };
 
 struct machine {
-	uint32_t memory[LOCATIONS * 16]; /* 64 bytes apart */
+	uint32_t memory[LOCATIONS * 16]; /* the locations are 64 bytes apart */
 	uint32_t read[THREADS][OPS];
 };
 
 static struct program program;
 static uint8_t outcomes[MOST_OUTCOMES / 2][VALUES];
-static uint32_t table[MOST_OUTCOMES]; /* by hash; numbers of outcomes from 1 */
+static uint32_t table[MOST_OUTCOMES]; /* numbers of outcomes from 1 on, by hash; 0: empty */
 static unsigned n_outcomes, n_values, n_reads;
 
 static lab_value update_add(lab_value old, lab_value operand)
@@ -82,7 +82,10 @@ THREAD(1)
 THREAD(2)
 THREAD(3)
 
-/* The numbers of values that are read, and of final values. */
+/*
+ * Collects the values of an outcome. `*reads` gets the number of values that are read; returns how
+ * many there are with the final values.
+ */
 static unsigned collect(const struct machine *m, uint8_t values[VALUES], unsigned *reads)
 {
 	unsigned n = 0;

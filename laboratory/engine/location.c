@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The histories of atomic locations: where they are kept, and how they follow what memory has.
+ * memory.c says what a load may read.
+ */
 #include "steer.h"
 
-/* Bound: a load sees at most LAB_HISTORY stores back. Both pools are reset with each generation. */
+/*
+ * A location keeps its last LAB_HISTORY stores, and a load reads one of them. Both pools are
+ * emptied for each generation, that is for each execution.
+ */
 enum { LOCATIONS = 4096, VIEWS = 16384 };
 
 static struct lab_location locations[LOCATIONS];
@@ -50,8 +57,8 @@ struct lab_written *lab_location_push(struct lab_location *location)
 }
 
 /*
- * Begins the history with the value in memory, written by `thread` at its `clock`; clock 0 is
- * before everything.
+ * Begins the history anew with the value in memory, which `thread` has written at its `clock`. A
+ * clock of 0 means that the write comes before everything.
  */
 static void location_begin(struct lab_location *location, unsigned thread, uint32_t clock)
 {
@@ -90,14 +97,16 @@ static struct lab_location *location_new(struct lab_cell *cell, uintptr_t addres
 	location->next = cell->locations;
 	cell->locations = location;
 	/*
-	 * Earlier plain writes happen before this access, or the race is reported: so a clock of 0
-	 * is right.
+	 * Earlier plain writes happen before this access, or else the race is reported. So a clock
+	 * of 0 is right.
 	 */
 	location_begin(location, 0, 0);
 	return location;
 }
 
-/* Only the newest store remains, with its message: a reader with another size acquires the same. */
+/*
+ * Only the newest store remains, with its message. So a reader of another size acquires the same.
+ */
 static void location_resize(struct lab_location *location, unsigned size)
 {
 	lab_met(LAB_MET_SIZES);
@@ -116,9 +125,9 @@ static void location_resize(struct lab_location *location, unsigned size)
 }
 
 /*
- * Memory may differ from the history: after a plain write, a write of code without instrumentation,
- * or an atomic access of another size. Then the history begins anew. (So mixed sizes are stronger
- * than in C11.)
+ * Memory may differ from the history: after a plain write, after a write by code without
+ * instrumentation, and after an atomic access of another size. Then the history begins anew. So
+ * mixed sizes are stronger here than in C11.
  */
 static void location_refresh(struct lab_location *location, unsigned size)
 {
@@ -127,13 +136,17 @@ static void location_refresh(struct lab_location *location, unsigned size)
 	} else if (location->plainly_written) {
 		location_begin(location, location->plain_thread, location->plain_clock);
 	} else if (__builtin_expect(lab_newest(location)->value != lab_peek(location->address, size), 0)) {
-		if (!lab_is_stack(location->address)) /* else an object of a later frame */
+		/* on a stack, it may be another object of a later frame */
+		if (!lab_is_stack(location->address))
 			lab_met(LAB_MET_UNSEEN);
 		location_begin(location, 0, 0);
 	}
 }
 
-/* The value in memory is that of the newest overlapping store, with its message. */
+/*
+ * The value in memory is that of the newest store that overlaps the new location. The location
+ * takes over that store's message.
+ */
 static void inherit(struct lab_cell *cell, struct lab_location *location)
 {
 	struct lab_written *first = lab_newest(location);
@@ -158,7 +171,7 @@ struct lab_location *lab_location_at(struct lab_cell *cell, uintptr_t address, u
 		if (location->address == address) {
 			location_widen(location);
 			if (lab.steered)
-				return location; /* its history is the graph's */
+				return location; /* along a graph, the graph has the history */
 			bool known = location->size == size && lab_newest(location)->value == lab_peek(address, size);
 			location_refresh(location, size);
 			if (__builtin_expect(!known, 0))
@@ -173,7 +186,7 @@ struct lab_location *lab_location_at(struct lab_cell *cell, uintptr_t address, u
 
 void lab_location_forget(struct lab_location *location)
 {
-	/* Earlier heads may be reused: only this thread reads them. */
+	/* The pool is not asked for new heads, since only this thread reads the old ones. */
 	struct lab_view *released[LAB_THREADS];
 	const unsigned width = location->width;
 	for (unsigned i = 0; i < width; i++)

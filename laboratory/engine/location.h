@@ -5,38 +5,48 @@
 #include "model.h"
 
 /*
- * A thread reads a store that is not the newest at most LAB_PATIENCE times: stores become visible
- * in finite time (C11, 7.17.3). Otherwise a loop that waits might never end.
+ * The history of an atomic location: which stores it keeps, and what is known of each store.
+ * memory.c decides which of them a load may read.
+ */
+
+/*
+ * Stores become visible in finite time (C11, 7.17.3). So a thread reads the same store at most
+ * LAB_PATIENCE times after a newer one has come. Otherwise, a loop that waits might never end.
  */
 enum { LAB_HISTORY = 8, LAB_PATIENCE = 4 };
 
-/* A store, and the knowledge that a load of it transfers. */
+/* A store, and the knowledge that a load of it passes on. */
 struct lab_written {
 	lab_value value;
-	uint32_t clock; /* of the writer, at the store */
-	uint32_t step;  /* in the execution; 0: before it */
+	uint32_t clock; /* the writer's clock at the store */
+	uint32_t step;  /* its number in the execution; 0: before the execution */
 	uint8_t thread;
 	bool sc, rmw;
-	uint8_t width;           /* of `by`: so many elements are valid, the rest counts as 0 */
-	struct lab_view message; /* the knowledge for an acquiring reader */
+	uint8_t width;           /* of `by`: so many elements are valid, the others count as 0 */
+	struct lab_view message; /* what an acquiring reader learns */
 	struct lab_reads {
-		uint32_t read_at; /* each thread's clock when it first read this; 0: never */
+		/* each thread's clock when it first read this store; 0: it never did */
+		uint32_t read_at;
 		/* How often each thread has read this store while there was a newer one. */
 		uint32_t missed;
-		uint32_t before; /* events from which a path leads to this store */
-		uint64_t state;  /* lab_state() when each thread last read this as an old one */
+		uint32_t before; /* the events from which a path leads to this store */
+		/* lab_state() when each thread last read this store as an old one */
+		uint64_t state;
 	} by[LAB_THREADS];
 };
 
-/* Of a thread, to a location. */
+/* What a thread did at a location. */
 struct lab_accesses {
-	/* Clocks of the last atomic accesses, to find races with plain ones. */
+	/* The clocks of its last atomic accesses, by which races with plain ones are found. */
 	uint32_t wrote, read;
 	uintptr_t wrote_pc, read_pc;
-	uint32_t dropped;             /* clock of its last store, no RMW, that the ring has lost */
-	uint32_t sc_order, sc_before; /* what the SC accesses export to later SC writes */
-	uint32_t slept;               /* events from which a path leads to the queue of its sleepers */
-	struct lab_view *released;    /* at the last release store: the head of its sequence */
+	/* the clock of its last store, other than an RMW, that the ring has lost */
+	uint32_t dropped;
+	uint32_t sc_order, sc_before; /* what its SC accesses pass on to later SC writes */
+	/* the events from which a path leads to the queue of the location's sleepers */
+	uint32_t slept;
+	/* what it knew at its last release store: the head of its release sequence */
+	struct lab_view *released;
 };
 
 /*
@@ -45,20 +55,23 @@ struct lab_accesses {
  */
 struct lab_location {
 	uintptr_t address;
-	struct lab_location *next; /* in its cell */
+	struct lab_location *next; /* the next location of its cell */
 	uint8_t size;
-	uint8_t width; /* of `by`: so many elements are valid, the rest counts as 0 */
-	/* Since the last atomic access: the history lacks the value in memory. */
+	uint8_t width; /* of `by`: so many elements are valid, the others count as 0 */
+	/*
+	 * A plain write has come since the last atomic access, so the history lacks the value in
+	 * memory.
+	 */
 	bool plainly_written;
 	uint8_t plain_thread;
 	uint32_t plain_clock;
-	uint16_t lives; /* plain writes so far */
+	uint16_t lives; /* how many plain writes there were so far */
 	uint32_t count; /* number of stores; the ring has the last ones */
 	struct lab_accesses by[LAB_THREADS];
 	struct lab_written ring[LAB_HISTORY];
 };
 
-/* Makes the elements of all existing threads valid. */
+/* Makes the elements of all threads that exist valid. */
 static inline void lab_written_widen(struct lab_written *store)
 {
 	for (; store->width < lab.n_threads; store->width++)
@@ -75,14 +88,17 @@ static inline struct lab_written *lab_newest(struct lab_location *location)
 	return &location->ring[(location->count - 1) % LAB_HISTORY];
 }
 
-/* The location of an atomic access, updated from memory. */
+/* Returns the location of an atomic access, after it has taken over what memory has. */
 struct lab_location *lab_location_at(struct lab_cell *cell, uintptr_t address, unsigned size);
-/* NULL: none. */
+/* Returns NULL if there is none. */
 struct lab_location *lab_location_find(uintptr_t address);
 /* Begins the history anew with the value in memory. */
 void lab_location_forget(struct lab_location *location);
 struct lab_written *lab_location_push(struct lab_location *location);
-/* The running thread has waited for a change of this value: from now on it reads the newest one. */
+/*
+ * The running thread has waited for a change of the value that was stored at that step. From now
+ * on, it reads newer ones.
+ */
 void lab_location_tired(uintptr_t address, uint32_t step);
 struct lab_view *lab_view_new(void);
 

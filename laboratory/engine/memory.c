@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * C11 atomics as RC11 has them (Lahav, Vafeiadis, Kang, Hur, Dreyer: Repairing Sequential
- * Consistency in C/C++11, PLDI 2017), executed as in relacy (Vyukov) and CDSChecker (Norris, Demsky
- * 2013).
+ * C11 atomics, as RC11 has them (Lahav, Vafeiadis, Kang, Hur, Dreyer: Repairing Sequential
+ * Consistency in C/C++11, PLDI 2017), and executed as in relacy (Vyukov) and CDSChecker (Norris,
+ * Demsky 2013).
  *
- * The order of execution is the modification order of each location, and contains sb, rf and psc.
- * So the model shows exactly the outcomes of RC11 that have an execution in which sb, rf, mo and
- * psc together are acyclic. The blind spot: shapes such as 2+2W, in which a modification order
+ * The order of execution is the modification order of each location, and it contains sb, rf and
+ * psc. So the model shows exactly the outcomes of RC11 that have an execution in which sb, rf, mo
+ * and psc together are acyclic. It is blind to shapes such as 2+2W, in which a modification order
  * contradicts the order of execution.
  *
- * A load may see the newest store, or an older one down to the first store that
- *   - happens before the load, or was read by a step that happens before it          (coherence)
- *   - is an SC store, or happens before an executed SC fence; for SC loads           (psc_base)
- *   - is known to an SC fence that happens before the load. The fence knows all that
- *     happens before earlier SC fences (view.seen), and all SC stores before it
- *     (view.fence)                                                        (psc_F, psc_base)
+ * A load may read the newest store, or an older one. The oldest store that it may read is the
+ * newest one for which one of these holds:
+ *
+ *   - The store happens before the load, or was read by a step that happens before the load.
+ *     (coherence)
+ *   - The load is SC, and the store is SC or happens before an executed SC fence. (psc_base)
+ *   - An SC fence that happens before the load knows the store. The fence knows all that happens
+ *     before earlier SC fences (view.seen), and all SC stores before it (view.fence). (psc_F,
+ *     psc_base)
  *
  * Release sequences are those of RC11: the head, later stores of its thread to the location, and
- * RMWs from there. Those of C++20 have no such stores (rmw_sequences).
+ * RMWs from there. Those of C++20 do not have the later stores of the thread
+ * (lab_config.rmw_sequences).
  */
 #include "steer.h"
 #include "traffic.h"
@@ -61,7 +65,10 @@ static lab_value truncated(lab_value value, unsigned size)
 	return value & (((lab_value)1 << 8 * size) - 1);
 }
 
-/* An acquire-release has two weaker orders: without acquire, without release. */
+/*
+ * Returns the order that is one step weaker. An acquire-release order has two of them: without
+ * acquire, and without release.
+ */
 static int weaker(int order, unsigned way)
 {
 	switch (order) {
@@ -82,13 +89,13 @@ static bool is_mutant(uintptr_t pc)
 	return false;
 }
 
-/* The order after the mutant, if there is one. */
+/* Returns the order of the mutant, if there is one here. */
 static int weakened(int order, uintptr_t pc)
 {
 	return __builtin_expect(is_mutant(pc), 0) ? weaker(order, lab_config.mutant_step) : order;
 }
 
-/* For loads and stores: removes the half that does not apply. */
+/* These two remove the half of an order that does not apply to a load or a store. */
 static int as_load(int order)
 {
 	return order == __ATOMIC_ACQ_REL ? __ATOMIC_ACQUIRE : order == __ATOMIC_RELEASE ? __ATOMIC_RELAXED : order;
@@ -106,19 +113,20 @@ static int as_store(int order)
  * in each order of its events some edge of sb, rf, mo or psc points back. Take such an execution,
  * and its shortest part that is closed under sb and rf and has a cycle of these edges. The part
  * without its last event e has no cycle, so the search shows it. Then e is the next step of its
- * thread, and one of
- *   - a write that goes before a store b in mo, or a read that reads from before b, and
- *   - a path of sb, rf, mo and psc leads from b to e, since the cycle is closed. Without a path the
- *     search also executes e before b.
- * If the path is in happens-before, coherence forbids the edge from e to b; if it is in psc, psc
+ * thread, and both of these hold:
+ *   - e is a write that goes before a store b in mo, or a read that reads from before b;
+ *   - a path of sb, rf, mo and psc leads from b to e, since the cycle is closed. (Without a path,
+ *     the search also executes e before b.)
+ * If the path is in happens-before, coherence forbids the edge from e to b. If it is in psc, psc
  * does. Otherwise e, when it is executed after b, finds b in `before` and records LAB_MET_ORDER.
- * `before` may have too much, then a proof is withdrawn without need.
+ * `before` may have too much; then a proof is withdrawn without need.
  *
- * An RMW directly follows in mo what it reads. So a write that goes before an RMW b also goes
- * before a store that is none, and only these need be looked at.
+ * An RMW directly follows in mo what it reads. So a write that goes before an RMW also goes before
+ * a store that is no RMW, and only such stores need be looked at.
  *
- * An event that happens before by a release store of its own, with nothing between, is in
- * happens-before but not in psc (`order`): psc_base wants sb on both sides (IRIW+acq-sc).
+ * An event may happen before another one by its own release store, with nothing in between. Then it
+ * is in happens-before, but not in psc (`order`), since psc_base wants sb on both sides
+ * (IRIW+acq-sc).
  */
 
 static void met_before(unsigned thread, uint32_t clock)
@@ -139,7 +147,10 @@ static bool is_coherent(const struct lab_written *store)
 	return false;
 }
 
-/* Before a write of the running thread. */
+/*
+ * Called before a write of the running thread: records LAB_MET_ORDER if the write could go before
+ * an older store in mo.
+ */
 static void check_order(struct lab_location *location, bool sc)
 {
 	const struct lab_view *view = &lab.self->view;
@@ -162,7 +173,7 @@ static void check_order(struct lab_location *location, bool sc)
 	}
 }
 
-/* An edge of rf or mo from the store to the running thread. */
+/* Adds an edge of rf or mo from the store to the running thread. */
 static void follow(const struct lab_written *store)
 {
 	struct lab_view *view = &lab.self->view;
@@ -172,7 +183,7 @@ static void follow(const struct lab_written *store)
 		lab_raise(&view->at[i].before, store->by[i].before);
 }
 
-/* What an edge of rf or mo from this store leads on. */
+/* Sets what an edge of rf or mo from this store leads on. */
 static void lead(struct lab_written *store)
 {
 	const struct lab_view *view = &lab.self->view;
@@ -185,7 +196,10 @@ static void lead(struct lab_written *store)
 	}
 }
 
-/* An SC access: edges of psc from earlier SC accesses of the location, and to later ones. */
+/*
+ * Adds the edges of psc for an SC access: from earlier SC accesses of the location, and to later
+ * ones.
+ */
 static void order_sc(struct lab_location *location, bool write)
 {
 	struct lab_view *view = &lab.self->view;
@@ -206,13 +220,13 @@ static void order_sc(struct lab_location *location, bool write)
 
 /* --- loads --- */
 
-/* Whether the thread must not read from before the store. */
+/* Whether the thread must not read a store that is older than this one. */
 static bool must_stop(const struct lab_written *store, bool sc)
 {
 	const struct lab_view *view = &lab.self->view;
 	if (is_coherent(store))
 		return true;
-	/* The rest is psc in this order of execution. */
+	/* The other reasons are those of psc, in this order of execution. */
 	if (store->clock <= view->at[store->thread].seen || (store->sc && (sc || store->step < view->fence)) ||
 	    (sc && store->clock <= lab.sc_fenced.at[store->thread])) {
 		met_before(store->thread, store->clock);
@@ -227,12 +241,13 @@ static bool must_stop(const struct lab_written *store, bool sc)
 	return false;
 }
 
-/* The number of stores, from the newest on, that the running thread may read. */
+/* Returns how many stores the running thread may read, from the newest on. */
 static unsigned readable(struct lab_location *location, bool sc)
 {
 	unsigned kept = location->count < LAB_HISTORY ? location->count : LAB_HISTORY;
 	/*
-	 * Else it reads the older ones in executions in which it comes before: lab_choose_stale().
+	 * `here` is false if the thread reads older stores in other executions, in which the load
+	 * comes before the newest store: lab_choose_stale().
 	 */
 	const bool here = !lab.ordered || lab_order_known(lab_newest(location)->step);
 	for (unsigned n = 1; n < location->count; n++) {
@@ -254,9 +269,9 @@ static unsigned readable(struct lab_location *location, bool sc)
 }
 
 /*
- * Sleepers of a futex are as a location, too: a call that finds or adds some orders no memory, but
- * the search executes it after what they did. The kernel's load of the word reads the newest store
- * here; an older one is read by a call that comes before.
+ * The sleepers of a futex are treated like a location. A call that finds or adds sleepers orders no
+ * memory, but the search executes it after what they did. The kernel's load of the word reads the
+ * newest store here. Where it would read an older one, another execution has the call earlier.
  */
 static struct lab_location *futex_location(uintptr_t word)
 {
@@ -322,7 +337,7 @@ static void read_store(struct lab_location *location, struct lab_written *store,
 	}
 }
 
-/* The running thread has read an old value. */
+/* The running thread has read a value that is not the newest. */
 static void miss(struct lab_written *store)
 {
 	struct lab_reads *by = &store->by[lab.self->id];
@@ -332,8 +347,8 @@ static void miss(struct lab_written *store)
 }
 
 /*
- * The message of a store by the running thread; `head`: the store that an RMW read, whose release
- * sequence continues.
+ * Makes the message of a store by the running thread. `head` is the message of the store that an
+ * RMW read, whose release sequence continues; NULL: there is none.
  */
 static void write_message(struct lab_location *location, struct lab_written *store, int order,
                           const struct lab_view *head)
@@ -356,7 +371,7 @@ static void write_message(struct lab_location *location, struct lab_written *sto
 	if (head)
 		lab_view_join(&store->message, head);
 	if (self->id < store->message.width && store->message.at[self->id].order == store->clock)
-		store->message.at[self->id].order--; /* without the store itself */
+		store->message.at[self->id].order--; /* the store itself does not count */
 }
 
 static void write_store(struct lab_location *location, lab_value value, int order, const struct lab_view *head,
@@ -406,16 +421,18 @@ static struct lab_location *access_of(uintptr_t address, unsigned size, bool wri
 	struct lab_cell *cell = lab_cell(address);
 	lab_race_atomic(cell, address, size, write, pc);
 	struct lab_location *location = lab_location_at(cell, address, size);
-	/* Each thread has its own at one address: stores of other threads do not count. */
+	/*
+	 * Each thread has its own object at this address, so stores of other threads do not count.
+	 */
 	if (lab_is_tls(address))
 		lab_location_forget(location);
 	return location;
 }
 
 /*
- * Only the thread itself accesses its robust list, and the kernel when the thread ends. So no step
- * of another thread can come between, but the end of the thread can. Returns true for such an
- * access; *value is then the current value.
+ * Only the thread itself accesses its robust list, and the kernel does when the thread ends. So no
+ * step of another thread can come in between, but the end of the thread can. Returns true for such
+ * an access; `*value` is then the current value.
  */
 static bool in_list(uint8_t kind, uintptr_t address, unsigned size, lab_value *value, int order, uintptr_t pc)
 {
@@ -432,7 +449,7 @@ static bool in_list(uint8_t kind, uintptr_t address, unsigned size, lab_value *v
 	return true;
 }
 
-/* Reads the store that is so far back from the newest. A silent read is no event. */
+/* Reads the store that is `back` stores older than the newest. A silent read is no event. */
 static lab_value read_at(struct lab_location *location, unsigned back, const struct lab_op *op, bool silent, bool fault)
 {
 	struct lab_written *store = &location->ring[(location->count - 1 - back) % LAB_HISTORY];
@@ -538,7 +555,10 @@ lab_value lab_kernel_rmw(uintptr_t address, lab_update *update, lab_value operan
 	return rmw_at(access_of(address, 4, true, 0), update, operand, &op);
 }
 
-/* The distances, from the newest, of the readable stores that make a compare-and-swap fail. */
+/*
+ * Finds the readable stores that make a compare-and-swap fail, by how much older than the newest
+ * they are. Returns their number.
+ */
 static unsigned failing(struct lab_location *location, unsigned n, lab_value expected, unsigned back[LAB_HISTORY])
 {
 	unsigned count = 0;
@@ -554,7 +574,7 @@ lab_value lab_update_set(lab_value old, lab_value operand)
 	return operand;
 }
 
-/* The size of the largest word that begins at the address and ends within `left` bytes. */
+/* Returns the size of the largest word that begins at the address and ends within `left` bytes. */
 static unsigned word_at(uintptr_t address, size_t left)
 {
 	unsigned size = 8;
@@ -568,7 +588,7 @@ union wide_value {
 	lab_value pair;
 };
 
-/* Whether the access writes, and what. */
+/* Decides whether the access writes, and what. */
 static bool wide_writes(const struct lab_op *op, const struct lab_wide *w, union wide_value *found,
                         union wide_value *next)
 {
@@ -581,11 +601,11 @@ static bool wide_writes(const struct lab_op *op, const struct lab_wide *w, union
 }
 
 /*
- * Outside of the model. Sixteen bytes change by the processor's own instruction, since a scenario
- * may also access one of the two words.
+ * Does the access outside of the model. Sixteen bytes change by the processor's own instruction,
+ * since a scenario may also access one of the two words.
  */
 #ifdef __x86_64__
-__attribute__((target("cx16"))) /* the instruction for sixteen bytes */
+__attribute__((target("cx16"))) /* has the instruction for sixteen bytes */
 #endif
 static bool
 wide_really(const struct lab_op *op, const struct lab_wide *w, union wide_value *found)
@@ -606,9 +626,10 @@ wide_really(const struct lab_op *op, const struct lab_wide *w, union wide_value 
 }
 
 /*
- * A wide object is several words with a history each, so that accesses to one word and to all of
- * them are related. They change in one step: a thread that acquires one of the new values has seen
- * the others, too. An access sees the newest value of each word; older ones are not tried.
+ * Does the access in the model. A wide object is several words with a history each, so that
+ * accesses to one word and to all of them are related. The words change in one step: a thread that
+ * acquires one of the new values has seen the others, too. An access reads the newest value of each
+ * word; older ones are not tried.
  */
 static bool wide_modelled(struct lab_op op, const struct lab_wide *w, union wide_value *found)
 {
@@ -669,8 +690,8 @@ bool lab_atomic_wide(const volatile void *object, size_t size, int order, struct
 }
 
 /*
- * A failed compare-and-swap is a load of another value than the expected one, which may be an old
- * value.
+ * A compare-and-swap that fails is a load of another value than the expected one. That may be an
+ * old value.
  */
 bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure,
                     bool weak, uintptr_t pc)
@@ -679,13 +700,13 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 		return lab_traffic_cas(op_of(LAB_RMW, address, size, order, pc), expected, desired);
 	lab_site_reached(pc, "compare-exchange", order);
 	order = weakened(order, pc);
-	/* The weaker order without release keeps it. */
+	/* A mutant that drops the release keeps the acquire of a failure. */
 	if (lab_is_acquire(failure) && lab_config.mutant_step == 0)
 		failure = weakened(failure, pc);
 	failure = as_load(failure);
 	lab_heap_published(desired);
 	struct lab_op op = op_of(LAB_RMW, address, size, failure == __ATOMIC_SEQ_CST ? failure : order, pc);
-	/* Announced as its strongest case, since that decides with what it commutes. */
+	/* The step is announced as its strongest case, since that decides with what it commutes. */
 	lab_point(op);
 	op.order = (uint8_t)order;
 	struct lab_location *location = access_of(address, size, false, pc);
@@ -744,7 +765,7 @@ void lab_atomic_fence(int order, uintptr_t pc)
 	if (order != __ATOMIC_RELAXED)
 		lab_site_reached(pc, "fence", order);
 	if (is_mutant(pc))
-		return; /* the fence is dropped */
+		return; /* the mutant drops the fence */
 	struct lab_op op = {LAB_FENCE, 0, (uint8_t)order, 0, pc};
 	lab_point(op);
 	if (lab.steered) {
@@ -756,9 +777,9 @@ void lab_atomic_fence(int order, uintptr_t pc)
 }
 
 /*
- * A full fence of each thread of the process at its current place. The fences of running threads
- * come one after another, with steps of other threads between them. A thread that sleeps or has
- * ended has passed a fence in the kernel. The caller's own fences are the first and the last.
+ * Does a full fence of each thread of the process where that thread is. The fences of running
+ * threads come one after another, with steps of other threads in between. A thread that sleeps or
+ * has ended has passed a fence in the kernel. The caller's own fences are the first and the last.
  */
 void lab_membarrier(uintptr_t pc)
 {
@@ -768,7 +789,7 @@ void lab_membarrier(uintptr_t pc)
 	}
 	lab_site_reached(pc, "fence", __ATOMIC_SEQ_CST);
 	if (is_mutant(pc))
-		return; /* dropped, like a fence */
+		return; /* the mutant drops it, as it does a fence */
 	struct lab_thread *self = lab.self;
 	struct lab_op op = {LAB_MEMBARRIER, 0, __ATOMIC_SEQ_CST, 0, pc};
 	lab_point(op);

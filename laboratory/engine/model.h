@@ -8,8 +8,8 @@
 #include "lab.h"
 
 /*
- * One execution in the model. All model threads run on fibers of one kernel thread; `lab` is the
- * state of the current execution. README.md lists what each file does.
+ * The state of one execution in the model (`lab`), and what the files of the engine offer each
+ * other; README.md lists what each file does. All model threads run on fibers of one kernel thread.
  */
 
 typedef unsigned __int128 lab_value;
@@ -29,32 +29,32 @@ enum lab_op_kind {
 	LAB_EXIT,
 	LAB_RELAX,
 	LAB_INPUT,
-	LAB_PLAIN, /* no step of its own; recorded for reports */
+	LAB_PLAIN, /* no step of its own: a plain access, recorded for reports */
 	LAB_ALLOC,
 	LAB_FREE,
 	LAB_FUTEX_MANY, /* a wait on several words */
-	LAB_MEMBARRIER, /* a fence of another thread */
-	LAB_KILLED,     /* in place of a step */
-	LAB_OWNER_DIED, /* the kernel's change of the word of a lock */
+	LAB_MEMBARRIER, /* a fence of membarrier(), which a thread does for another one */
+	LAB_KILLED,     /* a kill, in place of a step */
+	LAB_OWNER_DIED, /* the kernel's change of the word of a lock whose owner died */
 	LAB_CALL,       /* a call of an FL_LIN_OP begins; the address is its place in the program */
 	LAB_RETURN,
-	LAB_SYNC,    /* of an object of the C library; `order` is an enum lab_sync */
+	LAB_SYNC,    /* a step on an object of the C library; `order` is an enum lab_sync */
 	LAB_MISUSED, /* in a trace alone: the call that ends the execution as MISUSE */
 	LAB_ROUNDS   /* in a trace alone: the `other` steps before come again `value` times */
 };
 
-/* A step as it is announced: the thread does it when the search lets it run. */
+/* A step as a thread announces it. The thread does it when the search lets it run. */
 struct lab_op {
 	uint8_t kind, size, order;
 	uintptr_t address, pc;
 };
 
 enum lab_state {
-	LAB_UNBORN, /* has its number, but does not run yet */
+	LAB_UNBORN, /* has a number, but does not run yet */
 	LAB_READY,
 	/*
-	 * In a loop that waits: runs again after a change of what it has read, or when it may give
-	 * up.
+	 * The thread is in a loop that waits. It runs again after a change of what it has read, or
+	 * when it may give up.
 	 */
 	LAB_SPINNING,
 	LAB_BLOCKED,
@@ -65,66 +65,81 @@ enum { LAB_LOOKS = 8, LAB_AWAITS = 8 };
 struct lab_object; /* object.h */
 struct lab_look {
 	uintptr_t address;
-	uint32_t step; /* the store that it saw */
+	uint32_t step; /* the step of the store that it saw */
 };
 
 struct lab_thread {
 	struct fl__switch flow;
 	unsigned id;
-	uint8_t process; /* 0: of main; otherwise the number of its actor and one */
-	bool ends;       /* killed, or returned: the kernel's walk remains */
+	/* 0: the process of main; otherwise that of an actor: the actor's number + 1 */
+	uint8_t process;
+	/* killed, or returned: only the kernel's walk of its robust list remains */
+	bool ends;
 	enum lab_state state;
 	char name[32];
 	void *(*start)(void *arg);
 	void *arg;
 
 	struct lab_op next;
-	uint32_t ops;   /* steps and choices so far; with the id, the name of a choice */
-	uint32_t kills; /* kill points so far; with the id, the name of a kill */
+	/* steps and choices so far; together with the thread's number, the name of a choice */
+	uint32_t ops;
+	/* kill points so far; together with the thread's number, the name of a kill */
+	uint32_t kills;
 	bool any_acquired, any_released;
 
-	uintptr_t futex; /* the futex on which it sleeps; of several the first */
+	uintptr_t futex; /* the futex on which it sleeps; if there are several, the first */
 	uint32_t expected;
-	/* All futexes on which it sleeps, until it runs again; NULL: at most one. */
+	/* All futexes on which it sleeps, until it runs again; NULL: it sleeps on at most one. */
 	const struct fl__futex *many;
 	unsigned n_many;
-	uint64_t woken_by[FL__FUTEXES / 64]; /* the futexes of these from which it was dequeued */
-	uint32_t blocked_at;                 /* the step */
+	uint64_t woken_by[FL__FUTEXES / 64]; /* from which of these futexes it was dequeued */
+	uint32_t blocked_at;                 /* at which step it began to wait */
 	bool expires;                        /* it has a deadline */
 	int64_t deadline;
-	int result; /* of the wait */
+	int result; /* the result of the wait */
 	unsigned joins;
-	const struct lab_object *object; /* of its announced step; NULL: the step is on no object */
-	/* Whether the step is possible. */
+	/* the object of its announced step; NULL: the step is on no object */
+	const struct lab_object *object;
+	/* Whether the announced step is possible. */
 	bool (*can)(const struct lab_object *object, const struct lab_thread *thread);
-	unsigned round;       /* of the barrier at which it waits */
-	bool dozes;           /* sleeps for a time: the search may end the sleep at any time */
-	int64_t time;         /* its clock, where traffic is counted; while it runs, `lab.now` is */
-	uint32_t clock_ops;   /* its step at which it last read a clock, */
-	unsigned clock_looks; /* and how often in a row */
+	unsigned round; /* the round of the barrier at which it waits */
+	bool dozes;     /* it sleeps for a time: the search may end the sleep at any time */
+	/* its clock, where traffic is counted; while it runs, the clock is in `lab.now` */
+	int64_t time;
+	uint32_t clock_ops;   /* its step at which it last read a clock */
+	unsigned clock_looks; /* how often it has read a clock in a row */
 
 	struct lab_look looks[LAB_LOOKS]; /* the locations read since its last relax */
-	uint32_t since;                   /* the step at which it last ran or became ready, */
-	uint32_t passed;                  /* less the steps in which it was ready before that */
-	unsigned tries;                   /* its steps since it last changed anything, */
-	unsigned moves;                   /* and how many changes it may have seen in them */
-	unsigned n_looks;                 /* more than LAB_LOOKS: not all were kept */
-	uintptr_t last_load;              /* For loops without a relax: */
+	/* the step at which it last ran or became ready, less `passed` */
+	uint32_t since;
+	/* for how many steps it had been ready before its step became impossible */
+	uint32_t passed;
+	unsigned tries; /* its steps since it last changed anything */
+	/* how many changes (lab.moves) it may have seen in these steps */
+	unsigned moves;
+	unsigned n_looks;    /* more than LAB_LOOKS: not all were kept */
+	uintptr_t last_load; /* these three are for loops without a relax */
 	uint32_t last_step;
-	unsigned repeats; /* equal loads in a row */
-	/* The site of the loop that gave up, until a location that it has read changes. */
+	unsigned repeats; /* how many equal loads it has done in a row */
+	/*
+	 * The site of the loop that gave up; 0 as soon as a location that the loop has read
+	 * changes.
+	 */
 	uintptr_t gave_up;
-	unsigned giving_up; /* remaining turns that are no steps */
-	/* Sites of loads: since the last relax; of the loop that gave up. */
+	unsigned giving_up; /* how many turns that are no steps it has left */
+	/*
+	 * Sites of loads: those since the last relax (turn), and those of the loop that gave up
+	 * (spun).
+	 */
 	uintptr_t turn[LAB_LOOKS], spun[LAB_LOOKS];
 	unsigned n_turn, n_spun; /* more than LAB_LOOKS: not all were kept */
 	unsigned progress;       /* how often its own changes allowed it to give up again */
-	bool hard;               /* has given up already: only a change lets it run */
+	bool hard;               /* it has given up already, so that only a change lets it run */
 	bool uninterrupted;      /* loads since its last spin were no steps */
 	uint64_t spun_at;        /* lab_state() at its last spin */
-	uint32_t spun_step;      /* the step that ended it */
-	uint32_t effects;        /* steps that may be writes, so far */
-	uint32_t changes;        /* of memory outside of its stack, so far */
+	uint32_t spun_step;      /* the step that ended that spin */
+	uint32_t effects;        /* how many steps so far may have been writes */
+	uint32_t changes;        /* how many changes so far were to memory outside of its stack */
 
 	struct lab_await {
 		uint32_t step;
@@ -132,25 +147,29 @@ struct lab_thread {
 	} awaits[LAB_AWAITS]; /* its last waits that a fault ended early */
 	unsigned n_awaits;
 
-	/* Of order.c: */
+	/* --- for order.c --- */
 	struct lab_clock before; /* how many steps of each thread come before its next step */
-	uint32_t latest;         /* its last one; 0: none */
-	uint32_t enabler;        /* the step that made its announced step possible; 0: none */
-	bool by_time;            /* it runs in place of what it waited for */
-	bool offered;            /* the search has tried that it gives up its present spin */
+	uint32_t latest;         /* its last step; 0: it has done none */
+	/* the step that made its announced step possible; 0: no such step */
+	uint32_t enabler;
+	/* it runs although what it waited for has not come: time has passed */
+	bool by_time;
+	/* the search has tried that the thread gives up its present spin */
+	bool offered;
 
 	int error;      /* errno */
 	unsigned drawn; /* the state of its random numbers */
 	unsigned depth;
-	uintptr_t returned_at; /* where a function of its own returned last */
+	uintptr_t returned_at; /* where one of its own functions returned last */
 	/* The fields below are not zeroed for a new thread. */
-	struct lab_view view;     /* as wide as there are threads */
-	struct lab_view acquired; /* by relaxed loads; an acquire fence adds it to the view */
-	struct lab_view released; /* at the last release fence */
+	struct lab_view view; /* as wide as there are threads */
+	/* what relaxed loads have acquired; an acquire fence adds it to `view` */
+	struct lab_view acquired;
+	struct lab_view released; /* `view` at the last release fence */
 	uintptr_t calls[64];
 };
 
-/* The budget of one execution, and its use. */
+/* The bounds of one execution, and how much of them is used. */
 struct lab_spent {
 	int preemptions, stale, faults, kills;
 };
@@ -159,14 +178,14 @@ struct lab_event {
 	struct lab_op op;
 	uint8_t thread;
 	bool preempted, fault;
-	bool hidden;    /* a plain access: shown if it is half of a race */
+	bool hidden;    /* the trace shows this plain access only if it is half of a race */
 	bool raced;     /* one half of a race */
-	bool atomic;    /* kept as LAB_PLAIN, since it was not done: an atomic access */
-	bool valued;    /* of a plain access: `value` is what it read or wrote */
-	bool piece;     /* of an access to more than eight bytes: not the first piece */
+	bool atomic;    /* an atomic access that is recorded as LAB_PLAIN, since it was not done */
+	bool valued;    /* a plain access whose `value` is what it read or wrote */
+	bool piece;     /* a piece, but not the first, of an access to more than eight bytes */
 	uint32_t step;  /* its number in the execution */
-	uint32_t from;  /* of an atomic that reads: the step of the store */
-	unsigned stale; /* how many stores older than the newest */
+	uint32_t from;  /* of an atomic access that reads: the step of the store */
+	unsigned stale; /* how much older than the newest the store was that it read, in stores */
 	lab_value value, other;
 	int result;
 };
@@ -179,10 +198,13 @@ struct lab_execution {
 	struct lab_thread threads[LAB_THREADS];
 	struct fl__switch home; /* the flow that runs executions */
 
-	uint32_t generation;  /* of locations and cells; entries of others are empty */
-	bool ordered;         /* order.c keeps the order of the steps */
-	bool steered, guided; /* the execution follows a graph; the old engine does (steer.h) */
-	bool proving;         /* whether a limit was met matters enough for lab_state() */
+	/* of the locations and cells: those of another generation are empty */
+	uint32_t generation;
+	bool ordered; /* order.c keeps the order of the steps */
+	/* steered: the execution follows a graph; guided: the usual engine follows one (steer.h) */
+	bool steered, guided;
+	/* lab_state() is worth its time, since it matters whether a limit was met */
+	bool proving;
 	char message[512];
 	char details[4096];
 	struct lab_event *events;
@@ -190,49 +212,59 @@ struct lab_execution {
 
 	/* The fields below are zeroed before each execution. */
 	uint32_t steps;
-	struct lab_clock sc_fenced; /* all that happens before the SC fences so far */
-	/* `order` and `before` of the SC accesses so far; `before` also of the SC fences. */
+	struct lab_clock sc_fenced; /* what happens before the SC fences so far */
+	/*
+	 * `order` and `before` of the SC accesses so far; `before` also has that of the SC fences.
+	 */
 	struct lab_clock sc_order, sc_before;
-	/* Threads by state; timed: blocked, with a deadline. */
+	/* The threads by state. `timed` are blocked with a deadline. */
 	lab_set ready, spinning, timed, dozing;
-	unsigned streak;      /* steps of the running thread in a row */
-	unsigned starved;     /* how often a thread had waited for too long */
-	unsigned moves;       /* changes of memory and of objects */
-	unsigned idle_rounds; /* since the last store: all threads spin, and none sees a change */
+	unsigned streak;  /* how many steps the running thread has done in a row */
+	unsigned starved; /* how often some thread had waited for too long */
+	unsigned moves;   /* how many changes of memory and of objects there were */
+	/* rounds since the last store in which all threads spin and none sees a change */
+	unsigned idle_rounds;
 	int64_t now;
 	uint64_t hash;
-	lab_set sleep; /* threads: the next step would repeat a known execution */
+	lab_set sleep; /* threads whose next step would repeat a known execution */
 	struct lab_spent spent;
 
 	/*
-	 * Of the last atomic access that may be part of a loop: its caller's registers and stack.
+	 * The registers and stack of the caller of the last atomic access that may be part of a
+	 * loop.
 	 */
 	uintptr_t frame, caller;
-	uintptr_t expected; /* of a compare-and-swap: the place of the value that it writes when it fails */
-	bool program;       /* the test is a program with main() */
-	uintptr_t errno_at; /* in the only kernel thread: saved for each model thread */
-	uint32_t plain;     /* accesses of the running thread since the last step */
+	/* of a compare-and-swap: where it writes the value that it found when it fails */
+	uintptr_t expected;
+	bool program; /* the test is a program with main() */
+	/* where errno of the only kernel thread is; it is saved for each model thread */
+	uintptr_t errno_at;
+	uint32_t plain; /* plain accesses of the running thread since the last step */
 	void *state;
 	bool acting;          /* between setup and outcome */
 	bool judging;         /* since the outcome began */
 	bool processes;       /* the actors are processes */
-	bool killable;        /* and a process may be killed */
-	lab_set ending;       /* ended threads: the kernel walks their robust lists */
-	lab_set killed;       /* processes */
+	bool killable;        /* the actors are processes, one of which may be killed */
+	lab_set ending;       /* ended threads whose robust lists the kernel walks */
+	lab_set killed;       /* the processes that were killed */
 	uint32_t kill_points; /* kill points so far */
 	struct lab_outcome *outcome;
 	uintptr_t signature; /* distinguishes two failures of one verdict */
 	uintptr_t at;        /* of a failure: lab_failure.address */
 	bool failed, pruned;
-	unsigned limits; /* met so far: bits of enum lab_limit */
+	unsigned limits; /* the limits met so far: bits of enum lab_limit */
 	enum lab_verdict verdict;
 
 	size_t n_events;
-	size_t n_acted;  /* events before the outcome */
-	unsigned pieces; /* so far, of a plain access to more than eight bytes */
-	/* One more than the index of the last plain write, before its value is there; 0: none. */
+	size_t n_acted; /* how many events came before the outcome */
+	/* how many pieces there were so far of a plain access to more than eight bytes */
+	unsigned pieces;
+	/*
+	 * One more than the index of the event of the last plain write, as long as its value is not
+	 * there yet; 0: none.
+	 */
 	size_t unsettled;
-	bool awaits;   /* a thread sleeps for ever: other executions are this one */
+	bool awaits;   /* a thread sleeps for ever, since other executions show what it would do */
 	bool switched; /* the running thread was let run in place of one that could have gone on */
 };
 
@@ -240,47 +272,51 @@ extern struct lab_execution lab;
 extern struct lab_config lab_config;
 extern const struct lab_test *lab_running;
 
-/* The search cuts behaviours off here. */
+/* Called where the search cuts behaviours off: records the limit that was met. */
 static inline void lab_met(enum lab_limit limit)
 {
 	lab.limits |= 1u << limit;
 }
 
-/* The running thread has changed memory or an object. */
+/* Called when the running thread has changed memory or an object. */
 static inline void lab_moved(void)
 {
 	lab.moves++;
 	lab.self->tries = 0;
 }
 
-/* run.c: one execution, with the choices of choice.c */
+/* --- run.c: one execution, with the choices of choice.c --- */
 void lab_execute(void);
-void lab_watch(bool on); /* for crashes and hangs */
-/* Ends the execution with a failure; does not return to the model thread. */
+void lab_watch(bool on); /* whether crashes and hangs are watched for */
+/* Ends the execution with a failure. Does not return to the model thread. */
 _Noreturn void lab_fail(enum lab_verdict verdict, const char *format, ...) __attribute__((format(printf, 2, 3)));
 _Noreturn void lab_prune(void);
 void lab_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 _Noreturn void lab_end(void); /* ends the execution without a failure */
 
-/* thread.c */
+/* --- thread.c --- */
 /* Announces a step of the running thread; returns when the search lets the thread do it. */
 void lab_point(struct lab_op op);
-_Noreturn void lab_block_forever(void); /* the running thread; the execution does not count */
+/* blocks the running thread for ever; the execution does not count */
+_Noreturn void lab_block_forever(void);
 /* Blocks the running thread until another thread makes it ready. */
 void lab_block(void);
 void lab_ready(struct lab_thread *thread);
 /*
  * Announces a step that is possible while `can` returns true. Returns when the search lets the
- * thread do the step. A thread with `expires` may return at its deadline, with the `result`
+ * thread do the step. A thread with `expires` may return at its deadline; its `result` is then
  * -ETIMEDOUT.
  */
 void lab_thread_await(struct lab_op op, const struct lab_object *object,
                       bool (*can)(const struct lab_object *object, const struct lab_thread *thread));
-/* The announced step of the thread has become possible, or impossible. */
+/* The announced step of the thread has become possible, or is no longer possible. */
 void lab_thread_can(struct lab_thread *thread, bool can);
-_Noreturn void lab_thread_leave(void); /* the running thread ends */
-/* Makes a new thread, not started. Too many threads end the execution as not modelled. */
+_Noreturn void lab_thread_leave(void); /* ends the running thread */
+/*
+ * Makes a new thread, and does not start it. Ends the execution as not modelled if there are too
+ * many threads.
+ */
 struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void *arg);
 /* Each thread of the execution, in the order of the numbers. */
 #define LAB_EACH_THREAD(t) for (struct lab_thread *t = lab.threads; t < lab.threads + lab.n_threads; t++)
@@ -289,41 +325,47 @@ struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void
 	for (lab_set left_##t = (set); left_##t; left_##t &= left_##t - 1)                                             \
 		for (struct lab_thread *t = &lab.threads[lab_lowest(left_##t)]; t; t = NULL)
 typedef bool lab_sleeps(const struct lab_thread *thread, uintptr_t on);
-/* The threads that sleep on something, the first sleeper first. Returns their number. */
+/* Lists the threads that sleep on something, the first sleeper first, and returns their number. */
 unsigned lab_line_up(struct lab_thread *line[LAB_THREADS], lab_sleeps *sleeps, uintptr_t on);
-/* The same thread, by its number. */
+/* Makes a new thread whose name is made of its number. */
 struct lab_thread *lab_thread_spawn(void *(*start)(void *), void *arg);
-/* Starts the thread; the caller's past happens before. */
+/* Starts the thread. What the caller did before happens before it. */
 void lab_thread_start(struct lab_thread *thread, uintptr_t pc);
-/* Returns -ETIMEDOUT if the deadline came first. */
+/* Waits for the end of the thread. Returns 0, or -ETIMEDOUT if the deadline came first. */
 int lab_join(struct lab_thread *thread, int64_t deadline, uintptr_t pc);
 void lab_relax(uintptr_t pc);
 /*
- * Whether a load belongs to a spin that gave up: then it is no step. Also for loops without a
- * relax.
+ * Whether a load belongs to a spin that gave up, and so is no step. This is also called for loops
+ * without a relax.
  */
 bool lab_spins(uintptr_t address, uintptr_t pc);
-/* The running thread has read the store of that step. */
+/* The running thread has read the store that was made at that step. */
 void lab_looked(uintptr_t address, uint32_t step);
 void lab_moved_on(void); /* the running thread has changed a value */
-/* A store by the running thread: wakes the spinning threads that read the address. */
+/* The running thread has made a store. Wakes the spinning threads that read the address. */
 void lab_changed(uintptr_t address);
-void lab_wake_spinners(uintptr_t address); /* the others that read it */
-/* The turns of a spin that gave up are over. */
+/* wakes the other threads that spin and have read the address */
+void lab_wake_spinners(uintptr_t address);
+/* Ends the turns of a spin that gave up. */
 void lab_turns_end(struct lab_thread *thread);
-void lab_begin(void (*body)(void)); /* the main thread; returns when the execution has ended */
-/* state.c: equal values: the running thread is where it was, and has written nothing since. */
+void lab_begin(void (*body)(void)); /* runs the main thread; returns when the execution has ended */
+/*
+ * state.c: a hash of where the running thread is. Equal values mean that it is where it was, and
+ * has written nothing in between.
+ */
 uint64_t lab_state(void);
-/* The running thread never goes on; in the report it spins or sleeps. */
+/* The running thread never goes on. The report says that it spins or sleeps. */
 _Noreturn void lab_thread_park(bool spins);
 /* stuck.c: ends the execution when no thread can run. */
 _Noreturn void lab_stuck(void);
-/* The thread does no more steps of its own; next the kernel walks its robust list. */
+/*
+ * The thread does no more steps of its own. What remains is the kernel's walk of its robust list.
+ */
 void lab_bury(struct lab_thread *thread);
-/* Runs the kernel's walk for the running thread, which was killed. */
+/* Runs the kernel's walk for the running thread, whose process was killed. */
 _Noreturn void lab_rest(void);
 
-/* choice.c */
+/* --- choice.c --- */
 enum lab_choice_kind {
 	LAB_PICK_THREAD,
 	LAB_PICK_STALE,
@@ -335,36 +377,45 @@ enum lab_choice_kind {
 	LAB_PICK_PROGRAM
 };
 unsigned lab_choose(enum lab_choice_kind kind, unsigned n);
-/* Chooses the thread of `set` that runs; `usual` is the free choice. */
+/* Chooses the thread of `set` that runs. `usual` is the choice that costs nothing. */
 unsigned lab_choose_thread(lab_set set, unsigned usual);
 /*
- * How many stores older than the newest a load sees: fewer than `n`. `newest`: the step of the
- * newest store.
+ * Returns how many stores older than the newest a load reads: fewer than `n`. `newest` is the step
+ * of the newest store.
  */
 unsigned lab_choose_stale(unsigned n, uint32_t newest);
 bool lab_fault(unsigned which);
 bool lab_may_fault(unsigned which);
-/* Whether the running thread's process is killed here; `rare`: it never was at this step. */
+/*
+ * Whether the running thread's process is killed here. `rare` says that it was never killed at this
+ * step before.
+ */
 bool lab_choose_kill(bool rare);
 
-/* order.c: the order of dependent steps */
-/* The running thread's step turned out to be this one, which depends on fewer steps. */
+/* --- order.c: the order of dependent steps --- */
+/*
+ * The running thread's step turned out to be the step `op`, which depends on fewer steps than the
+ * announced one.
+ */
 void lab_order_became(const struct lab_op *op);
 /* The next step of `thread` comes after all steps of `leader`. */
 void lab_order_follow(struct lab_thread *thread, const struct lab_thread *leader);
 /* The next step of the running thread comes after that step. */
 void lab_order_after(uint32_t step);
-/* Whether the step comes before the previous step of the running thread. */
+/* Whether that step comes before the previous step of the running thread. */
 bool lab_order_known(uint32_t step);
 
-/* crash.c: processes that are killed */
+/* --- crash.c: processes that are killed --- */
 enum lab_death { LAB_AT_STEP, LAB_ASLEEP, LAB_WOKEN, LAB_IN_COPY };
-/* The running thread's process may be killed in place of `op`; then the call does not return. */
+/* The running thread's process may be killed in place of `op`. Then the call does not return. */
 void lab_kill_point(struct lab_op op, enum lab_death how);
-/* The same in the middle of a copy. Returns the bytes to write before lab_die(); 0: not killed. */
+/*
+ * The running thread's process may be killed in the middle of a copy. Returns how many bytes the
+ * caller must write before lab_die(); 0: the process is not killed.
+ */
 size_t lab_cut(uintptr_t to, size_t size, uintptr_t pc);
 _Noreturn void lab_die(struct lab_op op, enum lab_death how);
-/* The kernel's part when the running thread ends: exit_robust_list(). */
+/* Does the kernel's part when the running thread ends: exit_robust_list(). */
 void lab_exit_walk(void);
 struct fl__robust_list *lab_robust_list(unsigned thread);
 void lab_robust_reset(unsigned thread);
@@ -373,37 +424,38 @@ bool lab_is_shared(uintptr_t address);
 void lab_kills_reset(void);
 void lab_kills_count(struct lab_result *result);
 
-/* memory.c */
+/* --- memory.c --- */
 lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t pc);
 void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int order, uintptr_t pc);
 typedef lab_value lab_update(lab_value old, lab_value operand);
-lab_update lab_update_set; /* the operand */
+lab_update lab_update_set; /* sets the operand */
 lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, lab_value operand, int order,
                          uintptr_t pc);
 bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure,
                     bool weak, uintptr_t pc);
 /*
- * An access to an object of any size, in the model or outside. Without `desired` it is a load;
- * without `expected` it always writes. Returns whether it wrote.
+ * An access to an object of any size, in the model or outside of it. Without `desired`, it is a
+ * load; without `expected`, it always writes. lab_atomic_wide() returns whether it wrote.
  */
 struct lab_wide {
-	void *found; /* gets the value before the access; NULL: of a store */
+	void *found; /* gets the value before the access; NULL: the access is a store */
 	const void *expected, *desired;
-	lab_update *update; /* of 16 bytes, with the operand `desired`; NULL: sets it */
-	int failure;        /* the order of a load, or of a compare-and-swap that fails */
+	/* for 16 bytes, with the operand `desired`; NULL: the access stores `desired` */
+	lab_update *update;
+	int failure; /* the order of a load, or that of a compare-and-swap that fails */
 	bool weak;
 };
 bool lab_atomic_wide(const volatile void *object, size_t size, int order, struct lab_wide wide, uintptr_t pc);
 void lab_atomic_fence(int order, uintptr_t pc);
 void lab_membarrier(uintptr_t pc);
-/* Done by the kernel for the running thread. */
+/* A read-modify-write that the kernel does for the running thread. */
 lab_value lab_kernel_rmw(uintptr_t address, lab_update *update, lab_value operand);
 lab_value lab_peek(uintptr_t address, unsigned size);
 void lab_poke(uintptr_t address, unsigned size, lab_value value);
-/* Of the last store to the address; 0: none in this execution. */
+/* Returns the step of the last store to the address; 0: none in this execution. */
 uint32_t lab_newest_step(uintptr_t address);
 
-/* cell.c: the records of eight bytes */
+/* --- cell.c: the records of eight bytes of memory --- */
 struct lab_location;
 enum { LAB_RECORDS = 12, LAB_FEW = 2 };
 struct lab_record {
@@ -412,83 +464,89 @@ struct lab_record {
 	bool write;
 	uintptr_t pc;
 };
-/* As large as a cache line: most cells have at most two records. */
+/* A cell is as large as a cache line, and most cells have at most two records. */
 struct lab_cell {
 	uintptr_t granule;
 	uint32_t generation;
 	uint32_t n_records;
 	struct lab_location *locations;
-	struct lab_record *more; /* after the first few; NULL: there were never more */
+	struct lab_record *more; /* the records after the first two; NULL: there were never more */
 	struct lab_record few[LAB_FEW];
 };
 static inline struct lab_record *lab_record_at(const struct lab_cell *cell, uint32_t i)
 {
 	return (struct lab_record *)(i < LAB_FEW ? &cell->few[i] : &cell->more[i - LAB_FEW]);
 }
-/* Room for the rest of a cell's records. */
+/* Returns memory for the other records of a cell. */
 struct lab_record *lab_more_records(void);
 struct lab_cell *lab_cell(uintptr_t address);
-/* The cells of a block, which begins with a cell. */
+/* Calls `visit` for the cells of a block. The block begins where a cell begins. */
 void lab_cells_in(uintptr_t address, size_t size, void (*visit)(const struct lab_cell *cell));
 
-/* race.c */
+/* --- race.c --- */
 void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc);
 /* Checks an atomic access of `size` bytes against the plain ones. */
 void lab_race_atomic(struct lab_cell *cell, uintptr_t address, unsigned size, bool write, uintptr_t pc);
-/* The end of a block: all its accesses must happen before. */
+/* Checks that all accesses of the block happen before its end. */
 void lab_race_free(uintptr_t address, size_t size, uintptr_t pc);
 
-/* location.c: atomic locations of a cell */
+/* --- location.c: the atomic locations of a cell --- */
 void lab_location_plain_write(struct lab_cell *cell, uintptr_t address, unsigned size);
 
-/* heap.c */
+/* --- heap.c --- */
 enum { LAB_BLOCKS = 16384 };
 struct lab_block {
 	uintptr_t address;
 	size_t size;
 	unsigned number; /* in the order of allocation, from 0 */
-	unsigned thread; /* that allocated it */
+	unsigned thread; /* the thread that allocated it */
 	uintptr_t pc;
 	bool freed;
 };
-/* The block with the byte at `address`; the block of that number. False: there is none. */
+/*
+ * Finds the block that has the byte at `address`, or the block of that number. Returns false if
+ * there is none.
+ */
 bool lab_block_at(uintptr_t address, struct lab_block *found);
 bool lab_block_number(unsigned number, struct lab_block *found);
 struct lab_cell;
-void lab_heap_born(struct lab_cell *cell); /* for a block of a program: its allocation is a write */
+/* the allocation of a block of a program counts as a write of it */
+void lab_heap_born(struct lab_cell *cell);
 /* Marks the block at this address, if there is one, as not lost. */
 void lab_heap_keep(uintptr_t value, void *arg);
 void *lab_alloc(size_t size, uintptr_t pc);
-/* A power of 2, at least 16. */
+/* The alignment is a power of 2, and at least 16. */
 void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc);
 void lab_free(void *memory, uintptr_t pc);
-void lab_heap_published(lab_value value); /* an atomic access stores it, or would */
-/* For a constructor of a module. Such memory is restored like a variable. */
+/* an atomic access stores this value, or would store it */
+void lab_heap_published(lab_value value);
+/* Allocates memory for a constructor of a module. Such memory is restored like a variable. */
 void *lab_alloc_early(size_t alignment, size_t size);
 bool lab_is_early(uintptr_t address);
-extern size_t lab_early_used; /* bytes */
+extern size_t lab_early_used; /* how many bytes constructors have allocated */
 void *lab_map(size_t size);   /* pages that live until the end of the execution */
 size_t lab_size(const void *memory);
 bool lab_is_heap(uintptr_t address);
 bool lab_is_stack(uintptr_t address); /* of a model thread */
-bool lab_is_guard(uintptr_t address); /* of a stack */
+bool lab_is_guard(uintptr_t address); /* between two stacks */
 void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc);
 /*
- * Of a program: fails if the memory, on a stack, is of a thread that has ended or of a function
- * that has returned. It knows frames of other threads alone.
+ * For programs: ends the execution with a failure if the address is on the stack of a thread that
+ * has ended, or in the frame of a function that has returned. It knows only the frames of other
+ * threads.
  */
 void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc);
-/* The state, or a live block: memory that processes share. */
+/* Whether the bytes are in the state or in a live block, which is memory that processes share. */
 bool lab_heap_has(uintptr_t address, size_t size);
 void lab_heap_reset(void);
 void lab_heap_retire(uintptr_t address); /* the block at this address is no leak */
 void lab_heap_leaks(void);               /* fails the execution if there are leaks */
 void *lab_state_place(size_t size);
 void *lab_stack_of(unsigned thread, size_t *size);
-/* False: the address is not in the engine's memory. */
+/* Returns false if the address is not in the engine's memory. */
 bool lab_name_memory(uintptr_t address, char *text, size_t size);
 
-/* module.c */
+/* --- module.c --- */
 struct lab_module;
 bool lab_is_constructor(uintptr_t pc); /* code of a module that is being loaded */
 const struct lab_module *lab_module_at(uintptr_t address);
@@ -496,19 +554,22 @@ void lab_globals_written(uintptr_t address, size_t size);
 bool lab_is_global(uintptr_t address);
 bool lab_is_module_code(uintptr_t pc);
 void lab_globals_reset(void);
-/* Each process has its own globals, which begin with main's values; 0: main. */
+/* Puts the globals of a process in place. They begin with the values that main's have. 0: main. */
 void lab_globals_enter(unsigned process);
 /* Calls `visit` for each word of the globals that this execution has changed. */
 void lab_globals_visit(void (*visit)(uintptr_t value, void *arg), void *arg);
 void lab_tls_save(unsigned thread);
 void lab_tls_load(unsigned thread);
-void lab_tls_begin(unsigned thread); /* those of a new thread */
+void lab_tls_begin(unsigned thread); /* begins the thread-locals of a new thread */
 bool lab_is_tls(uintptr_t address);
-/* `program`: the thread-locals of each thread have their own addresses. */
+/*
+ * Chooses the module of the next executions. `program` says that the thread-locals of each thread
+ * have addresses of their own.
+ */
 void lab_module_use(const struct lab_module *module, bool program);
 void lab_tls_visit(unsigned thread, void (*visit)(uintptr_t value, void *arg), void *arg);
 
-/* sys.c: the table for a module's copy of the library */
+/* --- sys.c: the table for a module's copy of the library --- */
 void lab_sys_install(const struct lab_door *door);
 void lab_activate(bool active); /* sets `lab.active` */
 /* The running thread has seen the sleepers of the word, and loads the word; it has changed them. */
@@ -528,27 +589,35 @@ char *lab_name_buffer(void);
 const char *lab_site_name(uintptr_t pc); /* "transfer.c:17" */
 const char *lab_address_name(uintptr_t address);
 void lab_name_address(uintptr_t address, char *text, size_t size);
-/* The same, as it was when the event of that index came: a stack has other variables later. */
+/*
+ * The name that the address had when the event of that index came: a stack has other variables
+ * later.
+ */
 void lab_name_address_at(uintptr_t address, size_t event, char *text, size_t size);
 /*
- * The line of the source that many lines before a return address, without what leads; to be freed.
- * NULL: the file cannot be read. A file is found by the folder of its compilation.
+ * Returns the line of the source that is `before` lines before a return address, without leading
+ * blanks; the caller frees it. Returns NULL if the file cannot be read. The file is looked for in
+ * the folder in which it was compiled.
  */
 char *lab_source_at(uintptr_t pc, int before);
 
-/* Names of state that the engine keeps in place of the C library. False: the address is none. */
+/*
+ * Names of state that the engine keeps in place of the C library. They return false if the address
+ * is none.
+ */
 bool lab_unknown_name(uintptr_t address, char *text, size_t size);
 bool lab_io_name(uintptr_t address, char *text, size_t size);
 bool lab_process_name(uintptr_t address, char *text, size_t size);
 
-/* user.c */
+/* --- user.c --- */
 unsigned lab_input(unsigned n, uintptr_t pc); /* a choice of the search, from 0 to n - 1 */
 const struct lab_outcome *lab_outcomes(unsigned *n);
 void lab_outcomes_reset(void);
 void lab_outcomes_add(const struct lab_outcome *outcomes, unsigned n);
-void lab_outcome_forbidden(const char *label); /* one was seen; the execution ends next */
+/* a forbidden outcome was seen; the execution ends next */
+void lab_outcome_forbidden(const char *label);
 
-/* site.c */
+/* --- site.c --- */
 void lab_site_reached(uintptr_t pc, const char *operation, int order);
 const char *lab_order_name(int order); /* "acquire" */
 
@@ -575,7 +644,10 @@ static inline uint32_t lab_clock_of(const struct lab_thread *thread)
 	return thread->view.at[thread->id].hb;
 }
 
-/* The thread's current knowledge: no message of its last step carries it. */
+/*
+ * Returns a clock that no message of the thread's last step carries, for what the thread does after
+ * that step.
+ */
 static inline uint32_t lab_clock_after(const struct lab_thread *thread)
 {
 	return lab_clock_of(thread) + 1;

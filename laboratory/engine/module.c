@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Modules: what was loaded, where its code and its variables are, and how the variables are
- * restored after an execution. Every write of instrumented code to a global is logged with the
+ * Knows the modules: what was loaded, where its code and its variables are, and how the variables
+ * are restored after an execution. Every write of instrumented code to a global is logged with the
  * previous value, and undone in reverse order.
  */
 #include "interpose.h"
@@ -15,10 +15,10 @@
 struct lab_module {
 	char path[512];
 	uintptr_t base;
-	uintptr_t begin, end;     /* of all of it */
-	uintptr_t code, code_end; /* of all executable segments */
-	uintptr_t data, data_end; /* of all writable segments; whole words */
-	uintptr_t constant_end;   /* the part that only the loader writes */
+	uintptr_t begin, end;     /* the whole module */
+	uintptr_t code, code_end; /* all its executable segments */
+	uintptr_t data, data_end; /* all its writable segments, in whole words */
+	uintptr_t constant_end;   /* the end of the part that only the loader writes */
 	size_t tls_id;
 	const void *tls_image;
 	size_t tls_image_size, tls_size;
@@ -27,7 +27,7 @@ struct lab_module {
 };
 
 static struct lab_module *modules;
-static const struct lab_module none; /* for litmus programs */
+static const struct lab_module none; /* the module of litmus programs */
 static const struct lab_module *running = &none;
 
 static void *make(size_t size)
@@ -35,7 +35,7 @@ static void *make(size_t size)
 	return lab_needed(calloc(1, size));
 }
 
-/* --- finding them --- */
+/* --- finding the modules --- */
 
 struct search {
 	uintptr_t address;
@@ -105,7 +105,7 @@ static int visit_object(struct dl_phdr_info *info, size_t size, void *arg)
 	return 1;
 }
 
-/* The module that `address` lies in. */
+/* Returns the module in which `address` lies. */
 static struct lab_module *module_at(uintptr_t address)
 {
 	for (struct lab_module *m = modules; m; m = m->next)
@@ -167,7 +167,10 @@ static struct lab_test *add_test(const struct fl_stress_test *test, const struct
 	return t;
 }
 
-/* dlsym() searches the dependencies of an object, too. */
+/*
+ * Whether the module has this path. It may have another one, since dlsym() searches the
+ * dependencies of an object, too.
+ */
 static bool is_of(const struct lab_module *module, const char *path)
 {
 	char *loaded = realpath(module->path, NULL), *wanted = realpath(path, NULL);
@@ -177,7 +180,10 @@ static bool is_of(const struct lab_module *module, const char *path)
 	return same;
 }
 
-/* Destructors of a program do not run: their calls belong to the model, and no execution runs. */
+/*
+ * Ends the process. Destructors of a program do not run: their calls belong to the model, and no
+ * execution runs any more.
+ */
 static void leave(int status, void *arg)
 {
 	(void)arg;
@@ -185,10 +191,10 @@ static void leave(int status, void *arg)
 	_exit(status);
 }
 
-/* A program has the name of its file. */
+/* Adds a program as a test, which has the name of the file. */
 static void add_program(const char *path, void *handle, const struct lab_module *module, void *start)
 {
-	__libc_single_threaded = 0; /* or libstdc++ would use no atomic operations */
+	__libc_single_threaded = 0; /* else libstdc++ would use no atomic operations */
 	struct fl_stress_test *test = make(sizeof *test);
 	char *name = lab_needed(strdup(basename(path)));
 	if (strrchr(name, '.'))
@@ -203,7 +209,7 @@ static void add_program(const char *path, void *handle, const struct lab_module 
 	(void)on_exit(leave, NULL);
 }
 
-static const char *loading; /* the path */
+static const char *loading; /* the path of the module that is being loaded */
 
 bool lab_is_constructor(uintptr_t pc)
 {
@@ -213,7 +219,7 @@ bool lab_is_constructor(uintptr_t pc)
 
 char *lab_load(const char *path)
 {
-	/* Local symbols: two modules may have a copy of the library each. */
+	/* RTLD_LOCAL, since two modules may have a copy of the library each. */
 	loading = path;
 	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	loading = NULL;
@@ -246,7 +252,7 @@ struct setup {
 
 static struct setup *setups;
 
-/* The second thread of an actor is called actor-2. */
+/* Names the second thread of an actor actor-2, and so on. */
 static void number_actors(struct fl_stress_function *actors)
 {
 	for (unsigned i = 0; actors[i].call; i++) {
@@ -280,8 +286,8 @@ __attribute__((visibility("default"))) void fl_stress_register_setup(const char 
 }
 
 /*
- * Gives each setup to its test when both are registered: the constructors of a module may register
- * either first.
+ * Gives each setup to its test, when both are registered. The constructors of a module may register
+ * either of them first.
  */
 static void attach_setups(void)
 {
@@ -311,9 +317,9 @@ const struct lab_test *lab_test_find(const char *name, bool instrumented)
 
 /* --- the current module: its code and its globals --- */
 
-static bool own_tls;      /* the variables of each thread have their own address */
-static uint8_t *tls;      /* of the only kernel thread */
-static uint8_t *tls_kept; /* one block for each model thread */
+static bool own_tls;      /* the variables of each thread have an address of their own */
+static uint8_t *tls;      /* the thread-locals of the only kernel thread */
+static uint8_t *tls_kept; /* those of the model threads, one block for each */
 
 struct tls_index {
 	size_t module, offset;
@@ -341,18 +347,19 @@ struct undos {
 };
 
 enum { PROCESSES = 1 + FL_STRESS_ACTORS };
-static struct undos undos;          /* of main, or of all threads of a test without processes */
-static struct undos own[PROCESSES]; /* of each process; `before`: saved values */
-static unsigned process;            /* its globals are in place */
+/* those of main, or of all threads of a test without processes */
+static struct undos undos;
+static struct undos own[PROCESSES]; /* those of each process; `before` has the saved values */
+static unsigned process;            /* the process whose globals are in place */
 
-static uint64_t *snapshot; /* all variables, after the constructors */
+static uint64_t *snapshot; /* the values of all variables after the constructors */
 static size_t words;
-static uint64_t *early_snapshot; /* what constructors have allocated */
+static uint64_t *early_snapshot; /* what constructors have allocated, as it was then */
 
 /*
- * Code without instrumentation may change a global through a pointer. So after each execution pages
- * are compared with the snapshot: all pages at first and now and then, and each time the pages in
- * which such a change was ever found.
+ * Code without instrumentation may change a global through a pointer. So after each execution,
+ * pages are compared with the snapshot. All pages are compared at first, and now and then; those in
+ * which such a change was ever found are compared each time.
  */
 enum { PAGE_WORDS = 512, PAGES = 1024, EAGER = 200, SELDOM = 64 };
 static bool foreign[PAGES];
@@ -386,7 +393,10 @@ static void keep_word(struct undos *to, uintptr_t address)
 	to->words[to->n++] = (struct undo){address, *(const uint64_t *)address};
 }
 
-/* A word is often changed again: one entry is enough, and the entries are few. */
+/*
+ * Whether the list has the word. Most words that change do so often, and one entry is enough. Only
+ * the first entries are looked at.
+ */
 static bool is_own(const struct undos *kept, uintptr_t address)
 {
 	enum { MOST = 64 };
@@ -397,8 +407,8 @@ static bool is_own(const struct undos *kept, uintptr_t address)
 }
 
 /*
- * Exchanges the values in place with the saved ones. Taken out in reverse and put in forward, since
- * a word may be in the list twice.
+ * Exchanges the value in place with the saved one. Values are taken out in reverse order and put in
+ * in forward order, since a word may be in the list twice.
  */
 static void exchange(struct undo *u)
 {
@@ -418,7 +428,7 @@ void lab_globals_enter(unsigned next)
 		exchange(&own[process].words[i]);
 }
 
-/* Whole words: a segment begins and ends at a page. */
+/* Logs whole words, since a segment begins and ends at a page. */
 void lab_globals_written(uintptr_t address, size_t size)
 {
 	if (!lab_is_global(address))
@@ -454,7 +464,10 @@ void lab_globals_reset(void)
 		const struct undo *u = &undos.words[--undos.n];
 		*(uint64_t *)u->address = u->before;
 	}
-	/* A program may pass any of its globals to the C library. */
+	/*
+	 * A program may pass any of its globals to the C library. So if it has few, all are
+	 * compared each time.
+	 */
 	const bool small = lab.program && words + lab_early_used / 8 <= 16 * PAGE_WORDS;
 	restore_foreign(small || ++resets <= EAGER || resets % SELDOM == 0);
 }
@@ -520,8 +533,8 @@ void lab_tls_visit(unsigned thread, void (*visit)(uintptr_t value, void *arg), v
 }
 
 /*
- * The compiler calls this for the address of a thread-local of a shared object. Each thread of a
- * program has a block of its own, so that one thread may hand the address of its variable to
+ * The compiler's code calls this for the address of a thread-local of a shared object. Each thread
+ * of a program has a block of its own, so that one thread may hand the address of its variable to
  * another.
  */
 __attribute__((visibility("default"), used)) void *__tls_get_addr(struct tls_index *index)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The table of objects, by a hash of their addresses, and how threads wait for them. */
+/* The table of objects, found by a hash of their addresses, and how threads wait for them. */
 #include "object.h"
 #include "io.h"
 #include "steer.h"
@@ -464,7 +464,10 @@ static void object_check_live(const struct lab_object *o, const struct lab_op *o
 static void object_check_order(const struct lab_object *o, bool value)
 {
 	if (lab.steered || o->kind == LAB_IO)
-		return; /* in the graphs the step is a load; a call on a descriptor takes the kernel's lock */
+		/*
+		 * along a graph, the step is a load; a call on a descriptor takes the kernel's lock
+		 */
+		return;
 	for (unsigned i = 0; i < lab.n_threads; i++) {
 		const struct lab_known *known = &lab.self->view.at[i];
 		const uint32_t change = value ? o->by[i].changed : o->by[i].released;

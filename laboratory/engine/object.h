@@ -6,8 +6,8 @@
 
 /*
  * Objects of the C library by which threads wait for each other: pthread_mutex_t, sem_t, mtx_t and
- * their kin. The model keeps the state of each object here, by address. The program's memory has
- * only what the initialiser wrote. programs.md has the table of states and the edges of
+ * others. The model keeps the state of each object here, by the object's address. The program's
+ * memory has only what the initialiser wrote. programs.md has the table of states and the edges of
  * happens-before.
  */
 enum lab_object_kind {
@@ -24,21 +24,21 @@ enum lab_object_kind {
 
 enum { LAB_NOBODY = -1 };
 
-/* The effect of a step on an object: the field `order` of a LAB_SYNC operation. */
+/* What a step does to an object: the field `order` of a LAB_SYNC operation. */
 enum lab_sync {
 	LAB_SYNC_INIT,
 	LAB_SYNC_DESTROY,
 	LAB_SYNC_LOCK,
 	LAB_SYNC_TRYLOCK, /* the next number, as for LAB_SYNC_DOWN */
 	LAB_SYNC_UNLOCK,
-	LAB_SYNC_ABANDON, /* a robust mutex whose owner ends */
+	LAB_SYNC_ABANDON, /* the owner of a robust mutex ends */
 	LAB_SYNC_RDLOCK,
 	LAB_SYNC_TRYRDLOCK,
-	LAB_SYNC_ENQUEUE, /* as a writer, which readers can see */
+	LAB_SYNC_ENQUEUE, /* the thread becomes a waiting writer, which readers can see */
 	LAB_SYNC_WRLOCK,
 	LAB_SYNC_TRYWRLOCK,
-	LAB_SYNC_WAIT,   /* on a condition: unlocks its mutex, too */
-	LAB_SYNC_RELOCK, /* locks the mutex after the wait */
+	LAB_SYNC_WAIT,   /* waits for a condition, and unlocks its mutex */
+	LAB_SYNC_RELOCK, /* locks the mutex again after the wait */
 	LAB_SYNC_SIGNAL,
 	LAB_SYNC_BROADCAST,
 	LAB_SYNC_DOWN,
@@ -51,11 +51,11 @@ enum lab_sync {
 	LAB_SYNC_TIME, /* reads the clock */
 	LAB_SYNC_SLEEP,
 	LAB_SYNC_EXIT, /* ends the program */
-	LAB_SYNC_USE,  /* of what threads share: lab_shared_step() */
+	LAB_SYNC_USE,  /* uses something that all threads share: lab_shared_step() */
 	LAB_SYNC_READ,
 	LAB_SYNC_WRITE,
 	LAB_SYNC_CLOSE,
-	LAB_SYNC_POLL, /* on all channels of descriptors: io.h */
+	LAB_SYNC_POLL, /* on all channels of descriptors (io.h) */
 	LAB_SYNCS
 };
 
@@ -66,52 +66,58 @@ struct lab_place {
 
 struct lab_object {
 	uintptr_t address;
-	uint32_t generation; /* the execution of the entry */
+	uint32_t generation; /* the execution to which the entry belongs */
 	uint8_t kind;        /* enum lab_object_kind */
-	bool live;           /* initialised and not destroyed */
-	bool made;           /* by a call, and not by a static initialiser */
-	uint16_t lives;      /* in this execution */
-	uint8_t type;        /* PTHREAD_MUTEX_...; of a condition its clock */
+	bool live;           /* it is initialised, and not destroyed */
+	bool made;           /* a call has initialised it, and not a static initialiser */
+	uint16_t lives;      /* how often it was initialised in this execution */
+	uint8_t type;        /* PTHREAD_MUTEX_...; for a condition, its clock */
 	bool robust, owner_died, lost;
 	struct lab_place maker;
 	uint32_t maker_clock;
-	struct lab_place ender;  /* where it was destroyed */
-	int owner;               /* of a mutex, spin lock, write lock, running once; LAB_NOBODY */
-	struct lab_place taken;  /* where the owner took it, */
-	uint32_t taken_clock;    /* and when */
-	unsigned count;          /* recursion; readers; permits; threads at the barrier */
-	unsigned limit;          /* of the barrier */
-	unsigned round;          /* of a once 1: done */
-	uintptr_t mutex;         /* of a condition: the mutex of its waiters */
-	struct lab_place wasted; /* the last signal that found no waiter; pc 0: none */
+	struct lab_place ender; /* where it was destroyed */
+	/* the owner of a mutex, a spin lock or a write lock, or who runs a once; or LAB_NOBODY */
+	int owner;
+	struct lab_place taken; /* where the owner took it */
+	uint32_t taken_clock;   /* when the owner took it */
 	/*
-	 * Each thread's clock at its last change of the state, and at its last change that no take
-	 * of the object was; and the events from which a path leads to the present state. memory.c
-	 * has what this is for: the state is as a location, and each change as an RMW of it.
+	 * of a mutex, how often it is locked; of others, the readers, the permits, or the threads
+	 * at the barrier
+	 */
+	unsigned count;
+	unsigned limit;          /* how many threads the barrier waits for */
+	unsigned round;          /* the round of a barrier; 1 for a once that is done */
+	uintptr_t mutex;         /* for a condition: the mutex of its waiters */
+	struct lab_place wasted; /* where a signal last found no waiter; pc 0: nowhere */
+	/*
+	 * For each thread: its clock at its last change of the state, its clock at its last change
+	 * that did not take the object, and the events from which a path leads to the present
+	 * state. memory.c says what this is for; the state counts as a location, and each change as
+	 * an RMW of it.
 	 */
 	struct lab_changes {
 		uint32_t changed, released, before;
 	} by[LAB_THREADS];
-	struct lab_view view; /* the knowledge that a release passes to the next acquirer */
-	/* Of a readers-writer lock: the knowledge that readers pass to the next writer. */
+	struct lab_view view; /* what a release tells the next owner */
+	/* For a readers-writer lock: what readers tell the next writer. */
 	struct lab_view readers;
-	/* How often each thread has the read lock; one element for each thread. */
+	/* How often each thread has locked in read mode; one element for each thread. */
 	uint8_t reads[LAB_THREADS];
-	/* Each thread's last use, of the threads before `used_by`; pc 0: none. */
+	/* The last use by each thread, for the threads before `used_by`; pc 0: none. */
 	unsigned used_by;
 	struct lab_use {
-		uint32_t clock, left; /* left: when it left the barrier; 0: it did not */
+		uint32_t clock, left; /* left: when the thread left the barrier; 0: it has not */
 		uintptr_t pc;
 	} uses[LAB_THREADS];
 	unsigned width;
 };
 
-/* The object of this kind at `address`; NULL: no call has used it in this execution. */
+/* Returns the object of this kind at `address`; NULL: no call has used it in this execution. */
 struct lab_object *lab_object_find(uintptr_t address);
 /*
- * The object for a use of it. Ends the execution when the object is of another kind, destroyed, not
- * initialised, or initialised by a call that does not happen before. `fresh`: a static initialiser
- * left this memory. `what` is the verb of the message.
+ * Returns the object for a use of it. Ends the execution if the object is of another kind, is
+ * destroyed, is not initialised, or was initialised by a call that does not happen before. `fresh`
+ * says that a static initialiser left this memory. `what` is the verb of the message.
  */
 struct lab_object *lab_object_use(uintptr_t address, size_t size, enum lab_object_kind kind, bool fresh,
                                   const char *what, uintptr_t pc);
@@ -119,20 +125,23 @@ struct lab_object *lab_object_use(uintptr_t address, size_t size, enum lab_objec
 struct lab_object *lab_object_init(uintptr_t address, size_t size, enum lab_object_kind kind, uintptr_t pc);
 void lab_object_destroy(struct lab_object *object, uintptr_t pc);
 /*
- * The running thread leaves the barrier, which may have been destroyed since. The memory of a
- * barrier that was not destroyed may be freed after all threads have left.
+ * The running thread leaves the barrier, which may have been destroyed since it arrived. If it was
+ * not destroyed, its memory may be freed after all threads have left.
  */
 void lab_object_left(struct lab_object *object, uintptr_t pc);
-/* What a constructor has initialised is live when an execution begins. */
+/* What a constructor has initialised. It is live when an execution begins. */
 struct lab_early {
 	uintptr_t address;
 	enum lab_object_kind kind;
-	uint8_t type; /* the fields of struct lab_object */
+	uint8_t type; /* the other fields are those of struct lab_object */
 	bool robust;
 	unsigned count, limit, round;
 };
 void lab_object_early(struct lab_early object);
-/* Freed memory removes its objects. Ends the execution if a thread holds one, or waits for one. */
+/*
+ * Memory is freed, and the objects there are gone. Ends the execution if a thread holds one of
+ * them, or waits for one.
+ */
 void lab_objects_freed(uintptr_t address, size_t size, uintptr_t pc);
 
 typedef bool lab_can(const struct lab_object *object, const struct lab_thread *thread);
@@ -150,15 +159,16 @@ int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, i
  */
 void lab_object_point(struct lab_op op, const struct lab_object *object);
 /*
- * The same for a step that looks at the state, and may find an old one as a load may. Returns
- * whether the step is possible; along a graph, for LAB_SYNC_VALUE, the permits.
+ * Announces a step that looks at the state, and may find an old one, as a load may. Returns whether
+ * the step is possible. Along a graph, it returns the permits for LAB_SYNC_VALUE.
  */
 unsigned lab_object_try(struct lab_op op, const struct lab_object *object, lab_can *can);
-/* The running thread has seen the state, by other ways than these steps. */
+/* The running thread has seen the state in another way than by these steps. */
 void lab_object_seen(const struct lab_object *object);
 /*
- * Called after each change of the state: makes ready the threads whose announced step is possible,
- * and blocks the rest. After a take of a lock, or of a permit: lab_object_taken().
+ * Called after each change of the state: makes those threads ready whose announced step is
+ * possible, and blocks the others. After a change that takes a lock or a permit, lab_object_taken()
+ * is called in its place.
  */
 void lab_object_changed(struct lab_object *object);
 void lab_object_taken(struct lab_object *object);
@@ -181,21 +191,26 @@ struct lab_op lab_sync_op(enum lab_sync what, uintptr_t address, uintptr_t pc);
 struct lab_event *lab_sync_event(const struct lab_op *op, int result);
 const char *lab_sync_verb(unsigned what);
 
-/* Misuse that POSIX leaves undefined: ends the execution. */
+/* Ends the execution because of misuse that POSIX leaves undefined. */
 _Noreturn void lab_misuse(uintptr_t pc, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "the mutex acc[1].lock", in a lab_name_buffer(). */
 const char *lab_object_name(uintptr_t address, enum lab_object_kind kind);
 
-/* Adds what the thread waits for to the details of the failure. False: it waits for no object. */
+/*
+ * Adds what the thread waits for to the details of the failure. Returns false if it waits for no
+ * object.
+ */
 bool lab_object_describe(const struct lab_thread *thread);
 /*
- * Called when no thread can go on: fails with a cycle of waits, or with a signal that came too
+ * Called when no thread can go on. Fails with a cycle of waits, or with a signal that came too
  * early, if there is one.
  */
 void lab_objects_stuck(void);
-/* The thread that `thread` waits for; NULL: it waits for no particular thread. */
+/* Returns the thread that `thread` waits for; NULL: it waits for no particular one. */
 const struct lab_thread *lab_object_blocker(const struct lab_thread *thread);
-/* Called when a thread ends: abandons its robust mutexes; fails if it holds another object. */
+/*
+ * Called when a thread ends: abandons its robust mutexes. Fails if the thread holds another object.
+ */
 void lab_objects_left(const struct lab_thread *thread, uintptr_t pc);
 /* Calls `visit` for each object of this execution. */
 void lab_objects_visit(void (*visit)(struct lab_object *object, void *arg), void *arg);

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The order of dependent steps, in executions of the search without bounds. A step comes before a
- * later step if both are of one thread, if they do not commute, or if the first one enables the
- * second one; and by chains of these. Executions with the same order have the same result. The
- * search runs one execution of each order.
+ * later step in three cases: both are of one thread; they do not commute; or the first one makes
+ * the second one possible. Chains of these count, too. Executions with the same order have the same
+ * result. The search runs one execution of each order.
  *
- * A rival of a step is an earlier step of another thread that does not commute with it and does not
- * come before the previous step of its thread. Then another execution has the two in the other
- * order. The steps since the rival that do not come after the rival, and the step itself, lead
- * there. The threads that can do the first of these steps are the initials. One of the initials
- * must be among the threads that the search tries in place of the rival (source sets: Abdulla,
- * Aronsson, Jonsson, Sagonas 2014).
+ * A rival of a step is an earlier step of another thread that does not commute with it, and does
+ * not come before the previous step of its thread. Then another execution has the two in the other
+ * order. What leads there are the steps since the rival that do not come after the rival, and then
+ * the step itself. The threads that can do the first of these steps are the initials. One of the
+ * initials must be among the threads that the search tries in place of the rival (source sets:
+ * Abdulla, Aronsson, Jonsson, Sagonas 2014).
  *
  * Steps are known by their number in the execution, from 1 on. Each step is settled before the next
- * one is chosen: then its result is known, and a compare-and-swap that failed is a load.
+ * one is chosen. By then its result is known; for example, a compare-and-swap that failed has
+ * become a load.
  */
 #include "choice.h"
 #include "object.h"
@@ -21,14 +22,16 @@
 struct step {
 	struct lab_op op;
 	uint8_t thread;
-	bool by_time;          /* in place of what the thread waits for: commutes with no step */
-	uint32_t earlier;      /* the step before of its thread; 0: none */
-	uint32_t node;         /* of the choice of its thread */
-	struct lab_clock past; /* how many steps of each thread come before; its own: with itself */
+	/* it came although what the thread waited for had not come; it commutes with no step */
+	bool by_time;
+	uint32_t earlier; /* the previous step of its thread; 0: none */
+	uint32_t node;    /* the choice of its thread */
+	/* how many steps of each thread come before it; of its own thread, itself included */
+	struct lab_clock past;
 };
 
 static struct step *steps;
-static uint32_t *rivals; /* of one step */
+static uint32_t *rivals; /* the rivals of one step */
 static uint32_t room, newest, unsettled;
 
 static bool is_sync(const struct step *s)
@@ -48,7 +51,7 @@ static void order_join(struct lab_clock *to, const struct lab_clock *from)
 			to->at[i] = from->at[i];
 }
 
-/* Whether step `a` comes before what has this past. */
+/* Whether the step `a` comes before the step that has this past. */
 static bool order_has(const struct lab_clock *past, uint32_t a)
 {
 	const unsigned thread = steps[a].thread;
@@ -56,9 +59,10 @@ static bool order_has(const struct lab_clock *past, uint32_t a)
 }
 
 /*
- * Finds the rivals of the step `s` of `t`, in the order of threads. Of each thread the last one: an
- * older one is a rival again when these two have changed places. But of two steps on one object the
- * older one may make the newer one possible: then their order is fixed, and all count.
+ * Finds the rivals of the step `s` of `t`, in the order of threads. Of each thread, the last rival
+ * is enough: an older one is a rival again when the two have changed places. But if both steps are
+ * on an object, the older one may make the newer one possible. Then the order of the two is fixed,
+ * and all rivals count.
  */
 static unsigned order_rivals(const struct lab_thread *t, const struct step *s)
 {
@@ -75,7 +79,10 @@ static unsigned order_rivals(const struct lab_thread *t, const struct step *s)
 	return n;
 }
 
-/* Whether one of the steps comes before this past; `first`: of each thread of `seen`, the first. */
+/*
+ * Whether one of some steps comes before the step with this past. The steps are, of each thread in
+ * `seen`, its first one.
+ */
 static bool order_has_any(const struct lab_clock *past, lab_set seen, const uint32_t first[LAB_THREADS])
 {
 	for (; seen; seen &= seen - 1)
@@ -84,7 +91,9 @@ static bool order_has_any(const struct lab_clock *past, lab_set seen, const uint
 	return false;
 }
 
-/* The step `s` of `t`, before `end`, in the place of its rival `e`. */
+/*
+ * Plans an execution in which the step of `t`, made before `end`, comes in place of its rival `e`.
+ */
 static void order_reverse(const struct lab_thread *t, uint32_t e, unsigned n, uint32_t end)
 {
 	uint32_t first[LAB_THREADS];
@@ -110,7 +119,10 @@ static void order_reverse_all(const struct lab_thread *t, const struct step *s, 
 {
 	for (unsigned i = 0; i < n; i++) {
 		const struct step *e = &steps[rivals[i]];
-		/* A rival that comes before another is found again when the later one is reversed. */
+		/*
+		 * A rival that comes before another rival is found again when the later one is
+		 * reversed.
+		 */
 		bool hidden = e->node == 0;
 		for (unsigned k = 0; k < n && !hidden; k++)
 			hidden = k != i && !(is_sync(s) && is_sync(&steps[rivals[k]])) &&
@@ -125,21 +137,24 @@ void lab_order_begin(void)
 	newest = unsettled = 0;
 }
 
-/* The announced step of a thread that could not do it: in another order it might have. */
+/*
+ * Plans executions for the announced step of a thread that could not do it: in another order, it
+ * might have.
+ */
 static void order_reverse_missed(const struct lab_thread *t, const struct lab_op *op, uint32_t end)
 {
 	const struct step s = {.op = *op, .thread = (uint8_t)t->id};
 	order_reverse_all(t, &s, order_rivals(t, &s), end);
 }
 
-/* The step is done: its order to the earlier steps. */
+/* The step is done: finds its place in the order of the earlier steps. */
 void lab_order_settle(void)
 {
 	if (!unsettled)
 		return;
 	struct step *s = &steps[unsettled];
 	struct lab_thread *t = &lab.threads[s->thread];
-	/* Where a timeout is a fault of the search, it has tried the thread everywhere. */
+	/* If timeouts are faults of the search, the search has tried the thread everywhere. */
 	if (s->by_time && !(lab_config.fault_mask & LAB_FAULT_TIMEOUT) && lab_dfs_is_new())
 		order_reverse_missed(t, &s->op, unsettled);
 	const unsigned n = order_rivals(t, s);
@@ -161,7 +176,10 @@ void lab_order_settle(void)
 void lab_order_step(void)
 {
 	struct lab_thread *self = lab.self;
-	lab_order_settle(); /* while there is one thread, nothing is chosen */
+	/*
+	 * needed while there is one thread: then nothing is chosen, and no choice settles the step
+	 */
+	lab_order_settle();
 	if (lab.steps >= room) {
 		room = room ? 2 * room : 1024;
 		steps = lab_needed(realloc(steps, room * sizeof *steps));
@@ -201,12 +219,12 @@ bool lab_order_known(uint32_t step)
 	return step == 0 || order_has(&lab.self->before, step);
 }
 
-/* Whether the step looks at most: then a round of a wait loop has no effect by it. */
+/* Whether the step only looks, so that a turn of a loop that waits has no effect by it. */
 static bool order_is_look(const struct step *s)
 {
 	switch (s->op.kind) {
 	case LAB_LOAD:
-	case LAB_RMW: /* of the value that was there: see lab_thread.changes */
+	case LAB_RMW: /* a change of the value counts in lab_thread.changes */
 	case LAB_CAS_FAILED:
 	case LAB_FENCE:
 	case LAB_FUTEX_WAIT:
@@ -221,7 +239,7 @@ static bool order_is_look(const struct step *s)
 	}
 }
 
-/* Whether another thread's step since `since` could tell that the thread took part in `own`. */
+/* Whether a step of another thread after `since` could tell that the thread did the step `own`. */
 static bool order_is_noticed(const struct step *own, uint32_t since)
 {
 	for (uint32_t i = since + 1; i < newest; i++) {
@@ -243,7 +261,7 @@ bool lab_order_is_idle(uint32_t since)
 	return true;
 }
 
-/* A thread that never got its lock has rivals, too. */
+/* Ends the order of an execution. A thread that never got its lock has rivals, too. */
 void lab_order_end(void)
 {
 	lab_order_settle();

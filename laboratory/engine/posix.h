@@ -3,7 +3,8 @@
 #define STRESS_POSIX_H
 
 /*
- * Included before all headers, since those of the C library define some of these functions inline.
+ * This header is included before all others, since headers of the C library define some of these
+ * functions inline.
  */
 #ifndef __NO_INLINE__
 #define __NO_INLINE__ 1
@@ -23,18 +24,19 @@ static inline bool lab_is_zero(const void *memory, size_t size)
 }
 
 /*
- * The model's functions for threads and their objects: posix_*.c has those of <pthread.h> and
- * <semaphore.h>, c11_threads.c those of <threads.h>. Each begins with FORWARD, which hands calls
- * from outside of an execution to the C library.
+ * The model's functions for threads and their objects. posix_*.c has those of <pthread.h> and
+ * <semaphore.h>, and c11_threads.c those of <threads.h>. Each function begins with FORWARD, which
+ * hands calls from outside of an execution to the C library.
  *
- * The C library also has an older version of conditions, which dlsym() may find first.
+ * The C library also has an older version of conditions, which dlsym() may find first. So REAL_COND
+ * asks for the newer version.
  */
 #define REAL_COND(name) (__typeof__(name) *)(dlvsym(RTLD_NEXT, #name, "GLIBC_2.3.2") ?: dlsym(RTLD_NEXT, #name))
 #define FORWARD_COND(name, arguments) FORWARD_UNLESS(OURS(), name, REAL_COND(name), arguments)
 
 /*
- * FORWARD for a call that initialises the object at `at`: the model remembers what a constructor
- * initialised. The last arguments are fields of struct lab_early.
+ * FORWARD for a call that initialises the object at `at`. The model remembers what a constructor
+ * has initialised. The last arguments are fields of struct lab_early.
  */
 #define FORWARD_INIT_BY(name, real, arguments, at, ...)                                                                \
 	do {                                                                                                           \
@@ -50,7 +52,7 @@ static inline bool lab_is_zero(const void *memory, size_t size)
 	} while (0)
 #define FORWARD_INIT(name, arguments, at, ...) FORWARD_INIT_BY(name, REAL(name), arguments, at, __VA_ARGS__)
 
-/* The result of a call that sets errno; 0: no error. */
+/* Returns the result of a call that sets errno to `error`; 0: there is no error. */
 static inline int lab_error(int error)
 {
 	if (error == 0)
@@ -76,8 +78,8 @@ extern const struct lab_call lab_output_calls[], lab_thread_calls[], lab_process
 enum { LAB_PROCESSORS = 2, LAB_PID = 1000 }; /* the threads have the next IDs */
 
 /*
- * process.c. A step on what a process has once: other threads can tell whether it came before
- * theirs.
+ * process.c: a step on something that a process has only once. Other threads can tell whether it
+ * came before a step of theirs.
  */
 enum lab_shared { LAB_SHARED_EXITS, LAB_SHARED_KEYS, LAB_SHARED_NAMES, LAB_SHARED_FILES, LAB_SHARED_SETS, LAB_SHAREDS };
 void lab_shared_step(enum lab_shared what, uintptr_t pc);
@@ -93,7 +95,7 @@ lab_can lab_never; /* of a step that only a signal, or time, makes possible */
 void lab_sleep(int64_t deadline, uintptr_t pc);
 void lab_sleep_before_exit(uintptr_t pc);
 
-/* posix_mutex.c, for <threads.h> too. Results are those of pthread_mutex_...(). */
+/* --- posix_mutex.c, which <threads.h> uses, too; results are those of pthread_mutex_...() --- */
 enum { LAB_MUTEX_NORMAL, LAB_MUTEX_RECURSIVE, LAB_MUTEX_ERRORCHECK };
 struct lab_object *lab_mutex_of(uintptr_t mutex, bool c11, const char *what, uintptr_t pc);
 int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc);
@@ -103,36 +105,42 @@ int lab_mutex_unlock(struct lab_object *o, uintptr_t pc);
 int lab_mutex_taken(struct lab_object *o, uintptr_t pc);
 lab_can lab_mutex_can; /* no thread owns the object: a once, too */
 
-/* posix_cond.c */
+/* --- posix_cond.c --- */
 struct lab_object *lab_cond_of(uintptr_t cond, bool c11, const char *what, uintptr_t pc);
 int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadline, uintptr_t pc);
-/* The wait itself. Returns when the thread has the mutex again. */
+/*
+ * The wait itself, after lab_cond_wait() has checked it. Returns when the thread has the mutex
+ * again.
+ */
 int lab_cond_begin(struct lab_object *o, struct lab_object *mutex, int64_t deadline, uintptr_t pc);
-/* The waiter competes for the mutex. */
+/* A waiter was woken: it competes for the mutex. */
 void lab_cond_woken(struct lab_object *o, struct lab_thread *waiter);
 void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc);
 
-/* posix_thread.c */
-void lab_posix_refuse(uintptr_t pc); /* in a module's constructor: ends with a message */
-/* Equal values: the thread has the same errno, signal mask, and settings of cancellation. */
+/* --- posix_thread.c --- */
+void lab_posix_refuse(uintptr_t pc); /* ends with a message if a module's constructor calls it */
+/*
+ * Returns a hash. Equal values mean that the thread has the same errno, signal mask, and settings
+ * of cancellation.
+ */
 uint64_t lab_thread_settings(void);
-/* What a thread of the program runs: one of these is not NULL. */
+/* The function that a thread of the program runs; one of the two is not NULL. */
 struct lab_start {
 	void *(*posix)(void *);
 	int (*c11)(void *);
 };
-/* A thread of the program; lab_posix_end() ends it. */
+/* Starts a thread of the program. lab_posix_end() ends it. */
 unsigned lab_posix_create(struct lab_start start, void *arg, bool detached, uintptr_t pc);
 _Noreturn void lab_posix_end(void *result, uintptr_t pc);
 int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadline, uintptr_t pc);
 int lab_posix_detach(unsigned long thread, uintptr_t pc);
 unsigned long lab_posix_self(void);
 
-/* posix_once.c: once and keys */
+/* --- posix_once.c: once and keys --- */
 void lab_once(uintptr_t once, void (*function)(void), uintptr_t pc);
 /*
- * True: the caller runs the function, then calls lab_once_end(), with `done` if the function has
- * returned.
+ * Begins a once. If it returns true, the caller runs the function and then calls lab_once_end().
+ * `done` says whether the function has returned.
  */
 bool lab_once_begin(uintptr_t once, const char *what, uintptr_t pc);
 void lab_once_end(uintptr_t once, bool done);
@@ -140,10 +148,10 @@ int lab_key_create(unsigned *key, void (*destroy)(void *), uintptr_t pc);
 int lab_key_delete(unsigned key, uintptr_t pc);
 void *lab_key_get(unsigned key, uintptr_t pc);
 int lab_key_set(unsigned key, const void *value, uintptr_t pc);
-/* By the C library, perhaps for a constructor. */
+/* The C library has made a key, perhaps for a constructor. */
 void lab_key_made(unsigned key, void (*destroy)(void *), uintptr_t pc);
-void lab_keys_end(uintptr_t pc); /* of the running thread: calls destructors */
-/* The values of running threads, for the search for leaks. */
+void lab_keys_end(uintptr_t pc); /* of the running thread: calls the destructors */
+/* Calls `visit` for the values of the threads that run, for the search for leaks. */
 void lab_keys_visit(void (*visit)(uintptr_t value, void *arg), void *arg);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* pthread_cond_t. A wait is two steps: unlock the mutex and sleep; lock the mutex again. */
+/*
+ * pthread_cond_t. A wait has two steps: the first unlocks the mutex and sleeps, and the second
+ * locks the mutex again.
+ */
 #include "posix.h"
 #include "steer.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * syscall(): futexes and the other modelled system calls; all other numbers end the execution with
- * their name.
+ * syscall(): futexes, and the other system calls that the model has. A call with any other number
+ * ends the execution with the name of the call.
  */
 #include "posix.h"
 #include <limits.h>
@@ -65,7 +65,7 @@ EXPORTED long syscall(long number, ...)
 		return LAB_PID;
 	case SYS_getrandom:
 	case SYS_epoll_pwait2:
-	case SYS_io_uring_setup: /* as in an older kernel: the caller has another way */
+	case SYS_io_uring_setup: /* older kernels do not have it, so the caller has another way */
 		return lab_error(ENOSYS);
 	case SYS_sched_yield:
 		lab_relax(PC);

@@ -28,7 +28,7 @@ void lab_once_end(uintptr_t once, bool done)
 		return;
 	o->owner = LAB_NOBODY;
 	o->round = done;
-	/* What it did since its last step happens before, too. */
+	/* what it did since its last step happens before, too */
 	lab.self->view.at[lab.self->id].hb++;
 	lab_object_release(&o->view);
 	lab_object_changed(o);
@@ -62,15 +62,18 @@ EXPORTED int pthread_once(pthread_once_t *once, void (*call)(void))
 }
 
 /*
- * --- keys: those of an execution have numbers from FIRST on. A key that a constructor of the
- * program made has its number from the C library, and exists in each execution ---
+ * --- keys ---
+ *
+ * The keys of an execution have numbers from FIRST on. A key that a constructor of the program has
+ * made has its number from the C library, and exists in each execution.
  */
 
 enum { KEYS = 1024, FIRST = 0x10000, ROUNDS = PTHREAD_DESTRUCTOR_ITERATIONS };
 
 static struct {
-	uintptr_t early;        /* the call in a constructor that made the key; 0: none */
-	uint32_t made, deleted; /* the execution in which the key was made, and deleted; 0: none */
+	/* the place of the call in a constructor that made the key; 0: none did */
+	uintptr_t early;
+	uint32_t made, deleted; /* in which execution the key was made, and deleted; 0: in none */
 	void (*destroy)(void *);
 } keys[KEYS];
 
@@ -80,7 +83,7 @@ struct values {
 	uint32_t used[KEYS]; /* the clock of the thread's last use */
 };
 static struct values *values[LAB_THREADS];
-static unsigned n_early; /* the index of the first key of an execution */
+static unsigned n_early; /* the index of the first key that an execution makes */
 static unsigned n_keys;
 static uint32_t keys_generation;
 
@@ -92,7 +95,7 @@ static unsigned once_keys_made(void)
 	return n_keys;
 }
 
-/* Whether a constructor of the running program made it. */
+/* Whether a constructor of the running program made the key. */
 static bool once_key_is_early(unsigned index)
 {
 	return index < n_early && lab_is_module_code(keys[index].early);
@@ -106,14 +109,15 @@ static bool once_key_is_live(unsigned index)
 
 void lab_key_made(unsigned key, void (*destroy)(void *), uintptr_t pc)
 {
-	if (!(lab_is_constructor(pc) || lab_is_module_code(pc)) || key >= KEYS) /* or a handler of fork() by the tool */
+	/* or a handler of fork() made the key, which belongs to the tool */
+	if (!(lab_is_constructor(pc) || lab_is_module_code(pc)) || key >= KEYS)
 		return;
 	keys[key].early = pc;
 	keys[key].destroy = destroy;
 	n_early = key >= n_early ? key + 1 : n_early;
 }
 
-/* In a new execution main has the values that constructors have set. */
+/* In a new execution, main has the values that constructors have set. */
 static struct values *once_values(unsigned thread)
 {
 	static __typeof__(pthread_getspecific) *real;
@@ -169,7 +173,10 @@ int lab_key_delete(unsigned key, uintptr_t pc)
 	return 0;
 }
 
-/* A use is no step: lab_key_delete() finds one that does not happen before, in either order. */
+/*
+ * A use is no step. lab_key_delete() finds a use that does not happen before it, whichever of the
+ * two comes first.
+ */
 static void **once_value(unsigned key, const char *what, uintptr_t pc)
 {
 	const unsigned index = once_key_index(key, what, pc);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pthread_rwlock_t. POSIX leaves open whether a reader overtakes a waiting writer; glibc allows it.
- * Both are explored: a reader that comes while a writer waits may enqueue behind the writers.
+ * pthread_rwlock_t. POSIX leaves open whether a reader overtakes a waiting writer, and glibc allows
+ * it. The search explores both: a reader that comes while a writer waits may enqueue behind the
+ * writers.
  */
 #include "posix.h"
 

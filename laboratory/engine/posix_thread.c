@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Threads of the program: pthread_create() to pthread_exit(). A pthread_t is the thread's number
- * plus one.
+ * Threads of the program, from pthread_create() to pthread_exit(). A pthread_t is the thread's
+ * number plus one.
  */
 #include "posix.h"
 #include "program.h"
@@ -16,13 +16,13 @@ struct posix_thread {
 	uint32_t generation;
 	struct lab_start start;
 	void *arg, *result;
-	bool ours; /* started by pthread_create() or thrd_create(), or main */
+	bool ours; /* it is main, or pthread_create() or thrd_create() has started it */
 	bool detached, joined, waited_for;
 	struct lab_place joiner;
-	__pthread_unwind_buf_t *cleanup; /* of the innermost pthread_cleanup_push() */
-	int cancel_state, cancel_type;   /* what was set: no thread is cancelled */
-	uint64_t blocked;                /* signals */
-	uint64_t processors;             /* on which it may run; 0: all */
+	__pthread_unwind_buf_t *cleanup; /* the buffer of the innermost pthread_cleanup_push() */
+	int cancel_state, cancel_type;   /* what the thread has set; no thread is cancelled */
+	uint64_t blocked;                /* the signals that it blocks */
+	uint64_t processors;             /* the processors on which it may run; 0: all */
 };
 
 static struct posix_thread threads[LAB_THREADS];
@@ -40,10 +40,10 @@ unsigned long lab_posix_self(void)
 	return lab.self->id + 1;
 }
 
-/* In the part of the buffer that is the C library's. */
+/* Indices of the part of the buffer that belongs to the C library. */
 enum { CLEANUP_BEFORE, CLEANUP_DEPTH };
 
-/* Runs the handlers that are left, each in its own frame, and ends the thread. */
+/* Runs the handlers that are left, each in its own frame, and then ends the thread. */
 static _Noreturn void thread_unwind(uintptr_t pc)
 {
 	struct posix_thread *t = thread_info(lab.self->id);
@@ -53,15 +53,16 @@ static _Noreturn void thread_unwind(uintptr_t pc)
 	t->cleanup = buffer->__pad[CLEANUP_BEFORE];
 	lab.self->depth = (unsigned)(uintptr_t)buffer->__pad[CLEANUP_DEPTH];
 	/*
-	 * The head of a jmp_buf: the rest is for a mask. Volatile hides from gcc that it is no
-	 * more.
+	 * The buffer has only the head of a jmp_buf, since the rest is for a signal mask. The
+	 * volatile pointer hides this from gcc.
 	 */
 	void *volatile head = buffer->__cancel_jmp_buf;
 	_longjmp(head, 1);
 }
 
 /*
- * The macros pthread_cleanup_push() and pthread_cleanup_pop() call these, the last after a handler.
+ * The macros pthread_cleanup_push() and pthread_cleanup_pop() call these functions. The last one is
+ * called after a handler.
  */
 EXPORTED void lab_cleanup_push(__pthread_unwind_buf_t *buffer) __asm__("__pthread_register_cancel");
 EXPORTED void lab_cleanup_pop(__pthread_unwind_buf_t *buffer) __asm__("__pthread_unregister_cancel");
@@ -138,8 +139,9 @@ unsigned lab_posix_create(struct lab_start start, void *arg, bool detached, uint
 }
 
 /*
- * The thread of a pthread_t, for `what`. That is no step: two joins of a thread, or a join and a
- * detach, are misuse in either order. But a join that does not wait may come before another one.
+ * Returns the number of a thread from its pthread_t, for the call `what`. This is no step: two
+ * joins of a thread, or a join and a detach, are misuse in either order. But a join that does not
+ * wait may come before another join.
  */
 static unsigned thread_id(unsigned long thread, const char *what, uintptr_t pc)
 {
@@ -160,7 +162,8 @@ static unsigned thread_id(unsigned long thread, const char *what, uintptr_t pc)
 int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadline, uintptr_t pc)
 {
 	if (!wait || deadline != INT64_MAX)
-		lab_point((struct lab_op){.kind = LAB_RELAX, .pc = pc}); /* it may have ended */
+		/* the thread may have ended */
+		lab_point((struct lab_op){.kind = LAB_RELAX, .pc = pc});
 	const unsigned id = thread_id(thread, "joins", pc);
 	struct posix_thread *t = thread_info(id);
 	if (id == lab.self->id)
@@ -189,7 +192,7 @@ int lab_posix_detach(unsigned long thread, uintptr_t pc)
 	return 0;
 }
 
-/* A thread of a constructor would run beside the executions. */
+/* A thread of a constructor would run beside the executions, so it is refused. */
 void (*lab_at_refusal)(void);
 
 void lab_posix_refuse(uintptr_t pc)
@@ -210,7 +213,7 @@ EXPORTED int pthread_create(pthread_t *restrict thread, const pthread_attr_t *re
 	int detached = PTHREAD_CREATE_JOINABLE;
 	if (attributes)
 		(void)pthread_attr_getdetachstate(attributes, &detached);
-	/* Written before the thread runs, as glibc does. */
+	/* This is written before the thread runs, as glibc does. */
 	lab_plain((uintptr_t)thread, sizeof *thread, true, PC);
 	*thread = lab.n_threads + 1;
 	const unsigned id =
@@ -278,7 +281,7 @@ EXPORTED int pthread_setname_np(pthread_t thread, const char *name)
 	return thread_set_name(thread, name, PC);
 }
 
-/* The stack of a model thread. */
+/* Returns the stack of a model thread. */
 EXPORTED int pthread_getattr_np(pthread_t thread, pthread_attr_t *attributes)
 {
 	FORWARD(pthread_getattr_np, (thread, attributes));
@@ -306,7 +309,7 @@ EXPORTED int pthread_getname_np(pthread_t thread, char *name, size_t size)
 	return thread_get_name(thread, name, size, PC);
 }
 
-/* Names alone. */
+/* Only the names of threads are modelled. */
 EXPORTED int prctl(int option, ...)
 {
 	unsigned long a[4];
@@ -421,7 +424,7 @@ static int thread_getaffinity(pthread_t thread, size_t size, cpu_set_t *set)
 	return thread_get_processors((unsigned)thread - 1, size, set, PC);
 }
 
-/* The thread of the number that gettid() returns; 0: the caller. */
+/* Returns the thread whose number gettid() returns; 0: the caller. */
 static unsigned thread_of_pid(pid_t pid)
 {
 	return pid ? (unsigned)pid - LAB_PID : lab.self->id;
@@ -437,7 +440,7 @@ static int thread_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
 	return lab_error(thread_get_processors(thread_of_pid(pid), size, set, PC));
 }
 
-/* A thread may move at any time. */
+/* A thread may move to another processor at any time. */
 static int thread_getcpu(void)
 {
 	const uint64_t set = thread_processors(lab.self->id, PC);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The model's time. It passes when a wait times out and when a thread sleeps. Each read of a clock
- * adds a microsecond, and twice as much each time while the thread does nothing else, so that a
- * loop which polls a clock ends.
+ * The model's time. It passes when a wait times out, and when a thread sleeps. Each read of a clock
+ * adds a microsecond, and twice as much each further time while the thread does nothing else. So a
+ * loop that polls a clock ends.
  *
- * A timeout is a choice of the search. No program expects it of a deadline such as the year 2096,
- * so a wait for more than a YEAR has no deadline.
+ * A timeout is a choice of the search. But no program expects the timeout of a deadline such as the
+ * year 2096. So a wait for more than a YEAR has no deadline.
  */
 #include "posix.h"
 #include "steer.h"
@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define NS INT64_C(1000000000)
-#define EPOCH (INT64_C(1700000000) * NS) /* CLOCK_REALTIME at the model's time 0 */
+#define EPOCH (INT64_C(1700000000) * NS) /* CLOCK_REALTIME at the time 0 of the model */
 #define YEAR (INT64_C(365) * 24 * 3600 * NS)
 
 static bool time_is_real(int clock)
@@ -28,7 +28,7 @@ static int64_t time_shown(int clock)
 	return time_is_real(clock) ? lab.now + EPOCH : lab.now;
 }
 
-/* Adds nothing that may overflow: thread.c ends the model's time after a century. */
+/* The sum cannot overflow: thread.c ends an execution after a century of the model's time. */
 int64_t lab_after(int64_t from, const struct timespec *t)
 {
 	if (t->tv_sec >= INT64_MAX / NS)
@@ -42,7 +42,7 @@ int64_t lab_deadline(const struct timespec *t, int clock)
 	return lab_after(lab.now - time_shown(clock), t);
 }
 
-/* A step: the value depends on the time that other threads let pass. */
+/* A read of a clock is a step, since the value depends on the time that other threads let pass. */
 static int64_t time_read(int clock, uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
@@ -76,8 +76,8 @@ static void time_doze(enum lab_sync what, int64_t deadline, uintptr_t pc)
 }
 
 /*
- * Other threads may do anything, or nothing, before the thread continues. Before a negative
- * deadline it never does.
+ * Sleeps until the deadline. Other threads may do anything, or nothing, before the thread goes on.
+ * If the deadline is negative, the thread never goes on.
  */
 void lab_sleep(int64_t deadline, uintptr_t pc)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a program has of its process besides threads: an environment, processors, actions for
- * signals, memory that it maps. Each execution begins with the same.
+ * signals, and memory that it maps. Each execution begins with the same.
  */
 #include "layout.h"
 #include "posix.h"
@@ -14,12 +14,15 @@
 
 /* --- the environment --- */
 
-/* Copied to one address before each execution: the program may change the array and the strings. */
+/*
+ * The environment. Before each execution it is copied to one address, since the program may change
+ * the array and the strings.
+ */
 static struct {
 	char **at;      /* the copy */
-	size_t size;    /* of the image: the array, then the strings */
-	char **pattern; /* its array has pointers into the copy */
-	char **tools;   /* that of the tool, between executions */
+	size_t size;    /* size of the image: the array, then the strings */
+	char **pattern; /* the image's array, whose pointers point into the copy */
+	char **tools;   /* the environment of the tool, between executions */
 } environment;
 
 static void environment_make(char **at)
@@ -60,7 +63,7 @@ void lab_environment_end(void)
 	environ = environment.tools;
 }
 
-/* The only locale. */
+/* There is only one locale. */
 static char *process_setlocale(int category, const char *locale)
 {
 	static char c[] = "C";
@@ -68,7 +71,7 @@ static char *process_setlocale(int category, const char *locale)
 	return !locale || !*locale || strcmp(locale, c) == 0 || strcmp(locale, "POSIX") == 0 ? c : NULL;
 }
 
-/* --- processors: two --- */
+/* --- processors: a program has two --- */
 
 static long process_sysconf(int name)
 {
@@ -80,7 +83,7 @@ static int process_get_nprocs(void)
 	return LAB_PROCESSORS;
 }
 
-/* A process without privileges, whose threads all have the usual policy. */
+/* A process has no privileges, and its threads all have the usual policy. */
 static int process_set_policy(int policy, const struct sched_param *param)
 {
 	return policy != SCHED_OTHER && policy != SCHED_BATCH && policy != SCHED_IDLE ? EPERM
@@ -122,10 +125,10 @@ static int process_sched_getscheduler(pid_t pid)
 	return SCHED_OTHER;
 }
 
-/* --- signals: a program may set their actions; none is sent --- */
+/* --- signals: a program may set their actions, but none is sent --- */
 
 static struct action {
-	uint32_t generation; /* the execution that set it */
+	uint32_t generation; /* the execution that has set it */
 	struct sigaction action;
 } actions[NSIG];
 
@@ -134,12 +137,12 @@ static const char *const shared_names[LAB_SHAREDS] = {
     [LAB_SHARED_NAMES] = "names of threads",      [LAB_SHARED_FILES] = "numbers of descriptors",
     [LAB_SHARED_SETS] = "processors of threads",
 };
-static uint64_t shared[LAB_SHAREDS]; /* addresses alone */
+static uint64_t shared[LAB_SHAREDS]; /* only their addresses are used */
 
 static void process_step(uintptr_t address, uintptr_t pc)
 {
 	if (lab.n_threads == 1)
-		return; /* all threads to come know it */
+		return; /* all threads come to know it */
 	const struct lab_op op = lab_sync_op(LAB_SYNC_USE, address, pc);
 	lab_point(op);
 	lab_sync_event(&op, 0);
@@ -207,7 +210,7 @@ static sighandler_t process_signal(int number, sighandler_t handler)
 	return before;
 }
 
-/* Only a signal that has no effect is sent. Returns 0, or -1 if there is no such signal. */
+/* Sends a signal, if that has no effect. Returns 0, or -1 if there is no such signal. */
 static int process_send(int number, const char *name, uintptr_t pc)
 {
 	const struct sigaction *action = number == 0 ? NULL : process_action(number, false, pc);
@@ -245,7 +248,7 @@ static int process_pthread_kill(pthread_t thread, int number)
 	return process_send(number, "pthread_kill", PC) == 0 ? 0 : EINVAL;
 }
 
-/* --- random bytes: the same in each execution --- */
+/* --- random bytes, which are the same in each execution --- */
 
 static void process_random(unsigned char *to, size_t size, uintptr_t pc)
 {
@@ -285,7 +288,7 @@ static uint32_t process_arc4random_uniform(uint32_t bound)
 	return bound ? (uint32_t)(lab_random() % bound) : 0;
 }
 
-/* --- memory that is mapped: a block of the heap, which is no leak --- */
+/* --- memory that is mapped: a block of the heap that counts as no leak --- */
 
 enum { MAPPINGS = 256, PAGE = 4096 };
 static struct mapping {
@@ -343,7 +346,9 @@ static int process_advise(void *at, size_t size, int advice)
 	return 0;
 }
 
-/* Protection of memory, huge pages, locked memory: without an effect. */
+/*
+ * Calls about the protection of memory, huge pages and locked memory succeed, and have no effect.
+ */
 static int process_succeed(void)
 {
 	return 0;
@@ -389,6 +394,6 @@ const struct lab_call lab_process_calls[] = {
     LAB_CALL("mprotect", process_succeed),
     LAB_CALL("mlock", process_succeed),
     LAB_CALL("munlock", process_succeed),
-    LAB_CALL("__register_atfork", process_succeed), /* pthread_atfork(): there is no fork */
+    LAB_CALL("__register_atfork", process_succeed), /* pthread_atfork(): the model has no fork() */
     {NULL, NULL},
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program as a test: its arguments, its end, its output. After an execution module.c restores
- * globals and thread-locals, heap.c the heap, object.c the objects.
+ * A program as a test: its arguments, its end, its output. After an execution, module.c restores
+ * globals and thread-locals, heap.c the heap, and object.c the objects.
  */
 #include "program.h"
 #include "posix.h"
@@ -91,8 +91,8 @@ static void program_keep_stack(unsigned id)
 }
 
 /*
- * A block is not lost if a running thread reaches it: by its stack, its thread-locals, its values
- * of keys.
+ * A block is not lost if a thread that runs still reaches it: by its stack, its thread-locals, or
+ * its values of keys.
  */
 static void program_keep_reachable(void)
 {
@@ -106,7 +106,7 @@ static void program_keep_reachable(void)
 	lab_process_keep();
 }
 
-/* _exit(): without the functions of atexit(). */
+/* Ends the program as _exit() does, without the functions of atexit(). */
 static _Noreturn void program_end(int status, uintptr_t pc)
 {
 	status &= 0xff;
@@ -125,7 +125,7 @@ static _Noreturn void program_end(int status, uintptr_t pc)
 	lab_end();
 }
 
-/* Other threads run on, and may call atexit(). */
+/* Other threads run on meanwhile, and may call atexit(). */
 static void program_run_at_exits(uintptr_t pc)
 {
 	while (n_at_exits > 0) {
@@ -139,7 +139,10 @@ static void program_run_at_exits(uintptr_t pc)
 	}
 }
 
-/* A second thread that calls exit() waits for the end of the process, as in glibc since 2.41. */
+/*
+ * A second thread that calls exit() waits for the end of the process, as in glibc since version
+ * 2.41.
+ */
 _Noreturn void lab_program_exit(int status, uintptr_t pc)
 {
 	struct lab_object *o = lab_object_use(lab_shared_place(LAB_SHARED_EXITS), 8, LAB_MUTEX, true, "locks", pc);
@@ -156,7 +159,7 @@ _Noreturn void lab_program_last(uintptr_t pc)
 		if (t == lab.self)
 			continue;
 		if (n_at_exits > 0 && !lab_is_known(t->id, lab_clock_after(t)))
-			lab_met(LAB_MET_LAST); /* it was not joined */
+			lab_met(LAB_MET_LAST); /* the thread was not joined */
 		(void)lab_join(t, INT64_MAX, pc);
 	}
 	program_run_at_exits(pc);
@@ -194,7 +197,10 @@ EXPORTED _Noreturn void quick_exit(int status)
 	__builtin_trap();
 }
 
-/* The nearest call with a line: the C++ runtime has names of functions only. */
+/*
+ * Returns the nearest call that has a line: of the C++ runtime, only the names of functions are
+ * known.
+ */
 static uintptr_t program_line(uintptr_t pc)
 {
 	const struct lab_thread *self = lab.self;
@@ -250,7 +256,7 @@ size_t lab_program_size(void)
 	return size;
 }
 
-/* main() may change its arguments: each execution has a copy. */
+/* Returns a copy of the arguments. Each execution has its own, since main() may change them. */
 static char **program_arguments(char **argv)
 {
 	char *at = (char *)(argv + lab_config.argc + 1);

@@ -5,35 +5,35 @@
 #include "model.h"
 
 /*
- * A program with main() as a test: main is the first thread, and each execution begins as the first
- * one did.
+ * A program with main() as a test. main() runs in the first thread, and each execution begins as
+ * the first one did.
  */
 
 /* The body of the first thread. */
 _Noreturn void lab_program_main(void);
-/* exit(): runs the functions of atexit(), then ends the process with all its threads. */
+/* exit(): runs the functions of atexit(), and then ends the process with all its threads. */
 _Noreturn void lab_program_exit(int status, uintptr_t pc);
-/* The running thread is the last one: its end is an exit(0). */
+/* The running thread ends as the last one, which is like an exit(0). */
 _Noreturn void lab_program_last(uintptr_t pc);
-/* What the program prints is shown for the execution that is reported. */
+/* The program prints this text. It is shown for the execution that is reported. */
 void lab_print(const char *text, size_t size);
-/* Prints the output of the reported execution. */
+/* Prints the output of the execution that is reported. */
 void lab_program_show(void);
-/* Bytes of the arguments. */
+/* Returns how many bytes the arguments take. */
 size_t lab_program_size(void);
-/* libc.c */
+/* --- libc.c --- */
 void lab_libc_reset(void);
 uint64_t lab_random(void); /* a random number of the running thread */
 _Noreturn void lab_no_file(const char *name, uintptr_t pc);
 void lab_io_reset(void);
-/* process.c: the environment of an execution is at `at`. */
+/* --- process.c: the environment of an execution is at `at` --- */
 size_t lab_environment_size(void);
 char **lab_environment_begin(char **at);
 void lab_environment_end(void);
 void lab_process_reset(void);
-bool lab_process_ignores(int number, uintptr_t pc); /* the signal */
+bool lab_process_ignores(int number, uintptr_t pc); /* whether the program ignores that signal */
 void lab_process_keep(void);                        /* what mapped memory points to is no leak */
-/* Before each execution. */
+/* Called before each execution. */
 void lab_program_reset(void);
 
 #endif

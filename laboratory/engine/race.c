@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Data races: two accesses to the same bytes, at least one a write and at least one plain, of which
- * neither happens before the other. A cell keeps the plain accesses with which a later access may
- * still race: a write replaces the records that happen before it (after FastTrack: Flanagan, Freund
- * 2009). The clocks are vector clocks, so a race is reported in the C11 sense, in whatever order it
- * was executed. A full cell forgets its oldest record.
+ * Finds data races. A race is two accesses to the same bytes, of which at least one is a write, at
+ * least one is plain, and neither happens before the other. A cell keeps the plain accesses with
+ * which a later access may still race: a write replaces the records that happen before it (after
+ * FastTrack: Flanagan, Freund 2009). The clocks are vector clocks. So a race is reported in the
+ * sense of C11, in whatever order it was executed. A cell that is full forgets its oldest record.
  */
 #include "explore.h"
 #include "layout.h"
@@ -28,7 +28,7 @@ static void race_show_value(struct lab_event *event)
 		event->value = lab_peek(event->op.address, event->op.size);
 }
 
-/* A plain access is kept while the execution is recorded: the trace may show it. */
+/* Notes a plain access while the execution is recorded, since the trace may show it. */
 static void note(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 {
 	const struct lab_op op = {LAB_PLAIN, (uint8_t)size, write, address, pc};
@@ -40,7 +40,7 @@ static void note(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 	event->hidden = true;
 	event->piece = lab.pieces > 1;
 	if (lab.pieces == 0 && write)
-		lab.unsettled = lab.n_events; /* the write comes after this call */
+		lab.unsettled = lab.n_events; /* the program writes the value after this call */
 	else if (lab.pieces == 0)
 		race_show_value(event);
 }
@@ -57,7 +57,10 @@ static void show_other(unsigned thread, uintptr_t pc, uintptr_t address)
 	}
 }
 
-/* The running thread frees the block `here`; the access is to `place` in the block. */
+/*
+ * Ends the execution: the running thread frees the block at the site `here`. The access to `place`
+ * in the block, by `thread` at the site `there`, is not ordered with that.
+ */
 static _Noreturn void race_fail_free(const char *here, const char *access, const char *place, unsigned thread,
                                      const char *there)
 {
@@ -68,7 +71,7 @@ static _Noreturn void race_fail_free(const char *here, const char *access, const
 	         lab.self->name, here, access, place, lab.threads[thread].name, there);
 }
 
-/* Ends the execution; a race that is known does not. */
+/* Ends the execution with the race, unless the race is known. */
 static void report(const char *what, uintptr_t address, unsigned size, uintptr_t pc, const char *other, unsigned thread,
                    uintptr_t other_pc)
 {
@@ -137,7 +140,8 @@ static void append(struct lab_cell *cell, uint32_t kept, uint8_t mask, bool writ
 		struct lab_record *r = lab_record_at(cell, i);
 		if (r->thread != self->id || r->write != write || r->clock != lab_clock_after(self))
 			continue;
-		r->mask |= mask; /* an equally old access: ordered with the same accesses */
+		/* an access that is equally old is ordered with the same accesses */
+		r->mask |= mask;
 		r->pc = pc;
 		cell->n_records = kept;
 		return;
@@ -154,7 +158,7 @@ static void append(struct lab_cell *cell, uint32_t kept, uint8_t mask, bool writ
 	cell->n_records = kept + 1;
 }
 
-/* Checks against all records, and replaces those that this access covers. */
+/* Checks the access against all records of the cell, and replaces those that it covers. */
 static void plain_in_cell(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 {
 	struct lab_cell *cell = lab_cell(address);
@@ -197,14 +201,17 @@ static void plain_in_cells(uintptr_t address, size_t size, bool write, uintptr_t
 	lab.pieces = 0;
 }
 
-/* A loop that waits for a plain variable lets other threads run, so that the race is seen. */
+/*
+ * A loop that waits for a plain variable lets other threads run after so many turns, so that the
+ * race is seen.
+ */
 enum { PLAIN_TURNS = 2000 };
 
 static void let_others_run(uintptr_t pc)
 {
 	lab.plain = 0;
 	if (!((lab.ready | lab.timed) & ~lab_bit(lab.self->id)))
-		return; /* no other thread can change anything: a computation */
+		return; /* no other thread can change anything, so the loop computes */
 	lab_turns_end(lab.self);
 	lab_relax(pc);
 }
@@ -225,7 +232,7 @@ void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc)
 	if (address - LAB_STACKS >= LAB_PARTS - LAB_STACKS) {
 		lab.self->changes += write && address != lab.errno_at;
 		if (lab_is_tls(address) || address == lab.errno_at)
-			return; /* each model thread has its own at one address */
+			return; /* each model thread has its own at this address */
 		if (write && __builtin_expect(lab.killable, 0))
 			lab_kill_point(
 			    (struct lab_op){LAB_PLAIN, (uint8_t)(size > 255 ? 255 : size), write, address, pc},

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names of blocks, by a walk over typed pointers. The walk is breadth first, so the first name of a
- * block is the shortest. It begins at the state and at the static variables. A region is a piece of
- * memory that a typed pointer leads to.
+ * Names of blocks, by a walk over typed pointers. The walk goes breadth first, so the first name of
+ * a block is the shortest. It begins at the state of a scenario and at the static variables. A
+ * region is a piece of memory to which a typed pointer leads.
  */
 #include "reach.h"
 #include "allocated.h"
@@ -10,9 +10,10 @@
 #include <dwarf.h>
 
 /*
- * How well the type of a pointer fits the block, the best first. ARRAY: the size of the block is a
- * multiple of the type's. PART: the pointer says what a part of the block is, and no more. UNTYPED:
- * the type is void, incomplete or too large.
+ * How well the type of a pointer fits the block, the best first. EXACT: the sizes are equal, or the
+ * type tells the size otherwise. ARRAY: the block is an array of elements of the type. PART: the
+ * pointer tells what a part of the block is, and no more. UNTYPED: the type is void, incomplete or
+ * too large.
  */
 enum reach_fit { REACH_EXACT, REACH_ARRAY, REACH_PART, REACH_UNTYPED };
 
@@ -25,25 +26,25 @@ struct reach_type {
 
 struct reach_region {
 	uintptr_t address;
-	uint64_t count; /* of elements */
+	uint64_t count; /* how many elements it has */
 	struct reach_type type;
 	enum reach_fit fit;
 	unsigned block;
-	unsigned level; /* pointers on the way to it */
-	char text[96];  /* the pointer */
+	unsigned level; /* how many pointers are on the way to it */
+	char text[96];  /* the pointer that leads to it, as the program would write it */
 };
 
 enum { REGIONS = 4096, ELEMENTS = 64, NESTING = 8, LEVELS = 6, EASY = 48 };
 
 static struct reach_region regions[REGIONS];
 static unsigned n_regions;
-static unsigned reach_level; /* of the pointers that are followed now */
+static unsigned reach_level; /* the level of the pointers that are followed now */
 static Dwfl_Module *reach_module;
 
-/* A name that was shown, of a block behind another block. */
+/* A name that was shown, of a block that lies behind another block. */
 static char reach_noted[sizeof regions[0].text];
 
-/* When the regions were found. */
+/* The execution whose regions were found, and when. */
 static struct {
 	uint32_t generation, steps;
 	size_t n_events;
@@ -90,7 +91,7 @@ static void reach_define(struct reach_type *type)
 	type->size = size;
 }
 
-/* What `of` has as its type. */
+/* Returns the type that `of` has. */
 static struct reach_type reach_type_of(Dwarf_Die *of)
 {
 	struct reach_type type = {.size = 0};
@@ -112,8 +113,9 @@ static struct reach_type reach_type_of(Dwarf_Die *of)
 /* --- where pointers lead --- */
 
 /*
- * A size that is a multiple of the type's makes no array: the type may be that of the first field.
- * The allocation tells. Any block is an array of bytes.
+ * Whether the block is an array of the type. A size that is a multiple of the type's size is not
+ * enough, since the type may be that of the first field. The allocation tells. Any block is an
+ * array of bytes.
  */
 static bool reach_is_array(const struct lab_block *b, const struct reach_type *type, const char *pointer)
 {
@@ -122,7 +124,7 @@ static bool reach_is_array(const struct lab_block *b, const struct reach_type *t
 	       (type->size == 1 || local == type->size || (local == 0 && lab_allocated_to(b, pointer)));
 }
 
-/* The pointer has `text` already. */
+/* Decides how the pointer fits the block. The region has the name of the pointer already. */
 static void reach_fit_of(const struct lab_block *b, uint64_t offset, const struct reach_type *type,
                          struct reach_region *to)
 {
@@ -143,7 +145,9 @@ static void reach_fit_of(const struct lab_block *b, uint64_t offset, const struc
 		to->count = b->size / type->size;
 }
 
-/* Whether the walk has the region. Of two names of one level the region keeps the shorter. */
+/*
+ * Whether the walk has the region already. Of two names of one level, the region keeps the shorter.
+ */
 static bool reach_has(const struct reach_region *r)
 {
 	for (unsigned i = 0; i < n_regions; i++) {
@@ -157,7 +161,7 @@ static bool reach_has(const struct reach_region *r)
 	return false;
 }
 
-/* The pointer `text` of the program has this value and points to this type. */
+/* The pointer `text` of the program has this value, and points to this type. */
 static void reach_follow(uintptr_t value, const struct reach_type *type, const char *text)
 {
 	struct lab_block b;
@@ -175,7 +179,7 @@ static void reach_follow(uintptr_t value, const struct reach_type *type, const c
 
 static void reach_visit(Dwarf_Die *type, uintptr_t address, const char *text, unsigned depth);
 
-/* "*job" takes parentheses before a field or an index. */
+/* Appends a field or an index to a name. "*job" gets parentheses before it. */
 static void reach_join(char *to, size_t size, const char *text, const char *between, const char *name)
 {
 	if (text[0] == '*')
@@ -201,7 +205,10 @@ static bool reach_has_pointer(Dwarf_Die *member)
 	}
 }
 
-/* Which field of a union holds the value is not known, unless one alone can hold a pointer. */
+/*
+ * Whether it is known which part of the type holds the value. For a union it is not known, unless
+ * only one field can hold a pointer.
+ */
 static bool reach_is_clear(Dwarf_Die *type)
 {
 	unsigned n = 0;
@@ -213,7 +220,9 @@ static bool reach_is_clear(Dwarf_Die *type)
 	return n == 1;
 }
 
-/* `between`: "." after an object, "->" after a pointer. */
+/*
+ * Follows the pointers in the fields. `between` is "." after an object, and "->" after a pointer.
+ */
 static void reach_visit_fields(Dwarf_Die *type, uintptr_t address, const char *text, const char *between,
                                unsigned depth)
 {
@@ -224,7 +233,8 @@ static void reach_visit_fields(Dwarf_Die *type, uintptr_t address, const char *t
 		Dwarf_Attribute attribute;
 		Dwarf_Word offset = 0;
 		char path[128];
-		const bool base = dwarf_tag(&member) == DW_TAG_inheritance; /* named as the object */
+		/* it has the name of the object */
+		const bool base = dwarf_tag(&member) == DW_TAG_inheritance;
 		if ((dwarf_tag(&member) != DW_TAG_member && !base) || !reach_has_pointer(&member) ||
 		    !lab_type_of(&member, &inner))
 			continue;
@@ -288,7 +298,7 @@ static void reach_visit(Dwarf_Die *type, uintptr_t address, const char *text, un
 /* Follows the pointers in a region. */
 static void reach_expand(const struct reach_region *r)
 {
-	const struct reach_region from = *r; /* a shorter name may take its place */
+	const struct reach_region from = *r; /* a copy, since a shorter name may take its place */
 	Dwarf_Die type = from.type.die;
 	const bool single = from.count == 1;
 	if (from.fit == REACH_UNTYPED || !from.type.parts)
@@ -324,7 +334,7 @@ static void reach_state(void)
 		reach_visit_fields(&type, (uintptr_t)lab.state, "s", "->", 0);
 }
 
-/* Blocks that are freed come last: a name by way of a live block is better. */
+/* Blocks that were freed come last, since a name by way of a live block is better. */
 static void reach_walk(void)
 {
 	n_regions = 0;
@@ -375,7 +385,8 @@ static bool reach_covers(const struct reach_region *r, uintptr_t address)
 }
 
 /*
- * The best region for the byte; else one before it, so that the block keeps its name; NULL: none.
+ * Returns the best region for the byte; if there is none, one that lies before the byte, so that
+ * the block keeps its name; NULL: none.
  */
 static const struct reach_region *reach_best(const struct lab_block *b, uintptr_t address)
 {
@@ -406,7 +417,10 @@ static bool reach_local(const struct lab_block *b, struct reach_region *local)
 	return true;
 }
 
-/* By which pointer the byte is named; false: by none. `made`: the name by the allocation. */
+/*
+ * Decides by which pointer the byte is named. Returns false if by none. `made` asks for the name by
+ * the allocation.
+ */
 static bool reach_choose(const struct lab_block *b, uintptr_t address, struct reach_region *chosen, bool *made)
 {
 	const struct reach_region *best = reach_best(b, address);

@@ -8,24 +8,33 @@
 
 /*
  * Names of blocks of the heap in a report. A block has the name of the shortest expression that
- * leads to it at the end of the execution: from the state of a scenario or from a static variable
+ * leads to it at the end of the execution, from the state of a scenario or from a static variable
  * ("queue->head->next"). A block that no such expression reaches has the name of the local variable
  * that got the allocation ("job#2": the second block that `job` got). The type of the pointer must
  * fit the size of the block. Only the execution that is reported has names.
  */
 
-/* The byte at `address`: "queue->head->value". False: no block is there, or nothing is reported. */
+/*
+ * Names the byte at `address`: "queue->head->value". Returns false if no block is there, or if
+ * nothing is reported.
+ */
 bool lab_reach_name(uintptr_t address, char *text, size_t size);
-/* A pointer to the beginning of a block: "queue->head". False: as above, or another pointer. */
+/*
+ * Names a pointer to the beginning of a block: "queue->head". Returns false if `address` is no such
+ * pointer, or if nothing is reported.
+ */
 bool lab_reach_pointer(uintptr_t address, char *text, size_t size);
-/* The same by the local variable or by the line that got the allocation. */
+/*
+ * Names the block by the local variable, or by the line, that got the allocation. Returns false if
+ * `address` is not the beginning of a block, or if nothing is reported.
+ */
 bool lab_reach_made(uintptr_t address, char *text, size_t size);
 /*
- * Called at the end of the reported execution, before the globals are put back: the names stay as
- * they are now.
+ * Called at the end of the execution that is reported, before the globals are put back. The names
+ * stay as they are then.
  */
 void lab_reach_keep(void);
-/* Adds a line to the details if the report has names of blocks behind other blocks. */
+/* Adds a line to the details if the report has names of blocks that lie behind other blocks. */
 void lab_reach_explain(void);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One execution: setup, actors, outcome; and its early end. */
+/*
+ * One execution: the setup, the actors, the outcome; and its early end by a failure, a crash or a
+ * hang.
+ */
 #include "choice.h"
 #include "lin_run.h"
 #include "program.h"
@@ -64,7 +67,7 @@ void lab_prune(void)
 static uint32_t seen_steps;
 static uint64_t seen_generation;
 static unsigned quiet_ticks;
-static int64_t seen_cpu; /* of this process, when it made its last step */
+static int64_t seen_cpu; /* the CPU time of this process when it made its last step */
 
 static _Unwind_Reason_Code place_in_program(struct _Unwind_Context *frame, void *place)
 {
@@ -76,13 +79,15 @@ static _Unwind_Reason_Code place_in_program(struct _Unwind_Context *frame, void 
 }
 
 /*
- * The place in the program, in the form of a return address. The signal may have come in a function
- * that the program has called: in the engine, which accesses memory in the program's place, in the
- * C library, or nowhere, since a pointer to a function was wild.
+ * Returns the place in the program at which the signal came, in the form of a return address. The
+ * signal may have come in a function that the program has called: in the engine, which accesses
+ * memory in the program's place, or in the C library. Or it came nowhere, since a pointer to a
+ * function was wild.
  */
 static uintptr_t interrupted_at(const void *context)
 {
-	static bool searches; /* a damaged stack may end the search by another signal */
+	/* a search is under way; a damaged stack may end it by another signal */
+	static bool searches;
 	const ucontext_t *at = context;
 #ifdef __x86_64__
 	uintptr_t place = (uintptr_t)at->uc_mcontext.gregs[REG_RIP] + 1;
@@ -104,7 +109,7 @@ static uintptr_t interrupted_at(const void *context)
 
 static void on_crash(int signal, siginfo_t *info, void *context)
 {
-	if (!lab.active) { /* not the model's: again, with the default action */
+	if (!lab.active) { /* not from the model: the signal comes again, with the default action */
 		struct sigaction plain = {.sa_handler = SIG_DFL};
 		(void)sigaction(signal, &plain, NULL);
 		return;
@@ -129,8 +134,9 @@ static int64_t cpu_ns(void)
 }
 
 /*
- * A hang is no step in 2 s of the process's own CPU time, since a busy machine may let it wait for
- * longer than that; or no step in 30 s, since a call that blocks takes no CPU time.
+ * A hang is one of two things. One is no step in 2 s of the process's own CPU time; real time does
+ * not count there, since a busy machine may let the process wait. The other is no step in 30 s,
+ * since a call that blocks takes no CPU time.
  */
 static void on_tick(int signal, siginfo_t *info, void *context)
 {
@@ -171,7 +177,7 @@ void lab_watch(bool on)
 	(void)setitimer(ITIMER_REAL, &each, NULL);
 }
 
-/* --- the course --- */
+/* --- the course of an execution --- */
 
 static void *run_actor(void *arg)
 {
@@ -184,8 +190,8 @@ static void *run_actor(void *arg)
 }
 
 /*
- * The actors have the numbers from 1 on, independent of threads that the setup starts. Main makes
- * their contexts before they start, so that is no step of theirs.
+ * The actors have the numbers from 1 on, whatever threads the setup starts. Main makes their
+ * contexts before they start, so that this is no step of theirs.
  */
 static unsigned make_actors(const struct lab_door *door, const struct fl_stress_function *actors)
 {

@@ -3,7 +3,7 @@
 #include "choice.h"
 #include <inttypes.h>
 
-static const char letters[] = "=rfwiokp"; /* by enum lab_choice_kind */
+static const char letters[] = "=rfwiokp"; /* one for each enum lab_choice_kind */
 
 const char *lab_thread_letters(unsigned thread, char text[3])
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The minimiser. First it searches the same failure with the smallest bounds of DFS, and takes the
- * shortest execution that it meets. Then it removes tokens, in large pieces and in small ones
- * (Zeller, Hildebrandt: ddmin, 2002), as long as the signature stays.
+ * The minimiser. First, it searches for the same failure with the smallest bounds of DFS, and takes
+ * the shortest execution that it meets. Then, it removes tokens, in large pieces and in small ones
+ * (Zeller, Hildebrandt: ddmin, 2002), as long as the signature stays the same.
  */
 #include "explore.h"
 #include "lin_run.h"
@@ -71,7 +71,7 @@ done:
 	return found;
 }
 
-/* Random executions; stops at the first failure. */
+/* Runs random executions. Stops at the first failure. */
 static bool search_by_lot(unsigned tries)
 {
 	for (unsigned i = 0; i < tries; i++) {
@@ -88,7 +88,9 @@ static bool search_by_lot(unsigned tries)
 	return false;
 }
 
-/* Searches the same failure in the current program; without success the best schedule stays. */
+/*
+ * Searches for the same failure in the current program. Without success, the best schedule stays.
+ */
 static bool fails_as_well(void)
 {
 	static struct lab_schedule kept;
@@ -103,7 +105,7 @@ static bool fails_as_well(void)
 	return false;
 }
 
-/* FL_LIN: fewer calls, and fewer heard ones. */
+/* Tries fewer calls, and fewer heard ones, in the program of an FL_LIN. */
 static void drop_calls(void)
 {
 	for (unsigned i = lab_lin_places(); i-- > 0 && !late();) {
@@ -118,7 +120,7 @@ static void drop_calls(void)
 	}
 }
 
-/* Runs the best schedule without tokens [from, from + n); returns true if it still fails. */
+/* Runs the best schedule without the tokens [from, from + n). Returns true if it still fails. */
 static bool without(unsigned from, unsigned n)
 {
 	trial = best;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The atomic sites that were reached, by return address: for mutants and coverage. */
+/*
+ * The sites of atomic operations that were reached, by their return addresses. Mutants and coverage
+ * use them.
+ */
 #include "model.h"
 
 enum { SITES_LOG2 = 12, SITES = 1 << SITES_LOG2 };
@@ -36,7 +39,7 @@ void lab_site_reached(uintptr_t pc, const char *operation, int order)
 		site->order = lab_order_name(order);
 		site->weaker = order == __ATOMIC_RELAXED ? 0 : order == __ATOMIC_ACQ_REL ? 2 : 1;
 		if (operation[0] == 'f')
-			site->weaker = 1; /* dropped */
+			site->weaker = 1; /* a mutant drops the fence */
 	}
 	site->hits++;
 }

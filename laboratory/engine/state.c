@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whether a loop that waits has come back to where it was. A turn that begins and ends with the
- * same registers, stack and settings, and that has written nothing, has no effect: an execution
- * without the turn has the same outcome. So a turn that the search cuts off is no loss.
+ * Tells whether a loop that waits has come back to where it was. If a turn of the loop begins and
+ * ends with the same registers, stack and settings, and has written nothing, it has no effect: an
+ * execution without the turn has the same outcome. So nothing is lost when the search cuts such a
+ * turn off.
  *
- * An await is such a turn that begins with a fault: a spurious wakeup, EINTR, a weak
- * compare-and-swap that fails. When the thread waits again, it sleeps for ever: the executions in
- * which it goes on are those without the fault. The other threads do go on, since their steps may
- * come before the turn in another execution, and may then have an effect on it. The turn may lock
- * and unlock a mutex, if no other thread could tell, and if no wake came that would have woken the
- * thread in its sleep (order.c).
+ * An await is such a turn that begins with a fault: a spurious wakeup, EINTR, or a weak
+ * compare-and-swap that fails. When the thread waits again, the search makes it sleep for ever: the
+ * executions in which it goes on are those without the fault. The other threads do go on, since in
+ * another execution their steps may come before the turn, and may then have an effect on it. The
+ * turn may lock and unlock a mutex, if no other thread could tell, and if no wake came that would
+ * have woken the thread in its sleep (order.c).
  */
 #include "choice.h"
 #include "layout.h"
@@ -18,7 +19,7 @@
 #include <unwind.h>
 
 #if defined(__x86_64__)
-static const int kept[] = {3, 6, 12, 13, 14, 15}; /* rbx, rbp, r12 to r15, in DWARF's numbers */
+static const int kept[] = {3, 6, 12, 13, 14, 15}; /* rbx, rbp, and r12 to r15, by DWARF's numbers */
 #else
 static const int kept[] = {19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29};
 #endif
@@ -34,7 +35,9 @@ static void state_add(struct state *state, uint64_t value)
 	state->hash ^= state->hash >> 29;
 }
 
-/* The innermost frame of the program: its place, the registers that calls keep, the stack. */
+/*
+ * Adds the innermost frame of the program: its place, the registers that calls keep, and the stack.
+ */
 static _Unwind_Reason_Code state_at(struct _Unwind_Context *context, void *arg)
 {
 	struct state *state = arg;
@@ -42,7 +45,7 @@ static _Unwind_Reason_Code state_at(struct _Unwind_Context *context, void *arg)
 	const uintptr_t end = LAB_STACKS + (lab.self->id + (uintptr_t)1) * LAB_STACK_SIZE;
 	if (!lab_is_module_code(pc))
 		return _URC_NO_REASON;
-	state->known = end - from < LAB_STACK_SIZE; /* else on a stack of the program's own */
+	state->known = end - from < LAB_STACK_SIZE; /* false on a stack of the program's own */
 	state_add(state, pc);
 	LAB_EACH (i, kept)
 		state_add(state, _Unwind_GetGR(context, kept[i]));
@@ -51,7 +54,7 @@ static _Unwind_Reason_Code state_at(struct _Unwind_Context *context, void *arg)
 	return _URC_END_OF_STACK;
 }
 
-/* What the thread holds is no part of its stack. */
+/* Adds what the thread holds, which is no part of its stack. */
 static void state_add_held(struct lab_object *object, void *state)
 {
 	const unsigned self = lab.self->id;

@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The search by execution graphs, on the program's side. In the replay a thread may do its next
- * step when the write that the step reads has been done; loads return what the graph says. After
- * that the lowest thread that can go on does a new step. Memory has the last value of each
- * location, in the modification order, of the writes that were done: a plain load without a race
- * sees it. A plain write begins another life of an atomic object, which is another location:
- * without a race, all other accesses happen before the write or after it. So psc has the same
- * cycles, too.
+ * The search by execution graphs, on the program's side. While a run replays its graph, a thread
+ * may do its next step when the write that the step reads has been done; loads return what the
+ * graph says. After that, the lowest thread that can go on does a new step. Of the writes that were
+ * done, memory has the last value of each location in its modification order: a plain load without
+ * a race sees that value. A plain write begins another life of an atomic object, and each life is a
+ * location of its own. Without a race, all other accesses happen before the plain write or after
+ * it. So psc has the same cycles, too.
  *
- * Loops that wait. A thread that comes back to a load with the same stack, registers and settings,
- * and that has changed nothing since, would do the same again: it waits. An execution in which it
+ * Loops that wait. A thread may come back to a load with the same stack, registers and settings,
+ * and with nothing changed since. It would do the same again, so it waits. An execution in which it
  * goes on later is one in which it goes on at once, with the newer value; a later write revisits
- * the load. So turns without effect are in no graph but the last one of a thread, which never goes
- * on.
+ * the load. So turns without effect are in no graph, except the last turn of a thread that never
+ * goes on.
  *
  * A read-modify-write that writes the value that it reads is no effect of a turn. Take an execution
  * with it. Without the turn, the reads of its write read the same value from the write before,
  * which has the same place in all other orders. Happens-before and psc only lose edges. So the
- * execution without the turn is consistent, has the same values, and at least the same races.
+ * execution without the turn is consistent, has the same values, and has at least the same races.
  *
- * Objects. The state of a mutex, a semaphore or a condition is a hidden word, and each step on it a
- * read-modify-write, or a read where a try fails. So the order of the steps on one object is the
- * modification order of its word. A thread that cannot take a lock or a permit waits, as graph.c
- * says. The word of a condition has its waiters. A signal takes one of them out, by choice.
+ * Objects. The state of a mutex, a semaphore or a condition is a hidden word. Each step on the
+ * object is a read-modify-write of the word, or a read where a try fails. So the order of the steps
+ * on one object is the modification order of its word. A thread that cannot take a lock or a permit
+ * waits, as graph.c says. The word of a condition has its waiters. A signal takes one of them out,
+ * by choice.
  *
  * A lock or a permit that a thread waits for until a deadline is a try. The search may let any time
  * pass before each step, and no step of a graph reads a clock. So the deadline may come whenever the
@@ -39,29 +40,32 @@
  * since there the order tells who meets whom.
  *
  * Waits for conditions. Call "section" what a thread does from the lock of a mutex to the wait with
- * that mutex. If the section only reads, and if the thread comes after the wait to where it was at the
- * section's first access, with the same stack and registers and before any new step, then the wait
- * is an await, as in `lock; while (!ready) wait;`. What it read before a later access could be old
- * after the wait. Let a signal or a broadcast end the await, where no other
- * waiter could have been woken in place of the thread: the thread was the only waiter, or all were
- * woken. Compare that execution E with the execution E' in which the thread locks the mutex for the
- * first time only when, in E, it locks the mutex after the wait. In E' the wake finds no such
- * waiter, and all else is as in E: the section wrote nothing, and the thread goes on from the same
- * state. Happens-before loses the edges from the section. So E' shows what E shows, and has one wait
- * less. In E the thread never goes on, and E does not count. All others do go on in E, since their
+ * that mutex. The wait is an await if the section only reads, and if the thread, after the wait and
+ * before any new step, comes to where it was at the section's first access, with the same stack and
+ * registers. An example is `lock; while (!ready) wait;`. What the thread read before a later access
+ * could be old after the wait. Let a signal or a broadcast end the await, where no other waiter
+ * could have been woken in place of the thread: the thread was the only waiter, or all were woken.
+ * Compare that execution E with the execution E' in which the thread locks the mutex for the first
+ * time only when, in E, it locks the mutex after the wait. In E' the wake finds no such waiter, and
+ * all else is as in E: the section wrote nothing, and the thread goes on from the same state.
+ * Happens-before loses the edges from the section. So E' shows what E shows, and has one wait less.
+ *
+ * In E the thread never goes on, and E does not count. All other threads do go on in E, since their
  * later steps may revisit earlier ones. In other words, the search explores a program whose threads
  * stop after such a wake. Whether they do depends only on what the thread's own steps depend on, so
- * that each graph of this program still comes once. A spurious end of an await is no other case
- * than E. A waiter that no wake reached is still asleep, so a deadlock is found in E itself.
+ * each graph of this program still comes once. A spurious end of an await is no other case than E.
+ * A waiter that no wake reached is still asleep, so a deadlock is found in E itself.
  *
- * E' needs that no thread can tell that the section took place. A trylock can, since it fails while
- * the section holds the mutex. Other threads also can if the section writes to the thread's stack,
- * which is no effect, and they use that stack. These waits are left to the other searches. A wait that is
- * not an await is ordinary: each of its ends is explored, and a spurious one is a choice.
+ * E' needs that no thread can tell that the section took place. A trylock can tell, since it fails
+ * while the section holds the mutex. Other threads can also tell if the section writes to the
+ * thread's stack, which is no effect, and if they use that stack. These waits are left to the other
+ * searches. A wait that is not an await is ordinary: each of its ends is explored, and a spurious
+ * one is a choice.
  *
- * Whether a call for a wait is an await shows only afterwards. So the call returns at once, with the
- * mutex held, and the thread waits when it comes to the state again (lab_steer_access). If it does
- * anything else before, the site is noted as one of ordinary waits, and the search begins anew.
+ * Whether a call for a wait is an await shows only afterwards. So the call returns at once, with
+ * the mutex held, and the thread waits when it comes to the state again (lab_steer_access()). If it
+ * does anything else before, the site is noted as one of ordinary waits, and the search begins
+ * anew.
  *
  * What the compiler keeps for a statement does not count as state there: the thread has accessed
  * nothing since the call returned, so that a statement begins anew. This would be wrong if the call
@@ -79,24 +83,29 @@ enum { LOCATIONS = 4096, TURNS = 8, DEEPEST = 4096, ORDINARY = 32 };
 
 static struct place {
 	uintptr_t address;
-	uint32_t generation; /* of the execution that has used it last */
+	uint32_t generation; /* of the execution that has used the place last */
 	uint8_t size;
-	uint16_t top;   /* of its writes that were done, the last in the modification order */
-	uint64_t value; /* in memory */
+	/* the write that comes last in the modification order, of those that were done */
+	uint16_t top;
+	uint64_t value; /* the value in memory */
 } places[LOCATIONS];
 static unsigned n_places;
-static uint8_t parents[LAB_GRAPH_THREADS]; /* of each thread: its parent + 1; 0: none yet */
-static uint32_t ticks[LAB_GRAPH_EVENTS];   /* the thread's clock at the event */
+/* for each thread, its parent + 1; 0: none is known yet */
+static uint8_t parents[LAB_GRAPH_THREADS];
+static uint32_t ticks[LAB_GRAPH_EVENTS]; /* for each event, the clock of its thread */
 static const char *refusal;
 
-/* `pick` of an unlock by a wait: the thread has become a waiter before; or does not become one. */
+/*
+ * The `pick` of an unlock by a wait. HALF: the thread has become a waiter before it. EARLY: the
+ * thread does not become a waiter, since the wait ends at once.
+ */
 enum { HALF = 1, EARLY };
 
-/* What a thread had when it came to a load. */
+/* Where a thread was when it came to a load. */
 struct turn {
 	uintptr_t pc, frame;
-	unsigned events; /* done before */
-	uint32_t done;   /* effects before */
+	unsigned events; /* how many events it had done */
+	uint32_t done;   /* how many effects it had had */
 	uint64_t settings;
 	size_t size;
 	unsigned char stack[DEEPEST];
@@ -106,27 +115,33 @@ static struct loop {
 	unsigned n, last; /* the turns are kept in a ring */
 	struct turn turns[TURNS];
 	bool waits, assumes;
-	unsigned from; /* its last turn began with this event */
+	unsigned from; /* the number of the event with which its last turn began */
 } loops[LAB_GRAPH_THREADS];
 
-/* A thread's last lock of a mutex, and the first access since. */
+/* A thread's last lock of a mutex, and its first access after that. */
 static struct section {
 	uint32_t generation;
 	const struct lab_object *mutex;
-	uint32_t done; /* effects before */
-	bool begun;    /* `first` is known */
+	uint32_t done; /* how many effects it had had before */
+	bool begun;    /* `first` has the first access */
 	struct turn first;
-	/* It calls for a wait, to which it comes when it is in the state again. */
+	/*
+	 * The thread has called for a wait on `cond`, and waits when it is in the same state again.
+	 */
 	struct lab_object *cond, *with;
 	uintptr_t pc;
-	bool wrote;         /* perhaps to its own stack */
-	bool awaits, early; /* early: an ordinary wait ends spuriously */
+	bool wrote; /* the section has written plain memory, perhaps on its own stack */
+	/* awaits: the wait is an await; early: an ordinary wait ends spuriously */
+	bool awaits, early;
 	enum { ASLEEP, WOKEN, REPEATED } woken;
 } sections[LAB_GRAPH_THREADS];
-/* What makes a wait ordinary: a site, the address of a mutex, the number of a thread. */
+/*
+ * What makes a wait ordinary: the site of a call, the address of a mutex, or the number of a
+ * thread.
+ */
 static uintptr_t ordinary[ORDINARY];
 static unsigned n_ordinary;
-static bool has_awaits, begins_anew; /* of this search */
+static bool has_awaits, begins_anew; /* has_awaits: this search has found an await */
 
 static struct loop *loop_of(const struct lab_thread *t)
 {
@@ -189,7 +204,7 @@ static bool steer_can(const struct lab_thread *t)
 		return false;
 	if (kind == LAB_START || kind == LAB_SPAWN || kind == LAB_JOIN ||
 	    (kind == LAB_SYNC && t->next.order == LAB_SYNC_DESTROY))
-		return true; /* no event */
+		return true; /* these steps are no events */
 	if (lab_graph_planned(t->id))
 		return lab_graph_may(t->id);
 	return lab_graph_is_replayed() && kind != LAB_EXIT;
@@ -203,13 +218,13 @@ static lab_value update_add(lab_value value, lab_value operand)
 }
 
 /*
- * The state of an object is a hidden word: of a mutex 1 while it is held, of a semaphore its
- * permits, of a condition its waiters.
+ * The state of an object is a hidden word. For a mutex it is 1 while the mutex is held; for a
+ * semaphore, its permits; for a condition, its waiters.
  */
 static const struct {
 	uint8_t kind, order;
 	bool differs;
-	uint64_t add; /* to the word, if that is 0; or if it `differs` from 0 */
+	uint64_t add; /* what is added to the word if it is 0, or, with `differs`, if it is not 0 */
 } steps[LAB_SYNCS] = {
     [LAB_SYNC_LOCK] = {LAB_GRAPH_LOCK, __ATOMIC_ACQUIRE, false, 1},
     [LAB_SYNC_RELOCK] = {LAB_GRAPH_LOCK, __ATOMIC_ACQUIRE, false, 1},
@@ -241,8 +256,8 @@ static struct lab_graph_event object_event(unsigned thread, const struct lab_obj
 }
 
 /*
- * No thread can go on, but perhaps main can exit. The threads that wait for a lock could have been
- * first.
+ * Called when no thread can go on, but perhaps main can exit. Adds the lock for each thread that
+ * waits for one: it could have been the first to take it.
  */
 static void steer_end(void)
 {
@@ -280,13 +295,16 @@ struct lab_thread *lab_steer_next(void)
 
 /* --- loops that wait --- */
 
-/* What the thread has done so far that outlives a turn of a loop. */
+/* Returns how much the thread has done so far that outlives a turn of a loop. */
 static uint32_t steer_effects(void)
 {
 	return lab.self->effects + lab.self->changes;
 }
 
-/* In which execution the program last wrote to the byte of the running thread's stack. */
+/*
+ * Returns where it is kept in which execution the program last wrote to that byte of the running
+ * thread's stack.
+ */
 static uint32_t *steer_writes(uintptr_t address)
 {
 	static uint32_t executions[LAB_GRAPH_THREADS][DEEPEST];
@@ -295,8 +313,8 @@ static uint32_t *steer_writes(uintptr_t address)
 
 /*
  * Whether the thread is where it was. What the compiler keeps for a statement may differ if the
- * statement begins anew. But a compare-and-swap that fails writes what the next turn expects, also
- * where the loop is a part of one statement: `x *= 2` of an atomic x.
+ * statement begins anew. But a compare-and-swap that fails writes what the next turn expects; that
+ * counts even where the loop is a part of one statement, such as `x *= 2` of an atomic x.
  */
 static bool steer_is_same(const struct turn *turn, uintptr_t frame, bool anew)
 {
@@ -321,7 +339,10 @@ static void steer_stop(bool assumes)
 	lab_thread_park(!assumes);
 }
 
-/* How much stack there is from the frame on; 0: too much, or the frame is not known. */
+/*
+ * Returns how many bytes of stack there are from the frame on; 0: too many, or the frame is not
+ * known.
+ */
 static size_t steer_stack(uintptr_t frame)
 {
 	size_t room;
@@ -340,7 +361,10 @@ static void turn_note(struct turn *turn, uintptr_t pc, uintptr_t frame, size_t s
 	memcpy(turn->stack, (const void *)frame, size);
 }
 
-/* In a loop with one event a statement begins anew. */
+/*
+ * Stops the thread if its loop has come back to where it was. In a loop with one event, a statement
+ * begins anew.
+ */
 static void steer_turn(uintptr_t pc)
 {
 	struct loop *loop = loop_of(lab.self);
@@ -376,7 +400,10 @@ static bool is_ordinary(uintptr_t what)
 	return n_ordinary > ORDINARY;
 }
 
-/* Waits by the call, with the mutex, or of the thread of that number, are no awaits. */
+/*
+ * From now on, waits by this call, or with this mutex, or of the thread with this number, are
+ * ordinary.
+ */
 static void steer_is_ordinary(uintptr_t what)
 {
 	if (is_ordinary(what))
@@ -460,7 +487,7 @@ static bool steer_differs(const struct lab_graph_event *a, const struct lab_grap
 	       (a->kind == LAB_GRAPH_WRITE && a->value != b->value);
 }
 
-/* The running thread does the event. Returns its number. */
+/* The running thread does the event. Returns the number of the event. */
 static unsigned steer_event(struct lab_graph_event *e)
 {
 	struct lab_thread *self = lab.self;
@@ -485,15 +512,18 @@ static unsigned steer_event(struct lab_graph_event *e)
 
 static uint16_t steer_life(const struct lab_location *location, const struct lab_op *op)
 {
-	/* All threads have their thread-locals at the same addresses. Each has places of its own for them. */
+	/*
+	 * All threads have their thread-locals at the same addresses. Here, each thread has places
+	 * of its own for them.
+	 */
 	const uintptr_t owner = lab_is_tls(op->address) ? lab.self->id + 1 : 0;
 	return steer_place(op->address ^ (uintptr_t)location->lives << 48 ^ owner << 43, op->size,
 	                   (uint64_t)lab_peek(op->address, op->size));
 }
 
 /*
- * The event is on the location. Where memory has another value, code without instrumentation wrote
- * that value.
+ * Makes an event on the location. If memory has another value than the location, code without
+ * instrumentation wrote that value.
  */
 static struct lab_graph_event steer_on(struct lab_location *location, const struct lab_op *op, unsigned kind)
 {
@@ -503,7 +533,8 @@ static struct lab_graph_event steer_on(struct lab_location *location, const stru
 			lab_steer_refuse("atomic accesses of different sizes");
 	uint16_t at = steer_life(location, op);
 	if (places[at].value != (uint64_t)lab_peek(op->address, op->size)) {
-		if (!lab_is_stack(op->address)) /* else it is another object of a later frame */
+		/* on a stack, it may be another object of a later frame */
+		if (!lab_is_stack(op->address))
 			lab_met(LAB_MET_UNSEEN);
 		lab_location_plain_write(lab_cell(op->address), op->address, op->size);
 		at = steer_life(location, op);
@@ -511,7 +542,7 @@ static struct lab_graph_event steer_on(struct lab_location *location, const stru
 	return (struct lab_graph_event){.kind = (uint8_t)kind, .order = op->order, .size = op->size, .location = at};
 }
 
-/* The event wrote: memory gets the value if it is the last in the modification order. */
+/* The event wrote. Memory gets its value if it is the last in the modification order. */
 static void steer_wrote(struct lab_location *location, const struct lab_op *op, unsigned i)
 {
 	const struct lab_graph_event *e = lab_graph_event(i);
@@ -595,18 +626,18 @@ unsigned lab_steer_choose(unsigned n)
 /* --- stacks --- */
 
 /*
- * The end of a frame is no event. So another thread's use of the frame must happen before, or
- * another order of the same graph has the use after the end.
+ * The end of a frame is no event. So another thread's use of the frame must happen before the end.
+ * If it does not, another order of the same graph has the use after the end.
  */
 static struct lent {
-	uint32_t generation, clock; /* clock: of the last use */
+	uint32_t generation, clock; /* clock: the clock of the last use */
 	uintptr_t lowest;
-} lent[LAB_GRAPH_THREADS][LAB_GRAPH_THREADS]; /* by the owner and the user */
+} lent[LAB_GRAPH_THREADS][LAB_GRAPH_THREADS]; /* by the owner of the stack and by its user */
 
 void lab_steer_lent(unsigned owner, uintptr_t address)
 {
 	struct lent *l = &lent[owner][lab.self->id];
-	steer_is_ordinary(owner); /* it may write there before it waits */
+	steer_is_ordinary(owner); /* the user may write there before the owner waits */
 	if (l->generation != lab.generation || address < l->lowest)
 		l->lowest = address;
 	l->generation = lab.generation;
@@ -631,7 +662,10 @@ void lab_steer_start(const struct lab_thread *child)
 {
 	if (child->id >= LAB_GRAPH_THREADS)
 		lab_steer_refuse("more than 16 threads");
-	/* The events of a thread are known by its number. */
+	/*
+	 * The events of a thread are known by the thread's number, so that must not depend on the
+	 * order of starts.
+	 */
 	if (parents[child->id] != 0 && parents[child->id] != lab.self->id + 1)
 		lab_steer_refuse("threads whose numbers depend on the order in which they are started");
 	parents[child->id] = (uint8_t)(lab.self->id + 1);
@@ -838,7 +872,7 @@ unsigned lab_steer_wake(struct lab_object *cond, bool all)
 	return n;
 }
 
-/* --- a failure, in the words of the old engine --- */
+/* --- a failure, by the usual engine --- */
 
 static uint16_t guide[LAB_GRAPH_EVENTS];
 static unsigned n_guide, at_guide, guided_last;
@@ -927,7 +961,7 @@ unsigned lab_steer_guide_choice(enum lab_choice_kind kind, unsigned n)
 		return e ? e->pick : 0;
 	if (kind != LAB_PICK_STALE || !e || e->writes)
 		return 0;
-	/* How many newer values the load, or the failing swap, could have seen. */
+	/* How many newer values the load, or the compare-and-swap that fails, could have seen. */
 	unsigned back = 0;
 	const unsigned from = e->rf == LAB_GRAPH_NONE ? 0 : lab_graph_event(e->rf)->mo;
 	uint64_t newest = lab_graph_read(guide[at_guide - 1]);

@@ -7,34 +7,35 @@
 struct lab_object;
 
 /*
- * Runs the program along an execution graph (graph.h) and extends it. Called while `lab.steered`.
- * What a graph does not have ends the search by graphs with a reason; the other searches go on.
+ * Runs the program along an execution graph (graph.h), and extends the graph. These functions are
+ * called while `lab.steered`. If the program does what a graph does not have, the search by graphs
+ * ends with a reason, and the other searches go on.
  */
 
-/* Before the first run. */
+/* Called before the first run. */
 void lab_steer_reset(unsigned faults);
-/* Whether the search begins anew, since it has learnt of a wait that is not an await. */
+/* Whether the search begins anew, since it has learnt that some wait is no await. */
 bool lab_steer_again(void);
 /*
- * How much the search has learnt in its runs that its later runs depend on: locations, parents of
- * threads, waits that are no awaits. The number grows with each thing that is learnt.
+ * Returns how much the search has learnt in its runs that its later runs depend on: locations,
+ * parents of threads, waits that are no awaits. The number grows with each thing that is learnt.
  */
 unsigned lab_steer_learnt(void);
-/* The reason why the search ended; NULL: none. */
+/* Returns the reason why the search ended; NULL: it has not ended. */
 const char *lab_steer_refusal(void);
 _Noreturn void lab_steer_refuse(const char *why);
 
-/* The thread that runs next; ends the run if there is none. */
+/* Returns the thread that runs next. Ends the run if there is none. */
 struct lab_thread *lab_steer_next(void);
 /* The running thread announces the step. */
 void lab_steer_announce(const struct lab_op *op);
 void lab_steer_start(const struct lab_thread *child);
 void lab_steer_join(const struct lab_thread *ended);
-/* The execution does not count: what the thread assumes is false. */
+/* What the running thread assumes is false, so the execution does not count. */
 void lab_steer_block(void);
 void lab_steer_exit(void); /* waits until no other thread can go on */
 unsigned lab_steer_choose(unsigned n);
-/* The running thread uses the stack of that thread. */
+/* The running thread uses the stack of the thread `owner`. */
 void lab_steer_lent(unsigned owner, uintptr_t address);
 /* The running thread's frames below the address end. */
 void lab_steer_return(uintptr_t end);
@@ -47,8 +48,9 @@ bool lab_steer_cas(struct lab_location *location, const struct lab_op *op, int f
 void lab_steer_fence(int order);
 
 /*
- * The old engine runs the failing graph: the choices of that run are its schedule. Returns false if
- * no order contains po, rf, mo and psc. Then lab_execute() with LAB_GUIDE asks for each choice.
+ * Prepares a run of the usual engine along the graph that failed; the choices of that run are its
+ * schedule. Returns false if no order contains po, rf, mo and psc. After it, lab_execute() with
+ * LAB_GUIDE asks the functions below for each choice.
  */
 bool lab_steer_guide(void);
 unsigned lab_steer_guide_thread(lab_set set, unsigned usual);
@@ -56,11 +58,14 @@ unsigned lab_steer_guide_choice(enum lab_choice_kind kind, unsigned n);
 void lab_steer_guide_step(void); /* the running thread does the step that it announced */
 
 /*
- * The running thread does a step on the state of an object: a lock, a semaphore. Returns the number
- * of the event.
+ * The running thread does a step on the state of an object, such as a lock or a semaphore. Returns
+ * the number of the event.
  */
 unsigned lab_steer_step(const struct lab_object *object, unsigned step);
-/* The same for a step that tries: returns whether it was possible, or the permits. */
+/*
+ * The running thread does a step that tries. Returns whether it was possible, or the permits of a
+ * semaphore.
+ */
 unsigned lab_steer_try(const struct lab_object *object, unsigned step);
 
 /* The running thread comes to the barrier. */
@@ -72,18 +77,27 @@ void lab_steer_arrive(struct lab_object *barrier);
 bool lab_steer_leave(const struct lab_object *barrier);
 
 /*
- * The running thread calls for a wait. An await begins where the thread has come round its loop:
- * then lab_steer_access() calls lab_cond_begin().
+ * The running thread calls for a wait. An ordinary wait begins at once. An await begins where the
+ * thread has come round its loop: then lab_steer_access() calls lab_cond_begin().
  */
 void lab_steer_wait(struct lab_object *cond, struct lab_object *mutex, uintptr_t pc);
-/* Before a failure of the running thread, which it cannot reach while its wait is still to come. */
+/*
+ * Called before a failure of the running thread. If the thread still has a wait to come, it cannot
+ * reach the failure, and the search begins anew.
+ */
 void lab_steer_fail(void);
-/* Before each access of the running thread; `written`: how many bytes of plain memory it writes. */
+/*
+ * Called before each access of the running thread. `written` is how many bytes of plain memory it
+ * writes.
+ */
 void lab_steer_access(uintptr_t pc, uintptr_t address, size_t written);
 /* The running thread becomes a waiter, and unlocks the mutex. */
 void lab_steer_enqueue(const struct lab_object *cond, const struct lab_object *mutex, uintptr_t pc);
-bool lab_steer_is_woken(void); /* before it sleeps */
-/* Returns how many waiters there were. Those that are woken, and sleep, compete for the mutex. */
+bool lab_steer_is_woken(void); /* called before the thread sleeps */
+/*
+ * Wakes waiters of the condition. Those that sleep then compete for the mutex. Returns how many
+ * waiters there were.
+ */
 unsigned lab_steer_wake(struct lab_object *cond, bool all);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* No thread can run: finds the waits, and the verdict. */
+/* Called when no thread can run: finds what the threads wait for, and the verdict. */
 #include "location.h"
 #include "object.h"
 
@@ -7,7 +7,10 @@ struct line {
 	uintptr_t futex, stack, size, key;
 };
 
-/* Threads may sleep on one futex: the wait of this one is on its stack. */
+/*
+ * Finds the wait of a thread. Several threads may sleep on one futex; the wait of this thread is on
+ * its stack.
+ */
 static void match(const void *key, const void *wait, const uint32_t *futex, const char *name, void *arg)
 {
 	(void)name;
@@ -16,7 +19,7 @@ static void match(const void *key, const void *wait, const uint32_t *futex, cons
 		line->key = (uintptr_t)key;
 }
 
-/* Of a wait on several words. */
+/* Describes a wait on several words. */
 static bool describe_many(const struct lab_thread *t)
 {
 	bool changed = false;
@@ -32,8 +35,8 @@ static bool describe_many(const struct lab_thread *t)
 }
 
 /*
- * Describes a sleeper. Its globals are in place. Returns true if the word on which it sleeps has
- * changed since then: a lost wakeup.
+ * Describes a sleeper, whose globals are in place. Returns true if the word on which it sleeps has
+ * changed since it went to sleep: a lost wakeup.
  */
 static bool describe(const struct lab_thread *t)
 {
@@ -72,7 +75,7 @@ static bool describe(const struct lab_thread *t)
 	return changed;
 }
 
-/* "main waits for the barrier b, where 1 of 2 have arrived" */
+/* Says what a thread waits for: "main waits for the barrier b, where 1 of 2 have arrived". */
 static void stuck_say(const struct lab_thread *t, char *text, size_t size)
 {
 	const struct lab_object *o = t->object;
@@ -97,7 +100,10 @@ static void stuck_say(const struct lab_thread *t, char *text, size_t size)
 		snprintf(text, size, "%s waits for %s", t->name, name);
 }
 
-/* Threads sleep that no cycle joins. Those that wait for the end of another thread come last. */
+/*
+ * Ends the execution because threads sleep, and no cycle joins them. Those that wait for the end of
+ * another thread come last.
+ */
 static _Noreturn void stuck_asleep(void)
 {
 	char all[400] = "", one[256];
@@ -147,7 +153,7 @@ void lab_stuck(void)
 	lab_globals_enter(self->process);
 	for (unsigned i = 1; i < lab.n_threads; i++)
 		if (lab_in(lab.killed, i))
-			/* Actors have the number of their process. */
+			/* The number of an actor is that of its process. */
 			lab_detail("  %s was killed\n", lab.threads[i].name);
 	lab_objects_stuck();
 	if (lab.spinning) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Addresses to names, files and lines, by elfutils' libdw. */
+/* Finds names, files and lines for addresses, by libdw of elfutils. */
 #include "frame.h"
 #include "layout.h"
 #include "model.h"
@@ -11,7 +11,7 @@
 static Dwfl *session;
 
 /*
- * Reports a loaded object with all of its segments. libdw's own reading of /proc/self/maps leaves
+ * Reports a loaded object with all its segments. When libdw itself reads /proc/self/maps, it leaves
  * out the pages of .bss that no file backs.
  */
 static int symbol_report(struct dl_phdr_info *info, size_t size, void *arg)
@@ -44,7 +44,7 @@ static bool open_session(void)
 	return session != NULL;
 }
 
-/* The first characters of `name`, for ever. */
+/* Returns the first characters of `name`. The text lives for ever. */
 static const char *interned(const char *name, size_t length)
 {
 	static struct kept {
@@ -61,7 +61,7 @@ static const char *interned(const char *name, size_t length)
 	return made->name;
 }
 
-/* A function that stress.h has made is shown with the actor's name. */
+/* Returns the actor's name for a function that stress.h has made. */
 static const char *plain_name(const char *function)
 {
 	const char *test = lab_running ? lab_running->test->name : "";
@@ -73,7 +73,7 @@ static const char *plain_name(const char *function)
 	return interned(name, end ? (size_t)(end - name) : strlen(name));
 }
 
-/* Asks each unit: clang writes no index of addresses. */
+/* Asks each unit, since clang writes no index of addresses. */
 static bool ask_units(Dwfl_Module *module, Dwarf_Addr pc, const char **file, int *line)
 {
 	Dwarf_Addr bias = 0;
@@ -87,7 +87,7 @@ static bool ask_units(Dwfl_Module *module, Dwarf_Addr pc, const char **file, int
 	return false;
 }
 
-/* The text of a line of a file, without what leads and trails. */
+/* Returns the text of a line of a file, without blanks at its begin and end. */
 static char *source_line(const char *file, int line)
 {
 	FILE *f = fopen(file, "re");
@@ -119,7 +119,8 @@ bool lab_where(uintptr_t pc, const char **file, int *line, const char **function
 		return false;
 	*function = plain_name(dwfl_module_addrname(module, pc - 1));
 	if (*function && strncmp(*function, "_Z", 2) == 0 && lab_inlined(pc))
-		*function = lab_inlined(pc); /* for C++, without the types of its arguments */
+		/* for C++, the function without the types of its arguments */
+		*function = lab_inlined(pc);
 	Dwfl_Line *at = dwfl_module_getsrc(module, pc - 1);
 	if (!at)
 		return ask_units(module, pc - 1, file, line);
@@ -200,7 +201,7 @@ const char *lab_address_name(uintptr_t address)
 	return text;
 }
 
-/* A thread-local variable of a program. */
+/* Names a thread-local variable of a program. */
 static bool name_thread_local(uintptr_t address, char *text, size_t size)
 {
 	char name[120];
@@ -214,7 +215,7 @@ static bool name_thread_local(uintptr_t address, char *text, size_t size)
 	return true;
 }
 
-/* A field of a scenario's state. */
+/* Names a field of a scenario's state. */
 static bool name_field(uintptr_t address, char *text, size_t size)
 {
 	if (lab.program || !lab_running || address - LAB_BASE >= lab_running->test->state_size || !lab.recording ||

@@ -7,15 +7,15 @@
 
 #define PC ((uintptr_t)__builtin_return_address(0))
 
-/* Virtual ns, where traffic is counted. */
+/* ns of virtual time, where traffic is counted */
 enum { FUTEX_NO_WAKE = 200, FUTEX_WAIT = 1000, FUTEX_WAKE = 1800, YIELD = 400, NAP = 50000, SPAWN = 20000 };
 
 static struct fl__sys *table; /* of the copy; NULL: there is none */
 static struct fl__sys real, model;
 
 /*
- * The rest of a wait, after its words were as expected: sleeps, unless a fault or the deadline
- * prevents it.
+ * The rest of a wait, once its words were as expected. The thread sleeps, unless a fault or the
+ * deadline prevents it.
  */
 static int fall_asleep(uintptr_t word, int64_t deadline, bool *faulty)
 {
@@ -41,7 +41,10 @@ static int fall_asleep(uintptr_t word, int64_t deadline, bool *faulty)
 	return self->result;
 }
 
-/* The index of the newest event when the wait began, since events may move during the sleep. */
+/*
+ * Ends a wait. `index` is that of the newest event when the wait began, since events may move
+ * during the sleep.
+ */
 static int waited(size_t index, int result, bool faulty)
 {
 	lab_hash((uint64_t)(int64_t)result);
@@ -86,8 +89,8 @@ static bool are_as_expected(const struct fl__futex *words, unsigned n, uintptr_t
 }
 
 /*
- * As Linux's futex_waitv(): the thread is dequeued from the word that wakes it, and from the others
- * when it runs.
+ * Waits as Linux's futex_waitv() does: the thread is dequeued from the word that wakes it, and from
+ * the other words when it runs.
  */
 static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 {
@@ -115,7 +118,7 @@ static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 	return waited(index, result, faulty);
 }
 
-/* The index of `word` among the words of the thread; -1: not one of them. */
+/* Returns the index of `word` among the words of the thread; -1: it is not one of them. */
 static int place_among(const struct lab_thread *t, uintptr_t word)
 {
 	for (unsigned i = 0; i < t->n_many; i++)
@@ -127,11 +130,11 @@ static int place_among(const struct lab_thread *t, uintptr_t word)
 static bool sleeps_on(const struct lab_thread *t, uintptr_t word)
 {
 	if (__builtin_expect(lab.processes, 0) && t->process != lab.self->process && lab_is_global(word))
-		return false; /* another process's word at the same address */
+		return false; /* a word of another process at the same address */
 	return t->many ? place_among(t, word) >= 0 : t->state == LAB_BLOCKED && t->futex == word;
 }
 
-/* A sleeper on several words may have been woken by another one. */
+/* Wakes a sleeper. If it sleeps on several words, another word may have woken it already. */
 static void wake(struct lab_thread *t, uintptr_t word)
 {
 	int place = t->many ? place_among(t, word) : -1;
@@ -144,7 +147,10 @@ static void wake(struct lab_thread *t, uintptr_t word)
 	t->futex = 0;
 }
 
-/* FIFO is the usual choice; the kernel does not promise an order. A wake orders no memory. */
+/*
+ * Wakes up to `n` sleepers. First in, first out is the usual choice; the kernel does not promise an
+ * order. A wake orders no memory.
+ */
 static int wake_some(struct lab_op op, int n)
 {
 	uintptr_t word = op.address;
@@ -184,7 +190,7 @@ static int sys_futex_wake(const uint32_t *word, int n)
 	return lab_futex_wake((uintptr_t)word, n, PC);
 }
 
-/* One step: no other thread and no kill comes between the two. */
+/* This is one step: no other thread and no kill comes between the store and the wake. */
 static void sys_shared_store_and_wake(uint32_t *word, uint32_t value, int n)
 {
 	(void)lab_atomic_rmw((uintptr_t)word, 4, lab_update_set, value, __ATOMIC_RELEASE, PC);
@@ -245,7 +251,7 @@ static void sys_relax(void)
 	lab_relax(PC);
 }
 
-/* The caller of the library's wrapper around the table's function. */
+/* Returns the place that called the library's wrapper around the table's function. */
 static uintptr_t caller(uintptr_t pc)
 {
 	const struct lab_thread *self = lab.self;

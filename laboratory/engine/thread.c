@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Model threads. Each step is announced before it is done. At that moment every other thread is
- * before its own next step, and the search chooses which thread runs.
+ * Model threads. A thread announces each step before it does the step. At that moment, every other
+ * thread is before its own next step, and the search chooses which thread runs.
  *
  *   state      may run                                         becomes ready
  *   UNBORN     never                                           by lab_thread_start()
@@ -12,8 +12,8 @@
  *
  * A thread spins if it says so (relax, yield), or if it loads the same value again and again. Turns
  * of a spin that see no change are not explored, since they have no effect. A thread that gives up
- * has a number of turns that are no steps, in which time passes. So a bounded spin ends, and an
- * endless one stops until a change.
+ * its spin gets a number of turns that are no steps, in which time passes. So a bounded spin ends,
+ * and an endless one stops until a change.
  */
 #include "choice.h"
 #include "object.h"
@@ -22,7 +22,7 @@
 
 enum { FREE_TURNS = 256, LAST_TURNS = 4096, REPEATS = 6, IDLE_ROUNDS = 6, STREAK = 200, STARVED = 400, ASLEEP = 1000 };
 enum { TRIES = 100, TRIES_AT_ONCE = 8 };
-enum { PAUSE = 23, TURN = 20000, GIVE_UP = 1000000 }; /* virtual ns */
+enum { PAUSE = 23, TURN = 20000, GIVE_UP = 1000000 }; /* ns of virtual time */
 #define CENTURY (INT64_C(100) * 365 * 24 * 3600 * 1000000000)
 
 static void set_state(struct lab_thread *thread, enum lab_state state)
@@ -78,9 +78,9 @@ static unsigned longest_waiting(lab_set set)
 }
 
 /*
- * No thread is ready. Spinning threads get another chance, after some time has passed, but not for
- * ever. After some rounds they take turns: otherwise a thread that spins for ever might get all
- * turns, and a bounded spin none.
+ * Called when no thread is ready. Spinning threads get another chance, after some time has passed,
+ * but not for ever. After some rounds they take turns: otherwise, a thread that spins for ever
+ * might get all turns, and a bounded spin none.
  */
 static lab_set idle(void)
 {
@@ -92,7 +92,7 @@ static lab_set idle(void)
 
 static void give_up(struct lab_thread *t)
 {
-	/* More when no other thread can run. */
+	/* The thread gets more turns when no other thread can run. */
 	t->giving_up = lab.idle_rounds > 0 ? LAST_TURNS : FREE_TURNS;
 	t->gave_up = t->next.pc;
 	lab.now += GIVE_UP;
@@ -114,7 +114,7 @@ static void time_out(struct lab_thread *t)
 
 /*
  * The usual choice is the running thread. But it does not run for ever while others could: a loop
- * without relax would never end.
+ * without a relax would never end.
  */
 static unsigned usual_ready(void)
 {
@@ -129,8 +129,9 @@ static unsigned usual_ready(void)
 }
 
 /*
- * Whether some thread was ready for very long. Each time halves what is long, or a thread that
- * polls could use up the steps of an execution before another thread has done its few.
+ * Whether some thread was ready for very long without running. What counts as long is halved each
+ * time, down to a sixteenth. Otherwise, a thread that polls could use up the steps of an execution
+ * before another thread has done its few.
  */
 static bool is_starved(void)
 {
@@ -143,8 +144,9 @@ static bool is_starved(void)
 }
 
 /*
- * The threads that have tried in vain for long, as for a lock that another thread takes again and
- * again. Such a thread runs for some steps behind a change, when its next try may succeed.
+ * Returns the threads that have tried in vain for long, for example to get a lock that another
+ * thread takes again and again. Such a thread then runs for some steps behind a change, when its
+ * next try may succeed.
  */
 static lab_set try_in_vain(void)
 {
@@ -155,7 +157,10 @@ static lab_set try_in_vain(void)
 	return in_vain;
 }
 
-/* The sleeper that wakes after so many steps, or none: other threads may never come to rest. */
+/*
+ * Returns the threads that have slept for a time through so many steps. The other threads may never
+ * come to rest, so the sleep then ends.
+ */
 static lab_set long_asleep(void)
 {
 	lab_set over = 0;
@@ -166,7 +171,8 @@ static lab_set long_asleep(void)
 }
 
 /*
- * One of the threads that may run: a ready one, a spinning one, or the one with the next deadline.
+ * Returns the usual choice among the threads that may run: a ready thread, else a spinning one,
+ * else the one with the next deadline.
  */
 static unsigned usual_of(lab_set set)
 {
@@ -178,15 +184,15 @@ static unsigned usual_of(lab_set set)
 	return untimed ? lab_lowest(untimed) : soonest(set);
 }
 
-/* It has called exit(), and other threads may go on. */
+/* Whether the thread has called exit(), and other threads may still go on. */
 static bool ends_program(const struct lab_thread *t)
 {
 	return t->dozes && t->next.order == LAB_SYNC_EXIT;
 }
 
 /*
- * An early end of the program shows nothing that a later one does not. So the search without bounds
- * ends it when no other thread can go on.
+ * An early end of the program shows nothing that a later end does not show, too. So the search
+ * without bounds ends the program when no other thread can go on.
  */
 static lab_set without_exits(lab_set set)
 {
@@ -222,7 +228,7 @@ static struct lab_thread *next_thread(void)
 	if (lab.dozing && long_asleep())
 		set = lab_bit(soonest(long_asleep()));
 	else if (is_starved())
-		/* Or the spinning threads could run for ever. */
+		/* Otherwise the spinning threads could run for ever. */
 		set = lab_bit(longest_waiting(lab.ready));
 	else if (in_vain)
 		set = lab_bit(longest_waiting(in_vain));
@@ -319,7 +325,10 @@ void lab_thread_park(bool spins)
 	__builtin_trap();
 }
 
-/* A waiter that is passed over again and again, as for a lock, has waited all that time. */
+/*
+ * Notes whether the step of a waiting thread is possible. A waiter that is passed over again and
+ * again, as for a lock, has waited all that time.
+ */
 void lab_thread_can(struct lab_thread *t, bool can)
 {
 	if (can == (t->state == LAB_READY))
@@ -376,7 +385,8 @@ void lab_thread_leave(void)
 static struct lab_look *look_at(struct lab_thread *t, uintptr_t address)
 {
 	for (unsigned i = 0; i < t->n_looks && i < LAB_LOOKS; i++)
-		if (t->looks[i].address >> 3 == address >> 3) /* also an access of another size */
+		/* an access of another size is to the same word */
+		if (t->looks[i].address >> 3 == address >> 3)
 			return &t->looks[i];
 	return NULL;
 }
@@ -397,13 +407,13 @@ void lab_changed(uintptr_t address)
 {
 	struct lab_look *own = look_at(lab.self, address);
 	if (own)
-		own->step = lab.steps; /* its own store is no change for it */
+		own->step = lab.steps; /* a store of its own is no change for the thread */
 	lab_wake_spinners(address);
 }
 
 void lab_wake_spinners(uintptr_t address)
 {
-	if (lab.steered) /* there an await ends in the graph */
+	if (lab.steered) /* along a graph, a loop that waits has ended there */
 		return;
 	lab.idle_rounds = 0;
 	LAB_EACH_THREAD (t) {
@@ -419,8 +429,8 @@ void lab_wake_spinners(uintptr_t address)
 }
 
 /*
- * A spin at a site after progress counts as a new one, but not for ever: a loop that counts its
- * turns makes progress, too.
+ * The running thread has changed a value. Its next spin at the same site counts as a new spin. But
+ * that happens only a few times, since a loop that counts its turns makes progress, too.
  */
 void lab_moved_on(void)
 {
@@ -477,7 +487,10 @@ static void spin(uintptr_t pc)
 	self->hard = self->gave_up == pc;
 	if (lab.proving || lab.ordered) {
 		const uint64_t state = lab_state();
-		/* Nothing happened since the thread gave up: the execution without that is kept. */
+		/*
+		 * Nothing happened since the thread gave up. An execution in which it did not give
+		 * up is the same, and is kept.
+		 */
 		if (lab.ordered && self->hard && state == self->spun_at && lab.steps == self->spun_step &&
 		    (lab.ready & ~lab_bit(self->id)))
 			lab_prune();
@@ -515,7 +528,7 @@ void lab_relax(uintptr_t pc)
 	lab.now += TURN;
 	if (self->giving_up > 0 && --self->giving_up > 0)
 		return;
-	if (has_changed(self)) { /* it need not wait */
+	if (has_changed(self)) { /* the loop has seen no change yet, but there is one */
 		for (unsigned i = 0; i < self->n_looks && i < LAB_LOOKS; i++) {
 			lab_location_tired(self->looks[i].address, self->looks[i].step);
 			lab_order_after(lab_newest_step(self->looks[i].address));
@@ -534,7 +547,7 @@ bool lab_spins(uintptr_t address, uintptr_t pc)
 	uint32_t newest = lab_newest_step(address);
 	add_site(self->turn, &self->n_turn, pc);
 	if (self->giving_up > 0 && !has_site(self->spun, self->n_spun, pc))
-		lab_turns_end(self); /* a load after the loop is a step again */
+		lab_turns_end(self); /* this load is after the loop, and so a step again */
 	if (self->giving_up > 0) {
 		self->uninterrupted = true;
 		if (--self->giving_up > 0)
@@ -614,7 +627,7 @@ void lab_bury(struct lab_thread *t)
 	t->giving_up = t->n_looks = t->depth = 0;
 	t->next = (struct lab_op){.kind = LAB_START};
 	lab.ending |= lab_bit(t->id);
-	/* Over its old state, which never continues. */
+	/* This replaces the state of the flow, which never continues. */
 	fl__switch_init(&t->flow);
 	fl__switch_prepare(&t->flow, stack, size, grave, t);
 	lab_ready(t);
@@ -622,7 +635,7 @@ void lab_bury(struct lab_thread *t)
 
 void lab_rest(void)
 {
-	static struct fl__switch nowhere; /* saves the state that never continues */
+	static struct fl__switch nowhere; /* gets the state of the flow, which never continues */
 	fl__switch_to_plain(&nowhere, &lab.self->flow);
 	__builtin_trap();
 }
@@ -650,7 +663,7 @@ struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void
 	struct lab_thread *t = &lab.threads[id];
 	memset((char *)t + sizeof t->flow, 0, offsetof(struct lab_thread, view) - sizeof t->flow);
 	lab_view_clear(&t->view);
-	/* Each thread's view has a value for each thread. */
+	/* The view of each thread needs a place for the new thread. */
 	LAB_EACH_THREAD (each)
 		lab_view_widen(&each->view, lab.n_threads);
 	t->id = id;
@@ -678,7 +691,8 @@ struct lab_thread *lab_thread_spawn(void *(*start)(void *), void *arg)
 void lab_thread_start(struct lab_thread *t, uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
-	self->view.at[self->id].hb++; /* what it did since its last step happens before, too */
+	/* what it did since its last step happens before the new thread, too */
+	self->view.at[self->id].hb++;
 	lab_view_copy(&t->view, &self->view);
 	t->next.pc = pc;
 	if (lab.steered)
@@ -706,7 +720,8 @@ int lab_join(struct lab_thread *thread, int64_t deadline, uintptr_t pc)
 	if (lab.steered)
 		lab_steer_join(thread);
 	lab_view_join(&self->view, &thread->view);
-	self->view.at[thread->id].hb++; /* what it did after its last step happens before, too */
+	/* what it did after its last step happens before the join, too */
+	self->view.at[thread->id].hb++;
 	return 0;
 }
 

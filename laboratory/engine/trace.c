@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What an execution did, step by step: kept while `lab.recording`, and put into words for a result.
+ * What an execution did, step by step. The steps are kept while `lab.recording`, and put into words
+ * for a result.
  */
 #include "allocated.h"
 #include "edge.h"
@@ -14,8 +15,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { ENDLESS = 60 };                   /* steps of a livelock that are shown */
-enum { LONGEST_ROUND = 24, ROUNDS = 4 }; /* the longest round of a loop, and its repetitions */
+enum { ENDLESS = 60 }; /* how many steps of a livelock are shown */
+/* the longest round of a loop, and how often it must repeat */
+enum { LONGEST_ROUND = 24, ROUNDS = 4 };
 
 void lab_event_settle(void)
 {
@@ -27,7 +29,10 @@ void lab_event_settle(void)
 	event->valued = true;
 }
 
-/* Setup and outcome are main's; but threads of the library may do their work during the outcome. */
+/*
+ * Whether steps of the running thread are kept. Setup and outcome are main's, but threads of the
+ * library may do their work during the outcome.
+ */
 bool lab_records(void)
 {
 	return lab.recording && (lab.acting || (lab.judging && lab.self->id != 0));
@@ -52,7 +57,7 @@ struct lab_event *lab_event(const struct lab_op *op)
 
 void lab_hash(uint64_t value)
 {
-	lab.hash = (lab.hash ^ value) * 0x100000001b3u; /* FNV-1a, by words */
+	lab.hash = (lab.hash ^ value) * 0x100000001b3u; /* FNV-1a, word by word */
 }
 
 /* --- into words --- */
@@ -70,7 +75,7 @@ __attribute__((format(printf, 1, 2))) static char *text(const char *format, ...)
 
 enum { NUMBER = 100 };
 
-/* A constant of the program that is a text. */
+/* Writes a constant of the program that is a text. */
 static bool trace_string(char out[NUMBER], uintptr_t value)
 {
 	enum { SHORT = 24 };
@@ -88,7 +93,7 @@ static bool trace_string(char out[NUMBER], uintptr_t value)
 	return true;
 }
 
-/* Of a pointer: what it points to. */
+/* Writes what a pointer points to. */
 static bool trace_pointer(char out[NUMBER], uintptr_t value)
 {
 	if (lab_reach_pointer(value, out, NUMBER))
@@ -110,14 +115,18 @@ static const char *number(char out[NUMBER], lab_value value, unsigned size)
 	const uint64_t low = (uint64_t)value, sign = size > 0 && size <= 8 ? UINT64_C(1) << (8 * size - 1) : 0;
 	if (value <= MOST)
 		snprintf(out, NUMBER, "%" PRIu64, low);
-	else if (size >= 4 && sign != 0 && (sign << 1) - low <= MOST) /* negative; 0 means 2^64 */
+	/* a negative number; 0 means 2^64 */
+	else if (size >= 4 && sign != 0 && (sign << 1) - low <= MOST)
 		snprintf(out, NUMBER, "-%" PRIu64, (sign << 1) - low);
 	else if (value >> 64 || !trace_pointer(out, (uintptr_t)value))
 		snprintf(out, NUMBER, "0x%" PRIx64, low);
 	return out;
 }
 
-/* The value of a step on `place`. A block with the name of `place` gets its other name. */
+/*
+ * Writes the value of a step on `place`. If the value is a block that has the name of `place`, it
+ * gets its other name.
+ */
 static const char *trace_number_at(char out[NUMBER], const char *place, lab_value value, unsigned size)
 {
 	(void)number(out, value, size);
@@ -142,14 +151,14 @@ static const char *result_name(int result)
 	}
 }
 
-/* For a call that returns an error code. */
+/* Names the code that a call returned. */
 static const char *error_name(int error)
 {
 	const char *name = strerrorname_np(error);
 	return name ? name : "?";
 }
 
-/* The step in place of the rounds. */
+/* Writes the step that stands for the rounds. */
 static char *trace_say_rounds(unsigned length, unsigned times)
 {
 	return length == 1 ? text("the last step again, %u times", times)
@@ -180,7 +189,7 @@ static void say_atomic(const struct lab_event *e, const char *place, struct lab_
 	}
 }
 
-/* What a step on an object of the C library found, or left behind. */
+/* Writes what a step on an object of the C library found, or left behind. */
 static const char *trace_sync_value(const struct lab_event *e)
 {
 	const unsigned n = (unsigned)e->value;
@@ -205,7 +214,7 @@ static const char *trace_sync_value(const struct lab_event *e)
 	}
 }
 
-/* What it was killed in place of. */
+/* Writes in place of what it was killed. */
 static const char *death_name(const struct lab_event *e, const char *place)
 {
 	switch ((enum lab_death)e->value) {
@@ -350,8 +359,8 @@ static bool is_same_step(const struct lab_event *a, const struct lab_event *b)
 }
 
 /*
- * The length of the round that the last steps repeat; 0: none. *begin: the first step of its first
- * round.
+ * Returns the length of the round that the last steps repeat; 0: none. `*begin` gets the first step
+ * of its first round.
  */
 static unsigned find_round(const struct lab_event *const *shown, unsigned n, unsigned *begin)
 {
@@ -368,7 +377,7 @@ static unsigned find_round(const struct lab_event *const *shown, unsigned n, uns
 
 /*
  * For an endless execution: shows the first round of its loop, and the number of rounds. Returns
- * the steps shown.
+ * how many steps are shown.
  */
 static unsigned fold_rounds(const struct lab_event *const *shown, unsigned n, struct lab_step *more)
 {
@@ -382,7 +391,7 @@ static unsigned fold_rounds(const struct lab_event *const *shown, unsigned n, st
 	return begin + length;
 }
 
-/* Whether the step can stand for a step before that is the same. */
+/* Whether the step can stand for an equal step before it. */
 static bool trace_is_again(const struct lab_event *e, const struct lab_event *before)
 {
 	return is_same_step(e, before) && e->op.order == before->op.order && e->value == before->value &&
@@ -390,7 +399,7 @@ static bool trace_is_again(const struct lab_event *e, const struct lab_event *be
 	       !e->fault && !e->raced;
 }
 
-/* How often the `length` steps at `from`, of one thread, come again right behind. */
+/* Returns how often the `length` steps at `from`, of one thread, come again directly behind. */
 static unsigned trace_count_rounds(const struct lab_event *const *shown, unsigned n, unsigned from, unsigned length)
 {
 	unsigned same = 0;
@@ -403,8 +412,8 @@ static unsigned trace_count_rounds(const struct lab_event *const *shown, unsigne
 }
 
 /*
- * A step in place of all rounds of a loop but the first. Returns how many steps are left; `rounds`
- * has room for as many as there are steps.
+ * Puts a step in place of all rounds of a loop but the first. Returns how many steps are left.
+ * `rounds` has room for as many as there are steps.
  */
 static unsigned trace_fold_rounds(const struct lab_event **shown, unsigned n, struct lab_event *rounds)
 {
@@ -429,7 +438,7 @@ static unsigned trace_fold_rounds(const struct lab_event **shown, unsigned n, st
 	return left;
 }
 
-/* Whether the last step of the execution is the failure, and not what came out of all of them. */
+/* Whether the last step of the execution is the failure, and not what came out of all steps. */
 static bool fails_at_last(enum lab_verdict verdict)
 {
 	switch (verdict) {
@@ -466,7 +475,7 @@ static bool trace_is_of_two_threads(const struct lab_event *e)
 	return write && other;
 }
 
-/* The object of a misuse may be a new one, or an old one: its initialisation is shown, too. */
+/* Shows how the object of a misuse was initialised: it may be a new object, or an old one. */
 static void trace_show_initialised(void)
 {
 	for (size_t i = 0; lab.verdict == LAB_MISUSE && i < lab.n_events; i++)
@@ -474,7 +483,7 @@ static void trace_show_initialised(void)
 			lab.events[i].hidden = false;
 }
 
-/* Whether the thread reads for the check that fails: since its last step. */
+/* Whether the thread reads for the check that fails, that is, after its last step. */
 static bool trace_is_checked(size_t index)
 {
 	const struct lab_event *e = &lab.events[index];
@@ -486,7 +495,7 @@ static bool trace_is_checked(size_t index)
 	return true;
 }
 
-/* Whether a thread read it last before a wait for a condition that never ends. */
+/* Whether a thread read this last before a wait for a condition that never ends. */
 static bool trace_is_tested(const struct lab_event *e)
 {
 	const struct lab_event *wait = NULL;
@@ -536,7 +545,7 @@ static bool trace_is_endless(void)
 	return lab.verdict == LAB_LIVELOCK || lab.verdict == LAB_STEP_LIMIT;
 }
 
-/* The steps that are not hidden, with each loop folded. Returns how many there are. */
+/* Lists the steps that are not hidden, with each loop folded. Returns how many there are. */
 static unsigned trace_list_steps(const struct lab_event **shown, struct lab_event *rounds)
 {
 	unsigned n = 0;
@@ -547,10 +556,11 @@ static unsigned trace_list_steps(const struct lab_event **shown, struct lab_even
 }
 
 /*
- * A trace that ends in a failed check shows the plain accesses to memory of two threads: the check
- * is about their values. One that ends in a wait for a condition shows what the waiting thread
- * tested before, and the writes of that. Each shows the last of them, so that the trace stays
- * short: all of it has FEW_STEPS, or a long trace gets FEW_PLAIN more.
+ * Shows plain accesses that explain the end. A trace that ends in a failed check shows those to
+ * memory of two threads, since the check is about their values. A trace that ends in a wait for a
+ * condition shows what the waiting thread tested before, and the writes of that. Only the last of
+ * them are shown, so that the trace stays short: it has FEW_STEPS in all, or a long trace gets
+ * FEW_PLAIN more.
  */
 static void trace_show_plain(const struct lab_event **shown, struct lab_event *rounds)
 {
@@ -568,7 +578,7 @@ static void trace_show_plain(const struct lab_event **shown, struct lab_event *r
 	free(plain);
 }
 
-/* The step that freed the block which the last step uses. */
+/* Marks the step that freed the block which the last step uses. */
 static void trace_mark_free(const struct lab_event *const *shown, unsigned last, struct lab_step *steps)
 {
 	struct lab_block used, freed;
@@ -581,8 +591,9 @@ static void trace_mark_free(const struct lab_event *const *shown, unsigned last,
 }
 
 /*
- * Whether steps of other threads during the outcome are a part of the failure: one of them fails,
- * or no thread can go on; they write the state; or the search intervened.
+ * Whether steps of other threads during the outcome are a part of the failure. They are if one of
+ * these threads fails, if no thread can go on, if they write the state, or if the search
+ * intervened.
  */
 static bool trace_outcome_matters(void)
 {

@@ -1,68 +1,71 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Traffic: what an execution would cost on a machine with a CPU for each thread. It has one
- * execution, in which all values are the newest ones.
+ * Traffic: what an execution would cost on a machine with a CPU for each thread. There is one
+ * execution, in which every load reads the newest value.
  *
- * Each thread has a clock, in virtual ns. The thread whose clock is the lowest does the next step,
- * so that the threads run side by side, as CPUs do. While a thread runs, `lab.now` is its clock.
- * Each access takes some time. The seed varies these times a little, and with them the schedule.
+ * Each thread has a clock, in virtual ns. The thread whose clock is the lowest does the next step.
+ * So the threads run side by side, as on CPUs of their own. While a thread runs, `lab.now` is its
+ * clock. Each access takes some time. The seed varies these times a little, and with them the
+ * schedule.
  *
  * Each thread has a cache without a limit, which holds lines of 64 bytes as in the protocol MSI. An
- * access misses if another thread has written the line since the last access of the thread. A write
- * also misses if another thread has read the line since. The first access of all to a line is no
- * miss. A line serves one miss after another, except reads of a line that it has just served to
- * another reader.
+ * access misses if another thread has written the line since the thread's last access. A write also
+ * misses if another thread has read the line since then. The first access of all to a line is no
+ * miss. A line serves one miss after another; only reads of a line that it has just served to
+ * another reader need not wait.
  *
- * An atomic load and a locked instruction wait until the line is there. A store, and a plain load,
- * wait for nothing; the next locked instruction of the thread waits until their lines are there.
- * That is a CPU with a store buffer, and with execution out of order between locked instructions.
+ * An atomic load and a locked instruction wait until the line is there. A store and a plain load
+ * wait for nothing, but the next locked instruction of the thread waits until their lines are
+ * there. That is a CPU with a store buffer, which executes out of order between locked
+ * instructions.
  */
 #include "traffic.h"
 #include "choice.h"
 
 /*
- * Virtual ns, as measured on sixteen CPUs of an Intel Xeon (Emerald Rapids) under Linux 6.18. MISS
- * and SERVES are the values with which barriers, mutexes of two and sixteen threads, and rings and
- * queues of sixteen threads cost what was measured there. Lines that nobody else wants come sooner
- * there: a submit by one thread costs twice here what was measured, and a ring of one producer and
- * one consumer three times.
+ * Virtual ns, as measured on sixteen CPUs of an Intel Xeon (Emerald Rapids) under Linux 6.18. With
+ * these values of MISS and SERVES, four things cost what was measured there: barriers, mutexes of
+ * two and sixteen threads, and rings and queues of sixteen threads. Lines that nobody else wants
+ * come sooner on that machine. So a submit by one thread costs twice here what was measured, and a
+ * ring of one producer and one consumer three times.
  */
 enum {
-	ACCESS = 1,  /* with the instructions around it */
-	LOCKED = 6,  /* more, for an instruction with the lock prefix */
-	MISS = 82,   /* more: with what the seed adds, 82 to 89 */
-	SERVES = 50, /* the part of a miss in which the line serves no other one */
+	ACCESS = 1,  /* an access, with the instructions around it */
+	LOCKED = 6,  /* this much more for an instruction with the lock prefix */
+	MISS = 82,   /* this much more for a miss; what the seed adds makes it 82 to 89 */
+	SERVES = 50, /* the part of a miss in which the line serves no other miss */
 	VARIES = 8,
-	BARRIER = 2000, /* a membarrier(), and more for each CPU that runs */
+	BARRIER = 2000, /* a membarrier(), and INTERRUPT more for each CPU that runs */
 	INTERRUPT = 550,
 	WAKE = 15000 /* from a wake until the thread runs */
 };
 
 enum { LOG2_LINE = 6, ENTRIES = 1 << 19, TOP = 3 };
 
-/* What is counted apart; in the low bits of the key of an entry. */
+/* What is counted apart. The kind is in the low bits of the key of an entry. */
 enum kind { A_LINE = 1, A_SITE, A_CALL };
 
 struct entry {
 	uintptr_t key; /* the number of a line, or a place in the code, shifted; 0: unused */
 	uint64_t count;
-	uintptr_t pc; /* the place of the last one */
-	/* Of a line: */
+	uintptr_t pc; /* the place of the last access */
+	/* These are for a line. */
 	lab_set holders;
 	bool written; /* its only holder has written it */
-	int64_t free; /* the time at which it has served the last miss */
+	int64_t free; /* when it has served the last miss */
 };
 
 /* What one thread did between the two calls of fl_stress_traffic(). */
 struct counts {
 	/* Atomic read-modify-writes, and sequentially consistent stores and fences. */
 	uint64_t locked;
-	uint64_t misses, calls; /* of lines; of the system */
+	uint64_t misses, calls; /* misses of lines; calls of the system */
 };
 
 static struct entry entries[ENTRIES];
 static struct counts of_thread[LAB_THREADS];
-static int64_t awaited[LAB_THREADS]; /* when the lines of all its plain accesses are there */
+/* when the lines of all plain accesses of a thread are there */
+static int64_t awaited[LAB_THREADS];
 static unsigned operations;
 static bool counting;
 static int64_t began, took;
@@ -87,7 +90,7 @@ static void count(struct entry *e, uintptr_t pc)
 	e->pc = pc;
 }
 
-/* Returns when the line is there. */
+/* Accesses a line. Returns when the line is there. */
 static int64_t access_line(uintptr_t number, bool write, uintptr_t pc)
 {
 	struct entry *line = entry_of(A_LINE, number);
@@ -113,7 +116,7 @@ static int64_t access_memory(uintptr_t address, size_t size, bool write, uintptr
 {
 	int64_t there = lab.now += ACCESS;
 	if (address == lab.errno_at || lab_is_tls(address))
-		return there; /* each thread has its own, at one address */
+		return there; /* each thread has its own at this address */
 	for (uintptr_t n = address >> LOG2_LINE; n <= (address + size - 1) >> LOG2_LINE; n++) {
 		const int64_t at = access_line(n, write, pc);
 		there = at > there ? at : there;
@@ -143,7 +146,7 @@ lab_value lab_traffic_atomic(struct lab_op op, lab_update *update, lab_value ope
 		lab_traffic_plain(op.address, op.size, true, op.pc);
 	} else {
 		lab.now = access_memory(op.address, op.size, op.kind != LAB_LOAD, op.pc);
-		lab_point(op); /* the value is that of the time at which the line is there */
+		lab_point(op); /* the value is the one at the time at which the line is there */
 	}
 	const lab_value old = op.size > 8 ? 0 : lab_peek(op.address, op.size);
 	if (update)
@@ -188,7 +191,10 @@ void lab_traffic_wake(struct lab_thread *thread)
 		thread->time = lab.now + WAKE;
 }
 
-/* When the thread does its next step; a thread that waits with a deadline may be woken before. */
+/*
+ * Returns when the thread does its next step. For a thread that waits, that is its deadline, but
+ * another thread may wake it before.
+ */
 static int64_t time_of(const struct lab_thread *t)
 {
 	return t->state == LAB_BLOCKED ? t->deadline : t->time;
@@ -230,7 +236,7 @@ static void print_counts(FILE *to, const struct counts *t)
 	fprintf(to, " %8.3f %8.3f %8.4f", each(t->locked), each(t->misses), each(t->calls));
 }
 
-/* Those with the most; each is printed once. */
+/* Prints the entries of a kind with the highest counts; each is printed once. */
 static void print_top(FILE *to, const char *what, enum kind kind)
 {
 	fprintf(to, "\n    %s", what);

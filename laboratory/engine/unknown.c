@@ -3,11 +3,13 @@
  * The functions of other objects that a program calls and the engine does not export. After
  * loading, the relocations of the program for these functions are redirected to this file:
  *
- * - a function that the engine replaces (lab_thread_calls and its kin) goes to its replacement;
- * - a function in the list below goes to the C library; before, the model learns what the function
- *   touches;
- * - any other function would block, run beside the model, or leave something behind for the next
- *   execution, unseen. A call ends the execution with the function's name.
+ * - A function that the engine replaces (lab_thread_calls and other tables) goes to its
+ *   replacement.
+ * - A function in the list below goes to the C library. Before that, the model learns what the
+ *   function touches.
+ * - Any other function would block, would run beside the model, or would leave something behind for
+ *   the next execution, and the model would not see it. So a call of it ends the execution with the
+ *   function's name.
  */
 #include "unknown.h"
 #include "io.h"
@@ -18,14 +20,14 @@
 #include <unistd.h>
 
 /*
- * Names, each with what the function touches, an item for each argument:
+ * The list has names of functions, each with what the function touches, an item for each argument:
  *   s        reads a string
  *   rN, wN   reads or writes N bytes
  *   r@I, w@I reads or writes as many bytes as argument I says; with two digits, their product
  *   f        uses a stream
  *   -        nothing, or not all of it
- * Then the hidden state that the function reads (?) or writes (!). A name ends in `*`: all such
- * names.
+ * Then comes the hidden state that the function reads (?) or writes (!). If a name ends in `*`, it
+ * stands for all names that begin so.
  */
 static const char known[] =
     /* strings and characters */
@@ -73,7 +75,8 @@ static const char known[] =
 enum hidden { ENVIRONMENT, GETOPT, STRTOK, TIME, DRAND48, HIDDEN };
 static uint64_t hidden_state[HIDDEN];
 static const char hidden_letters[] = "egtbd";
-static bool hidden_is_used[HIDDEN] = {true, true, true, true, true}; /* the tool itself uses some */
+/* all of it at first, since the tool itself uses some */
+static bool hidden_is_used[HIDDEN] = {true, true, true, true, true};
 
 bool lab_unknown_name(uintptr_t address, char *text, size_t size)
 {
@@ -86,7 +89,7 @@ bool lab_unknown_name(uintptr_t address, char *text, size_t size)
 	return true;
 }
 
-/* What function `name` touches; NULL: it is not in the list. */
+/* Returns what the function `name` touches; NULL: it is not in the list. */
 static const char *unknown_known(const char *name)
 {
 	const size_t length = strlen(name);
@@ -100,9 +103,7 @@ static const char *unknown_known(const char *name)
 	return NULL;
 }
 
-/*
- * Libraries of which all functions are harmless, but for those of the floating-point environment.
- */
+/* Libraries all of whose functions are harmless, except those of the floating-point environment. */
 static const char *const harmless_libraries[] = {"libm.so", "libgcc_s.so", "libmvec.so"};
 
 static bool unknown_is_harmless_library(const char *library, const char *name)
@@ -115,20 +116,21 @@ static bool unknown_is_harmless_library(const char *library, const char *name)
 	return false;
 }
 
-/* --- one stub for each function, so that a call knows its name --- */
+/* --- a stub for each function, so that a call knows its name --- */
 
 #define STUBS 512
 #define TEXT(n) TEXT_OF(n)
 #define TEXT_OF(n) #n
 static struct stub {
 	char name[64], library[48];
-	const char *touches; /* NULL: the call ends the execution */
+	const char *touches; /* NULL: a call ends the execution */
 	void *real;
 } stubs[STUBS];
 static unsigned n_stubs;
 
 /*
- * Code that calls lab_stub() with the arguments of the call, and jumps to what lab_stub() returns.
+ * The code of a stub calls lab_stub() with the arguments of the call, and then jumps to what
+ * lab_stub() returns.
  */
 extern const char lab_stubs[] __attribute__((visibility("hidden")));
 enum { STUB_SIZE = 16 };
@@ -143,7 +145,7 @@ __asm__(".pushsection .text\n.balign 16\n.globl lab_stubs\n.hidden lab_stubs\n"
         ".set lab_stub_index, lab_stub_index + 1\n"
         ".endr\n"
         "lab_stub_common:\n"
-        ".cfi_startproc\n.cfi_def_cfa_offset 208\n" /* at the call */
+        ".cfi_startproc\n.cfi_def_cfa_offset 208\n" /* as it is at the call */
         "\tpushq %r10\n\tpushq %rax\n\tpushq %r9\n\tpushq %r8\n"
         "\tpushq %rcx\n\tpushq %rdx\n\tpushq %rsi\n\tpushq %rdi\n"
         "\tmovq %rsp, %rdi\n\tmovq 64(%rsp), %rsi\n\tmovq 72(%rsp), %rdx\n"
@@ -182,7 +184,10 @@ __asm__(".pushsection .text\n.balign 16\n.globl lab_stubs\n.hidden lab_stubs\n"
 #endif
 /* clang-format on */
 
-/* The size of an item: "8" is 8, "@1" is argument 1, "@12" is argument 1 times argument 2. */
+/*
+ * Returns the size of an item: "8" is 8, "@1" is argument 1, and "@12" is argument 1 times argument
+ * 2.
+ */
 static size_t unknown_size(const char **at, const uintptr_t *args)
 {
 	const bool product = **at == '@';
@@ -232,7 +237,7 @@ void *lab_stub(const uintptr_t *args, unsigned index, uintptr_t pc)
 /* --- what a call leaves behind in the C library --- */
 
 /*
- * Variables of other objects that programs use, such as `optind`, and their values before an
+ * Variables of other objects that programs use, such as `optind`, with their values before an
  * execution.
  */
 enum { IMPORTS = 64 };
@@ -261,10 +266,10 @@ void lab_unknown_reset(void)
 	for (unsigned i = 0; i < n_imports; i++)
 		memcpy(imports[i].at, &imports[i].value, imports[i].size);
 	if (hidden_is_used[ENVIRONMENT])
-		tzset(); /* the time zone of the environment */
+		tzset(); /* for the time zone of the environment */
 	if (hidden_is_used[GETOPT]) {
 		char *arguments[] = {(char *)"", NULL};
-		optind = 0; /* glibc: anew, with what is hidden */
+		optind = 0; /* for glibc, 0 means: begin anew, with the hidden state, too */
 		(void)getopt(1, arguments, "");
 		optarg = NULL;
 		opterr = 1;
@@ -294,7 +299,8 @@ struct dynamic {
 	bool static_tls;
 };
 
-static uintptr_t own_begin, own_end; /* of this program, which implements what it exports */
+/* the addresses of this program, which implements what it exports */
+static uintptr_t own_begin, own_end;
 
 static int unknown_find_self(struct dl_phdr_info *info, size_t size, void *arg)
 {
@@ -381,8 +387,8 @@ static void *unknown_replacement(const char *name)
 }
 
 /*
- * Where the relocation that refers to `target` leads: to the target itself, if it is part of the
- * engine or harmless.
+ * Returns where the relocation that refers to `target` leads. That is the target itself if it is
+ * part of the engine, or harmless.
  */
 static void *unknown_way(const char *name, void *target)
 {
@@ -393,7 +399,7 @@ static void *unknown_way(const char *name, void *target)
 		return replacement;
 	if (!target || dladdr1(target, &info, (void **)&symbol, RTLD_DL_SYMENT) == 0)
 		return target;
-	/* Without a symbol: the variant of a function for this processor. */
+	/* A target without a symbol is the variant of a function for this processor. */
 	const unsigned type = symbol ? ELF64_ST_TYPE(symbol->st_info) : STT_FUNC;
 	const char *library = basename(info.dli_fname), *touches = unknown_known(name);
 	if (type == STT_OBJECT)
@@ -405,7 +411,7 @@ static void *unknown_way(const char *name, void *target)
 	return unknown_stub(name, library, touches, target);
 }
 
-/* The name of relocation `i` of table `t`; "": it has none. */
+/* Returns the name of relocation `i` of table `t`; "": it has none. */
 static const char *unknown_symbol(const struct dynamic *d, unsigned t, size_t i)
 {
 	if (!d->symbols || !d->strings || !d->tables[t])
@@ -427,7 +433,7 @@ void lab_unknown_redirect(void *handle)
 		return;
 	if (own_end == 0)
 		(void)dl_iterate_phdr(unknown_find_self, NULL);
-	lab_unknown_reset(); /* the values before an execution */
+	lab_unknown_reset(); /* this is how the variables are before an execution */
 	for (unsigned t = 0; t < 2; t++) {
 		for (size_t i = 0; d.symbols && d.strings && i < d.sizes[t]; i++) {
 			const ElfW(Rela) *r = &d.tables[t][i];

@@ -5,16 +5,18 @@
 #include <stdbool.h>
 
 /*
- * From now on a call by that object of a function that the model does not have ends the execution.
- * `handle`: from dlopen().
+ * From now on, a call by that object of a function that the model does not have ends the execution.
+ * `handle` comes from dlopen().
  */
 void lab_unknown_redirect(void *handle);
-/* Before each execution: the C library forgets what an earlier one left in it. */
+/* Called before each execution: makes the C library forget what an earlier execution left in it. */
 void lab_unknown_reset(void);
 /* Whether the object was compiled with -fsanitize=thread. */
 bool lab_is_instrumented(void *handle);
 
-/* Whether it reaches thread-locals by the register of the kernel thread, and not by a call. */
+/*
+ * Whether the object reaches thread-locals by the register of the kernel thread, and not by a call.
+ */
 bool lab_has_static_tls(void *handle);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The functions of <fairlead/stress.h>: the model's during an execution, else the native runner's.
+ * The functions of <fairlead/stress.h>. During an execution they are those of the model; otherwise
+ * they call the native runner's.
  */
 #include "user.h"
 #include "model.h"
@@ -120,7 +121,7 @@ EXPORTED int fl_stress_futex_wake(const void *word, int n)
 	return lab.active ? lab_futex_wake((uintptr_t)word, n, PC) : lab_native->futex_wake(word, n);
 }
 
-/* For an actor, a step that commutes with no other step. */
+/* When an actor calls this, it is a step that commutes with no other step. */
 EXPORTED bool fl_stress_killed(const char *actor)
 {
 	if (!lab.active)

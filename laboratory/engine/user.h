@@ -6,7 +6,7 @@
 
 /*
  * The functions of <fairlead/stress.h> outside of a model execution: on real threads, native or
- * under chaos. The engine (user.c) defines these functions and calls this table if no execution of
+ * under chaos. The engine (user.c) defines these functions, and calls this table if no execution of
  * the model is under way. laboratory/native has the table.
  */
 struct lab_native_ops {
@@ -16,8 +16,8 @@ struct lab_native_ops {
 	int (*futex_wait)(const void *word, uint32_t expected, int64_t deadline);
 	int (*futex_wake)(const void *word, int n);
 	int64_t (*now)(void);
-	void (*fail)(const char *file, int line, const char *what); /* also for assert() */
-	/* Reports a wrong sample with the reason; the first one is shown. */
+	void (*fail)(const char *file, int line, const char *what); /* also called for assert() */
+	/* Reports a wrong sample with the reason. The first report is shown. */
 	void (*wrong)(enum lab_verdict verdict, const char *message, const char *details);
 	bool (*outcome)(enum fl_stress_expect expect, bool holds, const char *label);
 };
@@ -25,8 +25,8 @@ struct lab_native_ops {
 extern const struct lab_native_ops *lab_native; /* never NULL */
 
 /*
- * Called before each instrumented atomic operation of a real run, with its return address; NULL:
- * none. Set only while no thread of a module runs.
+ * Called before each instrumented atomic operation of a real run, with the operation's return
+ * address; NULL: nothing is called. It is set only while no thread of a module runs.
  */
 extern void (*lab_chaos)(uintptr_t pc);
 

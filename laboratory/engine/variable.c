@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The name of an address in the source: the variable, its elements and fields, from the debugging
- * information.
+ * Names an address as the source does: the variable, its elements and its fields. The names come
+ * from the debugging information.
  */
 #include "variable.h"
 #include <dwarf.h>
@@ -18,7 +18,7 @@ __attribute__((format(printf, 3, 4))) static void variable_append(char *text, si
 	va_end(args);
 }
 
-/* Types: reports do not name their fields. */
+/* Types whose fields reports do not name. */
 static bool variable_is_opaque(const char *name)
 {
 	static const char *const names[] = {"sem_t", "mtx_t", "cnd_t", "once_flag"};
@@ -64,14 +64,14 @@ uint64_t lab_size_of(Dwarf_Die *of)
 	return size;
 }
 
-/* Bytes of an element, of an array; 0: `of` has another type. */
+/* Returns how many bytes an element of the array has; 0: `of` has another type. */
 static uint64_t variable_element_size(Dwarf_Die *of)
 {
 	Dwarf_Die type;
 	return lab_type_of(of, &type) && dwarf_tag(&type) == DW_TAG_array_type ? lab_size_of(&type) : 0;
 }
 
-/* On to the field at `offset`; false: there is none. */
+/* Goes on to the field at `offset`. Returns false if there is none. */
 static bool variable_enter_field(Dwarf_Die *type, uint64_t *offset, char *text, size_t size)
 {
 	Dwarf_Die member;
@@ -153,7 +153,7 @@ void lab_type_parts(Dwarf_Die *type, uint64_t offset, char *text, size_t size)
 	variable_parts(&part, true, offset, text, size);
 }
 
-/* Where a variable of the file lies: true when that is fixed. */
+/* Finds where a variable of the file lies. Returns true if that is fixed. */
 static bool variable_place(Dwarf_Die *variable, bool local, uint64_t *place)
 {
 	Dwarf_Attribute attribute;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The functions that GenMC's <genmc.h> declares, for programs that were written for GenMC. Marks of
- * a spin, of a helping compare-and-swap and of a method are hints for GenMC's search and do nothing
- * here.
+ * The functions that GenMC's <genmc.h> declares, for programs that were written for GenMC. The
+ * marks of a spin, of a helping compare-and-swap and of a method are hints for GenMC's search, and
+ * do nothing here.
  */
 #include "posix.h"
 
@@ -21,7 +21,7 @@ void __VERIFIER_assume(int condition)
 	fl_stress_assume(condition);
 }
 
-/* Each thread gets the same sequence in each execution. */
+/* Each thread gets the same sequence of numbers in each execution. */
 int __VERIFIER_nondet_int(void)
 {
 	lab_met(LAB_MET_INPUT);
@@ -34,7 +34,7 @@ int __VERIFIER_thread_create(const void *attributes, void *(*start)(void *), voi
 	return (int)lab_posix_create((struct lab_start){.posix = start}, arg, false, PC) + 1;
 }
 
-/* Its fourth argument, a thread that does the same, is a hint. */
+/* The fourth argument is a thread that does the same, which is a hint. */
 EXPORTED int __VERIFIER_thread_create_symmetric(const void *attributes, void *(*start)(void *), void *arg)
     __attribute__((alias("__VERIFIER_thread_create")));
 
@@ -45,16 +45,17 @@ void *__VERIFIER_thread_join(long thread)
 	return result;
 }
 
-/* The optional block is left out: safety does not depend on it. */
+/* The optional block is left out, since safety does not depend on it. */
 int __VERIFIER_opt_begin(void)
 {
 	return 0;
 }
 
 /*
- * Hazard pointers. GenMC frees a retired block at some time after the last protection has ended.
- * Here the block lives until the end of the execution, so an access without protection is not
- * found.
+ * --- hazard pointers ---
+ *
+ * GenMC frees a retired block at some time after the last protection has ended. Here, the block
+ * lives until the end of the execution. So an access without protection is not found.
  */
 void *__VERIFIER_hazptr_alloc(void)
 {

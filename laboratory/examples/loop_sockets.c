@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Ten scenarios of Fairlead's event loop with sockets. The model has the kernel's part: epoll, eventfd
- * and the sockets. The argument chooses the scenario:
+ * Ten scenarios of Fairlead's event loop with sockets. The model has the kernel's part: epoll,
+ * eventfd and the sockets. The argument chooses the scenario:
  *
  *     fairlead-stress loop_sockets.c -lck -- 3
  */
@@ -22,7 +22,7 @@ static fl_cancel_token token;
 static fl_event posted;
 static int peer;
 
-/* Copies what comes to where it came from. */
+/* Sends back what comes, until the end. */
 static int echo(void *stream)
 {
 	char bytes[4];
@@ -86,7 +86,10 @@ static int half_close(void *arg)
 	return fl_fiber_join(f, NULL);
 }
 
-/* Of the scenarios with a thread: one end is the loop's, the other one the thread's, and blocks. */
+/*
+ * For the scenarios with a thread. One end is the loop's. The other end is the thread's, and
+ * blocks.
+ */
 static fl_stream *end_of_loop(void)
 {
 	int two[2];
@@ -182,7 +185,7 @@ static int read_many(void *stream)
 	return 0;
 }
 
-/* More than a socket holds. */
+/* The client sends more than a socket holds. */
 static int back_pressure(void *arg)
 {
 	static char bytes[6000];
@@ -208,7 +211,7 @@ static void *post(void *loop)
 	return NULL;
 }
 
-/* A call by another thread comes while the loop waits for a socket. */
+/* Another thread makes a call while the loop waits for a socket. */
 static int posts(void *arg)
 {
 	char byte;
@@ -230,7 +233,10 @@ static void *leave_unread(void *arg)
 	return arg;
 }
 
-/* The peer closes with a byte unread: a reset. It may close before the second byte comes. */
+/*
+ * The peer closes while a byte is unread, which is a reset. It may close before the second byte
+ * comes.
+ */
 static int reset(void *arg)
 {
 	char byte;

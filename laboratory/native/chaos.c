@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The disturbances of chaos. Before an instrumented atomic operation: often nothing, sometimes a
- * short delay, a yield, seldom a sleep or another CPU. Some sites are slow for a whole batch, since
- * most bugs need a thread that stays long in one place. And the library's futex ends without a
- * reason.
+ * The disturbances of chaos. Before an instrumented atomic operation, there is often nothing,
+ * sometimes a short delay or a yield, and seldom a sleep or a move to another CPU. Some sites are
+ * slow for a whole batch, since most bugs need a thread that stays long in one place. The library's
+ * futex also ends waits without a reason.
  */
 #include "../engine/door.h"
 #include "native.h"
@@ -15,7 +15,7 @@ static bool delays;
 static _Atomic uint32_t slow; /* decides which sites are slow; racy, like all state here */
 static struct fl__sys below;  /* the module's own table */
 
-/* Moves the thread to some CPU, or to all of them. */
+/* Moves the thread to some CPU, or lets it run on all of them. */
 static void change_cpu(void)
 {
 	uint32_t draw = native_draw(&native_random);
@@ -28,7 +28,7 @@ static void sleep_ns(long ns)
 	(void)nanosleep(&t, NULL);
 }
 
-/* One site in eight is slow in a batch. */
+/* Whether the site is slow: in a batch, one site in eight is. */
 static bool is_slow(uintptr_t pc)
 {
 	uint32_t hash = ((uint32_t)pc ^ atomic_load_explicit(&slow, memory_order_relaxed)) * 2654435769u;
@@ -57,7 +57,7 @@ void native_chaos_batch(void)
 	atomic_store_explicit(&slow, native_draw(&native_random), memory_order_relaxed);
 }
 
-/* In a function of the table: at the place in the program that calls it. */
+/* For a function of the table: disturbs as at the place in the program that calls it. */
 #define DISTURB()                                                                                                      \
 	do {                                                                                                           \
 		if (delays)                                                                                            \
@@ -66,7 +66,7 @@ void native_chaos_batch(void)
 
 enum { NO_FAULT = 1 };
 
-/* The result that a wait returns at once, now and then. */
+/* Returns the result with which a wait ends at once, now and then; NO_FAULT: the wait begins. */
 static int fault(void)
 {
 	uint32_t draw = faults ? native_draw(&native_random) : UINT32_MAX;

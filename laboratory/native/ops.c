@@ -12,7 +12,7 @@ enum { OUTCOMES = 64 };
 
 _Thread_local struct native_random native_random __attribute__((tls_model("initial-exec")));
 
-/* Only the thread that checks outcomes touches these. */
+/* Only the thread that checks outcomes touches these variables. */
 static struct lab_outcome outcomes[OUTCOMES];
 static unsigned n_outcomes, next_outcome;
 static bool decided;
@@ -30,7 +30,7 @@ static uint64_t mixed(uint64_t seed, unsigned thread)
 void native_seed(uint64_t seed, unsigned thread)
 {
 	if (thread == 0)
-		last_seed = seed; /* the leader's, before there is any other thread */
+		last_seed = seed; /* the leader's seed, before there is any other thread */
 	native_random.state = mixed(seed, thread);
 }
 
@@ -99,7 +99,10 @@ uint64_t native_forbidden(const char **label)
 	return count;
 }
 
-/* The macros of a test come in the same order each time, so the next one is nearly always right. */
+/*
+ * Returns the outcome of that macro. The macros of a test come in the same order each time, so the
+ * next one is nearly always right.
+ */
 static struct lab_outcome *outcome_of(enum fl_stress_expect expect, const char *label)
 {
 	for (unsigned i = 0; i < n_outcomes; i++) {
@@ -126,7 +129,7 @@ static bool ops_outcome(enum fl_stress_expect expect, bool holds, const char *la
 
 static void ops_fail(const char *file, int line, const char *what)
 {
-	/* Two failures at once may mix their messages, which is acceptable. */
+	/* Two failures at the same time may mix their messages, which is acceptable. */
 	static char message[512];
 	snprintf(message, sizeof message, "%s:%d: %s", file, line, what);
 	native_give_up(LAB_CHECK, message);
@@ -145,7 +148,7 @@ static unsigned ops_ops(unsigned n)
 static void ops_relax(void)
 {
 	if (native_draw(&native_random) % 16 == 0)
-		(void)sched_yield(); /* the thread that it waits for may need this CPU */
+		(void)sched_yield(); /* the thread that this one waits for may need the CPU */
 	else
 		native_pause(8);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The leader: runs batch after batch, until the time is up or an outcome is forbidden. */
+/*
+ * The leader of a run: it runs batch after batch, until the time is up or an outcome is forbidden.
+ */
 #include "../engine/door.h"
 #include "../engine/lin_run.h"
 #include "native.h"
@@ -10,14 +12,14 @@ enum {
 	BATCH_FIRST = 4,
 	BATCH_MAX = 4096,
 	BATCH_BYTES = 1 << 20,
-	TARGET_NS = 4000000, /* the time of a batch: long compared with its start */
+	TARGET_NS = 4000000, /* the time of a batch, which is long compared with its start */
 };
 
 static const struct lab_test *the_test;
 static const struct native_config *the_config;
 static struct lab_result result;
 
-/* The first failing thread gives the reason; the others stop wherever they are. */
+/* The first thread that fails gives the reason. The others stop wherever they are. */
 _Noreturn void native_give_up(enum lab_verdict verdict, const char *message)
 {
 	static _Atomic bool taken;
@@ -42,7 +44,7 @@ static size_t round_up(size_t n, size_t to)
 	return (n + to - 1) / to * to;
 }
 
-/* As many samples as fit: the next batch takes about TARGET_NS. */
+/* Returns how many samples fit, so that the next batch takes about TARGET_NS. */
 static size_t next_size(size_t n, int64_t took, size_t most)
 {
 	if (took > 4 * (int64_t)TARGET_NS)
@@ -57,7 +59,7 @@ static size_t state_align(void)
 	return the_test->test->state_align > LINE ? the_test->test->state_align : LINE;
 }
 
-/* Neighbours share a cache line in every second batch: other timings. */
+/* In every second batch, neighbours share a cache line, which gives other timings. */
 static size_t draw_stride(void)
 {
 	size_t size = round_up(the_test->test->state_size, the_test->test->state_align);
@@ -90,7 +92,7 @@ void native_wrong(enum lab_verdict verdict, const char *message, const char *det
 	result.verdict = verdict;
 }
 
-/* The first bytes of a state with an unlisted outcome, to identify it. */
+/* Shows the first bytes of a state with an unlisted outcome, to identify it. */
 static void tell_unlisted(const void *state)
 {
 	static char details[256];
@@ -132,7 +134,7 @@ static void run_batches(size_t n)
 	}
 }
 
-/* Whether the run is over; `result` has its result. */
+/* Whether the run is over. `result` then has its result. */
 static bool settled(void)
 {
 	const char *label = NULL;

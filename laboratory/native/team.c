@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The threads of the actors. They live as long as the process. Between batches they sleep on
- * `phase`, which counts the batches, and the last one to finish wakes the leader on `running`. They
- * spin and yield before they sleep, so that two CPUs serve many of them.
+ * `phase`, which counts the batches. The last one that finishes a batch wakes the leader, which
+ * sleeps on `running`. They spin and yield before they sleep, so that two CPUs serve many of them.
  */
 #include "../engine/door.h"
 #include "native.h"
@@ -14,9 +14,10 @@ enum { PATIENCE = 400, START_PATIENCE = 20000, YIELDS = 50 };
 
 struct member {
 	struct native_actor_live *live;
-	struct native_actor_live *partners; /* the actors of this copy, including itself */
+	struct native_actor_live *partners; /* the actors of this copy, this one included */
 	unsigned index, copy;
-	unsigned patience; /* turns that it waits for its partners; shorter if they do not come */
+	/* how many turns it waits for its partners; shorter if they do not come */
+	unsigned patience;
 };
 
 static const struct lab_test *the_test;
@@ -25,9 +26,9 @@ static unsigned n_actors, n_members;
 static uint64_t the_seed;
 static struct member members[NATIVE_THREADS];
 static const struct native_batch *the_batches;
-/* Released by the leader with the batches, acquired by the members. */
+/* The leader releases it with the batches, and the members acquire it. */
 static _Atomic uint32_t phase;
-/* Released by each member with what it did, acquired by the leader. */
+/* Each member releases it with what it did, and the leader acquires it. */
 static _Atomic uint32_t running;
 
 static void sleep_while(_Atomic uint32_t *word, uint32_t value)
@@ -59,8 +60,8 @@ void native_place(int n)
 }
 
 /*
- * It orders nothing: it only makes actors arrive together. They wake slowly, so the first one may
- * wait longer.
+ * Makes actors arrive together. This orders nothing. They wake slowly, so the first actor may wait
+ * longer.
  */
 static void meet(struct member *me, uint32_t sample, unsigned skew)
 {

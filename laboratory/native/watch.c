@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reports to the watcher: fatal signals, and on request the waits. */
+/* Reports to the watcher: fatal signals, and on request what the threads wait for. */
 #include "../engine/door.h"
 #include "native.h"
 #include <signal.h>
@@ -11,7 +11,7 @@ enum { ANSWERS_MOST = 40 };
 
 static struct native_live *live;
 static const struct lab_test *the_test;
-static size_t used; /* of live->answer */
+static size_t used; /* how many bytes of live->answer are used */
 
 __attribute__((format(printf, 1, 2))) static void answer(const char *format, ...)
 {
@@ -63,7 +63,9 @@ static uintptr_t program_counter(const ucontext_t *context)
 #endif
 }
 
-/* The signal's default action follows when the instruction is repeated, or by raise(). */
+/*
+ * The signal's default action follows when the instruction is repeated, or when raise() is called.
+ */
 static void on_fatal(int signal, siginfo_t *info, void *context)
 {
 	int none = 0;
@@ -81,7 +83,7 @@ static void on_fatal(int signal, siginfo_t *info, void *context)
 void native_watch_thread(void)
 {
 	enum { STACK = 64 * 1024 };
-	/* The handler runs also when the thread's own stack is full. */
+	/* The handler must run also when the thread's own stack is full. */
 	stack_t stack = {.ss_sp = malloc(STACK), .ss_size = STACK};
 	if (stack.ss_sp)
 		(void)sigaltstack(&stack, NULL);

@@ -3,16 +3,17 @@
 #include "planted.h"
 
 /*
- * A free list of indices, whose head has a tag that each pop increments, modulo `tags`. A pop has
- * read the head and its next; another thread pops both and pushes the head back; if the tag is the
- * same again, the first pop makes a block the head that has an owner.
+ * A free list of indices. Its head has a tag that each pop increments, modulo `tags`. A pop has
+ * read the head and its next. Another thread pops both, and pushes the head back. If the tag is the
+ * same again, the first pop succeeds, and its new head is a block that has an owner.
  */
 struct list {
-	atomic_uint head, next[4]; /* head: tag x 4 + index, from 1; 0 ends the list */
+	/* head: tag x 4 + index; indices count from 1, and 0 ends the list */
+	atomic_uint head, next[4];
 	unsigned one, two;
 };
 
-/* `again`: after a failed compare-and-swap it loads the head once more. */
+/* With `again`, it loads the head once more after a failed compare-and-swap. */
 static unsigned pop(struct list *l, unsigned tags, bool again)
 {
 	unsigned head = LOAD(&l->head, ACQ);
@@ -58,25 +59,27 @@ static void push(struct list *l, unsigned node)
 	}
 
 /*
- * A tag of many bits, and a pop that continues with the head of its failed compare-and-swap. That
- * read was relaxed, so the next of that head may be an old one. Fix: another load, with acquire.
+ * The tag has many bits, but the pop continues with the head of its failed compare-and-swap. That
+ * read was relaxed, so the next of that head may be an old one. The fix is another load, with
+ * acquire.
  */
 LIST(NAME(failed_cas_relaxed, forbidden), 1 << 20, BUG(false, true))
 
 #ifndef FIXED
 
-/* No tag. Fix: a tag in the head. */
+/* The head has no tag. The fix is a tag. */
 LIST(aba_no_tag__forbidden, 1, true)
 
 /*
- * aba_short_tag (tokio #5042, ck 7b5d000): a tag of one bit is the same after two pops. Fix: more
- * bits.
+ * aba_short_tag (tokio #5042, ck 7b5d000): a tag of one bit is the same again after two pops. The
+ * fix is more bits.
  */
 LIST(aba_short_tag__forbidden, 2, true)
 
 /*
- * A ring of two: its head is kept below two. A pop that has read the slot finds the head unchanged
- * a whole lap later, and delivers an item twice. Fix: a head that does not wrap with the ring.
+ * A ring of two slots, whose head is kept below two. A pop that has read the slot finds the head
+ * unchanged a whole lap later, and delivers an item twice. The fix is a head that does not wrap
+ * with the ring.
  */
 struct aba_index_wrap__forbidden {
 	atomic_int head, slot[2];

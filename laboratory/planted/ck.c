@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bugs of Concurrency Kit 0.7.1, by the ck_pr.h of laboratory/ck. The library calls none of these
- * functions.
+ * Bugs of Concurrency Kit 0.7.1, seen through the ck_pr.h of laboratory/ck. The library calls none
+ * of these functions.
  */
 #include "planted.h"
 
@@ -10,9 +10,9 @@
 #include <ck_stack.h>
 
 /*
- * The store fence of a consumer, as on aarch64 (dmb ishst): it orders only stores, and the consumer
- * has made no earlier store that another thread reads. So here it is no fence; C11 has none like
- * it.
+ * The store fence of a consumer on aarch64 (dmb ishst) orders only stores, and the consumer has
+ * made no earlier store that another thread reads. So for a consumer, it is no fence here. C11 has
+ * none like it.
  */
 static _Thread_local bool consumes;
 
@@ -25,10 +25,10 @@ static inline void store_fence(void)
 #include <ck_ring.h>
 
 /*
- * ck_fifo_mpmc_dequeue() reads head, tail, head->next, and says "empty" if head == tail and there
- * is no next. But if the head node was dequeued and is the tail again, the three values are of
- * different moments, and there may be any number of items. ck e78c421 (June 2026) reads the head
- * once more.
+ * ck_fifo_mpmc_dequeue() reads head, tail and head->next, and says "empty" if head == tail and
+ * there is no next. But if the head node was dequeued and has become the tail again, the three
+ * values are of different moments, and there may be any number of items. ck e78c421 (June 2026)
+ * reads the head once more.
  */
 struct ck_fifo_mpmc_false_empty__forbidden {
 	ck_fifo_mpmc_t fifo;
@@ -82,9 +82,9 @@ static bool in_stack(const struct ck_planted_stack *s, const ck_stack_entry_t *e
 }
 
 /*
- * ck_stack_batch_pop_mpmc() takes all nodes and leaves the generation unchanged. A
- * ck_stack_pop_mpmc() that has read the head and its next then succeeds when the same head is
- * pushed again, and makes the old next the head: a node that has an owner. ck 7b5d000 (June 2026)
+ * ck_stack_batch_pop_mpmc() takes all nodes, and leaves the generation unchanged. Take a
+ * ck_stack_pop_mpmc() that has read the head and its next. It succeeds when the same head is pushed
+ * again, and makes the old next the head, which is a node that has an owner. ck 7b5d000 (June 2026)
  * increments the generation.
  */
 struct ck_stack_batch_pop_aba__forbidden {
@@ -104,7 +104,8 @@ FL_STRESS_ACTOR(ck_stack_batch_pop_aba__forbidden, popper)
 
 FL_STRESS_ACTOR(ck_stack_batch_pop_aba__forbidden, batch)
 {
-	ck_stack_entry_t *all = ck_stack_batch_pop_mpmc(&s->p.stack); /* keeps b, and */
+	/* it keeps b, and pushes a again */
+	ck_stack_entry_t *all = ck_stack_batch_pop_mpmc(&s->p.stack);
 	if (all == &s->p.a)
 		ck_stack_push_mpmc(&s->p.stack, all);
 }
@@ -117,10 +118,10 @@ FL_STRESS(ck_stack_batch_pop_aba__forbidden, popper, batch)
 
 /*
  * ck_stack_pop_mpmc() continues with the pair of its failed compare-and-swap. On aarch64 without
- * LSE this is ldxp: a pair that differs is not written back, and so need not be of one moment: an
- * older head with a newer generation. The next of that head may have changed when the swap
- * succeeds: here a node is lost. ck has no fix as of June 2026. ck_stack_trypop_mpmc() reads the
- * generation first, each time, and is right.
+ * LSE, that is ldxp. A pair that differs is not written back, so its halves need not be of one
+ * moment: it may be an older head with a newer generation. When the next swap succeeds, the next of
+ * that head may have changed. Here, a node is lost. ck has no fix as of June 2026.
+ * ck_stack_trypop_mpmc() reads the generation first, each time, and is right.
  */
 struct ck_stack_pop_torn_pair__forbidden {
 	struct ck_planted_stack p;
@@ -171,9 +172,9 @@ FL_STRESS(ck_stack_pop_torn_pair__forbidden, one, popper, two, pusher)
 /* --- rings --- */
 
 /*
- * ck_ring_dequeue_spsc() copies the item, and then releases the slot to the producer: between them
- * is a fence for stores, though the reads of the copy must come first. With dmb ishst the producer
- * may write into a slot that is still being read. ck c7945fe (June 2026) has
+ * ck_ring_dequeue_spsc() copies the item, and then releases the slot to the producer. Between the
+ * two is a fence for stores, though the reads of the copy must come first. With dmb ishst, the
+ * producer may write into a slot that is still being read. ck c7945fe (June 2026) has
  * ck_pr_fence_load_store() there.
  */
 struct ck_ring_store_fence__race {
@@ -190,7 +191,8 @@ FL_STRESS_SETUP(ck_ring_store_fence__race)
 FL_STRESS_ACTOR(ck_ring_store_fence__race, producer)
 {
 	(void)ck_ring_enqueue_spsc(&s->ring, s->slots, &s->items[0]);
-	for (int i = 0; i < 2; i++) /* there are two slots: the third item reuses the first */
+	/* there are two slots, so the third item reuses the first one */
+	for (int i = 0; i < 2; i++)
 		while (!ck_ring_enqueue_spsc(&s->ring, s->slots, &s->items[1]))
 			fl_stress_relax();
 }
@@ -210,9 +212,9 @@ FL_STRESS(ck_ring_store_fence__race, producer, consumer)
 }
 
 /*
- * ck_ring_dequeue_mpmc() copies the item before its compare-and-swap has claimed it, while another
- * consumer may take it and a producer write the next item into the slot. ck discards such a copy;
- * for C11 the copy is still a data race.
+ * ck_ring_dequeue_mpmc() copies the item before its compare-and-swap has claimed it. Meanwhile,
+ * another consumer may take the item, and a producer may write the next item into the slot. ck
+ * discards such a copy; for C11, the copy is still a data race.
  */
 struct ck_ring_mpmc_copy__race {
 	ck_ring_t ring;

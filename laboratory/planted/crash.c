@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Processes that are killed, while others wait for them, or use the data that they left. */
+/* Processes that are killed while others wait for them, or use the data that they left. */
 #include "crash.h"
 #include "planted.h"
 #include <string.h>
 
 /*
- * Committed, and killed before the wake: the next process finds it done, and the sleeper sleeps on.
- * Fix: wake first.
+ * A process is killed after it has committed, and before the wake. The next process finds that it
+ * is done, and the sleeper sleeps on. The fix is to wake first.
  */
 #define commit_then_wake NAME(commit_then_wake, lost_wakeup)
 struct commit_then_wake {
@@ -30,8 +30,8 @@ TEST_PROCESSES(commit_then_wake, opener, opener, guest)
 }
 
 /*
- * One process is woken, which must wake the next; killed before that, it takes the wake with it.
- * Fix: wake all.
+ * One process is woken, which must wake the next one. If it is killed before that, it takes the
+ * wake with it. The fix is to wake all.
  */
 #define wake_dies_with_the_woken NAME(wake_dies_with_the_woken, lost_wakeup)
 struct wake_dies_with_the_woken {
@@ -53,7 +53,9 @@ TEST_PROCESSES(wake_dies_with_the_woken, opener, guest, guest, opener)
 	FL_ACCEPTABLE(1, "through");
 }
 
-/* A counter under a robust lock, by which a second process waits for the writes of the first. */
+/*
+ * A counter under a robust lock. By the lock, a second process waits for the writes of the first.
+ */
 struct counter {
 	struct robust lock;
 	int count;
@@ -80,8 +82,8 @@ static void count(struct counter *c, unsigned without)
 	}
 
 /*
- * A sleeper is woken, and killed before it has the lock: the only wake is lost. Fix: `pending`.
- *
+ * A sleeper is woken, and is killed before it has the lock: the only wake is lost. The fix is
+ * `pending`.
  */
 #define waiting_without_pending NAME(waiting_without_pending, lost_wakeup)
 COUNTED(waiting_without_pending, BUG(PENDING_IN_SLEEP, NOTHING))
@@ -97,8 +99,8 @@ TEST_PROCESSES(waiting_without_pending, one, two, three)
 }
 
 /*
- * Two words that change together, under a lock: killed between them. Fix: one word that names the
- * valid pair.
+ * Two words change together under a lock, and the process is killed between them. The fix is one
+ * word that names the valid pair.
  */
 #define torn_commit NAME(torn_commit, forbidden)
 struct torn_commit {
@@ -128,7 +130,7 @@ TEST_PROCESSES(torn_commit, mover)
 	FL_ACCEPTABLE(1, "all there");
 }
 
-/* The count says one, and the slot is still empty. Fix: the slot first. */
+/* The count says one, and the slot is still empty. The fix is to fill the slot first. */
 #define count_before_slot NAME(count_before_slot, forbidden)
 struct count_before_slot {
 	struct robust lock;
@@ -158,7 +160,10 @@ TEST_PROCESSES(count_before_slot, producer, consumer)
 	FL_ACCEPTABLE(1, "an item or none");
 }
 
-/* A message is copied over the previous one: killed in the middle. Fix: copy beside it. */
+/*
+ * A message is copied over the previous one, and the process is killed in the middle. The fix is to
+ * copy beside it.
+ */
 #define torn_copy NAME(torn_copy, forbidden)
 struct torn_copy {
 	struct robust lock;
@@ -194,23 +199,29 @@ TEST_PROCESSES(torn_copy, writer)
 	}
 
 /*
- * Killed between the word and the list, it has the lock, and the kernel does not know. Fix:
- * `pending`.
+ * A process that is killed between the word and the list has the lock, and the kernel does not know
+ * it. The fix is `pending`.
  */
 COUNTED_BY_TWO(taking_without_pending__deadlock, PENDING_TO_TAKE)
 
-/* Killed between the list and the word: the same, on the way out. */
+/*
+ * A process is killed between the list and the word, on the way out of the lock. The kernel does
+ * not know that it has the lock, either.
+ */
 COUNTED_BY_TWO(unlinked_before_pending__deadlock, PENDING_TO_UNLINK)
 
-/* Killed when the word is free and before the wake. Fix: `pending` until after the wake. */
+/*
+ * A process is killed when the word is free, and before the wake. The fix is `pending` until after
+ * the wake.
+ */
 COUNTED_BY_TWO(freeing_without_pending__lost_wakeup, PENDING_TO_WAKE)
 
-/* A lock with its owner's id, but in no list. */
+/* The lock has its owner's id, but is in no list. */
 COUNTED_BY_TWO(not_in_the_list__deadlock, LINK)
 
 /*
- * A reader counts itself and is killed: a writer waits for it for ever. Fix: a robust lock for each
- * reader.
+ * A reader counts itself and is killed, so a writer waits for it for ever. The fix is a robust lock
+ * for each reader.
  */
 struct reader_never_leaves__deadlock {
 	atomic_uint readers;

@@ -10,21 +10,21 @@
 /*
  * Small tools for processes that may be killed: a robust lock in the kernel's format, and a gate
  * that one process opens for others. Each function takes a set of steps that it leaves out, or does
- * wrong: the bugs of planted/crash.c pass such sets.
+ * wrong; the bugs of planted/crash.c pass such sets.
  *
- * The word of a lock: the owner's thread id, OWNER_DIED, WAITERS. Its node is behind the word, at
- * the distance of the system's robust list, and points to the node of the lock that was taken
- * before.
+ * The word of a lock has the owner's thread id, OWNER_DIED, and WAITERS. The node of the lock is
+ * behind the word, at the distance of the system's robust list. It points to the node of the lock
+ * that was taken before.
  */
 enum {
 	NOTHING = 0,
-	PENDING_TO_TAKE = 1,     /* `pending` does not name the lock while it is being taken, */
-	PENDING_TO_UNLINK = 2,   /* while its node is removed, */
-	PENDING_TO_WAKE = 4,     /* once it is free, */
-	PENDING_IN_SLEEP = 8,    /* during the wait for it */
+	PENDING_TO_TAKE = 1,     /* `pending` does not name the lock while it is being taken */
+	PENDING_TO_UNLINK = 2,   /* `pending` does not name the lock while its node is removed */
+	PENDING_TO_WAKE = 4,     /* `pending` does not name the lock once it is free */
+	PENDING_IN_SLEEP = 8,    /* `pending` does not name the lock during the wait for it */
 	LINK = 16,               /* the lock is not in the list at all */
 	WAKE_BEFORE_COMMIT = 32, /* the gate opens before its waiters are woken */
-	WAKE_ALL = 64            /* only one is woken, and must wake the next */
+	WAKE_ALL = 64            /* only one waiter is woken, which must wake the next */
 };
 #define OWNER 0x3fffffffu
 #define OWNER_DIED 0x40000000u
@@ -32,7 +32,7 @@ enum {
 
 struct robust {
 	atomic_uint word;
-	void *room[8]; /* contains the node */
+	void *room[8]; /* the node is in here */
 };
 
 static inline void **node_of(struct robust *l, const struct fl__robust_list *list)
@@ -48,7 +48,7 @@ static inline void set_pending(struct fl__robust_list *list, void *node)
 }
 
 /*
- * Takes the lock if it is free. `keeps`: WAITERS, if others may sleep of which only this thread
+ * Takes the lock if it is free. `keeps` is WAITERS if others may sleep of whom only this thread
  * knows.
  */
 static inline bool take_if_free(struct robust *l, unsigned tid, unsigned keeps, unsigned *value)
@@ -70,7 +70,7 @@ static inline bool sleep_for(struct robust *l, unsigned value)
 	return fl__sys.shared_wait((const uint32_t *)&l->word, waited, INT64_MAX) == 0;
 }
 
-/* True: its owner died with it. */
+/* Takes the lock. Returns true if its owner died with it. */
 static inline bool robust_take(struct robust *l, unsigned without)
 {
 	struct fl__robust_list *list = fl__sys.robust_list();
@@ -115,7 +115,10 @@ static inline void robust_give(struct robust *l, unsigned without)
 	set_pending(list, NULL);
 }
 
-/* The first process opens it; the others find it open. Waiters sleep on the count of changes. */
+/*
+ * The first process opens the gate, and the others find it open. Waiters sleep on the count of
+ * changes.
+ */
 struct gate {
 	struct robust lock;
 	atomic_uint changes;
@@ -129,7 +132,7 @@ static inline void gate_open(struct gate *g, unsigned without)
 	if (!g->open) {
 		(void)atomic_fetch_add_explicit(&g->changes, 1, memory_order_relaxed);
 		/*
-		 * Waiters look when the lock is free: by then the gate is open, or its opener has
+		 * Waiters look when the lock is free. By then the gate is open, or its opener has
 		 * died before the change.
 		 */
 		if (!(without & WAKE_BEFORE_COMMIT))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Bugs that the engine once missed. A test with the suffix `forbidden` forbids an outcome that C11
- * allows, which must be found.
+ * allows, so the outcome must be found.
  */
 #include "planted.h"
 #include <pthread.h>
@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Memory with a requested alignment. */
+/* Memory whose alignment was asked for. */
 struct aligned_block__use_after_free {
 	int *p;
 };
@@ -35,9 +35,9 @@ FL_STRESS(aligned_block__use_after_free, one, two)
 	FL_ACCEPTABLE(1, "not seen");
 }
 
-/* Four bytes after twenty, in the same sixteen. */
+/* An access to four bytes after twenty, in the same unit of sixteen. */
 struct past_the_end__use_after_free {
-	size_t size; /* zero, but the compiler does not know */
+	size_t size; /* it is zero, but the compiler does not know that */
 };
 
 FL_STRESS_ACTOR(past_the_end__use_after_free, writer)
@@ -52,7 +52,7 @@ FL_STRESS(past_the_end__use_after_free, writer)
 	FL_ACCEPTABLE(1, "not seen");
 }
 
-/* An access to a large block, far from its begin, that is not ordered before the free. */
+/* An access to a large block, far from its beginning, that is not ordered before the free. */
 struct large_block__use_after_free {
 	char *p;
 	atomic_int flag;
@@ -160,7 +160,7 @@ FL_STRESS(after_a_spin__forbidden, spinner, writer)
 	FL_ACCEPTABLE(1, "not seen");
 }
 
-/* A thread that has spun in vain may do so again. */
+/* A thread that has spun in vain may spin again. */
 struct spins_twice__forbidden {
 	atomic_int word, progress;
 	int seen;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Wakes that reach a thread without use for them, and wakes that are saved once too often. */
+/* Wakes that reach a thread which has no use for them, and wakes that are saved once too often. */
 #include "planted.h"
 #include <errno.h>
 
 /*
- * wakeup_stranded (tylertreat/chan #11): a consumer that is woken for an item leaves without it,
- * since it was asked to stop, and does not pass the wake on. Fix: each wakes the next when it leaves.
+ * wakeup_stranded (tylertreat/chan #11): a consumer is woken for an item. It leaves without the
+ * item, since it was asked to stop, and does not pass the wake on. The fix is that each consumer
+ * wakes the next when it leaves.
  */
 #define wakeup_stranded NAME(wakeup_stranded, lost_wakeup)
 struct wakeup_stranded {
@@ -39,9 +40,9 @@ TEST(wakeup_stranded, stoppable, consumer, producer)
 }
 
 /*
- * wake_in_flight_stuck: a flag says that a wake is under way, and saves further wakes; but it may
- * be set after the last sleeper has left, and then it is never cleared. Fix: no flag; each put that
- * sees a sleeper wakes.
+ * wake_in_flight_stuck: a flag says that a wake is under way, and saves further wakes. But the flag
+ * may be set after the last sleeper has left, and then it is never cleared. The fix is to have no
+ * flag: each put that sees a sleeper wakes.
  */
 #define wake_in_flight_stuck NAME(wake_in_flight_stuck, lost_wakeup)
 struct wake_in_flight_stuck {
@@ -85,12 +86,12 @@ TEST(wake_in_flight_stuck, consumer, producer)
 
 /*
  * rw_readers_only_deadlock (rust #121949): a writer announces itself, gives up, and clears its bit
- * without a wake: the reader that slept because of it sleeps on, with readers only. Fix: wake all
- * when the bit is cleared.
+ * without a wake. The reader that sleeps because of the bit sleeps on, with readers only. The fix
+ * is to wake all when the bit is cleared.
  */
 #define rw_readers_only_deadlock NAME(rw_readers_only_deadlock, lost_wakeup)
 struct rw_readers_only_deadlock {
-	atomic_uint word; /* 1: a reader, 0x100: a writer waits */
+	atomic_uint word; /* 1: a reader; 0x100: a writer waits */
 };
 
 SETUP(rw_readers_only_deadlock)
@@ -122,8 +123,8 @@ TEST(rw_readers_only_deadlock, writer, reader)
 }
 
 /*
- * eagain_is_not_timeout (llvm #203574): every error is taken for a timeout. Fix: check again.
- *
+ * eagain_is_not_timeout (llvm #203574): every error is taken for a timeout. The fix is to check
+ * again.
  */
 #define eagain_is_not_timeout NAME(eagain_is_not_timeout, forbidden)
 struct eagain_is_not_timeout {

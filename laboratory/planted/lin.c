@@ -3,8 +3,8 @@
 #include "lin.h"
 
 /*
- * false_empty: only ck's flaw (ck e78c421): "empty" from a head, a tail and a next of different
- * moments.
+ * false_empty: this test has only the flaw of ck's fifo (ck e78c421). It says "empty" because of a
+ * head, a tail and a next that are of different moments.
  */
 #define fifo_false_empty NAME(fifo_false_empty, not_linearizable)
 struct fifo_false_empty {
@@ -30,7 +30,7 @@ PROGRAMS(fifo_false_empty, &fl_lin_fifo)
 {
 }
 
-/* aba_short_tag: after two pops the tag is the same again. */
+/* aba_short_tag: the tag is the same again after two pops. */
 #define stack_short_tag NAME(stack_short_tag, not_linearizable)
 struct stack_short_tag {
 	struct stack s;
@@ -56,9 +56,9 @@ PROGRAMS(stack_short_tag, &fl_lin_lifo)
 #include <ck_fifo.h>
 
 /*
- * ck 0.7.1's fifo itself. It says "empty" though there has always been an item (see ck.c). And an
- * enqueue that has read the last node may link its own node to it after that node was dequeued and
- * is about to be enqueued anew: the generation in the node begins at 0 again.
+ * The fifo of ck 0.7.1 itself. It says "empty" though there has always been an item, as ck.c
+ * explains. And an enqueue that has read the last node may link its own node to it after that node
+ * was dequeued and is about to be enqueued anew: the generation in the node begins at 0 again.
  */
 struct ck_fifo_mpmc__not_linearizable {
 	ck_fifo_mpmc_t fifo;

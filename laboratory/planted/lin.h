@@ -9,7 +9,10 @@
 #define OPERATION(test, ...) FL_LIN_OP(test, __VA_ARGS__)
 #define PROGRAMS(test, ...) FL_LIN(test, __VA_ARGS__)
 
-/* Nodes for each thread of an FL_LIN: its freed nodes, the oldest first; else unused ones. */
+/*
+ * Nodes for each thread of an FL_LIN. A thread gets its freed nodes back, the oldest first; if it
+ * has none, an unused one.
+ */
 enum { NODES = 8, THREADS = FL_STRESS_ACTORS + 1 };
 
 struct spares {
@@ -32,8 +35,8 @@ static inline void spare_free(struct spares *all, unsigned node)
 }
 
 /*
- * A queue of Michael and Scott (1996), of nodes by number. A word is tag x 256 + node; the tag
- * grows with each change, so that a reused node can be told from its earlier use; 0 is no node. The
+ * A queue of Michael and Scott (1996), whose nodes are numbers. A word is tag x 256 + node. The tag
+ * grows with each change, so that a reused node can be told from its earlier use. 0 is no node. The
  * node of the head is a stub.
  */
 struct fifo {
@@ -70,7 +73,7 @@ static inline int fifo_put(struct fifo *q, int item)
 	return 0;
 }
 
-/* `again`: reads the head once more, so that head, tail and next are of one moment. */
+/* With `again`, it reads the head once more, so that head, tail and next are of one moment. */
 static inline int fifo_get(struct fifo *q, bool again)
 {
 	int item;
@@ -94,9 +97,9 @@ static inline int fifo_get(struct fifo *q, bool again)
 }
 
 /*
- * A stack of Treiber (1986), of nodes by number, with a tag that grows with each pop and has `tags`
+ * A stack of Treiber (1986), whose nodes are numbers. The tag grows with each pop, and has `tags`
  * values, each 256 apart. After a pop has read the head and its next, others may bring the same
- * head back with the same tag; the old next, which the pop then makes the head, may be free.
+ * head back with the same tag. The old next, which the pop then makes the head, may be free.
  */
 struct stack {
 	atomic_uint head, next[1 + THREADS * NODES];

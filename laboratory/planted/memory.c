@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Memory: used after its end, freed twice, never freed, raced for. */
+/* Memory that is used after its end, freed twice, never freed, or raced for. */
 #include "planted.h"
 
 /*
  * drop_vs_send_double_free (crossbeam #972): a sender that finds the channel closed after its store
- * takes its message back, and so does the receiver that closed it. Fix: both take it with one swap.
- *
+ * takes its message back. So does the receiver that has closed it. The fix is that both take the
+ * message by one swap.
  */
 #define drop_vs_send_double_free NAME(drop_vs_send_double_free, use_after_free)
 struct drop_vs_send_double_free {
@@ -33,7 +33,10 @@ TEST(drop_vs_send_double_free, sender, receiver)
 	FL_ACCEPTABLE(1, "freed once");
 }
 
-/* Made on first use: the loser of the race does not free its object. Fix: free it. */
+/*
+ * An object is made on first use, and the loser of the race does not free its own. The fix is to
+ * free it.
+ */
 #define lazy_init NAME(lazy_init, leak)
 struct lazy_init {
 	int *_Atomic made;
@@ -53,8 +56,8 @@ TEST(lazy_init, first_use, first_use)
 }
 
 /*
- * stray_wake_reused_memory: a flag hands the memory over, and its owner reads it once more. Fix:
- * read before.
+ * touch_after_release: a flag hands the memory over, and the previous owner reads it once more. The
+ * fix is to read before.
  */
 #define touch_after_release NAME(touch_after_release, race)
 struct touch_after_release {
@@ -81,8 +84,8 @@ TEST(touch_after_release, giver, taker)
 }
 
 /*
- * A block is published without order: its contents race with its allocation, which is a write of
- * it. Fix: a release.
+ * A block is published without order. Its contents race with its allocation, which is a write of
+ * it. The fix is a release.
  */
 #define fresh_block NAME(fresh_block, race)
 struct fresh_block {
@@ -111,7 +114,7 @@ TEST(fresh_block, maker, user)
 
 /*
  * destroy_after_unlock (glibc 13690): the unlock reads the lock again after it has released it,
- * when the next owner may have freed it. Fix: one swap, which is the last access.
+ * when the next owner may have freed it. The fix is one swap, which is the last access.
  */
 struct destroy_after_unlock__use_after_free {
 	struct {
@@ -146,7 +149,7 @@ FL_STRESS(destroy_after_unlock__use_after_free, lock_and_drop, lock_and_drop)
 }
 
 /*
- * A stack: its pop reads the next of a node that another thread has popped and freed. Fix:
+ * A stack, whose pop reads the next of a node that another thread has popped and freed. The fix is
  * reclamation by hazard pointers or epochs.
  */
 struct stack_pop__use_after_free {
@@ -174,8 +177,8 @@ FL_STRESS(stack_pop__use_after_free, pop_and_free, pop_and_free)
 }
 
 /*
- * A count after the end of the section that should guard it. Fix: count inside, and wait for the
- * lock.
+ * The count comes after the end of the section that should guard it. The fix is to count inside,
+ * and to wait for the lock.
  */
 struct unlocked_count__race {
 	atomic_int locked;

@@ -8,9 +8,10 @@
 
 /*
  * Wrong algorithms, each small, in C11 without the library. The suffix of a test's name is the
- * verdict that the laboratory must give. A comment says what is wrong, and the fix.
- * stress/cases/laboratory/fixed.c includes some of the files with FIXED: there BUG() is the fix, the test
- * `bug` is called `fixed_bug`, and it must pass. A test without a fix is not compiled there.
+ * verdict that the laboratory must give. A comment says what is wrong, and what the fix is.
+ *
+ * stress/cases/laboratory/fixed.c includes some of the files with FIXED. Then BUG() is the fix, and
+ * the test `bug` is called `fixed_bug` and must pass. A test without a fix is not compiled there.
  */
 #ifdef FIXED
 #define NAME(bug, verdict) fixed_##bug
@@ -20,13 +21,13 @@
 #define BUG(wrong, right) wrong
 #endif
 
-/* As FL_STRESS and the others, for a test whose name is a macro. */
+/* FL_STRESS_SETUP and the others, for a test whose name is a macro. */
 #define SETUP(test) FL_STRESS_SETUP(test)
 #define ACTOR(test, actor) FL_STRESS_ACTOR(test, actor)
 #define TEST(test, ...) FL_STRESS(test, __VA_ARGS__)
 #define TEST_PROCESSES(test, ...) FL_STRESS_PROCESSES(test, __VA_ARGS__)
 
-/* Two actors, `one` and `two`, which call a function with the state and 0 or 1. */
+/* Defines two actors, `one` and `two`, which call a function with the state and 0 or 1. */
 #define ONE_AND_TWO(test, function)                                                                                    \
 	ACTOR(test, one)                                                                                               \
 	{                                                                                                              \

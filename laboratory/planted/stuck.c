@@ -2,7 +2,7 @@
 /* Deadlocks, livelocks, and a queue that wrongly says that it is empty. */
 #include "planted.h"
 
-/* A correct lock, for the scenarios that use it wrongly. */
+/* A correct lock, for the scenarios that use it in a wrong way. */
 static void lock(atomic_uint *word)
 {
 	unsigned expected = 0;
@@ -26,7 +26,7 @@ static void lock_both(atomic_uint *first, atomic_uint *second)
 	unlock(first);
 }
 
-/* Two locks in both orders. Fix: one order. */
+/* Two locks are taken in both orders. The fix is one order. */
 #define lock_inversion NAME(lock_inversion, deadlock)
 struct lock_inversion {
 	atomic_uint a, b;
@@ -48,8 +48,8 @@ TEST(lock_inversion, one, two)
 }
 
 /*
- * A ticket lock that draws its tickets with a load and a store: two have one number, and a number
- * is skipped. Fix: one add.
+ * A ticket lock draws its tickets by a load and a store. Two threads have one number, and a number
+ * is skipped. The fix is one add.
  */
 #define ticket_drawn_twice NAME(ticket_drawn_twice, livelock)
 struct ticket_drawn_twice {
@@ -73,8 +73,8 @@ TEST(ticket_drawn_twice, draw_and_wait, draw_and_wait)
 #ifndef FIXED
 
 /*
- * A callback, called with the lock held, locks it again, but only if it finds another thread's
- * request. Fix: call without the lock.
+ * A callback, which is called with the lock held, locks it again; but only if it finds another
+ * thread's request. The fix is to call it without the lock.
  */
 struct self_lock__deadlock {
 	atomic_uint word, request;
@@ -101,8 +101,8 @@ FL_STRESS(self_lock__deadlock, server, client)
 }
 
 /*
- * Each thread clears its own word as soon as it sees the other's, and tries again. Fix: one of them
- * does not give way.
+ * Each thread clears its own word as soon as it sees the other's, and tries again. The fix is that
+ * one of them does not give way.
  */
 struct after_you__step_limit {
 	atomic_uint wants[2];
@@ -129,8 +129,8 @@ FL_STRESS(after_you__step_limit, one, two)
 
 /*
  * false_empty_after_own_push (rigtorp #46, ck e78c421): a pop reads only the oldest slot, which its
- * producer has drawn but not filled yet. So a thread that has just pushed may be told "empty". Fix:
- * say so only if no slot was drawn.
+ * producer has drawn but not filled yet. So a thread that has just pushed may be told "empty". The
+ * fix is to say so only if no slot was drawn.
  */
 struct false_empty_after_own_push__check {
 	atomic_uint tail, head, full[2];

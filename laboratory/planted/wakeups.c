@@ -3,8 +3,8 @@
 #include "planted.h"
 
 /*
- * cv_signal_stealing: two waiters for different things sleep on one word. The wake of one reaches
- * the other, which finds nothing and sleeps again. Fix: wake all.
+ * cv_signal_stealing: two waiters for different things sleep on one word. The wake for one reaches
+ * the other, which finds nothing and sleeps again. The fix is to wake all.
  */
 #define cv_signal_stealing NAME(cv_signal_stealing, lost_wakeup)
 struct cv_signal_stealing {
@@ -51,7 +51,7 @@ TEST(cv_signal_stealing, first, second, setter)
 /*
  * sem_two_posts_one_wake (libc++ 47013): a release wakes only if there was no permit. Of two
  * releases with two sleepers, the second finds the first one's permit, which the woken sleeper has
- * not taken yet. Fix: a wake for each permit.
+ * not taken yet. The fix is a wake for each permit.
  */
 #define sem_two_posts_one_wake NAME(sem_two_posts_one_wake, lost_wakeup)
 struct sem_two_posts_one_wake {
@@ -87,9 +87,9 @@ TEST(sem_two_posts_one_wake, taker, taker, releaser)
 }
 
 /*
- * sem_stale_waiters (musl 159d1f6c): a thread that takes a permit clears the waiters bit, while
- * another still sleeps; the next release wakes no thread. Fix: leave the bit as long as a thread
- * may sleep.
+ * sem_stale_waiters (musl 159d1f6c): a thread that takes a permit clears the waiters bit while
+ * another thread still sleeps. So the next release wakes no thread. The fix is to leave the bit as
+ * long as a thread may sleep.
  */
 #define sem_stale_waiters NAME(sem_stale_waiters, lost_wakeup)
 struct sem_stale_waiters {
@@ -126,8 +126,8 @@ TEST(sem_stale_waiters, taker, taker, releaser)
 
 /*
  * lost_wakeup_dekker: the producer checks for sleepers before it changes the word that they
- * compare; a thread that goes to sleep between the two is not seen. Fix: check afterwards (with a
- * full fence between, on both sides).
+ * compare. It does not see a thread that goes to sleep between the two. The fix is to check
+ * afterwards, with a full fence in between, on both sides.
  */
 #define lost_wakeup_dekker NAME(lost_wakeup_dekker, lost_wakeup)
 struct lost_wakeup_dekker {
@@ -158,7 +158,7 @@ TEST(lost_wakeup_dekker, consumer, producer)
 	FL_ACCEPTABLE(1, "got it");
 }
 
-/* close_misses_waiter (cpython #117531): a close wakes one. Fix: wake all. */
+/* close_misses_waiter (cpython #117531): a close wakes one waiter. The fix is to wake all. */
 #define close_misses_waiter NAME(close_misses_waiter, lost_wakeup)
 struct close_misses_waiter {
 	atomic_uint closed;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Bugs that only a weakly ordered machine, or a model of one, shows. */
+/* Bugs that show only on a weakly ordered machine, or in a model of one. */
 #include "planted.h"
 
-/* weak_order: a message is published without release. Fix: release and acquire. */
+/* weak_order: a message is published without a release. The fix is release and acquire. */
 #define weak_order NAME(weak_order, forbidden)
 struct weak_order {
 	atomic_int data, flag;
@@ -30,8 +30,8 @@ TEST(weak_order, writer, reader)
 
 /*
  * waiter_flag_dekker (oneTBB #2136, libc++ #109290): between the change and the check for waiters
- * is an atomic read-modify-write, which is no full fence on aarch64. Fix: sequentially consistent
- * fences on both sides.
+ * is an atomic read-modify-write, which is no full fence on aarch64. The fix is a sequentially
+ * consistent fence on both sides.
  */
 #define waiter_flag_dekker NAME(waiter_flag_dekker, lost_wakeup)
 struct waiter_flag_dekker {
@@ -60,7 +60,7 @@ TEST(waiter_flag_dekker, waiter, waker)
 }
 
 /*
- * A sequence lock with a reader that has no fence between the data and its second check. Fix: an
+ * A sequence lock whose reader has no fence between the data and its second check. The fix is an
  * acquire fence.
  */
 #define seqlock_fences NAME(seqlock_fences, forbidden)
@@ -97,8 +97,8 @@ TEST(seqlock_fences, writer, reader)
 }
 
 /*
- * The last reference is dropped without order: the accesses of other threads race with its end.
- * Fix: acq_rel.
+ * The last reference is dropped without order, so the accesses of other threads race with the end
+ * of the object. The fix is acq_rel.
  */
 #define refcount_relaxed NAME(refcount_relaxed, race)
 struct refcount_relaxed {
@@ -119,7 +119,7 @@ static void use_and_drop(struct refcount_relaxed *s, int i)
 	s->object->used[i] = 1;
 	if (ADD(&s->object->refs, -1, BUG(RLX, ACQ_REL)) != 1)
 		return;
-	s->object->used[0] = s->object->used[1] = 0; /* taken apart, then freed */
+	s->object->used[0] = s->object->used[1] = 0; /* taken apart here, and then freed */
 	free(s->object);
 }
 
@@ -131,8 +131,8 @@ TEST(refcount_relaxed, one, two)
 }
 
 /*
- * block_reuse_ordering (moodycamel 0d54c67, oneTBB #782): the consumer returns a block without
- * release, so that the producer's next use overtakes its last read. Fix: release.
+ * block_reuse_ordering (moodycamel 0d54c67, oneTBB #782): the consumer returns a block without a
+ * release, so that the producer's next use overtakes its last read. The fix is a release.
  */
 #define block_reuse_ordering NAME(block_reuse_ordering, race)
 struct block_reuse_ordering {
@@ -169,8 +169,8 @@ TEST(block_reuse_ordering, consumer, producer)
 }
 
 /*
- * Peterson's lock with acquire and release only: both may enter. Fix: sequential consistency.
- *
+ * Peterson's lock with acquire and release alone: both threads may enter. The fix is sequential
+ * consistency.
  */
 #define peterson_no_fence NAME(peterson_no_fence, race)
 struct peterson_no_fence {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects a pass. Objects of sixteen bytes and of more, and the address of a block with a tag. */
+/*
+ * Expects a pass. Atomic objects may have sixteen bytes or more, or the address of a block and a
+ * tag.
+ */
 #include "two_threads.h"
 #include <stdatomic.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects CHECK "assert(top < 4096)". Two threads double in turns, which takes eleven preemptions: too
- * many for a search by depth, so threads that take turns are drawn.
+ * Expects CHECK "assert(top < 4096)". Two threads double in turns, which takes eleven preemptions.
+ * Those are too many for a search by depth, so threads that take turns are drawn.
  */
 #include "two_threads.h"
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects DEADLOCK "". A barrier for more threads than come. */
+/* Expects DEADLOCK "". The barrier waits for more threads than come. */
 #include "two_threads.h"
 
 static pthread_barrier_t barrier;

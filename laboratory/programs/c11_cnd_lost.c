@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects LOST WAKEUP "came before the wait". A signal of <threads.h> that comes too early. */
+/* Expects LOST WAKEUP "came before the wait". A signal of <threads.h> comes too early. */
 #include <threads.h>
 
 static mtx_t lock;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects a pass. Mutex, condition, once and results of <threads.h>; two threads that start threads. */
+/*
+ * Expects a pass. The program uses mutex, condition, once and results of <threads.h>. Two of its
+ * threads start threads.
+ */
 #include <assert.h>
 #include <threads.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects a pass. The destructor of a thread-specific value. */
+/* Expects a pass. The destructor frees the thread-specific value of a thread that ends. */
 #include <assert.h>
 #include <stdlib.h>
 #include <threads.h>

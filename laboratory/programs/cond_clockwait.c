@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects a pass. A condition with the monotonic clock. */
+/* Expects a pass. A wait for a condition with the monotonic clock ends at its deadline. */
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>

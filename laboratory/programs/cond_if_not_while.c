@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects CHECK "assert(items > 0)". A consumer looks once: another one, or a spurious wakeup,
- * comes between.
+ * Expects CHECK "assert(items > 0)". A consumer looks only once. Another consumer, or a spurious
+ * wakeup, comes in between.
  */
 #include "two_threads.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects DEADLOCK "". One signal for two waiters. */
+/* Expects DEADLOCK "". There is one signal for two waiters. */
 #include "two_threads.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

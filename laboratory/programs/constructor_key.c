@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects a pass. A key that a constructor makes has a value for each thread, and is there anew each time. */
+/*
+ * Expects a pass. A key that a constructor makes has a value for each thread, and exists anew in
+ * each execution.
+ */
 #include "two_threads.h"
 
 static pthread_key_t key;

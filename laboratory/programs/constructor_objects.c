@@ -39,7 +39,7 @@ __attribute__((constructor)) static void make_objects(void)
 static void *run(void *arg)
 {
 	sem_wait(&permits);
-	pthread_mutex_lock(&robust); /* its owner dies */
+	pthread_mutex_lock(&robust); /* the owner ends while it holds the mutex */
 	pthread_barrier_wait(&barrier);
 	return arg;
 }
@@ -51,7 +51,8 @@ int main(void)
 	pthread_barrier_wait(&barrier);
 	pthread_join(other, NULL);
 	assert(pthread_mutex_lock(&robust) == EOWNERDEAD);
-	assert(pthread_cond_timedwait(&cond, &robust, &until) == ETIMEDOUT); /* the clock began at 1000 s */
+	/* The monotonic clock of the model begins at 1000 s. */
+	assert(pthread_cond_timedwait(&cond, &robust, &until) == ETIMEDOUT);
 	assert(pthread_mutex_consistent(&robust) == 0);
 	pthread_mutex_unlock(&robust);
 	assert(sem_trywait(&permits) == -1);

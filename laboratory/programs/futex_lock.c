@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects a pass. A lock on a raw futex. */
+/* Expects a pass. The program has a lock of its own on a futex. */
 #include "two_threads.h"
 #include <linux/futex.h>
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects LOST WAKEUP "". The waker looks for sleepers that have not lain down yet. */
+/* Expects LOST WAKEUP "". The waker looks for sleepers, and one goes to sleep only after that. */
 #include "two_threads.h"
 #include <linux/futex.h>
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects LEAK "never freed". A block that nothing points to any more. */
+/* Expects LEAK "never freed". Nothing points to the block any more. */
 #include <stdlib.h>
 
 static void *lost;

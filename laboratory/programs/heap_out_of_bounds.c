@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects USE AFTER FREE "outside any block". One byte behind a block. */
+/* Expects USE AFTER FREE "outside any block". The access is one byte behind a block. */
 #include <stdlib.h>
 
 int main(void)

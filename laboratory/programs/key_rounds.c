@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects a pass. Destructors run in rounds while values come back, each thread has its own. The
- * last key has a place, too.
+ * Expects a pass. Destructors run in rounds as long as values come back, for each thread apart.
+ * There is a place for the last key, too.
  */
 #include <assert.h>
 #include <limits.h>

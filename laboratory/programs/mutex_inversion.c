@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects DEADLOCK "wants the mutex". Two locks in both orders. */
+/* Expects DEADLOCK "wants the mutex". Two locks are taken in both orders. */
 #include "two_threads.h"
 
 static pthread_mutex_t a = PTHREAD_MUTEX_INITIALIZER, b = PTHREAD_MUTEX_INITIALIZER;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects a pass. A semaphore answers -1 and sets errno, to each thread its own. */
+/* Expects a pass. A semaphore answers -1 and sets errno, of which each thread has its own. */
 #include "two_threads.h"
 #include <errno.h>
 #include <limits.h>

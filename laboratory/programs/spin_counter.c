@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects a pass. A counter under a spin lock. */
+/* Expects a pass. A spin lock guards a counter. */
 #include "two_threads.h"
 
 static pthread_spinlock_t lock;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects a pass. Results of pthread_exit() and of return; pthread_self() is each thread's own. */
+/*
+ * Expects a pass. pthread_exit() gives the result of a thread, and pthread_self() is each thread's
+ * own.
+ */
 #include <assert.h>
 #include <pthread.h>
 

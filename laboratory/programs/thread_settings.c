@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects a pass. What a thread sets (signals that it blocks, processors, cancellation) it reads
- * again; a new thread inherits the first two; the next execution begins anew.
+ * Expects a pass. A thread reads again what it has set: signals that it blocks, processors,
+ * cancellation. A new thread inherits the first two. The next execution begins anew.
  */
 #include "two_threads.h"
 #include <sched.h>

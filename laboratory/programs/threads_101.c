@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects a pass. 101 threads. */
+/* Expects a pass. The program has 101 threads, main included. */
 #include <assert.h>
 #include <pthread.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects NOT MODELLED "more than 128 threads". One thread more than the laboratory has: the
- * program does not hear of it.
+ * Expects NOT MODELLED "more than 128 threads". The program starts one thread more than the
+ * laboratory has, and does not hear of it.
  */
 #include <pthread.h>
 

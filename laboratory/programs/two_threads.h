@@ -33,7 +33,7 @@ static inline int in_two_threads(void *(*first)(void *), void *(*second)(void *)
 	return in_two_threads_with(first, NULL, second, NULL);
 }
 
-/* A function for threads. In which order they take the lock is for the search to choose. */
+/* A function for threads. The search chooses in which order they take the lock. */
 static inline void *contend(void *arg)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

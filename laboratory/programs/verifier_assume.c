@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects a pass. A failed assumption of GenMC's kind ends the execution, which is no failure; a
+ * Expects a pass. A false assumption of GenMC's kind ends the execution, which is no failure. A
  * retired block is no leak.
  */
 #include <assert.h>
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-/* As in GenMC's headers. */
+/* Declared as in the headers of GenMC. */
 void __VERIFIER_assume(bool condition);
 int __VERIFIER_nondet_int(void);
 int __VERIFIER_thread_create(const void *attributes, void *(*start)(void *), void *arg);

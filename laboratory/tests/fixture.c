@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One scenario for each possible end of a test of the laboratory. Compiled by fairlead-stress
- * --load.
+ * One scenario for each end that a test of the laboratory may have. fairlead-stress --load compiles
+ * this file.
  */
 #include <fairlead/mutex.h>
 #include <fairlead/stress_lin.h>
@@ -174,8 +174,8 @@ FL_STRESS_PROCESSES(end_killed, writer, reader)
 }
 
 /*
- * No actor waits, so any of them may be killed: at its own three steps and at the end. The model
- * counts them.
+ * No actor waits, so any of them may be killed: at its own three steps, and at the end. The model
+ * counts the steps.
  */
 struct end_survives {
 	atomic_uint steps[3];
@@ -201,7 +201,9 @@ FL_STRESS_PROCESSES(end_survives, one)
 	FL_ACCEPTABLE(!GET(&s->steps[2]), "killed after two");
 }
 
-/* Mode lin: a correct counter, one that fails only on real threads, and one without operations. */
+/*
+ * For mode lin: a correct counter, one that fails only on real threads, and one without operations.
+ */
 struct end_lin {
 	atomic_int sum;
 };
@@ -228,7 +230,7 @@ struct end_lin_real {
 FL_LIN_OP(end_lin_real, add, FL_LIN_ADD, .args = 3)
 {
 	int before = atomic_fetch_add(&s->sum, (int)arg);
-	/* The model counts steps. */
+	/* Only the model counts steps. */
 	return fl_lin_thread() > 0 && fl_stress_steps() == 0 ? before + 1 : before;
 }
 

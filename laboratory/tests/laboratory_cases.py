@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The laboratory's cases: what it must find, and the program fairlead-stress itself.
+"""The cases of the laboratory: what it must find, and the program fairlead-stress itself.
 
-What takes one run of the program for many cases runs when the first of them does.
+If many cases need the same run of the program, the first of these cases runs it.
 """
 import functools
 import glob
@@ -23,7 +23,7 @@ from consumers import expect, expect_all, Failure, install, NO_END, read, run, S
 
 HERE = dirname(abspath(__file__))
 FIXTURE = join(HERE, "fixture.c")
-TO_THE_END = ("--time", "60s", "--executions", "20000")  # which a slow machine reaches, too
+TO_THE_END = ("--time", "60s", "--executions", "20000")  # a slow machine reaches this number, too
 # What the documents show first.
 EXAMPLE = r'''
 #include <fairlead/stress.h>
@@ -37,7 +37,7 @@ FL_STRESS_ACTOR(mp, writer) { set(s->data, 1); set(s->flag, 1); }          /* th
 FL_STRESS_ACTOR(mp, reader) { s->seen = get(s->flag); s->value = get(s->data); }
 FL_STRESS(mp, writer, reader) { FL_FORBIDDEN(s->seen && !s->value, "flag without data"); FL_ACCEPTABLE(1, "all else"); }
 '''
-# A command line that is wrong, and what the one line about it says.
+# Command lines that are wrong, and what the one line about each says.
 BAD_USAGE = """
 --mode lin mutex_handoff => no test with operations fits 'mutex_handoff'
 --mode crash mutex_handoff => no test with processes fits 'mutex_handoff'
@@ -98,7 +98,7 @@ class Tool:
             raise Skip("fairlead-stress is not built")
 
     def run(self, *arguments, status=0, env=None):
-        """Runs it, and returns what it printed on both streams."""
+        """Runs the program, and returns what it printed on both streams."""
         self.need()
         command = [self.program, *arguments]
         done = subprocess.run(command, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False,
@@ -108,7 +108,7 @@ class Tool:
         return done.stdout, done.stderr
 
     def says(self, *arguments, status=0):
-        """What it prints on standard output."""
+        """What the program prints on standard output."""
         return self.run(*arguments, status=status)[0]
 
     def json(self, *arguments, status=None):
@@ -121,7 +121,7 @@ class Tool:
         return self.json(*arguments, status=status)["tests"][0]
 
     def modes(self, *arguments):
-        """The tests and their modes; none while the program is not built."""
+        """The tests and their modes. There are none while the program is not built."""
         if not self.is_built():
             return {}
         lines = [line.split() for line in self.says("--list", *arguments).splitlines()]
@@ -137,7 +137,9 @@ class Tool:
 
 
 class Folder(tempfile.TemporaryDirectory):
-    """A folder of a case's own, as long as its scope: sources, and what the program says in files."""
+    """A folder of a case's own, as long as the case's scope. It has sources, and what the program
+    says in files.
+    """
 
     def __enter__(self):
         super().__enter__()
@@ -151,7 +153,7 @@ class Folder(tempfile.TemporaryDirectory):
         return write(self.path(name), text)
 
     def results(self):
-        """The options for the result in each form."""
+        """The options that write the result in each form to a file."""
         return [f"--{form}={self.path(form)}" for form in ("json", "junit", "html", "sarif")]
 
     def read(self, form):
@@ -168,7 +170,9 @@ class Folder(tempfile.TemporaryDirectory):
 
 
 def replayed(tool, out, status=1):
-    """What the command in the report `out` prints: the same execution, with the same command."""
+    """Runs the command that the report `out` gives, and returns what it prints. That must be the
+    same execution, with the same command.
+    """
     command = shlex.split(re.search(r"The same again: (.*)", out)[1])[1:]
     again = tool.says(*command, status=status)
     if "--replay" in command:
@@ -241,7 +245,8 @@ def statuses(tool):
         module = compiled(tool, folder, FIXTURE, "-fsanitize=thread", "-fno-builtin", "-O1")
         for line in ENDS.strip().splitlines():
             name, mode, status, text = line.split(" ", 3)
-            for hang in ("500ms", "30s") if name == "end_hang" else ("30s",):  # a slow machine needs the second
+            # a slow machine needs the second one
+            for hang in ("500ms", "30s") if name == "end_hang" else ("30s",):
                 out = tool.says("--load", module, name, "--mode", mode, *TO_THE_END, "--hang", hang, status=int(status))
                 if text in out:
                     break
@@ -258,7 +263,9 @@ def compiled(tool, folder, source, *flags):
 
 
 def skipped(tool):
-    """What is not instrumented cannot run in the model; when that is all, the status says so."""
+    """What is not instrumented cannot run in the model. If a module has nothing else, the status
+    says so.
+    """
     with Folder() as folder:
         module = compiled(tool, folder, FIXTURE, "-O2")
         out = tool.says("--load", module, "end_ok", "--mode", "model,chaos", status=5)
@@ -267,7 +274,9 @@ def skipped(tool):
 
 
 def newcomer(tool):
-    """The example of the documents: one command, the two steps that matter, and a string that replays it."""
+    """The example of the documents: one command, the two steps that matter, and a string that
+    replays it.
+    """
     with Folder() as folder:
         source = folder.write("mp.c", EXAMPLE)
         out = tool.says("--mode", "model", "--load", source, status=1)
@@ -278,7 +287,9 @@ def newcomer(tool):
 
 
 def crash(tool):
-    """A process is killed at each of its steps; the trace shows it, and a string repeats it; other tests skip the mode."""
+    """A process is killed at each of its steps. The trace shows it, and a string repeats it. Other
+    tests skip the mode.
+    """
     listed = tool.modes("--load", FIXTURE)
     if listed["end_killed"] != ["native", "chaos", "model", "crash"] or listed["end_ok"] != ["native", "chaos", "model"]:
         raise Failure(str(listed))
@@ -307,7 +318,7 @@ def crash(tool):
         expect_all(folder.suites(), [("crash", "1", "1")])
 
 
-# The documents' ring in its usual form: a call in the middle makes it "full" or "empty".
+# The ring of the documents, in its usual form: a call in the middle makes it "full" or "empty".
 BUSY = (("s->gets == at - 2 ? -EAGAIN : -EBUSY", "-EAGAIN"), ("s->puts == at ? -EAGAIN : -EBUSY", "-EAGAIN"))
 LIN_TOO_LONG = r"""
 #include <fairlead/stress_lin.h>
@@ -318,7 +329,9 @@ FL_LIN(longest, &fl_lin_word, .threads = 8, .each = 8) {}
 
 
 def lin(tool):
-    """A user's queue against a specification: passes, failures with their reason and replay, and invalid input."""
+    """A user's queue against a specification: passes, failures with their reason and replay, and
+    invalid input.
+    """
     ring = tool.at("examples/ring.c")
     text = read(ring)
     expect(read(tool.at("guide.md")), text.split("/* clang-format off */\n")[1])
@@ -348,7 +361,9 @@ def lin(tool):
 
 
 def files(tool):
-    """JSON in its format, JUnit that parses, a page with the failure; each independent of the others."""
+    """The JSON in its format, the JUnit that parses, and a page with the failure. Each is
+    independent of the others.
+    """
     with Folder() as folder:
         out = tool.says("--load", FIXTURE, "end_forbidden", "end_ok", "--mode", "model,native", *TO_THE_END,
                           *folder.results(), status=1)
@@ -372,7 +387,9 @@ def files(tool):
 
 
 def without_proc(tool):
-    """It cannot find its scenarios, nor compile those of others, and says why."""
+    """A program that stands alone cannot find its scenarios, nor compile those of others, and says
+    why.
+    """
     alone = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
     tool.need()
     if not succeeds([*alone, "true"]):
@@ -383,7 +400,9 @@ def without_proc(tool):
 
 
 def installed(tool):
-    """Installed elsewhere, it finds its scenarios, and pkg-config has the flags for those of others."""
+    """A program that is installed elsewhere finds its scenarios, and pkg-config has the flags for
+    those of others.
+    """
     tool.need()
     with Folder() as folder:
         install(tool.build, "--destdir", folder.name)
@@ -402,7 +421,8 @@ def installed(tool):
         expect(here.says("--load", FIXTURE, "end_ok", "--mode", "model", "--time", "2s"), "passed")
 
 
-# main() writes four lines; the other thread reads them, writes two of them, swaps a word of its own, and calls the system once.
+# In this program, main() writes four lines of memory. The other thread reads them, writes two of
+# them, swaps a word of its own, and calls the system once.
 TRAFFIC = r"""
 #include <fairlead/stress.h>
 #include <pthread.h>
@@ -436,7 +456,9 @@ int main(void)
 
 
 def traffic(tool):
-    """The counts of an operation, of which the program says that it did two, in all and of a thread; another program fails."""
+    """The counts of an operation, in all and of a thread, where the program says that it did two.
+    Another program fails.
+    """
     with Folder() as folder:
         for end, status in ("return unused", 0), ("abort()", 4):
             folder.write("traffic.c", "#include <stdlib.h>\n" + TRAFFIC.replace("return unused", end))
@@ -576,7 +598,9 @@ SHOWN = {
 
 
 def program(tool):
-    """The command for a program: sources, arguments, output, replay; and options that exclude each other."""
+    """The command for a program: sources, arguments, output, replay; and options that exclude each
+    other.
+    """
     with Folder() as folder:
         more = folder.write("more.c", "int twice(int n);\nint twice(int n) { return 2 * n; }\n")
         one = folder.write("one.c", '#include <assert.h>\n#include <stdio.h>\n#include <stdlib.h>\nint twice(int n);\n'
@@ -612,7 +636,8 @@ def program(tool):
             expect(" ".join(out.split()), step)
 
 
-# Of the report on each program: the edges, as (edge, from step, to step), and the failing steps.
+# What the report on each program draws: the edges, as (edge, from step, to step), and the failing
+# steps.
 DRAWN = {
     "mutex_inversion": (
         {("waits_for", "locks a", "wants the mutex a"), ("waits_for", "locks b", "wants the mutex b"),
@@ -629,7 +654,9 @@ DRAWN = {
 
 
 def drawing(tool):
-    """The edges between the steps of a failure, and which steps fail: in the JSON, and drawn on the page."""
+    """The edges between the steps of a failure, and which steps fail: in the JSON, and drawn on the
+    page.
+    """
     for name, (edges, failing) in DRAWN.items():
         source = tool.at("programs", name + ".c")
         with Folder() as folder:
@@ -648,7 +675,9 @@ def drawing(tool):
 
 
 def drawn(name, page, steps):
-    """The page stands alone. It has each step in order, arrows between steps that it has, and folds that are not empty."""
+    """The page stands alone. It has each step in order, arrows between steps that it has, and folds
+    that are not empty.
+    """
     if re.search(r"https?://(?!www\.w3\.org/2000/svg)|<link|@import| src=", page):
         raise Failure(f"{name}: the page refers to another file")
     rows = re.findall(r'<tr data-step="(\d+)"(?: data-of="(\d+)")?(?: data-from="(\d+)" data-edge="(\w*)")?>', page)
@@ -666,8 +695,8 @@ def drawn(name, page, steps):
         raise Failure(f"{name}: two arrows tell the same: {arrows}")
 
 
-# What the report on each program says, as regular expressions over a line. A text that follows
-# "not " must not be there.
+# What the report on each program says, as regular expressions over a line. A text after "not " must
+# not be there.
 REPORTS = {
     "reach_list": (r"allocate queue  .*48 bytes", r"allocate queue->head->next .*16 bytes", r"plain write queue->head->next->value +=",
                    "locks queue->lock ", "name of a block is a pointer that leads to it at the end, such as queue->head"),
@@ -709,7 +738,8 @@ FL_STRESS_ACTOR(reach, two) { s->MEMBER = 2; }
 FL_STRESS(reach, one, two) { free(s->pair); free(s->more.kept[1]); FL_ACCEPTABLE(1, "all"); }
 """
 
-# A thread of the setup goes on during the outcome: there it does what the outcome forbids (AFTER), or nothing.
+# A thread of the setup goes on during the outcome. There, it does what the outcome forbids (AFTER),
+# or nothing.
 DURING_OUTCOME = r"""
 #include <fairlead/stress.h>
 #include <pthread.h>
@@ -721,7 +751,7 @@ FL_STRESS_ACTOR(late, one) { s->BEFORE = 1; }
 FL_STRESS(late, one) { s->word = 1; pthread_join(s->thread, NULL); FL_FORBIDDEN(s->seen, "seen"); FL_ACCEPTABLE(1, "all"); }
 """
 
-# An optimising compiler would delete the read.
+# A read that an optimising compiler would delete.
 DEAD_READ = r"""
 #include <fairlead/stress.h>
 struct dead { int word; };
@@ -732,7 +762,9 @@ FL_STRESS(dead, writer, reader) { FL_ACCEPTABLE(1, "all"); }
 
 
 def reports(tool):
-    """What the report on a wrong program tells: names of blocks, what steps found, a legend; and no wrong name."""
+    """What the report on a wrong program tells: names of blocks, what steps found, and a legend. It
+    has no wrong name.
+    """
     problems = []
     for name, lines in REPORTS.items():
         out = tool.says(tool.at("programs", name + ".c"), *TO_THE_END, status=None)
@@ -762,7 +794,8 @@ def reduced(tool):
         raise Failure("\n".join(wrong) or f"only {len(runs)} of 80 searches of all interleavings ended")
 
 
-# What the threads of a program do, by name; whether that is proved, and the limit that an execution met.
+# What the threads of a program do, by name; whether that is proved; and the limit that an execution
+# met.
 ATOMICS = """static atomic_int x, y;
 static int plain;
 static _Atomic double d;
@@ -814,7 +847,8 @@ PROOFS = {
 }
 
 
-# What tells a thread that another one has begun something, though no order follows from that; and what the other does.
+# What tells a thread that another one has begun something, though no order follows from that; and
+# what the other one does.
 LOCKS = "pthread_mutex_lock(&m); pthread_mutex_unlock(&m);"
 TOLD = {
     "trylock": ("pthread_mutex_trylock(&m) || pthread_mutex_unlock(&m)", LOCKS),
@@ -833,7 +867,7 @@ TOLD = {
 }
 
 
-# Two threads whose order shows in `seen`, or as misuse, though they share no memory.
+# Two threads that share no memory, but whose order shows in `seen`, or as misuse.
 SHARED = {
     "pipes": ("int f[2]; (void)!pipe(f);", "int f[2]; (void)!pipe(f); seen = f[0] == 3;"),
     "names": ('pthread_setname_np(first, "q");', "char name[16]; pthread_getname_np(first, name, 16); seen = *name == 'q';"),
@@ -855,7 +889,8 @@ SHARED_BEGIN = """first = pthread_self(); pthread_key_create(&key, NULL); held =
 	pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST); pthread_mutex_init(&held->r, &a);"""
 
 
-# What a thread does for which main does not wait, what a function of atexit() does, how main ends; the status, and what the command says.
+# What a thread does for which main does not wait; what a function of atexit() does; how main ends;
+# the status; and what the command says.
 EXITS = {
     "sees_exit": ("if (R(x)) _exit(3);", "W(x, 1);", "return 0;", 1, "thread-b ends the program"),
     "goes_on": ("while (!R(x)) sched_yield(); abort();", "W(x, 1);", "return 0;", 4, "abort()"),
@@ -869,7 +904,8 @@ EXITS = {
 }
 
 
-NO_GRAPHS = "sem_init(&p, 0, 0); sem_post(&p); futex(FUTEX_WAKE, 1);"  # the search by graphs does not have futexes
+# the search by graphs does not have futexes
+NO_GRAPHS = "sem_init(&p, 0, 0); sem_post(&p); futex(FUTEX_WAKE, 1);"
 
 # Main's first statements; what a thread does behind sem_post(), and another one behind sem_wait(); what the command says. In a real
 # run, the second may come first.
@@ -908,7 +944,8 @@ TAKES = "pthread_mutex_lock(&m); while (R(x) == 0) pthread_cond_wait(&c, &m); W(
 GIVES = "pthread_mutex_lock(&m); W(x, R(x) + 1); pthread_cond_signal(&c); pthread_mutex_unlock(&m);"
 SPINS = "while (atomic_exchange_explicit(&x, 1, memory_order_acquire)); atomic_store_explicit(&x, 0, memory_order_release);"
 ORDER = "pthread_mutex_lock(&m); plain = plain * 4 + %d; if (plain == {}) abort(); pthread_mutex_unlock(&m);"
-ORDERS = [2 * (ORDER % i) for i in range(4)]  # `plain` has the order of the steps; by 11223300 no process has less left to search
+# `plain` has the order of the steps; by 11223300, no process has less left to search
+ORDERS = [2 * (ORDER % i) for i in range(4)]
 FEW = {
     "producer_consumer": ("", [WAITS % (1, 1), WAITS % (0, 0)], 1, 9),
     "three_consumers": ("", [TAKES, TAKES, TAKES, 3 * GIVES], 30, 600),
@@ -935,7 +972,8 @@ def threaded(bodies, first=""):
     return "\n".join(lines + [f"\tpthread_join(t[{i}], NULL);" for i in range(len(bodies))] + ["\treturn 0;", "}", ""])
 
 
-# A wait for a condition, whose loop has finitely many executions though each turn may wake spuriously.
+# A wait for a condition, whose loop has finitely many executions, although each turn may wake
+# spuriously.
 CONDITION = """#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -965,7 +1003,8 @@ int main(void)
 """
 
 
-# A relaxed store behind a release store of the same thread continues the release sequence in C11, and not in C++20.
+# A relaxed store after a release store of the same thread continues the release sequence in C11,
+# and not in C++20.
 SEQUENCE = """#ifdef __cplusplus
 #include <atomic>
 using namespace std;
@@ -993,7 +1032,8 @@ int main()
 """
 
 
-# A compare-and-swap by address, where another thread has put a new block at the address of the old one.
+# A compare-and-swap by address, where another thread has put a new block at the address of the old
+# one.
 REUSE = """#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -1020,7 +1060,9 @@ int main(void)
 
 
 def proofs(tool):
-    """What is proved is so, and only then; else the limit that was met is named, by each form of the result."""
+    """What is proved is so, and nothing else is proved. Otherwise, each form of the result names
+    the limit that was met.
+    """
     problems = []
     with Folder() as folder:
         cases = [(name, bodies, limit, NO_GRAPHS) for name, (bodies, limit) in PROOFS.items()]
@@ -1118,7 +1160,9 @@ def descriptors(tool):
 
 
 def hang(tool):
-    """A hang in the model is 2 s of CPU time, or half a minute, without a step: so a busy machine makes none."""
+    """In the model, 2 s of CPU time without a step are a hang, or half a minute without one. So a
+    busy machine makes no hang.
+    """
     began, here = time.monotonic(), ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
     with Folder() as folder:
         path = folder.write("endless.c", "int main(void) { for (volatile int i = 0;; i++); }\n")
@@ -1143,7 +1187,9 @@ POLLED = {
 
 
 def polls(tool):
-    """A loop that polls under a lock ends, although another thread tries to take the lock and finds it taken."""
+    """A loop that polls under a lock ends, although another thread tries to take the lock and finds
+    it taken.
+    """
     with Folder() as folder:
         for name, (take, give) in POLLED.items():
             for pause in ("", "sched_yield();"):
@@ -1153,7 +1199,9 @@ def polls(tool):
 
 
 def further(tool):
-    """All distinct failures of a program are reported: two races, a deadlock and a leak; each once, one failed test."""
+    """All distinct failures of a program are reported, each once: two races, a deadlock and a leak.
+    The test counts once.
+    """
     with Folder() as folder:
         folder.write(".git", "")
         os.mkdir(folder.path("a b"))
@@ -1191,7 +1239,8 @@ def further(tool):
         expect(junit, name + " four")
 
 
-# The language of a block in the guide, which one it is, its file, and the command.
+# For each recipe: the language of a block in the guide, which of these blocks it is, its file, and
+# the command.
 RECIPES = (("meson", 0, "meson.build", "meson setup build && meson test -C build"),
            ("cmake", 0, "CMakeLists.txt", "cmake -B build . && cd build && ctest --output-on-failure"),
            ("cmake", 1, "CMakeLists.txt", "cmake -B build . && ctest --test-dir build --output-on-failure"),
@@ -1228,7 +1277,9 @@ def recipes(tool):
 
 
 def words(tool):
-    """Flags, objects and archives as for gcc: what is not instrumented is named, and no pass is proved; what nothing defines is named at once."""
+    """Flags, objects and archives are given as for gcc. What is not instrumented is named, and then
+    no pass is proved. What nothing defines is named at once.
+    """
     with Folder() as folder:
         folder.write("bank.h", "#ifdef __cplusplus\nextern \"C\"\n#endif\nint twice(int n);\nint thrice(int n);\n")
         files = [folder.write("one.c", "#include <bank.h>\nint main(int argc, char **argv) { (void)argv; return argc != 2 || LIMIT != 4 || twice(1) + thrice(1) != 5; }\n"),
@@ -1256,7 +1307,7 @@ def loop_sockets(tool):
 
 
 def watch(tool):
-    """A program runs anew when another file is in its place, until Ctrl-C."""
+    """A program runs anew when another file is in the place of its file, until Ctrl-C."""
     tool.need()
     with Folder() as folder:
         source = folder.write("watched.c", "int main(void) { return 1; }\n")

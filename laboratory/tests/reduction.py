@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Random programs of all that threads share: the laboratory's search with reduction against its search without.
+"""Random programs of all that threads share: the laboratory's search with reduction against its
+search without.
 
     python3 laboratory/tests/reduction.py FAIRLEAD-STRESS [SEED [COUNT [NUMBER]]]
 
-Each thread folds what its steps returned into a number. A program that joins its threads ends in a state: these numbers and all
-variables. Of another program, whose end cuts threads off, each number of each thread is a state. The search without bounds (source
-sets, sleep sets, awaits) must reach the states that the search of all interleavings reaches, and no others; the search by execution
-graphs must reach them, too, if it has all steps. A program that fails must fail in each search. No search may prove one of
-FAILING. With NUMBER: prints that program.
+Each thread folds what its steps returned into a number. A program that joins its threads ends in a
+state: these numbers and all variables. In another program, whose end cuts threads off, each number
+of each thread is a state. The search without bounds (source sets, sleep sets, awaits) must reach
+the states that the search of all interleavings reaches, and no others. The search by execution
+graphs must reach them, too, if it has all steps. A program that fails must fail in each search. No
+search may prove one of FAILING. With NUMBER, the command prints that program.
 """
 import concurrent.futures
 import functools
@@ -18,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 
-EXECUTIONS = "30000"  # in which a search of all interleavings may end
+EXECUTIONS = "30000"  # so many may be enough for a search of all interleavings
 HEAD = r"""
 #define _GNU_SOURCE
 #include <errno.h>
@@ -169,7 +171,8 @@ int main(int argc, char **argv)
 }
 """
 
-# What a thread can do by itself. Each takes two or three steps. The search by execution graphs has these.
+# What a thread can do by itself, in two or three steps. The search by execution graphs has these
+# steps.
 OF_GRAPHS = [
     "LOCKED(0, GUARD(0));", "LOCKED(1, GUARD(1));", "LOCKED(0, LOG(GET(x)));", "LOCKED(1, PUT(y, self + 1));",
     "TRY(pthread_mutex_trylock(&m[0]), GUARD(0), pthread_mutex_unlock(&m[0]));",
@@ -295,7 +298,9 @@ FAILING = [
 
 
 def function(name, rng):
-    """The text of one program, its entry in the table, and how main ends: it joins all, exits, or leaves the end to the last thread."""
+    """The text of one program, its entry in the table, and how main ends: it joins all threads,
+    exits, or leaves the end to the last thread.
+    """
     n = rng.choice((2, 2, 3))
     kinds = OF_GRAPHS if rng.random() < 0.3 else STEPS
     steps = [[rng.choice(kinds) for _ in range(rng.choice((1, 2, 2)) if n == 2 else 1)] for _ in range(n)]
@@ -352,14 +357,15 @@ def compare(program, module, text, faults, number):
     every, states = run("--strategy", "dfs:1000", "--stale", "1000", "--executions", EXECUTIONS)
     passed = every["verdict"] == "passed"
     if passed and not every["complete"]:
-        return [], []  # too many
+        return [], []  # there are too many
     counts, wrong = [every["executions"]], []
     for strategy in ("dfs:all", "graphs"):
         test, reached = run("--strategy", strategy)
         if test["verdict"] == "skipped":
             continue
         counts.append(test["executions"])
-        # The graphs have outcomes that no order of execution has. Which thread ends last is not tried.
+        # The graphs have outcomes that no order of execution has. Which thread ends last is not
+        # tried.
         last = any("ended last" in limit for limit in test["limits"])
         same = (last or set(reached) >= set(states)) and (strategy == "graphs" or set(reached) <= set(states))
         if (test["verdict"] == "passed") != passed or (passed and not same):
@@ -386,7 +392,7 @@ def check(program, seed, count):
 
 
 def main():
-    """Prints the differences; status 1 if there are any."""
+    """Prints the differences. The status is 1 if there are any."""
     program, (seed, count, *number) = sys.argv[1], [int(text) for text in (sys.argv[2:] + ["1", "40"][len(sys.argv) - 2:])]
     if number:
         print(source(seed, count)[0][number[0]])

@@ -17,8 +17,8 @@ static void begin(void)
 }
 
 /*
- * A call of `thread` from one time to another; `to` 0: it has not returned. Times are unique, from
- * 1 on.
+ * A call of `thread` from one time to another; `to` is 0 if it has not returned. No time is used
+ * twice, and times begin with 1.
  */
 static void call(int thread, unsigned from, unsigned to, int kind, int64_t arg, int64_t result)
 {
@@ -46,7 +46,7 @@ static void get(int thread, int64_t result)
 	then(thread, FL_LIN_GET, 0, result);
 }
 
-/* The call has that result now. */
+/* Changes the result of a call. */
 static void answers(unsigned i, int64_t result)
 {
 	h.calls[i].call.result = result;
@@ -63,7 +63,7 @@ static void order_by_time(struct lin_history *history)
 	lin_overlaps(history);
 }
 
-/* A fifo with that limit, by the `before` of each call. */
+/* Checks a fifo with that limit, by the `before` of each call. */
 static enum lin_verdict checked(int64_t limit)
 {
 	lin_overlaps(&h);
@@ -78,14 +78,14 @@ static bool is_explained(const struct fl_lin_spec *spec, int64_t limit)
 	return verdict == LIN_EXPLAINED;
 }
 
-/* The history is explained by fl_lin_`spec`, or is not. */
+/* Asserts that fl_lin_`spec` explains the history, or that it does not. */
 #define EXPLAINED(spec, limit) assert_true(is_explained(&fl_lin_##spec, limit))
 #define UNEXPLAINED(spec, limit) assert_false(is_explained(&fl_lin_##spec, limit))
 
 FL_TEST(lin_fifo_in_order)
 {
 	begin();
-	EXPLAINED(fifo, 0); /* nothing at all */
+	EXPLAINED(fifo, 0); /* an empty history */
 	put(1, 11);
 	put(1, 12);
 	get(2, 11);
@@ -140,13 +140,13 @@ FL_TEST(lin_closed_queues_drain)
 	get(2, 11);
 	get(2, -EPIPE);
 	EXPLAINED(fifo, 0);
-	answers(4, -EAGAIN); /* closed and empty is not empty */
+	answers(4, -EAGAIN); /* a queue that is closed and empty does not answer "empty" */
 	UNEXPLAINED(fifo, 0);
 	answers(4, -EPIPE);
-	answers(3, -EPIPE); /* an item is left */
+	answers(3, -EPIPE); /* but an item is left */
 	UNEXPLAINED(fifo, 0);
 	h.calls[1].call.kind = FL_LIN_CLOSE_NOW;
-	UNEXPLAINED(fifo, 0); /* it dropped one */
+	UNEXPLAINED(fifo, 0); /* but it dropped one */
 	answers(1, 1);
 	EXPLAINED(fifo, 0);
 }
@@ -159,7 +159,7 @@ FL_TEST(lin_busy_needs_another_under_way)
 	UNEXPLAINED(fifo, 0);
 	h.calls[0].returned = 5;
 	EXPLAINED(fifo, 0);
-	h.calls[0].returned = 0; /* it never returned: it is under way for ever */
+	h.calls[0].returned = 0; /* it never returned, so it is under way for ever */
 	h.calls[0].call.returned = false;
 	EXPLAINED(fifo, 0);
 	assert_int_equal(h.calls[1].call.overlaps, 1u << FL_LIN_PUT);
@@ -173,9 +173,9 @@ FL_TEST(lin_pending_calls_took_effect_or_not)
 	EXPLAINED(fifo, 0);
 	answers(1, -EAGAIN);
 	EXPLAINED(fifo, 0);
-	call(2, 4, 5, FL_LIN_GET, 0, 11); /* it may take effect late */
+	call(2, 4, 5, FL_LIN_GET, 0, 11); /* the put may take effect late */
 	EXPLAINED(fifo, 0);
-	call(2, 6, 7, FL_LIN_GET, 0, 11); /* but once */
+	call(2, 6, 7, FL_LIN_GET, 0, 11); /* but only once */
 	UNEXPLAINED(fifo, 0);
 	begin();
 	put(1, 11);
@@ -183,7 +183,7 @@ FL_TEST(lin_pending_calls_took_effect_or_not)
 	call(2, 5, 0, FL_LIN_GET, 0, 0); /* the killed thread may have got one */
 	call(1, 6, 7, FL_LIN_GET, 0, 12);
 	EXPLAINED(fifo, 0);
-	h.calls[2].began = 8; /* not before it began */
+	h.calls[2].began = 8; /* but not before it began */
 	UNEXPLAINED(fifo, 0);
 }
 
@@ -224,7 +224,7 @@ FL_TEST(lin_set_word_and_counter)
 	call(1, 8, 9, FL_LIN_REMOVE, 5, 1);
 	call(1, 10, 11, FL_LIN_HAS, 5, 0);
 	EXPLAINED(set, 0);
-	answers(1, 1); /* two threads added it */
+	answers(1, 1); /* but two threads added it */
 	UNEXPLAINED(set, 0);
 	begin();
 	call(1, 1, 4, FL_LIN_WRITE, 7, 0);
@@ -232,7 +232,7 @@ FL_TEST(lin_set_word_and_counter)
 	then(2, FL_LIN_SWAP, 8, 7);
 	then(1, FL_LIN_READ, 0, 8);
 	EXPLAINED(word, 0);
-	then(2, FL_LIN_READ, 0, 7); /* it went back */
+	then(2, FL_LIN_READ, 0, 7); /* but it went back */
 	UNEXPLAINED(word, 0);
 	begin();
 	call(1, 1, 3, FL_LIN_ADD, 2, 3);
@@ -244,7 +244,7 @@ FL_TEST(lin_set_word_and_counter)
 }
 
 /*
- * The order is happens-before, which needs no time at all: two threads without knowledge of each
+ * The order is happens-before, which needs no time at all: the two threads know nothing of each
  * other.
  */
 FL_TEST(lin_unknown_call_may_come_later)
@@ -258,12 +258,15 @@ FL_TEST(lin_unknown_call_may_come_later)
 	h.calls[2].before = LIN_BIT(1);
 	h.calls[3].before = LIN_BIT(1) | LIN_BIT(2);
 	assert_int_equal(checked(0), LIN_EXPLAINED);
-	/* Put by a thread that knew that it had been got. */
+	/* The item was put by a thread that knew that it had been got. */
 	h.calls[0].before = LIN_BIT(1) | LIN_BIT(2);
 	assert_int_equal(checked(0), LIN_UNEXPLAINED);
 }
 
-/* Store buffering: the producer does not see the space yet, nor the consumer the item. */
+/*
+ * Store buffering: the producer does not see the free space yet, and the consumer does not see the
+ * item.
+ */
 FL_TEST(lin_refusals_apart)
 {
 	static struct lin_history found;
@@ -278,7 +281,7 @@ FL_TEST(lin_refusals_apart)
 	h.calls[2].before &= ~LIN_BIT(3);
 	assert_int_equal(checked(2), LIN_UNEXPLAINED);
 	assert_int_equal(lin_check_apart(&h, &fl_lin_fifo, 2, &found), LIN_EXPLAINED);
-	h.calls[4].before |= LIN_BIT(1); /* it knew of the item: that refusal alone is wrong */
+	h.calls[4].before |= LIN_BIT(1); /* It knew of the item, so that refusal alone is wrong. */
 	assert_int_equal(lin_check_apart(&h, &fl_lin_fifo, 2, &found), LIN_UNEXPLAINED);
 	assert_int_equal(found.n, 4);
 }
@@ -295,7 +298,7 @@ static unsigned draw(unsigned n)
 	return (unsigned)((random_state >> 33) % n);
 }
 
-/* Every order of every set of calls that has all that have returned. */
+/* Tries every order of every set of calls that contains all calls that have returned. */
 static bool is_explained_by_force(const struct fl_lin_spec *spec, uint64_t done, const void *state)
 {
 	uint64_t left = 0;
@@ -331,7 +334,7 @@ static bool by_force(const struct fl_lin_spec *spec, int64_t limit)
 	return explained;
 }
 
-/* Up to six calls on three threads, at random times. */
+/* Draws up to six calls on three threads, at random times. */
 static void draw_times(void)
 {
 	unsigned when[12] = {0}, n = 2 + draw(5);
@@ -389,7 +392,7 @@ FL_TEST(lin_agrees_with_brute_force)
 	assert_true(explained > all / 20 && explained < all - all / 20);
 }
 
-/* By parts, without, and by force. */
+/* Compares the check by parts, the check without parts, and the check by force. */
 FL_TEST(lin_parts_agree_with_the_whole)
 {
 	struct fl_lin_spec whole = fl_lin_set;
@@ -407,7 +410,7 @@ FL_TEST(lin_parts_agree_with_the_whole)
 	assert_true(explained > all / 20 && explained < all - all / 20);
 }
 
-/* What lin_core() leaves is not explained, and each of it is needed for that. */
+/* What lin_core() leaves has no explanation, and each of its results is needed for that. */
 FL_TEST(lin_core_is_minimal)
 {
 	unsigned cores = 0;
@@ -437,7 +440,8 @@ FL_TEST(lin_core_is_minimal)
 FL_TEST(lin_as_many_calls_as_there_are_bits)
 {
 	begin();
-	for (unsigned i = 0; i < LIN_CALLS / 2; i++) { /* all puts at once, then the gets */
+	/* all puts at the same time, then the gets */
+	for (unsigned i = 0; i < LIN_CALLS / 2; i++) {
 		call(1, 1 + i, 100 + i, FL_LIN_PUT, 1 + i, 0);
 		call(2, 201 + 2 * i, 202 + 2 * i, FL_LIN_GET, 0, 1 + i);
 	}
@@ -446,8 +450,8 @@ FL_TEST(lin_as_many_calls_as_there_are_bits)
 }
 
 /*
- * Sixty writes at once, and a read of a value that was not written: every set of writes is a state
- * of its own.
+ * Sixty writes at the same time, and a read of a value that was not written. Every set of writes is
+ * a state of its own.
  */
 FL_TEST(lin_too_much_is_said)
 {
@@ -455,11 +459,11 @@ FL_TEST(lin_too_much_is_said)
 	for (unsigned i = 0; i < 60; i++)
 		call(1, 1 + i, 100 + i, FL_LIN_ADD, INT64_C(1) << i % 40, -1);
 	LIN_EACH (i, &h)
-		h.calls[i].call.returned = false; /* any result */
+		h.calls[i].call.returned = false; /* so that any result is allowed */
 	call(2, 200, 201, FL_LIN_READ, 0, -5);
 	order_by_time(&h);
 	assert_int_equal(lin_check(&h, &fl_lin_counter, 0), LIN_TOO_MUCH);
-	begin(); /* and it is as good as new */
+	begin(); /* the check works again */
 	then(1, FL_LIN_READ, 0, 0);
 	EXPLAINED(counter, 0);
 }
@@ -469,7 +473,7 @@ FL_TEST(lin_too_much_is_said)
 #ifdef __GLIBC__
 #define EAGAIN_NAME "EAGAIN"
 #else
-#define EAGAIN_NAME "11" /* musl has no names */
+#define EAGAIN_NAME "11" /* musl has no names of errors */
 #endif
 
 FL_TEST(lin_tells_why)
@@ -485,5 +489,6 @@ FL_TEST(lin_tells_why)
 	                         " of t2: where it may come, the fifo is [1 11] or [1]");
 	assert_non_null(strstr(columns, "call(1) -> 0 *\n"));
 	assert_non_null(strstr(columns, "call() -> -" EAGAIN_NAME " *\n"));
-	assert_non_null(strstr(columns, "-> 0\n")); /* of t1: it does not matter */
+	/* the result of t1 has no mark, since it does not matter */
+	assert_non_null(strstr(columns, "-> 0\n"));
 }

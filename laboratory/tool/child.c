@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The process of a test: runs it, and leaves the result in the shared memory. */
+/* The process of a test: it runs the test, and leaves the result in the shared memory. */
 #include "tool.h"
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -13,7 +13,7 @@ static void ship(const struct lab_result *result)
 	const struct lab_site *sites = NULL;
 	size_t n_sites = the_job->want_sites ? lab_sites(&sites) : 0;
 	size_t n = pack(shared->bytes, sizeof shared->bytes, result, sites, n_sites);
-	if (n == 0) { /* the trace is too long */
+	if (n == 0) { /* the result does not fit, since the trace is too long */
 		struct lab_result less = *result;
 		less.n_steps = less.n_waiting = 0;
 		n = pack(shared->bytes, sizeof shared->bytes, &less, sites, n_sites);
@@ -21,7 +21,7 @@ static void ship(const struct lab_result *result)
 	atomic_store(&shared->packed, (uint32_t)n);
 }
 
-/* Other threads may be anywhere, so nothing is cleaned up. */
+/* Leaves a result and ends the process. Other threads may be anywhere, so nothing is cleaned up. */
 __attribute__((noreturn)) static void abandon(const struct lab_result *result)
 {
 	ship(result);
@@ -37,8 +37,8 @@ static bool progress(const struct lab_result *so_far, void *arg)
 }
 
 /*
- * Restores what a program is started with. The process ends with its parent; its own process group
- * is killed with it.
+ * Restores what a program is started with, such as signals. The process is killed when its parent
+ * ends. It gets a process group of its own, which is killed with it.
  */
 static void settle_in(const struct job *job)
 {
@@ -59,7 +59,7 @@ static void settle_in(const struct job *job)
 	(void)prctl(PR_SET_NAME, name);
 }
 
-/* --- mode lin: the model first, which reports more details; then real threads --- */
+/* --- mode lin: the model first, since its reports have more details; then real threads --- */
 
 static const struct lab_result *model_half;
 
@@ -108,7 +108,8 @@ static void run_lin(struct job *job)
 	int64_t left = job->share - (lab_clock_ns() - began);
 	job->native.time = left < job->real_share ? left : job->real_share;
 	job->native.live = &job->shared->live;
-	atomic_store(&job->native.live->samples, 0); /* from here on those of real threads */
+	/* from here on, the samples are those of real threads */
+	atomic_store(&job->native.live->samples, 0);
 	job->native.abandon = abandon_both;
 	ship(both(native_run(plain ? plain : job->test, &job->native)));
 }

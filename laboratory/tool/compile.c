@@ -10,10 +10,11 @@
 #include <unistd.h>
 
 /*
- * Of each script: $1 the folder, $2 folders of headers, $3 of our archives, $4 the name of the
- * program; then the options for the compiler, what the linker gets, and the sources, each list with
- * `--` behind it. The user's variables are read as a shell reads them. No optimisation of the user's
- * reaches code for the model: a compiler may delete the access that races.
+ * The arguments of each script: $1 is the folder, $2 folders of headers, $3 the folder of our
+ * archives, $4 the name of the program. Then come the options for the compiler, what the linker
+ * gets, and the sources, each list with `--` behind it. The user's variables are read as a shell
+ * reads them. No optimisation of the user's reaches code for the model, since a compiler may delete
+ * the access that races.
  */
 #define ARGUMENTS                                                                                                      \
 	"folder=$1 includes=$2 archives=$3 name=$4 model= plain=; shift 4\n"                                           \
@@ -29,9 +30,10 @@
 	"find_ck() { ck=-lck; ${CC:-cc} -shared -o \"$folder/plain.so\" -lck 2>/dev/null || ck=; }\n"
 
 /*
- * The places of inline assembly in what a script has compiled, by the compiler's marks: gcc gives
- * the line behind the mark, clang before it. Hints to the processor do nothing that is seen. Then
- * what the script has found itself. The exit status is UNSEEN if there is any.
+ * Prints the places of inline assembly in what a script has compiled, by the compiler's marks: gcc
+ * gives the line behind the mark, and clang the line before it. Hints to the processor do nothing
+ * that is seen, and do not count. Then it prints what the script has found itself. The exit status
+ * is UNSEEN if there is any.
  */
 #define PLACES                                                                                                         \
 	"awk '\n"                                                                                                      \
@@ -114,9 +116,9 @@ static const char program_script[] = ARGUMENTS
     "done >>\"$folder/unseen\"\n" PLACES;
 
 /*
- * The symbols that the module $1 needs, and neither this program nor a library of the module
- * defines, each with the symbol of this program whose name is nearest. The exit status is 0 if there
- * is any.
+ * Prints the symbols that the module $1 needs, and that neither this program nor a library of the
+ * module defines. With each comes the symbol of this program whose name is nearest. The exit status
+ * is 0 if there is any.
  */
 static const char undefined_script[] =
     "{ nm -D --defined-only \"/proc/$PPID/exe\" | sed 's/.* //'\n"
@@ -149,7 +151,7 @@ static const char undefined_script[] =
 static char folders[LOADS_MAX][64];
 static unsigned n_folders;
 
-/* The exit status of a script; -1: it has none. Its output goes to standard error. */
+/* Returns the exit status of a script; -1: it has none. Its output goes to standard error. */
 static int run_shell(const char *const argv[])
 {
 	fflush(NULL);
@@ -220,7 +222,7 @@ bool compile_and_load(const struct options *o, const char *source)
 	return folder && load_kind(folder, "plain", source) && load_kind(folder, "model", source);
 }
 
-/* A program has the name of its first file. */
+/* Compiles a program, which has the name of its first file. */
 bool compile_program(const struct options *o)
 {
 	char name[256];

@@ -3,7 +3,7 @@
 #include "tool.h"
 #include <errno.h>
 
-/* Bytes of the UTF-8 character at `s`; 0: invalid. */
+/* Returns how many bytes the UTF-8 character at `s` has; 0: it is invalid. */
 static size_t utf8(const unsigned char *s)
 {
 	static const struct {

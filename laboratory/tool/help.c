@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The text of --help. */
 #include "tool.h"
 
 const char options_help[] =

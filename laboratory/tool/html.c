@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The results as one self-contained page: the table of tests, and each distinct failure once. */
+/*
+ * The results as one page, which needs no other file: the table of tests, and each distinct failure
+ * once.
+ */
 #include "tool.h"
 
 static const char head[] =
@@ -34,8 +37,8 @@ static const char head[] =
     "</style>\n</head>\n<body>\n";
 
 /*
- * Draws the edges over the table, again after each change of its size, and folds rows of one
- * thread. Without scripts the page has all rows and no arrows.
+ * The script draws the edges over the table, again after each change of its size, and folds rows of
+ * one thread. Without scripts, the page has all rows and no arrows.
  */
 static const char script[] =
     "<script>\n"
@@ -89,7 +92,7 @@ static void cell(FILE *to, const char *kind, const char *text)
 	fputs("</td>", to);
 }
 
-/* A failure in two modes is shown once. */
+/* Whether two jobs have the same failure: one that comes in two modes is shown once. */
 static bool is_same(const struct job *a, const struct job *b)
 {
 	return strcmp(a->test->test->name, b->test->test->name) == 0 &&
@@ -97,7 +100,10 @@ static bool is_same(const struct job *a, const struct job *b)
 	       strcmp(a->report.result.message, b->report.result.message) == 0;
 }
 
-/* The failure that is shown for its kind: the first with a trace, or else the first. */
+/*
+ * Whether the page shows this job for its failure. It shows the first with a trace, or else the
+ * first.
+ */
 static bool is_told(const struct run *run, const struct job *job)
 {
 	const struct job *best = NULL;
@@ -110,7 +116,7 @@ static bool is_told(const struct run *run, const struct job *job)
 	return best == job;
 }
 
-/* The cell of a step. */
+/* Writes the cell of a step. */
 static void step(FILE *to, const struct lab_step *s)
 {
 	fprintf(to, "<td class=\"step%s%s\">", s->stale || s->fault || s->preempted || s->killed ? " mark" : "",
@@ -140,17 +146,17 @@ static void step(FILE *to, const struct lab_step *s)
 	fputs("</td>", to);
 }
 
-/* The trace as a table: a column for each thread with steps, a row for each step. */
+/* The trace as a table: a column for each thread that has steps, and a row for each step. */
 struct drawing {
 	FILE *to;
 	const struct lab_result *result;
 	unsigned n;     /* steps, with the waits at the end */
-	bool *used;     /* threads */
+	bool *used;     /* the threads that have steps */
 	bool *told;     /* steps that stay visible: they fail, are marked, or have an edge */
-	unsigned folds; /* so far */
+	unsigned folds; /* how many there are so far */
 };
 
-enum { FOLDED = 4 }; /* the fewest steps in a row that are folded */
+enum { FOLDED = 4 }; /* so many steps in a row, or more, are folded */
 
 static void lanes(const struct drawing *d, unsigned thread, const struct lab_step *s, const char *text)
 {
@@ -183,7 +189,7 @@ static void drawn_row(const struct drawing *d, unsigned i, bool folded)
 	fputs("</tr>\n", d->to);
 }
 
-/* The number of steps from `i` on that are of one thread and need not be visible. */
+/* Returns how many steps from `i` on are of one thread and need not be visible. */
 static unsigned untold(const struct drawing *d, unsigned i)
 {
 	unsigned end = i;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Starts the processes of the tests, waits for them, kills hanging ones, and takes their results.
+ * Starts the processes of the tests, waits for them, kills those that hang, and takes their
+ * results.
  */
 #include "tool.h"
 #include <errno.h>
@@ -24,7 +25,7 @@ static void on_interrupt(int signal)
 
 static void on_child(int signal)
 {
-	(void)signal; /* only to interrupt the poll */
+	(void)signal; /* the signal only interrupts the poll */
 }
 
 void pool_init(struct pool *pool, unsigned slots)
@@ -36,13 +37,13 @@ void pool_init(struct pool *pool, unsigned slots)
 	(void)sigaction(SIGTERM, &interrupt, NULL);
 	struct sigaction child = {.sa_handler = on_child};
 	(void)sigaction(SIGCHLD, &child, NULL);
-	sigset_t mask; /* delivered only in ppoll() */
+	sigset_t mask; /* signals are delivered only in ppoll() */
 	(void)sigemptyset(&mask);
 	(void)sigaddset(&mask, SIGCHLD);
 	(void)sigprocmask(SIG_BLOCK, &mask, NULL);
 }
 
-/* A job that needs more than the pool runs alone. */
+/* Whether the pool has room for the job. A job that needs more than the whole pool runs alone. */
 bool pool_has_room(const struct pool *pool, const struct job *job)
 {
 	return pool->used == 0 || pool->used + job->weight <= pool->slots;
@@ -69,7 +70,8 @@ void pool_start(struct pool *pool, struct job *job)
 		job->output = ends[1];
 		child_run(job);
 	}
-	(void)setpgid(job->pid, job->pid); /* the child does it, too: the first one counts */
+	/* the child does this, too; whoever comes first does it */
+	(void)setpgid(job->pid, job->pid);
 	(void)close(ends[1]);
 	job->output = ends[0];
 	(void)fcntl(job->output, F_SETFL, O_NONBLOCK);
@@ -80,7 +82,7 @@ void pool_start(struct pool *pool, struct job *job)
 	pool->used += job->weight;
 }
 
-/* Keeps the end of the test's output. */
+/* Reads the test's output, and keeps its end. */
 static void drain(struct job *job)
 {
 	char chunk[4096];
@@ -103,7 +105,7 @@ static uint64_t progress_of(const struct job *job)
 	return sum;
 }
 
-/* A text that lives as long as the report. */
+/* Makes a text that lives as long as the report. */
 __attribute__((format(printf, 2, 3))) static void say(struct job *job, const char *format, ...)
 {
 	va_list args;
@@ -114,7 +116,7 @@ __attribute__((format(printf, 2, 3))) static void say(struct job *job, const cha
 	va_end(args);
 }
 
-/* Makes a result for a process that left none. */
+/* Makes a result for a process that has left none. */
 static void report_anew(struct job *job, enum lab_verdict verdict)
 {
 	job->report = (struct report){.result = {.verdict = verdict, .message = "", .details = "", .replay = ""}};
@@ -123,7 +125,7 @@ static void report_anew(struct job *job, enum lab_verdict verdict)
 	job->report.result.found_ns = lab_clock_ns() - job->began;
 }
 
-/* The last line of the output, if assert() printed it. */
+/* Whether assert() has printed the last line of the output. */
 static bool is_assertion(struct job *job)
 {
 	char *end = job->printed + job->n_printed;
@@ -177,7 +179,7 @@ static void end(struct pool *pool, struct job *job, int status)
 	pool->used -= job->weight;
 }
 
-/* The process hangs: what it is doing is the report. */
+/* Ends a process that hangs. What it is doing is the report. */
 static void end_hung(struct pool *pool, struct job *job, const char *what, int64_t ns)
 {
 	char *details = stuck_report(job);
@@ -192,13 +194,13 @@ static void end_hung(struct pool *pool, struct job *job, const char *what, int64
 	    in_model(job->mode) ? "executions" : "samples");
 }
 
-/* Lin has a part on real threads. */
+/* Whether the job takes CPU time alone. Mode lin has a part on real threads. */
 static bool is_cpu_alone(const struct job *job)
 {
 	return in_model(job->mode) && job->mode != MODE_LIN;
 }
 
-/* The CPU time that the job's process has used. */
+/* Returns the CPU time that the job's process has used. */
 static int64_t cpu_of(const struct job *job)
 {
 	clockid_t clock;
@@ -209,8 +211,9 @@ static int64_t cpu_of(const struct job *job)
 }
 
 /*
- * Time in which this process itself did not run does not count. In the model a step takes CPU time
- * alone, so what counts there is that, and a tenth of the time in case the process sleeps.
+ * Whether the job hangs. Time in which this process itself did not run does not count. In the
+ * model, a step takes CPU time alone. So there, CPU time counts; and a tenth of the real time, in
+ * case the process sleeps.
  */
 static bool hangs(struct job *job)
 {
@@ -260,7 +263,10 @@ struct job *pool_wait(struct pool *pool)
 	struct timespec tick = {0, TICK_MS * MS};
 	sigset_t none;
 	(void)sigemptyset(&none);
-	/* A closed output of a running process would wake the poll again and again: wait a bit. */
+	/*
+	 * The output of a process that runs may be closed. It would end the poll again and again,
+	 * so there is a pause.
+	 */
 	if (ppoll(outputs, pool->n_running, &tick, &none) > 0) {
 		for (size_t i = 0; i < pool->n_running; i++) {
 			struct timespec bit = {0, 10 * MS};
@@ -276,7 +282,7 @@ void pool_kill(struct pool *pool)
 	while (pool->n_running > 0) {
 		struct job *job = pool->running[pool->n_running - 1];
 		(void)kill(-job->pid, SIGKILL);
-		(void)kill(job->pid, SIGKILL); /* it may not have its group yet */
+		(void)kill(job->pid, SIGKILL); /* the process may not have its group yet */
 		(void)waitpid(job->pid, NULL, 0);
 		end(pool, job, 0);
 		job->done = false;
@@ -285,7 +291,8 @@ void pool_kill(struct pool *pool)
 }
 
 /*
- * The texts of a report are freed with the process; only jobs that come by the thousand are freed.
+ * Frees a job that comes by the thousand. The texts of a report are freed only when the process
+ * ends.
  */
 void job_free(struct job *job)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Results as JSON. One object for each test and mode; a field without a value is empty, never
+ * The results as JSON: one object for each test and mode. A field without a value is empty, never
  * missing.
  */
 #include "tool.h"
@@ -40,7 +40,7 @@ static void steps(FILE *to, const struct lab_result *r, const char *key, unsigne
 	fputc(']', to);
 }
 
-/* The other failures of the test. */
+/* Writes the other failures of the test. */
 static void further(FILE *to, const struct run *run, const struct job *job)
 {
 	const char *between = "";

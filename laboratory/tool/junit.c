@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Results as XML for continuous integration: a suite for each mode. */
+/* The results as XML for continuous integration, with a suite for each mode. */
 #include "tool.h"
 
 static void attribute(FILE *to, const char *name, const char *value)
@@ -9,7 +9,7 @@ static void attribute(FILE *to, const char *name, const char *value)
 	fputc('"', to);
 }
 
-/* The text of a failure, as it is printed. */
+/* Writes the text of a failure, as it is printed. */
 static void story(FILE *to, const struct run *run, const struct job *job)
 {
 	char *text = NULL;

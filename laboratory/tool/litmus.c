@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Litmus programs: --litmus prints what the model finds; the self-test compares it with the
+ * Litmus programs: --litmus prints what the model finds, and the self-test compares that with the
  * verdicts in the files.
  */
 #include "litmus.h"
@@ -30,7 +30,7 @@ int run_litmus(const struct options *o)
 	return status;
 }
 
-/* --- the model's outcomes of a file, by a separate process --- */
+/* --- the model's outcomes of a file, found by a separate process --- */
 
 static void chop(char *line)
 {
@@ -68,7 +68,10 @@ static char *model_output(const char *path)
 	return text;
 }
 
-/* The begin of the outcomes of `program` in the model's output; NULL: it has not run to its end. */
+/*
+ * Returns where the outcomes of `program` begin in the model's output; NULL: the program has not
+ * run to its end.
+ */
 static const char *outcomes_of(const char *output, const char *program, char *problem, size_t size)
 {
 	size_t n = strlen(program);
@@ -129,13 +132,17 @@ static struct litmus *add(struct litmus_list *list, const char *name, const char
 	return program;
 }
 
-/* Checks one verdict line of the file against the outcomes. */
+/* Checks one line with a verdict in the file against the outcomes. */
 static void judge(struct litmus *program, const char *outcomes, const char *line)
 {
 	static const char allowed[] = "allowed ", forbidden[] = "forbidden ";
 	bool wants = strncmp(line, allowed, sizeof allowed - 1) == 0;
 	if (!wants && strncmp(line, forbidden, sizeof forbidden - 1) != 0)
-		return; /* "allowed-": the blind spot; the program's text */
+		/*
+		 * not checked: "allowed-" marks the blind spot, and other lines are the text of the
+		 * program
+		 */
+		return;
 	const char *pattern = strchr(line, ' ') + 1;
 	program->verdicts++;
 	if (!program->problem[0] && is_seen(outcomes, pattern) != wants)

@@ -6,7 +6,7 @@
 
 struct litmus {
 	char name[128], file[64];
-	char problem[160]; /* "": as in the file */
+	char problem[160]; /* what is wrong; "": the program is as its file says */
 	unsigned verdicts;
 };
 
@@ -16,7 +16,8 @@ struct litmus_list {
 };
 
 /*
- * Adds each program of the litmus files that fits the options' patterns; false: there are no files.
+ * Adds each program of the litmus files that fits the options' patterns. Returns false if there are
+ * no files.
  */
 bool litmus_check(const struct options *o, struct litmus_list *list);
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The begin of the program: options, modules, and the action that was asked for. With --watch, it
+ * runs again whenever an input changes.
+ */
 #include "tool.h"
 #include <libgen.h>
 #include <sys/inotify.h>
@@ -7,8 +11,8 @@
 #include <unistd.h>
 
 /*
- * Without address randomisation a replay has the same addresses. Where it cannot be switched off,
- * only steps that depend on addresses replay less exactly.
+ * Starts the program again without address randomisation, so that a replay has the same addresses.
+ * If randomisation cannot be switched off, only steps that depend on addresses replay less exactly.
  */
 static void keep_addresses(char **argv)
 {
@@ -45,7 +49,10 @@ static int run(const struct options *o)
 	}
 }
 
-/* Waits until an input in one of the folders is another one: an editor puts a new file in its place. */
+/*
+ * Waits until a file that is an input, in one of the folders, is another file: an editor puts a new
+ * file in its place.
+ */
 static void await_change(int inotify)
 {
 	_Alignas(struct inotify_event) char events[8192];
@@ -59,7 +66,10 @@ static void await_change(int inotify)
 	}
 }
 
-/* Returns -1 in a new process for each run, and does not return in the first one, which Ctrl-C ends. */
+/*
+ * Returns -1 in a new process for each run. It does not return in the first process, which Ctrl-C
+ * ends.
+ */
 static int watch(const struct options *o)
 {
 	const int inotify = inotify_init1(IN_CLOEXEC);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Finds the program's files, and loads modules. */
+/* Finds the program's own files, and loads modules. */
 #include "tool.h"
 #include <errno.h>
 #include <unistd.h>
 
-/* From the build: the value of the option, relative to the prefix, or absolute. */
+/* The build gives the value of the option libdir, which is relative to the prefix, or absolute. */
 #ifndef STRESS_LIBDIR
 #define STRESS_LIBDIR "lib"
 #endif
@@ -24,7 +24,7 @@ static const struct {
     {"archives", STRESS_LIBDIR},
 };
 
-/* The folder of the program; its ".." is an installation's prefix. */
+/* Finds the folder of the program. Its ".." is the prefix of an installation. */
 static bool own_folder(char *to, size_t size)
 {
 	ssize_t n = readlink("/proc/self/exe", to, size - 1);
@@ -38,7 +38,10 @@ static bool own_folder(char *to, size_t size)
 	return slash != NULL;
 }
 
-/* In a build folder a file beside the program has the places: a line "key=place" each. */
+/*
+ * Returns the place that a file beside the program gives for the key. In a build folder, that file
+ * has a line "key=place" for each place.
+ */
 static char *place_in(const char *path, const char *key)
 {
 	char line[4096], *found = NULL;
@@ -71,7 +74,10 @@ char *place_of(const char *key)
 	return found;
 }
 
-/* The file `name` in the first folder of the place that has it, for the caller to free; NULL: none has it. */
+/*
+ * Returns the file `name` in the first folder of the place that has it; the caller frees it. NULL:
+ * no folder has it.
+ */
 static char *file_in(const char *key, const char *name)
 {
 	char *folders = place_of(key), *found = NULL, *rest = NULL;
@@ -102,7 +108,7 @@ bool load_module(const char *path, const char *name)
 	return why == NULL;
 }
 
-/* The two modules of one of our own collections. */
+/* Loads the two modules of one of our own collections. */
 static bool load_own(const char *name)
 {
 	static const char *const kinds[] = {"plain", "model"};
@@ -125,14 +131,14 @@ static bool load_theirs(const struct options *o, const char *name)
 		return complain("--load: there is no file '%s' that can be read", name);
 	if (matches(name, "*.c"))
 		return compile_and_load(o, name);
-	/* A name without a folder would be searched among the system's libraries. */
+	/* dlopen() would search a name without a folder among the system's libraries. */
 	char *path = realpath(name, NULL);
 	bool good = path && load_module(path, name);
 	free(path);
 	return good;
 }
 
-/* Of two tests with one name only one would run. */
+/* Whether all names differ. Of two tests with one name, only one would run. */
 static bool names_differ(void)
 {
 	for (const struct lab_test *t = lab_tests(); t && t->next; t = t->next) {

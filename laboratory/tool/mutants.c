@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Order mutants. First each scenario runs unchanged, which tells its sites and its time. Then each
- * site that is not relaxed is made one step weaker, and the scenarios that reach it run until one
- * of them fails.
+ * Order mutants. First, each scenario runs unchanged, which tells its sites and its time. Then,
+ * each site that is not relaxed is made one step weaker, and the scenarios that reach it run until
+ * one of them fails.
  */
 #include "mutants.h"
 
-enum { BASELINE_SHARE = 8 }; /* the unchanged runs may take 1/8 of the time */
+enum { BASELINE_SHARE = 8 }; /* the unchanged runs may take this part of the time */
 
 bool is_of_interest(const struct options *o, const char *file)
 {
 	if (!file || (o->file && !strstr(file, o->file)))
 		return false;
 	/*
-	 * of our own modules only the library counts, with its inline functions; of others all
-	 * sites
+	 * Of our own modules, only the library counts, with its inline functions. Of others, all
+	 * sites count.
 	 */
 	return o->n_loads > 0 || strstr(file, "/lib/") || strncmp(file, "lib/", 4) == 0 ||
 	       strstr(file, "include/fairlead/");
 }
 
-/* --- unchanged --- */
+/* --- the unchanged runs --- */
 
 static void make_scenarios(struct hunt *hunt)
 {
@@ -79,7 +79,10 @@ static bool is_header(const char *file)
 	return file && matches(file, "*.h");
 }
 
-/* An inline function of a header has copies, and is weakened in all of them. */
+/*
+ * Whether two places are copies of one: an inline function of a header has copies, and is weakened
+ * in all of them.
+ */
 static bool are_copies(const struct place *a, const struct place *b)
 {
 	return is_header(a->file) && is_header(b->file) && strcmp(a->file, b->file) == 0 && a->line == b->line &&
@@ -154,11 +157,11 @@ static void make_mutants(struct hunt *hunt)
 	}
 }
 
-/* --- one step weaker --- */
+/* --- the runs with a site one step weaker --- */
 
-static const struct hunt *sorting; /* qsort has no argument for it */
+static const struct hunt *sorting; /* an argument of the comparison, which qsort() does not have */
 
-/* Cheap scenarios first; scenarios that have killed mutants are more promising. */
+/* Cheap scenarios come first. Scenarios that have killed mutants are more promising. */
 static int by_promise(const void *a, const void *b)
 {
 	const struct scenario *x = &sorting->scenarios[*(const size_t *)a],
@@ -178,7 +181,7 @@ static void begin_mutant(struct hunt *hunt, struct mutant *m, int64_t budget)
 	qsort(m->order, p->n_reached_by, sizeof *m->order, by_promise);
 }
 
-/* Starts the next scenario that reaches the site; false: none, or no time. */
+/* Starts the next scenario that reaches the site. Returns false if there is none, or no time. */
 static bool start_next(struct hunt *hunt, struct pool *pool, struct mutant *m)
 {
 	if (m->next == m->place->n_reached_by || m->left <= 0)
@@ -209,7 +212,7 @@ static void settle(struct hunt *hunt, struct mutant *m)
 	fflush(stdout);
 }
 
-/* A failure that is not due to the mutant: the run cannot be repeated. */
+/* Whether the failure kills the mutant. A failure whose run cannot be repeated is not due to it. */
 static bool kills(const struct job *job)
 {
 	return job_failed(job) && job->report.result.verdict != LAB_NONDETERMINISM &&

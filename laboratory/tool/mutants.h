@@ -21,19 +21,19 @@ struct scenario {
 	unsigned kills;
 };
 
-/* One place, one step weaker. */
+/* A place that is one step weaker. */
 struct mutant {
 	const struct place *place;
 	unsigned step;
-	size_t *order; /* the scenarios that reach it, in the order of their promise */
-	size_t next;   /* of those */
+	size_t *order; /* the scenarios that reach the place, the most promising first */
+	size_t next;   /* the index in `order` of the next one */
 	struct job job;
-	int64_t left; /* of its time */
+	int64_t left; /* how much of its time is left */
 	int64_t spent;
 	bool begun, over, killed;
 	size_t killer; /* index of the scenario */
 	enum lab_verdict verdict;
-	const char *explained; /* the reason of a justified survival; NULL */
+	const char *explained; /* the reason why it may survive; NULL: there is none */
 };
 
 struct hunt {
@@ -48,9 +48,9 @@ struct hunt {
 
 bool is_of_interest(const struct options *o, const char *file);
 void mutant_print(FILE *to, const struct hunt *hunt, const struct mutant *m);
-/* Reads the reasons of known survivors; false: the file cannot be read. */
+/* Reads the reasons of known survivors. Returns false if the file cannot be read. */
 bool mutants_explain(struct hunt *hunt);
-/* The rest of the report; returns the exit status. */
+/* Prints the rest of the report. Returns the exit status. */
 int mutants_report(const struct hunt *hunt);
 
 #endif

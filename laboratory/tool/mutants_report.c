@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The report of the mutants: the matrix, the explained survivors, and the sites that no scenario
- * reaches.
+ * The report of the mutants: the matrix, the survivors that are explained, and the sites that no
+ * scenario reaches.
  */
 #include "mutants.h"
 
@@ -61,7 +61,7 @@ static void explain(char *line)
 	explanations = e;
 }
 
-/* NULL: the file has no reason. */
+/* Returns NULL if the file has no reason. */
 static const char *reason_of(const char *function, const char *operation, const char *order)
 {
 	char what[96];
@@ -95,7 +95,7 @@ bool mutants_explain(struct hunt *hunt)
 	return in || !o->explained;
 }
 
-/* --- unreached sites: from a file that was made from the module --- */
+/* --- sites that are not reached, from a file that was made from the module --- */
 
 struct unreached {
 	char operation[32], order[32], function[128], where[256];
@@ -114,7 +114,10 @@ static bool is_at(uintptr_t pc, const char *module, uintptr_t offset)
 	return path && at == offset && strcmp(basename(path), module) == 0;
 }
 
-/* The site, or another copy of the inline code: those of one line of a header are one place. */
+/*
+ * Whether the site, or another copy of the inline code, was reached. The copies of one line of a
+ * header are one place.
+ */
 static bool is_reached(const struct hunt *hunt, const char *module, uintptr_t offset, const struct unreached *u)
 {
 	for (size_t i = 0; i < hunt->n_places; i++) {
@@ -130,7 +133,10 @@ static bool is_reached(const struct hunt *hunt, const char *module, uintptr_t of
 	return false;
 }
 
-/* Lines "module offset operation order function file:line", the file without its path's blanks. */
+/*
+ * Reads lines "module offset operation order function file:line". The path of the file has no
+ * blanks.
+ */
 static size_t read_unreached(const struct hunt *hunt, FILE *in, struct unreached **all)
 {
 	char line[1024], module[128];

@@ -7,13 +7,16 @@
 
 enum {
 	JOBS_MAX = 256,
-	LONGEST = 1000000, /* steps of an execution, at most */
+	LONGEST = 1000000, /* the most steps that an execution may be given */
 };
 
-/* What getopt returns for a word, for --version, and for the first option of `known`: no letters. */
+/*
+ * What getopt returns for a word, for --version, and for the first option of `known`. These are no
+ * letters.
+ */
 enum { WORD = 1, VERSION, FIRST = 256 };
 
-/* Words come in their order; every letter but h and v begins an option of the compiler. */
+/* Words come in their order. Every letter except h and v begins an option of the compiler. */
 static const char letters[] = "-:hvA::B::C::D::E::F::G::H::I::J::K::L::M::N::O::P::Q::R::S::T::U::V::W::X::Y::Z::"
 			      "a::b::c::d::e::f::g::i::j::k::l::m::n::o::p::q::r::s::t::u::w::x::y::z::";
 
@@ -80,7 +83,7 @@ static bool take_time(const char *name, const char *text, int64_t *ns)
 	return complain("--%s: '%.40s' is not a time such as 500ms, 10s, 2m", name, text);
 }
 
-/* The strategies, and of which numbers behind a colon. */
+/* The strategies, and which of them take numbers behind a colon. */
 static const struct {
 	const char *name;
 	enum lab_strategy strategy;
@@ -136,7 +139,7 @@ static bool take_load(struct options *o, char *value)
 	return take_name("load", value, &o->loads[o->n_loads++]);
 }
 
-/* An action other than a normal run; two of them exclude each other. */
+/* Takes an action other than a normal run. Two of them exclude each other. */
 static bool take_action(struct options *o, int action, const char *name)
 {
 	if (o->action != DO_RUN && (int)o->action != action)
@@ -162,9 +165,9 @@ static bool take_json(struct options *o, char *value)
 static const struct known {
 	const char *name;
 	enum { FLAG, ACTION, OPTIONAL, NAME, TIME, COUNT, LONG_COUNT, OTHER } takes;
-	size_t to; /* where the value goes in struct options; of ACTION: the action */
+	size_t to; /* where the value goes in struct options; for ACTION, the action */
 	uint64_t least, most;
-	bool (*take)(struct options *o, char *value); /* of OPTIONAL and OTHER */
+	bool (*take)(struct options *o, char *value); /* for OPTIONAL and OTHER */
 } known[] = {
     {"load", OTHER, .take = take_load},
     {"list", ACTION, DO_LIST},
@@ -202,7 +205,7 @@ static const struct known {
 
 enum { KNOWN = sizeof known / sizeof known[0] };
 
-/* The options for getopt: those of `known`, and two that set nothing. */
+/* Returns the options for getopt: those of `known`, and two that set nothing. */
 static const struct option *for_getopt(void)
 {
 	static struct option options[KNOWN + 3] = {[KNOWN] = {"help", no_argument, NULL, 'h'},
@@ -241,7 +244,10 @@ static bool take(struct options *o, const struct known *k, char *value)
 	}
 }
 
-/* getopt reports the wrong option in `optopt`: a letter, one of our codes, or 0 for a name. */
+/*
+ * Reports a wrong option. getopt says in `optopt` which one it is: a letter, one of our codes, or 0
+ * for a name.
+ */
 static void complain_of_option(char **argv, bool argument_missing)
 {
 	const char *argument = argv[optind - 1];
@@ -255,7 +261,7 @@ static void complain_of_option(char **argv, bool argument_missing)
 		complain("unknown option '%.60s'; see --help", argument);
 }
 
-/* Whether the execution of a replay string has a kill: "c12k1". */
+/* Whether the execution of a replay string has a kill, such as "c12k1". */
 static bool kills(const char *replay)
 {
 	for (const char *s = strchr(replay, '/'); s && s[0] && s[1]; s++)
@@ -264,7 +270,7 @@ static bool kills(const char *replay)
 	return false;
 }
 
-/* Checks which options exclude each other. */
+/* Checks that no options exclude each other. */
 static bool agree(struct options *o)
 {
 	if (o->model.replay && o->action != DO_RUN)
@@ -322,7 +328,10 @@ static enum kind kind_of(const char *word)
 	return matches(word, "*.@(c|cc|cpp|cxx)") ? SOURCES : matches(word, "*.@(o|a|so)") ? INPUTS : PATTERNS;
 }
 
-/* A word before `--`, with the next one if that is its value. The name of the output has no use. */
+/*
+ * Takes a word before `--`; with `two`, the next word is its value. The name of the output has no
+ * use.
+ */
 static void take_word(struct options *o, char **word, bool two)
 {
 	const enum kind kind = kind_of(*word);
@@ -335,7 +344,10 @@ static void take_word(struct options *o, char **word, bool two)
 		words->at[words->n++] = word[i];
 }
 
-/* The words behind `--` are arguments of a program; without one they are patterns, too. */
+/*
+ * Takes the words of a program. Those behind `--` are its arguments. Without a program, they are
+ * patterns, too.
+ */
 static bool take_program(struct options *o, char **behind, unsigned n_behind)
 {
 	struct words *patterns = &o->words[PATTERNS];
@@ -371,7 +383,8 @@ int options_read(struct options *o, int argc, char **argv)
 	for (int kind = 0; kind < KINDS; kind++)
 		o->words[kind].at = zeroed((size_t)argc, sizeof *argv);
 	int option;
-	opterr = 0;                                                                     /* printed below */
+	/* so that getopt prints nothing; errors are printed below */
+	opterr = 0;
 	while ((option = getopt_long(argc, argv, letters, for_getopt(), NULL)) != -1) { // NOLINT(concurrency-mt-unsafe)
 		const char *text = option == 'h'       ? options_help
 		                   : option == VERSION ? "fairlead-stress " STRESS_VERSION "\n"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A result as bytes, from a test's process to the parent. One description of a result serves both
- * directions. The reader checks all lengths and what it uses as an index: a test may have written
- * anywhere.
+ * A result as bytes, on its way from a test's process to the parent. One description of a result
+ * serves both directions. The reader checks all lengths, and what it uses as an index, since a test
+ * may have written anywhere.
  */
 #include "tool.h"
 
@@ -29,7 +29,10 @@ static void pass(struct stream *s, void *field, size_t size)
 	s->at += size;
 }
 
-/* Length including the NUL, then the bytes; 0: NULL, which is read as `none`. */
+/*
+ * Passes the length of a text with its NUL, and then the bytes. A length of 0 is NULL, which is
+ * read as `none`.
+ */
 static void pass_text(struct stream *s, const char **text, const char *none)
 {
 	uint64_t n = !s->reads && *text ? strlen(*text) + 1 : 0;
@@ -46,8 +49,8 @@ static void pass_text(struct stream *s, const char **text, const char *none)
 }
 
 /*
- * Returns the `count` elements of an array, which the reader makes: each takes at least 8 bytes of
- * the rest, or the count is wrong.
+ * Passes an array of `count` elements, which the reader makes, and returns it. Each element takes
+ * at least 8 bytes of the rest, or the count is wrong.
  */
 static void *pass_array(struct stream *s, const void *elements, size_t *count, size_t size)
 {
@@ -59,13 +62,16 @@ static void *pass_array(struct stream *s, const void *elements, size_t *count, s
 	return zeroed(*count, size);
 }
 
-/* The macros' wrapper of an actor is inlined: mp__writer__call is mp__writer. */
+/*
+ * Shortens a name that a macro has made: mp__writer__call is the wrapper of mp__writer, which is
+ * inlined there.
+ */
 static void shorten(const char *function)
 {
 	static const char wrapper[] = "__call";
 	const size_t n = sizeof wrapper - 1, length = function ? strlen(function) : 0;
 	if (length > n && strcmp(function + length - n, wrapper) == 0)
-		((char *)function)[length - n] = '\0'; /* in the reader's copy */
+		((char *)function)[length - n] = '\0'; /* in the reader's own copy */
 }
 
 static void pass_step(struct stream *s, struct lab_step *step, unsigned i)

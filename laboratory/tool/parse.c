@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Numbers, times, lists and patterns of the command line. */
+/* Reads numbers, times, lists and patterns of the command line. */
 #include "tool.h"
 #include <errno.h>
 #include <fnmatch.h>
@@ -32,7 +32,7 @@ bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *n)
 	char *end = NULL;
 	errno = 0;
 	unsigned long long value = strtoull(text, &end, 10);
-	/* Strtoull would accept " -1", too. */
+	/* strtoull() would accept " -1", too. */
 	bool digits = text[0] >= '0' && text[0] <= '9' && *end == '\0';
 	*n = value;
 	return digits && errno == 0 && value >= least && value <= most;
@@ -46,7 +46,8 @@ bool parse_time(const char *text, int64_t *ns)
 	} units[] = {{"", 1e9}, {"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
 	char *end = (char *)text;
 	if (strspn(text, "0123456789.") == 0)
-		return false; /* strtod would accept signs, blanks, "inf" and hexadecimal */
+		/* strtod() would accept signs, blanks, "inf" and hexadecimal numbers */
+		return false;
 	double value = text[1] == 'x' ? -1 : strtod(text, &end);
 	for (size_t i = 0; value > 0 && i < sizeof units / sizeof *units; i++) {
 		if (strcmp(end, units[i].name) == 0 && value * units[i].ns >= 1 && value * units[i].ns < 1e17) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The normal run: which tests in which modes, the share of the time of each, and the count of the
- * results.
+ * The normal run: which tests run in which modes, how the time is divided among them, and the count
+ * of the results.
  */
 #include "tool.h"
 #include <ctype.h>
@@ -40,7 +40,10 @@ unsigned actors_of(const struct lab_test *test)
 	return n;
 }
 
-/* A job of `test` with the options' settings, marked as skipped if it cannot run. */
+/*
+ * Returns a job of `test` with the options' settings. The job is marked as skipped if it cannot
+ * run.
+ */
 static struct job job_make(const struct options *o, const struct lab_test *test, enum mode mode)
 {
 	const char *name = test->test->name;
@@ -65,7 +68,7 @@ static struct job job_make(const struct options *o, const struct lab_test *test,
 	}
 	job.model.kills = mode == MODE_CRASH ? o->kills : 0;
 	if (in_model(mode))
-		/* The model sees most hangs itself, after 3 s. */
+		/* The model itself ends most hangs, after 2 s of CPU time. */
 		job.hang = 2 * o->hang + 4 * SECOND;
 	job.model_only = mode == MODE_LIN && o->model.replay;
 	if (mode == MODE_MODEL || mode == MODE_CRASH)
@@ -144,18 +147,18 @@ const char *job_verdict(const struct job *job)
 	return job->skipped ? "skipped" : "not run";
 }
 
-/* A replay runs the test that its string begins with. */
+/* Whether a replay runs the test: its string begins with the test's name. */
 static bool is_replayed(const struct options *o, const char *name)
 {
 	size_t n = o->model.replay ? strcspn(o->model.replay, "/") : 0;
 	return !o->model.replay || (strlen(name) == n && strncmp(name, o->model.replay, n) == 0);
 }
 
-enum { FURTHER = 4 }; /* failures of a program that are searched after the first */
+enum { FURTHER = 4 }; /* so many failures of a program are searched for after the first */
 
 /*
- * The model first: tests that it exhausts leave their time to the other modes: their samples have
- * no end.
+ * Makes the jobs. The model comes first: the tests that it exhausts leave their time to the other
+ * modes, whose samples have no end.
  */
 static void make_jobs(struct run *run, const struct options *o)
 {
@@ -167,7 +170,7 @@ static void make_jobs(struct run *run, const struct options *o)
 	for (unsigned m = 0; m < MODES; m++) {
 		const char *last = "";
 		for (const struct lab_test *t = lab_tests(); t && o->modes[order[m]]; t = t->next) {
-			/* plain and instrumented are neighbours */
+			/* the plain and the instrumented test of a name are neighbours */
 			if (strcmp(t->test->name, last) != 0 && fits(o, t->test->name) &&
 			    is_replayed(o, t->test->name) && mode_suits(order[m], t))
 				run->jobs[run->n_jobs++] = job_make(o, t, order[m]);
@@ -176,7 +179,10 @@ static void make_jobs(struct run *run, const struct options *o)
 	}
 }
 
-/* The shares of the running jobs are taken; the waiting ones divide the rest, by weight. */
+/*
+ * Returns the share of the time for the next job. The shares of the jobs that run are taken; those
+ * that wait divide the rest, by weight.
+ */
 static int64_t share_of(const struct run *run, const struct pool *pool, size_t next, int64_t end)
 {
 	int64_t now = lab_clock_ns(), left = end - now, weights = 0;
@@ -194,8 +200,8 @@ static int64_t share_of(const struct run *run, const struct pool *pool, size_t n
 }
 
 /*
- * In a hurry a model run ends after a meaningful number of executions, and leaves its time to
- * slower ones.
+ * In a hurry, a model run ends after a number of executions that says something, and leaves its
+ * time to slower ones.
  */
 static void hurry(struct job *job, const struct options *o)
 {
@@ -245,7 +251,10 @@ static void show_status(struct status *status, const struct run *run, const stru
 	            one ? mode_name(one->mode) : "");
 }
 
-/* Whether the search can continue after the failure: the failure does not end the process. */
+/*
+ * Whether the search can go on after the failure, that is, whether the failure does not end the
+ * process.
+ */
 static bool leaves_more(const struct job *job)
 {
 	switch (job->report.result.verdict) {
@@ -264,8 +273,8 @@ static bool leaves_more(const struct job *job)
 }
 
 /*
- * A failed program runs once more, with the failures so far as known ones: as if their bugs were
- * fixed.
+ * A program that failed runs once more, with its failures so far as known ones, as if their bugs
+ * were fixed.
  */
 static void seek_further(struct run *run, const struct job *job)
 {

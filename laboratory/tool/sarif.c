@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Failures as SARIF 2.1.0, which code scanning reads: a rule for each verdict, a result for each
- * failure. Its location is the first of the failing steps; the others are related locations.
+ * The failures as SARIF 2.1.0, which code scanning reads: a rule for each verdict, and a result for
+ * each failure. The location of a result is the first of the failing steps, and the others are
+ * related locations.
  */
 #include "tool.h"
 #include <unistd.h>
 
-/* A path in a git repository as a reference from its root, as code scanning wants it; any other one as a URI. */
+/*
+ * Writes a path in a git repository as a reference from its root, as code scanning wants it. Any
+ * other path becomes a URI.
+ */
 static void emit_uri(FILE *to, const char *path)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
@@ -32,7 +36,10 @@ static void emit_location(FILE *to, const char *file, int line, const char *text
 	fputs("}}", to);
 }
 
-/* Where a failure without steps is: in the source that its message names, or else in the first file. */
+/*
+ * Writes where a failure without steps is: in the source that its message names, or else in the
+ * first file.
+ */
 static void emit_place(FILE *to, const struct options *o, const struct job *job)
 {
 	const struct fl_stress_test *test = job->test->test;

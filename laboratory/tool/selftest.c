@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whether the laboratory finds what it must. The litmus programs have C11's outcomes. Each planted
- * bug is found within so many executions, with the right verdict, replays to the same execution,
- * and is shrunk.
+ * Whether the laboratory finds what it must. The litmus programs must have the outcomes of C11.
+ * Each planted bug must be found within so many executions, with the right verdict. It must replay
+ * to the same execution, and be shrunk.
  */
 #include "litmus.h"
 #include <ctype.h>
 
-#define ENOUGH 400000 /* executions; most bugs are found in fewer than 1,000 */
+#define ENOUGH 400000 /* executions, of which most bugs need fewer than 1,000 */
 /* The executions are the limit, so that slow and busy machines find the same. */
 #define NO_HURRY (10 * 60 * SECOND)
 
 struct planted {
 	const struct lab_test *test;
 	struct job hunt, replay;
-	const char *problem; /* NULL: found, replayed and shrunk */
+	const char *problem; /* NULL: the bug was found, replayed and shrunk */
 };
 
 struct self_test {
@@ -26,7 +26,7 @@ struct self_test {
 	unsigned failed;
 };
 
-/* The expected verdict: `lost_wakeup` of `cv_signal_stealing__lost_wakeup`. */
+/* Returns the expected verdict: `lost_wakeup` of `cv_signal_stealing__lost_wakeup`. */
 static const char *expected_of(const struct planted *p)
 {
 	const char *name = p->test->test->name, *at = strstr(name, "__");
@@ -35,7 +35,9 @@ static const char *expected_of(const struct planted *p)
 	return at ? at + 2 : "";
 }
 
-/* "DATA RACE" is a race; the others have their own words. */
+/*
+ * Whether the verdict is the expected one. "DATA RACE" is a race; the others have their own words.
+ */
 static bool is_verdict(const char *expected, enum lab_verdict verdict)
 {
 	const char *key = verdict_key(verdict);
@@ -126,7 +128,7 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Of the minimal traces of the found bugs. */
+/* Returns the median length of the minimal traces of the bugs that were found. */
 static unsigned median_steps(const struct self_test *self)
 {
 	unsigned *steps = calloc(self->n_planted + 1, sizeof *steps), n = 0;

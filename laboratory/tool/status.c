@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The progress line: overwritten each second on a terminal, else printed each 15 s. */
+/*
+ * The progress line. On a terminal it is overwritten each second; otherwise, a line is printed each
+ * 15 s.
+ */
 #include "tool.h"
 #include <stdarg.h>
 #include <sys/ioctl.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The waits of a hanging process: what /proc says of its threads, and what the process itself says.
+ * What a process that hangs waits for: what /proc says of its threads, and what the process itself
+ * says.
  */
 #include "tool.h"
 #include <dirent.h>
@@ -11,7 +12,7 @@
 
 enum { TOLD_MOST = 40 };
 
-/* The first bytes of a file in /proc; "" when it cannot be read. */
+/* Reads the first bytes of a file in /proc; "" if it cannot be read. */
 static void read_task(pid_t pid, const char *tid, const char *file, char *to, size_t size)
 {
 	char path[128];
@@ -55,8 +56,8 @@ static void tell_futex(FILE *to, pid_t pid, const char *call)
 	unsigned long number = 0, address = 0, operation = 0, expected = 0;
 	uint32_t word = 0;
 	/*
-	 * "202 0x7f.. 0x89 0x2 ..."; "running" for a thread outside of system calls; nothing
-	 * without permission
+	 * The file has a text like "202 0x7f.. 0x89 0x2 ...". For a thread outside of system calls
+	 * it has "running", and without permission it has nothing.
 	 */
 	char *end = NULL;
 	number = strtoul(call, &end, 10);
@@ -74,7 +75,10 @@ static void tell_futex(FILE *to, pid_t pid, const char *call)
 		        word);
 }
 
-/* The runner's own threads: a returned actor waits for the others, and so does the main thread. */
+/*
+ * Whether the thread is idle: one of the runner's own threads. An actor that has returned waits for
+ * the others, and so does the main thread.
+ */
 static bool is_idle(const struct job *job, const char *tid, const char **name)
 {
 	const struct native_live *live = &job->shared->live;
@@ -117,8 +121,8 @@ static void tell_thread(FILE *to, const struct job *job, const char *tid)
 }
 
 /*
- * The process answers by a thread of its own. Half a second is plenty, unless the process cannot
- * run at all.
+ * Asks the process, which answers by a thread of its own. Half a second is plenty, unless the
+ * process cannot run at all.
  */
 static void ask(const struct job *job)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The text of a test: one line for a pass, the whole trace for a failure. */
+/* The text of a test: one line for a pass, and the whole trace for a failure. */
 #include "tool.h"
 #include <math.h>
 
@@ -43,7 +43,7 @@ static void text_outcomes(FILE *to, const struct lab_result *r)
 	}
 }
 
-/* The bound of PCT: 1/(n k^(d-1)) for n threads and k steps an execution. */
+/* Writes the bound of PCT: 1/(n k^(d-1)) for n threads and k steps of an execution. */
 static void pct_bound(char *to, size_t size, const struct job *job)
 {
 	const struct lab_result *r = &job->report.result;
@@ -56,7 +56,7 @@ static void pct_bound(char *to, size_t size, const struct job *job)
 	         depth - 1, 1 / (threads * pow(steps, depth - 1)));
 }
 
-/* Adds to a text, after `first`, the limits of `which` that executions met. */
+/* Adds to a text, after `first`, the limits among `which` that executions met. */
 static void limits(char *to, size_t size, const struct lab_result *r, unsigned which, const char *first)
 {
 	size_t used = 0;
@@ -69,7 +69,7 @@ static void limits(char *to, size_t size, const struct lab_result *r, unsigned w
 	}
 }
 
-/* A search that has seen all executions within its bounds. */
+/* Adds what a search shows that has seen all executions within its bounds. */
 static int power_of_all(char **text, const struct job *job)
 {
 	const struct lab_result *r = &job->report.result;
@@ -108,7 +108,10 @@ char *power_of(const struct job *job)
 	return n < 0 ? NULL : text;
 }
 
-/* For crash mode: the number of steps with a kill; NULL: none. For the caller to free. */
+/*
+ * Returns the number of steps with a kill in mode crash; NULL: there is none. The caller frees the
+ * text.
+ */
 static char *kills_of(const struct job *job)
 {
 	const struct lab_result *r = &job->report.result;
@@ -122,7 +125,7 @@ static char *kills_of(const struct job *job)
 	return n < 0 ? NULL : text;
 }
 
-/* A word, quoted for a shell. */
+/* Writes a word, quoted for a shell. */
 static void quote(FILE *to, const char *word)
 {
 	if (word[0] &&
@@ -149,7 +152,8 @@ char *reproducer(const struct options *o, const struct job *job)
 	if (!to)
 		return NULL;
 	const char *wrapped = getenv("FAIRLEAD_STRESS_COMMAND"); // NOLINT(concurrency-mt-unsafe)
-	if (wrapped)                                             /* ./dev stress */
+	/* ./dev stress has started the program */
+	if (wrapped)
 		fputs(wrapped, to);
 	else
 		quote(to, o->program);
@@ -193,7 +197,7 @@ char *reproducer(const struct options *o, const struct job *job)
 	return text;
 }
 
-/* Each line of `text`, indented. */
+/* Writes each line of `text`, indented. */
 static void text_lines(FILE *to, const char *text)
 {
 	while (text && *text) {

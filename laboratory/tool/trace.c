@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The steps of an execution: a line each, in columns. */
+/* The steps of an execution as text: a line each, in columns. */
 #include "tool.h"
 
 enum { SHOWN = 60, WHAT_MAX = 56, VALUE_MAX = 44, PLACE_MAX = 48, SOURCE_MAX = 100 };
@@ -26,13 +26,13 @@ static size_t longer(size_t a, size_t b, size_t most)
 	return b > most ? most : b > a ? b : a;
 }
 
-/* The mark of a step; one letter, the rarest first. */
+/* Returns the mark of a step: one letter, that of the rarest property. */
 static char mark(const struct lab_step *step)
 {
 	return step->killed ? 'x' : step->stale ? '!' : step->fault ? '#' : step->preempted ? '>' : ' ';
 }
 
-/* The source line without its comment. */
+/* Returns the length of the source line without its comment. */
 static size_t source_length(const char *source)
 {
 	size_t n = strcspn(source, "\n");
@@ -63,7 +63,7 @@ static struct widths measure(const struct lab_result *r, unsigned from)
 	return w;
 }
 
-/* A line for each mark in the trace. */
+/* Writes a line for each mark in the trace. */
 static void legend(FILE *to, const struct lab_result *r)
 {
 	static const char marks[] = ">!#x";

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The action --traffic: one execution of each test, in a process of its own, whose traffic is counted. */
+/*
+ * The action --traffic: runs one execution of each test, in a process of its own, and counts its
+ * traffic.
+ */
 #include "tool.h"
 #include <sys/wait.h>
 #include <unistd.h>

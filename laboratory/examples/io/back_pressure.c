@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects DEADLOCK "no thread can go on". Both sides send more than a socket holds before they read:
- * each waits for the other to read.
+ * Expects DEADLOCK "no thread can go on". Both sides send more than a socket holds before they
+ * read. So each waits for the other to read.
  */
 #include "echo.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the servers and clients of this folder share: TCP on the loopback address, and whole writes. */
+/*
+ * What the servers and clients of this folder share: TCP on the loopback address, and whole writes.
+ */
 #ifndef EXAMPLE_ECHO_H
 #define EXAMPLE_ECHO_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects a pass. An echo server in one thread: epoll, level-triggered, with descriptors that do not
- * block. Bytes that the socket does not take wait for EPOLLOUT.
+ * Expects a pass. An echo server in one thread uses epoll, level-triggered, with descriptors that
+ * do not block. Bytes that the socket does not take wait for EPOLLOUT.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* for accept4() */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects CHECK "n == 2". A relay whose bug is at the half-close: it sends the bytes that it has when
- * it reads, and takes a write of a part for a write of all. The last byte is lost when the client has
- * closed its half by then.
+ * Expects CHECK "n == 2". The bug of this relay is at the half-close: it sends the bytes that it
+ * has when it reads, and takes a write of a part for a write of all. If the client has closed its
+ * half by then, the last byte is lost.
  */
 #include "echo.h"
 #include <errno.h>
@@ -13,7 +13,8 @@ static void *relay(void *arg)
 	char bytes[2];
 	ssize_t n;
 	while ((n = recv(s, bytes, sizeof bytes, 0)) > 0)
-		assert(send(s, bytes, (size_t)n, MSG_DONTWAIT) > 0); /* the bug: it may send one byte of two */
+		/* This is the bug: send() may send one byte of two. */
+		assert(send(s, bytes, (size_t)n, MSG_DONTWAIT) > 0);
 	close(s);
 	return NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects a pass. An event loop: other threads put jobs into its queue, and wake it by an eventfd, but
- * only the first job of a batch. A timer ends the loop.
+ * Expects a pass. An event loop has a queue, into which other threads put jobs. They wake the loop
+ * by an eventfd, but only for the first job of a batch. A timer ends the loop.
  */
 #include <assert.h>
 #include <pthread.h>

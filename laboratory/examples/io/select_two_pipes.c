@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects a pass. Two threads write to a pipe each; main waits for both by select(), until both have
- * ended.
+ * Expects a pass. Two threads write to a pipe each. By select(), main waits for both until both
+ * have ended.
  */
 #include <assert.h>
 #include <pthread.h>

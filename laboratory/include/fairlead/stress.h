@@ -11,10 +11,10 @@ extern "C" {
 #endif
 
 /*
- * Scenarios for the laboratory: actors that share a state, and the outcomes that are allowed.
- * fairlead-stress runs them on real threads (native), with delays and faults (chaos), and under the
- * model, which decides every interleaving and every value that C11 lets a load return:
- * laboratory/guide.md.
+ * Scenarios for the laboratory. A scenario has actors that share a state, and says which outcomes
+ * are allowed. fairlead-stress runs it on real threads (native), with delays and faults (chaos),
+ * and under the model, which decides every interleaving and every value that C11 lets a load
+ * return. laboratory/guide.md is the guide.
  *
  *     struct mp { atomic_int data, flag; int seen, value; };
  *
@@ -27,9 +27,9 @@ extern "C" {
  *     }
  *
  * `s` is the state, zeroed before each execution. An execution runs the setup, then all actors at
- * once, then the body of FL_STRESS. The body frees what setup and actors made, and states the
- * outcome: the first macro with a condition that holds, else an error. Threads that never end, and
- * memory that is not freed, are reported.
+ * once, and then the body of FL_STRESS. The body frees what setup and actors made, and states the
+ * outcome: that of the first macro whose condition holds. If none holds, that is an error. Threads
+ * that never end, and memory that is not freed, are reported.
  */
 
 /* The verdict on an outcome. */
@@ -39,7 +39,7 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 #define FL_INTERESTING(condition, label) FL__STRESS_OUTCOME(FL_STRESS_INTERESTING, condition, label)
 #define FL_FORBIDDEN(condition, label) FL__STRESS_OUTCOME(FL_STRESS_FORBIDDEN, condition, label)
 
-/* Prepares the state of `test`, before the actors begin. Optional; at most one for each test. */
+/* Prepares the state of `test`, before the actors begin. A test may have one, and needs none. */
 #define FL_STRESS_SETUP(test)                                                                                          \
 	FL__STRESS_FUNCTION_(test, setup)                                                                              \
 	__attribute__((__constructor__)) static void test##__register_setup(void)                                      \
@@ -49,21 +49,24 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 	static void test##__setup(__attribute__((__unused__)) struct test *s)
 
 /*
- * The code of a thread. Each time that FL_STRESS names the actor, one more thread runs it; the
- * second is called actor-2. At most FL_STRESS_ACTORS threads.
+ * The code of a thread. Each time that FL_STRESS names the actor, one more thread runs it. The
+ * second of these threads is called actor-2. A test has at most FL_STRESS_ACTORS threads.
  */
 #define FL_STRESS_ACTOR(test, actor)                                                                                   \
 	FL__STRESS_FUNCTION_(test, actor)                                                                              \
 	static void test##__##actor(__attribute__((__unused__)) struct test *s)
 
-/* Defines the scenario `test`: its actors, its state `struct test`. The body states the outcome. */
+/*
+ * Defines the scenario `test`: its actors, and its state `struct test`. The body states the
+ * outcome.
+ */
 #define FL_STRESS(test, ...) FL__STRESS_TEST(test, false, __VA_ARGS__)
 
 /*
- * Defines a scenario, as FL_STRESS, whose actors are processes, each with threads and global
- * variables of its own. The actors share the state, and the memory that is allocated during the
- * execution. The mode `crash` kills one actor, at each of its steps in turn. Other modes kill no
- * actor; in the native mode the actors are threads.
+ * Defines a scenario whose actors are processes, each with threads and global variables of its own.
+ * The actors share the state, and the memory that is allocated during the execution. The mode
+ * `crash` kills one actor, at each of its steps in turn. Other modes kill no actor, and in the
+ * native mode the actors are threads. All else is as FL_STRESS says.
  */
 #define FL_STRESS_PROCESSES(test, ...) FL__STRESS_TEST(test, true, __VA_ARGS__)
 
@@ -92,30 +95,36 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 
 enum { FL_STRESS_ACTORS = 8 };
 
-/* Reports a failure if the condition is false. The model ends the execution; a thread goes on. */
+/*
+ * Reports a failure if the condition is false. The model then ends the execution; on real threads,
+ * the thread goes on.
+ */
 #define FL_STRESS_CHECK(condition)                                                                                     \
 	((condition) ? (void)0 : fl_stress_fail(__FILE__, __LINE__, "FL_STRESS_CHECK(" #condition ")"))
 
 /* Returns a number below n. The model tries each number; other modes draw one at random. */
 unsigned fl_stress_choose(unsigned n);
 
-/* The calling thread goes no further if the condition is false: the model alone does so. */
+/* If the condition is false, the calling thread goes no further. Only the model does so. */
 void fl_stress_assume(bool condition);
 
 /*
- * How many of n equal operations to do: n, or fewer while the laboratory shrinks a failure. The
- * outcome must not depend on the count.
+ * Returns how many of n equal operations to do. That is n, or fewer while the laboratory shrinks a
+ * failure. The outcome must not depend on the count.
  *
  *     for (unsigned i = fl_stress_ops(3); i > 0; i--) ...
  */
 unsigned fl_stress_ops(unsigned n);
 
-/* One turn of a waiting loop. The model returns when a value that the caller has read changes. */
+/*
+ * One turn of a loop that waits. The model returns when a value that the caller has read changes.
+ */
 void fl_stress_relax(void);
 
 /*
- * A futex on a 32-bit atomic word. Waits for a wake while the word has the value `expected`.
- * `deadline`: in ns of CLOCK_MONOTONIC; INT64_MAX: none. Returns -ETIMEDOUT, or:
+ * A futex on a 32-bit atomic word. fl_stress_futex_wait() waits for a wake while the word has the
+ * value `expected`. `deadline` is in ns of CLOCK_MONOTONIC; INT64_MAX: none. It returns -ETIMEDOUT,
+ * or:
  *   0        a wake; or, in every mode, a spurious wakeup
  *   -EAGAIN  the word has another value
  *   -EINTR   a signal
@@ -128,15 +137,18 @@ int fl_stress_futex_wake(const void *word, int n);
 /* Whether a process of that actor of FL_STRESS_PROCESSES was killed (mode `crash`). */
 bool fl_stress_killed(const char *actor);
 
-/* The calling thread's steps in this execution that others can observe. 0 without the model. */
+/*
+ * Returns how many steps that others can observe the calling thread has done in this execution; 0
+ * without the model.
+ */
 uint32_t fl_stress_steps(void);
 
-/* The time, for deadlines. The model's time passes by timeouts and fl_stress_relax(). */
+/* Returns the time, for deadlines. The model's time passes by timeouts and fl_stress_relax(). */
 int64_t fl_stress_now(void);
 
 /*
- * For `fairlead-stress --traffic`: with 0 the counts begin; with another number they end, and that
- * many operations have been done. Otherwise without effect.
+ * For `fairlead-stress --traffic`. With 0, the counts begin. With another number they end, and that
+ * many operations have been done. In other runs, it has no effect.
  */
 void fl_stress_traffic(unsigned operations);
 
@@ -148,12 +160,12 @@ struct fl_stress_function {
 };
 
 struct fl_stress_test {
-	size_t size; /* of this struct, in the version of the caller's header */
+	size_t size; /* the size of this struct in the version of the caller's header */
 	const char *name, *file;
 	int line;
-	bool instrumented;  /* compiled with -fsanitize=thread: the model can see it */
+	bool instrumented;  /* it was compiled with -fsanitize=thread, so the model can see it */
 	bool processes;     /* the actors are processes */
-	struct fl_lin *lin; /* fairlead/stress_lin.h: the laboratory makes the actors; else NULL */
+	struct fl_lin *lin; /* the laboratory makes the actors (fairlead/stress_lin.h); else NULL */
 	size_t state_size, state_align;
 	struct fl_stress_function setup, outcome, actors[FL_STRESS_ACTORS + 1];
 	struct fl_stress_test *next;
@@ -189,7 +201,7 @@ bool fl_stress_outcome(enum fl_stress_expect expect, bool holds, const char *lab
 		test##__##name((struct test *)_state);                                                                 \
 	}
 
-/* One initializer for each actor, up to eight. */
+/* One initialiser for each actor, up to eight. */
 #define FL__STRESS_ONE(test, a) {#a, test##__##a##__call},
 #define FL__STRESS_EACH(...)                                                                                           \
 	FL__STRESS_PICK(__VA_ARGS__, FL_STRESS_takes_at_most_8_actors, FL_STRESS_takes_at_most_8_actors, FL__STRESS_8, \

@@ -24,17 +24,19 @@ extern "C" {
  *     }
  *
  * `s` is the state, a zeroed `struct ring`. FL_STRESS_SETUP(ring) may prepare it. An operation
- * returns an item or a count, 0 or more, or a negative errno. It must not wait for other calls. Run
- * the test with
+ * returns an item or a count, 0 or more, or a negative errno. It must not wait for other calls.
+ * This command runs the test:
  *
  *     fairlead-stress --mode lin --load FILE.c ring
  *
- * Order: a call precedes another call if it happens before that call. In some programs only the
- * operations synchronize the threads; in others each call happens after all returned calls.
+ * A call precedes another call if it happens before that call. In some programs, only the
+ * operations synchronize the threads. In others, each call happens after all calls that have
+ * returned.
  */
 
 /*
- * The kinds of operations, for the specifications below. Others may use numbers up to 31.
+ * The kinds of operations, for the specifications below. Other specifications may use numbers up to
+ * 31.
  *
  *   kind        operation, argument                     result
  *
@@ -84,8 +86,8 @@ enum fl_lin_kind {
 };
 
 /*
- * Defines an operation of the test `scenario`: int64_t (struct scenario *s, int64_t arg); then its
- * kind, and members of struct fl_lin_op, as designators.
+ * Defines an operation of the test `scenario`, as a function int64_t (struct scenario *s, int64_t
+ * arg). After its name come its kind, and members of struct fl_lin_op as designators.
  */
 #define FL_LIN_OP(scenario, operation, ...)                                                                            \
 	static int64_t scenario##__##operation(struct scenario *, int64_t);                                            \
@@ -107,26 +109,30 @@ enum fl_lin_kind {
 	                                       __attribute__((__unused__)) int64_t arg)
 
 struct fl_lin_op {
-	size_t size; /* of this struct */
+	size_t size; /* the size of this struct */
 	const char *test, *name;
 	int64_t (*call)(void *state, int64_t arg);
 	int kind;
-	unsigned by;     /* the threads that call it: FL_LIN_THREAD(0) | ...; 0: all */
-	unsigned weight; /* relative frequency; 0: 1 */
+	unsigned by;     /* which threads call it: FL_LIN_THREAD(0) | ...; 0: all */
+	unsigned weight; /* how often it is called, relative to the others; 0: 1 */
 	unsigned most;   /* the most calls in one program; 0: any number */
 	unsigned args;   /* n: arg is below n; 0: arg is 1 to 99, different in each call */
-	unsigned keys;   /* n: `arg` also has a key below n: FL_LIN_KEY(arg), FL_LIN_ID(arg) */
+	/* n: `arg` also has a key below n. FL_LIN_KEY(arg) and FL_LIN_ID(arg) take it apart */
+	unsigned keys;
 	struct fl_lin_op *next;
 	const void *module;
 };
 
-/* The bit of thread n, for `by` of an operation, which does not limit the main thread's calls. */
+/*
+ * Returns the bit of thread n, for `by` of an operation. `by` does not limit the calls of the main
+ * thread.
+ */
 #define FL_LIN_THREAD(n) (1u << (n))
 
 #define FL_LIN_ID(arg) ((int64_t)((arg)&255))
 #define FL_LIN_KEY(arg) ((int64_t)((arg) >> 8))
 
-/* The items of PUT_MANY, and the result of GET_MANY; at most five items. */
+/* The items of PUT_MANY, and the result of GET_MANY, for at most five items. */
 static inline int64_t fl_lin_item(int64_t _arg, unsigned _i)
 {
 	return FL_LIN_ID(_arg) + 100 * (int64_t)_i;
@@ -142,7 +148,7 @@ static inline int64_t fl_lin_items(unsigned _n, const int64_t *_items)
 
 /*
  * Defines the test `scenario` with the state `struct scenario`. After the name come the
- * specification, and members of struct fl_lin, as designators.
+ * specification, and members of struct fl_lin as designators.
  */
 #define FL_LIN(scenario, ...)                                                                                          \
 	FL__STRESS_FUNCTION_(scenario, end)                                                                            \
@@ -165,13 +171,13 @@ static inline int64_t fl_lin_items(unsigned _n, const int64_t *_items)
 
 struct fl_lin {
 	struct fl_stress_test test;
-	size_t size; /* of this struct */
+	size_t size; /* the size of this struct */
 	void (*end)(void *state);
 	const struct fl_lin_spec *spec;
-	int64_t limit; /* of a queue: its capacity; 0: none */
+	int64_t limit; /* for a queue: its capacity; 0: none */
 	/*
 	 * Each refused call (-EAGAIN, -EBUSY, -ETIMEDOUT) is checked only with the calls that
-	 * succeeded. For objects without a full fence.
+	 * succeeded. This is for objects without a full fence.
 	 */
 	bool refusals_apart;
 	unsigned threads; /* the most threads, 2 to 8; 0: 3 */
@@ -180,12 +186,12 @@ struct fl_lin {
 	unsigned after;   /* the most calls after the threads; all calls: at most 64 */
 };
 
-/* A call, for a specification. */
+/* A call, as a specification sees it. */
 struct fl_lin_call {
 	int kind;
 	int64_t arg, result;
 	bool returned;     /* false: no result is known; the call may have taken effect or not */
-	uint32_t overlaps; /* 1 << kind of each concurrent call */
+	uint32_t overlaps; /* 1 << kind, for each concurrent call */
 };
 
 /*
@@ -193,11 +199,13 @@ struct fl_lin_call {
  *
  *   apply   returns whether `call` may have its result in `state`, and changes the state
  *           accordingly; if the call has not returned, any result is allowed
- *   init    initializes the state; NULL: zeroes
+ *   init    initialises the state; NULL: all zeroes
  *   part    stores the call's key in `*key`; calls of different keys are independent, and are
- *           checked apart; false: the call concerns all keys; NULL: the object has no keys
+ *           checked apart. It returns false if the call concerns all keys. NULL: the object has
+ *           no keys
  *   text    writes the state for a reader
- *   equal, hash   of states; NULL: bytewise, so unused bytes must always be the same
+ *   equal, hash   compare and hash states; NULL: bytewise, so that unused bytes must always be
+ *           the same
  */
 struct fl_lin_spec {
 	const char *name;
@@ -210,12 +218,17 @@ struct fl_lin_spec {
 	uint64_t (*hash)(const void *state);
 };
 
-/* FIFO; LIFO; the least FL_LIN_KEY first, of equal keys the oldest item. */
+/* FIFO; LIFO; and the item with the least FL_LIN_KEY first, of equal keys the oldest. */
 extern const struct fl_lin_spec fl_lin_fifo, fl_lin_lifo, fl_lin_priority;
-/* A set of numbers below 64, empty at first; a word and a counter, 0 at first. */
+/*
+ * A set of numbers below 64, which is empty at first; a word and a counter, which are 0 at first.
+ */
 extern const struct fl_lin_spec fl_lin_set, fl_lin_word, fl_lin_counter;
 
-/* The calling thread's number: 0: main; 1: FL_LIN_THREAD(0), ...; at most FL_STRESS_ACTORS. */
+/*
+ * Returns the calling thread's number. 0 is main, and 1 is FL_LIN_THREAD(0). It is at most
+ * FL_STRESS_ACTORS.
+ */
 unsigned fl_lin_thread(void);
 
 /* Used by the macros. */

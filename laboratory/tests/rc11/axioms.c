@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The relations and the axioms of RC11, one function each, as the paper defines them. */
 #include "axioms.h"
 
 bool rc11_cxx20;
 
-/* The events of the operations with that use. */
+/* Returns the events of the operations with that use. */
 static event_set used(const execution *x, char use)
 {
 	event_set set = 0;
@@ -21,7 +22,7 @@ static relation seq3(relation r1, relation r2, relation r3)
 
 /*
  * rs = [W] ; sb|loc? ; [W, at least rlx] ; (rf ; rmw)*. Each write of the program is at least rlx.
- * The initial writes are not, but have nothing before them and release nothing.
+ * The initial writes are not; but nothing comes before them, and they release nothing.
  */
 static relation release_sequence(const execution *x)
 {
@@ -49,7 +50,9 @@ relation rc11_hb(const execution *x)
 	return rel_plus(rel_or(x->sb, synchronizes_with(x)));
 }
 
-/* rb = rf^-1 ; mo (that no event is before itself holds by itself: an event reads or writes) */
+/*
+ * rb = rf^-1 ; mo. That no event is before itself needs no check, since an event reads or writes.
+ */
 static relation reads_before(const execution *x)
 {
 	return rel_seq(rel_inverse(x->rf), x->mo);
@@ -118,7 +121,10 @@ static bool sequential_consistency(const execution *x)
 	return rel_acyclic(x->psc);
 }
 
-/* In an order of sb, rf and the stores of the word the wait for a futex finds the newest store. */
+/*
+ * The wait for a futex must find the newest store, in an order of sb, rf and the stores of the
+ * word.
+ */
 static bool newest(const execution *x)
 {
 	event_set waits = used(x, 'k'), words = 0;

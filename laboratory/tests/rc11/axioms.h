@@ -10,13 +10,13 @@
 
 extern bool rc11_cxx20; /* release sequences are those of C++20 */
 
-/* Whether the execution has a data race, or a use that is not before the free. */
+/* Whether the execution has a data race, or a use that does not happen before the free. */
 bool rc11_races(const execution *x);
 
-/* Happens-before; needs rf alone, and grows with it. */
+/* Returns happens-before. It needs only rf, and grows with it. */
 relation rc11_hb(const execution *x);
 
-/* Fills hb, rb, eco and psc from rf and mo. */
+/* Computes hb, rb, eco and psc from rf and mo. */
 void rc11_derive(execution *x);
 
 /*
@@ -26,9 +26,9 @@ void rc11_derive(execution *x);
 bool rc11_consistent(const execution *x);
 
 /*
- * Whether sb, rf, mo and psc together are acyclic: then an engine that runs events in sequence,
- * with mo in that order, reaches the execution. RC11 also has others (2+2W, S), which are the blind
- * spot of such an engine.
+ * Whether sb, rf, mo and psc together are acyclic. If they are, an engine that runs events in
+ * sequence, with mo in that order, reaches the execution. RC11 also has others (2+2W, S), which are
+ * the blind spot of such an engine.
  */
 bool rc11_prompt(const execution *x);
 

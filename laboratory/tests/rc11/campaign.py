@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Random programs of locks, conditions, semaphores, futexes, loops, allocation and atomics: the laboratory against the enumerator.
+"""Random programs of locks, conditions, semaphores, futexes, loops, allocation and atomics: the
+laboratory against the enumerator.
 
     python3 laboratory/tests/rc11/campaign.py FAIRLEAD-STRESS RC11 [SEED [COUNT [EXECUTIONS]]]
 
-The state of an object is a hidden location, and each step on it a read-modify-write, or a read where a try fails. The enumerator
-lists the executions of each combination of ways through the threads. So it tells which outcomes the program has, whether a thread can
-wait for ever, and whether there is a race. The same programs are compiled as C, and run by the laboratory, with at most EXECUTIONS
-each. It must not show another outcome. If it says that a program is proved, it must have shown all outcomes. It must fail, in the
-right way, if and only if the program can.
+The state of an object is a hidden location. Each step on it is a read-modify-write, or a read where
+a try fails. The enumerator lists the executions of each combination of ways through the threads. So
+it tells which outcomes the program has, whether a thread can wait for ever, and whether there is a
+race. The same programs are compiled as C, and the laboratory runs each of them with at most
+EXECUTIONS executions. It must not show another outcome. If it says that a program is proved, it
+must have shown all outcomes. It must fail, in the right way, if and only if the program can.
 """
 import collections
 import concurrent.futures
@@ -91,10 +93,12 @@ int main(int argc, char **argv)
 	return 0;
 }
 """
-# Profiles, the text of a step, and the ways through it. `&` joins parts, `|` separates alternatives, `;` operations in the text of
-# program.h. What an operation must read is an expression of v, after `?`; after `!`, no later value may come. `@` logs what it
-# reads, `=1` logs a number. "end" leaves the step, "stop" means that the thread waits for ever. A way with "turn" shows nothing that
-# no other way shows. $does and $seen are a step on an atomic object.
+# The profiles of a step, its text, and the ways through it. `&` joins parts, `|` separates
+# alternatives, and `;` separates operations, in the text of program.h. After `?` is what an
+# operation must read, as an expression of v; after `!`, no later value may come, either. `@` logs
+# what the operation reads, and `=1` logs a number. "end" leaves the step, and "stop" means that the
+# thread waits for ever. A way with "turn" shows nothing that no other way shows. $does and $seen
+# are a step on an atomic object.
 STEPS = """
 atomic cxx20: LOG(GET($P, $get)); => R $P $get@
 atomic cxx20: PUT($P, $V, $put); => W $P $V $put
@@ -221,7 +225,9 @@ def program(rng):
 
 @functools.cache
 def operation(op):
-    """An operation in the text of program.h, where a set of values is a set of bits; none for what the enumerator does not need."""
+    """An operation in the text of program.h, where a set of values is a set of bits. Returns no
+    text for what the enumerator does not need.
+    """
     return [re.sub(r"([?!])(~?v\S*)", lambda f: f"{f[1]}{sum(1 << v for v in range(64) if eval(f[2], {'v': v})):x}", op.strip("@"))] * (op[0] in "RWXAF")
 
 
@@ -250,7 +256,9 @@ def label_of(way, line):
 
 
 def truths(rc11, programs):
-    """Of each program: its outcomes, whether it gets stuck, whether it races, and how many executions it has."""
+    """Of each program: its outcomes, whether it gets stuck, whether it races, and how many
+    executions it has.
+    """
     found = [[set(), False, False, 0] for _ in programs]
     for options in ([], ["--cxx20"]):
         ways = [(truth, way) for truth, (profile, _, every) in zip(found, programs) if (profile == "cxx20") == bool(options) for way in every]
@@ -287,7 +295,9 @@ def judge(tool, module, executions, number, profile, truth):
 
 
 def check(tool, rc11, seed, count, executions=20000):
-    """The programs that are wrong, those that are not proved, and for each profile a line of counts."""
+    """The programs that are wrong, those that are not proved, and for each profile a line of
+    counts.
+    """
     rng, counts = random.Random(seed), {profile: collections.Counter() for profile in PROFILES}
     programs, wrong, unproved = [program(rng) for _ in range(count)], [], []
     text, table = HEAD, ""
@@ -311,7 +321,9 @@ def check(tool, rc11, seed, count, executions=20000):
 
 
 def main():
-    """Prints the programs that are wrong or not proved, and the counts. Status 1 if any is wrong."""
+    """Prints the programs that are wrong or not proved, and the counts. The status is 1 if any is
+    wrong.
+    """
     seed, count, executions = [int(text) for text in (sys.argv[3:] + ["1", "500", "20000"][len(sys.argv) - 3:])]
     wrong, unproved, counts = check(sys.argv[1], sys.argv[2], seed, count, executions)
     print(*unproved, *wrong, *counts, f"seed {seed}, {count} programs, {len(wrong)} wrong", sep="\n")

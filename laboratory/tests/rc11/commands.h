@@ -5,12 +5,13 @@
 #include "program.h"
 
 /*
- * Checks a program's verdicts against its outcomes; prints wrong verdicts and returns their number.
+ * Checks a program's verdicts against its outcomes. Prints the wrong verdicts, and returns their
+ * number.
  */
 int verify_program(const char *file, const program *p);
 
 /*
- * Checks theorems about the outcomes of every program; prints violations and returns their number.
+ * Checks theorems about the outcomes of every program. Prints violations, and returns their number.
  */
 int selftest_program(const char *file, const program *p);
 

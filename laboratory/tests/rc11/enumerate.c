@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Lists the candidate executions of a program. First it is chosen which compare-exchanges succeed,
+ * then a source for each read, and then an order of the writes to each location. Candidates that
+ * coherence or atomicity forbid in any case are left out early, unless the caller wants all.
+ */
 #include "enumerate.h"
 
 typedef struct {
 	execution x;
 	bool unpruned;
-	relation forced_mo; /* what of mo coherence and atomicity leave no choice in */
+	/* what of mo is given by coherence and atomicity, with no choice left */
+	relation forced_mo;
 	void (*visit)(execution *, void *);
 	void *context;
 } enumeration;
 
-/* Whether the known values are those that the operations need. */
+/* Whether the values that are known are those that the operations need. */
 static bool values_fit(const enumeration *e)
 {
 	const execution *x = &e->x;
@@ -27,13 +33,14 @@ static bool values_fit(const enumeration *e)
 }
 
 /*
- * The pairs of writes w, v to one location that coherence puts in this order, for any mo: w is, or
- * is read by, an event that happens before v or before a read of v. A read-modify-write comes
- * directly after its source.
+ * Returns the pairs of writes w, v to one location that coherence puts in this order, for any mo: w
+ * is, or is read by, an event that happens before v or before a read of v. A read-modify-write
+ * comes directly after its source.
  */
 static relation forced_mo(const execution *x, relation hb)
 {
-	relation seen = rel_or(rel_id(x->writes), x->rf); /* from a write to itself and its reads */
+	/* from a write to itself and to its reads */
+	relation seen = rel_or(rel_id(x->writes), x->rf);
 	relation forced = rel_and(rel_seq(rel_seq(seen, hb), rel_inverse(seen)), x->same_loc);
 	forced = rel_minus(forced, rel_id(x->all));
 	return rel_plus(rel_or(forced, rel_seq(x->rf, x->rmw)));
@@ -56,7 +63,7 @@ static bool sources_differ(const execution *x)
 }
 
 /*
- * Early check: whether some choice of the open parts may be consistent. hb only grows with further
+ * Checks early whether some choice of the open parts may be consistent. hb only grows with further
  * choices.
  */
 static bool promising(enumeration *e)
@@ -82,8 +89,8 @@ static void finished(enumeration *e)
 }
 
 /*
- * Puts the writes of `open`, which are to one location, into each order after those of `placed`,
- * then goes to the next location.
+ * Puts the writes of `open`, which are to one location, into each order after those of `placed`.
+ * Then goes on to the next location.
  */
 static void order_writes(enumeration *e, int location, event_set placed, event_set open)
 {
@@ -94,7 +101,8 @@ static void order_writes(enumeration *e, int location, event_set placed, event_s
 			return;
 		}
 		event_set writes = x->at[location] & x->writes;
-		placed = writes & -writes; /* the initial write is its first event */
+		/* the initial write is the first event of its location */
+		placed = writes & -writes;
 		open = writes & ~placed;
 	}
 	FOR_EVENTS(w, open)
@@ -109,12 +117,12 @@ static void order_writes(enumeration *e, int location, event_set placed, event_s
 	}
 }
 
-/* Gives each read of open every source. */
+/* Gives each read of `open` every source. */
 static void choose_sources(enumeration *e, event_set open)
 {
 	execution *x = &e->x;
 	if (!open) {
-		/* A value that is still unknown rests on itself: no execution has one. */
+		/* A value that is still unknown rests on itself, and no execution has it. */
 		FOR_EVENTS(r, x->reads)
 		if (execution_value(x, r) == UNKNOWN_VALUE)
 			return;

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * All candidate executions of a program with consistent values: each choice of successful
- * compare-exchanges, of a source for each read (rf), and of an order of each location's writes
- * after the initial one (mo). And the outcomes of the consistent ones.
+ * All candidate executions of a program whose values are consistent: each choice of the
+ * compare-exchanges that succeed, of a source for each read (rf), and of an order of each
+ * location's writes after the initial one (mo). Also the outcomes of those that are consistent.
  */
 #ifndef RC11_ENUMERATE_H
 #define RC11_ENUMERATE_H
 
 #include "axioms.h"
 
-/* Calls visit with each candidate, with rf and mo and nothing derived; `unpruned` keeps all of them. */
+/*
+ * Calls visit with each candidate, which has rf and mo, and nothing derived. With `unpruned`, no
+ * candidate is left out early.
+ */
 void each_candidate(const program *p, bool unpruned, void (*visit)(execution *x, void *context), void *context);
 
 typedef struct {
 	outcome values;
-	bool prompt; /* one of its consistent executions is: see rc11_prompt() */
+	bool prompt; /* one of its consistent executions is prompt: rc11_prompt() */
 } marked_outcome;
 
 typedef struct {
@@ -22,10 +25,12 @@ typedef struct {
 	marked_outcome *list;
 } outcome_set;
 
-/* The outcomes of the consistent executions, sorted. */
+/* Returns the outcomes of the consistent executions, sorted. */
 outcome_set outcomes_of(const program *p, bool unpruned);
 
-/* Sets of outcomes for other producers; added outcomes are neither sorted nor searched. */
+/*
+ * For other producers of outcomes: adds to a set. Added outcomes are neither sorted nor searched.
+ */
 void outcomes_add(outcome_set *set, const outcome *values, bool prompt);
 marked_outcome *outcomes_find(const outcome_set *set, const outcome *values);
 void outcomes_sort(outcome_set *set);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Makes the execution graph of a program, and finds the values in it. */
 #include "execution.h"
 
 _Static_assert((int)EVENT_LIMIT == (int)EVENT_MAX, "what the parser admits fits into a relation");
@@ -27,8 +28,8 @@ static unsigned add_event(execution *x, event e, char kind)
 }
 
 /*
- * The halves of an operation that reads and writes: the read of rel is relaxed, and so is the write
- * of acq.
+ * These two return the orders of the halves of an operation that reads and writes. The read of rel
+ * is relaxed, and so is the write of acq.
  */
 static mem_order read_half(mem_order o)
 {
@@ -83,8 +84,8 @@ void execution_begin(execution *x, const program *p, unsigned succeeding)
 }
 
 /*
- * The value of a read, found by walking back over additions to a store. More steps than events: the
- * value depends on itself.
+ * Returns the value of a read. It is found by walking back over additions to a store. If that takes
+ * more steps than there are events, the value depends on itself.
  */
 static int value_read(const execution *x, unsigned read)
 {
@@ -99,7 +100,8 @@ static int value_read(const execution *x, unsigned read)
 		sum += op->value;
 		if (op->kind != 'A')
 			return sum;
-		read = (unsigned)source - 1; /* the reading half comes before the writing half */
+		/* the half that reads comes before the half that writes */
+		read = (unsigned)source - 1;
 	}
 	return UNKNOWN_VALUE;
 }

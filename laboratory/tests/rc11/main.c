@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The program rc11: reads its command line, and runs the command for each program of the files. */
 #include "commands.h"
 #include "enumerate.h"
 
@@ -42,7 +43,7 @@ static int conclude(int programs, int wrong, const char *what)
 	return wrong || !programs;
 }
 
-/* Calls visit for each program of a text; adds up their number, and the results. */
+/* Calls visit for each program of a text. Adds up the number of programs, and the results. */
 static void each_program(litmus_text from, int (*visit)(const char *file, const program *), int *programs, int *sum)
 {
 	if (!from.file) {
@@ -54,7 +55,7 @@ static void each_program(litmus_text from, int (*visit)(const char *file, const 
 	fclose(from.file);
 }
 
-static bool answers; /* outcomes are printed as an engine writes them */
+static bool answers; /* outcomes are printed in the form in which an engine writes them */
 
 static int print_outcomes(const char *file, const program *p)
 {

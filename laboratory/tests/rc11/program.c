@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads and prints programs, outcomes and verdicts, in the text that program.h describes. */
 #include "program.h"
 
 static const char location_names[LOCATION_MAX + 1] = "xyzwmnscr";
@@ -148,7 +149,7 @@ static bool parse_location(const char *word, int *location)
 	return at != NULL;
 }
 
-/* Whether word is an order, and one of those that `these` lists by their first two letters. */
+/* Whether the word is an order, and one of those that `these` lists by their first two letters. */
 static bool parse_order(const char *word, const char *these, mem_order *order)
 {
 	for (int o = 0; o < ORDERS; o++)

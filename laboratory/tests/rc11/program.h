@@ -8,16 +8,17 @@
  *     forbidden 1 0 | 1 1
  *     E
  *
- * `W x 1 rlx` stores, `R x acq` loads, `X x 1 ar` exchanges, `A x 1 ar` adds, `F sc` is a fence.
- * `C x 0 1 sc rlx` compares with 0 and stores 1 (order if it succeeds, order if it fails; it fails
- * only for another value). Everything is 0 at first. An outcome has the values of the reading
- * operations, thread by thread, then `|`, then the final values of the program's locations. `*` in
- * a verdict is any value. A line that begins with # is a comment.
+ * `W x 1 rlx` stores, `R x acq` loads, `X x 1 ar` exchanges, `A x 1 ar` adds, and `F sc` is a
+ * fence. `C x 0 1 sc rlx` compares with 0 and stores 1; the first order is for success and the
+ * second for failure, and it fails only because of another value. Everything is 0 at first. An
+ * outcome has the values of the operations that read, thread by thread, then `|`, and then the
+ * final values of the program's locations. `*` in a verdict is any value. A line that begins with #
+ * is a comment.
  *
- * An operation may end with `?HEX`: it reads a value below 64 whose bit is set in that number, or the
- * execution does not exist. With `!HEX` no later value may be stored, either. A letter may follow: `p`
- * is a plain access, `f` frees the location, `r` is a step of a reader on a readers-writer lock, and
- * `k` is a wait for a futex, which reads the newest value.
+ * An operation may end with `?HEX`: it reads a value below 64 whose bit is set in that number, or
+ * the execution does not exist. With `!HEX`, no later value may be stored, either. A letter may
+ * follow: `p` is a plain access, `f` frees the location, `r` is a step of a reader on a
+ * readers-writer lock, and `k` is a wait for a futex, which reads the newest value.
  */
 #ifndef RC11_PROGRAM_H
 #define RC11_PROGRAM_H
@@ -34,15 +35,15 @@ enum { OUTCOME_MAX = EVENT_LIMIT + LOCATION_MAX, ANY_VALUE = -1, VALUE_LIMIT = 1
 typedef enum { RLX, ACQ, REL, AR, SC } mem_order;
 
 typedef struct {
-	char kind;         /* 'W', 'R', 'X', 'A', 'C', 'F': as in the text */
-	int location;      /* from 0 on: x y z w m n s c r; -1 for a fence */
-	int expected;      /* C alone */
-	int value;         /* what W, X and C store, what A adds */
-	mem_order order;   /* of C: when it succeeds */
-	mem_order failure; /* C alone */
-	char rule;         /* '?', '!', 0: as in the text */
-	uint64_t values;   /* what it may read, a bit for each value below 64 */
-	char use;          /* 'p', 'f', 'r', 'k', 0: as in the text */
+	char kind;         /* 'W', 'R', 'X', 'A', 'C' or 'F', as in the text */
+	int location;      /* its index in x y z w m n s c r; -1 for a fence */
+	int expected;      /* only for C */
+	int value;         /* what W, X and C store, and what A adds */
+	mem_order order;   /* for C: the order of a success */
+	mem_order failure; /* for C: the order of a failure */
+	char rule;         /* '?', '!' or 0, as in the text */
+	uint64_t values;   /* what it may read: a bit for each value below 64 */
+	char use;          /* 'p', 'f', 'r', 'k' or 0, as in the text */
 } operation;
 
 typedef struct {
@@ -51,8 +52,8 @@ typedef struct {
 } thread_ops;
 
 /*
- * Values read in program order, thread by thread, then the final values of the named locations; the
- * rest is 0.
+ * The values that were read, in program order, thread by thread; then the final values of the named
+ * locations. The rest is 0.
  */
 typedef struct {
 	int value[OUTCOME_MAX];
@@ -63,7 +64,7 @@ typedef enum { ALLOWED, ALLOWED_LATE, FORBIDDEN } verdict_kind;
 typedef struct {
 	verdict_kind kind;
 	int line;
-	outcome pattern; /* ANY_VALUE where the text has a star */
+	outcome pattern; /* has ANY_VALUE where the text has a star */
 } verdict;
 
 typedef struct {
@@ -77,11 +78,11 @@ typedef struct {
 #define FOR_THREADS(t, p) for (int t = 0; t < (p)->thread_count; t++)
 #define FOR_LOCATIONS(l) for (int l = 0; l < LOCATION_MAX; l++)
 
-/* Each operation of a thread. */
+/* Loops over the operations of a thread. */
 #define FOR_OPERATIONS_OF(op, thread)                                                                                  \
 	for (const operation *op = (thread)->op; op < (thread)->op + (thread)->count; op++)
 
-/* Each operation of the program. */
+/* Loops over the operations of the program. */
 #define FOR_OPERATIONS(op, p)                                                                                          \
 	for (const thread_ops *of_##op = (p)->thread; of_##op < (p)->thread + (p)->thread_count; of_##op++)            \
 		FOR_OPERATIONS_OF (op, of_##op)
@@ -95,7 +96,7 @@ bool outcome_matches(const program *p, const outcome *o, const outcome *pattern)
 void outcome_print(FILE *file, const program *p, const outcome *o); /* without a newline */
 void program_print(FILE *file, const program *p);                   /* P to E, without verdicts */
 
-/* A text that is being read: its name and the number of the next line, for messages. */
+/* A text that is being read: its name, and the number of the next line for messages. */
 typedef struct {
 	FILE *file;
 	const char *name;
@@ -103,8 +104,8 @@ typedef struct {
 } litmus_text;
 
 /*
- * The next program: 1; the end of the text: 0. An error in the text ends the process with status 2
- * and a message.
+ * Reads the next program and returns 1; returns 0 at the end of the text. An error in the text ends
+ * the process with a message and status 2.
  */
 int program_read(litmus_text *from, program *p);
 

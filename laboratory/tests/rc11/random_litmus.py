@@ -3,9 +3,10 @@
 
     python3 laboratory/tests/rc11/random_litmus.py RC11 ENGINE [SEED [COUNT [PERCENT]]]
 
-ENGINE is a shell command that reads programs from its standard input and writes their outcomes, as `rc11 answer` does. It must show
-no outcome that RC11 forbids. Of a program that it calls proved, it must show all outcomes that RC11 allows; of another short program,
-those of prompt executions. It must prove so many of the programs.
+ENGINE is a shell command that reads programs from its standard input and writes their outcomes, as
+`rc11 answer` does. It must show no outcome that RC11 forbids. If it says that a program is proved,
+it must show all outcomes that RC11 allows. For another short program, it must show those of prompt
+executions. It must prove PERCENT of the programs.
 """
 import collections
 import random
@@ -13,7 +14,8 @@ import re
 import subprocess
 import sys
 
-# How many of 100 orders are relaxed, and SC. Orders come in families, or hardly two operations of a program would ever synchronize.
+# How many of 100 orders are relaxed, and how many are SC. Orders come in families; otherwise,
+# hardly two operations of a program would ever synchronize.
 FAMILIES = ((33, 33), (15, 5), (5, 80), (5, 80), (80, 10))
 
 
@@ -46,7 +48,9 @@ class Maker:
 
 
 def history(make, threads):
-    """One thread stores eight times and the other stores, too; or one thread loads so often what the other stores."""
+    """One thread stores eight times, and the other one stores, too. Or one thread loads eight times
+    what the other one stores.
+    """
     del threads[2:]
     more, kind = make.rng.choice((("WRR", "W"), ("WWR", "R")))
     threads[0] += [make.access("x", kinds) for kinds in ["W"] + [more] * make.rng.randrange(3)]
@@ -55,7 +59,7 @@ def history(make, threads):
 
 
 def writers(make, threads):
-    """As 2+2W: two threads store to both locations."""
+    """Two threads store to both locations, as in 2+2W."""
     for t, thread in enumerate(threads):
         kinds = "WWWWWWX" if t < 2 else "WRRRRC"
         one, other = make.rng.sample("xy", 2)
@@ -64,7 +68,9 @@ def writers(make, threads):
 
 
 def ring(make, threads):
-    """Like SB, MP, IRIW and Z6: each thread goes from the last location of the one before to a new one, or it only stores."""
+    """Each thread goes from the last location of the thread before to a new one, as in SB, MP, IRIW
+    and Z6; or it only stores.
+    """
     single = make.rng.choice([None] + list(range(len(threads)))) if len(threads) > 2 else None
     places, at = "xyz"[:len(threads) - (single is not None)], 0
     for t, thread in enumerate(threads):
@@ -85,7 +91,7 @@ def anything(make, threads, most):
 
 
 def program(rng, most, histories):
-    """The operations of each thread: at most so many of a thread, but for its fences and a history."""
+    """The operations of each thread. Without fences and a history, a thread has at most so many."""
     while True:
         make, threads = Maker(rng), [[] for _ in range(rng.choice((2, 3)))]
         shape = rng.choice([ring] * 6 + [writers] + [history] * histories + [None] * 3)
@@ -94,7 +100,7 @@ def program(rng, most, histories):
             if len(thread) < most:
                 thread.append(make.access(rng.choice(places), "WRRRAC"))
         used = [(op.split()[1], t, op[0]) for t, ops in enumerate(threads) for op in ops if op[0] != "F"]
-        # At least two threads use each location, one of which writes it.
+        # At least two threads use each location, and one of them writes it.
         if all(len({t for place, t, _ in used if place == one}) > 1 and any(place == one and kind != "R" for place, _, kind in used) for one, _, _ in used):
             return threads
 
@@ -138,7 +144,7 @@ def check(rc11, engine, seed, count):
 
 
 def main():
-    """Prints the differences. Status 1 if there are any, or too few proofs."""
+    """Prints the differences. The status is 1 if there are any, or too few proofs."""
     seed, count, percent = [int(text) for text in (sys.argv[3:] + ["1", "1000", "0"][len(sys.argv) - 3:])]
     wrong, proved = check(*sys.argv[1:3], seed, count)
     print(*wrong, f"{count} programs, {len(wrong)} violations", f"{proved} of them proved, at least {percent} % expected", sep="\n")

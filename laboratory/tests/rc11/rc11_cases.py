@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The RC11 enumerator's cases: the verdicts of each litmus file, its theorems, and that a comparison finds errors."""
+"""The cases of the RC11 enumerator: the verdicts of each litmus file, its theorems, and that a
+comparison finds errors.
+"""
 import glob
 import os
 import tempfile
@@ -44,7 +46,7 @@ def cases(source, build):
         raise Failure(f"nothing is wrong with {engine}")
 
     def only_prompt(proved):
-        """An engine that shows the prompt outcomes alone."""
+        """An engine that shows only the prompt outcomes."""
         return r"RC11 enumerate | sed -n 's/^P \([^ ]*\) .*/P \1 executions=1 exhausted=1 proved=" + str(proved) + r"/p; s/^+ //p; /^E/p'"
 
     def judges_programs():
@@ -56,7 +58,7 @@ def cases(source, build):
             raise Failure("\n".join(wrong))
 
     def campaign_finds(change, said):
-        """Of an enumerator whose answers are changed so."""
+        """An engine that is the enumerator, with its answers changed by a command."""
         needs(program, tool)
         with tempfile.TemporaryDirectory() as folder:
             path = write(join(folder, "rc11"), f"#!/bin/sh\n'{program}' \"$@\" | sed '{change}'\n")

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sets of events and relations between them, as bit matrices, with the operators of the papers on
- * axiomatic memory models: r1 ; r2 is rel_seq(), r? is rel_maybe(), r+ is rel_plus(), [A] is
- * rel_id(A), r^-1 is rel_inverse().
+ * Sets of events, and relations between them, as bit matrices. The operators are those of the
+ * papers on axiomatic memory models: r1 ; r2 is rel_seq(), r? is rel_maybe(), r+ is rel_plus(), [A]
+ * is rel_id(A), and r^-1 is rel_inverse().
  */
 #ifndef RC11_RELATION_H
 #define RC11_RELATION_H
@@ -12,10 +12,10 @@
 
 enum { EVENT_MAX = 32 };
 
-typedef uint32_t event_set; /* bit e: event e is in it */
+typedef uint32_t event_set; /* bit e is set if event e is in the set */
 
 typedef struct {
-	event_set row[EVENT_MAX]; /* bit b of row a: (a, b) is in the relation */
+	event_set row[EVENT_MAX]; /* bit b of row a is set if (a, b) is in the relation */
 } relation;
 
 #define FOR_ROWS(e) for (unsigned e = 0; e < EVENT_MAX; e++)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Theorems that must hold of every program: three of the paper's kind, against a small interleaver
- * without relations; and that early pruning loses no outcome.
+ * Theorems that must hold for every program: three of the paper's kind, checked against a small
+ * interleaver without relations; and that early pruning loses no outcome.
  */
 #include "commands.h"
 
 #include "enumerate.h"
 
-enum { MANY_CANDIDATES = 30000 }; /* of so many or more none is listed without pruning */
+/* a program with so many candidates, or more, is not listed without pruning */
+enum { MANY_CANDIDATES = 30000 };
 
 typedef struct {
 	const program *program;
@@ -44,7 +45,7 @@ static void step(machine *m, int t)
 		m->memory[op->location] = op->value;
 }
 
-/* Every interleaving of the remaining operations. */
+/* Runs every interleaving of the operations that are left. */
 static void interleave(machine *m)
 {
 	bool ended = true;
@@ -86,7 +87,7 @@ static bool same(const outcome_set *one, const outcome_set *other)
 	return subset(one, other) && subset(other, one);
 }
 
-/* Compares, frees one of the sets, and says what does not hold. */
+/* Compares two sets, frees one of them, and says what does not hold. */
 static int expect(bool holds, const program *p, const char *what, outcome_set *used)
 {
 	outcomes_free(used);
@@ -107,7 +108,7 @@ static program with_orders(const program *p, mem_order order)
 	return all;
 }
 
-/* All relaxed, with an SC fence between any two operations. */
+/* Returns the program with all orders relaxed, and with an SC fence between any two operations. */
 static program with_fences(const program *p)
 {
 	program relaxed = with_orders(p, RLX), all = relaxed;
@@ -125,7 +126,7 @@ static program with_fences(const program *p)
 	return all;
 }
 
-/* How many candidates there are at most: sources of reads, times orders of writes. */
+/* Returns the most candidates that there can be: sources of reads, times orders of writes. */
 static double candidates(const program *p)
 {
 	double product = 1;

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The command `rc11 verify`: compares the verdicts of litmus tests with the outcomes that the
+ * enumeration finds.
+ */
 #include "commands.h"
 
 #include "enumerate.h"
 
 static const char *const kind_names[] = {[ALLOWED] = "allowed", [ALLOWED_LATE] = "allowed-", [FORBIDDEN] = "forbidden"};
 
-/* What the enumeration says about a verdict's pattern. */
+/* Returns what the enumeration says about the pattern of a verdict. */
 static verdict_kind judge(const program *p, const outcome_set *outcomes, const outcome *pattern)
 {
 	verdict_kind kind = FORBIDDEN;
