@@ -498,7 +498,6 @@ SHORT = {
                            "pthread_mutex_t *own = malloc(sizeof *own); pthread_mutex_init(own, NULL); pthread_mutex_lock(own); free(own);"),
     "mutex_garbage": ("misuse", "not initialised",
                       "pthread_mutex_t *own = malloc(sizeof *own); pthread_mutex_lock(own); pthread_mutex_unlock(own); free(own);"),
-    "mutex_init_late": ("misuse", "is not ordered", "", "pthread_mutex_init(&m, NULL);", "pthread_mutex_lock(&m); pthread_mutex_unlock(&m);"),
     "mutex_init_unordered": ("misuse", "initialis", "", "pthread_mutex_lock(&m); pthread_mutex_unlock(&m);", "pthread_mutex_init(&m, NULL);"),
     "mutex_relock_normal": ("misuse", "again", "pthread_mutex_lock(&m); pthread_mutex_lock(&m);"),
     "mutex_trylock_busy": ("passed", "", "", *2 * [
