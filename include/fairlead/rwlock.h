@@ -49,7 +49,7 @@ FL_BEGIN_DECLS
  * destroy the lock, even if the unlock before has not returned yet.
  *
  * Fork: in the child a lock stays read-locked if, at the fork, another thread had read-locked it,
- * or was ending its bias.
+ * or was about to lock it for reading or writing.
  */
 typedef struct fl_rwlock {
 	uint32_t word_, turn_;
@@ -136,7 +136,8 @@ FL_API void fl_rwlock_downgrade(fl_rwlock *l);
 /*
  * Return whether `l` is locked for reading, and whether it is locked for writing. Use them in
  * assertions only, since the answer may be out of date at once. fl_rwlock_is_read_locked() also
- * returns true while a context ends the bias. They order no memory accesses.
+ * returns true while a context tries to lock for reading, or ends the bias. They order no memory
+ * accesses.
  */
 FL_API bool fl_rwlock_is_read_locked(const fl_rwlock *l);
 FL_API bool fl_rwlock_is_write_locked(const fl_rwlock *l);

@@ -6,13 +6,14 @@
  *   word               off      on               meaning
  *   fl__hooks          0        FL__HOOKS_ bits  the clients that are on
  *   fl__hook_free      0        FL__HOOK_NEVER   what the fast path of a lock expects
+ *   fl__hook_readers   1        0                the readers, with the new one, of fl_rwlock's fast path
  */
 #include "hooks.h"
 #include "base/panic.h"
 #include "base/sys.h"
 #include <stdlib.h>
 
-uint32_t fl__hooks = 0, fl__hook_free = 0;
+uint32_t fl__hooks = 0, fl__hook_free = 0, fl__hook_readers = 1;
 int32_t fl__trace_rank = -1;
 
 FL__AT_START static void hooks_warn(void)

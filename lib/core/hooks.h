@@ -55,7 +55,8 @@
  *   a lock             The CAS expects fl__hook_free instead of 0. While debugging is on, that is a
  *                      value that no word has, so each lock goes the slow way. It leaves a mark in
  *                      the word, so the unlock goes the slow way, too. The unlock of many readers
- *                      has no mark, and tests fl__hooks first.
+ *                      has no mark, and tests fl__hooks first. fl__hook_readers closes the fast
+ *                      path of readers.
  *   fl_submit()        Its short way compares two words (exec/submit.c). The statistics change the
  *                      executor's where the next task is to be measured; the recorder changes the
  *                      process's.
@@ -100,8 +101,9 @@ struct fl_task_type;
 
 /* Hidden, so that the compiler addresses the words relative to the code. */
 #define FL__HOOK_WORD extern FL__HIDDEN uint32_t
-FL__HOOK_WORD fl__hooks;     /* the FL_DEBUG_ bits, and FL__HOOKS_TRACE, of the clients that are on */
-FL__HOOK_WORD fl__hook_free; /* 0 or FL__HOOK_NEVER */
+FL__HOOK_WORD fl__hooks;        /* the FL_DEBUG_ bits, and FL__HOOKS_TRACE, of the clients that are on */
+FL__HOOK_WORD fl__hook_free;    /* 0 or FL__HOOK_NEVER */
+FL__HOOK_WORD fl__hook_readers; /* 1 or 0 */
 
 enum {
 	FL__HOOKS_DEBUG = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS | FL_DEBUG_CONTENTION,

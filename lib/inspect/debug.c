@@ -33,6 +33,7 @@ static void debug_set_words(unsigned before, unsigned modes)
 	/* relaxed: rule 1 */
 	fl__add_relaxed(&fl__hooks, modes - before);
 	fl__store_relaxed(&fl__hook_free, modes ? FL__HOOK_NEVER : 0);
+	fl__store_relaxed(&fl__hook_readers, modes ? 0 : 1);
 }
 
 unsigned fl__debug_switch(unsigned modes)

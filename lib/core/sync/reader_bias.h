@@ -45,11 +45,10 @@
  *      reading all the time: by the reader whose unit it has, or by BIAS_UNITS.
  *
  * Which locks are biased is a guess. Each FL__BIAS_PATIENCE-th time that a thread meets another
- * reader in a lock, it begins the lock's bias, if the lock does not rest. A pause after a failed
- * CAS (rwlock.c) counts as all these meetings but the last one. A bias pays if it lasts for more
- * than 64 times the time that its end takes. After a bias that paid, the lock rests for 9 times
- * that time, as in the paper. After any other bias it rests for 512 times that time, which is a
- * millisecond or a few. So a lock that is often written loses less than 1/74 of its time to the
+ * reader in a lock, it begins the lock's bias, if the lock does not rest. A bias pays if it lasts
+ * for more than 64 times the time that its end takes. After a bias that paid, the lock rests for 9
+ * times that time, as in the paper. After any other bias it rests for 512 times that time, which is
+ * a millisecond or a few. So a lock that is often written loses less than 1/74 of its time to the
  * ends of biases, and less than 1/512 if none pays.
  *
  * Each thread notes for which locks it has to look at its slot. For the other locks, its fast path
@@ -75,7 +74,7 @@ extern struct fl__bias_slot fl__bias_slots[FL__BIAS_SLOTS] FL__HIDDEN;
 struct fl__bias_thread {
 	uint64_t noted; /* a bit for each hash of a lock for which the thread looks at its slot */
 	uint32_t index; /* the number of the thread, which selects its slots; 0 before its first note */
-	uint32_t met;   /* how often the thread has met another reader, modulo FL__BIAS_PATIENCE */
+	uint32_t met;   /* how often the thread has met another reader */
 };
 extern _Thread_local struct fl__bias_thread fl__bias_mine FL__INITIAL_EXEC;
 

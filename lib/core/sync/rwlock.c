@@ -4,17 +4,16 @@
  * wait queue of the parking lot (wait/lot.h). A running context may overtake the waiters, but only
  * for a bounded time. turn.h has the rule.
  *
+ * A reader locks and unlocks by an addition, which cannot fail when several readers do it at once.
  * The lock is *barred* to a context if a holder excludes the context, or if the context must not
- * overtake the queue. A context locks by a CAS and unlocks by a subtraction. A CAS that fails leaves
- * nothing in the word: the context looks again after a pause, and goes to the wait queue if the
- * lock is barred to it. A serve is a call of rwlock_serve_queue(): it wakes the first waiter if
- * nothing bars the lock to it. The waiter that was woken is called the awake waiter, until it takes
- * the lock or goes back to the queue.
+ * overtake the queue. A reader that finds the lock barred subtracts itself again. A serve is a call
+ * of rwlock_serve_queue(): it wakes the first waiter if nothing bars the lock to it. The waiter
+ * that was woken is called the awake waiter, until it takes the lock or goes back to the queue.
  *
  *   RWLOCK_   meaning                     set by                       cleared by
- *   COUNT     the number of readers       read lock, downgrade: + 1;   read unlock: - 1
- *                                         a grant: + the readers
- *                                         granted
+ *   COUNT     the number of readers, and  read lock, downgrade: + 1;   read unlock, a barred
+ *             of barred readers on their  a grant: + the readers       reader: - 1
+ *             way out                     granted
  *   BIAS      readers may lock without    (the table in reader_bias.h)
  *             the word
  *   WAITERS   an unlock must serve the    a waiter that enqueues       a serve, when it wakes, or
@@ -40,10 +39,10 @@
  * section.
  *
  * Invariants
- *   1. A lock linearizes at the CAS that takes it. For a grant, that is the addition under the
- *      queue lock. An unlock linearizes at its subtraction, which is its last access to the lock,
- *      with the exception of invariant 2. The lock of a biased reader is described in
- *      reader_bias.h.
+ *   1. A lock linearizes at the addition or CAS that finds the lock not barred. For a grant, that
+ *      is the addition under the queue lock. An unlock linearizes at its subtraction, which is its
+ *      last access to the lock, with the exception of invariant 2. The lock of a biased reader is
+ *      described in reader_bias.h.
  *   2. An unlock that saw WAITERS touches the lock again only if the first waiter of this address
  *      waits for an rwlock. The value of the waiter's node tells that, and the waiter's call keeps
  *      the memory valid. The address may hold a new rwlock by then. That is harmless: a serve reads
@@ -54,7 +53,7 @@
  *      lock serves the queue.
  *   4. If the queue is not empty, a waiter is awake or WAITERS is set. So, while nothing bars the
  *      lock to the first waiter, a waiter is awake, or the context that unbarred the lock has not
- *      served the queue yet.
+ *      served the queue yet. That context may be a reader that backs out.
  *   5. A waiter that gives up serves the queue, because the next waiters may have waited only for
  *      it. If a serve has dequeued this waiter, that serve has gone on with the next waiters.
  *
@@ -403,46 +402,26 @@ static inline bool rwlock_read_biased(fl_rwlock *l)
 }
 
 /*
- * Each failed CAS has taken the cache line from those that would succeed. So a pause must be longer
- * than the sections of some other contexts: then one context locks and unlocks several times in a
- * row. The first failure has no pause: it may have been the end of a long section. During a pause
- * the thread meets no reader, so the pause counts as FL__BIAS_PATIENCE - 1 meetings.
- * docs/decisions/reader-cas.md has the figures.
+ * Tries to take the lock. The caller may overtake the queue. Returns whether it has taken the lock.
  */
-static void rwlock_back_off(unsigned failed)
+static bool rwlock_take(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
-	enum { SHORTEST = 5, LONGEST = 9 };
-	if (failed == 0)
-		return;
-	fl__bias_mine.met |= FL__BIAS_PATIENCE - 1;
-	fl__pause(1u << FL__MIN(SHORTEST + failed - 1, LONGEST));
-}
-
-/*
- * Tries to take the lock until a bit of `bars` is set. `*seen` is the word that the caller has
- * seen, and then the word of the last try. The caller may overtake the queue. Returns whether it
- * has taken the lock.
- */
-FL__NOINLINE static bool rwlock_take(fl_rwlock *l, const struct fl__rwlock_mode *mode, uint32_t bars, uint32_t *seen)
-{
-	for (unsigned failed = 0; !(*seen & bars); failed++) {
+	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: a stale value only makes the CAS fail */
+	while (!(seen & (mode->bars | RWLOCK_CLOSED))) {
 		/* acquire: pairs with the release in fl_rwlock_write_unlock() and read unlocks */
-		if (fl__cas_weak_acquire(&l->word_, seen, rwlock_add_holder(l, mode, *seen))) {
-			if (*seen & RWLOCK_WAITERS)
-				rwlock_close_if_late(l);
-			return true;
-		}
-		rwlock_back_off(failed);
-		*seen = fl__load_relaxed(&l->word_); /* relaxed: a stale value only makes the CAS fail */
+		if (!fl__cas_weak_acquire(&l->word_, &seen, rwlock_add_holder(l, mode, seen)))
+			continue;
+		if (seen & RWLOCK_WAITERS)
+			rwlock_close_if_late(l);
+		return true;
 	}
 	return false;
 }
 
-/* Tries to take the lock for a caller that has not seen the word yet. */
-static bool rwlock_try(fl_rwlock *l, const struct fl__rwlock_mode *mode)
+static void rwlock_back_out(fl_rwlock *l)
 {
-	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: a stale value only makes the CAS fail */
-	return rwlock_take(l, mode, mode->bars | RWLOCK_CLOSED, &seen);
+	/* relaxed: the caller did not hold the lock, so it has nothing to publish */
+	rwlock_readers_left(l, fl__add_relaxed(&l->word_, -RWLOCK_READER), RWLOCK_READER);
 }
 
 /*
@@ -453,7 +432,7 @@ static bool rwlock_try(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 static bool rwlock_spin(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
 	for (unsigned pauses = 8; pauses <= 64; pauses *= 2) {
-		if (rwlock_try(l, mode))
+		if (rwlock_take(l, mode))
 			return true;
 		if (fl__load_relaxed(&l->word_) & RWLOCK_WAITERS) /* relaxed: a hint */
 			return false;
@@ -511,13 +490,16 @@ static void rwlock_debug_begin(struct fl__hook_op *op, const fl_rwlock *l, const
 	fl__hook_locking(op, l, FL__DEBUG_RWLOCK, how);
 }
 
-/* Locks the lock, and reports that to debugging. */
-FL__SLOW_PATH static int rwlock_lock_slow(fl_rwlock *l, const struct fl__rwlock_mode *mode, fl_time deadline,
-                                          fl_cancel_token *cancel)
+/*
+ * Locks the lock, and reports that to debugging. If `locked` is true, the caller holds the lock
+ * already, and the call only reports.
+ */
+FL__SLOW_PATH static int rwlock_lock_slow(fl_rwlock *l, const struct fl__rwlock_mode *mode, bool locked,
+                                          fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__hook_op op;
 	rwlock_debug_begin(&op, l, mode, deadline);
-	const int rc = rwlock_lock_contended(l, mode, deadline, cancel, &op);
+	const int rc = locked ? 0 : rwlock_lock_contended(l, mode, deadline, cancel, &op);
 	fl__hook_locked(&op, rc == 0);
 	return rc;
 }
@@ -529,23 +511,41 @@ FL__SLOW_PATH static int rwlock_try_slow(fl_rwlock *l, const struct fl__rwlock_m
 	rwlock_forget_parent(l);
 	if (mode == &fl__rwlock_writing)
 		rwlock_end_bias(l);
-	const bool locked = rwlock_try(l, mode);
+	const bool locked = rwlock_take(l, mode);
 	fl__hook_locked(&op, locked);
 	return locked ? 0 : -EAGAIN;
 }
 
-/* Locks for reading after the first CAS has failed and has seen the word `seen`. */
+/*
+ * Called by a reader that has added itself to the word `seen`. Returns true if it has the lock.
+ * Else it has backed out.
+ */
+static bool rwlock_may_stay(fl_rwlock *l, uint32_t seen)
+{
+	if ((seen & RWLOCK_COUNT) >= RWLOCK_MOST && !(seen & RWLOCK_WRITER)) {
+		rwlock_back_out(l);
+		fl__panic("fl_rwlock_read_lock", l, "too many readers");
+	}
+	const bool fiber = fl__ctx_get()->ops->yield != NULL;
+	if (!(seen & (rwlock_reading.bars | RWLOCK_CLOSED | (fiber ? RWLOCK_WAITERS : 0)))) {
+		if (seen & RWLOCK_WAITERS)
+			rwlock_close_if_late(l);
+		if (seen & FL__BIAS)
+			fl__bias_note(l); /* the next read lock of this thread looks at its slot */
+		return true;
+	}
+	rwlock_back_out(l);
+	return false;
+}
+
 FL__SLOW_PATH static int rwlock_read_slow(fl_rwlock *l, uint32_t seen, fl_time deadline, fl_cancel_token *cancel)
 {
-	const bool met = seen - RWLOCK_READER < RWLOCK_MOST, fiber = fl__ctx_get()->ops->yield != NULL;
-	const uint32_t bars = rwlock_reading.bars | RWLOCK_CLOSED | (fiber ? RWLOCK_WAITERS : 0);
-	if (fl__hooks_on(FL__HOOKS_DEBUG) || !rwlock_take(l, &rwlock_reading, bars, &seen))
-		return rwlock_lock_slow(l, &rwlock_reading, deadline, cancel);
-	if (seen & FL__BIAS)
-		fl__bias_note(l); /* the next read lock of this thread looks at its slot */
-	else if (met)
+	if (seen < RWLOCK_MOST && !fl__hooks_on(FL__HOOKS_DEBUG)) {
 		fl__bias_meet(l);
-	return 0;
+		return 0;
+	}
+	const bool stays = rwlock_may_stay(l, seen);
+	return rwlock_lock_slow(l, &rwlock_reading, stays, deadline, cancel);
 }
 
 void fl_rwlock_init(fl_rwlock *l)
@@ -561,33 +561,29 @@ void fl_rwlock_destroy(fl_rwlock *l)
 	fl__hook_destroy(l, l, fl__rwlock_is_busy(l));
 }
 
-/* Locks for reading if that needs no second look. Else stores the word that it has seen. */
-static inline bool rwlock_read_at_once(fl_rwlock *l, uint32_t *seen)
-{
-	if (rwlock_read_biased(l))
-		return true;
-	*seen = fl__hook_word(&fl__hook_free);
-	/* acquire: pairs with the release in fl_rwlock_write_unlock() and fl_rwlock_downgrade() */
-	return fl__likely(fl__cas_weak_acquire(&l->word_, seen, RWLOCK_READER));
-}
-
 int fl_rwlock_read_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel)
 {
-	uint32_t seen;
-	return rwlock_read_at_once(l, &seen) ? 0 : rwlock_read_slow(l, seen, deadline, cancel);
+	if (rwlock_read_biased(l))
+		return 0;
+	/* acquire: pairs with the release in fl_rwlock_write_unlock() and fl_rwlock_downgrade() */
+	uint32_t seen = fl__add_acquire(&l->word_, RWLOCK_READER);
+	return fl__likely(seen < fl__hook_word(&fl__hook_readers)) ? 0 : rwlock_read_slow(l, seen, deadline, cancel);
 }
 
 void fl_rwlock_read_lock(fl_rwlock *l)
 {
-	uint32_t seen;
-	if (!rwlock_read_at_once(l, &seen))
+	if (rwlock_read_biased(l))
+		return;
+	/* acquire: pairs with the release in fl_rwlock_write_unlock() and fl_rwlock_downgrade() */
+	uint32_t seen = fl__add_acquire(&l->word_, RWLOCK_READER);
+	if (fl__unlikely(seen >= fl__hook_word(&fl__hook_readers)))
 		/* It returns 0, since it has no deadline and no token. */
 		(void)rwlock_read_slow(l, seen, FL_FOREVER, FL_SHIELDED);
 }
 
 int fl_rwlock_try_read_lock(fl_rwlock *l)
 {
-	if (rwlock_read_biased(l) || (!fl__hooks_on(FL__HOOKS_DEBUG) && rwlock_try(l, &rwlock_reading)))
+	if (rwlock_read_biased(l) || (!fl__hooks_on(FL__HOOKS_DEBUG) && rwlock_take(l, &rwlock_reading)))
 		return 0;
 	return rwlock_try_slow(l, &rwlock_reading);
 }
@@ -640,20 +636,20 @@ static inline bool rwlock_write_at_once(fl_rwlock *l)
 
 int fl_rwlock_write_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel)
 {
-	return rwlock_write_at_once(l) ? 0 : rwlock_lock_slow(l, &fl__rwlock_writing, deadline, cancel);
+	return rwlock_write_at_once(l) ? 0 : rwlock_lock_slow(l, &fl__rwlock_writing, false, deadline, cancel);
 }
 
 void fl_rwlock_write_lock(fl_rwlock *l)
 {
 	if (!rwlock_write_at_once(l))
 		/* It returns 0, since it has no deadline and no token. */
-		(void)rwlock_lock_slow(l, &fl__rwlock_writing, FL_FOREVER, FL_SHIELDED);
+		(void)rwlock_lock_slow(l, &fl__rwlock_writing, false, FL_FOREVER, FL_SHIELDED);
 }
 
 int fl_rwlock_try_write_lock(fl_rwlock *l)
 {
 	rwlock_check_wake(l);
-	return !fl__hooks_on(FL__HOOKS_DEBUG) && rwlock_try(l, &fl__rwlock_writing)
+	return !fl__hooks_on(FL__HOOKS_DEBUG) && rwlock_take(l, &fl__rwlock_writing)
 	           ? 0
 	           : rwlock_try_slow(l, &fl__rwlock_writing);
 }
@@ -704,7 +700,7 @@ bool fl_rwlock_is_read_locked(const fl_rwlock *l)
 		 */
 		const uint32_t seen = fl__load_acquire(&l->word_), count = seen & RWLOCK_COUNT;
 		if (!(seen & FL__BIAS))
-			return count > 0;
+			return count && !(seen & RWLOCK_WRITER);
 		if (count + fl__bias_slots_of(l) > FL__BIAS_UNITS)
 			return true;
 		/*

@@ -284,7 +284,7 @@ static const uint32_t biased = FL__BIAS + FL__BIAS_UNITS;
 static void make_biased(fl_rwlock *l)
 {
 	*l = (fl_rwlock){biased, 0};
-	FL_OK(read_briefly(l, FL_NO_WAIT, NULL));
+	fl__bias_note(l);
 }
 
 static int unlock_for_another(void *l)
