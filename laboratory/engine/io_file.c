@@ -144,11 +144,12 @@ static int file_open_by(const char *path, int flags, ...)
 
 static off64_t file_seek(struct lab_file *f, off64_t to, int whence)
 {
-	if (f->node)
-		file_used(f->node);
+	if (f->kind != LAB_IO_FILE)
+		return lab_error(ESPIPE);
+	file_used(f->node);
 	to += whence == SEEK_CUR ? f->offset : whence == SEEK_END ? (off64_t)f->node->size : 0;
-	if (f->kind != LAB_IO_FILE || to < 0)
-		return lab_error(f->kind == LAB_IO_FILE ? EINVAL : ESPIPE);
+	if (to < 0)
+		return lab_error(EINVAL);
 	return f->offset = to;
 }
 

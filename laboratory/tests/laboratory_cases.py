@@ -517,6 +517,7 @@ SHORT = {
     "pipe_many": ("not_modelled", "opens more than 30 channels", "int failed = 0; for (int i = 0; i < 31; i++) failed += pipe(f); return failed;"),
     "poll_forever": ("step_limit", "more than 20000 steps: a loop without an end",
                      "for (int seen = 0; !seen;) { pthread_mutex_lock(&m); seen = plain; pthread_mutex_unlock(&m); sched_yield(); }"),
+    "pipe_seek": ("passed", "", "(void)!pipe(f); return lseek(f[0], 0, SEEK_END) != -1 || errno != ESPIPE;"),
     "poll_no_timeout": ("deadlock", "main sleeps for ever", "return poll(NULL, 0, -1);"),
     "poll_under_lock": ("passed", "", "", "pthread_mutex_lock(&m); plain = 1; pthread_mutex_unlock(&m);",
                         "for (int seen = 0; !seen;) { pthread_mutex_lock(&m); seen = plain; pthread_mutex_unlock(&m); usleep(100); }"),
