@@ -234,8 +234,8 @@ step_abi() {
 	"$root/tests/check_abi.py" --build "$build/abi" --planted
 }
 
-# over_mpi DIR PACKAGE MESON-ARGUMENT...: the tests over one MPI, with 2 and with 5 ranks. Of Open MPI
-# 5 also those with fault tolerance.
+# over_mpi DIR PACKAGE MESON-ARGUMENT...: the tests over one MPI, with 2 and with 5 ranks. Of Open
+# MPI 5 also those with fault tolerance.
 over_mpi() {
 	dir=$1 package=$2
 	shift 2

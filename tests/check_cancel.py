@@ -12,7 +12,8 @@ import re
 import subprocess
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
-# POSIX.1-2008, "Thread Cancellation": the functions that are cancellation points, and those that may be; others of glibc and musl.
+# POSIX.1-2008, "Thread Cancellation": the functions that are cancellation points, and those that
+# may be; others of glibc and musl.
 POINTS = frozenset("""
     accept accept4 access aio_suspend asctime asctime_r catclose catgets catopen chmod chown clock_nanosleep close closedir closelog
     connect copy_file_range creat ctermid ctime ctime_r dbm_close dbm_delete dbm_fetch dbm_nextkey dbm_open dbm_store dlclose dlopen
@@ -39,7 +40,8 @@ POINTS = frozenset("""
     tmpfile tmpnam ttyname ttyname_r tzset ungetc ungetwc unlink unlinkat usleep utime utimensat utimes vdprintf vfprintf vfscanf
     vfwprintf vmsplice vprintf vscanf vwprintf wait wait3 wait4 waitid waitpid wcsftime wordexp wprintf write writev wscanf
 """.split())
-# By POSIX these may be cancellation points. In glibc and musl they are none; fcntl() is one with the commands that wait for a lock.
+# By POSIX these may be cancellation points. In glibc and musl they are none; fcntl() is one with
+# the commands that wait for a lock.
 NEVER = frozenset("access chmod faccessat fcntl fstat fstatat gethostname ioctl lstat readlink readlinkat stat strerror unlink".split())
 NOTED = re.compile(r"^(?:CANCEL_POINT\([^,]*, |(?:int|FILE \*) ?)(\w+)[,(]", re.M)
 

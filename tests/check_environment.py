@@ -19,7 +19,8 @@ READS = {
     ("lib/process/start/reexec.c", "secure_getenv(FL__REEXEC_VARIABLE)"),
     # Whether it is set: a set-uid program is told why it takes on no role.
     ("lib/process/start/reexec.c", "getenv(FL__REEXEC_VARIABLE)"),
-    # The program's own variable, as in execvp(3): a set-uid program sets it before it starts others.
+    # The program's own variable, as in execvp(3): a set-uid program sets it before it starts
+    # others.
     ("lib/process/start/program.c", 'getenv("PATH")'),
     # What secure_getenv() is on macOS.
     ("lib/core/os/macos.h", "secure_getenv(name)"),

@@ -20,7 +20,8 @@ LABORATORY = {"core/base/sys.h", "core/sync/local.h", "core/wait/lot.h", "loop/f
 OWN_OF_LABORATORY = {"stress.h", "stress_lin.h"}
 INCLUDES = re.compile(r'^[ \t]*#[ \t]*include[ \t]+(?:"([^"]+)"|<fairlead/([^>]+)>)', re.M)
 GENERATED = {"version.h"}
-# The headers that every system has, and that files of the core may include; and the names of systems, which they may not test.
+# The headers that every system has, and that files of the core may include; and the names of
+# systems, which they may not test.
 EVERYWHERE = re.compile(r"(?:errno|inttypes|limits|pthread|stdalign|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|time|ck_hp)\.h|fairlead/.*")
 OF_A_SYSTEM = re.compile(r"^[ \t]*#[ \t]*(?:include[ \t]+<([^>]+)>|(?:el)?if.*?\b(_*(?:linux|APPLE|WIN|unix|\w+BSD|sun)\w*|FL__OS_\w+))", re.M)
 HIDDEN = re.compile(r"\b(?:fl|FL)__\w+")

@@ -39,7 +39,8 @@ PARTS = [
     ("meson", "", "Apache-2.0", "https://mesonbuild.com", "BUILD_TOOL_OF"),
     ("python3", "", "PSF-2.0", "https://www.python.org", "BUILD_TOOL_OF"),
 ]
-# The README's lines for a bare system come first, where nothing was installed: they print what it says.
+# The README's lines for a bare system come first, where nothing was installed: they print what it
+# says.
 ON_DEBIAN = r"""cp -r . /tmp/readme
 awk '/^```c$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' README.md >/tmp/readme/app.c
 awk '/^```sh$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' README.md >/tmp/readme/install.sh

@@ -39,8 +39,9 @@ static void mean_of_box(const struct raster *from, const uint32_t box[4], unsign
 				sum[c] += *p++;
 	}
 	uint64_t count = (uint64_t)(box[2] - box[0]) * (box[3] - box[1]);
+	/* A thumbnail is no larger than its picture, so each box has at least one pixel. */
 	for (unsigned c = 0; c < channels; c++)
-		/* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): a thumbnail is no larger, so a box has a pixel */
+		/* NOLINTNEXTLINE(clang-analyzer-core.DivideZero) */
 		mean[c] = (unsigned char)((sum[c] + count / 2) / count);
 }
 

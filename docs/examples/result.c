@@ -75,8 +75,8 @@ void result_free(struct result *r)
 }
 
 /*
- * Adds how long other processes have used the CPUs since `before`. Only of a model that runs in this
- * process: the CPU time of worker processes is not known here.
+ * Adds how long other processes have used the CPUs since `before`. Only of a model that runs in
+ * this process: the CPU time of worker processes is not known here.
  */
 static void add_others(double *others, double *all, const struct cpu_times *before)
 {

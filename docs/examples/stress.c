@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Shows whether the core works on a system on which nobody has run it: four threads race for a
- * mutex, then for a readers-writer lock, a condition, a queue and a pool, and account for each change
- * and item. `stress SECONDS` gives each of the five that time; without it two threads make some
- * thousand rounds each. The last line is "ok", or the program aborts.
+ * mutex, then for a readers-writer lock, a condition, a queue and a pool, and account for each
+ * change and item. `stress SECONDS` gives each of the five that time; without it two threads make
+ * some thousand rounds each. The last line is "ok", or the program aborts.
  */
 #include <errno.h>
 #include <fairlead.h>
@@ -34,7 +34,9 @@ struct actor {
 	uint64_t given, taken, calls;
 };
 
-/* In two threads give() is called until the time is over, in two others take() until it is false. */
+/*
+ * In two threads give() is called until the time is over, in two others take() until it is false.
+ */
 struct part {
 	const char *name;
 	void (*give)(struct actor *a, uint64_t item);

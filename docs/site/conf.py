@@ -34,6 +34,7 @@ class Domain(CDomain):
 
 def setup(app):
     app.add_domain(Domain, override=True)
-    # Sphinx's C domain leaves these two to others: each name of a page becomes an entry of the page's contents.
+    # Sphinx's C domain leaves these two to others: each name of a page becomes an entry of the
+    # page's contents.
     CObject._toc_entry_name = lambda self, signature: next(signature.findall(addnodes.desc_name)).astext()
     CObject._object_hierarchy_parts = lambda self, signature: (self._toc_entry_name(signature),)

@@ -54,7 +54,9 @@ typedef struct fl_executor_config {
 	 * executors without workers ignore this number.
 	 */
 	unsigned workers;
-	/* Workers are named name-0, name-1 and so on. 23 characters are kept; NULL means "worker". */
+	/*
+	 * Workers are named name-0, name-1 and so on. 23 characters are kept; NULL means "worker".
+	 */
 	const char *name;
 	/*
 	 * The initializer: a task without a result, which each worker runs once, before its first

@@ -41,13 +41,15 @@ typedef struct fl_imap fl_imap;
 
 typedef struct fl_imap_config {
 	/*
-	 * How many arguments one task runs; 0 means 1. A process executor takes fewer if the results
-	 * of a task would not fit into 64 KiB. The results of a chunk come together. A worker
-	 * process that dies fails the one argument that it ran; the arguments after it are submitted
-	 * again.
+	 * How many arguments one task runs; 0 means 1. A process executor takes fewer if the
+	 * results of a task would not fit into 64 KiB. The results of a chunk come together. A
+	 * worker process that dies fails the one argument that it ran; the arguments after it are
+	 * submitted again.
 	 */
 	size_t chunk;
-	/* The most arguments in progress; 0 means a number chosen from the workers and the sizes. */
+	/*
+	 * The most arguments in progress; 0 means a number chosen from the workers and the sizes.
+	 */
 	size_t window;
 	bool unordered; /* whether results come in the order of completion */
 	/*

@@ -58,7 +58,9 @@ FL_API FL_MUST_CHECK int fl_parallel_for(fl_executor *e, size_t begin, size_t en
  * A reduction: how the value of a part is computed, and how the values of two parts are combined.
  */
 typedef struct fl_reduction {
-	/* The size of a value in bytes, up to FL_REDUCTION_MAX. Values are aligned as max_align_t. */
+	/*
+	 * The size of a value in bytes, up to FL_REDUCTION_MAX. Values are aligned as max_align_t.
+	 */
 	size_t size;
 	/* The value of an empty part. To combine it with another value must change nothing. */
 	const void *identity;
@@ -127,7 +129,9 @@ struct fl__fork_flags {
 };
 
 struct fl__fork_stack {
-	/* The slots before `next` have the forks under way. The owner alone writes these pointers. */
+	/*
+	 * The slots before `next` have the forks under way. The owner alone writes these pointers.
+	 */
 	struct fl__fork **next, **limit;
 	/*
 	 * Forks before this slot are public, and forks from this slot on are private. There is a

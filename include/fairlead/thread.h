@@ -37,8 +37,8 @@ typedef struct fl_thread_config {
 	 */
 	size_t stack_size;
 	/*
-	 * Whether the thread starts with all signals blocked except SIGSEGV, SIGBUS, SIGFPE, SIGILL,
-	 * SIGTRAP and SIGSYS. If false, it inherits the caller's signal mask.
+	 * Whether the thread starts with all signals blocked except SIGSEGV, SIGBUS, SIGFPE,
+	 * SIGILL, SIGTRAP and SIGSYS. If false, it inherits the caller's signal mask.
 	 */
 	bool block_signals;
 	uintptr_t more_[4];

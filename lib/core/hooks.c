@@ -6,7 +6,7 @@
  *   word               off      on               meaning
  *   fl__hooks          0        FL__HOOKS_ bits  the clients that are on
  *   fl__hook_free      0        FL__HOOK_NEVER   what the fast path of a lock expects
- *   fl__hook_readers   1        0                the readers, with the new one, of fl_rwlock's fast path
+ *   fl__hook_readers   1        0                a read lock is fast if the lock's word was less
  */
 #include "hooks.h"
 #include "base/panic.h"

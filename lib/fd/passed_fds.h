@@ -21,7 +21,10 @@ union fl__passed_fds {
 /* Makes `control` the control part of `m`, with `n` descriptors, 1 to FL__PASSED_FDS. */
 void fl__passed_fds_put(struct msghdr *m, union fl__passed_fds *control, const int *fds, unsigned n);
 
-/* sendmsg(), also with FL__PASSED_FDS descriptors. Returns the number of bytes, or a negative errno. */
+/*
+ * sendmsg(), also with FL__PASSED_FDS descriptors. Returns the number of bytes, or a negative
+ * errno.
+ */
 ssize_t fl__passed_fds_send(int fd, const struct msghdr *m, int flags);
 
 /* Makes `control` the place for the descriptors of a message that is to be received. */

@@ -85,7 +85,9 @@ struct fl__order_edge {
 	struct fl__order_node *from, *to;
 	struct fl__report_step step;
 	bool searched; /* true if it was searched since `from` was written */
-	/* In a search, `by` is the edge before this one on the way, `then` the next in the queue. */
+	/*
+	 * In a search, `by` is the edge before this one on the way, `then` the next in the queue.
+	 */
 	struct fl__order_edge *by, *then;
 };
 

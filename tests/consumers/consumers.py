@@ -58,7 +58,8 @@ PRINTS = {  # under which heading the guide has an example, or its file in examp
 }
 TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
             "FL_SHM_VALUE_OF", "FL_SHM_ARRAY_OF", "FL_PROMISE_OF"]  # macros that take a type and a name
-# Types that a macro cannot take: what its first error says, and how they are spelled. "none": types that it can take.
+# Types that a macro cannot take: what its first error says, and how they are spelled. "none": types
+# that it can take.
 MISTAKES = {
     "none": ("", "struct pair", "struct pair *", "const struct pair *", "enum colour", "struct ::pair"),
     "nameless": ("define the type before, and write its name here",
@@ -85,7 +86,8 @@ USES_OF_TYPES = {  # each macro that takes a type, and what it says otherwise th
 USES_OF_TIMES = ["FL_IGNORE(fl_sleep_until(AT, NULL))", "FL_IGNORE(fl_event_wait_until(e, AT, NULL))",
                  "FL_IGNORE(FL_WAIT_ANY_UNTIL(AT, NULL, FL_ON_EVENT(e)))", "fl_cancel_token_init(c, NULL, AT)",
                  "config->deadline = AT", "config->backlog_deadline = AT", "fl_group g = FL_GROUP_INIT_UNTIL(NULL, AT); (void)g"]
-# Names of macros that programs have, beside the words of the headers and the names of their attributes.
+# Names of macros that programs have, beside the words of the headers and the names of their
+# attributes.
 MACROS_OF_PROGRAMS = """ARRAY_SIZE BIT CHECK CONCAT DEBUG ERROR FALSE I INLINE LOCK MAX MIN OK STR TRUE U UNLOCK UNUSED abs access
 alias aligned alloc alloc_size artificial assert assume assume_aligned async await bit byte calloc catch check cold container_of
 copy counted_by debug deprecated die error expect externally_visible fallthrough flatten for_each foreach force_inline format
@@ -102,14 +104,16 @@ MOVED = {  # what both sides of docs/from-....md print
     "pthreads": "done, cancelled\n7\n",
     "libuv": "tick\ntick\nhello\nresult 42\n",
 }
-# The most bytes of text and bss of a static program that gcc 12 compiles, as size(1) counts them, and its source in
-# weight/. Later gccs inline more: gcc 14 makes 2.5 % more text of pool.c, gcc 16 makes 4.7 % more.
+# The most bytes of text and bss of a static program that gcc 12 compiles, as size(1) counts them,
+# and its source in weight/. Later gccs inline more: gcc 14 makes 2.5 % more text of pool.c, gcc 16
+# makes 4.7 % more.
 WEIGHTS = {"mutex.c": (25 * 1024, 72 * 1024), "pool.c": (133 * 1024, 90 * 1024)}
 TEXT_OF_LATER_GCCS = 1.06
 INSTRUCTIONS = {"x86_64": (5, 6), "aarch64": (10, 11)}  # of a lock, of an unlock
-# At most, each: a submit without a future by one thread beside a busy worker; a fork and its join that nobody steals; all that a worker
-# executes for an empty task that waits in the injector, from the take to the end of the task; the same if the task waits in the local
-# queue of another worker, where it is stolen, with the search before it.
+# At most, each: a submit without a future by one thread beside a busy worker; a fork and its join
+# that nobody steals; all that a worker executes for an empty task that waits in the injector, from
+# the take to the end of the task; the same if the task waits in the local queue of another worker,
+# where it is stolen, with the search before it.
 INSTRUCTIONS_OF = {"submit": 141, "fork_join": 62, "take": 389, "steal": 930}
 
 
@@ -208,7 +212,8 @@ WITHOUT_RAISING_LIMITS = [sys.executable, "-c", "import ctypes, os, sys; ctypes.
                           "os.execvp(sys.argv[1], sys.argv[1:])"]  # PR_CAPBSET_DROP
 
 
-# In a namespace: /usr/local without a Fairlead that someone installed; whatever changes there ends with the namespace.
+# In a namespace: /usr/local without a Fairlead that someone installed; whatever changes there ends
+# with the namespace.
 OVER_USR_LOCAL = """mount -t tmpfs tmpfs /mnt
 mkdir /mnt/upper /mnt/work
 mount -t overlay -o lowerdir=/usr/local,upperdir=/mnt/upper,workdir=/mnt/work,userxattr overlay /usr/local

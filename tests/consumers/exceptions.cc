@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Exceptions in fibers that wait: in a catch block, in a destructor while an exception is in flight,
- * and deep in the stack. Prints what is wrong, or ok. Also as a shared object, which a program in C
- * loads: there `run` is called.
+ * Exceptions in fibers that wait: in a catch block, in a destructor while an exception is in
+ * flight, and deep in the stack. Prints what is wrong, or ok. Also as a shared object, which a
+ * program in C loads: there `run` is called.
  */
 #include <exception>
 #include <fairlead.h>

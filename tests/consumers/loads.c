@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Loads each shared object that is named, and calls its run(): a host of plugins. Prints what fails. */
+/*
+ * Loads each shared object that is named, and calls its run(): a host of plugins. Prints what
+ * fails.
+ */
 #include <dlfcn.h>
 #include <stdio.h>
 

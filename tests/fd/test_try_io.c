@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reads and writes that never wait and raise no SIGPIPE: as this system has them, and in a child for
- * which preadv2() and pwritev2(), or their flags, are missing.
+ * Reads and writes that never wait and raise no SIGPIPE: as this system has them, and in a child
+ * for which preadv2() and pwritev2(), or their flags, are missing.
  */
 #include "fl_denials.h"
 
@@ -56,7 +56,9 @@ static void read_and_write_file(void)
 	FL_OK(close(file));
 }
 
-/* A SIGPIPE that the thread has blocked, and that is pending, stays so; another one is not added. */
+/*
+ * A SIGPIPE that the thread has blocked, and that is pending, stays so; another one is not added.
+ */
 static void keep_pending(void)
 {
 	const struct timespec at_once = {0, 0};

@@ -188,7 +188,8 @@ class Gdb:
         shutil.rmtree(folder, ignore_errors=True)
         run([sys.executable, join(self.kit.source, "lib/amalgamate.py"), folder])
         program = join(folder, "hang")
-        # The archive of Concurrency Kit is that of this machine: the queues that need it are not used.
+        # The archive of Concurrency Kit is that of this machine: the queues that need it are not
+        # used.
         run(["aarch64-linux-gnu-gcc", "-O1", "-w", "-static", "-no-pie", "-pthread", "-I", folder, "-idirafter", "/usr/include",
              join(folder, "fairlead.c"), join(HERE, "hang.c"), "-o", program, "-Wl,--unresolved-symbols=ignore-all"])
         end = time.monotonic() + 60

@@ -446,7 +446,9 @@ static int trace_begin_sleeper(void *sleeper)
 	return s.function(s.arg);
 }
 
-/* Runs `function(arg)` on a thread, until it sleeps. Other threads of the process may sleep, too. */
+/*
+ * Runs `function(arg)` on a thread, until it sleeps. Other threads of the process may sleep, too.
+ */
 static void trace_sleep_in(fl_thread **t, fl_thread_function *function, void *arg)
 {
 	static struct trace_sleeper sleeper; /* until the thread has read it, the frame may be gone */

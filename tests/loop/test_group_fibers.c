@@ -10,7 +10,8 @@ static int without_children(void *unused)
 	static const fl_group fresh = FL_GROUP_INIT(NULL);
 	fl_group g;
 	memset(&g, 0, sizeof g);
-	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): all-zero bytes are a valid group */
+	/* All-zero bytes are a valid group. */
+	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
 	FL_CHECK(memcmp(&g, &fresh, sizeof g) == 0);
 	FL_OK(fl_group_join(&g));
 	FL_OK(fl_group_try_join(&g));
@@ -257,7 +258,8 @@ FL_LOOP_TEST(group_fibers_joined_before_a_submit_returns)
 	memset(&g, 0, sizeof g);
 	group_is_joined = true;
 	FL_OK(fl_fiber_join(f, NULL));
-	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): all-zero bytes are a valid group */
+	/* All-zero bytes are a valid group. */
+	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
 	FL_CHECK(memcmp(&g, &fresh, sizeof g) == 0);
 	fl_executor_free(e);
 }

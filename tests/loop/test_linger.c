@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The free of a TCP stream whose peer has not ended: the peer gets all written bytes, then the end. */
+/*
+ * The free of a TCP stream whose peer has not ended: the peer gets all written bytes, then the end.
+ */
 #include "fl_streams.h"
 
 #include "loop/linger.h"

@@ -238,7 +238,10 @@ static int stay(void *unused)
 	return 0;
 }
 
-/* The tasks run only while the loop does: without a bound the threads submit more than it ever runs. */
+/*
+ * The tasks run only while the loop does: without a bound the threads submit more than it ever
+ * runs.
+ */
 static void submit_some(void)
 {
 	enum { MOST = 5000 };
@@ -456,7 +459,9 @@ static void arena_free(void *memory, void *unused)
 	free(memory);
 }
 
-/* Frees the lock when the second fiber is blocked, or cannot run, since the first has the thread. */
+/*
+ * Frees the lock when the second fiber is blocked, or cannot run, since the first has the thread.
+ */
 static int arena_holder(void *unused)
 {
 	FL_LOCKED(&arena.lock);

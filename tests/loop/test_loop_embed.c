@@ -546,7 +546,9 @@ struct teller {
 	bool handed, told;
 };
 
-/* The host waits. The mutex is free, and the fiber competes for it; or it was handed to the fiber. */
+/*
+ * The host waits. The mutex is free, and the fiber competes for it; or it was handed to the fiber.
+ */
 static int tell_the_host(void *arg)
 {
 	struct teller *t = arg;

@@ -308,8 +308,9 @@ static int hold_until_another_waits(void *arg)
 }
 
 /*
- * An unlock after the host's first sleep may have handed the mutex to the fiber, whose turn was over.
- * Then the thread that is to hold it is the second in the queue, and has not started the late one.
+ * An unlock after the host's first sleep may have handed the mutex to the fiber, whose turn was
+ * over. Then the thread that is to hold it is the second in the queue, and has not started the late
+ * one.
  */
 static bool waits_behind_the_fiber(struct hosted *h)
 {
@@ -332,7 +333,9 @@ FL_TEST(embed_waits_a_second_time)
 	hosted_end(&h, await_event);
 }
 
-/* The fiber keeps its place while the host does not sleep in the library, but has done so before. */
+/*
+ * The fiber keeps its place while the host does not sleep in the library, but has done so before.
+ */
 static int lock_after_the_fiber(void *arg)
 {
 	struct hosted *h = arg;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Many children at once, started from the fibers of one loop, with pipes; and a limit of descriptors. */
+/*
+ * Many children at once, started from the fibers of one loop, with pipes; and a limit of
+ * descriptors.
+ */
 #include "fl_fds.h"
 #include "fl_in_loop.h"
 #include "fl_process.h"
@@ -116,7 +119,10 @@ FL_TEST(process_loop_limit_of_descriptors)
 	assert_true(c.running > 0 && c.refused > 0);
 }
 
-/* A start with pipes, and a communication, in which one system call fails: the first, the second, and so on. */
+/*
+ * A start with pipes, and a communication, in which one system call fails: the first, the second,
+ * and so on.
+ */
 
 static struct fl__process_sys start_real;
 static unsigned start_calls, start_at;

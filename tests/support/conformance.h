@@ -52,7 +52,8 @@ static const struct conformance_kind conformance_threads = {
 };
 
 /*
- * On a slow machine a task that is asked to stop at its deadline may take longer than `grace_period`.
+ * On a slow machine a task that is asked to stop at its deadline may take longer than
+ * `grace_period`.
  */
 __attribute__((unused)) static int create_patient_processes(fl_executor **e, const fl_executor_config *config)
 {

@@ -26,7 +26,10 @@ struct blocked {
 	fl_thread *thread;
 };
 
-/* BLOCKED_OP(put, b->q, b->items) defines op_put(), which calls fl_queue_put() with these arguments. */
+/*
+ * BLOCKED_OP(put, b->q, b->items) defines op_put(), which calls fl_queue_put() with these
+ * arguments.
+ */
 #define BLOCKED_OP(call, ...)                                                                                          \
 	SEAM_FN int op_##call(struct blocked *b)                                                                       \
 	{                                                                                                              \

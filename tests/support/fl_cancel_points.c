@@ -80,7 +80,10 @@ static void write_note(const char *function, void *caller)
 FIND(pthread_setcancelstate)
 static _Thread_local void *disabled_by;
 
-/* A dump looks at the stack of another fiber: the switch to that fiber, and the one back, are right. */
+/*
+ * A dump looks at the stack of another fiber: the switch to that fiber, and the one back, are
+ * right.
+ */
 static void note_switch(struct fl__sched *s, struct fl__fiber *to)
 {
 	static _Thread_local bool comes_back;

@@ -6,7 +6,9 @@
 
 #include "fl_test.h"
 
-/* musl declares some of the functions otherwise. Of other machines' programs nm may know nothing. */
+/*
+ * musl declares some of the functions otherwise. Of other machines' programs nm may know nothing.
+ */
 #if defined __x86_64__ && defined __GLIBC__ && !FL_TEST_SANITIZED
 #define FL_TEST_CANCEL_POINTS 1
 #else

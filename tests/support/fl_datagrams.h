@@ -107,7 +107,10 @@ static inline void fl_test_each_two(fl_test_two_datagrams *function)
 
 #define FL_DATAGRAM_TEST(name) FL_TEST_WITH(name, fl_test_each_two, const fl_test_two *t)
 
-/* Each send and each receive that may wait gives the error. The inline forms without a deadline call these. */
+/*
+ * Each send and each receive that may wait gives the error. The inline forms without a deadline
+ * call these.
+ */
 static inline void fl_test_each_wait_gives(fl_datagram *d, const fl_address *to, int error)
 {
 	char got[8];

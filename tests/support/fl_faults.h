@@ -136,10 +136,10 @@ static inline void fl_test_count_allocs(void)
 }
 
 /*
- * Faults for cases of shared memory. The library's bridges (lib/process/shm/shm_bridge.h) outlive their
- * last wait by seconds, and read the table of system calls in that time. FL_FAULTS_UNBRIDGED() is
- * FL_FAULTS() without a bridge when the table changes: none of an earlier case, and, at the end of
- * the block, none of this case.
+ * Faults for cases of shared memory. The library's bridges (lib/process/shm/shm_bridge.h) outlive
+ * their last wait by seconds, and read the table of system calls in that time.
+ * FL_FAULTS_UNBRIDGED() is FL_FAULTS() without a bridge when the table changes: none of an earlier
+ * case, and, at the end of the block, none of this case.
  */
 
 static inline int fl_test_bridges_end(void)

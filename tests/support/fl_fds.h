@@ -5,7 +5,7 @@
 /*
  * Descriptors in tests: their number, a limit on them, and faults of the system calls for them.
  *
- *     FL_FD_FAULTS();                                 // restores the tables at the end of the block
+ *     FL_FD_FAULTS(); // the end of the block restores the tables
  *     fl__fd_sys.memory = fl_test_no_descriptor;
  *     FL_RC(fl_pipe_send(p, large, sizeof large), -EMFILE);
  *

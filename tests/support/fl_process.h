@@ -45,11 +45,15 @@ PROCESS_FN fl_process *process_started(const fl_process_config *config)
 	return p;
 }
 
-/* The same, and process_run(), with the members of the config: PROCESS_STARTED(.program = "true"). */
+/*
+ * The same, and process_run(), with the members of the config: PROCESS_STARTED(.program = "true").
+ */
 #define PROCESS_STARTED(...) process_started(&(fl_process_config){__VA_ARGS__})
 #define PROCESS_RUN(...) process_run(&(fl_process_config){__VA_ARGS__})
 
-/* Of a config: a program by its name, with one argument or more: PROCESS_COMMAND("sleep", "1000"). */
+/*
+ * Of a config: a program by its name, with one argument or more: PROCESS_COMMAND("sleep", "1000").
+ */
 #define PROCESS_COMMAND(name, ...)                                                                                     \
 	.program = (name), .argv = (const char *const[])                                                               \
 	{                                                                                                              \

@@ -98,8 +98,9 @@ PROCESS_POOL_FN int process_pool_heal(void)
 }
 
 /*
- * For each call of processes in that role: `body` with a fault at the first one, at the second, and so on until it meets no
- * fault. `body` begins the fault with process_pool_fail(), and returns what process_pool_heal() returns.
+ * For each call of processes in that role: `body` with a fault at the first one, at the second, and
+ * so on until it meets no fault. `body` begins the fault with process_pool_fail(), and returns what
+ * process_pool_heal() returns.
  */
 PROCESS_POOL_FN void process_pool_sweep(int role, int (*body)(int call, int role, int skip))
 {

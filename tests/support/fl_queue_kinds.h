@@ -7,8 +7,10 @@
  * for one producer and one consumer. Included before all else, since fl_queue_create() makes a
  * queue of the case's kind: everything here is static.
  *
- *     QUEUE_TEST(queue_ends) { ... }        // queue_ends, queue_ends_of_equals, queue_ends_of_a_pair
- *     QUEUE_TEST_MANY(queue_crowds) { ... } // several of one side: not of a pair
+ *     // the cases queue_ends, queue_ends_of_equals and queue_ends_of_a_pair
+ *     QUEUE_TEST(queue_ends) { ... }
+ *     // a case with several threads on one side, which a pair cannot have
+ *     QUEUE_TEST_MANY(queue_crowds) { ... }
  */
 #include "fl_seam.h"
 

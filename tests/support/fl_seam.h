@@ -3,10 +3,10 @@
 #define FL_TEST_SEAM_H
 
 /*
- * For tests through the table of system calls (lib/core/base/sys.h): lists sleepers, injects faults. The
- * table is wrapped once, before main(), so that no case replaces it while other threads are inside
- * the library; the wrappers read thread-locals and atomics. For one source file each: everything
- * here is static.
+ * For tests through the table of system calls (lib/core/base/sys.h): lists sleepers, injects
+ * faults. The table is wrapped once, before main(), so that no case replaces it while other threads
+ * are inside the library; the wrappers read thread-locals and atomics. For one source file each:
+ * everything here is static.
  *
  *     fl_test_go(&t, getter, q);
  *     FL_WAIT_FOR(seam_sleepers() == 1);             // the getter sleeps
@@ -147,7 +147,10 @@ SEAM_FN unsigned seam_heal(void)
 	return left;
 }
 
-/* The expression has that value although its first allocation fails; or its first start of a thread. */
+/*
+ * The expression has that value although its first allocation fails; or its first start of a
+ * thread.
+ */
 #define SEAM_NO_MEMORY(expr, expected)                                                                                 \
 	do {                                                                                                           \
 		seam_fail_allocs(0, 1);                                                                                \

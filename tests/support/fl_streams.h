@@ -128,7 +128,10 @@ static inline void fl_test_peer_resets(int peer)
 	FL_OK(close(peer));
 }
 
-/* Each read gives the error (the inline forms without a deadline call these): -EBUSY, -EINVAL, -EBADF, -ECONNABORTED, -ENOMEM, -EOWNERDEAD. */
+/*
+ * Each read gives the error (the inline forms without a deadline call these): -EBUSY, -EINVAL,
+ * -EBADF, -ECONNABORTED, -ENOMEM, -EOWNERDEAD.
+ */
 static inline void fl_test_each_read_gives(fl_stream *s, int error)
 {
 	char got[8];
@@ -407,8 +410,8 @@ static inline int fl_test_unix_bound(const char *path, int type, bool listens)
 }
 
 /*
- * For a kind of socket that open() opens at a path, and end() frees: a file that is no socket stays,
- * and so does a foreign socket of `type` that has replaced ours.
+ * For a kind of socket that open() opens at a path, and end() frees: a file that is no socket
+ * stays, and so does a foreign socket of `type` that has replaced ours.
  */
 static inline void fl_test_unix_leaves_others(int (*open_at)(const char *path), void (*end)(void), int type)
 {
@@ -440,8 +443,8 @@ static inline bool fl_test_is_address(const fl_address *a, const char *text)
 }
 
 /*
- * The results of lookup(): a list of addresses of the loopback interface, in order, or an error; the
- * caller sets the port.
+ * The results of lookup(): a list of addresses of the loopback interface, in order, or an error;
+ * the caller sets the port.
  */
 static fl_address fl_test_found[64];
 static int fl_test_found_n;

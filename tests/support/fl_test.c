@@ -373,7 +373,9 @@ int main(int argc, char **argv)
 
 	if (tests == NULL)
 		return EXIT_FAILURE;
-	/* MPICH unbuffers stdout in MPI_Init(). Without `line`, glibc keeps that buffer of a byte. */
+	/*
+	 * MPICH unbuffers stdout in MPI_Init(). Without `line`, glibc keeps that buffer of a byte.
+	 */
 	setvbuf(stdout, line, _IOLBF, sizeof line);
 	case_thread = pthread_self();
 	case_process = getpid();

@@ -344,15 +344,17 @@ static inline bool fl_test_has_types(const fl_executor *e, size_t n)
 }
 
 /*
- * Runs a task of that type, and returns its error. 0: it has succeeded, and `result` has its result.
- * `result` may be NULL.
+ * Runs a task of that type, and returns its error. 0: it has succeeded, and `result` has its
+ * result. `result` may be NULL.
  */
 int fl_test_run_task(fl_executor *e, const fl_task_type *type, const void *arg, void *result);
 
 /* The same for a task with an int as its result, which succeeds: the result. */
 int fl_test_result_of(fl_executor *e, const fl_task_type *type, const void *arg);
 
-/* The future of a task that is submitted: FL_SUBMITTED(square, e, 3) calls square_submit(e, 3, &f). */
+/*
+ * The future of a task that is submitted: FL_SUBMITTED(square, e, 3) calls square_submit(e, 3, &f).
+ */
 #define FL_SUBMITTED(task, ...)                                                                                        \
 	__extension__({                                                                                                \
 		fl_future *submitted_ = NULL;                                                                          \

@@ -24,9 +24,9 @@ from types import SimpleNamespace
 import gdb
 import gdb.unwinder
 
-# The members that are read, each with its format (of Python's struct) and its offset; constants; and the words for each enum
-# fl__debug_kind. tests/gdb/gdb_cases.py compares them with the sources. Where the program has debug information, that counts for
-# offsets: sanitizers add members.
+# The members that are read, each with its format (of Python's struct) and its offset; constants;
+# and the words for each enum fl__debug_kind. tests/gdb/gdb_cases.py compares them with the sources.
+# Where the program has debug information, that counts for offsets: sanitizers add members.
 LAYOUT = """
 fl__bucket queues:Q@8
 fl__node next:Q@0 below:2Q@16 key:Q@40 wait:Q@48 observer:B@71

@@ -55,7 +55,10 @@ static int tls_receive(tls *t, fl_time deadline)
 	return 0;
 }
 
-/* Before any wait: OpenSSL keeps its errors by thread, and other fibers of the thread use OpenSSL, too. */
+/*
+ * Before any wait: OpenSSL keeps its errors by thread, and other fibers of the thread use OpenSSL,
+ * too.
+ */
 static void tls_explain(tls *t)
 {
 	const long verified = SSL_get_verify_result(t->ssl);

@@ -23,7 +23,9 @@ typedef struct tls {
 	char problem[128]; /* of the last -EPROTO */
 } tls;
 
-/* `host`: the name that the peer's certificate must have; NULL: this is the server. 0 or -ENOMEM. */
+/*
+ * `host`: the name that the peer's certificate must have; NULL: this is the server. 0 or -ENOMEM.
+ */
 int tls_open(tls *t, SSL_CTX *context, fl_stream *stream, const char *host);
 
 /* Frees all but the stream. Never waits. */

@@ -9,8 +9,8 @@
  * Chunks (chunk.c): one task for several consecutive arguments. A chunk ends with its first element
  * that fails. None of the type's hooks run.
  *
- *     sent = fl__chunk_type(&storage, e, type, chunk);
- *     rc = fl__submit(e, sent, args, count, &f, config, 0);  // count <= chunk <= fl__chunk_most(type)
+ *     sent = fl__chunk_type(&storage, e, type, chunk);       // chunk <= fl__chunk_most(type)
+ *     rc = fl__submit(e, sent, args, count, &f, config, 0);  // count <= chunk
  *     ... f ends ...
  *     end = fl__chunk_end(f, type);
  *     fl__chunk_detach_type(f);

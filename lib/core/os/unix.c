@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What linux.c and posix.c share: calls of POSIX, and of files below /proc where the system has them. */
+/*
+ * What linux.c and posix.c share: calls of POSIX, and of files below /proc where the system has
+ * them.
+ */
 #include "unix.h"
 #include "../base/sys.h"
 #include <fcntl.h>

@@ -63,7 +63,10 @@ const char *fl__windows_program(void);
 #define PTHREAD_STACK_MIN 65536
 #define FL__HIDDEN /* a DLL exports what it names */
 
-/* Errors of POSIX that mingw-w64 lacks, by numbers of no other error. The core returns none of them. */
+/*
+ * Errors of POSIX that mingw-w64 lacks, by numbers of no other error. The core returns none of
+ * them.
+ */
 #define EDQUOT 1001
 #define EMULTIHOP 1002
 #define ESTALE 1003

@@ -32,7 +32,8 @@ void fl__start_say(struct fl__start *start, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
-	/* clang-tidy 14 misses the va_start(). NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
+	/* The analyzer of clang-tidy 14 does not see the va_start(). */
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
 	(void)vsnprintf(start->text, sizeof start->text, format, args);
 	va_end(args);
 	start->problem = start->text;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Each macro that makes code, in a program that has macros of its own: C and C++. consumers.py writes
- * macros_of_the_program.h. No name of this unit begins otherwise than with my_.
+ * Each macro that makes code, in a program that has macros of its own: C and C++. consumers.py
+ * writes macros_of_the_program.h. No name of this unit begins otherwise than with my_.
  */
 #ifdef MACROS_FIRST
 #include "macros_of_the_program.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* 1,000 forks and joins on the only worker, so that nothing is stolen. callgrind counts their instructions. */
+/*
+ * 1,000 forks and joins on the only worker, so that nothing is stolen. callgrind counts their
+ * instructions.
+ */
 #include <fairlead.h>
 
 static int nothing(void *unused)

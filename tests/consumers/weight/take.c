@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * In each round a worker is held in a task until some tasks wait. Then the worker takes them and runs
- * them, and the last one holds it again. callgrind counts the instructions of this worker while it is
- * not held: 1,000 takes. In the meantime all other threads block outside of the library. The process
- * ends while the worker is held, because a worker that sleeps or ends would be counted, too.
+ * In each round a worker is held in a task until some tasks wait. Then the worker takes them and
+ * runs them, and the last one holds it again. callgrind counts the instructions of this worker
+ * while it is not held: 1,000 takes. In the meantime all other threads block outside of the
+ * library. The process ends while the worker is held, because a worker that sleeps or ends would be
+ * counted, too.
  *
  * The tasks wait in the injector. With STEALS they wait in the local queue of another worker, which
  * is in one task during all rounds.
@@ -18,8 +19,9 @@
 #endif
 
 /*
- * With ten tasks a thief would look for a task 16 times a round. Then its look at another queue, which
- * comes each sixteenth time, would stand at the same place in all rounds, by chance a costly one.
+ * With ten tasks a thief would look for a task 16 times a round. Then its look at another queue,
+ * which comes each sixteenth time, would stand at the same place in all rounds, by chance a costly
+ * one.
  */
 enum { ROUNDS = 125, TASKS = 8 };
 

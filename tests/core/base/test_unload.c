@@ -404,7 +404,10 @@ FL_TEST(unload_of_copies_in_any_order)
 	in_each_order(load_and_unload_copies);
 }
 
-/* The same of SIGQUIT, which each copy that wants it answers, with a dump and with the recorder's error. */
+/*
+ * The same of SIGQUIT, which each copy that wants it answers, with a dump and with the recorder's
+ * error.
+ */
 
 static size_t times(const char *text, const char *part)
 {

@@ -20,7 +20,10 @@ FL_TASK_STATIC(echo, fl_bytes, fl_bytes)
 	return fl_bytes_ref(result, arg);
 }
 
-/* An executor keeps the slabs of its task blocks, and the figures of a type of task: they are not counted. */
+/*
+ * An executor keeps the slabs of its task blocks, and the figures of a type of task: they are not
+ * counted.
+ */
 static long live_but_slabs(const fl_executor *e)
 {
 	long live = seam_live_allocs();
@@ -63,8 +66,8 @@ static long live_before;
 static const fl_executor *live_of;
 
 /*
- * Waits until the case has so many allocations: each memory of handles is one. Another thread may be
- * between the allocation of a slab and the slab's entry in the list.
+ * Waits until the case has so many allocations: each memory of handles is one. Another thread may
+ * be between the allocation of a slab and the slab's entry in the list.
  */
 static void expect_live(long n)
 {

@@ -69,8 +69,8 @@ FL_TASK_STATIC(stop, fl_cancel_token *, void)
 }
 
 /*
- * The memory of a group does not grow with the tasks that have ended, nor with joins that have taken
- * tasks and give up: the last task ends the join, which runs it first.
+ * The memory of a group does not grow with the tasks that have ended, nor with joins that have
+ * taken tasks and give up: the last task ends the join, which runs it first.
  */
 POOL_TEST(group_takes_no_memory, 1)
 {
@@ -170,8 +170,8 @@ POOL_TEST(group_left_with_an_error_tells_the_log, 1)
 }
 
 /*
- * A result is dropped by whoever frees the last reference, at once: neither by the group nor late. In
- * the second round a join has taken the task while the callback runs.
+ * A result is dropped by whoever frees the last reference, at once: neither by the group nor late.
+ * In the second round a join has taken the task while the callback runs.
  */
 
 struct keeper {

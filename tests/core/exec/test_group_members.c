@@ -106,7 +106,9 @@ FL_MEMBERS_TEST(group_join_until_leaves_the_members_running)
 	FL_CHECK(fl_group_join_until(g, FL_FOREVER, NULL) == -EIO && fl_group_failed_name(g) != NULL);
 }
 
-/* The errors of a joined group by which a join that may give up could say that it has not joined. */
+/*
+ * The errors of a joined group by which a join that may give up could say that it has not joined.
+ */
 static bool is_of_a_join(int error)
 {
 	return error == -ETIMEDOUT || error == -ECANCELED || error == -EAGAIN || error == -EDEADLK ||

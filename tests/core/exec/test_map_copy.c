@@ -5,7 +5,9 @@
  */
 #include "fl_copying.h"
 
-/* A case with an executor `e` of that many threads, for maps of that task; 0: the caller runs them. */
+/*
+ * A case with an executor `e` of that many threads, for maps of that task; 0: the caller runs them.
+ */
 #define COPY_TEST(name, threads, task)                                                                                 \
 	static void name##_in(fl_executor *e);                                                                         \
 	FL_TEST(name)                                                                                                  \

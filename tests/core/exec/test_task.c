@@ -319,7 +319,9 @@ FL_TEST(task_register_and_unregister)
 	assert_ptr_equal(fl_task_find("task_sum"), &task_sum);
 }
 
-/* A name with different types stands for none of them. Executors run both: one_name_for_two_tasks. */
+/*
+ * A name with different types stands for none of them. Executors run both: one_name_for_two_tasks.
+ */
 FL_TEST(task_of_an_ambiguous_name_is_not_found_by_it)
 {
 	const fl_task_type one = {.size = sizeof one, .name = "task twice", .run = other_run};

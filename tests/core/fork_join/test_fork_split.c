@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which forks thieves may take: the oldest is public, a push makes the next one public when that was
- * taken, and a thread that is about to sleep takes private ones. One thread plays both workers.
+ * Which forks thieves may take: the oldest is public, a push makes the next one public when that
+ * was taken, and a thread that is about to sleep takes private ones. One thread plays both workers.
  */
 #include "fl_test.h"
 

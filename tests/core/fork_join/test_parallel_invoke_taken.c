@@ -128,7 +128,9 @@ POOL_TEST(join_taken_call_cannot_join_its_executors, 2)
 	FL_RC(t.again, -EDEADLK);
 }
 
-/* A callback of a task of another executor, which runs on the worker that has cancelled the task. */
+/*
+ * A callback of a task of another executor, which runs on the worker that has cancelled the task.
+ */
 static void fork_in_callback(fl_future *f, void *arg)
 {
 	FL_OK(fl_parallel_invoke(until_taken, arg, join_executors, arg));

@@ -362,7 +362,9 @@ static int ring_in_child(void *unused)
 	return 0;
 }
 
-/* The child is a second producer and a second consumer, unless the stopped thread was on that side. */
+/*
+ * The child is a second producer and a second consumer, unless the stopped thread was on that side.
+ */
 static int pair_in_child(void *unused)
 {
 	*doing = "fl_spsc_try_...";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What every queue promises, asked of each: results by its specification, sizes, capacities, several
- * at once, memory.
+ * What every queue promises, asked of each: results by its specification, sizes, capacities,
+ * several at once, memory.
  */
 #include "core/queue/mpmc.h"
 #include "fl_chain.h"

@@ -5,8 +5,8 @@
 #include "core/os/cgroup.h"
 
 /*
- * Writes `text` to the file `path` of the tree; then there are `cpus` of `most` CPUs, of a process in
- * the groups `proc`. A row without `most` or `proc` has that of the row before.
+ * Writes `text` to the file `path` of the tree; then there are `cpus` of `most` CPUs, of a process
+ * in the groups `proc`. A row without `most` or `proc` has that of the row before.
  */
 typedef struct row {
 	const char *path, *text;

@@ -238,7 +238,9 @@ FL_TEST(fork_in_a_fiber_keeps_its_thread)
 	fl_test_end(forking);
 }
 
-/* Locks that another thread held at the fork stay held: try forms say so, and deadlines end waits. */
+/*
+ * Locks that another thread held at the fork stay held: try forms say so, and deadlines end waits.
+ */
 static struct {
 	fl_mutex mutex;
 	fl_rmutex rmutex;

@@ -153,7 +153,9 @@ FL_TEST(helper_stays_with_the_parent_of_a_fork)
 	assert_int_equal(asleep(), 0);
 }
 
-/* A destructor of a helper's thread uses locks that a fork holds, while the fork joins the thread. */
+/*
+ * A destructor of a helper's thread uses locks that a fork holds, while the fork joins the thread.
+ */
 
 static pthread_key_t last_words;
 static fl_local words = FL_LOCAL_INIT(NULL);

@@ -177,8 +177,8 @@ FL_TASK(backlog_submit_and_hold, fl_executor *, void)
 }
 
 /*
- * Both workers always have tasks in their queues: so each task, in an injector and in the queue of a
- * worker that is held, is reached only in its turn.
+ * Both workers always have tasks in their queues: so each task, in an injector and in the queue of
+ * a worker that is held, is reached only in its turn.
  */
 POOL_TEST(backlog_reaches_each_queue, 2)
 {

@@ -26,7 +26,10 @@ static fl_executor *counting(unsigned workers, uint32_t backlog, fl_when_full wh
 	return bounded(workers, backlog, when_full);
 }
 
-/* A case whose executor `e` waits for space: its worker is held, and `bound` tasks are in its backlog. */
+/*
+ * A case whose executor `e` waits for space: its worker is held, and `bound` tasks are in its
+ * backlog.
+ */
 #define FULL_TEST(name, bound)                                                                                         \
 	static void name##_in(fl_executor *e, struct held *held);                                                      \
 	FL_TEST(name)                                                                                                  \

@@ -176,7 +176,9 @@ POOL_TEST(pool_reuses_the_worker_after_a_resize, 1)
 	assert_int_equal(started(e), 1);
 }
 
-/* Of two tasks the older one waits for the newer one: the worker that takes one provides another. */
+/*
+ * Of two tasks the older one waits for the newer one: the worker that takes one provides another.
+ */
 POOL_TEST(pool_reused_worker_is_not_alone, 4)
 {
 	fl_event newer = FL_EVENT_INIT;

@@ -103,7 +103,10 @@ static void *come(void *number)
 	return NULL;
 }
 
-/* The first thread for which there are no data waits for them: another thread ends, or memory comes. */
+/*
+ * The first thread for which there are no data waits for them: another thread ends, or memory
+ * comes.
+ */
 static void run_out_of_data(bool memory_comes)
 {
 	pthread_t threads[MORE];

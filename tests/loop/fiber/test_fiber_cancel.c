@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How a request reaches a fiber: by its own token (lib/core/wait/cancel.h): in the token's wait queue no
- * wait of the fiber is.
+ * How a request reaches a fiber: by its own token (lib/core/wait/cancel.h): in the token's wait
+ * queue no wait of the fiber is.
  */
 #include "fl_faults.h"
 #include "fl_in_loop.h"

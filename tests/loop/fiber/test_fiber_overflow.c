@@ -87,7 +87,10 @@ static int touch_nothing(void *arg)
 
 static void fault_without_handler(void *ignored)
 {
-	/* The default: a sanitizer's handler would exit. Ignored: the kernel does not mean it for faults. */
+	/*
+	 * The default: a sanitizer's handler would exit. Ignored: the kernel does not mean it for
+	 * faults.
+	 */
 	(void)signal(SIGSEGV, ignored ? SIG_IGN : SIG_DFL);
 	without_core();
 	FL_IGNORE(fl_loop_run(touch_nothing, NULL));

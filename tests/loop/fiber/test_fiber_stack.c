@@ -184,7 +184,10 @@ FL_TEST(stack_memory_goes_back)
 	pool_end(&pool);
 }
 
-/* The memory of a slab of blocks goes back when they are many, as that of stacks, which they never got. */
+/*
+ * The memory of a slab of blocks goes back when they are many, as that of stacks, which they never
+ * got.
+ */
 FL_TEST(stack_blocks_go_back)
 {
 	enum { MANY = 500 };
@@ -259,7 +262,10 @@ static int note_frame(void *arg)
 	return 0;
 }
 
-/* Fibers that do not wait take turns on two stacks: one ends on the first while the next begins on the second. */
+/*
+ * Fibers that do not wait take turns on two stacks: one ends on the first while the next begins on
+ * the second.
+ */
 FL_LOOP_TEST(stack_of_fibers_that_do_not_wait)
 {
 	enum { MANY = 1000 };

@@ -2,8 +2,8 @@
 /*
  * Each system call of the loop fails with each error that its manual page lists, in each function
  * that makes the call. The function returns the error, or its documented translation, and leaves no
- * descriptor, no memory, and no file. tests/README.md has the table of all calls. test_net_sweep.c has
- * a failure at each call of a whole conversation.
+ * descriptor, no memory, and no file. tests/README.md has the table of all calls. test_net_sweep.c
+ * has a failure at each call of a whole conversation.
  */
 #include "fl_datagrams.h"
 
@@ -313,7 +313,10 @@ static bool passes(int error)
 	return error == -ENOMEM || error == -EFAULT || error == -EPIPE;
 }
 
-/* Every read of a stream: a permanent error stays, and is reported again when the system has forgotten it. */
+/*
+ * Every read of a stream: a permanent error stays, and is reported again when the system has
+ * forgotten it.
+ */
 static int read_each_way(fl_stream *s)
 {
 	char got[8];

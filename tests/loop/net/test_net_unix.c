@@ -171,7 +171,9 @@ static int lock_and_fork(const char *path)
 	return fd;
 }
 
-/* The lock's file that a killed process left behind, or whose descriptor a child has, bars nothing. */
+/*
+ * The lock's file that a killed process left behind, or whose descriptor a child has, bars nothing.
+ */
 FL_NET_TEST(net_unix_lock_files)
 {
 	fl_listener *l = NULL;
@@ -191,7 +193,10 @@ FL_NET_TEST(net_unix_lock_files)
 	fl_test_path_end(&p);
 }
 
-/* Without descriptors there is no lock, and no socket; where a file cannot be locked, none is needed. */
+/*
+ * Without descriptors there is no lock, and no socket; where a file cannot be locked, none is
+ * needed.
+ */
 FL_NET_TEST(net_unix_lock_faults)
 {
 	static const int results[][2] = {{-EMFILE, -EMFILE}, {-ENOMEM, -ENOMEM}, {-EWOULDBLOCK, -EADDRINUSE},

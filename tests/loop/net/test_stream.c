@@ -23,7 +23,10 @@ FL_STREAM_TEST(stream_both_ways)
 	FL_TEST_UNTIL(fl_stream_try_read_some(b, got, sizeof got) == 1);
 }
 
-/* Each call that reads, writes or ends gives the error: -EBUSY, -EINVAL, -ECONNABORTED, -EOWNERDEAD. */
+/*
+ * Each call that reads, writes or ends gives the error: -EBUSY, -EINVAL, -ECONNABORTED,
+ * -EOWNERDEAD.
+ */
 static void all_give(fl_stream *s, int error)
 {
 	fl_test_each_read_gives(s, error);

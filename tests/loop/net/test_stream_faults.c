@@ -66,8 +66,8 @@ FL_STREAM_TEST(stream_interrupted_everywhere)
 }
 
 /*
- * "Full", although there is space: the poller then reports at once. "Empty", although there is data:
- * later data are reported.
+ * "Full", although there is space: the poller then reports at once. "Empty", although there is
+ * data: later data are reported.
  */
 FL_STREAM_TEST(stream_again_at_any_time)
 {

@@ -244,7 +244,9 @@ FL_TEST_WITH(stream_of_what_has_no_events, run_case, void)
 	FL_OK(close(ends[1]));
 }
 
-/* Peers that send nothing, one byte at a time, or garbage, and that vanish in the midst of a line. */
+/*
+ * Peers that send nothing, one byte at a time, or garbage, and that vanish in the midst of a line.
+ */
 
 enum { GARBAGE = 70000 /* more than FL_STREAM_LIMIT, and than a pipe holds */ };
 

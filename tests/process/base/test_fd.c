@@ -43,7 +43,10 @@ static void wait_without_descriptors(void *unused)
 	_exit(0);
 }
 
-/* poll() refuses more descriptors than that limit. The read tried again, and nobody asked for the time. */
+/*
+ * poll() refuses more descriptors than that limit. The read tried again, and nobody asked for the
+ * time.
+ */
 FL_TEST(fd_read_ends_with_its_deadline_under_a_limit_of_no_descriptors)
 {
 	FL_IN_CHILD(wait_without_descriptors, NULL);

@@ -172,8 +172,8 @@ FL_TEST(request_read_refuses_what_is_damaged)
 			copy[at] ^= (unsigned char)(1 << bit);
 			int rc = fl__request_read(&request, &reply, copy, size, &directory, 1);
 			/*
-			 * A daemon, a group, a descriptor in place of the directory, another setting or
-			 * name: accepted. Any other change is not.
+			 * A daemon, a group, a descriptor in place of the directory, another
+			 * setting or name: accepted. Any other change is not.
 			 */
 			bool harmless =
 			    (at == offsetof(struct packet, flags) && (bit == 0 || bit == 1 || bit == 7)) ||

@@ -134,8 +134,8 @@ FL_TEST(packet_truncated_descriptors_are_closed)
 }
 
 /*
- * The end of a peer with an unread packet is a reset. The reset is reported once, and before data that
- * can still be received: for a receiver it is no end.
+ * The end of a peer with an unread packet is a reset. The reset is reported once, and before data
+ * that can still be received: for a receiver it is no end.
  */
 FL_TEST(packet_peer_closed)
 {

@@ -183,7 +183,10 @@ static bool tells_of_a_pointer(fl_future *f)
 	return tells;
 }
 
-/* An emulator gives each process the same addresses, and so may a system that does not randomise them. */
+/*
+ * An emulator gives each process the same addresses, and so may a system that does not randomise
+ * them.
+ */
 static bool worker_lacks(const void *address)
 {
 	fl_future *f;

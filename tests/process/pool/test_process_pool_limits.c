@@ -94,7 +94,10 @@ static void clock_back(const int *unused)
 
 static const int64_t limit = FL_S(100); /* nothing takes so long by itself */
 
-/* The config of a task, a map or a lazy map: it ends then by its own deadline, or by that of the token `timer`. */
+/*
+ * The config of a task, a map or a lazy map: it ends then by its own deadline, or by that of the
+ * token `timer`.
+ */
 #define ENDS_AT_THE_LIMIT(config, timer, by_token)                                                                     \
 	do {                                                                                                           \
 		if (by_token)                                                                                          \
@@ -214,7 +217,9 @@ static void may_kill(const struct fl__process_pool_sys *real)
 	    fl__process_pool_sys;                                                                                      \
 	fl__process_pool_sys.kill = may_not_kill
 
-/* As after a setuid() of this process: the future ends, and the tasks behind run on another worker. */
+/*
+ * As after a setuid() of this process: the future ends, and the tasks behind run on another worker.
+ */
 FL_TEST(process_pool_worker_that_may_not_be_killed)
 {
 	enum { TASKS = 3 };

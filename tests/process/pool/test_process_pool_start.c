@@ -492,8 +492,8 @@ PROCESS_POOL_TEST(process_pool_resized_while_a_worker_starts, 2)
 	FL_OK(fl_executor_resize(e, 1));
 	FL_OK(kill(fork_server, SIGCONT));
 	/*
-	 * The worker has been started, and was sent home. Fewer: the watcher has closed the pidfd of a
-	 * fork server that an earlier case killed.
+	 * The worker has been started, and was sent home. Fewer: the watcher has closed the pidfd
+	 * of a fork server that an earlier case killed.
 	 */
 	FL_WAIT_FOR(fl_test_fds() <= fds);
 	FL_WAIT_FOR(process_children_of(fork_server) == 1);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* fl_executor_get_stats() where workers die, or tell wrong times. test_executor_stats.c has the rest. */
+/*
+ * fl_executor_get_stats() where workers die, or tell wrong times. test_executor_stats.c has the
+ * rest.
+ */
 #include "fl_process_pool.h"
 
 #include "core/exec/executor.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The flight recorder and worker processes: arrows between processes, rings of dead and hostile workers. */
+/*
+ * The flight recorder and worker processes: arrows between processes, rings of dead and hostile
+ * workers.
+ */
 #include "fl_process_pool_sizes.h"
 
 #include "inspect/trace.h"

@@ -114,8 +114,8 @@ FL_TEST(shm_cond_wait_gives_up_and_holds_the_mutex)
 }
 
 /*
- * While a context waits, other contexts of its thread lock so many mutexes that there is no memory to
- * record another.
+ * While a context waits, other contexts of its thread lock so many mutexes that there is no memory
+ * to record another.
  */
 
 static fl_shm_mutex *others;

@@ -204,8 +204,8 @@ FL_TEST(shm_deadline_holds_while_a_peer_changes_the_word)
 }
 
 /*
- * An owner that dies after the waiter's first question, and whose lock the kernel does not free: the
- * waiter asks again.
+ * An owner that dies after the waiter's first question, and whose lock the kernel does not free:
+ * the waiter asks again.
  */
 
 static unsigned questions;

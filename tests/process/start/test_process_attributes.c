@@ -536,7 +536,9 @@ FL_TEST(process_rights_without_another_fork_server)
 
 static struct fl__net_sys real_net;
 
-/* As a program that was taken over after it had dropped its privileges: the comparison is evaded. */
+/*
+ * As a program that was taken over after it had dropped its privileges: the comparison is evaded.
+ */
 static ssize_t send_as_another_user(int socket, const struct msghdr *message)
 {
 	FL_OK(syscall(SYS_setresuid, USER, -1, -1));
@@ -654,7 +656,10 @@ FL_TEST(process_start_waits_for_a_start_with_other_rights)
 	FL_IN_CHILD(run_beside_a_start, &(int){1});
 }
 
-/* A service that begins as root, has a process executor or a preloaded fork server, and drops its privileges. */
+/*
+ * A service that begins as root, has a process executor or a preloaded fork server, and drops its
+ * privileges.
+ */
 
 FL_TASK(process_tells_its_user, void, int)
 {

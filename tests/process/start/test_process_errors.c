@@ -310,7 +310,9 @@ FL_TEST(process_start_says_what_the_system_said)
 	expect_no_child();
 }
 
-/* An exit unregisters the tasks while other threads, such as those of a pool, may start processes. */
+/*
+ * An exit unregisters the tasks while other threads, such as those of a pool, may start processes.
+ */
 static bool starts_at_exit;
 
 __attribute__((destructor(FL__TASK_PRIORITY - 1))) static void start_at_exit(void)

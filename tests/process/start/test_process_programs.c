@@ -204,7 +204,10 @@ FL_TEST(process_after_the_end_of_the_main_thread)
 {
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
 #ifndef __GLIBC__
-	/* The kernel forgets at a fork where it notes the end of the thread, and musl 1.2.3 does not tell it again. */
+	/*
+	 * The kernel forgets at a fork where it notes the end of the thread, and musl 1.2.3 does
+	 * not tell it again.
+	 */
 	FL_SKIP("musl hangs in a forked child whose main thread has ended");
 #endif
 	process_needs_fork();
@@ -343,8 +346,8 @@ FL_TEST(process_marker_without_its_socket_is_not_believed)
 }
 
 /*
- * Then the program perhaps is a new process whose socket a constructor has closed. If it started the
- * next one, that would start the next one, without end.
+ * Then the program perhaps is a new process whose socket a constructor has closed. If it started
+ * the next one, that would start the next one, without end.
  */
 FL_TEST(process_marker_without_its_socket_starts_no_process)
 {
@@ -383,7 +386,10 @@ static void start_without_getsockopt(void *error)
 	expect_complaint("getsockopt() is forbidden");
 }
 
-/* The new process asks for its socket by getsockopt(). If that is forbidden, it must not run main(). */
+/*
+ * The new process asks for its socket by getsockopt(). If that is forbidden, it must not run
+ * main().
+ */
 FL_TEST(process_start_without_getsockopt_is_told)
 {
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
@@ -436,7 +442,10 @@ static const char *no_set_uid(void)
 
 enum { NOBODY = 65534 };
 
-/* A set-uid program does not accept the same, since its user may be any user; nor does its main() run. */
+/*
+ * A set-uid program does not accept the same, since its user may be any user; nor does its main()
+ * run.
+ */
 FL_TEST(process_marker_is_refused_in_a_set_uid_program)
 {
 	char copy[] = "/tmp/fairlead-suid-XXXXXX", marker[64], hello[256];
@@ -467,7 +476,10 @@ static void start_as_nobody(void *program)
 	}
 }
 
-/* A set-uid program that starts a process: the fork server would have its rights again, and run main(). */
+/*
+ * A set-uid program that starts a process: the fork server would have its rights again, and run
+ * main().
+ */
 FL_TEST(process_start_by_a_set_uid_program_is_told)
 {
 	char copy[] = "/tmp/fairlead-suid-XXXXXX";
