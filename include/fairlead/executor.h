@@ -128,8 +128,9 @@ enum {
  * Returns:
  *   0        `*e` is the new executor
  *   -ENOMEM  out of memory
- *   -EINVAL  there are more than FL_REGIONS_MAX regions; or the initializer has a result, has no
- *            argument although it takes one, or has an argument aligned above max_align_t
+ *   -EINVAL  the config has more than FL_REGIONS_MAX regions; or the initializer has a result, or
+ *            its argument contains an fl_bytes or is aligned above max_align_t; or the initializer
+ *            takes an argument and `initialize_arg` is NULL, or the reverse
  *   other    the error of the initializer
  */
 FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl_executor_config *config);
@@ -149,10 +150,11 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  * -EOWNERDEAD, and a new worker takes the thread's place (docs/ends.md). Returns:
  *   0        `*e` is the new executor
  *   -ENOMEM  out of memory
- *   -EINVAL  the config asks for more than FL_WORKERS_MAX workers, a backlog above FL_BACKLOG_MAX,
- *            an unknown `when_full`, an `idle_timeout` below 0, or more than FL_REGIONS_MAX
- *            regions; or the initializer has a result, has no argument although it takes one, or
- *            has an argument aligned above max_align_t
+ *   -EINVAL  the config has more than FL_WORKERS_MAX workers, more than FL_REGIONS_MAX regions, a
+ *            `backlog` above FL_BACKLOG_MAX, an unknown `when_full`, or a negative `idle_timeout`;
+ *            or the initializer has a result, or its argument contains an fl_bytes or is aligned
+ *            above max_align_t; or the initializer takes an argument and `initialize_arg` is NULL,
+ *            or the reverse
  */
 FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_executor_config *config);
 #define FL_WORKERS_MAX 4096u

@@ -47,9 +47,9 @@ FL_BEGIN_DECLS
  * Returns:
  *   0                 the executor was created
  *   -EINVAL           the config has more than FL_LOOP_EXECUTOR_MAX workers or more than
- *                     FL_REGIONS_MAX regions; or the initializer has a result; or the initializer
- *                     takes an argument and gets none, or the reverse; or the initializer's
- *                     argument contains an fl_bytes, or is aligned above max_align_t
+ *                     FL_REGIONS_MAX regions; or the initializer has a result, or its argument
+ *                     contains an fl_bytes or is aligned above max_align_t; or the initializer
+ *                     takes an argument and `initialize_arg` is NULL, or the reverse
  *   -ENOMEM           there is no memory
  *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
  *   another error     of fl_loop_create()

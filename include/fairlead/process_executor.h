@@ -118,9 +118,9 @@ FL_BEGIN_DECLS
  *             it is not prepared, or there is another reason that "Preparing the program" in
  *             fairlead/process.h lists. The log says which
  *   -EINVAL   the config has more than FL_WORKERS_MAX workers, more than FL_REGIONS_MAX regions, or
- *             a negative `max_tasks` or time; or the initializer has a result; or the initializer
- *             takes an argument and gets none, or the reverse; or the initializer's argument
- *             contains an fl_bytes, or is aligned above max_align_t
+ *             a negative `max_tasks` or time; or the initializer has a result, or its argument
+ *             contains an fl_bytes or is aligned above max_align_t; or the initializer takes an
+ *             argument and `initialize_arg` is NULL, or the reverse
  *   -ENOENT   the initializer is not registered
  *   -EEXIST   another task has the initializer's name
  *
