@@ -63,7 +63,7 @@ def fit(text, width):
     lines, paragraph = [], None
     text = re.sub(r"(?s)(?<=[;,])[ \t]*/\*.*?\*/", lambda found: " " + " ".join(found[0].split()) if "\n" in found[0] else found[0], text)
     for line in text.replace("\t", "    ").split("\n"):
-        member = re.match(r"( +)(\S.*?|) *(/\*.*\*/)$", line)
+        member = re.match(r"( *)(\S.*?|) *(/\*.*\*/)$", line)
         inside = re.match(r"( +)\*(?!/) ?(.*)", line)
         if inside and paragraph and inside[2] and not re.match("- " if paragraph[1].startswith("- ") else "- |  ", inside[2]) and paragraph[1]:
             paragraph[1] += " " + inside[2].strip()

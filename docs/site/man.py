@@ -8,6 +8,7 @@ line `.so` for each further name. A comment that begins with "Does the same as f
 import os
 import re
 import sys
+import textwrap
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -17,10 +18,14 @@ import headers  # noqa: E402
 SECTION = "3"
 
 
+def escaped(text):
+    """Escapes a part of a line for mdoc(7)."""
+    return text.replace("\\", "\\e").replace("-", "\\-").replace("`", "\\(ga").replace("^", "\\(ha").replace("~", "\\(ti")
+
+
 def plain(text):
-    """Escapes a text for mdoc(7)."""
-    text = text.replace("\\", "\\e").replace("-", "\\-").replace("`", "\\(ga").replace("^", "\\(ha").replace("~", "\\(ti")
-    return re.sub(r"^(?=[.'])", r"\\&", text, flags=re.M)
+    """Escapes whole lines for mdoc(7)."""
+    return re.sub(r"^(?=[.'])", r"\\&", escaped(text), flags=re.M)
 
 
 def argument(text):
@@ -33,27 +38,42 @@ def prose(text, parameters=()):
     for part in re.split(r"(`[^`]+`|\bfl_\w+(?=\()|\bFL_\w+)", text):
         code = part.strip("`")
         if part.startswith("`") and part.endswith("`") and len(part) > 2:
-            out += rf"\f{'I' if code in parameters else 'B'}{plain(code)}\fP"
+            out += rf"\%\f{'I' if code in parameters else 'B'}{escaped(code)}\fP"
         elif re.match(r"fl_\w+$|FL_\w+$", part):
-            out += rf"\%\fB{plain(part)}\fP"
+            out += rf"\%\fB{escaped(part)}\fP"
         else:
-            out += plain(part).replace("\\(ga", "`")
-    out = re.sub(r"(^|[\s(])(?=\\-E[A-Z])", r"\1\\%", out)  # no hyphens within names
+            out += escaped(part).replace("\\(ga", "`")
+    out = re.sub(r"(^|[\s(])(?=\\-E[A-Z]|[\w./]*\w[_/]\w|[A-Z]{2})", r"\1\\%", out)  # no hyphens within names
     out = re.sub(r"(^|\s)([^\s\\]+)\\%", r"\1\\%\2", out)
     return re.sub(r"(?<=[\w)][.;:]) (?=[A-Z\\])", "\n", re.sub(r"^(?=[.'])", r"\\&", out))
 
 
+def broken(line, width):
+    """The line in parts of at most `width` columns. A part of code ends behind a comma, an operator or a brace, not within a string."""
+    first, text, further = re.match(r"\s*", line)[0], line.strip(), "// "
+    if not text.startswith("//"):
+        text = re.sub(r'"(?:\\.|[^"\\])*"', lambda string: string[0].replace(" ", "\xa0"), text)
+        text, further = re.sub(r"(?<![,;{?:&|]) ", "\xa0", text), "    "
+    parts = textwrap.wrap(text, width, initial_indent=first, subsequent_indent=first + further, break_long_words=False, break_on_hyphens=False)
+    return [part.replace("\xa0", " ") + " \\" * (text[0] == "#" and part is not parts[-1]) for part in parts]
+
+
 def code(lines, width=0):
-    """Literal lines. A remark at the end moves to the left where a line is wider, and above its line where it is still too wide."""
+    """Literal lines. Where one is wider, the remarks at their ends move to the left. A remark for which a line still has no space
+    moves above it, and what is too wide then is broken."""
     wide, found = width and max(map(len, lines)) > width, []
+    if wide:
+        for at in range(len(lines) - 1, 0, -1):  # a statement of several lines
+            if len(lines[at - 1]) > width and lines[at - 1].endswith(","):
+                lines = [*lines[:at - 1], f"{lines[at - 1]} {lines[at].strip()}", *lines[at + 1:]]
     for line in lines:
         statement, mark, remark = line.partition("//")
         if wide and mark and statement.strip():
             line = f"{statement.rstrip()}  //{remark}"
             if len(line) > width:
-                found.append(re.match(r"\s*", line)[0] + "//" + remark)
+                found += broken(re.match(r"\s*", line)[0] + "//" + remark, width)
                 line = statement.rstrip()
-        found.append(line)
+        found += broken(line, width) if wide and len(line) > width else [line]
     return [plain(line) or "\\&" for line in found]
 
 
@@ -85,14 +105,14 @@ def split_results(parts):
         before = parts[number - 1] if number else None
         if kind == "text":
             sentences = re.split(r"(?<=[\w)`][.]) (?=[A-Z`])", content)
-            ours = [s for s in sentences[number == 0:] if re.match(r"(Also r|R)eturns\b", s)]
+            ours = [s for s in sentences[number == 0:] if re.match(r"(Also r|R)eturns\b|(It|Both) returns?\b.*:$", s)]
             if before and before[0] == "table" and results and results[-1] == before and content.startswith("or "):
                 results.append((kind, content))
             else:
                 others = [s for s in sentences if s not in ours]
                 rest += [(kind, " ".join(others))] if others else []
                 results += [(kind, " ".join(ours))] if ours else []
-        elif kind == "table" and results and re.search(r"\b[Rr]eturns(:|.* or:?)?$|Returns:$", before[1]):
+        elif kind == "table" and results and results[-1][0] == "text" and before[1].endswith(results[-1][1]):
             results.append((kind, content))
         else:
             rest.append((kind, content))
@@ -144,6 +164,13 @@ class Manual:
         pages = sorted(pages - {own}, key=str.lower)
         return [".Sh SEE ALSO"] + [f".Xr {p} {SECTION}" + (" ," if p != pages[-1] else "") for p in pages]
 
+    def structs(self, page, declarations):
+        """Where the structs of the parameters are described that a caller fills, or reads."""
+        found = sorted(set(re.findall(r"\bfl_\w+_(?:config|stats)\b", str([d.parameters for d in declarations]))))
+        pages = {self.page_of[name] for name in found if name in self.page_of and self.page_of[name] != page}
+        return [".Pp", *(line for of in sorted(pages) for line in (
+            f".Xr {of} {SECTION}", "describes " + prose(" and ".join(f"`{n}`" for n in found if self.page_of.get(n) == of)) + "."))] if pages else []
+
     def function_page(self, page):
         header, units = self.pages[page]
         declarations = [d for unit in units for d in unit.declarations]
@@ -159,7 +186,7 @@ class Manual:
             else:
                 lines += [".Bd -literal", *code(headers.fit(d.text, 74)), ".Ed"]
         rest, results = split_results(units[0].blocks)
-        lines += [".Sh DESCRIPTION", *blocks(rest, parameters)]
+        lines += [".Sh DESCRIPTION", *blocks(rest, parameters), *self.structs(page, declarations)]
         for unit in units[1:]:
             lines += [f".Ss {' , '.join(unit.names())}", *blocks(unit.blocks, parameters)]
         results = [block for block in results if block != ("text", "Returns:")]

@@ -85,7 +85,7 @@ typedef struct fl_datagram_config {
  *   -ENOSPC           the user's limit of watched descriptors is reached
  *   -ECANCELED        the lookup was cancelled
  *   -ENOTSUP          the thread runs no loop; or the host is a name, and the caller is no fiber
- *   another error     of the lookup: "Results of a lookup" in fairlead/net.h
+ *   other             an error of the lookup: see "Results of a lookup" in fairlead/net.h
  *
  * To receive from a multicast group, join it: call setsockopt() with MCAST_JOIN_GROUP or
  * MCAST_JOIN_SOURCE_GROUP on fl_datagram_fd(). The socket receives only from groups that it has
@@ -115,7 +115,7 @@ FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host,
  *   -ENOMEM            there is no memory
  *   -ENOSPC            the user's limit of watched descriptors is reached
  *   -ENOTSUP           the thread runs no loop
- *   another error      of the system for the path
+ *   other              an error of the system for the path
  *
  * If several processes call this for one path at the same time, one of them gets the path, as with
  * fl_listener_open_unix() (fairlead/net.h).
@@ -180,7 +180,7 @@ FL_API void fl_datagram_close(fl_datagram *d);
  *   -EADDRINUSE    the previous peer was of IPv4 and the new peer is of IPv6, or the reverse. So
  *                  the call disconnected first, and meanwhile another socket has taken the port
  *                  that the system had chosen
- *   another error  of the system
+ *   other          an error of the system
  */
 FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_address *peer);
 
@@ -250,9 +250,9 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send(fl_datagram *_d, const void *_data,
  * may call it.
  *
  * Returns:
- *   0              the system has the datagram. UDP may still lose it
- *   -EAGAIN        there is no space
- *   another error  of fl_datagram_send_to()
+ *   0        the system has the datagram. UDP may still lose it
+ *   -EAGAIN  there is no space
+ *   other    an error of fl_datagram_send_to()
  */
 FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *data, size_t size, const fl_address *to);
 
@@ -291,9 +291,9 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_datagram_receive(fl_datagram *_d, void *_buff
  * loop may call it.
  *
  * Returns:
- *   >= 0           the size of the datagram; 0 for an empty one
- *   -EAGAIN        there is no datagram
- *   another error  of fl_datagram_receive()
+ *   >= 0     the size of the datagram; 0 for an empty one
+ *   -EAGAIN  there is no datagram
+ *   other    an error of fl_datagram_receive()
  */
 FL_API FL_MUST_CHECK ssize_t fl_datagram_try_receive(fl_datagram *d, void *buffer, size_t size, fl_address *from);
 
@@ -335,9 +335,9 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send_many(fl_datagram *_d, const fl_data
  * waits.
  *
  * Returns:
- *   0              all were sent
- *   -EAGAIN        there is no space for the rest
- *   another error  of fl_datagram_send_to(), for the first datagram that was not sent
+ *   0        all were sent
+ *   -EAGAIN  there is no space for the rest
+ *   other    an error of fl_datagram_send_to(), for the first datagram that was not sent
  */
 FL_API FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                    unsigned *sent);
@@ -350,9 +350,9 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *d, const fl_data
  * the calling fiber while no datagram is available.
  *
  * Returns:
- *   > 0            the number of datagrams
- *   -EINVAL        `n` is 0
- *   another error  of fl_datagram_receive(). The address that it calls `from` is that of list[0]
+ *   > 0      the number of datagrams
+ *   -EINVAL  `n` is 0
+ *   other    an error of fl_datagram_receive(). The address that it calls `from` is that of list[0]
  */
 FL_API FL_MUST_CHECK int fl_datagram_receive_many_until(fl_datagram *d, fl_datagram_message *list, unsigned n,
                                                         fl_time deadline, fl_cancel_token *cancel);
@@ -367,9 +367,9 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_receive_many(fl_datagram *_d, fl_datagra
  * the loop may call it.
  *
  * Returns:
- *   > 0            the number of datagrams
- *   -EAGAIN        there is no datagram
- *   another error  of fl_datagram_receive_many()
+ *   > 0      the number of datagrams
+ *   -EAGAIN  there is no datagram
+ *   other    an error of fl_datagram_receive_many()
  */
 FL_API FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n);
 

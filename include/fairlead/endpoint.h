@@ -109,7 +109,7 @@ typedef struct fl_endpoint_config {
  *   -EACCES, -EROFS    the user may not write in the folder, or nobody may
  *   -EMFILE, -ENFILE   the process, or the system, has too many descriptors
  *   -ENOMEM            there is no memory
- *   another error      of the system for the path
+ *   other              an error of the system for the path
  *
  * If several processes call this for one path at the same time, one of them gets the path, as with
  * fl_listener_open_unix() (fairlead/net.h).

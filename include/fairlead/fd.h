@@ -55,13 +55,13 @@ FL_INLINE FL_MUST_CHECK int fl_fd_wait(int _fd, unsigned _events)
  * processes: its flags stay as they are.
  *
  * Returns:
- *   > 0            the number of bytes
- *   0              the end
- *   -ETIMEDOUT     the deadline passed
- *   -ECANCELED     the wait was cancelled
- *   -EINVAL        `size` is 0 or above PTRDIFF_MAX
- *   -EBADF         `fd` is not open for reading
- *   another error  of read()
+ *   > 0         the number of bytes
+ *   0           the end
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
+ *   -EINVAL     `size` is 0 or above PTRDIFF_MAX
+ *   -EBADF      `fd` is not open for reading
+ *   other       an error of read()
  */
 FL_API FL_MUST_CHECK ssize_t fl_fd_read_some_until(int fd, void *buffer, size_t size, fl_time deadline,
                                                    fl_cancel_token *cancel);
@@ -78,14 +78,14 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_fd_read_some(int _fd, void *_buffer, size_t _
  * any kind, blocking or not, and may be shared by several processes: its flags stay as they are.
  *
  * Returns:
- *   > 0            the number of bytes, which may be less than `size`
- *   0              `size` is 0
- *   -ETIMEDOUT     the deadline passed
- *   -ECANCELED     the wait was cancelled
- *   -EPIPE         no process reads any more: the other end is closed
- *   -EINVAL        `size` is above PTRDIFF_MAX
- *   -EBADF         `fd` is not open for writing
- *   another error  of write()
+ *   > 0         the number of bytes, which may be less than `size`
+ *   0           `size` is 0
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
+ *   -EPIPE      no process reads any more: the other end is closed
+ *   -EINVAL     `size` is above PTRDIFF_MAX
+ *   -EBADF      `fd` is not open for writing
+ *   other       an error of write()
  */
 FL_API FL_MUST_CHECK ssize_t fl_fd_write_some_until(int fd, const void *data, size_t size, fl_time deadline,
                                                     fl_cancel_token *cancel);

@@ -21,7 +21,8 @@ FL_BEGIN_DECLS
  *                     printf("part %zu: %d\n", index, count);
  *             else
  *                     printf("part %zu: %s\n", index, fl_imap_message(it));
- *                                             // now rc is -ENODATA: that was all; else check
+ *     if (rc != -ENODATA) // after the last result it is -ENODATA
+ *             return rc;
  *
  * The arguments come from an array, or from a generator: the function `next` of the config. An
  * argument is in progress from its submit until its result is returned. At most a window of

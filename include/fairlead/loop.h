@@ -221,7 +221,8 @@ FL_API void fl_loop_watch_stop(fl_loop_watch *w);
  * Returns a descriptor by which another event loop can embed this one.
  *
  *     fl_time deadline;
- *     int rc = fl_loop_run_once(l, &deadline); // then wait for the descriptor, or until `deadline`
+ *     int rc = fl_loop_run_once(l, &deadline);
+ *     // then wait until the descriptor is readable, or until `deadline`, and call it again
  *
  * The descriptor is an epoll, which the loop owns. The other event loop calls fl_loop_run_once(),
  * waits until the descriptor is readable or the deadline that the call has stored has passed, and

@@ -41,7 +41,7 @@ FL_BEGIN_DECLS
  * Creates an executor with a thread and an event loop of its own. Any thread may call it.
  *
  * The call never waits. `config` may be NULL. The thread is named name-0, and starts with the first
- * submit. In the tasks fl_loop_current() is the executor's loop. A fl_loop_cancel() of that loop
+ * submit. In the tasks fl_loop_current() is the executor's loop. An fl_loop_cancel() of that loop
  * does the same as fl_executor_cancel().
  *
  * Returns:
@@ -52,7 +52,7 @@ FL_BEGIN_DECLS
  *                     takes an argument and `initialize_arg` is NULL, or the reverse
  *   -ENOMEM           there is no memory
  *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
- *   another error     of fl_loop_create()
+ *   other             an error of fl_loop_create()
  *
  * A join of the executor also cancels the fibers that tasks have left behind, and waits for their
  * ends. If there is no memory to run the loop, the pending tasks fail with -ENOMEM, and the next

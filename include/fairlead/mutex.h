@@ -53,7 +53,7 @@ FL_API void fl_mutex_destroy(fl_mutex *m);
 
 /*
  * Locks `m`. It blocks the calling context while another context holds `m`. A cancel does not end
- * the wait.
+ * the wait. A context that already holds `m` waits for ever.
  */
 FL_API void fl_mutex_lock(fl_mutex *m);
 

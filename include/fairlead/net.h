@@ -57,12 +57,12 @@ FL_BEGIN_DECLS
  * The call stores at most `n` addresses, and at most FL_ADDRESSES_MAX. It blocks the calling fiber.
  *
  * Returns:
- *   > 0            the number of addresses that were stored
- *   -ETIMEDOUT     the deadline passed
- *   -ECANCELED     the wait was cancelled
- *   -ENOTSUP       the caller is no fiber of a loop
- *   -EINVAL        `n` is 0
- *   another error  of the lookup: "Results of a lookup" in fairlead/net.h
+ *   > 0         the number of addresses that were stored
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
+ *   -ENOTSUP    the caller is no fiber of a loop
+ *   -EINVAL     `n` is 0
+ *   other       an error of the lookup: see "Results of a lookup" in fairlead/net.h
  */
 FL_API FL_MUST_CHECK int fl_net_resolve_until(const char *host, uint16_t port, fl_address *list, unsigned n,
                                               fl_time deadline, fl_cancel_token *cancel);
@@ -104,7 +104,7 @@ typedef struct fl_listen_config {
  *   -ENOSPC           the user's limit of watched descriptors is reached
  *   -ECANCELED        the lookup was cancelled
  *   -ENOTSUP          the thread runs no loop; or the host is a name, and the caller is no fiber
- *   another error     of the lookup: "Results of a lookup" in fairlead/net.h
+ *   other             an error of the lookup: see "Results of a lookup" in fairlead/net.h
  */
 FL_API FL_MUST_CHECK int fl_listener_open_tcp(fl_listener **l, const char *host, uint16_t port,
                                               const fl_listen_config *config);
@@ -135,7 +135,7 @@ FL_API FL_MUST_CHECK int fl_listener_open_tcp(fl_listener **l, const char *host,
  *   -ENOMEM            there is no memory
  *   -ENOSPC            the user's limit of watched descriptors is reached
  *   -ENOTSUP           the thread runs no loop
- *   another error      of the system for the path
+ *   other              an error of the system for the path
  *
  * If several processes call this for one path at the same time, one of them gets the path: the call
  * locks a file `path`.lock by flock(). On a file system without such locks several calls may
@@ -191,9 +191,9 @@ FL_INLINE FL_MUST_CHECK int fl_listener_accept(fl_listener *_l, fl_stream **_s)
  * Accepts a connection if there is one. It never waits. Callbacks of the loop may call it.
  *
  * Returns:
- *   0              the connection was accepted
- *   -EAGAIN        there is no connection
- *   another error  of fl_listener_accept()
+ *   0        the connection was accepted
+ *   -EAGAIN  there is no connection
+ *   other    an error of fl_listener_accept()
  */
 FL_API FL_MUST_CHECK int fl_listener_try_accept(fl_listener *l, fl_stream **s);
 
@@ -227,7 +227,8 @@ FL_API int fl_listener_fd(const fl_listener *l);
  *   -ENOMEM           there is no memory
  *   -ENOSPC           the user's limit of watched descriptors is reached
  *   -ENOTSUP          the caller is no fiber of a loop
- *   another error     of the lookup ("Results of a lookup" in fairlead/net.h), or of the system
+ *   other             an error of the lookup ("Results of a lookup" in fairlead/net.h), or of the
+ *                     system
  */
 FL_API FL_MUST_CHECK int fl_stream_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, fl_time deadline,
                                                      fl_cancel_token *cancel);
@@ -258,7 +259,7 @@ FL_INLINE FL_MUST_CHECK int fl_stream_connect_tcp(fl_stream **_s, const char *_h
  *   -ENOMEM           there is no memory
  *   -ENOSPC           the user's limit of watched descriptors is reached
  *   -ENOTSUP          the caller is no fiber of a loop
- *   another error     of the system
+ *   other             an error of the system
  */
 FL_API FL_MUST_CHECK int fl_stream_connect_unix_until(fl_stream **s, const char *path, fl_time deadline,
                                                       fl_cancel_token *cancel);

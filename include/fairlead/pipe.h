@@ -148,10 +148,10 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_send(fl_pipe *_p, const void *_data, size_t 
  * Does the same as fl_pipe_send() if the pipe has space, and never waits.
  *
  * Returns:
- *   0              the message was sent
- *   -EAGAIN        the pipe is full
- *   -EPIPE         the other end is closed, or this end does not send
- *   another error  of fl_pipe_send()
+ *   0        the message was sent
+ *   -EAGAIN  the pipe is full
+ *   -EPIPE   the other end is closed, or this end does not send
+ *   other    an error of fl_pipe_send()
  */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *_p, const void *_data, size_t _size)
 {
@@ -205,12 +205,11 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_recv(fl_pipe *_p, void *_buffer, size_t _roo
  * Does the same as fl_pipe_recv() if there is a message, and never waits.
  *
  * Returns:
- *   0              a message was received
- *   -EAGAIN        there is no message
- *   -EPIPE         no more messages will come: the other end is closed, or this end does not
- *                  receive
- *   -EMSGSIZE      the message does not fit, and stays
- *   another error  of fl_pipe_recv()
+ *   0          a message was received
+ *   -EAGAIN    there is no message
+ *   -EPIPE     no more messages will come: the other end is closed, or this end does not receive
+ *   -EMSGSIZE  the message does not fit, and stays
+ *   other      an error of fl_pipe_recv()
  */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size)
 {

@@ -346,7 +346,7 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -ENOMEM           there is no memory
  *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
  *   -ETOOMANYREFS     too many descriptors of this user were sent and not yet received
- *   another error     of the system, such as -EACCES of a file that may not be executed
+ *   other             an error of the system, such as -EACCES of a file that may not be executed
  *
  * If you write a program's file and then start the program, close the file first. Other threads may
  * start processes through this library while the file is open: these processes do not keep it open.
@@ -385,10 +385,10 @@ FL_INLINE FL_MUST_CHECK int fl_process_join(fl_process *_p, fl_process_status *_
  * The call never waits.
  *
  * Returns:
- *   0              the process has ended, and `*status` says how
- *   -EAGAIN        the process runs
- *   -EOWNERDEAD    the status is not known, since the fork server died; or this is a forked child
- *   another error  of fl_process_join()
+ *   0            the process has ended, and `*status` says how
+ *   -EAGAIN      the process runs
+ *   -EOWNERDEAD  the status is not known, since the fork server died; or this is a forked child
+ *   other        an error of fl_process_join()
  */
 FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *_p, fl_process_status *_status)
 {

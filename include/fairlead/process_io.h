@@ -57,17 +57,17 @@ typedef struct fl_process_io {
  * The call blocks the calling context.
  *
  * Returns:
- *   0              the process has ended, and `*status` says how
- *   -ETIMEDOUT     the deadline passed: the process runs, or an output is still open
- *   -ECANCELED     the wait was cancelled: the process runs, or an output is still open
- *   -EMSGSIZE      an output is larger than its limit: `out_size` or `err_size` is one more than
- *                  the limit. A later call with a higher limit goes on
- *   -EINVAL        `io` is NULL; or `input` is NULL, and `input_size` is not 0
- *   -ENOMEM        there is no memory for an output
+ *   0           the process has ended, and `*status` says how
+ *   -ETIMEDOUT  the deadline passed: the process runs, or an output is still open
+ *   -ECANCELED  the wait was cancelled: the process runs, or an output is still open
+ *   -EMSGSIZE   an output is larger than its limit: `out_size` or `err_size` is one more than the
+ *               limit. A later call with a higher limit goes on
+ *   -EINVAL     `io` is NULL; or `input` is NULL, and `input_size` is not 0
+ *   -ENOMEM     there is no memory for an output
  *   -EOWNERDEAD, -ECHILD
- *                  how the process ended is not known, for the reasons that fl_process_join()
- *                  names. The outputs are complete
- *   another error  of fl_process_join(), or of the system in read() or write()
+ *               how the process ended is not known, for the reasons that fl_process_join() names.
+ *               The outputs are complete
+ *   other       an error of fl_process_join(), or of the system in read() or write()
  */
 FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_status *status,
                                                       fl_time deadline, fl_cancel_token *cancel);
@@ -92,14 +92,14 @@ FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *_p, fl_process_io
  * input and reads the outputs, and discards what is above a limit.
  *
  * Returns:
- *   0              the process has ended, and `*status` says how
- *   -ETIMEDOUT     the deadline passed. The process was stopped, and `*status` says how it ended
- *   -ECANCELED     the wait was cancelled. The process was stopped, and `*status` says how it ended
- *   -EMSGSIZE      an output is larger than its limit. The process was stopped, and `*status` says
- *                  how it ended
- *   -ENOMEM        there is no memory: for the start, or for an output. After a start the process
- *                  was stopped, and `*status` says how it ended
- *   another error  of fl_process_start() or fl_process_communicate()
+ *   0           the process has ended, and `*status` says how
+ *   -ETIMEDOUT  the deadline passed. The process was stopped, and `*status` says how it ended
+ *   -ECANCELED  the wait was cancelled. The process was stopped, and `*status` says how it ended
+ *   -EMSGSIZE   an output is larger than its limit. The process was stopped, and `*status` says how
+ *               it ended
+ *   -ENOMEM     there is no memory: for the start, or for an output. After a start the process was
+ *               stopped, and `*status` says how it ended
+ *   other       an error of fl_process_start() or fl_process_communicate()
  *
  * Where a sandbox forbids pidfd_send_signal(), the call cannot stop the process, and leaves
  * `*status` unchanged.

@@ -170,7 +170,8 @@ typedef struct fl_queue_config {
 } fl_queue_config;
 
 /*
- * Creates a queue of items of `item_size` bytes, and stores it in `*q`. Returns:
+ * Creates a queue of items of `item_size` bytes, and stores it in `*q`. `config` may be NULL, which
+ * means a FIFO queue of at most 1,024 items. The call never waits. Returns:
  *   0           `*q` is the new queue
  *   -ENOMEM     out of memory
  *   -EINVAL     `item_size` is 0; or `order` or `when_full` is unknown; or FL_PRIORITY comes

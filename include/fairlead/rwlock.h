@@ -143,9 +143,9 @@ FL_API bool fl_rwlock_is_read_locked(const fl_rwlock *l);
 FL_API bool fl_rwlock_is_write_locked(const fl_rwlock *l);
 
 /*
- * Panic if `l` is not locked. fl_rwlock_assert_read_held() panics if no context reads or writes,
- * and fl_rwlock_assert_write_held() if no context writes. While debugging is on (fairlead/debug.h),
- * both also panic if the calling context is not one that has locked `l`.
+ * Check that `l` is locked, and panic if it is not. fl_rwlock_assert_read_held() panics if no
+ * context reads or writes, and fl_rwlock_assert_write_held() if no context writes. While debugging
+ * is on (fairlead/debug.h), both also panic if the calling context is not one that has locked `l`.
  */
 FL_API void fl_rwlock_assert_read_held(const fl_rwlock *l);
 FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l);

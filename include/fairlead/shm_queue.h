@@ -207,11 +207,10 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_many(fl_shm_queue *q, const void *i
  * for more.
  *
  * Returns:
- *   0              all items were put
- *   -EAGAIN        there was no space for the rest
- *   -ETIMEDOUT     a process that is stopped in an operation has blocked this call for a
- *                  millisecond
- *   another error  of fl_shm_queue_put_many()
+ *   0           all items were put
+ *   -EAGAIN     there was no space for the rest
+ *   -ETIMEDOUT  a process that is stopped in an operation has blocked this call for a millisecond
+ *   other       an error of fl_shm_queue_put_many()
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put_many(fl_shm_queue *q, const void *items, size_t n, size_t *count);
 
@@ -241,11 +240,10 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_many(fl_shm_queue *q, void *items, 
  * Does the same as fl_shm_queue_get_many() if there is an item, and never waits for one.
  *
  * Returns:
- *   0              at least one item was got, or `n` is 0
- *   -EAGAIN        the queue is empty
- *   -ETIMEDOUT     a process that is stopped in an operation has blocked this call for a
- *                  millisecond
- *   another error  of fl_shm_queue_get_many()
+ *   0           at least one item was got, or `n` is 0
+ *   -EAGAIN     the queue is empty
+ *   -ETIMEDOUT  a process that is stopped in an operation has blocked this call for a millisecond
+ *   other       an error of fl_shm_queue_get_many()
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get_many(fl_shm_queue *q, void *items, size_t n, size_t *count);
 

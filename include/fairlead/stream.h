@@ -133,13 +133,13 @@ FL_API void fl_stream_abort(fl_stream *s);
  * The call blocks the calling fiber while no byte is available.
  *
  * Returns:
- *   > 0            the number of bytes
- *   0              the end of the stream
- *   -ETIMEDOUT     the deadline passed
- *   -ECANCELED     the wait was cancelled
- *   -ENOMEM        there is no memory
- *   -EINVAL        `size` is 0
- *   another error  one of those that every stream may return: "Results" in fairlead/stream.h
+ *   > 0         the number of bytes
+ *   0           the end of the stream
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
+ *   -ENOMEM     there is no memory
+ *   -EINVAL     `size` is 0
+ *   other       one of the errors that every stream may return: see "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_some_until(fl_stream *s, void *buffer, size_t size, fl_time deadline,
                                                        fl_cancel_token *cancel);
@@ -153,10 +153,10 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_some(fl_stream *_s, void *_buffer
  * call it.
  *
  * Returns:
- *   > 0            the number of bytes
- *   0              the end of the stream
- *   -EAGAIN        there are no bytes
- *   another error  of fl_stream_read_some()
+ *   > 0      the number of bytes
+ *   0        the end of the stream
+ *   -EAGAIN  there are no bytes
+ *   other    an error of fl_stream_read_some()
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_read_some(fl_stream *s, void *buffer, size_t size);
 
@@ -171,7 +171,8 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_try_read_some(fl_stream *s, void *buffer,
  *   -ETIMEDOUT        the deadline passed
  *   -ECANCELED        the wait was cancelled
  *   -ENOMEM           there is no memory; fl_stream_got() bytes may be in `buffer`
- *   another error     one of those that every stream may return: "Results" in fairlead/stream.h
+ *   other             one of the errors that every stream may return: see "Results" in
+ *                     fairlead/stream.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, fl_time deadline,
                                                           fl_cancel_token *cancel);
@@ -187,16 +188,15 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_exactly(fl_stream *_s, void *_buf
  * come.
  *
  * Returns:
- *   > 0            the number of bytes. They end with the delimiter, except at the end of the
- *                  stream
- *   0              the end of the stream
- *   -ETIMEDOUT     the deadline passed
- *   -ECANCELED     the wait was cancelled
- *   -EMSGSIZE      the next `size` bytes, or the next FL_STREAM_LIMIT bytes, have no delimiter. The
- *                  bytes stay in the stream
- *   -EINVAL        `size` or `delimiter_size` is 0
- *   -ENOMEM        there is no memory
- *   another error  one of those that every stream may return: "Results" in fairlead/stream.h
+ *   > 0         the number of bytes. They end with the delimiter, except at the end of the stream
+ *   0           the end of the stream
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
+ *   -EMSGSIZE   the next `size` bytes, or the next FL_STREAM_LIMIT bytes, have no delimiter. The
+ *               bytes stay in the stream
+ *   -EINVAL     `size` or `delimiter_size` is 0
+ *   -ENOMEM     there is no memory
+ *   other       one of the errors that every stream may return: see "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_delimited_until(fl_stream *s, void *buffer, size_t size,
                                                             const void *delimiter, size_t delimiter_size,
@@ -214,15 +214,15 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_delimited(fl_stream *_s, void *_b
  * the last line may lack its newline. The call blocks the calling fiber until the line has come.
  *
  * Returns:
- *   > 0            the number of bytes before the NUL
- *   0              the end of the stream
- *   -ETIMEDOUT     the deadline passed
- *   -ECANCELED     the wait was cancelled
- *   -EMSGSIZE      the next `size` - 1 bytes, or the next FL_STREAM_LIMIT bytes, have no newline.
- *                  The bytes stay in the stream
- *   -EINVAL        `size` is below 2
- *   -ENOMEM        there is no memory
- *   another error  one of those that every stream may return: "Results" in fairlead/stream.h
+ *   > 0         the number of bytes before the NUL
+ *   0           the end of the stream
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
+ *   -EMSGSIZE   the next `size` - 1 bytes, or the next FL_STREAM_LIMIT bytes, have no newline. The
+ *               bytes stay in the stream
+ *   -EINVAL     `size` is below 2
+ *   -ENOMEM     there is no memory
+ *   other       one of the errors that every stream may return: see "Results" in fairlead/stream.h
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *_s, char *_line, size_t _size, fl_time _deadline,
                                                           fl_cancel_token *_cancel)
@@ -255,12 +255,12 @@ FL_API size_t fl_stream_got(const fl_stream *s);
  * The call blocks the calling fiber while the system has no space for them (back-pressure).
  *
  * Returns:
- *   0              the system has the bytes. The peer may not have received them yet
- *   -ETIMEDOUT     the deadline passed; fl_stream_written() bytes were written
- *   -ECANCELED     the wait was cancelled; fl_stream_written() bytes were written
- *   -EPIPE         fl_stream_close_write() has closed the writing side, or the peer no longer reads
- *   -ENOMEM        the system has no memory
- *   another error  one of those that every stream may return: "Results" in fairlead/stream.h
+ *   0           the system has the bytes. The peer may not have received them yet
+ *   -ETIMEDOUT  the deadline passed; fl_stream_written() bytes were written
+ *   -ECANCELED  the wait was cancelled; fl_stream_written() bytes were written
+ *   -EPIPE      fl_stream_close_write() has closed the writing side, or the peer no longer reads
+ *   -ENOMEM     the system has no memory
+ *   other       one of the errors that every stream may return: see "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK int fl_stream_write_until(fl_stream *s, const void *data, size_t size, fl_time deadline,
                                                fl_cancel_token *cancel);
@@ -274,10 +274,10 @@ FL_INLINE FL_MUST_CHECK int fl_stream_write(fl_stream *_s, const void *_data, si
  * loop may call it.
  *
  * Returns:
- *   >= 0           the number of bytes that were written. 0 only if `size` is 0
- *   -EAGAIN        there is no space for a byte
- *   -EPIPE         fl_stream_close_write() has closed the writing side, or the peer no longer reads
- *   another error  of fl_stream_write()
+ *   >= 0     the number of bytes that were written. 0 only if `size` is 0
+ *   -EAGAIN  there is no space for a byte
+ *   -EPIPE   fl_stream_close_write() has closed the writing side, or the peer no longer reads
+ *   other    an error of fl_stream_write()
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size);
 
@@ -287,12 +287,12 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_try_write(fl_stream *s, const void *data,
  * The call blocks the calling fiber while the system has no space for them (back-pressure).
  *
  * Returns:
- *   0              the system has the bytes. The peer may not have received them yet
- *   -ETIMEDOUT     the deadline passed; fl_stream_written() bytes were written
- *   -ECANCELED     the wait was cancelled; fl_stream_written() bytes were written
- *   -EPIPE         fl_stream_close_write() has closed the writing side, or the peer no longer reads
- *   -ENOMEM        the system has no memory
- *   another error  one of those that every stream may return: "Results" in fairlead/stream.h
+ *   0           the system has the bytes. The peer may not have received them yet
+ *   -ETIMEDOUT  the deadline passed; fl_stream_written() bytes were written
+ *   -ECANCELED  the wait was cancelled; fl_stream_written() bytes were written
+ *   -EPIPE      fl_stream_close_write() has closed the writing side, or the peer no longer reads
+ *   -ENOMEM     the system has no memory
+ *   other       one of the errors that every stream may return: see "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, fl_time deadline,
                                                 fl_cancel_token *cancel);
@@ -319,7 +319,8 @@ FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *
  *   -ENOTSUP       the stream is no Unix socket
  *   -ETOOMANYREFS  too many descriptors of this user were sent and not yet received (RLIMIT_NOFILE)
  *   -ENOMEM        the system has no memory
- *   another error  one of those that every stream may return: "Results" in fairlead/stream.h
+ *   other          one of the errors that every stream may return: see "Results" in
+ *                  fairlead/stream.h
  */
 FL_API FL_MUST_CHECK int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const int *fds,
                                                   unsigned n, fl_time deadline, fl_cancel_token *cancel);
@@ -342,18 +343,18 @@ FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *_s, const void *_data,
  * receive.
  *
  * Returns:
- *   > 0            the number of bytes
- *   0              the end of the stream
- *   -ETIMEDOUT     the deadline passed
- *   -ECANCELED     the wait was cancelled
- *   -EMSGSIZE      `fds` is too small. The descriptors are closed, and the bytes stay in the stream
- *   -EMFILE        the process has too few free descriptors. The descriptors are closed, and the
- *                  bytes stay in the stream
- *   -ENOTSUP       the stream is no Unix socket
- *   -EINVAL        `size` is 0
- *   -ENOMEM        the system has no memory; or there is no memory to keep the bytes after
- *                  -EMSGSIZE or -EMFILE, and fl_stream_got() of them are in `buffer`
- *   another error  one of those that every stream may return: "Results" in fairlead/stream.h
+ *   > 0         the number of bytes
+ *   0           the end of the stream
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
+ *   -EMSGSIZE   `fds` is too small. The descriptors are closed, and the bytes stay in the stream
+ *   -EMFILE     the process has too few free descriptors. The descriptors are closed, and the bytes
+ *               stay in the stream
+ *   -ENOTSUP    the stream is no Unix socket
+ *   -EINVAL     `size` is 0
+ *   -ENOMEM     the system has no memory; or there is no memory to keep the bytes after -EMSGSIZE
+ *               or -EMFILE, and fl_stream_got() of them are in `buffer`
+ *   other       one of the errors that every stream may return: see "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n,
                                                          fl_time deadline, fl_cancel_token *cancel);
@@ -376,12 +377,12 @@ FL_API size_t fl_stream_written(const fl_stream *s);
  * The call never waits. The call may be repeated.
  *
  * Returns:
- *   0              the writing side is ended
- *   -EBUSY         a fiber writes
- *   -EPIPE         the connection is gone already
- *   -ENOTSUP       the stream is a terminal or a device that is open for reading, too
- *   -EBADF         the stream is a pipe that is open only for reading
- *   another error  one of those that every stream may return: "Results" in fairlead/stream.h
+ *   0         the writing side is ended
+ *   -EBUSY    a fiber writes
+ *   -EPIPE    the connection is gone already
+ *   -ENOTSUP  the stream is a terminal or a device that is open for reading, too
+ *   -EBADF    the stream is a pipe that is open only for reading
+ *   other     one of the errors that every stream may return: see "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
 

@@ -32,7 +32,8 @@
  *     int count_primes_submit(fl_executor *e, struct range arg, fl_future **f);
  *     int count_primes_submit_with(fl_executor *e, struct range arg, fl_future **f,
  *                                  const fl_submit_config *config);
- *     int count_primes_get(fl_future *f, uint64_t *result);     and _try_get, _get_until
+ *     int count_primes_get(fl_future *f, uint64_t *result);
+ *             // and _try_get, _get_until
  *     int count_primes_group_submit(fl_group *g, struct range arg, uint64_t *result);
  *     int count_primes_group_submit_with(fl_group *g, struct range arg, uint64_t *result,
  *                                        const fl_submit_config *config);

@@ -59,7 +59,7 @@ FL_API fl_time fl_now(void);
  * - If the sum is too small, the result is FL_NO_WAIT.
  * - If the sum is 0, which would mean FL_FOREVER, the result is a nanosecond earlier.
  *
- * Async-signal-safe.
+ * The call is async-signal-safe.
  */
 FL_INLINE fl_time fl_time_add(fl_time _t, fl_duration _d)
 {
@@ -70,8 +70,9 @@ FL_INLINE fl_time fl_time_add(fl_time _t, fl_duration _d)
 }
 
 /*
- * Returns the time that is `d` from now. Where the sum is 0 or not a valid time, it returns what
- * fl_time_add() returns. The call is async-signal-safe.
+ * Returns the time that is `d` from now: a deadline for the functions whose names end with _until.
+ * The result is FL_FOREVER if `d` is too large for an fl_time, as FL_DURATION_MAX is. The call is
+ * async-signal-safe.
  */
 FL_INLINE fl_time fl_after(fl_duration _d)
 {

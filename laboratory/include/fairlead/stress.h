@@ -32,14 +32,17 @@ extern "C" {
  * that never end, and memory that is not freed, are reported.
  */
 
-/* The verdict on an outcome. */
+/* What an outcome means. The report counts the outcomes of each kind. */
 enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_FORBIDDEN };
 
 #define FL_ACCEPTABLE(condition, label) FL__STRESS_OUTCOME(FL_STRESS_ACCEPTABLE, condition, label)
 #define FL_INTERESTING(condition, label) FL__STRESS_OUTCOME(FL_STRESS_INTERESTING, condition, label)
 #define FL_FORBIDDEN(condition, label) FL__STRESS_OUTCOME(FL_STRESS_FORBIDDEN, condition, label)
 
-/* Prepares the state of `test`, before the actors begin. A test may have one, and needs none. */
+/*
+ * Defines a function that prepares the state of `test` before the actors begin. A test has at most
+ * one such function.
+ */
 #define FL_STRESS_SETUP(test)                                                                                          \
 	FL__STRESS_FUNCTION_(test, setup)                                                                              \
 	__attribute__((__constructor__)) static void test##__register_setup(void)                                      \
@@ -122,19 +125,22 @@ unsigned fl_stress_ops(unsigned n);
 void fl_stress_relax(void);
 
 /*
- * A futex on a 32-bit atomic word. fl_stress_futex_wait() waits for a wake while the word has the
- * value `expected`. `deadline` is in ns of CLOCK_MONOTONIC; INT64_MAX: none. It returns -ETIMEDOUT,
- * or:
- *   0        a wake; or, in every mode, a spurious wakeup
- *   -EAGAIN  the word has another value
- *   -EINTR   a signal
- *
- * fl_stress_futex_wake() wakes up to `n` waiters, and returns how many.
+ * Wait on a 32-bit atomic word, and wake its waiters, as the system call futex() does.
+ * fl_stress_futex_wait() waits for a wake if the word has the value `expected`. `deadline` is in
+ * nanoseconds of CLOCK_MONOTONIC; INT64_MAX means that there is none. fl_stress_futex_wake() wakes
+ * up to `n` waiters, and returns how many it has woken. fl_stress_futex_wait() returns:
+ *   0           the caller was woken; or, in every mode, a spurious wakeup
+ *   -EAGAIN     the word has another value
+ *   -EINTR      a signal has interrupted the wait
+ *   -ETIMEDOUT  the deadline passed
  */
 int fl_stress_futex_wait(const void *word, uint32_t expected, int64_t deadline);
 int fl_stress_futex_wake(const void *word, int n);
 
-/* Whether a process of that actor of FL_STRESS_PROCESSES was killed (mode `crash`). */
+/*
+ * Returns whether a process of the actor of that name was killed. Only the mode `crash` kills
+ * actors of FL_STRESS_PROCESSES.
+ */
 bool fl_stress_killed(const char *actor);
 
 /*
@@ -143,12 +149,16 @@ bool fl_stress_killed(const char *actor);
  */
 uint32_t fl_stress_steps(void);
 
-/* Returns the time, for deadlines. The model's time passes by timeouts and fl_stress_relax(). */
+/*
+ * Returns the time in nanoseconds of CLOCK_MONOTONIC, for deadlines. Under the model it is the
+ * model's time, which passes by timeouts and by fl_stress_relax() alone.
+ */
 int64_t fl_stress_now(void);
 
 /*
- * For `fairlead-stress --traffic`. With 0, the counts begin. With another number they end, and that
- * many operations have been done. In other runs, it has no effect.
+ * Begins or ends the counts of `fairlead-stress --traffic`. A call with 0 begins them. A call with
+ * another number ends them, and says that so many operations were done in between. In other runs
+ * the call has no effect.
  */
 void fl_stress_traffic(unsigned operations);
 

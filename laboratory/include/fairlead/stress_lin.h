@@ -9,15 +9,22 @@ extern "C" {
 #endif
 
 /*
- * Linearizability: concurrent calls have the results of some sequential order of the same calls,
- * which keeps the order of calls that did not overlap. A test gives operations and a specification.
- * The laboratory makes programs of a few calls in a few threads, runs each under the model and on
- * real threads, and searches for such an order.
+ * Tests of linearizability: concurrent calls have the results of some sequential order of them.
+ * That order keeps the order of calls that did not overlap. A test gives operations and a
+ * specification. The laboratory makes programs of a few calls in a few threads, runs each program
+ * under the model and on real threads, and searches for a sequential order.
  *
  *     struct ring { ... };
  *
- *     FL_LIN_OP(ring, put, FL_LIN_PUT) { return ring_put(s, (int)arg) ? 0 : -EAGAIN; }
- *     FL_LIN_OP(ring, get, FL_LIN_GET) { int item; return ring_get(s, &item) ? item : -EAGAIN; }
+ *     FL_LIN_OP(ring, put, FL_LIN_PUT)
+ *     {
+ *             return ring_put(s, (int)arg) ? 0 : -EAGAIN;
+ *     }
+ *     FL_LIN_OP(ring, get, FL_LIN_GET)
+ *     {
+ *             int item;
+ *             return ring_get(s, &item) ? item : -EAGAIN;
+ *     }
  *     FL_LIN(ring, &fl_lin_fifo, .limit = 2)
  *     {
  *             (frees what `s` has; runs alone, at the end)
@@ -35,39 +42,37 @@ extern "C" {
  */
 
 /*
- * The kinds of operations, for the specifications below. Other specifications may use numbers up to
- * 31.
+ * The kinds of operations, for the specifications below. Another specification may use numbers up
+ * to 31 for kinds of its own. All operations may return -EBUSY if nothing happened because another
+ * call runs, and -ETIMEDOUT in place of -EAGAIN.
  *
- *   kind        operation, argument                     result
+ * A queue has these operations:
+ *   PUT        puts the item `arg`, which no other call puts. The result is 0, -EAGAIN if the queue
+ *              is full, or -EPIPE if it is closed
+ *   GET        gets an item. The result is the item, -EAGAIN if the queue is empty, or -EPIPE if it
+ *              is closed and drained
+ *   CLOSE      closes the queue: later puts fail, and its items can still be got. The result is 0
+ *   CLOSE_NOW  closes the queue and drops its items. The result is how many were dropped
+ *   LENGTH     returns how many items there are
+ *   PUT_MANY   puts FL_LIN_KEY(arg) + 1 items, of which item i is fl_lin_item(arg, i), in their
+ *              order. The result is how many were put: as many as fit, or fewer, but at least one,
+ *              while another call runs; or 0 if the queue is closed or full
+ *   GET_MANY   gets up to FL_LIN_KEY(arg) + 1 items. The result is fl_lin_items(n, items) of as
+ *              many items as there are, or of fewer, but at least one, while another call runs
  *
- *   of a queue
- *   PUT         puts the item `arg`, unique             0; -EAGAIN: full; -EPIPE: closed
- *   GET         gets an item                            the item; -EAGAIN: empty; -EPIPE: closed
- *                                                       and drained
- *   CLOSE       later puts fail, items can be got       0
- *   CLOSE_NOW   drops the items, and later puts fail    how many were dropped
- *   LENGTH                                              how many items
- *   PUT_MANY    puts FL_LIN_KEY(arg) + 1 items; item i  how many, in order: as many as fit; fewer,
- *               is fl_lin_item(arg, i)                  but at least one, while another call runs;
- *                                                       0: closed, or full
- *   GET_MANY    gets up to FL_LIN_KEY(arg) + 1 items    fl_lin_items(n, items), as many as there
- *                                                       are; fewer, but at least one, while
- *                                                       another call runs
- *   all         -EBUSY: nothing happened, another call runs; -ETIMEDOUT in place of -EAGAIN
+ * A set has these operations:
+ *   ADD     adds the number `arg`. The result is 1 if the set did not have it, or 0
+ *   REMOVE  removes the number `arg`. The result is 1 if the set had it, or 0
+ *   HAS     looks for the number `arg`. The result is 1 if the set has it, or 0
  *
- *   of a set
- *   ADD         adds the number `arg`                   1: it was not there; 0: it was
- *   REMOVE      removes the number `arg`                1: it was there; 0: it was not
- *   HAS         looks for the number `arg`              1: it is there; 0: it is not
+ * A word has these operations:
+ *   READ   returns the value
+ *   WRITE  stores the value `arg`. The result is 0
+ *   SWAP   stores the value `arg`. The result is the value before
  *
- *   of a word
- *   READ                                                the value
- *   WRITE       stores the value `arg`                  0
- *   SWAP        stores the value `arg`                  the value before
- *
- *   of a counter
- *   READ                                                the value
- *   ADD         adds the number `arg`                   the value before
+ * A counter has these operations:
+ *   READ  returns the value
+ *   ADD   adds the number `arg`. The result is the value before
  */
 enum fl_lin_kind {
 	FL_LIN_PUT = 1,
@@ -113,11 +118,15 @@ struct fl_lin_op {
 	const char *test, *name;
 	int64_t (*call)(void *state, int64_t arg);
 	int kind;
-	unsigned by;     /* which threads call it: FL_LIN_THREAD(0) | ...; 0: all */
-	unsigned weight; /* how often it is called, relative to the others; 0: 1 */
-	unsigned most;   /* the most calls in one program; 0: any number */
-	unsigned args;   /* n: arg is below n; 0: arg is 1 to 99, different in each call */
-	/* n: `arg` also has a key below n. FL_LIN_KEY(arg) and FL_LIN_ID(arg) take it apart */
+	unsigned by;     /* which threads call it: FL_LIN_THREAD(0) | ...; 0 means all */
+	unsigned weight; /* how often it is called, relative to the others; 0 means 1 */
+	unsigned most;   /* the most calls in one program; 0 means any number */
+	/* `arg` is below this number. With 0 it is 1 to 99, and different in each call. */
+	unsigned args;
+	/*
+	 * If this is not 0, `arg` also has a key below this number. FL_LIN_KEY(arg) is the key, and
+	 * FL_LIN_ID(arg) the rest.
+	 */
 	unsigned keys;
 	struct fl_lin_op *next;
 	const void *module;
@@ -132,7 +141,11 @@ struct fl_lin_op {
 #define FL_LIN_ID(arg) ((int64_t)((arg)&255))
 #define FL_LIN_KEY(arg) ((int64_t)((arg) >> 8))
 
-/* The items of PUT_MANY, and the result of GET_MANY, for at most five items. */
+/*
+ * fl_lin_item() returns the item `_i` of a PUT_MANY with the argument `_arg`. fl_lin_items()
+ * returns the result of a GET_MANY that has got the items of the array. Both are for at most five
+ * items.
+ */
 static inline int64_t fl_lin_item(int64_t _arg, unsigned _i)
 {
 	return FL_LIN_ID(_arg) + 100 * (int64_t)_i;
@@ -174,24 +187,26 @@ struct fl_lin {
 	size_t size; /* the size of this struct */
 	void (*end)(void *state);
 	const struct fl_lin_spec *spec;
-	int64_t limit; /* for a queue: its capacity; 0: none */
+	int64_t limit; /* the capacity of a queue; 0 means none */
 	/*
 	 * Each refused call (-EAGAIN, -EBUSY, -ETIMEDOUT) is checked only with the calls that
 	 * succeeded. This is for objects without a full fence.
 	 */
 	bool refusals_apart;
-	unsigned threads; /* the most threads, 2 to 8; 0: 3 */
-	unsigned each;    /* the most calls of a thread, 1 to 9; 0: 3 */
-	unsigned before;  /* the most calls before the threads, 1 to 9; 0: 2 */
-	unsigned after;   /* the most calls after the threads; all calls: at most 64 */
+	unsigned threads; /* the most threads, 2 to 8; 0 means 3 */
+	unsigned each;    /* the most calls of a thread, 1 to 9; 0 means 3 */
+	unsigned before;  /* the most calls before the threads, 1 to 9; 0 means 2 */
+	/* The most calls after the threads. A program has at most 64 calls in all. */
+	unsigned after;
 };
 
 /* A call, as a specification sees it. */
 struct fl_lin_call {
 	int kind;
 	int64_t arg, result;
-	bool returned;     /* false: no result is known; the call may have taken effect or not */
-	uint32_t overlaps; /* 1 << kind, for each concurrent call */
+	/* If this is false, no result is known, and the call may have taken effect or not. */
+	bool returned;
+	uint32_t overlaps; /* the sum of 1 << kind over the kinds of the concurrent calls */
 };
 
 /*
@@ -199,13 +214,14 @@ struct fl_lin_call {
  *
  *   apply   returns whether `call` may have its result in `state`, and changes the state
  *           accordingly; if the call has not returned, any result is allowed
- *   init    initialises the state; NULL: all zeroes
- *   part    stores the call's key in `*key`; calls of different keys are independent, and are
- *           checked apart. It returns false if the call concerns all keys. NULL: the object has
- *           no keys
- *   text    writes the state for a reader
- *   equal, hash   compare and hash states; NULL: bytewise, so that unused bytes must always be
- *           the same
+ *   init    initialises the state; NULL means that it begins with all zeroes
+ *   part    stores the call's key in `*key`. Calls of different keys are independent, and are
+ *           checked apart. It returns false if the call concerns all keys. NULL means that the
+ *           object has no keys
+ *   text    writes the state for a reader; NULL means that reports do not show states
+ *   equal   returns whether two states are equal; NULL means that their bytes are compared, so
+ *           unused bytes must always be the same
+ *   hash    returns the hash of a state; NULL means the hash of its bytes
  */
 struct fl_lin_spec {
 	const char *name;
@@ -218,7 +234,10 @@ struct fl_lin_spec {
 	uint64_t (*hash)(const void *state);
 };
 
-/* FIFO; LIFO; and the item with the least FL_LIN_KEY first, of equal keys the oldest. */
+/*
+ * Queues: a FIFO queue; a LIFO queue; and a queue of which the item with the least FL_LIN_KEY()
+ * comes out first, and of equal keys the oldest.
+ */
 extern const struct fl_lin_spec fl_lin_fifo, fl_lin_lifo, fl_lin_priority;
 /*
  * A set of numbers below 64, which is empty at first; a word and a counter, which are 0 at first.

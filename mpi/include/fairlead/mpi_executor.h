@@ -141,8 +141,8 @@ typedef struct fl_mpi_config {
  *                `spawn`; a rank runs another build; MPI does not let any thread but the first call
  *                it; the program has called MPI_Init(); or this process is a worker rank or a
  *                forked child
- *   -EAGAIN      MPI cannot spawn the ranks, for example because there are too few slots, or because
- *                the program's file is gone; the log says why. The call may be repeated
+ *   -EAGAIN      MPI cannot spawn the ranks, for example because there are too few slots or the
+ *                program's file is gone; the log says why. The call may be repeated
  *   -EOWNERDEAD  all worker ranks have died
  *   -EINVAL      the config has more than FL_WORKERS_MAX workers for each worker rank, more than
  *                FL_REGIONS_MAX regions, a `prefetch` above FL_MPI_PREFETCH_MAX, a `spawn` above
