@@ -16,7 +16,7 @@ const char options_help[] =
     "  -I, -D, -std=, -W, ...     for the compiler. -O and -fsanitize have no effect: a compiler that\n"
     "                             optimises may delete the access that races\n"
     "  FILE.o, FILE.a, -l, -L, ...   for the linker. What was compiled without -fsanitize=thread\n"
-    "                             runs unseen: it is named, and no pass is proved\n"
+    "                                runs unseen: it is named, and no pass is proved\n"
     "It heeds $CC (or cc), $CFLAGS, $CXX (or c++), $CXXFLAGS, $LDFLAGS and $LDLIBS.\n"
     "\n"
     "What to run:\n"
