@@ -36,13 +36,14 @@ struct lab_schedule {
 extern struct lab_schedule lab_taken;
 
 /*
- * The choices of fl_stress_ops() in the last execution. The pick of each is the fewest operations.
+ * The choices of fl_stress_ops() in the last execution. The pick of each choice is the smallest
+ * number that the call may return.
  */
 enum { LAB_OPS = 32 };
 extern struct lab_token lab_ops[LAB_OPS];
 extern unsigned lab_n_ops;
 
-/* Called before each execution. */
+/* Prepares the choices of an execution, before it begins. */
 void lab_choices_begin(enum lab_strategy strategy);
 
 /* Goes on to the next execution of DFS. Returns false if there is none. */
@@ -53,40 +54,46 @@ void lab_dfs_use(unsigned which); /* which of two searches goes on; each has its
 void lab_seed(uint64_t seed, uint64_t execution);
 unsigned lab_draw(unsigned n); /* returns a number below n, from the seed */
 
-/* The next executions follow `schedule`, as far as it fits. */
+/* Makes the next executions follow `schedule`, as far as it fits. */
 void lab_follow(const struct lab_schedule *schedule);
 
-/* Whether the two steps have the same effect in either order. */
+/* Returns whether the two steps have the same effect in either order. */
 bool lab_commute(const struct lab_op *a, const struct lab_op *b);
 /*
  * Makes the choice of a thread with that number try one of the `initials` in a later execution,
  * preferably `thread`, unless it tries one of them anyway.
  */
 void lab_dfs_try(uint32_t node, lab_set initials, unsigned thread);
-bool lab_dfs_is_new(void); /* the execution has left the path of earlier ones */
-/* the number of the choice of the thread that runs now; 0: there was none */
+/* Returns whether the execution has left the path of the executions before it. */
+bool lab_dfs_is_new(void);
+/*
+ * Returns the number of the choice by which the running thread runs, or 0 if there was no choice.
+ */
 uint32_t lab_dfs_node(void);
 
 /* --- order.c: the order of dependent steps, in executions with lab.ordered --- */
 void lab_order_begin(void);
-void lab_order_step(void);   /* a step of the running thread begins */
-void lab_order_settle(void); /* the step is done */
+void lab_order_step(void);   /* is called when a step of the running thread begins */
+void lab_order_settle(void); /* is called when the step is done */
 void lab_order_end(void);
 /*
- * Whether the running thread has only looked since that step of its own, while no other thread
- * could notice its locks, or would have woken it.
+ * Returns whether the running thread has done nothing but reads since its step `since`, and no
+ * other thread could notice its locks meanwhile, or would have woken it.
  */
 bool lab_order_is_idle(uint32_t since);
 
 /* --- state.c: waits that a fault ends early, in executions with lab.ordered --- */
 /*
- * Whether the running thread waits again after a wait that ended early and a turn of its loop
- * without effect.
+ * Returns whether the running thread waits again, after a wait that ended early and a turn of its
+ * loop without effect.
  */
 bool lab_await_again(void);
-void lab_await_early(void); /* this wait ends early */
+void lab_await_early(void); /* notes that the present wait ends early */
 
-/* "NAME/TOKENS/HASH"; the text must have room for LAB_REPLAY_TEXT. */
+/*
+ * Writes the replay string "NAME/TOKENS/HASH". `text` must have space for LAB_REPLAY_TEXT
+ * characters.
+ */
 enum { LAB_REPLAY_TEXT = 16 * LAB_TOKENS };
 void lab_schedule_print(const struct lab_schedule *schedule, uint64_t hash, char *text);
 /* Returns the name of a thread in a schedule: a to z, then Aa to Dx. */

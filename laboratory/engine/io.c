@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The table of descriptors, and reads and writes. A write of more than PIPE_BUF bytes may take
- * several steps. The bytes that a write sends to a socket may arrive in parts, so that a read finds
- * only the first byte. And if the write does not block, the socket may be full after that byte,
- * until it has been read. Both are choices of the search, as faults. As epoll(7) says, a read or a
- * write that moves less than it was asked for has emptied or filled the socket.
+ * This file has the table of descriptors, and reads and writes.
+ *
+ * A write of more than PIPE_BUF bytes to a pipe may take several steps. What a write sends to a
+ * socket may arrive in two parts, so that a read finds only the first byte. If the write does not
+ * block, the socket may then be full until that byte has been read. Both are faults, which the
+ * search chooses. As epoll(7) says, a read or a write that moves less than it was asked for has
+ * emptied or filled the socket.
  */
 #include "io.h"
 #include <limits.h>
@@ -16,9 +18,12 @@
 enum { CHANNELS = 30 };
 struct lab_file lab_io_files[LAB_IO_NUMBERS];
 static struct lab_file *numbers[LAB_IO_NUMBERS];
-static struct lab_looked looked[LAB_IO_NUMBERS]; /* at the descriptors */
+static struct lab_looked looked[LAB_IO_NUMBERS]; /* who has looked at each descriptor */
 static struct lab_channel channels[CHANNELS];
-/* The addresses of the steps: of the waits for several channels, then of each channel. */
+/*
+ * The addresses of the steps. The first one is that of waits for several channels. Then comes the
+ * address of each channel.
+ */
 static uint64_t places[1 + CHANNELS];
 
 static struct lab_object *io_object(size_t place, uintptr_t pc)
@@ -74,7 +79,7 @@ static _Noreturn void io_full(const char *what, int most, uintptr_t pc)
 	lab_unmodelled(pc, "opens more than %d %s, which is a limit of the laboratory", most, what);
 }
 
-/* What an earlier execution left does not count. */
+/* Clears the record if an earlier execution has left it. */
 static void io_begin(struct lab_looked *l)
 {
 	if (l->generation != lab.generation)
@@ -128,7 +133,10 @@ struct lab_file *lab_io_open(enum lab_io_kind kind, int flags, uintptr_t pc)
 	io_full("files", LAB_IO_NUMBERS, pc);
 }
 
-/* A file refers to a channel until all its descriptors are closed, also after a shutdown. */
+/*
+ * Returns whether an open file refers to the channel. A file does so until all its descriptors are
+ * closed, even after a shutdown.
+ */
 static bool io_is_taken(const struct lab_channel *c)
 {
 	LAB_EACH (i, lab_io_files)
@@ -174,7 +182,10 @@ int lab_io_number(struct lab_file *f, uintptr_t pc)
 
 /* --- steps --- */
 
-/* There are bytes, or none will come, or a timer was set to an earlier time. */
+/*
+ * Returns whether a read can go on: there are bytes, or none will come, or a timer was set to an
+ * earlier time.
+ */
 static bool io_can_read(const struct lab_object *o, const struct lab_thread *thread)
 {
 	const struct lab_channel *c = io_channel_of(o);
@@ -196,7 +207,7 @@ bool lab_io_step(struct lab_channel *c, enum lab_sync what, size_t size, int64_t
 	const bool possible = lab_object_wait(op, o, writes ? io_can_write : io_can_read, deadline) == 0;
 	lab_sync_event(&op, possible ? 0 : EAGAIN);
 	if (!possible)
-		lab_looked(o->address, 0); /* a change ends a spin */
+		lab_looked(o->address, 0); /* a thread that spins runs again when this changes */
 	else if (writes)
 		lab_object_release(&o->view);
 	else
@@ -263,7 +274,11 @@ void lab_io_drop(struct lab_file *f, uintptr_t pc)
 	if (f->kind == LAB_IO_LISTENER)
 		for (; in->count > 0; in->count -= sizeof f, in->begin += sizeof f)
 			lab_io_drop(*(struct lab_file **)&in->bytes[in->begin % LAB_IO_ROOM], pc);
-	f->refs = 1; /* while other threads run; a shutdown has a further one */
+	/*
+	 * The file must not count as free while other threads run. lab_io_shut() takes a greater
+	 * number for a shutdown.
+	 */
+	f->refs = 1;
 	lab_io_shut(f, true, true, pc);
 	lab_io_forget(f);
 	f->refs = 0;
@@ -338,7 +353,7 @@ static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, in
 		const bool possible = lab_io_step(c, LAB_SYNC_READ, 0, deadline < f->next ? deadline : f->next, pc);
 		lab_io_tick(f);
 		if (f->kind == LAB_IO_TIMER && c->count == 0 && lab.now < deadline)
-			return io_get(f, v, size, flags, pc); /* the timer was set anew */
+			return io_get(f, v, size, flags, pc); /* another thread has set the timer anew */
 		if (!possible && c->count == 0)
 			return done > 0 ? (ssize_t)done : lab_error(EAGAIN);
 		if (c->count == 0 && c->reset) {
@@ -453,7 +468,10 @@ static ssize_t io_writev(int number, const struct iovec *v, int n)
 	return lab_io_move(number, v, (size_t)n, 0, true, PC);
 }
 
-/* Of descriptors: whether they block. There is no exec(), so that nothing depends on FD_CLOEXEC. */
+/*
+ * Answers fcntl() where it reads or sets the flags of a descriptor. Only O_NONBLOCK has an effect.
+ * Nothing depends on FD_CLOEXEC, since programs of the model call no exec().
+ */
 static int io_control(int number, int command, unsigned long flags, uintptr_t pc)
 {
 	struct lab_file *f = lab_io_of(number);
@@ -486,7 +504,7 @@ static int io_ioctl(int number, unsigned long request, int *value)
 	if (!lab_io_of(number))
 		return -1;
 	if (request == SIOCOUTQ)
-		*value = 0; /* what is written has arrived */
+		*value = 0; /* all bytes that were written have arrived */
 	else if (request != FIOCLEX)
 		lab_no_file("ioctl", PC);
 	return 0;

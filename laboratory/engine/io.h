@@ -30,102 +30,127 @@ enum { LAB_IO_ROOM = 64 << 10, LAB_IO_SOCKET_ROOM = 4 << 10, LAB_IO_FIRST = 3, L
 struct lab_channel {
 	struct lab_file *reader, *writer; /* an end that is closed is NULL */
 	enum lab_io_kind kind;
-	int number[2];               /* the descriptors of the reader and of the writer, for reports */
-	bool reset;                  /* the writer left unread bytes of its own */
-	uint64_t count, room, usual; /* usual: the room, but for a socket that a fault has filled */
-	size_t begin;
+	int number[2]; /* the descriptors of the reader and of the writer, for reports */
+	bool reset;    /* the writer was closed before it had read all bytes that were sent to it */
+	/*
+	 * `count` bytes of at most `room` are in the channel. `usual` is the value that `room` has
+	 * unless a fault has filled the socket.
+	 */
+	uint64_t count, room, usual;
+	size_t begin; /* the index of the first byte in `bytes`, which is a ring */
 	char bytes[LAB_IO_ROOM];
 };
 
 struct lab_address {
-	socklen_t size; /* 0: there is no address */
+	socklen_t size; /* 0 if there is no address */
 	struct sockaddr_storage is;
 };
 
 /*
- * A call looks at some things before its step, or without one: which file the descriptor is; whether
- * the file blocks, to what it is connected, and the like. Where another thread changes one of them,
- * and neither the look nor the change is ordered before, a real run may have them in an order that the
- * search does not try. So nothing is proved then.
+ * Who has looked at a property of a descriptor, and who has changed it last. A call reads some
+ * properties before its step, or without a step: which file the descriptor is, whether the file
+ * blocks, to what it is connected, and the like. If another thread changes the property, and
+ * neither the look nor the change happens before the other, a real run may have the two in an order
+ * that the search does not try. The search then meets LAB_MET_DESCRIPTOR, and nothing is proved.
  */
 struct lab_looked {
-	uint32_t generation; /* the execution of the other fields */
-	unsigned changer;
+	uint32_t generation;      /* the execution that has written the other fields */
+	unsigned changer;         /* the thread that has made the last change */
 	uint32_t changed;         /* the changer's clock at the last change */
 	uint32_t at[LAB_THREADS]; /* each thread's clock at its last look since that change */
 };
 
-/* An open file. Descriptors, and calls that wait, refer to it. */
+/* An open file. Each of its descriptors, and each call that waits, counts as a reference to it. */
 struct lab_file {
 	uint8_t kind;
-	bool nonblocking, by_one; /* by_one: an event counter that is a semaphore */
+	bool nonblocking, by_one; /* `by_one` is true for an event counter that is a semaphore */
 	unsigned refs;
 	struct lab_channel *in, *out;
-	int64_t timeout[2];           /* for reads, and for writes; 0: none */
-	int64_t next, interval;       /* for a timer; INT64_MAX: it is not set */
-	struct lab_address own, peer; /* for a socket */
-	struct lab_node *node;        /* for a regular file */
+	int64_t timeout[2];           /* the limits of a read and of a write; 0 means none */
+	int64_t next, interval;       /* of a timer; `next` is INT64_MAX if it is not set */
+	struct lab_address own, peer; /* of a socket */
+	struct lab_node *node;        /* of a regular file */
 	off_t offset;
 	int flags;
-	struct lab_looked looked; /* the last field: an execution begins without it */
+	/*
+	 * This field must be the last one: the begin of an execution clears all fields before it.
+	 */
+	struct lab_looked looked;
 };
 
 extern struct lab_file lab_io_files[LAB_IO_NUMBERS];
-/* The file of a descriptor; NULL: there is none. */
+/* Returns the file of a descriptor, or NULL if there is none. The call is not a look. */
 struct lab_file *lab_io_find(int number);
-/* For a call that looks at the descriptor and at its file. Without a file it sets errno to EBADF. */
+/*
+ * Returns the file of a descriptor, and notes that the running thread has looked at both. If there
+ * is no file, it sets errno to EBADF and returns NULL.
+ */
 struct lab_file *lab_io_of(int number);
-/* The running thread looks at something; it changes something. */
+/* Notes that the running thread looks at the property, or changes it. */
 void lab_io_look(struct lab_looked *looked);
 void lab_io_change(struct lab_looked *looked);
-/* The caller has done a step on LAB_SHARED_FILES. */
+/* Makes a file. It requires that the caller has done a step on LAB_SHARED_FILES. */
 struct lab_file *lab_io_open(enum lab_io_kind kind, int flags, uintptr_t pc);
+/* Makes a channel between two files, or of one file to itself. It becomes `reader`->in. */
 struct lab_channel *lab_io_channel(struct lab_file *reader, struct lab_file *writer, uint64_t room, uintptr_t pc);
-/* gives the file the lowest free descriptor */
+/* Gives the file the lowest free descriptor, and returns it. */
 int lab_io_number(struct lab_file *file, uintptr_t pc);
-void lab_io_drop(struct lab_file *file, uintptr_t pc); /* drops a reference */
+/* Drops a reference to the file. The last one closes its ends of the channels. */
+void lab_io_drop(struct lab_file *file, uintptr_t pc);
 /*
- * A step that reads or writes as soon as the channel lets it. Returns false if the deadline came
- * first.
+ * Makes a step that reads from the channel, or writes `size` bytes or more to it, as soon as that
+ * is possible. Returns false if the deadline came first.
  */
 bool lab_io_step(struct lab_channel *c, enum lab_sync what, size_t size, int64_t deadline, uintptr_t pc);
-/* A step that is always possible. */
+/* Makes a step on the channel that is always possible. */
 void lab_io_point(struct lab_channel *c, enum lab_sync what, uintptr_t pc);
+/* Tells the threads that wait for the channel that its state has changed. */
 void lab_io_changed(struct lab_channel *c, uintptr_t pc);
+/* Closes the file's end of its input, of its output, or of both. */
 void lab_io_shut(struct lab_file *file, bool in, bool out, uintptr_t pc);
-/* Reads or writes, and returns the result of the call. `flags` are MSG_... */
+/* Reads or writes, and returns the result of the call. `flags` are those of send() and recv(). */
 ssize_t lab_io_move(int number, const struct iovec *v, size_t n, int flags, bool writes, uintptr_t pc);
 int lab_io_close(int number, uintptr_t pc);
-/* The running thread learns what happened before the events of the file. */
+/* Makes known to the running thread what happened before the events of the file. */
 void lab_io_known(const struct lab_file *file, uintptr_t pc);
-/* In ns. */
+/* Returns the span in nanoseconds. */
 static inline int64_t lab_io_span(const struct timeval *t)
 {
 	return t->tv_sec * INT64_C(1000000000) + t->tv_usec * INT64_C(1000);
 }
+/*
+ * Returns the deadline of a read or a write: 0 if the call must not wait, and INT64_MAX if it may
+ * wait for ever.
+ */
 int64_t lab_io_deadline(struct lab_file *file, bool writes, bool waits);
 
 /* --- io_poll.c --- */
-/* the events that the file has: POLLIN and others */
+/* Returns the events that the file has now: POLLIN and others. */
 short lab_io_events(const struct lab_file *file);
-/* these events have begun; called before lab_io_changed() */
+/* Tells epoll sets that the events have begun. The caller calls lab_io_changed() afterwards. */
 void lab_io_wake(const struct lab_file *file, unsigned events);
-/* makes a timer expire that is due */
+/* Makes the file expire if it is a timer that is due. */
 void lab_io_tick(struct lab_file *file);
-/* removes the file from all epoll sets */
+/* Removes the file from all epoll sets. */
 void lab_io_forget(const struct lab_file *file);
+/*
+ * Returns the step of a wait for several channels. It does not commute with steps on any of them.
+ */
 struct lab_op lab_io_poll_op(uintptr_t pc);
 void lab_io_poll_reset(void);
 
 /*
- * Whether the thread waits for an epoll set although a file of the set, the descriptor `number`,
- * has bytes.
+ * Returns whether the thread waits for an epoll set although a file of the set has bytes. Then
+ * `*number` is the descriptor of that file.
  */
 bool lab_io_lost(const struct lab_thread *thread, int *number);
 
-/* io_file.c */
-/* The running thread uses the stream; false: it is not one of fopen(). */
+/* --- io_file.c --- */
+/*
+ * Notes that the running thread uses the stream. Returns false if the stream is not one of fopen().
+ */
 bool lab_io_use_stream(const FILE *stream);
+/* Reads from a regular file, or writes to it, and returns the result of the call. */
 ssize_t lab_io_file_move(struct lab_file *file, const struct iovec *v, size_t n, bool writes, uintptr_t pc);
 void lab_io_file_reset(void);
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Regular files. Each execution sees them as they were when any execution first opened them. What
- * an execution writes stays in memory, and is gone when the execution ends. A call is no step. So
- * nothing is proved if two threads use a file, and neither use is ordered before the other.
+ * This file has regular files and streams.
  *
- * A stream of fopen() is one of the C library, whose bytes come from here.
+ * Each execution sees a file as it was when an execution first opened it. What an execution writes
+ * stays in memory, and is gone when the execution ends. The calls make no steps. So nothing is
+ * proved if two threads use a file and neither use happens before the other.
+ *
+ * A stream of fopen() is a stream of the C library, and the functions of this file move its bytes.
  */
 #include "io.h"
 #include <sys/stat.h>
@@ -15,14 +17,14 @@ enum { NODES = 64, STREAMS = 64 };
 static struct lab_node {
 	char *path;
 	struct stat real;
-	char *kept, *bytes; /* of the real file; of this execution */
+	char *kept, *bytes; /* the contents of the real file, and those of this execution */
 	size_t kept_size, size;
 	bool real_exists, exists;
 	uint32_t generation, clock;
 	unsigned thread;
 } nodes[NODES];
 
-static FILE *streams[STREAMS]; /* open ones */
+static FILE *streams[STREAMS]; /* the open stream of each descriptor, or NULL */
 
 void lab_io_file_reset(void)
 {
@@ -33,7 +35,10 @@ void lab_io_file_reset(void)
 		}
 }
 
-/* What the real file has: of a regular one. */
+/*
+ * Reads what the real file has. Returns false if it is neither a regular file nor /dev/null, or
+ * cannot be read.
+ */
 static bool file_read(struct lab_node *n, const char *path)
 {
 	const int real = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -74,7 +79,7 @@ static struct lab_node *file_node(const char *path, uintptr_t pc)
 	return n;
 }
 
-/* Before each use. */
+/* Notes a use of the file. Each call that reads or changes the file calls this before. */
 static void file_used(struct lab_node *n)
 {
 	if (!lab_is_known(n->thread, n->clock))
@@ -173,7 +178,7 @@ static int file_fstat(int number, struct stat *to)
 	return 0;
 }
 
-/* Of a socket, its name. */
+/* Removes a regular file, or the name of a socket. */
 static int file_unlink(const char *path)
 {
 	lab_shared_step(LAB_SHARED_FILES, PC);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waits for several descriptors; event counters and timers. A watch of an epoll set is in the list
- * of those that may be ready, as in Linux. It is there from an event on, until epoll_wait() finds
- * that the watch has no event, or has reported an event of an edge-triggered one.
+ * This file has waits for several descriptors, event counters and timers.
+ *
+ * As in Linux, an epoll set has a list of the watches that may be ready. An event puts a watch into
+ * the list. epoll_wait() takes it out again when the watch has no event any more, or when it has
+ * reported an event of an edge-triggered watch.
  */
 #include "io.h"
 #include <limits.h>
@@ -13,17 +15,23 @@
 
 enum { WATCHES = 64 };
 static struct watch {
-	struct lab_file *set, *file; /* both are NULL if this is no watch */
+	struct lab_file *set, *file; /* both are NULL if this entry is free */
 	int number;
-	uint32_t events, asked; /* events: none after one of EPOLLONESHOT */
+	/*
+	 * The events that the watch reports: none after a report of EPOLLONESHOT; and those asked
+	 * for.
+	 */
+	uint32_t events, asked;
 	epoll_data_t data;
-	uint32_t since; /* 0: not in the list */
-	unsigned waker; /* the thread whose step put it into the list, and its clock */
+	uint32_t since; /* the number of its entry into the list; 0 if it is not there */
+	/* The thread whose step put the watch into the list, and the clock of that thread then. */
+	unsigned waker;
 	uint32_t woken;
 } watches[WATCHES];
-static uint32_t newest, timers; /* how often a watch came into the list; a timer was set */
+/* How often a watch came into the list, and how often a timer was set. */
+static uint32_t newest, timers;
 
-/* What each thread waits for: the files, or an epoll set. */
+/* What each thread waits for: either some files, or an epoll set. */
 static struct wait {
 	struct pollfd *files;
 	nfds_t n;
@@ -42,7 +50,11 @@ static unsigned poll_events(const struct watch *w)
 	return (uint16_t)lab_io_events(w->file) & w->events;
 }
 
-/* Steps on two channels commute, but the list tells which of them came first. */
+/*
+ * Puts a watch into the list. Steps on two channels commute, but the order of the list tells which
+ * of them came first. So nothing is proved if the step that put another watch there may come before
+ * or after this one.
+ */
 static void poll_enlist(struct watch *w)
 {
 	w->since = ++newest;
@@ -102,7 +114,7 @@ short lab_io_events(const struct lab_file *f)
 	return (short)(socket && !in ? POLLOUT | POLLHUP : events);
 }
 
-/* The first watch of the set, in the order of the list, that has an event. */
+/* Returns the first watch of the set, in the order of the list, that has an event, or NULL. */
 static struct watch *poll_first(const struct lab_file *set, uint32_t to)
 {
 	struct watch *first = NULL;
@@ -115,7 +127,7 @@ static struct watch *poll_first(const struct lab_file *set, uint32_t to)
 	return first;
 }
 
-/* Of poll(): how many files have events. */
+/* Stores the events of each file as poll() does. Returns how many files have events. */
 static int poll_scan(struct pollfd *files, nfds_t n)
 {
 	int found = 0;
@@ -130,8 +142,8 @@ static int poll_scan(struct pollfd *files, nfds_t n)
 }
 
 /*
- * Whether a wait finds an event, after the timers that are due have expired. `*due` gets the time
- * at which the next timer will expire.
+ * Makes the timers expire that are due, and returns whether the wait finds an event. Stores in
+ * `*due` when the next timer of the wait will expire.
  */
 static bool poll_look(const struct wait *w, int64_t *due)
 {
@@ -250,7 +262,7 @@ static int poll_pselect(int n, fd_set *in, fd_set *out, fd_set *other, const str
 
 /* --- epoll --- */
 
-/* A file with a channel of its own. */
+/* Makes a file that has a channel of its own. */
 static struct lab_file *poll_new(enum lab_io_kind kind, int flags, uintptr_t pc)
 {
 	lab_shared_step(LAB_SHARED_FILES, pc);
@@ -345,7 +357,10 @@ static int poll_epoll_pwait2(int number, struct epoll_event *events, int most, c
 	return poll_epoll(number, events, most, poll_after(t), PC);
 }
 
-/* A thread sleeps in epoll_wait() though a file of the set has bytes: the edge was used up. */
+/*
+ * A thread may sleep in epoll_wait() although a file of the set has bytes. The reason then is that
+ * the edge was reported before.
+ */
 bool lab_io_lost(const struct lab_thread *t, int *number)
 {
 	LAB_EACH (i, watches) {

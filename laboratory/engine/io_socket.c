@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stream sockets between threads of the program, with an address and a port, or with a name.
- * connect() makes a connection, which waits in the channel of the listening socket for accept().
+ * This file has stream sockets between threads of the program. They have an address and a port, or
+ * a name. connect() makes the connection, which then waits for accept() in the channel of the
+ * listening socket.
  */
 #include "io.h"
 #include <netinet/in.h>
@@ -12,7 +13,7 @@ static _Noreturn void socket_refuse(const char *what, uintptr_t pc)
 	lab_unmodelled(pc, "uses %s: the model has stream sockets within the program", what);
 }
 
-/* Returns NULL if there is none; errno says why. */
+/* Returns the socket of a descriptor. If there is none, it sets errno and returns NULL. */
 static struct lab_file *socket_of(int number)
 {
 	struct lab_file *f = lab_io_of(number);
@@ -55,7 +56,7 @@ static int socket_socketpair(int domain, int type, int protocol, int two[2])
 	return 0;
 }
 
-/* The port, at the same place in both kinds of addresses. */
+/* Returns the port of an address. It has the same place in addresses of IPv4 and IPv6. */
 static in_port_t *socket_port(struct lab_address *a)
 {
 	return &((struct sockaddr_in *)&a->is)->sin_port;
@@ -69,7 +70,7 @@ static bool socket_is_same(struct lab_address *a, struct lab_address *b)
 	              : *socket_port(a) == *socket_port(b));
 }
 
-/* Returns the socket that has this address, or NULL. */
+/* Returns the socket that has the address and is not connected, or NULL if there is none. */
 static struct lab_file *socket_at(struct lab_address *a)
 {
 	LAB_EACH (i, lab_io_files)
@@ -78,7 +79,7 @@ static struct lab_file *socket_at(struct lab_address *a)
 	return NULL;
 }
 
-/* The address of a call, which is a step on all addresses. */
+/* Reads the address that a call has got. The call is a step on all addresses. */
 static struct lab_address socket_read(const struct sockaddr *address, socklen_t size, uintptr_t pc)
 {
 	struct lab_address a = {.size = size};

@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Each index of an array. */
+/* Runs a loop with each index of an array. */
 #define LAB_EACH(i, array) for (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
 
-/* Returns the memory; where there is none, the process ends. */
+/* Returns `memory`. If it is NULL, since there was no memory, the process aborts. */
 static inline void *lab_needed(void *memory)
 {
 	if (!memory)
@@ -28,21 +28,23 @@ static inline void *lab_needed(void *memory)
  */
 
 /*
- * A test of one module. The module is the tool itself, or a loaded shared object. The model uses
- * the instrumented test of a name; the tool and native runs use the plain one.
+ * A test of one module. The module is the tool itself, or a loaded shared object. If a test exists
+ * both with instrumentation and without it, the model runs the first one, and the tool and native
+ * runs use the second.
  */
 struct lab_test {
 	const struct fl_stress_test *test;
-	void (*setup)(void *state); /* NULL: the test has no setup */
+	void (*setup)(void *state); /* NULL if the test has no setup */
 	const struct lab_module *module;
-	/* main() of a program; NULL: a scenario */
+	/* The function main() of a program. It is NULL for a scenario. */
 	int (*main)(int argc, char **argv, char **environment);
 	struct lab_test *next;
 };
 
 /*
- * Returns the list of all registered tests, by name; of one name, plain ones come before
- * instrumented ones. Of two with one name and kind, only the first counts.
+ * Returns the list of all registered tests, in the order of their names. Of tests with the same
+ * name, those without instrumentation come first. If two tests have the same name and kind, only
+ * the first one counts.
  */
 const struct lab_test *lab_tests(void);
 #define LAB_EACH_TEST(t) for (const struct lab_test *t = lab_tests(); t; t = t->next)
@@ -53,7 +55,7 @@ const struct lab_test *lab_test_find(const char *name, bool instrumented);
  * or the reason of the failure, which the caller frees.
  */
 char *lab_load(const char *path);
-/* called before the process ends because a constructor starts a thread */
+/* This is called before the process ends because a constructor starts a thread. */
 extern void (*lab_at_refusal)(void);
 
 int64_t lab_clock_ns(void);             /* the real clock */
@@ -68,12 +70,12 @@ enum lab_verdict {
 	LAB_USE_AFTER_FREE, /* also an access outside of any block, and a second free */
 	LAB_LEAK,
 	LAB_DEADLOCK,
-	/* all threads sleep, and the word on which one of them sleeps has changed since */
+	/* All threads sleep, and the word on which one of them sleeps has changed since. */
 	LAB_LOST_WAKEUP,
 	LAB_LIVELOCK,
 	LAB_STEP_LIMIT, /* the execution has more than max_steps steps */
 	LAB_CRASH,      /* SIGSEGV and other fatal signals */
-	LAB_HANG,       /* no step for too long: a call that blocks, unseen by the model */
+	LAB_HANG,       /* no step for too long: a call blocks that the model does not see */
 	LAB_UNMODELLED, /* a call that the model cannot decide */
 	LAB_NONDETERMINISM,
 	LAB_MISUSE,           /* wrong use of a lock or another object, of a thread, of a key */
@@ -85,8 +87,9 @@ enum lab_verdict {
 const char *lab_verdict_name(enum lab_verdict verdict);
 
 /*
- * Where the search cut behaviours off. If a search has ended without any of these limits, it has
- * seen every execution of the model. lab_met() records a limit where it is met.
+ * The limits by which a search may miss executions. lab_met() records a limit where the search
+ * meets it. A search that has ended and met none of these limits has seen every execution of the
+ * model.
  */
 enum lab_limit {
 	/* The bounds of the search: */
@@ -97,25 +100,29 @@ enum lab_limit {
 	/* The limits of the model: */
 	LAB_MET_HISTORY,  /* a store that could have been read is no longer kept */
 	LAB_MET_PATIENCE, /* an old value could have been read once more */
-	/* modifications, or SC operations, may have an order that was not tried */
+	/* Modifications, or SC operations, may have an order that was not tried. */
 	LAB_MET_ORDER,
 	LAB_MET_WIDE,       /* an old value of more than eight bytes was not tried */
 	LAB_MET_SIZES,      /* accesses of two sizes to one place are stronger here than in C11 */
 	LAB_MET_UNSEEN,     /* code without instrumentation wrote an atomic object */
-	LAB_MET_SPIN,       /* turns of a spin that no other thread could interrupt */
+	LAB_MET_SPIN,       /* a bounded spin made turns between which no other thread could run */
 	LAB_MET_FAIRNESS,   /* a thread ran because it had waited for too long */
 	LAB_MET_STEPS,      /* an execution could have been longer */
 	LAB_MET_CHOICES,    /* the alternatives of one choice beyond the 255th were not tried */
 	LAB_MET_RECORDS,    /* an access with which a later one could have raced was forgotten */
-	LAB_MET_MEMBARRIER, /* another order of the fences of one membarrier() */
-	LAB_MET_NO_FAULT,   /* a fault of a kind that the user has switched off */
-	LAB_MET_DESCRIPTOR, /* a change of a descriptor, or of events, before or after a call looks at it */
-	LAB_MET_FILES,      /* two threads use a file, in any order */
-	LAB_MET_RETIRED,    /* a use of memory that was retired, without a hazard pointer */
-	LAB_MET_LAST,       /* another thread could have ended last, and run atexit()'s functions */
-	LAB_MET_INPUT,      /* other times, processors, random numbers */
-	LAB_MET_ASSEMBLY,   /* what assembly does, and objects that were compiled without instrumentation */
-	LAB_MET_NO_END,     /* each execution stopped at a false assumption */
+	LAB_MET_MEMBARRIER, /* the fences of one membarrier() could have come in another order */
+	LAB_MET_NO_FAULT,   /* a fault could have happened that the user has switched off */
+	/*
+	 * A descriptor, or its events, could have changed before a call looked at it, or after
+	 * that.
+	 */
+	LAB_MET_DESCRIPTOR,
+	LAB_MET_FILES,    /* two threads could have used a file in the other order */
+	LAB_MET_RETIRED,  /* retired memory could have been used without a hazard pointer */
+	LAB_MET_LAST,     /* another thread could have ended last, and run atexit()'s functions */
+	LAB_MET_INPUT,    /* a time, a processor or a random number could have been another */
+	LAB_MET_ASSEMBLY, /* assembly, or an object without instrumentation, could have done anything */
+	LAB_MET_NO_END,   /* each execution stopped at a false assumption */
 	LAB_LIMITS
 };
 enum { LAB_BOUNDS = (1 << LAB_MET_HISTORY) - 1 };
@@ -140,47 +147,54 @@ enum {
 /* What distinguishes a failure from other failures of its test. */
 struct lab_failure {
 	enum lab_verdict verdict;
-	uintptr_t signature; /* of the code that failed */
-	uintptr_t address;   /* of the memory of a race, or of all locks of a cycle; 0: none */
+	uintptr_t signature; /* tells the code that failed from other code */
+	uintptr_t address;   /* of the memory of a race, or of all locks of a cycle; 0 if neither */
 };
 
 /* An all-zero config is not usable: begin with LAB_CONFIG_DEFAULT. */
 struct lab_config {
 	enum lab_strategy strategy;
-	/* for DFS: the most of an execution; LAB_UNBOUNDED: with source sets and sleep sets */
+	/*
+	 * For DFS, the most preemptions in an execution. LAB_UNBOUNDED means any number, by a
+	 * search with source sets and sleep sets.
+	 */
 	int preemptions;
-	/* for DFS: the most loads of older values of an execution; or LAB_UNBOUNDED */
+	/* For DFS, the most loads of older values in an execution, or LAB_UNBOUNDED. */
 	int stale;
-	int faults; /* the most that are injected in an execution */
-	/* the most processes killed in an execution; 0: the mode is not crash */
+	int faults; /* the most faults that are injected in an execution */
+	/* The most processes that are killed in an execution. In modes other than crash it is 0. */
 	int kills;
 	unsigned fault_mask; /* LAB_FAULT_... */
 	unsigned depth;      /* for PCT */
 	uint64_t seed;
-	uint64_t max_executions; /* 0: no limit */
-	unsigned jobs;           /* the most processes that search at the same time; 0: one */
-	int64_t time;            /* ns; 0: no limit */
+	uint64_t max_executions; /* 0 means no limit */
+	unsigned jobs;           /* the most processes that search at the same time; 0 means one */
+	int64_t time;            /* in nanoseconds; 0 means no limit */
 	uint32_t max_steps;      /* the most steps of an execution */
 	const char *replay;      /* for LAB_REPLAY: the string of a report */
-	/* the search goes on after a failure, and counts outcomes: for litmus tests */
+	/*
+	 * Whether the search goes on after a failure, and counts outcomes. Litmus tests need this.
+	 */
 	bool keep_failing;
 	bool no_shrink;
-	bool shallow; /* for LAB_AUTO: the bounds do not become wider */
+	bool shallow; /* whether LAB_AUTO keeps its first bounds */
 	/* The sites (return addresses) whose order is one step weaker. */
 	const uintptr_t *mutants;
 	size_t n_mutants;
-	/* failures that are known: the search goes on after them */
+	/* Known failures. The search goes on after them. */
 	const struct lab_failure *known;
 	size_t n_known;
-	bool no_leaks; /* leaks are no failures */
-	/* the module has assembly, or an object that was compiled without instrumentation */
+	bool no_leaks; /* whether a leak is no failure */
+	/*
+	 * Whether the module has assembly, or an object that was compiled without instrumentation.
+	 */
 	bool unseen;
 	/*
-	 * As in C++20: after a release store, only RMWs continue its release sequence. Later stores
-	 * of the same thread do not.
+	 * Whether only read-modify-writes continue the release sequence of a release store, as in
+	 * C++20. In C11 later stores of the same thread continue it, too.
 	 */
 	bool rmw_sequences;
-	bool traffic;  /* run one execution, and count its traffic (traffic.c) */
+	bool traffic;  /* whether to run one execution only, and to count its traffic (traffic.c) */
 	unsigned argc; /* the arguments of a program */
 	char *const *argv;
 	unsigned mutant_step;
@@ -205,16 +219,19 @@ struct lab_outcome {
 	uint64_t count;
 };
 
-/* The relation of an earlier step of another thread to a step. */
+/* How a step depends on an earlier step of another thread. */
 enum lab_edge {
 	LAB_NO_EDGE,
-	LAB_READS_FROM, /* the step stored the value that this step returned */
+	LAB_READS_FROM, /* the earlier step stored the value that this step returned */
 	/*
 	 * The earlier step happens before this one: a release that was acquired, a wake, a start, a
 	 * join.
 	 */
 	LAB_SYNCHRONIZES,
-	LAB_WAITS_FOR /* the step acquired what this step waits for, and has not released it */
+	/*
+	 * The earlier step acquired what this step waits for, and its thread has not released it.
+	 */
+	LAB_WAITS_FOR
 };
 
 /* A step of the minimal failing execution. Its texts belong to the result. */
@@ -229,55 +246,57 @@ struct lab_step {
 	bool preempted;     /* another thread could have gone on, and this one ran in its place */
 	bool stale;
 	bool fault;
-	bool killed;        /* its process was killed in place of this step */
-	bool failing;       /* the step is one of those of the failure */
-	enum lab_edge edge; /* to the step `from` */
+	bool killed;        /* the process was killed in place of this step */
+	bool failing;       /* the step is a part of the failure */
+	enum lab_edge edge; /* how this step depends on the step with the index `from` */
 	unsigned from;
 };
 
 struct lab_result {
 	enum lab_verdict verdict;
 	const char *skipped; /* the reason why this search cannot run this test, or NULL */
-	const char *message; /* one line: the failure, its threads, its place */
-	const char *details; /* further lines: what other threads wait for; may be "" */
+	const char *message; /* a line with the failure, its threads and its place */
+	const char *details; /* further lines, which say what other threads wait for; may be "" */
 	const char *replay;  /* the string that repeats the failure; "" for a pass */
 	struct lab_failure failure;
 	uint64_t executions; /* complete executions, random ones included */
-	uint64_t samples;    /* for mode lin: how many states there were on real threads */
-	unsigned programs;   /* for mode lin: how many programs of operations */
+	uint64_t samples;    /* in the mode lin, how many states there were on real threads */
+	unsigned programs;   /* in the mode lin, how many programs of operations were run */
 	unsigned programs_exhausted;
 	uint64_t pruned; /* executions that were cut short, since they would repeat others */
 	uint64_t steps;  /* steps of all executions together */
-	/* DFS has seen all executions within its bounds, complete and cut ones. */
+	/* Whether DFS has seen all executions within its bounds, complete ones and pruned ones. */
 	bool exhausted;
 	uint64_t complete, blocked;
 	unsigned limits; /* the limits that these executions met: bits of enum lab_limit */
-	/* exhausted, and no limit was met: the search has seen every execution of the model */
+	/*
+	 * Whether the search has seen every execution of the model: `exhausted`, without a limit.
+	 */
 	bool proved;
 	/*
-	 * The search in words, with its bounds: "dfs with at most 2 preemptions, 2 stale reads, 1
-	 * fault".
+	 * The search and its bounds in words, such as "dfs with at most 2 preemptions, 2 stale
+	 * reads, 1 fault".
 	 */
 	const char *strategy;
 	unsigned n_outcomes;
 	const struct lab_outcome *outcomes;
 	unsigned n_threads;
-	/* their names: "main", then the actors, then the threads that they started */
+	/* The names of the threads: "main", then the actors, then the threads that they started. */
 	const char *const *threads;
 	unsigned n_steps;
-	/* the steps of a failure in its minimal form, without the setup */
+	/* The steps of a failure in its minimal form, without the setup. */
 	const struct lab_step *trace;
 	/*
-	 * How many further steps lie behind those: what each thread waits for at the end of a
-	 * deadlock.
+	 * How many steps follow after those `n_steps` in `trace`. They tell what each thread waits
+	 * for at the end of a deadlock.
 	 */
 	unsigned n_waiting;
-	int64_t found_ns;    /* time until the failure was first seen */
+	int64_t found_ns;    /* the time until the failure was first seen */
 	int64_t shrunk_ns;   /* the time that shrinking took */
-	uint64_t hash;       /* of the steps and values of a failure; equal when it is replayed */
+	uint64_t hash;       /* of the steps and values of a failure; a replay has the same hash */
 	uint64_t kills;      /* how many processes were killed, in all executions */
 	unsigned kill_steps; /* how many distinct steps (site and kind) had a kill */
-	/* how many distinct steps had none, although a kill was possible there */
+	/* How many distinct steps had no kill, although a kill was possible there. */
 	unsigned kill_missed;
 	uint64_t kill_least; /* how often the step with the fewest kills was killed */
 };
@@ -293,22 +312,22 @@ const struct lab_result *lab_model_run(const struct lab_test *test, const struct
                                        lab_progress *progress, void *arg);
 
 /*
- * After an execution with lab_config.traffic: prints the time, the locked instructions, the misses
- * and the system calls of an operation in a line, and then the lines of memory with the most
- * misses. With `threads`, it also prints the counts of each thread.
+ * Prints the traffic of the last execution, which must have run with lab_config.traffic. One line
+ * has the time, the locked instructions, the misses and the system calls of an operation. The lines
+ * of memory with the most misses follow. With `threads` it also prints the counts of each thread.
  */
 void lab_traffic_print(FILE *to, bool threads);
 
 /*
- * The sites (return addresses of atomic calls) that the executions have reached. Mutants and
- * coverage use them.
+ * A site (the return address of an atomic call) that an execution has reached. Mutants and coverage
+ * use the sites.
  */
 struct lab_site {
 	uintptr_t pc;
-	/* "load", "store", "exchange", "fetch_add", "compare_exchange", "fence". */
+	/* This is "load", "store", "exchange", "fetch_add", "compare_exchange" or "fence". */
 	const char *operation;
-	const char *order; /* the order in the code: "acquire" */
-	unsigned weaker;   /* how many orders are one step weaker (2 for acq_rel) */
+	const char *order; /* the order in the code, such as "acquire" */
+	unsigned weaker;   /* how many orders are one step weaker: 2 for acq_rel */
 	uint64_t hits;
 };
 size_t lab_sites(const struct lab_site **sites);
@@ -319,12 +338,12 @@ size_t lab_sites(const struct lab_site **sites);
  */
 bool lab_where(uintptr_t pc, const char **file, int *line, const char **function);
 
-/* Returns the innermost function at `pc`, inlined or not; NULL: unknown. */
+/* Returns the name of the innermost function at `pc`, inlined or not, or NULL if it is unknown. */
 const char *lab_inlined(uintptr_t pc);
 
 /*
- * Returns the module of `pc`, and its offset there; NULL: no module has it. This names sites across
- * processes.
+ * Returns the name of the module that has `pc`, and stores the offset of `pc` there. Returns NULL
+ * if no module has it. The two together name a site in several processes.
  */
 const char *lab_module_of(uintptr_t pc, uintptr_t *offset);
 

@@ -14,7 +14,7 @@
 #include "object.h"
 #include <time.h>
 
-/* Whether all bytes are 0. */
+/* Returns whether all bytes are 0. */
 static inline bool lab_is_zero(const void *memory, size_t size)
 {
 	const unsigned char *byte = memory;
@@ -52,7 +52,9 @@ static inline bool lab_is_zero(const void *memory, size_t size)
 	} while (0)
 #define FORWARD_INIT(name, arguments, at, ...) FORWARD_INIT_BY(name, REAL(name), arguments, at, __VA_ARGS__)
 
-/* Returns the result of a call that sets errno to `error`; 0: there is no error. */
+/*
+ * Returns the result of a call that ends with `error`: -1, with errno set; or 0 if `error` is 0.
+ */
 static inline int lab_error(int error)
 {
 	if (error == 0)
@@ -61,10 +63,12 @@ static inline int lab_error(int error)
 	return -1;
 }
 
-/* The running thread does what the model lacks: ends the execution. */
+/* Ends the execution because the running thread does something that the model lacks. */
 _Noreturn void lab_unmodelled(uintptr_t pc, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Functions that replace those of the C library in programs: unknown.c redirects the calls. */
+/*
+ * A function that replaces a function of the C library in programs. unknown.c redirects the calls.
+ */
 struct lab_call {
 	const char *name;
 	void (*function)(void);
@@ -75,56 +79,60 @@ struct lab_call {
 	}
 extern const struct lab_call lab_output_calls[], lab_thread_calls[], lab_process_calls[];
 
-enum { LAB_PROCESSORS = 2, LAB_PID = 1000 }; /* the threads have the next IDs */
+/* The process has the ID LAB_PID, and its threads have the IDs after it. */
+enum { LAB_PROCESSORS = 2, LAB_PID = 1000 };
 
+/* --- process.c --- */
 /*
- * process.c: a step on something that a process has only once. Other threads can tell whether it
- * came before a step of theirs.
+ * The things that a process has only once. A step on one of them does not commute with another
+ * step on it: other threads can tell which of the two came first.
  */
 enum lab_shared { LAB_SHARED_EXITS, LAB_SHARED_KEYS, LAB_SHARED_NAMES, LAB_SHARED_FILES, LAB_SHARED_SETS, LAB_SHAREDS };
 void lab_shared_step(enum lab_shared what, uintptr_t pc);
 uintptr_t lab_shared_place(enum lab_shared what); /* the address of these steps */
 
+/* --- posix_time.c --- */
 /*
- * posix_time.c. In the model's time: the deadline `t` of a clock; the time that is `t` after `from`. INT64_MAX:
- * never.
+ * lab_deadline() converts the deadline `t` of a clock to the model's time. lab_after() returns the
+ * time that is `t` after `from`. INT64_MAX means never.
  */
 int64_t lab_deadline(const struct timespec *t, int clock);
 int64_t lab_after(int64_t from, const struct timespec *t);
-lab_can lab_never; /* of a step that only a signal, or time, makes possible */
+lab_can lab_never; /* returns false: for a step that only a signal, or time, makes possible */
 void lab_sleep(int64_t deadline, uintptr_t pc);
 void lab_sleep_before_exit(uintptr_t pc);
 
-/* --- posix_mutex.c, which <threads.h> uses, too; results are those of pthread_mutex_...() --- */
+/* --- posix_mutex.c --- */
+/* <threads.h> uses these functions, too. Their results are those of pthread_mutex_...(). */
 enum { LAB_MUTEX_NORMAL, LAB_MUTEX_RECURSIVE, LAB_MUTEX_ERRORCHECK };
 struct lab_object *lab_mutex_of(uintptr_t mutex, bool c11, const char *what, uintptr_t pc);
 int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc);
 int lab_mutex_trylock(struct lab_object *o, uintptr_t pc);
 int lab_mutex_unlock(struct lab_object *o, uintptr_t pc);
-/* The running thread becomes the owner of the free mutex. */
+/* Makes the running thread the owner of the free mutex. */
 int lab_mutex_taken(struct lab_object *o, uintptr_t pc);
-lab_can lab_mutex_can; /* no thread owns the object: a once, too */
+lab_can lab_mutex_can; /* returns whether no thread owns the object, which may also be a once */
 
 /* --- posix_cond.c --- */
 struct lab_object *lab_cond_of(uintptr_t cond, bool c11, const char *what, uintptr_t pc);
 int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadline, uintptr_t pc);
 /*
- * The wait itself, after lab_cond_wait() has checked it. Returns when the thread has the mutex
- * again.
+ * Waits. lab_cond_wait() calls it after its checks. It returns when the thread has the mutex again.
  */
 int lab_cond_begin(struct lab_object *o, struct lab_object *mutex, int64_t deadline, uintptr_t pc);
-/* A waiter was woken: it competes for the mutex. */
+/* Makes a waiter that was woken compete for the mutex. */
 void lab_cond_woken(struct lab_object *o, struct lab_thread *waiter);
 void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc);
 
 /* --- posix_thread.c --- */
-void lab_posix_refuse(uintptr_t pc); /* ends with a message if a module's constructor calls it */
+/* Ends the process with a message if the constructor of a module makes the call at `pc`. */
+void lab_posix_refuse(uintptr_t pc);
 /*
  * Returns a hash. Equal values mean that the thread has the same errno, signal mask, and settings
  * of cancellation.
  */
 uint64_t lab_thread_settings(void);
-/* The function that a thread of the program runs; one of the two is not NULL. */
+/* The function that a thread of the program runs. Exactly one of the two is not NULL. */
 struct lab_start {
 	void *(*posix)(void *);
 	int (*c11)(void *);
@@ -148,10 +156,10 @@ int lab_key_create(unsigned *key, void (*destroy)(void *), uintptr_t pc);
 int lab_key_delete(unsigned key, uintptr_t pc);
 void *lab_key_get(unsigned key, uintptr_t pc);
 int lab_key_set(unsigned key, const void *value, uintptr_t pc);
-/* The C library has made a key, perhaps for a constructor. */
+/* Notes a key that the C library has made, if a constructor has asked for it. */
 void lab_key_made(unsigned key, void (*destroy)(void *), uintptr_t pc);
-void lab_keys_end(uintptr_t pc); /* of the running thread: calls the destructors */
-/* Calls `visit` for the values of the threads that run, for the search for leaks. */
+void lab_keys_end(uintptr_t pc); /* calls the destructors of the running thread's values */
+/* Calls `visit` for each value of a thread that runs. The search for leaks needs this. */
 void lab_keys_visit(void (*visit)(uintptr_t value, void *arg), void *arg);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Called when no thread can run: finds what the threads wait for, and the verdict. */
+/*
+ * This file says why an execution is stuck. When no thread can run, it finds what the threads wait
+ * for, and which verdict that is.
+ */
 #include "location.h"
 #include "object.h"
 
@@ -8,8 +11,8 @@ struct line {
 };
 
 /*
- * Finds the wait of a thread. Several threads may sleep on one futex; the wait of this thread is on
- * its stack.
+ * Notes the key of the wait if it is the wait of the thread that `arg` describes. Several threads
+ * may sleep on one futex. The wait of this thread is on its stack.
  */
 static void match(const void *key, const void *wait, const uint32_t *futex, const char *name, void *arg)
 {
@@ -19,7 +22,7 @@ static void match(const void *key, const void *wait, const uint32_t *futex, cons
 		line->key = (uintptr_t)key;
 }
 
-/* Describes a wait on several words. */
+/* Describes a wait on several words. Returns true if one of the words has changed. */
 static bool describe_many(const struct lab_thread *t)
 {
 	bool changed = false;
@@ -35,8 +38,8 @@ static bool describe_many(const struct lab_thread *t)
 }
 
 /*
- * Describes a sleeper, whose globals are in place. Returns true if the word on which it sleeps has
- * changed since it went to sleep: a lost wakeup.
+ * Describes what a thread waits for. The global variables must be those of its process. Returns
+ * true if the word on which it sleeps has changed since it went to sleep, which is a lost wakeup.
  */
 static bool describe(const struct lab_thread *t)
 {
@@ -58,7 +61,8 @@ static bool describe(const struct lab_thread *t)
 	struct line line = {t->futex, stack, size, 0};
 	const struct lab_door *door = lab_door_of(lab_running->module);
 	if (door) {
-		lab_activate(false); /* the walk is the engine's, not an access of the thread */
+		/* What the walk reads is no access of the thread. */
+		lab_activate(false);
 		door->waiters(match, &line);
 		lab_activate(true);
 	}
@@ -153,7 +157,7 @@ void lab_stuck(void)
 	lab_globals_enter(self->process);
 	for (unsigned i = 1; i < lab.n_threads; i++)
 		if (lab_in(lab.killed, i))
-			/* The number of an actor is that of its process. */
+			/* An actor of such a test has the number of its process. */
 			lab_detail("  %s was killed\n", lab.threads[i].name);
 	lab_objects_stuck();
 	if (lab.spinning) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Finds names, files and lines for addresses, by libdw of elfutils. */
+/* This file finds the names, files and lines of addresses, by libdw of elfutils. */
 #include "frame.h"
 #include "layout.h"
 #include "model.h"
@@ -44,7 +44,7 @@ static bool open_session(void)
 	return session != NULL;
 }
 
-/* Returns the first characters of `name`. The text lives for ever. */
+/* Returns a copy of the first `length` characters of `name`. The copy is never freed. */
 static const char *interned(const char *name, size_t length)
 {
 	static struct kept {
@@ -61,7 +61,9 @@ static const char *interned(const char *name, size_t length)
 	return made->name;
 }
 
-/* Returns the actor's name for a function that stress.h has made. */
+/*
+ * Returns the name of the actor if stress.h has made the function, and else the function's name.
+ */
 static const char *plain_name(const char *function)
 {
 	const char *test = lab_running ? lab_running->test->name : "";
@@ -73,7 +75,7 @@ static const char *plain_name(const char *function)
 	return interned(name, end ? (size_t)(end - name) : strlen(name));
 }
 
-/* Asks each unit, since clang writes no index of addresses. */
+/* Finds the line by asking each unit, since clang writes no index of addresses. */
 static bool ask_units(Dwfl_Module *module, Dwarf_Addr pc, const char **file, int *line)
 {
 	Dwarf_Addr bias = 0;
@@ -113,13 +115,13 @@ bool lab_where(uintptr_t pc, const char **file, int *line, const char **function
 	*line = 0;
 	if (pc == 0 || !open_session())
 		return false;
-	/* A return address may be in the next line. */
+	/* A return address may belong to the next line, and the byte before it to the call. */
 	Dwfl_Module *module = dwfl_addrmodule(session, pc - 1);
 	if (!module)
 		return false;
 	*function = plain_name(dwfl_module_addrname(module, pc - 1));
 	if (*function && strncmp(*function, "_Z", 2) == 0 && lab_inlined(pc))
-		/* for C++, the function without the types of its arguments */
+		/* In C++ this is the name of the function without the types of its arguments. */
 		*function = lab_inlined(pc);
 	Dwfl_Line *at = dwfl_module_getsrc(module, pc - 1);
 	if (!at)
@@ -182,7 +184,7 @@ const char *lab_site_name(uintptr_t pc)
 	char *text = lab_name_buffer();
 	const char *file, *function = NULL;
 	int line;
-	/* Only for the reported execution: thousands of failures need no names. */
+	/* Only the execution that is reported needs names. Thousands of failures do not. */
 	if (lab.recording && lab_where(pc, &file, &line, &function))
 		snprintf(text, LAB_NAME, "%s:%d (%s)", basename(file), line, function ? function : "?");
 	else if (pc == 0)

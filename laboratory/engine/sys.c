@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The system calls of a module's copy of the library, answered by the model: while model threads run,
- * the copy has the model's table in place of its own.
+ * This file answers the system calls of a module's copy of the library. While model threads run,
+ * the copy has the model's table of system calls in place of its own table.
  */
 #include "traffic.h"
 
 #define PC ((uintptr_t)__builtin_return_address(0))
 
-/* ns of virtual time, where traffic is counted */
+/* How many nanoseconds of virtual time a call takes, where traffic is counted. */
 enum { FUTEX_NO_WAKE = 200, FUTEX_WAIT = 1000, FUTEX_WAKE = 1800, YIELD = 400, NAP = 50000, SPAWN = 20000 };
 
-static struct fl__sys *table; /* of the copy; NULL: there is none */
+static struct fl__sys *table; /* the table of the copy, or NULL if there is no copy */
 static struct fl__sys real, model;
 
 /*
- * The rest of a wait, once its words were as expected. The thread sleeps, unless a fault or the
- * deadline prevents it.
+ * Does the rest of a wait whose words were as expected: the thread sleeps, unless a fault or the
+ * deadline prevents it. Returns the result of the wait. Stores in `*faulty` whether the reason is a
+ * fault.
  */
 static int fall_asleep(uintptr_t word, int64_t deadline, bool *faulty)
 {
@@ -42,8 +43,8 @@ static int fall_asleep(uintptr_t word, int64_t deadline, bool *faulty)
 }
 
 /*
- * Ends a wait. `index` is that of the newest event when the wait began, since events may move
- * during the sleep.
+ * Ends a wait, and notes its result at the event of the wait. `index` was the number of events when
+ * the wait began. It is not a pointer, since the events may move in memory during the sleep.
  */
 static int waited(size_t index, int result, bool faulty)
 {
@@ -118,7 +119,7 @@ static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 	return waited(index, result, faulty);
 }
 
-/* Returns the index of `word` among the words of the thread; -1: it is not one of them. */
+/* Returns the index of `word` among the words on which the thread sleeps, or -1. */
 static int place_among(const struct lab_thread *t, uintptr_t word)
 {
 	for (unsigned i = 0; i < t->n_many; i++)
@@ -148,8 +149,9 @@ static void wake(struct lab_thread *t, uintptr_t word)
 }
 
 /*
- * Wakes up to `n` sleepers. First in, first out is the usual choice; the kernel does not promise an
- * order. A wake orders no memory.
+ * Wakes up to `n` sleepers, and returns how many it has woken. The usual choice is the order in
+ * which they fell asleep; the search tries others, since the kernel does not promise an order. A
+ * wake orders no memory.
  */
 static int wake_some(struct lab_op op, int n)
 {
@@ -239,7 +241,10 @@ static int64_t sys_give_way(int64_t now)
 	return sys_now();
 }
 
-/* A timed sleep could always end, and could starve a thread that spins. */
+/*
+ * A nap is no timed sleep in the model. A timed sleep could always end, and a loop of such sleeps
+ * could starve a thread that spins.
+ */
 static void sys_nap(void)
 {
 	lab_traffic_call(NAP);
@@ -268,7 +273,7 @@ static void sys_free(void *memory)
 	lab_free(memory, caller(PC));
 }
 
-/* What is mapped lives until the end of the execution. */
+/* Does nothing: memory that was mapped lives until the end of the execution. */
 static void sys_keep(void *memory, size_t size)
 {
 	(void)memory;
@@ -345,7 +350,8 @@ void lab_sys_install(const struct lab_door *door)
 	    .thread_detach = sys_thread_detach,
 	    .print = real.print,
 	};
-	if (!real.shared_wait) { /* a system without a futex: what the library does there is explored, too */
+	/* On a system without a futex, the library's own replacement is explored, too. */
+	if (!real.shared_wait) {
 		model.futex_wait = real.futex_wait;
 		model.futex_wake = real.futex_wake;
 		model.membarrier = real.membarrier;

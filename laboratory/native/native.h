@@ -6,10 +6,11 @@
 #include <stdatomic.h>
 
 /*
- * A test on real threads. States come in batches. One thread sets up all states of a batch. Then
- * each actor's thread walks through them in the same order, so that the actors of one state meet.
- * Then the first thread checks the outcomes. Chaos disturbs the walk by delays and yields before
- * atomic operations, by other CPUs, and by system calls that end without a reason.
+ * The run of a test on real threads. States come in batches. One thread sets up all states of a
+ * batch. Then the thread of each actor walks through the states in the same order, so that the
+ * actors of one state meet. Then the first thread checks the outcomes. The mode chaos disturbs the
+ * walk by delays and yields before atomic operations, by moves to other CPUs, and by system calls
+ * that end without a reason.
  */
 
 enum { NATIVE_COPIES = 64, NATIVE_THREADS = NATIVE_COPIES * FL_STRESS_ACTORS, NATIVE_ANSWER = 8192 };
@@ -19,12 +20,13 @@ enum { NATIVE_COPIES = 64, NATIVE_THREADS = NATIVE_COPIES * FL_STRESS_ACTORS, NA
  * zeroes at first.
  */
 struct native_live {
-	_Atomic uint64_t samples; /* states whose outcome is known; in the model: executions */
-	_Atomic uint64_t beats;   /* changes with any progress, except that of samples and actors */
-	_Atomic uint32_t asked;   /* 1: the watcher wants `answer`; a futex */
+	/* How many states have a known outcome. In the model, it is the number of executions. */
+	_Atomic uint64_t samples;
+	_Atomic uint64_t beats; /* changes with any progress except that of samples and actors */
+	_Atomic uint32_t asked; /* a futex; 1 means that the watcher wants `answer` */
 	_Atomic uint32_t answered;
-	char answer[NATIVE_ANSWER]; /* what threads wait for, a line each */
-	/* The number of a fatal signal, which is stored last, and its place. */
+	char answer[NATIVE_ANSWER]; /* what the threads wait for, one line for each thread */
+	/* The number of a fatal signal, which is stored last, and the place where it came. */
 	_Atomic int signal;
 	uintptr_t pc, address;
 	char crashed[32]; /* the thread's name */
@@ -37,19 +39,19 @@ struct native_live {
 };
 
 struct native_config {
-	int64_t time;         /* ns */
-	uint64_t max_samples; /* 0: no limit */
+	int64_t time;         /* in nanoseconds */
+	uint64_t max_samples; /* 0 means no limit */
 	uint64_t seed;
-	/* how many batches run at the same time, each with its own actors; at least 1 */
+	/* How many batches run at the same time, each with its own actors: at least 1. */
 	unsigned copies;
 	bool chaos;
-	bool delays;       /* for chaos */
-	unsigned faults;   /* for chaos: LAB_FAULT_... */
+	bool delays;       /* whether chaos has delays */
+	unsigned faults;   /* the LAB_FAULT_... bits of chaos */
 	bool keep_failing; /* the run goes on after a forbidden outcome */
 	struct native_live *live;
 	/*
-	 * Called by any thread when the run cannot go on, with the result so far. It does not
-	 * return.
+	 * A function that any thread calls when the run cannot go on. It gets the result so far,
+	 * and does not return.
 	 */
 	__attribute__((noreturn)) void (*abandon)(const struct lab_result *result);
 };
@@ -63,10 +65,10 @@ struct native_random {
 	uint64_t state;
 };
 
-/* For a thread that the test has started itself. */
+/* Seeds the generator of a thread that the test has started itself. */
 void native_seed_stranger(struct native_random *r);
 
-/* xorshift64*, which is fast, and good enough to choose delays. */
+/* Returns a random number by xorshift64*, which is fast, and good enough to choose delays. */
 static inline uint32_t native_draw(struct native_random *r)
 {
 	if (__builtin_expect(r->state == 0, 0))
@@ -85,10 +87,11 @@ void native_seed(uint64_t seed, unsigned thread);
 struct native_batch {
 	char *states;
 	size_t stride, n;
-	unsigned skew; /* an actor begins a sample up to so many turns later */
-	bool together; /* the actors wait a little for each other before each sample */
+	unsigned skew; /* by how many turns of a loop an actor begins a sample later, at most */
+	bool together; /* whether the actors wait a little for each other before each sample */
 	/*
-	 * The actors of one state run on different CPUs, if there are enough; otherwise anywhere.
+	 * Whether the actors of one state run on different CPUs, if there are enough. If it is
+	 * false, or there are too few, they run on any CPU.
 	 */
 	bool apart;
 };
@@ -99,32 +102,37 @@ void native_team_run(const struct native_batch *batches);
 /* Returns the state of sample `at` of the i-th thread. This is racy, and only for reports. */
 const void *native_team_state(unsigned i, uint32_t at);
 
-/* --- outcomes (ops.c): begin, call the test's outcome function, end --- */
+/* --- outcomes (ops.c) --- */
+/*
+ * For each state, call native_outcomes_begin(), then the test's function that states the outcome,
+ * and then native_outcome_known(). That returns false if no macro of the function applied.
+ */
 void native_outcomes_begin(void);
-bool native_outcome_known(void); /* for the last call; false: no macro applied */
+bool native_outcome_known(void);
 unsigned native_outcomes(const struct lab_outcome **outcomes);
 uint64_t native_forbidden(const char **label);
 
-/* A sample was wrong. The first report becomes the result. */
+/* Reports a sample that was wrong. The first report becomes the result. */
 void native_wrong(enum lab_verdict verdict, const char *message, const char *details);
 
 /*
- * Ends the run with `verdict`, from any thread. The first call counts; the other threads wait for
- * the end.
+ * Ends the run with `verdict`. Any thread may call this. The first call counts; the other threads
+ * that call it wait for the end of the process.
  */
 _Noreturn void native_give_up(enum lab_verdict verdict, const char *message);
 
-void native_enter(const char *name); /* the calling thread becomes one of the module's copy of the library */
+/* Makes the calling thread known, by its name, to the module's copy of the library. */
+void native_enter(const char *name);
 int native_futex_wait(const void *word, uint32_t expected, int64_t deadline);
 int native_futex_wake(const void *word, int n);
-/* Between processes, on words in shared memory. */
+/* Wait, and wake, on a word in shared memory, between processes. */
 void native_shared_wait(const void *word, uint32_t expected);
 void native_shared_wake(const void *word);
 void native_pause(unsigned turns);
 
 /*
- * Puts the calling thread on the n-th CPU that the process may use, modulo their number; -1: on any
- * of them.
+ * Puts the calling thread on the n-th CPU that the process may use, where `n` counts modulo their
+ * number. With -1 the thread may run on any of them.
  */
 void native_place(int n);
 
@@ -133,7 +141,10 @@ void native_chaos_batch(void); /* chooses anew which sites are slow */
 int native_chaos_wait(int (*wait)(const uint32_t *, uint32_t, int64_t), const void *word, uint32_t expected,
                       int64_t deadline);
 
-/* Records fatal signals in the shared memory. A watcher that asks gets its answer there. */
+/*
+ * Begins to record fatal signals in the shared memory, and to answer a watcher that asks what the
+ * threads wait for.
+ */
 void native_watch_start(const struct lab_test *test, const struct native_config *config);
 void native_watch_thread(void); /* called in each thread that runs the test's code */
 

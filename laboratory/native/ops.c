@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The functions of <fairlead/stress.h> on real threads. */
+/* This file has the functions of <fairlead/stress.h> for real threads. */
 #include "native.h"
 #include <errno.h>
 #include <linux/futex.h>
@@ -20,7 +20,10 @@ static bool decided;
 static uint64_t last_seed;
 static _Atomic unsigned strangers;
 
-/* Makes similar seeds different; 0 is for threads without a seed. */
+/*
+ * Returns a state for the random numbers of a thread, so that similar seeds give different numbers.
+ * The state 0 is that of a thread without a seed.
+ */
 static uint64_t mixed(uint64_t seed, unsigned thread)
 {
 	uint64_t state = seed + thread * UINT64_C(0x9e3779b97f4a7c15);
@@ -30,7 +33,7 @@ static uint64_t mixed(uint64_t seed, unsigned thread)
 void native_seed(uint64_t seed, unsigned thread)
 {
 	if (thread == 0)
-		last_seed = seed; /* the leader's seed, before there is any other thread */
+		last_seed = seed; /* the leader stores it before there is another thread */
 	native_random.state = mixed(seed, thread);
 }
 
@@ -100,8 +103,9 @@ uint64_t native_forbidden(const char **label)
 }
 
 /*
- * Returns the outcome of that macro. The macros of a test come in the same order each time, so the
- * next one is nearly always right.
+ * Returns the outcome of the macro with that label. The macros of a test come in the same order
+ * each time, so the search begins at the outcome after the last one, which is nearly always the
+ * right one.
  */
 static struct lab_outcome *outcome_of(enum fl_stress_expect expect, const char *label)
 {
@@ -129,7 +133,9 @@ static bool ops_outcome(enum fl_stress_expect expect, bool holds, const char *la
 
 static void ops_fail(const char *file, int line, const char *what)
 {
-	/* Two failures at the same time may mix their messages, which is acceptable. */
+	/*
+	 * If two threads fail at the same time, their messages may be mixed, which is acceptable.
+	 */
 	static char message[512];
 	snprintf(message, sizeof message, "%s:%d: %s", file, line, what);
 	native_give_up(LAB_CHECK, message);
@@ -148,7 +154,7 @@ static unsigned ops_ops(unsigned n)
 static void ops_relax(void)
 {
 	if (native_draw(&native_random) % 16 == 0)
-		(void)sched_yield(); /* the thread that this one waits for may need the CPU */
+		(void)sched_yield(); /* the thread for which this one waits may need the CPU */
 	else
 		native_pause(8);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Starts the processes of the tests, waits for them, kills those that hang, and takes their
- * results.
+ * This file starts the processes of the tests, waits for them, kills those that hang, and takes
+ * their results.
  */
 #include "tool.h"
 #include <errno.h>
@@ -43,7 +43,10 @@ void pool_init(struct pool *pool, unsigned slots)
 	(void)sigprocmask(SIG_BLOCK, &mask, NULL);
 }
 
-/* Whether the pool has room for the job. A job that needs more than the whole pool runs alone. */
+/*
+ * Returns whether the pool has enough free slots for the job. A job that needs more slots than the
+ * whole pool has runs alone.
+ */
 bool pool_has_room(const struct pool *pool, const struct job *job)
 {
 	return pool->used == 0 || pool->used + job->weight <= pool->slots;
@@ -70,7 +73,9 @@ void pool_start(struct pool *pool, struct job *job)
 		job->output = ends[1];
 		child_run(job);
 	}
-	/* the child does this, too; whoever comes first does it */
+	/*
+	 * The child makes this call, too, so that the group exists as soon as one of them has run.
+	 */
 	(void)setpgid(job->pid, job->pid);
 	(void)close(ends[1]);
 	job->output = ends[0];
@@ -82,7 +87,7 @@ void pool_start(struct pool *pool, struct job *job)
 	pool->used += job->weight;
 }
 
-/* Reads the test's output, and keeps its end. */
+/* Reads what the test has printed, and keeps the end of it. */
 static void drain(struct job *job)
 {
 	char chunk[4096];
@@ -125,7 +130,7 @@ static void report_anew(struct job *job, enum lab_verdict verdict)
 	job->report.result.found_ns = lab_clock_ns() - job->began;
 }
 
-/* Whether assert() has printed the last line of the output. */
+/* Returns whether assert() has printed the last line of the output. */
 static bool is_assertion(struct job *job)
 {
 	char *end = job->printed + job->n_printed;
@@ -165,7 +170,7 @@ static void end(struct pool *pool, struct job *job, int status)
 	drain(job);
 	(void)close(job->output);
 	job->seconds = (double)(lab_clock_ns() - job->began) / 1e9;
-	(void)kill(-job->pid, SIGKILL); /* processes that it may have left behind */
+	(void)kill(-job->pid, SIGKILL); /* ends the processes that it may have left behind */
 	uint32_t packed = atomic_load(&job->shared->packed);
 	if (packed == 0 || packed > PACKED_MAX || !unpack(job->shared->bytes, packed, &job->report))
 		report_crash(job, status);
@@ -179,7 +184,7 @@ static void end(struct pool *pool, struct job *job, int status)
 	pool->used -= job->weight;
 }
 
-/* Ends a process that hangs. What it is doing is the report. */
+/* Ends a process that hangs. The report says what its threads were doing. */
 static void end_hung(struct pool *pool, struct job *job, const char *what, int64_t ns)
 {
 	char *details = stuck_report(job);
@@ -194,7 +199,10 @@ static void end_hung(struct pool *pool, struct job *job, const char *what, int64
 	    in_model(job->mode) ? "executions" : "samples");
 }
 
-/* Whether the job takes CPU time alone. Mode lin has a part on real threads. */
+/*
+ * Returns whether the job only computes, so that each of its steps takes CPU time. Jobs of the mode
+ * lin also have a part on real threads, which may sleep.
+ */
 static bool is_cpu_alone(const struct job *job)
 {
 	return in_model(job->mode) && job->mode != MODE_LIN;

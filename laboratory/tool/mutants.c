@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Order mutants. First, each scenario runs unchanged, which tells its sites and its time. Then,
- * each site that is not relaxed is made one step weaker, and the scenarios that reach it run until
- * one of them fails.
+ * This file runs the mutants of memory orders. First, each scenario runs unchanged, which tells the
+ * sites that it reaches and the time that it takes. Then each site that is not relaxed is made one
+ * step weaker, and the scenarios that reach it run until one of them fails.
  */
 #include "mutants.h"
 
@@ -13,8 +13,8 @@ bool is_of_interest(const struct options *o, const char *file)
 	if (!file || (o->file && !strstr(file, o->file)))
 		return false;
 	/*
-	 * Of our own modules, only the library counts, with its inline functions. Of others, all
-	 * sites count.
+	 * In Fairlead's own files, only sites of the library and of its inline functions count. In
+	 * files of others, all sites count.
 	 */
 	return o->n_loads > 0 || strstr(file, "/lib/") || strncmp(file, "lib/", 4) == 0 ||
 	       strstr(file, "include/fairlead/");
@@ -80,8 +80,8 @@ static bool is_header(const char *file)
 }
 
 /*
- * Whether two places are copies of one: an inline function of a header has copies, and is weakened
- * in all of them.
+ * Returns whether two places are copies of one operation. An inline function of a header has
+ * several copies, and all of them are weakened together.
  */
 static bool are_copies(const struct place *a, const struct place *b)
 {
@@ -159,9 +159,12 @@ static void make_mutants(struct hunt *hunt)
 
 /* --- the runs with a site one step weaker --- */
 
-static const struct hunt *sorting; /* an argument of the comparison, which qsort() does not have */
+static const struct hunt *sorting; /* an argument of by_promise(), which qsort() does not pass on */
 
-/* Cheap scenarios come first. Scenarios that have killed mutants are more promising. */
+/*
+ * Compares two scenarios. Those that take little time come first, and those that have killed
+ * mutants come earlier.
+ */
 static int by_promise(const void *a, const void *b)
 {
 	const struct scenario *x = &sorting->scenarios[*(const size_t *)a],
@@ -181,7 +184,10 @@ static void begin_mutant(struct hunt *hunt, struct mutant *m, int64_t budget)
 	qsort(m->order, p->n_reached_by, sizeof *m->order, by_promise);
 }
 
-/* Starts the next scenario that reaches the site. Returns false if there is none, or no time. */
+/*
+ * Starts the next scenario that reaches the site. Returns false if there is none, or if no time is
+ * left.
+ */
 static bool start_next(struct hunt *hunt, struct pool *pool, struct mutant *m)
 {
 	if (m->next == m->place->n_reached_by || m->left <= 0)
@@ -212,7 +218,10 @@ static void settle(struct hunt *hunt, struct mutant *m)
 	fflush(stdout);
 }
 
-/* Whether the failure kills the mutant. A failure whose run cannot be repeated is not due to it. */
+/*
+ * Returns whether the failure kills the mutant. A failure that cannot be repeated is not due to the
+ * mutant.
+ */
 static bool kills(const struct job *job)
 {
 	return job_failed(job) && job->report.result.verdict != LAB_NONDETERMINISM &&
@@ -242,7 +251,7 @@ static void hunt_all(struct hunt *hunt, struct pool *pool, struct status *status
 	while (hunt->over < hunt->n_mutants && !interrupted) {
 		struct mutant *m = next < hunt->n_mutants ? &hunt->mutants[next] : NULL;
 		if (m && pool->used < pool->slots) {
-			/* most die at once and leave their time to the others */
+			/* Most mutants are killed at once, and leave their time to the others. */
 			int64_t left = end - lab_clock_ns(),
 				share = left * pool->slots / (int64_t)(hunt->n_mutants - next);
 			begin_mutant(hunt, m, share > 200 * MS ? 4 * share : 200 * MS);

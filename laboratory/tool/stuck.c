@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a process that hangs waits for: what /proc says of its threads, and what the process itself
- * says.
+ * This file says what a process that hangs waits for. It knows this from /proc, which describes the
+ * process's threads, and from the process itself.
  */
 #include "tool.h"
 #include <dirent.h>
@@ -76,8 +76,8 @@ static void tell_futex(FILE *to, pid_t pid, const char *call)
 }
 
 /*
- * Whether the thread is idle: one of the runner's own threads. An actor that has returned waits for
- * the others, and so does the main thread.
+ * Returns whether the thread is idle, which means that it does not run an actor. An actor that has
+ * returned waits for the others, and so does the main thread.
  */
 static bool is_idle(const struct job *job, const char *tid, const char **name)
 {
@@ -109,7 +109,8 @@ static void tell_thread(FILE *to, const struct job *job, const char *tid)
 	read_task(pid, tid, "stat", stat, sizeof stat);
 	read_task(pid, tid, "wchan", channel, sizeof channel);
 	read_task(pid, tid, "syscall", call, sizeof call);
-	const char *after = strrchr(stat, ')'); /* the name before it may have any characters */
+	/* The name in front of the last parenthesis may have any characters. */
+	const char *after = strrchr(stat, ')');
 	char state = after && after[1] == ' ' ? after[2] : '?';
 	if (strcmp(name, "stress-watch") == 0)
 		return;
@@ -121,8 +122,8 @@ static void tell_thread(FILE *to, const struct job *job, const char *tid)
 }
 
 /*
- * Asks the process, which answers by a thread of its own. Half a second is plenty, unless the
- * process cannot run at all.
+ * Asks the process what it waits for. A thread of the process answers. Half a second is enough for
+ * that, unless the process cannot run at all.
  */
 static void ask(const struct job *job)
 {
