@@ -24,7 +24,7 @@ from consumers import expect, expect_all, Failure, install, NO_END, read, run, S
 HERE = dirname(abspath(__file__))
 FIXTURE = join(HERE, "fixture.c")
 TO_THE_END = ("--time", "60s", "--executions", "20000")  # a slow machine reaches this number, too
-# What the documents show first.
+# The scenario that the documents show first.
 EXAMPLE = r'''
 #include <fairlead/stress.h>
 #include <stdatomic.h>
@@ -37,7 +37,7 @@ FL_STRESS_ACTOR(mp, writer) { set(s->data, 1); set(s->flag, 1); }          /* th
 FL_STRESS_ACTOR(mp, reader) { s->seen = get(s->flag); s->value = get(s->data); }
 FL_STRESS(mp, writer, reader) { FL_FORBIDDEN(s->seen && !s->value, "flag without data"); FL_ACCEPTABLE(1, "all else"); }
 '''
-# Command lines that are wrong, and what the one line about each says.
+# Each line has options that are wrong, and what the message about them says.
 BAD_USAGE = """
 --mode lin mutex_handoff => no test with operations fits 'mutex_handoff'
 --mode crash mutex_handoff => no test with processes fits 'mutex_handoff'
@@ -214,7 +214,7 @@ def usage(tool):
     expect(tool.says("--version"), "fairlead-stress 0.")
 
 
-# A scenario of the fixture, a mode, the exit status, and what the output has.
+# Each line has a scenario of the fixture, a mode, the exit status, and what the output contains.
 ENDS = """
 end_ok model 0 passed
 end_forbidden model 1 FORBIDDEN end_forbidden (model): flag
@@ -318,7 +318,8 @@ def crash(tool):
         expect_all(folder.suites(), [("crash", "1", "1")])
 
 
-# The ring of the documents, in its usual form: a call in the middle makes it "full" or "empty".
+# Two replacements turn the ring of the documents into a usual ring: while another call is in the
+# middle, a put finds it full, and a get finds it empty.
 BUSY = (("s->gets == at - 2 ? -EAGAIN : -EBUSY", "-EAGAIN"), ("s->puts == at ? -EAGAIN : -EBUSY", "-EAGAIN"))
 LIN_TOO_LONG = r"""
 #include <fairlead/stress_lin.h>
@@ -421,8 +422,8 @@ def installed(tool):
         expect(here.says("--load", FIXTURE, "end_ok", "--mode", "model", "--time", "2s"), "passed")
 
 
-# In this program, main() writes four lines of memory. The other thread reads them, writes two of
-# them, swaps a word of its own, and calls the system once.
+# In this program, main() writes four cache lines. The other thread reads them, writes two of them,
+# swaps a word of its own, and makes one system call.
 TRAFFIC = r"""
 #include <fairlead/stress.h>
 #include <pthread.h>
@@ -474,7 +475,8 @@ def traffic(tool):
 
 EXPECTS = re.compile(r'^(?:/\*| \*) Expects (a pass|([A-Z ]+) "(.*)")\.(?: |$)', re.M)
 
-# Programs of a few statements: the verdict and the message that each expects, the first statements of main, and what each thread does.
+# Programs of a few statements. Each has the verdict and the message that it expects, the first
+# statements of main, and the statements of each thread.
 SHORT = {
     "atomic_flag_spin": ("passed", "", "", "plain = 1; atomic_store_explicit(&x, 1, memory_order_release);", "while (!Ra(x)); assert(plain == 1);"),
     "atomic_objects_many": ("not_modelled", "more than 4096 atomic objects in one execution, which is a limit",
@@ -589,7 +591,7 @@ def program_case(tool, name):
         raise Failure(f"not {verdict} {message!r}\n" + told(test))
 
 
-# Steps in a report that its first line does not name.
+# The steps that the report on a program shows and that its first line does not name.
 SHOWN = {
     "cond_signal_for_broadcast": ("thread-b plain read ready 0 ", "main plain write ready = 1 "),
     "mutex_exit_holding": ("thread-b misuse programs/mutex_exit_holding.c:13 run return arg;",),
@@ -636,8 +638,8 @@ def program(tool):
             expect(" ".join(out.split()), step)
 
 
-# What the report on each program draws: the edges, as (edge, from step, to step), and the failing
-# steps.
+# What the report on each program draws. The first set has the edges, as (edge, from step, to step),
+# and the second set has the steps that fail.
 DRAWN = {
     "mutex_inversion": (
         {("waits_for", "locks a", "wants the mutex a"), ("waits_for", "locks b", "wants the mutex b"),
@@ -695,8 +697,8 @@ def drawn(name, page, steps):
         raise Failure(f"{name}: two arrows tell the same: {arrows}")
 
 
-# What the report on each program says, as regular expressions over a line. A text after "not " must
-# not be there.
+# What the report on each program says. Each text is a regular expression that must match a line. A
+# text that begins with "not " must match no line.
 REPORTS = {
     "reach_list": (r"allocate queue  .*48 bytes", r"allocate queue->head->next .*16 bytes", r"plain write queue->head->next->value +=",
                    "locks queue->lock ", "name of a block is a pointer that leads to it at the end, such as queue->head"),
@@ -751,7 +753,7 @@ FL_STRESS_ACTOR(late, one) { s->BEFORE = 1; }
 FL_STRESS(late, one) { s->word = 1; pthread_join(s->thread, NULL); FL_FORBIDDEN(s->seen, "seen"); FL_ACCEPTABLE(1, "all"); }
 """
 
-# A read that an optimising compiler would delete.
+# This program has a read that an optimising compiler would delete.
 DEAD_READ = r"""
 #include <fairlead/stress.h>
 struct dead { int word; };
@@ -794,8 +796,8 @@ def reduced(tool):
         raise Failure("\n".join(wrong) or f"only {len(runs)} of 80 searches of all interleavings ended")
 
 
-# What the threads of a program do, by name; whether that is proved; and the limit that an execution
-# met.
+# Each program has the statements of its threads, and the limit that its executions meet. With None
+# they meet no limit, and the result is proved.
 ATOMICS = """static atomic_int x, y;
 static int plain;
 static _Atomic double d;
@@ -847,8 +849,8 @@ PROOFS = {
 }
 
 
-# What tells a thread that another one has begun something, though no order follows from that; and
-# what the other one does.
+# Each entry has a condition by which a thread learns that another thread has begun something,
+# although nothing is ordered by that, and the statements of the other thread.
 LOCKS = "pthread_mutex_lock(&m); pthread_mutex_unlock(&m);"
 TOLD = {
     "trylock": ("pthread_mutex_trylock(&m) || pthread_mutex_unlock(&m)", LOCKS),
@@ -867,7 +869,8 @@ TOLD = {
 }
 
 
-# Two threads that share no memory, but whose order shows in `seen`, or as misuse.
+# Each entry has the statements of two threads that share no memory. Which of them came first shows
+# in `seen`, or as misuse.
 SHARED = {
     "pipes": ("int f[2]; (void)!pipe(f);", "int f[2]; (void)!pipe(f); seen = f[0] == 3;"),
     "names": ('pthread_setname_np(first, "q");', "char name[16]; pthread_getname_np(first, name, 16); seen = *name == 'q';"),
@@ -889,8 +892,8 @@ SHARED_BEGIN = """first = pthread_self(); pthread_key_create(&key, NULL); held =
 	pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST); pthread_mutex_init(&held->r, &a);"""
 
 
-# What a thread does for which main does not wait; what a function of atexit() does; how main ends;
-# the status; and what the command says.
+# Each entry has the statements of a thread for which main does not wait, those of a function of
+# atexit(), the last statement of main, the exit status, and what the command says.
 EXITS = {
     "sees_exit": ("if (R(x)) _exit(3);", "W(x, 1);", "return 0;", 1, "thread-b ends the program"),
     "goes_on": ("while (!R(x)) sched_yield(); abort();", "W(x, 1);", "return 0;", 4, "abort()"),
@@ -904,11 +907,12 @@ EXITS = {
 }
 
 
-# the search by graphs does not have futexes
+# With this beginning, a program is not searched by graphs, which have no futexes.
 NO_GRAPHS = "sem_init(&p, 0, 0); sem_post(&p); futex(FUTEX_WAKE, 1);"
 
-# Main's first statements; what a thread does behind sem_post(), and another one behind sem_wait(); what the command says. In a real
-# run, the second may come first.
+# Each entry of DESCRIPTORS has the first statements of main, the statements of a thread after its
+# sem_post(), those of another thread after its sem_wait(), and what the command says. In a real run
+# the second thread may come first.
 PAIR = "socketpair(AF_UNIX, SOCK_STREAM, 0, f);"
 LISTENS = "f[0] = socket(AF_UNIX, SOCK_STREAM, 0); f[1] = socket(AF_UNIX, SOCK_STREAM, 0); bind(f[1], &name, sizeof name); listen(f[1], 1);"
 WATCHES = "f[2] = epoll_create1(0); (void)!pipe(f); (void)!pipe(f + 3); epoll_ctl(f[2], EPOLL_CTL_ADD, f[0], &e); epoll_ctl(f[2], EPOLL_CTL_ADD, f[3], &e);"
@@ -938,13 +942,15 @@ DESCRIPTORS = {
 }
 
 
-# What is proved by graphs: the first statement of main, what each thread does, and the most executions, complete and blocked.
+# Each entry of FEW is a program that is proved by graphs. It has the first statement of main, the
+# statements of each thread, and the most executions that end and that are blocked.
 WAITS = "for (int i = 0; i < 5; i++) { pthread_mutex_lock(&m); while (R(x) == %d) pthread_cond_wait(&c, &m); W(x, %d); pthread_cond_broadcast(&c); pthread_mutex_unlock(&m); }"
 TAKES = "pthread_mutex_lock(&m); while (R(x) == 0) pthread_cond_wait(&c, &m); W(x, R(x) - 1); pthread_mutex_unlock(&m);"
 GIVES = "pthread_mutex_lock(&m); W(x, R(x) + 1); pthread_cond_signal(&c); pthread_mutex_unlock(&m);"
 SPINS = "while (atomic_exchange_explicit(&x, 1, memory_order_acquire)); atomic_store_explicit(&x, 0, memory_order_release);"
 ORDER = "pthread_mutex_lock(&m); plain = plain * 4 + %d; if (plain == {}) abort(); pthread_mutex_unlock(&m);"
-# `plain` has the order of the steps; by 11223300, no process has less left to search
+# `plain` has the order of the steps, as digits to the base 4. The program "last" fails with the order
+# 11223300, to which the search comes late: no process then has less left to search.
 ORDERS = [2 * (ORDER % i) for i in range(4)]
 FEW = {
     "producer_consumer": ("", [WAITS % (1, 1), WAITS % (0, 0)], 1, 9),
@@ -972,8 +978,8 @@ def threaded(bodies, first=""):
     return "\n".join(lines + [f"\tpthread_join(t[{i}], NULL);" for i in range(len(bodies))] + ["\treturn 0;", "}", ""])
 
 
-# A wait for a condition, whose loop has finitely many executions, although each turn may wake
-# spuriously.
+# This program waits for a condition. Its loop has finitely many executions, although each turn may
+# be woken spuriously.
 CONDITION = """#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -1032,8 +1038,8 @@ int main()
 """
 
 
-# A compare-and-swap by address, where another thread has put a new block at the address of the old
-# one.
+# This program compares and swaps a pointer. Meanwhile another thread may have freed the block, and
+# allocated a new one at the same address.
 REUSE = """#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -1152,7 +1158,9 @@ def proofs(tool):
 
 
 def descriptors(tool):
-    """Calls on a descriptor that another thread changes, with no step between: found, or not proved."""
+    """One thread uses a descriptor, and another thread changes it without a step between. Each error
+    that follows is found, or nothing is proved.
+    """
     with Folder() as folder:
         for name, (first, one, other, said) in DESCRIPTORS.items():
             path = folder.write(name + ".c", threaded([f"sem_post(&p); {one}", f"sem_wait(&p); {other}"], "sem_init(&p, 0, 0); " + first))
@@ -1177,7 +1185,7 @@ def hang(tool):
         raise Failure(f"a hang after {used} s of CPU time")
 
 
-# How a thread takes and gives a lock, under which two others poll.
+# Each entry has the statements by which a thread takes a lock and gives it back.
 POLLED = {
     "trylock": ("while (pthread_mutex_trylock(&m)) sched_yield();", "pthread_mutex_unlock(&m);"),
     "by_hand": ("while (atomic_exchange(&x, 1));", "Ws(x, 0);"),
@@ -1239,8 +1247,8 @@ def further(tool):
         expect(junit, name + " four")
 
 
-# For each recipe: the language of a block in the guide, which of these blocks it is, its file, and
-# the command.
+# Each recipe has the language of its block in the guide, the number of the block among those of the
+# language, its file, and the command.
 RECIPES = (("meson", 0, "meson.build", "meson setup build && meson test -C build"),
            ("cmake", 0, "CMakeLists.txt", "cmake -B build . && cd build && ctest --output-on-failure"),
            ("cmake", 1, "CMakeLists.txt", "cmake -B build . && ctest --test-dir build --output-on-failure"),
