@@ -26,10 +26,10 @@
  * by choice.
  *
  * A lock or a permit that a thread waits for until a deadline is a try. The search may let any time
- * pass before each step, and no step of a graph reads a clock. So the deadline may come whenever the
- * thread cannot go on, and a wait that times out shows what a failed try shows: it has read that
- * the lock is held, or that there is no permit, and it orders nothing. The thread that waits is
- * no other case: an execution in which it gets the lock at last is one in which it comes later.
+ * pass before each step, and no step of a graph reads a clock. So the deadline may come whenever
+ * the thread cannot go on, and a wait that times out shows what a failed try shows: it has read
+ * that the lock is held, or that there is no permit, and it orders nothing. The thread that waits
+ * is no other case: an execution in which it gets the lock at last is one in which it comes later.
  *
  * Barriers. Where no more threads use a barrier than wait there for each other, each round has all
  * of them, in whatever order they come. So a round is one step: what a thread does when it comes
@@ -884,7 +884,10 @@ static bool guide_is_event(const struct lab_op *op)
 	       (op->kind == LAB_SYNC && op->order != LAB_SYNC_DESTROY && op->order != LAB_SYNC_LEAVE);
 }
 
-/* Whether the event is that of a thread that leaves a barrier: of the lowest one, `expected` has all. */
+/*
+ * Returns whether the event is that of a thread that leaves a barrier. The event of the lowest
+ * thread has all threads of the round in `expected`.
+ */
 static bool is_leaving(const struct lab_graph_event *e)
 {
 	return e->expected > 0 || e->operand == 1;

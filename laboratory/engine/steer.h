@@ -71,8 +71,8 @@ unsigned lab_steer_try(const struct lab_object *object, unsigned step);
 /* The running thread comes to the barrier. */
 void lab_steer_arrive(struct lab_object *barrier);
 /*
- * All have come. The lowest thread leaves first, and then lets the others leave. Returns whether the
- * running thread is the serial one.
+ * All have come. The lowest thread leaves first, and then lets the others leave. Returns whether
+ * the running thread is the serial one.
  */
 bool lab_steer_leave(const struct lab_object *barrier);
 

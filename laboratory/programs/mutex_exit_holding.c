@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects MISUSE "ends while it holds the mutex lock, which it has held since". A thread ends without
- * an unlock.
+ * Expects MISUSE "ends while it holds the mutex lock, which it has held since". A thread ends
+ * without an unlock.
  */
 #include "two_threads.h"
 

@@ -949,8 +949,8 @@ TAKES = "pthread_mutex_lock(&m); while (R(x) == 0) pthread_cond_wait(&c, &m); W(
 GIVES = "pthread_mutex_lock(&m); W(x, R(x) + 1); pthread_cond_signal(&c); pthread_mutex_unlock(&m);"
 SPINS = "while (atomic_exchange_explicit(&x, 1, memory_order_acquire)); atomic_store_explicit(&x, 0, memory_order_release);"
 ORDER = "pthread_mutex_lock(&m); plain = plain * 4 + %d; if (plain == {}) abort(); pthread_mutex_unlock(&m);"
-# `plain` has the order of the steps, as digits to the base 4. The program "last" fails with the order
-# 11223300, to which the search comes late: no process then has less left to search.
+# `plain` has the order of the steps, as digits to the base 4. The program "last" fails with the
+# order 11223300, to which the search comes late: no process then has less left to search.
 ORDERS = [2 * (ORDER % i) for i in range(4)]
 FEW = {
     "producer_consumer": ("", [WAITS % (1, 1), WAITS % (0, 0)], 1, 9),

@@ -230,7 +230,9 @@ static void parse_verdict(const litmus_text *from, program *p, const char *line)
 	mistake(from, "not a verdict on this program", line);
 }
 
-/* How many events an execution has at most: two for each read-modify-write, and the initial stores. */
+/*
+ * How many events an execution has at most: two for each read-modify-write, and the initial stores.
+ */
 static int program_events(const program *p)
 {
 	int events = 0;
