@@ -2,10 +2,10 @@
 /*
  * album: download forty pictures, then make a thumbnail of each.
  *
- * Downloading is waiting: if files are downloaded one by one, nearly all of the time passes until
- * the server answers. Five workers wait for five files at a time; an event loop, on one thread,
- * waits for all of them at once. One call downloads them, a lazy map: a file that fails has its own
- * reason, and does not affect the others.
+ * A download consists of waiting. If files are downloaded one by one, nearly all of the time passes
+ * until the server answers. Five workers wait for five files at a time; an event loop, on one
+ * thread, waits for all of them at once. One call downloads them, a lazy map: a file that fails has
+ * its own reason, and does not affect the others.
  */
 #include "album.h"
 #include <errno.h>
@@ -19,7 +19,7 @@ static void lose(struct album *a, struct entry *e, const char *why)
 	result_fail(a->result, a->model->name, "%s: %s (%s)", e->file.name, why, e->file.url);
 }
 
-/* Without the library: one handle, one file after the other, in plain C. */
+/* Without the library, one handle downloads one file after the other, in plain C. */
 static void download_here(struct album *a, struct progress *progress)
 {
 	struct fetcher *fetcher = fetcher_create();
@@ -35,7 +35,7 @@ static void download_here(struct album *a, struct progress *progress)
 }
 
 /*
- * With the library: each worker has its own handle, made for its first file and freed when the
+ * With the library, each worker has its own handle, made for its first file and freed when the
  * worker ends. A worker may be a process that has not executed main(), so a task creates what it
  * needs. On an event loop each task is a fiber with its own locals: there the handle is the task's,
  * and other fibers run while fetch() waits. The task does not depend on any of this.

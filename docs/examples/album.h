@@ -140,7 +140,7 @@ struct entry {
  */
 double fetch_all_bare(const struct entry *entries, size_t count);
 
-/* The job: downloads everything in one model after another. */
+/* The job downloads everything in one model after another. */
 struct album {
 	struct result *result;
 	const struct model *model;

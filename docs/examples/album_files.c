@@ -66,7 +66,7 @@ void folder_close(struct folder *d)
 	d->temporary = false;
 }
 
-/* Always fits: a folder's path is at most half as long as a file's. */
+/* Stores the file's paths. They fit, since a folder's path is at most half as long as a file's. */
 static void place(struct file *file, const struct folder *d)
 {
 	_Static_assert(sizeof d->path + sizeof file->name + sizeof "thumb-/" <= sizeof file->path, "a path may be cut");
@@ -114,7 +114,7 @@ void file_from_url(struct file *f, size_t index, const struct options *o, const 
 {
 	*f = (struct file){.timeout = o->timeout};
 	name_from_url(f->name, sizeof f->name, o->urls[index], index + 1);
-	/* Fits: urls_read() has checked the length. */
+	/* The URL fits, since urls_read() has checked its length. */
 	(void)snprintf(f->url, sizeof f->url, "%s", o->urls[index]);
 	place(f, d);
 }

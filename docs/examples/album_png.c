@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The pictures: painted and encoded for the server, decoded and scaled down for the thumbnails.
- * With libpng.
+ * This file has the pictures. They are painted and encoded for the server, and decoded and scaled
+ * down for the thumbnails, by libpng.
  */
 #include "album.h"
 #include <errno.h>
@@ -49,7 +49,7 @@ static float random_between(uint32_t *state, float low, float high)
 	return low + (high - low) * (float)(random_next(state) >> 8) / (float)(1 << 24);
 }
 
-/* A landscape: sky, sun, and rows of hills that get darker towards the front. */
+/* A landscape has sky, sun, and rows of hills that get darker towards the front. */
 struct scene {
 	struct color high, low, near; /* of the sky; of the nearest hill */
 	float sun_x, sun_y, sun_size;

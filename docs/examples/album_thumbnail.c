@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Thumbnails: a PNG file is decoded, scaled down and encoded again. With libpng. */
+/*
+ * This file makes thumbnails: libpng decodes a PNG file, and encodes it again when it is scaled
+ * down.
+ */
 #include "album.h"
 #include <png.h>
 #include <stdlib.h>
@@ -27,7 +30,7 @@ static void scaled_size(const struct raster *from, struct raster *to)
 	to->height = at_least_one(height * THUMBNAIL_SIDE / longer);
 }
 
-/* The box filter: a pixel is the mean of the pixels that it replaces. */
+/* This is the box filter: a pixel becomes the mean of the pixels that it replaces. */
 static void mean_of_box(const struct raster *from, const uint32_t box[4], unsigned char *mean)
 {
 	const unsigned channels = from->channels;

@@ -85,7 +85,7 @@ static void note_page(struct crawl *c, unsigned number, const struct bytes *page
 		c->digest[number] = digest_add(DIGEST_START, page->data, page->size);
 	} else {
 		c->bad++;
-		c->failures[number] = strdup(why); /* NULL: no memory for the reason */
+		c->failures[number] = strdup(why); /* it is NULL if there is no memory for it */
 	}
 	if (rc == 0 && stats.pending > c->most_waiting)
 		c->most_waiting = stats.pending;
@@ -154,7 +154,7 @@ static int crawl(struct crawl *c, unsigned workers, fl_signals *signals)
 	return rc;
 }
 
-/* The answer: a digest of the digests of all pages, in the order of their numbers. */
+/* Prints the answer, a digest of the digests of all pages in the order of their numbers. */
 static bool print_answer(const struct crawl *c, unsigned workers, double seconds)
 {
 	char bytes[32], links[32];

@@ -26,24 +26,24 @@ enum { STAGE_DOWNLOAD, STAGE_DECODE, STAGE_THUMBNAIL, STAGE_WRITE, STAGES };
 extern const char *const stage_names[STAGES];
 
 struct options {
-	const char *job;  /* NULL: primes and album */
-	unsigned workers; /* 0: chosen by the job */
-	uint64_t limit;   /* primes */
-	unsigned ranks;   /* primes: of the model `mpi`; 0: without it */
+	const char *job;  /* NULL means primes and album */
+	unsigned workers; /* 0 lets the job choose */
+	uint64_t limit;   /* of primes */
+	unsigned ranks;   /* of primes in the model `mpi`; 0 means without that model */
 	char **urls;      /* album: NULL for the demo's own server */
 	size_t url_count;
 	const char *output;
 	enum fault fault;
 	unsigned timeout; /* seconds without data */
 	unsigned chairs, customers;
-	/* Pipeline: threads of each stage; items of each queue. */
+	/* The threads of each stage of the pipeline, and the items of each queue. */
 	unsigned pictures, threads[STAGES], capacity;
-	unsigned slow; /* pipeline: the slow stage; STAGES: none */
-	/* Mandelbrot: pixels; the iterations after which a point counts as inside. */
+	unsigned slow; /* the slow stage of the pipeline; STAGES means none */
+	/* The pixels of mandelbrot, and the iterations after which a point counts as inside. */
 	unsigned width, height, iterations;
-	double re, im, zoom;     /* mandelbrot: the point in the middle */
-	unsigned pages, backlog; /* crawler: pages of the site; tasks that may wait */
-	const char *json, *html; /* files to write; NULL: none */
+	double re, im, zoom;     /* of mandelbrot: the point in the middle, and the scale */
+	unsigned pages, backlog; /* of the crawler: pages of the site, and tasks that may wait */
+	const char *json, *html; /* the files to write; NULL means none */
 	bool json_only;          /* JSON, and nothing else, on standard output */
 };
 
@@ -58,13 +58,13 @@ void options_free(struct options *o);
 bool urls_read(const char *path, char ***urls, size_t *count);
 
 /*
- * One way to run tasks: the function that creates the executor. NULL: plain C on the calling
- * thread.
+ * One way to run tasks, given by the function that creates the executor. If the function is NULL,
+ * the tasks run in plain C on the calling thread.
  */
 struct model {
 	const char *name;
 	int (*create)(fl_executor **e, const fl_executor_config *config);
-	/* An event loop: a waiting task lets others run; computations run one after another. */
+	/* This is an event loop: a waiting task lets others run, and computations take turns. */
 	bool one_thread;
 	bool over_mpi; /* only for a result with `over_mpi` */
 };
@@ -81,7 +81,7 @@ bool over_mpi_begin(unsigned ranks, int argc, char **argv);
 struct run {
 	const char *model;
 	unsigned workers;
-	/* Speedup: over the first run of the same job, the sequential one. */
+	/* The speedup is over the first run of the same job, which is the sequential one. */
 	double seconds, speedup;
 	double figure; /* of the job: see struct figure */
 	uint64_t answer;
@@ -103,10 +103,10 @@ struct result {
 	const char *question;
 	bool over_mpi;               /* also in the model `mpi` */
 	bool digest;                 /* the answer is a digest of 16 hexadecimal digits */
-	const struct figure *figure; /* NULL: none */
+	const struct figure *figure; /* NULL means none */
 	struct run runs[RUNS_MAX];
 	size_t run_count;
-	double ideal_seconds; /* the lower bound for all models; 0: not measured */
+	double ideal_seconds; /* the lower bound for all models; 0 means not measured */
 	bool failed;          /* the exit status is 1 */
 	char **failures;      /* one line each, as printed on standard error */
 	size_t failure_count;

@@ -190,6 +190,6 @@ CURLcode multi_perform(struct multi *m, CURL *curl)
 	int rc = fl_event_wait(&w.done); /* the other fibers run during this wait */
 	take_out(&w);
 	(void)curl_multi_remove_handle(m->curl, curl);
-	/* Cancelled: the transfer was given up. */
+	/* After a cancel the transfer was given up. */
 	return rc == 0 ? w.code : CURLE_ABORTED_BY_CALLBACK;
 }

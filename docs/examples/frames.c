@@ -46,7 +46,7 @@ static void keep(struct film *f, size_t number, uint64_t digest)
 	f->shots[number].digest = digest;
 }
 
-/* Without the library: one frame after another, in plain C. */
+/* Without the library, one frame is drawn after another, in plain C. */
 static void ink_here(struct film *f, struct progress *progress)
 {
 	for (size_t i = 0; i < FRAMES; i++) {
@@ -68,8 +68,9 @@ static void fail(struct film *f, size_t number, const fl_imap *it)
 }
 
 /*
- * When to kill: as soon as no result has come for a moment, since the workers are then in the
- * middle of their frames. If the kill came too late, it is repeated.
+ * Returns the deadline after which workers are killed. It has passed when no result has come for a
+ * moment, since the workers are then in the middle of their frames. If the kill came too late, it
+ * is repeated.
  */
 static fl_time patience(const struct film *f, const struct progress *progress)
 {
@@ -85,7 +86,7 @@ static void kill_one(struct film *f, fl_executor *pool)
 		f->killed++;
 }
 
-/* With the library: the results of some frames, in the order in which they end. */
+/* With the library, the results of the frames come in the order in which they end. */
 static int ink_on(fl_executor *pool, struct film *f, const size_t *numbers, size_t n, struct progress *progress)
 {
 	struct order orders[FRAMES];

@@ -8,7 +8,7 @@
 #define FRAME_WIDTH 1920
 #define FRAME_HEIGHT 1080
 
-/* In shared memory: red, green, blue. */
+/* A frame is in shared memory. Each pixel has red, green and blue. */
 struct frame {
 	unsigned char pixel[FRAME_HEIGHT][FRAME_WIDTH][3];
 };
@@ -16,7 +16,7 @@ struct frame {
 /* Paints frame `number` of a short film: balls over a floor of tiles. Deterministic. */
 void frame_paint(struct frame *f, unsigned number);
 
-/* The filter: draws `from` like ink and brush into `to`, another frame. */
+/* Draws the frame `from` into the frame `to` as if with ink and brush. This is the filter. */
 void frame_ink(const struct frame *from, struct frame *to);
 
 /* FNV-1a, eight bytes at a time. */
@@ -59,7 +59,7 @@ struct film {
 	size_t lost[FRAMES], lost_count; /* the frames that the killed workers were drawing */
 };
 
-/* The job: the film exists, and goes through the filter in one model after another. */
+/* The job sends the film, which exists already, through the filter in one model after another. */
 int frames_run(void *film, const struct model *model, struct run *run);
 
 #endif

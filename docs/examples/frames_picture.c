@@ -124,7 +124,7 @@ static void smooth_row(struct brush *b, const struct frame *f, int y)
 	unsigned char(*color)[3] = b->color[y % 3];
 	for (int x = 0, i = 0; x < FRAME_WIDTH; x++) {
 		for (int c = 0; c < 3; c++, i++)
-			/* Never 0: a pixel is near itself. */
+			/* The count is never 0, since a pixel is near itself. */
 			color[x][c] = (unsigned char)(b->sums[i] / b->counts[i]);
 		b->gray[y % 3][x] = (color[x][0] * 2 + color[x][1] * 5 + color[x][2]) / 8;
 	}

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The film: frames in shared memory, painted before the first model begins; and its output. */
+/*
+ * This file paints the film in shared memory before the first model begins, and writes the output.
+ */
 #include "album.h"
 #include "frames.h"
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The demo: runs what the command line asks for, and writes the reports. */
+/* This file runs what the command line asks for, and writes the reports. */
 #include "demo.h"
 #include <errno.h>
 #include <locale.h>
@@ -21,7 +21,7 @@ static const struct {
 typedef bool report(FILE *out, const struct machine *m, const struct result *results, size_t n);
 
 struct output {
-	const char *path; /* NULL: none */
+	const char *path; /* NULL means none */
 	report *write;
 	FILE *file;
 };

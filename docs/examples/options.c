@@ -145,7 +145,7 @@ static const struct {
     {"primes", REPORTS | BIT(LIMIT) | BIT(MODEL) | BIT(RANKS)},
     {"album", REPORTS | ALBUM},
     {"frames", REPORTS | BIT(OUTPUT)},
-    /* These just run: there is nothing to report. */
+    /* These jobs just run, and there is nothing to report. */
     {"mandelbrot", BIT(WORKERS) | BIT(OUTPUT) | BIT(SIZE) | BIT(CENTER) | BIT(ZOOM) | BIT(ITERATIONS)},
     {"crawler", BIT(WORKERS) | BIT(TIMEOUT) | BIT(FAULT) | BIT(PAGES) | BIT(BACKLOG)},
     {"threads", 0},

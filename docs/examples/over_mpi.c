@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The model `mpi`: tasks in other ranks. A launcher of MPI starts the ranks, so the demo becomes
- * that launcher, which starts the demo once for each rank. On this machine: a hostfile is a matter
- * of a real run (mpi/guide.md).
+ * that launcher, which starts the demo once for each rank. All ranks are on this machine. A real
+ * run has a hostfile (mpi/guide.md).
  */
 #include "demo.h"
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A pipeline: pictures are downloaded, decoded, made small and written. Each stage has its own
- * threads, and there are bounded queues between the stages:
+ * This is a pipeline. Pictures are downloaded, decoded, made small and written. Each stage has its
+ * own threads, and there are bounded queues between the stages:
  *
  *   list -> download -> [..] -> decode -> [..] -> thumbnail -> [..] -> write
  *
@@ -9,8 +9,8 @@
  * the queue before that stage fills, and so on, up to the download. So memory is bounded, however
  * slow a stage is: pipeline_bound().
  *
- * The end: the last thread that leaves a stage closes the queue behind it. The next stage gets the
- * remaining items, then -EPIPE, and leaves in turn.
+ * The pipeline ends stage by stage. The last thread that leaves a stage closes the queue behind it.
+ * The next stage gets the remaining items, then -EPIPE, and leaves in turn.
  *
  * A bad picture is removed where the error is found, with the reason; the others go on.
  *
@@ -119,7 +119,7 @@ static void drop(void *item, void *unused)
 /* The list, and a queue between every two stages. */
 static int make_queues(struct pipeline *p)
 {
-	/* Holds all pictures: it is filled before the first get. */
+	/* The first queue holds all pictures, since it is filled before the first get. */
 	int rc = picture_queue_create(&p->stages[0].in, &(fl_queue_config){.capacity = p->count});
 	const fl_queue_config between = {.capacity = p->capacity != 0 ? p->capacity : FL_RENDEZVOUS, .drop = drop};
 	for (unsigned i = 1; rc == 0 && i < STAGES; i++) {

@@ -123,7 +123,7 @@ static void name_bad_pictures(const struct pipeline *p)
 			complain("%s: %s", i->file.name, i->failure);
 }
 
-/* The answer: a digest of the digests of all thumbnails, in their order. */
+/* Returns the answer, a digest of the digests of all thumbnails in their order. */
 static uint64_t take_digests(struct pipeline *p)
 {
 	uint64_t answer = DIGEST_START;

@@ -38,7 +38,7 @@ struct office {
 	uint64_t longest;
 };
 
-/* Collatz: the number of steps from a number to 1. */
+/* Returns the number of steps from a number to 1 (the Collatz problem). */
 static uint64_t steps_of(uint64_t n)
 {
 	uint64_t steps = 0;

@@ -25,7 +25,7 @@ FL_BEGIN_DECLS
  */
 typedef struct fl_address {
 	struct sockaddr_storage system;
-	socklen_t size; /* 0: no address */
+	socklen_t size; /* 0 means no address */
 } fl_address;
 
 #define FL_ADDRESS_TEXT_SIZE 128u /* bytes */

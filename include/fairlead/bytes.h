@@ -77,7 +77,7 @@ typedef struct fl_bytes {
 	 */
 	void *data;
 	size_t size;              /* in bytes */
-	struct fl__bytes *owner_; /* NULL: borrowed */
+	struct fl__bytes *owner_; /* NULL if the memory is borrowed */
 	unsigned char rest_[32 - 3 * sizeof(void *)];
 } fl_bytes;
 FL__ASSERT_SIZE(fl_bytes, 32);

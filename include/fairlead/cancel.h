@@ -142,7 +142,7 @@ typedef struct fl_cancel_callback {
 	void (*function_)(void *arg);
 	void *arg_;
 	fl_cancel_token *token_;
-	const void *queue_; /* guards this struct; NULL: never registered */
+	const void *queue_; /* guards this struct; NULL if it was never registered */
 	struct fl_cancel_callback *next_, **link_;
 	struct fl__cancel_run *run_;
 	uint32_t state_;
@@ -211,7 +211,7 @@ typedef struct fl_timeout {
 	fl_cancel_token token_;
 	fl_cancel_token *before_; /* the outer scope */
 	fl_time deadline_;
-	void *context_; /* NULL: not begun */
+	void *context_; /* NULL if the timeout has not begun */
 } fl_timeout;
 
 /* clang-format off */

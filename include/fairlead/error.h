@@ -87,7 +87,7 @@ FL_API fl_panic_handler *fl_panic_set_handler(fl_panic_handler *handler);
  * that mutex.
  */
 typedef struct fl_allocator {
-	void *(*alloc)(size_t size, void *user); /* aligned as by malloc(); NULL: out of memory */
+	void *(*alloc)(size_t size, void *user); /* aligned as by malloc(); NULL means out of memory */
 	void (*free)(void *memory, void *user);  /* never called with NULL */
 	void *user;
 } fl_allocator;

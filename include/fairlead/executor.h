@@ -189,8 +189,11 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
  *               message that says why. After a deadline it is not tried again (`max_attempts`).
  */
 typedef struct fl_submit_config {
-	fl_time deadline; /* of the task; FL_FOREVER: none */
-	/* A request of this token cancels the task. NULL: none. The token must outlive the task. */
+	fl_time deadline; /* of the task; FL_FOREVER means none */
+	/*
+	 * A request of this token cancels the task. NULL means none. The token must outlive the
+	 * task.
+	 */
 	fl_cancel_token *cancel;
 	/*
 	 * The deadline of the wait for a full backlog, after which the submit returns -ETIMEDOUT.
@@ -198,7 +201,7 @@ typedef struct fl_submit_config {
 	 */
 	fl_time backlog_deadline;
 	/*
-	 * A callback, called as on_end(future, on_end_arg) when the task ends. NULL: none. The
+	 * A callback, called as on_end(future, on_end_arg) when the task ends. NULL means none. The
 	 * rules of fl_future_on_end() hold for it, but it needs no memory of its own.
 	 */
 	fl_future_callback *on_end;
@@ -246,8 +249,8 @@ typedef struct fl_map_config {
 	 * fewer if the results of a chunk would exceed 64 KiB.
 	 */
 	size_t chunk;
-	fl_time deadline;        /* of the whole map; FL_FOREVER: none */
-	fl_cancel_token *cancel; /* NULL: the caller's scope; FL_SHIELDED: none */
+	fl_time deadline;        /* of the whole map; FL_FOREVER means none */
+	fl_cancel_token *cancel; /* NULL means the caller's scope; FL_SHIELDED means none */
 	fl_map_error *error;     /* where FL_ETASK stores the failure; may be NULL */
 	uintptr_t more_[4];
 } fl_map_config;

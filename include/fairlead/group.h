@@ -58,7 +58,7 @@ FL_BEGIN_DECLS
  */
 typedef struct fl_group {
 	fl_cancel_token token_; /* while begun */
-	fl_executor *executor_; /* NULL: the group takes fibers alone */
+	fl_executor *executor_; /* NULL if the group takes fibers alone */
 	fl_time deadline_;
 	size_t failed_number_; /* the number of the first member that failed */
 	size_t fibers_;        /* the fibers that have not ended; written by their loop's thread */
@@ -76,7 +76,7 @@ typedef struct fl_group {
 	bool cut_;         /* a member ended because it was cancelled */
 	bool joining_;
 	bool gave_up_;            /* a join has given up, and none has joined the group since */
-	const char *failed_type_; /* the type's name of the first that failed; NULL: a fiber */
+	const char *failed_type_; /* the type's name of the first that failed; NULL if it is a fiber */
 	char name_[32];           /* the name of the first member that failed, if it is a fiber */
 	/* Submits write the next four fields. */
 	size_t entered_;    /* the number of submits and starts since the last join */

@@ -20,9 +20,10 @@ FL_BEGIN_DECLS
  * The range is split when a worker is idle, so you need not choose the size of the parts.
  */
 typedef struct fl_parallel_config {
-	size_t grain;            /* the most numbers in a call of the body; 0: the library measures and chooses */
-	fl_time deadline;        /* of the whole loop; FL_FOREVER: none */
-	fl_cancel_token *cancel; /* NULL: the caller's scope; FL_SHIELDED: none */
+	/* The most numbers in a call of the body. With 0 the library measures, and chooses. */
+	size_t grain;
+	fl_time deadline;        /* of the whole loop; FL_FOREVER means none */
+	fl_cancel_token *cancel; /* NULL means the caller's scope; FL_SHIELDED means none */
 	int *error;              /* where FL_ETASK stores the error of the call; may be NULL */
 	uintptr_t more_[4];
 } fl_parallel_config;

@@ -21,7 +21,7 @@ FL_BEGIN_DECLS
  * next owner may destroy the mutex, too.
  */
 typedef struct fl_rmutex {
-	uint64_t owner_; /* id of the context that holds it; 0: none */
+	uint64_t owner_; /* the id of the context that holds it; 0 if none does */
 	fl_mutex mutex_;
 	uint32_t depth_; /* locks beyond the first; only the owner uses it */
 } fl_rmutex;

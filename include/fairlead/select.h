@@ -24,7 +24,7 @@ FL_BEGIN_DECLS
  * meet each other. For a typed queue, the size of the item is checked, but not its type.
  */
 typedef struct fl_select_case {
-	fl_queue *queue;              /* NULL: this case is left out */
+	fl_queue *queue;              /* if it is NULL, this case is left out */
 	void *to;                     /* of a get: where the item goes; of a put: NULL */
 	const void *from;             /* of a put: the item; of a get: NULL */
 	size_t size;                  /* the size of the item in bytes */

@@ -40,9 +40,11 @@ typedef struct fl_task_type {
 	int (*run)(fl_task_ctx *ctx, const void *arg, void *result);
 	size_t arg_size, arg_align;       /* both 0 if the argument is void */
 	size_t result_size, result_align; /* both 0 if the result is void */
-	/* Called once for each accepted task, run or not, before its future ends. NULL: none. */
+	/*
+	 * Called once for each accepted task, run or not, before its future ends. NULL means none.
+	 */
 	void (*drop_arg)(void *arg);
-	/* Called with a valid result when the future is freed. NULL: none. */
+	/* Called with a valid result when the future is freed. NULL means none. */
 	void (*drop_result)(void *result);
 	/*
 	 * How often the task may be started if the process that runs it dies; 0 means once. A task

@@ -46,7 +46,7 @@ typedef void fl_timer_callback(void *arg);
 
 typedef struct fl_timer {
 	int64_t heap_[5];
-	int64_t period_; /* 0: once */
+	int64_t period_; /* 0 if the timer expires once */
 	uint64_t missed_;
 	fl_timer_callback *function_;
 	void *arg_;
@@ -131,7 +131,8 @@ FL_API void fl_timer_destroy(fl_timer *t);
 static inline void fl__scoped_fl_timer(fl_timer *_t)
 {
 	FL_IGNORE(fl_timer_cancel(_t));
-	FL_IGNORE(fl_timer_join_until(_t, FL_FOREVER, FL_SHIELDED)); /* 0: the timer's function has no such scope */
+	FL_IGNORE(fl_timer_join_until(_t, FL_FOREVER,
+	                              FL_SHIELDED)); /* it returns 0, since the timer's function has no such scope */
 }
 
 FL_END_DECLS

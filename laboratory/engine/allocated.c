@@ -83,7 +83,7 @@ static bool allocated_is_in_name(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-/* Returns the only call of `function` in the line; NULL: there is none, or more than one. */
+/* Returns the only call of `function` in the line, or NULL if there is none or more than one. */
 static const char *allocated_call(const char *line, const char *function)
 {
 	const char *found = NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The search: it makes the choices of an execution. Each strategy makes them in its own way.
+ * This file makes the choices of an execution. Each strategy of the search makes them in its own
+ * way.
  *
  *   DFS      Takes all choices, depth first. Each execution begins anew, and takes the next
  *            alternative of the last choice that has one left (stateless search: Godefroid 1997).

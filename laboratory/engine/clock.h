@@ -35,7 +35,7 @@ static inline unsigned lab_count(lab_set set)
 	return (unsigned)(__builtin_popcountll((uint64_t)set) + __builtin_popcountll((uint64_t)(set >> 64)));
 }
 
-/* A vector clock: for each thread, how many of its steps are known. Thread 0 is main. */
+/* A vector clock has, for each thread, how many of its steps are known. Thread 0 is main. */
 struct lab_clock {
 	uint32_t at[LAB_THREADS];
 };

@@ -39,7 +39,7 @@ static unsigned n_blocks;
 static unsigned allocating; /* the parts from this number on have no blocks */
 static uint8_t *units;      /* the state of each unit, for all parts */
 static size_t used[LAB_THREADS], mapped;
-/* a block whose address was published; NULL: there is none, or it was reused */
+/* a block whose address was published; NULL if there is none, or if it was reused */
 static struct block *freed_last[LAB_THREADS];
 static size_t state_size;
 
@@ -311,7 +311,9 @@ void lab_free(void *memory, uintptr_t pc)
 	(void)lab_event(&op);
 }
 
-/* Returns the block that ends before `address`, or that an access leaves; NULL: none is near. */
+/*
+ * Returns the block that ends before `address`, or that an access leaves, or NULL if none is near.
+ */
 static const struct block *heap_nearest(uintptr_t address)
 {
 	enum { NEAR = 4096 };

@@ -12,7 +12,7 @@ unsigned lin_threads_of(const struct fl_lin *t);
 unsigned lin_each_of(const struct fl_lin *t);
 unsigned lin_before_of(const struct fl_lin *t);
 unsigned lin_after_of(const struct fl_lin *t);
-/* Returns the reason why programs of that shape cannot exist; NULL: they can. */
+/* Returns the reason why programs of that shape cannot exist, or NULL if they can. */
 const char *lin_problem_of(const struct fl_lin *t);
 
 /*

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Litmus programs: a few threads with a few operations on x, y, z, w. laboratory/litmus/README.md
- * has the format. A search without bounds runs each program, and all its outcomes are printed.
+ * This file runs litmus programs: a few threads with a few operations on x, y, z, w.
+ * laboratory/litmus/README.md has the format. A search without bounds runs each program, and all
+ * its outcomes are printed.
  */
 #include "model.h"
 #include <ctype.h>

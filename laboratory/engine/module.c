@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Knows the modules: what was loaded, where its code and its variables are, and how the variables
- * are restored after an execution. Every write of instrumented code to a global is logged with the
+ * This file knows what was loaded, where its code and its variables are, and how the variables are
+ * restored after an execution. Every write of instrumented code to a global is logged with the
  * previous value, and undone in reverse order.
  */
 #include "interpose.h"

@@ -58,8 +58,8 @@ static void show_other(unsigned thread, uintptr_t pc, uintptr_t address)
 }
 
 /*
- * Ends the execution: the running thread frees the block at the site `here`. The access to `place`
- * in the block, by `thread` at the site `there`, is not ordered with that.
+ * Ends the execution because the running thread frees the block at the site `here`. The access to
+ * `place` in the block, by `thread` at the site `there`, is not ordered with that.
  */
 static _Noreturn void race_fail_free(const char *here, const char *access, const char *place, unsigned thread,
                                      const char *there)

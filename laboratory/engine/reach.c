@@ -10,10 +10,12 @@
 #include <dwarf.h>
 
 /*
- * How well the type of a pointer fits the block, the best first. EXACT: the sizes are equal, or the
- * type tells the size otherwise. ARRAY: the block is an array of elements of the type. PART: the
- * pointer tells what a part of the block is, and no more. UNTYPED: the type is void, incomplete or
- * too large.
+ * How well the type of a pointer fits the block. The best fit comes first.
+ *
+ *   EXACT    the sizes are equal, or the type tells the size otherwise
+ *   ARRAY    the block is an array of elements of the type
+ *   PART     the pointer tells what a part of the block is, and no more
+ *   UNTYPED  the type is void, incomplete or too large
  */
 enum reach_fit { REACH_EXACT, REACH_ARRAY, REACH_PART, REACH_UNTYPED };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One execution: the setup, the actors, the outcome; and its early end by a failure, a crash or a
- * hang.
+ * This file runs one execution: the setup, the actors and the outcome. A failure, a crash or a hang
+ * ends it early.
  */
 #include "choice.h"
 #include "lin_run.h"

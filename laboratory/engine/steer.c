@@ -96,8 +96,8 @@ static uint32_t ticks[LAB_GRAPH_EVENTS]; /* for each event, the clock of its thr
 static const char *refusal;
 
 /*
- * The `pick` of an unlock by a wait. HALF: the thread has become a waiter before it. EARLY: the
- * thread does not become a waiter, since the wait ends at once.
+ * The `pick` of an unlock by a wait. With HALF, the thread has become a waiter before the unlock.
+ * With EARLY it does not become a waiter, since the wait ends at once.
  */
 enum { HALF = 1, EARLY };
 

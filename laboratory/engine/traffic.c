@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Traffic: what an execution would cost on a machine with a CPU for each thread. There is one
- * execution, in which every load reads the newest value.
+ * This file counts the traffic: what an execution would cost on a machine with a CPU for each
+ * thread. There is one execution, in which every load reads the newest value.
  *
  * Each thread has a clock, in virtual ns. The thread whose clock is the lowest does the next step.
  * So the threads run side by side, as on CPUs of their own. While a thread runs, `lab.now` is its

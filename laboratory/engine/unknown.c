@@ -89,7 +89,7 @@ bool lab_unknown_name(uintptr_t address, char *text, size_t size)
 	return true;
 }
 
-/* Returns what the function `name` touches; NULL: it is not in the list. */
+/* Returns what the function `name` touches, or NULL if it is not in the list. */
 static const char *unknown_known(const char *name)
 {
 	const size_t length = strlen(name);
@@ -123,7 +123,7 @@ static bool unknown_is_harmless_library(const char *library, const char *name)
 #define TEXT_OF(n) #n
 static struct stub {
 	char name[64], library[48];
-	const char *touches; /* NULL: a call ends the execution */
+	const char *touches; /* NULL if a call ends the execution */
 	void *real;
 } stubs[STUBS];
 static unsigned n_stubs;

@@ -53,7 +53,7 @@ uint64_t lab_size_of(Dwarf_Die *of);
 bool lab_variable_is_static(Dwarf_Die *variable);
 
 /*
- * symbol.c: returns the module with the address; NULL: there is none, or it has no debugging
+ * symbol.c: returns the module with the address; NULL if there is none, or it has no debugging
  * information.
  */
 Dwfl_Module *lab_symbols(uintptr_t address);

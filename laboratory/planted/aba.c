@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ABA: a value that went away and came back. */
+/* In an ABA, a value has gone away and come back. */
 #include "planted.h"
 
 /*

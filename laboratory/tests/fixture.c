@@ -202,7 +202,8 @@ FL_STRESS_PROCESSES(end_survives, one)
 }
 
 /*
- * For mode lin: a correct counter, one that fails only on real threads, and one without operations.
+ * The mode lin has a correct counter, one that fails only on real threads, and one without
+ * operations.
  */
 struct end_lin {
 	atomic_int sum;

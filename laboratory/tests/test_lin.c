@@ -264,8 +264,8 @@ FL_TEST(lin_unknown_call_may_come_later)
 }
 
 /*
- * Store buffering: the producer does not see the free space yet, and the consumer does not see the
- * item.
+ * Because of store buffering, the producer does not see the free space yet, and the consumer does
+ * not see the item.
  */
 FL_TEST(lin_refusals_apart)
 {

@@ -69,8 +69,8 @@ static char *model_output(const char *path)
 }
 
 /*
- * Returns where the outcomes of `program` begin in the model's output; NULL: the program has not
- * run to its end.
+ * Returns where the outcomes of `program` begin in the model's output, or NULL if the program has
+ * not run to its end.
  */
 static const char *outcomes_of(const char *output, const char *program, char *problem, size_t size)
 {

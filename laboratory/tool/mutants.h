@@ -33,7 +33,7 @@ struct mutant {
 	bool begun, over, killed;
 	size_t killer; /* index of the scenario */
 	enum lab_verdict verdict;
-	const char *explained; /* the reason why it may survive; NULL: there is none */
+	const char *explained; /* the reason why it may survive, or NULL */
 };
 
 struct hunt {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The normal run: which tests run in which modes, how the time is divided among them, and the count
- * of the results.
+ * This file plans the normal run. It decides which tests run in which modes and how the time is
+ * divided among them, and counts the results.
  */
 #include "tool.h"
 #include <ctype.h>

@@ -14,7 +14,7 @@
 struct planted {
 	const struct lab_test *test;
 	struct job hunt, replay;
-	const char *problem; /* NULL: the bug was found, replayed and shrunk */
+	const char *problem; /* NULL if the bug was found, replayed and shrunk */
 };
 
 struct self_test {

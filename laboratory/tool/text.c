@@ -109,8 +109,8 @@ char *power_of(const struct job *job)
 }
 
 /*
- * Returns the number of steps with a kill in mode crash; NULL: there is none. The caller frees the
- * text.
+ * Returns the number of steps with a kill in mode crash, or NULL if there is none. The caller frees
+ * the text.
  */
 static char *kills_of(const struct job *job)
 {

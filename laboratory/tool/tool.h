@@ -70,11 +70,14 @@ bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *n);
 /* Returns n zeroed elements and one more. Ends the program if there is no memory. */
 void *zeroed(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
 /*
- * Returns the next word of a list with commas, and ends it in place with a NUL. NULL: the list is
- * at its end.
+ * Returns the next word of a list with commas, and ends it in place with a NUL. Returns NULL at the
+ * end of the list.
  */
 char *next_word(char **list);
-/* Whether any of the patterns (a part of the name, or a glob) fits; true if there are none. */
+/*
+ * Returns whether one of the patterns (a part of the name, or a glob) fits, or there are no
+ * patterns.
+ */
 bool fits(const struct options *o, const char *name);
 
 /* --- modules.c, compile.c --- */
@@ -84,8 +87,8 @@ bool modules_load(const struct options *o);
 /* Loads a module, which the message calls `name`. */
 bool load_module(const char *path, const char *name);
 /*
- * Returns the file `name` in the first data folder that has it; the caller frees it. NULL: no
- * folder has it.
+ * Returns the path of the file `name` in the first data folder that has it, or NULL if no folder
+ * has it. The caller frees the path.
  */
 char *data_file(const char *name);
 /*

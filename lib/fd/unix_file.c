@@ -47,7 +47,7 @@ static int unix_sys_unlink(const char *path)
 	return FL__SYS_RESULT(unlink(path));
 }
 
-/* Uses a descriptor: chmod() follows a symbolic link that has replaced the file. */
+/* Uses a descriptor, since chmod() follows a symbolic link that has replaced the file. */
 static int unix_sys_set_mode(const char *path, unsigned mode)
 {
 	char by_number[40];
@@ -139,7 +139,7 @@ static int unix_file_probe(int type, const struct sockaddr_un *a, socklen_t size
 	return rc == -ECONNREFUSED || rc == -ENOENT ? 0 : -EADDRINUSE;
 }
 
-/* Returns 0: the path is free. */
+/* Returns 0 if the path is free. */
 static int unix_file_remove_stale(const char *path, int type, const struct sockaddr_un *a, socklen_t size)
 {
 	struct fl__file file;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Fairlead from C++17: a call of every public function, which compiles and links but never runs,
-// and each kind of macro, run. consumers.py writes EACH_FUNCTION(X) above this text, X(name) for each
-// function of the headers.
+// and each kind of macro, run. consumers.py writes EACH_FUNCTION(X) above this text, X(name) for
+// each function of the headers.
 #include <fairlead.h>
 
 #include <cerrno>

@@ -2,7 +2,9 @@
 /*
  * chat: a line from one client goes to all other clients.
  *
- *   chat [PORT [PATIENCE]]     port 7001, or PORT; 0: the system chooses. Try: nc 127.0.0.1 7001
+ *   chat [PORT [PATIENCE]]
+ *
+ * The port is 7001, or PORT; with 0 the system chooses it. You can try `nc 127.0.0.1 7001`.
  *
  * Each client has two tasks, a reader and a writer, and a queue between all readers and its writer.
  * A reader waits while the queue of a listener is full, so memory is bounded. While it waits, it
@@ -39,7 +41,7 @@ struct room {
 struct client {
 	struct room *room;
 	struct client *next, **link;
-	fl_stream *stream; /* NULL: gone */
+	fl_stream *stream; /* NULL if the client is gone */
 	outbox *outbox;
 	unsigned references; /* held by its tasks, and by readers that put a line into its outbox */
 	char name[NAME_MAX_BYTES];
@@ -66,7 +68,7 @@ static void client_release(struct client *c)
 	free(c);
 }
 
-/* Takes ownership of the stream. NULL: out of memory. */
+/* Takes ownership of the stream. Returns NULL if there is no memory. */
 static struct client *client_create(struct room *room, fl_stream *stream)
 {
 	struct client *c = calloc(1, sizeof *c);

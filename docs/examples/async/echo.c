@@ -2,7 +2,9 @@
 /*
  * echo: a server that sends back what it receives, line by line, to any number of clients.
  *
- *   echo [PORT]            port 7000, or PORT; 0: the system chooses. Try: nc 127.0.0.1 7000
+ *   echo [PORT]
+ *
+ * The port is 7000, or PORT; with 0 the system chooses it. You can try `nc 127.0.0.1 7000`.
  *
  * Each client has a task of straight-line code; while it waits, the other tasks run. An error of
  * one client ends only its own task.

@@ -28,7 +28,7 @@
 struct load {
 	unsigned connections, seconds, size, port;
 	bool idle;
-	fl_process *server; /* NULL: not started by this program */
+	fl_process *server; /* NULL if this program has not started it */
 	char *request;
 	fl_sem connecting;
 	fl_latch connected;

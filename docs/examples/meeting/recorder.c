@@ -5,8 +5,8 @@
  *   recorder PATH [SENSORS]       until so many sensors have ended, one after another (2)
  *
  * Start sensor.c with the same path, in another terminal, and kill it with SIGKILL: no reading is
- * lost, and none is half-written. The next sensor goes on. Kill the recorder: the next one replaces
- * the file that the first has left.
+ * lost, and none is half-written. The next sensor goes on. If you kill the recorder, the next one
+ * replaces the file that the first has left.
  */
 #include "reading.h"
 #include <errno.h>

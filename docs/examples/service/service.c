@@ -171,7 +171,7 @@ static int route(void *arg)
 	return !strcmp(r->path, "/primes") ? primes(r) : MHD_HTTP_NOT_FOUND;
 }
 
-/* Runs the daemon: when its epoll is readable, at times that it asks for, and after a resume. */
+/* Runs the daemon when its epoll is readable, at times that it asks for, and after a resume. */
 static void http_run(void *unused)
 {
 	MHD_UNSIGNED_LONG_LONG ms = 60000;
@@ -181,7 +181,7 @@ static void http_run(void *unused)
 	fl_loop_timer_start(fl_loop_current(), &http_timer, fl_after(FL_MS((int64_t)ms)), http_run, unused);
 }
 
-/* A fiber: makes an answer, or its next part. Its waits end after 70 s. */
+/* This fiber makes an answer, or its next part. Its waits end after 70 s. */
 static int serve(void *arg)
 {
 	struct request *r = arg;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An execution graph: events, and the relations of "Repairing Sequential Consistency in C/C++11"
+ * An execution graph has events, and the relations of "Repairing Sequential Consistency in C/C++11"
  * (Lahav, Vafeiadis, Kang, Hur, Dreyer; PLDI 2017) between them, under the paper's names. A
  * read-modify-write is two events, which rmw joins.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The program rc11: reads its command line, and runs the command for each program of the files. */
+/* This program reads its command line, and runs the command for each program of the files. */
 #include "commands.h"
 #include "enumerate.h"
 

@@ -9,7 +9,7 @@ static bool timer_heap_is_before(const struct fl__timer *a, const struct fl__tim
 	return a->deadline != b->deadline ? a->deadline < b->deadline : a->number < b->number;
 }
 
-/* Melds two heaps: the root that is later becomes the first child of the other one. */
+/* Melds two heaps. The root that is later becomes the first child of the other root. */
 static struct fl__timer *timer_heap_meld(struct fl__timer *a, struct fl__timer *b)
 {
 	if (timer_heap_is_before(b, a)) {

@@ -72,8 +72,8 @@ int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t slots);
 void fl__unbounded_end(struct fl__unbounded *c);
 
 /*
- * Closes the queue: later puts fail. A get returns -EPIPE when it has no accepted item left. May be
- * called again.
+ * Closes the queue, so that later puts fail. A get returns -EPIPE when it has no accepted item
+ * left. May be called again.
  */
 void fl__unbounded_close(struct fl__unbounded *c);
 bool fl__unbounded_is_closed(struct fl__unbounded *c);
@@ -145,7 +145,10 @@ static inline struct fl__segment *fl__unbounded_protected(struct fl__segment *co
 	return fl__likely(fl__hazards_mine->pointers[place] == s) ? s : NULL;
 }
 
-/* Protects the segment in `*at` by the hazard pointer `place`, and returns it. NULL: no memory. */
+/*
+ * Protects the segment in `*at` by the hazard pointer `place`, and returns it. It returns NULL if
+ * there is no memory.
+ */
 static inline struct fl__segment *fl__unbounded_segment(struct fl__segment *const *at, enum fl__hazard place)
 {
 	struct fl__segment *s = fl__unbounded_protected(at, place);
