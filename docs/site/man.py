@@ -43,7 +43,7 @@ def prose(text, parameters=()):
             out += rf"\%\fB{escaped(part)}\fP"
         else:
             out += escaped(part).replace("\\(ga", "`")
-    out = re.sub(r"(^|[\s(])(?=\\-E[A-Z]|[\w./]*\w[_/]\w|[A-Z]{2})", r"\1\\%", out)  # no hyphens within names
+    out = re.sub(r"(^|[\s(])(?=\\-E[A-Z]|[\w./]*\w[_/]\w|[a-z]+\\-[a-z]|[A-Z]{2})", r"\1\\%", out)  # no hyphens within names
     out = re.sub(r"(^|\s)([^\s\\]+)\\%", r"\1\\%\2", out)
     return re.sub(r"(?<=[\w)][.;:]) (?=[A-Z\\])", "\n", re.sub(r"^(?=[.'])", r"\\&", out))
 
@@ -206,11 +206,13 @@ class Manual:
         if types:
             lines += [".Sh TYPES AND CONSTANTS"]
             for unit in types:
+                if unit is not first and unit.blocks:
+                    lines += [".Pp"] * (not lines[-1].startswith(".Sh")) + blocks(unit.blocks)
                 lines += [".Bd -literal"]
                 for d in unit.declarations:
                     text = "#define " + d.text if d.kind == "macro" else d.text
                     lines += code(headers.fit(text, 74))
-                lines += [".Ed"] + ([".Pp", *blocks(unit.blocks)] if unit is not first and unit.blocks else [])
+                lines += [".Ed"]
         if pages:
             lines += [".Sh FUNCTIONS", ".Bl -tag -width Ds"]
             for page in pages:

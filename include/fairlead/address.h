@@ -11,7 +11,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Address: the address of a socket, as a value. It is a host and a port (IPv4 or IPv6), or the path
+ * The address of a socket, as a value. It is a host and a port (IPv4 or IPv6), or the path
  * or abstract name of a Unix socket. It serves streams and datagrams.
  *
  *     char text[FL_ADDRESS_TEXT_SIZE];

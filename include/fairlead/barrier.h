@@ -11,8 +11,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Barrier: a fixed number of contexts (threads or fibers), the parties, wait for each other, again
- * and again.
+ * At a barrier, a fixed number of contexts (threads or fibers), the parties, wait for each other,
+ * again and again.
  *
  *     fl_barrier turn;
  *     rc = fl_barrier_init(&turn, 4);         // check

@@ -7,8 +7,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Blocking section: the part of a task that blocks where the library cannot see it, as in read(2).
- * During the section another worker may run tasks in place of the blocked one.
+ * A blocking section is the part of a task that blocks where the library cannot see it, as in
+ * read(2). During the section another worker may run tasks in place of the blocked one.
  *
  *     {
  *             FL_BLOCKING();                          // until the end of the block

@@ -9,7 +9,7 @@ FL_BEGIN_DECLS
 struct fl__bytes;
 
 /*
- * Bytes: memory of any length, as the argument or the result of a task.
+ * Memory of any length, as the argument or the result of a task.
  *
  *     FL_TASK(greet, fl_bytes, fl_bytes)
  *     {

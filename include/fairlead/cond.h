@@ -9,7 +9,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Condition variable: contexts (threads or fibers) wait until another context has changed
+ * At a condition variable, contexts (threads or fibers) wait until another context has changed
  * something.
  *
  *     FL_LOCKED(&lock);

@@ -11,7 +11,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Event: a flag that contexts (threads or fibers) wait for.
+ * An event is a flag that contexts (threads or fibers) wait for.
  *
  *     static fl_event ready = FL_EVENT_INIT;
  *     fl_event_set(&ready);                   // in one thread

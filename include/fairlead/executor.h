@@ -15,7 +15,8 @@ FL_BEGIN_DECLS
 struct fl_shm; /* fairlead/shm.h */
 
 /*
- * Executor: runs tasks. The same tasks run on every kind of executor; only the constructor differs.
+ * An executor runs tasks. The same tasks run on every kind of executor; only the constructor
+ * differs.
  *
  *     FL_SCOPED(fl_executor) *pool = NULL;                   // joined and freed at the scope's end
  *     rc = fl_thread_executor_create(&pool, NULL);           // check

@@ -13,8 +13,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Fiber: a flow of control with a stack of its own, which runs on the thread of an event loop. The
- * fibers of a loop run one at a time, and a fiber lets others run only where it waits.
+ * A fiber is a flow of control with a stack of its own, which runs on the thread of an event loop.
+ * The fibers of a loop run one at a time, and a fiber lets others run only where it waits.
  *
  *     static int download(void *url) { ... return 0; }
  *

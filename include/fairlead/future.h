@@ -14,7 +14,7 @@ struct fl_executor;
 struct fl_task_type;
 
 /*
- * Future: the result of a task that was submitted to an executor.
+ * A future is the result of a task that was submitted to an executor.
  *
  *     FL_SCOPED(fl_future) *f = NULL;
  *     rc = count_primes_submit(pool, (struct range){ 1, 100 }, &f);                   // check

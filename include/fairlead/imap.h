@@ -11,8 +11,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Lazy map: runs a task for many arguments, and returns the results one by one. It computes further
- * results meanwhile.
+ * A lazy map runs a task for many arguments, and returns the results one by one. It computes
+ * further results meanwhile.
  *
  *     FL_SCOPED(fl_imap) *it = NULL;
  *     rc = count_primes_imap(pool, parts, 64, &it, NULL);             // check

@@ -11,7 +11,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Latch: counts down to zero once, and contexts (threads or fibers) wait for zero.
+ * A latch counts down to zero once, and contexts (threads or fibers) wait for zero.
  *
  *     fl_latch done = FL_LATCH_INIT(3);
  *     fl_latch_count_down(&done, 1);          // in each of three threads

@@ -8,7 +8,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Ring for many producers and many consumers: a bounded FIFO of items of one size. It never waits.
+ * A ring for many producers and many consumers is a bounded FIFO of items of one size. It never
+ * waits.
  *
  *     FL_MPMC_OF(struct job, jobs)
  *

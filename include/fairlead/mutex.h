@@ -8,7 +8,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Mutex: a lock that at most one context (a thread or a fiber) holds at a time.
+ * A mutex is a lock that at most one context (a thread or a fiber) holds at a time.
  *
  *     static fl_mutex lock = FL_MUTEX_INIT;
  *     {

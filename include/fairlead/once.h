@@ -10,7 +10,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Once: calls a function until it has succeeded once.
+ * A once calls a function until it has succeeded once.
  *
  *     static fl_once opened = FL_ONCE_INIT;
  *     rc = fl_once_call(&opened, open_database, NULL);        // check

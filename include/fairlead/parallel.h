@@ -11,7 +11,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Parallel loops: the workers of an executor process a range of numbers, each a part of it.
+ * The workers of an executor process the numbers of a parallel loop, each a part of them.
  *
  *     static int scale(void *state, size_t from, size_t to) { for (...) x[i] *= 2; return 0; }
  *

@@ -12,7 +12,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Queue: any number of producers put items, and any number of consumers get them.
+ * Any number of producers put items into a queue, and any number of consumers get them.
  *
  *     FL_QUEUE_OF(struct job, job_queue)
  *

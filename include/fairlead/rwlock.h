@@ -9,7 +9,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Readers-writer lock: many contexts (threads or fibers) read at the same time, or one writes.
+ * Many contexts (threads or fibers) hold a readers-writer lock to read at the same time, or one
+ * context holds it to write.
  *
  *     static fl_rwlock lock = FL_RWLOCK_INIT;
  *     {

@@ -10,7 +10,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Select: makes one of several puts and gets of queues, the first that can be made.
+ * A select makes one of several puts and gets of queues, the first that can be made.
  *
  *     switch (FL_SELECT_UNTIL(fl_after(FL_S(1)), NULL, FL_GET(jobs, &job), FL_PUT(results, &r))) {
  *     case 0: ...                    // got a job

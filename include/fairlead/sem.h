@@ -10,7 +10,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Counting semaphore: a number of permits, which contexts (threads or fibers) acquire and release.
+ * A counting semaphore has a number of permits, which contexts (threads or fibers) acquire and
+ * release.
  *
  *     static fl_sem slots = FL_SEM_INIT(3);
  *     rc = fl_sem_acquire(&slots);            // check

@@ -7,7 +7,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Ring for one producer and one consumer: a bounded FIFO of items of one size. It never waits.
+ * A ring for one producer and one consumer is a bounded FIFO of items of one size. It never waits.
  *
  *     FL_SPSC_OF(struct sample, samples)
  *

@@ -9,7 +9,7 @@
 #include <fairlead/task_type.h>
 
 /*
- * Tasks: the macro FL_TASK defines a task and its typed calls, in C and in C++. In C++ an exception
+ * The macro FL_TASK defines a task and its typed calls, in C and in C++. In C++ an exception
  * that leaves a task terminates the program.
  */
 

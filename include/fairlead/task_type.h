@@ -10,8 +10,8 @@ FL_BEGIN_DECLS
 struct fl_shm; /* fairlead/shm.h */
 
 /*
- * Task type: what FL_TASK defines (fairlead/task.h) and fl_submit() takes. It has the function of a
- * task and the sizes of its argument and result.
+ * A task type is what FL_TASK defines (fairlead/task.h) and fl_submit() takes. It has the function
+ * of a task and the sizes of its argument and result.
  *
  *     FL_TASK(read_config, struct source, struct settings)    // defines the type read_config
  *     {

@@ -10,7 +10,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Thread: runs a function beside the caller. The function returns 0 or an error.
+ * A thread runs a function beside the caller. The function returns 0 or an error.
  *
  *     static int download(void *file) { ... return 0; }
  *

@@ -7,7 +7,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Time: points in time, durations and deadlines.
+ * Points in time, durations and deadlines.
  *
  *     rc = fl_sem_acquire_until(&slots, fl_after(FL_MS(5)), NULL);    // gives up after 5 ms
  *

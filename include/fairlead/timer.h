@@ -9,7 +9,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Timer: calls a function at a later time, once or periodically.
+ * A timer calls a function at a later time, once or periodically.
  *
  *     static void remind(void *user) { ... }
  *

@@ -9,7 +9,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Wait any: waits until one of several objects is ready.
+ * Waits until one of several objects is ready.
  *
  *     switch (FL_WAIT_ANY_UNTIL(fl_after(FL_S(1)), NULL, FL_ON_EVENT(&stop), FL_ON_QUEUE(jobs))) {
  *     case 0: ...                    // the event is set
