@@ -130,7 +130,7 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
  * at the same time. A request takes a step for each descendant, wait and callback.
  *
  * The function may lock, wait, request other tokens, register and remove callbacks (also its own),
- * and destroy the token. It must return: it must not leave by longjmp() or pthread_exit().
+ * and destroy the token. It must return, so it must not leave by longjmp() or pthread_exit().
  *
  * The deadline of a token runs no callback. A registration after the deadline has passed runs the
  * function at once, as a registration after a request does.
@@ -192,7 +192,7 @@ static inline void fl__scoped_fl_cancel_callback(fl_cancel_callback *_cb)
 }
 
 /*
- * Timeout: one deadline for all waits in a piece of code.
+ * A timeout is one deadline for all waits in a piece of code.
  *
  *     FL_SCOPED(fl_timeout) t = FL_TIMEOUT_INIT;      // ended at the end of the scope
  *     fl_timeout_begin(&t, fl_after(FL_S(5)));
@@ -219,10 +219,10 @@ typedef struct fl_timeout {
 /* clang-format on */
 
 /*
- * Begins a timeout: the waits of the code up to fl_timeout_end() end at `deadline`. These are all
- * waits of the calling context that observe its cancel scope. The call makes the token of `t` the
- * calling context's scope. FL_FOREVER means no deadline. It panics if `t` has begun already and not
- * ended.
+ * Begins a timeout, so that the waits of the code up to fl_timeout_end() end at `deadline`. These
+ * are all waits of the calling context that observe its cancel scope. The call makes the token of
+ * `t` the calling context's scope. FL_FOREVER means no deadline. It panics if `t` has begun already
+ * and not ended.
  */
 FL_API void fl_timeout_begin(fl_timeout *t, fl_time deadline);
 

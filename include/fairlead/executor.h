@@ -94,15 +94,15 @@ typedef struct fl_executor_config {
 	 * executor keeps one worker.
 	 */
 	fl_duration idle_timeout;
-	/* Only for processes: a worker is replaced after this many tasks; 0 means never. */
+	/* A worker of a process executor is replaced after this many tasks; 0 means never. */
 	int max_tasks;
 	/*
-	 * Only for processes: a worker is killed when a task has run for this many nanoseconds; 0
+	 * A worker of a process executor is killed when a task has run for this many nanoseconds; 0
 	 * means never. The task fails with -EOWNERDEAD and "its task ran for too long".
 	 */
 	fl_duration task_timeout;
 	/*
-	 * Only for processes: a worker is killed when its task still runs this many nanoseconds
+	 * A worker of a process executor is killed when its task still runs this many nanoseconds
 	 * after its deadline, or after a request to stop. 0 means 100 ms after a deadline, and
 	 * never after a request. FL_DURATION_MAX means never.
 	 */

@@ -173,7 +173,7 @@ FL_API extern const fl_on_type fl__on_future;
 FL__SCOPED(fl_future, fl_future_free)
 
 /*
- * Chain: a task that begins when another task has succeeded. Its argument is that task's result.
+ * A chained task begins when another task has succeeded. Its argument is that task's result.
  *
  *     rc = fetch_submit(pool, url, &page);                    // check; its result is a struct page
  *     rc = fl_future_then(page, cpus, &parse, &tree);         // check; parse takes a struct page
@@ -212,7 +212,7 @@ FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, con
                                         fl_future **next);
 
 /*
- * Promise: ends a future by hand, for results that come from no executor.
+ * A promise ends a future by hand, for results that come from no executor.
  *
  *     FL_PROMISE_OF(struct reply, reply_promise)              // at file scope: the typed calls
  *

@@ -56,7 +56,8 @@ FL_API FL_MUST_CHECK int fl_parallel_for(fl_executor *e, size_t begin, size_t en
                                          const fl_parallel_config *config);
 
 /*
- * A reduction: how the value of a part is computed, and how the values of two parts are combined.
+ * A reduction says how the value of a part is computed, and how the values of two parts are
+ * combined.
  */
 typedef struct fl_reduction {
 	/*

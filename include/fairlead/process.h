@@ -208,7 +208,7 @@ typedef struct fl_process_config {
 	const fl_task_type *task;
 	/* The argument of the task. NULL if and only if the task takes none. */
 	const void *arg;
-	/* The program: a path, or a name to search in the caller's PATH, not in that of `env`. */
+	/* The program is a path, or a name to search in the caller's PATH, not in that of `env`. */
 	const char *program;
 	/* The program's arguments, its name first and NULL last. NULL means its name alone. */
 	const char *const *argv;

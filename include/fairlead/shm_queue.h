@@ -335,7 +335,8 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get_frame(fl_shm_queue *_q, void *_
 }
 
 /*
- * Closes the queue: all later puts fail, and so do puts that wait. The contents can still be got.
+ * Closes the queue, so that all later puts fail, and puts that wait do, too. The contents can still
+ * be got.
  *
  * The call waits for operations of other contexts that are in progress. The call may be repeated.
  *

@@ -131,7 +131,7 @@ typedef void fl_thread_error_handler(const fl_thread_info *info, int error);
 FL_API fl_thread_error_handler *fl_thread_set_error_handler(fl_thread_error_handler *handler);
 
 /*
- * Local: a pointer that has a value of its own in each context, NULL at first.
+ * A local is a pointer that has a value of its own in each context, NULL at first.
  *
  *     static fl_local cache = FL_LOCAL_INIT(free);
  *     rc = fl_local_set(&cache, malloc(64));          // check

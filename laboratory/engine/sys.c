@@ -273,7 +273,7 @@ static void sys_free(void *memory)
 	lab_free(memory, caller(PC));
 }
 
-/* Does nothing: memory that was mapped lives until the end of the execution. */
+/* Does nothing, since memory that was mapped lives until the end of the execution. */
 static void sys_keep(void *memory, size_t size)
 {
 	(void)memory;

@@ -9,10 +9,11 @@ extern "C" {
 #endif
 
 /*
- * Tests of linearizability: concurrent calls have the results of some sequential order of them.
- * That order keeps the order of calls that did not overlap. A test gives operations and a
- * specification. The laboratory makes programs of a few calls in a few threads, runs each program
- * under the model and on real threads, and searches for a sequential order.
+ * A test of linearizability checks the results of concurrent calls. They must be the results of
+ * some sequential order of the calls, and that order must keep the order of calls that did not
+ * overlap. A test gives operations and a specification. The laboratory makes programs of a few calls
+ * in a few threads, runs each program under the model and on real threads, and searches for a
+ * sequential order.
  *
  *     struct ring { ... };
  *
@@ -210,7 +211,7 @@ struct fl_lin_call {
 };
 
 /*
- * A specification: a sequential object of `size` bytes, and the effects of its operations.
+ * A specification has a sequential object of `size` bytes, and the effects of its operations.
  *
  *   apply   returns whether `call` may have its result in `state`, and changes the state
  *           accordingly; if the call has not returned, any result is allowed
@@ -235,8 +236,8 @@ struct fl_lin_spec {
 };
 
 /*
- * Queues: a FIFO queue; a LIFO queue; and a queue of which the item with the least FL_LIN_KEY()
- * comes out first, and of equal keys the oldest.
+ * The specifications of queues are a FIFO queue, a LIFO queue, and a queue of which the item with
+ * the least FL_LIN_KEY() comes out first, and of equal keys the oldest.
  */
 extern const struct fl_lin_spec fl_lin_fifo, fl_lin_lifo, fl_lin_priority;
 /*

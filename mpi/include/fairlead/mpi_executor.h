@@ -106,7 +106,7 @@ FL_BEGIN_DECLS
 typedef struct fl_mpi_config {
 	/*
 	 * Whether each worker rank runs its tasks in worker processes of its own. Then the members
-	 * of fl_executor_config that are only for processes apply to these workers.
+	 * of fl_executor_config for the workers of a process executor apply to these workers.
 	 */
 	bool processes;
 	/*
