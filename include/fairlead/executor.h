@@ -290,7 +290,8 @@ FL_API size_t fl_executor_cancel(fl_executor *e);
  * Closes `e`, and cancels the tasks that have not started, but leaves running tasks alone. It
  * returns how many tasks were cancelled. Callbacks and drop hooks of the cancelled tasks run on the
  * calling thread. A map or a parallel loop of which a part runs already may go on to its end. A
- * group counts a task that was cancelled in this way as failed with -ECANCELED.
+ * group counts a task that was cancelled by fl_executor_cancel(), fl_executor_cancel_pending() or
+ * fl_executor_terminate() as failed with -ECANCELED.
  */
 FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 
