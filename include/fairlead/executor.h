@@ -251,8 +251,8 @@ typedef struct fl_map_config {
 /*
  * Runs the task for each of the `n` elements of the array `args`. It stores each result at the same
  * index of `results`. `results` may be NULL if the result has no size. The call blocks the calling
- * context until every task that was started has ended. A worker of `e` runs tasks during the wait.
- * `config` may be NULL.
+ * context until every task that was started has ended. A worker of `e` runs tasks of the map during
+ * the wait. `config` may be NULL.
  *
  * The arguments and results stay the caller's, so no drop hook runs. The result of an element whose
  * task did not run is unchanged. The result of an element whose task ran is zeroed before the task
