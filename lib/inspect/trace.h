@@ -15,11 +15,11 @@
  *   kind      object, arg; code                  recorded by                   in the file
  *   SUBMIT    task, argument                     the submitter, before the     slice "submit N", s
  *                                                task is published
- *   INDEX     task, of its first element   a lazy map, or a map by copy  instant "index"
+ *   INDEX     task, of its first element         a lazy map, or a map by copy  instant "index"
  *   START     task, ns in the queue              the context that runs it      B "N", f
  *   END       task; -error                       the same, before the end      s, E
  *   POST      task, remote key                   the submitting process        slice "post N", f, s
- *   TAKEN     task, remote key; error            the submitting process       slice "taken N", f, s
+ *   TAKEN     task, remote key; error            the submitting process        slice "taken N", f, s
  *   GET       task                               the context that got it       slice "get N", f
  *   CANCEL    task                               the context that claims it    slice "cancel", f
  *   WAIT      what for; its kind                 the waiter, before the sleep  B "mutex", ...

@@ -204,8 +204,8 @@ struct fl_lin_call {
  *           checked apart. It returns false if the call concerns all keys. NULL: the object has
  *           no keys
  *   text    writes the state for a reader
- *   equal, hash   compare and hash states; NULL: bytewise, so that unused bytes must always be
- *           the same
+ *   equal,  compare and hash states; NULL: bytewise, so that unused bytes must always be the same
+ *   hash
  */
 struct fl_lin_spec {
 	const char *name;
