@@ -266,8 +266,9 @@ typedef struct fl_map_config {
  *               failure
  *   -ETIMEDOUT  the deadline passed, and some tasks were not run; all others have ended, with their
  *               results
- *   -ECANCELED  the map was cancelled, and some tasks were not run; all others have ended, with
- *               their results
+ *   -ECANCELED  the map was cancelled, or its executor was (fl_executor_cancel(),
+ *               fl_executor_cancel_pending(), fl_executor_terminate()), and some tasks were not run;
+ *               all others have ended, with their results
  *   other       an error of fl_submit() for a part of the elements
  */
 FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
@@ -331,7 +332,8 @@ FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
  *   -ETIMEDOUT    the deadline of fl_executor_join_until() passed; `e` is closed, and tasks or
  *                 workers are left
  *   -EDEADLK      the call is made in a task of `e`, on one of its workers, or in a callback of one
- *                 of its tasks; nothing happened
+ *                 of its tasks; or `e` is a loop executor, and the call would keep its loop from
+ *                 running (fairlead/loop_executor.h); nothing happened
  *   -EOWNERDEAD   in a forked child; nothing happened
  */
 FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
@@ -354,7 +356,8 @@ FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *_e)
  *   -ECANCELED   the wait was cancelled
  *   -ETIMEDOUT   the deadline of fl_executor_wait_idle_until() passed
  *   -EDEADLK     the call is made in a task of `e`, on one of its workers, or in a callback of one
- *                of its tasks
+ *                of its tasks; or `e` is a loop executor, and the call would keep its loop from
+ *                running (fairlead/loop_executor.h)
  *   -EOWNERDEAD  in a forked child
  *
  * Memory order: the caller sees what the ended tasks wrote.

@@ -84,7 +84,7 @@ FL_INLINE FL_MUST_CHECK int fl_fiber_join(fl_fiber *_f, int *_result)
 
 /*
  * Cancels the fiber. It requests the fiber's token, so that the fiber's waits return -ECANCELED. It
- * does not wait. Any thread may call it before the fiber is joined.
+ * does not wait for the fiber. Any thread may call it before the fiber is joined.
  */
 FL_API void fl_fiber_cancel(fl_fiber *f);
 

@@ -430,8 +430,8 @@ static void rwlock_back_out(fl_rwlock *l)
 
 /*
  * Tries to take the lock for some microseconds, or until it has a waiter. Each access takes the
- * cache line from the holder. So there are 8 pauses after the first try, which suits sections of
- * some 100 ns.
+ * cache line from the holder. So the first pause has 8 spin-loop hints, which suits sections of
+ * some 100 ns, and each further pause is twice as long.
  */
 static bool rwlock_spin(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
