@@ -267,8 +267,8 @@ typedef struct fl_map_config {
  *   -ETIMEDOUT  the deadline passed, and some tasks were not run; all others have ended, with their
  *               results
  *   -ECANCELED  the map was cancelled, or its executor was (fl_executor_cancel(),
- *               fl_executor_cancel_pending(), fl_executor_terminate()), and some tasks were not run;
- *               all others have ended, with their results
+ *               fl_executor_cancel_pending(), fl_executor_terminate()), and some tasks were not
+ *               run; all others have ended, with their results
  *   other       an error of fl_submit() for a part of the elements
  */
 FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,

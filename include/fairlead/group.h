@@ -160,8 +160,8 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  *   -EDEADLK     the executor runs its tasks on a loop of this thread, and the caller is no task of
  *                it. (Exception: a fiber of the loop may join if the executor was made by
  *                fl_loop_executor_create_on().)
- *   -EOWNERDEAD  in a forked child: members are left, and the executor or the fibers are those of the
- *                parent; nothing happened
+ *   -EOWNERDEAD  in a forked child: members are left, and the executor or the fibers are those of
+ *                the parent; nothing happened
  *   other        the error of the first member that failed; fl_group_message() describes it
  *
  * The group is not joined after -EDEADLK and -EOWNERDEAD, unless a member returned that error. To

@@ -49,12 +49,12 @@ struct lab_clock {
  * head of memory.c explains happens-before, sb, rf, mo and psc.
  *
  *   hb       the events that happen before
- *   seen     the events that limit which stores a load may still read: those of `hb`, and those that
- *            SC fences add. An SC fence adds all that happens before earlier SC fences; that orders
- *            reads, but is no happens-before (psc)
+ *   seen     the events that limit which stores a load may still read: those of `hb`, and those
+ *            that SC fences add. An SC fence adds all that happens before earlier SC fences; that
+ *            orders reads, but is no happens-before (psc)
  *   order    the events that psc puts before the next SC access
- *   before   the events from which a path of sb, rf, mo and psc leads here, if the path is neither in
- *            happens-before nor in psc
+ *   before   the events from which a path of sb, rf, mo and psc leads here, if the path is neither
+ *            in happens-before nor in psc
  *   fence    the step of the latest SC fence that happens before. A load after that fence reads no
  *            store that is older than an SC store which was executed before the fence
  *
