@@ -12,7 +12,8 @@
  *     fairlead-bench-loop echo NAME    says "ready", then the port of an echo server on 127.0.0.1;
  *                                      ends with its input
  *     fairlead-bench-loop udp NAME     the same for datagrams
- *     fairlead-bench-loop unix_datagram NAME   the same; says its process id (loop_probe.h)
+ *     fairlead-bench-loop unix_datagram NAME
+ *                                      the same; says its process id (loop_probe.h)
  *     fairlead-bench-loop idle NAME    says "ready"; answers each number (remote.h) by the bytes of
  *                                      memory that so many waiting tasks cost
  *

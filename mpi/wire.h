@@ -36,8 +36,8 @@
  *   SLEEPS     a worker  rank 0    has got `task` messages of MPI, and  none
  *                                  sleeps
  *   REGIONS    rank 0    a worker  gets the regions of `pool`           struct fl__mpi_regions
- *   WANT       a worker  rank 0    fetches bytes of region `slot`, from none
- *                                  the offset `task` on
+ *   WANT       a worker  rank 0    fetches bytes of region `slot`,      none
+ *                                  from the offset `task` on
  *   BYTES      rank 0    a worker  answers WANT; or has an `error`      bytes
  *   HAS        a worker  rank 0    has all regions, or an `error`       struct fl__mpi_regions
  *   FETCH      both      both      asks for the oldest offer; or has    none

@@ -30,8 +30,8 @@ FL_BEGIN_DECLS
  * All-zero memory is a token without parent and deadline. A token must not move while it is in use.
  */
 typedef struct fl_cancel_token {
-	uint32_t word_; /* requested, waiters, callbacks */
-	uint32_t lock_; /* of the tree, used in its root */
+	uint32_t word_; /* the bits FL__CANCEL_..., which lib/core/wait/cancel.c describes */
+	uint32_t lock_; /* guards the links of the tree; only the lock in the root is used */
 	fl_time deadline_;
 	struct fl_cancel_token *root_, *parent_, *child_, *next_, **link_;
 	struct fl_cancel_callback *callbacks_;
@@ -125,9 +125,10 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
  * runs the function in the requesting context, after it has woken the waits under the token. The
  * request returns after the function has returned. A registration after the request runs the
  * function in the registering context. Several callbacks run in no particular order. A second
- * request does not wait for callbacks that a first request runs. A registration or a removal takes
- * constant time, unless it runs the function or waits for it, or functions of other callbacks run
- * at the same time. A request takes a step for each descendant, wait and callback.
+ * request does not wait for callbacks that a first request runs. A registration takes constant
+ * time, unless it runs the function. A removal takes a step for each function that runs at the same
+ * time, besides the time for which it waits. A request takes a step for each descendant, wait and
+ * callback.
  *
  * The function may lock, wait, request other tokens, register and remove callbacks (also its own),
  * and destroy the token. It must return, so it must not leave by longjmp() or pthread_exit().
@@ -136,7 +137,9 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
  * function at once, as a registration after a request does.
  *
  * The library itself requests the tokens of tasks (also in worker processes), fibers, groups and
- * loops that are cancelled, and the token of a group in which a member has failed.
+ * loops that are cancelled, and the token of a group in which a member has failed. The callbacks
+ * then run within the call that cancels, such as fl_future_cancel(), fl_group_cancel() or
+ * fl_loop_cancel(), or where the member ends.
  */
 typedef struct fl_cancel_callback {
 	void (*function_)(void *arg);
@@ -172,8 +175,9 @@ FL_API bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *c
  *
  * If another context runs the function now, the call blocks the calling context until the function
  * has returned, even if the function has removed `cb` itself. A cancel does not end this wait. So
- * the caller must hold no lock that the function takes. Only one context at a time may call this
- * function for `cb`.
+ * the caller must hold no lock that the function takes. Two contexts must not call
+ * fl_cancel_callback_remove() for `cb` at the same time, with one exception: the function of `cb`
+ * may call it while another context waits in it for the function.
  *
  * If the function registers `cb` again, the removal is of that new registration, and does not wait
  * for the earlier run of the function. Returns:

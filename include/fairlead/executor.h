@@ -259,8 +259,8 @@ typedef struct fl_map_config {
 /*
  * Runs the task for each of the `n` elements of the array `args`. It stores each result at the same
  * index of `results`. `results` may be NULL if the result has no size. The call blocks the calling
- * context until every task that was started has ended. A worker of `e` runs tasks during the wait.
- * `config` may be NULL.
+ * context until every task that was started has ended. A worker of `e` runs tasks of the map during
+ * the wait. `config` may be NULL.
  *
  * The arguments and results stay the caller's, so no drop hook runs. The result of an element whose
  * task did not run is unchanged. The result of an element whose task ran is zeroed before the task
@@ -274,8 +274,9 @@ typedef struct fl_map_config {
  *               failure
  *   -ETIMEDOUT  the deadline passed, and some tasks were not run; all others have ended, with their
  *               results
- *   -ECANCELED  the map was cancelled, and some tasks were not run; all others have ended, with
- *               their results
+ *   -ECANCELED  the map was cancelled, or its executor was (fl_executor_cancel(),
+ *               fl_executor_cancel_pending(), fl_executor_terminate()), and some tasks were not
+ *               run; all others have ended, with their results
  *   other       an error of fl_submit() for a part of the elements
  */
 FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
@@ -298,7 +299,8 @@ FL_API size_t fl_executor_cancel(fl_executor *e);
  * Closes `e`, and cancels the tasks that have not started, but leaves running tasks alone. It
  * returns how many tasks were cancelled. Callbacks and drop hooks of the cancelled tasks run on the
  * calling thread. A map or a parallel loop of which a part runs already may go on to its end. A
- * group counts a task that was cancelled in this way as failed with -ECANCELED.
+ * group counts a task that was cancelled by fl_executor_cancel(), fl_executor_cancel_pending() or
+ * fl_executor_terminate() as failed with -ECANCELED.
  */
 FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 
@@ -338,7 +340,8 @@ FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
  *   -ETIMEDOUT    the deadline of fl_executor_join_until() passed; `e` is closed, and tasks or
  *                 workers are left
  *   -EDEADLK      the call is made in a task of `e`, on one of its workers, or in a callback of one
- *                 of its tasks; nothing happened
+ *                 of its tasks; or `e` is a loop executor, and the call would keep its loop from
+ *                 running (fairlead/loop_executor.h); nothing happened
  *   -EOWNERDEAD   in a forked child; nothing happened
  */
 FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
@@ -361,7 +364,8 @@ FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *_e)
  *   -ECANCELED   the wait was cancelled
  *   -ETIMEDOUT   the deadline of fl_executor_wait_idle_until() passed
  *   -EDEADLK     the call is made in a task of `e`, on one of its workers, or in a callback of one
- *                of its tasks
+ *                of its tasks; or `e` is a loop executor, and the call would keep its loop from
+ *                running (fairlead/loop_executor.h)
  *   -EOWNERDEAD  in a forked child
  *
  * Memory order: the caller sees what the ended tasks wrote.

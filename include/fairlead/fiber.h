@@ -84,7 +84,7 @@ FL_INLINE FL_MUST_CHECK int fl_fiber_join(fl_fiber *_f, int *_result)
 
 /*
  * Cancels the fiber. It requests the fiber's token, so that the fiber's waits return -ECANCELED. It
- * does not wait. Any thread may call it before the fiber is joined.
+ * does not wait for the fiber. Any thread may call it before the fiber is joined.
  */
 FL_API void fl_fiber_cancel(fl_fiber *f);
 
@@ -146,12 +146,13 @@ FL__SCOPED(fl_fiber, fl_fiber_free)
  * Starts a fiber as a member of the group, on the loop that the calling thread runs. function(arg)
  * begins in a later iteration of the loop, after the fibers that were started before.
  * fl_group_start_with() takes a config, which may be NULL. Both functions panic if the group has
- * fibers on another loop. Returns:
+ * fibers on another loop. If the group begins by a start outside of fibers, in a callback of the
+ * loop, its token is a child of the loop's token. Returns:
  *   0           the fiber is started
  *   -ENOMEM     out of memory
  *   -ENOTSUP    the calling thread runs no loop
- *   -ECANCELED  the group was cancelled, a member has failed, the deadline has passed, or the loop
- *               is at its end
+ *   -ECANCELED  the group was cancelled, a member has failed, or the group's deadline has passed;
+ *               or the scope in which the group began was requested; or the loop is at its end
  */
 FL_API FL_MUST_CHECK int fl_group_start_with(fl_group *g, fl_fiber_function *function, void *arg,
                                              const fl_fiber_config *config);

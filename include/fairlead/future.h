@@ -46,7 +46,7 @@ typedef enum fl_future_state { FL_PENDING, FL_RUNNING, FL_DONE, FL_CANCELLED } f
 
 /*
  * Makes another reference to `f`, and returns `f`. The reference must be freed, too. It panics if
- * the future has more than 16,777,215 references, which includes those of the library.
+ * the future would have more than 8,388,607 references, including those of the library.
  */
 FL_API fl_future *fl_future_ref(fl_future *f);
 
@@ -81,6 +81,7 @@ FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
  *   -ECANCELED   the wait was cancelled; the task goes on
  *   -ETIMEDOUT   the deadline of fl_future_get_until() passed; the task goes on
  *   -EINVAL      `size` is not the size of the result type
+ *   -ENOMEM      the result is an fl_bytes, and there is no memory for a copy of its bytes
  *   -EOWNERDEAD  in a forked child: the task is one of the parent's, and had not ended at the fork
  */
 FL_API FL_MUST_CHECK int fl_future_get_until(fl_future *f, void *result, size_t size, fl_time deadline,
@@ -103,8 +104,8 @@ FL_API fl_future_state fl_future_get_state(const fl_future *f);
 
 /*
  * Returns a pointer to the result inside of the future, which is valid until `f` is freed. It
- * returns NULL as long as there is no result: the task has not ended, or it has failed without
- * keeping its result (fl_task_keep_result()), or its result has no size.
+ * returns NULL if there is no result: the task has not ended; it was cancelled; it has failed
+ * without keeping its result (fl_task_keep_result()); or its type has no result.
  */
 FL_API const void *fl_future_result(const fl_future *f);
 
@@ -119,8 +120,8 @@ FL_API const void *fl_future_result(const fl_future *f);
 FL_API int fl_future_error(const fl_future *f);
 
 /*
- * Returns the message of a failed task, or "" if there is none. It is shorter than FL_MESSAGE_MAX
- * bytes, is never NULL, and lasts as long as `f`.
+ * Returns the message of a task that has failed or was cancelled, or "" if there is none. It is
+ * shorter than FL_MESSAGE_MAX bytes, is never NULL, and lasts as long as `f`.
  */
 FL_API const char *fl_future_message(const fl_future *f);
 #define FL_MESSAGE_MAX 256
@@ -198,8 +199,9 @@ FL__SCOPED(fl_future, fl_future_free)
  * freed before `f` ends; it does not wait for `f`.
  *
  * A worker that waits for the next future does what it would do in a wait for the task of `f`, and
- * then in a wait for the chained task: it may run both tasks itself. A worker that waits for the
- * first of several futures (FL_FIRST_ENDED) runs only tasks that are pending when the wait begins.
+ * then in a wait for the chained task: it may run both tasks itself. A worker that waits for one of
+ * several futures (FL_FIRST_ENDED, FL_FIRST_ERROR) runs only tasks that are pending when the wait
+ * begins.
  *
  * A chain may be as long as memory allows. A wait for the last future of a chain of n tasks takes
  * O(log n) steps to find the task that is to end next. Returns:
@@ -261,8 +263,9 @@ FL_API FL_MUST_CHECK int fl_promise_set(fl_promise *p, const void *value);
 /*
  * Ends the future as failed, with the error `error` and a message in the form of printf(). An
  * `error` of 0 becomes -EINVAL. The message is cut at FL_MESSAGE_MAX - 1 bytes.
- * fl_promise_fail_with() also gives the future a copy of `*value` (NULL if the promise's size is
- * 0), which counts like a result that a task has kept (fl_task_keep_result()). Returns:
+ * fl_promise_fail_with() also gives the future a copy of `*value`. `value` may be NULL if the
+ * promise's size is 0. The copy counts like a result that a task has kept (fl_task_keep_result()).
+ * Returns:
  *   0           the future has failed
  *   -ECANCELED  the future was cancelled before
  *   -EALREADY   the promise was set or failed before; the first result stays
@@ -307,9 +310,9 @@ typedef enum fl_wait_mode {
 
 /*
  * Waits until the futures of the array `f` have ended as `what` says, and returns how many have
- * ended. Both functions block the calling context. A worker runs pending tasks of its own executor
- * during the wait. The wait takes at most O(n log n) steps, however many futures are pending or
- * other contexts wait. Returns:
+ * ended. Both functions block the calling context. During the wait a worker runs those of these
+ * tasks that are pending in its own executor, and no other tasks. The wait takes at most O(n log n)
+ * steps, however many futures are pending or other contexts wait. Returns:
  *   0 or more    how many of the `n` futures have ended by then; 0 if `n` is 0
  *   -ECANCELED   the wait was cancelled
  *   -ETIMEDOUT   the deadline of fl_futures_wait_until() passed
@@ -356,9 +359,9 @@ FL_API FL_MUST_CHECK int fl_futures_as_completed_create(fl_as_completed **c, fl_
 /*
  * Waits until the next future has ended, and stores its index in the array in `*index`. Futures
  * that had ended before the iteration was created come first, in the order of the array.
- * fl_as_completed_next() and fl_as_completed_next_until() block the calling context; a worker first
- * runs the tasks that are pending in its own executor. fl_as_completed_try_next() never waits.
- * Returns:
+ * fl_as_completed_next() and fl_as_completed_next_until() block the calling context; before it
+ * sleeps, a worker runs tasks of the iteration that are pending in its own executor, until one has
+ * ended. fl_as_completed_try_next() never waits. Returns:
  *   0            the future of `*index` has ended
  *   -ENODATA     all futures were returned
  *   -EAGAIN      only fl_as_completed_try_next(): none of the rest has ended

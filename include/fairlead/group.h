@@ -35,8 +35,11 @@ FL_BEGIN_DECLS
  * an executor, which takes only fibers. Only the thread of a loop may start fibers of that loop,
  * and all fibers of the group that run at one time must belong to one loop.
  *
- * Failure: a member fails when it returns an error, except that a member that was cancelled and
- * returns -ECANCELED has not failed. The first failure cancels the other members, and the join
+ * Failure: a member fails when it ends with an error, with two exceptions. First, if the group's
+ * token is requested, a member that ends with -ECANCELED has not failed, and neither has a task
+ * that ends because of a deadline. Second, a fiber that was cancelled itself (fl_fiber_cancel(),
+ * fl_loop_cancel()) and returns -ECANCELED has not failed. A task that ends with -ECANCELED because
+ * its executor was cancelled has failed. The first failure cancels the other members, and the join
  * returns it. A second failure is only reported: a task's failure to the log handler, and a fiber's
  * to the error handler (fl_fiber_set_error_handler()).
  *
@@ -49,12 +52,13 @@ FL_BEGIN_DECLS
  * locks.
  *
  * Memory: until the join, a group keeps the memory of some tasks that have ended. From time to time
- * a submit frees the memory of the tasks that have ended. It does so when at least as many members
- * were added since the last time as there are tasks that have not ended. Not every submit checks
- * this condition. A submit of a task with a large argument or result does. Any other submit does if
- * 32 members were added since the last check. A submit whose task has ended within the call checks
- * nothing. Results are dropped as early as with fl_submit(). A worker may still read the type of a
- * task when a join has returned, so the type must exist until the executor has been freed.
+ * a submit makes a sweep, which frees the memory of the tasks that have ended. A sweep is due as
+ * soon as the number of members that were added since the last sweep has reached the number of
+ * tasks that have not ended. Two kinds of submits check whether a sweep is due: a submit of a task
+ * with a large argument or result, and a submit that comes 32 members after the last check. A
+ * submit whose task has ended within the call checks nothing. Results are dropped as early as with
+ * fl_submit(). A worker may still read the type of a task when a join has returned, so the type
+ * must exist until the executor has been freed.
  */
 typedef struct fl_group {
 	fl_cancel_token token_; /* while begun */
@@ -67,16 +71,16 @@ typedef struct fl_group {
 	const void *thread_;
 	uint32_t forks_;
 	uint32_t lock_;    /* guards all fields except the token and the atomics */
-	uint32_t running_; /* whether members are left, and whether a waiter sleeps */
+	uint32_t running_; /* in a closed group, whether members are left; whether a waiter sleeps */
 	uint32_t idle_;    /* whether a join found no task to run, and whether it sleeps */
 	int error_;        /* the error of the first member that failed, until the next begin */
 	bool begun_;       /* the group has a token, and must be joined */
-	bool used_;        /* since the begin, a member was accepted or the token returned */
+	bool used_;        /* since the begin, an accepted member has ended, or the token was returned */
 	bool cancelled_;   /* by fl_group_cancel(), since the last join */
 	bool cut_;         /* a member ended because it was cancelled */
 	bool joining_;
 	bool gave_up_;            /* a join has given up, and none has joined the group since */
-	const char *failed_type_; /* the type's name of the first that failed; NULL if it is a fiber */
+	const char *failed_type_; /* the name of the failed task's type; NULL if a fiber has failed */
 	char name_[32];           /* the name of the first member that failed, if it is a fiber */
 	/* Submits write the next four fields. */
 	size_t entered_;    /* the number of submits and starts since the last join */
@@ -86,8 +90,9 @@ typedef struct fl_group {
 	/* the message of the first member that failed, or of what ended members early */
 	char message_[FL_MESSAGE_MAX];
 	/*
-	 * While the group is open, this counts down the members that have ended. Once it is closed,
-	 * this is the number of members left. It lies apart from the fields that only submits use.
+	 * A join or a wait closes the group (lib/core/exec/group.c). Until then, this counts down
+	 * the members that have ended. From then on, it is the number of members left. It lies
+	 * apart from the fields that only submits use.
 	 */
 	size_t balance_;
 } fl_group;
@@ -124,7 +129,8 @@ typedef struct fl_group {
  * The calls return without waiting for the task, except where fl_submit() would wait: on a
  * sequential executor and for a full backlog. They panic if the group has no executor. Returns:
  *   0           the task is a member of the group
- *   -ECANCELED  the group was cancelled, a member has failed, or the deadline has passed
+ *   -ECANCELED  the group was cancelled, a member has failed, or the group's deadline has passed;
+ *               or the scope in which the group began was requested
  *   -ETIMEDOUT  only fl_group_submit_with(): the backlog was full until `backlog_deadline`
  *   -EINVAL     only fl_group_submit_with(): `cancel` is not NULL
  *   -ENOMEM     out of memory
@@ -144,7 +150,8 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  *                members
  *   -ETIMEDOUT   the group's deadline passed before all members had done their work
  *   -ECANCELED   before all members had done their work, the caller's scope or the scope in which
- *                the group began was requested; or fl_executor_cancel_pending() cancelled a task
+ *                the group began was requested; or fl_executor_cancel(),
+ *                fl_executor_cancel_pending() or fl_executor_terminate() ended a task
  *   -EDEADLK     the caller is a member of the group, or runs within one
  *   -EDEADLK     the caller's scope descends from the group's token: it is, for example, the token
  *                of a timeout that began while the group's token was the scope
@@ -153,14 +160,15 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  *   -EDEADLK     the executor runs its tasks on a loop of this thread, and the caller is no task of
  *                it. (Exception: a fiber of the loop may join if the executor was made by
  *                fl_loop_executor_create_on().)
- *   -EOWNERDEAD  in a forked child; nothing happened
+ *   -EOWNERDEAD  in a forked child: members are left, and the executor or the fibers are those of
+ *                the parent; nothing happened
  *   other        the error of the first member that failed; fl_group_message() describes it
  *
  * The group is not joined after -EDEADLK and -EOWNERDEAD, unless a member returned that error. To
- * tell the two cases apart, call fl_group_count(): it is above 0 if the group is not joined. It
- * stays above 0 until the group is joined, with one exception: if the remaining members are fibers
- * of a loop on the calling thread, it falls to 0 when the caller has run that loop until the fibers
- * have ended. After any other result the group is joined.
+ * tell the two cases apart, call fl_group_count(): it is above 0 if the group is not joined. If the
+ * caller's scope was the reason for -EDEADLK, it stays above 0 until the group is joined. After any
+ * other -EDEADLK it falls to 0 when the remaining members have ended, for example because the
+ * caller has run their loop. After any other result the group is joined.
  *
  * Memory order: the caller sees what the members wrote before they ended.
  */
@@ -186,7 +194,7 @@ FL_API FL_MUST_CHECK int fl_group_join(fl_group *g);
  *   -ECANCELED   not joined: the token of this call, or the caller's scope, was requested. While
  *                members are left, another call with that token gives up at once, too
  *   -EDEADLK     not joined: fl_group_join() would return -EDEADLK, too
- *   -EOWNERDEAD  not joined: in a forked child; nothing happened
+ *   -EOWNERDEAD  not joined: fl_group_join() would return -EOWNERDEAD, too; nothing happened
  *   other        joined: the error of the first member that failed
  */
 FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, fl_time deadline, fl_cancel_token *cancel);
@@ -203,8 +211,10 @@ FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, fl_time deadline, fl_c
 FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
 
 /*
- * Cancels all members. No member can be added until the group has been joined. That join returns 0
- * unless a member fails. Any thread may call this function until a join has returned.
+ * Cancels all members. No member can be added until the group has been joined. The join returns 0,
+ * with two exceptions: a member fails; or the scope of the joining context (or the token of
+ * fl_group_join_until()) is requested before all members have done their work. Any thread may call
+ * this function until a join has returned.
  */
 FL_API void fl_group_cancel(fl_group *g);
 
@@ -251,7 +261,8 @@ FL_API fl_cancel_token *fl_group_token(fl_group *g);
 /*
  * Joins `g`, at the end of the scope of an FL_SCOPED variable. If a member has failed and no join
  * has returned the error, it reports the error in the way of a second failure ("Failure" at
- * fl_group). It panics if fl_group_join() would return -EDEADLK. In a forked child it does nothing.
+ * fl_group). It panics if fl_group_join() would return -EDEADLK. It does nothing if fl_group_join()
+ * would return -EOWNERDEAD.
  */
 FL_API void fl_group_destroy(fl_group *g);
 

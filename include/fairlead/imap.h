@@ -90,9 +90,9 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
 /*
  * Waits for the next result, copies it to `*result`, and stores the index of its argument in
  * `*index`. `result` may be NULL if the result has no size, and `index` may be NULL. fl_imap_next()
- * and fl_imap_next_until() block the calling context, and a worker runs tasks of its executor
- * during the wait, as in fl_future_wait(). They submit the next chunk if the window allows one, and
- * further chunks until a result is ready. Returns:
+ * and fl_imap_next_until() block the calling context. During the wait, a worker runs tasks of the
+ * iteration that are pending in its own executor. Both functions submit the next chunk if the
+ * window allows one, and further chunks until a result is ready. Returns:
  *   0           `*result` is the result of argument `*index`
  *   FL_ETASK    the task of argument `*index` failed or was cancelled: see fl_imap_error().
  *               `*result` is unchanged, unless the task has kept its result

@@ -114,8 +114,8 @@ FL_API void fl_loop_free(fl_loop *l);
 FL_API fl_loop *fl_loop_current(void);
 
 /*
- * Cancels every fiber that the loop has now. It never waits. Any thread may call it while the loop
- * exists.
+ * Cancels every fiber that the loop has now. It does not wait for the fibers. Any thread may call
+ * it while the loop exists.
  */
 FL_API void fl_loop_cancel(fl_loop *l);
 

@@ -46,8 +46,9 @@ FL_API void fl_mutex_init(fl_mutex *m);
 
 /*
  * Ends the life of `m`. The call requires that no context holds `m`, waits for `m`, or waits for a
- * condition variable with `m`. While debugging is on, it panics if a context does (fairlead/defs.h,
- * "Destroy").
+ * condition variable with `m`. While debugging is on, it panics if a context holds `m` or waits for
+ * `m` (fairlead/defs.h, "Destroy"). It does not notice a context that waits for a condition
+ * variable with `m`.
  */
 FL_API void fl_mutex_destroy(fl_mutex *m);
 
@@ -85,8 +86,9 @@ FL_API void fl_mutex_unlock(fl_mutex *m);
 FL_API bool fl_mutex_is_locked(const fl_mutex *m);
 
 /*
- * Panics if no context holds `m`. While debugging is on (fairlead/debug.h), it also panics if the
- * calling context is not the one that locked `m`. It orders no memory accesses.
+ * Panics if no context holds `m`. While debugging is on (fairlead/debug.h), it also panics if
+ * debugging knows that another context locked `m`. Debugging knows this of every lock that was made
+ * while FL_DEBUG_LOCKORDER or FL_DEBUG_WAITS was on. The call orders no memory accesses.
  */
 FL_API void fl_mutex_assert_held(const fl_mutex *m);
 

@@ -42,7 +42,9 @@ typedef struct fl_parallel_config {
  *   0            all calls have returned 0, or the range is empty
  *   FL_ETASK     a call returned another value than 0, and no further calls were begun
  *   -ETIMEDOUT   the deadline passed, and some calls were not begun
- *   -ECANCELED   the loop was cancelled, and some calls were not begun
+ *   -ECANCELED   the loop was cancelled, or its executor was (fl_executor_cancel(),
+ *                fl_executor_cancel_pending(), fl_executor_terminate()), and some calls were not
+ *                begun
  *   -ENOTSUP     the executor's tasks do not see the caller's memory (no FL_CAP_BY_REFERENCE)
  *   -EOWNERDEAD  a call has ended its thread, by pthread_exit() or pthread_cancel(), while no part
  *                of the loop was offered to another worker; docs/ends.md describes the other case

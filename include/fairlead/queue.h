@@ -29,6 +29,12 @@ FL_BEGIN_DECLS
  *
  * Memory order: a get sees what its item's producer wrote before the put.
  *
+ * Waiting: a put waits for space and a get for items, except that the try forms do not. One more
+ * wait is possible in a bounded FL_FIFO queue. A call that needs the slot of a put or get in
+ * progress may pause, yield and sleep until that call has gone on, as one waits for a lock. This
+ * also holds for the try forms. If a call must never do that, use a ring (fairlead/mpmc.h,
+ * fairlead/spsc.h).
+ *
  * Fork: a forked child has a copy of the queue and of its items, and may use the copy. If another
  * thread was inside a put or get of the queue at the fork, the child has a copy of the half-done
  * call, which nobody will finish. Below, the half-done call is "the parent's call". A call of the
@@ -38,19 +44,21 @@ FL_BEGIN_DECLS
  * - FL_LIFO, FL_PRIORITY and FL_OVERWRITE: if the parent's call held the queue's lock, every put,
  *   get and wait of the child returns -EOWNERDEAD at once. A close then has no effect, and a free
  *   drops no items.
- * - Bounded FL_FIFO: the queue is a ring of slots, each for one item. A put of the parent holds up
- *   the gets of the child from the item of that put on. A get of the parent keeps its slot. So the
- *   first put of the child that needs this slot is held up, and all later puts with it. A call that
- *   is held up sleeps some 200 times for a short time, about 20 ms in all, and then returns
- *   -EOWNERDEAD.
- * - Bounded FL_FIFO with `one_producer` and `one_consumer`: the child's queue is as if the parent's
- *   call had not begun. If that call was a put, a wait for an item is held up until the child has
- *   made a put. If it was a get, a wait for space is held up until the child has made a get. There
- *   is one exception, if the parent's call was in its last few instructions at the fork. Then it
- *   holds up calls of the child as it does in a bounded FL_FIFO queue without `one_producer` and
- *   `one_consumer`. If the parent's call was a get from a full queue, the child may get an item of
- *   that get a second time, after the child has emptied the queue. From then on fl_queue_length()
- *   is wrong.
+ * - Bounded FL_FIFO: the queue is a ring of slots, each for one item. If the parent's call was a
+ *   put, the child can get the items before the one that the put was storing. A get that comes to
+ *   that item is held up, and so are all later gets. If the parent's call was a get, it keeps its
+ *   slot. So the first put of the child that needs this slot is held up, and so are all later puts.
+ *   A call that is held up sleeps some 200 times for a short time, about 20 ms in all, and then
+ *   returns -EOWNERDEAD.
+ * - Bounded FL_FIFO with `one_producer` and `one_consumer`: for the puts and gets of the child that
+ *   need not wait, the queue is as if the parent's call had not begun. Waits notice that the call
+ *   was announced. So after a put of the parent, a get that finds no item is held up, until the
+ *   child has made a put. After a get of the parent, a put that finds no space is held up, until
+ *   the child has made a get. If the parent's call was in its last few instructions at the fork,
+ *   the rules for a bounded FL_FIFO queue without `one_producer` and `one_consumer` hold instead.
+ *   If the call was then a get from a full queue, the items that it took may still be marked as
+ *   present. The child gets these items after it has emptied the queue, although the parent has got
+ *   them, too. From then on fl_queue_length() is wrong.
  * - Unbounded FL_FIFO, and FL_RENDEZVOUS: the child's queue is as if the parent's call had not
  *   begun. No call is held up.
  *
@@ -93,17 +101,18 @@ typedef enum fl_queue_order {
  * -ENOMEM.
  *
  * With FL_FIFO the queue is lock-free, with two exceptions. First, a put may allocate memory.
- * Second, a thread needs a record of 4 KiB, which it allocates at its first call. Threads that got
- * no memory for a record share one record under a lock, so that their gets, queries and closes wait
- * for each other. A put first reserves a slot and then stores its item there. If the producer is
- * stopped between these steps, a consumer that comes to the slot waits for less than a microsecond
- * and goes on without it; the producer's put then takes another slot. A put that is in progress
- * counts in fl_queue_length() and for a join, and makes FL_ON_QUEUE ready. Items of other producers
- * may come between the items of one fl_queue_put_many().
+ * Second, a thread needs a record of one or two pages of memory, which it allocates at its first
+ * call. Threads that got no memory for a record share one record under a lock, so that their gets,
+ * queries and closes wait for each other. A put first reserves a slot and then stores its item
+ * there. If the producer is stopped between these steps, a consumer that comes to the slot waits
+ * for less than a microsecond and goes on without it; the producer's put then takes another slot. A
+ * put that is in progress counts in fl_queue_length() and for a join, and makes FL_ON_QUEUE ready.
+ * Items of other producers may come between the items of one fl_queue_put_many().
  *
  * The memory of FL_FIFO consists of segments of about 8 KiB: at least one, and one in reserve. A
- * drained segment is freed at once unless a hazard pointer protects it. Each thread that has used
- * an unbounded FL_FIFO queue protects at most two segments, until it uses another one or ends.
+ * drained segment is freed at once unless a hazard pointer protects it. Each thread protects at
+ * most two segments: those that it used last, of whatever unbounded FL_FIFO queue. It stops
+ * protecting them when it uses other segments, or ends.
  *
  * With the other orders the items are in an array, which a put moves under the lock when it must
  * grow. The items of one fl_queue_put_many() go in together.
@@ -130,9 +139,9 @@ typedef struct fl_queue_config {
 	 * fl_queue_close_now(), and when a put overwrites. No lock is held then. With NULL the item
 	 * is just forgotten.
 	 *
-	 * `drop` and `compare` see an item in the memory of the queue. There an item has the
-	 * alignment that any type of its size can need, up to that of two pointers (16 bytes on
-	 * 64-bit machines). If the item type of FL_QUEUE_OF needs a larger alignment, the create
+	 * `drop` and `compare` see an item in the memory of the queue. There an item is aligned to
+	 * the largest power of two that divides its size, up to the size of two pointers (16 bytes
+	 * on 64-bit machines). If the item type of FL_QUEUE_OF needs a larger alignment, the create
 	 * function returns -EINVAL for a config with `drop` or `compare`. fl_queue_create() does
 	 * not know the type: in `drop` and `compare`, copy an item that needs a larger alignment
 	 * before you use it as its type.
@@ -193,7 +202,7 @@ FL_API void fl_queue_free(fl_queue *q);
 
 /*
  * Puts a copy of `*item` into `q`. fl_queue_put() and fl_queue_put_until() block the calling
- * context while `q` is full. fl_queue_try_put() never waits. Returns:
+ * context while `q` is full. fl_queue_try_put() does not wait for space. Returns:
  *   0            `q` has taken the item
  *   -EAGAIN      only fl_queue_try_put(): `q` is full
  *   -ECANCELED   the wait was cancelled
@@ -208,7 +217,8 @@ FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, fl_ti
 
 /*
  * Gets the first item of `q`, and copies it to `*item`. fl_queue_get() and fl_queue_get_until()
- * block the calling context while `q` is empty. fl_queue_try_get() never waits. Returns:
+ * block the calling context while `q` is empty. fl_queue_try_get() does not wait for an item.
+ * Returns:
  *   0            `*item` is the item
  *   -EAGAIN      only fl_queue_try_get(): `q` is empty
  *   -ECANCELED   the wait was cancelled
@@ -223,8 +233,8 @@ FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, fl_time dea
 /*
  * Puts copies of the `n` items of the array `items`, in their order. It stores in `*count` how many
  * `q` has taken, whatever the result. fl_queue_put_many() and fl_queue_put_many_until() block the
- * calling context until all items are in. fl_queue_try_put_many() never waits. Items of other
- * producers may come between. Returns:
+ * calling context until all items are in. fl_queue_try_put_many() does not wait for space. Items of
+ * other producers may come between. Returns:
  *   0            `q` has taken all items
  *   -EAGAIN      only fl_queue_try_put_many(): there was no space for the rest
  *   -ECANCELED   the wait for space for the rest was cancelled
@@ -241,7 +251,8 @@ FL_API FL_MUST_CHECK int fl_queue_put_many_until(fl_queue *q, const void *items,
 /*
  * Gets up to `n` items, and stores in `*count` how many. The items follow each other in the order
  * of `q`. fl_queue_get_many() and fl_queue_get_many_until() block the calling context until there
- * is at least one item; they do not wait for more. fl_queue_try_get_many() never waits. Returns:
+ * is at least one item; they do not wait for more. fl_queue_try_get_many() does not wait for items.
+ * Returns:
  *   0            there was at least one item, or `n` is 0
  *   -EAGAIN      only fl_queue_try_get_many(): `q` is empty
  *   -ECANCELED   the wait was cancelled
@@ -256,16 +267,17 @@ FL_API FL_MUST_CHECK int fl_queue_get_many_until(fl_queue *q, void *items, size_
 
 /*
  * Closes `q`: later puts and the puts that wait now fail with -EPIPE. The items in `q` can still be
- * got. A second call has no effect. The call does not wait, except that with `one_producer` and
- * `one_consumer` it waits for a put in progress.
+ * got. A second call has no effect. The call does not wait, except in a bounded FL_FIFO queue
+ * without FL_OVERWRITE that has both `one_producer` and `one_consumer`: there it waits for a put in
+ * progress.
  */
 FL_API void fl_queue_close(fl_queue *q);
 
 /*
  * Closes `q`, drops its items on the calling thread, and returns how many it has dropped. Gets that
  * wait now fail with -EPIPE. Each dropped item counts as done (fl_queue_task_done()). The call
- * waits for puts in progress. With `one_producer` and `one_consumer` it also waits for a get in
- * progress.
+ * waits for puts in progress. In a bounded FL_FIFO queue without FL_OVERWRITE that has both
+ * `one_producer` and `one_consumer`, it also waits for a get in progress.
  */
 FL_API size_t fl_queue_close_now(fl_queue *q);
 
@@ -297,8 +309,9 @@ FL_INLINE FL_MUST_CHECK int fl_queue_join(fl_queue *_q)
 }
 
 /*
- * Returns how many items were put into `q` and are not done. The result 0 is exact; any other
- * result may be out of date. A put to an unbounded FL_FIFO queue counts from its beginning.
+ * Returns how many items were put into `q` and are not done. If the result is 0, all items that had
+ * been put were done at one moment of the call. Any other result may be out of date. A put to an
+ * unbounded FL_FIFO queue counts from its beginning.
  */
 FL_API size_t fl_queue_unfinished(const fl_queue *q);
 
@@ -327,9 +340,10 @@ FL_API size_t fl_queue_length(const fl_queue *q);
 FL_API size_t fl_queue_capacity(const fl_queue *q);
 
 typedef struct fl_queue_stats {
-	size_t length, capacity;           /* what fl_queue_length(), fl_queue_capacity() return */
-	size_t waits_to_put, waits_to_get; /* puts (gets) that slept, also as cases of a select */
-	size_t refusals;                   /* puts that returned -EAGAIN or -ETIMEDOUT */
+	size_t length, capacity; /* what fl_queue_length(), fl_queue_capacity() return */
+	/* how many puts have slept, and how many gets; a sleep in an FL_SELECT() counts, too */
+	size_t waits_to_put, waits_to_get;
+	size_t refusals; /* puts that returned -EAGAIN or -ETIMEDOUT */
 } fl_queue_stats;
 
 /*

@@ -22,35 +22,41 @@ FL_BEGIN_DECLS
  * all other cases fl_mutex is better. A readers-writer lock has 8 bytes. All-zero memory is an
  * unlocked lock. Any context may unlock it, not only the one that locked it.
  *
- * A context that reads must not lock again, neither for reading nor for writing. It would wait for
- * itself, or for a writer that waits for it. To write, unlock first and then lock for writing. What
- * you have read may have changed by then, so read it again.
+ * A context that holds the lock must not lock it again, in either mode. A second read lock succeeds
+ * only as long as no writer waits. Otherwise the context may wait for that writer, which waits for
+ * the context. Any other second lock waits for the context itself. If you read and want to write,
+ * unlock first and then lock for writing. What you have read may have changed by then, so read it
+ * again.
  *
  * Fairness: the wait queue is FIFO, and it serves one writer or a run of readers at a time. A
- * running thread may overtake the queue until the first waiter has waited for about a millisecond;
- * this may take longer if the first waiter gets no CPU. A fiber may overtake less often: only while
- * the first waiter is a thread that was woken and has not locked yet. A loop that a program drives
- * by fl_loop_run_once() is a special case: its fibers cannot run between two calls. Between two
- * calls, the thread that drives the loop may wait in a function of this library. Meanwhile, waiters
- * that can run go before the fibers of that loop. fl_loop_run_once() (fairlead/loop.h) describes
- * this.
+ * running thread may overtake the queue until a waiter has been the first one for about a
+ * millisecond. If that waiter gets no CPU, threads may overtake it for longer. A fiber may overtake
+ * less often: only while the first waiter is a thread that was woken and has not locked yet. A loop
+ * that a program drives by fl_loop_run_once() is a special case: its fibers cannot run between two
+ * calls. Between two calls, the thread that drives the loop may wait in a function of this library.
+ * Meanwhile, waiters that can run go before the fibers of that loop. fl_loop_run_once()
+ * (fairlead/loop.h) describes this.
  *
  * Scaling: when threads often read at the same time, the lock becomes biased to its readers. A
- * thread that reads a biased lock writes to no memory that another reader uses, so readers on many
- * CPUs do not slow each other down. The next writer or waiter ends the bias, which takes one or a
- * few microseconds. The lock is then not biased again for some time. This time is 9 times as long
- * as the end of the bias took. If the bias did not last long enough to be worth its end, the time
- * is 512 times as long, but at most about a tenth of a second. Fibers do not use the bias. While
- * FL_DEBUG_LOCKORDER, FL_DEBUG_WAITS or FL_DEBUG_CONTENTION is on (fairlead/debug.h), no context
- * uses it, so debugging knows all readers that have locked since it was switched on.
+ * thread that reads a biased lock writes to a slot of a table, and not to the lock. The table has
+ * 64 slots, which all biased locks share. The number of the thread and the address of the lock
+ * select the slot. As long as readers use different slots, they do not slow each other down, even
+ * on many CPUs. A reader that finds its slot in use counts itself in the lock. The next writer or
+ * waiter ends the bias, which takes one or a few microseconds. The lock is then not biased again
+ * for some time. This time is 9 times as long as the end of the bias took. If the bias did not last
+ * long enough to be worth its end, the time is 512 times as long, but at most about a tenth of a
+ * second. Fibers do not use the bias. While FL_DEBUG_LOCKORDER, FL_DEBUG_WAITS or
+ * FL_DEBUG_CONTENTION is on (fairlead/debug.h), no context uses it, so debugging knows all readers
+ * that have locked since it was switched on.
  *
  * Memory order: every lock acquires what earlier write unlocks released. A write lock also acquires
  * what earlier read unlocks released. The instruction by which an unlock makes the lock available
  * is the last access of that unlock to the memory of the lock. So the next owner may unlock and
  * destroy the lock, even if the unlock before has not returned yet.
  *
- * Fork: in the child a lock stays read-locked if, at the fork, another thread had read-locked it,
- * or was about to lock it for reading or writing.
+ * Fork: in the child a lock stays read-locked if another thread had read-locked it at the fork. It
+ * may also stay read-locked if another thread was locking it at the fork, even for writing. For a
+ * moment, a thread that tries to read counts as a reader, and so does a thread that ends the bias.
  */
 typedef struct fl_rwlock {
 	uint32_t word_, turn_;
@@ -112,7 +118,8 @@ FL_API void fl_rwlock_write_lock(fl_rwlock *l);
 /*
  * Locks `l` for writing if that is possible now, and never waits. Returns:
  *   0        `l` is locked for writing
- *   -EAGAIN  a context holds `l`, or the first waiter must not be overtaken
+ *   -EAGAIN  a context holds `l`, or the first waiter must not be overtaken; or another context is
+ *            trying to lock `l` for reading, or is ending its bias
  */
 FL_API FL_MUST_CHECK int fl_rwlock_try_write_lock(fl_rwlock *l);
 
@@ -146,7 +153,9 @@ FL_API bool fl_rwlock_is_write_locked(const fl_rwlock *l);
 /*
  * Check that `l` is locked, and panic if it is not. fl_rwlock_assert_read_held() panics if no
  * context reads or writes, and fl_rwlock_assert_write_held() if no context writes. While debugging
- * is on (fairlead/debug.h), both also panic if the calling context is not one that has locked `l`.
+ * is on (fairlead/debug.h), both also panic if debugging knows a context that has locked `l`, and
+ * does not know the calling context as one. Debugging knows every lock that was made while
+ * FL_DEBUG_LOCKORDER or FL_DEBUG_WAITS was on.
  */
 FL_API void fl_rwlock_assert_read_held(const fl_rwlock *l);
 FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l);

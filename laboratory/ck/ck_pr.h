@@ -20,8 +20,10 @@
  *                         dmb ishst   lwsync   -        release [1]
  *     fence_load_store, _load_atomic
  *                         dmb ish     lwsync   -        acq_rel
- *     fence_acquire, _lock      (the same)     -        acquire, as documented for acquire
- *     fence_release, _unlock    (the same)     -        release, as documented for release
+ *     fence_acquire, _lock
+ *                         (the same)           -        acquire, as documented for acquire
+ *     fence_release, _unlock
+ *                         (the same)           -        release, as documented for release
  *     fence_acqrel        dmb ish     lwsync   -        acq_rel
  *     fence_atomic_load, _store_load, _memory
  *                         dmb ish     sync     mfence   seq_cst

@@ -5,10 +5,12 @@
 #include "model.h"
 
 /*
- * The choices determine an execution. Each choice has a usual value, and a schedule is the list of
- * the unusual choices. A choice is named by its thread and by a count of the thread's steps and
- * choices. So the other tokens keep their meaning when one is removed. In text, the tokens are
- * joined by commas:
+ * An execution is determined by its choices: which thread makes the next step, which store a load
+ * reads, whether a call fails, and so on. Each choice has a usual value, and a schedule is the list
+ * of the choices that have another value. Each element of a schedule is a token. A token names its
+ * choice by a thread, and by how many steps and choices that thread has made before. So when one
+ * token is removed, the others still name the same choices. In text, the tokens are joined by
+ * commas:
  *
  *   b5=c   before its step 5, thread b lets thread c run
  *   c7r1   c reads the store that is one older than the newest
@@ -36,8 +38,8 @@ struct lab_schedule {
 extern struct lab_schedule lab_taken;
 
 /*
- * The choices of fl_stress_ops() in the last execution. The pick of each choice is the smallest
- * number that the call may return.
+ * The choices of fl_stress_ops() in the last execution. The pick of each is the smallest number of
+ * operations that the choice allows.
  */
 enum { LAB_OPS = 32 };
 extern struct lab_token lab_ops[LAB_OPS];

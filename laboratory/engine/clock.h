@@ -6,7 +6,10 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Sets of threads, vector clocks, and the knowledge that threads and messages have. */
+/*
+ * Sets of threads, vector clocks, and views: what a thread, or the message of a store, knows of the
+ * events of all threads.
+ */
 
 enum { LAB_THREADS = 128 };
 
@@ -41,18 +44,21 @@ struct lab_clock {
 };
 
 /*
- * The knowledge of a thread, or of a message.
+ * What a thread knows, or what the message of a store passes on to a reader that acquires. For each
+ * thread, a view has four clocks. A clock of n stands for the first n events of that thread. The
+ * head of memory.c explains happens-before, sb, rf, mo and psc.
  *
- *   hb       happens-before
- *   seen     limits which stores a load may still read: it has `hb`, and what SC fences add, which
- *            order only reads (RC11's psc)
+ *   hb       the events that happen before
+ *   seen     the events that limit which stores a load may still read: those of `hb`, and those
+ *            that SC fences add. An SC fence adds all that happens before earlier SC fences; that
+ *            orders reads, but is no happens-before (psc)
  *   order    the events that psc puts before the next SC access
- *   before   the events from which a path of sb, rf, mo and psc leads here that is neither in
- *            happens-before nor in psc
+ *   before   the events from which a path of sb, rf, mo and psc leads here, if the path is neither
+ *            in happens-before nor in psc
  *   fence    the step of the latest SC fence that happens before. A load after that fence reads no
- *            store older than an SC store before it.
+ *            store that is older than an SC store which was executed before the fence
  *
- * `order` and `before` tell whether a modification order (mo) was missed; memory.c has the
+ * `order` and `before` serve to find out whether a modification order was missed; memory.c has the
  * argument. Only the first `width` elements are valid. The others count as 0 and are not
  * initialised, so that the cost of a copy depends on the number of threads.
  */
@@ -90,7 +96,7 @@ static inline void lab_raise(uint32_t *to, uint32_t from)
 		*to = from;
 }
 
-/* Returns all events from which a path leads here. */
+/* Returns the number of the thread's last event from which any path leads here. */
 static inline uint32_t lab_known_most(const struct lab_known *known)
 {
 	uint32_t most = known->hb;

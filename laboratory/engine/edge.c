@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Finds the earlier step of another thread on which a step of a trace depends. */
+/*
+ * Edges between the steps of a trace: from an earlier step of another thread to a step that depends
+ * on it. An edge leads to a load from the store that it has read; to a lock, or another acquire of
+ * an object, from the last step that released the object; to the end of a wait from the step that
+ * woke the thread; to the first step of a thread from its start; and to a join from the end of the
+ * thread. A thread that waits for ever gets an edge from the step that took what it waits for.
+ */
 #include "edge.h"
 #include "object.h"
 
@@ -13,7 +19,7 @@ static bool edge_overlaps(const struct lab_event *a, const struct lab_event *b)
 	return a->op.address < b->op.address + b->op.size && b->op.address < a->op.address + a->op.size;
 }
 
-/* Whether the step is a release that a later acquire of the same object acquires. */
+/* Returns whether the step releases the object of `taker`, so that `taker` can acquire it. */
 static bool edge_gives(const struct lab_event *e, const struct lab_event *taker)
 {
 	if (e->op.kind != LAB_SYNC || e->op.address != taker->op.address || e->result != 0)
@@ -54,7 +60,11 @@ static bool edge_takes(const struct lab_event *e)
 	}
 }
 
-/* Returns the last signal or broadcast for the wait before this relock; n: there is none. */
+/*
+ * Called for shown[i], the relock of a mutex after a wait for a condition. Looks for the last
+ * signal or broadcast by another thread since the begin of the wait. Returns its index if it was
+ * for that condition. Otherwise returns `i`.
+ */
 static unsigned edge_signal(const struct lab_event *const *shown, unsigned i)
 {
 	unsigned signal = i;
@@ -71,7 +81,7 @@ static unsigned edge_signal(const struct lab_event *const *shown, unsigned i)
 	return i;
 }
 
-/* Whether the step shown[i] depends on shown[j], and how. */
+/* Returns whether the step shown[i] depends on shown[j], and how. */
 static enum lab_edge edge_between(const struct lab_event *const *shown, unsigned i, unsigned j)
 {
 	const struct lab_event *to = shown[i], *from = shown[j];
@@ -100,8 +110,8 @@ static enum lab_edge edge_between(const struct lab_event *const *shown, unsigned
 }
 
 /*
- * Returns the step that started the thread of shown[i], if shown[i] is the first step of its
- * thread; else i.
+ * Returns the step that started the thread of shown[i]. Returns `i` if shown[i] is not the first
+ * step of its thread, or if the start is not in the trace.
  */
 static unsigned edge_start(const struct lab_event *const *shown, unsigned i)
 {
@@ -116,9 +126,9 @@ static unsigned edge_start(const struct lab_event *const *shown, unsigned i)
 }
 
 /*
- * Whether an edge from shown[j] to shown[i] would tell nothing new: an earlier step of the thread
- * of shown[i] shows already that shown[j] happens before both. `steps` has the edges of the steps
- * before.
+ * Returns whether an edge from shown[j] to shown[i] would tell nothing new, because an edge to an
+ * earlier step of the thread of shown[i] shows already that shown[j] happens before both. `steps`
+ * has the edges of the earlier steps.
  */
 static bool edge_is_implied(const struct lab_event *const *shown, unsigned i, unsigned j, const struct lab_step *steps)
 {
@@ -155,7 +165,7 @@ void lab_edge_find(const struct lab_event *const *shown, unsigned i, struct lab_
 	}
 }
 
-/* Returns the last step at which `owner` took the object; n: it is not in this trace. */
+/* Returns the last step at which `owner` took the object, or `n` if this trace has no such step. */
 static unsigned edge_taken(const struct lab_event *const *shown, unsigned n, const struct lab_thread *owner,
                            uintptr_t address)
 {
@@ -182,7 +192,7 @@ static const char *edge_wanted(const struct lab_thread *t)
 	return copy ? copy : "";
 }
 
-/* Marks the signal that came before the wait. */
+/* Marks a signal that came before its wait as a part of the failure. */
 static void edge_mark(const struct lab_event *const *shown, unsigned n, const struct lab_place *signal,
                       struct lab_step *steps)
 {

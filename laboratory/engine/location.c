@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The histories of atomic locations: where they are kept, and how they follow what memory has.
- * memory.c says what a load may read.
+ * The histories of atomic locations: where they are kept, and how they are made to agree with
+ * memory when other code than the model has written it. memory.c decides what a load may read.
  */
 #include "steer.h"
 
 /*
- * A location keeps its last LAB_HISTORY stores, and a load reads one of them. Both pools are
- * emptied for each generation, that is for each execution.
+ * There are two pools: of locations, each of which keeps its last LAB_HISTORY stores; and of views,
+ * which are the messages of the heads of release sequences. Both pools are emptied at the begin of
+ * each execution.
  */
 enum { LOCATIONS = 4096, VIEWS = 16384 };
 
@@ -105,7 +106,8 @@ static struct lab_location *location_new(struct lab_cell *cell, uintptr_t addres
 }
 
 /*
- * Only the newest store remains, with its message. So a reader of another size acquires the same.
+ * Called for an access of another size than the last one. Only the newest store remains, with its
+ * message. So the new access acquires what an access of the old size would have acquired.
  */
 static void location_resize(struct lab_location *location, unsigned size)
 {
@@ -144,8 +146,8 @@ static void location_refresh(struct lab_location *location, unsigned size)
 }
 
 /*
- * The value in memory is that of the newest store that overlaps the new location. The location
- * takes over that store's message.
+ * Called for a location whose history has just begun. The value in memory is that of the newest
+ * store to any location that overlaps this one. So the location takes over that store's message.
  */
 static void inherit(struct lab_cell *cell, struct lab_location *location)
 {

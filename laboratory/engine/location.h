@@ -5,8 +5,8 @@
 #include "model.h"
 
 /*
- * The history of an atomic location: which stores it keeps, and what is known of each store.
- * memory.c decides which of them a load may read.
+ * The history of an atomic location: which of its stores are kept, and what is known of each store.
+ * memory.c decides which of the stores a load may read, and explains the words of the memory model.
  */
 
 /*
@@ -15,7 +15,7 @@
  */
 enum { LAB_HISTORY = 8, LAB_PATIENCE = 4 };
 
-/* A store, and the knowledge that a load of it passes on. */
+/* A store, and what a load that reads it learns. */
 struct lab_written {
 	lab_value value;
 	uint32_t clock; /* the writer's clock at the store */
@@ -96,8 +96,8 @@ struct lab_location *lab_location_find(uintptr_t address);
 void lab_location_forget(struct lab_location *location);
 struct lab_written *lab_location_push(struct lab_location *location);
 /*
- * The running thread has waited for a change of the value that was stored at that step. From now
- * on, it reads newer ones.
+ * Called when the running thread has waited for a change of the value that was stored at that step.
+ * From now on, the thread reads newer stores only.
  */
 void lab_location_tired(uintptr_t address, uint32_t step);
 struct lab_view *lab_view_new(void);

@@ -1,26 +1,47 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * C11 atomics, as RC11 has them (Lahav, Vafeiadis, Kang, Hur, Dreyer: Repairing Sequential
- * Consistency in C/C++11, PLDI 2017), and executed as in relacy (Vyukov) and CDSChecker (Norris,
- * Demsky 2013).
+ * C11 atomics: what atomic accesses and fences of the model's threads do. The rules are those of
+ * the memory model RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer: Repairing Sequential Consistency in
+ * C/C++11, PLDI 2017). They are executed as in relacy (Vyukov) and in CDSChecker (Norris, Demsky
+ * 2013).
  *
- * The order of execution is the modification order of each location, and it contains sb, rf and
- * psc. So the model shows exactly the outcomes of RC11 that have an execution in which sb, rf, mo
- * and psc together are acyclic. It is blind to shapes such as 2+2W, in which a modification order
- * contradicts the order of execution.
+ * RC11 describes an execution by its events, which are accesses and fences, and by relations
+ * between them. "SC" stands for memory_order_seq_cst.
  *
- * A load may read the newest store, or an older one. The oldest store that it may read is the
- * newest one for which one of these holds:
+ *   sb    sequenced before: the order of the events of one thread
+ *   rf    reads from: leads from a store to each load that reads its value
+ *   mo    modification order: the order of all stores to one location
+ *   hb    happens before: sb, the edges from a release to an acquire that reads from it, and the
+ *         paths of both
+ *   psc   partial SC: the order in which RC11 puts SC accesses and SC fences. It is the union of
+ *         the paper's psc_base (of SC accesses and SC fences) and psc_F (of SC fences alone)
  *
- *   - The store happens before the load, or was read by a step that happens before the load.
- *     (coherence)
- *   - The load is SC, and the store is SC or happens before an executed SC fence. (psc_base)
- *   - An SC fence that happens before the load knows the store. The fence knows all that happens
- *     before earlier SC fences (view.seen), and all SC stores before it (view.fence). (psc_F,
- *     psc_base)
+ * The model executes one event after the other. Each store that it executes becomes the last one in
+ * the modification order of its location. So the order of execution agrees with sb, rf, mo and psc.
+ * The model shows exactly those outcomes of RC11 that have an execution in which these four
+ * relations together have no cycle. RC11 also allows outcomes that fit no single order of
+ * execution. An example is the litmus test 2+2W: two threads store to the same two locations, in
+ * opposite orders, and in both locations the first store of a thread comes last in mo. The model
+ * does not show such an outcome. check_order() finds out whether there may be one.
  *
- * Release sequences are those of RC11: the head, later stores of its thread to the location, and
- * RMWs from there. Those of C++20 do not have the later stores of the thread
+ * A load may read the newest store or an older one. readable() goes back from the newest store to
+ * older ones. It stops at the first store for which one of these conditions holds. The load may
+ * read that store and all newer ones.
+ *
+ * - The store happens before the load, or a read of the store happens before the load. (coherence)
+ * - The load is SC, and the store is SC or happens before an SC fence that was executed. (psc_base)
+ * - An SC fence that happens before the load knows the store or a read of it. The fence knows all
+ *   that happens before earlier SC fences (view.seen), and all SC stores that were executed before
+ *   it (view.fence). (psc_F, psc_base)
+ *
+ * Two limits of the model stop readable() earlier. A location keeps only its last LAB_HISTORY
+ * stores. And a thread reads one store at most LAB_PATIENCE times after a newer one has come
+ * (location.h).
+ *
+ * A release sequence is that of RC11. It begins with a release store, the head. It goes on with
+ * later stores of the same thread to the location, and with RMWs (read-modify-writes) that read
+ * from a store of the sequence. An acquire that reads from any of these stores synchronizes with
+ * the head. In C++20 the later stores of the thread are no longer part of the sequence
  * (lab_config.rmw_sequences).
  */
 #include "steer.h"
@@ -109,24 +130,38 @@ static int as_store(int order)
 /* --- whether a modification order is missed --- */
 
 /*
- * The search executes the stores of a location in modification order. So it misses an execution if
- * in each order of its events some edge of sb, rf, mo or psc points back. Take such an execution,
- * and its shortest part that is closed under sb and rf and has a cycle of these edges. The part
- * without its last event e has no cycle, so the search shows it. Then e is the next step of its
- * thread, and both of these hold:
- *   - e is a write that goes before a store b in mo, or a read that reads from before b;
- *   - a path of sb, rf, mo and psc leads from b to e, since the cycle is closed. (Without a path,
- *     the search also executes e before b.)
- * If the path is in happens-before, coherence forbids the edge from e to b. If it is in psc, psc
- * does. Otherwise e, when it is executed after b, finds b in `before` and records LAB_MET_ORDER.
- * `before` may have too much; then a proof is withdrawn without need.
+ * The search executes the stores of a location in their modification order. So it misses an
+ * execution if in every order of its events at least one edge of sb, rf, mo or psc leads from a
+ * later event to an earlier one, that is, if these edges have a cycle. check_order() and
+ * must_stop() report LAB_MET_ORDER where such an execution may exist. They report it for each
+ * missed execution, for the following reason.
  *
- * An RMW directly follows in mo what it reads. So a write that goes before an RMW also goes before
- * a store that is no RMW, and only such stores need be looked at.
+ * Take an execution with a cycle. Look at the parts of it that contain, with each event, all events
+ * from which sb or rf leads to that event. Take a smallest such part that has a cycle. RC11 forbids
+ * cycles of sb and rf alone, so this part has an event e from which neither sb nor rf leads to
+ * another of its events. Without e the part is smaller, so it has no cycle, and the search executes
+ * it. Then e is the next step of its thread. The cycle leads through e, so both of these statements
+ * hold:
  *
- * An event may happen before another one by its own release store, with nothing in between. Then it
- * is in happens-before, but not in psc (`order`), since psc_base wants sb on both sides
- * (IRIW+acq-sc).
+ * - The cycle leaves e to an event b that was executed before. Either e is a write that comes
+ *   before the store b in mo, or e is a read of a store that is older than b.
+ * - A path of sb, rf, mo and psc leads from b to e. (Without a path, the search also executes e
+ *   before b.)
+ *
+ * If the path from b to e is in happens-before, coherence forbids that e leads to b. If the path is
+ * in psc, the axiom that psc has no cycle forbids it. In both cases RC11 does not have the
+ * execution. Otherwise e, which is executed after b, finds b in `before` (struct lab_known), and
+ * reports LAB_MET_ORDER. `before` may also have events from which no path leads to e. Then the
+ * search reports LAB_MET_ORDER although it has missed nothing, and claims no proof.
+ *
+ * In mo an RMW directly follows the store that it reads. So a write that comes before an RMW in mo
+ * also comes before the store at the head of that chain of RMWs. It is enough to compare a write
+ * with stores that are no RMW.
+ *
+ * A release store may happen before the load that acquires it by the edge of rf alone, without an
+ * edge of sb on the side of the store. Then the store is in `hb` of the reader, but not in `order`,
+ * because psc_base wants an edge of sb on both sides. write_message() leaves it out. The litmus
+ * test IRIW+acq-sc shows the difference.
  */
 
 static void met_before(unsigned thread, uint32_t clock)
@@ -135,7 +170,9 @@ static void met_before(unsigned thread, uint32_t clock)
 		lab_met(LAB_MET_ORDER);
 }
 
-/* Whether the store, or a read of it, happens before the next step of the running thread. */
+/*
+ * Returns whether the store, or a read of it, happens before the next step of the running thread.
+ */
 static bool is_coherent(const struct lab_written *store)
 {
 	const struct lab_view *view = &lab.self->view;
@@ -148,7 +185,7 @@ static bool is_coherent(const struct lab_written *store)
 }
 
 /*
- * Called before a write of the running thread: records LAB_MET_ORDER if the write could go before
+ * Called before a write of the running thread. Reports LAB_MET_ORDER if the write could come before
  * an older store in mo.
  */
 static void check_order(struct lab_location *location, bool sc)
@@ -173,7 +210,10 @@ static void check_order(struct lab_location *location, bool sc)
 	}
 }
 
-/* Adds an edge of rf or mo from the store to the running thread. */
+/*
+ * Adds an edge of rf or mo from the store to the next step of the running thread: from now on, a
+ * path leads to the thread from all events from which a path leads to the store.
+ */
 static void follow(const struct lab_written *store)
 {
 	struct lab_view *view = &lab.self->view;
@@ -183,7 +223,10 @@ static void follow(const struct lab_written *store)
 		lab_raise(&view->at[i].before, store->by[i].before);
 }
 
-/* Sets what an edge of rf or mo from this store leads on. */
+/*
+ * Stores in `store->by[].before` the events from which a path leads to this store of the running
+ * thread. follow() hands them on.
+ */
 static void lead(struct lab_written *store)
 {
 	const struct lab_view *view = &lab.self->view;
@@ -197,8 +240,9 @@ static void lead(struct lab_written *store)
 }
 
 /*
- * Adds the edges of psc for an SC access: from earlier SC accesses of the location, and to later
- * ones.
+ * Called for an SC access of the running thread to the location. Adds the edges of psc that lead to
+ * this access from earlier SC accesses and SC fences, and notes what leads from this access to
+ * later ones.
  */
 static void order_sc(struct lab_location *location, bool write)
 {
@@ -220,13 +264,16 @@ static void order_sc(struct lab_location *location, bool write)
 
 /* --- loads --- */
 
-/* Whether the thread must not read a store that is older than this one. */
+/* Returns whether the running thread must not read a store that is older than this one. */
 static bool must_stop(const struct lab_written *store, bool sc)
 {
 	const struct lab_view *view = &lab.self->view;
 	if (is_coherent(store))
 		return true;
-	/* The other reasons are those of psc, in this order of execution. */
+	/*
+	 * The other reasons come from psc. They hold only because the SC operations were executed
+	 * in this order.
+	 */
 	if (store->clock <= view->at[store->thread].seen || (store->sc && (sc || store->step < view->fence)) ||
 	    (sc && store->clock <= lab.sc_fenced.at[store->thread])) {
 		met_before(store->thread, store->clock);
@@ -246,8 +293,9 @@ static unsigned readable(struct lab_location *location, bool sc)
 {
 	unsigned kept = location->count < LAB_HISTORY ? location->count : LAB_HISTORY;
 	/*
-	 * `here` is false if the thread reads older stores in other executions, in which the load
-	 * comes before the newest store: lab_choose_stale().
+	 * `here` is true if this execution has to report its limits. It is false if the search also
+	 * executes this load before the newest store. Then those executions read the older stores,
+	 * and report their limits (lab_choose_stale()).
 	 */
 	const bool here = !lab.ordered || lab_order_known(lab_newest(location)->step);
 	for (unsigned n = 1; n < location->count; n++) {
@@ -269,9 +317,10 @@ static unsigned readable(struct lab_location *location, bool sc)
 }
 
 /*
- * The sleepers of a futex are treated like a location. A call that finds or adds sleepers orders no
- * memory, but the search executes it after what they did. The kernel's load of the word reads the
- * newest store here. Where it would read an older one, another execution has the call earlier.
+ * The sleepers of a futex are treated like a location. A call that finds sleepers, or adds one,
+ * orders no memory. But the search executes the call after the calls that have changed the queue of
+ * sleepers. The kernel's load of the word reads the newest store here. An outcome in which it reads
+ * an older store is shown by another execution, in which the call comes earlier.
  */
 static struct lab_location *futex_location(uintptr_t word)
 {
@@ -337,7 +386,10 @@ static void read_store(struct lab_location *location, struct lab_written *store,
 	}
 }
 
-/* The running thread has read a value that is not the newest. */
+/*
+ * Called when the running thread has read a store that is not the newest. Counts that for
+ * LAB_PATIENCE.
+ */
 static void miss(struct lab_written *store)
 {
 	struct lab_reads *by = &store->by[lab.self->id];
@@ -347,8 +399,9 @@ static void miss(struct lab_written *store)
 }
 
 /*
- * Makes the message of a store by the running thread. `head` is the message of the store that an
- * RMW read, whose release sequence continues; NULL: there is none.
+ * Makes the message of a store of the running thread. A store's message is what a reader learns if
+ * it acquires. If the store is that of an RMW, it continues the release sequence of the store that
+ * the RMW has read, and `head` is that store's message. Otherwise `head` is NULL.
  */
 static void write_message(struct lab_location *location, struct lab_written *store, int order,
                           const struct lab_view *head)
@@ -422,7 +475,8 @@ static struct lab_location *access_of(uintptr_t address, unsigned size, bool wri
 	lab_race_atomic(cell, address, size, write, pc);
 	struct lab_location *location = lab_location_at(cell, address, size);
 	/*
-	 * Each thread has its own object at this address, so stores of other threads do not count.
+	 * The address is that of a thread-local variable, so each thread has its own object there,
+	 * and stores of other threads do not count.
 	 */
 	if (lab_is_tls(address))
 		lab_location_forget(location);
@@ -430,9 +484,9 @@ static struct lab_location *access_of(uintptr_t address, unsigned size, bool wri
 }
 
 /*
- * Only the thread itself accesses its robust list, and the kernel does when the thread ends. So no
- * step of another thread can come in between, but the end of the thread can. Returns true for such
- * an access; `*value` is then the current value.
+ * A robust list is accessed by its thread and, when the thread ends, by the kernel, and by no one
+ * else. So no step of another thread can come in between, but the end of the thread can. Returns
+ * true for an access to such a list; `*value` is then the current value.
  */
 static bool in_list(uint8_t kind, uintptr_t address, unsigned size, lab_value *value, int order, uintptr_t pc)
 {
@@ -556,8 +610,9 @@ lab_value lab_kernel_rmw(uintptr_t address, lab_update *update, lab_value operan
 }
 
 /*
- * Finds the readable stores that make a compare-and-swap fail, by how much older than the newest
- * they are. Returns their number.
+ * Looks at the newest `n` stores, which the running thread may read. Stores in `back`, for each of
+ * them whose value is not the expected one, how many stores it is older than the newest. Returns
+ * how many there are. A compare-and-swap fails if it reads one of them.
  */
 static unsigned failing(struct lab_location *location, unsigned n, lab_value expected, unsigned back[LAB_HISTORY])
 {
@@ -588,7 +643,10 @@ union wide_value {
 	lab_value pair;
 };
 
-/* Decides whether the access writes, and what. */
+/*
+ * Returns whether the access writes. Stores the present value in `*found`, and the value after the
+ * access in `*next`.
+ */
 static bool wide_writes(const struct lab_op *op, const struct lab_wide *w, union wide_value *found,
                         union wide_value *next)
 {
@@ -601,8 +659,8 @@ static bool wide_writes(const struct lab_op *op, const struct lab_wide *w, union
 }
 
 /*
- * Does the access outside of the model. Sixteen bytes change by the processor's own instruction,
- * since a scenario may also access one of the two words.
+ * Makes the access outside of the model. Sixteen bytes are changed by the processor's own
+ * instruction, since a scenario may also access one of the two words.
  */
 #ifdef __x86_64__
 __attribute__((target("cx16"))) /* has the instruction for sixteen bytes */
@@ -626,10 +684,10 @@ wide_really(const struct lab_op *op, const struct lab_wide *w, union wide_value 
 }
 
 /*
- * Does the access in the model. A wide object is several words with a history each, so that
- * accesses to one word and to all of them are related. The words change in one step: a thread that
- * acquires one of the new values has seen the others, too. An access reads the newest value of each
- * word; older ones are not tried.
+ * Makes the access in the model. A wide object is several words, each with a history of its own, so
+ * that an access to one word and an access to the whole object see each other's values. The words
+ * change in one step: a thread that acquires one of the new values has seen the others, too. An
+ * access reads the newest value of each word; older ones are not tried (LAB_MET_WIDE).
  */
 static bool wide_modelled(struct lab_op op, const struct lab_wide *w, union wide_value *found)
 {
@@ -777,9 +835,10 @@ void lab_atomic_fence(int order, uintptr_t pc)
 }
 
 /*
- * Does a full fence of each thread of the process where that thread is. The fences of running
- * threads come one after another, with steps of other threads in between. A thread that sleeps or
- * has ended has passed a fence in the kernel. The caller's own fences are the first and the last.
+ * Executes a full fence for each thread of the process, at the point of its program that the thread
+ * has reached. The fences of threads that can run come one after another, with steps of other
+ * threads in between. A thread that sleeps or has ended has passed a fence in the kernel. The
+ * caller's own fences are the first and the last.
  */
 void lab_membarrier(uintptr_t pc)
 {

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The order of dependent steps, in executions of the search without bounds. A step comes before a
- * later step in three cases: both are of one thread; they do not commute; or the first one makes
- * the second one possible. Chains of these count, too. Executions with the same order have the same
- * result. The search runs one execution of each order.
+ * The order of dependent steps, in executions of the search without bounds (choice.c). A step comes
+ * before a later step in three cases: both are of one thread; they do not commute; or the first one
+ * makes the second one possible. A step also comes before another one if a chain of such pairs
+ * leads from it to the other. Executions with the same order have the same result. So the search
+ * runs one execution of each order.
  *
- * A rival of a step is an earlier step of another thread that does not commute with it, and does
- * not come before the previous step of its thread. Then another execution has the two in the other
- * order. What leads there are the steps since the rival that do not come after the rival, and then
- * the step itself. The threads that can do the first of these steps are the initials. One of the
- * initials must be among the threads that the search tries in place of the rival (source sets:
- * Abdulla, Aronsson, Jonsson, Sagonas 2014).
+ * How the search finds the other orders. A *rival* of a step is an earlier step of another thread
+ * that does not commute with it, and that does not come before the previous step of its thread.
+ * Then there is another execution in which the two have the opposite order. In that execution, the
+ * steps after the rival that do not come after it in the order are made first, then the step
+ * itself, and then the rival. The *initials* are the threads that can make the first of these
+ * steps. At the choice at which the rival's thread was chosen, the search must also try one of the
+ * initials. This is the method of source sets (Abdulla, Aronsson, Jonsson, Sagonas 2014).
  *
- * Steps are known by their number in the execution, from 1 on. Each step is settled before the next
- * one is chosen. By then its result is known; for example, a compare-and-swap that failed has
- * become a load.
+ * A step is known by its number in the execution, from 1 on. Each step is *settled*, which means
+ * that its place in the order is found, before the next step is chosen. By then the result of the
+ * step is known. For example, a compare-and-swap that failed has become a load.
  */
 #include "choice.h"
 #include "object.h"
@@ -51,7 +53,7 @@ static void order_join(struct lab_clock *to, const struct lab_clock *from)
 			to->at[i] = from->at[i];
 }
 
-/* Whether the step `a` comes before the step that has this past. */
+/* Returns whether the step `a` comes before the step that has this past. */
 static bool order_has(const struct lab_clock *past, uint32_t a)
 {
 	const unsigned thread = steps[a].thread;
@@ -80,8 +82,8 @@ static unsigned order_rivals(const struct lab_thread *t, const struct step *s)
 }
 
 /*
- * Whether one of some steps comes before the step with this past. The steps are, of each thread in
- * `seen`, its first one.
+ * Returns whether one of several steps comes before the step that has this past. The steps are, for
+ * each thread in `seen`, the step whose number within its thread is in `first`.
  */
 static bool order_has_any(const struct lab_clock *past, lab_set seen, const uint32_t first[LAB_THREADS])
 {
@@ -147,7 +149,10 @@ static void order_reverse_missed(const struct lab_thread *t, const struct lab_op
 	order_reverse_all(t, &s, order_rivals(t, &s), end);
 }
 
-/* The step is done: finds its place in the order of the earlier steps. */
+/*
+ * Called when the result of the last step is known. Finds the place of the step in the order of the
+ * earlier steps, and plans executions in which it comes before its rivals.
+ */
 void lab_order_settle(void)
 {
 	if (!unsettled)
@@ -219,7 +224,10 @@ bool lab_order_known(uint32_t step)
 	return step == 0 || order_has(&lab.self->before, step);
 }
 
-/* Whether the step only looks, so that a turn of a loop that waits has no effect by it. */
+/*
+ * Returns whether the step only looks: a turn of a loop that waits has no effect if all its steps
+ * are such steps.
+ */
 static bool order_is_look(const struct step *s)
 {
 	switch (s->op.kind) {
@@ -239,7 +247,10 @@ static bool order_is_look(const struct step *s)
 	}
 }
 
-/* Whether a step of another thread after `since` could tell that the thread did the step `own`. */
+/*
+ * Returns whether a step of another thread after the step `since` could have noticed the step
+ * `own`.
+ */
 static bool order_is_noticed(const struct step *own, uint32_t since)
 {
 	for (uint32_t i = since + 1; i < newest; i++) {
@@ -261,7 +272,10 @@ bool lab_order_is_idle(uint32_t since)
 	return true;
 }
 
-/* Ends the order of an execution. A thread that never got its lock has rivals, too. */
+/*
+ * Ends the order of an execution. A thread that never got the lock for which it waited has rivals,
+ * too.
+ */
 void lab_order_end(void)
 {
 	lab_order_settle();

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Finds data races. A race is two accesses to the same bytes, of which at least one is a write, at
- * least one is plain, and neither happens before the other. A cell keeps the plain accesses with
- * which a later access may still race: a write replaces the records that happen before it (after
- * FastTrack: Flanagan, Freund 2009). The clocks are vector clocks. So a race is reported in the
- * sense of C11, in whatever order it was executed. A cell that is full forgets its oldest record.
+ * Finds data races. A race is two accesses of different threads to the same bytes, of which at
+ * least one is a write and at least one is plain (not atomic), and neither of which happens before
+ * the other. For each eight bytes of memory, a cell (cell.c) keeps records of the plain accesses
+ * with which a later access may still race. A write replaces the records of the accesses to the
+ * same bytes that happen before it (after FastTrack: Flanagan, Freund 2009). Happens-before is
+ * known by vector clocks, so a race is reported in the sense of C11, in whatever order the two
+ * accesses were executed. If a cell is full, it forgets its oldest record, and reports
+ * LAB_MET_RECORDS.
  */
 #include "explore.h"
 #include "layout.h"

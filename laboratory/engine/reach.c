@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names of blocks, by a walk over typed pointers. The walk goes breadth first, so the first name of
- * a block is the shortest. It begins at the state of a scenario and at the static variables. A
- * region is a piece of memory to which a typed pointer leads.
+ * Names of blocks of the heap, found by a walk over typed pointers. The walk begins at the state of
+ * a scenario and at the static variables, and learns from the debugging information where the
+ * pointers are. It goes breadth first, so the first name that it finds for a block is a shortest
+ * one. A region is a piece of memory to which the walk has found a typed pointer: a block, or a
+ * part of a block.
  */
 #include "reach.h"
 #include "allocated.h"
@@ -10,12 +12,13 @@
 #include <dwarf.h>
 
 /*
- * How well the type of a pointer fits the block. The best fit comes first.
+ * How well the type of a pointer fits the block to which it leads, the best fit first.
  *
- *   EXACT    the sizes are equal, or the type tells the size otherwise
- *   ARRAY    the block is an array of elements of the type
- *   PART     the pointer tells what a part of the block is, and no more
- *   UNTYPED  the type is void, incomplete or too large
+ *   EXACT    the size of the type is that of the block, or that of the elements for which calloc()
+ *            was asked; or the type is a structure that ends with an array without a size
+ *   ARRAY    the block is an array of elements of the type, as the allocation tells
+ *   PART     the type describes a part of the block, and nothing is known of the rest
+ *   UNTYPED  the type is void, is incomplete, or does not fit into the block
  */
 enum reach_fit { REACH_EXACT, REACH_ARRAY, REACH_PART, REACH_UNTYPED };
 
@@ -115,9 +118,9 @@ static struct reach_type reach_type_of(Dwarf_Die *of)
 /* --- where pointers lead --- */
 
 /*
- * Whether the block is an array of the type. A size that is a multiple of the type's size is not
- * enough, since the type may be that of the first field. The allocation tells. Any block is an
- * array of bytes.
+ * Returns whether the block is an array of elements of the type. That the size of the block is a
+ * multiple of the type's size is not enough, since the type may be that of the first field of a
+ * structure. The allocation tells (allocated.c). Any block may be an array of bytes.
  */
 static bool reach_is_array(const struct lab_block *b, const struct reach_type *type, const char *pointer)
 {
@@ -126,7 +129,10 @@ static bool reach_is_array(const struct lab_block *b, const struct reach_type *t
 	       (type->size == 1 || local == type->size || (local == 0 && lab_allocated_to(b, pointer)));
 }
 
-/* Decides how the pointer fits the block. The region has the name of the pointer already. */
+/*
+ * Stores in `*to` how the type of a pointer to the byte `offset` fits the block, and how many
+ * elements the region has. `to->text` has the name of the pointer already.
+ */
 static void reach_fit_of(const struct lab_block *b, uint64_t offset, const struct reach_type *type,
                          struct reach_region *to)
 {
@@ -148,7 +154,8 @@ static void reach_fit_of(const struct lab_block *b, uint64_t offset, const struc
 }
 
 /*
- * Whether the walk has the region already. Of two names of one level, the region keeps the shorter.
+ * Returns whether the walk has the region already. If it has it under a name of the same level, the
+ * region keeps the shorter name.
  */
 static bool reach_has(const struct reach_region *r)
 {
@@ -163,7 +170,10 @@ static bool reach_has(const struct reach_region *r)
 	return false;
 }
 
-/* The pointer `text` of the program has this value, and points to this type. */
+/*
+ * Called for each pointer that the walk finds. In the program the pointer is named `text`; it has
+ * this value, and points to this type. Adds the region to which it leads.
+ */
 static void reach_follow(uintptr_t value, const struct reach_type *type, const char *text)
 {
 	struct lab_block b;
@@ -208,8 +218,8 @@ static bool reach_has_pointer(Dwarf_Die *member)
 }
 
 /*
- * Whether it is known which part of the type holds the value. For a union it is not known, unless
- * only one field can hold a pointer.
+ * Returns whether it is known which field of an object of this type is in use. For a union it is
+ * not known, unless only one of its fields can hold a pointer.
  */
 static bool reach_is_clear(Dwarf_Die *type)
 {
@@ -336,7 +346,10 @@ static void reach_state(void)
 		reach_visit_fields(&type, (uintptr_t)lab.state, "s", "->", 0);
 }
 
-/* Blocks that were freed come last, since a name by way of a live block is better. */
+/*
+ * Makes the walk. Blocks that were freed are followed last, since a name that leads over live
+ * blocks is better.
+ */
 static void reach_walk(void)
 {
 	n_regions = 0;
@@ -387,8 +400,8 @@ static bool reach_covers(const struct reach_region *r, uintptr_t address)
 }
 
 /*
- * Returns the best region for the byte; if there is none, one that lies before the byte, so that
- * the block keeps its name; NULL: none.
+ * Returns the region with the best fit that covers the byte. If no region covers it, returns one
+ * that begins before the byte, so that the block keeps its name. Returns NULL if there is neither.
  */
 static const struct reach_region *reach_best(const struct lab_block *b, uintptr_t address)
 {
@@ -405,7 +418,10 @@ static const struct reach_region *reach_best(const struct lab_block *b, uintptr_
 	return best ? best : before;
 }
 
-/* What the allocation says of the block, as a region. */
+/*
+ * Stores in `*local` what the allocation says of the block, as a region. Returns false if it says
+ * nothing.
+ */
 static bool reach_local(const struct lab_block *b, struct reach_region *local)
 {
 	Dwarf_Die variable, pointer;
@@ -420,8 +436,8 @@ static bool reach_local(const struct lab_block *b, struct reach_region *local)
 }
 
 /*
- * Decides by which pointer the byte is named. Returns false if by none. `made` asks for the name by
- * the allocation.
+ * Stores in `*chosen` the region after which the byte is named. Stores in `*made` whether that is
+ * the region of the allocation. Returns false if there is no region.
  */
 static bool reach_choose(const struct lab_block *b, uintptr_t address, struct reach_region *chosen, bool *made)
 {
@@ -480,7 +496,10 @@ static void reach_note(const struct reach_region *r)
 		memcpy(reach_noted, r->text, sizeof reach_noted);
 }
 
-/* The block with the byte, once the walk is as the memory is; false: there is none. */
+/*
+ * Brings the walk up to date, and finds the block that has the byte. Returns false if there is
+ * none.
+ */
 static bool reach_block(uintptr_t address, struct lab_block *b)
 {
 	return lab_is_heap(address) && reach_update() && lab_block_at(address, b);

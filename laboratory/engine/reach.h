@@ -7,11 +7,12 @@
 #include <stdint.h>
 
 /*
- * Names of blocks of the heap in a report. A block has the name of the shortest expression that
- * leads to it at the end of the execution, from the state of a scenario or from a static variable
- * ("queue->head->next"). A block that no such expression reaches has the name of the local variable
- * that got the allocation ("job#2": the second block that `job` got). The type of the pointer must
- * fit the size of the block. Only the execution that is reported has names.
+ * Names of blocks of the heap in a report. At the end of the execution, a walk follows the
+ * program's pointers, from the state of a scenario and from the static variables. A block has the
+ * name of the shortest expression that leads to it ("queue->head->next"), if the type of the
+ * pointer fits the size of the block. A block that no such expression reaches has the name of the
+ * local variable that got the allocation ("job#2": the second block that `job` got). Only the
+ * execution that is reported has names.
  */
 
 /*

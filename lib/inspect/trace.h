@@ -12,25 +12,25 @@
  *
  *     fl__hook_event(FL__TRACE_INDEX, f, index, NULL, 0);
  *
- *   kind      object, arg; code                  recorded by                   in the file
- *   SUBMIT    task, argument                     the submitter, before the     slice "submit N", s
- *                                                task is published
- *   INDEX     task, of its first element   a lazy map, or a map by copy  instant "index"
- *   START     task, ns in the queue              the context that runs it      B "N", f
- *   END       task; -error                       the same, before the end      s, E
- *   POST      task, remote key                   the submitting process        slice "post N", f, s
- *   TAKEN     task, remote key; error            the submitting process       slice "taken N", f, s
- *   GET       task                               the context that got it       slice "get N", f
- *   CANCEL    task                               the context that claims it    slice "cancel", f
- *   WAIT      what for; its kind                 the waiter, before the sleep  B "mutex", ...
- *   WOKEN     its struct fl__wait; -error        the waiter, after it          f, E
- *   WAKE      that struct, the waiter's number   the waker, before the unpark  slice "wake", s
- *   HAND_OFF  lock                               the owner                     instant "hand-off"
- *   STEAL     forked call                        the thief                     instant "steal"
- *   KILL      worker's process number            the parent                    instant "kill"
- *   POLL      loop; 1: begins, 0: ends           the loop's thread             B "poll", E
- *   RUN       the first 16 bytes of the name     the loop's thread, before it  B "NAME", E of the
- *             of fiber `context`; 0: no fiber    switches to that fiber        last; names it
+ *   kind      object, arg; code                 recorded by                   in the file
+ *   SUBMIT    task, argument                    the submitter, before the     slice "submit N", s
+ *                                               task is published
+ *   INDEX     task, of its first element        a lazy map, or a map by copy  instant "index"
+ *   START     task, ns in the queue             the context that runs it      B "N", f
+ *   END       task; -error                      the same, before the end      s, E
+ *   POST      task, remote key                  the submitting process        slice "post N", f, s
+ *   TAKEN     task, remote key; error           the submitting process        slice "taken N", f, s
+ *   GET       task                              the context that got it       slice "get N", f
+ *   CANCEL    task                              the context that claims it    slice "cancel", f
+ *   WAIT      what for; its kind                the waiter, before the sleep  B "mutex", ...
+ *   WOKEN     its struct fl__wait; -error       the waiter, after it          f, E
+ *   WAKE      that struct, the waiter's number  the waker, before the unpark  slice "wake", s
+ *   HAND_OFF  lock                              the owner                     instant "hand-off"
+ *   STEAL     forked call                       the thief                     instant "steal"
+ *   KILL      worker's process number           the parent                    instant "kill"
+ *   POLL      loop; 1: begins, 0: ends          the loop's thread             B "poll", E
+ *   RUN       the first 16 bytes of the name    the loop's thread, before it  B "NAME", E of the
+ *             of fiber `context`; 0: no fiber   switches to that fiber        last; names it
  *
  * task: the address of the future; a worker process and a rank have the remote key in place of it.
  * An arrow is a pair of events, `s` and `f`, in a slice each: SUBMIT or POST to START, POST or

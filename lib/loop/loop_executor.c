@@ -4,9 +4,9 @@
  *
  * The executor's lock guards all state. Only the loop's thread starts fibers. A fiber takes the
  * first task of the queue when it runs. So a task is pending until it runs, and tasks start in
- * order. `starting` counts the fibers that have not checked the queue yet. `under_way` counts three
- * kinds of fibers: the fibers that are starting, the fibers that run a task, and the manager while
- * it has a duty.
+ * order. `starting` counts the fibers that will take the first task of the queue, and have not done
+ * so yet. `under_way` counts three kinds of fibers: fibers that have not taken their task yet,
+ * fibers that run a task, and the manager while it has a duty.
  *
  * Invariant 1. When the lock is free and the initializer has run, one of these statements holds:
  *   - each queued task has a fiber that is starting;
@@ -19,7 +19,7 @@
  *   - runs the initializer;
  *   - starts fibers for tasks that other threads submit;
  *   - runs a task itself when there is no memory for a single fiber;
- *   - passes a request of its token (its loop ends) on to all tasks.
+ *   - cancels all tasks when its token is requested, which happens when its loop ends.
  *
  * A fiber that waits for a queued task starts a fiber for the task, beyond the limit
  * (loop_executor_start_elsewhere()); exec/run.c says why that is enough for progress.
@@ -43,7 +43,8 @@ struct loop_executor {
 	fl_executor base;
 	fl_loop *loop; /* NULL when the manager has ended */
 	bool own_loop;
-	bool started, alive; /* the state of that thread */
+	/* `own_loop`: whether the executor's thread was started, and whether it has yet to end */
+	bool started, alive;
 	fl_thread *thread;
 	/* the manager's task block, on the caller's loop */
 	struct fl__task_block *held;
@@ -260,7 +261,10 @@ static int loop_executor_manage_on_loop(void *executor)
 	return 0;
 }
 
-/* Fails the queued tasks, and waits for the next. Returns false if the executor is closed. */
+/*
+ * Fails the queued tasks, and waits for the next one. Returns false if the executor is closed and
+ * has no task.
+ */
 static bool loop_executor_await_next(struct loop_executor *c)
 {
 	struct fl__run run;
@@ -358,8 +362,8 @@ static bool loop_executor_has_ended(fl_executor *e)
 }
 
 /*
- * Returns true if a join would never end, because it is made on the loop's thread. Before the
- * first run any thread may become that thread.
+ * Returns true if a join would never end, because it is made on the loop's thread. Returns false
+ * before the first run of the loop, because any thread may still run it.
  */
 static bool loop_executor_would_hang(fl_executor *e)
 {

@@ -220,7 +220,7 @@ void fl__free(void *memory); /* does nothing if `memory` is NULL */
  *   pidfd_open          5.3           -ENOSYS
  *   epoll_pwait2        5.11          epoll_wait(), in milliseconds (loop/poller.c)
  *   futex_waitv         5.16          a look at each word every millisecond
- *   (process/shm/shm_bridge.c)
+ *                                     (process/shm/shm_bridge.c)
  *
  * The same holds for some older calls that strict filters deny: epoll_create1, fallocate, signalfd4
  * (-ENOSYS), waitid (the join returns -ENOSYS), MADV_DONTFORK (forked children have the memory,

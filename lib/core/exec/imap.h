@@ -24,8 +24,8 @@
  *               processes.
  *   unordered   A callback of the future pushes the batch on the stack `done` and sets
  *               `batch_ended`. The consumer takes and reverses the whole stack. Before it sleeps,
- *               the consumer helps with the oldest batch: that batch runs here, runs
- *               elsewhere, or has ended.
+ *               the consumer helps with the oldest batch: that batch runs here, runs elsewhere,
+ *               or has ended.
  *
  * Futures of an ordered iteration have that callback, too, if their type is `type_copy`
  * (fl__chunk_type()). Each element's hooks run exactly once: by the iteration, if the callback can

@@ -17,10 +17,14 @@
  *   head             where the oldest item is   claim of a get, by CAS: on by one, or by several
  *     WAIT (1)       a producer waits           set by fl__mpmc_mark_full(), by CAS, while
  *                                               tail == head + a lap; cleared by the claim of a get
- *   stamp of a slot  of position p, in its lap:
- *     p              free, or being written     fl__mpmc_drain(), of the lap before
- *     p | ITEM (1)   has an item, or is read    fl__mpmc_fill()
- *     p + a lap      free for the next lap      fl__mpmc_drain()
+ *
+ * Each slot has a stamp. The stamp of the slot of position p takes these values, one after the
+ * other:
+ *
+ *   stamp            meaning                    written by
+ *   p                free, or being written     fl__mpmc_drain(), of the lap before
+ *   p | ITEM (1)     has an item, or is read    fl__mpmc_fill()
+ *   p + a lap        free for the next lap      fl__mpmc_drain()
  *
  * Invariants
  *   1. Without their flags, head <= tail <= head + a lap. Both only grow. A put claims p when the
@@ -45,21 +49,25 @@
  *   "full"              The load of the tail, t, in the last round. The head, loaded later, is t -
  *                       one lap. At the load of the tail the head was at least that, by invariant
  *                       1, and it only grows. So the ring was full at that load.
- *   "empty", "closed    The load of the tail that finds the head's position. The stamp, read
- *   and empty"          before, says that the head had not moved.
+ *   "empty", "closed    The load of the tail that finds the tail at h, where h is the head that
+ *   and empty"          this round has loaded. The head only grows, and is never beyond the tail.
+ *                       So it is still h at the load of the tail, and the ring is empty.
  *
  * The first load of a round acquires. So the later loads see at least what the thread that wrote
  * the loaded word had seen. -EBUSY means that a call of the opposite side has claimed the slot, and
  * has not published it yet. So behind a put that has stopped, the ring is never "empty".
  *
- * Progress: the ring is lock-free. A claim repeats a round when another claim has moved the word
+ * Progress: each call is lock-free. A claim repeats a round when another claim has moved the word
  * since it was loaded, when the weak CAS failed spuriously, when a load got an old value, and once
- * after a pause of fl__mpmc_refuse().
+ * after a pause of fl__mpmc_refuse(). But a put that has stopped hides its item and the items
+ * behind it, so gets return -EBUSY there. In the same way, a get that has stopped keeps its slot,
+ * and puts return -EBUSY there.
  *
  * Lifetime: the store of the last stamp is an operation's last access to the ring.
  *
- * Each call claims its slot by a CAS on one word, for which eight threads and more compete.
- * docs/decisions/bounded-ring-claims.md has three other designs, which were measured and not taken.
+ * Each call claims its slot by a CAS on one word. From about eight threads on, the competition for
+ * this word sets the speed. docs/decisions/bounded-ring-claims.md has three other designs, which
+ * were measured and not taken.
  */
 #include "mpmc.h"
 #include "../base/sys.h"
@@ -189,9 +197,9 @@ static int mpmc_no_item(struct fl_mpmc *q, uint64_t at)
 /*
  * Each failed CAS has taken the cache line from the threads whose CAS would succeed. Between the
  * load of the word and the CAS, a claim has two cache misses: one at the word, and one at the
- * stamp. So a pause must be longer than the claims of some other threads: then one thread makes
- * several claims in a row, and their slots are on one line. docs/decisions/bounded-ring-claims.md
- * has the figures.
+ * stamp. So a pause must last for several claims of other threads. Then one thread makes several
+ * claims in a row, and their slots are on one line. docs/decisions/bounded-ring-claims.md has the
+ * figures.
  */
 void fl__mpmc_back_off(unsigned failed)
 {
@@ -201,7 +209,7 @@ void fl__mpmc_back_off(unsigned failed)
 
 bool fl__mpmc_fall_behind(uint64_t *caught_up, uint64_t at)
 {
-	/* ITEMS is the largest number of items for which it pauses */
+	/* the pause grows with the number of items, up to ITEMS of them */
 	enum { SEVERAL = 4, TURNS_PER_ITEM = 8, ITEMS = 8 };
 	/* relaxed: a wrong guess only costs time. The result is negative if `at` is old. */
 	const int64_t passed = (int64_t)(at - fl__load_relaxed(caught_up));

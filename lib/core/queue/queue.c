@@ -627,7 +627,7 @@ bool fl_queue_is_closed(const fl_queue *q)
 }
 
 /*
- * The functions for fl_wait_any(). An observer waits like any consumer or producer: it sets the
+ * The functions for FL_WAIT_ANY(). An observer waits like any consumer or producer: it sets the
  * mark and enqueues itself. But it takes no item and no space.
  */
 

@@ -74,9 +74,8 @@
  * the transaction in which the last party arrives, or the barrier breaks. If there is an action,
  * that is the transaction of the last party after the action.
  *
- *   arrived_   the number of queued parties of the present locked phase. It is above 0 with an
- *   empty
- *              queue only in a forked child.
+ *   arrived_   The number of queued parties of the present locked phase. It is above 0 with an
+ *              empty queue only in a forked child.
  *   acting_    While an action runs, ACTING with the fork count, which the last party sets; with
  *              CUT, if there was an abort or a reset since. Else 0.
  *

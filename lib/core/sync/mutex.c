@@ -7,10 +7,10 @@
  *   MUTEX_   meaning                     set by                        cleared by
  *   LOCKED   the mutex is held           a lock: CAS; with HAND, an    unlock: subtraction
  *                                        unlock that hands over
- *   WAITERS  an unlock must call         a waiter before it sleeps, a  mutex_wake_first(), and a
- *            mutex_wake_first()          new owner that leaves         waiter that leaves the
- *                                        waiters, an unlock that       queue empty
- *                                        cannot hand over, a requeue
+ *   WAITERS  an unlock must call         a waiter before it sleeps, a  mutex_wake_first(); a waiter
+ *            mutex_wake_first()          new owner that leaves         that leaves the queue empty;
+ *                                        waiters, an unlock that       a new owner that finds the
+ *                                        cannot hand over, a requeue   queue empty
  *   HAND     with LOCKED: handed to the  mutex_hand_over(), under the  the first waiter, which
  *            first waiter                queue lock                    becomes the owner
  *   WATCHED  debugging knows the owner   the owner, in a slow lock     a slow unlock, after it
@@ -20,27 +20,31 @@
  *
  *   state      in the queue  what it does                         next state
  *   RUNNING    no            polls, then opens the queue          owner, or ASLEEP
- *   ASLEEP     yes           sleeps                               AWAKE; with a common futex
- *                                                                 RUNNING, dequeued; or leaves
+ *   ASLEEP     yes           sleeps                               AWAKE; or it gives up and leaves
  *   AWAKE      first         polls, then opens the queue          owner, or ASLEEP with WAITERS set
+ *
+ * A waiter of a condition calls fl__mutex_relock() after its wake. If it is in the queue of the
+ * mutex by then, it begins as AWAKE, and otherwise as RUNNING.
  *
  * Invariants
  *   1. The linearization point of a lock is the CAS that sets LOCKED or clears HAND. That of an
- *      unlock is the subtraction, which is the unlock's last access to the mutex. There is one
- *      exception. If mutex_wake_first() finds a waiter in the queue, it changes the word. The
- *      memory may already hold another mutex by then. That is harmless: while a waiter of this
- *      address is queued, some mutex exists at it, and waking that mutex's first waiter is always
- *      allowed.
- *   2. If the queue is not empty, the first waiter is awake, or the end of the transaction wakes
- *      it; or WAITERS and LOCKED are set; or an unlock is about to call mutex_wake_first().
- *   3. WAITERS changes only under the queue lock. When that is released, it is set only if the
- *      queue is not empty.
- *   4. mutex_hand_over() sets HAND only for a first waiter that is awake. Only this waiter clears
- *      HAND. A waiter that gave up is not awake (lot.c, invariant 2). There is one exception: if
- *      the waiter is a fiber that is away (lot.c, invariant 8), another waiter goes before it, and
- *      clears HAND. The fiber is still awake, behind this waiter, and competes with it: the CAS in
- *      mutex_take() decides which of the two becomes the owner. The other one sets WAITERS before
- *      it sleeps.
+ *      unlock is the subtraction, which is the unlock's last access to the mutex. There are two
+ *      exceptions. With WATCHED, the AND in mutex_free_watched() is both. And if mutex_wake_first()
+ *      finds a waiter in the queue, it changes the word afterwards. The memory may already hold
+ *      another mutex by then. That is harmless: while a waiter of this address is queued, some
+ *      mutex exists at it, and waking that mutex's first waiter is always allowed.
+ *   2. If the queue is not empty, one of these statements holds: the first waiter is awake; a
+ *      transaction of the parking lot has decided to wake the first waiter, and does so when it
+ *      ends; WAITERS is set, and LOCKED or WATCHED, too; or an unlock is about to call
+ *      mutex_wake_first().
+ *   3. WAITERS changes only under the queue lock. When a context releases the queue lock, WAITERS
+ *      is set only if the queue is not empty.
+ *   4. mutex_hand_over() sets HAND only for a first waiter that is awake. A waiter that gave up is
+ *      not awake (lot.c, invariant 2). Only the waiter for which HAND was set clears HAND, with one
+ *      exception. If that waiter is a fiber that is away (lot.c, invariant 8), another waiter goes
+ *      before the fiber, and may clear HAND. The fiber is still awake, behind the other waiter, and
+ *      the two compete: the CAS in mutex_take() decides which of them becomes the owner. The loser
+ *      sets WAITERS before it sleeps.
  *
  * A forked child inherits the word, but its queue is empty. There a new owner clears a stale
  * WAITERS. A mutex with HAND stays locked, as does any mutex that another thread of the parent
@@ -100,9 +104,10 @@ static bool mutex_take(fl_mutex *m, bool first, bool marks)
  * Polls for a bounded time. Returns true as soon as the caller has acquired the mutex. The pauses
  * double, since each access takes the cache line from the owner.
  *   - A running context polls about a microsecond, or until the word shows a waiter.
- *   - The first waiter makes fewer polls with longer pauses: the owner may wait for this CPU. A
- *     fiber tries once.
- *   - While yields are barred (base/yield.c), a thread last woken on its own CPU polls twice.
+ *   - The first waiter polls for up to MUTEX_SPIN, with longer pauses, because the owner may be
+ *     waiting for this CPU. A first waiter that is a fiber tries once.
+ *   - While yields are barred (base/yield.c), a thread tries twice if the thread that woke it last
+ *     did so on the same CPU. The owner is probably that thread, and waits for this CPU.
  */
 static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
 {
@@ -124,8 +129,10 @@ static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
 }
 
 /*
- * Lets a woken fiber of the same thread lock first: a fiber that waits while it holds the mutex
- * would always overtake.
+ * Lets a woken fiber of the same thread lock first. Suppose that a fiber waits for something else
+ * while it holds the mutex, then unlocks it, and at once locks it again. No other fiber of the
+ * thread has run since the unlock. So without this yield the fiber would overtake the woken one
+ * each time.
  */
 static void mutex_yield(const fl_mutex *m)
 {
@@ -302,10 +309,11 @@ static void mutex_wake_first(fl_mutex *m)
 		mutex_hand_over(m);
 	else if (first && (has_run || !(fl__ctx_get()->ops->yield || first->node.wait->ctx->ops->yield)))
 		/*
-		 * The waiter sets WAITERS again when it needs it. The exception is a waiter that
-		 * has not run since its last wake, if it or the caller is a fiber: another fiber
-		 * may have its thread for long. For such a waiter WAITERS stays, so that each
-		 * unlock looks whether the waiter has waited for a turn. relaxed: invariant 3.
+		 * WAITERS is cleared, because the waiter sets it again before it goes back to
+		 * sleep. It stays set in one case: the waiter has not run since its last wake, and
+		 * the waiter or the caller is a fiber. Then another fiber may keep the waiter's
+		 * thread for long. With the bit set, each unlock checks whether the waiter's turn
+		 * is over. relaxed: invariant 3.
 		 */
 		fl__and_relaxed(&m->word_, ~(uint32_t)MUTEX_WAITERS);
 	mutex_remember_wake(first && !has_run ? m : NULL);
@@ -371,7 +379,8 @@ void fl__mutex_relock(struct fl__mutex_node *waiter, struct fl__hook_op *op)
 	uint32_t expected = 0;
 	int rc = 0;
 	/*
-	 * It is a CAS without a load before, which would fetch the cache line twice.
+	 * There is no load before the CAS. With a load, the cache line would be fetched twice: once
+	 * to read it, and once more to write it.
 	 * acquire: pairs with the release in fl_mutex_unlock()
 	 */
 	if (woken || !fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED))

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The bias of a readers-writer lock. reader_bias.h has the tables and the invariants. */
 #include "reader_bias.h"
 #include "../hooks.h"
 #include "rwlock.h"

@@ -8,11 +8,11 @@
  * the other readers do not touch, and only reads the word.
  *
  *   slot          meaning                      set by                  cleared by
- *   a lock        a thread reads this lock,    fl__bias_read(): CAS    an unlock; the end of the
- *                 or is about to know whether                          bias, which counts the
- *                 reader it does                                              in the word; a reader
- *                 that
- *                                                                      finds the bias ended: CAS
+ *   a lock        a thread reads this lock,    fl__bias_read(): CAS    by CAS: an unlock; the end
+ *                 or is about to know whether                          of the bias, which counts
+ *                 it does                                              the reader in the word; a
+ *                                                                      reader that finds the bias
+ *                                                                      ended
  *   NULL          free
  *
  *   the word      meaning                      set by                  cleared by

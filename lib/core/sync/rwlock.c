@@ -27,11 +27,15 @@
  *   WRITER    a writer holds the lock     write lock: CAS              write unlock, downgrade:
  *                                                                      subtraction
  *
- *   turn_     changed under the queue lock
- *   bit 0-14  when the first waiter, or the awake one, became first, in ticks of 2^17 ns
+ *   turn_     meaning                     set by                       cleared by
+ *   bit 0-14  when the first waiter, or   rwlock_begin_turn()          -
+ *             the awake one, became
+ *             first, in ticks of 2^17 ns
  *   AWAKE     there is an awake waiter    a serve                      the awake waiter, when it
  *                                                                      takes the lock or goes back
- *   the rest  the fork count of the process that AWAKE, WAITERS and CLOSED belong to
+ *   the rest  the fork count of the       rwlock_begin_turn()          -
+ *             process to which AWAKE,
+ *             WAITERS and CLOSED belong
  *
  * WAITERS, CLOSED and turn_ change under the queue lock. So relaxed accesses to them suffice: the
  * queue lock orders them, and a value that is read without the lock is a hint. A waiter that has
@@ -426,8 +430,8 @@ static void rwlock_back_out(fl_rwlock *l)
 
 /*
  * Tries to take the lock for some microseconds, or until it has a waiter. Each access takes the
- * cache line from the holder. So there are 8 pauses after the first try, which suits sections of
- * some 100 ns.
+ * cache line from the holder. So the first pause has 8 spin-loop hints, which suits sections of
+ * some 100 ns, and each further pause is twice as long.
  */
 static bool rwlock_spin(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {

@@ -61,7 +61,7 @@
 
 #define SEM_WAITERS 0x80000000u
 
-/* A waiter that acquires. The observers of fl_wait_any() are plain nodes instead. */
+/* A waiter that acquires. The observers of FL_WAIT_ANY() are plain nodes instead. */
 struct sem_waiter {
 	/* Its value is the number of permits that it needs, and after a hand-over GRANTED. */
 	struct fl__node node;

@@ -6,7 +6,7 @@
  *   ended, skipped, of a worker: tasks that it claimed and   by the worker; read for statistics
  *   failed          that have ended; those that it did not
  *                   run; those that have failed
- *   doing, called   taking.c has these two           taking.c
+ *   doing, called   taking.c has these two                   taking.c
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"

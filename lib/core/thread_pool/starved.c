@@ -12,9 +12,9 @@
  *                   stand in                                 fl__pool_relieve(), cleared by each
  *                                                            recount
  *   reported        the log has said so                      under the lock
- *   agent           NO_AGENT; AGENT_RUNS; AGENT_AGAIN: runs, by a worker that dozes; by the agent,
- *                   and must look once more; AGENT_ENDED:    from AGAIN to RUNS, and from RUNS to
- *                   to be joined                             ENDED
+ *   agent           NO_AGENT; AGENT_RUNS;                    by a worker that dozes; by the agent,
+ *                   AGENT_AGAIN: it runs, and must look      from AGAIN to RUNS, and from RUNS to
+ *                   once more; AGENT_ENDED: to be joined     ENDED
  *
  * A pool is *starved* if tasks are pending and all active workers doze. Four kinds of threads
  * check for it: a worker that begins to doze, through the agent; a submit that finds the mark of

@@ -16,8 +16,9 @@
  * Invariants
  *   1. The state, the links and run_ of a callback change only under the bucket's lock.
  *   2. A token has CALLBACKS (cancel.c) while its list is not empty, except while a request that
- *      cleared the bit is about to take the list. A registration sets the bit by a CAS on the word
- *      of REQUESTED: either the request sees the bit, or the registration sees REQUESTED.
+ *      cleared the bit is about to take the list. A registration sets the bit by a CAS on the
+ *      token's word, which also has REQUESTED. So either the request sees the bit, or the
+ *      registration sees REQUESTED.
  *   3. Functions run without any lock. Between two functions a request touches its own stack and
  *      the bucket, but no token. A callback on the request's list exists until its removal, which
  *      takes it off the list.
@@ -30,9 +31,12 @@
  *   5. A context that waits for the end of a function is in the wait queue, and checks again each
  *      time a function of the tree has returned.
  *
- * A thread that needs both locks first locks the tree, and then the bucket. The linearization point
- * of a removal or a request is its first lock of the bucket: the first of them to lock it decides
- * whether the function runs.
+ * A thread that needs both locks first locks the tree, and then the bucket.
+ *
+ * Linearization points. Whether the function of a callback runs is decided under the bucket's lock.
+ * It runs if a request makes the callback BEGUN (cancel_callback_take_next()) before a removal
+ * takes the callback off its list. It does not run if the removal comes first, even if the callback
+ * is COLLECTED by then.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
@@ -49,8 +53,9 @@ struct fl__cancel_run {
 };
 
 /*
- * Returns the key of the wait queue for callbacks. The address is odd, which no key of an object
- * is: when a wake comes late, another object may have the memory of the root.
+ * Returns the key of the wait queue for callbacks. A wake may come after the root was destroyed,
+ * when another object has its memory. So the key is an odd address, which is the key of no object.
+ * A late wake then finds no waiter of the other object.
  */
 static const void *cancel_callback_queue_of(fl_cancel_token *c)
 {
@@ -98,7 +103,8 @@ static void cancel_callback_run(const fl_cancel_callback *cb, const struct fl__c
 	cb->function_(cb->arg_);
 	FL__LOT(lot, queue);
 	struct fl__cancel_run **at = cancel_run_find(lot.bucket, now);
-	if (*at) /* it is NULL in a child of a function that has forked: the child's list was emptied */
+	/* NULL: the function has forked, and in this child fl__lot_forget() has emptied the list */
+	if (*at)
 		*at = now->next;
 	fl__lot_take(&lot, FL__ALL, 0);
 }

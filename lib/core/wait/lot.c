@@ -62,12 +62,11 @@
  * its wait, and that thread may be behind one of the fibers in a wait queue. The fields of fl__host
  * say so:
  *
- *   field   meaning                               set by                     cleared by
- *   away    the thread sleeps in the library      fl__lot_set_away(true)
- *   fl__lot_set_away(false) awake   bit i: a fiber may be awake in the    lot_note_awake(), OR,
- *    fl__lot_set_away(true),
- *           queue of a bucket with the index      bucket locked              swap: the thread looks
- *           i modulo 64                                                      at these buckets
+ *   field   meaning                             set by                    cleared by
+ *   away    the thread sleeps in the library    fl__lot_set_away(true)    fl__lot_set_away(false)
+ *   awake   bit i: a fiber may be awake in a    lot_note_awake(): OR,     fl__lot_set_away(true):
+ *           queue of a bucket whose index is    with the bucket locked    swap; then the thread
+ *           i modulo 64                                                   looks at these buckets
  *
  * A waiters bit may be stale: the waiters for which it was set have given up. That is safe, since
  * the next waking thread opens the queue, and clears the bit. A waiters bit is never missing while

@@ -373,7 +373,7 @@ int fl__word_wait(uint32_t *word, const struct fl__word *ready, fl_time deadline
 
 /*
  * Enqueues `node`, and returns true, unless the word is ready: then it returns false. It is part of
- * the arm() of objects of fl_wait_any().
+ * the arm() of objects of FL_WAIT_ANY().
  */
 bool fl__word_arm(uint32_t *word, const struct fl__word *ready, struct fl__node *node);
 

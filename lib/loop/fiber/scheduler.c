@@ -18,13 +18,13 @@
  *
  * fl__sched.inbox has the fibers that other threads woke, and the calls of other threads.
  *
- *   value         meaning                set by                  cleared by
- *   NULL          empty                  fl__sched_take_inbox(); -
+ *   value         meaning                set by                   cleared by
+ *   NULL          empty                  fl__sched_take_inbox();  -
  *                                        fl__sched_disarm(), CAS
- *   a post        linked by next,        fl__sched_post(), CAS   fl__sched_take_inbox(), swap
+ *   a post        linked by next,        fl__sched_post(), CAS    fl__sched_take_inbox(), swap
  *                 latest first
- *   SCHED_ASLEEP  empty, and the thread  fl__sched_arm(), CAS    fl__sched_post();
- *                 sleeps                                         fl__sched_disarm(), CAS
+ *   SCHED_ASLEEP  empty, and the thread  fl__sched_arm(), CAS     fl__sched_post();
+ *                 sleeps                                          fl__sched_disarm(), CAS
  *
  * A post that replaces SCHED_ASLEEP owes the thread one wake, which is its last access to the
  * scheduler. Any other post touches nothing after its CAS. A thread that finds SCHED_ASLEEP

@@ -26,7 +26,8 @@ enum { FL__PACKET_FDS = FL__PASSED_FDS };
  *   -EINVAL        there is no byte, or there are too many descriptors
  *   -EBADF         a descriptor is not open
  *   -ETOOMANYREFS  too many of the user's descriptors are in flight
- *   -ENOBUFS, -ENOMEM  the kernel has no memory
+ *   -ENOBUFS       the kernel has no memory
+ *   -ENOMEM        the kernel has no memory
  */
 int fl__packet_send(int socket, const void *data, size_t size, const int *fds, unsigned n_fds, fl_time deadline);
 

@@ -5,9 +5,12 @@
  *
  * The manager sleeps in epoll in one of two ways:
  *   - In an armed sleep, it arms all doorbells and takes completions once more before it sleeps
- *     (rings.c, invariant 4). The sleep ends at a doorbell or a death.
+ *     (rings.c, invariant 4). The sleep ends at a doorbell, at a death, or at the next timeout of a
+ *     task or a worker.
  *   - In a nap, no worker rings, since waiting threads take the completions. The nap ends after a
- *     fixed time, or when a thread stops waiting before its future has ended.
+ *     fixed time at the latest. It ends earlier at the next timeout of a task or a worker, at a
+ *     death, or when the pool's doorbell rings, for example because a thread has stopped waiting
+ *     before its future has ended.
  *
  * After work the manager polls for a short time, with yields, since a sleep costs two wakes. It
  * does not poll while a worker starts: both need the CPU and the lock.
@@ -91,8 +94,10 @@ static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__tas
 }
 
 /*
- * Returns when to call the function again. It watches the tasks of a killed worker, too: more of
- * them may pass their deadlines.
+ * Looks at all tasks that workers have. It passes requests to stop on. It takes back tasks whose
+ * time is over before they have started, and kills the workers of such tasks that have started. It
+ * watches the tasks of a killed worker, too, because more of them may pass their deadlines. Returns
+ * the time of the next call.
  */
 static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
 {
@@ -105,7 +110,7 @@ static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
 		const int64_t when = process_pool_kill_time(w, block, started, now);
 		if (when > now)
 			again = fl__min_deadline(again, when);
-		/* recall() lost the race: the task has started */
+		/* the task is taken back if it has not started; if it has, its worker is killed */
 		else if (!fl__remote_on_withdraw(&p->base, block))
 			process_pool_kill_overdue(w, block, now);
 	}
@@ -145,8 +150,9 @@ static void process_pool_handle_events(struct fl__process_pool *p, const struct 
 }
 
 /*
- * Tells workers to exit that were idle for too long, or all idle ones. Returns when to call it
- * again.
+ * Tells idle workers to exit. With `all` these are all idle workers. Otherwise they are those that
+ * were idle for too long, are retired, or have used up their quota of tasks. Returns the time of
+ * the next call.
  */
 static int64_t process_pool_dismiss_idle(struct fl__process_pool *p, bool all, int64_t now)
 {

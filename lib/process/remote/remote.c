@@ -2,7 +2,7 @@
 /*
  * The remote core. remote.h says what its two transports do. Each task is in one state:
  *
- *   state    where                            entered by
+ *   state    where                             entered by
  *   queued   base.queue                        submit; recall(); a transport whose worker has not
  *                                              started the task, or may try it again
  *   posted   `posted`; block->worker           fl__remote_dispatch()

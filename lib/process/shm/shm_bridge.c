@@ -11,8 +11,8 @@
  *                                            lock; bridge_add()
  *   WAITERS   the wait queue has a waiter    fl__word_arm(), under the      bridge_finish()
  *                                            bucket's lock
- *   FAILED    no thread serves the entry     bridge_finish(), bridge_add(), -
- *                                            with DONE
+ *   FAILED    no thread serves the entry     with DONE:                     -
+ *                                            bridge_finish(), bridge_add()
  *
  * Invariants
  *   1. Bridges, their entries and bridge_unserved change only under bridge_lock. A thread acquires

@@ -10,17 +10,17 @@
  *     head -> monitors -> nodes of the C library -> front -> holds, the latest first -> back
  *     -> nodes of the C library, from before -> head
  *
- *   `holds`  The records of the locks that the thread holds for users. Neighbouring records are
- *            neighbours in the list. An acquire adds the last record. A release moves the last
- *            record, and its node, into the gap, so its time is constant. In each lock, hold_ is a
- *            hint to the index of the record; fl__shm_hold() checks the hint.
- *   `front`, `back`  Two nodes in the thread's own memory, linked while `holds` is not empty. Their
- *            words are 0, so the kernel and the C library pass over them. The C library stores its
- *            links in them. `back` is linked only if the C library's list was not empty; otherwise
- *            the oldest hold points to the head.
+ *   `holds`   The records of the locks that the thread holds for users. Neighbouring records are
+ *             neighbours in the list. An acquire adds the last record. A release moves the last
+ *             record, and its node, into the gap, so its time is constant. In each lock, hold_ is a
+ *             hint to the index of the record; fl__shm_hold() checks the hint.
+ *   `front`,  Two nodes in the thread's own memory, linked while `holds` is not empty. Their words
+ *   `back`    are 0, so the kernel and the C library pass over them. The C library stores its links
+ *             in them. `back` is linked only if the C library's list was not empty; otherwise the
+ *             oldest hold points to the head.
  *   monitors  A thread leaves its monitors in the reverse order. Between the enter and the leave it
- *            runs no code that changes the list. So the first node before the enter is the first
- *            node after the leave.
+ *             runs no code that changes the list. So the first node before the enter is the first
+ *             node after the leave.
  *
  * On 32-bit systems the list is singly linked. The removal of `front` then walks over the nodes
  * that the C library has added since `front` was linked.
