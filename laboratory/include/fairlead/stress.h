@@ -108,7 +108,7 @@ enum { FL_STRESS_ACTORS = 8 };
 /* Returns a number below n. The model tries each number; other modes draw one at random. */
 unsigned fl_stress_choose(unsigned n);
 
-/* If the condition is false, the calling thread goes no further. Only the model does so. */
+/* Stops the calling thread if the condition is false. Only the model does so. */
 void fl_stress_assume(bool condition);
 
 /*
