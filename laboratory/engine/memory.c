@@ -475,8 +475,8 @@ static struct lab_location *access_of(uintptr_t address, unsigned size, bool wri
 	lab_race_atomic(cell, address, size, write, pc);
 	struct lab_location *location = lab_location_at(cell, address, size);
 	/*
-	 * The address is that of a thread-local variable, so each thread has its own object there,
-	 * and stores of other threads do not count.
+	 * At the address of a thread-local variable each thread has its own object, so stores of
+	 * other threads do not count.
 	 */
 	if (lab_is_tls(address))
 		lab_location_forget(location);
@@ -611,7 +611,7 @@ lab_value lab_kernel_rmw(uintptr_t address, lab_update *update, lab_value operan
 
 /*
  * Looks at the newest `n` stores, which the running thread may read. Stores in `back`, for each of
- * them whose value is not the expected one, how many stores it is older than the newest. Returns
+ * them whose value is not the expected one, by how many stores it is older than the newest. Returns
  * how many there are. A compare-and-swap fails if it reads one of them.
  */
 static unsigned failing(struct lab_location *location, unsigned n, lab_value expected, unsigned back[LAB_HISTORY])

@@ -28,10 +28,13 @@
  *   2. `dozing` and the mark. A worker that begins to doze adds to `dozing`, and then marks the
  *      empty backlog. A submit that claims its slot later finds the mark, and loads `dozing` under
  *      the lock. A submit that claims its slot earlier makes the mark fail.
- *   3. When fl__pool_doze() returns FL__NEVER, another thread checks the pool. If some worker is
- *      active and does not doze, that worker does so when it begins to doze, steps back or ends. If
- *      no more workers may stand in, the thread that clears `full` does so. If the backlog was
- *      marked, the submit that finds the mark does so. Otherwise the agent does.
+ *   3. When fl__pool_doze() returns FL__NEVER, another thread will check the pool. Which thread that
+ *      is depends on the state of the pool:
+ *        - Some worker is active and does not doze: this worker, when it begins to doze, steps back
+ *          or ends.
+ *        - No more workers may stand in: the thread that clears `full`.
+ *        - The backlog was marked: the submit that finds the mark.
+ *        - None of these: the agent.
  *   4. `full` says that the limit of stand-ins is reached. Each recount clears it, and the next
  *      check decides anew. So it does not outlast the end of a blocking section, or a worker that
  *      has waked and taken a task. It is stored under the lock. A load without the lock is relaxed.
