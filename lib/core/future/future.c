@@ -147,7 +147,8 @@ bool fl__future_free_shared(fl_future *f)
 	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: a stale value makes the CAS below fail */
 	while (seen / FL__FUTURE_REF > 1)
 		/*
-		 * release: this reference's uses; pairs with the acquire in fl__future_has_result()
+		 * release: this reference's uses; pairs with the acquires in fl__future_has_result()
+		 * and fl__future_is_unshared()
 		 */
 		if (fl__cas_weak_release(&f->state, &seen, seen - FL__FUTURE_REF))
 			return true;
@@ -185,7 +186,8 @@ bool fl__future_drop(fl_future *f)
 	const uint32_t seen = fl__load_relaxed(&f->state);
 	if (!((seen & FL__FUTURE_ENDED) && seen / FL__FUTURE_REF == 1)) {
 		/*
-		 * release: this reference's uses; pairs with the acquire in fl__future_has_result()
+		 * release: this reference's uses; pairs with the acquires in fl__future_has_result()
+		 * and fl__future_is_unshared()
 		 */
 		if (fl__sub_release(&f->state, FL__FUTURE_REF) / FL__FUTURE_REF > 1)
 			return false;
