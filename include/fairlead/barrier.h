@@ -32,10 +32,11 @@ FL_BEGIN_DECLS
  * context that arrives while the action runs belongs to the next phase. If that context gives up,
  * the barrier breaks for the next phase and all later waits.
  *
- * A barrier breaks when a waiter gives up (timeout, cancel), or by fl_barrier_abort(). All its
- * waiters and all later callers then get -EPIPE, until fl_barrier_reset(). The barrier may be
- * destroyed once one waiter of each phase has returned its place (0 to parties - 1), and no context
- * will begin another wait. The other waiters of the last phase need not have returned yet.
+ * A barrier breaks in three cases: a waiter gives up (timeout, cancel); fl_barrier_abort() is
+ * called; or the action ends its thread. All its waiters and all later callers then get -EPIPE,
+ * until fl_barrier_reset(). The barrier may be destroyed once, in each phase, the wait of one party
+ * has returned 0 to parties - 1, and no context will begin another wait. The other waiters of the
+ * last phase need not have returned yet.
  *
  * Memory order: the action acquires what each party released by its wait. All parties acquire what
  * the parties and the action released.
@@ -61,8 +62,9 @@ FL__ASSERT_SIZE(fl_barrier, 24 + 2 * sizeof(void *));
  * own context and cancel scope, without a lock held.
  *
  * The action must not wait at `b`, and must not destroy it. An action that fails calls
- * fl_barrier_abort(b), and then all parties of the phase get -EPIPE. They also get -EPIPE if the
- * action ends its thread, by pthread_exit() or pthread_cancel(). Returns:
+ * fl_barrier_abort(b), and then all parties of the phase get -EPIPE. If the action ends its thread,
+ * by pthread_exit() or pthread_cancel(), that counts as fl_barrier_abort(). If the last party is a
+ * fiber, the program panics in that case. Returns:
  *   0        `b` is a barrier
  *   -EINVAL  `parties` is 0 or above INT_MAX
  */

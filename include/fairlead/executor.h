@@ -36,9 +36,10 @@ typedef struct fl_executor fl_executor;
 /* What a submit does when the executor's backlog is full (fl_executor_config.backlog). */
 typedef enum fl_when_full {
 	/*
-	 * The submit waits, until fl_submit_config.backlog_deadline at most. In a task of the same
-	 * executor it runs the new task itself, as FL_FULL_RUN does, unless that deadline has
-	 * passed.
+	 * The submit waits, until fl_submit_config.backlog_deadline at most. A task of the same
+	 * executor might wait for its own worker, so there the submit runs the new task itself, as
+	 * FL_FULL_RUN does. If `backlog_deadline` has passed by then, the submit returns -ETIMEDOUT
+	 * instead.
 	 */
 	FL_FULL_WAIT = 0,
 	/* The submit returns -ENOBUFS. */
@@ -49,10 +50,11 @@ typedef enum fl_when_full {
 
 typedef struct fl_executor_config {
 	/*
-	 * The most tasks that run at a time. 0 means the number of usable CPUs, fl_cpu_count(). A
-	 * task that blocks (fairlead/blocking.h) does not count: another task runs meanwhile, and
-	 * for a time both run. So a single worker does not mean mutual exclusion. Kinds of
-	 * executors without workers ignore this number.
+	 * The most tasks that run at a time. 0 means the number of usable CPUs, fl_cpu_count(); for
+	 * a loop executor it means FL_LOOP_EXECUTOR_DEFAULT. A task that blocks
+	 * (fairlead/blocking.h) does not count: another task runs meanwhile. When the first task
+	 * goes on, both run until one of them ends. So a single worker does not mean mutual
+	 * exclusion. Kinds of executors without workers ignore this number.
 	 */
 	unsigned workers;
 	/*
@@ -81,11 +83,12 @@ typedef struct fl_executor_config {
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
 	/*
 	 * The most tasks that may be pending, up to FL_BACKLOG_MAX; 0 means any number. Only thread
-	 * executors have a bound. A cancelled task does not count. Two kinds of submit ignore the
-	 * bound. One is the submit of a chained task (fl_future_then()). The other is a submit
-	 * inside of 64 nested tasks of this executor: if each submit runs its task itself and that
-	 * task submits the next, the calls nest, and the bound is ignored at depth 64, to save the
-	 * stack.
+	 * executors have a bound. A cancelled task does not count. Three kinds of submit ignore the
+	 * bound. The first is the submit of a chained task (fl_future_then()). The second is a
+	 * submit inside of 64 nested tasks of this executor: if each submit runs its task itself
+	 * and that task submits the next, the calls nest, and the bound is ignored at depth 64, to
+	 * save the stack. The third is made by the library: when an element of an iteration
+	 * (fl_imap) has failed, the rest of its chunk is submitted anew.
 	 */
 	size_t backlog;
 	fl_when_full when_full;
@@ -141,14 +144,16 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  *
  * With one worker, tasks begin in the order of submission. With several workers, each worker takes
  * up to 16 tasks at once and begins them in their order; an idle worker takes over tasks that
- * another worker has taken but not begun. So a task may begin before earlier tasks of the same
- * submitter, up to 16 for each worker. No task waits for ever while workers end tasks. After
- * fl_executor_resize() between one and several workers, the tasks that wait already may begin in
- * another order.
+ * another worker has taken but not begun. So a task may overtake earlier tasks of the same
+ * submitter: at most 16 of them for each worker. No task waits for ever while workers end tasks.
+ * After fl_executor_resize() between one and several workers, the tasks that wait already may begin
+ * in another order.
  *
  * The threads block the signals that the caller blocks, but never SIGSEGV, SIGBUS, SIGFPE, SIGILL,
  * SIGTRAP and SIGSYS. A task that ends its thread by pthread_exit() or pthread_cancel() fails with
- * -EOWNERDEAD, and a new worker takes the thread's place (docs/ends.md). Returns:
+ * -EOWNERDEAD, and a new worker takes the thread's place. There is an exception: if the task runs
+ * inside of the wait of another task, or between a fork and its join (fl_parallel_invoke()), the
+ * program panics (docs/ends.md). Returns:
  *   0        `*e` is the new executor
  *   -ENOMEM  out of memory
  *   -EINVAL  the config has more than FL_WORKERS_MAX workers, more than FL_REGIONS_MAX regions, a
@@ -216,13 +221,16 @@ typedef struct fl_submit_config {
  * functions store a future in `*f`, unless `f` is NULL. An accepted task ends exactly once: it is
  * done or cancelled.
  *
- * The call returns without waiting for the task, with two exceptions. It runs the task itself on a
- * sequential executor, and it may do so for a full backlog (FL_FULL_RUN, or FL_FULL_WAIT in a task
- * of `e`). It blocks the calling context while a backlog with FL_FULL_WAIT is full. Returns:
+ * The call returns without waiting for the task, with three exceptions. On a sequential executor it
+ * runs the task itself. In a task of a process executor, a submit to fl_executor_current() runs the
+ * new task itself, too. A submit that finds the backlog full runs the new task itself with
+ * FL_FULL_RUN, or with FL_FULL_WAIT in a task of `e`. Elsewhere with FL_FULL_WAIT the call blocks
+ * the calling context while the backlog is full. Returns:
  *   0                 the task is accepted
  *   -ENOMEM           out of memory
  *   -EPIPE            `e` is closed, or was closed during the wait
- *   -EOWNERDEAD       in a forked child, where no task of the parent's executor runs
+ *   -EOWNERDEAD       in a forked child, where no task of the parent's executor runs; or all ranks
+ *                     of an executor over MPI have died
  *   -ENOTRECOVERABLE  `e` is broken: see fl_executor_is_broken()
  *   -EAGAIN           there is no worker, and none can be started
  *   -ENOBUFS          the backlog is full, and `when_full` is FL_FULL_REFUSE
@@ -259,8 +267,8 @@ typedef struct fl_map_config {
 /*
  * Runs the task for each of the `n` elements of the array `args`. It stores each result at the same
  * index of `results`. `results` may be NULL if the result has no size. The call blocks the calling
- * context until every task that was started has ended. A worker of `e` runs tasks of the map during
- * the wait. `config` may be NULL.
+ * context until every task that was started has ended. If the caller is a worker of `e`, it runs
+ * tasks of the map itself while it waits. `config` may be NULL.
  *
  * The arguments and results stay the caller's, so no drop hook runs. The result of an element whose
  * task did not run is unchanged. The result of an element whose task ran is zeroed before the task
@@ -270,14 +278,15 @@ typedef struct fl_map_config {
  * only the element that it ran fails, with a zeroed result; the elements after it count as not
  * started. Returns:
  *   0           all tasks have succeeded, or `n` is 0
- *   FL_ETASK    a task failed, and no further task was started; `config->error` describes the
- *               failure
+ *   FL_ETASK    a task failed; since the map knew of that, it has started no further element above
+ *               the failed one. `config->error` describes the failure with the lowest index
  *   -ETIMEDOUT  the deadline passed, and some tasks were not run; all others have ended, with their
  *               results
  *   -ECANCELED  the map was cancelled, or its executor was (fl_executor_cancel(),
  *               fl_executor_cancel_pending(), fl_executor_terminate()), and some tasks were not
  *               run; all others have ended, with their results
- *   other       an error of fl_submit() for a part of the elements
+ *   other       an error of fl_submit(): some elements, or all, were not run; the results of those
+ *               that ran are stored
  */
 FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
                                 const fl_map_config *config);
@@ -392,8 +401,8 @@ FL_API void fl_executor_free(fl_executor *e);
  * The caller must not use `e` again. All calls of other threads with `e` must have returned before
  * this call. If a task of `e` makes this call, the submit of that task must have returned, too.
  * Tasks of `e` that still run may use fl_executor_current() until they end; a submit to it returns
- * -EPIPE. A group or an iteration that uses `e` must have ended before this call, unless it ends
- * within a task of `e`.
+ * -EPIPE. Join each group and free each iteration that uses `e` before this call. Only if a task of
+ * `e` does that itself, the task may do it later.
  *
  * A thread of the library, "executor-end", waits for the tasks and frees `e`. The end of the
  * process waits neither for this thread nor for the tasks. A dlclose() of the library waits for
@@ -413,7 +422,11 @@ FL_API uint32_t fl_executor_capabilities(const fl_executor *e);
 /* Returns the kind of `e`, such as "sequential" or "threads". The string is static. */
 FL_API const char *fl_executor_kind(const fl_executor *e);
 
-/* Returns the most tasks that `e` runs at a time. */
+/*
+ * Returns the most tasks that `e` runs at a time, apart from tasks that block. The number comes
+ * from `workers` of the config, or from fl_executor_resize(). For a sequential executor it is 1,
+ * although each submitting thread runs its own task.
+ */
 FL_API unsigned fl_executor_workers(const fl_executor *e);
 
 /*
@@ -447,7 +460,7 @@ typedef struct fl_executor_stats {
 
 /*
  * Stores the counts of `e` in `*stats`. The counts may be from slightly different moments, and the
- * call orders no memory accesses. It takes a step for each worker. Returns:
+ * call orders no memory accesses. Its time grows with the number of workers. Returns:
  *   0            the counts are stored
  *   -EOWNERDEAD  in a forked child
  */
@@ -457,9 +470,10 @@ FL_API FL_MUST_CHECK int fl_executor_get_stats(const fl_executor *e, fl_executor
  * How long something took, in nanoseconds.
  *
  * The quantiles and the maximum cover the last one to two minutes, and the quantiles are up to a
- * quarter too high. Each task is measured while tasks are fewer than 50,000 a second, or come in
- * bursts of at most 64. When there are more tasks, about one in 64 is measured. A measured task is
- * counted with a weight: it also stands for the tasks after it, up to the next measured one.
+ * quarter too high. A quantile below 256 ns is given as 256 ns or, if that is less, as the maximum.
+ * Each task is measured while tasks are fewer than 50,000 a second, or come in bursts of at most
+ * 64. When there are more tasks, about one in 64 is measured. A measured task is counted with a
+ * weight: it also stands for the tasks after it, up to the next measured one.
  */
 typedef struct fl_stats_times {
 	uint64_t n, sum; /* tasks, and the sum of their times, since the creation */

@@ -24,12 +24,12 @@ FL_BEGIN_DECLS
  * FL_LOOP_EXECUTOR_MAX; 0 means FL_LOOP_EXECUTOR_DEFAULT. Each running task costs a stack. If there
  * is no memory for another stack, the next task starts when a running task has ended. Further tasks
  * are pending, in the order of submission. A task that waits for a pending task of the same
- * executor starts that task at once, beyond the number.
+ * executor starts that task at once, even if `workers` tasks run already.
  *
  * Each task has a fiber of its own (fairlead/fiber.h), with the name of the executor's thread. The
  * task may use streams, fl_sleep() and fl_to_thread(). It may start fibers, which are cancelled
  * when the loop ends. Its cancel scope is the task's token. A fiber that a task has started and
- * left behind cannot join the executor: the join returns -EDEADLK.
+ * left behind cannot join an executor of fl_loop_executor_create(): the join returns -EDEADLK.
  *
  * The initializer runs once. fl_executor_terminate() asks running tasks to stop, as it does on
  * threads.
@@ -77,11 +77,11 @@ FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_execu
  * the executor's tasks. From then on the executor refuses tasks, as a closed executor does.
  *
  * A join of the executor waits for its tasks, callbacks and drop hooks, and not for the loop. Every
- * thread except the loop's may join, and the join waits even while the loop does not run. A loop
- * that has not run yet has no thread, so every thread may join. On the thread that runs the loop,
- * or has run it, a join outside of the loop's fibers would keep the loop from running. So while the
- * loop has tasks to run, that join returns -EDEADLK, fl_executor_try_join() returns -EINPROGRESS,
- * and fl_executor_free() panics.
+ * other thread may join, and so may a fiber of the loop that is no task of the executor. The join
+ * waits even while the loop does not run. A loop that has not run yet has no thread, so every
+ * thread may join. On the thread that runs the loop, or has run it, a join outside of the loop's
+ * fibers would keep the loop from running. So while the loop has tasks to run, that join returns
+ * -EDEADLK, fl_executor_try_join() returns -EINPROGRESS, and fl_executor_free() panics.
  *
  * The executor and its loop may be freed in any order.
  */

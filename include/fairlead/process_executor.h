@@ -51,9 +51,9 @@ FL_BEGIN_DECLS
  *
  * A worker has the attributes (fairlead/process.h) of the thread of the pool that starts workers.
  * That thread has the attributes of the thread that made the first submit. A later change that the
- * C library makes for all threads, such as setuid(), applies to it, too. The pool reads its
- * namespaces, cgroup, oom_score_adj, NUMA policy and security label once, at its first start of a
- * worker, and does not see later changes.
+ * C library makes for all threads, such as setuid(), applies to it, too. The pool reads that
+ * thread's namespaces, cgroup, oom_score_adj, NUMA policy and security label once, when it starts
+ * its first worker, and does not see later changes.
  *
  * Free a pool before this process drops privileges. The workers of the pool keep the rights with
  * which they were started. As long as the pool has workers, every start of a worker with other
@@ -88,8 +88,8 @@ FL_BEGIN_DECLS
  *
  * If a worker cannot be started, or ends before it is ready, the executor tries again after 1 to
  * 128 ms. If ten starts in a row have failed and no other worker takes tasks, the pending tasks
- * fail: with the error of the last start, or with -EOWNERDEAD if the last worker ended. Tasks that
- * are submitted later have ten tries of their own.
+ * fail. Their error is that of the tenth start, or -EOWNERDEAD if that start made a worker that
+ * ended before it was ready. Tasks that are submitted later have ten tries of their own.
  *
  * The executor breaks (-ENOTRECOVERABLE) in three cases:
  *
@@ -129,7 +129,8 @@ FL_BEGIN_DECLS
  *   -EEXIST           another task is registered under its name: see fl_task_register()
  *   -EAGAIN           the executor's own thread cannot be started
  *   -EMFILE, -ENFILE  two descriptors for the executor's own thread cannot be opened
- *   -ENOSYS           a sandbox forbids eventfd()
+ *   -ENOSPC           the user's limit of watched descriptors is reached
+ *   -ENOSYS           a sandbox forbids eventfd() or epoll_create1()
  */
 FL_API FL_MUST_CHECK int fl_process_executor_create(fl_executor **e, const fl_executor_config *config);
 

@@ -144,9 +144,10 @@ FL_API FL_MUST_CHECK int fl_sem_try_release_n(fl_sem *s, uint32_t n);
 
 /*
  * Releases one permit from within a signal handler. It is async-signal-safe: it may be called
- * whatever the signal has interrupted, keeps errno, and never allocates. It panics if `s` would
- * exceed its limit; but if contexts wait at that time, a later release panics in its place. Outside
- * of signal handlers use fl_sem_release(), which is faster when contexts wait.
+ * whatever the signal has interrupted, keeps errno, and never allocates. If no context waits, it
+ * panics if `s` would exceed its limit. If contexts wait, the new permit may exceed the limit,
+ * since they may take it; a later release panics if they have not taken it by then. Outside of
+ * signal handlers use fl_sem_release(), which is faster when contexts wait.
  */
 FL_API void fl_sem_release_in_handler(fl_sem *s);
 

@@ -112,9 +112,10 @@ typedef struct fl_thread_info {
 } fl_thread_info;
 
 /*
- * Visits all threads of fl_thread_start() that are alive or can be joined, and returns their
- * number. It calls `visit`, unless that is NULL, for each of these threads, the oldest first.
- * `visit` must not start, join or detach threads, and must not fork.
+ * Visits the threads that are alive or can be joined, and returns their number. They are the
+ * threads of fl_thread_start(), the workers of executors, and further threads that the library has
+ * started for itself. The function calls `visit`, unless that is NULL, for each of these threads,
+ * the oldest first. `visit` must not start, join or detach threads, and must not fork.
  */
 FL_API size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg), void *arg);
 
@@ -140,9 +141,10 @@ FL_API fl_thread_error_handler *fl_thread_set_error_handler(fl_thread_error_hand
  * All-zero memory is a local without a destructor.
  *
  * When a context ends, the destructors of its values that are not NULL run, in the order in which
- * the locals were first set. If they set values again, there is another round, up to four rounds in
- * all. A local and its destructor must exist for as long as any context that has set it. When the
- * library is unloaded by dlclose(), the values of threads that run on are not destroyed.
+ * any context of the process first set the locals. If they set values again, there is another
+ * round, up to four rounds in all. A local and its destructor must exist for as long as any context
+ * that has set it. When the library is unloaded by dlclose(), the values of threads that run on are
+ * not destroyed.
  */
 typedef struct fl_local {
 	void (*destroy_)(void *value); /* run when the context ends, for a value that is not NULL */
@@ -160,7 +162,8 @@ FL_API void *fl_local_get(const fl_local *local);
  * Sets the calling context's value of `local`. The previous value is not destroyed. Returns:
  *   0        the value is set
  *   -ENOMEM  out of memory
- *   -ENOSPC  1,024 different locals are in use
+ *   -ENOSPC  1,024 different locals have been set in this process. It makes no difference whether
+ *            they are still in use
  */
 FL_API FL_MUST_CHECK int fl_local_set(fl_local *local, void *value);
 
@@ -175,7 +178,8 @@ FL_API extern const fl_on_type fl__on_thread;
  * Returns how many CPUs the calling thread may use, at least 1. The result is the least of three
  * numbers: the CPUs in its affinity mask; the quota of its control groups (version 1 or 2), rounded
  * up; and the number in the environment variable FL_CPUS, by which an operator limits the program
- * from outside. An executor that is created without a number of workers has this many workers.
+ * from outside. A thread executor or a process executor that is created without a number of workers
+ * has this many workers.
  *
  * The call does not wait, but it reads files each time. The first call reads FL_CPUS, so no other
  * thread may change the environment during that call; later changes have no effect. A text that is

@@ -2,8 +2,8 @@
 /*
  * C11 atomics: what atomic accesses and fences of the model's threads do. The rules are those of
  * the memory model RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer: Repairing Sequential Consistency in
- * C/C++11, PLDI 2017). They are executed as in relacy (Vyukov) and in CDSChecker (Norris, Demsky
- * 2013).
+ * C/C++11, PLDI 2017). The engine executes accesses under these rules in the way of relacy (Vyukov)
+ * and of CDSChecker (Norris, Demsky 2013).
  *
  * RC11 describes an execution by its events, which are accesses and fences, and by relations
  * between them. "SC" stands for memory_order_seq_cst.
@@ -11,8 +11,8 @@
  *   sb    sequenced before: the order of the events of one thread
  *   rf    reads from: leads from a store to each load that reads its value
  *   mo    modification order: the order of all stores to one location
- *   hb    happens before: sb, the edges from a release to an acquire that reads from it, and the
- *         paths of both
+ *   hb    happens before: leads from an event to another if there is a path of edges of sb, and of
+ *         edges from a release to an acquire that reads from it
  *   psc   partial SC: the order in which RC11 puts SC accesses and SC fences. It is the union of
  *         the paper's psc_base (of SC accesses and SC fences) and psc_F (of SC fences alone)
  *
@@ -38,11 +38,12 @@
  * stores. And a thread reads one store at most LAB_PATIENCE times after a newer one has come
  * (location.h).
  *
- * A release sequence is that of RC11. It begins with a release store, the head. It goes on with
- * later stores of the same thread to the location, and with RMWs (read-modify-writes) that read
- * from a store of the sequence. An acquire that reads from any of these stores synchronizes with
- * the head. In C++20 the later stores of the thread are no longer part of the sequence
- * (lab_config.rmw_sequences).
+ * A release sequence is that of RC11. It begins with a store, the head. It goes on with later
+ * stores of the same thread to the location, and with RMWs (read-modify-writes) that read from a
+ * store of the sequence. An acquire that reads from any of these stores synchronizes with the head,
+ * if the head is a release. Otherwise it synchronizes with the last release fence before the head
+ * in the thread of the head, if there is one. In C++20 the later stores of the thread are no longer
+ * part of the sequence (lab_config.rmw_sequences).
  */
 #include "steer.h"
 #include "traffic.h"
@@ -131,20 +132,19 @@ static int as_store(int order)
 
 /*
  * The search executes the stores of a location in their modification order. So it misses an
- * execution if in every order of its events at least one edge of sb, rf, mo or psc leads from a
- * later event to an earlier one, that is, if these edges have a cycle. check_order() and
- * must_stop() report LAB_MET_ORDER where such an execution may exist. They report it for each
- * missed execution, for the following reason.
+ * execution whose edges of sb, rf, mo and psc have a cycle: no order of execution agrees with all
+ * of them. check_order() and must_stop() report LAB_MET_ORDER where such an execution may exist.
+ * They report it for each missed execution, for the following reason.
  *
- * Take an execution with a cycle. Look at the parts of it that contain, with each event, all events
- * from which sb or rf leads to that event. Take a smallest such part that has a cycle. RC11 forbids
- * cycles of sb and rf alone, so this part has an event e from which neither sb nor rf leads to
- * another of its events. Without e the part is smaller, so it has no cycle, and the search executes
- * it. Then e is the next step of its thread. The cycle leads through e, so both of these statements
- * hold:
+ * Take an execution with a cycle. Look at its prefixes. A prefix contains, with each event, all
+ * events from which a path of sb and rf leads to that event. Take a smallest prefix that has a
+ * cycle. RC11 forbids cycles of sb and rf alone, so this prefix has an event e from which neither
+ * sb nor rf leads to another of its events. Without e the prefix is smaller, so it has no cycle,
+ * and the search executes it. Then e is the next step of its thread. The cycle leads through e, so
+ * both of these statements hold:
  *
- * - The cycle leaves e to an event b that was executed before. Either e is a write that comes
- *   before the store b in mo, or e is a read of a store that is older than b.
+ * - The cycle has an edge from e to an event b that was executed before e. Either e is a write that
+ *   comes before the store b in mo, or e is a read of a store that is older than b.
  * - A path of sb, rf, mo and psc leads from b to e. (Without a path, the search also executes e
  *   before b.)
  *
@@ -158,10 +158,10 @@ static int as_store(int order)
  * also comes before the store at the head of that chain of RMWs. It is enough to compare a write
  * with stores that are no RMW.
  *
- * A release store may happen before the load that acquires it by the edge of rf alone, without an
- * edge of sb on the side of the store. Then the store is in `hb` of the reader, but not in `order`,
- * because psc_base wants an edge of sb on both sides. write_message() leaves it out. The litmus
- * test IRIW+acq-sc shows the difference.
+ * A release store happens before the load that acquires it even if nothing else of its thread lies
+ * between them. The path is then the edge of rf alone, and does not begin with an edge of sb. Then
+ * the store is in `hb` of the reader, but not in `order`, because psc_base wants an edge of sb on
+ * both sides. write_message() leaves it out. The litmus test IRIW+acq-sc shows the difference.
  */
 
 static void met_before(unsigned thread, uint32_t clock)
@@ -211,8 +211,8 @@ static void check_order(struct lab_location *location, bool sc)
 }
 
 /*
- * Adds an edge of rf or mo from the store to the next step of the running thread: from now on, a
- * path leads to the thread from all events from which a path leads to the store.
+ * Adds an edge of rf or mo from the store to the next step of the running thread: from now on, the
+ * events that lead to the store also lead to what the thread does next.
  */
 static void follow(const struct lab_written *store)
 {
@@ -475,8 +475,8 @@ static struct lab_location *access_of(uintptr_t address, unsigned size, bool wri
 	lab_race_atomic(cell, address, size, write, pc);
 	struct lab_location *location = lab_location_at(cell, address, size);
 	/*
-	 * The address is that of a thread-local variable, so each thread has its own object there,
-	 * and stores of other threads do not count.
+	 * At the address of a thread-local variable each thread has its own object, so stores of
+	 * other threads do not count.
 	 */
 	if (lab_is_tls(address))
 		lab_location_forget(location);
@@ -610,9 +610,10 @@ lab_value lab_kernel_rmw(uintptr_t address, lab_update *update, lab_value operan
 }
 
 /*
- * Looks at the newest `n` stores, which the running thread may read. Stores in `back`, for each of
- * them whose value is not the expected one, how many stores it is older than the newest. Returns
- * how many there are. A compare-and-swap fails if it reads one of them.
+ * Looks at the newest `n` stores, which the running thread may read. Some of these stores have
+ * another value than the expected one. For each of them, the function writes its distance from the
+ * newest store to `back`, and it returns the number of them. A compare-and-swap that reads one of
+ * them fails.
  */
 static unsigned failing(struct lab_location *location, unsigned n, lab_value expected, unsigned back[LAB_HISTORY])
 {
@@ -748,8 +749,9 @@ bool lab_atomic_wide(const volatile void *object, size_t size, int order, struct
 }
 
 /*
- * A compare-and-swap that fails is a load of another value than the expected one. That may be an
- * old value.
+ * A compare-and-swap that fails is a load. It has read another value than the expected one, which
+ * may be an old value. A weak one may also have read the newest value, which is the expected one,
+ * and have failed spuriously.
  */
 bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure,
                     bool weak, uintptr_t pc)
@@ -764,7 +766,10 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	failure = as_load(failure);
 	lab_heap_published(desired);
 	struct lab_op op = op_of(LAB_RMW, address, size, failure == __ATOMIC_SEQ_CST ? failure : order, pc);
-	/* The step is announced as its strongest case, since that decides with what it commutes. */
+	/*
+	 * The step is announced with the strongest order that it may have, because the search
+	 * decides by the announced step with which other steps it commutes.
+	 */
 	lab_point(op);
 	op.order = (uint8_t)order;
 	struct lab_location *location = access_of(address, size, false, pc);

@@ -4,9 +4,9 @@
  *
  * Giving up. fl_group_join_until() and fl_group_try_join() set gave_up_ when they give up, and so
  * does each join that is refused because of the caller's scope. The call that joins the group
- * clears it. While gave_up_ is set, fl_group_count() returns at least 1, also when no member is
- * left, so that the count says "joined" no earlier than the result of a join does. Waits and checks
- * in this file call fl__group_left(), since they ask for members.
+ * clears gave_up_. While gave_up_ is set, fl_group_count() returns at least 1, also when no member
+ * is left, so that the count says "joined" no earlier than the result of a join does. Waits and
+ * checks in this file call fl__group_left(), since they ask for members.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"

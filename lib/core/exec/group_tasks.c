@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The tasks of groups. The token of a task is APART (cancel.c): it is in no list, unless something
- * waits under it. listed_ is a stack of the submitted tasks, linked by group_task.next. Submits
- * push to this stack. A join takes the whole stack, and then each task from what it has taken,
- * once. On a worker of the executor the join runs pending tasks. Elsewhere it cancels them once the
- * group is cancelled. With no task left in the stack the join sleeps, until a push. A join pushes
- * again what it has not used. The join that joins the group finds only tasks that have ended. A
- * submit may make a *sweep*: it takes the whole stack, too, frees the tasks that have ended, and
- * pushes the rest again (group_sweep_if_due()). A sweep is due when at least as many members have
- * entered since the last sweep as tasks are left. A submit checks that if FL__GROUP_SWEEP members
- * have entered since the last check, or if its task is large, that is, has memory of its own. A
- * submit whose task has ended within the call checks nothing.
+ * The tasks of groups. The token of a task is APART (cancel.c): it is in no list, unless it has had
+ * a child, a waiter or a callback. listed_ is a stack of the submitted tasks, linked by
+ * group_task.next. Submits push to this stack. A join takes the whole stack, and then each task
+ * from what it has taken, once. On a worker of the executor the join runs pending tasks. Elsewhere
+ * it cancels them once the group is cancelled. With no task left in the stack the join sleeps,
+ * until a push. A join pushes again what it has not used. The join that joins the group finds only
+ * tasks that have ended. A submit may make a *sweep*: it takes the whole stack, too, frees the
+ * tasks that have ended, and pushes the rest again (group_sweep_if_due()). A sweep is due when at
+ * least as many members have entered since the last sweep as tasks are left. A submit checks that
+ * if FL__GROUP_SWEEP members have entered since the last check, or if its task is large, that is,
+ * has memory of its own. A submit whose task has ended within the call checks nothing.
  *
  *   of a task            owner                                              until
  *   claim, end, result   as of any future: future.c; no stack and no join   the end

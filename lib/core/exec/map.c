@@ -142,8 +142,8 @@ static void map_stop(struct map_in_place *map, fl_future **runners, int n)
 }
 
 /*
- * Called when a runner has ended, so that no chunk is left. Cancels the runners that have not
- * begun.
+ * Called when a runner has ended: then no chunk is left that may begin. Cancels the runners that
+ * have not begun.
  */
 static void map_cancel_pending_runners(fl_future **runners, int n)
 {

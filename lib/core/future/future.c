@@ -19,13 +19,11 @@
  *   WAITERS    there may be a wait queue       fl__word_arm(), with the       the ending CAS
  *                                              bucket locked
  *   GUARDED    the ending CAS needs `lock`     fl__future_guard(), before     never
- *                                              the end: CAS; to add a
- *                                              callback or to request the
- *                                              token
+ *                                              the end: CAS
  *   REGISTERED the future had a callback       fl__future_register()          never
  *              before other threads saw it
- *   LISTED     a group's stack owns the        fl__task_block_begin()         fl__task_block_free()
- *              memory, too: invariant 5
+ *   LISTED     a group's stack owns the        fl__task_block_begin()         fl__task_block_free();
+ *              memory, too: invariant 5                                       fl__future_discard()
  *   KEPT       the future has failed, and its  fl__future_keep_result(),      never
  *              result counts                   before the end
  *              (fl_task_keep_result())
@@ -52,28 +50,32 @@
  *      section under `lock` ends the token, detaches the callbacks and does the ending CAS. A
  *      thread that wants to request the token or to add a callback sets GUARDED first, unless the
  *      future has ended. Then the thread takes the lock and reads the state again. The future
- *      either has ended, or does not end before the unlock. A future with neither GUARDED nor
- *      WAITERS, whose token is in no tree (fl__cancel_is_alone()), ends with one CAS. Afterwards
- *      nobody changes its callbacks.
+ *      either has ended, or does not end before the unlock. fl__future_try_finish() sets GUARDED,
+ *      too, so that it ends the future under `lock`, where it looks at the callbacks. A future with
+ *      neither GUARDED nor WAITERS, whose token is in no tree (fl__cancel_is_alone()), ends with
+ *      one CAS. Afterwards nobody changes its callbacks.
  *   3. While WAITERS is set, the ending CAS is part of a transaction of the parking lot (lot.c,
  *      invariant 5).
  *   4. Before the end is published, the argument's drop hook has returned and the token has left
  *      its tree. So a waiter may then free what the argument referred to, and the parent token.
  *      After the end is published, the reports of as_completed.c are made, without `lock`, and
- *      then the callbacks run in order. Reports are in the same list, and leave it under `lock`.
+ *      then the callbacks run in order. A report is an entry of the list of callbacks;
+ *      as_completed.c removes it under `lock`.
  *   5. The memory stays until the last reference is freed and, if the future is LISTED, until the
  *      group has freed it, too. The context that frees the last reference runs the result's drop
  *      hook at once. A group never runs a drop hook, and never delays one. The context that ends
- *      the future holds a reference: the producer's or, while the block stays in a ring, a
- *      reference of its own. A worker without callbacks to run frees that reference by the ending
- *      CAS, or after it, but before it wakes the waiters. So if the waiter frees the last
- *      reference, the waiter runs the result's drop hook. The worker is free for its next task.
- *   6. A future is *unshared* if it has one reference, no other bits than CLAIMED, a token that is
- *      alone, and no queue. Then only the producer can reach it, and claims and ends it by relaxed
+ *      the future holds a reference. Usually it is the producer's. While the task block is still in
+ *      a ring, the producer's reference belongs to the ring, and the context that ends the future
+ *      has taken another. A worker without callbacks to run frees that reference by the ending CAS,
+ *      or after it, but before it wakes the waiters. So if the waiter frees the last reference, the
+ *      waiter runs the result's drop hook. The worker is free for its next task.
+ *   6. A future is *unshared* if it has one reference and no other bits than CLAIMED, if its token
+ *      is in no list and was never requested (fl__cancel_is_alone()), and if its task is in no
+ *      executor's queue. Then only the producer can reach it, and claims and ends it by relaxed
  *      stores instead of a CAS.
  *   7. Every ending CAS is a release. It publishes error, message and result to each context that
- *      has read ENDED by an acquire: in fl__future_has_ended(), fl__future_has_result(),
- *      fl_future_get_state() and fl__word_wait().
+ *      has read ENDED by an acquire load of `state`, as fl__future_has_ended() does, or has waited
+ *      for ENDED in fl__word_wait().
  *
  * Stale bits are safe. WAITERS without a wait queue costs a visit of the parking lot. GUARDED
  * without callbacks costs a lock.
@@ -145,7 +147,8 @@ bool fl__future_free_shared(fl_future *f)
 	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: a stale value makes the CAS below fail */
 	while (seen / FL__FUTURE_REF > 1)
 		/*
-		 * release: this reference's uses; pairs with the acquire in fl__future_has_result()
+		 * release: this reference's uses; pairs with the acquires in fl__future_has_result()
+		 * and fl__future_is_unshared()
 		 */
 		if (fl__cas_weak_release(&f->state, &seen, seen - FL__FUTURE_REF))
 			return true;
@@ -154,13 +157,18 @@ bool fl__future_free_shared(fl_future *f)
 
 bool fl__future_has_ended(const fl_future *f)
 {
-	/* acquire: what the end publishes; pairs with the ending CAS, in future_try_publish() */
+	/*
+	 * acquire: pairs with the ending CAS (invariant 7), in future_try_publish() or
+	 * future_publish_locked()
+	 */
 	return fl__load_acquire(&f->state) & FL__FUTURE_ENDED;
 }
 
 static void future_clean(fl_future *f)
 {
-	/* The type of a cancelled future may be gone. */
+	/*
+	 * A cancelled future has no result. So its type, which may have been unloaded, is not read.
+	 */
 	if (fl__future_has_result(f) && f->type->drop_result)
 		fl__drop(f->type->drop_result, f->result);
 	fl__message_free(f->message);
@@ -178,7 +186,8 @@ bool fl__future_drop(fl_future *f)
 	const uint32_t seen = fl__load_relaxed(&f->state);
 	if (!((seen & FL__FUTURE_ENDED) && seen / FL__FUTURE_REF == 1)) {
 		/*
-		 * release: this reference's uses; pairs with the acquire in fl__future_has_result()
+		 * release: this reference's uses; pairs with the acquires in fl__future_has_result()
+		 * and fl__future_is_unshared()
 		 */
 		if (fl__sub_release(&f->state, FL__FUTURE_REF) / FL__FUTURE_REF > 1)
 			return false;
@@ -375,8 +384,10 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
 	struct fl__calling *calling = fl__ctx_get()->front.inside.calling;
 	struct fl__ending *now = calling->innermost;
 	/*
-	 * If `now` is not the outermost ending and runs its last callback, `storage` replaces it.
-	 * So a long chain needs one ending at a time.
+	 * `now` is the future whose callbacks this context runs at the moment. If this is its last
+	 * callback, and it was itself ended in a callback of another future, `storage` takes its
+	 * place. So a chain of futures, each of which is ended in the last callback of the one
+	 * before, does not get deeper.
 	 */
 	const bool is_last = !now->left && now->outer;
 	storage->outer = is_last ? now->outer : now;

@@ -130,7 +130,8 @@ enum fl__claim fl__future_claim(fl_future *f);
 static inline bool fl__future_is_unshared(const fl_future *f, uint32_t claimed)
 {
 	/*
-	 * acquire: the consumer's use of its reference; pairs with the release in fl__future_drop()
+	 * acquire: the consumer's use of its reference; pairs with the releases in
+	 * fl__future_drop() and fl__future_free_shared()
 	 */
 	return fl__likely(fl__load_acquire(&f->state) == (FL__FUTURE_REF | claimed) && fl__cancel_is_alone(&f->token));
 }

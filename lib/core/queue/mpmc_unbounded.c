@@ -31,8 +31,9 @@
  *   EMPTY -> POISONED  by its consumer, which has waited long enough
  *
  * Invariants
- *   1. Each producer's ticket that counts is one slot, and so is each consumer's. So an item has
- *      one producer and one consumer.
+ *   1. Each producer's ticket that counts stands for one slot, and no two producers' tickets stand
+ *      for the same slot. The same holds for the consumers' tickets. So an item has one producer
+ *      and one consumer.
  *   2. head <= tail, and head <= slots: a consumer draws a ticket, by CAS, only for a slot that
  *      has a producer's ticket. So "empty" uses up no slots.
  *   3. A consumer polls its slot UNBOUNDED_POLLS times, then poisons the slot. A producer that
@@ -41,16 +42,17 @@
  *   4. Only the last segment has slots without a ticket, because a producer appends a segment only
  *      after it has drawn a ticket beyond the slots.
  *   5. The queue's tail is the last segment or an earlier one. A producer that appends does not
- *      move the tail, since the consumer of its item may free all. The next call moves it. The
- *      queue's head is at or before the first segment with items, and never beyond the tail. The
- *      consumer that moves the head past a segment retires the segment, after the tail has moved
- *      on.
+ *      move the tail, since the consumer of its item may free the queue as soon as the segment is
+ *      appended. The next call moves it. The queue's head is at or before the first segment with
+ *      items, and never beyond the tail. The consumer that moves the head past a segment retires
+ *      the segment, after the tail has moved on.
  *   6. CLOSED is set where it takes effect: in a tail that has a slot left, or in the last `next`.
  *      So a producer learns of the close from the step by which it would have put. Therefore no
  *      put is accepted after a consumer got "closed and drained".
- *   7. A mark is set by CAS on a tail of which the consumers have all tickets. So an item for the
- *      waiter needs a later ticket, or an appended segment. The first put that draws such a
- *      ticket, or appends, clears the mark. No mark goes from a segment to the next.
+ *   7. A mark is set by a CAS: on the tail of the last segment, if consumers have drawn all tickets
+ *      that producers have, or on its `next`, if all slots are used. So an item for the waiter
+ *      needs a later ticket, or an appended segment. The first put that draws such a ticket, or
+ *      appends, clears the mark. No mark goes from a segment to the next.
  *   8. A closer reads `end` and then the tail, writes the tail's tickets to `end` if they differ,
  *      and then sets CLOSED by a CAS on that tail. Both words only grow until then. So a stopped
  *      closer changes neither word after the close, and `end` has the tail's tickets of the close.
@@ -59,31 +61,36 @@
  *   put                 Where its producer drew the ticket of the slot that it filled, or appended
  *                       a segment with the item.
  *   get                 Where its consumer drew its ticket.
- *   "empty", "drained"  Directly after the get that wrote the head which the consumer has read.
- *                       The consumer reads the tail, or the `next`, after that head. So it sees the
- *                       ticket of each put that happened before the call, before that get, or
- *                       before an earlier get. If it sees no ticket beyond the head, all items of
- *                       those puts have been got. The tail that it reads may be older than the
- *                       head, because a get that found its slot filled has not read the tail, and
- *                       does not pass the slot's ticket on.
+ *   "empty", "drained"  The call that finds the queue empty or drained has read a head. It
+ *                       linearizes directly after the get that wrote this head. The call reads the
+ *                       tail, or the `next`, after the head. So it sees the ticket of each put that
+ *                       happened before the call, before that get, or before an earlier get. If it
+ *                       sees no ticket beyond the head, all items of those puts have been got. The
+ *                       tail may be read older than the head: a get that finds its slot filled does
+ *                       not read the tail, so a later consumer that acquires the head of this get
+ *                       does not thereby see the ticket of that slot in the tail.
  *
- * Progress: the queue is lock-free, except for the allocator. A consumer repeats a round when
- * another consumer has moved the head, or once after a pause of fl__mpmc_fall_behind(). A steady
- * flow uses one spare segment and does not allocate.
+ * Progress: the queue is lock-free, except for the allocator. A consumer repeats a round in four
+ * cases: another consumer has moved the head; the segment has no further slot, and the head has
+ * moved to the next segment; all slots of the consumer's tickets were poisoned; or
+ * fl__mpmc_fall_behind() has made a pause. A steady flow uses one spare segment and does not
+ * allocate.
  *
  * Segments are reclaimed by hazard pointers (hazard.h). Each thread that retires a segment goes
- * through all retired segments that no hazard pointer protects. It makes one of them the spare, and
- * frees the others. With T threads that have used any such queue, a queue keeps at most 2 T retired
- * segments, and those that a thread was just going through when it was stopped. A context that
- * calls other code while it uses a segment's items pins the segment.
+ * through all retired segments. It keeps those that are protected or pinned, and frees the others;
+ * the first of them becomes the spare, if there is none. With T threads that have used any such
+ * queue, a queue keeps at most 2 T retired segments, those that are pinned, and those that a thread
+ * was just going through when it was stopped. A context that calls other code while it uses a
+ * segment's items pins the segment.
  *
  * Why this design. Each slot is used once, so it holds an item of any size by value. The word of
  * the fetch-and-add also says that the queue is closed or that a consumer sleeps. So a producer
  * needs no further load and no fence. With epochs in place of hazard pointers, one stopped reader
- * would keep all garbage. A thread keeps its hazard on the segment that it used last. So protection
- * costs nothing while the thread stays there, and memory of up to two segments a thread. As a
- * backend, the queue counts a ticket that comes to nothing as a put for a while. So a put that
- * failed makes joiners look again.
+ * would keep all garbage. A thread keeps its hazard on the segment that it used last. While the
+ * thread stays on that segment, protection costs no time. Its price is memory: up to two segments
+ * for each thread. As a backend of fl_queue, the queue counts a ticket as a put until its slot is
+ * known to be poisoned. When a slot is poisoned, this number falls, and the contexts that wait in
+ * fl_queue_join() must look again.
  *
  * A consumer that has caught up looks at a slot, and at the word with the tickets, that a producer
  * is about to write. So it takes both cache lines from the producer.
@@ -283,7 +290,11 @@ int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
 FL__COLD static int unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const void *items, size_t n,
                                      size_t *put, bool *owes_wake)
 {
-	/* acquire: pairs with the release below, since unbounded_advance() publishes the address */
+	/*
+	 * acquire: pairs with the release below, by the thread that has appended the segment.
+	 * unbounded_advance() passes the address on, so this thread must have acquired the
+	 * segment's contents.
+	 */
 	uintptr_t next = fl__load_acquire(&s->next);
 	if (next >= UNBOUNDED_NEXT_SEGMENT) {
 		unbounded_advance(&c->tail, s, next);
@@ -484,13 +495,14 @@ static unsigned char *unbounded_item(struct fl__unbounded *c, struct fl__segment
 }
 
 /*
- * Draws tickets for up to `n` items, and returns how many. They are in order, and the first is
- * `*index` of `*s`. If it returns 0, `*rc` is -EAGAIN, -EPIPE or -ENOMEM.
+ * Draws tickets for up to `n` items, and returns how many. The tickets are consecutive, and the
+ * first one has the number `*index` in the segment `*s`. If it returns 0, `*rc` is -EAGAIN, -EPIPE
+ * or -ENOMEM.
  */
 static FL__NOINLINE size_t unbounded_draw_tickets(struct fl__unbounded *c, size_t n, struct fl__segment **s,
                                                   uint64_t *index, int *rc)
 {
-	unsigned failed = 1; /* counts a claim of fl__unbounded_get_ready(), which has failed before */
+	unsigned failed = 1; /* usually a claim of fl__unbounded_get_ready() has failed before */
 	for (;;) {
 		*s = fl__unbounded_segment(&c->head, FL__HAZARD_HEAD);
 		if (fl__unlikely(!*s)) {
@@ -587,7 +599,10 @@ static size_t unbounded_claim_pinned(struct fl__unbounded *c, size_t n, struct f
 		borrowed = fl__hazards_borrow();
 		k = unbounded_draw_tickets(c, n, s, index, rc);
 	}
-	/* relaxed: the hazard pointer protects the segment, and its end orders the pin */
+	/*
+	 * relaxed: the caller's hazard pointer still protects the segment. The release that later
+	 * moves the pointer away publishes the pin.
+	 */
 	if (k > 0)
 		fl__add_relaxed(&(*s)->pins, 1u);
 	return k;
@@ -720,8 +735,8 @@ uint64_t fl__unbounded_puts(struct fl__unbounded *c)
 {
 	FL__MAY_BORROW(borrowed);
 	/*
-	 * acquire: pairs with the release in fl__unbounded_await_slot(). The number is read before
-	 * that of the tickets. So the difference contains all items that were put before, and
+	 * acquire: pairs with the release in fl__unbounded_await_slot(). `poisoned` is read before
+	 * the number of tickets. So the difference contains all items that were put before, and
 	 * perhaps some tickets whose slots were poisoned since.
 	 */
 	uint64_t poisoned = fl__load_acquire(&c->poisoned);
@@ -747,13 +762,15 @@ FL__COLD size_t fl__unbounded_length(struct fl__unbounded *c)
  *
  * puts() is the number of tickets, including those of puts in progress, minus the number of tickets
  * whose slots were poisoned. It decreases where a consumer poisons a slot. If the queue is closed
- * by then, the put of that slot may be refused, and then its item will never be done. So the
- * consumer calls fl__queue_recheck_join(). A joiner counts inside a transaction of the parking lot,
- * and the consumer opens a transaction after it has counted. So either the consumer finds the
- * joiner, or the joiner gets the new count.
+ * by then, the put of that slot may return -EPIPE. Its item then never comes to a consumer, so no
+ * consumer calls fl_queue_task_done() for it. So the consumer that poisons the slot calls
+ * fl__queue_recheck_join(). A joiner counts inside a transaction of the parking lot, and the
+ * consumer opens a transaction after it has counted. So either the consumer finds the joiner, or
+ * the joiner gets the new count.
  *
  * For a queue with one consumer only the get differs. Only the consumer then marks and discards,
- * which moves the head and retires segments. All other contexts only read, under a hazard pointer.
+ * which moves the head and retires segments. All other contexts do not move the head, and use
+ * segments under a hazard pointer alone.
  */
 
 /* Aligns the state, because malloc() aligns it to less than struct fl__unbounded needs. */

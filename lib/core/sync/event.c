@@ -57,7 +57,10 @@ static bool event_set_waking(fl_event *e)
 			next = EVENT_AUTO | (fl__lot_has_waiters(&lot) ? EVENT_WAITERS : 0);
 		if (!(seen & EVENT_AUTO) || !taken)
 			next |= EVENT_SET;
-		/* release: pairs with the acquire in event_try_take(). The last access. */
+		/*
+		 * release: pairs with the acquires in event_try_take(), event_enqueue(),
+		 * fl_event_is_set() and fl_event_reset(). The last access.
+		 */
 		fl__store_release(&e->word_, next);
 	}
 	return seen & EVENT_WAITERS;

@@ -323,7 +323,10 @@ static void mutex_wake_first(fl_mutex *m)
 static uint32_t mutex_free_watched(fl_mutex *m)
 {
 	fl__hook_unlocking(m, 0);
-	/* release: pairs with the acquire in fl_mutex_lock(). The last access (invariant 1). */
+	/*
+	 * release: pairs with the acquires of all calls that lock, as the subtraction in
+	 * fl_mutex_unlock() does. The last access (invariant 1).
+	 */
 	return fl__and_release(&m->word_, ~(uint32_t)MUTEX_WATCHED);
 }
 
@@ -446,7 +449,7 @@ int fl_mutex_lock_until(fl_mutex *m, fl_time deadline, fl_cancel_token *cancel)
 
 void fl_mutex_unlock(fl_mutex *m)
 {
-	/* release: pairs with the acquire in fl_mutex_lock() */
+	/* release: pairs with the acquires of all calls that lock, and of fl__mutex_is_busy() */
 	const uint32_t before = fl__sub_release(&m->word_, MUTEX_LOCKED);
 	if (fl__likely(before == mutex_last.plain))
 		return;

@@ -16,10 +16,11 @@
  *             way out                     granted
  *   BIAS      readers may lock without    (the table in reader_bias.h)
  *             the word
- *   WAITERS   an unlock must serve the    a waiter that enqueues       a serve, when it wakes, or
- *             queue                       while none is awake; the     the queue is empty; the
- *                                         awake waiter, when it goes   awake waiter, when it takes
- *                                         back, or leaves waiters      the lock
+ *   WAITERS   an unlock must serve the    a waiter that enqueues       a serve, when it wakes a
+ *             queue                       while none is awake; the     thread, or the queue is
+ *                                         awake waiter, when it goes   empty; the awake waiter,
+ *                                         back, or leaves waiters      when it takes the lock and
+ *                                                                      leaves no waiters
  *   CLOSED    no context may overtake:    an overtaker; a serve, when  the awake waiter, when it
  *             the first waiter has been   it wakes; the awake waiter,  takes the lock; a serve,
  *             first for one FL__TURN      when it goes back            when the queue is empty
@@ -43,18 +44,18 @@
  * section.
  *
  * Invariants
- *   1. A lock linearizes at the addition or CAS that finds the lock not barred. For a grant, that
- *      is the addition under the queue lock. An unlock linearizes at its subtraction, which is its
- *      last access to the lock, with the exception of invariant 2. The lock of a biased reader is
- *      described in reader_bias.h.
+ *   1. A call that locks linearizes at its addition or CAS, by which it finds the lock not barred
+ *      to it. A grant linearizes at the addition under the queue lock. An unlock linearizes at its
+ *      subtraction, which is its last access to the lock, with the exception of invariant 2.
+ *      reader_bias.h describes where the calls of a biased reader linearize.
  *   2. An unlock that saw WAITERS touches the lock again only if the first waiter of this address
  *      waits for an rwlock. The value of the waiter's node tells that, and the waiter's call keeps
  *      the memory valid. The address may hold a new rwlock by then. That is harmless: a serve reads
  *      the word again, and is correct for any rwlock at any time.
  *   3. At most one waiter is awake. The awake waiter either takes the lock and later frees it, or
- *      goes back to the head of the queue. In the second case the lock was still barred to the
- *      waiter when WAITERS was set, or at a later load of the word. So the context that unbars the
- *      lock serves the queue.
+ *      goes back to the head of the queue. Before it goes back, the waiter sets WAITERS by a CAS or
+ *      an addition on a word that bars the lock to it, or finds WAITERS set in such a word. So the
+ *      context that unbars the lock serves the queue.
  *   4. If the queue is not empty, a waiter is awake or WAITERS is set. So, while nothing bars the
  *      lock to the first waiter, a waiter is awake, or the context that unbarred the lock has not
  *      served the queue yet. That context may be a reader that backs out.
@@ -150,7 +151,8 @@ static bool rwlock_is_late(const fl_rwlock *l)
 static bool rwlock_is_inherited(const fl_rwlock *l)
 {
 	/*
-	 * relaxed: in a child the count in turn_ changes once, and rwlock_forget_parent() checks it
+	 * relaxed: in a child the count in turn_ changes once, to the count of the child. A stale
+	 * count only makes rwlock_forget_parent() lock the queue and read the count again.
 	 */
 	return (fl__load_relaxed(&l->turn_) ^ rwlock_forks()) >> RWLOCK_FORKS_SHIFT;
 }
@@ -171,7 +173,8 @@ static void rwlock_forget_parent(fl_rwlock *l)
 }
 
 /*
- * Called by a context that has overtaken the queue. Sets CLOSED if the first waiter's turn is over.
+ * Called by a context that has overtaken the queue, or is about to. Sets CLOSED if the first
+ * waiter's turn is over.
  */
 static void rwlock_close_if_late(fl_rwlock *l)
 {
@@ -253,8 +256,9 @@ FL__NOINLINE static void rwlock_serve(fl_rwlock *l)
 }
 
 /*
- * Called after the end of the bias, or after a read unlock. `seen` is the word before the caller
- * subtracted `units`. Serves the queue if the lock has become free.
+ * Called when readers have left the word: after a read unlock, after a reader has backed out, or
+ * after the end of the bias. `seen` is the word before the caller subtracted `units`. Serves the
+ * queue if the lock has become free.
  */
 static void rwlock_readers_left(fl_rwlock *l, uint32_t seen, uint32_t units)
 {
@@ -313,8 +317,8 @@ static uint32_t rwlock_take_or_mark(fl_rwlock *l, const struct fl__rwlock_mode *
 		const uint32_t missing = marks & ~seen;
 		if (!(seen & bars)) {
 			/*
-			 * acquire: pairs with the release in fl_rwlock_write_unlock() and read
-			 * unlocks
+			 * acquire: pairs with the releases in fl_rwlock_write_unlock(),
+			 * fl_rwlock_downgrade() and read unlocks
 			 */
 			if (fl__cas_weak_acquire(&l->word_, &seen,
 			                         rwlock_add_holder(l, mode, seen) & ~(awake ? RWLOCK_CLOSED : 0)))
@@ -360,7 +364,11 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 		rwlock_end_turn(l, &lot, mode);
 	/* After fl__lot_close(), another thread may dequeue the node at any time. */
 	fl__lot_close(&lot);
-	/* An awake reader may have waiters behind it, which a biased reader would not serve. */
+	/*
+	 * The bias ends here in two cases. A context that has cleared BIAS and waits must settle
+	 * it. An awake reader that has taken the lock ends the bias, since a biased reader would
+	 * not serve the waiters behind the awake one.
+	 */
 	if (waits ? seen & FL__BIAS : awake && fl__bias_end(l))
 		rwlock_settle(l);
 	if (!waits && !awake && (seen & RWLOCK_WAITERS))
@@ -386,7 +394,8 @@ bool fl__rwlock_is_busy(fl_rwlock *l)
 	rwlock_forget_parent(l);
 	/*
 	 * A waiter moves from the queue to being awake, from the queue to a grant, and from being
-	 * awake to the lock, each time in one transaction. So it is seen in one place.
+	 * awake to the lock. Each of these moves happens under the queue lock, which this function
+	 * holds. So it finds the waiter in exactly one of the places.
 	 */
 	FL__LOT(lot, l);
 	return fl__lot_has_waiters(&lot) || rwlock_has_awake(l) || fl_rwlock_is_read_locked(l) ||
@@ -412,7 +421,10 @@ static bool rwlock_take(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
 	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: a stale value only makes the CAS fail */
 	while (!(seen & (mode->bars | RWLOCK_CLOSED))) {
-		/* acquire: pairs with the release in fl_rwlock_write_unlock() and read unlocks */
+		/*
+		 * acquire: pairs with the releases in fl_rwlock_write_unlock(),
+		 * fl_rwlock_downgrade() and read unlocks
+		 */
 		if (!fl__cas_weak_acquire(&l->word_, &seen, rwlock_add_holder(l, mode, seen)))
 			continue;
 		if (seen & RWLOCK_WAITERS)

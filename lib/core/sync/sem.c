@@ -41,6 +41,10 @@
  *      many permits does not starve, since WAITERS stays set.
  *   5. WAITERS changes only under the queue lock. So a thread that holds the lock may read it
  *      relaxed.
+ *   6. Each CAS that may add permits is a release: in fl_sem_release(), fl_sem_try_release_n(),
+ *      sem_release_slow(), sem_serve_queue() and fl_sem_release_in_handler(). Each CAS that may
+ *      take permits is an acquire: in sem_try_take(), sem_enqueue() and sem_serve_queue(). The load
+ *      in sem_ready() acquires, too. Each of these acquires pairs with each of these releases.
  *
  * The CAS of a release in a signal handler is the handler's last access to the semaphore, if the
  * queue is empty. If it is not, some semaphore exists at this address, perhaps a new one, and
@@ -90,7 +94,7 @@ static bool sem_try_take(fl_sem *s, uint32_t n)
 {
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS acquires */
 	while (!(seen & SEM_WAITERS) && seen >= n)
-		/* acquire: pairs with the release in fl_sem_try_release_n() */
+		/* acquire: invariant 6 */
 		if (fl__cas_weak_acquire(&s->word_, &seen, seen - n))
 			return true;
 	return false;
@@ -152,10 +156,7 @@ static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 	bool asleep = sem_hand_over(lot, &left, false);
 	for (;;) {
 		const uint32_t before = sem_permits(seen);
-		/*
-		 * release: pairs with sem_try_take() and sem_enqueue(). acquire: pairs with the
-		 * release that added the permits handed over
-		 */
+		/* acquire and release: invariant 6. The acquire is for the permits handed over. */
 		if (fl__cas_weak_acq_rel(&s->word_, &seen, left | (asleep ? SEM_WAITERS : 0)))
 			return fits;
 		left += sem_permits(seen) - before; /* a signal handler has added them (invariant 4) */
@@ -213,10 +214,7 @@ static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_
 		next = sem_permits(seen) - take; /* without WAITERS, which is stale if the caller takes */
 		if (waits)
 			next = node && first ? seen | SEM_WAITERS : seen;
-		/*
-		 * acquire: if the CAS takes a permit, pairs with the release in
-		 * fl_sem_try_release_n()
-		 */
+		/* acquire: invariant 6, if the CAS takes a permit */
 	} while (!fl__cas_weak_acquire(&s->word_, &seen, next));
 	if (awake && waits) {
 		fl__wait_begin(node->wait, FL__DEBUG_SEM, s);
@@ -321,7 +319,7 @@ FL__SLOW_PATH static int sem_release_slow(fl_sem *s, uint32_t n)
 			rc = sem_release_waking(s, n, &seen);
 		else if (!sem_fits(s, seen, n))
 			rc = -EOVERFLOW;
-		/* release: pairs with the acquires in sem_try_take() and sem_enqueue() */
+		/* release: invariant 6 */
 		else if (fl__cas_weak_release(&s->word_, &seen, seen + n))
 			rc = 0;
 	}
@@ -367,7 +365,7 @@ int fl_sem_try_acquire(fl_sem *s)
 int fl_sem_try_release_n(fl_sem *s, uint32_t n)
 {
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: if stale, the slow path decides */
-	/* release: pairs with the acquires in sem_try_take() and sem_enqueue() */
+	/* release: invariant 6 */
 	if (n == 0 || (sem_fits(s, seen, n) && fl__cas_weak_release(&s->word_, &seen, seen + n)))
 		return 0;
 	return sem_release_slow(s, n);
@@ -384,7 +382,7 @@ void fl_sem_release(fl_sem *s)
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: if stale, the slow path decides */
 	/*
 	 * This is sem_fits() with a branch less: without a bound, bound_ - 1 is UINT32_MAX.
-	 * release: pairs with the acquires in sem_try_take() and sem_enqueue()
+	 * release: invariant 6.
 	 */
 	if (fl__likely(seen < FL_SEM_MAX && seen <= s->bound_ - 1) && fl__cas_weak_release(&s->word_, &seen, seen + 1))
 		return;
@@ -407,10 +405,7 @@ void fl_sem_release_in_handler(fl_sem *s)
 	do {
 		if (!sem_may_fit(s, seen))
 			sem_panic_too_many(s);
-		/*
-		 * release: pairs with the acquires in sem_try_take(), sem_enqueue(),
-		 * sem_serve_queue()
-		 */
+		/* release: invariant 6 */
 	} while (!fl__cas_weak_release(&s->word_, &seen, seen + 1));
 	if (seen & SEM_WAITERS)
 		fl__lot_serve_in_handler(s);
@@ -425,7 +420,7 @@ uint32_t fl_sem_value(const fl_sem *s)
 static bool sem_ready(void *object)
 {
 	const fl_sem *s = object;
-	/* acquire: pairs with the release in fl_sem_try_release_n() */
+	/* acquire: invariant 6 */
 	uint32_t seen = fl__load_acquire(&s->word_);
 	return seen > 0 && !(seen & SEM_WAITERS);
 }

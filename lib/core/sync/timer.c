@@ -27,12 +27,13 @@
  * start of a thread.
  *
  * A timer takes neither a thread nor an allocation, because its heap entry is in the caller's
- * struct. Only the start of a timer that is earlier than all others wakes the thread. So a timeout
- * that is started and cancelled again, as most are, seldom wakes it. A stopped timer may be freed
- * at once. A stop that waits also keeps the function from starting its timer again, so the stop
- * ends with the call that runs. A periodic timer keeps to the times of its start: it counts what it
- * missed, and does not make up for it. A timer has no executor, since a submit can fail, and the
- * timer's function is the place to handle that.
+ * struct. A start wakes the thread only if its timer is earlier than all others. A cancel wakes the
+ * thread only in the case of invariant 2. So a timeout that is started and cancelled again, as most
+ * timeouts are, seldom wakes the thread. A stopped timer may be freed at once. A stop that waits
+ * also keeps the function from starting its timer again, so the stop ends with the call that runs.
+ * A periodic timer keeps to the times of its start: it counts what it missed, and does not make up
+ * for it. A timer has no executor, since a submit can fail, and the timer's function is the place
+ * to handle that.
  */
 #include "../base/list.h"
 #include "../base/sys.h"

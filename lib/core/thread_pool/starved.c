@@ -3,22 +3,30 @@
  * Stand-ins: more workers for a pool whose workers all wait.
  *
  *   word            meaning                                  changed
- *   dozing          of the active workers: they doze         +1, -1 by the worker: fl__pool_doze()
+ *   dozing          the number of active workers that doze   +1, -1 by the worker: fl__pool_doze()
  *   stand_ins       how many more than `base.workers` may    under the lock: set by
  *                   be active, since workers doze; at most   fl__pool_relieve(), lowered by the
  *                   `dozing`                                 next recount after a worker has waked
- *   next_stand_in   no worker begins to doze before          under the lock: fl__pool_relieve()
- *   full            the pool is starved, and no more may     under the lock: set by
- *                   stand in                                 fl__pool_relieve(), cleared by each
+ *   next_stand_in   the time before which no worker begins   under the lock: fl__pool_relieve()
+ *                   to doze
+ *   full            the pool is starved, and no more         under the lock: set by
+ *                   workers may stand in                     fl__pool_relieve(), cleared by each
  *                                                            recount
- *   reported        the log has said so                      under the lock
- *   agent           NO_AGENT; AGENT_RUNS;                    by a worker that dozes; by the agent,
- *                   AGENT_AGAIN: it runs, and must look      from AGAIN to RUNS, and from RUNS to
- *                   once more; AGENT_ENDED: to be joined     ENDED
+ *   reported        the log has said that the starved pool   under the lock: set by
+ *                   gets no more workers                     fl__pool_report_starved(), never
+ *                                                            cleared
+ *   agent           NO_AGENT: there is no agent              pool_call_agent(), if the agent cannot
+ *                                                            be started
+ *                   AGENT_RUNS: the agent runs               pool_call_agent(); pool_run_agent(),
+ *                                                            from AGAIN
+ *                   AGENT_AGAIN: the agent runs, and must    pool_call_agent()
+ *                   check the pool once more
+ *                   AGENT_ENDED: the agent has ended, and    pool_run_agent(), from RUNS
+ *                   must be joined
  *
- * A pool is *starved* if tasks are pending and all active workers doze. Four kinds of threads
- * check for it: a worker that begins to doze, through the agent; a submit that finds the mark of
- * the backlog; a worker that steps back or ends; and a resize.
+ * A pool is *starved* if tasks are pending and all active workers doze. fl__pool_relieve() checks
+ * for it, and lets one more worker be active. Each fl__pool_wake_locked() calls it, and so does a
+ * worker that steps back. Rule 3 says which of these calls are needed.
  *
  * Rules
  *   1. `dozing` and `active`. A worker that begins to doze adds to `dozing`, and then loads
@@ -28,13 +36,17 @@
  *   2. `dozing` and the mark. A worker that begins to doze adds to `dozing`, and then marks the
  *      empty backlog. A submit that claims its slot later finds the mark, and loads `dozing` under
  *      the lock. A submit that claims its slot earlier makes the mark fail.
- *   3. When fl__pool_doze() returns FL__NEVER, another thread checks the pool. If some worker is
- *      active and does not doze, that worker does so when it begins to doze, steps back or ends. If
- *      no more workers may stand in, the thread that clears `full` does so. If the backlog was
- *      marked, the submit that finds the mark does so. Otherwise the agent does.
+ *   3. When fl__pool_doze() returns FL__NEVER, another thread will check the pool. Which thread that
+ *      is depends on the state of the pool:
+ *        - If some worker is active and does not doze, that worker checks the pool when it begins
+ *          to doze, begins a blocking section, steps back or ends.
+ *        - If no more workers may stand in, the thread that clears `full` checks the pool.
+ *        - If the backlog was marked, the submit that finds the mark checks the pool.
+ *        - In all other states the agent checks the pool.
  *   4. `full` says that the limit of stand-ins is reached. Each recount clears it, and the next
- *      check decides anew. So it does not outlast the end of a blocking section, or a worker that
- *      has waked and taken a task. It is stored under the lock. A load without the lock is relaxed.
+ *      check decides anew. So `full` is cleared at the latest when a blocking section ends or, if
+ *      there are stand-ins, when a worker that has waked takes its next task. `full` is stored
+ *      under the lock. A load without the lock is relaxed.
  *   5. `stand_ins` and `dozing`. A thread that lets a worker stand in stores `stand_ins`, and then
  *      loads `dozing`, in fl__pool_recount(). A worker that wakes lowers `dozing`, and then loads
  *      `stand_ins`. All four accesses are seq_cst, so one of the two sees the other's store. A
@@ -44,8 +56,9 @@
  * that has fewer workers than such tasks. So a worker that has slept for 5 ms in a wait of a task
  * counts as dozing. When all active workers doze and tasks are pending, one more may be active, and
  * the next follows after 50 ms, as .NET's pool injects threads. A submit, and a task that does not
- * sleep, pay nothing. A worker that dozes may be in a wait for the executor's lock. So it starts no
- * worker itself: a short-lived thread, the agent, does (docs/decisions/starved-pools.md).
+ * sleep, pay nothing. A worker that dozes may hold a lock of the executor or of the user's
+ * allocator, so it takes no lock of the library, and cannot start a worker itself. A short-lived
+ * thread, the agent, checks the pool and starts the worker (docs/decisions/starved-pools.md).
  */
 #include "../base/atomic.h"
 #include "../base/awaited.h"
@@ -59,8 +72,8 @@
 enum { POOL_STAND_INS_MOST = 64 };
 
 /*
- * Returns whether the pool is starved, and no worker was woken. Marks the backlog if no task is
- * pending.
+ * Returns whether the pool is starved, and either no further worker may be active or the start of
+ * one has failed. Returns false if the executor is broken. Marks the backlog if no task is pending.
  */
 static bool pool_is_starved(struct fl__thread_pool *p)
 {
@@ -123,8 +136,9 @@ bool fl__pool_report_starved(struct fl__thread_pool *p)
 			return false;
 		full = p->full;
 		/*
-		 * With `more` set, a start has failed. With neither set, all workers began to doze
-		 * since the last look.
+		 * If `more` is set, a start has failed. If neither `full` nor `more` is set, the
+		 * pool has become starved, or `full` was cleared, since the last
+		 * fl__pool_relieve(). Then the caller's next check decides.
 		 */
 		reports = (full || p->more) && !p->reported;
 		p->reported = p->reported || reports;
@@ -170,7 +184,10 @@ static bool pool_call_agent(struct fl__thread_pool *p)
 	uint32_t agent = fl__load_relaxed(&p->agent); /* relaxed: a stale value makes the CAS below fail */
 	for (;;) {
 		const bool runs = agent == FL__POOL_AGENT_RUNS || agent == FL__POOL_AGENT_AGAIN;
-		/* acq_rel: the count in `dozing`; pairs with the CAS in pool_run_agent() */
+		/*
+		 * acq_rel: pairs with the CAS in pool_run_agent(). It publishes the count in
+		 * `dozing` to the agent.
+		 */
 		if (fl__cas_acq_rel(&p->agent, &agent, runs ? FL__POOL_AGENT_AGAIN : FL__POOL_AGENT_RUNS)) {
 			if (runs)
 				return true;
@@ -186,8 +203,10 @@ static bool pool_call_agent(struct fl__thread_pool *p)
 }
 
 /*
- * Counts the worker as dozing, and has the agent look if that makes the pool starved. Takes no lock
- * of the library; it may start the agent's thread, and join the previous agent (context.h).
+ * With `begins`, counts the worker as dozing, and calls the agent if that makes the pool starved.
+ * Returns the time at which the park calls it again, or FL__NEVER. Without `begins`, the worker no
+ * longer dozes. The function takes no lock of the library; it may start the agent's thread, and
+ * join the previous agent (context.h).
  */
 int64_t fl__pool_doze(const struct fl__wait *wait, bool begins)
 {

@@ -21,8 +21,8 @@
  *      So no descendant is destroyed during the walk. A new child is either visited by the walk, or
  *      finds its parent requested. Callbacks run after the unlock.
  *   2. A request writes REQUESTED under the tree's lock, with release. So a load under the tree's
- *      lock may be relaxed. A load without the lock acquires: fl__cancel_is_requested() and
- *      fl__word_arm().
+ *      lock may be relaxed. A load without the lock acquires if its result is "requested": in
+ *      fl__cancel_is_requested(), fl__word_arm() and cancel_callback_register().
  *   3. A thread that needs both locks first locks the tree, and then a bucket.
  *   4. The deadline of a token is the earliest of its own deadline and those of its ancestors. It
  *      is fixed when the token is created.
@@ -57,7 +57,7 @@ static void cancel_attach_locked(fl_cancel_token *c)
 	FL__LIST_ADD_BY(next_, link_, &c->parent_->child_, c);
 	/*
 	 * relaxed load: rule 2. release: passes on a request of the parent, which the lock has
-	 * acquired; pairs with the acquire in fl__cancel_is_requested()
+	 * acquired; pairs with the acquires of rule 2
 	 */
 	fl__store_release(&c->word_, (word | fl__load_relaxed(&c->parent_->word_)) & FL__CANCEL_REQUESTED);
 }
@@ -141,7 +141,7 @@ static void cancel_request_one(fl_cancel_token *c, struct fl__lot *lot, struct f
 	uint32_t seen = fl__load_relaxed(&c->word_);
 	/*
 	 * While the word has no waiters bit, no transaction is needed (invariant 6 of lot.c).
-	 * release: pairs with the acquire in fl__cancel_is_requested() and fl__word_arm()
+	 * release: pairs with the acquires of rule 2
 	 */
 	while (!(seen & FL__CANCEL_WAITERS) &&
 	       !fl__cas_weak_release(&c->word_, &seen, (seen & ~(uint32_t)FL__CANCEL_CALLBACKS) | FL__CANCEL_REQUESTED))

@@ -101,8 +101,8 @@ enum {
 
 /*
  * Makes `c`, which no other thread has seen, a child of `parent` that stays out of the parent's
- * list until something waits under it. `parent` is not APART itself. It must exist as long as any
- * context may ask whether `c` is requested.
+ * list until it gets a child, a waiter or a callback. `parent` is not APART itself. It must exist
+ * as long as any context may ask whether `c` is requested.
  */
 static inline void fl__cancel_init_apart(fl_cancel_token *c, fl_cancel_token *parent, fl_time deadline)
 {
@@ -145,7 +145,9 @@ static inline bool fl__cancel_is_alone(const fl_cancel_token *c)
 	return (!c->parent_ && !c->child_ && word == 0) || word == FL__CANCEL_APART;
 }
 
-/* Called before something waits under `c`: if `c` is APART, enters it in its parent's list. */
+/*
+ * Called before `c` gets a waiter or a callback: if `c` is APART, enters it in its parent's list.
+ */
 void fl__cancel_attach(fl_cancel_token *c);
 
 /* Enqueues `node` at the token. Returns false if the token is requested or its deadline is past. */

@@ -143,7 +143,7 @@ static bool cancel_callback_register(fl_cancel_callback *cb)
 	while (!(seen & FL__CANCEL_REQUESTED) && !fl__cas_weak_relaxed(&c->word_, &seen, seen | FL__CANCEL_CALLBACKS))
 		;
 	if (seen & FL__CANCEL_REQUESTED) {
-		(void)fl__load_acquire(&c->word_); /* acquire: pairs with the release in cancel_request_one() */
+		(void)fl__load_acquire(&c->word_); /* acquire: rule 2 of cancel.c */
 		return false;
 	}
 	FL__LIST_ADD_BY(next_, link_, &c->callbacks_, cb);

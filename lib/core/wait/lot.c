@@ -13,12 +13,15 @@
  *                  token: no wake, but an unpark    waiter's thread, CAS from
  *                                                   PENDING
  *   a node         woken through that node          the waking thread, CAS from     -
- *                                                   PENDING, bucket locked
- *                                                   except in fl__node_wake()
+ *                                                   PENDING, with the bucket
+ *                                                   locked, except in
+ *                                                   fl__node_wake() and
+ *                                                   fl__wait_queue_take()
  *
  * Invariants
- *   1. A node is linked, unlinked and read only under the lock of its key's bucket. The key of a
- *      node that moves changes under the locks of both buckets.
+ *   1. A node is linked, unlinked and read only under the lock of its key's bucket. In a queue
+ *      outside of the parking lot (wait_queue.h) the lock of the queue's object has the place of
+ *      the bucket's lock. The key of a node that moves changes under the locks of both buckets.
  *   2. The decision leaves PENDING once. That CAS is the linearization point of wake, timeout and
  *      cancel. So a waiter that gave up has consumed no wake: the wake went to the next waiter. A
  *      request that happened before a wake wins: fl_cancel_token_request() has decided all waits in

@@ -105,8 +105,8 @@ int fl_shm_sem_try_acquire(fl_shm_sem *s)
 }
 
 /*
- * Releases permits to a word with WAITERS. Returns -EAGAIN if another thread has cleared WAITERS
- * before.
+ * Releases permits to a word with WAITERS. Returns 0, -EOVERFLOW, -EBADMSG if the monitor's memory
+ * is damaged, or -EAGAIN if another thread has cleared WAITERS before.
  */
 static int shm_sem_release_waking(fl_shm_sem *s, uint32_t n)
 {
@@ -140,7 +140,10 @@ int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n)
 {
 	int rc = n == 0 ? 0 : -EAGAIN;
 	while (rc == -EAGAIN) {
-		/* relaxed: a stale value only makes the CAS fail, or the check under the monitor */
+		/*
+		 * relaxed: the value was current at some moment. The CAS, or the section of the
+		 * monitor, checks it again, except for -EOVERFLOW, which is true of that moment.
+		 */
 		uint32_t seen = fl__load_relaxed(&s->word_);
 		if (n > FL_SHM_SEM_MAX - shm_sem_permits(seen))
 			rc = -EOVERFLOW;

@@ -2,7 +2,7 @@
 /*
  * The wait queue of a monitor in shared memory. A thread that changes the guarded data does three
  * steps, in this order:
- *   1. It increments `changes`, and wakes all waiters that sleep on `changes`.
+ *   1. If `waiting` is set, it increments `changes`, and wakes all waiters that sleep on `changes`.
  *   2. It commits the change by one store.
  *   3. It clears `waiting`, and leaves the monitor.
  *
@@ -19,11 +19,13 @@
  *   1. The monitor guards `changes` and `waiting`, and orders all accesses to them. So they are
  *      relaxed.
  *
- * To avoid a crowd for one item, threads queue behind a robust lock, `head`. Only its owner sleeps
- * on `changes`. It hands `head` on when it has its item, or the kernel does so when it dies.
- * (Leader and followers: Schmidt et al., 2000.) A change that serves several waiters also wakes
- * waiters behind `head`, which attempt their operation and queue again. That is faster, and it
- * serves waiters that queue behind a stopped process.
+ * To avoid a crowd for one item, threads queue behind a robust lock, `head`. Only the owner of
+ * `head` sleeps on `changes`. The owner hands `head` on when it has its item, or the kernel hands
+ * `head` on when the owner dies. (Leader and followers: Schmidt et al., 2000.) A change that serves
+ * several waiters also wakes waiters behind `head`, which attempt their operation and queue again.
+ * That is faster, and it serves waiters that queue behind a stopped process. Where a change
+ * concerns all waiters (`broadcast` of struct fl__shm_op), none of them queue, and all sleep on
+ * `changes`.
  *
  * Waits with a token, waits of fibers, and waits in a wait-any cannot queue behind `head`. The
  * bridge sleeps on `changes` for them.
@@ -31,22 +33,24 @@
  * Why in this order. A sleeper does not learn of a death; the kernel tells only the waiters of a
  * lock. If a thread committed and unlocked first, a kill before the wake would strand the sleepers.
  * In the order of the three steps, a woken waiter needs the monitor before it can look. So it sees
- * the commit, or it learns that the owner died without one. Nor is it enough to wake one waiter:
- * that process may be killed before it takes the item.
+ * the commit, or it learns that the owner died without one. A change must wake all waiters that
+ * sleep on `changes`: if it woke one, the process of this waiter might be killed before it takes
+ * the item.
  *
  * Commits. Under a monitor an operation takes effect by one store. An owner that died before the
  * store has done nothing, and one that died after it has done everything. So no type of this folder
- * has code to undo or to recover. An effect of two parts is packed into one word, or is written
- * beside the old parts and switched over by an index.
+ * has code to undo or to complete an operation of a dead process. An effect of two parts is packed
+ * into one word, or is written beside the old parts and switched over by an index.
  *
- * Deadlines. A wait ends at its deadline although another process changes the awaited word for
- * ever: each wait looks at the clock, too, when it finds another value. A wait without a deadline
- * may last for as long as the other process likes.
+ * Deadlines. Another process may change the awaited word again and again, so that each sleep ends
+ * at once. Therefore a waiter looks at the clock after every sleep, and its wait ends at the
+ * deadline all the same. A wait without a deadline may last for as long as the other process likes.
  *
- * Owners. A mutex tells its next owner once that the previous one died (-EOWNERDEAD). It is lost
- * for good if that owner unlocks it without `recover`. Permits, and turns in a barrier, have no
- * owner, and a killed process keeps its own; deadlines are for that. An item counts as delivered if
- * a process has committed its get and then died.
+ * Owners. A mutex tells its next owner once that the previous one died (-EOWNERDEAD). The mutex is
+ * lost for good if the next owner unlocks it without fl_shm_mutex_recover(). The library does not
+ * know who has a permit of a semaphore, or who has arrived at a barrier. A killed process does not
+ * give its permit back. Use deadlines where that may happen. An item counts as delivered if a
+ * process has committed its get and then died.
  */
 #include "shm_wait_queue.h"
 #include "core/base/atomic.h"

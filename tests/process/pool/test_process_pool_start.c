@@ -58,11 +58,11 @@ FL_TEST(process_pool_start_with_a_fault_in_the_worker)
 
 FL_TEST(process_pool_first_submit_says_what_is_short)
 {
-	static const int errors[] = {-EMFILE, -ENFILE, -ENOMEM};
+	static const int errors[] = {-ENOSPC, -EMFILE, -ENFILE, -ENOMEM};
 	FL_EACH (i, errors) {
 		(void)process_pool_begin();
 		FL_SCOPED(fl_executor) *e = fl_test_executor(fl_process_executor_create, NULL);
-		process_pool_fail(PROCESS_POOL_EVENT, PROCESS_POOL_HERE, 0, 1, errors[i]);
+		process_pool_fail(i ? PROCESS_POOL_EVENT : PROCESS_POOL_WATCH, PROCESS_POOL_HERE, 0, 1, errors[i]);
 		FL_RC(process_pool_square_submit(e, 3, NULL), errors[i]);
 		(void)process_pool_heal();
 		process_pool_works(e);
