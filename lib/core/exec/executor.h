@@ -482,8 +482,8 @@ char *fl__task_take_message(fl_task_ctx *ctx);
 /*
  * Panics in a child process that a task has forked, since the child must not go on with the
  * parent's tasks. Called after a user's function for an executor, `name`. `forks` is the value of
- * fl__fork_count before that function. Where such
- * calls nest, only a caller that may call another function afterwards needs the check.
+ * fl__fork_count before that function. Where calls of user's functions nest, only a caller that may
+ * call another function afterwards needs the check.
  */
 static inline void fl__child_ends(uint32_t forks, const char *name)
 {

@@ -25,9 +25,9 @@ static struct fl__task_block *executor_take_oldest(fl_executor *e)
 }
 
 /*
- * The tasks that one section of the lock found. This context has claimed `ours`. Other contexts
- * have claimed `theirs`, which were in a kind's own backlog. Workers of a kind with such a backlog
- * run those in `running`.
+ * It has the tasks that one section of the lock found. This context has claimed `ours`. Other
+ * contexts have claimed `theirs`, which were in a kind's own backlog. Workers of a kind with such a
+ * backlog run those in `running`.
  */
 struct executor_taken {
 	struct fl__task_list ours, theirs, running;

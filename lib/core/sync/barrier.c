@@ -63,9 +63,9 @@
  *   5. A node of a gated phase is enqueued while the phase is not over, and dequeued in the
  *      transaction in which it ends. A node of a locked phase is enqueued only in a barrier that
  *      has no gates, or with LOCKED set. The transaction that clears LOCKED dequeues all of them.
- *   6. A context that adds 1 while no phase is open changes nothing that anybody reads. It does so
- *      at most twice before it begins a phase, arrives in one, or locks the queue. So arrivals do
- *      not wrap before 2^12 such contexts are at this point at once.
+ *   6. A context that adds 1 while no phase is open changes nothing that anybody reads. A context
+ *      adds 1 in this way at most twice before it begins a phase, arrives in one, or locks the
+ *      queue. So arrivals do not wrap before 2^12 such contexts are at this point at once.
  *   7. BROKEN is set and cleared, and LOCKED is cleared, under the queue lock. The lock also guards
  *      arrived_, acting_ and the nodes.
  *

@@ -34,8 +34,8 @@
  *      another mutex by then. That is harmless: while a waiter of this address is queued, some
  *      mutex exists at it, and waking that mutex's first waiter is always allowed.
  *   2. If the queue is not empty, one of these statements holds: the first waiter is awake; a
- *      transaction of the parking lot has decided to wake the first waiter, and does so when it
- *      ends; WAITERS is set, and LOCKED or WATCHED, too; or an unlock is about to call
+ *      transaction of the parking lot has decided to wake the first waiter, and wakes that waiter
+ *      when it ends; WAITERS is set, and LOCKED or WATCHED, too; or an unlock is about to call
  *      mutex_wake_first().
  *   3. WAITERS changes only under the queue lock. When a context releases the queue lock, WAITERS
  *      is set only if the queue is not empty.

@@ -69,8 +69,8 @@ void fl__backlog_fini(struct fl__backlog *b);
 int fl__local_init(struct fl__task_queue *local, struct fl__backlog *b);
 
 /*
- * Lists the queue. A worker does so after a put into its local queue that has cleared the mark,
- * before it wakes another worker.
+ * Lists the queue. A worker lists its local queue after a put into it that has cleared the mark,
+ * before the worker wakes another worker.
  */
 void fl__task_queue_list(const struct fl__task_queue *queue);
 

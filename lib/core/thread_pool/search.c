@@ -56,8 +56,8 @@
  *   - S sees that the tail has changed, and searches on.
  *   - S sees `more` false, and leaves the task: no further worker may be active. The thread that
  *     makes `more` true sets a mark or wakes a worker (fl__pool_settle()). If that thread makes
- *     `more` true before the submit, the submit finds its mark or a searching worker. If it does so
- *     after S's load, that thread finds the task.
+ *     `more` true before the submit, the submit finds its mark or a searching worker. If that
+ *     thread makes `more` true after S's load, it finds the task.
  * A local queue that is not listed counts as marked (invariant 6 of backlog.c). The local queue of
  * a new worker is created with its mark set.
  *

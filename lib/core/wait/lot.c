@@ -54,10 +54,10 @@
  *      that. In any queue, a waking thread that sees `away` wakes another waiter before the fiber.
  *      In the queue of a mutex, a fiber that was woken before its thread went away keeps its place.
  *      There the thread that goes away wakes the next waiter. The order of two operations on
- *      `awake` decides which of the two threads does it. If the OR of the waking thread comes
- *      first, the thread that goes away finds the bit. It locks the bucket after the waking thread,
- *      and finds the fiber. If the swap of the thread that goes away comes first, the waking thread
- *      sees `away` after its OR.
+ *      `awake` decides which of the two threads wakes the other waiter. If the OR of the waking
+ *      thread comes first, the thread that goes away finds the bit. It locks the bucket after the
+ *      waking thread, and finds the fiber. If the swap of the thread that goes away comes first,
+ *      the waking thread sees `away` after its OR.
  *
  * Away. The thread of an embedded loop calls fl_loop_run_once() again and again. Between two calls
  * the loop is hosted: its fibers cannot run. While such a thread sleeps in a call of the library,
