@@ -110,8 +110,13 @@ int64_t lab_io_deadline(struct lab_file *file, bool writes, bool waits);
 short lab_io_events(const struct lab_file *file);
 /* these events have begun; called before lab_io_changed() */
 void lab_io_wake(const struct lab_file *file, unsigned events);
-/* makes a timer expire that is due */
-void lab_io_tick(struct lab_file *file);
+/* Time has passed: timers that are due expire, in the order of their times. */
+void lab_io_pass(void);
+/*
+ * Whether the running thread comes so late that a timer which is due at that time has expired. That
+ * is a choice of the search, as a fault.
+ */
+bool lab_io_is_late(int64_t due, uintptr_t pc);
 /* removes the file from all epoll sets */
 void lab_io_forget(const struct lab_file *file);
 struct lab_op lab_io_poll_op(uintptr_t pc);
