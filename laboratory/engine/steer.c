@@ -258,13 +258,14 @@ static struct lab_graph_event object_event(unsigned thread, const struct lab_obj
 
 /*
  * Called when no thread can go on, but perhaps main can exit. Adds the lock for each thread that
- * waits for one: it could have been the first to take it.
+ * waits for one: it could have been the first to take it. A thread that has stopped behind a lock,
+ * since what it assumes is false, waits for no object.
  */
 static void steer_end(void)
 {
 	bool counts = true;
 	LAB_EACH_THREAD (t) {
-		if (t->state == LAB_BLOCKED && t->next.kind == LAB_SYNC &&
+		if (t->state == LAB_BLOCKED && t->object && t->next.kind == LAB_SYNC &&
 		    steps[t->next.order].kind == LAB_GRAPH_LOCK) {
 			const struct lab_graph_event e = object_event(t->id, t->object, t->next.order);
 			(void)lab_graph_add(&e);

@@ -887,7 +887,7 @@ PROOFS = {
     "weak": (["int n = 0; while (!atomic_compare_exchange_weak(&x, &n, n + 1));", "W(x, 3);"], None),
     "c11_threads": (2 * ["thrd_t t; thrd_create(&t, start, NULL); thrd_join(t, NULL);"], None),
     "clock": (["(void)time(NULL);"], "the clock"),
-    "no_end": (["void __VERIFIER_assume(int); __VERIFIER_assume(R(x));"], "no execution came to its end"),
+    "no_end": (2 * ["void __VERIFIER_assume(int); pthread_mutex_lock(&m); __VERIFIER_assume(R(x)); pthread_mutex_unlock(&m);"], "no execution came to its end"),
     "pause": (['__asm__ volatile("pause" ::: "memory");'], None),
     "drawn": (["int __VERIFIER_nondet_int(void); (void)__VERIFIER_nondet_int();"], "the clock"),
     "retires": (["void __VERIFIER_hazptr_retire(const void *); __VERIFIER_hazptr_retire(malloc(1));"], "a hazard pointer"),
