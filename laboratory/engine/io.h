@@ -110,7 +110,7 @@ int64_t lab_io_deadline(struct lab_file *file, bool writes, bool waits);
 short lab_io_events(const struct lab_file *file);
 /* these events have begun; called before lab_io_changed() */
 void lab_io_wake(const struct lab_file *file, unsigned events);
-/* Time has passed: timers that are due expire, in the order of their times. */
+/* Makes the timers that are due expire, in the order of their times. */
 void lab_io_pass(void);
 /*
  * Whether the running thread comes so late that a timer which is due at that time has expired. That

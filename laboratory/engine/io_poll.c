@@ -56,8 +56,7 @@ static void poll_enlist(struct watch *w)
 	w->woken = timer ? UINT32_MAX : lab_clock_after(lab.self);
 	LAB_EACH (i, watches)
 		if (watches[i].set == w->set && watches[i].since && poll_events(&watches[i]) &&
-		    (timer ? watches[i].file->kind != LAB_IO_TIMER
-		           : !lab_is_known(watches[i].waker, watches[i].woken)))
+		    (timer ? watches[i].file->kind != LAB_IO_TIMER : !lab_is_known(watches[i].waker, watches[i].woken)))
 			lab_met(LAB_MET_DESCRIPTOR);
 }
 
@@ -179,7 +178,7 @@ static bool poll_can(const struct lab_object *o, const struct lab_thread *t)
 	return waits[t->id].timers != timers || poll_look(&waits[t->id], &due);
 }
 
-/* The same, where the thread may come late. */
+/* Looks for an event. The thread may come late, so that more timers have expired. */
 static bool poll_find(const struct wait *w, int64_t *due, uintptr_t pc)
 {
 	bool found;
