@@ -616,7 +616,7 @@ unsigned lab_choose(enum lab_choice_kind kind, unsigned n)
 	if (n <= 1)
 		return 0;
 	if (lab.steered && kind == LAB_PICK_INPUT)
-		return lab_steer_choose(n);
+		return lab_steer_choose(n, 0);
 	if (lab.steered)
 		lab_steer_refuse("a choice that the graphs do not have");
 	lab.self->ops++;
@@ -666,8 +666,9 @@ bool lab_fault(unsigned which)
 	lab.self->ops++;
 	if (lab.steered && lab_may_fault(which))
 		lab_steer_refuse("a fault");
+	const bool awaits = lab.ordered && which != LAB_FAULT_TIMEOUT; /* a thread that comes late has not waited */
 	unsigned pick = FOREVER;
-	if (!(lab.ordered && lab_await_again())) {
+	if (!(awaits && lab_await_again())) {
 		if (!lab_may_fault(which))
 			return false;
 		pick = choose_one(LAB_PICK_FAULT, strategy == LAB_REPLAY ? FOREVER + 1 : EARLY + 1);
@@ -678,7 +679,7 @@ bool lab_fault(unsigned which)
 	if (pick == FOREVER)
 		lab_block_forever();
 	lab.spent.faults++;
-	if (lab.ordered)
+	if (awaits)
 		lab_await_early();
 	return true;
 }

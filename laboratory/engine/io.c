@@ -305,6 +305,8 @@ static int io_dup(int number)
 {
 	lab_shared_step(LAB_SHARED_FILES, PC);
 	struct lab_file *f = lab_io_find(number);
+	if (!f && number >= 0 && number < LAB_IO_FIRST)
+		lab_no_file("dup", PC);
 	if (!f)
 		return lab_error(EBADF);
 	f->refs++;
@@ -351,7 +353,10 @@ static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, in
 	do {
 		const int64_t deadline = lab_io_deadline(f, false, !(flags & MSG_DONTWAIT));
 		const bool possible = lab_io_step(c, LAB_SYNC_READ, 0, deadline < f->next ? deadline : f->next, pc);
-		lab_io_tick(f);
+		lab_io_pass();
+		/* to a wait for a single event, a late thread is as one that waits */
+		while ((f->interval || deadline == 0) && lab_io_is_late(f->next, pc))
+			;
 		if (f->kind == LAB_IO_TIMER && c->count == 0 && lab.now < deadline)
 			return io_get(f, v, size, flags, pc); /* another thread has set the timer anew */
 		if (!possible && c->count == 0)
@@ -436,8 +441,10 @@ ssize_t lab_io_move(int number, const struct iovec *v, size_t n, int flags, bool
 		return -1;
 	if (f->kind == LAB_IO_FILE)
 		return lab_io_file_move(f, v, n, writes, pc);
-	if (!(writes ? f->out : f->in))
-		return lab_error(f->kind == LAB_IO_SOCKET ? ENOTCONN : EBADF);
+	if (!(writes ? f->out : f->in) || f->kind == LAB_IO_LISTENER || f->kind == LAB_IO_EPOLL)
+		return lab_error(f->kind == LAB_IO_SOCKET ? ENOTCONN : f->kind > LAB_IO_SOCKET ? EINVAL : EBADF);
+	if (flags & (MSG_OOB | MSG_TRUNC))
+		lab_no_file("send", pc);
 	if (f->kind >= LAB_IO_EVENT && size < sizeof(uint64_t))
 		return lab_error(EINVAL);
 	if (size == 0)

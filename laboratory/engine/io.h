@@ -129,8 +129,13 @@ int64_t lab_io_deadline(struct lab_file *file, bool writes, bool waits);
 short lab_io_events(const struct lab_file *file);
 /* Tells epoll sets that the events have begun. The caller calls lab_io_changed() afterwards. */
 void lab_io_wake(const struct lab_file *file, unsigned events);
-/* Makes the file expire if it is a timer that is due. */
-void lab_io_tick(struct lab_file *file);
+/* Makes the timers that are due expire, in the order of their times. */
+void lab_io_pass(void);
+/*
+ * Returns whether the running thread comes so late that a timer which is due at that time has
+ * expired. That is a choice of the search, as a fault.
+ */
+bool lab_io_is_late(int64_t due, uintptr_t pc);
 /* Removes the file from all epoll sets. */
 void lab_io_forget(const struct lab_file *file);
 /*

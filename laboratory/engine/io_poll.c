@@ -30,6 +30,7 @@ static struct watch {
 } watches[WATCHES];
 /* How often a watch came into the list, and how often a timer was set. */
 static uint32_t newest, timers;
+static int64_t soonest; /* no timer expires before this time */
 
 /* What each thread waits for: either some files, or an epoll set. */
 static struct wait {
@@ -43,6 +44,7 @@ void lab_io_poll_reset(void)
 {
 	memset(watches, 0, sizeof watches);
 	newest = 0;
+	soonest = INT64_MAX;
 }
 
 static unsigned poll_events(const struct watch *w)
@@ -53,16 +55,18 @@ static unsigned poll_events(const struct watch *w)
 /*
  * Puts a watch into the list. Steps on two channels commute, but the order of the list tells which
  * of them came first. So nothing is proved if the step that put another watch there may come before
- * or after this one.
+ * or after this one. A timer may expire before or after the step of any thread; timers expire in
+ * the order of their times.
  */
 static void poll_enlist(struct watch *w)
 {
+	const bool timer = w->file->kind == LAB_IO_TIMER;
 	w->since = ++newest;
 	w->waker = lab.self->id;
-	w->woken = lab_clock_after(lab.self);
+	w->woken = timer ? UINT32_MAX : lab_clock_after(lab.self);
 	LAB_EACH (i, watches)
 		if (watches[i].set == w->set && watches[i].since && poll_events(&watches[i]) &&
-		    !lab_is_known(watches[i].waker, watches[i].woken))
+		    (timer ? watches[i].file->kind != LAB_IO_TIMER : !lab_is_known(watches[i].waker, watches[i].woken)))
 			lab_met(LAB_MET_DESCRIPTOR);
 }
 
@@ -73,14 +77,32 @@ void lab_io_wake(const struct lab_file *file, unsigned events)
 			poll_enlist(&watches[i]);
 }
 
-void lab_io_tick(struct lab_file *f)
+void lab_io_pass(void)
 {
-	if (f->next > lab.now)
-		return;
-	const int64_t more = f->interval ? (lab.now - f->next) / f->interval + 1 : 1;
-	f->in->count += (uint64_t)more;
-	f->next = f->interval ? f->next + more * f->interval : INT64_MAX;
-	lab_io_wake(f, POLLIN);
+	while (soonest <= lab.now) {
+		struct lab_file *f = lab_io_files;
+		LAB_EACH (i, lab_io_files)
+			if (lab_io_files[i].refs > 0 && (f->refs == 0 || lab_io_files[i].next < f->next))
+				f = &lab_io_files[i];
+		soonest = f->refs > 0 ? f->next : INT64_MAX;
+		if (soonest > lab.now)
+			return;
+		const int64_t more = f->interval ? (lab.now - soonest) / f->interval + 1 : 1;
+		f->in->count += (uint64_t)more;
+		f->next = f->interval ? soonest + more * f->interval : INT64_MAX;
+		lab_io_wake(f, POLLIN);
+	}
+}
+
+bool lab_io_is_late(int64_t due, uintptr_t pc)
+{
+	if (due == INT64_MAX || !lab_fault(LAB_FAULT_TIMEOUT))
+		return false;
+	const struct lab_op op = lab_sync_op(LAB_SYNC_SLEEP, 0, pc);
+	lab_sync_event(&op, 0)->fault = true;
+	lab.now = due;
+	lab_io_pass();
+	return true;
 }
 
 void lab_io_forget(const struct lab_file *file)
@@ -142,18 +164,17 @@ static int poll_scan(struct pollfd *files, nfds_t n)
 }
 
 /*
- * Makes the timers expire that are due, and returns whether the wait finds an event. Stores in
- * `*due` when the next timer of the wait will expire.
+ * Returns whether the wait finds an event. Stores in `*due` when the next timer of the wait will
+ * expire.
  */
 static bool poll_look(const struct wait *w, int64_t *due)
 {
 	*due = INT64_MAX;
+	lab_io_pass();
 	for (nfds_t i = 0; i < (w->set ? WATCHES : w->n); i++) {
-		struct lab_file *f = w->set && watches[i].set != w->set ? NULL
-		                     : w->set                           ? watches[i].file
-		                                                        : lab_io_find(w->files[i].fd);
-		if (f)
-			lab_io_tick(f);
+		const struct lab_file *f = w->set && watches[i].set != w->set ? NULL
+		                           : w->set                           ? watches[i].file
+		                                                              : lab_io_find(w->files[i].fd);
 		if (f && f->next < *due)
 			*due = f->next;
 	}
@@ -167,20 +188,34 @@ static bool poll_can(const struct lab_object *o, const struct lab_thread *t)
 	return waits[t->id].timers != timers || poll_look(&waits[t->id], &due);
 }
 
+/* Looks for an event. The thread may come late, so that more timers have expired. */
+static bool poll_find(const struct wait *w, int64_t *due, uintptr_t pc)
+{
+	bool found;
+	do
+		found = poll_look(w, due);
+	while (lab_io_is_late(*due, pc));
+	return found;
+}
+
+/*
+ * The thread may come late before its step, so that a timer is first in the list of an epoll set.
+ * It may come late after the step, so that the timer is last.
+ */
 static void poll_wait(struct wait w, int64_t deadline, uintptr_t pc)
 {
 	int64_t due;
+	(void)poll_find(&w, &due, pc);
 	do {
 		const struct lab_op op = lab_io_poll_op(pc);
 		w.timers = timers;
 		waits[lab.self->id] = w;
-		(void)poll_look(&w, &due);
 		const int error =
 		    lab_object_wait(op, lab_object_find(op.address), poll_can, due < deadline ? due : deadline);
 		lab_sync_event(&op, 0);
 		if (error)
 			lab_looked(op.address, 0);
-	} while (!poll_look(&w, &due) && lab.now < deadline);
+	} while (!poll_find(&w, &due, pc) && lab.now < deadline);
 }
 
 static int64_t poll_deadline(int ms)
@@ -262,6 +297,16 @@ static int poll_pselect(int n, fd_set *in, fd_set *out, fd_set *other, const str
 
 /* --- epoll --- */
 
+/* Returns the file of the number, which must be of that kind; otherwise NULL, with an error. */
+static struct lab_file *poll_of(int number, enum lab_io_kind kind)
+{
+	struct lab_file *f = lab_io_of(number);
+	if (!f || f->kind == (uint8_t)kind)
+		return f;
+	errno = EINVAL;
+	return NULL;
+}
+
 /* Makes a file that has a channel of its own. */
 static struct lab_file *poll_new(enum lab_io_kind kind, int flags, uintptr_t pc)
 {
@@ -284,10 +329,12 @@ static int poll_epoll_create(int size)
 
 static int poll_epoll_ctl(int number, int command, int of, const struct epoll_event *event)
 {
-	struct lab_file *set = lab_io_of(number), *file = lab_io_of(of);
+	struct lab_file *file = lab_io_of(of), *set = poll_of(number, LAB_IO_EPOLL);
 	struct watch *w = NULL, *unused = NULL;
 	if (!set || !file)
 		return -1;
+	if (!event && command != EPOLL_CTL_DEL)
+		return lab_error(EFAULT);
 	if (file->kind == LAB_IO_FILE)
 		return lab_error(EPERM);
 	if (file->kind == LAB_IO_EPOLL)
@@ -323,10 +370,10 @@ static int poll_epoll_ctl(int number, int command, int of, const struct epoll_ev
 
 static int poll_epoll(int number, struct epoll_event *events, int most, int64_t deadline, uintptr_t pc)
 {
-	struct lab_file *set = lab_io_of(number);
+	struct lab_file *set = poll_of(number, LAB_IO_EPOLL);
 	int n = 0;
-	if (!set)
-		return -1;
+	if (!set || most <= 0)
+		return set ? lab_error(EINVAL) : -1;
 	set->refs++;
 	poll_wait((struct wait){.set = set}, deadline, pc);
 	lab_io_known(set, pc);
@@ -409,17 +456,27 @@ static struct timespec poll_span(int64_t ns)
 static void poll_tell(const struct lab_file *f, struct itimerspec *is, uintptr_t pc)
 {
 	lab_plain((uintptr_t)is, sizeof *is, true, pc);
+	lab_met(LAB_MET_INPUT);
 	*is = (struct itimerspec){poll_span(f->interval), poll_span(f->next == INT64_MAX ? 0 : f->next - lab.now)};
+}
+
+/* A step on a timer. Returns NULL if the descriptor is no timer. */
+static struct lab_file *poll_timer(int number, uintptr_t pc)
+{
+	struct lab_file *f = poll_of(number, LAB_IO_TIMER);
+	if (!f)
+		return NULL;
+	lab_io_point(f->in, LAB_SYNC_USE, pc);
+	lab_io_pass();
+	return f;
 }
 
 static int poll_timerfd_settime(int number, int flags, const struct itimerspec *to, struct itimerspec *was)
 {
-	struct lab_file *f = lab_io_of(number);
-	if (!f || f->kind != LAB_IO_TIMER)
-		return lab_error(f ? EINVAL : EBADF);
 	lab_plain((uintptr_t)to, sizeof *to, false, PC);
-	lab_io_point(f->in, LAB_SYNC_USE, PC);
-	lab_io_tick(f);
+	struct lab_file *f = poll_timer(number, PC);
+	if (!f)
+		return -1;
 	if (was)
 		poll_tell(f, was, PC);
 	const bool off = lab_is_zero(&to->it_value, sizeof to->it_value);
@@ -428,6 +485,7 @@ static int poll_timerfd_settime(int number, int flags, const struct itimerspec *
 	                                      : lab_after(lab.now, &to->it_value);
 	f->interval = lab_after(0, &to->it_interval);
 	f->in->count = 0;
+	soonest = f->next < soonest ? f->next : soonest;
 	timers++;
 	lab_io_changed(f->in, PC);
 	return 0;
@@ -435,11 +493,9 @@ static int poll_timerfd_settime(int number, int flags, const struct itimerspec *
 
 static int poll_timerfd_gettime(int number, struct itimerspec *is)
 {
-	struct lab_file *f = lab_io_of(number);
+	const struct lab_file *f = poll_timer(number, PC);
 	if (!f)
 		return -1;
-	lab_io_point(f->in, LAB_SYNC_USE, PC);
-	lab_io_tick(f);
 	poll_tell(f, is, PC);
 	return 0;
 }

@@ -217,6 +217,8 @@ static int socket_shutdown(int number, int how)
 	struct lab_file *f = socket_of(number);
 	if (!f || !f->in)
 		return f ? lab_error(ENOTCONN) : -1;
+	if (how == SHUT_RD && f->own.is.ss_family != AF_UNIX)
+		socket_refuse("SHUT_RD of an internet socket", PC); /* the other side does not notice */
 	f->refs++;
 	lab_io_shut(f, how != SHUT_WR, how != SHUT_RD, PC);
 	lab_io_drop(f, PC);
@@ -254,14 +256,14 @@ static int socket_getsockopt(int number, int level, int option, int *value, sock
 	memset(value, 0, *size);
 	if (level != SOL_SOCKET)
 		return 0;
-	struct lab_channel *c = option == SO_ERROR ? f->in : option == SO_SNDBUF ? f->out : NULL;
+	struct lab_channel *c = option == SO_ERROR || option == SO_RCVBUF ? f->in : option == SO_SNDBUF ? f->out : NULL;
 	if (c)
 		lab_io_point(c, LAB_SYNC_USE, PC);
 	*value = option == SO_TYPE         ? SOCK_STREAM
 	         : option == SO_ACCEPTCONN ? f->kind == LAB_IO_LISTENER
 	         : option == SO_DOMAIN     ? f->own.is.ss_family
 	         : !c                      ? 0
-	         : option == SO_SNDBUF     ? (int)c->usual
+	         : option != SO_ERROR      ? (int)c->usual
 	         : c->reset                ? ECONNRESET
 	                                   : 0;
 	if (c && option == SO_ERROR)

@@ -97,7 +97,8 @@ static const char *refusal;
 
 /*
  * The `pick` of an unlock by a wait. With HALF, the thread has become a waiter before the unlock.
- * With EARLY it does not become a waiter, since the wait ends at once.
+ * With EARLY it does not become a waiter, since the wait ends at once. The choice of whether a wait
+ * ends at once has the `pick` EARLY, too.
  */
 enum { HALF = 1, EARLY };
 
@@ -257,13 +258,14 @@ static struct lab_graph_event object_event(unsigned thread, const struct lab_obj
 
 /*
  * Called when no thread can go on, but perhaps main can exit. Adds the lock for each thread that
- * waits for one: it could have been the first to take it.
+ * waits for one: it could have been the first to take it. A thread that has stopped behind a lock,
+ * since what it assumes is false, waits for no object.
  */
 static void steer_end(void)
 {
 	bool counts = true;
 	LAB_EACH_THREAD (t) {
-		if (t->state == LAB_BLOCKED && t->next.kind == LAB_SYNC &&
+		if (t->state == LAB_BLOCKED && t->object && t->next.kind == LAB_SYNC &&
 		    steps[t->next.order].kind == LAB_GRAPH_LOCK) {
 			const struct lab_graph_event e = object_event(t->id, t->object, t->next.order);
 			(void)lab_graph_add(&e);
@@ -616,10 +618,10 @@ void lab_steer_fence(int order)
 	(void)steer_event(&e);
 }
 
-unsigned lab_steer_choose(unsigned n)
+unsigned lab_steer_choose(unsigned n, uint8_t how)
 {
 	lab_point((struct lab_op){.kind = LAB_INPUT});
-	struct lab_graph_event e = {.kind = LAB_GRAPH_CHOICE, .operand = n, .location = LAB_GRAPH_NONE};
+	struct lab_graph_event e = {.kind = LAB_GRAPH_CHOICE, .operand = n, .location = LAB_GRAPH_NONE, .pick = how};
 	return (unsigned)lab_graph_event(steer_event(&e))->value;
 }
 
@@ -763,7 +765,7 @@ void lab_steer_wait(struct lab_object *cond, struct lab_object *mutex, uintptr_t
 	if (s->awaits)
 		return;
 	s->cond = NULL;
-	s->early = lab_may_fault(LAB_FAULT_SPURIOUS) && lab_steer_choose(2) == 1;
+	s->early = lab_may_fault(LAB_FAULT_SPURIOUS) && lab_steer_choose(2, EARLY) == 1;
 	(void)lab_cond_begin(cond, mutex, INT64_MAX, pc);
 }
 
@@ -876,6 +878,8 @@ unsigned lab_steer_wake(struct lab_object *cond, bool all)
 
 static uint16_t guide[LAB_GRAPH_EVENTS];
 static unsigned n_guide, at_guide, guided_last;
+/* for each thread, where in the guide its search for its next input begins */
+static unsigned inputs[LAB_GRAPH_THREADS];
 
 static bool guide_is_event(const struct lab_op *op)
 {
@@ -885,12 +889,13 @@ static bool guide_is_event(const struct lab_op *op)
 }
 
 /*
- * Returns whether the event is that of a thread that leaves a barrier. The event of the lowest
- * thread has all threads of the round in `expected`.
+/*
+ * Returns whether the event is an input of its thread. The other choices are those of a thread that
+ * leaves a barrier, where the `expected` of the lowest thread has all threads; and those of a wait.
  */
-static bool is_leaving(const struct lab_graph_event *e)
+static bool guide_is_input(const struct lab_graph_event *e)
 {
-	return e->expected > 0 || e->operand == 1;
+	return e->kind == LAB_GRAPH_CHOICE && !e->expected && e->operand > 1 && e->pick != EARLY;
 }
 
 /* All have come to a barrier before the step: the serial thread comes last. */
@@ -922,6 +927,7 @@ bool lab_steer_guide(void)
 			guide_serial(n_guide - 1);
 	}
 	at_guide = 0;
+	memset(inputs, 0, sizeof inputs);
 	guided_last = lab.self->id;
 	return n_guide > 0;
 }
@@ -953,9 +959,9 @@ unsigned lab_steer_guide_choice(enum lab_choice_kind kind, unsigned n)
 		return e && ((e->kind == LAB_GRAPH_SWAP && e->unusual && !e->writes) ||
 		             (e->kind == LAB_GRAPH_WRITE && e->pick == EARLY));
 	if (kind == LAB_PICK_INPUT) {
-		for (unsigned i = at_guide; i < n_guide; i++) {
-			e = lab_graph_event(guide[i]);
-			if (e->kind == LAB_GRAPH_CHOICE && e->thread == lab.self->id && !is_leaving(e))
+		for (unsigned *i = &inputs[lab.self->id]; *i < n_guide;) {
+			e = lab_graph_event(guide[(*i)++]);
+			if (e->thread == lab.self->id && guide_is_input(e))
 				return (unsigned)e->value;
 		}
 		return 0;

@@ -33,8 +33,8 @@ void lab_steer_start(const struct lab_thread *child);
 void lab_steer_join(const struct lab_thread *ended);
 /* What the running thread assumes is false, so the execution does not count. */
 void lab_steer_block(void);
-void lab_steer_exit(void); /* waits until no other thread can go on */
-unsigned lab_steer_choose(unsigned n);
+void lab_steer_exit(void);                          /* waits until no other thread can go on */
+unsigned lab_steer_choose(unsigned n, uint8_t how); /* 0: a choice of the program */
 /* The running thread uses the stack of the thread `owner`. */
 void lab_steer_lent(unsigned owner, uintptr_t address);
 /* The running thread's frames below the address end. */

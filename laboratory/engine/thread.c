@@ -16,6 +16,7 @@
  * and an endless one stops until a change.
  */
 #include "choice.h"
+#include "io.h"
 #include "object.h"
 #include "steer.h"
 #include "traffic.h"
@@ -103,6 +104,7 @@ static void time_out(struct lab_thread *t)
 {
 	if (lab.now < t->deadline)
 		lab.now = t->deadline;
+	lab_io_pass();
 	if (lab.now > CENTURY)
 		lab_fail(LAB_UNMODELLED, "more than a century in one execution, which is a limit of the laboratory");
 	t->result = -ETIMEDOUT;

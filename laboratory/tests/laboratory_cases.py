@@ -475,6 +475,29 @@ def traffic(tool):
 
 EXPECTS = re.compile(r'^(?:/\*| \*) Expects (a pass|([A-Z ]+) "(.*)")\.(?: |$)', re.M)
 
+LISTENS = "f[0] = socket(AF_UNIX, SOCK_STREAM, 0); f[1] = socket(AF_UNIX, SOCK_STREAM, 0); bind(f[1], &name, sizeof name); listen(f[1], 1);"
+OWN = "pthread_t own; pthread_create(&own, NULL, take, NULL);"
+# These statements call functions with a descriptor of another kind, or with a wrong argument.
+ERRORS = """f[2] = epoll_create1(0); f[3] = timerfd_create(CLOCK_MONOTONIC, 0); struct itimerspec own;
+	assert(timerfd_gettime(f[2], &own) == -1 && errno == EINVAL);
+	assert(epoll_wait(f[3], &e, 1, 0) == -1 && errno == EINVAL);
+	assert(epoll_wait(f[2], &e, 0, 0) == -1 && errno == EINVAL);
+	assert(epoll_wait(63, &e, 1, 0) == -1 && errno == EBADF);
+	assert(epoll_ctl(f[1], EPOLL_CTL_ADD, f[3], &e) == -1 && errno == EINVAL);
+	assert(epoll_ctl(f[2], EPOLL_CTL_ADD, f[3], NULL) == -1 && errno == EFAULT);
+	assert(read(f[1], s, 8) == -1 && errno == EINVAL);
+	assert(read(f[2], s, 8) == -1 && errno == EINVAL);
+	assert(write(f[3], s, 8) == -1 && errno == EINVAL);
+	assert(read(f[0], s, 1) == -1 && errno == ENOTCONN);
+"""
+TIMERS = """for (int i = 0; i < 2; i++) {
+	f[i] = timerfd_create(CLOCK_MONOTONIC, 0);
+	timerfd_settime(f[i], 0, &(struct itimerspec){.it_value = {1 + i}}, NULL);
+}
+"""
+# An epoll set has a timer and a pipe; FIRST asserts which is reported first when both are ready.
+TIMED = TIMERS + "f[2] = epoll_create1(0); (void)!pipe(f + 3); epoll_ctl(f[2], EPOLL_CTL_ADD, f[3], &e); e.data.fd = 1; epoll_ctl(f[2], EPOLL_CTL_ADD, f[0], &e);"
+FIRST = "struct epoll_event two[2]; if (epoll_wait(f[2], two, 2, -1) == 2) assert(two[0].data.fd == %d);"
 # Programs of a few statements. Each has the verdict and the message that it expects, the first
 # statements of main, and the statements of each thread.
 SHORT = {
@@ -483,17 +506,26 @@ SHORT = {
                             "static atomic_int o[4097]; for (int i = 0; i < 4097; i++) o[i] = i;"),
     "barrier_two_inits": ("misuse", "anew", "static pthread_barrier_t b; pthread_barrier_init(&b, NULL, 1); pthread_barrier_init(&b, NULL, 1);"),
     "c11_not_initialised": ("misuse", "not initialised", "static mtx_t mutex; mtx_lock(&mutex); mtx_unlock(&mutex);"),
+    "clock_branch": ("passed", "", "", "struct timespec before, after; clock_gettime(CLOCK_MONOTONIC, &before); usleep(1500000); clock_gettime(CLOCK_MONOTONIC, &after); "
+                     "assert(after.tv_sec > before.tv_sec);", "time_t until = time(NULL) + 5; while (time(NULL) < until);"),
     "cond_change_without_lock": ("lost_wakeup", "came before the wait", "",
                                  "pthread_mutex_lock(&m); while (!x) pthread_cond_wait(&c, &m); pthread_mutex_unlock(&m);", "x = 1; pthread_cond_signal(&c);"),
     "cond_destroy_with_waiter": ("misuse", "condition", "",
                                  "pthread_mutex_lock(&m); while (!plain) pthread_cond_wait(&c, &m); pthread_mutex_unlock(&m);", "pthread_cond_destroy(&c);"),
+    "cond_timedwait_relocks": ("passed", "", "", *2 * ["struct timespec until; clock_gettime(CLOCK_REALTIME, &until); until.tv_nsec += 1000; pthread_mutex_lock(&m); "
+                               "int result = pthread_cond_timedwait(&c, &m, &until); assert(result == ETIMEDOUT || result == 0); assert(plain++ == 0); plain--; "
+                               "pthread_mutex_unlock(&m);"]),
     "cond_two_mutexes": ("misuse", "while another thread waits for it with", "",
                          "pthread_mutex_lock(&m); pthread_cond_wait(&c, &m); pthread_mutex_unlock(&m);",
                          "pthread_mutex_lock(&n); pthread_cond_wait(&c, &n); pthread_mutex_unlock(&n);"),
     "cond_wait_unowned": ("misuse", "which it does not hold", "pthread_cond_wait(&c, &m);"),
+    "descriptor_errors": ("passed", "", LISTENS + ERRORS),
+    "epoll_nested": ("not_modelled", "watches an epoll descriptor by another one", "epoll_ctl(epoll_create1(0), EPOLL_CTL_ADD, epoll_create1(0), &e);"),
     "key_deleted": ("misuse", "does not exist", "pthread_key_t key; pthread_key_create(&key, NULL); pthread_key_delete(key); pthread_setspecific(key, &key);"),
+    "libc_rounding": ("not_modelled", "fesetround() of libm.so", "fesetround(FE_UPWARD);"),  # would outlive the execution
     "libc_setenv_race": ("data_race", "of the environment by", "", 'setenv("A", "1", 1);', '(void)getenv("A");'),
     "libc_strtok_race": ("data_race", "write of the state of strtok()", "", *2 * ['char text[] = "a b"; (void)strtok(text, " ");']),
+    "map_keeps": ("passed", "", "char **kept = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); assert(kept != MAP_FAILED); kept[0] = malloc(1);"),
     "mutex_destroy_locked": ("misuse", "destroys", "pthread_mutex_lock(&m); pthread_mutex_destroy(&m);"),
     "mutex_forgotten": ("data_race", "plain", "", "pthread_mutex_lock(&m); plain++; pthread_mutex_unlock(&m);", "plain++;"),
     "mutex_freed_locked": ("misuse", "frees the memory of",
@@ -502,6 +534,8 @@ SHORT = {
                       "pthread_mutex_t *own = malloc(sizeof *own); pthread_mutex_lock(own); pthread_mutex_unlock(own); free(own);"),
     "mutex_init_unordered": ("misuse", "initialis", "", "pthread_mutex_lock(&m); pthread_mutex_unlock(&m);", "pthread_mutex_init(&m, NULL);"),
     "mutex_relock_normal": ("misuse", "again", "pthread_mutex_lock(&m); pthread_mutex_lock(&m);"),
+    "mutex_timedlock_expired": ("passed", "", "pthread_mutex_lock(&m);", "struct timespec until; clock_gettime(CLOCK_REALTIME, &until); until.tv_sec++; "
+                                "assert(pthread_mutex_timedlock(&m, &until) == ETIMEDOUT);"),
     "mutex_trylock_busy": ("passed", "", "", *2 * [
         "int result = pthread_mutex_trylock(&m); assert(result == 0 || result == EBUSY); "
         "if (result == 0) { assert(plain++ == 0); plain--; pthread_mutex_unlock(&m); }"]),
@@ -526,11 +560,13 @@ SHORT = {
     "process_abort": ("crash", "calls abort()", "abort();"),
     "process_exit_in_thread": ("exit_status", "status 9", "", "exit(9);"),
     "process_exit_status": ("exit_status", "main returns 3", "return 3;"),
+    "process_exit_zero": ("passed", "", "", "exit(0);"),
     "process_file": ("not_modelled", "regular files", 'return fopen("/dev/tty", "r") == NULL;'),
     "process_fork": ("not_modelled", "fork()", "return fork() > 0;"),
     "process_kill": ("not_modelled", "by kill()", "return kill(getpid(), SIGKILL);"),
     "process_signal": ("not_modelled", "sends User defined signal 1 by raise()",
                        "struct sigaction action = {.sa_handler = exit}; return sigaction(SIGUSR1, &action, NULL) || raise(SIGUSR1);"),
+    "rand_branch": ("passed", "", "srand(7);", *2 * ["if (rand() % 2) x = 1;"]),
     "rwlock_destroy_read": ("misuse", "1 reader holds", "pthread_rwlock_rdlock(&l); pthread_rwlock_destroy(&l);"),
     "rwlock_reader_again_behind_writer": (
         "deadlock", "wants the readers-writer lock", "",
@@ -550,11 +586,21 @@ SHORT = {
     "sleep_as_sync": ("data_race", "plain", "", "plain = 1;", "sleep(1); if (plain) _exit(0);"),
     "sleep_beside_loop": ("passed", "", "", "while (!x) y++;", "sleep(1); x = 1;"),
     "sleep_too_short": ("check", "assert(atomic_load(&x))", "", "atomic_store(&x, 1);", "sleep(1); assert(atomic_load(&x));"),
+    "socket_of_datagrams": ("not_modelled", "another kind of socket", "socket(AF_INET, SOCK_DGRAM, 0);"),
     "spin_not_initialised": ("misuse", "not initialised", "static pthread_spinlock_t spin; pthread_spin_lock(&spin); pthread_spin_unlock(&spin);"),
     "spin_unlock_unowned": ("misuse", "which no thread holds", "pthread_spinlock_t spin; pthread_spin_init(&spin, 0); pthread_spin_unlock(&spin);"),
     "syscall_unknown": ("not_modelled", "system call", "return syscall(SYS_getppid) < 0;"),
     "thread_join_bogus": ("misuse", "does not exist", "pthread_join(0, NULL);"),
+    "thread_join_detached": ("misuse", "which is detached", OWN + "pthread_detach(own); pthread_join(own, NULL);"),
     "thread_join_self": ("passed", "", "return pthread_join(pthread_self(), NULL) != EDEADLK;"),
+    "thread_join_twice": ("misuse", "has joined at", OWN + "pthread_join(own, NULL); pthread_join(own, NULL);"),
+    "threads_too_many": ("not_modelled", "more than 128 threads", "pthread_t own; for (int i = 0; i < 128; i++) if (pthread_create(&own, NULL, take, NULL)) return 1;"),
+    "timer_after_bytes": ("check", "== 1", TIMED, "(void)!write(f[4], s, 1);", FIRST % 1),
+    "timer_before_bytes": ("check", "== 0", TIMED, "(void)!write(f[4], s, 1);", FIRST % 0),
+    "timer_twice": ("check", "== 1", "f[0] = timerfd_create(CLOCK_MONOTONIC, 0); struct itimerspec own = {{1}, {1}}; timerfd_settime(f[0], 0, &own, NULL); "
+                    "uint64_t times; (void)!read(f[0], &times, 8); assert(times == 1);"),
+    "timers_together": ("check", "== 1", TIMERS + "assert(poll((struct pollfd[]){{f[0], POLLIN}, {f[1], POLLIN}}, 2, -1) == 1);"),
+    "volatile_flag": ("data_race", "stop", "", "stop = 1;", "while (!stop);"),
 }
 
 
@@ -612,8 +658,8 @@ def program(tool):
         out = tool.says(one, more, "--", "21", "43", status=1)
         expect(out, "EXIT STATUS one (model): main returns 1", "twice is 42", "-- 21 43")
         expect(replayed(tool, out), "main returns 1")
-        lacks = folder.write("lacks.c", "#include <unistd.h>\nint main(void) { return getppid() + fork(); }\n")
-        expect(tool.says(lacks, status=1), "the model lacks, of what the program refers to: getppid fork\n")
+        lacks = folder.write("lacks.c", "int getppid(), fork(), alarm(), flock(), lockf(), pause(), pthread_cancel(), setitimer(), signalfd(), sigwait(), timer_create();\nint main(void) { return getppid() + fork() + alarm() + flock() + lockf() + pause() + pthread_cancel() + setitimer() + signalfd() + sigwait() + timer_create(); }\n")
+        expect(tool.says(lacks, status=1), "the model lacks, of what the program refers to: ", *" getppid fork alarm flock lockf pause pthread_cancel setitimer signalfd sigwait timer_create".split())
         expect(tool.run(more, status=2)[1], "no main() in it")
         expect(tool.run(one, "mutex", status=2)[1], "a pattern does not go with the sources")
         early = folder.write("early.c", "#include <pthread.h>\nstatic void *run(void *arg) { return arg; }\n"
@@ -808,7 +854,9 @@ static sem_t p;
 static pthread_barrier_t b;
 static inline long futex(int call, int n) { return syscall(SYS_futex, &y, call, n, &(struct timespec){1}, NULL, 0); }
 static int start(void *arg) { return arg != NULL; }
+static void *take(void *arg) { return arg; }
 static int f[5], on = 1;
+static volatile int stop;
 static char s[8];
 static FILE *stream;
 static struct sockaddr name = {AF_UNIX, "x"};
@@ -841,7 +889,7 @@ PROOFS = {
     "weak": (["int n = 0; while (!atomic_compare_exchange_weak(&x, &n, n + 1));", "W(x, 3);"], None),
     "c11_threads": (2 * ["thrd_t t; thrd_create(&t, start, NULL); thrd_join(t, NULL);"], None),
     "clock": (["(void)time(NULL);"], "the clock"),
-    "no_end": (["void __VERIFIER_assume(int); __VERIFIER_assume(R(x));"], "no execution came to its end"),
+    "no_end": (2 * ["void __VERIFIER_assume(int); pthread_mutex_lock(&m); __VERIFIER_assume(plain); pthread_mutex_unlock(&m);"], "no execution came to its end"),
     "pause": (['__asm__ volatile("pause" ::: "memory");'], None),
     "drawn": (["int __VERIFIER_nondet_int(void); (void)__VERIFIER_nondet_int();"], "the clock"),
     "retires": (["void __VERIFIER_hazptr_retire(const void *); __VERIFIER_hazptr_retire(malloc(1));"], "a hazard pointer"),
@@ -914,7 +962,6 @@ NO_GRAPHS = "sem_init(&p, 0, 0); sem_post(&p); futex(FUTEX_WAKE, 1);"
 # sem_post(), those of another thread after its sem_wait(), and what the command says. In a real run
 # the second thread may come first.
 PAIR = "socketpair(AF_UNIX, SOCK_STREAM, 0, f);"
-LISTENS = "f[0] = socket(AF_UNIX, SOCK_STREAM, 0); f[1] = socket(AF_UNIX, SOCK_STREAM, 0); bind(f[1], &name, sizeof name); listen(f[1], 1);"
 WATCHES = "f[2] = epoll_create1(0); (void)!pipe(f); (void)!pipe(f + 3); epoll_ctl(f[2], EPOLL_CTL_ADD, f[0], &e); epoll_ctl(f[2], EPOLL_CTL_ADD, f[3], &e);"
 FILE = 'stream = fopen("x", "w+"); fputs("ab", stream); rewind(stream); f[0] = open("x", O_RDWR);'
 CHANGED, USED = "another thread could have changed a descriptor", "two threads use a file"
@@ -938,6 +985,7 @@ DESCRIPTORS = {
     "unlinked": (LISTENS, 'unlink("x");', "if (connect(f[0], &name, sizeof name) == 0) abort();", "CRASH"),
     "unwatched": (WATCHES + "(void)!write(f[1], s, 1);", "close(f[0]);", "if (epoll_wait(f[2], &e, 1, 0)) abort();", "CRASH"),
     "set_later": ("f[0] = timerfd_create(CLOCK_MONOTONIC, 0);", "if (read(f[0], s, 8) != 8) abort();", "timerfd_settime(f[0], 0, &(struct itimerspec){.it_value = {1}}, NULL);", "proved: all"),
+    "left": (TIMERS, "timerfd_gettime(f[0], &(struct itimerspec){});", "", "the clock"),
     "shut": (PAIR + "shutdown(f[0], SHUT_WR); close(f[1]); (void)!pipe(f + 1); if (send(f[0], s, 1, MSG_NOSIGNAL) == 1) abort();", "", "", "proved: all"),
 }
 
@@ -970,7 +1018,7 @@ FEW = {
 
 def threaded(bodies, first=""):
     """A program with a thread for each of the bodies, after a first statement of main."""
-    lines = ["#define _GNU_SOURCE"] + [f"#include <{name}.h>" for name in ("assert", "errno", "fcntl", "linux/futex", "poll", "pthread", "sched", "semaphore", "signal", "stdatomic", "stdio", "stdlib", "string", "sys/epoll", "sys/ioctl", "sys/socket", "sys/stat", "sys/syscall", "sys/timerfd", "threads", "time", "unistd")]
+    lines = ["#define _GNU_SOURCE"] + [f"#include <{name}.h>" for name in ("assert", "errno", "fcntl", "fenv", "linux/futex", "poll", "pthread", "sched", "semaphore", "signal", "stdatomic", "stdio", "stdlib", "string", "sys/epoll", "sys/ioctl", "sys/mman", "sys/socket", "sys/stat", "sys/syscall", "sys/timerfd", "threads", "time", "unistd")]
     lines += [ATOMICS]
     lines += [f"static void *run{i}(void *arg) {{ {body} return arg; }}" for i, body in enumerate(bodies)]
     lines += ["int main(void)", "{", f"\tpthread_t t[{len(bodies) + 1}];", first]
@@ -1141,6 +1189,8 @@ def proofs(tool):
         for said in ("main returns 1", "the search: execution graphs", "another modification order than the order of execution: no replay"):
             expect(out, said)
         expect(replayed(tool, out.replace("To try again", "The same again")), "main returns 1", "another modification order")
+        inputs = "unsigned fl_stress_choose(unsigned n); if (fl_stress_choose(4) * 4 + fl_stress_choose(4) == 6 && R(x)) abort();"
+        expect(replayed(tool, tool.says(folder.write("inputs.c", threaded([inputs, "W(x, 1);"])), "--strategy", "graphs", status=4), 4), "--replay")
         expect(tool.says(folder.write("refused.c", threaded([], NO_GRAPHS)), "--strategy", "graphs", status=5), "0 passed, 0 failed, 1 skipped")
         exhausted = tool.test(folder.path("clock.c"))
         if not exhausted["exhausted"] or exhausted["proved"]:
@@ -1332,7 +1382,7 @@ def linked_with_runtime(tool):
     tool.need()
     with Folder() as folder:
         module = folder.path("module.so")
-        source = tool.at("programs/process_exit_zero.c")
+        source = tool.at("programs/heap_leak.c")
         if not succeeds(["cc", "-fsanitize=thread", "-fPIC", "-shared", "-pthread", source, "-o", module]):
             raise Skip("the compiler has no -fsanitize=thread")
         expect(tool.run("--load", module, status=2)[1], "link without it")
