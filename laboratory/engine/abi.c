@@ -5,11 +5,10 @@
  * own. The return address of each function identifies the site of the access.
  */
 #include "frame.h"
-#include "model.h"
+#include "interpose.h"
 #include "steer.h"
 #include "user.h"
 
-#define PC ((uintptr_t)__builtin_return_address(0))
 #define ABI __attribute__((visibility("default"), used))
 
 void (*lab_chaos)(uintptr_t pc);
@@ -54,23 +53,6 @@ DECLARED(void, __tsan_func_exit, void)
 	if (__builtin_expect(lab.recording, 0))
 		lab_frame_leave();
 }
-
-/*
- * A loop may wait by this call. So the registers of the caller that live across calls are saved
- * just below the frame, together with the caller's frame pointer and return address. The caller's
- * stack is behind them.
- */
-#ifdef __x86_64__
-#define LOOP()                                                                                                         \
-	do {                                                                                                           \
-		__asm__ volatile("" ::: "rbx", "r12", "r13", "r14", "r15");                                            \
-		lab.expected = 0;                                                                                      \
-		lab.frame = (uintptr_t)__builtin_frame_address(0) - 40;                                                \
-		lab.caller = *(const uintptr_t *)__builtin_frame_address(0);                                           \
-	} while (0)
-#else
-#define LOOP() ((void)0)
-#endif
 
 #define PLAIN(name, size, write)                                                                                       \
 	DECLARED(void, name, void *address)                                                                            \

@@ -7,26 +7,29 @@
  * pushed as a graph of its own, for a later run. So there are as many runs as complete or blocked
  * graphs.
  *
- *   rf       of each read: the number of the event that it reads. That may be a later event, after
- *            a revisit.
- *   mo       of each write: its place among the writes of its location; 0 is the initial value. An
- *            update (a read-modify-write) is one event; its place is the one after the write that
- *            it reads.
- *   past     happens-before, as vector clocks. `message` is what an acquiring reader learns.
- *   prefix   (po | rf)+, as vector clocks: the events without which an event cannot be.
+ *   rf       Each read has the number of the event that it reads. After a revisit, that may be a
+ *            later event.
+ *   mo       Each write has a place among the writes of its location. The initial value has the
+ *            place 0. An update (a read-modify-write) is one event, and its place is the one after
+ *            the write that it reads.
+ *   past     This is happens-before, as vector clocks. `message` is what an acquiring reader learns.
+ *   prefix   This is (po | rf)+, as vector clocks: the events without which an event cannot be.
  *
  * Consistency. A new event is the last in its prefix order. So coherence bounds only what lies
  * before it: a read or a write must not come before a write that the thread knows of, nor before
  * one that a known read has read (graph_floor()). Atomicity: no write comes between an update and
  * the write that it reads. psc needs a search for cycles, which only SC events and SC fences can
- * have. The free way is always consistent, because such an event has no successor in any of the
- * orders.
+ * have. Except for waits for futexes, the free way is always consistent, because such an event has no
+ * successor in any of the orders.
  *
  * Revisits. When a write w is added, earlier reads r of its location that are not in its prefix may
  * read it, too. Of the events after r, the new graph keeps those in the prefix of w. All other
  * events after r, and r itself, must be as a free extension of what stays would have added them
  * (graph_is_free()). So of all graphs from which the same revisit leads to one result, exactly one
  * makes the revisit, and each graph comes once.
+ *
+ * Waits for futexes need another search for cycles (graph_sort()). A comparison, and the update of a
+ * queue that is one step with it, need not be consistent in the free way. The event must wait then.
  *
  * Locks. A lock is in the graph only when it is held: a free extension waits for it. So when the
  * write of a lock revisits another lock, the graph loses the other lock, whose thread then waits.
@@ -41,11 +44,14 @@ typedef struct lab_graph_event graph_event;
 typedef struct lab_graph_clock graph_clock;
 
 struct graph {
-	/* a guess: which part of all runs it leads to; each pushed graph gets half of the rest */
+	/*
+	 * This guesses which part of all runs the graph leads to. Each pushed graph gets half of the
+	 * rest.
+	 */
 	double share;
 	/*
-	 * fresh: the read of an update that got its write by a revisit, and has yet to make its own
-	 * revisits; NONE: none
+	 * `fresh` is the number of an update that got its write by a revisit, and has yet to make its
+	 * own revisits. It is NONE if there is no such update.
 	 */
 	uint32_t n, fresh;
 	graph_event e[LAB_GRAPH_EVENTS];
@@ -58,16 +64,16 @@ struct graph {
 
 enum { PUSHED = 1 << 30, HEAD = offsetof(struct graph, e) }; /* bytes */
 
-static struct graph now, cut, began; /* began: `now` as it was before its run */
+static struct graph now, cut, began; /* `began` is `now` as it was before its run. */
 static struct {
 	graph_clock past, prefix;
-	/* the messages that the thread's reads have read, for an acquire fence */
+	/* These are the messages that the thread's reads have read. An acquire fence needs them. */
 	graph_clock acquired;
-	graph_clock released; /* the past of the thread's last release fence */
-	uint16_t n;           /* how many of its events are done */
-	uint16_t planned;
+	graph_clock released; /* This is the past of the thread's last release fence. */
+	uint16_t n;           /* So many events of the thread are done. */
+	uint16_t planned;     /* The graph has so many events of the thread. */
 } of[LAB_GRAPH_THREADS];
-/* the past without the event itself, and without what it acquires */
+/* This is the past without the event itself, and without what the event acquires. */
 static graph_clock before[LAB_GRAPH_EVENTS];
 static graph_clock past[LAB_GRAPH_EVENTS], prefix[LAB_GRAPH_EVENTS], message[LAB_GRAPH_EVENTS];
 static uint16_t number_at[LAB_GRAPH_THREADS][LAB_GRAPH_EVENTS];
@@ -75,7 +81,7 @@ static uint32_t n_done;
 static uint64_t initial[LOCATIONS];
 
 static unsigned char *pushed;
-static size_t n_pushed, room_pushed, below; /* below: where the bytes of `began` begin */
+static size_t n_pushed, room_pushed, below; /* The bytes of `began` begin at `below`. */
 static bool is_full, is_bounded;
 static unsigned most_faults;
 
@@ -211,6 +217,18 @@ bool lab_graph_is_full(void)
 
 /* --- clocks --- */
 
+/*
+ * Returns the message that the event gets if it reads the write `from`. That is the message of the
+ * write. But a reader of a readers-writer lock gets that of the last unlock by a writer.
+ */
+static const graph_clock *message_to(const graph_event *e, unsigned from)
+{
+	static const graph_clock nothing;
+	while (e->shares && from != NONE && now.e[from].shares)
+		from = now.e[from].rf;
+	return from == NONE ? &nothing : &message[from];
+}
+
 /* Computes the clocks of the event, which is the next one of its thread. */
 static void event_clocks(unsigned i)
 {
@@ -219,11 +237,10 @@ static void event_clocks(unsigned i)
 	before[i] = past[i] = of[t].past;
 	prefix[i] = of[t].prefix;
 	past[i].at[t] = prefix[i].at[t] = e->index + 1;
-	if (e->reads && e->rf != NONE) {
+	if (e->rf != NONE)
 		clock_join(&prefix[i], &prefix[e->rf]);
-		if (lab_is_acquire(order_of(e)))
-			clock_join(&past[i], &message[e->rf]);
-	}
+	if (lab_is_acquire(order_of(e)))
+		clock_join(&past[i], message_to(e, e->rf));
 	if (e->kind == LAB_GRAPH_FENCE && lab_is_acquire(e->order))
 		clock_join(&past[i], &of[t].acquired);
 	if (!e->writes)
@@ -241,7 +258,7 @@ static void event_clocks(unsigned i)
 			}
 		}
 	}
-	if (e->reads && e->rf != NONE)
+	if (e->rf != NONE)
 		clock_join(&message[i], &message[e->rf]);
 }
 
@@ -252,8 +269,7 @@ static void event_done(unsigned i)
 	const unsigned t = e->thread;
 	of[t].past = past[i];
 	of[t].prefix = prefix[i];
-	if (e->reads && e->rf != NONE)
-		clock_join(&of[t].acquired, &message[e->rf]);
+	clock_join(&of[t].acquired, message_to(e, e->rf));
 	if (e->kind == LAB_GRAPH_FENCE && lab_is_release(e->order))
 		of[t].released = past[i];
 	number_at[t][of[t].n++] = (uint16_t)i;
@@ -424,10 +440,76 @@ static bool is_psc(unsigned x, unsigned y)
 	return false;
 }
 
+/* --- orders of all events --- */
+
+static bool is_sc(const graph_event *e)
+{
+	return e->kind != LAB_GRAPH_CHOICE && order_of(e) == __ATOMIC_SEQ_CST;
+}
+
+/* Whether all that must come before the event has been done: see graph_sort(). */
+static bool is_next(const struct graph *g, unsigned i, const bool *done, bool all)
+{
+	const graph_event *e = &g->e[i];
+	bool first = true, compared = all;
+	if (e->rf != NONE && !done[e->rf])
+		return false;
+	for (unsigned k = 0; k < g->n; k++) {
+		const graph_event *x = &g->e[k];
+		const bool compares = x->kind == LAB_GRAPH_COMPARE, same = same_location(x, e),
+			   own = x->thread == e->thread;
+		compared |= compares && same;
+		if (done[k] || k == i)
+			continue;
+		first &= !(same && e->writes && (x->writes || compares) && place_of(g, x) < e->mo);
+		if ((own && k < i) ||
+		    (all && (clock_has(&prefix[i], x) || (sc_graph && is_sc(x) && is_sc(e) && is_psc(k, i)))))
+			return false;
+		/* The update that is one step with the comparison must be possible, too. */
+		if (own && x->kind == LAB_GRAPH_ENQUEUE && x->index == e->index + 2 && x->rf != NONE && !done[x->rf])
+			return false;
+	}
+	return first || !compared;
+}
+
 /*
- * Whether psc has no cycle. `old` has the number that each event has in `now`; NULL: the graph is
- * `now`. The event `revisited` has the past `its_past` in place of its own; NONE: there is no such
- * event.
+ * Sorts the events, and returns how many of them have a place in the order. The order contains po,
+ * rf, and mo of the words that waits for futexes compare; and each wait compares the newest value. If
+ * `all`, the order also contains the starts and joins of threads, mo and psc, and has only events that
+ * are done.
+ */
+static unsigned graph_sort(const struct graph *g, bool all, uint16_t *order)
+{
+	bool done[LAB_GRAPH_EVENTS];
+	unsigned n = 0, old;
+	for (unsigned i = 0; i < g->n; i++)
+		done[i] = all && g->e[i].index >= of[g->e[i].thread].n;
+	do {
+		old = n;
+		for (unsigned i = 0; i < g->n; i++) {
+			if (done[i] || !is_next(g, i, done, all))
+				continue;
+			done[i] = true;
+			order[n++] = (uint16_t)i;
+		}
+	} while (n > old);
+	return n;
+}
+
+/* Whether each wait for a futex has compared the newest value, in some order of all events. */
+static bool are_newest(const struct graph *g)
+{
+	uint16_t order[LAB_GRAPH_EVENTS];
+	GRAPH_EACH (e, g)
+		if (e->kind == LAB_GRAPH_COMPARE)
+			return graph_sort(g, false, order) == g->n;
+	return true;
+}
+
+/*
+ * Whether psc has no cycle, and waits compare the newest values. `old` has the
+ * number that each event has in `now`; it is NULL if the graph is `now`. The event `revisited` has
+ * the past `its_past` in place of its own; it is NONE if there is no such event.
  */
 static bool is_consistent(const struct graph *g, const uint16_t *old, unsigned revisited, const graph_clock *its_past)
 {
@@ -435,10 +517,12 @@ static bool is_consistent(const struct graph *g, const uint16_t *old, unsigned r
 	uint64_t to[MOST_SC][MOST_SC / 64];
 	unsigned n = 0;
 	for (unsigned i = 0; i < g->n && n < MOST_SC; i++)
-		if (g->e[i].kind != LAB_GRAPH_CHOICE && order_of(&g->e[i]) == __ATOMIC_SEQ_CST)
+		if (is_sc(&g->e[i]))
 			sc[n++] = (uint16_t)i;
 	if (n == MOST_SC)
 		is_full = true;
+	if (!are_newest(g))
+		return false;
 	if (n < 2)
 		return true;
 	sc_graph = g;
@@ -485,7 +569,7 @@ static bool is_expected(const graph_event *e, uint64_t value)
 static void event_decide(const struct graph *g, graph_event *e)
 {
 	const uint64_t old = value_read(g, e);
-	e->writes = e->kind == LAB_GRAPH_UPDATE || e->kind == LAB_GRAPH_SIGNAL ||
+	e->writes = e->kind == LAB_GRAPH_UPDATE || e->kind == LAB_GRAPH_SIGNAL || e->kind == LAB_GRAPH_ENQUEUE ||
 	            ((e->kind == LAB_GRAPH_SWAP || e->kind == LAB_GRAPH_LOCK) && is_expected(e, old));
 	if (!e->writes)
 		return;
@@ -502,7 +586,7 @@ static bool graph_is_free(unsigned i, unsigned w)
 	const graph_event *e = &now.e[i];
 	if (e->unusual)
 		return false;
-	if (e->location == NONE)
+	if (e->location == NONE || e->kind == LAB_GRAPH_WOKEN)
 		return true;
 	const unsigned place = place_of(&now, e);
 	for (unsigned j = 0; j < now.n; j++) {
@@ -548,7 +632,7 @@ static void push_places(graph_event *a, graph_event *b, unsigned floor, const ui
 		its_past = before[old[b - cut.e]];
 		its_past.at[b->thread] = (uint16_t)(b->index + 1);
 		if (lab_is_acquire(order_of(b)))
-			clock_join(&its_past, &message[w]);
+			clock_join(&its_past, message_to(b, w));
 		cut.fresh = updates ? (uint32_t)(b - cut.e) : NONE;
 		b->writes = false;
 	}
@@ -632,21 +716,25 @@ static void graph_revisit(unsigned w, unsigned r)
 	}
 }
 
+/* Whether the event is a read that may read the write `w` in its place. */
+static bool may_revisit(unsigned w, unsigned i)
+{
+	return now.e[i].reads && now.e[i].kind != LAB_GRAPH_WOKEN && now.e[i].location == now.e[w].location;
+}
+
 /* Pushes all graphs in which an earlier read reads the new write. */
 static void graph_revisits(unsigned w)
 {
-	const graph_event *write = &now.e[w];
 	unsigned first = now.n;
 	for (unsigned i = 0; i < now.n && first == now.n; i++)
-		if (now.e[i].reads && now.e[i].location == write->location && i != w &&
-		    !clock_has(&prefix[w], &now.e[i]))
+		if (may_revisit(w, i) && i != w && !clock_has(&prefix[w], &now.e[i]))
 			first = i;
 	for (unsigned i = now.n; i-- > first;) {
 		if (i == w || clock_has(&prefix[w], &now.e[i]))
 			continue;
 		if (!graph_is_free(i, w))
 			return;
-		if (now.e[i].reads && now.e[i].location == write->location)
+		if (may_revisit(w, i))
 			graph_revisit(w, i);
 	}
 }
@@ -675,7 +763,7 @@ static bool add_read(unsigned i)
 	graph_event *e = &now.e[i];
 	uint16_t by_place[LAB_GRAPH_EVENTS];
 	const unsigned last = mo_count(&now, e->location);
-	/* NONE stands for the initial value */
+	/* NONE stands for the initial value. */
 	memset(by_place, 0xff, (last + 1) * sizeof by_place[0]);
 	for (unsigned k = 0; k < i; k++)
 		if (now.e[k].writes && now.e[k].location == e->location)
@@ -699,7 +787,7 @@ static bool add_read(unsigned i)
 		event_clocks(i);
 		if (place < last) {
 			const uint8_t kind = e->kind;
-			/* it is an update, but has not written yet */
+			/* The event is an update that has not written yet. */
 			e->kind = writes ? LAB_GRAPH_UPDATE : kind;
 			e->writes = false;
 			const bool reads = now_is_consistent();
@@ -713,6 +801,9 @@ static bool add_read(unsigned i)
 		} else if (writes) {
 			mo_insert(&now, e, place + 1);
 		}
+		/* All other events are consistent where they come last. */
+		if (place == last && e->kind >= LAB_GRAPH_COMPARE && !now_is_consistent())
+			return false;
 		if (writes)
 			graph_revisits(i);
 		add_picks(i, taken);
@@ -767,6 +858,11 @@ unsigned lab_graph_add(const struct lab_graph_event *new)
 		break;
 	case LAB_GRAPH_WRITE:
 		add_write(i);
+		break;
+	case LAB_GRAPH_WOKEN:
+		e->reads = true;
+		e->rf = new->rf;
+		event_clocks(i);
 		break;
 	default:
 		if (!add_read(i)) {
@@ -865,30 +961,10 @@ void lab_graph_cause(unsigned thread, unsigned event)
 	clock_join(&of[thread].prefix, &prefix[event]);
 }
 
-/* Whether x must be done before y, in an order that contains po, rf, mo and psc. */
-static bool is_ordered(unsigned x, unsigned y)
-{
-	const graph_event *a = &now.e[x], *b = &now.e[y];
-	return clock_has(&prefix[y], a) || (same_location(a, b) && a->writes && b->writes && a->mo < b->mo) ||
-	       (sc_graph == &now && a->kind != LAB_GRAPH_CHOICE && b->kind != LAB_GRAPH_CHOICE &&
-	        order_of(a) == __ATOMIC_SEQ_CST && order_of(b) == __ATOMIC_SEQ_CST && is_psc(x, y));
-}
-
 unsigned lab_graph_order(uint16_t order[LAB_GRAPH_EVENTS])
 {
-	bool done[LAB_GRAPH_EVENTS] = {false};
-	unsigned n = 0;
 	sc_graph = NULL;
 	(void)now_is_consistent();
-	for (unsigned i = 0; i < now.n; i++) {
-		bool first = !done[i] && now.e[i].index < of[now.e[i].thread].n;
-		for (unsigned k = 0; first && k < now.n; k++)
-			first = k == i || done[k] || now.e[k].index >= of[now.e[k].thread].n || !is_ordered(k, i);
-		if (!first)
-			continue;
-		done[i] = true;
-		order[n++] = (uint16_t)i;
-		i = UINT32_MAX; /* look from the first event again */
-	}
+	const unsigned n = graph_sort(&now, true, order);
 	return n == n_done ? n : 0;
 }

@@ -12,40 +12,61 @@
 enum { LAB_GRAPH_THREADS = 16, LAB_GRAPH_EVENTS = 1024, LAB_GRAPH_NONE = 0xffff };
 
 enum lab_graph_kind {
-	LAB_GRAPH_READ,
+	LAB_GRAPH_READ = 1,
 	LAB_GRAPH_WRITE,
-	LAB_GRAPH_UPDATE, /* a read-modify-write that always writes */
-	/* a compare-and-swap; if it reads another value than the expected one, it is a read */
+	/* This kind is a read-modify-write that always writes. */
+	LAB_GRAPH_UPDATE,
+	/* A compare-and-swap is a read where it reads another value than the expected one. */
 	LAB_GRAPH_SWAP,
-	LAB_GRAPH_LOCK,   /* a compare-and-swap that waits until it reads the expected value */
-	LAB_GRAPH_SIGNAL, /* an update that takes one waiter, by choice, out of a queue */
+	/* A lock is a compare-and-swap that waits until it reads the expected value. */
+	LAB_GRAPH_LOCK,
+	/* A signal is an update that takes one waiter, by choice, out of a queue. */
+	LAB_GRAPH_SIGNAL,
+	/* A comparison reads the newest value: see are_newest() in graph.c. */
+	LAB_GRAPH_COMPARE,
+	/*
+	 * This kind is an update that is one step with a comparison of its thread. Between them is a
+	 * choice.
+	 */
+	LAB_GRAPH_ENQUEUE,
+	/* This kind reads the event `rf`, which has woken the thread. */
+	LAB_GRAPH_WOKEN,
 	LAB_GRAPH_FENCE,
-	LAB_GRAPH_CHOICE /* a choice; its `value` is below `operand` */
+	/* The `value` of a choice is below its `operand`. */
+	LAB_GRAPH_CHOICE
 };
 
 struct lab_graph_event {
-	uint64_t value; /* what a write stores */
+	uint64_t value; /* A write stores this value. */
 	uint64_t operand, expected;
 	lab_update *update;
-	uint16_t location; /* LAB_GRAPH_NONE: the event has no location */
-	uint16_t index;    /* its number in its thread, from 0 */
-	/* of a read: the event that it reads; LAB_GRAPH_NONE: the initial value */
+	uint16_t location; /* This is LAB_GRAPH_NONE if the event has no location. */
+	uint16_t index;    /* The events of a thread have numbers from 0 on. */
+	/*
+	 * A read reads this event. LAB_GRAPH_NONE says that it reads the initial value.
+	 */
 	uint16_t rf;
-	uint16_t mo; /* of a write: its place in the modification order, from 1 */
+	uint16_t mo; /* A write has this place in the modification order. The first place is 1. */
 	uint8_t kind, thread, order, failure, size;
 	bool reads, writes;
-	bool weak;    /* of a compare-and-swap: it may fail although it reads the expected value */
-	bool unusual; /* no free extension of the graph would have this event */
-	/* of a compare-and-swap or a lock: it expects any value but the expected one */
+	bool weak;    /* The compare-and-swap may fail although it reads the expected value. */
+	bool unusual; /* No free extension of the graph would have this event. */
+	/* The compare-and-swap, or the lock, expects any value but `expected`. */
 	bool differs;
 	/*
-	 * of a signal: which waiter it takes, 0 is the first; of other events for the caller's use
+	 * The event is a reader's step on a readers-writer lock. It has a place in the order of all steps
+	 * on the lock, but readers learn nothing from each other.
+	 */
+	bool shares;
+	/*
+	 * A signal takes this waiter; the first one has the number 0. Of other events, this is for the
+	 * caller's use.
 	 */
 	uint8_t pick;
 };
 
 struct lab_graph_clock {
-	uint16_t at[LAB_GRAPH_THREADS]; /* for each thread, how many of its events belong to it */
+	uint16_t at[LAB_GRAPH_THREADS]; /* So many events of each thread belong to the clock. */
 };
 
 /*
@@ -61,7 +82,8 @@ bool lab_graph_next(void);
  * together that are pushed after it.
  */
 size_t lab_graphs_left(double *explored);
-void lab_graph_undo(void); /* the last graph is left again, as if it had not been run */
+/* Leaves the last graph again, as if it had not been run. */
+void lab_graph_undo(void);
 
 /*
  * lab_graphs_take() removes the n newest of the graphs that are left, copies them to `to`, and
@@ -71,8 +93,8 @@ size_t lab_graphs_take(void *to, size_t n);
 void lab_graphs_give(const void *from, size_t size);
 
 /*
- * Returns the next event that the graph has for the thread, in the current run. NULL: the thread
- * has done all of its events.
+ * Returns the next event that the graph has for the thread, in the current run. Returns NULL if the
+ * thread has done all of its events.
  */
 const struct lab_graph_event *lab_graph_planned(unsigned thread);
 /* Whether the event that the thread's planned event reads has been done. */
@@ -93,8 +115,8 @@ const struct lab_graph_event *lab_graph_event(unsigned event);
 /* Returns the events that happen before the event, and the event itself. */
 const struct lab_graph_clock *lab_graph_past(unsigned event);
 unsigned lab_graph_number(unsigned thread, unsigned index);
-unsigned lab_graph_count(unsigned thread); /* how many events the thread has done */
-uint64_t lab_graph_read(unsigned event);   /* the value that the event reads */
+unsigned lab_graph_count(unsigned thread); /* Returns how many events the thread has done. */
+uint64_t lab_graph_read(unsigned event);   /* Returns the value that the event reads. */
 /*
  * Whether the event reads the last write of its location, and has not failed without a reason.
  * Updates that write the value that they read do not count as later writes.

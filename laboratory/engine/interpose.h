@@ -18,6 +18,23 @@
  */
 #define OURS() (__builtin_expect(lab.active, 0) && lab_is_module_code(PC))
 
+/*
+ * A loop may wait by this call. So the registers of the caller that live across calls are saved
+ * just below the frame, together with the caller's frame pointer and return address. The caller's
+ * stack is behind them.
+ */
+#ifdef __x86_64__
+#define LOOP()                                                                                                         \
+	do {                                                                                                           \
+		__asm__ volatile("" ::: "rbx", "r12", "r13", "r14", "r15");                                            \
+		lab.expected = 0;                                                                                      \
+		lab.frame = (uintptr_t)__builtin_frame_address(0) - 40;                                                \
+		lab.caller = *(const uintptr_t *)__builtin_frame_address(0);                                           \
+	} while (0)
+#else
+#define LOOP() ((void)0)
+#endif
+
 /* The function of that name in the C library. */
 #define REAL(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
 
@@ -31,8 +48,10 @@ void *lab_allocate(size_t alignment, size_t size, bool ours, uintptr_t pc);
 #define FORWARD_UNLESS(ours, name, real, arguments)                                                                    \
 	do {                                                                                                           \
 		static __typeof__(name) *real_;                                                                        \
-		if (ours)                                                                                              \
+		if (ours) {                                                                                            \
+			LOOP();                                                                                        \
 			break;                                                                                         \
+		}                                                                                                      \
 		if (!real_)                                                                                            \
 			real_ = (real);                                                                                \
 		return real_ arguments;                                                                                \

@@ -7,8 +7,8 @@
 
 enum { TABLE = 1 << 12, MOST = TABLE / 2 };
 
-static struct lab_object *table[TABLE]; /* an entry is made once, and reused in later executions */
-static struct lab_object *used[MOST];   /* the entries of this execution */
+static struct lab_object *table[TABLE]; /* An entry is made once, and reused in later executions. */
+static struct lab_object *used[MOST];   /* These are the entries of this execution. */
 static unsigned n_used;
 static uint32_t used_generation;
 
@@ -42,7 +42,7 @@ static struct lab_object *object_entry(uintptr_t address, bool make)
 		n_made++;
 	}
 	used[n_used++] = o;
-	memset(o, 0, offsetof(struct lab_object, view)); /* by[], too */
+	memset(o, 0, offsetof(struct lab_object, view)); /* This clears by[], too. */
 	lab_view_clear(&o->view);
 	lab_view_clear(&o->readers);
 	o->address = address;
@@ -153,7 +153,7 @@ void lab_object_left(struct lab_object *o, uintptr_t pc)
 	if (o->live)
 		o->uses[lab.self->id].left = lab_clock_after(lab.self);
 	else if (o->ender.pc == 0)
-		lab_heap_check(o->address, 1, true, pc); /* its block was freed */
+		lab_heap_check(o->address, 1, true, pc); /* The block of the object was freed. */
 }
 
 /*
@@ -270,7 +270,7 @@ struct lab_object *lab_object_init(uintptr_t address, size_t size, enum lab_obje
 	if (o->live)
 		object_check_uses(o, "initialises", pc);
 	const struct lab_op op = lab_sync_op(LAB_SYNC_INIT, address, pc);
-	lab_event(&op)->hidden = true; /* shown with a misuse */
+	lab_event(&op)->hidden = true; /* Only a report of a misuse shows the event. */
 	object_begin(o, kind);
 	o->maker = (struct lab_place){lab.self->id, pc};
 	o->maker_clock = lab_clock_after(lab.self);
@@ -292,7 +292,7 @@ void lab_object_destroy(struct lab_object *o, uintptr_t pc)
 	if (lab_object_waiters(o) > 0)
 		lab_misuse(pc, "destroys %s, for which a thread waits", lab_object_name(o->address, kind));
 	for (unsigned i = 0; i < o->used_by; i++)
-		o->uses[i].left = 0; /* pthread_barrier_destroy() waits until all have left */
+		o->uses[i].left = 0; /* pthread_barrier_destroy() waits until all threads have left. */
 	object_check_uses(o, "destroys", pc);
 	(void)lab_event(&op);
 	o->live = false;
@@ -449,7 +449,7 @@ static void object_check_live(const struct lab_object *o, const struct lab_op *o
 {
 	const enum lab_object_kind kind = (enum lab_object_kind)o->kind;
 	if (!o->live && o->ender.pc == 0)
-		lab_heap_check(o->address, 1, true, op->pc); /* its block was freed */
+		lab_heap_check(o->address, 1, true, op->pc); /* The block of the object was freed. */
 	if (!o->live)
 		lab_misuse(op->pc, "%s %s, which %s destroyed at %s", lab_sync_verb(op->order),
 		           lab_object_name(o->address, kind), lab.threads[o->ender.thread].name,
@@ -465,7 +465,7 @@ static void object_check_order(const struct lab_object *o, bool value)
 {
 	if (lab.steered || o->kind == LAB_IO)
 		/*
-		 * along a graph, the step is a load; a call on a descriptor takes the kernel's lock
+		 * Along a graph, the step is a load. A call on a descriptor takes the kernel's lock.
 		 */
 		return;
 	for (unsigned i = 0; i < lab.n_threads; i++) {
@@ -489,7 +489,7 @@ unsigned lab_object_try(struct lab_op op, const struct lab_object *o, lab_can *c
 	object_check_live(o, &op);
 	object_check_order(o, op.order == LAB_SYNC_VALUE);
 	lab_object_seen(o);
-	lab_looked(o->address, 0); /* a release of the object ends a spin */
+	lab_looked(o->address, 0); /* A release of the object ends a spin. */
 	return lab.steered ? lab_steer_try(o, op.order) : can(o, lab.self);
 }
 
@@ -507,8 +507,8 @@ int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, i
 	if (lab.steered && deadline != INT64_MAX) {
 		if (!once && !(lab_config.fault_mask & LAB_FAULT_TIMEOUT))
 			lab_steer_refuse("a wait with a deadline, where timeouts are switched off");
-		if (op.order == LAB_SYNC_LOCK || op.order == LAB_SYNC_DOWN)
-			op.order++; /* the try of the step */
+		if (op.order != LAB_SYNC_TRYLOCK)
+			op.order++; /* This is the step that tries. */
 		return lab_object_try(op, object, can) ? 0 : -ETIMEDOUT;
 	}
 	self->expires = !once && deadline != INT64_MAX;
@@ -519,8 +519,7 @@ int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, i
 	if (deadline != INT64_MAX)
 		object_check_order(object, false);
 	lab_object_seen(object);
-	if (lab.steered)
-		(void)lab_steer_step(object, op.order);
+	lab_steer_step(object, op.order);
 	if (once && !can(object, self))
 		return -ETIMEDOUT;
 	return self->result;

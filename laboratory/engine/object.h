@@ -29,16 +29,17 @@ enum lab_sync {
 	LAB_SYNC_INIT,
 	LAB_SYNC_DESTROY,
 	LAB_SYNC_LOCK,
-	LAB_SYNC_TRYLOCK, /* the next number, as for LAB_SYNC_DOWN */
+	LAB_SYNC_TRYLOCK, /* A step that tries has the number after the step that waits. */
 	LAB_SYNC_UNLOCK,
-	LAB_SYNC_ABANDON, /* the owner of a robust mutex ends */
+	LAB_SYNC_ABANDON, /* The owner of a robust mutex ends. */
 	LAB_SYNC_RDLOCK,
 	LAB_SYNC_TRYRDLOCK,
-	LAB_SYNC_ENQUEUE, /* the thread becomes a waiting writer, which readers can see */
+	LAB_SYNC_RDUNLOCK, /* A reader's unlock in a graph; it is announced as LAB_SYNC_UNLOCK. */
+	LAB_SYNC_ENQUEUE,  /* The thread becomes a waiting writer, which readers can see. */
 	LAB_SYNC_WRLOCK,
 	LAB_SYNC_TRYWRLOCK,
-	LAB_SYNC_WAIT,   /* waits for a condition, and unlocks its mutex */
-	LAB_SYNC_RELOCK, /* locks the mutex again after the wait */
+	LAB_SYNC_WAIT,   /* The thread waits for a condition, and unlocks its mutex. */
+	LAB_SYNC_RELOCK, /* The thread locks the mutex again after the wait. */
 	LAB_SYNC_SIGNAL,
 	LAB_SYNC_BROADCAST,
 	LAB_SYNC_DOWN,
@@ -48,14 +49,14 @@ enum lab_sync {
 	LAB_SYNC_ARRIVE,
 	LAB_SYNC_LEAVE,
 	LAB_SYNC_ONCE,
-	LAB_SYNC_TIME, /* reads the clock */
+	LAB_SYNC_TIME, /* The thread reads the clock. */
 	LAB_SYNC_SLEEP,
-	LAB_SYNC_EXIT, /* ends the program */
-	LAB_SYNC_USE,  /* uses something that all threads share: lab_shared_step() */
+	LAB_SYNC_EXIT, /* The thread ends the program. */
+	LAB_SYNC_USE,  /* The thread uses something that all threads share: lab_shared_step(). */
 	LAB_SYNC_READ,
 	LAB_SYNC_WRITE,
 	LAB_SYNC_CLOSE,
-	LAB_SYNC_POLL, /* on all channels of descriptors (io.h) */
+	LAB_SYNC_POLL, /* The step is on all channels of descriptors (io.h). */
 	LAB_SYNCS
 };
 
@@ -66,29 +67,32 @@ struct lab_place {
 
 struct lab_object {
 	uintptr_t address;
-	uint32_t generation; /* the execution to which the entry belongs */
-	uint8_t kind;        /* enum lab_object_kind */
-	bool live;           /* it is initialised, and not destroyed */
-	bool made;           /* a call has initialised it, and not a static initialiser */
-	uint16_t lives;      /* how often it was initialised in this execution */
-	uint8_t type;        /* PTHREAD_MUTEX_...; for a condition, its clock */
+	uint32_t generation; /* The entry belongs to this execution. */
+	uint8_t kind;        /* This is of enum lab_object_kind. */
+	bool live;           /* The object is initialised, and not destroyed. */
+	bool made;           /* A call has initialised it, and not a static initialiser. */
+	uint16_t lives;      /* It was initialised so often in this execution. */
+	uint8_t type;        /* A mutex has LAB_MUTEX_..., and a condition the number of its clock. */
 	bool robust, owner_died, lost;
 	struct lab_place maker;
 	uint32_t maker_clock;
-	struct lab_place ender; /* where it was destroyed */
-	/* the owner of a mutex, a spin lock or a write lock, or who runs a once; or LAB_NOBODY */
-	int owner;
-	struct lab_place taken; /* where the owner took it */
-	uint32_t taken_clock;   /* when the owner took it */
+	struct lab_place ender; /* It was destroyed there. */
 	/*
-	 * of a mutex, how often it is locked; of others, the readers, the permits, or the threads
-	 * at the barrier
+	 * This is the owner of a mutex, a spin lock or a write lock, or the thread that runs a once. It
+	 * is LAB_NOBODY if there is none.
+	 */
+	int owner;
+	struct lab_place taken; /* The owner took it there. */
+	uint32_t taken_clock;   /* The owner's clock was this when it took it. */
+	/*
+	 * A mutex is locked so often. Of other objects, this counts the readers, the permits, or the
+	 * threads at the barrier.
 	 */
 	unsigned count;
-	unsigned limit;          /* how many threads the barrier waits for */
-	unsigned round;          /* the round of a barrier; 1 for a once that is done */
-	uintptr_t mutex;         /* for a condition: the mutex of its waiters */
-	struct lab_place wasted; /* where a signal last found no waiter; pc 0: nowhere */
+	unsigned limit;          /* The barrier waits for so many threads. */
+	unsigned round;          /* This is the round of a barrier, or 1 for a once that is done. */
+	uintptr_t mutex;         /* The waiters for a condition have this mutex. */
+	struct lab_place wasted; /* A signal last found no waiter there. Nowhere has the pc 0. */
 	/*
 	 * For each thread: its clock at its last change of the state, its clock at its last change
 	 * that did not take the object, and the events from which a path leads to the present
@@ -98,21 +102,21 @@ struct lab_object {
 	struct lab_changes {
 		uint32_t changed, released, before;
 	} by[LAB_THREADS];
-	struct lab_view view; /* what a release tells the next owner */
-	/* For a readers-writer lock: what readers tell the next writer. */
+	struct lab_view view; /* A release tells this to the next owner. */
+	/* Readers of a readers-writer lock tell this to the next writer. */
 	struct lab_view readers;
 	/* How often each thread has locked in read mode; one element for each thread. */
 	uint8_t reads[LAB_THREADS];
-	/* The last use by each thread, for the threads before `used_by`; pc 0: none. */
+	/* This is the last use by each thread before `used_by`. The pc is 0 if there is no use. */
 	unsigned used_by;
 	struct lab_use {
-		uint32_t clock, left; /* left: when the thread left the barrier; 0: it has not */
+		uint32_t clock, left; /* The thread left the barrier at `left`; 0 says that it has not. */
 		uintptr_t pc;
 	} uses[LAB_THREADS];
 	unsigned width;
 };
 
-/* Returns the object of this kind at `address`; NULL: no call has used it in this execution. */
+/* Returns the object at `address`, or NULL if no call has used it in this execution. */
 struct lab_object *lab_object_find(uintptr_t address);
 /*
  * Returns the object for a use of it. Ends the execution if the object is of another kind, is

@@ -40,8 +40,7 @@ static int cond_sleep(struct lab_object *o, struct lab_object *mutex, int64_t de
 		lab_thread_await(lab_sync_op(LAB_SYNC_WAIT, o->address, pc), o, lab_never);
 		lab_object_seen(o);
 		if (self->result == 0) {
-			if (lab.steered)
-				(void)lab_steer_step(mutex, LAB_SYNC_RELOCK);
+			lab_steer_step(mutex, LAB_SYNC_RELOCK);
 			const int died = lab_mutex_taken(mutex, pc);
 			lab_sync_event(&relock, died);
 			return died;

@@ -119,8 +119,7 @@ int lab_mutex_unlock(struct lab_object *o, uintptr_t pc)
 		           lab_site_name(o->taken.pc));
 	if (o->owner_died)
 		o->lost = true; /* no owner made it consistent */
-	if (lab.steered)
-		(void)lab_steer_step(o, LAB_SYNC_UNLOCK);
+	lab_steer_step(o, LAB_SYNC_UNLOCK);
 	o->owner = LAB_NOBODY;
 	o->count = 0;
 	lab_view_copy(&o->view, &lab.self->view);

@@ -5,6 +5,7 @@
  * writers.
  */
 #include "posix.h"
+#include "steer.h"
 
 static bool rwlock_is_static(uintptr_t address)
 {
@@ -80,8 +81,10 @@ static int rwlock_lock_read(struct lab_object *o, int64_t deadline, uintptr_t pc
 	const struct lab_op op = lab_sync_op(LAB_SYNC_RDLOCK, o->address, pc);
 	if (o->owner == (int)lab.self->id)
 		return EDEADLK;
+	if (lab.steered && deadline != INT64_MAX)
+		lab_steer_refuse("a lock for reading with a deadline");
 	int result = lab_object_wait(op, o, rwlock_can_read, deadline);
-	if (result == 0 && rwlock_has_writer_waiting(o) && lab_choose(LAB_PICK_INPUT, 2) == 1)
+	if (result == 0 && !lab.steered && rwlock_has_writer_waiting(o) && lab_choose(LAB_PICK_INPUT, 2) == 1)
 		result = lab_object_wait(op, o, rwlock_can_read_enqueued, deadline);
 	result = result == 0 ? rwlock_take_read(o, pc) : ETIMEDOUT;
 	lab_sync_event(&op, result);
@@ -96,7 +99,8 @@ static int rwlock_lock_write(struct lab_object *o, int64_t deadline, uintptr_t p
 	if (rwlock_reads(o, lab.self->id) > 0)
 		lab_misuse(pc, "locks %s for writing while it holds it for reading, so it waits for itself",
 		           lab_object_name(o->address, LAB_RWLOCK));
-	lab_object_point(lab_sync_op(LAB_SYNC_ENQUEUE, o->address, pc), o);
+	if (!lab.steered)
+		lab_object_point(lab_sync_op(LAB_SYNC_ENQUEUE, o->address, pc), o);
 	int result = lab_object_wait(op, o, rwlock_can_write, deadline);
 	if (result != 0)
 		lab_object_changed(o); /* readers may be enqueued behind it */
@@ -187,10 +191,12 @@ EXPORTED int pthread_rwlock_unlock(pthread_rwlock_t *lock)
 	const unsigned self = lab.self->id;
 	lab_object_point(op, o);
 	if (o->owner == (int)self) {
+		lab_steer_step(o, LAB_SYNC_UNLOCK);
 		o->owner = LAB_NOBODY;
 		lab_view_copy(&o->view, &lab.self->view);
 		lab_view_clear(&o->readers);
 	} else if (rwlock_reads(o, self) > 0) {
+		lab_steer_step(o, LAB_SYNC_RDUNLOCK);
 		o->reads[self]--;
 		o->count--;
 		lab_object_release(&o->readers);

@@ -95,8 +95,7 @@ EXPORTED int sem_post(sem_t *sem)
 	const struct lab_op op = lab_sync_op(LAB_SYNC_UP, (uintptr_t)sem, PC);
 	lab_object_point(op, o);
 	const int result = o->count == (unsigned)SEM_VALUE_MAX ? EOVERFLOW : 0;
-	if (lab.steered)
-		(void)lab_steer_step(o, LAB_SYNC_UP);
+	lab_steer_step(o, LAB_SYNC_UP);
 	if (result == 0) {
 		o->count++;
 		lab_object_release(&o->view);

@@ -14,6 +14,8 @@
  * the load. So turns without effect are in no graph, except the last turn of a thread that never
  * goes on.
  *
+ * A try that fails, such as a trylock, only loads. So a loop of tries waits, too.
+ *
  * A read-modify-write that writes the value that it reads is no effect of a turn. Take an execution
  * with it. Without the turn, the reads of its write read the same value from the write before,
  * which has the same place in all other orders. Happens-before and psc only lose edges. So the
@@ -30,6 +32,26 @@
  * the thread cannot go on, and a wait that times out shows what a failed try shows: it has read
  * that the lock is held, or that there is no permit, and it orders nothing. The thread that waits
  * is no other case: an execution in which it gets the lock at last is one in which it comes later.
+ *
+ * Readers-writer locks. The hidden word has the number of readers, or WRITER. A lock for reading
+ * waits until it reads another value than WRITER, and adds 1. A lock for writing waits until it
+ * reads 0, and adds WRITER. So the order of all steps on one lock is the modification order of its
+ * word, as for a mutex. Happens-before is another one than that of an atomic word: a lock for
+ * writing knows what all unlocks before it knew, but a lock for reading knows only what the last
+ * unlock by a writer knew (message_to() in graph.c).
+ *
+ * A reader that comes while a writer waits may enqueue behind the writer (posix_rwlock.c). The graphs
+ * have no such reader. If the writer gets the lock in the end, the reader locks after it, and that
+ * execution is one in which the reader comes later. Otherwise some thread holds the lock for
+ * reading, and waits for another thread before it unlocks. The search ends where a thread waits
+ * while it holds a lock for reading (steer_waits()). It also ends at a lock for reading with a
+ * deadline, since a reader that is enqueued may time out while no writer holds the lock.
+ *
+ * Futexes. README.md has the axiom of a wait. The comparison, the choice of an early end, and the
+ * update of the queue follow each other at once (`enqueues`). The comparison may have read an old
+ * value, so that the update is not consistent where it is last in the queue. Then no later step of
+ * another thread makes it consistent. It revisits the wakes that came too early, and the thread stops
+ * in this run, which does not count. A wait that ends early is no effect of a turn of a loop.
  *
  * Barriers. Where no more threads use a barrier than wait there for each other, each round has all
  * of them, in whatever order they come. So a round is one step: what a thread does when it comes
@@ -58,9 +80,9 @@
  *
  * E' needs that no thread can tell that the section took place. A trylock can tell, since it fails
  * while the section holds the mutex. Other threads can also tell if the section writes to the
- * thread's stack, which is no effect, and if they use that stack. These waits are left to the other
- * searches. A wait that is not an await is ordinary: each of its ends is explored, and a spurious
- * one is a choice.
+ * thread's stack, which is no effect, and if they use that stack. A wait that is not an await is
+ * ordinary: each of its ends is explored, and a spurious one is a choice. Where an ordinary wait ends
+ * spuriously, and the thread waits again without an effect, the wait is left to the other searches.
  *
  * Whether a call for a wait is an await shows only afterwards. So the call returns at once, with
  * the mutex held, and the thread waits when it comes to the state again (lab_steer_access()). If it
@@ -83,16 +105,16 @@ enum { LOCATIONS = 4096, TURNS = 8, DEEPEST = 4096, ORDINARY = 32 };
 
 static struct place {
 	uintptr_t address;
-	uint32_t generation; /* of the execution that has used the place last */
+	uint32_t generation; /* The execution with this generation has used the place last. */
 	uint8_t size;
-	/* the write that comes last in the modification order, of those that were done */
+	/* Of the writes that were done, this is the last one in the modification order. */
 	uint16_t top;
-	uint64_t value; /* the value in memory */
+	uint64_t value; /* Memory has this value. */
 } places[LOCATIONS];
 static unsigned n_places;
-/* for each thread, its parent + 1; 0: none is known yet */
+/* For each thread, this is its parent + 1, or 0 while no parent is known. */
 static uint8_t parents[LAB_GRAPH_THREADS];
-static uint32_t ticks[LAB_GRAPH_EVENTS]; /* for each event, the clock of its thread */
+static uint32_t ticks[LAB_GRAPH_EVENTS]; /* For each event, this is the clock of its thread. */
 static const char *refusal;
 
 /*
@@ -105,34 +127,36 @@ enum { HALF = 1, EARLY };
 /* Where a thread was when it came to a load. */
 struct turn {
 	uintptr_t pc, frame;
-	unsigned events; /* how many events it had done */
-	uint32_t done;   /* how many effects it had had */
+	unsigned events; /* The thread had done so many events. */
+	uint32_t done;   /* The thread had had so many effects. */
 	uint64_t settings;
 	size_t size;
 	unsigned char stack[DEEPEST];
 };
 static struct loop {
 	uint32_t generation;
-	unsigned n, last; /* the turns are kept in a ring */
+	unsigned n, last; /* The turns are kept in a ring. */
 	struct turn turns[TURNS];
 	bool waits, assumes;
-	unsigned from; /* the number of the event with which its last turn began */
+	unsigned from; /* The last turn began with the event of this number. */
 } loops[LAB_GRAPH_THREADS];
 
 /* A thread's last lock of a mutex, and its first access after that. */
 static struct section {
 	uint32_t generation;
 	const struct lab_object *mutex;
-	uint32_t done; /* how many effects it had had before */
-	bool begun;    /* `first` has the first access */
+	uint32_t done; /* The thread had had so many effects before. */
+	bool begun;    /* `first` has the first access. */
 	struct turn first;
 	/*
 	 * The thread has called for a wait on `cond`, and waits when it is in the same state again.
 	 */
 	struct lab_object *cond, *with;
 	uintptr_t pc;
-	bool wrote; /* the section has written plain memory, perhaps on its own stack */
-	/* awaits: the wait is an await; early: an ordinary wait ends spuriously */
+	bool wrote;     /* The section has written plain memory, perhaps on its own stack. */
+	bool enqueues;  /* The thread is between the two events of one step, a wait for a futex. */
+	unsigned reads; /* The thread holds so many readers-writer locks for reading. */
+	/* `awaits`: the wait is an await. `early`: an ordinary wait ends spuriously. */
 	bool awaits, early;
 	enum { ASLEEP, WOKEN, REPEATED } woken;
 } sections[LAB_GRAPH_THREADS];
@@ -142,7 +166,7 @@ static struct section {
  */
 static uintptr_t ordinary[ORDINARY];
 static unsigned n_ordinary;
-static bool has_awaits, begins_anew; /* has_awaits: this search has found an await */
+static bool has_awaits, begins_anew; /* `has_awaits`: this search has found an await. */
 
 static struct loop *loop_of(const struct lab_thread *t)
 {
@@ -163,6 +187,8 @@ static struct section *section_of(const struct lab_thread *t)
 		s->mutex = NULL;
 		s->early = false;
 		s->cond = NULL;
+		s->reads = 0;
+		s->enqueues = false;
 	}
 	return s;
 }
@@ -205,7 +231,7 @@ static bool steer_can(const struct lab_thread *t)
 		return false;
 	if (kind == LAB_START || kind == LAB_SPAWN || kind == LAB_JOIN ||
 	    (kind == LAB_SYNC && t->next.order == LAB_SYNC_DESTROY))
-		return true; /* these steps are no events */
+		return true; /* These steps are no events. */
 	if (lab_graph_planned(t->id))
 		return lab_graph_may(t->id);
 	return lab_graph_is_replayed() && kind != LAB_EXIT;
@@ -218,26 +244,36 @@ static lab_value update_add(lab_value value, lab_value operand)
 	return value + operand;
 }
 
+enum { WRITER = 1 << 16 }; /* A writer adds this to the word of a readers-writer lock. */
+
 /*
  * The state of an object is a hidden word. For a mutex it is 1 while the mutex is held; for a
- * semaphore, its permits; for a condition, its waiters.
+ * semaphore, its permits; for a condition, its waiters; for a readers-writer lock, its readers, or
+ * WRITER.
  */
 static const struct {
 	uint8_t kind, order;
-	bool differs;
-	uint64_t add; /* what is added to the word if it is 0, or, with `differs`, if it is not 0 */
+	bool differs, shares; /* They are those of the event. */
+	/* The step adds this to the word if the word is `expected`, or, with `differs`, if it is not. */
+	uint64_t add;
+	uint64_t expected;
 } steps[LAB_SYNCS] = {
-    [LAB_SYNC_LOCK] = {LAB_GRAPH_LOCK, __ATOMIC_ACQUIRE, false, 1},
-    [LAB_SYNC_RELOCK] = {LAB_GRAPH_LOCK, __ATOMIC_ACQUIRE, false, 1},
-    [LAB_SYNC_TRYLOCK] = {LAB_GRAPH_SWAP, __ATOMIC_ACQUIRE, false, 1},
-    [LAB_SYNC_UNLOCK] = {LAB_GRAPH_WRITE, __ATOMIC_RELEASE, false, 0},
-    [LAB_SYNC_DOWN] = {LAB_GRAPH_LOCK, __ATOMIC_ACQUIRE, true, UINT64_MAX},
-    [LAB_SYNC_TRYDOWN] = {LAB_GRAPH_SWAP, __ATOMIC_ACQUIRE, true, UINT64_MAX},
-    [LAB_SYNC_UP] = {LAB_GRAPH_UPDATE, __ATOMIC_RELEASE, false, 1},
-    [LAB_SYNC_VALUE] = {LAB_GRAPH_READ, __ATOMIC_RELAXED, false, 0},
-    [LAB_SYNC_WAIT] = {LAB_GRAPH_UPDATE, __ATOMIC_RELAXED, false, 0},
-    [LAB_SYNC_SIGNAL] = {LAB_GRAPH_SIGNAL, __ATOMIC_RELAXED, false, 0},
-    [LAB_SYNC_BROADCAST] = {LAB_GRAPH_UPDATE, __ATOMIC_RELAXED, false, 0},
+    [LAB_SYNC_LOCK] = {LAB_GRAPH_LOCK, __ATOMIC_ACQUIRE, .add = 1},
+    [LAB_SYNC_RELOCK] = {LAB_GRAPH_LOCK, __ATOMIC_ACQUIRE, .add = 1},
+    [LAB_SYNC_TRYLOCK] = {LAB_GRAPH_SWAP, __ATOMIC_ACQUIRE, .add = 1},
+    [LAB_SYNC_UNLOCK] = {LAB_GRAPH_WRITE, __ATOMIC_RELEASE},
+    [LAB_SYNC_RDLOCK] = {LAB_GRAPH_LOCK, __ATOMIC_ACQUIRE, true, true, 1, WRITER},
+    [LAB_SYNC_TRYRDLOCK] = {LAB_GRAPH_SWAP, __ATOMIC_ACQUIRE, true, true, 1, WRITER},
+    [LAB_SYNC_RDUNLOCK] = {LAB_GRAPH_UPDATE, __ATOMIC_RELEASE, false, true, UINT64_MAX},
+    [LAB_SYNC_WRLOCK] = {LAB_GRAPH_LOCK, __ATOMIC_ACQUIRE, .add = WRITER},
+    [LAB_SYNC_TRYWRLOCK] = {LAB_GRAPH_SWAP, __ATOMIC_ACQUIRE, .add = WRITER},
+    [LAB_SYNC_DOWN] = {LAB_GRAPH_LOCK, __ATOMIC_ACQUIRE, true, .add = UINT64_MAX},
+    [LAB_SYNC_TRYDOWN] = {LAB_GRAPH_SWAP, __ATOMIC_ACQUIRE, true, .add = UINT64_MAX},
+    [LAB_SYNC_UP] = {LAB_GRAPH_UPDATE, __ATOMIC_RELEASE, .add = 1},
+    [LAB_SYNC_VALUE] = {LAB_GRAPH_READ},
+    [LAB_SYNC_WAIT] = {LAB_GRAPH_UPDATE},
+    [LAB_SYNC_SIGNAL] = {LAB_GRAPH_SIGNAL},
+    [LAB_SYNC_BROADCAST] = {LAB_GRAPH_UPDATE},
     [LAB_SYNC_ARRIVE] = {.kind = LAB_GRAPH_FENCE},
     [LAB_SYNC_LEAVE] = {.kind = LAB_GRAPH_CHOICE},
 };
@@ -248,9 +284,10 @@ static struct lab_graph_event object_event(unsigned thread, const struct lab_obj
 	    .kind = steps[step].kind,
 	    .thread = (uint8_t)thread,
 	    .order = steps[step].order,
-	    .failure = __ATOMIC_RELAXED,
 	    .size = 8,
 	    .differs = steps[step].differs,
+	    .shares = steps[step].shares,
+	    .expected = steps[step].expected,
 	    .operand = steps[step].add,
 	    .update = update_add,
 	    .location = steer_place(o->address ^ 1 ^ (uintptr_t)o->lives << 48, 8, o->kind == LAB_SEM ? o->count : 0)};
@@ -283,6 +320,9 @@ struct lab_thread *lab_steer_next(void)
 {
 	if (!lab_graph_is_replayed() && steer_can(lab.self))
 		return lab.self;
+	LAB_EACH_THREAD (t)
+		if (section_of(t)->enqueues && steer_can(t))
+			return t;
 	LAB_EACH_THREAD (t)
 		if (steer_can(t))
 			return t;
@@ -333,6 +373,16 @@ static bool steer_is_same(const struct turn *turn, uintptr_t frame, bool anew)
 	return true;
 }
 
+/*
+ * Called when the thread waits for another one. A reader may enqueue behind a writer that waits for
+ * this thread, and this thread may wait for that reader. The graphs have no such reader.
+ */
+static void steer_waits(void)
+{
+	if (section_of(lab.self)->reads > 0)
+		lab_steer_refuse("a wait of a thread that holds a readers-writer lock for reading");
+}
+
 static void steer_stop(bool assumes)
 {
 	struct loop *loop = loop_of(lab.self);
@@ -380,6 +430,7 @@ static void steer_turn(uintptr_t pc)
 		turn++;
 	if (turn < end && steer_is_same(turn, frame, lab_graph_count(lab.self->id) == turn->events + 1)) {
 		loop->from = turn->events;
+		steer_waits();
 		steer_stop(false);
 	}
 	if (turn == end)
@@ -428,13 +479,14 @@ bool lab_steer_again(void)
 void lab_steer_announce(const struct lab_op *op)
 {
 	static char lacks[64];
+	const unsigned kind = steps[op->order].kind;
 	if (lab.processes)
 		lab_steer_refuse("processes");
 	struct section *s = section_of(lab.self);
 	if (op->kind != LAB_LOAD && s->cond)
 		steer_is_ordinary(s->pc);
 	if (op->kind != LAB_LOAD && !s->begun)
-		s->mutex = NULL; /* the section begins with another step than an access */
+		s->mutex = NULL; /* The section begins with another step than an access. */
 	switch (op->kind) {
 	case LAB_LOAD:
 		lab_steer_access(op->pc, 0, 0);
@@ -450,7 +502,11 @@ void lab_steer_announce(const struct lab_op *op)
 	case LAB_EXIT:
 		break;
 	case LAB_SYNC:
-		if (steps[op->order].kind || op->order == LAB_SYNC_DESTROY || op->order == LAB_SYNC_VALUE)
+		if (kind == LAB_GRAPH_LOCK || op->order == LAB_SYNC_WAIT || op->order == LAB_SYNC_ARRIVE)
+			steer_waits();
+		if (kind == LAB_GRAPH_SWAP || kind == LAB_GRAPH_READ)
+			steer_turn(op->pc);
+		if (kind || op->order == LAB_SYNC_DESTROY)
 			break;
 		snprintf(lacks, sizeof lacks, "the step \"%s\"", lab_sync_verb(op->order));
 		lab_steer_refuse(lacks);
@@ -500,6 +556,8 @@ static unsigned steer_event(struct lab_graph_event *e)
 	if (!planned && lab_graph_is_full())
 		lab_steer_refuse("a graph that is too large");
 	const unsigned i = planned ? lab_graph_replay(self->id) : lab_graph_add(e);
+	if (i == LAB_GRAPH_NONE)
+		steer_stop(true);
 	ticks[i] = lab_clock_of(self);
 	const struct lab_graph_clock *past = lab_graph_past(i);
 	for (unsigned t = 0; t < lab.n_threads; t++) {
@@ -535,7 +593,7 @@ static struct lab_graph_event steer_on(struct lab_location *location, const stru
 			lab_steer_refuse("atomic accesses of different sizes");
 	uint16_t at = steer_life(location, op);
 	if (places[at].value != (uint64_t)lab_peek(op->address, op->size)) {
-		/* on a stack, it may be another object of a later frame */
+		/* On a stack, it may be another object of a later frame. */
 		if (!lab_is_stack(op->address))
 			lab_met(LAB_MET_UNSEEN);
 		lab_location_plain_write(lab_cell(op->address), op->address, op->size);
@@ -632,14 +690,14 @@ unsigned lab_steer_choose(unsigned n, uint8_t how)
  * If it does not, another order of the same graph has the use after the end.
  */
 static struct lent {
-	uint32_t generation, clock; /* clock: the clock of the last use */
+	uint32_t generation, clock; /* `clock` is that of the last use. */
 	uintptr_t lowest;
-} lent[LAB_GRAPH_THREADS][LAB_GRAPH_THREADS]; /* by the owner of the stack and by its user */
+} lent[LAB_GRAPH_THREADS][LAB_GRAPH_THREADS]; /* The first index is the owner, the second one the user. */
 
 void lab_steer_lent(unsigned owner, uintptr_t address)
 {
 	struct lent *l = &lent[owner][lab.self->id];
-	steer_is_ordinary(owner); /* the user may write there before the owner waits */
+	steer_is_ordinary(owner); /* The user may write there before the owner waits. */
 	if (l->generation != lab.generation || address < l->lowest)
 		l->lowest = address;
 	l->generation = lab.generation;
@@ -676,6 +734,7 @@ void lab_steer_start(const struct lab_thread *child)
 
 void lab_steer_join(const struct lab_thread *ended)
 {
+	steer_waits();
 	lab_graph_join(lab.self->id, ended->id);
 }
 
@@ -684,7 +743,7 @@ void lab_steer_exit(void)
 	lab_point((struct lab_op){.kind = LAB_EXIT});
 }
 
-unsigned lab_steer_step(const struct lab_object *o, unsigned step)
+static unsigned steer_step(const struct lab_object *o, unsigned step)
 {
 	if (o->robust)
 		lab_steer_refuse("a robust mutex");
@@ -698,13 +757,22 @@ unsigned lab_steer_step(const struct lab_object *o, unsigned step)
 		s->begun = false;
 		s->wrote = false;
 	}
+	if (steps[step].shares && lab_graph_event(event)->writes)
+		section_of(lab.self)->reads += (unsigned)steps[step].add;
 	return event;
+}
+
+void lab_steer_step(const struct lab_object *o, unsigned step)
+{
+	if (lab.steered)
+		(void)steer_step(o, step);
 }
 
 unsigned lab_steer_try(const struct lab_object *o, unsigned step)
 {
 	steer_is_ordinary(o->address);
-	const unsigned event = lab_steer_step(o, step);
+	const unsigned event = steer_step(o, step);
+	lab.self->effects -= !lab_graph_event(event)->writes; /* A try that fails only reads. */
 	return step == LAB_SYNC_VALUE ? (unsigned)lab_graph_read(event) : lab_graph_event(event)->writes;
 }
 
@@ -737,7 +805,8 @@ bool lab_steer_leave(const struct lab_object *o)
 		e.expected |= UINT64_C(1) << t->id;
 		lab_graph_join(self->id, t->id);
 	}
-	unsigned before = (unsigned)lab_graph_event(steer_event(&e))->value; /* the serial thread */
+	/* So many of the threads that leave have lower numbers than the serial thread. */
+	unsigned before = (unsigned)lab_graph_event(steer_event(&e))->value;
 	LAB_EACH_THREAD (t) {
 		if (!(e.expected >> t->id & 1))
 			continue;
@@ -753,12 +822,11 @@ void lab_steer_wait(struct lab_object *cond, struct lab_object *mutex, uintptr_t
 {
 	const struct lab_thread *self = lab.self;
 	struct section *s = section_of(self);
-	if (is_ordinary(mutex->address) || (s->wrote && is_ordinary(self->id)))
-		lab_steer_refuse("a wait that others can notice: by a trylock, or on the thread's stack");
-	s->awaits = s->mutex == mutex && s->done == steer_effects() && s->begun && !is_ordinary(pc);
+	s->awaits = s->mutex == mutex && s->done == steer_effects() && s->begun && !is_ordinary(pc) &&
+	            !is_ordinary(mutex->address) && !(s->wrote && is_ordinary(self->id));
 	has_awaits |= s->awaits;
 	if (!s->awaits && s->early && s->done == steer_effects())
-		lab_steer_refuse("a spurious wakeup and a round of a loop without effect, but with another stack");
+		lab_steer_refuse("a spurious wakeup and a round of a loop without effect that is no await");
 	s->cond = cond;
 	s->with = mutex;
 	s->pc = pc;
@@ -848,18 +916,27 @@ bool lab_steer_is_woken(void)
 	return s->woken == WOKEN;
 }
 
+/*
+ * The running thread takes one waiter, or all, out of a queue. Returns their numbers + 1, of four bits
+ * each. `*event` gets the number of the event.
+ */
+static uint64_t steer_dequeue(struct lab_graph_event *e, bool all, unsigned *event)
+{
+	e->update = all ? lab_update_set : update_dequeue;
+	*event = steer_event(e);
+	const uint64_t queue = lab_graph_read(*event);
+	return all ? queue : queue >> 4 * lab_graph_event(*event)->pick & 15;
+}
+
 unsigned lab_steer_wake(struct lab_object *cond, bool all)
 {
 	struct lab_graph_event e = object_event(lab.self->id, cond, all ? LAB_SYNC_BROADCAST : LAB_SYNC_SIGNAL);
-	e.update = all ? lab_update_set : update_dequeue;
-	const unsigned event = steer_event(&e);
-	const uint64_t queue = lab_graph_read(event);
-	const unsigned n = lab_graph_waiters(queue);
-	for (unsigned i = 0; i < n; i++) {
-		struct lab_thread *t = &lab.threads[(queue >> 4 * i & 15) - 1];
+	unsigned event;
+	uint64_t woken = steer_dequeue(&e, all, &event);
+	const unsigned n = lab_graph_waiters(lab_graph_read(event));
+	for (; woken; woken >>= 4) {
+		struct lab_thread *t = &lab.threads[(woken & 15) - 1];
 		const bool sleeps = t->object == cond && t->state == LAB_BLOCKED;
-		if (!all && i != lab_graph_event(event)->pick)
-			continue;
 		const bool repeats = section_of(t)->awaits && (all || n == 1);
 		section_of(t)->woken = repeats ? REPEATED : WOKEN;
 		if (repeats)
@@ -874,21 +951,87 @@ unsigned lab_steer_wake(struct lab_object *cond, bool all)
 	return n;
 }
 
+/* --- futexes --- */
+
+/* Makes an event on the queue of the waiters for the futex. */
+static struct lab_graph_event futex_event(uintptr_t word, uint8_t kind)
+{
+	if (lab_is_tls(word) || lab.self->id == LAB_GRAPH_THREADS - 1)
+		lab_steer_refuse("a futex that is thread-local, or is used by so many threads");
+	return (struct lab_graph_event){.kind = kind, .size = 8, .location = steer_place(word ^ 2, 8, 0)};
+}
+
+int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_t pc)
+{
+	struct lab_thread *self = lab.self;
+	struct section *s = section_of(self);
+	const struct lab_op op = {LAB_LOAD, 4, __ATOMIC_RELAXED, word, pc};
+	if (deadline != INT64_MAX)
+		lab_steer_refuse("a wait for a futex with a deadline");
+	lab_point(op);
+	lab_heap_check(word, 4, false, pc);
+	struct lab_graph_event e = steer_on(lab_location_at(lab_cell(word), word, 4), &op, LAB_GRAPH_COMPARE);
+	const unsigned compare = steer_event(&e), effects = self->effects;
+	if (lab_graph_read(compare) != expected)
+		return -EAGAIN;
+	(void)lab_fault(LAB_FAULT_EAGAIN); /* The graphs do not have this fault. */
+	/* The thread sleeps, or the wait ends without a wake, or by a signal. */
+	const unsigned wakes = lab_may_fault(LAB_FAULT_SPURIOUS), signals = lab_may_fault(LAB_FAULT_EINTR);
+	s->enqueues = true;
+	const unsigned pick = lab_steer_choose(1 + wakes + signals, EARLY);
+	s->enqueues = pick == 0;
+	if (pick > 0) {
+		self->effects = effects; /* A loop that waits is back where it was. */
+		return pick == wakes ? 0 : -EINTR;
+	}
+	lab_point(lab_sync_op(LAB_SYNC_WAIT, word, pc));
+	e = futex_event(word, LAB_GRAPH_ENQUEUE);
+	e.update = update_enqueue;
+	e.operand = self->id + 1;
+	(void)steer_event(&e);
+	s->enqueues = false;
+	self->expected = expected;
+	self->futex = word;
+	lab_block();
+	e.kind = LAB_GRAPH_WOKEN;
+	e.rf = (uint16_t)self->result; /* This is the number of the wake. */
+	(void)steer_event(&e);
+	return 0;
+}
+
+int lab_steer_futex_wake(uintptr_t word, int n, uintptr_t pc)
+{
+	lab_point(lab_sync_op(LAB_SYNC_SIGNAL, word, pc));
+	struct lab_graph_event e = futex_event(word, n == 1 ? LAB_GRAPH_SIGNAL : LAB_GRAPH_UPDATE);
+	unsigned event;
+	uint64_t woken = steer_dequeue(&e, n != 1, &event);
+	const unsigned count = lab_graph_waiters(woken);
+	if (n < (int)count)
+		lab_steer_refuse("a wake of some of the waiters for a futex");
+	for (; woken; woken >>= 4) {
+		struct lab_thread *t = &lab.threads[(woken & 15) - 1];
+		t->result = (int)event;
+		t->futex = 0;
+		lab_ready(t);
+	}
+	return (int)count;
+}
+
 /* --- a failure, by the usual engine --- */
 
 static uint16_t guide[LAB_GRAPH_EVENTS];
 static unsigned n_guide, at_guide, guided_last;
-/* for each thread, where in the guide its search for its next input begins */
+static unsigned faults_asked; /* The last step has asked for so many faults. */
+/* For each thread, this is where in the guide the search for its next input begins. */
 static unsigned inputs[LAB_GRAPH_THREADS];
 
 static bool guide_is_event(const struct lab_op *op)
 {
-	return op->kind == LAB_LOAD || op->kind == LAB_STORE || op->kind == LAB_RMW ||
-	       (op->kind == LAB_FENCE && op->order != __ATOMIC_RELAXED) ||
-	       (op->kind == LAB_SYNC && op->order != LAB_SYNC_DESTROY && op->order != LAB_SYNC_LEAVE);
+	return op->kind == LAB_LOAD || op->kind == LAB_STORE || op->kind == LAB_RMW || op->kind == LAB_FUTEX_WAIT ||
+	       op->kind == LAB_FUTEX_WAKE || (op->kind == LAB_FENCE && op->order != __ATOMIC_RELAXED) ||
+	       (op->kind == LAB_SYNC && steps[op->order].kind && op->order != LAB_SYNC_LEAVE);
 }
 
-/*
 /*
  * Returns whether the event is an input of its thread. The other choices are those of a thread that
  * leaves a barrier, where the `expected` of the lowest thread has all threads; and those of a wait.
@@ -898,7 +1041,7 @@ static bool guide_is_input(const struct lab_graph_event *e)
 	return e->kind == LAB_GRAPH_CHOICE && !e->expected && e->operand > 1 && e->pick != EARLY;
 }
 
-/* All have come to a barrier before the step: the serial thread comes last. */
+/* All threads have come to a barrier before the step. Lets the serial thread come last. */
 static void guide_serial(unsigned leaves)
 {
 	const struct lab_graph_event *e = lab_graph_event(guide[leaves]);
@@ -920,7 +1063,9 @@ bool lab_steer_guide(void)
 	n_guide = 0;
 	for (unsigned i = 0; i < n; i++) {
 		const struct lab_graph_event *e = lab_graph_event(guide[i]);
-		if (e->kind == LAB_GRAPH_WRITE && e->pick == HALF)
+		/* The usual engine has no step of its own for these events. */
+		if ((e->kind == LAB_GRAPH_WRITE && e->pick == HALF) || e->kind == LAB_GRAPH_ENQUEUE ||
+		    e->kind == LAB_GRAPH_WOKEN)
 			continue;
 		guide[n_guide++] = guide[i];
 		if (e->kind == LAB_GRAPH_CHOICE && e->expected)
@@ -950,14 +1095,19 @@ void lab_steer_guide_step(void)
 	if (at_guide < n_guide && guide_is_event(&lab.self->next) &&
 	    lab_graph_event(guide[at_guide])->thread == lab.self->id)
 		at_guide++;
+	faults_asked = 0;
 }
 
 unsigned lab_steer_guide_choice(enum lab_choice_kind kind, unsigned n)
 {
 	const struct lab_graph_event *e = at_guide > 0 ? lab_graph_event(guide[at_guide - 1]) : NULL;
+	if (kind == LAB_PICK_FAULT && e && e->kind == LAB_GRAPH_COMPARE)
+		return lab_graph_event(lab_graph_number(e->thread, e->index + 1u))->value == ++faults_asked;
 	if (kind == LAB_PICK_FAULT)
 		return e && ((e->kind == LAB_GRAPH_SWAP && e->unusual && !e->writes) ||
 		             (e->kind == LAB_GRAPH_WRITE && e->pick == EARLY));
+	if (kind == LAB_PICK_INPUT && lab.self->next.order == LAB_SYNC_RDLOCK)
+		return 0; /* The reader does not enqueue. */
 	if (kind == LAB_PICK_INPUT) {
 		for (unsigned *i = &inputs[lab.self->id]; *i < n_guide;) {
 			e = lab_graph_event(guide[(*i)++]);

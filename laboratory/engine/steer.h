@@ -58,15 +58,22 @@ unsigned lab_steer_guide_choice(enum lab_choice_kind kind, unsigned n);
 void lab_steer_guide_step(void); /* the running thread does the step that it announced */
 
 /*
- * The running thread does a step on the state of an object, such as a lock or a semaphore. Returns
- * the number of the event.
+ * The running thread does a step on the state of an object, such as a lock or a semaphore. Does
+ * nothing where the run is not along a graph.
  */
-unsigned lab_steer_step(const struct lab_object *object, unsigned step);
+void lab_steer_step(const struct lab_object *object, unsigned step);
 /*
  * The running thread does a step that tries. Returns whether it was possible, or the permits of a
  * semaphore.
  */
 unsigned lab_steer_try(const struct lab_object *object, unsigned step);
+
+/*
+ * The running thread waits for a futex, or wakes waiters of one. The results are those of the system
+ * call.
+ */
+int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_t pc);
+int lab_steer_futex_wake(uintptr_t word, int n, uintptr_t pc);
 
 /* The running thread comes to the barrier. */
 void lab_steer_arrive(struct lab_object *barrier);

@@ -3,6 +3,7 @@
  * This file answers the system calls of a module's copy of the library. While model threads run,
  * the copy has the model's table of system calls in place of its own table.
  */
+#include "steer.h"
 #include "traffic.h"
 
 #define PC ((uintptr_t)__builtin_return_address(0))
@@ -61,6 +62,8 @@ static int waited(size_t index, int result, bool faulty)
 int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_t pc)
 {
 	struct lab_op op = {LAB_FUTEX_WAIT, 4, 0, word, pc};
+	if (lab.steered && lab.program)
+		return lab_steer_futex_wait(word, expected, deadline, pc);
 	lab_point(op);
 	lab_traffic_call(FUTEX_WAIT);
 	lab_heap_check(word, 4, false, pc);
@@ -176,6 +179,8 @@ static int wake_some(struct lab_op op, int n)
 int lab_futex_wake(uintptr_t word, int n, uintptr_t pc)
 {
 	struct lab_op op = {LAB_FUTEX_WAKE, 4, 0, word, pc};
+	if (lab.steered && lab.program)
+		return lab_steer_futex_wake(word, n, pc);
 	lab_point(op);
 	const int woken = wake_some(op, n);
 	lab_traffic_call(woken > 0 ? FUTEX_WAKE : FUTEX_NO_WAKE);

@@ -200,17 +200,19 @@ OF_GRAPHS = [
     "TRY(pthread_mutex_timedlock(&m[0], &late), GUARD(0), pthread_mutex_unlock(&m[0]));",
     "LOG(sem_timedwait(&sem, &late));",
     "PUT(y, self + 1); LOG(pthread_barrier_wait(&barrier)); LOG(GET(y));",
-]
-STEPS = OF_GRAPHS + [
-    "use_robust(self, pthread_mutex_timedlock(&robust, &late));", "LOG(pthread_mutex_trylock(&robust));", "pthread_rwlock_rdlock(&rw); LOG(shared); pthread_rwlock_unlock(&rw);",
+    "pthread_rwlock_rdlock(&rw); LOG(shared); pthread_rwlock_unlock(&rw);",
     "pthread_rwlock_rdlock(&rw); PUT(x, self + 1); PUT(y, self + 1); pthread_rwlock_unlock(&rw);",
     "pthread_rwlock_rdlock(&rw); LOG(GET(x)); LOG(GET(y)); pthread_rwlock_unlock(&rw);",
     "pthread_rwlock_wrlock(&rw); LOG(shared = shared * 5 + self + 1); pthread_rwlock_unlock(&rw);",
     "TRY(pthread_rwlock_tryrdlock(&rw), LOG(GET(x)), pthread_rwlock_unlock(&rw));",
     "TRY(pthread_rwlock_trywrlock(&rw), LOG(shared = shared * 5 + self + 1), pthread_rwlock_unlock(&rw));",
     "TRY(pthread_rwlock_timedwrlock(&rw, &late), PUT(x, self + 1), pthread_rwlock_unlock(&rw));",
+    "LOG(WAKE());", "LOG(WAIT()); LOG(GET(x));", "usleep(1); LOG(GET(x));",
+]
+STEPS = OF_GRAPHS + [
+    "use_robust(self, pthread_mutex_timedlock(&robust, &late));", "LOG(pthread_mutex_trylock(&robust));",
     "LOCKED(0, LOG(pthread_cond_timedwait(&c, &m[0], &late)); GUARD(0));",
-    "pthread_once(&once, ran_once); LOG(GET(y));", "LOG(WAKE());", "LOG(WAIT()); LOG(GET(x));",
+    "pthread_once(&once, ran_once); LOG(GET(y));",
     "{ char name[16]; pthread_getname_np(threads[0], name, sizeof name); LOG(name[0] == '1'); pthread_setname_np(threads[0], "
     "(char[]){'0' + self, 0}); }", "{ int own[2]; if (pipe(own) == 0) LOG(own[0]); }", "LOG(write(ends[1], \"\", 1)); PUT(x, self + 1);",
     "{ char byte; LOG(read(ends[0], &byte, 1)); }", "signal(SIGUSR1, SIG_IGN); PUT(x, self + 1);",
