@@ -27,6 +27,8 @@ import sections  # noqa: E402
 
 RESULTS = "bench/results/README.md"
 
+VERSION = re.search(r"version: '([0-9.]+)'", open(os.path.join(ROOT, "meson.build"), encoding="utf-8").read())[1]
+CONVENTION = re.compile(r"""\bdefs\.h,(?:\s|\*|//|#)+"(\w[^"]*)\"""")  # a reference to a row of the first comment of defs.h
 LINK = re.compile(r"(\]\(|^\[[^\]\n]+\]: )([^)\s]+)", re.M)
 CODE = re.compile(r"(^ *```.*?^ *```|`[^`\n]+`|^(?: {4,}|\t)(?!\s*[-*])[^\n]*$)", re.M | re.S)
 LANGUAGES = {".c": "c", ".h": "c", ".cc": "cpp", ".py": "python", ".build": "meson", ".sh": "sh"}
@@ -166,6 +168,22 @@ def anchors(text):
     return found
 
 
+def conventions():
+    """The terms of the first comment of defs.h, each a section of its page."""
+    return [key for kind, rows in headers.Header(os.path.join(ROOT, "include/fairlead/defs.h")).units[0].blocks if kind == "table"
+            for key, _ in rows if not key.startswith("-E")]
+
+
+def lost_conventions(there):
+    """The references such as `fairlead/defs.h, "Fork"` in comments and documents that lead to none of the sections."""
+    for folder in ("include", "lib", "laboratory", "mpi", "docs", "tests", "stress"):
+        for path in sorted(glob.glob(os.path.join(ROOT, folder, "**", "*.*"), recursive=True)):
+            if re.search(r"\.(h|in|c|cc|py|md|txt)$", path):
+                for name in CONVENTION.findall(read(os.path.relpath(path, ROOT))):
+                    if name not in there:
+                        yield f'{os.path.relpath(path, ROOT)}: defs.h has no section "{name}"'
+
+
 def dead_in_documents():
     """The faulty links of the documents, for `./dev test`, which needs no Sphinx."""
     with tempfile.TemporaryDirectory(prefix="fairlead-docs-") as folder:
@@ -178,7 +196,12 @@ def dead_in_documents():
             there = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
             if anchor and there.endswith(".md") and os.path.exists(os.path.join(ROOT, there)) and anchor not in anchors(read(there)):
                 sources.dead.append(f"{page}: {link}: no such heading")
-    return sources.dead
+    return sources.dead + [*lost_conventions(conventions())]
+
+
+def label(convention):
+    """The anchor of a section of the page of defs.h."""
+    return "conventions-" + re.sub(r"\W+", "-", convention.lower()).strip("-")
 
 
 class Reference:
@@ -191,6 +214,8 @@ class Reference:
         self.headers = sorted((headers.Header(path) for path in paths), key=lambda h: h.include)
         self.roles = sources.roles = {d.name: {"function": "func", "type": "type"}.get(d.kind, "macro")
                       for h in self.headers for u in h.units for d in u.declarations}
+        for declaration in [d for h in self.headers for u in h.units for d in u.declarations]:
+            declaration.text = declaration.text.replace("@version@", VERSION)  # of version.h.in
         for header in self.headers:
             sources.write(f"reference/{os.path.basename(header.include)[:-2]}.rst", "\n".join(self.page(header)) + "\n")
         sources.write("reference/index.rst", self.index())
@@ -213,10 +238,12 @@ class Reference:
 
     def prose(self, text):
         out = ""
-        for part in re.split(r"(`[^`]+`|\b(?:fl|FL)_\w+(?:\(\))?|\bfairlead/\w+\.h\b|(?<![\w/])-E[A-Z0-9]+)", text):
+        for part in re.split(r"(\bfairlead/defs\.h, \"\w[^\"]*\"|`[^`]+`|\b(?:fl|FL)_\w+(?:\(\))?|\bfairlead/\w+\.h\b|(?<![\w/])-E[A-Z0-9]+)", text):
             name = part.strip("`").removesuffix("()")
             if name in self.roles and part[-1] in "`)" + name[-1]:
                 mark = f":c:{self.roles[name]}:`{name}`"
+            elif CONVENTION.search(part):
+                mark = f":ref:`{part} <{label(CONVENTION.search(part)[1])}>`"
             elif re.match(r"fairlead/\w+\.h$", name) and any(h.include == name for h in self.headers):
                 mark = f":doc:`{name} <{name[len('fairlead/'):-2]}>`"
             elif re.match(r"`.+`$|-E", part):
@@ -261,7 +288,15 @@ class Reference:
                 names = ", ".join(f":c:{self.roles[d.name]}:`{d.name}`" for d in unit.declarations if d.kind in ("function", "macro"))
                 lines += [f"   * - {names}", f"     - {self.prose(man.purpose(unit)) if unit.blocks and unit is not first else ''}"]
             lines += [""]
-        lines += self.blocks(first.blocks[shown:])
+        if header.include == "fairlead/defs.h":
+            for kind, content in first.blocks[shown:]:
+                if kind == "table" and not content[0][0].startswith("-E"):
+                    for key, text in content:
+                        lines += [f".. _{label(key)}:", "", self.prose(key), "-" * 4 * len(key), "", self.prose(text), ""]
+                else:
+                    lines += self.blocks([(kind, content)])
+        else:
+            lines += self.blocks(first.blocks[shown:])
         for name, units in (("Functions and macros", calls), ("Types and constants", types)):
             if units:
                 lines += [name, "-" * len(name), ""]
@@ -356,6 +391,7 @@ def main():
     folder, site = sys.argv[1:]
     sources = Sources(folder)
     Reference(sources)
+    sources.dead += lost_conventions(conventions())
     sources.front()
     sources.collect()
     sources.contents()

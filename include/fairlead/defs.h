@@ -2,7 +2,6 @@
 #ifndef FAIRLEAD_DEFS_H
 #define FAIRLEAD_DEFS_H
 
-/* All headers use these: the numbers of errors, bool, size_t, and integers of fixed size. */
 #include <errno.h>
 #include <limits.h> /* __GLIBC__ */
 #include <stdbool.h>
@@ -45,7 +44,12 @@
  *   Threads           Every function may be called from any thread. An init and a free require that
  *                     no other context uses the object.
  *   Signals           No function may be called from a signal handler, unless its comment says that
- *                     it is async-signal-safe.
+ *                     it is async-signal-safe. These functions are: fl_now(), fl_after(),
+ *                     fl_time_add(), fl_time_diff(), fl_time_is_past(), fl_error_name(),
+ *                     fl_version(), fl_sem_release_in_handler(), fl_debug_dump() and
+ *                     fl_trace_write(). A handler that wakes a thread or a fiber releases a
+ *                     semaphore by fl_sem_release_in_handler(). To need no handler at all, wait for
+ *                     signals by fl_signals_wait() (fairlead/signals.h).
  *   Fork              A forked child has only the forking thread. Waiters of other threads are
  *                     forgotten. Locks that other threads held stay held: a try form finds them
  *                     held, and a wait ends with its deadline. A call on a queue returns; if a call
@@ -115,6 +119,8 @@
  *                     the panic, for two reasons: a process that was killed may still count as a
  *                     waiter, and a process that runs wild may have written any value.
  *   Misuse            A detected bug of the caller panics (fairlead/error.h).
+ *
+ * Codes
  *
  * Some codes mean the same everywhere. The list of a function gives a further condition of such a
  * code if there is one:
