@@ -24,7 +24,7 @@
  *                     happened, and no callback will run. There is one exception: after
  *                     -EINPROGRESS, what was asked for has begun and is not finished. A call that
  *                     puts or sends many items stores how many it has moved, also after an error.
- *                     The list of codes is at the end of this comment.
+ *                     "Codes" has the list of codes.
  *   Waiting           A function waits only where its comment says so. A lock that is held for a
  *                     few instructions does not count as a wait. "Blocks the calling context"
  *                     means: the function suspends the calling fiber or, outside of fibers, the

@@ -42,6 +42,7 @@ PRINTS = {  # under which heading the guide has an example, or its file in examp
     "guide_tasks": ("Tasks and executors", "1 4 9 16\n"),
     "guide_bytes": ("Results of any length", "9592 primes of 99999\n"),
     "guide_futures": ("Futures", "3\n9\n81\n"),
+    "guide_first_of_three": ("The first of three", "server 1 answered after 1 ms\n"),
     "guide_loops": ("Parallel loops and timers", "4999950000\n"),
     "guide_threads": ("Threads", "first: done\nmissing: ENOENT\nslow: ECANCELED\nlast: done\nthe first error: ENOENT\n"),
     "guide_locks": ("Locks", "7\n"),
@@ -49,6 +50,7 @@ PRINTS = {  # under which heading the guide has an example, or its file in examp
     "guide_group": ("Cancel a group when one fails", "member 3: EDOM: part 3 is empty\n"),
     "guide_cleanup": ("Cleaning up after a cancel", "ECANCELED\nEPIPE\n"),
     "guide_signals": ("Signals", "the end\ncut short\n"),
+    "guide_end": ("An end with a deadline", "tasks are told to stop\ntask 0: 0\ntask 1: ECANCELED\ntask 2: ECANCELED\n"),
     "guide_signals_of_a_map": ("Ctrl-C cancels a map", "interrupted\n"),
     "guide_shared_array": ("Sharing memory between processes", "0 1 4 9\n"),
     "guide_other_programs": ("Other programs", "4\n30\n100\nsort ended with 0\n"),
@@ -761,11 +763,11 @@ class Kit:
         folder, library = self.two_files("one-file-windows", "--parts", "core")
         flags = [compiler, "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-I", folder]
         run([*flags, "-c", join(folder, "fairlead.c"), "-o", library])
-        guide = ("guide_tasks", "guide_bytes", "guide_futures", "guide_loops", "guide_threads", "guide_locks", "guide_cancelling", "guide_group")
-        programs = [(self.example_of("docs/guide", PRINTS[name][0]), PRINTS[name][1]) for name in guide]
-        programs += [(self.example_of("docs/guide", "Queues"), "put 7\ngot hello\n")]
+        programs = [(self.example_of("docs/guide", heading), wanted) for heading, wanted in map(PRINTS.get, (
+            "guide_tasks", "guide_bytes", "guide_futures", "guide_loops", "guide_threads", "guide_locks", "guide_cancelling", "guide_group"))]
         programs += [(here("examples", f"{name}.c"), "ok\n") for name in ("locks", "queues", "one_task")]
-        programs += [(here("installed/main.c"), "40 items\n"), (here("subproject/main.c"), "5050\n"), (self.stress(), "ok\n")]
+        programs += [(self.example_of("docs/guide", "Queues"), "put 7\ngot hello\n"), (self.stress(), "ok\n"),
+                     (here("installed/main.c"), "40 items\n"), (here("subproject/main.c"), "5050\n")]
         program = self.at("one_file_windows.exe")
         for source, wanted in programs:
             run([*flags, source, library, "-o", program, "-static", "-pthread", "-lsynchronization"])
