@@ -67,7 +67,8 @@ FL_API FL_MUST_CHECK int fl_mutex_try_lock(fl_mutex *m);
 
 /*
  * Locks `m`, or gives up at a deadline or a cancel. It blocks the calling context while another
- * context holds `m`. Returns:
+ * context holds `m`. The deadline is a time of CLOCK_MONOTONIC (fairlead/time.h). NULL for `cancel`
+ * means the context's cancel scope, and FL_SHIELDED means no token. Returns:
  *   0           `m` is locked
  *   -ETIMEDOUT  the deadline passed first; `m` is not locked
  *   -ECANCELED  the wait was cancelled; `m` is not locked
