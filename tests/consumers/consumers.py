@@ -763,13 +763,13 @@ class Kit:
         folder, library = self.two_files("one-file-windows", "--parts", "core")
         flags = [compiler, "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-I", folder]
         run([*flags, "-c", join(folder, "fairlead.c"), "-o", library])
-        programs = [(self.example_of("docs/guide", heading), wanted) for heading, wanted in map(PRINTS.get, (
-            "guide_tasks", "guide_bytes", "guide_futures", "guide_loops", "guide_threads", "guide_locks", "guide_cancelling", "guide_group"))]
-        programs += [(here("examples", f"{name}.c"), "ok\n") for name in ("locks", "queues", "one_task")]
-        programs += [(self.example_of("docs/guide", "Queues"), "put 7\ngot hello\n"), (self.stress(), "ok\n"),
-                     (here("installed/main.c"), "40 items\n"), (here("subproject/main.c"), "5050\n")]
+        of_guide = map(PRINTS.get, ("guide_tasks", "guide_bytes", "guide_futures", "guide_loops", "guide_threads", "guide_locks",
+                                    "guide_cancelling", "guide_group"))
         program = self.at("one_file_windows.exe")
-        for source, wanted in programs:
+        for source, wanted in [(self.example_of("docs/guide", heading), wanted) for heading, wanted in of_guide] + [
+                (here("examples", f"{name}.c"), "ok\n") for name in ("locks", "queues", "one_task")] + [
+                (self.example_of("docs/guide", "Queues"), "put 7\ngot hello\n"), (self.stress(), "ok\n"),
+                (here("installed/main.c"), "40 items\n"), (here("subproject/main.c"), "5050\n")]:
             run([*flags, source, library, "-o", program, "-static", "-pthread", "-lsynchronization"])
             expect(run([WINE, program], env={"WINEDEBUG": "-all"}).replace("\r", ""), wanted)
 
