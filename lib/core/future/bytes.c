@@ -69,9 +69,7 @@ static int bytes_change(fl_bytes *b, size_t size, const void *tail, size_t n)
 		return -E2BIG;
 	if (!ours || size > owner->room) {
 		const size_t kept = FL__MIN(size, b->size);
-		size_t room = ours && 2 * owner->room > size ? 2 * owner->room : size;
-		if (room > FL_TASK_SIZE_MAX)
-			room = FL_TASK_SIZE_MAX;
+		const size_t room = FL__MIN(FL__MAX(size, ours ? 2 * owner->room : 0), FL_TASK_SIZE_MAX);
 		const int rc = fl__bytes_new(&made, size, (struct fl__bytes){.room = room});
 		if (rc != 0)
 			return rc;
@@ -120,7 +118,7 @@ int fl_bytes_alloc(fl_bytes *b, size_t n, size_t each)
 
 int fl_bytes_adopt(fl_bytes *b, void *data, size_t size, void (*drop)(void *data, void *user), void *user)
 {
-	fl_bytes made = {0};
+	fl_bytes made;
 	return bytes_replace(b, &made,
 	                     fl__bytes_new(&made, size, (struct fl__bytes){.drop = drop, .data = data, .user = user}));
 }

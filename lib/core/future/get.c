@@ -59,10 +59,13 @@ int fl_future_try_wait(fl_future *f)
 static int future_copy_result(const fl_future *f, void *result)
 {
 	if (f->type->result_size > 0 && fl__future_has_result(f)) {
-		fl__copy(result, f->result, f->type->result_size);
-		const int rc = fl__bytes_declares(f->type->drop_result) ? fl__bytes_hold(result) : 0;
+		fl_bytes held = {0};
+		const int rc = fl__bytes_declares(f->type->drop_result) ? fl_bytes_ref(&held, f->result) : 0;
 		if (rc != 0)
 			return rc;
+		fl__copy(result, f->result, f->type->result_size);
+		if (held.owner_)
+			*(fl_bytes *)result = held;
 	}
 	return f->error == 0 ? 0 : fl__failure_store(FL__NO_INDEX, f->error, fl_future_message(f));
 }

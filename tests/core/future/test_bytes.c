@@ -237,6 +237,11 @@ BYTES_TEST(bytes_stay_as_they_are_without_memory)
 	SEAM_NO_MEMORY(fl_bytes_alloc(&b, 100, 1), -ENOMEM);
 	SEAM_NO_MEMORY(fl_bytes_adopt(&b, &dropped, 1, note_drop, &dropped), -ENOMEM);
 	SEAM_NO_MEMORY(fl_bytes_ref(&b, &text), -ENOMEM);
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(fl_promise_create(&p, sizeof text, FL_BYTES_DROP, &f));
+	FL_OK(fl_promise_set(p, &text));
+	SEAM_NO_MEMORY(fl_future_get(f, &b, sizeof b), -ENOMEM);
 	SEAM_NO_MEMORY(fl_bytes_resize(&b, 3), -ENOMEM); /* shared */
 	assert_ptr_equal(b.data, other.data);
 	fl_bytes_free(&other);

@@ -137,7 +137,7 @@ FL_TEST(parker_spin_ends_with_the_deadline)
 	assert_true(fl_test_time - begin <= FL_US(10));
 }
 
-static fl_sem *awaited;
+static fl_sem awaited = FL_SEM_INIT(0); /* Each test leaves it without permits and waiters. */
 static unsigned release_at;
 
 /* The partner on another core: it releases while this thread checks. */
@@ -145,14 +145,14 @@ static void relax_and_release(void)
 {
 	relax();
 	if (turn.relaxes == release_at)
-		fl_sem_release(awaited);
+		fl_sem_release(&awaited);
 }
 
 /* The partner on this core: it comes to run when this thread yields. */
 static void yield_and_release(void)
 {
 	yield();
-	fl_sem_release(awaited);
+	fl_sem_release(&awaited);
 }
 
 /*
@@ -161,14 +161,12 @@ static void yield_and_release(void)
  */
 FL_TEST(parker_spin_finds_a_permit_before_the_enqueue)
 {
-	fl_sem s = FL_SEM_INIT(0);
-	awaited = &s;
 	FL_FAULTS();
 	clock_ours();
 	fl__sys.relax = relax_and_release;
 	release_at = 3;
-	FL_OK(fl_sem_acquire_until(&s, fl_after(FL_S(1)), NULL));
-	assert_int_equal(s.word_, 0); /* not even the mark of a waiter */
+	FL_OK(fl_sem_acquire_until(&awaited, fl_after(FL_S(1)), NULL));
+	assert_int_equal(awaited.word_, 0); /* not even the mark of a waiter */
 	assert_int_equal(turn.sleeps, 0);
 }
 
@@ -178,15 +176,13 @@ FL_TEST(parker_spin_finds_a_permit_before_the_enqueue)
  */
 FL_TEST(parker_spin_looks_as_success_tells)
 {
-	fl_sem s = FL_SEM_INIT(0);
-	awaited = &s;
 	FL_FAULTS();
 	clock_ours();
 	fl__sys.yield = yield_and_release;
 	unsigned few = 0;
 	for (int i = 0; i < 1000; i++) {
 		turn.relaxes = turn.yields = 0;
-		FL_OK(fl_sem_acquire_until(&s, fl_after(FL_S(1)), NULL));
+		FL_OK(fl_sem_acquire_until(&awaited, fl_after(FL_S(1)), NULL));
 		assert_int_equal(turn.yields, 1);
 		few += turn.relaxes <= 8;
 	}
@@ -197,9 +193,9 @@ FL_TEST(parker_spin_looks_as_success_tells)
 	for (int i = 0; i < 1000; i++) {
 		turn.relaxes = turn.yields = 0;
 		release_at = 20;
-		FL_OK(fl_sem_acquire_until(&s, fl_after(FL_S(1)), NULL));
+		FL_OK(fl_sem_acquire_until(&awaited, fl_after(FL_S(1)), NULL));
 		found += turn.yields == 0;
-		while (fl_sem_try_acquire(&s) == 0)
+		while (fl_sem_try_acquire(&awaited) == 0)
 			;
 	}
 	assert_true(found > 900);
@@ -209,7 +205,6 @@ FL_TEST(parker_spin_looks_as_success_tells)
  * While yields are barred: after a wake by a thread on the same CPU there is no spin, since the
  * partner needs this CPU; after a wake from another CPU there is.
  */
-static fl_sem *to_release;
 static int cpu_of_waker, cpu_of_waiter;
 static bool waking;
 
@@ -222,23 +217,21 @@ FL_TEST_FUTEX_WAIT(sleep_until_released)
 {
 	turn.sleeps++;
 	waking = true;
-	fl_sem_release(to_release);
+	fl_sem_release(&awaited);
 	waking = false;
 	return 0;
 }
 
-static unsigned relaxes_of_a_wait(fl_sem *s)
+static unsigned relaxes_of_a_wait(void)
 {
 	turn.relaxes = turn.sleeps = 0;
-	FL_OK(fl_sem_acquire(s));
+	FL_OK(fl_sem_acquire(&awaited));
 	assert_int_equal(turn.sleeps, 1);
 	return turn.relaxes;
 }
 
 FL_TEST(parker_spin_is_not_begun_beside_the_waker)
 {
-	fl_sem s = FL_SEM_INIT(0);
-	to_release = &s;
 	FL_FAULTS();
 	clock_ours();
 	fl__sys.futex_wait = sleep_until_released;
@@ -247,17 +240,17 @@ FL_TEST(parker_spin_is_not_begun_beside_the_waker)
 	cpu_of_waker = 3;
 	cpu_of_waiter = 5;
 	for (unsigned i = 0; i < 200; i++)
-		assert_true(relaxes_of_a_wait(&s) > 0);
+		assert_true(relaxes_of_a_wait() > 0);
 	cpu_of_waiter = 3;
-	assert_true(relaxes_of_a_wait(&s) > 0);
+	assert_true(relaxes_of_a_wait() > 0);
 	unsigned spins = 0;
 	for (unsigned i = 0; i < 640; i++)
-		spins += relaxes_of_a_wait(&s) > 0;
+		spins += relaxes_of_a_wait() > 0;
 	assert_int_equal(spins, 10); /* trials */
 	cpu_of_waiter = 5;
-	while (relaxes_of_a_wait(&s) == 0)
+	while (relaxes_of_a_wait() == 0)
 		;
-	assert_true(relaxes_of_a_wait(&s) > 0);
+	assert_true(relaxes_of_a_wait() > 0);
 }
 
 /*
@@ -272,7 +265,7 @@ static void release_if_due(void)
 		return;
 	release_due = INT64_MAX;
 	waking = true;
-	fl_sem_release(to_release);
+	fl_sem_release(&awaited);
 	waking = false;
 }
 
@@ -303,13 +296,12 @@ static int64_t wait_for_release(int64_t ns)
 {
 	turn.spun = turn.sleeps = 0;
 	release_due = fl_test_time + ns;
-	FL_OK(fl_sem_acquire(to_release));
+	FL_OK(fl_sem_acquire(&awaited));
 	return turn.spun;
 }
 
-static void begin_releases(fl_sem *s)
+static void begin_releases(void)
 {
-	to_release = s;
 	clock_ours();
 	fl__sys.relax = relax_until_due;
 	fl__sys.yield = yield_until_due;
@@ -324,9 +316,8 @@ static void begin_releases(fl_sem *s)
 
 FL_TEST(parker_spin_grows_to_what_a_sleep_shows)
 {
-	fl_sem s = FL_SEM_INIT(0);
 	FL_FAULTS();
-	begin_releases(&s);
+	begin_releases();
 	unsigned slept = 0;
 	for (unsigned i = 0; i < 100; i++) {
 		(void)wait_for_release(FL_US(24));
@@ -345,16 +336,15 @@ FL_TEST(parker_spin_grows_to_what_a_sleep_shows)
 /* Where a spin does not pay, it is one of pauses: between waits of 20 us and of 1 ms, too. */
 FL_TEST(parker_spin_does_not_yield_where_that_does_not_pay)
 {
-	fl_sem s = FL_SEM_INIT(0);
 	FL_FAULTS();
-	begin_releases(&s);
+	begin_releases();
 	for (unsigned i = 0; i < 200; i++) {
 		turn.yields = 0;
 		assert_true(wait_for_release(i % 2 ? FL_MS(1) : FL_US(20)) <= 64 * RELAX_NS);
 		assert_int_equal(turn.yields, 0);
 	}
 	fl__sys.futex_wait = sleep_on;
-	FL_RC(fl_sem_acquire_until(&s, fl_test_soon(), NULL), -ETIMEDOUT); /* teaches nothing */
+	FL_RC(fl_sem_acquire_until(&awaited, fl_test_soon(), NULL), -ETIMEDOUT); /* teaches nothing */
 	fl__sys.futex_wait = sleep_until_due;
 	turn.yields = 0;
 	(void)wait_for_release(FL_MS(1));
