@@ -369,8 +369,9 @@ static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, in
 		const bool counts = f->kind >= LAB_IO_EVENT,
 			   was_full = !(c->writer && lab_io_events(c->writer) & POLLOUT);
 		n = counts ? sizeof value : value < size - done ? value : size - done;
-		io_touch(v, done + n, true, pc);
-		for (size_t i = 0; i < n; i++)
+		const bool drops = flags & MSG_TRUNC; /* The bytes of a TCP connection are dropped (tcp(7)). */
+		io_touch(v, drops ? 0 : done + n, true, pc);
+		for (size_t i = 0; i < n && !drops; i++)
 			*io_byte(v, done + i) =
 			    counts ? ((const char *)&value)[i] : c->bytes[(c->begin + i) % LAB_IO_ROOM];
 		done += n;
@@ -443,8 +444,8 @@ ssize_t lab_io_move(int number, const struct iovec *v, size_t n, int flags, bool
 		return lab_io_file_move(f, v, n, writes, pc);
 	if (!(writes ? f->out : f->in) || f->kind == LAB_IO_LISTENER || f->kind == LAB_IO_EPOLL)
 		return lab_error(f->kind == LAB_IO_SOCKET ? ENOTCONN : f->kind > LAB_IO_SOCKET ? EINVAL : EBADF);
-	if (flags & (MSG_OOB | MSG_TRUNC))
-		lab_no_file("send", pc);
+	if (flags & MSG_OOB || (flags & MSG_TRUNC && (writes || f->own.is.ss_family == AF_UNIX)))
+		lab_no_file(writes ? "send" : "recv", pc);
 	if (f->kind >= LAB_IO_EVENT && size < sizeof(uint64_t))
 		return lab_error(EINVAL);
 	if (size == 0)
