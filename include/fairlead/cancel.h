@@ -24,8 +24,10 @@ FL_BEGIN_DECLS
  *
  * A call that sleeps when its token is requested returns -ECANCELED and consumes nothing: an item,
  * a permit or a wake that comes after the request is left for other contexts. A call that was woken
- * before the request may still succeed. Two waits are special. A barrier wait that all parties have
- * reached returns as usual. A condition wait locks its mutex before it returns.
+ * before the request may still succeed. Some waits are special. A barrier wait that all parties
+ * have reached returns as usual. A condition wait locks its mutex before it returns.
+ * fl_group_join(), a map and a parallel loop cancel what they wait for, and return when it has
+ * ended.
  *
  * All-zero memory is a token without parent and deadline. A token must not move while it is in use.
  */
@@ -58,8 +60,8 @@ FL_API void fl_cancel_token_init(fl_cancel_token *c, fl_cancel_token *parent, fl
 
 /*
  * Ends the life of `c`, and removes it from its tree. The call requires that no wait is under `c`
- * and that no other thread uses `c`. It panics if `c` still has a child, or a callback that has
- * neither been removed nor been started by a request.
+ * and that no other thread uses `c`. It panics if `c` still has a child or a callback. A callback
+ * does not count if it was removed, or if its function has run, runs or is about to run.
  */
 FL_API void fl_cancel_token_destroy(fl_cancel_token *c);
 
@@ -114,7 +116,8 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
 
 /*
  * Callback of a cancel token: a function that a request of the token runs. It serves to end a wait
- * that is not one of this library, as std::stop_callback does in C++. It allocates no memory.
+ * that is not one of this library, as std::stop_callback does in C++. A registration allocates no
+ * memory.
  *
  *     fl_cancel_callback cb;
  *     (void)fl_cancel_token_on_request(stop, &cb, interrupt, connection);
@@ -175,12 +178,12 @@ FL_API bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *c
  *
  * If another context runs the function now, the call blocks the calling context until the function
  * has returned, even if the function has removed `cb` itself. A cancel does not end this wait. So
- * the caller must hold no lock that the function takes. Two contexts must not call
- * fl_cancel_callback_remove() for `cb` at the same time, with one exception: the function of `cb`
- * may call it while another context waits in it for the function.
+ * the caller must hold no lock that the function takes. Only one context at a time may call
+ * fl_cancel_callback_remove() for `cb`, with one exception: while another context's removal waits
+ * for the function of `cb`, the function may itself remove `cb`.
  *
- * If the function registers `cb` again, the removal is of that new registration, and does not wait
- * for the earlier run of the function. Returns:
+ * If the function has registered `cb` again, the call removes the new registration, and does not
+ * wait for the earlier run of the function. Returns:
  *   true   the function has not run, and will not. This is also the result if `cb` was never
  *          registered (FL_CANCEL_CALLBACK_INIT), or is removed already without having run
  *   false  the function has run and has returned; if the function itself is the caller, it has not

@@ -34,9 +34,8 @@ struct fl_task_type;
  * and wait return -EOWNERDEAD for the future of a task that has not ended. This also holds for the
  * futures that are chained to it by fl_future_then(). If the child cancels one of these futures and
  * fl_future_cancel() returns 0, that future has ended, and a wait for it returns 0. The child may
- * set a promise of the parent, unless another thread of the parent may have been inside a call on
- * the promise or its future at the fork; such a call may have left a lock held (fairlead/defs.h,
- * "Fork").
+ * set a promise of the parent if no other thread of the parent was inside a call on the promise or
+ * its future at the fork. Otherwise that call may have left a lock held (fairlead/defs.h, "Fork").
  *
  * Memory order: a context that sees a future done or cancelled sees what its task wrote.
  */
@@ -132,7 +131,8 @@ FL_API const char *fl_future_message(const fl_future *f);
  * not wait. Returns:
  *   0             the task has ended as cancelled, now or before
  *   -EINPROGRESS  the task runs, and fl_task_is_cancelled() is now true for it; or another context
- *                 is about to end the task as cancelled
+ *                 is about to submit the task (fl_future_then()), and then cancels it; or another
+ *                 context is about to end the task as cancelled
  *   -EALREADY     the task has ended in another way
  */
 FL_API FL_MUST_CHECK int fl_future_cancel(fl_future *f);
@@ -181,9 +181,10 @@ FL__SCOPED(fl_future, fl_future_free)
  *     fl_future_free(page);
  *     rc = parse_get(tree, &result);
  *
- * When the first future `f` fails or is cancelled, the next future fails or is cancelled, too, with
- * the same error and message. If the submit of the chained task is refused, the next future fails
- * with that error: -EPIPE if the executor is closed or freed, -ENOMEM if memory is out.
+ * The first future is called `f` below; here it is `page`. The next future is that of the chained
+ * task, here `tree`. When `f` fails or is cancelled, the next future fails or is cancelled, too,
+ * with the same error and message. If the submit of the chained task is refused, the next future
+ * fails with that error: -EPIPE if the executor is closed or freed, -ENOMEM if memory is out.
  *
  * The next future holds a reference to `f`. The result of `f` is dropped with its last reference,
  * and the `drop_arg` of the chained task's type does not run.
@@ -194,9 +195,10 @@ FL__SCOPED(fl_future, fl_future_free)
 /*
  * Chains a task of `type` to `f`: when `f` has succeeded, the task is submitted to `e`. Stores the
  * future of the task in `*next`, unless `next` is NULL. The thread that ends `f` submits the task;
- * if `f` has ended already, this call submits it. The call does not wait, with one exception: if
- * `f` has ended already and `e` is a sequential executor, the task runs within the call. `e` may be
- * freed before `f` ends; it does not wait for `f`.
+ * if `f` has ended already, this call submits it. Then the task runs within the call in two cases:
+ * on a sequential executor; and in a task of a process executor, on fl_executor_current(). In all
+ * other cases the call does not wait for the task. `e` may be freed before `f` ends: neither a join
+ * nor a free of `e` waits for `f`.
  *
  * A worker that waits for the next future does what it would do in a wait for the task of `f`, and
  * then in a wait for the chained task: it may run both tasks itself. A worker that waits for one of
@@ -310,9 +312,9 @@ typedef enum fl_wait_mode {
 
 /*
  * Waits until the futures of the array `f` have ended as `what` says, and returns how many have
- * ended. Both functions block the calling context. During the wait a worker runs those of these
- * tasks that are pending in its own executor, and no other tasks. The wait takes at most O(n log n)
- * steps, however many futures are pending or other contexts wait. Returns:
+ * ended. Both functions block the calling context. If the caller is a worker, it runs the tasks of
+ * these futures that are pending in its own executor during the wait, and no other tasks. The wait
+ * takes at most O(n log n) steps, however many futures are pending or other contexts wait. Returns:
  *   0 or more    how many of the `n` futures have ended by then; 0 if `n` is 0
  *   -ECANCELED   the wait was cancelled
  *   -ETIMEDOUT   the deadline of fl_futures_wait_until() passed

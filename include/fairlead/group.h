@@ -70,19 +70,26 @@ typedef struct fl_group {
 	const void *sched_;
 	const void *thread_;
 	uint32_t forks_;
-	uint32_t lock_;    /* guards all fields except the token and the atomics */
-	uint32_t running_; /* in a closed group, whether members are left; whether a waiter sleeps */
-	uint32_t idle_;    /* whether a join found no task to run, and whether it sleeps */
-	int error_;        /* the error of the first member that failed, until the next begin */
-	bool begun_;       /* the group has a token, and must be joined */
-	bool used_;        /* since the begin, an accepted member has ended, or the token was returned */
-	bool cancelled_;   /* by fl_group_cancel(), since the last join */
-	bool cut_;         /* a member ended because it was cancelled */
+	uint32_t lock_; /* guards all fields except the token and the atomics */
+	/*
+	 * Once the group is closed (see `balance_`), this says whether members are left, and
+	 * whether a waiter sleeps.
+	 */
+	uint32_t running_;
+	uint32_t idle_;  /* whether a join found no task to run, and whether it sleeps */
+	int error_;      /* the error of the first member that failed, until the next begin */
+	bool begun_;     /* the group has a token, and must be joined */
+	bool used_;      /* since the begin, an accepted member has ended, or the token was returned */
+	bool cancelled_; /* by fl_group_cancel(), since the last join */
+	bool cut_;       /* a member ended because it was cancelled */
 	bool joining_;
 	bool gave_up_;            /* a join has given up, and none has joined the group since */
 	const char *failed_type_; /* the name of the failed task's type; NULL if a fiber has failed */
 	char name_[32];           /* the name of the first member that failed, if it is a fiber */
-	/* Submits write the next four fields. */
+	/*
+	 * Submits write the next four fields. A start writes `entered_`, too, and a join resets all
+	 * four.
+	 */
 	size_t entered_;    /* the number of submits and starts since the last join */
 	size_t looked_;     /* the member whose submit last checked whether a sweep is due */
 	size_t swept_;      /* the member whose submit last freed ended tasks of `listed_` */
@@ -90,9 +97,11 @@ typedef struct fl_group {
 	/* the message of the first member that failed, or of what ended members early */
 	char message_[FL_MESSAGE_MAX];
 	/*
-	 * A join or a wait closes the group (lib/core/exec/group.c). Until then, this counts down
-	 * the members that have ended. From then on, it is the number of members left. It lies
-	 * apart from the fields that only submits use.
+	 * A join, a wait, or a refused submit or start closes the group (lib/core/exec/group.c).
+	 * Until then, this is minus the number of members that have ended. From then on, it is the
+	 * number of members left. Both this field and `entered_` count in steps of two: the lowest
+	 * bit says whether the group is closed. This field lies apart from the fields that submits
+	 * write.
 	 */
 	size_t balance_;
 } fl_group;
@@ -126,8 +135,8 @@ typedef struct fl_group {
  *                     join returns only after the callback has returned, and the joiner sees what
  *                     the callback wrote. The callback must neither free the future nor join.
  *
- * The calls return without waiting for the task, except where fl_submit() would wait: on a
- * sequential executor and for a full backlog. They panic if the group has no executor. Returns:
+ * The calls return without waiting for the task, except where fl_submit() would wait or would run
+ * the task itself. They panic if the group has no executor. Returns:
  *   0           the task is a member of the group
  *   -ECANCELED  the group was cancelled, a member has failed, or the group's deadline has passed;
  *               or the scope in which the group began was requested
@@ -143,9 +152,9 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
                                               const fl_submit_config *config);
 
 /*
- * Waits until every member has ended. It blocks the calling context. A worker of the group's
- * executor runs tasks of the group during the wait. If the caller is cancelled, the members are
- * cancelled, and the join still waits for them. Returns:
+ * Waits until every member has ended. It blocks the calling context. If the caller is a worker of
+ * the group's executor, it runs tasks of the group during the wait. If the caller is cancelled, the
+ * members are cancelled, and the join still waits for them. Returns:
  *   0            no member has failed; also if fl_group_cancel() was called, or there were no
  *                members
  *   -ETIMEDOUT   the group's deadline passed before all members had done their work
@@ -232,14 +241,14 @@ FL_API size_t fl_group_count(const fl_group *g);
  * Returns the message of the first member that failed. If the member has set no message, it returns
  * the text of its error. If no member has failed, it returns NULL, with one exception: after a join
  * that returned FL_ETASK, it returns the text of what ended members early. The result is valid
- * until the next submit or start.
+ * until the group begins again: by a submit, a start or fl_group_token().
  */
 FL_API const char *fl_group_message(const fl_group *g);
 
 /*
  * Returns the name of the first member that failed: the name of the fiber, or of the task's type,
  * which must still exist. If no member has failed, it returns NULL. The result is valid until the
- * next submit or start.
+ * group begins again: by a submit, a start or fl_group_token().
  */
 FL_API const char *fl_group_failed_name(const fl_group *g);
 

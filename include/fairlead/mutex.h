@@ -17,20 +17,22 @@ FL_BEGIN_DECLS
  *     }
  *
  * A mutex has 4 bytes. All-zero memory is an unlocked mutex. It is not recursive. A context that
- * already holds the mutex and locks it again waits for ever. Any context may unlock a mutex, not
- * only the one that locked it.
+ * already holds the mutex and locks it again waits for itself. Unless the wait has a deadline or
+ * can be cancelled, it ends only if another context unlocks the mutex. Any context may unlock a
+ * mutex, not only the one that locked it.
  *
- * Fairness: the wait queue is FIFO. A running thread may overtake the first waiter for about a
- * millisecond; after that time the mutex is handed over to the first waiter. The fibers of one loop
- * acquire the mutex in FIFO order, except that fl_mutex_try_lock() may overtake. A loop that a
- * program drives by fl_loop_run_once() is a special case: its fibers cannot run between two calls.
- * Between two calls, the thread that drives the loop may wait in a function of this library.
- * Meanwhile, waiters that can run go before the fibers of that loop. fl_loop_run_once()
- * (fairlead/loop.h) describes this.
+ * Fairness: the wait queue is FIFO. Running threads may overtake the first waiter until about a
+ * millisecond after its first wake. Then the mutex is handed over to the waiter. If the waiter gets
+ * no CPU, threads may overtake it for longer. The fibers of one loop acquire the mutex in FIFO
+ * order, except that fl_mutex_try_lock() may overtake. A loop that a program drives by
+ * fl_loop_run_once() is a special case: its fibers cannot run between two calls. Between two calls,
+ * the thread that drives the loop may wait in a function of this library. Meanwhile, waiters that
+ * can run go before the fibers of that loop. fl_loop_run_once() (fairlead/loop.h) describes this.
  *
- * Memory order: a lock acquires what the previous unlock released. The instruction by which an
- * unlock makes the mutex available is the last access of that unlock to the memory of the mutex. So
- * the next owner may unlock and destroy the mutex, even if the unlock before has not returned yet.
+ * Memory order: a lock acquires what the previous unlock released. After the instruction that makes
+ * the mutex available, an unlock accesses the memory of the mutex only while a context waits at
+ * this address. So the next owner may unlock and destroy the mutex, even if the unlock before has
+ * not returned yet.
  */
 typedef struct fl_mutex {
 	uint32_t word_;
@@ -54,7 +56,7 @@ FL_API void fl_mutex_destroy(fl_mutex *m);
 
 /*
  * Locks `m`. It blocks the calling context while another context holds `m`. A cancel does not end
- * the wait. A context that already holds `m` waits for ever.
+ * the wait. A context that already holds `m` waits until another context unlocks `m`.
  */
 FL_API void fl_mutex_lock(fl_mutex *m);
 
@@ -88,7 +90,7 @@ FL_API bool fl_mutex_is_locked(const fl_mutex *m);
 
 /*
  * Panics if no context holds `m`. While debugging is on (fairlead/debug.h), it also panics if
- * debugging knows that another context locked `m`. Debugging knows this of every lock that was made
+ * debugging knows that another context locked `m`. Debugging knows who holds `m` if `m` was locked
  * while FL_DEBUG_LOCKORDER or FL_DEBUG_WAITS was on. The call orders no memory accesses.
  */
 FL_API void fl_mutex_assert_held(const fl_mutex *m);

@@ -51,14 +51,14 @@ FL_BEGIN_DECLS
  *   A call that is held up sleeps some 200 times for a short time, about 20 ms in all, and then
  *   returns -EOWNERDEAD.
  * - Bounded FL_FIFO with `one_producer` and `one_consumer`: for the puts and gets of the child that
- *   need not wait, the queue is as if the parent's call had not begun. Waits notice that the call
- *   was announced. So after a put of the parent, a get that finds no item is held up, until the
- *   child has made a put. After a get of the parent, a put that finds no space is held up, until
- *   the child has made a get. If the parent's call was in its last few instructions at the fork,
- *   the rules for a bounded FL_FIFO queue without `one_producer` and `one_consumer` hold instead.
- *   If the call was then a get from a full queue, the items that it took may still be marked as
- *   present. The child gets these items after it has emptied the queue, although the parent has got
- *   them, too. From then on fl_queue_length() is wrong.
+ *   need not wait, the queue is as if the parent's call had not begun. Only a call of the child
+ *   that would have to wait notices the parent's call. So after a put of the parent, a get that
+ *   finds no item is held up, until the child has made a put. After a get of the parent, a put that
+ *   finds no space is held up, until the child has made a get. If the parent's call was in its last
+ *   few instructions at the fork, the rules for a bounded FL_FIFO queue without `one_producer` and
+ *   `one_consumer` hold instead. If the call was then a get from a full queue, the items that it
+ *   took may still be marked as present. The child gets these items after all others, although the
+ *   parent has got them already. From then on fl_queue_length() is wrong.
  * - Unbounded FL_FIFO, and FL_RENDEZVOUS: the child's queue is as if the parent's call had not
  *   begun. No call is held up.
  *
@@ -109,10 +109,11 @@ typedef enum fl_queue_order {
  * put that is in progress counts in fl_queue_length() and for a join, and makes FL_ON_QUEUE ready.
  * Items of other producers may come between the items of one fl_queue_put_many().
  *
- * The memory of FL_FIFO consists of segments of about 8 KiB: at least one, and one in reserve. A
- * drained segment is freed at once unless a hazard pointer protects it. Each thread protects at
- * most two segments: those that it used last, of whatever unbounded FL_FIFO queue. It stops
- * protecting them when it uses other segments, or ends.
+ * The memory of FL_FIFO consists of segments: at least one, and one in reserve. A segment has about
+ * 8 KiB, but at least 16 and at most 512 slots, each for one item. A drained segment is freed at
+ * once unless a hazard pointer protects it. Each thread protects at most two segments: those that
+ * it used last, of whatever unbounded FL_FIFO queue. It stops protecting them when it uses other
+ * segments, or ends.
  *
  * With the other orders the items are in an array, which a put moves under the lock when it must
  * grow. The items of one fl_queue_put_many() go in together.
@@ -267,9 +268,9 @@ FL_API FL_MUST_CHECK int fl_queue_get_many_until(fl_queue *q, void *items, size_
 
 /*
  * Closes `q`: later puts and the puts that wait now fail with -EPIPE. The items in `q` can still be
- * got. A second call has no effect. The call does not wait, except in a bounded FL_FIFO queue
- * without FL_OVERWRITE that has both `one_producer` and `one_consumer`: there it waits for a put in
- * progress.
+ * got. A second call has no effect. Apart from locks inside of the queue, the call waits in one
+ * case only: in a bounded FL_FIFO queue without FL_OVERWRITE that has both `one_producer` and
+ * `one_consumer`, it waits for a put in progress.
  */
 FL_API void fl_queue_close(fl_queue *q);
 
@@ -357,7 +358,8 @@ FL_API bool fl_queue_is_closed(const fl_queue *q);
 
 /*
  * FL_ON_QUEUE(q) and FL_ON_QUEUE_SPACE(q) are objects for FL_WAIT_ANY(). FL_ON_QUEUE(q) is ready
- * when a get would not block: there is an item, or `q` is closed. FL_ON_QUEUE_SPACE(q) is ready
+ * when a get would not block: there is an item, or `q` is closed. In an unbounded FL_FIFO queue a
+ * put in progress makes it ready, too, and a get may still block. FL_ON_QUEUE_SPACE(q) is ready
  * when a put would not block: there is space, or `q` is closed. At a rendezvous, there is an item
  * while a put waits, and there is space while a get waits. An FL_WAIT_ANY() itself is neither a put
  * nor a get, so two of them do not make each other ready.

@@ -22,11 +22,11 @@ FL_BEGIN_DECLS
  * all other cases fl_mutex is better. A readers-writer lock has 8 bytes. All-zero memory is an
  * unlocked lock. Any context may unlock it, not only the one that locked it.
  *
- * A context that holds the lock must not lock it again, in either mode. A second read lock succeeds
- * only as long as no writer waits. Otherwise the context may wait for that writer, which waits for
- * the context. Any other second lock waits for the context itself. If you read and want to write,
- * unlock first and then lock for writing. What you have read may have changed by then, so read it
- * again.
+ * A context that holds the lock must not lock it again, in either mode. A second read lock is sure
+ * to succeed only as long as no writer waits. Otherwise the context may wait for that writer, which
+ * waits for the context. Any other second lock waits for the context itself. If you read and want
+ * to write, unlock first and then lock for writing. What you have read may have changed by then, so
+ * read it again.
  *
  * Fairness: the wait queue is FIFO, and it serves one writer or a run of readers at a time. A
  * running thread may overtake the queue until a waiter has been the first one for about a
@@ -50,9 +50,9 @@ FL_BEGIN_DECLS
  * that have locked since it was switched on.
  *
  * Memory order: every lock acquires what earlier write unlocks released. A write lock also acquires
- * what earlier read unlocks released. The instruction by which an unlock makes the lock available
- * is the last access of that unlock to the memory of the lock. So the next owner may unlock and
- * destroy the lock, even if the unlock before has not returned yet.
+ * what earlier read unlocks released. After the instruction that makes the lock available, an
+ * unlock accesses the memory of the lock only while a context waits at this address. So the next
+ * owner may unlock and destroy the lock, even if the unlock before has not returned yet.
  *
  * Fork: in the child a lock stays read-locked if another thread had read-locked it at the fork. It
  * may also stay read-locked if another thread was locking it at the fork, even for writing. For a
@@ -110,8 +110,8 @@ FL_API FL_MUST_CHECK int fl_rwlock_read_lock_until(fl_rwlock *l, fl_time deadlin
 FL_API void fl_rwlock_read_unlock(fl_rwlock *l);
 
 /*
- * Locks `l` for writing. It blocks the calling context while other contexts hold `l`. A cancel does
- * not end the wait.
+ * Locks `l` for writing. It blocks the calling context while other contexts hold `l`, or while the
+ * first waiter must not be overtaken. A cancel does not end the wait.
  */
 FL_API void fl_rwlock_write_lock(fl_rwlock *l);
 
@@ -125,7 +125,7 @@ FL_API FL_MUST_CHECK int fl_rwlock_try_write_lock(fl_rwlock *l);
 
 /*
  * Locks `l` for writing, or gives up at a deadline or a cancel. It blocks the calling context while
- * other contexts hold `l`. Returns:
+ * other contexts hold `l`, or while the first waiter must not be overtaken. Returns:
  *   0           `l` is locked for writing
  *   -ETIMEDOUT  the deadline passed first; `l` is not locked
  *   -ECANCELED  the wait was cancelled; `l` is not locked
@@ -153,9 +153,9 @@ FL_API bool fl_rwlock_is_write_locked(const fl_rwlock *l);
 /*
  * Check that `l` is locked, and panic if it is not. fl_rwlock_assert_read_held() panics if no
  * context reads or writes, and fl_rwlock_assert_write_held() if no context writes. While debugging
- * is on (fairlead/debug.h), both also panic if debugging knows a context that has locked `l`, and
- * does not know the calling context as one. Debugging knows every lock that was made while
- * FL_DEBUG_LOCKORDER or FL_DEBUG_WAITS was on.
+ * is on (fairlead/debug.h), both also panic if debugging knows holders of `l`, and the calling
+ * context is not among them. Debugging knows the holders that locked `l` while FL_DEBUG_LOCKORDER
+ * or FL_DEBUG_WAITS was on.
  */
 FL_API void fl_rwlock_assert_read_held(const fl_rwlock *l);
 FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l);

@@ -24,9 +24,10 @@ FL_BEGIN_DECLS
  *
  * Fairness: the wait queue is FIFO, and a release wakes the first waiter. For about a millisecond a
  * running thread may take the permit before the woken waiter does. After that time the permit is
- * handed over to the waiter, so no waiter starves. A fiber is handed its permit at once. A program
- * that drives a loop by fl_loop_run_once() stops the loop's fibers between two calls. Meanwhile,
- * contexts that can run go before the fibers of that loop; fl_loop_run_once() describes this.
+ * handed over to the waiter, so no waiter starves. If the waiter gets no CPU, threads may overtake
+ * it for longer. A fiber is handed its permit at once. A program that drives a loop by
+ * fl_loop_run_once() stops the loop's fibers between two calls. Meanwhile, contexts that can run go
+ * before the fibers of that loop; fl_loop_run_once() describes this.
  *
  * A waiter for several permits gets them all at once. While it is first in the queue, all later
  * waiters wait behind it, and the try forms fail, even if there are permits enough for them.

@@ -148,20 +148,21 @@ static int as_store(int order)
  * - A path of sb, rf, mo and psc leads from b to e. (Without a path, the search also executes e
  *   before b.)
  *
- * If the path from b to e is in happens-before, coherence forbids that e leads to b. If the path is
- * in psc, the axiom that psc has no cycle forbids it. In both cases RC11 does not have the
- * execution. Otherwise e, which is executed after b, finds b in `before` (struct lab_known), and
+ * If the path from b to e is in happens-before, coherence forbids that e leads to b. If the path
+ * and the edge from e to b are in psc, the axiom that psc has no cycle forbids them. In both cases
+ * RC11 does not have the execution. Otherwise e, which is executed after b, finds b in `before`
+ * (struct lab_known), or finds it in `order` where psc does not forbid the edge from e to b. It
  * reports LAB_MET_ORDER. `before` may also have events from which no path leads to e. Then the
  * search reports LAB_MET_ORDER although it has missed nothing, and claims no proof.
  *
- * In mo an RMW directly follows the store that it reads. So a write that comes before an RMW in mo
- * also comes before the store at the head of that chain of RMWs. It is enough to compare a write
- * with stores that are no RMW.
+ * In mo an RMW directly follows the store that it reads. Several RMWs may follow each other in this
+ * way, after a store that is no RMW. A write that comes before one of these RMWs in mo also comes
+ * before that store. It is enough to compare a write with stores that are no RMW.
  *
- * A release store happens before the load that acquires it even if nothing else of its thread lies
- * between them. The path is then the edge of rf alone, and does not begin with an edge of sb. Then
- * the store is in `hb` of the reader, but not in `order`, because psc_base wants an edge of sb on
- * both sides. write_message() leaves it out. The litmus test IRIW+acq-sc shows the difference.
+ * A release store happens before a load that acquires it, by the edge of rf alone. That path does
+ * not begin with an edge of sb. So the store is in `hb` of the reader, but not in `order`, because
+ * psc_base wants an edge of sb on both sides. write_message() leaves it out. The litmus test
+ * IRIW+acq-sc shows the difference.
  */
 
 static void met_before(unsigned thread, uint32_t clock)
@@ -185,8 +186,8 @@ static bool is_coherent(const struct lab_written *store)
 }
 
 /*
- * Called before a write of the running thread. Reports LAB_MET_ORDER if the write could come before
- * an older store in mo.
+ * Called before a write of the running thread, or before a compare-and-swap that fails. Reports
+ * LAB_MET_ORDER if the write could come before an older store in mo.
  */
 static void check_order(struct lab_location *location, bool sc)
 {
@@ -293,9 +294,9 @@ static unsigned readable(struct lab_location *location, bool sc)
 {
 	unsigned kept = location->count < LAB_HISTORY ? location->count : LAB_HISTORY;
 	/*
-	 * `here` is true if this execution has to report its limits. It is false if the search also
-	 * executes this load before the newest store. Then those executions read the older stores,
-	 * and report their limits (lab_choose_stale()).
+	 * `here` is true if this execution has to report its limits. It is false if other
+	 * executions of the search run this load before the newest store. Those executions read the
+	 * older stores, and report their limits (lab_choose_stale()).
 	 */
 	const bool here = !lab.ordered || lab_order_known(lab_newest(location)->step);
 	for (unsigned n = 1; n < location->count; n++) {

@@ -4,9 +4,10 @@
  *
  * The executor's lock guards all state. Only the loop's thread starts fibers. A fiber takes the
  * first task of the queue when it runs. So a task is pending until it runs, and tasks start in
- * order. `starting` counts the fibers that will take the first task of the queue, and have not done
- * so yet. `under_way` counts three kinds of fibers: fibers that have not taken their task yet,
- * fibers that run a task, and the manager while it has a duty.
+ * order, except that a task for which another one waits may start earlier
+ * (loop_executor_start_elsewhere()). `starting` counts the fibers that will take the first task of
+ * the queue, and have not done so yet. `under_way` counts three kinds of fibers: fibers that have
+ * not taken their task yet, fibers that run a task, and the manager while it has a duty.
  *
  * Invariant 1. When the lock is free and the initializer has run, one of these statements holds:
  *   - each queued task has a fiber that is starting;
@@ -43,7 +44,10 @@ struct loop_executor {
 	fl_executor base;
 	fl_loop *loop; /* NULL when the manager has ended */
 	bool own_loop;
-	/* `own_loop`: whether the executor's thread was started, and whether it has yet to end */
+	/*
+	 * They say whether the thread of the executor's own loop was started, and whether it has
+	 * yet to end. Without `own_loop` both are false.
+	 */
 	bool started, alive;
 	fl_thread *thread;
 	/* the manager's task block, on the caller's loop */
@@ -100,8 +104,8 @@ static void loop_executor_proceed(struct loop_executor *c)
 }
 
 /*
- * Called under the lock. The claim always succeeds, since other contexts remove the tasks that
- * they claim from the queue.
+ * Called under the lock. The claim always succeeds: a context that claims a queued task elsewhere
+ * takes the task out of the queue under the same lock.
  */
 static void loop_executor_take(struct fl__run *run, struct fl__task_block *block)
 {

@@ -23,8 +23,8 @@
  *
  * A context that may sleep until the members have ended, such as a join, closes the group. Under
  * `lock_` it sets CLOSED in entered_, and then adds to balance_ what entered_ had, and CLOSED. A
- * submit that was refused closes the group, too. A submit that sees CLOSED adds its member to
- * balance_, too, but not before balance_ has CLOSED. So no reader of both words counts a member
+ * submit or start that was refused closes the group, too. A submit that sees CLOSED adds its member
+ * to balance_, too, but not before balance_ has CLOSED. So no reader of both words counts a member
  * twice. A join that has joined the group opens it again.
  *
  * Fibers. A fiber is never in the stack of tasks that a join takes. The loop's thread alone writes

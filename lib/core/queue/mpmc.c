@@ -22,7 +22,8 @@
  * other:
  *
  *   stamp            meaning                    written by
- *   p                free, or being written     fl__mpmc_drain(), of the lap before
+ *   p                free, or being written     fl__mpmc_drain() of the lap before; in the first
+ *                                               lap fl__mpmc_init()
  *   p | ITEM (1)     has an item, or is read    fl__mpmc_fill(); fl__task_queue_fill() of the thread
  *                                               pool
  *   p + a lap        free for the next lap      fl__mpmc_drain()
@@ -30,8 +31,9 @@
  * Invariants
  *   1. Without their flags, head <= tail <= head + a lap. Both only grow. A put claims p when the
  *      stamp of the slot is p. A get of p - a lap has written that stamp, so the head was beyond
- *      p - a lap. A get claims p when the stamp is p | ITEM. A put of p has written that stamp, so
- *      the tail was beyond p.
+ *      p - a lap. (In the first lap fl__mpmc_init() has written the stamp, and the head begins
+ *      beyond p - a lap.) A get claims p when the stamp is p | ITEM. A put of p has written that
+ *      stamp, so the tail was beyond p.
  *   2. The stamp of a slot only grows. Only the put that has claimed p writes p | ITEM, and only
  *      the get that has claimed p then writes p + a lap. Between a claim and that store the slot
  *      is the claimer's alone.
@@ -39,11 +41,14 @@
  *      (The thread pool's local queues are an exception: backlog_move_in() in
  *      thread_pool/backlog.c.) So every accepted put came before the close. A get that finds CLOSED
  *      and tail == head in one load of the tail knows that all those items are claimed.
- *   4. WAIT is set only at a moment when the ring is empty (full). The waiter reads the head as h,
- *      and the CAS finds the tail at h. The head is never beyond the tail, so it is still h. The
- *      next claim is a CAS on the same word, and that claim alone finds WAIT. So the waiter needs
- *      no second look at the ring, and puts and gets need no fence. (The thread pool is an
- *      exception: fl__backlog_watch() sets WAIT in a ring with items, and then counts the items.)
+ *   4. WAIT is set only at a moment when the ring is empty (full). If it is empty, the waiter has
+ *      read the head as h, and its CAS finds the tail at h. The head is never beyond the tail, so
+ *      it is still h. If the ring is full, the waiter has read the tail as t, and its CAS finds the
+ *      head at t - a lap. The tail is never beyond head + a lap, so it is still t. The next claim
+ *      of the opposite side is a CAS on the word that has WAIT, and that claim alone finds WAIT. So
+ *      the waiter needs no second look at the ring, and puts and gets need no fence. (The thread
+ *      pool is an exception: fl__backlog_watch() sets WAIT in a ring with items, and then counts
+ *      the items.)
  *
  * Linearization points
  *   put, get            The CAS of the claim.
@@ -58,9 +63,9 @@
  * the loaded word had seen. -EBUSY means that a call of the opposite side has claimed the slot, and
  * has not published it yet. So behind a put that has stopped, the ring is never "empty".
  *
- * Progress: each call is lock-free. A claim repeats a round when another claim has moved the word
- * since it was loaded, when the weak CAS failed spuriously, when a load got an old value, and once
- * after a pause of fl__mpmc_refuse(). But a put that has stopped hides its item and the items
+ * Progress: each call is lock-free. A claim repeats a round in four cases: another claim has moved
+ * the word since it was loaded; the weak CAS failed spuriously; a load got an old value; or
+ * fl__mpmc_refuse() has made a pause. But a put that has stopped hides its item and the items
  * behind it, so gets return -EBUSY there. In the same way, a get that has stopped keeps its slot,
  * and puts return -EBUSY there.
  *
@@ -210,7 +215,10 @@ void fl__mpmc_back_off(unsigned failed)
 
 bool fl__mpmc_fall_behind(uint64_t *caught_up, uint64_t at)
 {
-	/* the pause grows with the number of items, up to ITEMS of them */
+	/*
+	 * The pause grows with the number of positions passed since the last call, up to ITEMS of
+	 * them.
+	 */
 	enum { SEVERAL = 4, TURNS_PER_ITEM = 8, ITEMS = 8 };
 	/* relaxed: a wrong guess only costs time. The result is negative if `at` is old. */
 	const int64_t passed = (int64_t)(at - fl__load_relaxed(caught_up));

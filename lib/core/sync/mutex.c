@@ -24,7 +24,8 @@
  *   AWAKE      first         polls, then opens the queue          owner, or ASLEEP with WAITERS set
  *
  * A waiter of a condition calls fl__mutex_relock() after its wake. If it is in the queue of the
- * mutex by then, it begins as AWAKE, and otherwise as RUNNING.
+ * mutex by then, it begins as AWAKE, and otherwise as RUNNING. An AWAKE waiter is the first in the
+ * queue, unless it is a fiber that is away: other waiters go before that fiber (invariant 4).
  *
  * Invariants
  *   1. The linearization point of a lock is the CAS that sets LOCKED or clears HAND. That of an
@@ -65,8 +66,9 @@ enum {
 static const int64_t MUTEX_SPIN = FL_US(20);
 
 /*
- * `plain` is the word before an unlock that may take the fast path. That is LOCKED alone. After a
- * wake it is HAND, a value that no such word has, so that no unlock of this thread is fast.
+ * An unlock compares `plain` with the word as it was before the unlock. If they are equal, the
+ * unlock takes the fast path. Normally `plain` is LOCKED. After a wake it is HAND, a value that the
+ * word never has, so that each unlock of this thread takes the slow path.
  */
 static _Thread_local struct {
 	uint32_t plain;
@@ -81,7 +83,10 @@ static _Thread_local struct {
  */
 static bool mutex_take(fl_mutex *m, bool first, bool marks)
 {
-	/* relaxed: the CAS acquires. A stale LOCKED means that the load came before the unlock. */
+	/*
+	 * relaxed: the CAS acquires. If the load finds an old LOCKED, the call fails as if it had
+	 * come before the unlock.
+	 */
 	uint32_t seen = fl__load_relaxed(&m->word_);
 	for (;;) {
 		if (!(seen & MUTEX_HELD) || (first && (seen & MUTEX_HAND))) {

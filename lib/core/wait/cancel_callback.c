@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The callbacks of cancel tokens. One bucket of the parking lot guards all callbacks of a tree. The
- * bucket is that of an address in the tree's root. The address is used only as a number, since
+ * The callbacks of cancel tokens. One bucket of the parking lot guards all callbacks of a tree. It
+ * is the bucket of the wait queue on which removals wait. The key of that queue is an odd address
+ * within the tree's root (cancel_callback_queue_of()). The address is used only as a number, since
  * callbacks may outlive the tokens.
  *
  *   CANCEL_CALLBACK_  meaning                   set by                        list
- *   IDLE              not registered, or        the removal                   -
- *                     removed
+ *   IDLE              not registered, or        the removal; a registration,  -
+ *                     removed                   at its beginning
  *   REGISTERED        waits for a request       fl_cancel_token_on_request()  the token's
  *   COLLECTED         a request is about to     fl__cancel_take_callbacks()   the request's, on its
  *                     run the function                                        stack
@@ -14,11 +15,12 @@
  *                     has returned
  *
  * Invariants
- *   1. The state, the links and run_ of a callback change only under the bucket's lock.
+ *   1. The state, the links and run_ of a callback change only under the bucket's lock, except that
+ *      a registration first initializes the callback without the lock.
  *   2. A token has CALLBACKS (cancel.c) while its list is not empty, except while a request that
  *      cleared the bit is about to take the list. A registration sets the bit by a CAS on the
- *      token's word, which also has REQUESTED. So either the request sees the bit, or the
- *      registration sees REQUESTED.
+ *      token's word, and REQUESTED is a bit of the same word. So either the request sees CALLBACKS,
+ *      or the registration sees REQUESTED.
  *   3. Functions run without any lock. Between two functions a request touches its own stack and
  *      the bucket, but no token. A callback on the request's list exists until its removal, which
  *      takes it off the list.
@@ -31,7 +33,8 @@
  *   5. A context that waits for the end of a function is in the wait queue, and checks again each
  *      time a function of the tree has returned.
  *
- * A thread that needs both locks first locks the tree, and then the bucket.
+ * The links between the tokens of a tree have a lock of their own, the tree's lock (cancel.c). A
+ * thread that needs both locks takes the tree's lock first, and then the bucket's.
  *
  * Linearization points. Whether the function of a callback runs is decided under the bucket's lock.
  * It runs if a request makes the callback BEGUN (cancel_callback_take_next()) before a removal

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The manager thread. It takes completions, has tasks that run for too long killed, dismisses idle
- * workers, and sleeps.
+ * The manager thread. It gives tasks to workers, takes completions, passes on requests to stop,
+ * kills workers whose tasks run for too long, dismisses idle workers, reaps dead ones, and sleeps
+ * when nothing is left to do.
  *
  * The manager sleeps in epoll in one of two ways:
  *   - In an armed sleep, it arms all doorbells and takes completions once more before it sleeps
@@ -20,9 +21,10 @@
  * deadline (`grace_period`, by default 100 ms) ends with its worker. Its error is -ETIMEDOUT, so
  * that the caller can tell an expired task from a crashed one. A request to stop kills only when
  * `grace_period` is set, since a caller of fl_future_cancel() does not expect the death of a
- * worker. On all kinds of executors, a future whose task returns -ECANCELED after its deadline ends
- * with -ETIMEDOUT, whether or not the task was requested to stop, too. A caller that sees the
- * deadline pass often makes that request, and the error must not depend on which comes first.
+ * worker. If a task returns -ECANCELED after its deadline, its future ends with -ETIMEDOUT, on all
+ * kinds of executors. A request to stop makes no difference. When a deadline passes, the caller
+ * often requests a stop as well, and the error must not depend on whether the deadline or the
+ * request comes first.
  */
 #include "../base/process_sys.h"
 #include "core/base/atomic.h"
@@ -94,10 +96,10 @@ static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__tas
 }
 
 /*
- * Looks at all tasks that workers have. It passes requests to stop on. It takes back tasks whose
- * time is over before they have started, and kills the workers of such tasks that have started. It
- * watches the tasks of a killed worker, too, because more of them may pass their deadlines. Returns
- * the time of the next call.
+ * Looks at all tasks that workers have. It passes requests to stop on. When the time of a task is
+ * over, it takes the task back if the task has not started, and otherwise kills the task's worker.
+ * It watches the tasks of a killed worker, too, because more of them may pass their deadlines.
+ * Returns the time of the next call.
  */
 static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
 {
