@@ -182,8 +182,9 @@ FL_API bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *c
  * fl_cancel_callback_remove() for `cb`, with one exception: while another context's removal waits
  * for the function of `cb`, the function may itself remove `cb`.
  *
- * If the function has registered `cb` again, the call removes the new registration, and does not
- * wait for the earlier run of the function. Returns:
+ * The function may register `cb` again only if no other context calls fl_cancel_callback_remove()
+ * for `cb` at the same time. A later call removes the new registration, and does not wait for the
+ * earlier run of the function. Returns:
  *   true   the function has not run, and will not. This is also the result if `cb` was never
  *          registered (FL_CANCEL_CALLBACK_INIT), or is removed already without having run
  *   false  the function has run and has returned; if the function itself is the caller, it has not

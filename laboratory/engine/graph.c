@@ -480,7 +480,7 @@ static bool is_next(const struct graph *g, unsigned i, const bool *done, bool al
  */
 static unsigned graph_sort(const struct graph *g, bool all, uint16_t *order)
 {
-	bool done[LAB_GRAPH_EVENTS];
+	bool done[LAB_GRAPH_EVENTS] = {0};
 	unsigned n = 0, old;
 	for (unsigned i = 0; i < g->n; i++)
 		done[i] = all && g->e[i].index >= of[g->e[i].thread].n;
