@@ -822,8 +822,8 @@ void lab_steer_wait(struct lab_object *cond, struct lab_object *mutex, uintptr_t
 {
 	const struct lab_thread *self = lab.self;
 	struct section *s = section_of(self);
-	s->awaits = s->mutex == mutex && s->done == steer_effects() && s->begun && !is_ordinary(pc) &&
-	            !is_ordinary(mutex->address) && !(s->wrote && is_ordinary(self->id));
+	s->awaits = !is_ordinary(mutex->address) && s->mutex == mutex && s->done == steer_effects() && s->begun &&
+	            !is_ordinary(pc) && !(s->wrote && is_ordinary(self->id));
 	has_awaits |= s->awaits;
 	if (!s->awaits && s->early && s->done == steer_effects())
 		lab_steer_refuse("a spurious wakeup and a round of a loop without effect that is no await");
