@@ -19,8 +19,8 @@
  * before it: a read or a write must not come before a write that the thread knows of, nor before
  * one that a known read has read (graph_floor()). Atomicity: no write comes between an update and
  * the write that it reads. psc needs a search for cycles, which only SC events and SC fences can
- * have. Except for waits for futexes, the free way is always consistent, because such an event has no
- * successor in any of the orders.
+ * have. Except for waits for futexes, the free way is always consistent, because such an event has
+ * no successor in any of the orders.
  *
  * Revisits. When a write w is added, earlier reads r of its location that are not in its prefix may
  * read it, too. Of the events after r, the new graph keeps those in the prefix of w. All other
@@ -28,8 +28,9 @@
  * (graph_is_free()). So of all graphs from which the same revisit leads to one result, exactly one
  * makes the revisit, and each graph comes once.
  *
- * Waits for futexes need another search for cycles (graph_sort()). A comparison, and the update of a
- * queue that is one step with it, need not be consistent in the free way. The event must wait then.
+ * Waits for futexes need another search for cycles (graph_sort()). A comparison, and the update of
+ * a queue that is one step with it, need not be consistent in the free way. The event must wait
+ * then.
  *
  * Locks. A lock is in the graph only when it is held: a free extension waits for it. So when the
  * write of a lock revisits another lock, the graph loses the other lock, whose thread then waits.
@@ -45,13 +46,13 @@ typedef struct lab_graph_clock graph_clock;
 
 struct graph {
 	/*
-	 * This guesses which part of all runs the graph leads to. Each pushed graph gets half of the
-	 * rest.
+	 * This guesses which part of all runs the graph leads to. Each pushed graph gets half of
+	 * the rest.
 	 */
 	double share;
 	/*
-	 * `fresh` is the number of an update that got its write by a revisit, and has yet to make its
-	 * own revisits. It is NONE if there is no such update.
+	 * `fresh` is the number of an update that got its write by a revisit, and has yet to make
+	 * its own revisits. It is NONE if there is no such update.
 	 */
 	uint32_t n, fresh;
 	graph_event e[LAB_GRAPH_EVENTS];
@@ -474,9 +475,9 @@ static bool is_next(const struct graph *g, unsigned i, const bool *done, bool al
 
 /*
  * Sorts the events, and returns how many of them have a place in the order. The order contains po,
- * rf, and mo of the words that waits for futexes compare; and each wait compares the newest value. If
- * `all`, the order also contains the starts and joins of threads, mo and psc, and has only events that
- * are done.
+ * rf, and mo of the words that waits for futexes compare; and each wait compares the newest value.
+ * If `all`, the order also contains the starts and joins of threads, mo and psc, and has only
+ * events that are done.
  */
 static unsigned graph_sort(const struct graph *g, bool all, uint16_t *order)
 {

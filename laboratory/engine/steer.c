@@ -40,18 +40,18 @@
  * writing knows what all unlocks before it knew, but a lock for reading knows only what the last
  * unlock by a writer knew (message_to() in graph.c).
  *
- * A reader that comes while a writer waits may enqueue behind the writer (posix_rwlock.c). The graphs
- * have no such reader. If the writer gets the lock in the end, the reader locks after it, and that
- * execution is one in which the reader comes later. Otherwise some thread holds the lock for
- * reading, and waits for another thread before it unlocks. The search ends where a thread waits
+ * A reader that comes while a writer waits may enqueue behind the writer (posix_rwlock.c). The
+ * graphs have no such reader. If the writer gets the lock in the end, the reader locks after it,
+ * and that execution is one in which the reader comes later. Otherwise some thread holds the lock
+ * for reading, and waits for another thread before it unlocks. The search ends where a thread waits
  * while it holds a lock for reading (steer_waits()). It also ends at a lock for reading with a
  * deadline, since a reader that is enqueued may time out while no writer holds the lock.
  *
  * Futexes. README.md has the axiom of a wait. The comparison, the choice of an early end, and the
  * update of the queue follow each other at once (`enqueues`). The comparison may have read an old
  * value, so that the update is not consistent where it is last in the queue. Then no later step of
- * another thread makes it consistent. It revisits the wakes that came too early, and the thread stops
- * in this run, which does not count. A wait that ends early is no effect of a turn of a loop.
+ * another thread makes it consistent. It revisits the wakes that came too early, and the thread
+ * stops in this run, which does not count. A wait that ends early is no effect of a turn of a loop.
  *
  * Barriers. Where no more threads use a barrier than wait there for each other, each round has all
  * of them, in whatever order they come. So a round is one step: what a thread does when it comes
@@ -81,8 +81,9 @@
  * E' needs that no thread can tell that the section took place. A trylock can tell, since it fails
  * while the section holds the mutex. Other threads can also tell if the section writes to the
  * thread's stack, which is no effect, and if they use that stack. A wait that is not an await is
- * ordinary: each of its ends is explored, and a spurious one is a choice. Where an ordinary wait ends
- * spuriously, and the thread waits again without an effect, the wait is left to the other searches.
+ * ordinary: each of its ends is explored, and a spurious one is a choice. Where an ordinary wait
+ * ends spuriously, and the thread waits again without an effect, the wait is left to the other
+ * searches.
  *
  * Whether a call for a wait is an await shows only afterwards. So the call returns at once, with
  * the mutex held, and the thread waits when it comes to the state again (lab_steer_access()). If it
@@ -917,8 +918,8 @@ bool lab_steer_is_woken(void)
 }
 
 /*
- * The running thread takes one waiter, or all, out of a queue. Returns their numbers + 1, of four bits
- * each. `*event` gets the number of the event.
+ * The running thread takes one waiter, or all, out of a queue. Returns their numbers + 1, of four
+ * bits each. `*event` gets the number of the event.
  */
 static uint64_t steer_dequeue(struct lab_graph_event *e, bool all, unsigned *event)
 {
