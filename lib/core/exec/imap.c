@@ -29,7 +29,7 @@ static fl_imap *imap_new(size_t batches)
 /* Returns 1, or an error. */
 static int imap_hold(fl_bytes *b)
 {
-	const int rc = fl__bytes_hold(b);
+	const int rc = fl__bytes_hold(b, b);
 	return rc == 0 ? 1 : rc;
 }
 

@@ -78,7 +78,7 @@ static int run_end_bytes(fl_bytes *result, int error, fl_task_ctx *ctx)
 		rc = run_check_bytes(result, ctx);
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a type with bytes has a result */
 	if (rc == 0 && !result->owner_ && result != fl__bytes_running) /* a worker copies it to the parent */
-		rc = fl__bytes_hold(result);
+		rc = fl__bytes_hold(result, result);
 	if (rc != 0) {
 		ctx->keeps_result = false;
 		fl_bytes_free(result);

@@ -112,10 +112,8 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 	const size_t most = e->ops->result_most ? e->ops->result_most : SIZE_MAX;
 	const size_t extra = config->on_end ? sizeof(struct fl__callback) + copied : 0;
 	fl_bytes held = {0}; /* the task's handle, if the argument has memory */
-	if (type->drop_arg == FL_BYTES_DROP) {
-		held = *(const fl_bytes *)arg;
-		rc = fl__bytes_hold(&held);
-	}
+	if (type->drop_arg == FL_BYTES_DROP)
+		rc = fl__bytes_hold(&held, arg);
 	struct fl__task_block *block = rc == 0 ? fl__task_block_new(e->blocks, type, count, most, extra) : NULL;
 	if (block) {
 		if (type->arg_size > 0)

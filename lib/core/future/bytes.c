@@ -65,8 +65,6 @@ static int bytes_change(fl_bytes *b, size_t size, const void *tail, size_t n)
 	struct fl__bytes *const owner = b->owner_;
 	const bool ours = owner && owner->room > 0 && bytes_are_unique(owner);
 	fl_bytes made = *b;
-	if (size > FL_TASK_SIZE_MAX)
-		return -E2BIG;
 	if (!ours || size > owner->room) {
 		const size_t kept = FL__MIN(size, b->size);
 		const size_t room = FL__MIN(FL__MAX(size, ours ? 2 * owner->room : 0), FL_TASK_SIZE_MAX);
@@ -123,8 +121,9 @@ int fl_bytes_adopt(fl_bytes *b, void *data, size_t size, void (*drop)(void *data
 	                     fl__bytes_new(&made, size, (struct fl__bytes){.drop = drop, .data = data, .user = user}));
 }
 
-int fl__bytes_hold(fl_bytes *b)
+int fl__bytes_hold(fl_bytes *b, const fl_bytes *from)
 {
+	*b = *from;
 	if (b->owner_ && b->owner_->drop && b->owner_->room > 0)
 		b->owner_ = NULL; /* a running task's: a copy */
 	if (!b->owner_)
@@ -135,8 +134,8 @@ int fl__bytes_hold(fl_bytes *b)
 
 int fl_bytes_ref(fl_bytes *to, const fl_bytes *from)
 {
-	fl_bytes made = *from;
-	return bytes_replace(to, &made, fl__bytes_hold(&made));
+	fl_bytes made;
+	return bytes_replace(to, &made, fl__bytes_hold(&made, from));
 }
 
 void fl_bytes_free(fl_bytes *b)

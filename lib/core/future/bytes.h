@@ -69,7 +69,7 @@ static inline void fl__bytes_lend(fl_task_type *type)
 }
 
 /*
- * Makes a copied handle a handle of its own, with a copy of borrowed memory. Returns 0, -ENOMEM or
- * -E2BIG.
+ * Makes *b a handle of its own of what *from has: borrowed memory is copied. `b` may be `from`.
+ * Returns 0, -ENOMEM or -E2BIG; after an error *b only borrows.
  */
-int fl__bytes_hold(fl_bytes *b);
+int fl__bytes_hold(fl_bytes *b, const fl_bytes *from);

@@ -56,16 +56,19 @@ int fl_future_try_wait(fl_future *f)
 	return fl__future_is_of_parent(f) ? -EOWNERDEAD : -EAGAIN;
 }
 
-static int future_copy_result(const fl_future *f, void *result)
+static int future_copy_result(const fl_future *f, void *result, size_t size)
 {
-	if (f->type->result_size > 0 && fl__future_has_result(f)) {
-		fl_bytes held = {0};
-		const int rc = fl__bytes_declares(f->type->drop_result) ? fl_bytes_ref(&held, f->result) : 0;
-		if (rc != 0)
-			return rc;
-		fl__copy(result, f->result, f->type->result_size);
-		if (held.owner_)
+	if (size > 0 && fl__future_has_result(f)) {
+		if (fl__bytes_declares(f->type->drop_result)) {
+			fl_bytes held;
+			const int rc = fl__bytes_hold(&held, f->result);
+			if (rc != 0)
+				return rc;
+			memcpy(result, f->result, size);
 			*(fl_bytes *)result = held;
+		} else {
+			fl__copy(result, f->result, size);
+		}
 	}
 	return f->error == 0 ? 0 : fl__failure_store(FL__NO_INDEX, f->error, fl_future_message(f));
 }
@@ -75,7 +78,7 @@ int fl_future_get_until(fl_future *f, void *result, size_t size, fl_time deadlin
 	if (size != f->type->result_size)
 		return -EINVAL;
 	int rc = fl_future_wait_until(f, deadline, cancel);
-	return rc == 0 ? future_copy_result(f, result) : rc;
+	return rc == 0 ? future_copy_result(f, result, size) : rc;
 }
 
 fl_future_state fl_future_get_state(const fl_future *f)

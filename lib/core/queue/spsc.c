@@ -38,7 +38,7 @@
 
 /* The functions of slots, which queue_spsc.c uses, too. */
 
-int fl__slots_init(struct fl__slots *slots, size_t item_size, size_t count)
+FL__COLD int fl__slots_init(struct fl__slots *slots, size_t item_size, size_t count)
 {
 	size_t bytes;
 	if (item_size > PTRDIFF_MAX)

@@ -125,7 +125,7 @@ __attribute__((cold, no_sanitize("thread"))) void fl__pool_describe_waits(const 
 		(void)snprintf(text + FL__MIN(at, size - 2), 2, ")");
 }
 
-bool fl__pool_report_starved(struct fl__thread_pool *p)
+FL__COLD bool fl__pool_report_starved(struct fl__thread_pool *p)
 {
 	bool reports, full;
 	char waits[160];
