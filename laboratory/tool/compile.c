@@ -20,7 +20,8 @@
 	"folder=$1 includes=$2 archives=$3 name=$4 model= plain=; shift 4\n"                                           \
 	"for list in flags inputs sources; do\n"                                                                       \
 	"  words=; while [ \"$1\" != -- ]; do\n"                                                                       \
-	"    words=\"$words $(printf '%s\\n' \"$1\" | sed \"s/'/'\\\\\\\\''/g; 1s/^/'/; \\$s/\\$/'/\")\"; shift\n"     \
+	"    case $1 in *\\'*) word=$(printf '%s\\n' \"$1\" | sed \"s/'/'\\\\\\\\''/g\") ;; *) word=$1 ;; esac\n"      \
+	"    words=\"$words '$word'\"; shift\n"                                                                        \
 	"  done; shift; eval \"$list=\\$words\"\n"                                                                     \
 	"done; eval \"set -- $sources\"\n"                                                                             \
 	"IFS=:; for place in $archives; do\n"                                                                          \
@@ -107,8 +108,9 @@ static const char program_script[] = ARGUMENTS
     "[ -n \"$cxx\" ] && link=\"${CXX:-c++} -static-libstdc++ -Wl,--wrap=__cxa_guard_acquire"
     ",--wrap=__cxa_guard_release,--wrap=__cxa_guard_abort\" || link=${CC:-cc}\n"
     "$link -shared -pthread -o \"$folder/$name.so\" $objects ${model:+\"$model\"} \"$@\" \\\n"
-    "  ${model:+-Wl,--as-needed $ck} -Wl,-Bsymbolic -Wl,-z,norelro -Wl,-Map=\"$folder/map\" || exit 1\n"
-    "grep -o '[^ ()]*[.]a([^ ()]*)' \"$folder/map\" | sort -u | while IFS='()' read -r file member rest; do\n"
+    "  ${model:+-Wl,--as-needed $ck} -Wl,-Bsymbolic -Wl,-z,norelro ${1+-Wl,-Map=\"$folder/map\"} || exit 1\n"
+    "[ $# = 0 ] || grep -o '[^ ()]*[.]a([^ ()]*)' \"$folder/map\" | sort -u |\n"
+    "while IFS='()' read -r file member rest; do\n"
     "  case ${file##*/} in\n"
     "  libfairlead-model.a | libgcc*.a | libstdc++*.a | libsupc++*.a | libc_nonshared.a) ;;\n"
     "  *) instrumented \"$file\" \"$member:\" ;;\n"
