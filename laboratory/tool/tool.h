@@ -253,14 +253,17 @@ char *reproducer(const struct options *o, const struct job *job);
 char *power_of(const struct job *job);
 const char *expect_name(enum fl_stress_expect expect);
 
-void emit_json_string(FILE *to, const char *text);
-/* Writes a member of an object behind another one. */
-void emit_json_member(FILE *to, const char *key, const char *text);
-void emit_xml(FILE *to, const char *text);
+/*
+ * Both print as fprintf() does, except that %s writes its text as a JSON string with its quotes, or
+ * as text of XML. NULL is an empty text. They know %s, %d, %u, %lu, %zu, %lx %f and %g.
+ */
+__attribute__((format(printf, 2, 3))) void emit_json(FILE *to, const char *format, ...);
+__attribute__((format(printf, 2, 3))) void emit_xml(FILE *to, const char *format, ...);
 /* Writes the results of an action. For a normal run, there are these four writers. */
 typedef void results_writer(FILE *to, const void *results);
 results_writer json_results, junit_results, html_results, sarif_results;
 extern const char *const format_names[FORMATS];
+extern const char *const edge_names[]; /* of enum lab_edge, for JSON and HTML */
 /*
  * Writes to the file and to standard output, as --json asks. Returns false, after a message, if
  * that failed.
