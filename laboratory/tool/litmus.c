@@ -102,12 +102,8 @@ static bool is_seen(const char *outcomes, const char *pattern)
 
 static struct litmus *add(struct litmus_list *list, const char *name, const char *file)
 {
-	struct litmus *more = zeroed(list->n, sizeof *more);
-	for (size_t i = 0; i < list->n; i++)
-		more[i] = list->programs[i];
-	free(list->programs);
-	list->programs = more;
-	struct litmus *program = &more[list->n++];
+	list->programs = grown(list->programs, list->n, sizeof *list->programs);
+	struct litmus *program = &list->programs[list->n++];
 	*program = (struct litmus){0};
 	snprintf(program->name, sizeof program->name, "%.127s", name);
 	snprintf(program->file, sizeof program->file, "%.63s", file);

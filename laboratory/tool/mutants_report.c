@@ -137,26 +137,20 @@ static bool is_reached(const struct hunt *hunt, const char *module, uintptr_t of
  * Reads lines "module offset operation order function file:line". The path of the file has no
  * blanks.
  */
-static size_t read_unreached(const struct hunt *hunt, FILE *in, struct unreached **all)
+static void read_unreached(struct results *r, FILE *in)
 {
 	char line[1024], module[128];
 	unsigned long offset;
-	struct unreached u, *list = NULL;
-	size_t n = 0;
+	struct unreached u;
 	while (fgets(line, sizeof line, in)) {
 		if (sscanf(line, "%127s %lx %31s %31s %127s %255s", module, &offset, u.operation, u.order, u.function,
 		           u.where) != 6)
 			continue;
-		if (!is_of_interest(hunt->options, u.where) || is_reached(hunt, module, offset, &u))
+		if (!is_of_interest(r->hunt->options, u.where) || is_reached(r->hunt, module, offset, &u))
 			continue;
-		struct unreached *more = realloc(list, (n + 1) * sizeof *list);
-		if (!more)
-			break;
-		list = more;
-		list[n++] = u;
+		r->unreached = grown(r->unreached, r->n_unreached, sizeof u);
+		r->unreached[r->n_unreached++] = u;
 	}
-	*all = list;
-	return n;
 }
 
 static void print_json(FILE *to, const void *results)
@@ -215,7 +209,7 @@ int mutants_report(const struct hunt *hunt)
 	struct results r = {.hunt = hunt};
 	FILE *in = o->sites ? fopen(o->sites, "re") : NULL;
 	if (in) {
-		r.n_unreached = read_unreached(hunt, in, &r.unreached);
+		read_unreached(&r, in);
 		fclose(in);
 	} else if (o->sites) {
 		complain("--sites: there is no file '%s' that can be read", o->sites);

@@ -70,6 +70,11 @@ bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *n);
 /* Returns n zeroed elements and one more. Ends the program if there is no memory. */
 void *zeroed(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
 /*
+ * Returns the array of n elements, perhaps at another address, with space for one element more. Ends
+ * the program if there is no memory.
+ */
+void *grown(void *array, size_t n, size_t size) __attribute__((returns_nonnull));
+/*
  * Returns the next word of a list with commas, and ends it in place with a NUL. Returns NULL at the
  * end of the list.
  */
