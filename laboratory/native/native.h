@@ -45,9 +45,8 @@ struct native_config {
 	/* How many batches run at the same time, each with its own actors: at least 1. */
 	unsigned copies;
 	bool chaos;
-	bool delays;       /* whether chaos has delays */
-	unsigned faults;   /* the LAB_FAULT_... bits of chaos */
-	bool keep_failing; /* the run goes on after a forbidden outcome */
+	bool delays;     /* whether chaos has delays */
+	unsigned faults; /* the LAB_FAULT_... bits of chaos */
 	struct native_live *live;
 	/*
 	 * A function that any thread calls when the run cannot go on. It gets the result so far,
@@ -110,7 +109,8 @@ const void *native_team_state(unsigned i, uint32_t at);
 void native_outcomes_begin(void);
 bool native_outcome_known(void);
 unsigned native_outcomes(const struct lab_outcome **outcomes);
-uint64_t native_forbidden(const char **label);
+/* Returns the label of a forbidden outcome that some state had, or NULL. */
+const char *native_forbidden(void);
 
 /* Reports a sample that was wrong. The first report becomes the result. */
 void native_wrong(enum lab_verdict verdict, const char *message, const char *details);

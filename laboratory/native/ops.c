@@ -89,17 +89,12 @@ unsigned native_outcomes(const struct lab_outcome **all)
 	return n_outcomes;
 }
 
-uint64_t native_forbidden(const char **label)
+const char *native_forbidden(void)
 {
-	uint64_t count = 0;
-	for (unsigned i = 0; i < n_outcomes; i++) {
-		if (outcomes[i].expect == FL_STRESS_FORBIDDEN && outcomes[i].count > 0) {
-			if (count == 0)
-				*label = outcomes[i].label;
-			count += outcomes[i].count;
-		}
-	}
-	return count;
+	for (unsigned i = 0; i < n_outcomes; i++)
+		if (outcomes[i].expect == FL_STRESS_FORBIDDEN && outcomes[i].count > 0)
+			return outcomes[i].label;
+	return NULL;
 }
 
 /*

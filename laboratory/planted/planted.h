@@ -27,6 +27,13 @@
 #define TEST(test, ...) FL_STRESS(test, __VA_ARGS__)
 #define TEST_PROCESSES(test, ...) FL_STRESS_PROCESSES(test, __VA_ARGS__)
 
+/* Defines a test whose failure is no outcome, so that it accepts each one. */
+#define TEST_OF_NO_OUTCOME(test, ...)                                                                                  \
+	TEST(test, __VA_ARGS__)                                                                                        \
+	{                                                                                                              \
+		FL_ACCEPTABLE(1, "any");                                                                               \
+	}
+
 /* Defines two actors, `one` and `two`, which call a function with the state and 0 or 1. */
 #define ONE_AND_TWO(test, function)                                                                                    \
 	ACTOR(test, one)                                                                                               \

@@ -71,19 +71,24 @@ FL_STRESS(end_unlisted, one)
 	FL_ACCEPTABLE(s->value == 1, "never");
 }
 
-struct end_check {
-	int value;
-};
+/* Defines a scenario with one actor, which does one thing, and whose end is not looked at. */
+#define ALONE(test, member, statement)                                                                                 \
+	struct test {                                                                                                  \
+		member;                                                                                                \
+	};                                                                                                             \
+	FL_STRESS_ACTOR(test, one)                                                                                     \
+	{                                                                                                              \
+		statement;                                                                                             \
+	}                                                                                                              \
+	FL_STRESS(test, one)                                                                                           \
+	{                                                                                                              \
+		FL_ACCEPTABLE(1, "any");                                                                               \
+	}
 
-FL_STRESS_ACTOR(end_check, one)
-{
-	FL_STRESS_CHECK(s->value == 1);
-}
-
-FL_STRESS(end_check, one)
-{
-	FL_ACCEPTABLE(1, "any");
-}
+ALONE(end_check, int value, FL_STRESS_CHECK(s->value == 1))
+ALONE(end_crash, int *nowhere, *s->nowhere = 1)
+ALONE(end_exit, int value, exit(7))
+ALONE(end_panic, fl_mutex m, fl_mutex_unlock(&s->m))
 
 struct end_hang {
 	atomic_uint word;
@@ -102,48 +107,6 @@ FL_STRESS_ACTOR(end_hang, changer)
 }
 
 FL_STRESS(end_hang, sleeper, changer)
-{
-	FL_ACCEPTABLE(1, "any");
-}
-
-struct end_crash {
-	int *nowhere;
-};
-
-FL_STRESS_ACTOR(end_crash, one)
-{
-	*s->nowhere = 1;
-}
-
-FL_STRESS(end_crash, one)
-{
-	FL_ACCEPTABLE(1, "any");
-}
-
-struct end_exit {
-	int value;
-};
-
-FL_STRESS_ACTOR(end_exit, one)
-{
-	exit(7);
-}
-
-FL_STRESS(end_exit, one)
-{
-	FL_ACCEPTABLE(1, "any");
-}
-
-struct end_panic {
-	fl_mutex m;
-};
-
-FL_STRESS_ACTOR(end_panic, one)
-{
-	fl_mutex_unlock(&s->m);
-}
-
-FL_STRESS(end_panic, one)
 {
 	FL_ACCEPTABLE(1, "any");
 }

@@ -2,6 +2,7 @@
 /* Strings for JSON and XML, and the files that the options name. */
 #include "tool.h"
 #include <errno.h>
+#include <stdarg.h>
 
 /* Returns how many bytes the UTF-8 character at `s` has; 0: it is invalid. */
 static size_t utf8(const unsigned char *s)
@@ -24,52 +25,68 @@ static size_t utf8(const unsigned char *s)
 	return 0;
 }
 
-void emit_json_string(FILE *to, const char *text)
+/* Writes a text as JSON or XML wants it. A JSON string has quotes. */
+static void write_text(FILE *to, const char *text, bool json)
 {
-	fputc('"', to);
+	static const struct {
+		unsigned char character;
+		const char *in_json, *in_xml;
+	} forms[] = {{'"', "\\\"", "&quot;"}, {'\\', "\\\\", "\\"}, {'\n', "\\n", "\n"}, {'\t', "\\t", "\t"},
+	             {'&', "&", "&amp;"},     {'<', "<", "&lt;"},   {'>', ">", "&gt;"}};
+	enum { FORMS = sizeof forms / sizeof *forms };
+	fputs(json ? "\"" : "", to);
 	for (const unsigned char *s = (const unsigned char *)(text ? text : ""); *s;) {
-		size_t n = utf8(s);
-		if (*s == '"' || *s == '\\')
-			fprintf(to, "\\%c", *s);
-		else if (*s == '\n')
-			fputs("\\n", to);
-		else if (*s == '\t')
-			fputs("\\t", to);
-		else if (*s < 0x20 || *s == 0x7f)
-			fprintf(to, "\\u%04x", *s);
-		else if (n == 0)
-			fputs("\\ufffd", to);
-		else
+		size_t n = utf8(s), i = 0;
+		while (i < FORMS && forms[i].character != *s)
+			i++;
+		const bool plain = n > 0 && *s >= 0x20 && (*s != 0x7f || !json);
+		if (i < FORMS)
+			fputs(json ? forms[i].in_json : forms[i].in_xml, to);
+		else if (plain)
 			(void)fwrite(s, 1, n, to);
-		s += n ? n : 1;
-	}
-	fputc('"', to);
-}
-
-void emit_json_member(FILE *to, const char *key, const char *text)
-{
-	fprintf(to, ",\"%s\":", key);
-	emit_json_string(to, text);
-}
-
-void emit_xml(FILE *to, const char *text)
-{
-	for (const unsigned char *s = (const unsigned char *)(text ? text : ""); *s;) {
-		size_t n = utf8(s);
-		if (*s == '&')
-			fputs("&amp;", to);
-		else if (*s == '<')
-			fputs("&lt;", to);
-		else if (*s == '>')
-			fputs("&gt;", to);
-		else if (*s == '"')
-			fputs("&quot;", to);
-		else if (n == 0 || (*s < 0x20 && *s != '\n' && *s != '\t'))
+		else if (json)
+			fprintf(to, "\\u%04x", n > 0 ? *s : 0xfffd);
+		else
 			fputc('?', to);
-		else
-			(void)fwrite(s, 1, n, to);
 		s += n ? n : 1;
 	}
+	fputs(json ? "\"" : "", to);
+}
+
+/* Prints as tool.h says of emit_json() and emit_xml(). */
+static void print(FILE *to, bool json, const char *format, va_list args)
+{
+	for (size_t n; *format; format += n) {
+		char one[8];
+		n = *format == '%' ? strcspn(format, "sduxfg") + 1 : strcspn(format, "%");
+		snprintf(one, sizeof one, "%.*s", (int)n, format);
+		if (*format != '%')
+			(void)fwrite(format, 1, n, to);
+		else if (format[n - 1] == 's')
+			write_text(to, va_arg(args, const char *), json);
+		else if (strpbrk(one, "fg"))
+			fprintf(to, one, va_arg(args, double));
+		else if (strpbrk(one, "lz"))
+			fprintf(to, one, va_arg(args, unsigned long));
+		else
+			fprintf(to, one, va_arg(args, unsigned));
+	}
+}
+
+void emit_json(FILE *to, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	print(to, true, format, args);
+	va_end(args);
+}
+
+void emit_xml(FILE *to, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	print(to, false, format, args);
+	va_end(args);
 }
 
 static bool write_file(const char *path, results_writer *write, const void *results)

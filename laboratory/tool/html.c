@@ -87,9 +87,8 @@ static const char script[] =
 
 static void cell(FILE *to, const char *kind, const char *text)
 {
-	fprintf(to, "<td%s%s%s>", kind ? " class=\"" : "", kind ? kind : "", kind ? "\"" : "");
-	emit_xml(to, text);
-	fputs("</td>", to);
+	emit_xml(to, kind ? "<td class=\"%s\">" : "<td>", kind);
+	emit_xml(to, "%s</td>", text);
 }
 
 /* Whether two jobs have the same failure: one that comes in two modes is shown once. */
@@ -119,30 +118,19 @@ static bool is_told(const struct run *run, const struct job *job)
 /* Writes the cell of a step. */
 static void step(FILE *to, const struct lab_step *s)
 {
-	fprintf(to, "<td class=\"step%s%s\">", s->stale || s->fault || s->preempted || s->killed ? " mark" : "",
-	        s->failing ? " failing" : "");
-	emit_xml(to, s->what);
-	fputs(" <b>", to);
-	emit_xml(to, s->value);
-	fputs("</b>", to);
+	emit_xml(to, "<td class=\"step%s%s\">%s <b>%s</b>",
+	         s->stale || s->fault || s->preempted || s->killed ? " mark" : "", s->failing ? " failing" : "",
+	         s->what, s->value);
 	fputs(s->killed      ? " &#10013; killed"
 	      : s->stale     ? " &#9888; older value"
 	      : s->fault     ? " &#9889; injected"
 	      : s->preempted ? " &#8618; preempts"
 	                     : "",
 	      to);
-	if (s->file || s->function) {
-		fputs("<small>", to);
-		emit_xml(to, short_path(s->file));
-		fprintf(to, ":%d ", s->line);
-		emit_xml(to, s->function);
-		fputs("</small>", to);
-	}
-	if (s->source) {
-		fputs("<small><code>", to);
-		emit_xml(to, s->source + strspn(s->source, " \t"));
-		fputs("</code></small>", to);
-	}
+	if (s->file || s->function)
+		emit_xml(to, "<small>%s:%d %s</small>", short_path(s->file), s->line, s->function);
+	if (s->source)
+		emit_xml(to, "<small><code>%s</code></small>", s->source + strspn(s->source, " \t"));
 	fputs("</td>", to);
 }
 
@@ -174,13 +162,12 @@ static void lanes(const struct drawing *d, unsigned thread, const struct lab_ste
 
 static void drawn_row(const struct drawing *d, unsigned i, bool folded)
 {
-	static const char *const edges[] = {"", "reads_from", "synchronizes", "waits_for"};
 	const struct lab_step *s = &d->result->trace[i];
 	fprintf(d->to, "<tr data-step=\"%u\"", i);
 	if (folded)
 		fprintf(d->to, " data-of=\"%u\"", d->folds);
 	if (s->edge != LAB_NO_EDGE)
-		fprintf(d->to, " data-from=\"%u\" data-edge=\"%s\"", s->from, edges[s->edge]);
+		fprintf(d->to, " data-from=\"%u\" data-edge=\"%s\"", s->from, edge_names[s->edge]);
 	if (i < d->result->n_steps)
 		fprintf(d->to, "><td class=\"n\">%u</td>", i + 1);
 	else
@@ -227,11 +214,8 @@ static void heads(const struct drawing *d)
 	      "</svg>\n<table class=\"trace\"><tr><th>#</th>",
 	      d->to);
 	for (unsigned t = 0; t < d->result->n_threads; t++) {
-		if (!d->used[t])
-			continue;
-		fputs("<th>", d->to);
-		emit_xml(d->to, d->result->threads[t]);
-		fputs("</th>", d->to);
+		if (d->used[t])
+			emit_xml(d->to, "<th>%s</th>", d->result->threads[t]);
 	}
 	fputs("</tr>\n", d->to);
 }
@@ -277,25 +261,19 @@ static void outcomes(FILE *to, const struct lab_result *r)
 
 static void block(FILE *to, const char *title, const char *text)
 {
-	if (!text || !text[0])
-		return;
-	fprintf(to, "<p>%s</p>\n<pre>", title);
-	emit_xml(to, text);
-	fputs("</pre>\n", to);
+	if (text && text[0])
+		emit_xml(to, "<p>%s</p>\n<pre>%s</pre>\n", title, text);
 }
 
 static void failure(FILE *to, const struct run *run, const struct job *job, size_t number)
 {
 	const struct lab_result *r = &job->report.result;
-	fprintf(to, "<h2 id=\"f%zu\"><span class=\"bad\">%s</span> ", number, job_verdict(job));
-	emit_xml(to, job->test->test->name);
-	fputs("</h2>\n<p>", to);
-	emit_xml(to, r->message);
-	fprintf(to, "</p>\n<p>%s; found after %s %s, %.3g s. ", mode_name(job->mode),
-	        grouped(job->mode == MODE_LIN && is_real(job) ? r->samples : r->executions),
-	        is_real(job) ? "samples" : "executions", (double)r->found_ns / 1e9);
-	emit_xml(to, r->strategy);
-	fputs("</p>\n", to);
+	emit_xml(to,
+	         "<h2 id=\"f%zu\"><span class=\"bad\">%s</span> %s</h2>\n<p>%s</p>\n"
+	         "<p>%s; found after %s %s, %.3g s. %s</p>\n",
+	         number, job_verdict(job), job->test->test->name, r->message, mode_name(job->mode),
+	         grouped(job->mode == MODE_LIN && is_real(job) ? r->samples : r->executions),
+	         is_real(job) ? "samples" : "executions", (double)r->found_ns / 1e9, r->strategy);
 	if (r->n_outcomes > 0)
 		outcomes(to, r);
 	if (r->n_steps > 0)

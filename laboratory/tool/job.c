@@ -124,10 +124,13 @@ __attribute__((format(printf, 2, 3))) static void say(struct job *job, const cha
 /* Makes a result for a process that has left none. */
 static void report_anew(struct job *job, enum lab_verdict verdict)
 {
-	job->report = (struct report){.result = {.verdict = verdict, .message = "", .details = "", .replay = ""}};
-	job->report.result.strategy = "";
-	job->report.result.executions = atomic_load(&job->shared->live.samples);
-	job->report.result.found_ns = lab_clock_ns() - job->began;
+	job->report = (struct report){.result = {.verdict = verdict,
+	                                         .message = "",
+	                                         .details = "",
+	                                         .replay = "",
+	                                         .strategy = "",
+	                                         .executions = atomic_load(&job->shared->live.samples),
+	                                         .found_ns = lab_clock_ns() - job->began}};
 }
 
 /* Returns whether assert() has printed the last line of the output. */

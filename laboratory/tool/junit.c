@@ -2,13 +2,6 @@
 /* The results as XML for continuous integration, with a suite for each mode. */
 #include "tool.h"
 
-static void attribute(FILE *to, const char *name, const char *value)
-{
-	fprintf(to, " %s=\"", name);
-	emit_xml(to, value);
-	fputc('"', to);
-}
-
 /* Writes the text of a failure, as it is printed. */
 static void story(FILE *to, const struct run *run, const struct job *job)
 {
@@ -22,33 +15,25 @@ static void story(FILE *to, const struct run *run, const struct job *job)
 		if (other->first == job && job_failed(other))
 			text_job(memory, run->options, other);
 	fclose(memory);
-	emit_xml(to, text);
+	emit_xml(to, "%s", text);
 	free(text);
 }
 
 static void testcase(FILE *to, const struct run *run, const struct job *job)
 {
-	fputs("    <testcase", to);
-	attribute(to, "name", job->test->test->name);
-	fprintf(to, " classname=\"fairlead-stress.%s\" time=\"%.3f\">", mode_name(job->mode), job->seconds);
+	emit_xml(to, "    <testcase name=\"%s\" classname=\"fairlead-stress.%s\" time=\"%.3f\">", job->test->test->name,
+	         mode_name(job->mode), job->seconds);
 	if (job_failed(job)) {
-		bool crashed = job->report.result.verdict == LAB_CRASH;
-		fputs(crashed ? "<error" : "<failure", to);
-		attribute(to, "type", job_verdict_key(job));
-		attribute(to, "message", job->report.result.message);
-		fputc('>', to);
+		const char *kind = job->report.result.verdict == LAB_CRASH ? "error" : "failure";
+		emit_xml(to, "<%s type=\"%s\" message=\"%s\">", kind, job_verdict_key(job), job->report.result.message);
 		story(to, run, job);
-		fputs(crashed ? "</error>" : "</failure>", to);
+		emit_xml(to, "</%s>", kind);
 	} else if (job->done) {
 		char *power = power_of(job);
-		fputs("<system-out>", to);
-		emit_xml(to, power);
-		fputs("</system-out>", to);
+		emit_xml(to, "<system-out>%s</system-out>", power);
 		free(power);
 	} else {
-		fputs("<skipped", to);
-		attribute(to, "message", job->skipped ? job->skipped : "the run ended before");
-		fputs("/>", to);
+		emit_xml(to, "<skipped message=\"%s\"/>", job->skipped ? job->skipped : "the run ended before");
 	}
 	fputs("</testcase>\n", to);
 }

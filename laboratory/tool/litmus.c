@@ -5,8 +5,6 @@
  */
 #include "litmus.h"
 #include <dirent.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 int run_litmus(const struct options *o)
 {
@@ -30,7 +28,7 @@ int run_litmus(const struct options *o)
 	return status;
 }
 
-/* --- the model's outcomes of a file, found by a separate process --- */
+/* --- the model's outcomes of a file --- */
 
 static void chop(char *line)
 {
@@ -39,32 +37,16 @@ static void chop(char *line)
 		line[n - 1] = '\0';
 }
 
-static char *model_output(const char *path)
+/* Returns what --litmus prints of the file; the caller frees it. */
+static char *model_output(FILE *in)
 {
-	int ends[2];
 	char *text = NULL;
 	size_t size;
-	fflush(NULL);
-	if (pipe(ends) != 0)
-		return NULL;
-	pid_t pid = fork();
-	if (pid == 0) {
-		FILE *in = fopen(path, "re"), *out = fdopen(ends[1], "w");
-		(void)close(ends[0]);
-		int status = in && out ? lab_litmus(in, out, LAB_DFS) : STATUS_FAILED;
-		fflush(NULL);
-		_exit(status);
-	}
-	(void)close(ends[1]);
 	FILE *to = open_memstream(&text, &size);
-	char chunk[4096];
-	for (ssize_t n; to && (n = read(ends[0], chunk, sizeof chunk)) > 0;)
-		(void)fwrite(chunk, 1, (size_t)n, to);
-	if (to)
+	if (to) {
+		(void)lab_litmus(in, to, LAB_DFS);
 		fclose(to);
-	(void)close(ends[0]);
-	if (pid > 0)
-		(void)waitpid(pid, NULL, 0);
+	}
 	return text;
 }
 
@@ -120,12 +102,8 @@ static bool is_seen(const char *outcomes, const char *pattern)
 
 static struct litmus *add(struct litmus_list *list, const char *name, const char *file)
 {
-	struct litmus *more = zeroed(list->n, sizeof *more);
-	for (size_t i = 0; i < list->n; i++)
-		more[i] = list->programs[i];
-	free(list->programs);
-	list->programs = more;
-	struct litmus *program = &more[list->n++];
+	list->programs = grown(list->programs, list->n, sizeof *list->programs);
+	struct litmus *program = &list->programs[list->n++];
 	*program = (struct litmus){0};
 	snprintf(program->name, sizeof program->name, "%.127s", name);
 	snprintf(program->file, sizeof program->file, "%.63s", file);
@@ -153,9 +131,11 @@ static void check_file(const struct options *o, struct litmus_list *list, const 
 {
 	char line[512];
 	FILE *in = fopen(path, "re");
-	char *output = in ? model_output(path) : NULL;
+	char *output = in ? model_output(in) : NULL;
 	struct litmus *program = NULL;
 	const char *outcomes = NULL;
+	if (in)
+		rewind(in);
 	while (in && fgets(line, sizeof line, in)) {
 		chop(line);
 		if (strncmp(line, "P ", 2) == 0) {
@@ -174,8 +154,7 @@ static void check_file(const struct options *o, struct litmus_list *list, const 
 
 static int is_litmus(const struct dirent *d)
 {
-	size_t n = strlen(d->d_name);
-	return n > 7 && strcmp(d->d_name + n - 7, ".litmus") == 0;
+	return matches(d->d_name, "*.litmus");
 }
 
 bool litmus_check(const struct options *o, struct litmus_list *list)

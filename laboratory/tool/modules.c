@@ -4,17 +4,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* The build gives the value of the option libdir, which is relative to the prefix, or absolute. */
-#ifndef STRESS_LIBDIR
-#define STRESS_LIBDIR "lib"
-#endif
-#ifndef STRESS_DATADIR
-#define STRESS_DATADIR "share"
-#endif
-#ifndef STRESS_INCLUDEDIR
-#define STRESS_INCLUDEDIR "include"
-#endif
-
+/* The build gives the values of its options libdir and others, relative to the prefix or absolute. */
 static const struct {
 	const char *key, *installed;
 } places[] = {

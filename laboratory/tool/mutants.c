@@ -106,11 +106,7 @@ static struct place *place_at(struct hunt *hunt, const struct lab_site *site)
 		p->reached_by = zeroed(hunt->n_scenarios, sizeof *p->reached_by);
 		hunt->n_places++;
 	}
-	uintptr_t *more = zeroed(p->n_pcs + 1, sizeof *more);
-	if (p->n_pcs > 0)
-		memcpy(more, p->pcs, p->n_pcs * sizeof *more);
-	free(p->pcs);
-	p->pcs = more;
+	p->pcs = grown(p->pcs, p->n_pcs, sizeof *p->pcs);
 	p->pcs[p->n_pcs++] = site->pc;
 	return p;
 }

@@ -137,26 +137,20 @@ static bool is_reached(const struct hunt *hunt, const char *module, uintptr_t of
  * Reads lines "module offset operation order function file:line". The path of the file has no
  * blanks.
  */
-static size_t read_unreached(const struct hunt *hunt, FILE *in, struct unreached **all)
+static void read_unreached(struct results *r, FILE *in)
 {
 	char line[1024], module[128];
 	unsigned long offset;
-	struct unreached u, *list = NULL;
-	size_t n = 0;
+	struct unreached u;
 	while (fgets(line, sizeof line, in)) {
 		if (sscanf(line, "%127s %lx %31s %31s %127s %255s", module, &offset, u.operation, u.order, u.function,
 		           u.where) != 6)
 			continue;
-		if (!is_of_interest(hunt->options, u.where) || is_reached(hunt, module, offset, &u))
+		if (!is_of_interest(r->hunt->options, u.where) || is_reached(r->hunt, module, offset, &u))
 			continue;
-		struct unreached *more = realloc(list, (n + 1) * sizeof *list);
-		if (!more)
-			break;
-		list = more;
-		list[n++] = u;
+		r->unreached = grown(r->unreached, r->n_unreached, sizeof u);
+		r->unreached[r->n_unreached++] = u;
 	}
-	*all = list;
-	return n;
 }
 
 static void print_json(FILE *to, const void *results)
@@ -167,30 +161,25 @@ static void print_json(FILE *to, const void *results)
 	for (size_t i = 0; i < hunt->n_mutants; i++) {
 		const struct mutant *m = &hunt->mutants[i];
 		const struct place *p = m->place;
-		fprintf(to, "%s\n{\"file\":", i ? "," : "");
-		emit_json_string(to, short_path(p->file));
-		fprintf(to, ",\"line\":%d,\"function\":", p->line);
-		emit_json_string(to, p->function);
-		fprintf(to, ",\"operation\":\"%s\",\"order\":\"%s\",\"weakened\":\"%s\",\"result\":\"%s\"",
-		        p->operation, p->order, weakened_to(m),
-		        m->killed      ? "killed"
-		        : !m->over     ? "not run"
-		        : m->explained ? "explained"
-		                       : "survived");
-		fprintf(to, ",\"seconds\":%.3f,\"scenario\":", (double)m->spent / 1e9);
-		emit_json_string(to, m->killed ? hunt->scenarios[m->killer].baseline.test->test->name : "");
-		fprintf(to, ",\"verdict\":\"%s\",\"reason\":", m->killed ? verdict_key(m->verdict) : "");
-		emit_json_string(to, m->killed ? "" : m->explained);
-		fputc('}', to);
+		fputs(i ? ",\n" : "\n", to);
+		emit_json(to,
+		          "{\"file\":%s,\"line\":%d,\"function\":%s,\"operation\":%s,\"order\":%s,\"weakened\":%s,"
+		          "\"result\":%s"
+		          ",\"seconds\":%.3f,\"scenario\":%s,\"verdict\":%s,\"reason\":%s}",
+		          short_path(p->file), p->line, p->function, p->operation, p->order, weakened_to(m),
+		          m->killed      ? "killed"
+		          : !m->over     ? "not run"
+		          : m->explained ? "explained"
+		                         : "survived",
+		          (double)m->spent / 1e9, m->killed ? hunt->scenarios[m->killer].baseline.test->test->name : "",
+		          m->killed ? verdict_key(m->verdict) : "", m->killed ? "" : m->explained);
 	}
 	fputs("],\n\"unreached\":[", to);
 	for (size_t i = 0; i < r->n_unreached; i++) {
 		const struct unreached *u = &r->unreached[i];
-		fprintf(to,
-		        "%s\n{\"where\":\"%s\",\"function\":\"%s\",\"operation\":\"%s\",\"order\":\"%s\",\"reason\":",
-		        i ? "," : "", u->where, u->function, u->operation, u->order);
-		emit_json_string(to, reason_of(u->function, u->operation, u->order));
-		fputc('}', to);
+		fputs(i ? ",\n" : "\n", to);
+		emit_json(to, "{\"where\":%s,\"function\":%s,\"operation\":%s,\"order\":%s,\"reason\":%s}", u->where,
+		          u->function, u->operation, u->order, reason_of(u->function, u->operation, u->order));
 	}
 	fprintf(to, "],\n\"killed\":%zu,\"explained\":%zu,\"total\":%zu,\"seconds\":%.1f}\n", hunt->killed,
 	        hunt->explained, hunt->n_mutants, hunt->seconds);
@@ -220,7 +209,7 @@ int mutants_report(const struct hunt *hunt)
 	struct results r = {.hunt = hunt};
 	FILE *in = o->sites ? fopen(o->sites, "re") : NULL;
 	if (in) {
-		r.n_unreached = read_unreached(hunt, in, &r.unreached);
+		read_unreached(&r, in);
 		fclose(in);
 	} else if (o->sites) {
 		complain("--sites: there is no file '%s' that can be read", o->sites);

@@ -17,14 +17,23 @@ bool complain(const char *format, ...)
 	return false;
 }
 
-void *zeroed(size_t n, size_t size)
+static void *needed(void *memory)
 {
-	void *memory = calloc(n + 1, size);
 	if (!memory) {
 		complain("out of memory");
 		exit(STATUS_FAILED);
 	}
 	return memory;
+}
+
+void *zeroed(size_t n, size_t size)
+{
+	return needed(calloc(n + 1, size));
+}
+
+void *grown(void *array, size_t n, size_t size)
+{
+	return needed(realloc(array, (n + 1) * size));
 }
 
 bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *n)

@@ -31,9 +31,7 @@ static void emit_location(FILE *to, const char *file, int line, const char *text
 {
 	fputs("{\"physicalLocation\":{\"artifactLocation\":{\"uri\":", to);
 	emit_uri(to, file);
-	fprintf(to, "},\"region\":{\"startLine\":%d}},\"message\":{\"text\":", line > 0 ? line : 1);
-	emit_json_string(to, text);
-	fputs("}}", to);
+	emit_json(to, "},\"region\":{\"startLine\":%d}},\"message\":{\"text\":%s}}", line > 0 ? line : 1, text);
 }
 
 /*
@@ -58,11 +56,8 @@ static void emit_result(FILE *to, const struct run *run, const struct job *job)
 {
 	const struct lab_result *r = &job->report.result;
 	const char *between = "";
-	fputs("{\"level\":\"error\"", to);
-	emit_json_member(to, "ruleId", job_verdict_key(job));
-	fputs(",\"message\":{\"text\":", to);
-	emit_json_string(to, r->message);
-	fputs("},\"locations\":[", to);
+	emit_json(to, "{\"level\":\"error\",\"ruleId\":%s,\"message\":{\"text\":%s},\"locations\":[",
+	          job_verdict_key(job), r->message);
 	for (unsigned i = 0; i < r->n_steps + r->n_waiting; i++) {
 		const struct lab_step *s = &r->trace[i];
 		if (!s->failing || !s->file)
@@ -84,8 +79,8 @@ void sarif_results(FILE *to, const void *results)
 	      "{\"tool\":{\"driver\":{\"name\":\"fairlead-stress\",\"version\":\"" STRESS_VERSION "\",\"rules\":[",
 	      to);
 	for (enum lab_verdict v = LAB_FORBIDDEN; v <= LAB_DIVERGED; v++) {
-		fprintf(to, "%s\n{\"id\":\"%s\",\"shortDescription\":{\"text\":\"%s\"}}", between, verdict_key(v),
-		        lab_verdict_name(v));
+		fputs(between, to);
+		emit_json(to, "\n{\"id\":%s,\"shortDescription\":{\"text\":%s}}", verdict_key(v), lab_verdict_name(v));
 		between = ",";
 	}
 	fputs("]}},\n\"results\":[", to);

@@ -192,20 +192,15 @@ static void print_json(FILE *to, const void *results)
 	fputs("{\"litmus\":[", to);
 	for (size_t i = 0; i < self->litmus.n; i++) {
 		const struct litmus *l = &self->litmus.programs[i];
-		fputs(i ? ",\n{\"name\":" : "\n{\"name\":", to);
-		emit_json_string(to, l->name);
-		fprintf(to, ",\"file\":\"%s\",\"verdicts\":%u,\"problem\":", l->file, l->verdicts);
-		emit_json_string(to, l->problem);
-		fputc('}', to);
+		fputs(i ? ",\n" : "\n", to);
+		emit_json(to, "{\"name\":%s,\"file\":%s,\"verdicts\":%u,\"problem\":%s}", l->name, l->file, l->verdicts,
+		          l->problem);
 	}
 	fputs("],\n\"planted\":[", to);
 	for (size_t i = 0; i < self->n_planted; i++) {
 		const struct planted *p = &self->planted[i];
-		fputs(i ? ",\n{\"expected\":" : "\n{\"expected\":", to);
-		emit_json_string(to, expected_of(p));
-		fputs(",\"problem\":", to);
-		emit_json_string(to, p->problem);
-		fputs(",\"test\":", to);
+		fputs(i ? ",\n" : "\n", to);
+		emit_json(to, "{\"expected\":%s,\"problem\":%s,\"test\":", expected_of(p), p->problem);
 		json_job(to, self->options, NULL, &p->hunt);
 		fputc('}', to);
 	}

@@ -70,6 +70,11 @@ bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *n);
 /* Returns n zeroed elements and one more. Ends the program if there is no memory. */
 void *zeroed(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
 /*
+ * Returns the array of n elements, perhaps at another address, with space for one element more. Ends
+ * the program if there is no memory.
+ */
+void *grown(void *array, size_t n, size_t size) __attribute__((returns_nonnull));
+/*
  * Returns the next word of a list with commas, and ends it in place with a NUL. Returns NULL at the
  * end of the list.
  */
@@ -253,14 +258,17 @@ char *reproducer(const struct options *o, const struct job *job);
 char *power_of(const struct job *job);
 const char *expect_name(enum fl_stress_expect expect);
 
-void emit_json_string(FILE *to, const char *text);
-/* Writes a member of an object behind another one. */
-void emit_json_member(FILE *to, const char *key, const char *text);
-void emit_xml(FILE *to, const char *text);
+/*
+ * Both print as fprintf() does, except that %s writes its text as a JSON string with its quotes, or
+ * as text of XML. NULL is an empty text. They know %s, %d, %u, %lu, %zu, %lx %f and %g.
+ */
+__attribute__((format(printf, 2, 3))) void emit_json(FILE *to, const char *format, ...);
+__attribute__((format(printf, 2, 3))) void emit_xml(FILE *to, const char *format, ...);
 /* Writes the results of an action. For a normal run, there are these four writers. */
 typedef void results_writer(FILE *to, const void *results);
 results_writer json_results, junit_results, html_results, sarif_results;
 extern const char *const format_names[FORMATS];
+extern const char *const edge_names[]; /* of enum lab_edge, for JSON and HTML */
 /*
  * Writes to the file and to standard output, as --json asks. Returns false, after a message, if
  * that failed.
