@@ -249,7 +249,7 @@ static void event_clocks(unsigned i)
 	if (lab_is_release(e->order)) {
 		message[i] = past[i];
 	} else {
-		message[i] = of[t].released;
+		message[i] = e->hidden ? *message_to(e, NONE) : of[t].released;
 		for (unsigned k = e->index; k-- > 0 && !lab_config.rmw_sequences;) {
 			const unsigned head = number_at[t][k];
 			const graph_event *h = &now.e[head];
@@ -270,7 +270,8 @@ static void event_done(unsigned i)
 	const unsigned t = e->thread;
 	of[t].past = past[i];
 	of[t].prefix = prefix[i];
-	clock_join(&of[t].acquired, message_to(e, e->rf));
+	if (!e->hidden)
+		clock_join(&of[t].acquired, message_to(e, e->rf));
 	if (e->kind == LAB_GRAPH_FENCE && lab_is_release(e->order))
 		of[t].released = past[i];
 	number_at[t][of[t].n++] = (uint16_t)i;

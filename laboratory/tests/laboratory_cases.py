@@ -1136,6 +1136,12 @@ def proofs(tool):
             if test["proved"] != (limit is None) or not all(said in text for text in (out, folder.read("junit"), folder.read("html"))) or (
                     limit and not any(limit in text for text in test["limits"])) or ("assembly at assembly.c:" in err) != (name == "assembly"):
                 problems.append(f"{name}: {test['limits']}\n{out}{err}")
+        # A fence does not make what a thread learns in this way synchronize.
+        for name, (tells, change) in TOLD.items():
+            path = folder.write(name + ".c", threaded([f"if ({tells}) {{ atomic_thread_fence(memory_order_acquire); plain++; }}", f"plain = 1; atomic_thread_fence(memory_order_release); {change}"],
+                                                      f"sem_init(&p, 0, {1 + (name == 'wait_of_two')});"))
+            for strategy in ("dfs:all", "graphs")[:1 + (name[0] in "tg")]:
+                expect(tool.says(path, "--strategy", strategy, status=1), "DATA RACE")
         expect(tool.says(folder.path("alone.c")), "proved: all 1 execution\n")
         for std, status in ((".c", 0), (".c --std c++20", 1), (".cc", 1), (".cc --std c11", 0)):
             ending, *options = std.split(" ", 1)
