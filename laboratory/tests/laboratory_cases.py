@@ -1202,6 +1202,8 @@ def proofs(tool):
         expect(replayed(tool, out.replace("To try again", "The same again")), "main returns 1", "another modification order")
         inputs = "unsigned fl_stress_choose(unsigned n); if (fl_stress_choose(4) * 4 + fl_stress_choose(4) == 6 && R(x)) abort();"
         expect(replayed(tool, tool.says(folder.write("inputs.c", threaded([inputs, "W(x, 1);"])), "--strategy", "graphs", status=4), 4), "--replay")
+        serial = ["if (!pthread_barrier_wait(&b)) _exit(3);", "if (pthread_barrier_wait(&b)) abort();"]
+        expect(replayed(tool, tool.says(folder.write("serial.c", threaded(serial, "pthread_barrier_init(&b, NULL, 2);")), "--strategy", "graphs", status=4), 4), "CRASH")
         expect(tool.says(folder.write("refused.c", threaded([], NO_GRAPHS)), "--strategy", "graphs", status=5), "0 passed, 0 failed, 1 skipped")
         exhausted = tool.test(folder.path("clock.c"))
         if not exhausted["exhausted"] or exhausted["proved"]:
