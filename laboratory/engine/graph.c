@@ -429,10 +429,8 @@ static bool is_psc(unsigned x, unsigned y)
 	const bool from_fence = e[x].kind == LAB_GRAPH_FENCE, to_fence = e[y].kind == LAB_GRAPH_FENCE;
 	if (!from_fence && !to_fence)
 		return sc_before(x, y);
-	if (from_fence && to_fence && hb(x, y))
-		return true;
 	if (from_fence && to_fence)
-		return is_eco_between(x, y);
+		return hb(x, y) || is_eco_between(x, y);
 	for (unsigned i = 0; i < sc_graph->n; i++) {
 		if (!to_fence && (i == x || hb(x, i)) && i != y && sc_before(i, y))
 			return true;
@@ -698,7 +696,6 @@ static void graph_revisit(unsigned w, unsigned r)
 		push_places(a, NULL, floor, old, w);
 		return;
 	}
-	b->writes = false;
 	const unsigned least = graph_floor(&cut, a->location, &before[r]);
 	floor = least > floor ? least : floor;
 	b->rf = new[w];

@@ -33,6 +33,7 @@
 enum { THREAD_MAX = 4, OP_MAX = 16, LOCATION_MAX = 10, VERDICT_MAX = 16, NAME_MAX_LENGTH = 63, EVENT_LIMIT = 32 };
 enum { OUTCOME_MAX = EVENT_LIMIT + LOCATION_MAX, ANY_VALUE = -1, VALUE_LIMIT = 1000 };
 
+/* The orders from REL on release. ACQ acquires, and so do the orders from AR on. */
 typedef enum { RLX, ACQ, REL, AR, SC } mem_order;
 
 typedef struct {
