@@ -249,7 +249,7 @@ static void event_clocks(unsigned i)
 	if (lab_is_release(e->order)) {
 		message[i] = past[i];
 	} else {
-		message[i] = of[t].released;
+		message[i] = e->hidden ? *message_to(e, NONE) : of[t].released;
 		for (unsigned k = e->index; k-- > 0 && !lab_config.rmw_sequences;) {
 			const unsigned head = number_at[t][k];
 			const graph_event *h = &now.e[head];
@@ -270,7 +270,8 @@ static void event_done(unsigned i)
 	const unsigned t = e->thread;
 	of[t].past = past[i];
 	of[t].prefix = prefix[i];
-	clock_join(&of[t].acquired, message_to(e, e->rf));
+	if (!e->hidden)
+		clock_join(&of[t].acquired, message_to(e, e->rf));
 	if (e->kind == LAB_GRAPH_FENCE && lab_is_release(e->order))
 		of[t].released = past[i];
 	number_at[t][of[t].n++] = (uint16_t)i;
@@ -428,10 +429,8 @@ static bool is_psc(unsigned x, unsigned y)
 	const bool from_fence = e[x].kind == LAB_GRAPH_FENCE, to_fence = e[y].kind == LAB_GRAPH_FENCE;
 	if (!from_fence && !to_fence)
 		return sc_before(x, y);
-	if (from_fence && to_fence && hb(x, y))
-		return true;
 	if (from_fence && to_fence)
-		return is_eco_between(x, y);
+		return hb(x, y) || is_eco_between(x, y);
 	for (unsigned i = 0; i < sc_graph->n; i++) {
 		if (!to_fence && (i == x || hb(x, i)) && i != y && sc_before(i, y))
 			return true;
@@ -697,7 +696,6 @@ static void graph_revisit(unsigned w, unsigned r)
 		push_places(a, NULL, floor, old, w);
 		return;
 	}
-	b->writes = false;
 	const unsigned least = graph_floor(&cut, a->location, &before[r]);
 	floor = least > floor ? least : floor;
 	b->rf = new[w];

@@ -59,6 +59,11 @@ struct lab_graph_event {
 	 */
 	bool shares;
 	/*
+	 * No fence of the program makes this event synchronize: it is a step on the hidden word of an
+	 * object, or the kernel's read of a futex.
+	 */
+	bool hidden;
+	/*
 	 * A signal takes this waiter; the first one has the number 0. Of other events, this is for the
 	 * caller's use.
 	 */

@@ -188,7 +188,11 @@ static bool poll_can(const struct lab_object *o, const struct lab_thread *t)
 	return waits[t->id].timers != timers || poll_look(&waits[t->id], &due);
 }
 
-/* Looks for an event. The thread may come late, so that more timers have expired. */
+/*
+ * Looks for an event. The thread may come late, so that more timers have expired. A timer with an
+ * interval can expire again each time, so there are as many executions as the bound on faults
+ * admits, and no search of them ends without that bound.
+ */
 static bool poll_find(const struct wait *w, int64_t *due, uintptr_t pc)
 {
 	bool found;

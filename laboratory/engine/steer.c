@@ -288,6 +288,7 @@ static struct lab_graph_event object_event(unsigned thread, const struct lab_obj
 	    .size = 8,
 	    .differs = steps[step].differs,
 	    .shares = steps[step].shares,
+	    .hidden = true,
 	    .expected = steps[step].expected,
 	    .operand = steps[step].add,
 	    .update = update_add,
@@ -959,7 +960,8 @@ static struct lab_graph_event futex_event(uintptr_t word, uint8_t kind)
 {
 	if (lab_is_tls(word) || lab.self->id == LAB_GRAPH_THREADS - 1)
 		lab_steer_refuse("a futex that is thread-local, or is used by so many threads");
-	return (struct lab_graph_event){.kind = kind, .size = 8, .location = steer_place(word ^ 2, 8, 0)};
+	return (struct lab_graph_event){
+	    .kind = kind, .size = 8, .hidden = true, .location = steer_place(word ^ 2, 8, 0)};
 }
 
 int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_t pc)
@@ -972,6 +974,7 @@ int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, ui
 	lab_point(op);
 	lab_heap_check(word, 4, false, pc);
 	struct lab_graph_event e = steer_on(lab_location_at(lab_cell(word), word, 4), &op, LAB_GRAPH_COMPARE);
+	e.hidden = true;
 	const unsigned compare = steer_event(&e), effects = self->effects;
 	if (lab_graph_read(compare) != expected)
 		return -EAGAIN;

@@ -1120,6 +1120,12 @@ def proofs(tool):
             if test["proved"] != (limit is None) or not all(said in text for text in (out, folder.read("junit"), folder.read("html"))) or (
                     limit and not any(limit in text for text in test["limits"])) or ("assembly at assembly.c:" in err) != (name == "assembly"):
                 problems.append(f"{name}: {test['limits']}\n{out}{err}")
+        # A fence does not make what a thread learns in this way synchronize.
+        for name, (tells, change) in TOLD.items():
+            for strategy in ("dfs:all", "graphs") * (name[0] in "tg"):
+                tool.run(folder.write(name + ".c", threaded([f"if ({tells}) {{ atomic_thread_fence(memory_order_acquire); plain++; }}",
+                                                             f"plain = 1; atomic_thread_fence(memory_order_release); {change}"], "sem_init(&p, 0, 1);")),
+                         "--strategy", strategy, status=1)
         expect(tool.says(folder.path("alone.c")), "proved: all 1 execution\n")
         for std, status in ((".c", 0), (".c --std c++20", 1), (".cc", 1), (".cc --std c11", 0)):
             ending, *options = std.split(" ", 1)
@@ -1145,6 +1151,8 @@ def proofs(tool):
                 problems.append(f"{name}: {test}")
         for name, bodies, said in (("twice", 2 * [SPINS.split(";")[0] + ";"], "LIVELOCK"), ("last", [body.replace("{}", str(int("11223300", 4))) for body in ORDERS], "CRASH"), ("woken_once", [TAKES, TAKES, GIVES.replace("+ 1", "+ 2")], "DEADLOCK"),
                                    ("early", [TAKES.replace("while", "if") + " if (R(x) < 0) abort();", "pthread_cond_broadcast(&c);"], "CRASH"),
+                                   ("serial", ["pthread_mutex_lock(&m); if (!plain++) pthread_barrier_init(&b, NULL, 2); pthread_mutex_unlock(&m); if (!pthread_barrier_wait(&b)) _exit(3);",
+                                               "pthread_mutex_lock(&m); if (!plain++) pthread_barrier_init(&b, NULL, 2); pthread_mutex_unlock(&m); if (pthread_barrier_wait(&b)) abort();"], "CRASH"),
                                    ("not_seen", [TAKES, "W(x, 1); pthread_cond_signal(&c);"], "LOST WAKEUP")):
             expect(tool.says(folder.write(name + ".c", threaded(bodies)), "--strategy", "graphs", status=None), said)
         path = folder.write("still_waits.c", threaded(["pthread_mutex_lock(&m); if (!R(x)) { pthread_cond_wait(&c, &m); abort(); }"]))

@@ -32,15 +32,16 @@ static relation release_sequence(const execution *x)
 
 /*
  * sw = [E, at least rel] ; ([F] ; sb)? ; rs ; rf ; [R, at least rlx] ; (sb ; [F])? ; [E, at least
- * acq]
+ * acq]. The fences of C11 are about accesses to atomic objects. So a fence has no part in what a
+ * step on another object, or the kernel, writes or reads.
  */
 static relation synchronizes_with(const execution *x)
 {
-	relation from_fence = rel_maybe(rel_between(x->fences, x->sb, x->all));
-	relation to_fence = rel_maybe(rel_between(x->all, x->sb, x->fences));
+	event_set readers = used(x, 'r'), atomics = x->all & ~(readers | used(x, 'o') | used(x, 'k'));
+	relation from_fence = rel_maybe(rel_between(x->fences, x->sb, atomics));
+	relation to_fence = rel_maybe(rel_between(atomics, x->sb, x->fences));
 	relation carried = rel_seq(release_sequence(x), x->rf);
 	relation sw = rel_between(x->at_least_rel, seq3(from_fence, carried, to_fence), x->at_least_acq);
-	event_set readers = used(x, 'r');
 	return rel_minus(sw, rel_between(readers, sw, readers));
 }
 

@@ -115,16 +115,20 @@ locks: LOCKED($L, LOCKED($N, LOG(w); w += $G)); => $lock & $other & A w $G rlx p
 locks: LOCKED($L, TRY(pthread_mutex_trylock(&$N), LOG(w); w += $G, pthread_mutex_unlock(&$N))); => $lock & X $N 1 acq ?v==0; =0; A w $G rlx p@; W $N 0 rel | R $N rlx ?v>0; =16 & W $L 0 rel
 locks mixed conditions: TRY(pthread_mutex_trylock(&$L), $does, pthread_mutex_unlock(&$L)); => X $L 1 acq ?v==0; =0 | R $L rlx ?v>0; =16; end & $seen & W $L 0 rel
 locks mixed conditions: TRY(pthread_mutex_trylock(&m), LOG(w); w += $G, pthread_mutex_unlock(&m)); => X m 1 acq ?v==0; =0 | R m rlx ?v>0; =16; end & A w $G rlx p@ & W m 0 rel
+locks: if (pthread_mutex_trylock(&$L)) { atomic_thread_fence(acq); LOG(GET(x, rlx)); } else { PUT(x, $S, rlx); atomic_thread_fence(rel); pthread_mutex_unlock(&$L); LOCKED($L, ); } => R $L rlx ?v>0; F acq; R x rlx@; end | X $L 1 acq ?v==0; W x $S rlx; F rel; W $L 0 rel & $lock & W $L 0 rel
 locks: TRY(pthread_mutex_timedlock(&$L, &late), $does, pthread_mutex_unlock(&$L)); => X $L 1 acq ?v==0; =0 | R $L rlx ?v>0; =110; end & $seen & W $L 0 rel
-spins: while (SWAP(spin, 1, acq)); LOG(z); z += 1; PUT(spin, 0, rel); => $spin & A z 1 rlx p@; W n 0 rel
-spins: while (SWAP(spin, 1, acq)); $does PUT(spin, 0, rel); => $spin & $seen & W n 0 rel
-spins: if (!SWAP(spin, 1, acq)) { LOG(z); z += 1; PUT(spin, 0, rel); } else LOG(7); => X n 1 acq ?v==0; A z 1 rlx p@; W n 0 rel | X n 1 acq ?v>0; =7
+spins: while (SWAP(spin, 1, acq)); LOG(z); z += 1; PUT(spin, 0, rel); => $spin & A z 1 rlx p@; W b 0 rel
+spins: while (SWAP(spin, 1, acq)); $does PUT(spin, 0, rel); => $spin & $seen & W b 0 rel
+spins: if (!SWAP(spin, 1, acq)) { LOG(z); z += 1; PUT(spin, 0, rel); } else LOG(7); => X b 1 acq ?v==0; A z 1 rlx p@; W b 0 rel | X b 1 acq ?v>0; =7
 semaphores mixed conditions: sem_post(&s); => A s 1 rel
 semaphores mixed: sem_post(&s); => A s 1 rel
 semaphores mixed: sem_wait(&s); => A s -1 acq ?v>0 | R s rlx !v==0; stop; end
 semaphores mixed conditions: LOG(sem_trywait(&s)); => A s -1 acq ?v>0; =0 | R s rlx ?v==0; =-1
 semaphores: LOG(sem_timedwait(&s, &late)); => A s -1 acq ?v>0; =0 | R s rlx ?v==0; =-1
 semaphores mixed: { int e; sem_getvalue(&s, &e); LOG(e); } => R s rlx@
+semaphores: LOG(w = $S); PUT(x, $S, rlx); sem_post(&s); => W w $S rlx p; =$S; W x $S rlx; A s 1 rel
+semaphores: { int e; sem_getvalue(&s, &e); LOG(e); atomic_thread_fence(acq); LOG(GET(x, rlx)); } => R s rlx@; F acq; R x rlx@
+semaphores: if (sem_trywait(&s)) { atomic_thread_fence($fence); LOG(w); } => A s -1 acq ?v>0 | R s rlx ?v==0; F $fence; R w rlx p@
 rwlocks: pthread_rwlock_rdlock(&r); LOG(w); pthread_rwlock_unlock(&r); => $read & R w rlx p@; A r -1 rel ?v>0 r
 rwlocks mixed: pthread_rwlock_rdlock(&r); $does pthread_rwlock_unlock(&r); => $read & $seen & A r -1 rel ?v>0 r
 rwlocks: pthread_rwlock_wrlock(&r); LOG(w); w += $G; pthread_rwlock_unlock(&r); => $write & A w $G rlx p@; A r -8 rel ?v>7
@@ -155,13 +159,13 @@ awaits: while (!GET(x, $get)) sched_yield(); => R x $get ?v>0 | R x rlx !v==0; s
 awaits mixed: while (!GET(x, $get)); => R x $get ?v>0 | R x rlx !v==0; stop; end
 awaits mixed: { unsigned e = GET(y, rlx); while (!atomic_compare_exchange_weak_explicit(&y, &e, e + 1, acq, rlx)); LOG(e); } => A y 1 acq@
 awaits mixed: PUT(y, $S, rlx); PUT(x, $S, rel); => W y $S rlx; W x $S rel
-allocation: LOG(*block); => R n rlx p@
-allocation: *block = $S; PUT(x, 1, rel); => W n $S rlx p; W x 1 rel
-allocation: if (GET(x, $get)) LOG(*block); => R x $get ?v==0 | R x $get ?v>0; R n rlx p@
-allocation: if (GET(x, $get)) free(block); => R x $get ?v==0 | R x $get ?v>0; W n 0 rlx f
-allocation: LOG(*block); if (ADD(y, 1, ar) == 1) free(block); => R n rlx p@; A y 1 ar ?v!=1 | R n rlx p@; A y 1 ar ?v==1; W n 0 rlx f
-allocation: LOCKED(m, if (!w) free(block); w++); => $lockm & A w 1 rlx ?v==0 p; W n 0 rlx f | A w 1 rlx ?v>0 p & W m 0 rel
-allocation: LOCKED(m, if (!w) LOG(*block)); => $lockm & R w rlx ?v==0 p; R n rlx p@ | R w rlx ?v>0 p & W m 0 rel
+allocation: LOG(*block); => R b rlx p@
+allocation: *block = $S; PUT(x, 1, rel); => W b $S rlx p; W x 1 rel
+allocation: if (GET(x, $get)) LOG(*block); => R x $get ?v==0 | R x $get ?v>0; R b rlx p@
+allocation: if (GET(x, $get)) free(block); => R x $get ?v==0 | R x $get ?v>0; W b 0 rlx f
+allocation: LOG(*block); if (ADD(y, 1, ar) == 1) free(block); => R b rlx p@; A y 1 ar ?v!=1 | R b rlx p@; A y 1 ar ?v==1; W b 0 rlx f
+allocation: LOCKED(m, if (!w) free(block); w++); => $lockm & A w 1 rlx ?v==0 p; W b 0 rlx f | A w 1 rlx ?v>0 p & W m 0 rel
+allocation: LOCKED(m, if (!w) LOG(*block)); => $lockm & R w rlx ?v==0 p; R b rlx p@ | R w rlx ?v>0 p & W m 0 rel
 """
 PROFILES = ("locks", "spins", "semaphores", "rwlocks", "conditions", "futexes", "awaits", "barriers", "allocation", "cxx20", "mixed")
 
@@ -192,7 +196,7 @@ def step(rng, kind, t, waiters, full=0, inner=False):
     names = {"L": one, "N": other, "lock": lock(one), "other": lock(other), "lockm": lock("m"), "P": rng.choice("xy"), "V": rng.randrange(1, 4),
              "E": rng.randrange(3), "S": t + 1, "G": 1 << 2 * t, "get": rng.choice(("rlx", "acq", "sc")), "put": rng.choice(("rlx", "rel", "sc")),
              "rmw": rng.choice(("rlx", "acq", "rel", "ar", "sc")), "fence": rng.choice(("acq", "rel", "ar", "sc", "sc")),
-             "spin": "turn; X n 1 acq ?v>0; X n 1 acq ?v==0 | " + lock("n"), "read": "A r 1 acq ?v<8 r | R r rlx !v>7; stop; end",
+             "spin": "turn; X b 1 acq ?v>0; X b 1 acq ?v==0 | " + lock("b"), "read": "A r 1 acq ?v<8 r | R r rlx !v>7; stop; end",
              "write": "A r 8 acq ?v==0 | R r rlx !v>0; stop; end", "wait": f"{unlocks}{woken} | {unlocks}{forgotten} & {lock('m')}",
              "signal": re.sub("; =.", "", wakes), "wake": wakes, "sleep": enqueues + sleeps + woken, "asleep": enqueues + sleeps + forgotten,
              "B": len(waiters), "last": full - 1, "meets": f"R c acq ?v=={full} | R c rlx !v<{full}; stop; end"}
@@ -225,10 +229,11 @@ def program(rng):
 
 @functools.cache
 def operation(op):
-    """An operation in the text of program.h, where a set of values is a set of bits. Returns no
-    text for what the enumerator does not need.
+    """An operation in the text of program.h, where a set of values is a set of bits, and a step on an
+    object has a mark. Returns no text for what the enumerator does not need.
     """
-    return [re.sub(r"([?!])(~?v\S*)", lambda f: f"{f[1]}{sum(1 << v for v in range(64) if eval(f[2], {'v': v})):x}", op.strip("@"))] * (op[0] in "RWXAF")
+    text = re.sub(r"([?!])(~?v\S*)", lambda f: f"{f[1]}{sum(1 << v for v in range(64) if eval(f[2], {'v': v})):x}", op.strip("@"))
+    return [re.sub("^([RWXA] [mnscr] .*[^r])$", r"\1 o", text)] * (op[0] in "RWXAF")
 
 
 def fits(way):
@@ -247,7 +252,7 @@ def label_of(way, line):
             read = next(reads) if op[0] in "RXA" else op[1:]
             if op[0] == "=" or op[-1] == "@":
                 values[t] = (values[t] * 31 + int(read) + 1) & 0xffffffff
-    ends = {place: next(finals) for place in "xyzwmnscr" if place in named}
+    ends = {place: next(finals) for place in "xyzwbmnscr" if place in named}
     word = 17
     for value in values + [ends.get(place, 0) for place in "xyzw"]:
         word = (word ^ value) * 0x9e3779b1 & 0xffffffff

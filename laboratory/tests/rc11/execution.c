@@ -20,9 +20,9 @@ static unsigned add_event(execution *x, event e, char kind)
 		x->at[e.location] |= bit(n);
 	if (e.order == SC)
 		x->sc |= bit(n);
-	if (e.order == REL || e.order == AR || e.order == SC)
+	if (e.order >= REL)
 		x->at_least_rel |= bit(n);
-	if (e.order == ACQ || e.order == AR || e.order == SC)
+	if (e.order == ACQ || e.order >= AR)
 		x->at_least_acq |= bit(n);
 	return n;
 }

@@ -2,7 +2,7 @@
 /* Reads and prints programs, outcomes and verdicts, in the text that program.h describes. */
 #include "program.h"
 
-static const char location_names[LOCATION_MAX + 1] = "xyzwmnscr";
+static const char location_names[LOCATION_MAX + 1] = "xyzwbmnscr";
 static const char *const order_names[] = {"rlx", "acq", "rel", "ar", "sc"};
 enum { ORDERS = sizeof order_names / sizeof order_names[0], LINE_LENGTH = 1024 };
 
@@ -167,7 +167,7 @@ static bool parse_op(char *text, operation *op)
 	char *w[WORDS];
 	int count = words_of(text, w, WORDS);
 	*op = (operation){.location = -1};
-	if (count > 2 && strchr("pfrk", w[count - 1][0]) && !w[count - 1][1])
+	if (count > 2 && strchr("pfork", w[count - 1][0]) && !w[count - 1][1])
 		op->use = w[--count][0];
 	if (count > 2 && strchr("?!", w[count - 1][0])) {
 		op->rule = w[--count][0];

@@ -17,8 +17,9 @@
  *
  * An operation may end with `?HEX`: it reads a value below 64 whose bit is set in that number, or
  * the execution does not exist. With `!HEX`, no later value may be stored, either. A letter may
- * follow: `p` is a plain access, `f` frees the location, `r` is a step of a reader on a
- * readers-writer lock, and `k` is a wait for a futex, which reads the newest value.
+ * follow: `p` is a plain access, `f` frees the location, `o` is a step on an object such as a lock,
+ * `r` is a step of a reader on a readers-writer lock, and `k` is a wait for a futex, which reads the
+ * newest value. No fence makes a step with `o`, `r` or `k` synchronize.
  */
 #ifndef RC11_PROGRAM_H
 #define RC11_PROGRAM_H
@@ -29,21 +30,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { THREAD_MAX = 4, OP_MAX = 16, LOCATION_MAX = 9, VERDICT_MAX = 16, NAME_MAX_LENGTH = 63, EVENT_LIMIT = 32 };
+enum { THREAD_MAX = 4, OP_MAX = 16, LOCATION_MAX = 10, VERDICT_MAX = 16, NAME_MAX_LENGTH = 63, EVENT_LIMIT = 32 };
 enum { OUTCOME_MAX = EVENT_LIMIT + LOCATION_MAX, ANY_VALUE = -1, VALUE_LIMIT = 1000 };
 
+/* The orders from REL on release. ACQ acquires, and so do the orders from AR on. */
 typedef enum { RLX, ACQ, REL, AR, SC } mem_order;
 
 typedef struct {
 	char kind;         /* 'W', 'R', 'X', 'A', 'C' or 'F', as in the text */
-	int location;      /* its index in x y z w m n s c r; -1 for a fence */
+	int location;      /* its index in x y z w b m n s c r; -1 for a fence */
 	int expected;      /* only for C */
 	int value;         /* what W, X and C store, and what A adds */
 	mem_order order;   /* for C: the order of a success */
 	mem_order failure; /* for C: the order of a failure */
 	char rule;         /* '?', '!' or 0, as in the text */
 	uint64_t values;   /* what it may read: a bit for each value below 64 */
-	char use;          /* 'p', 'f', 'r', 'k' or 0, as in the text */
+	char use;          /* 'p', 'f', 'o', 'r', 'k' or 0, as in the text */
 } operation;
 
 typedef struct {
