@@ -15,9 +15,9 @@ FL_BEGIN_DECLS
  *             n = read(file, bytes, sizeof bytes);
  *     }
  *
- * A thread executor runs at most `.workers` tasks at a time. A worker in a blocking section does
- * not count against this bound, so another worker may run a task meanwhile. To make this possible,
- * the executor may have up to FL_WORKERS_MAX threads. After the section the task goes on at once.
+ * The workers of a thread executor run at most `.workers` tasks at a time. A worker in a blocking
+ * section does not count against this bound, so another worker may run a task meanwhile. To make
+ * this possible, the executor may have up to FL_WORKERS_MAX threads. After the section the task goes on at once.
  * If no thread can be started, no error is reported. Sections may be nested. A section locks a
  * mutex twice, so use it for what takes longer than some microseconds.
  *

@@ -19,11 +19,13 @@ FL_BEGIN_DECLS
  *
  * An event has 4 bytes. All-zero memory is an event that is not set. There are two kinds. An event
  * of FL_EVENT_INIT stays set until it is reset. An auto-reset event (FL_EVENT_AUTO_INIT) stays set
- * until one wait returns, which resets it; two sets before that wait count as one.
+ * until it is reset, or until one wait returns, which resets it. Two sets before that wait count as
+ * one.
  *
- * fl_event_set() wakes all contexts that wait at that time, even if the event is reset at once.
- * With an auto-reset event it wakes the first waiter only. The wait queue is FIFO. A wait that
- * times out or is cancelled does not reset the event.
+ * fl_event_set() wakes all contexts that wait at that time, even if the event is reset at once. The
+ * set of an auto-reset event with waiters is handed over to the first of them: the other waiters
+ * wait on, and the event is not set. The wait queue is FIFO. A wait that times out or is cancelled
+ * does not reset the event.
  *
  * Memory order: a context that sees the event set acquires what fl_event_set() released. The last
  * access of fl_event_set() to the memory of the event is the instruction that sets it, so a waiter
@@ -60,9 +62,11 @@ FL_INLINE void fl_event_init_auto(fl_event *_e)
 FL_API void fl_event_destroy(fl_event *e);
 
 /*
- * Sets `e`, and wakes all contexts that wait for it. If `e` is an auto-reset event, it wakes the
- * first waiter only, and that waiter resets `e`; without waiters, `e` stays set for the next wait.
- * The call is a release even if `e` is set already.
+ * Sets `e`, and wakes all contexts that wait for it. If `e` is an auto-reset event, the set is for
+ * one wait. With waiters, the call hands the set over to the first of them, and wakes it. Then `e`
+ * is not set: fl_event_is_set() returns false, and fl_event_try_wait() returns -EAGAIN. Without
+ * waiters, `e` stays set for the next wait. The call is a release even if `e` is
+ * set already.
  */
 FL_API void fl_event_set(fl_event *e);
 

@@ -36,10 +36,11 @@ typedef struct fl_executor fl_executor;
 /* What a submit does when the executor's backlog is full (fl_executor_config.backlog). */
 typedef enum fl_when_full {
 	/*
-	 * The submit waits, until fl_submit_config.backlog_deadline at most. A task of the same
-	 * executor might wait for its own worker, so there the submit runs the new task itself, as
-	 * FL_FULL_RUN does. If `backlog_deadline` has passed by then, the submit returns -ETIMEDOUT
-	 * instead.
+	 * The submit waits, until fl_submit_config.backlog_deadline at most. In a task of the same
+	 * executor this wait might never end, since the worker that has to take a pending task may
+	 * be the one that waits. So a submit in a task of the same executor runs the new task
+	 * itself, as FL_FULL_RUN does. If `backlog_deadline` has passed by then, the submit returns
+	 * -ETIMEDOUT instead.
 	 */
 	FL_FULL_WAIT = 0,
 	/* The submit returns -ENOBUFS. */
@@ -50,11 +51,20 @@ typedef enum fl_when_full {
 
 typedef struct fl_executor_config {
 	/*
-	 * The most tasks that run at a time. 0 means the number of usable CPUs, fl_cpu_count(); for
-	 * a loop executor it means FL_LOOP_EXECUTOR_DEFAULT. A task that blocks
-	 * (fairlead/blocking.h) does not count: another task runs meanwhile. When the first task
-	 * goes on, both run until one of them ends. So a single worker does not mean mutual
-	 * exclusion. Kinds of executors without workers ignore this number.
+	 * The most tasks that workers run at a time. 0 means the number of usable CPUs,
+	 * fl_cpu_count(); for a loop executor it means FL_LOOP_EXECUTOR_DEFAULT. Kinds of executors
+	 * without workers ignore this number.
+	 *
+	 * Three kinds of tasks do not count:
+	 *
+	 * - A task in a blocking section (fairlead/blocking.h): another task runs meanwhile. When
+	 *   the first task goes on, both run until one of them ends.
+	 * - A task that a submit or a wait runs itself, or that a loop starts because another of
+	 *   its tasks waits for it.
+	 * - A task of one of the up to 64 further workers that a thread executor starts while all
+	 *   its workers sleep in waits of their tasks (fairlead/blocking.h).
+	 *
+	 * So a single worker does not mean mutual exclusion.
 	 */
 	unsigned workers;
 	/*
@@ -94,7 +104,9 @@ typedef struct fl_executor_config {
 	fl_when_full when_full;
 	/*
 	 * A worker ends when it has been idle for this many nanoseconds; 0 means never. A thread
-	 * executor keeps one worker.
+	 * executor keeps one worker. It may have more than `workers` of them after tasks have
+	 * blocked or waited (fairlead/blocking.h). While it has, an idle worker ends after a second
+	 * at the latest, whatever this time is.
 	 */
 	fl_duration idle_timeout;
 	/* A worker of a process executor is replaced after this many tasks; 0 means never. */
@@ -146,8 +158,12 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  * up to 16 tasks at once and begins them in their order; an idle worker takes over tasks that
  * another worker has taken but not begun. So a task may overtake earlier tasks of the same
  * submitter: at most 16 of them for each worker. No task waits for ever while workers end tasks.
- * After fl_executor_resize() between one and several workers, the tasks that wait already may begin
- * in another order.
+ *
+ * Some tasks begin early, and overtake any number of others. A worker that waits for a pending task
+ * of its executor runs that task at once; a worker that joins a group runs pending tasks of the
+ * group, roughly the newest first. A submit to a full backlog may run its task itself
+ * (fl_when_full). After fl_executor_resize() between one and several workers, the tasks that wait
+ * already may begin in another order.
  *
  * The threads block the signals that the caller blocks, but never SIGSEGV, SIGBUS, SIGFPE, SIGILL,
  * SIGTRAP and SIGSYS. A task that ends its thread by pthread_exit() or pthread_cancel() fails with
@@ -193,6 +209,8 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
  *   processes   A task that still runs `grace_period` later is killed with its worker. It fails
  *               with -ETIMEDOUT after a deadline and with -EOWNERDEAD after a request, and a
  *               message that says why. After a deadline it is not tried again (`max_attempts`).
+ *   MPI         A join waits for the task. With `processes` of fl_mpi_config the task is killed as
+ *               on processes.
  */
 typedef struct fl_submit_config {
 	fl_time deadline; /* of the task; FL_FOREVER means none */
@@ -222,8 +240,8 @@ typedef struct fl_submit_config {
  * done or cancelled.
  *
  * The call returns without waiting for the task, with three exceptions. On a sequential executor it
- * runs the task itself. In a task of a process executor, a submit to fl_executor_current() runs the
- * new task itself, too. A submit that finds the backlog full runs the new task itself with
+ * runs the task itself. In a task of an executor over processes or MPI, a submit to
+ * fl_executor_current() runs the new task itself, too. A submit that finds the backlog full runs the new task itself with
  * FL_FULL_RUN, or with FL_FULL_WAIT in a task of `e`. Elsewhere with FL_FULL_WAIT the call blocks
  * the calling context while the backlog is full. Returns:
  *   0                 the task is accepted
@@ -238,6 +256,8 @@ typedef struct fl_submit_config {
  *   -ECANCELED        the wait for a full backlog was cancelled
  *   -E2BIG            argument plus result have more than FL_TASK_SIZE_MAX bytes, or one of them is
  *                     aligned above FL_TASK_ALIGN_MAX
+ *   other             a further code that the header of this kind of executor lists:
+ *                     fairlead/process_executor.h, fairlead/mpi_executor.h
  *
  * On an error the argument is still the caller's. Memory order: the task sees all that the caller
  * wrote before the call.
@@ -254,8 +274,8 @@ typedef struct fl_map_error {
 
 typedef struct fl_map_config {
 	/*
-	 * How many arguments one task runs; 0 lets the library choose. A process executor takes
-	 * fewer if the results of a chunk would exceed 64 KiB.
+	 * How many neighbouring arguments a worker takes at a time; 0 lets the library choose. A
+	 * process executor takes fewer if the results of a chunk would exceed 64 KiB.
 	 */
 	size_t chunk;
 	fl_time deadline;        /* of the whole map; FL_FOREVER means none */
@@ -280,11 +300,11 @@ typedef struct fl_map_config {
  *   0           all tasks have succeeded, or `n` is 0
  *   FL_ETASK    a task failed; since the map knew of that, it has started no further element above
  *               the failed one. `config->error` describes the failure with the lowest index
- *   -ETIMEDOUT  the deadline passed, and some tasks were not run; all others have ended, with their
- *               results
+ *   -ETIMEDOUT  the deadline passed, and some tasks were not run, or returned -ECANCELED; all tasks
+ *               that ran have ended, with their results
  *   -ECANCELED  the map was cancelled, or its executor was (fl_executor_cancel(),
  *               fl_executor_cancel_pending(), fl_executor_terminate()), and some tasks were not
- *               run; all others have ended, with their results
+ *               run, or returned -ECANCELED; all tasks that ran have ended, with their results
  *   other       an error of fl_submit(): some elements, or all, were not run; the results of those
  *               that ran are stored
  */
@@ -315,8 +335,8 @@ FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 
 /*
  * Cancels all tasks of `e`, and kills its worker processes. It closes `e` and cancels tasks as
- * fl_executor_cancel() does; only a process executor has workers to kill. It returns how many tasks
- * were cancelled. The tasks of killed workers fail with -ECANCELED or, after their deadline, with
+ * fl_executor_cancel() does. Worker processes exist only in an executor over processes, and in one
+ * over MPI with `processes` of fl_mpi_config. The call returns how many tasks were cancelled. The tasks of killed workers fail with -ECANCELED or, after their deadline, with
  * -ETIMEDOUT. A task that a worker had taken but not begun may end as cancelled without being
  * counted.
  */
@@ -327,10 +347,10 @@ FL_API size_t fl_executor_terminate(fl_executor *e);
  * after their present task, and tasks that they have taken but not started go to other workers. The
  * call does not wait for them.
  *
- * On threads, the new maximum holds when the call returns: no task begins as long as `workers`
- * tasks run. A task that a worker has taken but not begun counts as running. A task that blocks
- * (fairlead/blocking.h) does not count. On processes, a surplus worker may still finish its task.
- * Returns:
+ * On threads, the new maximum holds when the call returns: no worker begins a task as long as
+ * `workers` tasks run. A task that a worker has taken but not begun counts as running. The kinds of
+ * tasks that fl_executor_config.workers does not count are not counted here, either. On processes,
+ * a surplus worker may still finish its task. Returns:
  *   0            the maximum is changed
  *   -EPIPE       `e` is closed
  *   -EOWNERDEAD  in a forked child
@@ -401,14 +421,14 @@ FL_API void fl_executor_free(fl_executor *e);
  * The caller must not use `e` again. All calls of other threads with `e` must have returned before
  * this call. If a task of `e` makes this call, the submit of that task must have returned, too.
  * Tasks of `e` that still run may use fl_executor_current() until they end; a submit to it returns
- * -EPIPE. Join each group and free each iteration that uses `e` before this call. Only if a task of
- * `e` does that itself, the task may do it later.
+ * -EPIPE. Join each group and free each iteration that uses `e` before this call. But a task of `e`
+ * may join its own groups, and free its own iterations, after this call, too.
  *
  * A thread of the library, "executor-end", waits for the tasks and frees `e`. The end of the
  * process waits neither for this thread nor for the tasks. A dlclose() of the library waits for
  * both (docs/threads.md). The tasks of fl_loop_executor_create_on() end when that loop has run them
- * or is freed. In a task of a process executor, a detach of fl_executor_current() frees nothing.
- * Returns:
+ * or is freed. In a task of an executor over processes or MPI, a detach of fl_executor_current()
+ * frees nothing. Returns:
  *   0            the library will free `e`
  *   -EAGAIN      no thread can be started, or the library is being unloaded
  *   -ENOMEM      out of memory for a thread
@@ -423,9 +443,9 @@ FL_API uint32_t fl_executor_capabilities(const fl_executor *e);
 FL_API const char *fl_executor_kind(const fl_executor *e);
 
 /*
- * Returns the most tasks that `e` runs at a time, apart from tasks that block. The number comes
- * from `workers` of the config, or from fl_executor_resize(). For a sequential executor it is 1,
- * although each submitting thread runs its own task.
+ * Returns the most tasks that the workers of `e` run at a time. The number comes from `workers` of
+ * the config, which says what it does not count, or from fl_executor_resize(). For a sequential
+ * executor it is 1, although each submitting thread runs its own task.
  */
 FL_API unsigned fl_executor_workers(const fl_executor *e);
 
@@ -443,9 +463,18 @@ FL_API bool fl_executor_is_broken(const fl_executor *e);
 typedef struct fl_executor_stats {
 	unsigned workers; /* what fl_executor_workers() returns */
 	unsigned threads; /* workers that exist: threads or processes */
-	unsigned idle;    /* existing workers that have no task */
+	/*
+	 * Existing workers that have no task. On threads only those count that sleep: a worker that
+	 * searches for a task, or runs a part of a parallel loop for another worker, does not.
+	 */
+	unsigned idle;
 	unsigned blocked; /* existing workers in a blocking section (fairlead/blocking.h) */
-	unsigned waiting; /* existing workers that have slept for 5 ms or more in a task's wait */
+	/*
+	 * Existing workers, not in a blocking section, that have slept for 5 ms or more in a wait
+	 * of their task. After a further worker was started in place of sleeping ones, no worker is
+	 * added to this count for 50 ms.
+	 */
+	unsigned waiting;
 	size_t pending;   /* tasks that were submitted and have not started */
 	size_t running;   /* tasks that have started, or that were sent to a process to run next */
 	size_t ended;     /* tasks that have ended in any way */
@@ -480,7 +509,12 @@ typedef struct fl_stats_times {
 	fl_duration p50, p99, max;
 } fl_stats_times;
 
-/* The times of one type of tasks. A chunk of a map or of an iteration counts as one task. */
+/*
+ * The times of one type of tasks. A chunk of an iteration counts as one task of its type, and so
+ * does a chunk of a map over processes or MPI. On other executors the tasks of a map have the type
+ * "fl__map". There are at most as many of them as workers, and each runs many chunks. The tasks
+ * that a parallel loop submits have the type "fl__parallel".
+ */
 typedef struct fl_stats_type {
 	const char *name;      /* valid until the executor is freed */
 	fl_stats_times queued; /* from the submit to the start, modulo 36 minutes */

@@ -45,7 +45,8 @@ FL_BEGIN_DECLS
  *
  * Cancelling: the group has a cancel token. This token is a child of the cancel scope in which the
  * group began, and the token of each member is a child of the group's token. So a cancel of that
- * scope reaches all members.
+ * scope reaches all members. If a start outside of the loop's fibers began the group, the loop has
+ * the place of that scope: fl_loop_cancel() reaches all members.
  *
  * A join on a worker of the group's executor runs the group's tasks that have not started, the
  * newest first, and no other tasks. Do not join while you hold a mutex that a task of the group

@@ -11,7 +11,8 @@
 FL_BEGIN_DECLS
 
 /*
- * The workers of an executor process the numbers of a parallel loop, each a part of them.
+ * A parallel loop calls a function for all numbers of a range. The workers of an executor share the
+ * range: each worker processes parts of it.
  *
  *     static int scale(void *state, size_t from, size_t to) { for (...) x[i] *= 2; return 0; }
  *
@@ -37,14 +38,18 @@ typedef struct fl_parallel_config {
  * In a task of `e`, the loop runs on that task's worker and on idle workers. If the caller runs no
  * task, it may itself make calls beside the workers, as a submitting thread does with FL_FULL_RUN,
  * unless `e` has one worker or an initializer. In a call that the caller makes in this way,
- * fl_parallel_invoke() calls its functions one after the other. The calls have a cancel scope,
- * which is requested when a call fails, at the deadline, and when `cancel` is requested. Returns:
+ * fl_parallel_invoke() calls its functions one after the other.
+ *
+ * The calls have a cancel scope, which is requested at the deadline, and when `cancel` is
+ * requested. A call fails if it returns another value than 0, except -ECANCELED after a request of
+ * its scope. When a call fails, calls of other workers may still be running. The scopes of some of
+ * them may be requested then, but a call must not rely on it. Returns:
  *   0            all calls have returned 0, or the range is empty
- *   FL_ETASK     a call returned another value than 0, and no further calls were begun
- *   -ETIMEDOUT   the deadline passed, and some calls were not begun
+ *   FL_ETASK     a call failed; since the loop knew of that, it has begun no further call
+ *   -ETIMEDOUT   the deadline passed, and some calls were not begun, or returned -ECANCELED
  *   -ECANCELED   the loop was cancelled, or its executor was (fl_executor_cancel(),
  *                fl_executor_cancel_pending(), fl_executor_terminate()), and some calls were not
- *                begun
+ *                begun, or returned -ECANCELED
  *   -ENOTSUP     the executor's tasks do not see the caller's memory (no FL_CAP_BY_REFERENCE)
  *   -EOWNERDEAD  a call has ended its thread, by pthread_exit() or pthread_cancel(), while no part
  *                of the loop was offered to another worker; docs/ends.md describes the other case
@@ -69,8 +74,9 @@ typedef struct fl_reduction {
 	/* The value of an empty part. To combine it with another value must change nothing. */
 	const void *identity;
 	/*
-	 * Adds the numbers `from` to `to` - 1 to `*value`, which already covers the numbers
-	 * directly before `from`. It returns 0, or an error.
+	 * Adds the numbers `from` to `to` - 1 to `*value`. In the first call of a part, `*value` is
+	 * a copy of `identity`. In each further call it covers the numbers of that part before
+	 * `from`. It returns 0, or an error.
 	 */
 	int (*body)(void *state, size_t from, size_t to, void *value);
 	/*
@@ -89,7 +95,8 @@ typedef struct fl_reduction {
  * numbers. The parts are different in each run. The call blocks the calling context until all calls
  * have returned. Returns:
  *   0         `*value` is the value of the range
- *   FL_ETASK  a call returned another value than 0, and no further calls were begun
+ *   FL_ETASK  a call failed, as in fl_parallel_for(); since the loop knew of that, it has begun no
+ *             further call
  *   -E2BIG    the value has more than FL_REDUCTION_MAX bytes
  *   -ENOTSUP  the executor's tasks do not see the caller's memory (no FL_CAP_BY_REFERENCE)
  *   other     another error that fl_parallel_for() may return, with the same meaning: after a
@@ -138,8 +145,9 @@ struct fl__fork_stack {
 	 */
 	struct fl__fork **next, **limit;
 	/*
-	 * Forks before this slot are public, and forks from this slot on are private. There is a
-	 * slot before the first fork's.
+	 * Forks before this slot are public, and forks from this slot on are private. A push reads
+	 * the slot before `split`. So there is a further slot before the first one, which is always
+	 * NULL.
 	 */
 	struct fl__fork **split;
 	struct fl__fork_flags *flags;
@@ -162,7 +170,7 @@ FL_API int fl__fork_await(struct fl__fork_stack *s, struct fl__fork *fork, int e
 
 static inline void fl__fork_push(struct fl__fork_stack *_s, struct fl__fork **_slot, struct fl__fork *_fork)
 {
-	if (fl__likely(fl__load_relaxed(_s->split - 1) != NULL)) { /* relaxed: a late look delays a steal */
+	if (fl__likely(fl__load_relaxed(_s->split - 1) != NULL)) { /* relaxed: an old value delays a steal */
 		/* release: the fork's contents; pairs with the CAS of fork_take() */
 		fl__store_release(_slot, (struct fl__fork *)((uintptr_t)_fork | FL__FORK_PRIVATE));
 		fl__store_release(&_s->next, _slot + 1); /* release: the slot; pairs with fork_take_any() */
@@ -201,9 +209,10 @@ static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slo
  *
  * g runs under the caller's cancel scope, and is a part of the caller's task or callback wherever
  * it runs. So in g, fl_executor_current() returns what it returns in the caller, and a call that
- * returns -EDEADLK in the caller does so in g. When calls of fl_parallel_invoke() are nested, the
- * outer 512 of a worker may run at the same time, and the calls within them are made one after the
- * other. Returns:
+ * returns -EDEADLK in the caller does so in g.
+ *
+ * Calls of fl_parallel_invoke() may be nested to any depth. A worker offers the functions g of the
+ * outer 512 calls to other workers. A call that is nested more deeply calls f and then g. Returns:
  *   0            f and g have returned 0
  *   -EOWNERDEAD  in a forked child: another thread of the parent runs g
  *   other        what f returned, if that is not 0; else what g returned

@@ -19,15 +19,18 @@ FL_BEGIN_DECLS
  *     fl_sem_release(&slots);
  *
  * A semaphore has 8 bytes. All-zero memory is a semaphore without permits and without a bound. A
- * semaphore of FL_SEM_BOUNDED_INIT() or fl_sem_init_bounded() has a bound: the most permits that it
- * may have. Without a bound the most is FL_SEM_MAX. A release that would exceed this limit panics.
+ * semaphore may have a bound: the most permits that may be free. Without a bound the most is
+ * FL_SEM_MAX. A release that would exceed this limit panics. fl_sem_init_bounded() sets the bound.
+ * FL_SEM_BOUNDED_INIT(n) has n free permits and the bound n, which must be from 1 to FL_SEM_MAX.
  *
  * Fairness: the wait queue is FIFO, and a release wakes the first waiter. For about a millisecond a
  * running thread may take the permit before the woken waiter does. After that time the permit is
  * handed over to the waiter, so no waiter starves. If the waiter gets no CPU, threads may overtake
- * it for longer. A fiber is handed its permit at once. A program that drives a loop by
- * fl_loop_run_once() stops the loop's fibers between two calls. Meanwhile, contexts that can run go
- * before the fibers of that loop; fl_loop_run_once() describes this.
+ * it for longer. A fiber is handed its permit at once. A loop that a program drives by
+ * fl_loop_run_once() is a special case: its fibers cannot run between two calls. Between two calls,
+ * the thread that drives the loop may wait in a function of this library. During that wait,
+ * contexts that can run go before the fibers of that loop. fl_loop_run_once() (fairlead/loop.h)
+ * describes this.
  *
  * A waiter for several permits gets them all at once. While it is first in the queue, all later
  * waiters wait behind it, and the try forms fail, even if there are permits enough for them.
@@ -62,7 +65,7 @@ FL_INLINE FL_MUST_CHECK int fl_sem_init(fl_sem *_s, uint32_t _permits)
 }
 
 /*
- * Makes `s` a semaphore with `permits` free permits that never has more than `bound`. Returns:
+ * Makes `s` a semaphore with `permits` free permits and the bound `bound`. Returns:
  *   0        `s` is a semaphore
  *   -EINVAL  `bound` is 0, above FL_SEM_MAX, or below `permits`
  */
@@ -145,10 +148,14 @@ FL_API FL_MUST_CHECK int fl_sem_try_release_n(fl_sem *s, uint32_t n);
 
 /*
  * Releases one permit from within a signal handler. It is async-signal-safe: it may be called
- * whatever the signal has interrupted, keeps errno, and never allocates. If no context waits, it
- * panics if `s` would exceed its limit. If contexts wait, the new permit may exceed the limit,
- * since they may take it; a later release panics if they have not taken it by then. Outside of
- * signal handlers use fl_sem_release(), which is faster when contexts wait.
+ * whatever the signal has interrupted, keeps errno, and never allocates. Outside of signal handlers
+ * use fl_sem_release(), which is faster when contexts wait.
+ *
+ * The call panics if `s` would exceed its limit. There is one exception: while the first waiter
+ * sleeps, the new permit may exceed the bound, since the waiters may take it. A later release
+ * panics if they have not taken it by then. A first waiter that a release has woken no longer
+ * sleeps, even if it has not run yet. So of two calls with the bound 1 and one waiter, the second
+ * panics if the waiter has not taken the permit of the first.
  */
 FL_API void fl_sem_release_in_handler(fl_sem *s);
 

@@ -57,7 +57,8 @@
  *
  * There are four forms:
  *   FL_TASK          defines an external symbol, and registers it by its name
- *   FL_TASK_STATIC   defines a static symbol, and registers it as "file.c:name"
+ *   FL_TASK_STATIC   defines a static symbol, and registers it as __FILE__ ":name", with the path
+ *                    of the source file that the compiler was given
  *   FL_TASK_DECLARE  declares the type and defines its typed calls; for a header
  *   FL_TASK_DEFINE   defines a declared type; for one source file
  */
@@ -157,7 +158,10 @@
 	FL__IF_VOID(type, , FL__VALUE(type))                                                                           \
 	FL__IF_BYTES(type, , FL__ASSERT(!FL__SAME(fl_bytes *, __typeof__(type) *), #type " is fl_bytes: spell it so");)
 
-/* The parameter for an argument, as FL__TASK_RESULT(). */
+/*
+ * Makes the parameter for an argument, with the comma before it; makes nothing if `type` is void.
+ * FL__TASK_RESULT() (fairlead/future.h) does the same for a result.
+ */
 #define FL__TASK_ARG(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) _arg)
 
 #define FL__TASK_CALLS(name, arg_type, result_type, ...)                                                               \

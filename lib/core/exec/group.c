@@ -8,8 +8,11 @@
  *   unused   no      none     none                     begun: by a submit, a start, or
  *                                                      fl_group_token()
  *   begun    yes     any      under the scope of the   unused: by a join when no member is left, or
- *                             context that began it    by a refused submit or start if the group
- *                                                      was not used_
+ *                             context that began it,   by a refused submit or start if the group
+ *                             or under the root of     was not used_
+ *                             the loop, if a start
+ *                             outside of its fibers
+ *                             began it
  *
  * A submit or start counts the member. The end of the member notes an error, and then uncounts the
  * member: a task after its callback, and a fiber after its end was published.
@@ -18,7 +21,9 @@
  * cache line. Both words count in units of two; their lowest bit is CLOSED.
  *
  *   group    entered_ / 2            balance_ / 2                members left
- *   open     the members, from 0 on  minus the ended members     the sum of both
+ *   open     the members that have   minus the ended members     the sum of both
+ *            entered since the last
+ *            join
  *   closed   the same                the members left            balance_ / 2
  *
  * A context that may sleep until the members have ended, such as a join, closes the group. Under
@@ -41,13 +46,15 @@
  *
  * Invariants
  *   1. The bits of both words change under `lock_`, except WAITER, which the parking lot changes.
- *      Only NO_OFFER is also read without the lock: invariant 1 of group_tasks.c.
- *   2. Each end of a member subtracts from balance_ after the member's work, with release order,
- *      and does not touch the group afterwards, except under `lock_`, which the last end of a
- *      closed group takes after it. In a closed group the number of the members left changes from 0
- *      and to 0 only under `lock_`, and while it is above 0, MEMBERS_LEFT is set. So a thread that
- *      reads, with acquire order, that no member is left, and then locks and unlocks `lock_`, is
- *      alone with the group, and reads what all members wrote.
+ *      Two kinds of reads take no lock: a push reads NO_OFFER (invariant 1 of group_tasks.c), and
+ *      fl__word_wait() and fl__word_arm() read the bit that they wait for.
+ *   2. Each end of a member subtracts from balance_ after the member's work, with release order.
+ *      That is its last access to the group, unless it may be the last end of a closed group. Such
+ *      an end locks `lock_` before it subtracts, and its unlock is its last access. In a closed
+ *      group the number of the members left changes from 0 and to 0 only under `lock_`, and while
+ *      it is above 0, MEMBERS_LEFT is set. So a thread that reads, with acquire order, that no
+ *      member is left, and then locks and unlocks `lock_`, is alone with the group, and reads what
+ *      all members wrote.
  *   3. A submit needs no lock if it reads that members have entered an open group, or are left in
  *      a closed one: the group is begun.
  */
@@ -246,7 +253,7 @@ static bool group_fiber_in(fl_group *g, const struct fl__host *s)
 
 /*
  * Counts a member of a closed group, without the lock. Returns false if no member is left, or if
- * the group is only being closed.
+ * entered_ has CLOSED, but balance_ does not have it yet.
  */
 static bool group_count_in_closed(fl_group *g)
 {

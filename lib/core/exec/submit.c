@@ -8,9 +8,10 @@
  *
  *   FL_FULL_REFUSE  returns -ENOBUFS, also in a task of the executor
  *   FL_FULL_RUN     runs its task as a call, whatever its deadline
- *   FL_FULL_WAIT    waits for a permit; but in a task of the same executor it might wait for its
- *                   own worker. So there the submit runs its task as a call or, if the deadline of
- *                   the wait has passed, returns -ETIMEDOUT.
+ *   FL_FULL_WAIT    waits for a permit. In a task of the same executor this wait might never end,
+ *                   since the worker that has to take a task may be the one that waits. So a
+ *                   submit in such a task runs the new task as a call or, if the deadline of the
+ *                   wait has passed, returns -ETIMEDOUT.
  *
  * At nesting depth NESTING_MAX a submit that would run its task as a call ignores the bound, so
  * that calls do not nest without end.

@@ -3,8 +3,8 @@
  * Futures have references, claims and ends. The table "the life of a task" in docs/design.md has
  * what happens to a task outside of its future. Bits of `state` (each with the prefix FL__FUTURE_):
  *
- *   CLAIMED    one context alone may end the   fl__future_claim(),            never
- *              future, and must                fl__future_claim_cancel(),
+ *   CLAIMED    one context has the right and   fl__future_claim(),            never
+ *              the duty to end the future      fl__future_claim_cancel(),
  *                                              fl__future_claim_cancel_as(),
  *                                              fl__future_claim_ended(): CAS;
  *                                              invariant 6: a store
@@ -39,21 +39,24 @@
  * argument.
  *
  * Invariants
- *   1. Exactly one context claims. That context alone writes error, message and result, and ends
- *      the future.
+ *   1. Exactly one context claims. The claim gives the right to write error, message and result,
+ *      and to end the future. One context at a time has this right. It is the claimer, with two
+ *      exceptions. A promise gives the right to the context that sets `fulfilled` (promise.c). In
+ *      the remote core, a thread that has claimed the future of a task, and has written the error,
+ *      passes the right on with the list of ended tasks, under the executor's lock (remote.c).
  *   2. The linearization point of a start and of a cancel is the claim's CAS. The end linearizes at
  *      the ending CAS. For an unshared future both points are the stores of invariant 6. The claim
  *      of a future whose token is APART does not yet say whether the task starts: the claimer then
- *      asks for the token, and may set CANCELLED. Between the claim and that moment the state is
- *      FL_RUNNING. No user sees that: only tasks of groups have such tokens, and the user gets the
- *      future of such a task in its callback alone, after the end. While GUARDED is set, one
- *      section under `lock` ends the token, detaches the callbacks and does the ending CAS. A
- *      thread that wants to request the token or to add a callback sets GUARDED first, unless the
- *      future has ended. Then the thread takes the lock and reads the state again. The future
- *      either has ended, or does not end before the unlock. fl__future_try_finish() sets GUARDED,
- *      too, so that it ends the future under `lock`, where it looks at the callbacks. A future with
- *      neither GUARDED nor WAITERS, whose token is in no tree (fl__cancel_is_alone()), ends with
- *      one CAS. Afterwards nobody changes its callbacks.
+ *      checks whether the token is requested, and if so, sets CANCELLED. Between the claim and that
+ *      moment the state is FL_RUNNING. No user sees that: only tasks of groups have such tokens,
+ *      and the user gets the future of such a task in its callback alone, after the end. While
+ *      GUARDED is set, one section under `lock` ends the token, detaches the callbacks and does the
+ *      ending CAS. A thread that wants to request the token or to add a callback sets GUARDED
+ *      first, unless the future has ended. Then the thread takes the lock and reads the state
+ *      again. The future either has ended, or does not end before the unlock.
+ *      fl__future_try_finish() sets GUARDED, too, so that it ends the future under `lock`, where it
+ *      looks at the callbacks. A future with neither GUARDED nor WAITERS, whose token is in no tree
+ *      (fl__cancel_is_alone()), ends with one CAS. Afterwards nobody changes its callbacks.
  *   3. While WAITERS is set, the ending CAS is part of a transaction of the parking lot (lot.c,
  *      invariant 5).
  *   4. Before the end is published, the argument's drop hook has returned and the token has left
@@ -66,9 +69,10 @@
  *      hook at once. A group never runs a drop hook, and never delays one. The context that ends
  *      the future holds a reference. Usually it is the producer's. While the task block is still in
  *      a ring, the producer's reference belongs to the ring, and the context that ends the future
- *      has taken another. A worker without callbacks to run frees that reference by the ending CAS,
- *      or after it, but before it wakes the waiters. So if the waiter frees the last reference, the
- *      waiter runs the result's drop hook. The worker is free for its next task.
+ *      has taken another. A worker that has no callbacks to run frees the producer's reference by
+ *      the ending CAS, or after that CAS, but before it wakes the waiters. So if the waiter frees
+ *      the last reference, the waiter runs the result's drop hook. The worker is free for its next
+ *      task.
  *   6. A future is *unshared* if it has one reference and no other bits than CLAIMED, if its token
  *      is in no list and was never requested (fl__cancel_is_alone()), and if its task is in no
  *      executor's queue. Then only the producer can reach it, and claims and ends it by relaxed

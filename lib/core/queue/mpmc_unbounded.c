@@ -4,9 +4,9 @@
  * fl_queue.
  *
  * Each segment is an array of slots. A producer draws a ticket from the tail of the last segment,
- * by fetch-and-add, and a consumer draws one from the head of the first segment, by CAS. The number
- * of the ticket is the index of the slot. If a producer's ticket is beyond the slots, the producer
- * appends a segment.
+ * by fetch-and-add. A consumer draws a ticket from the head of the first segment, by CAS; the only
+ * consumer of a queue draws it by a store. The number of the ticket is the index of the slot. If a
+ * producer's ticket is beyond the slots, the producer appends a segment.
  *
  * A segment's tail has the number of producers' tickets, and two bits:
  *
@@ -29,13 +29,15 @@
  *
  *   EMPTY -> FULL      by its producer, with the item in the slot
  *   EMPTY -> POISONED  by its consumer, which has waited long enough
+ *   FULL -> POISONED   by the same step of its consumer, if the producer was just faster; the
+ *                      consumer takes the item
  *
  * Invariants
  *   1. Each producer's ticket that counts stands for one slot, and no two producers' tickets stand
  *      for the same slot. The same holds for the consumers' tickets. So an item has one producer
  *      and one consumer.
- *   2. head <= tail, and head <= slots: a consumer draws a ticket, by CAS, only for a slot that
- *      has a producer's ticket. So "empty" uses up no slots.
+ *   2. head <= tail, and head <= slots: a consumer draws a ticket only for a slot that has a
+ *      producer's ticket. So "empty" uses up no slots.
  *   3. A consumer polls its slot UNBOUNDED_POLLS times, then poisons the slot. A producer that
  *      finds its slot poisoned draws another ticket. So no context waits for a peer that has
  *      stopped.
@@ -66,9 +68,10 @@
  *                       tail, or the `next`, after the head. So it sees the ticket of each put that
  *                       happened before the call, before that get, or before an earlier get. If it
  *                       sees no ticket beyond the head, all items of those puts have been got. The
- *                       tail may be read older than the head: a get that finds its slot filled does
- *                       not read the tail, so a later consumer that acquires the head of this get
- *                       does not thereby see the ticket of that slot in the tail.
+ *                       value of the tail may be older than that of the head, because a get that
+ *                       finds its slot filled does not read the tail. So a consumer may read the
+ *                       head that this get wrote, with acquire, and then a tail that does not yet
+ *                       have the ticket of the slot.
  *
  * Progress: the queue is lock-free, except for the allocator. A consumer repeats a round in four
  * cases: another consumer has moved the head; the segment has no further slot, and the head has
@@ -233,8 +236,9 @@ struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl
 		if (!fl__hazard_protect(place, seen))
 			return NULL;
 		/*
-		 * acquire: pairs with the release in unbounded_advance(). The load comes after the
-		 * full fence of fl__hazard_protect().
+		 * acquire: pairs with the releases in unbounded_advance() and
+		 * fl__unbounded_advance_head(). The load comes after the full fence of
+		 * fl__hazard_protect().
 		 */
 		now = fl__load_acquire(at);
 	} while (now != seen);
@@ -768,9 +772,9 @@ FL__COLD size_t fl__unbounded_length(struct fl__unbounded *c)
  * consumer opens a transaction after it has counted. So either the consumer finds the joiner, or
  * the joiner gets the new count.
  *
- * For a queue with one consumer only the get differs. Only the consumer then marks and discards,
- * which moves the head and retires segments. All other contexts do not move the head, and use
- * segments under a hazard pointer alone.
+ * In a queue with one consumer, the get is the only operation that differs. That consumer alone
+ * marks and discards, which moves the head and retires segments. All other contexts do not move the
+ * head, and use segments under a hazard pointer alone.
  */
 
 /* Aligns the state, because malloc() aligns it to less than struct fl__unbounded needs. */

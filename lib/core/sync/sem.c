@@ -6,7 +6,8 @@
  *   field    meaning                  changed by
  *   permits  free permits             acquire: CAS - n, without WAITERS; release: CAS + n, without
  *                                     WAITERS; release in a signal handler: CAS + 1, at any time;
- *                                     serve, under the queue lock
+ *                                     under the queue lock: a serve, and sem_enqueue(), which also
+ *                                     takes permits beside a WAITERS that is stale
  *   WAITERS  the first waiter sleeps  set under the queue lock: by sem_enqueue() of a first waiter,
  *            and needs more permits   by a waiter that leaves others behind; cleared by a serve,
  *            than are free            when the queue is empty or its first waiter awake, and by
@@ -22,7 +23,9 @@
  *   - all but the last permit of a release, since that many waiters can use them at the same time;
  *   - the permits of a waiter for several, which would never be free together otherwise;
  *   - a permit for a fiber, since its thread might otherwise release and acquire for ever without
- *     a switch to it.
+ *     a switch to it;
+ *   - permits that signal handlers have added, if a release serves the queue before the handler's
+ *     own serve.
  *
  * Invariants
  *   1. An acquire linearizes at its CAS, or at the take that hands its permits over. A release
@@ -51,10 +54,10 @@
  * sem_serve_in_handler() is correct for any. A waiter that leaves touches the semaphore only if it
  * was still queued. A stale WAITERS, which a forked child may have, costs one slow call.
  *
- * Why a release does not hand over each permit. A hand-over to a sleeping thread costs a context
- * switch an operation: 1.8 us instead of 0.2 us with 16 threads and two permits. Only the permits
- * for which that cost cannot arise, or for which the competition would be unfair, are handed over
- * at once.
+ * Why a release does not hand over each permit. With a hand-over to a sleeping thread, each
+ * operation costs a context switch: 1.8 us instead of 0.2 us with 16 threads and two permits. Only
+ * the permits for which that cost cannot arise, or for which the competition would be unfair, are
+ * handed over at once.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -139,7 +142,8 @@ static bool sem_hand_over(struct fl__lot *lot, uint32_t *left, bool all)
 
 /*
  * Adds `n` permits while WAITERS is set, serves the queue, and publishes the permits that are left,
- * which is the last access. Returns false if `n` exceeds the bound: then nothing was added.
+ * which is the last access. Returns false if more permits would be free than the bound: then none
+ * was added.
  */
 static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 {
@@ -147,8 +151,8 @@ static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 	uint32_t left = sem_permits(seen);
 	if (n > 0)
 		/*
-		 * Free permits go first. There may be too many: with WAITERS, handlers ignore the
-		 * bound.
+		 * Hands over the permits that are free already. Handlers may have added more of
+		 * them than the bound, which they ignore while WAITERS is set.
 		 */
 		(void)sem_hand_over(lot, &left, true);
 	const bool fits = sem_fits(s, left, n);
@@ -199,9 +203,9 @@ static void sem_dequeue_awake(fl_sem *s, struct fl__lot *lot, struct fl__node *n
 }
 
 /*
- * If `need` permits are free, takes `take` of them, and returns false. Else returns true, and
- * enqueues `node`, unless that is NULL. With `awake` the caller is the first waiter, and queued
- * already.
+ * If `need` permits are free, and no sleeping waiter comes before the caller, takes `take` of them,
+ * and returns false. Else returns true, and enqueues `node`, unless that is NULL. With `awake` the
+ * caller is the first waiter, and queued already.
  */
 static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t take, bool awake)
 {

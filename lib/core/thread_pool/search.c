@@ -13,9 +13,10 @@
  *                                                            and later +1 around an initializer and
  *                                                            a fork. taking.c describes how a call
  *                                                            of a worker changes it
- *   idle            workers that sleep, in `sleepers`        under the lock; -1 by the waking
- *                                                            thread, or by a worker after its
- *                                                            sleep timed out
+ *   idle            workers that sleep, in `sleepers`, or    under the lock; -1 by the waking
+ *                   are about to                             thread, or by a worker whose sleep
+ *                                                            timed out, or that could not mark
+ *                                                            the backlog and does not sleep
  *   more            bool: one more worker may be active      under the lock, after a change of its
  *                                                            inputs: fl__pool_recount()
  *   active          workers that are neither idle nor        together with `more`
@@ -28,24 +29,26 @@
  *   cpus            CPUs that workers may run on; 0: not     by the first worker that asks
  *                   yet known
  *
- * A thread that wakes a worker counts it in `searching` at once, so one wake is under way at a
- * time.
+ * A thread that wakes a worker counts it in `searching` at once, so one wake for tasks is under way
+ * at a time. A wake for forks does not wait for it, and a resize and the end of the pool wake
+ * several workers at once.
  *
  * Rule 1, the invariant of the search. While the backlog has a task and one more worker may be
  * active (`more`), a worker searches, or a thread is about to check whether to wake one, or a
  * worker is about to look after its sleep timed out. The following keep the invariant:
- *   - A worker that goes to sleep marks the empty backlog (fl__backlog_mark()) under the lock, or
- *     goes on searching. If more workers are active than may be, it sleeps without a mark, since
- *     enough workers are left.
- *   - A thread that makes `more` true in another way, by the end of a worker, a resize or a
- *     blocking section, calls fl__pool_settle(), which marks the backlog or wakes a worker.
+ *   - A worker that goes to sleep may make `more` true, since it is no longer active. It marks the
+ *     empty backlog (fl__backlog_mark()) under the lock, or goes on searching. If more workers are
+ *     active than may be, it sleeps without a mark, since enough workers are left.
+ *   - The end of a worker, a resize and a blocking section may make `more` true, too. The thread
+ *     that makes the change calls fl__pool_settle(), which marks the backlog or wakes a worker.
  *   - A submit that finds such a mark wakes a worker, unless one searches.
  *   - A worker that has found a task, and was the last to search, looks once more if one more may
  *     be active (fl__pool_stop_searching()).
  *   - A woken worker counts as searching even if it is not needed. Its search ends like any other.
- *   - A thread that is about to start a worker first looks for a worker between two tasks
- *     (FL__POOL_BETWEEN) and *calls* it: it counts that worker as searching. The worker ends this
- *     search like any other: when it has found a task, or else before it runs user code.
+ *   - A thread that is about to start a worker first looks for a worker that is between two tasks
+ *     or takes one (FL__POOL_BETWEEN, FL__POOL_TAKING), and *calls* it: it counts that worker as
+ *     searching. The worker ends this search like any other: when it has found a task, or else
+ *     before it runs user code.
  *   - If a needed start fails, no worker searches, and the tasks wait for the present workers.
  *
  * Rule 2. A submit wakes no worker while a worker S searches. The submit first claims its slot at
@@ -61,11 +64,12 @@
  * A local queue that is not listed counts as marked (invariant 6 of backlog.c). The local queue of
  * a new worker is created with its mark set.
  *
- * The argument needs the total order of seq_cst for four kinds of accesses:
+ * The argument needs the total order of seq_cst for five kinds of accesses:
  *   1. the claim, or the store to `slow` if the task goes into an overflow list
  *   2. the submit's load of `searching`
  *   3. the subtraction from `searching` that ends S's search
  *   4. S's load of `more`, and all stores to `more`
+ *   5. S's loads of the tails and of `slow` when it marks the backlog (fl__backlog_mark())
  *
  * Rule 3. The addition to `searching` that begins a search may be relaxed. A thread that reads the
  * new count leaves its task to the search, and the end of the search is seq_cst (rule 2). A thread
@@ -376,7 +380,11 @@ static bool pool_help_forks(struct fl__thread_worker *w)
 	if (!fl__load_relaxed(&p->forks.used)) /* relaxed: the thread that woke this worker for forks has set `used` */
 		return fl__forks_prepare_sleep(&p->forks, w->forks);
 	fl__pool_stop_searching(p);
-	w->run.future = NULL; /* a fork's tasks are not the worker's own: fl__run_ends() */
+	/*
+	 * A future that ends in the fork may have the address of the future that this worker ended
+	 * last. fl__run_ends() must not take it for the future of the worker's own task.
+	 */
+	w->run.future = NULL;
 	const bool more = fl__forks_run_one(&p->forks, w->forks) || fl__forks_prepare_sleep(&p->forks, w->forks);
 	fl__add_relaxed(&p->searching, 1); /* relaxed: rule 3 */
 	return more;

@@ -49,8 +49,9 @@ void fl__pool_hold_takes(struct fl__thread_pool *p);
 void fl__pool_release_takes(struct fl__thread_pool *p);
 
 /*
- * Finds a worker between two tasks, and calls it, which counts that worker as searching. Called
- * under the lock, for a search that is already counted. Returns false if there is no such worker.
+ * Finds a worker that is between two tasks or takes one, and calls it, which counts that worker as
+ * searching. Called under the lock, for a search that is already counted. Returns false if there is
+ * no such worker.
  */
 bool fl__pool_call_worker(struct fl__thread_pool *p);
 

@@ -27,10 +27,10 @@
  *   4. The deadline of a token is the earliest of its own deadline and those of its ancestors. It
  *      is fixed when the token is created.
  *
- * A token that is APART costs no lock. No request of an ancestor walks to it, so whoever asks for
- * it reads its parent's word, too. It has no child, waiter or callback: before it gets one, it
- * enters its parent's list, and is requested from then on if its parent is. Its word changes under
- * the tree's lock alone.
+ * A token that is APART costs no lock. No request of an ancestor walks to it. So a context that
+ * checks whether it is requested reads its parent's word, too. It has no child, waiter or callback:
+ * before it gets one, it enters its parent's list, and is requested from then on if its parent is.
+ * Its word changes under the tree's lock alone.
  */
 #include "cancel.h"
 #include "../base/list.h"

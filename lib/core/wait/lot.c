@@ -19,9 +19,12 @@
  *                                                   fl__wait_queue_take()
  *
  * Invariants
- *   1. A node is linked, unlinked and read only under the lock of its key's bucket. In a queue
- *      outside of the parking lot (wait_queue.h) the lock of the queue's object has the place of
- *      the bucket's lock. The key of a node that moves changes under the locks of both buckets.
+ *   1. While a node is queued, it is linked, unlinked and read only under the lock of its key's
+ *      bucket. In a queue outside of the parking lot (wait_queue.h) the lock of the queue's object
+ *      has the place of the bucket's lock. The key of a node that moves changes under the locks of
+ *      both buckets. Three accesses need no lock. fl__lot_open_of() reads the key as a guess, and
+ *      then checks it under the lock. The waking thread reads `then` and `wait` of a node that it
+ *      has decided to wake, up to the unpark. After the unpark the waiter reads its own node.
  *   2. The decision leaves PENDING once. That CAS is the linearization point of wake, timeout and
  *      cancel. So a waiter that gave up has consumed no wake: the wake went to the next waiter. A
  *      request that happened before a wake wins: fl_cancel_token_request() has decided all waits in
@@ -41,15 +44,20 @@
  *   5. While the primitive's word says that waiters exist, the word becomes ready only inside a
  *      transaction on its queue, after the takes. So no wake takes a waiter that comes later. A
  *      primitive may be destroyed as soon as its word is ready, since fl__lot_close() touches only
- *      the bucket and the taken nodes.
+ *      the bucket and the taken nodes. In four cases the word becomes ready first, and a
+ *      transaction on the queue follows: an unlock of a mutex, an unlock of an rwlock, a put or a
+ *      get of a queue, and the release of a semaphore in a signal handler. mutex.c, rwlock.c,
+ *      queue.h and sem.c say why that is right.
  *   6. No lost wake: the waiter checks the word under the bucket's lock, and enqueues itself
- *      before it unlocks. A waking thread that changed the word without the lock saw no waiters
- *      bit. So its change came before the waiter's CAS that set the bit, and the waiter has seen
- *      the change.
- *   7. A signal handler never waits for a bucket, since its own thread may hold the lock. The
- *      handler marks the bucket, and the holder of the lock does the handler's work: the
- *      instruction that unlocks the bucket also reads the mark. If another thread locks the bucket
- *      before the work is done, that thread gets the mark and the work.
+ *      before it unlocks. A waking thread that changes the word without the lock sees no waiters
+ *      bit, or opens the queue afterwards. If it sees no bit, its change came before the waiter's
+ *      CAS that set the bit, and the waiter has seen the change. If it opens the queue, it finds
+ *      the waiter there.
+ *   7. A signal handler never waits for a bucket, since its own thread may hold the lock. If the
+ *      bucket is free, the handler locks it, and does its work. Otherwise the handler marks the
+ *      bucket, and the holder of the lock does the work: the instruction that unlocks the bucket
+ *      also reads the mark. If another thread locks the bucket before the work is done, that
+ *      thread gets the mark and the work.
  *   8. No waiter that can run waits behind a fiber that is away ("Away", below). Two threads see to
  *      that. In any queue, a waking thread that sees `away` wakes another waiter before the fiber.
  *      In the queue of a mutex, a fiber that was woken before its thread went away keeps its place.
@@ -62,8 +70,9 @@
  * Away. The thread of an embedded loop calls fl_loop_run_once() again and again. Between two calls
  * the loop is hosted: its fibers cannot run. While such a thread sleeps in a call of the library,
  * the fibers of the loops that it hosts are away. The thread may sleep until another thread ends
- * its wait, and that thread may be behind one of the fibers in a wait queue. The fields of fl__host
- * say so:
+ * its wait, and that thread may be behind one of the fibers in a wait queue. In the same way, all
+ * fibers of a loop are away while a fiber of that loop sleeps with FL__BLOCKS_THREAD(), and so
+ * blocks their thread. The fields of fl__host say so:
  *
  *   field   meaning                             set by                    cleared by
  *   away    the thread sleeps in the library    fl__lot_set_away(true)    fl__lot_set_away(false)
@@ -72,8 +81,8 @@
  *           i modulo 64                                                   looks at these buckets
  *
  * A waiters bit may be stale: the waiters for which it was set have given up. That is safe, since
- * the next waking thread opens the queue, and clears the bit. A waiters bit is never missing while
- * there is a waiter.
+ * the next waking thread opens the queue, and clears the bit. While there is a waiter, its bit is
+ * missing only if the first waiter is awake, or is woken when the transaction ends (turn.h).
  *
  * The wait queues of a bucket are the nodes of a digital search tree. The hash of an address has 64
  * bits: the upper ones select the bucket, and the others are the path in the tree, one bit a level.
@@ -85,9 +94,11 @@
  * own.
  *
  * Progress: operations block on the bucket's lock. It is held for a time proportional to the number
- * of waiters taken times the depth of the tree. While fibers are away, a transaction also passes
- * the fibers at the front of the queue that are away. A thread that goes away visits no bucket,
- * unless one of its fibers was woken in the queue of a mutex since the last time.
+ * of waiters taken times the depth of the tree. Four operations hold it for longer. While fibers
+ * are away, a transaction also passes the fibers at the front of the queue that are away. The work
+ * for a signal handler visits each queue of the bucket. fl__lot_peek() visits each waiter of the
+ * bucket. So does a thread that goes away, if one of its fibers was woken in the queue of a mutex
+ * since the last time; otherwise it visits no bucket.
  */
 #include "lot.h"
 #include "../base/atomic.h"
@@ -252,7 +263,8 @@ static bool lot_is_cancelled(const struct fl__wait *wait)
  * Decides that the wait of `node` ends with a wake. The caller then calls its unpark. Returns false
  * if the wait has ended already, or its own token will end it (invariant 2).
  *
- * relaxed: the unpark releases, and the waiter acquires with it, `value` too (invariant 3).
+ * relaxed: the unpark publishes the decision and `value`, and the park of the waiter acquires both
+ * (invariant 3).
  */
 static bool lot_decide(struct fl__node *node)
 {

@@ -55,6 +55,10 @@ FL_BEGIN_DECLS
  * A deadline is sent as the time that is left. The rank counts this time from the arrival of the
  * message.
  *
+ * In a task, fl_executor_current() is an executor that runs a nested task at once, on the stack of
+ * the thread that runs the outer task. A submit to it returns -EOVERFLOW when that stack is nearly
+ * used up.
+ *
  * Regions
  *
  * On rank 0's machine fl_task_region() returns the region itself. On each other machine it returns
