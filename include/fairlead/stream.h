@@ -316,9 +316,9 @@ FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *
  * Writes 1 or more bytes, and sends `n` descriptors with them, over a Unix socket.
  *
  * The caller keeps the descriptors. The receiver gets duplicates of them with the first byte. After
- * -ETIMEDOUT, -ECANCELED, -EPIPE, -ENOMEM and errors of the connection, they were sent if the
- * stream is a socket and fl_stream_written() is not 0. After any other error they were not sent.
- * The call blocks the calling fiber while the system has no space (back-pressure).
+ * -EINVAL, -EBADF, -EBUSY, -EOWNERDEAD, -ENOTSUP and -ETOOMANYREFS they were not sent. After any
+ * other error they were sent if the stream is a socket and fl_stream_written() is not 0. The call
+ * blocks the calling fiber while the system has no space (back-pressure).
  *
  * Returns:
  *   0              the system has the bytes and the descriptors

@@ -384,7 +384,7 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 
 /*
  * Called by a waiter that gives up (invariant 5). If a serve has dequeued the waiter, the memory of
- * the lock may be gone already, and the function does not access it.
+ * the lock may be gone already, and the function does not access the lock.
  */
 static void rwlock_leave(fl_rwlock *l, struct fl__node *node)
 {
