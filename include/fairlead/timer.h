@@ -26,9 +26,9 @@ FL_BEGIN_DECLS
  * counts as started again at each of its calls. A long function delays the others, so submit a task
  * instead.
  *
- * The call of fl_timer_start() that finds no such thread starts it. The thread blocks the signals
- * that the caller of that fl_timer_start() blocks, but never SIGSEGV, SIGBUS, SIGFPE, SIGILL,
- * SIGTRAP or SIGSYS. It ends when it has found no timer for ten seconds.
+ * The start of a timer that finds no such thread starts the thread. The thread blocks the signals
+ * that the context that made this start blocks, but never SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP
+ * or SIGSYS. It ends when it has found no timer for ten seconds.
  *
  * The function may lock, wait, and start, cancel and destroy timers, also its own. It may free the
  * memory of its own timer, unless that timer is to be called again. It has no cancel scope. It must
