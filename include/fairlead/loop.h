@@ -36,16 +36,18 @@ FL_BEGIN_DECLS
  *
  * When a function returns -ENOTSUP, the log has a line with the function's name.
  *
- * In a forked child the parent's loop does not work: a function that can fail returns -EOWNERDEAD,
- * and fl_loop_free() releases the child's memory and descriptors. If a fiber has called fork(), its
- * copy in the child panics where it would wait for a lock, an event or a future.
+ * In a forked child the parent's loop does not work. A function that takes the loop and can fail
+ * returns -EOWNERDEAD, or another error of its list that holds as well. A function that works on
+ * the loop of the calling thread returns -ENOTSUP. fl_loop_free() closes the descriptors that the
+ * child has of the loop; the memory of the fibers stays allocated. If a fiber has called fork(),
+ * its copy in the child panics where it would wait for a lock, an event or a future.
  */
 typedef struct fl_loop fl_loop;
 
 typedef struct fl_loop_config {
 	/*
-	 * The bytes of a fiber's stack, including 16 KiB of guard. 0 means 128 KiB. The size is
-	 * rounded up to an odd number of pages.
+	 * The bytes of a fiber's stack, including 16 KiB of guard. 0 means 128 KiB. A size below
+	 * 32 KiB is raised to 32 KiB. Then the size is rounded up to an odd number of pages.
 	 */
 	size_t stack_size;
 	uintptr_t more_[4];
@@ -62,6 +64,7 @@ typedef struct fl_loop_config {
  *   -EALREADY         the thread runs a loop already: the caller is a fiber or a callback of it
  *   -ENOMEM           there is no memory
  *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
+ *   -ENOSPC           the user's limit of watched descriptors is reached
  *   -ENOTSUP          the thread has a shadow stack
  *   -ENOSYS           a sandbox forbids eventfd() or epoll_create1()
  */
@@ -76,6 +79,7 @@ FL_API FL_MUST_CHECK int fl_loop_run(fl_fiber_function *function, void *arg);
  *   0                 the loop was created
  *   -ENOMEM           there is no memory
  *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
+ *   -ENOSPC           the user's limit of watched descriptors is reached
  *   -ENOTSUP          the thread has a shadow stack
  *   -ENOSYS           a sandbox forbids eventfd() or epoll_create1()
  */
@@ -100,8 +104,8 @@ FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function,
  * Frees a loop that does not run. `l` may be NULL.
  *
  * First it makes the pending calls of fl_loop_post(), cancels the fibers, runs the loop until they
- * have ended, and makes the calls that these fibers have posted. Callbacks of watches and timers
- * are not called any more.
+ * have ended, and makes the calls that these fibers have posted. While it runs the loop, callbacks
+ * of watches and timers may still be called. After its return no callback is called.
  *
  * The call blocks the calling thread until the fibers have ended. It panics if it is called on a
  * thread other than the one that ran the loop, or in a fiber or a callback of any loop.
@@ -114,8 +118,9 @@ FL_API void fl_loop_free(fl_loop *l);
 FL_API fl_loop *fl_loop_current(void);
 
 /*
- * Cancels every fiber that the loop has now. It does not wait for the fibers. Any thread may call
- * it while the loop exists.
+ * Cancels every fiber that the loop has now, except the fibers of a group that began outside of the
+ * loop or under FL_SHIELDED: fl_group_cancel() cancels those. It does not wait for the fibers. Any
+ * thread may call it while the loop exists.
  */
 FL_API void fl_loop_cancel(fl_loop *l);
 
@@ -204,7 +209,8 @@ FL_API FL_MUST_CHECK int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int f
                                              fl_loop_watch_callback *function, void *arg);
 
 /*
- * Changes the events of `w`, from the next iteration of the loop on. It never waits.
+ * Changes the events of `w`. An event that the call removes is not reported any more. An event that
+ * it adds is reported from the next iteration of the loop on. The call never waits.
  *
  * Returns:
  *   0            the events were changed
@@ -301,9 +307,10 @@ FL__SCOPED(fl_loop, fl_loop_free)
  *
  * Memory order: the call happens before the function, and the function happens before the return.
  *
- * A cancel of the caller also cancels the function's scope: the waits of the function return
- * -ECANCELED, and fl_cancel_token_is_requested(NULL) is true in it. A function that neither waits
- * nor asks delays the return of the call.
+ * When the caller is cancelled, `cancel` is requested, or the deadline passes, the function's scope
+ * is cancelled, too: the waits of the function return -ECANCELED, and in the function
+ * fl_cancel_token_is_requested(NULL) is true. A function that neither waits nor asks delays the
+ * return of the call.
  */
 FL_API FL_MUST_CHECK int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, fl_time deadline,
                                             fl_cancel_token *cancel);

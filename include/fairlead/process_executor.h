@@ -36,9 +36,15 @@ FL_BEGIN_DECLS
  *
  * A task must be registered (FL_TASK). In a task, fl_executor_current() is an executor that runs a
  * nested task at once, on the worker's stack. A submit to it returns -EOVERFLOW when that stack is
- * nearly used up. A task is started at most once, unless its type declares `max_attempts`.
+ * nearly used up.
  *
- * What a task has printed to `stdout` is written when the task ends.
+ * A task is started at most once, unless its type declares `max_attempts`. There is one exception:
+ * a task that damages the memory that its worker shares with this process, and ends the worker, may
+ * be started up to four times.
+ *
+ * What a task has printed to `stdout` is written when the task ends. The elements of a map
+ * (fl_map(), fl_imap) run in chunks, and their output is written when the chunk ends. If another
+ * thread of the worker has locked `stdout` at that moment, the output is written later.
  *
  * Workers
  *
@@ -61,11 +67,16 @@ FL_BEGIN_DECLS
  *
  * Signals
  *
- * A worker blocks the signals that the creator of the executor blocks, and ignores those that the
- * process ignores. In addition it ignores, by an empty handler, SIGTSTP and every signal whose
- * default action would end it. SIGKILL, SIGABRT and the signals of faults are not ignored. A
- * handler notes the address of a SIGSEGV; then the signal has its default action. Programs that a
- * task executes have the default actions.
+ * A worker blocks the signals that the creator of the executor blocks. It does not block the
+ * signals of faults (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS), nor those that
+ * fl_signals_create() has blocked.
+ *
+ * A worker ignores the signals that the process ignores, and so does a program that a task
+ * executes. In addition a worker ignores, by an empty handler, SIGTSTP and every signal whose
+ * default action would end it, except SIGKILL, SIGABRT and the signals of faults. In a program that
+ * a task executes, the signals with the empty handler have their default actions. A handler of
+ * SIGSEGV notes the address of an access to memory that is not mapped; then the signal has its
+ * default action.
  *
  * Death of a worker
  *
@@ -76,7 +87,7 @@ FL_BEGIN_DECLS
  *
  * The message also says if the worker died at an address that is mapped in this process alone: the
  * task has then most likely used a pointer of this process. This hint is missing if the program has
- * a handler of SIGSEGV.
+ * a handler of SIGSEGV, or ignores SIGSEGV.
  *
  * Deadlines
  *
@@ -88,10 +99,11 @@ FL_BEGIN_DECLS
  *
  * If a worker cannot be started, or ends before it is ready, the executor tries again after 1 to
  * 128 ms. If ten starts in a row have failed and no other worker takes tasks, the pending tasks
- * fail. Their error is that of the tenth start, or -EOWNERDEAD if that start made a worker that
+ * fail. Their error is that of the last start, or -EOWNERDEAD if that start made a worker that
  * ended before it was ready. Tasks that are submitted later have ten tries of their own.
  *
- * The executor breaks (-ENOTRECOVERABLE) in three cases:
+ * The executor breaks (-ENOTRECOVERABLE) in three cases. In the second and the third case it breaks
+ * only when no other worker takes tasks.
  *
  * - The initializer fails.
  * - The initializer ends its worker ten times in a row, and none of these ends is a SIGKILL from
@@ -102,8 +114,10 @@ FL_BEGIN_DECLS
  *
  * Threads
  *
- * Callbacks, and the drop hooks of tasks, run on the executor's own thread, or on the thread that
- * cancels. They must not wait for tasks of the same executor.
+ * The callbacks of a future, and the hook `drop_arg` of its task, run on the executor's own thread,
+ * or on the thread that cancels the task. They must not wait for tasks of the same executor. A
+ * callback that is registered after the end of the task runs at once, on the thread that registers
+ * it. The hook `drop_result` runs on the thread that frees the future.
  */
 
 /*

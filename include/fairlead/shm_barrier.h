@@ -35,7 +35,8 @@ FL_BEGIN_DECLS
  * for all.
  *
  * What fairlead/shm_mutex.h says about processes, fork and emulators applies to a barrier, too. If
- * another process overwrites the memory, functions return -EBADMSG.
+ * another process overwrites the memory, functions return -EBADMSG or a wrong result, or block as
+ * they do for a stopped process. They access no memory outside the barrier.
  *
  * Memory order: what all parties wrote before their waits happens before the return of each wait.
  */

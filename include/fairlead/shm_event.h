@@ -31,7 +31,8 @@ FL_BEGIN_DECLS
  * deadline then ends at most a few milliseconds late.
  *
  * What fairlead/shm_mutex.h says about processes, fork and emulators applies to an event, too. If
- * another process overwrites the memory, functions return -EBADMSG and do nothing.
+ * another process overwrites the memory, functions return -EBADMSG or a wrong result, or block as
+ * they do for a stopped process. They access no memory outside the event.
  *
  * Memory order: what was written before fl_shm_event_set() happens before a call that sees the
  * event set.

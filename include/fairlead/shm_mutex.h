@@ -39,7 +39,7 @@ FL_BEGIN_DECLS
  *
  * All processes that share a mutex must be in one PID namespace. A forked child may use the mutex.
  * It does not own a mutex that its parent owns. While the mutex is held, its memory must stay
- * mapped at the same address. A thread can hold 2,046 shared locks, since the kernel frees no more
+ * mapped at the same address. A thread can hold 2,045 shared locks, since the kernel frees no more
  * when a thread dies.
  *
  * Emulators without robust futexes leave the mutex of a dead owner locked, and a death in a call
@@ -106,7 +106,7 @@ FL_API void fl_shm_mutex_destroy(fl_shm_mutex *m);
  *   -EOVERFLOW        not locked again: the calling context has locked the recursive `m` 2^32 - 1
  *                     times
  *   -ENOMEM           not locked: the calling thread holds two shared locks or more, and there is
- *                     no memory to record another; or it holds 2,046
+ *                     no memory to record another; or it holds 2,045
  */
 FL_API FL_MUST_CHECK int fl_shm_mutex_lock_until(fl_shm_mutex *m, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *_m)
@@ -126,7 +126,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *_m)
  *   -EOVERFLOW        not locked again: the calling context has locked the recursive `m` 2^32 - 1
  *                     times
  *   -ENOMEM           not locked: the calling thread holds two shared locks or more, and there is
- *                     no memory to record another; or it holds 2,046
+ *                     no memory to record another; or it holds 2,045
  */
 FL_API FL_MUST_CHECK int fl_shm_mutex_try_lock(fl_shm_mutex *m);
 

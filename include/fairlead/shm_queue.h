@@ -51,8 +51,9 @@ FL_BEGIN_DECLS
  *
  * Damage and fork
  *
- * If another process overwrites the queue's memory, functions return -EBADMSG or a wrong value, and
- * access no memory outside the queue. A forked child may use the handles of its parent.
+ * If another process overwrites the queue's memory, functions return -EBADMSG or a wrong value, or
+ * block as they do for a stopped process. They access no memory outside the queue. A forked child
+ * may use the handles of its parent.
  *
  * Memory order: what was written before the put of an item happens before the get of that item
  * returns.

@@ -35,7 +35,8 @@ FL_BEGIN_DECLS
  * late.
  *
  * What fairlead/shm_mutex.h says about processes, fork and emulators applies to a semaphore, too.
- * If another process overwrites the memory, functions return -EBADMSG and do nothing.
+ * If another process overwrites the memory, functions return -EBADMSG or a wrong result, or block
+ * as they do for a stopped process. They access no memory outside the semaphore.
  *
  * Memory order: what was written before the release of a permit happens before the return of the
  * acquire that gets the permit. A release that finds no waiter touches the semaphore for the last

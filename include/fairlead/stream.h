@@ -38,9 +38,8 @@ FL_BEGIN_DECLS
  * Reading and writing
  *
  * A read that searches for a delimiter may receive more bytes than it returns. The bytes after its
- * result stay in the stream for the next read; they are at most FL_STREAM_LIMIT. A read that fails,
- * times out or is cancelled takes no bytes. The bytes that it has received stay in the stream, and
- * the next read gets them; an error of the connection is returned when no bytes are left.
+ * result stay in the stream for the next read. A read that fails, times out or is cancelled takes
+ * no bytes. The bytes that it has received stay in the stream, and the next read gets them.
  * fl_stream_got() describes the one exception. A write that fails, times out or is cancelled may
  * have written a part: fl_stream_written() says how much.
  *
@@ -50,19 +49,26 @@ FL_BEGIN_DECLS
  *   -EOWNERDEAD    this is a forked child
  *   -EBUSY         another fiber is in a read, and this call reads; or another fiber is in a write,
  *                  and this call writes or ends the writing side
- *   -ECONNRESET    the peer has reset the connection, and written bytes may be lost. All later
- *                  calls return this, too
- *   -ECONNABORTED  fl_stream_abort() was called, or the system got no answers of the peer. All
- *                  later calls return this, too
+ *   -ECONNRESET    the peer has reset the connection, and written bytes may be lost
+ *   -ECONNABORTED  fl_stream_abort() was called, or the system got no answers of the peer
  *   -EHOSTUNREACH, or another error of the network
- *                  the connection is broken. All later calls return this, too
+ *                  the connection is broken
  *   -EBADF         the pipe or device is not open in this direction
  *   -EINVAL        the caller is no fiber of the stream's loop; or a size is above PTRDIFF_MAX
  *   -EFAULT        an address of the caller is bad
+ *
+ * An error of the connection (-ECONNRESET to -EHOSTUNREACH in this list) is lasting: later reads
+ * and writes return it, too. Reads first return the bytes that are still in the stream, and a read
+ * after the end of the stream returns 0. After fl_stream_abort() the bytes in the stream are lost:
+ * all reads and writes return -ECONNABORTED.
  */
 typedef struct fl_stream fl_stream;
 
-#define FL_STREAM_LIMIT 65536u /* the most bytes that a stream keeps for later reads */
+/*
+ * The most bytes that a stream receives ahead of the reads. A read of more bytes that fails may
+ * leave more in the stream: all that it has received.
+ */
+#define FL_STREAM_LIMIT 65536u
 #define FL_STREAM_FDS_MAX 253u /* the most descriptors of one send: the system's limit */
 
 /*
@@ -83,9 +89,9 @@ typedef struct fl_stream fl_stream;
  *   -ENOTSUP   the thread runs no loop
  *
  * After an error the caller still owns `fd`. If `fd` is blocking, it stays blocking: the stream of
- * a pipe or terminal opens the file again through /proc, and uses that descriptor. There is one
- * exception: a terminal that cannot be opened again in this way becomes non-blocking, and so does
- * every other device.
+ * a pipe or terminal opens the file again through /proc, and uses that descriptor. Two kinds of
+ * files become non-blocking: a terminal that cannot be opened again in this way, such as the master
+ * of a pseudo-terminal; and a device that is no terminal.
  */
 FL_API FL_MUST_CHECK int fl_stream_from_fd(fl_stream **s, int fd);
 
@@ -114,16 +120,21 @@ FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
  * lose what was written. Instead the call ends the writing side, and the loop reads and drops what
  * the peer still sends. The loop closes the connection when one of these comes first: the peer ends
  * its side; 5 s have passed; 256 later connections wait in the same way; or the loop is freed.
- * There is one exception: after fl_stream_fd(), the descriptor is closed at once. So read such a
- * stream to its end before you free it.
+ *
+ * The connection is closed at once in three cases:
+ *
+ * - A read has returned the end of the stream, or an error of the connection has come.
+ * - fl_stream_fd() was called. So read such a stream to its end before you free it.
+ * - There is no memory for the wait, or the user's limit of watched descriptors is reached.
  */
 FL_API void fl_stream_free(fl_stream *s);
 
 /*
- * Ends the connection at once, in both directions.
+ * Ends the use of the stream at once, in both directions.
  *
- * The call never waits. Reads and writes, also those in progress, return -ECONNABORTED. The peer
- * reads the bytes that were written, then the end.
+ * The call never waits. Reads and writes, also those in progress, return -ECONNABORTED. The peer of
+ * a socket reads the bytes that were written, then the end. The peer of a pipe or a device sees
+ * nothing before the stream is freed. In a forked child the call does nothing.
  */
 FL_API void fl_stream_abort(fl_stream *s);
 
@@ -242,7 +253,7 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *_s, char *_line, 
 
 /*
  * Returns how many bytes the last read has received and left in the caller's buffer, because it
- * could not keep them in the stream.
+ * could not keep them in the stream. A call that was refused is no read: see fl_stream_written().
  *
  * The result is above 0 only after a read that returned -ENOMEM, and only of two kinds:
  * fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes, and fl_stream_receive_fds().
@@ -305,8 +316,9 @@ FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *
  * Writes 1 or more bytes, and sends `n` descriptors with them, over a Unix socket.
  *
  * The caller keeps the descriptors. The receiver gets duplicates of them with the first byte. After
- * an error they were sent if fl_stream_written() is not 0. The call blocks the calling fiber while
- * the system has no space (back-pressure).
+ * -EINVAL, -EBADF, -EBUSY, -EOWNERDEAD, -ENOTSUP and -ETOOMANYREFS they were not sent. After any
+ * other error they were sent if the stream is a socket and fl_stream_written() is not 0. The call
+ * blocks the calling fiber while the system has no space (back-pressure).
  *
  * Returns:
  *   0              the system has the bytes and the descriptors
@@ -366,7 +378,9 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_receive_fds(fl_stream *_s, void *_buff
 
 /*
  * Returns how many bytes the last write has passed to the system, also if the write has failed or
- * is still going on.
+ * is still going on. A call that was refused is no write: one that returned -EOWNERDEAD, -EBUSY,
+ * -EINVAL for the caller, a size or a number, -EBADF for the direction of the stream, or -EPIPE for
+ * a pipe that fl_stream_close_write() has closed.
  */
 FL_API size_t fl_stream_written(const fl_stream *s);
 
@@ -390,8 +404,8 @@ FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
  * Returns the descriptor of the stream, which the stream still owns; or -1 if
  * fl_stream_close_write() has closed a pipe.
  *
- * The descriptor is blocking, unless fl_stream_from_fd() got a non-blocking one. After this call
- * fl_stream_free() closes the descriptor at once.
+ * The descriptor is blocking, unless fl_stream_from_fd() got a non-blocking one or has made it
+ * non-blocking: see there. After this call fl_stream_free() closes the descriptor at once.
  */
 FL_API int fl_stream_fd(fl_stream *s);
 

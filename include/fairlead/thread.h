@@ -58,18 +58,19 @@ FL_API FL_MUST_CHECK int fl_thread_start(fl_thread **t, fl_thread_function *func
                                          const fl_thread_config *config);
 
 /*
- * Waits until the function of the thread has ended, and frees the handle. The function's result is
+ * Waits until the thread has ended, and frees the handle. The result of the thread's function is
  * stored in `*result`, unless `result` is NULL. The result of a function that left by
- * pthread_exit() or pthread_cancel() is -ECANCELED. fl_thread_join() and fl_thread_join_until()
- * block the calling context; fl_thread_try_join() does not wait for the end of the function. When
- * the function has ended, all three wait for the destructors of the thread's thread-specific data,
- * whatever the deadline. Returns:
+ * pthread_exit() or pthread_cancel() is -ECANCELED. Returns:
  *   0            the thread has ended, and the handle is freed
- *   -EAGAIN      only fl_thread_try_join(): the function still runs
+ *   -EAGAIN      only fl_thread_try_join(): the thread is alive (fl_thread_is_alive())
  *   -ECANCELED   the wait was cancelled; the thread can be joined again
  *   -ETIMEDOUT   the deadline of fl_thread_join_until() passed; the thread can be joined again
  *   -EDEADLK     the caller is the thread itself
  *   -EOWNERDEAD  in a forked child, which has no copy of the running thread
+ *
+ * fl_thread_join() and fl_thread_join_until() block the calling context while the thread is alive;
+ * fl_thread_try_join() does not. When the thread is not alive any more, all three still wait for
+ * the destructors of its thread-specific data (pthread_key_create()), whatever the deadline.
  */
 FL_API FL_MUST_CHECK int fl_thread_join_until(fl_thread *t, int *result, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_thread_join(fl_thread *_t, int *_result)
@@ -85,12 +86,16 @@ FL_INLINE FL_MUST_CHECK int fl_thread_try_join(fl_thread *_t, int *_result)
 /* Frees the handle, and lets the thread run on. */
 FL_API void fl_thread_detach(fl_thread *t);
 
-/* Returns whether the function of the thread still runs. */
+/*
+ * Returns whether the thread is alive. It is alive until its function, the error handler for its
+ * error, and the destructors of its locals (fl_local) have ended. In a forked child the other
+ * threads of the parent are not alive.
+ */
 FL_API bool fl_thread_is_alive(const fl_thread *t);
 
 /*
- * Returns the id of the thread. It is never 0 and is never used twice. In that thread,
- * fl_thread_current_id() returns the same id.
+ * Returns the id of the thread. It is never 0 and is never used twice. In the function of that
+ * thread, outside of fibers, fl_thread_current_id() returns the same id.
  */
 FL_API uint64_t fl_thread_id(const fl_thread *t);
 
@@ -99,29 +104,33 @@ FL_API uint64_t fl_thread_current_id(void);
 
 /*
  * Returns the name of the calling context. For a thread or fiber that the library started, it is
- * the name given at the start. For the main thread it is "main". For a thread that the library did
- * not start it is "foreign". Late in the end of a thread of the library, when its function and the
- * destructors of its locals have ended, the name is "foreign", too.
+ * the name given at the start. For the main thread it is "main", and in a worker process of a
+ * process executor the worker's name. For a thread that the library did not start it is "foreign".
+ * Late in the end of a thread of the library, when its function and the destructors of its locals
+ * have ended, the name is "foreign", too.
  */
 FL_API const char *fl_thread_current_name(void);
 
 typedef struct fl_thread_info {
 	uint64_t id;
 	const char *name; /* valid during the visit */
-	bool alive;       /* whether its function still runs */
+	bool alive;       /* the result of fl_thread_is_alive() */
 } fl_thread_info;
 
 /*
  * Visits the threads that are alive or can be joined, and returns their number. They are the
- * threads of fl_thread_start(), the workers of executors, and further threads that the library has
- * started for itself. The function calls `visit`, unless that is NULL, for each of these threads,
- * the oldest first. `visit` must not start, join or detach threads, and must not fork.
+ * threads of fl_thread_start() and the threads of executors; in a worker process of a process
+ * executor also the thread "listener". The other threads that the library starts for itself, such
+ * as "timers", are not visited (docs/threads.md). The function calls `visit`, unless that is NULL,
+ * for each visited thread, the oldest first. `visit` must not start, join or detach threads, and
+ * must not fork.
  */
 FL_API size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg), void *arg);
 
 /*
- * The type of an error handler. It is called on a thread whose function has returned an error,
- * before the thread can be joined.
+ * The type of an error handler. It is called on a thread whose function has returned an error, or
+ * has left by pthread_exit() or pthread_cancel(): then `error` is -ECANCELED. It is called before
+ * the thread can be joined.
  */
 typedef void fl_thread_error_handler(const fl_thread_info *info, int error);
 
@@ -168,8 +177,8 @@ FL_API void *fl_local_get(const fl_local *local);
 FL_API FL_MUST_CHECK int fl_local_set(fl_local *local, void *value);
 
 /*
- * FL_ON_THREAD(t) is an object for FL_WAIT_ANY(). It is ready when the function of the thread has
- * ended.
+ * FL_ON_THREAD(t) is an object for FL_WAIT_ANY(). It is ready when the thread is not alive any more
+ * (fl_thread_is_alive()).
  */
 #define FL_ON_THREAD(t) FL__ON(fl__on_thread, (t))
 FL_API extern const fl_on_type fl__on_thread;

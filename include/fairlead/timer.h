@@ -21,10 +21,14 @@ FL_BEGIN_DECLS
  * loop are in fairlead/loop.h.
  *
  * A thread of the library, "timers", calls the functions one after the other. It calls them in the
- * order of their deadlines, where a deadline that has passed counts as now; timers with the same
- * deadline come in the order of their starts. A long function delays the others, so submit a task
- * instead. The thread blocks the signals that the starter of the first timer blocks. It ends when
- * it has found no timer for ten seconds.
+ * order of their deadlines. A deadline that has passed when the timer is started counts as the time
+ * of the start. Timers with the same deadline come in the order of their starts; a periodic timer
+ * counts as started again at each of its calls. A long function delays the others, so submit a task
+ * instead.
+ *
+ * The start of a timer that finds no such thread starts the thread. The thread blocks the signals
+ * that the context that made this start blocks, but never SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP
+ * or SIGSYS. It ends when it has found no timer for ten seconds.
  *
  * The function may lock, wait, and start, cancel and destroy timers, also its own. It may free the
  * memory of its own timer, unless that timer is to be called again. It has no cancel scope. It must
@@ -68,9 +72,10 @@ FL_INLINE void fl_timer_init(fl_timer *_t)
  * Starts `t`, so that function(arg) is called later. fl_timer_start() has it called once, at
  * `deadline` or soon after. With FL_FOREVER it is never called, but the timer is pending.
  * fl_timer_start_every() has it called at `first` and then again each `period` nanoseconds, until
- * `t` is cancelled. If `first` has passed, the first call is due now. Call number n is due n *
- * `period` after the first was due. If several calls become due while the thread is busy, only the
- * last of them is made, and fl_timer_missed() counts the others.
+ * `t` is cancelled. If `first` has passed, the first call is due now. The second call is due one
+ * `period` after the first was due, and each further call another `period` later. If several calls
+ * become due while the thread is busy, only the last of them is made, and fl_timer_missed() counts
+ * the others.
  *
  * A start does not wait for the function. `t` must not move until the call has begun or the timer
  * was cancelled; a periodic timer must not move until it was cancelled. Returns:
@@ -99,8 +104,9 @@ FL_API uint64_t fl_timer_missed(const fl_timer *t);
  *   -EINPROGRESS  the function of `t` runs now
  *   -EALREADY     neither: `t` has been called, was cancelled, or was never started
  *
- * If the caller is the function of `t` itself, the result is 0 if `t` is periodic or was started
- * again, and -EALREADY if not.
+ * If the caller is the function of `t` itself, the result is 0 if `t` is pending, and -EALREADY if
+ * not. A timer whose function runs is pending if it is periodic or was started again, and was not
+ * cancelled since.
  */
 FL_API FL_MUST_CHECK int fl_timer_cancel(fl_timer *t);
 
@@ -123,16 +129,19 @@ FL_API FL_MUST_CHECK int fl_timer_try_join(fl_timer *t);
 /*
  * Ends the life of `t`. The call requires that `t` is not pending, and that its function does not
  * run in another context. This holds after fl_timer_cancel() and then fl_timer_join(). While
- * debugging is on, the call panics if `t` is pending or its function runs (fairlead/defs.h,
- * "Destroy").
+ * debugging is on, the call panics if `t` is pending, or if its function runs in another context
+ * (fairlead/defs.h, "Destroy").
  */
 FL_API void fl_timer_destroy(fl_timer *t);
 
 static inline void fl__scoped_fl_timer(fl_timer *_t)
 {
 	FL_IGNORE(fl_timer_cancel(_t));
-	FL_IGNORE(fl_timer_join_until(_t, FL_FOREVER,
-	                              FL_SHIELDED)); /* it returns 0, since the timer's function has no such scope */
+	/*
+	 * The join returns 0. After the cancel, only the function of the timer itself could get
+	 * -EDEADLK, and that function does not run this block, which declares the timer.
+	 */
+	FL_IGNORE(fl_timer_join_until(_t, FL_FOREVER, FL_SHIELDED));
 }
 
 FL_END_DECLS

@@ -13,7 +13,9 @@
  *                                batch ends after the current piece of LOOP_BATCH_PIECE switches
  *
  * While fibers are runnable, a poll costs as much as some switches. That is why a batch adapts. A
- * loop with nothing to run sleeps in its poller, and makes no system call.
+ * loop with nothing to run sleeps in one system call of its poller, until an event comes, or the
+ * next deadline of a timer or of a waiting fiber. If its last sleep was short, the loop spins for a
+ * moment before it sleeps.
  */
 #include "loop.h"
 #include "core/base/atomic.h"
@@ -212,7 +214,7 @@ static void loop_run_batch(fl_loop *l)
 	}
 }
 
-/* Waits for work. The pause includes the spin before the sleep. */
+/* Waits for work. The reports of slow fibers count the spin before the sleep as waiting, too. */
 static bool loop_wait_for_work(fl_loop *l)
 {
 	fl__loop_debug_note(l, false);

@@ -22,10 +22,10 @@
  *                   which counts as one: no worker     worker that finds that membarrier() works
  *                   has found that membarrier() works
  *   flags.sleepers  1: the next push tries to wake a   1: at the creation and a resize, if there
- *                   thread; it may find none           may be more than one worker; a worker or
- *                                                      forker before it sleeps; a thief, so that
- *                                                      the next push wakes one more; 0: the
- *                                                      waking thread
+ *                   thread; it may find none           may be more than one worker; a worker
+ *                                                      before it sleeps; a forker before and after
+ *                                                      it sleeps; a thief, so that the next push
+ *                                                      wakes one more; 0: the waking thread
  *
  *   state of a fork   meaning                          set by
  *   RUNNING (1)       `thief`, `outer`, `token` are    the thief
@@ -35,9 +35,9 @@
  *                     RUNNING the call has ended and
  *                     `error` is set; else the thief
  *                     has handed the fork back
- *   WAITERS (8)       the forker sleeps in the wait    fl__word_arm(); cleared by
- *                     queue of `state`; without a      fork_wake_forker()
- *                     meaning once DONE is set
+ *   WAITERS (8)       the forker may sleep in the      fl__word_arm(); cleared by
+ *                     wait queue of `state`; without   fork_wake_forker()
+ *                     a meaning once DONE is set
  *
  * What is public. A push that finds the newest public slot empty makes the oldest private fork
  * public: that is its own fork, if there is no other. So while a thief takes forks, each push of
@@ -77,9 +77,9 @@
  * stack, and no call that the forker runs can want a lock that the forker holds. With nothing to
  * steal, the forker sleeps until the call ends or forks.
  *
- * The forker finds these parts on the thief's stack. But the thief may end the call, and fork
- * another call's part in the slot, at any time before the CAS by which the forker steals. So the
- * forker looks at the state of its own fork after this CAS:
+ * The forker finds these parts on the thief's stack. But at any time before the CAS by which the
+ * forker steals, the thief may end the call, begin another call, and push a part of that other call
+ * into the same slot of its stack. So the forker looks at the state of its own fork after this CAS:
  *   - Without DONE the thief was still inside of the call at the CAS. All forks that were then in
  *     slots of its stack belong to the call: by "Order", the slots below the call are empty.
  *   - If the stolen fork belongs to another call, the thief has set DONE before it pushed that
@@ -91,8 +91,10 @@
  *
  * Waking. A worker sets `sleepers` before it sleeps, passes the fence, and looks for private and
  * public forks. So the worker sees the fork, or the push sees `sleepers`. Without membarrier() a
- * push may miss a sleeper; a later push wakes it. One wake is under way at a time: `sleepers` stays
- * 0 until the woken worker has stolen a fork or sleeps again, or until the woken forker goes on.
+ * push may miss a sleeper; a later push wakes it. A thread that wakes another clears `sleepers`, so
+ * mostly one wake is under way at a time. The woken worker sets `sleepers` again when it has stolen
+ * a fork or sleeps again, and the woken forker when it goes on. Another wake may begin earlier,
+ * since any context that goes to sleep or steals a fork sets `sleepers`.
  *
  * Inside. A stolen call is a part of the task or callback that forked it. So the thief runs the
  * call with the forker's `inside` of the time of the fork (fork->inside), for the functions that
@@ -116,16 +118,12 @@ enum { FORK_RUNNING = 1, FORK_STOP = 2, FORK_DONE = 4, FORK_WAITERS = 8 };
 
 static const struct fl__word fork_done = {FORK_DONE, FORK_DONE, FORK_WAITERS};
 
-/* Makes all threads pass a full fence, if membarrier() works. */
-static void fork_fence_all(struct fl__forks *forks)
+/*
+ * Makes all threads pass a full fence. The caller has seen that FL__FORK_UNFENCED is cleared, and
+ * the flag is never set again. So membarrier() works.
+ */
+static void fork_fence_all(const struct fl__forks *forks)
 {
-	/*
-	 * relaxed: FL__FORK_UNFENCED is never set again, and every thief that gets here has seen it
-	 * cleared. A sleeper with a stale value omits the fence, as it does on a system without
-	 * membarrier().
-	 */
-	if (fl__load_relaxed(&forks->flags.thieves) & FL__FORK_UNFENCED)
-		return;
 	if (fl__sys.membarrier() != 0)
 		fl__panic("fl_parallel_invoke", forks, "membarrier() works no more: has it been forbidden since?");
 }
@@ -192,9 +190,10 @@ static struct fl__fork_worker *fork_after(const struct fl__fork_worker *s)
 }
 
 /*
- * Called by a thread that is about to sleep. Takes a fork, public or private, of the worker `only`
- * or, if that is NULL, of any worker but `self`. Passes the fence after what the caller has stored
- * before.
+ * Called by a thread that is about to sleep. First it makes all threads pass a full fence, which
+ * orders what the caller has stored before the call; without membarrier() there is no fence. Then
+ * it takes a fork, public or private: of the worker `only`, or of any worker but `self` if `only`
+ * is NULL. If `only` is `self`, it takes none. Returns NULL if it has taken none.
  */
 static struct fl__fork *fork_take_any(struct fl__fork_worker *self, struct fl__fork_worker *only)
 {
@@ -246,8 +245,8 @@ static void fork_finish(struct fl__fork *fork)
 	FL__LOT(lot, &fork->state);
 	fl__lot_take(&lot, FL__ALL, 0);
 	/*
-	 * release: pairs with the acquire in fork_is_done(). The forker, the only other writer,
-	 * sleeps.
+	 * release: pairs with the acquire in fork_is_done(). The forker is the only other writer.
+	 * Since it has set WAITERS, it writes only under the queue lock, which this thread holds.
 	 */
 	fl__store_release(&fork->state, seen | FORK_DONE);
 }
@@ -309,7 +308,7 @@ static bool fork_is_found(const void *self)
 	return fork_find(s) != NULL || (forks->has_task && forks->has_task(forks->pool));
 }
 
-/* At most half of the workers search. */
+/* At most half of the workers, rounded up, search. */
 static bool fork_search(struct fl__forks *forks, struct fl__fork_worker *self)
 {
 	bool seen = false;

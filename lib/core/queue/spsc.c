@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The ring for one producer and one consumer. It is FastForward (Giacomoni, Moseley and
- * Vachharajani, 2008). Each slot has a mark that says whether the slot is full. Each cache line
- * begins with the marks of its items (fairlead/private/spsc_slots.h). The struct, put and get are
- * inline in fairlead/private/spsc_of.h.
+ * Vachharajani, 2008). Each slot has a mark that says whether the slot is full. Where items are
+ * smaller than a cache line, each line begins with the marks of its items. A larger item has its
+ * mark in front of it (fairlead/private/spsc_slots.h). The struct, put and get are inline in
+ * fairlead/private/spsc_of.h.
  *
  *   word            holds                   written by                     read by
  *   put_            the next item's slot    the producer, before the mark  the producer; for length
@@ -25,10 +26,10 @@
  * mark is the last access of a put.
  *
  * Why the slots have marks. The slot itself says whether it is full, in the cache line that must be
- * fetched anyway, and neither side loads the index of the other. The marks are bytes at the begin
- * of each line, so a line holds seven items of 8 bytes. The earlier ring, with cached indices, had
- * three stores an item, and this one has five. But between two threads the earlier ring took many
- * times as long, because the faster side kept taking the cache line with the other side's index.
+ * fetched anyway, and neither side loads the index of the other. A mark is a byte, so a line holds
+ * seven items of 8 bytes with their marks. The earlier ring, with cached indices, had three stores
+ * an item, and this one has five. But between two threads the earlier ring took many times as long,
+ * because the faster side kept taking the cache line with the other side's index.
  */
 #include "spsc.h"
 #include "../base/atomic.h"
@@ -197,7 +198,7 @@ size_t fl_spsc_length(const fl_spsc *q)
 {
 	/* acquire: pairs with the release in fl__spsc_end_get(), so put_ is not older */
 	const size_t get = slots_index(&q->slots_, fl__load_acquire(&q->get_));
-	/* relaxed: the length is out of date anyway, except for the producer, which wrote put_ */
+	/* relaxed: put_ may be out of date, as the length may; the producer sees its own put_ */
 	const size_t put = slots_index(&q->slots_, fl__load_relaxed(&q->put_));
 	return put >= get ? put - get : put + q->capacity_ + 1 - get;
 }

@@ -34,7 +34,7 @@ struct fl__helper {
 /*
  * Starts a thread of the helper, in which fl__helper_arg() returns `arg`. A thread that calls
  * functions of the user blocks the signals that the caller blocks. Any other thread blocks all
- * signals but those of faults. Returns
+ * signals. Neither blocks the signals of faults. Returns
  *
  *   0        the thread is started
  *   -ENOMEM  there is no memory

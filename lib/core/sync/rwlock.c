@@ -11,32 +11,36 @@
  * that was woken is called the awake waiter, until it takes the lock or goes back to the queue.
  *
  *   RWLOCK_   meaning                     set by                       cleared by
- *   COUNT     the number of readers, and  read lock, downgrade: + 1;   read unlock, a barred
- *             of barred readers on their  a grant: + the readers       reader: - 1
- *             way out                     granted
+ *   COUNT     the number of readers that  read lock, downgrade: + 1;   read unlock, a barred
+ *             have no slot, and of        a grant: + the readers       reader: - 1; the end of a
+ *             barred readers on their     granted; the begin and the   bias: see reader_bias.h
+ *             way out; BIAS_UNITS more    end of a bias: see
+ *             while there is a bias       reader_bias.h
  *   BIAS      readers may lock without    (the table in reader_bias.h)
- *             the word
+ *             the word, in a slot
  *   WAITERS   an unlock must serve the    a waiter that enqueues       a serve, when it wakes a
  *             queue                       while none is awake; the     thread, or the queue is
  *                                         awake waiter, when it goes   empty; the awake waiter,
  *                                         back, or leaves waiters      when it takes the lock and
  *                                                                      leaves no waiters
  *   CLOSED    no context may overtake:    an overtaker; a serve, when  the awake waiter, when it
- *             the first waiter has been   it wakes; the awake waiter,  takes the lock; a serve,
- *             first for one FL__TURN      when it goes back            when the queue is empty
- *             (1 ms)
+ *             the turn has lasted for     it wakes; the awake waiter,  takes the lock; a serve,
+ *             one FL__TURN (1 ms)         when it goes back            when the queue is empty
  *   WRITER    a writer holds the lock     write lock: CAS              write unlock, downgrade:
  *                                                                      subtraction
  *
  *   turn_     meaning                     set by                       cleared by
- *   bit 0-14  when the first waiter, or   rwlock_begin_turn()          -
- *             the awake one, became
- *             first, in ticks of 2^17 ns
+ *   bit 0-14  when the turn began, in     rwlock_begin_turn()          -
+ *             ticks of 2^17 ns
  *   AWAKE     there is an awake waiter    a serve                      the awake waiter, when it
  *                                                                      takes the lock or goes back
  *   the rest  the fork count of the       rwlock_begin_turn()          -
  *             process to which AWAKE,
  *             WAITERS and CLOSED belong
+ *
+ * A turn begins when a waiter comes to the empty queue, and when the awake waiter takes the lock.
+ * It is the turn of the waiter that is first or awake. If that waiter gives up, the next waiter
+ * inherits the turn.
  *
  * WAITERS, CLOSED and turn_ change under the queue lock. So relaxed accesses to them suffice: the
  * queue lock orders them, and a value that is read without the lock is a hint. A waiter that has
@@ -63,9 +67,10 @@
  *      it. If a serve has dequeued this waiter, that serve has gone on with the next waiters.
  *
  * When an awake reader takes the lock, the readers right behind it in the queue get the lock, too.
- * While a fiber is the awake waiter, WAITERS stays set, and bars other fibers, which may share the
- * thread of that fiber. The queue of a forked child is empty: rwlock_forget_parent() clears what
- * the word says about the parent's waiters. A stale WAITERS only sends unlocks to the parking lot.
+ * While a fiber is the awake waiter, WAITERS stays set. It bars other fibers, which may share the
+ * thread of that fiber, except in the try functions. The queue of a forked child is empty:
+ * rwlock_forget_parent() clears what the word says about the parent's waiters. A stale WAITERS only
+ * sends unlocks to the parking lot.
  *
  * What overtaking costs. While a thread is the awake waiter, WAITERS is clear, and only the thread
  * that woke it reads the clock, at each 64th lock. While the first waiter sleeps or is a fiber,
@@ -230,7 +235,7 @@ static void rwlock_serve_queue(fl_rwlock *l, struct fl__lot *lot)
 {
 	struct fl__node *first;
 	while ((first = fl__lot_next(lot)) != NULL) {
-		/* relaxed: the lock of the waiter acquires */
+		/* relaxed: the woken waiter acquires when it takes the lock */
 		const uint32_t seen = fl__load_relaxed(&l->word_);
 		const struct fl__rwlock_mode *mode =
 		    first->value == RWLOCK_READS ? &rwlock_reading : &fl__rwlock_writing;
@@ -307,7 +312,8 @@ static void rwlock_end_turn(fl_rwlock *l, struct fl__lot *lot, const struct fl__
 
 /*
  * Takes the lock or, if a bit of `bars` is set, sets `marks` and clears BIAS. Returns the word
- * before. The caller holds the queue lock.
+ * before the CAS by which it took the lock or cleared BIAS; or, without such a CAS, the word with
+ * the marks. The caller holds the queue lock.
  */
 static uint32_t rwlock_take_or_mark(fl_rwlock *l, const struct fl__rwlock_mode *mode, uint32_t bars, uint32_t marks,
                                     bool awake)
@@ -377,8 +383,8 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 }
 
 /*
- * Called by a waiter that gives up (invariant 5). If a serve has dequeued the waiter, the lock may
- * be freed.
+ * Called by a waiter that gives up (invariant 5). If a serve has dequeued the waiter, the memory of
+ * the lock may be gone already, and the function does not access the lock.
  */
 static void rwlock_leave(fl_rwlock *l, struct fl__node *node)
 {

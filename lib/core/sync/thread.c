@@ -205,8 +205,8 @@ FL__COLD int fl__thread_join_until(fl_thread **handle, int *result, fl_time dead
 		return rc;
 	if (!t->lost)
 		/*
-		 * It waits only until the thread, whose function has ended, leaves the library's
-		 * code.
+		 * It waits only until the thread, which has set `ended`, has left the library's
+		 * code, and the destructors of its thread-specific data have run.
 		 */
 		(void)fl__sys.thread_join(t->pthread);
 	if (result)

@@ -25,9 +25,10 @@
  *      of a mutex or rwlock at each FL__CALLS_PER_CHECK-th call on the object of its last wake. For
  *      the semaphore this is left to the kernel's scheduler.
  *
- * A turn of the rwlock begins when its waiter becomes the first one, since readers that overlap may
- * never free the lock. The time is stored in the lock, because a reader that overtakes reads it
- * without the queue lock.
+ * A turn of the rwlock does not wait for the first wake, since readers that overlap may never free
+ * the lock. It begins when a waiter comes to the empty queue, and when the awake waiter takes the
+ * lock. A waiter that comes first because another gave up inherits the turn. The time is stored in
+ * the lock, because a reader that overtakes reads it without the queue lock.
  *
  * Why turns. A running thread should lock again at once, because it does a hundred times as much
  * work as one that must be woken first. No thread should wait for long. And an owner should pay

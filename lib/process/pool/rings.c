@@ -54,7 +54,9 @@
  * only this: that a submission has ended, how many of its elements have, its error, and the bytes
  * of its result. It reads each word once. Positions, sizes and numbers are the parent's own. A
  * worker that writes anything else is killed. Large results come in memory of their own, which is
- * sealed against change before the parent maps it.
+ * sealed against change before the parent maps it. A worker that overwrites its claim words breaks
+ * invariant 1 for its own submissions; process_pool_counts_as_started() in workers.c limits how
+ * often such a submission starts.
  *
  * One death costs one element. A chunk of a map is one submission with several elements, and
  * `progress` names the element that ran when the worker died. The executor copies the results of

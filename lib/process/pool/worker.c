@@ -441,8 +441,8 @@ static void worker_on_signal(int signal)
 }
 
 /*
- * Notes the address of a fault. The fault then recurs, with the default action. A process that a
- * task has forked notes nothing.
+ * Notes the address of an access to memory that is not mapped. The fault then recurs, with the
+ * default action. No other fault leaves an address. A process that a task has forked notes nothing.
  */
 static void worker_on_fault(int signal, siginfo_t *info, void *unused)
 {
@@ -454,7 +454,10 @@ static void worker_on_fault(int signal, siginfo_t *info, void *unused)
 		(void)raise(signal);
 }
 
-/* Returns true for a signal that would end or stop the process, except the signals of faults. */
+/*
+ * Returns true for SIGTSTP, and for a signal whose default action ends the process, except SIGKILL,
+ * SIGABRT and the signals of faults.
+ */
 static bool worker_survives(int signal)
 {
 	static const int others[] = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL, SIGTRAP,  SIGSYS,  SIGABRT, SIGKILL,
@@ -467,8 +470,10 @@ static bool worker_survives(int signal)
 
 /*
  * Ctrl-C and service managers signal the workers together with their parent, which decides about
- * them. The signals are not blocked or ignored: a program that a task executes would inherit that.
- * A fault ends the worker, but its address is noted.
+ * them. The signals have an empty handler. They are neither blocked nor ignored by SIG_IGN, since a
+ * program that a task executes would inherit that. A signal that already has a handler, or that the
+ * parent ignores, stays as it is. A fault ends the worker; worker_on_fault() notes the address of
+ * some faults before.
  */
 static void worker_discard_signals(void)
 {

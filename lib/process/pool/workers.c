@@ -36,15 +36,15 @@
  * serves: the executor cannot know when a shortage ends, and a submitter that waits for ever cannot
  * react. The next task has ten tries of its own.
  *
- * The executor breaks when all ten starts failed with an error that no time mends;
- * process_pool_is_lasting() has the list. Any other error counts as passing. A passing error that
- * is taken for a lasting one costs the executor. A lasting error that is taken for a passing one
- * costs half a second for each batch of tasks. So -EPROTO, a program that ends before its hello, is
- * not in the list: the dynamic loader ends like that where descriptors or memory are short. -EPERM
- * is not in the list either: a program that has given up its privileges for a while takes them
- * again. An initializer that ends its worker by an exit or a fault has failed, and ten such ends in
- * a row break the executor. A SIGKILL does not count, since the kernel sends it when memory is
- * short.
+ * The executor breaks when no worker serves, and all the failed starts in a row, at least ten, had
+ * an error that no time mends. process_pool_is_lasting() has the list of these errors. Any other
+ * error counts as passing. A passing error that is taken for a lasting one costs the executor. A
+ * lasting error that is taken for a passing one costs half a second for each batch of tasks. So
+ * -EPROTO, a program that ends before its hello, is not in the list: the dynamic loader ends like
+ * that where descriptors or memory are short. -EPERM is not in the list either: a program that has
+ * given up its privileges for a while takes them again. An initializer that ends its worker by an
+ * exit or a fault has failed, and ten such ends in a row break the executor. A SIGKILL does not
+ * count, since the kernel sends it when memory is short.
  */
 #include "../base/process_sys.h"
 #include "../shm/shm_region.h"

@@ -5,7 +5,8 @@
  * library has registered for each thread, in the C library's format.
  *
  * Any process may overwrite a lock at any time. So this file writes the nodes of locks, and never
- * reads them. Each link that it follows is in private memory:
+ * reads them. Each link that it follows is in private memory. (On 32-bit systems it also follows
+ * links in the nodes of the C library, which may lie in shared memory.) The list is:
  *
  *     head -> monitors -> nodes of the C library -> front -> holds, the latest first -> back
  *     -> nodes of the C library, from before -> head
@@ -40,10 +41,11 @@
  *   - If the lock has the thread's TID, then an acquire has not yet added the node, a release has
  *     removed it, or the release of another lock is moving it. The kernel frees this lock in the
  *     same way as the locks in the list.
- *   - If the lock has no owner, the thread was woken, and died before it acquired the lock. The
- *     kernel wakes another waiter. For this case a thread leaves `pending` set while it sleeps.
- *     (Before "futex: Resend potentially swallowed owner death notification", of Linux 6.2 and its
- *     stable branches, the kernel does so only if the whole word is 0.)
+ *   - If the lock has no owner, the thread died before it acquired the lock, perhaps after it was
+ *     woken, or after it released the lock. The kernel wakes another waiter, since the wake of the
+ *     dead thread may be lost. For this case a thread leaves `pending` set while it sleeps. (Before
+ *     "futex: Resend potentially swallowed owner death notification", of Linux 6.2 and its stable
+ *     branches, the kernel does so only if the whole word is 0.)
  *
  * Rules
  *   1. While a waiter sleeps, the word has WAITERS. Therefore a release frees a word without
@@ -63,8 +65,11 @@
  *      release.
  *
  * Damaged memory. A word may name a thread that does not exist. So a thread that sleeps on a lock
- * looks each second whether the owner exists, and frees the lock if it does not. Waits through the
- * bridge do not look: a fiber, or a wait with a token, waits until a thread has freed such a lock.
+ * looks each second whether the owner exists, and frees the lock if it does not. Two kinds of
+ * waiters do not look. A fiber, or a wait with a token, waits through the bridge, until a thread
+ * has freed such a lock. A thread that waits for the `head` of a wait queue (fl__shm_enter_once())
+ * waits until a change wakes it, or until its deadline.
+ *
  * A process that overwrites a lock takes its exclusion away, but gets no store into the memory of
  * this process, and makes no unlock panic. docs/decisions/robust-lock.md says why the library does
  * not use the C library's robust mutex, and docs/decisions/robust-list-nodes.md what the kernel's
@@ -86,10 +91,13 @@ enum { SHM_LOCK_GRACE = 1000000, SHM_LOCK_REPAIR_AFTER = 1000000000 }; /* ns */
 
 /*
  * A thread that acquires a third lock gets memory for 40 records. The limit follows from the
- * kernel, which visits 2,048 nodes when a thread ends: one is a monitor's, one is `front`, and
- * 2,046 are left for the holds.
+ * kernel, which visits 2,048 nodes when a thread ends. Two are monitors': a thread that owns the
+ * `head` of a wait queue enters the queue's monitor, too. One is `front`, and 2,045 are left for
+ * the holds. If the thread has locked robust mutexes of the C library since `front` was linked, the
+ * kernel visits them first, and may not reach the oldest of so many holds: shm_lock_repair() frees
+ * those.
  */
-enum { SHM_LOCK_GROWTH = 20, SHM_LOCK_MOST = 2046 };
+enum { SHM_LOCK_GROWTH = 20, SHM_LOCK_MOST = 2045 };
 
 /*
  * A thread takes a record of its own at its first call, which must not fail. So the first records
@@ -329,8 +337,8 @@ static bool FL__NOINLINE shm_lock_grow(struct fl__shm_self *me)
 	me->holds = holds;
 	me->room = (uint16_t)room;
 	/*
-	 * The free comes last: if another thread forks before it, the child still has the
-	 * record.
+	 * The free comes last, so that `holds` never points to freed memory. Otherwise a child that
+	 * another thread forks in between would free that memory again.
 	 */
 	shm_lock_free_room(me, before);
 	return true;

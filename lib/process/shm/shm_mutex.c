@@ -13,7 +13,7 @@
  *   1. Only the owner of the lock reads or writes the state. The lock orders these accesses, so
  *      they are relaxed.
  *
- * Kills. Each step is one store.
+ * What a kill leaves. Each change of the state is one store.
  *   - A thread is killed in a lock, between the acquire and the return. Then the next owner is told
  *     of a death. An owner may be told of a harmless death, but never misses a harmful one: only an
  *     acquire clears DIED, and a thread that is killed before its store of INCONSISTENT is itself
