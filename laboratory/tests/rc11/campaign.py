@@ -85,7 +85,7 @@ int main(int argc, char **argv)
 	programs[number][0](0);
 	for (size_t i = 1; i < 3 && programs[number][i]; i++)
 		pthread_join(threads[i], NULL);
-	const unsigned all[] = {v[0], v[1], v[2], x, y, z, w};
+	const unsigned all[] = {v[0], v[1], v[2], *(unsigned *)&x, *(unsigned *)&y, z, w};
 	unsigned hash = 17;
 	for (int i = 0; i < 7; i++)
 		hash = (hash ^ all[i]) * 0x9e3779b1u, hash ^= hash >> 15;
@@ -159,6 +159,13 @@ awaits: while (!GET(x, $get)) sched_yield(); => R x $get ?v>0 | R x rlx !v==0; s
 awaits mixed: while (!GET(x, $get)); => R x $get ?v>0 | R x rlx !v==0; stop; end
 awaits mixed: { unsigned e = GET(y, rlx); while (!atomic_compare_exchange_weak_explicit(&y, &e, e + 1, acq, rlx)); LOG(e); } => A y 1 acq@
 awaits mixed: PUT(y, $S, rlx); PUT(x, $S, rel); => W y $S rlx; W x $S rel
+sections: LOCKED($L, LOG(w)); => $lock & R w rlx p@ & W $L 0 rel
+sections: LOCKED($L, LOG(z)); => $lock & R z rlx p@ & W $L 0 rel
+sections: LOCKED($L, LOCKED($N, LOG(w))); => $lock & $other & R w rlx p@ & W $N 0 rel; W $L 0 rel
+sections: LOCKED($L, sem_wait(&s)); => $lock & A s -1 acq ?v>0 | R s rlx !v==0; stop; end & W $L 0 rel
+sections: LOCKED(m, LOG(w); w += $G); => $lockm & A w $G rlx p@ & W m 0 rel
+sections: sem_wait(&s); => A s -1 acq ?v>0 | R s rlx !v==0; stop; end
+sections: sem_post(&s); => A s 1 rel
 allocation: LOG(*block); => R b rlx p@
 allocation: *block = $S; PUT(x, 1, rel); => W b $S rlx p; W x 1 rel
 allocation: if (GET(x, $get)) LOG(*block); => R x $get ?v==0 | R x $get ?v>0; R b rlx p@
@@ -167,7 +174,7 @@ allocation: LOG(*block); if (ADD(y, 1, ar) == 1) free(block); => R b rlx p@; A y
 allocation: LOCKED(m, if (!w) free(block); w++); => $lockm & A w 1 rlx ?v==0 p; W b 0 rlx f | A w 1 rlx ?v>0 p & W m 0 rel
 allocation: LOCKED(m, if (!w) LOG(*block)); => $lockm & R w rlx ?v==0 p; R b rlx p@ | R w rlx ?v>0 p & W m 0 rel
 """
-PROFILES = ("locks", "spins", "semaphores", "rwlocks", "conditions", "futexes", "awaits", "barriers", "allocation", "cxx20", "mixed")
+PROFILES = ("locks", "spins", "semaphores", "rwlocks", "conditions", "futexes", "awaits", "barriers", "sections", "allocation", "cxx20", "mixed")
 
 
 @functools.cache
