@@ -130,36 +130,6 @@ TEST_PROCESSES(torn_commit, mover)
 	FL_ACCEPTABLE(1, "all there");
 }
 
-/* The count says one, and the slot is still empty. The fix is to fill the slot first. */
-#define count_before_slot NAME(count_before_slot, forbidden)
-struct count_before_slot {
-	struct robust lock;
-	unsigned count;
-	int slots[2], got;
-};
-
-ACTOR(count_before_slot, producer)
-{
-	(void)robust_take(&s->lock, NOTHING);
-	unsigned at = s->count;
-	BUG(s->count++, s->slots[at] = 7);
-	BUG(s->slots[at] = 7, s->count++);
-	robust_give(&s->lock, NOTHING);
-}
-
-ACTOR(count_before_slot, consumer)
-{
-	(void)robust_take(&s->lock, NOTHING);
-	s->got = s->count > 0 ? s->slots[s->count - 1] : -1;
-	robust_give(&s->lock, NOTHING);
-}
-
-TEST_PROCESSES(count_before_slot, producer, consumer)
-{
-	FL_FORBIDDEN(s->got == 0 && !fl_stress_killed("consumer"), "took an item that was not put");
-	FL_ACCEPTABLE(1, "an item or none");
-}
-
 /*
  * A message is copied over the previous one, and the process is killed in the middle. The fix is to
  * copy beside it.

@@ -1,49 +1,72 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Results that no order of the calls explains. */
-#include "lin.h"
+#include "planted.h"
+#include <errno.h>
+#include <fairlead/stress_lin.h>
+
+#define OPERATION(test, ...) FL_LIN_OP(test, __VA_ARGS__)
+#define PROGRAMS(test, ...) FL_LIN(test, __VA_ARGS__)
 
 /*
- * false_empty: this test has only the flaw of ck's fifo (ck e78c421). It says "empty" because of a
- * head, a tail and a next that are of different moments.
+ * Nodes for each thread of an FL_LIN. A thread gets its freed nodes back, the oldest first; if it
+ * has none, an unused one.
  */
-#define fifo_false_empty NAME(fifo_false_empty, not_linearizable)
-struct fifo_false_empty {
-	struct fifo q;
+enum { NODES = 8, THREADS = FL_STRESS_ACTORS + 1 };
+
+struct spares {
+	unsigned n_fresh, n_freed, n_used;
+	unsigned freed[64];
 };
 
-SETUP(fifo_false_empty)
+static unsigned spare_get(struct spares *all)
 {
-	fifo_init(&s->q);
+	struct spares *own = &all[fl_lin_thread()];
+	if (own->n_freed > own->n_used)
+		return own->freed[own->n_used++];
+	return 1 + fl_lin_thread() * NODES + own->n_fresh++;
 }
 
-OPERATION(fifo_false_empty, put, FL_LIN_PUT)
+static void spare_free(struct spares *all, unsigned node)
 {
-	return fifo_put(&s->q, (int)arg);
+	struct spares *own = &all[fl_lin_thread()];
+	own->freed[own->n_freed++] = node;
 }
 
-OPERATION(fifo_false_empty, get, FL_LIN_GET)
-{
-	return fifo_get(&s->q, BUG(false, true));
-}
-
-PROGRAMS(fifo_false_empty, &fl_lin_fifo)
-{
-}
-
-/* aba_short_tag: the tag is the same again after two pops. */
+/*
+ * aba_short_tag: a stack of Treiber (1986), whose nodes are numbers. Its head is tag x 256 + node,
+ * and node 0 is no node. The tag grows with each pop. After a pop has read the head and its next,
+ * others may bring the same head back. If the tag is the same again, too, the old next becomes the
+ * head, although it may be free. The fix is a tag with more bits.
+ */
 #define stack_short_tag NAME(stack_short_tag, not_linearizable)
 struct stack_short_tag {
-	struct stack s;
+	atomic_uint head, next[1 + THREADS * NODES];
+	atomic_int item[1 + THREADS * NODES];
+	struct spares spares[THREADS];
 };
 
 OPERATION(stack_short_tag, push, FL_LIN_PUT)
 {
-	return stack_push(&s->s, (int)arg);
+	unsigned node = spare_get(s->spares), head = LOAD(&s->head, RLX);
+	STORE(&s->item[node], (int)arg, RLX);
+	do
+		STORE(&s->next[node], head % 256, RLX);
+	while (!CAS(&s->head, &head, (head & ~255u) + node, REL));
+	return 0;
 }
 
 OPERATION(stack_short_tag, pop, FL_LIN_GET)
 {
-	return stack_pop(&s->s, BUG(2, 1 << 20));
+	unsigned head, next;
+	do {
+		head = LOAD(&s->head, ACQ);
+		if (head % 256 == 0)
+			return -EAGAIN;
+		next = ((head & ~255u) + 256 + LOAD(&s->next[head % 256], RLX)) % (BUG(2, (1 << 20)) * 256);
+	} while (!CAS(&s->head, &head, next, ACQ_REL));
+	int item = LOAD(&s->item[head % 256], RLX);
+	spare_free(s->spares, head % 256);
+	return item;
 }
 
 PROGRAMS(stack_short_tag, &fl_lin_lifo)
@@ -73,7 +96,7 @@ FL_STRESS_SETUP(ck_fifo_mpmc__not_linearizable)
 
 FL_LIN_OP(ck_fifo_mpmc__not_linearizable, put, FL_LIN_PUT)
 {
-	ck_fifo_mpmc_enqueue(&s->fifo, &s->nodes[spare_get(s->spares, 1)], (void *)(intptr_t)arg);
+	ck_fifo_mpmc_enqueue(&s->fifo, &s->nodes[spare_get(s->spares)], (void *)(intptr_t)arg);
 	return 0;
 }
 

@@ -67,31 +67,6 @@ TEST_OF_NO_OUTCOME(ticket_drawn_twice, draw_and_wait, draw_and_wait)
 #ifndef FIXED
 
 /*
- * A callback, which is called with the lock held, locks it again; but only if it finds another
- * thread's request. The fix is to call it without the lock.
- */
-struct self_lock__deadlock {
-	atomic_uint word, request;
-};
-
-FL_STRESS_ACTOR(self_lock__deadlock, server)
-{
-	lock(&s->word);
-	if (LOAD(&s->request, ACQ)) {
-		lock(&s->word);
-		unlock(&s->word);
-	}
-	unlock(&s->word);
-}
-
-FL_STRESS_ACTOR(self_lock__deadlock, client)
-{
-	STORE(&s->request, 1, REL);
-}
-
-TEST_OF_NO_OUTCOME(self_lock__deadlock, server, client)
-
-/*
  * Each thread clears its own word as soon as it sees the other's, and tries again. The fix is that
  * one of them does not give way.
  */

@@ -135,23 +135,3 @@ ACTOR(lost_wakeup_dekker, producer)
 }
 
 TEST_OF_NO_OUTCOME(lost_wakeup_dekker, consumer, producer)
-
-/* close_misses_waiter (cpython #117531): a close wakes one waiter. The fix is to wake all. */
-#define close_misses_waiter NAME(close_misses_waiter, lost_wakeup)
-struct close_misses_waiter {
-	atomic_uint closed;
-};
-
-ACTOR(close_misses_waiter, waiter)
-{
-	while (!LOAD(&s->closed, ACQ))
-		SLEEP(&s->closed, 0);
-}
-
-ACTOR(close_misses_waiter, closer)
-{
-	STORE(&s->closed, 1, REL);
-	WAKE(&s->closed, BUG(1, INT32_MAX));
-}
-
-TEST_OF_NO_OUTCOME(close_misses_waiter, waiter, waiter, closer)

@@ -2,32 +2,6 @@
 /* Bugs that show only on a weakly ordered machine, or in a model of one. */
 #include "planted.h"
 
-/* weak_order: a message is published without a release. The fix is release and acquire. */
-#define weak_order NAME(weak_order, forbidden)
-struct weak_order {
-	atomic_int data, flag;
-	int seen, value;
-};
-
-ACTOR(weak_order, writer)
-{
-	STORE(&s->data, 1, RLX);
-	STORE(&s->flag, 1, BUG(RLX, REL));
-}
-
-ACTOR(weak_order, reader)
-{
-	s->seen = LOAD(&s->flag, ACQ);
-	s->value = LOAD(&s->data, RLX);
-}
-
-TEST(weak_order, writer, reader)
-{
-	FL_FORBIDDEN(s->seen && !s->value, "the flag without the data");
-	FL_ACCEPTABLE(s->seen, "both");
-	FL_ACCEPTABLE(!s->seen, "too early");
-}
-
 /*
  * waiter_flag_dekker (oneTBB #2136, libc++ #109290): between the change and the check for waiters
  * is an atomic read-modify-write, which is no full fence on aarch64. The fix is a sequentially
