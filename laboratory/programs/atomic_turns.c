@@ -6,30 +6,22 @@
 #include "two_threads.h"
 #include <stdatomic.h>
 
-static atomic_int left = 1, right = 1;
+static atomic_int numbers[2] = {1, 1};
 
-static void *double_left(void *arg)
+static void *double_other(void *arg)
 {
+	long self = (long)arg;
 	for (int i = 0; i < 6; i++) {
-		int other = atomic_load_explicit(&right, memory_order_relaxed);
-		atomic_store_explicit(&left, 2 * other, memory_order_relaxed);
+		int other = atomic_load_explicit(&numbers[1 - self], memory_order_relaxed);
+		atomic_store_explicit(&numbers[self], 2 * other, memory_order_relaxed);
 	}
-	return arg;
-}
-
-static void *double_right(void *arg)
-{
-	for (int i = 0; i < 6; i++) {
-		int other = atomic_load_explicit(&left, memory_order_relaxed);
-		atomic_store_explicit(&right, 2 * other, memory_order_relaxed);
-	}
-	return arg;
+	return NULL;
 }
 
 int main(void)
 {
-	in_two_threads(double_left, double_right);
-	int top = left > right ? left : right;
+	in_two_threads_with(double_other, (void *)0, double_other, (void *)1);
+	int top = numbers[0] > numbers[1] ? numbers[0] : numbers[1];
 	assert(top < 4096);
 	return 0;
 }

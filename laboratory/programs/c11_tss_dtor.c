@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. The destructor frees the thread-specific value of a thread that ends. */
-#include <assert.h>
-#include <stdlib.h>
+#include "two_threads.h"
 #include <threads.h>
 
 static tss_t key;

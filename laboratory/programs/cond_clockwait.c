@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A wait for a condition with the monotonic clock ends at its deadline. */
-#include <assert.h>
+#include "two_threads.h"
 #include <errno.h>
-#include <pthread.h>
 #include <time.h>
 
 int main(void)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A block of a constructor has its first contents when an execution begins. */
-#include <assert.h>
+#include "two_threads.h"
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 static int *counts, *aligned;

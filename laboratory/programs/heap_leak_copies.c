@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects LEAK "heap_leak_copies.c:22". Copies of strings are blocks of the model. */
-#include <assert.h>
+/* Expects LEAK "heap_leak_copies.c:21". Copies of strings are blocks of the model. */
+#include "two_threads.h"
 #include <malloc.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static char *lost;

@@ -3,9 +3,8 @@
  * Expects a pass. Destructors run in rounds as long as values come back, for each thread apart.
  * There is a place for the last key, too.
  */
-#include <assert.h>
+#include "two_threads.h"
 #include <limits.h>
-#include <pthread.h>
 
 static pthread_key_t key;
 static int destroyed;

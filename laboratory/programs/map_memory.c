@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects USE AFTER FREE "map_memory.c:24". Mapped memory is zero, and ends with
+ * Expects USE AFTER FREE "map_memory.c:23". Mapped memory is zero, and ends with
  * munmap().
  */
-#include <assert.h>
-#include <pthread.h>
+#include "two_threads.h"
 #include <sys/mman.h>
 
 static void ignore(void)

@@ -3,9 +3,8 @@
  * Expects a pass. A recursive mutex is free after as many unlocks as locks. An error-checking mutex
  * answers EDEADLK and EPERM.
  */
-#include <assert.h>
+#include "two_threads.h"
 #include <errno.h>
-#include <pthread.h>
 
 static pthread_mutex_t lock;
 

@@ -4,15 +4,13 @@
  * that have no effect on other threads return what they return in Linux: aligned memory, random
  * bytes, scheduling, signals without an effect, warnings.
  */
-#include <assert.h>
+#include "two_threads.h"
 #include <err.h>
 #include <errno.h>
 #include <malloc.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects DATA RACE "read of job#2->done by". A local variable names what no global reaches. */
-#include <pthread.h>
-#include <stdlib.h>
+#include "two_threads.h"
 
 struct job {
 	char name[8];

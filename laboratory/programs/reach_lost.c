@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects USE AFTER FREE "of block 2 of reach_lost.c:20, byte 4 by". Nothing names the block. */
-#include <pthread.h>
-#include <stdlib.h>
+/* Expects USE AFTER FREE "of block 2 of reach_lost.c:19, byte 4 by". Nothing names the block. */
+#include "two_threads.h"
 
 struct pair {
 	int a, b;

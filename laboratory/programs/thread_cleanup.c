@@ -3,8 +3,7 @@
  * Expects a pass. pthread_exit() runs the handlers of pthread_cleanup_push(), the last first;
  * pthread_cleanup_pop() takes them back.
  */
-#include <assert.h>
-#include <pthread.h>
+#include "two_threads.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int cleaned;

@@ -3,8 +3,7 @@
  * Expects a pass. pthread_exit() gives the result of a thread, and pthread_self() is each thread's
  * own.
  */
-#include <assert.h>
-#include <pthread.h>
+#include "two_threads.h"
 
 static void leave(long value)
 {

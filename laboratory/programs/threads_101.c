@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. The program has 101 threads, main included. */
-#include <assert.h>
-#include <pthread.h>
+#include "two_threads.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int count;

@@ -3,11 +3,10 @@
  * Expects a pass. A false assumption of GenMC's kind ends the execution, which is no failure. A
  * retired block is no leak.
  */
-#include <assert.h>
+#include "two_threads.h"
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdlib.h>
 
 /* Declared as in the headers of GenMC. */
 void __VERIFIER_assume(bool condition);
