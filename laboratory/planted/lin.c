@@ -62,7 +62,7 @@ OPERATION(stack_short_tag, pop, FL_LIN_GET)
 		head = LOAD(&s->head, ACQ);
 		if (head % 256 == 0)
 			return -EAGAIN;
-		next = ((head & ~255u) + 256 + LOAD(&s->next[head % 256], RLX)) % (BUG(2, 1 << 20) * 256);
+		next = ((head & ~255u) + 256 + LOAD(&s->next[head % 256], RLX)) % (BUG(2, (1 << 20)) * 256);
 	} while (!CAS(&s->head, &head, next, ACQ_REL));
 	int item = LOAD(&s->item[head % 256], RLX);
 	spare_free(s->spares, head % 256);

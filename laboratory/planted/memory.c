@@ -77,33 +77,6 @@ ACTOR(touch_after_release, taker)
 
 TEST_OF_NO_OUTCOME(touch_after_release, giver, taker)
 
-/*
- * A block is published without order. Its contents race with its allocation, which is a write of
- * it. The fix is a release.
- */
-#define fresh_block NAME(fresh_block, race)
-struct fresh_block {
-	int *_Atomic block;
-};
-
-ACTOR(fresh_block, maker)
-{
-	STORE(&s->block, malloc(sizeof(int)), BUG(RLX, REL));
-}
-
-ACTOR(fresh_block, user)
-{
-	int *block = LOAD(&s->block, ACQ);
-	if (block)
-		*block = 1;
-}
-
-TEST(fresh_block, maker, user)
-{
-	free(LOAD(&s->block, RLX));
-	FL_ACCEPTABLE(1, "used, or too early");
-}
-
 #ifndef FIXED
 
 /*
