@@ -24,9 +24,11 @@ FL_BEGIN_DECLS
  *
  * A context that holds the lock must not lock it again, in either mode. A second read lock is sure
  * to succeed only as long as no writer waits. Otherwise the context may wait for that writer, which
- * waits for the context. Any other second lock waits for the context itself. If you read and want
- * to write, unlock first and then lock for writing. What you have read may have changed by then, so
- * read it again.
+ * waits for the context. Any other second lock waits for the context itself.
+ *
+ * A read lock cannot be upgraded to a write lock. If you read and want to write, unlock first and
+ * then lock for writing. What you have read may have changed by then, so read it again.
+ * fl_rwlock_downgrade() turns a write lock into a read lock.
  *
  * Fairness: the wait queue is FIFO, and it serves one writer or a run of readers at a time. A
  * running thread may overtake the queue until a waiter has been the first one for about a

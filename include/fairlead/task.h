@@ -51,7 +51,9 @@
  * Each of the two types may be void. The parameter is then left out of the calls, and it is a NULL
  * pointer in the body. A task without an argument has no _map and no _imap. A type must have a name
  * that was declared before, such as `struct range`, and must not be an array (fairlead/defs.h,
- * "Types"). The word fl_bytes itself, and no typedef of it, means memory of any length
+ * "Types"). For a pointer, declare a name: `typedef const char *path;`, then `FL_TASK(hash, path,
+ * uint64_t)`. The call copies the pointer, and not what it points to, so the task must run in the
+ * process of the caller. The word fl_bytes itself, and no typedef of it, means memory of any length
  * (fairlead/bytes.h). Further members of the task type follow as designators, such as `.drop_arg =
  * text_free`.
  *

@@ -38,26 +38,27 @@ LANGUAGES = ("c11", "c23", "gnu99", "cxx17")
 IN_LANGUAGES = {"headers_alone": LANGUAGES, "common_names": LANGUAGES, "tasks_of_common_names": LANGUAGES, "scopes": LANGUAGES,
                 "macros_of_the_program": LANGUAGES, "deadlines_are_times": LANGUAGES,
                 "scenarios": ("gnu99", "cxx17")}  # methods of Kit: a case each
-PRINTS = {  # under which heading the guide has an example, or its file in examples/, and what that prints
-    "guide_tasks": ("Tasks and executors", "1 4 9 16\n"),
-    "guide_bytes": ("Results of any length", "9592 primes of 99999\n"),
-    "guide_futures": ("Futures", "3\n9\n81\n"),
-    "guide_first_of_three": ("The first of three", "server 1 answered after 1 ms\n"),
-    "guide_loops": ("Parallel loops and timers", "4999950000\n"),
-    "guide_threads": ("Threads", "first: done\nmissing: ENOENT\nslow: ECANCELED\nlast: done\nthe first error: ENOENT\n"),
-    "guide_locks": ("Locks", "7\n"),
-    "guide_cancelling": ("Deadlines and cancelling", "ETIMEDOUT\nECANCELED\nECANCELED\n"),
-    "guide_group": ("Cancel a group when one fails", "member 3: EDOM: part 3 is empty\n"),
-    "guide_cleanup": ("Cleaning up after a cancel", "ECANCELED\nEPIPE\n"),
-    "guide_signals": ("Signals", "the end\ncut short\n"),
-    "guide_end": ("An end with a deadline", "tasks are told to stop\ntask 0: 0\ntask 1: ECANCELED\ntask 2: ECANCELED\n"),
-    "guide_signals_of_a_map": ("Ctrl-C cancels a map", "interrupted\n"),
-    "guide_shared_array": ("Sharing memory between processes", "0 1 4 9\n"),
-    "guide_other_programs": ("Other programs", "4\n30\n100\nsort ended with 0\n"),
-    "example_one_task": ("one_task.c", "ok\n"),
-    "example_locks": ("locks.c", "ok\n"),
-    "example_queues": ("queues.c", "ok\n"),
+GUIDE_PRINTS = {  # under which heading the guide has a program, and what that prints; the first 11 also run on Windows
+    "Tasks and executors": "1 4 9 16\n",
+    "Many arguments, results one by one": "6: 8 steps\n0: 0 never gets to 1\n27: 111 steps\n97: 118 steps\n",
+    "Results of any length": "9592 primes of 99999\n",
+    "Futures": "3\n9\n81\n",
+    "Parallel loops and timers": "4999950000\n",
+    "Timers": "tick\ntick\ntick\nonce\n",
+    "Threads": "first: done\nmissing: ENOENT\nslow: ECANCELED\nlast: done\nthe first error: ENOENT\n",
+    "Locks": "7\n",
+    "A pool of handles": "used 1 time\nETIMEDOUT\n",
+    "Deadlines and cancelling": "ETIMEDOUT\nECANCELED\nECANCELED\n",
+    "Cancel a group when one fails": "member 3: EDOM: part 3 is empty\n",
+    "The first of three": "server 1 answered after 1 ms\n",
+    "Cleaning up after a cancel": "ECANCELED\nEPIPE\n",
+    "An end with a deadline": "tasks are told to stop\ntask 0: 0\ntask 1: ECANCELED\ntask 2: ECANCELED\n",
+    "Ctrl-C cancels a map": "interrupted\n",
+    "Sharing memory between processes": "0 1 4 9\n",
+    "Go on after a death": "4: 25\n0: EOWNERDEAD\n5: 20\n",
+    "Other programs": "4\n30\n100\nsort ended with 0\n",
 }
+EXAMPLES = ("locks", "queues", "one_task")  # in examples/
 TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
             "FL_SHM_VALUE_OF", "FL_SHM_ARRAY_OF", "FL_PROMISE_OF"]  # macros that take a type and a name
 # Types that a macro cannot take: what its first error says, and how they are spelled. "none": types
@@ -283,7 +284,8 @@ class Kit:
                 *((f"consumer_{what}_{language}", functools.partial(self.in_language, what, language))
                   for what, languages in IN_LANGUAGES.items() for language in languages),
                 *((f"consumer_moved_from_{kind}_to_here", functools.partial(self.moved, kind)) for kind in MOVED),
-                *((f"consumer_{name}", functools.partial(self.prints, heading, wanted)) for name, (heading, wanted) in PRINTS.items())]
+                *((f"consumer_example_{name}", functools.partial(self.prints, here("examples", f"{name}.c"), "ok\n")) for name in EXAMPLES),
+                *((f"consumer_guide_{re.sub(r'[^a-z]+', '_', heading.lower())}", functools.partial(self.guide, heading)) for heading in GUIDE_PRINTS)]
 
     # What the cases build.
 
@@ -348,8 +350,11 @@ class Kit:
         else:
             getattr(self, what)(self.cc, "c", {"c11": C_FLAGS, "gnu99": C99_FLAGS}.get(language) or self.c23_flags())
 
-    def prints(self, example, wanted):
-        expect(self.c(here("examples", example) if example.endswith(".c") else self.example_of("docs/guide", example)), wanted)
+    def prints(self, source, wanted):
+        expect(self.c(source), wanted)
+
+    def guide(self, heading):
+        self.prints(self.example_of("docs/guide", heading), GUIDE_PRINTS[heading])
 
     def headers_alone(self, compiler, language, flags):
         """Each installed header, as the first and only one of a unit."""
@@ -694,7 +699,8 @@ class Kit:
         """The build files of docs/vendoring.md build a program as they stand."""
         self.prefix_flags()
         project, ways = self.project("pasted"), {"CMake, installed": f"-DCMAKE_PREFIX_PATH={self.at('prefix')}",
-                                                 "CMake, from its source": f"-DFETCHCONTENT_SOURCE_DIR_FAIRLEAD={self.source}"}
+                                                 "CMake, from its source": f"-DFETCHCONTENT_SOURCE_DIR_FAIRLEAD={self.source}",
+                                                 "CMake, for macOS and Windows": f"-DFETCHCONTENT_SOURCE_DIR_FAIRLEAD={self.source}"}
         write(join(project, "app.c"), read(here("installed/main.c")))
         for heading, option in ways.items():
             write(join(project, "CMakeLists.txt"), read(self.example_of("docs/vendoring.md", heading, "cmake")))
@@ -763,11 +769,9 @@ class Kit:
         folder, library = self.two_files("one-file-windows", "--parts", "core")
         flags = [compiler, "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-I", folder]
         run([*flags, "-c", join(folder, "fairlead.c"), "-o", library])
-        of_guide = map(PRINTS.get, ("guide_tasks", "guide_bytes", "guide_futures", "guide_loops", "guide_threads", "guide_locks",
-                                    "guide_cancelling", "guide_group"))
         program = self.at("one_file_windows.exe")
-        for source, wanted in [(self.example_of("docs/guide", heading), wanted) for heading, wanted in of_guide] + [
-                (here("examples", f"{name}.c"), "ok\n") for name in ("locks", "queues", "one_task")] + [
+        for source, wanted in [(self.example_of("docs/guide", heading), GUIDE_PRINTS[heading]) for heading in [*GUIDE_PRINTS][:11]] + [
+                (here("examples", f"{name}.c"), "ok\n") for name in EXAMPLES] + [
                 (self.example_of("docs/guide", "Queues"), "put 7\ngot hello\n"), (self.stress(), "ok\n"),
                 (here("installed/main.c"), "40 items\n"), (here("subproject/main.c"), "5050\n")]:
             run([*flags, source, library, "-o", program, "-static", "-pthread", "-lsynchronization"])
@@ -866,18 +870,24 @@ class Kit:
                    "lines: FL_ETASK: the task of argument 2 failed: ENOENT: cannot open /no/such/file\n")
 
     def consumer_guide_processes(self):
-        text = self.c(self.example_of("docs/guide", "Processes that run tasks"))
-        expect(re.sub(r"worker \d+", "worker N", text),
+        expect(re.sub(r"worker \d+", "worker N", self.c(self.example_of("docs/guide", "Processes that run tasks"))),
                "100\nEOWNERDEAD: worker N (worker-0) killed by SIGABRT\nEDOM: -1 is negative\n")
 
     def consumer_guide_queues(self):
-        text = self.c(self.example_of("docs/guide", "Queues"))
-        self.same(sorted(text.splitlines()), ["got hello", "put 7"])  # in either order
+        self.same(sorted(self.c(self.example_of("docs/guide", "Queues")).splitlines()), ["got hello", "put 7"])  # in either order
 
     def consumer_guide_shared_mutex(self):
-        text = self.c(self.example_of("docs/guide", "Processes that may die"))
-        expect(re.sub(r"worker \d+ \(worker-\d+\)", "worker N", text),
+        expect(re.sub(r"worker \d+ \(worker-\d+\)", "worker N", self.c(self.example_of("docs/guide", "Processes that may die"))),
                "deposit 2: worker N killed by SIGABRT\n3 deposits, balance 30\n")
+
+    def consumer_guide_signals(self):
+        """SIGTERM ends the server, although a client stays and its task sleeps."""
+        with Server([self.compiled(self.example_of("docs/guide", "Signals"))]) as server:
+            s, lines = server.client()
+            s.sendall(b"0\n60\n")
+            expect(lines.readline(), "0\n")
+            self.same(server.terminated(), 0)
+            expect_all(server.process.stdout.read(), "connections are cut off\ntasks are told to stop\n")
 
     def consumer_moved_from_pthreads(self):
         self.moved_from("pthreads", "-pthread")
@@ -911,23 +921,9 @@ class Kit:
     def consumer_guide_event_loop(self):
         """The guide's echo server: unchanged, but for the port."""
         source = self.example_of("docs/guide", "Event loop")
-        text = read(source)
-        held = socket.socket()  # bound, so that no other program gets the port before the server
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the server sets it, too
-        held.bind(("127.0.0.1", 0))
-        port = held.getsockname()[1]
-        expect(text, "7000")
-        source = write(source.replace(".c", "_async.c"), text.replace("7000", str(port)))
-        with held, Server([self.compiled(source)], port) as server:
-            end = time.monotonic() + 60
-            while True:  # it does not say when it listens
-                try:
-                    clients = [server.client() for _ in range(3)]
-                    break
-                except ConnectionRefusedError:
-                    if server.process.poll() is not None or time.monotonic() > end:
-                        raise Failure(f"nobody listens; status {server.process.poll()}") from None
-            self.echoes(clients)
+        source = write(source.replace(".c", "_async.c"), read(source).replace("7000", "0"))
+        with Server([self.compiled(source)]) as server:
+            self.echoes([server.client() for _ in range(3)])
 
     def echoes(self, clients):
         """Each client gets its own lines back, in any order; a client that leaves affects no other."""
