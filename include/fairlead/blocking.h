@@ -17,9 +17,9 @@ FL_BEGIN_DECLS
  *
  * The workers of a thread executor run at most `.workers` tasks at a time. A worker in a blocking
  * section does not count against this bound, so another worker may run a task meanwhile. To make
- * this possible, the executor may have up to FL_WORKERS_MAX threads. After the section the task goes on at once.
- * If no thread can be started, no error is reported. Sections may be nested. A section locks a
- * mutex twice, so use it for what takes longer than some microseconds.
+ * this possible, the executor may have up to FL_WORKERS_MAX threads. After the section the task
+ * goes on at once. If no thread can be started, no error is reported. Sections may be nested. A
+ * section locks a mutex twice, so use it for what takes longer than some microseconds.
  *
  * Some waits of the library are blocking sections, too, as soon as they sleep:
  *

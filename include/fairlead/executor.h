@@ -241,9 +241,9 @@ typedef struct fl_submit_config {
  *
  * The call returns without waiting for the task, with three exceptions. On a sequential executor it
  * runs the task itself. In a task of an executor over processes or MPI, a submit to
- * fl_executor_current() runs the new task itself, too. A submit that finds the backlog full runs the new task itself with
- * FL_FULL_RUN, or with FL_FULL_WAIT in a task of `e`. Elsewhere with FL_FULL_WAIT the call blocks
- * the calling context while the backlog is full. Returns:
+ * fl_executor_current() runs the new task itself, too. A submit that finds the backlog full runs
+ * the new task itself with FL_FULL_RUN, or with FL_FULL_WAIT in a task of `e`. Elsewhere with
+ * FL_FULL_WAIT the call blocks the calling context while the backlog is full. Returns:
  *   0                 the task is accepted
  *   -ENOMEM           out of memory
  *   -EPIPE            `e` is closed, or was closed during the wait
@@ -336,9 +336,9 @@ FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 /*
  * Cancels all tasks of `e`, and kills its worker processes. It closes `e` and cancels tasks as
  * fl_executor_cancel() does. Worker processes exist only in an executor over processes, and in one
- * over MPI with `processes` of fl_mpi_config. The call returns how many tasks were cancelled. The tasks of killed workers fail with -ECANCELED or, after their deadline, with
- * -ETIMEDOUT. A task that a worker had taken but not begun may end as cancelled without being
- * counted.
+ * over MPI with `processes` of fl_mpi_config. The call returns how many tasks were cancelled. The
+ * tasks of killed workers fail with -ECANCELED or, after their deadline, with -ETIMEDOUT. A task
+ * that a worker had taken but not begun may end as cancelled without being counted.
  */
 FL_API size_t fl_executor_terminate(fl_executor *e);
 
