@@ -5,39 +5,53 @@
 
 lunr.tokenizer.separator = /[^\w]+/;
 
-// The parts of a name, so that "mutex lock" finds fl_mutex_lock_until().
-const partsOf = (title) => title + " " + title.replace(/_/g, " ");
+// Words that stand on most pages. They count little, and need not be found. lunr leaves out words such as "a" and "every".
+const weak = new Set(["many", "much", "function", "functions", "call", "calls", "order", "one", "two", "several", "use", "using", "without", "with"]);
+const isWeak = (word) => weak.has(word) || /^\d+$/.test(word);
+const isStopped = (word) => lunr.stopWordFilter(new lunr.Token(word)) === undefined;
+
+// A name of the reference, or a heading such as "Limits" that many headers have. What stands in it says less than a heading of a guide.
+const isMinor = (section) => /^reference\/.*#/.test(section.url);
 
 const makeIndex = (sections) => lunr(function () {
   this.ref("id");
   this.field("title", { boost: 12 });
+  this.field("parts", { boost: 8 }); // of a name, so that "mutex lock" finds fl_mutex_lock_until()
+  this.field("lead", { boost: 5 }); // the first sentence of a page
   this.field("page", { boost: 3 });
   this.field("text");
   this.field("code", { boost: 0.4 });
   this.b(0.3); // a long section is not much worse than a short one
-  sections.forEach((s, id) => this.add({ id, title: partsOf(s.title), page: s.page, text: s.sentences.join(" "), code: s.code.join(" ") },
+  sections.forEach((s, id) => this.add({ id, title: isMinor(s) && !s.url.includes("#c.") ? "" : s.title, parts: s.title.replace(/_/g, " "), page: s.page,
+    lead: s.url.includes("#") ? "" : s.sentences[0] || "", text: s.sentences.join(" "), code: s.code.join(" ") },
     { boost: /^docs\/guide/.test(s.url) ? 1.5 : 1 }));
 });
 
 const wordsOf = (query) => query.toLowerCase().split(lunr.tokenizer.separator).filter((word) => word);
 
-// The sections that the query finds, best first: what a synonym names, then those with all words, then those with some of them.
+// The sections that the query finds, best first: what a synonym names that is at least a third of the query, then the sections with
+// all words, then those with some of them. Of the last, a section with more of the words comes before one with a word in its title.
 const find = (index, sections, synonyms, query) => {
   const words = wordsOf(query), said = ` ${words.join(" ")} `;
   if (!words.length) return [];
-  const pinned = synonyms.filter(([phrase]) => said.includes(` ${wordsOf(phrase).join(" ")} `)).flatMap(([, urls]) => urls);
+  const strong = (list) => list.filter((word) => !isStopped(word) && !isWeak(word)).length;
+  const pinned = synonyms.map(([phrase, urls]) => [wordsOf(phrase), urls])
+    .filter(([phrase]) => said.includes(` ${phrase.join(" ")} `) && 3 * Math.max(strong(phrase), 1) >= strong(words)).flatMap(([, urls]) => urls);
   const asked = (presence) => index.query((q) => {
     words.forEach((word, i) => {
-      if (lunr.stopWordFilter(new lunr.Token(word)) === undefined) return;
-      q.term(lunr.tokenizer(word).map((token) => lunr.stemmer(token).toString()), { presence, boost: 10 });
+      if (isStopped(word)) return;
+      q.term(lunr.tokenizer(word).map((token) => lunr.stemmer(token).toString()),
+        isWeak(word) ? { presence: lunr.Query.presence.OPTIONAL, boost: 1 } : { presence, boost: 10 });
       if (i === words.length - 1 && word.length > 2 && presence === lunr.Query.presence.OPTIONAL)
         q.term(word, { wildcard: lunr.Query.wildcard.TRAILING });
     });
   });
-  const whole = sections.findIndex((s) => s.title.toLowerCase() === query.trim().toLowerCase().replace(/\(\)$/, ""));
+  const nameOf = (text) => text.trim().toLowerCase().replace(/\(\)$/, "").replace(/^fl_/, "").replace(/_/g, " ");
+  const whole = sections.findIndex((s) => nameOf(s.title) === nameOf(query));
   const ids = [...pinned.map((url) => sections.findIndex((s) => s.url === url)), whole];
   for (const presence of [lunr.Query.presence.REQUIRED, lunr.Query.presence.OPTIONAL]) {
-    const found = asked(presence).map((result) => Number(result.ref));
+    const value = ({ score, matchData }) => score * Object.keys(matchData.metadata).filter((word) => !isWeak(word)).length;
+    const found = asked(presence).sort((a, b) => value(b) - value(a)).map((result) => Number(result.ref));
     ids.push(...found.sort((a, b) => sections[a].rank - sections[b].rank)); // stable: by score among equal ranks
     if (ids.length > 10) break;
   }
