@@ -316,9 +316,9 @@ FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *
  * Writes 1 or more bytes, and sends `n` descriptors with them, over a Unix socket.
  *
  * The caller keeps the descriptors. The receiver gets duplicates of them with the first byte. After
- * -EINVAL, -EBADF, -EBUSY, -EOWNERDEAD, -ENOTSUP and -ETOOMANYREFS they were not sent. After any
- * other error they were sent if the stream is a socket and fl_stream_written() is not 0. The call
- * blocks the calling fiber while the system has no space (back-pressure).
+ * -EINVAL, -EBADF, -EBUSY, -ENOTSUP and -ETOOMANYREFS, and in a forked child, they were not sent.
+ * After any other error they were sent if the stream is a socket and fl_stream_written() is not 0.
+ * The call blocks the calling fiber while the system has no space (back-pressure).
  *
  * Returns:
  *   0              the system has the bytes and the descriptors
@@ -378,9 +378,9 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_receive_fds(fl_stream *_s, void *_buff
 
 /*
  * Returns how many bytes the last write has passed to the system, also if the write has failed or
- * is still going on. A call that was refused is no write: one that returned -EOWNERDEAD, -EBUSY,
- * -EINVAL for the caller, a size or a number, -EBADF for the direction of the stream, or -EPIPE for
- * a pipe that fl_stream_close_write() has closed.
+ * is still going on. A call that was refused is no write: one in a forked child, or one that
+ * returned -EBUSY, -EINVAL for the caller, a size or a number, -EBADF for the direction of the
+ * stream, or -EPIPE for a pipe that fl_stream_close_write() has closed.
  */
 FL_API size_t fl_stream_written(const fl_stream *s);
 
