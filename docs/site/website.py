@@ -55,6 +55,12 @@ def read(path):
         return file.read()
 
 
+def unbroken(text):
+    """Prose and tables whose errors and quantities no browser breaks: -ECANCELED after its minus, 11 ns at its space."""
+    text = re.sub(r"^(?!#)(.*)$", lambda line: re.sub(r"(?<![\w/])-E[A-Z0-9]+\b", r'<span class="pre">\g<0></span>', line[0]), text, flags=re.M)
+    return re.sub(r"(?<=\d) (?=(ns|us|ms|kB|KiB|MiB)\b)", "\xa0", text)
+
+
 class Sources:
     """The sources for Sphinx, in a folder of the same form as the tree."""
 
@@ -114,7 +120,7 @@ class Sources:
                 self.dead += [f"{path}: the text of a link is the name of a file: {text}"
                               for text in re.findall(r"\[(\S+\.md)\]\(", "".join(parts[::2]))]
                 parts[1::2] = [self.code(before, part) for before, part in zip(parts[::2], parts[1::2])]
-                parts[::2] = [LINK.sub(lambda found, path=path: found[1] + self.link(path, found[2]), part) for part in parts[::2]]
+                parts[::2] = [unbroken(LINK.sub(lambda found, path=path: found[1] + self.link(path, found[2]), part)) for part in parts[::2]]
                 self.write(self.pages[path], "".join(parts) + (self.charts() if path == RESULTS else ""))
             else:
                 self.write(self.pages[path], f"---\norphan: true\n---\n\n# {name}\n\n`{path}`\n\n````{LANGUAGES.get(ending, 'text')}\n"
@@ -139,6 +145,7 @@ class Sources:
         text, readme = read("docs/site/front.md"), read("README.md")
         rows = [re.search(rf"^\| ({re.escape(row.rstrip(' |'))}{' ' if row.endswith('|') else ''}.*?)\s*\| [^|]*\| (.*?) \| (.*?) \|", readme, re.M) for row in FAST]
         text = text.replace("FAST", "\n".join("| " + " | ".join(row.groups()) + " |" for row in rows))
+        text = text.replace("WANTS", re.search(r"^## I want to .*?(^\|.*?)\n\n", readme, re.M | re.S)[1])
         self.write("index.md", LINK.sub(lambda found: found[1] + self.link("front.md", found[2]), text))
 
     def contents(self):
@@ -224,13 +231,16 @@ class Reference:
         """The headers in the groups of include/README.md, in its order; what is in none of its rows comes last."""
         groups = [("All of them", ["fairlead.h", "core.h"])]
         groups += [(name, re.findall(r"`(\w+\.h)`", row)) for row, name in re.findall(r"^\| `[\w/.]+` \| (.*?) \| (.*?) \|$", read("include/README.md"), re.M)]
+        parts = {name: "These headers belong to :doc:`the core <core>`, which also works on macOS and Windows." if part.startswith("core")
+                 else "These headers are for Linux alone." for part, name in
+                 re.findall(r"^\| `([\w/.]+)` \| .*? \| (.*?) \|$", read("include/README.md"), re.M)}
         listed = {name for _, names in groups for name in names}
         by_name = {os.path.basename(h.include): h for h in self.headers}
         groups += [("Other machines; the laboratory; the version", [name for name in by_name if name not in listed])]
         lines = ["Reference", "=========", "", "Each header is about one subject, and ``fairlead.h`` has all of them. What holds for every function stands in "
                  ":doc:`fairlead/defs.h <defs>`. An installation has the same as manual pages: ``man fl_queue_put``. :ref:`All names <genindex>`.", ""]
         for name, names in groups:
-            lines += [name, "-" * len(name), "", ".. list-table::", "   :class: calls", "   :widths: auto", ""]
+            lines += [name, "-" * len(name), "", *([f"{parts[name]}", ""] if name in parts else []), ".. list-table::", "   :class: calls", "   :widths: auto", ""]
             for header in (by_name[name] for name in names):
                 lines += [f"   * - :doc:`{header.include} <{os.path.basename(header.include)[:-2]}>`", f"     - {self.prose(header.title)}"]
             lines += ["", ".. toctree::", "   :hidden:", "", *("   " + name[:-2] for name in names), ""]
