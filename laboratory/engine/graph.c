@@ -604,7 +604,7 @@ static bool graph_is_free(unsigned i, unsigned w)
 }
 
 /*
- * Lets a signal take the next waiters, once it is known what it reads. They are as many as before.
+ * Lets a signal take the next waiters, once it is known what it reads. Their number stays the same.
  * Returns false if the event has taken all of them that it can.
  */
 static bool next_pick(const struct graph *g, graph_event *e)
