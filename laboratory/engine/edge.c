@@ -61,22 +61,20 @@ static bool edge_takes(const struct lab_event *e)
 }
 
 /*
- * Called for shown[i], the relock of a mutex after a wait for a condition. Looks for the last
- * signal or broadcast by another thread since the begin of the wait. Returns its index if it was
- * for that condition. Otherwise returns `i`.
+ * Called for shown[i], the relock of a mutex after a wait for a condition. The step before it in the
+ * thread is the begin of the wait. Returns the last signal or broadcast since then that was for that
+ * condition and has woken a thread. Returns `i` if there is none.
  */
 static unsigned edge_signal(const struct lab_event *const *shown, unsigned i)
 {
-	unsigned signal = i;
-	for (unsigned j = i; j-- > 0;) {
+	unsigned begin = i;
+	while (begin-- > 0 && shown[begin]->thread != shown[i]->thread)
+		;
+	for (unsigned j = i; begin < i && --j > begin;) {
 		const struct lab_event *e = shown[j];
-		if (e->op.kind != LAB_SYNC)
-			continue;
-		if (e->thread == shown[i]->thread && e->op.order == LAB_SYNC_WAIT)
-			return signal < i && shown[signal]->op.address == e->op.address ? signal : i;
-		if (signal == i && e->thread != shown[i]->thread &&
+		if (e->op.kind == LAB_SYNC && e->op.address == shown[begin]->op.address && e->value > 0 &&
 		    (e->op.order == LAB_SYNC_SIGNAL || e->op.order == LAB_SYNC_BROADCAST))
-			signal = j;
+			return j;
 	}
 	return i;
 }

@@ -51,7 +51,7 @@ const char *lab_limit_text(enum lab_limit limit)
 	    [LAB_MET_KILLS] = "a further process could have been killed",
 	    [LAB_MET_HISTORY] = "a load could have read an older store than the last 8",
 	    [LAB_MET_PATIENCE] = "a load could have read an old value once more",
-	    [LAB_MET_ORDER] = "stores may have another modification order, or a trylock find an old state",
+	    [LAB_MET_ORDER] = "stores may have another modification order, or a trylock or a wake find an old state",
 	    [LAB_MET_WIDE] = "an atomic access of more than 8 bytes could have read old values",
 	    [LAB_MET_SIZES] = "atomic accesses of two sizes to one place",
 	    [LAB_MET_UNSEEN] = "code without instrumentation wrote an atomic object",
@@ -65,7 +65,7 @@ const char *lab_limit_text(enum lab_limit limit)
 	    [LAB_MET_NO_FAULT] = "a kind of fault is switched off (--faults)",
 	    [LAB_MET_FILES] = "two threads use a file, in any order",
 	    [LAB_MET_DESCRIPTOR] =
-		"another thread could have changed a descriptor, or the events of an epoll set, before or after a call",
+		"another thread could have changed a descriptor, or an epoll set have got events in another order",
 	    [LAB_MET_RETIRED] = "memory was retired: its use without a hazard pointer is not found",
 	    [LAB_MET_LAST] = "another thread could have ended last, and have run the functions of atexit()",
 	    [LAB_MET_INPUT] =
@@ -283,7 +283,8 @@ static bool run_dfs(int64_t limit)
 
 /*
  * Repeats the failure of the last graph as a run of the usual engine, so that it can be replayed. A
- * failure that needs another modification order has no such run, and is reported as it is. Another
+ * failure that needs another modification order has no such run, and is reported as it is. Nor has
+ * one in which all waits of a loop end at their deadlines for ever, or a reader enqueues. Another
  * failure may come first in that run, and then it is the one that is reported. The last thread that
  * comes to a barrier is the serial one there, and goes on at once, while in the graph another thread
  * went on before it.
@@ -302,7 +303,7 @@ static void guide_failure(void)
 	(void)run_one(LAB_GRAPH);
 	lab_taken.overflow = true;
 	if (!lab_config.n_known) /* With known failures, no report has a replay. */
-		lab_detail("this needs another modification order than the order of execution: no replay; and what "
+		lab_detail("this may need another modification order than the order of execution: no replay; and what "
 		           "one thread printed has no order to what another thread printed");
 	lab_config.strategy = LAB_GRAPH; /* a replay by this strategy finds the failure again */
 }

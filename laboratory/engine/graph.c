@@ -220,7 +220,8 @@ bool lab_graph_is_full(void)
 
 /*
  * Returns the message that the event gets if it reads the write `from`. That is the message of the
- * write. But a reader of a readers-writer lock gets that of the last unlock by a writer.
+ * write. But a reader of a readers-writer lock gets that of the last unlock by a writer, and the
+ * steps of waits and signals get nothing.
  */
 static const graph_clock *message_to(const graph_event *e, unsigned from)
 {
@@ -466,7 +467,8 @@ static bool is_next(const struct graph *g, unsigned i, const bool *done, bool al
 		    (all && (clock_has(&prefix[i], x) || (sc_graph && is_sc(x) && is_sc(e) && is_psc(k, i)))))
 			return false;
 		/* The update that is one step with the comparison must be possible, too. */
-		if (own && x->kind == LAB_GRAPH_ENQUEUE && x->index == e->index + 2 && x->rf != NONE && !done[x->rf])
+		if (own && e->kind == LAB_GRAPH_COMPARE && x->kind == LAB_GRAPH_ENQUEUE && x->index == e->index + 2 &&
+		    x->rf != NONE && !done[x->rf])
 			return false;
 	}
 	return first || !compared;
@@ -601,11 +603,19 @@ static bool graph_is_free(unsigned i, unsigned w)
 	return true;
 }
 
-/* In how many ways the event may write, once it is known what it reads. */
-static unsigned picks_of(const struct graph *g, const graph_event *e)
+/*
+ * Lets a signal take the next waiters, once it is known what it reads. Their number stays the same.
+ * Returns false if the event has taken all of them that it can.
+ */
+static bool next_pick(const struct graph *g, graph_event *e)
 {
-	const unsigned waiters = e->kind == LAB_GRAPH_SIGNAL ? lab_graph_waiters(value_read(g, e)) : 0;
-	return waiters > 1 ? waiters : 1;
+	const unsigned least = e->pick & -e->pick, more = e->pick + least;
+	if (e->kind != LAB_GRAPH_SIGNAL || least == 0)
+		return false;
+	/* This is the next number with as many bits. */
+	const unsigned next = more | ((more ^ e->pick) / least) >> 2;
+	e->pick = (uint16_t)next;
+	return next >> lab_graph_waiters(value_read(g, e)) == 0;
 }
 
 /* Whether one more weak compare-and-swap may fail without a reason. */
@@ -707,9 +717,8 @@ static void graph_revisit(unsigned w, unsigned r)
 		b->writes = false;
 		push_places(a, b, floor, old, w);
 	}
-	for (unsigned pick = 1; pick < picks_of(&cut, b); pick++) {
+	while (next_pick(&cut, b)) {
 		b->unusual = true;
-		b->pick = (uint8_t)pick;
 		event_decide(&cut, b);
 		push_places(a, b, floor, old, w);
 	}
@@ -742,18 +751,15 @@ static void graph_revisits(unsigned w)
 static void add_picks(unsigned i, bool taken)
 {
 	graph_event *e = &now.e[i];
-	const uint64_t usual = e->value;
-	for (unsigned pick = picks_of(&now, e) - 1; pick > 0; pick--) {
-		e->pick = (uint8_t)pick;
+	const graph_event usual = *e;
+	while (next_pick(&now, e)) {
 		e->unusual = true;
 		event_decide(&now, e);
 		if (!taken && now_is_consistent())
 			graph_push(&now);
 		graph_revisits(i);
 	}
-	e->pick = 0;
-	e->unusual = false;
-	e->value = usual;
+	*e = usual;
 }
 
 /* Adds a read. Returns false if the event has to wait. */

@@ -20,13 +20,18 @@ enum lab_graph_kind {
 	LAB_GRAPH_SWAP,
 	/* A lock is a compare-and-swap that waits until it reads the expected value. */
 	LAB_GRAPH_LOCK,
-	/* A signal is an update that takes one waiter, by choice, out of a queue. */
+	/*
+	 * The four kinds from here on are steps on the queue of a condition or a futex, or of a wait. They
+	 * synchronize nothing, not even through fences.
+	 *
+	 * A signal is an update that takes some waiters, by choice, out of a queue.
+	 */
 	LAB_GRAPH_SIGNAL,
 	/* A comparison reads the newest value: see are_newest() in graph.c. */
 	LAB_GRAPH_COMPARE,
 	/*
-	 * This kind is an update that is one step with a comparison of its thread. Between them is a
-	 * choice.
+	 * This kind is an update that adds a waiter. It may be one step with a comparison of its thread.
+	 * Then a choice is between them.
 	 */
 	LAB_GRAPH_ENQUEUE,
 	/* This kind reads the event `rf`, which has woken the thread. */
@@ -64,10 +69,11 @@ struct lab_graph_event {
 	 */
 	bool hidden;
 	/*
-	 * A signal takes this waiter; the first one has the number 0. Of other events, this is for the
-	 * caller's use.
+	 * A signal takes the waiters whose bits are set; the first one has the lowest bit. A new signal
+	 * has the lowest bits, as many as it may take waiters. Of other events, this is for the caller's
+	 * use.
 	 */
-	uint8_t pick;
+	uint16_t pick;
 };
 
 struct lab_graph_clock {

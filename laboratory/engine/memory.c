@@ -328,6 +328,14 @@ static struct lab_location *futex_location(uintptr_t word)
 	return lab_location_at(lab_cell(word), word, 4);
 }
 
+/* The running thread reads the store, so it reads no older one later. */
+static void note_read(struct lab_written *store)
+{
+	lab_written_widen(store);
+	if (store->by[lab.self->id].read_at == 0)
+		store->by[lab.self->id].read_at = lab_clock_of(lab.self);
+}
+
 void lab_futex_seen(uintptr_t word, bool loads)
 {
 	if (lab_config.traffic)
@@ -340,8 +348,10 @@ void lab_futex_seen(uintptr_t word, bool loads)
 			break;
 		met_before(store->thread, store->clock);
 	}
-	if (loads)
+	if (loads) {
 		follow(lab_newest(location));
+		note_read(lab_newest(location));
+	}
 	for (unsigned i = 0; i < location->width; i++)
 		lab_raise(&lab.self->view.at[i].before, location->by[i].slept);
 }
@@ -372,9 +382,7 @@ static void learn(const struct lab_written *store, int order)
 static void read_store(struct lab_location *location, struct lab_written *store, int order, uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
-	lab_written_widen(store);
-	if (store->by[self->id].read_at == 0)
-		store->by[self->id].read_at = lab_clock_of(self);
+	note_read(store);
 	location->by[self->id].read = lab_clock_of(self);
 	location->by[self->id].read_pc = pc;
 	lab_looked(location->address, store->step);

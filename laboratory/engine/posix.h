@@ -124,6 +124,9 @@ int lab_cond_begin(struct lab_object *o, struct lab_object *mutex, int64_t deadl
 void lab_cond_woken(struct lab_object *o, struct lab_thread *waiter);
 void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc);
 
+/* --- posix_rwlock.c --- */
+bool lab_rwlock_has_writer(const struct lab_object *o); /* whether a writer waits for it */
+
 /* --- posix_thread.c --- */
 /* Ends the process with a message if the constructor of a module makes the call at `pc`. */
 void lab_posix_refuse(uintptr_t pc);

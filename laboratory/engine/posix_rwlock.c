@@ -37,7 +37,7 @@ static bool rwlock_can_write(const struct lab_object *o, const struct lab_thread
 	return o->owner == LAB_NOBODY && o->count == 0;
 }
 
-static bool rwlock_has_writer_waiting(const struct lab_object *o)
+bool lab_rwlock_has_writer(const struct lab_object *o)
 {
 	LAB_EACH_THREAD (t)
 		if (t->object == o && t->can == rwlock_can_write)
@@ -47,7 +47,7 @@ static bool rwlock_has_writer_waiting(const struct lab_object *o)
 
 static bool rwlock_can_read_enqueued(const struct lab_object *o, const struct lab_thread *thread)
 {
-	return rwlock_can_read(o, thread) && !rwlock_has_writer_waiting(o);
+	return rwlock_can_read(o, thread) && !lab_rwlock_has_writer(o);
 }
 
 static unsigned rwlock_reads(const struct lab_object *o, unsigned thread)
@@ -81,10 +81,11 @@ static int rwlock_lock_read(struct lab_object *o, int64_t deadline, uintptr_t pc
 	const struct lab_op op = lab_sync_op(LAB_SYNC_RDLOCK, o->address, pc);
 	if (o->owner == (int)lab.self->id)
 		return EDEADLK;
-	if (lab.steered && deadline != INT64_MAX)
-		lab_steer_refuse("a lock for reading with a deadline");
-	int result = lab_object_wait(op, o, rwlock_can_read, deadline);
-	if (result == 0 && !lab.steered && rwlock_has_writer_waiting(o) && lab_choose(LAB_PICK_INPUT, 2) == 1)
+	const bool behind = lab.steered && lab_steer_is_behind(o, deadline != INT64_MAX, pc);
+	if (behind && deadline == INT64_MAX)
+		lab_thread_await(op, o, lab_never);
+	int result = behind ? -ETIMEDOUT : lab_object_wait(op, o, rwlock_can_read, deadline);
+	if (result == 0 && !lab.steered && lab_rwlock_has_writer(o) && lab_choose(LAB_PICK_INPUT, 2) == 1)
 		result = lab_object_wait(op, o, rwlock_can_read_enqueued, deadline);
 	result = result == 0 ? rwlock_take_read(o, pc) : ETIMEDOUT;
 	lab_sync_event(&op, result);
@@ -101,10 +102,12 @@ static int rwlock_lock_write(struct lab_object *o, int64_t deadline, uintptr_t p
 		           lab_object_name(o->address, LAB_RWLOCK));
 	if (!lab.steered)
 		lab_object_point(lab_sync_op(LAB_SYNC_ENQUEUE, o->address, pc), o);
+	(void)lab_steer_line(o, 1, pc);
 	int result = lab_object_wait(op, o, rwlock_can_write, deadline);
 	if (result != 0)
 		lab_object_changed(o); /* readers may be enqueued behind it */
 	result = result == 0 ? rwlock_take_write(o, pc) : ETIMEDOUT;
+	(void)lab_steer_line(o, UINT64_MAX, pc);
 	lab_sync_event(&op, result);
 	return result;
 }

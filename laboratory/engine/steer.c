@@ -8,8 +8,8 @@
  * location of its own. Without a race, all other accesses happen before the plain write or after
  * it. So psc has the same cycles, too.
  *
- * Loops that wait. A thread may come back to a load with the same stack, registers and settings,
- * and with nothing changed since. It would do the same again, so it waits. An execution in which it
+ * Loops that wait. A thread may come back to a load with the same stack, registers and settings as
+ * in some earlier turn, and with nothing changed since. It would do the same again, so it waits. An execution in which it
  * goes on later is one in which it goes on at once, with the newer value; a later write revisits
  * the load. So turns without effect are in no graph, except the last turn of a thread that never
  * goes on.
@@ -61,15 +61,17 @@
  * writing knows what all unlocks before it knew, but a lock for reading knows only what the last
  * unlock by a writer knew (message_to() in graph.c).
  *
- * A reader that comes while a writer waits may enqueue behind the writer (posix_rwlock.c). The
- * graphs have no such reader. If the writer gets the lock in the end, the reader locks after it,
- * and that execution is one in which the reader comes later. Otherwise some thread holds the lock
- * for reading, and waits for another thread before it unlocks. The search ends where a thread waits
- * while it holds a lock for reading (steer_waits()). It also ends at a lock for reading with a
- * deadline, since a reader that is enqueued may time out while no writer holds the lock.
+ * A reader that comes while a writer waits may enqueue behind the writer (posix_rwlock.c). If the
+ * writer gets the lock in the end, the reader locks after it, and that execution is one in which the
+ * reader comes later. So the graphs have such a reader in two cases only. It times out at its
+ * deadline, although no writer holds the lock. Or it waits for ever, because a thread that holds the
+ * lock for reading waits for this reader. As soon as a run has a lock for reading with a deadline,
+ * or a thread that waits while it holds a lock for reading, the search begins anew with lines
+ * (LINES). README.md has the axiom of lines.
  *
- * Futexes. README.md has the axiom of a wait. The comparison, the choice of an early end, and the
- * update of the queue follow each other at once (`enqueues`). The comparison may have read an old
+ * Futexes. README.md has the axiom of a wait, and says why a wait that ends by time is no update of
+ * the queue. The comparison, the choice of an early end, and the update of the queue follow each
+ * other at once (`enqueues`). The comparison may have read an old
  * value, so that the update is not consistent where it is last in the queue. Then no later step of
  * another thread makes it consistent. It revisits the wakes that came too early, and the thread
  * stops in this run, which does not count. A wait that ends early is no effect of a turn of a loop.
@@ -123,7 +125,7 @@
 #include "posix.h"
 #include <stdio.h>
 
-enum { LOCATIONS = 4096, TURNS = 8, DEEPEST = 4096, ORDINARY = 64 };
+enum { LOCATIONS = 4096, TURNS = 8, DEEPEST = 4096, ORDINARY = 64, LINES = LAB_GRAPH_THREADS };
 /*
  * `ordinary` has EVERY_LOCK if no section is elided, and ORDERED + the address of a mutex if no
  * section of that mutex is. A thread elides no section after ELIDED steps, so that a loop which
@@ -199,7 +201,8 @@ static struct section {
 /*
  * What makes a wait ordinary: the site of a call, the address of a mutex, or the number of a
  * thread. It also has what keeps sections from being elided: see EVERY_LOCK, and section_number().
- * Half of it is for that.
+ * Half of it is for that. Also LINES, if the
+ * graphs have the writers that wait for readers-writer locks.
  */
 static uintptr_t ordinary[ORDINARY];
 static unsigned n_ordinary;
@@ -330,15 +333,16 @@ static const struct {
     [LAB_SYNC_RDLOCK] = {LAB_GRAPH_LOCK, __ATOMIC_ACQUIRE, true, true, 1, WRITER},
     [LAB_SYNC_TRYRDLOCK] = {LAB_GRAPH_SWAP, __ATOMIC_ACQUIRE, true, true, 1, WRITER},
     [LAB_SYNC_RDUNLOCK] = {LAB_GRAPH_UPDATE, __ATOMIC_RELEASE, false, true, UINT64_MAX},
+    [LAB_SYNC_ENQUEUE] = {LAB_GRAPH_ENQUEUE},
     [LAB_SYNC_WRLOCK] = {LAB_GRAPH_LOCK, __ATOMIC_ACQUIRE, .add = WRITER},
     [LAB_SYNC_TRYWRLOCK] = {LAB_GRAPH_SWAP, __ATOMIC_ACQUIRE, .add = WRITER},
     [LAB_SYNC_DOWN] = {LAB_GRAPH_LOCK, __ATOMIC_ACQUIRE, true, .add = UINT64_MAX},
     [LAB_SYNC_TRYDOWN] = {LAB_GRAPH_SWAP, __ATOMIC_ACQUIRE, true, .add = UINT64_MAX},
     [LAB_SYNC_UP] = {LAB_GRAPH_UPDATE, __ATOMIC_RELEASE, .add = 1},
     [LAB_SYNC_VALUE] = {LAB_GRAPH_READ},
-    [LAB_SYNC_WAIT] = {LAB_GRAPH_UPDATE},
+    [LAB_SYNC_WAIT] = {LAB_GRAPH_ENQUEUE},
     [LAB_SYNC_SIGNAL] = {LAB_GRAPH_SIGNAL},
-    [LAB_SYNC_BROADCAST] = {LAB_GRAPH_UPDATE},
+    [LAB_SYNC_BROADCAST] = {LAB_GRAPH_SIGNAL},
     [LAB_SYNC_ARRIVE] = {.kind = LAB_GRAPH_FENCE},
     [LAB_SYNC_LEAVE] = {.kind = LAB_GRAPH_CHOICE},
 };
@@ -356,7 +360,8 @@ static struct lab_graph_event object_event(unsigned thread, const struct lab_obj
 	    .expected = steps[step].expected,
 	    .operand = steps[step].add,
 	    .update = update_add,
-	    .location = steer_place(o->address ^ 1 ^ (uintptr_t)o->lives << 48, 8, o->kind == LAB_SEM ? o->count : 0)};
+	    .location = steer_place(o->address ^ (step == LAB_SYNC_ENQUEUE ? 3 : 1) ^ (uintptr_t)o->lives << 48, 8,
+	                            o->kind == LAB_SEM ? o->count : 0)};
 }
 
 /*
@@ -371,10 +376,15 @@ static void steer_end(void)
 		if (t->state == LAB_BLOCKED && t->object && t->next.kind == LAB_SYNC &&
 		    steps[t->next.order].kind == LAB_GRAPH_LOCK) {
 			const struct lab_graph_event e = object_event(t->id, t->object, t->next.order);
-			(void)lab_graph_add(&e);
+			/* A reader behind no writer could have come later. */
+			if (t->can == lab_never)
+				counts = counts && lab_rwlock_has_writer(t->object);
+			else
+				(void)lab_graph_add(&e);
 		}
 		const struct loop *loop = loop_of(t);
-		counts = counts && !loop->assumes;
+		/* A wait that no wake has ended ends at its deadline. Another graph has that. */
+		counts = counts && !loop->assumes && !t->expires;
 		for (unsigned i = loop->from; loop->waits && i < lab_graph_count(t->id); i++)
 			counts = counts && lab_graph_is_newest(lab_graph_number(t->id, i));
 	}
@@ -439,14 +449,21 @@ static bool steer_is_same(const struct turn *turn, uintptr_t frame, bool anew)
 	return true;
 }
 
+/* From now on, the graphs have the writers that wait for a readers-writer lock. */
+static void steer_has_lines(void)
+{
+	has_awaits |= !is_ordinary(LINES);
+	steer_is_ordinary(LINES);
+}
+
 /*
- * Called when the thread waits for another one. A reader may enqueue behind a writer that waits for
- * this thread, and this thread may wait for that reader. The graphs have no such reader.
+ * Called when the thread waits for another one, or for a time. If it holds a lock for reading,
+ * readers may have to enqueue behind a writer that waits for this thread.
  */
 static void steer_waits(void)
 {
 	if (section_of(lab.self)->reads > 0)
-		lab_steer_refuse("a wait of a thread that holds a readers-writer lock for reading");
+		steer_has_lines();
 }
 
 void lab_steer_stop(bool assumes)
@@ -491,19 +508,15 @@ static void steer_turn(uintptr_t pc)
 	lab.frame = 0;
 	if (size == 0)
 		return;
-	struct turn *turn = loop->turns, *end = loop->turns + loop->n;
-	while (turn < end && (turn->pc != pc || turn->frame != frame))
-		turn++;
-	if (turn < end && steer_is_same(turn, frame, lab_graph_count(lab.self->id) == turn->events + 1)) {
-		loop->from = turn->events;
-		steer_waits();
-		lab_steer_stop(false);
-	}
-	if (turn == end)
-		turn = &loop->turns[loop->last++ % TURNS];
-	if (turn == end)
-		loop->n++;
-	turn_note(turn, pc, frame, size);
+	for (struct turn *turn = loop->turns; turn < loop->turns + loop->n; turn++)
+		if (turn->pc == pc && turn->frame == frame &&
+		    steer_is_same(turn, frame, lab_graph_count(lab.self->id) == turn->events + 1)) {
+			loop->from = turn->events;
+			steer_waits();
+			lab_steer_stop(false);
+		}
+	turn_note(&loop->turns[loop->last++ % TURNS], pc, frame, size);
+	loop->n += loop->n < TURNS;
 }
 
 bool lab_steer_again(void)
@@ -610,7 +623,7 @@ void lab_steer_announce(const struct lab_op *op)
 	case LAB_SYNC:
 		if (kind == LAB_GRAPH_LOCK || op->order == LAB_SYNC_WAIT || op->order == LAB_SYNC_ARRIVE)
 			steer_waits();
-		if (kind == LAB_GRAPH_SWAP || kind == LAB_GRAPH_READ)
+		if (kind == LAB_GRAPH_SWAP || kind == LAB_GRAPH_READ || op->order == LAB_SYNC_ENQUEUE)
 			steer_turn(op->pc);
 		if (kind || op->order == LAB_SYNC_DESTROY)
 			break;
@@ -882,6 +895,30 @@ unsigned lab_steer_try(const struct lab_object *o, unsigned step)
 	return step == LAB_SYNC_VALUE ? (unsigned)lab_graph_read(event) : lab_graph_event(event)->writes;
 }
 
+uint64_t lab_steer_line(const struct lab_object *o, uint64_t add, uintptr_t pc)
+{
+	if (!lab.steered || !is_ordinary(LINES))
+		return 0;
+	lab_point(lab_sync_op(LAB_SYNC_ENQUEUE, o->address, pc));
+	struct lab_graph_event e = object_event(lab.self->id, o, LAB_SYNC_ENQUEUE);
+	e.pick = HALF;
+	e.operand = add;
+	return lab_graph_read(steer_event(&e));
+}
+
+bool lab_steer_is_behind(const struct lab_object *o, bool timed, uintptr_t pc)
+{
+	const unsigned effects = lab.self->effects;
+	if (timed)
+		steer_has_lines();
+	if (!is_ordinary(LINES) || lab_steer_choose(2, EARLY) == 0)
+		return false;
+	if (lab_steer_line(o, 0, pc) == 0)
+		lab_steer_stop(true);
+	lab.self->effects = effects;
+	return true;
+}
+
 /* --- barriers --- */
 
 void lab_steer_arrive(struct lab_object *o)
@@ -989,10 +1026,19 @@ static lab_value update_enqueue(lab_value queue, lab_value waiter)
 	return queue | waiter << 4 * lab_graph_waiters((uint64_t)queue);
 }
 
+/* Returns the waiters of a queue whose bits are set in `pick`. */
+static lab_value queue_part(lab_value queue, lab_value pick)
+{
+	lab_value part = 0;
+	for (unsigned i = 0; queue >> 4 * i; i++)
+		if (pick >> i & 1)
+			part = update_enqueue(part, queue >> 4 * i & 15);
+	return part;
+}
+
 static lab_value update_dequeue(lab_value queue, lab_value pick)
 {
-	const lab_value before = ((lab_value)1 << 4 * pick) - 1;
-	return (queue & before) | (queue >> 4 & ~before);
+	return queue_part(queue, ~pick);
 }
 
 void lab_steer_enqueue(const struct lab_object *cond, const struct lab_object *mutex, uintptr_t pc)
@@ -1024,22 +1070,22 @@ bool lab_steer_is_woken(void)
 }
 
 /*
- * The running thread takes one waiter, or all, out of a queue. Returns their numbers + 1, of four
- * bits each. `*event` gets the number of the event.
+ * The running thread takes up to `n` waiters out of a queue. Returns their numbers + 1, of four bits
+ * each. `*event` gets the number of the event.
  */
-static uint64_t steer_dequeue(struct lab_graph_event *e, bool all, unsigned *event)
+static uint64_t steer_dequeue(struct lab_graph_event *e, unsigned n, unsigned *event)
 {
-	e->update = all ? lab_update_set : update_dequeue;
+	e->operand = e->pick = (uint16_t)((1u << (n < LAB_GRAPH_THREADS ? n : LAB_GRAPH_THREADS)) - 1);
+	e->update = update_dequeue;
 	*event = steer_event(e);
-	const uint64_t queue = lab_graph_read(*event);
-	return all ? queue : queue >> 4 * lab_graph_event(*event)->pick & 15;
+	return (uint64_t)queue_part(lab_graph_read(*event), lab_graph_event(*event)->pick);
 }
 
 unsigned lab_steer_wake(struct lab_object *cond, bool all)
 {
-	struct lab_graph_event e = object_event(lab.self->id, cond, all ? LAB_SYNC_BROADCAST : LAB_SYNC_SIGNAL);
+	struct lab_graph_event e = object_event(lab.self->id, cond, LAB_SYNC_SIGNAL);
 	unsigned event;
-	uint64_t woken = steer_dequeue(&e, all, &event);
+	uint64_t woken = steer_dequeue(&e, all ? LAB_GRAPH_THREADS : 1, &event);
 	const unsigned n = lab_graph_waiters(lab_graph_read(event));
 	for (; woken; woken >>= 4) {
 		struct lab_thread *t = &lab.threads[(woken & 15) - 1];
@@ -1074,8 +1120,9 @@ int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, ui
 	struct lab_thread *self = lab.self;
 	struct section *s = section_of(self);
 	const struct lab_op op = {LAB_LOAD, 4, __ATOMIC_RELAXED, word, pc};
-	if (deadline != INT64_MAX)
-		lab_steer_refuse("a wait for a futex with a deadline");
+	const bool expired = deadline <= lab.now, timed = !expired && deadline != INT64_MAX;
+	if (timed && !(lab_config.fault_mask & LAB_FAULT_TIMEOUT))
+		lab_steer_refuse("a wait with a deadline, where timeouts are switched off");
 	lab_point(op);
 	lab_heap_check(word, 4, false, pc);
 	struct lab_graph_event e = steer_on(lab_location_at(lab_cell(word), word, 4), &op, LAB_GRAPH_COMPARE);
@@ -1084,24 +1131,33 @@ int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, ui
 	if (lab_graph_read(compare) != expected)
 		return -EAGAIN;
 	(void)lab_fault(LAB_FAULT_EAGAIN); /* The graphs do not have this fault. */
-	/* The thread sleeps, or the wait ends without a wake, or by a signal. */
+	if (expired)
+		return -ETIMEDOUT;
+	/*
+	 * The wait ends without a wake, by a signal, or at its deadline, or the thread sleeps. The usual
+	 * choice is the deadline, since a loop of such waits may wait for ever.
+	 */
 	const unsigned wakes = lab_may_fault(LAB_FAULT_SPURIOUS), signals = lab_may_fault(LAB_FAULT_EINTR);
+	const unsigned ends = wakes + signals + timed, sleeps = timed ? ends : 0;
 	s->enqueues = true;
-	const unsigned pick = lab_steer_choose(1 + wakes + signals, EARLY);
-	s->enqueues = pick == 0;
-	if (pick > 0) {
+	const unsigned pick = lab_steer_choose(1 + ends, EARLY);
+	s->enqueues = pick == sleeps;
+	if (pick != sleeps) {
 		self->effects = effects; /* A loop that waits is back where it was. */
-		return pick == wakes ? 0 : -EINTR;
+		return pick == 0 ? -ETIMEDOUT : pick == wakes ? 0 : -EINTR;
 	}
 	lab_point(lab_sync_op(LAB_SYNC_WAIT, word, pc));
 	e = futex_event(word, LAB_GRAPH_ENQUEUE);
+	e.pick = HALF;
 	e.update = update_enqueue;
 	e.operand = self->id + 1;
 	(void)steer_event(&e);
 	s->enqueues = false;
 	self->expected = expected;
 	self->futex = word;
+	self->expires = timed;
 	lab_block();
+	self->expires = false;
 	e.kind = LAB_GRAPH_WOKEN;
 	e.rf = (uint16_t)self->result; /* This is the number of the wake. */
 	(void)steer_event(&e);
@@ -1111,12 +1167,10 @@ int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, ui
 int lab_steer_futex_wake(uintptr_t word, int n, uintptr_t pc)
 {
 	lab_point(lab_sync_op(LAB_SYNC_SIGNAL, word, pc));
-	struct lab_graph_event e = futex_event(word, n == 1 ? LAB_GRAPH_SIGNAL : LAB_GRAPH_UPDATE);
+	struct lab_graph_event e = futex_event(word, LAB_GRAPH_SIGNAL);
 	unsigned event;
-	uint64_t woken = steer_dequeue(&e, n != 1, &event);
+	uint64_t woken = steer_dequeue(&e, (unsigned)n, &event);
 	const unsigned count = lab_graph_waiters(woken);
-	if (n < (int)count)
-		lab_steer_refuse("a wake of some of the waiters for a futex");
 	for (; woken; woken >>= 4) {
 		struct lab_thread *t = &lab.threads[(woken & 15) - 1];
 		t->result = (int)event;
@@ -1130,7 +1184,7 @@ int lab_steer_futex_wake(uintptr_t word, int n, uintptr_t pc)
 
 static uint16_t guide[LAB_GRAPH_EVENTS];
 static unsigned n_guide, at_guide, guided_last;
-static unsigned faults_asked; /* The last step has asked for so many faults. */
+static unsigned asked; /* The last step has asked for so many faults, or waiters. */
 /* For each thread, this is where in the guide the search for its next input begins. */
 static unsigned inputs[LAB_GRAPH_THREADS];
 
@@ -1138,7 +1192,8 @@ static bool guide_is_event(const struct lab_op *op)
 {
 	return op->kind == LAB_LOAD || op->kind == LAB_STORE || op->kind == LAB_RMW || op->kind == LAB_FUTEX_WAIT ||
 	       op->kind == LAB_FUTEX_WAKE || (op->kind == LAB_FENCE && op->order != __ATOMIC_RELAXED) ||
-	       (op->kind == LAB_SYNC && steps[op->order].kind && op->order != LAB_SYNC_LEAVE);
+	       (op->kind == LAB_SYNC && steps[op->order].kind && op->order != LAB_SYNC_LEAVE &&
+	        op->order != LAB_SYNC_ENQUEUE);
 }
 
 /*
@@ -1166,6 +1221,12 @@ static void guide_serial(unsigned leaves)
 	guide[at] = comes;
 }
 
+/* Returns the last event of the guide that was done. */
+static const struct lab_graph_event *guide_last(void)
+{
+	return at_guide > 0 ? lab_graph_event(guide[at_guide - 1]) : NULL;
+}
+
 bool lab_steer_guide(void)
 {
 	const unsigned n = lab_graph_order(guide);
@@ -1173,8 +1234,7 @@ bool lab_steer_guide(void)
 	for (unsigned i = 0; i < n; i++) {
 		const struct lab_graph_event *e = lab_graph_event(guide[i]);
 		/* The usual engine has no step of its own for these events. */
-		if ((e->kind == LAB_GRAPH_WRITE && e->pick == HALF) || e->kind == LAB_GRAPH_ENQUEUE ||
-		    e->kind == LAB_GRAPH_WOKEN)
+		if ((e->kind != LAB_GRAPH_SIGNAL && e->pick == HALF) || e->kind == LAB_GRAPH_WOKEN)
 			continue;
 		guide[n_guide++] = guide[i];
 		if (e->kind == LAB_GRAPH_CHOICE && e->expected)
@@ -1186,8 +1246,19 @@ bool lab_steer_guide(void)
 	return n_guide > 0;
 }
 
+/* Returns the choice of how a wait for a futex ends, by its first event. */
+static unsigned guide_end(const struct lab_graph_event *e)
+{
+	return (unsigned)lab_graph_event(lab_graph_number(e->thread, e->index + 1u))->value;
+}
+
 unsigned lab_steer_guide_thread(lab_set set, unsigned usual)
 {
+	const struct lab_graph_event *e = guide_last();
+	/* A wait that ends at its deadline does so at once. */
+	if (e && e->kind == LAB_GRAPH_COMPARE && lab_in(set, e->thread) && lab.threads[e->thread].futex &&
+	    !guide_end(e))
+		return e->thread;
 	while (at_guide < n_guide && lab_graph_event(guide[at_guide])->kind == LAB_GRAPH_CHOICE)
 		at_guide++;
 	const unsigned wanted = at_guide < n_guide ? lab_graph_event(guide[at_guide])->thread : guided_last;
@@ -1204,19 +1275,19 @@ void lab_steer_guide_step(void)
 	if (at_guide < n_guide && guide_is_event(&lab.self->next) &&
 	    lab_graph_event(guide[at_guide])->thread == lab.self->id)
 		at_guide++;
-	faults_asked = 0;
+	asked = 0;
 }
 
 unsigned lab_steer_guide_choice(enum lab_choice_kind kind, unsigned n)
 {
-	const struct lab_graph_event *e = at_guide > 0 ? lab_graph_event(guide[at_guide - 1]) : NULL;
+	const struct lab_graph_event *e = guide_last();
 	if (kind == LAB_PICK_FAULT && e && e->kind == LAB_GRAPH_COMPARE)
-		return lab_graph_event(lab_graph_number(e->thread, e->index + 1u))->value == ++faults_asked;
+		return guide_end(e) == ++asked;
 	if (kind == LAB_PICK_FAULT)
 		return e && ((e->kind == LAB_GRAPH_SWAP && e->unusual && !e->writes) ||
 		             (e->kind == LAB_GRAPH_WRITE && e->pick == EARLY));
 	if (kind == LAB_PICK_INPUT && lab.self->next.order == LAB_SYNC_RDLOCK)
-		return 0; /* The reader does not enqueue. */
+		return 0; /* The guide has no reader that enqueues. */
 	if (kind == LAB_PICK_INPUT) {
 		for (unsigned *i = &inputs[lab.self->id]; *i < n_guide;) {
 			e = lab_graph_event(guide[(*i)++]);
@@ -1225,8 +1296,13 @@ unsigned lab_steer_guide_choice(enum lab_choice_kind kind, unsigned n)
 		}
 		return 0;
 	}
-	if (kind == LAB_PICK_WAITER)
-		return e ? e->pick : 0;
+	if (kind == LAB_PICK_WAITER) {
+		/* The waiters before this one have left the queue. */
+		unsigned pick = e ? e->pick : 0;
+		for (unsigned i = 0; i < asked; i++)
+			pick &= pick - 1;
+		return pick ? (unsigned)__builtin_ctz(pick) - asked++ : 0;
+	}
 	if (kind != LAB_PICK_STALE || !e || e->writes)
 		return 0;
 	/* How many newer values the load, or the compare-and-swap that fails, could have seen. */

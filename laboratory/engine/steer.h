@@ -97,6 +97,14 @@ void lab_steer_race(unsigned other, uint32_t clock);
 int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_t pc);
 int lab_steer_futex_wake(uintptr_t word, int n, uintptr_t pc);
 
+/*
+ * lab_steer_line() adds to the writers that wait for a readers-writer lock, or have just got it, and
+ * returns how many there were. lab_steer_is_behind() returns whether a reader enqueues behind them;
+ * it then waits for ever, or until its deadline.
+ */
+uint64_t lab_steer_line(const struct lab_object *object, uint64_t add, uintptr_t pc);
+bool lab_steer_is_behind(const struct lab_object *object, bool timed, uintptr_t pc);
+
 /* The running thread comes to the barrier. */
 void lab_steer_arrive(struct lab_object *barrier);
 /*

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects CHECK "assert(tickets >= 0)". A broadcast wakes two threads for one ticket. */
+/*
+ * Expects CHECK "assert(tickets >= 0)". A broadcast wakes two threads for one ticket. No thread waits
+ * for `closed`.
+ */
 #include "two_threads.h"
 #include <semaphore.h>
 #include <stdbool.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER, closed = PTHREAD_COND_INITIALIZER;
 static sem_t ready;
 static int tickets;
 static bool open;
@@ -33,6 +36,7 @@ int main(void)
 	tickets = 1;
 	open = true;
 	pthread_cond_broadcast(&changed);
+	pthread_cond_signal(&closed);
 	pthread_mutex_unlock(&lock);
 	pthread_join(one, NULL);
 	pthread_join(two, NULL);

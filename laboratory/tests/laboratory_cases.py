@@ -688,6 +688,7 @@ DRAWN = {
         {"plain write value", "plain read value"}),
     "cond_signal_before_wait": (
         {("synchronizes", "starts thread-c", "signals changed")}, {"signals changed", "waits for the condition changed"}),
+    "cond_broadcast_if": ({("synchronizes", "broadcasts changed", "reacquires lock")}, {"plain"}),
     "heap_use_after_free": (set(), {"free", "plain"}),
     "mutex_long_trace": ({("synchronizes", "unlocks queue.lock", "locks queue.lock")}, {"plain read sum"}),
 }
@@ -942,9 +943,9 @@ EXITS = {
 }
 
 
-# With this beginning, a program is not searched by graphs, which have no waits for futexes that end
-# at a deadline.
-NO_GRAPHS = "sem_init(&p, 0, 0); sem_post(&p); futex(FUTEX_WAIT, 1);"
+# With this beginning, a program is not searched by graphs, which have no waits for conditions that
+# end at a deadline.
+NO_GRAPHS = "sem_init(&p, 0, 0); sem_post(&p); pthread_mutex_lock(&m); pthread_cond_timedwait(&c, &m, &(struct timespec){0}); pthread_mutex_unlock(&m);"
 
 # Each entry of DESCRIPTORS has the first statements of main, the statements of a thread after its
 # sem_post(), those of another thread after its sem_wait(), and what the command says. In a real run
@@ -1002,6 +1003,8 @@ FEW = {
     "tries": ("sem_init(&p, 0, 1);", 2 * ["sem_trywait(&p) || sem_post(&p);"], 4, 0),
     "deadlines": ("", 2 * ["pthread_mutex_timedlock(&m, &(struct timespec){1700002000}) || pthread_mutex_unlock(&m);"], 4, 0),
     "rounds": ("pthread_barrier_init(&b, NULL, 3);", 3 * [3 * "pthread_barrier_wait(&b);"], 27, 0),
+    "waits_to_the_end": ("", ["while (!R(y)) futex(FUTEX_WAIT, 0);", "W(y, 1);"], 11, 16),
+    "reads_until": ("", ["pthread_rwlock_wrlock(&l); plain++; pthread_rwlock_unlock(&l);", "if (!pthread_rwlock_timedrdlock(&l, &(struct timespec){1700002000})) { (void)plain; pthread_rwlock_unlock(&l); }"], 4, 2),
     "readers_and_futex": ("", ["pthread_rwlock_rdlock(&l); pthread_rwlock_unlock(&l); while (!R(x)) syscall(SYS_futex, &x, FUTEX_WAIT, 0, NULL, NULL, 0);", "pthread_rwlock_wrlock(&l); pthread_rwlock_unlock(&l); W(x, 1); syscall(SYS_futex, &x, FUTEX_WAKE, 1);"], 18, 6),
 }
 
@@ -1153,6 +1156,14 @@ def proofs(tool):
         for name, bodies, said in (("twice", 2 * [SPINS.split(";")[0] + ";"], "LIVELOCK"), ("last", [body.replace("{}", str(int("11223300", 4))) for body in ORDERS], "CRASH"), ("crossed", ["pthread_mutex_lock(&m); pthread_mutex_lock(&n); pthread_mutex_unlock(&n); pthread_mutex_unlock(&m);", "pthread_mutex_lock(&n); pthread_mutex_lock(&m); pthread_mutex_unlock(&m); pthread_mutex_unlock(&n);"], "DEADLOCK"),
                                    ("step_in_section", ["pthread_mutex_lock(&m); pthread_rwlock_wrlock(&l); pthread_rwlock_unlock(&l); pthread_mutex_unlock(&m);", "pthread_rwlock_wrlock(&l); pthread_mutex_lock(&m); pthread_mutex_unlock(&m); pthread_rwlock_unlock(&l);"], "DEADLOCK"),
                                    ("woken_once", [TAKES, TAKES, GIVES.replace("+ 1", "+ 2")], "DEADLOCK"),
+                                   ("wakes_last_two", ["if (!syscall(SYS_futex, &y, FUTEX_WAIT, 0, NULL, NULL, 0)) atomic_fetch_or(&x, 1);", "if (!syscall(SYS_futex, &y, FUTEX_WAIT, 0, NULL, NULL, 0)) atomic_fetch_or(&x, 2);", "if (!syscall(SYS_futex, &y, FUTEX_WAIT, 0, NULL, NULL, 0)) atomic_fetch_or(&x, 4);",
+                                                       "if (futex(FUTEX_WAKE, 2) == 2) { int all = 0; for (; all == 0 || !(all & (all - 1)); all = R(x)); if (all == 6) abort(); } W(y, 1); futex(FUTEX_WAKE, 9);"], "CRASH"),
+                                   ("wake_orders_nothing", ["plain = 1; atomic_thread_fence(memory_order_seq_cst); syscall(SYS_futex, &y, FUTEX_WAIT, 0, NULL, NULL, 0);", "if (futex(FUTEX_WAKE, 1)) { atomic_thread_fence(memory_order_seq_cst); plain = 2; } W(y, 1); futex(FUTEX_WAKE, 1);"], "DATA RACE"),
+                                   ("wake_of_late_write", ["if (futex(FUTEX_WAKE, 1) == 1) W(x, 3);", "W(x, 2); futex(FUTEX_WAIT, 0);", "if (R(x) == 3 && R(x) == 2) abort();"], "CRASH"),
+                                   ("held_back", ["pthread_rwlock_rdlock(&l); if (R(x)) abort(); pthread_rwlock_unlock(&l);", "pthread_rwlock_wrlock(&l); pthread_rwlock_unlock(&l);",
+                                                  "if (pthread_rwlock_timedrdlock(&l, &(struct timespec){1700002000})) W(x, 1); else pthread_rwlock_unlock(&l);"], "CRASH"),
+                                   ("behind", ["pthread_rwlock_rdlock(&l); while (!R(x)); pthread_rwlock_unlock(&l);", "pthread_rwlock_wrlock(&l); pthread_rwlock_unlock(&l);", "pthread_rwlock_rdlock(&l); W(x, 1); pthread_rwlock_unlock(&l);"], "LIVELOCK"),
+                                   ("until_never", ["while (!R(y)) futex(FUTEX_WAIT, 0);", "if (R(x)) W(y, 1);", "W(x, 1);"], "LIVELOCK"),
                                    ("early", [TAKES.replace("while", "if") + " if (R(x) < 0) abort();", "pthread_cond_broadcast(&c);"], "CRASH"),
                                    ("serial", ["pthread_mutex_lock(&m); if (!plain++) pthread_barrier_init(&b, NULL, 2); pthread_mutex_unlock(&m); if (!pthread_barrier_wait(&b)) _exit(3);",
                                                "pthread_mutex_lock(&m); if (!plain++) pthread_barrier_init(&b, NULL, 2); pthread_mutex_unlock(&m); if (pthread_barrier_wait(&b)) abort();"], "CRASH"),

@@ -207,7 +207,9 @@ OF_GRAPHS = [
     "TRY(pthread_rwlock_tryrdlock(&rw), LOG(GET(x)), pthread_rwlock_unlock(&rw));",
     "TRY(pthread_rwlock_trywrlock(&rw), LOG(shared = shared * 5 + self + 1), pthread_rwlock_unlock(&rw));",
     "TRY(pthread_rwlock_timedwrlock(&rw, &late), PUT(x, self + 1), pthread_rwlock_unlock(&rw));",
-    "LOG(WAKE());", "LOG(WAIT()); LOG(GET(x));", "usleep(1); LOG(GET(x));",
+    "LOG(WAKE());", "LOG(WAIT()); LOG(GET(x));", "usleep(1); LOG(GET(x));", "LOG(syscall(SYS_futex, &word, FUTEX_WAKE, 2, NULL, NULL, 0));",
+    "LOG(syscall(SYS_futex, &word, FUTEX_WAIT, 0, &(struct timespec){1}, NULL, 0)); LOG(GET(x));",
+    "TRY(pthread_rwlock_timedrdlock(&rw, &late), LOG(GET(x)), pthread_rwlock_unlock(&rw));",
 ]
 STEPS = OF_GRAPHS + [
     "use_robust(self, pthread_mutex_timedlock(&robust, &late));", "LOG(pthread_mutex_trylock(&robust));",

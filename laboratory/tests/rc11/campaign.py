@@ -30,6 +30,7 @@ import reduction
 LABELS = 60
 HEAD = r"""
 #define _GNU_SOURCE
+#include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
@@ -42,13 +43,13 @@ HEAD = r"""
 _Bool fl_stress_outcome(int expect, _Bool holds, const char *label);
 static const char *const labels[] = {%s};
 static atomic_uint x, y, spin;
-static unsigned z, w, v[3], *block;
+static unsigned z, w, v[4], *block;
 static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER, n = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t c = PTHREAD_COND_INITIALIZER;
 static pthread_rwlock_t r = PTHREAD_RWLOCK_INITIALIZER;
 static sem_t s;
 static pthread_barrier_t b[4];
-static const struct timespec late = {1700002000, 0}; /* the model's time begins before */
+static const struct timespec late = {1700002000, 0}, soon = {1, 0}, none; /* the model's time begins before */
 #define rlx memory_order_relaxed
 #define acq memory_order_acquire
 #define rel memory_order_release
@@ -62,6 +63,7 @@ static const struct timespec late = {1700002000, 0}; /* the model's time begins 
 #define TRY(lock, then, unlock) do { int e = lock; LOG(e); if (e == 0) { then; unlock; } } while (0)
 #define LOCKED(a, then) do { pthread_mutex_lock(&a); then; pthread_mutex_unlock(&a); } while (0)
 #define FUTEX(what, n) syscall(SYS_futex, &y, what, n, NULL, NULL, 0)
+#define TIMED(what, until) (!syscall(SYS_futex, &y, what, 0, until, NULL, FUTEX_BITSET_MATCH_ANY) ? 0 : errno == ETIMEDOUT ? 2 : 1)
 static _Bool ready(void) { return GET(x, acq) != 0; }
 """ % ", ".join(f'"{i}"' for i in range(LABELS))
 MAIN = r"""
@@ -74,20 +76,20 @@ static void *run(void *arg)
 
 int main(int argc, char **argv)
 {
-	pthread_t threads[3];
+	pthread_t threads[4];
 	number = atoi(argv[argc - 1]);
 	sem_init(&s, 0, 0);
 	for (unsigned i = 2; i < 4; i++)
 		pthread_barrier_init(&b[i], NULL, i);
 	block = calloc(2, sizeof *block);
-	for (size_t i = 1; i < 3 && programs[number][i]; i++)
+	for (size_t i = 1; i < 4 && programs[number][i]; i++)
 		pthread_create(&threads[i], NULL, run, (void *)i);
 	programs[number][0](0);
-	for (size_t i = 1; i < 3 && programs[number][i]; i++)
+	for (size_t i = 1; i < 4 && programs[number][i]; i++)
 		pthread_join(threads[i], NULL);
-	const unsigned all[] = {v[0], v[1], v[2], *(unsigned *)&x, *(unsigned *)&y, z, w};
+	const unsigned all[] = {v[0], v[1], v[2], v[3], *(unsigned *)&x, *(unsigned *)&y, z, w};
 	unsigned hash = 17;
-	for (int i = 0; i < 7; i++)
+	for (int i = 0; i < 8; i++)
 		hash = (hash ^ all[i]) * 0x9e3779b1u, hash ^= hash >> 15;
 	(void)fl_stress_outcome(0, 1, labels[hash % (sizeof labels / sizeof *labels)]);
 	return 0;
@@ -135,6 +137,14 @@ rwlocks: pthread_rwlock_wrlock(&r); LOG(w); w += $G; pthread_rwlock_unlock(&r); 
 rwlocks mixed: pthread_rwlock_wrlock(&r); $does pthread_rwlock_unlock(&r); => $write & $seen & A r -8 rel ?v>7
 rwlocks mixed: TRY(pthread_rwlock_tryrdlock(&r), $does, pthread_rwlock_unlock(&r)); => A r 1 acq ?v<8 r; =0 | R r rlx ?v>7; =16; end & $seen & A r -1 rel ?v>0 r
 rwlocks mixed: TRY(pthread_rwlock_trywrlock(&r), $does, pthread_rwlock_unlock(&r)); => A r 8 acq ?v==0; =0 | R r rlx ?v>0; =16; end & $seen & A r -8 rel ?v>7
+lines: TRY(pthread_rwlock_timedrdlock(&r, &late), $does, pthread_rwlock_unlock(&r)); => A r 1 acq ?v<8 r; =0 | R r rlx ?v>7; =110; end | A c 0 rlx ?v>0; =110; end & $seen & A r -1 rel ?v>0 r
+lines: TRY(pthread_rwlock_clockrdlock(&r, CLOCK_MONOTONIC, &soon), LOG(w), pthread_rwlock_unlock(&r)); => A r 1 acq ?v<8 r; =0 | R r rlx ?v>7; =110; end | A c 0 rlx ?v>0; =110; end & R w rlx p@; A r -1 rel ?v>0 r
+lines: TRY(pthread_rwlock_timedwrlock(&r, &late), w += $G, pthread_rwlock_unlock(&r)); => A c 1 rlx & A r 8 acq ?v==0; A c -1 rlx; =0 | R r rlx ?v>0; A c -1 rlx; =110; end & A w $G rlx p; A r -8 rel ?v>7
+lines: pthread_rwlock_wrlock(&r); $does pthread_rwlock_unlock(&r); => $lines & $seen & A r -8 rel ?v>7
+lines: pthread_rwlock_rdlock(&r); LOG(sem_trywait(&s)); sem_post(&s); $does pthread_rwlock_unlock(&r); => $behind & A s -1 acq ?v>0; =0 | R s rlx ?v==0; =-1 & A s 1 rel & $seen & A r -1 rel ?v>0 r
+lines: pthread_rwlock_rdlock(&r); sem_wait(&s); pthread_rwlock_unlock(&r); => $behind & A s -1 acq ?v>0 | R s rlx !v==0; stop; end & A r -1 rel ?v>0 r
+lines: pthread_rwlock_rdlock(&r); sem_post(&s); pthread_rwlock_unlock(&r); => $behind & A s 1 rel; A r -1 rel ?v>0 r
+lines: sem_post(&s); => A s 1 rel
 barriers: LOG(w); => R w rlx p@
 barriers: w = $S; => W w $S rlx p
 barriers-meets: LOG(pthread_barrier_wait(&b[$B])); => A c 1 rel ?v==$last; =-1 | A c 1 rel ?v<$last; =0 & $meets
@@ -152,6 +162,16 @@ futexes-wakes: PUT(x, $S, rlx); PUT(y, $S, $put); LOG(FUTEX(FUTEX_WAKE, 1)); => 
 futexes-wakes: PUT(y, $S, $put); LOG(FUTEX(FUTEX_WAKE, 1)); => W y $S $put & $wake
 futexes-wakes: PUT(y, $S, $put); LOG(FUTEX(FUTEX_WAKE, 1)); PUT(x, $S, rlx); => W y $S $put & $wake & W x $S rlx
 futexes-wakes: LOG(FUTEX(FUTEX_WAKE, 1)); => $wake
+futexes-waits wakes-waits: LOG(TIMED(FUTEX_WAIT, &soon)); => $sleep; =0 | $ends
+futexes-waits: if (!GET(y, rlx)) LOG(TIMED(FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, &late)); => R y rlx ?v>0; end | R y rlx ?v==0 & $sleep; =0 | $ends
+futexes-waits: for (int i = 0; i < 2 && !GET(y, acq); i++) LOG(TIMED(FUTEX_WAIT, &soon)); => R y acq ?v>0; end | R y acq ?v==0 & $sleep; =0 | $ends & R y acq ?v>0; end | R y acq ?v==0 & $sleep; =0 | $ends
+futexes wakes: LOG(TIMED(FUTEX_WAIT, &none)); => R y rlx ?v>0 k; =1 | R y rlx ?v==0 k; =2
+futexes-waits: LOG(FUTEX(FUTEX_WAIT, 0)); => $sleep; =0 | $asleep | R y rlx k; =-1 | R y rlx ?v==0 k; =0
+futexes-wakes wakes-wakes: LOG(FUTEX(FUTEX_WAKE, 2)); => $two
+futexes-wakes wakes-wakes: PUT(y, $S, $put); LOG(FUTEX(FUTEX_WAKE, 2)); => W y $S $put & $two
+wakes-wakes: PUT(x, $S, rlx); LOG(FUTEX(FUTEX_WAKE, 2)); LOG(GET(x, rlx)); => W x $S rlx & $two & R x rlx@
+futexes-waits: w = $S; atomic_thread_fence($fence); LOG(FUTEX(FUTEX_WAIT, 0)); => W w $S rlx p; F $fence & $sleep; =0 | $asleep | R y rlx k; =-1 | R y rlx ?v==0 k; =0
+futexes-wakes: atomic_thread_fence($fence); if (FUTEX(FUTEX_WAKE, 1)) { atomic_thread_fence($fence); LOG(w); } => F $fence & $woke & F $fence; R w rlx p@
 awaits mixed: { register int i = 0; while (!ready() && i < 2) i++; LOG(i); } => R x acq ?v>0; =0 | R x acq ?v==0; R x acq ?v>0; =1 | R x acq ?v==0; R x acq ?v==0; R x acq; =2
 awaits: { int i = 0; while (!ready() && i < 2) i++; LOG(i); } => R x acq ?v>0; =0 | R x acq ?v==0; R x acq ?v>0; =1 | R x acq ?v==0; R x acq ?v==0; R x acq; =2
 awaits mixed: for (int i = 0; i < 2 && !GET(x, $get); i++) LOG(i); => R x $get ?v>0 | R x $get ?v==0; =0; R x $get ?v>0 | R x $get ?v==0; =0; R x $get ?v==0; =1
@@ -174,7 +194,7 @@ allocation: LOG(*block); if (ADD(y, 1, ar) == 1) free(block); => R b rlx p@; A y
 allocation: LOCKED(m, if (!w) free(block); w++); => $lockm & A w 1 rlx ?v==0 p; W b 0 rlx f | A w 1 rlx ?v>0 p & W m 0 rel
 allocation: LOCKED(m, if (!w) LOG(*block)); => $lockm & R w rlx ?v==0 p; R b rlx p@ | R w rlx ?v>0 p & W m 0 rel
 """
-PROFILES = ("locks", "spins", "semaphores", "rwlocks", "conditions", "futexes", "awaits", "barriers", "sections", "allocation", "cxx20", "mixed")
+PROFILES = ("locks", "spins", "semaphores", "rwlocks", "lines", "conditions", "futexes", "awaits", "barriers", "sections", "allocation", "cxx20", "wakes", "mixed")
 
 
 @functools.cache
@@ -199,14 +219,17 @@ def step(rng, kind, t, waiters, full=0, inner=False):
     enqueues, sleeps = f"A c {1 << t} rlx ?~v>>{t}&1; ", f"R y rlx ?v==0 k; R c rlx "
     woken, forgotten = f"?~v>>{t}&1", f"!v>>{t}&1; stop; end"
     wakes = " | ".join([f"A c {-(1 << i)} rlx ?v>>{i}&1; =1" for i in waiters] + ["A c 0 rlx ?v==0; =0"])
+    pairs = [f"A c {-(1 << i) - (1 << j)} rlx ?v>>{i}&v>>{j}&1; =2" for i, j in itertools.combinations(waiters, 2)]
     unlocks = enqueues + "W m 0 rel; R c rlx "
     names = {"L": one, "N": other, "lock": lock(one), "other": lock(other), "lockm": lock("m"), "P": rng.choice("xy"), "V": rng.randrange(1, 4),
              "E": rng.randrange(3), "S": t + 1, "G": 1 << 2 * t, "get": rng.choice(("rlx", "acq", "sc")), "put": rng.choice(("rlx", "rel", "sc")),
              "rmw": rng.choice(("rlx", "acq", "rel", "ar", "sc")), "fence": rng.choice(("acq", "rel", "ar", "sc", "sc")),
              "spin": "turn; X b 1 acq ?v>0; X b 1 acq ?v==0 | " + lock("b"), "read": "A r 1 acq ?v<8 r | R r rlx !v>7; stop; end",
              "write": "A r 8 acq ?v==0 | R r rlx !v>0; stop; end", "wait": f"{unlocks}{woken} | {unlocks}{forgotten} & {lock('m')}",
-             "signal": re.sub("; =.", "", wakes), "wake": wakes, "sleep": enqueues + sleeps + woken, "asleep": enqueues + sleeps + forgotten,
-             "B": len(waiters), "last": full - 1, "meets": f"R c acq ?v=={full} | R c rlx !v<{full}; stop; end"}
+             "signal": re.sub("; =.", "", wakes), "wake": wakes, "woke": wakes.replace("; =1", "").replace("; =0", "; end"), "two": " | ".join(pairs + [f"A c {-(1 << i)} rlx ?v=={1 << i}; =1" for i in waiters] + ["A c 0 rlx ?v==0; =0"]),
+             "ends": "R y rlx k; =1 | R y rlx ?v==0 k; =0 | R y rlx ?v==0 k; =2", "sleep": enqueues + sleeps + woken, "asleep": enqueues + sleeps + forgotten,
+             "lines": "A c 1 rlx & A r 8 acq ?v==0; A c -1 rlx | R r rlx !v>0; stop; end",
+             "behind": "A r 1 acq ?v<8 r | R r rlx !v>7; stop; end | A c 0 rlx ?v>0; R c rlx !v>0; stop; end", "B": len(waiters), "last": full - 1, "meets": f"R c acq ?v=={full} | R c rlx !v<{full}; stop; end"}
     if not inner:
         names["does"], names["seen"] = step(rng, "atomic", t, waiters, inner=True)
     text, ways = [string.Template(part).substitute(names) for part in (text, ways)]
@@ -217,12 +240,12 @@ def program(rng):
     """(profile, the text of each thread, the ways through each thread)"""
     while True:
         profile = rng.choice(PROFILES)
-        n = rng.choice((2, 2, 3))
-        waiters = rng.sample(range(n), rng.randrange(2, n + 1) if profile == "barriers" else rng.choice((1, 1, n - 1)))
+        n = 4 if profile == "wakes" else rng.choice((2, 2, 3))
+        waiters = rng.sample(range(n), rng.randrange(2, n + 1) if profile == "barriers" else 3 if profile == "wakes" else rng.choice((1, 1, n - 1)))
         rounds = rng.choice((1, 1, 2))
         threads = []
         for t in range(n):
-            kinds = [profile] * (rng.choice((1, 2, 2)) + (n == 2 and profile in ("cxx20", "semaphores", "allocation")))
+            kinds = [profile] * (profile == "wakes" or rng.choice((1, 2, 2)) + (n == 2 and profile in ("cxx20", "semaphores", "allocation")))
             if of_kind(profile + "-waits"):
                 kinds[rng.randrange(len(kinds))] += "-waits" if t in waiters else "-wakes"
             for _ in range(rounds - (rng.random() < 0.05) if profile == "barriers" and t in waiters else 0):
@@ -230,7 +253,7 @@ def program(rng):
             steps = [step(rng, kind, t, waiters, len(waiters) * (1 + kinds[:i].count(kind))) for i, kind in enumerate(kinds)]
             threads.append((" ".join(text for text, _ in steps), joined([[tuple(op for op in way if op != "end") for way in ways] for _, ways in steps], "stop")))
         every = list(itertools.product(*(ways for _, ways in threads)))
-        if len(every) <= 400 and all(map(fits, every)):
+        if len(every) <= 500 and all(map(fits, every)):
             return profile, threads, every
 
 
@@ -253,7 +276,7 @@ def label_of(way, line):
     """The outcome that the program shows where the enumerator has this line."""
     reads, finals = [iter([int(word) for word in part.split()]) for part in line.split("|")]
     named = {op.split()[1] for ops in way for op in ops if op[0] in "RWXA"}
-    values = [0, 0, 0]
+    values = [0, 0, 0, 0]
     for t, ops in enumerate(way):
         for op in ops:
             read = next(reads) if op[0] in "RXA" else op[1:]
@@ -317,7 +340,7 @@ def check(tool, rc11, seed, count, executions=20000):
         text += "".join(f"static void p{i}_{t}(unsigned self)\n{{\n\t(void)self;\n\t{body}\n}}\n" for t, (body, _) in enumerate(threads))
         table += f"\t{{{', '.join(f'p{i}_{t}' for t in range(len(threads)))}}},\n"
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(2) as pool:
-        module = reduction.built(f"{text}static void (*const programs[][3])(unsigned self) = {{\n{table}}};\n{MAIN}", folder)
+        module = reduction.built(f"{text}static void (*const programs[][4])(unsigned self) = {{\n{table}}};\n{MAIN}", folder)
         known = truths(rc11, programs)
         results = pool.map(lambda i: judge(tool, module, executions, i, programs[i][0], known[i]), range(count))
         for i, (test, bad) in enumerate(results):
