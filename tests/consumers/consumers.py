@@ -776,6 +776,8 @@ class Kit:
                 (here("installed/main.c"), "40 items\n"), (here("subproject/main.c"), "5050\n")]:
             run([*flags, source, library, "-o", program, "-static", "-pthread", "-lsynchronization"])
             expect(run([WINE, program], env={"WINEDEBUG": "-all"}).replace("\r", ""), wanted)
+        # A build without optimization links, too.
+        run([compiler, "-I", folder, source, join(folder, "fairlead.c"), "-o", program, "-static", "-pthread", "-lsynchronization"])
 
     def stress(self):
         return join(self.source, "docs/examples/stress.c")

@@ -28,7 +28,6 @@ FL__AT_START static void unload_watch_exit(void)
 	unload_watched = __cxa_atexit(unload_note_exit, NULL, &__dso_handle) == 0;
 }
 
-bool fl__forks_pass;
 /*
  * It guards `fl__forks_pass`. Unless that is set, it is held during a fork, from the first handler
  * to the last.
