@@ -298,8 +298,8 @@ typedef struct fl_map_config {
  * only the element that it ran fails, with a zeroed result; the elements after it count as not
  * started. Returns:
  *   0           all tasks have succeeded, or `n` is 0
- *   FL_ETASK    a task failed; since the map knew of that, it has started no further element above
- *               the failed one. `config->error` describes the failure with the lowest index
+ *   FL_ETASK    a task failed. After the map had learned of the failure, it started no element with
+ *               a higher index. `config->error` describes the failure with the lowest index
  *   -ETIMEDOUT  the deadline passed, and some tasks were not run, or returned -ECANCELED; all tasks
  *               that ran have ended, with their results
  *   -ECANCELED  the map was cancelled, or its executor was (fl_executor_cancel(),
@@ -464,8 +464,9 @@ typedef struct fl_executor_stats {
 	unsigned workers; /* what fl_executor_workers() returns */
 	unsigned threads; /* workers that exist: threads or processes */
 	/*
-	 * Existing workers that have no task. On threads only those count that sleep: a worker that
-	 * searches for a task, or runs a part of a parallel loop for another worker, does not.
+	 * Existing workers that have no task. A thread executor counts only the workers that sleep.
+	 * It does not count a worker that searches for a task, or that runs a stolen
+	 * fl_parallel_invoke() call or loop part for another worker.
 	 */
 	unsigned idle;
 	unsigned blocked; /* existing workers in a blocking section (fairlead/blocking.h) */

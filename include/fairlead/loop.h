@@ -34,7 +34,10 @@ FL_BEGIN_DECLS
  * fibers. The callbacks may start fibers. A callback that waits delays all other callbacks. It
  * delays no fiber, and no cancel of a fiber.
  *
- * When a function returns -ENOTSUP, the log has a line with the function's name.
+ * Some functions work on the loop of the calling thread, and some of these require that the caller
+ * is a fiber. Without such a loop or fiber they return -ENOTSUP, and the log has a line that names
+ * the function. There is one exception: if only the lookup of a host name needed the fiber, the
+ * line names the lookup.
  *
  * In a forked child the parent's loop does not work. A function that takes the loop and can fail
  * returns -EOWNERDEAD, or another error of its list that holds as well. A function that works on
@@ -199,8 +202,10 @@ struct fl_loop_watch {
  *   0            the watch is started
  *   -EBADF       `fd` is not open
  *   -EEXIST      the loop watches this descriptor already. dup() makes another descriptor
- *   -EPERM       `fd` is a regular file, which is always ready
- *   -EINVAL      `events` has a bit other than FL_FD_IN and FL_FD_OUT
+ *   -EPERM       `fd` cannot be watched, since it is always ready: it is a regular file, a
+ *                directory, or a device such as /dev/null
+ *   -EINVAL      `events` has a bit other than FL_FD_IN and FL_FD_OUT, or `fd` is the descriptor
+ *                that fl_loop_fd() returns for this loop
  *   -ENOMEM      there is no memory
  *   -ENOSPC      the user's limit of watched descriptors is reached
  *   -EOWNERDEAD  this is a forked child, and the loop is the parent's

@@ -45,7 +45,7 @@ typedef struct fl_parallel_config {
  * its scope. When a call fails, calls of other workers may still be running. The scopes of some of
  * them may be requested then, but a call must not rely on it. Returns:
  *   0            all calls have returned 0, or the range is empty
- *   FL_ETASK     a call failed; since the loop knew of that, it has begun no further call
+ *   FL_ETASK     a call failed; after the loop had learned of the failure, it began no further call
  *   -ETIMEDOUT   the deadline passed, and some calls were not begun, or returned -ECANCELED
  *   -ECANCELED   the loop was cancelled, or its executor was (fl_executor_cancel(),
  *                fl_executor_cancel_pending(), fl_executor_terminate()), and some calls were not
@@ -95,8 +95,8 @@ typedef struct fl_reduction {
  * numbers. The parts are different in each run. The call blocks the calling context until all calls
  * have returned. Returns:
  *   0         `*value` is the value of the range
- *   FL_ETASK  a call failed, as in fl_parallel_for(); since the loop knew of that, it has begun no
- *             further call
+ *   FL_ETASK  a call failed, as in fl_parallel_for(); after the loop had learned of the failure, it
+ *             began no further call
  *   -E2BIG    the value has more than FL_REDUCTION_MAX bytes
  *   -ENOTSUP  the executor's tasks do not see the caller's memory (no FL_CAP_BY_REFERENCE)
  *   other     another error that fl_parallel_for() may return, with the same meaning: after a
@@ -159,7 +159,7 @@ struct fl__fork_stack {
 /* Pushes a fork when all public forks are taken, and makes the oldest private fork public. */
 FL_API void fl__fork_push_public(struct fl__fork_stack *s, struct fl__fork **slot, struct fl__fork *fork);
 
-/* Called after a push if `sleepers` is set. Wakes a context that can steal. */
+/* Called after a push if `sleepers` is set. Tries to wake a context that can steal. */
 FL_API void fl__fork_wake(struct fl__fork_stack *s);
 
 /*

@@ -20,7 +20,9 @@ FL_BEGIN_DECLS
  *
  * A semaphore has 8 bytes. All-zero memory is a semaphore without permits and without a bound. A
  * semaphore may have a bound: the most permits that may be free. Without a bound the most is
- * FL_SEM_MAX. A release that would exceed this limit panics. fl_sem_init_bounded() sets the bound.
+ * FL_SEM_MAX. A release that would exceed this limit panics. There are two exceptions:
+ * fl_sem_try_release_n() returns an error in place of the panic, and fl_sem_release_in_handler()
+ * may exceed the bound while the first waiter sleeps. fl_sem_init_bounded() sets the bound.
  * FL_SEM_BOUNDED_INIT(n) has n free permits and the bound n, which must be from 1 to FL_SEM_MAX.
  *
  * Fairness: the wait queue is FIFO, and a release wakes the first waiter. For about a millisecond a

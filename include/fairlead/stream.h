@@ -80,7 +80,8 @@ typedef struct fl_stream fl_stream;
  * Returns:
  *   0          the stream was created
  *   -EBADF     `fd` is not open
- *   -EPERM     `fd` is a regular file, a directory or /dev/null: read it by fl_to_thread()
+ *   -EPERM     `fd` is a regular file, a directory, or a device such as /dev/null: read it by
+ *              fl_to_thread()
  *   -EINVAL    `fd` is a socket, but not a stream socket
  *   -ENOTCONN  `fd` is a socket that is not connected
  *   -EEXIST    the loop watches `fd` already
@@ -253,7 +254,8 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *_s, char *_line, 
 
 /*
  * Returns how many bytes the last read has received and left in the caller's buffer, because it
- * could not keep them in the stream. A call that was refused is no read: see fl_stream_written().
+ * could not keep them in the stream. A call that was refused is no read: fl_stream_written() lists
+ * such calls, for writes.
  *
  * The result is above 0 only after a read that returned -ENOMEM, and only of two kinds:
  * fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes, and fl_stream_receive_fds().
@@ -378,9 +380,12 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_receive_fds(fl_stream *_s, void *_buff
 
 /*
  * Returns how many bytes the last write has passed to the system, also if the write has failed or
- * is still going on. A call that was refused is no write: one in a forked child, or one that
- * returned -EBUSY, -EINVAL for the caller, a size or a number, -EBADF for the direction of the
- * stream, or -EPIPE for a pipe that fl_stream_close_write() has closed.
+ * is still going on. A call that was refused is no write. The following calls were refused:
+ *
+ * - each call in a forked child, and each call that returned -EBUSY;
+ * - a call that returned -EINVAL because of its caller, of a size, or of the number of descriptors;
+ * - a call that returned -EBADF because the stream is not open for writing;
+ * - a call that returned -EPIPE because fl_stream_close_write() has closed the pipe.
  */
 FL_API size_t fl_stream_written(const fl_stream *s);
 

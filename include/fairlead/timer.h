@@ -26,17 +26,17 @@ FL_BEGIN_DECLS
  * counts as started again at each of its calls. A long function delays the others, so submit a task
  * instead.
  *
- * The start of a timer that finds no such thread starts the thread. The thread blocks the signals
- * that the context that made this start blocks, but never SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP
- * or SIGSYS. It ends when it has found no timer for ten seconds.
+ * The start of a timer that finds no such thread starts the thread. The new thread inherits the
+ * signal mask of the thread that has called this start function. But it never blocks SIGSEGV,
+ * SIGBUS, SIGFPE, SIGILL, SIGTRAP or SIGSYS. It ends when it has found no timer for ten seconds.
  *
  * The function may lock, wait, and start, cancel and destroy timers, also its own. It may free the
  * memory of its own timer, unless that timer is to be called again. It has no cancel scope. It must
  * return: pthread_exit() and pthread_cancel() panic, and it must not leave by longjmp().
  *
  * For n timers, a start takes constant time, and a cancel or a call takes O(log n), on average. The
- * end of each call also wakes all contexts that are in fl_timer_join(), so that they look at their
- * own timers.
+ * end of each call, and each cancel of a pending timer, also wakes all contexts that are in
+ * fl_timer_join(), so that they look at their own timers.
  *
  * Memory order: a call sees what was written before the start. A context that has waited for the
  * end of the call sees what the call wrote.

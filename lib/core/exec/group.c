@@ -8,11 +8,11 @@
  *   unused   no      none     none                     begun: by a submit, a start, or
  *                                                      fl_group_token()
  *   begun    yes     any      under the scope of the   unused: by a join when no member is left, or
- *                             context that began it,   by a refused submit or start if the group
- *                             or under the root of     was not used_
- *                             the loop, if a start
- *                             outside of its fibers
- *                             began it
+ *                             context that began it;   by a refused submit or start if the group
+ *                             under the root of the    was not used_
+ *                             loop, if a callback of
+ *                             the loop began it by
+ *                             fl_group_start()
  *
  * A submit or start counts the member. The end of the member notes an error, and then uncounts the
  * member: a task after its callback, and a fiber after its end was published.
@@ -132,7 +132,10 @@ void fl__group_end(fl_group *g)
 void fl__group_close(fl_group *g)
 {
 	const size_t n = fl__or_relaxed(&g->entered_, FL__GROUP_CLOSED); /* relaxed: the lock orders it */
-	/* release: the begin; pairs with group_count_in_closed() */
+	/*
+	 * release: pairs with the acquire in group_count_in_closed(), for what group_begin() has
+	 * stored
+	 */
 	if (!(n & FL__GROUP_CLOSED) && fl__add_release(&g->balance_, n + FL__GROUP_CLOSED) + n > 0)
 		/* relaxed: invariant 1. No waiter changes a word that is 0. */
 		fl__store_relaxed(&g->running_, FL__GROUP_MEMBERS_LEFT);
@@ -141,7 +144,10 @@ void fl__group_close(fl_group *g)
 /* Counts a member, under the lock. Returns the member's number. */
 static FL__NOINLINE size_t group_count_in(fl_group *g)
 {
-	/* release, both: the begin; pairs with group_enter_begun() and group_count_in_closed() */
+	/*
+	 * release, both: pairs with the acquires in group_enter_begun() and
+	 * group_count_in_closed(), for what group_begin() has stored
+	 */
 	const size_t seen = fl__add_release(&g->entered_, FL__GROUP_MEMBER);
 	if ((seen & FL__GROUP_CLOSED) && fl__add_release(&g->balance_, FL__GROUP_MEMBER) == FL__GROUP_CLOSED)
 		fl__store_relaxed(&g->running_, FL__GROUP_MEMBERS_LEFT); /* relaxed: invariant 1 */
@@ -259,7 +265,10 @@ static bool group_count_in_closed(fl_group *g)
 {
 	size_t left = fl__load_relaxed(&g->balance_); /* relaxed: the CAS below checks it */
 	while ((left & FL__GROUP_CLOSED) && left != FL__GROUP_CLOSED)
-		/* acquire: the begin; pairs with fl__group_close() and group_count_in() */
+		/*
+		 * acquire: pairs with the releases in fl__group_close() and group_count_in(), for
+		 * what group_begin() has stored
+		 */
 		if (fl__cas_weak_acquire(&g->balance_, &left, left + FL__GROUP_MEMBER))
 			return true;
 	return false;
@@ -276,7 +285,7 @@ static bool group_enter_begun(fl_group *g, const struct fl__host *s, size_t *num
 	if (s && (fibers == 0 || fl__load_relaxed(&g->sched_) != s))
 		return false;
 	size_t seen = fl__load_relaxed(&g->entered_); /* relaxed: the CAS below checks it */
-	/* acquire: the begin; pairs with group_count_in() */
+	/* acquire: pairs with the release in group_count_in(), for what group_begin() has stored */
 	while (seen != 0 && !(seen & FL__GROUP_CLOSED) &&
 	       !fl__cas_weak_acquire(&g->entered_, &seen, seen + FL__GROUP_MEMBER))
 		;

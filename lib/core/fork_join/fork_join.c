@@ -7,8 +7,9 @@
  *
  *   word            holds                              written by
  *   next            the slot of the next fork          the owner
- *   split           the first slot of the private      the owner: up, when it makes a fork public;
- *                   forks                              down, when it pops a public fork
+ *   split           the first slot of the private      the owner: up, when it makes a fork public,
+ *                   forks                              and past the slot of a private fork that was
+ *                                                      stolen; down, to a slot below that it pops
  *   a slot          NULL: it was stolen, or is free;   the owner: push; from private to public by
  *                   a private fork, with the mark      CAS; pop: to NULL by a swap, of a public
  *                   PRIVATE; a public fork.            fork or while there are thieves
@@ -17,10 +18,12 @@
  *   top             a hint: the first slot that may    the thief that stole the fork before it;
  *                   hold a fork                        the owner, while it waits for the stolen
  *                                                      fork of that slot, and after its end
- *   flags.thieves   the number of threads that may     fork_take_any(); UNFENCED: set by
- *                   take private forks, and UNFENCED,  fl__forks_init(), cleared by the first
- *                   which counts as one: no worker     worker that finds that membarrier() works
- *                   has found that membarrier() works
+ *   flags.thieves   the number of threads that may     the number: fork_take_any(); UNFENCED: set
+ *                   take private forks; and the bit    by fl__forks_init(), cleared by the first
+ *                   UNFENCED, which is set until a     worker that finds that membarrier() works
+ *                   worker has found that
+ *                   membarrier() works. While the
+ *                   word is not 0, each pop is a swap
  *   flags.sleepers  1: the next push tries to wake a   1: at the creation and a resize, if there
  *                   thread; it may find none           may be more than one worker; a worker
  *                                                      before it sleeps; a forker before and after
@@ -42,7 +45,9 @@
  * What is public. A push that finds the newest public slot empty makes the oldest private fork
  * public: that is its own fork, if there is no other. So while a thief takes forks, each push of
  * the owner offers the next one, and a worker whose public fork nobody takes pushes and pops
- * private forks.
+ * private forks. Forks are public so that most steals need no system call. If each steal called
+ * membarrier(), steals would not scale: each call interrupts all CPUs on which the process runs,
+ * and newer kernels make one call at a time.
  *
  * Stealing a public fork. A slot holds a public fork only while nobody has taken it: taking it, by
  * the owner's swap or a thief's CAS, is what empties the slot. So a thief needs neither `next` nor
@@ -65,8 +70,7 @@
  *   3. An owner that sees no thieves sees all that they took: the last access of fork_take_any() to
  *      `thieves` releases.
  * Without membarrier(), FL__FORK_UNFENCED stays set and every pop is a swap. So a thief that saw
- * FL__FORK_UNFENCED when it counted itself needs no fence. A system call for each steal would not
- * scale: the kernel runs one membarrier() of a process at a time.
+ * FL__FORK_UNFENCED when it counted itself needs no fence.
  *
  * Order. Thieves steal the oldest fork first, so all forks below a stolen fork were stolen, too. A
  * thief advances `top` before the next fork can be stolen. The owner sets `top` back after all
@@ -151,7 +155,7 @@ static bool fork_seems_stealable(const struct fl__fork_worker *v)
 /* Guesses whether there is a fork, public or private. */
 static bool fork_seems_to_have(const struct fl__fork_worker *v)
 {
-	/* relaxed: fork_take() looks again */
+	/* relaxed, all three: a wrong guess only makes a loop split its part too early or late */
 	struct fl__fork **next = fl__load_relaxed(&v->front.next), **top = fl__load_relaxed(&v->top);
 	return top < next && fl__load_relaxed(top) != NULL;
 }

@@ -60,40 +60,47 @@
  *      closer changes neither word after the close, and `end` has the tail's tickets of the close.
  *
  * Linearization points
- *   put                 Where its producer drew the ticket of the slot that it filled, or appended
- *                       a segment with the item.
- *   get                 Where its consumer drew its ticket.
- *   "empty", "drained"  The call that finds the queue empty or drained has read a head. It
- *                       linearizes directly after the get that wrote this head. The call reads the
- *                       tail, or the `next`, after the head. So it sees the ticket of each put that
- *                       happened before the call, before that get, or before an earlier get. If it
- *                       sees no ticket beyond the head, all items of those puts have been got. The
- *                       value of the tail may be older than that of the head, because a get that
- *                       finds its slot filled does not read the tail. So a consumer may read the
- *                       head that this get wrote, with acquire, and then a tail that does not yet
- *                       have the ticket of the slot.
+ *   put          Where its producer drew the ticket of the slot that it filled, or appended a
+ *                segment with the item. A put that is refused linearizes where it read CLOSED.
+ *   get          Where its consumer drew its ticket.
+ *   close        At the CAS that sets CLOSED, or where the close read that CLOSED is set already.
+ *   "drained"    Where the call read CLOSED. Before that, the call has read a head that equals the
+ *                number of tickets that count. Once CLOSED is set, both numbers stay as they are.
+ *   "empty"      The call that finds the queue empty has read a head. It linearizes directly after
+ *                the get that drew the last ticket before this head, or directly after the creation
+ *                of the queue if no get has drawn a ticket. The call reads the tail, or the `next`,
+ *                after the head. So it sees the ticket of each put that happened before the call,
+ *                before that get, or before an earlier get. If it sees no ticket beyond the head,
+ *                all items of those puts have been got. The value of the tail may be older than
+ *                that of the head. Suppose that a get G found its slot filled, and so drew its
+ *                ticket without a look at the tail. Another consumer may read the head that G
+ *                wrote, with acquire, and then an old tail, which does not have the ticket of G's
+ *                slot.
  *
- * Progress: the queue is lock-free, except for the allocator. A consumer repeats a round in four
- * cases: another consumer has moved the head; the segment has no further slot, and the head has
- * moved to the next segment; all slots of the consumer's tickets were poisoned; or
- * fl__mpmc_fall_behind() has made a pause. A steady flow uses one spare segment and does not
- * allocate.
+ * Progress: the queue is lock-free, with three exceptions. The allocator may lock. If there is no
+ * memory for the hazard pointers of a thread, its puts return -ENOMEM, and its other calls that
+ * need them lock the record that such threads share (fl__hazards_borrow()). And in an fl_queue, a
+ * consumer that poisons a slot locks a bucket of the parking lot (fl__queue_recheck_join()). A
+ * consumer repeats a round in four cases: another consumer has moved the head; the segment has no
+ * further slot, and the head has moved to the next segment; all slots of the consumer's tickets
+ * were poisoned; or fl__mpmc_fall_behind() has made a pause. A steady flow uses one spare segment
+ * and does not allocate.
  *
  * Segments are reclaimed by hazard pointers (hazard.h). Each thread that retires a segment goes
  * through all retired segments. It keeps those that are protected or pinned, and frees the others;
- * the first of them becomes the spare, if there is none. With T threads that have used any such
- * queue, a queue keeps at most 2 T retired segments, those that are pinned, and those that a thread
- * was just going through when it was stopped. A context that calls other code while it uses a
- * segment's items pins the segment.
+ * the first of them becomes the spare, if there is none. So a queue keeps three kinds of retired
+ * segments: those that hazard pointers protect, which are at most 2 T if T threads have used any
+ * unbounded queue; those that are pinned; and those that a thread was just going through when it
+ * was stopped. A context that calls other code while it uses a segment's items pins the segment.
  *
  * Why this design. Each slot is used once, so it holds an item of any size by value. The word of
  * the fetch-and-add also says that the queue is closed or that a consumer sleeps. So a producer
  * needs no further load and no fence. With epochs in place of hazard pointers, one stopped reader
  * would keep all garbage. A thread keeps its hazard on the segment that it used last. While the
- * thread stays on that segment, protection costs no time. Its price is memory: up to two segments
- * for each thread. As a backend of fl_queue, the queue counts a ticket as a put until its slot is
- * known to be poisoned. When a slot is poisoned, this number falls, and the contexts that wait in
- * fl_queue_join() must look again.
+ * thread stays on that segment, protection costs a load and a comparison, and no fence. It also
+ * costs memory: up to two segments for each thread. As a backend of fl_queue, the queue counts a
+ * ticket as a put until its slot is known to be poisoned. When a slot is poisoned, this number
+ * falls, and the contexts that wait in fl_queue_join() must look again.
  *
  * A consumer that has caught up looks at a slot, and at the word with the tickets, that a producer
  * is about to write. So it takes both cache lines from the producer.

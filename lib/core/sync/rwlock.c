@@ -4,11 +4,16 @@
  * wait queue of the parking lot (wait/lot.h). A running context may overtake the waiters, but only
  * for a bounded time. turn.h has the rule.
  *
- * A reader locks and unlocks by an addition, which cannot fail when several readers do it at once.
  * The lock is *barred* to a context if a holder excludes the context, or if the context must not
- * overtake the queue. A reader that finds the lock barred subtracts itself again. A serve is a call
- * of rwlock_serve_queue(): it wakes the first waiter if nothing bars the lock to it. The waiter
- * that was woken is called the awake waiter, until it takes the lock or goes back to the queue.
+ * overtake the queue. Normally a reader locks and unlocks by an addition, which cannot fail when
+ * several readers do it at once. A reader whose addition finds the lock barred subtracts itself
+ * again. There are three exceptions. A try, and a reader that has found the lock barred, lock by a
+ * CAS. A reader that is queued right behind an awake reader is granted the lock. A reader of a
+ * biased lock uses a slot (reader_bias.h).
+ *
+ * A serve is a call of rwlock_serve_queue(): it wakes the first waiter if nothing bars the lock to
+ * it. The waiter that was woken is called the awake waiter, until it takes the lock or goes back to
+ * the queue.
  *
  *   RWLOCK_   meaning                     set by                       cleared by
  *   COUNT     the number of readers that  read lock, downgrade: + 1;   read unlock, a barred
@@ -68,9 +73,12 @@
  *
  * When an awake reader takes the lock, the readers right behind it in the queue get the lock, too.
  * While a fiber is the awake waiter, WAITERS stays set. It bars other fibers, which may share the
- * thread of that fiber, except in the try functions. The queue of a forked child is empty:
- * rwlock_forget_parent() clears what the word says about the parent's waiters. A stale WAITERS only
- * sends unlocks to the parking lot.
+ * thread of that fiber, except in the try functions.
+ *
+ * The queue of a forked child is empty. So in the child, each lock that may wait, and each try that
+ * takes the slow path, first calls rwlock_forget_parent(), which clears what the words say about
+ * the parent's waiters. Until the first of these calls, a stale bit costs only time: locks take the
+ * slow path, and unlocks go to the parking lot.
  *
  * What overtaking costs. While a thread is the awake waiter, WAITERS is clear, and only the thread
  * that woke it reads the clock, at each 64th lock. While the first waiter sleeps or is a fiber,

@@ -22,9 +22,10 @@
  *   1. While a node is queued, it is linked, unlinked and read only under the lock of its key's
  *      bucket. In a queue outside of the parking lot (wait_queue.h) the lock of the queue's object
  *      has the place of the bucket's lock. The key of a node that moves changes under the locks of
- *      both buckets. Three accesses need no lock. fl__lot_open_of() reads the key as a guess, and
+ *      both buckets. Four accesses need no lock. fl__lot_open_of() reads the key as a guess, and
  *      then checks it under the lock. The waking thread reads `then` and `wait` of a node that it
  *      has decided to wake, up to the unpark. After the unpark the waiter reads its own node.
+ *      fl__lot_visit() reads all nodes while all threads are stopped or hang.
  *   2. The decision leaves PENDING once. That CAS is the linearization point of wake, timeout and
  *      cancel. So a waiter that gave up has consumed no wake: the wake went to the next waiter. A
  *      request that happened before a wake wins: fl_cancel_token_request() has decided all waits in
@@ -44,10 +45,11 @@
  *   5. While the primitive's word says that waiters exist, the word becomes ready only inside a
  *      transaction on its queue, after the takes. So no wake takes a waiter that comes later. A
  *      primitive may be destroyed as soon as its word is ready, since fl__lot_close() touches only
- *      the bucket and the taken nodes. In four cases the word becomes ready first, and a
- *      transaction on the queue follows: an unlock of a mutex, an unlock of an rwlock, a put or a
- *      get of a queue, and the release of a semaphore in a signal handler. mutex.c, rwlock.c,
- *      queue.h and sem.c say why that is right.
+ *      the bucket and the taken nodes. Four primitives have calls in which the word becomes ready
+ *      first, and a transaction on the queue follows: an unlock of a mutex; the steps that free an
+ *      rwlock (an unlock, a downgrade, a reader that backs out, the end of a bias); the calls of a
+ *      queue (a put, a get, a close, fl_queue_task_done()); and the release of a semaphore in a
+ *      signal handler. mutex.c, rwlock.c, queue.c with queue.h, and sem.c say why that is right.
  *   6. No lost wake: the waiter checks the word under the bucket's lock, and enqueues itself
  *      before it unlocks. A waking thread that changes the word without the lock sees no waiters
  *      bit, or opens the queue afterwards. If it sees no bit, its change came before the waiter's
@@ -57,15 +59,17 @@
  *      bucket is free, the handler locks it, and does its work. Otherwise the handler marks the
  *      bucket, and the holder of the lock does the work: the instruction that unlocks the bucket
  *      also reads the mark. If another thread locks the bucket before the work is done, that
- *      thread gets the mark and the work.
+ *      thread gets the mark and the work. There is one exception: fl__lot_peek(), which reads the
+ *      queues for a report, marks nothing. It gives up after a bounded number of tries.
  *   8. No waiter that can run waits behind a fiber that is away ("Away", below). Two threads see to
  *      that. In any queue, a waking thread that sees `away` wakes another waiter before the fiber.
- *      In the queue of a mutex, a fiber that was woken before its thread went away keeps its place.
- *      There the thread that goes away wakes the next waiter. The order of two operations on
- *      `awake` decides which of the two threads wakes the other waiter. If the OR of the waking
- *      thread comes first, the thread that goes away finds the bit. It locks the bucket after the
- *      waking thread, and finds the fiber. If the swap of the thread that goes away comes first,
- *      the waking thread sees `away` after its OR.
+ *      In the queue of a mutex, a fiber that was woken stays queued as the first waiter. If its
+ *      thread goes away while it is still queued, perhaps no other thread comes that wakes the
+ *      waiters behind it. So the thread that goes away wakes the next waiter, and moves that waiter
+ *      before the fiber. The order of two operations on `awake` decides which of the two threads
+ *      wakes the other waiter. If the OR of the waking thread comes first, the thread that goes
+ *      away finds the bit. It locks the bucket after the waking thread, and finds the fiber. If the
+ *      swap of the thread that goes away comes first, the waking thread sees `away` after its OR.
  *
  * Away. The thread of an embedded loop calls fl_loop_run_once() again and again. Between two calls
  * the loop is hosted: its fibers cannot run. While such a thread sleeps in a call of the library,
@@ -86,12 +90,11 @@
  *
  * The wait queues of a bucket are the nodes of a digital search tree. The hash of an address has 64
  * bits: the upper ones select the bucket, and the others are the path in the tree, one bit a level.
- * A search goes down along the path of its address until it finds the address or an empty place. So
- * the depth does not depend on the order of the insertions. It grows with the logarithm of the
- * number of queues in the bucket, and is at most 64 - LOT_BUCKETS_LOG2, since different addresses
- * have different hashes. A queue may stand anywhere on the path of its address. So a leaf below a
- * queue can take the place of that queue when it becomes empty. The tree needs no memory of its
- * own.
+ * A search goes down along the path of its address until it finds the address or an empty place.
+ * The depth grows on average with the logarithm of the number of queues in the bucket. It is at
+ * most 64 - LOT_BUCKETS_LOG2 in any order of the insertions, since different addresses have
+ * different hashes. A queue may stand anywhere on the path of its address. So a leaf below a queue
+ * can take the place of that queue when it becomes empty. The tree needs no memory of its own.
  *
  * Progress: operations block on the bucket's lock. It is held for a time proportional to the number
  * of waiters taken times the depth of the tree. Four operations hold it for longer. While fibers

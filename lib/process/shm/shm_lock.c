@@ -41,11 +41,12 @@
  *   - If the lock has the thread's TID, then an acquire has not yet added the node, a release has
  *     removed it, or the release of another lock is moving it. The kernel frees this lock in the
  *     same way as the locks in the list.
- *   - If the lock has no owner, the thread died before it acquired the lock, perhaps after it was
- *     woken, or after it released the lock. The kernel wakes another waiter, since the wake of the
- *     dead thread may be lost. For this case a thread leaves `pending` set while it sleeps. (Before
- *     "futex: Resend potentially swallowed owner death notification", of Linux 6.2 and its stable
- *     branches, the kernel does so only if the whole word is 0.)
+ *   - If the lock has no owner, there are two possibilities. The thread died after it had released
+ *     the lock; or it died before it acquired the lock, perhaps when it had just been woken. The
+ *     kernel wakes another waiter, since the wake of the dead thread may be lost. For this case a
+ *     thread leaves `pending` set while it sleeps. (Before "futex: Resend potentially swallowed
+ *     owner death notification", of Linux 6.2 and its stable branches, the kernel does so only if
+ *     the whole word is 0.)
  *
  * Rules
  *   1. While a waiter sleeps, the word has WAITERS. Therefore a release frees a word without
@@ -56,8 +57,9 @@
  *      owner, the owner's release finds WAITERS.
  *   2. FL__SHM_SLEEPERS counts sleeping waiters, and is a hint: it only decides whether a release
  *      wakes one waiter or all. A waiter adds 1 before it sleeps, and subtracts 1 if it was not
- *      woken. A release subtracts the number that it wakes; so the waiters that were killed in
- *      their sleep are subtracted in time.
+ *      woken. A release that wakes one waiter subtracts 1, even if no waiter is left to wake. A
+ *      release that wakes all waiters stores 0. So waiters that were killed in their sleep drop out
+ *      of the count after some releases.
  *   3. The kernel reads the list on behalf of the thread that wrote it. So program order suffices
  *      between the list and the word, and the relaxed stores to the list are atomic only for the
  *      laboratory's model.
@@ -91,11 +93,11 @@ enum { SHM_LOCK_GRACE = 1000000, SHM_LOCK_REPAIR_AFTER = 1000000000 }; /* ns */
 
 /*
  * A thread that acquires a third lock gets memory for 40 records. The limit follows from the
- * kernel, which visits 2,048 nodes when a thread ends. Two are monitors': a thread that owns the
- * `head` of a wait queue enters the queue's monitor, too. One is `front`, and 2,045 are left for
- * the holds. If the thread has locked robust mutexes of the C library since `front` was linked, the
- * kernel visits them first, and may not reach the oldest of so many holds: shm_lock_repair() frees
- * those.
+ * kernel, which visits 2,048 nodes when a thread ends. Two of these nodes may belong to monitors,
+ * since a thread that owns the `head` of a wait queue enters the queue's monitor, too. One node is
+ * `front`, and 2,045 are left for the holds. If the thread has locked robust mutexes of the C
+ * library since `front` was linked, the kernel visits them first, and may not reach the oldest of
+ * so many holds: shm_lock_repair() frees those.
  */
 enum { SHM_LOCK_GROWTH = 20, SHM_LOCK_MOST = 2045 };
 
@@ -112,7 +114,7 @@ struct shm_lock_chunk {
 	struct shm_lock_chunk *next;
 	struct fl__shm_self all[SHM_LOCK_CHUNK];
 };
-/* chunks are added and never removed */
+/* chunks are added, and are removed only when the library is unloaded */
 static struct shm_lock_chunk shm_lock_first, *shm_lock_chunks = &shm_lock_first;
 /* the record of a thread before its first call; never written */
 static struct fl__shm_self shm_lock_none;
@@ -493,7 +495,8 @@ static int shm_lock_sleep(struct fl__shm_lock *l, uint32_t *word, uint32_t value
 
 /*
  * Frees a lock whose word has the TID of a thread that does not exist. That happens if the memory
- * is damaged, or if the list of the dead owner was damaged or longer than the kernel walks.
+ * is damaged, or if the kernel has not reached the lock at the death of its owner: the owner had no
+ * usable robust list, or its list was damaged or longer than the kernel walks.
  */
 static void shm_lock_repair(uint32_t *word, uint32_t *value)
 {
@@ -668,8 +671,8 @@ static int FL__NOINLINE shm_lock_try_slow(struct fl__shm_lock *l, uint64_t owner
 }
 
 /*
- * This function calls no other, so it saves no registers: each store before its CAS would delay
- * the CAS.
+ * The fast path calls no other function, and each call of the slow path is a tail call. So the
+ * function saves no registers: each store before its CAS would delay the CAS.
  */
 int fl__shm_try_acquire(struct fl__shm_lock *l, uint64_t owner)
 {
