@@ -523,11 +523,11 @@ void lab_relax(uintptr_t pc)
 		lab_point((struct lab_op){.kind = LAB_RELAX, .pc = pc});
 		return;
 	}
+	lab.now += TURN;
 	if (lab.steered && ++lab.steps <= lab_config.max_steps)
-		return; /* the loads of the loop tell whether it waits; no time passes along a graph */
+		return; /* the loads of the loop tell whether it waits */
 	if (lab.steered)
 		lab_steer_refuse("a loop without an end");
-	lab.now += TURN;
 	if (self->giving_up > 0 && --self->giving_up > 0)
 		return;
 	if (has_changed(self)) { /* the loop has seen no change yet, but there is one */
