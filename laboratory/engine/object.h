@@ -78,26 +78,18 @@ struct lab_object {
 	uint32_t maker_clock;
 	struct lab_place ender; /* It was destroyed there. */
 	/*
-	 * This is the owner of a mutex, a spin lock or a write lock, or the thread that runs a
-	 * once. It is LAB_NOBODY if there is none.
+	 * This is the owner of a mutex, a spin lock or a write lock, or the thread that runs a once. It
+	 * is LAB_NOBODY if there is none.
 	 */
 	int owner;
 	struct lab_place taken; /* The owner took it there. */
 	uint32_t taken_clock;   /* The owner's clock was this when it took it. */
 	/*
-	 * A mutex is locked so often. Of other objects, this counts the readers, the permits, or
-	 * the threads at the barrier.
+	 * A mutex is locked so often. Of other objects, this counts the readers, the permits, or the
+	 * threads at the barrier.
 	 */
 	unsigned count;
-	unsigned limit; /* The barrier waits for so many threads. */
-	/*
-	 * The search by graphs gives a mutex its rank at the first lock of an execution. While
-	 * `elided`, a thread is in an elided section, and the mutex had the owner `before` when the
-	 * section began.
-	 */
-	unsigned rank;
-	int before;
-	bool elided;
+	unsigned limit;          /* The barrier waits for so many threads. */
 	unsigned round;          /* This is the round of a barrier, or 1 for a once that is done. */
 	uintptr_t mutex;         /* The waiters for a condition have this mutex. */
 	struct lab_place wasted; /* A signal last found no waiter there. Nowhere has the pc 0. */

@@ -76,8 +76,6 @@ int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc)
 	int result = mutex_relock(o, false, pc);
 	if (result >= 0)
 		return result;
-	if (lab.steered && deadline == INT64_MAX && lab_steer_elide(o))
-		return 0;
 	const bool tries = deadline <= lab.now;
 	const struct lab_op op = lab_sync_op(tries ? LAB_SYNC_TRYLOCK : LAB_SYNC_LOCK, o->address, pc);
 	result = lab_object_wait(op, o, lab_mutex_can, deadline);
@@ -109,8 +107,6 @@ int lab_mutex_unlock(struct lab_object *o, uintptr_t pc)
 		lab.self->effects++;
 		return 0;
 	}
-	if (lab_steer_elided(o))
-		return 0;
 	lab_object_point(op, o);
 	if (o->owner != (int)lab.self->id && defined) {
 		lab_sync_event(&op, EPERM);

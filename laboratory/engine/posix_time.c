@@ -91,8 +91,7 @@ void lab_sleep(int64_t deadline, uintptr_t pc)
 void lab_sleep_before_exit(uintptr_t pc)
 {
 	if (lab.steered) {
-		/* This waits until no other thread can go on. */
-		lab_point((struct lab_op){.kind = LAB_EXIT});
+		lab_steer_exit();
 		return;
 	}
 	LAB_EACH_THREAD (t) {

@@ -23,7 +23,6 @@ static uint8_t mask_of(uintptr_t address, unsigned size)
 
 static bool freeing; /* the write is the end of a block */
 static uintptr_t freed_block;
-static uint32_t other_clock; /* the clock of the plain access with which there is a race */
 
 static void race_show_value(struct lab_event *event)
 {
@@ -69,7 +68,6 @@ static _Noreturn void race_fail_free(const char *here, const char *access, const
                                      const char *there)
 {
 	char block[120] = "";
-	freeing = false;
 	if (!lab_reach_pointer(freed_block, block, sizeof block))
 		snprintf(block, sizeof block, "a block");
 	lab_fail(LAB_USE_AFTER_FREE, "free of %s by %s at %s, not ordered with the %s of %s by %s at %s", block,
@@ -96,30 +94,25 @@ static void report(const char *what, uintptr_t address, unsigned size, uintptr_t
 	event->atomic = what[0] == 'a';
 	if (lab_records() && what[0] != 'w' && what[0] != 'a' && !freeing && size <= 8)
 		race_show_value(event);
-	if (lab.steered)
-		lab_steer_race(thread, other_clock);
-	if (freeing)
+	bool was_freeing = freeing;
+	freeing = false;
+	if (was_freeing)
 		race_fail_free(here, other, place, thread, there);
 	lab_fail(LAB_RACE, "%s of %s by %s at %s, not ordered with the %s by %s at %s", what, place, lab.self->name,
 	         here, other, lab.threads[thread].name, there);
 }
 
-/* Checks the access, which is `what`, against one record. */
-static void against_record(const struct lab_record *r, uint8_t mask, bool write, const char *what, uintptr_t address,
-                           unsigned size, uintptr_t pc)
-{
-	if (!(r->mask & mask) || (!write && !r->write) || lab_is_known(r->thread, r->clock))
-		return;
-	other_clock = r->clock;
-	report(what, address, size, pc, r->write ? "write" : "read", r->thread, r->pc);
-}
-
 static void against_records(const struct lab_cell *cell, uint8_t mask, bool write, uintptr_t address, unsigned size,
                             uintptr_t pc)
 {
-	const char *what = freeing ? "write" : write ? "atomic write" : "atomic read";
-	for (uint32_t i = 0; i < cell->n_records; i++)
-		against_record(lab_record_at(cell, i), mask, write, what, address, size, pc);
+	for (uint32_t i = 0; i < cell->n_records; i++) {
+		const struct lab_record *r = lab_record_at(cell, i);
+		if ((r->mask & mask) && (write || r->write) && !lab_is_known(r->thread, r->clock))
+			report(freeing ? "write"
+			       : write ? "atomic write"
+			               : "atomic read",
+			       address, size, pc, r->write ? "write" : "read", r->thread, r->pc);
+	}
 }
 
 void lab_race_atomic(struct lab_cell *cell, uintptr_t address, unsigned size, bool write, uintptr_t pc)
@@ -178,8 +171,9 @@ static void plain_in_cell(uintptr_t address, unsigned size, bool write, uintptr_
 	for (uint32_t i = 0; i < cell->n_records; i++) {
 		const struct lab_record *r = lab_record_at(cell, i);
 		bool own = r->thread == self;
-		if (!own)
-			against_record(r, mask, write, write ? "write" : "read", address, size, pc);
+		if (!own && (r->mask & mask) && (write || r->write) && !lab_is_known(r->thread, r->clock))
+			report(write ? "write" : "read", address, size, pc, r->write ? "write" : "read", r->thread,
+			       r->pc);
 		if ((r->mask & ~mask) == 0 && (write || (own && !r->write)))
 			continue;
 		if (kept != i)

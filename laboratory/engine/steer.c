@@ -33,27 +33,6 @@
  * that the lock is held, or that there is no permit, and it orders nothing. The thread that waits
  * is no other case: an execution in which it gets the lock at last is one in which it comes later.
  *
- * Elided sections. The section of a mutex is what a thread does from the lock to the unlock. Where
- * a section does no step, the search first tries to do without the lock and the unlock: they are no
- * events, and order nothing. Take an execution of the program, and leave these events out. The
- * order of the other sections of the mutex stays. Happens-before only loses edges, so the rest is
- * consistent, and no plain access has another value, unless it then races. So the program without
- * these events shows all that the program shows, or it has a race. Only where a thread waits for
- * ever could it show less, since a thread may wait for the mutex itself. The thread that then has
- * the mutex waits, too, and within its section. So a mutex is elided only while all of its sections
- * do no step, except that elided sections may lie within each other. Threads cannot wait for each
- * other in a circle there, since within a section of a mutex only mutexes of a higher rank are
- * elided; the rank is the order of their first locks.
- *
- * The program without these events may show more than the program does. So the search begins anew,
- * with what it has learnt, where a run ends in any failure, meets a limit, or lacks something. A
- * race tells which two sections conflict: they are elided no more. After another failure, and after
- * many that were learnt, no section is. The search also does without elided sections as soon as the
- * program has an atomic access, or a try. Without those, a run is an interleaving of the program,
- * except that an elided section may come while another thread still holds the mutex. No thread runs
- * within an elided section of another, and the section commutes with those that it does not race
- * with. So the outcomes are those of the program, too.
- *
  * Readers-writer locks. The hidden word has the number of readers, or WRITER. A lock for reading
  * waits until it reads another value than WRITER, and adds 1. A lock for writing waits until it
  * reads 0, and adds WRITER. So the order of all steps on one lock is the modification order of its
@@ -125,13 +104,7 @@
 #include "posix.h"
 #include <stdio.h>
 
-enum { LOCATIONS = 4096, TURNS = 8, DEEPEST = 4096, ORDINARY = 64, LINES = LAB_GRAPH_THREADS };
-/*
- * `ordinary` has EVERY_LOCK if no section is elided, and ORDERED + the address of a mutex if no
- * section of that mutex is. A thread elides no section after ELIDED steps, so that a loop which
- * polls a variable under a lock has events.
- */
-enum { EVERY_LOCK = 1 << 16, ORDERED = 1, ELIDED = 100 };
+enum { LOCATIONS = 4096, TURNS = 8, DEEPEST = 4096, ORDINARY = 32, LINES = LAB_GRAPH_THREADS };
 
 static struct place {
 	uintptr_t address;
@@ -166,9 +139,9 @@ struct turn {
 static struct loop {
 	uint32_t generation;
 	unsigned n, last; /* The turns are kept in a ring. */
+	struct turn turns[TURNS];
 	bool waits, assumes;
 	unsigned from; /* The last turn began with the event of this number. */
-	struct turn turns[TURNS];
 } loops[LAB_GRAPH_THREADS];
 
 /* A thread's last lock of a mutex, and its first access after that. */
@@ -177,70 +150,50 @@ static struct section {
 	const struct lab_object *mutex;
 	uint32_t done; /* The thread had had so many effects before. */
 	bool begun;    /* `first` has the first access. */
+	struct turn first;
 	/*
 	 * The thread has called for a wait on `cond`, and waits when it is in the same state again.
 	 */
 	struct lab_object *cond, *with;
 	uintptr_t pc;
-	/*
-	 * The thread holds so many mutexes, and has done no step since it locked the first of them.
-	 * `held` is the one that it locked last. With `elides`, their sections are elided;
-	 * otherwise there is at most one.
-	 */
-	unsigned n_held;
-	const struct lab_object *held;
-	bool elides;
 	bool wrote;     /* The section has written plain memory, perhaps on its own stack. */
 	bool enqueues;  /* The thread is between the two events of one step, a wait for a futex. */
 	unsigned reads; /* The thread holds so many readers-writer locks for reading. */
 	/* `awaits`: the wait is an await. `early`: an ordinary wait ends spuriously. */
 	bool awaits, early;
 	enum { ASLEEP, WOKEN, REPEATED } woken;
-	struct turn first;
 } sections[LAB_GRAPH_THREADS];
 /*
  * What makes a wait ordinary: the site of a call, the address of a mutex, or the number of a
- * thread. It also has what keeps sections from being elided: see EVERY_LOCK, and section_number().
- * Half of it is for that. Also LINES, if the
- * graphs have the writers that wait for readers-writer locks.
+ * thread. It also has LINES, if the graphs have the writers that wait for readers-writer locks.
  */
 static uintptr_t ordinary[ORDINARY];
 static unsigned n_ordinary;
-/*
- * `has_awaits`: this search has found an await, or has elided a section. `elides`: it has elided a
- * section.
- */
-static bool has_awaits, elides, begins_anew;
+static bool has_awaits, begins_anew; /* `has_awaits`: this search has found an await. */
 
 static struct loop *loop_of(const struct lab_thread *t)
 {
 	struct loop *loop = &loops[t->id];
-	if (loop->generation != lab.generation)
-		memset(loop, 0, offsetof(struct loop, turns));
-	loop->generation = lab.generation;
+	if (loop->generation != lab.generation) {
+		loop->generation = lab.generation;
+		loop->n = loop->last = 0;
+		loop->waits = loop->assumes = false;
+	}
 	return loop;
 }
 
 static struct section *section_of(const struct lab_thread *t)
 {
 	struct section *s = &sections[t->id];
-	if (s->generation != lab.generation)
-		memset(s, 0, offsetof(struct section, first));
-	s->generation = lab.generation;
+	if (s->generation != lab.generation) {
+		s->generation = lab.generation;
+		s->mutex = NULL;
+		s->early = false;
+		s->cond = NULL;
+		s->reads = 0;
+		s->enqueues = false;
+	}
 	return s;
-}
-
-unsigned lab_steer_learnt(void)
-{
-	unsigned n = n_places + n_ordinary + has_awaits + lab_graph_is_bounded() + (elides && lab.limits);
-	LAB_EACH (i, parents)
-		n += parents[i] > 0;
-	return n;
-}
-
-const char *lab_steer_refusal(void)
-{
-	return refusal;
 }
 
 static bool is_ordinary(uintptr_t what)
@@ -251,21 +204,16 @@ static bool is_ordinary(uintptr_t what)
 	return n_ordinary == ORDINARY;
 }
 
-static void steer_learn(uintptr_t what)
+/*
+ * From now on, waits by this call, or with this mutex, or of the thread with this number, are
+ * ordinary. The search begins anew if that may change what it has done.
+ */
+static void steer_is_ordinary(uintptr_t what)
 {
 	if (is_ordinary(what))
 		return;
 	ordinary[n_ordinary++] = what;
 	begins_anew = has_awaits;
-}
-
-/*
- * From now on, waits by this call, or with this mutex, or of the thread with this number, are
- * ordinary; or the section with this number, or the sections of this mutex, are not elided.
- */
-static void steer_is_ordinary(uintptr_t what)
-{
-	steer_learn(what);
 	if (begins_anew)
 		lab_prune();
 }
@@ -276,16 +224,25 @@ void lab_steer_reset(unsigned faults)
 	memset(parents, 0, sizeof parents);
 	n_places = 0;
 	refusal = NULL;
-	has_awaits = elides = false;
-	/* exit() never unlocks this mutex. */
-	steer_is_ordinary(lab_shared_place(LAB_SHARED_EXITS) + ORDERED);
+	has_awaits = false;
 	lab_graph_reset(faults);
+}
+
+unsigned lab_steer_learnt(void)
+{
+	unsigned n = n_places + n_ordinary + has_awaits + lab_graph_is_bounded();
+	LAB_EACH (i, parents)
+		n += parents[i] > 0;
+	return n;
+}
+
+const char *lab_steer_refusal(void)
+{
+	return refusal;
 }
 
 void lab_steer_refuse(const char *why)
 {
-	if (elides)
-		steer_is_ordinary(EVERY_LOCK);
 	refusal = why;
 	lab_prune();
 }
@@ -466,7 +423,7 @@ static void steer_waits(void)
 		steer_has_lines();
 }
 
-void lab_steer_stop(bool assumes)
+static void steer_stop(bool assumes)
 {
 	struct loop *loop = loop_of(lab.self);
 	loop->assumes = assumes;
@@ -513,83 +470,22 @@ static void steer_turn(uintptr_t pc)
 		    steer_is_same(turn, frame, lab_graph_count(lab.self->id) == turn->events + 1)) {
 			loop->from = turn->events;
 			steer_waits();
-			lab_steer_stop(false);
+			steer_stop(false);
 		}
 	turn_note(&loop->turns[loop->last++ % TURNS], pc, frame, size);
 	loop->n += loop->n < TURNS;
 }
 
+void lab_steer_block(void)
+{
+	steer_stop(true);
+}
+
 bool lab_steer_again(void)
 {
-	if (elides && lab.limits)
-		steer_learn(EVERY_LOCK);
 	const bool again = begins_anew;
 	begins_anew = false;
 	return again;
-}
-
-/* --- sections without an order --- */
-
-/*
- * The thread does a step in a section. If several elided sections lie within each other, the mutex
- * of the last one is noted. Then its lock is a step in the section around it, in the next search.
- */
-static void steer_enters(struct section *s)
-{
-	if (s->n_held > 0 && n_ordinary < ORDINARY / 2)
-		steer_is_ordinary(s->held->address + ORDERED);
-	s->n_held = 0;
-}
-
-/*
- * Returns the number of the section of the thread whose lock has this clock. Elided or not, a lock
- * and an unlock advance the clock of their thread by one. So the number of a section stays the
- * same.
- */
-static uintptr_t section_number(unsigned thread, uint32_t clock)
-{
-	return (uintptr_t)(thread + 1) << 32 | clock;
-}
-
-bool lab_steer_elide(struct lab_object *o)
-{
-	static unsigned n_ranked;
-	struct section *s = section_of(lab.self);
-	o->rank += o->rank ? 0 : ++n_ranked;
-	if (s->n_held > 0 && (!s->elides || (lab.n_threads > 1 && o->rank <= s->held->rank)))
-		steer_enters(s);
-	if (s->cond || lab_clock_of(lab.self) > ELIDED || n_ordinary >= ORDINARY / 2 || is_ordinary(EVERY_LOCK) ||
-	    is_ordinary(o->address + ORDERED) || is_ordinary(section_number(lab.self->id, lab_clock_after(lab.self))))
-		return false;
-	lab.self->view.at[lab.self->id].hb++;
-	has_awaits = elides = s->elides = o->elided = true;
-	s->mutex = NULL;
-	s->held = o;
-	s->n_held++;
-	o->before = o->owner;
-	o->owner = (int)lab.self->id;
-	o->count = 1;
-	return true;
-}
-
-bool lab_steer_elided(struct lab_object *o)
-{
-	if (!o->elided)
-		return false;
-	lab.self->view.at[lab.self->id].hb++;
-	section_of(lab.self)->n_held--;
-	o->elided = false;
-	o->owner = o->before;
-	o->count = o->owner != LAB_NOBODY;
-	return true;
-}
-
-void lab_steer_race(unsigned other, uint32_t clock)
-{
-	if (!elides)
-		return;
-	steer_is_ordinary(section_number(lab.self->id, lab_clock_of(lab.self)));
-	steer_is_ordinary(section_number(other, clock - 1));
 }
 
 void lab_steer_announce(const struct lab_op *op)
@@ -599,9 +495,6 @@ void lab_steer_announce(const struct lab_op *op)
 	if (lab.processes)
 		lab_steer_refuse("processes");
 	struct section *s = section_of(lab.self);
-	if (!s->held || s->elides || op->order != LAB_SYNC_UNLOCK || op->address != s->held->address)
-		steer_enters(s);
-	s->n_held = 0;
 	if (op->kind != LAB_LOAD && s->cond)
 		steer_is_ordinary(s->pc);
 	if (op->kind != LAB_LOAD && !s->begun)
@@ -676,7 +569,7 @@ static unsigned steer_event(struct lab_graph_event *e)
 		lab_steer_refuse("a graph that is too large");
 	const unsigned i = planned ? lab_graph_replay(self->id) : lab_graph_add(e);
 	if (i == LAB_GRAPH_NONE)
-		lab_steer_stop(true);
+		steer_stop(true);
 	ticks[i] = lab_clock_of(self);
 	const struct lab_graph_clock *past = lab_graph_past(i);
 	for (unsigned t = 0; t < lab.n_threads; t++) {
@@ -710,7 +603,6 @@ static struct lab_graph_event steer_on(struct lab_location *location, const stru
 		if (l != location && l->address < location->address + location->size &&
 		    location->address < l->address + l->size)
 			lab_steer_refuse("atomic accesses of different sizes");
-	steer_is_ordinary(EVERY_LOCK); /* The program has an atomic access. */
 	uint16_t at = steer_life(location, op);
 	if (places[at].value != (uint64_t)lab_peek(op->address, op->size)) {
 		/* On a stack, it may be another object of a later frame. */
@@ -858,6 +750,11 @@ void lab_steer_join(const struct lab_thread *ended)
 	lab_graph_join(lab.self->id, ended->id);
 }
 
+void lab_steer_exit(void)
+{
+	lab_point((struct lab_op){.kind = LAB_EXIT});
+}
+
 static unsigned steer_step(const struct lab_object *o, unsigned step)
 {
 	if (o->robust)
@@ -871,9 +768,6 @@ static unsigned steer_step(const struct lab_object *o, unsigned step)
 		s->done = steer_effects();
 		s->begun = false;
 		s->wrote = false;
-		s->held = o;
-		s->n_held = 1;
-		s->elides = false;
 	}
 	if (steps[step].shares && lab_graph_event(event)->writes)
 		section_of(lab.self)->reads += (unsigned)steps[step].add;
@@ -889,7 +783,6 @@ void lab_steer_step(const struct lab_object *o, unsigned step)
 unsigned lab_steer_try(const struct lab_object *o, unsigned step)
 {
 	steer_is_ordinary(o->address);
-	steer_is_ordinary(EVERY_LOCK);
 	const unsigned event = steer_step(o, step);
 	lab.self->effects -= !lab_graph_event(event)->writes; /* A try that fails only reads. */
 	return step == LAB_SYNC_VALUE ? (unsigned)lab_graph_read(event) : lab_graph_event(event)->writes;
@@ -914,7 +807,7 @@ bool lab_steer_is_behind(const struct lab_object *o, bool timed, uintptr_t pc)
 	if (!is_ordinary(LINES) || lab_steer_choose(2, EARLY) == 0)
 		return false;
 	if (lab_steer_line(o, 0, pc) == 0)
-		lab_steer_stop(true);
+		steer_stop(true);
 	lab.self->effects = effects;
 	return true;
 }
@@ -970,11 +863,12 @@ void lab_steer_wait(struct lab_object *cond, struct lab_object *mutex, uintptr_t
 	has_awaits |= s->awaits;
 	if (!s->awaits && s->early && s->done == steer_effects())
 		lab_steer_refuse("a spurious wakeup and a round of a loop without effect that is no await");
-	s->cond = s->awaits ? cond : NULL;
+	s->cond = cond;
 	s->with = mutex;
 	s->pc = pc;
 	if (s->awaits)
 		return;
+	s->cond = NULL;
 	s->early = lab_may_fault(LAB_FAULT_SPURIOUS) && lab_steer_choose(2, EARLY) == 1;
 	(void)lab_cond_begin(cond, mutex, INT64_MAX, pc);
 }
@@ -1010,8 +904,6 @@ void lab_steer_fail(void)
 {
 	if (section_of(lab.self)->cond)
 		steer_is_ordinary(section_of(lab.self)->pc);
-	if (elides)
-		steer_is_ordinary(EVERY_LOCK);
 }
 
 static void steer_unlock(const struct lab_object *mutex, uint8_t how)

@@ -14,10 +14,7 @@ struct lab_object;
 
 /* Called before the first run. */
 void lab_steer_reset(unsigned faults);
-/*
- * Whether the search begins anew, since it has learnt that some wait is no await, or that some
- * section keeps its order.
- */
+/* Whether the search begins anew, since it has learnt that some wait is no await. */
 bool lab_steer_again(void);
 /*
  * Returns how much the search has learnt in its runs that its later runs depend on: locations,
@@ -34,11 +31,9 @@ struct lab_thread *lab_steer_next(void);
 void lab_steer_announce(const struct lab_op *op);
 void lab_steer_start(const struct lab_thread *child);
 void lab_steer_join(const struct lab_thread *ended);
-/*
- * The running thread does not go on. It is in a loop that waits; or, with `assumes`, what it
- * assumes is false, so the execution does not count.
- */
-void lab_steer_stop(bool assumes);
+/* What the running thread assumes is false, so the execution does not count. */
+void lab_steer_block(void);
+void lab_steer_exit(void);                          /* waits until no other thread can go on */
 unsigned lab_steer_choose(unsigned n, uint8_t how); /* 0: a choice of the program */
 /* The running thread uses the stack of the thread `owner`. */
 void lab_steer_lent(unsigned owner, uintptr_t address);
@@ -74,25 +69,8 @@ void lab_steer_step(const struct lab_object *object, unsigned step);
 unsigned lab_steer_try(const struct lab_object *object, unsigned step);
 
 /*
- * Called before the running thread locks the mutex. Returns whether the section that begins is
- * elided (steer.c). Then the thread owns the mutex, and neither the lock nor the unlock is a step.
- */
-bool lab_steer_elide(struct lab_object *mutex);
-/*
- * Called before the mutex is unlocked. If the section is elided, this ends it and returns true. The
- * mutex then has the owner again that it had before.
- */
-bool lab_steer_elided(struct lab_object *mutex);
-/*
- * Called before a race of the running thread with the other one fails. `clock` is that of the other
- * thread's access. If the search has elided sections, it begins anew without the two sections in
- * which the accesses may lie.
- */
-void lab_steer_race(unsigned other, uint32_t clock);
-
-/*
- * The running thread waits for a futex, or wakes waiters of one. The results are those of the
- * system call.
+ * The running thread waits for a futex, or wakes waiters of one. The results are those of the system
+ * call.
  */
 int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_t pc);
 int lab_steer_futex_wake(uintptr_t word, int n, uintptr_t pc);
@@ -120,8 +98,7 @@ bool lab_steer_leave(const struct lab_object *barrier);
 void lab_steer_wait(struct lab_object *cond, struct lab_object *mutex, uintptr_t pc);
 /*
  * Called before a failure of the running thread. If the thread still has a wait to come, it cannot
- * reach the failure, and the search begins anew. If the search has elided sections, it begins anew
- * without any.
+ * reach the failure, and the search begins anew.
  */
 void lab_steer_fail(void);
 /*

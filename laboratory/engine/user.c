@@ -93,7 +93,7 @@ EXPORTED void fl_stress_assume(bool condition)
 	if (!lab.active || condition)
 		return;
 	if (lab.steered)
-		lab_steer_stop(true);
+		lab_steer_block();
 	lab_block_forever();
 }
 

@@ -998,7 +998,6 @@ FEW = {
     "adds_nothing": ("", ["while (!atomic_fetch_add(&x, 0)); R(y);", "Ws(x, 1);"], 1, 1),
     "lock_beside_await": ("", ["while (!atomic_load(&x));", "pthread_mutex_lock(&m); pthread_mutex_unlock(&m); Ws(x, 1);"], 2, 1),
     "two_permits": ("sem_init(&p, 0, 2);", 3 * ["sem_wait(&p); sem_post(&p);"], 54, 0),
-    "sections": ("", 3 * ["pthread_mutex_lock(&m); pthread_mutex_lock(&n); int i = f[0]; pthread_mutex_unlock(&m); i += f[1]; pthread_mutex_unlock(&n);", "pthread_mutex_lock(&m); plain++; pthread_mutex_unlock(&m);"], 6, 0),
     "orders": ("", [body.replace("{}", "-1") for body in ORDERS + [ORDER % 3]], 22680, 0),
     "tries": ("sem_init(&p, 0, 1);", 2 * ["sem_trywait(&p) || sem_post(&p);"], 4, 0),
     "deadlines": ("", 2 * ["pthread_mutex_timedlock(&m, &(struct timespec){1700002000}) || pthread_mutex_unlock(&m);"], 4, 0),
@@ -1155,6 +1154,7 @@ def proofs(tool):
                 problems.append(f"{name}: {test}")
         for name, bodies, said in (("twice", 2 * [SPINS.split(";")[0] + ";"], "LIVELOCK"), ("last", [body.replace("{}", str(int("11223300", 4))) for body in ORDERS], "CRASH"), ("crossed", ["pthread_mutex_lock(&m); pthread_mutex_lock(&n); pthread_mutex_unlock(&n); pthread_mutex_unlock(&m);", "pthread_mutex_lock(&n); pthread_mutex_lock(&m); pthread_mutex_unlock(&m); pthread_mutex_unlock(&n);"], "DEADLOCK"),
                                    ("step_in_section", ["pthread_mutex_lock(&m); pthread_rwlock_wrlock(&l); pthread_rwlock_unlock(&l); pthread_mutex_unlock(&m);", "pthread_rwlock_wrlock(&l); pthread_mutex_lock(&m); pthread_mutex_unlock(&m); pthread_rwlock_unlock(&l);"], "DEADLOCK"),
+                                   ("unseen", ["pthread_mutex_lock(&m); ((char *)f)[0] = '1'; pthread_mutex_unlock(&m);", "pthread_mutex_lock(&m); if (atoi((char *)f)) abort(); pthread_mutex_unlock(&m);"], "CRASH"),
                                    ("woken_once", [TAKES, TAKES, GIVES.replace("+ 1", "+ 2")], "DEADLOCK"),
                                    ("wakes_last_two", ["if (!syscall(SYS_futex, &y, FUTEX_WAIT, 0, NULL, NULL, 0)) atomic_fetch_or(&x, 1);", "if (!syscall(SYS_futex, &y, FUTEX_WAIT, 0, NULL, NULL, 0)) atomic_fetch_or(&x, 2);", "if (!syscall(SYS_futex, &y, FUTEX_WAIT, 0, NULL, NULL, 0)) atomic_fetch_or(&x, 4);",
                                                        "if (futex(FUTEX_WAKE, 2) == 2) { int all = 0; for (; all == 0 || !(all & (all - 1)); all = R(x)); if (all == 6) abort(); } W(y, 1); futex(FUTEX_WAKE, 9);"], "CRASH"),
