@@ -65,6 +65,7 @@ static void print(FILE *to, bool json, const char *format, va_list args)
 		else if (format[n - 1] == 's')
 			write_text(to, va_arg(args, const char *), json);
 		else if (strpbrk(one, "fg"))
+			/* NOLINTNEXTLINE(bugprone-branch-clone): each branch takes another type */
 			fprintf(to, one, va_arg(args, double));
 		else if (strpbrk(one, "lz"))
 			fprintf(to, one, va_arg(args, unsigned long));
