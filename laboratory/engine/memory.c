@@ -673,7 +673,7 @@ static bool wide_writes(const struct lab_op *op, const struct lab_wide *w, union
  * instruction, since a scenario may also access one of the two words.
  */
 #ifdef __x86_64__
-__attribute__((target("cx16"))) /* has the instruction for sixteen bytes */
+__attribute__((target("cx16"), noinline)) /* clang would lose the instruction where it inlines */
 #endif
 static bool
 wide_really(const struct lab_op *op, const struct lab_wide *w, union wide_value *found)
