@@ -57,8 +57,8 @@ typedef struct fl_executor_config {
 	 *
 	 * Three kinds of tasks do not count:
 	 *
-	 * - A task in a blocking section (fairlead/blocking.h): another task runs meanwhile. When
-	 *   the first task goes on, both run until one of them ends.
+	 * - A task in a blocking section (fairlead/blocking.h): during the section another task
+	 *   runs. When the first task goes on, both run until one of them ends.
 	 * - A task that a submit or a wait runs itself, or that a loop starts because another of
 	 *   its tasks waits for it.
 	 * - A task of one of the up to 64 further workers that a thread executor starts while all

@@ -283,11 +283,11 @@ static bool run_dfs(int64_t limit)
 
 /*
  * Repeats the failure of the last graph as a run of the usual engine, so that it can be replayed. A
- * failure that needs another modification order has no such run, and is reported as it is. Nor has
- * one in which all waits of a loop end at their deadlines for ever, or a reader enqueues. Another
- * failure may come first in that run, and then it is the one that is reported. The last thread that
- * comes to a barrier is the serial one there, and goes on at once, while in the graph another thread
- * went on before it.
+ * failure has no such run if it needs another modification order, if all waits of a loop end at
+ * their deadlines for ever, or if a reader enqueues. Such a failure is reported as it is. Another
+ * failure may come first in the run, and then that failure is reported. For example, the last thread
+ * that comes to a barrier is the serial thread there, and goes on at once, while in the graph
+ * another thread went on before it.
  */
 static void guide_failure(void)
 {
