@@ -1400,8 +1400,8 @@ int main(int argc, char **argv)
         text = read(join(self.source, "include/fairlead/task.h"))
         comment = re.search(r"defines\W+the\W+typed\W+calls:(.*?)\n#define", text, re.S)[1]
         listed = {name.removeprefix("count_primes_") for name in re.findall(r"\b(count_primes_\w+)\(", comment)}
-        for line in comment.splitlines():  # "count_primes_get(...);     and _try_get, _get_until"
-            listed |= {name[1:] for name in re.findall(r"(?<!\w)_\w+", line.partition("and ")[2])}
+        for line in comment.splitlines():  # "count_primes_get(...);  // and _try_get, _get_until"
+            listed |= {name[1:] for name in re.findall(r"(?<!\w)_\w+", line.partition("// and ")[2])}
         made = made_by("FL_TASK", "it", "int", "int") - {"body", "run", "register", "unregister"}
         self.same(made, listed)
 
