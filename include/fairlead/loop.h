@@ -206,6 +206,8 @@ struct fl_loop_watch {
  *                directory, or a device such as /dev/null
  *   -EINVAL      `events` has a bit other than FL_FD_IN and FL_FD_OUT, or `fd` is the descriptor
  *                that fl_loop_fd() returns for this loop
+ *   -ELOOP       `fd` is an epoll descriptor that watches this loop's descriptor, itself or through
+ *                others; or epoll descriptors watch each other more deeply than the kernel allows
  *   -ENOMEM      there is no memory
  *   -ENOSPC      the user's limit of watched descriptors is reached
  *   -EOWNERDEAD  this is a forked child, and the loop is the parent's
