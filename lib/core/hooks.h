@@ -14,10 +14,12 @@
  *
  *   point                  called by, when                             locks of the   a client
  *                                                                      library held   may
- *   locking, waiting,      the slow path of a lock, a semaphore or a   none           L A P
- *   locked                 queue: before the acquisition, before
- *                          each sleep, and at the end
- *   unlocking, downgraded  the slow path, before it does so            none           -
+ *   locking, waiting,      the slow path of a lock, a condition, a     none           L A P
+ *   locked                 semaphore or a queue: before the
+ *                          acquisition, before each sleep, and at
+ *                          the end
+ *   unlocking, downgraded  an unlock and a downgrade, before they      none           -
+ *                          change the lock's word
  *   forget, assert_held    init and assertions of locks                none           L A P
  *   destroy                the destroy of locks, conditions and the    none           L A P
  *                          like
@@ -28,9 +30,11 @@
  *                          fiber or to its own flow
  *   submit                 a submit on the long way, before the task   none           A
  *                          is published
- *   begin                  the context that runs a task, if it is to   none           M
- *                          be measured: in place of the run
- *   call                   the same, in place of the task's function   none           A
+ *   begin                  the context that runs a task, if the task   none           M
+ *                          is to be measured: in place of
+ *                          fl__run_function()
+ *   call                   the context that runs a task, while the     none           A
+ *                          recorder is on: in place of fl__task_call()
  *   task, event            the context that changes the state of a     an executor's  A
  *                          task or of a worker process
  *   note                   a hand-off, a steal, a poll of a loop       any            -
@@ -43,20 +47,23 @@
  *   exit                   a panic, and the end of a process that      any            A
  *                          does not call exit()
  *
- *   L  call the log handler of the program, which may wait. The client holds none of its locks.
+ *   L  call the log handler of the program, which may wait. Meanwhile the client holds none of its
+ *      own locks.
  *   A  take memory from fl__sys.map(), but not from an allocator: the caller may hold its lock
  *   M  take memory from fl__alloc(), the allocator of the program
  *   P  panic
  *
  * No point fails. A point that is off costs a test of one word, or of a weak function, on a slow
- * path. The fast paths have no test:
+ * path. The fast paths of a mutex, of locks of a readers-writer lock, and of fl_submit() have no
+ * test:
  *
  *   fast path of       what the client does instead
- *   a lock             The CAS expects fl__hook_free instead of 0. While debugging is on, that is a
+ *   a mutex            The CAS expects fl__hook_free instead of 0. While debugging is on, that is a
  *                      value that no word has, so each lock goes the slow way. It leaves a mark in
- *                      the word, so the unlock goes the slow way, too. The unlock of many readers
- *                      has no mark, and tests fl__hooks first. fl__hook_readers closes the fast
- *                      path of readers.
+ *                      the word, so the unlock goes the slow way, too.
+ *   a readers-writer   A write lock expects fl__hook_free, too. fl__hook_readers closes the fast
+ *   lock               path of read locks. The word has no mark. So an unlock, a downgrade and a
+ *                      try test fl__hooks first.
  *   fl_submit()        Its short way compares two words (exec/submit.c). The statistics change the
  *                      executor's where the next task is to be measured; the recorder changes the
  *                      process's.
@@ -159,7 +166,7 @@ struct fl__hook_op {
 	uint8_t on; /* the modes; 0: no other member is valid */
 	uint8_t how;
 	uint8_t kind;
-	bool measured; /* one of 16 that are measured even without a wait */
+	bool measured; /* one acquisition in 16, measured even if it does not wait */
 	bool waited;
 	const void *lock;
 	/* The condition that the context waits for, before it locks `lock`, or NULL. */
@@ -339,18 +346,21 @@ FL__IF_LINKED void fl__trace_ring_use(struct fl__trace_ring *ring, size_t size);
 
 /* Tasks. Statistics are on in a program that calls a function of inspect/stats.c. */
 
-/* How many submits a refill of a free list stands for: CHAIN blocks, but half as often. */
+/*
+ * A submit that finds no free block on the short way counts as so many submits. Typically it
+ * refills a free list, which is due once in CHAIN submits; so it counts as half of these.
+ */
 enum { FL__STATS_REFILL = 16 };
 
 /* The last measurement of a context that runs tasks. */
 struct fl__stats_last {
 	struct fl__stats_times *times; /* NULL before the first */
 	int64_t ns;
-	size_t begun; /* tasks, it among them */
+	size_t begun; /* tasks that the context had begun, this one included */
 };
 
 struct fl__stats_context {
-	size_t next; /* it asks for a stamp when it has begun so many */
+	size_t next; /* the context asks for a stamp when it has begun so many tasks */
 	struct fl__stats_last queued, ran;
 };
 

@@ -2,9 +2,9 @@
 /*
  * A chunk is several arguments as one task.
  *
- * A process executor loops over the elements itself. Other executors call a task's function once:
- * the function of a type of this file runs the elements. The function finds its task block by the
- * task's token, which is the future's.
+ * An executor whose tasks run in other processes (no FL_CAP_BY_REFERENCE) loops over the elements
+ * itself. Other executors call a task's function once: the function of a type of this file runs the
+ * elements. The function finds its task block by the task's token, which is the future's.
  *
  * The elements belong to the caller, and a hook knows of one element only. So a type with hooks is
  * submitted as a copy without hooks, in memory that does not last. After the end, only the release
@@ -16,10 +16,10 @@
 enum {
 	CHUNK_WINDOW = 1024,              /* chunks a worker: fl__chunk_window() */
 	CHUNK_WINDOW_LEAST = 2,           /* one runs, one is next */
-	CHUNK_WINDOW_BYTES = 1 << 20,     /* a worker's, beyond the least */
+	CHUNK_WINDOW_BYTES = 1 << 20,     /* of a worker's chunks, if they are more than the least */
 	CHUNK_WINDOW_MOST = 1 << 14,      /* in all; with more workers, one a worker */
 	CHUNK_PREFERRED_BYTES = 16 << 10, /* so that 16 tasks fit a submission ring */
-	CHUNK_BYTES_MOST = 64 << 10,      /* of results with bytes: a worker of a rank has room */
+	CHUNK_BYTES_MOST = 64 << 10,      /* of a chunk's structs with bytes, without `result_most` */
 	CHUNK_PREFERRED_HANDLES = 16,     /* elements with bytes, whose sizes are not known */
 };
 
@@ -67,7 +67,11 @@ struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
 	const int error = fl_future_error(f);
 	if (error == 0)
 		return (struct fl__chunk_end){.done = block->future.count};
-	/* A count of all elements with an error is a dead worker's. Or results have no memory. */
+	/*
+	 * No element counts if nobody knows which of them succeeded, as after the death of a rank:
+	 * then `done` has all elements, although there is an error. Nor does one if there was no
+	 * memory for the results.
+	 */
 	const bool lost = block->done >= block->future.count || (type->result_size > 0 && !f->result);
 	const bool killed = error == -ETIMEDOUT && block->asked == FL__STOP_EXPIRED;
 	const bool cancelled = fl_future_get_state(f) == FL_CANCELLED;

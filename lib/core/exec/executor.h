@@ -28,9 +28,10 @@
  * running and foreign, also if that context is a worker.
  *
  * A foreign context claims a task, removes it from `queue` and counts it, in one section of the
- * lock. A join waits until no task is queued, running or foreign. So a task block's pointer to the
- * executor is valid until the task has ended. A canceller cannot know that, so it holds the
- * executor during its claim (fl__task_blocks_hold()).
+ * lock. A join waits until no task is queued, running or foreign, and until the kind's is_busy(),
+ * if it has one, returns false. So a task block's pointer to the executor is valid until the task
+ * has ended. A canceller cannot know that, so it holds the executor during its claim
+ * (fl__task_blocks_hold()).
  *
  * A kind with a backlog of its own (`take_oldest`) may leave a claimed task there, until a thread
  * takes it out, finds it claimed, and frees the producer's reference.
@@ -45,10 +46,10 @@ struct fl__task_list {
 };
 
 /*
- * A bounded backlog has one permit for each task that may wait. A submit takes a permit before
- * it makes the task block, and records its kind in block->permit. The context that claims the task
- * returns the permit, unless it takes the tasks out of a closed executor: once the executor is
- * closed or broken, a permit is always free, and waiting submits go on and are refused.
+ * A bounded backlog has one permit for each task that may wait. A submit takes a permit before it
+ * makes the task block, and records in block->permit whether the task holds one. The context that
+ * claims the task returns the permit, unless it takes the tasks out of a closed executor: once the
+ * executor is closed or broken, a permit is always free, and waiting submits go on and are refused.
  */
 struct fl__permits {
 	fl_sem free;
@@ -93,8 +94,8 @@ struct fl__executor_ops {
 	void (*destroy)(fl_executor *e);
 	/*
 	 * A context that serves `e` is about to wait for the task. Returns true if another context
-	 * runs it, whatever else waits. If it returns false, or is NULL, the waiter runs the task
-	 * if the task is still queued.
+	 * has taken the task, or will take it while the caller waits. If it returns false, or is
+	 * NULL, the waiter runs the task if the task is still queued.
 	 */
 	bool (*start_elsewhere)(fl_executor *e, struct fl__task_block *block);
 	/*
@@ -122,8 +123,8 @@ struct fl__executor_ops {
 	 * which worker process), and lasts as long as the executor's task blocks.
 	 */
 	/*
-	 * Called under the lock. Puts unstarted tasks back into `queue`. With `request` it stops
-	 * the others.
+	 * Called under the lock. Puts unstarted tasks back into `queue`. With `request` it requests
+	 * the others to stop.
 	 */
 	void (*recall)(fl_executor *e, bool request);
 	/*
@@ -159,7 +160,7 @@ enum { FL__STATS_TYPES = 16 };
 /* The data of the statistics (inspect/stats.c). */
 struct fl__stats {
 	int32_t skip;                                  /* submits of the long way until one stamps */
-	int64_t calm;                                  /* submits before are paid for: stats_is_calm() */
+	int64_t calm;                                  /* the bucket of stats_is_calm() */
 	struct fl__stats_context frame;                /* of all contexts in fl__run_task() */
 	struct fl__stats_type *types[FL__STATS_TYPES]; /* NULL if not yet used */
 };
@@ -277,7 +278,7 @@ int fl__executor_refuses(const fl_executor *e);
 /* The values of block->permit. */
 enum fl__permit {
 	FL__PERMIT_NONE,    /* needs no permit */
-	FL__PERMIT_PENDING, /* holds a permit until it begins */
+	FL__PERMIT_PENDING, /* holds a permit until it is claimed */
 	FL__PERMIT_INLINE,  /* its submit runs it */
 };
 
@@ -391,8 +392,9 @@ void fl__executor_end_queued(fl_executor *e, int error, const char *text);
 
 /*
  * Frames (run.c) are on the stack of each context that serves an executor. A worker has one for its
- * whole life. A context that submits to the sequential executor, or helps, has one for each task. A
- * context's frames form a chain. A stolen call (fork_join.c) uses the forker's chain.
+ * whole life, and so has a fiber of a loop executor. A context that runs a task in its submit, or
+ * helps, has one for each such task. A context's frames form a chain. A stolen call (fork_join.c)
+ * uses the forker's chain.
  */
 struct fl__run {
 	fl_executor *executor;

@@ -53,6 +53,8 @@ void fl__group_sweep(fl_group *g, fl_future *list);
  * next submit wakes a join that sleeps.
  */
 fl_future *fl__group_take_offer(fl_group *g, fl_future **taken);
+
+/* Wakes a join that sleeps until there is an offer. group.c has it, for group_tasks.c. */
 void fl__group_wake_taking_join(fl_group *g);
 
 /* For the members of groups: tasks (group_tasks.c) and fibers of loops (loop/loop_fiber.c). */

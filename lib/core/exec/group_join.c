@@ -145,9 +145,10 @@ static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 	fl__store_relaxed(&g->looked_, 0);
 	fl__store_relaxed(&g->swept_, 0);
 	/*
-	 * The caller, alone with the group, opens it. Release, both: what members wrote, and of the
-	 * second also the first: an observer that knows of the end of all members, and reads this
-	 * 0, must not read the old entered_. Both pair with fl__group_left().
+	 * release, both: pairs with the acquires in fl__group_left(), for what the members wrote.
+	 * The second also publishes the first: an observer that knows of the end of all members,
+	 * and reads the 0 of balance_, must not read the old entered_. The caller, alone with the
+	 * group, opens it here.
 	 */
 	fl__store_release(&g->entered_, 0);
 	fl__store_release(&g->balance_, 0);

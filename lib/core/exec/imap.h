@@ -46,7 +46,7 @@ struct fl__imap_batch {
 	size_t good;      /* if current: leading elements that succeeded */
 	size_t kept;      /* if current: those with a valid result */
 	int error;        /* if current: why the rest failed */
-	bool returned;    /* the callback has pushed it */
+	bool returned;    /* the callback has pushed it, and the iteration has taken it */
 	bool ended_first; /* before the iteration was stopped */
 };
 

@@ -12,7 +12,7 @@ static struct fl__imap_batch imap_closed;
 
 void fl__imap_release(fl_imap *it)
 {
-	/* the last release frees what the earlier ones used; pairs with itself */
+	/* acq_rel: pairs with itself, since the last release frees what the earlier ones used */
 	if (fl__sub_acq_rel(&it->refs, 1) > 1)
 		return;
 	fl__free(it->source.memory);
@@ -50,7 +50,10 @@ static void imap_on_end(fl_future *f, void *arg)
 			return;
 		}
 		b->next_done = seen;
-		/* release: pairs with the acquire in fl__imap_collect(), for `next_done` */
+		/*
+		 * release: pairs with the acquires in fl__imap_collect() and fl__imap_close(), for
+		 * `next_done`
+		 */
 	} while (!fl__cas_weak_release(&it->done, &seen, b));
 	fl_event_set(&it->batch_ended);
 	fl__imap_release(it);
@@ -126,6 +129,7 @@ struct fl__imap_batch *fl__imap_next_ended(fl_imap *it)
 
 /*
  * Returns 0, or an error that leaves the batch as it was. -ETIMEDOUT says that the backlog is full.
+ * With `beyond` the submit ignores the backlog's bound.
  */
 static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool beyond)
 {

@@ -151,7 +151,10 @@ static void map_cancel_pending_runners(fl_future **runners, int n)
 		FL_IGNORE(fl_future_cancel_pending(runners[i]));
 }
 
-/* Frees all runners. Returns why the wait ended early, or -ENOTRECOVERABLE. */
+/*
+ * Frees all runners. Returns why the wait ended early; -ENOTRECOVERABLE if a runner ended with it;
+ * or 0.
+ */
 static int map_await_runners(struct map_in_place *map, fl_future **runners, int n, fl_time deadline,
                              fl_cancel_token *cancel)
 {
@@ -203,7 +206,7 @@ static int map_run(struct map_in_place *map, fl_submit_config *config, fl_map_er
 	return rc;
 }
 
-/* Several tasks for each worker balance the load. */
+/* Several chunks for each worker balance the load. */
 static size_t map_chunk_size(size_t n, unsigned workers)
 {
 	size_t chunks = (size_t)workers * MAP_CHUNKS_PER_WORKER;
@@ -233,8 +236,9 @@ static int map_in_place(fl_executor *e, const fl_task_type *type, const void *ar
  * that the map takes is the lowest, since all chunks before it have ended, and the map then cancels
  * those after it.
  *
- * A map ends early for one reason, the first: a failure (also one before the stop), a stop by its
- * deadline or token, or a broken executor. The map goes on until it has taken all chunks under way.
+ * A map ends early for one reason, the first: a failure (also one that the map takes after a stop,
+ * if its chunk ended before the stop), a stop by its deadline or token, or a broken executor. The
+ * map goes on until it has taken all chunks under way.
  */
 
 struct map_by_copy {
@@ -321,7 +325,7 @@ static int map_copies(fl_executor *e, const fl_task_type *type, const void *args
 	struct map_by_copy m = {.results = results};
 	fl_task_type lent = *type; /* the array stays: no element needs a handle of its own */
 	lent.drop_arg = FL__BYTES_LENT;
-	/* a type with hooks is copied, and lasts: fl__chunk_type() */
+	/* fl__chunk_type() copies a type with hooks, so no future refers to `lent` */
 	int rc = fl_imap_create(&m.it, e, fl__bytes_declares(type->drop_arg) ? &lent : type, args, n, &lazy);
 	if (rc != 0)
 		return rc;

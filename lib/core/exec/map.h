@@ -22,8 +22,8 @@ struct fl__chunk_type {
 };
 
 /*
- * Returns `type` itself if possible, and otherwise a type made in `storage`, which must outlive all
- * futures.
+ * Returns `type` itself if possible, and otherwise a type made in `storage`. The storage must stay
+ * until each future with that type has ended and fl__chunk_detach_type() was called for it.
  */
 const fl_task_type *fl__chunk_type(struct fl__chunk_type *storage, const fl_executor *e, const fl_task_type *type,
                                    size_t chunk);
@@ -43,7 +43,7 @@ void fl__chunk_detach_type(fl_future *f);
 
 struct fl__chunk_end {
 	int error;     /* 0: all succeeded */
-	uint32_t done; /* 0: all succeeded */
+	uint32_t done; /* the leading elements that succeeded and have results */
 	/*
 	 * The chunk was cancelled, or stopped on request or by a deadline. Otherwise element `done`
 	 * failed.
@@ -89,8 +89,8 @@ size_t fl__chunk_most(const fl_task_type *type);
 
 /*
  * Returns `wanted`, but at most as many elements as one task can have, and as many as have their
- * results in `result_most` bytes, where the results outlive a dying worker. The result is at least
- * 1.
+ * results in `result_most` bytes, where the results outlive a dying worker. There is a limit for
+ * elements with bytes, too. The result is at least 1.
  */
 size_t fl__chunk_limit(const fl_executor *e, const fl_task_type *type, size_t wanted);
 

@@ -343,7 +343,7 @@ static void run_help(struct fl__ctx *ctx, void *future)
 	fl_future *f = future;
 	if (f->ops != &fl__task_future_ops)
 		return; /* not a task, or one that runs in another process */
-	/* only compared before fl__run_serves(): it may be gone */
+	/* `e` may be gone: until fl__run_serves() finds it, the address is only compared */
 	fl_executor *e = fl__task_block_owner(fl__task_block_of(f))->executor;
 	if (!fl__run_serves(e) || fl__executor_is_forked(e))
 		return;

@@ -25,9 +25,9 @@ static struct fl__task_block *executor_take_oldest(fl_executor *e)
 }
 
 /*
- * It has the tasks that one section of the lock found. This context has claimed `ours`. Other
- * contexts have claimed `theirs`, which were in a kind's own backlog. Workers of a kind with such a
- * backlog run those in `running`.
+ * This struct has the tasks that one section of the lock has found. This context has claimed
+ * `ours`. Other contexts have claimed `theirs`, which were in a kind's own backlog. Workers of a
+ * kind with such a backlog run those in `running`.
  */
 struct executor_taken {
 	struct fl__task_list ours, theirs, running;
@@ -313,7 +313,10 @@ static void executor_free_when_ended(void)
 	fl__sub_release(&fl__executors_detached, 1); /* release: what the tasks wrote, for tests */
 }
 
-/* An exit waits for no task. A dlclose() waits for all: their threads are about to end. */
+/*
+ * At an exit, each detached executor that is not freed yet counts as in use, so the exit waits for
+ * no task. A dlclose() waits for all tasks, since it unmaps the code that their threads run.
+ */
 static unsigned executor_detached_in_use(void)
 {
 	/* relaxed: it is only a count, and the end of this copy joins the threads */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A submit puts a task into a task block, and gives it to the executor. A bounded backlog has
- * permits (executor.h). Where `copied` is above 0, the callback's argument, of so many bytes, is in
- * the block.
+ * permits (executor.h). Where the parameter `copied` of fl__submit() is above 0, the callback's
+ * argument, of so many bytes, is in the block.
  *
  * A submit to a full backlog depends on `when_full`:
  *
@@ -64,7 +64,7 @@ void fl__permits_close(fl_executor *e)
 }
 
 /*
- * These functions have no frame of their own, since a report of waits names the first caller
+ * A function with this mark has no frame of its own, since a report of waits names the first caller
  * outside of the library.
  */
 #define SUBMIT_INLINE static inline __attribute__((always_inline))

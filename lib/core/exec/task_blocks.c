@@ -10,8 +10,8 @@
  *   busy          1: a context uses the cache           the context: a swap; a store when it leaves
  *   ended         no more blocks are made; a context    fl__task_blocks_free(), in the cache
  *                 that frees one counts it in `left`
- *   out           blocks made here less blocks freed    the context in the cache; wraps
- *                 here
+ *   out           blocks made here, and references to   the context in the cache; wraps
+ *                 the pool, less those freed here
  *   left          blocks in use, once the caches are    subtraction by a context that frees a block
  *                 summed up; more before that           at an ended cache, or frees the pool; at 0
  *                                                       it frees the memory
@@ -21,11 +21,12 @@
  *   central, slabs                                      under `lock`
  *
  * Invariants
- *   1. A block in no chain is in use, or in a worker's batch of freed blocks. It is counted once,
- *      in the `out` of a cache or in `left`. So the pool outlives its blocks; a future may outlive
- *      its executor. A context that frees a block last uses the pool when it leaves the cache, or
- *      by its subtraction from `left`.
- *   2. The memory of a pool's block stays a block of the same size, with the state of its last
+ *   1. A block that is neither in a free list of a cache nor in a chain is in use, or in a worker's
+ *      batch of freed blocks. It is counted once, in the `out` of a cache or in `left`. So the pool
+ *      outlives its blocks; a future may outlive its executor. When a context frees a block, its
+ *      last use of the pool is that it leaves the cache or, if the cache is ended, that it
+ *      subtracts from `left`.
+ *   2. The memory of a slab's block stays a block of the same size, with the state of its last
  *      future, as long as the pool: another thread may still read that state
  *      (fl__future_try_ref()).
  *   3. `left` reaches 0 once: it starts at EARLY, above the number of blocks.
@@ -348,8 +349,8 @@ fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool)
 	uint32_t seen = fl__load_relaxed(&pool->held); /* relaxed: a stale value makes the CAS below fail */
 	while (!(seen & TASK_BLOCKS_SHUT))
 		/*
-		 * relaxed: a shut comes after this CAS, and the pool was passed on together with
-		 * the initialized executor
+		 * relaxed: a later shut waits for the end of this hold, and the executor was
+		 * initialized before the pool was passed on
 		 */
 		if (fl__cas_weak_relaxed(&pool->held, &seen, seen + TASK_BLOCKS_HOLD))
 			return pool->of.executor;

@@ -56,12 +56,15 @@ enum fl__stop_state {
 };
 
 /*
- * For small arguments and results, and a size that few tasks exceed. Both are an odd number of
- * cache lines, so that first lines spread over a cache's sets.
+ * The first size is for small arguments and results. The second is one that few tasks exceed. Both
+ * are an odd number of cache lines, so that first lines spread over a cache's sets.
  */
 enum { FL__TASK_BLOCK_SMALL = 3 * FL__LINE, FL__TASK_BLOCK_LARGE = 7 * FL__LINE };
 
-/* Macros for the model. With fewer caches, more contexts share each. */
+/*
+ * These are macros because the model uses smaller numbers: with fewer caches, more contexts share
+ * each.
+ */
 #ifndef FL__TASK_BLOCK_CACHES
 #define FL__TASK_BLOCK_CACHES 16
 #define FL__TASK_BLOCK_CHAIN 32
@@ -108,15 +111,16 @@ struct fl__task_blocks {
 	void *owner;
 	uint32_t held;
 	uint32_t lock; /* guards `slabs` and `central` */
-	void *slabs;   /* each begins with the next */
+	void *slabs;   /* each begins with a pointer to the next */
 	struct fl__task_block_central central[FL__TASK_BLOCK_SIZES];
 	unsigned char apart[FL__LINE];
 	struct fl__task_block_cache caches[FL__TASK_BLOCK_CACHES];
 };
 
 /*
- * Lasts as long as the caller or a task block needs it. `owner`, which may be NULL, is
- * freed with it. Returns NULL if there is no memory.
+ * Makes a pool, which lasts until fl__task_blocks_free() was called and the last task block and
+ * reference are freed. `owner`, which may be NULL, is freed with it. Returns NULL if there is no
+ * memory.
  */
 struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *of, void *owner);
 
@@ -129,8 +133,9 @@ static inline const struct fl__task_block_owner *fl__task_block_owner(const stru
 }
 
 /*
- * Takes a reference to the pool, not to the executor: for a later use of the executor without a
- * task there. In a forked child, where pools stay, ref and unref do nothing.
+ * Takes a reference to the pool, not to the executor. It is for a context that will use the
+ * executor later, and has no task there: fl__task_blocks_hold() then tells whether the executor
+ * still exists. In a forked child, where pools stay, ref and unref do nothing.
  */
 void fl__task_blocks_ref(struct fl__task_blocks *pool);
 void fl__task_blocks_unref(struct fl__task_blocks *pool);
@@ -146,9 +151,11 @@ void fl__task_blocks_unhold(struct fl__task_blocks *pool);
 void fl__task_blocks_shut(struct fl__task_blocks *pool);
 
 /*
- * With `count` arguments and results of `type`, at future.arg and future.result, and `extra` bytes
- * for a callback and its argument. All is zero except the future, links, arguments and extra bytes.
- * If the results exceed `most` bytes, future.result is NULL. Returns NULL if there is no memory.
+ * Makes a block with `count` arguments and results of `type`, at future.arg and future.result, and
+ * `extra` bytes for a callback and its argument. The results are zero, and so are the fields from
+ * `done` to `permit`, and where tasks run in other processes all fields behind `size`. The rest of
+ * the future, the links, the arguments and the extra bytes have any content. If the results exceed
+ * `most` bytes, future.result is NULL. Returns NULL if there is no memory.
  */
 struct fl__task_block *fl__task_block_new(struct fl__task_blocks *pool, const fl_task_type *type, uint32_t count,
                                           size_t most, size_t extra);
@@ -201,7 +208,7 @@ enum {
 /* fl_submit() copies the argument of a small type, and would not hold its bytes. */
 _Static_assert(sizeof(fl_bytes) >= 2 * FL__TASK_BLOCK_PART, "no small type has an fl_bytes");
 
-/* Alignments are powers of two: then none is above PART. */
+/* Alignments are powers of two, so one that is below 2 * PART is at most PART. */
 static inline bool fl__task_type_is_small(const fl_task_type *type)
 {
 	return (type->arg_size | type->arg_align | type->result_size | type->result_align) < 2 * FL__TASK_BLOCK_PART &&
@@ -247,7 +254,10 @@ struct fl__task_block_batch {
 
 void fl__task_block_free_batch(struct fl__task_block_batch *batch);
 
-/* Called by the batch's worker. Frees the block of an ended future, later. */
+/*
+ * Called by the batch's worker. Frees the block of an ended future: a small block later, with the
+ * batch, any other at once.
+ */
 static inline void fl__task_block_free_to(struct fl__task_block_batch *batch, struct fl__task_block *block)
 {
 	if (fl__unlikely(block->size != 0)) {

@@ -52,7 +52,7 @@ struct then_chain {
 	struct fl__task_blocks *blocks; /* of the executor that gets the task */
 	fl_future *first, *second;
 	/* The row of chains that this one depends on, by way of `first`: constant. */
-	struct then_chain *jump; /* one of the row; this chain: it is empty */
+	struct then_chain *jump; /* one of the row, or this chain if the row is empty */
 	size_t depth;            /* the row's length */
 	uint32_t fork_count;     /* at the creation */
 	fl_event begun;
@@ -60,7 +60,7 @@ struct then_chain {
 	struct fl__ending ending; /* of `next` */
 	uint32_t lock;            /* guards the rest, and the store of `second` */
 	enum then_phase phase;
-	bool requested;  /* to stop, before `second` was set */
+	bool requested;  /* a stop was requested; read when `second` is stored */
 	bool ended_here; /* `second` ended before it was stored */
 };
 
@@ -290,7 +290,7 @@ static void then_on_help(fl_future *f, fl_time deadline, const fl_cancel_token *
 
 static void then_on_advance(fl_future *f, const fl_event *or_event, fl_time deadline, const fl_cancel_token *cancel)
 {
-	(void)or_event; /* of a lazy map, whose futures have tasks */
+	(void)or_event; /* only a lazy map passes an event, and its futures are no chains */
 	while (fl__ctx_get()->help && !fl__future_has_ended(f)) {
 		/*
 		 * waits for the stage that it has helped with, since another stage may need help

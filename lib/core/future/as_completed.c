@@ -225,15 +225,15 @@ int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, fl_t
 /*
  * The iteration. A waiter that may run tasks helps with each future once, in the order of the
  * array: `helped` is the position. It leaves futures that are not pending, or another executor's,
- * to other threads. A chain may get new pending tasks: each wait helps with all `followed` such
- * futures.
+ * to other threads. A chain may get new pending tasks, so each wait helps with all chains that are
+ * left: `followed` is their number.
  */
 
 struct fl_as_completed {
 	struct fl__future_set set;
 	size_t n, helped, followed;
 	size_t parents; /* in a forked child: futures that will not end here */
-	/* a reference; NULL: already returned, or a duplicate */
+	/* each has a reference to its future, or NULL if that was returned, or is a duplicate */
 	struct fl__future_entry each[];
 };
 

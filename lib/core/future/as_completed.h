@@ -42,7 +42,10 @@ void fl__future_set_add(struct fl__future_set *set, struct fl__future_entry *ent
 /* An append that is under way ends before fl__future_set_fini() returns. */
 void fl__future_set_remove(struct fl__future_entry *entry);
 
-/* Sleeps until `enough`, under the lock, is true: 0, -ETIMEDOUT, -ECANCELED. Only one waiter. */
+/*
+ * Sleeps until enough(), which is called under the lock, returns true. Only one context may sleep
+ * at a time. Returns 0, -ETIMEDOUT or -ECANCELED.
+ */
 int fl__future_set_sleep(struct fl__future_set *set, bool (*enough)(const struct fl__future_set *set), fl_time deadline,
                          fl_cancel_token *cancel);
 

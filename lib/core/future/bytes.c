@@ -125,7 +125,7 @@ int fl__bytes_hold(fl_bytes *b, const fl_bytes *from)
 {
 	*b = *from;
 	if (b->owner_ && b->owner_->drop && b->owner_->room > 0)
-		b->owner_ = NULL; /* a running task's: a copy */
+		b->owner_ = NULL; /* the shared memory of a running task's result: it is copied */
 	if (!b->owner_)
 		return b->data ? fl_bytes_resize(b, b->size) : 0;
 	fl__add_relaxed(&b->owner_->refs, 1); /* relaxed: the copied handle keeps the memory */

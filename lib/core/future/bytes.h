@@ -13,14 +13,16 @@ struct fl__bytes {
 };
 
 /*
- * Overwrites `*b`. The data is with the head, unless the head has `data`. Returns 0, -ENOMEM or
- * -E2BIG.
+ * Allocates counted memory with the given head, and makes `*b` its first handle. Does not free what
+ * `*b` had. The data lies behind the head, in the same allocation, unless head.data points to other
+ * memory. Returns 0, -ENOMEM or -E2BIG.
  */
 int fl__bytes_new(fl_bytes *b, size_t size, struct fl__bytes head);
 
 /*
- * In a worker process the running task's result, else NULL. fl__bytes_share(): frees what `*b` had,
- * and allocates where the parent finds it. Returns 0, or an error, or 1: use the heap.
+ * fl__bytes_running is the result of the task that runs, in a worker process that gives it shared
+ * memory; else it is NULL. fl__bytes_share() frees what `*b` had, and allocates memory where the
+ * parent finds it. It returns 0; or an error; or 1, if the caller must use the heap.
  */
 extern const fl_bytes *fl__bytes_running;
 extern int (*fl__bytes_share)(fl_bytes *b, size_t size);

@@ -123,9 +123,9 @@ enum fl__claim { FL__CLAIM_LOST, FL__CLAIM_RUN, FL__CLAIM_CANCEL };
 enum fl__claim fl__future_claim(fl_future *f);
 
 /*
- * Whether `f`, in no queue, is unshared: future.c, invariant 6. `claimed`: CLAIMED, or 0. The task
- * of a group has a token that is alone, and often one reference, but is not unshared: it is
- * REGISTERED.
+ * Returns whether `f`, which is in no queue, is unshared: future.c, invariant 6. `claimed` is
+ * CLAIMED if the caller has claimed `f`, else 0. The task of a group has a token that is alone, and
+ * often one reference. It is not unshared all the same, since its bit REGISTERED is set.
  */
 static inline bool fl__future_is_unshared(const fl_future *f, uint32_t claimed)
 {
@@ -165,7 +165,10 @@ bool fl__future_claim_cancel(fl_future *f);
 /* Claims `f` for a cancel, for the reason for which `before` has ended as cancelled. */
 bool fl__future_claim_cancel_as(fl_future *f, const fl_future *before);
 
-/* Whether `f` has not run, or has returned -ECANCELED, after its deadline. */
+/*
+ * Returns whether `f` has ended because of its deadline: after the deadline it was cancelled before
+ * it started, or its task returned -ECANCELED.
+ */
 bool fl__future_has_expired(const fl_future *f);
 
 /*
@@ -205,13 +208,13 @@ void fl__future_end_rest(fl_future *f, struct fl__callback *callbacks);
  */
 void fl__future_end_foreign(fl_future *f);
 
-/* The first step of fl__future_finish(): sets the error and the message. May be repeated. */
+/* The first half of fl__future_set_end(): sets the error and the message. May be repeated. */
 void fl__future_set_error(fl_future *f, int error, char *message);
 
 /*
  * Does what fl__future_finish() does, after fl__future_set_error(), for a context that must run no
- * user code. Returns false and does nothing if there is user code to run. `prompt` is a callback
- * that is not user code, or NULL.
+ * user code. Returns false if there is user code to run; then it has done nothing that the caller
+ * must undo. `prompt` is a callback that is not user code, or NULL.
  */
 bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt);
 
@@ -296,8 +299,8 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
 void fl__future_run_callbacks(fl_future *f, struct fl__callback *list);
 
 /*
- * Called in a callback of `f`. Returns whether no more user code runs here before its reference is
- * freed.
+ * Called in a callback of `f`. Returns whether no more user code runs here before the producer's
+ * reference is freed.
  */
 bool fl__future_is_in_last_callback(const fl_future *f);
 
@@ -305,7 +308,7 @@ bool fl__future_is_in_last_callback(const fl_future *f);
 void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);
 
 /*
- * Has fl__future_report(f, arg) (as_completed.c) called at the end, where waiters are unparked:
+ * Makes the end call fl__future_report(f, arg) (as_completed.c) where it unparks the waiters:
  * before the callbacks, and whatever they do. Returns false if the future has ended; then no call
  * follows.
  */
@@ -318,7 +321,10 @@ bool fl__future_report_end(fl_future *f, struct fl__callback *node, void *arg);
 bool fl__future_report_not(fl_future *f, struct fl__callback *node);
 void fl__future_report(fl_future *f, void *arg);
 
-/* Adds a callback to a future that no other thread has seen. `node` must live as long as it. */
+/*
+ * Adds a callback to a future that no other thread has seen. `node` must live as long as the
+ * future.
+ */
 void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);
 
 /*

@@ -10,8 +10,8 @@ static bool future_claim(fl_future *f, uint32_t bits)
 	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: a stale value makes the CAS below fail */
 	while (!(seen & FL__FUTURE_CLAIMED))
 		/*
-		 * the claim publishes nothing. What the claimer reads was written before it got
-		 * the future; future_try_publish() publishes what it writes.
+		 * relaxed: the claim publishes nothing. What the claimer reads was written before
+		 * it got the future. The ending CAS publishes what it writes.
 		 */
 		if (fl__cas_weak_relaxed(&f->state, &seen, seen | bits))
 			return true;
