@@ -50,8 +50,10 @@ FL__IF_LINKED void fl__forks_resize(struct fl__forks *forks, unsigned n);
 FL__IF_LINKED struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i);
 FL__IF_LINKED void fl__forks_leave(struct fl__fork_stack *self);
 
+/* Returns whether the calling worker has forks under way. */
 FL__IF_LINKED bool fl__forks_any(const struct fl__fork_stack *self);
 
+/* Returns how many forks were stolen so far, for statistics. */
 FL__IF_LINKED size_t fl__forks_stolen(const struct fl__forks *forks);
 
 /*
@@ -68,9 +70,13 @@ static inline bool fl__forks_are_linked(void)
 	return FL__IS_LINKED(fl__forks_init);
 }
 
-/* Guesses whether an idle worker would steal a fork of the calling context, and there is none. */
+/*
+ * Guesses whether another worker would steal a fork of the calling context, which has none at the
+ * moment.
+ */
 bool fl__fork_is_wanted(void);
 
+/* Returns whether the calling worker runs the second half of a split part first (parallel.c). */
 bool fl__fork_takes_second_half(void);
 
 #endif

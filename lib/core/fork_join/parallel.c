@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Parallel loops by fl_parallel_invoke(): lazy binary splitting (Tzannes et al. 2010). A worker
- * runs its part in chunks. Between two chunks a worker without a fork to steal publishes one half
- * of the rest as a fork.
+ * runs its part in chunks. Between two chunks it publishes one half of the rest as a fork, if its
+ * stack has no fork that another worker could steal.
  *
  * A chunk takes some microseconds. Later elements may take longer than the first, so chunks grow
  * step by step. A rest of one chunk is not split. Of a split part, the half that is run second
@@ -12,14 +12,15 @@
  * over the same memory, each of two workers finds its half in its cache.
  *
  * A loop ends at the first call that fails, or when its scope is requested. The call that fails
- * sets `failed`, which every part reads before each chunk. A call that then returns -ECANCELED has
- * not failed.
+ * sets `failed`, which every part reads before each chunk. A call that returns -ECANCELED while its
+ * scope is requested has not failed.
  *
  * A caller outside of the executor submits the loop as one task. A thread that runs no task runs
- * this task itself, as with FL_FULL_RUN, and submits the rest. The caller then takes chunks from
- * the front of the rest, and a worker takes chunks from the back, so that each finds its half in
- * its cache. Near the end both take less. If there are more than two workers, that worker takes
- * larger parts and splits them.
+ * this task itself, as with FL_FULL_RUN, and submits the rest (parallel_may_run_here() has all
+ * conditions). The caller then takes chunks from the front of the rest, and a worker takes chunks
+ * from the back, so that each finds its half in its cache. Near the end both take less. If there
+ * are more than two workers, the worker that takes from the back takes larger parts, and splits
+ * them.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -38,8 +39,9 @@
  *          is 1/FEW of it.
  * GROWTH   The largest factor of one growth of a chunk. No chunk is more than 2/GROWTH of the rest.
  *          A loop is not split before it has run for half of CHUNK/GROWTH, so that its time can be
- *          guessed. If the thread's last loop has just begun, the helper is awake: then a loop that
- *          takes more than CHUNK/GROWTH is split.
+ *          guessed. If the previous loop of the thread began less than 2 * CHUNK ago, the worker
+ *          that helped with it is still awake: then a loop that takes more than CHUNK/GROWTH is
+ *          split.
  * CALLS    A loop of fewer calls is split at once, by workers, since the first call may be long. If
  *          the caller has set a small grain, a take is at least 1/CALLS of the shared rest.
  *
@@ -64,7 +66,7 @@ struct parallel_loop {
 	int (*body)(void *state, size_t from, size_t to);
 	const fl_reduction *reduction; /* in place of `body` */
 	void *state;
-	size_t grain; /* 0: measured, until a chunk takes from time / 2 to 4 * time, in ns */
+	size_t grain; /* 0: chunks adapt until one takes from time / 2 to 4 * time, in ns */
 	int64_t time;
 	uint32_t failed; /* claimed by the call that writes `error` */
 	int error;
@@ -82,7 +84,7 @@ struct parallel_part {
 	void *value;        /* NULL without a reduction */
 	bool is_whole;      /* the loop, not yet split */
 	unsigned workers;   /* not 0: takes parts from the back of the rest */
-	void *behind;       /* then the value of those taken before */
+	void *behind;       /* then the value of the parts that were taken before */
 };
 
 static int parallel_run_part(void *arg);
@@ -187,7 +189,7 @@ static bool parallel_take(struct parallel_part *part)
 	FL__LOCKED(&loop->lock);
 	const size_t rest = loop->to - loop->from;
 	size_t least = loop->grain > 0 ? rest / FL__PARALLEL_CALLS : 0;
-	if (back) /* of a rest that is less than the workers: all */
+	if (back) /* all of a rest that is less than the workers */
 		least = FL__MAX(least, rest - rest / part->workers * 2);
 	const size_t fits = FL__MIN(part->chunk, (rest + part->chunk) / PARALLEL_FEW + 1);
 	const size_t most = FL__MAX(fits, least);

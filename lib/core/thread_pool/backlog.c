@@ -447,7 +447,8 @@ bool fl__backlog_mark(struct fl__backlog *b)
 void fl__backlog_watch(struct fl__backlog *b)
 {
 	BACKLOG_EACH (queue, b)
-		fl__or_seq_cst(&queue->ring.tail, FL__MPMC_WAIT); /* seq_cst: a later count sees the puts before it */
+		/* seq_cst: the count of tasks that follows sees each put that has not found the mark */
+		fl__or_seq_cst(&queue->ring.tail, FL__MPMC_WAIT);
 }
 
 size_t fl__backlog_length(const struct fl__backlog *b)

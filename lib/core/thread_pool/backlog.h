@@ -15,11 +15,11 @@
 struct fl__task_queue {
 	unsigned number; /* its place in `queues` */
 	uint64_t bit, *listed;
-	/* of an injector */
+	/* the next two are for an injector; a local queue has 0 and an empty list */
 	uint32_t slow; /* FL__QUEUE_OVERFLOWS, FL__QUEUE_STARTUP */
 	struct fl__task_list overflow;
 	struct fl_mpmc ring; /* of pointers to task blocks */
-	/* of a local queue; its worker alone uses them */
+	/* the rest is for a local queue; only its worker uses it */
 	unsigned takes, spills;
 	struct fl__task_queue *visited;
 };
@@ -63,8 +63,8 @@ int fl__backlog_init(struct fl__backlog *b, unsigned workers);
 void fl__backlog_fini(struct fl__backlog *b);
 
 /*
- * Called under the lock. Makes the local queue of a new worker. It must stay there until
- * fl__backlog_fini(); the worker frees its ring. Returns 0 or -ENOMEM.
+ * Called under the lock. Makes the local queue of a new worker. It must stay in memory as long as
+ * the backlog is used. pool_destroy() frees its ring. Returns 0 or -ENOMEM.
  */
 int fl__local_init(struct fl__task_queue *local, struct fl__backlog *b);
 
@@ -74,7 +74,7 @@ int fl__local_init(struct fl__task_queue *local, struct fl__backlog *b);
  */
 void fl__task_queue_list(const struct fl__task_queue *queue);
 
-/* The injector of a producer: a context's id, or a worker's number. */
+/* Returns the injector of the producer with this number: a context's id, or a worker's number. */
 static inline struct fl__task_queue *fl__backlog_injector(const struct fl__backlog *b, uint64_t producer)
 {
 	return b->queues[producer & b->mask];
@@ -136,7 +136,7 @@ static inline bool fl__local_is_open(struct fl__task_queue *local, struct fl__ta
 
 /*
  * Called by a worker that puts a task into its injector, since its local queue was full or not
- * open.
+ * open, or because local queues are not in use (while the pool starts, or with one worker).
  */
 static inline void fl__local_spill(struct fl__task_queue *local)
 {
@@ -213,8 +213,8 @@ void fl__backlog_refill(struct fl__backlog *b);
 
 /*
  * Called under the lock. Takes a task from any queue. Returns NULL if there is none, or if a put
- * into a ring has not ended: then the caller tries again. Removes marked local queues from the
- * list; so the caller is counted as searching, or takes all tasks.
+ * into a ring has not ended: then the caller tries again. The call removes marked local queues from
+ * the list. So it requires that the caller is counted as searching, or takes all tasks.
  */
 struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b);
 

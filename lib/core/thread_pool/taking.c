@@ -7,9 +7,11 @@
  *     TAKING (1)    it takes a task                          fl__pool_take(), before it reads the
  *                                                            queues
  *     an address    it runs the task of this future          fl__pool_take(), which has claimed it
- *     BETWEEN (2)   it will take a task, and runs no user    pool_ends() and pool_run(), before
- *                   code before                              they publish an end; fl__pool_take()
- *                                                            between two tasks, if it found none
+ *     BETWEEN (2)   it will take a task, and runs no user    pool_run(), before it publishes an
+ *                   code before                              end; pool_ends(), in a callback that
+ *                                                            runs no more user code;
+ *                                                            fl__pool_take() between two tasks, if
+ *                                                            it found none
  *     ELSE (0)      anything else: it searches, or runs a    fl__pool_forget(), after each task,
  *                   drop hook or callbacks                   until BETWEEN; fl__pool_take() in a
  *                                                            search that found no task, or if

@@ -71,8 +71,9 @@ static FL__NOINLINE int pool_submit_from_worker(struct fl__thread_pool *p, struc
 	struct fl__task_queue *const injector = fl__backlog_injector(&p->backlog, w->number);
 	bool marked;
 	/*
-	 * relaxed: while a pool starts, its order is that of several workers; no order is promised
-	 * after a resize
+	 * relaxed, both: an old value changes the order in which tasks begin, or which submit tries
+	 * a failed start again. While a pool starts, the order is that of several workers, and
+	 * after a resize no order is promised.
 	 */
 	if (!(fl__load_relaxed(&injector->slow) & FL__QUEUE_STARTUP) && fl__load_relaxed(&p->backlog.workers) > 1 &&
 	    fl__local_is_open(&w->local, injector) && fl__task_queue_put(&w->local, block, &marked)) {

@@ -100,7 +100,10 @@ struct fl__thread_worker {
 	uint32_t called; /* bool: taking.c */
 	struct fl__task_queue local;
 	struct fl__fork_stack *forks;
-	/* its tasks that have ended; those cancelled before; those that ran and failed */
+	/*
+	 * its tasks that have ended; those of them that were cancelled before they ran; those that
+	 * failed
+	 */
 	size_t ended, skipped, failed;
 	struct fl__stats_context stats;
 	struct fl__task_block_batch freed;
@@ -123,7 +126,7 @@ struct fl__thread_pool {
 	unsigned made, alive, idle, blocked, surplus, started, initializing;
 	uint32_t dozing, stand_ins, agent;
 	int64_t next_stand_in;  /* no worker begins to doze before this time */
-	pthread_t agent_thread; /* not joined, unless `agent` is FL__POOL_NO_AGENT */
+	pthread_t agent_thread; /* must be joined, unless `agent` is FL__POOL_NO_AGENT */
 	struct fl__wait_queue sleepers;
 	bool has_forks, over, full, reported;
 	int64_t idle_timeout; /* 0 if none was configured */
@@ -174,7 +177,7 @@ static inline struct fl__thread_pool *fl__pool_of(const fl_executor *e)
 	return (struct fl__thread_pool *)(uintptr_t)e; /* base is its first member */
 }
 
-/* workers.c. All under the lock, except where it says otherwise. */
+/* The functions of workers.c are called under the lock, except where a comment says otherwise. */
 
 static inline void fl__pool_set_started(struct fl__thread_pool *p, unsigned started)
 {

@@ -19,7 +19,7 @@
  *                   last one.                                START_FAILED becomes STARTED when
  *                   START_FAILED: the last start failed,     fl__pool_wake_locked() looks again
  *                   so the next submit tries again.
- *                   STARTED
+ *                   STARTED: neither of the two
  *   initializing    workers in their initializer             under the lock
  *   over            nothing more comes, and workers end      under the lock
  *   ended           the thread that left last; it joins the  under the lock, by the thread that
