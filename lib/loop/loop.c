@@ -14,8 +14,8 @@
  *
  * While fibers are runnable, a poll costs as much as some switches. That is why a batch adapts. A
  * loop with nothing to run sleeps in one system call of its poller, until an event comes, or the
- * next deadline of a timer or of a waiting fiber. If its last sleep was short, the loop spins for a
- * moment before it sleeps.
+ * next deadline of a timer or of a waiting fiber. If another thread ended the last sleep soon after
+ * its begin, the loop spins for a moment before it sleeps.
  */
 #include "loop.h"
 #include "core/base/atomic.h"

@@ -29,6 +29,7 @@ struct fl_loop {
 	struct fl__fiber *callback_fiber;
 	struct fl__post *calls, *calls_last; /* posted by fl_loop_post(), in FIFO order */
 	fl_loop_watch *fired, *fired_last;   /* watches with pending callbacks: loop_callbacks.c */
+	/* true while callback_fiber runs callbacks, or one of them waits */
 	bool calling;
 	bool held_up;     /* true if the loop has polled while a callback waited */
 	int poller, bell; /* an epoll, and an eventfd that wakes the thread */
@@ -113,7 +114,7 @@ void fl__loop_discard(fl_loop *l);
 
 /*
  * Returns the loop that the calling thread runs. Returns NULL if there is none, or if the caller
- * `waits` and is no fiber. Then it logs that `function` needs it.
+ * `waits` and is no fiber. In both cases it logs what `function` needs.
  */
 fl_loop *fl__loop_needed(bool waits, const char *function);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fiber callback_fiber runs before all other fibers, so that the reported events are not stale.
+ * The callbacks of a loop: calls, timers, and watches of descriptors. The fiber callback_fiber
+ * makes them. When it is resumed, it runs before all other fibers, so that the reported events are
+ * not stale.
  *
  * While a callback waits, the loop mutes each watch that is ready. When the callback returns, the
  * events in the list `fired` may be stale. So the loop drops them, and the poller reports the
@@ -156,7 +158,7 @@ static struct fl__poller_source *loop_watch_source(fl_loop_watch *w)
 }
 
 /*
- * Mutes a watch, or ends that. The poller may report a muted watch once more, since it always
+ * Mutes a watch, or unmutes it. The poller may report a muted watch once more, since it always
  * reports errors and hang-ups.
  */
 static void loop_watch_mute(fl_loop_watch *w, bool mute)

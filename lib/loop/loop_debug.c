@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A run is the time for which a fiber, or the callbacks, keep the thread. Only the loop's thread
- * uses the data of the current run.
+ * Reports of what holds up a loop. A run is the time for which a fiber, or the callbacks, keep the
+ * thread. Only the loop's thread uses the data of the current run.
  */
 #include "loop_debug.h"
 #include "core/base/panic.h"

@@ -45,8 +45,8 @@ struct loop_executor {
 	fl_loop *loop; /* NULL when the manager has ended */
 	bool own_loop;
 	/*
-	 * They say whether the thread of the executor's own loop was started, and whether it has
-	 * yet to end. Without `own_loop` both are false.
+	 * These two say whether the thread of the executor's own loop was started, and whether it
+	 * has yet to end. Without `own_loop` both are false.
 	 */
 	bool started, alive;
 	fl_thread *thread;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Fibers as users see them. Fibers of groups (exec/group.c has the tables) are detached, since the
- * group alone waits for them. If a callback starts the first member, the group is a child of the
- * loop's token. The loop's end requests the tokens of other groups' fibers one by one
- * (loop_drain()), and from then on starts no fiber of a group.
+ * group alone waits for them. If a callback starts the first member, the group's token is a child
+ * of the loop's token. The loop's end requests the tokens of the fibers of other groups one by one
+ * (loop_drain()), and from then on no fiber of a group is started.
  *
  * Lifetimes. A fiber belongs to a handle, which joins, frees or detaches it, or to a group. The
  * token of a group is a child of the scope in which the group begins, and the tokens of its fibers

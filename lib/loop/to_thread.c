@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Calls of a fiber on another thread. The task uses the caller's frame. So the caller waits for
- * the task's end, even if it is cancelled or its deadline has passed.
+ * A fiber calls a function on another thread. The call is a task of the loop's executor for such
+ * calls (fl__loop_threads()). The task uses the caller's frame. So the caller waits for the task's
+ * end, even if it is cancelled or its deadline has passed.
  */
 #include "to_thread.h"
 #include "core/base/sys.h"

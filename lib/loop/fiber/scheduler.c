@@ -6,7 +6,8 @@
  * word.)
  *
  *   value               meaning            set by                       cleared by
- *   SCHED_EMPTY (0)     neither of these   fl__wait_begin()             -
+ *   SCHED_EMPTY (0)     neither of these   fl__wait_begin();            -
+ *                                          sched_expire()
  *   SCHED_UNPARKED (1)  unparked           sched_unpark(): swap; store  -
  *                                          by the fiber's own thread
  *   SCHED_PARKED (4)    suspended, or      sched_park(): CAS from       the wakes below;
@@ -42,8 +43,9 @@
  * announces the next stack. Both are found by weak symbols when a thread enters a scheduler. So the
  * ordinary library serves both, and a switch in a program of C pays one test that the CPU predicts.
  *
- * Entries of the inbox are read when the woken fiber has long switched out. A wake that finds the
- * thread asleep writes to an eventfd, once for each sleep.
+ * Only the thread of the scheduler takes entries out of the inbox. So a fiber that another thread
+ * has woken in the middle of its park has switched out before its entry is read. A wake that finds
+ * the thread asleep writes to an eventfd, once for each sleep.
  */
 #include "scheduler.h"
 #include "core/base/atomic.h"
@@ -390,7 +392,7 @@ bool fl__sched_arm(struct fl__sched *s)
 		return false;
 	fl__stack_pool_trim(&s->stacks);
 	struct fl__post *expected = NULL;
-	/* relaxed: the caller's sleep is ordered by ops->wake() */
+	/* relaxed: the sleep acquires what ops->wake() has released */
 	return fl__cas_relaxed(&s->inbox, &expected, SCHED_ASLEEP);
 }
 

@@ -36,7 +36,7 @@ struct fl__sched {
 	char apart[64];
 	struct fl__post *first, *last; /* the run queue, in the order of the wakes */
 	size_t runnable;
-	size_t left;
+	size_t left;               /* how many fibers the current fl__sched_turn() may still run */
 	struct fl__fiber *running; /* NULL while the thread's own flow runs */
 	struct fl__fiber *ended;   /* an ended fiber, which the next flow cleans */
 	struct fl__flow main;      /* the thread's own flow, while a fiber runs */
@@ -73,7 +73,7 @@ extern _Thread_local struct fl__sched *fl__sched_current FL__INITIAL_EXEC;
 
 extern const struct fl__ctx_ops fl__fiber_parker;
 
-/* Requires that the fiber is in no list. */
+/* Adds the fiber to the end of the run queue. Requires that it is in no list. */
 void fl__sched_enqueue(struct fl__sched *s, struct fl__fiber *f);
 
 /* Switches to the next flow. Returns when the fiber runs again, and never if `forever` is true. */

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Slabs of 32 blocks and 32 stacks in one mapping each, the blocks first: a process may have
- * 65,530 mappings (vm.max_map_count). A guard marker (MADV_GUARD_INSTALL) does not split a
- * mapping; a guard by mprotect() does.
+ * A slab is one mapping, with 32 blocks and, behind them, 32 stacks. So a process with many fibers
+ * needs few of its 65,530 mappings (vm.max_map_count). A guard marker (MADV_GUARD_INSTALL) does not
+ * split a mapping; a guard by mprotect() does.
  *
  *   stack    is in                           memory      next state
  *   unused   no list, without a guard        none        clean, when the block of its number is
  *                                                        first used
  *   used     no list                         touched     warm; dirty, if enough are warm
  *   warm     pool->warm, last in first out   touched     used
- *   dirty    the `free` and `dirty` bits of  touched     used; clean, with all dirty stacks, when
- *            its slab                                    there is excess, for a second or with
- *                                                        an idle scheduler
+ *   dirty    the `free` and `dirty` bits of  touched     used; clean, with all dirty stacks: when
+ *            its slab                                    an excess has lasted for a second, or
+ *                                                        when an idle scheduler finds one
  *   clean    the `free` bits of its slab     none        used
  *
  *   block    is in
@@ -19,7 +19,7 @@
  *   used     no list
  *   free     pool->blocks, last in first out
  *
- * At a get fewer stacks than blocks are used, so the get finds a stack. Returning memory costs a
+ * At a get, fewer stacks than blocks are in use, so the get finds a stack. Returning memory costs a
  * system call, and its reuse a page fault. So the pool returns only an excess, for runs of
  * neighbours. Then it also frees each slab whose parts are all free, unless no other slab has a
  * free stack.

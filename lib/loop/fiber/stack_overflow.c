@@ -6,8 +6,8 @@
  * (-fstack-clash-protection).
  *
  * A thread without a signal stack gets one, which it keeps until it ends: the host may save it, and
- * restore it after the end of the loop. The host may also remove it. So each fl__sched_turn() that
- * runs a fiber asks the system.
+ * restore it after the end of the loop. The host may also remove it. So the first fl__sched_turn()
+ * after each enter that runs a fiber asks the system.
  */
 #include "core/base/atomic.h"
 #include "core/base/panic.h"

@@ -64,7 +64,8 @@ void fl__switch_prepare(struct fl__switch *s, void *stack_low, size_t size, void
 
 /*
  * fl__switch_to() and fl__switch_to_plain() suspend the caller in `from` and resume `to`. They
- * return after a switch to `from` on the same thread. They leave errno and the signal mask alone.
+ * return after a switch to `from` on the same thread. They leave errno alone. The assembly leaves
+ * the signal mask alone, too; swapcontext() saves and restores a mask for each flow.
  */
 #if defined(FL__SWITCH_UCONTEXT)
 

@@ -10,11 +10,12 @@
  * sendmmsg() and recvmmsg() stop at an error. recvmmsg() leaves it pending. sendmmsg() forgets it;
  * an error of the datagram itself comes again when the rest is sent.
  *
- * A socket has no buffer here, so nothing is sent late and no size drifts. Any number of fibers may
- * send and receive on one socket, because a datagram is whole or not there. A socket gets only the
- * datagrams of multicast groups that it has joined itself (IP_MULTICAST_ALL is off), and no other
- * socket can take its port unless it asks for that. A disconnect keeps a port that the system has
- * chosen, which Linux takes back. No event tells an unconnected Unix sender that its receiver has
+ * The library keeps no buffer for a socket. So nothing is sent late, and no count of buffered bytes
+ * can become wrong. Any number of fibers may send and receive on one socket, because a datagram is
+ * whole or not there. A socket gets only the datagrams of multicast groups that it has joined
+ * itself (IP_MULTICAST_ALL is off), and no other socket can take its port unless the program asks
+ * for that. A disconnect keeps a port that the system has chosen: Linux takes such a port back, so
+ * the socket is bound to it again. No event tells an unconnected Unix sender that its receiver has
  * space again. So the sender polls, after 1 ms, 2 ms, and up to 32 ms.
  */
 #include "datagram.h"
@@ -183,7 +184,7 @@ int fl__datagram_address_to_system(const fl_datagram *d, const fl_address *a, st
 	return sizeof(struct sockaddr_in6);
 }
 
-/* Returns 0, -EAFNOSUPPORT. */
+/* Returns 0 or -EAFNOSUPPORT. */
 static int datagram_fill(const fl_datagram *d, struct msghdr *m, struct sockaddr_storage *name, struct iovec *part,
                          const fl_address *to)
 {

@@ -7,8 +7,8 @@
 #include <fairlead/mutex.h>
 
 /*
- * A fiber holds the mutex turn[direction] during a call, so that only one waits, as fd_io.h
- * requires.
+ * A fiber holds the mutex turn[direction] while it waits for the descriptor, so that only one fiber
+ * waits there, as fd_io.h requires.
  */
 struct fl_datagram {
 	struct fl__io io;

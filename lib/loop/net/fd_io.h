@@ -17,13 +17,13 @@
  *     }
  *
  * `ready` has an element for each direction. It is never false when an attempt would succeed. It
- * begins as true, and each edge sets it. -EAGAIN clears it. A short read of a stream clears it,
- * too, since later bytes make an edge of their own (epoll(7)). `over` marks the exceptions to that:
- * an end or an error, which may come with the last bytes in one edge; and urgent data, where a read
+ * begins as true, and each edge sets it. -EAGAIN clears it. A short read of TCP clears it, too,
+ * since later bytes make an edge of their own (epoll(7)). `over` marks the exceptions to that: an
+ * end or an error, which may come with the last bytes in one edge; and urgent data, where a read
  * stops early.
  *
  * A registration that is made once saves system calls. The state of each descriptor (ready,
- * drained, at its end) is kept in user space. A stream that returned less than was asked for is
+ * drained, at its end) is kept in user space. A TCP stream that returned less than was asked for is
  * drained, so the next read waits without a system call. An echo server makes as many system calls
  * as one that is written by hand: one to read, one to write, and its share of one wait. Libraries
  * that bring descriptors get the level-triggered watches that they expect.
@@ -62,8 +62,8 @@ int fl__io_close(struct fl__io *io);
 void fl__io_close_bound(struct fl__io *io, struct fl__unix_file *file);
 
 /*
- * Returns whether the calling context may call, or, with `waits`, may call and wait. Returns 0,
- * -EOWNERDEAD or -EINVAL.
+ * Checks whether the calling context may call, or, with `waits`, may call and wait. Returns 0 if it
+ * may, else -EOWNERDEAD or -EINVAL.
  */
 int fl__io_check(const struct fl__io *io, bool waits);
 
@@ -74,7 +74,7 @@ void fl__io_give_way(struct fl__io *io, unsigned most);
 void fl__io_set_ready(struct fl__io *io);
 
 void fl__io_drained(struct fl__io *io, int direction); /* called after -EAGAIN */
-void fl__io_partly_drained(struct fl__io *io);         /* called after a short read of a stream */
+void fl__io_partly_drained(struct fl__io *io);         /* called after a short read of TCP */
 
 /*
  * Waits until an attempt may succeed. One fiber of the loop may wait in each direction. Returns 0,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Only an accept() that finds no connection clears the readiness (fd_io.h): after one that lacks a
- * descriptor, no event may come. An accepted connection that lacks the memory to become a stream
- * is `held`.
+ * Only an accept() that finds no connection clears the readiness (fd_io.h): after an accept() that
+ * fails because no descriptor is free, no event may come. An accepted connection that lacks the
+ * memory to become a stream is `held`.
  */
 #include "core/base/panic.h"
 #include "core/base/sys.h"

@@ -94,7 +94,7 @@ static int resolve_on_thread(fl_loop *l, const char *host, fl_address *list, uns
 	if (rc == 0) {
 		rc = resolve_take_answer(task, host, list, n);
 	} else {
-		/* -EBUSY says that the lookup goes on without a waiter */
+		/* -EINPROGRESS says that the lookup goes on without a waiter */
 		(void)!fl_future_cancel(task);
 	}
 	fl_future_free(task);

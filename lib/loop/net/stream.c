@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Streams. fl_stream_read_some() receives into the caller's memory if no bytes are buffered. A read
- * of an exact size or up to a delimiter receives into the buffer, and copies complete bytes out. So
- * a read that gives up has nothing to put back. There are two exceptions: a large read
- * (stream_read_large()), and a read that cannot deliver its descriptors (stream_deliver_fds()).
+ * of an exact size or up to a delimiter receives into the buffer, and copies the bytes out when all
+ * of them have come. So a read that gives up has nothing to put back. There are two exceptions: a
+ * large read (stream_read_large()), and a read that cannot deliver its descriptors
+ * (stream_deliver_fds()).
  *
  * After a short read of TCP the next read waits without an attempt: only urgent data stop such a
  * read early, and the poller reports them to fd_io.c. A read of a Unix socket also stops behind

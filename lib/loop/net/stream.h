@@ -37,7 +37,7 @@ struct fl_stream {
 /*
  * Makes a stream. Called by the thread of `l`. `fd` is a socket that is or soon will be connected,
  * or is no socket. `protocol` is the value of SO_PROTOCOL, or -1 if `fd` is no socket. Returns 0,
- * -EEXIST, -ENOMEM or -ENOSPC. After an error the caller still owns `fd`.
+ * -EEXIST, -EPERM, -ENOMEM or -ENOSPC. After an error the caller still owns `fd`.
  */
 int fl__stream_create(fl_stream **s, fl_loop *l, int fd, int protocol);
 
