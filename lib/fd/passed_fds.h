@@ -22,8 +22,8 @@ union fl__passed_fds {
 void fl__passed_fds_put(struct msghdr *m, union fl__passed_fds *control, const int *fds, unsigned n);
 
 /*
- * sendmsg(), also with FL__PASSED_FDS descriptors. Returns the number of bytes, or a negative
- * errno.
+ * Does what sendmsg() does, also with FL__PASSED_FDS descriptors. Returns the number of bytes, or a
+ * negative errno.
  */
 ssize_t fl__passed_fds_send(int fd, const struct msghdr *m, int flags);
 

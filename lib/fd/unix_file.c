@@ -73,7 +73,10 @@ static void unix_lock_name(char name[static UNIX_LOCK_SIZE], const char *path)
 	(void)snprintf(name, UNIX_LOCK_SIZE, "%s.lock", path);
 }
 
-/* Locks `fd`. -ESTALE: `name` is another file now: each owner of the lock removes its file. */
+/*
+ * Locks `fd`. Returns -ESTALE if `name` is another file by now, since each owner of the lock
+ * removes its file.
+ */
 static int unix_lock_file(int fd, const char *name)
 {
 	struct stat opened, named;
@@ -126,7 +129,10 @@ struct fl__unix_sys fl__unix_sys = {
     .unlock = unix_sys_unlock,
 };
 
-/* Connects, and sends nothing. 0: no process has the socket open; -EADDRINUSE; another error. */
+/*
+ * Connects, and sends nothing. Returns 0 if no process has the socket open; -EADDRINUSE if one may
+ * have it open; or another error.
+ */
 static int unix_file_probe(int type, const struct sockaddr_un *a, socklen_t size)
 {
 	int fd = fl__net_sys.socket(AF_UNIX, type, 0);

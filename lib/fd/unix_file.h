@@ -15,7 +15,10 @@ struct fl__file {
 
 /* For files of Unix sockets. Results are as in lib/core/base/sys.h; errno keeps its value. */
 struct fl__unix_sys {
-	/* Identifies a socket's file, with `follow` behind a symbolic link. -ENOTSOCK: none. */
+	/*
+	 * Identifies the file at a path; with `follow`, the file behind a symbolic link. Returns
+	 * -ENOTSOCK if that is not the file of a socket.
+	 */
 	int (*socket_file)(const char *path, bool follow, struct fl__file *file);
 	int (*unlink)(const char *path);
 	int (*set_mode)(const char *path, unsigned mode); /* of a socket file; -ENOTSOCK */
@@ -37,10 +40,10 @@ struct fl__unix_file {
 int fl__unix_address(struct sockaddr_un *a, const char *path);
 
 /*
- * Opens a socket at a path or at an abstract name; `path` NULL, only for datagrams: at a name that
- * the system chooses. Removes a stale file first. `mode`: of the file; 0: the system's. Listens
- * with `backlog`, unless the socket is for datagrams. Returns the descriptor, an error of the
- * system or of fl__unix_address(), or:
+ * Opens a socket at a path or at an abstract name. If `path` is NULL, which only datagrams allow,
+ * the system chooses a name. Removes a stale file first. `mode` is the mode of the file; 0 leaves
+ * it as the system makes it. Listens with `backlog`, unless the socket is for datagrams. Returns
+ * the descriptor, an error of the system or of fl__unix_address(), or:
  *   -EADDRINUSE  a process has a socket open there, or is about to listen
  *   -ENOTSOCK    the file is no socket
  *   -EINVAL      `mode` is no mode, or is for an abstract name
