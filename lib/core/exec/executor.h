@@ -30,8 +30,8 @@
  * A foreign context claims a task, removes it from `queue` and counts it, in one section of the
  * lock. A join waits until no task is queued, running or foreign, and until the kind's is_busy(),
  * if it has one, returns false. So a task block's pointer to the executor is valid until the task
- * has ended. A canceller cannot know that, so it holds the executor during its claim
- * (fl__task_blocks_hold()).
+ * has ended. A canceller does not know whether the task has ended, so it holds the executor during
+ * its claim (fl__task_blocks_hold()).
  *
  * A kind with a backlog of its own (`take_oldest`) may leave a claimed task there, until a thread
  * takes it out, finds it claimed, and frees the producer's reference.

@@ -234,7 +234,8 @@ static size_t group_fibers(const fl_group *g)
 
 static void group_set_fibers(fl_group *g, size_t n)
 {
-	fl__store_release(&g->fibers_, n); /* release: what group_fiber_in() stores; pairs with a join */
+	/* release: what group_fiber_in() stores; pairs with group_may_wait_for_fibers() */
+	fl__store_release(&g->fibers_, n);
 }
 
 void fl__group_fiber_left(fl_group *g)

@@ -6,12 +6,13 @@
  * from what it has taken, once. On a worker of the executor the join runs pending tasks. Elsewhere
  * it cancels them once the group is cancelled. With no task left in the stack the join sleeps,
  * until a push or the end of the last member. A join pushes again what it has not used. The join
- * that joins the group finds only tasks that have ended. A submit may make a *sweep*: it takes the
- * whole stack, too, frees the tasks that have ended, and pushes the rest again
- * (group_sweep_if_due()). A sweep is due when at least as many members have entered since the last
- * sweep as tasks are left. A submit checks that if FL__GROUP_SWEEP members have entered since the
- * last check, or if its task is large, that is, has memory of its own. A submit whose task has
- * ended within the call checks nothing.
+ * that joins the group finds only tasks that have ended.
+ *
+ * A submit may make a *sweep*: it takes the whole stack, too, frees the tasks that have ended, and
+ * pushes the rest again (group_sweep_if_due()). A sweep is due when at least as many members have
+ * entered since the last sweep as tasks are left. A submit checks that if FL__GROUP_SWEEP members
+ * have entered since the last check, or if its task is large, that is, has memory of its own. A
+ * submit whose task has ended within the call checks nothing.
  *
  *   of a task            owner                                              until
  *   claim, end, result   as of any future: future.c; no stack and no join   the end

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A chain is a future for a task that is yet to be submitted.
+ * A chain is a future for a task that is yet to be submitted. fl_future_then() makes it. When the
+ * future `first` has ended without an error, the chain submits the task, whose future is `second`.
+ * The future that the caller gets, the next future, is the chain's `next`.
  *
  *   phase       the next future                          left by
  *   WAITING     is pending; `first` has not ended, or    the callback of `first`, to BEGUN; a
@@ -28,8 +30,8 @@
  *
  * A worker that waits for the next future finds the chain's current stage (then_stage_of()), helps
  * with that, and waits until the chain has moved on. Each chain knows the chain that it follows,
- * and one farther ahead (`jump`), chosen as in a skew-binary list (Myers, 1983). So a search takes
- * O(log n) steps in a row of n.
+ * and one that is nearer to the begin of the row (`jump`), chosen as in a skew-binary list (Myers,
+ * 1983). So a search takes O(log n) steps in a row of n.
  *
  * The argument of a chain stays the first future's, so that no hook has to choose an owner. The
  * executor may be gone when the first future ends. So the chain keeps the executor's pool of task

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The last failure is in the data of the thread, so storing it needs no lock and cannot fail. The
- * fibers of a thread share it: with the context's id fl_perror() never prints another fiber's
- * failure.
+ * fibers of a thread share it. So it has the id of the context that received the failure, and
+ * fl_perror() never prints another fiber's failure.
  *
  * The memory is the thread's, and not the context's, so that an idle fiber does not pay for it.
  */

@@ -3,8 +3,8 @@
  * A promise is a future that the user ends. One block has the future, the promise and the result.
  *
  * The future is claimed by a cancel, by a start, or by the first set, fail or free. Unless a cancel
- * has claimed it, the context that sets `fulfilled` ends the future, whichever has claimed it. A
- * start claims it early, so that a cancel only requests a stop.
+ * has claimed it, the context that sets `fulfilled` ends the future, also if a start or another
+ * context has claimed it. A start claims it early, so that a cancel only requests a stop.
  *
  * Invariants
  *   1. One context alone ends the future, and frees the producer's reference: the canceller that

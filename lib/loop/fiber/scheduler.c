@@ -262,7 +262,7 @@ static void sched_unpark(struct fl__wait *wait)
 
 static bool sched_is_unparked(const struct fl__wait *wait)
 {
-	/* acquire: pairs with the release in sched_unpark() */
+	/* acquire: pairs with the release in sched_unpark_from_any() */
 	return fl__load_acquire(&wait->park_word) == SCHED_UNPARKED;
 }
 

@@ -18,14 +18,14 @@
  * A busy scheduler never trims. While fibers end, each 256th free of a fiber checks for an excess:
  * what is free exceeds the number of fibers plus FL__STACK_SPARE for about a second at most.
  *
- * A fiber and its token are a block of some 650 bytes. A fiber has a stack from its first run to
- * its end. So an idle fiber costs its block and one page. Fibers that end without a wait take turns
- * on two stacks, which stay in the cache. When each fiber was at the top of a stack of its own,
- * 20,000 fibers in one group took 0.7 us each instead of 0.14, and 82 MB instead of 14; in exchange
- * an idle fiber was 640 bytes smaller. A create reserves the stack, so the first run cannot fail.
- * Slots are an odd number of pages, or the tops of all stacks would share one set of the caches.
- * The loop gives the memory of ended fibers back when it has nothing else to do, and not during a
- * burst.
+ * A fiber and its token are a block of less than 600 bytes. A fiber has a stack from its first run
+ * to its end. So an idle fiber costs its block and one page. Fibers that end without a wait take
+ * turns on two stacks, which stay in the cache. When each fiber was at the top of a stack of its
+ * own, 20,000 fibers in one group took 0.7 us each instead of 0.14, and 82 MB instead of 14; in
+ * exchange an idle fiber was 640 bytes smaller. A create reserves the stack, so the first run
+ * cannot fail. Slots are an odd number of pages, or the tops of all stacks would share one set of
+ * the caches. The loop gives the memory of ended fibers back when it has nothing else to do, and
+ * not during a burst.
  */
 enum { FL__STACK_SIZE = 128 * 1024, FL__STACK_WARM = 64, FL__STACK_SPARE = 16 * 1024 };
 
