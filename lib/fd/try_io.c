@@ -12,13 +12,19 @@
 /* The values of <linux/fs.h>, since the headers of a C library may lack them. */
 enum { TRY_IO_NOWAIT = 0x8, TRY_IO_NOSIGNAL = 0x100 };
 
-/* Whether the kernel does not have a flag, for this kind of file or at all. */
+/*
+ * Returns whether the error says that the kernel does not have a flag, for this kind of file or at
+ * all.
+ */
 static bool try_io_is_unknown(ssize_t rc)
 {
 	return rc == -EOPNOTSUPP || fl__eperm_to_enosys((int)rc) == -ENOSYS || rc == -EINVAL;
 }
 
-/* Whether `fd` is a regular file or block device: these return -EAGAIN, and no poll waits. */
+/*
+ * Returns whether `fd` is a regular file or a block device. Their calls may return -EAGAIN for data
+ * that are not in memory, and no poll waits for these.
+ */
 static bool try_io_is_file(int fd)
 {
 	struct stat info;
@@ -26,8 +32,8 @@ static bool try_io_is_file(int fd)
 }
 
 /*
- * preadv2() or pwritev2() at the position of the descriptor; musl has no functions for them. Calls
- * `otherwise` where the kernel does not take the flags.
+ * Calls preadv2() or pwritev2(), for which musl has no functions, at the position of the
+ * descriptor. Calls `otherwise` where the kernel does not take the flags.
  */
 static ssize_t try_io_call(long number, int flags, int fd, const struct iovec *parts, int n,
                            ssize_t (*otherwise)(int fd, const struct iovec *parts, int n))
@@ -36,7 +42,7 @@ static ssize_t try_io_call(long number, int flags, int fd, const struct iovec *p
 	return try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)) ? otherwise(fd, parts, n) : rc;
 }
 
-/* Whether a call without RWF_NOWAIT would not wait: the call succeeds at once, or fails. */
+/* Returns whether a call without RWF_NOWAIT would not wait, since it succeeds at once, or fails. */
 static bool try_io_is_ready(int fd, short events)
 {
 	struct pollfd p = {.fd = fd, .events = events};

@@ -213,7 +213,7 @@ static int imap_await_or_stop(fl_imap *it, fl_time deadline, fl_cancel_token *ca
 	return rc == -ECANCELED && fl_cancel_token_is_requested(it->cancel) ? 0 : rc;
 }
 
-/* Whether a submit failed only because it did not wait for a permit. */
+/* Returns whether a submit failed only because it did not wait for a permit. */
 static bool imap_lacks_permit(const fl_imap *it, int rc)
 {
 	return rc == -ETIMEDOUT && !it->oldest && it->executor->permits.bound > 0;

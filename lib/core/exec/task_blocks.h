@@ -23,9 +23,9 @@ struct fl__task_block {
 	/* elements of a map's chunk that succeeded; in a chain's first block: its length */
 	uint32_t done;
 	/*
-	 * Whether the block is in the executor's `queue`, in an overflow list (backlog.h), or
-	 * listed by a cancel as running. A block in a ring is not `queued`. Guarded by the
-	 * executor's lock.
+	 * 1 if the block is in the executor's `queue`, in an overflow list (backlog.h), or listed
+	 * by a cancel as running. A block in a ring is not `queued`. Guarded by the executor's
+	 * lock.
 	 */
 	uint8_t queued;
 	/* enum fl__stop_state; guarded by the lock, where tasks run in other processes */

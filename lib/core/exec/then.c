@@ -15,7 +15,8 @@
  *   1. The context that makes the step out of WAITING, under `lock`, claims the next future, or
  *      leaves that to the callback of `second`. So no claim is ever lost here.
  *   2. The block has three references: the producer's, for the context that ends the next future;
- *      that of the callback of `first`, until `second` is stored; and the consumer's.
+ *      that of the callback of `first`, until `second` is stored; and the consumer's, if
+ *      fl_future_then() was to store the next future.
  *   3. `first`, and `second` once it is set, are referenced until the block is freed: the argument
  *      refers to `first`, the result is in `second`. So a context with a reference to the next
  *      future may follow both.

@@ -39,11 +39,13 @@ struct fl__future_ops {
 	void (*ended)(fl_future *f);
 	/* Tells a producer that cannot see the token of a request. NULL if the producer sees it. */
 	void (*requested)(fl_future *f);
-	/* Whether an unclaimed `f` has started. NULL if a started future is always claimed. */
+	/*
+	 * Returns whether an unclaimed `f` has started. NULL if a started future is always claimed.
+	 */
 	bool (*has_started)(const fl_future *f);
 	/*
-	 * In a forked child: whether only a thread of the parent would end `f`. NULL stands for
-	 * never.
+	 * Called in a forked child. Returns whether only a thread of the parent would end `f`. NULL
+	 * stands for never.
 	 */
 	bool (*is_of_parent)(const fl_future *f);
 	/* Helps with the tasks that a future without a task of its own needs; else NULL. */
@@ -146,7 +148,10 @@ static inline enum fl__claim fl__future_claim_taken(fl_future *f)
 	return FL__CLAIM_RUN;
 }
 
-/* Whether a context has claimed `f`, and whether for a cancel. Neither call orders memory. */
+/*
+ * These two return whether a context has claimed `f`, and whether one has claimed it for a cancel.
+ * Neither call orders memory.
+ */
 bool fl__future_is_claimed(const fl_future *f);
 bool fl__future_is_cancelled(const fl_future *f);
 
@@ -229,10 +234,16 @@ bool fl__future_guard(fl_future *f);
 /* Called before a wait. Runs the task on this context, if that is allowed. */
 void fl__future_help(fl_future *f, fl_time deadline, const fl_cancel_token *cancel);
 
-/* Whether `f` has ended. The load is an acquire: the caller then sees what the end published. */
+/*
+ * Returns whether `f` has ended. The load is an acquire: the caller then sees what the end
+ * published.
+ */
 bool fl__future_has_ended(const fl_future *f);
 
-/* Whether an ended future has a result: it has succeeded, or has kept the result of its failure. */
+/*
+ * Returns whether an ended future has a result: it has succeeded, or has kept the result of its
+ * failure.
+ */
 static inline bool fl__future_has_result(const fl_future *f)
 {
 	/*
@@ -244,7 +255,7 @@ static inline bool fl__future_has_result(const fl_future *f)
 	       (f->error == 0 || (seen & FL__FUTURE_KEPT));
 }
 
-/* Whether, in a forked child, only a cancel can end `f`. */
+/* Returns whether this is a forked child in which only a cancel can end `f`. */
 bool fl__future_is_of_parent(const fl_future *f);
 
 /*
