@@ -6,8 +6,8 @@
 #include "executor.h"
 
 /*
- * Chunks (chunk.c): one task for several consecutive arguments. A chunk ends with its first element
- * that fails. None of the type's hooks run.
+ * A chunk (chunk.c) is one task for several consecutive arguments. It ends with its first element
+ * that fails. The executor runs none of the type's hooks.
  *
  *     sent = fl__chunk_type(&storage, e, type, chunk);       // chunk <= fl__chunk_most(type)
  *     rc = fl__submit(e, sent, args, count, &f, config, 0);  // count <= chunk

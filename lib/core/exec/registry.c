@@ -7,10 +7,10 @@
  * neither. Executors that pass tasks by address run both.
  *
  * Nothing but a look-up looks at names. While different tasks have one name, a submit of such a
- * task to a process executor is an error, because a worker could not tell them apart; all other
- * submits are not concerned. A failure's message is allocated when a task fails, and is not part of
- * each future, because a million futures should be small, and failures are few. Where that
- * allocation fails, too, a fixed text takes its place. A task that fails may keep its result
+ * task to a process executor, or over MPI, is an error, because a worker could not tell them apart;
+ * all other submits are not concerned. A failure's message is allocated when a task fails, and is
+ * not part of each future, because a million futures should be small, and failures are few. Where
+ * that allocation fails, too, a fixed text takes its place. A task that fails may keep its result
  * (fl_task_keep_result()), which is one bit of the future's state and of a worker's completion.
  */
 #include "registry.h"

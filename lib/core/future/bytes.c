@@ -14,7 +14,7 @@
  * `refs` counts the handles. The rest of a head is constant.
  *
  * Invariants
- *   1. The free that brings `refs` to 0 frees the memory, after it has acquired all uses.
+ *   1. The free of the last handle frees the memory, after it has acquired all uses.
  *   2. Memory changes in place, and is freed without a change of `refs`, only while `refs` is 1: no
  *      other thread can make a handle. The load acquires the uses by freed handles.
  *   3. A zero byte follows the last byte of the library's memory, when a function returns.

@@ -5,8 +5,9 @@
 #include <stdint.h>
 
 /*
- * The last failure of a task that a thread received: fl_perror() prints it. Every call that returns
- * FL_ETASK calls this function, which returns FL_ETASK. `index`: of the argument, or FL__NO_INDEX.
+ * Stores the last failure of a task that the calling thread has received, which fl_perror() prints.
+ * Every call that returns FL_ETASK calls this function, and returns its result, FL_ETASK. `index`
+ * is the index of the argument, or FL__NO_INDEX.
  */
 int fl__failure_store(size_t index, int error, const char *message);
 #define FL__NO_INDEX SIZE_MAX

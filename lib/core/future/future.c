@@ -53,11 +53,11 @@
  *      GUARDED is set, one section under `lock` ends the token, detaches the callbacks and does the
  *      ending CAS. A thread that wants to request the token or to add a callback sets GUARDED
  *      first, unless the future has ended. Then the thread takes the lock and reads the state
- *      again. The future either has ended, or does not end before the unlock.
- *      If the future is REGISTERED, fl__future_try_finish() sets GUARDED, too, so that it ends the
- *      future under `lock`, where it looks at the callbacks. A future with neither GUARDED nor
- *      WAITERS, whose token is in no tree (fl__cancel_is_alone()), ends with one CAS. Afterwards
- *      nobody changes its callbacks.
+ *      again. The future either has ended, or does not end before the unlock. If the future is
+ *      REGISTERED, fl__future_try_finish() sets GUARDED, too, so that it ends the future under
+ *      `lock`, where it looks at the callbacks. A future with neither GUARDED nor WAITERS, whose
+ *      token is in no tree (fl__cancel_is_alone()), ends with one CAS. Afterwards nobody changes
+ *      its callbacks.
  *   3. While WAITERS is set, the ending CAS is part of a transaction of the parking lot (lot.c,
  *      invariant 5).
  *   4. Before the end is published, the argument's drop hook has returned and the token has left
