@@ -49,21 +49,22 @@
  *
  *   L  call the log handler of the program, which may wait. Meanwhile the client holds none of its
  *      own locks.
- *   A  take memory from fl__sys.map(), but not from an allocator: the caller may hold its lock
+ *   A  take memory from fl__sys.map(), but not from an allocator: the caller may hold the
+ *      allocator's lock
  *   M  take memory from fl__alloc(), the allocator of the program
  *   P  panic
  *
  * No point fails. A point that is off costs a test of one word, or of a weak function, on a slow
- * path. The fast paths of a mutex, of locks of a readers-writer lock, and of fl_submit() have no
- * test:
+ * path. Of the fast paths only the try of a lock, and the unlock and the downgrade of a
+ * readers-writer lock, test fl__hooks. The others have no test:
  *
  *   fast path of       what the client does instead
  *   a mutex            The CAS expects fl__hook_free instead of 0. While debugging is on, that is a
  *                      value that no word has, so each lock goes the slow way. It leaves a mark in
  *                      the word, so the unlock goes the slow way, too.
  *   a readers-writer   A write lock expects fl__hook_free, too. fl__hook_readers closes the fast
- *   lock               path of read locks. The word has no mark. So an unlock, a downgrade and a
- *                      try test fl__hooks first.
+ *   lock               path of read locks. The word has no mark, so the unlock and the downgrade
+ *                      test fl__hooks.
  *   fl_submit()        Its short way compares two words (exec/submit.c). The statistics change the
  *                      executor's where the next task is to be measured; the recorder changes the
  *                      process's.

@@ -447,7 +447,7 @@ bool fl__backlog_mark(struct fl__backlog *b)
 void fl__backlog_watch(struct fl__backlog *b)
 {
 	BACKLOG_EACH (queue, b)
-		/* seq_cst: the count of tasks that follows sees each put that has not found the mark */
+		/* seq_cst: the count that follows sees each put that has not found the mark */
 		fl__or_seq_cst(&queue->ring.tail, FL__MPMC_WAIT);
 }
 

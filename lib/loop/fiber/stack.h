@@ -14,7 +14,7 @@
  * a page does not jump over it. A trim acts on an excess: more free stacks with memory, or more new
  * free blocks, than there are fibers, and more than 64. It gives back the memory of all free stacks
  * except the warm ones, of which there are at most 64, and leaves at most one slab without a used
- * or warm part. So as many free stacks with memory are left as there are fibers, plus 128, at most.
+ * or warm part. So at most as many free stacks with memory are left as there are fibers, plus 128.
  * A busy scheduler never trims. While fibers end, each 256th free of a fiber checks for an excess:
  * what is free exceeds the number of fibers plus FL__STACK_SPARE for about a second at most.
  *
