@@ -55,8 +55,8 @@
  *   P  panic
  *
  * No point fails. A point that is off costs a test of one word, or of a weak function, on a slow
- * path. Of the fast paths only the try of a lock, and the unlock and the downgrade of a
- * readers-writer lock, test fl__hooks. The others have no test:
+ * path. Of the fast paths only the try of a lock, and in a readers-writer lock the unlock, the
+ * downgrade and the read lock of a biased lock, test fl__hooks. The others have no test:
  *
  *   fast path of       what the client does instead
  *   a mutex            The CAS expects fl__hook_free instead of 0. While debugging is on, that is a
