@@ -5,8 +5,8 @@
  *
  *   FL__CANCEL_  meaning                  set by                          cleared by
  *   REQUESTED    waits give up            a request of the token or an    fl__cancel_take_back(),
- *                                         ancestor; at creation, under a  of a root
- *                                         requested parent
+ *                                         ancestor; the entry in a tree,  of a root
+ *                                         under a requested parent
  *   WAITERS      the queue has a waiter   fl__cancel_arm(), in a          a request, in a
  *                                         transaction                     transaction
  *   OWN          the token is part of an  fl__cancel_init_own()           fl__cancel_disown(), tree
@@ -150,8 +150,8 @@ static void cancel_request_one(fl_cancel_token *c, struct fl__lot *lot, struct f
 		fl__lot_open_next(lot, c);
 		fl__lot_take(lot, FL__ALL, 0);
 		/*
-		 * It is a CAS in a loop, since callbacks set and clear their bit outside of this
-		 * transaction. release: rule 2.
+		 * It is a CAS in a loop, since a registration or a removal of a callback may change
+		 * CALLBACKS outside of this transaction. release: rule 2.
 		 */
 		while (!fl__cas_weak_release(&c->word_, &seen,
 		                             (seen & ~(uint32_t)(FL__CANCEL_WAITERS | FL__CANCEL_CALLBACKS)) |

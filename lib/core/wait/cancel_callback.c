@@ -57,8 +57,10 @@ struct fl__cancel_run {
 
 /*
  * Returns the key of the wait queue for callbacks. A wake may come after the root was destroyed,
- * when another object has its memory. So the key is an odd address, which is the key of no object.
- * A late wake then finds no waiter of the other object.
+ * when another object has its memory. So the key is an odd address. The keys of most objects are
+ * even addresses. The exceptions are the wait queues of an fl_queue (queue/queue.h) and the locks
+ * of shared memory (process/shm/shm_context_lock.c). So a late wake finds no waiter of the other
+ * object, or one that tolerates a spurious wakeup.
  */
 static const void *cancel_callback_queue_of(fl_cancel_token *c)
 {
@@ -106,7 +108,10 @@ static void cancel_callback_run(const fl_cancel_callback *cb, const struct fl__c
 	cb->function_(cb->arg_);
 	FL__LOT(lot, queue);
 	struct fl__cancel_run **at = cancel_run_find(lot.bucket, now);
-	/* NULL: the function has forked, and in this child fl__lot_forget() has emptied the list */
+	/*
+	 * It is NULL if the function has forked: in the child, fl__lot_forget() has emptied the
+	 * list.
+	 */
 	if (*at)
 		*at = now->next;
 	fl__lot_take(&lot, FL__ALL, 0);

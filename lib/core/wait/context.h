@@ -17,14 +17,14 @@ struct fl__wait; /* lot.h */
 /* A scheduler of fibers, as the parking lot sees it. */
 struct fl__host {
 	struct fl__ctx *thread; /* the thread that runs this scheduler, or ran it last; or NULL */
-	uint64_t awake;         /* lot.c, "Away" */
-	bool away;              /* lot.c, "Away" */
+	uint64_t awake;         /* in which buckets its fibers may be awake: lot.c, "Away" */
+	bool away;              /* its thread sleeps in the library: lot.c, "Away" */
 	/* Links of thread->hosted, between two calls of fl_loop_run_once(); else `link` is NULL. */
 	struct fl__host *next, **link;
 };
 
 enum { FL__WAIT_FDS = 4 };         /* a process's streams, and its end */
-enum { FL__DOZE_AFTER = 5000000 }; /* in ns */
+enum { FL__DOZE_AFTER = 5000000 }; /* in ns: doze(), below */
 
 struct fl__ctx_ops {
 	/*
@@ -87,8 +87,8 @@ struct fl__ctx {
 	const char *name;
 	/* The context runs code of debugging, whose locks are not recorded. Only it reads this. */
 	bool debugging;
-	uint8_t turn;    /* lib/inspect/contention.c */
-	uint32_t chance; /* lib/core/queue/select.c */
+	uint8_t turn;    /* counts locks, of which debugging measures one in 16 (inspect/debug.c) */
+	uint32_t chance; /* the state of the random numbers of queue/select.c */
 	/*
 	 * A wait for a future calls it before it blocks. It runs the future's task if this context
 	 * is allowed to. It is NULL if the context never is. `front.inside.helper` is the innermost
@@ -124,7 +124,7 @@ struct fl__ctx {
 enum { FL__FAILURE_MESSAGE = 256 /* FL_MESSAGE_MAX */ };
 struct fl__thread_data {
 	struct fl__ctx ctx;
-	int64_t loop_begun; /* lib/core/fork_join/parallel.c */
+	int64_t loop_begun; /* when the last parallel loop began (fork_join/parallel.c) */
 	/* The last failure that a get has returned: lib/core/future/failure.c. */
 	struct fl__last_failure {
 		uint64_t context; /* the id of the context that received it, or 0 */
@@ -144,8 +144,8 @@ struct fl__thread_data {
 	 * library is unloaded while the thread runs on.
 	 */
 	void (*end)(struct fl__ctx *ctx, bool unloads);
-	struct fl__thread_data *next_free; /* context.c */
-	unsigned rounds;                   /* context.c */
+	struct fl__thread_data *next_free; /* the link of the list of free data in context.c */
+	unsigned rounds;                   /* how many rounds of destructors have run: context.c */
 };
 
 /*
@@ -184,9 +184,10 @@ static inline struct fl__ctx *fl__ctx_of_wait(void)
 
 /*
  * fl__ctx_block() and fl__ctx_unblock() are called around a wait that may need other tasks to run:
- * a wait for the end of a future, a thread, a process, a group or an executor; a join of a queue;
- * and the sleep of an idle loop. A wait for a lock, a condition or an item of a queue does not call
- * them. They take the executor's lock, so the caller holds no lock.
+ * a wait for the end of a future, a thread, a process, a group or an executor; an FL_WAIT_ANY()
+ * with one of these objects; a join of a queue; and the sleep of an idle loop. A wait for a lock, a
+ * condition or an item of a queue does not call them. They take the executor's lock, so the caller
+ * holds no lock.
  *
  *     const bool blocks = fl__ctx_block(ctx, NULL, deadline);
  *     rc = fl_event_wait_until(&t->ended, deadline, cancel);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The lock of the parking lot's buckets. It is a mutex on a futex, with a mark for signal handlers.
+ * The lock of the parking lot's buckets, and of other short sections (lock.h). It is a mutex on a
+ * futex, with a mark for signal handlers.
  *
  *   LOCK_     meaning                     set by                                     cleared by
  *   HELD      the lock is held            fl__lock(): CAS from FREE, or `or` before  fl__unlock()

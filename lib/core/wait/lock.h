@@ -6,8 +6,10 @@
 
 /*
  * A lock of one word for sections of a few instructions, in which the holder neither waits nor
- * calls a function of the user. It guards buckets, trees of cancel tokens and lists of tasks.
- * Higher layers use FL__HELD() (sync/mutex.h). A word that is all-zero is unlocked.
+ * calls a function of the user. Such locks guard, for example, buckets, trees of cancel tokens,
+ * futures and groups. There is one exception: a thread that lacks memory for hazard pointers holds
+ * one for a whole operation (queue/hazard.c). Other sections use FL__HELD() (sync/mutex.h). A word
+ * that is all-zero is unlocked.
  */
 void fl__lock(uint32_t *word);
 bool fl__try_lock(uint32_t *word); /* for reports from a signal handler */

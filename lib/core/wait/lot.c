@@ -326,7 +326,7 @@ bool fl__lot_is_away(const struct fl__node *node)
 	return host && fl__load_relaxed(&host->away);
 }
 
-/* Called before a waiter is woken in its queue, or was found awake there. */
+/* Called before a waiter is woken in its queue, and for a waiter that is awake there already. */
 static void lot_note_awake(const struct fl__lot *lot, const struct fl__node *node)
 {
 	struct fl__host *host = node->wait->ctx->host;
@@ -465,7 +465,10 @@ static void lot_pass_awake(struct fl__bucket *bucket, const struct fl__host *hos
 void fl__lot_set_away(struct fl__host *hosted, bool away)
 {
 	FL__EACH (struct fl__host, host, hosted) {
-		/* relaxed: the swap below releases it (invariant 8) */
+		/*
+		 * relaxed: if `away` is true, the swap below releases it (invariant 8). If it is
+		 * false, a thread that still reads true only wakes another waiter before the fiber.
+		 */
 		fl__store_relaxed(&host->away, away);
 		/* release: pairs with the acquire in lot_note_awake() */
 		const uint64_t awake = away ? fl__swap_release(&host->awake, 0) : 0;

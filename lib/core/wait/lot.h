@@ -46,11 +46,11 @@ struct fl__wait {
 	uint32_t *common;
 	/* Belongs to the parker. It is part of the wait, since a context may wait within a wait. */
 	uint32_t park_word;
-	/* If the thread slept: the time of its unpark, modulo 2^32. */
+	/* If the thread slept: the time of its unpark, in ns, modulo 2^32. */
 	uint32_t unparked_at;
 	int16_t waker_cpu; /* the CPU of the thread that unparked it; negative if not known */
 	uint8_t kind;      /* of `object` */
-	bool no_spin;      /* the thread parks without a spin before */
+	bool no_spin;      /* the thread parks at once, without a spin */
 	int32_t result;    /* of the sleep */
 	/* When the flight recorder was told of the sleep, or 0 if it was not told. */
 	int64_t since;
@@ -77,7 +77,9 @@ struct fl__node {
 	/* Set by a primitive that a signal handler may release: fl__lot_serve_in_handler(). */
 	void (*serve)(struct fl__lot *lot);
 	/*
-	 * Says which kind of waiter this is. From the take on, it is the waking thread's message.
+	 * What the waiter tells waking threads, such as its kind, or how many permits it needs:
+	 * each primitive defines it. From the take on, it is the waking thread's message to the
+	 * waiter.
 	 */
 	uint32_t value;
 	bool queued;
@@ -136,7 +138,7 @@ uint64_t *fl__lot_gate(uint64_t i);
 struct fl__lot {
 	struct fl__bucket *bucket;
 	const void *key;
-	const void *all_away;                /* a key whose waiters this transaction found all away */
+	const void *all_away;                /* the key of waiters that were found all away, or NULL */
 	struct fl__node *taken, *taken_last; /* to be unparked at close */
 };
 
@@ -161,7 +163,9 @@ void fl__lot_add_together(struct fl__lot *lot, struct fl__node *node);
 /*
  * Dequeues waiters in the order of fl__lot_next(), and wakes each one that has not given up, until
  * it has woken `max` waiters or the queue is empty. Each woken waiter gets `value`. Returns how
- * many waiters were woken. Observers are woken, but not counted.
+ * many waiters were woken. Observers are woken, but not counted. Here and below, two other kinds of
+ * waiters count as waiters that have given up: a waiter whose wait has ended through another of its
+ * nodes, and a waiter whose own token is requested (lot.c, invariant 2).
  */
 size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value);
 
@@ -209,7 +213,8 @@ bool fl__lot_take_node(struct fl__lot *lot, struct fl__node *node, uint32_t valu
  * up are dequeued. Waiters before it that sleep on a common futex are woken and dequeued.
  *
  * The woken waiter stays first until it calls fl__lot_remove(), or begins another wait with the
- * same node. It does either in a transaction.
+ * same node. It does either in a transaction. There is one exception: other waiters go before a
+ * woken fiber that is away (lot.c, invariant 8).
  */
 struct fl__node *fl__lot_wake_first(struct fl__lot *lot);
 

@@ -4,7 +4,8 @@
  * thread sleeps, unless the wait has a common futex.
  *
  *   PARKER_      meaning                        set by                  cleared by
- *   0 EMPTY      no unpark yet, not asleep      fl__wait_begin()        -
+ *   0 EMPTY      no unpark yet, not asleep      fl__wait_begin(); the   fl__thread_unpark();
+ *                                               thread at its deadline  parker_sleep_until()
  *   1 UNPARKED   unparked, for good             fl__thread_unpark(),    -
  *                                               swap
  *   3 ASLEEP     the thread sleeps, or is       parker_sleep_until(),   fl__thread_unpark(); the
@@ -12,8 +13,8 @@
  *
  * Rules
  *   1. The swap in fl__thread_unpark() is the last access to the wait. A futex_wake of the wait's
- *      word after the swap uses only the address. If the memory was freed, the system call returns
- *      EFAULT. If it contains another futex by then, the sleepers of that futex tolerate the
+ *      word after the swap uses only the address. If the memory was freed, the call wakes no
+ *      thread. If it contains another futex by then, the sleepers of that futex tolerate the
  *      spurious wakeup.
  *   2. The swap releases, and parker_park() acquires with a load after it has seen UNPARKED. So
  *      every other access to the word may be relaxed.
@@ -23,7 +24,8 @@
  *      the futex's word, and then wakes. A sleeper reads the futex's word before its own word: if
  *      it is not yet unparked, the change of the futex's word is still to come, and the sleep ends.
  *      Only lot_unpark_all() unparks waits with a common futex.
- *   4. ASLEEP differs from the values of lock.c's words, so a debugger can tell the sleepers apart.
+ *   4. ASLEEP differs from the values with which a thread goes to sleep on a lock of lock.c. So a
+ *      debugger can tell the sleepers apart.
  *
  * The spin before the sleep. The partner is the thread that ends the wait. A spin has two phases,
  * which adapt to earlier waits of the context:
@@ -34,11 +36,13 @@
  *   yields   polls with a yield between them, for `spin_ns`. That time doubles after a success, up
  *            to PARKER_SPIN_MOST, and halves after a failure, down to PARKER_SPIN_LEAST.
  *
- * A thread that slept learns from the waking thread how long its second phase should have been. If
- * a sleep costs PARKER_SPIN_MOST, a spin of that length would have gained PARKER_SPIN_MOST minus
- * that time. The gain, at least -PARKER_SPIN_MOST, is added to `saved`, the sum of the gains. After
- * a wait with a positive sum, `spin_ns` is PARKER_SPIN_MOST. If the sum is negative and `spin_ns`
- * is PARKER_SPIN_LEAST, there is no second phase, because on Linux 6.18 a thread that has yielded
+ * A thread that slept learns from the waking thread the time T from the beginning of its second
+ * phase to the unpark. A second phase that succeeds has taken the time T. The gain of a wait is
+ * PARKER_SPIN_MOST - T: a sleep is assumed to cost PARKER_SPIN_MOST, and a spin that lasts until
+ * the unpark costs T. The gain is at least -PARKER_SPIN_MOST. It is added to `saved`, the sum of
+ * the gains, which stays between -PARKER_SPIN_MOST and PARKER_SAVED_MOST. After a wait with a
+ * positive sum, `spin_ns` is PARKER_SPIN_MOST. If the sum is negative and `spin_ns` is
+ * PARKER_SPIN_LEAST, there is no second phase, because on Linux 6.18 a thread that has yielded
  * preempts others less often when it is woken. A failed spin from which the thread learns nothing
  * sets `saved` to 0.
  *

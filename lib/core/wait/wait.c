@@ -187,8 +187,8 @@ int fl__word_wait(uint32_t *word, const struct fl__word *ready, fl_time deadline
 }
 
 /*
- * Sleeps until a deadline that is past: lets the thread's other contexts run, and observes a
- * cancel.
+ * Sleeps until a deadline that is past. A fiber lets the other contexts of its thread run, and then
+ * observes a cancel. A thread does nothing.
  */
 static int wait_yield_once(const fl_cancel_token *cancel)
 {
