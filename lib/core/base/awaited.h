@@ -22,7 +22,10 @@ enum fl__debug_kind {
 	FL__DEBUG_SELECT,
 	FL__DEBUG_QUEUE_JOIN,
 	FL__DEBUG_EVENT,
-	/* No hook (hooks.h) gets one of the following kinds. Only waits have them. */
+	/*
+	 * No function of hooks.h gets one of the following kinds as an argument. Only waits have
+	 * them.
+	 */
 	FL__DEBUG_BARRIER,
 	FL__DEBUG_LATCH,
 	FL__DEBUG_ONCE,

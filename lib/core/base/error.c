@@ -45,9 +45,10 @@ static const char *error_text(int number)
 #endif
 
 /*
- * The library's own texts, for errors whose text of the system names only one of several causes, or
- * a wrong one. System calls return these errors, too, so each text covers the causes of both. Some
- * systems have no text for other errors.
+ * This table has the library's own texts. Most of them replace a text of the system that names only
+ * one of several causes of the error, or a wrong one. System calls return these errors, too. So
+ * each text covers the causes in the library and those in the system. The other texts are for
+ * errors for which some systems have no text.
  */
 static const struct {
 	int number;

@@ -16,7 +16,10 @@
 #define FL__LIST_ADD(list, member) FL__LIST_ADD_BY(next, link, list, member)
 #define FL__LIST_REMOVE(member) FL__LIST_REMOVE_BY(next, link, member)
 
-/* Add and remove members whose two links have the names that are given as `next` and `link`. */
+/*
+ * These macros add and remove members whose two links have the names that are given as `next` and
+ * `link`.
+ */
 #define FL__LIST_ADD_BY(next, link, list, member)                                                                      \
 	do {                                                                                                           \
 		(member)->next = *(list);                                                                              \

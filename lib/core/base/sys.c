@@ -8,8 +8,8 @@ uint32_t fl__fence_word;
 #endif
 
 /*
- * Both are in one file, so that they share eight bytes of static thread-local storage, whatever the
- * order in which the objects are linked.
+ * These two variables are in one file, so that they share eight bytes of static thread-local
+ * storage, whatever the order in which the objects are linked.
  */
 _Thread_local unsigned fl__blocks_thread FL__INITIAL_EXEC;
 _Thread_local bool fl__panic_logs FL__INITIAL_EXEC;

@@ -96,8 +96,9 @@ static inline void fl__pause(unsigned turns)
 		fl__sys.relax();
 }
 
+/* Returns whether the calling thread pauses where it would otherwise yield (yield.c). */
 bool fl__yields_are_barred(int64_t now);
-/* The state of yields (yield.c), which tests set. */
+/* The two words of yield.c that tests set. The head of yield.c has their table. */
 extern _Thread_local int64_t fl__yield_ration FL__INITIAL_EXEC;
 extern int64_t fl__yield_newest;
 

@@ -4,10 +4,10 @@
 #include <stdbool.h>
 
 /*
- * Make a function a destructor of the library. It runs at the exit of the process, and when
- * dlclose() unloads the shared object that contains this copy of the library. The destructors of
- * the program run before, and may still call the library. FL__AT_UNLOAD_FIRST is for the destructor
- * that ends the threads of the library (sync/helper.h).
+ * Each of these attributes makes a function a destructor of the library. Such a function runs at
+ * the exit of the process, and when dlclose() unloads the shared object that contains this copy of
+ * the library. The destructors of the program run before, and may still call the library.
+ * FL__AT_UNLOAD_FIRST is for the destructor that ends the threads of the library (sync/helper.h).
  */
 #define FL__AT_UNLOAD_FIRST __attribute__((destructor(201)))
 #define FL__AT_UNLOAD __attribute__((destructor(200)))

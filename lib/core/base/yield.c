@@ -57,7 +57,8 @@ bool fl__yields_are_barred(int64_t now)
 	if (fl__yield_ration == 0)
 		fl__yield_ration = fl__load_relaxed(&fl__yield_newest) | 1; /* relaxed: rule 1 */
 	/*
-	 * A ration that is further ahead comes from another clock: that of a restored process, say.
+	 * A ration that is more than YIELD_MOST ahead comes from another clock, for example in a
+	 * process that was restored from a checkpoint.
 	 */
 	const int64_t ahead = fl__yield_ration - now;
 	return ahead > YIELD_BURST && ahead <= YIELD_MOST;
