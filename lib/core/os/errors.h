@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * FL__ERRORS(E): the names of the system's errors, for a C library that does not tell them. POSIX
- * has all of the first list but ENODATA and ETOOMANYREFS, which fl_error_text() needs everywhere.
+ * FL__ERRORS(E) calls the macro E for the name of each error of the system. It is for a C library
+ * that does not tell the names. The first list has the errors of POSIX, and ENODATA and
+ * ETOOMANYREFS, which fl_error_text() needs on every system.
  */
 /* clang-format off */
 #define FL__ERRORS_POSIX(E) \

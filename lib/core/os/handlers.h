@@ -10,16 +10,16 @@
  * the one that was installed last, and the `previous` of each is the action below it, down to the
  * program's. They may be removed in any order.
  *
- * Invariant 1. No handler's `previous`, and not the system's action, is a handler that was removed.
- * The removal of a handler calls the first handler of the chain, without a siginfo_t and with the
- * struct of the handler that is removed, and each handler passes the call on, down to the one whose
- * `previous` is removed. A handler of any copy is recognised by FL__HANDLER, two flags that mean
- * something for SIGCHLD alone. So no chain may be of SIGCHLD. The chain changes under the loader's
- * lock, which all copies share.
+ * Invariant 1. Neither the `previous` of a handler nor the system's action is a handler that was
+ * removed. The removal of a handler calls the first handler of the chain, without a siginfo_t and
+ * with the struct of the handler that is removed, and each handler passes the call on, down to the
+ * one whose `previous` is removed. A handler of any copy is recognised by the flags FL__HANDLER.
+ * Two of these flags, SA_NOCLDSTOP and SA_NOCLDWAIT, mean something for SIGCHLD alone. So no chain
+ * may be of SIGCHLD. The chain changes under the loader's lock, which all copies share.
  *
- * The library cannot tell a removal to code of others. If such code has installed its handler above
- * one of the library's, and calls the library's, it must have stopped doing so when the copy is
- * unloaded (docs/threads.md).
+ * The library cannot tell code of others that a handler was removed. If such code has installed its
+ * handler above one of the library's, and calls the library's, it must have stopped doing so when
+ * the copy is unloaded (docs/threads.md).
  *
  * Why there is a chain. A process has one handler for a signal, and may have several copies of the
  * library. A copy that is unloaded, or switches debugging off, takes its handler out of this chain,
@@ -42,7 +42,8 @@ struct fl__handler {
 void fl__handler_set(struct fl__handler *h, bool wanted);
 
 /*
- * What each handler does with its arguments: calls the handler below, if that is the library's.
- * Without `info`, `context` is the struct of a handler that is removed.
+ * Called by each handler, with its arguments. Calls the handler below, if that is one of the
+ * library's. If `info` is NULL, the call is for a removal, and `context` is the struct of the
+ * handler that is removed. Then, if that is the handler below, takes it out of the chain instead.
  */
 void fl__handler_pass(struct fl__handler *h, int signal, siginfo_t *info, void *context);

@@ -14,7 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* 32-bit systems have two futex calls; that with a 64-bit time since Linux 5.1. */
+/*
+ * 32-bit systems have two futex calls. They have the call with a 64-bit time, SYS_futex_time64,
+ * since Linux 5.1.
+ */
 struct sys_futex_time {
 	int64_t seconds, nanoseconds;
 };
@@ -53,7 +56,7 @@ static int sys_futex_wait_flags(const uint32_t *word, uint32_t expected, int64_t
 	return rc;
 }
 
-/* Not nanosleep(), a cancellation point. */
+/* It does not use nanosleep(), which is a cancellation point. */
 static void sys_nap(void)
 {
 	static const uint32_t nothing;
@@ -120,7 +123,10 @@ static struct fl__robust_list *sys_get_robust_list(void)
 	return list;
 }
 
-/* Some C libraries register the list at a thread's first robust mutex. */
+/*
+ * Locks a robust mutex once, since some C libraries make the list of a thread only when the thread
+ * first locks such a mutex.
+ */
 FL__COLD static void sys_register_robust_list(void)
 {
 	pthread_mutexattr_t attr;
@@ -158,7 +164,7 @@ static uint32_t sys_thread_id(void)
 
 static void sys_discard(void *memory, size_t size)
 {
-	/* fails for locked memory, which stays resident */
+	/* It fails for locked memory, which stays resident. */
 	(void)madvise(memory, size, MADV_DONTNEED);
 }
 
@@ -167,8 +173,9 @@ enum { ADVISE_GUARD = 102 }; /* MADV_GUARD_INSTALL, since Linux 6.13; most heade
 enum { SYS_GUARDS_UNKNOWN, SYS_GUARDS_ABSENT, SYS_GUARDS_PRESENT };
 
 /*
- * Lets the kernel write to the guarded page, since emulators report success for unknown advice.
- * Valgrind passes getrandom() on unchecked. The result is UNKNOWN if memory is short.
+ * Finds out whether the system has guards, by letting the kernel write to a page with a guard: an
+ * emulator may report success for advice that it does not know. The call is getrandom(), since
+ * Valgrind passes it on unchecked. The result is UNKNOWN if memory is short.
  */
 FL__COLD static uint32_t sys_probe_guard(void)
 {
@@ -190,7 +197,7 @@ FL__COLD static uint32_t sys_probe_guard(void)
 static int sys_guard(void *memory, size_t size)
 {
 	static uint32_t markers = SYS_GUARDS_UNKNOWN;
-	uint32_t known = fl__load_relaxed(&markers); /* relaxed: all threads probe the same */
+	uint32_t known = fl__load_relaxed(&markers); /* relaxed: all threads find the same */
 	if (known == SYS_GUARDS_UNKNOWN) {
 		known = sys_probe_guard();
 		fl__store_relaxed(&markers, known); /* relaxed: all threads store the same */
@@ -214,8 +221,8 @@ static int sys_membarrier_command(int command)
 }
 
 /*
- * The registration is made once in a process, also for its forks, before the first barrier. -ENOMEM
- * is temporary.
+ * If the first barrier fails with -EPERM, the process is not yet registered. A registration also
+ * holds for forks of the process. After -ENOMEM, which is temporary, the call is made again.
  */
 static int sys_membarrier(void)
 {

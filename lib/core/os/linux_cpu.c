@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The number of usable CPUs: the affinity mask, limited by the CPU quotas of the control group and
- * its ancestors.
+ * This file counts the usable CPUs: those of the affinity mask, but not more than the CPU quotas of
+ * the control group and its ancestors allow.
  */
 #include "../base/atomic.h"
 #include "cgroup.h"
@@ -12,7 +12,7 @@
 
 unsigned fl__cpu_affinity_count(void)
 {
-	/* EINVAL asks for a mask as long as the kernel's */
+	/* EINVAL means that the mask is shorter than the kernel's. */
 	for (int cpus = 1024; cpus <= 1 << 20; cpus *= 2) {
 		cpu_set_t *set = CPU_ALLOC(cpus);
 		if (!set)

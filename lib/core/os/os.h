@@ -30,11 +30,12 @@
 #endif
 
 /*
- * What a system must provide. One file of this folder has all that stands here: linux.c, with the
- * calls of Linux, or posix.c, for systems whose wait on an address is not public, or windows.c.
- * Linux has posix.c where FL__OS_POSIX is defined, for tests (meson: -Dos=posix). unix.c is what
- * linux.c and posix.c share. No other file of the core names a system in an #if, or includes a
- * header that only some systems have: tests/check_layers.py checks it.
+ * This header says what a system must provide. Each system has a file of this folder with its
+ * calls: linux.c for Linux, windows.c for Windows, and posix.c for systems whose wait on an address
+ * is not public. For tests, Linux uses posix.c, too, if FL__OS_POSIX is defined (meson:
+ * -Dos=posix). unix.c has what linux.c and posix.c share. Outside of this folder, no file of the
+ * core names a system in an #if, or includes a header that only some systems have.
+ * tests/check_layers.py checks that.
  */
 enum { FL__THREAD_IDS = 0x3fffffff }; /* FUTEX_TID_MASK of Linux */
 
@@ -53,7 +54,7 @@ enum { FL__FUTEXES = 128 };
 #define FL__FUTEX_PRIVATE 0x82u /* 32 bits, private to the process */
 #define FL__FUTEX_SHARED 0x02u  /* 32 bits, in shared memory */
 
-/* Linux's struct robust_list_head: what the kernel reads when a thread ends. */
+/* The kernel reads this list when a thread ends. It is the struct robust_list_head of Linux. */
 struct fl__robust_list {
 	/* A ring through the locks' nodes, back to this struct. Bit 0 of a pointer is a flag. */
 	void *first;
@@ -63,85 +64,113 @@ struct fl__robust_list {
 };
 
 /*
- * All calls to the system. Tests inject faults here; the laboratory's model replaces time, threads
- * and waits. Entries change only while no other thread is inside the library. Results: 0, a count,
- * or a negative errno.
+ * The table of the calls to the system that differ between systems, that tests make fail, or that
+ * the laboratory's model replaces (time, threads and waits). Entries change only while no other
+ * thread is inside the library. A call that returns an int returns 0, a count, or a negative errno.
  */
 struct fl__sys {
 	/*
-	 * Sleeps while *word == expected, until a wake or the absolute monotonic deadline. 0 (also
-	 * spurious), -EAGAIN (another value), -EINTR, -ETIMEDOUT. The caller checks the word. No
-	 * cancellation point. Signal handlers run during the sleep, and may wake the sleeper.
+	 * Sleeps while *word == expected, until a wake or the absolute monotonic deadline. Returns
+	 *
+	 *   0           after a wake, or spuriously
+	 *   -EAGAIN     if the word has another value
+	 *   -EINTR      after a signal
+	 *   -ETIMEDOUT  after the deadline
+	 *
+	 * or another error, if the system forbids the call: then it has yielded instead. The caller
+	 * checks the word after each result. The call is no cancellation point. Signal handlers run
+	 * during the sleep, and may wake the sleeper.
 	 */
 	int (*futex_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
 	/*
-	 * Wakes up to n sleepers. The address may be of memory that is freed, or used anew.
-	 * Async-signal-safe.
+	 * Wakes up to n sleepers, or on Windows all of them if n > 1. The address may be of memory
+	 * that is freed, or used anew. The call is async-signal-safe.
 	 */
 	int (*futex_wake)(const uint32_t *word, int n);
 	int64_t (*now)(void);
-	/* Lets another program that computes on this CPU run for a time slice. */
+	/*
+	 * Lets other threads run on this CPU. If one of another program computes there, it runs for
+	 * a time slice.
+	 */
 	void (*yield)(void);
-	/* A yield, or pauses if yields are barred (yield.c). Takes and returns the time. */
+	/*
+	 * Yields, or pauses if yields are barred (yield.c). `now` is the time before, and the
+	 * result the time after.
+	 */
 	int64_t (*give_way)(int64_t now);
-	void (*nap)(void);           /* sleeps for some 50 us */
+	void (*nap)(void);           /* sleeps for some 50 us, or on Windows some ms */
 	void (*relax)(void);         /* one turn of a spin */
 	void *(*alloc)(size_t size); /* NULL if there is no memory */
 	void (*free)(void *memory);
 	int (*thread_create)(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 	int (*thread_join)(pthread_t thread);
 	int (*thread_detach)(pthread_t thread);
-	/* Zeroed pages, never huge, resident once touched; or NULL. */
+	/*
+	 * Returns zeroed pages, or NULL. They are not huge pages, and each becomes resident when it
+	 * is touched.
+	 */
 	void *(*map)(size_t size);
 	void (*unmap)(void *memory, size_t size);
-	int (*cpu)(void); /* of the calling thread; negative: unknown */
+	/* Returns the CPU of the calling thread, or a negative number if that is not known. */
+	int (*cpu)(void);
 	/*
-	 * A full fence in every thread of the process: 0. A process's first call may take ten
-	 * milliseconds, later calls some microseconds. A negative errno, from the first call on:
-	 * the system has no such call. Then the fast paths have fences of their own.
+	 * Makes every thread of the process pass a full fence, and returns 0. The first call of a
+	 * process may take ten milliseconds, later calls some microseconds. If the system has no
+	 * such call, each call, from the first one on, returns a negative errno. Then the fast
+	 * paths have fences of their own.
 	 */
 	int (*membarrier)(void);
-	/* Writes the whole text: 0, or the error that stops it. Async-signal-safe. */
+	/*
+	 * Writes the whole text. Returns 0, or the error that has stopped it. It is
+	 * async-signal-safe.
+	 */
 	int (*print)(int fd, const char *text, size_t size);
-	/* An id of the calling thread: 1 to FL__THREAD_IDS. */
+	/* Returns an id of the calling thread, from 1 to FL__THREAD_IDS. */
 	uint32_t (*thread_id)(void);
 	/*
-	 * Whether the thread with that id runs, in any process; true if that is not known. NULL:
-	 * the system reports the death of every owner of a robust lock.
+	 * Returns whether the thread with that id runs, in any process. Returns true if that is not
+	 * known. The entry is NULL if the system reports the death of every owner of a robust lock.
 	 */
 	bool (*thread_exists)(uint32_t thread);
 
 	/*
-	 * The rest is for the parts process and loop alone. A system without these parts has NULL.
+	 * The other entries are for the parts process and loop alone. They are NULL on a system
+	 * without these parts.
 	 */
 
-	/* Each access to these pages faults: 0. -ENOMEM: too many mappings. */
+	/*
+	 * Makes each access to these pages fault. Returns 0, or -ENOMEM if there are too many
+	 * mappings.
+	 */
 	int (*guard)(void *memory, size_t size);
-	/* The next access finds zeros. Guards stay. */
+	/* Makes the next access to these pages find zeros. Guards stay. */
 	void (*discard)(void *memory, size_t size);
 	/* These do what futex_wait and futex_wake do, in memory that processes share. */
 	int (*shared_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
 	int (*shared_wake)(const uint32_t *word, int n);
 	/*
-	 * Stores `value`, 0 or bit 31, in such a word, and wakes up to n sleepers. A kill comes
-	 * before both or after both. Releases.
+	 * Stores `value`, which is 0 or bit 31, in a word that processes share, and wakes up to n
+	 * sleepers. A kill comes before both steps or after both. The store is a release.
 	 */
 	void (*shared_store_and_wake)(uint32_t *word, uint32_t value, int n);
 	/*
-	 * Sleeps while each of up to FL__FUTEXES words has its expected value. Results of
-	 * futex_wait, and -ENOSYS. One sleep may consume several wakes. The deadline is the
-	 * kernel's clock, from which a tool such as faketime moves now() away.
+	 * Sleeps while each of up to FL__FUTEXES words has its expected value. Returns what
+	 * futex_wait returns, or -ENOSYS. One sleep may consume several wakes. The deadline is a
+	 * time of the kernel's clock, from which a tool such as faketime moves now() away.
 	 */
 	int (*wait_many)(struct fl__futex *words, unsigned n, int64_t deadline);
-	/* Returns the calling thread's list, from the C library. NULL on a system without one. */
+	/*
+	 * Returns the list of the calling thread, which the C library has made, or NULL if there is
+	 * none.
+	 */
 	struct fl__robust_list *(*robust_list)(void);
 };
 
 extern struct fl__sys fl__sys;
 
 /*
- * How long a sleep lasts at most: the time to the deadline, 0 to `most`. One that ends before is
- * spurious.
+ * Returns how long a sleep may last: the time that is left until the deadline, from 0 to `most`. A
+ * sleep that ends before the deadline counts as a spurious wakeup.
  */
 static inline int64_t fl__time_left(int64_t deadline, int64_t most)
 {
@@ -149,7 +178,7 @@ static inline int64_t fl__time_left(int64_t deadline, int64_t most)
 	return deadline <= now ? 0 : deadline - now < most ? deadline - now : most;
 }
 
-/* What each system's table has. */
+/* These entries are the same in the table of each system. */
 #define FL__SHARED_ENTRIES                                                                                             \
 	.give_way = fl__give_way, .relax = fl__relax, .alloc = fl__sys_alloc, .free = fl__sys_free,                    \
 	.thread_join = fl__sys_thread_join, .thread_detach = fl__sys_thread_detach
@@ -160,7 +189,7 @@ int fl__sys_thread_detach(pthread_t thread);
 void fl__relax(void);
 int64_t fl__give_way(int64_t now); /* the default of the table */
 
-/* write() until all is written: 0, or the error that stops it. */
+/* Calls write() until all is written. Returns 0, or the error that has stopped it. */
 int fl__write_all(int fd, const char *text, size_t size);
 
 #if defined FL__OS_POSIX || defined _WIN32
@@ -169,63 +198,73 @@ int fl__write_all(int fd, const char *text, size_t size);
 unsigned fl__cpu_count(void); /* fl_cpu_count() */
 #endif
 
-/* The number of CPUs of fl__cpu_count(), without the limits that stand in files. Opens no file. */
+/* Returns the number of CPUs without regard to the limits that stand in files. Opens no file. */
 unsigned fl__cpu_affinity_count(void);
 
 /* Names the calling thread for debuggers. The system may cut the name. */
 void fl__name_thread(const char *name);
 
 /*
- * Calls change(arg) while no other copy of the library in this process is in such a call. The
- * caller holds a lock of this copy.
+ * Calls change(arg) while no other copy of the library in this process is in such a call. posix.c
+ * cannot keep other copies out. The caller holds a lock of this copy.
  */
 void fl__with_loader_locked(void (*change)(void *arg), void *arg);
 
-/* guard() by mprotect(). Adds two mappings; Linux allows 65,530. */
+/* Does what guard() does, by mprotect(). That adds two mappings, of which Linux allows 65,530. */
 int fl__portable_guard(void *memory, size_t size);
 
 size_t fl__page_size(void);
 
 /*
- * As mmap() from `at` on, at any address. Stores the address. Returns 0 or a negative errno. It is
- * -ENOMEM, too, where the program has called mlockall() and the mapping would exceed the limit of
- * locked memory, which mmap() calls EAGAIN.
+ * Maps `size` bytes of a file, from its byte `at` on, at any address, and stores that address.
+ * Returns 0 or a negative errno. If the program has called mlockall(), and the mapping would exceed
+ * the limit of locked memory, the result is -ENOMEM, and not the EAGAIN of mmap().
  */
 int fl__map_file(int fd, uint64_t at, size_t size, int protection, int flags, void **memory);
 
-/* Before a file grows to `size` bytes: 0; -EFBIG: above RLIMIT_FSIZE, writes raise SIGXFSZ. */
+/*
+ * Called before a file grows to `size` bytes. Returns 0, or -EFBIG if that exceeds RLIMIT_FSIZE:
+ * then a write would raise SIGXFSZ.
+ */
 int fl__check_file_size(uint64_t size);
 
-/* Adds one to an eventfd. Fails only if that is readable. */
+/*
+ * Adds one to an eventfd. If the descriptor is valid, that fails only while the eventfd is readable
+ * already.
+ */
 void fl__ring(int eventfd);
 
 bool fl__is_main_thread(void);
 
 /*
- * Whether the main thread has ended by pthread_exit() while other threads run. The process then
- * has no /proc/self/exe, /proc/self/fd and /proc/self/maps any more; /proc/thread-self has them.
- * False without /proc.
+ * Returns whether the main thread has ended by pthread_exit() while other threads run. Then the
+ * process no longer has /proc/self/exe, /proc/self/fd and /proc/self/maps, but /proc/thread-self
+ * has these files. Without /proc the result is false.
  */
 bool fl__main_thread_has_ended(void);
 
 /*
- * Removes the signals of faults, which no thread of the library blocks: a blocked one ends the
- * process without its handler.
+ * Removes the signals of faults from the set. No thread of the library blocks them, because a fault
+ * whose signal is blocked ends the process without a call of its handler.
  */
 void fl__signals_unblock_faults(sigset_t *signals);
 
-/* Blocks all signals; `faults`: those of faults, too. Returns what the thread blocked before. */
+/*
+ * Blocks all signals, but those of faults only if `faults` is true. Returns what the thread blocked
+ * before.
+ */
 sigset_t fl__signals_block(bool faults);
 void fl__signals_restore(const sigset_t *before);
 /* This declaration blocks the signals to the end of the block. */
 #define FL__SIGNALS_BLOCKED(faults)                                                                                    \
 	__attribute__((cleanup(fl__signals_restore), unused)) const sigset_t _mask = fl__signals_block(faults)
 
-/* What the calling thread blocks, without the signals of faults. */
+/* Stores the set of signals that the calling thread blocks, without those of faults. */
 void fl__signals_of_thread(sigset_t *signals);
 
 /*
- * As fl__sys.thread_create(). The thread begins with all signals blocked, but those of faults. A
- * thread that runs the user's code then blocks what its starter names.
+ * Does what fl__sys.thread_create() does. The thread begins with all signals blocked, except those
+ * of faults. A thread that runs the user's code later blocks the signals that its starter has
+ * named.
  */
 int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);

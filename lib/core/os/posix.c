@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * POSIX without a public wait on an address. A table of buckets, chosen by the address, lists the
- * sleepers. Each sleeper has a semaphore in its frame.
+ * This file is for a POSIX system without a public wait on an address. A table of buckets, chosen
+ * by the address, lists the sleepers. Each sleeper has a semaphore in its stack frame.
  *
  * Why a semaphore, and no mutex with a condition: sem_post() is the one wake that POSIX allows in a
  * signal handler, and fl_sem_release_in_handler() wakes there. The handler may have interrupted the
@@ -45,7 +45,7 @@
 #define sem_post(sem) semaphore_signal(*(sem))
 #define sem_destroy(sem) semaphore_destroy(mach_task_self(), *(sem))
 
-/* 0, -EINTR, -ETIMEDOUT. `left` may be FL__NEVER. */
+/* Returns 0, -EINTR or -ETIMEDOUT. `left` may be FL__NEVER. */
 static int posix_sem_wait(const sem_t *sem, int64_t left)
 {
 	const mach_timespec_t time = {(unsigned)(left / FL_S(1)), (clock_res_t)(left % FL_S(1))};
@@ -56,8 +56,9 @@ static int posix_sem_wait(const sem_t *sem, int64_t left)
 #include <semaphore.h>
 
 /*
- * sem_clockwait() is in POSIX since 2024. sem_timedwait() goes by the clock of the day: if that is
- * set back during a sleep, the deadline comes late by as much.
+ * sem_clockwait() is in POSIX since 2024, and in glibc since 2.30. Elsewhere the wait is
+ * sem_timedwait(), which goes by the clock of the day: if that clock is set back during a sleep,
+ * the deadline comes late by as much.
  */
 #if (defined _POSIX_VERSION && _POSIX_VERSION >= 202405L) ||                                                           \
     (defined __GLIBC__ && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 30))
@@ -68,7 +69,7 @@ enum { POSIX_CLOCK = CLOCK_REALTIME };
 #define POSIX_SEM_WAIT(sem, at) sem_timedwait(sem, at)
 #endif
 
-/* 0, -EINTR, -ETIMEDOUT. `left` may be FL__NEVER. */
+/* Returns 0, -EINTR or -ETIMEDOUT. `left` may be FL__NEVER. */
 static int posix_sem_wait(sem_t *sem, int64_t left)
 {
 	struct timespec at;
@@ -247,7 +248,8 @@ bool fl__is_main_thread(void)
 }
 
 /*
- * Without a lock of the loader: copies in several plugins must not change their handlers at once.
+ * It takes no lock, since POSIX does not give access to a lock of the loader. So two copies of the
+ * library, in several plugins, must not change their handlers at the same time.
  */
 void fl__with_loader_locked(void (*change)(void *arg), void *arg)
 {

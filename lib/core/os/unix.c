@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What linux.c and posix.c share: calls of POSIX, and of files below /proc where the system has
- * them.
+ * This file has what linux.c and posix.c share: calls of POSIX, and looks at files below /proc
+ * where the system has them.
  */
 #include "unix.h"
 #include "../base/sys.h"
@@ -29,7 +29,7 @@ void fl__unix_yield(void)
 int fl__unix_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
 	const int rc = pthread_create(thread, attr, start, arg);
-	return rc == EPERM ? -EAGAIN : -rc; /* a filter refuses clone3() in another way than by ENOSYS */
+	return rc == EPERM ? -EAGAIN : -rc; /* a filter has refused clone3() with EPERM, not ENOSYS */
 }
 
 size_t fl__page_size(void)
@@ -62,7 +62,7 @@ void *fl__unix_map(size_t size)
 	if (memory == MAP_FAILED)
 		return NULL;
 #ifdef MADV_NOHUGEPAGE
-	/* A huge page would be resident, 2 MiB, for one touched page. */
+	/* With a huge page, all of its 2 MiB would be resident after the first touch. */
 	(void)madvise(memory, size, MADV_NOHUGEPAGE);
 #endif
 	return memory;
@@ -80,8 +80,8 @@ int fl__portable_guard(void *memory, size_t size)
 
 #ifdef __APPLE__
 /*
- * macOS sends SIGPIPE to the process, whose other threads may take it: so the file is told to send
- * none. It still sends SIGXFSZ above RLIMIT_FSIZE.
+ * macOS sends SIGPIPE to the process, whose other threads may take it. So this function tells the
+ * file to send none. A write above RLIMIT_FSIZE still raises SIGXFSZ.
  */
 int fl__unix_print(int fd, const char *text, size_t size)
 {
@@ -94,8 +94,9 @@ int fl__unix_print(int fd, const char *text, size_t size)
 }
 #else
 /*
- * The write raises SIGPIPE without a reader, and SIGXFSZ above RLIMIT_FSIZE. No text of the library
- * may end the process: blocks both, and takes the one that this write raised.
+ * The write raises SIGPIPE if there is no reader, and SIGXFSZ above RLIMIT_FSIZE. No text of the
+ * library may end the process. So this function blocks both signals, and takes back the one that
+ * its write has raised.
  */
 int fl__unix_print(int fd, const char *text, size_t size)
 {

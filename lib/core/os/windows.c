@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Windows 8 and later, by mingw-w64 with winpthreads. There are two limits: a process uses the CPUs
- * of one processor group, 64 at most; a sleep lasts until a tick of the system's clock, which comes
- * every 15.6 ms unless a program asks for more.
+ * This file is for Windows 8 and later, with mingw-w64 and winpthreads. There are two limits. A
+ * process uses the CPUs of one processor group, 64 at most. And a sleep lasts until a tick of the
+ * system's clock, which comes every 15.6 ms unless a program asks for more ticks.
  */
 #define WIN32_LEAN_AND_MEAN
 #include "../base/atomic.h"
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <windows.h>
 
-/* A declaration: GetLastError() is at the end of the block what it was here, as errno. */
+/* A declaration. At the end of the block GetLastError() returns again what it returned here. */
 #define WINDOWS_KEEPS_ERROR() __attribute__((cleanup(windows_restore_error))) const DWORD last_error = GetLastError()
 
 static void windows_restore_error(const DWORD *error)
@@ -23,7 +23,7 @@ static void windows_restore_error(const DWORD *error)
 
 static int64_t windows_now(void)
 {
-	static int64_t frequency;                 /* 0, or a constant, which all threads store alike */
+	static int64_t frequency;                 /* 0 at first; all threads store the same */
 	int64_t f = fl__load_relaxed(&frequency); /* relaxed, also the store: nothing else is published */
 	LARGE_INTEGER ticks;
 	if (f == 0) {
@@ -142,7 +142,7 @@ unsigned fl__cpu_affinity_count(void)
 {
 	DWORD_PTR of_process, of_system;
 	if (!GetProcessAffinityMask(GetCurrentProcess(), &of_process, &of_system) || of_process == 0)
-		return 1; /* of several processor groups */
+		return 1; /* the process has CPUs of several processor groups */
 	return (unsigned)__builtin_popcountll(of_process);
 }
 
@@ -161,8 +161,8 @@ static void windows_run_cleanups(void *first)
 }
 
 /*
- * First, so that the key of libgcc that frees thread-local variables comes later: the handlers use
- * these variables.
+ * It runs first, so that this key comes before the key of libgcc that frees thread-local variables.
+ * The cleanup handlers use these variables.
  */
 FL__AT_START_FIRST static void windows_start(void)
 {
@@ -202,8 +202,9 @@ int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, voi
 }
 
 /*
- * An end of the process runs the destructors; the first of them has no priority. Unloading a DLL
- * that has a copy of the library counts as an exit, which frees less.
+ * The end of the process runs the destructors. This destructor runs first, since it has no
+ * priority. The unload of a DLL that contains a copy of the library counts as an exit, too, at
+ * which less is freed.
  */
 static bool windows_exits;
 

@@ -71,5 +71,5 @@ const char *fl__windows_program(void);
 #define EMULTIHOP 1002
 #define ESTALE 1003
 #define ETOOMANYREFS 1004
-/* A constant, as with musl. */
+/* The result is a constant string, as that of musl's strerror() is. */
 #define strerror(number) ((number) < _sys_nerr ? _sys_errlist[number] : "Unknown error")
