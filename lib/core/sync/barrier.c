@@ -120,8 +120,9 @@
 #include <pthread.h>
 
 /*
- * The value of a queued node in a locked phase, and of a dequeued node in each. In a gated phase, a
- * queued node has the value of bits 0 to 12 of state_, which name the gate.
+ * These are the values of a node. A queued node of a locked phase has the value PARTY or LATE. A
+ * queued node of a gated phase has the value of bits 0 to 12 of state_, which name the gate. A
+ * dequeued node of either phase has a barrier_result.
  */
 enum { BARRIER_PARTY, BARRIER_LATE };
 enum barrier_result { BARRIER_PASSED = 2, BARRIER_FAILED, BARRIER_AGAIN };
@@ -324,7 +325,10 @@ static void barrier_forget_parent(const struct fl__lot *lot, fl_barrier *b)
  */
 static int barrier_arrive(struct fl__lot *lot, fl_barrier *b)
 {
-	/* relaxed: while the caller holds the queue lock, only LOCKED may still be set */
+	/*
+	 * relaxed: the caller holds the queue lock. So BROKEN does not change, and LOCKED may only
+	 * be set (invariant 7).
+	 */
 	const uint64_t state = fl__load_relaxed(&b->state_);
 	if (state & BARRIER_BROKEN)
 		return -EPIPE;
@@ -402,9 +406,9 @@ static int barrier_result_of(const struct fl__node *node, int order)
 }
 
 /*
- * Called after a timeout or a cancel. If the waiter has a result already, returns that. If the
- * phase is complete, waits for the result. Else breaks the barrier and returns `rc`. `phase` is
- * what barrier_wait_once() got.
+ * Called after a timeout or a cancel. If the waiter has a result already, other than AGAIN, returns
+ * that. If the phase is complete, waits for the result. Else breaks the barrier and returns `rc`.
+ * `phase` is what barrier_wait_once() got.
  */
 static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, uint64_t phase, int rc)
 {

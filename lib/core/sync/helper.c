@@ -131,8 +131,9 @@ void *fl__helper_arg(void)
 bool fl__helper_must_end(void)
 {
 	/*
-	 * relaxed: a thread that reads an old value asks again after helper->end() has woken it.
-	 * Other callers hold the helper's lock, which helper->end() takes, too.
+	 * relaxed: a thread of the helper that reads an old value asks again after helper->end()
+	 * has woken it. fl__helper_start_with() holds helper_lock, under which the value changes.
+	 * Other callers hold the lock of the helper, which helper->end() takes, too.
 	 */
 	return fl__load_relaxed(&helper_ending);
 }

@@ -6,25 +6,26 @@
 /*
  * Helpers are the threads and processes that the library starts for all users of this copy of it
  * (section 7 of docs/design.md). When the copy ends (base/unload.h), it ends the helpers that are
- * not in use, and waits for them. A helper may be in use only at an exit of the process. Then it
- * goes on. A forked child has no helpers.
+ * not in use, and waits for them. At a dlclose() no helper is in use. At an exit of the process a
+ * helper may be in use, and then it goes on. A forked child has no helpers.
  *
- * A thread without work for a while may end earlier (timers, bridges), and the next helper that
- * ends joins it. At the end of the copy the threads are joined, since a detached thread might still
- * run code that is unmapped. An exit does the same as a dlclose(), because a host may unload its
- * plugins at its exit. The two differ in two things (base/unload.c): only a dlclose() frees the
- * memory that the library keeps for threads of the host, and waits for the tasks of detached
- * executors. A detached executor has no handle that the host could join, and its threads run code
- * that is about to go; but an exit must not wait for tasks that may never end. docs/threads.md
- * lists all threads and processes of the library.
+ * A thread of the timers or of the bridges ends earlier if it has had no work for a while, and the
+ * next helper thread that ends joins it. At the end of the copy the threads are joined, since a
+ * detached thread might still run code that is unmapped. An exit does the same as a dlclose(),
+ * because a host may unload its plugins at its exit. The two differ in two things (base/unload.c):
+ * only a dlclose() frees the memory that the library keeps for threads of the host, and waits for
+ * the tasks of detached executors. A detached executor has no handle that the host could join, and
+ * its threads run code that is about to go; but an exit must not wait for tasks that may never end.
+ * docs/threads.md lists all threads and processes of the library.
  */
 struct fl__helper {
 	const char *name;       /* the name of its threads, 15 characters; NULL if it has none */
 	void (*function)(void); /* what its threads run */
 	bool calls_user;        /* its threads call functions of the user */
 	/*
-	 * Any thread calls it when this copy ends: then fl__helper_must_end() is true. It wakes
-	 * threads that are not in use. Returns how many are in use.
+	 * Called when this copy ends, on the thread that ends it. fl__helper_must_end() is true by
+	 * then. The function wakes the threads that are not in use, and returns how many are in
+	 * use.
 	 */
 	unsigned (*end)(void);
 	struct fl__helper *next; /* belongs to helper.c, as does `listed` */

@@ -12,7 +12,8 @@
  *            not empty               queue lock, while RUNNING      lock
  *
  * A run linearizes at the CAS or store that clears RUNNING. If the function has failed, all waiters
- * are woken, and the first of them to set RUNNING is the next runner.
+ * are woken. The first context that sets RUNNING, one of them or another caller, is the next
+ * runner.
  */
 #include "../base/atomic.h"
 #include "../wait/lot.h"

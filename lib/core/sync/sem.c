@@ -37,11 +37,11 @@
  *   3. If the queue is not empty, WAITERS is set, or the first waiter is awake, or the end of the
  *      transaction wakes it. An awake waiter sleeps with WAITERS set, or leaves, with its permits
  *      or cancelled, and serves in the same transaction.
- *   4. While WAITERS is set, the word changes in only two ways. One is a transaction that serves
- *      the queue before it ends. The other is a signal handler's CAS, which adds a permit. Then the
- *      handler, or the thread that holds the bucket's lock, makes such a transaction. So once all
- *      releases are over, no first waiter sleeps while its permits are free. A first waiter for
- *      many permits does not starve, since WAITERS stays set.
+ *   4. While WAITERS is set and not stale, the word changes in only two ways. One is a transaction
+ *      that serves the queue before it ends. The other is a signal handler's CAS, which adds a
+ *      permit. Then the handler, or the thread that holds the bucket's lock, makes such a
+ *      transaction. So once all releases are over, no first waiter sleeps while its permits are
+ *      free. A first waiter for many permits does not starve, since WAITERS stays set.
  *   5. WAITERS changes only under the queue lock. So a thread that holds the lock may read it
  *      relaxed.
  *   6. Each CAS that may add permits is a release: in fl_sem_release(), fl_sem_try_release_n(),
@@ -52,7 +52,8 @@
  * The CAS of a release in a signal handler is the handler's last access to the semaphore, if the
  * queue is empty. If it is not, some semaphore exists at this address, perhaps a new one, and
  * sem_serve_in_handler() is correct for any. A waiter that leaves touches the semaphore only if it
- * was still queued. A stale WAITERS, which a forked child may have, costs one slow call.
+ * was still queued. WAITERS may be stale in a forked child, or if the last waiter was an observer
+ * of FL_WAIT_ANY(), which leaves without a serve. A stale WAITERS costs one slow call.
  *
  * Why a release does not hand over each permit. With a hand-over to a sleeping thread, each
  * operation costs a context switch: 1.8 us instead of 0.2 us with 16 threads and two permits. Only
@@ -151,8 +152,8 @@ static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 	uint32_t left = sem_permits(seen);
 	if (n > 0)
 		/*
-		 * Hands over the permits that are free already. Handlers may have added more of
-		 * them than the bound, which they ignore while WAITERS is set.
+		 * Hands over the permits that are free already. There may be more of them than the
+		 * bound allows, since handlers ignore the bound while WAITERS is set.
 		 */
 		(void)sem_hand_over(lot, &left, true);
 	const bool fits = sem_fits(s, left, n);

@@ -20,8 +20,8 @@ FL_MUST_CHECK int fl__thread_start(fl_thread **t, fl_thread_function *function, 
 FL_MUST_CHECK int fl__thread_join_until(fl_thread **t, int *result, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Join or detach a thread. They do nothing if the handle is NULL: then the thread was never
- * started, or is joined already.
+ * These two functions join or detach a thread. They do nothing if the handle is NULL: then the
+ * thread was never started, or is joined already.
  */
 static inline void fl__thread_join(fl_thread **t)
 {

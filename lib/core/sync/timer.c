@@ -12,8 +12,8 @@
  *   2. No wake is lost. `timer_wakes_at` is the time until which the thread may sleep. The thread
  *      sets it in the section in which it goes to sleep. A context that adds an earlier deadline
  *      wakes the thread. A cancel wakes it only if it sleeps without a deadline and no timer is
- *      left. While the thread is awake, `timer_wakes_at` is `timer_awake`, which is before all
- *      deadlines. The thread looks at the heap before it sleeps.
+ *      left. The end of this copy wakes it, too. While the thread is awake, `timer_wakes_at` is
+ *      `timer_awake`, which is before all deadlines. The thread looks at the heap before it sleeps.
  *   3. A call no longer accesses the timer once its function runs: `timer_call` has what is known
  *      of it, and a periodic timer is back in the heap. So the function may free a timer that is
  *      not pending.
@@ -57,8 +57,9 @@ static fl_cond timer_settled = FL_COND_INIT;
 static struct fl__timers timer_heap;
 static int64_t timer_wakes_at;
 /*
- * The function of the timer until whose deadline the thread sleeps, or NULL if that timer was
- * cancelled. Only reports read it without the lock, so its stores are atomic, and relaxed.
+ * The function of the timer until whose deadline the thread sleeps. It is NULL if there is no such
+ * timer, or if it was cancelled. Only reports read it without the lock, so its stores are atomic,
+ * and relaxed.
  */
 static fl_timer_callback *timer_due;
 static bool timer_has_thread;

@@ -5,9 +5,10 @@
 
 /*
  * Turns bound the time for which running contexts can overtake a waiter of a mutex, an rwlock or a
- * semaphore. A release that finds the first waiter asleep wakes it, and clears the waiters bit.
- * Running contexts may overtake the awake waiter for the time FL__TURN. Then a mutex or a permit is
- * handed over to the waiter, and an rwlock closes to all other contexts.
+ * semaphore. A release that finds the first waiter asleep wakes it, and clears the waiters bit. (If
+ * a fiber takes part, the bit may stay set, or a permit is handed over at once: mutex.c, rwlock.c
+ * and sem.c.) Running contexts may overtake the awake waiter for the time FL__TURN. Then a mutex or
+ * a permit is handed over to the waiter, and an rwlock closes to all other contexts.
  *
  *   state         meaning                       set by                      cleared by
  *   since         when the first waiter was     fl__turn_is_over()          -
@@ -16,9 +17,12 @@
  *                 that this thread woke last                                the waiter has run
  *
  * Invariants
- *   1. An awake waiter stays first (mutex.c, invariant 4, has an exception). It acquires the
- *      object, or sets the waiters bit in the transaction in which it goes back to sleep.
- *   2. While a waiter is queued, the waiters bit is set, or the first waiter is awake.
+ *   1. An awake waiter of a mutex or a semaphore stays first in the queue (mutex.c, invariant 4,
+ *      has an exception). The awake waiter of an rwlock has left the queue, and goes back to its
+ *      front. An awake waiter acquires the object, or sets the waiters bit in the transaction in
+ *      which it goes back to sleep, or gives up.
+ *   2. While a waiter is queued, the waiters bit is set, or a waiter is awake: the first one, or
+ *      that of the rwlock.
  *   3. `since` is set once for each wait, under the queue lock. So a waiter that sleeps again does
  *      not begin a new turn.
  *   4. An awake waiter may wait for the CPU of the waking thread. So that thread checks the queue
