@@ -20,9 +20,9 @@
  * A record is used by one thread after another. It is not freed before an unload, since other
  * threads may be reading it.
  *
- * TSan cannot see ck's assembly. So it instruments no function here that reads or writes a record
- * (FL__NO_TSAN); fl__tsan_release() and fl__tsan_acquire() tell TSan of the release, by the
- * record's address.
+ * TSan cannot see ck's assembly. So it must not instrument the functions here that take a record,
+ * walk the records, or write a hazard pointer (FL__NO_TSAN). fl__tsan_release() and
+ * fl__tsan_acquire() tell TSan of the release, by the record's address.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"

@@ -201,11 +201,11 @@ static int mpmc_no_item(struct fl_mpmc *q, uint64_t at)
 #endif
 
 /*
- * Each failed CAS has taken the cache line from the threads whose CAS would succeed. Between the
- * load of the word and the CAS, a claim has two cache misses: one at the word, and one at the
- * stamp. So a pause must last for several claims of other threads. Then one thread makes several
- * claims in a row, and their slots are on one line. docs/decisions/bounded-ring-claims.md has the
- * figures.
+ * Pauses after the `failed`-th failed CAS of a claim. Each failed CAS has taken the cache line from
+ * the threads whose CAS would succeed. Between the load of the word and the CAS, a claim has two
+ * cache misses: one at the word, and one at the stamp. So a pause must last for several claims of
+ * other threads. Then one thread makes several claims in a row, and their slots are on one line.
+ * docs/decisions/bounded-ring-claims.md has the figures.
  */
 void fl__mpmc_back_off(unsigned failed)
 {

@@ -40,7 +40,8 @@ struct fl__unbounded {
 	/* The next fields, up to `one_consumer`, never change. */
 	uint64_t slots; /* the number of slots of a segment */
 	/*
-	 * A slot: bytes of the item, which comes first; the offset of the state; bytes to the next.
+	 * The layout of a slot, in bytes: the size of the item, which comes first; the offset of
+	 * the state; and the distance to the next slot.
 	 */
 	size_t item_size, state_at, stride;
 	bool one_consumer; /* the consumer uses fl__unbounded_get_mpsc() */
@@ -92,7 +93,8 @@ uint64_t fl__unbounded_puts(struct fl__unbounded *c);
 /*
  * Called by a consumer that is about to sleep. Returns
  *
- *   0         if the queue was empty and is now marked: the next put clears the mark, owes a wake
+ *   0         if the queue was empty and is now marked: the next put clears the mark, and owes a
+ *             wake
  *   -EAGAIN   if the queue is not empty
  *   -EPIPE    if the queue is closed and drained
  */

@@ -458,8 +458,9 @@ int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, f
  *
  *   bits of done  meaning            changed by
  *   JOINED (1)    a joiner may wait  set by a join while items are left; cleared by the call that
- *                                    counts the last item, and by the last join that gives up; all
- *                                    inside a transaction of the parking lot
+ *                                    counts the last item, by the consumer that decreases the puts
+ *                                    (rule 2), and by the last join that gives up; all inside a
+ *                                    transaction of the parking lot
  *   the rest      items done         fl_queue_task_done(), or a call that drops items; by CAS
  *
  * Rules of joining

@@ -110,7 +110,10 @@ extern const struct fl__queue_backend fl__backend_mpmc, fl__backend_spsc, fl__ba
     fl__backend_priority, fl__backend_overwrite;
 
 struct fl_queue {
-	/* For queue_of.h: one of them points to the state, if the backend is that ring. */
+	/*
+	 * For queue_of.h: if the backend is one of these two rings, its pointer points to the
+	 * state. Otherwise both pointers are NULL.
+	 */
 	struct fl_mpmc *mpmc;
 	struct fl__queue_spsc *spsc;
 	/* copies of the backend's pointers, which may be NULL */
@@ -126,8 +129,8 @@ struct fl_queue {
 	uint32_t forks;
 	char wait_keys[6]; /* fl__queue_wait_key() */
 	/*
-	 * The figures of fl_queue_get_stats(). With `apart` they fill a cache line, so the position
-	 * of the state within its cache lines does not depend on them.
+	 * The figures of fl_queue_get_stats(). `apart` keeps them out of the cache line in which
+	 * the state begins, wherever malloc() has put the struct.
 	 */
 	alignas(max_align_t) size_t waits[2];
 	size_t refusals;
@@ -139,9 +142,11 @@ _Static_assert(offsetof(struct fl_queue, get_one) == offsetof(struct fl__queue_b
 _Static_assert(offsetof(struct fl_queue, wait_keys) % 2 == 0, "or the keys of its wait queues are even addresses");
 
 /*
- * Returns the key of a wait queue in the parking lot. It is an odd address, and the keys of other
- * objects are aligned addresses. A wake that comes late may use the key after the queue is freed.
- * By then only another queue can have the same key, and queues tolerate spurious wakeups.
+ * Returns the key of a wait queue in the parking lot. It is an odd address, and the keys of most
+ * other objects are aligned addresses. A wake that comes late may use the key after the queue is
+ * freed. By then one of three other objects can have the same key: another queue, the callbacks of
+ * a cancel token (wait/cancel_callback.c), or a lock of shared memory
+ * (process/shm/shm_context_lock.c). All of them tolerate spurious wakeups.
  */
 static inline const void *fl__queue_wait_key(const fl_queue *q, int side)
 {
@@ -191,7 +196,10 @@ struct fl__offer {
  */
 enum { FL__BATON = 1, FL__HANDED_OFF };
 
-/* Count the calling context in `inside`, from before its sleep until its last use of the queue. */
+/*
+ * These functions count the calling context in `inside`. It enters before its sleep, and leaves
+ * when it no longer uses the queue, or is about to make a call after which the queue may be freed.
+ */
 void fl__queue_enter(fl_queue *q);
 void fl__queue_leave(fl_queue *q);
 
@@ -233,7 +241,10 @@ int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call);
 /* Calls the user's `drop`, if there is one, on an item, and counts the item as done. */
 void fl__queue_drop(fl_queue *q, void *item);
 
-/* Called after puts() has decreased: wakes the joiners if all items are done. */
+/*
+ * Called after an item was counted as done, or after puts() has decreased. Wakes the joiners if all
+ * items are done.
+ */
 void fl__queue_recheck_join(fl_queue *q);
 
 #endif

@@ -7,10 +7,10 @@
  * Why a lock. In a priority or LIFO queue each put must settle the order of all items, so two
  * threads could do little at once. Instead one thread does much in a row: a thread that waits for
  * the lock pauses four times as long each time, and a thread wakes sleepers only after it has
- * unlocked. The marks are two flags. The array grows and shrinks by halves, outside of its lock. A
- * queue that overwrites its oldest item needs a lock, too: on the ring, the removal of the oldest
- * item and the insertion of the newest are two steps, and the laboratory showed what other threads
- * see between them.
+ * unlocked. The marks are two flags. The array doubles and halves its size, and its memory is
+ * allocated and freed outside of the lock. A queue that overwrites its oldest item needs a lock,
+ * too: on the ring, the removal of the oldest item and the insertion of the newest are two steps,
+ * and in the laboratory other threads saw the queue between the two.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -18,8 +18,8 @@
 #include <fairlead/private/inline.h>
 
 /*
- * struct locked is the begin of the state of both backends. The lock hides calls in progress from
- * each other, so there is no -EBUSY.
+ * The state of both backends begins with struct locked. The lock hides calls in progress from each
+ * other, so there is no -EBUSY.
  *
  *   lock    meaning                          set by                   cleared by
  *   0       free

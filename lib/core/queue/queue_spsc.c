@@ -44,7 +44,7 @@
  *      returns -EBUSY then. Otherwise a consumer would try to sleep again and again beside a put
  *      that has stopped. A put that finds no space checks for a get in the same way. Without the
  *      mark, neither side reads the cache line of the opposite announcements.
- *   5. `flags` and the announcements are accessed relaxed where rule 3 needs them, because
+ *   5. `flags` and the announcements are accessed relaxed where invariant 3 needs them, because
  *      queue_spsc_fence_all() or the fence of queue_spsc_reload_flags() orders them.
  *
  * Linearization points
@@ -121,7 +121,10 @@ static bool queue_spsc_in_progress(struct fl__queue_spsc_side *side)
 {
 	/* relaxed: invariant 5, and without a fence before, the result is a hint */
 	const uint64_t next = fl__load_relaxed(&side->next);
-	/* acquire: pairs with the release of the count in queue_spsc_transfer() */
+	/*
+	 * acquire: pairs with the release of the count in queue_spsc_transfer(),
+	 * fl__queue_spsc_put() and fl__queue_spsc_get()
+	 */
 	return next != fl__load_acquire(&side->count);
 }
 
@@ -288,7 +291,9 @@ void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side)
 static uint64_t queue_spsc_items(struct fl__queue_spsc *q)
 {
 	/*
-	 * acquire, all: pairs with the release in queue_spsc_transfer(), so each load is no older
+	 * acquire, all: pairs with the release of the count in queue_spsc_transfer(),
+	 * fl__queue_spsc_put() and fl__queue_spsc_get(). So each load is no older than the load
+	 * before it.
 	 */
 	uint64_t head = fl__load_acquire(&q->get.count);
 	for (;;) {
@@ -329,7 +334,8 @@ static int queue_spsc_can(void *state, enum fl__queue_side side)
 }
 
 /*
- * Sets the mark of `side`: consumers wait while there is no item, and producers while it is full.
+ * Sets the mark of `side`, if that side has to wait: consumers while there is no item, and
+ * producers while the queue is full.
  */
 static bool queue_spsc_mark(void *state, enum fl__queue_side side)
 {

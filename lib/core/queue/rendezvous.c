@@ -57,7 +57,8 @@ static bool rendezvous_is_pending(const struct fl__node *node)
 
 /*
  * Returns the first waiter of `side` that is not away. If all of them are away, returns the first
- * of them, and if there are none, NULL. With `observer` it looks only at observers, else at none.
+ * of them, and if there are none, NULL. If `observer` is true, it looks only at observers, and
+ * otherwise only at puts and gets.
  */
 static struct fl__node *rendezvous_first(const struct fl__lot *lot, enum fl__queue_side side, bool observer)
 {
