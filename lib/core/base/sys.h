@@ -250,8 +250,10 @@ static inline int fl__eagain_to_enomem(int result)
 #define FL__COUNT(array) (sizeof(array) / sizeof *(array))
 
 /*
- * The address of a member that a getter changes, although it gets the object as const: a lock, or a
- * value that is found out only now. No object is defined const, so the write is allowed.
+ * Returns the address of a member without its const. It is for a getter, which gets the object as
+ * const, but changes a lock in it, or a value that is found out only at the first call. No object
+ * is defined const, so the write is allowed. It is also for a call of a function that has a
+ * parameter without const, but does not write.
  */
 #define FL__MUTABLE(place) ((void *)(uintptr_t)(place))
 
@@ -263,8 +265,8 @@ static inline void *fl__align(void *memory, size_t to)
 }
 
 /*
- * Where times are compared and added, a time is a number of the clock, and FL__NEVER is the number
- * of FL_FOREVER, so that it is the largest.
+ * Code that compares or adds times uses numbers of the clock in ns in place of fl_time. There
+ * FL__NEVER stands for FL_FOREVER, so that FL_FOREVER is the largest time.
  */
 #define FL__NEVER INT64_MAX
 

@@ -5,10 +5,10 @@
 #include <stdbool.h>
 
 /*
- * The handlers of a signal that the library installs. Several plugins may each have a copy of the
- * library, and one copy may have two handlers of a signal. The handlers are a chain: the system has
- * the one that was installed last, and the `previous` of each is the action below it, down to the
- * program's. They may be removed in any order.
+ * This file installs and removes the library's handlers of signals. Several plugins may each have a
+ * copy of the library, and one copy may have two handlers of a signal. The handlers of a signal are
+ * a chain: the system has the one that was installed last, and the `previous` of each is the action
+ * below it, down to the program's. They may be removed in any order.
  *
  * Invariant 1. Neither the `previous` of a handler nor the system's action is a handler that was
  * removed. The removal of a handler calls the first handler of the chain, without a siginfo_t and

@@ -62,8 +62,8 @@ FL__NO_TSAN struct fl__hazards *fl__hazards_register(void)
 		return &((struct hazard_record *)(void *)used)->ours;
 	}
 	/*
-	 * It is not from the heap. Leak checkers look for a pointer to the begin of each block of
-	 * the heap, and ck has none.
+	 * It is not from the heap. Leak checkers look for a pointer to the beginning of each block
+	 * of the heap, and ck has none.
 	 */
 	struct hazard_record *record = fl__sys.map(sizeof *record);
 	if (!record)

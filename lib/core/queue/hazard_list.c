@@ -37,8 +37,8 @@ static struct fl__hazards *hazard_add(struct hazard_record *record)
 	record->used = 1;
 	record->next = fl__load_relaxed(&hazard_all);
 	/*
-	 * release: pairs with the acquire at the begin of each walk, for this record and, by the
-	 * release sequence, for those behind it
+	 * release: pairs with the acquire at the beginning of each walk, for this record and, by
+	 * the release sequence, for those behind it
 	 */
 	while (!fl__cas_weak_release(&hazard_all, &record->next, record))
 		;

@@ -22,8 +22,8 @@
  *     FL__HELD(&lock);        // a declaration: holds the lock until the end of the block
  *
  * A start of a program blocks its thread, also in a fiber, as the system call does. A start that
- * makes a fork server holds no lock until the fork server answers. The functions that visit threads
- * or processes block the thread, too.
+ * makes a fork server holds no lock while it waits for the answer of the fork server. The functions
+ * that visit threads or processes block the thread, too.
  */
 void fl__mutex_hold(fl_mutex *m);
 #define FL__HELD(m)                                                                                                    \

@@ -18,7 +18,7 @@
  *   RWLOCK_   meaning                     set by                       cleared by
  *   COUNT     the number of readers that  read lock, downgrade: + 1;   read unlock, a barred
  *             have no slot, and of        a grant: + the readers       reader: - 1; the end of a
- *             barred readers on their     granted; the begin and the   bias: see reader_bias.h
+ *             barred readers on their     granted; the start and the   bias: see reader_bias.h
  *             way out; BIAS_UNITS more    end of a bias: see
  *             while there is a bias       reader_bias.h
  *   BIAS      readers may lock without    (the table in reader_bias.h)

@@ -193,8 +193,8 @@ static inline struct fl__ctx *fl__ctx_of_wait(void)
  *     rc = fl_event_wait_until(&t->ended, deadline, cancel);
  *     fl__ctx_unblock(ctx, blocks);
  *
- * FL__BLOCKS(deadline) is a declaration that calls the first one, and the second one at the end of
- * the block.
+ * FL__BLOCKS(deadline) is a declaration that calls fl__ctx_block(), and fl__ctx_unblock() at the
+ * end of the block.
  */
 #define FL__BLOCKS(deadline)                                                                                           \
 	__attribute__((cleanup(fl__blocks_end), unused)) const bool FL__UNIQUE(fl__blocks_) =                          \

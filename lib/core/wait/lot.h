@@ -32,8 +32,8 @@
  *
  * A wake, a timeout and a cancel compete for one word of the waiter, and a waiter may be enqueued
  * in several wait queues at once. The word that a waking thread sets belongs to the wait, and not
- * to the context. A context that locks a contended mutex between the begin of a wait and its sleep
- * has two waits, and neither takes the wake of the other.
+ * to the context. A context that locks a contended mutex between the beginning of a wait and its
+ * sleep has two waits, and neither takes the wake of the other.
  */
 
 /* One wait of a context. It lives in a stack frame of the context. */
