@@ -521,8 +521,9 @@ static FL__NOINLINE size_t unbounded_draw_tickets(struct fl__unbounded *c, size_
 			return 0;
 		}
 		/*
-		 * acquire: pairs with the release below. So what happened before the get that wrote
-		 * this head happened before the loads of the tail and of `next` below.
+		 * acquire: pairs with the releases below and in fl__unbounded_get_ready(). So what
+		 * happened before the get that wrote this head happened before the loads of the
+		 * tail and of `next` below.
 		 */
 		uint64_t head = fl__load_acquire(&(*s)->head);
 		if (fl__unlikely(head >= c->slots)) {
@@ -759,7 +760,8 @@ FL__COLD size_t fl__unbounded_length(struct fl__unbounded *c)
 	FL__MAY_BORROW(borrowed);
 	struct fl__segment *s = unbounded_protect_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed);
 	/*
-	 * acquire: pairs with the release in unbounded_draw_tickets(). The tail is read after it.
+	 * acquire: pairs with the releases in unbounded_draw_tickets() and
+	 * fl__unbounded_get_ready(). The tail is read after it.
 	 */
 	uint64_t taken = s->first + fl__load_acquire(&s->head);
 	uint64_t put = unbounded_tickets(c, unbounded_last(c, &borrowed));

@@ -142,7 +142,10 @@ static inline uint64_t fl__unbounded_counted(const struct fl__unbounded *c, cons
 /* Returns the segment in `*at`, if the thread's hazard pointer `place` protects it, else NULL. */
 static inline struct fl__segment *fl__unbounded_protected(struct fl__segment *const *at, enum fl__hazard place)
 {
-	/* acquire: pairs with the release in unbounded_advance(), for the segment as it was made */
+	/*
+	 * acquire: pairs with the releases in unbounded_advance() and fl__unbounded_advance_head(),
+	 * for the segment as it was appended
+	 */
 	struct fl__segment *s = fl__load_acquire(at);
 	return fl__likely(fl__hazards_mine->pointers[place] == s) ? s : NULL;
 }

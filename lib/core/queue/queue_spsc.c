@@ -248,7 +248,8 @@ static inline __attribute__((always_inline)) int queue_spsc_transfer(struct fl__
 	*count = n;
 	/*
 	 * release: pairs with the acquire in queue_spsc_items() and queue_spsc_in_progress(). Who
-	 * sees this tail sees the gets that came before.
+	 * sees a tail also sees the gets that made its space. Who sees a head also sees the puts of
+	 * its items.
 	 */
 	fl__store_release(&side->count, at + n);
 	fl__slots_mark_others(&q->slots, slot, next, !gets);
