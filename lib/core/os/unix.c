@@ -29,7 +29,7 @@ void fl__unix_yield(void)
 int fl__unix_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
 	const int rc = pthread_create(thread, attr, start, arg);
-	return rc == EPERM ? -EAGAIN : -rc; /* a filter has refused clone3() with EPERM, not ENOSYS */
+	return rc == EPERM ? -EAGAIN : -rc; /* a filter has refused clone3() by EPERM, not ENOSYS */
 }
 
 size_t fl__page_size(void)

@@ -138,7 +138,7 @@ uint64_t *fl__lot_gate(uint64_t i);
 struct fl__lot {
 	struct fl__bucket *bucket;
 	const void *key;
-	const void *all_away;                /* the key of waiters that were found all away, or NULL */
+	const void *all_away;                /* the key of waiters that were all away, or NULL */
 	struct fl__node *taken, *taken_last; /* to be unparked at close */
 };
 
