@@ -11,11 +11,13 @@
  * below it, down to the program's. They may be removed in any order.
  *
  * Invariant 1. Neither the `previous` of a handler nor the system's action is a handler that was
- * removed. The removal of a handler calls the first handler of the chain, without a siginfo_t and
- * with the struct of the handler that is removed, and each handler passes the call on, down to the
- * one whose `previous` is removed. A handler of any copy is recognised by the flags FL__HANDLER.
- * Two of these flags, SA_NOCLDSTOP and SA_NOCLDWAIT, mean something for SIGCHLD alone. So no chain
- * may be of SIGCHLD. The chain changes under the loader's lock, which all copies share.
+ * removed. A removal calls the first handler of the chain, with NULL in place of a siginfo_t, and
+ * with the struct of the handler that is to be removed. Each handler passes the call on to the
+ * handler below it, down to the handler whose `previous` is to be removed. That handler takes over
+ * the `previous` of the removed handler. If the removed handler is the first one, its `previous`
+ * becomes the system's action instead. A handler of any copy is recognised by the flags
+ * FL__HANDLER. Two of these flags, SA_NOCLDSTOP and SA_NOCLDWAIT, mean something for SIGCHLD alone.
+ * So no chain may be of SIGCHLD. The chain changes under the loader's lock, which all copies share.
  *
  * The library cannot tell code of others that a handler was removed. If such code has installed its
  * handler above one of the library's, and calls the library's, it must have stopped doing so when

@@ -37,8 +37,9 @@
 #include <mach/mach.h>
 
 /*
- * macOS has no sem_init(). Its kernel's semaphores are posted by one call of the kernel, which a
- * signal handler may do, and their wait takes the time that is left, by no clock that could be set.
+ * macOS has no sem_init(). A semaphore of its kernel is posted by one call of the kernel, which a
+ * signal handler may make. Its wait takes the time that is left, which depends on no clock that
+ * could be set.
  */
 #define sem_t semaphore_t
 #define sem_init(sem, shared, value) semaphore_create(mach_task_self(), sem, SYNC_POLICY_FIFO, value)

@@ -69,10 +69,11 @@
  *   7. BROKEN is set and cleared, and LOCKED is cleared, under the queue lock. The lock also guards
  *      arrived_, acting_ and the nodes.
  *
- * A gated phase linearizes at the read-modify-write of state_ by which the last party arrives, or
- * by which abort, reset or a party that gives up ends the open phase. A locked phase linearizes in
- * the transaction in which the last party arrives, or the barrier breaks. If there is an action,
- * that is the transaction of the last party after the action.
+ * A gated phase linearizes at a read-modify-write of state_. If the phase passes, it is the arrival
+ * of the last party. If the phase fails, it is the step by which abort, reset or a party that gives
+ * up ends the open phase. A locked phase linearizes in the transaction in which the last party
+ * arrives, or the barrier breaks. If there is an action, that is the transaction of the last party
+ * after the action.
  *
  *   arrived_   The number of queued parties of the present locked phase. It is above 0 with an
  *              empty queue only in a forked child.
