@@ -52,7 +52,10 @@ void fl__hazards_return(const bool *borrowed);
  */
 void fl__hazards_each(void (*found)(void *arg, const void *object), void *arg);
 
-/* Gives back the record of the calling thread. The thread's next use takes a record again. */
+/*
+ * Called only by tests and scenarios. Gives back the record of the calling thread. The thread's
+ * next use takes a record again.
+ */
 void fl__hazards_end(void);
 
 /* The following functions are in hazard_ck.c, or in hazard_list.c in its place. */

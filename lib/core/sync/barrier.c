@@ -93,7 +93,7 @@
  *   fl_barrier_try_wait is the last party,   -EAGAIN                      -EAGAIN
  *                       or -EAGAIN
  *   PARTY gives up      all get FAILED       waits again in its place in  -
- *                                            the queue, and gets PASSED
+ *                                            the queue, for its result
  *   LATE gives up       -                    sets BROKEN; other LATE      sets BROKEN; other LATE
  *                                            nodes get FAILED             nodes get FAILED
  *   abort, reset        all get FAILED       all get FAILED; sets CUT     all get FAILED
