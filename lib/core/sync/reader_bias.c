@@ -57,7 +57,7 @@ bool fl__bias_read(fl_rwlock *l)
 	const bool open = bias_is_open(fl__load_relaxed(&l->word_));
 	if (!open && !seen)
 		fl__bias_mine.noted &= ~((uint64_t)1 << fl__bias_hash(l));
-	/* A fiber may continue on another thread, so it uses no slot. */
+	/* A fiber uses no slot, since its thread has one slot for a lock, and many fibers. */
 	if (!open || seen || fl__ctx_get()->ops->yield || fl__hooks_on(FL__HOOKS_DEBUG))
 		return false;
 	if (!fl__cas_weak_seq_cst(&slot->lock, &seen, l)) /* seq_cst: invariant 3 */

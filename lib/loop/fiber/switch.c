@@ -6,7 +6,7 @@
  */
 #include "switch.h"
 
-#if defined(FL__SWITCH_UCONTEXT)
+#ifdef FL__SWITCH_UCONTEXT
 
 /* makecontext() passes ints, so the pointer travels in two halves. */
 static void switch_entry(unsigned upper, unsigned lower)

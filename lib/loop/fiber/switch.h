@@ -32,6 +32,7 @@
 #endif
 
 #ifdef FL__SWITCH_UCONTEXT
+#include <signal.h>
 #include <ucontext.h>
 #endif
 
@@ -42,9 +43,7 @@ struct fl__switch {
 	void *arg;
 #else
 	/* Offsets in the assembly: 0, 8, 16, 24, 32, and on x86-64 36. */
-	void *sp;
-	void *fp;
-	void *pc;
+	void *sp, *fp, *pc;
 	void *base;       /* rbx, x19 */
 	uint32_t control; /* mxcsr, fpcr */
 	uint16_t x87;
@@ -60,24 +59,22 @@ void fl__switch_init(struct fl__switch *s);
  */
 void fl__switch_prepare(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg);
 
-#define FL__SWITCH_INLINE static inline __attribute__((always_inline, unused))
+#define FL__SWITCH_INLINE static inline __attribute__((always_inline))
 
 /*
  * fl__switch_to() and fl__switch_to_plain() suspend the caller in `from` and resume `to`. They
- * return after a switch to `from` on the same thread. They leave errno alone. The assembly leaves
- * the signal mask alone, too; swapcontext() saves and restores a mask for each flow.
+ * return after a switch to `from` on the same thread. They leave errno and the signal mask alone.
  */
-#if defined(FL__SWITCH_UCONTEXT)
+#ifdef FL__SWITCH_UCONTEXT
 
 FL__SWITCH_INLINE void fl__switch_to(struct fl__switch *from, struct fl__switch *to)
 {
+	/* swapcontext() sets the mask that `to` has; here the mask belongs to the thread. */
+	(void)pthread_sigmask(SIG_BLOCK, NULL, &to->context.uc_sigmask);
 	(void)swapcontext(&from->context, &to->context); /* fails only for bad addresses */
 }
 
-FL__SWITCH_INLINE void fl__switch_to_plain(struct fl__switch *from, struct fl__switch *to)
-{
-	fl__switch_to(from, to);
-}
+#define fl__switch_to_plain fl__switch_to
 
 #elif defined(__x86_64__)
 
