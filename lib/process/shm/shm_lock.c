@@ -19,9 +19,9 @@
  *   `back`    are 0, so the kernel and the C library pass over them. The C library stores its links
  *             in them. `back` is linked only if the C library's list was not empty; otherwise the
  *             oldest hold points to the head.
- *   monitors  A thread leaves its monitors in the reverse order. Between the enter and the leave it
- *             runs no code that changes the list. So the first node before the enter is the first
- *             node after the leave.
+ *   monitors  A thread leaves its monitors in the reverse order of entering them. Between the enter
+ *             and the leave it runs no code that changes the list. So the first node before the
+ *             enter is the first node after the leave.
  *
  * On 32-bit systems the list is singly linked. The removal of `front` then walks over the nodes
  * that the C library has added since `front` was linked.
@@ -57,9 +57,10 @@
  *      owner, the owner's release finds WAITERS.
  *   2. FL__SHM_SLEEPERS counts sleeping waiters, and is a hint: it only decides whether a release
  *      wakes one waiter or all. A waiter adds 1 before it sleeps, and subtracts 1 if it was not
- *      woken. A release that wakes one waiter subtracts 1, even if no waiter is left to wake. A
- *      release that wakes all waiters stores 0. So waiters that were killed in their sleep drop out
- *      of the count after some releases.
+ *      woken. A bridge adds 1 for its waiter, and never subtracts it. A release that wakes one
+ *      waiter subtracts 1, even if no waiter is left to wake. A release that wakes all waiters
+ *      stores 0. So waiters that were killed in their sleep, and waiters of a bridge that gave up,
+ *      drop out of the count after some releases.
  *   3. The kernel reads the list on behalf of the thread that wrote it. So program order suffices
  *      between the list and the word, and the relaxed stores to the list are atomic only for the
  *      laboratory's model.
