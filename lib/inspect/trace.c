@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * This file records events, and switches the recorder. An event needs one reading of the clock, no
- * lock and no memory. Only the first event of a thread maps memory, for the thread's ring.
+ * lock and no memory. Only the first event of a thread may need memory, for the thread's ring.
  *
  *   word                 meaning                           written by
  *   fl__hooks            FL__HOOKS_TRACE: records          fl_trace_enable(), fl__trace_ring_use()
@@ -403,9 +403,9 @@ static bool trace_is_slow(int64_t ns)
 
 /*
  * Writes a file, since something took too long: a wait of the calling context for `awaited`, or, if
- * that is NULL, the time in the queue of its task of this name. Writes none if the time began
- * before the last file was written, because that file has its begin; or after TRACE_SLOW_FILES
- * files. The function needs little stack.
+ * that is NULL, the time in the queue of its task of this name. Writes none if the last file was
+ * written less than `slow` ago, since that file shows the begin of the time; nor after
+ * TRACE_SLOW_FILES files. The function needs little stack.
  */
 FL__COLD static void trace_slow(int64_t now, int64_t ns, const struct fl__awaited *awaited, const char *task)
 {
