@@ -6,9 +6,10 @@
  *
  * How a round receives. Each call of MPI costs as much as a short task, so a round makes few of
  * them. One receive is posted, for the longest message: its test costs less than a probe, which
- * takes locks of MPI. A round takes one message of MPI, and does not test for another one. If its
- * first test finds a message and the round before had one, it takes all messages that are there.
- * The next round posts the next receive, when the answers of this round have left.
+ * takes locks of MPI. Most rounds take one message of MPI, and do not test for another one. But if
+ * the first test of a round finds a message and the round before had one, too, the round takes all
+ * messages that are there. The next round posts the next receive, when the answers of this round
+ * have left.
  *
  * How a round sends. Messages to one rank are appended to a buffer, which a flush sends as one
  * message of MPI. Open MPI is done with up to ENGINE_SENT_AT_ONCE bytes when MPI_Isend() returns,
@@ -396,7 +397,7 @@ static bool engine_is_on_one_host(void)
 
 /*
  * Returns whether ranks on one machine exchange messages through shared memory. Where OMPI_MCA_btl
- * excludes any transport, it is taken for false.
+ * excludes any transport, the result is false.
  */
 static bool engine_shares_memory(void)
 {

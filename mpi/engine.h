@@ -16,7 +16,8 @@
  * other thread calls MPI at that time.
  *
  * Locks are taken in this order: the engine lock, then the lock of one executor, then one of
- * mpi_thread.lock, mpi_thread.start_lock, and the lock of a sleeper.
+ * mpi_thread.lock, mpi_thread.start_lock, the lock of the list that fl__mpi_hand_over() fills, and
+ * the lock of a sleeper.
  */
 extern fl_mutex fl__mpi_lock;
 
@@ -144,9 +145,9 @@ size_t fl__mpi_under_way(void);
 typedef void fl__mpi_handler(int from, const struct fl__mpi_head *head, const char *text, const char *data);
 
 /*
- * Handles a message of MPI, or several, for which it tests up to `tests` times, at least once.
- * Calls `done` of work and transfers that have ended. Returns true if it found any of this. With
- * NULL for `handle` it drops the messages.
+ * Tests for a message of MPI, up to `tests` times and at least once, and handles what has come: one
+ * message, or several. Calls `done` of work and transfers that have ended. Returns true if it found
+ * any of this. With NULL for `handle` it drops the messages.
  */
 bool fl__mpi_progress(fl__mpi_handler *handle, unsigned tests);
 

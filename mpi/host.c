@@ -31,8 +31,8 @@
  *
  * Invariants
  *   1. A pool runs at most as many jobs at once as it has workers. A job begins inline only if the
- *      inner executor has none. While a job runs inline outside of blocking sections, jobs go to
- *      the inner executor only as long as it has fewer than the pool has workers. There is one
+ *      inner executor has none. While a job runs inline outside of blocking sections, the inner
+ *      executor gets at most as many jobs as the pool has workers, less one. There is one
  *      exception: jobs that began during a blocking section of the inline job may still run when
  *      the section is over.
  *   2. While the jobs of a pool with several workers are long (HOST_LONG), all are inner, because
@@ -202,7 +202,8 @@ static int host_run_elements(fl_task_ctx *ctx, struct host_job *job)
 
 /*
  * Called if the task ends its thread: leaves the frame for nested tasks. If a nested task ends the
- * thread, it would lose its frame: then nothing is done here, and the thread panics.
+ * thread, functions of the library would lose their frames: then nothing is done here, and the
+ * thread panics.
  */
 FL__COLD static void host_leave_nested(void *arg)
 {
@@ -759,9 +760,9 @@ static bool host_round(unsigned tests);
 
 /*
  * Runs the jobs that wait, one after the other, for a short while. Several replies leave together:
- * up to HOST_TOGETHER of them, or those of the time `held` and of the job that runs then. If that
- * job is long, the main thread flushes. Returns when the last job has ended, or 0 if there was
- * none.
+ * up to HOST_TOGETHER of them, or all those since the last flush when the time `held` is over at
+ * the end of a job. If that job is long, the main thread flushes before. Returns when the last job
+ * has ended, or 0 if there was none.
  */
 static int64_t host_run_waiting(void)
 {

@@ -8,7 +8,8 @@
 /*
  * Sets the environment of `mpirun` for a program that starts all of its ranks on this machine: the
  * demo and the tests. The variables are those of Open MPI's launcher. Version 4 reads those that
- * begin with OMPI_, version 5 (PRRTE) those that begin with PRTE_. MPICH needs none.
+ * begin with OMPI_. In version 5 the launcher (PRRTE) reads those that begin with PRTE_, and the
+ * ranks read those that begin with OMPI_MCA_. MPICH needs none.
  */
 struct fl__mpi_variable {
 	const char *name, *value;

@@ -33,11 +33,11 @@
  * Invariants
  *   1. A posted task counts as started. So a rank gets at most `prefetch` tasks more than it has
  *      workers.
- *   2. A slot is added to `ended` of its pool, once, when ENDED has come, or its rank has died, and
- *      both of its transfers have ended. The argument is sent from the task block and its bytes,
- *      and a result arrives in the task block or in `image`, so the task must not end before. The
- *      round that adds the slot ends the task. Then the slot is free. mpi_share_reap() empties the
- *      list before it adds slots.
+ *   2. A slot is added to `ended` of its pool, once, when two conditions hold: ENDED has come or
+ *      the rank has died; and both transfers of the slot have ended. The argument is sent from the
+ *      task block and its bytes, and a result arrives in the task block or in `image`, so the task
+ *      must not end before. The round that adds the slot ends the task. Then the slot is free.
+ *      mpi_share_reap() empties the list before it adds slots.
  *   3. Leaders use a pool from its first submit until each rank with an executor of the pool has
  *      said CLOSED. A join waits for that.
  *   4. A pool posts no task until all living ranks have its regions (regions.c).

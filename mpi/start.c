@@ -207,8 +207,8 @@ static void start_call_at_exit(void (*function)(void))
 /*
  * The function of a worker rank for atexit(). Since version 4.2, MPICH tells its launcher in such a
  * function that a rank ends in order, so a worker rank ends by exit(). This function is registered
- * before that of MPI and after those of the program, so it runs between them. It keeps those of the
- * program from running, as in a worker process.
+ * before that of MPI and after those of the program, so it runs between them. It keeps the
+ * functions of the program from running, as in a worker process.
  */
 static void start_end_worker(void)
 {
@@ -220,8 +220,8 @@ static void start_end_worker(void)
 
 /*
  * Another function of a worker rank for atexit(), with fault tolerance, which runs before that of
- * MPI. A task has called exit(). MPI would not notice a rank that leaves in order, and its status
- * would become that of mpirun. So the rank is killed.
+ * MPI. It acts if a task has called exit(). MPI would not notice a rank that leaves in order, and
+ * its status would become that of mpirun. So the rank is killed.
  */
 static void start_kill_worker(void)
 {

@@ -189,8 +189,8 @@ static bool order_add_edges(const struct fl__holder *h, const struct fl__hook_op
 }
 
 /*
- * Called at the first exclusive use. Returns true at each cycle that readers alone did not
- * close.
+ * Called at each exclusive use of a readers-writer lock. Does nothing once all edges from the lock
+ * were searched again. Returns true at each cycle that readers alone did not close.
  */
 static bool order_begin_writing(const struct fl__hook_op *op, struct order_key *found)
 {

@@ -5,10 +5,10 @@
 #include <string.h>
 
 /*
- * How long tasks wait in the queue, and how long they run. Some tasks are measured, or all. A
- * submit executes no instruction for this: its short way (fl_submit()) is closed while the next
- * submit is to stamp its task. The context that runs a stamped task measures it. stats.c has the
- * words.
+ * The statistics of an executor say how long tasks wait in the queue, and how long they run. While
+ * submits are few, all tasks are measured, and otherwise some. The fast path of a submit executes
+ * no instruction for this: this short way (submit.c) is closed while the next submit is to stamp
+ * its task. The context that runs a stamped task measures it. stats.c has the words.
  */
 
 /* While tasks are many, about one of EVERY is measured. */

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A byte is escaped as `\\\\x0a`, which has five. */
+/* A byte is escaped as two backslashes, an x and two digits. */
 enum { TEXT_ESCAPED = 5, TEXT_LABELS = 400, TEXT_LINE = 5000 };
 
 struct text_executor {

@@ -6,9 +6,11 @@
 #include <stdint.h>
 
 /*
- * Names of functions and variables, also those that a program does not export, from the symbol
- * tables of its files, which are mapped while a report is made. A file that is unreadable or
- * stripped, or beyond FL__SYMBOL_FILES, has none. Takes no memory and no lock, for signal handlers.
+ * A report gets the names of functions and variables, also those that a program does not export,
+ * from the symbol tables of the program's files. The files are mapped while the report is made. A
+ * file that is unreadable or stripped, or beyond FL__SYMBOL_FILES, gives no names. The functions
+ * take no memory and no lock, for signal handlers. symbols_macos.c and backtrace_windows.c have
+ * other sources of names.
  */
 struct fl__symbol_file {
 	const char *path; /* the loader's name of the file */

@@ -6,16 +6,16 @@
 #include "core/wait/context.h"
 
 /*
- * The records of contexts, held locks, the lock order, and sites. One lock guards all, from
- * fl__debug_enter() to fl__debug_leave(). A record is a slot of a pool of equal slots. Under the
- * table's lock the log handler is not called.
+ * The table has the records of contexts, held locks, the lock order, and sites. One lock guards
+ * all, from fl__debug_enter() to fl__debug_leave(). A record is a slot of a pool of equal slots.
+ * Under the table's lock the log handler is not called.
  *
  * All memory of debugging comes from fl__sys.map(), never from the user's allocator: the hooks run
  * with the locks of their caller held, and one of these may be the lock of the allocator.
  */
 enum { FL__DEBUG_NAME = 32 };
 
-/* An acquisition that has not ended. */
+/* One acquisition of a lock that its holder has not released yet. */
 struct fl__held {
 	struct fl__held *next;                         /* the list of the bucket */
 	struct fl__held *next_of_mine, **link_of_mine; /* the list of the holder, newest first */
@@ -40,7 +40,7 @@ struct fl__holder {
 	 * context `joins`. If `asleep` is true, it waits for `awaited`.
 	 */
 	const void *lock;
-	/* a condition variable that the context waited for before `lock`, its mutex; or NULL */
+	/* the condition variable that the context waits for, whose mutex is `lock`; or NULL */
 	const void *cond;
 	/* Valid with `cond`. The key of the waiter's node, which a signal sets to `lock`. */
 	const void *const *key;
@@ -48,7 +48,7 @@ struct fl__holder {
 	uint64_t joins;
 	bool asleep;
 	uint8_t kind, how;
-	struct fl__awaited awaited; /* valid while `asleep`, like the next two */
+	struct fl__awaited awaited; /* valid while `asleep`, as is `deadline` */
 	fl_time deadline;           /* without the deadline of a token */
 	int64_t since;
 	struct fl__backtrace stack;  /* where it waits */
@@ -97,7 +97,8 @@ struct fl__order_node {
 	struct fl__order_edge *out, *in;
 	/* true if a context has wanted exclusive use; then readers wait behind writers */
 	bool written;
-	bool searched; /* true if the node, and all edges from it, were searched since then */
+	/* true if the node, and all edges from it, were searched after `written` was set */
+	bool searched;
 	/*
 	 * search[0] is the last search that reached the node for exclusive use,
 	 * search[FL__DEBUG_READ] the last for reading.
@@ -194,8 +195,9 @@ void fl__table_forget(void);
 unsigned fl__debug_switch(unsigned modes);
 
 /*
- * Installs or removes one of the two handlers (debug.c). Does nothing if its signal is 0, or if the
- * program handles or ignores the signal. `who` stands in the warning that it cannot be caught.
+ * Installs or removes one of the two handlers (debug.c). Does nothing if its signal is 0. Installs
+ * nothing if the program handles or ignores the signal. `who` stands in the warning that it cannot
+ * be caught.
  */
 struct fl__handler;
 void fl__debug_catch(struct fl__handler *h, bool wanted, const char *who);
@@ -230,7 +232,7 @@ void fl__order_drop(const void *lock);
 /* Reports a deadlock that the wait closes. Called without the table's lock. */
 void fl__waits_begin(const struct fl__hook_op *op);
 
-/* Removes that record. Called under the table's lock. */
+/* Ends the wait that fl__waits_begin() has recorded in `h`. Called under the table's lock. */
 void fl__waits_end(struct fl__holder *h);
 
 /*
@@ -240,8 +242,8 @@ void fl__waits_end(struct fl__holder *h);
 enum { FL__CONTENTION_SAMPLED = 16 };
 
 /*
- * `held` is the record of the lock, or NULL if the context gave up. Takes at most one slot.
- * Called under the table's lock.
+ * Counts an acquisition at its site. `held` is the record of the lock, or NULL if the context gave
+ * up. Takes at most one slot. Called under the table's lock.
  */
 void fl__contention_locked(const struct fl__hook_op *op, struct fl__held *held, int64_t now);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Records events, and switches the recorder. An event needs one clock, no lock and no memory.
+ * This file records events, and switches the recorder. An event needs one reading of the clock, no
+ * lock and no memory. Only the first event of a thread may need memory, for the thread's ring.
  *
  *   word                 meaning                           written by
  *   fl__hooks            FL__HOOKS_TRACE: records          fl_trace_enable(), fl__trace_ring_use()
@@ -64,7 +65,7 @@ struct fl__trace_rings fl__trace_rings;
 static uint32_t trace_writing;
 static struct trace_settings trace_now;
 static unsigned trace_files, trace_slow_files;
-/* at the exit: a file was written, or this is a child process */
+/* true if the exit says nothing: a file was written, or this is a child process */
 static bool trace_quiet;
 /* when the last file for `slow` was written */
 static int64_t trace_slow_last;
@@ -392,8 +393,7 @@ void fl__hook_exit_on(bool writes)
 }
 
 /*
- * Returns whether a time is too long. If it began before the last file was written, that file
- * has it.
+ * Returns whether a time is too long.
  */
 static bool trace_is_slow(int64_t ns)
 {
@@ -403,7 +403,9 @@ static bool trace_is_slow(int64_t ns)
 
 /*
  * Writes a file, since something took too long: a wait of the calling context for `awaited`, or, if
- * that is NULL, the time in the queue of its task of this name. The function needs little stack.
+ * that is NULL, the time in the queue of its task of this name. Writes none if the last file was
+ * written less than `slow` ago, since that file shows the begin of the time; nor after
+ * TRACE_SLOW_FILES files. The function needs little stack.
  */
 FL__COLD static void trace_slow(int64_t now, int64_t ns, const struct fl__awaited *awaited, const char *task)
 {

@@ -15,11 +15,11 @@
  *   kind      object, arg; code                 recorded by                   in the file
  *   SUBMIT    task, argument                    the submitter, before the     slice "submit N", s
  *                                               task is published
- *   INDEX     task, of its first element        a lazy map, or a map by copy  instant "index"
+ *   INDEX     task, index of its first element  a lazy map, or a map by copy  instant "index"
  *   START     task, ns in the queue             the context that runs it      B "N", f
  *   END       task; -error                      the same, before the end      s, E
  *   POST      task, remote key                  the submitting process        slice "post N", f, s
- *   TAKEN     task, remote key; error           the submitting process        slice "taken N", f, s
+ *   TAKEN     task, remote key; -error          the submitting process        slice "taken N", f, s
  *   GET       task                              the context that got it       slice "get N", f
  *   CANCEL    task                              the context that claims it    slice "cancel", f
  *   WAIT      what for; its kind                the waiter, before the sleep  B "mutex", ...
@@ -27,7 +27,7 @@
  *   WAKE      that struct, the waiter's number  the waker, before the unpark  slice "wake", s
  *   HAND_OFF  lock                              the owner                     instant "hand-off"
  *   STEAL     forked call                       the thief                     instant "steal"
- *   KILL      worker's process number           the parent                    instant "kill"
+ *   KILL      worker's process number           the parent                    instant "kill: WHY"
  *   POLL      loop; 1: begins, 0: ends          the loop's thread             B "poll", E
  *   RUN       the first 16 bytes of the name    the loop's thread, before it  B "NAME", E of the
  *             of fiber `context`; 0: no fiber   switches to that fiber        last; names it
@@ -43,7 +43,7 @@
  *   {"displayTimeUnit":"ns","otherData":{"pid":4711,"rank":-1,"boot":"<boot id>","lost":0},
  *   "traceEvents":[
  *   {"ph":"M","name":"process_name","pid":4711,"args":{"name":"album"}},
- *   {"ph":"M","name":"thread_name","pid":4711,"tid":2,"args":{"name":"fetch-0"}},
+ *   {"ph":"M","name":"thread_name","pid":4711,"tid":2,"args":{"name":"fetch-0","lost":0}},
  *   {"ph":"X","cat":"task","name":"submit thumb","pid":4711,"tid":1,"ts":7.100,"dur":0.001,
  *    "args":{"task":"0x7f00","arg":"0x55d1"}},
  *   {"ph":"s","cat":"task","name":"start","id":1,"pid":4711,"tid":1,"ts":7.100},
@@ -65,7 +65,8 @@
  *   {"ph":"X","cat":"wake","name":"wake",...,"dur":0.001,"args":{"woken":5}}, then its s
  *   {"ph":"i","s":"t","cat":"lock","name":"hand-off",...,"args":{"object":"0x7f20"}},
  *   {"ph":"i","s":"t","cat":"task","name":"steal",...,"args":{"object":"0x7f30"}},
- *   {"ph":"i","s":"p","cat":"process","name":"kill",...,"args":{"process":4713}},
+ *   {"ph":"i","s":"t","cat":"process","name":"kill: its task ran for too long",...,
+ *    "args":{"process":4713}},
  *   {"ph":"B","cat":"loop","name":"poll",...,"args":{"object":"0x7f40"}}, E
  *   {"ph":"B","cat":"fiber","name":"fetch 17",...,"args":{"fiber":9}}, E
  *   ]}
@@ -121,7 +122,7 @@ static inline uint16_t fl__trace_mark(unsigned kind, uint64_t at)
 	return (uint16_t)(kind | at >> fl__trace_rings.log2 << 8);
 }
 
-/* These functions record WOKEN, and RUN, whose fiber is 0 for no fiber. */
+/* These functions record WOKEN and RUN. `fiber` is 0 if the loop's thread runs no fiber now. */
 struct fl__wait;
 void fl__trace_woken(struct fl__wait *wait);
 void fl__trace_run(uint64_t fiber, const char *name);

@@ -267,7 +267,7 @@ static void trace_print_event(struct trace_writer *w, struct trace_part *p, cons
 }
 
 /*
- * Prints the begin of the file, with the id of the boot. It is the same in all processes of a
+ * Prints the begin of the file, with the id of the boot. The id is the same in all processes of a
  * machine, which have one clock.
  */
 static void trace_print_begin(struct trace_writer *w)

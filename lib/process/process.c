@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The handle of a process. Its method of starting (start/start.h) has started the process, and
- * knows whether it has ended.
+ * This file has the handle of a process. Its method of starting (start/start.h) has started the
+ * process, and knows whether it has ended.
  *
  *   `rc`     meaning                                            set by
  *   -EAGAIN  no end is known                                    process_init()

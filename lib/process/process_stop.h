@@ -12,7 +12,10 @@
 /* Asks the process, or its group, to end. Returns 0, also if it has ended, or -EPERM. */
 int fl__process_stop_begin(fl_process *p);
 
-/* Kills the process if it still runs at `deadline`. Returns the results of fl_process_stop(). */
+/*
+ * Kills the process if it still runs at `deadline`. If the process leads a group, kills what is
+ * left of the group in any case. Returns the results of fl_process_stop().
+ */
 int fl__process_stop_end(fl_process *p, fl_time deadline, fl_process_status *status);
 
 /*

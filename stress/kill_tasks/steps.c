@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Where a worker dies: at one of its next steps, or at a step at which few workers have died so
- * far. Half of the workers do neither. The worker's side of the library is compiled so that it
- * calls this file before each step. The parent is not armed, and never dies.
+ * far. At least half of the workers do neither. The worker's side of the library is compiled so
+ * that it calls this file before each step. The parent is not armed, and never dies.
  */
 #include "kill/steps.h"
 #include "tasks.h"

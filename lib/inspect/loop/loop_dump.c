@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Each fiber unwinds its own stack (fl__fiber_visit()). */
+/* Prints the fibers of a loop as a tree. Each fiber unwinds its own stack (fl__fiber_visit()). */
 #include "../backtrace.h"
 #include "core/base/list.h"
 #include "core/base/sys.h"

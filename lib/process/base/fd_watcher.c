@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The watcher is a thread in epoll_wait(), with a table of entries (struct fl__watched_fd) by
- * descriptor. An entry is in the table while a node waits for it. The kernel watches a descriptor
- * for the events of all its entries that have not fired. A registration is for one event
- * (EPOLLONESHOT), so a new wait registers again. The watcher also watches the pidfds of the
- * reaper's children. They are not in the table: an event without an entry goes to the reaper.
+ * descriptor. An entry is in the table from the first arm of a node to the disarm of the last one.
+ * The kernel watches a descriptor for the events of all its entries that have not fired. A
+ * registration is for one event (EPOLLONESHOT), so a new wait registers again. The watcher also
+ * watches the pidfds of the reaper's children. They are not in the table: an event without an entry
+ * goes to the reaper.
  *
  * Invariants
  *   1. The table, its entries and the epoll set change only under `fd_watcher_lock`, which is
  *      acquired before a bucket of the parking lot.
- *   2. One critical section enqueues a node and registers its events. One critical section dequeues
- *      a node and, with the last node, withdraws the entry's events. The kernel checks the
- *      descriptor at the registration, so no earlier event is missed.
+ *   2. One critical section enqueues a node and registers its events. A disarm dequeues its node
+ *      and, if it was the entry's last one, withdraws the entry's events, also in one critical
+ *      section. The kernel checks the descriptor at the registration, so no earlier event is
+ *      missed.
  *   3. The watcher finds entries only through the table, by the descriptor of an event. So an entry
  *      may be freed when its last disarm has returned. A late event for a descriptor that now is
  *      another file is a spurious wakeup.
  *
- * Waits for `fd_watcher_lock` block. It is held for a few system calls, for the start of the
- * thread, or for a walk through the nodes of one descriptor.
+ * The functions of this file are blocking. An arm, a disarm and the watcher wait for
+ * `fd_watcher_lock`. It is held for a few system calls, for the start of the thread, or for a walk
+ * through the nodes of one descriptor.
  */
 #include "fd_watcher.h"
 #include "core/base/list.h"

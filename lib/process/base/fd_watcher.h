@@ -10,15 +10,15 @@
  * Waits until a descriptor is ready, as poll() defines it. `events` is POLLIN, POLLOUT, ...;
  * POLLERR and POLLHUP always count.
  *
- *   a thread without a cancel token   polls
+ *   a thread under no cancel token    polls
  *   a fiber of a loop                 waits through the loop
  *   all other waits                   go through the watcher thread, also a wait-any
  *
  * If the watcher thread cannot be started, the waiter polls every millisecond.
  *
  * Returns
- *   0            ready, or cannot be polled. The caller's read or write must not block: another
- *                thread may be faster.
+ *   0            The descriptor is ready, or cannot be polled. The caller's read or write must not
+ *                block: another thread may be faster.
  *   -ETIMEDOUT   the deadline has passed
  *   -ECANCELED   the token, or the context's cancel scope, was requested
  */
@@ -42,13 +42,16 @@ int fl__fd_wait(int fd, short events, fl_time deadline, fl_cancel_token *cancel)
 int fl__fds_wait(struct pollfd *fds, unsigned n, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * A descriptor in a wait-any. The lock in fd_watcher.c guards the struct. While it is armed,
- * `fd` must stay open.
+ * A descriptor in a wait-any. The lock in fd_watcher.c guards the struct. While the struct is
+ * armed, `fd` must stay open.
  */
 struct fl__watched_fd {
 	int fd;
 	short events;
-	/* ready since the last arm; until the next arm the kernel is not asked again */
+	/*
+	 * whether the descriptor was ready since the last arm; until the next arm the kernel is not
+	 * asked again
+	 */
 	bool fired;
 	unsigned armed;
 	/* fl__fork_count at the last arm; if it has changed, no node is armed */

@@ -7,13 +7,15 @@
 
 struct dl_phdr_info;
 
-/* Continues the hash `seed`, first FL__HASH_START, with these bytes (FNV-1a). */
+/*
+ * Continues a hash (FNV-1a) with these bytes. `seed` is the hash so far, at first FL__HASH_START.
+ */
 #define FL__HASH_START 0xcbf29ce484222325u
 uint64_t fl__hash(uint64_t seed, const void *data, size_t size);
 
 /*
- * Identifies a program or library: the linker's build-id, or else a hash of the program headers and
- * of the file's device, inode, size and modification time.
+ * Identifies a program or library by the linker's build-id. If it has none, it is identified by a
+ * hash of its program headers and of its file's device, inode, size and modification time.
  */
 struct fl__build_id {
 	uint8_t size;   /* 0 if there is no such module */
@@ -42,8 +44,8 @@ int fl__copy_find(struct dl_phdr_info *module, size_t size, void *place);
 enum { FL__BUILD_ID_TEXT = 24 };
 
 /*
- * Writes the first 10 bytes of an id, after "~" if it is hashed, or "unknown" if there is no
- * such module.
+ * Writes the first 10 bytes of an id as hexadecimal digits into `text`, after a "~" if the id is a
+ * hash. Returns `text`, or "unknown" if there is no such module.
  */
 const char *fl__build_id_text(const struct fl__build_id *id, char text[FL__BUILD_ID_TEXT]);
 
@@ -61,9 +63,9 @@ void fl__task_identify(const fl_task_type *type, struct fl__task_identity *ident
 uint32_t fl__task_check(const struct fl__task_identity *identity);
 
 /*
- * A task type that was looked up. `check` covers the whole identity. `far_check` is for tasks on
- * other hosts, whose program is another file: it leaves out an owner that has no build-id, so name,
- * version and sizes count.
+ * A task type that was looked up. `check` covers the whole identity. `far_check` is for tasks that
+ * run on other hosts, where the program is another file. It leaves out the hash of an owner that
+ * has no build-id, so that only name, version, sizes and alignments count.
  */
 struct fl__type_known {
 	const fl_task_type *type; /* NULL while there is none */

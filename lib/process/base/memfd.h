@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /*
- * Arguments and results that travel as the descriptor of a memfd, whose content the sender
- * seals.
+ * Large arguments and results travel as the descriptor of a memfd, whose content the sender seals.
+ * These functions write, seal and map such a memfd.
  */
 
 /* Writes all of the data at the offset `at`. Returns 0, -ENOMEM, -EFBIG. */

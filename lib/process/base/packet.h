@@ -59,7 +59,7 @@ struct fl__packet {
 	bool cut;       /* a result: the packet had more bytes than `parts` can hold */
 	/* a result: descriptors are missing, since this process may not have more */
 	bool lost;
-	/* The result is the sender, if SO_PASSCRED was set before; otherwise FL__NO_USER. */
+	/* a result: the sender's user id, if SO_PASSCRED was set before; otherwise FL__NO_USER */
 	uint32_t user;
 };
 

@@ -58,7 +58,7 @@ static int process_sys_pidfd(int pid)
 
 /*
  * Stands in for clone() under ThreadSanitizer, which would keep the child's changes to its state;
- * and under emulators that have no CLONE_PIDFD, or no child that sends no signal.
+ * and under emulators that support no CLONE_PIDFD, or no child whose end sends no signal.
  */
 static int process_sys_clone_by_fork(int (*child)(void *arg), void *arg, int *pidfd)
 {
@@ -297,7 +297,7 @@ int fl__fork_with_pidfd(int *pidfd)
 	int pid = fl__process_sys.fork();
 	if (pid == 0) {
 		fl__fd_close(gate[1]);
-		/* reads a byte, or the end of the pipe if the parent has died */
+		/* reads a byte, or the end of the connection if the parent has died */
 		(void)FL__RETRY(FL__SYS_RESULT(read(gate[0], &go_on, sizeof go_on)));
 	}
 	fl__fd_close(gate[0]); /* this frees a descriptor number for the pidfd */

@@ -22,8 +22,8 @@ struct fl__process_sys {
 	/*
 	 * Makes a child in the caller's memory. Returns its pid after its exec or end. Where memory
 	 * cannot be shared, it forks, and returns at once. If `pidfd` is NULL, the child ends
-	 * without an exec, and is reaped here. wait() passes over the child, and its end sends no
-	 * signal, unless the child is a fork.
+	 * without an exec, and the function reaps it. A wait() of another thread does not find this
+	 * child, and its end sends no signal, unless the child is a fork.
 	 */
 	int (*clone)(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd);
 	int (*pidfd)(int pid);
@@ -50,8 +50,8 @@ extern struct fl__process_sys fl__process_sys;
 int fl__process_signal_group(int pidfd, int pid, int signal);
 
 /*
- * Returns 1 if the child was reaped; 0 if it runs and `wait` is false; or -ECHILD if there is no
- * such child. `status` may be NULL.
+ * Returns 1 if the child was reaped; 0 if it runs and `wait` is false; -ECHILD if there is no such
+ * child; or another negative errno if the kernel refuses the call. `status` may be NULL.
  */
 int fl__process_reap(int pidfd, fl_process_status *status, bool wait);
 
@@ -86,7 +86,7 @@ struct fl__fd_sys {
 	/* a negative `ms` waits for ever */
 	int (*epoll_wait)(int epoll, struct epoll_event *events, int n, int ms);
 	int (*memfd)(void); /* returns a memfd that can be sealed */
-	/* Both return -EFBIG above RLIMIT_FSIZE. */
+	/* write_at() returns -EFBIG above RLIMIT_FSIZE, and raises no SIGXFSZ. */
 	ssize_t (*write_at)(int fd, const void *data, size_t size, off_t at);
 	ssize_t (*read_at)(int fd, void *data, size_t size, off_t at);
 	int (*seal)(int fd); /* called by fl__memfd_seal() only */
@@ -104,18 +104,18 @@ static inline int fl__fd_poll(int fd, short events)
 }
 
 /*
- * Forks a child that waits until its pidfd is open. Without that, the pid of a child that has ended
- * may name another process where SIGCHLD is ignored. Needs two free descriptors, of which the pidfd
- * takes one. Returns
+ * Forks a child that waits until its pidfd is open. If the child did not wait, it might end before,
+ * and where SIGCHLD is ignored its pid might then name another process. Needs two free descriptors,
+ * of which the pidfd takes one. Returns
  *   the child's pid
  *   0                 in the child
- *   -EMFILE, -ENFILE, -EAGAIN, -ENOMEM, -ENOSYS   there is no child
+ *   -EMFILE, -ENFILE, -EAGAIN, -ENOMEM, -ENOBUFS, -ENOSYS   there is no child
  */
 int fl__fork_with_pidfd(int *pidfd);
 
 /*
- * Moves `fd` above the standard streams: if one of them is closed, other code would use a
- * descriptor of its number as that stream. Returns the new descriptor. Returns `fd` itself if it is
- * negative, high enough, or cannot be moved.
+ * Moves `fd` above the standard streams. If a standard stream is closed, a new descriptor may get
+ * its number, and other code would use that descriptor as the stream. Returns the new descriptor.
+ * Returns `fd` itself if it is negative, high enough, or cannot be moved.
  */
 int fl__fd_above_streams(int fd);

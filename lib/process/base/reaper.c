@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The reaper. The watcher thread (fd_watcher.c) watches the children's pidfds. `reaper_lock` guards
- * the children; it is acquired before `fd_watcher_lock`. For lack of memory, descriptors or
- * threads, a child may not be watched. The next adoption tries it again.
+ * The reaper collects the status of children that have no handle. The watcher thread
+ * (fd_watcher.c) watches their pidfds. `reaper_lock` guards the list of the children; it is
+ * acquired before `fd_watcher_lock`. If memory, descriptors or threads are lacking, a child cannot
+ * be watched. The next adoption tries again to watch it.
  */
 #include "reaper.h"
 #include "core/base/list.h"
@@ -36,7 +37,7 @@ static void reaper_drop(struct reaper_child **link)
 	const int pidfd = c->pidfd;
 	*link = c->next;
 	fl__free(c);
-	/* close() would leave the pidfd there if a forked child holds it open */
+	/* close() would leave the pidfd in the epoll set if a forked child holds it open */
 	fl__fd_watcher_remove(pidfd);
 	fl__fd_close(pidfd);
 }

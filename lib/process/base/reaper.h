@@ -6,8 +6,8 @@
 /* Reaps the children whose handles were freed, or whose start has failed. */
 
 /*
- * Takes over a child's pidfd. If `killed` is true, even the end of the library waits for the
- * child.
+ * Takes over a child's pidfd. If `killed` is true, the child was sent SIGKILL, and the end of the
+ * library waits until the child has ended.
  */
 void fl__reaper_adopt(int pidfd, bool killed);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Endpoints. The two programs connect by a packet socket. The server sends one packet, the hello,
- * which has the region's descriptor, and never reads. The client makes all comparisons. Afterwards
- * the connection is the pipe.
+ * An endpoint is a path by which a server shares a region, or pipes alone, with clients. The two
+ * programs connect by a packet socket. The server sends one packet, the hello, which has the
+ * region's descriptor, and never reads. The client makes all comparisons. Afterwards the connection
+ * is the pipe.
  *
  * Why in this way. Unrelated programs meet here without a name server, a file with contents, or
  * shm_open(). The kernel frees everything with the last process, except for the socket's file, and
@@ -36,8 +37,8 @@
  *
  * The user in SO_PEERCRED is that of the time of connect() or listen(). So another user may take a
  * path in a folder that others may write, or an abstract name, but the client then sees that user.
- * The process number is for the log alone, since numbers are reused, with the exception of 0: it
- * says that the process is in no namespace that is seen from here.
+ * The process number is for the log alone, since numbers are reused. The number 0 is the exception:
+ * it says that the process is in no namespace that is seen from here.
  *
  * PID namespaces. The word of a lock has the owner's thread number, because the kernel's robust
  * list wants it. In two namespaces two threads may have one number, and an owner would look like
@@ -45,7 +46,7 @@
  * (the inode of /proc/self/ns/pid), and each attach compares it, however the descriptor came. That
  * needs /proc on both sides. An endpoint also asks the socket, which needs no /proc: of two
  * processes in two namespaces, at least one does not see the other. A forked child that is in a new
- * namespace has the mapping without an attach; that is the program's to avoid.
+ * namespace has the mapping without an attach; the program must avoid that.
  *
  * User namespaces. A user that a namespace lacks has the number 65534 there. If this process has
  * that number, too, all unknown users look like this one. So the number counts only where all users

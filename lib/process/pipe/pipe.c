@@ -436,7 +436,7 @@ static int pipe_receive_once(fl_pipe *p, const struct pipe_room *room)
 		rc = pipe_read_memory(m.fds[0], room->buffer, (size_t)m.head.size);
 		fl__fds_close(m.fds, rc == 0 ? 1 : m.n_fds);
 	}
-	/* n_room is 0 for a message without descriptors */
+	/* where n_room is 0, `fds` may be NULL */
 	if (rc == 0 && room->n_room > 0)
 		memcpy(room->fds, m.fds + large, sizeof(int) * m.head.n_fds);
 	if (rc == 0)

@@ -17,9 +17,9 @@
  *
  * The peek also duplicates the descriptors, for a take that finds the descriptor table full.
  *
- * A message arrives whole or not at all, also when its sender is killed. The forms with `_fds`
- * stand beside the forms without, because most messages carry no descriptor: with one form alone,
- * each send and receive would have to pass `NULL, 0` or `NULL, NULL` for nothing.
+ * A message arrives whole or not at all, also when its sender is killed. The functions with `_fds`
+ * in their names stand beside those without, because most messages carry no descriptor: with one
+ * form alone, each send and receive would have to pass `NULL, 0` or `NULL, NULL` for nothing.
  */
 enum {
 	FL__PIPE_MAGIC = 0x31504c46, /* "FLP1" */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bytes between the parent and a worker: no pointer and no lock is shared. Arguments and results
- * are arrays of structs. The sender writes each handle in the array as a struct fl__bytes_wire, and
- * the receiver makes a handle of a private copy. The bytes are in the submission's *room*, which is
- * the memory behind the array in the arena. If they do not fit, they are in a memfd, one for each
- * submission and side.
+ * This file passes bytes between the parent and a worker, which share no pointer and no lock.
+ * Arguments and results are arrays of structs. The sender writes each handle in the array as a
+ * struct fl__bytes_wire, and the receiver makes a handle of a private copy. The bytes are in the
+ * submission's *room*, which is the memory behind the array in the arena. If they do not fit, they
+ * are in a memfd, one for each submission and side.
  *
  *   bytes                     written by                       the receiver
  *   of arguments              the parent, all to one place     borrows them while they last

@@ -10,8 +10,8 @@
 #include <fairlead/process_executor.h>
 
 /*
- * A part of the arena of a ring. Memory is allocated at `head`, and freed at `tail` in the same
- * order. Both numbers wrap.
+ * The part of a ring's arena that is in use, from `tail` to `head`. Memory is allocated at `head`,
+ * and freed at `tail` in the same order. Both numbers wrap.
  */
 struct fl__pool_arena {
 	uint32_t head, tail;
@@ -112,7 +112,7 @@ static inline struct fl__process_pool *fl__process_pool_of(fl_executor *e)
  * processes here.
  */
 struct fl__process_pool_sys {
-	/* returns 0 or an error, which it logs, by whether a worker could be started */
+	/* returns 0 if a worker could be started, or else an error, which it logs */
 	int (*check_start)(void);
 	int (*start)(fl_process **p, const fl_process_config *config);
 	void (*free)(fl_process *p);

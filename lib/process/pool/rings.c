@@ -51,12 +51,12 @@
  * the worker waits for the parent. The parent never waits for a worker: the kernel reports a death.
  *
  * A hostile worker may write anything into the completion ring. What the parent trusts there is
- * only this: that a submission has ended, how many of its elements have, its error, and the bytes
- * of its result. It reads each word once. Positions, sizes and numbers are the parent's own. A
- * worker that writes anything else is killed. Large results come in memory of their own, which is
- * sealed against change before the parent maps it. A worker that overwrites its claim words breaks
- * invariant 1 for its own submissions; process_pool_counts_as_started() in workers.c limits how
- * often such a submission starts.
+ * only this: that a submission has ended; how it ended, which its error, flags and message say; how
+ * many of its elements have ended; and the bytes of its result. It reads each word once. Positions,
+ * sizes and numbers are the parent's own. A worker that writes anything else is killed. Large
+ * results come in memory of their own, which is sealed against change before the parent maps it. A
+ * worker that overwrites its claim words breaks invariant 1 for its own submissions;
+ * process_pool_counts_as_started() in workers.c limits how often such a submission starts.
  *
  * One death costs one element. A chunk of a map is one submission with several elements, and
  * `progress` names the element that ran when the worker died. The executor copies the results of

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Moves a task from the queue into the submission ring of a worker, with its argument. A task that
- * has not started may come back.
+ * This file moves a task from the queue into the submission ring of a worker, with its argument. A
+ * task that has not started may come back.
  */
 #include "../base/memfd.h"
 #include "../base/packet.h"

@@ -9,9 +9,9 @@
  *   ready         it has said that it is ready. Before   process_pool_check_ready(), and
  *                 that, its death is a failed start.     fl__memfd_recv(); cleared when the
  *                                                        initializer ends, to be read again
- *   retired       it gets no more tasks. A late look is  its start, if it is one too many; a
- *                 safe: its death puts the task back.    resize; a post that finds it dead; with
- *                                                        `exiting`
+ *   retired       it gets no more tasks. If a task was   its start, if it is one too many; a
+ *                 posted to it before, its death puts    resize; a post that finds it dead; with
+ *                 the task back.                         `exiting`
  *   exiting       it was told to exit                    fl__process_pool_post_exit()
  *   damaged       its completion ring is not read again  fl__process_pool_take_from()
  *   kill_reason   it was killed, or, with `kill_error`,  fl__process_pool_kill_worker()
@@ -43,8 +43,8 @@
  * -EPROTO, a program that ends before its hello, is not in the list: the dynamic loader ends like
  * that where descriptors or memory are short. -EPERM is not in the list either: a program that has
  * given up its privileges for a while takes them again. An initializer that ends its worker by an
- * exit or a fault has failed, and ten such ends in a row break the executor. A SIGKILL does not
- * count, since the kernel sends it when memory is short.
+ * exit or a fault has failed, and ten such ends in a row break the executor. A SIGKILL that this
+ * process did not send does not count, since the kernel sends it when memory is short.
  */
 #include "../base/process_sys.h"
 #include "../shm/shm_region.h"
@@ -234,7 +234,7 @@ static int process_pool_start_worker(struct fl__process_pool *p, char *text)
 /* Failed starts. */
 
 /*
- * When no worker is left that gets submissions, so many failed starts in a row end the queued
+ * When no worker is left that gets submissions, this many failed starts in a row end the queued
  * tasks.
  */
 enum { PROCESS_POOL_START_TRIES = 10 };
@@ -477,8 +477,8 @@ static void process_pool_settle_tasks(struct fl__process_pool_worker *w, const c
 }
 
 /*
- * A death in the initializer is lasting, except a death by SIGKILL, which may come from a
- * shortage of memory.
+ * A death in the initializer is lasting, except a death by a SIGKILL that this process did not
+ * send: the kernel may have sent it for a shortage of memory.
  */
 void fl__process_pool_reap_worker(struct fl__process_pool_worker *w)
 {

@@ -6,8 +6,8 @@
  *   queued   base.queue                        submit; recall(); a transport whose worker has not
  *                                              started the task, or may try it again
  *   posted   `posted`; block->worker           fl__remote_dispatch()
- *   ended    `ended`; claimed; counted by      fl__remote_end() and its relatives
- *            base.foreign
+ *   ended    `ended`; claimed; counted by      fl__remote_end(), _end_cancelled() and
+ *            base.foreign                      _end_failed()
  *   kept     `kept`; counted by base.foreign   a thread that is not the manager, in
  *                                              fl__remote_complete(): there is user code to run
  *

@@ -18,8 +18,8 @@
  * The executor's lock guards all state. It is held in each function and each operation of a
  * transport, unless the comment says otherwise.
  *
- * The functions of a transport, and what each of the two does. The struct below has their
- * contracts.
+ * This table has the functions of a transport, and says what each of the two transports does. The
+ * struct below has the contracts of the functions.
  *
  *   function     rings                          MPI                       called by
  *   start        opens epoll                    starts the MPI thread     the first submit
@@ -45,14 +45,15 @@
  *   manage       has workers started, reaps     runs user code, breaks    the manager thread
  *                them, takes completions        the executor
  *
- * What the two transports do not share, since the logic differs. Balance: the pool takes tasks back
- * at once, so a steal is a loop of CAS. Rank 0 sends a request, may get the answer that the task
- * has begun, and so must be patient, and count what it has asked for. Kills: a pool kills its
- * workers at deadlines; over MPI the executor of each rank does. The sleep of the manager: in epoll
- * among the doorbells of processes, or on a condition. The worker's side: worker.c serves one ring
- * on one thread; mpi/host.c serves many executors, with a thread that runs short tasks itself. Both
- * look up types by the same cache. mpi/host.c runs elements as a chunk on threads does; worker.c
- * has a loop of its own, which stores the progress that outlives it.
+ * The two transports do not share four things, since the logic differs. The first is balance: the
+ * pool takes tasks back at once, so a steal is a loop of CAS. Rank 0 sends a request, may get the
+ * answer that the task has begun, and so must be patient, and count what it has asked for. The
+ * second is the kill of a task at its deadline: a pool kills its workers; over MPI the executor of
+ * each rank does. The third is the sleep of the manager, which is in epoll among the doorbells of
+ * processes, or on a condition. The fourth is the worker's side: worker.c serves one ring on one
+ * thread; mpi/host.c serves many executors, with a thread that runs short tasks itself. Both look
+ * up types by the same cache. mpi/host.c runs elements as a chunk on threads does; worker.c has a
+ * loop of its own, which stores the progress that outlives it.
  *
  * The futures of both kinds have a table of operations of their own. So the other kinds of
  * executors do not ask where a task runs. A cancel asks the kind for the task first (`withdraw`). A

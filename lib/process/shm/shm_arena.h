@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /*
- * An arena allocates runs of units of a memory, which it does not access itself. Its map may lie
- * anywhere.
+ * An arena allocates runs of units of some memory. It does not access that memory itself, and its
+ * map may lie anywhere.
  */
 struct fl__shm_arena_head { /* in shared memory, all-zero to begin with */
 	struct fl__shm_lock lock;

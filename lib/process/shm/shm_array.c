@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An array is a head, followed by the items. The head is written before another process has the
- * offset. It is read when the array is opened; from then on a handle uses its own copy of the
- * length.
+ * An array is a head, followed by the items. The head's magic, item size and length are written
+ * before another process has the offset. They are read when the array is opened; from then on a
+ * handle uses its own copy of the length. The head also has the array's mutex.
  */
 #include "core/base/atomic.h"
 #include "core/base/panic.h"

@@ -6,8 +6,8 @@
  *   0..19    arrived      parties of this generation so far         an arrival: + 1; the end of the
  *                                                                   generation: 0
  *   20       broken       the barrier is broken                     the end of a generation
- *   21..31   history      bit i: how the generation ended that      the end of a generation
- *                         was i + 1 before this; 1: it broke
+ *   21..31   history      bit i: how the generation i + 1 before    the end of a generation
+ *                         the present one ended; 1: it broke
  *   32..63   generation   how many generations have ended           the end of a generation: + 1
  *
  * Rule

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bridges. A waiter has an entry in its stack frame, with the word that it waits for. A bridge is a
- * thread that sleeps on the words of all its entries at once (futex_waitv). It also sleeps on its
- * own word `control`, which other threads change to make the bridge check its entries again. The
- * waiter waits in the parking lot, in the wait queue of entry.done.
+ * A fiber, a wait with a cancel token, and a wait-any cannot sleep on a word in shared memory. A
+ * bridge is a thread that does so for many of them. A waiter has an entry in its stack frame, or in
+ * its fl_on, with the word that it waits for. The bridge sleeps on the words of all its entries at
+ * once (futex_waitv). It also sleeps on its own word `control`, which other threads change to make
+ * the bridge check its entries again. The waiter waits in the parking lot, in the wait queue of
+ * entry.done.
  *
  *   BRIDGE_   meaning                        set by                         cleared by
  *   DONE      the waiter checks its word     bridge_finish(), under         bridge_rearm(), for
@@ -44,13 +46,13 @@
  * Without futex_waitv (before Linux 5.16) a bridge serves one entry, and sleeps on its word for a
  * few milliseconds at a time.
  *
- * Threads. A waiter that finds no bridge with a free entry adds its own to bridge_unserved, and
- * starts a thread unless bridge_starting is set. A bridge takes as many unserved entries as it can
- * serve, and starts another thread if entries are left. If no thread can be started, all unserved
- * entries get FAILED, and their waiters poll.
+ * Threads. A waiter that finds no bridge with a free entry adds its own entry to bridge_unserved,
+ * and starts a thread unless bridge_starting is set. A bridge takes as many unserved entries as it
+ * can serve, and starts another thread if entries are left. If no thread can be started, all
+ * unserved entries get FAILED, and their waiters poll. So do new entries while the library ends.
  *
- * Waits for bridge_lock block. It is held for a walk through the bridges, or through the entries of
- * a bridge.
+ * The functions of this file are blocking. Waiters and bridges wait for bridge_lock, which is held
+ * for a walk through the bridges, or through the entries of a bridge.
  *
  * Why there are bridges. A fiber, a token or a wait-any cannot sleep on a shared word, so a thread
  * does so for many of them.

@@ -19,14 +19,15 @@
  *      only costs a wake that nobody needs.
  *   2. A wait reads changes_ before it increments waits_, and a broadcast reads waits_ before it
  *      increments changes_. So a waiter that a broadcast counts as served has an older count, and
- *      does not sleep. A wait that it does not count began after the caller unlocked the mutex, and
- *      has seen the announced change.
+ *      does not sleep. A wait that the broadcast does not count began after the broadcast's caller
+ *      had unlocked the mutex, and has seen the change that the broadcast announced.
  *
  * The counts wrap. A waiter is not woken if it sleeps through exactly 2^32 wakes, or if exactly
  * 2^32 waits pass without a wake.
  *
- * Kills. A killed waiter leaves a number in waits_, which costs one wake. A killed broadcast
- * strands only waiters for the change that its caller did not make.
+ * Kills. A killed waiter leaves a number in waits_, which costs one wake. A broadcast comes before
+ * the change that it announces (fairlead/shm_cond.h). So a killed broadcast strands only waiters
+ * for a change that its caller has not made.
  */
 #include "core/base/atomic.h"
 #include "core/base/panic.h"

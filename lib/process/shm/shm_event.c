@@ -110,7 +110,7 @@ static int shm_event_set_waking(fl_shm_event *e)
 	uint32_t seen = fl__load_relaxed(&e->word_);
 	if (seen & SHM_EVENT_WAITERS) {
 		fl__shm_wake_before_commit(fl__shm_wait_queue_at(e->waiters_));
-		/* release: pairs with every acquire in this file */
+		/* release: pairs with every acquire in this file, and with fl_shm_event_is_set() */
 		fl__store_release(&e->word_, (shm_event_count(seen) + 1) * SHM_EVENT_COUNT | SHM_EVENT_SET);
 		fl__shm_wake_after_commit(fl__shm_wait_queue_at(e->waiters_), 0);
 		rc = 0;
@@ -127,7 +127,7 @@ int fl_shm_event_set(fl_shm_event *e)
 		uint32_t seen = fl__load_relaxed(&e->word_);
 		if (seen & SHM_EVENT_WAITERS)
 			rc = shm_event_set_waking(e);
-		/* release: pairs with every acquire in this file */
+		/* release: pairs with every acquire in this file, and with fl_shm_event_is_set() */
 		else if (fl__cas_weak_release(&e->word_, &seen, seen | SHM_EVENT_SET))
 			rc = 0;
 	}

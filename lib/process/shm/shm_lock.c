@@ -19,9 +19,9 @@
  *   `back`    are 0, so the kernel and the C library pass over them. The C library stores its links
  *             in them. `back` is linked only if the C library's list was not empty; otherwise the
  *             oldest hold points to the head.
- *   monitors  A thread leaves its monitors in the reverse order. Between the enter and the leave it
- *             runs no code that changes the list. So the first node before the enter is the first
- *             node after the leave.
+ *   monitors  A thread leaves its monitors in the reverse order of entering them. Between the enter
+ *             and the leave it runs no code that changes the list. So the first node before the
+ *             enter is the first node after the leave.
  *
  * On 32-bit systems the list is singly linked. The removal of `front` then walks over the nodes
  * that the C library has added since `front` was linked.
@@ -57,9 +57,10 @@
  *      owner, the owner's release finds WAITERS.
  *   2. FL__SHM_SLEEPERS counts sleeping waiters, and is a hint: it only decides whether a release
  *      wakes one waiter or all. A waiter adds 1 before it sleeps, and subtracts 1 if it was not
- *      woken. A release that wakes one waiter subtracts 1, even if no waiter is left to wake. A
- *      release that wakes all waiters stores 0. So waiters that were killed in their sleep drop out
- *      of the count after some releases.
+ *      woken. A bridge adds 1 for its waiter, and never subtracts it. A release that wakes one
+ *      waiter subtracts 1, even if no waiter is left to wake. A release that wakes all waiters
+ *      stores 0. So waiters that were killed in their sleep, and waiters of a bridge that gave up,
+ *      drop out of the count after some releases.
  *   3. The kernel reads the list on behalf of the thread that wrote it. So program order suffices
  *      between the list and the word, and the relaxed stores to the list are atomic only for the
  *      laboratory's model.
@@ -139,7 +140,7 @@ static struct fl__shm_self *shm_lock_take(void)
 		FL__EACH (struct shm_lock_chunk, chunk, fl__load_acquire(&shm_lock_chunks))
 			for (unsigned i = 0; i < SHM_LOCK_CHUNK; i++) {
 				uint32_t none = 0;
-				/* acquire: pairs with shm_lock_end_thread() */
+				/* acquire: pairs with the release in shm_lock_end_thread() */
 				if (fl__cas_acquire(&chunk->all[i].taken, &none, 1))
 					return &chunk->all[i];
 			}
@@ -456,7 +457,7 @@ struct fl__shm_hold *fl__shm_hold(const struct fl__shm_lock *l, uint64_t owner)
 static bool shm_lock_acquire_if_free(uint32_t *word, uint32_t *value, uint32_t tid)
 {
 	while ((*value & FL__SHM_TID) == 0)
-		/* acquire: pairs with shm_lock_store_free() */
+		/* acquire: pairs with the releases in shm_lock_store_free() and fl__shm_release() */
 		if (fl__cas_weak_acquire(word, value, tid | (*value & FL__SHM_WAITERS)))
 			return true;
 	return false;
@@ -559,7 +560,7 @@ static int shm_lock_acquire(struct fl__shm_self *me, struct fl__shm_lock *l, fl_
 	uint32_t *word = shm_lock_word_of(l, me);
 	uint32_t expected = 0;
 	shm_lock_set_pending(me, shm_lock_node_of(l));
-	/* acquire: pairs with shm_lock_store_free() */
+	/* acquire: pairs with the releases in shm_lock_store_free() and fl__shm_release() */
 	return fl__cas_acquire(word, &expected, me->tid) ? 0 : shm_lock_acquire_slow(l, word, me->tid, deadline, once);
 }
 
@@ -583,7 +584,10 @@ static void shm_lock_store_free(struct fl__shm_self *me, struct fl__shm_lock *l,
 {
 	uint32_t *word = shm_lock_word_of(l, me);
 	uint32_t expected = me->tid;
-	/* release: pairs with the acquires in shm_lock_acquire() and shm_lock_acquire_if_free() */
+	/*
+	 * release: pairs with the acquires in shm_lock_acquire(), shm_lock_acquire_if_free() and
+	 * fl__shm_try_acquire()
+	 */
 	if (fl__cas_release(word, &expected, 0))
 		return;
 	if ((expected & FL__SHM_TID) != me->tid) {
@@ -684,7 +688,8 @@ int fl__shm_try_acquire(struct fl__shm_lock *l, uint64_t owner)
 	if (fl__load_relaxed(word) != 0) /* relaxed: the CAS below acquires */
 		return shm_lock_try_slow(l, owner);
 	shm_lock_set_pending(me, shm_lock_node_of(l));
-	if (!fl__cas_acquire(word, &expected, me->tid)) /* acquire: pairs with shm_lock_store_free() */
+	/* acquire: pairs with the releases in shm_lock_store_free() and fl__shm_release() */
+	if (!fl__cas_acquire(word, &expected, me->tid))
 		return shm_lock_try_slow(l, owner);
 	shm_lock_add_hold(me, l, owner);
 	shm_lock_set_pending(me, NULL);
@@ -748,7 +753,10 @@ void fl__shm_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all
 		fl__store_relaxed(&me->list->first, (void *)me->list);
 	me->held = later;
 	fl__in_program_order();
-	/* release: pairs with the acquires in shm_lock_acquire() and shm_lock_acquire_if_free() */
+	/*
+	 * release: pairs with the acquires in shm_lock_acquire(), shm_lock_acquire_if_free() and
+	 * fl__shm_try_acquire()
+	 */
 	if (fl__cas_release(shm_lock_word_of(l, me), &expected, 0))
 		shm_lock_set_pending(me, NULL);
 	else

@@ -66,7 +66,7 @@ struct fl__shm_self {
 	uint32_t waiters;
 	uint16_t room; /* the number of elements that `holds` has */
 	bool has_back; /* true while `back` is linked; false while `held` is 0 */
-	/* the oldest hold first, the reverse of the list; `few`, or more */
+	/* the oldest hold first, the reverse of the list; `few`, or allocated memory */
 	struct fl__shm_hold *holds;
 	/*
 	 * `front` and `back`, each with its prev before it. The words are always 0. While `held` is
@@ -120,11 +120,12 @@ void fl__shm_wake(struct fl__shm_lock *l, uint32_t n);
  *   0            the lock is acquired
  *   -EOWNERDEAD  the lock is acquired, and the previous owner died
  *   -EAGAIN      from fl__shm_try_acquire() alone: the lock has an owner
- *   -ETIMEDOUT   the lock is not acquired
- *   -EDEADLK     the calling thread owns the lock, or another process wrote its TID there
+ *   -ETIMEDOUT   from fl__shm_acquire() alone: the deadline has passed
+ *   -EDEADLK     from fl__shm_acquire() alone: the calling thread owns the lock, or another process
+ *                wrote this thread's TID there
  *   -ENOMEM      the lock is not acquired: there is no memory for the record
  *
- * fl__shm_release() wakes one waiter, or all waiters if `all` is true.
+ * fl__shm_release() wakes at least one waiter if there is one, and all waiters if `all` is true.
  */
 FL_MUST_CHECK int fl__shm_acquire(struct fl__shm_lock *l, uint64_t owner, fl_time deadline);
 FL_MUST_CHECK int fl__shm_try_acquire(struct fl__shm_lock *l, uint64_t owner);
@@ -137,8 +138,9 @@ void fl__shm_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all
  * `thread` dies after it was woken. fl__shm_set_pending(thread, NULL) ends this.
  *
  * fl__shm_prepare_sleep() returns false if the lock is free. Otherwise it sets WAITERS, stores in
- * *value the word to sleep on, and returns true. *value is 0 before the first sleep. A waiter that
- * slept and then does not acquire the lock must wake another by fl__shm_wake().
+ * *value the word to sleep on, and returns true. The caller stores 0 in *value before the first
+ * sleep. A waiter that slept and then does not acquire the lock must wake another by
+ * fl__shm_wake().
  */
 void fl__shm_set_pending(struct fl__shm_self *thread, struct fl__shm_lock *l);
 FL_MUST_CHECK bool fl__shm_prepare_sleep(struct fl__shm_lock *l, uint32_t *value);

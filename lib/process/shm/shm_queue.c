@@ -19,8 +19,8 @@
  *
  * Invariants, before and after each instruction of each process:
  *   1. The ring's contents lie from out's position to in's: at most its size, in whole frames.
- *   2. puts - gets is the number of items or frames in the ring. So one store of 64 bits changes a
- *      position and its count.
+ *   2. puts - gets is the number of items or frames in the ring. One store of 64 bits changes a
+ *      position together with its count.
  *   3. gets - dones is the number that were got and are not done. All are done when dones has
  *      reached puts; after close_now, when dones has reached gets.
  *   4. `lock` guards all words, and orders their accesses. A thread that does not hold it uses the
@@ -531,7 +531,9 @@ size_t fl_shm_queue_length(const fl_shm_queue *q)
 	if (s.closed == FL__SHM_DROPPED)
 		return 0;
 	uint32_t length = s.in.count - s.out.count;
-	/* the number is larger if puts and gets came after the load of `out` */
+	/*
+	 * the difference exceeds the size if gets and puts came between the loads of `out` and `in`
+	 */
 	return FL__MIN(length, q->size);
 }
 
@@ -550,7 +552,7 @@ bool fl_shm_queue_is_closed(const fl_shm_queue *q)
 	return fl__load_relaxed(&q->ring->closed) != FL__SHM_OPEN;
 }
 
-/* Readiness is asked by a transfer that only looks. */
+/* To learn whether the queue is ready, a transfer only looks. */
 
 static bool shm_queue_is_ready(const fl_shm_queue *q, bool space)
 {

@@ -50,7 +50,10 @@ int fl__shm_make(uint64_t size, int *fd);
  */
 int fl__shm_fill(int fd, uint64_t at, uint64_t end);
 
-/* An operation without a deadline waits so long for a monitor. */
+/*
+ * An allocation, a change of a value, and a close or task_done of a queue wait this long for a
+ * monitor.
+ */
 #define FL__SHM_MONITOR_TIMEOUT FL_S(10)
 
 /*

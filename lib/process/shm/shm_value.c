@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Values that change by one store. Two copies lie behind the struct.
+ * A value of any size changes by one store. Its two copies lie behind the struct.
  *
  *   field      meaning                                      written by
  *   lock_      the monitor of the threads that change       shm_lock.c
  *              the value
  *   changes_   how often the value has changed; bit 0:      a set, under the monitor
  *              which copy is the value
- *   copies     [changes_ & 1] is the value; the second      a set, under the monitor
- *              copy is the next value, or half of it
+ *   copies     [changes_ & 1] is the value; the other       a set, under the monitor
+ *              copy is the next value, or part of it
  *
  * The linearization point of a set is its store of changes_. A set that is killed before this store
- * leaves the old value; the next set writes the second copy anew.
+ * leaves the old value; the next set writes the other copy anew.
  *
  * A get takes no lock. So it does not wait for a stopped process, and it works on read-only memory.
  * A get reads changes_, then the copy, and then changes_ again. A set writes to that copy only

@@ -35,8 +35,8 @@ static inline struct fl__shm_wait_queue *fl__shm_wait_queue_at(const uint64_t *p
 /* Wakes the waiters that sleep on `changes`. Called under the monitor, before the commit. */
 void fl__shm_wake_before_commit(struct fl__shm_wait_queue *q);
 /*
- * Called under the monitor, after the commit. Also wakes `more` waiters behind the owner of
- * `head`.
+ * Called under the monitor, after the commit. Clears `waiting`, and wakes up to `more` waiters that
+ * queue behind the owner of `head`.
  */
 void fl__shm_wake_after_commit(struct fl__shm_wait_queue *q, uint32_t more);
 

@@ -152,8 +152,8 @@ static void attributes_add_namespaces(uint64_t *hash, int *rc)
 }
 
 /*
- * Adds the identity of the root directory. Mount namespaces have other mounts of the root. Older
- * headers lack struct statx.
+ * Adds the identity of the root directory. Its mount differs from one mount namespace to the next.
+ * Older headers lack struct statx.
  */
 static void attributes_add_root(uint64_t *hash)
 {

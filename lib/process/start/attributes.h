@@ -65,7 +65,10 @@ struct fl__mask_and_ignored {
  */
 int fl__rights_read_rest(struct fl__rights *rights, struct fl__mask_and_ignored *more);
 
-/* For the thread of a pool: reads its namespaces and its place once. */
+/*
+ * For the thread of a pool: from now on, the calling thread reads its namespaces and its place only
+ * once.
+ */
 void fl__rights_fix_place(void);
 
 int fl__rights_read(struct fl__rights *rights);

@@ -23,7 +23,7 @@ int fl__death_pipe_open(struct fl__death_pipe *d);
 void fl__death_pipe_close(struct fl__death_pipe *d);
 
 /*
- * A child that this thread forks keeps `d` open, for fl__new_process_setup(), and no other death
- * pipe. If `d` is NULL, it keeps none.
+ * From now on, a child that this thread forks keeps `d` open, for fl__new_process_setup(), and no
+ * other death pipe. If `d` is NULL, the child keeps none.
  */
 void fl__death_pipe_keep(const struct fl__death_pipe *d);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The method FL_PROCESS_FORK, which forks this process, and when the process may fork. */
+/*
+ * The method FL_PROCESS_FORK, which forks this process. This file also decides whether the process
+ * may fork.
+ */
 #include "../base/fd_watcher.h"
 #include "../base/process_sys.h"
 #include "core/base/panic.h"

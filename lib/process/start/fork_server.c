@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fork server. "How a process starts" in lib/process/README.md has the reasons.
+ * This file has the parent's side of the fork server: it makes the fork server, sends it requests,
+ * and ends it. "How a process starts" in lib/process/README.md has the reasons.
  *
  * There is at most one fork server. `fork_server_lock` guards its record, `fork_server`:
  *

@@ -2,10 +2,10 @@
 /*
  * The fork server's own process. Its loop makes processes for its parent, and reports their ends.
  *
- * It has one thread, which blocks all signals. When the parent ends, the death pipe also kills an
- * executed fork server, even a stopped one. When the fork server ends, the kernel kills the
- * daemons, since its one thread made them. Over a child's channel the fork server replies to the
- * request, and reports the child's end.
+ * It has one thread, which blocks all signals. It ends when its parent ends, or closes the socket.
+ * The death pipe kills an executed fork server even if it is stopped at that time. When the fork
+ * server ends, the kernel kills the daemons, since its one thread made them. Over a child's channel
+ * the fork server replies to the request, and reports the child's end.
  *
  * After a program has dropped its privileges, it still has the socket of a fork server that
  * something needs. So the fork server refuses each request of another user (SO_PASSCRED).
@@ -99,8 +99,8 @@ static int fork_server_check_fd_limit(const int *fds, unsigned n_fds, const stru
 }
 
 /*
- * Called in the child. It makes system calls only: each process would have to look up functions
- * of libraries (lazy binding).
+ * Called in the child. It makes system calls only. If it called functions of libraries, each new
+ * process would have to look them up (lazy binding).
  */
 static void fork_server_await_go(int channel, int rc)
 {

@@ -18,8 +18,9 @@
 #include <sys/resource.h>
 
 /*
- * If the parent has ended, the close of this process's copies kills this process. The kernel
- * refuses SIGKILL from a descriptor to the first process of a PID namespace.
+ * Makes the kernel kill this process when an end of the death pipe is closed. If the parent has
+ * ended before, the close of this process's copies kills this process. The kernel refuses SIGKILL
+ * from a descriptor to the first process of a PID namespace.
  */
 FL__RAW static int new_process_watch_death_pipe(const struct fl__death_pipe *d)
 {
@@ -339,6 +340,7 @@ _Noreturn void fl__new_process_serve(int socket)
 	if (rc != 0)
 		fl__new_process_reply(socket, rc);
 	request.setup.keep = socket;
-	request.setup.keep_handlers = true; /* a daemon's death pipe was set up before the exec */
+	request.setup.keep_handlers = true;
+	/* setup.death_pipe stays NULL: a daemon's was set up before the exec */
 	fl__new_process_run_task(&request, fl__new_process_reply);
 }

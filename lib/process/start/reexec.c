@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fl_main() makes the new process a fork server or the process of one task.
+ * This file starts this program again: by an exec, or, for fl_process_preload(), by a fork. After
+ * an exec, fl_main() makes the new process a fork server or the process of one task.
  * docs/decisions/fork-server-orphan.md says why a fork server is an orphan.
  */
 #include "reexec.h"
@@ -40,7 +41,10 @@ struct reexec_hello {
 	struct fl__build_id program;
 };
 
-/* Sends the hello with the pidfd, which an orphan's parent cannot get otherwise. */
+/*
+ * Sends the hello with this process's pidfd, which the process that starts an orphan cannot get
+ * otherwise.
+ */
 static int reexec_send_hello(int socket)
 {
 	struct reexec_hello hello = {.magic = FL__MAGIC_HELLO, .pid = getpid()};
@@ -243,8 +247,8 @@ static int reexec_check_rights(struct fl__reexec *x)
 }
 
 /*
- * Kills the new process. The reaper reaps a child. An orphan without a pidfd is ended by its
- * death pipe, or by its hello.
+ * Kills the new process. The reaper reaps a child. An orphan without a pidfd is ended by its death
+ * pipe, or ends when it cannot send its hello.
  */
 static void reexec_kill(int pidfd)
 {
@@ -389,8 +393,8 @@ int fl__reexec_check(const char *method, const char *or_else)
 }
 
 /*
- * The program's user may have set the variable, so the socket is checked. Where the kernel does
- * not tell, main() must not run.
+ * The program's user may have set the variable, so the socket is checked. Where the kernel does not
+ * tell what the descriptor is, main() must not run.
  */
 static bool reexec_has_socket(void)
 {
@@ -402,8 +406,9 @@ static bool reexec_has_socket(void)
 }
 
 /*
- * Called for a program that gets rights by its execution. Its user may be the parent, so it serves
- * none. Its main() would start the next one.
+ * Called in a program that gets rights by its execution. Its parent may be a user without these
+ * rights, so it serves no parent. It does not return to main() either, which would start the next
+ * process.
  */
 static _Noreturn void reexec_refuse(void)
 {

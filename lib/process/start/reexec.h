@@ -8,8 +8,10 @@
 #include <stdint.h>
 
 /*
- * FL__REEXEC_VARIABLE (core/hooks.h) in the environment names the role and the parent. The new
- * process first sends a hello over FL__REEXEC_SOCKET.
+ * A new process that executes this program again finds the variable FL__REEXEC_VARIABLE
+ * (core/hooks.h) in its environment. The variable names the role of the new process, its parent,
+ * and the copy of the library that serves. The new process first sends a hello over
+ * FL__REEXEC_SOCKET.
  */
 enum { FL__REEXEC_SOCKET = FL__STREAMS };
 

@@ -17,8 +17,9 @@
  * lock no longer than for an answer, and then goes on without it. A start blocks its thread, also
  * in a fiber, as clone() does.
  *
- * If an orphan's parent is killed, the orphan still uses the memory. Only then the calling thread
- * waits for the end of the pipe, with a deadline (docs/decisions/fork-server-orphan.md).
+ * If an orphan's parent is killed before it has set `done`, the orphan may still use the memory.
+ * The calling thread then waits for the end of the pipe, too, with a deadline
+ * (docs/decisions/fork-server-orphan.md).
  */
 #include "spawn.h"
 #include "../base/fd_watcher.h"

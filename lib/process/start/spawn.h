@@ -12,7 +12,7 @@ struct fl__spawn {
 	int pid, pidfd; /* results; both are -1 for an orphan */
 	/* set by a child that shares this memory, and not by one with a copy */
 	bool shared;
-	/* set by the parent of an orphan that has called exec or has ended */
+	/* set by the orphan's parent when the orphan has called exec or has ended */
 	bool done;
 	/* set by the child; then an orphan's parent reaps it */
 	bool failed;
@@ -20,8 +20,8 @@ struct fl__spawn {
 };
 
 /*
- * Waits for the exec of a child, which has all attributes of the calling thread that a fork() hands
- * down. Returns 0 or a negative errno.
+ * Makes a child, and waits for its exec. The child has all attributes of the calling thread that a
+ * fork() hands down. Returns 0 or a negative errno.
  *
  * An orphan is the child of a process that ends at once.
  */

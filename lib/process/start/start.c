@@ -202,8 +202,8 @@ uint64_t fl__signals_ignored(void)
 }
 
 /*
- * Prepares a child of this process: it inherits which signals are ignored, and needs a pipe to
- * die with this process.
+ * Prepares a child of this process. The child inherits which signals are ignored. A daemon also
+ * needs a pipe, to die with this process.
  */
 static int start_prepare_child(struct fl__start *start)
 {
@@ -235,7 +235,10 @@ int fl__start_process(struct fl__start *start)
 	return rc == 0 ? method->start(start) : rc;
 }
 
-/* With RLIMIT_NOFILE 0, the poll fails. */
+/*
+ * If the reap fails, only a readable pidfd says that the process has ended. With RLIMIT_NOFILE 0
+ * the poll fails; the process then counts as running.
+ */
 int fl__start_look_at_child(struct fl__child *child, fl_process_status *status)
 {
 	const int rc = fl__process_reap(child->pidfd, status, false);

@@ -51,8 +51,8 @@ struct fl__start_method {
 	int (*start)(struct fl__start *start);
 	/*
 	 * Looks whether the process has ended. Returns 1, and stores the status, if it has; 0 if it
-	 * runs; or an error if it has ended and how is not known. From the first end on, it returns
-	 * the same.
+	 * runs; or an error if it has ended and how is not known. It is not called again after it
+	 * has said that the process has ended.
 	 */
 	int (*look)(struct fl__child *child, fl_process_status *status);
 	/*

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scenarios of calls of workers. A worker that has ended its task, and has not looked for the next
- * one yet, is used in place of a new worker. No task is left to a worker that does not look.
+ * Scenarios in which a submit calls a worker in place of a start of another worker: one that has
+ * ended its task, and has not looked for the next one yet (lib/core/thread_pool/taking.c). No task
+ * is left to a worker that does not look.
  */
 #include "pools.h"
 #include <fairlead/group.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scenarios of bugs of other queues (docs/bugs.md) that have no scenario of that name elsewhere:
- * something remains of a wake, or of a select.
+ * A scenario of a bug of other queues (docs/bugs.md) that has no scenario of that name elsewhere: a
+ * close still uses a select that has returned.
  */
 #include "queues.h"
 #include <fairlead/select.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scenarios of the condition in shared memory. No wake is lost by a kill, and signal and change
- * come in the required order.
+ * Scenarios of the condition in shared memory. No wake is lost by a kill if the broadcast comes
+ * before the change.
  */
 #include "../cases.h"
 #include <fairlead/shm_cond.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Scenarios of queues in shared memory, of which any user may be killed anywhere. Accepted items
- * are delivered once, and survivors do not wait for the dead. Whatever one actor does so that
- * another one can continue, two actors do.
+ * are delivered once, and survivors do not wait for the dead. If an actor needs a step of another
+ * one to continue, two actors make this step, since one of them may be killed.
  */
 #include "shm_queues.h"
 
