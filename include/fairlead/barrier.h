@@ -34,9 +34,11 @@ FL_BEGIN_DECLS
  *
  * A barrier breaks in three cases: a waiter gives up (timeout, cancel); fl_barrier_abort() is
  * called; or the action ends its thread. All its waiters and all later callers then get -EPIPE,
- * until fl_barrier_reset(). The barrier may be destroyed once, in each phase, the wait of one party
- * has returned 0 to parties - 1, and no context will begin another wait. The other waiters of the
- * last phase need not have returned yet.
+ * until fl_barrier_reset().
+ *
+ * The barrier may be destroyed when two conditions hold. First, in each phase the wait of at least
+ * one party has returned 0 to parties - 1. Second, no context will begin another wait. The other
+ * waiters of the last phase need not have returned yet.
  *
  * Memory order: the action acquires what each party released by its wait. All parties acquire what
  * the parties and the action released.

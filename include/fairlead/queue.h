@@ -41,9 +41,10 @@ FL_BEGIN_DECLS
  * child that cannot go on before the parent's call ends is held up, and returns -EOWNERDEAD. The
  * kind of queue decides which calls are held up:
  *
- * - FL_LIFO, FL_PRIORITY and FL_OVERWRITE: if the parent's call held the queue's lock, every put,
- *   get and wait of the child returns -EOWNERDEAD at once. A close then has no effect, and a free
- *   drops no items.
+ * - FL_LIFO, FL_PRIORITY and FL_OVERWRITE: if the parent's call held the queue's lock, every put
+ *   and get of the child returns -EOWNERDEAD at once. FL_ON_QUEUE and FL_ON_QUEUE_SPACE are then
+ *   ready. An FL_SELECT() that comes to a put or get of the queue returns -EOWNERDEAD. A close has
+ *   no effect, and a free drops no items.
  * - Bounded FL_FIFO: the queue is a ring of slots, each for one item. If the parent's call was a
  *   put, the child can get the items before the one that the put was storing. A get that comes to
  *   that item is held up, and so are all later gets. If the parent's call was a get, it keeps its
@@ -52,13 +53,13 @@ FL_BEGIN_DECLS
  *   returns -EOWNERDEAD.
  * - Bounded FL_FIFO with `one_producer` and `one_consumer`: for the puts and gets of the child that
  *   need not wait, the queue is as if the parent's call had not begun. Only a call of the child
- *   that would have to wait notices the parent's call. So after a put of the parent, a get that
- *   finds no item is held up, until the child has made a put. After a get of the parent, a put that
- *   finds no space is held up, until the child has made a get. If the parent's call was in its last
- *   few instructions at the fork, the rules for a bounded FL_FIFO queue without `one_producer` and
- *   `one_consumer` hold instead. If the call was then a get from a full queue, the items that it
- *   took may still be marked as present. The child gets these items after all others, although the
- *   parent has got them already. From then on fl_queue_length() is wrong.
+ *   that would have to wait notices the parent's call. So if the parent's call was a put, a get
+ *   that finds no item is held up until the child has made a put. If the parent's call was a get, a
+ *   put that finds no space is held up until the child has made a get. If the parent's call was in
+ *   its last few instructions at the fork, the rules for a bounded FL_FIFO queue without
+ *   `one_producer` and `one_consumer` hold instead. If the call was then a get from a full queue,
+ *   the items that it took may still be marked as present. The child gets these items after all
+ *   others, although the parent has got them already. From then on fl_queue_length() is wrong.
  * - Unbounded FL_FIFO, and FL_RENDEZVOUS: the child's queue is as if the parent's call had not
  *   begun. No call is held up.
  *
@@ -344,7 +345,11 @@ typedef struct fl_queue_stats {
 	size_t length, capacity; /* what fl_queue_length(), fl_queue_capacity() return */
 	/* how many puts have slept, and how many gets; a sleep in an FL_SELECT() counts, too */
 	size_t waits_to_put, waits_to_get;
-	size_t refusals; /* puts that returned -EAGAIN or -ETIMEDOUT */
+	/*
+	 * how many puts have returned -EAGAIN or -ETIMEDOUT; a fl_queue_try_put_many() that has put
+	 * some of its items does not count
+	 */
+	size_t refusals;
 } fl_queue_stats;
 
 /*

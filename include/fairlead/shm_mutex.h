@@ -42,8 +42,11 @@ FL_BEGIN_DECLS
  * mapped at the same address. A thread can hold 2,045 shared locks, since the kernel frees no more
  * when a thread dies.
  *
- * Emulators without robust futexes leave the mutex of a dead owner locked, and a death in a call
- * for another object may leave waiters of that object asleep.
+ * An emulator without robust futexes does not free the mutex of a dead owner. A thread that waits
+ * for the mutex without a cancel token looks once a second whether the owner exists, and frees the
+ * mutex if it does not. A try, a fiber, and a wait with a token do not look. On such an emulator, a
+ * process that dies in a call for another object in shared memory, such as a queue or a semaphore,
+ * may also leave waiters of that object asleep.
  *
  * If another process overwrites the mutex (docs/threat-model.md), it no longer excludes others. The
  * calls of its owner still write to nothing outside the mutex.
