@@ -4,7 +4,12 @@
  * help.
  *
  * A context that serves an executor and waits for one of its pending tasks runs that task at once,
- * as a call. It runs no other task: arbitrary tasks during a wait deadlock under mutexes and grow
+ * as a call. There are two exceptions. On a loop executor another fiber runs the task
+ * (`start_elsewhere` of struct fl__executor_ops), and the context only waits; it runs the task
+ * itself if there is no memory for another fiber. In a forked child the context runs no task of an
+ * executor of the parent.
+ *
+ * The context runs no other task: arbitrary tasks during a wait deadlock under mutexes and grow
  * stacks without bound (rayon #592, taskflow #522).
  */
 #include "../base/atomic.h"
@@ -70,14 +75,21 @@ static int run_check_bytes(const fl_bytes *b, fl_task_ctx *ctx)
 	return fl_task_fail(ctx, -E2BIG, "%zu bytes are above bytes_max", b->size);
 }
 
-/* Copies borrowed bytes, which may end with the task. Frees what does not count. */
+/*
+ * Copies borrowed bytes, which may end with the task. Frees the bytes in three cases: the task has
+ * failed without fl_task_keep_result(); the bytes are too many; or there is no memory for the copy.
+ */
 static int run_end_bytes(fl_bytes *result, int error, fl_task_ctx *ctx)
 {
 	int rc = error;
 	if (error == 0 || ctx->keeps_result)
 		rc = run_check_bytes(result, ctx);
+	/*
+	 * A result in fl__bytes_running is not held here: the worker process copies it to its
+	 * parent.
+	 */
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a type with bytes has a result */
-	if (rc == 0 && !result->owner_ && result != fl__bytes_running) /* a worker copies it to the parent */
+	if (rc == 0 && !result->owner_ && result != fl__bytes_running)
 		rc = fl__bytes_hold(result, result);
 	if (rc != 0) {
 		ctx->keeps_result = false;
@@ -127,7 +139,7 @@ int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *arg
 	fl_cancel_token *const scope = self->front.scope, *const token = ctx->token;
 	const uint32_t forks = fl__fork_count;
 	const bool hooks = run_has_hooks(type);
-	/* integers: NULL stays NULL */
+	/* These are integers, since the loop adds a step of 0 to a NULL pointer, too. */
 	uintptr_t arg = (uintptr_t)fl__element(args, 0, type->arg_size),
 		  result = (uintptr_t)fl__element(results, 0, type->result_size);
 	const size_t arg_step = arg ? type->arg_size : 0, result_step = result ? type->result_size : 0;
@@ -158,8 +170,8 @@ int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *arg
 static void run_help(struct fl__ctx *ctx, void *future);
 
 /*
- * Returns the innermost frame of a context, which in a stolen call is the forker's, or NULL if the
- * context serves no executor.
+ * Returns the innermost frame of a context, or NULL if the context serves no executor. In a stolen
+ * call the innermost frame is the forker's.
  */
 static struct fl__run *run_innermost(const struct fl__ctx *ctx)
 {
@@ -195,7 +207,7 @@ void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim)
 	FL__LIST_ADD(&e->running, run);
 }
 
-/* Under the lock. */
+/* Called under the lock. */
 static void run_end(struct fl__run *run, int error)
 {
 	fl_executor *e = run->executor;
@@ -261,7 +273,7 @@ int fl__run_here(fl_executor *e, struct fl__task_block *block)
 	{
 		FL__HELD(&e->lock);
 		rc = fl__executor_refuses(e);
-		/* not lost: no other context has seen `f` */
+		/* The claim is not lost, since no other context has seen `f`. */
 		if (rc == 0)
 			fl__run_begin(&run, f, fl__future_claim(f));
 	}
@@ -324,8 +336,9 @@ void fl_blocking_end(void)
 
 /*
  * A worker that waits for a task of an executor that it serves does not count as blocked: after
- * run_help() another worker runs that task. If that worker blocks, it is replaced, unless it waits
- * for such a task, too. So the last worker of such a chain runs on, or is replaced.
+ * run_help() another worker runs the task. If the other worker blocks, it is replaced, unless it
+ * also waits for a task of an executor that it serves. So the last worker of a chain of waits runs
+ * on, or is replaced.
  */
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 {
@@ -337,20 +350,20 @@ bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 	return true;
 }
 
-/* The fl__ctx.help: runs a pending task whose executor this context serves. */
+/* This is the `help` of struct fl__ctx. It runs a pending task of an executor that `ctx` serves. */
 static void run_help(struct fl__ctx *ctx, void *future)
 {
 	fl_future *f = future;
 	if (f->ops != &fl__task_future_ops)
 		return; /* not a task, or one that runs in another process */
-	/* `e` may be gone: until fl__run_serves() finds it, the address is only compared */
+	/* `e` may be gone: until fl__run_serves() has found `e`, the address is only compared */
 	fl_executor *e = fl__task_block_owner(fl__task_block_of(f))->executor;
 	if (!fl__run_serves(e) || fl__executor_is_forked(e))
 		return;
 	if (e->ops->start_elsewhere && e->ops->start_elsewhere(e, fl__task_block_of(f)))
 		return;
 	struct fl__run run;
-	const struct fl__awaited awaits = ctx->awaits; /* of the wait, not of the task */
+	const struct fl__awaited awaits = ctx->awaits; /* what the wait awaits, and not the task */
 	fl__run_enter(&run, e);
 	ctx->awaits = (struct fl__awaited){.kind = FL__DEBUG_NOTHING};
 	enum fl__claim claim;

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* On Linux each wait is a futex of the kernel. */
+/*
+ * This file has the functions of the system that only Linux has: futexes, robust lists, guard
+ * pages, membarrier(), the numbers of CPUs and threads, and the lock of the dynamic loader. A
+ * thread that parks sleeps on a futex.
+ */
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "unix.h"
@@ -41,8 +45,9 @@ static int sys_futex(const uint32_t *word, int op, uint32_t value, const struct 
 
 /*
  * The kernel gets the time that is left, and not the deadline: a tool such as faketime moves the
- * clock of the C library by days, and not that of the kernel. If such a clock also runs more slowly
- * than the kernel's, the sleep ends before the deadline, which is a spurious wakeup.
+ * clock of the C library by days, and does not move the clock of the kernel. If the moved clock
+ * also runs more slowly than the kernel's, the sleep ends before the deadline, which is a spurious
+ * wakeup.
  */
 static int sys_futex_wait_flags(const uint32_t *word, uint32_t expected, int64_t deadline, int private)
 {
@@ -56,7 +61,7 @@ static int sys_futex_wait_flags(const uint32_t *word, uint32_t expected, int64_t
 	return rc;
 }
 
-/* It does not use nanosleep(), which is a cancellation point. */
+/* The function does not use nanosleep(), which is a cancellation point. */
 static void sys_nap(void)
 {
 	static const uint32_t nothing;
@@ -84,14 +89,16 @@ static int sys_shared_wake(const uint32_t *word, int n)
 }
 
 /*
- * The kernel stores, with a full barrier, and wakes in one call, which ends before the thread does.
- * Where an emulator lacks the operation, a kill may come between the store and the wake.
+ * The kernel stores, with a full barrier, and wakes in one call. A kill of the thread takes effect
+ * only after the call. Where an emulator lacks the operation, a kill may come between the store and
+ * the wake.
  */
 static void sys_shared_store_and_wake(uint32_t *word, uint32_t value, int n)
 {
 	/*
-	 * This does what FUTEX_OP() does, whose result is signed. The comparison with 0 fails, so
-	 * no other sleeper wakes.
+	 * This does what FUTEX_OP() does, whose result is signed. FUTEX_WAKE_OP compares the old
+	 * value with 0, and wakes a further sleeper if they are equal. They are not equal, since
+	 * the old value has the TID of the owner.
 	 */
 	uint32_t store = (uint32_t)FUTEX_OP_SET << 28 | (uint32_t)FUTEX_OP_CMP_EQ << 24;
 	if (value)
@@ -164,7 +171,7 @@ static uint32_t sys_thread_id(void)
 
 static void sys_discard(void *memory, size_t size)
 {
-	/* It fails for locked memory, which stays resident. */
+	/* The call fails for locked memory, which stays resident. */
 	(void)madvise(memory, size, MADV_DONTNEED);
 }
 

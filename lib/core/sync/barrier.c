@@ -5,8 +5,8 @@
  *   gated    This is the usual way. A party arrives by one fetch-and-add on `state_`. Then it polls
  *            a gate: a word of the parking lot, outside of the barrier, which this phase alone
  *            holds. The last party changes the gate, and so lets all others pass. A party that
- *            stops polling sets SLEEPERS in the gate and enqueues itself. Only then does the last
- *            party lock the wait queue, too, to wake those who sleep.
+ *            stops polling sets SLEEPERS in the gate and enqueues itself. If the last party finds
+ *            SLEEPERS, it also locks the wait queue, and wakes the enqueued parties.
  *   locked   A barrier with an action, of one party, or of more than PARTIES_MOST parties has only
  *            locked phases. In other barriers, a phase is locked if its first party found no free
  *            gate. Each party locks the wait queue, counts itself in `arrived_`, and enqueues
@@ -18,72 +18,86 @@
  *   0       BROKEN    every arrival returns -EPIPE        abort; a party that  reset
  *                                                         gives up
  *   1       LOCKED    a locked phase has begun, in a      the first party:     the end of the
- *                     barrier whose phases may have       the CAS in           phase, under the
- *                     gates                               barrier_begin()      queue lock
- *   2       GATED     a gated phase has begun; it may     the first party:     the end of the
- *                     be complete                         the CAS in           phase, under the
- *                                                         barrier_begin()      queue lock; and the
- *                                                                              CAS by which another
+ *                     barrier whose phases may have       the CAS in           phase, abort and
+ *                     gates                               barrier_begin()      reset, under the
+ *                                                                              queue lock
+ *   2       GATED     a gated phase has begun; the        the first party:     a failure of the
+ *                     phase may be complete               the CAS in           phase, abort and
+ *                                                         barrier_begin()      reset, under the
+ *                                                                              queue lock; the CAS
+ *                                                                              by which another
  *                                                                              phase begins
  *   3-12    the index of the gate                         with GATED           with GATED
  *   13-40   the number of the phase, in its gate          with GATED           with GATED
  *   41-49   the number of parties                         with GATED           with GATED
- *   50-63   arrivals, modulo 2^14                         an arrival adds 1    with LOCKED
+ *   50-63   arrivals, modulo 2^14                         an arrival adds 1    with BROKEN, LOCKED
+ *                                                                              or GATED; the CAS by
+ *                                                                              which a phase begins
+ *                                                                              sets 1
  *
  * At most one of BROKEN, LOCKED and GATED is set. Without GATED, bits 3 to 49 are 0. A gated phase
- * is open while it has fewer arrivals than parties.
+ * is open while it has fewer arrivals than parties. When a gated phase passes, state_ keeps GATED
+ * until another phase begins, or until an abort or a reset. Nobody reads arrivals without GATED.
  *
  * A gate
  *
  *   bits    field      set by                               cleared by
  *   0       FAILED     abort, reset, or a party that gives  the party that leaves last, when it
  *                      up, under the queue lock             frees the gate
- *   1       SLEEPERS   a party that stops polling, under    who frees the gate, or sets FAILED
- *                      the queue lock
- *   2       HELD       the first party: the CAS in          the last party frees the gate; after a
- *                      barrier_take_gate()                  failure, the party that leaves last
- *   3       LOST       fl__lot_forget() in a forked child,  -
+ *   1       SLEEPERS   a party that stops polling, under    the thread that frees the gate, or sets
+ *                      the queue lock                       FAILED
+ *   2       HELD       the first party: the CAS in          the last party; after a failure, the
+ *                      barrier_take_gate()                  party that leaves last, or the thread
+ *                                                           that ends the phase, if all parties are
+ *                                                           enqueued; a context that has taken a
+ *                                                           gate and not begun a phase
+ *   3       LOST       fl__lot_forget() in a forked child,  with HELD
  *                      if the gate is HELD
  *   13-40   the number of the phase: the first party adds 1, modulo 2^28
- *   41-49   with FAILED, the parties that have not left: each subtracts 1 when it leaves
+ *   41-49   with FAILED, how many parties have not left: each party subtracts 1 when it leaves
  *
  * Invariants
- *   1. An open phase holds its gate. The phase is over as soon as HELD, FAILED and the number in
- *      its gate are not the same as in the phase's state.
+ *   1. An open phase holds its gate. The phase is over as soon as its gate is not HELD, or is
+ *      FAILED, or has another number.
  *   2. After its arrival in a gated phase, a party touches the barrier only if it knows that the
  *      phase is not over: it is the last party, or it holds the queue lock while it is enqueued.
  *      So the barrier may be freed as soon as one party of each phase has passed.
- *   3. The last party frees the gate. A party that looks late may find that another phase holds it,
- *      with another number, until the gate has been taken 2^28 times more. A failed phase keeps
- *      its gate until all parties have left that were not enqueued. So a party that finds another
- *      number has passed.
- *   4. A gate changes only by read-modify-writes. They continue the release sequence of every last
- *      party before. So a party that acquires the gate late, from another phase, still acquires
- *      what the parties of its own phase released.
+ *   3. The last party frees the gate. A party that looks late may find that another phase holds the
+ *      gate. The other phase has another number, unless the gate has been taken 2^28 times since. A
+ *      failed phase keeps its gate until all parties have left that were not enqueued. So a party
+ *      that finds another number has passed.
+ *   4. A gate changes only by read-modify-writes. They continue the release sequence of every
+ *      earlier last party. So a party that acquires the gate late, from another phase, still
+ *      acquires what the parties of its own phase released.
  *   5. A node of a gated phase is enqueued while the phase is not over, and dequeued in the
- *      transaction in which it ends. A node of a locked phase is enqueued only in a barrier that
- *      has no gates, or with LOCKED set. The transaction that clears LOCKED dequeues all of them.
- *   6. A context that adds 1 while no phase is open changes nothing that anybody reads. A context
- *      adds 1 in this way at most twice before it begins a phase, arrives in one, or locks the
- *      queue. So arrivals do not wrap before 2^12 such contexts are at this point at once.
+ *      transaction in which the phase ends. A node of a locked phase is enqueued only in a barrier
+ *      that has no gates, or with LOCKED set. The transaction that clears LOCKED dequeues all nodes
+ *      of the locked phase.
+ *   6. A context that adds 1 to the arrivals while no phase is open changes nothing that anybody
+ *      reads. A context makes at most three such additions before it begins a phase, arrives in a
+ *      phase, or locks the queue: two in fl_barrier_wait_until(), and one in barrier_begin() if the
+ *      barrier has become BROKEN or LOCKED. So arrivals do not wrap before 2^12 contexts are
+ *      between their additions and the lock at once.
  *   7. BROKEN is set and cleared, and LOCKED is cleared, under the queue lock. The lock also guards
  *      arrived_, acting_ and the nodes.
  *
- * A gated phase linearizes at a read-modify-write of state_. If the phase passes, it is the arrival
- * of the last party. If the phase fails, it is the step by which abort, reset or a party that gives
- * up ends the open phase. A locked phase linearizes in the transaction in which the last party
- * arrives, or the barrier breaks. If there is an action, that is the transaction of the last party
- * after the action.
+ * A gated phase linearizes at a read-modify-write of state_. If the phase passes, that is the
+ * arrival of the last party. If the phase fails, that is the step by which abort, reset or a party
+ * that gives up ends the open phase. A locked phase without an action linearizes in the transaction
+ * in which the last party arrives, or the phase fails. A locked phase with an action linearizes in
+ * the transaction of the last party after the action, or in the transaction in which it fails.
  *
- *   arrived_   The number of queued parties of the present locked phase. It is above 0 with an
- *              empty queue only in a forked child.
- *   acting_    While an action runs, ACTING with the fork count, which the last party sets; with
- *              CUT, if there was an abort or a reset since. Else 0.
+ *   arrived_   This is the number of queued parties of the present locked phase. It is above 0 with
+ *              an empty queue only in a forked child.
+ *   acting_    While an action runs, acting_ holds ACTING and the fork count. The last party sets
+ *              both before the action. An abort or a reset during the action adds CUT. While no
+ *              action runs, acting_ is 0, except in a forked child.
  *
- * A dequeued waiter learns its result from the value of its node, even after its deadline, and
- * touches the barrier again only for AGAIN.
+ * A dequeued waiter learns its result from the value of its node, even after its deadline. It
+ * touches the barrier again only if its result is AGAIN.
  *
- * The last party calls the action without the queue lock, in a complete phase, with acting_ set:
+ * The last party sets acting_ in a complete phase, and then calls the action without the queue
+ * lock. What each call does depends on acting_:
  *
  *   acting_             0                    ACTING                       ACTING and CUT
  *   queued nodes        PARTY                PARTY of the complete        LATE
@@ -102,13 +116,15 @@
  *
  * A LATE context belongs to the next phase. So no two actions run at once, not even after a reset.
  *
- * In a forked child, the gates of the parent's phases are LOST. A phase with such a gate is not
+ * In a forked child, the gates of the parent's phases are LOST. A phase with a LOST gate is not
  * open: the next context begins another phase, with another gate. A party that forked itself, in a
- * signal handler, still waits in the child. Inherited arrived_ and acting_ count as 0, as the
- * number of forks in acting_ tells. A child that the action itself forks returns from the action,
- * and finds acting_ unchanged, unless another context of the child has used the barrier.
+ * signal handler, still waits in the child. An inherited acting_ is known by its fork count, and
+ * counts as 0. An inherited arrived_ is known by the inherited acting_ or by the empty queue, and
+ * counts as 0, except in fl_barrier_waiting(). A child that the action itself forks returns from
+ * the action, and finds acting_ unchanged, unless another context of the child has used the
+ * barrier.
  *
- * Why the gate lies outside of the barrier. A barrier may be destroyed once one waiter has
+ * Why the gate lies outside of the barrier. A barrier may be destroyed as soon as one waiter has
  * returned, while others still poll. There are 1,024 gates, one in the cache line of each bucket of
  * the parking lot. docs/decisions/barrier-gates.md has the figures, and the alternatives.
  */
@@ -217,9 +233,9 @@ static void barrier_free_gate(uint64_t phase)
 }
 
 /*
- * Begins a phase, since none is open, or arrives in one that has begun in the meantime. Returns the
- * state before this arrival. If the state is without GATED, the caller has not arrived, and must
- * lock the queue.
+ * Called when no phase is open. Begins a phase, or arrives in a phase that has begun in the
+ * meantime. Returns the state before this arrival. If the state is without GATED, the caller has
+ * not arrived, and must lock the queue.
  */
 static uint64_t barrier_begin(fl_barrier *b)
 {
@@ -356,7 +372,10 @@ static void barrier_end_phase(struct fl__lot *lot, fl_barrier *b)
 	barrier_set_acting(b, 0); /* the last access: the first party that leaves may free the barrier */
 }
 
-/* Ends the phase, if acting_ still belongs to that action. Returns acting_ before. */
+/*
+ * Ends the phase, if acting_ still belongs to the action that has set it to `acting`. Returns the
+ * value that acting_ had before.
+ */
 static uint64_t barrier_end_action(fl_barrier *b, uint64_t acting)
 {
 	FL__LOT(lot, b);
@@ -408,8 +427,8 @@ static int barrier_result_of(const struct fl__node *node, int order)
 
 /*
  * Called after a timeout or a cancel. If the waiter has a result already, other than AGAIN, returns
- * that. If the phase is complete, waits for the result. Else breaks the barrier and returns `rc`.
- * `phase` is what barrier_wait_once() got.
+ * that result. If the phase is complete, waits for the result. Otherwise breaks the barrier and
+ * returns `rc`. `phase` is the parameter of barrier_wait_once().
  */
 static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, uint64_t phase, int rc)
 {
@@ -460,10 +479,10 @@ void fl_barrier_destroy(fl_barrier *b)
 }
 
 /*
- * Waits in one phase. `phase` is the state before the caller's arrival in a gated phase. If it is
- * without GATED, the caller has not arrived yet, and arrives here, in a locked phase. Returns the
- * result, or -EAGAIN if the caller must arrive again: when it was LATE and the phase is over, or
- * when barrier_arrive() says so.
+ * Waits in one phase. `phase` is the state before the caller's arrival in a gated phase. If `phase`
+ * is without GATED, the caller has not arrived yet, and arrives here, in a locked phase. Returns
+ * the result, or -EAGAIN if the caller must arrive again: when the caller was LATE and the phase is
+ * over, or when barrier_arrive() returns -EAGAIN.
  */
 static int barrier_wait_once(fl_barrier *b, uint64_t phase, fl_time deadline, fl_cancel_token *cancel)
 {

@@ -101,9 +101,10 @@
  * forks.
  *
  * A worker in its initializer, or one that looks for forks (fork_join.c), is not counted as
- * searching, because both may take long. While the waiting tasks are not more than the workers in
- * their initializers, all queues are marked, not only the empty ones (fl__backlog_watch()). So
- * during an initializer each submit looks under the lock whether to start another worker.
+ * searching, because both may take long. After its initializer a worker takes a task, so another
+ * worker is needed only when more tasks wait than there are workers in their initializers. The pool
+ * must learn of that moment. So until then all queues are marked, not only the empty ones
+ * (fl__backlog_watch()), and each submit looks under the lock whether to start another worker.
  *
  * Costs. A submit pays only if it finds a mark and no worker searches; then it wakes, calls or
  * starts a worker. Before the pool starts a worker, it looks for one that is between two tasks,

@@ -21,9 +21,9 @@
  *   3. Waits that end together have a common futex, which is part of the static parking lot. One
  *      system call wakes all of them. It also wakes, spuriously, the sleepers of other waits of the
  *      bucket that have the common futex. The waking thread first unparks all waits, then changes
- *      the futex's word, and then wakes. A sleeper reads the futex's word before its own word: if
- *      it is not yet unparked, the change of the futex's word is still to come, and the sleep ends.
- *      Only lot_unpark_all() unparks waits with a common futex.
+ *      the futex's word, and then wakes. A sleeper reads the futex's word, and then its own word.
+ *      If its own word is not UNPARKED yet, the futex's word has still to change, and that change
+ *      ends the sleep. Only lot_unpark_all() unparks waits with a common futex.
  *   4. ASLEEP differs from the values with which a thread goes to sleep on a lock of lock.c. So a
  *      debugger can tell the sleepers apart.
  *
@@ -37,12 +37,12 @@
  *            to PARKER_SPIN_MOST, and halves after a failure, down to PARKER_SPIN_LEAST.
  *
  * A thread that slept learns from the waking thread the time T from the beginning of its second
- * phase to the unpark. A second phase that succeeds has taken the time T. The gain of a wait is
- * PARKER_SPIN_MOST - T: a sleep is assumed to cost PARKER_SPIN_MOST, and a spin that lasts until
- * the unpark costs T. The gain is at least -PARKER_SPIN_MOST. It is added to `saved`, the sum of
- * the gains, which stays between -PARKER_SPIN_MOST and PARKER_SAVED_MOST. After a wait with a
- * positive sum, `spin_ns` is PARKER_SPIN_MOST. If the sum is negative and `spin_ns` is
- * PARKER_SPIN_LEAST, there is no second phase, because on Linux 6.18 a thread that has yielded
+ * phase to the unpark. If the second phase succeeds, T is the time that the phase has taken. The
+ * gain of a wait is PARKER_SPIN_MOST - T: a sleep is assumed to cost PARKER_SPIN_MOST, and a spin
+ * that lasts until the unpark costs T. The gain is at least -PARKER_SPIN_MOST. It is added to
+ * `saved`, the sum of the gains, which stays between -PARKER_SPIN_MOST and PARKER_SAVED_MOST. After
+ * a wait with a positive sum, `spin_ns` is PARKER_SPIN_MOST. If the sum is negative and `spin_ns`
+ * is PARKER_SPIN_LEAST, there is no second phase, because on Linux 6.18 a thread that has yielded
  * preempts others less often when it is woken. A failed spin from which the thread learns nothing
  * sets `saved` to 0.
  *
