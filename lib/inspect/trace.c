@@ -1,27 +1,42 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file records events, and switches the recorder. An event needs one reading of the clock, no
- * lock and no memory. Only the first event of a thread may need memory, for the thread's ring.
+ * This file records events, and switches the recorder on and off. An event needs one reading of the
+ * clock, no lock and no memory. Only the first event of a thread may need memory, for the thread's
+ * ring.
  *
- *   word                 meaning                           written by
- *   fl__hooks            FL__HOOKS_TRACE: records          fl_trace_enable(), fl__trace_ring_use()
- *   fl__short_way        core/exec/submit.c                the same
- *   of_threads[i]        a ring; NULL: none                CAS from NULL; never changes again
- *   ring->tid            the thread that records           CAS by a new thread, from that of
- *                                                          a thread that does not exist
- *   ring->first          the first event of that thread    the new thread
- *   ring->head           events ever                       the thread, before it fills the slot
- *   event.mark           0: being filled; else kind, lap   the thread, first and last (release);
- *                                                          trace_write.c reads it before and after
- *   ring->keys[k]        whose text names[k] is: a hash    the thread, once, after the text, which
- *                        table with open addressing        the event's mark publishes
- *   trace_writing        1: a file is being written, or    CAS
- *                        settings or workers change
+ *   word            meaning                              written by
+ *   fl__hooks       the bit FL__HOOKS_TRACE is set       trace_set_words(), which switches the
+ *                   while the recorder is on             recorder on and off
+ *   fl__short_way   FL__SHORT_WAY_OFF while the          the same; a forked child, while the
+ *                   recorder is on (exec/submit.c)       recorder is off
+ *   of_threads[i]   a ring, or NULL                      a thread without a ring: CAS from NULL; a
+ *                                                        forked child empties the table, and puts
+ *                                                        the ring of its thread into it
+ *   ring->tid       the id of the thread that records    the thread that takes the ring: a store in
+ *                                                        a new ring, or a CAS from the id of a
+ *                                                        thread that has ended; a forked child
+ *   ring->first     the number of the first event of     the thread that takes over the ring of an
+ *                   the thread that records              ended thread; a forked child
+ *   ring->head      the number of all events so far      the thread that records, before it fills
+ *                                                        the slot
+ *   event.mark      0 while the slot is being filled;    the thread that records: 0 before the
+ *                   otherwise the kind and the lap       other fields, and the mark after them
+ *                                                        (release). A reader (trace_write.c) reads
+ *                                                        the mark before and after the others
+ *   ring->keys[k]   a hash of the address of the name    the thread that records, after the text;
+ *                   whose text is in names[k]; 0 if      the mark of the event publishes both. The
+ *                   names[k] is free. The table uses     thread that takes over the ring stores 0
+ *                   open addressing
+ *   trace_writing   1 while a thread writes a file, or   trace_try_claim(): CAS; trace_unclaim(): a
+ *                   changes the settings or the list     store; a forked child stores 0
+ *                   of worker processes
  *
  * Invariants
  *   1. One thread writes the events of a ring. Events before `first` are another thread's.
- *   2. A handler that records within a record takes the next slot, or the same one, and then its
- *      event is overwritten whole.
+ *   2. A signal handler that records may interrupt a record. If the record has stored `head`
+ *      already, the handler takes the next slot. Otherwise the handler takes the same slot, and the
+ *      interrupted record then overwrites the whole event. If the handler has recorded further
+ *      events in that case, the next records overwrite them in the same way.
  *   3. A reader trusts nothing in the ring of another process: it masks indices, and escapes names.
  */
 #include "trace.h"
@@ -52,8 +67,8 @@ enum {
 };
 
 struct trace_settings {
-	int64_t slow; /* 0 if no time is too long */
-	bool at_exit; /* writes a file when the process ends */
+	int64_t slow; /* a longer wait, or time in the queue, is reported; 0 if none is */
+	bool at_exit; /* whether the process writes a file when it ends */
 	unsigned log2;
 	int signal;
 	char prefix[TRACE_PREFIX];
@@ -61,11 +76,17 @@ struct trace_settings {
 
 struct fl__trace_rings fl__trace_rings;
 
-/* guards the variables below; all threads read trace_now.slow */
+/*
+ * It guards the variables below. There are two exceptions: all threads read trace_now.slow, and the
+ * exit of the process reads trace_now.at_exit and trace_quiet.
+ */
 static uint32_t trace_writing;
 static struct trace_settings trace_now;
 static unsigned trace_files, trace_slow_files;
-/* true if the exit says nothing: a file was written, or this is a child process */
+/*
+ * The exit of the process prints nothing if this is true: a file was written, or the process is a
+ * forked child or a worker process.
+ */
 static bool trace_quiet;
 /* when the last file for `slow` was written */
 static int64_t trace_slow_last;
@@ -78,8 +99,8 @@ static struct {
 } trace_out;
 
 /*
- * The ring of the calling thread. TRACE_NO_RING says that there is no memory for one, or that it
- * is being made.
+ * The ring of the calling thread. TRACE_NO_RING says that the thread is making its ring, or that it
+ * gets none, since there was no memory, or no free entry in the table.
  */
 #define TRACE_NO_RING ((struct fl__trace_ring *)1)
 static __thread struct fl__trace_ring *trace_ring FL__INITIAL_EXEC;
@@ -126,7 +147,10 @@ static void trace_unclaim(void)
 	fl__store_release(&trace_writing, 0);
 }
 
-/* Returns a free entry, or the entry of the worker that ended first, or NULL if all are in use. */
+/*
+ * Returns a free entry. If there is none, returns the entry of the worker process that ended first,
+ * and unmaps its ring. If no worker process has ended, returns NULL.
+ */
 static struct fl__trace_worker *trace_worker_place(void)
 {
 	struct fl__trace_worker *first = NULL;
@@ -181,7 +205,7 @@ static bool trace_ring_put(struct fl__trace_ring *ring)
 	return false;
 }
 
-/* Prepares a ring for another thread. */
+/* Prepares a ring for a thread that takes the ring over, or for the thread of a forked child. */
 static void trace_restart(struct fl__trace_ring *ring)
 {
 	fl__store_relaxed(&ring->first, fl__load_relaxed(&ring->head));
@@ -190,12 +214,12 @@ static void trace_restart(struct fl__trace_ring *ring)
 }
 
 /*
- * If many rings are in use, takes over the ring of a thread that has ended. Returns NULL if
- * there is none.
+ * If at least TRACE_KEPT rings are in use, takes over the ring of a thread that has ended. Returns
+ * NULL if fewer are in use, or if no thread with a ring has ended.
  */
 static struct fl__trace_ring *trace_ring_of_ended(uint32_t tid)
 {
-	/* the search begins here, roughly at the thread that ended first */
+	/* the search goes on where the last one stopped, so the rings are taken over in turn */
 	static uint32_t next;
 	if (fl__load_relaxed(&trace_rings_used) < TRACE_KEPT)
 		return NULL;
@@ -216,7 +240,7 @@ static struct fl__trace_ring *trace_ring_of_ended(uint32_t tid)
 	return NULL;
 }
 
-/* Returns NULL if there is no memory, or the table is full. */
+/* Makes a ring. Returns NULL if there is no memory, or if the table is full. */
 static struct fl__trace_ring *trace_ring_new(uint32_t tid)
 {
 	struct fl__trace_ring *ring = fl__sys.map(fl__trace_ring_size());
@@ -291,7 +315,7 @@ static void trace_record(const struct fl__trace_event *e, const char *name, enum
 	struct fl__trace_event *slot = &ring->events[at & fl__trace_rings.mask];
 	fl__store_relaxed(&ring->head, at + 1);
 	fl__store_relaxed(&slot->mark, 0);
-	/* release fence: a reader that sees a later field sees this mark, too */
+	/* release fence: a reader that sees a field which is stored below sees the mark 0, too */
 	fl__fence_release();
 	fl__store_relaxed(&slot->time, e->time);
 	fl__store_relaxed(&slot->object, e->object);
@@ -331,7 +355,10 @@ static int trace_open_new(void)
 	return fd;
 }
 
-/* Called with `trace_writing`. If `path` is NULL, writes a new file, whose name is in trace_out. */
+/*
+ * Writes a file. The caller has claimed `trace_writing`. If `path` is NULL, makes a new file, whose
+ * name is then in trace_out.
+ */
 static int trace_write(const char *path)
 {
 	FL__UNCANCELLED();
@@ -358,7 +385,10 @@ int fl_trace_write(const char *path)
 	return rc;
 }
 
-/* Prints a text on standard error: a log handler may wait, or lock what the caller holds. */
+/*
+ * Prints a text on standard error. It does not log the text, since a log handler may wait, or lock
+ * what the caller holds.
+ */
 FL_PRINTF(1, 2) static void trace_say(const char *format, ...)
 {
 	va_list args;
@@ -383,7 +413,7 @@ void fl__trace_signalled(void)
 
 void fl__hook_exit_on(bool writes)
 {
-	/* with `trace_shared` this is a worker process, whose parent has the ring */
+	/* a process with `trace_shared` is a worker process, and its parent writes the ring */
 	if (writes || (trace_now.at_exit && !trace_shared))
 		fl__trace_signalled();
 	else if (!trace_quiet && !trace_shared)
@@ -402,9 +432,10 @@ static bool trace_is_slow(int64_t ns)
 }
 
 /*
- * Writes a file, since something took too long: a wait of the calling context for `awaited`, or, if
- * that is NULL, the time in the queue of its task of this name. Writes none if the last file was
- * written less than `slow` ago, since that file shows the begin of the time; nor after
+ * Writes a file, since something took too long. If `awaited` is not NULL, that was a wait of the
+ * calling context for `awaited`. If `awaited` is NULL, it was the time for which a task of the name
+ * `task` was in the queue. The function writes no file if the last file was written less than
+ * `slow` ago, since the last file shows the beginning of the time. It also writes none after
  * TRACE_SLOW_FILES files. The function needs little stack.
  */
 FL__COLD static void trace_slow(int64_t now, int64_t ns, const struct fl__awaited *awaited, const char *task)
@@ -483,7 +514,7 @@ void fl__hook_note_on(enum fl__trace_kind kind, const void *object, unsigned arg
 		fl__hook_event_on(kind, (uintptr_t)object, arg, NULL, 0);
 }
 
-/* Returns true for waits that are long by their nature. */
+/* Returns whether waits of this kind are long by their nature. */
 static bool trace_is_idle(uint8_t kind)
 {
 	return kind == FL__DEBUG_TASK || kind == FL__DEBUG_SLEEP || kind == FL__DEBUG_TIMER || kind == FL__DEBUG_DUE ||
@@ -530,8 +561,10 @@ static void trace_set_words(bool on)
 }
 
 /*
- * Makes rings of at least that many events. The events fill whole pages, so the size of a ring
- * says how many they are.
+ * Sets the number of events of each ring, unless the recorder was switched on before. The number is
+ * a power of two, at least 2^`log2`: the largest that fits into the pages of a ring of 2^`log2`
+ * events. So fl__trace_ring_use() finds the same number from the size of a ring. If the recorder is
+ * off, the function also sets `since`.
  */
 static void trace_begin(unsigned log2)
 {
@@ -576,8 +609,8 @@ static bool trace_parse_time(const char *text, int64_t *ns)
 }
 
 /*
- * Returns true for the signals of faults: after their handler the instruction fails again, for
- * ever.
+ * Returns whether the signal reports a fault of an instruction. After the handler of such a signal
+ * returns, the instruction fails again, for ever.
  */
 static bool trace_is_fault(int signal)
 {
@@ -651,7 +684,7 @@ int fl_trace_enable(const char *settings)
 	trace_claim();
 	trace_begin(s.log2);
 	if (trace_ring == TRACE_NO_RING)
-		trace_ring = NULL; /* so that the thread tries again */
+		trace_ring = NULL; /* now the thread tries again to make a ring */
 	if (!trace_ring && !trace_begin_thread()) {
 		rc = -ENOMEM;
 		if (trace_rings_used == 0)
