@@ -6,12 +6,14 @@
  * word.)
  *
  *   value               meaning            set by                       cleared by
- *   SCHED_EMPTY (0)     neither of these   fl__wait_begin();            -
- *                                          sched_expire()
+ *   SCHED_EMPTY (0)     neither unparked   fl__wait_begin();            -
+ *                       nor suspended      sched_expire()
  *   SCHED_UNPARKED (1)  unparked           sched_unpark(): swap; store  -
  *                                          by the fiber's own thread
- *   SCHED_PARKED (4)    suspended, or      sched_park(): CAS from       the wakes below;
- *                       about to be        SCHED_EMPTY                  sched_expire(): CAS
+ *   SCHED_PARKED (4)    suspended, or      sched_park(): CAS from       sched_unpark(): swap, or
+ *                       about to be        SCHED_EMPTY                  store by the fiber's own
+ *                                                                       thread; sched_expire():
+ *                                                                       CAS
  *
  * The function that clears SCHED_PARKED owes the fiber one entry. On the fiber's own thread the
  * entry is in the run queue. On another thread, and in a signal handler, it is in the inbox. Until
@@ -31,7 +33,7 @@
  * scheduler. Any other post touches nothing after its CAS. A thread that finds SCHED_ASLEEP
  * replaced waits for that wake, so the scheduler outlives the wake. The linearization point of a
  * post is its CAS on the inbox. The linearization point of a wake before the park is its swap of
- * park_word.
+ * park_word or, on the fiber's own thread, its store to park_word.
  *
  * A post is lock-free. fl__sched_turn() takes the posts that are there when it begins, runs each
  * fiber that is runnable then, and runs a bounded number in all. So neither posts nor yields starve
@@ -40,8 +42,9 @@
  * What belongs to a flow. A switch saves the registers, errno, and the floating-point control word.
  * In a process with a C++ runtime it also saves the list of caught exceptions and the number of
  * exceptions in flight, which __cxa_get_globals() keeps for a thread. Under AddressSanitizer it
- * announces the next stack. Both are found by weak symbols when a thread enters a scheduler. So the
- * ordinary library serves both, and a switch in a program of C pays one test that the CPU predicts.
+ * announces the next stack. When a thread enters a scheduler, it finds the C++ runtime and
+ * AddressSanitizer by weak symbols. So the ordinary library serves programs with and without them,
+ * and a switch in a program of C pays one test that the CPU predicts.
  *
  * Only the thread of the scheduler takes entries out of the inbox. So a fiber that another thread
  * has woken in the middle of its park has switched out before its entry is read. A wake that finds

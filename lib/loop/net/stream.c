@@ -6,9 +6,9 @@
  * large read (stream_read_large()), and a read that cannot deliver its descriptors
  * (stream_deliver_fds()).
  *
- * After a short read of TCP the next read waits without an attempt: only urgent data stop such a
- * read early, and the poller reports them to fd_io.c. A read of a Unix socket also stops behind
- * descriptors (unix(7), SCM_RIGHTS), which no event reports.
+ * A short read of TCP has emptied the socket, so the next read waits without an attempt. Only
+ * urgent data can also make a read short, and the poller reports urgent data to fd_io.c. A read of
+ * a Unix socket also stops behind descriptors (unix(7), SCM_RIGHTS), which no event reports.
  */
 #include "stream.h"
 #include "../linger.h"
@@ -178,7 +178,11 @@ static int stream_fail(fl_stream *s, int error)
 		return -ENOMEM;
 	case -EFAULT:
 		return error;
-	case -EPIPE: /* only writing ends, unless an earlier error is the reason */
+	/*
+	 * -EPIPE ends the writing, and not the reading. If an earlier error is the reason, the
+	 * caller gets that error.
+	 */
+	case -EPIPE:
 		return s->failed ? s->failed : error;
 	/* the caller would take -ETIMEDOUT for its own deadline */
 	case -ETIMEDOUT:
@@ -261,7 +265,7 @@ static ssize_t stream_read_directly(fl_stream *s, void *buffer, size_t size, str
 
 /*
  * Receives once into the buffer. Returns a positive number, 0 at the end, or an error. During the
- * wait the stream has a buffer only if that has bytes.
+ * wait the stream has a buffer only if the buffer has bytes.
  */
 static ssize_t stream_fill(fl_stream *s, fl_time deadline, fl_cancel_token *cancel)
 {
@@ -328,8 +332,9 @@ struct stream_delimiter {
 };
 
 /*
- * Returns how many bytes the reader gets, at most `limit`: those up to and with the first
- * delimiter, which does not begin in the first `searched` bytes. Returns -1 if they have not come.
+ * Returns how many bytes the reader gets, or -1 if they have not all come. A read of an exact size
+ * gets `limit` bytes. A read up to a delimiter gets the bytes up to and with the first delimiter,
+ * at most `limit`. No delimiter begins in the first `searched` bytes.
  */
 static ssize_t stream_find(const fl_stream *s, size_t limit, size_t searched, const struct stream_delimiter *d)
 {
@@ -395,8 +400,8 @@ size_t fl_stream_got(const fl_stream *s)
 /* Writes. */
 
 /*
- * Counts what was sent. After a short write another attempt is made: it returns -EAGAIN, which
- * is cheap, unlike a second read.
+ * Counts what was sent. After a short write the caller makes another attempt. It is cheap: it
+ * returns -EAGAIN.
  */
 static int stream_count_sent(fl_stream *s, ssize_t n)
 {
@@ -642,7 +647,7 @@ void fl_stream_free(fl_stream *s)
 
 void fl__stream_without_delay(int fd)
 {
-	/* fails for a socket that is not TCP */
+	/* the call fails for a socket that is not TCP */
 	(void)fl__net_sys.set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
@@ -716,8 +721,8 @@ int fl_stream_pair(fl_stream *ends[2])
 }
 
 /*
- * Only the writing side of TCP is shut down: a TCP socket that is shut down for reading resets
- * the connection when more bytes come.
+ * Only the writing side of TCP is shut down. A TCP socket that is shut down in both directions
+ * resets the connection when more bytes come.
  */
 void fl_stream_abort(fl_stream *s)
 {
@@ -725,7 +730,7 @@ void fl_stream_abort(fl_stream *s)
 		return;
 	s->aborted = true;
 	fl__io_set_ready(&s->io);
-	if (s->is_socket) /* fails if the connection is gone */
+	if (s->is_socket) /* the shutdown fails if the connection is gone */
 		(void)fl__net_sys.shutdown(s->io.fd, s->is_tcp ? SHUT_WR : SHUT_RDWR);
 }
 
