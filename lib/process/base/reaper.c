@@ -2,8 +2,11 @@
 /*
  * The reaper collects the status of children that have no handle. The watcher thread
  * (fd_watcher.c) watches their pidfds. `reaper_lock` guards the list of the children; it is
- * acquired before `fd_watcher_lock`. If memory, descriptors or threads are lacking, a child cannot
- * be watched. The next adoption tries again to watch it.
+ * acquired before `fd_watcher_lock`.
+ *
+ * If the watcher lacks memory, descriptors or threads, a child in the list is not watched. The next
+ * adoption tries again to watch it. If there is no memory for the record of a child, the child does
+ * not come into the list. A warning is logged, and the child stays a zombie when it has ended.
  */
 #include "reaper.h"
 #include "core/base/list.h"
@@ -17,7 +20,7 @@
 
 struct reaper_child {
 	struct reaper_child *next;
-	int pidfd; /* -1 for a child of the parent of this forked child */
+	int pidfd; /* -1 if a fork inherited the record: the process is the parent's to reap */
 	bool killed;
 	bool watched;
 };
@@ -30,21 +33,21 @@ static bool reaper_has_ended(int pidfd, bool wait)
 	return pidfd < 0 || fl__process_reap(pidfd, NULL, wait) != 0;
 }
 
-/* Called under the lock. */
+/* Removes and frees the record. Called under the lock. */
 static void reaper_drop(struct reaper_child **link)
 {
 	struct reaper_child *c = *link;
 	const int pidfd = c->pidfd;
 	*link = c->next;
 	fl__free(c);
-	/* close() would leave the pidfd in the epoll set if a forked child holds it open */
+	/* close() would leave the pidfd in the epoll set if a forked child holds the pidfd open */
 	fl__fd_watcher_remove(pidfd);
 	fl__fd_close(pidfd);
 }
 
 /*
- * Called under the lock. If `pidfd` is -1, drops the children of the parent of this forked
- * child.
+ * Called under the lock. Drops the records with this `pidfd` whose process has ended. If `pidfd` is
+ * -1, drops all records that a fork inherited.
  */
 static void reaper_drop_ended(int pidfd)
 {
@@ -61,7 +64,7 @@ void fl__reaper_reap(int pidfd)
 	reaper_drop_ended(pidfd);
 }
 
-/* Waits only for the killed children. */
+/* Reaps the children that have ended, and drops all. Waits only for the killed children. */
 static unsigned reaper_end(void)
 {
 	FL__HELD(&reaper_lock);
@@ -110,8 +113,8 @@ void fl__reaper_after_fork(void)
 	FL__EACH (struct reaper_child, c, reaper_children) {
 		fl__fd_close(c->pidfd);
 		/*
-		 * the memory is freed later, since a thread of the parent may hold the
-		 * allocator's lock
+		 * The next adoption frees the memory. At this moment the allocator's lock may be
+		 * held, by a thread that only the parent has.
 		 */
 		c->pidfd = -1;
 	}

@@ -20,9 +20,10 @@
  *      relaxed.
  *
  * To avoid a crowd for one item, threads queue behind a robust lock, `head`. Only the owner of
- * `head` sleeps on `changes`. The owner hands `head` on when it has its item, or the kernel hands
- * `head` on when the owner dies. (Leader and followers: Schmidt et al., 2000.) A change that serves
- * several waiters also wakes waiters behind `head`, which attempt their operation and queue again.
+ * `head` sleeps on `changes`. The owner hands `head` on when its wait ends: it has its item, or its
+ * deadline has passed, or it got an error. If the owner dies, the kernel hands `head` on. (Leader
+ * and followers: Schmidt et al., 2000.) A change that serves several waiters also wakes waiters
+ * behind `head`, which attempt their operation and queue again.
  * That is faster, and it serves waiters that queue behind a stopped process. Where a change
  * concerns all waiters (`broadcast` of struct fl__shm_op), none of them queue, and all sleep on
  * `changes`.
