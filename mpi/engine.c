@@ -6,37 +6,41 @@
  *
  * How a round receives. Each call of MPI costs as much as a short task, so a round makes few of
  * them. One receive is posted, for the longest message: its test costs less than a probe, which
- * takes locks of MPI. Most rounds take one message of MPI, and do not test for another one. But if
- * the first test of a round finds a message and the round before had one, too, the round takes all
- * messages that are there. The next round posts the next receive, when the answers of this round
- * have left.
+ * takes locks of MPI. Most rounds take one message of MPI, and do not test for another one. Such a
+ * round leaves the next receive to the next round, which posts it when the answers of this round
+ * have left. But if the first test of a round finds a message and the round before had one, too,
+ * messages come faster than rounds. Then the round takes up to ENGINE_RECEIVES_AT_ONCE further
+ * messages, and posts the receive for each of them at once.
  *
  * How a round sends. Messages to one rank are appended to a buffer, which a flush sends as one
- * message of MPI. Open MPI is done with up to ENGINE_SENT_AT_ONCE bytes when MPI_Isend() returns,
- * so the flush tests such a send at once, and reuses the buffer. Larger buffers wait in `requests`.
- * A test of these costs as much as a message. So a round without a message always tests them, but
- * of the rounds with a message only each ENGINE_BUSY_ROUNDS-th one does.
+ * message of MPI. Open MPI is done with up to ENGINE_SENT_AT_ONCE bytes when MPI_Isend() returns.
+ * So the flush tests a send of so few bytes at once, and reuses the buffer. Larger buffers wait in
+ * `requests`. A test of the requests costs as much as a message. So a round without a message
+ * always tests them, and of the rounds with a message only each ENGINE_BUSY_ROUNDS-th one does.
  *
  *   state          guarded by
  *   engine         fl__mpi_lock
  *   doorbells      fl__mpi_lock; a sleeper polls their descriptor without it
  *   handed_over    its own lock
- *   sleeper        its own lock, the last in the order: an fl__lock(), since no wake may park
+ *   sleeper        its own lock, the last in the order; an fl__lock(), since a wake must not park
  *
- * Errors of MPI end the job, because it is not known what a failed call leaves undone. There is one
- * exception: the death of a worker rank where MPI tolerates it (`survives`). Rank 0 then knows each
- * rank in one of these states:
+ * Errors of MPI end the job, because it is not known what a failed call leaves undone. There are
+ * two exceptions. The caller of fl__mpi_spawn() gets the text of the error if the spawn fails. And
+ * where MPI tolerates the death of a worker rank (`survives`), the job goes on without that rank.
+ * Rank 0 then knows each rank in one of these states:
  *
  *   state   meaning                                              next
  *   living  the rank is neither lost nor dead                    lost
  *   lost    the rank's doorbell is closed, or MPI says that the  dead
  *           rank has failed
- *   dead    no message of the rank is handled any more; each     none
- *           transfer with it ends by an error of MPI
+ *   dead    no message of the rank is handled any more. A        none
+ *           transfer with it ends at once if MPI has no piece
+ *           of it; otherwise it ends when MPI has ended its
+ *           pieces by an error
  *
  * A round learns of deaths after it has received what had arrived before. Open MPI's receive from
  * any rank hangs if it takes the first part of a message whose sender then dies. So a worker rank
- * sends only eager messages to that receive; `ended_inline` is their limit.
+ * sends only eager messages to that receive. Therefore `ended_inline` limits the data in them.
  *
  * Where MPI tolerates deaths, large data between machines are offered, and pass as eager messages
  * of ENGINE_PIECE bytes. A longer message over TCP is not safe: when the peer dies, Open MPI 5.0.7
@@ -44,12 +48,12 @@
  *
  * Invariants of the transfers in pieces
  *   1. Sender and receiver cut the data at the same places, and a queue passes its transfers to MPI
- *      one after the other. So the n-th receive from a peer gets the n-th piece. A piece is sent
- *      only after MORE, and so when its receive is posted.
+ *      one after the other. So the n-th receive from a peer gets the n-th piece. A piece of cut
+ *      data is sent only after MORE, which the receiver sends when it has posted the receive.
  *   2. A transfer with bytes `left` is in a queue. Of the transfers in a queue only the first one
  *      has pieces under way.
  *   3. A transfer ends, once, when nothing is `left` and no piece is under way. Until then MPI may
- *      use its memory. The peer's death leaves nothing `left`, and MPI ends the pieces.
+ *      use its memory. When the peer dies, `left` becomes 0, and MPI ends the pieces under way.
  */
 #include "engine.h"
 #include "doorbell.h"
@@ -77,7 +81,8 @@ struct fl__mpi_world fl__mpi_world = {.refusal = "fl_main() was not called as th
 fl_mutex fl__mpi_lock = FL_MUTEX_INIT;
 
 /*
- * Open MPI has it: sets whether a test that finds nothing yields, and returns the previous setting.
+ * Only Open MPI has this function. It sets whether a test that finds nothing yields, and returns
+ * the previous setting.
  */
 extern bool opal_progress_set_yield_when_idle(bool yields) __attribute__((weak));
 
@@ -137,11 +142,11 @@ static struct {
 	struct engine_buffer *free;
 	int n_free;
 	uint64_t received;     /* messages of MPI; a worker rank tells rank 0 */
-	bool dozes;            /* SLEEPS was sent, and no message has come since */
+	bool dozes;            /* whether SLEEPS was sent, and no message has come since */
 	unsigned busy_rounds;  /* how many rounds had a message */
-	bool yields;           /* whether Open MPI's tests yield at the start and the end */
-	bool found;            /* the last round had a message */
-	bool learns;           /* engine_learn() is to look for deaths */
+	bool yields;           /* Open MPI's own setting, which the end restores */
+	bool found;            /* whether the last round had a message */
+	bool learns;           /* whether engine_learn() must look for deaths */
 	uint64_t ended_inline; /* the most bytes of data in an ENDED */
 } engine;
 
@@ -150,14 +155,17 @@ static struct {
 	struct fl__mpi_work *first, **end; /* `first` is also read without the lock */
 } engine_handed_over = {.lock = FL_MUTEX_INIT, .end = &engine_handed_over.first};
 
-/* What a sleeper and its wakers share. The lock guards all but `doorbell`. */
+/*
+ * What a sleeper and its wakers share. The lock guards all but `doorbell`, which is an eventfd of
+ * this rank and not a doorbell between ranks (doorbell.h).
+ */
 struct engine_sleeper {
 	uint32_t lock;
 	bool pending;  /* a wake has come since the last sleep */
-	bool sleeping; /* it sleeps, or is about to */
-	bool naps;     /* the sleep is a nap */
-	bool rung;
-	int doorbell; /* an eventfd */
+	bool sleeping; /* the sleeper sleeps, or is about to */
+	bool naps;     /* the sleep is a nap, which a lazy wake does not end */
+	bool rung;     /* a wake has written to `doorbell` since the last sleep */
+	int doorbell;
 };
 static struct engine_sleeper engine_sleepers[FL__MPI_SLEEPERS] = {{.doorbell = -1}, {.doorbell = -1}};
 
@@ -204,8 +212,9 @@ static void engine_acknowledge(void)
 /*
  * Ends this process without MPI. `dead` is above 0 if rank 0 lives, and the job goes on without
  * this rank. Then the rank kills itself, so that mpirun does not take over its status. Otherwise
- * the job ends. The ranks exit one after the other: the exit of the first one lets mpirun end the
- * others, because that of Open MPI 5 may hang if many ranks end at once.
+ * the job ends. The mpirun of Open MPI 5 may hang if many ranks exit at once. So each rank first
+ * waits for a time that grows with its number, and the exit of the first rank lets mpirun end the
+ * others.
  */
 static _Noreturn void engine_end_alone(int dead)
 {
@@ -230,11 +239,11 @@ void fl__mpi_abort(const char *format, ...)
 	int started = 0, ended = 0;
 	(void)MPI_Initialized(&started);
 	(void)MPI_Finalized(&ended);
-	/* With fault tolerance mpirun would hang. */
+	/* With fault tolerance, mpirun would hang after MPI_Abort(). */
 	if (started && !ended && !engine_mpi_survives()) {
 		/*
-		 * MPICH's launcher drops what it has not read when the abort arrives. So it gets
-		 * time to read the text.
+		 * MPICH's launcher drops what it has not read when the abort arrives. So the
+		 * launcher gets time to read the text.
 		 */
 		(void)poll(NULL, 0, ENGINE_LAST_WORDS_MS);
 		(void)MPI_Abort(engine.open ? engine.control : MPI_COMM_WORLD, 1);
@@ -266,7 +275,7 @@ static void engine_try_end(struct engine_transfer *t)
 }
 
 /*
- * Ends the transfers of the queue. A transfer of which MPI has pieces ends with the last of them.
+ * Ends the transfers of the queue. A transfer of which MPI has pieces ends with its last piece.
  */
 static void engine_drop(struct engine_queue *q)
 {
@@ -299,7 +308,7 @@ static void engine_reap_rank(int rank)
 	engine_drop(&peer->receives);
 }
 
-/* MPI has ended the request: removes it, and tells its work. */
+/* Called when MPI has ended the request. Removes the request, and calls the `done` of its work. */
 static inline void engine_end_request(size_t at)
 {
 	const struct fl__mpi_work *w = engine.works[at];
@@ -446,8 +455,8 @@ static void engine_on_broken_pipe(int number)
 }
 
 /*
- * Makes SIGPIPE end no rank, since Open MPI writes to the sockets of ranks that have ended. The
- * handler does nothing. SIG_IGN would be inherited by programs that a rank starts.
+ * Keeps SIGPIPE from ending the rank, since Open MPI writes to the sockets of ranks that have
+ * ended. The handler does nothing. SIG_IGN would be inherited by programs that a rank starts.
  */
 static void engine_survive_broken_pipes(void)
 {
@@ -467,7 +476,7 @@ static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 	(void)MPI_Comm_size(all, &size);
 	/* relaxed: only fl_mpi_ranks() reads it unlocked */
 	fl__store_relaxed(&fl__mpi_world.size, size);
-	engine_handle_errors(all); /* the copies below inherit it */
+	engine_handle_errors(all); /* the copies below inherit the handler */
 	(void)MPI_Comm_dup(all, &engine.control);
 	(void)MPI_Comm_dup(all, &engine.data);
 	(void)MPI_Type_contiguous(FL__IMAGE_UNIT, MPI_BYTE, &engine.unit);
@@ -489,7 +498,7 @@ static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 
 /*
  * Opens the engine for rank 0 and the ranks that it has spawned, which call it together. `low` is
- * true in rank 0, which so has the number 0 in the merged communicator.
+ * true in rank 0, so that rank 0 has the number 0 in the merged communicator.
  */
 static void engine_open_spawned(MPI_Comm spawned, bool low, const struct fl__mpi_hello *hello)
 {
@@ -568,10 +577,10 @@ static void engine_free(void)
 }
 
 /*
- * The end with fault tolerance. No rank calls MPI_Finalize(), which hangs if a rank dies in it or
- * has died unnoticed: Open MPI takes an exit() without it for an orderly end. A worker rank exits
- * when it has got EXIT, and that closes its doorbell. Rank 0 waits for that, for FL__MPI_PATIENCE
- * at most.
+ * Leaves the job, with fault tolerance. No rank calls MPI_Finalize(), which hangs if a rank dies in
+ * it or has died unnoticed. Open MPI accepts that: an exit() without MPI_Finalize() is an orderly
+ * end. A worker rank exits when it has got EXIT, and its exit closes its doorbell. Rank 0 waits
+ * until all doorbells are closed, for FL__MPI_PATIENCE at most.
  */
 static void engine_leave(void)
 {
@@ -596,7 +605,10 @@ void fl__mpi_finish(void)
 			engine_close();
 		(void)MPI_Finalize();
 	}
-	/* Last, because a rank that has not got EXIT takes a closed doorbell for a death. */
+	/*
+	 * This comes last, because a rank that has not got EXIT takes a closed doorbell for a
+	 * death.
+	 */
 	engine_free();
 	fl__mpi_world = (struct fl__mpi_world){.refusal = "MPI has ended"};
 }
@@ -721,7 +733,7 @@ static struct engine_buffer *engine_make_room(int to, size_t size)
 	return b;
 }
 
-/* MPI counts the bytes of a message by an `int`, which FL_TASK_SIZE_MAX fits. */
+/* MPI counts the bytes of a message by an `int`, and FL_TASK_SIZE_MAX fits into an `int`. */
 _Static_assert(FL_TASK_SIZE_MAX <= INT32_MAX, "data are one message");
 
 /*
@@ -756,8 +768,8 @@ static void engine_add_parts(struct engine_transfer *t, unsigned char *image, co
 }
 
 /*
- * Passes the next `size` bytes of the transfer to MPI. That is all that is left if the data are not
- * cut.
+ * Passes the next `size` bytes of the transfer to MPI. If the data are not cut, these are all the
+ * bytes of the transfer.
  */
 static void engine_pass_piece(struct engine_transfer *t, size_t size)
 {
@@ -788,9 +800,10 @@ static void engine_pass_piece(struct engine_transfer *t, size_t size)
 }
 
 /*
- * Passes pieces to MPI: a sender passes those that the receiver has asked for; a receiver posts
- * receives, of which at most ENGINE_PIECES are under way, and asks by MORE for a piece for each. It
- * follows the order of the queue, since the receiver cannot tell transfers apart.
+ * Passes pieces of cut data to MPI, and data that are not cut as a whole. A sender passes the
+ * pieces for which the receiver has asked. A receiver posts receives, of which at most
+ * ENGINE_PIECES are under way, and asks by MORE for a piece for each receive. Both follow the order
+ * of their queue, since the receiver cannot tell transfers apart.
  */
 static void engine_pass_pieces(struct engine_queue *q)
 {
@@ -822,8 +835,8 @@ static void engine_on_piece(void *transfer)
 }
 
 /*
- * Returns a transfer of `size` bytes, in up to `parts` parts if they are sent. Returns NULL without
- * memory.
+ * Returns a transfer of `size` bytes, or NULL without memory. A transfer to send has up to `parts`
+ * parts.
  */
 static struct engine_transfer *engine_transfer_new(int peer, size_t size, size_t parts, struct fl__mpi_work *w)
 {
@@ -941,8 +954,8 @@ bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *da
 }
 
 /*
- * Handles SLEEPS. If rank 0 has sent more messages than the rank had got, it rings now. Otherwise
- * it rings with its next message.
+ * Handles SLEEPS. If rank 0 has sent more messages than the rank had got, rank 0 rings the rank's
+ * doorbell now. Otherwise it rings the doorbell with its next message.
  */
 static void engine_on_sleeps(int from, uint64_t received)
 {
@@ -954,8 +967,9 @@ static void engine_on_sleeps(int from, uint64_t received)
 }
 
 /*
- * Ends the requests that MPI has ended. The number of tests is limited, because a `done` may begin
- * transfers, whose pieces might end for as long as the loop goes on.
+ * Ends the requests that MPI has ended. Returns whether there were any. The number of tests is
+ * limited, because a `done` may begin new transfers. Without a limit, their pieces could keep the
+ * loop going for ever.
  */
 static bool engine_test(void)
 {
@@ -991,7 +1005,7 @@ static bool engine_take_handed_over(void)
 	return true;
 }
 
-/* Returns the length of the message with this head, or 0 if no message of ours has such a head. */
+/* Returns the length of the message with the head, or 0 if no message of ours has this head. */
 static size_t engine_size_of(const struct fl__mpi_head *head)
 {
 	if (head->text > FL_MESSAGE_MAX || head->size > PTRDIFF_MAX)
@@ -1029,16 +1043,19 @@ static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
 		text[head.text] = '\0';
 		if (handle)
 			handle(from, &head, text, (const char *)rest + head.text);
-		/* Nobody takes the message. The sender of an offer waits for an answer. */
+		/*
+		 * Without a handler nobody takes the message. Its data are refused, since the
+		 * sender of an offer waits for an answer.
+		 */
 		else
 			(void)fl__mpi_take_data(from, &head, NULL, NULL, NULL);
 	}
 }
 
 /*
- * MPI_Test() has failed, or found nothing. Returns whether there is a message nevertheless. A whole
- * message may come with the error of a death that was noticed before: then Open MPI 5 keeps the
- * request.
+ * Called when MPI_Test() has failed, or has found nothing. Returns whether there is a message
+ * nevertheless: a whole message may come with the error of a death that was noticed before. In that
+ * case Open MPI 5 keeps the request, and this function frees it.
  */
 static bool engine_has_received(bool there)
 {
@@ -1104,8 +1121,8 @@ static void engine_wake(struct engine_sleeper *s, bool lazily)
 	s->rung |= ring;
 	if (ring)
 		/*
-		 * Under the lock, so that the sleeper cannot go on, and fl__mpi_finish() cannot
-		 * close the doorbell, before this call has returned.
+		 * The ring comes under the lock, so that the sleeper cannot go on, and
+		 * fl__mpi_finish() cannot close the doorbell, before this call has returned.
 		 */
 		fl__ring(s->doorbell);
 }
@@ -1132,7 +1149,9 @@ void fl__mpi_hand_over(struct fl__mpi_work *w)
 		engine_handed_over.end = &w->next;
 	}
 	fl__mpi_wake(FL__MPI_SECOND);
-	/* Lazily, so that a main thread that naps while the runner leads sleeps on. */
+	/*
+	 * The wake is lazy: while the runner leads, the main thread may nap, and then it sleeps on.
+	 */
 	fl__mpi_wake_lazily(FL__MPI_FIRST);
 }
 
@@ -1154,7 +1173,7 @@ static void engine_take_bells(void)
 
 void fl__mpi_look_for_deaths(void)
 {
-	if (!fl__mpi_world.survives) /* it does not change after the start */
+	if (!fl__mpi_world.survives) /* `survives` does not change after the start */
 		return;
 	FL__HELD(&fl__mpi_lock);
 	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
@@ -1163,8 +1182,9 @@ void fl__mpi_look_for_deaths(void)
 }
 
 /*
- * Sleeps for that time, or until a wake or a doorbell. Returns whether a doorbell has rung. With
- * `naps`, neither a lazy wake nor a doorbell ends the sleep.
+ * Sleeps for `ns`, or until a wake, or until a doorbell of another rank rings or closes
+ * (doorbell.h). Returns whether a doorbell of another rank has ended the sleep. With `naps`,
+ * neither a lazy wake nor a doorbell of another rank ends the sleep.
  */
 static bool engine_sleep(struct engine_sleeper *s, int64_t ns, bool naps)
 {
@@ -1189,7 +1209,7 @@ static bool engine_sleep(struct engine_sleeper *s, int64_t ns, bool naps)
 	engine_take_bells();
 	for (unsigned i = 0; i < FL__MPI_SLEEPERS; i++)
 		if (&engine_sleepers[i] != s)
-			fl__mpi_wake_lazily(i); /* it was for both sleepers */
+			fl__mpi_wake_lazily(i); /* the doorbell was for both sleepers */
 	return true;
 }
 
@@ -1199,10 +1219,10 @@ void fl__mpi_nap(int64_t ns)
 }
 
 /*
- * A worker rank without a task sleeps, in two calls: the first one sends SLEEPS. The next one, if
- * no message has come since, sleeps until rank 0 rings, or for a tenth of a second, since MPI may
- * have work of its own. Returns false, and does nothing, if there is no doorbell, if something is
- * under way, or if there is no memory for SLEEPS.
+ * Lets a worker rank without a task sleep, in two calls. The first call sends SLEEPS. If no message
+ * has come since, the second call sleeps until rank 0 rings the doorbell. It sleeps for at most a
+ * tenth of a second, since MPI may have work of its own. Returns false, and does nothing, if there
+ * is no doorbell, if something is under way, or if there is no memory for SLEEPS.
  */
 static bool engine_doze(struct fl__mpi_pace *pace)
 {
@@ -1223,7 +1243,13 @@ static bool engine_doze(struct fl__mpi_pace *pace)
 	return true;
 }
 
-/* The decision on sleeps (docs/decisions/mpi-idle.md) says why the pause is an eighth. */
+/*
+ * Pauses between two rounds, by how long the rank has been idle. At first the rank relaxes, and
+ * then it yields. Later it sleeps for an eighth of the idle time, between `shortest` and `longest`;
+ * docs/decisions/mpi-idle.md says why an eighth. There are three exceptions. A rank that expects
+ * data yields for longer, and then sleeps for `shortest`. A rank that expects nothing sleeps until
+ * a wake or a doorbell. A worker rank that expects tasks dozes after `awake`, if it can.
+ */
 void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects)
 {
 	static const int64_t relaxed = FL_US(2), spin = FL_US(50), shortest = FL_US(10), longest = FL_MS(1),
@@ -1234,12 +1260,15 @@ void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects ex
 		return;
 	}
 	const int64_t now = fl__sys.now(), idle = now - pace->found;
-	/* Beside programs that compute, a yield is late, and a spin wastes time. */
 	if (idle < relaxed) {
 		fl__sys.relax();
 		return;
 	}
 	const bool moves = expects == FL__MPI_EXPECTS_DATA;
+	/*
+	 * While yields are barred, other programs compute. Then a yield returns late, and a spin
+	 * wastes time.
+	 */
 	if ((idle < spin || (moves && idle < patience)) && !fl__yields_are_barred(now)) {
 		(void)fl__sys.give_way(now);
 		return;
