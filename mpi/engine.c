@@ -40,7 +40,7 @@
  *
  * A round learns of deaths after it has received what had arrived before. Open MPI's receive from
  * any rank hangs if it takes the first part of a message whose sender then dies. So a worker rank
- * sends only eager messages to that receive. Therefore `ended_inline` limits the data in them.
+ * sends only eager messages to that receive: `ended_inline` limits the data in an ENDED message.
  *
  * Where MPI tolerates deaths, large data between machines are offered, and pass as eager messages
  * of ENGINE_PIECE bytes. A longer message over TCP is not safe: when the peer dies, Open MPI 5.0.7
@@ -106,7 +106,7 @@ struct engine_transfer {
 	unsigned under_way;    /* how many pieces */
 	size_t left;           /* bytes that MPI has not got yet */
 	unsigned char *memory; /* where received bytes go; NULL in a sender */
-	int n, *sizes;         /* of the parts to send, each with its padding */
+	int n, *sizes;         /* the number and sizes of the parts to send; each padding is a part */
 	MPI_Aint *at;
 };
 
@@ -116,7 +116,7 @@ struct engine_queue {
 };
 
 struct engine_peer {
-	uint64_t sent; /* messages of MPI, sent to the rank */
+	uint64_t sent; /* how many messages of MPI were sent to the rank */
 	bool sleeps, lost, dead;
 	bool cuts;                 /* whether data to and from the rank are cut */
 	struct engine_buffer *out; /* not flushed yet; NULL if nothing waits */
@@ -135,13 +135,13 @@ static struct {
 	size_t n, room;
 	MPI_Request receive;       /* into `incoming`, or MPI_REQUEST_NULL */
 	unsigned char *incoming;   /* FL__MPI_MESSAGE_MAX bytes */
-	struct engine_peer *peers; /* by rank; a worker rank has only that of rank 0 */
+	struct engine_peer *peers; /* by rank; a worker rank has only the entry of rank 0 */
 	int *unflushed;            /* the ranks with `out` */
 	int n_unflushed;
 	size_t n_transfers; /* how many struct engine_transfer there are */
 	struct engine_buffer *free;
 	int n_free;
-	uint64_t received;     /* messages of MPI; a worker rank tells rank 0 */
+	uint64_t received;     /* how many messages of MPI have come; SLEEPS tells rank 0 */
 	bool dozes;            /* whether SLEEPS was sent, and no message has come since */
 	unsigned busy_rounds;  /* how many rounds had a message */
 	bool yields;           /* Open MPI's own setting, which the end restores */
@@ -1197,7 +1197,7 @@ static bool engine_sleep(struct engine_sleeper *s, int64_t ns, bool naps)
 	s->sleeping = !s->pending;
 	s->naps = naps;
 	fl__unlock(&s->lock);
-	const bool rung = s->sleeping && /* only this thread writes it */
+	const bool rung = s->sleeping && /* only this thread writes `sleeping` */
 	                  ppoll(fds, 2, ns == FL_DURATION_MAX ? NULL : &time, NULL) > 0 && fds[1].revents != 0;
 	fl__lock(&s->lock);
 	if (s->rung)
