@@ -36,9 +36,10 @@ FL_BEGIN_DECLS
  * called; or the action ends its thread. All its waiters and all later callers then get -EPIPE,
  * until fl_barrier_reset().
  *
- * The barrier may be destroyed when two conditions hold. First, in each phase the wait of at least
- * one party has returned 0 to parties - 1. Second, no context will begin another wait. The other
- * waiters of the last phase need not have returned yet.
+ * The barrier may be destroyed when no context will begin another wait, and all phases are over. A
+ * phase that completed is over as soon as the wait of one party has returned 0 to parties - 1: the
+ * other waiters need not have returned yet. A phase that failed is over when all its waits have
+ * returned.
  *
  * Memory order: the action acquires what each party released by its wait. All parties acquire what
  * the parties and the action released.
@@ -133,7 +134,11 @@ FL_INLINE bool fl_barrier_is_broken(const fl_barrier *_b)
 	return fl__load_relaxed(&_b->state_) & 1; /* relaxed: the answer may be stale at once */
 }
 
-/* Returns how many parties of the present phase wait at `b` now. */
+/*
+ * Returns how many parties of the present phase wait at `b`. The answer may be out of date at once.
+ * In a forked child it may count the parent's parties, until a context of the child waits at `b`,
+ * or resets it.
+ */
 FL_API uint32_t fl_barrier_waiting(const fl_barrier *b);
 
 FL_END_DECLS
