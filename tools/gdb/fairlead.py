@@ -47,7 +47,7 @@ fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872
 fl_process child.pid:i@40 name:32s@184
 fl_future state:I@0 error:i@8 type:Q@16
 fl_task_type name:Q@8
-fl_queue backend:Q@32 item_size:Q@40 capacity:Q@48 wait_keys:x@88 state:x@176
+fl_queue backend:Q@32 item_size:Q@40 capacity:Q@48 state:x@176
 fl_mpmc mask:Q@8 capacity:Q@48 tail:Q@192 head:Q@320
 fl__queue_spsc flags:I@64 put.count:Q@208 get.count:Q@336
 locked closed:B@4 length:Q@8
@@ -815,7 +815,7 @@ def queue(world, expression):
     at = int(gdb.parse_and_eval(f"(unsigned long)({expression})"))
     yield f"queue {world.name(at)}: {of_queue(at)}\n"
     for side, why in enumerate(("to get", "to put", "to join")):
-        key = at + S("fl_queue")["wait_keys"][1] + 2 * side + 1
+        key = at + 4 * side + 1  # fl__queue_wait_key()
         yield print_groups(grouped([c for c in world.contexts.values() if c.key == key], world.stack), f"waits {why}: {{}}")
 
 

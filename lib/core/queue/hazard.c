@@ -99,14 +99,17 @@ FL__AT_START static void hazard_make_key(void)
 	hazard_has_key = pthread_key_create(&hazard_key, hazard_end_thread) == 0;
 }
 
-/* A copy that is unloaded leaves neither its destructor nor the records of live threads behind. */
+/*
+ * A copy that is unloaded leaves neither its destructor nor the records of live threads behind. At
+ * an exit the key stays, since other threads may still run, and take a record for their first put.
+ */
 FL__AT_UNLOAD static void hazard_forget_threads(void)
 {
+	if (!fl__is_unloaded())
+		return;
 	if (hazard_has_key)
 		(void)pthread_key_delete(hazard_key);
 	hazard_has_key = false;
-	if (!fl__is_unloaded())
-		return;
 	fl__hazards_mine = &hazard_none;
 	fl__hazards_free();
 }

@@ -127,7 +127,6 @@ struct fl_queue {
 	uint32_t inside; /* contexts that sleep on the queue or are returning from a sleep */
 	/* fl__fork_count at the creation: a forked child ignores the `inside` of its parent */
 	uint32_t forks;
-	char wait_keys[6]; /* fl__queue_wait_key() */
 	/*
 	 * The figures of fl_queue_get_stats(). `apart` keeps them out of the cache line in which
 	 * the state begins, wherever malloc() has put the struct.
@@ -139,18 +138,15 @@ struct fl_queue {
 };
 
 _Static_assert(offsetof(struct fl_queue, get_one) == offsetof(struct fl__queue_begin, get_one), "it begins so");
-_Static_assert(offsetof(struct fl_queue, wait_keys) % 2 == 0, "or the keys of its wait queues are even addresses");
 
 /*
- * Returns the key of a wait queue in the parking lot. It is an odd address, and the keys of most
- * other objects are aligned addresses. A wake that comes late may use the key after the queue is
- * freed. By then one of three other objects can have the same key: another queue, the callbacks of
- * a cancel token (wait/cancel_callback.c), or a lock of shared memory
- * (process/shm/shm_context_lock.c). All of them tolerate spurious wakeups.
+ * Returns the key of a wait queue in the parking lot. A wake that comes late may use the key after
+ * the queue is freed. By then no object but another queue can have the same key (fl__lot_key()),
+ * and the calls of a queue tolerate spurious wakeups.
  */
 static inline const void *fl__queue_wait_key(const fl_queue *q, int side)
 {
-	return &q->wait_keys[2 * side + 1];
+	return fl__lot_key(q, 4 * side + FL__KEY_OF_QUEUE);
 }
 
 /* Called in a transaction in which a context enqueues itself to wait. */

@@ -385,34 +385,35 @@ static uint64_t barrier_end_action(fl_barrier *b, uint64_t acting)
 	return now;
 }
 
+/* A call of the action that may end its thread. */
+struct barrier_call {
+	fl_barrier *b;
+	uint64_t acting; /* as the caller has set acting_ */
+};
+
 /* Called when the action ends its thread. That counts as an abort of the barrier. */
-static void barrier_abandon(void *barrier)
+static void barrier_abandon(void *arg)
 {
-	fl_barrier *const b = barrier;
-	fl_barrier_abort(b);
-	(void)barrier_end_action(b, b->acting_ & ~(uint64_t)BARRIER_CUT);
+	const struct barrier_call *call = arg;
+	fl_barrier_abort(call->b);
+	(void)barrier_end_action(call->b, call->acting);
 }
 
 /*
- * Calls the action. A fiber has no cleanup frame, because its thread keeps one list of frames for
- * all its fibers.
+ * Runs the action. The caller is the last party, which has set acting_ to `acting`. A fiber has no
+ * cleanup frame, because its thread keeps one list of frames for all its fibers.
  */
-static void barrier_call_action(fl_barrier *b)
-{
-	if (fl__ctx_get()->ops != &fl__thread_parker) {
-		b->action_(b->action_arg_);
-		return;
-	}
-	pthread_cleanup_push(barrier_abandon, b);
-	b->action_(b->action_arg_);
-	pthread_cleanup_pop(0);
-}
-
-/* Runs the action. The caller is the last party, which has set acting_ to `acting`. */
 static int barrier_run_action(fl_barrier *b, uint64_t acting)
 {
 	const int order = (int)b->parties_ - 1;
-	barrier_call_action(b);
+	struct barrier_call call = {b, acting};
+	if (fl__ctx_get()->ops != &fl__thread_parker) {
+		b->action_(b->action_arg_);
+	} else {
+		pthread_cleanup_push(barrier_abandon, &call);
+		b->action_(b->action_arg_);
+		pthread_cleanup_pop(0);
+	}
 	const uint64_t now = barrier_end_action(b, acting);
 	return now == (acting | BARRIER_CUT) ? -EPIPE : order;
 }

@@ -6,7 +6,10 @@
  * Invariants
  *   1. All variables change under helper_lock. No function of a helper is called under it.
  *   2. helper_running counts the started threads that have not put themselves into helper_ended.
- *   3. While helper_ending is set, no thread starts, and no unused thread comes into use. So
+ *   3. The block of a thread, with its context, is freed only after the thread was joined. So the
+ *      thread may still use its context after it has put itself into helper_ended: in the unlock of
+ *      helper_lock, and for the join of the thread before it.
+ *   4. While helper_ending is set, no thread starts, and no unused thread comes into use. So
  *      helper_running falls to the number of threads in use, and helpers_end_all() stops waiting.
  */
 #include "helper.h"

@@ -1,11 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Threads. Each thread has a control block, which is in one list. The owners of the block are the
- * thread and the handle. The last of them to release the block frees it. `thread_list_lock` guards
- * `owners`, `detached` and the list. The event `ended` publishes `result`.
+ * thread and the handle, and `owners` counts them. The event `ended` publishes `result`.
  *
- * A waking thread may touch the block's context until its unpark is published (lot.c, invariant 3).
- * So the block's thread releases the block only after its last wait.
+ * Invariants
+ *   1. `thread_list_lock` guards the list. A block is in the list until it is freed.
+ *   2. An owner may use the block until it subtracts itself from `owners`. The subtraction that
+ *      leaves 0 makes its caller the only user of the block. This caller takes the block off the
+ *      list and then frees it. The subtraction is not made under thread_list_lock: an unlock goes
+ *      on to use its caller's context after the lock is free (mutex.c, mutex_wake_first()). If the
+ *      thread subtracted under the lock, the handle could free the block, and with it the context,
+ *      in the middle of the thread's unlock.
+ *   3. A thread subtracts only after its last wait, since a waking thread may touch the context
+ *      until its unpark is published (lot.c, invariant 3). It forgets its context before it
+ *      subtracts, so that a signal handler does not use the context afterwards. If the thread finds
+ *      itself the last owner, it uses the context once more, for the lock of the list.
+ *   4. A fork may come between a subtraction that leaves 0 and the removal. In the child the block
+ *      then stays in the list for good, as does the block of a detached thread that was running.
+ *      Neither block has a handle there, so nobody uses or frees it.
  */
 #include "thread.h"
 #include "../base/atomic.h"
@@ -52,28 +64,25 @@ static void thread_enlist(fl_thread *t, const char *name)
 	FL__QUEUE_ADD(thread_oldest, thread_newest, t);
 }
 
-/*
- * Releases `t` for this number of owners. Returns true if none is left: then the caller frees `t`.
- */
-static bool thread_release(fl_thread *t, unsigned owners)
+/* Subtracts this number of owners. Returns whether none is left (invariant 2). */
+static bool thread_is_unowned(fl_thread *t, unsigned owners)
 {
-	FL__HELD(&thread_list_lock);
-	t->owners -= owners;
-	if (t->owners > 0)
-		return false;
-	FL__QUEUE_REMOVE(thread_oldest, thread_newest, t);
-	return true;
+	/* acq_rel: pairs with the subtraction of the other owner, whose uses come before the free */
+	return fl__sub_acq_rel(&t->owners, owners) == owners;
 }
 
-static void thread_log_if_detached(const fl_thread *t)
+static void thread_delist(fl_thread *t)
 {
-	bool detached;
-	{
-		FL__HELD(&thread_list_lock);
-		detached = t->detached;
-	}
-	if (detached)
-		fl__log(FL_LOG_ERROR, "thread %s ended with %d", t->name, t->result);
+	FL__HELD(&thread_list_lock);
+	FL__QUEUE_REMOVE(thread_oldest, thread_newest, t);
+}
+
+static void thread_release(fl_thread *t, unsigned owners)
+{
+	if (!thread_is_unowned(t, owners))
+		return;
+	thread_delist(t);
+	fl__free(t);
 }
 
 static void thread_report_error(const fl_thread *t)
@@ -83,8 +92,8 @@ static void thread_report_error(const fl_thread *t)
 	const fl_thread_info info = {t->data.ctx.id, t->name, true};
 	if (handler)
 		handler(&info, t->result);
-	else
-		thread_log_if_detached(t);
+	else if (fl__load_relaxed(&t->detached)) /* relaxed: it publishes nothing else */
+		fl__log(FL_LOG_ERROR, "thread %s ended with %d", t->name, t->result);
 }
 
 FL__SLOW_PATH static void thread_finish(fl_thread *t)
@@ -93,10 +102,14 @@ FL__SLOW_PATH static void thread_finish(fl_thread *t)
 		thread_report_error(t);
 	fl__locals_end(&t->data.ctx);
 	fl_event_set(&t->ended); /* publishes `result` to the joiner */
-	bool last = thread_release(t, 1);
-	fl__ctx_current = NULL; /* a later destructor that calls the library gets a context of its own */
-	if (last)
-		fl__free(t);
+	/* A later destructor that calls the library gets a context as a foreign thread does. */
+	fl__ctx_current = NULL;
+	if (!thread_is_unowned(t, 1))
+		return;
+	fl__ctx_current = &t->data.ctx; /* invariant 3 */
+	thread_delist(t);
+	fl__ctx_current = NULL;
+	fl__free(t);
 }
 
 /*
@@ -170,8 +183,7 @@ FL__COLD int fl__thread_start(fl_thread **made, fl_thread_function *function, vo
 	thread_enlist(t, config->name);
 	int rc = thread_spawn(t, config);
 	if (rc != 0) {
-		(void)thread_release(t, 2);
-		fl__free(t);
+		thread_release(t, 2);
 		return rc;
 	}
 	*made = t;
@@ -212,8 +224,7 @@ FL__COLD int fl__thread_join_until(fl_thread **handle, int *result, fl_time dead
 	if (result)
 		*result = t->result;
 	*handle = NULL;
-	if (thread_release(t, t->lost ? t->owners : 1))
-		fl__free(t);
+	thread_release(t, t->lost ? t->owners : 1);
 	return 0;
 }
 
@@ -224,15 +235,10 @@ int fl_thread_join_until(fl_thread *t, int *result, fl_time deadline, fl_cancel_
 
 FL__COLD void fl_thread_detach(fl_thread *t)
 {
-	const bool lost = t->lost;
-	{
-		FL__HELD(&thread_list_lock);
-		t->detached = true;
-	}
-	if (!lost)
+	fl__store_relaxed(&t->detached, true); /* relaxed: it publishes nothing else */
+	if (!t->lost)
 		(void)fl__sys.thread_detach(t->pthread);
-	if (thread_release(t, lost ? t->owners : 1))
-		fl__free(t);
+	thread_release(t, t->lost ? t->owners : 1);
 }
 
 bool fl_thread_is_alive(const fl_thread *t)

@@ -155,7 +155,7 @@ FL__COLD bool fl__pool_report_starved(struct fl__thread_pool *p)
 static void *pool_run_agent(void *pool)
 {
 	struct fl__thread_pool *p = pool;
-	struct fl__thread_data self = {0};
+	struct fl__thread_data self = {0}; /* nobody else frees it: the agent uses it up to its return */
 	fl__ctx_init_thread(&self.ctx, "agent");
 	fl__ctx_current = &self.ctx;
 	for (;;) {

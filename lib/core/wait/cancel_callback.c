@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The callbacks of cancel tokens. One bucket of the parking lot guards all callbacks of a tree. It
- * is the bucket of the wait queue on which removals wait. The key of that queue is an odd address
- * within the tree's root (cancel_callback_queue_of()). The address is used only as a number, since
- * callbacks may outlive the tokens.
+ * is the bucket of the wait queue on which removals wait. The key of that queue is made from the
+ * address of the tree's root (cancel_callback_queue_of()). The address is used only as a number,
+ * since callbacks may outlive the tokens.
  *
  *   CANCEL_CALLBACK_  meaning                   set by                        list
  *   IDLE              not registered, or        the removal; a registration,  -
@@ -56,15 +56,13 @@ struct fl__cancel_run {
 };
 
 /*
- * Returns the key of the wait queue for callbacks. A wake may come after the root was destroyed,
- * when another object has its memory. So the key is an odd address. The keys of most objects are
- * even addresses. The exceptions are the wait queues of an fl_queue (queue/queue.h) and the locks
- * of shared memory (process/shm/shm_context_lock.c). So a late wake finds no waiter of the other
- * object, or one that tolerates a spurious wakeup.
+ * Returns the key of the wait queue for callbacks. A removal may wait there, and a wake may come,
+ * when the root was destroyed and another object has its memory. No object but a token has the same
+ * key (fl__lot_key()). If it is another token, its removals check again, as after each wake.
  */
 static const void *cancel_callback_queue_of(fl_cancel_token *c)
 {
-	return (const char *)fl__cancel_root_of(c) + 1;
+	return fl__lot_key(fl__cancel_root_of(c), FL__KEY_OF_CALLBACKS);
 }
 
 void fl__cancel_take_callbacks(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)

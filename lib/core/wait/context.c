@@ -66,6 +66,11 @@ FL__COLD static void context_end_thread(void *of_thread)
 		data->end(&data->ctx, false);
 	if (++data->rounds < CONTEXT_ROUNDS && pthread_setspecific(context_key, data) == 0)
 		return;
+	/*
+	 * From the unlock on, another thread may use the data. By then this thread does not use
+	 * them any more: it has forgotten its context, and fl__unlock() uses none. Neither do
+	 * others, since all waits of this thread have ended (lot.c, invariant 3).
+	 */
 	fl__ctx_current = NULL;
 	data->end = NULL;
 	FL__LOCKED(&context_lock);

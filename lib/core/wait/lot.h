@@ -118,6 +118,34 @@ bool fl__thread_unpark(struct fl__wait *wait);
 /* Wakes the threads that sleep on a common futex. The caller has unparked them before. */
 void fl__thread_wake_together(uint32_t *common);
 
+/*
+ * The key of a wait queue is normally the address of the object, or of the word in it, that the
+ * waiters wait for. Such an address is a multiple of 4. Three kinds of objects have wait queues
+ * whose keys fl__lot_key() makes from the address of the object. The remainder of such a key modulo
+ * 4 names the kind:
+ *
+ *   remainder  FL__KEY_      object                    the waiters of the queue
+ *   0          -             any other object          wait for that object
+ *   1          OF_QUEUE      fl_queue                  wait to get, to put, or to join: one wait
+ *                            (queue/queue.h)           queue for each of the three
+ *   2          OF_CALLBACKS  the root of a tree of     remove a callback that runs
+ *                            cancel tokens             (wait/cancel_callback.c)
+ *   3          OF_SHM_LOCK   a lock of shared memory   are fibers whose own thread owns the lock
+ *                                                      (process/shm/shm_context_lock.c)
+ *
+ * These keys may be in use after the object was freed: a waking thread may come late, and a context
+ * that removes a callback may wait for longer than the token exists. By then another object may
+ * have the memory. If an object of another kind could have the same key, a wake for one of its
+ * waiters could go to a waiter of the freed object, and be lost. An object of the same kind may
+ * have the same key. That is harmless: the waiters of the three kinds check again after each wake,
+ * a freed queue has no waiters, and the wakes of the other two kinds go to all waiters.
+ */
+enum { FL__KEY_OF_QUEUE = 1, FL__KEY_OF_CALLBACKS, FL__KEY_OF_SHM_LOCK };
+static inline const void *fl__lot_key(const void *object, int remainder)
+{
+	return (const char *)object + remainder;
+}
+
 struct fl__bucket {
 	_Alignas(64) uint32_t lock;
 	uint32_t wakes;              /* the common futex of fl__lot_add_together() */

@@ -18,12 +18,13 @@
 #include <errno.h>
 
 /*
- * The key is an odd address, which is the key of no other object. That matters when an unlock wakes
- * the queue: by then, the lock's memory may hold another object with waiters.
+ * Only another lock of shared memory can have the same key (fl__lot_key()). That matters when an
+ * unlock wakes the queue: by then, the lock's memory may hold another object with waiters. A waiter
+ * of another lock tolerates the wake, since it tries again.
  */
 static const void *shm_context_key(const struct fl__shm_lock *l)
 {
-	return (const char *)l + 1;
+	return fl__lot_key(l, FL__KEY_OF_SHM_LOCK);
 }
 
 static int shm_context_wait(struct fl__shm_lock *l, fl_time deadline, fl_cancel_token *cancel)

@@ -216,7 +216,6 @@ static void exit_while_in_use(void *unused)
 static void unload_in_child(void *unused)
 {
 	load()->end(); /* what a child of this child finds there is not its own */
-	int status = -1;
 	const pid_t pid = fork();
 	FL_CHECK(pid >= 0);
 	if (pid == 0) {
@@ -224,9 +223,7 @@ static void unload_in_child(void *unused)
 		(void)unload(loaded);
 		_exit(count_threads() == 1 ? 0 : 1);
 	}
-	while (waitpid(pid, &status, 0) < 0)
-		FL_CHECK(errno == EINTR);
-	FL_CHECK(status == 0);
+	fl_test_reap(pid);
 	(void)unload(loaded);
 	FL_WAIT_FOR(count_threads() == 1);
 	exit(3);
@@ -247,7 +244,7 @@ static void *fork_once(void *unused)
 	const pid_t pid = fork();
 	if (pid == 0)
 		_exit(0);
-	FL_CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid);
+	fl_test_reap(pid);
 	return NULL;
 }
 

@@ -21,7 +21,7 @@ static void get_all(chain *q, int from, int to)
 	for (int i = from; i < to; i++) {
 		int got = -1;
 		FL_OK(chain_try_get(q, &got));
-		assert_int_equal(got, i);
+		FL_RC(got, i);
 	}
 }
 
@@ -198,6 +198,18 @@ FL_TEST(mpmc_unbounded_first_call_without_memory)
 	chain_free(q);
 }
 
+static void use_in_child(void *arg)
+{
+	chain *q = arg;
+	get_all(q, 0, 5);
+	for (int i = 0; i < 1000; i++) {
+		put_all(q, i, i + 1);
+		get_all(q, i, i + 1);
+	}
+	/* The other thread's segments are free; this one may keep one by its hazard. */
+	FL_CHECK(!q->retired || !q->retired->next_retired);
+}
+
 FL_TEST(mpmc_unbounded_goes_on_in_a_forked_child)
 {
 	FL_SCOPED(chain) *q = make_of(sizeof(int), 2);
@@ -206,21 +218,7 @@ FL_TEST(mpmc_unbounded_goes_on_in_a_forked_child)
 	fl_test_go(&t, visit, &v);
 	FL_OK(fl_event_wait(&v.been));
 	put_all(q, 0, 5);
-	pid_t pid = fork();
-	if (pid == 0) {
-		int item = -1;
-		for (int i = 0; i < 5; i++)
-			if (chain_try_get(q, &item) != 0 || item != i)
-				_exit(1);
-		for (int i = 0; i < 1000; i++)
-			if (chain_try_put(q, &i) != 0 || chain_try_get(q, &item) != 0 || item != i)
-				_exit(2);
-		/* The other thread's segments are free; this one may keep one by its hazard. */
-		_exit(q->retired && q->retired->next_retired ? 3 : 0);
-	}
-	int status = 0;
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
+	FL_IN_CHILD(use_in_child, q);
 	get_all(q, 0, 5);
 	fl_event_set(&v.go);
 	fl_test_end(t);
@@ -236,6 +234,29 @@ static void take_many_records(void *shared)
 FL_TEST(mpmc_unbounded_shared_hazards_have_no_owner_in_a_forked_child)
 {
 	FL_IN_CHILD(take_many_records, fl__hazards_shared());
+}
+
+static chain *at_exit;
+
+/* It runs after the destructors of the library. */
+__attribute__((destructor(101))) static void put_at_exit(void)
+{
+	if (at_exit)
+		put_all(at_exit, 0, 1);
+}
+
+static void exit_without_a_record(void *q)
+{
+	at_exit = q;
+	fl__hazards_end();
+	exit(0);
+}
+
+/* At an exit other threads may still run. Their first put gets them a record. */
+FL_TEST(mpmc_unbounded_first_put_at_exit)
+{
+	FL_SCOPED(chain) *q = make_of(sizeof(int), 2);
+	FL_IN_CHILD(exit_without_a_record, q);
 }
 
 FL_TEST(mpmc_unbounded_mark_is_for_the_empty)

@@ -202,7 +202,7 @@ FL_NET_TEST(stream_peer_pidfd_faults)
 static int pidfd(void *supported)
 {
 	fl_stream *s = NULL;
-	int ends[2], status, gate[2];
+	int ends[2], gate[2];
 	char go_on;
 	FL_OK(pipe2(gate, O_CLOEXEC));
 	fl_test_path p = fl_test_path_make();
@@ -231,9 +231,7 @@ static int pidfd(void *supported)
 	} else {
 		FL_OK(close(gate[1]));
 	}
-	while (waitpid(pid, &status, 0) < 0)
-		FL_CHECK(errno == EINTR);
-	FL_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	fl_test_reap(pid);
 	fd = fl_stream_peer_pidfd(s); /* it is reaped */
 	FL_CHECK(fd >= 0 || fd == -ESRCH || fd == -ENOTSUP);
 	if (fd >= 0)
