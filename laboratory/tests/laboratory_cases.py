@@ -761,7 +761,6 @@ REPORTS = {
     "futex_lost_wake": ("thread-b sleeps on the futex word for ever though what it waits for has changed",),
     "bug_mysql_791": (r"plain write open += 0", r"plain read open +0", r"plain read written +0 .*assert\(written == 2\)"),
     "mutex_init_late": (r"thread-b +misuse .*pthread_mutex_init\(&lock, NULL\)",),
-    "thread_loop_variable": ("read of i of main by thread-b",),
 }
 SCENARIO = r"""
 #include <fairlead/stress.h>
