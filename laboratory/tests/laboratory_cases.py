@@ -690,7 +690,7 @@ DRAWN = {
         {("synchronizes", "starts thread-c", "signals changed")}, {"signals changed", "waits for the condition changed"}),
     "cond_broadcast_if": ({("synchronizes", "broadcasts changed", "reacquires lock")}, {"plain"}),
     "heap_use_after_free": (set(), {"free", "plain"}),
-    "mutex_long_trace": ({("synchronizes", "unlocks queue.lock", "locks queue.lock")}, {"plain read sum"}),
+    "mutex_long_trace": ({("synchronizes", "unlocks lock", "locks lock")}, {"plain read sum"}),
 }
 
 
