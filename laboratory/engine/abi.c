@@ -9,8 +9,6 @@
 #include "steer.h"
 #include "user.h"
 
-#define ABI __attribute__((visibility("default"), used))
-
 void (*lab_chaos)(uintptr_t pc);
 
 static inline void perturb(uintptr_t pc)
@@ -20,7 +18,7 @@ static inline void perturb(uintptr_t pc)
 }
 
 #define DECLARED(result, name, ...)                                                                                    \
-	ABI result name(__VA_ARGS__);                                                                                  \
+	EXPORTED result name(__VA_ARGS__);                                                                             \
 	result name(__VA_ARGS__)
 
 DECLARED(void, __tsan_init, void)
@@ -209,7 +207,7 @@ ATOMIC(64)
  */
 #define PAIR(result, name, ...) DECLARED(result, __tsan_atomic128_##name, volatile lab_value *p, __VA_ARGS__)
 #define GENERIC(result, name, ...)                                                                                     \
-	ABI result generic_##name(size_t size, volatile void *p, __VA_ARGS__) __asm__("__atomic_" #name);              \
+	EXPORTED result generic_##name(size_t size, volatile void *p, __VA_ARGS__) __asm__("__atomic_" #name);         \
 	result generic_##name(size_t size, volatile void *p, __VA_ARGS__)
 #define WIDE(size, order, ...) (perturb(PC), lab_atomic_wide(p, size, order, (struct lab_wide){__VA_ARGS__}, PC))
 

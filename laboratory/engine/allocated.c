@@ -8,6 +8,7 @@
 #include "allocated.h"
 #include "reach.h"
 #include "variable.h"
+#include <ctype.h>
 #include <dwarf.h>
 #include <inttypes.h>
 
@@ -80,7 +81,7 @@ size_t lab_allocated_element(const struct lab_block *block)
 
 static bool allocated_is_in_name(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+	return isalnum((unsigned char)c) || c == '_';
 }
 
 /* Returns the only call of `function` in the line, or NULL if there is none or more than one. */
@@ -136,19 +137,21 @@ static size_t allocated_without_cast(const char *line, size_t length)
 	return length;
 }
 
+/* Whether the text ends in that word, and not in a name of which the word is the end. */
+static bool allocated_ends_in(const char *line, size_t length, const char *word)
+{
+	const size_t n = strlen(word);
+	return length >= n && memcmp(line + length - n, word, n) == 0 &&
+	       (length == n || !allocated_is_in_name(line[length - n - 1]));
+}
+
 /* Whether the text ends in the name of a type, and not in "else" or a condition. */
 static bool allocated_is_type(const char *line, size_t length)
 {
-	static const char *const words[] = {"else", "do"};
 	while (length > 0 && line[length - 1] == '*')
 		length = allocated_trim(line, length - 1);
-	LAB_EACH (i, words) {
-		const size_t n = strlen(words[i]);
-		if (length >= n && memcmp(line + length - n, words[i], n) == 0 &&
-		    (length == n || !allocated_is_in_name(line[length - n - 1])))
-			return false;
-	}
-	return length > 0 && allocated_is_in_name(line[length - 1]);
+	return length > 0 && allocated_is_in_name(line[length - 1]) && !allocated_ends_in(line, length, "else") &&
+	       !allocated_ends_in(line, length, "do");
 }
 
 /* What a statement does with the result of a call. */
@@ -182,14 +185,6 @@ static bool allocated_target(const char *line, size_t length, struct allocated_u
 	return true;
 }
 
-static bool allocated_is_returned(const char *line, size_t length)
-{
-	static const char word[] = "return";
-	const size_t n = sizeof word - 1;
-	return length >= n && memcmp(line + length - n, word, n) == 0 &&
-	       (length == n || !allocated_is_in_name(line[length - n - 1]));
-}
-
 /*
  * Finds what the statement at `pc` does with the result of `function`; NULL stands for malloc() and
  * the like. Returns false if neither an identifier nor the caller gets the result.
@@ -207,7 +202,7 @@ static bool allocated_statement(uintptr_t pc, const char *function, struct alloc
 		length = before ? allocated_without_cast(before, strlen(before)) : 0;
 	}
 	if (call && from)
-		use->returned = allocated_is_returned(from, length);
+		use->returned = allocated_ends_in(from, length, "return");
 	const bool good = call && from && (use->returned || allocated_target(from, length, use));
 	free(text);
 	free(before);
@@ -248,23 +243,11 @@ static bool allocated_variable(uintptr_t pc, const char *name, Dwarf_Die *variab
 	return local;
 }
 
-static const char *allocated_wanted; /* for allocated_find_static() */
-static bool allocated_found;
-
-static void allocated_find_static(Dwarf_Die *variable, const char *name, uintptr_t address)
+static bool allocated_is_called(Dwarf_Die *variable, const char *name, uint64_t address, void *wanted)
 {
 	(void)variable;
 	(void)address;
-	allocated_found |= strcmp(name, allocated_wanted) == 0;
-}
-
-/* Finds the function that a call is in. */
-static bool allocated_function(uintptr_t pc, char *name, size_t size)
-{
-	const char *function = lab_inlined(pc);
-	if (function)
-		snprintf(name, size, "%s", function);
-	return function != NULL;
+	return strcmp(name, wanted) == 0;
 }
 
 /* Finds the local pointer to which the statement at `pc` assigns. */
@@ -277,12 +260,12 @@ static bool allocated_pointer(uintptr_t pc, const struct allocated_use *use, Dwa
 static void allocated_look(struct allocated_site *site)
 {
 	struct allocated_use use;
-	char function[128];
+	const char *function = NULL;
 	site->looked_at = true;
 	for (unsigned i = 0; i < CALLS && site->calls[i] != 0; i++) {
 		const uintptr_t pc = site->calls[i];
 		Dwarf_Die variable, type;
-		if (!allocated_statement(pc, i > 0 ? function : NULL, &use))
+		if (!allocated_statement(pc, function, &use))
 			break;
 		if (!use.returned) {
 			memcpy(site->target, use.name, sizeof site->target);
@@ -298,14 +281,12 @@ static void allocated_look(struct allocated_site *site)
 		 * Looks at the caller next. It gets the result as it is; or it may have a typed
 		 * pointer where this function has a void pointer.
 		 */
-		if (!allocated_function(pc, function, sizeof function))
+		function = lab_inlined(pc);
+		if (!function)
 			break;
 	}
-	allocated_wanted = site->name;
-	allocated_found = false;
-	if (site->name[0])
-		lab_variables(lab_symbols(site->calls[0]), allocated_find_static);
-	site->is_static = allocated_found;
+	site->is_static =
+	    site->name[0] && lab_variables(lab_symbols(site->calls[0]), false, allocated_is_called, site->name);
 }
 
 static struct allocated_site *allocated_site_of(const struct lab_block *block)

@@ -29,10 +29,7 @@ EXPORTED int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
 {
 	lab_posix_refuse(PC);
 	FORWARD(thrd_create, (thread, start, arg));
-	lab_plain((uintptr_t)thread, sizeof *thread, true, PC);
-	*thread = lab.n_threads + 1;
-	const unsigned id = lab_posix_create((struct lab_start){.c11 = start}, arg, false, PC);
-	*thread = id + 1;
+	lab_posix_create(thread, (struct lab_start){.c11 = start}, arg, false, PC);
 	return thrd_success;
 }
 
@@ -191,7 +188,6 @@ EXPORTED int tss_create(tss_t *key, tss_dtor_t destroy)
 			lab_key_made(*key, destroy, PC);
 		return result;
 	}
-	lab_plain((uintptr_t)key, sizeof *key, true, PC);
 	return c11_code(lab_key_create(key, destroy, PC));
 }
 

@@ -14,7 +14,7 @@ static bool edge_is_write(const struct lab_event *e)
 	return e->op.kind == LAB_STORE || e->op.kind == LAB_RMW || e->op.kind == LAB_OWNER_DIED;
 }
 
-static bool edge_overlaps(const struct lab_event *a, const struct lab_event *b)
+bool lab_edge_overlaps(const struct lab_event *a, const struct lab_event *b)
 {
 	return a->op.address < b->op.address + b->op.size && b->op.address < a->op.address + a->op.size;
 }
@@ -88,7 +88,7 @@ static enum lab_edge edge_between(const struct lab_event *const *shown, unsigned
 	case LAB_CAS_FAILED:
 	case LAB_RMW:
 	case LAB_OWNER_DIED:
-		if (to->from == 0 || !edge_is_write(from) || from->step != to->from || !edge_overlaps(from, to))
+		if (to->from == 0 || !edge_is_write(from) || from->step != to->from || !lab_edge_overlaps(from, to))
 			return LAB_NO_EDGE;
 		return lab_is_acquire(to->op.order) && lab_is_release(from->op.order) ? LAB_SYNCHRONIZES
 		                                                                      : LAB_READS_FROM;
@@ -176,18 +176,12 @@ static unsigned edge_taken(const struct lab_event *const *shown, unsigned n, con
 
 static const char *edge_wanted(const struct lab_thread *t)
 {
-	char text[160];
 	if (t->object)
-		snprintf(text, sizeof text, "%s %s", t->object->kind == LAB_COND ? "waits for" : "wants",
-		         lab_object_name(t->object->address, (enum lab_object_kind)t->object->kind));
-	else if (t->next.kind == LAB_JOIN)
-		snprintf(text, sizeof text, "waits for the end of %s", lab.threads[t->joins].name);
-	else if (!t->futex)
-		snprintf(text, sizeof text, "sleeps");
-	else
-		snprintf(text, sizeof text, "sleeps on %s", lab_address_name(t->futex));
-	const char *copy = strdup(text);
-	return copy ? copy : "";
+		return lab_text("%s %s", t->object->kind == LAB_COND ? "waits for" : "wants",
+		                lab_object_name(t->object->address, (enum lab_object_kind)t->object->kind));
+	if (t->next.kind == LAB_JOIN)
+		return lab_text("waits for the end of %s", lab.threads[t->joins].name);
+	return t->futex ? lab_text("sleeps on %s", lab_address_name(t->futex)) : "sleeps";
 }
 
 /* Marks a signal that came before its wait as a part of the failure. */

@@ -23,4 +23,10 @@ void lab_edge_find(const struct lab_event *const *shown, unsigned i, struct lab_
  */
 unsigned lab_edge_waits(const struct lab_event *const *shown, unsigned n, struct lab_step *all);
 
+/* Prints a text for a step. The text is never freed. */
+char *lab_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Whether the two accesses have a byte in common. */
+bool lab_edge_overlaps(const struct lab_event *a, const struct lab_event *b);
+
 #endif

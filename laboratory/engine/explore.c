@@ -223,7 +223,7 @@ static bool run_one(enum lab_strategy strategy)
 		result.executions++;
 	if (lab.failed && (lab_failure_is_known(lab.verdict) || keep_leak()))
 		return true;
-	return !lab.failed || (lab_config.keep_failing && lab.verdict == LAB_FORBIDDEN);
+	return !lab.failed;
 }
 
 /* --- strategies: each function returns false when an execution failed --- */
@@ -476,44 +476,43 @@ static bool run_random(enum lab_strategy which, uint64_t executions, int64_t lim
 
 static void describe_strategy(void)
 {
-	char dfs[160], faults[24] = "no faults";
+	char *const dfs = strategy_text, faults[24] = "no faults";
+	const size_t size = sizeof strategy_text;
 	if (lab_config.fault_mask)
 		snprintf(faults, sizeof faults, "%d fault%s", lab_config.faults, lab_config.faults == 1 ? "" : "s");
 	if (lab_config.preemptions == LAB_UNBOUNDED)
-		snprintf(dfs, sizeof dfs, "dfs with all preemptions and stale reads, %s%s",
+		snprintf(dfs, size, "dfs with all preemptions and stale reads, %s%s",
 		         lab_config.fault_mask ? "at most " : "", faults);
 	else if (lab_config.stale == LAB_UNBOUNDED)
-		snprintf(dfs, sizeof dfs, "dfs with at most %d preemptions, all stale reads, %s",
-		         lab_config.preemptions, faults);
+		snprintf(dfs, size, "dfs with at most %d preemptions, all stale reads, %s", lab_config.preemptions,
+		         faults);
 	else
-		snprintf(dfs, sizeof dfs, "dfs with at most %d preemptions, %d stale reads, %s", lab_config.preemptions,
+		snprintf(dfs, size, "dfs with at most %d preemptions, %d stale reads, %s", lab_config.preemptions,
 		         lab_config.stale, faults);
-	size_t used = strlen(dfs);
 	if (lab_config.kills > 0)
-		snprintf(dfs + used, sizeof dfs - used, ", %d kill%s", lab_config.kills,
+		snprintf(dfs + strlen(dfs), size - strlen(dfs), ", %d kill%s", lab_config.kills,
 		         lab_config.kills > 1 ? "s" : "");
+	result.strategy = strategy_text;
 	switch (lab_config.strategy) {
 	case LAB_DFS:
-		snprintf(strategy_text, sizeof strategy_text, "%s", dfs);
 		break;
 	case LAB_GRAPH:
-		snprintf(strategy_text, sizeof strategy_text, "execution graphs");
+		result.strategy = "execution graphs";
 		break;
 	case LAB_RANDOM:
-		snprintf(strategy_text, sizeof strategy_text, "random");
+		result.strategy = "random";
 		break;
 	case LAB_PCT:
-		snprintf(strategy_text, sizeof strategy_text, "pct, depth %u", lab_config.depth);
+		snprintf(strategy_text, size, "pct, depth %u", lab_config.depth);
 		break;
 	case LAB_REPLAY:
-		snprintf(strategy_text, sizeof strategy_text, "replay");
+		result.strategy = "replay";
 		break;
 	default:
-		snprintf(strategy_text, sizeof strategy_text, "%s; in turns with %srandom and pct, depth %u", dfs,
+		snprintf(dfs + strlen(dfs), size - strlen(dfs), "; in turns with %srandom and pct, depth %u",
 		         lab_config.kills > 0 || lab_running->test->lin ? "" : "the proof, ", lab_config.depth);
 		break;
 	}
-	result.strategy = strategy_text;
 }
 
 /* --- the usual search: turns of the proof, of the search within bounds, and of random runs --- */
@@ -652,17 +651,17 @@ static bool run_strategy(int64_t limit)
 
 /* --- replay --- */
 
-static bool replay_it(const struct lab_schedule *schedule)
+static void replay_it(const struct lab_schedule *schedule)
 {
 	lab_follow(schedule);
 	lab_choices_begin(LAB_REPLAY);
 	lab_execute();
-	return lab.failed;
 }
 
 bool lab_replay_fails(const struct lab_schedule *schedule, struct lab_signature signature)
 {
-	return replay_it(schedule) && lab.verdict == signature.verdict && lab.signature == signature.what;
+	replay_it(schedule);
+	return lab_failed_with(signature);
 }
 
 /* --- a failure --- */
@@ -671,7 +670,7 @@ bool lab_replay_fails(const struct lab_schedule *schedule, struct lab_signature 
 static void record(const struct lab_schedule *schedule)
 {
 	lab.recording = true;
-	(void)replay_it(schedule);
+	replay_it(schedule);
 	lab_trace(&result); /* this adds to the details */
 	keep_texts();
 	lab_schedule_print(schedule, result.hash, replay);
@@ -680,13 +679,13 @@ static void record(const struct lab_schedule *schedule)
 	lab.recording = false;
 }
 
-static void not_again(void)
+/* Gives the result another verdict. The new message quotes the old one. */
+static void overrule(enum lab_verdict verdict, const char *before, const char *behind)
 {
 	char first[sizeof lab.message];
 	memcpy(first, message, sizeof first);
-	result.verdict = LAB_NONDETERMINISM;
-	snprintf(message, sizeof message,
-	         "%.400s was not seen again with the same choices (something that the model does not control)", first);
+	result.verdict = verdict;
+	snprintf(message, sizeof message, "%s%.400s%s", before, first, behind);
 }
 
 static void fail_with(const struct lab_schedule *schedule, struct lab_signature signature, uint64_t hash)
@@ -699,7 +698,8 @@ static void fail_with(const struct lab_schedule *schedule, struct lab_signature 
 		return;
 	}
 	if (!lab_replay_fails(&found, signature) || lab.hash != hash) {
-		not_again();
+		overrule(LAB_NONDETERMINISM, "",
+		         " was not seen again with the same choices (something that the model does not control)");
 		return;
 	}
 	int64_t start = lab_clock_ns();
@@ -714,11 +714,8 @@ static void fail_with_taken(void)
 {
 	result.found_ns = lab_clock_ns() - began;
 	keep_texts();
-	if (lab_config.traffic) { /* its schedule has no choices that could be repeated */
-		result.verdict = lab.verdict;
-		result.message = lab.message;
+	if (lab_config.traffic) /* its schedule has no choices that could be repeated */
 		return;
-	}
 	fail_with(&lab_taken, lab_signature(), lab.hash);
 }
 
@@ -740,11 +737,7 @@ static void run_replay(void)
 	result.executions = 1;
 	if (lab.failed && lab.hash == hash)
 		return;
-	char got[sizeof lab.message];
-	memcpy(got, message, sizeof got);
-	result.verdict = LAB_DIVERGED;
-	snprintf(message, sizeof message, "the replay went another way, and ended with: %.400s",
-	         lab.failed ? got : "no failure");
+	overrule(LAB_DIVERGED, "the replay went another way, and ended with: ", lab.failed ? "" : "no failure");
 }
 
 /* --- the whole run --- */

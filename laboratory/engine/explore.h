@@ -15,6 +15,12 @@ static inline struct lab_signature lab_signature(void)
 	return (struct lab_signature){lab.verdict, lab.signature};
 }
 
+/* Whether the last execution has failed with that signature. */
+static inline bool lab_failed_with(struct lab_signature signature)
+{
+	return lab.failed && lab.verdict == signature.verdict && lab.signature == signature.what;
+}
+
 /*
  * Whether the failure with lab.signature and lab.at is among lab_config.known. It is compared by
  * its memory or its locks if it has these, else by its code.

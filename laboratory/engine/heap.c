@@ -283,6 +283,7 @@ void lab_heap_born(struct lab_cell *cell)
 void lab_free(void *memory, uintptr_t pc)
 {
 	uintptr_t address = (uintptr_t)memory;
+	const struct lab_op op = {LAB_FREE, 0, 0, address, pc};
 	if (!lab_is_heap(address))
 		return; /* it was allocated before the executions, and the next one needs it, too */
 	struct block *b =
@@ -291,8 +292,7 @@ void lab_free(void *memory, uintptr_t pc)
 		lab_fail(LAB_USE_AFTER_FREE, "free of %p, which is no block", memory);
 	char name[120];
 	if (b->freed) {
-		const struct lab_op again = {LAB_FREE, 0, 0, address, pc};
-		(void)lab_event(&again);
+		(void)lab_event(&op);
 		if (!lab_reach_pointer(address, name, sizeof name))
 			snprintf(name, sizeof name, "block");
 		lab_fail(LAB_USE_AFTER_FREE, "%s freed twice: by %s at %s, before by %s at %s", name, lab.self->name,
@@ -307,7 +307,6 @@ void lab_free(void *memory, uintptr_t pc)
 		freed_last[lab.self->id] = b;
 	memset(units + unit_of(address), FREED, room_for(b->size) / UNIT);
 	lab.self->changes++;
-	struct lab_op op = {LAB_FREE, 0, 0, address, pc};
 	(void)lab_event(&op);
 }
 
@@ -501,7 +500,7 @@ void lab_heap_leaks(void)
 
 bool lab_is_guard(uintptr_t address)
 {
-	return address >= LAB_STACKS && address < LAB_PARTS && (address - LAB_STACKS) % LAB_STACK_SIZE < LAB_GUARD;
+	return lab_is_stack(address) && (address - LAB_STACKS) % LAB_STACK_SIZE < LAB_GUARD;
 }
 
 /* Names an address that is in no block: "text, byte 5". */
@@ -518,7 +517,7 @@ bool lab_name_memory(uintptr_t address, char *text, size_t size)
 {
 	if (address >= LAB_BASE && address < LAB_BASE + state_size) {
 		snprintf(text, size, "state+%zu", (size_t)(address - LAB_BASE));
-	} else if (address >= LAB_STACKS && address < LAB_PARTS) {
+	} else if (lab_is_stack(address)) {
 		unsigned thread = (unsigned)((address - LAB_STACKS) / LAB_STACK_SIZE);
 		snprintf(text, size, "stack of %s-%zu", lab.threads[thread].name,
 		         (size_t)(LAB_STACKS + (thread + 1) * LAB_STACK_SIZE - address));

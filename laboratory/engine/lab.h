@@ -172,10 +172,6 @@ struct lab_config {
 	int64_t time;            /* in nanoseconds; 0 means no limit */
 	uint32_t max_steps;      /* the most steps of an execution */
 	const char *replay;      /* for LAB_REPLAY: the string of a report */
-	/*
-	 * Whether the search goes on after a failure, and counts outcomes. Litmus tests need this.
-	 */
-	bool keep_failing;
 	bool no_shrink;
 	bool shallow; /* whether LAB_AUTO keeps its first bounds */
 	/* The sites (return addresses) whose order is one step weaker. */
@@ -328,7 +324,6 @@ struct lab_site {
 	const char *operation;
 	const char *order; /* the order in the code, such as "acquire" */
 	unsigned weaker;   /* how many orders are one step weaker: 2 for acq_rel */
-	uint64_t hits;
 };
 size_t lab_sites(const struct lab_site **sites);
 

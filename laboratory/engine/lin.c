@@ -24,12 +24,11 @@
  */
 #include "lin.h"
 #include "choice.h"
+#include "interpose.h"
 #include "lin_program.h"
 #include "lin_run.h"
 #include "user.h"
 #include <stdatomic.h>
-
-#define EXPORTED __attribute__((visibility("default")))
 
 enum { LINE = 64 };
 

@@ -51,7 +51,7 @@ struct seen {
 struct search {
 	const struct fl_lin_spec *spec;
 	const struct lin_call *calls[LIN_CALLS];
-	uint64_t before[LIN_CALLS], returned, all;
+	uint64_t before[LIN_CALLS], returned;
 	unsigned n;
 	uint8_t *stack; /* the state at each depth */
 	bool full;      /* the limit of states was reached */
@@ -238,30 +238,29 @@ static uint64_t all_of(const struct lin_history *h)
 }
 
 /*
- * Finds the calls of `rest` that have the key of its first call. Returns false if some call has no
- * key.
+ * Returns the calls of `rest` that have the key of the call `which`. If some call has no key, all calls
+ * of `rest` are one part.
  */
-static bool part_of(const struct lin_history *h, const struct fl_lin_spec *spec, uint64_t rest, uint64_t *part)
+static uint64_t part_of(const struct lin_history *h, const struct fl_lin_spec *spec, uint64_t rest, unsigned which)
 {
-	int64_t first, key;
-	*part = 0;
-	if (!spec->part || !spec->part(&h->calls[__builtin_ctzll(rest)].call, &first))
-		return false;
+	int64_t wanted, key;
+	uint64_t part = 0;
+	if (!spec->part || !spec->part(&h->calls[which].call, &wanted))
+		return rest;
 	for (uint64_t r = rest; r; r &= r - 1) {
 		unsigned i = (unsigned)__builtin_ctzll(r);
 		if (!spec->part(&h->calls[i].call, &key))
-			return false;
-		*part |= key == first ? LIN_BIT(i) : 0;
+			return rest;
+		part |= key == wanted ? LIN_BIT(i) : 0;
 	}
-	return true;
+	return part;
 }
 
 enum lin_verdict lin_check(const struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit)
 {
 	struct search s = {0};
 	for (uint64_t rest = all_of(h), part; rest; rest &= ~part) {
-		if (!part_of(h, spec, rest, &part))
-			part = rest; /* all calls are one part */
+		part = part_of(h, spec, rest, (unsigned)__builtin_ctzll(rest));
 		take(&s, h, part);
 		begin(&s, spec, limit);
 		bool explained = explain(&s, 0, 0);
@@ -350,19 +349,6 @@ static void keep_place(struct search *s, const void *state)
 	p->n++;
 }
 
-/* Returns the calls with the key of that call; all calls, if some call has no key. */
-static uint64_t kin_of(const struct lin_history *h, unsigned which, const struct fl_lin_spec *spec)
-{
-	uint64_t kin = 0;
-	int64_t key, other;
-	LIN_EACH (i, h) {
-		if (!spec->part || !spec->part(&h->calls[i].call, &other) || !spec->part(&h->calls[which].call, &key))
-			return all_of(h);
-		kin |= other == key ? LIN_BIT(i) : 0;
-	}
-	return kin;
-}
-
 unsigned lin_states(const struct lin_history *h, unsigned which, const struct fl_lin_spec *spec, int64_t limit,
                     char *texts, size_t size, unsigned most)
 {
@@ -370,7 +356,7 @@ unsigned lin_states(const struct lin_history *h, unsigned which, const struct fl
 	struct places places = {texts, size, 0, most};
 	if (!spec->text)
 		return 0;
-	take(&s, h, kin_of(h, which, spec));
+	take(&s, h, part_of(h, spec, all_of(h), which));
 	for (unsigned i = 0; i < s.n; i++)
 		if (s.calls[i] == &h->calls[which])
 			s.absent = (int)i;

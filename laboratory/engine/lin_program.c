@@ -4,11 +4,9 @@
  * program is.
  */
 #include "lin_program.h"
+#include "interpose.h"
 #include "lin.h"
 #include "lin_run.h"
-#include "model.h"
-
-#define EXPORTED __attribute__((visibility("default")))
 
 enum { MENU = 120 };
 

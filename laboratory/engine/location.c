@@ -38,8 +38,8 @@ struct lab_view *lab_view_new(void)
 void lab_location_tired(uintptr_t address, uint32_t step)
 {
 	struct lab_location *location = lab_location_find(address);
-	for (unsigned i = 1; location && i <= location->count && i <= LAB_HISTORY; i++) {
-		struct lab_written *store = &location->ring[(location->count - i) % LAB_HISTORY];
+	for (unsigned back = 0; location && back < lab_kept(location); back++) {
+		struct lab_written *store = lab_written_at(location, back);
 		if (store->step == step) {
 			lab_written_widen(store);
 			store->by[lab.self->id].missed = LAB_PATIENCE;

@@ -83,9 +83,21 @@ static inline unsigned lab_missed(const struct lab_written *store, unsigned thre
 	return thread < store->width ? store->by[thread].missed : 0;
 }
 
+/* Returns how many stores the location has kept. */
+static inline unsigned lab_kept(const struct lab_location *location)
+{
+	return location->count < LAB_HISTORY ? location->count : LAB_HISTORY;
+}
+
+/* Returns the store that is `back` stores older than the newest. */
+static inline struct lab_written *lab_written_at(struct lab_location *location, unsigned back)
+{
+	return &location->ring[(location->count - 1 - back) % LAB_HISTORY];
+}
+
 static inline struct lab_written *lab_newest(struct lab_location *location)
 {
-	return &location->ring[(location->count - 1) % LAB_HISTORY];
+	return lab_written_at(location, 0);
 }
 
 /* Returns the location of an atomic access, after it has taken over what memory has. */

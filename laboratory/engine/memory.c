@@ -192,9 +192,8 @@ static bool is_coherent(const struct lab_written *store)
 static void check_order(struct lab_location *location, bool sc)
 {
 	const struct lab_view *view = &lab.self->view;
-	const unsigned kept = location->count < LAB_HISTORY ? location->count : LAB_HISTORY;
-	for (unsigned n = 1; n <= kept; n++) {
-		const struct lab_written *store = &location->ring[(location->count - n) % LAB_HISTORY];
+	for (unsigned back = 0; back < lab_kept(location); back++) {
+		const struct lab_written *store = lab_written_at(location, back);
 		const struct lab_known *known = &view->at[store->thread];
 		if (is_coherent(store))
 			return;
@@ -292,7 +291,7 @@ static bool must_stop(const struct lab_written *store, bool sc)
 /* Returns how many stores the running thread may read, from the newest on. */
 static unsigned readable(struct lab_location *location, bool sc)
 {
-	unsigned kept = location->count < LAB_HISTORY ? location->count : LAB_HISTORY;
+	const unsigned kept = lab_kept(location);
 	/*
 	 * `here` is true if this execution has to report its limits. It is false if other
 	 * executions of the search run this load before the newest store. Those executions read the
@@ -300,14 +299,14 @@ static unsigned readable(struct lab_location *location, bool sc)
 	 */
 	const bool here = !lab.ordered || lab_order_known(lab_newest(location)->step);
 	for (unsigned n = 1; n < location->count; n++) {
-		if (must_stop(&location->ring[(location->count - n) % LAB_HISTORY], sc))
+		if (must_stop(lab_written_at(location, n - 1), sc))
 			return n;
 		if (n == kept) {
 			if (here)
 				lab_met(LAB_MET_HISTORY);
 			break;
 		}
-		const struct lab_written *older = &location->ring[(location->count - n - 1) % LAB_HISTORY];
+		const struct lab_written *older = lab_written_at(location, n);
 		if (lab_missed(older, lab.self->id) >= LAB_PATIENCE) {
 			if (here && lab.proving && older->by[lab.self->id].state != lab_state())
 				lab_met(LAB_MET_PATIENCE);
@@ -341,9 +340,8 @@ void lab_futex_seen(uintptr_t word, bool loads)
 	if (lab_config.traffic)
 		return;
 	struct lab_location *location = futex_location(word);
-	const unsigned kept = location->count < LAB_HISTORY ? location->count : LAB_HISTORY;
-	for (unsigned n = 1; loads && n < kept; n++) {
-		const struct lab_written *store = &location->ring[(location->count - n) % LAB_HISTORY];
+	for (unsigned n = 1; loads && n < lab_kept(location); n++) {
+		const struct lab_written *store = lab_written_at(location, n - 1);
 		if (must_stop(store, false))
 			break;
 		met_before(store->thread, store->clock);
@@ -515,7 +513,7 @@ static bool in_list(uint8_t kind, uintptr_t address, unsigned size, lab_value *v
 /* Reads the store that is `back` stores older than the newest. A silent read is no event. */
 static lab_value read_at(struct lab_location *location, unsigned back, const struct lab_op *op, bool silent, bool fault)
 {
-	struct lab_written *store = &location->ring[(location->count - 1 - back) % LAB_HISTORY];
+	struct lab_written *store = lab_written_at(location, back);
 	read_store(location, store, op->order, op->pc);
 	if (back > 0)
 		miss(store);
@@ -628,7 +626,7 @@ static unsigned failing(struct lab_location *location, unsigned n, lab_value exp
 {
 	unsigned count = 0;
 	for (unsigned i = 0; i < n; i++)
-		if (location->ring[(location->count - 1 - i) % LAB_HISTORY].value != expected)
+		if (lab_written_at(location, i)->value != expected)
 			back[count++] = i;
 	return count;
 }

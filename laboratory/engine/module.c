@@ -134,7 +134,7 @@ const char *lab_module_of(uintptr_t pc, uintptr_t *offset)
 	return m->path;
 }
 
-__attribute__((visibility("default"))) void lab_attach(const struct lab_door *door)
+EXPORTED void lab_attach(const struct lab_door *door)
 {
 	struct lab_module *m = module_at((uintptr_t)door);
 	if (m && door->size == sizeof *door)
@@ -265,7 +265,7 @@ static void number_actors(struct fl_stress_function *actors)
 	}
 }
 
-__attribute__((visibility("default"))) void fl_stress_register(struct fl_stress_test *test)
+EXPORTED void fl_stress_register(struct fl_stress_test *test)
 {
 	struct lab_module *module = module_at((uintptr_t)test);
 	if (test->size != sizeof *test) {
@@ -278,7 +278,7 @@ __attribute__((visibility("default"))) void fl_stress_register(struct fl_stress_
 	(void)add_test(test, module);
 }
 
-__attribute__((visibility("default"))) void fl_stress_register_setup(const char *test, void (*setup)(void *state))
+EXPORTED void fl_stress_register_setup(const char *test, void (*setup)(void *state))
 {
 	struct setup *s = make(sizeof *s);
 	*s = (struct setup){test, setup, module_at((uintptr_t)test), setups};
@@ -537,7 +537,7 @@ void lab_tls_visit(unsigned thread, void (*visit)(uintptr_t value, void *arg), v
  * of a program has a block of its own, so that one thread may hand the address of its variable to
  * another.
  */
-__attribute__((visibility("default"), used)) void *__tls_get_addr(struct tls_index *index)
+EXPORTED void *__tls_get_addr(struct tls_index *index)
 {
 	FORWARD_UNLESS(own_tls && lab.active && index->module == running->tls_id, __tls_get_addr, REAL(__tls_get_addr),
 	               (index));

@@ -36,9 +36,7 @@ static struct lab_object *object_entry(uintptr_t address, bool make)
 		lab_fail(LAB_UNMODELLED, "more than %d locks and other objects, which is a limit of the laboratory",
 		         MOST);
 	if (!o) {
-		o = table[at] = calloc(1, sizeof *o);
-		if (!o)
-			abort();
+		o = table[at] = lab_needed(calloc(1, sizeof *o));
 		n_made++;
 	}
 	used[n_used++] = o;
@@ -156,6 +154,13 @@ void lab_object_left(struct lab_object *o, uintptr_t pc)
 		lab_heap_check(o->address, 1, true, pc); /* The block of the object was freed. */
 }
 
+static _Noreturn void object_misuse_ended(const struct lab_object *o, const char *what, uintptr_t pc)
+{
+	lab_misuse(pc, "%s %s, which %s destroyed at %s", what,
+	           lab_object_name(o->address, (enum lab_object_kind)o->kind), lab.threads[o->ender.thread].name,
+	           lab_site_name(o->ender.pc));
+}
+
 /*
  * Ends the execution if a thread has used the object, and that is not ordered before. In another
  * order of execution it finds that the object has ended.
@@ -201,9 +206,7 @@ void lab_object_early(struct lab_early object)
 {
 	struct lab_early *known = object_early(object.address, object.kind);
 	if (!known) {
-		early = realloc(early, (n_early + 1) * sizeof *early);
-		if (!early)
-			abort();
+		early = lab_needed(realloc(early, (n_early + 1) * sizeof *early));
 		known = &early[n_early++];
 	}
 	*known = object;
@@ -226,8 +229,7 @@ struct lab_object *lab_object_use(uintptr_t address, size_t size, enum lab_objec
 	lab_heap_check(address, size, false, pc);
 	struct lab_object *o = object_entry(address, false);
 	if (o && o->ender.pc && !o->live && o->kind == (uint8_t)kind)
-		lab_misuse(pc, "%s %s, which %s destroyed at %s", what, lab_object_name(address, kind),
-		           lab.threads[o->ender.thread].name, lab_site_name(o->ender.pc));
+		object_misuse_ended(o, what, pc);
 	if (o && o->live) {
 		if (o->kind != (uint8_t)kind)
 			lab_misuse(pc, "%s %s as a %s", what, lab_object_name(address, (enum lab_object_kind)o->kind),
@@ -272,7 +274,7 @@ struct lab_object *lab_object_init(uintptr_t address, size_t size, enum lab_obje
 	const struct lab_op op = lab_sync_op(LAB_SYNC_INIT, address, pc);
 	lab_event(&op)->hidden = true; /* Only a report of a misuse shows the event. */
 	object_begin(o, kind);
-	o->maker = (struct lab_place){lab.self->id, pc};
+	o->maker = lab_here(pc);
 	o->maker_clock = lab_clock_after(lab.self);
 	object_used(o, pc);
 	return o;
@@ -296,7 +298,7 @@ void lab_object_destroy(struct lab_object *o, uintptr_t pc)
 	object_check_uses(o, "destroys", pc);
 	(void)lab_event(&op);
 	o->live = false;
-	o->ender = (struct lab_place){lab.self->id, pc};
+	o->ender = lab_here(pc);
 }
 
 static uintptr_t freed_from, freed_to, freed_pc;
@@ -423,7 +425,7 @@ void lab_object_seen(const struct lab_object *object)
 void lab_object_take(struct lab_object *o, uintptr_t pc)
 {
 	o->owner = (int)lab.self->id;
-	o->taken = (struct lab_place){lab.self->id, pc};
+	o->taken = lab_here(pc);
 	o->taken_clock = lab_clock_of(lab.self);
 	lab_object_acquire(&o->view);
 	lab_object_taken(o);
@@ -447,13 +449,10 @@ unsigned lab_object_waiters(const struct lab_object *object)
 
 static void object_check_live(const struct lab_object *o, const struct lab_op *op)
 {
-	const enum lab_object_kind kind = (enum lab_object_kind)o->kind;
 	if (!o->live && o->ender.pc == 0)
 		lab_heap_check(o->address, 1, true, op->pc); /* The block of the object was freed. */
 	if (!o->live)
-		lab_misuse(op->pc, "%s %s, which %s destroyed at %s", lab_sync_verb(op->order),
-		           lab_object_name(o->address, kind), lab.threads[o->ender.thread].name,
-		           lab_site_name(o->ender.pc));
+		object_misuse_ended(o, lab_sync_verb(op->order), op->pc);
 }
 
 /*

@@ -14,6 +14,12 @@
 #include "object.h"
 #include <time.h>
 
+/* The place of a call of the running thread. */
+static inline struct lab_place lab_here(uintptr_t pc)
+{
+	return (struct lab_place){lab.self->id, pc};
+}
+
 /* Returns whether all bytes are 0. */
 static inline bool lab_is_zero(const void *memory, size_t size)
 {
@@ -140,8 +146,11 @@ struct lab_start {
 	void *(*posix)(void *);
 	int (*c11)(void *);
 };
-/* Starts a thread of the program. lab_posix_end() ends it. */
-unsigned lab_posix_create(struct lab_start start, void *arg, bool detached, uintptr_t pc);
+/*
+ * Starts a thread of the program. lab_posix_end() ends it. `*thread` gets the thread's number plus one
+ * before the thread runs, as in glibc.
+ */
+void lab_posix_create(unsigned long *thread, struct lab_start start, void *arg, bool detached, uintptr_t pc);
 _Noreturn void lab_posix_end(void *result, uintptr_t pc);
 int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadline, uintptr_t pc);
 int lab_posix_detach(unsigned long thread, uintptr_t pc);

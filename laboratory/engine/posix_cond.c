@@ -119,7 +119,7 @@ void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc)
 	lab_object_point(op, o);
 	const unsigned waiting = lab.steered ? lab_steer_wake(o, all) : cond_wake(o, all);
 	if (waiting == 0)
-		o->wasted = (struct lab_place){lab.self->id, pc};
+		o->wasted = lab_here(pc);
 	if (waiting > 0)
 		lab_object_changed(o);
 	lab_sync_event(&op, 0)->value = all || waiting == 0 ? waiting : 1;

@@ -23,26 +23,16 @@ static long futex_call(const long a[6], uintptr_t pc)
 	const uint32_t value = (uint32_t)a[2];
 	const struct timespec *timeout = (const struct timespec *)a[3];
 	int64_t deadline = INT64_MAX;
-	switch (operation) {
-	case FUTEX_WAIT:
-		if (timeout)
-			deadline = lab_after(lab.now, timeout);
-		return futex_result(lab_futex_wait(word, value, deadline, pc));
-	case FUTEX_WAIT_BITSET:
-		if ((uint32_t)a[5] != FUTEX_BITSET_MATCH_ANY)
-			break;
-		if (timeout)
-			deadline =
-			    lab_deadline(timeout, a[1] & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC);
-		return futex_result(lab_futex_wait(word, value, deadline, pc));
-	case FUTEX_WAKE:
-		return futex_result(lab_futex_wake(word, value > INT_MAX ? INT_MAX : (int)value, pc));
-	case FUTEX_WAKE_BITSET:
-		if ((uint32_t)a[5] != FUTEX_BITSET_MATCH_ANY)
-			break;
-		return futex_result(lab_futex_wake(word, value > INT_MAX ? INT_MAX : (int)value, pc));
-	default:
-		break;
+	const bool bits = operation == FUTEX_WAIT_BITSET || operation == FUTEX_WAKE_BITSET;
+	if (operation == FUTEX_WAIT && timeout)
+		deadline = lab_after(lab.now, timeout);
+	else if (operation == FUTEX_WAIT_BITSET && timeout)
+		deadline = lab_deadline(timeout, a[1] & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC);
+	if (!bits || (uint32_t)a[5] == FUTEX_BITSET_MATCH_ANY) {
+		if (operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET)
+			return futex_result(lab_futex_wait(word, value, deadline, pc));
+		if (operation == FUTEX_WAKE || operation == FUTEX_WAKE_BITSET)
+			return futex_result(lab_futex_wake(word, value > INT_MAX ? INT_MAX : (int)value, pc));
 	}
 	lab_unmodelled(pc, "calls futex() with the operation %d, which the model does not have", operation);
 }

@@ -137,6 +137,7 @@ static struct values *once_values(unsigned thread)
 
 int lab_key_create(unsigned *key, void (*destroy)(void *), uintptr_t pc)
 {
+	lab_plain((uintptr_t)key, sizeof *key, true, pc);
 	lab_shared_step(LAB_SHARED_KEYS, pc);
 	const unsigned index = once_keys_made();
 	if (index == KEYS)
@@ -231,7 +232,6 @@ EXPORTED int pthread_key_create(pthread_key_t *key, void (*destroy)(void *))
 			lab_key_made(*key, destroy, PC);
 		return result;
 	}
-	lab_plain((uintptr_t)key, sizeof *key, true, PC);
 	return lab_key_create(key, destroy, PC);
 }
 

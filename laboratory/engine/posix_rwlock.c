@@ -14,14 +14,20 @@ static bool rwlock_is_static(uintptr_t address)
 	return lab_is_zero(&copy, sizeof copy);
 }
 
+/* Makes the elements of all threads that exist valid. */
+static void rwlock_widen(struct lab_object *o)
+{
+	for (; o->width < lab.n_threads; o->width++)
+		o->reads[o->width] = 0;
+}
+
 static struct lab_object *rwlock_of(pthread_rwlock_t *lock, const char *what, uintptr_t pc)
 {
 	const uintptr_t address = (uintptr_t)lock;
 	struct lab_object *o = lab_object_find(address);
 	const bool fresh = address && !(o && o->live) && rwlock_is_static(address);
 	o = lab_object_use(address, sizeof *lock, LAB_RWLOCK, fresh, what, pc);
-	for (; o->width < lab.n_threads; o->width++)
-		o->reads[o->width] = 0;
+	rwlock_widen(o);
 	return o;
 }
 
@@ -57,13 +63,12 @@ static unsigned rwlock_reads(const struct lab_object *o, unsigned thread)
 
 static int rwlock_take_read(struct lab_object *o, uintptr_t pc)
 {
-	for (; o->width < lab.n_threads; o->width++)
-		o->reads[o->width] = 0;
+	rwlock_widen(o);
 	if (o->reads[lab.self->id] == UINT8_MAX)
 		return EAGAIN;
 	o->reads[lab.self->id]++;
 	o->count++;
-	o->taken = (struct lab_place){lab.self->id, pc};
+	o->taken = lab_here(pc);
 	lab_object_acquire(&o->view);
 	lab_object_taken(o);
 	return 0;

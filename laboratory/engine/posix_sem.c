@@ -26,9 +26,7 @@ static void sem_take(struct lab_object *o)
 /* The step, with the permits that are left. */
 static void sem_event(const struct lab_op *op, const struct lab_object *o, int result)
 {
-	struct lab_event *event = lab_sync_event(op, result);
-	if (event)
-		event->value = o->count;
+	lab_sync_event(op, result)->value = o->count;
 }
 
 static int sem_down(sem_t *sem, int64_t deadline, uintptr_t pc)
@@ -189,10 +187,8 @@ EXPORTED int pthread_barrier_wait(pthread_barrier_t *barrier)
 	lab_object_release(&o->view);
 	bool last = ++o->count == o->limit;
 	struct lab_event *event = lab_sync_event(&op, 0);
-	if (event) {
-		event->value = o->count;
-		event->other = o->limit;
-	}
+	event->value = o->count;
+	event->other = o->limit;
 	if (last && lab.steered)
 		lab_thread_can(sem_barrier_first(o), true);
 	if (!last || lab.steered)

@@ -119,8 +119,9 @@ static void *thread_run(void *arg)
 	lab_posix_end(result, lab.self->returned_at);
 }
 
-unsigned lab_posix_create(struct lab_start start, void *arg, bool detached, uintptr_t pc)
+void lab_posix_create(unsigned long *to, struct lab_start start, void *arg, bool detached, uintptr_t pc)
 {
+	lab_plain((uintptr_t)to, sizeof *to, true, pc);
 	lab_point((struct lab_op){.kind = LAB_SPAWN, .pc = pc});
 	struct posix_thread *t = thread_info(lab.n_threads % LAB_THREADS);
 	struct lab_thread *thread = lab_thread_spawn(thread_run, t);
@@ -134,8 +135,8 @@ unsigned lab_posix_create(struct lab_start start, void *arg, bool detached, uint
 	                           .processors = self->processors};
 	const struct lab_op op = {LAB_SPAWN, 0, 0, thread->id, pc};
 	(void)lab_event(&op);
+	*to = thread->id + 1;
 	lab_thread_start(thread, pc);
-	return thread->id;
 }
 
 /*
@@ -177,7 +178,7 @@ int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadl
 	if (late)
 		return ETIMEDOUT;
 	t->joined = true;
-	t->joiner = (struct lab_place){lab.self->id, pc};
+	t->joiner = lab_here(pc);
 	(void)lab_event(&op);
 	if (result) {
 		lab_plain((uintptr_t)result, sizeof *result, true, pc);
@@ -213,12 +214,7 @@ EXPORTED int pthread_create(pthread_t *restrict thread, const pthread_attr_t *re
 	int detached = PTHREAD_CREATE_JOINABLE;
 	if (attributes)
 		(void)pthread_attr_getdetachstate(attributes, &detached);
-	/* This is written before the thread runs, as glibc does. */
-	lab_plain((uintptr_t)thread, sizeof *thread, true, PC);
-	*thread = lab.n_threads + 1;
-	const unsigned id =
-	    lab_posix_create((struct lab_start){.posix = start}, arg, detached == PTHREAD_CREATE_DETACHED, PC);
-	*thread = id + 1;
+	lab_posix_create(thread, (struct lab_start){.posix = start}, arg, detached == PTHREAD_CREATE_DETACHED, PC);
 	return 0;
 }
 

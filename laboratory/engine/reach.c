@@ -331,11 +331,13 @@ static void reach_expand(const struct reach_region *r)
 
 /* --- the walk --- */
 
-static void reach_variable(Dwarf_Die *variable, const char *name, uintptr_t address)
+static bool reach_variable(Dwarf_Die *variable, const char *name, uint64_t address, void *arg)
 {
+	(void)arg;
 	Dwarf_Die type;
 	if (lab_type_of(variable, &type))
 		reach_visit(&type, address, name, 0);
+	return false;
 }
 
 static void reach_state(void)
@@ -355,7 +357,7 @@ static void reach_walk(void)
 	n_regions = 0;
 	reach_level = 1;
 	reach_state();
-	lab_variables(reach_module, reach_variable);
+	(void)lab_variables(reach_module, false, reach_variable, NULL);
 	for (unsigned freed = 0; freed < 2; freed++) {
 		for (unsigned i = 0; i < n_regions; i++) {
 			struct lab_block b;

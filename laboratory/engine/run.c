@@ -21,7 +21,7 @@ static _Alignas(16) uint8_t contexts[LAB_THREADS][512];
 
 /* --- the end --- */
 
-static _Noreturn void go_home(void)
+void lab_end(void)
 {
 	lab_activate(false);
 	fl__switch_to_plain(&lab.self->flow, &lab.home);
@@ -48,18 +48,13 @@ void lab_fail(enum lab_verdict verdict, const char *format, ...)
 	lab.failed = !lab.pruned;
 	lab.verdict = verdict;
 	lab_hash((uint64_t)verdict);
-	go_home();
-}
-
-void lab_end(void)
-{
-	go_home();
+	lab_end();
 }
 
 void lab_prune(void)
 {
 	lab.pruned = true;
-	go_home();
+	lab_end();
 }
 
 /* --- crashes and hangs: a signal ends the execution like any other failure --- */
@@ -214,14 +209,11 @@ static void main_body(void)
 {
 	const struct fl_stress_test *test = lab_running->test;
 	const struct lab_door *door = lab_door_of(lab_running->module);
-	if (lab.program) {
-		if (door)
-			door->enter(contexts[0], "main");
-		lab_program_main();
-	}
-	unsigned n = make_actors(door, test->actors);
+	const unsigned n = lab.program ? 0 : make_actors(door, test->actors);
 	if (door)
 		door->enter(contexts[0], "main");
+	if (lab.program)
+		lab_program_main();
 	if (test->lin)
 		lab_lin_setup(lab.state);
 	else if (lab_running->setup)

@@ -28,11 +28,6 @@ static void keep_if_better(void)
 	}
 }
 
-static bool is_wanted(void)
-{
-	return lab.failed && lab.verdict == wanted.verdict && lab.signature == wanted.what;
-}
-
 /* Runs all executions within these bounds, up to a number. */
 static bool search(int tries, int preemptions, int stale, int faults, int kills)
 {
@@ -45,7 +40,7 @@ static bool search(int tries, int preemptions, int stale, int faults, int kills)
 	for (int i = 0; i < tries; i++) {
 		lab_choices_begin(LAB_DFS);
 		lab_execute();
-		if (is_wanted()) {
+		if (lab_failed_with(wanted)) {
 			keep_if_better();
 			any = true;
 		}
@@ -78,7 +73,7 @@ static bool search_by_lot(unsigned tries)
 		lab_seed(lab_config.seed, i);
 		lab_choices_begin(i % 2 ? LAB_RANDOM : LAB_PCT);
 		lab_execute();
-		if (is_wanted()) {
+		if (lab_failed_with(wanted)) {
 			keep_if_better();
 			return true;
 		}

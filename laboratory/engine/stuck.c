@@ -22,6 +22,31 @@ static void match(const void *key, const void *wait, const uint32_t *futex, cons
 		line->key = (uintptr_t)key;
 }
 
+/* Says what a thread waits for: "main waits for the barrier b, where 1 of 2 have arrived". */
+static void stuck_say(const struct lab_thread *t, char *text, size_t size)
+{
+	const struct lab_object *o = t->object;
+	if (t->next.kind == LAB_JOIN) {
+		snprintf(text, size, "%s waits for the end of %s", t->name, lab.threads[t->joins].name);
+		return;
+	}
+	if (!o && !t->futex) {
+		snprintf(text, size, "%s sleeps", t->name);
+		return;
+	}
+	if (!o) {
+		snprintf(text, size, "%s sleeps on the futex %s", t->name, lab_address_name(t->futex));
+		return;
+	}
+	const char *name = lab_object_name(o->address, (enum lab_object_kind)o->kind);
+	if (o->kind == LAB_BARRIER)
+		snprintf(text, size, "%s waits at %s, where %u of %u have arrived", t->name, name, o->count, o->limit);
+	else if (o->owner != LAB_NOBODY)
+		snprintf(text, size, "%s waits for %s, which %s holds", t->name, name, lab.threads[o->owner].name);
+	else
+		snprintf(text, size, "%s waits for %s", t->name, name);
+}
+
 /* Describes a wait on several words. Returns true if one of the words has changed. */
 static bool describe_many(const struct lab_thread *t)
 {
@@ -50,9 +75,9 @@ static bool describe(const struct lab_thread *t)
 	if (lab_object_describe(t))
 		return false;
 	if (!t->futex) {
-		const bool joins = t->next.kind == LAB_JOIN;
-		lab_detail("  %s %s%s\n", t->name, joins ? "waits for the end of " : "sleeps",
-		           joins ? lab.threads[t->joins].name : "");
+		char text[256];
+		stuck_say(t, text, sizeof text);
+		lab_detail("  %s\n", text);
 		return false;
 	}
 	const char *site = lab_site_name(t->next.pc);
@@ -77,31 +102,6 @@ static bool describe(const struct lab_thread *t)
 		lab_detail("  %s sleeps on the futex %s, expected 0x%x, the word is 0x%x (%s)\n", t->name, place,
 		           t->expected, value, site);
 	return changed;
-}
-
-/* Says what a thread waits for: "main waits for the barrier b, where 1 of 2 have arrived". */
-static void stuck_say(const struct lab_thread *t, char *text, size_t size)
-{
-	const struct lab_object *o = t->object;
-	if (t->next.kind == LAB_JOIN) {
-		snprintf(text, size, "%s waits for the end of %s", t->name, lab.threads[t->joins].name);
-		return;
-	}
-	if (!o && !t->futex) {
-		snprintf(text, size, "%s sleeps", t->name);
-		return;
-	}
-	if (!o) {
-		snprintf(text, size, "%s sleeps on the futex %s", t->name, lab_address_name(t->futex));
-		return;
-	}
-	const char *name = lab_object_name(o->address, (enum lab_object_kind)o->kind);
-	if (o->kind == LAB_BARRIER)
-		snprintf(text, size, "%s waits at %s, where %u of %u have arrived", t->name, name, o->count, o->limit);
-	else if (o->owner != LAB_NOBODY)
-		snprintf(text, size, "%s waits for %s, which %s holds", t->name, name, lab.threads[o->owner].name);
-	else
-		snprintf(text, size, "%s waits for %s", t->name, name);
 }
 
 /*
@@ -149,9 +149,9 @@ void lab_stuck(void)
 	struct lab_thread *self = lab.self;
 	LAB_EACH_THREAD (t) {
 		lab.self = t;
-		lab_globals_enter(lab.self->process);
-		if (describe(lab.self) && !lost)
-			lost = lab.self;
+		lab_globals_enter(t->process);
+		if (describe(t) && !lost)
+			lost = t;
 	}
 	lab.self = self;
 	lab_globals_enter(self->process);

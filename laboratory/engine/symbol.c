@@ -207,10 +207,10 @@ const char *lab_address_name(uintptr_t address)
 static bool name_thread_local(uintptr_t address, char *text, size_t size)
 {
 	char name[120];
-	if (address < LAB_TLS || address >= LAB_TLS_END || !lab.recording || !open_session())
+	if (address < LAB_TLS || address >= LAB_TLS_END || !lab.recording)
 		return false;
 	const unsigned thread = (unsigned)((address - LAB_TLS) / LAB_TLS_SIZE);
-	Dwfl_Module *module = dwfl_addrmodule(session, (uintptr_t)lab_running->main);
+	Dwfl_Module *module = lab_symbols((uintptr_t)lab_running->main);
 	if (!module || !lab_variable_name(module, (address - LAB_TLS) % LAB_TLS_SIZE, true, name, sizeof name))
 		return false;
 	snprintf(text, size, "thread-local %s of %s", name, lab.threads[thread].name);
@@ -220,10 +220,9 @@ static bool name_thread_local(uintptr_t address, char *text, size_t size)
 /* Names a field of a scenario's state. */
 static bool name_field(uintptr_t address, char *text, size_t size)
 {
-	if (lab.program || !lab_running || address - LAB_BASE >= lab_running->test->state_size || !lab.recording ||
-	    !open_session())
+	if (lab.program || !lab_running || address - LAB_BASE >= lab_running->test->state_size || !lab.recording)
 		return false;
-	Dwfl_Module *module = dwfl_addrmodule(session, (uintptr_t)lab_running->test);
+	Dwfl_Module *module = lab_symbols((uintptr_t)lab_running->test);
 	return module && lab_field_name(module, lab_running->test->name, address - LAB_BASE, text, size);
 }
 
@@ -249,7 +248,7 @@ void lab_name_address_at(uintptr_t address, size_t event, char *text, size_t siz
 	}
 	GElf_Off offset = 0;
 	GElf_Sym symbol;
-	Dwfl_Module *module = lab.recording && open_session() ? dwfl_addrmodule(session, address) : NULL;
+	Dwfl_Module *module = lab.recording ? lab_symbols(address) : NULL;
 	if (module && lab_variable_name(module, address, false, text, size))
 		return;
 	const char *name = module ? dwfl_module_addrinfo(module, address, &offset, &symbol, NULL, NULL, NULL) : NULL;

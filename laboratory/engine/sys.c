@@ -3,10 +3,9 @@
  * This file answers the system calls of a module's copy of the library. While model threads run,
  * the copy has the model's table of system calls in place of its own table.
  */
+#include "interpose.h"
 #include "steer.h"
 #include "traffic.h"
-
-#define PC ((uintptr_t)__builtin_return_address(0))
 
 /* How many nanoseconds of virtual time a call takes, where traffic is counted. */
 enum { FUTEX_NO_WAKE = 200, FUTEX_WAIT = 1000, FUTEX_WAKE = 1800, YIELD = 400, NAP = 50000, SPAWN = 20000 };

@@ -58,8 +58,6 @@ static lab_set soft_spinners(void)
 	return soft;
 }
 
-static _Noreturn void leave(struct lab_thread *self);
-
 static unsigned soonest(lab_set set)
 {
 	unsigned best = lab_lowest(set);
@@ -377,11 +375,6 @@ void lab_block_forever(void)
 	lab_thread_park(false);
 }
 
-void lab_thread_leave(void)
-{
-	leave(lab.self);
-}
-
 /* --- spins --- */
 
 static struct lab_look *look_at(struct lab_thread *t, uintptr_t address)
@@ -583,8 +576,9 @@ static void finish(struct lab_thread *self)
 	set_state(self, LAB_DONE);
 }
 
-static _Noreturn void leave(struct lab_thread *self)
+void lab_thread_leave(void)
 {
+	struct lab_thread *self = lab.self;
 	lab_turns_end(self);
 	if (lab.steered)
 		lab_steer_return(UINTPTR_MAX);
@@ -599,28 +593,30 @@ static _Noreturn void leave(struct lab_thread *self)
 	__builtin_trap();
 }
 
+/* A killed thread begins anew, only to end. */
 static void entry(void *arg)
 {
 	struct lab_thread *self = arg;
 	errno = 0;
 	lab_tls_load(self->id);
-	tick();
-	(void)self->start(self->arg);
-	leave(self);
+	if (!self->ends) {
+		tick();
+		(void)self->start(self->arg);
+	}
+	lab_thread_leave();
 }
 
-static void grave(void *arg)
+/* Replaces the state of the flow by one that begins at entry(). */
+static void prepare(struct lab_thread *t)
 {
-	struct lab_thread *self = arg;
-	errno = 0;
-	lab_tls_load(self->id);
-	leave(self);
+	size_t size;
+	void *stack = lab_stack_of(t->id, &size);
+	fl__switch_init(&t->flow);
+	fl__switch_prepare(&t->flow, stack, size, entry, t);
 }
 
 void lab_bury(struct lab_thread *t)
 {
-	size_t size;
-	void *stack = lab_stack_of(t->id, &size);
 	t->ends = true;
 	t->futex = t->gave_up = 0;
 	t->many = NULL;
@@ -629,9 +625,7 @@ void lab_bury(struct lab_thread *t)
 	t->giving_up = t->n_looks = t->depth = 0;
 	t->next = (struct lab_op){.kind = LAB_START};
 	lab.ending |= lab_bit(t->id);
-	/* This replaces the state of the flow, which never continues. */
-	fl__switch_init(&t->flow);
-	fl__switch_prepare(&t->flow, stack, size, grave, t);
+	prepare(t);
 	lab_ready(t);
 }
 
@@ -676,10 +670,7 @@ struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void
 	lab_tls_begin(id);
 	t->next.kind = LAB_START;
 	snprintf(t->name, sizeof t->name, "%s", name);
-	size_t size;
-	void *stack = lab_stack_of(id, &size);
-	fl__switch_init(&t->flow);
-	fl__switch_prepare(&t->flow, stack, size, entry, t);
+	prepare(t);
 	return t;
 }
 

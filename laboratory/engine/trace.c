@@ -62,7 +62,7 @@ void lab_hash(uint64_t value)
 
 /* --- into words --- */
 
-__attribute__((format(printf, 1, 2))) static char *text(const char *format, ...)
+char *lab_text(const char *format, ...)
 {
 	char line[512];
 	va_list args;
@@ -135,22 +135,6 @@ static const char *trace_number_at(char out[NUMBER], const char *place, lab_valu
 	return out;
 }
 
-static const char *result_name(int result)
-{
-	switch (result) {
-	case 0:
-		return "woken";
-	case -EAGAIN:
-		return "EAGAIN";
-	case -EINTR:
-		return "EINTR";
-	case -ETIMEDOUT:
-		return "ETIMEDOUT";
-	default:
-		return "?";
-	}
-}
-
 /* Names the code that a call returned. */
 static const char *error_name(int error)
 {
@@ -158,11 +142,17 @@ static const char *error_name(int error)
 	return name ? name : "?";
 }
 
+/* Names the result of a wait for a futex. */
+static const char *result_name(int result)
+{
+	return result == 0 ? "woken" : error_name(-result);
+}
+
 /* Writes the step that stands for the rounds. */
 static char *trace_say_rounds(unsigned length, unsigned times)
 {
-	return length == 1 ? text("the last step again, %u times", times)
-	                   : text("the last %u steps again, %u times", length, times);
+	return length == 1 ? lab_text("the last step again, %u times", times)
+	                   : lab_text("the last %u steps again, %u times", length, times);
 }
 
 static void say_atomic(const struct lab_event *e, const char *place, struct lab_step *step)
@@ -173,18 +163,19 @@ static void say_atomic(const struct lab_event *e, const char *place, struct lab_
 	(void)trace_number_at(a, place, e->value, size);
 	switch (e->op.kind) {
 	case LAB_STORE:
-		step->what = text("store %s %s", order, place);
-		step->value = text("= %s", a);
+		step->what = lab_text("store %s %s", order, place);
+		step->value = lab_text("= %s", a);
 		break;
 	case LAB_RMW:
-		step->what = text("rmw %s %s", order, place);
-		step->value = text("%s -> %s", trace_number_at(b, place, e->other, size), a);
+		step->what = lab_text("rmw %s %s", order, place);
+		step->value = lab_text("%s -> %s", trace_number_at(b, place, e->other, size), a);
 		break;
 	default:
-		step->what = text("%s %s %s", e->op.kind == LAB_LOAD ? "load" : "cas fails,", order, place);
-		step->value = e->stale ? text("%s (stale: %s is newest)", a, trace_number_at(b, place, e->other, size))
-		              : e->fault ? text("%s (spuriously)", a)
-		                         : text("%s", a);
+		step->what = lab_text("%s %s %s", e->op.kind == LAB_LOAD ? "load" : "cas fails,", order, place);
+		step->value = e->stale
+		                  ? lab_text("%s (stale: %s is newest)", a, trace_number_at(b, place, e->other, size))
+		              : e->fault ? lab_text("%s (spuriously)", a)
+		                         : lab_text("%s", a);
 		break;
 	}
 }
@@ -194,21 +185,21 @@ static const char *trace_sync_value(const struct lab_event *e)
 {
 	const unsigned n = (unsigned)e->value;
 	if (e->result)
-		return text("%s", error_name(e->result));
+		return error_name(e->result);
 	if (e->fault)
 		return "spurious wakeup";
 	switch (e->op.order) {
 	case LAB_SYNC_SIGNAL:
 	case LAB_SYNC_BROADCAST:
-		return text("%u woken", n);
+		return lab_text("%u woken", n);
 	case LAB_SYNC_DOWN:
 	case LAB_SYNC_TRYDOWN:
-		return text("%u permit%s left", n, n == 1 ? "" : "s");
+		return lab_text("%u permit%s left", n, n == 1 ? "" : "s");
 	case LAB_SYNC_UP:
 	case LAB_SYNC_VALUE:
-		return text("%u permit%s", n, n == 1 ? "" : "s");
+		return lab_text("%u permit%s", n, n == 1 ? "" : "s");
 	case LAB_SYNC_ARRIVE:
-		return text("%u of %u", n, (unsigned)e->other);
+		return lab_text("%u of %u", n, (unsigned)e->other);
 	default:
 		return "";
 	}
@@ -229,15 +220,15 @@ static const char *death_name(const struct lab_event *e, const char *place)
 	}
 	switch ((unsigned)e->other) {
 	case LAB_LOAD:
-		return text("before load %s", place);
+		return lab_text("before load %s", place);
 	case LAB_STORE:
-		return text("before store %s", place);
+		return lab_text("before store %s", place);
 	case LAB_RMW:
-		return text("before rmw %s", place);
+		return lab_text("before rmw %s", place);
 	case LAB_PLAIN:
-		return text("before plain write %s", place);
+		return lab_text("before plain write %s", place);
 	case LAB_FUTEX_WAKE:
-		return text("before wake %s", place);
+		return lab_text("before wake %s", place);
 	case LAB_FENCE:
 		return "before the fence";
 	default:
@@ -260,76 +251,77 @@ static void say(const struct lab_event *e, struct lab_step *step)
 		say_atomic(e, place, step);
 		break;
 	case LAB_FENCE:
-		step->what = text("fence %s", lab_order_name(e->op.order));
+		step->what = lab_text("fence %s", lab_order_name(e->op.order));
 		break;
 	case LAB_MEMBARRIER:
 		step->what = "fence of all threads";
 		break;
 	case LAB_FUTEX_WAIT:
-		step->what = text("futex wait %s", place);
-		step->value = text("expects %s%s%s", number(a, e->value, 4), e->fault || e->result ? ": " : "",
-		                   e->fault && !e->result ? "spurious wakeup"
-		                   : e->result            ? result_name(e->result)
-		                                          : "");
+		step->what = lab_text("futex wait %s", place);
+		step->value = lab_text("expects %s%s%s", number(a, e->value, 4), e->fault || e->result ? ": " : "",
+		                       e->fault && !e->result ? "spurious wakeup"
+		                       : e->result            ? result_name(e->result)
+		                                              : "");
 		break;
 	case LAB_FUTEX_DONE:
-		step->what = text("futex wait %s ends", place);
+		step->what = lab_text("futex wait %s ends", place);
 		step->value = result_name(e->result);
 		break;
 	case LAB_FUTEX_WAKE:
-		step->what = text("futex wake %s", place);
-		step->value = text("%d woken", e->result);
+		step->what = lab_text("futex wake %s", place);
+		step->value = lab_text("%d woken", e->result);
 		break;
 	case LAB_INPUT:
 		step->what = "choose";
-		step->value = text("%s", number(a, e->value, 0));
+		step->value = lab_text("%s", number(a, e->value, 0));
 		break;
 	case LAB_ALLOC:
-		step->what = text(e->other ? "allocate %s, a freed block" : "allocate %s", place);
-		step->value = text("%s bytes", number(a, e->value, 0));
+		step->what = lab_text(e->other ? "allocate %s, a freed block" : "allocate %s", place);
+		step->value = lab_text("%s bytes", number(a, e->value, 0));
 		break;
 	case LAB_FREE:
-		step->what = text("free %s", place);
+		step->what = lab_text("free %s", place);
 		break;
 	case LAB_PLAIN:
-		step->what = text("%s %s %s", e->atomic ? "atomic" : "plain", e->op.order ? "write" : "read", place);
+		step->what =
+		    lab_text("%s %s %s", e->atomic ? "atomic" : "plain", e->op.order ? "write" : "read", place);
 		if (e->valued)
 			step->value =
-			    text("%s%s", e->op.order ? "= " : "", trace_number_at(a, place, e->value, e->op.size));
+			    lab_text("%s%s", e->op.order ? "= " : "", trace_number_at(a, place, e->value, e->op.size));
 		break;
 	case LAB_FUTEX_MANY:
-		step->what = text("futex wait on several");
-		step->value = text("%s words%s%s", number(a, e->value, 0), e->result ? ": " : "",
-		                   e->result ? result_name(e->result) : "");
+		step->what = "futex wait on several";
+		step->value = lab_text("%s words%s%s", number(a, e->value, 0), e->result ? ": " : "",
+		                       e->result ? result_name(e->result) : "");
 		break;
 	case LAB_KILLED:
-		step->what = text("killed here");
-		step->value = text("%s", death_name(e, place));
+		step->what = "killed here";
+		step->value = death_name(e, place);
 		break;
 	case LAB_CALL:
 	case LAB_RETURN: {
 		char call[64] = "";
 		lab_lin_say((unsigned)e->op.address, (int64_t)e->value, e->op.kind == LAB_RETURN, call, sizeof call);
-		step->what = text("%s", e->op.kind == LAB_RETURN ? "returns" : call);
-		step->value = text("%s", e->op.kind == LAB_RETURN ? call : "");
+		step->what = lab_text("%s", e->op.kind == LAB_RETURN ? "returns" : call);
+		step->value = lab_text("%s", e->op.kind == LAB_RETURN ? call : "");
 		break;
 	}
 	case LAB_SYNC:
 		if (e->op.address)
-			step->what = text("%s %s", lab_sync_verb(e->op.order), place);
+			step->what = lab_text("%s %s", lab_sync_verb(e->op.order), place);
 		else
 			step->what = lab_sync_verb(e->op.order);
 		step->value = trace_sync_value(e);
 		break;
 	case LAB_SPAWN:
-		step->what = text("starts %s", lab.threads[e->op.address].name);
+		step->what = lab_text("starts %s", lab.threads[e->op.address].name);
 		break;
 	case LAB_JOIN:
-		step->what = text("joins %s", ((const struct lab_thread *)e->op.address)->name);
+		step->what = lab_text("joins %s", ((const struct lab_thread *)e->op.address)->name);
 		break;
 	case LAB_OWNER_DIED:
-		step->what = text("owner died, %s", place);
-		step->value = text("%s -> %s", number(b, e->other, 4), number(a, e->value, 4));
+		step->what = lab_text("owner died, %s", place);
+		step->value = lab_text("%s -> %s", number(b, e->other, 4), number(a, e->value, 4));
 		break;
 	case LAB_MISUSED:
 		step->what = "misuse";
@@ -466,8 +458,7 @@ static bool trace_is_of_two_threads(const struct lab_event *e)
 		const struct lab_event *o = &lab.events[i];
 		const bool is_memory =
 		    o->op.kind == LAB_PLAIN || (o->op.kind >= LAB_LOAD && o->op.kind <= LAB_CAS_FAILED);
-		if (!is_memory || o->op.address >= e->op.address + e->op.size ||
-		    e->op.address >= o->op.address + o->op.size)
+		if (!is_memory || !lab_edge_overlaps(o, e))
 			continue;
 		write |= o->op.kind == LAB_PLAIN ? o->op.order : o->op.kind != LAB_LOAD;
 		other |= o->thread != e->thread;
@@ -513,12 +504,9 @@ static bool trace_is_tested(const struct lab_event *e)
 
 static bool trace_writes_tested(const struct lab_event *e)
 {
-	for (size_t i = 0; e->op.order && i < lab.n_events; i++) {
-		const struct lab_event *o = &lab.events[i];
-		if (o->op.address < e->op.address + e->op.size && e->op.address < o->op.address + o->op.size &&
-		    trace_is_tested(o))
+	for (size_t i = 0; e->op.order && i < lab.n_events; i++)
+		if (lab_edge_overlaps(&lab.events[i], e) && trace_is_tested(&lab.events[i]))
 			return true;
-	}
 	return false;
 }
 
@@ -613,14 +601,12 @@ void lab_trace(struct lab_result *result)
 {
 	if (lab.judging && !trace_outcome_matters())
 		lab.n_events = lab.n_acted;
-	struct lab_step *steps = calloc(lab.n_events + LAB_THREADS + 1, sizeof *steps);
-	const char **names = calloc(LAB_THREADS, sizeof *names);
-	const struct lab_event **shown = calloc(lab.n_events + 1, sizeof *shown);
-	struct lab_event *rounds = calloc(lab.n_events + 1, sizeof *rounds);
-	if (!steps || !names || !shown || !rounds)
-		abort();
+	struct lab_step *steps = lab_needed(calloc(lab.n_events + LAB_THREADS + 1, sizeof *steps));
+	const char **names = lab_needed(calloc(LAB_THREADS, sizeof *names));
+	const struct lab_event **shown = lab_needed(calloc(lab.n_events + 1, sizeof *shown));
+	struct lab_event *rounds = lab_needed(calloc(lab.n_events + 1, sizeof *rounds));
 	LAB_EACH_THREAD (t)
-		names[t->id] = text("%s", t->name);
+		names[t->id] = lab_text("%s", t->name);
 	trace_show_initialised();
 	trace_show_plain(shown, rounds);
 	unsigned n = trace_list_steps(shown, rounds);

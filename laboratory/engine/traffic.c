@@ -21,6 +21,7 @@
  */
 #include "traffic.h"
 #include "choice.h"
+#include "interpose.h"
 
 /*
  * Virtual ns, as measured on sixteen CPUs of an Intel Xeon (Emerald Rapids) under Linux 6.18. With
@@ -213,7 +214,7 @@ struct lab_thread *lab_traffic_next(void)
 	return next;
 }
 
-__attribute__((visibility("default"))) void fl_stress_traffic(unsigned n)
+EXPORTED void fl_stress_traffic(unsigned n)
 {
 	counting = n == 0 && lab.active && lab_config.traffic;
 	operations = n;

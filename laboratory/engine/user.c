@@ -4,11 +4,8 @@
  * they call the native runner's.
  */
 #include "user.h"
-#include "model.h"
+#include "interpose.h"
 #include "steer.h"
-
-#define PC ((uintptr_t)__builtin_return_address(0))
-#define EXPORTED __attribute__((visibility("default")))
 
 static struct lab_outcome outcomes[LAB_OUTCOMES];
 static unsigned n_outcomes;

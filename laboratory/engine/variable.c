@@ -168,66 +168,60 @@ static bool variable_place(Dwarf_Die *variable, bool local, uint64_t *place)
 	       (operations[1].atom == DW_OP_GNU_push_tls_address || operations[1].atom == DW_OP_form_tls_address);
 }
 
-static bool variable_find(Dwarf_Die *parent, bool local, uint64_t wanted, char *text, size_t size)
+static bool variable_visit(Dwarf_Die *parent, bool local, Dwarf_Addr bias, lab_variable_visitor *visit, void *arg)
 {
 	Dwarf_Die die;
 	LAB_EACH_CHILD (die, parent) {
 		const int tag = dwarf_tag(&die);
-		uint64_t place;
-		if ((tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block) &&
-		    variable_find(&die, local, wanted, text, size))
-			return true;
-		if (tag != DW_TAG_variable || !variable_place(&die, local, &place) || wanted < place ||
-		    wanted - place >= lab_size_of(&die))
-			continue;
 		const char *name = dwarf_diename(&die);
-		if (!name)
-			continue;
-		snprintf(text, size, "%s", name);
-		Dwarf_Die type;
-		const bool known = lab_type_of(&die, &type);
-		variable_parts(&type, known, wanted - place, text, size);
-		return true;
+		uint64_t place;
+		if ((tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block || tag == DW_TAG_namespace) &&
+		    variable_visit(&die, local, bias, visit, arg))
+			return true;
+		if (tag == DW_TAG_variable && name && variable_place(&die, local, &place) &&
+		    visit(&die, name, place + bias, arg))
+			return true;
 	}
 	return false;
 }
 
-bool lab_variable_name(Dwfl_Module *module, uintptr_t address, bool local, char *text, size_t size)
+bool lab_variables(Dwfl_Module *module, bool local, lab_variable_visitor *visit, void *arg)
 {
 	Dwarf_Addr bias = 0;
 	LAB_EACH_UNIT (unit, module, bias)
-		if (variable_find(unit, local, local ? address : address - bias, text, size))
+		if (variable_visit(unit, local, local ? 0 : bias, visit, arg))
 			return true;
 	return false;
+}
+
+/* An address, and where its name goes. */
+struct variable_named {
+	uint64_t address;
+	char *text;
+	size_t size;
+};
+
+static bool variable_say(Dwarf_Die *variable, const char *name, uint64_t place, void *arg)
+{
+	const struct variable_named *to = arg;
+	Dwarf_Die type;
+	if (to->address < place || to->address - place >= lab_size_of(variable))
+		return false;
+	snprintf(to->text, to->size, "%s", name);
+	const bool known = lab_type_of(variable, &type);
+	variable_parts(&type, known, to->address - place, to->text, to->size);
+	return true;
+}
+
+bool lab_variable_name(Dwfl_Module *module, uintptr_t address, bool local, char *text, size_t size)
+{
+	return lab_variables(module, local, variable_say, &(struct variable_named){address, text, size});
 }
 
 bool lab_variable_is_static(Dwarf_Die *variable)
 {
 	uint64_t place;
 	return variable_place(variable, false, &place) || variable_place(variable, true, &place);
-}
-
-static void variable_visit(Dwarf_Die *parent, Dwarf_Addr bias, lab_variable_visitor *visit)
-{
-	Dwarf_Die die;
-	LAB_EACH_CHILD (die, parent) {
-		const int tag = dwarf_tag(&die);
-		uint64_t place;
-		if (tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block || tag == DW_TAG_namespace)
-			variable_visit(&die, bias, visit);
-		if (tag != DW_TAG_variable || !variable_place(&die, false, &place))
-			continue;
-		const char *name = dwarf_diename(&die);
-		if (name)
-			visit(&die, name, place + bias);
-	}
-}
-
-void lab_variables(Dwfl_Module *module, lab_variable_visitor *visit)
-{
-	Dwarf_Addr bias = 0;
-	LAB_EACH_UNIT (unit, module, bias)
-		variable_visit(unit, bias, visit);
 }
 
 bool lab_structure(Dwfl_Module *module, const char *name, Dwarf_Die *type)

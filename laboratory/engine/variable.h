@@ -33,9 +33,12 @@ bool lab_variable_name(Dwfl_Module *module, uintptr_t address, bool local, char 
  */
 bool lab_field_name(Dwfl_Module *module, const char *structure, uint64_t offset, char *text, size_t size);
 
-typedef void lab_variable_visitor(Dwarf_Die *variable, const char *name, uintptr_t address);
-/* Calls `visit` for each static variable of the module. */
-void lab_variables(Dwfl_Module *module, lab_variable_visitor *visit);
+typedef bool lab_variable_visitor(Dwarf_Die *variable, const char *name, uint64_t address, void *arg);
+/*
+ * Calls `visit` for each static variable of the module, or for each thread-local variable (`local`),
+ * until `visit` returns true. Returns whether it has. The address is that of lab_variable_name().
+ */
+bool lab_variables(Dwfl_Module *module, bool local, lab_variable_visitor *visit, void *arg);
 /* Finds the definition of the structure with that name. Returns false if the module has none. */
 bool lab_structure(Dwfl_Module *module, const char *name, Dwarf_Die *type);
 /*

@@ -31,7 +31,9 @@ int __VERIFIER_nondet_int(void)
 int __VERIFIER_thread_create(const void *attributes, void *(*start)(void *), void *arg)
 {
 	(void)attributes;
-	return (int)lab_posix_create((struct lab_start){.posix = start}, arg, false, PC) + 1;
+	unsigned long thread;
+	lab_posix_create(&thread, (struct lab_start){.posix = start}, arg, false, PC);
+	return (int)thread;
 }
 
 /* The fourth argument is a thread that does the same, which is a hint. */

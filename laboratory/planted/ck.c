@@ -6,7 +6,6 @@
 #include "planted.h"
 
 #include "ck/depends.h"
-#include <ck_fifo.h>
 #include <ck_stack.h>
 
 /*
@@ -23,47 +22,6 @@ static inline void store_fence(void)
 }
 #define ck_pr_fence_store store_fence
 #include <ck_ring.h>
-
-/*
- * ck_fifo_mpmc_dequeue() reads head, tail and head->next, and says "empty" if head == tail and
- * there is no next. But if the head node was dequeued and has become the tail again, the three
- * values are of different moments, and there may be any number of items. ck e78c421 (June 2026)
- * reads the head once more.
- */
-struct ck_fifo_mpmc_false_empty__forbidden {
-	ck_fifo_mpmc_t fifo;
-	ck_fifo_mpmc_entry_t nodes[3]; /* the first is the stub */
-	int items[3];
-	bool taken;
-};
-
-FL_STRESS_SETUP(ck_fifo_mpmc_false_empty__forbidden)
-{
-	ck_fifo_mpmc_init(&s->fifo, &s->nodes[0]);
-	ck_fifo_mpmc_enqueue(&s->fifo, &s->nodes[1], &s->items[0]);
-	ck_fifo_mpmc_enqueue(&s->fifo, &s->nodes[2], &s->items[1]);
-}
-
-FL_STRESS_ACTOR(ck_fifo_mpmc_false_empty__forbidden, taker)
-{
-	int *item;
-	ck_fifo_mpmc_entry_t *garbage;
-	s->taken = ck_fifo_mpmc_dequeue(&s->fifo, &item, &garbage);
-}
-
-FL_STRESS_ACTOR(ck_fifo_mpmc_false_empty__forbidden, mover)
-{
-	int *item;
-	ck_fifo_mpmc_entry_t *garbage;
-	if (ck_fifo_mpmc_dequeue(&s->fifo, &item, &garbage))
-		ck_fifo_mpmc_enqueue(&s->fifo, garbage, &s->items[2]);
-}
-
-FL_STRESS(ck_fifo_mpmc_false_empty__forbidden, taker, mover)
-{
-	FL_FORBIDDEN(!s->taken, "empty, though there was always an item");
-	FL_ACCEPTABLE(1, "took one");
-}
 
 /* --- stacks --- */
 
@@ -207,37 +165,3 @@ FL_STRESS_ACTOR(ck_ring_store_fence__race, consumer)
 }
 
 TEST_OF_NO_OUTCOME(ck_ring_store_fence__race, producer, consumer)
-
-/*
- * ck_ring_dequeue_mpmc() copies the item before its compare-and-swap has claimed it. Meanwhile,
- * another consumer may take the item, and a producer may write the next item into the slot. ck
- * discards such a copy; for C11, the copy is still a data race.
- */
-struct ck_ring_mpmc_copy__race {
-	ck_ring_t ring;
-	ck_ring_buffer_t slots[2];
-	int items[3];
-};
-
-FL_STRESS_SETUP(ck_ring_mpmc_copy__race)
-{
-	ck_ring_init(&s->ring, 2);
-	(void)ck_ring_enqueue_mpmc(&s->ring, s->slots, &s->items[0]);
-}
-
-FL_STRESS_ACTOR(ck_ring_mpmc_copy__race, consumer)
-{
-	int *item;
-	(void)ck_ring_dequeue_mpmc(&s->ring, s->slots, &item);
-}
-
-FL_STRESS_ACTOR(ck_ring_mpmc_copy__race, both)
-{
-	int *item;
-	for (int i = 1; i < 3; i++) {
-		(void)ck_ring_dequeue_mpmc(&s->ring, s->slots, &item);
-		(void)ck_ring_enqueue_mpmc(&s->ring, s->slots, &s->items[i]);
-	}
-}
-
-TEST_OF_NO_OUTCOME(ck_ring_mpmc_copy__race, consumer, both)

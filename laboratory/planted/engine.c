@@ -172,39 +172,6 @@ FL_STRESS(spins_twice__forbidden, spinner, looker)
 	FL_ACCEPTABLE(1, "not seen");
 }
 
-/* Two threads add in turns, which takes nine preemptions. */
-struct fibonacci__forbidden {
-	atomic_int odd, even;
-};
-
-FL_STRESS_SETUP(fibonacci__forbidden)
-{
-	STORE(&s->odd, 1, RLX);
-	STORE(&s->even, 1, RLX);
-}
-
-static void add_five_times(atomic_int *to, atomic_int *number)
-{
-	for (int i = 0; i < 5; i++)
-		STORE(to, LOAD(to, RLX) + LOAD(number, RLX), RLX);
-}
-
-FL_STRESS_ACTOR(fibonacci__forbidden, add_even)
-{
-	add_five_times(&s->odd, &s->even);
-}
-
-FL_STRESS_ACTOR(fibonacci__forbidden, add_odd)
-{
-	add_five_times(&s->even, &s->odd);
-}
-
-FL_STRESS(fibonacci__forbidden, add_even, add_odd)
-{
-	FL_FORBIDDEN(LOAD(&s->odd, RLX) >= 144 || LOAD(&s->even, RLX) >= 144, "the twelfth number");
-	FL_ACCEPTABLE(1, "not seen");
-}
-
 /* An actor unlocks a POSIX mutex that the other one holds. */
 struct foreign_lock__misuse {
 	pthread_mutex_t mutex;

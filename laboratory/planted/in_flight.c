@@ -1,40 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Wakes that reach a thread which has no use for them, and wakes that are saved once too often. */
+/* A wake that is saved once too often, and an end of a wait that is taken for another one. */
 #include "planted.h"
 #include <errno.h>
-
-/*
- * wakeup_stranded (tylertreat/chan #11): a consumer is woken for an item. It leaves without the
- * item, since it was asked to stop, and does not pass the wake on. The fix is that each consumer
- * wakes the next when it leaves.
- */
-#define wakeup_stranded NAME(wakeup_stranded, lost_wakeup)
-struct wakeup_stranded {
-	atomic_uint items, stop;
-};
-
-ACTOR(wakeup_stranded, stoppable)
-{
-	while (!LOAD(&s->items, ACQ) && !LOAD(&s->stop, RLX))
-		SLEEP(&s->items, 0);
-	BUG(, WAKE(&s->items, 1));
-}
-
-ACTOR(wakeup_stranded, consumer)
-{
-	while (!LOAD(&s->items, ACQ))
-		SLEEP(&s->items, 0);
-	BUG(, WAKE(&s->items, 1));
-}
-
-ACTOR(wakeup_stranded, producer)
-{
-	STORE(&s->stop, 1, RLX);
-	STORE(&s->items, 1, REL);
-	WAKE(&s->items, 1);
-}
-
-TEST_OF_NO_OUTCOME(wakeup_stranded, stoppable, consumer, producer)
 
 /*
  * wake_in_flight_stuck: a flag says that a wake is under way, and saves further wakes. But the flag
@@ -77,44 +44,6 @@ ACTOR(wake_in_flight_stuck, producer)
 }
 
 TEST_OF_NO_OUTCOME(wake_in_flight_stuck, consumer, producer)
-
-/*
- * rw_readers_only_deadlock (rust #121949): a writer announces itself, gives up, and clears its bit
- * without a wake. The reader that sleeps because of the bit sleeps on, with readers only. The fix
- * is to wake all when the bit is cleared.
- */
-#define rw_readers_only_deadlock NAME(rw_readers_only_deadlock, lost_wakeup)
-struct rw_readers_only_deadlock {
-	atomic_uint word; /* 1: a reader; 0x100: a writer waits */
-};
-
-SETUP(rw_readers_only_deadlock)
-{
-	STORE(&s->word, 1, RLX);
-}
-
-ACTOR(rw_readers_only_deadlock, writer)
-{
-	(void)atomic_fetch_or(&s->word, 0x100);
-	(void)atomic_fetch_and(&s->word, 0xff);
-	BUG(, WAKE(&s->word, INT32_MAX));
-}
-
-ACTOR(rw_readers_only_deadlock, reader)
-{
-	for (;;) {
-		unsigned seen = LOAD(&s->word, RLX);
-		if (seen & 0x100)
-			SLEEP(&s->word, seen);
-		else if (CAS(&s->word, &seen, seen + 1, ACQ))
-			return;
-	}
-}
-
-TEST(rw_readers_only_deadlock, writer, reader)
-{
-	FL_ACCEPTABLE(LOAD(&s->word, RLX) == 2, "two readers");
-}
 
 /*
  * eagain_is_not_timeout (llvm #203574): every error is taken for a timeout. The fix is to check

@@ -79,8 +79,11 @@ PROGRAMS(stack_short_tag, &fl_lin_lifo)
 #include <ck_fifo.h>
 
 /*
- * The fifo of ck 0.7.1 itself. It says "empty" though there has always been an item, as ck.c
- * explains. And an enqueue that has read the last node may link its own node to it after that node
+ * The fifo of ck 0.7.1 itself. It says "empty" though there has always been an item. A
+ * ck_fifo_mpmc_dequeue() reads head, tail and head->next, and says "empty" if head == tail and there
+ * is no next. But if the head node was dequeued and has become the tail again, the three values are
+ * of different moments, and there may be any number of items. ck e78c421 (June 2026) reads the head
+ * once more. And an enqueue that has read the last node may link its own node to it after that node
  * was dequeued and is about to be enqueued anew: the generation in the node begins at 0 again.
  */
 struct ck_fifo_mpmc__not_linearizable {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Deadlocks, livelocks, and a queue that wrongly says that it is empty. */
+/* Deadlocks and livelocks. */
 #include "planted.h"
 
 /* A correct lock, for the scenarios that use it in a wrong way. */
@@ -89,33 +89,5 @@ static void enter_politely(struct after_you__step_limit *s, int me)
 ONE_AND_TWO(after_you__step_limit, enter_politely)
 
 TEST_OF_NO_OUTCOME(after_you__step_limit, one, two)
-
-/*
- * false_empty_after_own_push (rigtorp #46, ck e78c421): a pop reads only the oldest slot, which its
- * producer has drawn but not filled yet. So a thread that has just pushed may be told "empty". The
- * fix is to say so only if no slot was drawn.
- */
-struct false_empty_after_own_push__check {
-	atomic_uint tail, head, full[2];
-};
-
-static void push_place(struct false_empty_after_own_push__check *s)
-{
-	unsigned place = ADD(&s->tail, 1, SEQ);
-	STORE(&s->full[place], 1, SEQ);
-}
-
-FL_STRESS_ACTOR(false_empty_after_own_push__check, one)
-{
-	push_place(s);
-}
-
-FL_STRESS_ACTOR(false_empty_after_own_push__check, two)
-{
-	push_place(s);
-	FL_STRESS_CHECK(LOAD(&s->full[LOAD(&s->head, SEQ)], SEQ));
-}
-
-TEST_OF_NO_OUTCOME(false_empty_after_own_push__check, one, two)
 
 #endif

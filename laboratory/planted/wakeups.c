@@ -46,36 +46,6 @@ ACTOR(cv_signal_stealing, setter)
 TEST_OF_NO_OUTCOME(cv_signal_stealing, first, second, setter)
 
 /*
- * sem_two_posts_one_wake (libc++ 47013): a release wakes only if there was no permit. Of two
- * releases with two sleepers, the second finds the first one's permit, which the woken sleeper has
- * not taken yet. The fix is a wake for each permit.
- */
-#define sem_two_posts_one_wake NAME(sem_two_posts_one_wake, lost_wakeup)
-struct sem_two_posts_one_wake {
-	atomic_uint permits;
-};
-
-ACTOR(sem_two_posts_one_wake, taker)
-{
-	for (;;) {
-		unsigned seen = LOAD(&s->permits, RLX);
-		if (seen == 0)
-			SLEEP(&s->permits, 0);
-		else if (CAS(&s->permits, &seen, seen - 1, ACQ))
-			return;
-	}
-}
-
-ACTOR(sem_two_posts_one_wake, releaser)
-{
-	for (int i = 0; i < 2; i++)
-		if (ADD(&s->permits, 1, REL) == 0 || BUG(false, true))
-			WAKE(&s->permits, 1);
-}
-
-TEST_OF_NO_OUTCOME(sem_two_posts_one_wake, taker, taker, releaser)
-
-/*
  * sem_stale_waiters (musl 159d1f6c): a thread that takes a permit clears the waiters bit while
  * another thread still sleeps. So the next release wakes no thread. The fix is to leave the bit as
  * long as a thread may sleep.

@@ -99,44 +99,6 @@ ONE_AND_TWO(refcount_relaxed, use_and_drop)
 TEST_OF_NO_OUTCOME(refcount_relaxed, one, two)
 
 /*
- * block_reuse_ordering (moodycamel 0d54c67, oneTBB #782): the consumer returns a block without a
- * release, so that the producer's next use overtakes its last read. The fix is a release.
- */
-#define block_reuse_ordering NAME(block_reuse_ordering, race)
-struct block_reuse_ordering {
-	atomic_int full;
-	int block, got;
-};
-
-SETUP(block_reuse_ordering)
-{
-	s->block = 1;
-	STORE(&s->full, 1, RLX);
-}
-
-ACTOR(block_reuse_ordering, consumer)
-{
-	if (!LOAD(&s->full, ACQ))
-		return;
-	s->got = s->block;
-	STORE(&s->full, 0, BUG(RLX, REL));
-}
-
-ACTOR(block_reuse_ordering, producer)
-{
-	if (LOAD(&s->full, ACQ))
-		return;
-	s->block = 2;
-	STORE(&s->full, 1, REL);
-}
-
-TEST(block_reuse_ordering, consumer, producer)
-{
-	FL_FORBIDDEN(s->got == 2, "got the next one's");
-	FL_ACCEPTABLE(1, "got its own");
-}
-
-/*
  * Peterson's lock with acquire and release alone: both threads may enter. The fix is sequential
  * consistency.
  */

@@ -55,6 +55,8 @@ int main(void)
 	assert(pthread_cond_timedwait(&cond, &robust, &until) == ETIMEDOUT);
 	assert(pthread_mutex_consistent(&robust) == 0);
 	pthread_mutex_unlock(&robust);
+	assert(pthread_mutex_lock(&robust) == 0);
+	pthread_mutex_unlock(&robust);
 	assert(sem_trywait(&permits) == -1);
 	pthread_spin_lock(&spin);
 	pthread_spin_unlock(&spin);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Expects a pass. pthread_exit() runs the handlers of pthread_cleanup_push(), the last first;
- * pthread_cleanup_pop() takes them back.
+ * pthread_cleanup_pop() takes them back. pthread_exit() gives the result of a thread, and
+ * pthread_self() is each thread's own.
  */
 #include "two_threads.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_t left;
 static int cleaned;
 
 static void unlock(void *arg)
@@ -21,8 +23,10 @@ static void count(void *arg)
 
 static void leave(void *result)
 {
-	if (result)
-		pthread_exit(result);
+	if (!result)
+		return;
+	left = pthread_self();
+	pthread_exit(result);
 }
 
 static void *run(void *arg)
@@ -47,5 +51,6 @@ int main(void)
 	pthread_join(other, &result);
 	assert(cleaned == 121 || cleaned == 211);
 	assert(result == &lock);
+	assert(pthread_equal(other, left) && !pthread_equal(other, pthread_self()));
 	return 0;
 }

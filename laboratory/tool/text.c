@@ -125,9 +125,10 @@ static char *kills_of(const struct job *job)
 	return n < 0 ? NULL : text;
 }
 
-/* Writes a word, quoted for a shell. */
-static void quote(FILE *to, const char *word)
+/* Writes a word, quoted for a shell, behind the text `before`. */
+static void quote(FILE *to, const char *before, const char *word)
 {
+	fputs(before, to);
 	if (word[0] &&
 	    word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,=+@%")] == '\0') {
 		fputs(word, to);
@@ -156,19 +157,14 @@ char *reproducer(const struct options *o, const struct job *job)
 	if (wrapped)
 		fputs(wrapped, to);
 	else
-		quote(to, o->program);
+		quote(to, "", o->program);
 	if (!o->first)
 		fprintf(to, " %s --mode %s", job->test->test->name, mode_name(job->mode));
-	for (int kind = 0; kind < PATTERNS; kind++) {
-		for (unsigned i = 0; i < o->words[kind].n; i++) {
-			fputc(' ', to);
-			quote(to, o->words[kind].at[i]);
-		}
-	}
-	for (unsigned i = 0; i < o->n_loads; i++) {
-		fputs(" --load ", to);
-		quote(to, o->loads[i]);
-	}
+	for (int kind = 0; kind < PATTERNS; kind++)
+		for (unsigned i = 0; i < o->words[kind].n; i++)
+			quote(to, " ", o->words[kind].at[i]);
+	for (unsigned i = 0; i < o->n_loads; i++)
+		quote(to, " --load ", o->loads[i]);
 	if (o->planted || o->action == DO_SELF_TEST)
 		fputs(" --planted", to);
 	if (job->mode == MODE_CRASH && c->kills != 1)
@@ -176,8 +172,7 @@ char *reproducer(const struct options *o, const struct job *job)
 	if (in_model(job->mode) && c->max_steps != (job->test->main ? PROGRAM_STEPS : LAB_CONFIG_DEFAULT.max_steps))
 		fprintf(to, " --steps %u", c->max_steps);
 	if (in_model(job->mode) && job->report.result.replay[0]) {
-		fputs(" --replay ", to);
-		quote(to, job->report.result.replay);
+		quote(to, " --replay ", job->report.result.replay);
 	} else if (in_model(job->mode) && strcmp(job->report.result.strategy, "execution graphs") == 0) {
 		fputs(" --strategy graphs", to);
 	} else if (is_real(job)) {
@@ -189,10 +184,8 @@ char *reproducer(const struct options *o, const struct job *job)
 		fputs(" --no-leaks", to);
 	if (o->picks_std)
 		fputs(c->rmw_sequences ? " --std c++20" : " --std c11", to);
-	for (unsigned i = 0; job->test->main && i < o->n_arguments; i++) {
-		fputs(i == 0 ? " -- " : " ", to);
-		quote(to, o->arguments[i]);
-	}
+	for (unsigned i = 0; job->test->main && i < o->n_arguments; i++)
+		quote(to, i == 0 ? " -- " : " ", o->arguments[i]);
 	fclose(to);
 	return text;
 }
