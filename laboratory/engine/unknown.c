@@ -24,7 +24,6 @@
  * that is no floating-point number:
  *   s        reads a string
  *   nI       reads a string of at most as many bytes as argument I says
- *   d        reads a string as far as it is a number
  *   rN, wN   reads or writes N bytes
  *   r@I, w@I reads or writes as many bytes as argument I says; with two digits, their product
  *   f        uses a stream
@@ -49,9 +48,9 @@ static const char known[] =
     "wcschr:~ wcscmp:~ wcscpy:~ wcslen:~ wcsncmp:~ wcsncpy:~ wcsnlen:~ wcsrchr:~ wcsstr:~ wmemchr:~ wmemcmp:~ "
     "wmemcpy:~ wmemmove:~ wmemset:~ strdup:s strndup:n1 "
     /* numbers */
-    "abs atof:d atoi:d atol:d atoll:d div labs ldiv llabs lldiv strtod:dw8 strtof:dw8 strtol:dw8 "
-    "strtold:dw8 strtoll:dw8 strtoul:dw8 strtoull:dw8 strtoimax:dw8 strtoumax:dw8 "
-    "__isoc99_sscanf:ss~ __isoc23_strtol:dw8 __isoc23_strtoul:dw8 __isoc23_sscanf:ss~ sscanf:ss~ "
+    "abs atof:s atoi:s atol:s atoll:s div labs ldiv llabs lldiv strtod:sw8 strtof:sw8 strtol:sw8 "
+    "strtold:sw8 strtoll:sw8 strtoul:sw8 strtoull:sw8 strtoimax:sw8 strtoumax:sw8 "
+    "__isoc99_sscanf:ss~ __isoc23_strtol:sw8 __isoc23_strtoul:sw8 __isoc23_sscanf:ss~ sscanf:ss~ "
     "vsscanf:ss~ __isoc99_vsscanf:ss~ bsearch qsort:w@12 qsort_r:w@12 htonl htons ntohl ntohs "
     "clock_getres:-w16 inet_ntop:~ inet_pton:-s~ inet_addr:s inet_aton:sw4 getaddrinfo:ssr48w8 freeaddrinfo:~ "
     "gai_strerror getnameinfo:~ if_nametoindex:s imaxabs drand48:!d erand48:w6 jrand48:w6 lcong48:r14!d lrand48:!d "
@@ -78,14 +77,14 @@ static const char known[] =
     "pthread_setconcurrency pthread_testcancel __sched_cpualloc:~ "
     "__sched_cpufree:~ __sched_cpucount:-r@0 sched_get_priority_max sched_get_priority_min "
     "pthread_create:-r56 pthread_mutex_init:-r4 pthread_cond_init:-r4 pthread_rwlock_init:-r8 pthread_barrier_init:-r4 "
-    "pthread_getattr_np:-w56 pthread_setname_np:-s pthread_setschedparam:--r4 sched_setscheduler:--r4 prctl:~ "
+    "pthread_getattr_np:-w56 pthread_setschedparam:--r4 sched_setscheduler:--r4 "
     /* deadlines and spans */
     "nanosleep:r16 clock_nanosleep:--r16 thrd_sleep:r16 pthread_mutex_timedlock:-r16 pthread_mutex_clocklock:--r16 "
     "pthread_cond_timedwait:--r16 pthread_cond_clockwait:---r16 pthread_rwlock_timed*:-r16 pthread_rwlock_clock*:--r16 "
     "sem_timedwait:-r16 sem_clockwait:--r16 pthread_timedjoin_np:--r16 mtx_timedlock:-r16 cnd_timedwait:--r16 "
     /* memory, output, descriptors */
-    "posix_memalign:w8 puts:s fputs:s perror:s printf:~ fprintf:~ vprintf:~ vfprintf:~ dprintf:~ sprintf:~ snprintf:~ "
-    "vsprintf:~ vsnprintf:~ asprintf:~ vasprintf:~ warn:~ warnx:~ err:~ errx:~ open:s open64:s fopen:ss fopen64:ss "
+    "posix_memalign:w8 puts:s fputs:s perror:s "
+    "open:s open64:s fopen:ss fopen64:ss "
     "unlink:s remove:s readv:~ writev:~ sendmsg:~ recvmsg:~ ioctl:~ recvfrom:-----w4 setsockopt:---r@4 "
     "getsockopt:----r4 ppoll:--r16r128 select:----r16 pselect:----r16~ epoll_pwait:----r128 epoll_pwait2:---r16r128 "
     /* sets of signals; the model sends none */
@@ -151,15 +150,23 @@ static bool unknown_is_harmless_library(const char *library, const char *name)
 static struct stub {
 	char name[64], library[48];
 	const char *touches; /* NULL if a call ends the execution */
+	bool partial;        /* the function touches more than that */
 	void *real;
 } stubs[STUBS];
 static unsigned n_stubs;
 /* a program is loaded; it refers to a function of which the model does not learn all it touches */
 static bool loaded, partial;
+const char *lab_unknown_partial;
 
 bool lab_unknown_described(void)
 {
 	return loaded && !partial;
+}
+
+void lab_unknown_is_partial(const char *name)
+{
+	lab_met(LAB_MET_CALL);
+	lab_unknown_partial = lab_unknown_partial ?: name;
 }
 
 /*
@@ -231,20 +238,6 @@ static size_t unknown_size(const char **at, const uintptr_t *args)
 	return size;
 }
 
-/* Returns the size of a string with its end, of which only so many bytes are looked at. */
-static size_t unknown_text(const char *text, size_t most)
-{
-	const size_t length = strnlen(text, most);
-	return length < most ? length + 1 : most;
-}
-
-/* Returns the size of the part of a text that may be a number, and of the byte behind that part. */
-static size_t unknown_number(const char *text)
-{
-	const char *at = text + strspn(text, " \t\n\v\f\r");
-	return (size_t)(at - text) + strspn(at, "+-.0123456789abcdefinptxyABCDEFINPTXY") + 1;
-}
-
 static void unknown_touch(const char *at, const uintptr_t *args, uintptr_t pc)
 {
 	for (const uintptr_t *arg = args; *at && *at != ' '; arg++) {
@@ -258,14 +251,12 @@ static void unknown_touch(const char *at, const uintptr_t *args, uintptr_t pc)
 		if (what == 'f')
 			(void)lab_io_use_stream((const FILE *)*arg);
 		size_t size = unknown_size(&at, args);
-		const char *text = (const char *)*arg;
-		if (what == 'n' && text)
-			size = unknown_text(text, args[size]);
-		else if (what == 's' && text)
-			size = unknown_text(text, SIZE_MAX);
-		else if (what == 'd' && text)
-			size = unknown_number(text);
-		if (text && size > 0)
+		if (*arg && (what == 's' || what == 'n')) {
+			const size_t most = what == 's' ? SIZE_MAX : args[size];
+			size = strnlen((const char *)*arg, most);
+			size += size < most;
+		}
+		if (*arg && size > 0)
 			lab_plain(*arg, size, what == 'w', pc);
 	}
 }
@@ -278,6 +269,8 @@ void *lab_stub(const uintptr_t *args, unsigned index, uintptr_t pc)
 	const bool libc = strncmp(s->library, "libc.so", 7) == 0;
 	if (s->touches && lab.active)
 		unknown_touch(s->touches, args, pc);
+	if (s->partial && lab.active)
+		lab_unknown_is_partial(s->name);
 	if (s->touches)
 		return s->real;
 	lab_detail("  the model lacks, of what the program refers to:");
@@ -418,8 +411,8 @@ static void *unknown_stub(const char *name, const char *library, const char *tou
 	unsigned at = 0;
 	while (at < n_stubs && strcmp(stubs[at].name, name) != 0)
 		at++;
-	const bool full = at == STUBS - 1;
-	partial |= touches && (full || memchr(touches, '~', strcspn(touches, " ")));
+	const bool full = at == STUBS - 1, half = touches && memchr(touches, '~', strcspn(touches, " "));
+	partial |= half || (full && touches);
 	if (full && touches)
 		return real;
 	if (at == n_stubs && n_stubs < STUBS - 1)
@@ -427,6 +420,7 @@ static void *unknown_stub(const char *name, const char *library, const char *tou
 	snprintf(stubs[at].name, sizeof stubs[at].name, "%s", name);
 	snprintf(stubs[at].library, sizeof stubs[at].library, "%s", library);
 	stubs[at].touches = touches;
+	stubs[at].partial = half;
 	stubs[at].real = real;
 	return (void *)(lab_stubs + (size_t)at * STUB_SIZE);
 }

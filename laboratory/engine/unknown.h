@@ -17,6 +17,10 @@ void lab_unknown_redirect(void *handle);
  * no program is loaded.
  */
 bool lab_unknown_described(void);
+/* Forbids the word "proved", since the call of this function may touch more than is known. */
+void lab_unknown_is_partial(const char *name);
+/* the function that was called first of those that touch more than is known, or NULL */
+extern const char *lab_unknown_partial;
 /* Called before each execution: makes the C library forget what an earlier execution left in it. */
 void lab_unknown_reset(void);
 /* Whether the object was compiled with -fsanitize=thread. */
