@@ -5,6 +5,7 @@
  */
 #include "interpose.h"
 #include "unknown.h"
+#include <fnmatch.h>
 #include <limits.h>
 #include <printf.h>
 #include <stdarg.h>
@@ -156,29 +157,35 @@ void lab_format(const char *format, va_list from, uintptr_t pc)
 {
 	int types[32];
 	const size_t most = sizeof types / sizeof *types, n = parse_printf_format(format, most, types);
-	bool partial = n > most;
-	/* a string may end without a NUL if it has a precision */
-	for (const char *at = format; (at = real.strchr(at, '.')) != NULL;)
-		partial |= *(at += 1 + strspn(at + 1, "*0123456789")) == 's';
+	/* a string may end without a NUL if it has a precision, as in "%.*s" */
+	bool partial = n > most || fnmatch("*.*([*0-9])s*", format, FNM_EXTMATCH) == 0;
 	va_list args;
 	va_copy(args, from);
 	reads(format, real.strlen(format) + 1, pc);
 	for (size_t i = 0; i < n && !partial; i++) {
-		const char *text = NULL;
 		partial = types[i] == PA_WSTRING || types[i] & PA_FLAG_PTR;
-		if ((types[i] & ~PA_FLAG_MASK) != PA_DOUBLE)
-			text = va_arg(args, const char *); /* or an integer, which has the same place */
-		else if (types[i] & PA_FLAG_LONG_DOUBLE)
-			(void)va_arg(args, long double);
-		else
+		if (types[i] == PA_DOUBLE)
 			(void)va_arg(args, double);
-		if (text && types[i] == PA_STRING)
-			reads(text, real.strlen(text) + 1, pc);
+		else if (types[i] == (PA_DOUBLE | PA_FLAG_LONG_DOUBLE))
+			(void)va_arg(args, long double);
+		else { /* integers and pointers are in the same places */
+			const char *text = va_arg(args, const char *);
+			if (text && types[i] == PA_STRING)
+				reads(text, real.strlen(text) + 1, pc);
+		}
 	}
 	va_end(args);
 	if (partial)
 		lab_unknown_is_partial("printf");
 }
+
+/* Returns the result of the call, which gets as `args` the arguments behind `format`. */
+#define RETURN_WITH_ARGUMENTS(call)                                                                                    \
+	va_list args;                                                                                                  \
+	va_start(args, format);                                                                                        \
+	const int n = call;                                                                                            \
+	va_end(args);                                                                                                  \
+	return n
 
 /* Prints into a buffer, as vsnprintf() does. */
 static int print(char *to, size_t size, const char *format, va_list args, bool ours, uintptr_t pc)
@@ -198,11 +205,7 @@ EXPORTED int vsnprintf(char *restrict to, size_t size, const char *restrict form
 
 EXPORTED int snprintf(char *restrict to, size_t size, const char *restrict format, ...)
 {
-	va_list args;
-	va_start(args, format);
-	int n = print(to, size, format, args, OURS(), PC);
-	va_end(args);
-	return n;
+	RETURN_WITH_ARGUMENTS(print(to, size, format, args, OURS(), PC));
 }
 
 EXPORTED int vsprintf(char *restrict to, const char *restrict format, va_list args)
@@ -212,11 +215,7 @@ EXPORTED int vsprintf(char *restrict to, const char *restrict format, va_list ar
 
 EXPORTED int sprintf(char *restrict to, const char *restrict format, ...)
 {
-	va_list args;
-	va_start(args, format);
-	int n = print(to, INT_MAX, format, args, OURS(), PC);
-	va_end(args);
-	return n;
+	RETURN_WITH_ARGUMENTS(print(to, INT_MAX, format, args, OURS(), PC));
 }
 
 static int print_copy(char **to, const char *format, va_list args, bool ours, uintptr_t pc)
@@ -241,9 +240,5 @@ EXPORTED int vasprintf(char **restrict to, const char *restrict format, va_list 
 
 EXPORTED int asprintf(char **restrict to, const char *restrict format, ...)
 {
-	va_list args;
-	va_start(args, format);
-	int n = print_copy(to, format, args, OURS(), PC);
-	va_end(args);
-	return n;
+	RETURN_WITH_ARGUMENTS(print_copy(to, format, args, OURS(), PC));
 }

@@ -29,8 +29,8 @@
  *   f        uses a stream
  *   -        nothing
  * Then comes the hidden state that the function reads (?) or writes (!). A function without items
- * touches nothing. The last item is `~` if the function touches memory that the items do not say;
- * then a call of it forbids the word "proved". If a name ends in `*`, it stands for all names that
+ * touches nothing. A `~` before the items says that the function touches more than they tell; then a
+ * call of it forbids the word "proved". If a name ends in `*`, it stands for all names that
  * begin so; the first name that fits counts.
  *
  * The functions that the engine exports or replaces tell the model what they touch. They are in the
@@ -42,31 +42,31 @@ static const char known[] =
     "isgraph islower isprint ispunct isspace isupper isxdigit memccpy:~ memchr:~ memmem:r@1-r@3 "
     "mempcpy:w@2r@2 memrchr:r@2 rawmemchr:~ rindex:s stpcpy:~ stpncpy:w@2n2 strcasecmp:ss strcasestr:ss "
     "strchrnul:s strcoll:ss strcspn:ss strerror strerror_r:-w@2 __xpg_strerror_r:-w@2 strncasecmp:n2n2 strncat:~ "
-    "strpbrk:ss strrchr:s strsep:-s~ strspn:ss strstr:ss strtok_r:-s~ __strtok_r:-s~ strverscmp:ss strxfrm:w@2s "
+    "strpbrk:ss strrchr:s strsep:~-s strspn:ss strstr:ss strtok_r:~-s __strtok_r:~-s strverscmp:ss strxfrm:w@2s "
     "tolower toupper toascii sigabbrev_np strsignal __ctype_b_loc __ctype_tolower_loc "
-    "__ctype_toupper_loc basename:s dirname:~ explicit_bzero:w@1 swab:r@2w@2 __xpg_basename:~ strtok:-s!t~ wcscat:~ "
+    "__ctype_toupper_loc basename:s dirname:~ explicit_bzero:w@1 swab:r@2w@2 __xpg_basename:~ strtok:~-s!t wcscat:~ "
     "wcschr:~ wcscmp:~ wcscpy:~ wcslen:~ wcsncmp:~ wcsncpy:~ wcsnlen:~ wcsrchr:~ wcsstr:~ wmemchr:~ wmemcmp:~ "
     "wmemcpy:~ wmemmove:~ wmemset:~ strdup:s strndup:n1 "
     /* numbers */
     "abs atof:s atoi:s atol:s atoll:s div labs ldiv llabs lldiv strtod:sw8 strtof:sw8 strtol:sw8 "
     "strtold:sw8 strtoll:sw8 strtoul:sw8 strtoull:sw8 strtoimax:sw8 strtoumax:sw8 "
-    "__isoc99_sscanf:ss~ __isoc23_strtol:sw8 __isoc23_strtoul:sw8 __isoc23_sscanf:ss~ sscanf:ss~ "
-    "vsscanf:ss~ __isoc99_vsscanf:ss~ bsearch qsort:w@12 qsort_r:w@12 htonl htons ntohl ntohs "
-    "clock_getres:-w16 inet_ntop:~ inet_pton:-s~ inet_addr:s inet_aton:sw4 getaddrinfo:ssr48w8 freeaddrinfo:~ "
+    "__isoc99_sscanf:~ss __isoc23_strtol:sw8 __isoc23_strtoul:sw8 __isoc23_sscanf:~ss sscanf:~ss "
+    "vsscanf:~ss __isoc99_vsscanf:~ss bsearch qsort:w@12 qsort_r:w@12 htonl htons ntohl ntohs "
+    "clock_getres:-w16 inet_ntop:~ inet_pton:~-s inet_addr:s inet_aton:sw4 getaddrinfo:ssr48w8 freeaddrinfo:~ "
     "gai_strerror getnameinfo:~ if_nametoindex:s imaxabs drand48:!d erand48:w6 jrand48:w6 lcong48:r14!d lrand48:!d "
-    "mrand48:!d nrand48:w6 seed48:r6!d~ srand48:!d frexp*:w4 modf:w8 modff:w4 modfl:w16 remquo*:w4 sincos:w8w8 "
+    "mrand48:!d nrand48:w6 seed48:~r6!d srand48:!d frexp*:w4 modf:w8 modff:w4 modfl:w16 remquo*:w4 sincos:w8w8 "
     "sincosf:w4w4 sincosl:w16w16 lgamma_r:w4 lgammaf_r:w4 lgammal_r:w4 lgamma*:~ gamma*:~ nan:s nanf:s nanl:s "
     /* the environment, and constants while a program runs */
     "getenv:s?e secure_getenv:s?e getpagesize getauxval __errno_location __h_errno_location "
     "uname:w390 getuid geteuid getgid getegid isatty localeconv nl_langinfo gnu_get_libc_version "
-    "getopt:!g~ getopt_long:!g~ gethostname:w@1 getrlimit:-w16 clearenv:!e~ fileno "
-    "getopt_long_only:!g~ feof:f ferror:f clearerr:f fgets:w@1-f fgetc:f getc:f ungetc:-f fread:w@12--f fseek:f "
+    "getopt:~!g getopt_long:~!g gethostname:w@1 getrlimit:-w16 clearenv:~!e fileno "
+    "getopt_long_only:~!g feof:f ferror:f clearerr:f fgets:w@1-f fgetc:f getc:f ungetc:-f fread:w@12--f fseek:f "
     "ftell:f "
-    "rewind:f fseeko:f ftello:f __isoc99_fscanf:f~ fscanf:f~ putenv:!e~ setenv:ss!e~ unsetenv:s!e~ "
+    "rewind:f fseeko:f ftello:f __isoc99_fscanf:~f fscanf:~f putenv:~!e setenv:~ss!e unsetenv:~s!e "
     "__ctype_get_mb_cur_max "
     /* time as text */
     "asctime_r:r56w26 ctime_r:r8w26 difftime gmtime_r:r8w56 localtime_r:r8w56 mktime:w56?e "
-    "timegm:w56 strftime:w@1-sr56?e gmtime:r8!b~ localtime:r8!b~ asctime:r56!b~ ctime:r8!b~ tzset:?e "
+    "timegm:w56 strftime:w@1-sr56?e gmtime:~r8!b localtime:~r8!b asctime:~r56!b ctime:~r8!b tzset:?e "
     /* attributes, scheduling */
     "pthread_attr_setaffinity_np:w56-r@1 pthread_attr_setschedparam:w56r4 pthread_attr_setsigmask_np:w56r128 "
     "pthread_attr_set*:w56 pthread_attr_init:w56 pthread_attr_destroy:w56 pthread_attr_getaffinity_np:r56-w@1 "
@@ -86,7 +86,7 @@ static const char known[] =
     "posix_memalign:w8 puts:s fputs:s perror:s "
     "open:s open64:s fopen:ss fopen64:ss "
     "unlink:s remove:s readv:~ writev:~ sendmsg:~ recvmsg:~ ioctl:~ recvfrom:-----w4 setsockopt:---r@4 "
-    "getsockopt:----r4 ppoll:--r16r128 select:----r16 pselect:----r16~ epoll_pwait:----r128 epoll_pwait2:---r16r128 "
+    "getsockopt:----r4 ppoll:--r16r128 select:----r16 pselect:~----r16 epoll_pwait:----r128 epoll_pwait2:---r16r128 "
     /* sets of signals; the model sends none */
     "sigemptyset:w128 sigfillset:w128 sigaddset:w128 sigdelset:w128 sigismember:r128 sigandset:w128r128r128 "
     "sigisemptyset:r128 sigorset:w128r128r128 sigaltstack:r24w24 "
@@ -150,17 +150,16 @@ static bool unknown_is_harmless_library(const char *library, const char *name)
 static struct stub {
 	char name[64], library[48];
 	const char *touches; /* NULL if a call ends the execution */
-	bool partial;        /* the function touches more than that */
 	void *real;
 } stubs[STUBS];
 static unsigned n_stubs;
 /* a program is loaded; it refers to a function of which the model does not learn all it touches */
-static bool loaded, partial;
+static bool loaded, left_out;
 const char *lab_unknown_partial;
 
 bool lab_unknown_described(void)
 {
-	return loaded && !partial;
+	return loaded && !left_out;
 }
 
 void lab_unknown_is_partial(const char *name)
@@ -267,9 +266,10 @@ void *lab_stub(const uintptr_t *args, unsigned index, uintptr_t pc)
 {
 	const struct stub *s = &stubs[index];
 	const bool libc = strncmp(s->library, "libc.so", 7) == 0;
+	const bool partial = s->touches && *s->touches == '~';
 	if (s->touches && lab.active)
-		unknown_touch(s->touches, args, pc);
-	if (s->partial && lab.active)
+		unknown_touch(s->touches + partial, args, pc);
+	if (partial && lab.active)
 		lab_unknown_is_partial(s->name);
 	if (s->touches)
 		return s->real;
@@ -411,16 +411,14 @@ static void *unknown_stub(const char *name, const char *library, const char *tou
 	unsigned at = 0;
 	while (at < n_stubs && strcmp(stubs[at].name, name) != 0)
 		at++;
-	const bool full = at == STUBS - 1, half = touches && memchr(touches, '~', strcspn(touches, " "));
-	partial |= half || (full && touches);
-	if (full && touches)
+	left_out |= touches && (at == STUBS - 1 || *touches == '~');
+	if (at == STUBS - 1 && touches)
 		return real;
 	if (at == n_stubs && n_stubs < STUBS - 1)
 		n_stubs++;
 	snprintf(stubs[at].name, sizeof stubs[at].name, "%s", name);
 	snprintf(stubs[at].library, sizeof stubs[at].library, "%s", library);
 	stubs[at].touches = touches;
-	stubs[at].partial = half;
 	stubs[at].real = real;
 	return (void *)(lab_stubs + (size_t)at * STUB_SIZE);
 }
