@@ -665,6 +665,9 @@ def program(tool):
         slot = folder.write("slot.cc", '#include <string>\nstruct big { long a[4]; };\nbig make() { return {{1}}; }\nstd::string text() { return "a"; }\n'
                  "int main()\n{\n\tdelete new std::string(text());\n\tdelete new big(make());\n}\n")
         expect_all(re.findall(r".*slot.cc.*", tool.run(slot)[1]), ["fairlead-stress: the structure that a call at slot.cc:8 returns is not seen"])
+        if shutil.which("clang") and os.uname().machine == "x86_64":
+            large = folder.write("large.c", "static struct { long a[3]; } from;\nstatic long double to;\nstatic void of(__typeof__(from) x) { to = x.a[2]; }\nint main(void) { of(from); }\n")
+            expect(tool.run(large, env={"CC": "clang"})[1], "the long double at large.c:3 is not seen", "the structure that a call takes at large.c:4 is not seen")
         expect(tool.run(outside, env={"CFLAGS": "-flto"})[1], "assembly outside of functions of outside.c is not seen")
         expect(tool.run(folder.path("none.c"), status=2)[1], "none.c: No such file")
         expect(tool.run(one, more, "--mode", "native", status=2)[1], "runs in mode model alone")

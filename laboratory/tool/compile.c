@@ -116,9 +116,8 @@
 	"call {\n"                                                                                                     \
 	"  n = split(arguments, part, \", \")\n"                                                                       \
 	"  if (callee ~ /^__builtin_(mem|str)/ && part[n] ~ /^[0-9]+[ul]*$/ ||\n"                                      \
-	"      callee ~ /^__builtin_(ia32_.*(movnt|maskmov|gather|scatter|lddqu|load|store)|aarch64_(ld|st))/) "       \
-	"found(\"what \" callee \"() at \" where \" "                                                                  \
-	"touches\")\n"                                                                                                 \
+	"      callee ~ /^__builtin_(ia32_.*(movnt|maskmov|gather|scatter|lddqu|load|store)|aarch64_(ld|st))/)\n"      \
+	"    found(\"what \" callee \"() at \" where \" touches\")\n"                                                  \
 	"  for (i = 1; i <= n; i++) operand(part[i], \"the structure that a call at \" where \" takes\")\n"            \
 	"  if (by_slot) slot = callee\n"                                                                               \
 	"  while (gsub(/<[^<>]*>/, \"\", left)) ;\n"                                                                   \
@@ -128,8 +127,8 @@
 	"}\n"                                                                                                          \
 	"{\n"                                                                                                          \
 	"  n = split($0, part, \"&\")\n"                                                                               \
-	"  for (i = 2; i <= n; i++) if (match(part[i], /^[A-Za-z_$][A-Za-z_$0-9]*/)) lent[substr(part[i], 1, "         \
-	"RLENGTH)]\n"                                                                                                  \
+	"  for (i = 2; i <= n; i++)\n"                                                                                 \
+	"    if (match(part[i], /^[A-Za-z_$][A-Za-z_$#0-9]*([.][0-9]+)?/)) lent[substr(part[i], 1, RLENGTH)]\n"        \
 	"}\n"                                                                                                          \
 	"END {\n"                                                                                                      \
 	"  for (what in all) { split(what, part, SUBSEP); if (counts(part[2])) print part[1] \" is not seen\" }\n"     \
@@ -163,15 +162,15 @@
 	"$1 == \".file\" && $2 ~ /^\"/ { outside = \"outside of functions of \" part[2] }\n"                           \
 	"$1 == \".cfi_endproc\" { line = \"\" }\n"                                                                     \
 	"$1 == \".loc\" { file = $2; line = $3 }\n"                                                                    \
-	"function unseen(what,   of) { of = name[file]; sub(/.*\\//, \"\", of); print what \" at \" of \":\" line \" " \
-	"is not seen\" }\n"                                                                                            \
+	"function unseen(what,   of) {\n"                                                                              \
+	"  of = name[file]; sub(/.*\\//, \"\", of); print what \" at \" of \":\" line \" is not seen\"\n}\n"           \
 	"FNR == 1 { clang = /[.]text/ }\n"                                                                             \
 	"/^\tcall/ { outgoing = 0 }\n"                                                                                 \
 	"!clang { next }\n"                                                                                            \
 	"/^\tmovq\t%rsp, %r[^b]/ { outgoing = 1 }\n"                                                                   \
 	"/^\tf(ld|stp)t\t.*\\(%r([acd]x|bx|[sd]i|[0-9]+)/ { unseen(\"the long double\") }\n"                           \
-	"outgoing && /^\t(rep|mov[a-z]*\t-?[0-9]*\\(%r([acd]x|bx|[sd]i|[0-9]+)\\), %)/ { unseen(\"the structure that " \
-	"a call takes\") }\n"                                                                                          \
+	"outgoing && /^\t(rep|mov[a-z]*\t-?[0-9]*\\(%r([acd]x|bx|[sd]i|[0-9]+)\\), %)/ {\n"                            \
+	"  unseen(\"the structure that a call takes\")\n}\n"                                                           \
 	"' \"$folder\"/[!p]*.s 2>/dev/null | cat - \"$folder/unseen\" 2>/dev/null | sort -u |\n"                       \
 	"  sed 's/^/fairlead-stress: /' | grep . && lent=$((lent + 1))\n"                                              \
 	"exit $((lent ? lent + 64 : 0))\n"
