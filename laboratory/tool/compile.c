@@ -141,7 +141,8 @@
  * gives the line behind the mark, and clang the line before it. Hints to the processor do nothing
  * that is seen, and do not count. clang's -fsanitize=thread leaves out a structure that goes to a
  * call on the stack, and long doubles. In clang's code for x86-64, which begins with `.text`, an
- * argument goes to the stack behind `movq %rsp, REGISTER`. Then PLACES prints what the script and
+ * argument goes to the stack behind `movq %rsp, REGISTER`, or by `movq REGISTER, N(%rsp)`. Memory
+ * that no register of the frame points to may be shared. Then PLACES prints what the script and
  * CALLS have found. The exit status is 0 if there is nothing, or else SOME and the bits of enum
  * lab_unseen.
  */
@@ -168,9 +169,12 @@
 	"/^\tcall/ { outgoing = 0 }\n"                                                                                 \
 	"!clang { next }\n"                                                                                            \
 	"/^\tmovq\t%rsp, %r[^b]/ { outgoing = 1 }\n"                                                                   \
-	"/^\tf(ld|stp)t\t.*\\(%r([acd]x|bx|[sd]i|[0-9]+)/ { unseen(\"the long double\") }\n"                           \
-	"outgoing && /^\t(rep|mov[a-z]*\t-?[0-9]*\\(%r([acd]x|bx|[sd]i|[0-9]+)\\), %)/ {\n"                            \
+	"/^\t(f(ld|stp)t|mov[a-z]*)\t/ {\n"                                                                            \
+	"  shared = /\t([A-Za-z_][^@]*\\(%rip|-?[0-9]*\\(%r([acd]x|bx|[sd]i|[0-9]+))/\n}\n"                            \
+	"/^\tf(ld|stp)t/ && shared { unseen(\"the long double\") }\n"                                                  \
+	"outgoing && shared && /^\tmov.*, %/ || $3 ~ /\\(%rsp\\)$/ && loaded[$2] {\n"                                  \
 	"  unseen(\"the structure that a call takes\")\n}\n"                                                           \
+	"/^\tmov.*, %/ { loaded[$3 \",\"] = shared }\n"                                                                \
 	"' \"$folder\"/[!p]*.s 2>/dev/null | cat - \"$folder/unseen\" 2>/dev/null | sort -u |\n"                       \
 	"  sed 's/^/fairlead-stress: /' | grep . && lent=$((lent + 1))\n"                                              \
 	"exit $((lent ? lent + 64 : 0))\n"
