@@ -7,6 +7,7 @@
 #include "graph.h"
 #include "lin_run.h"
 #include "steer.h"
+#include "unknown.h"
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -42,8 +43,9 @@ const char *lab_verdict_name(enum lab_verdict verdict)
 	return names[verdict];
 }
 
-const char *lab_limit_text(enum lab_limit limit)
+const char *lab_limit_text(enum lab_limit limit, const char *partial)
 {
+	static char call[128];
 	static const char *const texts[LAB_LIMITS] = {
 	    [LAB_MET_PREEMPTIONS] = "a thread could have been preempted more often",
 	    [LAB_MET_STALE] = "a further load could have read an old value",
@@ -70,9 +72,13 @@ const char *lab_limit_text(enum lab_limit limit)
 	    [LAB_MET_LAST] = "another thread could have ended last, and have run the functions of atexit()",
 	    [LAB_MET_INPUT] =
 		"the program read the clock, the processor's number or a random number: the model returns one value",
-	    [LAB_MET_ASSEMBLY] = "assembly, or an object without instrumentation, is not seen",
+	    [LAB_MET_ASSEMBLY] = "assembly, an object without instrumentation, or a structure of a call is not seen",
+	    [LAB_MET_LENT] =
+		"a thread used another's stack, where a structure that a call takes or returns is not seen",
+	    [LAB_MET_CALL] = call,
 	    [LAB_MET_NO_END] = "no execution came to its end: an assumption of the program was false in each",
 	};
+	snprintf(call, sizeof call, "what %s() touches is not all seen", partial);
 	return texts[limit];
 }
 
@@ -778,7 +784,8 @@ const struct lab_result *lab_model_run(const struct lab_test *test, const struct
 		result.exhausted = true;
 		result.complete = seen.complete;
 		result.blocked = seen.blocked;
-		result.limits = seen.met | proof.met | (config->unseen ? 1u << LAB_MET_ASSEMBLY : 0) |
+		result.limits = seen.met | proof.met |
+		                (config->unseen & LAB_UNSEEN_NAMED ? 1u << LAB_MET_ASSEMBLY : 0) |
 		                (seen.complete == 0 ? 1u << LAB_MET_NO_END : 0);
 		result.proved = result.limits == 0;
 		search_use(&seen);
@@ -788,5 +795,6 @@ const struct lab_result *lab_model_run(const struct lab_test *test, const struct
 	describe_strategy();
 	lab_kills_count(&result);
 	result.outcomes = lab_outcomes(&result.n_outcomes);
+	result.partial = lab_unknown_partial;
 	return &result;
 }

@@ -403,7 +403,11 @@ static bool heap_is_frame_over(const struct lab_thread *owner, uintptr_t address
 void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
 	const unsigned id = (unsigned)((address - LAB_STACKS) / LAB_STACK_SIZE);
-	if (id == lab.self->id || id >= lab.n_threads || !lab.program)
+	if (id == lab.self->id || id >= lab.n_threads)
+		return;
+	if (lab_config.unseen & LAB_UNSEEN_LENT)
+		lab_met(LAB_MET_LENT);
+	if (!lab.program)
 		return;
 	const struct lab_thread *owner = &lab.threads[id];
 	if (lab.steered)

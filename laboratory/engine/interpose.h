@@ -4,6 +4,7 @@
 
 #include "model.h"
 #include <dlfcn.h>
+#include <stdarg.h>
 
 /* What the functions that replace those of the C library have in common. */
 
@@ -37,6 +38,12 @@
 
 /* The function of that name in the C library. */
 #define REAL(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
+
+/*
+ * Tells the model that printf() reads the format, and the strings among the arguments. `args` stays
+ * as it is.
+ */
+void lab_format(const char *format, va_list args, uintptr_t pc);
 
 /* Allocates memory for the program, for its constructor, or from the C library. */
 void *lab_allocate(size_t alignment, size_t size, bool ours, uintptr_t pc);

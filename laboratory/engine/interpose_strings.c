@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * String functions of the C library. As for the memory functions of interpose.c, the model first
- * learns what they read and write. It does not see what printf() reads through its arguments.
- * unknown.c has a list of what other functions touch.
+ * learns what they read and write. unknown.c has a list of what other functions touch.
  */
 #include "interpose.h"
+#include "unknown.h"
+#include <fnmatch.h>
+#include <limits.h>
+#include <printf.h>
 #include <stdarg.h>
 
 #undef strchr /* a macro from glibc 2.43 on, which keeps the const of its argument */
 
 #define EACH(what)                                                                                                     \
 	what(memcmp) what(strlen) what(strnlen) what(strcpy) what(strncpy) what(strcat) what(strcmp) what(strncmp)     \
-	    what(strchr) what(vsnprintf) what(vsprintf) what(vasprintf)
+	    what(strchr) what(vsnprintf) what(vasprintf)
 #define POINTER(name) __typeof__(name) *(name);
 #define FIND(name) real.name = REAL(name);
 
@@ -26,7 +29,7 @@ __attribute__((constructor(101))) static void find_real(void)
 
 static void reads(const void *from, size_t size, uintptr_t pc)
 {
-	if (size > 0)
+	if (size > 0 && !lab_is_module_code((uintptr_t)from)) /* a constant does not race */
 		lab_plain((uintptr_t)from, size, false, pc);
 }
 
@@ -148,47 +151,78 @@ EXPORTED char *strndup(const char *s, size_t most)
 	return copy(s, real.strnlen(s, most), OURS(), PC);
 }
 
+/* --- printf() --- */
+
+void lab_format(const char *format, va_list from, uintptr_t pc)
+{
+	int types[32];
+	const size_t most = sizeof types / sizeof *types, n = parse_printf_format(format, most, types);
+	/* a string may end without a NUL if it has a precision, as in "%.*s" */
+	bool partial = n > most || fnmatch("*.*([*0-9])s*", format, FNM_EXTMATCH) == 0;
+	va_list args;
+	va_copy(args, from);
+	reads(format, real.strlen(format) + 1, pc);
+	for (size_t i = 0; i < n && !partial; i++) {
+		partial = types[i] == PA_WSTRING || types[i] & PA_FLAG_PTR;
+		if (types[i] == PA_DOUBLE)
+			(void)va_arg(args, double);
+		else if (types[i] == (PA_DOUBLE | PA_FLAG_LONG_DOUBLE))
+			(void)va_arg(args, long double);
+		else { /* integers and pointers are in the same places */
+			const char *text = va_arg(args, const char *);
+			if (text && types[i] == PA_STRING)
+				reads(text, real.strlen(text) + 1, pc);
+		}
+	}
+	va_end(args);
+	if (partial)
+		lab_unknown_is_partial("printf");
+}
+
+/* Returns the result of the call, which gets as `args` the arguments behind `format`. */
+#define RETURN_WITH_ARGUMENTS(call)                                                                                    \
+	va_list args;                                                                                                  \
+	va_start(args, format);                                                                                        \
+	const int n = call;                                                                                            \
+	va_end(args);                                                                                                  \
+	return n
+
+/* Prints into a buffer, as vsnprintf() does. */
+static int print(char *to, size_t size, const char *format, va_list args, bool ours, uintptr_t pc)
+{
+	if (ours)
+		lab_format(format, args, pc);
+	int n = real.vsnprintf(to, size, format, args);
+	if (ours && n >= 0)
+		writes(to, least((size_t)n + 1, size), pc);
+	return n;
+}
+
 EXPORTED int vsnprintf(char *restrict to, size_t size, const char *restrict format, va_list args)
 {
-	int n = real.vsnprintf(to, size, format, args);
-	if (OURS() && n >= 0)
-		writes(to, least((size_t)n + 1, size), PC);
-	return n;
+	return print(to, size, format, args, OURS(), PC);
 }
 
 EXPORTED int snprintf(char *restrict to, size_t size, const char *restrict format, ...)
 {
-	va_list args;
-	va_start(args, format);
-	int n = real.vsnprintf(to, size, format, args);
-	va_end(args);
-	if (OURS() && n >= 0)
-		writes(to, least((size_t)n + 1, size), PC);
-	return n;
+	RETURN_WITH_ARGUMENTS(print(to, size, format, args, OURS(), PC));
 }
 
 EXPORTED int vsprintf(char *restrict to, const char *restrict format, va_list args)
 {
-	int n = real.vsprintf(to, format, args);
-	if (OURS() && n >= 0)
-		writes(to, (size_t)n + 1, PC);
-	return n;
+	return print(to, INT_MAX, format, args, OURS(), PC);
 }
 
 EXPORTED int sprintf(char *restrict to, const char *restrict format, ...)
 {
-	va_list args;
-	va_start(args, format);
-	int n = real.vsprintf(to, format, args);
-	va_end(args);
-	if (OURS() && n >= 0)
-		writes(to, (size_t)n + 1, PC);
-	return n;
+	RETURN_WITH_ARGUMENTS(print(to, INT_MAX, format, args, OURS(), PC));
 }
 
 static int print_copy(char **to, const char *format, va_list args, bool ours, uintptr_t pc)
 {
 	char *text;
+	if (ours)
+		lab_format(format, args, pc);
 	int n = real.vasprintf(&text, format, args);
 	if (n < 0)
 		return n;
@@ -206,9 +240,5 @@ EXPORTED int vasprintf(char **restrict to, const char *restrict format, va_list 
 
 EXPORTED int asprintf(char **restrict to, const char *restrict format, ...)
 {
-	va_list args;
-	va_start(args, format);
-	int n = print_copy(to, format, args, OURS(), PC);
-	va_end(args);
-	return n;
+	RETURN_WITH_ARGUMENTS(print_copy(to, format, args, OURS(), PC));
 }

@@ -121,14 +121,26 @@ enum lab_limit {
 	LAB_MET_RETIRED,  /* retired memory could have been used without a hazard pointer */
 	LAB_MET_LAST,     /* another thread could have ended last, and run atexit()'s functions */
 	LAB_MET_INPUT,    /* a time, a processor or a random number could have been another */
-	LAB_MET_ASSEMBLY, /* assembly, or an object without instrumentation, could have done anything */
+	LAB_MET_ASSEMBLY, /* LAB_UNSEEN_NAMED */
+	LAB_MET_LENT,     /* LAB_UNSEEN_LENT, and a thread used the stack of another */
+	LAB_MET_CALL,     /* a function of the C library may have touched more than is known */
 	LAB_MET_NO_END,   /* each execution stopped at a false assumption */
 	LAB_LIMITS
 };
 enum { LAB_BOUNDS = (1 << LAB_MET_HISTORY) - 1 };
 
-/* Returns the limit in words: "a thread could have been preempted more often". */
-const char *lab_limit_text(enum lab_limit limit);
+/*
+ * Returns the limit in words: "a thread could have been preempted more often". `partial` is the
+ * function of LAB_MET_CALL.
+ */
+const char *lab_limit_text(enum lab_limit limit, const char *partial);
+
+enum lab_unseen {
+	/* Assembly, an object without instrumentation, or the like. The user was told each place. */
+	LAB_UNSEEN_NAMED = 1,
+	/* A call statement reads or writes a local variable whose address the function lends. */
+	LAB_UNSEEN_LENT = 2,
+};
 
 enum lab_strategy { LAB_AUTO, LAB_DFS, LAB_RANDOM, LAB_PCT, LAB_REPLAY, LAB_GRAPH, LAB_GUIDE };
 
@@ -180,11 +192,8 @@ struct lab_config {
 	/* Known failures. The search goes on after them. */
 	const struct lab_failure *known;
 	size_t n_known;
-	bool no_leaks; /* whether a leak is no failure */
-	/*
-	 * Whether the module has assembly, or an object that was compiled without instrumentation.
-	 */
-	bool unseen;
+	bool no_leaks;   /* whether a leak is no failure */
+	unsigned unseen; /* what of the module is not seen: bits of enum lab_unseen */
 	/*
 	 * Whether only read-modify-writes continue the release sequence of a release store, as in
 	 * C++20. In C11 later stores of the same thread continue it, too.
@@ -265,6 +274,8 @@ struct lab_result {
 	bool exhausted;
 	uint64_t complete, blocked;
 	unsigned limits; /* the limits that these executions met: bits of enum lab_limit */
+	/* the function of LAB_MET_CALL that was called first */
+	const char *partial;
 	/*
 	 * Whether the search has seen every execution of the model: `exhausted`, without a limit.
 	 */

@@ -24,9 +24,11 @@ _Noreturn void lab_no_file(const char *name, uintptr_t pc)
 			lab_no_file(name, PC);                                                                         \
 	} while (0)
 
-static int libc_vprintf(const char *format, va_list args)
+static int libc_print(FILE *to, const char *format, va_list args, uintptr_t pc)
 {
 	char *text = NULL;
+	lab_format(format, args, pc);
+	FOR_OUTPUT("vfprintf", to, vfprintf(to, format, args));
 	if (!lab.recording) /* the output is not shown, so its length is enough */
 		return vsnprintf(NULL, 0, format, args);
 	const int n = vasprintf(&text, format, args);
@@ -38,8 +40,12 @@ static int libc_vprintf(const char *format, va_list args)
 
 static int libc_vfprintf(FILE *to, const char *format, va_list args)
 {
-	FOR_OUTPUT("vfprintf", to, vfprintf(to, format, args));
-	return libc_vprintf(format, args);
+	return libc_print(to, format, args, PC);
+}
+
+static int libc_vprintf(const char *format, va_list args)
+{
+	return libc_print(stdout, format, args, PC);
 }
 
 /* Puts what the arguments after `format` print into `n`. */
@@ -47,7 +53,7 @@ static int libc_vfprintf(FILE *to, const char *format, va_list args)
 	do {                                                                                                           \
 		va_list args;                                                                                          \
 		va_start(args, format);                                                                                \
-		(n) = libc_vfprintf(to, format, args);                                                                 \
+		(n) = libc_print(to, format, args, PC);                                                                \
 		va_end(args);                                                                                          \
 	} while (0)
 
@@ -126,11 +132,11 @@ static void libc_perror(const char *text)
 	(void)libc_puts(error);
 }
 
-static void libc_vwarn(const char *format, va_list args)
+static void libc_vwarn(const char *format, va_list args, uintptr_t pc)
 {
 	const int error = errno;
 	if (format) {
-		const int n = libc_vprintf(format, args);
+		const int n = libc_print(stdout, format, args, pc);
 		lab_print(": ", n >= 0 ? 2 : 0);
 	}
 	(void)libc_puts(strerror(error)); // NOLINT(concurrency-mt-unsafe)
@@ -140,7 +146,7 @@ static void libc_warn(const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
-	libc_vwarn(format, args);
+	libc_vwarn(format, args, PC);
 	va_end(args);
 }
 
@@ -156,7 +162,7 @@ static _Noreturn void libc_err(int status, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
-	libc_vwarn(format, args);
+	libc_vwarn(format, args, PC);
 	va_end(args);
 	lab_program_exit(status, PC);
 }

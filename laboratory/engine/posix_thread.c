@@ -265,6 +265,7 @@ EXPORTED _Noreturn void pthread_exit(void *result)
 
 static int thread_set_name(pthread_t thread, const char *name, uintptr_t pc)
 {
+	lab_plain((uintptr_t)name, strnlen(name, 15) + 1, false, pc);
 	lab_shared_step(LAB_SHARED_NAMES, pc);
 	if (lab.program && thread > 0 && thread <= lab.n_threads)
 		snprintf(lab.threads[thread - 1].name, sizeof lab.threads[0].name, "%.15s", name);

@@ -20,53 +20,78 @@
 #include <unistd.h>
 
 /*
- * The list has names of functions, each with what the function touches, an item for each argument:
+ * The list has names of functions, each with what the function touches, an item for each argument
+ * that is no floating-point number:
  *   s        reads a string
+ *   nI       reads a string of at most as many bytes as argument I says
  *   rN, wN   reads or writes N bytes
  *   r@I, w@I reads or writes as many bytes as argument I says; with two digits, their product
  *   f        uses a stream
- *   -        nothing, or not all of it
- * Then comes the hidden state that the function reads (?) or writes (!). If a name ends in `*`, it
- * stands for all names that begin so.
+ *   -        nothing
+ * Then comes the hidden state that the function reads (?) or writes (!). A function without items
+ * touches nothing. A `~` before the items says that the function touches more than they tell; then a
+ * call of it forbids the word "proved". If a name ends in `*`, it stands for all names that
+ * begin so; the first name that fits counts.
+ *
+ * The functions that the engine exports or replaces tell the model what they touch. They are in the
+ * list only with what they leave out.
  */
 static const char known[] =
     /* strings and characters */
-    "bcmp:r@2r@2 bcopy:r@2w@2 bzero:w@1 ffs index isalnum isalpha isblank iscntrl isdigit "
-    "isgraph islower isprint ispunct isspace isupper isxdigit memccpy memchr memmem "
-    "mempcpy:w@2r@2 memrchr rawmemchr rindex:s stpcpy stpncpy strcasecmp strcasestr strchrnul "
-    "strcoll strcspn:-s strerror strerror_r __xpg_strerror_r strncasecmp strncat:s strpbrk:-s "
-    "strrchr:s strsep:-s strspn:-s strstr strtok_r:-s __strtok_r:-s strverscmp strxfrm tolower "
-    "toupper toascii sigabbrev_np strsignal __ctype_b_loc __ctype_tolower_loc "
-    "__ctype_toupper_loc basename dirname explicit_bzero:w@1 swab __xpg_basename strtok:-s!t wcscat "
-    "wcschr wcscmp wcscpy wcslen wcsncmp wcsncpy wcsnlen wcsrchr wcsstr wmemchr wmemcmp wmemcpy "
-    "wmemmove wmemset "
+    "bcmp:r@2r@2 bcopy:r@2w@2 bzero:w@1 ffs index:s isalnum isalpha isblank iscntrl isdigit "
+    "isgraph islower isprint ispunct isspace isupper isxdigit memccpy:~ memchr:~ memmem:r@1-r@3 "
+    "mempcpy:w@2r@2 memrchr:r@2 rawmemchr:~ rindex:s stpcpy:~ stpncpy:w@2n2 strcasecmp:ss strcasestr:ss "
+    "strchrnul:s strcoll:ss strcspn:ss strerror strerror_r:-w@2 __xpg_strerror_r:-w@2 strncasecmp:n2n2 strncat:~ "
+    "strpbrk:ss strrchr:s strsep:~-s strspn:ss strstr:ss strtok_r:~-s __strtok_r:~-s strverscmp:ss strxfrm:w@2s "
+    "tolower toupper toascii sigabbrev_np strsignal __ctype_b_loc __ctype_tolower_loc "
+    "__ctype_toupper_loc basename:s dirname:~ explicit_bzero:w@1 swab:r@2w@2 __xpg_basename:~ strtok:~-s!t wcscat:~ "
+    "wcschr:~ wcscmp:~ wcscpy:~ wcslen:~ wcsncmp:~ wcsncpy:~ wcsnlen:~ wcsrchr:~ wcsstr:~ wmemchr:~ wmemcmp:~ "
+    "wmemcpy:~ wmemmove:~ wmemset:~ strdup:s strndup:n1 "
     /* numbers */
-    "abs atof atoi atol atoll div labs ldiv llabs lldiv strtod:-w8 strtof:-w8 strtol:-w8 "
-    "strtold:-w8 strtoll:-w8 strtoul:-w8 strtoull:-w8 strtoimax:-w8 strtoumax:-w8 "
-    "__isoc99_sscanf:ss __isoc23_strtol:-w8 __isoc23_strtoul:-w8 __isoc23_sscanf:ss sscanf:ss "
-    "vsscanf:ss __isoc99_vsscanf:ss bsearch qsort:w@12 qsort_r:w@12 htonl htons ntohl ntohs "
-    "clock_getres:-w16 inet_ntop inet_pton:-s inet_addr:s inet_aton:s getaddrinfo:ss freeaddrinfo gai_strerror "
-    "getnameinfo if_nametoindex imaxabs drand48:!d erand48:w6 jrand48:w6 lcong48:r14!d lrand48:!d mrand48:!d "
-    "nrand48:w6 seed48:r6!d srand48:!d "
+    "abs atof:s atoi:s atol:s atoll:s div labs ldiv llabs lldiv strtod:sw8 strtof:sw8 strtol:sw8 "
+    "strtold:sw8 strtoll:sw8 strtoul:sw8 strtoull:sw8 strtoimax:sw8 strtoumax:sw8 "
+    "__isoc99_sscanf:~ss __isoc23_strtol:sw8 __isoc23_strtoul:sw8 __isoc23_sscanf:~ss sscanf:~ss "
+    "vsscanf:~ss __isoc99_vsscanf:~ss bsearch qsort:w@12 qsort_r:w@12 htonl htons ntohl ntohs "
+    "clock_getres:-w16 inet_ntop:~ inet_pton:~-s inet_addr:s inet_aton:sw4 getaddrinfo:ssr48w8 freeaddrinfo:~ "
+    "gai_strerror getnameinfo:~ if_nametoindex:s imaxabs drand48:!d erand48:w6 jrand48:w6 lcong48:r14!d lrand48:!d "
+    "mrand48:!d nrand48:w6 seed48:~r6!d srand48:!d frexp*:w4 modf:w8 modff:w4 modfl:w16 remquo*:w4 sincos:w8w8 "
+    "sincosf:w4w4 sincosl:w16w16 lgamma_r:w4 lgammaf_r:w4 lgammal_r:w4 lgamma*:~ gamma*:~ nan:s nanf:s nanl:s "
     /* the environment, and constants while a program runs */
     "getenv:s?e secure_getenv:s?e getpagesize getauxval __errno_location __h_errno_location "
-    "uname getuid geteuid getgid getegid isatty localeconv nl_langinfo gnu_get_libc_version "
-    "getopt:!g getopt_long:!g gethostname getrlimit:-w16 clearenv:!e fileno "
-    "getopt_long_only:!g feof:f ferror:f clearerr:f fgets:w@1-f fgetc:f getc:f ungetc:-f fread:w@12--f fseek:f ftell:f "
-    "rewind:f "
-    "fseeko:f ftello:f __isoc99_fscanf:f fscanf:f putenv:!e setenv:ss!e unsetenv:s!e __ctype_get_mb_cur_max "
+    "uname:w390 getuid geteuid getgid getegid isatty localeconv nl_langinfo gnu_get_libc_version "
+    "getopt:~!g getopt_long:~!g gethostname:w@1 getrlimit:-w16 clearenv:~!e fileno "
+    "getopt_long_only:~!g feof:f ferror:f clearerr:f fgets:w@1-f fgetc:f getc:f ungetc:-f fread:w@12--f fseek:f "
+    "ftell:f "
+    "rewind:f fseeko:f ftello:f __isoc99_fscanf:~f fscanf:~f putenv:~!e setenv:~ss!e unsetenv:~s!e "
+    "__ctype_get_mb_cur_max "
     /* time as text */
-    "asctime_r:r56w26 ctime_r:r8w26 difftime gmtime_r:r8w56 localtime_r:r8w56 mktime:w56 "
-    "timegm:w56 strftime:--sr56 gmtime:r8!b localtime:r8!b asctime:r56!b ctime:r8!b tzset "
+    "asctime_r:r56w26 ctime_r:r8w26 difftime gmtime_r:r8w56 localtime_r:r8w56 mktime:w56?e "
+    "timegm:w56 strftime:w@1-sr56?e gmtime:~r8!b localtime:~r8!b asctime:~r56!b ctime:~r8!b tzset:?e "
     /* attributes, scheduling */
-    "pthread_attr_* pthread_mutexattr_* pthread_condattr_* pthread_rwlockattr_* "
-    "pthread_barrierattr_* pthread_setconcurrency pthread_testcancel __sched_cpualloc "
-    "__sched_cpufree __sched_cpucount sched_get_priority_max sched_get_priority_min "
+    "pthread_attr_setaffinity_np:w56-r@1 pthread_attr_setschedparam:w56r4 pthread_attr_setsigmask_np:w56r128 "
+    "pthread_attr_set*:w56 pthread_attr_init:w56 pthread_attr_destroy:w56 pthread_attr_getaffinity_np:r56-w@1 "
+    "pthread_attr_getsigmask_np:r56w128 pthread_attr_getstack:r56w8w8 pthread_attr_getstack*:r56w8 "
+    "pthread_attr_getguardsize:r56w8 pthread_attr_get*:r56w4 pthread_rwlockattr_get*:r8w4 pthread_rwlockattr_*:w8 "
+    "pthread_mutexattr_get*:r4w4 pthread_mutexattr_*:w4 pthread_condattr_get*:r4w4 pthread_condattr_*:w4 "
+    "pthread_barrierattr_get*:r4w4 pthread_barrierattr_*:w4 "
+    "pthread_setconcurrency pthread_testcancel __sched_cpualloc:~ "
+    "__sched_cpufree:~ __sched_cpucount:-r@0 sched_get_priority_max sched_get_priority_min "
+    "pthread_create:-r56 pthread_mutex_init:-r4 pthread_cond_init:-r4 pthread_rwlock_init:-r8 pthread_barrier_init:-r4 "
+    "pthread_getattr_np:-w56 pthread_setschedparam:--r4 sched_setscheduler:--r4 "
+    /* deadlines and spans */
+    "nanosleep:r16 clock_nanosleep:--r16 thrd_sleep:r16 pthread_mutex_timedlock:-r16 pthread_mutex_clocklock:--r16 "
+    "pthread_cond_timedwait:--r16 pthread_cond_clockwait:---r16 pthread_rwlock_timed*:-r16 pthread_rwlock_clock*:--r16 "
+    "sem_timedwait:-r16 sem_clockwait:--r16 pthread_timedjoin_np:--r16 mtx_timedlock:-r16 cnd_timedwait:--r16 "
+    /* memory, output, descriptors */
+    "posix_memalign:w8 puts:s fputs:s perror:s "
+    "open:s open64:s fopen:ss fopen64:ss "
+    "unlink:s remove:s readv:~ writev:~ sendmsg:~ recvmsg:~ ioctl:~ recvfrom:-----w4 setsockopt:---r@4 "
+    "getsockopt:----r4 ppoll:--r16r128 select:----r16 pselect:~----r16 epoll_pwait:----r128 epoll_pwait2:---r16r128 "
     /* sets of signals; the model sends none */
-    "sigemptyset:w128 sigfillset:w128 sigaddset sigdelset sigismember sigandset sigisemptyset "
-    "sigorset "
+    "sigemptyset:w128 sigfillset:w128 sigaddset:w128 sigdelset:w128 sigismember:r128 sigandset:w128r128r128 "
+    "sigisemptyset:r128 sigorset:w128r128r128 sigaltstack:r24w24 "
     /* jumps within a thread */
-    "_setjmp setjmp __sigsetjmp longjmp _longjmp siglongjmp __longjmp_chk "
+    "_setjmp:w72 setjmp:w72 __sigsetjmp:w72 longjmp:r72 _longjmp:r72 siglongjmp:r72 __longjmp_chk:r72 "
     /* used by the compiler and the startup code */
     "__cxa_finalize __stack_chk_fail __gmon_start__ __register_frame_info "
     "__deregister_frame_info __cxa_guard_abort alloca ";
@@ -97,8 +122,9 @@ static const char *unknown_known(const char *name)
 		return "";
 	for (const char *word = known; *word; word += strcspn(word, " ") + 1) {
 		const size_t n = strcspn(word, "*: ");
-		if (strncmp(word, name, n) == 0 && (word[n] == '*' || n == length))
-			return word[n] == ':' ? word + n + 1 : "";
+		const bool all = word[n] == '*';
+		if (strncmp(word, name, n) == 0 && (all || n == length))
+			return word[n + all] == ':' ? word + n + all + 1 : "";
 	}
 	return NULL;
 }
@@ -127,6 +153,20 @@ static struct stub {
 	void *real;
 } stubs[STUBS];
 static unsigned n_stubs;
+/* a program is loaded; it refers to a function of which the model does not learn all it touches */
+static bool loaded, left_out;
+const char *lab_unknown_partial;
+
+bool lab_unknown_described(void)
+{
+	return loaded && !left_out;
+}
+
+void lab_unknown_is_partial(const char *name)
+{
+	lab_met(LAB_MET_CALL);
+	lab_unknown_partial = lab_unknown_partial ?: name;
+}
 
 /*
  * The code of a stub calls lab_stub() with the arguments of the call, and then jumps to what
@@ -209,7 +249,12 @@ static void unknown_touch(const char *at, const uintptr_t *args, uintptr_t pc)
 		}
 		if (what == 'f')
 			(void)lab_io_use_stream((const FILE *)*arg);
-		const size_t size = what != 's' ? unknown_size(&at, args) : *arg ? strlen((const char *)*arg) + 1 : 0;
+		size_t size = unknown_size(&at, args);
+		if (*arg && (what == 's' || what == 'n')) {
+			const size_t most = what == 's' ? SIZE_MAX : args[size];
+			size = strnlen((const char *)*arg, most);
+			size += size < most;
+		}
 		if (*arg && size > 0)
 			lab_plain(*arg, size, what == 'w', pc);
 	}
@@ -221,8 +266,11 @@ void *lab_stub(const uintptr_t *args, unsigned index, uintptr_t pc)
 {
 	const struct stub *s = &stubs[index];
 	const bool libc = strncmp(s->library, "libc.so", 7) == 0;
+	const bool partial = s->touches && *s->touches == '~';
 	if (s->touches && lab.active)
-		unknown_touch(s->touches, args, pc);
+		unknown_touch(s->touches + partial, args, pc);
+	if (partial && lab.active)
+		lab_unknown_is_partial(s->name);
 	if (s->touches)
 		return s->real;
 	lab_detail("  the model lacks, of what the program refers to:");
@@ -363,6 +411,7 @@ static void *unknown_stub(const char *name, const char *library, const char *tou
 	unsigned at = 0;
 	while (at < n_stubs && strcmp(stubs[at].name, name) != 0)
 		at++;
+	left_out |= touches && (at == STUBS - 1 || *touches == '~');
 	if (at == STUBS - 1 && touches)
 		return real;
 	if (at == n_stubs && n_stubs < STUBS - 1)
@@ -387,28 +436,27 @@ static void *unknown_replacement(const char *name)
 }
 
 /*
- * Returns where the relocation that refers to `target` leads. That is the target itself if it is
- * part of the engine, or harmless.
+ * Returns where the relocation that refers to `target` leads. That is the target itself, or what
+ * replaces it, if the list says nothing of what the function touches, and the function is part of
+ * the engine or harmless.
  */
 static void *unknown_way(const char *name, void *target)
 {
 	Dl_info info;
 	const ElfW(Sym) *symbol = NULL;
-	void *replacement = target ? unknown_replacement(name) : NULL;
-	if (replacement)
-		return replacement;
+	void *replacement = target ? unknown_replacement(name) : NULL, *real = replacement ?: target;
 	if (!target || dladdr1(target, &info, (void **)&symbol, RTLD_DL_SYMENT) == 0)
-		return target;
+		return real;
 	/* A target without a symbol is the variant of a function for this processor. */
 	const unsigned type = symbol ? ELF64_ST_TYPE(symbol->st_info) : STT_FUNC;
 	const char *library = basename(info.dli_fname), *touches = unknown_known(name);
+	const bool own = replacement || ((uintptr_t)target >= own_begin && (uintptr_t)target < own_end);
 	if (type == STT_OBJECT)
 		unknown_import(target, symbol->st_size);
 	if ((type != STT_FUNC && type != STT_GNU_IFUNC) ||
-	    ((uintptr_t)target >= own_begin && (uintptr_t)target < own_end) || (touches && !*touches) ||
-	    unknown_is_harmless_library(library, name))
-		return target;
-	return unknown_stub(name, library, touches, target);
+	    (touches ? !*touches : own || unknown_is_harmless_library(library, name)))
+		return real;
+	return unknown_stub(name, library, touches, real);
 }
 
 /* Returns the name of relocation `i` of table `t`; "": it has none. */
@@ -433,6 +481,7 @@ void lab_unknown_redirect(void *handle)
 		return;
 	if (own_end == 0)
 		(void)dl_iterate_phdr(unknown_find_self, NULL);
+	loaded = true;
 	lab_unknown_reset(); /* this is how the variables are before an execution */
 	for (unsigned t = 0; t < 2; t++) {
 		for (size_t i = 0; d.symbols && d.strings && i < d.sizes[t]; i++) {

@@ -31,10 +31,120 @@
 	"find_ck() { ck=-lck; ${CC:-cc} -shared -o \"$folder/plain.so\" -lck 2>/dev/null || ck=; }\n"
 
 /*
+ * gcc's -fsanitize=thread leaves out what a call statement itself reads and writes: the structure
+ * that a call returns into memory, a structure in memory that is an argument, and what a built-in
+ * function does that gcc expands (__builtin_memset() of few bytes). This script finds such
+ * statements in gcc's dump of the code (-fdump-tree-optimized), which has a statement a line, with
+ * its place:
+ *
+ *     [x.c:15:6] g = f (1l);
+ *     [x.c:38:2] take ([x.c:38:2] __MEM <struct s> (q_49(D)));
+ *
+ * A scalar that a call returns goes through a register in the dump (`_7 = f ();`), so each other
+ * left side is memory. An operand counts as follows:
+ *
+ * - A global variable, or what a pointer points to, counts. It is named.
+ * - A local variable counts if the function lends its address to anything but a destructor, or an
+ *   iterator or a duration of the C++ library, which keep no address. It is not named, since it
+ *   matters only if another thread uses the stack: the script tells by `lent`, and the engine does
+ *   the rest. The headers of the C++ library lend their local variables to no other thread.
+ * - <retval> does not count, since the statement of the caller does.
+ * - If a C++ function returns by a slot of the caller ([return slot optimization]), the type decides.
+ *   A type that is not trivially copyable is made by its constructor in the slot, which the compiler
+ *   instruments; only a function of another type has <retval> in its body. So the statement counts
+ *   if the function has <retval>, or is not known by its name.
+ * - The header of std::thread reads the handle in joinable(), and that of std::error_code is for
+ *   errors. They do not count, as the compiled part of the C++ library does not.
+ */
+#define CALLS                                                                                                          \
+	"awk '\n"                                                                                                      \
+	"function reduced(text,   depth, c) {\n"                                                                       \
+	"  gsub(/->/, \"@\", text); gsub(/operator[-<>=!]+/, \"operator\", text)\n"                                    \
+	"  while (gsub(/<[^<>]*>/, \"\", text)) ;\n"                                                                   \
+	"  sub(/OBJ_TYPE_REF\\(.*\\) \\(/, \"OBJ_TYPE_REF (\", text)\n"                                                \
+	"  at = index(text, \" (\")\n"                                                                                 \
+	"  for (c = text ~ /\\)::/ ? length(text) : 1; c > 1; c--)\n"                                                  \
+	"    if (!(depth += (substr(text, c, 1) == \")\") - (substr(text, c, 1) == \"(\"))) { at = c - 1; break }\n"   \
+	"  arguments = substr(text, at + 2); sub(/\\)[^)]*$/, \"\", arguments)\n"                                      \
+	"  return at ? substr(text, 1, at - 1) : \"\"\n"                                                               \
+	"}\n"                                                                                                          \
+	"function found(what) { if (where !~ /^(std_thread[.]h|system_error):/) all[what, slot] }\n"                   \
+	"function operand(x, what,   name, base) {\n"                                                                  \
+	"  if (x ~ /^([-0-9&{}]|_Literal|__complex__|Inf|Nan|__MEM +\\(_[0-9]+\\(D\\)\\)|=RESULT|$)/) return\n"        \
+	"  if (x ~ /@|^[(*]/ || x ~ /^__MEM[^&]*$/) { found(what); return }\n"                                         \
+	"  sub(/^__MEM[^&]*&/, \"\", x); match(x, /^[A-Za-z_$][A-Za-z_$#0-9]*([.][0-9]+(_[0-9]+)?)?/)\n"               \
+	"  base = name = substr(x, 1, RLENGTH)\n"                                                                      \
+	"  if (name ~ /^_[0-9]+$/ || !(name in own) && sub(/_[0-9]+$/, \"\", base) && base in own) return\n"           \
+	"  if (!(name in own)) found(what); else if (!library) mine[name, slot] = name\n"                              \
+	"}\n"                                                                                                          \
+	"function counts(slot) { return slot == \"\" || slot in by_value || slot ~ /^(_[0-9]+|OBJ_TYPE_REF)$/ }\n"     \
+	"FNR == 1 { cxx = FILENAME ~ /[+][+]/; state = \"\" }\n"                                                       \
+	"/__GIMPLE/ { state = \"head\"; head = \"\"; next }\n"                                                         \
+	"state == \"head\" {\n"                                                                                        \
+	"  if ($0 != \"{\" || head !~ /\\) *(const)? *$/) { head = head \" \" $0; next }\n"                            \
+	"  state = \"locals\"; split(\"\", own); split(\"\", lent); split(\"\", gone); split(\"\", mine)\n"            \
+	"  n = split(head, part, /[,()]/); for (i = 1; i <= n; i++) { sub(/.*[ *&]/, \"\", part[i]); own[part[i]] }\n" \
+	"  sub(/^ +/, \"\", head); me = reduced(head); next\n"                                                         \
+	"}\n"                                                                                                          \
+	"/^}/ {\n"                                                                                                     \
+	"  for (m in mine) {\n"                                                                                        \
+	"    split(m, part, SUBSEP)\n"                                                                                 \
+	"    if (mine[m] in lent && !(part[2] != \"\" && mine[m] in gone)) lent_slots[part[2]]\n"                      \
+	"  }\n"                                                                                                        \
+	"  state = \"\"; next\n"                                                                                       \
+	"}\n"                                                                                                          \
+	"state == \"locals\" && (/^$/ || /^  __BB/) { state = \"body\" }\n"                                            \
+	"state == \"locals\" && !/^(  static|    )/ {\n"                                                               \
+	"  sub(/ (\\[value-expr|= ).*/, \"\"); sub(/(\\[[^]]*\\])*;.*/, \"\"); sub(/.*[ *&]/, \"\"); own[$0]\n"        \
+	"}\n"                                                                                                          \
+	"state != \"body\" { next }\n"                                                                                 \
+	"/<retval>/ { by_value[me]; gsub(/<retval>/, \"=RESULT\") }\n"                                                 \
+	"{\n"                                                                                                          \
+	"  where = match($0, /\\[[^][]*:[0-9]+:[0-9]+\\]/) ? substr($0, RSTART + 1, RLENGTH - 2) : \"?\"\n"            \
+	"  library = where ~ /\\/c[+][+]\\//; sub(/:[0-9]+$/, \"\", where); sub(/.*\\//, \"\", where)\n"               \
+	"  gsub(/\\[[^][]*:[0-9]+:[0-9]+\\] /, \"\"); sub(/^ +/, \"\")\n"                                              \
+	"}\n"                                                                                                          \
+	"/__builtin___tsan/ { next }\n"                                                                                \
+	"{ call = /\\)( \\[static-chain[^;]*)?;( \\[[^;]*)?$/ }\n"                                                     \
+	"call {\n"                                                                                                     \
+	"  gsub(/\"([^\"\\\\]|\\\\.)*\"/, \"0\"); sub(/ \\[static-chain[^;]*/, \"\")\n"                                \
+	"  by_slot = cxx && /;.*return slot/; slot = \"\"; sub(/;[^;]*$/, \"\"); gsub(/, [0-9]+>/, \">\")\n"           \
+	"  left = match($0, / =(.v.)? /) ? substr($0, 1, RSTART - 1) : \"\"\n"                                         \
+	"  callee = reduced(left == \"\" ? $0 : substr($0, RSTART + RLENGTH))\n"                                       \
+	"  call = callee != \"\" && callee !~ /^(\\(|__MEM|__VIEW|_Literal|__PHI|__asm__)/\n"                          \
+	"}\n"                                                                                                          \
+	"call {\n"                                                                                                     \
+	"  n = split(arguments, part, \", \")\n"                                                                       \
+	"  if (callee ~ /^__builtin_(mem|str)/ && part[n] ~ /^[0-9]+[ul]*$/ ||\n"                                      \
+	"      callee ~ /^__builtin_(ia32_.*(movnt|maskmov|gather|scatter|lddqu|load|store)|aarch64_(ld|st))/)\n"      \
+	"    found(\"what \" callee \"() at \" where \" touches\")\n"                                                  \
+	"  for (i = 1; i <= n; i++) operand(part[i], \"the structure that a call at \" where \" takes\")\n"            \
+	"  if (by_slot) slot = callee\n"                                                                               \
+	"  while (gsub(/<[^<>]*>/, \"\", left)) ;\n"                                                                   \
+	"  gsub(/->/, \"@\", left); operand(left, \"the structure that a call at \" where \" returns\")\n"             \
+	"  if (callee ~ /::~/) gone[substr(part[1], 2)]\n"                                                             \
+	"  if (callee ~ /^(__gnu_cxx|std::(chrono|this_thread|_[A-Za-z_]*iterator))::|^std::operator|::~/) next\n"     \
+	"}\n"                                                                                                          \
+	"{\n"                                                                                                          \
+	"  n = split($0, part, \"&\")\n"                                                                               \
+	"  for (i = 2; i <= n; i++)\n"                                                                                 \
+	"    if (match(part[i], /^[A-Za-z_$][A-Za-z_$#0-9]*([.][0-9]+)?/)) lent[substr(part[i], 1, RLENGTH)]\n"        \
+	"}\n"                                                                                                          \
+	"END {\n"                                                                                                      \
+	"  for (what in all) { split(what, part, SUBSEP); if (counts(part[2])) print part[1] \" is not seen\" }\n"     \
+	"  for (slot in lent_slots) if (counts(slot)) exit 9\n"                                                        \
+	"}\n"                                                                                                          \
+	"' \"$folder\"/*.tree 2>/dev/null >>\"$folder/unseen\"; [ $? = 9 ] && lent=2 || lent=0\n"
+
+/*
  * Prints the places of inline assembly in what a script has compiled, by the compiler's marks: gcc
  * gives the line behind the mark, and clang the line before it. Hints to the processor do nothing
- * that is seen, and do not count. Then it prints what the script has found itself. The exit status
- * is UNSEEN if there is any.
+ * that is seen, and do not count. clang's -fsanitize=thread leaves out a structure that goes to a
+ * call on the stack, and long doubles. In clang's code for x86-64, which begins with `.text`, an
+ * argument goes to the stack behind `movq %rsp, REGISTER`, or by `movq REGISTER, N(%rsp)`. Memory
+ * that no register of the frame points to may be shared. Then PLACES prints what the script and
+ * CALLS have found. The exit status is 0 if there is nothing, or else SOME and the bits of enum
+ * lab_unseen.
  */
 #define PLACES                                                                                                         \
 	"awk '\n"                                                                                                      \
@@ -53,9 +163,22 @@
 	"$1 == \".file\" && $2 ~ /^\"/ { outside = \"outside of functions of \" part[2] }\n"                           \
 	"$1 == \".cfi_endproc\" { line = \"\" }\n"                                                                     \
 	"$1 == \".loc\" { file = $2; line = $3 }\n"                                                                    \
-	"' \"$folder\"/[!p]*.s 2>/dev/null | sort -u | cat - \"$folder/unseen\" 2>/dev/null |\n"                       \
-	"  sed 's/^/fairlead-stress: /' | grep . && exit 3 || exit 0\n"
-enum { UNSEEN = 3 };
+	"function unseen(what,   of) {\n"                                                                              \
+	"  of = name[file]; sub(/.*\\//, \"\", of); print what \" at \" of \":\" line \" is not seen\"\n}\n"           \
+	"FNR == 1 { clang = /[.]text/ }\n"                                                                             \
+	"/^\tcall/ { outgoing = 0 }\n"                                                                                 \
+	"!clang { next }\n"                                                                                            \
+	"/^\tmovq\t%rsp, %r[^b]/ { outgoing = 1 }\n"                                                                   \
+	"/^\t(f(ld|stp)t|mov[a-z]*)\t/ {\n"                                                                            \
+	"  shared = /\t([A-Za-z_][^@]*\\(%rip|-?[0-9]*\\(%r([acd]x|bx|[sd]i|[0-9]+))/\n}\n"                            \
+	"/^\tf(ld|stp)t/ && shared { unseen(\"the long double\") }\n"                                                  \
+	"outgoing && shared && /^\tmov.*, %/ || $3 ~ /\\(%rsp\\)$/ && loaded[$2] {\n"                                  \
+	"  unseen(\"the structure that a call takes\")\n}\n"                                                           \
+	"/^\tmov.*, %/ { loaded[$3 \",\"] = shared }\n"                                                                \
+	"' \"$folder\"/[!p]*.s 2>/dev/null | cat - \"$folder/unseen\" 2>/dev/null | sort -u |\n"                       \
+	"  sed 's/^/fairlead-stress: /' | grep . && lent=$((lent + 1))\n"                                              \
+	"exit $((lent ? lent + 64 : 0))\n"
+enum { SOME = 64 };
 
 static const char script[] = ARGUMENTS
     "make() {\n"
@@ -70,8 +193,9 @@ static const char script[] = ARGUMENTS
     "  ${CC:-cc} -shared -pthread -o \"$folder/$kind.so\" \"$folder/$kind.o\" \"$@\" -Wl,-Bsymbolic \\\n"
     "    ${archive:+\"$archive\" -Wl,--as-needed $ck}\n"
     "}\n"
-    "find_ck; make model \"$model\" '-O0 -fsanitize=thread -fno-builtin' \"$1\" && make plain \"$plain\" '' \"$1\" || "
-    "exit 1\n" PLACES;
+    "find_ck; tree=-fdump-tree-optimized-lineno-gimple=$folder/c.tree; export CCC_OVERRIDE_OPTIONS=\"#x$tree\"\n"
+    "make model \"$model\" \"-O0 -fsanitize=thread -fno-builtin $tree\" \"$1\" && make plain \"$plain\" '' \"$1\" || "
+    "exit 1\n" CALLS PLACES;
 
 static const char program_script[] = ARGUMENTS
     "objects= n=0 cxx= more=\n"
@@ -84,7 +208,9 @@ static const char program_script[] = ARGUMENTS
     "    [ \"$of\" != \"$language\" ] || set -- \"$@\" \"$word\"\n"
     "  done\n"
     "  IFS=:; for place in $includes; do set -- -I \"$place\" \"$@\"; done; unset IFS\n"
-    "  $compiler -g \"$@\" -O0 -fPIC -pthread -fsanitize=thread -fno-builtin -U_FORTIFY_SOURCE $more \\\n"
+    "  tree=-fdump-tree-optimized-lineno-gimple=$folder/$n.$language.tree\n"
+    "  CCC_OVERRIDE_OPTIONS=\"#x$tree\" $compiler $tree -g \"$@\" -O0 -fPIC -pthread -fsanitize=thread -fno-builtin "
+    "-U_FORTIFY_SOURCE $more \\\n"
     "    -fno-lto -S \"$source\" -o \"$folder/$n.s\" && $compiler -c \"$folder/$n.s\" -o \"$folder/$n.o\"\n"
     "}\n"
     "for source; do\n"
@@ -115,7 +241,7 @@ static const char program_script[] = ARGUMENTS
     "  libfairlead-model.a | libgcc*.a | libstdc++*.a | libsupc++*.a | libc_nonshared.a) ;;\n"
     "  *) instrumented \"$file\" \"$member:\" ;;\n"
     "  esac\n"
-    "done >>\"$folder/unseen\"\n" PLACES;
+    "done >>\"$folder/unseen\"\n" CALLS PLACES;
 
 /*
  * Prints the symbols that the module $1 needs, and that neither this program nor a library of the
@@ -173,7 +299,7 @@ bool name_undefined(const char *path)
 	return run_shell(argv) == 0;
 }
 
-bool compile_left_unseen;
+unsigned compile_left_unseen;
 
 static const char **add(const char **to, const struct words *words)
 {
@@ -200,8 +326,10 @@ static const char *compile(const struct options *o, const char *how, const char 
 	memcpy(argv, first, sizeof first);
 	add(add(add(argv + sizeof first / sizeof *first, flags), inputs), sources);
 	const int status = archives ? run_shell(argv) : -1;
-	compile_left_unseen = compile_left_unseen || status == UNSEEN;
-	const bool good = status == 0 || status == UNSEEN;
+	const unsigned unseen = status ? (unsigned)status ^ SOME : 0;
+	const bool good = unseen <= (LAB_UNSEEN_NAMED | LAB_UNSEEN_LENT);
+	if (good)
+		compile_left_unseen |= unseen;
 	if (!good)
 		complain("cannot compile or link %s", o->first ? o->first : sources->at[0]);
 	free(include);

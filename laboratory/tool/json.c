@@ -59,7 +59,7 @@ static void limits(FILE *to, const struct lab_result *r)
 		if (!(r->limits & 1u << i))
 			continue;
 		fputs(between, to);
-		emit_json(to, "%s", lab_limit_text((enum lab_limit)i));
+		emit_json(to, "%s", lab_limit_text((enum lab_limit)i, r->partial));
 		between = ",";
 	}
 	fputc(']', to);

@@ -134,6 +134,7 @@ static void pass_report(struct stream *s, struct report *report)
 	pass_text(s, &r->details, "");
 	pass_text(s, &r->replay, "");
 	pass_text(s, &r->strategy, "");
+	pass_text(s, &r->partial, "");
 	pass_arrays(s, report);
 }
 

@@ -65,7 +65,7 @@ static void limits(char *to, size_t size, const struct lab_result *r, unsigned w
 		if (!(r->limits & which & 1u << i) || used >= size)
 			continue;
 		used += (size_t)snprintf(to + used, size - used, "%s%s", used ? ", " : first,
-		                         lab_limit_text((enum lab_limit)i));
+		                         lab_limit_text((enum lab_limit)i, r->partial));
 	}
 }
 

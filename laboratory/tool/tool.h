@@ -105,8 +105,8 @@ char *place_of(const char *key);
 bool compile_and_load(const struct options *o, const char *path);
 /* Compiles the sources of a program, links it, and loads it. */
 bool compile_program(const struct options *o);
-/* there is code that the model does not see; each place was named */
-extern bool compile_left_unseen;
+/* what the model does not see of what was compiled: bits of enum lab_unseen */
+extern unsigned compile_left_unseen;
 /* Names each symbol that the module lacks. Returns false if there is none. */
 bool name_undefined(const char *path);
 void compile_clean(void); /* removes the temporary files */
