@@ -41,8 +41,8 @@ static const char known[] =
     "bcmp:r@2r@2 bcopy:r@2w@2 bzero:w@1 ffs index:s isalnum isalpha isblank iscntrl isdigit "
     "isgraph islower isprint ispunct isspace isupper isxdigit memccpy:~ memchr:~ memmem:r@1-r@3 "
     "mempcpy:w@2r@2 memrchr:r@2 rawmemchr:~ rindex:s stpcpy:~ stpncpy:w@2n2 strcasecmp:ss strcasestr:ss "
-    "strchrnul:s strcoll:ss strcspn:ss strerror strerror_r:-w@2 __xpg_strerror_r:-w@2 strncasecmp:n2n2 strncat:~ "
-    "strpbrk:ss strrchr:s strsep:~-s strspn:ss strstr:ss strtok_r:~-s __strtok_r:~-s strverscmp:ss strxfrm:w@2s "
+    "strchrnul:s strcoll:ss strcspn:ss strerror strerror_r:~ __xpg_strerror_r:~ strncasecmp:n2n2 strncat:~ "
+    "strpbrk:ss strrchr:s strsep:~-s strspn:ss strstr:ss strtok_r:~-s __strtok_r:~-s strverscmp:ss strxfrm:~-s "
     "tolower toupper toascii sigabbrev_np strsignal __ctype_b_loc __ctype_tolower_loc "
     "__ctype_toupper_loc basename:s dirname:~ explicit_bzero:w@1 swab:r@2w@2 __xpg_basename:~ strtok:~-s!t wcscat:~ "
     "wcschr:~ wcscmp:~ wcscpy:~ wcslen:~ wcsncmp:~ wcsncpy:~ wcsnlen:~ wcsrchr:~ wcsstr:~ wmemchr:~ wmemcmp:~ "
@@ -59,14 +59,14 @@ static const char known[] =
     /* the environment, and constants while a program runs */
     "getenv:s?e secure_getenv:s?e getpagesize getauxval __errno_location __h_errno_location "
     "uname:w390 getuid geteuid getgid getegid isatty localeconv nl_langinfo gnu_get_libc_version "
-    "getopt:~!g getopt_long:~!g gethostname:w@1 getrlimit:-w16 clearenv:~!e fileno "
+    "getopt:~!g getopt_long:~!g gethostname:~ getrlimit:-w16 clearenv:~!e fileno "
     "getopt_long_only:~!g feof:f ferror:f clearerr:f fgets:w@1-f fgetc:f getc:f ungetc:-f fread:w@12--f fseek:f "
     "ftell:f "
     "rewind:f fseeko:f ftello:f __isoc99_fscanf:~f fscanf:~f putenv:~!e setenv:~ss!e unsetenv:~s!e "
     "__ctype_get_mb_cur_max "
     /* time as text */
     "asctime_r:r56w26 ctime_r:r8w26 difftime gmtime_r:r8w56 localtime_r:r8w56 mktime:w56?e "
-    "timegm:w56 strftime:w@1-sr56?e gmtime:~r8!b localtime:~r8!b asctime:~r56!b ctime:~r8!b tzset:?e "
+    "timegm:w56 strftime:~--sr56?e gmtime:~r8!b localtime:~r8!b asctime:~r56!b ctime:~r8!b tzset:?e "
     /* attributes, scheduling */
     "pthread_attr_setaffinity_np:w56-r@1 pthread_attr_setschedparam:w56r4 pthread_attr_setsigmask_np:w56r128 "
     "pthread_attr_set*:w56 pthread_attr_init:w56 pthread_attr_destroy:w56 pthread_attr_getaffinity_np:r56-w@1 "
