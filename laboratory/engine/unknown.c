@@ -53,9 +53,10 @@ static const char known[] =
     "__isoc99_sscanf:~ss __isoc23_strtol:sw8 __isoc23_strtoul:sw8 __isoc23_sscanf:~ss sscanf:~ss "
     "vsscanf:~ss __isoc99_vsscanf:~ss bsearch qsort:w@12 qsort_r:w@12 htonl htons ntohl ntohs "
     "clock_getres:-w16 inet_ntop:~ inet_pton:~-s inet_addr:s inet_aton:sw4 getaddrinfo:ssr48w8 freeaddrinfo:~ "
-    "gai_strerror getnameinfo:~ if_nametoindex:s imaxabs drand48:!d erand48:w6 jrand48:w6 lcong48:r14!d lrand48:!d "
-    "mrand48:!d nrand48:w6 seed48:~r6!d srand48:!d frexp*:w4 modf:w8 modff:w4 modfl:w16 remquo*:w4 sincos:w8w8 "
+    "gai_strerror getnameinfo:~ if_nametoindex:s imaxabs drand48:!d erand48:w6?d jrand48:w6?d lcong48:r14!d lrand48:!d "
+    "mrand48:!d nrand48:w6?d seed48:~r6!d srand48:!d frexp*:w4 modf:w8 modff:w4 modfl:w16 remquo*:w4 sincos:w8w8 "
     "sincosf:w4w4 sincosl:w16w16 lgamma_r:w4 lgammaf_r:w4 lgammal_r:w4 lgamma*:~ gamma*:~ nan:s nanf:s nanl:s "
+    "nanf*:~ modff*:~ sincosf*:~ canonicalize*:~ getpayload*:~ setpayload*:~ totalorder*:~ "
     /* the environment, and constants while a program runs */
     "getenv:s?e secure_getenv:s?e getpagesize getauxval __errno_location __h_errno_location "
     "uname:w390 getuid geteuid getgid getegid isatty localeconv nl_langinfo gnu_get_libc_version "

@@ -1151,6 +1151,8 @@ def proofs(tool):
                                                f"plain = 1; atomic_thread_fence(memory_order_release); {change}"], "sem_init(&p, 0, 1);"),
                          "--strategy", strategy, status=1)
         expect(tool.says(folder.path("alone.c")), "proved: all 1 execution\n")
+        path = folder.write("math.c", "int canonicalizef(float *, const float *);\nint main(void) { static float of, to; return canonicalizef(&to, &of); }\n")
+        expect(tool.says(path, "-lm"), "what canonicalizef() touches is not all seen")
         for std, status in ((".c", 0), (".c --std c++20", 1), (".cc", 1), (".cc --std c11", 0)):
             ending, *options = std.split(" ", 1)
             path = folder.write("sequence" + ending, SEQUENCE)
