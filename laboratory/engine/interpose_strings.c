@@ -165,7 +165,7 @@ void lab_format(const char *format, va_list from, uintptr_t pc)
 	for (size_t i = 0; i < n && !partial; i++) {
 		partial = types[i] == PA_WSTRING || types[i] & PA_FLAG_PTR;
 		if (types[i] == PA_DOUBLE)
-			(void)va_arg(args, double);
+			(void)va_arg(args, double); // NOLINT(bugprone-branch-clone): another type
 		else if (types[i] == (PA_DOUBLE | PA_FLAG_LONG_DOUBLE))
 			(void)va_arg(args, long double);
 		else { /* integers and pointers are in the same places */
