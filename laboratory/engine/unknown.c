@@ -29,9 +29,9 @@
  *   f        uses a stream
  *   -        nothing
  * Then comes the hidden state that the function reads (?) or writes (!). A function without items
- * touches nothing. A `~` before the items says that the function touches more than they tell; then a
- * call of it forbids the word "proved". If a name ends in `*`, it stands for all names that
- * begin so; the first name that fits counts.
+ * touches nothing. A `~` before the items says that the function touches more than they tell. Then
+ * a call of it forbids the word "proved". If a name ends in `*`, it stands for all names that begin
+ * so. The first name that fits counts.
  *
  * The functions that the engine exports or replaces tell the model what they touch. They are in the
  * list only with what they leave out.
@@ -154,14 +154,7 @@ static struct stub {
 	void *real;
 } stubs[STUBS];
 static unsigned n_stubs;
-/* a program is loaded; it refers to a function of which the model does not learn all it touches */
-static bool loaded, left_out;
 const char *lab_unknown_partial;
-
-bool lab_unknown_described(void)
-{
-	return loaded && !left_out;
-}
 
 void lab_unknown_is_partial(const char *name)
 {
@@ -412,7 +405,6 @@ static void *unknown_stub(const char *name, const char *library, const char *tou
 	unsigned at = 0;
 	while (at < n_stubs && strcmp(stubs[at].name, name) != 0)
 		at++;
-	left_out |= touches && (at == STUBS - 1 || *touches == '~');
 	if (at == STUBS - 1 && touches)
 		return real;
 	if (at == n_stubs && n_stubs < STUBS - 1)
@@ -482,7 +474,6 @@ void lab_unknown_redirect(void *handle)
 		return;
 	if (own_end == 0)
 		(void)dl_iterate_phdr(unknown_find_self, NULL);
-	loaded = true;
 	lab_unknown_reset(); /* this is how the variables are before an execution */
 	for (unsigned t = 0; t < 2; t++) {
 		for (size_t i = 0; d.symbols && d.strings && i < d.sizes[t]; i++) {

@@ -9,14 +9,6 @@
  * `handle` comes from dlopen().
  */
 void lab_unknown_redirect(void *handle);
-/*
- * Returns whether the model learns all memory that the functions of other objects touch to which
- * the loaded program refers. For that, each such function touches none, or it is in the list of
- * unknown.c with all that it touches, or the engine replaces it and reports its accesses. A function
- * that the model lacks does not count, since a call of it ends the execution. The result is false if
- * no program is loaded.
- */
-bool lab_unknown_described(void);
 /* Forbids the word "proved", since the call of this function may touch more than is known. */
 void lab_unknown_is_partial(const char *name);
 /* the function that was called first of those that touch more than is known, or NULL */
