@@ -4,10 +4,7 @@
  * learns what they read and write. unknown.c has a list of what other functions touch.
  */
 #include "interpose.h"
-#include "unknown.h"
-#include <fnmatch.h>
 #include <limits.h>
-#include <printf.h>
 #include <stdarg.h>
 
 #undef strchr /* a macro from glibc 2.43 on, which keeps the const of its argument */
@@ -152,32 +149,6 @@ EXPORTED char *strndup(const char *s, size_t most)
 }
 
 /* --- printf() --- */
-
-void lab_format(const char *format, va_list from, uintptr_t pc)
-{
-	int types[32];
-	const size_t most = sizeof types / sizeof *types, n = parse_printf_format(format, most, types);
-	/* a string may end without a NUL if it has a precision, as in "%.*s" */
-	bool partial = n > most || fnmatch("*.*([*0-9])s*", format, FNM_EXTMATCH) == 0;
-	va_list args;
-	va_copy(args, from);
-	reads(format, real.strlen(format) + 1, pc);
-	for (size_t i = 0; i < n && !partial; i++) {
-		partial = types[i] == PA_WSTRING || types[i] & PA_FLAG_PTR;
-		if (types[i] == PA_DOUBLE)
-			(void)va_arg(args, double); // NOLINT(bugprone-branch-clone): another type
-		else if (types[i] == (PA_DOUBLE | PA_FLAG_LONG_DOUBLE))
-			(void)va_arg(args, long double);
-		else { /* integers and pointers are in the same places */
-			const char *text = va_arg(args, const char *);
-			if (text && types[i] == PA_STRING)
-				reads(text, real.strlen(text) + 1, pc);
-		}
-	}
-	va_end(args);
-	if (partial)
-		lab_unknown_is_partial("printf");
-}
 
 /* Returns the result of the call, which gets as `args` the arguments behind `format`. */
 #define RETURN_WITH_ARGUMENTS(call)                                                                                    \

@@ -7,12 +7,47 @@
  */
 #include "choice.h"
 #include "io.h"
+#include "unknown.h"
+#include <fnmatch.h>
+#include <printf.h>
 #include <stdarg.h>
 #include <unistd.h>
 
 _Noreturn void lab_no_file(const char *name, uintptr_t pc)
 {
 	lab_unmodelled(pc, "calls %s() for a descriptor or a stream in a way that the model does not have", name);
+}
+
+static void libc_reads(const char *text, uintptr_t pc)
+{
+	if (!lab_is_module_code((uintptr_t)text)) /* a constant does not race */
+		lab_plain((uintptr_t)text, strlen(text) + 1, false, pc);
+}
+
+void lab_format(const char *format, va_list from, uintptr_t pc)
+{
+	int types[32];
+	const size_t most = sizeof types / sizeof *types, n = parse_printf_format(format, most, types);
+	/* a string may end without a NUL if it has a precision, as in "%.*s" */
+	bool partial = n > most || fnmatch("*.*([*0-9])s*", format, FNM_EXTMATCH) == 0;
+	va_list args;
+	va_copy(args, from);
+	libc_reads(format, pc);
+	for (size_t i = 0; i < n && !partial; i++) {
+		partial = types[i] == PA_WSTRING || types[i] & PA_FLAG_PTR;
+		if (types[i] == PA_DOUBLE)
+			(void)va_arg(args, double); // NOLINT(bugprone-branch-clone): another type
+		else if (types[i] == (PA_DOUBLE | PA_FLAG_LONG_DOUBLE))
+			(void)va_arg(args, long double);
+		else { /* integers and pointers are in the same places */
+			const char *text = va_arg(args, const char *);
+			if (text && types[i] == PA_STRING)
+				libc_reads(text, pc);
+		}
+	}
+	va_end(args);
+	if (partial)
+		lab_unknown_is_partial("printf");
 }
 
 /* Returns the result of `call` if the stream is one of fopen(), which is the C library's. */
