@@ -90,7 +90,7 @@ all_of() {
 step_gcc() {
 	# shellcheck disable=SC2086 # a list of words
 	configure "$release" $all_features werror
-	make "$release"
+	make "$release" all stress-programs
 	"$root/docs/examples/test_demo.py" "$demo"
 	all_of laboratory "$release"
 	all_of stress "$release"
