@@ -97,7 +97,8 @@ FL_INLINE fl_bytes fl_bytes_of_text(const char *_text)
 
 /*
  * FL_BYTES_EACH(T, v, b) begins a loop over the elements of type `T` in the bytes `b`. The variable
- * `T *v` points to each element in turn. The macro evaluates `b` three times.
+ * `T *v` points to each element in turn. The macro evaluates `b` twice, or once if `b` has no
+ * memory.
  */
 #define FL_BYTES_EACH(T, v, b)                                                                                         \
 	for (__typeof__(T) *v = (__typeof__(T) *)(b).data, *const _##v##_end = v ? v + FL_BYTES_COUNT(T, b) : v;       \

@@ -139,9 +139,9 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
  * The deadline of a token runs no callback. A registration after the deadline has passed runs the
  * function at once, as a registration after a request does.
  *
- * The library itself requests the tokens of tasks (also in worker processes), fibers, groups and
- * loops that are cancelled, and the token of a group in which a member has failed. The callbacks
- * then run within the call that cancels, such as fl_future_cancel(), fl_group_cancel() or
+ * The library itself requests the tokens of tasks (also in worker processes), promises, fibers,
+ * groups and loops that are cancelled, and the token of a group in which a member has failed. The
+ * callbacks then run within the call that cancels, such as fl_future_cancel(), fl_group_cancel() or
  * fl_loop_cancel(), or where the member ends.
  */
 typedef struct fl_cancel_callback {

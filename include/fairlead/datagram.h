@@ -34,9 +34,11 @@ FL_BEGIN_DECLS
  *
  * Errors
  *
- * After -EPIPE (the socket is closed) and -EOWNERDEAD all later calls return the same. All other
- * errors concern one call. A call that fails, times out or is cancelled has sent or received
- * nothing; the functions for several datagrams say how many they have moved.
+ * After -EPIPE (the socket is closed) and -EOWNERDEAD (this is a forked child), all later sends,
+ * receives, connects and disconnects return the same. Any other error concerns one call. A call
+ * that fails, times out or is cancelled has sent or received nothing, except that a receive with
+ * -EMSGSIZE has received a part of the datagram. The functions for several datagrams say how many
+ * they have moved.
  */
 typedef struct fl_datagram fl_datagram;
 
@@ -373,7 +375,7 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_receive_many(fl_datagram *_d, fl_datagra
  */
 FL_API FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n);
 
-/* Returns the UDP port; 0 for a Unix socket, or for a socket that is not bound. */
+/* Returns the UDP port; 0 for a Unix socket, and for a socket that is closed or not bound. */
 FL_API uint16_t fl_datagram_port(const fl_datagram *d);
 
 /*

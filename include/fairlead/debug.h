@@ -101,13 +101,17 @@ FL_API void fl_debug_contention(int fd);
  * `settings` is "ring" and then, after commas, any of:
  *   exit         A file is written when the process ends by exit() or by a return of main().
  *   slow=100ms   A file is written when a wait, or a task's time in the queue, was longer than this
- *                time. At most ten files are written.
- *   events=8192  The number of events that are kept for each thread. An event has 32 bytes. The
- *                first call decides.
+ *                time. Some waits do not count: sleeps, waits for timers, descriptors and
+ *                connections, and the wait of an idle worker for a task. At most ten files are
+ *                written.
+ *   events=8192  The number of events that are kept for each thread, at most 1,048,576. It is
+ *                raised to a power of two, 64 or more. An event has 32 bytes. The first call
+ *                decides.
  *   file=PREFIX  The prefix of the files' names. By default it is fairlead, in the working
  *                directory.
- *   signal=N     The signal that writes a file. By default it is SIGQUIT, unless the program
- *                handles or ignores SIGQUIT. 0 means none.
+ *   signal=N     The signal that writes a file. By default it is SIGQUIT. A signal that the program
+ *                handles or ignores writes no file. 0 means none. SIGCHLD and the signals of
+ *                faults, such as SIGSEGV, cannot be chosen.
  *
  * With NULL or "" the recorder is switched off. The environment variable FL_TRACE has the same
  * form, and is read before main(). If a process ends and no file was written, it says on standard
@@ -117,15 +121,17 @@ FL_API void fl_debug_contention(int fd);
  * function, or be linked with -Wl,-u,fl_trace_enable. Returns:
  *   0        the settings are in force
  *   -ENOMEM  out of memory
- *   -EINVAL  `settings` is not known; the log says why
+ *   -EINVAL  `settings` is not known; the first such call logs why
  */
 FL_API FL_MUST_CHECK int fl_trace_enable(const char *settings);
 
 /*
  * Writes the recorded events to the file `path`. With NULL it writes them to a new file
- * PREFIX-PID-N.json. The file is JSON for Perfetto and Chrome. It has all threads and fibers of
- * this process and its worker processes, also of those that have died. A panic writes such a file,
- * too. After an error the file may have a part of the events. The call may block on the file. It is
+ * PREFIX-PID-N.json. The file is JSON for Perfetto and Chrome. It has the threads and fibers of
+ * this process and of its worker processes, up to 1,024 threads and 256 worker processes. A thread
+ * that has ended, or a worker process that has died, is in the file until the memory of its events
+ * is used for another one. While the recorder is on, a panic writes such a file, too. After an
+ * error the file may have a part of the events. The call may block on the file. It is
  * async-signal-safe. Returns:
  *   0         the file is written
  *   -EBUSY    a file is being written already

@@ -53,15 +53,15 @@
  *   Fork              A forked child has only the forking thread. Waiters of other threads are
  *                     forgotten. Locks that other threads held stay held: a try form finds them
  *                     held, and a wait ends with its deadline. A call on a queue returns; if a call
- *                     of another thread holds it up, it returns -EOWNERDEAD (fairlead/queue.h). All
- *                     other objects have an internal lock, too, which their functions hold for a
- *                     moment. If another thread was inside a function of an object at the fork,
- *                     this lock may stay held, and every call on the object in the child may wait
- *                     for ever. So the child must not use a future, a promise, a group or a tree of
- *                     cancel tokens that another thread may have been using. Executors return
- *                     -EOWNERDEAD in the child, and so does a wait for a task that the parent runs
- *                     (fairlead/future.h). A function that an executor calls must not return in the
- *                     child (fairlead/task_type.h).
+ *                     of another thread holds it up, it returns -EOWNERDEAD (fairlead/queue.h).
+ *                     Futures, promises, groups and trees of cancel tokens have an internal lock,
+ *                     which their functions hold for a moment. If another thread was inside a
+ *                     function of one of these objects at the fork, the lock may stay held, and
+ *                     every call on the object in the child may wait for ever. So the child must
+ *                     not use a future, a promise, a group or a tree of cancel tokens that another
+ *                     thread may have been using. Executors return -EOWNERDEAD in the child, and so
+ *                     does a wait for a task that the parent runs (fairlead/future.h). A function
+ *                     that an executor calls must not return in the child (fairlead/task_type.h).
  *   Processes         An object is used only in the process that made it. Objects in shared memory
  *                     (fl_shm_...) are the exception.
  *   pthread_cancel()  No function of the library is a cancellation point: a request stays pending
@@ -114,10 +114,11 @@
  *                     or timer ends the life of an object that no context uses. The object owns
  *                     nothing, so the function frees nothing and cannot fail. Without debugging it
  *                     checks nothing. While debugging is on (fairlead/debug.h), it panics if a
- *                     context holds the object or waits for it, and names one holder and one
- *                     waiter. For an object in shared memory debugging logs a warning instead of
- *                     the panic, for two reasons: a process that was killed may still count as a
- *                     waiter, and a process that runs wild may have written any value.
+ *                     context holds the object or waits for it, and names one holder and one waiter
+ *                     as far as debugging knows them. For an object in shared memory debugging logs
+ *                     a warning instead of the panic, for two reasons: a process that was killed
+ *                     may still count as a waiter, and a process that runs wild may have written
+ *                     any value.
  *   Misuse            A detected bug of the caller panics (fairlead/error.h).
  *
  * Codes

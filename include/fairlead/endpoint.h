@@ -186,6 +186,7 @@ FL_API int fl_endpoint_fd(const fl_endpoint *o);
  *   -EINVAL           the path is NULL or ""
  *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
  *   -ENOMEM           there is no memory
+ *   other             another error of the system, such as one for the path
  *
  * The log has the reason for each refusal.
  */

@@ -45,8 +45,9 @@ FL_API const char *fl_error_text(int rc);
  *     what: FL_ETASK: the task of argument 17 failed: EDOM: -3 is no length
  *     what: FL_ETASK: the task failed
  *
- * The second form shows the failure that the thread remembers. The third form is for a fiber, when
- * another fiber of the same thread has replaced the remembered failure.
+ * The second form shows the failure that the thread remembers. The third form is for an FL_ETASK of
+ * which the thread remembers no failure. It is also for a fiber, when another fiber of the same
+ * thread has replaced the remembered failure.
  */
 FL_API int fl_perror(int rc, const char *what);
 

@@ -39,8 +39,8 @@ typedef enum fl_when_full {
 	 * The submit waits, until fl_submit_config.backlog_deadline at most. In a task of the same
 	 * executor this wait might never end, since the worker that has to take a pending task may
 	 * be the one that waits. So a submit in a task of the same executor runs the new task
-	 * itself, as FL_FULL_RUN does. If `backlog_deadline` has passed by then, the submit returns
-	 * -ETIMEDOUT instead.
+	 * itself, as FL_FULL_RUN does. If `backlog_deadline` has passed already, the submit returns
+	 * -ETIMEDOUT, and does not run the task.
 	 */
 	FL_FULL_WAIT = 0,
 	/* The submit returns -ENOBUFS. */
@@ -313,32 +313,35 @@ FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const 
 
 /*
  * Closes `e`: it refuses later submits, also those of its own tasks. Queued tasks still run. The
- * call does not wait.
+ * call does not wait. In a forked child it does nothing.
  */
 FL_API void fl_executor_close(fl_executor *e);
 
 /*
  * Closes `e`, cancels the tasks that have not started, and requests the running ones to stop.
  * Callbacks and drop hooks of the cancelled tasks run on the calling thread. The call does not wait
- * for running tasks. It returns how many tasks were cancelled.
+ * for running tasks. It returns how many tasks were cancelled. In a forked child it does nothing,
+ * and returns 0.
  */
 FL_API size_t fl_executor_cancel(fl_executor *e);
 
 /*
  * Closes `e`, and cancels the tasks that have not started, but leaves running tasks alone. It
- * returns how many tasks were cancelled. Callbacks and drop hooks of the cancelled tasks run on the
- * calling thread. A map or a parallel loop of which a part runs already may go on to its end. A
- * group counts a task that was cancelled by fl_executor_cancel(), fl_executor_cancel_pending() or
- * fl_executor_terminate() as failed with -ECANCELED.
+ * returns how many tasks were cancelled. In a forked child it does nothing, and returns 0.
+ * Callbacks and drop hooks of the cancelled tasks run on the calling thread. A map or a parallel
+ * loop of which a part runs already may go on to its end. A group counts a task that was cancelled
+ * by fl_executor_cancel(), fl_executor_cancel_pending() or fl_executor_terminate() as failed with
+ * -ECANCELED.
  */
 FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 
 /*
  * Cancels all tasks of `e`, and kills its worker processes. It closes `e` and cancels tasks as
  * fl_executor_cancel() does. Worker processes exist only in an executor over processes, and in one
- * over MPI with `processes` of fl_mpi_config. The call returns how many tasks were cancelled. The
- * tasks of killed workers fail with -ECANCELED or, after their deadline, with -ETIMEDOUT. A task
- * that a worker had taken but not begun may end as cancelled without being counted.
+ * over MPI with `processes` of fl_mpi_config. The call returns how many tasks were cancelled. In a
+ * forked child it does nothing, and returns 0. The tasks of killed workers fail with -ECANCELED or,
+ * after their deadline, with -ETIMEDOUT. A task that a worker had taken but not begun may end as
+ * cancelled without being counted.
  */
 FL_API size_t fl_executor_terminate(fl_executor *e);
 

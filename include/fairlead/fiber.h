@@ -96,7 +96,8 @@ FL_API void fl_fiber_detach(fl_fiber *f);
 
 /*
  * Cancels the fiber, waits for its end, and frees it. It blocks the calling fiber. It panics if the
- * caller is the fiber itself, or if the fiber has not ended and the caller is no fiber of its loop.
+ * caller is the fiber itself, if the fiber has not ended and the caller is no fiber of its loop, or
+ * while another fiber joins the fiber.
  */
 FL_API void fl_fiber_free(fl_fiber *f);
 

@@ -320,7 +320,9 @@ typedef enum fl_wait_mode {
  *   -ETIMEDOUT   the deadline of fl_futures_wait_until() passed
  *   -ENOMEM      out of memory
  *   -EINVAL      `n` is above INT_MAX, or `what` is unknown
- *   -EOWNERDEAD  in a forked child: only futures of the parent's tasks could still end the wait
+ *   -EOWNERDEAD  in a forked child: the wait would never end. With FL_ALL_ENDED, a future of a task
+ *                of the parent has not ended; with another mode, all futures that have not ended
+ *                are of tasks of the parent
  *
  * After -ETIMEDOUT or -ECANCELED, fl_futures_ended() returns how many have ended, and
  * fl_future_try_wait() tells which.

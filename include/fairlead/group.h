@@ -124,7 +124,7 @@ typedef struct fl_group {
  * Submits a task to the group's executor, as a member of the group. If the task succeeds, or keeps
  * its result (fl_task_keep_result()), `*result` has the result before a join returns. The result is
  * then the caller's, and no drop hook runs. In all other cases `*result` is unchanged. `result` may
- * be NULL. If the type has a result, the result is then dropped.
+ * be NULL. In that case a result of the task is dropped.
  *
  * fl_group_submit_with() submits the task under the conditions of `config`, whose fields mean:
  *   deadline          The deadline of this task, beside the group's. A task that this deadline ends

@@ -51,10 +51,10 @@ typedef struct fl_imap_config {
 	/*
 	 * The most arguments in progress; a chunk is never larger. 0 means, for each worker of the
 	 * executor, as many chunks as have arguments and results of 1 MiB, but at least 2 chunks
-	 * and at most 1,024. In all it is at most 16,384 chunks, or one for each worker if there
-	 * are more workers. Bytes behind an fl_bytes do not count as sizes here, so give a window
-	 * where the arguments or the results have many. On the sequential executor one chunk is in
-	 * progress.
+	 * and at most 1,024. In all it is at most 16,384 chunks or, with more than 16,384 workers,
+	 * one chunk for each worker. Bytes behind an fl_bytes do not count as sizes here, so give a
+	 * window where the arguments or the results have many. On the sequential executor one chunk
+	 * is in progress.
 	 */
 	size_t window;
 	bool unordered; /* whether results come in the order of completion */

@@ -61,7 +61,9 @@ typedef struct fl_loop_config {
  * of `function`.
  *
  * The call blocks the calling thread. When `function` has returned, the call cancels the fibers
- * that are left, and waits for their ends, and for the functions of fl_to_thread().
+ * that are left, and waits for their ends, and for the functions of fl_to_thread(). It panics if a
+ * fiber of the loop was neither joined, freed nor detached, or if a cancel token that was made in a
+ * fiber was not destroyed.
  *
  * Returns the result of `function`; or, if `function` was not called:
  *   -EALREADY         the thread runs a loop already: the caller is a fiber or a callback of it
@@ -93,7 +95,9 @@ FL_API FL_MUST_CHECK int fl_loop_create(fl_loop **l, const fl_loop_config *confi
  * run again.
  *
  * The call blocks the calling thread. When `function` has returned, the call cancels the fibers
- * that are left, and waits for their ends, and for the functions of fl_to_thread().
+ * that are left, and waits for their ends, and for the functions of fl_to_thread(). It panics if a
+ * fiber of the loop was neither joined, freed nor detached, or if a cancel token that was made in a
+ * fiber was not destroyed.
  *
  * Returns the result of `function`; or, if `function` was not called:
  *   -EALREADY    the thread runs a loop already: the caller is a fiber or a callback of it
@@ -111,7 +115,8 @@ FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function,
  * of watches and timers may still be called. After its return no callback is called.
  *
  * The call blocks the calling thread until the fibers have ended. It panics if it is called on a
- * thread other than the one that ran the loop, or in a fiber or a callback of any loop.
+ * thread other than the one that ran the loop, or in a fiber or a callback of any loop. It also
+ * panics where fl_loop_run_on() does, and if fibers are left and there is no memory to run them.
  */
 FL_API void fl_loop_free(fl_loop *l);
 

@@ -39,10 +39,10 @@ FL_BEGIN_DECLS
  * before the get that made its space. A call that returns -EPIPE sees what was done before the
  * close.
  *
- * Fork: a forked child may use its copy of the ring. A put or get in which another thread was at
- * the fork never ends in the child. If the unfinished call is a put, gets of the child that reach
- * its item return -EBUSY for ever. If it is a get, puts of the child that reach its slot return
- * -EBUSY for ever.
+ * Fork: a forked child may use its copy of the ring. If another thread was inside a put or a get of
+ * the ring at the fork, that call never ends in the child. After an unfinished put, gets of the
+ * child that reach the item of the put return -EBUSY for ever. After an unfinished get, puts of the
+ * child that reach the slot of the get return -EBUSY for ever.
  */
 typedef struct fl_mpmc fl_mpmc;
 

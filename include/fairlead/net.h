@@ -177,8 +177,8 @@ FL_API void fl_listener_close(fl_listener *l);
  *   -EINVAL           the caller is no fiber of the listener's loop
  *   -EOWNERDEAD       this is a forked child
  *
- * After an error the connection remains for the next call. That call lets other fibers run first,
- * so a loop of accepts does not starve them.
+ * After -EMFILE, -ENFILE, -ENOMEM and -ENOSPC the connection remains for the next call. That call
+ * lets other fibers run first, so a loop of accepts does not starve them.
  */
 FL_API FL_MUST_CHECK int fl_listener_accept_until(fl_listener *l, fl_stream **s, fl_time deadline,
                                                   fl_cancel_token *cancel);

@@ -35,10 +35,10 @@ typedef struct fl_parallel_config {
  * of the range exactly once. The calls come in any order, several at a time. fl_parallel_for()
  * blocks the calling context until all calls have returned. `config` may be NULL.
  *
- * In a task of `e`, the loop runs on that task's worker and on idle workers. If the caller runs no
- * task, it may itself make calls beside the workers, as a submitting thread does with FL_FULL_RUN,
- * unless `e` has one worker or an initializer. In a call that the caller makes in this way,
- * fl_parallel_invoke() calls its functions one after the other.
+ * In a task of `e`, the loop runs on that task's worker and on idle workers. If the caller is a
+ * thread that runs no task, it may itself make calls beside the workers, as a submitting thread
+ * does with FL_FULL_RUN, unless `e` has one worker or an initializer. In a call that the caller
+ * makes in this way, fl_parallel_invoke() calls its functions one after the other.
  *
  * The calls have a cancel scope, which is requested at the deadline, and when `cancel` is
  * requested. A call fails if it returns another value than 0, except -ECANCELED after a request of

@@ -163,8 +163,9 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *_p, const void *_data, siz
  *
  * `buffer` has `room` bytes. The descriptors of the message are stored in `fds`. They belong to the
  * caller, and are close-on-exec. Before the call `*n` is the capacity of `fds`; afterwards it is
- * the number of descriptors. fl_pipe_recv() takes no descriptors. The call blocks the calling
- * context while there is no message. After an error the contents of `buffer` are unspecified.
+ * the number of descriptors. fl_pipe_recv() has no place for descriptors, so a message with
+ * descriptors does not fit (-EMSGSIZE). The call blocks the calling context while there is no
+ * message. After an error the contents of `buffer` are unspecified.
  *
  * Returns:
  *   0           a message was received

@@ -144,10 +144,11 @@ FL_BEGIN_DECLS
  *
  * A process that was started with `daemon` is killed when the process that started it ends, even by
  * SIGKILL, or when the library is unloaded. The kernel kills the daemon alone, not the processes
- * that the daemon has started. If the daemon leads a group (`group`), then fl_process_free(),
- * fl_process_stop() and a preloaded fork server kill the whole group. In one case a daemon lives
- * longer than its starter. If the starter has made a child by clone() without running the functions
- * of pthread_atfork(), the child keeps the daemon alive until it calls exec or ends.
+ * that the daemon has started. If the daemon leads a group (`group`), fl_process_free() and
+ * fl_process_stop() kill the whole group. So does a preloaded fork server when the process that
+ * started the daemon ends. In one case a daemon lives longer than its starter. If the starter has
+ * made a child by clone() without running the functions of pthread_atfork(), the child keeps the
+ * daemon alive until it calls exec or ends.
  *
  * The terminal
  *
@@ -186,9 +187,13 @@ FL_BEGIN_DECLS
  *
  * Threads and fork
  *
- * Several threads may use one handle at the same time, except in fl_process_take_pipe() and
- * fl_process_close_pipe(). In a forked child the parent's handles return -EOWNERDEAD. The library's
- * log (fairlead/error.h) has the reason for each failed start.
+ * Several threads may use one handle at the same time, with two exceptions. While a thread is in
+ * fl_process_take_pipe() or fl_process_close_pipe(), no other thread may use the pipes of the
+ * handle. While a thread is in fl_process_free(), no other thread may use the handle. In a forked
+ * child, a handle of the parent stands for a process that has ended: every join,
+ * fl_process_signal() and fl_process_stop() return -EOWNERDEAD, fl_process_is_alive() returns
+ * false, and FL_ON_PROCESS() is ready. The other functions that read the handle return the same as
+ * in the parent. The library's log (fairlead/error.h) has the reason for a failed start.
  */
 typedef struct fl_process fl_process;
 
@@ -208,7 +213,10 @@ typedef struct fl_process_config {
 	const fl_task_type *task;
 	/* The argument of the task. NULL if and only if the task takes none. */
 	const void *arg;
-	/* The program is a path, or a name to search in the caller's PATH, not in that of `env`. */
+	/*
+	 * The program is a path, or a name to search in the caller's PATH, not in that of `env`. A
+	 * relative path counts from `cwd`.
+	 */
 	const char *program;
 	/* The program's arguments, its name first and NULL last. NULL means its name alone. */
 	const char *const *argv;
@@ -242,7 +250,8 @@ typedef struct fl_process_status {
 
 /*
  * Runs the fork server or the task, in a process that the library has started for it, and never
- * returns there. In any other process it returns at once.
+ * returns there. In any other process it returns at once. There is one exception: in a program that
+ * is linked with the library for MPI, it also serves worker ranks (fairlead/mpi_executor.h).
  *
  * Call it before all else in main().
  */
@@ -286,12 +295,14 @@ FL_API void fl_main(int argc, char **argv);
  *                     setns(); or a sandbox forbids getsockopt()
  *   -ETIMEDOUT        the fork server did not answer within 30 s
  *   -EPROTO           the fork server ended before it answered
- *   -EAGAIN           the system has no process for it now
+ *   -EAGAIN           the system has no process for it now; or the rights of the calling thread
+ *                     changed during the call
  *   -ENOMEM           there is no memory
  *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
  *   -ETOOMANYREFS     too many descriptors of this user were sent and not yet received
  *   -ENOSYS           the system has no pidfd_open() (before Linux 5.3); or a sandbox forbids it,
  *                     or waitid(), signalfd4(), ppoll() or fchdir(): the log says which
+ *   other             another error of the system
  *
  * The functions of pthread_atfork() run for two forks, since the process that is forked first forks
  * the fork server. For a moment there are two copies of this process, and both count for
@@ -310,12 +321,14 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  * Returns:
  *   0                 the process was started
  *   -EINVAL           `config` is NULL, or has one of these faults: both `task` and `program`, or
- *                     neither; a field for tasks beside a program, or the reverse; an argument that
- *                     does not fit the task; an unknown method; more than FL_PROCESS_FDS_MAX
- *                     descriptors, or a number of descriptors without `fds`; or a task whose
- *                     argument, result or name is too large
+ *                     neither; a field for tasks beside a program, or a field for programs beside a
+ *                     task; an argument that does not fit the task; a task with an fl_bytes, unless
+ *                     the method is FL_PROCESS_FORK; an unknown method; more than
+ *                     FL_PROCESS_FDS_MAX descriptors, or a number of descriptors without `fds`; or
+ *                     a task whose argument or result is above FL_TASK_SIZE_MAX, or whose name has
+ *                     more than 4,095 bytes
  *   -EBADF            a descriptor is not open; or `in`, `out` or `err` is a number without
- *                     FL_PROCESS_FD()
+ *                     FL_PROCESS_FD(); or `in` or `out` is FL_PROCESS_AS_OUT
  *   -ENOENT           there is no such program or directory; or the task is not registered, here or
  *                     in the new process
  *   -EPROTO           the file of this program was replaced; or this program ended without a call
@@ -342,7 +355,8 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -EFBIG            the argument is above 16 KiB, and above RLIMIT_FSIZE
  *   -ETXTBSY          the program's file is open for writing, in this or in another process
  *   -ENODEV           an output is FL_PROCESS_NULL, and the system has no /dev/null
- *   -EAGAIN           the system has no process for it now
+ *   -EAGAIN           the system has no process for it now; or the rights of the calling thread
+ *                     changed while the call made a fork server
  *   -ENOMEM           there is no memory
  *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
  *   -ETOOMANYREFS     too many descriptors of this user were sent and not yet received
@@ -367,8 +381,8 @@ FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_confi
  *   0            the process has ended, and `*status` says how
  *   -ETIMEDOUT   the deadline passed, and the process runs
  *   -ECANCELED   the wait was cancelled, and the process runs
- *   -EOWNERDEAD  the fork server died before the process ended, so its status is not known; or this
- *                is a forked child, and the process is one of the parent's
+ *   -EOWNERDEAD  the fork server died before the process ended, so the status of the process is not
+ *                known; or this is a forked child, and the process is one of the parent's
  *   -ECHILD      other code has reaped the process, by waitpid() or since SIGCHLD is ignored
  *   -ENOSYS      a sandbox forbids waitid(), so the status of a child is not known
  */
@@ -463,8 +477,8 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
  *                process runs on
  *   -ENOSYS      a sandbox forbids pidfd_send_signal(), or the system is older than Linux 5.1, and
  *                the process runs on; or a sandbox forbids waitid(), so the status is not known
- *   -EOWNERDEAD  the fork server died before the process ended, so its status is not known; or this
- *                is a forked child, and the process is one of the parent's
+ *   -EOWNERDEAD  the fork server died before the process ended, so the status of the process is not
+ *                known; or this is a forked child, and the process is one of the parent's
  *   -ECHILD      other code has reaped the process
  *
  * Before Linux 6.9 a group is signalled by its number. When the group has ended, another group may
@@ -524,7 +538,7 @@ FL_API const char *fl_process_name(const fl_process *p);
  *
  * Do not read or close the descriptor. It is valid until the handle is freed. If the fork server
  * dies, the descriptors of all its processes become readable, although processes that are no
- * daemons run on. A join of such a process still waits for its end.
+ * daemons run on. A join of a process that runs on still waits for the end of that process.
  */
 FL_API int fl_process_sentinel(const fl_process *p);
 
@@ -541,19 +555,22 @@ FL_API size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg)
  *
  * A daemon that runs is killed, and with it the group that it leads, as far as the system permits.
  * Any other process runs on, and the library reaps it at its end, unless the library is unloaded
- * before. The call requires that no other thread uses the handle. `p` may be NULL.
+ * before, or lacks the memory to remember the process (the log then has a warning). In a forked
+ * child the call frees the child's copy of the handle, and does nothing to the process. The call
+ * requires that no other thread uses the handle. `p` may be NULL.
  */
 FL_API void fl_process_free(fl_process *p);
 
 /*
- * Returns the name of this process if it was started for a task; otherwise "main". The string is
- * static.
+ * Returns the name of this process if it was started for a task; otherwise "main". A process that
+ * the task has forked has the same name. The string is static.
  */
 FL_API const char *fl_process_current_name(void);
 
 /*
  * Returns how many descriptors were passed to this process as `fds`. In a process that was not
- * started for a task it returns 0.
+ * started for a task it returns 0. A process that the task has forked has copies of the
+ * descriptors, and the same number of them.
  */
 FL_API unsigned fl_process_fd_count(void);
 

@@ -101,8 +101,8 @@ FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *_p, fl_process_io
  *               stopped, and `*status` says how it ended
  *   other       an error of fl_process_start() or fl_process_communicate()
  *
- * Where a sandbox forbids pidfd_send_signal(), the call cannot stop the process, and leaves
- * `*status` unchanged.
+ * If a sandbox forbids pidfd_send_signal(), or the process runs as another user, the call cannot
+ * stop the process, and leaves `*status` unchanged.
  */
 FL_API FL_MUST_CHECK int fl_process_run_until(const fl_process_config *config, fl_process_io *io,
                                               fl_process_status *status, fl_time deadline, fl_cancel_token *cancel);

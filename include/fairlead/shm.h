@@ -119,7 +119,8 @@ FL_API int fl_shm_fd(const fl_shm *region);
 FL_API size_t fl_shm_size(const fl_shm *region);
 
 /*
- * Makes all later attaches read-only, for ever. Mappings that exist stay as they are.
+ * Makes all later attaches read-only, for ever. Mappings that exist stay as they are. The call
+ * needs Linux 5.1.
  *
  * The call never waits. The call may be repeated.
  *

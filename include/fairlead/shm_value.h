@@ -24,7 +24,8 @@ FL_BEGIN_DECLS
  * A get copies the value, and copies again if the value has changed meanwhile. An update calls the
  * function with a copy, without a lock, and then stores the copy. If the value has changed during
  * the call, the update calls the function again with the new value. If the function does not return
- * 0, the update leaves the value unchanged, and returns the function's result.
+ * 0, the update leaves the value unchanged, and returns the function's result. Otherwise the update
+ * returns what fl_shm_value_set() returns.
  *
  * Memory order: what was written before a set happens before the return of a get that gets its
  * value.

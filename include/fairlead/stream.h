@@ -318,9 +318,10 @@ FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *
  * Writes 1 or more bytes, and sends `n` descriptors with them, over a Unix socket.
  *
  * The caller keeps the descriptors. The receiver gets duplicates of them with the first byte. After
- * -EINVAL, -EBADF, -EBUSY, -ENOTSUP and -ETOOMANYREFS, and in a forked child, they were not sent.
- * After any other error they were sent if the stream is a socket and fl_stream_written() is not 0.
- * The call blocks the calling fiber while the system has no space (back-pressure).
+ * -EINVAL, -EBADF, -EBUSY, -ENOTSUP and -ETOOMANYREFS, and in a forked child, the descriptors were
+ * not sent. After any other error the descriptors were sent if the stream is a socket and
+ * fl_stream_written() is not 0. The call blocks the calling fiber while the system has no space
+ * (back-pressure).
  *
  * Returns:
  *   0              the system has the bytes and the descriptors
@@ -399,8 +400,8 @@ FL_API size_t fl_stream_written(const fl_stream *s);
  *   0         the writing side is ended
  *   -EBUSY    a fiber writes
  *   -EPIPE    the connection is gone already
- *   -ENOTSUP  the stream is a terminal or a device that is open for reading, too
- *   -EBADF    the stream is a pipe that is open only for reading
+ *   -ENOTSUP  the stream is a terminal, a device or a FIFO that is open for reading, too
+ *   -EBADF    the stream is a pipe, a terminal or a device that is open only for reading
  *   other     one of the errors that every stream may return: see "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
@@ -409,8 +410,9 @@ FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
  * Returns the descriptor of the stream, which the stream still owns; or -1 if
  * fl_stream_close_write() has closed a pipe.
  *
- * The descriptor is blocking, unless fl_stream_from_fd() got a non-blocking one or has made it
- * non-blocking: see there. After this call fl_stream_free() closes the descriptor at once.
+ * The descriptor is blocking, unless fl_stream_from_fd() got a non-blocking descriptor, or has made
+ * its descriptor non-blocking (the comment of fl_stream_from_fd() says when). After this call
+ * fl_stream_free() closes the descriptor at once.
  */
 FL_API int fl_stream_fd(fl_stream *s);
 

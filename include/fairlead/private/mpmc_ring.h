@@ -17,7 +17,7 @@ enum { FL__MPMC_LINE = 64, FL__MPMC_STAMP = sizeof(uint64_t) };
 
 struct fl_mpmc {
 	unsigned char *slots; /* each slot has a stamp, and then the item */
-	uint64_t mask;        /* the bits of a position that are its index; a lap is this and one STEP */
+	uint64_t mask;        /* the bits of a position that are its index; a lap is `mask` + STEP */
 	uint64_t last;        /* the index of the last slot, as in a position */
 	size_t unit;          /* bytes of a slot / STEP */
 	size_t offset;        /* of the item in a slot */
@@ -137,8 +137,8 @@ FL_BEGIN_DECLS
 FL_API int fl__mpmc_refuse(struct fl_mpmc *q, uint64_t at, bool gets);
 
 /*
- * Called by a claim that has lost to another one, for the `failed`-th time, from 1. It pauses for
- * 8, 16, 32 ... 256 iterations.
+ * Called by a claim that has lost to another claim. `failed` says how often it has lost. It pauses
+ * for 8 iterations after the first loss, and for twice as many after each further loss, up to 256.
  */
 FL_API void fl__mpmc_back_off(unsigned failed);
 
@@ -161,8 +161,9 @@ static inline __attribute__((__always_inline__)) int fl__mpmc_claim_slots(struct
 	for (;;) {
 		/*
 		 * acquire: pairs with the CAS below, and with fl_mpmc_close(). So the loads below
-		 * are no older than this word. Otherwise the result could be "full" ("empty")
-		 * although the writer of the word had made space (had put, or closed) before.
+		 * are no older than this word. Otherwise a put could return "full" although the
+		 * writer of the word had made space before. A get could return "empty" although the
+		 * writer of the word had put an item, or closed the ring, before.
 		 */
 		uint64_t _seen = fl__load_acquire(_word), _stamp;
 		/*

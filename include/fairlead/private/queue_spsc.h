@@ -45,7 +45,10 @@ struct fl__queue_spsc {
 static inline bool fl__queue_spsc_announce(struct fl__queue_spsc *_q, struct fl__queue_spsc_side *_side, uint64_t _at,
                                            uint32_t _flags)
 {
-	/* relaxed, all: queue_spsc_fence_all() orders store and load, and the last store undoes */
+	/*
+	 * relaxed, all: queue_spsc_fence_all() orders the first store and the load. The last store
+	 * only takes the announcement back.
+	 */
 	fl__store_relaxed(&_side->next, _at + 1);
 	fl__in_program_order();
 	if (fl__likely((fl__load_relaxed(&_q->flags) & _flags) == 0))
@@ -57,8 +60,8 @@ static inline bool fl__queue_spsc_announce(struct fl__queue_spsc *_q, struct fl_
 /*
  * The fast path of a put (a get) of one item, for the case that there is space (an item) and no
  * flag is set. Returns false if it has done nothing. Then the caller calls the backend's put (get).
- * Where the compiler knows the size, no registers are saved, because the store buffer has few
- * entries.
+ * Where the compiler knows the size, the function saves no registers. That matters because each
+ * save is a store, and the store buffer has few entries.
  */
 static inline bool fl__queue_spsc_put(struct fl__queue_spsc *_q, const void *_item, struct fl__slot_shape _shape)
 {

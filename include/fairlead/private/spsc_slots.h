@@ -43,8 +43,8 @@ static inline struct fl__slot_shape fl__slot_shape_of(size_t _size)
 	struct fl__slot_shape _shape;
 	_shape.size = _size;
 	/*
-	 * So many slots fit into a line, because the size of an item, the line, and the bytes left
-	 * for marks are multiples of the alignment.
+	 * This number of slots fits into a line, because the size of an item, the line, and the
+	 * bytes left for marks are multiples of the alignment.
 	 */
 	_shape.slots = _size < FL__SLOTS_LINE / 2 ? FL__SLOTS_LINE / (_size + 1) : 1;
 	_shape.offset = (_shape.slots + _alignment - 1) & ~(_alignment - 1);
@@ -89,7 +89,10 @@ static inline bool fl__slot_is_full(const unsigned char *_slot)
 	return fl__load_acquire(_slot) != 0;
 }
 
-/* Set or clear the mark. Of several slots, the first one comes last: fl__slots_mark_others(). */
+/*
+ * Set or clear the mark of a slot. A call for several slots changes the marks of the others by
+ * fl__slots_mark_others(), and then the mark of the first slot by one of these functions.
+ */
 static inline void fl__slot_fill(unsigned char *_slot)
 {
 	fl__store_release(_slot, 1); /* release: pairs with fl__slot_is_full(), for writes of items */

@@ -41,8 +41,9 @@
 	}
 
 /*
- * These make a function without arguments: one with a result, one without, and one with a result
- * for a queue that is const.
+ * Each of the next three macros makes a function without arguments. FL__TYPED_GET makes one with a
+ * result, FL__TYPED_DO one without a result, and FL__TYPED_READ one with a result for a queue that
+ * is const.
  */
 #define FL__TYPED_GET(base, name, result, call)                                                                        \
 	FL__MADE_FN result name##_##call(name *_q)                                                                     \
@@ -113,7 +114,8 @@
 	}
 
 /*
- * Makes all forms of `op`. It gets the declaration and address of one item, and the type of many.
+ * Makes all forms of `op`. `declaration` is the parameter for one item, and `address` is the
+ * address of that item. `item` is the type of the items in an array.
  */
 #define FL__TYPED_WAITING_OP(base, type, name, op, fast, declaration, address, item)                                   \
 	FL__MADE_FN FL_MUST_CHECK int name##_##op(name *_q, declaration)                                               \
