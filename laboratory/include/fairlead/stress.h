@@ -52,8 +52,9 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 	static void test##__setup(__attribute__((__unused__)) struct test *s)
 
 /*
- * The code of a thread. Each time that FL_STRESS names the actor, one more thread runs it. The
- * second of these threads is called actor-2. A test has at most FL_STRESS_ACTORS threads.
+ * Defines an actor: the code of a thread. Each time that FL_STRESS names the actor, one more thread
+ * runs it. The second of these threads is called actor-2. A test has at most FL_STRESS_ACTORS
+ * threads.
  */
 #define FL_STRESS_ACTOR(test, actor)                                                                                   \
 	FL__STRESS_FUNCTION_(test, actor)                                                                              \
@@ -120,7 +121,8 @@ void fl_stress_assume(bool condition);
 unsigned fl_stress_ops(unsigned n);
 
 /*
- * One turn of a loop that waits. The model returns when a value that the caller has read changes.
+ * Call it once in each turn of a loop that waits. Under the model the call returns when a value
+ * that the caller has read has changed.
  */
 void fl_stress_relax(void);
 
@@ -144,8 +146,8 @@ int fl_stress_futex_wake(const void *word, int n);
 bool fl_stress_killed(const char *actor);
 
 /*
- * Returns how many steps that others can observe the calling thread has done in this execution; 0
- * without the model.
+ * Returns how many steps the calling thread has done in this execution. Only steps that other
+ * threads can observe count. Without the model the result is 0.
  */
 uint32_t fl_stress_steps(void);
 

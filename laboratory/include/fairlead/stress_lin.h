@@ -197,7 +197,7 @@ struct fl_lin {
 	unsigned threads; /* the most threads, 2 to 8; 0 means 3 */
 	unsigned each;    /* the most calls of a thread, 1 to 9; 0 means 3 */
 	unsigned before;  /* the most calls before the threads, 1 to 9; 0 means 2 */
-	/* The most calls after the threads. A program has at most 64 calls in all. */
+	/* The most calls after the threads, 1 to 9; 0 means 2. A program has at most 64 calls. */
 	unsigned after;
 };
 
@@ -241,7 +241,8 @@ struct fl_lin_spec {
  */
 extern const struct fl_lin_spec fl_lin_fifo, fl_lin_lifo, fl_lin_priority;
 /*
- * A set of numbers below 64, which is empty at first; a word and a counter, which are 0 at first.
+ * The other specifications are a set of numbers below 64, which is empty at first, and a word and a
+ * counter, which are 0 at first.
  */
 extern const struct fl_lin_spec fl_lin_set, fl_lin_word, fl_lin_counter;
 
