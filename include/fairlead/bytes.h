@@ -44,7 +44,7 @@ struct fl__bytes;
  * - A task gives its result away. Borrowed memory is copied. To return its argument, a task uses
  *   fl_bytes_ref() and not an assignment.
  * - fl_future_get() stores a further handle of the result. If a promise was set with borrowed
- *   memory, it stores a copy; after -ENOMEM there is nothing to free.
+ *   memory, fl_future_get() stores a copy; after -ENOMEM there is nothing to free.
  * - fl_imap_next(), fl_map() and groups give the task's handle to the caller. An element that a map
  *   did not run is unchanged, so zero the array of results first.
  * - fl_promise_set() takes the handle over, if the `drop` of the promise is FL_BYTES_DROP.

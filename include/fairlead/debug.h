@@ -121,7 +121,7 @@ FL_API void fl_debug_contention(int fd);
  * function, or be linked with -Wl,-u,fl_trace_enable. Returns:
  *   0        the settings are in force
  *   -ENOMEM  out of memory
- *   -EINVAL  `settings` is not known; the first such call logs why
+ *   -EINVAL  `settings` is not known; the first call with this result logs why
  */
 FL_API FL_MUST_CHECK int fl_trace_enable(const char *settings);
 
@@ -129,9 +129,9 @@ FL_API FL_MUST_CHECK int fl_trace_enable(const char *settings);
  * Writes the recorded events to the file `path`. With NULL it writes them to a new file
  * PREFIX-PID-N.json. The file is JSON for Perfetto and Chrome. It has the threads and fibers of
  * this process and of its worker processes, up to 1,024 threads and 256 worker processes. A thread
- * that has ended, or a worker process that has died, is in the file until the memory of its events
- * is used for another one. While the recorder is on, a panic writes such a file, too. After an
- * error the file may have a part of the events. The call may block on the file. It is
+ * that has ended, or a worker process that has died, is in the file until another thread or worker
+ * process gets the memory of its events. While the recorder is on, a panic writes such a file, too.
+ * After an error the file may have a part of the events. The call may block on the file. It is
  * async-signal-safe. Returns:
  *   0         the file is written
  *   -EBUSY    a file is being written already

@@ -28,10 +28,11 @@ FL_BEGIN_DECLS
  *     if (rc == 0)
  *             rc = job_queue_open(&q, region, fl_shm_root(region));
  *
- * A server shares a region (fairlead/shm.h) at the path, and clients connect. Then both have the
- * region, and each has one end of a pipe (fairlead/pipe.h). The pipe also tells each side when the
- * other side has ended. The path is that of a Unix socket, or an abstract name, which begins with
- * '@'. Threads and fibers may wait in these functions. No loop is needed.
+ * A server shares a region (fairlead/shm.h) at the path, and clients connect. Then the server and
+ * the client have the region, and each of them has one end of a pipe (fairlead/pipe.h). The pipe
+ * also tells each side when the other side has ended. The path is that of a Unix socket, or an
+ * abstract name, which begins with '@'. Threads and fibers may wait in these functions. No loop is
+ * needed.
  *
  * Checks
  *

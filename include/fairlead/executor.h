@@ -105,8 +105,8 @@ typedef struct fl_executor_config {
 	/*
 	 * A worker ends when it has been idle for this many nanoseconds; 0 means never. A thread
 	 * executor keeps one worker. It may have more than `workers` of them after tasks have
-	 * blocked or waited (fairlead/blocking.h). While it has, an idle worker ends after a second
-	 * at the latest, whatever this time is.
+	 * blocked or waited (fairlead/blocking.h). While it has more than `workers` of them, an
+	 * idle worker ends after a second at the latest, whatever this time is.
 	 */
 	fl_duration idle_timeout;
 	/* A worker of a process executor is replaced after this many tasks; 0 means never. */
@@ -388,10 +388,10 @@ FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *_e)
 }
 
 /*
- * Waits until no task of `e` is pending or runs and all their callbacks have returned. It waits for
- * tasks that are submitted during the wait, too. It does not close `e`. Both functions block the
- * calling context. To wait for some of an executor's tasks, use a group (fairlead/group.h).
- * Returns:
+ * Waits until no task of `e` is pending or runs, and all callbacks of its tasks have returned. It
+ * waits for tasks that are submitted during the wait, too. It does not close `e`. Both functions
+ * block the calling context. To wait for some of an executor's tasks, use a group
+ * (fairlead/group.h). Returns:
  *   0            no task was pending or running
  *   -ECANCELED   the wait was cancelled
  *   -ETIMEDOUT   the deadline of fl_executor_wait_idle_until() passed

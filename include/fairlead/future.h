@@ -286,8 +286,8 @@ FL_API FL_MUST_CHECK int fl_promise_fail_with(fl_promise *p, const void *value, 
 FL_API fl_cancel_token *fl_promise_token(fl_promise *p);
 
 /*
- * Frees the promise. A future that has not ended by then fails with -EOWNERDEAD and the message
- * "broken promise".
+ * Frees the promise. If the future has not ended, it fails with -EOWNERDEAD and the message "broken
+ * promise".
  */
 FL_API void fl_promise_free(fl_promise *p);
 
@@ -315,7 +315,7 @@ typedef enum fl_wait_mode {
  * ended. Both functions block the calling context. If the caller is a worker, it runs the tasks of
  * these futures that are pending in its own executor during the wait, and no other tasks. The wait
  * takes at most O(n log n) steps, however many futures are pending or other contexts wait. Returns:
- *   0 or more    how many of the `n` futures have ended by then; 0 if `n` is 0
+ *   0 or more    how many of the `n` futures have ended when the wait ends; 0 if `n` is 0
  *   -ECANCELED   the wait was cancelled
  *   -ETIMEDOUT   the deadline of fl_futures_wait_until() passed
  *   -ENOMEM      out of memory

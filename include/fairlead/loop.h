@@ -40,10 +40,10 @@ FL_BEGIN_DECLS
  * line names the lookup.
  *
  * In a forked child the parent's loop does not work. A function that takes the loop and can fail
- * returns -EOWNERDEAD, or another error of its list that holds as well. A function that works on
- * the loop of the calling thread returns -ENOTSUP. fl_loop_free() closes the descriptors that the
- * child has of the loop; the memory of the fibers stays allocated. If a fiber has called fork(),
- * its copy in the child panics where it would wait for a lock, an event or a future.
+ * returns -EOWNERDEAD, or another error of its list whose condition is true, too. A function that
+ * works on the loop of the calling thread returns -ENOTSUP. fl_loop_free() closes the descriptors
+ * that the child has of the loop; the memory of the fibers stays allocated. If a fiber has called
+ * fork(), its copy in the child panics where it would wait for a lock, an event or a future.
  */
 typedef struct fl_loop fl_loop;
 
@@ -127,8 +127,8 @@ FL_API fl_loop *fl_loop_current(void);
 
 /*
  * Cancels every fiber that the loop has now, except the fibers of a group that began outside of the
- * loop or under FL_SHIELDED: fl_group_cancel() cancels those. It does not wait for the fibers. Any
- * thread may call it while the loop exists.
+ * loop or under FL_SHIELDED: fl_group_cancel() cancels the fibers of such a group. It does not wait
+ * for the fibers. Any thread may call it while the loop exists.
  */
 FL_API void fl_loop_cancel(fl_loop *l);
 

@@ -135,7 +135,8 @@ FL_BEGIN_DECLS
  *
  * Without /proc some rights of a fork server cannot be compared: seccomp filters, labels, ambient
  * and bounding capabilities, cgroup, oom_score_adj, and all namespaces except the mount namespace.
- * Its processes then have the fork server's umask. A landlock domain is never compared.
+ * Without /proc the processes of the fork server also have the umask of the fork server. A landlock
+ * domain is never compared.
  *
  * If the fork server dies, its daemons die with it. Its other processes run on, but how they end is
  * not known.
@@ -153,8 +154,8 @@ FL_BEGIN_DECLS
  * The terminal
  *
  * Ctrl-C does not reach a process that leads a group (`group`): take SIGINT by fairlead/signals.h,
- * and stop the process. SIGTTIN stops such a process when it reads the terminal: set `in` to
- * FL_PROCESS_NULL or FL_PROCESS_PIPE.
+ * and stop the process. SIGTTIN stops a process that leads a group when the process reads the
+ * terminal: set `in` to FL_PROCESS_NULL or FL_PROCESS_PIPE.
  *
  * Descriptors
  *
@@ -236,8 +237,8 @@ typedef struct fl_process_config {
 	const int *fds;
 	unsigned n_fds; /* up to FL_PROCESS_FDS_MAX */
 	/*
-	 * Whether the process leads a process group, for fl_process_stop(). Ctrl-C does not reach
-	 * such a process.
+	 * Whether the process leads a process group, for fl_process_stop(). Ctrl-C does not reach a
+	 * process that leads a group.
 	 */
 	bool group;
 	uintptr_t more_[4];

@@ -172,7 +172,8 @@ typedef struct fl_queue_config {
 	 * - A context that sleeps or closes calls membarrier(), which takes microseconds. If the
 	 *   program forbids this system call by a sandbox after it has created the queue, the
 	 *   context panics there.
-	 * - The first such queue of a process may take ten milliseconds to create.
+	 * - The creation of the first queue with both promises in a process may take ten
+	 *   milliseconds.
 	 * - A get may find the queue empty although a put has returned in another thread, unless
 	 *   the program has ordered that put before the get in another way.
 	 */

@@ -8,8 +8,8 @@
 FL_BEGIN_DECLS
 
 /*
- * A recursive mutex is a mutex that its owner may lock again. The owner (a thread or a fiber)
- * unlocks it as often as it has locked it.
+ * A recursive mutex is a mutex that its owner may lock again. The owner (a thread or a fiber) must
+ * unlock the mutex as often as the owner has locked it.
  *
  *     static fl_rmutex lock = FL_RMUTEX_INIT;
  *     fl_rmutex_lock(&lock);

@@ -155,9 +155,9 @@ FL_API FL_MUST_CHECK int fl_sem_try_release_n(fl_sem *s, uint32_t n);
  *
  * The call panics if `s` would exceed its limit. There is one exception: while the first waiter
  * sleeps, the new permit may exceed the bound, since the waiters may take it. A later release
- * panics if they have not taken it by then. A first waiter that a release has woken no longer
- * sleeps, even if it has not run yet. So of two calls with the bound 1 and one waiter, the second
- * panics if the waiter has not taken the permit of the first.
+ * panics if the waiters have not taken the new permit before. A first waiter that a release has
+ * woken no longer sleeps, even if it has not run yet. So of two calls with the bound 1 and one
+ * waiter, the second panics if the waiter has not taken the permit of the first.
  */
 FL_API void fl_sem_release_in_handler(fl_sem *s);
 

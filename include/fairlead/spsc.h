@@ -43,8 +43,9 @@ FL_BEGIN_DECLS
 typedef struct fl_spsc fl_spsc;
 
 /*
- * Creates a ring of `capacity` items of `item_size` bytes, and stores it in `*q`. An item of up to
- * 31 bytes takes one byte more, and a larger one up to 32 bytes more. Returns:
+ * Creates a ring of `capacity` items of `item_size` bytes, and stores it in `*q`. Items of up to 31
+ * bytes share lines of 64 bytes: a line has as many items as fit if each takes one byte more, for
+ * example seven items of 8 bytes. A larger item takes up to 32 bytes more. Returns:
  *   0           `*q` is the new ring
  *   -EINVAL     `item_size` or `capacity` is 0
  *   -EOVERFLOW  the slots, one more than `capacity`, would need more than PTRDIFF_MAX bytes

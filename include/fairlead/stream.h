@@ -125,7 +125,8 @@ FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
  * The connection is closed at once in three cases:
  *
  * - A read has returned the end of the stream, or an error of the connection has come.
- * - fl_stream_fd() was called. So read such a stream to its end before you free it.
+ * - fl_stream_fd() was called. So after a call of fl_stream_fd(), read the stream to its end before
+ *   you free it.
  * - There is no memory for the wait, or the user's limit of watched descriptors is reached.
  */
 FL_API void fl_stream_free(fl_stream *s);
@@ -254,8 +255,8 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *_s, char *_line, 
 
 /*
  * Returns how many bytes the last read has received and left in the caller's buffer, because it
- * could not keep them in the stream. A call that was refused is no read: fl_stream_written() lists
- * such calls, for writes.
+ * could not keep them in the stream. A call that was refused is no read. The list of refused calls
+ * at fl_stream_written() holds for reads, too.
  *
  * The result is above 0 only after a read that returned -ENOMEM, and only of two kinds:
  * fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes, and fl_stream_receive_fds().
@@ -354,8 +355,8 @@ FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *_s, const void *_data,
  *
  * One call returns the descriptors of at most one send. The bytes that it returns may begin with
  * bytes of earlier sends. So your protocol must say in the bytes which message has descriptors.
- * Read such a stream only with this function, since other reads close the descriptors that they
- * receive.
+ * Read a stream that carries descriptors only with this function, since other reads close the
+ * descriptors that they receive.
  *
  * Returns:
  *   > 0         the number of bytes
