@@ -3,9 +3,9 @@
 #define FAIRLEAD_H
 
 /*
- * Fairlead: threads, locks, queues, futures and executors for C. This header includes all others;
- * each of them also stands alone. fairlead/defs.h says once what all functions have in common:
- * results, deadlines, cancelling, fork.
+ * Fairlead: threads, locks, queues, futures and executors for C. This header includes the headers
+ * of all parts that the build has. Each of them also stands alone. fairlead/defs.h says once what
+ * all functions have in common: results, deadlines, cancelling, fork.
  */
 #include <fairlead/core.h>
 

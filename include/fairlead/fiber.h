@@ -14,7 +14,9 @@ FL_BEGIN_DECLS
 
 /*
  * A fiber is a flow of control with a stack of its own, which runs on the thread of an event loop.
- * The fibers of a loop run one at a time, and a fiber lets others run only where it waits.
+ * The fibers of a loop run one at a time. A fiber lets others run only where it waits or yields. It
+ * yields in fl_fiber_yield() and, from time to time, in calls of streams, listeners and datagram
+ * sockets.
  *
  *     static int download(void *url) { ... return 0; }
  *

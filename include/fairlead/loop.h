@@ -156,8 +156,8 @@ FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, vo
  *     fl_loop_timer_start(l, &t, fl_after(FL_MS(100)), report, NULL);
  *
  * Timers with the same deadline call in the order in which they were started. An all-zero timer is
- * not started. The callback may start the timer again, or free its memory. A started timer must not
- * move in memory, and must not be freed before its loop.
+ * not started. The callback may start the timer again, or free its memory. While a timer is
+ * started, it must not move in memory, and its memory must not be freed before the loop is freed.
  */
 typedef struct fl_loop_timer {
 	int64_t heap_[5];

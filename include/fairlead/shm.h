@@ -133,8 +133,9 @@ FL_API FL_MUST_CHECK int fl_shm_seal(fl_shm *region);
 /*
  * Returns whether this process may write to the region.
  *
- * If it may not, only offsets, the root, and the gets of an fl_shm_value work. Other accesses raise
- * SIGSEGV.
+ * If it may not, offsets, the root, reads of blocks, and the gets of an fl_shm_value work.
+ * Functions that list a result for a read-only region return that result. All other writes to the
+ * region raise SIGSEGV, and so do calls on locks and other objects in it.
  */
 FL_API bool fl_shm_is_writable(const fl_shm *region);
 
