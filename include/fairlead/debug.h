@@ -20,8 +20,8 @@ FL_BEGIN_DECLS
  * There are three modes:
  *   FL_DEBUG_LOCKORDER
  *                   A context that holds lock A and waits for lock B orders A before B. When a new
- *                   order closes a cycle, a report tells once the stacks at which the locks of each
- *                   order were taken and wanted.
+ *                   order closes a cycle, one report tells, for each order of the cycle, the stacks
+ *                   at which its two locks were taken and wanted.
  *   FL_DEBUG_WAITS  When the last context of a deadlock begins to wait, a report tells what each of
  *                   its contexts holds and wants, across threads and fibers, and which context
  *                   joins which.

@@ -74,7 +74,7 @@ typedef struct fl_endpoint fl_endpoint;
 typedef struct fl_endpoint_config {
 	/* The type of what the region and the pipe carry, such as "struct job". NULL means "". */
 	const char *item_type;
-	/* Change it when items of the same size get another meaning. */
+	/* The version of the items. Change it when items of the same size get another meaning. */
 	uint32_t item_version;
 	/* The bytes of an item. 0 means items of any size. */
 	size_t item_size;

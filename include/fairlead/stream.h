@@ -385,7 +385,8 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_receive_fds(fl_stream *_s, void *_buff
  * is still going on. A call that was refused is no write. The following calls were refused:
  *
  * - each call in a forked child, and each call that returned -EBUSY;
- * - a call that returned -EINVAL because of its caller, of a size, or of the number of descriptors;
+ * - a call that returned -EINVAL because its caller was no fiber of the loop, because of a size, or
+ *   because of the number of descriptors;
  * - a call that returned -EBADF because the stream is not open for writing;
  * - a call that returned -EPIPE because fl_stream_close_write() has closed the pipe.
  */
