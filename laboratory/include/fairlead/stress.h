@@ -106,7 +106,10 @@ enum { FL_STRESS_ACTORS = 8 };
 #define FL_STRESS_CHECK(condition)                                                                                     \
 	((condition) ? (void)0 : fl_stress_fail(__FILE__, __LINE__, "FL_STRESS_CHECK(" #condition ")"))
 
-/* Returns a number below n. The model tries each number; other modes draw one at random. */
+/*
+ * Returns a number below n. The model tries each number, and takes an n of at most 255. Other modes
+ * draw a number at random.
+ */
 unsigned fl_stress_choose(unsigned n);
 
 /* Stops the calling thread if the condition is false. Only the model does so. */
