@@ -26,9 +26,9 @@ FL_BEGIN_DECLS
  * counts as started again at each of its calls. A long function delays the others, so submit a task
  * instead.
  *
- * If the thread "timers" does not run, the start of a timer starts it. It inherits the signal mask
- * of the thread that starts the timer, but it never blocks SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP
- * or SIGSYS. It ends when there has been no timer for ten seconds.
+ * If the thread "timers" does not run, the start of a timer starts this thread. The new thread
+ * inherits the signal mask of the thread that starts the timer, but it never blocks SIGSEGV,
+ * SIGBUS, SIGFPE, SIGILL, SIGTRAP or SIGSYS. It ends when there has been no timer for ten seconds.
  *
  * The function may lock, wait, and start, cancel and destroy timers, also its own. It may free the
  * memory of its own timer, unless that timer is to be called again. It has no cancel scope. It must

@@ -137,8 +137,9 @@ FL_BEGIN_DECLS
 FL_API int fl__mpmc_refuse(struct fl_mpmc *q, uint64_t at, bool gets);
 
 /*
- * Called by a claim that has lost to another claim. `failed` says how often it has lost. It pauses
- * for 8 iterations after the first loss, and for twice as many after each further loss, up to 256.
+ * Called by a claim that has lost to another claim. `failed` says how often the claim has lost. The
+ * function pauses for 8 iterations after the first loss, and for twice as many after each further
+ * loss, up to 256.
  */
 FL_API void fl__mpmc_back_off(unsigned failed);
 
