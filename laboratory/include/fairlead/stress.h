@@ -52,9 +52,9 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 	static void test##__setup(__attribute__((__unused__)) struct test *s)
 
 /*
- * Defines an actor: the code of a thread. Each time that FL_STRESS names the actor, one more thread
- * runs it. The second of these threads is called actor-2. A test has at most FL_STRESS_ACTORS
- * threads.
+ * Defines an actor, which is the code of a thread. Each time that FL_STRESS names the actor, one
+ * more thread runs it. The second of these threads is called actor-2. A test has at most
+ * FL_STRESS_ACTORS threads.
  */
 #define FL_STRESS_ACTOR(test, actor)                                                                                   \
 	FL__STRESS_FUNCTION_(test, actor)                                                                              \
