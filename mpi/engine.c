@@ -38,13 +38,16 @@
  *           of it; otherwise it ends when MPI has ended its
  *           pieces by an error
  *
- * A round learns of deaths after it has received what had arrived before. Open MPI's receive from
- * any rank hangs if it takes the first part of a message whose sender then dies. So a worker rank
- * sends only eager messages to that receive: `ended_inline` limits the data in an ENDED message.
+ * A round learns of deaths after it has received what had arrived before, but at most
+ * ENGINE_RECEIVES_AT_ONCE messages. fl__mpi_look_for_deaths() receives nothing before. Open MPI's
+ * receive from any rank hangs if it takes the first part of a message whose sender then dies. So a
+ * worker rank sends only eager messages to that receive: `ended_inline` limits the data in an ENDED
+ * message.
  *
- * Where MPI tolerates deaths, large data between machines are offered, and pass as eager messages
- * of ENGINE_PIECE bytes. A longer message over TCP is not safe: when the peer dies, Open MPI 5.0.7
- * frees the request while lists and fragments under way still point to it.
+ * Where MPI tolerates deaths, large data between ranks that do not share memory are offered, and
+ * pass as eager messages of ENGINE_PIECE bytes. A longer message over TCP is not safe: when the
+ * peer dies, Open MPI 5.0.7 frees the request while lists and fragments under way still point to
+ * it.
  *
  * Invariants of the transfers in pieces
  *   1. Sender and receiver cut the data at the same places, and a queue passes its transfers to MPI
@@ -405,8 +408,8 @@ static bool engine_is_on_one_host(void)
 }
 
 /*
- * Returns whether ranks on one machine exchange messages through shared memory. Where OMPI_MCA_btl
- * excludes any transport, the result is false.
+ * Returns whether ranks on one machine exchange messages through shared memory. If OMPI_MCA_btl is
+ * a list of transports to exclude (it begins with `^`), the result is false, whatever the list has.
  */
 static bool engine_shares_memory(void)
 {
@@ -474,7 +477,7 @@ static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 	(void)MPI_Comm_rank(all, &fl__mpi_world.rank);
 	fl__trace_rank = fl__mpi_world.rank;
 	(void)MPI_Comm_size(all, &size);
-	/* relaxed: only fl_mpi_ranks() reads it unlocked */
+	/* relaxed: in other threads only fl_mpi_ranks() may read it now */
 	fl__store_relaxed(&fl__mpi_world.size, size);
 	engine_handle_errors(all); /* the copies below inherit the handler */
 	(void)MPI_Comm_dup(all, &engine.control);
@@ -579,8 +582,8 @@ static void engine_free(void)
 /*
  * Leaves the job, with fault tolerance. No rank calls MPI_Finalize(), which hangs if a rank dies in
  * it or has died unnoticed. Open MPI accepts that: an exit() without MPI_Finalize() is an orderly
- * end. A worker rank exits when it has got EXIT, and its exit closes its doorbell. Rank 0 waits
- * until all doorbells are closed, for FL__MPI_PATIENCE at most.
+ * end. When a worker rank has got EXIT, it ends its transfers and tasks, closes its doorbell, and
+ * exits. Rank 0 waits until all doorbells are closed, for FL__MPI_PATIENCE at most.
  */
 static void engine_leave(void)
 {
@@ -1220,9 +1223,10 @@ void fl__mpi_nap(int64_t ns)
 
 /*
  * Lets a worker rank without a task sleep, in two calls. The first call sends SLEEPS. If no message
- * has come since, the second call sleeps until rank 0 rings the doorbell. It sleeps for at most a
- * tenth of a second, since MPI may have work of its own. Returns false, and does nothing, if there
- * is no doorbell, if something is under way, or if there is no memory for SLEEPS.
+ * has come since, the second call, and each later one, sleeps until rank 0 rings the doorbell, or
+ * until a wake. It sleeps for at most a tenth of a second, since MPI may have work of its own.
+ * Returns false, and does nothing, if there is no doorbell, if something is under way, or if there
+ * is no memory for SLEEPS.
  */
 static bool engine_doze(struct fl__mpi_pace *pace)
 {

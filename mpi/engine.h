@@ -60,12 +60,15 @@ void fl__mpi_look_for_deaths(void);
  */
 void fl__mpi_on_death(int rank);
 
-/* Returns the name of the MPI up to its first comma: "Open MPI v4.1.4". Needs no lock. */
+/*
+ * Returns the name of the MPI up to the first comma or line break: "Open MPI v4.1.4". The text is
+ * in static memory. Only a spawn calls it, under the lock of start.c.
+ */
 const char *fl__mpi_version(void);
 
 /*
- * Starts MPI, and connects the ranks if there are several. Fills fl__mpi_world, and `level` of this
- * rank's `hello`. A failure ends the process.
+ * Starts MPI, and connects the ranks if there are several. Sets `rank`, `size`, `peers` and
+ * `survives` of fl__mpi_world, and `level` of this rank's `hello`. A failure ends the process.
  */
 void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello);
 
@@ -79,6 +82,10 @@ bool fl__mpi_spawn(char *program, char **args, int n, const struct fl__mpi_hello
 /* Ends MPI. Each rank calls it. Without fault tolerance it waits for the calls of all ranks. */
 void fl__mpi_finish(void);
 
+/*
+ * Logs the text, and ends the process. The job ends, too, unless this is a worker rank whose death
+ * MPI tolerates. The caller holds the engine lock, except while MPI starts.
+ */
 _Noreturn void fl__mpi_abort(const char *format, ...) FL_PRINTF(1, 2);
 
 /*
@@ -104,10 +111,11 @@ void fl__mpi_hand_over(struct fl__mpi_work *w);
 
 /*
  * Appends a message to the buffer of the rank `to`, which fl__mpi_flush() sends. The head, its
- * text, and data of up to FL__MPI_INLINE bytes are copied. Larger data are a transfer: they belong
- * to the engine until it calls `done` of the work. Several transfers may have the same work: the
- * leader calls `done` for each of them. With FL__MPI_IMAGE, `data` are the head->count structs of
- * an image; if the image is a transfer, neither the structs nor their bytes are copied.
+ * text, and data of up to FL__MPI_INLINE bytes are copied; with fault tolerance the limit is lower
+ * in an ENDED. Larger data are a transfer: they belong to the engine until it calls `done` of the
+ * work. Several transfers may have the same work: the leader calls `done` for each of them. With
+ * FL__MPI_IMAGE, `data` are the head->count structs of an image; if the image is a transfer,
+ * neither the structs nor their bytes are copied.
  *
  * Returns:
  *   0        the data were copied, and `done` is not called
@@ -119,24 +127,25 @@ int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, cons
 void fl__mpi_flush(void);
 
 /*
- * Sends as fl__mpi_send() does, but ends the job where that returns -ENOMEM. Returns true if a
- * transfer has begun.
+ * Sends as fl__mpi_send() does, but calls fl__mpi_abort() where that returns -ENOMEM. Returns true
+ * if a transfer has begun.
  */
 bool fl__mpi_must_send(int to, const struct fl__mpi_head *head, const char *text, const void *data,
                        struct fl__mpi_work *w);
 
 /*
  * A handler calls it to take the data of its message into `memory`. Returns false if the data are
- * there, and true if a transfer has begun: then the memory belongs to the engine until it calls
- * `done` of the work. With NULL for `memory` an offer is dropped. A handler must take or drop each
- * image, because the sender waits for the answer.
+ * there or were dropped. Returns true if a transfer has begun: then the memory belongs to the
+ * engine until it calls `done` of the work. With NULL for `memory` an offer is dropped. A handler
+ * must take or drop each offer, because the sender waits for the answer. It must take all data that
+ * are announced and not offered, because a message of MPI with them is on its way.
  */
 bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *data, void *memory,
                        struct fl__mpi_work *w);
 
 /*
- * Makes space for `n` further requests of MPI, which then begin without memory for their records.
- * Pieces of cut data may need more. Returns 0 or -ENOMEM.
+ * Allocates the records of `n` further requests of MPI, so that these requests can begin without an
+ * allocation. A transfer in pieces may need several requests. Returns 0 or -ENOMEM.
  */
 int fl__mpi_reserve(size_t n);
 
@@ -147,7 +156,8 @@ typedef void fl__mpi_handler(int from, const struct fl__mpi_head *head, const ch
 /*
  * Tests for a message of MPI, up to `tests` times and at least once, and handles what has come: one
  * message, or several. Calls `done` of work and transfers that have ended. Returns true if it found
- * any of this. With NULL for `handle` it drops the messages.
+ * any of this; messages that it finds when it looks for deaths do not count. With NULL for `handle`
+ * it flushes, and drops all messages except those that move transfers (FETCH, MORE).
  */
 bool fl__mpi_progress(fl__mpi_handler *handle, unsigned tests);
 
@@ -163,7 +173,7 @@ enum { FL__MPI_FIRST, FL__MPI_SECOND, FL__MPI_SLEEPERS };
  */
 void fl__mpi_wake(unsigned sleeper);
 
-/* Does the same, except that it does not end a nap that has begun. */
+/* Wakes the sleeper as fl__mpi_wake() does, but does not end a nap that has begun. */
 void fl__mpi_wake_lazily(unsigned sleeper);
 
 /*
@@ -173,8 +183,8 @@ void fl__mpi_wake_lazily(unsigned sleeper);
 void fl__mpi_nap(int64_t ns);
 
 /*
- * When a job ends, a rank goes on with its transfers until for this time no message has come and no
- * transfer has ended.
+ * At the end of a job a rank goes on with its transfers. It gives them up when no message has come,
+ * and no transfer has ended, for this time.
  */
 #define FL__MPI_PATIENCE FL_S(10)
 
@@ -193,8 +203,8 @@ enum fl__mpi_expects {
 /*
  * A leader calls it after a round, without the lock. If the round has found work (`some`), it
  * returns at once. Otherwise it pauses, yields, or sleeps, the longer the longer nothing was found,
- * but at most a millisecond. There are two longer sleeps: with FL__MPI_EXPECTS_NOTHING the thread
- * sleeps until a wake or a doorbell; and with FL__MPI_EXPECTS_TASKS it sleeps, after 10 ms, until a
- * wake, a doorbell, or for a tenth of a second.
+ * but at most a millisecond. There are two longer sleeps. With FL__MPI_EXPECTS_NOTHING the thread
+ * sleeps until a wake or a doorbell. With FL__MPI_EXPECTS_TASKS, if the rank has a doorbell and has
+ * found nothing for 10 ms, it sleeps until a wake or a doorbell, for at most a tenth of a second.
  */
 void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects);

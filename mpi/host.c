@@ -9,11 +9,14 @@
  *   thread            when it leads                      what it does otherwise
  *   the main thread   at first; when the runner has run  looks each millisecond whether the runner
  *                     one job for a millisecond; when    still runs the same job; sleeps when
- *                     an inline job begins to block      nothing has run for a while
- *   the runner        from the first executor on         runs a job *inline*, and replies
- *                     threads, except while it runs a
- *                     job that takes long or blocks
+ *                     an inline job begins to block, or  nothing has run for a while
+ *                     ends the runner
+ *   the runner        from the first executor with       runs a job *inline*, and replies
+ *                     inline jobs on, except while it
+ *                     runs a job that takes long or
+ *                     blocks
  *
+ * The main thread starts the runner for the first executor that may have inline jobs (invariant 3).
  * If there is no runner, the main thread leads, and no job is inline.
  *
  * A job is in one of these places:
@@ -22,7 +25,8 @@
  *   waiting     in `waiting` of its pool: it may run inline, or in the inner executor
  *   inline      the runner runs it: `host.inlined`
  *   inner       the inner executor has it; counted by `n_inner`
- *   ended       a thread of the inner executor has handed it over to the leader
+ *   ended       its future in the inner executor has ended, and the leader is to learn of it; still
+ *               counted by `n_inner`
  *   replying    its result was announced, and is on its way
  *
  * Until the reply, the job is also in `jobs` of its pool. In an inner executor on threads it is a
@@ -37,8 +41,8 @@
  *      the section is over.
  *   2. While the jobs of a pool with several workers are long (HOST_LONG), all are inner, because
  *      they would wait for each other on the runner.
- *   3. Executors with an initializer, or with regions, have no inline jobs: the runner is none of
- *      their workers.
+ *   3. Executors with an initializer, with regions, or on processes have no inline jobs, because
+ *      the runner is none of their workers.
  *   4. A request to stop the inline job is made without the engine lock, since a request may call
  *      the task's cancel callbacks. `host.requests` keeps the token until the request returns.
  *
@@ -53,7 +57,8 @@
  * Arguments with bytes borrow the image in the job. Results with bytes belong to the job: their
  * type is lent, so that the inner executor leaves the bytes alone.
  *
- * The free of an inner executor waits for its workers. So a thread of its own frees it.
+ * The free of an inner executor waits for its workers. So a thread that is started for it frees the
+ * executor. Only if that thread cannot be started, the leader frees the executor itself.
  */
 #include "host.h"
 #include "engine.h"
@@ -414,8 +419,8 @@ static void host_start_inner(struct host_job *job)
 	host_trace(job, FL__TRACE_POST, 0, 0);
 	if (p->open.processes) {
 		/*
-		 * relaxed: a figure. With 0 the inner executor measures this task: rank 0 has
-		 * chosen it.
+		 * relaxed: a figure. With 0 the inner executor measures this task, as it does each
+		 * task. Rank 0 chooses the tasks whose times it counts.
 		 */
 		fl__store_relaxed(&p->inner->stats.skip, 0);
 		rc = fl__submit(p->inner, &job->plain, job->arg, job->head.count, &job->future, &config, 0);
@@ -706,7 +711,7 @@ static int host_call_inline(struct host_job *job, fl_task_ctx *task)
 	return error;
 }
 
-/* The inline job has run: replies, unless rank 0 has ended. */
+/* The inline job has run: replies, unless EXIT has come. */
 static void host_end_inline(int error, bool kept, const char *text)
 {
 	struct host_job *job = host.inlined;
@@ -761,8 +766,8 @@ static bool host_round(unsigned tests);
 /*
  * Runs the jobs that wait, one after the other, for a short while. Several replies leave together:
  * up to HOST_TOGETHER of them, or all those since the last flush when the time `held` is over at
- * the end of a job. If that job is long, the main thread flushes before. Returns when the last job
- * has ended, or 0 if there was none.
+ * the end of a job. While a job is long, the main thread leads, and flushes the earlier replies.
+ * Returns the time at which the last job ended, or 0 if there was no job.
  */
 static int64_t host_run_waiting(void)
 {
@@ -840,8 +845,8 @@ static void host_lead(void)
 		fl__mpi_flush();
 		if (ran_at > 0)
 			/*
-			 * The main thread could lead while the job ran, so the runner polls at
-			 * first.
+			 * The runner polls at first, because messages may have come while the job
+			 * ran.
 			 */
 			pace.found = ran_at;
 		else
@@ -902,7 +907,11 @@ static void host_on_open(const struct fl__mpi_head *head, const char *data)
 	             !(head->flags & FL__MPI_INITIALIZED) && host_start_runner();
 }
 
-/* Ends all tasks of the pool. Rank 0 has cancelled those that have not started. */
+/*
+ * Kills the tasks of the pool that run in processes, asks the tasks in an inner executor on threads
+ * to stop, and ends the waiting ones. Rank 0 has cancelled the tasks that it has not posted. It
+ * asks an inline job to stop by STOP.
+ */
 static void host_on_terminate(const struct fl__mpi_head *head)
 {
 	struct host_pool *p = host_find_pool(head->pool);
@@ -993,8 +1002,9 @@ static bool host_round(unsigned tests)
 }
 
 /*
- * Ends the rank. It asks all tasks to stop, goes on with the transfers until they end, and then
- * gives the tasks a second. Releases the engine lock.
+ * Ends the rank. It asks all tasks to stop, and goes on with the transfers until all have ended, or
+ * until nothing has come for FL__MPI_PATIENCE. Then it gives the tasks a second. Releases the
+ * engine lock.
  */
 static void host_leave(void)
 {

@@ -5,7 +5,8 @@
  * Everything that fairlead-mpi uses of the library's hidden parts. No other file of mpi includes a
  * header of lib. The lists below name each hidden function, type, variable and macro that a file of
  * mpi uses, under the header that declares it. tests/check_layers.py compares the lists with the
- * files, and holds this header to the core and the part for processes.
+ * files, and holds this header to the core, the part for descriptors (fd), and the part for
+ * processes.
  */
 
 /*
@@ -34,7 +35,8 @@
 #include "core/base/panic.h"
 
 /*
- *   fl__sys                                      pauses, yields and naps between two calls of MPI
+ *   fl__sys                                      the clock; pauses, yields and naps between two
+ *                                                calls of MPI
  *   fl__yields_are_barred()                      whether a thread should sleep and not yield
  *   fl__ring()                                   wakes a thread that sleeps in poll()
  *   FL__UNCANCELLED()                            encloses the calls of MPI and of the C library
@@ -49,7 +51,7 @@
 #include "core/base/sys.h"
 
 /*
- *   fl__net_sys                                  socket calls of the doorbells
+ *   fl__net_sys                                  the two ends of a doorbell's connection
  */
 #include "fd/net_sys.h"
 
@@ -77,8 +79,8 @@
 #include "core/wait/context.h"
 
 /*
- *   fl__lock, fl__lock(), fl__unlock(),          locks of sleepers, in which no wake may park
- *   FL__LOCKED()
+ *   fl__lock, fl__lock(), fl__unlock(),          locks of sleepers, and of the list of ready pools:
+ *   FL__LOCKED()                                 a wake or a stop takes them, and must not park
  */
 #include "core/wait/lock.h"
 

@@ -20,8 +20,10 @@
  *
  *   word                guarded by        meaning
  *   mpi_thread.ready    mpi_thread.lock   pools that another thread has changed. A thread that
- *                                         adds one tries to lead, or wakes the MPI thread. A
- *                                         leader serves them after its unlock.
+ *                                         adds one tries to lead, or wakes the MPI thread. Each
+ *                                         leader looks for such pools when it has released the
+ *                                         engine lock; if there are some, a further round
+ *                                         serves them.
  *   mpi_thread.rounds   the engine lock   how many rounds pollers have led
  *   mpi_thread.asleep   the engine lock   the MPI thread sleeps until a wake: a leader that has
  *                                         tasks under way clears it, and wakes the thread
@@ -36,15 +38,16 @@
  *   2. A slot is added to `ended` of its pool, once, when two conditions hold: ENDED has come or
  *      the rank has died; and both transfers of the slot have ended. The argument is sent from the
  *      task block and its bytes, and a result arrives in the task block or in `image`, so the task
- *      must not end before. The round that adds the slot ends the task. Then the slot is free.
+ *      must not end before. The round that adds the slot ends the task; if
+ *      fl__mpi_look_for_deaths() has added it, the next round does. Then the slot is free.
  *      mpi_share_reap() empties the list before it adds slots.
  *   3. Leaders use a pool from its first submit until each rank with an executor of the pool has
- *      said CLOSED. A join waits for that.
+ *      said CLOSED or has died. A join waits for that.
  *   4. A pool posts no task until all living ranks have its regions (regions.c).
- *   5. The share of a dead rank has no workers and no slots. A task that is in a slot there ends
- *      when its transfers have ended. Its message tells of the death, or it is queued again
- *      (max_attempts). A pool that no leader knows yet learns of a death when it would open the
- *      rank.
+ *   5. The share of a dead rank has no workers, and no slot of it is used again. A task that is
+ *      still in a slot of that share ends when its transfers have ended. Its message tells of the
+ *      death, or it is queued again (max_attempts). A pool that no leader knows yet learns of a
+ *      death when it would open the rank.
  *   6. `open_ranks` counts the shares that are `open`.
  */
 #include "engine.h"
@@ -81,7 +84,7 @@ struct mpi_share {
 	struct mpi_slot *slots; /* NULL until OPEN is sent */
 	struct mpi_slot *free;
 	uint32_t workers, n_slots, load, recalled;
-	uint32_t newer; /* for mpi_pool_balance(): how many tasks were sent later */
+	uint32_t newer; /* how many of the rank's tasks mpi_pool_balance() has passed */
 	uint16_t rank;
 	bool open; /* OPEN was sent, CLOSED has not come, and the rank lives */
 };
@@ -98,12 +101,12 @@ struct mpi_pool {
 	size_t room;
 	uint32_t stops; /* atomic; 1 if a slot has `stops` */
 	int64_t balance_at;
-	bool lags; /* tasks wait, while a rank has a free worker */
+	bool lags; /* a worker is free, so tasks may move to it at `balance_at` */
 	/* What the rounds use. */
 	struct mpi_pool *next, **link, *next_ready;
-	/* it is in mpi_thread.ready, and guarded by that lock */
+	/* the pool is in mpi_thread.ready; guarded by mpi_thread.lock */
 	bool ready;
-	/* for leaders: it is in mpi_thread.pools; it has work */
+	/* for leaders: the pool is in mpi_thread.pools; the pool has work */
 	bool listed, touched;
 	struct mpi_slot *ended, *last_ended; /* for leaders: what mpi_pool_work() is to end */
 	bool terminates;                     /* TERMINATE is to be sent */
@@ -161,8 +164,8 @@ static void mpi_pool_make_ready(struct mpi_pool *p)
 		}
 	}
 	/*
-	 * seq_cst: pairs with the fence in mpi_has_ready(). The caller tries the engine lock after
-	 * it.
+	 * seq_cst: pairs with the fence in mpi_has_ready(). After the fence the caller tries the
+	 * engine lock, or wakes the MPI thread.
 	 */
 	fl__fence_seq_cst();
 }
@@ -210,8 +213,9 @@ static void mpi_slot_trace(const struct mpi_slot *s, enum fl__trace_kind kind, i
 }
 
 /*
- * Returns whether the task of the slot is queued again: it was skipped because of a recall, or its
- * worker process or rank has died.
+ * Returns whether the task of the slot, which was skipped or whose worker process or rank has died,
+ * is queued again. That is so if it was skipped because of a recall, or has an attempt left; but
+ * not if it was asked to stop.
  */
 static bool mpi_slot_runs_again(const struct mpi_slot *s)
 {
@@ -569,8 +573,8 @@ static void mpi_pool_send_stops(struct mpi_pool *p)
 }
 
 /*
- * Lets the ranks kill the tasks that run in processes. If there is no memory for a message, the
- * tasks of the other ranks were only asked to stop.
+ * Lets the ranks kill the tasks that run in processes. If there is no memory for the message to a
+ * rank, the tasks of this rank and of later ones are not killed; they were asked to stop.
  */
 static void mpi_pool_send_terminate(struct mpi_pool *p)
 {
@@ -685,7 +689,8 @@ static void mpi_pool_on_has(struct mpi_pool *p, int from, const struct fl__mpi_h
 	FL__HELD(&p->base.lock);
 	if (rc == 0) {
 		/*
-		 * It is opened now, and not with its first task, so that CLOSE frees the regions.
+		 * The rank's executor is opened now, and not with its first task, so that CLOSE
+		 * frees the regions.
 		 */
 		if (mpi_share_open(&p->shares[from]) != 0)
 			fl__mpi_abort("rank 0 has no memory for a message");
@@ -796,8 +801,8 @@ static bool mpi_pool_serve(struct mpi_pool *p)
 }
 
 /*
- * Tells the ranks to end, and goes on with the transfers until none has ended for FL__MPI_PATIENCE:
- * the ranks do so, too.
+ * Tells the ranks to end, and goes on with the transfers until all have ended, or until nothing has
+ * come for FL__MPI_PATIENCE. The ranks do the same meanwhile.
  */
 static void mpi_leave(void)
 {

@@ -29,7 +29,7 @@
  *      is closed on all ranks at once, and not while a rank is in the state "told".
  *
  * A thread of its own makes or maps the regions of a rank, because a GiB takes a quarter of a
- * second.
+ * second. Only if that thread cannot be started, the leader makes or maps them itself.
  *
  * The ranks of a machine see each other's writes to a region. Nothing else is promised: the copies
  * of two machines differ once one of them is written.

@@ -3,12 +3,13 @@
  * The start of MPI in fl_main(), the spawn of worker ranks, and the end.
  *
  * A launcher starts the program once for each rank, and tells the rank so by variables of the
- * environment. The launcher may be that of another implementation of MPI, or one that does not
- * speak the PMI of this one (plain srun). Then MPI sees a world of one in each rank, and each rank
- * would do the whole work, or MPI hangs. Such a process ends here, with one line.
+ * environment. The launcher may be that of another implementation of MPI, or may not speak the PMI
+ * that the program's MPI needs (plain srun). Then MPI sees a world of one in each rank, and each
+ * rank would do the whole work, or MPI hangs. Such a process ends here, with one line.
  *
  * Rank 0 of a world of one, or a process without a launcher, spawns worker ranks when the first
- * executor asks for them. Those find the intercommunicator to rank 0 by MPI_Comm_get_parent().
+ * executor asks for them. The spawned ranks find the intercommunicator to rank 0 by
+ * MPI_Comm_get_parent().
  */
 #include "start.h"
 #include "engine.h"
@@ -68,9 +69,9 @@ static long start_number(const char *variable)
 }
 
 /*
- * Returns the first launcher whose variables are set. A launcher without PMI starts programs of all
- * kinds, so it counts only if it has started several processes. Slurm also starts other launchers:
- * if they do not tell the number of ranks, Slurm's number counts.
+ * Returns the first launcher whose variable for the rank is set. A launcher without PMI starts
+ * programs of all kinds, so it counts only if it has started several processes. Slurm also starts
+ * other launchers: if they do not tell the number of ranks, Slurm's number counts.
  */
 static struct start_launcher start_find_launcher(void)
 {
@@ -121,7 +122,7 @@ static _Noreturn void start_refuse(const struct start_launcher *launcher, const 
 /*
  * Refuses launchers before MPI_Init() is called. MPICH would hang in it under Open MPI's mpirun.
  * Without PMI, Open MPI 4 would abort with a page of text. MPICH may know the protocol of srun, so
- * it is not refused there.
+ * a program that is built with MPICH refuses no launcher for lack of PMI.
  */
 static void start_check_launcher(const struct start_launcher *launcher)
 {
@@ -207,8 +208,8 @@ static void start_call_at_exit(void (*function)(void))
 /*
  * The function of a worker rank for atexit(). Since version 4.2, MPICH tells its launcher in such a
  * function that a rank ends in order, so a worker rank ends by exit(). This function is registered
- * before that of MPI and after those of the program, so it runs between them. It keeps the
- * functions of the program from running, as in a worker process.
+ * before that of MPI and after those that the program has registered before fl_main(), so it runs
+ * between them. It keeps these functions of the program from running, as in a worker process.
  */
 static void start_end_worker(void)
 {

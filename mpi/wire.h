@@ -17,9 +17,10 @@
  *
  * If the arguments or results are structs with an fl_bytes, the data are their image (image.h). An
  * image above FL__MPI_INLINE bytes is only *offered*: the receiver answers each offer with FETCH,
- * in the order of the offers, and then gets the image as a message with a tag of its own. So a
- * receiver that has no memory drops the image, and only this task fails. With fault tolerance all
- * announced data between two machines are offered, and come in pieces (engine.c).
+ * in the order of the offers, and then gets the image as a message whose tag is not that of
+ * announced data. So a receiver that has no memory drops the image, and only this task fails. With
+ * fault tolerance all announced data between ranks that do not share memory are offered, and come
+ * in pieces (engine.c).
  *
  *   kind       from      to        what                                 data
  *   OPEN       rank 0    a worker  makes the executor `pool`            struct fl__mpi_open, the
@@ -46,11 +47,12 @@
  *                                  FETCH has asked for
  *
  * Rules
- *   1. A slot is the number by which rank 0 knows a task at one rank. It is free again after ENDED.
- *      `round` is the number of the task among all tasks of the job. It tells the tasks of one slot
- *      apart, because a STOP or RECALL may cross the ENDED of its task. It is also the name of the
- *      task in the flight recorders of both ranks.
- *   2. REGIONS come before OPEN.
+ *   1. A slot is the number by which rank 0 knows a task at one rank. It is free again when ENDED
+ *      has come and the argument and the result have been transferred. `round` counts the posts of
+ *      tasks by rank 0, so a task that is posted again has another number. `round` tells the tasks
+ *      of one slot apart, because a STOP or RECALL may cross the ENDED of its task. It is also the
+ *      name of the task in the flight recorders of both ranks.
+ *   2. If an executor has regions, a rank gets REGIONS, and answers with HAS, before it gets OPEN.
  *   3. If the elements of a task were timed, its ENDED has in `rest` for how many nanoseconds they
  *      ran, and in `check` the time from the arrival of the argument to the start, in units of
  *      FL__MPI_UNIT, modulo 36 minutes. Otherwise `rest` is -1, and `check` says nothing.
@@ -81,7 +83,7 @@ enum {
 	FL__MPI_KEPT = 4,        /* in ENDED: the result counts despite the error */
 	FL__MPI_LATE = 8,        /* in ENDED: a worker process was killed past the deadline */
 	FL__MPI_BETWEEN = 16,    /* in ENDED: the task has stopped between two elements */
-	FL__MPI_MISMATCH = 32,   /* in ENDED: the rank has no such task; the text says more */
+	FL__MPI_MISMATCH = 32,   /* in ENDED: the rank has another task of that name, or none */
 	FL__MPI_BROKEN = 64,     /* in ENDED: the rank's executor is broken; the text says why */
 	FL__MPI_UNREACHED = 128, /* in HAS: the rank cannot map the owner's memory */
 	FL__MPI_IMAGE = 256,     /* in TASK and ENDED: the data are an image */
@@ -140,7 +142,7 @@ struct fl__mpi_hello {
 	uint32_t protocol;
 	uint32_t pointer_size;
 	uint32_t level; /* 1 if MPI grants MPI_THREAD_SERIALIZED, otherwise 0 */
-	uint32_t cpus;  /* that it may use; in rank 0 atomic, and 0 once it is dead */
+	uint32_t cpus;  /* that the rank may use; in rank 0 atomic, and 0 once the rank is dead */
 	uint32_t machine_cpus;
 	int32_t pid;
 	uint32_t reserved;

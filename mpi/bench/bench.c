@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Measures the executor over MPI beside the same by hand: a manager in rank 0 keeps one message
- * under way for each worker, which answers it.
+ * Measures the executor over MPI, and beside it the same work by calls of MPI alone (`hand`): a
+ * manager in rank 0 keeps one message under way for each worker, and the worker answers each
+ * message.
  *
  *     mpirun -n 2 fairlead-mpi-bench               a table: no-op tasks, round trips, and results
  *                                                  of 64 B, 64 KiB and 64 MiB: the task fills

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Tests bytes as arguments and results of tasks in ranks, beyond the conformance suite: small and
- * large ones at once, without memory in either rank, and with ends in their midst.
+ * large ones at once, a rank or rank 0 that lacks memory for them, and tasks and executors that end
+ * while they are on their ways.
  */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
@@ -186,7 +187,7 @@ ON_BOTH(mpi_bytes_of_a_long_chunk)
 	}
 }
 
-/* Large ones cross each other, and small ones pass them. */
+/* Large arguments and large results cross each other, and small ones pass them. */
 ON_BOTH(mpi_bytes_that_cross)
 {
 	enum { N = 32 };
@@ -277,7 +278,7 @@ FL_TEST(mpi_bytes_that_rank_0_has_no_memory_for)
 		const size_t sizes[] = {10, size, 10};
 		fl_bytes got[3] = {{0}};
 		FL_SCOPED(fl_future) *f = NULL;
-		/* Afterwards rank 0 has the other memory that it needs. */
+		/* After this map rank 0 has all other memory that it needs. */
 		FL_OK(make_bytes_map(e, sizes, 1, got, &(fl_map_config){.chunk = 3}));
 		fl_bytes_free(&got[0]);
 		FL_OK(fl_test_run_task(e, &make_bytes, sizes, got));

@@ -435,8 +435,8 @@ FL_TEST(mpi_rank_dies_with_its_worker_processes)
 }
 
 /*
- * A rank stops as a machine does that gives no answer for a time. Rank 0 takes it for dead, and it
- * ends when it goes on. Idle ranks live.
+ * A rank stops as a machine does that gives no answer for a time. Rank 0 takes the rank for dead.
+ * The rank ends when it goes on. Idle ranks live.
  */
 ROLE(silent_rank)
 {

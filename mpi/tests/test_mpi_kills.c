@@ -141,7 +141,7 @@ FL_TEST(mpi_kills_of_workers_cost_one_element_each)
 		if (c.ended >= (c.kills + 1) * A_KILL)
 			c.kills += kill_one(&c);
 	}
-	/* None is lost; account() checks that none has come twice. */
+	/* No element is lost; account() checks that none has come twice. */
 	assert_true(c.ended == c.elements);
 	assert_int_equal(c.board->twice, 0);
 	assert_true(c.died <= c.kills);
@@ -154,7 +154,7 @@ FL_TEST(mpi_kills_of_workers_cost_one_element_each)
 
 struct starts {
 	uint32_t *n;
-	bool dies; /* otherwise its error only looks so */
+	bool dies; /* otherwise the task only returns the error of a death */
 };
 
 FL_TASK_STATIC(dies_always, struct starts, void, .max_attempts = 3)

@@ -311,7 +311,7 @@ static void visit_unreached(fl_shm *region)
 	const int pid = fl__mpi_world.peers[0].pid;
 	warnings = 0;
 	(void)fl_log_set_handler(count_warning);
-	/* The MPI thread does not read it meanwhile, since no executor has regions now. */
+	/* The MPI thread does not read `pid` meanwhile, since no executor has regions now. */
 	fl__mpi_world.peers[0].pid = (int32_t)getppid();
 	fl_executor *e = regions_executor(&region, 1, false);
 	regions_visit_all(e, 1, seen);

@@ -169,7 +169,8 @@ FL_API FL_MUST_CHECK int fl_mpi_executor_create(fl_executor **e, const fl_execut
 /*
  * Returns the number of living ranks of the job, including rank 0. An executor needs at least two
  * of them. The result is 0 if the program was not started by a launcher of MPI and has not spawned
- * ranks.
+ * ranks. Only rank 0 learns of deaths: in a worker rank the result includes the ranks that have
+ * died.
  */
 FL_API unsigned fl_mpi_ranks(void);
 
