@@ -25,8 +25,9 @@ struct lab_native_ops {
 extern const struct lab_native_ops *lab_native; /* never NULL */
 
 /*
- * Called before each instrumented atomic operation of a real run, with the operation's return
- * address; NULL: nothing is called. It is set only while no thread of a module runs.
+ * Called before each instrumented atomic operation of a real run, and before a wake by
+ * fl_stress_futex_wake(), with the return address of the call. While it is NULL, nothing is called.
+ * It changes only while no actor runs.
  */
 extern void (*lab_chaos)(uintptr_t pc);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The disturbances of chaos. Before an instrumented atomic operation, there is often nothing,
- * sometimes a short delay or a yield, and seldom a sleep or a move to another CPU. Some sites are
- * slow for a whole batch, since most bugs need a thread that stays long in one place. The library's
- * futex also ends waits without a reason.
+ * The disturbances of chaos. Before an instrumented atomic operation, and before a wait or a wake,
+ * there is often nothing, sometimes a short delay or a yield, and seldom a sleep or a move to
+ * another CPU. Some sites are slow for a whole batch, since most bugs need a thread that stays long
+ * in one place. The library's futex also ends waits without a reason.
  */
 #include "../engine/door.h"
 #include "native.h"
@@ -12,7 +12,7 @@
 
 static unsigned faults;
 static bool delays;
-static _Atomic uint32_t slow; /* decides which sites are slow; racy, like all state here */
+static _Atomic uint32_t slow; /* decides which sites are slow; changes with each batch */
 static struct fl__sys below;  /* the module's own table */
 
 /* Moves the thread to some CPU, or lets it run on all of them. */
@@ -28,7 +28,7 @@ static void sleep_ns(long ns)
 	(void)nanosleep(&t, NULL);
 }
 
-/* Whether the site is slow: in a batch, one site in eight is. */
+/* Returns whether the site is slow. In each batch, about one site in eight is slow. */
 static bool is_slow(uintptr_t pc)
 {
 	uint32_t hash = ((uint32_t)pc ^ atomic_load_explicit(&slow, memory_order_relaxed)) * 2654435769u;
@@ -57,7 +57,9 @@ void native_chaos_batch(void)
 	atomic_store_explicit(&slow, native_draw(&native_random), memory_order_relaxed);
 }
 
-/* For a function of the table: disturbs as at the place in the program that calls it. */
+/*
+ * Disturbs a function of the table in the same way as an atomic operation at the place of its call.
+ */
 #define DISTURB()                                                                                                      \
 	do {                                                                                                           \
 		if (delays)                                                                                            \
@@ -66,7 +68,10 @@ void native_chaos_batch(void)
 
 enum { NO_FAULT = 1 };
 
-/* Returns the result with which a wait ends at once, now and then; NO_FAULT: the wait begins. */
+/*
+ * Decides whether a wait ends at once, without a reason. Returns the result of such a wait; or
+ * NO_FAULT, if the wait is to begin.
+ */
 static int fault(void)
 {
 	uint32_t draw = faults ? native_draw(&native_random) : UINT32_MAX;

@@ -6,11 +6,11 @@
 #include <stdatomic.h>
 
 /*
- * The run of a test on real threads. States come in batches. One thread sets up all states of a
- * batch. Then the thread of each actor walks through the states in the same order, so that the
- * actors of one state meet. Then the first thread checks the outcomes. The mode chaos disturbs the
- * walk by delays and yields before atomic operations, by moves to other CPUs, and by system calls
- * that end without a reason.
+ * The run of a test on real threads. States come in batches. One thread, the leader, sets up all
+ * states of a batch. Then the thread of each actor walks through the states in the same order, so
+ * that the actors of one state meet. Then the leader checks the outcomes. The mode chaos disturbs
+ * the walk by delays and yields before atomic operations, by moves to other CPUs, and by system
+ * calls that end without a reason.
  */
 
 enum { NATIVE_COPIES = 64, NATIVE_THREADS = NATIVE_COPIES * FL_STRESS_ACTORS, NATIVE_ANSWER = 8192 };
@@ -25,14 +25,16 @@ struct native_live {
 	_Atomic uint64_t beats; /* changes with any progress except that of samples and actors */
 	_Atomic uint32_t asked; /* a futex; 1 means that the watcher wants `answer` */
 	_Atomic uint32_t answered;
-	char answer[NATIVE_ANSWER]; /* what the threads wait for, one line for each thread */
+	/* a line for each actor that is in a sample, and for each waiter, of which 40 at most */
+	char answer[NATIVE_ANSWER];
 	/* The number of a fatal signal, which is stored last, and the place where it came. */
 	_Atomic int signal;
 	uintptr_t pc, address;
 	char crashed[32]; /* the thread's name */
 	unsigned n_actors;
 	struct native_actor_live {
-		_Alignas(64) _Atomic uint32_t at; /* the index of the actor's sample in the batch */
+		/* the index of the actor's sample in the batch; UINT32_MAX after its last sample */
+		_Alignas(64) _Atomic uint32_t at;
 		_Atomic int tid;
 		char name[32];
 	} actors[NATIVE_THREADS];
@@ -82,15 +84,16 @@ static inline uint32_t native_draw(struct native_random *r)
 extern _Thread_local struct native_random native_random __attribute__((tls_model("initial-exec")));
 void native_seed(uint64_t seed, unsigned thread);
 
-/* A team has the threads of the actors, and the states of their walk. */
+/* A batch has the states of one walk. The threads of the actors, which walk, are the team. */
 struct native_batch {
 	char *states;
 	size_t stride, n;
 	unsigned skew; /* by how many turns of a loop an actor begins a sample later, at most */
 	bool together; /* whether the actors wait a little for each other before each sample */
 	/*
-	 * Whether the actors of one state run on different CPUs, if there are enough. If it is
-	 * false, or there are too few, they run on any CPU.
+	 * Whether each actor stays on one CPU, and the actors of one state on different ones. If
+	 * there are fewer CPUs than actors, some actors share a CPU. If `apart` is false, or there
+	 * is a single CPU, the actors run on any CPU.
 	 */
 	bool apart;
 };

@@ -12,7 +12,10 @@ enum { OUTCOMES = 64 };
 
 _Thread_local struct native_random native_random __attribute__((tls_model("initial-exec")));
 
-/* Only the thread that checks outcomes touches these variables. */
+/*
+ * Only the thread that checks outcomes writes these variables. A thread that gives up reads them,
+ * wherever the other one is.
+ */
 static struct lab_outcome outcomes[OUTCOMES];
 static unsigned n_outcomes, next_outcome;
 static bool decided;

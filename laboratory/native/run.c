@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The leader of a run: it runs batch after batch, until the time is up or an outcome is forbidden.
+ * The leader of a run. It runs batch after batch, until the time is up, the wanted number of
+ * samples has run, or a sample was wrong.
  */
 #include "../engine/door.h"
 #include "../engine/lin_run.h"
@@ -19,7 +20,10 @@ static const struct lab_test *the_test;
 static const struct native_config *the_config;
 static struct lab_result result;
 
-/* The first thread that fails gives the reason. The others stop wherever they are. */
+/*
+ * The first thread that fails gives the reason. Other threads that fail wait here for the end of
+ * the process.
+ */
 _Noreturn void native_give_up(enum lab_verdict verdict, const char *message)
 {
 	static _Atomic bool taken;
@@ -59,7 +63,10 @@ static size_t state_align(void)
 	return the_test->test->state_align > LINE ? the_test->test->state_align : LINE;
 }
 
-/* In every second batch, neighbours share a cache line, which gives other timings. */
+/*
+ * In about every second batch, neighbouring states may share a cache line, which gives other
+ * timings.
+ */
 static size_t draw_stride(void)
 {
 	size_t size = round_up(the_test->test->state_size, the_test->test->state_align);
@@ -134,7 +141,7 @@ static void run_batches(size_t n)
 	}
 }
 
-/* Whether the run is over. `result` then has its result. */
+/* Returns whether a sample was wrong, so that the run is over. `result` then has the reason. */
 static bool settled(void)
 {
 	const char *label = native_forbidden();

@@ -2,7 +2,8 @@
 /*
  * The threads of the actors. They live as long as the process. Between batches they sleep on
  * `phase`, which counts the batches. The last one that finishes a batch wakes the leader, which
- * sleeps on `running`. They spin and yield before they sleep, so that two CPUs serve many of them.
+ * sleeps on `running`. Each thread, and the leader, yields some times before it sleeps, so that two
+ * CPUs serve many of them.
  */
 #include "../engine/door.h"
 #include "native.h"
@@ -60,8 +61,8 @@ void native_place(int n)
 }
 
 /*
- * Makes actors arrive together. This orders nothing. They wake slowly, so the first actor may wait
- * longer.
+ * Makes actors arrive together. This orders nothing. Before the first sample of a batch an actor
+ * waits longer for its partners, since their threads may still have to wake.
  */
 static void meet(struct member *me, uint32_t sample, unsigned skew)
 {

@@ -64,7 +64,8 @@ static uintptr_t program_counter(const ucontext_t *context)
 }
 
 /*
- * The signal's default action follows when the instruction is repeated, or when raise() is called.
+ * Records the signal. The signal is blocked until the handler returns. Then the default action of
+ * the signal that raise() has sent follows.
  */
 static void on_fatal(int signal, siginfo_t *info, void *context)
 {
