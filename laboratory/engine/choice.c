@@ -10,7 +10,8 @@
  *            source sets (order.c) and sleep sets (Godefroid 1996), which would lose states under
  *            such a bound (Coons, Musuvathi, McKinley 2013).
  *   random   Takes each choice at random, with odds that are drawn anew for each execution. In a
- *            third of the executions, two threads take turns.
+ *            third of the executions, two threads take turns; but not where processes are killed,
+ *            nor in mode lin.
  *   PCT      Runs the thread with the highest priority. A thread's priority is drawn at its start,
  *            and lowered at depth - 1 steps (Burckhardt, Kothari, Musuvathi, Nagarakatte 2010).
  *   guide    Takes the choices that lead along an execution graph (steer.c).
@@ -52,8 +53,8 @@ static uint32_t last_kill_points = 16; /* how many the last execution without a 
 static unsigned odds_switch, odds_stale, odds_fault; /* each out of 256 */
 static uint8_t priority[LAB_THREADS];
 /*
- * At least so many threads get a new priority for each execution. Further threads may keep that of
- * an earlier execution.
+ * For each execution, at least USUAL_THREADS threads get a new priority. Further threads may keep
+ * that of an earlier execution.
  */
 enum { CHANGES = 8, USUAL_THREADS = 16 };
 static uint32_t change_at[CHANGES];

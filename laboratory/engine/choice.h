@@ -69,7 +69,8 @@ void lab_dfs_try(uint32_t node, lab_set initials, unsigned thread);
 /* Returns whether the execution has left the path of the executions before it. */
 bool lab_dfs_is_new(void);
 /*
- * Returns the number of the choice by which the running thread runs, or 0 if there was no choice.
+ * Returns the number of the choice by which the running thread runs, and forgets the number.
+ * Returns 0 if there was no choice since the last call.
  */
 uint32_t lab_dfs_node(void);
 
@@ -79,8 +80,9 @@ void lab_order_step(void);   /* is called when a step of the running thread begi
 void lab_order_settle(void); /* is called when the step is done */
 void lab_order_end(void);
 /*
- * Returns whether the running thread has done nothing but reads since its step `since`, and no
- * other thread could notice its locks meanwhile, or would have woken it.
+ * Returns whether the steps of the running thread after its step `since` had no effect: they were
+ * reads, other steps that only look, and locks and unlocks that no other thread could notice; and
+ * no other thread would have woken it meanwhile.
  */
 bool lab_order_is_idle(uint32_t since);
 

@@ -3,7 +3,9 @@
  * C11 atomics: what atomic accesses and fences of the model's threads do. The rules are those of
  * the memory model RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer: Repairing Sequential Consistency in
  * C/C++11, PLDI 2017). The engine executes accesses under these rules in the way of relacy (Vyukov)
- * and of CDSChecker (Norris, Demsky 2013).
+ * and of CDSChecker (Norris, Demsky 2013). Two kinds of executions leave the accesses to other
+ * files: steer.c makes those of an execution along a graph (`lab.steered`), and traffic.c makes
+ * those of an execution that counts traffic.
  *
  * RC11 describes an execution by its events, which are accesses and fences, and by relations
  * between them. "SC" stands for memory_order_seq_cst.
@@ -26,7 +28,8 @@
  *
  * A load may read the newest store or an older one. readable() goes back from the newest store to
  * older ones. It stops at the first store for which one of these conditions holds. The load may
- * read that store and all newer ones.
+ * read that store and all newer ones. A load in a spin that has given up (lab_spins()) reads the
+ * newest store alone.
  *
  * - The store happens before the load, or a read of the store happens before the load. (coherence)
  * - The load is SC, and the store is SC or happens before an SC fence that was executed. (psc_base)
@@ -117,7 +120,7 @@ static int weakened(int order, uintptr_t pc)
 	return __builtin_expect(is_mutant(pc), 0) ? weaker(order, lab_config.mutant_step) : order;
 }
 
-/* These two remove the half of an order that does not apply to a load or a store. */
+/* as_load() and as_store() remove the half of an order that does not apply to a load or a store. */
 static int as_load(int order)
 {
 	return order == __ATOMIC_ACQ_REL ? __ATOMIC_ACQUIRE : order == __ATOMIC_RELEASE ? __ATOMIC_RELAXED : order;
@@ -133,8 +136,8 @@ static int as_store(int order)
 /*
  * The search executes the stores of a location in their modification order. So it misses an
  * execution whose edges of sb, rf, mo and psc have a cycle: no order of execution agrees with all
- * of them. check_order() and must_stop() report LAB_MET_ORDER where such an execution may exist.
- * They report it for each missed execution, for the following reason.
+ * of them. check_order(), must_stop() and lab_futex_seen() report LAB_MET_ORDER where such an
+ * execution may exist. They report it for each missed execution, for the following reason.
  *
  * Take an execution with a cycle. Look at its prefixes. A prefix contains, with each event, all
  * events from which a path of sb and rf leads to that event. Take a smallest prefix that has a
@@ -187,7 +190,8 @@ static bool is_coherent(const struct lab_written *store)
 
 /*
  * Called before a write of the running thread, or before a compare-and-swap that fails. Reports
- * LAB_MET_ORDER if the write could come before an older store in mo.
+ * LAB_MET_ORDER if the write, or the write that the compare-and-swap might have done, could come in
+ * mo before a store that was executed earlier.
  */
 static void check_order(struct lab_location *location, bool sc)
 {
@@ -491,9 +495,10 @@ static struct lab_location *access_of(uintptr_t address, unsigned size, bool wri
 }
 
 /*
- * A robust list is accessed by its thread and, when the thread ends, by the kernel, and by no one
- * else. So no step of another thread can come in between, but the end of the thread can. Returns
- * true for an access to such a list; `*value` is then the current value.
+ * Makes an access to a robust list, and returns true; `*value` is then the current value. Returns
+ * false if the address is in no robust list. A robust list is accessed by its thread and, when the
+ * thread ends, by the kernel, and by no one else. So no step of another thread can come in between,
+ * but the end of the thread can.
  */
 static bool in_list(uint8_t kind, uintptr_t address, unsigned size, lab_value *value, int order, uintptr_t pc)
 {

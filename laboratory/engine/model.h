@@ -43,7 +43,7 @@ enum lab_op_kind {
 	LAB_ROUNDS   /* in a trace alone: the `other` steps before come again `value` times */
 };
 
-/* A step as a thread announces it. The thread does it when the search lets it run. */
+/* A step as a thread announces it. The thread does the step when the search lets the thread run. */
 struct lab_op {
 	uint8_t kind, size, order;
 	uintptr_t address, pc;
@@ -123,10 +123,10 @@ struct lab_thread {
 	unsigned repeats; /* how many equal loads it has done in a row */
 	/*
 	 * The site of the loop that gave up; 0 as soon as a location that the loop has read
-	 * changes.
+	 * changes, and, a few times, when the thread itself changes a value.
 	 */
 	uintptr_t gave_up;
-	unsigned giving_up; /* how many turns that are no steps it has left */
+	unsigned giving_up; /* how many more turns of the loop it may do, which are no steps */
 	/*
 	 * Sites of loads: those since the last relax (turn), and those of the loop that gave up
 	 * (spun).
@@ -134,12 +134,13 @@ struct lab_thread {
 	uintptr_t turn[LAB_LOOKS], spun[LAB_LOOKS];
 	unsigned n_turn, n_spun; /* more than LAB_LOOKS: not all were kept */
 	unsigned progress;       /* how often its own changes allowed it to give up again */
-	bool hard;               /* it has given up already, so that only a change lets it run */
-	bool uninterrupted;      /* loads since its last spin were no steps */
-	uint64_t spun_at;        /* lab_state() at its last spin */
-	uint32_t spun_step;      /* the step that ended that spin */
-	uint32_t effects;        /* how many steps so far may have been writes */
-	uint32_t changes;        /* how many changes so far were to memory outside of its stack */
+	/* it has given up already: only a change lets it run, or that no other thread can run */
+	bool hard;
+	bool uninterrupted; /* loads since its last spin were no steps */
+	uint64_t spun_at;   /* lab_state() at its last spin */
+	uint32_t spun_step; /* the step that ended that spin */
+	uint32_t effects;   /* how many steps so far may have been writes */
+	uint32_t changes;   /* how many changes so far were to memory outside of its stack */
 
 	struct lab_await {
 		uint32_t step;
@@ -222,7 +223,7 @@ struct lab_execution {
 	unsigned streak;  /* how many steps the running thread has done in a row */
 	unsigned starved; /* how often some thread had waited for too long */
 	unsigned moves;   /* how many changes of memory and of objects there were */
-	/* rounds since the last store in which all threads spin and none sees a change */
+	/* in how many rounds since the last store all threads were in spins and saw no change */
 	unsigned idle_rounds;
 	int64_t now;
 	uint64_t hash;

@@ -6,13 +6,15 @@
  * leads from it to the other. Executions with the same order have the same result. So the search
  * runs one execution of each order.
  *
- * How the search finds the other orders. A *rival* of a step is an earlier step of another thread
- * that does not commute with it, and that does not come before the previous step of its thread.
- * Then there is another execution in which the two have the opposite order. In that execution, the
- * steps after the rival that do not come after it in the order are made first, then the step
- * itself, and then the rival. The *initials* are the threads that can make the first of these
- * steps. At the choice at which the rival's thread was chosen, the search must also try one of the
- * initials. This is the method of source sets (Abdulla, Aronsson, Jonsson, Sagonas 2014).
+ * How the search finds the other orders. A *rival* of a step s is an earlier step of another thread
+ * that does not commute with s, and that does not come before the previous step of the thread of s.
+ * Nor is it a rival if it comes before the step that started or woke the thread of s, or before the
+ * end of a thread that this thread has joined (lab_order_follow()). If s has a rival, there is
+ * another execution in which the two have the opposite order. In that execution, the steps after
+ * the rival that do not come after it in the order are made first, then s, and then the rival. The
+ * *initials* are the threads that can make the first of these steps. At the choice at which the
+ * rival's thread was chosen, the search must also try one of the initials. This is the method of
+ * source sets (Abdulla, Aronsson, Jonsson, Sagonas 2014).
  *
  * A step is known by its number in the execution, from 1 on. Each step is *settled*, which means
  * that its place in the order is found, before the next step is chosen. By then the result of the
@@ -62,9 +64,9 @@ static bool order_has(const struct lab_clock *past, uint32_t a)
 
 /*
  * Finds the rivals of the step `s` of `t`, in the order of threads. Of each thread, the last rival
- * is enough: an older one is a rival again when the two have changed places. But if both steps are
- * on an object, the older one may make the newer one possible. Then the order of the two is fixed,
- * and all rivals count.
+ * is enough: an older rival is found again when `s` and the last rival have changed places. But if
+ * both `s` and a rival are steps on an object, `s` may be possible only after that rival. Then the
+ * order of these two is fixed, so the next older rival of that thread counts, too.
  */
 static unsigned order_rivals(const struct lab_thread *t, const struct step *s)
 {
@@ -94,7 +96,8 @@ static bool order_has_any(const struct lab_clock *past, lab_set seen, const uint
 }
 
 /*
- * Plans an execution in which the step of `t`, made before `end`, comes in place of its rival `e`.
+ * Plans an execution in which the step of `t`, whose `n` rivals are in `rivals`, comes before its
+ * rival `e`. The steps with numbers from e + 1 to end - 1 were made in between.
  */
 static void order_reverse(const struct lab_thread *t, uint32_t e, unsigned n, uint32_t end)
 {
@@ -140,8 +143,8 @@ void lab_order_begin(void)
 }
 
 /*
- * Plans executions for the announced step of a thread that could not do it: in another order, it
- * might have.
+ * Plans executions for the announced step of a thread that could not do it. In another order of the
+ * steps, the thread might have done it.
  */
 static void order_reverse_missed(const struct lab_thread *t, const struct lab_op *op, uint32_t end)
 {
@@ -273,8 +276,8 @@ bool lab_order_is_idle(uint32_t since)
 }
 
 /*
- * Ends the order of an execution. A thread that never got the lock for which it waited has rivals,
- * too.
+ * Ends the order of an execution. The announced step of a thread that waits for an object to the
+ * end, for example for a lock, has rivals, too.
  */
 void lab_order_end(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file runs one execution: the setup, the actors and the outcome. A failure, a crash or a hang
- * ends it early.
+ * This file runs one execution: the setup, the actors and the outcome of a test, or the main() of a
+ * program. A failure, a crash or a hang ends it early.
  */
 #include "choice.h"
 #include "lin_run.h"

@@ -6,9 +6,13 @@
  *   state      may run                                         becomes ready
  *   UNBORN     never                                           by lab_thread_start()
  *   READY      whenever the search likes                       -
- *   SPINNING   "gives up": once, and then as time passes       by a store to what it has read
- *   BLOCKED    at its deadline, if it has one                  by a wake, an exit
+ *   SPINNING   "gives up": once, and then as time passes       by a store to what it has read; by
+ *                                                              any store, if not all is kept
+ *   BLOCKED    at its deadline, if it has one                  by a wake, an exit, or a change of
+ *                                                              the object for which it waits
  *   DONE       never                                           -
+ *
+ * When its process is killed, a thread becomes ready only to end (lab_bury()).
  *
  * A thread spins if it says so (relax, yield), or if it loads the same value again and again. Turns
  * of a spin that see no change are not explored, since they have no effect. A thread that gives up
@@ -77,9 +81,10 @@ static unsigned longest_waiting(lab_set set)
 }
 
 /*
- * Called when no thread is ready. Spinning threads get another chance, after some time has passed,
- * but not for ever. After some rounds they take turns: otherwise, a thread that spins for ever
- * might get all turns, and a bounded spin none.
+ * Called when no thread may run, unless threads that have given up their spins get more turns.
+ * These threads get another chance, after some time has passed, but not for ever. After some rounds
+ * they take turns: otherwise, a thread that spins for ever might get all turns, and a bounded spin
+ * none.
  */
 static lab_set idle(void)
 {
@@ -158,8 +163,8 @@ static lab_set try_in_vain(void)
 }
 
 /*
- * Returns the threads that have slept for a time through so many steps. The other threads may never
- * come to rest, so the sleep then ends.
+ * Returns the threads that sleep for a time, and have slept for more than ASLEEP steps. The other
+ * threads may never come to rest, so the sleep then ends.
  */
 static lab_set long_asleep(void)
 {
