@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Processes that are killed, as by SIGKILL. A process may be killed in place of each of its steps
- * that other processes can see: atomic and plain accesses to shared memory and to its threads'
- * robust lists, going to sleep, and running after a wake. All threads of the process end there.
- * Then the kernel walks their robust lists (Linux: kernel/futex/core.c, exit_robust_list()). The
- * walk consists of steps, and steps of other threads may come before it and in between. So an early
- * kill with a late walk has the effect of a late kill, and a thread need only be killed while it
- * runs.
+ * that other processes can see: atomic accesses and plain writes to shared memory and to its
+ * threads' robust lists, waits and wakes of futexes there, SC fences, membarrier(), going to sleep,
+ * and running after a wake. A kill may also cut a copy off (lab_cut()). All threads of the process
+ * end there. Then the kernel walks their robust lists (Linux: kernel/futex/core.c,
+ * exit_robust_list()). The walk consists of steps, and steps of other threads may come before it
+ * and in between. So an early kill with a late walk has the effect of a late kill, and a thread
+ * need only be killed while it runs.
  */
 #include "choice.h"
 #include "layout.h"
@@ -25,7 +26,7 @@ struct fl__robust_list *lab_robust_list(unsigned thread)
 void lab_robust_reset(unsigned thread)
 {
 	struct fl__robust_list *list = lab_robust_list(thread);
-	/* in the C library, the lock word is before the node, at a distance of five words */
+	/* in the C library, the lock word is so many bytes before the node */
 	*list = (struct fl__robust_list){list, sizeof(void *) == 8 ? -32 : -20, NULL};
 }
 
@@ -79,8 +80,8 @@ static bool owner_died(uintptr_t word, bool pi, bool pending)
 	uint32_t value = (uint32_t)lab_peek(word, 4), owner = value & TID;
 	bool wakes = !pi && (value & WAITERS);
 	/*
-	 * The owner had unlocked before the wake, or the waiter was woken before it acquired the
-	 * lock.
+	 * If `owner` is 0, the thread died when it had unlocked and had not woken a waiter yet, or
+	 * when it had been woken and had not acquired the lock yet. Then another waiter is woken.
 	 */
 	if (pending && !pi && owner == 0)
 		wakes = true;

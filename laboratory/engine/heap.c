@@ -5,10 +5,10 @@
  * depend on the interleaving.
  *
  * Each allocation takes new memory, so that every access to a freed block is found. But a program
- * may compare addresses. So an allocation by a program may take, as a choice of the search, the
- * block that its thread has freed last. That block must be of the same size, and an atomic access
- * must have stored its address. The C library, too, takes that block first. No other reuse is
- * tried.
+ * may compare addresses. So an allocation by a program may reuse a block, as a choice of the
+ * search. The block is the last one that the allocating thread has freed, of those whose addresses
+ * an atomic access has stored, or would have stored. It is reused only if it has the same size, in
+ * units of 16 bytes. The C library, too, takes that block first. No other reuse is tried.
  */
 #include "allocated.h"
 #include "layout.h"
@@ -17,11 +17,11 @@
 #include "steer.h"
 #include <sys/mman.h>
 
-/*
- * The state of a unit. LIVE + n: only the first n bytes of the unit are live, or all of them if n
- * is 0.
- */
 enum { NULL_PAGE = 4096 };
+/*
+ * The states of a unit are 0 (unused), GAP, FREED and LIVE + n. LIVE + n: only the first n bytes of
+ * the unit are live, or all of them if n is 0. GAP: the unit has the header of a block.
+ */
 enum { UNIT = 16, BLOCKS = LAB_BLOCKS, GAP = 1, FREED = 2, LIVE = 16 };
 
 struct block {
@@ -118,7 +118,7 @@ void *lab_map(size_t size)
 	return memory;
 }
 
-/* In front of each block, for free(): its number. */
+/* Stands in front of each block, with the block's number and size. */
 struct header {
 	size_t block, size;
 };
@@ -234,8 +234,8 @@ size_t lab_size(const void *memory)
 }
 
 /*
- * Returns the block. The header in front of the address is that of its block, or that of the block
- * before.
+ * Returns the block that has the byte at the address, or NULL. The nearest header in front of the
+ * address is that of its block, or that of the block before.
  */
 static struct block *block_of(uintptr_t address)
 {
@@ -348,7 +348,7 @@ static bool heap_is_announced(uintptr_t address, uintptr_t pc)
 	return lab.self->next.pc == pc && lab.self->next.address == address;
 }
 
-/* Ends the execution with the access as the failure. */
+/* Records the access as an event, with which the caller then ends the execution. */
 static void heap_bad_access(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
 	const unsigned kind = lab.self->next.kind;

@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The programs of mode lin: which operations each thread calls, and with which arguments. A program
- * is a list of picks, one for each place of a call:
+ * is a list of picks, one for each place of a call. First come the places of main before the
+ * threads, then those of the first thread, of the second thread and so on, and at last those of
+ * main after the threads. A pick is 0 if there is no call at its place. Otherwise it is 1 + 2 *
+ * (the line of the menu) + (1 if the call is heard). The menu has a line for each operation with
+ * each of its arguments.
  *
- *   before ...   each thread's ...   after ...   0: no call; else 1 + 2 x menu line + heard
- *
- * The menu has each operation with each of its arguments. The picks are choices of the model like
- * all others. So they name the program in a replay string, and a pick that is removed there is one
- * call less.
+ * In the model the picks are recorded like choices. So they name the program in a replay string,
+ * and a pick that is removed there is one call less. But their values are not searched: they are
+ * drawn before the execution (lab_lin_program).
  *
  * A call comes before another call if its return happens before the begin of the other. There are
  * two kinds of calls (`heard`):
  *
  *   unheard   Only the operations themselves order the threads. In the model, the begin of such a
  *             call is no step; natively, it leaves no trace. So no order is supplied that an
- *             operation lacks.
+ *             operation lacks. There is one exception: in a native run with heard calls, the return
+ *             of an unheard call adds to the counter, too.
  *   heard     The thread knows all calls that have returned. In the model, the begin is a step,
  *             which joins the knowledge of the returned calls. Natively, it is a fetch-and-add on
  *             one counter, to which the returned calls have added, too.
  *
  * If all calls are heard, the history is that of Herlihy and Wing: intervals of one clock. If none
- * is heard, the check asks whether the results are those of some interleaving of the programs.
+ * is heard, the check asks whether the results are those of some interleaving of the threads'
+ * calls. In the model the interleaving must also keep the order that the operations themselves
+ * make.
  */
 #include "lin.h"
 #include "choice.h"
@@ -35,7 +40,7 @@ enum { LINE = 64 };
 /* The record of a call. Only the call's thread writes it. */
 struct record {
 	int64_t result;
-	uint32_t began, returned; /* values of one clock; 0: the call is not heard */
+	uint32_t began, returned; /* values of one clock; 0: the call did not take a value */
 	bool called, ended;
 };
 
@@ -187,7 +192,7 @@ static void make_call(struct run *run, void *state, unsigned place)
 	if (model)
 		begin_in_model(place, lin_is_heard(pick));
 	else if (lin_is_heard(pick))
-		/* acquire: pairs with the additions of all calls that have returned before it */
+		/* seq_cst: its acquire pairs with the additions of all calls that have returned */
 		record->began = 1 + atomic_fetch_add(&run->clock, 1);
 	int64_t result = lin_op_of(pick)->call(state, lin_arg_of(pick, place));
 	record->result = result;
@@ -242,8 +247,8 @@ void lab_lin_setup(void *state)
 /* --- the verdict --- */
 
 /*
- * Whether a call comes before another one in a native run: by the order of the program, and by the
- * clock of two heard calls.
+ * Whether the call `a` comes before the call `b` in a native run: by the order of the program; or,
+ * if `b` is heard, by the clock.
  */
 static bool is_before(const struct run *run, unsigned a, unsigned b)
 {
@@ -331,7 +336,10 @@ static void too_much(bool model)
 		lab_fail(LAB_CHECK, "%s", message);
 }
 
-/* Checks the history, and reduces it to the part that no order explains. */
+/*
+ * Checks the history. If refusals are checked apart, reduces the history to the part that no order
+ * explains.
+ */
 static enum lin_verdict check(void)
 {
 	static struct lin_history part;

@@ -53,14 +53,15 @@ enum lin_verdict lin_check_apart(const struct lin_history *h, const struct fl_li
 /*
  * For a history that no order explains: finds a minimal set of results that still no order
  * explains, and returns it. All other calls are made pending, so that their results may be
- * anything.
+ * anything. The set may be larger than minimal if a search with fewer results would take too long.
  */
 uint64_t lin_core(struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit);
 
 /*
  * Finds the states in which `which` might be called, in the orders that explain all other calls
  * without it. Writes at most `most` of them as text, each in `size` bytes. Returns how many there
- * are; 0 if there is no such order, or if the specification has no text().
+ * are, where a state beyond the first `most` may count several times; 0 if there is no such order,
+ * or if the specification has no text().
  */
 unsigned lin_states(const struct lin_history *h, unsigned which, const struct fl_lin_spec *spec, int64_t limit,
                     char *texts, size_t size, unsigned most);

@@ -4,8 +4,9 @@
  * that keeps "before" and gives each call its result, according to a specification.
  *
  * A history is a set of at most 64 calls with a partial order. It is not a set of intervals of one
- * clock: under C11, "it had returned" has a meaning only for a thread that knows it. So "before" is
- * happens-before, from a return to a call (lin.c). The check only needs a partial order.
+ * clock: under C11, "that call had returned" has a meaning only for a thread that knows it. So
+ * "before" is happens-before from the return of one call to the begin of another one (lin.c). The
+ * check only needs a partial order.
  *
  *   search      The search is depth first. The next call may be any call all of whose
  *               predecessors are done (Wing, Gong 1993). The rest of the search depends only on the
@@ -18,8 +19,8 @@
  *               The search ends when all returned calls are done. It tries pending calls with any
  *               result.
  *   busy        A result may be legal only while another call is under way. Two calls may have been
- *               under way at the same time if neither comes before the other. `overlaps` has the
- *               kinds of those calls.
+ *               under way at the same time if neither comes before the other. `overlaps` of a call
+ *               has the kinds of all calls that may have been under way at the same time.
  *
  * Weakening is sound. If a result is forgotten (the call becomes pending), or an edge of "before",
  * an explanation remains an explanation. So if a history without some results has no explanation,
@@ -128,8 +129,8 @@ static void grow(const struct fl_lin_spec *spec)
 }
 
 /*
- * Returns the number of the visit of that pair. `*fresh` says whether it is new. Returns 0 if there
- * is no memory for more.
+ * Returns the number of the visit of that pair. `*fresh` says whether the visit is new. Returns 0
+ * if the visit would be new and LIN_LOOKS pairs have been visited.
  */
 static uint32_t look_at(const struct fl_lin_spec *spec, uint64_t done, const void *state, bool *fresh)
 {
@@ -238,8 +239,8 @@ static uint64_t all_of(const struct lin_history *h)
 }
 
 /*
- * Returns the calls of `rest` that have the key of the call `which`. If some call has no key, all calls
- * of `rest` are one part.
+ * Returns the calls of `rest` that have the key of the call `which`. If some call of `rest` has no
+ * key, all calls of `rest` are one part.
  */
 static uint64_t part_of(const struct lin_history *h, const struct fl_lin_spec *spec, uint64_t rest, unsigned which)
 {

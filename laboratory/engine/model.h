@@ -511,7 +511,7 @@ struct lab_block {
 bool lab_block_at(uintptr_t address, struct lab_block *found);
 bool lab_block_number(unsigned number, struct lab_block *found);
 struct lab_cell;
-/* the allocation of a block of a program counts as a write of it */
+/* the cell is new; if it is in a block, the block's allocation counts as a write of it */
 void lab_heap_born(struct lab_cell *cell);
 /* Marks the block at this address, if there is one, as not lost. */
 void lab_heap_keep(uintptr_t value, void *arg);

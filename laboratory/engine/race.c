@@ -35,7 +35,7 @@ static void race_show_value(struct lab_event *event)
 static void note(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 {
 	const struct lab_op op = {LAB_PLAIN, (uint8_t)size, write, address, pc};
-	bool switched = lab.switched; /* of the next step */
+	bool switched = lab.switched; /* this belongs to the next step, not to this event */
 	struct lab_event *event = lab_event(&op);
 	lab.switched = switched;
 	if (!lab_records())
@@ -161,7 +161,10 @@ static void append(struct lab_cell *cell, uint32_t kept, uint8_t mask, bool writ
 	cell->n_records = kept + 1;
 }
 
-/* Checks the access against all records of the cell, and replaces those that it covers. */
+/*
+ * Checks the access against all records of the cell. A write replaces the records of all accesses
+ * whose bytes it covers, and a read those of such reads of its own thread.
+ */
 static void plain_in_cell(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 {
 	struct lab_cell *cell = lab_cell(address);
@@ -205,8 +208,8 @@ static void plain_in_cells(uintptr_t address, size_t size, bool write, uintptr_t
 }
 
 /*
- * A loop that waits for a plain variable lets other threads run after so many turns, so that the
- * race is seen.
+ * A thread of a program that has made PLAIN_TURNS plain accesses since its last step may be in a
+ * loop that waits for a plain variable. It then lets other threads run, so that the race is seen.
  */
 enum { PLAIN_TURNS = 2000 };
 

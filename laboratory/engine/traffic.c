@@ -10,9 +10,9 @@
  *
  * Each thread has a cache without a limit, which holds lines of 64 bytes as in the protocol MSI. An
  * access misses if another thread has written the line since the thread's last access. A write also
- * misses if another thread has read the line since then. The first access of all to a line is no
- * miss. A line serves one miss after another; only reads of a line that it has just served to
- * another reader need not wait.
+ * misses if another thread has read the line since then. A thread's first access to a line misses,
+ * unless it is the first access of all. A line serves one miss after another. But once a reader has
+ * got the line after a write, the misses of further readers wait for no other miss.
  *
  * An atomic load and a locked instruction wait until the line is there. A store and a plain load
  * wait for nothing, but the next locked instruction of the thread waits until their lines are
@@ -49,7 +49,7 @@ enum kind { A_LINE = 1, A_SITE, A_CALL };
 struct entry {
 	uintptr_t key; /* the number of a line, or a place in the code, shifted; 0: unused */
 	uint64_t count;
-	uintptr_t pc; /* the place of the last access */
+	uintptr_t pc; /* the place of the last miss or call */
 	/* These are for a line. */
 	lab_set holders;
 	bool written; /* its only holder has written it */

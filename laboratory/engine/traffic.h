@@ -15,11 +15,11 @@ void lab_traffic_plain(uintptr_t address, size_t size, bool write, uintptr_t pc)
  */
 lab_value lab_traffic_atomic(struct lab_op op, lab_update *update, lab_value operand);
 bool lab_traffic_cas(struct lab_op op, lab_value *expected, lab_value desired);
-/* a system call takes so many ns; other executions are not affected */
+/* a system call takes so many ns; does nothing in an execution without lab_config.traffic */
 void lab_traffic_call(int64_t ns);
 void lab_traffic_membarrier(void);
 
-/* The running thread makes `thread` ready. */
+/* Called when the running thread makes `thread` ready. */
 void lab_traffic_wake(struct lab_thread *thread);
 /* Returns the thread that does the next step. */
 struct lab_thread *lab_traffic_next(void);
