@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The functions of <threads.h>. The objects are those of pthreads, except that they have no static
- * initialisers.
+ * The functions of <threads.h>. The objects are those of pthreads, except that a mtx_t and a cnd_t
+ * have no static initialisers.
  */
 #include "posix.h"
 #include <limits.h>

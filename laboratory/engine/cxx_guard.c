@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The guards of a C++ function's static variables. The link of a program wraps the functions of the
- * C++ runtime by these, since those of the runtime are not instrumented.
+ * The guards of a C++ function's static variables. When a program is linked, the functions of this
+ * file take the place of those of the C++ runtime (option --wrap), because the runtime is not
+ * instrumented.
  */
 #include "posix.h"
 

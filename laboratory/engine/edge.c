@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Edges between the steps of a trace: from an earlier step of another thread to a step that depends
- * on it. An edge leads to a load from the store that it has read; to a lock, or another acquire of
- * an object, from the last step that released the object; to the end of a wait from the step that
- * woke the thread; to the first step of a thread from its start; and to a join from the end of the
- * thread. A thread that waits for ever gets an edge from the step that took what it waits for.
+ * on it. An edge leads to a load, or another atomic access that reads, from the store that it has
+ * read; to a lock, or another acquire of an object, from the last step that released the object; to
+ * the end of a wait from the step that woke the thread; to the first step of a thread from its
+ * start; and to a join from the end of the thread. An edge to a step on an object is left out if an
+ * earlier edge to the same thread tells as much. A thread that waits for ever gets an edge from the
+ * step that took what it waits for.
  */
 #include "edge.h"
 #include "object.h"
@@ -61,9 +63,9 @@ static bool edge_takes(const struct lab_event *e)
 }
 
 /*
- * Called for shown[i], the relock of a mutex after a wait for a condition. The step before it in the
- * thread is the begin of the wait. Returns the last signal or broadcast since then that was for that
- * condition and has woken a thread. Returns `i` if there is none.
+ * Called for shown[i], the relock of a mutex after a wait for a condition. The step before the
+ * relock in the same thread is the begin of the wait. Returns the last signal or broadcast since
+ * then that was for that condition and has woken a thread. Returns `i` if there is none.
  */
 static unsigned edge_signal(const struct lab_event *const *shown, unsigned i)
 {

@@ -19,12 +19,13 @@
 void lab_frame_enter(uintptr_t inside, uintptr_t frame, uintptr_t caller);
 void lab_frame_leave(void);
 /*
- * For a function that was compiled without optimisation: whether the byte holds nothing that the
- * source names. What the compiler, or a macro of <stdatomic.h>, keeps there lives no longer than a
- * statement. What the function's caller has in a register lives longer. `written` says that the
- * program wrote the byte by an access, so that it may be a compound literal or come from alloca().
- * `frame` is the frame pointer. `from_top` is how far the byte is from the top of the stack, where
- * the engine has saved rbx and r12 to r15, in this order.
+ * Returns whether the byte at `address` is known to live no longer than a statement. That is so if
+ * the function was compiled without optimisation, and the compiler, or a macro of <stdatomic.h>,
+ * keeps something there. The byte is neither in a variable of the source, nor does it hold a
+ * register of the function's caller, which lives longer. `written` says that the program wrote the
+ * byte by an access. Then the byte may be in a compound literal or come from alloca(), so only a
+ * variable of such a macro counts. `frame` is the frame pointer. `from_top` is how far the byte is
+ * from the top of the stack, where the engine has saved rbx and r12 to r15, in this order.
  */
 bool lab_frame_is_temporary(uintptr_t pc, uintptr_t frame, uintptr_t address, size_t from_top, bool written);
 /*

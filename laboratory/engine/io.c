@@ -4,9 +4,9 @@
  *
  * A write of more than PIPE_BUF bytes to a pipe may take several steps. What a write sends to a
  * socket may arrive in two parts, so that a read finds only the first byte. If the write does not
- * block, the socket may then be full until that byte has been read. Both are faults, which the
- * search chooses. As epoll(7) says, a read or a write that moves less than it was asked for has
- * emptied or filled the socket.
+ * block, the socket is then full until that byte has been read. This is a fault
+ * (LAB_FAULT_PARTIAL), which the search chooses. As epoll(7) says, a read or a write that moves
+ * less than it was asked for has emptied or filled the socket.
  */
 #include "io.h"
 #include <limits.h>

@@ -14,10 +14,11 @@
  * files. io.c has the table, and moves bytes; io_socket.c, io_poll.c and io_file.c have the rest.
  *
  * A channel carries bytes in one direction. A pipe is one channel, and a connection is two. An
- * event counter, a timer, a listening socket and an epoll set have a channel of their own, whose
- * count is the counter, the expirations, or the bytes of the pending connections. Each step of a
- * thread is on one channel. A poll is on all channels, so that it commutes with no other step on
- * descriptors.
+ * event counter, a timer, a listening socket and an epoll set have a channel of their own. Its
+ * count is the counter, the expirations, or the bytes of the pending connections; that of an epoll
+ * set is 0. Each step on an open file is on one channel. A poll is on all channels, so that it
+ * commutes with no step on an open file. A step that opens or closes a descriptor is on
+ * LAB_SHARED_FILES.
  */
 enum lab_io_kind { LAB_IO_FILE, LAB_IO_PIPE, LAB_IO_SOCKET, LAB_IO_LISTENER, LAB_IO_EVENT, LAB_IO_TIMER, LAB_IO_EPOLL };
 

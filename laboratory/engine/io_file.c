@@ -3,8 +3,9 @@
  * This file has regular files and streams.
  *
  * Each execution sees a file as it was when an execution first opened it. What an execution writes
- * stays in memory, and is gone when the execution ends. The calls make no steps. So nothing is
- * proved if two threads use a file and neither use happens before the other.
+ * stays in memory, and is gone when the execution ends. The calls that open and close descriptors,
+ * or remove names, make steps. All other calls make none. So nothing is proved if two threads use a
+ * file and neither use happens before the other.
  *
  * A stream of fopen() is a stream of the C library, and the functions of this file move its bytes.
  */
@@ -36,8 +37,8 @@ void lab_io_file_reset(void)
 }
 
 /*
- * Reads what the real file has. Returns false if it is neither a regular file nor /dev/null, or
- * cannot be read.
+ * Reads what the real file has, if there is one. Returns false if there is one and it is neither a
+ * regular file nor /dev/null, or cannot be read.
  */
 static bool file_read(struct lab_node *n, const char *path)
 {

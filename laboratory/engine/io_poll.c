@@ -3,8 +3,9 @@
  * This file has waits for several descriptors, event counters and timers.
  *
  * As in Linux, an epoll set has a list of the watches that may be ready. An event puts a watch into
- * the list. epoll_wait() takes it out again when the watch has no event any more, or when it has
- * reported an event of an edge-triggered watch.
+ * the list. epoll_wait() takes out the watches that have no event any more, and the edge-triggered
+ * and one-shot watches whose events it reports. Another watch whose events it reports goes to the
+ * end of the list.
  */
 #include "io.h"
 #include <limits.h>

@@ -136,7 +136,10 @@ enum { LAB_BOUNDS = (1 << LAB_MET_HISTORY) - 1 };
 const char *lab_limit_text(enum lab_limit limit, const char *partial);
 
 enum lab_unseen {
-	/* Assembly, an object without instrumentation, or the like. The user was told each place. */
+	/*
+	 * There is assembly, an object without instrumentation, or the like. The user was told each
+	 * place.
+	 */
 	LAB_UNSEEN_NAMED = 1,
 	/* A call statement reads or writes a local variable whose address the function lends. */
 	LAB_UNSEEN_LENT = 2,
@@ -331,7 +334,7 @@ void lab_traffic_print(FILE *to, bool threads);
  */
 struct lab_site {
 	uintptr_t pc;
-	/* This is "load", "store", "exchange", "fetch_add", "compare_exchange" or "fence". */
+	/* This is "load", "store", "read-modify-write", "compare-exchange" or "fence". */
 	const char *operation;
 	const char *order; /* the order in the code, such as "acquire" */
 	unsigned weaker;   /* how many orders are one step weaker: 2 for acq_rel */

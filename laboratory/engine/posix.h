@@ -85,7 +85,7 @@ struct lab_call {
 	}
 extern const struct lab_call lab_output_calls[], lab_thread_calls[], lab_process_calls[];
 
-/* The process has the ID LAB_PID, and its threads have the IDs after it. */
+/* The process and its first thread have the ID LAB_PID. Other threads have the IDs after it. */
 enum { LAB_PROCESSORS = 2, LAB_PID = 1000 };
 
 /* --- process.c --- */
@@ -147,8 +147,8 @@ struct lab_start {
 	int (*c11)(void *);
 };
 /*
- * Starts a thread of the program. lab_posix_end() ends it. `*thread` gets the thread's number plus one
- * before the thread runs, as in glibc.
+ * Starts a thread of the program. lab_posix_end() ends the thread. `*thread` gets the thread's
+ * number plus one before the thread runs, as in glibc.
  */
 void lab_posix_create(unsigned long *thread, struct lab_start start, void *arg, bool detached, uintptr_t pc);
 _Noreturn void lab_posix_end(void *result, uintptr_t pc);

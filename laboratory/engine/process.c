@@ -125,7 +125,7 @@ static int process_sched_getscheduler(pid_t pid)
 	return SCHED_OTHER;
 }
 
-/* --- signals: a program may set their actions, but none is sent --- */
+/* --- signals: a program may set their actions, but no signal is delivered --- */
 
 static struct action {
 	uint32_t generation; /* the execution that has set it */
@@ -142,7 +142,7 @@ static uint64_t shared[LAB_SHAREDS]; /* only their addresses are used */
 static void process_step(uintptr_t address, uintptr_t pc)
 {
 	if (lab.n_threads == 1)
-		return; /* all threads come to know it */
+		return; /* every later thread begins after this call */
 	const struct lab_op op = lab_sync_op(LAB_SYNC_USE, address, pc);
 	lab_point(op);
 	lab_sync_event(&op, 0);

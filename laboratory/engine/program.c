@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program as a test: its arguments, its end, its output. After an execution, module.c restores
- * globals and thread-locals, heap.c the heap, and object.c the objects.
+ * A program as a test: its arguments, its end, its output. Between two executions, module.c
+ * restores the globals, and heap.c, location.c and object.c begin anew with memory and objects. A
+ * new thread begins with the initial values of its thread-locals.
  */
 #include "program.h"
 #include "posix.h"
@@ -92,7 +93,7 @@ static void program_keep_stack(unsigned id)
 
 /*
  * A block is not lost if a thread that runs still reaches it: by its stack, its thread-locals, or
- * its values of keys.
+ * its values of keys; or if mapped memory has its address.
  */
 static void program_keep_reachable(void)
 {

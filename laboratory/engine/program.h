@@ -19,7 +19,7 @@ _Noreturn void lab_program_last(uintptr_t pc);
 void lab_print(const char *text, size_t size);
 /* Prints the output of the execution that is reported. */
 void lab_program_show(void);
-/* Returns how many bytes the arguments take. */
+/* Returns how many bytes the environment and the arguments take in the state. */
 size_t lab_program_size(void);
 /* --- libc.c --- */
 void lab_libc_reset(void);

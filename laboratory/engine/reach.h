@@ -10,9 +10,9 @@
  * Names of blocks of the heap in a report. At the end of the execution, a walk follows the
  * program's pointers, from the state of a scenario and from the static variables. A block has the
  * name of the shortest expression that leads to it ("queue->head->next"), if the type of the
- * pointer fits the size of the block. A block that no such expression reaches has the name of the
- * local variable that got the allocation ("job#2": the second block that `job` got). Only the
- * execution that is reported has names.
+ * pointer fits the size of the block and the expression is not long. Otherwise the block has the
+ * name of the local variable that got the allocation ("job#2": the second block that `job` got), if
+ * the type of that variable fits better. Only the execution that is reported has names.
  */
 
 /*

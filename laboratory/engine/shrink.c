@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The minimiser. First, it searches for the same failure with the smallest bounds of DFS, and takes
- * the shortest execution that it meets. Then, it removes tokens, in large pieces and in small ones
- * (Zeller, Hildebrandt: ddmin, 2002), as long as the signature stays the same.
+ * The minimiser. In mode lin, it begins with dropping calls of the program. Then it searches for
+ * the same failure with the smallest bounds of DFS, and takes the shortest execution that it meets.
+ * Then it removes tokens, in large pieces and in small ones (Zeller, Hildebrandt: ddmin, 2002), as
+ * long as the signature stays the same. At last it tries fewer operations where the scenario has a
+ * choice (fl_stress_ops()).
  */
 #include "explore.h"
 #include "lin_run.h"

@@ -15,8 +15,8 @@ static struct fl__sys real, model;
 
 /*
  * Does the rest of a wait whose words were as expected: the thread sleeps, unless a fault or the
- * deadline prevents it. Returns the result of the wait. Stores in `*faulty` whether the reason is a
- * fault.
+ * deadline prevents it. Returns the result of the wait. Stores in `*faulty` whether a fault has
+ * ended the wait.
  */
 static int fall_asleep(uintptr_t word, int64_t deadline, bool *faulty)
 {

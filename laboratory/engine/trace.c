@@ -115,7 +115,7 @@ static const char *number(char out[NUMBER], lab_value value, unsigned size)
 	const uint64_t low = (uint64_t)value, sign = size > 0 && size <= 8 ? UINT64_C(1) << (8 * size - 1) : 0;
 	if (value <= MOST)
 		snprintf(out, NUMBER, "%" PRIu64, low);
-	/* a negative number; 0 means 2^64 */
+	/* a negative number; of eight bytes, `sign << 1` is 0 and stands for 2^64 */
 	else if (size >= 4 && sign != 0 && (sign << 1) - low <= MOST)
 		snprintf(out, NUMBER, "-%" PRIu64, (sign << 1) - low);
 	else if (value >> 64 || !trace_pointer(out, (uintptr_t)value))
@@ -205,7 +205,7 @@ static const char *trace_sync_value(const struct lab_event *e)
 	}
 }
 
-/* Writes in place of what it was killed. */
+/* Writes before which step, or in which state, the process was killed. */
 static const char *death_name(const struct lab_event *e, const char *place)
 {
 	switch ((enum lab_death)e->value) {
@@ -486,7 +486,10 @@ static bool trace_is_checked(size_t index)
 	return true;
 }
 
-/* Whether a thread read this last before a wait for a condition that never ends. */
+/*
+ * Whether the event is one of the plain reads that a thread made directly before it waited for a
+ * condition, in a wait that never ended.
+ */
 static bool trace_is_tested(const struct lab_event *e)
 {
 	const struct lab_event *wait = NULL;

@@ -15,7 +15,7 @@ EXPORTED void *__VERIFIER_hazptr_alloc(void);
 EXPORTED void __VERIFIER_hazptr_free(void *hazard);
 EXPORTED void __VERIFIER_hazptr_retire(const void *memory);
 
-/* An execution that ends here is neither complete nor a failure. */
+/* An execution in which the condition is false is neither complete nor a failure. */
 void __VERIFIER_assume(int condition)
 {
 	fl_stress_assume(condition);

@@ -91,7 +91,7 @@ static void cell(FILE *to, const char *kind, const char *text)
 	emit_xml(to, "%s</td>", text);
 }
 
-/* Whether two jobs have the same failure: one that comes in two modes is shown once. */
+/* Whether two jobs have the same failure. A failure that comes in two modes is shown once. */
 static bool is_same(const struct job *a, const struct job *b)
 {
 	return strcmp(a->test->test->name, b->test->test->name) == 0 &&
@@ -100,8 +100,8 @@ static bool is_same(const struct job *a, const struct job *b)
 }
 
 /*
- * Whether the page shows this job for its failure. It shows the first with a trace, or else the
- * first.
+ * Whether the page shows this job for its failure. Of the jobs with the same failure, it shows the
+ * first one with a trace, or else the first one.
  */
 static bool is_told(const struct run *run, const struct job *job)
 {

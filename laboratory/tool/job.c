@@ -37,7 +37,7 @@ void pool_init(struct pool *pool, unsigned slots)
 	(void)sigaction(SIGTERM, &interrupt, NULL);
 	struct sigaction child = {.sa_handler = on_child};
 	(void)sigaction(SIGCHLD, &child, NULL);
-	sigset_t mask; /* signals are delivered only in ppoll() */
+	sigset_t mask; /* SIGCHLD is delivered only in ppoll() */
 	(void)sigemptyset(&mask);
 	(void)sigaddset(&mask, SIGCHLD);
 	(void)sigprocmask(SIG_BLOCK, &mask, NULL);
@@ -302,8 +302,8 @@ void pool_kill(struct pool *pool)
 }
 
 /*
- * Frees a job that comes by the thousand. The texts of a report are freed only when the process
- * ends.
+ * Frees the report of a job, for callers that have jobs by the thousand. A text that say() has made
+ * stays until the process ends.
  */
 void job_free(struct job *job)
 {

@@ -50,8 +50,8 @@ static int run(const struct options *o)
 }
 
 /*
- * Waits until a file that is an input, in one of the folders, is another file: an editor puts a new
- * file in its place.
+ * Waits until a source, a header, an object or a library in one of the folders has been written, or
+ * has been replaced by a new file, as editors do.
  */
 static void await_change(int inotify)
 {

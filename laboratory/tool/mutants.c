@@ -2,11 +2,12 @@
 /*
  * This file runs the mutants of memory orders. First, each scenario runs unchanged, which tells the
  * sites that it reaches and the time that it takes. Then each site that is not relaxed is made one
- * step weaker, and the scenarios that reach it run until one of them fails.
+ * step weaker, and the scenarios that reach it run until one of them fails, or the time of this
+ * mutant is over.
  */
 #include "mutants.h"
 
-enum { BASELINE_SHARE = 8 }; /* the unchanged runs may take this part of the time */
+enum { BASELINE_SHARE = 8 }; /* the unchanged runs may take the time divided by this */
 
 bool is_of_interest(const struct options *o, const char *file)
 {

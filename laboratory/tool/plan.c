@@ -252,8 +252,8 @@ static void show_status(struct status *status, const struct run *run, const stru
 }
 
 /*
- * Whether the search can go on after the failure, that is, whether the failure does not end the
- * process.
+ * Whether the job is one of a program, and its search can go on after the failure, because the
+ * failure does not end the process.
  */
 static bool leaves_more(const struct job *job)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whether the laboratory finds what it must. The litmus programs must have the outcomes of C11.
- * Each planted bug must be found within so many executions, with the right verdict. It must replay
- * to the same execution, and be shrunk.
+ * This file checks whether the laboratory finds what it must. The litmus programs must have the
+ * outcomes of C11. Each planted bug must be found within ENOUGH executions, with the right verdict.
+ * The replay of its report must be the same execution.
  */
 #include "litmus.h"
 #include <ctype.h>
@@ -14,7 +14,7 @@
 struct planted {
 	const struct lab_test *test;
 	struct job hunt, replay;
-	const char *problem; /* NULL if the bug was found, replayed and shrunk */
+	const char *problem; /* NULL if the bug was found and replayed */
 };
 
 struct self_test {
@@ -36,7 +36,8 @@ static const char *expected_of(const struct planted *p)
 }
 
 /*
- * Whether the verdict is the expected one. "DATA RACE" is a race; the others have their own words.
+ * Whether the verdict is the expected one. The expected words are those of the verdict, or its last
+ * ones, such as `race` for "DATA RACE".
  */
 static bool is_verdict(const char *expected, enum lab_verdict verdict)
 {

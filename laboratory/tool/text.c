@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The text of a test: one line for a pass, and the whole trace for a failure. */
+/* The text of a test: one line for a pass, and for a failure also its trace. */
 #include "tool.h"
 #include <math.h>
 
@@ -109,7 +109,7 @@ char *power_of(const struct job *job)
 }
 
 /*
- * Returns the number of steps with a kill in mode crash, or NULL if there is none. The caller frees
+ * Returns a text on the kills of a pass in mode crash, or NULL for another job. The caller frees
  * the text.
  */
 static char *kills_of(const struct job *job)

@@ -53,7 +53,7 @@ struct options {
 	bool pick_modes; /* --mode was given */
 	bool picks_std;  /* --std was given */
 	const char *json, *results[FORMATS], *litmus, *sites, *explained, *file;
-	const char *program; /* how it was called, for the command of a replay */
+	const char *program; /* how fairlead-stress was called, for the command of a replay */
 };
 
 /* Returns -1 if the program goes on, else the exit status. */
@@ -70,8 +70,8 @@ bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *n);
 /* Returns n zeroed elements and one more. Ends the program if there is no memory. */
 void *zeroed(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
 /*
- * Returns the array of n elements, perhaps at another address, with space for one element more. Ends
- * the program if there is no memory.
+ * Returns the array of n elements, perhaps at another address, with space for one element more.
+ * Ends the program if there is no memory.
  */
 void *grown(void *array, size_t n, size_t size) __attribute__((returns_nonnull));
 /*
@@ -149,9 +149,9 @@ struct job {
 	int output; /* the test's output */
 	char printed[OUTPUT_KEPT + 1];
 	size_t n_printed;
-	/* when it was last checked, and for how long it had made no progress */
+	/* when it began, when it was last checked, and for how long it had then made no progress */
 	int64_t began, looked, idle;
-	int64_t cpu; /* the CPU time that its process had used then */
+	int64_t cpu; /* the CPU time that its process had used at the last check */
 	uint64_t progress;
 	struct report report;
 	double seconds;
@@ -166,8 +166,8 @@ bool in_model(enum mode mode); /* on model threads; so is the first half of mode
 /* Whether the result of the job is one of real threads. */
 bool is_real(const struct job *job);
 /*
- * Whether the mode applies to the test. Mode crash is for processes. Mode lin is for FL_LIN, which
- * no other mode runs.
+ * Whether the mode applies to the test. Mode crash is for tests with processes. Mode lin is for
+ * FL_LIN, which no other mode runs. A program runs in mode model alone.
  */
 bool mode_suits(enum mode mode, const struct lab_test *test);
 unsigned actors_of(const struct lab_test *test);
@@ -189,7 +189,10 @@ struct pool {
 void pool_init(struct pool *pool, unsigned slots);
 bool pool_has_room(const struct pool *pool, const struct job *job);
 void pool_start(struct pool *pool, struct job *job);
-/* Returns a job that has ended, with its report; NULL after 200 ms, or on an interrupt. */
+/*
+ * Returns a job that has ended, with its report. Returns NULL if none has ended: after 200 ms, on
+ * an interrupt, or when a process has printed something.
+ */
 struct job *pool_wait(struct pool *pool);
 void pool_kill(struct pool *pool);
 extern volatile sig_atomic_t interrupted;
@@ -259,8 +262,9 @@ char *power_of(const struct job *job);
 const char *expect_name(enum fl_stress_expect expect);
 
 /*
- * Both print as fprintf() does, except that %s writes its text as a JSON string with its quotes, or
- * as text of XML. NULL is an empty text. They know %s, %d, %u, %lu, %zu, %lx %f and %g.
+ * emit_json() and emit_xml() print as fprintf() does, except that %s writes its text as a JSON
+ * string with its quotes, or as text of XML. NULL is an empty text. They know %s, %d, %u, %lu, %zu,
+ * %lx, %f and %g.
  */
 __attribute__((format(printf, 2, 3))) void emit_json(FILE *to, const char *format, ...);
 __attribute__((format(printf, 2, 3))) void emit_xml(FILE *to, const char *format, ...);
