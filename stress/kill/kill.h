@@ -38,11 +38,11 @@ struct slot {
 	pid_t pid; /* 0 if the slot is free */
 	uint32_t life;
 	enum kind kind;
-	uint32_t steps;  /* it dies before this step at the latest */
+	uint32_t steps;  /* for AT_STEP and AT_SITE: it dies before this step at the latest */
 	uintptr_t site;  /* for AT_SITE: the site before which it dies */
 	int64_t kill_at; /* for BY_DRIVER */
 	uint32_t begun;  /* how many puts have begun */
-	/* How many operations have committed. They are counted after the store that commits. */
+	/* How many items it has put and got. They are counted after the store that commits. */
 	uint32_t put, got;
 	_Alignas(16) unsigned char log[GETS * FRAME_ROOM]; /* its gets write here */
 };
@@ -50,12 +50,12 @@ struct slot {
 /* The record of each life. */
 struct life {
 	/*
-	 * Bounds of how many of its puts have committed. They differ if the driver killed it
-	 * between two steps.
+	 * Bounds of how many of its puts have committed. They may differ only if the driver killed
+	 * the victim.
 	 */
 	uint8_t least, most;
 	uint16_t unused;
-	uint32_t seen; /* two bits for each put: how often it was delivered */
+	uint32_t seen; /* two bits for each put: the lower one is 1 when the item was delivered */
 };
 
 /* All processes share it. */

@@ -3,7 +3,8 @@
  * The account of the campaign. A victim that died before a step has recorded exactly what it had
  * committed. A victim that the driver killed may have died between the store that commits and the
  * record of it. Whether the last operation of such a victim has happened is decided at the end of
- * the run, by the places of the items. Either is right, but no item may be delivered twice.
+ * the run: if no other process has got an item that the victim may have got, the victim has got it.
+ * Either is right, but no item may be delivered twice.
  */
 #include "kill.h"
 

@@ -7,8 +7,8 @@
 #include <time.h>
 
 /*
- * Checks that the result of a victim's operation is valid. The queue is closed only when all
- * victims are dead, so -EPIPE is not.
+ * Checks that the result of a victim's operation is valid. -EPIPE is not valid, because the queue
+ * is closed only when all victims are dead.
  */
 static void expect(int rc)
 {
@@ -108,7 +108,7 @@ void live_and_die(struct slot *slot, uint64_t seed)
 			put_some(slot, &seed);
 		else if (what < 14)
 			get_some(slot, &seed);
-		/* It often comes right after a get, so that it reports the last item. */
+		/* A task_done often comes right after a get, so that it reports the last item. */
 		if (what > 9 && what < 15)
 			expect(fl_shm_queue_task_done(queue));
 		if (what == 15)

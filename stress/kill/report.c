@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-/* How many kills each step must have, in a run of so many kills. */
+/* Each step must have ENOUGH kills, in a run of at least LONG_RUN kills. */
 enum { ENOUGH = 100, LONG_RUN = 1000000 };
 
 /* Returns whether each step has had its share. A run that is too short always passes. */

@@ -27,7 +27,7 @@ void sites_open(void);
 /* Returns the entry of the operation that returns to `pc`. All processes fill the table. */
 struct site *site_of(struct site sites[SITES], uintptr_t pc);
 
-/* Returns one of the sites with the fewest deaths, or 0 if none is known yet. */
+/* Returns one of the sites with few deaths, by chance, or 0 if none is known yet. */
 uintptr_t rare_site(struct site sites[SITES], uint64_t random);
 
 /*

@@ -20,8 +20,8 @@ static const char *const names[RESOURCES] = {
     "memory of its own, KiB",
     "memory of the fork server's own, KiB",
 };
-enum { ZOMBIES = 3, OWN = 8 }; /* the C library keeps some of those from OWN on */
-enum { OWN_MORE = 16 << 10 };  /* how much these may grow, in KiB */
+enum { ZOMBIES = 3, OWN = 8 }; /* from OWN on, it is memory, of which the C library keeps some */
+enum { OWN_MORE = 16 << 10 };  /* how much the memory may grow, in KiB */
 
 static unsigned lines_with(int pid, const char *file, const char *what)
 {

@@ -8,7 +8,7 @@
 #include "tasks.h"
 #include <sys/syscall.h>
 
-/* so that each plain write of these files is a step */
+/* so that each plain write of an instrumented file is a step */
 uintptr_t region_begin = 0, region_end = UINTPTR_MAX;
 
 enum { EARLY = 64 };

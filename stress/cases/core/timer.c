@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scenarios of timers. Each start is one call or one cancel, no deadline is missed, and no freed
- * timer is touched. The functions write plainly, because the test is about their order.
+ * Scenarios of timers. Each start leads to one call or one cancel, no deadline is missed, and no
+ * freed timer is touched. The functions write plainly, because the test is about their order.
  */
 #include "../cases.h"
 #include <fairlead/timer.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Scenarios of a fiber that waits for a readers-writer lock, which a thread unlocks at that moment.
- * Unlike a thread, a fiber is also barred by WAITERS. But it sets WAITERS itself, and must not wait
- * for that.
+ * WAITERS is the bit of the lock that says that contexts wait. Unlike a thread, a fiber is also
+ * barred by WAITERS. But it sets WAITERS itself, and must not wait for that.
  */
 #include "loops.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Scenarios of the rings between a manager thread and a worker. A submission starts once or is
- * taken back, its end comes with all that it wrote, and neither side sleeps on it.
+ * taken back, and its end comes with all that it wrote. Neither side sleeps while the other one has
+ * posted something for it.
  */
 #include "shared_rings.h"
 
