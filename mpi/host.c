@@ -52,7 +52,7 @@
  *   leader          the thread that leads, or is the next to lead
  *   runs            how many inline jobs have begun
  *   lost_runner     a task has ended the runner, and the main thread has not tried to start another
- *   watcher_sleeps  the main thread sleeps until the next inline job
+ *   watcher_sleeps  the main thread sleeps until the next inline job, or until the runner ends
  *
  * Arguments with bytes borrow the image in the job. Results with bytes belong to the job: their
  * type is lent, so that the inner executor leaves the bytes alone.

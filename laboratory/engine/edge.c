@@ -127,8 +127,8 @@ static unsigned edge_start(const struct lab_event *const *shown, unsigned i)
 
 /*
  * Returns whether an edge from shown[j] to shown[i] would tell nothing new, because an edge to an
- * earlier step of the thread of shown[i] shows already that shown[j] happens before both. `steps`
- * has the edges of the earlier steps.
+ * earlier step of the thread of shown[i] shows already that shown[j] happens before shown[i].
+ * `steps` has the edges of the earlier steps.
  */
 static bool edge_is_implied(const struct lab_event *const *shown, unsigned i, unsigned j, const struct lab_step *steps)
 {

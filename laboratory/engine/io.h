@@ -83,8 +83,8 @@ extern struct lab_file lab_io_files[LAB_IO_NUMBERS];
 /* Returns the file of a descriptor, or NULL if there is none. The call is not a look. */
 struct lab_file *lab_io_find(int number);
 /*
- * Returns the file of a descriptor, and notes that the running thread has looked at both. If there
- * is no file, it sets errno to EBADF and returns NULL.
+ * Returns the file of a descriptor, and notes that the running thread has looked at the descriptor
+ * and at the file. If there is no file, it sets errno to EBADF and returns NULL.
  */
 struct lab_file *lab_io_of(int number);
 /* Notes that the running thread looks at the property, or changes it. */

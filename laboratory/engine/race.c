@@ -163,7 +163,8 @@ static void append(struct lab_cell *cell, uint32_t kept, uint8_t mask, bool writ
 
 /*
  * Checks the access against all records of the cell. A write replaces the records of all accesses
- * whose bytes it covers, and a read those of such reads of its own thread.
+ * whose bytes it covers. A read replaces only those records of its own thread's reads whose bytes
+ * it covers.
  */
 static void plain_in_cell(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 {

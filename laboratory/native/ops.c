@@ -14,7 +14,7 @@ _Thread_local struct native_random native_random __attribute__((tls_model("initi
 
 /*
  * Only the thread that checks outcomes writes these variables. A thread that gives up reads them,
- * wherever the other one is.
+ * whatever the thread that checks does meanwhile.
  */
 static struct lab_outcome outcomes[OUTCOMES];
 static unsigned n_outcomes, next_outcome;

@@ -79,8 +79,10 @@ FL_BEGIN_DECLS
  * MPI is started with MPI_THREAD_SERIALIZED. The program must never call MPI_Init() or
  * MPI_Finalize(), and must not make other calls of MPI while an executor exists. A thread of rank 0
  * that submits a task, or waits for one, may call MPI itself in the name of the executor. It needs
- * 64 KiB of stack for that. Callbacks and drop hooks run on a thread of the executor, and must not
- * wait for its tasks.
+ * 64 KiB of stack for that. The callbacks of a future, and the hook `drop_arg` of its task, run on
+ * a thread of the executor, or on the thread that cancels the task. They must not wait for tasks of
+ * the same executor. A callback that is registered after the end of the task runs at once, on the
+ * thread that registers it. The hook `drop_result` runs on the thread that frees the future.
  *
  * Neither fl_main() nor a function of this header is a cancellation point of pthread_cancel(). A
  * cancel does not act while the executor calls MPI. Whether a call of MPI that the program makes is

@@ -10,7 +10,10 @@ static void count_up(void *arg)
 	++*(int *)arg;
 }
 
-/* A registration races a request. The function runs once, and sees what was written before both. */
+/*
+ * A registration races a request. The function runs once, and sees what was written before the
+ * request and before the registration.
+ */
 struct cancel_callback_once {
 	fl_cancel_token stop;
 	fl_cancel_callback cb;

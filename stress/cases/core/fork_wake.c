@@ -60,8 +60,9 @@ FL_STRESS(forker_park_vs_fork, owner, worker)
 }
 
 /*
- * A worker in a long call has a public and a private fork. A thread that would sleep takes both:
- * first the forker whose call this worker runs, and then an idle worker.
+ * A worker in a long call has a public and a private fork. A thread that would sleep takes both
+ * forks. In the first part of the scenario this thread is the forker whose call the worker runs, in
+ * the second part it is an idle worker.
  */
 struct fork_private_is_taken {
 	struct crowd crowd;
