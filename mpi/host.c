@@ -8,8 +8,8 @@
  *
  *   thread            when it leads                      what it does otherwise
  *   the main thread   at first; when the runner has run  looks each millisecond whether the runner
- *                     one job for a millisecond; when    still runs the same job; sleeps when
- *                     an inline job begins to block, or  nothing has run for a while
+ *                     one job for 1 to 2 ms; when an     still runs the same job; sleeps when
+ *                     inline job begins to block, or     nothing has run for a while
  *                     ends the runner
  *   the runner        from the first executor with       runs a job *inline*, and replies
  *                     inline jobs on, except while it

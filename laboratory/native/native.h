@@ -93,7 +93,7 @@ struct native_batch {
 	/*
 	 * Whether each actor stays on one CPU, and the actors of one state on different ones. If
 	 * there are fewer CPUs than actors, some actors share a CPU. If `apart` is false, or there
-	 * is a single CPU, the actors run on any CPU.
+	 * is a single CPU, the actors run on any CPU. Chaos may still move an actor.
 	 */
 	bool apart;
 };

@@ -64,8 +64,8 @@ static uintptr_t program_counter(const ucontext_t *context)
 }
 
 /*
- * Records the signal. The signal is blocked until the handler returns. Then the default action of
- * the signal that raise() has sent follows.
+ * Records the signal, and sends it again, with its default action. The signal is blocked until the
+ * handler returns, so the action follows then.
  */
 static void on_fatal(int signal, siginfo_t *info, void *context)
 {
