@@ -102,8 +102,9 @@ struct lab_thread {
 	const struct lab_object *object;
 	/* Whether the announced step is possible. */
 	bool (*can)(const struct lab_object *object, const struct lab_thread *thread);
-	unsigned round; /* the round of the barrier at which it waits */
-	bool dozes;     /* it sleeps for a time: the search may end the sleep at any time */
+	/* the round of the barrier at which it waits; or for how many bytes its write needs space */
+	unsigned round;
+	bool dozes; /* it sleeps for a time, or in exit(): the search may end the sleep at any time */
 	/* its clock, where traffic is counted; while it runs, the clock is in `lab.now` */
 	int64_t time;
 	uint32_t clock_ops;   /* its step at which it last read a clock */
@@ -179,11 +180,12 @@ struct lab_event {
 	struct lab_op op;
 	uint8_t thread;
 	bool preempted, fault;
-	bool hidden;    /* the trace shows this plain access only if it is half of a race */
-	bool raced;     /* one half of a race */
-	bool atomic;    /* an atomic access that is recorded as LAB_PLAIN, since it was not done */
-	bool valued;    /* a plain access whose `value` is what it read or wrote */
-	bool piece;     /* a piece, but not the first, of an access to more than eight bytes */
+	bool hidden; /* the trace shows this plain access only if it is half of a race */
+	bool raced;  /* one half of a race */
+	bool atomic; /* an atomic access that is recorded as LAB_PLAIN, since it was not done */
+	bool valued; /* a plain access whose `value` is what it read or wrote */
+	/* a piece, but not the first, of an access that crosses words of eight bytes */
+	bool piece;
 	uint32_t step;  /* its number in the execution */
 	uint32_t from;  /* of an atomic access that reads: the step of the store */
 	unsigned stale; /* how much older than the newest the store was that it read, in stores */
@@ -245,7 +247,7 @@ struct lab_execution {
 	bool acting;          /* between setup and outcome */
 	bool judging;         /* since the outcome began */
 	bool processes;       /* the actors are processes */
-	bool killable;        /* the actors are processes, one of which may be killed */
+	bool killable;        /* the actors are processes, which may be killed now */
 	lab_set ending;       /* ended threads whose robust lists the kernel walks */
 	lab_set killed;       /* the processes that were killed */
 	uint32_t kill_points; /* kill points so far */
@@ -258,7 +260,7 @@ struct lab_execution {
 
 	size_t n_events;
 	size_t n_acted; /* how many events came before the outcome */
-	/* how many pieces there were so far of a plain access to more than eight bytes */
+	/* how many pieces there were so far of a plain access that crosses words of eight bytes */
 	unsigned pieces;
 	/*
 	 * One more than the index of the event of the last plain write, as long as its value is not
@@ -299,9 +301,12 @@ _Noreturn void lab_end(void); /* ends the execution without a failure */
 /* --- thread.c --- */
 /* Announces a step of the running thread; returns when the search lets the thread do it. */
 void lab_point(struct lab_op op);
-/* blocks the running thread for ever; the execution does not count */
+/* blocks the running thread for ever; the execution does not count, unless it fails */
 _Noreturn void lab_block_forever(void);
-/* Blocks the running thread until another thread makes it ready. */
+/*
+ * Blocks the running thread until another thread makes it ready, or, if it `expires`, until its
+ * deadline.
+ */
 void lab_block(void);
 void lab_ready(struct lab_thread *thread);
 /*
@@ -573,7 +578,10 @@ void lab_tls_visit(unsigned thread, void (*visit)(uintptr_t value, void *arg), v
 /* --- sys.c: the table for a module's copy of the library --- */
 void lab_sys_install(const struct lab_door *door);
 void lab_activate(bool active); /* sets `lab.active` */
-/* The running thread has seen the sleepers of the word, and loads the word; it has changed them. */
+/*
+ * lab_futex_seen(): the running thread has seen the sleepers of the word, and, with `loads`, the
+ * word itself. lab_futex_changed(): it has added sleepers, or taken some away.
+ */
 void lab_futex_seen(uintptr_t word, bool loads);
 void lab_futex_changed(uintptr_t word);
 int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_t pc);
@@ -633,13 +641,13 @@ static inline bool lab_is_acquire(int order)
 	       order == __ATOMIC_SEQ_CST;
 }
 
-/* Whether what a thread did at its clock happens before. */
+/* Whether what a thread did at its clock happens before what the running thread does now. */
 static inline bool lab_is_known(unsigned thread, uint32_t clock)
 {
 	return thread == lab.self->id || clock <= lab.self->view.at[thread].hb;
 }
 
-/* The knowledge at the thread's last step. */
+/* Returns the thread's clock at its last step. */
 static inline uint32_t lab_clock_of(const struct lab_thread *thread)
 {
 	return thread->view.at[thread->id].hb;
