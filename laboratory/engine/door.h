@@ -11,7 +11,7 @@
  */
 struct lab_door {
 	size_t size;         /* the size of this struct */
-	struct fl__sys *sys; /* the copy's table of system calls, which the model and chaos change */
+	struct fl__sys *sys; /* the copy's table of system calls; the model and chaos change it */
 	/*
 	 * enter() gives the calling thread a context until leave() is called. The context is in
 	 * `memory`, of `context_size` bytes.

@@ -102,9 +102,9 @@ struct lab_thread {
 	const struct lab_object *object;
 	/* Whether the announced step is possible. */
 	bool (*can)(const struct lab_object *object, const struct lab_thread *thread);
-	/* the round of the barrier at which it waits; or for how many bytes its write needs space */
+	/* the round of the barrier at which it waits; or how many bytes its write must place */
 	unsigned round;
-	bool dozes; /* it sleeps for a time, or in exit(): the search may end the sleep at any time */
+	bool dozes; /* it sleeps for a time, or in exit(): the search may end that at any time */
 	/* its clock, where traffic is counted; while it runs, the clock is in `lab.now` */
 	int64_t time;
 	uint32_t clock_ops;   /* its step at which it last read a clock */
