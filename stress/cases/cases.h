@@ -24,7 +24,7 @@ static inline fl_time soon(void)
 	return fl_after(FL_US(20));
 }
 
-/* The length of a turn of a lock's first waiter passes, independent of wakes. */
+/* Lets the time of one turn of a lock's first waiter pass, whatever wakes come meanwhile. */
 #define TURN FL_MS(1)
 static inline void let_a_turn_pass(void)
 {
@@ -63,7 +63,8 @@ static inline void hold_until_set(const fl_event *open)
 }
 
 /*
- * Checks that the caller has taken at most 64 steps since then. The next check counts from here on.
+ * Checks that the caller has taken at most 64 steps since its step number `*since`. The next check
+ * counts from here on.
  */
 static inline void within_64(uint32_t *since)
 {

@@ -14,7 +14,7 @@ struct said {
 	fl_cancel_token *ends;
 };
 
-/* That of the state whose actor this thread runs. */
+/* The reports of the state whose actor this thread runs. */
 static _Thread_local struct said *said;
 
 static inline void hear(fl_log_level level, const char *message)

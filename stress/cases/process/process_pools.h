@@ -18,12 +18,13 @@
 #include <fairlead/thread.h>
 
 /*
- * The argument selects the task's action. With any other argument, a task returns the argument plus
- * MORE.
+ * A task with the argument UNTIL_ASKED runs until it is asked to stop or its worker is killed, and
+ * one with HANGS until its worker is killed. Every other task returns its argument plus MORE. The
+ * worker counts a task with LIES as two elements.
  */
 enum { UNTIL_ASKED = 6, HANGS = 7, LIES = 8, TASKS, MORE = 10 };
 
-/* The second task runs once more if its worker dies. */
+/* process_pool_task_again runs once more if its worker dies. */
 FL_TASK_DECLARE(process_pool_task, int, int);
 FL_TASK_DECLARE(process_pool_task_again, int, int);
 
@@ -56,7 +57,7 @@ struct process_pool_worker {
 	struct fl__completion_ring *completions;
 	struct fl__worker_rings rings;
 	fl_thread *thread;
-	int doorbell; /* its end of the pair */
+	int doorbell; /* the descriptor of its doorbell */
 	bool says_ready;
 	atomic_int life; /* enum life in process_pool_fake.c */
 	atomic_int reaped;
