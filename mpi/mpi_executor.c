@@ -652,8 +652,9 @@ static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi
 	s->end = *head;
 	if (bytes && (fl__mpi_world.leaving ||
 	              fl__bytes_new(&s->image, 0, (struct fl__bytes){.room = (size_t)head->size}) != 0)) {
-		/* fl__chunk_end() then counts none */
-		s->end = (struct fl__mpi_head){.error = -ENOMEM, .done = f->count};
+		s->end.flags = 0;
+		s->end.error = -ENOMEM;
+		s->end.done = f->count; /* fl__chunk_end() then counts none */
 		text = "rank 0 has no memory for the result";
 	}
 	if (s->end.error != 0 && !(s->end.flags & FL__MPI_SKIPPED))
