@@ -43,10 +43,10 @@
  *      spinner in a relaxed load.
  *
  * The linearization point of a wait is the enqueue in cond_enqueue() or the CAS in cond_try_spin().
- * That of a signal or a broadcast is the moves, or the CAS that takes the spinner out of the word.
- * Signal and broadcast make their last access to the condition under the queue lock. So the
- * condition may be destroyed once its waiters are woken. Signal and broadcast touch the mutex only
- * while a queued waiter is to lock it.
+ * A signal or a broadcast linearizes, for each waiter, at the move or the wake of the waiter, or at
+ * the CAS that takes the spinner out of the word. Signal and broadcast make their last access to
+ * the condition under the queue lock. So the condition may be destroyed once its waiters are woken.
+ * Signal and broadcast touch the mutex only while a queued waiter is to lock it.
  *
  * docs/decisions/condition-wakes.md says why a condition wakes its waiters one after the other, and
  * later all at once, with the figures.

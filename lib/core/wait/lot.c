@@ -26,10 +26,11 @@
  *   1. While a node is queued, it is linked, unlinked and read only under the lock of its key's
  *      bucket. In a queue outside of the parking lot (wait_queue.h) the lock of the queue's object
  *      has the place of the bucket's lock. The key of a node that moves changes under the locks of
- *      both buckets. Four accesses need no lock. fl__lot_open_of() reads the key as a guess, and
- *      then checks it under the lock. The waking thread reads `then` and `wait` of a node that it
- *      has decided to wake, up to the unpark. After the unpark the waiter reads its own node.
- *      fl__lot_visit() reads all nodes while all threads are stopped or hang.
+ *      both buckets. Five accesses need no lock. fl__lot_open_of() reads the key as a guess, and
+ *      then checks it under the lock. A dump of debugging reads the key of a condition's waiter,
+ *      for display. The waking thread reads `then` and `wait` of a node that it has decided to
+ *      wake, up to the unpark. After the unpark the waiter reads its own node. fl__lot_visit()
+ *      reads all nodes while all threads are stopped or hang.
  *   2. The decision leaves PENDING once. That CAS is the linearization point of wake, timeout and
  *      cancel. So a waiter that gave up has consumed no wake: the wake went to the next waiter. A
  *      request that happened before a wake wins: fl_cancel_token_request() has decided all waits in

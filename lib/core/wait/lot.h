@@ -44,7 +44,10 @@ struct fl__wait {
 	const void *object; /* what the wait is for: fl__wait_awaited() */
 	/* The futex that this thread shares after fl__lot_add_together(), or NULL. */
 	uint32_t *common;
-	/* Belongs to the parker. It is part of the wait, since a context may wait within a wait. */
+	/*
+	 * Belongs to the parker, and before the park to the spinner of a condition (sync/cond.c).
+	 * It is part of the wait, since a context may wait within a wait.
+	 */
 	uint32_t park_word;
 	/* If the thread slept: the time of its unpark, in ns, modulo 2^32. */
 	uint32_t unparked_at;
