@@ -25,8 +25,8 @@
  *   stamp            meaning                    written by
  *   p                free, or being written     fl__mpmc_drain() of the lap before; in the first
  *                                               lap fl__mpmc_init()
- *   p | ITEM (1)     has an item, or is read    fl__mpmc_fill(); fl__task_queue_fill() of the thread
- *                                               pool
+ *   p | ITEM (1)     has an item, or is read    fl__mpmc_fill(); fl__task_queue_fill() of the
+ *                                               thread pool
  *   p + a lap        free for the next lap      fl__mpmc_drain()
  *
  * Invariants

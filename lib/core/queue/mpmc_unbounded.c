@@ -70,7 +70,8 @@
  *   get          Where its consumer drew the ticket of the slot from which it takes the item.
  *   close        At the CAS that sets CLOSED, or where the close read that CLOSED is set already.
  *   "drained"    Where the call read CLOSED. Before that, the call has read a head that equals the
- *                number of tickets that count. Once CLOSED is set, both numbers stay as they are.
+ *                number of tickets that count. Once CLOSED is set, this number is fixed, and the
+ *                head cannot pass it.
  *   "empty"      The call that finds the queue empty has read a head. It linearizes directly after
  *                the get that drew the last ticket before this head, or directly after the creation
  *                of the queue if no get has drawn a ticket. The call reads the tail, or the `next`,
@@ -658,8 +659,8 @@ static bool unbounded_close_tail(struct fl__unbounded *c, struct fl__segment *s)
 {
 	for (;;) {
 		/*
-		 * acquire: pairs with the release below, so the tail, read next, has no fewer
-		 * tickets
+		 * acquire: pairs with the release below, so the tail, read next, has at least as
+		 * many tickets as `end`
 		 */
 		uint64_t end = fl__load_acquire(&s->end);
 		/* relaxed: a stale value only makes the last CAS fail */

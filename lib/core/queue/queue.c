@@ -601,7 +601,10 @@ int fl_queue_join_until(fl_queue *q, fl_time deadline, fl_cancel_token *cancel)
 
 size_t fl_queue_unfinished(const fl_queue *q)
 {
-	/* acquire: pairs with the release in queue_done(), so the puts loaded later are no fewer */
+	/*
+	 * acquire: pairs with the release in queue_done(), so the puts, loaded next, are at least
+	 * `done`
+	 */
 	const uint64_t done = fl__load_acquire(&q->done) / QUEUE_ONE;
 	return (size_t)(q->backend->puts(((fl_queue *)q)->state) - done);
 }

@@ -184,7 +184,7 @@ struct fl__offer {
 	struct fl__node node; /* the first member: rendezvous_offer() */
 	const void *from;     /* of a put, else NULL */
 	void *to;             /* of a get, else NULL */
-	/* The next offer of the same select on this queue, which is enqueued together, or NULL. */
+	/* The next offer of the same select on this queue, enqueued in the same step, or NULL. */
 	struct fl__offer *same_step;
 };
 

@@ -204,8 +204,9 @@ static uint64_t locked_puts(void *state)
  *   overwriting    The items are in the order of the puts, and the array is a ring.
  *   priority       The array is a binary heap: while the lock is free, no item comes before its
  *                  parent, as heap_before() says. Each item is followed by its age, which is the
- *                  number of items that were put before it. The age decides between equal items. If
- *                  the item is small, the age is in the same cache line.
+ *                  number of items that were put before it. Of equal items, the one with the
+ *                  smallest number comes out first. If the item is small, the age is in the same
+ *                  cache line.
  *
  * An unbounded queue doubles the array when it is full, and halves it when a get leaves it less
  * than a quarter full. Arrays are allocated and freed outside the lock. Under the lock the call

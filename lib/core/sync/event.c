@@ -46,8 +46,8 @@ static bool event_set_waking(fl_event *e)
 {
 	FL__LOT(lot, e);
 	/*
-	 * relaxed: while WAITERS is set, only a reset writes the word without the lock: the same
-	 * value
+	 * relaxed: while WAITERS is set, only a reset writes the word without the lock, and it
+	 * writes the same value
 	 */
 	uint32_t seen = fl__load_relaxed(&e->word_);
 	if (seen & EVENT_WAITERS) {

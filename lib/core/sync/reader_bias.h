@@ -4,8 +4,8 @@
 /*
  * The bias of a readers-writer lock for its readers (Dice and Kogan, "BRAVO: Biased Locking for
  * Reader-Writer Locks", USENIX ATC 2019). All readers of a lock that is not biased add to one word,
- * so its cache line moves from one to the next. A reader of a biased lock only reads the word, and
- * writes to a slot that it has for itself, or shares with few other readers.
+ * so the cache line of the word moves from one reader to the next. A reader of a biased lock only
+ * reads the word, and writes to a slot that it has for itself, or shares with few other readers.
  *
  *   slot          meaning                      set by                  cleared by
  *   a lock        a thread reads this lock,    fl__bias_read(): CAS    by CAS: an unlock; the end

@@ -69,8 +69,8 @@ FL__COLD static void context_end_thread(void *of_thread)
 		return;
 	/*
 	 * From the unlock on, another thread may use the data. By then this thread does not use
-	 * them any more: it has forgotten its context, and fl__unlock() uses none. Neither do
-	 * others, since all waits of this thread have ended (lot.c, invariant 3).
+	 * them any more: it has forgotten its context, and fl__unlock() uses none. No waking thread
+	 * uses them either, since all waits of this thread have ended (lot.c, invariant 3).
 	 */
 	fl__ctx_current = NULL;
 	data->end = NULL;
