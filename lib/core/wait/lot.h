@@ -141,8 +141,9 @@ void fl__thread_wake_together(uint32_t *common);
  * have the memory. If an object of another kind could have the same key, a wake for one of its
  * waiters could go to a waiter of the freed object, and be lost. An object of the same kind may
  * have the same key. That is harmless. A freed queue has no waiters, and the wakes of the other two
- * kinds go to all waiters. A waiter of the three kinds checks again after each wake. There is one
- * exception: the contexts that join a queue are woken only by a transaction that has checked for
+ * kinds go to all waiters. A waiter of the three kinds checks again after each wake, with two
+ * exceptions. A waiter at a rendezvous whose node has the value FL__HANDED_OFF knows that its call
+ * was made. And the contexts that join a queue are woken only by a transaction that has checked for
  * them.
  */
 enum { FL__KEY_OF_QUEUE = 1, FL__KEY_OF_CALLBACKS, FL__KEY_OF_SHM_LOCK };
