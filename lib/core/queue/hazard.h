@@ -9,12 +9,15 @@
  * hazard_ck.c has the protocol.
  *
  * A hazard pointer protects an object until it protects another one. So a further operation on the
- * same object costs a load and a comparison, and no fence. The price is that an idle thread
- * protects two objects.
+ * same object costs a load and a comparison, and no fence. The price is that an idle thread goes on
+ * protecting up to two objects.
  */
 enum fl__hazard { FL__HAZARD_HEAD, FL__HAZARD_TAIL, FL__HAZARDS };
 
-/* The hazard pointers of a thread. Only this thread writes them. */
+/*
+ * The hazard pointers of a thread. Only this thread writes them. There is one exception: a forked
+ * child clears those of the threads that it does not have.
+ */
 struct fl__hazards {
 	void *pointers[FL__HAZARDS];
 };

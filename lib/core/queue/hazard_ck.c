@@ -100,7 +100,7 @@ void fl__hazards_clear(struct fl__hazards *hazards)
 void fl__hazards_unregister(struct fl__hazards *hazards)
 {
 	fl__hazards_clear(hazards);
-	/* Its store comes after the fence of fl__hazards_set(), which releases. */
+	/* The store of ck_hp_unregister() comes after the release fence of fl__hazards_set(). */
 	ck_hp_unregister(&hazard_record_of(hazards)->ck);
 }
 

@@ -11,6 +11,8 @@
  *   next         the same thread, before it adds the record
  *   used         1: the thread that takes the record; 0: the thread that gives it back
  *   pointers     the thread that uses the record
+ *
+ * A forked child writes `used` and `pointers` of the records of threads that it does not have.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"

@@ -13,7 +13,8 @@
  *   tail             where the next item goes   claim of a put, by CAS: on by one, or by several
  *     CLOSED (2)     no put is accepted         set by fl_mpmc_close(), by OR; never cleared
  *     WAIT (1)       a consumer waits           set by fl__mpmc_mark_empty(), by CAS, while
- *                                               tail == head; cleared by the claim of a put
+ *                                               tail == head, or by fl__backlog_watch() of
+ *                                               the thread pool; cleared by the claim of a put
  *   head             where the oldest item is   claim of a get, by CAS: on by one, or by several
  *     WAIT (1)       a producer waits           set by fl__mpmc_mark_full(), by CAS, while
  *                                               tail == head + a lap; cleared by the claim of a get
@@ -24,8 +25,8 @@
  *   stamp            meaning                    written by
  *   p                free, or being written     fl__mpmc_drain() of the lap before; in the first
  *                                               lap fl__mpmc_init()
- *   p | ITEM (1)     has an item, or is read    fl__mpmc_fill(); fl__task_queue_fill() of the thread
- *                                               pool
+ *   p | ITEM (1)     has an item, or is read    fl__mpmc_fill(); fl__task_queue_fill() of the
+ *                                               thread pool
  *   p + a lap        free for the next lap      fl__mpmc_drain()
  *
  * Invariants
@@ -69,7 +70,7 @@
  * behind it, so gets return -EBUSY there. In the same way, a get that has stopped keeps its slot,
  * and puts return -EBUSY there.
  *
- * Lifetime: the store of the last stamp is an operation's last access to the ring.
+ * Lifetime: the store of the last stamp is a put's last access to the ring.
  *
  * Each call claims its slot by a CAS on one word. From about eight threads on, the competition for
  * this word sets the speed. docs/decisions/bounded-ring-claims.md has three other designs, which

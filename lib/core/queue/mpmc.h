@@ -13,8 +13,8 @@
 /*
  * Called by a consumer that has caught up with the producers: the slot of its next position `at`
  * has no item. Called also by a producer that has caught up with the consumers: the slot of `at`
- * has no space. Each look at that slot, or at the word of the other side, takes a cache line from
- * the other side, whose next call then takes two to three times as long.
+ * still has its last item. Each look at that slot, or at the word of the other side, takes a cache
+ * line from the other side, whose next call then takes two to three times as long.
  *
  * If several items have passed since the last call, this call pauses, so that the other side gets
  * some lines ahead, and returns true. Then the caller looks again. If items come one by one, it

@@ -21,7 +21,8 @@
  * A segment's `next` says what comes after the segment's last slot:
  *
  *   0        nothing yet
- *   WAIT     nothing yet, and a consumer waits; the put that appends clears WAIT, and owes a wake
+ *   WAIT     nothing yet, and a consumer waits; the put that appends clears WAIT, and owes a wake;
+ *            a close replaces WAIT by CLOSED
  *   CLOSED   nothing ever
  *   address  the next segment
  *
@@ -33,9 +34,10 @@
  *                      consumer takes the item
  *
  * Invariants
- *   1. Each producer's ticket that counts stands for one slot, and no two producers' tickets stand
- *      for the same slot. The same holds for the consumers' tickets. So an item has one producer
- *      and one consumer.
+ *   1. A producer's ticket counts, unless it is beyond the slots or comes after the close. Each
+ *      ticket that counts stands for one slot, and no two producers' tickets stand for the same
+ *      slot. The same holds for the consumers' tickets. So an item has one producer and one
+ *      consumer.
  *   2. head <= tail, and head <= slots: a consumer draws a ticket only for a slot that has a
  *      producer's ticket. So "empty" uses up no slots.
  *   3. A consumer polls its slot UNBOUNDED_POLLS times, then poisons the slot. A producer that
@@ -45,27 +47,31 @@
  *      after it has drawn a ticket beyond the slots.
  *   5. The queue's tail is the last segment or an earlier one. A producer that appends does not
  *      move the tail, since the consumer of its item may free the queue as soon as the segment is
- *      appended. The next call moves it. The queue's head is at or before the first segment with
- *      items, and never beyond the tail. The consumer that moves the head past a segment retires
- *      the segment, after the tail has moved on.
+ *      appended. The next call that finds a segment behind the tail moves the tail. The queue's
+ *      head is at or before the first segment with items, and never beyond the tail. The consumer
+ *      that moves the head past a segment retires the segment, after the tail has moved on.
  *   6. CLOSED is set where it takes effect: in a tail that has a slot left, or in the last `next`.
  *      So a producer learns of the close from the step by which it would have put. Therefore no
  *      put is accepted after a consumer got "closed and drained".
  *   7. A mark is set by a CAS: on the tail of the last segment, if consumers have drawn all tickets
  *      that producers have, or on its `next`, if all slots are used. So an item for the waiter
- *      needs a later ticket, or an appended segment. The first put that draws such a ticket, or
- *      appends, clears the mark. No mark goes from a segment to the next.
+ *      needs a later ticket, or an appended segment. A put that draws such a ticket finds the mark,
+ *      and clears it after the draw. If several puts find the mark, one of them clears it, and that
+ *      put owes the wake. A put that appends clears the mark by the CAS that appends. No mark goes
+ *      from a segment to the next.
  *   8. A closer reads `end` and then the tail, writes the tail's tickets to `end` if they differ,
- *      and then sets CLOSED by a CAS on that tail. Both words only grow until then. So a stopped
- *      closer changes neither word after the close, and `end` has the tail's tickets of the close.
+ *      and then sets CLOSED by a CAS on that tail. The tickets in both words only grow until then.
+ *      So a stopped closer changes neither word after the close, and `end` has the tail's tickets
+ *      of the close.
  *
  * Linearization points
  *   put          Where its producer drew the ticket of the slot that it filled, or appended a
  *                segment with the item. A put that is refused linearizes where it read CLOSED.
- *   get          Where its consumer drew its ticket.
+ *   get          Where its consumer drew the ticket of the slot from which it takes the item.
  *   close        At the CAS that sets CLOSED, or where the close read that CLOSED is set already.
  *   "drained"    Where the call read CLOSED. Before that, the call has read a head that equals the
- *                number of tickets that count. Once CLOSED is set, both numbers stay as they are.
+ *                number of tickets that count. Once CLOSED is set, this number is fixed, and the
+ *                head cannot pass it.
  *   "empty"      The call that finds the queue empty has read a head. It linearizes directly after
  *                the get that drew the last ticket before this head, or directly after the creation
  *                of the queue if no get has drawn a ticket. The call reads the tail, or the `next`,
@@ -79,19 +85,21 @@
  *
  * Progress: the queue is lock-free, with three exceptions. The allocator may lock. If there is no
  * memory for the hazard pointers of a thread, its puts return -ENOMEM, and its other calls that
- * need them lock the record that such threads share (fl__hazards_borrow()). And in an fl_queue, a
- * consumer that poisons a slot locks a bucket of the parking lot (fl__queue_recheck_join()). A
- * consumer repeats a round in four cases: another consumer has moved the head; the segment has no
- * further slot, and the head has moved to the next segment; all slots of the consumer's tickets
- * were poisoned; or fl__mpmc_fall_behind() has made a pause. A steady flow uses one spare segment
- * and does not allocate.
+ * need them lock the record that such threads share (fl__hazards_borrow()). And in an fl_queue,
+ * three kinds of callers lock a bucket of the parking lot: a put that owes a wake, a close, and a
+ * consumer that poisons a slot (fl__queue_recheck_join()). A consumer repeats a round in four
+ * cases: another consumer has moved the head; the segment has no further slot, and the head has
+ * moved to the next segment; all slots of the consumer's tickets were poisoned; or
+ * fl__mpmc_fall_behind() has made a pause. A steady flow uses one spare segment and does not
+ * allocate.
  *
  * Segments are reclaimed by hazard pointers (hazard.h). Each thread that retires a segment goes
  * through all retired segments. It keeps those that are protected or pinned, and frees the others;
  * the first of them becomes the spare, if there is none. So a queue keeps three kinds of retired
- * segments: those that hazard pointers protect, which are at most 2 T if T threads have used any
- * unbounded queue; those that are pinned; and those that a thread was just going through when it
- * was stopped. A context that calls other code while it uses a segment's items pins the segment.
+ * segments: those that a hazard pointer protected when a thread last went through them, which are
+ * at most 2 T if T threads have used any unbounded queue; those that were pinned at that time; and
+ * those that a thread was just going through when it was stopped. A context that calls other code
+ * while it uses a segment's items pins the segment.
  *
  * Why this design. Each slot is used once, so it holds an item of any size by value. The word of
  * the fetch-and-add also says that the queue is closed or that a consumer sleeps. So a producer
@@ -99,8 +107,8 @@
  * would keep all garbage. A thread keeps its hazard on the segment that it used last. While the
  * thread stays on that segment, protection costs a load and a comparison, and no fence. It also
  * costs memory: up to two segments for each thread. As a backend of fl_queue, the queue counts a
- * ticket as a put until its slot is known to be poisoned. When a slot is poisoned, this number
- * falls, and the contexts that wait in fl_queue_join() must look again.
+ * ticket as a put until its slot is known to be poisoned. When a slot is poisoned, the number of
+ * puts falls, and the contexts that wait in fl_queue_join() must look again.
  *
  * A consumer that has caught up looks at a slot, and at the word with the tickets, that a producer
  * is about to write. So it takes both cache lines from the producer.
@@ -273,7 +281,9 @@ int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
 	if (next < UNBOUNDED_NEXT_SEGMENT)
 		return next == UNBOUNDED_NEXT_CLOSED ? -EPIPE : -EAGAIN;
 	/*
-	 * relaxed: the CAS checks a stale value, and once the tail has left `s` it never comes back
+	 * relaxed: the CAS checks a stale `s`. Any other value says that the tail has left `s` for
+	 * ever. The value cannot be an older segment: the consumer that moved the head to `s` had
+	 * seen the tail at `s` or beyond, and this thread has acquired that head.
 	 */
 	if (fl__load_relaxed(&c->tail) == s)
 		unbounded_advance(&c->tail, s, next);
@@ -330,7 +340,7 @@ FL__COLD static int unbounded_append(struct fl__unbounded *c, struct fl__segment
 		}
 		/*
 		 * release: pairs with the acquire loads of `next`, for the segment and its items.
-		 * They are in fl__unbounded_advance_head(), unbounded_last() and above.
+		 * The loads are in fl__unbounded_advance_head(), unbounded_last() and above.
 		 */
 	} while (!fl__cas_release(&s->next, &next, (uintptr_t)last));
 	*owes_wake |= next == UNBOUNDED_NEXT_WAIT;
@@ -586,7 +596,10 @@ size_t fl__unbounded_get_many(struct fl__unbounded *c, void *items, size_t n, in
 	return fl__unlikely(got == 0 && *rc == -ENOMEM) ? unbounded_get_borrowing(c, items, n, rc) : got;
 }
 
-/* The next functions are not on an item's fast path, so they may borrow hazard pointers. */
+/*
+ * The functions from here to fl__unbounded_length() are not on an item's fast path, so they may
+ * borrow hazard pointers.
+ */
 
 static struct fl__segment *unbounded_protect_or_borrow(struct fl__segment *const *at, enum fl__hazard place,
                                                        bool *borrowed)
@@ -646,8 +659,8 @@ static bool unbounded_close_tail(struct fl__unbounded *c, struct fl__segment *s)
 {
 	for (;;) {
 		/*
-		 * acquire: pairs with the release below, so the tail, read next, has no fewer
-		 * tickets
+		 * acquire: pairs with the release below, so the tail, read next, has at least as
+		 * many tickets as `end`
 		 */
 		uint64_t end = fl__load_acquire(&s->end);
 		/* relaxed: a stale value only makes the last CAS fail */
@@ -771,7 +784,8 @@ FL__COLD size_t fl__unbounded_length(struct fl__unbounded *c)
 /*
  * The backend of an unbounded FIFO queue. No producer waits for space, so that side has no mark. No
  * call waits for another one (invariant 3), so there is no -EBUSY. The put that clears WAIT wakes a
- * waiter when it ends, whatever its result. If the put was refused, the waiter sets WAIT again.
+ * waiter when it ends, whatever its result. If this put has put nothing for lack of memory, the
+ * waiter finds the queue empty, and sets WAIT again.
  *
  * puts() is the number of tickets, including those of puts in progress, minus the number of tickets
  * whose slots were poisoned. It decreases where a consumer poisons a slot. If the queue is closed

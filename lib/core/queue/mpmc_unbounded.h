@@ -47,7 +47,7 @@ struct fl__unbounded {
 	bool one_consumer; /* the consumer uses fl__unbounded_get_mpsc() */
 	_Alignas(64) struct fl__segment *retired;
 	struct fl__segment *spare;
-	uint64_t poisoned;  /* how many producers' tickets drew a slot that was then poisoned */
+	uint64_t poisoned;  /* how many producers' tickets stand for slots that were poisoned */
 	uint64_t caught_up; /* the ticket at which a consumer last had no item; a hint */
 	/* Called by a consumer that has added to `poisoned`, unless it is NULL. */
 	void (*on_poison)(void *of);

@@ -3,10 +3,10 @@
  * The blocking queue on top of a backend (queue.h). This file has the creation, the waits, puts and
  * gets, and joins.
  *
- * A put is one operation of the backend, and linearizes where that operation does. If the backend
- * is full, the producer spins, enqueues itself, sleeps, and tries again when it is woken. A get
- * does the same when the backend is empty. If the backend returns -EBUSY, the caller waits until
- * another call has gone on, as one waits for a lock.
+ * A put of one item is one operation of the backend, and linearizes where that operation does. If
+ * the backend is full, the producer spins, enqueues itself, sleeps, and tries again when it is
+ * woken. A get does the same when the backend is empty. If the backend returns -EBUSY, the caller
+ * waits until another call has gone on, as one waits for a lock.
  *
  * Costs. A put costs what the backend costs while no context sleeps, since the sleeper marks a word
  * that the other side must change anyway. A join counts by positions, so it costs a put nothing
@@ -76,8 +76,9 @@ FL__COLD int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_c
 }
 
 /*
- * Drops all items, including those of puts in progress. Returns how many. The queue is closed, or
- * no longer used.
+ * Drops all items, and returns how many. The queue is closed, or no longer used. A put in progress
+ * fails, or its item is dropped, too. In a forked child, a half-done call of the parent may keep
+ * items from being dropped.
  */
 static size_t queue_drop_all(fl_queue *q)
 {
@@ -138,10 +139,14 @@ size_t fl_queue_close_now(fl_queue *q)
  * How calls wait. Consumers wait for items, and producers for space. Each side has a wait queue in
  * the parking lot (lot.h).
  *
- * The mark. The backend has a mark for each side, which says that a waiter exists. A waiter sets
- * the mark in a transaction of the parking lot, and only while there is no item (no space). The
- * next call of the opposite side clears the mark, in the same atomic step that adds an item (frees
- * space), and owes a wake. A call that finds no mark owes nothing.
+ * The mark. The backend has a mark for each side, which says that a waiter exists. (The unbounded
+ * FIFO queue has a mark for consumers alone, since its producers do not wait. A rendezvous has
+ * neither marks nor a baton: rendezvous.c says how its calls meet.) A waiter sets the mark in a
+ * transaction of the parking lot, and enqueues itself there if, at that moment, there is no item
+ * (no space), and no call of the opposite side is in progress. The next call of the opposite side
+ * finds the mark before it adds an item (frees space), or in the same atomic step. It clears the
+ * mark, and owes a wake. If several calls find the mark, only the one that clears it owes the wake.
+ * A call that finds no mark owes nothing.
  *
  * The baton. Waiters are woken one at a time. The waiter that was woken has the baton. When it has
  * made its call or gives up, it passes the baton on: if there are more items (more space), it wakes
@@ -461,7 +466,8 @@ int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, f
  *                                    counts the last item, by the consumer that decreases the puts
  *                                    (rule 2), and by the last join that gives up; all inside a
  *                                    transaction of the parking lot
- *   the rest      items done         fl_queue_task_done(), or a call that drops items; by CAS
+ *   the rest      items done         fl_queue_task_done(), fl_queue_try_task_done(), or a call that
+ *                                    drops items; by CAS
  *
  * Rules of joining
  *   1. `done` never exceeds the puts, which the backend counts. So if a load of `done` and a later
@@ -595,7 +601,10 @@ int fl_queue_join_until(fl_queue *q, fl_time deadline, fl_cancel_token *cancel)
 
 size_t fl_queue_unfinished(const fl_queue *q)
 {
-	/* acquire: pairs with the release in queue_done(), so the puts loaded later are no fewer */
+	/*
+	 * acquire: pairs with the release in queue_done(), so the puts, loaded next, are at least
+	 * `done`
+	 */
 	const uint64_t done = fl__load_acquire(&q->done) / QUEUE_ONE;
 	return (size_t)(q->backend->puts(((fl_queue *)q)->state) - done);
 }

@@ -11,7 +11,8 @@
 
 /*
  * The blocking queue consists of a backend, which holds the items, and of queue.c, which waits. The
- * operations of a backend do not wait.
+ * operations of a backend wait neither for items nor for space. Some of them wait for a lock, or
+ * for a call in progress: the file of each backend says which.
  *
  * Consumers wait for an item, and producers for space. Each side has a wait queue. Joiners have a
  * third one.
@@ -20,8 +21,9 @@ enum fl__queue_side { FL__CONSUMERS, FL__PRODUCERS };
 enum { FL__JOINERS = FL__PRODUCERS + 1 };
 
 /*
- * The operations of a backend. Any thread may call them at any time, except init and fini. `state`
- * is the memory at the end of struct fl_queue.
+ * The operations of a backend. Any thread may call them at any time, except init and fini, and
+ * except where `one_producer` or `one_consumer` forbids it. `state` is the memory at the end of
+ * struct fl_queue.
  */
 struct fl__queue_backend {
 	size_t size; /* bytes of the state, which is aligned as by malloc() */
@@ -48,8 +50,8 @@ struct fl__queue_backend {
 	int (*get)(void *state, void *items, size_t n, size_t *count, bool *owes_wake);
 	/*
 	 * A quick put (get) of one item, which also makes the wake that it owes. Returns false if
-	 * it has done nothing. Then a call of `put` (`get`) has the result. NULL if there is no
-	 * quicker way than `put` (`get`).
+	 * it has put (got) nothing. Then a call of `put` (`get`) has the result. NULL if there is
+	 * no quicker way than `put` (`get`).
 	 */
 	bool (*put_one)(struct fl_queue *q, const void *item);
 	bool (*get_one)(struct fl_queue *q, void *item);
@@ -182,7 +184,7 @@ struct fl__offer {
 	struct fl__node node; /* the first member: rendezvous_offer() */
 	const void *from;     /* of a put, else NULL */
 	void *to;             /* of a get, else NULL */
-	/* The next offer of the same select on this queue, which is enqueued together, or NULL. */
+	/* The next offer of the same select on this queue, enqueued in the same step, or NULL. */
 	struct fl__offer *same_step;
 };
 

@@ -23,8 +23,8 @@
  *
  *   lock    meaning                          set by                   cleared by
  *   0       free
- *   n + 1   a context of the process with    locked_acquire(), CAS    locked_release(), store
- *           the fork count n holds it
+ *   n + 1   a context of the process with    locked_try_acquire(),    locked_release(), store
+ *           the fork count n holds it        CAS
  *
  * A waiter sets its mark with a bucket of the parking lot locked. So a thread that needs both locks
  * first locks the bucket, and then this lock. Under this lock, the only function of the user that
@@ -85,8 +85,8 @@ FL__SLOW_PATH static bool locked_acquire_slow(struct locked *l)
 }
 
 /*
- * Acquires the lock. Returns false if a thread of the parent held it at the fork that made this
- * process.
+ * Acquires the lock. Returns false if, at a fork, the lock was held by a thread that this process
+ * does not have.
  */
 static inline bool locked_acquire(struct locked *l)
 {
@@ -99,7 +99,7 @@ static inline void locked_release(struct locked *l)
 	fl__store_release(&l->lock, 0);
 }
 
-/* The next functions are called under the lock. */
+/* The functions from here to locked_may() are called under the lock. */
 
 static inline void locked_set_length(struct locked *l, size_t length)
 {
@@ -204,8 +204,9 @@ static uint64_t locked_puts(void *state)
  *   overwriting    The items are in the order of the puts, and the array is a ring.
  *   priority       The array is a binary heap: while the lock is free, no item comes before its
  *                  parent, as heap_before() says. Each item is followed by its age, which is the
- *                  number of items that were put before it. The age decides between equal items. If
- *                  the item is small, the age is in the same cache line.
+ *                  number of items that were put before it. Of equal items, the one with the
+ *                  smallest number comes out first. If the item is small, the age is in the same
+ *                  cache line.
  *
  * An unbounded queue doubles the array when it is full, and halves it when a get leaves it less
  * than a quarter full. Arrays are allocated and freed outside the lock. Under the lock the call
@@ -427,7 +428,7 @@ FL__SLOW_PATH static bool heap_alloc_spare(struct heap *h, size_t allocated, str
 }
 
 /*
- * Locks a queue that takes a put. An unbounded queue then has an array for `n` further items.
+ * Locks the queue for a put of `n` items. Then an unbounded queue has an array in which they fit.
  * Returns 0, or, without the lock, -EPIPE, -EAGAIN, -ENOMEM or -EOWNERDEAD. In any case the caller
  * frees `*spare`.
  */
@@ -608,8 +609,8 @@ static bool heap_get_one(fl_queue *q, void *item)
 }
 
 /*
- * Closes the queue, unless it is closed already, and takes its array. The items are then dropped
- * without the lock.
+ * If the queue has items, closes it, unless it is closed already, and takes its array. The items
+ * are then dropped without the lock.
  */
 FL__COLD static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
@@ -644,7 +645,7 @@ FL__COLD static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
  * A put into the overwriting queue. It does not wait for space. If the queue is full, the put
  * copies the oldest item to memory of its own, and drops it after the release. By then a consumer
  * may free the queue. So the dropped item cannot be counted as done ("Joining" in queue.c).
- * Instead, the section takes its put back from the count.
+ * Instead, the section subtracts the dropped item from the count of puts.
  *
  * Returns 0, -EPIPE or -EOWNERDEAD. If the queue was full, sets `*dropped` and copies the oldest
  * item to `oldest`. If `oldest` is NULL, puts nothing into a full queue, and returns -EAGAIN.

@@ -14,36 +14,40 @@
  *   slot              the slot of item number `count`        its side alone
  *   waited            an earlier `count`                     its side alone
  *   flags             each bit, by a read-modify-write:
- *     CONSUMER (1)    a mark: a consumer may be waiting      set by a consumer, cleared by a put
- *     PRODUCER (2)    a mark: a producer may be waiting      set by a producer, cleared by a get
+ *     CONSUMER (1)    a mark: a context may be waiting for   set by queue_spsc_mark(), cleared by
+ *                     an item                                a put
+ *     PRODUCER (2)    a mark: a context may be waiting for   set by queue_spsc_mark(), cleared by
+ *                     space                                  a get
  *     CLOSED (4)      a put that sees this is refused        set by a close, for good
  *     SEALED (8)      CLOSED, and tail has its last value    set by queue_spsc_seal(), for good
  *     DROPPED (16)    the items belong to the flag's setter  set by a discard, for good
  *     FENCED (32)     the system has no membarrier()         set by queue_spsc_init()
  *
  * Puts and gets have no fence. A call announces itself in `next`, loads the flags, acts, counts in
- * tail (head), and last stores the slot's byte. A context that sets a flag makes all threads pass a
- * full fence (membarrier()), and then looks whether a call is announced. If the fence of a call's
- * thread comes before the announcement, the call sees the flag. If the fence comes after the
- * announcement, the context that set the flag sees the announcement. This is Dekker's algorithm.
- * With FENCED, each call has a fence of its own.
+ * tail (head), and last stores the slot's byte. A context that sets a mark, CLOSED or DROPPED then
+ * makes all threads pass a full fence (membarrier()), and looks whether a call is announced. If the
+ * fence of a call's thread comes before the announcement, the call sees the flag. If the fence
+ * comes after the announcement, the context that set the flag sees the announcement. This is
+ * Dekker's algorithm. With FENCED, each call has a fence of its own.
  *
  * Invariants
  *   1. head <= tail <= head + capacity. Only the consumer touches a slot with byte 1, only the
  *      producer a slot with byte 0. The bytes from head up to tail are 1, the others 0, except
  *      those of a call in progress. That call counts first, then sets its bytes, from the last to
- *      the first. So the items that the bytes show are counted.
+ *      the first. So the items that the bytes show are counted. A discard takes all items at once:
+ *      it sets head to tail, and leaves the bytes of the items as they are.
  *   2. put.next != tail exactly while a put is in progress that has not counted, and get.next !=
- *      head exactly while a get is. A refused call takes its announcement back.
+ *      head exactly while a get is. A refused call takes its announcement back. A discard that
+ *      takes items does not change get.next, but nobody looks for a get in progress after that.
  *   3. If a context has set a flag, fenced all threads, and then found no put announced, every
- *      later put sees the flag. The same holds for gets. It follows that a mark that a consumer has
- *      set is cleared by the next put, which owes a wake; that tail is final when SEALED is set;
- *      and that a discard has the items to itself.
+ *      later put sees the flag. The same holds for gets. It follows that CONSUMER, once set, is
+ *      cleared by the next put, which owes a wake; that tail is final when SEALED is set; and that
+ *      a discard has the items to itself.
  *   4. A mark may stay when its waiter has gone. Then it costs the next call a visit to the parking
  *      lot. While the mark is set, a get that finds no item checks whether a put is announced, and
  *      returns -EBUSY then. Otherwise a consumer would try to sleep again and again beside a put
  *      that has stopped. A put that finds no space checks for a get in the same way. Without the
- *      mark, neither side reads the cache line of the opposite announcements.
+ *      mark, neither side looks at the opposite announcements.
  *   5. `flags` and the announcements are accessed relaxed where invariant 3 needs them, because
  *      queue_spsc_fence_all() or the fence of queue_spsc_reload_flags() orders them.
  *
@@ -52,26 +56,28 @@
  *                    the store to tail.
  *   get              The store to head.
  *   "full", "empty"  The load of the slot's byte.
- *   close            Where it sets CLOSED. It returns when the queue is sealed.
+ *   close            Where it sets CLOSED. It returns when the queue is sealed or, in a forked
+ *                    child, when a put of the parent has held it up for long.
  *   discard          Where it sets DROPPED. Gets then find the queue drained.
  *
  * The loads are acquire, and the stores are release. So a consumer may find "empty" although a put
  * has returned, if nothing has told the consumer of that put.
  *
- * A forked child may not have the thread of a call in progress. That call never ends in the child.
- * A later call of the same side in the child begins where the counts are, as if the call in
- * progress had not begun. Only the few instructions from the store to `slot` to the store to the
+ * In a forked child, the thread of a call in progress may be missing. Then that call never ends in
+ * the child. A later call of the same side in the child begins where the counts are, as if the call
+ * in progress had not begun. Only the few instructions from the store to `slot` to the store to the
  * slot's byte are different: if the call was there, it keeps its slot, and the counts and the bytes
  * disagree. So in a child queue_spsc_can() compares both, as the calls do.
  *
  * Progress: the calls are wait-free, except for -EBUSY. A close waits for a put in progress. A
- * discard waits for a put and a get in progress, and for the bytes of the items that it drops.
+ * discard of a closed queue waits for a get in progress, and for the bytes of the items that it
+ * drops.
  *
  * Lifetime: the store to the slot's byte is a call's last access.
  *
- * Costs. The two sides change no word in common. A thread that goes to sleep or closes pays for
- * membarrier(), and an item pays 2 ns more than in the ring without waits. A fence in each call
- * would cost ten.
+ * Costs. Apart from the bytes of the slots, and from the flags while a context waits, the two sides
+ * change no word in common. A thread that goes to sleep or closes pays for membarrier(), and an
+ * item pays 2 ns more than in the ring without waits. A fence in each call would cost ten.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"

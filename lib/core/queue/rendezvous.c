@@ -47,7 +47,7 @@ static enum fl__queue_side rendezvous_opposite(enum fl__queue_side side)
 	return side == FL__CONSUMERS ? FL__PRODUCERS : FL__CONSUMERS;
 }
 
-/* The next functions are called in a transaction. */
+/* The functions from here to rendezvous_match() are called in a transaction. */
 
 static bool rendezvous_is_pending(const struct fl__node *node)
 {
@@ -57,8 +57,8 @@ static bool rendezvous_is_pending(const struct fl__node *node)
 
 /*
  * Returns the first waiter of `side` that is not away. If all of them are away, returns the first
- * of them, and if there are none, NULL. If `observer` is true, it looks only at observers, and
- * otherwise only at puts and gets.
+ * of them, and if there are none, NULL. Passes over waiters that have given up. If `observer` is
+ * true, it looks only at observers, and otherwise only at puts and gets.
  */
 static struct fl__node *rendezvous_first(const struct fl__lot *lot, enum fl__queue_side side, bool observer)
 {

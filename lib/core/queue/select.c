@@ -74,8 +74,10 @@ static bool select_one_in(uint32_t n)
 }
 
 /*
- * Returns a case that can be made or whose queue is closed, at random if there are several, or
- * NULL. Sets `*busy` to a case for which another call is in progress, or to NULL.
+ * Returns a case whose call would not wait: it can be made, or its queue is closed, or a call of
+ * the parent holds it up (-EOWNERDEAD). If there are several such cases, chooses one at random; if
+ * there is none, returns NULL. Sets `*busy` to a case for which another call is in progress, or to
+ * NULL.
  */
 static fl_select_case *select_choose(struct selection *s, fl_select_case **busy)
 {
@@ -154,7 +156,8 @@ static fl_select_case *select_same_step(const fl_select_case *c)
 
 /*
  * Enqueues the cases in the order of the list. Returns NULL when all are enqueued. Else returns the
- * first case that is not enqueued: it, or a case of the same step, may be made by now.
+ * first case that is not enqueued: it, or a case of the same step, may be made by now, or its queue
+ * is closed.
  */
 static fl_select_case *select_enqueue(struct selection *s, struct fl__wait *wait)
 {

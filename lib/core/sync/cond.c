@@ -11,7 +11,7 @@
  *   TOGETHER   new waiters share a       a broadcast that finds         -
  *              futex, and do not spin;   several waiters, under the
  *              unless APART is set       queue lock
- *   APART      new waiters do not share  a signal to fewer than all     -
+ *   APART      new waiters do not share  a signal, not a broadcast,     -
  *              a futex                   that finds several waiters,
  *                                        under the queue lock
  *   the rest   the spinner: a pointer    cond_try_spin(): CAS, with     signal and broadcast; the
@@ -37,15 +37,16 @@
  *      may run another fiber for seconds, and then all other threads that lock the mutex would
  *      wait for that loop. Moves are for threads: without them a broadcast would make all threads
  *      run at the same time, and queue up again. The fibers of a loop run one after another anyway.
- *   6. WAITERS, TOGETHER and APART change under the queue lock. A waiter sets WAITERS while it
- *      holds the mutex, too. So a signaller that has locked the mutex after that sees WAITERS in a
- *      relaxed load.
+ *   6. WAITERS, TOGETHER and APART change under the queue lock. A waiter sets WAITERS, or becomes
+ *      the spinner, while it holds the mutex, too. A spinner that enqueues replaces itself by
+ *      WAITERS in one store. So a signaller that has locked the mutex after that sees WAITERS or a
+ *      spinner in a relaxed load.
  *
- * The linearization point of a wait is fl__lot_add() or the CAS in cond_try_spin(). That of a
- * signal or a broadcast is the moves, or the CAS that takes the spinner out of the word. Signal and
- * broadcast make their last access to the condition under the queue lock. So the condition may be
- * destroyed once its waiters are woken. They touch the mutex only while a queued waiter is to lock
- * it.
+ * The linearization point of a wait is the enqueue in cond_enqueue() or the CAS in cond_try_spin().
+ * A signal or a broadcast linearizes, for each waiter, at the move or the wake of the waiter, or at
+ * the CAS that takes the spinner out of the word. Signal and broadcast make their last access to
+ * the condition under the queue lock. So the condition may be destroyed once its waiters are woken.
+ * Signal and broadcast touch the mutex only while a queued waiter is to lock it.
  *
  * docs/decisions/condition-wakes.md says why a condition wakes its waiters one after the other, and
  * later all at once, with the figures.

@@ -17,13 +17,13 @@
  *
  * A set linearizes at its CAS, or at its store under the queue lock, which is its last access. The
  * store is in the same transaction as the takes. So even if a reset follows at once, a set wakes
- * each waiter that is queued, and no later waiter. A wait with AUTO linearizes at its CAS, or at
- * the take that hands the set over to it.
+ * each waiter that is queued, or with AUTO the first of them, and no later waiter. A wait with AUTO
+ * linearizes at its CAS, or at the take that hands the set over to it.
  *
- * Set and reset are always read-modify-writes, even if they do not change the word. So a context
- * that resets the event, then looks for work, and then waits, misses no work. Either the reset
- * acquires the setter's writes, and the look finds the work; or the set follows the reset, and the
- * wait returns.
+ * Set and reset always write the word, even if they do not change it: by a read-modify-write or, in
+ * a set that finds WAITERS, by the store under the queue lock. So a context that resets the event,
+ * then looks for work, and then waits, misses no work. Either the reset acquires the setter's
+ * writes, and the look finds the work; or the set follows the reset, and the wait returns.
  */
 #include "../base/atomic.h"
 #include "../wait/lot.h"
@@ -39,15 +39,15 @@ void fl_event_destroy(fl_event *e)
 }
 
 /*
- * Sets an event that has WAITERS, and wakes the waiters. Returns false, and does nothing, if
- * WAITERS was cleared before the queue was locked.
+ * Sets an event that has WAITERS, and wakes the waiters, or with AUTO the first of them. Returns
+ * false, and does nothing, if WAITERS was cleared before the queue was locked.
  */
 static bool event_set_waking(fl_event *e)
 {
 	FL__LOT(lot, e);
 	/*
-	 * relaxed: while WAITERS is set, only a reset writes the word without the lock: the same
-	 * value
+	 * relaxed: while WAITERS is set, only a reset writes the word without the lock, and it
+	 * writes the same value
 	 */
 	uint32_t seen = fl__load_relaxed(&e->word_);
 	if (seen & EVENT_WAITERS) {

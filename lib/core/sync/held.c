@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The assertion that a mutex is held, which asks debugging. The assertion has a file of its own, so
- * that only programs that call the assertion link it.
+ * fl_mutex_assert_held() asks debugging whether the caller holds the mutex. The function has a file
+ * of its own, so that only programs that call the function link it.
  */
 #include "../base/panic.h"
 #include "../hooks.h"

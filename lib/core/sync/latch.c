@@ -9,8 +9,9 @@
  *   WAITERS  the wait queue may   set by fl__word_arm(), under the queue lock, while count > 0;
  *            be not empty         cleared by the step to zero
  *
- * All waits end at the linearization point: the CAS or swap that takes the count to zero. It is the
- * last access of that count_down. The count never leaves zero.
+ * The latch opens at the CAS or swap that takes the count to zero. This step is the linearization
+ * point at which all waits end. The call of fl_latch_count_down() that makes the step does not
+ * access the latch afterwards. The count never leaves zero.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"

@@ -30,10 +30,11 @@
  * Invariants
  *   1. The linearization point of a lock is the CAS that sets LOCKED or clears HAND. That of an
  *      unlock is the subtraction, which is the unlock's last access to the mutex. There are two
- *      exceptions. With WATCHED, the AND in mutex_free_watched() is both. And if mutex_wake_first()
- *      finds a waiter in the queue, it changes the word afterwards. The memory may already hold
- *      another mutex by then. That is harmless: while a waiter of this address is queued, some
- *      mutex exists at it, and waking that mutex's first waiter is always allowed.
+ *      exceptions. With WATCHED, the unlock linearizes at the AND in mutex_free_watched(), which is
+ *      then its last access. And if mutex_wake_first() finds a waiter in the queue, it changes the
+ *      word afterwards. The memory may already hold another mutex by then. That is harmless: while
+ *      a waiter of this address is queued, some mutex exists at it, and waking that mutex's first
+ *      waiter is always allowed.
  *   2. If the queue is not empty, one of these statements holds: the first waiter is awake; a
  *      transaction of the parking lot has decided to wake the first waiter, and wakes that waiter
  *      when it ends; WAITERS is set, and LOCKED or WATCHED, too; or an unlock is about to call

@@ -11,9 +11,9 @@
  * The locks of the library itself. They are held for a few instructions or system calls, and never
  * over a wait. A context acquires them by FL__HELD() or fl__mutex_hold(), which block the thread,
  * also in a fiber. A fiber that is suspended would be in the queue of the lock, and an unlock would
- * at last hand the lock over to it. Its loop may run another fiber for seconds, or that fiber may
- * be blocked outside of the library until some thread has used the same lock: all other threads
- * would wait for that loop. A thread that is blocked here waits only for threads that run.
+ * at last hand the lock over to it. Its loop may run another fiber for seconds, and the other fiber
+ * may even be blocked outside of the library until some thread has used the same lock: all other
+ * threads would wait for that loop. A thread that is blocked here waits only for threads that run.
  *
  * So a function that is called with such a lock held must not suspend a fiber. Functions of the
  * user that may wait (an allocator, a log handler) are called in FL__BLOCKS_THREAD(), so that their

@@ -88,8 +88,9 @@ void fl__bias_begin(fl_rwlock *l)
 		/* relaxed: the CAS publishes it */
 		fl__store_relaxed(&rest->begun, now);
 		/*
-		 * release: pairs with the CAS in fl__bias_end(), for `begun`. What writers have
-		 * released needs no release here: all changes of the word are read-modify-writes.
+		 * release: pairs with the CAS that clears BIAS, in fl__bias_end() or
+		 * rwlock_take_or_mark(), for `begun`. What writers have released needs no release
+		 * here: all changes of the word are read-modify-writes.
 		 */
 	} while (!fl__cas_weak_release(&l->word_, &seen, seen + FL__BIAS + FL__BIAS_UNITS));
 	fl__bias_note(l);

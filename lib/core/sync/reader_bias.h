@@ -4,15 +4,15 @@
 /*
  * The bias of a readers-writer lock for its readers (Dice and Kogan, "BRAVO: Biased Locking for
  * Reader-Writer Locks", USENIX ATC 2019). All readers of a lock that is not biased add to one word,
- * so its cache line moves from one to the next. A reader of a biased lock writes to a slot, which
- * the other readers do not touch, and only reads the word.
+ * so the cache line of the word moves from one reader to the next. A reader of a biased lock only
+ * reads the word, and writes to a slot that it has for itself, or shares with few other readers.
  *
  *   slot          meaning                      set by                  cleared by
  *   a lock        a thread reads this lock,    fl__bias_read(): CAS    by CAS: an unlock; the end
  *                 or is about to know whether                          of the bias, which counts
  *                 it does                                              the reader in the word; a
  *                                                                      reader that finds the bias
- *                                                                      ended
+ *                                                                      ended, or finds CLOSED
  *   NULL          free
  *
  *   the word      meaning                      set by                  cleared by
@@ -27,22 +27,23 @@
  *   1. The number of readers is COUNT, without BIAS_UNITS, plus the number of slots of the lock. A
  *      lock adds one to either of the two numbers, and an unlock subtracts one from either. If
  *      another thread unlocks than the one that locked, it may subtract from COUNT, and the slot
- *      stays until the bias ends. Then COUNT is less than BIAS_UNITS, by at most the number of
+ *      stays until the bias ends. Then COUNT may be less than BIAS_UNITS, by at most the number of
  *      slots. The thread that locked finds its slot: the slot depends only on the thread and the
  *      hash, and the note of a hash stays while the slot is in use.
  *   2. BIAS excludes WRITER: BIAS is set by a reader that has the lock, and BIAS_UNITS bar writers.
- *      BIAS and WAITERS are not set together, with two exceptions. An awake reader that takes the
- *      lock may set both, until it has ended the bias. And a bias may begin just before a waiter
- *      adds WAITERS, until that waiter clears BIAS, or undoes its mark. BIAS is set where WAITERS
- *      is not.
+ *      BIAS and WAITERS are not set together, with two exceptions. An awake reader that takes a
+ *      biased lock may set WAITERS, and then ends the bias. And a bias may begin just before a
+ *      waiter adds WAITERS; then both bits are set until that waiter clears BIAS, or undoes its
+ *      mark. fl__bias_begin() sets BIAS only in a word without WAITERS.
  *   3. A reader fills its slot, and then reads the word. The context that ends a bias clears BIAS,
  *      and then reads the slots. One of the two sees the other, since all four accesses are in the
  *      one order of seq_cst (Dekker's algorithm). A reader that sees BIAS without CLOSED has the
  *      lock: the load is its linearization point. BIAS may have been cleared and set again before
  *      the load. Then the reader acquires from the context that has set it.
- *   4. The end of the bias adds to COUNT before it clears a slot. So a reader that cannot clear its
- *      own slot, since it found the bias ended, is counted, and reads. The lock was held for
- *      reading all the time: by the reader whose unit it has, or by BIAS_UNITS.
+ *   4. The end of the bias adds to COUNT before it clears a slot. A reader that fills its slot, and
+ *      then finds the bias ended or CLOSED set, tries to clear the slot. If the end of the bias has
+ *      cleared the slot before, the reader is counted, and reads. The lock was held for reading all
+ *      the time: by the reader whose unit it has, or by BIAS_UNITS.
  *
  * Which locks are biased is a guess. Each FL__BIAS_PATIENCE-th time that a thread meets another
  * reader in a lock, it begins the lock's bias, if the lock does not rest. A bias pays if it lasts
@@ -100,8 +101,8 @@ bool fl__bias_read(fl_rwlock *l);
 bool fl__bias_unlock(const fl_rwlock *l);
 
 /*
- * Begins the bias of `l`, if it does not rest. Called by a thread that has just locked `l` for
- * reading beside another reader, and is counted in the word.
+ * Begins the bias of `l`, unless `l` rests, is biased already, or has a waiter. Called by a thread
+ * that has just locked `l` for reading beside another reader, and is counted in the word.
  */
 void fl__bias_begin(fl_rwlock *l);
 

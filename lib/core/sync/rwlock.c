@@ -408,8 +408,8 @@ bool fl__rwlock_is_busy(fl_rwlock *l)
 	rwlock_forget_parent(l);
 	/*
 	 * A waiter moves from the queue to being awake, from the queue to a grant, and from being
-	 * awake to the lock. Each of these moves happens under the queue lock, which this function
-	 * holds. So it finds the waiter in exactly one of the places.
+	 * awake to the lock or back to the queue. Each of these moves happens under the queue lock,
+	 * which this function holds. So it finds the waiter in exactly one of the places.
 	 */
 	FL__LOT(lot, l);
 	return fl__lot_has_waiters(&lot) || rwlock_has_awake(l) || fl_rwlock_is_read_locked(l) ||

@@ -3,7 +3,7 @@
  * Timers are in a heap, and one thread calls their functions.
  *
  *   state     meaning                                       left by
- *   idle      its node is in no heap                        timer_start()
+ *   idle      neither pending nor running                   timer_start()
  *   pending   its node is in `timer_heap`                   timer_withdraw(), timer_make_call()
  *   running   timer_call has it; it may be pending again    the end of its function
  *
@@ -17,8 +17,9 @@
  *   3. A call no longer accesses the timer once its function runs: `timer_call` has what is known
  *      of it, and a periodic timer is back in the heap. So the function may free a timer that is
  *      not pending.
- *   4. While a timer is pending there is a thread, unless the process exits. The thread ends in
- *      the section in which it finds nothing to wait for. A later start starts another thread.
+ *   4. While a timer is pending there is a thread, unless this copy of the library ends. The thread
+ *      ends in the section in which it finds nothing to wait for. A later start starts another
+ *      thread.
  *   5. A forked child has neither timers nor thread. A timer is pending only in the process that
  *      started it (`fork_`), so the parent's heap nodes are never followed.
  *
@@ -29,11 +30,11 @@
  * A timer takes neither a thread nor an allocation, because its heap entry is in the caller's
  * struct. A start wakes the thread only if its timer is earlier than all others. A cancel wakes the
  * thread only in the case of invariant 2. So a timeout that is started and cancelled again, as most
- * timeouts are, seldom wakes the thread. A stopped timer may be freed at once. A stop that waits
- * also keeps the function from starting its timer again, so the stop ends with the call that runs.
- * A periodic timer keeps to the times of its start: it counts what it missed, and does not make up
- * for it. A timer has no executor, since a submit can fail, and the timer's function is the place
- * to handle that.
+ * timeouts are, seldom wakes the thread. A cancelled timer may be freed at once, unless its
+ * function runs and uses it. A cancel by another context also keeps a function that runs from
+ * starting its timer again, so a join after the cancel ends with that call. A periodic timer keeps
+ * to the times of its start: it counts what it missed, and does not make up for it. A timer has no
+ * executor, since a submit can fail, and the timer's function is the place to handle that.
  */
 #include "../base/list.h"
 #include "../base/sys.h"
@@ -122,7 +123,10 @@ static bool timer_withdraw(fl_timer *t)
 	return true;
 }
 
-/* The next functions run under the lock. They unlock it only while a timer's function runs. */
+/*
+ * The functions from here to timer_sleep() are called under the lock. They unlock it while a
+ * timer's function runs, and while the thread sleeps.
+ */
 
 /*
  * Adds a periodic timer again, for its next call that is not past. Counts the calls that it skips.

@@ -56,7 +56,7 @@ static inline bool fl__turn_is_over(int64_t *since)
 
 struct fl__last_wake {
 	const void *object; /* only compared, never dereferenced */
-	unsigned calls;     /* calls on `object` since the last wake or check */
+	unsigned calls;     /* calls on `object` since the last wake */
 };
 
 /*

@@ -21,16 +21,18 @@
  *      So no descendant is destroyed during the walk. A new child is either visited by the walk, or
  *      finds its parent requested. Callbacks run after the unlock.
  *   2. A request writes REQUESTED under the tree's lock, with release. So a load under the tree's
- *      lock may be relaxed. A load without the lock acquires if its result is "requested": in
- *      fl__cancel_is_requested(), fl__word_arm() and cancel_callback_register().
+ *      lock may be relaxed. A load without the lock acquires if it tells a caller "requested": in
+ *      fl__cancel_is_requested(), fl__word_arm() and cancel_callback_register(). The load in
+ *      lot_is_cancelled() (lot.c) is relaxed, since it only makes a wake skip the waiter.
  *   3. A thread that needs both locks first locks the tree, and then a bucket.
- *   4. The deadline of a token is the earliest of its own deadline and those of its ancestors. It
- *      is fixed when the token is created.
+ *   4. The field `deadline_` of a token is the earliest of the deadline with which the token was
+ *      created, and of the deadlines of its ancestors. It does not change after the creation.
  *
- * A token that is APART costs no lock. No request of an ancestor walks to it. So a context that
- * checks whether it is requested reads its parent's word, too. It has no child, waiter or callback:
- * before it gets one, it enters its parent's list, and is requested from then on if its parent is.
- * Its word changes under the tree's lock alone.
+ * A token that is APART costs no lock. No request of an ancestor walks to the token. So a context
+ * that asks whether the token is requested reads the word of the token's parent, too. A token that
+ * is APART has no child, waiter or callback: before it gets one, it enters its parent's list, and
+ * is requested from then on if its parent is. The word of a token that is APART changes under the
+ * tree's lock alone.
  */
 #include "cancel.h"
 #include "../base/list.h"

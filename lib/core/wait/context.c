@@ -13,13 +13,13 @@
  * Thread-local variables use the model initial-exec, since an access then takes one instruction
  * more than an access to a global variable, and needs no memory that could be missing. glibc has
  * 1,664 bytes for them in all libraries that dlopen() loads, and each plugin may contain a copy of
- * this library. So the variables hold what a fast path reads: 80 bytes in the core, 96 in all
- * parts. The rest of a thread is in its `struct fl__thread_data`, with its context. For a thread of
- * the library that struct is in the control block of the thread. A list of robust locks must stay
- * until the kernel has walked it at the thread's end, when the thread's data may be gone. So that
- * list has a record of its own, which a thread gives back only when it holds no lock
- * (process/shm/shm_lock.c). docs/decisions/thread-locals.md says why the model is not
- * global-dynamic.
+ * this library. So the variables hold what a fast path reads: 88 bytes in the core, 112 in all
+ * parts, if a copy contains all of them. The rest of a thread is in its `struct fl__thread_data`,
+ * with its context. For a thread of the library that struct is in the control block of the thread.
+ * A list of robust locks must stay until the kernel has walked it at the thread's end, when the
+ * thread's data may be gone. So that list has a record of its own, which a thread gives back only
+ * when it holds no lock (process/shm/shm_lock.c). docs/decisions/thread-locals.md says why the
+ * model is not global-dynamic.
  */
 #include "context.h"
 #include "../base/unload.h"
@@ -38,7 +38,8 @@ struct context_chunk {
 };
 
 static struct context_chunk context_first;
-static uint32_t context_lock; /* guards `context_free`, and the chunks apart from their data */
+/* It guards `context_free`, the key, and the chunks apart from their data. */
+static uint32_t context_lock;
 static struct fl__thread_data *context_free;
 static struct context_chunk *context_chunks = &context_first; /* the newest first */
 static pthread_key_t context_key;
@@ -68,8 +69,8 @@ FL__COLD static void context_end_thread(void *of_thread)
 		return;
 	/*
 	 * From the unlock on, another thread may use the data. By then this thread does not use
-	 * them any more: it has forgotten its context, and fl__unlock() uses none. Neither do
-	 * others, since all waits of this thread have ended (lot.c, invariant 3).
+	 * them any more: it has forgotten its context, and fl__unlock() uses none. No waking thread
+	 * uses them either, since all waits of this thread have ended (lot.c, invariant 3).
 	 */
 	fl__ctx_current = NULL;
 	data->end = NULL;
@@ -105,7 +106,7 @@ FL__COLD static void context_map_more(void)
 }
 
 /*
- * Returns the data that the ending thread has already, or NULL. With mingw-w64 the thread-local
+ * Returns the data that the calling thread has already, or NULL. With mingw-w64 the thread-local
  * variables end before the destructors of keys run, so fl__ctx_current is NULL in a destructor.
  */
 FL__COLD static struct fl__thread_data *context_of_key(void)

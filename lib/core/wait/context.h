@@ -19,7 +19,11 @@ struct fl__host {
 	struct fl__ctx *thread; /* the thread that runs this scheduler, or ran it last; or NULL */
 	uint64_t awake;         /* in which buckets its fibers may be awake: lot.c, "Away" */
 	bool away;              /* its thread sleeps in the library: lot.c, "Away" */
-	/* Links of thread->hosted, between two calls of fl_loop_run_once(); else `link` is NULL. */
+	/*
+	 * Links of thread->hosted. The scheduler is in that list between two calls of
+	 * fl_loop_run_once(), and while one of its fibers sleeps in FL__BLOCKS_THREAD(). At other
+	 * times `link` is NULL.
+	 */
 	struct fl__host *next, **link;
 };
 
@@ -33,9 +37,10 @@ struct fl__ctx_ops {
 	 */
 	int (*park)(struct fl__wait *wait, fl_time deadline);
 	/*
-	 * Ends the present or next park of `wait`. Any thread calls it, once for each wait. It must
-	 * not park, since the caller may hold an fl__lock(). As soon as the unpark is published,
-	 * the memory of wait and context may be freed. From then on it uses only their addresses.
+	 * Ends the present or next park of `wait`. Any thread calls it, at most once for each wait.
+	 * It must not park, since the caller may hold an fl__lock(). As soon as the unpark is
+	 * published, the memory of wait and context may be freed. From then on it uses only their
+	 * addresses.
 	 */
 	void (*unpark)(struct fl__wait *wait);
 	/*
@@ -108,7 +113,8 @@ struct fl__ctx {
 	bool waker_on_this_cpu; /* the thread that ended the last sleep ran on this CPU */
 	struct fl__host *host;  /* the scheduler of a fiber; NULL for a thread */
 	/*
-	 * The loops of a thread that are between two calls of fl_loop_run_once() (lot.c, "Away").
+	 * The loops of a thread whose fibers are away while the thread sleeps in the library
+	 * (lot.c, "Away").
 	 */
 	struct fl__host *hosted;
 };

@@ -5,11 +5,11 @@
 #include <fairlead/defs.h>
 
 /*
- * A lock of one word for sections of a few instructions, in which the holder neither waits nor
- * calls a function of the user. Such locks guard, for example, buckets, trees of cancel tokens,
- * futures and groups. There is one exception: a thread that lacks memory for hazard pointers holds
- * one for a whole operation (queue/hazard.c). Other sections use FL__HELD() (sync/mutex.h). A word
- * that is all-zero is unlocked.
+ * A lock of one word for sections of a few instructions, in which the holder waits for nothing but
+ * a further lock of this kind, and calls no function of the user. Such locks guard, for example,
+ * buckets, trees of cancel tokens, futures and groups. There is one exception: a thread that lacks
+ * memory for hazard pointers holds one for a whole operation (queue/hazard.c). Other sections use
+ * FL__HELD() (sync/mutex.h). A word that is all-zero is unlocked.
  */
 void fl__lock(uint32_t *word);
 bool fl__try_lock(uint32_t *word); /* for reports from a signal handler */

@@ -7,8 +7,12 @@
  * The field `decision` of struct fl__wait says what ended the wait:
  *
  *   value          meaning                          set by                          cleared by
- *   PENDING (0)    not ended                        fl__wait_begin()                -
- *   GAVE_UP (1)    timeout or cancel: no wake       the waiter, CAS from PENDING    -
+ *   PENDING (0)    not ended                        fl__wait_begin();               -
+ *                                                   fl__stopper_arm() of
+ *                                                   process/remote
+ *   GAVE_UP (1)    timeout or cancel: no wake       the waiter, or                  -
+ *                                                   fl__stopper_disarm(), CAS from
+ *                                                   PENDING
  *   CANCELLED (2)  request of the context's own     fl__ctx_cancel(), on the        -
  *                  token: no wake, but an unpark    waiter's thread, CAS from
  *                                                   PENDING
@@ -22,10 +26,11 @@
  *   1. While a node is queued, it is linked, unlinked and read only under the lock of its key's
  *      bucket. In a queue outside of the parking lot (wait_queue.h) the lock of the queue's object
  *      has the place of the bucket's lock. The key of a node that moves changes under the locks of
- *      both buckets. Four accesses need no lock. fl__lot_open_of() reads the key as a guess, and
- *      then checks it under the lock. The waking thread reads `then` and `wait` of a node that it
- *      has decided to wake, up to the unpark. After the unpark the waiter reads its own node.
- *      fl__lot_visit() reads all nodes while all threads are stopped or hang.
+ *      both buckets. Five accesses need no lock. fl__lot_open_of() reads the key as a guess, and
+ *      then checks it under the lock. A dump of debugging reads the key of a condition's waiter,
+ *      for display. The waking thread reads `then` and `wait` of a node that it has decided to
+ *      wake, up to the unpark. After the unpark the waiter reads its own node. fl__lot_visit()
+ *      reads all nodes while all threads are stopped or hang.
  *   2. The decision leaves PENDING once. That CAS is the linearization point of wake, timeout and
  *      cancel. So a waiter that gave up has consumed no wake: the wake went to the next waiter. A
  *      request that happened before a wake wins: fl_cancel_token_request() has decided all waits in
@@ -97,11 +102,14 @@
  * can take the place of that queue when it becomes empty. The tree needs no memory of its own.
  *
  * Progress: operations block on the bucket's lock. It is held for a time proportional to the number
- * of waiters taken times the depth of the tree. Four operations hold it for longer. While fibers
- * are away, a transaction also passes the fibers at the front of the queue that are away. The work
- * for a signal handler visits each queue of the bucket. fl__lot_peek() visits each waiter of the
- * bucket. So does a thread that goes away, if one of its fibers was woken in the queue of a mutex
- * since the last time; otherwise it visits no bucket.
+ * of waiters taken times the depth of the tree. The following operations hold it for longer. While
+ * fibers are away, a transaction also passes the fibers at the front of the queue that are away. A
+ * call at a rendezvous, and the end of a phase of a barrier, look at waiters that they do not take.
+ * A transaction of a queue may wait for the lock of the queue's backend, or call membarrier(). A
+ * request of a cancel token collects all callbacks of the token. The work for a signal handler
+ * visits each queue of the bucket. fl__lot_peek() visits each waiter of the bucket. So does a
+ * thread that goes away, if one of its fibers was woken in the queue of a mutex since the last
+ * time; otherwise it visits no bucket.
  */
 #include "lot.h"
 #include "../base/atomic.h"

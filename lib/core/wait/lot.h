@@ -44,7 +44,10 @@ struct fl__wait {
 	const void *object; /* what the wait is for: fl__wait_awaited() */
 	/* The futex that this thread shares after fl__lot_add_together(), or NULL. */
 	uint32_t *common;
-	/* Belongs to the parker. It is part of the wait, since a context may wait within a wait. */
+	/*
+	 * Belongs to the parker, and before the park to the spinner of a condition (sync/cond.c).
+	 * It is part of the wait, since a context may wait within a wait.
+	 */
 	uint32_t park_word;
 	/* If the thread slept: the time of its unpark, in ns, modulo 2^32. */
 	uint32_t unparked_at;
@@ -137,8 +140,11 @@ void fl__thread_wake_together(uint32_t *common);
  * that removes a callback may wait for longer than the token exists. By then another object may
  * have the memory. If an object of another kind could have the same key, a wake for one of its
  * waiters could go to a waiter of the freed object, and be lost. An object of the same kind may
- * have the same key. That is harmless: the waiters of the three kinds check again after each wake,
- * a freed queue has no waiters, and the wakes of the other two kinds go to all waiters.
+ * have the same key. That is harmless. A freed queue has no waiters, and the wakes of the other two
+ * kinds go to all waiters. A waiter of the three kinds checks again after each wake, with two
+ * exceptions. A waiter at a rendezvous whose node has the value FL__HANDED_OFF knows that its call
+ * was made. And the contexts that join a queue are woken only by a transaction that has checked for
+ * them.
  */
 enum { FL__KEY_OF_QUEUE = 1, FL__KEY_OF_CALLBACKS, FL__KEY_OF_SHM_LOCK };
 static inline const void *fl__lot_key(const void *object, int remainder)

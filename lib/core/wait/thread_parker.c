@@ -7,7 +7,9 @@
  *   0 EMPTY      no unpark yet, not asleep      fl__wait_begin(); the   fl__thread_unpark();
  *                                               thread at its deadline  parker_sleep_until()
  *   1 UNPARKED   unparked, for good             fl__thread_unpark(),    -
- *                                               swap
+ *                                               swap; before a park,
+ *                                               cond_wake_spinner(),
+ *                                               store
  *   3 ASLEEP     the thread sleeps, or is       parker_sleep_until(),   fl__thread_unpark(); the
  *                about to                       CAS from EMPTY          thread at its deadline
  *

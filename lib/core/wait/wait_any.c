@@ -87,7 +87,7 @@ int fl_wait_any_until(fl_on *on, size_t n, fl_time deadline, fl_cancel_token *ca
 		if (rc == 0 || (rc == -ETIMEDOUT && !fl__is_expired(limit)))
 			continue;
 		if (rc == -ECANCELED && armed == n)
-			return rc; /* an object that is ready by now became ready after the request */
+			return rc; /* no object had ended the wait before the request did */
 		/* The wait has consumed nothing, and an object may be ready by now. */
 		ready = wait_any_first_ready(on, n);
 		return ready >= 0 ? ready : rc;
