@@ -892,7 +892,11 @@ FL__COLD static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wa
 static int unbounded_can(void *state, enum fl__queue_side side)
 {
 	struct fl__unbounded *c = unbounded_of(state);
-	/* It is read before the length. So if the queue is closed, the length lacks no put. */
+	/*
+	 * It is read before the length, so the length lacks no put that happened before the call. A
+	 * put during the call may be missing. The result is then -EPIPE although there is an item,
+	 * and the get that the caller tries after it finds the item.
+	 */
 	const bool closed = fl__unbounded_is_closed(c);
 	if (side == FL__PRODUCERS ? !closed : fl__unbounded_length(c) > 0)
 		return 0;
