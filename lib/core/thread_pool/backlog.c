@@ -15,9 +15,10 @@
  * The number of injectors is fixed when the executor is created: one for each four workers, rounded
  * up to a power of two, at most eight.
  *
- * A worker looks at its local queue first, then at the injectors. Each sixteenth time it begins
- * with one task of another queue; it visits all listed queues one after the other. If an injector's
- * ring is empty and its overflow list is not, the worker moves tasks from the list into the ring
+ * A worker looks at its local queue first, then at the injectors, and in a search also at the local
+ * queues of the other workers. Each sixteenth time it first tries to take one task of another
+ * queue; for that it visits all listed queues one after the other. If an injector's ring is empty
+ * and its overflow list is not, the worker moves tasks from the list into the ring
  * (fl__pool_pay()). So each task is reached, whatever the other queues have. While at most one
  * worker may be active, tasks go into an injector and are taken one at a time: so they begin in the
  * order of submission.
@@ -38,20 +39,23 @@
  *   visited    the queue that it has visited last
  *   spills     0: the worker puts its tasks into its local  the worker: set by fl__local_spill(),
  *              queue. Above 0: into its injector            -1 by each later submit
- *   n_claimed  claimed tasks in all queues                  +1 by the context that claims a task,
- *                                                           -1 by the worker that takes it out
+ *   n_claimed  claimed tasks in all queues; approximate     +1 by a foreign context that claims a
+ *                                                           task; -1 by the worker that takes the
+ *                                                           task out; fl__backlog_take_claimed()
+ *                                                           subtracts the tasks that it takes out
  *
  * Invariants
  *   1. Order of one producer. A producer that has added a task to `overflow` finds OVERFLOWS set
  *      until the list was emptied into the ring, from its head, under the lock. So its next task
  *      comes behind. A worker that has put a task into its injector goes on there until it finds
- *      the injector empty. It looks each sixteenth time, since takes change what it reads.
+ *      the injector empty. It looks only each sixteenth time, since takes change the words that it
+ *      reads, so that each look may wait for a cache line.
  *   2. While `overflow` is not empty the ring may be empty. So a worker checks both under the lock
  *      before it sleeps. Then the mark of the ring (invariant 4 of mpmc.c) stands for both: the
  *      list grows only under the lock, and a producer that adds to it wakes a worker.
- *   3. No producer adds a task once the ring is closed, under the lock. Tasks left in `overflow`
- *      are then taken from there. But a worker still moves tasks into its closed local queue. So a
- *      backlog that is closed and empty stays empty only while no worker takes
+ *   3. The rings are closed under the lock. Afterwards no producer adds a task, and the tasks left
+ *      in `overflow` are taken from there. But a worker still moves tasks into its closed local
+ *      queue. So a backlog that is closed and empty stays empty only while no worker takes
  *      (fl__pool_hold_takes()), or while all other workers sleep.
  *   4. A task that a worker moves is in its hands for a moment. Then it is in the worker's local
  *      queue, and the put has found the mark of any thread that saw this queue empty since. So the
@@ -74,9 +78,9 @@
  *
  * Nothing can be removed from the middle of a ring. So a task that was cancelled, or that a waiter
  * has run, stays there until it is taken; the rings bound the number of such tasks. The overflow
- * lists are searched if at least half of all waiting tasks are claimed, and these are at least
- * twice as many as the injectors' rings have slots. So a search removes a quarter of the tasks or
- * more.
+ * lists are searched if at least half of all waiting tasks are claimed, and the claimed tasks are
+ * at least twice as many as the slots of the injectors' rings. So a search removes about a quarter
+ * of the tasks or more.
  *
  * Why there are several queues. At one ring, the claims of many submitters cost 350 ns each on
  * sixteen CPUs. A worker takes up to 16 tasks at once from a long injector, so that one claim
@@ -95,7 +99,7 @@
 #define FL__BACKLOG_RING 16384
 #endif
 
-/* A worker takes at most 1 / (SHARES x workers) of an injector's tasks at once. */
+/* A worker takes at most 1 / (SHARES x workers) of an injector's tasks at once, or one task. */
 #ifndef FL__BACKLOG_SHARES
 #define FL__BACKLOG_SHARES 2
 #endif
@@ -241,8 +245,8 @@ static size_t backlog_room(const struct fl__task_queue *own)
 
 /*
  * Puts tasks, for which there are free slots, into the calling worker's local queue, open or
- * closed. The worker then owes a wake if a thread may have seen the queue empty before it went, or
- * goes, to sleep.
+ * closed. If the queue had a mark or is closed, the worker then owes a wake: a thread that sleeps,
+ * or is about to sleep, may have seen the queue empty.
  */
 static void backlog_move_in(struct fl__task_queue *own, struct fl__task_block *const *blocks, size_t n, unsigned *owes)
 {
@@ -257,15 +261,15 @@ static void backlog_move_in(struct fl__task_queue *own, struct fl__task_block *c
 		;
 	for (; n > 0; n--, at = fl__mpmc_next(q, at))
 		fl__task_queue_fill(fl__mpmc_slot_of(q, at, sizeof *blocks), at, *blocks++);
-	if (tail & FL__MPMC_FLAGS) { /* a closed queue has no mark */
+	if (tail & FL__MPMC_FLAGS) { /* a closed queue gets no mark before a sleep */
 		fl__task_queue_list(own);
 		*owes |= FL__OWES_WAKE;
 	}
 }
 
 /*
- * Returns whether the ring has more than `n` tasks. The answer is a hint: the function reads no
- * word that each put writes.
+ * Returns whether the ring has more than `n` tasks. To find out, it reads the head and one stamp,
+ * and not the tail, whose cache line each put needs. So the answer is a hint.
  */
 static bool backlog_has_more(const struct fl__task_queue *queue, size_t n)
 {
@@ -277,8 +281,8 @@ static bool backlog_has_more(const struct fl__task_queue *queue, size_t n)
 }
 
 /*
- * Returns the largest power of two, up to a batch, of which the ring has `each` times as many
- * tasks, or 1.
+ * Returns the largest power of two, at most a batch, such that the ring seems to have at least
+ * `each` times as many tasks. If there is none, returns 1.
  */
 static size_t backlog_share(const struct fl__task_queue *queue, size_t each)
 {
@@ -289,8 +293,8 @@ static size_t backlog_share(const struct fl__task_queue *queue, size_t each)
 }
 
 /*
- * Takes up to `most` tasks of a queue, but not more than the local queue `own` has free slots for.
- * Returns the first task, and moves the others into `own`.
+ * Takes up to `most` tasks of a queue: the first one, which it returns, and as many others as the
+ * local queue `own` has free slots for. It moves the others into `own`.
  */
 static struct fl__task_block *backlog_take_batch(struct fl__task_queue *from, struct fl__task_queue *own, size_t most,
                                                  unsigned *owes)
@@ -331,7 +335,7 @@ struct fl__task_block *fl__backlog_take_other(struct fl__backlog *b, struct fl__
 		block = backlog_take_batch(
 		    injector, own, workers > 1 ? backlog_share(injector, FL__BACKLOG_SHARES * workers) : 1, owes);
 	}
-	/* it begins behind its own queue, so that thieves do not all begin with the same one */
+	/* a thief begins behind its own queue, so that not all thieves begin with the same queue */
 	const struct fl__task_queue *const after[] = {own, b->queues[b->mask]};
 	for (int i = 0; steals && i < 2; i++)
 		for (struct fl__task_queue *queue = backlog_after(b, after[i]); queue && !block;
@@ -342,7 +346,7 @@ struct fl__task_block *fl__backlog_take_other(struct fl__backlog *b, struct fl__
 
 static void backlog_refill(struct fl__task_queue *injector)
 {
-	bool marked; /* unused: the caller has a task, and wakes a worker for the next */
+	bool marked; /* unused: the producers of the list's tasks have woken workers (invariant 2) */
 	struct fl__task_block *block;
 	while ((block = injector->overflow.head) != NULL) {
 		fl__task_list_remove(&injector->overflow, block);
@@ -364,7 +368,7 @@ static struct fl__task_block *backlog_take_overflow(struct fl__task_queue *queue
 {
 	struct fl__task_block *block = queue->overflow.head;
 	const int rc = block ? fl__mpmc_can_get(&queue->ring) : 0;
-	/* the ring has an item, older than the list: the caller tries again */
+	/* the list is empty; or the ring has an older item, and the caller tries again */
 	if (rc == 0 || rc == -EBUSY)
 		return NULL;
 	fl__task_list_remove(&queue->overflow, block);
@@ -373,11 +377,12 @@ static struct fl__task_block *backlog_take_overflow(struct fl__task_queue *queue
 }
 
 /*
- * Returns whether the queue has a mark and no task. Another thread may have marked it with tasks.
+ * Returns whether the queue has a mark and no task. It checks both, since fl__backlog_watch() also
+ * marks queues that have tasks.
  */
 static bool backlog_is_marked(const struct fl__task_queue *queue)
 {
-	/* seq_cst: rule 2 of search.c. A put after this load has found the mark. */
+	/* seq_cst: rule 2 of search.c. A put after this load finds the mark. */
 	return (fl__load_seq_cst(&queue->ring.tail) & FL__MPMC_WAIT) && backlog_ring_length(queue) == 0;
 }
 

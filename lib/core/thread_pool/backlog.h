@@ -10,7 +10,7 @@
  * The thread executor's backlog holds the tasks that wait. It consists of several queues: injector
  * queues, and one local queue for each worker. backlog.c has the table of their words.
  *
- * "Under the lock" means the executor's lock. The caller of any other function does not hold it.
+ * "Under the lock" means the executor's lock. The caller of any other function may hold it or not.
  */
 struct fl__task_queue {
 	unsigned number; /* its place in `queues` */
@@ -85,7 +85,7 @@ static inline void fl__task_queue_fill(unsigned char *slot, uint64_t at, struct 
 {
 	/* relaxed: the release store to the stamp publishes it */
 	fl__store_relaxed((struct fl__task_block **)(void *)(slot + FL__BACKLOG_OFFSET), block);
-	/* release: pairs with the acquire in fl__mpmc_claim_slots() */
+	/* release: pairs with the acquires in fl__mpmc_claim_slots() and fl__mpmc_run() */
 	fl__store_release(fl__mpmc_stamp(slot), at + FL__MPMC_ITEM);
 }
 
@@ -103,8 +103,8 @@ static inline __attribute__((always_inline)) bool fl__task_queue_claim(struct fl
 /*
  * Puts a task into the ring of an injector whose `slow` the caller has read as 0, or into the
  * calling worker's local queue. Returns false if the ring is full or closed. Otherwise `*marked`
- * says whether this put has cleared the mark of fl__backlog_mark(); then the caller must wake a
- * worker.
+ * says whether this put has cleared a mark of fl__backlog_mark() or fl__backlog_watch(); then the
+ * caller must wake a worker.
  *
  * It does what fl__mpmc_put() does, but it does not pause if the ring is full, and it stores the
  * pointer by an atomic store, since fl__task_queue_fetch_ahead() reads it.
@@ -158,8 +158,8 @@ static inline void fl__task_queue_fetch_ahead(const struct fl__task_queue *queue
 }
 
 /*
- * Called under the lock. Adds a task to the injector, to its overflow list if the ring is full.
- * Returns 0 or -EPIPE.
+ * Called under the lock. Adds a task to the injector's ring or, if the ring is full or the overflow
+ * list is not empty, to that list. Returns 0, or -EPIPE if the ring is closed.
  */
 int fl__backlog_add_locked(struct fl__task_queue *injector, struct fl__task_block *block);
 
@@ -167,7 +167,8 @@ int fl__backlog_add_locked(struct fl__task_queue *injector, struct fl__task_bloc
 void fl__backlog_set_startup(struct fl__backlog *b, bool is_slow);
 
 /*
- * Takes the oldest task of the ring. Returns NULL if it has none; the overflow list may have some.
+ * Takes the oldest task of the ring. Returns NULL if the ring has none, or if the put of the oldest
+ * one has not ended. The overflow list may have tasks all the same.
  */
 static inline struct fl__task_block *fl__task_queue_take(struct fl__task_queue *queue)
 {
@@ -213,8 +214,8 @@ void fl__backlog_refill(struct fl__backlog *b);
 
 /*
  * Called under the lock. Takes a task from any queue. Returns NULL if there is none, or if a put
- * into a ring has not ended: then the caller tries again. The call removes marked local queues from
- * the list. So it requires that the caller is counted as searching, or takes all tasks.
+ * into a ring has not ended: then the caller tries again. The call clears the bits of marked local
+ * queues in `listed`. So it requires that the caller is counted as searching, or takes all tasks.
  */
 struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b);
 
@@ -232,8 +233,8 @@ bool fl__backlog_any(const struct fl__backlog *b);
 
 /*
  * Marks the empty queues. Returns false, with some queues marked, if one has a task. The next put
- * into a marked queue clears its mark; it comes after this call in the single order of seq_cst, but
- * not always in happens-before. A queue that is closed and empty needs no mark.
+ * into a marked queue clears the mark. That put comes after this call in the single order of
+ * seq_cst, but not always in happens-before. A queue that is closed and empty needs no mark.
  */
 bool fl__backlog_mark(struct fl__backlog *b);
 

@@ -4,15 +4,16 @@
  *
  *   word            meaning                                  changed
  *   searching       workers that search, or were woken or    +1 by a worker that has nothing to do,
- *                   started and have found no task yet       or under the lock for a worker that is
- *                                                            woken or started; -1 by a worker that
- *                                                            has found a task
- *                                                            (fl__pool_stop_searching()), and under
- *                                                            the lock when it sleeps or ends, or
- *                                                            when no worker could be started. -1
- *                                                            and later +1 around an initializer and
- *                                                            a fork. taking.c describes how a call
- *                                                            of a worker changes it
+ *                   started and have found no task yet       or whose sleep timed out; or under the
+ *                                                            lock for a worker that is woken or
+ *                                                            started; -1 by a worker that has found
+ *                                                            a task (fl__pool_stop_searching()),
+ *                                                            and under the lock when it sleeps or
+ *                                                            ends, or when no worker could be
+ *                                                            started. -1 and later +1 around an
+ *                                                            initializer, a fork, and an attempt to
+ *                                                            sleep that fails. taking.c describes
+ *                                                            how a call of a worker changes it
  *   idle            workers that sleep, in `sleepers`, or    under the lock; -1 by the waking
  *                   are about to                             thread, or by a worker whose sleep
  *                                                            timed out, or that could not mark
@@ -26,12 +27,12 @@
  *                                                            worker that goes to look; a worker
  *                                                            that finds a task instead wakes
  *                                                            another
- *   cpus            CPUs that workers may run on; 0: not     by the first worker that asks
- *                   yet known
+ *   cpus            CPUs that workers may run on; 0: not     by each worker that finds 0; all of
+ *                   yet known                                them store the same number
  *
  * A thread that wakes a worker counts it in `searching` at once, so one wake for tasks is under way
- * at a time. A wake for forks does not wait for it, and a resize and the end of the pool wake
- * several workers at once.
+ * at a time. A wake for forks does not wait for the end of a wake for tasks, and a resize and the
+ * end of the pool wake several workers at once.
  *
  * Rule 1, the invariant of the search. While the backlog has a task and one more worker may be
  * active (`more`), a worker searches, or a thread is about to check whether to wake one, or a
@@ -42,21 +43,22 @@
  *   - The end of a worker, a resize and a blocking section may make `more` true, too. The thread
  *     that makes the change calls fl__pool_settle(), which marks the backlog or wakes a worker.
  *   - A submit that finds such a mark wakes a worker, unless one searches.
- *   - A worker that has found a task, and was the last to search, looks once more if one more may
- *     be active (fl__pool_stop_searching()).
+ *   - A worker that has found a task, and was the last to search, looks at the backlog once more if
+ *     one more may be active (fl__pool_stop_searching()): it marks the backlog or wakes a worker.
  *   - A woken worker counts as searching even if it is not needed. Its search ends like any other.
  *   - A thread that is about to start a worker first looks for a worker that is between two tasks
  *     or takes one (FL__POOL_BETWEEN, FL__POOL_TAKING), and *calls* it: it counts that worker as
  *     searching. The worker ends this search like any other: when it has found a task, or else
  *     before it runs user code.
- *   - If a needed start fails, no worker searches, and the tasks wait for the present workers.
+ * There is one exception to rule 1: after a needed start has failed, perhaps no worker searches,
+ * and the tasks wait for the present workers.
  *
  * Rule 2. A submit wakes no worker while a worker S searches. The submit first claims its slot at
  * the tail of the ring, then sees S counted. S first ends its count, and then takes one of three
  * ways:
  *   - S marks the tail. The mark comes after the submit's claim, since the submit saw S counted. S
  *     can set the mark only if the ring is empty, so the task was taken.
- *   - S sees that the tail has changed, and searches on.
+ *   - S sees that the tail has changed, and searches on, or wakes another worker if it has a task.
  *   - S sees `more` false, and leaves the task: no further worker may be active. The thread that
  *     makes `more` true sets a mark or wakes a worker (fl__pool_settle()). If that thread makes
  *     `more` true before the submit, the submit finds its mark or a searching worker. If that
@@ -82,11 +84,12 @@
  * If too many workers are active, it ends without that look, since enough are left. Until the
  * sleeper has the lock it counts as idle, though a wake passes over it.
  *
- * How a worker leaves a search, and who keeps the invariant from then on:
+ * How a worker leaves a search, and who keeps the invariant from then on (taking.c has the same for
+ * a search that a call has counted):
  *
  *   it leaves                      who keeps the invariant
- *   with a task                    if it was the last to search, it looks once more, and wakes
- *                                  another (fl__pool_stop_searching())
+ *   with a task                    if it was the last to search, it marks the backlog, or wakes
+ *                                  another worker (fl__pool_stop_searching())
  *   for a fork                     the same; afterwards it counts itself as searching again
  *   for its initializer            fl__pool_wake_locked(), in the same section of the lock
  *   asleep, the backlog marked     the submit that finds the mark
@@ -224,8 +227,8 @@ static void pool_wake_for_forks_locked(struct fl__thread_pool *p)
 {
 	p->has_forks = true;
 	/*
-	 * This is done even if a worker searches, because that worker may find a task. A worker
-	 * that is starting looks for forks later.
+	 * A worker is woken even if another one searches, because that one may find a task. While a
+	 * worker is in its initializer, none is started: that worker looks for forks later.
 	 */
 	const bool start = p->initializing == 0 && fl__pool_may_start(p);
 	if (!p->more || !(start || p->idle > 0))

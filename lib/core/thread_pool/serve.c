@@ -18,9 +18,10 @@
 #endif
 
 /*
- * For a worker that has just found no task. Pauses for a fixed time, if the worker has ended
- * several tasks since it last found none. The submitter is then likely to be some tasks ahead: else
- * both use the same cache lines for each task.
+ * Called by a worker that has just found no task. If the worker has ended several tasks since it
+ * last found none, pauses for a fixed time, and returns true. After the pause the submitter is
+ * likely to be some tasks ahead. Without it, the worker and the submitter would use the same cache
+ * lines for each task.
  */
 static bool pool_pause_if_caught_up(struct fl__thread_worker *w)
 {
@@ -77,8 +78,8 @@ FL__POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_poo
 		if (taken.claim == FL__CLAIM_LOST) {               /* another context has claimed it */
 			fl__sub_relaxed(&p->backlog.n_claimed, 1); /* relaxed: approximate */
 			/*
-			 * a drop hook may end a future at the address of the last one:
-			 * fl__run_ends()
+			 * A drop hook may end a future that has the address of the worker's last
+			 * one. fl__run_ends() must not take it for the worker's own.
 			 */
 			w->run.future = NULL;
 			fl_future_free(&block->future); /* the producer's reference */

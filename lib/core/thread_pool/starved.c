@@ -36,8 +36,8 @@
  *   2. `dozing` and the mark. A worker that begins to doze adds to `dozing`, and then marks the
  *      empty backlog. A submit that claims its slot later finds the mark, and loads `dozing` under
  *      the lock. A submit that claims its slot earlier makes the mark fail.
- *   3. When fl__pool_doze() returns FL__NEVER, another thread will check the pool. Which thread that
- *      is depends on the state of the pool:
+ *   3. When fl__pool_doze() has counted the worker as dozing and returns FL__NEVER, another thread
+ *      will check the pool. Which thread that is depends on the state of the pool:
  *        - If some worker is active and does not doze, that worker checks the pool when it begins
  *          to doze, begins a blocking section, steps back or ends.
  *        - If no more workers may stand in, the thread that clears `full` checks the pool.
@@ -50,7 +50,8 @@
  *   5. `stand_ins` and `dozing`. A thread that lets a worker stand in stores `stand_ins`, and then
  *      loads `dozing`, in fl__pool_recount(). A worker that wakes lowers `dozing`, and then loads
  *      `stand_ins`. All four accesses are seq_cst, so one of the two sees the other's store. A
- *      recount that has seen the lower `dozing` first sets CROWDED, and then lowers `stand_ins`.
+ *      recount that has seen the lower `dozing` first sets CROWDED, if more workers are active than
+ *      may be, and then lowers `stand_ins`.
  *
  * Why there are stand-ins. Tasks that wait for each other through queues or locks would stop a pool
  * that has fewer workers than such tasks. So a worker that has slept for 5 ms in a wait of a task

@@ -41,10 +41,10 @@
  *   the worker sees `called`       the count
  *   with a task, from a take that  ends as any search: fl__pool_stop_searching()
  *   was no search
- *   with a task, from a search     is one of two for the same worker: -1, and the search's own
- *                                  ends by fl__pool_stop_searching()
- *   without a task, before it      is one of two: -1, and the worker goes on to search
- *   searches
+ *   in a take of a search          is one of two for the same worker: -1, and the count of the
+ *                                  search itself ends as search.c describes
+ *   without a task, before it      is one of two for the same worker: -1, and the worker goes on to
+ *   searches                       search
  *   before it runs callbacks       fl__pool_stop_searching()
  *   never: the thread that called  stays with that thread, which calls another worker with it, or
  *   it takes `called` back         starts one
@@ -82,8 +82,9 @@ static bool pool_looks_next(const struct fl__thread_worker *w)
 
 /*
  * A worker stores FL__POOL_BETWEEN before it publishes the end of its task. So a thread that has
- * seen the end finds the worker here, unless it searches by now. The worker sees `called`, or this
- * call sees that the worker has gone on, and takes the call back.
+ * seen the end finds the worker in this loop, unless the worker searches by now or runs callbacks.
+ * The worker sees `called`, or this function sees that the worker has gone on, and takes the call
+ * back.
  */
 bool fl__pool_call_worker(struct fl__thread_pool *p)
 {

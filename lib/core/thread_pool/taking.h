@@ -5,7 +5,8 @@
 #include "thread_pool.h"
 
 /*
- * How a worker takes a task. taking.c has the table, and the other side of each order.
+ * How a worker takes a task. taking.c has the table of the words, and the functions of the threads
+ * that must know what a worker takes.
  */
 
 #define FL__POOL_INLINE static inline __attribute__((always_inline))
@@ -49,9 +50,9 @@ void fl__pool_hold_takes(struct fl__thread_pool *p);
 void fl__pool_release_takes(struct fl__thread_pool *p);
 
 /*
- * Finds a worker that is between two tasks or takes one, and calls it, which counts that worker as
- * searching. Called under the lock, for a search that is already counted. Returns false if there is
- * no such worker.
+ * Called under the lock, by a thread that has counted a search for which it has no worker yet.
+ * Finds a worker that is between two tasks or takes one, and calls it: the counted search is then
+ * that worker's. Returns false if it has found none.
  */
 bool fl__pool_call_worker(struct fl__thread_pool *p);
 

@@ -41,10 +41,12 @@
  *   initializes  `initializing`; not counted  under the lock, before    under the lock, after the
  *                in `searching` (search.c)    the initializer runs      initializer has run; then
  *                                                                       it searches
- *   searches     `searching`                  it finds no task; or it   it finds a task; it looks
- *                                             is woken                  for forks; it begins its
- *                                                                       initializer; or, under the
- *                                                                       lock, it sleeps or ends
+ *   searches     `searching`                  it finds no task; it is   it finds a task; it looks
+ *                                             woken; another thread     for forks; it begins its
+ *                                             calls it (taking.c); it   initializer; it will run
+ *                                             has run its initializer,  callbacks after a call; or,
+ *                                             or a fork                 under the lock, it sleeps
+ *                                                                       or ends
  *   takes        `doing` is FL__POOL_TAKING   before each look at the   it stores the task, or
  *                                             queues                    that it has none
  *   runs         `doing` is the address of    after the claim           the function has returned;
@@ -59,10 +61,10 @@
  *                                             task (workers.c), but
  *                                             not a forker's wait for
  *                                             its fork
- *   dozes        `dozing`                     5 ms in a wait of its     it wakes
- *                                             task, of a callback, or
- *                                             of a fork, its own or a
- *                                             stolen one
+ *   dozes        `dozing`                     5 ms or more in a wait    it wakes
+ *                                             of its task, of a
+ *                                             callback, or of a fork,
+ *                                             its own or a stolen one
  *   sleeps       `idle`, `sleepers`           under the lock, with all  another thread wakes it,
  *                                             queues marked empty; or,  or its time is over
  *                                             if too many workers are
@@ -76,9 +78,10 @@
  * Order of work. A worker looks for forks when there is no task. The end of a future without
  * waiters is one CAS, which also drops the worker's reference. Callbacks, a cancel request and
  * waiters each mark the word, so that the end then does more. A task that only its worker can reach
- * (no user of its future, no callback, a token that is alone) is claimed and ended by plain stores.
- * A cancel of the executor lists the running tasks: it sets a flag, and has every thread pass a
- * fence before it takes references.
+ * (no user of its future, no callback, a token that is alone) is claimed by a plain store, unless
+ * it has a deadline, and is ended by plain stores. There are three exceptions, which end by a CAS:
+ * the result has a drop hook; the system has no membarrier(); or a cancel has listed the running
+ * tasks. That cancel sets a flag, and has every thread pass a fence before it takes references.
  */
 
 struct fl__thread_pool;
@@ -185,7 +188,11 @@ static inline void fl__pool_set_started(struct fl__thread_pool *p, unsigned star
 	fl__backlog_set_startup(&p->backlog, started != FL__POOL_STARTED);
 }
 
-/* Computes `more`, `active` and `flags` after a change of the values from which they follow. */
+/*
+ * Computes `more`, `active` and `flags` after a change of the values from which they follow. Lowers
+ * `stand_ins` to `dozing`, and clears `full`. If all workers sleep, wakes those who wait for an
+ * idle pool.
+ */
 void fl__pool_recount(struct fl__thread_pool *p);
 
 /* The most workers that may be alive, with so many stand-ins. */
@@ -230,7 +237,10 @@ void fl__pool_wake_locked(struct fl__thread_pool *p);
 /* Called under the lock. Wakes up to `n` sleeping workers, each counted as searching. */
 void fl__pool_wake_sleepers(struct fl__thread_pool *p, size_t n);
 
-/* Marks the backlog, or wakes a worker. Called under the lock, when `more` may have become true. */
+/*
+ * Called under the lock, when `more` may have become true. Marks the backlog, or wakes a worker. If
+ * `has_forks` is set, also wakes a worker for forks.
+ */
 void fl__pool_settle(struct fl__thread_pool *p);
 
 /* Wakes a worker after a put that found the mark. Called without the lock. */
@@ -252,8 +262,8 @@ void fl__pool_stop_searching(struct fl__thread_pool *p);
 bool fl__pool_has_task(const void *pool);
 
 /*
- * serve.c: runs a worker, counted as searching, until it must end, counted as neither searching nor
- * alive.
+ * serve.c. Runs the calling worker until it must end. The worker is counted as searching at the
+ * call. At the return it is counted neither as searching nor as alive.
  */
 void fl__pool_serve(struct fl__thread_worker *w);
 

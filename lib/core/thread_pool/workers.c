@@ -3,8 +3,8 @@
  * How many workers there are.
  *
  *   word            meaning                                  changed
- *   base.workers    the most workers that may be active      under the lock, by a resize; all
- *                                                            threads read it
+ *   base.workers    the most workers that may be active,     under the lock, by a resize; all
+ *                   besides stand-ins for those that doze    threads read it
  *   made            worker structs                           under the lock
  *   starts, leaves  threads ever started; those that have    under the lock
  *                   left
@@ -23,7 +23,8 @@
  *   initializing    workers in their initializer             under the lock
  *   over            nothing more comes, and workers end      under the lock
  *   ended           the thread that left last; it joins the  under the lock, by the thread that
- *                   thread that left before it               leaves; by the join, after the last
+ *                   thread that left before it               leaves; without the lock, by the join
+ *                                                            after the last thread has left
  *   vacant          workers without a thread                 under the lock
  *   workers         all workers, the last made first; none   under the lock; read without
  *                   is removed
@@ -36,23 +37,26 @@
  * and its struct in `vacant`. Workers, and the fork stacks that thieves read, last as long as the
  * executor.
  *
- * After a blocking section one worker may be too many. The next that ends a task steps back: it
- * sleeps, is woken first when a worker blocks again, and ends after a while.
+ * After a blocking section one worker may be too many. The next worker that ends a task steps back:
+ * it sleeps, and ends after a while. If a worker blocks before that while tasks are pending, the
+ * worker that went to sleep last is usually woken (search.c).
  *
  * If a task ends the thread of the last worker, `started` is NO_WORKER again, and the thread stays
  * until no task is pending or another worker was started.
  *
  * Waits of workers. A worker that waits for a pending task of its own executor runs that task, as a
- * call. While it sleeps in another wait that may need a task to run (a future, a loop, or a join of
- * a thread, a process, a group, a queue or an executor), it counts as blocked, as in FL_BLOCKING(),
- * and another worker stands in. So executors with one worker each may wait for each other's tasks.
- * A wait for a task that another worker of the same executor runs does not count as blocked. Such
- * waits form a chain, whose last worker does not wait in this way: it runs, or blocks and has a
- * stand-in. Without this rule a recursion with futures would make a thread for each level.
+ * call. While it sleeps in another wait that may need a task to run (a future, a loop, a join of a
+ * thread, a process, a group, a queue or an executor, or an FL_WAIT_ANY() with one of them), it
+ * counts as blocked, as in FL_BLOCKING(), and another worker stands in. So executors with one
+ * worker each may wait for each other's tasks. There are two exceptions, which do not count as
+ * blocked: a wait for one task that another worker of the same executor runs, and a join of a group
+ * of that executor. Waits of this kind form a chain, whose last worker does not wait in this way:
+ * it runs, or blocks and has a stand-in. Without this rule a recursion with futures would make a
+ * thread for each level.
  *
- * Signals. A thread starts with all signals blocked, and sets the mask of the executor's creator
- * itself. The kernel gives a signal of the process to the main thread, unless that blocks it
- * (docs/decisions/worker-signals.md).
+ * Signals. A thread starts with all signals blocked, except those of faults, and sets the mask of
+ * the executor's creator itself. The kernel gives a signal of the process to the main thread,
+ * unless the main thread blocks the signal (docs/decisions/worker-signals.md).
  *
  * Tasks that end their thread, as by pthread_exit() in old code. One cleanup frame in each worker's
  * thread ends the future and replaces the worker; a task pays nothing for it. When the frame runs,
@@ -97,14 +101,15 @@ void fl__pool_recount(struct fl__thread_pool *p)
 		          (awake > may_be || p->surplus > 0 ? FL__POOL_CROWDED : 0);
 		/*
 		 * One CAS clears AWAKE and sets CROWDED, so that the worker that has waked sees
-		 * one of them. relaxed: fl__pool_fence_takes() orders the CAS with the takes.
+		 * one of them. relaxed: after a resize, fl__pool_fence_takes() orders the CAS with
+		 * the takes; at any other time a take that misses CROWDED does no harm.
 		 */
 	} while (counted != flags && !fl__cas_relaxed(&p->flags, &flags, counted));
 	if (p->stand_ins != stand_ins)
-		fl__store_seq_cst(&p->stand_ins, stand_ins); /* after CROWDED: rule 5 of starved.c */
+		fl__store_seq_cst(&p->stand_ins, stand_ins); /* seq_cst, after CROWDED: rule 5 of starved.c */
 	fl__store_relaxed(&p->full, false);                  /* relaxed: rule 4 of starved.c */
 	if (p->alive == p->idle && p->base.waiters > 0)
-		fl_cond_broadcast(&p->base.gone); /* a join waits until all workers sleep */
+		fl_cond_broadcast(&p->base.gone); /* a wait for idleness ends when all workers sleep */
 }
 
 bool fl__pool_may_start(const struct fl__thread_pool *p)
@@ -240,7 +245,7 @@ FL__COLD static void pool_worker_exits(void *arg)
 	pool_end_thread(w);
 }
 
-/* An initializer waits for no task. */
+/* A worker does not doze in its initializer, which waits for no task. */
 static const struct fl__worker_ops pool_initializer_ops = {fl__run_block, NULL};
 static const struct fl__worker_ops pool_worker_ops = {fl__run_block, fl__pool_doze};
 
