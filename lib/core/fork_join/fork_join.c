@@ -2,22 +2,23 @@
 /*
  * This is fork and join. Each worker has a stack of forks, and other workers steal from it. The
  * stack is split. Its older forks are public: a thief takes one by a CAS on its slot, and its owner
- * pops one by a swap. Its newer forks are private: push and pop need no read-modify-write. The fast
- * path is inline in fairlead/parallel.h.
+ * pops one by a swap. Its newer forks are private: a push needs no read-modify-write, and a pop
+ * needs none while `flags.thieves` is 0. The fast path is inline in fairlead/parallel.h.
  *
  *   word            holds                              written by
  *   next            the slot of the next fork          the owner
  *   split           the first slot of the private      the owner: up, when it makes a fork public,
  *                   forks                              and past the slot of a private fork that was
- *                                                      stolen; down, to a slot below that it pops
+ *                                                      stolen; down, when it pops a slot below
+ *                                                      `split`, to that slot
  *   a slot          NULL: it was stolen, or is free;   the owner: push; from private to public by
- *                   a private fork, with the mark      CAS; pop: to NULL by a swap, of a public
- *                   PRIVATE; a public fork.            fork or while there are thieves
+ *                   a private fork, with the mark      CAS; pop: to NULL by a swap, if the fork is
+ *                   PRIVATE; a public fork.            public or `flags.thieves` is not 0
  *                   From `next` on: NULL, or an old    a thief: CAS from a fork to NULL
  *                   private fork
  *   top             a hint: the first slot that may    the thief that stole the fork before it;
  *                   hold a fork                        the owner, while it waits for the stolen
- *                                                      fork of that slot, and after its end
+ *                                                      fork of that slot, and when that wait ends
  *   flags.thieves   the number of threads that may     the number: fork_take_any(); UNFENCED: set
  *                   take private forks; and the bit    by fl__forks_init(), cleared by the first
  *                   UNFENCED, which is set until a     worker that finds that membarrier() works
@@ -26,39 +27,43 @@
  *                   word is not 0, each pop is a swap
  *   flags.sleepers  1: the next push tries to wake a   1: at the creation and a resize, if there
  *                   thread; it may find none           may be more than one worker; a worker
- *                                                      before it sleeps; a forker before and after
- *                                                      it sleeps; a thief, so that the next push
- *                                                      wakes one more; 0: the waking thread
+ *                                                      before it sleeps, on the same condition; a
+ *                                                      forker before and after it sleeps; a thief,
+ *                                                      so that the next push wakes one more; 0: the
+ *                                                      waking thread
  *
  *   state of a fork   meaning                          set by
  *   RUNNING (1)       `thief`, `outer`, `token` are    the thief
  *                     set
  *   STOP (2)          the forker's own call failed     the forker
  *   DONE (4)          the thief's last access. With    the thief
- *                     RUNNING the call has ended and
- *                     `error` is set; else the thief
- *                     has handed the fork back
+ *                     RUNNING the call has ended, or
+ *                     STOP has kept it from
+ *                     beginning, and `error` is set;
+ *                     else the thief has handed the
+ *                     fork back
  *   WAITERS (8)       the forker may sleep in the      fl__word_arm(); cleared by
  *                     wait queue of `state`; without   fork_wake_forker()
  *                     a meaning once DONE is set
  *
- * What is public. A push that finds the newest public slot empty makes the oldest private fork
- * public: that is its own fork, if there is no other. So while a thief takes forks, each push of
- * the owner offers the next one, and a worker whose public fork nobody takes pushes and pops
- * private forks. Forks are public so that most steals need no system call. If each steal called
- * membarrier(), steals would not scale: each call interrupts all CPUs on which the process runs,
- * and newer kernels make one call at a time.
+ * What is public. A push that finds the newest public slot empty, or no public slot, makes the
+ * oldest private fork public: its own fork, if there is no other. So while a thief takes forks,
+ * each push of the owner offers the next one, and a worker whose public fork nobody takes pushes
+ * and pops private forks. Forks are public so that most steals need no system call. If each steal
+ * called membarrier(), steals would not scale: each call interrupts all CPUs on which the process
+ * runs, and newer kernels make one call at a time.
  *
  * Stealing a public fork. A slot holds a public fork only while nobody has taken it: taking it, by
  * the owner's swap or a thief's CAS, is what empties the slot. So a thief needs neither `next` nor
- * a fence. A thief accesses a fork only after its CAS, which acquires the contents of the present
- * fork. So an earlier fork at the same address does no harm.
+ * a fence. A thief accesses a fork only after its CAS, which acquires the contents of the fork that
+ * is in the slot then. So it does no harm if the thief loaded the address when an earlier fork had
+ * it.
  *
- * Stealing a private fork. A thread that has found no public fork would sleep, although the owner,
- * which is in a long call, may have private forks. It takes one as follows. It counts itself in
- * `thieves`, then makes all threads pass a full fence by membarrier(), then loads `next`. A pop
- * stores `next`, then loads `thieves`. If the fence falls after the pop's store, the thief sees the
- * new `next`. If the fence falls before the pop's load, the owner sees the thief. Three rules
+ * Stealing a private fork. A thread that has found no public fork would sleep, although the owner
+ * of a stack, which is in a long call, may have private forks. So such a thief first counts itself
+ * in `thieves`, then makes all threads pass a full fence by membarrier(), and then loads `next`. A
+ * pop stores `next`, then loads `thieves`. If the fence falls after the pop's store, the thief sees
+ * the new `next`. If the fence falls before the pop's load, the owner sees the thief. Three rules
  * follow:
  *   1. A fork that the thief sees below `next` after the fence is still pushed, or its pop joins
  *      the race for the slot: one CAS of the thief, one swap of the owner. Pops without thieves
@@ -94,21 +99,23 @@
  *     call itself in fl__fork_await(). For "Order" a fork that was handed back counts as stolen.
  *
  * Waking. A worker sets `sleepers` before it sleeps, passes the fence, and looks for private and
- * public forks. So the worker sees the fork, or the push sees `sleepers`. Without membarrier() a
- * push may miss a sleeper; a later push wakes it. A thread that wakes another clears `sleepers`, so
- * mostly one wake is under way at a time. The woken worker sets `sleepers` again when it has stolen
- * a fork or sleeps again, and the woken forker when it goes on. Another wake may begin earlier,
- * since any context that goes to sleep or steals a fork sets `sleepers`.
+ * public forks. So either the worker sees a fork that is pushed meanwhile, or the push sees
+ * `sleepers`. (Until a push has seen `sleepers` for the first time, a worker does not look: that
+ * push wakes it by way of the pool.) Without membarrier() a push may miss a sleeper; a later push
+ * wakes it. A thread that wakes another clears `sleepers`, so mostly one wake is under way at a
+ * time. The woken worker sets `sleepers` again when it has stolen a fork or sleeps again, and the
+ * woken forker when it goes on. Another wake may begin earlier, since any context that goes to
+ * sleep or steals a fork sets `sleepers`.
  *
  * Inside. A stolen call is a part of the task or callback that forked it. So the thief runs the
- * call with the forker's `inside` of the time of the fork (fork->inside), for the functions that
- * return -EDEADLK. The frames that it points to are older than the fork, so they exist until the
- * join.
+ * call with the forker's `inside` of the time of the fork (fork->inside). Then
+ * fl_executor_current() and the functions that return -EDEADLK have the same results as in the
+ * forker. The frames that `inside` points to are older than the fork, so they exist until the join.
  *
  * The linearization point of a claim is the operation by which a thread takes the fork out of its
  * slot (rule 2). That of the end, or of the hand-back, is the store of FORK_DONE. After FORK_DONE
- * the thief accesses only the parking lot, where the fork's queue is empty by then. Pop and steal
- * never wait. A join waits for the thief.
+ * the thief does not access the fork: it only leaves the parking lot, where the fork's queue is
+ * empty by then, and unparks the forker. Pop and steal never wait. A join waits for the thief.
  */
 #include "../base/panic.h"
 #include "../base/sys.h"
@@ -185,8 +192,8 @@ static struct fl__fork *fork_steal(struct fl__fork_worker *v)
 }
 
 /*
- * Returns the stack that was made before `s` or, after the first stack, the newest. So a walk
- * visits each stack once.
+ * Returns the stack that was made before `s` or, if `s` was made first, the newest. So a walk from
+ * any stack back to it visits each other stack once.
  */
 static struct fl__fork_worker *fork_after(const struct fl__fork_worker *s)
 {
@@ -208,7 +215,7 @@ static struct fl__fork *fork_take_any(struct fl__fork_worker *self, struct fl__f
 		fork_fence_all(forks);
 	struct fl__fork_worker *v = only ? only : fork_after(self);
 	for (; v != self && !fork; v = only ? self : fork_after(v)) {
-		/* acquire: the slots below; pairs with fl__fork_push() */
+		/* acquire: the slots below; pairs with fl__fork_push(), fl__fork_push_public() */
 		struct fl__fork **next = fl__load_acquire(&v->front.next);
 		struct fl__fork **top = fl__load_relaxed(&v->top); /* relaxed: a hint */
 		if (top < next)

@@ -14,7 +14,7 @@
  *     for (;;) {
  *             if (there is a task) { run it; continue; }
  *             if (fl__forks_run_one(&forks, self)) continue;
- *             if (fl__forks_prepare_sleep(&forks, self)) continue;    // there is a new fork
+ *             if (fl__forks_prepare_sleep(&forks, self)) continue;    // it has run a new fork
  *             park, until there is a task or `wake` was called
  *     }
  *     fl__forks_leave(self);
@@ -62,7 +62,10 @@ FL__IF_LINKED size_t fl__forks_stolen(const struct fl__forks *forks);
  */
 FL__IF_LINKED bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *self);
 
-/* Called before a worker parks. The next fork calls `wake`. Returns whether there is a fork now. */
+/*
+ * Called before a worker parks. From now on the next fork wakes a context, perhaps by `wake`. Then
+ * looks for a fork once more, and runs it. Returns whether it has run one.
+ */
 FL__IF_LINKED bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *self);
 
 static inline bool fl__forks_are_linked(void)
@@ -71,8 +74,8 @@ static inline bool fl__forks_are_linked(void)
 }
 
 /*
- * Guesses whether another worker would steal a fork of the calling context, which has none at the
- * moment.
+ * Guesses whether a new fork of the calling context would be stolen: the context is a worker, other
+ * workers may exist, and none of its forks seems to be left for them.
  */
 bool fl__fork_is_wanted(void);
 

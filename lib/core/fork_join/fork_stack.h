@@ -31,8 +31,8 @@ static inline struct fl__fork_worker *fl__fork_worker_of(struct fl__fork_stack *
 }
 
 /*
- * Returns the newest stack; the others are linked by `older`. The function is not inline. So a
- * program with a fork links fork_join.c, and fork_join.c links fork_stack.c by this call. The
- * thread pool's references are weak.
+ * Returns the newest stack; the others are linked by `older`. A program with a fork links
+ * fork_join.c. The function is not inline, so that its call in fork_join.c links fork_stack.c, too:
+ * the references of the thread pool to that file are weak, and do not link it.
  */
 struct fl__fork_worker *fl__fork_newest(const struct fl__forks *forks);

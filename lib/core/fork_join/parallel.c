@@ -32,18 +32,20 @@
 #include <string.h>
 
 /*
- * CHUNK    How long a chunk takes, in ns. A loop that takes less is not split.
+ * CHUNK    How long a chunk takes, in ns. A loop that takes less is not split, unless it follows
+ *          another loop soon (GROWTH) or has few calls (CALLS).
  * FEW      With up to FEW workers a chunk takes CHUNK. With more of them it takes less, down to
  *          CHUNK/FEW, since a worker publishes a half of its part only between two chunks. A chunk
  *          that takes FEW times too long is made smaller. Near the end of the shared rest, a take
  *          is 1/FEW of it.
- * GROWTH   The largest factor of one growth of a chunk. No chunk is more than 2/GROWTH of the rest.
+ * GROWTH   The largest factor of one growth of a chunk. No chunk grows beyond 2/GROWTH of the rest.
  *          A loop is not split before it has run for half of CHUNK/GROWTH, so that its time can be
  *          guessed. If the previous loop of the thread began less than 2 * CHUNK ago, the worker
  *          that helped with it is still awake: then a loop that takes more than CHUNK/GROWTH is
  *          split.
- * CALLS    A loop of fewer calls is split at once, by workers, since the first call may be long. If
- *          the caller has set a small grain, a take is at least 1/CALLS of the shared rest.
+ * CALLS    A loop of fewer calls is run by workers alone, and split at once, since the first call
+ *          may be long. If the caller has set a grain, a take is at least 1/CALLS of the shared
+ *          rest.
  *
  * The constants were chosen by the time of a loop on two CPUs, in us.
  *
@@ -82,7 +84,7 @@ struct parallel_part {
 	size_t chunk;       /* written by the part's worker */
 	const size_t *hint; /* `chunk` of the half that is run first, or NULL */
 	void *value;        /* NULL without a reduction */
-	bool is_whole;      /* the loop, not yet split */
+	bool is_whole;      /* the loop, not yet split, if it has CALLS calls or more */
 	unsigned workers;   /* not 0: takes parts from the back of the rest */
 	void *behind;       /* then the value of the parts that were taken before */
 };
@@ -91,15 +93,16 @@ static int parallel_run_part(void *arg);
 
 /*
  * Returns the size of a chunk, at most `n` and `rest`. `past` says how far `n` numbers end behind a
- * multiple of FL__LINE. A large chunk ends at such a multiple, so that the vectors of the next
- * chunk are aligned: an addition of two floats took 0.09 ns in place of 0.14.
+ * multiple of FL__LINE or, if the chunk is taken from the back, how far before a multiple they
+ * begin. A large chunk is cut at that multiple, so that the vectors of both neighbours are aligned:
+ * an addition of two floats took 0.09 ns in place of 0.14.
  */
 static size_t parallel_align(size_t n, size_t rest, size_t past)
 {
 	return n >= rest ? rest : n >= PARALLEL_GROWTH / 2 * FL__LINE ? n - past % FL__LINE : n;
 }
 
-/* Returns the most numbers that a chunk of a part may have, by how many numbers are left. */
+/* Returns to how many numbers a chunk of a part may grow, by how many numbers are left. */
 static size_t parallel_share(const struct parallel_part *part)
 {
 	return (part->to - part->from + part->beyond) / (PARALLEL_GROWTH / 2);
@@ -189,7 +192,7 @@ static bool parallel_take(struct parallel_part *part)
 	FL__LOCKED(&loop->lock);
 	const size_t rest = loop->to - loop->from;
 	size_t least = loop->grain > 0 ? rest / FL__PARALLEL_CALLS : 0;
-	if (back) /* all of a rest that is less than the workers */
+	if (back) /* 1 - 2 / workers of the rest; all of a rest that is less than the workers */
 		least = FL__MAX(least, rest - rest / part->workers * 2);
 	const size_t fits = FL__MIN(part->chunk, (rest + part->chunk) / PARALLEL_FEW + 1);
 	const size_t most = FL__MAX(fits, least);
@@ -249,8 +252,8 @@ static FL__NOINLINE int parallel_submit_rest(struct parallel_part *part)
 	if (!f)
 		return error;
 	if (error != 0)
-		FL_IGNORE(fl_future_cancel(f));                      /* for the calls */
-	FL_IGNORE(fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED)); /* or runs it */
+		FL_IGNORE(fl_future_cancel(f));                      /* stops its calls, too */
+	FL_IGNORE(fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED)); /* runs it, if it is pending */
 	/* cancelled: it has taken nothing */
 	if (error == 0 && fl_future_get_state(f) != FL_CANCELLED)
 		error = fl_future_error(f);

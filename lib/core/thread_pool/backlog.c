@@ -346,7 +346,7 @@ struct fl__task_block *fl__backlog_take_other(struct fl__backlog *b, struct fl__
 
 static void backlog_refill(struct fl__task_queue *injector)
 {
-	bool marked; /* unused: the producers of the list's tasks have woken workers (invariant 2) */
+	bool marked; /* unused: the producers of the list's tasks have woken workers */
 	struct fl__task_block *block;
 	while ((block = injector->overflow.head) != NULL) {
 		fl__task_list_remove(&injector->overflow, block);

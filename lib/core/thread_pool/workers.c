@@ -106,10 +106,10 @@ void fl__pool_recount(struct fl__thread_pool *p)
 		 */
 	} while (counted != flags && !fl__cas_relaxed(&p->flags, &flags, counted));
 	if (p->stand_ins != stand_ins)
-		fl__store_seq_cst(&p->stand_ins, stand_ins); /* seq_cst, after CROWDED: rule 5 of starved.c */
+		fl__store_seq_cst(&p->stand_ins, stand_ins); /* after CROWDED: rule 5 of starved.c */
 	fl__store_relaxed(&p->full, false);                  /* relaxed: rule 4 of starved.c */
 	if (p->alive == p->idle && p->base.waiters > 0)
-		fl_cond_broadcast(&p->base.gone); /* a wait for idleness ends when all workers sleep */
+		fl_cond_broadcast(&p->base.gone); /* a wait for idleness waits for that */
 }
 
 bool fl__pool_may_start(const struct fl__thread_pool *p)
