@@ -22,13 +22,17 @@
  *   running   runs in a frame of this list
  *   foreign   was claimed, but neither by a worker's take nor by a submit that runs it
  *
+ * A kind that runs tasks in other processes has a list of its own for the tasks that are there
+ * (process/remote/remote.c).
+ *
  * A kind with `take_oldest` (the thread executor) has its pending tasks in a backlog of its own.
  * list_running() lists the tasks that its workers run; `running` then has only the frames of
  * contexts that help, and of submits that run their task. A task that a context helps with is both
  * running and foreign, also if that context is a worker.
  *
  * A foreign context claims a task, removes it from `queue` and counts it, in one section of the
- * lock. A join waits until no task is queued, running or foreign, and until the kind's is_busy(),
+ * lock. (In a forked child a cancel only claims the task, since nobody joins the parent's executor
+ * there.) A join waits until no task is queued, running or foreign, and until the kind's is_busy(),
  * if it has one, returns false. So a task block's pointer to the executor is valid until the task
  * has ended. A canceller does not know whether the task has ended, so it holds the executor during
  * its claim (fl__task_blocks_hold()).
@@ -36,7 +40,7 @@
  * A kind with a backlog of its own (`take_oldest`) may leave a claimed task there, until a thread
  * takes it out, finds it claimed, and frees the producer's reference.
  *
- * `lock` guards all this, and is never held while a task, a callback, a drop hook or a config hook
+ * `lock` guards all this, and is never held while a task, an initializer, a callback or a drop hook
  * runs. The locks are taken in this order: executor, future, token tree, parking lot. Under the
  * executor's lock the list of threads may be locked, too.
  */
@@ -199,7 +203,7 @@ struct fl_executor {
 	 */
 	uintptr_t stack_low;
 	bool lasts;       /* as long as the process: a detach only closes it */
-	bool joining;     /* the last thread: fl__executor_join_thread() */
+	bool joining;     /* a context joins the last thread: fl__executor_join_thread() */
 	sigset_t signals; /* what threads that run the user's code block */
 	struct fl__stats stats;
 };
@@ -319,7 +323,7 @@ static inline void fl__task_block_begin(struct fl__task_block *block, const stru
                                         const fl_task_type *type, uint32_t refs, const fl_submit_config *config,
                                         size_t copied)
 {
-	const bool apart = copied > 0 && !ops; /* a task in another process is found by its token alone */
+	const bool apart = copied > 0 && !ops; /* another process learns of a request by the tree */
 	fl__future_init(&block->future, ops ? ops : &fl__task_future_ops, type, refs, apart ? NULL : config->cancel,
 	                config->deadline);
 	if (apart)
@@ -341,7 +345,7 @@ static inline void fl__task_block_begin(struct fl__task_block *block, const stru
 
 /*
  * Gives the task to its executor. Afterwards the block may be gone, unless the caller has a
- * reference. After an error no other context has seen it.
+ * reference. After an error no other context has seen the block, and the call has freed it.
  */
 static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *block, enum fl__permit permit)
 {
@@ -379,8 +383,9 @@ int fl__executor_join_thread(fl_executor *e, fl_thread **last, bool (*has_ended)
 extern uint32_t fl__executors_detached;
 
 /*
- * Refuses all later tasks, and ends queued tasks with the message `text`. The error is `broken`, or
- * else -ENOTRECOVERABLE.
+ * Refuses all later tasks, and ends queued tasks with the message `text`. The error of a refusal
+ * and of a queued task is the one that the caller has stored in `broken` before, or else
+ * -ENOTRECOVERABLE.
  */
 void fl__executor_break(fl_executor *e, const char *text);
 
@@ -391,10 +396,11 @@ void fl__executor_break(fl_executor *e, const char *text);
 void fl__executor_end_queued(fl_executor *e, int error, const char *text);
 
 /*
- * Frames (run.c) are on the stack of each context that serves an executor. A worker has one for its
- * whole life, and so has a fiber of a loop executor. A context that runs a task in its submit, or
- * helps, has one for each such task. A context's frames form a chain. A stolen call (fork_join.c)
- * uses the forker's chain.
+ * Each context that serves an executor has frames (run.c). A worker has one for its whole life, and
+ * so has a fiber of a loop executor. A context that runs a task in its submit, or helps, has one
+ * for each task that it runs in this way. A frame is on the stack of its context; that of a thread
+ * executor's worker is in the worker's struct. A context's frames form a chain. A stolen call
+ * (fork_join.c) uses the forker's chain.
  */
 struct fl__run {
 	fl_executor *executor;

@@ -24,7 +24,7 @@
  *   open     the members that have   minus the ended members     the sum of both
  *            entered since the last
  *            join
- *   closed   the same                the members left            balance_ / 2
+ *   closed   as in an open group     the members left            balance_ / 2
  *
  * A context that may sleep until the members have ended, such as a join, closes the group. Under
  * `lock_` it sets CLOSED in entered_, and then adds to balance_ what entered_ had, and CLOSED. A

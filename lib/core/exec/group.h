@@ -15,8 +15,8 @@ enum {
 };
 
 /*
- * The number of the members that have not ended. Members that enter or end during the call may be
- * counted or not. If the result is 0, the caller sees what the members wrote.
+ * Returns how many members have not ended. Members that enter or end during the call may be counted
+ * or not. If the result is 0, the caller sees what the members wrote.
  */
 static inline size_t fl__group_left(const fl_group *g)
 {

@@ -62,8 +62,8 @@ static void group_handle_offer(fl_group *g, fl_future *f, fl_time deadline, fl_c
 
 /*
  * Sleeps until no member is left or, if `takes`, until there is an offer: a task that the join may
- * take. Returns 0, -ETIMEDOUT or -ECANCELED. If `cancel` is above the group's token, a request of
- * the group's token ends one sleep, too, and sets `*stopped`.
+ * take. Returns 0, -ETIMEDOUT or -ECANCELED. If `cancel` is above the group's token, or is
+ * FL_SHIELDED, a request of the group's token ends one sleep, too, and sets `*stopped`.
  */
 static int group_sleep(fl_group *g, bool takes, fl_time deadline, fl_cancel_token *cancel, bool *stopped)
 {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The tasks of groups. The token of a task is APART (cancel.c): it is in no list, unless it has had
- * a child, a waiter or a callback. listed_ is a stack of the submitted tasks, linked by
- * group_task.next. Submits push to this stack. A join takes the whole stack, and then each task
- * from what it has taken, once. On a worker of the executor the join runs pending tasks. Elsewhere
- * it cancels them once the group is cancelled. With no task left in the stack the join sleeps,
- * until a push or the end of the last member. A join pushes again what it has not used. The join
- * that joins the group finds only tasks that have ended.
+ * The tasks of groups. The token of a task that runs in this process is APART (cancel.c): it is in
+ * no list, unless it has had a child, a waiter or a callback. listed_ is a stack of the submitted
+ * tasks, linked by group_task.next. Submits push to this stack. A join takes the whole stack, and
+ * then each task from what it has taken, once. On a worker of the executor the join runs pending
+ * tasks. Elsewhere the join takes the tasks only once the group is cancelled, and cancels those
+ * that are pending. A join that has taken the tasks, and has none left, sleeps until a push or the
+ * end of the last member. Any other join sleeps until the end of the last member. A join pushes
+ * again what it has not used. The join that joins the group finds only tasks that have ended.
  *
  * A submit may make a *sweep*: it takes the whole stack, too, frees the tasks that have ended, and
  * pushes the rest again (group_sweep_if_due()). A sweep is due when at least as many members have
@@ -21,7 +22,8 @@
  *   drop of the result   whoever frees the last reference, at once          the last reference
  *   memory of the block  the future                                         the last reference
  *                        the stack, or whoever took the task from it        fl__group_sweep(),
- *                        (LISTED)                                           group_take_pending()
+ *                        (LISTED); the submit of a task that ended within   group_take_pending(),
+ *                        the call                                           group_submit()
  *   group_task           the callback (group_task_ended()), except next     the member is uncounted
  *   group_task.next      as the memory; written by group_push() and         as the memory
  *                        fl__group_sweep(), and the join that took the task

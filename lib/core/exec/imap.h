@@ -32,8 +32,9 @@
  * push the batch; by the callback, if the free has closed the stack. The word `done` decides which,
  * so a free never waits. Each callback holds a reference to the memory.
  *
- * A chunk ends with its first failure. The rest, which no worker has begun, becomes a new batch at
- * the old place. So the window has one more batch.
+ * A chunk ends with its first failure. If surely no worker has begun the rest, the rest becomes a
+ * new batch at the old place. So the window has one more batch. The map by copy splits no chunk
+ * (`whole`), since it ends with the first failure.
  */
 struct fl__imap_batch {
 	struct fl__imap_batch *next, *prev; /* under way; `next` also in `free` */

@@ -11,9 +11,9 @@
  * `lowest` only falls; a runner that reads an old value begins an element too many, never one too
  * few.
  *
- * A map ends early for one reason, the first that occurs. It is a failure, or the early end of the
- * caller's wait (`stopped`). An element that returns -ECANCELED while its token is requested has
- * not failed.
+ * A map ends early for one reason, the first that occurs. It is a failure; the early end of the
+ * caller's wait (`stopped`); or, if an element is left that no runner has begun, the break of the
+ * executor. An element that returns -ECANCELED while its token is requested has not failed.
  */
 #include "map.h"
 #include "../base/atomic.h"

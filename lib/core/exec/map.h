@@ -88,9 +88,9 @@ static inline fl_time fl__deadline_under(fl_time deadline, const fl_cancel_token
 size_t fl__chunk_most(const fl_task_type *type);
 
 /*
- * Returns `wanted`, but at most as many elements as one task can have, and as many as have their
- * results in `result_most` bytes, where the results outlive a dying worker. There is a limit for
- * elements with bytes, too. The result is at least 1.
+ * Returns `wanted`, or the largest smaller number that keeps three limits: the elements that one
+ * task can have; results of `result_most` bytes, if the kind has that limit (then results outlive
+ * a dying worker); and a limit for elements with bytes. The result is at least 1.
  */
 size_t fl__chunk_limit(const fl_executor *e, const fl_task_type *type, size_t wanted);
 

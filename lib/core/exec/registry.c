@@ -6,12 +6,14 @@
  * Two different types may have one name, as in two plugins with files of one name. A look-up finds
  * neither. Executors that pass tasks by address run both.
  *
- * Nothing but a look-up looks at names. While different tasks have one name, a submit of such a
- * task to a process executor, or over MPI, is an error, because a worker could not tell them apart;
- * all other submits are not concerned. A failure's message is allocated when a task fails, and is
- * not part of each future, because a million futures should be small, and failures are few. Where
- * that allocation fails, too, a fixed text takes its place. A task that fails may keep its result
- * (fl_task_keep_result()), which is one bit of the future's state and of a worker's completion.
+ * A task that is passed by address runs without a look at its name. While different tasks have one
+ * name, a submit of one of them to a process executor, or over MPI, is an error, because a worker
+ * could not tell them apart; no other submit is concerned.
+ *
+ * A failure's message is allocated when a task fails, and is not part of each future, because a
+ * million futures should be small, and failures are few. If the allocation fails, too, a fixed text
+ * takes the place of the message. A task that fails may keep its result (fl_task_keep_result()),
+ * which is one bit of the future's state and of a worker's completion.
  */
 #include "registry.h"
 #include "../base/atomic.h"

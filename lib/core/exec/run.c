@@ -4,10 +4,10 @@
  * help.
  *
  * A context that serves an executor and waits for one of its pending tasks runs that task at once,
- * as a call. There are two exceptions. On a loop executor another fiber runs the task
+ * as a call. There are three exceptions. On a loop executor another fiber runs the task
  * (`start_elsewhere` of struct fl__executor_ops), and the context only waits; it runs the task
- * itself if there is no memory for another fiber. In a forked child the context runs no task of an
- * executor of the parent.
+ * itself if there is no memory for another fiber. A task that is to run in another process is never
+ * run here. In a forked child the context runs no task of an executor of the parent.
  *
  * The context runs no other task: arbitrary tasks during a wait deadlock under mutexes and grow
  * stacks without bound (rayon #592, taskflow #522).

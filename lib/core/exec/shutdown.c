@@ -4,7 +4,8 @@
  * under the lock, and ended without it.
  *
  * A detach does not wait. A thread of the library joins and frees the executor, whatever its kind
- * (docs/decisions/one-executor-config.md).
+ * (docs/decisions/one-executor-config.md). An executor that `lasts` as long as the process is only
+ * closed.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
@@ -324,8 +325,8 @@ static unsigned executor_detached_in_use(void)
 }
 
 /*
- * Called under the lock, for which the new thread waits. So it frees `e` after the caller's last
- * use.
+ * Called under the lock. The new thread waits for the lock, and so frees `e` after the caller's
+ * last use of `e`.
  */
 static int executor_start_freeing_thread(fl_executor *e)
 {

@@ -21,10 +21,10 @@
  *
  *   word            value that opens the way         values that close it
  *   `short_way` of  `fork_count` of the executor:    FL__SHORT_WAY_CLOSED: set when the executor
- *   the executor    set when it is created, and      is created, for ever, if its tasks run in
- *                   by the statistics                other processes or its backlog is bounded;
- *                                                    set by the statistics while the next submit
- *                                                    is to stamp its task
+ *   the executor    set when it is created in a      is created, for ever, if its tasks run in
+ *                   program without statistics, and  other processes or its backlog is bounded;
+ *                   by the statistics                set with statistics, at the creation, too,
+ *                                                    while the next submit is to stamp its task
  *   fl__short_way   fl__fork_count: at the start;    FL__SHORT_WAY_OFF: set by the recorder while
  *                   set by the recorder when it is   it is on; in a forked child the new count,
  *                   switched off                     which no executor of the parent has

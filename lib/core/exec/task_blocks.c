@@ -12,9 +12,9 @@
  *                 that frees one counts it in `left`
  *   out           blocks made here, and references to   the context in the cache; wraps
  *                 the pool, less those freed here
- *   left          blocks in use, once the caches are    subtraction by a context that frees a block
- *                 summed up; more before that           at an ended cache, or frees the pool; at 0
- *                                                       it frees the memory
+ *   left          blocks in use, and references to the  subtraction by a context that frees a block
+ *                 pool, once the caches are summed up;  or a reference at an ended cache, or frees
+ *                 more before that                      the pool; at 0 it frees the memory
  *   held          contexts, in units of HOLD, that use  fl__task_blocks_hold(): CAS, unless SHUT;
  *                 the executor without a task there     fl__task_blocks_unhold(): subtraction
  *     SHUT        the executor is being freed           fl__task_blocks_shut(); never cleared
@@ -29,14 +29,15 @@
  *   2. The memory of a slab's block stays a block of the same size, with the state of its last
  *      future, as long as the pool: another thread may still read that state
  *      (fl__future_try_ref()).
- *   3. `left` reaches 0 once: it starts at EARLY, above the number of blocks.
- *      fl__task_blocks_free() subtracts EARLY, less the sum of all `out`.
+ *   3. `left` reaches 0 once: it starts at EARLY, a number above all possible numbers of blocks and
+ *      references. fl__task_blocks_free() subtracts EARLY, less the sum of all `out`.
  *   4. A context in a cache never waits.
  *
  * Costs. One exchange gets a block, and one exchange frees it. No count is shared. Between contexts
  * that only submit and contexts that only end tasks, chains of blocks go through the central list.
- * A worker gives back the blocks of tasks that only it could reach, 32 at a time, and so may hold
- * 31. The end of a pool adds the caches together, and from then on each freed block is counted.
+ * A worker collects the small blocks of tasks that only it could reach, and gives them back 32 at a
+ * time; so it may hold 31. The end of a pool adds the caches together, and from then on each freed
+ * block is counted.
  * Memory for a task comes from a free list, so a submit allocates only while the number of tasks
  * grows. fl_submit() takes the block of a small task without a call, and so saves few registers;
  * any other submit of a task in a pool's block goes through one function (submit.c).
@@ -174,7 +175,10 @@ static void task_blocks_release(struct fl__task_blocks *pool, size_t n)
 	fl__free(pool);
 }
 
-/* A forked child frees no pool: a thread of the parent may never leave a cache here. */
+/*
+ * A forked child frees no pool of its parent: a cache in which a thread of the parent was at the
+ * fork stays busy in the child for ever.
+ */
 static bool task_blocks_are_of_parent(const struct fl__task_blocks *pool)
 {
 	return fl__is_forked(pool->of.fork_count);

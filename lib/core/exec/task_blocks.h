@@ -16,8 +16,9 @@ struct fl__task_block {
 	fl_future future; /* first: a worker needs little more than one cache line */
 	struct fl__task_blocks *pool;
 	/*
-	 * Links of the list that has the block: the executor's queue, blocks taken out of it, a
-	 * list of remote.h, or one of the pool.
+	 * Links of the list that has the block: the executor's queue, an overflow list, a list of
+	 * blocks that were taken out of either, or of running tasks, a list of remote.h, or one of
+	 * the pool.
 	 */
 	struct fl__task_block *next, *prev;
 	/* elements of a map's chunk that succeeded; in a chain's first block: its length */

@@ -13,9 +13,10 @@
  *
  * Invariants
  *   1. The context that makes the step out of WAITING, under `lock`, claims the next future, or
- *      leaves that to the callback of `second`. So no claim is ever lost here.
- *   2. The block has three references: the producer's, for the context that ends the next future;
- *      that of the callback of `first`, until `second` is stored; and the consumer's, if
+ *      leaves that to the callback of `second` (or to the submit: invariant 5). So no claim is ever
+ *      lost here.
+ *   2. The block has up to three references: the producer's, for the context that ends the next
+ *      future; that of the callback of `first`, until this callback returns; and the consumer's, if
  *      fl_future_then() was to store the next future.
  *   3. `first`, and `second` once it is set, are referenced until the block is freed: the argument
  *      refers to `first`, the result is in `second`. So a context with a reference to the next
@@ -296,8 +297,8 @@ static void then_on_advance(fl_future *f, const fl_event *or_event, fl_time dead
 	(void)or_event; /* only a lazy map passes an event, and its futures are no chains */
 	while (fl__ctx_get()->help && !fl__future_has_ended(f)) {
 		/*
-		 * waits for the stage that it has helped with, since another stage may need help
-		 * then
+		 * The wait ends also when the stage ends that this context has helped with, since
+		 * the next stage may need its help.
 		 */
 		struct then_stage stage = then_stage_of(f);
 		fl_on on[2] = {FL_ON_FUTURE(f), stage.on};

@@ -109,7 +109,7 @@ void fl__pool_recount(struct fl__thread_pool *p)
 		fl__store_seq_cst(&p->stand_ins, stand_ins); /* after CROWDED: rule 5 of starved.c */
 	fl__store_relaxed(&p->full, false);                  /* relaxed: rule 4 of starved.c */
 	if (p->alive == p->idle && p->base.waiters > 0)
-		fl_cond_broadcast(&p->base.gone); /* a wait for idleness waits for that */
+		fl_cond_broadcast(&p->base.gone); /* a wait for idleness may end */
 }
 
 bool fl__pool_may_start(const struct fl__thread_pool *p)
