@@ -16,8 +16,8 @@
 enum {
 	CHUNK_WINDOW = 1024,              /* chunks a worker: fl__chunk_window() */
 	CHUNK_WINDOW_LEAST = 2,           /* one runs, one is next */
-	CHUNK_WINDOW_BYTES = 1 << 20,     /* of a worker's chunks, unless these are the least */
-	CHUNK_WINDOW_MOST = 1 << 14,      /* of all workers; if these are more, each has one */
+	CHUNK_WINDOW_BYTES = 1 << 20,     /* of a worker's chunks, if they are more than the least */
+	CHUNK_WINDOW_MOST = 1 << 14,      /* of all workers; more workers than that have one each */
 	CHUNK_PREFERRED_BYTES = 16 << 10, /* so that 16 tasks fit a submission ring */
 	CHUNK_BYTES_MOST = 64 << 10,      /* of a chunk's structs with bytes, if no `result_most` */
 	CHUNK_PREFERRED_HANDLES = 16,     /* elements with bytes, whose sizes are not known */

@@ -4,8 +4,8 @@
  * under the lock, and ended without it.
  *
  * A detach does not wait. A thread of the library joins and frees the executor, whatever its kind
- * (docs/decisions/one-executor-config.md). An executor that `lasts` as long as the process is only
- * closed.
+ * (docs/decisions/one-executor-config.md). There is one exception: the executor of the nested
+ * submits of a worker process or rank (`lasts`) is only closed.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"

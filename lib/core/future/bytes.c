@@ -9,7 +9,8 @@
  *               allocation; `data` is NULL
  *   adopted     an allocation of its own,    the program's         calls `drop`, frees the head
  *               `room` is 0
- *   shared      the same, with `room`        fl__bytes_share()'s   the same
+ *   shared      an allocation of its own,    fl__bytes_share()'s   calls `drop`, frees the head
+ *               with `room`
  *
  * `refs` counts the handles. The rest of a head is constant.
  *
@@ -24,10 +25,10 @@
  * declares that the object begins with a handle. A submit makes one further handle, and each get
  * makes one, too. So the rule for the caller is one sentence: whoever holds a handle frees it. A
  * submit that took the handle over, as other hooks do, would free twice what FL_SCOPED frees. On
- * sequential, thread and loop executors nothing is copied, except borrowed memory at a submit.
- * Between processes, bytes lie in shared memory behind the array of structs, or in one memfd for
- * each submission. Over MPI a larger image is only offered, and the receiver asks for it
- * (docs/decisions/bytes.md).
+ * sequential, thread and loop executors nothing is copied except borrowed memory: that of an
+ * argument at its submit, and that of a result at the end of its task. Between processes, bytes lie
+ * in shared memory behind the array of structs, or in one memfd for each submission. Over MPI a
+ * larger image is only offered, and the receiver asks for it (docs/decisions/bytes.md).
  */
 #include "bytes.h"
 #include "../base/atomic.h"

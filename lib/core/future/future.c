@@ -27,9 +27,9 @@
  *   KEPT       the future has failed, and its  fl__future_keep_result(),      never
  *              result counts                   before the end
  *              (fl_task_keep_result())
- *   the rest   references, in units of REF     fl_future_ref(),               fl_future_free(),
- *                                              fl__future_try_ref()           _free_shared(),
- *                                                                             the ending CAS
+ *   the rest   references, in units of REF     fl__future_init(),             fl__future_drop(),
+ *                                              fl_future_ref(),               _free_shared(),
+ *                                              fl__future_try_ref()           the ending CAS
  *
  * The four columns are the bit, its meaning, where it is set, and where it is cleared.
  *
@@ -45,19 +45,20 @@
  *      the remote core, a thread that has claimed the future of a task, and has written the error,
  *      passes the right on with the list of ended tasks, under the executor's lock (remote.c).
  *   2. The linearization point of a start and of a cancel is the claim's CAS. The end linearizes at
- *      the ending CAS. For an unshared future both points are the stores of invariant 6. The claim
- *      of a future whose token is APART does not yet say whether the task starts: the claimer then
- *      checks whether the token is requested, and if so, sets CANCELLED. Between the claim and that
- *      moment the state is FL_RUNNING. No user sees that: only tasks of groups have such tokens,
- *      and the user gets the future of such a task in its callback alone, after the end. While
- *      GUARDED is set, one section under `lock` ends the token, detaches the callbacks and does the
- *      ending CAS. A thread that wants to request the token or to add a callback sets GUARDED
- *      first, unless the future has ended. Then the thread takes the lock and reads the state
- *      again. The future either has ended, or does not end before the unlock. If the future is
- *      REGISTERED, fl__future_try_finish() sets GUARDED, too, so that it ends the future under
- *      `lock`, where it looks at the callbacks. A future with neither GUARDED nor WAITERS, whose
- *      token is in no tree (fl__cancel_is_alone()), ends with one CAS. Afterwards nobody changes
- *      its callbacks.
+ *      the ending CAS. For an unshared future both points are the stores of invariant 6. The start
+ *      of a task in another process is no claim: its future is claimed when its end arrives
+ *      (remote.c). The claim of a future whose token is APART does not yet say whether the task
+ *      starts: the claimer then checks whether the token is requested, and if so, sets CANCELLED.
+ *      Between the claim and that moment the state is FL_RUNNING. No user sees that: only tasks of
+ *      groups have such tokens, and the user gets the future of such a task in its callback alone,
+ *      after the end. While GUARDED is set, one section under `lock` ends the token, detaches the
+ *      callbacks and does the ending CAS. A thread that wants to request the token or to add a
+ *      callback sets GUARDED first, unless the future has ended. Then the thread takes the lock and
+ *      reads the state again. The future either has ended, or does not end before the unlock. If
+ *      the future is REGISTERED, fl__future_try_finish() sets GUARDED, too, so that it ends the
+ *      future under `lock`, where it looks at the callbacks. A future with neither GUARDED nor
+ *      WAITERS, whose token is in no tree (fl__cancel_is_alone()), ends with one CAS. Afterwards
+ *      nobody changes its callbacks.
  *   3. While WAITERS is set, the ending CAS is part of a transaction of the parking lot (lot.c,
  *      invariant 5).
  *   4. Before the end is published, the argument's drop hook has returned and the token has left
@@ -76,8 +77,9 @@
  *      task.
  *   6. A future is *unshared* if it has one reference and no other bits than CLAIMED, if its token
  *      is in no list and was never requested (fl__cancel_is_alone()), and if its task is in no
- *      executor's queue. Then only the producer can reach it, and claims and ends it by relaxed
- *      stores instead of a CAS.
+ *      executor's queue. Then only the producer can reach it, and may claim and end it by relaxed
+ *      stores instead of a CAS. (Before such an end, a worker of a thread executor makes sure that
+ *      no cancel lists the task: pool_end_unshared().)
  *   7. Every ending CAS is a release. It publishes error, message and result to each context that
  *      has read ENDED by an acquire load of `state`, as fl__future_has_ended() does, or has waited
  *      for ENDED in fl__word_wait().

@@ -31,13 +31,16 @@ struct fl__callback {
 struct fl__future_ops {
 	/*
 	 * Called by a context other than the producer: claims `f` for a cancel, and removes it from
-	 * its executor's queue. A task of the thread executor stays in its ring. Returns false if
-	 * `f` was claimed or has started.
+	 * its executor's queue. A task of the thread executor stays in the backlog. Returns false
+	 * if `f` was claimed or has started.
 	 */
 	bool (*claim_cancel)(fl_future *f);
 	/* Called by a context other than the producer that has ended `f`. May be NULL. */
 	void (*ended)(fl_future *f);
-	/* Tells a producer that cannot see the token of a request. NULL if the producer sees it. */
+	/*
+	 * Called after a request of the token. Tells the producer of the request. NULL if the
+	 * producer looks at the token itself.
+	 */
 	void (*requested)(fl_future *f);
 	/*
 	 * Returns whether an unclaimed `f` has started. NULL if a started future is always claimed.
@@ -109,7 +112,7 @@ static inline void fl__future_init(fl_future *f, const struct fl__future_ops *op
 	fl__store_relaxed(&f->state, refs * FL__FUTURE_REF); /* relaxed: the caller publishes the future */
 }
 
-/* Undoes fl__future_init() of a future that no other thread has seen, without hooks. */
+/* Frees a future that no other thread has seen, and its memory. It calls no drop hook. */
 void fl__future_discard(fl_future *f);
 
 enum fl__claim { FL__CLAIM_LOST, FL__CLAIM_RUN, FL__CLAIM_CANCEL };
@@ -171,8 +174,8 @@ bool fl__future_claim_cancel(fl_future *f);
 bool fl__future_claim_cancel_as(fl_future *f, const fl_future *before);
 
 /*
- * Returns whether `f` has ended because of its deadline: after the deadline it was cancelled before
- * it started, or its task returned -ECANCELED.
+ * Returns whether `f` has ended because of its deadline: when the deadline had passed, the future
+ * was cancelled before its task started, or the task returned -ECANCELED.
  */
 bool fl__future_has_expired(const fl_future *f);
 
