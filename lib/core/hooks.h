@@ -66,8 +66,8 @@
  *   lock               path of read locks. The word has no mark, so the unlock and the downgrade
  *                      test fl__hooks.
  *   fl_submit()        Its short way compares two words (exec/submit.c). The statistics change the
- *                      executor's where the next task is to be measured; the recorder changes the
- *                      process's.
+ *                      word of the executor while its next task is to be measured. The recorder
+ *                      changes the word of the process.
  *
  *     if (fl__cas_acquire(&m->word_, &(uint32_t){fl__hook_word(&fl__hook_free)}, LOCKED))
  *             return;                                                                  // fast
@@ -298,8 +298,9 @@ enum fl__trace_kind {
 
 /*
  * Records an event of the calling context, and returns its time. Must not be called in a signal
- * handler. `object` and `arg` are addresses or numbers. `name` is that of the task's type, which is
- * known by its address, or NULL. `code` is an error or a kind of wait.
+ * handler. `object` and `arg` are addresses or numbers. `name` is a constant text, which the
+ * recorder knows by its address, or NULL: the name of the task's type or, for KILL, the reason.
+ * `code` is an error or a kind of wait.
  */
 FL__IF_LINKED int64_t fl__hook_event_on(enum fl__trace_kind kind, uint64_t object, uint64_t arg, const char *name,
                                         unsigned code);

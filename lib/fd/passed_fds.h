@@ -4,9 +4,11 @@
 #include <sys/socket.h>
 
 /*
- * A receive of descriptors that lacks room for one of them closes all, says so, and keeps the
- * bytes: half a set is worse than none, and the bytes may say what was meant. Reads without
- * descriptors stay cheap, since they give the kernel no place for descriptors, and it closes them.
+ * If there is no room for one of the descriptors of a message, a stream or a pipe that receives
+ * them closes all of them, returns an error, and keeps the bytes for the next call: half a set is
+ * worse than none, and the bytes may say what was meant. A read that expects no descriptors gives
+ * the kernel no place for them. Then the kernel closes them, and the read costs no more than any
+ * other.
  */
 
 /* Descriptors in the control part of a message over a Unix socket (unix(7), SCM_RIGHTS). */
@@ -32,7 +34,7 @@ void fl__passed_fds_expect(struct msghdr *m, union fl__passed_fds *control);
 
 /*
  * Stores the descriptors of a received message in `fds`, which has room for FL__PASSED_FDS, and
- * returns their number. Closes all other descriptors, among them a pidfd. MSG_CTRUNC in
- * `m->msg_flags`: the process had too few free descriptors.
+ * returns their number. Closes all other descriptors, among them a pidfd. If `m->msg_flags` has
+ * MSG_CTRUNC, the process had too few free descriptors, and some are missing.
  */
 unsigned fl__passed_fds_take(struct msghdr *m, int *fds);

@@ -29,7 +29,7 @@ struct fl__unix_sys {
 
 extern struct fl__unix_sys fl__unix_sys;
 
-/* The file of a bound Unix socket. All-zero: no file. */
+/* The file of a bound Unix socket. If it is all-zero, there is no file. */
 struct fl__unix_file {
 	bool exists; /* fl__unix_file_remove() removes the file at `path` */
 	struct fl__file file;

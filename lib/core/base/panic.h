@@ -12,7 +12,8 @@
 
 /*
  * Calls the panic handler, and then aborts. The handler may leave by longjmp(). So the caller holds
- * no lock of the library, and has not changed the object.
+ * no lock of the library, and has not changed the object. There are two exceptions, which may hold
+ * an executor's lock: membarrier() works no more; and a future has too many references.
  */
 _Noreturn void fl__panic(const char *function, const void *object, const char *reason);
 

@@ -17,8 +17,8 @@
  * time.
  *
  *   word              meaning                            changed
- *   fl__yield_ration  a time; yields of this thread are  by the thread, after a late yield
- *                     barred while it is more than
+ *   fl__yield_ration  a time; yields of this thread are  by the thread: at its first use, from
+ *                     barred while it is more than       fl__yield_newest; after a late yield
  *                     YIELD_BURST in the future; 0
  *                     means that the thread is new
  *   fl__yield_newest  the ration that changed last       by any thread, after a late yield

@@ -129,7 +129,8 @@ struct fl__sys {
 	uint32_t (*thread_id)(void);
 	/*
 	 * Returns whether the thread with that id runs, in any process. Returns true if that is not
-	 * known. The entry is NULL if the system reports the death of every owner of a robust lock.
+	 * known. The entry may be NULL on a system that reports the death of every owner of a
+	 * robust lock.
 	 */
 	bool (*thread_exists)(uint32_t thread);
 
@@ -143,14 +144,18 @@ struct fl__sys {
 	 * mappings.
 	 */
 	int (*guard)(void *memory, size_t size);
-	/* Makes the next access to these pages find zeros. Guards stay. */
+	/*
+	 * Makes the next access to these pages find zeros, except where memory is locked
+	 * (mlockall()): locked pages keep their contents. Guards stay.
+	 */
 	void (*discard)(void *memory, size_t size);
 	/* These do what futex_wait and futex_wake do, in memory that processes share. */
 	int (*shared_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
 	int (*shared_wake)(const uint32_t *word, int n);
 	/*
 	 * Stores `value`, which is 0 or bit 31, in a word that processes share, and wakes up to n
-	 * sleepers. A kill comes before both steps or after both. The store is a release.
+	 * sleepers. A kill comes before both steps or after both, except on an emulator that lacks
+	 * the kernel's operation: there it may come between them. The store is a release.
 	 */
 	void (*shared_store_and_wake)(uint32_t *word, uint32_t value, int n);
 	/*
@@ -193,12 +198,15 @@ int64_t fl__give_way(int64_t now); /* the default of the table */
 int fl__write_all(int fd, const char *text, size_t size);
 
 #if defined FL__OS_POSIX || defined _WIN32
-#define fl__cpu_count fl__cpu_affinity_count /* no limits stand in files */
+#define fl__cpu_count fl__cpu_affinity_count /* no control groups */
 #else
 unsigned fl__cpu_count(void); /* fl_cpu_count() */
 #endif
 
-/* Returns the number of CPUs without regard to the limits that stand in files. Opens no file. */
+/*
+ * Returns the number of CPUs, without regard to the quotas of control groups, which stand in files.
+ * On Linux and Windows these are the CPUs of the affinity mask, and no file is opened.
+ */
 unsigned fl__cpu_affinity_count(void);
 
 /* Names the calling thread for debuggers. The system may cut the name. */
@@ -244,8 +252,9 @@ bool fl__is_main_thread(void);
 bool fl__main_thread_has_ended(void);
 
 /*
- * Removes the signals of faults from the set. No thread of the library blocks them, because a fault
- * whose signal is blocked ends the process without a call of its handler.
+ * Removes the signals of faults from the set. No thread of the library blocks them, except for the
+ * moment in which it starts a process, because a fault whose signal is blocked ends the process
+ * without a call of its handler.
  */
 void fl__signals_unblock_faults(sigset_t *signals);
 
