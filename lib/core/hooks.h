@@ -78,15 +78,15 @@
  *
  * No client registers itself, so no pointer to a client must be published or withdrawn while points
  * run. A client that is switched off may still be called by a thread that has read the word before.
- * A static program contains a file of lib/inspect only if it refers to it: by a function of
- * fairlead/debug.h, by fl_executor_get_stats(), or by the linker's `-u fl_debug_enable`. In a
- * program with one mutex, debugging would be more code than all the rest. So the test
- * `consumer_weight` checks that small programs contain no object of inspect, and check_layers.py
- * checks that the objects of the other parts refer to inspect only weakly. The thread pool calls
- * fork_join through weak functions, too. On x86-64 a fast path needs no further instruction for a
- * point, since an operand in memory takes the place of an immediate one. On aarch64 the lock of a
- * mutex needs two further instructions, since a word in memory must be loaded.
- * docs/decisions/hooks.md has the alternatives.
+ * A static program contains a file of lib/inspect only if it refers to that file: by a function of
+ * fairlead/debug.h, by fl_executor_get_stats(), fl_executor_type_stats(), fl_stats_text() or
+ * fl_loop_dump(), or by the linker's `-u fl_debug_enable`. In a program with one mutex, debugging
+ * would be more code than all the rest. So the test `consumer_weight` checks that small programs
+ * contain no object of inspect, and check_layers.py checks that the objects of the other parts
+ * refer to inspect only weakly. The thread pool calls fork_join through weak functions, too. On
+ * x86-64 a fast path needs no further instruction for a point, since an operand in memory takes the
+ * place of an immediate one. On aarch64 the lock of a mutex needs two further instructions, since a
+ * word in memory must be loaded. docs/decisions/hooks.md has the alternatives.
  */
 
 /*

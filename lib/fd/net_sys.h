@@ -19,7 +19,7 @@ struct fl__net_sys {
 	int (*adopt)(int fd);                              /* makes a user's socket close-on-exec, but not 0, 1 and 2 */
 	int (*shutdown)(int fd, int how);
 
-	/* FL__FD_... bits, or -EBADF. */
+	/* Returns FL__FD_... bits, or -EBADF. */
 	int (*describe)(int fd);
 	/*
 	 * Does what `adopt` does, for a descriptor that is no socket. Returns the descriptor for

@@ -70,7 +70,7 @@ static inline int64_t fl__unix_next_pause(int64_t pause)
 
 /*
  * Connects a new socket. Blocks the calling context while the listener's backlog is full. Returns
- * the descriptor, -ETIMEDOUT, -ECANCELED, -ENOTSOCK (the file is no socket), or another error of
- * fl__unix_open().
+ * the descriptor, -ETIMEDOUT, -ECANCELED, -ENOTSOCK (the file is no socket), or an error of the
+ * system or of fl__unix_address().
  */
 int fl__unix_connect(int type, const char *path, fl_time deadline, fl_cancel_token *cancel);

@@ -8,5 +8,5 @@
  */
 const char *fl__error_describe(int error, char text[64]);
 
-/* Calls the handler that fl_fiber_set_error_handler() has set. */
+/* Calls the handler that fl_fiber_set_error_handler() has set. Without one, logs the error. */
 void fl__fiber_report_error(const char *name, int error);

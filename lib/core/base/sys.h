@@ -129,8 +129,8 @@ enum { FL__BACK_OFF_YIELDS = 6, FL__BACK_OFF_NAPS = FL__BACK_OFF_YIELDS + 32 };
 #define FL__AT_START_FIRST __attribute__((constructor(199)))
 
 /*
- * Makes a function a constructor that runs after all FL__AT_START. So the handler that it registers
- * comes first at a fork, and finds the locks of the others free.
+ * Makes a function a constructor that runs after all FL__AT_START. So at a fork the handler that it
+ * registers comes before the handlers of all FL__AT_START, and finds their locks free.
  */
 #define FL__AT_START_LAST __attribute__((constructor(201)))
 

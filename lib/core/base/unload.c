@@ -29,8 +29,8 @@ FL__AT_START static void unload_watch_exit(void)
 }
 
 /*
- * It guards `fl__forks_pass`. Unless that is set, it is held during a fork, from the first handler
- * to the last.
+ * This lock guards `fl__forks_pass`. While `fl__forks_pass` is false, the lock is held during each
+ * fork, from the first handler to the last.
  */
 static pthread_mutex_t unload_fork_lock = PTHREAD_MUTEX_INITIALIZER;
 

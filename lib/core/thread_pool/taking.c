@@ -74,7 +74,8 @@ static bool pool_looks_next(const struct fl__thread_worker *w)
 {
 	/*
 	 * acquire: pairs with the releases in fl__pool_take() and pool_next(). If the worker has
-	 * gone on, this thread sees its claim of a task, or its count in `searching`.
+	 * gone on to a task or to a search, this thread sees its claim of the task, or its count in
+	 * `searching`.
 	 */
 	const uintptr_t doing = fl__load_acquire(&w->doing);
 	return doing == FL__POOL_BETWEEN || doing == FL__POOL_TAKING;

@@ -117,7 +117,10 @@ FL__POOL_INLINE struct fl__pool_taken fl__pool_take(struct fl__thread_worker *w,
 		if (fl__unlikely(taken.block->permit == FL__PERMIT_PENDING) && f)
 			fl__permit_release(&p->base, FL__PERMIT_PENDING);
 	}
-	/* release: the claim of `f`; pairs with the acquire in fl__pool_list_running() */
+	/*
+	 * release: the claim of `f`; pairs with the acquires in fl__pool_list_running() and
+	 * pool_looks_next()
+	 */
 	if (f)
 		fl__store_release(&w->doing, (uintptr_t)f);
 	else /* relaxed: publishes nothing */

@@ -55,7 +55,8 @@
  *                                             end of a task; in a       or a callback
  *                                             callback that runs no
  *                                             more user code; after a
- *                                             take that found no task
+ *                                             take outside of a search
+ *                                             that found no task
  *   blocked      `blocked`                    fl_blocking_begin(), or   fl_blocking_end(), or the
  *                                             a wait that may need a    end of the wait
  *                                             task (workers.c), but
