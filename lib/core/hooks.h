@@ -14,18 +14,18 @@
  *
  *   point                  called by, when                             locks of the   a client
  *                                                                      library held   may
- *   locking, waiting,      the slow path of a lock, a condition, a     none           L A P
+ *   locking, waiting,      the slow path of a lock, a condition, a     mutexes        L A P
  *   locked                 semaphore or a queue: before the
  *                          acquisition, before each sleep, and at
  *                          the end
- *   unlocking, downgraded  an unlock and a downgrade, before they      none           -
+ *   unlocking, downgraded  an unlock and a downgrade, before they      mutexes        -
  *                          change the lock's word
  *   forget, assert_held    init and assertions of locks                none           L A P
  *   destroy                the destroy of locks, conditions and the    none           L A P
  *                          like
  *   join                   a join, before and after its wait           none           L A
- *   sleep, woken           each wait, around the sleep of its context  none           L A
- *   wake                   the waking context, before it unparks       an executor's  A
+ *   sleep, woken           each wait, around the sleep of its context  mutexes        L A
+ *   wake                   the waking context, before it unparks       mutexes        A
  *   run                    a loop's thread, before it switches to a    none           A
  *                          fiber or to its own flow
  *   submit                 a submit on the long way, before the task   none           A
@@ -46,6 +46,9 @@
  *                          before it ends
  *   exit                   a panic, and the end of a process that      any            A
  *                          does not call exit()
+ *
+ * "mutexes" stands for some of the library's own mutexes (sync/mutex.h). While debugging is on, a
+ * lock of one of them calls the points, too, and a thread may lock one while it holds another.
  *
  *   L  call the log handler of the program, which may wait. Meanwhile the client holds none of its
  *      own locks.

@@ -254,8 +254,8 @@ static struct then_chain *then_earliest_pending(struct then_chain *c)
 }
 
 /*
- * The row waits for the future of its earliest pending chain: the submitted task, or `first`. Then
- * it waits for a thread of the process that made the chain.
+ * The row waits for the future of its earliest pending chain: the submitted task, or `first`. Once
+ * that future has ended, the row waits for a thread of the process that made the chain.
  */
 static bool then_on_is_of_parent(const fl_future *f)
 {
