@@ -235,8 +235,8 @@ static inline void fl__hook_locked(struct fl__hook_op *op, bool locked)
 }
 
 /*
- * Called before a wait for `cond`, after which the context always locks the mutex. A signal moves
- * the waiter to the mutex's wait queue and changes `*key`.
+ * Called before a wait for `cond`, after which the context always locks the mutex. A signal may
+ * move the waiter to the mutex's wait queue; that changes `*key`.
  */
 static inline void fl__hook_waiting_cond(struct fl__hook_op *op, const void *mutex, const void *cond,
                                          const void *const *key)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Yields with a bounded cost. Each yield is measured, and each thread has a ration of time for late
- * yields. A thread that has used up its ration pauses instead: its yields are barred.
+ * Yields with a bounded cost. Each yield of fl__sys.give_way() is measured, and each thread has a
+ * ration of time for late yields. A thread that has used up its ration pauses instead: its yields
+ * are barred.
  *
  * A yield that takes YIELD_LATE or longer is late. There is one exception: it took less than
  * YIELD_SLICE, and another thread of the process yielded on the same CPU just before it returned.

@@ -7,9 +7,10 @@
  * elements. The function finds its task block by the task's token, which is the future's.
  *
  * The elements belong to the caller, and a hook knows of one element only. So a type with hooks is
- * submitted as a copy without hooks, in memory that does not last. After the end, only the release
- * of the future's last reference reads the type, and the reference count orders that read. So
- * fl__chunk_detach_type() gives an ended future a lasting type before the copy is freed.
+ * submitted as a copy without hooks, in memory that does not last. After the end, only contexts
+ * with a reference read the type: the recorder, and the release of the last reference. The
+ * reference count orders these reads. So fl__chunk_detach_type() gives an ended future a lasting
+ * type before the copy is freed.
  */
 #include "map.h"
 

@@ -68,13 +68,13 @@
  *      as_completed.c removes it under `lock`.
  *   5. The memory stays until the last reference is freed and, if the future is LISTED, until the
  *      group has freed it, too. The context that frees the last reference runs the result's drop
- *      hook at once. A group never runs a drop hook, and never delays one. The context that ends
- *      the future holds a reference. Usually it is the producer's. While the task block is still in
- *      a ring, the producer's reference belongs to the ring, and the context that ends the future
- *      has taken another. A worker that has no callbacks to run frees the producer's reference by
- *      the ending CAS, or after that CAS, but before it wakes the waiters. So if the waiter frees
- *      the last reference, the waiter runs the result's drop hook. The worker is free for its next
- *      task.
+ *      hook at once. A group's stack never runs a drop hook, and never delays one. The context that
+ *      ends the future holds a reference. Usually it is the producer's. While the task block is
+ *      still in a ring, the producer's reference belongs to the ring, and the context that ends the
+ *      future has taken another. A worker that has no callbacks to run frees the producer's
+ *      reference by the ending CAS, or after that CAS, but before it wakes the waiters. So if the
+ *      waiter frees the last reference, the waiter runs the result's drop hook. The worker is free
+ *      for its next task.
  *   6. A future is *unshared* if it has one reference and no other bits than CLAIMED, if its token
  *      is in no list and was never requested (fl__cancel_is_alone()), and if its task is in no
  *      executor's queue. Then only the producer can reach it, and may claim and end it by relaxed
