@@ -3,7 +3,8 @@
  * The files of Unix sockets. The lock of a path lasts from before bind() until the socket listens
  * or, if it is for datagrams, has its name and mode. So under the lock a file whose socket no
  * process has open is stale, and no other process is about to remove it. If the file of the lock
- * cannot be made, bind() is tried without the lock.
+ * cannot be made, for another reason than a lack of descriptors or memory, bind() is tried without
+ * the lock.
  */
 #include "unix_file.h"
 #include "core/base/sys.h"

@@ -3,8 +3,8 @@
  * A pool of task blocks has slabs, caches and central lists. A cache has free lists with a few
  * blocks of each size. A context uses the cache of its id, modulo CACHES, or, while another context
  * is in that cache, the next one that is free. The central list of a size has all other free
- * blocks, in chains of about CHAIN. So contexts that only make or only free blocks meet once in
- * CHAIN blocks.
+ * blocks, in chains of CHAIN, or of fewer if a worker gave them back at its end. So contexts that
+ * only make or only free blocks meet once in CHAIN blocks.
  *
  *   word          meaning                               written by
  *   busy          1: a context uses the cache           the context: a swap; a store when it leaves

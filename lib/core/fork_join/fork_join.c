@@ -27,10 +27,10 @@
  *                   word is not 0, each pop is a swap
  *   flags.sleepers  1: the next push tries to wake a   1: at the creation and a resize, if there
  *                   thread; it may find none           may be more than one worker; a worker
- *                                                      before it sleeps, on the same condition; a
- *                                                      forker before and after it sleeps; a thief,
- *                                                      so that the next push wakes one more; 0: the
- *                                                      waking thread
+ *                                                      before it sleeps, unless it can only be
+ *                                                      alone; a forker before and after it sleeps;
+ *                                                      a thief, so that the next push wakes one
+ *                                                      more; 0: the waking thread
  *
  *   state of a fork   meaning                          set by
  *   RUNNING (1)       `thief`, `outer`, `token` are    the thief
@@ -59,12 +59,12 @@
  * is in the slot then. So it does no harm if the thief loaded the address when an earlier fork had
  * it.
  *
- * Stealing a private fork. A thread that has found no public fork would sleep, although the owner
- * of a stack, which is in a long call, may have private forks. So such a thief first counts itself
- * in `thieves`, then makes all threads pass a full fence by membarrier(), and then loads `next`. A
- * pop stores `next`, then loads `thieves`. If the fence falls after the pop's store, the thief sees
- * the new `next`. If the fence falls before the pop's load, the owner sees the thief. Three rules
- * follow:
+ * Stealing a private fork. A thread that has found no public fork would sleep, although a worker
+ * that is in a long call may have private forks. So before its sleep, the thread first counts
+ * itself in `thieves`, then makes all threads pass a full fence by membarrier(), and then loads
+ * `next`. A pop stores `next`, then loads `thieves`. If the fence falls after the pop's store, the
+ * thief sees the new `next`. If the fence falls before the pop's load, the owner sees the thief.
+ * Three rules follow:
  *   1. A fork that the thief sees below `next` after the fence is still pushed, or its pop joins
  *      the race for the slot: one CAS of the thief, one swap of the owner. Pops without thieves
  *      leave old values in slots. Those slots lie beyond every `next` that the thief can see, and a

@@ -140,8 +140,8 @@ FL__POOL_INLINE struct fl__pool_taken fl__pool_take(struct fl__thread_worker *w,
 FL__POOL_INLINE void fl__pool_forget(struct fl__thread_worker *w, const struct fl__task_block *block)
 {
 	/*
-	 * relaxed: the memory stays a task block, and a thread that finds this block in use again
-	 * has acquired the store before it reads `doing`
+	 * relaxed: the memory stays a task block, and a thread that still finds the block here
+	 * looks at the present state of its future (fl__future_try_ref())
 	 */
 	if (fl__likely(block->size < FL__TASK_BLOCK_SIZES)) {
 		fl__store_relaxed(&w->doing, FL__POOL_ELSE);
