@@ -172,7 +172,7 @@ static void *pool_run_agent(void *pool)
 		/* acq_rel: pairs with the CAS in pool_call_agent(); the last access to the pool */
 		if (fl__cas_acq_rel(&p->agent, &runs, FL__POOL_AGENT_ENDED))
 			break;
-		fl__store_relaxed(&p->agent, FL__POOL_AGENT_RUNS); /* relaxed: the CAS has acquired the call */
+		fl__swap_acquire(&p->agent, FL__POOL_AGENT_RUNS); /* acquire: of the call, pairs as the CAS */
 	}
 	fl__locals_end(&self.ctx);
 	fl__ctx_current = NULL; /* for a later destructor of this thread that calls the library */
