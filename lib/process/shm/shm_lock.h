@@ -11,9 +11,9 @@
  * wakes a waiter. All-zero memory is an unlocked lock. Processes that share a lock must be in one
  * PID namespace.
  *
- * The C library tells the kernel the distance from a lock's node to its word. With glibc the word
- * is words_[0]. With other C libraries it is another element, but never FL__SHM_SLEEPERS or
- * FL__SHM_STATE.
+ * The C library tells the kernel the distance from a lock's node to its word. With glibc on a
+ * 64-bit system the word is words_[0]. On 32-bit systems, and with other C libraries, it is another
+ * element, but never FL__SHM_SLEEPERS or FL__SHM_STATE.
  */
 union fl__shm_link {
 	void *node; /* a link of the robust list; valid in the owner's process */
@@ -123,7 +123,8 @@ void fl__shm_wake(struct fl__shm_lock *l, uint32_t n);
  *   -ETIMEDOUT   from fl__shm_acquire() alone: the deadline has passed
  *   -EDEADLK     from fl__shm_acquire() alone: the calling thread owns the lock, or another process
  *                wrote this thread's TID there
- *   -ENOMEM      the lock is not acquired: there is no memory for the record
+ *   -ENOMEM      the lock is not acquired: there is no memory for the record, or the thread holds
+ *                2,045 locks
  *
  * fl__shm_release() wakes at least one waiter if there is one, and all waiters if `all` is true.
  */

@@ -16,8 +16,9 @@
  * If `waiting` is set without a waiter, the next change makes a wake that nobody needs.
  *
  * Rule
- *   1. The monitor guards `changes` and `waiting`, and orders all accesses to them. So they are
- *      relaxed.
+ *   1. The monitor guards `changes` and `waiting`, and orders the accesses of this file to them. So
+ *      these accesses are relaxed. The kernel and the bridge compare `changes` without the monitor.
+ *      That is only a hint, since a waiter that wakes enters the monitor before it looks.
  *
  * To avoid a crowd for one item, threads queue behind a robust lock, `head`. Only the owner of
  * `head` sleeps on `changes`. The owner hands `head` on when its wait ends: it has its item, or its
@@ -34,7 +35,7 @@
  * Why in this order. A sleeper does not learn of a death; the kernel tells only the waiters of a
  * lock. If a thread committed and unlocked first, a kill before the wake would strand the sleepers.
  * In the order of the three steps, a woken waiter needs the monitor before it can look. So it sees
- * the commit, or it learns that the owner died without one. A change must wake all waiters that
+ * the commit, or it looks after the owner has died without one. A change must wake all waiters that
  * sleep on `changes`: if it woke one, the process of this waiter might be killed before it takes
  * the item.
  *
