@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Takes the completions that workers have written to their rings, and ends the tasks. The parent
- * trusts no word of a completion ring (rings.c).
+ * Takes the completions that workers have written to their rings, and ends the tasks. The head of
+ * rings.c says what the parent trusts in a completion ring.
  */
 #include "../base/memfd.h"
 #include "../base/process_sys.h"

@@ -19,7 +19,7 @@ struct fl__pool_arena {
 
 /*
  * The times when this process posted a task, first saw it started, and asked it to stop; each is
- * 0 before.
+ * 0 before. `posted` is also 0 if the task has no timeout and is not measured for statistics.
  */
 struct fl__task_times {
 	/* these times decide when the task is killed */
@@ -47,7 +47,7 @@ struct fl__process_pool_worker {
 	/* the initializer, which is the worker's first submission, has not ended */
 	bool initializing;
 	bool ready;   /* this process has seen that the worker is ready */
-	bool retired; /* the worker gets no more submissions */
+	bool retired; /* the worker gets no more tasks */
 	bool exiting; /* the worker was told to exit */
 	/*
 	 * The number of tasks that the worker has. fl__rings_used() may be more, since the slots
@@ -56,7 +56,7 @@ struct fl__process_pool_worker {
 	unsigned load;
 	/* how many further tasks the worker may get: `max_tasks` */
 	uint32_t quota;
-	int64_t idle_since;      /* the end of its last submission, or 0 before */
+	int64_t idle_since;      /* when it became idle, or was first seen idle; 0 before */
 	bool damaged;            /* true when the completion ring is not read any more */
 	const char *kill_reason; /* why this process killed the worker, or NULL */
 	/* the error of that kill, after which the process runs on */
@@ -197,21 +197,22 @@ void fl__process_pool_take_progress(struct fl__process_pool_worker *w, struct fl
 /* the function of the starter thread; called without the lock */
 int fl__process_pool_run_starter(void *pool);
 void fl__process_pool_kill_worker(struct fl__process_pool_worker *w, const char *kill_reason);
-/* called when the worker has died */
+/* called when the worker has died, or when this process may not kill it */
 void fl__process_pool_reap_worker(struct fl__process_pool_worker *w);
 
 /* Frees a worker. It needs no lock, and also works in a forked child. */
 void fl__process_pool_free_worker(struct fl__process_pool_worker *w);
 
 /*
- * Called when this process has dropped privileges, and may not kill some workers. Their running
- * tasks fail. Each of these workers exits after its task, or with this process.
+ * Gives up the workers that this process has tried to kill and may not kill, since it has dropped
+ * privileges. Their running tasks fail. Each of these workers exits after its task, or with this
+ * process.
  */
 void fl__process_pool_give_up_unkillable(struct fl__process_pool *p);
 
 /*
- * If no worker can be started, fails the queued tasks, or breaks the pool. Releases the lock for a
- * while. Returns true if it did so.
+ * If no worker can be started, fails the queued tasks, or breaks the pool. Returns true if it has
+ * failed tasks or broken the pool; then it has released the lock for a while.
  */
 bool fl__process_pool_give_up_starting(struct fl__process_pool *p);
 
