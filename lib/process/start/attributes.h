@@ -27,7 +27,10 @@ struct fl__rights {
 	uint64_t place; /* the security label, the cgroup, oom_score_adj, and the NUMA policy */
 };
 
-/* The fork server takes these on before it forks; the child sets the limits and the umask. */
+/*
+ * The fork server takes these on before it forks. Limits are the exception: it only raises them,
+ * and the child sets them.
+ */
 struct fl__settings {
 	uint64_t cpus[128]; /* the set of CPUs */
 	struct {            /* the kernel's struct sched_attr */
