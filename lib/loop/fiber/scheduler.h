@@ -23,7 +23,7 @@ struct fl__fiber {
 	bool suspended, resumed; /* set by fl__fiber_suspend() and fl__fiber_resume() */
 	int (*function)(void *arg);
 	void *arg;
-	/* held from the first run to the end; outside of that time `low` is NULL */
+	/* held from the first run to the end; `low` is NULL before, and stale after the end */
 	struct fl__stack stack;
 	struct fl__slab *slab; /* the slab of the fiber's block */
 	char name[32];
