@@ -25,8 +25,8 @@
  *                                                        the mark before and after the others
  *   ring->keys[k]   a hash of the address of the name    the thread that records, after the text;
  *                   whose text is in names[k]; 0 if      the mark of the event publishes both. The
- *                   names[k] is free. The table uses     thread that takes over the ring stores 0
- *                   open addressing
+ *                   names[k] is free. The table uses     thread that takes over the ring stores 0,
+ *                   open addressing                      and so does a forked child
  *   trace_writing   1 while a thread writes a file, or   trace_try_claim(): CAS; trace_unclaim(): a
  *                   changes the settings or the list     store; a forked child stores 0
  *                   of worker processes
