@@ -168,8 +168,8 @@ bool fl__rings_revoke(struct fl__rings *rings, uint32_t seq);
 bool fl__rings_has_started(const struct fl__rings *rings, uint32_t seq);
 
 /*
- * Returns how many of `count` elements had ended when the worker died, or `count` if the word is
- * damaged.
+ * Returns how many of `count` elements had ended when the worker died. A damaged word may give any
+ * number up to `count`.
  */
 uint32_t fl__rings_progress(const struct fl__rings *rings, uint32_t seq, uint32_t count);
 

@@ -83,9 +83,9 @@ struct fl__remote_transport {
 	/* Takes a posted task back. Returns false if the task counts as started. */
 	bool (*recall)(struct fl__task_block *block);
 	/*
-	 * Asks the worker to stop a posted task. Also wakes the manager or the leader. With
-	 * `by_token` it is called by an unpark, on any thread, usually without the executor's lock.
-	 * It must not park.
+	 * Asks the worker to stop a posted task. Also wakes the manager or the leader, if it would
+	 * act too late otherwise. With `by_token` it is called by an unpark, on any thread, usually
+	 * without the executor's lock. It must not park.
 	 */
 	void (*stop)(struct fl__task_block *block, bool by_token);
 	/*

@@ -56,7 +56,7 @@ enum { FL__SHM_HOLDS = 2 };
 
 /* The calling thread's data for robust locks. */
 struct fl__shm_self {
-	/* NULL if the system has no robust lists; then no death is seen */
+	/* NULL if the system has no robust lists; then the kernel frees no lock at a death */
 	struct fl__robust_list *list;
 	uint32_t tid; /* 0 while no thread has the record */
 	/* 1 while a thread has the record; by this field alone other threads find a free one */

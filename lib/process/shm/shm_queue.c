@@ -38,7 +38,8 @@
  *
  * An operation under the lock returns -EBADMSG if in, out and closed, or the header of a frame,
  * have impossible values. `dones` is not checked: a wrong value only makes a join wait or return
- * early. The ring's size and place come from the private handle, so no access leaves the ring.
+ * early, or a task_done fail. The ring's size and place come from the private handle, so no access
+ * leaves the ring.
  *
  * Frames are for the program that brings a JoinableQueue of objects of any size from Python. A pipe
  * has no `task_done()`, and no bound that its user chooses. A queue whose items are the places of
