@@ -33,7 +33,7 @@ struct fl__process_pool_worker {
 	/* NULL where there is no task, or a withdrawn one */
 	struct fl__task_block *blocks[FL__RINGS_DEPTH];
 	struct fl__pool_arena args, results;
-	uint32_t bytes_each; /* the size of the bytes of earlier results */
+	uint32_t bytes_each; /* the bytes of an element's result, as earlier results had them */
 	/* The heads of the two arenas after the slot was filled. */
 	uint32_t arg_head[FL__RINGS_DEPTH], result_head[FL__RINGS_DEPTH];
 	struct fl__task_times times[FL__RINGS_DEPTH];
@@ -41,7 +41,7 @@ struct fl__process_pool_worker {
 	fl_process *process;
 	/* an eventfd of its own: a worker that misuses it harms only itself */
 	int doorbell;
-	/* a socket for results in memfds; it is not the channel of the start */
+	/* a socket for memfds and for "ready" (worker.h); it is not the channel of the start */
 	int channel;
 	unsigned number; /* the part of the worker's name that differs */
 	/* the initializer, which is the worker's first submission, has not ended */
@@ -85,10 +85,10 @@ struct fl__process_pool {
 	int64_t wakes_at; /* when the manager's sleep times out */
 	/* Starting workers. */
 	fl_thread *starter;
-	fl_cond start;     /* a change wakes the starter */
+	fl_cond start;     /* signalled when `starting` is set, or the starter shall end */
 	bool starting;     /* a start is requested, or is being made */
 	unsigned failures; /* failed starts in a row */
-	bool lasting;      /* no later start can succeed */
+	bool lasting;      /* no failed start in the row had an error that may pass */
 	int start_error;   /* the error of the last failed start */
 	char why_failed[FL_MESSAGE_MAX];
 	int64_t retry_at;

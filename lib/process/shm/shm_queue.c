@@ -422,7 +422,10 @@ static int shm_queue_enter(struct fl__shm_ring *r, struct fl__shm_held *held)
 	return fl__shm_enter(&r->lock, held, fl_after(FL__SHM_MONITOR_TIMEOUT));
 }
 
-/* Closes the ring. Stores in *left how many items or frames it had. */
+/*
+ * Closes the ring. Stores in *left how many items or frames it had, or 0 if an earlier close has
+ * dropped them.
+ */
 static int shm_queue_close(fl_shm_queue *q, uint32_t wanted, size_t *left)
 {
 	struct fl__shm_ring *r = q->ring;
