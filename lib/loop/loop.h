@@ -35,7 +35,7 @@ struct fl_loop {
 	int poller, bell; /* an epoll, and an eventfd that wakes the thread */
 	struct fl__poller_source on_bell;
 	bool rung; /* true if `bell` ended this sleep */
-	/* true while the loop sleeps in fl_loop_run_once(), where a wake rings `bell` */
+	/* true between two calls of fl_loop_run_once(), when a wake rings `bell` for the host */
 	bool armed;
 	bool ending;
 	unsigned batch; /* the number of switches before the next poll */
