@@ -83,7 +83,10 @@ static int32_t stats_distance(int64_t now)
 void fl__hook_stamp_on(fl_executor *e, fl_future *f)
 {
 	const int64_t now = fl__sys.now();
-	/* the submit came from a refill, and refills come at equal distances */
+	/*
+	 * The short way is open, so a refill has sent this submit the long way. Refills come at
+	 * equal distances, so a later submit stamps its task in place of this one.
+	 */
 	if (fl__load_relaxed(&e->short_way) == e->fork_count) {
 		fl__store_relaxed(&e->stats.skip, 1 + stats_distance(now) % STATS_APART);
 		fl__executor_set_short_way(e, false);

@@ -36,8 +36,8 @@ struct fl__holder {
 	struct fl__held *held;
 	unsigned n_held;
 	/*
-	 * The context waits for `lock`, of kind `kind`. If `joins` is not 0, it waits for the
-	 * context `joins`. If `asleep` is true, it waits for `awaited`.
+	 * If `lock` is not NULL, the context waits for `lock`, of kind `kind`. If `joins` is not 0,
+	 * it waits for the context `joins`. If `asleep` is true, it waits for `awaited`.
 	 */
 	const void *lock;
 	/* the condition variable that the context waits for, whose mutex is `lock`; or NULL */

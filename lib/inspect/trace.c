@@ -67,7 +67,7 @@ enum {
 };
 
 struct trace_settings {
-	int64_t slow; /* a longer wait, or time in the queue, is reported; 0 if none is */
+	int64_t slow; /* a wait, or a time in the queue, that is longer is reported; 0 if none is */
 	bool at_exit; /* whether the process writes a file when it ends */
 	unsigned log2;
 	int signal;
