@@ -74,7 +74,7 @@ struct fl__process_pool {
 	size_t alive, started, ended, killed; /* numbers of workers, for statistics */
 	/*
 	 * The manager. `sleeping` is true while it is in epoll, or about to be. `woken` is true
-	 * after a doorbell was rung in this sleep.
+	 * after this process has rung the pool's doorbell in this sleep.
 	 */
 	bool sleeping, woken;
 	bool napping; /* in a sleep in which no worker rings */
