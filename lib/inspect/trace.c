@@ -7,8 +7,8 @@
  *   word            meaning                              written by
  *   fl__hooks       the bit FL__HOOKS_TRACE is set       trace_set_words(), which switches the
  *                   while the recorder is on             recorder on and off
- *   fl__short_way   FL__SHORT_WAY_OFF while the          the same; a forked child, while the
- *                   recorder is on (exec/submit.c)       recorder is off
+ *   fl__short_way   FL__SHORT_WAY_OFF while the          trace_set_words(); a forked child, while
+ *                   recorder is on (exec/submit.c)       the recorder is off
  *   of_threads[i]   a ring, or NULL                      a thread without a ring: CAS from NULL; a
  *                                                        forked child empties the table, and puts
  *                                                        the ring of its thread into it

@@ -24,10 +24,10 @@
  * `head` sleeps on `changes`. The owner hands `head` on when its wait ends: it has its item, or its
  * deadline has passed, or it got an error. If the owner dies, the kernel hands `head` on. (Leader
  * and followers: Schmidt et al., 2000.) A change that serves several waiters also wakes waiters
- * behind `head`, which attempt their operation and queue again.
- * That is faster, and it serves waiters that queue behind a stopped process. Where a change
- * concerns all waiters (`broadcast` of struct fl__shm_op), none of them queue, and all sleep on
- * `changes`.
+ * behind `head`, which attempt their operation and queue again. That is faster than if each owner
+ * of `head` only handed it on, and it serves waiters that queue behind a stopped process. Where a
+ * change concerns all waiters (`broadcast` of struct fl__shm_op), none of them queue, and all sleep
+ * on `changes`.
  *
  * Waits with a token, waits of fibers, and waits in a wait-any cannot queue behind `head`. The
  * bridge sleeps on `changes` for them.
