@@ -17,8 +17,8 @@ void fl__report_cycle(fl_log_level level, const char *title, fl__report_find *fi
 void fl__report_one(fl_log_level level, const char *said, const struct fl__report_step *step);
 
 /*
- * The first function returns the report's form of `held`. The second returns a step of `h`,
- * which holds it; `held` is NULL if the context holds nothing.
+ * The first function returns the report's form of `held`. The second returns the step of the
+ * context `h`, which holds `held`; `held` is NULL if the context holds nothing.
  */
 struct fl__report_end fl__report_held(const struct fl__held *held);
 struct fl__report_step fl__report_step(const struct fl__holder *h, const struct fl__held *held);

@@ -32,7 +32,8 @@
  *
  * All accesses are relaxed, except those to `types`, since figures order nothing. A lost race costs
  * a sample. The short way may be open while `skip` is 0, or closed while it is not, until the next
- * arm, or the next stamp. Two adds may miss each other, and adds may be lost while a set is zeroed.
+ * fl__hook_idle_on() or fl__hook_stamp_on(). Two adds may miss each other, and adds may be lost
+ * while a set is zeroed.
  *
  * Why in this way. Counts of tasks are those of each worker, which only that worker writes. The
  * reader adds them up, takes no lock and stops nothing. A count of submits, or a time stamp in
@@ -82,7 +83,10 @@ static int32_t stats_distance(int64_t now)
 void fl__hook_stamp_on(fl_executor *e, fl_future *f)
 {
 	const int64_t now = fl__sys.now();
-	/* the submit came from a refill, and refills come at equal distances */
+	/*
+	 * The short way is open, so a refill has sent this submit the long way. Refills come at
+	 * equal distances, so a later submit stamps its task in place of this one.
+	 */
 	if (fl__load_relaxed(&e->short_way) == e->fork_count) {
 		fl__store_relaxed(&e->stats.skip, 1 + stats_distance(now) % STATS_APART);
 		fl__executor_set_short_way(e, false);

@@ -6,9 +6,10 @@
 
 /*
  * The statistics of an executor say how long tasks wait in the queue, and how long they run. While
- * submits are few, all tasks are measured, and otherwise some. The fast path of a submit executes
- * no instruction for this: this short way (submit.c) is closed while the next submit is to stamp
- * its task. The context that runs a stamped task measures it. stats.c has the words.
+ * submits are few, all tasks are measured, and otherwise some. The fast path of a submit, which is
+ * called the short way (submit.c), executes no instruction for this. It is closed while the next
+ * submit is to stamp its task. The context that runs a stamped task measures it. stats.c has the
+ * words.
  */
 
 /* While tasks are many, about one of EVERY is measured. */
@@ -33,7 +34,7 @@ struct fl__stats_type {
 /* Stores the times of e->stats.types[i]. Returns false if it is not used. */
 bool fl__stats_read_type(const fl_executor *e, unsigned i, fl_stats_type *to);
 
-/* Returns a time within 36 minutes, in units of 1,024 ns. Bit 0 is free. */
+/* Returns the time modulo some 36 minutes. Bit 1 stands for 1,024 ns, and bit 0 is free. */
 enum { FL__STATS_UNIT = 10 };
 static inline uint32_t fl__stats_time(int64_t now)
 {

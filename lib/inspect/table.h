@@ -36,8 +36,8 @@ struct fl__holder {
 	struct fl__held *held;
 	unsigned n_held;
 	/*
-	 * The context waits for `lock`, of kind `kind`. If `joins` is not 0, it waits for the
-	 * context `joins`. If `asleep` is true, it waits for `awaited`.
+	 * If `lock` is not NULL, the context waits for `lock`, of kind `kind`. If `joins` is not 0,
+	 * it waits for the context `joins`. If `asleep` is true, it waits for `awaited`.
 	 */
 	const void *lock;
 	/* the condition variable that the context waits for, whose mutex is `lock`; or NULL */
@@ -180,7 +180,10 @@ void fl__holder_settle(struct fl__holder *h);
 /* Returns the n-th context of bucket `i`, or NULL. For loops over all contexts. */
 struct fl__holder *fl__holder_nth(size_t i, size_t n);
 
-/* Called without the table's lock. */
+/*
+ * Returns false if no record of `lock` exists. The result true may come from the record of another
+ * lock. Called without the table's lock.
+ */
 bool fl__held_is_known(const void *lock);
 
 /* The next record of `lock` after `last`, or the first if `last` is NULL. */

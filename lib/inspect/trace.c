@@ -7,8 +7,8 @@
  *   word            meaning                              written by
  *   fl__hooks       the bit FL__HOOKS_TRACE is set       trace_set_words(), which switches the
  *                   while the recorder is on             recorder on and off
- *   fl__short_way   FL__SHORT_WAY_OFF while the          the same; a forked child, while the
- *                   recorder is on (exec/submit.c)       recorder is off
+ *   fl__short_way   FL__SHORT_WAY_OFF while the          trace_set_words(); a forked child, while
+ *                   recorder is on (exec/submit.c)       the recorder is off
  *   of_threads[i]   a ring, or NULL                      a thread without a ring: CAS from NULL; a
  *                                                        forked child empties the table, and puts
  *                                                        the ring of its thread into it
@@ -25,8 +25,8 @@
  *                                                        the mark before and after the others
  *   ring->keys[k]   a hash of the address of the name    the thread that records, after the text;
  *                   whose text is in names[k]; 0 if      the mark of the event publishes both. The
- *                   names[k] is free. The table uses     thread that takes over the ring stores 0
- *                   open addressing
+ *                   names[k] is free. The table uses     thread that takes over the ring stores 0,
+ *                   open addressing                      and so does a forked child
  *   trace_writing   1 while a thread writes a file, or   trace_try_claim(): CAS; trace_unclaim(): a
  *                   changes the settings or the list     store; a forked child stores 0
  *                   of worker processes
@@ -67,7 +67,7 @@ enum {
 };
 
 struct trace_settings {
-	int64_t slow; /* a longer wait, or time in the queue, is reported; 0 if none is */
+	int64_t slow; /* a wait, or a time in the queue, that is longer is reported; 0 if none is */
 	bool at_exit; /* whether the process writes a file when it ends */
 	unsigned log2;
 	int signal;

@@ -351,7 +351,7 @@ static void trace_match(struct trace_writer *w, const struct trace_part *p, stru
 		depth->n += begins ? 1 : UINT32_MAX; /* adding UINT32_MAX subtracts 1 */
 	}
 	const uint64_t in = trace_key(c, k->in_arg), out = trace_key(c, k->out_arg);
-	/* a GET at this address is of this task; a wait that gave up was not woken */
+	/* a later GET at this address is of the new task; a wait that gave up was not woken */
 	if (e->mark == FL__TRACE_SUBMIT)
 		trace_open_of(w, TRACE_TO_END, p->pid, e->object)->from = NULL;
 	if (e->mark == FL__TRACE_WOKEN && e->code != 0)
@@ -507,14 +507,14 @@ int fl__trace_write_json(int fd, struct fl__trace_count *count)
 	const int64_t now = fl__sys.now();
 	const uint64_t n = fl__trace_length() + FL__COUNT(w->parts);
 	size_t slots = 8;
-	while (slots < 6 * n) /* an event needs three at most */
+	while (slots < 6 * n) /* an event needs three entries of the table at most */
 		slots *= 2;
 	const size_t size =
 	    sizeof(struct trace_writer) + n * sizeof(struct trace_copy) + slots * sizeof(struct trace_open);
 	w = fl__sys.map(size);
 	if (!w)
 		return -ENOMEM;
-	/* not earlier, since there may be no memory */
+	/* the file keeps its contents if there is no memory */
 	(void)FL__SYS_RESULT(ftruncate(fd, 0));
 	w->fd = fd;
 	w->now = now;

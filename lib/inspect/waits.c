@@ -46,8 +46,8 @@ static void waits_reach(struct fl__holder *h, struct fl__holder *from, struct fl
 }
 
 /*
- * Returns true if `me` is one of the contexts that `h` waits for; `*held` is then the record of
- * it.
+ * Returns true if `me` is one of the contexts that `h` waits for. Then *held is the record of the
+ * lock that `me` holds, or NULL if `h` joins `me`, or waits for the writer `me`.
  */
 static bool waits_follow(struct fl__holder *h, struct fl__holder *me, struct fl__holder **last, struct fl__held **held)
 {

@@ -8,13 +8,14 @@
  * fl__linger_time. It closes the socket earlier if more than FL__LINGER_MOST sockets would linger,
  * or if the loop ends. The sockets that linger are in the order of their deadlines.
  *
- * Why a free lingers. A TCP socket that is closed with unread input resets the connection, and the
- * kernel drops what the peer has not acknowledged. So a free ends the writing, and the loop drops
- * the input until the peer's end, for 5 s at most. Where all is read and acknowledged, it costs a
- * recv() and an ioctl(). The sockets that linger belong to the loop, and run no fiber that a group
- * would join or a debugger show. They do not hold up the end of the loop, since a program that has
- * ended its work does not wait for a peer. A stream whose descriptor was asked for does not linger:
- * a shutdown, and the drop of input, would reach the process that has the descriptor, too.
+ * Why the free of a stream lingers. A TCP socket that is closed with unread input resets the
+ * connection, and the kernel drops what the peer has not acknowledged. So the free ends the
+ * writing, and the loop drops the input until the peer's end, for 5 s at most. Where all is read
+ * and acknowledged, that costs a recv() and an ioctl(). The sockets that linger belong to the loop,
+ * and run no fiber that a group would join or a debugger show. They do not hold up the end of the
+ * loop, since a program that has ended its work does not wait for a peer. A stream whose descriptor
+ * was asked for does not linger: a shutdown, and the drop of input, would reach the process that
+ * has the descriptor, too.
  */
 struct fl__linger {
 	struct fl__poller_source source;

@@ -396,7 +396,10 @@ int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 	return 0;
 }
 
-/* Ends all fibers. The loop's own fiber comes last; it needs no memory to end. */
+/*
+ * Ends all fibers; the loop's own fiber comes last. That needs no memory if the loop has never run
+ * and has no other fiber.
+ */
 static void loop_end_fibers(fl_loop *l)
 {
 	int rc = loop_enter(l);

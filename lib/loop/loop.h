@@ -35,7 +35,7 @@ struct fl_loop {
 	int poller, bell; /* an epoll, and an eventfd that wakes the thread */
 	struct fl__poller_source on_bell;
 	bool rung; /* true if `bell` ended this sleep */
-	/* true while the loop sleeps in fl_loop_run_once(), where a wake rings `bell` */
+	/* true between two calls of fl_loop_run_once(), when a wake rings `bell` for the host */
 	bool armed;
 	bool ending;
 	unsigned batch; /* the number of switches before the next poll */
@@ -43,7 +43,7 @@ struct fl_loop {
 	int64_t polled;
 	struct fl__timers timers;
 	int64_t firing;               /* the time, while timers are fired; otherwise 0 */
-	fl_cancel_token root;         /* the parent of the fibers' tokens */
+	fl_cancel_token root;         /* the parent of the tokens of fibers with a handle */
 	struct fl_fiber *all;         /* the fibers that have not ended, newest first */
 	struct fl__loop_debug *debug; /* NULL while it is off (loop_debug.h) */
 	fl_executor *threads;         /* NULL before the first use (to_thread.h) */
@@ -107,8 +107,8 @@ static inline struct fl__fiber *fl__loop_self(const fl_loop *l)
 }
 
 /*
- * Frees a loop that has never run, and has no fibers and no calls. In a forked child it frees
- * any loop.
+ * Frees a loop that has no fibers, except a callback_fiber that has ended or never begun, and no
+ * calls. In a forked child it frees any loop.
  */
 void fl__loop_discard(fl_loop *l);
 

@@ -163,7 +163,7 @@ void fl_fiber_cancel(fl_fiber *f)
 		fl_cancel_token_request(&f->token.token);
 }
 
-/* Detaches a fiber. If it has ended with an error, the error was not reported yet. */
+/* Detaches a fiber. If it has ended with an error, reports the error, since no join will. */
 void fl_fiber_detach(fl_fiber *f)
 {
 	loop_fiber_check_not_joined("fl_fiber_detach", f);

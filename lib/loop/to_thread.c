@@ -12,7 +12,7 @@
 #include <fairlead/future.h>
 #include <fairlead/thread.h>
 
-/* There are more threads than CPUs, since most calls wait in the system. */
+/* There are more threads than CPUs, up to TO_THREAD_MAX, since most calls wait in the system. */
 enum { TO_THREAD_MAX = 32, TO_THREAD_EXTRA = 4 };
 
 int fl__loop_threads(fl_loop *l, fl_executor **threads)

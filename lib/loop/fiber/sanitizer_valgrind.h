@@ -12,8 +12,8 @@
  *
  * ThreadSanitizer's calls are in its own build alone. Valgrind's magic instructions are in every
  * build, and do nothing elsewhere. AddressSanitizer and the C++ runtime are found by weak symbols,
- * in every build: they are NULL in a process to which the linker brings neither. scheduler.c calls
- * them.
+ * in every build: a symbol is NULL in a process that has no such function. scheduler.c calls the
+ * functions.
  *
  * A struct fl__flow is where a flow stands while suspended:
  *

@@ -23,14 +23,14 @@ struct fl__fiber {
 	bool suspended, resumed; /* set by fl__fiber_suspend() and fl__fiber_resume() */
 	int (*function)(void *arg);
 	void *arg;
-	/* held from the first run to the end; outside of that time `low` is NULL */
+	/* held from the first run to the end; `low` is NULL before, and stale after the end */
 	struct fl__stack stack;
 	struct fl__slab *slab; /* the slab of the fiber's block */
 	char name[32];
 };
 
 struct fl__sched {
-	/* `apart` keeps what waking threads write off the other lines. */
+	/* `apart` keeps what waking threads write on another cache line than the rest. */
 	struct fl__post *inbox;
 	struct fl__host host;
 	char apart[64];
@@ -41,7 +41,7 @@ struct fl__sched {
 	struct fl__fiber *ended;   /* an ended fiber, which the next flow cleans */
 	struct fl__flow main;      /* the thread's own flow, while a fiber runs */
 	struct fl__timers timers;
-	/* true if another thread soon ended the last sleep, or the spin succeeded */
+	/* true if another thread ended the last sleep soon after its begin, or a spin succeeded */
 	bool soon;
 	unsigned spun; /* spins in place of sleeps, modulo the range */
 	size_t fibers;

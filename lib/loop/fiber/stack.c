@@ -21,8 +21,8 @@
  *
  * At a get, fewer stacks than blocks are in use, so the get finds a stack. Returning memory costs a
  * system call, and its reuse a page fault. So the pool returns only an excess, for runs of
- * neighbours. Then it also frees each slab whose parts are all free, unless no other slab has a
- * free stack.
+ * neighbours. Then it also frees each slab that has no used block and no warm stack, unless no
+ * other slab has a free stack.
  */
 #include "stack.h"
 #include "core/base/list.h"

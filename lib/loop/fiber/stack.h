@@ -11,12 +11,13 @@
  * thread.
  *
  * A stack is 132 KiB of address space, of which 16 KiB are the guard, so that a frame larger than
- * a page does not jump over it. A trim acts on an excess: more free stacks with memory, or more new
- * free blocks, than there are fibers, and more than 64. It gives back the memory of all free stacks
- * except the warm ones, of which there are at most 64, and leaves at most one slab without a used
- * or warm part. So at most as many free stacks with memory are left as there are fibers, plus 128.
- * A busy scheduler never trims. While fibers end, each 256th free of a fiber checks for an excess:
- * what is free exceeds the number of fibers plus FL__STACK_SPARE for about a second at most.
+ * a page does not jump over it. A pool keeps at most 64 free stacks warm. A trim acts on an excess:
+ * the other free stacks with memory, or the blocks that were freed since the last trim, are more
+ * than there are fibers, and more than 64. It gives back the memory of all free stacks except the
+ * warm ones, and leaves at most one slab without a used or warm part. So at most as many free
+ * stacks with memory are left as there are fibers, plus 128. A busy scheduler never trims. While
+ * fibers end, each 256th free of a fiber checks for a larger excess. So what is free exceeds the
+ * number of fibers plus FL__STACK_SPARE for about a second at most.
  *
  * A fiber and its token are a block of less than 600 bytes. A fiber has a stack from its first run
  * to its end. So an idle fiber costs its block and one page. Fibers that end without a wait take

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A fiber that runs out of stack touches the guard below it. The handler of that signal, on the
- * thread's signal stack, panics in the fiber's name. Any other fault goes to the previous handler.
- * A frame larger than the guard can jump over it, unless the compiler touches each page
- * (-fstack-clash-protection).
+ * A fiber that runs out of stack touches the guard below it, which raises SIGSEGV. The handler of
+ * SIGSEGV, on the thread's signal stack, panics in the fiber's name. Any other fault goes to the
+ * previous handler. A frame larger than the guard can jump over it, unless the compiler touches
+ * each page (-fstack-clash-protection).
  *
  * A thread without a signal stack gets one, which it keeps until it ends: the host may save it, and
  * restore it after the end of the loop. The host may also remove it. So the first fl__sched_turn()
@@ -65,7 +65,7 @@ static void overflow_pass_on(int signal, siginfo_t *info, void *context)
 	}
 	if (previous.sa_flags & SA_RESETHAND)
 		overflow_handler.previous = (struct sigaction){.sa_handler = SIG_DFL};
-	/* this handler runs with the signal blocked, so it is unblocked here */
+	/* this handler runs with the signal blocked, so the signal is unblocked here */
 	if (previous.sa_flags & SA_NODEFER) {
 		sigset_t own;
 		(void)sigemptyset(&own);

@@ -12,11 +12,12 @@
  *
  * The library keeps no buffer for a socket. So nothing is sent late, and no count of buffered bytes
  * can become wrong. Any number of fibers may send and receive on one socket, because a datagram is
- * whole or not there. A socket gets only the datagrams of multicast groups that it has joined
- * itself (IP_MULTICAST_ALL is off), and no other socket can take its port unless the program asks
- * for that. A disconnect keeps a port that the system has chosen: Linux takes such a port back, so
- * the socket is bound to it again. No event tells an unconnected Unix sender that its receiver has
- * space again. So the sender polls, after 1 ms, 2 ms, and up to 32 ms.
+ * whole or not there. A socket that the library opens gets only the datagrams of multicast groups
+ * that it has joined itself (IP_MULTICAST_ALL is off, where the system has it), and no other socket
+ * can take its port unless the program asks for that. A disconnect keeps a port that the system has
+ * chosen: Linux takes such a port back, so the socket is bound to it again. No event tells an
+ * unconnected Unix sender that its receiver has space again. So the sender polls, after 1 ms, 2 ms,
+ * and up to 32 ms.
  */
 #include "datagram.h"
 #include "core/base/sys.h"

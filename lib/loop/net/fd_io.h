@@ -16,10 +16,11 @@
  *             rc = fl__io_wait(io, FL__IO_IN, deadline, cancel);
  *     }
  *
- * `ready` has an element for each direction. It is never false when an attempt would succeed. It
- * begins as true, and each edge sets it. -EAGAIN clears it. A short read of TCP clears it, too,
- * since later bytes make an edge of their own (epoll(7)). `over` marks the exceptions to that: an
- * end or an error, which may come with the last bytes in one edge; and urgent data, where a read
+ * `ready` has an element for each direction. If it is false and an attempt would succeed, the
+ * poller still has an edge to report. So a fiber that waits until `ready` is true misses nothing.
+ * `ready` begins as true, and each edge sets it. -EAGAIN clears it. A short read of TCP clears it,
+ * too, since later bytes make an edge of their own (epoll(7)). `over` marks the exceptions to that:
+ * an end or an error, which may come with the last bytes in one edge; and urgent data, where a read
  * stops early.
  *
  * A registration that is made once saves system calls. The state of each descriptor (ready,

@@ -9,7 +9,7 @@
  * These functions write, seal and map such a memfd.
  */
 
-/* Writes all of the data at the offset `at`. Returns 0, -ENOMEM, -EFBIG. */
+/* Writes all of the data at the offset `at`. Returns 0, -ENOMEM, -EFBIG, or another error. */
 int fl__memfd_write(int fd, uint64_t at, const void *data, size_t size);
 
 /*

@@ -57,8 +57,9 @@ static int process_sys_pidfd(int pid)
 }
 
 /*
- * Stands in for clone() under ThreadSanitizer, which would keep the child's changes to its state;
- * and under emulators that support no CLONE_PIDFD, or no child whose end sends no signal.
+ * Stands in for clone() in two cases: under ThreadSanitizer, because the child would change
+ * ThreadSanitizer's own state, which is in the shared memory; and under emulators that support no
+ * CLONE_PIDFD, or no child whose end sends no signal.
  */
 static int process_sys_clone_by_fork(int (*child)(void *arg), void *arg, int *pidfd)
 {

@@ -21,9 +21,10 @@ struct fl__process_sys {
 	int (*fork)(void);
 	/*
 	 * Makes a child in the caller's memory. Returns its pid after its exec or end. Where memory
-	 * cannot be shared, it forks, and returns at once. If `pidfd` is NULL, the child ends
-	 * without an exec, and the function reaps it. A wait() of another thread does not find this
-	 * child, and its end sends no signal, unless the child is a fork.
+	 * cannot be shared, it forks, and with a `pidfd` it then returns at once. If `pidfd` is
+	 * NULL, the child ends without an exec, and the function reaps it. A wait() of another
+	 * thread does not find a child without a `pidfd`, and the end of such a child sends no
+	 * signal, unless the child is a fork.
 	 */
 	int (*clone)(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd);
 	int (*pidfd)(int pid);

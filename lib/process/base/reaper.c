@@ -6,7 +6,8 @@
  *
  * If the watcher lacks memory, descriptors or threads, a child in the list is not watched. The next
  * adoption tries again to watch it. If there is no memory for the record of a child, the child does
- * not come into the list. A warning is logged, and the child stays a zombie when it has ended.
+ * not come into the list. If that child still runs, a warning is logged, and the child stays a
+ * zombie when it has ended.
  */
 #include "reaper.h"
 #include "core/base/list.h"

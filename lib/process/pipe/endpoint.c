@@ -8,7 +8,7 @@
  * Why in this way. Unrelated programs meet here without a name server, a file with contents, or
  * shm_open(). The kernel frees everything with the last process, except for the socket's file, and
  * the next server replaces a stale one. From before bind() until the socket listens, the file
- * `path.lock` is locked, or else another process would take the file for stale
+ * `path.lock` is locked, or else another process would take the socket's file for stale
  * (docs/decisions/endpoint-socket-file.md). Since the server never reads, a client that is silent,
  * stopped, or sends garbage or descriptors holds up no other client, and the server needs no
  * deadline for a connection. What a client sends later is what it would send through any pipe. The
@@ -17,19 +17,22 @@
  * The checks, in their order:
  *
  *      check                                              by      error
- *   1  the mode of the file: 0600, or 0666 with a list    kernel  -EACCES
- *      of users. It is set between bind and listen,
- *      while no process can connect
+ *   1  the mode of the file: that of the config, or else  kernel  -EACCES
+ *      0600, or 0666 with a list of users. It is set
+ *      between bind and listen, while no process can
+ *      connect
  *   2  SO_PEERCRED of the socket: the same effective      both    -EACCES
- *      user, or one of the list. It comes first, since
- *      nothing that another user sends is read, and
- *      nothing is sent to it but the refusal
+ *      user, or one of the list. It comes before the
+ *      packet, since nothing that another user sends is
+ *      read, and nothing is sent to that user but the
+ *      refusal
  *   3  the packet: magic, version of the message, size,   client  -EBADMSG, -EPROTONOSUPPORT,
  *      at most one descriptor                                     -EMFILE
  *   4  with a region: SO_PEERCRED has a number for the    both    -EPROTO
  *      other process, so that it is in this PID
  *      namespace or below
- *   5  type, version and size of the items                client  -EPROTO; the log names both sides
+ *   5  type, version and size of the items; that there    client  -EPROTO; the log names both sides
+ *      is a region, if the client wants one
  *   6  the region, as each attach checks it: sealed       client  -EPERM, -EBADMSG,
  *      against shrinking, magic, layout, word size,               -EPROTONOSUPPORT, -EPROTO
  *      PID namespace of its maker, place of a lock's
@@ -43,10 +46,10 @@
  * PID namespaces. The word of a lock has the owner's thread number, because the kernel's robust
  * list wants it. In two namespaces two threads may have one number, and an owner would look like
  * the caller, or like a dead thread. So the region's head has the number of its maker's namespace
- * (the inode of /proc/self/ns/pid), and each attach compares it, however the descriptor came. That
- * needs /proc on both sides. An endpoint also asks the socket, which needs no /proc: of two
- * processes in two namespaces, at least one does not see the other. A forked child that is in a new
- * namespace has the mapping without an attach; the program must avoid that.
+ * (the inode of /proc/thread-self/ns/pid), and each attach compares it, however the descriptor
+ * came. That needs /proc on both sides. An endpoint also asks the socket, which needs no /proc: of
+ * two processes in two namespaces, at least one does not see the other. A forked child that is in a
+ * new namespace has the mapping without an attach; the program must avoid that.
  *
  * User namespaces. A user that a namespace lacks has the number 65534 there. If this process has
  * that number, too, all unknown users look like this one. So the number counts only where all users
@@ -240,7 +243,10 @@ static int endpoint_welcome(const fl_endpoint *o, int fd, fl_pipe **pipe)
 	return rc;
 }
 
-/* Returns 1 if it accepted a program, 0 if none is waiting, or an error. */
+/*
+ * Returns 1 if it accepted a program; 0 if none is waiting, or if the program has ended or was
+ * refused; or an error.
+ */
 static int endpoint_try_accept(const fl_endpoint *o, fl_pipe **pipe)
 {
 	const int fd = fl__net_sys.accept(o->fd, NULL, NULL);

@@ -194,8 +194,8 @@ static int pipe_send_small(const fl_pipe *p, struct pipe_outgoing *m)
 }
 
 /*
- * Sends a large message, and makes its memfd only when there is space: a waiting sender holds no
- * memory.
+ * Sends a large message. Makes its memfd only when there is space, so that a sender that waits for
+ * space holds no memory. The exception is a sender that has seen space and lost it to another one.
  */
 static int pipe_send_large(const fl_pipe *p, struct pipe_outgoing *m)
 {
@@ -393,8 +393,8 @@ static int pipe_take_kept(fl_pipe *p, struct fl__pipe_message *m, const struct p
 }
 
 /*
- * Receives a message. If it does not fit, the handle keeps it. The bytes of a large message stay
- * in its memfd.
+ * Receives a message, and returns -EMSGSIZE if it does not fit. Then the message is still in the
+ * socket, or the handle keeps it (pipe.h). The bytes of a large message stay in its memfd.
  */
 static int pipe_next_message(fl_pipe *p, struct fl__pipe_message *m, const struct pipe_room *room)
 {

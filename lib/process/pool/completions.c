@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Takes the completions that workers have written to their rings, and ends the tasks. The parent
- * trusts no word of a completion ring (rings.c).
+ * Takes the completions that workers have written to their rings, and ends the tasks. The head of
+ * rings.c says what the parent trusts in a completion ring.
  */
 #include "../base/memfd.h"
 #include "../base/process_sys.h"
@@ -106,7 +106,7 @@ static bool process_pool_take_completion(struct fl__process_pool_worker *w, stru
 	}
 	fl__process_pool_trace(w, FL__TRACE_TAKEN, block, completion->error);
 	block->done = completion->count;
-	if (completion->began >= w->times[slot].posted) { /* both are 0 if the task was not timed */
+	if (completion->began >= w->times[slot].posted) { /* no time counts if the task was not timed */
 		block->began = completion->began;
 		block->ran = (int64_t)completion->ran * FL__RINGS_RAN_UNIT;
 	}

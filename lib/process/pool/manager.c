@@ -6,15 +6,15 @@
  *
  * The manager sleeps in epoll in one of two ways:
  *   - In an armed sleep, it arms all doorbells and takes completions once more before it sleeps
- *     (rings.c, invariant 4). The sleep ends at a doorbell, at a death, or at the next timeout of a
- *     task or a worker.
+ *     (rings.c, invariant 4). The sleep ends at a doorbell, at a death, at the next timeout of a
+ *     task or a worker, or when a failed start is to be tried again.
  *   - In a nap, no worker rings, since waiting threads take the completions. The nap ends after a
  *     fixed time at the latest. It ends earlier at the next timeout of a task or a worker, at a
  *     death, or when the pool's doorbell rings, for example because a thread has stopped waiting
  *     before its future has ended.
  *
  * After work the manager polls for a short time, with yields, since a sleep costs two wakes. It
- * does not poll while a worker starts: both need the CPU and the lock.
+ * does not poll while a worker starts, because the start needs the CPU and the lock, too.
  *
  * Deadlines. No executor can interrupt a C function. On threads and on a loop a passed deadline
  * only asks the task to stop. A process can be killed: a task that still runs some time after its

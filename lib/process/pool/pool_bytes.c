@@ -10,16 +10,17 @@
  *   of arguments              the parent, all to one place     borrows them while they last
  *   of results, in the room   the task, after fl_bytes_alloc;  copies them to its heap
  *                             or the worker, after the element
- *   of results, in the memfd  the worker, after the element    copies up to INLINE_MOST bytes;
- *   above SLICE_ABOVE, there  the task, after fl_bytes_alloc   maps others, private
+ *   of results, in the memfd  the worker, after the element;   copies up to INLINE_MOST bytes;
+ *                             above SLICE_ABOVE, the task,     maps more, private
+ *                             after fl_bytes_alloc
  *
  * The parent frees the room with the submission. The last descriptor of an argument's memfd is
  * closed by the worker, and that of a result's memfd by the parent.
  *
  * Invariants
- *   1. The worker writes an element's result to the array before `progress` or `done` covers the
- *      element, and sends the memfd before the first handle with a place there. So the elements
- *      that a dead worker has ended keep their bytes.
+ *   1. Before `progress` or `done` covers an element, the worker has written the element's result
+ *      to the array, and has sent the memfd if the handle has a place there. So the elements that a
+ *      dead worker has ended keep their bytes.
  *   2. The parent decodes a private copy: either all handles of a submission, or none.
  *   3. The parent maps a memfd only when it is sealed. So no access raises SIGBUS, and nobody
  *      changes the memory. The parent itself seals the memfd of a dead worker.
@@ -103,7 +104,7 @@ static uint64_t bytes_need(const fl_bytes *b)
 
 /*
  * Writes the bytes, with a zero byte behind them. In a memfd the zero byte comes with the next
- * bytes or a resize. Stores the place in *wire. Returns 0 or an error.
+ * bytes or a resize. Stores the place in *wire. Returns its enum fl__bytes_place, or an error.
  */
 static int bytes_put(struct bytes_out *o, const fl_bytes *b, struct fl__bytes_wire *wire)
 {

@@ -83,6 +83,7 @@ int fl__bytes_publish(void *result, size_t size, bool keep);
 
 /*
  * Called after the last element. With `sends` a memfd is sent even if it has no bytes of a
- * result. After an error the parent gets no result.
+ * result. Stores in *sent whether a memfd was sent; without a memfd, *sent is unchanged. After an
+ * error the parent gets no result.
  */
 int fl__bytes_finish(bool sends, bool *sent);

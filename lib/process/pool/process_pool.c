@@ -9,9 +9,10 @@
  *   1. A task is in the blocks[] of its worker exactly while it is posted.
  *   2. A worker's writes affect only that worker's tasks. If a completion is one that no sound
  *      worker writes, the parent kills the worker and settles its tasks as after any death.
- *   3. No third process has the rings' memory. The parent maps the submission ring before it seals
- *      the ring against writing, so the worker cannot write. The memory of both rings is allocated
- *      in advance and cannot shrink, so no access raises SIGBUS.
+ *   3. Only the parent and the worker have the rings' memory, and the children that the worker's
+ *      tasks fork. The parent maps the submission ring before it seals the ring against writing, so
+ *      no other process can write to it. The memory of both rings is allocated in advance and
+ *      cannot shrink, so no access raises SIGBUS.
  *
  * Threads of the parent. A submit posts to a ring, and from time to time also takes completions. A
  * thread that waits for a future takes completions and posts more while it waits, so that a round

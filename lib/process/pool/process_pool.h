@@ -19,7 +19,7 @@ struct fl__pool_arena {
 
 /*
  * The times when this process posted a task, first saw it started, and asked it to stop; each is
- * 0 before.
+ * 0 before. `posted` is also 0 if the task has no timeout and is not measured for statistics.
  */
 struct fl__task_times {
 	/* these times decide when the task is killed */
@@ -33,7 +33,7 @@ struct fl__process_pool_worker {
 	/* NULL where there is no task, or a withdrawn one */
 	struct fl__task_block *blocks[FL__RINGS_DEPTH];
 	struct fl__pool_arena args, results;
-	uint32_t bytes_each; /* the size of the bytes of earlier results */
+	uint32_t bytes_each; /* the bytes of an element's result, as earlier results had them */
 	/* The heads of the two arenas after the slot was filled. */
 	uint32_t arg_head[FL__RINGS_DEPTH], result_head[FL__RINGS_DEPTH];
 	struct fl__task_times times[FL__RINGS_DEPTH];
@@ -41,13 +41,13 @@ struct fl__process_pool_worker {
 	fl_process *process;
 	/* an eventfd of its own: a worker that misuses it harms only itself */
 	int doorbell;
-	/* a socket for results in memfds; it is not the channel of the start */
+	/* a socket for memfds and for "ready" (worker.h); it is not the channel of the start */
 	int channel;
 	unsigned number; /* the part of the worker's name that differs */
 	/* the initializer, which is the worker's first submission, has not ended */
 	bool initializing;
 	bool ready;   /* this process has seen that the worker is ready */
-	bool retired; /* the worker gets no more submissions */
+	bool retired; /* the worker gets no more tasks */
 	bool exiting; /* the worker was told to exit */
 	/*
 	 * The number of tasks that the worker has. fl__rings_used() may be more, since the slots
@@ -56,7 +56,7 @@ struct fl__process_pool_worker {
 	unsigned load;
 	/* how many further tasks the worker may get: `max_tasks` */
 	uint32_t quota;
-	int64_t idle_since;      /* the end of its last submission, or 0 before */
+	int64_t idle_since;      /* when it became idle, or was first seen idle; 0 before */
 	bool damaged;            /* true when the completion ring is not read any more */
 	const char *kill_reason; /* why this process killed the worker, or NULL */
 	/* the error of that kill, after which the process runs on */
@@ -74,7 +74,7 @@ struct fl__process_pool {
 	size_t alive, started, ended, killed; /* numbers of workers, for statistics */
 	/*
 	 * The manager. `sleeping` is true while it is in epoll, or about to be. `woken` is true
-	 * after a doorbell was rung in this sleep.
+	 * after this process has rung the pool's doorbell in this sleep.
 	 */
 	bool sleeping, woken;
 	bool napping; /* in a sleep in which no worker rings */
@@ -85,10 +85,10 @@ struct fl__process_pool {
 	int64_t wakes_at; /* when the manager's sleep times out */
 	/* Starting workers. */
 	fl_thread *starter;
-	fl_cond start;     /* a change wakes the starter */
+	fl_cond start;     /* signalled when `starting` is set, or the starter shall end */
 	bool starting;     /* a start is requested, or is being made */
 	unsigned failures; /* failed starts in a row */
-	bool lasting;      /* no later start can succeed */
+	bool lasting;      /* no failed start in the row had an error that may pass */
 	int start_error;   /* the error of the last failed start */
 	char why_failed[FL_MESSAGE_MAX];
 	int64_t retry_at;
@@ -197,21 +197,22 @@ void fl__process_pool_take_progress(struct fl__process_pool_worker *w, struct fl
 /* the function of the starter thread; called without the lock */
 int fl__process_pool_run_starter(void *pool);
 void fl__process_pool_kill_worker(struct fl__process_pool_worker *w, const char *kill_reason);
-/* called when the worker has died */
+/* called when the worker has died, or when this process may not kill it */
 void fl__process_pool_reap_worker(struct fl__process_pool_worker *w);
 
 /* Frees a worker. It needs no lock, and also works in a forked child. */
 void fl__process_pool_free_worker(struct fl__process_pool_worker *w);
 
 /*
- * Called when this process has dropped privileges, and may not kill some workers. Their running
- * tasks fail. Each of these workers exits after its task, or with this process.
+ * Gives up the workers that this process has tried to kill and may not kill, since it has dropped
+ * privileges. Their running tasks fail. Each of these workers exits after its task, or with this
+ * process.
  */
 void fl__process_pool_give_up_unkillable(struct fl__process_pool *p);
 
 /*
- * If no worker can be started, fails the queued tasks, or breaks the pool. Releases the lock for a
- * while. Returns true if it did so.
+ * If no worker can be started, fails the queued tasks, or breaks the pool. Returns true if it has
+ * failed tasks or broken the pool; then it has released the lock for a while.
  */
 bool fl__process_pool_give_up_starting(struct fl__process_pool *p);
 

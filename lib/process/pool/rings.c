@@ -9,17 +9,18 @@
  *                                        number
  *     doorbell              parent       not 0: armed; the manager sleeps or   worker, after a
  *                                        is about to                           completion
- *     stop[]                parent, any  that submission shall stop            worker, its listener
- *                           thread
- *     stop_requests         parent, any  the number of such requests, changed  worker, its listener
- *                           thread       by an add                             sleeps on it
+ *     stop[]                parent, any  the number of the submission of that  worker: listener;
+ *                           thread       slot, if the submission shall stop    main thread, before
+ *                                                                              a start
+ *     stop_requests         parent, any  how many requests to stop were made,  worker, its listener
+ *                           thread       changed by an add                     sleeps on it
  *   completions
  *     entry[].done          worker       that submission ended, its result is  parent
  *                                        written
  *     entry[].progress      worker       ended elements of the slot's latest   parent, when the
  *                                        submission with several elements      worker is dead
  *     asleep                worker       1 + the slot that the worker sleeps   parent, in a flush
- *                                        on, or is about to
+ *                                        on, or is about to; 0: it is awake
  *     claim[]               both, CAS    which side has the submission of      both
  *                                        this round
  *
@@ -29,7 +30,8 @@
  *   seq:REVOKED      the parent has it back; it never starts        fl__rings_revoke(), CAS
  *
  * RUNNING and REVOKED stay until the slot's next round. `asleep` names a slot, since the worker may
- * have ended the first submissions before the flush.
+ * have ended the first submissions before the flush. rings.h has the other fields: the content of a
+ * submission and of a completion, and what a worker says about itself.
  *
  * Invariants
  *   1. A submission starts at most once, and never after its revocation: both sides change the same
@@ -41,7 +43,7 @@
  *      died with the worker; the others never started. The worker resets `progress` before the
  *      claim of a submission with several elements, and stores it between two elements. In a dead
  *      submission the elements below `progress` have ended, with their results; the element of that
- *      number was running.
+ *      number counts as running.
  *   4. Neither side sleeps while work waits (Dekker's algorithm, twice). The worker writes
  *      `asleep`, executes a fence, and reads `seq`; the parent writes `seq`, executes a fence, and
  *      reads `asleep`. The manager writes `doorbell`, executes a fence, and reads `done`; the
@@ -51,12 +53,14 @@
  * the worker waits for the parent. The parent never waits for a worker: the kernel reports a death.
  *
  * A hostile worker may write anything into the completion ring. What the parent trusts there is
- * only this: that a submission has ended; how it ended, which its error, flags and message say; how
- * many of its elements have ended; and the bytes of its result. It reads each word once. Positions,
- * sizes and numbers are the parent's own. A worker that writes anything else is killed. Large
- * results come in memory of their own, which is sealed against change before the parent maps it. A
- * worker that overwrites its claim words breaks invariant 1 for its own submissions;
- * process_pool_counts_as_started() in workers.c limits how often such a submission starts.
+ * only this: that the worker is ready; that a submission has ended; how it ended, which its error,
+ * flags and message say; how many of its elements have ended; the bytes of its result; and its
+ * times, for statistics and, within limits, for timeouts. Each use reads a word once. Positions,
+ * sizes and numbers are the parent's own. A worker with an impossible `done`, or an impossible
+ * number of elements, is killed. Large results come in memory of their own, which is sealed against
+ * change before the parent maps it. A worker that overwrites its claim words breaks invariant 1 for
+ * its own submissions; process_pool_counts_as_started() in workers.c limits how often such a
+ * submission starts.
  *
  * One death costs one element. A chunk of a map is one submission with several elements, and
  * `progress` names the element that ran when the worker died. The executor copies the results of
@@ -64,8 +68,9 @@
  * results of a chunk must lie in the shared memory, and chunks of larger results are cut: memory
  * that a worker makes for a result reaches the executor only when the submission has ended. A chunk
  * that is asked to stop ends between two elements, or with an element that gave up. Its completion
- * says which of the two. Only in the second case has the element after those that succeeded left
- * something, which the map copies, as a map by reference leaves it in the caller's array.
+ * says which of the two. Only in the second case has one more element run, behind those that
+ * succeeded. The map copies what that element has left in its result, because a map by reference
+ * leaves it in the caller's array, too.
  *
  * A ring holds sixteen submissions, and a worker ends them in their order
  * (docs/decisions/submission-rings.md).
@@ -238,9 +243,9 @@ static bool rings_is_posted(const struct fl__worker_rings *w)
  * (fl__spin()) would shrink to its minimum and stay there.
  *
  * On a shared CPU the submission arrives during a yield, which then took longer than TURN. The
- * kernel's scheduler leaves two threads that spin with yields on one CPU, even beside an idle one:
- * it chooses a CPU again only for a thread that wakes. So the worker sleeps after SHARED_MOST such
- * yields in a row.
+ * kernel's scheduler leaves two threads that spin with yields on one CPU, even if another CPU is
+ * idle: it chooses a CPU again only for a thread that wakes. So the worker sleeps after SHARED_MOST
+ * such yields in a row.
  */
 static bool rings_poll(struct fl__worker_rings *w)
 {

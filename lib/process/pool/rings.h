@@ -68,7 +68,8 @@ struct fl__completion {
 	int32_t error;
 	uint32_t flags;
 	uint32_t count; /* the number of elements that succeeded */
-	int64_t began;  /* 0 if the submission is not TIMED */
+	/* 0 if the submission is not TIMED; of an earlier submission if no task has begun */
+	int64_t began;
 	uint32_t progress;
 	uint32_t ran; /* in units of FL__RINGS_RAN_UNIT, if the submission is TIMED */
 	_Alignas(FL__RINGS_SMALL) unsigned char small[FL__RINGS_SMALL];
@@ -167,8 +168,8 @@ bool fl__rings_revoke(struct fl__rings *rings, uint32_t seq);
 bool fl__rings_has_started(const struct fl__rings *rings, uint32_t seq);
 
 /*
- * Returns how many of `count` elements had ended when the worker died, or `count` if the word is
- * damaged.
+ * Returns how many of `count` elements had ended when the worker died. A damaged word may give any
+ * number up to `count`.
  */
 uint32_t fl__rings_progress(const struct fl__rings *rings, uint32_t seq, uint32_t count);
 

@@ -37,7 +37,8 @@ static int process_pool_send_arg(struct fl__process_pool_worker *w, uint32_t seq
 /*
  * Fills in the submission of a task. Returns
  *   0
- *   -EAGAIN   the worker's ring or arena is full now
+ *   -EAGAIN   one of the worker's arenas or its channel is full now, or the argument is large and
+ *             the worker has other tasks
  *   -E2BIG    the task has too many bytes
  *   other     an error of the memfd or of process_pool_send_arg()
  */
@@ -57,7 +58,7 @@ static int process_pool_fill_entry(struct fl__process_pool_worker *w, const stru
 		return -E2BIG;
 	/*
 	 * Copies that wait for the worker take memory. So a large argument is only posted to a
-	 * worker without other tasks.
+	 * worker that has at most one task.
 	 */
 	if (arg_size + arg_more > PROCESS_POOL_LARGE && w->load > 1)
 		return -EAGAIN;
@@ -242,7 +243,10 @@ void fl__process_pool_recall_newest(struct fl__process_pool_worker *w, uint32_t 
 	}
 }
 
-/* Gives an idle worker half of the tasks of the busiest. Returns true if a task is then queued. */
+/*
+ * If a worker is idle, takes half of the busiest worker's tasks back into the queue. Returns true
+ * if a task is queued then.
+ */
 static bool process_pool_steal(struct fl__process_pool *p)
 {
 	struct fl__process_pool_worker *idle = process_pool_least_busy(p), *busiest = idle;

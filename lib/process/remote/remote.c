@@ -25,7 +25,8 @@
  *   1. A task leaves a worker when its end arrives, recall() wins against its start, or the worker
  *      dies. So it runs once for each attempt.
  *   2. Futures end without the lock. User code runs neither in a submit, nor under the lock, nor on
- *      a waiting thread, but only on the manager.
+ *      a waiting thread. It runs on the manager; and on a thread that cancels a task that has not
+ *      started, or ends the executor, for the tasks that this thread ends.
  *   3. The manager ends when `ended` and `kept` are empty, and no other thread may add a task.
  */
 #include "remote.h"
@@ -170,7 +171,10 @@ static struct fl__remote *remote_of_block(const struct fl__task_block *block)
 	return fl__remote_of(fl__task_block_owner(block)->executor);
 }
 
-/* Called without the executor's lock. The task of an armed stopper stays posted. */
+/*
+ * Called without the executor's lock, except by fl__remote_on_recall(). The task of an armed
+ * stopper stays posted.
+ */
 static void remote_stopper_unpark(struct fl__wait *wait)
 {
 	/* `wait` is the stopper's first member */

@@ -22,7 +22,8 @@
  * struct below has the contracts of the functions.
  *
  *   function     rings                          MPI                       called by
- *   start        opens epoll                    starts the MPI thread     the first submit
+ *   start        opens epoll, starts the        starts the MPI thread     the first submit
+ *                starter
  *   post         fills a slot of the            sends TASK to the next    dispatch
  *                submission ring of the least   rank with a free worker
  *                busy worker
@@ -30,16 +31,18 @@
  *                                               started
  *   recall       the CAS on the claim word      never succeeds: it would  cancel, the executor's
  *                                               take a round trip         end, a steal, a resize;
- *                                                                         the watch of overdue
+ *                                                                         the manager's watch of
  *                                                                         tasks; the end of a
  *                                                                         worker that may not
  *                                                                         be killed
- *   stop         writes stop[], wakes the       marks the slot; the next  cancel; a stopper, on
- *                listener                       round sends STOP          any thread, where it
+ *   stop         writes stop[], wakes the       marks the slot; the next  cancel, the executor's
+ *                listener                       round sends STOP          end, the manager's watch
+ *                                                                         of tasks; a stopper, on
+ *                                                                         any thread, where it
  *                                                                         must not park
  *   poll         takes completions              leads one round           a waiting thread
- *   leave        the workers ring from now on   the MPI thread leads      that thread, after
- *                                                                         its last poll
+ *   leave        the workers ring from now on   the MPI thread leads      a waiting thread,
+ *                                                                         after its last poll
  *   wake         rings the manager's doorbell   signals its condition     a thread that leaves
  *                                                                         work to the manager
  *   manage       has workers started, reaps     runs user code, breaks    the manager thread
@@ -58,8 +61,9 @@
  * The futures of both kinds have a table of operations of their own. So the other kinds of
  * executors do not ask where a task runs. A cancel asks the kind for the task first (`withdraw`). A
  * task is posted by the thread that dispatches: a submitter, a waiting thread, the manager, the
- * starter, or the MPI thread. It is ended by the thread that takes the end, or that reaps the
- * worker. If the task can reach no worker, the thread that dispatches ends it.
+ * starter, a thread that resizes the executor, or the MPI thread. It is ended by the thread that
+ * takes the end, or that reaps the worker. If the task can reach no worker, the thread that
+ * dispatches ends it.
  */
 struct fl__remote_transport {
 	/* workers may be on other hosts; then `far_check` compares tasks */
@@ -79,9 +83,9 @@ struct fl__remote_transport {
 	/* Takes a posted task back. Returns false if the task counts as started. */
 	bool (*recall)(struct fl__task_block *block);
 	/*
-	 * Asks the worker to stop a posted task. Also wakes the manager or the leader. With
-	 * `by_token` it is called by an unpark, on any thread, usually without the executor's lock.
-	 * It must not park.
+	 * Asks the worker to stop a posted task. Also wakes the manager or the leader, if it would
+	 * act too late otherwise. With `by_token` it is called by an unpark, on any thread, usually
+	 * without the executor's lock. It must not park.
 	 */
 	void (*stop)(struct fl__task_block *block, bool by_token);
 	/*

@@ -7,7 +7,8 @@
  *   word     meaning                       written by
  *   map[i]   n: a free run of n units      a free, CAS, when the word was USED | n; the monitor's
  *                                          owner, when the word was free (a join with the runs
- *                                          behind it) or unread (the remainder of a split)
+ *                                          behind it) or unread (the remainder of a split); the
+ *                                          init, which makes one run
  *            USED | n: a run in use        an alloc, when the word was free; only a free changes it
  *   next     where the next search begins  the monitor's owner; always the first unit of a run
  *
@@ -15,15 +16,16 @@
  *   1. The runs of a walk from unit 0 cover all units, and do not overlap.
  *   2. A word with USED is the word of a run's first unit: runs in use are never joined, and a run
  *      that is joined with the run before it is free. So a free rejects a bad block without a walk.
- *   3. The monitor guards `next` and the words of free runs. So their accesses are relaxed.
+ *   3. The monitor guards `next` and the words of free runs. So accesses to them are relaxed, but
+ *      shm_arena_run() loads with acquire: the word may have become free without the monitor.
  *   4. The linearization point of an alloc is the store of USED. The linearization point of a free
  *      is its CAS.
  *
  * Kills. A kill leaves nothing to repair.
- *   - An alloc stores, in this order: `next` moves back to the run's first unit; *the runs are
- *     joined, one by one*; the remainder's word is written, inside a free run; *USED*; `next` moves
- *     on. The stores between stars are commits. After USED the units belong to the dead process,
- *     and only a process that knows of them can free them.
+ *   - An alloc stores, in this order: `next` moves back to the run's first unit, if it points to a
+ *     run that will be joined; *the runs are joined, one by one*; the remainder's word is written,
+ *     inside a free run; *USED*; `next` moves on. The stores between stars are commits. After USED
+ *     the units belong to the dead process, and only a process that knows of them can free them.
  *   - A free is one CAS, without the monitor, so it works while the monitor's owner is stopped.
  *
  * Any process may have overwritten the map. So a length is read once, and must end inside the map.
@@ -47,9 +49,9 @@ static uint32_t shm_arena_run(const struct fl__shm_arena *a, uint32_t i)
 }
 
 /*
- * Joins the free run of `n` units at `i` with the free runs behind it, until it has `enough` units.
- * Returns its length, or 0 if the map is damaged. `next` moves to `i` before the run at `next` is
- * joined.
+ * Joins the free run of `n` units at `i` with the free runs behind it, until it has `enough` units
+ * or no free run follows. Returns its length, or 0 if the map is damaged. `next` moves to `i`
+ * before the run at `next` is joined.
  */
 static uint32_t shm_arena_join(const struct fl__shm_arena *a, uint32_t i, uint32_t n, uint32_t enough)
 {

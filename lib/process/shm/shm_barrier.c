@@ -133,7 +133,8 @@ static bool shm_barrier_may_pass(const void *arg)
 
 /*
  * Breaks the barrier and returns `rc`. If the party's generation has ended before, returns its
- * outcome. Waits for the monitor without a deadline, since the other parties depend on this one.
+ * outcome. Returns -EBADMSG if the monitor is damaged. Waits for the monitor without a deadline,
+ * since the other parties depend on this one.
  */
 static int shm_barrier_give_up(struct shm_barrier_party *p, int rc)
 {

@@ -17,7 +17,8 @@
  *                                            bridge_finish(), bridge_add()
  *
  * Invariants
- *   1. Bridges, their entries and bridge_unserved change only under bridge_lock. A thread acquires
+ *   1. Bridges, their entries and bridge_unserved change only under bridge_lock, except for WAITERS
+ *      (see the table), and for an entry that no other thread knows yet. A thread acquires
  *      bridge_lock before the lock of a bucket of the parking lot.
  *   2. An entry waits for a lock, or for a word that is not a lock's. For a word that is not a
  *      lock's, the critical section that sets DONE also unlinks the entry, and is the bridge's last
@@ -39,8 +40,8 @@
  *     is killed. A thread has one `pending`, so a bridge serves at most one entry with a lock
  *     (`lock_entry`).
  *   - a DONE entry stays in the list, and the bridge does not sleep on it. The waiter unlinks it in
- *     bridge_remove(). Before DONE the bridge may be asleep on the word: a waiter that gives up
- *     sets `leaving`, and waits for DONE. So neither the bridge nor the kernel refers to a lock
+ *     bridge_remove(). Before DONE the bridge may be asleep on the word. So a waiter that gives up
+ *     sets `leaving`, and waits for DONE. Thus neither the bridge nor the kernel refers to a lock
  *     after its waiter has returned.
  *
  * Without futex_waitv (before Linux 5.16) a bridge serves one entry, and sleeps on its word for a
@@ -49,13 +50,11 @@
  * Threads. A waiter that finds no bridge with a free entry adds its own entry to bridge_unserved,
  * and starts a thread unless bridge_starting is set. A bridge takes as many unserved entries as it
  * can serve, and starts another thread if entries are left. If no thread can be started, all
- * unserved entries get FAILED, and their waiters poll. So do new entries while the library ends.
+ * unserved entries get FAILED, and their waiters poll. While the library ends, each new entry gets
+ * FAILED, too.
  *
  * The functions of this file are blocking. Waiters and bridges wait for bridge_lock, which is held
  * for a walk through the bridges, or through the entries of a bridge.
- *
- * Why there are bridges. A fiber, a token or a wait-any cannot sleep on a shared word, so a thread
- * does so for many of them.
  */
 #include "shm_bridge.h"
 #include "core/base/atomic.h"
@@ -115,7 +114,7 @@ static void bridge_after_fork_in_child(void)
 
 FL__AT_FORK_IN_CHILD(FL__AT_START, bridge_after_fork_in_child)
 
-/* The functions below that change lists are called under bridge_lock; bridge_wake() is not. */
+/* The functions below are called under bridge_lock, except bridge_wake(), which needs no lock. */
 
 static void bridge_link(struct bridge *b, struct bridge_entry *e)
 {
@@ -458,8 +457,9 @@ void fl__bridge_disarm(void *object, struct fl__node *node)
 /* Locks. */
 
 /*
- * Called when the waiter gives up. Asks the bridge for DONE and returns true, or unlinks an
- * unserved entry and returns false.
+ * Called when the waiter gives up. If a bridge serves the entry, asks the bridge for DONE, and
+ * returns true. Otherwise unlinks the entry, unless a failed start has done that, and returns
+ * false.
  */
 static bool bridge_request_done(struct bridge_entry *e)
 {

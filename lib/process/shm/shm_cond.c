@@ -7,16 +7,16 @@
  *   changes_   wakes; a waiter sleeps while the count    a broadcast: + 1
  *              is what it was under the mutex
  *   waits_     waits that have begun                     a wait, under the mutex: + 1
- *   served_    how many of those waits need no more      a broadcast, after the wake: the waits_ of
- *              wakes                                     before; a wait that gave up, under the
- *                                                        mutex, if no other wait was left
+ *   served_    how many of those waits need no more      a broadcast, after the wake: set to the
+ *              wakes                                     waits_ that it read before; a wait that
+ *                                                        gave up, under the mutex, if no other
+ *                                                        wait was left: + 1
  *
  * Invariants
- *   1. waits_ differs from served_ while a waiter sleeps on an old count, or may yet sleep on the
- *      present one, unless a broadcast that began after the wait is still running. So a broadcast
- *      stores served_ after the wake: if it is killed before the store, the next broadcast wakes
- *      the same waiters again. Two broadcasts at once may store an older number in served_, which
- *      only costs a wake that nobody needs.
+ *   1. waits_ differs from served_ while a waiter needs a wake, because it sleeps, or may yet sleep
+ *      on the present count. So a broadcast stores served_ after the wake: if it is killed before
+ *      the store, the next broadcast wakes the same waiters again. Two broadcasts at once may store
+ *      an older number in served_, which only costs a wake that nobody needs.
  *   2. A wait reads changes_ before it increments waits_, and a broadcast reads waits_ before it
  *      increments changes_. So a waiter that a broadcast counts as served has an older count, and
  *      does not sleep. A wait that the broadcast does not count began after the broadcast's caller

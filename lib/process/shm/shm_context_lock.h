@@ -16,8 +16,9 @@
  *   -EOWNERDEAD  the lock is acquired, and the previous owner died
  *   -ETIMEDOUT   the deadline has passed
  *   -ECANCELED   the token, or the context's cancel scope, was requested
- *   -EDEADLK     the calling thread owns the lock, and `ctx` is no fiber
- *   -ENOMEM      there is no memory for the lock's record
+ *   -EDEADLK     `ctx` is no fiber, and the calling thread owns the lock, or another process wrote
+ *                this thread's TID there
+ *   -ENOMEM      there is no memory for the lock's record, or the thread holds too many locks
  */
 FL_MUST_CHECK int fl__shm_context_acquire(struct fl__shm_lock *l, uint64_t owner, struct fl__ctx *ctx, fl_time deadline,
                                           fl_cancel_token *cancel);

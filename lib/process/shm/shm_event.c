@@ -123,7 +123,7 @@ int fl_shm_event_set(fl_shm_event *e)
 {
 	int rc = -EAGAIN;
 	while (rc == -EAGAIN) {
-		/* relaxed: a stale value only makes the CAS fail, or the check under the monitor */
+		/* relaxed: a stale value only makes the CAS or the check under the monitor fail */
 		uint32_t seen = fl__load_relaxed(&e->word_);
 		if (seen & SHM_EVENT_WAITERS)
 			rc = shm_event_set_waking(e);

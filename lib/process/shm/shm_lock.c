@@ -30,8 +30,9 @@
  *   TID       the owner; 0: free       an acquire, CAS                  a release; the kernel, when
  *                                                                       the owner dies;
  *                                                                       shm_lock_repair()
- *   DIED      an owner died            the kernel; shm_lock_repair()    an acquire, which then
- *                                                                       returns -EOWNERDEAD
+ *   DIED      an owner died            the kernel; shm_lock_repair()    an acquire, CAS; it returns
+ *                                                                       -EOWNERDEAD, but the enter
+ *                                                                       of a monitor returns 0
  *   WAITERS   a waiter may sleep on    shm_lock_sleep(), CAS;           a release, in the system
  *             the word                 fl__shm_prepare_sleep(), CAS     call that wakes all waiters
  *

@@ -11,9 +11,9 @@
  * wakes a waiter. All-zero memory is an unlocked lock. Processes that share a lock must be in one
  * PID namespace.
  *
- * The C library tells the kernel the distance from a lock's node to its word. With glibc the word
- * is words_[0]. With other C libraries it is another element, but never FL__SHM_SLEEPERS or
- * FL__SHM_STATE.
+ * The C library tells the kernel the distance from a lock's node to its word. With glibc on a
+ * 64-bit system the word is words_[0]. On 32-bit systems, and with other C libraries, it is another
+ * element, but never FL__SHM_SLEEPERS or FL__SHM_STATE.
  */
 union fl__shm_link {
 	void *node; /* a link of the robust list; valid in the owner's process */
@@ -56,13 +56,13 @@ enum { FL__SHM_HOLDS = 2 };
 
 /* The calling thread's data for robust locks. */
 struct fl__shm_self {
-	/* NULL if the system has no robust lists; then no death is seen */
+	/* NULL if the system has no robust lists; then the kernel frees no lock at a death */
 	struct fl__robust_list *list;
 	uint32_t tid; /* 0 while no thread has the record */
 	/* 1 while a thread has the record; by this field alone other threads find a free one */
 	uint32_t taken;
 	uint32_t held; /* the number of elements of `holds` in use */
-	/* fibers that wait for a lock of the thread (shm_context_lock.c) */
+	/* how many fibers of the thread wait for a lock that the thread owns (shm_context_lock.c) */
 	uint32_t waiters;
 	uint16_t room; /* the number of elements that `holds` has */
 	bool has_back; /* true while `back` is linked; false while `held` is 0 */
@@ -123,7 +123,8 @@ void fl__shm_wake(struct fl__shm_lock *l, uint32_t n);
  *   -ETIMEDOUT   from fl__shm_acquire() alone: the deadline has passed
  *   -EDEADLK     from fl__shm_acquire() alone: the calling thread owns the lock, or another process
  *                wrote this thread's TID there
- *   -ENOMEM      the lock is not acquired: there is no memory for the record
+ *   -ENOMEM      the lock is not acquired: there is no memory for the record, or the thread holds
+ *                2,045 locks
  *
  * fl__shm_release() wakes at least one waiter if there is one, and all waiters if `all` is true.
  */

@@ -10,18 +10,18 @@
  *                                                   not recover, under the lock
  *
  * Rule
- *   1. Only the owner of the lock reads or writes the state. The lock orders these accesses, so
- *      they are relaxed.
+ *   1. After init, only the owner of the lock reads or writes the state. The lock orders these
+ *      accesses, so they are relaxed.
  *
  * What a kill leaves. Each change of the state is one store.
- *   - A thread is killed in a lock, between the acquire and the return. Then the next owner is told
- *     of a death. An owner may be told of a harmless death, but never misses a harmful one: only an
- *     acquire clears DIED, and a thread that is killed before its store of INCONSISTENT is itself
- *     an owner that died.
+ *   - A thread is killed inside of a call that locks, between the acquire and the return. Then the
+ *     next owner is told of a death. An owner may be told of a harmless death, but never misses a
+ *     harmful one: only an acquire clears DIED, and a thread that is killed before its store of
+ *     INCONSISTENT is itself an owner that died.
  *   - A thread is killed in an unlock. If it has not stored LOST, the death is that of an owner
  *     before its unlock. If it has, the next owner finds LOST, whatever the lock says.
- *   - Each context that finds LOST owns the lock, wakes all waiters, and releases the lock. So no
- *     waiter sleeps on a lost mutex, even if the waking thread is killed.
+ *   - Each context that finds LOST owns the lock. It releases the lock, and wakes all waiters in
+ *     the same step. So no waiter sleeps on a lost mutex, even if the waking thread is killed.
  */
 #include "core/base/atomic.h"
 #include "core/base/panic.h"

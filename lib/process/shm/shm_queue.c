@@ -14,8 +14,8 @@
  *                                                     contents do not change      commit
  *                                                     until a get commits
  *
- * A position is below twice the ring's size, so a full ring and an empty ring differ. Counts wrap
- * at 2^32.
+ * fl__shm_queue_make() writes the first values, before another process uses the ring. A position is
+ * below twice the ring's size, so a full ring and an empty ring differ. Counts wrap at 2^32.
  *
  * Invariants, before and after each instruction of each process:
  *   1. The ring's contents lie from out's position to in's: at most its size, in whole frames.
@@ -36,8 +36,10 @@
  *   put                items                     close, close_now   items, space, done
  *   get                space                     task_done, last    done
  *
- * If the ring has impossible words, the operation returns -EBADMSG. The ring's size and place come
- * from the private handle, so no access leaves the ring.
+ * An operation under the lock returns -EBADMSG if in, out and closed, or the header of a frame,
+ * have impossible values. `dones` is not checked: a wrong value only makes a join wait or return
+ * early, or a task_done fail. The ring's size and place come from the private handle, so no access
+ * leaves the ring.
  *
  * Frames are for the program that brings a JoinableQueue of objects of any size from Python. A pipe
  * has no `task_done()`, and no bound that its user chooses. A queue whose items are the places of
@@ -232,7 +234,7 @@ struct shm_queue_transfer {
 	unsigned char *to;
 	/* the number of items; or the size of the frame, or of the buffer for it */
 	size_t n;
-	size_t moved; /* the number of items; or the size of the frame */
+	size_t moved; /* the number of items; or the size of the frame that a get has found */
 };
 
 static int shm_queue_put_items(struct shm_queue_transfer *t, const struct shm_queue_state *s)
@@ -420,7 +422,10 @@ static int shm_queue_enter(struct fl__shm_ring *r, struct fl__shm_held *held)
 	return fl__shm_enter(&r->lock, held, fl_after(FL__SHM_MONITOR_TIMEOUT));
 }
 
-/* Closes the ring. Stores in *left how many items or frames it had. */
+/*
+ * Closes the ring. Stores in *left how many items or frames it had, or 0 if an earlier close has
+ * dropped them.
+ */
 static int shm_queue_close(fl_shm_queue *q, uint32_t wanted, size_t *left)
 {
 	struct fl__shm_ring *r = q->ring;

@@ -47,7 +47,10 @@ static int shm_region_map(fl_shm *r)
 	return 0;
 }
 
-/* A signal undoes the current step. So steps are short, and get shorter after each signal. */
+/*
+ * A signal that interrupts the system call undoes what the call has done. So each call fills only a
+ * step, and steps get shorter after each signal.
+ */
 int fl__shm_fill(int fd, uint64_t at, uint64_t end)
 {
 	const uint64_t page = fl__page_size();

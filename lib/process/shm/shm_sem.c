@@ -14,8 +14,8 @@
  *   2. While a waiter sleeps, the word has WAITERS, or all waiters were woken since the sleep
  *      began. A waiter sets WAITERS under the monitor, and sleeps only while the wait queue's
  *      `changes` has the value that it had then. A release clears WAITERS in its CAS, after it has
- *      incremented `changes` and woken all waiters. Both are CASes on one word, so one of them
- *      comes first, and the other sees it.
+ *      incremented `changes` and woken all waiters. The CAS that sets WAITERS and the CAS that
+ *      clears it are on one word, so one of them comes first, and the other sees it.
  *   3. The linearization points are the CAS of an acquire, and the CAS of a release.
  *
  * Kills. If a waiter is killed between its CAS to WAITERS and its sleep, one release takes the slow

@@ -16,17 +16,18 @@
  * If `waiting` is set without a waiter, the next change makes a wake that nobody needs.
  *
  * Rule
- *   1. The monitor guards `changes` and `waiting`, and orders all accesses to them. So they are
- *      relaxed.
+ *   1. The monitor guards `changes` and `waiting`, and orders the accesses of this file to them. So
+ *      these accesses are relaxed. The kernel and the bridge compare `changes` without the monitor.
+ *      That is only a hint, since a waiter that wakes enters the monitor before it looks.
  *
  * To avoid a crowd for one item, threads queue behind a robust lock, `head`. Only the owner of
  * `head` sleeps on `changes`. The owner hands `head` on when its wait ends: it has its item, or its
  * deadline has passed, or it got an error. If the owner dies, the kernel hands `head` on. (Leader
  * and followers: Schmidt et al., 2000.) A change that serves several waiters also wakes waiters
- * behind `head`, which attempt their operation and queue again.
- * That is faster, and it serves waiters that queue behind a stopped process. Where a change
- * concerns all waiters (`broadcast` of struct fl__shm_op), none of them queue, and all sleep on
- * `changes`.
+ * behind `head`, which attempt their operation and queue again. That is faster than if each owner
+ * of `head` only handed it on, and it serves waiters that queue behind a stopped process. Where a
+ * change concerns all waiters (`broadcast` of struct fl__shm_op), none of them queue, and all sleep
+ * on `changes`.
  *
  * Waits with a token, waits of fibers, and waits in a wait-any cannot queue behind `head`. The
  * bridge sleeps on `changes` for them.
@@ -34,7 +35,7 @@
  * Why in this order. A sleeper does not learn of a death; the kernel tells only the waiters of a
  * lock. If a thread committed and unlocked first, a kill before the wake would strand the sleepers.
  * In the order of the three steps, a woken waiter needs the monitor before it can look. So it sees
- * the commit, or it learns that the owner died without one. A change must wake all waiters that
+ * the commit, or it looks after the owner has died without one. A change must wake all waiters that
  * sleep on `changes`: if it woke one, the process of this waiter might be killed before it takes
  * the item.
  *

@@ -15,7 +15,7 @@
  * calls that wake.
  */
 struct fl__shm_wait_queue {
-	struct fl__shm_lock head; /* its owner is the waiter that sleeps on `changes` */
+	struct fl__shm_lock head; /* its owner is the queued waiter that sleeps on `changes` */
 	uint32_t changes;         /* counts the wakes */
 	/* 1 while a waiter may sleep on `changes`; guarded by the monitor */
 	uint32_t waiting;

@@ -21,13 +21,19 @@ struct fl__rights {
 	uint64_t ids;
 	uint64_t root;
 	uint64_t session; /* the session and the process group */
-	/* The part that is read from /proc: seccomp filters, ambient and bounding capabilities. */
+	/*
+	 * The parts that are read second, from /proc except the NUMA policy. The first of them has
+	 * seccomp filters, ambient and bounding capabilities, and the file system ids.
+	 */
 	uint64_t confinement;
 	uint64_t namespaces;
 	uint64_t place; /* the security label, the cgroup, oom_score_adj, and the NUMA policy */
 };
 
-/* The fork server takes these on before it forks; the child sets the limits and the umask. */
+/*
+ * The fork server takes these on before it forks. Limits are the exception: it only raises them,
+ * and the child sets them.
+ */
 struct fl__settings {
 	uint64_t cpus[128]; /* the set of CPUs */
 	struct {            /* the kernel's struct sched_attr */

@@ -6,12 +6,14 @@
  * There is at most one fork server. `fork_server_lock` guards its record, `fork_server`:
  *
  *   state    what says so             next state
- *   none     `number` is 0            making, by a start that needs it or fl_process_preload()
+ *   none     `number` is 0, and       making, by a start that needs it or fl_process_preload()
+ *            not `fork_server_makes`
  *   making   `fork_server_makes`      serving, or none after an error. The maker unlocks until the
  *                                     hello, for up to `answer_timeout`; other starts wait
  *   serving  `number` is not 0        dead; or none, after it was ended
- *   dead     its pidfd is readable,   none, by the next start. That start first waits until no
- *            or `dead` is set         other start uses the socket any more (`senders`)
+ *   dead     its pidfd is readable,   none, by the next start or preload, or the end of the
+ *            or `dead` is set         library. Each first waits until no start uses the socket any
+ *                                     more (`senders`)
  *
  * The fork server ends with this process, or with this copy of the library. It ends earlier in two
  * cases:

@@ -199,8 +199,8 @@ static _Noreturn void reexec_fork_again(int socket, int parent)
 
 /*
  * Takes the blocked SIGCHLD of the reaped child `pid`. Gives it back if it is another child's
- * signal, or was merged with one. Looks for that child after the take: a later signal stays
- * pending.
+ * signal, or was merged with one. Looks for the other child after the take, since a signal that
+ * comes later stays pending.
  */
 static void reexec_discard_signal(int pid)
 {
@@ -325,9 +325,9 @@ const struct fl__start_method fl__start_exec = {
 void (*fl__main_hook)(int argc, char **argv);
 static bool reexec_main_was_called;
 /*
- * True if the marker was there, but its socket was not, and the program runs. Perhaps a constructor
- * has closed the socket, and this is a new process of the same program, which would start the next
- * one.
+ * True if the marker was there, but its socket was not, so that fl_main() has returned and main()
+ * goes on. Perhaps a constructor of this program has closed the socket. Then this process was
+ * started to serve, and if it could start a process in turn, the starts would never end.
  */
 static bool reexec_lost_socket;
 
@@ -378,7 +378,10 @@ static const char *reexec_missing(void)
 		return "a run without Valgrind, whose own program /proc/self/exe is";
 	if (fl__has_left_pid_namespace())
 		return "a thread that has not left the PID namespace of its process (unshare(), setns())";
-	/* the new process has a /proc/self/exe in any case */
+	/*
+	 * When the main thread has ended, this process has no /proc/self/exe any more, but a new
+	 * process has one.
+	 */
 	return fl__file_exists(AT_FDCWD, fl__process_sys.program) || fl__main_thread_has_ended()
 	           ? NULL
 	           : "/proc/self/exe: is /proc mounted?";
