@@ -1160,9 +1160,7 @@ def proofs(tool):
                 expect(tool.says(path, *" ".join(options).split(), "--strategy", strategy, status=status), "DATA RACE" if status else "proved: all")
         path = folder.write("reuse.c", REUSE)
         for strategy in ("graphs", "dfs:all"):
-            out = tool.says(path, "--strategy", strategy, status=1)
-            for said in ("main returns 1", "allocate other, a freed block"):
-                expect(out, said)
+            expect(tool.says(path, "--strategy", strategy, status=1), "main returns 1", "allocate other, a freed block")
         for name, wait, status, said in (("while", "while", 0, "proved: all"), ("if", "if", 1, "CHECK"),
                                          ("leak", "for (void *volatile p; !ready; p = malloc(1), p = NULL) if", 1, "LEAK")):
             path = folder.write(name + ".c", CONDITION % wait)
@@ -1220,8 +1218,7 @@ def proofs(tool):
                 expect(tool.says(path, "--strategy", strategy, status=status), said)
         path = folder.write("other_order.c", threaded(PROOFS["two_and_two"][0]).replace("\treturn 0;", "\treturn x == 1 && y == 1;"))
         out = tool.says(path, status=1)
-        for said in ("main returns 1", "the search: execution graphs", "another modification order than the order of execution: no replay"):
-            expect(out, said)
+        expect(out, "main returns 1", "the search: execution graphs", "another modification order than the order of execution: no replay")
         expect(replayed(tool, out.replace("To try again", "The same again")), "main returns 1", "another modification order")
         inputs = "unsigned fl_stress_choose(unsigned n); if (fl_stress_choose(4) * 4 + fl_stress_choose(4) == 6 && R(x)) abort();"
         expect(replayed(tool, tool.says(folder.program("inputs", [inputs, "W(x, 1);"]), "--strategy", "graphs", status=4), 4), "--replay")
