@@ -931,15 +931,31 @@ uint64_t lab_graph_read(unsigned i)
 	return value_read(&now, &now.e[i]);
 }
 
-/* A later update that writes what it reads does not count: it is no news for a loop. */
-bool lab_graph_is_newest(unsigned i)
+/*
+ * Whether one of the first `n` events of the graph is a write that is newer than the event `i`, or,
+ * if `i` only reads, than what `i` reads. An update that writes the value that it reads does not
+ * count: it is no news for a loop.
+ */
+static bool has_newer(unsigned i, unsigned n)
 {
 	const graph_event *e = &now.e[i];
-	GRAPH_EACH (x, &now)
+	for (const graph_event *x = now.e; x < now.e + n; x++)
 		if (x->writes && x->location == e->location && x->mo > place_of(&now, e) &&
 		    !(x->reads && x->value == value_read(&now, x)))
-			return false;
-	return !e->unusual;
+			return true;
+	return false;
+}
+
+bool lab_graph_is_newest(unsigned i)
+{
+	return !now.e[i].unusual && !has_newer(i, now.n);
+}
+
+bool lab_graph_is_outdated(unsigned i)
+{
+	const graph_event *e = &now.e[i];
+	return (e->kind == LAB_GRAPH_READ || (e->kind == LAB_GRAPH_SWAP && !e->writes)) &&
+	       (e->unusual || has_newer(i, i));
 }
 
 void lab_graph_initial(unsigned location, uint64_t value)
