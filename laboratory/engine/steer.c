@@ -212,8 +212,8 @@ static struct section {
  */
 static uintptr_t ordinary[ORDINARY];
 static unsigned n_ordinary;
-/* `has_awaits`: this search has found an await, or has ended a run at an outdated read. */
-static bool has_awaits, begins_anew;
+/* This search has found an await, or has ended a run at an outdated read; it begins anew. */
+static bool has_awaits, has_outdated, begins_anew;
 
 static struct loop *loop_of(const struct lab_thread *t)
 {
@@ -258,7 +258,7 @@ static void steer_is_ordinary(uintptr_t what)
 	if (is_ordinary(what))
 		return;
 	ordinary[n_ordinary++] = what;
-	begins_anew = has_awaits;
+	begins_anew = has_awaits || (has_outdated && what < LAB_GRAPH_THREADS);
 	if (begins_anew)
 		lab_prune();
 }
@@ -269,13 +269,13 @@ void lab_steer_reset(unsigned faults)
 	memset(parents, 0, sizeof parents);
 	n_places = 0;
 	refusal = NULL;
-	has_awaits = false;
+	has_awaits = has_outdated = false;
 	lab_graph_reset(faults);
 }
 
 unsigned lab_steer_learnt(void)
 {
-	unsigned n = n_places + n_ordinary + has_awaits + lab_graph_is_bounded();
+	unsigned n = n_places + n_ordinary + has_awaits + has_outdated + lab_graph_is_bounded();
 	LAB_EACH (i, parents)
 		n += parents[i] > 0;
 	return n;
@@ -479,7 +479,7 @@ static void steer_end_if_outdated(void)
 	if (s->last == LAB_GRAPH_NONE || s->effects != steer_effects() || lab_graph_planned(id) || is_ordinary(id) ||
 	    !lab_graph_is_outdated(s->last))
 		return;
-	has_awaits = lab.outdated = true;
+	has_outdated = lab.outdated = true;
 	lab_prune();
 }
 
