@@ -180,7 +180,7 @@ static const char *edge_wanted(const struct lab_thread *t)
 {
 	if (t->object)
 		return lab_text("%s %s", t->object->kind == LAB_COND ? "waits for" : "wants",
-		                lab_object_name(t->object->address, (enum lab_object_kind)t->object->kind));
+		                lab_object_name(t->object));
 	if (t->next.kind == LAB_JOIN)
 		return lab_text("waits for the end of %s", lab.threads[t->joins].name);
 	return t->futex ? lab_text("sleeps on %s", lab_address_name(t->futex)) : "sleeps";

@@ -164,8 +164,12 @@ static bool keep_leak(void)
 struct search {
 	int preemptions, stale, faults; /* its bounds */
 	unsigned met;                   /* the limits that it has met so far */
-	uint64_t complete, blocked;     /* how many executions there were */
-	bool ended;                     /* no execution is left */
+	/*
+	 * How many executions there were. `blocked` counts those that were pruned. `outdated` counts those
+	 * among them that ended at an outdated read.
+	 */
+	uint64_t complete, blocked, outdated;
+	bool ended; /* no execution is left */
 };
 
 /*
@@ -319,7 +323,7 @@ static bool graphs_on(uint64_t executions, int64_t limit);
 static void part_run(struct part *own, int64_t limit)
 {
 	part = own;
-	graphs.complete = graphs.blocked = graphs.ended = 0;
+	graphs.complete = graphs.blocked = graphs.outdated = graphs.ended = 0;
 	result.steps = 0;
 	lab_outcomes_reset();
 	lab_graphs_give(part->graphs, part->size);
@@ -352,6 +356,7 @@ static void part_end(const struct part *p)
 	graphs.met |= p->run.met;
 	graphs.complete += p->run.complete;
 	graphs.blocked += p->run.blocked;
+	graphs.outdated += p->run.outdated;
 	result.executions += p->run.complete;
 	result.pruned += p->run.blocked;
 	result.steps += p->steps;
@@ -435,6 +440,7 @@ static bool graphs_on(uint64_t executions, int64_t limit)
 		graphs.met |= lab.limits | (lab_graph_is_bounded() ? 1u << LAB_MET_FAULTS : 0);
 		graphs.complete += !lab.pruned;
 		graphs.blocked += lab.pruned;
+		graphs.outdated += lab.outdated;
 		if (time_is_up(limit))
 			break;
 	}
@@ -783,7 +789,8 @@ const struct lab_result *lab_model_run(const struct lab_test *test, const struct
 	if (seen.ended) {
 		result.exhausted = true;
 		result.complete = seen.complete;
-		result.blocked = seen.blocked;
+		result.blocked = seen.blocked - seen.outdated;
+		result.outdated = seen.outdated;
 		result.limits = seen.met | proof.met |
 		                (config->unseen & LAB_UNSEEN_NAMED ? 1u << LAB_MET_ASSEMBLY : 0) |
 		                (seen.complete == 0 ? 1u << LAB_MET_NO_END : 0);

@@ -516,7 +516,7 @@ static bool are_newest(const struct graph *g)
 static bool is_consistent(const struct graph *g, const uint16_t *old, unsigned revisited, const graph_clock *its_past)
 {
 	uint16_t sc[MOST_SC];
-	uint64_t to[MOST_SC][MOST_SC / 64];
+	lab_value to[MOST_SC]; /* This has a bit for each of the events. */
 	unsigned n = 0;
 	for (unsigned i = 0; i < g->n && n < MOST_SC; i++)
 		if (is_sc(&g->e[i]))
@@ -531,20 +531,18 @@ static bool is_consistent(const struct graph *g, const uint16_t *old, unsigned r
 	for (unsigned i = 0; i < g->n; i++)
 		sc_past[i] = i == revisited ? its_past : &past[old ? old[i] : i];
 	sc_prepare();
-	const unsigned words = (n + 63) / 64;
 	for (unsigned i = 0; i < n; i++) {
-		memset(to[i], 0, words * sizeof to[i][0]);
+		to[i] = 0;
 		for (unsigned j = 0; j < n; j++)
 			if (i != j && is_psc(sc[i], sc[j]))
-				to[i][j / 64] |= UINT64_C(1) << j % 64;
+				to[i] |= (lab_value)1 << j;
 	}
 	for (unsigned k = 0; k < n; k++)
 		for (unsigned i = 0; i < n; i++)
-			if (to[i][k / 64] >> k % 64 & 1)
-				for (unsigned w = 0; w < words; w++)
-					to[i][w] |= to[k][w];
+			if (to[i] >> k & 1)
+				to[i] |= to[k];
 	for (unsigned i = 0; i < n; i++)
-		if (to[i][i / 64] >> i % 64 & 1)
+		if (to[i] >> i & 1)
 			return false;
 	return true;
 }
@@ -933,15 +931,31 @@ uint64_t lab_graph_read(unsigned i)
 	return value_read(&now, &now.e[i]);
 }
 
-/* A later update that writes what it reads does not count: it is no news for a loop. */
-bool lab_graph_is_newest(unsigned i)
+/*
+ * Whether one of the first `n` events of the graph is a write that is newer than the event `i`, or,
+ * if `i` only reads, than what `i` reads. An update that writes the value that it reads does not
+ * count: it is no news for a loop.
+ */
+static bool has_newer(unsigned i, unsigned n)
 {
 	const graph_event *e = &now.e[i];
-	GRAPH_EACH (x, &now)
+	for (const graph_event *x = now.e; x < now.e + n; x++)
 		if (x->writes && x->location == e->location && x->mo > place_of(&now, e) &&
 		    !(x->reads && x->value == value_read(&now, x)))
-			return false;
-	return !e->unusual;
+			return true;
+	return false;
+}
+
+bool lab_graph_is_newest(unsigned i)
+{
+	return !now.e[i].unusual && !has_newer(i, now.n);
+}
+
+bool lab_graph_is_outdated(unsigned i)
+{
+	const graph_event *e = &now.e[i];
+	return (e->kind == LAB_GRAPH_READ || (e->kind == LAB_GRAPH_SWAP && !e->writes)) &&
+	       (e->unusual || has_newer(i, i));
 }
 
 void lab_graph_initial(unsigned location, uint64_t value)

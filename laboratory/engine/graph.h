@@ -133,6 +133,12 @@ uint64_t lab_graph_read(unsigned event);   /* Returns the value that the event r
  * Updates that write the value that they read do not count as later writes.
  */
 bool lab_graph_is_newest(unsigned event);
+/*
+ * Whether the event is a load, or a compare-and-swap that failed, and no free extension would have
+ * added it as it is: the location had a newer value then, or the compare-and-swap failed without a
+ * reason. Updates that write the value that they read do not count as newer values.
+ */
+bool lab_graph_is_outdated(unsigned event);
 void lab_graph_initial(unsigned location, uint64_t value);
 /*
  * Writes the events that are done in an order that contains po, rf, mo and psc, and returns their

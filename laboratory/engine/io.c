@@ -407,7 +407,7 @@ static ssize_t io_put(struct lab_file *f, const struct iovec *v, size_t size, in
 			return done > 0 ? (ssize_t)done : lab_error(EPIPE);
 		if (!c->reader || !c->writer)
 			lab_misuse(pc, "writes to %s, which is closed for reading",
-			           lab_object_name(io_object_of(c, pc)->address, LAB_IO));
+			           lab_object_name(io_object_of(c, pc)));
 		n = counts || size - done < c->room - c->count ? size - done : (size_t)(c->room - c->count);
 		if (f->kind == LAB_IO_SOCKET && n > 1 && lab_fault(LAB_FAULT_PARTIAL)) {
 			n = 1;

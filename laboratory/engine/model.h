@@ -254,7 +254,8 @@ struct lab_execution {
 	struct lab_outcome *outcome;
 	uintptr_t signature; /* distinguishes two failures of one verdict */
 	uintptr_t at;        /* of a failure: lab_failure.address */
-	bool failed, pruned;
+	/* `outdated`: the execution was pruned since a thread stopped at an outdated read (steer.c). */
+	bool failed, pruned, outdated;
 	unsigned limits; /* the limits met so far: bits of enum lab_limit */
 	enum lab_verdict verdict;
 

@@ -40,13 +40,9 @@ static struct lab_object *object_entry(uintptr_t address, bool make)
 		n_made++;
 	}
 	used[n_used++] = o;
-	memset(o, 0, offsetof(struct lab_object, view)); /* This clears by[], too. */
-	lab_view_clear(&o->view);
-	lab_view_clear(&o->readers);
+	memset(o, 0, offsetof(struct lab_object, view)); /* This clears by[], too. object_begin() does the rest. */
 	o->address = address;
 	o->generation = lab.generation;
-	o->owner = LAB_NOBODY;
-	o->width = 0;
 	return o;
 }
 
@@ -55,10 +51,9 @@ struct lab_object *lab_object_find(uintptr_t address)
 	return object_entry(address, false);
 }
 
-void lab_objects_visit(void (*visit)(struct lab_object *object, void *arg), void *arg)
+struct lab_object *lab_object_number(unsigned i)
 {
-	for (unsigned i = 0; used_generation == lab.generation && i < n_used; i++)
-		visit(used[i], arg);
+	return used_generation == lab.generation && i < n_used ? used[i] : NULL;
 }
 
 /* --- words --- */
@@ -66,11 +61,16 @@ void lab_objects_visit(void (*visit)(struct lab_object *object, void *arg), void
 static const char *const kind_names[LAB_OBJECT_KINDS] = {
     "mutex", "condition", "readers-writer lock", "spin lock", "barrier", "semaphore", "once", "channel"};
 
-const char *lab_object_name(uintptr_t address, enum lab_object_kind kind)
+const char *lab_object_name_at(uintptr_t address, enum lab_object_kind kind)
 {
 	char *text = lab_name_buffer();
 	snprintf(text, LAB_NAME, "the %s %s", kind_names[kind], lab_address_name(address));
 	return text;
+}
+
+const char *lab_object_name(const struct lab_object *object)
+{
+	return lab_object_name_at(object->address, (enum lab_object_kind)object->kind);
 }
 
 _Noreturn void lab_misuse(uintptr_t pc, const char *format, ...)
@@ -156,8 +156,7 @@ void lab_object_left(struct lab_object *o, uintptr_t pc)
 
 static _Noreturn void object_misuse_ended(const struct lab_object *o, const char *what, uintptr_t pc)
 {
-	lab_misuse(pc, "%s %s, which %s destroyed at %s", what,
-	           lab_object_name(o->address, (enum lab_object_kind)o->kind), lab.threads[o->ender.thread].name,
+	lab_misuse(pc, "%s %s, which %s destroyed at %s", what, lab_object_name(o), lab.threads[o->ender.thread].name,
 	           lab_site_name(o->ender.pc));
 }
 
@@ -169,9 +168,8 @@ static void object_check_uses(const struct lab_object *o, const char *what, uint
 {
 	for (unsigned i = 0; i < o->used_by; i++)
 		if (o->uses[i].pc && !lab_is_known(i, o->uses[i].left ? o->uses[i].left : o->uses[i].clock))
-			lab_misuse(pc, "%s %s, but its use by %s at %s is not ordered before", what,
-			           lab_object_name(o->address, (enum lab_object_kind)o->kind), lab.threads[i].name,
-			           lab_site_name(o->uses[i].pc));
+			lab_misuse(pc, "%s %s, but its use by %s at %s is not ordered before", what, lab_object_name(o),
+			           lab.threads[i].name, lab_site_name(o->uses[i].pc));
 }
 
 static void object_begin(struct lab_object *o, enum lab_object_kind kind)
@@ -232,16 +230,14 @@ struct lab_object *lab_object_use(uintptr_t address, size_t size, enum lab_objec
 		object_misuse_ended(o, what, pc);
 	if (o && o->live) {
 		if (o->kind != (uint8_t)kind)
-			lab_misuse(pc, "%s %s as a %s", what, lab_object_name(address, (enum lab_object_kind)o->kind),
-			           kind_names[kind]);
+			lab_misuse(pc, "%s %s as a %s", what, lab_object_name(o), kind_names[kind]);
 		if (o->made && !lab_is_known(o->maker.thread, o->maker_clock))
 			lab_misuse(pc, "%s %s, but its initialisation by %s at %s is not ordered before", what,
-			           lab_object_name(address, kind), lab.threads[o->maker.thread].name,
-			           lab_site_name(o->maker.pc));
+			           lab_object_name(o), lab.threads[o->maker.thread].name, lab_site_name(o->maker.pc));
 	} else {
 		const struct lab_early *before = fresh ? NULL : object_early(address, kind);
 		if (!fresh && !before)
-			lab_misuse(pc, "%s %s, which is not initialised", what, lab_object_name(address, kind));
+			lab_misuse(pc, "%s %s, which is not initialised", what, lab_object_name_at(address, kind));
 		o = object_entry(address, true);
 		object_begin(o, kind);
 		o->made = false;
@@ -265,9 +261,9 @@ struct lab_object *lab_object_init(uintptr_t address, size_t size, enum lab_obje
 	lab_heap_check(address, size, true, pc);
 	struct lab_object *o = object_entry(address, true);
 	if (object_is_busy(o))
-		lab_misuse(pc, "initialises %s anew, which is in use", lab_object_name(address, kind));
+		lab_misuse(pc, "initialises %s anew, which is in use", lab_object_name_at(address, kind));
 	if (o->live && o->made && !lab_is_stack(address))
-		lab_misuse(pc, "initialises %s anew, which %s initialised at %s", lab_object_name(address, kind),
+		lab_misuse(pc, "initialises %s anew, which %s initialised at %s", lab_object_name_at(address, kind),
 		           lab.threads[o->maker.thread].name, lab_site_name(o->maker.pc));
 	if (o->live)
 		object_check_uses(o, "initialises", pc);
@@ -282,17 +278,16 @@ struct lab_object *lab_object_init(uintptr_t address, size_t size, enum lab_obje
 
 void lab_object_destroy(struct lab_object *o, uintptr_t pc)
 {
-	const enum lab_object_kind kind = (enum lab_object_kind)o->kind;
 	const struct lab_op op = lab_sync_op(LAB_SYNC_DESTROY, o->address, pc);
 	lab_object_point(op, o);
 	if (o->owner != LAB_NOBODY)
-		lab_misuse(pc, "destroys %s, which %s has held since %s", lab_object_name(o->address, kind),
+		lab_misuse(pc, "destroys %s, which %s has held since %s", lab_object_name(o),
 		           lab.threads[o->owner].name, lab_site_name(o->taken.pc));
-	if (kind == LAB_RWLOCK && o->count > 0)
-		lab_misuse(pc, "destroys %s, which %u reader%s hold%s", lab_object_name(o->address, kind), o->count,
+	if (o->kind == LAB_RWLOCK && o->count > 0)
+		lab_misuse(pc, "destroys %s, which %u reader%s hold%s", lab_object_name(o), o->count,
 		           o->count > 1 ? "s" : "", o->count > 1 ? "" : "s");
 	if (lab_object_waiters(o) > 0)
-		lab_misuse(pc, "destroys %s, for which a thread waits", lab_object_name(o->address, kind));
+		lab_misuse(pc, "destroys %s, for which a thread waits", lab_object_name(o));
 	for (unsigned i = 0; i < o->used_by; i++)
 		o->uses[i].left = 0; /* pthread_barrier_destroy() waits until all threads have left. */
 	object_check_uses(o, "destroys", pc);
@@ -301,20 +296,15 @@ void lab_object_destroy(struct lab_object *o, uintptr_t pc)
 	o->ender = lab_here(pc);
 }
 
-static uintptr_t freed_from, freed_to, freed_pc;
-
-static void object_free_in_block(struct lab_object *o, void *arg)
+static void object_freed(struct lab_object *o, uintptr_t pc)
 {
-	(void)arg;
-	if (o->address < freed_from || o->address >= freed_to)
-		return;
-	const char *name = object_is_busy(o) ? lab_object_name(o->address, (enum lab_object_kind)o->kind) : NULL;
+	const char *name = object_is_busy(o) ? lab_object_name(o) : NULL;
 	if (name && o->owner != LAB_NOBODY)
-		lab_misuse(freed_pc, "frees the memory of %s, which %s has held since %s", name,
-		           lab.threads[o->owner].name, lab_site_name(o->taken.pc));
+		lab_misuse(pc, "frees the memory of %s, which %s has held since %s", name, lab.threads[o->owner].name,
+		           lab_site_name(o->taken.pc));
 	if (name)
-		lab_misuse(freed_pc, "frees the memory of %s, which is in use", name);
-	object_check_uses(o, "frees the memory of", freed_pc);
+		lab_misuse(pc, "frees the memory of %s, which is in use", name);
+	object_check_uses(o, "frees the memory of", pc);
 	if (o->live)
 		o->ender.pc = 0;
 	o->live = false;
@@ -323,29 +313,27 @@ static void object_free_in_block(struct lab_object *o, void *arg)
 
 void lab_objects_freed(uintptr_t address, size_t size, uintptr_t pc)
 {
-	if (used_generation != lab.generation)
-		return;
-	freed_from = address;
-	freed_to = address + size;
-	freed_pc = pc;
-	lab_objects_visit(object_free_in_block, NULL);
+	struct lab_object *o;
+	for (unsigned i = 0; (o = lab_object_number(i)); i++)
+		if (o->address - address < size)
+			object_freed(o, pc);
 }
 
-static void object_last_robust(struct lab_object *o, void *arg)
+/* Returns the live robust mutex that the running thread holds and has locked last, or NULL. */
+static struct lab_object *object_last_robust(void)
 {
-	struct lab_object **last = arg;
-	if (o->live && o->robust && o->owner == (int)lab.self->id && (!*last || o->taken_clock > (*last)->taken_clock))
-		*last = o;
+	struct lab_object *o, *last = NULL;
+	for (unsigned i = 0; (o = lab_object_number(i)); i++)
+		if (o->live && o->robust && o->owner == (int)lab.self->id &&
+		    (!last || o->taken_clock > last->taken_clock))
+			last = o;
+	return last;
 }
 
 /* The mutex that was locked last comes first, as in Linux. */
 static void object_abandon_robust(uintptr_t pc)
 {
-	for (struct lab_object *o;;) {
-		o = NULL;
-		lab_objects_visit(object_last_robust, &o);
-		if (!o)
-			return;
+	for (struct lab_object *o; (o = object_last_robust());) {
 		const struct lab_op op = lab_sync_op(LAB_SYNC_ABANDON, o->address, pc);
 		lab_object_point(op, o);
 		o->owner = LAB_NOBODY;
@@ -357,34 +345,28 @@ static void object_abandon_robust(uintptr_t pc)
 	}
 }
 
-struct leaving {
-	const struct lab_thread *thread;
-	uintptr_t pc;
-};
-
-static void object_leave(struct lab_object *o, void *arg)
+void lab_objects_left(uintptr_t pc)
 {
-	const struct leaving *leaving = arg;
-	const struct lab_thread *t = leaving->thread;
-	const enum lab_object_kind kind = (enum lab_object_kind)o->kind;
-	if (!o->live)
-		return;
-	if (o->owner == (int)t->id && kind != LAB_ONCE) {
-		lab_misuse(leaving->pc, "ends while it holds %s, which it has held since %s",
-		           lab_object_name(o->address, kind), lab_site_name(o->taken.pc));
-	} else if (t->id < o->width && o->reads[t->id] > 0) {
-		lab_misuse(leaving->pc, "ends while it holds %s for reading", lab_object_name(o->address, kind));
+	const unsigned self = lab.self->id;
+	const struct lab_object *o;
+	object_abandon_robust(pc);
+	for (unsigned i = 0; (o = lab_object_number(i)); i++) {
+		if (!o->live)
+			continue;
+		if (o->owner == (int)self && o->kind != LAB_ONCE)
+			lab_misuse(pc, "ends while it holds %s, which it has held since %s", lab_object_name(o),
+			           lab_site_name(o->taken.pc));
+		if (lab_object_reads(o, self) > 0)
+			lab_misuse(pc, "ends while it holds %s for reading", lab_object_name(o));
 	}
 }
 
-void lab_objects_left(const struct lab_thread *thread, uintptr_t pc)
-{
-	struct leaving leaving = {thread, pc};
-	object_abandon_robust(pc);
-	lab_objects_visit(object_leave, &leaving);
-}
-
 /* --- waiting --- */
+
+unsigned lab_object_reads(const struct lab_object *o, unsigned thread)
+{
+	return thread < o->width ? o->reads[thread] : 0;
+}
 
 void lab_object_release(struct lab_view *view)
 {
@@ -529,7 +511,7 @@ bool lab_object_describe(const struct lab_thread *t)
 	const struct lab_object *o = t->object;
 	if (!o || t->state != LAB_BLOCKED)
 		return false;
-	const char *name = lab_object_name(o->address, (enum lab_object_kind)o->kind);
+	const char *name = lab_object_name(o);
 	const char *site = lab_site_name(t->next.pc);
 	if (o->owner != LAB_NOBODY)
 		lab_detail("  %s wants %s (%s), which %s holds since %s\n", t->name, name, site,
@@ -553,7 +535,7 @@ static const struct lab_thread *object_rwlock_blocker(const struct lab_thread *t
 	const struct lab_object *o = t->object;
 	LAB_EACH_THREAD (other) {
 		if (t->next.order == LAB_SYNC_RDLOCK ? other->object == o && other->next.order == LAB_SYNC_WRLOCK
-		                                     : other->id < o->width && o->reads[other->id] > 0)
+		                                     : lab_object_reads(o, other->id) > 0)
 			return other;
 	}
 	return NULL;
@@ -580,14 +562,13 @@ static void object_say_link(char *text, size_t size, const struct lab_thread *t,
 		snprintf(text + length, size - length, "%s%s joins %s", between, t->name, next->name);
 	else if (t->object->kind == LAB_RWLOCK)
 		snprintf(text + length, size - length, "%s%s wants %s to %s, %s %s %s", between, t->name,
-		         lab_object_name(t->object->address, LAB_RWLOCK), reads ? "read" : "write",
-		         behind ? "behind" : "which", next->name,
+		         lab_object_name(t->object), reads ? "read" : "write", behind ? "behind" : "which", next->name,
 		         behind                           ? "that waits to write"
 		         : t->object->owner != LAB_NOBODY ? "holds for writing"
 		                                          : "holds for reading");
 	else
 		snprintf(text + length, size - length, "%s%s wants %s, which %s holds", between, t->name,
-		         lab_object_name(t->object->address, (enum lab_object_kind)t->object->kind), next->name);
+		         lab_object_name(t->object), next->name);
 }
 
 /* Describes the cycle that contains `first`; false: there is none. */
@@ -620,8 +601,7 @@ void lab_objects_stuck(void)
 		if (o && o->kind == LAB_COND && o->wasted.pc)
 			lab_fail(LAB_LOST_WAKEUP,
 			         "%s waits for %s for ever: the signal by %s (%s) came before the wait", t->name,
-			         lab_object_name(o->address, LAB_COND), lab.threads[o->wasted.thread].name,
-			         lab_site_name(o->wasted.pc));
+			         lab_object_name(o), lab.threads[o->wasted.thread].name, lab_site_name(o->wasted.pc));
 		int number;
 		if (o && lab_io_lost(t, &number))
 			lab_fail(

@@ -198,7 +198,8 @@ const char *lab_sync_verb(unsigned what);
 /* Ends the execution because of misuse that POSIX leaves undefined. */
 _Noreturn void lab_misuse(uintptr_t pc, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "the mutex acc[1].lock", in a lab_name_buffer(). */
-const char *lab_object_name(uintptr_t address, enum lab_object_kind kind);
+const char *lab_object_name(const struct lab_object *object);
+const char *lab_object_name_at(uintptr_t address, enum lab_object_kind kind);
 
 /*
  * Adds what the thread waits for to the details of the failure. Returns false if it waits for no
@@ -213,10 +214,13 @@ void lab_objects_stuck(void);
 /* Returns the thread that `thread` waits for; NULL: it waits for no particular one. */
 const struct lab_thread *lab_object_blocker(const struct lab_thread *thread);
 /*
- * Called when a thread ends: abandons its robust mutexes. Fails if the thread holds another object.
+ * Called when the running thread ends. Abandons its robust mutexes, and fails if the thread holds
+ * another object.
  */
-void lab_objects_left(const struct lab_thread *thread, uintptr_t pc);
-/* Calls `visit` for each object of this execution. */
-void lab_objects_visit(void (*visit)(struct lab_object *object, void *arg), void *arg);
+void lab_objects_left(uintptr_t pc);
+/* Returns how often the thread holds the readers-writer lock for reading; 0 for other objects. */
+unsigned lab_object_reads(const struct lab_object *object, unsigned thread);
+/* Returns the object of this execution with that number, from 0 on, or NULL if there are fewer. */
+struct lab_object *lab_object_number(unsigned i);
 
 #endif

@@ -13,8 +13,7 @@ static bool cond_is_static(uintptr_t address)
 
 struct lab_object *lab_cond_of(uintptr_t address, bool c11, const char *what, uintptr_t pc)
 {
-	struct lab_object *o = lab_object_find(address);
-	const bool fresh = !c11 && address && !(o && o->live) && cond_is_static(address);
+	const bool fresh = !c11 && address && cond_is_static(address);
 	return lab_object_use(address, sizeof(pthread_cond_t), LAB_COND, fresh, what, pc);
 }
 
@@ -58,8 +57,8 @@ int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadli
 	if (mutex->owner != (int)lab.self->id) {
 		if (mutex->type == LAB_MUTEX_ERRORCHECK)
 			return EPERM;
-		lab_misuse(pc, "waits for %s with %s, which it does not hold", lab_object_name(o->address, LAB_COND),
-		           lab_object_name(mutex->address, LAB_MUTEX));
+		lab_misuse(pc, "waits for %s with %s, which it does not hold", lab_object_name(o),
+		           lab_object_name(mutex));
 	}
 	if (!lab.steered)
 		return lab_cond_begin(o, mutex, deadline, pc);
@@ -74,13 +73,11 @@ int lab_cond_begin(struct lab_object *o, struct lab_object *mutex, int64_t deadl
 	const struct lab_op op = lab_sync_op(LAB_SYNC_WAIT, o->address, pc);
 	lab_object_point(op, o);
 	if (o->mutex && o->mutex != mutex->address && lab_object_waiters(o) > 0)
-		lab_misuse(pc, "waits for %s with %s, while another thread waits for it with %s",
-		           lab_object_name(o->address, LAB_COND), lab_object_name(mutex->address, LAB_MUTEX),
-		           lab_object_name(o->mutex, LAB_MUTEX));
+		lab_misuse(pc, "waits for %s with %s, while another thread waits for it with %s", lab_object_name(o),
+		           lab_object_name(mutex), lab_object_name_at(o->mutex, LAB_MUTEX));
 	if (mutex->count > 1)
-		lab_misuse(pc, "waits for %s with %s, which it has locked %u times",
-		           lab_object_name(o->address, LAB_COND), lab_object_name(mutex->address, LAB_MUTEX),
-		           mutex->count);
+		lab_misuse(pc, "waits for %s with %s, which it has locked %u times", lab_object_name(o),
+		           lab_object_name(mutex), mutex->count);
 	o->mutex = mutex->address;
 	if (lab.steered)
 		lab_steer_enqueue(o, mutex, pc);

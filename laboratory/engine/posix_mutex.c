@@ -9,12 +9,6 @@ bool lab_mutex_can(const struct lab_object *o, const struct lab_thread *thread)
 	return o->owner == LAB_NOBODY;
 }
 
-/* A mutex, or a spin lock, which is like a normal mutex. */
-static const char *mutex_name(const struct lab_object *o)
-{
-	return lab_object_name(o->address, (enum lab_object_kind)o->kind);
-}
-
 /* A static initialiser leaves all bytes zero except for the type. */
 static bool mutex_is_static(const pthread_mutex_t *mutex)
 {
@@ -68,7 +62,7 @@ static int mutex_relock(struct lab_object *o, bool tries, uintptr_t pc)
 		return EBUSY;
 	if (o->type == LAB_MUTEX_ERRORCHECK)
 		return EDEADLK;
-	lab_misuse(pc, "locks %s again, which it has held since %s", mutex_name(o), lab_site_name(o->taken.pc));
+	lab_misuse(pc, "locks %s again, which it has held since %s", lab_object_name(o), lab_site_name(o->taken.pc));
 }
 
 int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc)
@@ -113,9 +107,9 @@ int lab_mutex_unlock(struct lab_object *o, uintptr_t pc)
 		return EPERM;
 	}
 	if (o->owner == LAB_NOBODY)
-		lab_misuse(pc, "unlocks %s, which no thread holds", mutex_name(o));
+		lab_misuse(pc, "unlocks %s, which no thread holds", lab_object_name(o));
 	if (o->owner != (int)lab.self->id)
-		lab_misuse(pc, "unlocks %s, which %s has held since %s", mutex_name(o), lab.threads[o->owner].name,
+		lab_misuse(pc, "unlocks %s, which %s has held since %s", lab_object_name(o), lab.threads[o->owner].name,
 		           lab_site_name(o->taken.pc));
 	if (o->owner_died)
 		o->lost = true; /* no owner made it consistent */

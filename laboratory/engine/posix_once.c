@@ -5,12 +5,11 @@
 
 bool lab_once_begin(uintptr_t once, const char *what, uintptr_t pc)
 {
-	struct lab_object *o = lab_object_find(once);
-	const bool fresh = once && !(o && o->live) && *(const int *)once == 0;
-	o = lab_object_use(once, sizeof(int), LAB_ONCE, fresh, what, pc);
+	const bool fresh = once && *(const int *)once == 0;
+	struct lab_object *o = lab_object_use(once, sizeof(int), LAB_ONCE, fresh, what, pc);
 	if (o->owner == (int)lab.self->id)
 		lab_misuse(pc, "%s %s from the function that it calls, so it waits for itself", what,
-		           lab_object_name(once, LAB_ONCE));
+		           lab_object_name(o));
 	const struct lab_op op = lab_sync_op(LAB_SYNC_ONCE, once, pc);
 	(void)lab_object_wait(op, o, lab_mutex_can, INT64_MAX);
 	lab_sync_event(&op, 0);

@@ -24,9 +24,8 @@ static void rwlock_widen(struct lab_object *o)
 static struct lab_object *rwlock_of(pthread_rwlock_t *lock, const char *what, uintptr_t pc)
 {
 	const uintptr_t address = (uintptr_t)lock;
-	struct lab_object *o = lab_object_find(address);
-	const bool fresh = address && !(o && o->live) && rwlock_is_static(address);
-	o = lab_object_use(address, sizeof *lock, LAB_RWLOCK, fresh, what, pc);
+	const bool fresh = address && rwlock_is_static(address);
+	struct lab_object *o = lab_object_use(address, sizeof *lock, LAB_RWLOCK, fresh, what, pc);
 	rwlock_widen(o);
 	return o;
 }
@@ -54,11 +53,6 @@ bool lab_rwlock_has_writer(const struct lab_object *o)
 static bool rwlock_can_read_enqueued(const struct lab_object *o, const struct lab_thread *thread)
 {
 	return rwlock_can_read(o, thread) && !lab_rwlock_has_writer(o);
-}
-
-static unsigned rwlock_reads(const struct lab_object *o, unsigned thread)
-{
-	return thread < o->width ? o->reads[thread] : 0;
 }
 
 static int rwlock_take_read(struct lab_object *o, uintptr_t pc)
@@ -102,9 +96,9 @@ static int rwlock_lock_write(struct lab_object *o, int64_t deadline, uintptr_t p
 	const struct lab_op op = lab_sync_op(LAB_SYNC_WRLOCK, o->address, pc);
 	if (o->owner == (int)lab.self->id)
 		return EDEADLK;
-	if (rwlock_reads(o, lab.self->id) > 0)
+	if (lab_object_reads(o, lab.self->id) > 0)
 		lab_misuse(pc, "locks %s for writing while it holds it for reading, so it waits for itself",
-		           lab_object_name(o->address, LAB_RWLOCK));
+		           lab_object_name(o));
 	if (!lab.steered)
 		lab_object_point(lab_sync_op(LAB_SYNC_ENQUEUE, o->address, pc), o);
 	(void)lab_steer_line(o, 1, pc);
@@ -203,13 +197,13 @@ EXPORTED int pthread_rwlock_unlock(pthread_rwlock_t *lock)
 		o->owner = LAB_NOBODY;
 		lab_view_copy(&o->view, &lab.self->view);
 		lab_view_clear(&o->readers);
-	} else if (rwlock_reads(o, self) > 0) {
+	} else if (lab_object_reads(o, self) > 0) {
 		lab_steer_step(o, LAB_SYNC_RDUNLOCK);
 		o->reads[self]--;
 		o->count--;
 		lab_object_release(&o->readers);
 	} else {
-		lab_misuse(PC, "unlocks %s, which it does not hold", lab_object_name(o->address, LAB_RWLOCK));
+		lab_misuse(PC, "unlocks %s, which it does not hold", lab_object_name(o));
 	}
 	lab_object_changed(o);
 	lab_sync_event(&op, 0);

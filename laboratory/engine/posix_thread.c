@@ -106,7 +106,7 @@ _Noreturn void lab_posix_end(void *result, uintptr_t pc)
 {
 	lab_keys_end(pc);
 	thread_info(lab.self->id)->result = result;
-	lab_objects_left(lab.self, pc);
+	lab_objects_left(pc);
 	if (lab.program && thread_count_alive() == 1)
 		lab_program_last(pc);
 	lab_thread_leave();

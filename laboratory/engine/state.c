@@ -55,14 +55,17 @@ static _Unwind_Reason_Code state_at(struct _Unwind_Context *context, void *arg)
 }
 
 /* Adds what the thread holds, which is no part of its stack. */
-static void state_add_held(struct lab_object *object, void *state)
+static void state_add_held(struct state *state)
 {
 	const unsigned self = lab.self->id;
-	const unsigned reads = self < object->width ? object->reads[self] : 0;
-	if (object->owner != (int)self && reads == 0)
-		return;
-	state_add(state, object->address);
-	state_add(state, (uint64_t)object->count << 8 | reads);
+	const struct lab_object *o;
+	for (unsigned i = 0; (o = lab_object_number(i)); i++) {
+		const unsigned reads = lab_object_reads(o, self);
+		if (o->owner != (int)self && reads == 0)
+			continue;
+		state_add(state, o->address);
+		state_add(state, (uint64_t)o->count << 8 | reads);
+	}
 }
 
 static uint64_t state_of(uint32_t effects)
@@ -71,7 +74,7 @@ static uint64_t state_of(uint32_t effects)
 	struct state state = {effects, false};
 	state_add(&state, lab_thread_settings());
 	state_add(&state, lab.self->changes);
-	lab_objects_visit(state_add_held, &state);
+	state_add_held(&state);
 	if (lab_running->module)
 		(void)_Unwind_Backtrace(state_at, &state);
 	return state.known ? state.hash | 1 : ++other << 1;

@@ -21,6 +21,42 @@
  * which has the same place in all other orders. Happens-before and psc only lose edges. So the
  * execution without the turn is consistent, has the same values, and has at least the same races.
  *
+ * Outdated reads. Let a thread T stop for good, since a turn of its loop has had no effect, or since
+ * what it assumes is false. Let r be the last event of T that is no fence. Let r be a read that was
+ * not the free way to add the event: when r was added, its location had a newer value, or r is a weak
+ * compare-and-swap that fails without a reason. Let T have done nothing since r that another thread
+ * could notice. Then the run ends at once. No event of another thread depends on r, now or later.
+ *
+ *   - No execution that counts is lost. Later writes revisit neither r nor a read that was added
+ *     before r, since r is not free (graph_is_free()). So each graph that would follow from this run
+ *     has r and the newer value, and T stops in it. It does not count: an assumption is false, or T
+ *     waits for ever although its read could have seen another value.
+ *
+ *   - No failure is lost. Let P be the events on which a failure depends, in a run that would follow.
+ *     P is a consistent graph without r. Extend P by free events as far as possible. Where the
+ *     newest value of the location changes, let T read again, until T goes on or has read the newest
+ *     value in the end. Do the same for each other thread that has stopped at an outdated read. The
+ *     result contains P, so it fails, too. The search comes to it as to each graph, and by runs that
+ *     do not end early, since no thread has an outdated read there. This also covers a thread that
+ *     waits for ever: T is reported in the run in which it has read the newest value.
+ *
+ *   - No race with r itself is lost. Let w be a plain write or a free that is not ordered with r, and
+ *     let P be w and the events on which w depends. In the result, r reads the newest value of its
+ *     life of the object. What happens after w is no part of that life, so w does not happen before r
+ *     there. Nor does r happen before w, since P is without r.
+ *
+ * "Nothing that another thread could notice" is this: T has had no effect, has accessed no plain
+ * memory other than its own stack, and has done no event but fences. Without the first two, a race
+ * with what T does after the old value might be lost. An access of T to its own stack can only race
+ * with the use of that stack by another thread. As soon as a run has such a use, the search begins
+ * anew, and no run ends early for T. The argument needs that T stops in each graph that would follow.
+ * So a run goes on if T stops because its next event is not consistent yet, as may happen to a wait
+ * for a futex.
+ *
+ * An execution in which an earlier turn has read an old value, and a later turn another value, is
+ * left out with all turns without effect. It has the values of the execution that has the last turn
+ * alone. An acquire in the earlier turn adds to what happens before, and allows nothing more.
+ *
  * Objects. The state of a mutex, a semaphore or a condition is a hidden word. Each step on the
  * object is a read-modify-write of the word, or a read where a try fails. So the order of the steps
  * on one object is the modification order of its word. A thread that cannot take a lock or a permit
@@ -100,6 +136,7 @@
 #include "steer.h"
 #include "frame.h"
 #include "graph.h"
+#include "layout.h"
 #include "object.h"
 #include "posix.h"
 #include <stdio.h>
@@ -156,9 +193,15 @@ static struct section {
 	 */
 	struct lab_object *cond, *with;
 	uintptr_t pc;
-	bool wrote;     /* The section has written plain memory, perhaps on its own stack. */
-	bool enqueues;  /* The thread is between the two events of one step, a wait for a futex. */
-	unsigned reads; /* The thread holds so many readers-writer locks for reading. */
+	bool wrote; /* The section has written plain memory, perhaps on its own stack. */
+	/*
+	 * This is the number of the thread's last event that is no fence. It is LAB_GRAPH_NONE if there is
+	 * no event, or if the thread has since accessed plain memory other than its own stack.
+	 */
+	unsigned last;
+	uint32_t effects; /* The thread had had so many effects when it did that event. */
+	bool enqueues;    /* The thread is between the two events of one step, a wait for a futex. */
+	unsigned reads;   /* The thread holds so many readers-writer locks for reading. */
 	/* `awaits`: the wait is an await. `early`: an ordinary wait ends spuriously. */
 	bool awaits, early;
 	enum { ASLEEP, WOKEN, REPEATED } woken;
@@ -169,7 +212,8 @@ static struct section {
  */
 static uintptr_t ordinary[ORDINARY];
 static unsigned n_ordinary;
-static bool has_awaits, begins_anew; /* `has_awaits`: this search has found an await. */
+/* This search has found an await, or has ended a run at an outdated read; it begins anew. */
+static bool has_awaits, has_outdated, begins_anew;
 
 static struct loop *loop_of(const struct lab_thread *t)
 {
@@ -192,6 +236,7 @@ static struct section *section_of(const struct lab_thread *t)
 		s->cond = NULL;
 		s->reads = 0;
 		s->enqueues = false;
+		s->last = LAB_GRAPH_NONE;
 	}
 	return s;
 }
@@ -213,7 +258,7 @@ static void steer_is_ordinary(uintptr_t what)
 	if (is_ordinary(what))
 		return;
 	ordinary[n_ordinary++] = what;
-	begins_anew = has_awaits;
+	begins_anew = has_awaits || (has_outdated && what < LAB_GRAPH_THREADS);
 	if (begins_anew)
 		lab_prune();
 }
@@ -224,13 +269,13 @@ void lab_steer_reset(unsigned faults)
 	memset(parents, 0, sizeof parents);
 	n_places = 0;
 	refusal = NULL;
-	has_awaits = false;
+	has_awaits = has_outdated = false;
 	lab_graph_reset(faults);
 }
 
 unsigned lab_steer_learnt(void)
 {
-	unsigned n = n_places + n_ordinary + has_awaits + lab_graph_is_bounded();
+	unsigned n = n_places + n_ordinary + has_awaits + has_outdated + lab_graph_is_bounded();
 	LAB_EACH (i, parents)
 		n += parents[i] > 0;
 	return n;
@@ -423,6 +468,21 @@ static void steer_waits(void)
 		steer_has_lines();
 }
 
+/*
+ * Called when the running thread is about to stop for good. Ends the run if the thread's last event
+ * is an outdated read, and the thread has done nothing since: see "Outdated reads" above.
+ */
+static void steer_end_if_outdated(void)
+{
+	const struct section *s = section_of(lab.self);
+	const unsigned id = lab.self->id;
+	if (s->last == LAB_GRAPH_NONE || s->effects != steer_effects() || lab_graph_planned(id) || is_ordinary(id) ||
+	    !lab_graph_is_outdated(s->last))
+		return;
+	has_outdated = lab.outdated = true;
+	lab_prune();
+}
+
 static void steer_stop(bool assumes)
 {
 	struct loop *loop = loop_of(lab.self);
@@ -470,6 +530,7 @@ static void steer_turn(uintptr_t pc)
 		    steer_is_same(turn, frame, lab_graph_count(lab.self->id) == turn->events + 1)) {
 			loop->from = turn->events;
 			steer_waits();
+			steer_end_if_outdated();
 			steer_stop(false);
 		}
 	turn_note(&loop->turns[loop->last++ % TURNS], pc, frame, size);
@@ -478,6 +539,7 @@ static void steer_turn(uintptr_t pc)
 
 void lab_steer_block(void)
 {
+	steer_end_if_outdated();
 	steer_stop(true);
 }
 
@@ -578,6 +640,11 @@ static unsigned steer_event(struct lab_graph_event *e)
 		const uint32_t known = ticks[lab_graph_number(t, past->at[t] - 1u)];
 		if (self->view.at[t].hb < known)
 			self->view.at[t].hb = known;
+	}
+	if (e->kind != LAB_GRAPH_FENCE) {
+		struct section *s = section_of(self);
+		s->last = i;
+		s->effects = steer_effects();
 	}
 	return i;
 }
@@ -783,9 +850,11 @@ void lab_steer_step(const struct lab_object *o, unsigned step)
 unsigned lab_steer_try(const struct lab_object *o, unsigned step)
 {
 	steer_is_ordinary(o->address);
+	lab.self->effects--; /* A try that fails only reads. */
 	const unsigned event = steer_step(o, step);
-	lab.self->effects -= !lab_graph_event(event)->writes; /* A try that fails only reads. */
-	return step == LAB_SYNC_VALUE ? (unsigned)lab_graph_read(event) : lab_graph_event(event)->writes;
+	const bool writes = lab_graph_event(event)->writes;
+	lab.self->effects += writes;
+	return step == LAB_SYNC_VALUE ? (unsigned)lab_graph_read(event) : writes;
 }
 
 uint64_t lab_steer_line(const struct lab_object *o, uint64_t add, uintptr_t pc)
@@ -879,6 +948,9 @@ void lab_steer_access(uintptr_t pc, uintptr_t address, size_t written)
 	const uintptr_t frame = lab.frame, caller = lab.caller;
 	const size_t size = steer_stack(frame);
 	s->wrote |= written > 0;
+	if (address &&
+	    (!lab.program || address - (uintptr_t)lab.self->id * LAB_STACK_SIZE - LAB_STACKS >= LAB_STACK_SIZE))
+		s->last = LAB_GRAPH_NONE;
 	for (size_t i = 0; lab_is_stack(address) && i < written; i++)
 		*steer_writes(address + i) = lab.generation;
 	if (!s->mutex || (!s->cond && s->begun))

@@ -38,7 +38,7 @@ static void stuck_say(const struct lab_thread *t, char *text, size_t size)
 		snprintf(text, size, "%s sleeps on the futex %s", t->name, lab_address_name(t->futex));
 		return;
 	}
-	const char *name = lab_object_name(o->address, (enum lab_object_kind)o->kind);
+	const char *name = lab_object_name(o);
 	if (o->kind == LAB_BARRIER)
 		snprintf(text, size, "%s waits at %s, where %u of %u have arrived", t->name, name, o->count, o->limit);
 	else if (o->owner != LAB_NOBODY)

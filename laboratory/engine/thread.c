@@ -611,11 +611,17 @@ static void entry(void *arg)
 	lab_thread_leave();
 }
 
-/* Replaces the state of the flow by one that begins at entry(). */
+/*
+ * Replaces the state of the flow by one that begins at entry(). What an earlier execution has left
+ * near the top of the stack is cleared, since a loop without effect is known by the bytes of its
+ * frames (steer_is_same()), and some of these may never be written.
+ */
 static void prepare(struct lab_thread *t)
 {
+	enum { CLEARED = 4096 };
 	size_t size;
-	void *stack = lab_stack_of(t->id, &size);
+	char *stack = lab_stack_of(t->id, &size);
+	memset(stack + size - CLEARED, 0, CLEARED);
 	fl__switch_init(&t->flow);
 	fl__switch_prepare(&t->flow, stack, size, entry, t);
 }

@@ -71,8 +71,9 @@ void json_job(FILE *to, const struct options *o, const struct run *run, const st
 	emit_json(to, "{\"name\":%s,\"mode\":%s,\"samples\":%lu,\"executions\":%lu,\"pruned\":%lu,\"steps\":%lu",
 	          job->test->test->name, mode_name(job->mode), job->mode == MODE_LIN ? r->samples : r->executions,
 	          r->executions, r->pruned, r->steps);
-	fprintf(to, ",\"proved\":%s,\"exhausted\":%s,\"complete\":%lu,\"blocked\":%lu", r->proved ? "true" : "false",
-	        r->exhausted && !(r->limits & LAB_BOUNDS) ? "true" : "false", r->complete, r->blocked);
+	fprintf(to, ",\"proved\":%s,\"exhausted\":%s,\"complete\":%lu,\"blocked\":%lu,\"outdated\":%lu",
+	        r->proved ? "true" : "false", r->exhausted && !(r->limits & LAB_BOUNDS) ? "true" : "false", r->complete,
+	        r->blocked, r->outdated);
 	limits(to, r);
 	outcomes(to, r);
 	char *command = job_failed(job) ? reproducer(o, job) : NULL;

@@ -74,10 +74,13 @@ static int power_of_all(char **text, const struct job *job)
 {
 	const struct lab_result *r = &job->report.result;
 	const bool bounded = r->limits & LAB_BOUNDS;
-	char blocked[48] = "", all[96], why[1024];
+	char blocked[48] = "", outdated[48] = "", all[160], why[1024];
 	if (r->blocked > 0)
 		snprintf(blocked, sizeof blocked, ", %s blocked", grouped(r->blocked));
-	snprintf(all, sizeof all, "all %s execution%s%s", grouped(r->complete), r->complete == 1 ? "" : "s", blocked);
+	if (r->outdated > 0)
+		snprintf(outdated, sizeof outdated, ", %s outdated", grouped(r->outdated));
+	snprintf(all, sizeof all, "all %s execution%s%s%s", grouped(r->complete), r->complete == 1 ? "" : "s", blocked,
+	         outdated);
 	limits(why, sizeof why, r, ~(unsigned)LAB_BOUNDS, bounded ? "; also: " : "; not proved: ");
 	if (!bounded)
 		return asprintf(text, "%s%s%s", r->proved ? "proved: " : "", all, why);
