@@ -31,9 +31,9 @@
  *                     calling thread. If the function can return -ECANCELED, its wait observes the
  *                     context's cancel scope. Two helper threads of the library may be started for
  *                     a wait (docs/threads.md). `watcher` serves a thread that waits under a cancel
- *                     token or for several objects, if it waits for a descriptor, a pipe or a
- *                     process. `bridge` serves waits for objects in shared memory: by a fiber,
- *                     under a cancel token, or for several objects.
+ *                     token or for several objects, if it waits for a descriptor, a pipe, a
+ *                     process or a signal. `bridge` serves waits for objects in shared memory: by a
+ *                     fiber, under a cancel token, or for several objects.
  *   Forms             fl_x_op(x) waits, and fl_x_try_op(x) does not. fl_x_op_until(x, deadline,
  *                     cancel) waits until an absolute deadline (-ETIMEDOUT) or until a cancel token
  *                     is requested (-ECANCELED). The all-zero deadline is FL_FOREVER, in a call and
@@ -147,7 +147,11 @@
  *                  fiber
  */
 
-/* Only a shared library exports functions, so that each shared object uses its own copy. */
+/*
+ * A function of the library. Only a shared libfairlead exports these functions. A static copy is
+ * compiled with -fvisibility=hidden. So if it is linked into another shared object, its functions
+ * are hidden there, and that shared object uses its own copy.
+ */
 #ifdef FL__SHARED
 #define FL_API __attribute__((__visibility__("default")))
 #else
@@ -178,7 +182,7 @@
 
 /*
  * The fastest model for thread-local variables. It is not used with musl, whose dlopen() refuses
- * it, nor in the laboratory.
+ * it, nor in the laboratory, which is the model checker of this project.
  */
 #if defined __GLIBC__ && !defined FL__LABORATORY
 #define FL__INITIAL_EXEC __attribute__((__tls_model__("initial-exec")))
@@ -190,7 +194,11 @@
 #define FL_BEGIN_DECLS extern "C" {
 #define FL_END_DECLS }
 #define FL__ASSERT(condition, text) static_assert(condition, text)
-/* Compares types that have no conversions. The compilers' __is_same is newer. */
+/*
+ * Says whether two types are the same. It is used only for types that are not converted to each
+ * other, such as types of pointers to functions: a value of one is assignable to a variable of the
+ * other only if they are the same. The compilers' __is_same is newer.
+ */
 #define FL__SAME(a, b) __is_assignable(__typeof__(a) &, b)
 #define FL__COPYABLE(type) __is_trivially_copyable(type)
 #else
@@ -203,9 +211,10 @@
 #define FL__ASSERT_SIZE(type, size) FL__ASSERT(sizeof(type) == (size), #type " has another size")
 
 /*
- * A macro that takes a type uses FL__NAMED() first, so that a sentence begins the compiler's errors
- * for a type that it cannot take. FL__VALUE() does the same where values of the type are passed. It
- * compares types of functions, in which a parameter of an array type becomes a pointer.
+ * A macro that makes declarations for a type uses FL__NAMED() first, so that a sentence begins the
+ * compiler's errors for a type that it cannot take. FL__VALUE() does the same where values of the
+ * type are passed. It compares types of functions, in which a parameter of an array type becomes a
+ * pointer.
  */
 #define FL__NAMED(type)                                                                                                \
 	FL__ASSERT(sizeof(#type) > 1, "a type is missing here");                                                       \
@@ -234,12 +243,14 @@
 #endif
 
 /*
- * FL_SCOPED(type) declares a variable that is freed when its block is left.
+ * FL_SCOPED(type) declares a variable that is freed or ended when its block is left.
  *
  *     FL_SCOPED(fl_executor) *pool = NULL;
  *
- * `type` is the name of a type of these headers that has a free function, or of a typed queue. The
- * variable must have an initializer, which may be NULL. It must not be an array. A longjmp() out of
+ * `type` is the name of a type of these headers that has a free function, of a typed queue, or of
+ * one of five structs: fl_cancel_token, fl_cancel_callback, fl_group, fl_timeout and fl_timer. The
+ * headers of the five structs say how the end of the block ends the variable. The variable must
+ * have an initializer, which for a handle may be NULL. It must not be an array. A longjmp() out of
  * the block does not free it. Neither does a pthread_exit() or a pthread_cancel() in the block,
  * except where the C library unwinds the stack: glibc does so, and frees the variable if the block
  * is C++, or C that was compiled with -fexceptions.

@@ -52,7 +52,10 @@ FL_INLINE FL_MUST_CHECK int fl_fd_wait(int _fd, unsigned _events)
  *
  * The call blocks the calling context while no byte is available. If another reader is faster, the
  * wait goes on. The descriptor may be of any kind, blocking or not, and may be shared by several
- * processes: its flags stay as they are.
+ * processes: its flags stay as they are. There is one exception: where the kernel lacks RWF_NOWAIT
+ * for this kind of file (pipes before Linux 6.4), and another reader empties a blocking descriptor
+ * between the poll and the read, the call waits in read(), and neither a deadline nor a cancel ends
+ * this wait.
  *
  * Returns:
  *   > 0         the number of bytes
@@ -76,6 +79,9 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_fd_read_some(int _fd, void *_buffer, size_t _
  *
  * The call blocks the calling context while there is no space for a byte. The descriptor may be of
  * any kind, blocking or not, and may be shared by several processes: its flags stay as they are.
+ * There is one exception: where the kernel lacks RWF_NOWAIT for this kind of file (pipes before
+ * Linux 6.4), and another writer fills a blocking descriptor between the poll and the write, the
+ * call waits in write(), and neither a deadline nor a cancel ends this wait.
  *
  * Returns:
  *   > 0         the number of bytes, which may be less than `size`

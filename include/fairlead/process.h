@@ -67,7 +67,7 @@ FL_BEGIN_DECLS
  * In a program that is not prepared, a start by FL_PROCESS_FORK_SERVER or FL_PROCESS_EXEC fails
  * with -ENOTSUP. FL_PROCESS_FORK and the start of a program need no preparation.
  *
- * A start that has to execute this program again fails with -ENOTSUP in six more cases. (A fork
+ * A start that has to execute this program again fails with -ENOTSUP in seven more cases. (A fork
  * server that fl_process_preload() has made needs no execution.)
  *
  * - The system has no /proc.
@@ -76,14 +76,19 @@ FL_BEGIN_DECLS
  * - This program runs under Valgrind.
  * - The calling thread has left the PID namespace of its process, by unshare() or setns().
  * - Executing this program gives it further rights: it is a set-uid program, for example.
+ * - This process was begun with the variable FAIRLEAD_PROCESS in its environment, and fl_main() has
+ *   found no socket at descriptor 3: the user has set the variable, or a constructor of the program
+ *   has closed the descriptor of a process that the library started.
  *
  * A new process finds its instructions at descriptor 3. No constructor of the program may close it.
  *
  * The task in the new process
  *
- * The task must be registered here and in the new process, with the same identity. A task of a
- * library that dlopen() has loaded is known only to a process of FL_PROCESS_FORK. The hooks
- * drop_arg and drop_result of the task's type do not run.
+ * The task must be registered here and in the new process, with the same identity: the name, the
+ * version, the sizes and alignments of argument and result, and the build-id of the program or
+ * library that defines the task. A task of a library that dlopen() has loaded is known only to a
+ * process of FL_PROCESS_FORK, and to the processes of a fork server that fl_process_preload() has
+ * made after the dlopen(). The hooks drop_arg and drop_result of the task's type do not run.
  *
  * When the task returns, the process flushes all stdio streams and exits, without the functions of
  * atexit(). The exit code is 0 if the task returned 0. Otherwise it is 1, and the process writes
@@ -95,8 +100,9 @@ FL_BEGIN_DECLS
  * - Blocked signals: those that the calling thread blocks, except those that fl_signals_create()
  *   has blocked. A task's process never blocks SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS.
  * - Ignored signals: those that the caller's process ignores at the start. All other signals have
- *   the default action. A task's process keeps the handlers of the six signals above and of
- *   SIGABRT.
+ *   the default action. There is one exception: in a task's process, SIGABRT and the six signals
+ *   that it never blocks have the action that they have in the process from which it was forked,
+ *   or, after an execution of this program, the action that a constructor of the program has set.
  * - Descriptors: standard input, output and error, the descriptors of `fds`, and no others.
  * - Attributes of the thread that calls fl_process_start(), at the time of the call.
  *
@@ -134,9 +140,9 @@ FL_BEGIN_DECLS
  * FL_PROCESS_EXEC use no fork server, so they can be started at any time.
  *
  * Without /proc some rights of a fork server cannot be compared: seccomp filters, labels, ambient
- * and bounding capabilities, cgroup, oom_score_adj, and all namespaces except the mount namespace.
- * Without /proc the processes of the fork server also have the umask of the fork server. A landlock
- * domain is never compared.
+ * and bounding capabilities, the ids of setfsuid() and setfsgid(), cgroup, oom_score_adj, and all
+ * namespaces except the mount namespace. Without /proc the processes of the fork server also have
+ * the umask of the fork server. A landlock domain is never compared.
  *
  * If the fork server dies, its daemons die with it. Its other processes run on, but how they end is
  * not known.
@@ -469,8 +475,8 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
  * group, and SIGKILL is sent in any case.
  *
  * The call blocks the calling context. The wait is not cancelled. Another fiber or thread must read
- * the pipes of the process during the call: a process that writes into a full pipe (64 KiB) does
- * not end within its grace. fl_process_run_until() reads the pipes itself.
+ * the pipes of the process during the call: a process that handles SIGTERM, and then writes into a
+ * full pipe (64 KiB), does not end within its grace. fl_process_run_until() reads the pipes itself.
  *
  * Returns:
  *   0            the process has ended, and `*status` says how

@@ -17,8 +17,9 @@ FL_BEGIN_DECLS
  *     fl_rmutex_unlock(&lock);
  *
  * Prefer fl_mutex where you can: it is smaller and faster. A recursive mutex has 16 bytes. All-zero
- * memory is an unlocked recursive mutex. Fairness and memory order are those of fl_mutex, and the
- * next owner may destroy the mutex, too.
+ * memory is an unlocked recursive mutex. Fairness and memory order are those of fl_mutex
+ * (fairlead/mutex.h). The next owner may unlock and destroy the mutex, even if the unlock before
+ * has not returned yet.
  */
 typedef struct fl_rmutex {
 	uint64_t owner_; /* the id of the context that holds it; 0 if none does */

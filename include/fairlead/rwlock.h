@@ -32,12 +32,12 @@ FL_BEGIN_DECLS
  *
  * Fairness: the wait queue is FIFO, and it serves one writer or a run of readers at a time. A
  * running thread may overtake the queue until a waiter has been the first one for about a
- * millisecond. If that waiter gets no CPU, threads may overtake it for longer. A fiber may overtake
- * less often: only while the first waiter is a thread that was woken and has not locked yet. A loop
- * that a program drives by fl_loop_run_once() is a special case: its fibers cannot run between two
- * calls. Between two calls, the thread that drives the loop may wait in a function of this library.
- * Meanwhile, waiters that can run go before the fibers of that loop. fl_loop_run_once()
- * (fairlead/loop.h) describes this.
+ * millisecond. If that waiter gets no CPU, threads may overtake it for longer. A fiber overtakes
+ * less often: only while the first waiter is a thread that was woken and has not locked yet, or by
+ * fl_rwlock_try_read_lock() and fl_rwlock_try_write_lock(). A loop that a program drives by
+ * fl_loop_run_once() is a special case: its fibers cannot run between two calls. Between two calls,
+ * the thread that drives the loop may wait in a function of this library. Meanwhile, waiters that
+ * can run go before the fibers of that loop. fl_loop_run_once() (fairlead/loop.h) describes this.
  *
  * Scaling: when threads often read at the same time, the lock becomes biased to its readers. A
  * thread that reads a biased lock writes to a slot of a table, and not to the lock. The table has
@@ -45,11 +45,12 @@ FL_BEGIN_DECLS
  * select the slot. As long as readers use different slots, they do not slow each other down, even
  * on many CPUs. A reader that finds its slot in use counts itself in the lock. The next writer or
  * waiter ends the bias, which takes one or a few microseconds. The lock is then not biased again
- * for some time. This time is 9 times as long as the end of the bias took. If the bias did not last
- * long enough to be worth its end, the time is 512 times as long, but at most about a tenth of a
- * second. Fibers do not use the bias. While FL_DEBUG_LOCKORDER, FL_DEBUG_WAITS or
- * FL_DEBUG_CONTENTION is on (fairlead/debug.h), no context uses it, so debugging knows all readers
- * that have locked since it was switched on.
+ * for some time. This time is 9 times as long as the end of the bias took, or 512 times as long if
+ * the bias did not last long enough to be worth its end. An end that took more than 200 us counts
+ * as 200 us, so the time is at most about a tenth of a second. Fibers do not use the bias. While
+ * FL_DEBUG_LOCKORDER, FL_DEBUG_WAITS or FL_DEBUG_CONTENTION is on (fairlead/debug.h), no context
+ * uses it. So FL_DEBUG_LOCKORDER and FL_DEBUG_WAITS know all readers that have locked since the
+ * mode was switched on.
  *
  * Memory order: every lock acquires what earlier write unlocks released. A write lock also acquires
  * what earlier read unlocks released. After the instruction that makes the lock available, an

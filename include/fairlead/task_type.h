@@ -41,20 +41,29 @@ typedef struct fl_task_type {
 	size_t arg_size, arg_align;       /* both 0 if the argument is void */
 	size_t result_size, result_align; /* both 0 if the result is void */
 	/*
-	 * Called once for each accepted task, run or not, before its future ends. NULL means none.
+	 * Called once for each task that an executor has accepted, run or not, before the future of
+	 * the task ends. NULL means none. It is not called in fl_map(), fl_process_start() and
+	 * fl_future_then(), which do not take over the argument. fairlead/imap.h says when
+	 * iterations call it.
 	 */
 	void (*drop_arg)(void *arg);
-	/* Called with a valid result when the future is freed. NULL means none. */
+	/*
+	 * Called with a valid result when the future is freed. NULL means none. It is not called
+	 * for a result that fl_map(), fl_imap_next() or a group has stored for the caller, nor in
+	 * fl_process_start().
+	 */
 	void (*drop_result)(void *result);
 	/*
 	 * How often the task may be started if the process that runs it dies; 0 means once. A task
-	 * that was killed at its deadline is not started again. A map restarts the whole chunk.
+	 * that was killed at its deadline is not started again. A map starts the whole chunk again:
+	 * the neighbouring elements that the process had taken together.
 	 */
 	unsigned max_attempts;
 } fl_task_type;
 
 /*
- * The most bytes that argument and result may have together, and the largest alignment of either.
+ * The most bytes that the argument and the result of a submitted task may have together, and the
+ * largest alignment of either. fl_process_start() compares each of the two sizes with the limit.
  */
 #define FL_TASK_SIZE_MAX ((size_t)1 << 30)
 #define FL_TASK_ALIGN_MAX 64
@@ -112,10 +121,10 @@ typedef struct fl_task_entry {
  *
  * While different types have the same name, fl_task_find() returns none of them. A submit of a task
  * with that name to a process or MPI executor fails with -EEXIST, and so does an fl_process_start()
- * of it.
+ * of it, unless the method is FL_PROCESS_FORK.
  *
- * It panics if a hook of the type is FL_BYTES_DROP and the object of that hook is smaller than an
- * fl_bytes.
+ * It panics if `drop_arg` is FL_BYTES_DROP and the argument is smaller than an fl_bytes, or if
+ * `drop_result` is FL_BYTES_DROP and the result is smaller than an fl_bytes.
  */
 FL_API void fl_task_register(fl_task_entry *entry);
 

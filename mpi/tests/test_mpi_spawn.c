@@ -219,8 +219,8 @@ ROLE(initializes)
 }
 
 /*
- * How jobs are started that spawn: with a single rank, and without a launcher where MPI can spawn
- * so.
+ * How jobs are started that spawn: by a launcher with a single rank, and without a launcher (NULL)
+ * if this MPI can spawn without one.
  */
 #ifdef OPEN_MPI
 static const char *const launches[] = {"1", NULL};
@@ -230,7 +230,8 @@ static const char *const launches[] = {"1"};
 enum { LAUNCHES = sizeof launches / sizeof launches[0] };
 
 /*
- * Runs a role, and returns its exit status. Skips the case if MPI cannot spawn, which Open MPI can.
+ * Runs a role, and returns its exit status. If MPI cannot spawn here, skips the case. With Open MPI
+ * it does not skip the case, since Open MPI always can: the caller then finds CANNOT_SPAWN.
  */
 static int spawning_job(const char *role, const char *ranks, char **args)
 {

@@ -12,8 +12,14 @@
 
 /*
  * Calls the panic handler, and then aborts. The handler may leave by longjmp(). So the caller holds
- * no lock of the library, and has not changed the object. There are two exceptions, which may hold
- * an executor's lock: membarrier() works no more; and a future has too many references.
+ * no lock of the library, and has not changed the object, or has undone its change. There are four
+ * exceptions:
+ *   - If membarrier() works no more, the caller may hold an executor's lock.
+ *   - If a future has too many references, the caller may hold an executor's lock.
+ *   - If a readers-writer lock has too many readers, the caller may hold the lock of a bucket of
+ *     the parking lot.
+ *   - If a biased readers-writer lock was unlocked too often, the end of the bias finds that, after
+ *     it has changed the lock.
  */
 _Noreturn void fl__panic(const char *function, const void *object, const char *reason);
 

@@ -20,7 +20,10 @@ enum {
  */
 static inline size_t fl__group_left(const fl_group *g)
 {
-	/* acquire, both: pairs with group_count_out(), its locked half and group_join_finish() */
+	/*
+	 * acquire, both: pairs with the releases in group_count_out(), group_count_out_locked() and
+	 * group_join_finish()
+	 */
 	const size_t balance = fl__load_acquire(&g->balance_);
 	if (balance & FL__GROUP_CLOSED)
 		return balance / FL__GROUP_MEMBER;

@@ -41,15 +41,16 @@ static bool group_on_arm(void *group, struct fl__node *node)
 const fl_on_type fl__on_group = {group_on_ready, group_on_arm, fl__node_disarm, NULL, true};
 
 /*
- * Cancels an offered task, or runs it. The context serves the executor, or the group's token is
- * requested. Takes over `f`. The join does not wait for a task that another context runs, since
- * that task may wait for the next offer. A loop runs the task on a new fiber; the join waits for
- * it.
+ * Takes over the reference `f` to an offered task. If the group's token is requested, cancels the
+ * task. Otherwise the calling context serves the group's executor, as the caller has checked, and
+ * runs the task if it is still pending. The join does not wait for a task that another context
+ * runs, since that task may wait for the next offer. On a loop executor, the task runs on a new
+ * fiber, and the join waits for the end of this task.
  */
 static void group_handle_offer(fl_group *g, fl_future *f, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (fl_cancel_token_is_requested(&g->token_))
-		FL_IGNORE(fl_future_cancel(f)); /* the task ends in any case */
+		FL_IGNORE(fl_future_cancel(f)); /* a task that cannot be cancelled ends by itself */
 	else if (fl_future_get_state(f) == FL_PENDING) {
 		struct fl__ctx *ctx = fl__ctx_get();
 		ctx->help(ctx, f); /* not NULL: the context serves the executor */
@@ -87,7 +88,7 @@ static int group_sleep_blocking(fl_group *g, bool takes, fl_time deadline, fl_ca
 static int group_wait_for_all(fl_group *g, fl_time deadline, fl_cancel_token *cancel)
 {
 	const bool helps = fl__run_serves(g->executor_);
-	bool stopped = !g->executor_; /* then the group has no task to run or to cancel */
+	bool stopped = !g->executor_; /* without an executor there is no task to run or to cancel */
 	fl_future *taken = NULL;
 	int rc = 0;
 	while (rc == 0 && fl__group_left(g) > 0) {
@@ -164,8 +165,10 @@ static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 }
 
 /*
- * Returns the result of a join that may give up, for a group that is joined with the error `rc`. In
- * place of an error by which such a join says that it has not joined, the result is FL_ETASK.
+ * Returns the result of a join, for a group that is joined with the error `rc`. The result is
+ * FL_ETASK, and the failure is stored, if `rc` is FL_ETASK or an error by which a join that may
+ * give up says that it has not joined. fl_group_join() never gives up, so it calls this function
+ * for FL_ETASK alone.
  */
 static int group_tell_apart(fl_group *g, int rc)
 {
@@ -216,8 +219,9 @@ static int group_may_wait_for_tasks(const fl_group *g)
 }
 
 /*
- * Returns 0, or the error that says why the call must not join the group. Where only the scope
- * forbids the join, members may end at once.
+ * Returns 0, or the error that says why the call must not join the group. If only the caller's
+ * scope forbids the join, the remaining members do not need the caller, and may all end before the
+ * caller reads the count. So this call sets gave_up_, which keeps fl_group_count() above 0.
  */
 static int group_may_join(fl_group *g)
 {
@@ -240,7 +244,7 @@ static int group_join(const char *function, fl_group *g)
 	fl_cancel_token *around = group_outer_scope(g);
 	int rc = group_wait_for_all(g, FL_FOREVER, around);
 	if (rc != 0) {
-		/* the group's token may not be requested */
+		/* the wait may have ended by a token that is not above the group's */
 		fl_cancel_token_request(&g->token_);
 		(void)group_wait_for_all(g, FL_FOREVER, FL_SHIELDED);
 	}

@@ -21,7 +21,10 @@ struct fl__task_block {
 	 * the pool.
 	 */
 	struct fl__task_block *next, *prev;
-	/* elements of a map's chunk that succeeded; in a chain's first block: its length */
+	/*
+	 * In use: how many elements of a map's chunk have succeeded. While free, in the first block
+	 * of a chain of free blocks: how many blocks the chain has.
+	 */
 	uint32_t done;
 	/*
 	 * 1 if the block is in the executor's `queue`, in an overflow list (backlog.h), or listed
@@ -38,7 +41,7 @@ struct fl__task_block {
 	 */
 	/* worker processes that died when the task was next, but not started */
 	uint16_t suspicions;
-	uint16_t attempts;           /* failed starts */
+	uint16_t attempts;           /* how often a worker process died while it ran the task */
 	uint32_t seq;                /* in the submission ring */
 	void *worker;                /* the transport's, to which the task was given, or NULL */
 	struct fl__stopper *stopper; /* of its token, or NULL */
@@ -63,8 +66,9 @@ enum fl__stop_state {
 enum { FL__TASK_BLOCK_SMALL = 3 * FL__LINE, FL__TASK_BLOCK_LARGE = 7 * FL__LINE };
 
 /*
- * These are macros because the model uses smaller numbers: with fewer caches, more contexts share
- * each.
+ * CACHES is the number of caches of a pool. CHAIN is the number of blocks in a full chain. Both are
+ * macros because the laboratory's model of a pool uses smaller numbers: with fewer caches, more
+ * contexts share each.
  */
 #ifndef FL__TASK_BLOCK_CACHES
 #define FL__TASK_BLOCK_CACHES 16
@@ -81,14 +85,14 @@ static inline struct fl__task_block *fl__task_block_of(fl_future *f)
 }
 
 struct fl__task_block_owner {
-	fl_executor *executor; /* valid until each task has ended */
+	fl_executor *executor; /* it may be freed once all its tasks have ended */
 	uint32_t fork_count;   /* at the creation */
 	bool remote;           /* tasks run in other processes: blocks have all fields */
 };
 
 struct fl__task_block_list {
 	struct fl__task_block *blocks; /* the first of `n`, linked by `next` */
-	struct fl__task_block *chain;  /* one more full chain */
+	struct fl__task_block *chain;  /* one more chain of any length, or NULL */
 	size_t n;
 };
 
@@ -107,7 +111,7 @@ struct fl__task_block_central {
 
 struct fl__task_blocks {
 	struct fl__task_block_owner of;
-	size_t head; /* where the argument may begin */
+	size_t head; /* where the callback may begin or, without a callback, the argument */
 	size_t left;
 	void *owner;
 	uint32_t held;
@@ -125,7 +129,10 @@ struct fl__task_blocks {
  */
 struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *of, void *owner);
 
-/* The creator makes no more blocks. The pool lasts until the last one is freed. */
+/*
+ * The creator makes no more blocks. The pool lasts until the last block and the last reference are
+ * freed. In a forked child, a pool of the parent stays.
+ */
 void fl__task_blocks_free(struct fl__task_blocks *pool);
 
 static inline const struct fl__task_block_owner *fl__task_block_owner(const struct fl__task_block *block)
@@ -136,14 +143,14 @@ static inline const struct fl__task_block_owner *fl__task_block_owner(const stru
 /*
  * Takes a reference to the pool, not to the executor. It is for a context that will use the
  * executor later, and has no task there: fl__task_blocks_hold() then tells whether the executor
- * still exists. In a forked child, where pools stay, ref and unref do nothing.
+ * still exists. In a forked child, both calls do nothing for a pool of the parent, which stays.
  */
 void fl__task_blocks_ref(struct fl__task_blocks *pool);
 void fl__task_blocks_unref(struct fl__task_blocks *pool);
 
 /*
- * Returns the executor, which is not freed before fl__task_blocks_unhold(), or NULL if its free has
- * begun.
+ * Returns the executor, which is not freed before fl__task_blocks_unhold(), or NULL once
+ * fl__task_blocks_shut() was called.
  */
 fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool);
 void fl__task_blocks_unhold(struct fl__task_blocks *pool);
@@ -206,7 +213,10 @@ enum {
 	                      FL__TASK_BLOCK_PART * FL__TASK_BLOCK_PART
 };
 
-/* fl_submit() copies the argument of a small type, and would not hold its bytes. */
+/*
+ * For a small type, fl_submit() only copies the argument. An fl_bytes needs more than a copy: a
+ * handle of its own. So it must be too large for a small type.
+ */
 _Static_assert(sizeof(fl_bytes) >= 2 * FL__TASK_BLOCK_PART, "no small type has an fl_bytes");
 
 /* Alignments are powers of two, so one that is below 2 * PART is at most PART. */

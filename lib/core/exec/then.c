@@ -13,26 +13,28 @@
  *
  * Invariants
  *   1. The context that makes the step out of WAITING, under `lock`, claims the next future, or
- *      leaves that to the callback of `second` (or to the submit: invariant 5). So no claim is ever
- *      lost here.
- *   2. The block has up to three references: the producer's, for the context that ends the next
- *      future; that of the callback of `first`, until this callback returns; and the consumer's, if
- *      fl_future_then() was to store the next future.
- *   3. `first`, and `second` once it is set, are referenced until the block is freed: the argument
- *      refers to `first`, the result is in `second`. So a context with a reference to the next
- *      future may follow both.
+ *      leaves that to the callback of `second` (or to the submit: invariant 5). So only one context
+ *      ever claims the next future, and its claim succeeds.
+ *   2. The next future, whose memory is the struct then_chain, has up to three references: the
+ *      producer's, for the context that ends the next future; that of the callback of `first`,
+ *      until this callback returns; and the consumer's, if fl_future_then() was to store the next
+ *      future.
+ *   3. `first`, and `second` once it is set, are referenced until the struct then_chain is freed:
+ *      the argument refers to `first`, the result is in `second`. So a context with a reference to
+ *      the next future may follow both.
  *   4. `begun` is set when the callback of `first` has done its part: `second` is set, or the next
  *      future has ended, or its canceller ends it.
  *   5. The callback of `second` ends the next future, unless it runs before `second` is stored, as
- *      `lock` tells. Then the submit ends it. So a task that a submit runs at once ends no future
- *      there.
+ *      `lock` tells. Then the submit ends the next future. So if a submit runs the task within its
+ *      call, the next future ends after that call has returned, and not within it.
  *
  * Long rows of chains: fl__future_end_after() ends the next future, and the submit of one stage
  * returns before the next is submitted. So no stack grows with the length.
  *
  * A worker that waits for the next future finds the chain's current stage (then_stage_of()), helps
- * with that, and waits until the chain has moved on. Each chain knows the chain that it follows,
- * and one that is nearer to the begin of the row (`jump`), chosen as in a skew-binary list (Myers,
+ * with that, and waits until the chain has moved on. The row of a chain is the chains that it
+ * depends on. A chain whose row is not empty knows the chain that it follows, and has a `jump` to
+ * that chain or to one nearer to the begin of the row, chosen as in a skew-binary list (Myers,
  * 1983). So a search takes O(log n) steps in a row of n.
  *
  * The argument of a chain stays the first future's, so that no hook has to choose an owner. The
@@ -247,7 +249,12 @@ static struct then_stage then_until_end(fl_future *f, bool may_help)
 static struct then_chain *then_earliest_pending(struct then_chain *c)
 {
 	while (then_is_chain(c->first) && !fl__future_has_ended(c->first)) {
-		/* a chain ends after those that it depends on; a cancel ends those that follow */
+		/*
+		 * A chain ends after the chains that it depends on, unless a cancel ends it before
+		 * them. Then the chains that follow it are about to end, too. Until they have, the
+		 * result may be a chain that nobody needs any more. That does no harm: a caller at
+		 * most helps with a task that is not needed, and looks again when `c` ends.
+		 */
 		c = !fl__future_has_ended(&c->jump->next) ? c->jump : then_chain_of(c->first);
 	}
 	return c;
@@ -268,7 +275,7 @@ static bool then_on_is_of_parent(const fl_future *f)
 static struct then_stage then_stage_of(fl_future *f)
 {
 	struct then_chain *c = then_earliest_pending(then_chain_of(f));
-	/* read first: then `second` is set, if it ever is */
+	/* read before `second`: if `begun` is set, a `second` that is NULL stays NULL */
 	const bool begun = fl_event_is_set(&c->begun);
 	fl_future *second = then_second_of(c);
 	if (second && !fl__future_has_ended(second))
@@ -352,7 +359,10 @@ int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_fu
 	then_link(c);
 	fl__future_init(&c->next, &then_ops, &c->type, next ? 3 : 2, FL_SHIELDED, FL_FOREVER);
 	fl__future_attach(f, &c->on_first, then_on_first_end, c);
-	/* not earlier: a task that the call above runs must register no callbacks of `next` */
+	/*
+	 * The call above may run the task. The task must not find the next future in `*next`: it
+	 * could add callbacks to it, or wait for it. So the store comes afterwards.
+	 */
 	if (next)
 		*next = &c->next;
 	return 0;

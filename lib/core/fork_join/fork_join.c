@@ -2,8 +2,9 @@
 /*
  * This is fork and join. Each worker has a stack of forks, and other workers steal from it. The
  * stack is split. Its older forks are public: a thief takes one by a CAS on its slot, and its owner
- * pops one by a swap. Its newer forks are private: a push needs no read-modify-write, and a pop
- * needs none while `flags.thieves` is 0. The fast path is inline in fairlead/parallel.h.
+ * pops one by a swap. Its newer forks are private: a pop needs no read-modify-write while
+ * `flags.thieves` is 0, and a push needs none, unless it makes an older fork public ("What is
+ * public"). The fast path is inline in fairlead/parallel.h.
  *
  *   word            holds                              written by
  *   next            the slot of the next fork          the owner
@@ -100,12 +101,13 @@
  *
  * Waking. A worker sets `sleepers` before it sleeps, passes the fence, and looks for private and
  * public forks. So either the worker sees a fork that is pushed meanwhile, or the push sees
- * `sleepers`. (Until a push has seen `sleepers` for the first time, a worker does not look: that
- * push wakes it by way of the pool.) Without membarrier() a push may miss a sleeper; a later push
- * wakes it. A thread that wakes another clears `sleepers`, so mostly one wake is under way at a
- * time. The woken worker sets `sleepers` again when it has stolen a fork or sleeps again, and the
- * woken forker when it goes on. Another wake may begin earlier, since any context that goes to
- * sleep or steals a fork sets `sleepers`.
+ * `sleepers`. (Until a push of this executor has seen `sleepers` for the first time, and has set
+ * `used`, a worker sleeps without a look at the forks. That first push calls `wake`, by which the
+ * pool wakes a worker.) Without membarrier() a push may miss a sleeper; a later push wakes it. A
+ * thread that wakes another clears `sleepers`, so mostly one wake is under way at a time. The woken
+ * worker sets `sleepers` again when it has stolen a fork or sleeps again, and the woken forker when
+ * it goes on. Another wake may begin earlier, since any context that goes to sleep or steals a fork
+ * sets `sleepers`.
  *
  * Inside. A stolen call is a part of the task or callback that forked it. So the thief runs the
  * call with the forker's `inside` of the time of the fork (fork->inside). Then

@@ -7,7 +7,8 @@
 #include <fairlead/future.h>
 
 /*
- * A set of futures, which lists them in the order of their ends, in constant time for each.
+ * A set of futures. It lists the futures that have ended, in constant time for each. If the end of
+ * one future is over before the end of another begins, the set lists the earlier one first.
  *
  *     struct fl__future_set set = {.left = 0};
  *     for each: fl__future_set_add(&set, &each[i], f[i]);
@@ -39,7 +40,10 @@ struct fl__future_set {
 /* A future that has ended is listed at once. */
 void fl__future_set_add(struct fl__future_set *set, struct fl__future_entry *entry, fl_future *f);
 
-/* An append that is under way ends before fl__future_set_fini() returns. */
+/*
+ * Takes a future out of the set if it has not ended. If it has ended, its context may be about to
+ * list it; fl__future_set_fini() waits for that.
+ */
 void fl__future_set_remove(struct fl__future_entry *entry);
 
 /*
@@ -52,5 +56,8 @@ int fl__future_set_sleep(struct fl__future_set *set, bool (*enough)(const struct
 /* Called under the set's lock. Takes the entry that ended first, or returns NULL. */
 struct fl__future_entry *fl__future_set_take(struct fl__future_set *set);
 
-/* Each entry has ended or was removed. No thread accesses the memory afterwards. */
+/*
+ * Ends the life of the set. The future of each entry has ended, or the entry was removed. Waits for
+ * the contexts that are about to list an entry. Afterwards no thread accesses the memory.
+ */
 void fl__future_set_fini(struct fl__future_set *set);

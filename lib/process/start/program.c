@@ -13,8 +13,8 @@
 extern char **environ;
 
 /*
- * Returns the paths to try, and their text, in one allocation, or NULL. An empty folder is the
- * current one.
+ * Returns the paths to try, and their text, in one allocation, or NULL. An empty folder in PATH
+ * stands for the current directory of the new process.
  */
 static const char **program_find_paths(const char *program)
 {
@@ -37,7 +37,11 @@ static const char **program_find_paths(const char *program)
 	return list;
 }
 
-/* For a file that exists, -ENOENT means that its interpreter does not exist. */
+/*
+ * Sets the text about the failed start. If the error is -ENOENT, and one of the files exists, the
+ * text says that perhaps the interpreter of this file is missing: exec returns -ENOENT for that,
+ * too.
+ */
 static void program_explain(struct fl__start *start, const char *const *paths, int rc)
 {
 	const int directory = start->setup.cwd >= 0 ? start->setup.cwd : AT_FDCWD;
