@@ -30,7 +30,7 @@ import check_api  # noqa: E402
 import check_opcodes  # noqa: E402
 
 C_FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
-TLS_OF_CORE, TLS_OF_ALL_PARTS = 80, 96  # bytes of static TLS of plugin.c, which has no read locks: docs/vendoring.md has all
+TLS_OF_CORE, TLS_OF_ALL_PARTS = 96, 112  # bytes of static TLS that a copy takes: docs/vendoring.md
 C99_FLAGS = ["-std=gnu99", "-pedantic", "-Wdeclaration-after-statement", "-Wall", "-Wextra", "-Werror"]
 CXX_FLAGS = ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 WINE = shutil.which("wine64", path=os.environ["PATH"] + ":/usr/lib/wine")
@@ -832,8 +832,8 @@ class Kit:
         self.c(here("leaks.c"), "-fsanitize=address")
 
     def consumer_plugins_with_a_copy_each(self):
-        """One program loads sixteen copies of the core, another sixteen copies of all parts: their thread-local variables fit, and
-        a copy takes no more bytes than docs/vendoring.md says."""
+        """One program loads copies of the core, another copies of all parts: as many fit, and a copy takes no more bytes, as
+        docs/vendoring.md says."""
         host = self.compiled(here("loads.c"))
         for most, more in ((TLS_OF_CORE, []), (TLS_OF_ALL_PARTS, ["-DALL_PARTS"])):
             plugin = self.compiled(here("plugin.c"), "-fPIC", "-shared", *more)
@@ -841,7 +841,7 @@ class Kit:
             size = int(re.search(r"^ +TLS +\S+ \S+ \S+ \S+ (0x[0-9a-f]+)", segments, re.M).group(1), 16)
             if size > most:
                 raise Failure(f"a copy takes {size} bytes of static TLS, more than {most}")
-            plugins = [shutil.copy2(plugin, self.at(f"plugin_{i}.so")) for i in range(16)]
+            plugins = [shutil.copy2(plugin, self.at(f"plugin_{i}.so")) for i in range(1664 // most)]
             expect_all(run([host, *plugins]), "")
 
     def tasks_of_common_names(self, compiler, language, flags):

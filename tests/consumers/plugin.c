@@ -26,8 +26,8 @@ static int use_the_core(void)
 		rc = fl_queue_create(&q, sizeof item, &(fl_queue_config){.capacity = FL_UNBOUNDED});
 	if (rc == 0 && FL_SELECT(FL_PUT(q, &item), FL_GET(q, &item)) < 0)
 		rc = -EPIPE;
-	fl_rwlock_write_lock(&l);
-	fl_rwlock_write_unlock(&l);
+	fl_rwlock_read_lock(&l);
+	fl_rwlock_read_unlock(&l);
 	return rc ? rc : out[0] - 2;
 }
 
