@@ -88,7 +88,7 @@ EXPORTED int mtx_init(mtx_t *mutex, int type)
 {
 	const uint8_t ours = type & mtx_recursive ? LAB_MUTEX_RECURSIVE : LAB_MUTEX_NORMAL;
 	FORWARD_INIT(mtx_init, (mutex, type), mutex, .kind = LAB_MUTEX, .type = ours);
-	lab_object_init((uintptr_t)mutex, sizeof *mutex, LAB_MUTEX, PC)->type = ours;
+	lab_object_init((uintptr_t)mutex, LAB_MUTEX, PC)->type = ours;
 	return thrd_success;
 }
 
@@ -128,7 +128,7 @@ EXPORTED int mtx_unlock(mtx_t *mutex)
 EXPORTED int cnd_init(cnd_t *cond)
 {
 	FORWARD_INIT(cnd_init, (cond), cond, .kind = LAB_COND);
-	(void)lab_object_init((uintptr_t)cond, sizeof *cond, LAB_COND, PC);
+	(void)lab_object_init((uintptr_t)cond, LAB_COND, PC);
 	return thrd_success;
 }
 

@@ -298,8 +298,8 @@ void lab_free(void *memory, uintptr_t pc)
 		lab_fail(LAB_USE_AFTER_FREE, "%s freed twice: by %s at %s, before by %s at %s", name, lab.self->name,
 		         lab_site_name(pc), lab.threads[b->freed_by].name, lab_site_name(b->freed_pc));
 	}
+	lab_objects_freed(address, b->size, pc); /* This names an object. Its uses are reads of the block, too. */
 	lab_race_free(address, b->size, pc);
-	lab_objects_freed(address, b->size, pc);
 	b->freed = true;
 	b->freed_pc = pc;
 	b->freed_by = lab.self->id;

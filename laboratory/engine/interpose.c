@@ -69,8 +69,10 @@ static void *resized(void *memory, size_t size, bool ours, uintptr_t pc)
 	void *to = ours ? lab_alloc(size, pc) : lab_alloc_early(16, size);
 	if (!to || !memory)
 		return to;
-	size_t old = lab_size(memory);
-	memcpy(to, memory, old < size ? old : size);
+	const size_t old = lab_size(memory), kept = old < size ? old : size;
+	if (ours)
+		lab_plain(at, kept, false, pc);
+	memcpy(to, memory, kept);
 	lab_free(memory, pc); /* it is not an early block */
 	return to;
 }

@@ -28,7 +28,7 @@ static uint64_t places[1 + CHANNELS];
 
 static struct lab_object *io_object(size_t place, uintptr_t pc)
 {
-	return lab_object_use((uintptr_t)&places[place], 8, LAB_IO, true, "uses", pc);
+	return lab_object_use((uintptr_t)&places[place], LAB_IO, true, "uses", pc);
 }
 
 static struct lab_object *io_object_of(const struct lab_channel *c, uintptr_t pc)

@@ -253,6 +253,28 @@ bool lab_io_use_stream(const FILE *stream)
 	return false;
 }
 
+/* What these two calls write depends on the file, so the model learns it after the call. */
+static char *file_fgets(char *to, int size, FILE *stream)
+{
+	int n = 0, c = 0;
+	(void)lab_io_use_stream(stream);
+	while (n < size - 1 && c != '\n' && (c = fgetc(stream)) != EOF)
+		to[n++] = (char)c;
+	if (n == 0 && (c == EOF || size < 1))
+		return NULL;
+	to[n] = '\0';
+	lab_plain((uintptr_t)to, (size_t)n + 1, true, PC);
+	return to;
+}
+
+static size_t file_fread(void *to, size_t size, size_t n, FILE *stream)
+{
+	(void)lab_io_use_stream(stream);
+	const size_t bytes = fread(to, 1, size * n, stream);
+	lab_plain((uintptr_t)to, bytes, true, PC);
+	return bytes / (size ?: 1);
+}
+
 #define CALL(name) LAB_CALL(#name, file_##name)
 const struct lab_call lab_file_calls[] = {
     LAB_CALL("open", file_open_by),
@@ -266,5 +288,7 @@ const struct lab_call lab_file_calls[] = {
     CALL(fopen),
     LAB_CALL("fopen64", file_fopen),
     CALL(fclose),
+    CALL(fgets),
+    CALL(fread),
     {NULL, NULL},
 };

@@ -33,6 +33,10 @@ void lab_format(const char *format, va_list from, uintptr_t pc)
 	va_list args;
 	va_copy(args, from);
 	libc_reads(format, pc);
+#ifdef __x86_64__
+	if (!lab_is_stack((uintptr_t)from))
+		lab_plain((uintptr_t)from, sizeof args, true, pc); /* The call advances the caller's list. */
+#endif
 	for (size_t i = 0; i < n && !partial; i++) {
 		partial = types[i] == PA_WSTRING || types[i] & PA_FLAG_PTR;
 		if (types[i] == PA_DOUBLE)
@@ -136,12 +140,6 @@ static int libc_putchar(int c)
 	return (unsigned char)c;
 }
 
-static int libc_putc(int c, FILE *to)
-{
-	FOR_OUTPUT("putc", to, fputc(c, to));
-	return libc_putchar(c);
-}
-
 static int libc_fputc(int c, FILE *to)
 {
 	FOR_OUTPUT("fputc", to, fputc(c, to));
@@ -233,11 +231,6 @@ static void libc_setbuf(FILE *to, char *buffer)
 	FOR_OUTPUT("setbuf", to, (void)0);
 }
 
-static void libc_linebuf(FILE *to)
-{
-	FOR_OUTPUT("setlinebuf", to, (void)0);
-}
-
 /*
  * --- random numbers ---
  *
@@ -310,8 +303,8 @@ const struct lab_call lab_output_calls[] = {
     CALL(putchar),
     LAB_CALL("putchar_unlocked", libc_putchar),
     CALL(fputc),
-    CALL(putc),
-    LAB_CALL("putc_unlocked", libc_putc),
+    LAB_CALL("putc", libc_fputc),
+    LAB_CALL("putc_unlocked", libc_fputc),
     CALL(fwrite),
     CALL(perror),
     CALL(warn),
@@ -321,7 +314,7 @@ const struct lab_call lab_output_calls[] = {
     CALL(fflush),
     CALL(setvbuf),
     CALL(setbuf),
-    LAB_CALL("setlinebuf", libc_linebuf),
+    LAB_CALL("setlinebuf", libc_setbuf),
     CALL(rand),
     CALL(random),
     CALL(srand),

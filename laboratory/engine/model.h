@@ -464,7 +464,8 @@ uint32_t lab_newest_step(uintptr_t address);
 
 /* --- cell.c: the records of eight bytes of memory --- */
 struct lab_location;
-enum { LAB_RECORDS = 12, LAB_FEW = 2 };
+/* Each thread of a graph has a place for a record of its last use of an object. */
+enum { LAB_RECORDS = 20, LAB_FEW = 2 };
 struct lab_record {
 	uint32_t clock;
 	uint8_t thread, mask;
@@ -492,6 +493,11 @@ void lab_cells_in(uintptr_t address, size_t size, void (*visit)(const struct lab
 
 /* --- race.c --- */
 void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc);
+/*
+ * The running thread uses an object of the C library in this memory. This is a read, but no access of
+ * the program itself: a loop of the program is where it was.
+ */
+void lab_race_use(uintptr_t address, size_t size, uintptr_t pc);
 /* Checks an atomic access of `size` bytes against the plain ones. */
 void lab_race_atomic(struct lab_cell *cell, uintptr_t address, unsigned size, bool write, uintptr_t pc);
 /* Checks that all accesses of the block happen before its end. */

@@ -3,6 +3,8 @@
 #include "object.h"
 #include "io.h"
 #include "steer.h"
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdarg.h>
 
 enum { TABLE = 1 << 12, MOST = TABLE / 2 };
@@ -219,12 +221,21 @@ static void object_begin_early(struct lab_object *o, const struct lab_early *e)
 	o->round = e->round;
 }
 
-struct lab_object *lab_object_use(uintptr_t address, size_t size, enum lab_object_kind kind, bool fresh,
-                                  const char *what, uintptr_t pc)
+/*
+ * How much memory an object of each kind has. A once has none here, since the guard of a C++ variable
+ * is one, too, and the compiler's code accesses it: lab_once() tells of the memory of the others.
+ */
+static const uint8_t kind_sizes[LAB_OBJECT_KINDS] = {
+    [LAB_MUTEX] = sizeof(pthread_mutex_t),     [LAB_COND] = sizeof(pthread_cond_t),
+    [LAB_RWLOCK] = sizeof(pthread_rwlock_t),   [LAB_SPINLOCK] = sizeof(pthread_spinlock_t),
+    [LAB_BARRIER] = sizeof(pthread_barrier_t), [LAB_SEM] = sizeof(sem_t)};
+
+struct lab_object *lab_object_use(uintptr_t address, enum lab_object_kind kind, bool fresh, const char *what,
+                                  uintptr_t pc)
 {
 	if (!address)
 		lab_misuse(pc, "%s a %s at NULL", what, kind_names[kind]);
-	lab_heap_check(address, size, false, pc);
+	lab_heap_check(address, kind_sizes[kind], false, pc);
 	struct lab_object *o = object_entry(address, false);
 	if (o && o->ender.pc && !o->live && o->kind == (uint8_t)kind)
 		object_misuse_ended(o, what, pc);
@@ -244,6 +255,7 @@ struct lab_object *lab_object_use(uintptr_t address, size_t size, enum lab_objec
 		if (before)
 			object_begin_early(o, before);
 	}
+	lab_race_use(address, kind_sizes[kind], pc);
 	object_used(o, pc);
 	return o;
 }
@@ -254,11 +266,10 @@ static bool object_is_busy(const struct lab_object *o)
 	       (o->owner != LAB_NOBODY || lab_object_waiters(o) > 0 || (o->kind == LAB_RWLOCK && o->count > 0));
 }
 
-struct lab_object *lab_object_init(uintptr_t address, size_t size, enum lab_object_kind kind, uintptr_t pc)
+struct lab_object *lab_object_init(uintptr_t address, enum lab_object_kind kind, uintptr_t pc)
 {
 	if (!address)
 		lab_misuse(pc, "initialises a %s at NULL", kind_names[kind]);
-	lab_heap_check(address, size, true, pc);
 	struct lab_object *o = object_entry(address, true);
 	if (object_is_busy(o))
 		lab_misuse(pc, "initialises %s anew, which is in use", lab_object_name_at(address, kind));
@@ -267,6 +278,7 @@ struct lab_object *lab_object_init(uintptr_t address, size_t size, enum lab_obje
 		           lab.threads[o->maker.thread].name, lab_site_name(o->maker.pc));
 	if (o->live)
 		object_check_uses(o, "initialises", pc);
+	lab_plain(address, kind_sizes[kind], true, pc);
 	const struct lab_op op = lab_sync_op(LAB_SYNC_INIT, address, pc);
 	lab_event(&op)->hidden = true; /* Only a report of a misuse shows the event. */
 	object_begin(o, kind);
@@ -291,6 +303,7 @@ void lab_object_destroy(struct lab_object *o, uintptr_t pc)
 	for (unsigned i = 0; i < o->used_by; i++)
 		o->uses[i].left = 0; /* pthread_barrier_destroy() waits until all threads have left. */
 	object_check_uses(o, "destroys", pc);
+	lab_plain(o->address, kind_sizes[o->kind], true, pc);
 	(void)lab_event(&op);
 	o->live = false;
 	o->ender = lab_here(pc);

@@ -121,12 +121,14 @@ struct lab_object *lab_object_find(uintptr_t address);
 /*
  * Returns the object for a use of it. Ends the execution if the object is of another kind, is
  * destroyed, is not initialised, or was initialised by a call that does not happen before. `fresh`
- * says that a static initialiser left this memory. `what` is the verb of the message.
+ * says that a static initialiser left this memory. `what` is the verb of the message. The call reads
+ * the memory of the object, so that it races with a plain write, such as the assignment of a static
+ * initialiser.
  */
-struct lab_object *lab_object_use(uintptr_t address, size_t size, enum lab_object_kind kind, bool fresh,
-                                  const char *what, uintptr_t pc);
-/* A call initialises the object. */
-struct lab_object *lab_object_init(uintptr_t address, size_t size, enum lab_object_kind kind, uintptr_t pc);
+struct lab_object *lab_object_use(uintptr_t address, enum lab_object_kind kind, bool fresh, const char *what,
+                                  uintptr_t pc);
+/* A call initialises the object, and writes its memory. So does a call that destroys it. */
+struct lab_object *lab_object_init(uintptr_t address, enum lab_object_kind kind, uintptr_t pc);
 void lab_object_destroy(struct lab_object *object, uintptr_t pc);
 /*
  * The running thread leaves the barrier, which may have been destroyed since it arrived. If it was

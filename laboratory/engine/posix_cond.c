@@ -14,7 +14,7 @@ static bool cond_is_static(uintptr_t address)
 struct lab_object *lab_cond_of(uintptr_t address, bool c11, const char *what, uintptr_t pc)
 {
 	const bool fresh = !c11 && address && cond_is_static(address);
-	return lab_object_use(address, sizeof(pthread_cond_t), LAB_COND, fresh, what, pc);
+	return lab_object_use(address, LAB_COND, fresh, what, pc);
 }
 
 static bool cond_has_waiter(const struct lab_thread *t, uintptr_t cond)
@@ -129,8 +129,7 @@ EXPORTED int pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *a
 		(void)pthread_condattr_getclock(attributes, &clock);
 	FORWARD_INIT_BY(pthread_cond_init, REAL_COND(pthread_cond_init), (cond, attributes), cond, .kind = LAB_COND,
 	                .type = (uint8_t)clock);
-	lab_object_init((uintptr_t)cond, sizeof *cond, LAB_COND, PC)->type = (uint8_t)clock;
-	lab_globals_written((uintptr_t)cond, sizeof *cond);
+	lab_object_init((uintptr_t)cond, LAB_COND, PC)->type = (uint8_t)clock;
 	memset(cond, 0, sizeof *cond);
 	return 0;
 }

@@ -32,7 +32,7 @@ struct lab_object *lab_mutex_of(uintptr_t address, bool c11, const char *what, u
 	const pthread_mutex_t *mutex = (const pthread_mutex_t *)address;
 	struct lab_object *o = lab_object_find(address);
 	const bool fresh = !c11 && address && !(o && o->live) && mutex_is_static(mutex);
-	o = lab_object_use(address, sizeof *mutex, LAB_MUTEX, fresh, what, pc);
+	o = lab_object_use(address, LAB_MUTEX, fresh, what, pc);
 	if (fresh)
 		o->type = mutex_type(mutex->__data.__kind);
 	return o;
@@ -131,10 +131,9 @@ EXPORTED int pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_
 	}
 	FORWARD_INIT(pthread_mutex_init, (mutex, attributes), mutex, .kind = LAB_MUTEX, .type = mutex_type(type),
 	             .robust = robust == PTHREAD_MUTEX_ROBUST);
-	struct lab_object *o = lab_object_init((uintptr_t)mutex, sizeof *mutex, LAB_MUTEX, PC);
+	struct lab_object *o = lab_object_init((uintptr_t)mutex, LAB_MUTEX, PC);
 	o->type = mutex_type(type);
 	o->robust = robust == PTHREAD_MUTEX_ROBUST;
-	lab_globals_written((uintptr_t)mutex, sizeof *mutex);
 	memset(mutex, 0, sizeof *mutex);
 	mutex->__data.__kind = type;
 	return 0;
@@ -192,13 +191,13 @@ EXPORTED int pthread_mutex_consistent(pthread_mutex_t *mutex)
 
 static struct lab_object *mutex_spin_of(pthread_spinlock_t *lock, const char *what, uintptr_t pc)
 {
-	return lab_object_use((uintptr_t)lock, sizeof *lock, LAB_SPINLOCK, false, what, pc);
+	return lab_object_use((uintptr_t)lock, LAB_SPINLOCK, false, what, pc);
 }
 
 EXPORTED int pthread_spin_init(pthread_spinlock_t *lock, int shared)
 {
 	FORWARD_INIT(pthread_spin_init, (lock, shared), lock, .kind = LAB_SPINLOCK);
-	(void)lab_object_init((uintptr_t)lock, sizeof *lock, LAB_SPINLOCK, PC);
+	(void)lab_object_init((uintptr_t)lock, LAB_SPINLOCK, PC);
 	return 0;
 }
 

@@ -6,7 +6,7 @@
 bool lab_once_begin(uintptr_t once, const char *what, uintptr_t pc)
 {
 	const bool fresh = once && *(const int *)once == 0;
-	struct lab_object *o = lab_object_use(once, sizeof(int), LAB_ONCE, fresh, what, pc);
+	struct lab_object *o = lab_object_use(once, LAB_ONCE, fresh, what, pc);
 	if (o->owner == (int)lab.self->id)
 		lab_misuse(pc, "%s %s from the function that it calls, so it waits for itself", what,
 		           lab_object_name(o));
@@ -46,6 +46,7 @@ static void once_call_over(struct once_call *call)
 /* A C++ exception from the function resets the once. */
 void lab_once(uintptr_t once, void (*function)(void), uintptr_t pc)
 {
+	lab_plain(once, sizeof(int), false, pc);
 	if (!lab_once_begin(once, "calls once by", pc))
 		return;
 	__attribute__((cleanup(once_call_over))) struct once_call call = {once, false};

@@ -25,7 +25,7 @@ static struct lab_object *rwlock_of(pthread_rwlock_t *lock, const char *what, ui
 {
 	const uintptr_t address = (uintptr_t)lock;
 	const bool fresh = address && rwlock_is_static(address);
-	struct lab_object *o = lab_object_use(address, sizeof *lock, LAB_RWLOCK, fresh, what, pc);
+	struct lab_object *o = lab_object_use(address, LAB_RWLOCK, fresh, what, pc);
 	rwlock_widen(o);
 	return o;
 }
@@ -114,8 +114,7 @@ static int rwlock_lock_write(struct lab_object *o, int64_t deadline, uintptr_t p
 EXPORTED int pthread_rwlock_init(pthread_rwlock_t *lock, const pthread_rwlockattr_t *attributes)
 {
 	FORWARD_INIT(pthread_rwlock_init, (lock, attributes), lock, .kind = LAB_RWLOCK);
-	(void)lab_object_init((uintptr_t)lock, sizeof *lock, LAB_RWLOCK, PC);
-	lab_globals_written((uintptr_t)lock, sizeof *lock);
+	(void)lab_object_init((uintptr_t)lock, LAB_RWLOCK, PC);
 	memset(lock, 0, sizeof *lock);
 	return 0;
 }

@@ -7,7 +7,7 @@
 
 static struct lab_object *sem_of(sem_t *sem, const char *what, uintptr_t pc)
 {
-	return lab_object_use((uintptr_t)sem, sizeof *sem, LAB_SEM, false, what, pc);
+	return lab_object_use((uintptr_t)sem, LAB_SEM, false, what, pc);
 }
 
 static bool sem_can_take(const struct lab_object *o, const struct lab_thread *thread)
@@ -45,7 +45,7 @@ EXPORTED int sem_init(sem_t *sem, int shared, unsigned value)
 	FORWARD_INIT(sem_init, (sem, shared, value), sem, .kind = LAB_SEM, .count = value);
 	if (value > (unsigned)SEM_VALUE_MAX)
 		return lab_error(EINVAL);
-	lab_object_init((uintptr_t)sem, sizeof *sem, LAB_SEM, PC)->count = value;
+	lab_object_init((uintptr_t)sem, LAB_SEM, PC)->count = value;
 	return 0;
 }
 
@@ -119,7 +119,7 @@ EXPORTED int sem_getvalue(sem_t *restrict sem, int *restrict value)
 
 static struct lab_object *sem_barrier_of(pthread_barrier_t *barrier, const char *what, uintptr_t pc)
 {
-	return lab_object_use((uintptr_t)barrier, sizeof *barrier, LAB_BARRIER, false, what, pc);
+	return lab_object_use((uintptr_t)barrier, LAB_BARRIER, false, what, pc);
 }
 
 /* Of the threads that have come to the barrier, and the running one, the lowest. */
@@ -164,7 +164,7 @@ EXPORTED int pthread_barrier_init(pthread_barrier_t *restrict barrier, const pth
 	FORWARD_INIT(pthread_barrier_init, (barrier, attributes, count), barrier, .kind = LAB_BARRIER, .limit = count);
 	if (count == 0)
 		return EINVAL;
-	lab_object_init((uintptr_t)barrier, sizeof *barrier, LAB_BARRIER, PC)->limit = count;
+	lab_object_init((uintptr_t)barrier, LAB_BARRIER, PC)->limit = count;
 	return 0;
 }
 

@@ -146,7 +146,7 @@ static void program_run_at_exits(uintptr_t pc)
  */
 _Noreturn void lab_program_exit(int status, uintptr_t pc)
 {
-	struct lab_object *o = lab_object_use(lab_shared_place(LAB_SHARED_EXITS), 8, LAB_MUTEX, true, "locks", pc);
+	struct lab_object *o = lab_object_use(lab_shared_place(LAB_SHARED_EXITS), LAB_MUTEX, true, "locks", pc);
 	if (o->owner == (int)lab.self->id)
 		lab_misuse(pc, "calls exit() while exit() runs already");
 	(void)lab_mutex_lock(o, INT64_MAX, pc);

@@ -257,6 +257,12 @@ void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc)
 		plain_in_cells(address, size, write, pc);
 }
 
+void lab_race_use(uintptr_t address, size_t size, uintptr_t pc)
+{
+	if (!lab_is_tls(address))
+		plain_in_cells(address, size, false, pc);
+}
+
 static uintptr_t freed_at;
 
 static void against_free(const struct lab_cell *cell)

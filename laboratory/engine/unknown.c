@@ -61,9 +61,8 @@ static const char known[] =
     "getenv:s?e secure_getenv:s?e getpagesize getauxval __errno_location __h_errno_location "
     "uname:w390 getuid geteuid getgid getegid isatty localeconv nl_langinfo gnu_get_libc_version "
     "getopt:~!g getopt_long:~!g gethostname:~ getrlimit:-w16 clearenv:~!e fileno "
-    "getopt_long_only:~!g feof:f ferror:f clearerr:f fgets:w@1-f fgetc:f getc:f ungetc:-f fread:w@12--f fseek:f "
-    "ftell:f "
-    "rewind:f fseeko:f ftello:f __isoc99_fscanf:~f fscanf:~f putenv:~!e setenv:~ss!e unsetenv:~s!e "
+    "getopt_long_only:~!g feof:f ferror:f clearerr:f fgetc:f getc:f ungetc:-f fseek:f "
+    "ftell:f rewind:f fseeko:f ftello:f __isoc99_fscanf:~f fscanf:~f putenv:~!e setenv:~ss!e unsetenv:~s!e "
     "__ctype_get_mb_cur_max "
     /* time as text */
     "asctime_r:r56w26 ctime_r:r8w26 difftime gmtime_r:r8w56 localtime_r:r8w56 mktime:w56?e "

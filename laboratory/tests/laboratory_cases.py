@@ -844,6 +844,7 @@ def reduced(tool):
 # Each program has the statements of its threads, and the limit that its executions meet. With None
 # they meet no limit, and the result is proved.
 ATOMICS = """static atomic_int x, y;
+static FILE *stream;
 static int plain;
 static _Atomic double d;
 static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER, n = PTHREAD_MUTEX_INITIALIZER;
@@ -855,10 +856,10 @@ static inline long futex(int call, int n) { return syscall(SYS_futex, &y, call, 
 void fl_stress_assume(_Bool);
 static int start(void *arg) { return arg != NULL; }
 static void *take(void *arg) { return arg; }
+static inline void begin(int n, ...) { va_start(*(va_list *)stream, n); }
 static int f[5], on = 1;
 static volatile int stop;
 static char s[8];
-static FILE *stream;
 static struct sockaddr name = {AF_UNIX, "x"};
 static struct epoll_event e = {EPOLLIN};
 #define W(a, v) atomic_store_explicit(&a, v, memory_order_relaxed)
@@ -950,6 +951,19 @@ SHARED_BEGIN = """first = pthread_self(); pthread_key_create(&key, NULL); held =
 	pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST); pthread_mutex_init(&held->r, &a);"""
 
 
+# Each entry has the statements of two threads that race by what the C library does with memory.
+RACES = {
+    "mutex_init": ("pthread_mutex_init(&m, NULL);", "s[0] = *(char *)&m;"),
+    "destroy": ("pthread_mutex_destroy(&m);", "s[0] = *(char *)&m;"),
+    "lock": (LOCKS, "m = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;", LOCKS),
+    "once": ("pthread_once(f, (void (*)(void))sched_yield);", "f[0] = PTHREAD_ONCE_INIT;"),
+    "qsort": ("qsort(f, 5, sizeof *f, (int (*)(const void *, const void *))strcmp);", "plain = f[4];"),
+    "va_start": ("begin(1);", "va_list own; va_copy(own, *(va_list *)stream);", "stream = malloc(99);"),
+    "vprintf": ("begin(1); sem_post(&p); vprintf(\"\", *(va_list *)stream);", "sem_wait(&p); plain = *(char *)stream;", "stream = malloc(99); sem_init(&p, 0, 0);"),
+    "realloc": ("*(char *)stream = 1;", "free(realloc(stream, 9));", "stream = malloc(8);"),
+}
+
+
 # Each entry has the statements of a thread for which main does not wait, those of a function of
 # atexit(), the last statement of main, the exit status, and what the command says.
 EXITS = {
@@ -991,6 +1005,9 @@ DESCRIPTORS = {
     "size": (FILE, "struct stat t; fstat(f[0], &t); if (t.st_size != 2) abort();", "(void)!write(f[0], \"abc\", 3);", USED),
     "stream": (FILE, "if (fgetc(stream) != 'a') abort();", "fgetc(stream);", USED),
     "printed": (FILE, "fputc('1', stream);", "fputc('2', stream);", USED),
+    "line": (FILE, "fgets(s, 8, stream);", "s[3] = 1;", "proved: all"),
+    "line_end": (FILE, "fgets(s, 8, stream);", "s[2] = 1;", "DATA RACE"),
+    "block": (FILE, "(void)!fread(s, 1, 8, stream);", "s[2] = 1;", "proved: all"),
     "capacity": (PAIR, "setsockopt(f[0], SOL_SOCKET, SO_SNDBUF, &on, sizeof on);", "if (send(f[0], s, 8, MSG_DONTWAIT) == 8) abort();", "CRASH"),
     "reset": (PAIR + "(void)!write(f[0], s, 1);", "int e; socklen_t n = sizeof e; getsockopt(f[0], SOL_SOCKET, SO_ERROR, &e, &n); if (e) abort();", "close(f[1]);", "CRASH"),
     "unlinked": (LISTENS, 'unlink("x");', "if (connect(f[0], &name, sizeof name) == 0) abort();", "CRASH"),
@@ -1024,6 +1041,7 @@ FEW = {
     "tries": ("sem_init(&p, 0, 1);", 2 * ["sem_trywait(&p) || sem_post(&p);"], 4, 0),
     "deadlines": ("", 2 * ["pthread_mutex_timedlock(&m, &(struct timespec){1700002000}) || pthread_mutex_unlock(&m);"], 4, 0),
     "rounds": ("pthread_barrier_init(&b, NULL, 3);", 3 * [3 * "pthread_barrier_wait(&b);"], 27, 0),
+    "arrivals": ("pthread_barrier_init(&b, NULL, 15);", 15 * ["pthread_barrier_wait(&b);"], 15, 0),
     "waits_to_the_end": ("", ["while (!R(y)) futex(FUTEX_WAIT, 0);", "W(y, 1);"], 11, 16),
     "reads_until": ("", ["pthread_rwlock_wrlock(&l); plain++; pthread_rwlock_unlock(&l);", "if (!pthread_rwlock_timedrdlock(&l, &(struct timespec){1700002000})) { (void)plain; pthread_rwlock_unlock(&l); }"], 4, 2),
     # two programs of GenMC's group "saver", with fewer writes
@@ -1037,7 +1055,7 @@ FEW = {
 
 def threaded(bodies, first=""):
     """A program with a thread for each of the bodies, after a first statement of main."""
-    lines = ["#define _GNU_SOURCE"] + [f"#include <{name}.h>" for name in ("assert", "errno", "fcntl", "fenv", "linux/futex", "poll", "pthread", "sched", "semaphore", "signal", "stdatomic", "stdio", "stdlib", "string", "sys/epoll", "sys/ioctl", "sys/mman", "sys/socket", "sys/stat", "sys/syscall", "sys/timerfd", "threads", "time", "unistd")]
+    lines = ["#define _GNU_SOURCE"] + [f"#include <{name}.h>" for name in ("assert", "errno", "fcntl", "fenv", "linux/futex", "poll", "pthread", "sched", "semaphore", "signal", "stdarg", "stdatomic", "stdio", "stdlib", "string", "sys/epoll", "sys/ioctl", "sys/mman", "sys/socket", "sys/stat", "sys/syscall", "sys/timerfd", "threads", "time", "unistd")]
     lines += [ATOMICS]
     lines += [f"static void *run{i}(void *arg) {{ {body} return arg; }}" for i, body in enumerate(bodies)]
     lines += ["int main(void)", "{", f"\tpthread_t t[{len(bodies) + 1}];", first]
@@ -1156,6 +1174,8 @@ def proofs(tool):
                 tool.run(folder.program(name, [f"if ({tells}) {{ atomic_thread_fence(memory_order_acquire); plain++; }}",
                                                f"plain = 1; atomic_thread_fence(memory_order_release); {change}"], "sem_init(&p, 0, 1);"),
                          "--strategy", strategy, status=1)
+        for name, (one, other, *first) in RACES.items():
+            expect(tool.says(folder.program(name, [one, other], *first), status=1), "DATA RACE")
         expect(tool.says(folder.path("alone.c")), "proved: all 1 execution\n")
         path = folder.write("math.c", "int canonicalizef(float *, const float *);\nint main(void) { static float of, to; return canonicalizef(&to, &of); }\n")
         expect(tool.says(path, "-lm"), "what canonicalizef() touches is not all seen")

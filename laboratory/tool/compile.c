@@ -14,7 +14,9 @@
  * archives, $4 the name of the program. Then come the options for the compiler, what the linker
  * gets, and the sources, each list with `--` behind it. The user's variables are read as a shell
  * reads them. No optimisation of the user's reaches code for the model, since a compiler may delete
- * the access that races.
+ * the access that races. The compiler does not instrument va_start() and va_copy(). So a header,
+ * which comes before the sources, tells of their accesses. With a header, clang's line tables have no
+ * checksum for one of their files, of which the assembler would warn.
  */
 #define ARGUMENTS                                                                                                      \
 	"folder=$1 includes=$2 archives=$3 name=$4 model= plain=; shift 4\n"                                           \
@@ -28,6 +30,25 @@
 	"  [ ! -e \"$place/libfairlead-model.a\" ] || model=$place/libfairlead-model.a\n"                              \
 	"  [ ! -e \"$place/libfairlead.a\" ] || plain=$place/libfairlead.a\n"                                          \
 	"done; unset IFS\n"                                                                                            \
+	"cat >\"$folder/list.h\" <<'END'\n"                                                                            \
+	"#pragma GCC system_header\n"                                                                                  \
+	"#ifdef __cplusplus\n"                                                                                         \
+	"extern \"C\" {\n"                                                                                             \
+	"#endif\n"                                                                                                     \
+	"void __tsan_read_range(void *, unsigned long), __tsan_write_range(void *, unsigned long);\n"                  \
+	"#ifdef __cplusplus\n"                                                                                         \
+	"}\n"                                                                                                          \
+	"#endif\n"                                                                                                     \
+	"#ifdef __x86_64__\n"                                                                                          \
+	"#define __fl_list(list) (void *)(list), sizeof(__builtin_va_list)\n"                                          \
+	"#else\n"                                                                                                      \
+	"#define __fl_list(list) &(list), sizeof(__builtin_va_list)\n"                                                 \
+	"#endif\n"                                                                                                     \
+	"#define __builtin_va_start(list, ...) \\\n"                                                                   \
+	"(__tsan_write_range(__fl_list(list)), __builtin_va_start(list, ##__VA_ARGS__))\n"                             \
+	"#define __builtin_va_copy(to, from) \\\n"                                                                     \
+	"(__tsan_read_range(__fl_list(from)), __tsan_write_range(__fl_list(to)), __builtin_va_copy(to, from))\n"       \
+	"END\n"                                                                                                        \
 	"find_ck() { ck=-lck; ${CC:-cc} -shared -o \"$folder/plain.so\" -lck 2>/dev/null || ck=; }\n"
 
 /*
@@ -187,14 +208,16 @@ static const char script[] = ARGUMENTS
     "  for word; do shift; case $word in -fsanitize=*) ;; *) set -- \"$@\" \"$word\" ;; esac; done\n"
     "  IFS=:; for place in $includes; do set -- -I \"$place\" \"$@\"; done; unset IFS\n"
     "  ${CC:-cc} -std=gnu11 -O2 -g -fPIC -pthread -fvisibility=hidden -Wunused-function \"$@\" -fno-lto $own \\\n"
-    "    -S \"$source\" -o \"$folder/$kind.s\" && ${CC:-cc} -c \"$folder/$kind.s\" -o \"$folder/$kind.o\" || return\n"
+    "    -S \"$source\" -o \"$folder/$kind.s\" && ${CC:-cc} -Wa,--no-warn -c \"$folder/$kind.s\" -o "
+    "\"$folder/$kind.o\" || return\n"
     "  eval \"set -- ${LDFLAGS:-} $inputs ${LDLIBS:-}\"\n"
     "  for word; do shift; case $word in -fsanitize=*) ;; *) set -- \"$@\" \"$word\" ;; esac; done\n"
     "  ${CC:-cc} -shared -pthread -o \"$folder/$kind.so\" \"$folder/$kind.o\" \"$@\" -Wl,-Bsymbolic \\\n"
     "    ${archive:+\"$archive\" -Wl,--as-needed $ck}\n"
     "}\n"
     "find_ck; tree=-fdump-tree-optimized-lineno-gimple=$folder/c.tree; export CCC_OVERRIDE_OPTIONS=\"#x$tree\"\n"
-    "make model \"$model\" \"-O0 -fsanitize=thread -fno-builtin $tree\" \"$1\" && make plain \"$plain\" '' \"$1\" || "
+    "make model \"$model\" \"-O0 -fsanitize=thread -fno-builtin -include $folder/list.h $tree\" \"$1\" && make plain "
+    "\"$plain\" '' \"$1\" || "
     "exit 1\n" CALLS PLACES;
 
 static const char program_script[] = ARGUMENTS
@@ -210,8 +233,9 @@ static const char program_script[] = ARGUMENTS
     "  IFS=:; for place in $includes; do set -- -I \"$place\" \"$@\"; done; unset IFS\n"
     "  tree=-fdump-tree-optimized-lineno-gimple=$folder/$n.$language.tree\n"
     "  CCC_OVERRIDE_OPTIONS=\"#x$tree\" $compiler $tree -g \"$@\" -O0 -fPIC -pthread -fsanitize=thread -fno-builtin "
-    "-U_FORTIFY_SOURCE $more \\\n"
-    "    -fno-lto -S \"$source\" -o \"$folder/$n.s\" && $compiler -c \"$folder/$n.s\" -o \"$folder/$n.o\"\n"
+    "-U_FORTIFY_SOURCE $more -include \"$folder/list.h\" \\\n"
+    "    -fno-lto -S \"$source\" -o \"$folder/$n.s\" && $compiler -Wa,--no-warn -c \"$folder/$n.s\" -o "
+    "\"$folder/$n.o\"\n"
     "}\n"
     "for source; do\n"
     "  n=$((n + 1)) objects=\"$objects $folder/$n.o\"\n"
