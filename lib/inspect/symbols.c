@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Names from ELF files. The loaded files are recorded outside of signal handlers, since that calls
- * the loader. `symbols_modules` only grows: functions of unloaded files keep their names.
+ * the loader. `symbols_modules` only grows, so the functions of a recorded file keep their names
+ * when the file is unloaded, until another file is recorded in its place. The loader frees its name
+ * of a file at the unload. So the entries have copies of the names, in `symbols_names`, which only
+ * grows, too.
  */
 #include "backtrace.h"
 #include "core/base/atomic.h"
@@ -31,8 +34,7 @@ static void symbols_find_tables(struct fl__symbol_file *f)
 		return;
 	const ElfW(Shdr) *sections = (const void *)(f->bytes + head->e_shoff);
 	f->fixed = head->e_type == ET_EXEC;
-	for (size_t i = 0; i < head->e_shnum; i++) {
-		const ElfW(Shdr) *s = &sections[i];
+	for (const ElfW(Shdr) *s = sections; s < sections + head->e_shnum; s++) {
 		if (s->sh_type != SHT_SYMTAB || s->sh_link >= head->e_shnum || s->sh_offset % _Alignof(ElfW(Sym)) != 0)
 			continue;
 		const ElfW(Shdr) *names = &sections[s->sh_link];
@@ -40,7 +42,7 @@ static void symbols_find_tables(struct fl__symbol_file *f)
 		    !symbols_is_within(f, names->sh_offset, names->sh_size) || names->sh_size == 0 ||
 		    f->bytes[names->sh_offset + names->sh_size - 1] != '\0')
 			continue;
-		f->symbols = (const void *)(f->bytes + s->sh_offset);
+		f->symbols = f->bytes + s->sh_offset;
 		f->n = s->sh_size / sizeof(ElfW(Sym));
 		f->names = f->bytes + names->sh_offset;
 		f->names_size = names->sh_size;
@@ -50,6 +52,7 @@ static void symbols_find_tables(struct fl__symbol_file *f)
 static void symbols_map_file(struct fl__symbol_file *f)
 {
 	struct stat info;
+	void *bytes;
 	FL__UNCANCELLED();
 	/* The program's path is right in any working directory, and after the file was replaced. */
 	const char *path = strchr(f->path, '/')          ? f->path
@@ -58,13 +61,11 @@ static void symbols_map_file(struct fl__symbol_file *f)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0) {
-		void *bytes;
-		if (fl__map_file(fd, 0, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, &bytes) == 0) {
-			f->bytes = bytes;
-			f->size = (size_t)info.st_size;
-			symbols_find_tables(f);
-		}
+	/* an empty file, or one that is not regular, cannot be mapped */
+	if (fstat(fd, &info) == 0 && fl__map_file(fd, 0, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, &bytes) == 0) {
+		f->bytes = bytes;
+		f->size = (size_t)info.st_size;
+		symbols_find_tables(f);
 	}
 	(void)close(fd);
 }
@@ -93,9 +94,8 @@ static const char *symbols_name_of(struct fl__symbols *symbols, const char *file
 	if (!f)
 		return NULL;
 	const uintptr_t at = f->fixed ? address : address - base;
-	const ElfW(Sym) *const all = f->symbols;
-	for (size_t i = 0; i < f->n; i++) {
-		const ElfW(Sym) *s = &all[i];
+	const ElfW(Sym) *s = f->symbols;
+	for (size_t i = 0; i < f->n; i++, s++) {
 		const unsigned type = s->st_info & 15;
 		if ((type != STT_FUNC && type != STT_OBJECT) || at < s->st_value || at - s->st_value >= s->st_size ||
 		    s->st_name >= f->names_size)
@@ -110,26 +110,29 @@ static const char *symbols_name_of(struct fl__symbols *symbols, const char *file
 struct symbols_module {
 	uintptr_t base, low;
 	uintptr_t high;   /* stored last; 0 while the entry is not complete */
-	const char *path; /* the loader's name of the file; "" for the program */
+	const char *path; /* a copy of the loader's name of the file; "" for the program */
 };
 
 /*
- * A thread that adds an entry first takes its index from symbols_n_modules, which may count
- * beyond the end: musl calls dl_iterate_phdr()'s function concurrently. Two entries of a module do
- * no harm.
+ * A thread that adds an entry first takes its index from symbols_n_modules, and the place of its
+ * name from symbols_names_used. Both may count beyond the end: musl calls dl_iterate_phdr()'s
+ * function concurrently. Two entries of a module do no harm. A module is not recorded if there is
+ * no room for its entry or its name.
  */
 enum { SYMBOLS_MODULES = 128 };
 static struct symbols_module symbols_modules[SYMBOLS_MODULES];
-static uint32_t symbols_n_modules;
+static char symbols_names[128 * SYMBOLS_MODULES];
+static uint32_t symbols_n_modules, symbols_names_used;
 
-static const struct symbols_module *symbols_module_of(uintptr_t address)
+/* Returns the newest entry with an address from `low` up to, but not including, `high`. */
+static const struct symbols_module *symbols_module_of(uintptr_t low, uintptr_t high)
 {
 	/* relaxed: not the count, but `high` publishes an entry */
 	uint32_t i = fl__load_relaxed(&symbols_n_modules);
 	for (i = FL__MIN(i, SYMBOLS_MODULES); i-- > 0;) {
 		const struct symbols_module *m = &symbols_modules[i];
 		/* acquire: pairs with the release in symbols_learn_module() */
-		if (address < fl__load_acquire(&m->high) && address >= m->low)
+		if (low < fl__load_acquire(&m->high) && high > m->low)
 			return m;
 	}
 	return NULL;
@@ -147,20 +150,22 @@ static int symbols_learn_module(struct dl_phdr_info *info, size_t size, void *ar
 		low = FL__MIN(begin, low);
 		high = FL__MAX(begin + p->p_memsz, high);
 	}
-	const struct symbols_module *known = symbols_module_of(low);
+	const struct symbols_module *known = symbols_module_of(low, high);
 	if (high == 0 ||
-	    (known && known->base == info->dlpi_addr && known->low == low && known->path == info->dlpi_name))
+	    (known && known->base == info->dlpi_addr && known->high == high && !strcmp(known->path, info->dlpi_name)))
 		return 0;
-	/* relaxed, also the add: not the count, but `high` publishes an entry */
+	/* relaxed, also the adds: not the counts, but `high` publishes an entry */
 	if (fl__load_relaxed(&symbols_n_modules) >= SYMBOLS_MODULES)
 		return 0;
+	const size_t length = strlen(info->dlpi_name) + 1;
 	const uint32_t at = fl__add_relaxed(&symbols_n_modules, 1);
-	if (at >= SYMBOLS_MODULES)
+	const size_t name = fl__add_relaxed(&symbols_names_used, (uint32_t)length);
+	if (at >= SYMBOLS_MODULES || name + length > sizeof symbols_names)
 		return 0;
 	struct symbols_module *m = &symbols_modules[at];
 	m->base = info->dlpi_addr;
 	m->low = low;
-	m->path = info->dlpi_name;
+	m->path = memcpy(&symbols_names[name], info->dlpi_name, length);
 	/* release: pairs with the acquire in symbols_module_of() */
 	fl__store_release(&m->high, high);
 	return 0;
@@ -173,7 +178,7 @@ void fl__backtrace_learn_modules(void)
 
 const char *fl__symbols_describe(struct fl__symbols *symbols, uintptr_t address, char *text, size_t size)
 {
-	const struct symbols_module *m = symbols_module_of(address);
+	const struct symbols_module *m = symbols_module_of(address, address + 1);
 	uintptr_t into = 0;
 	const char *name = m ? symbols_name_of(symbols, m->path, m->base, address, &into) : NULL;
 	*text = '\0';
@@ -189,9 +194,10 @@ const char *fl__symbols_describe(struct fl__symbols *symbols, uintptr_t address,
 
 void fl__symbols_end(struct fl__symbols *symbols)
 {
-	for (size_t i = 0; i < symbols->n; i++)
-		if (symbols->files[i].bytes)
-			(void)munmap((void *)(uintptr_t)symbols->files[i].bytes, symbols->files[i].size);
-	symbols->n = 0;
+	while (symbols->n > 0) {
+		const struct fl__symbol_file *f = &symbols->files[--symbols->n];
+		if (f->bytes)
+			(void)munmap(f->bytes, f->size);
+	}
 }
 #endif

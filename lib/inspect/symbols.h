@@ -13,8 +13,8 @@
  * other sources of names.
  */
 struct fl__symbol_file {
-	const char *path; /* the loader's name of the file */
-	const char *bytes;
+	const char *path;
+	char *bytes;
 	size_t size;
 	const void *symbols; /* ElfW(Sym) */
 	size_t n;

@@ -69,12 +69,6 @@ static bool table_lock_with_slots(size_t slots)
 	return true;
 }
 
-static void table_switch_off(void)
-{
-	if (fl__debug_switch(0) != 0)
-		fl__log(FL_LOG_WARNING, "debugging is switched off: out of memory");
-}
-
 bool fl__debug_enter(size_t slots)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
@@ -82,7 +76,8 @@ bool fl__debug_enter(size_t slots)
 		return false;
 	ctx->debugging = true;
 	if (!table_lock_with_slots(slots)) {
-		table_switch_off();
+		if (fl__debug_switch(0) != 0)
+			fl__log(FL_LOG_WARNING, "debugging is switched off: out of memory");
 		ctx->debugging = false;
 		return false;
 	}

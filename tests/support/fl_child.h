@@ -278,14 +278,7 @@ static inline bool fl_test_try(void (*attempt)(void))
 
 static inline void fl_test_try_alone(void)
 {
-	unsigned n = 0;
-	DIR *tasks = opendir("/proc/self/task");
-	if (!tasks)
-		_exit(1);
-	for (const struct dirent *entry; (entry = readdir(tasks)) != NULL;)
-		n += entry->d_name[0] != '.';
-	(void)closedir(tasks);
-	if (n != 1)
+	if (fl_test_entries("/proc/self/task") != 1)
 		_exit(1);
 }
 

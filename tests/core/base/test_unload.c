@@ -6,6 +6,7 @@
 #include "fl_account.h"
 #include "fl_process.h"
 
+#include "inspect/backtrace.h"
 #include "plugin/plugin.h"
 #include <dlfcn.h>
 #include <sys/sendfile.h>
@@ -34,33 +35,17 @@ static fl_allocator counting;
 /* What a process has. */
 
 typedef struct census {
-	size_t threads, children, fds, mappings;
-	bool has_plugin; /* mapped */
+	size_t children, fds, mappings;
 } census;
 
 static size_t count_threads(void)
 {
-	size_t n = 0;
-	DIR *tasks = opendir("/proc/self/task");
-	FL_CHECK(tasks != NULL);
-	while (readdir(tasks))
-		n++;
-	FL_OK(closedir(tasks));
-	return n - 2; /* . and .. */
+	return fl_test_entries("/proc/self/task");
 }
 
 static census count_all(void)
 {
-	char line[1024];
-	census c = {count_threads(), process_children_of(getpid()), fl_test_fds(), 0, false};
-	FILE *maps = fopen("/proc/self/maps", "r");
-	FL_CHECK(maps != NULL);
-	while (fgets(line, sizeof line, maps)) {
-		c.mappings++;
-		c.has_plugin |= strstr(line, "test-plugin.so") != NULL;
-	}
-	FL_OK(fclose(maps));
-	return c;
+	return (census){process_children_of(getpid()), fl_test_fds(), fl_test_mappings_of("")};
 }
 
 /* A thread of the host that calls the plugin, goes on when that is unloaded, and ends later. */
@@ -86,13 +71,23 @@ static void *unload(void *handle)
 	return NULL;
 }
 
-static const struct plugin *begin_plugin(void *handle, bool may_fork)
+static void *load_file(const char *path)
 {
+	void *handle = dlopen(path, RTLD_NOW);
 	if (!handle)
 		print_error("%s\n", dlerror());
 	FL_CHECK(handle != NULL);
-	const struct plugin *plugin = dlsym(handle, "plugin");
-	FL_CHECK(plugin != NULL);
+	return handle;
+}
+
+static const struct plugin *plugin_of(void *handle)
+{
+	return dlsym(handle, "plugin");
+}
+
+static const struct plugin *begin_plugin(void *handle, bool may_fork)
+{
+	const struct plugin *plugin = plugin_of(handle);
 	counting = account_of(&account);
 	plugin->begin(&counting, may_fork);
 	return plugin;
@@ -102,7 +97,7 @@ static void load_use_unload(bool by_another_thread)
 {
 	pthread_barrier_t used, unloaded;
 	host hosts[HOSTS];
-	void *handle = dlopen(path_of_plugin(), RTLD_NOW | RTLD_LOCAL);
+	void *handle = load_file(path_of_plugin());
 	const struct plugin *plugin = begin_plugin(handle, process_can(FL_PROCESS_FORK));
 	FL_OK(pthread_barrier_init(&used, NULL, HOSTS + 1));
 	FL_OK(pthread_barrier_init(&unloaded, NULL, HOSTS + 1));
@@ -115,7 +110,7 @@ static void load_use_unload(bool by_another_thread)
 	plugin->end();
 	plugin->detach_all();
 	(void)(by_another_thread ? fl_test_foreign(unload, handle) : unload(handle));
-	FL_CHECK(!count_all().has_plugin);
+	FL_CHECK(fl_test_mappings_of("test-plugin.so") == 0);
 	(void)pthread_barrier_wait(&unloaded);
 	FL_EACH (i, hosts)
 		FL_OK(pthread_join(hosts[i].thread, NULL));
@@ -173,7 +168,7 @@ static void unload_at_exit(void)
 
 static const struct plugin *load(void)
 {
-	loaded = dlopen(path_of_plugin(), RTLD_NOW | RTLD_LOCAL);
+	loaded = load_file(path_of_plugin());
 	const struct plugin *plugin = begin_plugin(loaded, false);
 	plugin->use_all();
 	return plugin;
@@ -324,16 +319,7 @@ static void *load_copy(int file)
 {
 	char path[64];
 	FL_TEXT(path, "/proc/self/fd/%d", file);
-	void *copy = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	if (!copy)
-		print_error("%s\n", dlerror());
-	FL_CHECK(copy != NULL);
-	return copy;
-}
-
-static const struct plugin *plugin_of(void *copy)
-{
-	return dlsym(copy, "plugin");
+	return load_file(path);
 }
 
 static int copy_of_plugin(void)
@@ -459,4 +445,23 @@ FL_TEST(unload_of_copies_that_catch_a_signal)
 {
 	UNLOAD_NEEDS();
 	in_each_order(load_and_unload_copies_that_catch);
+}
+
+/* The file of the first copy is gone when the second copy is loaded in its place. */
+FL_TEST(unloaded_files_keep_their_names)
+{
+	UNLOAD_NEEDS();
+	char text[64];
+	const int files[COPIES] = {copy_of_plugin(), copy_of_plugin()};
+	FL_EACH (i, files) {
+		struct fl__symbols symbols = {0};
+		void *copy = load_copy(files[i]);
+		const uintptr_t at = (uintptr_t)plugin_of(copy);
+		fl__backtrace_learn_modules();
+		FL_OK(dlclose(copy));
+		(void)fl__symbols_describe(&symbols, at, text, sizeof text);
+		fl__symbols_end(&symbols);
+		FL_OK(close(files[i]));
+		assert_string_equal(text, "plugin");
+	}
 }
