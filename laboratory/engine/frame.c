@@ -206,7 +206,7 @@ static bool frame_keeps(uintptr_t pc, int64_t at, size_t slot)
 	bool keeps = false;
 	if (!rules || dwarf_cfi_addrframe(rules, pc - bias, &frame) != 0)
 		return true;
-	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+	LAB_EACH (i, kept) {
 		Dwarf_Op memory[3], *place;
 		size_t n = 0;
 		/* The offset from the base of the frame; 0: the value is still in the register. */
