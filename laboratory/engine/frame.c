@@ -56,10 +56,7 @@ void lab_frame_enter(uintptr_t inside, uintptr_t frame, uintptr_t caller)
 	if (!lab.program || !frame_is_good(frame, caller) || n_frames == MOST)
 		return;
 	frame_end(lab.self->depth, frame + TO_BASE);
-	if (n_frames == room_frames) {
-		room_frames = room_frames ? 2 * room_frames : 256;
-		frames = lab_needed(realloc(frames, room_frames * sizeof *frames));
-	}
+	frames = lab_grown(frames, n_frames, &room_frames, sizeof *frames);
 	frames[n_frames++] =
 	    (struct frame){inside, frame + TO_BASE, lab.self->id, lab.self->depth, lab.n_events, SIZE_MAX};
 }

@@ -44,10 +44,7 @@ struct lab_event *lab_event(const struct lab_op *op)
 	if (!lab_records())
 		return &lost;
 	lab_event_settle();
-	if (lab.n_events == lab.room_events) {
-		lab.room_events = lab.room_events ? 2 * lab.room_events : 256;
-		lab.events = lab_needed(realloc(lab.events, lab.room_events * sizeof *lab.events));
-	}
+	lab.events = lab_grown(lab.events, lab.n_events, &lab.room_events, sizeof *lab.events);
 	struct lab_event *event = &lab.events[lab.n_events++];
 	*event = (struct lab_event){
 	    .op = *op, .thread = (uint8_t)lab.self->id, .preempted = lab.switched, .step = lab.steps};
