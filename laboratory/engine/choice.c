@@ -75,14 +75,9 @@ uint64_t lab_splitmix(uint64_t *of)
 	return z ^ (z >> 31);
 }
 
-static unsigned draw_below(unsigned n)
-{
-	return (unsigned)(((lab_splitmix(&state) >> 32) * n) >> 32);
-}
-
 unsigned lab_draw(unsigned n)
 {
-	return draw_below(n);
+	return (unsigned)(((lab_splitmix(&state) >> 32) * n) >> 32);
 }
 
 static bool lot(unsigned odds)
@@ -95,27 +90,27 @@ void lab_seed(uint64_t seed, uint64_t execution)
 	state = seed * 0x2545f4914f6cdd1du + execution;
 	(void)lab_splitmix(&state);
 	static const uint8_t switches[] = {8, 32, 96, 192}, stales[] = {0, 0, 24, 96}, faults[] = {0, 8, 48};
-	odds_switch = switches[draw_below(4)];
-	odds_stale = stales[draw_below(4)];
-	odds_fault = faults[draw_below(3)];
+	odds_switch = switches[lab_draw(4)];
+	odds_stale = stales[lab_draw(4)];
+	odds_fault = faults[lab_draw(3)];
 	static const uint8_t turns[] = {96, 240};
-	takes_turns = lab_config.kills == 0 && !lab_running->test->lin && draw_below(3) == 0;
+	takes_turns = lab_config.kills == 0 && !lab_running->test->lin && lab_draw(3) == 0;
 	if (takes_turns) {
-		odds_turn = turns[draw_below(2)];
+		odds_turn = turns[lab_draw(2)];
 		odds_switch = 4;
 		odds_stale = 0;
 	}
 	turn_is_over = false;
 	const unsigned threads = lab.n_threads > USUAL_THREADS ? lab.n_threads : USUAL_THREADS;
 	for (unsigned i = 0; i < threads; i++)
-		priority[i] = (uint8_t)(CHANGES + draw_below(200));
+		priority[i] = (uint8_t)(CHANGES + lab_draw(200));
 	n_changes = lab_config.depth > 1 ? lab_config.depth - 1 : 0;
 	if (n_changes > CHANGES)
 		n_changes = CHANGES;
 	for (unsigned i = 0; i < n_changes; i++)
-		change_at[i] = draw_below(longest);
+		change_at[i] = lab_draw(longest);
 	for (unsigned i = 0; i < KILLS && (int)i < lab_config.kills; i++)
-		kill_at[i] = draw_below(8) == 0 ? TOO_LATE : 1 + draw_below(last_kill_points);
+		kill_at[i] = lab_draw(8) == 0 ? TOO_LATE : 1 + lab_draw(last_kill_points);
 }
 
 void lab_choices_begin(enum lab_strategy now)
@@ -495,7 +490,7 @@ static unsigned by_lot(lab_set set, unsigned usual)
 	lab_set others = set & ~lab_bit(usual);
 	if (!others || !lot(odds_switch))
 		return usual;
-	unsigned nth = draw_below(lab_count(others));
+	unsigned nth = lab_draw(lab_count(others));
 	while (nth-- > 0)
 		others &= others - 1;
 	return lab_lowest(others);
@@ -575,7 +570,7 @@ static unsigned choose_one(enum lab_choice_kind kind, unsigned n)
 		return wanted < 0 || wanted >= (int)n ? 0 : (unsigned)wanted;
 	}
 	default:
-		return lot(odds_of(kind)) ? kind == LAB_PICK_INPUT ? draw_below(n) : 1 + draw_below(n - 1) : 0;
+		return lot(odds_of(kind)) ? kind == LAB_PICK_INPUT ? lab_draw(n) : 1 + lab_draw(n - 1) : 0;
 	}
 }
 
