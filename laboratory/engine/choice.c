@@ -631,12 +631,10 @@ bool lab_choose_kill(bool rare)
 {
 	bool kills = false;
 	lab.self->kills++;
-	if (strategy == LAB_REPLAY)
-		kills = follow(LAB_PICK_KILL) > 0;
-	else if (lab.spent.kills >= lab_config.kills)
+	if (strategy != LAB_REPLAY && lab.spent.kills >= lab_config.kills)
 		lab_met(LAB_MET_KILLS);
-	else if (strategy == LAB_DFS)
-		kills = (at < depth ? node_again(LAB_PICK_KILL, 2, 0) : node_new(LAB_PICK_KILL, 2, 0))->pick > 0;
+	else if (strategy == LAB_REPLAY || strategy == LAB_DFS)
+		kills = choose_one(LAB_PICK_KILL, 2) > 0;
 	else
 		kills = kill_by_lot(rare);
 	if (!kills)
