@@ -291,6 +291,11 @@ static uintptr_t end_of(const struct lab_op *op)
 	return (op->address | 7) + ((op->size - (op->size > 0u)) & ~7u);
 }
 
+static bool is_either(const struct lab_op *a, const struct lab_op *b, unsigned kind)
+{
+	return a->kind == kind || b->kind == kind;
+}
+
 bool lab_commute(const struct lab_op *a, const struct lab_op *b)
 {
 	/*
@@ -298,15 +303,15 @@ bool lab_commute(const struct lab_op *a, const struct lab_op *b)
 	 * lab_relax() takes care of that. A relax of size 0 depends on all steps: such threads look
 	 * whether other threads have ended.
 	 */
-	if (a->kind == LAB_RELAX || b->kind == LAB_RELAX)
+	if (is_either(a, b, LAB_RELAX))
 		return (a->kind != LAB_RELAX || a->size) && (b->kind != LAB_RELAX || b->size);
-	if (a->kind == LAB_CALL || b->kind == LAB_CALL)
+	if (is_either(a, b, LAB_CALL))
 		return false; /* the call reads which calls have returned */
-	if (a->kind == LAB_MEMBARRIER || b->kind == LAB_MEMBARRIER)
+	if (is_either(a, b, LAB_MEMBARRIER))
 		return false; /* the step changes which process's globals are in place */
-	if (a->kind == LAB_FUTEX_MANY || b->kind == LAB_FUTEX_MANY)
+	if (is_either(a, b, LAB_FUTEX_MANY))
 		return false;
-	if (lab.killable && (a->kind == LAB_FUTEX_WAKE || b->kind == LAB_FUTEX_WAKE))
+	if (lab.killable && is_either(a, b, LAB_FUTEX_WAKE))
 		return false; /* which threads are woken depends on the deaths before */
 	if (a->kind == LAB_SPAWN && b->kind == LAB_SPAWN)
 		return false; /* the step gives the new thread its number */
@@ -315,10 +320,10 @@ bool lab_commute(const struct lab_op *a, const struct lab_op *b)
 	if ((is_end_of_many(a) && b->kind == LAB_FUTEX_WAKE) || (is_end_of_many(b) && a->kind == LAB_FUTEX_WAKE))
 		/* until its wait ends, the thread takes wakes of its other words, too */
 		return false;
-	if (is_local(a) || is_local(b) || a->kind == LAB_FUTEX_DONE || b->kind == LAB_FUTEX_DONE)
+	if (is_local(a) || is_local(b) || is_either(a, b, LAB_FUTEX_DONE))
 		return true;
 	/* An SC fence does not commute with any step that psc orders. */
-	if (a->kind == LAB_FENCE || b->kind == LAB_FENCE)
+	if (is_either(a, b, LAB_FENCE))
 		return !is_sc(a) || !is_sc(b);
 	return a->address > end_of(b) || b->address > end_of(a) || !(is_write(a) || is_write(b));
 }
