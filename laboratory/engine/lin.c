@@ -28,7 +28,6 @@
  * make.
  */
 #include "lin.h"
-#include "choice.h"
 #include "interpose.h"
 #include "lin_program.h"
 #include "lin_run.h"

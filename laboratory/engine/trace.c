@@ -11,7 +11,6 @@
 #include "reach.h"
 #include "variable.h"
 #include <inttypes.h>
-#include <limits.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
