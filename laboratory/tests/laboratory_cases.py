@@ -25,7 +25,7 @@ HERE = dirname(abspath(__file__))
 FIXTURE = join(HERE, "fixture.c")
 TO_THE_END = ("--time", "60s", "--executions", "20000")  # a slow machine reaches this number, too
 # The scenario that the documents show first.
-EXAMPLE = r'''
+EXAMPLE = r"""
 #include <fairlead/stress.h>
 #include <stdatomic.h>
 
@@ -36,7 +36,7 @@ struct mp { atomic_int data, flag; int seen, value; };
 FL_STRESS_ACTOR(mp, writer) { set(s->data, 1); set(s->flag, 1); }          /* the bug: the flag wants release, its reader acquire */
 FL_STRESS_ACTOR(mp, reader) { s->seen = get(s->flag); s->value = get(s->data); }
 FL_STRESS(mp, writer, reader) { FL_FORBIDDEN(s->seen && !s->value, "flag without data"); FL_ACCEPTABLE(1, "all else"); }
-'''
+"""
 # Each line has options that are wrong, and what the message about them says.
 BAD_USAGE = """
 --mode lin mutex_handoff => no test with operations fits 'mutex_handoff'
