@@ -170,8 +170,7 @@ static void say_atomic(const struct lab_event *e, const char *place, struct lab_
 		step->what = lab_text("%s %s %s", e->op.kind == LAB_LOAD ? "load" : "cas fails,", order, place);
 		step->value = e->stale
 		                  ? lab_text("%s (stale: %s is newest)", a, trace_number_at(b, place, e->other, size))
-		              : e->fault ? lab_text("%s (spuriously)", a)
-		                         : lab_text("%s", a);
+		                  : lab_text(e->fault ? "%s (spuriously)" : "%s", a);
 		break;
 	}
 }
