@@ -10,7 +10,6 @@
 #include "variable.h"
 #include <ctype.h>
 #include <dwarf.h>
-#include <inttypes.h>
 
 enum { CALLS = 4, SITES = 256, BLOCKS = LAB_BLOCKS };
 

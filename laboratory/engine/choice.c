@@ -75,14 +75,9 @@ uint64_t lab_splitmix(uint64_t *of)
 	return z ^ (z >> 31);
 }
 
-static unsigned draw_below(unsigned n)
-{
-	return (unsigned)(((lab_splitmix(&state) >> 32) * n) >> 32);
-}
-
 unsigned lab_draw(unsigned n)
 {
-	return draw_below(n);
+	return (unsigned)(((lab_splitmix(&state) >> 32) * n) >> 32);
 }
 
 static bool lot(unsigned odds)
@@ -95,27 +90,27 @@ void lab_seed(uint64_t seed, uint64_t execution)
 	state = seed * 0x2545f4914f6cdd1du + execution;
 	(void)lab_splitmix(&state);
 	static const uint8_t switches[] = {8, 32, 96, 192}, stales[] = {0, 0, 24, 96}, faults[] = {0, 8, 48};
-	odds_switch = switches[draw_below(4)];
-	odds_stale = stales[draw_below(4)];
-	odds_fault = faults[draw_below(3)];
+	odds_switch = switches[lab_draw(4)];
+	odds_stale = stales[lab_draw(4)];
+	odds_fault = faults[lab_draw(3)];
 	static const uint8_t turns[] = {96, 240};
-	takes_turns = lab_config.kills == 0 && !lab_running->test->lin && draw_below(3) == 0;
+	takes_turns = lab_config.kills == 0 && !lab_running->test->lin && lab_draw(3) == 0;
 	if (takes_turns) {
-		odds_turn = turns[draw_below(2)];
+		odds_turn = turns[lab_draw(2)];
 		odds_switch = 4;
 		odds_stale = 0;
 	}
 	turn_is_over = false;
 	const unsigned threads = lab.n_threads > USUAL_THREADS ? lab.n_threads : USUAL_THREADS;
 	for (unsigned i = 0; i < threads; i++)
-		priority[i] = (uint8_t)(CHANGES + draw_below(200));
+		priority[i] = (uint8_t)(CHANGES + lab_draw(200));
 	n_changes = lab_config.depth > 1 ? lab_config.depth - 1 : 0;
 	if (n_changes > CHANGES)
 		n_changes = CHANGES;
 	for (unsigned i = 0; i < n_changes; i++)
-		change_at[i] = draw_below(longest);
+		change_at[i] = lab_draw(longest);
 	for (unsigned i = 0; i < KILLS && (int)i < lab_config.kills; i++)
-		kill_at[i] = draw_below(8) == 0 ? TOO_LATE : 1 + draw_below(last_kill_points);
+		kill_at[i] = lab_draw(8) == 0 ? TOO_LATE : 1 + lab_draw(last_kill_points);
 }
 
 void lab_choices_begin(enum lab_strategy now)
@@ -296,6 +291,11 @@ static uintptr_t end_of(const struct lab_op *op)
 	return (op->address | 7) + ((op->size - (op->size > 0u)) & ~7u);
 }
 
+static bool is_either(const struct lab_op *a, const struct lab_op *b, unsigned kind)
+{
+	return a->kind == kind || b->kind == kind;
+}
+
 bool lab_commute(const struct lab_op *a, const struct lab_op *b)
 {
 	/*
@@ -303,15 +303,15 @@ bool lab_commute(const struct lab_op *a, const struct lab_op *b)
 	 * lab_relax() takes care of that. A relax of size 0 depends on all steps: such threads look
 	 * whether other threads have ended.
 	 */
-	if (a->kind == LAB_RELAX || b->kind == LAB_RELAX)
+	if (is_either(a, b, LAB_RELAX))
 		return (a->kind != LAB_RELAX || a->size) && (b->kind != LAB_RELAX || b->size);
-	if (a->kind == LAB_CALL || b->kind == LAB_CALL)
+	if (is_either(a, b, LAB_CALL))
 		return false; /* the call reads which calls have returned */
-	if (a->kind == LAB_MEMBARRIER || b->kind == LAB_MEMBARRIER)
+	if (is_either(a, b, LAB_MEMBARRIER))
 		return false; /* the step changes which process's globals are in place */
-	if (a->kind == LAB_FUTEX_MANY || b->kind == LAB_FUTEX_MANY)
+	if (is_either(a, b, LAB_FUTEX_MANY))
 		return false;
-	if (lab.killable && (a->kind == LAB_FUTEX_WAKE || b->kind == LAB_FUTEX_WAKE))
+	if (lab.killable && is_either(a, b, LAB_FUTEX_WAKE))
 		return false; /* which threads are woken depends on the deaths before */
 	if (a->kind == LAB_SPAWN && b->kind == LAB_SPAWN)
 		return false; /* the step gives the new thread its number */
@@ -320,10 +320,10 @@ bool lab_commute(const struct lab_op *a, const struct lab_op *b)
 	if ((is_end_of_many(a) && b->kind == LAB_FUTEX_WAKE) || (is_end_of_many(b) && a->kind == LAB_FUTEX_WAKE))
 		/* until its wait ends, the thread takes wakes of its other words, too */
 		return false;
-	if (is_local(a) || is_local(b) || a->kind == LAB_FUTEX_DONE || b->kind == LAB_FUTEX_DONE)
+	if (is_local(a) || is_local(b) || is_either(a, b, LAB_FUTEX_DONE))
 		return true;
 	/* An SC fence does not commute with any step that psc orders. */
-	if (a->kind == LAB_FENCE || b->kind == LAB_FENCE)
+	if (is_either(a, b, LAB_FENCE))
 		return !is_sc(a) || !is_sc(b);
 	return a->address > end_of(b) || b->address > end_of(a) || !(is_write(a) || is_write(b));
 }
@@ -495,7 +495,7 @@ static unsigned by_lot(lab_set set, unsigned usual)
 	lab_set others = set & ~lab_bit(usual);
 	if (!others || !lot(odds_switch))
 		return usual;
-	unsigned nth = draw_below(lab_count(others));
+	unsigned nth = lab_draw(lab_count(others));
 	while (nth-- > 0)
 		others &= others - 1;
 	return lab_lowest(others);
@@ -575,7 +575,7 @@ static unsigned choose_one(enum lab_choice_kind kind, unsigned n)
 		return wanted < 0 || wanted >= (int)n ? 0 : (unsigned)wanted;
 	}
 	default:
-		return lot(odds_of(kind)) ? kind == LAB_PICK_INPUT ? draw_below(n) : 1 + draw_below(n - 1) : 0;
+		return lot(odds_of(kind)) ? kind == LAB_PICK_INPUT ? lab_draw(n) : 1 + lab_draw(n - 1) : 0;
 	}
 }
 
@@ -636,12 +636,10 @@ bool lab_choose_kill(bool rare)
 {
 	bool kills = false;
 	lab.self->kills++;
-	if (strategy == LAB_REPLAY)
-		kills = follow(LAB_PICK_KILL) > 0;
-	else if (lab.spent.kills >= lab_config.kills)
+	if (strategy != LAB_REPLAY && lab.spent.kills >= lab_config.kills)
 		lab_met(LAB_MET_KILLS);
-	else if (strategy == LAB_DFS)
-		kills = (at < depth ? node_again(LAB_PICK_KILL, 2, 0) : node_new(LAB_PICK_KILL, 2, 0))->pick > 0;
+	else if (strategy == LAB_REPLAY || strategy == LAB_DFS)
+		kills = choose_one(LAB_PICK_KILL, 2) > 0;
 	else
 		kills = kill_by_lot(rare);
 	if (!kills)

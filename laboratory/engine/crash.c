@@ -240,7 +240,8 @@ size_t lab_cut(uintptr_t to, size_t size, uintptr_t pc)
 		return 0;
 	const size_t places[] = {WORD, size / 2 / WORD * WORD, (size - 1) / WORD * WORD};
 	const struct lab_op op = {LAB_PLAIN, WORD, true, to, pc};
-	for (size_t i = 0, last = 0; i < sizeof places / sizeof places[0]; i++) {
+	size_t last = 0;
+	LAB_EACH (i, places) {
 		if (places[i] > last && chosen(&op, LAB_IN_COPY))
 			return places[i];
 		last = places[i] > last ? places[i] : last;

@@ -56,10 +56,7 @@ void lab_frame_enter(uintptr_t inside, uintptr_t frame, uintptr_t caller)
 	if (!lab.program || !frame_is_good(frame, caller) || n_frames == MOST)
 		return;
 	frame_end(lab.self->depth, frame + TO_BASE);
-	if (n_frames == room_frames) {
-		room_frames = room_frames ? 2 * room_frames : 256;
-		frames = lab_needed(realloc(frames, room_frames * sizeof *frames));
-	}
+	frames = lab_grown(frames, n_frames, &room_frames, sizeof *frames);
 	frames[n_frames++] =
 	    (struct frame){inside, frame + TO_BASE, lab.self->id, lab.self->depth, lab.n_events, SIZE_MAX};
 }
@@ -206,7 +203,7 @@ static bool frame_keeps(uintptr_t pc, int64_t at, size_t slot)
 	bool keeps = false;
 	if (!rules || dwarf_cfi_addrframe(rules, pc - bias, &frame) != 0)
 		return true;
-	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+	LAB_EACH (i, kept) {
 		Dwarf_Op memory[3], *place;
 		size_t n = 0;
 		/* The offset from the base of the frame; 0: the value is still in the register. */

@@ -342,17 +342,12 @@ static const char *heap_behind(uintptr_t address, size_t size, char *text, size_
 	return text;
 }
 
-/* Whether the access is part of the step that the thread has announced. */
-static bool heap_is_announced(uintptr_t address, uintptr_t pc)
-{
-	return lab.self->next.pc == pc && lab.self->next.address == address;
-}
-
 /* Records the access as an event, with which the caller then ends the execution. */
 static void heap_bad_access(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
 	const unsigned kind = lab.self->next.kind;
-	const bool announced = heap_is_announced(address, pc);
+	/* whether the access is part of the step that the thread has announced */
+	const bool announced = lab.self->next.pc == pc && lab.self->next.address == address;
 	struct lab_op op = {LAB_PLAIN, (uint8_t)(size > 255 ? 255 : size), write, address, pc};
 	if (announced && kind == LAB_SYNC)
 		op = lab.self->next;

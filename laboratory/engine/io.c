@@ -86,7 +86,7 @@ static void io_begin(struct lab_looked *l)
 		*l = (struct lab_looked){.generation = lab.generation};
 }
 
-void lab_io_look(struct lab_looked *l)
+static void io_look(struct lab_looked *l)
 {
 	io_begin(l);
 	if (!lab_is_known(l->changer, l->changed))
@@ -112,9 +112,9 @@ struct lab_file *lab_io_of(int number)
 {
 	struct lab_file *f = lab_io_find(number);
 	if ((unsigned)number < LAB_IO_NUMBERS)
-		lab_io_look(&looked[number]);
+		io_look(&looked[number]);
 	if (f)
-		lab_io_look(&f->looked);
+		io_look(&f->looked);
 	else
 		errno = EBADF;
 	return f;
@@ -238,7 +238,7 @@ void lab_io_known(const struct lab_file *f, uintptr_t pc)
 
 int64_t lab_io_deadline(struct lab_file *f, bool writes, bool waits)
 {
-	lab_io_look(&f->looked);
+	io_look(&f->looked);
 	return !waits || f->nonblocking ? 0 : f->timeout[writes] ? lab.now + f->timeout[writes] : INT64_MAX;
 }
 

@@ -87,8 +87,7 @@ struct lab_file *lab_io_find(int number);
  * and at the file. If there is no file, it sets errno to EBADF and returns NULL.
  */
 struct lab_file *lab_io_of(int number);
-/* Notes that the running thread looks at the property, or changes it. */
-void lab_io_look(struct lab_looked *looked);
+/* Notes that the running thread changes the property. */
 void lab_io_change(struct lab_looked *looked);
 /* Makes a file. It requires that the caller has done a step on LAB_SHARED_FILES. */
 struct lab_file *lab_io_open(enum lab_io_kind kind, int flags, uintptr_t pc);

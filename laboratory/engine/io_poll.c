@@ -113,7 +113,18 @@ void lab_io_forget(const struct lab_file *file)
 			watches[i] = (struct watch){0};
 }
 
-static struct watch *poll_first(const struct lab_file *set, uint32_t to);
+/* Returns the first watch of the set, in the order of the list, that has an event, or NULL. */
+static struct watch *poll_first(const struct lab_file *set, uint32_t to)
+{
+	struct watch *first = NULL;
+	LAB_EACH (i, watches) {
+		struct watch *w = &watches[i];
+		if (w->set == set && w->since > 0 && w->since <= to && (!first || w->since < first->since) &&
+		    poll_events(w))
+			first = w;
+	}
+	return first;
+}
 
 short lab_io_events(const struct lab_file *f)
 {
@@ -135,19 +146,6 @@ short lab_io_events(const struct lab_file *f)
 	if (in && in->reset)
 		events |= POLLERR;
 	return (short)(socket && !in ? POLLOUT | POLLHUP : events);
-}
-
-/* Returns the first watch of the set, in the order of the list, that has an event, or NULL. */
-static struct watch *poll_first(const struct lab_file *set, uint32_t to)
-{
-	struct watch *first = NULL;
-	LAB_EACH (i, watches) {
-		struct watch *w = &watches[i];
-		if (w->set == set && w->since > 0 && w->since <= to && (!first || w->since < first->since) &&
-		    poll_events(w))
-			first = w;
-	}
-	return first;
 }
 
 /* Stores the events of each file as poll() does. Returns how many files have events. */

@@ -6,7 +6,6 @@
  */
 #include "io.h"
 #include <netinet/in.h>
-#include <sys/un.h>
 
 static _Noreturn void socket_refuse(const char *what, uintptr_t pc)
 {

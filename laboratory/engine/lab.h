@@ -22,6 +22,18 @@ static inline void *lab_needed(void *memory)
 }
 
 /*
+ * Returns the array, which has n elements, with room for one more. `*room` is the number of
+ * elements for which it has room. The array may move; it may be NULL while `*room` is 0.
+ */
+static inline void *lab_grown(void *array, size_t n, size_t *room, size_t size)
+{
+	if (n < *room)
+		return array;
+	*room = *room ? 2 * *room : 256;
+	return lab_needed(realloc(array, *room * size));
+}
+
+/*
  * The engine's interface for the tool: it lists tests, and runs one of them in the model.
  * laboratory/native has native and chaos runs. The headers of the C library here are those that
  * nearly all files of the three folders need.

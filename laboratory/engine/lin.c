@@ -28,7 +28,6 @@
  * make.
  */
 #include "lin.h"
-#include "choice.h"
 #include "interpose.h"
 #include "lin_program.h"
 #include "lin_run.h"
@@ -67,44 +66,6 @@ static struct run model_run;
 static uint64_t model_before[LIN_CALLS];
 static uint32_t model_stamps[LIN_CALLS];
 static struct lab_view model_views[LIN_CALLS];
-
-/* --- registering --- */
-
-static void act_as(void *state, unsigned thread);
-#define ACTOR(n)                                                                                                       \
-	static void actor_##n(void *state)                                                                             \
-	{                                                                                                              \
-		act_as(state, (n));                                                                                    \
-	}
-ACTOR(1)
-ACTOR(2)
-ACTOR(3)
-ACTOR(4)
-ACTOR(5)
-ACTOR(6)
-ACTOR(7)
-ACTOR(8)
-
-static void judge(void *state);
-
-EXPORTED void fl_lin_register(struct fl_lin *t)
-{
-	static const struct fl_stress_function actors[LIN_THREADS] = {{"t1", actor_1}, {"t2", actor_2}, {"t3", actor_3},
-	                                                              {"t4", actor_4}, {"t5", actor_5}, {"t6", actor_6},
-	                                                              {"t7", actor_7}, {"t8", actor_8}};
-	const char *problem = lin_problem_of(t);
-	if (problem) {
-		fprintf(stderr, "fairlead-stress: FL_LIN(%s) %s\n", t->test.name, problem);
-		return;
-	}
-	memcpy(t->test.actors, actors, lin_threads_of(t) * sizeof actors[0]);
-	t->test.outcome = (struct fl_stress_function){"outcome", judge};
-	t->test.lin = t;
-	t->test.state_size = (t->test.state_size + LINE - 1) / LINE * LINE + sizeof(struct run);
-	if (t->test.state_align < _Alignof(struct run))
-		t->test.state_align = _Alignof(struct run);
-	fl_stress_register(&t->test);
-}
 
 static const struct lab_test *user_test;
 
@@ -372,6 +333,41 @@ static void judge(void *state)
 	lin->end(state);
 	if (verdict != LIN_UNEXPLAINED)
 		(void)fl_stress_outcome(FL_STRESS_ACCEPTABLE, true, explained);
+}
+
+/* --- registering --- */
+
+#define ACTOR(n)                                                                                                       \
+	static void actor_##n(void *state)                                                                             \
+	{                                                                                                              \
+		act_as(state, (n));                                                                                    \
+	}
+ACTOR(1)
+ACTOR(2)
+ACTOR(3)
+ACTOR(4)
+ACTOR(5)
+ACTOR(6)
+ACTOR(7)
+ACTOR(8)
+
+EXPORTED void fl_lin_register(struct fl_lin *t)
+{
+	static const struct fl_stress_function actors[LIN_THREADS] = {{"t1", actor_1}, {"t2", actor_2}, {"t3", actor_3},
+	                                                              {"t4", actor_4}, {"t5", actor_5}, {"t6", actor_6},
+	                                                              {"t7", actor_7}, {"t8", actor_8}};
+	const char *problem = lin_problem_of(t);
+	if (problem) {
+		fprintf(stderr, "fairlead-stress: FL_LIN(%s) %s\n", t->test.name, problem);
+		return;
+	}
+	memcpy(t->test.actors, actors, lin_threads_of(t) * sizeof actors[0]);
+	t->test.outcome = (struct fl_stress_function){"outcome", judge};
+	t->test.lin = t;
+	t->test.state_size = (t->test.state_size + LINE - 1) / LINE * LINE + sizeof(struct run);
+	if (t->test.state_align < _Alignof(struct run))
+		t->test.state_align = _Alignof(struct run);
+	fl_stress_register(&t->test);
 }
 
 /* --- for traces --- */

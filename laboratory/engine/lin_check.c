@@ -207,6 +207,15 @@ static void begin(struct search *s, const struct fl_lin_spec *spec, int64_t limi
 	forget_all(spec->size);
 }
 
+/* Returns the set of calls under their new numbers. */
+static uint64_t renumbered(uint64_t calls, const uint8_t *number)
+{
+	uint64_t to = 0;
+	for (; calls; calls &= calls - 1)
+		to |= LIN_BIT(number[__builtin_ctzll(calls)]);
+	return to;
+}
+
 /* Copies the calls that have a bit in `wanted`, and gives them new numbers. */
 static void take(struct search *s, const struct lin_history *h, uint64_t wanted)
 {
@@ -223,14 +232,8 @@ static void take(struct search *s, const struct lin_history *h, uint64_t wanted)
 		s->returned |= h->calls[i].call.returned ? LIN_BIT(s->n) : 0;
 		s->calls[s->n++] = &h->calls[i];
 	}
-	for (unsigned i = 0, k = 0; i < h->n; i++) {
-		if (!(wanted & LIN_BIT(i)))
-			continue;
-		s->before[k] = 0;
-		for (uint64_t rest = h->calls[i].before & wanted; rest; rest &= rest - 1)
-			s->before[k] |= LIN_BIT(number[__builtin_ctzll(rest)]);
-		s->before[k++] &= s->returned; /* a pending call comes before no other call */
-	}
+	for (unsigned i = 0; i < s->n; i++) /* a pending call comes before no other call */
+		s->before[i] = renumbered(s->calls[i]->before & wanted, number) & s->returned;
 }
 
 static uint64_t all_of(const struct lin_history *h)
@@ -291,11 +294,8 @@ static void keep_those(const struct lin_history *h, uint64_t wanted, struct lin_
 		number[i] = (uint8_t)to->n;
 		to->calls[to->n++] = h->calls[i];
 	}
-	LIN_EACH (i, to) {
-		uint64_t rest = to->calls[i].before & wanted;
-		for (to->calls[i].before = 0; rest; rest &= rest - 1)
-			to->calls[i].before |= LIN_BIT(number[__builtin_ctzll(rest)]);
-	}
+	LIN_EACH (i, to)
+		to->calls[i].before = renumbered(to->calls[i].before & wanted, number);
 }
 
 enum lin_verdict lin_check_apart(const struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit,

@@ -386,10 +386,7 @@ static void take_snapshot(void)
 
 static void keep_word(struct undos *to, uintptr_t address)
 {
-	if (to->n == to->room) {
-		to->room = to->room ? 2 * to->room : 1024;
-		to->words = lab_needed(realloc(to->words, to->room * sizeof *to->words));
-	}
+	to->words = lab_grown(to->words, to->n, &to->room, sizeof *to->words);
 	to->words[to->n++] = (struct undo){address, *(const uint64_t *)address};
 }
 

@@ -3,7 +3,6 @@
  * What a program has of its process besides threads: an environment, processors, actions for
  * signals, and memory that it maps. Each execution begins with the same.
  */
-#include "layout.h"
 #include "posix.h"
 #include "program.h"
 #include <locale.h>

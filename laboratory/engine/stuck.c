@@ -3,7 +3,6 @@
  * This file says why an execution is stuck. When no thread can run, it finds what the threads wait
  * for, and which verdict that is.
  */
-#include "location.h"
 #include "object.h"
 
 struct line {

@@ -11,7 +11,6 @@
 #include "reach.h"
 #include "variable.h"
 #include <inttypes.h>
-#include <limits.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -44,10 +43,7 @@ struct lab_event *lab_event(const struct lab_op *op)
 	if (!lab_records())
 		return &lost;
 	lab_event_settle();
-	if (lab.n_events == lab.room_events) {
-		lab.room_events = lab.room_events ? 2 * lab.room_events : 256;
-		lab.events = lab_needed(realloc(lab.events, lab.room_events * sizeof *lab.events));
-	}
+	lab.events = lab_grown(lab.events, lab.n_events, &lab.room_events, sizeof *lab.events);
 	struct lab_event *event = &lab.events[lab.n_events++];
 	*event = (struct lab_event){
 	    .op = *op, .thread = (uint8_t)lab.self->id, .preempted = lab.switched, .step = lab.steps};
@@ -174,8 +170,7 @@ static void say_atomic(const struct lab_event *e, const char *place, struct lab_
 		step->what = lab_text("%s %s %s", e->op.kind == LAB_LOAD ? "load" : "cas fails,", order, place);
 		step->value = e->stale
 		                  ? lab_text("%s (stale: %s is newest)", a, trace_number_at(b, place, e->other, size))
-		              : e->fault ? lab_text("%s (spuriously)", a)
-		                         : lab_text("%s", a);
+		                  : lab_text(e->fault ? "%s (spuriously)" : "%s", a);
 		break;
 	}
 }

@@ -4,10 +4,9 @@
  * from the debugging information.
  */
 #include "variable.h"
+#include "lab.h"
 #include <dwarf.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 
 __attribute__((format(printf, 3, 4))) static void variable_append(char *text, size_t size, const char *format, ...)
 {
@@ -22,8 +21,8 @@ __attribute__((format(printf, 3, 4))) static void variable_append(char *text, si
 static bool variable_is_opaque(const char *name)
 {
 	static const char *const names[] = {"sem_t", "mtx_t", "cnd_t", "once_flag"};
-	for (size_t i = 0; name && i < sizeof names / sizeof names[0]; i++)
-		if (strcmp(name, names[i]) == 0)
+	LAB_EACH (i, names)
+		if (name && strcmp(name, names[i]) == 0)
 			return true;
 	return name && strncmp(name, "pthread_", 8) == 0;
 }

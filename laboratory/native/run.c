@@ -102,16 +102,12 @@ void native_wrong(enum lab_verdict verdict, const char *message, const char *det
 /* Shows the first bytes of a state with an unlisted outcome, to identify it. */
 static void tell_unlisted(const void *state)
 {
-	static char details[256];
+	char details[256] = "";
 	size_t used = 0;
 	for (size_t i = 0; i < the_test->test->state_size && used + 3 < sizeof details; i++)
 		used += (size_t)snprintf(details + used, sizeof details - used, "%02x%s",
 		                         ((const unsigned char *)state)[i], i % 4 == 3 ? " " : "");
-	if (!result.message) {
-		result.message = "an outcome that no macro lists";
-		result.details = details;
-	}
-	result.verdict = LAB_FORBIDDEN;
+	native_wrong(LAB_FORBIDDEN, "an outcome that no macro lists", details);
 }
 
 static void look(const struct native_batch *batch)
@@ -145,10 +141,8 @@ static void run_batches(size_t n)
 static bool settled(void)
 {
 	const char *label = native_forbidden();
-	if (!result.message && label) {
-		result.verdict = LAB_FORBIDDEN;
-		result.message = label;
-	}
+	if (label)
+		native_wrong(LAB_FORBIDDEN, label, "");
 	return result.verdict != LAB_PASSED;
 }
 

@@ -6,8 +6,6 @@
 #include "planted.h"
 #include <pthread.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 /* Memory whose alignment was asked for. */
 struct aligned_block__use_after_free {

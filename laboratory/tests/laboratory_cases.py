@@ -25,7 +25,7 @@ HERE = dirname(abspath(__file__))
 FIXTURE = join(HERE, "fixture.c")
 TO_THE_END = ("--time", "60s", "--executions", "20000")  # a slow machine reaches this number, too
 # The scenario that the documents show first.
-EXAMPLE = r'''
+EXAMPLE = r"""
 #include <fairlead/stress.h>
 #include <stdatomic.h>
 
@@ -36,7 +36,7 @@ struct mp { atomic_int data, flag; int seen, value; };
 FL_STRESS_ACTOR(mp, writer) { set(s->data, 1); set(s->flag, 1); }          /* the bug: the flag wants release, its reader acquire */
 FL_STRESS_ACTOR(mp, reader) { s->seen = get(s->flag); s->value = get(s->data); }
 FL_STRESS(mp, writer, reader) { FL_FORBIDDEN(s->seen && !s->value, "flag without data"); FL_ACCEPTABLE(1, "all else"); }
-'''
+"""
 # Each line has options that are wrong, and what the message about them says.
 BAD_USAGE = """
 --mode lin mutex_handoff => no test with operations fits 'mutex_handoff'
@@ -841,6 +841,33 @@ def reduced(tool):
         raise Failure("\n".join(wrong) or f"only {len(runs)} of 80 searches of all interleavings ended")
 
 
+# The begin of each program of threaded().
+INCLUDES = """#define _GNU_SOURCE
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fenv.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <threads.h>
+#include <time.h>
+#include <unistd.h>"""
 # Each program has the statements of its threads, and the limit that its executions meet. With None
 # they meet no limit, and the result is proved.
 ATOMICS = """static atomic_int x, y;
@@ -1055,8 +1082,7 @@ FEW = {
 
 def threaded(bodies, first=""):
     """A program with a thread for each of the bodies, after a first statement of main."""
-    lines = ["#define _GNU_SOURCE"] + [f"#include <{name}.h>" for name in ("assert", "errno", "fcntl", "fenv", "linux/futex", "poll", "pthread", "sched", "semaphore", "signal", "stdarg", "stdatomic", "stdio", "stdlib", "string", "sys/epoll", "sys/ioctl", "sys/mman", "sys/socket", "sys/stat", "sys/syscall", "sys/timerfd", "threads", "time", "unistd")]
-    lines += [ATOMICS]
+    lines = [INCLUDES, ATOMICS]
     lines += [f"static void *run{i}(void *arg) {{ {body} return arg; }}" for i, body in enumerate(bodies)]
     lines += ["int main(void)", "{", f"\tpthread_t t[{len(bodies) + 1}];", first]
     lines += [f"\tpthread_create(&t[{i}], NULL, run{i}, NULL);" for i in range(len(bodies))]

@@ -97,8 +97,7 @@ __attribute__((noreturn)) static void abandon_both(const struct lab_result *real
 static void run_lin(struct job *job)
 {
 	int64_t began = lab_clock_ns();
-	const char *name = job->test->test->name;
-	const struct lab_test *plain = lab_test_find(name, false);
+	const struct lab_test *plain = lab_test_find(job->test->test->name, false);
 	job->model.time = job->share - (job->model_only ? 0 : job->real_share);
 	model_half = lab_model_run(job->test, &job->model, progress, &job->shared->live);
 	if (model_half->verdict != LAB_PASSED || job->model_only) {

@@ -80,7 +80,6 @@ void pool_start(struct pool *pool, struct job *job)
 	(void)close(ends[1]);
 	job->output = ends[0];
 	(void)fcntl(job->output, F_SETFL, O_NONBLOCK);
-	job->started = true;
 	job->began = job->looked = lab_clock_ns();
 	job->idle = job->cpu = 0;
 	pool->running[pool->n_running++] = job;
@@ -297,7 +296,6 @@ void pool_kill(struct pool *pool)
 		(void)waitpid(job->pid, NULL, 0);
 		end(pool, job, 0);
 		job->done = false;
-		job->started = false;
 	}
 }
 

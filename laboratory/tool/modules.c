@@ -54,8 +54,8 @@ char *place_of(const char *key)
 		return NULL;
 	snprintf(path, sizeof path, "%s/fairlead-stress.dirs", folder);
 	char *found = place_in(path, key);
-	for (size_t i = 0; !found && i < sizeof places / sizeof *places; i++) {
-		if (strcmp(places[i].key, key) != 0)
+	LAB_EACH (i, places) {
+		if (found || strcmp(places[i].key, key) != 0)
 			continue;
 		bool absolute = places[i].installed[0] == '/';
 		if (asprintf(&found, "%s%s%s", absolute ? "" : folder, absolute ? "" : "/../", places[i].installed) < 0)

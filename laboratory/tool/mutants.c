@@ -173,7 +173,6 @@ static int by_promise(const void *a, const void *b)
 static void begin_mutant(struct hunt *hunt, struct mutant *m, int64_t budget)
 {
 	const struct place *p = m->place;
-	m->begun = true;
 	m->left = budget;
 	m->order = zeroed(p->n_reached_by, sizeof *m->order);
 	memcpy(m->order, p->reached_by, p->n_reached_by * sizeof *m->order);

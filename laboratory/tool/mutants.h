@@ -30,7 +30,7 @@ struct mutant {
 	struct job job;
 	int64_t left; /* how much of its time is left */
 	int64_t spent;
-	bool begun, over, killed;
+	bool over, killed;
 	size_t killer; /* index of the scenario */
 	enum lab_verdict verdict;
 	const char *explained; /* the reason why it may survive, or NULL */

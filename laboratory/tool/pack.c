@@ -62,18 +62,6 @@ static void *pass_array(struct stream *s, const void *elements, size_t *count, s
 	return zeroed(*count, size);
 }
 
-/*
- * Shortens a name that a macro has made: mp__writer__call is the wrapper of mp__writer, which is
- * inlined there.
- */
-static void shorten(const char *function)
-{
-	static const char wrapper[] = "__call";
-	const size_t n = sizeof wrapper - 1, length = function ? strlen(function) : 0;
-	if (length > n && strcmp(function + length - n, wrapper) == 0)
-		((char *)function)[length - n] = '\0'; /* in the reader's own copy */
-}
-
 static void pass_step(struct stream *s, struct lab_step *step, unsigned i)
 {
 	pass(s, step, sizeof *step);
@@ -84,7 +72,6 @@ static void pass_step(struct stream *s, struct lab_step *step, unsigned i)
 	pass_text(s, &step->source, NULL);
 	if (!s->reads)
 		return;
-	shorten(step->function);
 	if (step->edge > LAB_WAITS_FOR || step->from >= i)
 		step->edge = LAB_NO_EDGE;
 }

@@ -58,7 +58,7 @@ bool parse_time(const char *text, int64_t *ns)
 		/* strtod() would accept signs, blanks, "inf" and hexadecimal numbers */
 		return false;
 	double value = text[1] == 'x' ? -1 : strtod(text, &end);
-	for (size_t i = 0; value > 0 && i < sizeof units / sizeof *units; i++) {
+	LAB_EACH (i, units) {
 		if (strcmp(end, units[i].name) == 0 && value * units[i].ns >= 1 && value * units[i].ns < 1e17) {
 			*ns = (int64_t)(value * units[i].ns);
 			return true;

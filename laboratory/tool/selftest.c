@@ -5,7 +5,6 @@
  * The replay of its report must be the same execution.
  */
 #include "litmus.h"
-#include <ctype.h>
 
 #define ENOUGH 400000 /* executions, of which most bugs need fewer than 1,000 */
 /* The executions are the limit, so that slow and busy machines find the same. */

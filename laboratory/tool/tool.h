@@ -143,7 +143,7 @@ struct job {
 	int64_t real_share; /* for mode lin: the part of it for real threads */
 	int64_t hang;       /* it hangs if it makes no progress for so long */
 
-	bool started, done;
+	bool done;
 	pid_t pid;
 	struct shared *shared;
 	int output; /* the test's output */

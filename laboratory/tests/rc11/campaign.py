@@ -15,7 +15,6 @@ import collections
 import concurrent.futures
 import functools
 import itertools
-import json
 import os
 import random
 import re
@@ -314,10 +313,8 @@ def truths(rc11, programs):
 def judge(tool, module, executions, number, profile, truth):
     """The result of the laboratory, and what is wrong with it."""
     outcomes, stuck, races, _ = truth
-    done = subprocess.run([tool, "--load", module, "--no-leaks", "--json", "--time", "10m", "--executions", str(executions), "--jobs", "1"] +
-                          ["--std", "c++20"] * (profile == "cxx20") + ["--", str(number)], check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-    test = json.loads(done.stdout)["tests"][0]
-    shown, verdict = {o["state"] for o in test["outcomes"]}, test["verdict"]
+    test, states = reduction.search(tool, module, number, "--executions", str(executions), *["--std", "c++20"] * (profile == "cxx20"))
+    shown, verdict = set(states), test["verdict"]
     right = ["deadlock", "lost_wakeup", "livelock"] * stuck + ["data_race", "use_after_free"] * races or ["passed"]
     wrong = []
     if verdict not in right:

@@ -141,7 +141,11 @@ static void choose_sources(enumeration *e, event_set open)
 	}
 }
 
-void each_candidate(const program *p, bool unpruned, void (*visit)(execution *x, void *context), void *context)
+/*
+ * Calls visit with each candidate, which has rf and mo, and nothing derived. With `unpruned`, no
+ * candidate is left out early.
+ */
+static void each_candidate(const program *p, bool unpruned, void (*visit)(execution *x, void *context), void *context)
 {
 	unsigned compares = 0;
 	FOR_OPERATIONS (op, p)

@@ -9,12 +9,6 @@
 
 #include "axioms.h"
 
-/*
- * Calls visit with each candidate, which has rf and mo, and nothing derived. With `unpruned`, no
- * candidate is left out early.
- */
-void each_candidate(const program *p, bool unpruned, void (*visit)(execution *x, void *context), void *context);
-
 typedef struct {
 	outcome values;
 	bool prompt; /* one of its consistent executions is prompt: rc11_prompt() */
@@ -25,7 +19,10 @@ typedef struct {
 	marked_outcome *list;
 } outcome_set;
 
-/* Returns the outcomes of the consistent executions, sorted. */
+/*
+ * Returns the outcomes of the consistent executions, sorted. With `unpruned`, no candidate is left
+ * out early.
+ */
 outcome_set outcomes_of(const program *p, bool unpruned);
 
 /*

@@ -176,22 +176,21 @@ static bool parse_op(char *text, operation *op)
 	if (count < 2 || strlen(w[0]) != 1)
 		return false;
 	op->kind = w[0][0];
+	if (op->kind != 'F' && !parse_location(w[1], &op->location))
+		return false;
 	switch (op->kind) {
 	case 'F':
 		return count == 2 && parse_order(w[1], "ac re ar sc", &op->order);
 	case 'R':
-		return count == 3 && parse_location(w[1], &op->location) && parse_order(w[2], "rl ac sc", &op->order);
+		return count == 3 && parse_order(w[2], "rl ac sc", &op->order);
 	case 'W':
-		return count == 4 && parse_location(w[1], &op->location) && parse_value(w[2], &op->value) &&
-		       parse_order(w[3], "rl re sc", &op->order);
 	case 'X':
 	case 'A':
-		return count == 4 && parse_location(w[1], &op->location) && parse_value(w[2], &op->value) &&
-		       parse_order(w[3], "rl ac re ar sc", &op->order);
+		return count == 4 && parse_value(w[2], &op->value) &&
+		       parse_order(w[3], op->kind == 'W' ? "rl re sc" : "rl ac re ar sc", &op->order);
 	case 'C':
-		return count == 6 && parse_location(w[1], &op->location) && parse_value(w[2], &op->expected) &&
-		       parse_value(w[3], &op->value) && parse_order(w[4], "rl ac re ar sc", &op->order) &&
-		       parse_order(w[5], "rl ac sc", &op->failure);
+		return count == 6 && parse_value(w[2], &op->expected) && parse_value(w[3], &op->value) &&
+		       parse_order(w[4], "rl ac re ar sc", &op->order) && parse_order(w[5], "rl ac sc", &op->failure);
 	default:
 		return false;
 	}
