@@ -140,6 +140,12 @@ static int libc_putchar(int c)
 	return (unsigned char)c;
 }
 
+static int libc_putc(int c, FILE *to)
+{
+	FOR_OUTPUT("putc", to, fputc(c, to));
+	return libc_putchar(c);
+}
+
 static int libc_fputc(int c, FILE *to)
 {
 	FOR_OUTPUT("fputc", to, fputc(c, to));
@@ -231,6 +237,11 @@ static void libc_setbuf(FILE *to, char *buffer)
 	FOR_OUTPUT("setbuf", to, (void)0);
 }
 
+static void libc_linebuf(FILE *to)
+{
+	FOR_OUTPUT("setlinebuf", to, (void)0);
+}
+
 /*
  * --- random numbers ---
  *
@@ -303,8 +314,8 @@ const struct lab_call lab_output_calls[] = {
     CALL(putchar),
     LAB_CALL("putchar_unlocked", libc_putchar),
     CALL(fputc),
-    LAB_CALL("putc", libc_fputc),
-    LAB_CALL("putc_unlocked", libc_fputc),
+    CALL(putc),
+    LAB_CALL("putc_unlocked", libc_putc),
     CALL(fwrite),
     CALL(perror),
     CALL(warn),
@@ -314,7 +325,7 @@ const struct lab_call lab_output_calls[] = {
     CALL(fflush),
     CALL(setvbuf),
     CALL(setbuf),
-    LAB_CALL("setlinebuf", libc_setbuf),
+    LAB_CALL("setlinebuf", libc_linebuf),
     CALL(rand),
     CALL(random),
     CALL(srand),
