@@ -24,12 +24,6 @@ __attribute__((constructor(101))) static void find_real(void)
 	EACH(FIND)
 }
 
-static void reads(const void *from, size_t size, uintptr_t pc)
-{
-	if (size > 0 && !lab_is_module_code((uintptr_t)from)) /* a constant does not race */
-		lab_plain((uintptr_t)from, size, false, pc);
-}
-
 static void writes(const void *to, size_t size, uintptr_t pc)
 {
 	if (size > 0)
@@ -44,8 +38,8 @@ static size_t least(size_t a, size_t b)
 EXPORTED int memcmp(const void *a, const void *b, size_t size)
 {
 	if (OURS()) {
-		reads(a, size, PC);
-		reads(b, size, PC);
+		lab_reads(a, size, PC);
+		lab_reads(b, size, PC);
 	}
 	return real.memcmp(a, b, size);
 }
@@ -54,7 +48,7 @@ EXPORTED size_t strlen(const char *s)
 {
 	size_t length = real.strlen(s);
 	if (OURS())
-		reads(s, length + 1, PC);
+		lab_reads(s, length + 1, PC);
 	return length;
 }
 
@@ -62,7 +56,7 @@ EXPORTED size_t strnlen(const char *s, size_t most)
 {
 	size_t length = real.strnlen(s, most);
 	if (OURS())
-		reads(s, least(length + 1, most), PC);
+		lab_reads(s, least(length + 1, most), PC);
 	return length;
 }
 
@@ -70,7 +64,7 @@ EXPORTED char *strcpy(char *restrict to, const char *restrict from)
 {
 	if (OURS()) {
 		size_t size = real.strlen(from) + 1;
-		reads(from, size, PC);
+		lab_reads(from, size, PC);
 		writes(to, size, PC);
 	}
 	return real.strcpy(to, from);
@@ -79,7 +73,7 @@ EXPORTED char *strcpy(char *restrict to, const char *restrict from)
 EXPORTED char *strncpy(char *restrict to, const char *restrict from, size_t size)
 {
 	if (OURS()) {
-		reads(from, least(real.strnlen(from, size) + 1, size), PC);
+		lab_reads(from, least(real.strnlen(from, size) + 1, size), PC);
 		writes(to, size, PC);
 	}
 	return real.strncpy(to, from, size);
@@ -89,8 +83,8 @@ EXPORTED char *strcat(char *restrict to, const char *restrict from)
 {
 	if (OURS()) {
 		size_t before = real.strlen(to), size = real.strlen(from) + 1;
-		reads(from, size, PC);
-		reads(to, before + 1, PC);
+		lab_reads(from, size, PC);
+		lab_reads(to, before + 1, PC);
 		writes(to + before, size, PC);
 	}
 	return real.strcat(to, from);
@@ -100,8 +94,8 @@ EXPORTED int strcmp(const char *a, const char *b)
 {
 	if (OURS()) {
 		size_t size = least(real.strlen(a), real.strlen(b)) + 1;
-		reads(a, size, PC);
-		reads(b, size, PC);
+		lab_reads(a, size, PC);
+		lab_reads(b, size, PC);
 	}
 	return real.strcmp(a, b);
 }
@@ -110,8 +104,8 @@ EXPORTED int strncmp(const char *a, const char *b, size_t most)
 {
 	if (OURS()) {
 		size_t size = least(least(real.strnlen(a, most), real.strnlen(b, most)) + 1, most);
-		reads(a, size, PC);
-		reads(b, size, PC);
+		lab_reads(a, size, PC);
+		lab_reads(b, size, PC);
 	}
 	return real.strncmp(a, b, most);
 }
@@ -120,7 +114,7 @@ EXPORTED char *strchr(const char *s, int c)
 {
 	char *found = real.strchr(s, c);
 	if (OURS())
-		reads(s, found ? (size_t)(found - s) + 1 : real.strlen(s) + 1, PC);
+		lab_reads(s, found ? (size_t)(found - s) + 1 : real.strlen(s) + 1, PC);
 	return found;
 }
 
@@ -130,7 +124,7 @@ static char *copy(const char *s, size_t length, bool ours, uintptr_t pc)
 	if (!made)
 		return NULL;
 	if (ours) {
-		reads(s, length, pc);
+		lab_reads(s, length, pc);
 		writes(made, length + 1, pc);
 	}
 	memcpy(made, s, length);

@@ -18,12 +18,6 @@ _Noreturn void lab_no_file(const char *name, uintptr_t pc)
 	lab_unmodelled(pc, "calls %s() for a descriptor or a stream in a way that the model does not have", name);
 }
 
-static void libc_reads(const char *text, uintptr_t pc)
-{
-	if (!lab_is_module_code((uintptr_t)text)) /* a constant does not race */
-		lab_plain((uintptr_t)text, strlen(text) + 1, false, pc);
-}
-
 void lab_format(const char *format, va_list from, uintptr_t pc)
 {
 	int types[32];
@@ -32,7 +26,7 @@ void lab_format(const char *format, va_list from, uintptr_t pc)
 	bool partial = n > most || fnmatch("*.*([*0-9])s*", format, FNM_EXTMATCH) == 0;
 	va_list args;
 	va_copy(args, from);
-	libc_reads(format, pc);
+	lab_reads(format, strlen(format) + 1, pc);
 #ifdef __x86_64__
 	if (!lab_is_stack((uintptr_t)from))
 		lab_plain((uintptr_t)from, sizeof args, true, pc); /* The call advances the caller's list. */
@@ -46,7 +40,7 @@ void lab_format(const char *format, va_list from, uintptr_t pc)
 		else { /* integers and pointers are in the same places */
 			const char *text = va_arg(args, const char *);
 			if (text && types[i] == PA_STRING)
-				libc_reads(text, pc);
+				lab_reads(text, strlen(text) + 1, pc);
 		}
 	}
 	va_end(args);

@@ -257,6 +257,12 @@ void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc)
 		plain_in_cells(address, size, write, pc);
 }
 
+void lab_reads(const void *from, size_t size, uintptr_t pc)
+{
+	if (size > 0 && !lab_is_module_code((uintptr_t)from)) /* a constant does not race */
+		lab_plain((uintptr_t)from, size, false, pc);
+}
+
 void lab_race_use(uintptr_t address, size_t size, uintptr_t pc)
 {
 	if (!lab_is_tls(address))
