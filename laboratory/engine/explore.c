@@ -165,8 +165,8 @@ struct search {
 	int preemptions, stale, faults; /* its bounds */
 	unsigned met;                   /* the limits that it has met so far */
 	/*
-	 * How many executions there were. `blocked` counts those that were pruned. `outdated` counts those
-	 * among them that ended at an outdated read.
+	 * How many executions there were. `blocked` counts those that were pruned. `outdated`
+	 * counts those among them that ended at an outdated read.
 	 */
 	uint64_t complete, blocked, outdated;
 	bool ended; /* no execution is left */
@@ -295,9 +295,9 @@ static bool run_dfs(int64_t limit)
  * Repeats the failure of the last graph as a run of the usual engine, so that it can be replayed. A
  * failure has no such run if it needs another modification order, if all waits of a loop end at
  * their deadlines for ever, or if a reader enqueues. Such a failure is reported as it is. Another
- * failure may come first in the run, and then that failure is reported. For example, the last thread
- * that comes to a barrier is the serial thread there, and goes on at once, while in the graph
- * another thread went on before it.
+ * failure may come first in the run, and then that failure is reported. For example, the last
+ * thread that comes to a barrier is the serial thread there, and goes on at once, while in the
+ * graph another thread went on before it.
  */
 static void guide_failure(void)
 {

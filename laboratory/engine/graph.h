@@ -21,8 +21,8 @@ enum lab_graph_kind {
 	/* A lock is a compare-and-swap that waits until it reads the expected value. */
 	LAB_GRAPH_LOCK,
 	/*
-	 * The four kinds from here on are steps on the queue of a condition or a futex, or of a wait. They
-	 * synchronize nothing, not even through fences.
+	 * The four kinds from here on are steps on the queue of a condition or a futex, or of a
+	 * wait. They synchronize nothing, not even through fences.
 	 *
 	 * A signal is an update that takes some waiters, by choice, out of a queue.
 	 */
@@ -30,8 +30,8 @@ enum lab_graph_kind {
 	/* A comparison reads the newest value: see are_newest() in graph.c. */
 	LAB_GRAPH_COMPARE,
 	/*
-	 * This kind is an update that adds a waiter. It may be one step with a comparison of its thread.
-	 * Then a choice is between them.
+	 * This kind is an update that adds a waiter. It may be one step with a comparison of its
+	 * thread. Then a choice is between them.
 	 */
 	LAB_GRAPH_ENQUEUE,
 	/* This kind reads the event `rf`, which has woken the thread. */
@@ -59,19 +59,19 @@ struct lab_graph_event {
 	/* The compare-and-swap, or the lock, expects any value but `expected`. */
 	bool differs;
 	/*
-	 * The event is a reader's step on a readers-writer lock. It has a place in the order of all steps
-	 * on the lock, but readers learn nothing from each other.
+	 * The event is a reader's step on a readers-writer lock. It has a place in the order of all
+	 * steps on the lock, but readers learn nothing from each other.
 	 */
 	bool shares;
 	/*
-	 * No fence of the program makes this event synchronize: it is a step on the hidden word of an
-	 * object, or the kernel's read of a futex.
+	 * No fence of the program makes this event synchronize: it is a step on the hidden word of
+	 * an object, or the kernel's read of a futex.
 	 */
 	bool hidden;
 	/*
-	 * A signal takes the waiters whose bits are set; the first one has the lowest bit. A new signal
-	 * has the lowest bits, as many as it may take waiters. Of other events, this is for the caller's
-	 * use.
+	 * A signal takes the waiters whose bits are set; the first one has the lowest bit. A new
+	 * signal has the lowest bits, as many as it may take waiters. Of other events, this is for
+	 * the caller's use.
 	 */
 	uint16_t pick;
 };

@@ -288,9 +288,9 @@ struct lab_result {
 	/* Whether DFS has seen all executions within its bounds, complete ones and pruned ones. */
 	bool exhausted;
 	/*
-	 * How many these are. The blocked ones and the outdated ones were pruned. An outdated one is a run
-	 * along a graph that ended at once, since one of its threads can only wait after the old value
-	 * that it has read.
+	 * How many these are. The blocked ones and the outdated ones were pruned. An outdated one
+	 * is a run along a graph that ended at once, since one of its threads can only wait after
+	 * the old value that it has read.
 	 */
 	uint64_t complete, blocked, outdated;
 	unsigned limits; /* the limits that these executions met: bits of enum lab_limit */

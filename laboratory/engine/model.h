@@ -496,8 +496,8 @@ void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc);
 /* A function of the C library reads these bytes for the running thread. */
 void lab_reads(const void *from, size_t size, uintptr_t pc);
 /*
- * The running thread uses an object of the C library in this memory. This is a read, but no access of
- * the program itself: a loop of the program is where it was.
+ * The running thread uses an object of the C library in this memory. This is a read, but no access
+ * of the program itself: a loop of the program is where it was.
  */
 void lab_race_use(uintptr_t address, size_t size, uintptr_t pc);
 /* Checks an atomic access of `size` bytes against the plain ones. */

@@ -222,8 +222,9 @@ static void object_begin_early(struct lab_object *o, const struct lab_early *e)
 }
 
 /*
- * How much memory an object of each kind has. A once has none here, since the guard of a C++ variable
- * is one, too, and the compiler's code accesses it: lab_once() tells of the memory of the others.
+ * How much memory an object of each kind has. A once has none here, since the guard of a C++
+ * variable is one, too, and the compiler's code accesses it: lab_once() tells of the memory of the
+ * others.
  */
 static const uint8_t kind_sizes[LAB_OBJECT_KINDS] = {
     [LAB_MUTEX] = sizeof(pthread_mutex_t),     [LAB_COND] = sizeof(pthread_cond_t),
@@ -459,7 +460,8 @@ static void object_check_order(const struct lab_object *o, bool value)
 {
 	if (lab.steered || o->kind == LAB_IO)
 		/*
-		 * Along a graph, the step is a load. A call on a descriptor takes the kernel's lock.
+		 * Along a graph, the step is a load. A call on a descriptor takes the kernel's
+		 * lock.
 		 */
 		return;
 	for (unsigned i = 0; i < lab.n_threads; i++) {

@@ -78,15 +78,15 @@ struct lab_object {
 	uint32_t maker_clock;
 	struct lab_place ender; /* It was destroyed there. */
 	/*
-	 * This is the owner of a mutex, a spin lock or a write lock, or the thread that runs a once. It
-	 * is LAB_NOBODY if there is none.
+	 * This is the owner of a mutex, a spin lock or a write lock, or the thread that runs a
+	 * once. It is LAB_NOBODY if there is none.
 	 */
 	int owner;
 	struct lab_place taken; /* The owner took it there. */
 	uint32_t taken_clock;   /* The owner's clock was this when it took it. */
 	/*
-	 * A mutex is locked so often. Of other objects, this counts the readers, the permits, or the
-	 * threads at the barrier.
+	 * A mutex is locked so often. Of other objects, this counts the readers, the permits, or
+	 * the threads at the barrier.
 	 */
 	unsigned count;
 	unsigned limit;          /* The barrier waits for so many threads. */
@@ -121,9 +121,9 @@ struct lab_object *lab_object_find(uintptr_t address);
 /*
  * Returns the object for a use of it. Ends the execution if the object is of another kind, is
  * destroyed, is not initialised, or was initialised by a call that does not happen before. `fresh`
- * says that a static initialiser left this memory. `what` is the verb of the message. The call reads
- * the memory of the object, so that it races with a plain write, such as the assignment of a static
- * initialiser.
+ * says that a static initialiser left this memory. `what` is the verb of the message. The call
+ * reads the memory of the object, so that it races with a plain write, such as the assignment of a
+ * static initialiser.
  */
 struct lab_object *lab_object_use(uintptr_t address, enum lab_object_kind kind, bool fresh, const char *what,
                                   uintptr_t pc);

@@ -9,10 +9,10 @@
  * it. So psc has the same cycles, too.
  *
  * Loops that wait. A thread may come back to a load with the same stack, registers and settings as
- * in some earlier turn, and with nothing changed since. It would do the same again, so it waits. An execution in which it
- * goes on later is one in which it goes on at once, with the newer value; a later write revisits
- * the load. So turns without effect are in no graph, except the last turn of a thread that never
- * goes on.
+ * in some earlier turn, and with nothing changed since. It would do the same again, so it waits. An
+ * execution in which it goes on later is one in which it goes on at once, with the newer value; a
+ * later write revisits the load. So turns without effect are in no graph, except the last turn of a
+ * thread that never goes on.
  *
  * A try that fails, such as a trylock, only loads. So a loop of tries waits, too.
  *
@@ -21,37 +21,38 @@
  * which has the same place in all other orders. Happens-before and psc only lose edges. So the
  * execution without the turn is consistent, has the same values, and has at least the same races.
  *
- * Outdated reads. Let a thread T stop for good, since a turn of its loop has had no effect, or since
- * what it assumes is false. Let r be the last event of T that is no fence. Let r be a read that was
- * not the free way to add the event: when r was added, its location had a newer value, or r is a weak
- * compare-and-swap that fails without a reason. Let T have done nothing since r that another thread
- * could notice. Then the run ends at once. No event of another thread depends on r, now or later.
+ * Outdated reads. Let a thread T stop for good, since a turn of its loop has had no effect, or
+ * since what it assumes is false. Let r be the last event of T that is no fence. Let r be a read
+ * that was not the free way to add the event: when r was added, its location had a newer value, or
+ * r is a weak compare-and-swap that fails without a reason. Let T have done nothing since r that
+ * another thread could notice. Then the run ends at once. No event of another thread depends on r,
+ * now or later.
  *
  *   - No execution that counts is lost. Later writes revisit neither r nor a read that was added
- *     before r, since r is not free (graph_is_free()). So each graph that would follow from this run
- *     has r and the newer value, and T stops in it. It does not count: an assumption is false, or T
- *     waits for ever although its read could have seen another value.
+ *     before r, since r is not free (graph_is_free()). So each graph that would follow from this
+ *     run has r and the newer value, and T stops in it. It does not count: an assumption is false,
+ *     or T waits for ever although its read could have seen another value.
  *
- *   - No failure is lost. Let P be the events on which a failure depends, in a run that would follow.
- *     P is a consistent graph without r. Extend P by free events as far as possible. Where the
- *     newest value of the location changes, let T read again, until T goes on or has read the newest
- *     value in the end. Do the same for each other thread that has stopped at an outdated read. The
- *     result contains P, so it fails, too. The search comes to it as to each graph, and by runs that
- *     do not end early, since no thread has an outdated read there. This also covers a thread that
- *     waits for ever: T is reported in the run in which it has read the newest value.
+ *   - No failure is lost. Let P be the events on which a failure depends, in a run that would
+ *     follow. P is a consistent graph without r. Extend P by free events as far as possible. Where
+ *     the newest value of the location changes, let T read again, until T goes on or has read the
+ *     newest value in the end. Do the same for each other thread that has stopped at an outdated
+ *     read. The result contains P, so it fails, too. The search comes to it as to each graph, and
+ *     by runs that do not end early, since no thread has an outdated read there. This also covers a
+ *     thread that waits for ever: T is reported in the run in which it has read the newest value.
  *
- *   - No race with r itself is lost. Let w be a plain write or a free that is not ordered with r, and
- *     let P be w and the events on which w depends. In the result, r reads the newest value of its
- *     life of the object. What happens after w is no part of that life, so w does not happen before r
- *     there. Nor does r happen before w, since P is without r.
+ *   - No race with r itself is lost. Let w be a plain write or a free that is not ordered with r,
+ *     and let P be w and the events on which w depends. In the result, r reads the newest value of
+ *     its life of the object. What happens after w is no part of that life, so w does not happen
+ *     before r there. Nor does r happen before w, since P is without r.
  *
  * "Nothing that another thread could notice" is this: T has had no effect, has accessed no plain
  * memory other than its own stack, and has done no event but fences. Without the first two, a race
  * with what T does after the old value might be lost. An access of T to its own stack can only race
  * with the use of that stack by another thread. As soon as a run has such a use, the search begins
- * anew, and no run ends early for T. The argument needs that T stops in each graph that would follow.
- * So a run goes on if T stops because its next event is not consistent yet, as may happen to a wait
- * for a futex.
+ * anew, and no run ends early for T. The argument needs that T stops in each graph that would
+ * follow. So a run goes on if T stops because its next event is not consistent yet, as may happen
+ * to a wait for a futex.
  *
  * An execution in which an earlier turn has read an old value, and a later turn another value, is
  * left out with all turns without effect. It has the values of the execution that has the last turn
@@ -77,12 +78,12 @@
  * unlock by a writer knew (message_to() in graph.c).
  *
  * A reader that comes while a writer waits may enqueue behind the writer (posix_rwlock.c). If the
- * writer gets the lock in the end, the reader locks after it, and that execution is one in which the
- * reader comes later. So the graphs have such a reader in two cases only. It times out at its
- * deadline, although no writer holds the lock. Or it waits for ever, because a thread that holds the
- * lock for reading waits for this reader. As soon as a run has a lock for reading with a deadline,
- * or a thread that waits while it holds a lock for reading, the search begins anew with lines
- * (LINES). README.md has the axiom of lines.
+ * writer gets the lock in the end, the reader locks after it, and that execution is one in which
+ * the reader comes later. So the graphs have such a reader in two cases only. It times out at its
+ * deadline, although no writer holds the lock. Or it waits for ever, because a thread that holds
+ * the lock for reading waits for this reader. As soon as a run has a lock for reading with a
+ * deadline, or a thread that waits while it holds a lock for reading, the search begins anew with
+ * lines (LINES). README.md has the axiom of lines.
  *
  * Futexes. README.md has the axiom of a wait, and says why a wait that ends by time is no update of
  * the queue. The comparison, the choice of an early end, and the update of the queue follow each
@@ -195,8 +196,9 @@ static struct section {
 	uintptr_t pc;
 	bool wrote; /* The section has written plain memory, perhaps on its own stack. */
 	/*
-	 * This is the number of the thread's last event that is no fence. It is LAB_GRAPH_NONE if there is
-	 * no event, or if the thread has since accessed plain memory other than its own stack.
+	 * This is the number of the thread's last event that is no fence. It is LAB_GRAPH_NONE if
+	 * there is no event, or if the thread has since accessed plain memory other than its own
+	 * stack.
 	 */
 	unsigned last;
 	uint32_t effects; /* The thread had had so many effects when it did that event. */
@@ -1034,8 +1036,8 @@ bool lab_steer_is_woken(void)
 }
 
 /*
- * The running thread takes up to `n` waiters out of a queue. Returns their numbers + 1, of four bits
- * each. `*event` gets the number of the event.
+ * The running thread takes up to `n` waiters out of a queue. Returns their numbers + 1, of four
+ * bits each. `*event` gets the number of the event.
  */
 static uint64_t steer_dequeue(struct lab_graph_event *e, unsigned n, unsigned *event)
 {
@@ -1098,8 +1100,8 @@ int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, ui
 	if (expired)
 		return -ETIMEDOUT;
 	/*
-	 * The wait ends without a wake, by a signal, or at its deadline, or the thread sleeps. The usual
-	 * choice is the deadline, since a loop of such waits may wait for ever.
+	 * The wait ends without a wake, by a signal, or at its deadline, or the thread sleeps. The
+	 * usual choice is the deadline, since a loop of such waits may wait for ever.
 	 */
 	const unsigned wakes = lab_may_fault(LAB_FAULT_SPURIOUS), signals = lab_may_fault(LAB_FAULT_EINTR);
 	const unsigned ends = wakes + signals + timed, sleeps = timed ? ends : 0;

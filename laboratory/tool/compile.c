@@ -15,8 +15,8 @@
  * gets, and the sources, each list with `--` behind it. The user's variables are read as a shell
  * reads them. No optimisation of the user's reaches code for the model, since a compiler may delete
  * the access that races. The compiler does not instrument va_start() and va_copy(). So a header,
- * which comes before the sources, tells of their accesses. With a header, clang's line tables have no
- * checksum for one of their files, of which the assembler would warn.
+ * which comes before the sources, tells of their accesses. With a header, clang's line tables have
+ * no checksum for one of their files, of which the assembler would warn.
  */
 #define ARGUMENTS                                                                                                      \
 	"folder=$1 includes=$2 archives=$3 name=$4 model= plain=; shift 4\n"                                           \
@@ -70,10 +70,10 @@
  *   matters only if another thread uses the stack: the script tells by `lent`, and the engine does
  *   the rest. The headers of the C++ library lend their local variables to no other thread.
  * - <retval> does not count, since the statement of the caller does.
- * - If a C++ function returns by a slot of the caller ([return slot optimization]), the type decides.
- *   A type that is not trivially copyable is made by its constructor in the slot, which the compiler
- *   instruments; only a function of another type has <retval> in its body. So the statement counts
- *   if the function has <retval>, or is not known by its name.
+ * - If a C++ function returns by a slot of the caller ([return slot optimization]), the type
+ *   decides. A type that is not trivially copyable is made by its constructor in the slot, which
+ *   the compiler instruments; only a function of another type has <retval> in its body. So the
+ *   statement counts if the function has <retval>, or is not known by its name.
  * - The header of std::thread reads the handle in joinable(), and that of std::error_code is for
  *   errors. They do not count, as the compiled part of the C++ library does not.
  */

@@ -11,8 +11,8 @@ extern "C" {
 /*
  * A test of linearizability checks the results of concurrent calls. They must be the results of
  * some sequential order of the calls, and that order must keep the order of calls that did not
- * overlap. A test gives operations and a specification. The laboratory makes programs of a few calls
- * in a few threads, runs each program under the model and on real threads, and searches for a
+ * overlap. A test gives operations and a specification. The laboratory makes programs of a few
+ * calls in a few threads, runs each program under the model and on real threads, and searches for a
  * sequential order.
  *
  *     struct ring { ... };
