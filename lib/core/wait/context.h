@@ -62,8 +62,9 @@ struct fl__ctx_ops {
 struct fl__worker_ops {
 	/*
 	 * Called, with `begins`, before a sleep that may last until another task has run. Returns
-	 * true if another worker replaces this worker. Then block() is called again after the
-	 * sleep, with `begins` false. `future` is the one future that the sleep waits for, or NULL.
+	 * true if it counts this worker as blocked, so that another worker may replace it. Then
+	 * block() is called again after the sleep, with `begins` false. `future` is the one future
+	 * that the sleep waits for, or NULL.
 	 */
 	bool (*block)(struct fl__ctx *ctx, const void *future, bool begins);
 	/*
