@@ -348,7 +348,7 @@ typedef struct fl_queue_stats {
 	size_t waits_to_put, waits_to_get;
 	/*
 	 * how many puts have returned -EAGAIN or -ETIMEDOUT; a fl_queue_try_put_many() that has put
-	 * some of its items does not count
+	 * some of its items does not count; too low if several threads count at once
 	 */
 	size_t refusals;
 } fl_queue_stats;
