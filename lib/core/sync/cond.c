@@ -90,8 +90,8 @@ static void cond_enqueue(fl_cond *c, struct fl__node *node)
 }
 
 /*
- * Makes the caller the spinner. Returns false if another context waits, or the caller may not spin.
- * Called with the mutex held.
+ * Makes the caller the spinner. Returns false if another context waits, if the caller may not spin,
+ * or if a signal changes the word at the same time. Called with the mutex held.
  */
 static bool cond_try_spin(fl_cond *c, struct fl__wait *wait)
 {
