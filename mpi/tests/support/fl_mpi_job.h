@@ -111,7 +111,8 @@ static inline void job_takes_too_long(int number)
 
 /*
  * Runs a role with so many ranks, or without mpirun if `ranks` is NULL. `launcher` is NULL for that
- * of the build. `more` has the arguments of the program. Returns the exit status, or 128 + SIGKILL.
+ * of the build. `more` has the arguments of the program: none with a `launcher`, and at most two
+ * without mpirun. Returns the exit status, or 128 + SIGKILL.
  */
 static inline int job_by(const char *launcher, const char *role, const char *ranks, char **more)
 {
