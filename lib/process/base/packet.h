@@ -23,7 +23,8 @@ enum { FL__PACKET_FDS = FL__PASSED_FDS };
  *   -EPIPE         the peer has closed (SIGPIPE is not raised)
  *   -EMSGSIZE      the packet never fits into the socket's buffer
  *   -ETIMEDOUT     the deadline has passed
- *   -EINVAL        there is no byte, or there are too many descriptors
+ *   -EINVAL        there is no byte; there are too many descriptors; or one is of a kind that
+ *                  cannot be sent
  *   -EBADF         a descriptor is not open
  *   -ETOOMANYREFS  too many of the user's descriptors are in flight
  *   -ENOBUFS       the kernel has no memory

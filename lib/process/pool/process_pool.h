@@ -207,9 +207,9 @@ void fl__process_pool_reap_worker(struct fl__process_pool_worker *w);
 void fl__process_pool_free_worker(struct fl__process_pool_worker *w);
 
 /*
- * Gives up the workers that this process has tried to kill and may not kill, since it has dropped
- * privileges. Their running tasks fail. Each of these workers exits after its task, or with this
- * process.
+ * Gives up the workers that this process has tried to kill and may not kill, for example since it
+ * has dropped privileges. Their running tasks fail. Each of these workers exits after its task, or
+ * with this process.
  */
 void fl__process_pool_give_up_unkillable(struct fl__process_pool *p);
 

@@ -51,12 +51,13 @@ struct fl__setup {
 };
 
 /*
- * Called in the new process, with all signals blocked. Closes all descriptors that `setup` does not
- * name, resets the handlers, and ignores and blocks the signals of `setup->signals`; with
- * `stay_blocked` the mask does not change, except that signals of faults are unblocked. If the
- * process with which the new process shall die has ended, the new process ends. The function makes
- * system calls only, since another thread of the parent may have locked the C library. Returns 0;
- * or -ENOTSUP if a death pipe cannot end the first process of a PID namespace; or another errno.
+ * Called in the new process, with all signals blocked, perhaps except those of faults. Closes all
+ * descriptors that `setup` does not name, resets the handlers, and ignores and blocks the signals
+ * of `setup->signals`; with `stay_blocked` the mask does not change, except that signals of faults
+ * are unblocked. If the process with which the new process shall die has ended, the new process
+ * ends. The function makes system calls only, since another thread of the parent may have locked
+ * the C library. Returns 0; or -ENOTSUP if a death pipe cannot end the first process of a PID
+ * namespace; or another errno.
  */
 int fl__new_process_setup(struct fl__setup *setup);
 
