@@ -87,7 +87,7 @@ ROLE(refused)
 	return fl_mpi_executor_create(&e, NULL, NULL) == -ENOTSUP && !e ? 0 : 1;
 }
 
-/* Starts this program once more with that role, and returns its exit status. */
+/* Starts this program once more with the role `refused`, and returns its exit status. */
 static inline int start_refused(void)
 {
 	fl_process *p = NULL;
