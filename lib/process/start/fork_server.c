@@ -269,7 +269,8 @@ static int fork_server_read_rest(struct fork_server_caller *c)
 
 /*
  * Finds a fork server for `c`. The caller holds the lock; the function unlocks while it waits.
- * Afterwards there is no fork server, or one that has the rights of `c`, as far as they are known.
+ * After a result of 0 there is no fork server, or one that has the rights of `c`, as far as they
+ * are known.
  */
 static int fork_server_find(struct fork_server_caller *c)
 {
