@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Measures event loops: Fairlead's, and libuv's in the rows of timers and turns, since libuv has no
- * tasks. loop.py measures Python's.
+ * Measures event loops: Fairlead's, and libuv's in the rows of timers, turns and round trips, since
+ * libuv has no tasks. loop.py measures Python's.
  */
 #include "loop.h"
 #include "remote.h"

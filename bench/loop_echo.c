@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Measures echo servers. A client has many connections. On each it sends a request of ECHO_SIZE
- * bytes, waits for the same bytes as an answer, and sends the next request. The client is the same
- * for all servers, and written by hand. It has a CPU of its own and never sleeps there, so that the
- * server is what is measured. The server is a program of its own on another CPU (loop_probe.c,
- * loop.py).
+ * Measures echo servers. A client has one connection or many. On each it sends a request of
+ * ECHO_SIZE bytes, waits for the same bytes as an answer, and sends the next request. The client is
+ * the same for all servers, and written by hand. While it is timed, it has a CPU of its own and
+ * never sleeps there, so that the server is what is measured. The server is a program of its own on
+ * another CPU (loop_probe.c, loop.py).
  *
  * The rows echo_100_cpu show the processor time that the server took in the meantime. The rows
  * memory_stream show the memory that LOOP_IDLE connections add, after one request on each.

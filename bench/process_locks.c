@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Measures locks in shared memory: a mutex that survives its owner, by one process and by two at
- * once; and two semaphores by which two processes hand a turn to and fro.
+ * once; and two semaphores, or two conditions, by which two processes hand a turn to and fro.
  */
 #include "monitor.h"
 #include "process.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Measures rings that do not block: for one producer and one consumer, and for many of each, with
- * 1,024 items of 8 bytes and of 64. queues_cxx.cc has those of C++.
+ * Measures rings that do not block: for one producer and one consumer, for many producers and one
+ * consumer, and for many of each, with 1,024 items of 8 bytes and of 64. Fairlead's queue for many
+ * producers and one consumer is unbounded. queues_cxx.cc has those of C++.
  */
 #include "queues_items.h"
 

@@ -70,7 +70,7 @@ struct mpi_slot {
 	struct mpi_slot *next;        /* in `free` of the share, or in `ended` of the pool */
 	uint32_t round;
 	uint32_t number;
-	bool ended;     /* ENDED has come, and `end` is its head */
+	bool ended;     /* ENDED has come, and `end` is its head; or the rank has died */
 	uint32_t stops; /* atomic; 1 if STOP is to be sent */
 	bool recalled;  /* RECALL was sent, and has no answer yet */
 	bool begun;     /* BEGUN has come */
@@ -306,7 +306,8 @@ static void mpi_share_close(struct mpi_share *share)
 }
 
 /*
- * Gives the workers of a dead rank to a rank that has none. Returns false if there is no such rank.
+ * Gives the workers of a dead rank to a rank that has none. Returns false if there is no such rank,
+ * if the pool closes, or if ranks have been told of regions.
  */
 static bool mpi_share_hand_on(const struct mpi_share *share)
 {

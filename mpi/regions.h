@@ -12,7 +12,7 @@
  * engine lock.
  *
  * fl__mpi_machine() returns a number for the machine of the calling process, or 0 if it cannot be
- * known. Processes with the same number can share memory.
+ * known. Processes with the same number can share memory, as far as the system permits.
  */
 uint64_t fl__mpi_machine(const char *host);
 

@@ -279,7 +279,8 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *dat
  *   -EFAULT      an address of the caller is bad
  *
  * With `peer_errors` of the config, receives return the network's errors of all peers, also on a
- * socket that is not connected. Sends then return none of them.
+ * socket that is not connected. Sends then pass over them: a send returns such an error only if it
+ * finds eight in a row.
  */
 FL_API FL_MUST_CHECK ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size, fl_address *from,
                                                        fl_time deadline, fl_cancel_token *cancel);

@@ -101,9 +101,10 @@ FL_API void fl_debug_contention(int fd);
  * `settings` is "ring" and then, after commas, any of:
  *   exit         A file is written when the process ends by exit() or by a return of main().
  *   slow=100ms   A file is written when a wait, or a task's time in the queue, was longer than this
- *                time, unless the last such file was written less than this time ago. Some waits do
- *                not count: sleeps, waits for timers, descriptors and connections, and the wait of
- *                an idle worker for a task. At most ten files are written.
+ *                time. Some waits do not count: sleeps, waits for timers, descriptors and
+ *                connections, and the wait of an idle worker for a task. No file is written for a
+ *                time that began before the last of these files, nor while another file is being
+ *                written. At most ten files are written.
  *   events=8192  The number of events that are kept for each thread, at most 1,048,576. It is
  *                raised to a power of two, 64 or more. An event has 32 bytes. The first call
  *                decides.

@@ -40,8 +40,8 @@ FL_BEGIN_DECLS
  *
  *   1.  The mode of the file decides which users may connect.
  *   2.  Each side checks that the other side runs as the same effective user, or as one of `users`.
- *       Within a user namespace the user 65534, which stands for users that the namespace lacks, is
- *       refused.
+ *       Within a user namespace, and without /proc, the user 65534 is refused, which stands for
+ *       users that the namespace lacks.
  *   3.  With a region, both sides check that the other side is in the same PID namespace.
  *   4.  The client compares the items of both sides: type, version and size.
  *   5.  The client checks the region as fl_shm_attach() does: seals, layout and word size.
@@ -100,7 +100,8 @@ typedef struct fl_endpoint_config {
  *
  * Returns:
  *   0                  the endpoint was created
- *   -EADDRINUSE        a process listens there, or is just opening the path
+ *   -EADDRINUSE        a process listens there, has a socket of another kind there, or is just
+ *                      opening the path
  *   -ENOTSOCK          the file is no socket
  *   -ENAMETOOLONG      the path is longer than 107 bytes, or the name of the type longer than
  *                      FL_ENDPOINT_TYPE_MAX

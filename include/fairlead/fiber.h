@@ -58,7 +58,7 @@ typedef struct fl_fiber_config {
 
 /*
  * Starts a fiber on the loop that the calling thread runs, and stores it in `*f`. function(arg)
- * begins in a later iteration of the loop, after the fibers that were started before. The fiber's
+ * begins after the return of the call, and after the fibers that were started before. The fiber's
  * token is a child of the loop's token. `config` may be NULL. Returns:
  *   0         the fiber is started
  *   -ENOMEM   out of memory
@@ -147,7 +147,7 @@ FL__SCOPED(fl_fiber, fl_fiber_free)
 
 /*
  * Starts a fiber as a member of the group, on the loop that the calling thread runs. function(arg)
- * begins in a later iteration of the loop, after the fibers that were started before.
+ * begins after the return of the call, and after the fibers that were started before.
  * fl_group_start_with() takes a config, which may be NULL. Both functions panic if the group has
  * fibers on another loop. If the group begins by a start outside of fibers, in a callback of the
  * loop, its token is a child of the loop's token. Returns:

@@ -31,8 +31,8 @@ FL_BEGIN_DECLS
  *
  * A host is a numeric address, such as "127.0.0.1", "::1" or "fe80::1%eth0", or a name. A name is
  * looked up by getaddrinfo() on the threads of the loop (fl_to_thread()). If the caller of a lookup
- * is cancelled or times out, the lookup continues on its thread, and the end of the loop waits for
- * it. If getaddrinfo() finds no address of a name, the log says why.
+ * is cancelled or times out, a lookup that has begun continues on its thread, and the end of the
+ * loop waits for it. If getaddrinfo() finds no address of a name, the log says why.
  *
  * Results of a lookup
  *
@@ -124,7 +124,8 @@ FL_API FL_MUST_CHECK int fl_listener_open_tcp(fl_listener **l, const char *host,
  *
  * Returns:
  *   0                  the listener was created
- *   -EADDRINUSE        a process listens there, or is just opening the path
+ *   -EADDRINUSE        a process listens there, has a socket of another kind there, or is just
+ *                      opening the path
  *   -ENOTSOCK          the file is no socket
  *   -ENAMETOOLONG      the path is longer than 107 bytes
  *   -EINVAL            the path is NULL or ""; or `mode` is above 0777, or is not 0 for an abstract

@@ -119,8 +119,8 @@ FL_API void fl_pipe_close_send(fl_pipe *p);
  *   -ECANCELED        the wait was cancelled
  *   -EPIPE            the other end is closed, or this end does not send
  *   -EMSGSIZE         `size` is above PTRDIFF_MAX
- *   -EINVAL           `n` is above FL_PIPE_FDS_MAX; `data` is NULL, and `size` is not 0; or `fds`
- *                     is NULL, and `n` is not 0
+ *   -EINVAL           `n` is above FL_PIPE_FDS_MAX; `data` is NULL, and `size` is not 0; `fds` is
+ *                     NULL, and `n` is not 0; or a descriptor is of a kind that cannot be sent
  *   -EBADF            one of the descriptors is not open
  *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
  *   -ENOMEM           there is no memory

@@ -320,7 +320,7 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
 
 /*
  * Starts a process, and stores its handle in `*p`. When the call returns 0, a program has been
- * executed.
+ * executed, unless its process was killed before.
  *
  * The call blocks the calling context until the fork server or the new process has answered. While
  * a program is executed, or this program for FL_PROCESS_EXEC or for a new fork server, the call

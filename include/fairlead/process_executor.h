@@ -114,10 +114,11 @@ FL_BEGIN_DECLS
  *
  * Threads
  *
- * The callbacks of a future, and the hook `drop_arg` of its task, run on the executor's own thread,
- * or on the thread that cancels the task. They must not wait for tasks of the same executor. A
- * callback that is registered after the end of the task runs at once, on the thread that registers
- * it. The hook `drop_result` runs on the thread that frees the future.
+ * The callbacks of a future, and the hook `drop_arg` of its task, run on the executor's own thread;
+ * or on the thread that cancels the task before it has started, or ends the executor. They must not
+ * wait for tasks of the same executor. A callback that is registered after the end of the task runs
+ * at once, on the thread that registers it. The hook `drop_result` runs on the thread that frees
+ * the future.
  */
 
 /*

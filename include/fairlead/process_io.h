@@ -81,7 +81,8 @@ FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *_p, fl_process_io
  *
  * An output that `config` leaves 0 is a pipe. The input is a pipe if `io` has an input; otherwise
  * standard input is /dev/null. If `io` is NULL, the process has no input, the outputs that `config`
- * leaves 0 are the caller's, and what comes from pipes is dropped. `status` may be NULL.
+ * leaves 0 are the caller's, and what comes from pipes is dropped at the end: the limit of
+ * FL_PROCESS_OUTPUT_MAX holds for it, too. `status` may be NULL.
  *
  * The process leads a process group, so Ctrl-C does not reach it: take SIGINT by
  * fairlead/signals.h, and request the token `cancel`.

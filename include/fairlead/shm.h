@@ -165,7 +165,8 @@ FL_INLINE FL_MUST_CHECK void *fl_shm_alloc(fl_shm *_region, size_t _size)
  *
  * The call never waits. It panics if no block can begin at `block`, or if the region is read-only
  * in this process. If a block can begin there, but no allocated block does, it only logs an error:
- * so a second free is logged.
+ * so a second free is logged. If another block begins there by then, the second free frees that
+ * block.
  */
 FL_API void fl_shm_free_block(fl_shm *region, void *block);
 

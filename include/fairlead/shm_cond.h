@@ -85,7 +85,8 @@ FL_API void fl_shm_cond_destroy(fl_shm_cond *c);
  *                     the mutex
  *   -ENOTRECOVERABLE  `m` is not locked: it is lost or damaged
  *   -ENOMEM           `m` is not locked: since the wait began, other contexts of the thread have
- *                     locked two shared locks or more, and there is no memory to record another
+ *                     locked shared locks, so that the thread holds two or more, and there is no
+ *                     memory to record another; or the thread holds 2,045
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m);
 
@@ -111,7 +112,8 @@ FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m,
  *                     the mutex
  *   -ENOTRECOVERABLE  `m` is not locked: it is lost or damaged
  *   -ENOMEM           `m` is not locked: since the wait began, other contexts of the thread have
- *                     locked two shared locks or more, and there is no memory to record another
+ *                     locked shared locks, so that the thread holds two or more, and there is no
+ *                     memory to record another; or the thread holds 2,045
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
                                                  void *arg);

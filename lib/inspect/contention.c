@@ -2,7 +2,7 @@
 /*
  * Measures where contexts wait. A site is the innermost frames of a stack, and the kind of the
  * object. fl_debug_contention() merges sites that differ only in their outer frames, or in their
- * frames inside the library. Of the acquisitions that do not wait, each thread measures one in
+ * frames inside the library. Of the acquisitions that do not wait, each context measures one in
  * FL__CONTENTION_SAMPLED, and counts it as that many.
  */
 #include "core/base/list.h"

@@ -256,7 +256,7 @@ __attribute__((no_sanitize("thread"))) static void debug_dump_count(const fl_exe
 
 /*
  * Writes a line on the n-th executor, if it has pending tasks. Returns false if there is no n-th
- * executor.
+ * executor, or the list of executors cannot be read now.
  */
 static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text, size_t size)
 {

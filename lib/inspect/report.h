@@ -38,7 +38,7 @@ void fl__report_lock(char *text, size_t size, struct fl__symbols *symbols, const
  * fl__report_first() returns the index of the first frame to show. It skips the hooks
  * (fl__hook_...), and one more frame if that is without the library's prefix: a static function
  * that called the hook. fl__report_caller() returns the index of the first frame outside of the
- * library.
+ * library, or of the last frame if there is none.
  */
 int fl__report_first(struct fl__symbols *symbols, const uintptr_t *at, int n);
 int fl__report_caller(struct fl__symbols *symbols, const uintptr_t *at, int n);

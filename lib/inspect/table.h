@@ -158,9 +158,9 @@ enum { FL__DEBUG_BUCKETS = 4096 };
 size_t fl__debug_bucket(uintptr_t key);
 
 /*
- * The fiber that a loop's thread runs, at an index that depends on the loop's address. If two loops
- * have the same index, the entry is that of the loop that has switched last. The table's lock
- * guards the entries.
+ * The fiber that a loop's thread runs, at an index that depends on the address of the loop's
+ * scheduler. If two loops have the same index, the entry is that of the loop that has switched
+ * last. The table's lock guards the entries.
  */
 extern struct fl__debug_run {
 	int64_t since;  /* 0 if no fiber runs */
@@ -240,7 +240,7 @@ void fl__waits_end(struct fl__holder *h);
 
 /*
  * contention.c measures where contexts wait, and how long. Of the acquisitions that do not wait,
- * each thread measures one in SAMPLED.
+ * each context measures one in SAMPLED.
  */
 enum { FL__CONTENTION_SAMPLED = 16 };
 

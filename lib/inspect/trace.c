@@ -77,8 +77,8 @@ struct trace_settings {
 struct fl__trace_rings fl__trace_rings;
 
 /*
- * It guards the variables below. There are two exceptions: all threads read trace_now.slow, and the
- * exit of the process reads trace_now.at_exit and trace_quiet.
+ * It guards the variables from here to trace_out. There are two exceptions: all threads read
+ * trace_now.slow, and the exit of the process reads trace_now.at_exit and trace_quiet.
  */
 static uint32_t trace_writing;
 static struct trace_settings trace_now;
@@ -254,8 +254,8 @@ static struct fl__trace_ring *trace_ring_new(uint32_t tid)
 }
 
 /*
- * Called for the first event of a thread. Returns NULL if the thread gets no ring, which is
- * logged once. Takes no lock.
+ * Called for the first event of a thread. Returns NULL if the thread gets no ring, which is printed
+ * on standard error once. Takes no lock.
  */
 FL__COLD static struct fl__trace_ring *trace_begin_thread(void)
 {
@@ -435,8 +435,8 @@ static bool trace_is_slow(int64_t ns)
  * Writes a file, since something took too long. If `awaited` is not NULL, that was a wait of the
  * calling context for `awaited`. If `awaited` is NULL, it was the time for which a task of the name
  * `task` was in the queue. The function writes no file if the last file was written less than
- * `slow` ago, since the last file shows the beginning of the time. It also writes none after
- * TRACE_SLOW_FILES files. The function needs little stack.
+ * `slow` ago, since the last file shows the beginning of the time. It also writes none while
+ * another file is being written, and after TRACE_SLOW_FILES files. The function needs little stack.
  */
 FL__COLD static void trace_slow(int64_t now, int64_t ns, const struct fl__awaited *awaited, const char *task)
 {
@@ -589,7 +589,7 @@ void fl__trace_ring_use(struct fl__trace_ring *ring, size_t size)
 	trace_set_words(true);
 }
 
-/* Parses a time such as "100ms". Returns true at the end of a valid one. */
+/* Parses a time such as "100ms", up to a comma or the end. Returns whether it is valid. */
 static bool trace_parse_time(const char *text, int64_t *ns)
 {
 	static const struct {

@@ -108,7 +108,9 @@ struct fl__trace_worker {
 };
 
 struct fl__trace_rings {
-	/* a ring has 2^log2 = mask + 1 events; both are 0 while the recorder was never switched on */
+	/*
+	 * a ring has 2^log2 = mask + 1 events; `mask` is 0 while the recorder was never switched on
+	 */
 	uint32_t mask, log2;
 	int64_t since; /* earlier events are not written */
 	struct fl__trace_ring *of_threads[FL__TRACE_RINGS];

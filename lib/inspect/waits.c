@@ -220,8 +220,8 @@ void fl__hook_woken_on(struct fl__wait *wait)
 }
 
 /*
- * This hook allocates nothing: an allocator may wait, and the caller is about to switch to the
- * fiber.
+ * This hook calls no allocator: an allocator may wait, and the caller is about to switch to the
+ * fiber. (The first event of a thread maps its ring.)
  */
 void fl__hook_run_on(const void *loop, uint64_t fiber, const char *name)
 {

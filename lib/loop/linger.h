@@ -32,7 +32,7 @@ extern int64_t fl__linger_time; /* ns; tests change it */
 
 /*
  * Closes `fd`, a connected TCP socket of this process alone, which lingers if input is unread or
- * written bytes are not acknowledged.
+ * written bytes are not acknowledged, unless there is no memory for that.
  */
 void fl__linger_close(fl_loop *l, int fd);
 

@@ -35,7 +35,10 @@ struct fl_loop {
 	int poller, bell; /* an epoll, and an eventfd that wakes the thread */
 	struct fl__poller_source on_bell;
 	bool rung; /* true if `bell` ended this sleep */
-	/* true between two calls of fl_loop_run_once(), when a wake rings `bell` for the host */
+	/*
+	 * true between two calls of fl_loop_run_once() while no fiber is runnable: then a wake
+	 * rings `bell` for the host
+	 */
 	bool armed;
 	bool ending;
 	unsigned batch; /* the number of switches before the next poll */
@@ -86,7 +89,10 @@ int fl__loop_wait_fds(fl_loop *l, const struct pollfd *fds, unsigned n, enum fl_
 
 int fl__loop_run_callbacks(void *loop);
 void fl__loop_free_calls(fl_loop *l);
-/* Returns the deadline of the next timer, or of the next socket that lingers. */
+/*
+ * Returns the deadline of the next timer, or of the next socket that lingers. While callbacks run,
+ * the timers do not count.
+ */
 int64_t fl__loop_next_timer(const fl_loop *l);
 /* Resumes callback_fiber if a timer is due. Closes the sockets whose time to linger is over. */
 void fl__loop_check_timers(fl_loop *l);
@@ -138,7 +144,7 @@ struct fl_fiber {
 	fl_fiber_function *function;
 	struct fl_group *group; /* NULL if the fiber is in no group */
 	size_t number;
-	bool joining; /* true when a joiner will free the fiber */
+	bool joining; /* true while a context waits in a join of the fiber, to free it */
 };
 
 /* Called by the loop's thread. `parent` is the parent of the fiber's token. */

@@ -20,7 +20,8 @@
  *   - runs the initializer;
  *   - starts fibers for tasks that other threads submit;
  *   - runs a task itself when there is no memory for a single fiber;
- *   - cancels all tasks when its token is requested, which happens when its loop ends.
+ *   - cancels all tasks when its token is requested, which happens when its loop ends, and by
+ *     fl_loop_cancel().
  *
  * A fiber that waits for a queued task starts a fiber for the task, beyond the limit
  * (loop_executor_start_elsewhere()); exec/run.c says why that is enough for progress.

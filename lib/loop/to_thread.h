@@ -5,7 +5,7 @@
 #include <fairlead/loop.h>
 
 /*
- * Returns the executor for calls on other threads. The first call creates it. Returns 0;
+ * Stores the executor for calls on other threads in *threads. The first call creates it. Returns 0;
  * -EOWNERDEAD in a forked child; or the error of fl_thread_executor_create(). The loop's end waits
  * for every task.
  */

@@ -134,7 +134,7 @@ int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_st
 	return rc == 0 ? fl_process_join_until(p, status, deadline, cancel) : rc;
 }
 
-/* Reads and discards. Returns -EAGAIN if the pipe is empty, 0 at its end, or another error. */
+/* Reads and discards. Returns -EAGAIN while the pipe is open, 0 at its end, or another error. */
 static int process_io_discard(int fd)
 {
 	char bytes[4096];

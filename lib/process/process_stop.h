@@ -9,7 +9,10 @@
  * of its parent.
  */
 
-/* Asks the process, or its group, to end. Returns 0, also if it has ended, or -EPERM. */
+/*
+ * Asks the process, or its group, to end. Returns 0, also if it has ended; or another error of
+ * fl_process_signal().
+ */
 int fl__process_stop_begin(fl_process *p);
 
 /*

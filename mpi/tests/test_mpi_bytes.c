@@ -226,7 +226,7 @@ ON_BOTH(mpi_bytes_of_failed_elements)
 		}
 }
 
-/* On processes, the results before the element that died count. */
+/* The results before the element that does not return count, on threads and on processes. */
 ON_BOTH(mpi_bytes_of_tasks_that_do_not_return)
 {
 	enum { N = 6 };

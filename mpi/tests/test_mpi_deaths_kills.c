@@ -2,8 +2,8 @@
 /*
  * Tests worker ranks that are killed for real during an iteration over many tasks, and accounts for
  * each task. FL_TEST_MPI_DEATHS in the environment sets the number of kills, which are spread over
- * as many jobs as they take; there are ten thousand tasks for each kill. A thousand kills take some
- * minutes.
+ * as many jobs as they take; there are then ten thousand tasks for each kill. A thousand kills take
+ * some minutes.
  */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI

@@ -227,7 +227,10 @@ static unsigned die_at(const char *role, const char *ranks, uint32_t first, uint
 	return n;
 }
 
-/* Tests each `step`-th point, or every point if FL_TEST_MPI_DEATHS is in the environment. */
+/*
+ * Tests each `step`-th point, each (3 * `step`)-th one under a sanitizer, or every point if
+ * FL_TEST_MPI_DEATHS is in the environment.
+ */
 static void die_at_each_point(uint32_t step)
 {
 	unsigned all = 0, n = 1;

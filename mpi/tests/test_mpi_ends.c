@@ -136,7 +136,9 @@ FL_TASK_STATIC(reads_masks, void, struct masks)
 	return rc == 0 ? read_mask("/proc/thread-self/status", result->own) : rc;
 }
 
-/* The main thread of the rank makes the threads that run tasks, so they have its signals. */
+/*
+ * Threads that run tasks have the signals of the rank's main thread, whichever thread makes them.
+ */
 FL_TEST(mpi_tasks_have_the_signals_of_the_main_thread)
 {
 	for (int i = 0; i < 6; i++) {

@@ -97,8 +97,8 @@ int64_t fl__sched_next_deadline(const struct fl__sched *s);
 bool fl__sched_is_forked(const struct fl__sched *s);
 
 /*
- * Makes a fiber; a later fl__sched_turn() calls function(arg) in it. `name` is cut at 31 bytes,
- * and NULL stands for "fiber". Returns 0 or -ENOMEM.
+ * Makes a fiber; fl__sched_turn() calls function(arg) in it later. `name` is cut at 31 bytes, and
+ * NULL stands for "fiber". Returns 0 or -ENOMEM.
  */
 int fl__fiber_create(struct fl__sched *s, struct fl__fiber **f, int (*function)(void *arg), void *arg,
                      const char *name);
@@ -118,8 +118,8 @@ void fl__fiber_yield(void);
 void fl__fiber_suspend(void);
 
 /*
- * Ends the current or the next suspend of `f`, once. `f` runs next, in the current
- * fl__sched_turn().
+ * Ends the current or the next suspend of `f`, once. If `f` is suspended, it runs next, in the
+ * current fl__sched_turn(), or between two turns in the next one.
  */
 void fl__fiber_resume(struct fl__fiber *f);
 

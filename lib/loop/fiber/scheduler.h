@@ -34,7 +34,8 @@ struct fl__sched {
 	struct fl__post *inbox;
 	struct fl__host host;
 	char apart[64];
-	struct fl__post *first, *last; /* the run queue, in the order of the wakes */
+	/* the run queue, in the order of the wakes; fl__fiber_resume() adds in front */
+	struct fl__post *first, *last;
 	size_t runnable;
 	size_t left;               /* how many fibers the current fl__sched_turn() may still run */
 	struct fl__fiber *running; /* NULL while the thread's own flow runs */

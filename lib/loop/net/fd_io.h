@@ -41,7 +41,7 @@ struct fl__io {
 	fl_loop *loop;
 	struct fl__node *waiting[2]; /* an element for each direction; NULL for no waiter */
 	int fd;                      /* -1 when it is closed */
-	unsigned eager;              /* the number of calls since a fiber last waited here */
+	unsigned eager;              /* the calls, or datagrams, since a fiber last waited here */
 	bool ready[2];
 	bool over;    /* an end, an error, or urgent data of the peer */
 	bool outward; /* a fiber has waited for FL__IO_OUT */

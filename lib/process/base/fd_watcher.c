@@ -9,11 +9,13 @@
  *
  * Invariants
  *   1. The table, its entries and the epoll set change only under `fd_watcher_lock`, which is
- *      acquired before a bucket of the parking lot.
+ *      acquired before a bucket of the parking lot. The exception is a forked child, which resets
+ *      them without the lock.
  *   2. One critical section enqueues a node and registers its events. A disarm dequeues its node
  *      and, if it was the entry's last one, withdraws the entry's events, also in one critical
- *      section. The kernel checks the descriptor at the registration, so no earlier event is
- *      missed.
+ *      section. If all other entries of the descriptor have fired, its events stay registered, and
+ *      one late event may come, which wakes nobody. The kernel checks the descriptor at the
+ *      registration, so no earlier event is missed.
  *   3. The watcher finds entries only through the table, by the descriptor of an event. So an entry
  *      may be freed when its last disarm has returned. A late event for a descriptor that now is
  *      another file is a spurious wakeup.
@@ -253,8 +255,8 @@ static bool fd_watcher_enqueue(struct fl__watched_fd *w, struct fl__node *node)
 }
 
 /*
- * Without a watcher, sleeps for one interval and reports "ready". A wait-any then checks its token
- * and deadline, and polls all its objects again.
+ * If the descriptor cannot be watched, sleeps for one interval and reports "ready". A wait-any then
+ * checks its token and deadline, and polls all its objects again.
  */
 bool fl__watched_fd_arm(void *watched, struct fl__node *node)
 {

@@ -14,7 +14,9 @@
  *   a fiber of a loop                 waits through the loop
  *   all other waits                   go through the watcher thread, also a wait-any
  *
- * If the watcher thread cannot be started, the waiter polls every millisecond.
+ * If a loop cannot watch the descriptor, for example since it watches it already, its fiber waits
+ * through the watcher thread, too. If the watcher thread cannot be started, or the kernel refuses
+ * to watch the descriptor, the waiter polls every millisecond.
  *
  * Returns
  *   0            The descriptor is ready, or cannot be polled. The caller's read or write must not
@@ -63,11 +65,12 @@ struct fl__watched_fd {
 #define FL__WATCHED_FD(fd, events) { (fd), (events), false, 0, 0, NULL, NULL }
 /* clang-format on */
 
-/* The functions of an fl_on_type. */
+/* The functions of fl__on_watched_fd. */
 bool fl__watched_fd_ready(void *watched);
 bool fl__watched_fd_arm(void *watched, struct fl__node *node);
 void fl__watched_fd_disarm(void *watched, struct fl__node *node);
 
+/* Returns whether a context of this process waits for `watched` in a wait-any. */
 bool fl__watched_fd_has_waiter(struct fl__watched_fd *watched);
 
 extern const fl_on_type fl__on_watched_fd;

@@ -15,7 +15,8 @@ uint64_t fl__hash(uint64_t seed, const void *data, size_t size);
 
 /*
  * Identifies a program or library by the linker's build-id. If it has none, it is identified by a
- * hash of its program headers and of its file's device, inode, size and modification time.
+ * hash of its program headers and, if its file can be looked at, of the file's device, inode, size
+ * and modification time.
  */
 struct fl__build_id {
 	uint8_t size;   /* 0 if there is no such module */
@@ -89,7 +90,10 @@ struct fl__types_known {
  */
 int fl__types_find(struct fl__types_known *types, const fl_task_type *type, const struct fl__type_known **known);
 
-/* Returns NULL if no registered type has this `id`, or if several have it. */
+/*
+ * Returns NULL if no registered type has this `id`, or if different types are registered under its
+ * name.
+ */
 const struct fl__type_known *fl__types_find_id(struct fl__types_known *types, uint64_t id);
 
 struct fl__registry_digest {

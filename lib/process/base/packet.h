@@ -23,7 +23,8 @@ enum { FL__PACKET_FDS = FL__PASSED_FDS };
  *   -EPIPE         the peer has closed (SIGPIPE is not raised)
  *   -EMSGSIZE      the packet never fits into the socket's buffer
  *   -ETIMEDOUT     the deadline has passed
- *   -EINVAL        there is no byte, or there are too many descriptors
+ *   -EINVAL        there is no byte; there are too many descriptors; or one is of a kind that
+ *                  cannot be sent
  *   -EBADF         a descriptor is not open
  *   -ETOOMANYREFS  too many of the user's descriptors are in flight
  *   -ENOBUFS       the kernel has no memory
@@ -42,7 +43,8 @@ int fl__packet_send(int socket, const void *data, size_t size, const int *fds, u
  *   -EMSGSIZE   the packet has more than `room` bytes
  *   -EMFILE     it has more descriptors than `fds` can hold, or than this process may have
  *   -EBADMSG    it is empty
- * After the last three, the packet is gone and its descriptors are closed.
+ * After the last three, the packet is gone and its descriptors are closed. After -EMSGSIZE and
+ * -EMFILE, `*size` says how many bytes have come into `data`.
  */
 int fl__packet_recv(int socket, void *data, size_t room, size_t *size, int *fds, unsigned *n_fds, fl_time deadline);
 
@@ -59,7 +61,10 @@ struct fl__packet {
 	bool cut;       /* a result: the packet had more bytes than `parts` can hold */
 	/* a result: descriptors are missing, since this process may not have more */
 	bool lost;
-	/* a result: the sender's user id, if SO_PASSCRED was set before; otherwise FL__NO_USER */
+	/*
+	 * a result: the sender's user id, if SO_PASSCRED was set before, and `fds` is not NULL;
+	 * otherwise FL__NO_USER
+	 */
 	uint32_t user;
 };
 

@@ -22,7 +22,10 @@
 #define CLONE_PIDFD 0x1000
 #endif
 
-/* The numbers of system calls that older headers lack. They are the same on all architectures. */
+/*
+ * Numbers that older headers lack. Those of the system calls are the same on all architectures
+ * except Alpha, MIPS and x32.
+ */
 enum { PROCESS_SYS_PIDFD_OPEN = 434, PROCESS_SYS_PIDFD_SEND_SIGNAL = 424, PROCESS_SYS_P_PIDFD = 3 };
 
 int fl__fd_above_streams(int fd)
@@ -261,7 +264,7 @@ static int fd_sys_seal(int fd)
 	return FL__SYS_RESULT(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL));
 }
 
-/* Files that are not memfds have no seals. */
+/* A file that is no memfd lacks these seals. (A file of a tmpfs has F_SEAL_SEAL.) */
 static int fd_sys_sealed_size(int fd, int64_t *size)
 {
 	const int needed = F_SEAL_SHRINK | F_SEAL_WRITE;

@@ -12,8 +12,9 @@
 
 /*
  * System calls for processes and descriptors, with the rules of lib/core/base/sys.h. Results are 0,
- * a descriptor, a count, or a negative errno. New descriptors are close-on-exec and above 2.
- * new_process.c has the calls of a new process.
+ * a descriptor, a count, or a negative errno. New descriptors are close-on-exec, and above 2 as far
+ * as fl__fd_above_streams() can move them. The pidfd of clone() is the exception: its caller moves
+ * it. new_process.c has the calls of a new process.
  */
 
 struct fl__process_sys {
@@ -37,7 +38,8 @@ struct fl__process_sys {
 	int (*open)(const char *path, int flags);
 	int (*count_threads)(void); /* the threads of this process */
 	const char *program;
-	int64_t answer_timeout; /* how long a start waits for an answer, in ns */
+	/* how long a start waits for an answer, in ns; FL_PROCESS_FORK waits without a limit */
+	int64_t answer_timeout;
 };
 
 extern struct fl__process_sys fl__process_sys;

@@ -7,7 +7,7 @@
 
 /*
  * Takes over a child's pidfd. If `killed` is true, the child was sent SIGKILL, and the end of the
- * library waits until the child has ended.
+ * library waits until the child has ended, unless there was no memory to note it.
  */
 void fl__reaper_adopt(int pidfd, bool killed);
 

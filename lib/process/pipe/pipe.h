@@ -33,7 +33,10 @@ struct fl__pipe_head {
 	uint16_t kind;
 	uint16_t n_fds; /* the number of descriptors, without a large message's memfd */
 	uint64_t size;
-	/* unique among packets on their way; 0 for a message without descriptors */
+	/*
+	 * unique among packets on their way, if their senders are in one PID namespace; 0 for a
+	 * message without descriptors
+	 */
 	uint64_t id;
 };
 _Static_assert(sizeof(struct fl__pipe_head) == 24 && FL_PIPE_FDS_MAX + 1 == FL__PACKET_FDS, "the layout of messages");

@@ -96,10 +96,10 @@ static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__tas
 }
 
 /*
- * Looks at all tasks that workers have. It passes requests to stop on. When the time of a task is
- * over, it takes the task back if the task has not started, and otherwise kills the task's worker.
- * It watches the tasks of a killed worker, too, because more of them may pass their deadlines.
- * Returns the time of the next call.
+ * Looks at all tasks of workers that are not damaged. It passes requests to stop on. When the time
+ * of a task is over, it takes the task back if the task has not started, and otherwise kills the
+ * task's worker. It watches the tasks of a killed worker, too, because more of them may pass their
+ * deadlines. Returns the time of the next call.
  */
 static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
 {
@@ -246,7 +246,7 @@ static void process_pool_kill_if_terminated(struct fl__process_pool *p)
 			fl__process_pool_kill_worker(w, "its executor was terminated");
 }
 
-/* Does what there is to do. Releases the lock for a while. Returns true if there was work. */
+/* Does what there is to do. May release the lock for a while. Returns true if there was work. */
 static bool process_pool_do_work(struct fl__process_pool *p)
 {
 	bool some = fl__process_pool_take_all(p);

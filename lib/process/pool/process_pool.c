@@ -17,18 +17,18 @@
  * Threads of the parent. A submit posts to a ring, and from time to time also takes completions. A
  * thread that waits for a future takes completions and posts more while it waits, so that a round
  * trip needs no third thread. The manager does the rest: it learns of workers' deaths, watches
- * deadlines, and runs callbacks and drop hooks, which no waiting or submitting thread ever runs.
- * The callback of a lazy map is the library's own, so a waiting thread runs it. The starter, a
- * thread of its own, starts workers, because a start may wait 30 s for an answer and the manager's
- * watch of deadlines must not wait with it. The starter posts tasks to a worker that it has
- * started.
+ * deadlines, and runs callbacks and `drop_arg` hooks. No waiting or submitting thread runs these,
+ * but a thread that cancels a task or ends the executor may (remote/remote.c). The callback of a
+ * lazy map is the library's own, so a waiting thread runs it. The starter, a thread of its own,
+ * starts workers, because a start may wait 30 s for an answer and the manager's watch of deadlines
+ * must not wait with it. The starter posts tasks to a worker that it has started.
  *
- * Why rings. No ring has a lock, and each word has one writer, except one claim word for each
- * submission. A cancel, a recall and a start of a submission are ordered by the CAS on its claim
- * word. The `done` and claim words tell what a dead worker leaves. A submission with `done` has
- * ended, with its result. One that is RUNNING without `done` fails with the worker's death as its
- * message, unless `max_attempts` lets it run again. The others never began, and go to another
- * worker, unless the pool was terminated.
+ * Why rings. No ring has a lock, and each word has one process that writes it, except one claim
+ * word for each submission. A cancel, a recall and a start of a submission are ordered by the CAS
+ * on its claim word. The `done` and claim words tell what a dead worker leaves. A submission with
+ * `done` has ended, with its result. One that is RUNNING without `done` fails with the worker's
+ * death as its message, unless `max_attempts` lets it run again. The others never began, and go to
+ * another worker, unless the pool was terminated.
  *
  * The executor has no stand-ins. When all workers wait for what only a pending task can do, the
  * executor stops, and says nothing. So the executor needs a worker for each task that waits for
@@ -235,7 +235,7 @@ __attribute__((no_sanitize("thread"))) static void process_pool_on_count(const f
 	/* the executor is the pool's first member */
 	const struct fl__process_pool *p = (const void *)e;
 	const size_t posted = p->remote.posted.length, alive = p->alive;
-	/* the dispatch gives each worker one task before any worker has two */
+	/* the dispatch gives each worker that takes tasks one task before any worker has two */
 	const size_t running = FL__MIN(posted, alive);
 	stats->threads = (unsigned)alive;
 	stats->idle = (unsigned)(alive - running);

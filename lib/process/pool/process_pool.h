@@ -74,7 +74,7 @@ struct fl__process_pool {
 	size_t alive, started, ended, killed; /* numbers of workers, for statistics */
 	/*
 	 * The manager. `sleeping` is true while it is in epoll, or about to be. `woken` is true
-	 * after this process has rung the pool's doorbell in this sleep.
+	 * after fl__process_pool_wake() has rung the pool's doorbell in this sleep.
 	 */
 	bool sleeping, woken;
 	bool napping; /* in a sleep in which no worker rings */
@@ -130,7 +130,10 @@ extern struct fl__process_pool_sys fl__process_pool_sys;
 
 extern const struct fl__remote_transport fl__process_pool_transport; /* for scenarios */
 
-/* The functions below are called under the executor's lock, unless the comment says otherwise. */
+/*
+ * The functions below are called under the executor's lock, unless the comment says otherwise.
+ * fl__process_pool_stop() with `by_token` is usually called without the lock.
+ */
 
 static inline void fl__process_pool_wake(struct fl__process_pool *p)
 {
@@ -204,9 +207,9 @@ void fl__process_pool_reap_worker(struct fl__process_pool_worker *w);
 void fl__process_pool_free_worker(struct fl__process_pool_worker *w);
 
 /*
- * Gives up the workers that this process has tried to kill and may not kill, since it has dropped
- * privileges. Their running tasks fail. Each of these workers exits after its task, or with this
- * process.
+ * Gives up the workers that this process has tried to kill and may not kill, for example since it
+ * has dropped privileges. Their running tasks fail. Each of these workers exits after its task, or
+ * with this process.
  */
 void fl__process_pool_give_up_unkillable(struct fl__process_pool *p);
 

@@ -149,7 +149,10 @@ enum fl__rings_peeked {
 	FL__RINGS_DAMAGED, /* a word has a value that no sound worker writes */
 };
 
-/* If the oldest submission has ended, copies its completion. Its result is then in the ring. */
+/*
+ * If the oldest submission has ended, copies its completion. Its result is then in the ring, or its
+ * packet is in the channel.
+ */
 enum fl__rings_peeked fl__rings_peek(const struct fl__rings *rings, struct fl__completion *completion);
 
 /* Releases the oldest submission, which must have ended. */

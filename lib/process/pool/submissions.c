@@ -38,8 +38,8 @@ static int process_pool_send_arg(struct fl__process_pool_worker *w, uint32_t seq
  * Fills in the submission of a task. Returns
  *   0
  *   -EAGAIN   one of the worker's arenas or its channel is full now, or the argument is large and
- *             the worker has other tasks
- *   -E2BIG    the task has too many bytes
+ *             the worker has two tasks or more
+ *   -E2BIG    the structs of a task with bytes do not fit into the arena
  *   other     an error of the memfd or of process_pool_send_arg()
  */
 static int process_pool_fill_entry(struct fl__process_pool_worker *w, const struct fl__task_block *block,

@@ -214,7 +214,7 @@ static int worker_make_result(struct worker_self *w, struct worker_job *job)
 	return 0;
 }
 
-/* Ends the submission, and returns its error. */
+/* Unmaps the memory of a job, finishes the bytes of its results, and returns its error. */
 static int worker_finish_job(struct worker_self *w, struct worker_job *job, int error)
 {
 	if (job->arg_memory)

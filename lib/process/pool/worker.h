@@ -51,11 +51,12 @@ static inline size_t fl__room_begin(size_t size, size_t align)
 }
 
 /*
- * A packet of the channel, with a sealed memfd of `size` bytes. An argument is sent before its
- * submission is posted, and a result before its completion, so the receiver does not wait. The
- * worker closes arguments of revoked or skipped submissions. A failed submission with `count` 0 may
- * lack its result, unless it has FL__COMPLETION_KEPT. The memfd of a result's bytes is sent if a
- * handle of an ended element has a place in it, and may be sealed later (pool_bytes.c).
+ * A packet of the channel, with a sealed memfd. For an argument, `size` is the memfd's size; for a
+ * result it is 0. An argument is sent before its submission is posted, and a result before its
+ * completion, so the receiver does not wait. The worker closes arguments of revoked or skipped
+ * submissions. A failed submission with `count` 0 may lack its result, unless it has
+ * FL__COMPLETION_KEPT. The memfd of a result's bytes is sent if a handle of an ended element has a
+ * place in it, and may be sealed later (pool_bytes.c).
  */
 struct fl__memfd_packet {
 	uint32_t magic;

@@ -380,7 +380,7 @@ static const char *process_pool_signal_name(int signal, char text[24])
 
 /*
  * Returns true if the worker has died at an address where it has no memory, and this process has:
- * it used a pointer of this process. mincore() fails if nothing is mapped at the page.
+ * most likely it used a pointer of this process. mincore() fails if nothing is mapped at the page.
  */
 static bool process_pool_used_pointer(const struct fl__process_pool_worker *w)
 {

@@ -22,8 +22,8 @@
  *   - A result, and a kill, take effect by the claim in fl__remote_end().
  *
  * Invariants
- *   1. A task leaves a worker when its end arrives, recall() wins against its start, or the worker
- *      dies. So it runs once for each attempt.
+ *   1. A task leaves a worker when its end arrives, recall() wins against its start, the worker
+ *      dies, or a worker that may not be killed is given up. So it runs once for each attempt.
  *   2. Futures end without the lock. User code runs neither in a submit, nor under the lock, nor on
  *      a waiting thread. It runs on the manager; and on a thread that cancels a task that has not
  *      started, or ends the executor, for the tasks that this thread ends.

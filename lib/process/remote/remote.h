@@ -68,7 +68,10 @@
 struct fl__remote_transport {
 	/* workers may be on other hosts; then `far_check` compares tasks */
 	bool far;
-	/* Called in the first submit, before the manager starts. Returns 0, or an error. */
+	/*
+	 * Called in the first submit, before the manager starts; after an error of it or of the
+	 * manager's start, also in the next submit. Returns 0, or an error.
+	 */
 	int (*start)(fl_executor *e);
 	/*
 	 * Chooses a worker, posts the task to it, and sets block->worker. The task is still in
@@ -91,7 +94,7 @@ struct fl__remote_transport {
 	/*
 	 * Called without the lock, on a waiting thread. Takes what workers have returned, and posts
 	 * queued tasks. Returns true if there was something. Does nothing if another thread has the
-	 * lock for the same work.
+	 * executor's lock, or leads a round.
 	 */
 	bool (*poll)(fl_executor *e);
 	/*
@@ -175,7 +178,7 @@ void fl__remote_end_failed(struct fl__remote *r, struct fl__task_block *block, i
 
 /*
  * Ends the futures of ended tasks. Only the manager ends tasks that need user code; other threads
- * leave them to it. Releases the lock for a while. Returns true if there was a task.
+ * leave them to it. If there is a task, releases the lock for a while, and returns true.
  */
 bool fl__remote_complete(struct fl__remote *r, bool is_manager);
 

@@ -16,8 +16,9 @@
  *
  * A party remembers the generation in which it arrived. Once the word has a later generation, the
  * history tells how the party's generation ended. A generation passes only with all parties. So
- * until the party has looked, each later generation can only break. A party that looks after more
- * than eleven generations is told that the barrier broke.
+ * until the party has looked, each later generation can only break, unless more contexts than
+ * parties use the barrier. A party that looks after more than eleven generations is told that the
+ * barrier broke.
  *
  * The linearization point is the store of the word.
  *
@@ -133,8 +134,9 @@ static bool shm_barrier_may_pass(const void *arg)
 
 /*
  * Breaks the barrier and returns `rc`. If the party's generation has ended before, returns its
- * outcome. Returns -EBADMSG if the monitor is damaged. Waits for the monitor without a deadline,
- * since the other parties depend on this one.
+ * outcome. Returns -EPIPE if the party has not arrived, and the barrier is broken already. Returns
+ * -EBADMSG if the monitor is damaged. Waits for the monitor without a deadline, since the other
+ * parties depend on this one.
  */
 static int shm_barrier_give_up(struct shm_barrier_party *p, int rc)
 {

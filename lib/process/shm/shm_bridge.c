@@ -18,8 +18,8 @@
  *
  * Invariants
  *   1. Bridges, their entries and bridge_unserved change only under bridge_lock, except for WAITERS
- *      (see the table), and for an entry that no other thread knows yet. A thread acquires
- *      bridge_lock before the lock of a bucket of the parking lot.
+ *      (see the table), for an entry that no other thread knows yet, and in a forked child, which
+ *      resets them. A thread acquires bridge_lock before the lock of a bucket of the parking lot.
  *   2. An entry waits for a lock, or for a word that is not a lock's. For a word that is not a
  *      lock's, the critical section that sets DONE also unlinks the entry, and is the bridge's last
  *      access to it. So the waiter may return when it sees DONE. A waiter that gives up earlier
@@ -114,7 +114,10 @@ static void bridge_after_fork_in_child(void)
 
 FL__AT_FORK_IN_CHILD(FL__AT_START, bridge_after_fork_in_child)
 
-/* The functions below are called under bridge_lock, except bridge_wake(), which needs no lock. */
+/*
+ * From here to "Threads.", all functions are called under bridge_lock, except bridge_wake(), which
+ * needs no lock.
+ */
 
 static void bridge_link(struct bridge *b, struct bridge_entry *e)
 {

@@ -11,7 +11,8 @@
 /*
  * A bridge is a thread of the library that sleeps on words in shared memory, for waiters that
  * cannot do so themselves: fibers, and waiters that also wait for something else (a cancel token,
- * or several objects at once). If no thread can be started, each waiter polls every millisecond.
+ * or several objects at once). If no thread can be started, or the library ends, each waiter polls
+ * every millisecond.
  */
 
 /*
@@ -25,7 +26,8 @@ FL_MUST_CHECK int fl__bridge_wait(const uint32_t *word, uint32_t expected, fl_ti
 
 /*
  * Like fl__shm_acquire(), for a context that waits through a bridge. It has one more result,
- * -ECANCELED. It does not check that the owner exists.
+ * -ECANCELED. It does not check that the owner exists, nor that another process wrote this thread's
+ * TID into the lock.
  */
 FL_MUST_CHECK int fl__bridge_acquire(struct fl__shm_lock *l, uint64_t owner, fl_time deadline, fl_cancel_token *cancel);
 

@@ -22,8 +22,8 @@
  *   3. The linearization point of a set is its CAS or its store. The linearization point of a wait
  *      is the load that finds SET or another count.
  *
- * A set and a reset are read-modify-writes even if they change nothing; lib/core/sync/event.c says
- * why.
+ * A set without WAITERS, and a reset, are read-modify-writes even if they change nothing;
+ * lib/core/sync/event.c says why.
  *
  * Kills. If a waiter is killed between its CAS to WAITERS and its sleep, one set takes the slow
  * path. If a thread is killed in shm_event_set_waking() before its store, the event is not set, the
@@ -97,8 +97,8 @@ static struct fl__shm_op shm_event_op(struct shm_event_waiter *w)
 }
 
 /*
- * Sets the event of a word with WAITERS. Returns -EAGAIN if another thread has cleared WAITERS
- * before.
+ * Sets the event of a word with WAITERS. Returns 0; -EBADMSG if the monitor's memory is damaged; or
+ * -EAGAIN if another thread has cleared WAITERS before.
  */
 static int shm_event_set_waking(fl_shm_event *e)
 {

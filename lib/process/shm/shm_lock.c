@@ -257,7 +257,7 @@ uint32_t *fl__shm_word(struct fl__shm_lock *l)
 
 /*
  * The robust list, and the records. A node is the address of next_. The C library stores a node's
- * prev in the word before the node, which is hold_ in a lock.
+ * prev in the word before the node, which is hold_ and unused_ in a lock.
  */
 
 static void *shm_lock_node_of(struct fl__shm_lock *l)

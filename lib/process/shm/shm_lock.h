@@ -56,7 +56,10 @@ enum { FL__SHM_HOLDS = 2 };
 
 /* The calling thread's data for robust locks. */
 struct fl__shm_self {
-	/* NULL if the system has no robust lists; then the kernel frees no lock at a death */
+	/*
+	 * NULL if the system has no robust lists, or the C library's list has another format; then
+	 * the kernel frees no lock at a death
+	 */
 	struct fl__robust_list *list;
 	uint32_t tid; /* 0 while no thread has the record */
 	/* 1 while a thread has the record; by this field alone other threads find a free one */
@@ -88,10 +91,12 @@ long fl__shm_word_offset(void);
 uint32_t *fl__shm_word(struct fl__shm_lock *l);
 
 /*
- * A monitor is a lock that is held for a few instructions. Each operation on the guarded data takes
- * effect by one store, so an owner that dies leaves nothing to repair. A thread leaves its monitors
- * in the reverse order of entering them. fl__shm_enter() waits for a millisecond longer than its
- * deadline: only a stopped owner, or damaged memory, keeps a monitor that long.
+ * A monitor is a lock that is held for one operation, which takes a few instructions, or as long as
+ * it takes to copy items. The `head` of a wait queue is the exception: its owner sleeps. Each
+ * operation on the guarded data takes effect by one store, so an owner that dies leaves nothing to
+ * repair. A thread leaves its monitors in the reverse order of entering them. fl__shm_enter() waits
+ * for a millisecond longer than its deadline. What keeps a monitor that long is a stopped owner,
+ * damaged memory, an owner without a CPU, or a copy of some MB.
  *
  * fl__shm_enter() returns
  *   0           the caller owns the monitor

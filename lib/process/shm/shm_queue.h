@@ -20,7 +20,9 @@ struct fl__shm_ring {
 
 	struct fl__shm_wait_queue items, space, done;
 
-	/* Written once, when the ring is made. */
+	/*
+	 * Written when the ring is made, and never changed, except that a destroy clears `magic`.
+	 */
 	uint64_t item_size;
 	uint32_t size; /* the size of the ring, in items or bytes */
 	uint32_t version;

@@ -6,9 +6,9 @@
  *
  * A region is a memfd. It has no name in a file system, and travels as a descriptor. It is sealed
  * against shrinking, and backed in full before its first use, so that a lack of memory is an error
- * and not a SIGBUS. It holds offsets and never pointers. Its head has magic, version and size. Each
- * value that is read from it is read once and checked: a damaged region is an error, and not a
- * crash.
+ * and not a SIGBUS. It holds offsets, and no pointers except the links of robust lists, which no
+ * process reads from it. Its head has magic, version and size. Each value that is read from it is
+ * read once and checked: a damaged region is an error, and not a crash.
  */
 #include "shm_region.h"
 #include "core/base/atomic.h"

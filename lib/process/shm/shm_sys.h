@@ -16,7 +16,7 @@ struct fl__shm_sys {
 	int (*resize)(int fd, uint64_t size);            /* makes a new file one hole */
 	int (*fill)(int fd, uint64_t at, uint64_t size); /* puts real memory in place of holes */
 	int (*add_seals)(int fd, int seals);             /* adds F_SEAL_... bits */
-	/* returns the seals of the file, or -EINVAL if it is not a memfd */
+	/* returns the seals of the file, or -EINVAL if its file system has none */
 	int (*seals)(int fd);
 	int (*size)(int fd, uint64_t *size); /* stores the size of the file */
 	/* returns 1 or 0, by the mode of the descriptor */
@@ -26,7 +26,8 @@ struct fl__shm_sys {
 	/* Maps the file from its beginning, shared. */
 	int (*map)(int fd, size_t size, bool writable, void **memory);
 	void (*unmap)(void *memory, size_t size);
-	int (*keep)(void *memory, size_t size); /* unmaps the memory in forked children */
+	/* unmaps the memory in forked children, unless the kernel refuses that */
+	int (*keep)(void *memory, size_t size);
 	/* returns roughly the memory that the system can give */
 	uint64_t (*available)(void);
 	/*

@@ -233,7 +233,7 @@ static int attributes_limit_at(int which, const void *new, void *old)
 	return fl__raw(SYS_prlimit64, 0, which, (long)new, (long)old);
 }
 
-/* Reads the settings. What a system lacks stays 0, on both sides. */
+/* Reads the settings. What a system lacks gets the same value on both sides. */
 void fl__settings_read(struct fl__settings *s)
 {
 	enum { LEAST = 20 /* the call returns 20 - nice */, DEADLINE = 6 };

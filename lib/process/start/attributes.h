@@ -10,13 +10,13 @@
  */
 
 /*
- * Hashes of rights. The fork server makes a process only for a caller that has the rights with
- * which the fork server was made.
+ * Hashes of rights. A process of the fork server begins its task only if the caller has the rights
+ * with which the fork server was made.
  */
 struct fl__rights {
 	/*
-	 * The part that is read first: users, groups, capabilities, securebits, no_new_privs,
-	 * and session keyring.
+	 * The parts that are read first. `ids` has users, groups, capabilities, securebits,
+	 * no_new_privs, and session keyring.
 	 */
 	uint64_t ids;
 	uint64_t root;
@@ -66,8 +66,9 @@ struct fl__mask_and_ignored {
 
 /*
  * Reads the rest, in some 50 us. Returns 0, or an error of the system. Without /proc, equal rights
- * may hide differences in namespaces (except the mount namespace), in seccomp filters, and in
- * ambient and bounding capabilities.
+ * may hide differences in namespaces (except the mount namespace), in seccomp filters, in ambient
+ * and bounding capabilities, in the file system ids, and in the security label, the cgroup and
+ * oom_score_adj.
  */
 int fl__rights_read_rest(struct fl__rights *rights, struct fl__mask_and_ignored *more);
 

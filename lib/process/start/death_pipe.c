@@ -21,7 +21,7 @@ static void death_pipe_close_locked(struct fl__death_pipe *d)
 	fl__fds_close(d->ends, 2);
 }
 
-/* Closes all death pipes, which kills the daemons. */
+/* Closes all death pipes, which kills the daemons, and a fork server that was executed. */
 static unsigned death_pipe_end(void)
 {
 	FL__HELD(&death_pipe_lock);

@@ -63,7 +63,7 @@ struct fork_server {
 };
 
 static fl_mutex fork_server_lock = FL_MUTEX_INIT;
-/* signalled when `fork_server_makes`, `senders` or `starts` changes */
+/* signalled when `fork_server_makes` is cleared, and when `senders` or `starts` falls */
 static fl_cond fork_server_changed = FL_COND_INIT;
 static bool fork_server_makes;
 static unsigned fork_server_pools; /* the number of process executors */
@@ -72,8 +72,9 @@ static struct fl__death_pipe fork_server_death_pipe;
 static const char fork_server_silent[] = "no answer from the fork server: is it stopped?";
 
 /*
- * Returns whether this process gets orphans. That is asked when it matters, not when the fork
- * server begins: its first parent may still exist then. Reaps the fork server if it has ended.
+ * Returns whether the fork server was executed, runs, and is a child of this process, which gets
+ * orphans. That is asked when it matters, not when the fork server begins: its first parent may
+ * still exist then. Reaps the fork server if it has ended.
  */
 static bool fork_server_is_child(void)
 {
@@ -268,7 +269,8 @@ static int fork_server_read_rest(struct fork_server_caller *c)
 
 /*
  * Finds a fork server for `c`. The caller holds the lock; the function unlocks while it waits.
- * Afterwards there is no fork server, or one that has the rights of `c`, as far as they are known.
+ * After a result of 0 there is no fork server, or one that has the rights of `c`, as far as they
+ * are known.
  */
 static int fork_server_find(struct fork_server_caller *c)
 {

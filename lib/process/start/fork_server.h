@@ -13,7 +13,8 @@ int fl__fork_server_pid(void);
 void fl__fork_server_after_fork(void);
 
 /*
- * Serves process `parent` over FL__REEXEC_SOCKET, until that process ends. Requires a single
- * thread, all signals blocked, and descriptors set up.
+ * Serves process `parent` over FL__REEXEC_SOCKET, until that process ends or closes its end of the
+ * socket. Requires a single thread, all signals blocked except those of faults, and descriptors set
+ * up.
  */
 _Noreturn void fl__fork_server_serve(int parent);

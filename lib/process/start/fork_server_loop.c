@@ -2,10 +2,10 @@
 /*
  * The fork server's own process. Its loop makes processes for its parent, and reports their ends.
  *
- * It has one thread, which blocks all signals. It ends when its parent ends, or closes the socket.
- * The death pipe kills an executed fork server even if it is stopped at that time. When the fork
- * server ends, the kernel kills the daemons, since its one thread made them. Over a child's channel
- * the fork server replies to the request, and reports the child's end.
+ * It has one thread, which blocks all signals except those of faults. It ends when its parent ends,
+ * or closes the socket. The death pipe kills an executed fork server even if it is stopped at that
+ * time. When the fork server ends, the kernel kills the daemons, since its one thread made them.
+ * Over a child's channel the fork server replies to the request, and reports the child's end.
  *
  * After a program has dropped its privileges, it still has the socket of a fork server that
  * something needs. So the fork server refuses each request of another user (SO_PASSCRED).

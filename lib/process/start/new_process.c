@@ -83,10 +83,13 @@ FL__RAW static int new_process_move_fds(struct fl__setup *setup)
 	return rc;
 }
 
-/* Closes descriptors. An emulator or a seccomp filter may lack close_range(). */
+/*
+ * Closes descriptors. An emulator or a seccomp filter may lack close_range(). Then descriptors stay
+ * open that are not below the soft limit, because the limit was lowered after they were opened.
+ */
 FL__RAW static void new_process_close_range(long first, long last)
 {
-	enum { CLOSE_RANGE = 436 }; /* the number is the same on all architectures */
+	enum { CLOSE_RANGE = 436 }; /* on all architectures except Alpha, MIPS and x32 */
 	if (first > last || fl__raw(CLOSE_RANGE, first, last, 0, 0) == 0)
 		return;
 	struct rlimit limit = {0, 0};

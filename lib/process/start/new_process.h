@@ -35,8 +35,9 @@ struct fl__setup {
 	int fds[FL__SETUP_FDS]; /* descriptors 0, 1, 2, ...; -1 for one that is closed */
 	unsigned n_fds;         /* at least FL__STREAMS */
 	bool through_exec;      /* the descriptors from 3 on survive an exec */
-	bool keep_handlers;     /* keeps the handlers of fault signals */
-	bool stay_blocked;      /* all signals except those of faults stay blocked */
+	/* keeps the handlers of fault signals, and of the C library's own signals */
+	bool keep_handlers;
+	bool stay_blocked; /* all signals except those of faults stay blocked */
 	/* the parent has called fl__new_process_reset_signals() */
 	bool has_defaults;
 	bool group; /* the process leads a process group */
@@ -50,18 +51,19 @@ struct fl__setup {
 };
 
 /*
- * Called in the new process, with all signals blocked. Closes all descriptors that `setup` does not
- * name, resets the handlers, and ignores and blocks the signals of `setup->signals`; with
- * `stay_blocked` the mask does not change, except that signals of faults are unblocked. If the
- * process with which the new process shall die has ended, the new process ends. The function makes
- * system calls only, since another thread of the parent may have locked the C library. Returns 0;
- * or -ENOTSUP if a death pipe cannot end the first process of a PID namespace; or another errno.
+ * Called in the new process, with all signals blocked, perhaps except those of faults. Closes all
+ * descriptors that `setup` does not name, resets the handlers, and ignores and blocks the signals
+ * of `setup->signals`; with `stay_blocked` the mask does not change, except that signals of faults
+ * are unblocked. If the process with which the new process shall die has ended, the new process
+ * ends. The function makes system calls only, since another thread of the parent may have locked
+ * the C library. Returns 0; or -ENOTSUP if a death pipe cannot end the first process of a PID
+ * namespace; or another errno.
  */
 int fl__new_process_setup(struct fl__setup *setup);
 
 /*
- * Called in a fork server. Calls what the run of a task calls, so that no process must look it up
- * (lazy binding).
+ * Called in a fork server. Calls functions of the C library that the run of a task calls, so that
+ * no process must look them up (lazy binding).
  */
 void fl__new_process_rehearse(void);
 
@@ -70,15 +72,16 @@ void fl__new_process_reset_signals(const struct fl__setup *setup);
 struct fl__request;
 
 /*
- * Runs the task. First it calls `ready`, whose `rc` is 0 when all is set up, or an error; `fd`
- * is the `keep` of `setup`.
+ * Runs the task. First it calls `ready`, whose `rc` is 0 when all is set up, or an error, after
+ * which the task does not run; `fd` is the `keep` of `setup`.
  */
 _Noreturn void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc));
 
 /*
- * Flushes the standard streams before an end or a fork. Gives up after a second if another thread
+ * Flushes all stdio streams before an end or a fork. Gives up after a second if another thread
  * keeps stdin, stdout or stderr locked, where fflush(NULL) would wait. What the streams hold is
- * then lost at an end, and copied by a fork.
+ * then lost at an end, and copied by a fork. As long as another thread keeps another stream locked,
+ * the function waits.
  */
 void fl__flush_streams(void);
 

@@ -121,7 +121,7 @@ static char **reexec_environment(enum fl__reexec_role role)
 
 /*
  * Fills `setup` for this program: no input and no output, the caller's standard error, and
- * `socket`. The caller closes `fds[0]`.
+ * `socket`. The caller closes `fds[0]`, unless it calls fl__new_process_setup() itself.
  */
 static int reexec_setup(struct fl__setup *setup, int socket)
 {
@@ -268,7 +268,7 @@ int fl__reexec_start(struct fl__reexec *x)
 		return rc;
 	x->socket = sockets[0];
 	/* the kernel says which user has sent a packet */
-	/* this cannot fail */
+	/* fails only in a sandbox; then a fork server refuses each request */
 	(void)fl__net_sys.set_option(sockets[1], SOL_SOCKET, SO_PASSCRED, 1);
 	x->problem = "getsockopt() is forbidden, by which the new process finds its socket";
 	rc = fl__net_sys.get_option(sockets[1], SOL_SOCKET, SO_TYPE, &(int){0}) == 0 ? 0 : -ENOTSUP;

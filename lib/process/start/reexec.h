@@ -21,7 +21,7 @@ enum fl__reexec_role { FL__REEXEC_FORK_SERVER = 'f', FL__REEXEC_TASK = 't', FL__
 int fl__reexec_check(const char *method, const char *or_else);
 #define FL__REEXEC_PROBLEM "this program cannot be executed again"
 
-/* Returns true after an unshare() or setns() of the PID namespace. */
+/* Returns true after an unshare() or setns() of the PID namespace, and false without /proc. */
 bool fl__has_left_pid_namespace(void);
 
 struct fl__reexec {

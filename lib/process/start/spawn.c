@@ -9,13 +9,13 @@
  * The calling thread blocks all signals until clone() returns: no handler of the program may run in
  * the child.
  *
- * Until its exec, a child holds all descriptors of this process open. If another thread closes one
- * before that exec and starts a program, that program would still find a file open for writing
- * (ETXTBSY), a file locked, or a port taken. So `spawn_lock` lets one child at a time be on the way
- * to its exec: what a thread closed before its start is closed when its program begins. An exec may
- * hang, for example if this process serves the file system of the program. So a start waits for the
- * lock no longer than for an answer, and then goes on without it. A start blocks its thread, also
- * in a fiber, as clone() does.
+ * Until shortly before its exec, a child holds all descriptors of this process open. If another
+ * thread closes one before that time and starts a program, that program would still find a file
+ * open for writing (ETXTBSY), a file locked, or a port taken. So `spawn_lock` lets one child at a
+ * time be on the way to its exec: what a thread closed before its start is closed when its program
+ * begins. An exec may hang, for example if this process serves the file system of the program. So a
+ * start waits for the lock no longer than for an answer, and then goes on without it. A start
+ * blocks its thread, also in a fiber, as clone() does.
  *
  * If an orphan's parent is killed before it has set `done`, the orphan may still use the memory.
  * The calling thread then waits for the end of the pipe, too, with a deadline
@@ -108,8 +108,8 @@ static bool spawn_is_lost(const struct fl__spawn *spawn)
 }
 
 /*
- * Returns the child's error; or 0 after an exec; or -ETIMEDOUT if a lost orphan, or a child with a
- * copy of the memory, has not answered in time.
+ * Returns the child's error; or 0 after an exec, or if the child was killed before it; or
+ * -ETIMEDOUT if a lost orphan, or a child with a copy of the memory, has not answered in time.
  */
 static int spawn_exec_result(const struct fl__spawn *spawn, int pipe)
 {
@@ -120,7 +120,10 @@ static int spawn_exec_result(const struct fl__spawn *spawn, int pipe)
 	return spawn_read_error(pipe);
 }
 
-/* Kills and reaps the child unless it has a pidfd and has called exec. */
+/*
+ * Kills and reaps a child without a pidfd, and a child that has not called exec. An orphan is left
+ * alone.
+ */
 static int spawn_finish(struct fl__spawn *spawn, int pipe)
 {
 	if (spawn->orphan)

@@ -47,7 +47,10 @@ struct fl__start_method {
 	bool by_request;
 	/* True if the process is a child of the fork server, and not of this process. */
 	bool by_server;
-	/* Makes the process. Returns 0; or an error, after which there is no process. */
+	/*
+	 * Makes the process. Returns 0; or an error, after which there is no process. After
+	 * -EOWNERDEAD, a process that is no daemon may run all the same.
+	 */
 	int (*start)(struct fl__start *start);
 	/*
 	 * Looks whether the process has ended. Returns 1, and stores the status, if it has; 0 if it

@@ -80,9 +80,10 @@ FL_BEGIN_DECLS
  * MPI_Finalize(), and must not make other calls of MPI while an executor exists. A thread of rank 0
  * that submits a task, or waits for one, may call MPI itself in the name of the executor. It needs
  * 64 KiB of stack for that. The callbacks of a future, and the hook `drop_arg` of its task, run on
- * a thread of the executor, or on the thread that cancels the task. They must not wait for tasks of
- * the same executor. A callback that is registered after the end of the task runs at once, on the
- * thread that registers it. The hook `drop_result` runs on the thread that frees the future.
+ * a thread of the executor; or on the thread that cancels the task before it has started, or ends
+ * the executor. They must not wait for tasks of the same executor. A callback that is registered
+ * after the end of the task runs at once, on the thread that registers it. The hook `drop_result`
+ * runs on the thread that frees the future.
  *
  * Neither fl_main() nor a function of this header is a cancellation point of pthread_cancel(). A
  * cancel does not act while the executor calls MPI. Whether a call of MPI that the program makes is
@@ -170,9 +171,9 @@ FL_API FL_MUST_CHECK int fl_mpi_executor_create(fl_executor **e, const fl_execut
 
 /*
  * Returns the number of living ranks of the job, including rank 0. An executor needs at least two
- * of them. The result is 0 if the program was not started by a launcher of MPI and has not spawned
- * ranks. Only rank 0 learns of deaths: in a worker rank the result includes the ranks that have
- * died.
+ * of them. The result is 0 as long as MPI was not started, as in a program without a launcher that
+ * has not tried to spawn ranks. Only rank 0 learns of deaths: in a worker rank the result includes
+ * the ranks that have died.
  */
 FL_API unsigned fl_mpi_ranks(void);
 

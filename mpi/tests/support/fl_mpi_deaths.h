@@ -170,7 +170,10 @@ static inline unsigned serving_ranks(fl_executor *e)
 	return stats.threads;
 }
 
-/* Checks that four tasks a worker succeed. Their ids begin with `id`. Returns the next id. */
+/*
+ * Checks that four tasks for each living worker rank succeed. Their ids begin with `id`. Returns
+ * the next id.
+ */
 static inline uint32_t all_succeed(fl_executor *e, uint32_t id)
 {
 	fl_future *f[4 * DEATHS_RANKS];

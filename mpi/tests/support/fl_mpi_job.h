@@ -87,7 +87,7 @@ ROLE(refused)
 	return fl_mpi_executor_create(&e, NULL, NULL) == -ENOTSUP && !e ? 0 : 1;
 }
 
-/* Starts this program once more with that role, and returns its exit status. */
+/* Starts this program once more with the role `refused`, and returns its exit status. */
 static inline int start_refused(void)
 {
 	fl_process *p = NULL;
@@ -111,7 +111,8 @@ static inline void job_takes_too_long(int number)
 
 /*
  * Runs a role with so many ranks, or without mpirun if `ranks` is NULL. `launcher` is NULL for that
- * of the build. `more` has the arguments of the program. Returns the exit status, or 128 + SIGKILL.
+ * of the build. `more` has the arguments of the program: none with a `launcher`, and at most two
+ * without mpirun. Returns the exit status, or 128 + SIGKILL.
  */
 static inline int job_by(const char *launcher, const char *role, const char *ranks, char **more)
 {
