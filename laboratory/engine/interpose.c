@@ -149,15 +149,13 @@ static void *early_move(void *to, const void *from, size_t size)
 /* Returns the part of the write before which the process is killed; 0: it is not killed. */
 static size_t written(void *to, size_t size, uintptr_t pc)
 {
-	lab_plain((uintptr_t)to, size, true, pc);
+	lab_writes(to, size, pc);
 	return __builtin_expect(lab.killable, 0) ? lab_cut((uintptr_t)to, size, pc) : 0;
 }
 
 static void copied(void *to, const void *from, size_t size, uintptr_t pc)
 {
-	if (size == 0)
-		return;
-	lab_plain((uintptr_t)from, size, false, pc);
+	lab_reads(from, size, pc);
 	const size_t cut = written(to, size, pc);
 	if (cut == 0)
 		return;
@@ -167,7 +165,7 @@ static void copied(void *to, const void *from, size_t size, uintptr_t pc)
 
 static void filled(void *to, int byte, size_t size, uintptr_t pc)
 {
-	const size_t cut = size > 0 ? written(to, size, pc) : 0;
+	const size_t cut = written(to, size, pc);
 	if (cut == 0)
 		return;
 	(void)real_memset(to, byte, cut);

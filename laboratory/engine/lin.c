@@ -100,8 +100,7 @@ static struct record *record_of(struct run *run, unsigned place)
 
 static void say_step(uint8_t kind, unsigned place, uint64_t result)
 {
-	const struct lab_op op = {.kind = kind, .address = place};
-	lab_event(&op)->value = result;
+	lab_event((struct lab_op){.kind = kind, .address = place})->value = result;
 }
 
 /*

@@ -493,8 +493,11 @@ void lab_cells_in(uintptr_t address, size_t size, void (*visit)(const struct lab
 
 /* --- race.c --- */
 void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc);
-/* A function of the C library reads these bytes for the running thread. */
+/* A function of the C library reads or writes these bytes for the running thread. */
 void lab_reads(const void *from, size_t size, uintptr_t pc);
+void lab_writes(void *to, size_t size, uintptr_t pc);
+/* Stores the value where the program wants a result of its call. */
+#define LAB_STORE(to, pc, ...) (lab_writes((to), sizeof *(to), (pc)), (void)(*(to) = __VA_ARGS__))
 /*
  * The running thread uses an object of the C library in this memory. This is a read, but no access
  * of the program itself: a loop of the program is where it was.
@@ -597,9 +600,9 @@ int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_
 int lab_futex_wake(uintptr_t word, int n, uintptr_t pc);
 
 /* trace.c */
-bool lab_records(void);                               /* whether steps of the running thread are kept */
-struct lab_event *lab_event(const struct lab_op *op); /* where nothing is recorded: one that is not shown */
-void lab_event_settle(void);                          /* the last plain write is done: its event gets the value */
+bool lab_records(void);                        /* whether steps of the running thread are kept */
+struct lab_event *lab_event(struct lab_op op); /* where nothing is recorded: one that is not shown */
+void lab_event_settle(void);                   /* the last plain write is done: its event gets the value */
 void lab_hash(uint64_t value);
 /* Room for a name, which is valid until the 16th name after it. */
 enum { LAB_NAME = 192 };
