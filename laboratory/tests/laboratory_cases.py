@@ -883,7 +883,7 @@ static inline long futex(int call, int n) { return syscall(SYS_futex, &y, call, 
 void fl_stress_assume(_Bool);
 static int start(void *arg) { return arg != NULL; }
 static void *take(void *arg) { return arg; }
-static inline void begin(int n, ...) { va_start(*(va_list *)stream, n); }
+static inline void begin(int n, ...) { va_list *at = (va_list *)stream; va_start(*at++, n); if (at != (va_list *)stream + 1) abort(); }
 static int f[5], on = 1;
 static volatile int stop;
 static char s[8];
@@ -985,7 +985,7 @@ RACES = {
     "lock": (LOCKS, "m = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;", LOCKS),
     "once": ("pthread_once(f, (void (*)(void))sched_yield);", "f[0] = PTHREAD_ONCE_INIT;"),
     "qsort": ("qsort(f, 5, sizeof *f, (int (*)(const void *, const void *))strcmp);", "plain = f[4];"),
-    "va_start": ("begin(1);", "va_list own; va_copy(own, *(va_list *)stream);", "stream = malloc(99);"),
+    "va_start": ("begin(1);", "va_list own[3], *at = own, *from = (va_list *)stream; va_copy(*at++, *from++); if (at != own + 1 || from != (va_list *)stream + 1) abort();", "stream = malloc(99);"),
     "vprintf": ("begin(1); sem_post(&p); vprintf(\"\", *(va_list *)stream);", "sem_wait(&p); plain = *(char *)stream;", "stream = malloc(99); sem_init(&p, 0, 0);"),
     "realloc": ("*(char *)stream = 1;", "free(realloc(stream, 9));", "stream = malloc(8);"),
 }
@@ -1423,7 +1423,8 @@ def words(tool):
     with Folder() as folder:
         folder.write("bank.h", "#ifdef __cplusplus\nextern \"C\"\n#endif\nint twice(int n);\nint thrice(int n);\n")
         files = [folder.write("one.c", "#include <bank.h>\nint main(int argc, char **argv) { (void)argv; return argc != 2 || LIMIT != 4 || twice(1) + thrice(1) != 5; }\n"),
-                 folder.write("two.cc", "#include <bank.h>\n#include <cmath>\nint twice(int n) { static_assert(__cplusplus >= 202002L); return n + std::lround(std::sqrt(n)); }\n")]
+                 folder.write("two.cc", "#include <bank.h>\n#include <cmath>\n#include <cstdarg>\nstatic int first(int n, ...) { va_list own[2], *at = own; va_start(*at++, n); n = va_arg(own[0], int); va_end(own[0]); return n; }\n"
+                          "int twice(int n) { static_assert(__cplusplus >= 202002L); return first(1, n + (int)std::lround(std::sqrt(n))); }\n")]
         files += ["-I", folder.name, "-DLIMIT=(2 + 2)", "-std=c11", "-std=c++20", "-O2", "-fsanitize=thread", "-o", "x"]
         three = folder.write("three.c", "int thrice(int n) { return 3 * n; }\n")
         for name, flag, said in (("seen", "-fsanitize=thread", "proved: all 1 execution\n"), ("hidden", "-g", "not proved: assembly, an object without")):
