@@ -169,6 +169,7 @@ struct lab_thread {
 	struct lab_view acquired;
 	struct lab_view released; /* `view` at the last release fence */
 	uintptr_t calls[64];
+	uintptr_t deepest; /* the lowest frame of the program on its stack; 0: no execution has had it */
 };
 
 /* The bounds of one execution, and how much of them is used. */

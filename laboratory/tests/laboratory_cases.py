@@ -516,6 +516,12 @@ SHORT = {
     "descriptor_errors": ("passed", "", LISTENS + ERRORS),
     "epoll_nested": ("not_modelled", "watches an epoll descriptor by another one", "epoll_ctl(epoll_create1(0), EPOLL_CTL_ADD, epoll_create1(0), &e);"),
     "key_deleted": ("misuse", "does not exist", "pthread_key_t key; pthread_key_create(&key, NULL); pthread_key_delete(key); pthread_setspecific(key, &key);"),
+    # If x is 1, the block's address stays far down the stack. There, a frame of the next execution has bytes that are never written.
+    "leak_deep_stack": ("leak", "3 bytes", "sem_init(&p, 0, 0);",
+                        "struct { char near[8192]; void *volatile kept[64]; } own; if (arg == &x) memset(own.near, 0, sizeof own.near); "
+                        "else if (arg == &y) sem_wait(&p); else if (arg) for (int i = 0; i < 64; i++) own.kept[i] = arg; else { "
+                        "(void)!posix_memalign((void *)&stream, 16, 3); if (R(x)) run0(stream); stream = NULL; run0(&x); W(y, 1); run0(&y); }",
+                        "W(x, 1); while (!R(y)); exit(0);"),
     "libc_atoi_race": ("data_race", "read of s", "", "s[0] = '1';", "plain = atoi(s);"),
     "libc_printf_race": ("data_race", "read of s", "", "s[0] = 'a';", 'printf("%g%s", 1.0, s);'),
     "libc_rounding": ("not_modelled", "fesetround() of libm.so", "fesetround(FE_UPWARD);"),  # would outlive the execution
