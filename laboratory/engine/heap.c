@@ -152,14 +152,6 @@ static uintptr_t heap_reused(size_t alignment, size_t room)
 	return b->address - sizeof(struct header);
 }
 
-void lab_heap_published(lab_value value)
-{
-	/* a tag may be in the low bits */
-	const uintptr_t address = (uintptr_t)value & ~(uintptr_t)(UNIT - 1);
-	if (lab.program && lab_is_heap(address - 1) && units[unit_of(address) - 1] == GAP)
-		blocks[((const struct header *)address)[-1].block].published = true;
-}
-
 void *lab_alloc(size_t size, uintptr_t pc)
 {
 	return lab_alloc_aligned(UNIT, size, pc);
@@ -250,6 +242,15 @@ static struct block *block_of(uintptr_t address)
 	return b && address >= b->address && address - b->address < (b->size ? b->size : 1) ? b : NULL;
 }
 
+void lab_heap_published(lab_value value)
+{
+	/* a tag may be in the low bits */
+	const uintptr_t address = (uintptr_t)value & ~(uintptr_t)(UNIT - 1);
+	struct block *b = lab.program ? block_of(address) : NULL;
+	if (b && b->address == address)
+		b->published = true;
+}
+
 bool lab_block_number(unsigned number, struct lab_block *found)
 {
 	if (number >= n_blocks)
@@ -294,8 +295,7 @@ void lab_free(void *memory, uintptr_t pc)
 	const struct lab_op op = {LAB_FREE, 0, 0, address, pc};
 	if (!lab_is_heap(address))
 		return; /* it was allocated before the executions, and the next one needs it, too */
-	struct block *b =
-	    units[unit_of(address) - 1] == GAP ? &blocks[((const struct header *)memory)[-1].block] : NULL;
+	struct block *b = block_of(address);
 	if (!b || b->address != address)
 		lab_fail(LAB_USE_AFTER_FREE, "free of %p, which is no block", memory);
 	if (b->freed) {
@@ -305,6 +305,7 @@ void lab_free(void *memory, uintptr_t pc)
 	}
 	lab_objects_freed(address, b->size, pc); /* This names an object. Its uses are reads of the block, too. */
 	lab_race_free(address, b->size, pc);
+	lab_race_free((uintptr_t)&b->size, sizeof b->size, pc);
 	b->freed = true;
 	b->freed_pc = pc;
 	b->freed_by = lab.self->id;
@@ -421,6 +422,15 @@ void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 	                                  : "in the frame of a function that has returned");
 }
 
+size_t lab_size_asked(uintptr_t address, uintptr_t pc)
+{
+	const struct block *b = block_of(address);
+	if (!b || b->address != address || b->freed)
+		bad_access(address, 1, false, pc);
+	lab_reads(&b->size, sizeof b->size, pc);
+	return b->size;
+}
+
 /* Whether all bytes are in live blocks. */
 static bool heap_is_live(uintptr_t address, uintptr_t last)
 {
@@ -535,6 +545,9 @@ bool lab_name_memory(uintptr_t address, char *text, size_t size)
 			snprintf(text, size, "%s, byte %zu", heap_name(near), (size_t)(address - near->address));
 		else
 			snprintf(text, size, "heap");
+	} else if (address - (uintptr_t)blocks < sizeof blocks) {
+		snprintf(text, size, "the size of %s",
+		         heap_name(&blocks[(address - (uintptr_t)blocks) / sizeof *blocks]));
 	} else {
 		return false;
 	}

@@ -113,9 +113,9 @@ EXPORTED void *memalign(size_t alignment, size_t size)
 
 EXPORTED size_t malloc_usable_size(void *memory)
 {
-	FORWARD_UNLESS(lab_is_heap((uintptr_t)memory) || lab_is_early((uintptr_t)memory), malloc_usable_size,
-	               REAL(malloc_usable_size), (memory));
-	return lab_size(memory);
+	const uintptr_t at = (uintptr_t)memory;
+	FORWARD_UNLESS(lab_is_heap(at) || lab_is_early(at), malloc_usable_size, REAL(malloc_usable_size), (memory));
+	return OURS() && lab_is_heap(at) ? lab_size_asked(at, PC) : lab_size(memory);
 }
 
 static __typeof__(memcpy) *real_memcpy;

@@ -545,6 +545,7 @@ bool lab_is_early(uintptr_t address);
 extern size_t lab_early_used; /* how many bytes constructors have allocated */
 void *lab_map(size_t size);   /* pages that live until the end of the execution */
 size_t lab_size(const void *memory);
+size_t lab_size_asked(uintptr_t address, uintptr_t pc); /* the program asks for the size of a block */
 bool lab_is_heap(uintptr_t address);
 bool lab_is_stack(uintptr_t address); /* of a model thread */
 bool lab_is_guard(uintptr_t address); /* between two stacks */

@@ -527,6 +527,12 @@ SHORT = {
     "libc_rounding": ("not_modelled", "fesetround() of libm.so", "fesetround(FE_UPWARD);"),  # would outlive the execution
     "libc_setenv_race": ("data_race", "of the environment by", "", 'setenv("A", "1", 1);', '(void)getenv("A");'),
     "libc_strtok_race": ("data_race", "write of the state of strtok()", "", *2 * ['char text[] = "a b"; (void)strtok(text, " ");']),
+    "free_inside": ("use_after_free", "which is no block", "char *volatile own = malloc(9); free(own + 1);"),
+    "malloc_size_freed": ("use_after_free", "in a block that main freed", "char *own = malloc(9); free(own); return malloc_usable_size(own) < 9;"),
+    "malloc_size_inside": ("use_after_free", "outside any block", "char *own = malloc(9); return malloc_usable_size(own + 1) < 9;"),
+    "malloc_size_race": ("use_after_free", "not ordered with the read of the size of ", "stream = malloc(9);",
+                         "plain = malloc_usable_size(stream) < 9; W(x, 1);", "while (!R(x)); free(stream);"),
+    "malloc_sizes": ("passed", "", "for (int i = 0; i < 9; i++) { char *own = malloc(i); if (malloc_usable_size(own) < i || malloc_usable_size(NULL)) abort(); free(own); }"),
     "map_keeps": ("passed", "", "char **kept = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); assert(kept != MAP_FAILED); kept[0] = malloc(1);"),
     "mutex_destroy_locked": ("misuse", "destroys", "pthread_mutex_lock(&m); pthread_mutex_destroy(&m);"),
     "mutex_forgotten": ("data_race", "plain", "", "pthread_mutex_lock(&m); plain++; pthread_mutex_unlock(&m);", "plain++;"),
@@ -854,6 +860,7 @@ INCLUDES = """#define _GNU_SOURCE
 #include <fcntl.h>
 #include <fenv.h>
 #include <linux/futex.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
