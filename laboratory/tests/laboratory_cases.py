@@ -202,6 +202,9 @@ def planted_case(tool, name):
     found = [t for t in tool.self_test()["planted"] if t["test"]["name"] == name]
     if not found or found[0]["problem"]:
         raise Failure(found[0]["problem"] + "\n" + told(found[0]["test"]) if found else "it did not run")
+    # This bug needs two choices. The search finds it with more of them, so the report has two only if the failure was shrunk.
+    if name == "failed_cas_relaxed__forbidden":
+        expect_all(found[0]["test"]["replay"].count(","), 1)
 
 
 # --- the program ---
