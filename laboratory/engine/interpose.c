@@ -106,10 +106,7 @@ EXPORTED int posix_memalign(void **memory, size_t alignment, size_t size)
 	return 0;
 }
 
-EXPORTED void *memalign(size_t alignment, size_t size)
-{
-	return lab_allocate(alignment, size, OURS(), PC);
-}
+EXPORTED void *memalign(size_t alignment, size_t size) __attribute__((alias("aligned_alloc")));
 
 EXPORTED size_t malloc_usable_size(void *memory)
 {

@@ -97,8 +97,8 @@ static void io_look(struct lab_looked *l)
 void lab_io_change(struct lab_looked *l)
 {
 	io_begin(l);
-	for (unsigned i = 0; i < lab.n_threads; i++)
-		if (!lab_is_known(i, l->at[i]))
+	LAB_EACH_THREAD (t)
+		if (!lab_is_known(t->id, l->at[t->id]))
 			lab_met(LAB_MET_DESCRIPTOR);
 	*l = (struct lab_looked){lab.generation, lab.self->id, lab_clock_after(lab.self), {0}};
 }
