@@ -1241,7 +1241,7 @@ def proofs(tool):
             test = tool.test(folder.program(name, bodies, first), "--strategy", "graphs", "--jobs", "3")
             if not test["proved"] or test["complete"] > complete or test["blocked"] > blocked or test["complete"] < complete * (name == "orders"):
                 problems.append(f"{name}: {test}")
-        for name, bodies, said in (("twice", 2 * [SPINS.split(";")[0] + ";"], "LIVELOCK"), ("last", [body.replace("{}", str(int("11223300", 4))) for body in ORDERS], "CRASH"), ("crossed", ["pthread_mutex_lock(&m); pthread_mutex_lock(&n); pthread_mutex_unlock(&n); pthread_mutex_unlock(&m);", "pthread_mutex_lock(&n); pthread_mutex_lock(&m); pthread_mutex_unlock(&m); pthread_mutex_unlock(&n);"], "DEADLOCK"),
+        for name, bodies, said in (("lost", ["stream = malloc(1); stream = NULL;"], "LEAK"), ("twice", 2 * [SPINS.split(";")[0] + ";"], "LIVELOCK"), ("last", [body.replace("{}", str(int("11223300", 4))) for body in ORDERS], "CRASH"), ("crossed", ["pthread_mutex_lock(&m); pthread_mutex_lock(&n); pthread_mutex_unlock(&n); pthread_mutex_unlock(&m);", "pthread_mutex_lock(&n); pthread_mutex_lock(&m); pthread_mutex_unlock(&m); pthread_mutex_unlock(&n);"], "DEADLOCK"),
                                    ("step_in_section", ["pthread_mutex_lock(&m); pthread_rwlock_wrlock(&l); pthread_rwlock_unlock(&l); pthread_mutex_unlock(&m);", "pthread_rwlock_wrlock(&l); pthread_mutex_lock(&m); pthread_mutex_unlock(&m); pthread_rwlock_unlock(&l);"], "DEADLOCK"),
                                    ("unseen", ["pthread_mutex_lock(&m); ((char *)f)[0] = '1'; pthread_mutex_unlock(&m);", "pthread_mutex_lock(&m); if (atoi((char *)f)) abort(); pthread_mutex_unlock(&m);"], "CRASH"),
                                    ("woken_once", [TAKES, TAKES, GIVES.replace("+ 1", "+ 2")], "DEADLOCK"),
@@ -1286,10 +1286,11 @@ def proofs(tool):
             path = folder.write(name + ".c", re.sub(r"\tpthread_join.*\n\treturn 0;", f"\t{end}", text))
             for strategy in ("dfs:all", "graphs") if status else ("auto",):
                 expect(tool.says(path, "--strategy", strategy, status=status), said)
-        path = folder.write("other_order.c", threaded(PROOFS["two_and_two"][0]).replace("\treturn 0;", "\treturn x == 1 && y == 1;"))
-        out = tool.says(path, status=1)
-        expect(out, "main returns 1", "the search: execution graphs", "another modification order than the order of execution: no replay")
-        expect(replayed(tool, out.replace("To try again", "The same again")), "main returns 1", "another modification order")
+        for end, said in ("return x == 1 && y == 1;", "main returns 1"), ("if (x == 1 && y == 1) stream = malloc(1), stream = NULL; return 0;", "LEAK"):
+            path = folder.write("other_order.c", threaded(PROOFS["two_and_two"][0]).replace("return 0;", end))
+            out = tool.says(path, status=1)
+            expect(out, said, "the search: execution graphs", "another modification order than the order of execution: no replay")
+            expect(replayed(tool, out.replace("To try again", "The same again")), said, "another modification order")
         inputs = "unsigned fl_stress_choose(unsigned n); if (fl_stress_choose(4) * 4 + fl_stress_choose(4) == 6 && R(x)) abort();"
         expect(replayed(tool, tool.says(folder.program("inputs", [inputs, "W(x, 1);"]), "--strategy", "graphs", status=4), 4), "--replay")
         expect(tool.says(folder.program("refused", [], NO_GRAPHS), "--strategy", "graphs", status=5), "0 passed, 0 failed, 1 skipped")
