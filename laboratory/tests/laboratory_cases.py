@@ -1090,7 +1090,7 @@ FEW = {
     # two programs of GenMC's group "saver", with fewer writes
     "iriw_last": ("", ["for (int i = 1; i <= 9; i++) W(x, i);", "for (int i = 1; i <= 9; i++) W(y, i);", "fl_stress_assume(R(x) == 9 && !R(y));", "fl_stress_assume(!R(y) && R(x) == 9);"], 1, 3),
     "swap_lock": ("", 3 * ["for (int free = 0; !atomic_compare_exchange_strong(&x, &free, 1); free = 0); atomic_store(&x, 0);"], 6, 6),
-    # Slots of these threads' frames are never written, and so have what an earlier execution has left.
+    # Slots of these threads' frames are never written. They must not have what an earlier execution has left.
     "waits_for_two": ("", ["W(x, 1); W(y, 1);", "int u = 0, v = 0; for (;;) { u = R(x); if (u) { v = R(y); if (v >= 1) break; } }", "W(x, 1); (void)R(x); W(y, 2);"], 24, 14),
     "readers_and_futex": ("", ["pthread_rwlock_rdlock(&l); pthread_rwlock_unlock(&l); while (!R(x)) syscall(SYS_futex, &x, FUTEX_WAIT, 0, NULL, NULL, 0);", "pthread_rwlock_wrlock(&l); pthread_rwlock_unlock(&l); W(x, 1); syscall(SYS_futex, &x, FUTEX_WAKE, 1);"], 18, 6),
 }
