@@ -30,8 +30,11 @@ DECLARED(void, __tsan_func_entry, void *caller)
 	if (!lab.active)
 		return;
 	struct lab_thread *self = lab.self;
+	const uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+	if (frame < self->deepest)
+		self->deepest = frame;
 	if (__builtin_expect(lab.recording, 0))
-		lab_frame_enter(PC, *(const uintptr_t *)__builtin_frame_address(0), (uintptr_t)caller);
+		lab_frame_enter(PC, *(const uintptr_t *)frame, (uintptr_t)caller);
 	if (self->depth < sizeof self->calls / sizeof self->calls[0])
 		self->calls[self->depth] = (uintptr_t)caller;
 	self->depth++;

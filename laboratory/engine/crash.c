@@ -206,7 +206,7 @@ static bool can_die(void)
 _Noreturn void lab_die(struct lab_op op, enum lab_death how)
 {
 	const uint8_t process = lab.self->process;
-	struct lab_event *event = lab_event(&op);
+	struct lab_event *event = lab_event(op);
 	event->value = (lab_value)how;
 	event->other = op.kind;
 	event->op.kind = LAB_KILLED;

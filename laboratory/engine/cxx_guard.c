@@ -19,7 +19,7 @@ int lab_guard_acquire(uint8_t *guard)
 {
 	if (!OURS())
 		return *guard == 0;
-	return lab_once_begin((uintptr_t)guard, "initialises the static variable of", PC);
+	return lab_once_begin(guard, "initialises the static variable of", PC);
 }
 
 void lab_guard_release(uint8_t *guard)
@@ -29,11 +29,11 @@ void lab_guard_release(uint8_t *guard)
 		return;
 	}
 	lab_atomic_store((uintptr_t)guard, 1, 1, __ATOMIC_RELEASE, PC);
-	lab_once_end((uintptr_t)guard, true);
+	lab_once_end(guard, true);
 }
 
 void lab_guard_abort(uint8_t *guard)
 {
 	if (OURS())
-		lab_once_end((uintptr_t)guard, false);
+		lab_once_end(guard, false);
 }

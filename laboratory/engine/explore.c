@@ -156,6 +156,7 @@ static bool keep_leak(void)
 		result.found_ns = lab_clock_ns() - began;
 		keep_texts();
 		result.verdict = LAB_PASSED;
+		lab.recording = false;
 	}
 	return true;
 }
@@ -231,7 +232,7 @@ static bool run_one(enum lab_strategy strategy)
 		result.pruned++;
 	else
 		result.executions++;
-	if (lab.failed && (lab_failure_is_known(lab.verdict) || keep_leak()))
+	if (lab.failed && (lab_failure_is_known(lab.verdict) || (strategy != LAB_GRAPH && keep_leak())))
 		return true;
 	return !lab.failed;
 }
@@ -433,14 +434,15 @@ static bool graphs_on(uint64_t executions, int64_t limit)
 			graphs.met = 1u << LAB_MET_STEPS; /* so that `seen` is not this search */
 			break;
 		}
-		if (!passed) {
-			guide_failure();
-			return false;
-		}
 		graphs.met |= lab.limits | (lab_graph_is_bounded() ? 1u << LAB_MET_FAULTS : 0);
 		graphs.complete += !lab.pruned;
 		graphs.blocked += lab.pruned;
 		graphs.outdated += lab.outdated;
+		if (!passed && !(leak.found && keep_leak())) {
+			guide_failure(); /* so that a leak has a schedule, too */
+			if (!keep_leak())
+				return false;
+		}
 		if (time_is_up(limit))
 			break;
 	}

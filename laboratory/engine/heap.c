@@ -152,14 +152,6 @@ static uintptr_t heap_reused(size_t alignment, size_t room)
 	return b->address - sizeof(struct header);
 }
 
-void lab_heap_published(lab_value value)
-{
-	/* a tag may be in the low bits */
-	const uintptr_t address = (uintptr_t)value & ~(uintptr_t)(UNIT - 1);
-	if (lab.program && lab_is_heap(address - 1) && units[unit_of(address) - 1] == GAP)
-		blocks[((const struct header *)address)[-1].block].published = true;
-}
-
 void *lab_alloc(size_t size, uintptr_t pc)
 {
 	return lab_alloc_aligned(UNIT, size, pc);
@@ -198,8 +190,7 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 	if (__builtin_expect(lab.recording, 0))
 		lab_allocated(n_blocks - 1, pc);
 	lab.self->changes++;
-	struct lab_op op = {LAB_ALLOC, 0, 0, address, pc};
-	struct lab_event *event = lab_event(&op);
+	struct lab_event *event = lab_event((struct lab_op){LAB_ALLOC, 0, 0, address, pc});
 	event->value = size;
 	event->other = old;
 	return (void *)address;
@@ -251,6 +242,15 @@ static struct block *block_of(uintptr_t address)
 	return b && address >= b->address && address - b->address < (b->size ? b->size : 1) ? b : NULL;
 }
 
+void lab_heap_published(lab_value value)
+{
+	/* a tag may be in the low bits */
+	const uintptr_t address = (uintptr_t)value & ~(uintptr_t)(UNIT - 1);
+	struct block *b = lab.program ? block_of(address) : NULL;
+	if (b && b->address == address)
+		b->published = true;
+}
+
 bool lab_block_number(unsigned number, struct lab_block *found)
 {
 	if (number >= n_blocks)
@@ -280,26 +280,32 @@ void lab_heap_born(struct lab_cell *cell)
 	cell->n_records = 1;
 }
 
+/* Names the block by a pointer that leads to it, or by its number. */
+static const char *heap_name(const struct block *b)
+{
+	static char name[120];
+	if (!lab_reach_pointer(b->address, name, sizeof name))
+		snprintf(name, sizeof name, "block %u", (unsigned)(b - blocks));
+	return name;
+}
+
 void lab_free(void *memory, uintptr_t pc)
 {
 	uintptr_t address = (uintptr_t)memory;
 	const struct lab_op op = {LAB_FREE, 0, 0, address, pc};
 	if (!lab_is_heap(address))
 		return; /* it was allocated before the executions, and the next one needs it, too */
-	struct block *b =
-	    units[unit_of(address) - 1] == GAP ? &blocks[((const struct header *)memory)[-1].block] : NULL;
+	struct block *b = block_of(address);
 	if (!b || b->address != address)
 		lab_fail(LAB_USE_AFTER_FREE, "free of %p, which is no block", memory);
-	char name[120];
 	if (b->freed) {
-		(void)lab_event(&op);
-		if (!lab_reach_pointer(address, name, sizeof name))
-			snprintf(name, sizeof name, "block");
-		lab_fail(LAB_USE_AFTER_FREE, "%s freed twice: by %s at %s, before by %s at %s", name, lab.self->name,
-		         lab_site_name(pc), lab.threads[b->freed_by].name, lab_site_name(b->freed_pc));
+		(void)lab_event(op);
+		lab_fail(LAB_USE_AFTER_FREE, "%s freed twice: by %s at %s, before by %s at %s", heap_name(b),
+		         lab.self->name, lab_site_name(pc), lab.threads[b->freed_by].name, lab_site_name(b->freed_pc));
 	}
 	lab_objects_freed(address, b->size, pc); /* This names an object. Its uses are reads of the block, too. */
 	lab_race_free(address, b->size, pc);
+	lab_race_free((uintptr_t)&b->size, sizeof b->size, pc);
 	b->freed = true;
 	b->freed_pc = pc;
 	b->freed_by = lab.self->id;
@@ -307,7 +313,7 @@ void lab_free(void *memory, uintptr_t pc)
 		freed_last[lab.self->id] = b;
 	memset(units + unit_of(address), FREED, room_for(b->size) / UNIT);
 	lab.self->changes++;
-	(void)lab_event(&op);
+	(void)lab_event(op);
 }
 
 /*
@@ -351,7 +357,7 @@ static void heap_bad_access(uintptr_t address, size_t size, bool write, uintptr_
 	struct lab_op op = {LAB_PLAIN, (uint8_t)(size > 255 ? 255 : size), write, address, pc};
 	if (announced && kind == LAB_SYNC)
 		op = lab.self->next;
-	lab_event(&op)->atomic = announced && kind >= LAB_LOAD && kind <= LAB_CAS_FAILED;
+	lab_event(op)->atomic = announced && kind >= LAB_LOAD && kind <= LAB_CAS_FAILED;
 	lab.signature = pc;
 }
 
@@ -414,6 +420,15 @@ void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 	         lab.self->name, lab_site_name(pc),
 	         owner->state == LAB_DONE ? "on the stack of a thread that has ended"
 	                                  : "in the frame of a function that has returned");
+}
+
+size_t lab_size_asked(uintptr_t address, uintptr_t pc)
+{
+	const struct block *b = block_of(address);
+	if (!b || b->address != address || b->freed)
+		bad_access(address, 1, false, pc);
+	lab_reads(&b->size, sizeof b->size, pc);
+	return b->size;
 }
 
 /* Whether all bytes are in live blocks. */
@@ -502,16 +517,6 @@ bool lab_is_guard(uintptr_t address)
 	return lab_is_stack(address) && (address - LAB_STACKS) % LAB_STACK_SIZE < LAB_GUARD;
 }
 
-/* Names an address that is in no block: "text, byte 5". */
-static void heap_name_behind(uintptr_t address, char *text, size_t size)
-{
-	const struct block *near = heap_nearest(address);
-	char name[120];
-	if (!lab_reach_pointer(near->address, name, sizeof name))
-		snprintf(name, sizeof name, "block %u", (unsigned)(near - blocks));
-	snprintf(text, size, "%s, byte %zu", name, (size_t)(address - near->address));
-}
-
 bool lab_name_memory(uintptr_t address, char *text, size_t size)
 {
 	if (address >= LAB_BASE && address < LAB_BASE + state_size) {
@@ -533,13 +538,16 @@ bool lab_name_memory(uintptr_t address, char *text, size_t size)
 	} else if (lab_is_early(address)) {
 		snprintf(text, size, "memory of a constructor+%zu", (size_t)(address - LAB_EARLY));
 	} else if (lab_is_heap(address)) {
-		const struct block *b = block_of(address);
+		const struct block *b = block_of(address), *near = heap_nearest(address);
 		if (b)
 			snprintf(text, size, "block %u+%zu", (unsigned)(b - blocks), (size_t)(address - b->address));
-		else if (heap_nearest(address))
-			heap_name_behind(address, text, size);
+		else if (near)
+			snprintf(text, size, "%s, byte %zu", heap_name(near), (size_t)(address - near->address));
 		else
 			snprintf(text, size, "heap");
+	} else if (address - (uintptr_t)blocks < sizeof blocks) {
+		snprintf(text, size, "the size of %s",
+		         heap_name(&blocks[(address - (uintptr_t)blocks) / sizeof *blocks]));
 	} else {
 		return false;
 	}

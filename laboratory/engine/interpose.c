@@ -106,16 +106,13 @@ EXPORTED int posix_memalign(void **memory, size_t alignment, size_t size)
 	return 0;
 }
 
-EXPORTED void *memalign(size_t alignment, size_t size)
-{
-	return lab_allocate(alignment, size, OURS(), PC);
-}
+EXPORTED void *memalign(size_t alignment, size_t size) __attribute__((alias("aligned_alloc")));
 
 EXPORTED size_t malloc_usable_size(void *memory)
 {
-	FORWARD_UNLESS(lab_is_heap((uintptr_t)memory) || lab_is_early((uintptr_t)memory), malloc_usable_size,
-	               REAL(malloc_usable_size), (memory));
-	return lab_size(memory);
+	const uintptr_t at = (uintptr_t)memory;
+	FORWARD_UNLESS(lab_is_heap(at) || lab_is_early(at), malloc_usable_size, REAL(malloc_usable_size), (memory));
+	return OURS() && lab_is_heap(at) ? lab_size_asked(at, PC) : lab_size(memory);
 }
 
 static __typeof__(memcpy) *real_memcpy;
@@ -149,15 +146,13 @@ static void *early_move(void *to, const void *from, size_t size)
 /* Returns the part of the write before which the process is killed; 0: it is not killed. */
 static size_t written(void *to, size_t size, uintptr_t pc)
 {
-	lab_plain((uintptr_t)to, size, true, pc);
+	lab_writes(to, size, pc);
 	return __builtin_expect(lab.killable, 0) ? lab_cut((uintptr_t)to, size, pc) : 0;
 }
 
 static void copied(void *to, const void *from, size_t size, uintptr_t pc)
 {
-	if (size == 0)
-		return;
-	lab_plain((uintptr_t)from, size, false, pc);
+	lab_reads(from, size, pc);
 	const size_t cut = written(to, size, pc);
 	if (cut == 0)
 		return;
@@ -167,7 +162,7 @@ static void copied(void *to, const void *from, size_t size, uintptr_t pc)
 
 static void filled(void *to, int byte, size_t size, uintptr_t pc)
 {
-	const size_t cut = size > 0 ? written(to, size, pc) : 0;
+	const size_t cut = written(to, size, pc);
 	if (cut == 0)
 		return;
 	(void)real_memset(to, byte, cut);

@@ -24,12 +24,6 @@ __attribute__((constructor(101))) static void find_real(void)
 	EACH(FIND)
 }
 
-static void writes(const void *to, size_t size, uintptr_t pc)
-{
-	if (size > 0)
-		lab_plain((uintptr_t)to, size, true, pc);
-}
-
 static size_t least(size_t a, size_t b)
 {
 	return a < b ? a : b;
@@ -65,7 +59,7 @@ EXPORTED char *strcpy(char *restrict to, const char *restrict from)
 	if (OURS()) {
 		size_t size = real.strlen(from) + 1;
 		lab_reads(from, size, PC);
-		writes(to, size, PC);
+		lab_writes(to, size, PC);
 	}
 	return real.strcpy(to, from);
 }
@@ -74,7 +68,7 @@ EXPORTED char *strncpy(char *restrict to, const char *restrict from, size_t size
 {
 	if (OURS()) {
 		lab_reads(from, least(real.strnlen(from, size) + 1, size), PC);
-		writes(to, size, PC);
+		lab_writes(to, size, PC);
 	}
 	return real.strncpy(to, from, size);
 }
@@ -85,7 +79,7 @@ EXPORTED char *strcat(char *restrict to, const char *restrict from)
 		size_t before = real.strlen(to), size = real.strlen(from) + 1;
 		lab_reads(from, size, PC);
 		lab_reads(to, before + 1, PC);
-		writes(to + before, size, PC);
+		lab_writes(to + before, size, PC);
 	}
 	return real.strcat(to, from);
 }
@@ -125,7 +119,7 @@ static char *copy(const char *s, size_t length, bool ours, uintptr_t pc)
 		return NULL;
 	if (ours) {
 		lab_reads(s, length, pc);
-		writes(made, length + 1, pc);
+		lab_writes(made, length + 1, pc);
 	}
 	memcpy(made, s, length);
 	made[length] = '\0';
@@ -159,7 +153,7 @@ static int print(char *to, size_t size, const char *format, va_list args, bool o
 		lab_format(format, args, pc);
 	int n = real.vsnprintf(to, size, format, args);
 	if (ours && n >= 0)
-		writes(to, least((size_t)n + 1, size), pc);
+		lab_writes(to, least((size_t)n + 1, size), pc);
 	return n;
 }
 
@@ -192,7 +186,7 @@ static int print_copy(char **to, const char *format, va_list args, bool ours, ui
 	if (n < 0)
 		return n;
 	if (ours)
-		writes(to, sizeof *to, pc);
+		lab_writes(to, sizeof *to, pc);
 	*to = copy(text, (size_t)n, ours, pc);
 	free(text);
 	return *to ? n : -1;

@@ -28,7 +28,7 @@ static uint64_t places[1 + CHANNELS];
 
 static struct lab_object *io_object(size_t place, uintptr_t pc)
 {
-	return lab_object_use((uintptr_t)&places[place], LAB_IO, true, "uses", pc);
+	return lab_object_use(&places[place], LAB_IO, true, "uses", pc);
 }
 
 static struct lab_object *io_object_of(const struct lab_channel *c, uintptr_t pc)
@@ -97,8 +97,8 @@ static void io_look(struct lab_looked *l)
 void lab_io_change(struct lab_looked *l)
 {
 	io_begin(l);
-	for (unsigned i = 0; i < lab.n_threads; i++)
-		if (!lab_is_known(i, l->at[i]))
+	LAB_EACH_THREAD (t)
+		if (!lab_is_known(t->id, l->at[t->id]))
 			lab_met(LAB_MET_DESCRIPTOR);
 	*l = (struct lab_looked){lab.generation, lab.self->id, lab_clock_after(lab.self), {0}};
 }
@@ -205,7 +205,7 @@ bool lab_io_step(struct lab_channel *c, enum lab_sync what, size_t size, int64_t
 	const bool writes = what == LAB_SYNC_WRITE;
 	lab.self->round = (unsigned)size;
 	const bool possible = lab_object_wait(op, o, writes ? io_can_write : io_can_read, deadline) == 0;
-	lab_sync_event(&op, possible ? 0 : EAGAIN);
+	lab_sync_event(op, possible ? 0 : EAGAIN);
 	if (!possible)
 		lab_looked(o->address, 0); /* a thread that spins runs again when this changes */
 	else if (writes)
@@ -218,9 +218,7 @@ bool lab_io_step(struct lab_channel *c, enum lab_sync what, size_t size, int64_t
 void lab_io_point(struct lab_channel *c, enum lab_sync what, uintptr_t pc)
 {
 	struct lab_object *o = io_object_of(c, pc);
-	const struct lab_op op = lab_sync_op(what, o->address, pc);
-	lab_object_point(op, o);
-	lab_sync_event(&op, 0);
+	lab_sync_event(lab_object_point(what, o, pc), 0);
 	lab_object_release(&o->view);
 }
 
@@ -319,7 +317,7 @@ static int io_pipe2(int two[2], int flags)
 	struct lab_file *reader = lab_io_open(LAB_IO_PIPE, flags, PC), *writer = lab_io_open(LAB_IO_PIPE, flags, PC);
 	writer->out = lab_io_channel(reader, writer, LAB_IO_ROOM, PC);
 	writer->flags = O_WRONLY;
-	lab_plain((uintptr_t)two, 2 * sizeof *two, true, PC);
+	lab_writes(two, 2 * sizeof *two, PC);
 	two[0] = lab_io_number(reader, PC);
 	two[1] = lab_io_number(writer, PC);
 	return 0;
@@ -506,7 +504,7 @@ static int io_fcntl(int number, int command, unsigned long flags)
 static int io_ioctl(int number, unsigned long request, int *value)
 {
 	if (request == FIONBIO) {
-		lab_plain((uintptr_t)value, sizeof *value, false, PC);
+		lab_reads(value, sizeof *value, PC);
 		return io_control(number, F_SETFL, *value ? O_NONBLOCK : 0, PC);
 	}
 	if (!lab_io_of(number))

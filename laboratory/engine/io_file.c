@@ -132,8 +132,8 @@ ssize_t lab_io_file_move(struct lab_file *f, const struct iovec *v, size_t n, bo
 		const size_t size = writes || v->iov_len < left ? v->iov_len : left;
 		if (writes)
 			file_resize(node, at + size > node->size ? at + size : node->size);
-		else if (size > 0 && pc)
-			lab_plain((uintptr_t)v->iov_base, size, true, pc);
+		else if (pc)
+			lab_writes(v->iov_base, size, pc);
 		if (size > 0)
 			memcpy(writes ? node->bytes + at : v->iov_base, writes ? v->iov_base : node->bytes + at, size);
 		f->offset += (off_t)size;
@@ -170,8 +170,8 @@ static int file_fstat(int number, struct stat *to)
 	struct lab_file *f = lab_io_of(number);
 	if (!f)
 		return -1;
-	lab_plain((uintptr_t)to, sizeof *to, true, PC);
-	*to = f->node ? f->node->real : (struct stat){.st_mode = f->kind == LAB_IO_SOCKET ? S_IFSOCK : S_IFIFO};
+	LAB_STORE(to, PC,
+	          f->node ? f->node->real : (struct stat){.st_mode = f->kind == LAB_IO_SOCKET ? S_IFSOCK : S_IFIFO});
 	if (f->node) {
 		file_used(f->node);
 		to->st_size = (off_t)f->node->size;
@@ -263,7 +263,7 @@ static char *file_fgets(char *to, int size, FILE *stream)
 	if (n == 0 && (c == EOF || size < 1))
 		return NULL;
 	to[n] = '\0';
-	lab_plain((uintptr_t)to, (size_t)n + 1, true, PC);
+	lab_writes(to, (size_t)n + 1, PC);
 	return to;
 }
 
@@ -271,7 +271,7 @@ static size_t file_fread(void *to, size_t size, size_t n, FILE *stream)
 {
 	(void)lab_io_use_stream(stream);
 	const size_t bytes = fread(to, 1, size * n, stream);
-	lab_plain((uintptr_t)to, bytes, true, PC);
+	lab_writes(to, bytes, PC);
 	return bytes / (size ?: 1);
 }
 

@@ -100,7 +100,7 @@ bool lab_io_is_late(int64_t due, uintptr_t pc)
 	if (due == INT64_MAX || !lab_fault(LAB_FAULT_TIMEOUT))
 		return false;
 	const struct lab_op op = lab_sync_op(LAB_SYNC_SLEEP, 0, pc);
-	lab_sync_event(&op, 0)->fault = true;
+	lab_sync_event(op, 0)->fault = true;
 	lab.now = due;
 	lab_io_pass();
 	return true;
@@ -215,7 +215,7 @@ static void poll_wait(struct wait w, int64_t deadline, uintptr_t pc)
 		waits[lab.self->id] = w;
 		const int error =
 		    lab_object_wait(op, lab_object_find(op.address), poll_can, due < deadline ? due : deadline);
-		lab_sync_event(&op, 0);
+		lab_sync_event(op, 0);
 		if (error)
 			lab_looked(op.address, 0);
 	} while (!poll_find(&w, &due, pc) && lab.now < deadline);
@@ -228,8 +228,7 @@ static int64_t poll_deadline(int ms)
 
 static int poll_until(struct pollfd *files, nfds_t n, int64_t deadline, uintptr_t pc)
 {
-	if (n > 0)
-		lab_plain((uintptr_t)files, n * sizeof *files, true, pc);
+	lab_writes(files, n * sizeof *files, pc);
 	for (nfds_t i = 0; i < n; i++)
 		if (files[i].fd >= 0)
 			(void)lab_io_of(files[i].fd);
@@ -275,7 +274,7 @@ static int poll_select_until(int n, fd_set *sets[3], int64_t deadline, uintptr_t
 	for (unsigned s = 0; s < 3; s++) {
 		if (!sets[s])
 			continue;
-		lab_plain((uintptr_t)sets[s], sizeof *sets[s], true, pc);
+		lab_writes(sets[s], sizeof *sets[s], pc);
 		for (int i = 0; i < n && i < LAB_IO_NUMBERS; i++) {
 			if (files[i].revents & POLLNVAL)
 				return lab_error(EBADF);
@@ -343,7 +342,7 @@ static int poll_epoll_ctl(int number, int command, int of, const struct epoll_ev
 	if (file->kind == LAB_IO_EPOLL)
 		lab_unmodelled(PC, "watches an epoll descriptor by another one");
 	if (event)
-		lab_plain((uintptr_t)event, sizeof *event, false, PC);
+		lab_reads(event, sizeof *event, PC);
 	lab_io_point(set->in, LAB_SYNC_USE, PC);
 	LAB_EACH (i, watches)
 		if (!watches[i].set)
@@ -382,7 +381,7 @@ static int poll_epoll(int number, struct epoll_event *events, int most, int64_t 
 	lab_io_known(set, pc);
 	const uint32_t end = newest;
 	for (struct watch *w; n < most && (w = poll_first(set, end)); n++) {
-		lab_plain((uintptr_t)&events[n], sizeof *events, true, pc);
+		lab_writes(&events[n], sizeof *events, pc);
 		events[n].events = poll_events(w);
 		events[n].data = w->data;
 		lab_io_known(w->file, pc);
@@ -458,9 +457,9 @@ static struct timespec poll_span(int64_t ns)
 
 static void poll_tell(const struct lab_file *f, struct itimerspec *is, uintptr_t pc)
 {
-	lab_plain((uintptr_t)is, sizeof *is, true, pc);
 	lab_met(LAB_MET_INPUT);
-	*is = (struct itimerspec){poll_span(f->interval), poll_span(f->next == INT64_MAX ? 0 : f->next - lab.now)};
+	LAB_STORE(is, pc,
+	          (struct itimerspec){poll_span(f->interval), poll_span(f->next == INT64_MAX ? 0 : f->next - lab.now)});
 }
 
 /* A step on a timer. Returns NULL if the descriptor is no timer. */
@@ -476,7 +475,7 @@ static struct lab_file *poll_timer(int number, uintptr_t pc)
 
 static int poll_timerfd_settime(int number, int flags, const struct itimerspec *to, struct itimerspec *was)
 {
-	lab_plain((uintptr_t)to, sizeof *to, false, PC);
+	lab_reads(to, sizeof *to, PC);
 	struct lab_file *f = poll_timer(number, PC);
 	if (!f)
 		return -1;

@@ -49,7 +49,7 @@ static int socket_socketpair(int domain, int type, int protocol, int two[2])
 	struct lab_file *a = lab_io_open(LAB_IO_SOCKET, type, PC), *b = lab_io_open(LAB_IO_SOCKET, type, PC);
 	socket_join(a, b, PC);
 	a->own.is.ss_family = b->own.is.ss_family = a->peer.is.ss_family = b->peer.is.ss_family = AF_UNIX;
-	lab_plain((uintptr_t)two, 2 * sizeof *two, true, PC);
+	lab_writes(two, 2 * sizeof *two, PC);
 	two[0] = lab_io_number(a, PC);
 	two[1] = lab_io_number(b, PC);
 	return 0;
@@ -82,7 +82,7 @@ static struct lab_file *socket_at(struct lab_address *a)
 static struct lab_address socket_read(const struct sockaddr *address, socklen_t size, uintptr_t pc)
 {
 	struct lab_address a = {.size = size};
-	lab_plain((uintptr_t)address, size, false, pc);
+	lab_reads(address, size, pc);
 	lab_shared_step(LAB_SHARED_FILES, pc);
 	memcpy(&a.is, address, size < sizeof a.is ? size : sizeof a.is);
 	return a;
@@ -154,9 +154,8 @@ static void socket_tell(const struct lab_address *a, struct sockaddr *to, sockle
 	const socklen_t is = a->size ?: sizeof(sa_family_t);
 	if (!to)
 		return;
-	lab_plain((uintptr_t)size, sizeof *size, true, pc);
-	if (*size > 0)
-		lab_plain((uintptr_t)to, *size < is ? *size : is, true, pc);
+	lab_writes(size, sizeof *size, pc);
+	lab_writes(to, *size < is ? *size : is, pc);
 	memcpy(to, &a->is, *size < is ? *size : is);
 	*size = is;
 }
@@ -229,7 +228,7 @@ static int socket_setsockopt(int number, int level, int option, const void *valu
 	struct lab_file *f = socket_of(number);
 	if (!f || level != SOL_SOCKET)
 		return f ? 0 : -1;
-	lab_plain((uintptr_t)value, size, false, PC);
+	lab_reads(value, size, PC);
 	const int n = *(const int *)value;
 	struct lab_channel *c = option == SO_SNDBUF ? f->out : option == SO_RCVBUF ? f->in : NULL;
 	if (c && n > 0 && n <= LAB_IO_ROOM) {
@@ -251,7 +250,7 @@ static int socket_getsockopt(int number, int level, int option, int *value, sock
 	struct lab_file *f = socket_of(number);
 	if (!f)
 		return -1;
-	lab_plain((uintptr_t)value, *size, true, PC);
+	lab_writes(value, *size, PC);
 	memset(value, 0, *size);
 	if (level != SOL_SOCKET)
 		return 0;

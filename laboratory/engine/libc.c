@@ -29,7 +29,7 @@ void lab_format(const char *format, va_list from, uintptr_t pc)
 	lab_reads(format, strlen(format) + 1, pc);
 #ifdef __x86_64__
 	if (!lab_is_stack((uintptr_t)from))
-		lab_plain((uintptr_t)from, sizeof args, true, pc); /* The call advances the caller's list. */
+		lab_writes(from, sizeof args, pc); /* The call advances the caller's list. */
 #endif
 	for (size_t i = 0; i < n && !partial; i++) {
 		partial = types[i] == PA_WSTRING || types[i] & PA_FLAG_PTR;
@@ -148,8 +148,7 @@ static int libc_fputc(int c, FILE *to)
 
 static size_t libc_fwrite(const void *from, size_t size, size_t n, FILE *to)
 {
-	if (size * n > 0)
-		lab_plain((uintptr_t)from, size * n, false, PC);
+	lab_reads(from, size * n, PC);
 	FOR_OUTPUT("fwrite", to, fwrite(from, size, n, to));
 	lab_print(from, size * n);
 	return n;
@@ -279,7 +278,7 @@ static void libc_srand(unsigned seed)
 
 static int libc_rand_r(unsigned *state)
 {
-	lab_plain((uintptr_t)state, sizeof *state, true, PC);
+	lab_writes(state, sizeof *state, PC);
 	uint64_t wide = *state;
 	const int value = (int)(libc_draw(&wide) >> 33);
 	*state = (unsigned)value;

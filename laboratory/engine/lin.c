@@ -100,8 +100,7 @@ static struct record *record_of(struct run *run, unsigned place)
 
 static void say_step(uint8_t kind, unsigned place, uint64_t result)
 {
-	const struct lab_op op = {.kind = kind, .address = place};
-	lab_event(&op)->value = result;
+	lab_event((struct lab_op){.kind = kind, .address = place})->value = result;
 }
 
 /*
@@ -337,25 +336,19 @@ static void judge(void *state)
 
 /* --- registering --- */
 
-#define ACTOR(n)                                                                                                       \
+/* For each thread of a program, beside main: its number. */
+#define EACH_ACTOR(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#define FUNCTION(n)                                                                                                    \
 	static void actor_##n(void *state)                                                                             \
 	{                                                                                                              \
 		act_as(state, (n));                                                                                    \
 	}
-ACTOR(1)
-ACTOR(2)
-ACTOR(3)
-ACTOR(4)
-ACTOR(5)
-ACTOR(6)
-ACTOR(7)
-ACTOR(8)
+#define ACTOR(n) {"t" #n, actor_##n},
+EACH_ACTOR(FUNCTION)
 
 EXPORTED void fl_lin_register(struct fl_lin *t)
 {
-	static const struct fl_stress_function actors[LIN_THREADS] = {{"t1", actor_1}, {"t2", actor_2}, {"t3", actor_3},
-	                                                              {"t4", actor_4}, {"t5", actor_5}, {"t6", actor_6},
-	                                                              {"t7", actor_7}, {"t8", actor_8}};
+	static const struct fl_stress_function actors[LIN_THREADS] = {EACH_ACTOR(ACTOR)};
 	const char *problem = lin_problem_of(t);
 	if (problem) {
 		fprintf(stderr, "fairlead-stress: FL_LIN(%s) %s\n", t->test.name, problem);

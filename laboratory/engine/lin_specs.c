@@ -201,30 +201,24 @@ static uint32_t smallest(const struct queue *q)
 	return best;
 }
 
-static bool fifo_apply(void *state, const struct fl_lin_call *call)
-{
-	return queue_apply(state, call, first);
-}
-
-static bool lifo_apply(void *state, const struct fl_lin_call *call)
-{
-	return queue_apply(state, call, last);
-}
-
-static bool priority_apply(void *state, const struct fl_lin_call *call)
-{
-	return queue_apply(state, call, smallest);
-}
-
-#define QUEUE(what)                                                                                                    \
+#define QUEUE(what, next)                                                                                              \
+	static bool what##_apply(void *state, const struct fl_lin_call *call)                                          \
 	{                                                                                                              \
-		.name = #what, .size = sizeof(struct queue), .apply = what##_apply, .init = queue_init,                \
-		.text = queue_text, .equal = queue_equal, .hash = queue_hash                                           \
-	}
+		return queue_apply(state, call, (next));                                                               \
+	}                                                                                                              \
+	EXPORTED const struct fl_lin_spec fl_lin_##what = {                                                            \
+	    .name = #what,                                                                                             \
+	    .size = sizeof(struct queue),                                                                              \
+	    .apply = what##_apply,                                                                                     \
+	    .init = queue_init,                                                                                        \
+	    .text = queue_text,                                                                                        \
+	    .equal = queue_equal,                                                                                      \
+	    .hash = queue_hash,                                                                                        \
+	};
 
-EXPORTED const struct fl_lin_spec fl_lin_fifo = QUEUE(fifo);
-EXPORTED const struct fl_lin_spec fl_lin_lifo = QUEUE(lifo);
-EXPORTED const struct fl_lin_spec fl_lin_priority = QUEUE(priority);
+QUEUE(fifo, first)
+QUEUE(lifo, last)
+QUEUE(priority, smallest)
 
 /* --- a set of numbers; each number is a part of its own --- */
 
@@ -295,7 +289,8 @@ static void word_text(const void *state, char *to, size_t size)
 	snprintf(to, size, "%" PRId64, value);
 }
 
-EXPORTED const struct fl_lin_spec fl_lin_word = {
-    .name = "word", .size = sizeof(int64_t), .apply = word_apply, .text = word_text};
-EXPORTED const struct fl_lin_spec fl_lin_counter = {
-    .name = "counter", .size = sizeof(int64_t), .apply = word_apply, .text = word_text};
+#define WORD(what)                                                                                                     \
+	{                                                                                                              \
+		.name = #what, .size = sizeof(int64_t), .apply = word_apply, .text = word_text                         \
+	}
+EXPORTED const struct fl_lin_spec fl_lin_word = WORD(word), fl_lin_counter = WORD(counter);

@@ -510,7 +510,7 @@ static bool in_list(uint8_t kind, uintptr_t address, unsigned size, lab_value *v
 		lab_poke(address, size, *value);
 	*value = lab_peek(address, size);
 	lab_hash((uint64_t)*value);
-	struct lab_event *event = lab_event(&op);
+	struct lab_event *event = lab_event(op);
 	event->value = event->other = *value;
 	return true;
 }
@@ -523,8 +523,8 @@ static lab_value read_at(struct lab_location *location, unsigned back, const str
 	if (back > 0)
 		miss(store);
 	lab_hash((uint64_t)store->value);
-	struct lab_event *event = silent ? NULL : lab_event(op);
-	if (event) {
+	if (!silent) {
+		struct lab_event *event = lab_event(*op);
 		event->value = store->value;
 		event->other = lab_newest(location)->value;
 		event->stale = back;
@@ -560,7 +560,7 @@ static void store_at(struct lab_location *location, lab_value value, const struc
 	check_order(location, op->order == __ATOMIC_SEQ_CST);
 	write_store(location, value, op->order, NULL, op->pc);
 	lab_hash((uint64_t)value);
-	lab_event(op)->value = value;
+	lab_event(*op)->value = value;
 }
 
 void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int order, uintptr_t pc)
@@ -594,7 +594,7 @@ static lab_value rmw_at(struct lab_location *location, lab_update *update, lab_v
 	lab_value value = truncated(update(old, operand), location->size);
 	write_store(location, value, op->order, &newest->message, op->pc);
 	lab_hash((uint64_t)old);
-	struct lab_event *event = lab_event(op);
+	struct lab_event *event = lab_event(*op);
 	event->other = old;
 	event->value = value;
 	event->from = from;
@@ -848,7 +848,7 @@ void lab_atomic_fence(int order, uintptr_t pc)
 		return;
 	}
 	fence_of(lab.self, order);
-	(void)lab_event(&op);
+	(void)lab_event(op);
 }
 
 /*
@@ -869,7 +869,7 @@ void lab_membarrier(uintptr_t pc)
 	struct lab_thread *self = lab.self;
 	struct lab_op op = {LAB_MEMBARRIER, 0, __ATOMIC_SEQ_CST, 0, pc};
 	lab_point(op);
-	(void)lab_event(&op);
+	(void)lab_event(op);
 	lab_met(LAB_MET_MEMBARRIER);
 	fence_of(self, __ATOMIC_SEQ_CST);
 	LAB_EACH_THREAD (t) {

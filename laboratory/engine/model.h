@@ -169,6 +169,7 @@ struct lab_thread {
 	struct lab_view acquired;
 	struct lab_view released; /* `view` at the last release fence */
 	uintptr_t calls[64];
+	uintptr_t deepest; /* the lowest frame of the program on its stack; 0: no execution has had it */
 };
 
 /* The bounds of one execution, and how much of them is used. */
@@ -493,8 +494,11 @@ void lab_cells_in(uintptr_t address, size_t size, void (*visit)(const struct lab
 
 /* --- race.c --- */
 void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc);
-/* A function of the C library reads these bytes for the running thread. */
+/* A function of the C library reads or writes these bytes for the running thread. */
 void lab_reads(const void *from, size_t size, uintptr_t pc);
+void lab_writes(void *to, size_t size, uintptr_t pc);
+/* Stores the value where the program wants a result of its call. */
+#define LAB_STORE(to, pc, ...) (lab_writes((to), sizeof *(to), (pc)), (void)(*(to) = __VA_ARGS__))
 /*
  * The running thread uses an object of the C library in this memory. This is a read, but no access
  * of the program itself: a loop of the program is where it was.
@@ -541,6 +545,7 @@ bool lab_is_early(uintptr_t address);
 extern size_t lab_early_used; /* how many bytes constructors have allocated */
 void *lab_map(size_t size);   /* pages that live until the end of the execution */
 size_t lab_size(const void *memory);
+size_t lab_size_asked(uintptr_t address, uintptr_t pc); /* the program asks for the size of a block */
 bool lab_is_heap(uintptr_t address);
 bool lab_is_stack(uintptr_t address); /* of a model thread */
 bool lab_is_guard(uintptr_t address); /* between two stacks */
@@ -597,9 +602,9 @@ int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_
 int lab_futex_wake(uintptr_t word, int n, uintptr_t pc);
 
 /* trace.c */
-bool lab_records(void);                               /* whether steps of the running thread are kept */
-struct lab_event *lab_event(const struct lab_op *op); /* where nothing is recorded: one that is not shown */
-void lab_event_settle(void);                          /* the last plain write is done: its event gets the value */
+bool lab_records(void);                        /* whether steps of the running thread are kept */
+struct lab_event *lab_event(struct lab_op op); /* where nothing is recorded: one that is not shown */
+void lab_event_settle(void);                   /* the last plain write is done: its event gets the value */
 void lab_hash(uint64_t value);
 /* Room for a name, which is valid until the 16th name after it. */
 enum { LAB_NAME = 192 };

@@ -83,8 +83,7 @@ _Noreturn void lab_misuse(uintptr_t pc, const char *format, ...)
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	lab.signature = pc;
-	const struct lab_op op = {.kind = LAB_MISUSED, .pc = pc};
-	(void)lab_event(&op);
+	(void)lab_event((struct lab_op){.kind = LAB_MISUSED, .pc = pc});
 	lab_fail(LAB_MISUSE, "%s %s (%s)", lab.self->name, text, lab_site_name(pc));
 }
 
@@ -131,9 +130,9 @@ struct lab_op lab_sync_op(enum lab_sync what, uintptr_t address, uintptr_t pc)
 	return (struct lab_op){LAB_SYNC, 8, (uint8_t)what, address, pc};
 }
 
-struct lab_event *lab_sync_event(const struct lab_op *op, int result)
+struct lab_event *lab_sync_event(struct lab_op op, int result)
 {
-	lab_hash((uint64_t)op->order << 32 | (uint32_t)result);
+	lab_hash((uint64_t)op.order << 32 | (uint32_t)result);
 	struct lab_event *event = lab_event(op);
 	event->result = result;
 	return event;
@@ -231,9 +230,9 @@ static const uint8_t kind_sizes[LAB_OBJECT_KINDS] = {
     [LAB_RWLOCK] = sizeof(pthread_rwlock_t),   [LAB_SPINLOCK] = sizeof(pthread_spinlock_t),
     [LAB_BARRIER] = sizeof(pthread_barrier_t), [LAB_SEM] = sizeof(sem_t)};
 
-struct lab_object *lab_object_use(uintptr_t address, enum lab_object_kind kind, bool fresh, const char *what,
-                                  uintptr_t pc)
+struct lab_object *lab_object_use(const void *at, enum lab_object_kind kind, bool fresh, const char *what, uintptr_t pc)
 {
+	const uintptr_t address = (uintptr_t)at;
 	if (!address)
 		lab_misuse(pc, "%s a %s at NULL", what, kind_names[kind]);
 	lab_heap_check(address, kind_sizes[kind], false, pc);
@@ -267,8 +266,9 @@ static bool object_is_busy(const struct lab_object *o)
 	       (o->owner != LAB_NOBODY || lab_object_waiters(o) > 0 || (o->kind == LAB_RWLOCK && o->count > 0));
 }
 
-struct lab_object *lab_object_init(uintptr_t address, enum lab_object_kind kind, uintptr_t pc)
+struct lab_object *lab_object_init(void *at, enum lab_object_kind kind, uintptr_t pc)
 {
+	const uintptr_t address = (uintptr_t)at;
 	if (!address)
 		lab_misuse(pc, "initialises a %s at NULL", kind_names[kind]);
 	struct lab_object *o = object_entry(address, true);
@@ -279,9 +279,9 @@ struct lab_object *lab_object_init(uintptr_t address, enum lab_object_kind kind,
 		           lab.threads[o->maker.thread].name, lab_site_name(o->maker.pc));
 	if (o->live)
 		object_check_uses(o, "initialises", pc);
-	lab_plain(address, kind_sizes[kind], true, pc);
-	const struct lab_op op = lab_sync_op(LAB_SYNC_INIT, address, pc);
-	lab_event(&op)->hidden = true; /* Only a report of a misuse shows the event. */
+	lab_writes(at, kind_sizes[kind], pc);
+	lab_event(lab_sync_op(LAB_SYNC_INIT, address, pc))->hidden =
+	    true; /* Only a report of a misuse shows the event. */
 	object_begin(o, kind);
 	o->maker = lab_here(pc);
 	o->maker_clock = lab_clock_after(lab.self);
@@ -291,8 +291,7 @@ struct lab_object *lab_object_init(uintptr_t address, enum lab_object_kind kind,
 
 void lab_object_destroy(struct lab_object *o, uintptr_t pc)
 {
-	const struct lab_op op = lab_sync_op(LAB_SYNC_DESTROY, o->address, pc);
-	lab_object_point(op, o);
+	const struct lab_op op = lab_object_point(LAB_SYNC_DESTROY, o, pc);
 	if (o->owner != LAB_NOBODY)
 		lab_misuse(pc, "destroys %s, which %s has held since %s", lab_object_name(o),
 		           lab.threads[o->owner].name, lab_site_name(o->taken.pc));
@@ -305,7 +304,7 @@ void lab_object_destroy(struct lab_object *o, uintptr_t pc)
 		o->uses[i].left = 0; /* pthread_barrier_destroy() waits until all threads have left. */
 	object_check_uses(o, "destroys", pc);
 	lab_plain(o->address, kind_sizes[o->kind], true, pc);
-	(void)lab_event(&op);
+	(void)lab_event(op);
 	o->live = false;
 	o->ender = lab_here(pc);
 }
@@ -348,14 +347,13 @@ static struct lab_object *object_last_robust(void)
 static void object_abandon_robust(uintptr_t pc)
 {
 	for (struct lab_object *o; (o = object_last_robust());) {
-		const struct lab_op op = lab_sync_op(LAB_SYNC_ABANDON, o->address, pc);
-		lab_object_point(op, o);
+		const struct lab_op op = lab_object_point(LAB_SYNC_ABANDON, o, pc);
 		o->owner = LAB_NOBODY;
 		o->owner_died = true;
 		o->count = 0;
 		lab_object_release(&o->view);
 		lab_object_changed(o);
-		lab_sync_event(&op, 0);
+		lab_sync_event(op, 0);
 	}
 }
 
@@ -472,11 +470,13 @@ static void object_check_order(const struct lab_object *o, bool value)
 	}
 }
 
-void lab_object_point(struct lab_op op, const struct lab_object *o)
+struct lab_op lab_object_point(enum lab_sync what, const struct lab_object *o, uintptr_t pc)
 {
+	const struct lab_op op = lab_sync_op(what, o->address, pc);
 	lab_point(op);
 	object_check_live(o, &op);
 	lab_object_seen(o);
+	return op;
 }
 
 unsigned lab_object_try(struct lab_op op, const struct lab_object *o, lab_can *can)

@@ -125,10 +125,10 @@ struct lab_object *lab_object_find(uintptr_t address);
  * reads the memory of the object, so that it races with a plain write, such as the assignment of a
  * static initialiser.
  */
-struct lab_object *lab_object_use(uintptr_t address, enum lab_object_kind kind, bool fresh, const char *what,
+struct lab_object *lab_object_use(const void *at, enum lab_object_kind kind, bool fresh, const char *what,
                                   uintptr_t pc);
 /* A call initialises the object, and writes its memory. So does a call that destroys it. */
-struct lab_object *lab_object_init(uintptr_t address, enum lab_object_kind kind, uintptr_t pc);
+struct lab_object *lab_object_init(void *at, enum lab_object_kind kind, uintptr_t pc);
 void lab_object_destroy(struct lab_object *object, uintptr_t pc);
 /*
  * The running thread leaves the barrier, which may have been destroyed since it arrived. If it was
@@ -161,9 +161,9 @@ typedef bool lab_can(const struct lab_object *object, const struct lab_thread *t
 int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, int64_t deadline);
 /*
  * Announces a step that is always possible. Ends the execution if another thread destroys the
- * object before the step.
+ * object before the step. Returns the step, for lab_sync_event().
  */
-void lab_object_point(struct lab_op op, const struct lab_object *object);
+struct lab_op lab_object_point(enum lab_sync what, const struct lab_object *object, uintptr_t pc);
 /*
  * Announces a step that looks at the state, and may find an old one, as a load may. Returns whether
  * the step is possible. Along a graph, it returns the permits for LAB_SYNC_VALUE.
@@ -194,7 +194,7 @@ struct lab_op lab_sync_op(enum lab_sync what, uintptr_t address, uintptr_t pc);
  * The step in the trace. `result`: a code that the call returns; shown when it is not 0. Returns
  * the event, for what else is shown of the step.
  */
-struct lab_event *lab_sync_event(const struct lab_op *op, int result);
+struct lab_event *lab_sync_event(struct lab_op op, int result);
 const char *lab_sync_verb(unsigned what);
 
 /* Ends the execution because of misuse that POSIX leaves undefined. */

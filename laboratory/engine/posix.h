@@ -95,7 +95,7 @@ enum { LAB_PROCESSORS = 2, LAB_PID = 1000 };
  */
 enum lab_shared { LAB_SHARED_EXITS, LAB_SHARED_KEYS, LAB_SHARED_NAMES, LAB_SHARED_FILES, LAB_SHARED_SETS, LAB_SHAREDS };
 void lab_shared_step(enum lab_shared what, uintptr_t pc);
-uintptr_t lab_shared_place(enum lab_shared what); /* the address of these steps */
+const void *lab_shared_place(enum lab_shared what); /* the address of these steps */
 
 /* --- posix_time.c --- */
 /*
@@ -111,7 +111,7 @@ void lab_sleep_before_exit(uintptr_t pc);
 /* --- posix_mutex.c --- */
 /* <threads.h> uses these functions, too. Their results are those of pthread_mutex_...(). */
 enum { LAB_MUTEX_NORMAL, LAB_MUTEX_RECURSIVE, LAB_MUTEX_ERRORCHECK };
-struct lab_object *lab_mutex_of(uintptr_t mutex, bool c11, const char *what, uintptr_t pc);
+struct lab_object *lab_mutex_of(const void *mutex, bool c11, const char *what, uintptr_t pc);
 int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc);
 int lab_mutex_trylock(struct lab_object *o, uintptr_t pc);
 int lab_mutex_unlock(struct lab_object *o, uintptr_t pc);
@@ -120,7 +120,7 @@ int lab_mutex_taken(struct lab_object *o, uintptr_t pc);
 lab_can lab_mutex_can; /* returns whether no thread owns the object, which may also be a once */
 
 /* --- posix_cond.c --- */
-struct lab_object *lab_cond_of(uintptr_t cond, bool c11, const char *what, uintptr_t pc);
+struct lab_object *lab_cond_of(const void *cond, bool c11, const char *what, uintptr_t pc);
 int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadline, uintptr_t pc);
 /*
  * Waits. lab_cond_wait() calls it after its checks. It returns when the thread has the mutex again.
@@ -157,13 +157,13 @@ int lab_posix_detach(unsigned long thread, uintptr_t pc);
 unsigned long lab_posix_self(void);
 
 /* --- posix_once.c: once and keys --- */
-void lab_once(uintptr_t once, void (*function)(void), uintptr_t pc);
+void lab_once(const void *once, void (*function)(void), uintptr_t pc);
 /*
  * Begins a once. If it returns true, the caller runs the function and then calls lab_once_end().
  * `done` says whether the function has returned.
  */
-bool lab_once_begin(uintptr_t once, const char *what, uintptr_t pc);
-void lab_once_end(uintptr_t once, bool done);
+bool lab_once_begin(const void *once, const char *what, uintptr_t pc);
+void lab_once_end(const void *once, bool done);
 int lab_key_create(unsigned *key, void (*destroy)(void *), uintptr_t pc);
 int lab_key_delete(unsigned key, uintptr_t pc);
 void *lab_key_get(unsigned key, uintptr_t pc);

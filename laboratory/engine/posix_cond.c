@@ -6,15 +6,10 @@
 #include "posix.h"
 #include "steer.h"
 
-static bool cond_is_static(uintptr_t address)
+struct lab_object *lab_cond_of(const void *at, bool c11, const char *what, uintptr_t pc)
 {
-	return lab_is_zero((const void *)address, sizeof(pthread_cond_t));
-}
-
-struct lab_object *lab_cond_of(uintptr_t address, bool c11, const char *what, uintptr_t pc)
-{
-	const bool fresh = !c11 && address && cond_is_static(address);
-	return lab_object_use(address, LAB_COND, fresh, what, pc);
+	const bool fresh = !c11 && at && lab_is_zero(at, sizeof(pthread_cond_t));
+	return lab_object_use(at, LAB_COND, fresh, what, pc);
 }
 
 static bool cond_has_waiter(const struct lab_thread *t, uintptr_t cond)
@@ -41,14 +36,14 @@ static int cond_sleep(struct lab_object *o, struct lab_object *mutex, int64_t de
 		if (self->result == 0) {
 			lab_steer_step(mutex, LAB_SYNC_RELOCK);
 			const int died = lab_mutex_taken(mutex, pc);
-			lab_sync_event(&relock, died);
+			lab_sync_event(relock, died);
 			return died;
 		}
 		result = ETIMEDOUT;
 	}
 	(void)lab_object_wait(relock, mutex, lab_mutex_can, INT64_MAX);
 	(void)lab_mutex_taken(mutex, pc);
-	lab_sync_event(&relock, result)->fault = spurious;
+	lab_sync_event(relock, result)->fault = spurious;
 	return result;
 }
 
@@ -70,8 +65,7 @@ int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadli
 
 int lab_cond_begin(struct lab_object *o, struct lab_object *mutex, int64_t deadline, uintptr_t pc)
 {
-	const struct lab_op op = lab_sync_op(LAB_SYNC_WAIT, o->address, pc);
-	lab_object_point(op, o);
+	const struct lab_op op = lab_object_point(LAB_SYNC_WAIT, o, pc);
 	if (o->mutex && o->mutex != mutex->address && lab_object_waiters(o) > 0)
 		lab_misuse(pc, "waits for %s with %s, while another thread waits for it with %s", lab_object_name(o),
 		           lab_object_name(mutex), lab_object_name_at(o->mutex, LAB_MUTEX));
@@ -86,7 +80,7 @@ int lab_cond_begin(struct lab_object *o, struct lab_object *mutex, int64_t deadl
 	lab_view_copy(&mutex->view, &lab.self->view);
 	lab_object_changed(mutex);
 	lab_object_changed(o);
-	lab_sync_event(&op, 0);
+	lab_sync_event(op, 0);
 	return cond_sleep(o, mutex, deadline, pc);
 }
 
@@ -112,14 +106,13 @@ static unsigned cond_wake(struct lab_object *o, bool all)
 /* A signal wakes any waiter; the usual choice is the one that has waited longest. */
 void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc)
 {
-	const struct lab_op op = lab_sync_op(all ? LAB_SYNC_BROADCAST : LAB_SYNC_SIGNAL, o->address, pc);
-	lab_object_point(op, o);
+	const struct lab_op op = lab_object_point(all ? LAB_SYNC_BROADCAST : LAB_SYNC_SIGNAL, o, pc);
 	const unsigned waiting = lab.steered ? lab_steer_wake(o, all) : cond_wake(o, all);
 	if (waiting == 0)
 		o->wasted = lab_here(pc);
 	if (waiting > 0)
 		lab_object_changed(o);
-	lab_sync_event(&op, 0)->value = all || waiting == 0 ? waiting : 1;
+	lab_sync_event(op, 0)->value = all || waiting == 0 ? waiting : 1;
 }
 
 EXPORTED int pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attributes)
@@ -129,7 +122,7 @@ EXPORTED int pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *a
 		(void)pthread_condattr_getclock(attributes, &clock);
 	FORWARD_INIT_BY(pthread_cond_init, REAL_COND(pthread_cond_init), (cond, attributes), cond, .kind = LAB_COND,
 	                .type = (uint8_t)clock);
-	lab_object_init((uintptr_t)cond, LAB_COND, PC)->type = (uint8_t)clock;
+	lab_object_init(cond, LAB_COND, PC)->type = (uint8_t)clock;
 	memset(cond, 0, sizeof *cond);
 	return 0;
 }
@@ -137,43 +130,42 @@ EXPORTED int pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *a
 EXPORTED int pthread_cond_destroy(pthread_cond_t *cond)
 {
 	FORWARD_COND(pthread_cond_destroy, (cond));
-	lab_object_destroy(lab_cond_of((uintptr_t)cond, false, "destroys", PC), PC);
+	lab_object_destroy(lab_cond_of(cond, false, "destroys", PC), PC);
 	return 0;
 }
 
 EXPORTED int pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 {
 	FORWARD_COND(pthread_cond_wait, (cond, mutex));
-	return lab_cond_wait(lab_cond_of((uintptr_t)cond, false, "waits for", PC),
-	                     lab_mutex_of((uintptr_t)mutex, false, "waits with", PC), INT64_MAX, PC);
+	return lab_cond_wait(lab_cond_of(cond, false, "waits for", PC), lab_mutex_of(mutex, false, "waits with", PC),
+	                     INT64_MAX, PC);
 }
 
 EXPORTED int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until)
 {
 	FORWARD_COND(pthread_cond_timedwait, (cond, mutex, until));
-	struct lab_object *o = lab_cond_of((uintptr_t)cond, false, "waits for", PC);
-	return lab_cond_wait(o, lab_mutex_of((uintptr_t)mutex, false, "waits with", PC), lab_deadline(until, o->type),
-	                     PC);
+	struct lab_object *o = lab_cond_of(cond, false, "waits for", PC);
+	return lab_cond_wait(o, lab_mutex_of(mutex, false, "waits with", PC), lab_deadline(until, o->type), PC);
 }
 
 EXPORTED int pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t clock,
                                     const struct timespec *until)
 {
 	FORWARD(pthread_cond_clockwait, (cond, mutex, clock, until));
-	return lab_cond_wait(lab_cond_of((uintptr_t)cond, false, "waits for", PC),
-	                     lab_mutex_of((uintptr_t)mutex, false, "waits with", PC), lab_deadline(until, clock), PC);
+	return lab_cond_wait(lab_cond_of(cond, false, "waits for", PC), lab_mutex_of(mutex, false, "waits with", PC),
+	                     lab_deadline(until, clock), PC);
 }
 
 EXPORTED int pthread_cond_signal(pthread_cond_t *cond)
 {
 	FORWARD_COND(pthread_cond_signal, (cond));
-	lab_cond_wake(lab_cond_of((uintptr_t)cond, false, "signals", PC), false, PC);
+	lab_cond_wake(lab_cond_of(cond, false, "signals", PC), false, PC);
 	return 0;
 }
 
 EXPORTED int pthread_cond_broadcast(pthread_cond_t *cond)
 {
 	FORWARD_COND(pthread_cond_broadcast, (cond));
-	lab_cond_wake(lab_cond_of((uintptr_t)cond, false, "broadcasts", PC), true, PC);
+	lab_cond_wake(lab_cond_of(cond, false, "broadcasts", PC), true, PC);
 	return 0;
 }

@@ -27,12 +27,12 @@ static uint8_t mutex_type(int type)
 	                                          : LAB_MUTEX_NORMAL;
 }
 
-struct lab_object *lab_mutex_of(uintptr_t address, bool c11, const char *what, uintptr_t pc)
+struct lab_object *lab_mutex_of(const void *at, bool c11, const char *what, uintptr_t pc)
 {
-	const pthread_mutex_t *mutex = (const pthread_mutex_t *)address;
-	struct lab_object *o = lab_object_find(address);
-	const bool fresh = !c11 && address && !(o && o->live) && mutex_is_static(mutex);
-	o = lab_object_use(address, LAB_MUTEX, fresh, what, pc);
+	const pthread_mutex_t *mutex = at;
+	struct lab_object *o = lab_object_find((uintptr_t)at);
+	const bool fresh = !c11 && at && !(o && o->live) && mutex_is_static(mutex);
+	o = lab_object_use(at, LAB_MUTEX, fresh, what, pc);
 	if (fresh)
 		o->type = mutex_type(mutex->__data.__kind);
 	return o;
@@ -76,7 +76,7 @@ int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc)
 	if (o->lost)
 		return ENOTRECOVERABLE;
 	result = result == 0 ? lab_mutex_taken(o, pc) : ETIMEDOUT;
-	lab_sync_event(&op, result);
+	lab_sync_event(op, result);
 	return result;
 }
 
@@ -88,22 +88,21 @@ int lab_mutex_trylock(struct lab_object *o, uintptr_t pc)
 	const struct lab_op op = lab_sync_op(LAB_SYNC_TRYLOCK, o->address, pc);
 	const bool taken = lab_object_try(op, o, lab_mutex_can);
 	result = o->lost ? ENOTRECOVERABLE : taken ? lab_mutex_taken(o, pc) : EBUSY;
-	lab_sync_event(&op, result);
+	lab_sync_event(op, result);
 	return result;
 }
 
 int lab_mutex_unlock(struct lab_object *o, uintptr_t pc)
 {
 	const bool defined = o->type != LAB_MUTEX_NORMAL || o->robust;
-	const struct lab_op op = lab_sync_op(LAB_SYNC_UNLOCK, o->address, pc);
 	if (o->owner == (int)lab.self->id && o->count > 1) {
 		o->count--;
 		lab.self->effects++;
 		return 0;
 	}
-	lab_object_point(op, o);
+	const struct lab_op op = lab_object_point(LAB_SYNC_UNLOCK, o, pc);
 	if (o->owner != (int)lab.self->id && defined) {
-		lab_sync_event(&op, EPERM);
+		lab_sync_event(op, EPERM);
 		return EPERM;
 	}
 	if (o->owner == LAB_NOBODY)
@@ -118,7 +117,7 @@ int lab_mutex_unlock(struct lab_object *o, uintptr_t pc)
 	o->count = 0;
 	lab_view_copy(&o->view, &lab.self->view);
 	lab_object_changed(o);
-	lab_sync_event(&op, 0);
+	lab_sync_event(op, 0);
 	return 0;
 }
 
@@ -131,7 +130,7 @@ EXPORTED int pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_
 	}
 	FORWARD_INIT(pthread_mutex_init, (mutex, attributes), mutex, .kind = LAB_MUTEX, .type = mutex_type(type),
 	             .robust = robust == PTHREAD_MUTEX_ROBUST);
-	struct lab_object *o = lab_object_init((uintptr_t)mutex, LAB_MUTEX, PC);
+	struct lab_object *o = lab_object_init(mutex, LAB_MUTEX, PC);
 	o->type = mutex_type(type);
 	o->robust = robust == PTHREAD_MUTEX_ROBUST;
 	memset(mutex, 0, sizeof *mutex);
@@ -142,45 +141,45 @@ EXPORTED int pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_
 EXPORTED int pthread_mutex_destroy(pthread_mutex_t *mutex)
 {
 	FORWARD(pthread_mutex_destroy, (mutex));
-	lab_object_destroy(lab_mutex_of((uintptr_t)mutex, false, "destroys", PC), PC);
+	lab_object_destroy(lab_mutex_of(mutex, false, "destroys", PC), PC);
 	return 0;
 }
 
 EXPORTED int pthread_mutex_lock(pthread_mutex_t *mutex)
 {
 	FORWARD(pthread_mutex_lock, (mutex));
-	return lab_mutex_lock(lab_mutex_of((uintptr_t)mutex, false, "locks", PC), INT64_MAX, PC);
+	return lab_mutex_lock(lab_mutex_of(mutex, false, "locks", PC), INT64_MAX, PC);
 }
 
 EXPORTED int pthread_mutex_trylock(pthread_mutex_t *mutex)
 {
 	FORWARD(pthread_mutex_trylock, (mutex));
-	return lab_mutex_trylock(lab_mutex_of((uintptr_t)mutex, false, "tries to lock", PC), PC);
+	return lab_mutex_trylock(lab_mutex_of(mutex, false, "tries to lock", PC), PC);
 }
 
 EXPORTED int pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until)
 {
 	FORWARD(pthread_mutex_timedlock, (mutex, until));
-	struct lab_object *o = lab_mutex_of((uintptr_t)mutex, false, "locks", PC);
+	struct lab_object *o = lab_mutex_of(mutex, false, "locks", PC);
 	return lab_mutex_lock(o, lab_deadline(until, CLOCK_REALTIME), PC);
 }
 
 EXPORTED int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
 {
 	FORWARD(pthread_mutex_clocklock, (mutex, clock, until));
-	return lab_mutex_lock(lab_mutex_of((uintptr_t)mutex, false, "locks", PC), lab_deadline(until, clock), PC);
+	return lab_mutex_lock(lab_mutex_of(mutex, false, "locks", PC), lab_deadline(until, clock), PC);
 }
 
 EXPORTED int pthread_mutex_unlock(pthread_mutex_t *mutex)
 {
 	FORWARD(pthread_mutex_unlock, (mutex));
-	return lab_mutex_unlock(lab_mutex_of((uintptr_t)mutex, false, "unlocks", PC), PC);
+	return lab_mutex_unlock(lab_mutex_of(mutex, false, "unlocks", PC), PC);
 }
 
 EXPORTED int pthread_mutex_consistent(pthread_mutex_t *mutex)
 {
 	FORWARD(pthread_mutex_consistent, (mutex));
-	struct lab_object *o = lab_mutex_of((uintptr_t)mutex, false, "makes consistent", PC);
+	struct lab_object *o = lab_mutex_of(mutex, false, "makes consistent", PC);
 	if (o->owner != (int)lab.self->id || !o->owner_died)
 		return EINVAL;
 	o->owner_died = false;
@@ -191,13 +190,13 @@ EXPORTED int pthread_mutex_consistent(pthread_mutex_t *mutex)
 
 static struct lab_object *mutex_spin_of(pthread_spinlock_t *lock, const char *what, uintptr_t pc)
 {
-	return lab_object_use((uintptr_t)lock, LAB_SPINLOCK, false, what, pc);
+	return lab_object_use((const void *)lock, LAB_SPINLOCK, false, what, pc);
 }
 
 EXPORTED int pthread_spin_init(pthread_spinlock_t *lock, int shared)
 {
 	FORWARD_INIT(pthread_spin_init, (lock, shared), lock, .kind = LAB_SPINLOCK);
-	(void)lab_object_init((uintptr_t)lock, LAB_SPINLOCK, PC);
+	(void)lab_object_init((void *)lock, LAB_SPINLOCK, PC);
 	return 0;
 }
 

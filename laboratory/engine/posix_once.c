@@ -3,16 +3,16 @@
 #include "posix.h"
 #include <limits.h>
 
-bool lab_once_begin(uintptr_t once, const char *what, uintptr_t pc)
+bool lab_once_begin(const void *once, const char *what, uintptr_t pc)
 {
 	const bool fresh = once && *(const int *)once == 0;
 	struct lab_object *o = lab_object_use(once, LAB_ONCE, fresh, what, pc);
 	if (o->owner == (int)lab.self->id)
 		lab_misuse(pc, "%s %s from the function that it calls, so it waits for itself", what,
 		           lab_object_name(o));
-	const struct lab_op op = lab_sync_op(LAB_SYNC_ONCE, once, pc);
+	const struct lab_op op = lab_sync_op(LAB_SYNC_ONCE, o->address, pc);
 	(void)lab_object_wait(op, o, lab_mutex_can, INT64_MAX);
-	lab_sync_event(&op, 0);
+	lab_sync_event(op, 0);
 	lab_object_acquire(&o->view);
 	if (o->round > 0)
 		return false;
@@ -20,9 +20,9 @@ bool lab_once_begin(uintptr_t once, const char *what, uintptr_t pc)
 	return true;
 }
 
-void lab_once_end(uintptr_t once, bool done)
+void lab_once_end(const void *once, bool done)
 {
-	struct lab_object *o = lab_object_find(once);
+	struct lab_object *o = lab_object_find((uintptr_t)once);
 	if (!o)
 		return;
 	o->owner = LAB_NOBODY;
@@ -34,7 +34,7 @@ void lab_once_end(uintptr_t once, bool done)
 }
 
 struct once_call {
-	uintptr_t once;
+	const void *once;
 	bool done;
 };
 
@@ -44,9 +44,9 @@ static void once_call_over(struct once_call *call)
 }
 
 /* A C++ exception from the function resets the once. */
-void lab_once(uintptr_t once, void (*function)(void), uintptr_t pc)
+void lab_once(const void *once, void (*function)(void), uintptr_t pc)
 {
-	lab_plain(once, sizeof(int), false, pc);
+	lab_reads(once, sizeof(int), pc);
 	if (!lab_once_begin(once, "calls once by", pc))
 		return;
 	__attribute__((cleanup(once_call_over))) struct once_call call = {once, false};
@@ -57,7 +57,7 @@ void lab_once(uintptr_t once, void (*function)(void), uintptr_t pc)
 EXPORTED int pthread_once(pthread_once_t *once, void (*call)(void))
 {
 	FORWARD_INIT(pthread_once, (once, call), once, .kind = LAB_ONCE, .round = 1);
-	lab_once((uintptr_t)once, call, PC);
+	lab_once(once, call, PC);
 	return 0;
 }
 
@@ -137,7 +137,7 @@ static struct values *once_values(unsigned thread)
 
 int lab_key_create(unsigned *key, void (*destroy)(void *), uintptr_t pc)
 {
-	lab_plain((uintptr_t)key, sizeof *key, true, pc);
+	lab_writes(key, sizeof *key, pc);
 	lab_shared_step(LAB_SHARED_KEYS, pc);
 	const unsigned index = once_keys_made();
 	if (index == KEYS)

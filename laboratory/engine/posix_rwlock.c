@@ -7,9 +7,9 @@
 #include "posix.h"
 #include "steer.h"
 
-static bool rwlock_is_static(uintptr_t address)
+static bool rwlock_is_static(const pthread_rwlock_t *lock)
 {
-	pthread_rwlock_t copy = *(const pthread_rwlock_t *)address;
+	pthread_rwlock_t copy = *lock;
 	copy.__data.__flags = 0; /* the kind */
 	return lab_is_zero(&copy, sizeof copy);
 }
@@ -23,9 +23,7 @@ static void rwlock_widen(struct lab_object *o)
 
 static struct lab_object *rwlock_of(pthread_rwlock_t *lock, const char *what, uintptr_t pc)
 {
-	const uintptr_t address = (uintptr_t)lock;
-	const bool fresh = address && rwlock_is_static(address);
-	struct lab_object *o = lab_object_use(address, LAB_RWLOCK, fresh, what, pc);
+	struct lab_object *o = lab_object_use(lock, LAB_RWLOCK, lock && rwlock_is_static(lock), what, pc);
 	rwlock_widen(o);
 	return o;
 }
@@ -87,7 +85,7 @@ static int rwlock_lock_read(struct lab_object *o, int64_t deadline, uintptr_t pc
 	if (result == 0 && !lab.steered && lab_rwlock_has_writer(o) && lab_choose(LAB_PICK_INPUT, 2) == 1)
 		result = lab_object_wait(op, o, rwlock_can_read_enqueued, deadline);
 	result = result == 0 ? rwlock_take_read(o, pc) : ETIMEDOUT;
-	lab_sync_event(&op, result);
+	lab_sync_event(op, result);
 	return result;
 }
 
@@ -100,21 +98,21 @@ static int rwlock_lock_write(struct lab_object *o, int64_t deadline, uintptr_t p
 		lab_misuse(pc, "locks %s for writing while it holds it for reading, so it waits for itself",
 		           lab_object_name(o));
 	if (!lab.steered)
-		lab_object_point(lab_sync_op(LAB_SYNC_ENQUEUE, o->address, pc), o);
+		(void)lab_object_point(LAB_SYNC_ENQUEUE, o, pc);
 	(void)lab_steer_line(o, 1, pc);
 	int result = lab_object_wait(op, o, rwlock_can_write, deadline);
 	if (result != 0)
 		lab_object_changed(o); /* readers may be enqueued behind it */
 	result = result == 0 ? rwlock_take_write(o, pc) : ETIMEDOUT;
 	(void)lab_steer_line(o, UINT64_MAX, pc);
-	lab_sync_event(&op, result);
+	lab_sync_event(op, result);
 	return result;
 }
 
 EXPORTED int pthread_rwlock_init(pthread_rwlock_t *lock, const pthread_rwlockattr_t *attributes)
 {
 	FORWARD_INIT(pthread_rwlock_init, (lock, attributes), lock, .kind = LAB_RWLOCK);
-	(void)lab_object_init((uintptr_t)lock, LAB_RWLOCK, PC);
+	(void)lab_object_init(lock, LAB_RWLOCK, PC);
 	memset(lock, 0, sizeof *lock);
 	return 0;
 }
@@ -168,7 +166,7 @@ static int rwlock_try(pthread_rwlock_t *lock, bool write, uintptr_t pc)
 	const struct lab_op op = lab_sync_op(write ? LAB_SYNC_TRYWRLOCK : LAB_SYNC_TRYRDLOCK, o->address, pc);
 	const bool can = lab_object_try(op, o, write ? rwlock_can_write : rwlock_can_read);
 	const int result = !can ? EBUSY : write ? rwlock_take_write(o, pc) : rwlock_take_read(o, pc);
-	lab_sync_event(&op, result);
+	lab_sync_event(op, result);
 	return result;
 }
 
@@ -188,9 +186,8 @@ EXPORTED int pthread_rwlock_unlock(pthread_rwlock_t *lock)
 {
 	FORWARD(pthread_rwlock_unlock, (lock));
 	struct lab_object *o = rwlock_of(lock, "unlocks", PC);
-	const struct lab_op op = lab_sync_op(LAB_SYNC_UNLOCK, (uintptr_t)lock, PC);
 	const unsigned self = lab.self->id;
-	lab_object_point(op, o);
+	const struct lab_op op = lab_object_point(LAB_SYNC_UNLOCK, o, PC);
 	if (o->owner == (int)self) {
 		lab_steer_step(o, LAB_SYNC_UNLOCK);
 		o->owner = LAB_NOBODY;
@@ -205,6 +202,6 @@ EXPORTED int pthread_rwlock_unlock(pthread_rwlock_t *lock)
 		lab_misuse(PC, "unlocks %s, which it does not hold", lab_object_name(o));
 	}
 	lab_object_changed(o);
-	lab_sync_event(&op, 0);
+	lab_sync_event(op, 0);
 	return 0;
 }

@@ -7,7 +7,7 @@
 
 static struct lab_object *sem_of(sem_t *sem, const char *what, uintptr_t pc)
 {
-	return lab_object_use((uintptr_t)sem, LAB_SEM, false, what, pc);
+	return lab_object_use(sem, LAB_SEM, false, what, pc);
 }
 
 static bool sem_can_take(const struct lab_object *o, const struct lab_thread *thread)
@@ -24,7 +24,7 @@ static void sem_take(struct lab_object *o)
 }
 
 /* The step, with the permits that are left. */
-static void sem_event(const struct lab_op *op, const struct lab_object *o, int result)
+static void sem_event(struct lab_op op, const struct lab_object *o, int result)
 {
 	lab_sync_event(op, result)->value = o->count;
 }
@@ -36,7 +36,7 @@ static int sem_down(sem_t *sem, int64_t deadline, uintptr_t pc)
 	int result = lab_object_wait(op, o, sem_can_take, deadline);
 	if (result == 0)
 		sem_take(o);
-	sem_event(&op, o, -result);
+	sem_event(op, o, -result);
 	return lab_error(-result);
 }
 
@@ -45,7 +45,7 @@ EXPORTED int sem_init(sem_t *sem, int shared, unsigned value)
 	FORWARD_INIT(sem_init, (sem, shared, value), sem, .kind = LAB_SEM, .count = value);
 	if (value > (unsigned)SEM_VALUE_MAX)
 		return lab_error(EINVAL);
-	lab_object_init((uintptr_t)sem, LAB_SEM, PC)->count = value;
+	lab_object_init(sem, LAB_SEM, PC)->count = value;
 	return 0;
 }
 
@@ -82,7 +82,7 @@ EXPORTED int sem_trywait(sem_t *sem)
 	const int result = lab_object_try(op, o, sem_can_take) ? 0 : EAGAIN;
 	if (result == 0)
 		sem_take(o);
-	sem_event(&op, o, result);
+	sem_event(op, o, result);
 	return lab_error(result);
 }
 
@@ -90,8 +90,7 @@ EXPORTED int sem_post(sem_t *sem)
 {
 	FORWARD(sem_post, (sem));
 	struct lab_object *o = sem_of(sem, "posts", PC);
-	const struct lab_op op = lab_sync_op(LAB_SYNC_UP, (uintptr_t)sem, PC);
-	lab_object_point(op, o);
+	const struct lab_op op = lab_object_point(LAB_SYNC_UP, o, PC);
 	const int result = o->count == (unsigned)SEM_VALUE_MAX ? EOVERFLOW : 0;
 	lab_steer_step(o, LAB_SYNC_UP);
 	if (result == 0) {
@@ -99,7 +98,7 @@ EXPORTED int sem_post(sem_t *sem)
 		lab_object_release(&o->view);
 		lab_object_changed(o);
 	}
-	sem_event(&op, o, result);
+	sem_event(op, o, result);
 	return lab_error(result);
 }
 
@@ -109,9 +108,8 @@ EXPORTED int sem_getvalue(sem_t *restrict sem, int *restrict value)
 	struct lab_object *o = sem_of(sem, "reads the value of", PC);
 	const struct lab_op op = lab_sync_op(LAB_SYNC_VALUE, (uintptr_t)sem, PC);
 	const unsigned seen = lab_object_try(op, o, sem_can_take);
-	lab_plain((uintptr_t)value, sizeof *value, true, PC);
-	*value = (int)(lab.steered ? seen : o->count);
-	sem_event(&op, o, 0);
+	LAB_STORE(value, PC, (int)(lab.steered ? seen : o->count));
+	sem_event(op, o, 0);
 	return 0;
 }
 
@@ -119,7 +117,7 @@ EXPORTED int sem_getvalue(sem_t *restrict sem, int *restrict value)
 
 static struct lab_object *sem_barrier_of(pthread_barrier_t *barrier, const char *what, uintptr_t pc)
 {
-	return lab_object_use((uintptr_t)barrier, LAB_BARRIER, false, what, pc);
+	return lab_object_use(barrier, LAB_BARRIER, false, what, pc);
 }
 
 /* Of the threads that have come to the barrier, and the running one, the lowest. */
@@ -164,7 +162,7 @@ EXPORTED int pthread_barrier_init(pthread_barrier_t *restrict barrier, const pth
 	FORWARD_INIT(pthread_barrier_init, (barrier, attributes, count), barrier, .kind = LAB_BARRIER, .limit = count);
 	if (count == 0)
 		return EINVAL;
-	lab_object_init((uintptr_t)barrier, LAB_BARRIER, PC)->limit = count;
+	lab_object_init(barrier, LAB_BARRIER, PC)->limit = count;
 	return 0;
 }
 
@@ -180,13 +178,12 @@ EXPORTED int pthread_barrier_wait(pthread_barrier_t *barrier)
 {
 	FORWARD(pthread_barrier_wait, (barrier));
 	struct lab_object *o = sem_barrier_of(barrier, "arrives at", PC);
-	const struct lab_op op = lab_sync_op(LAB_SYNC_ARRIVE, (uintptr_t)barrier, PC);
-	lab_object_point(op, o);
+	const struct lab_op op = lab_object_point(LAB_SYNC_ARRIVE, o, PC);
 	if (lab.steered)
 		lab_steer_arrive(o);
 	lab_object_release(&o->view);
 	bool last = ++o->count == o->limit;
-	struct lab_event *event = lab_sync_event(&op, 0);
+	struct lab_event *event = lab_sync_event(op, 0);
 	event->value = o->count;
 	event->other = o->limit;
 	if (last && lab.steered)

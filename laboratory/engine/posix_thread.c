@@ -121,7 +121,7 @@ static void *thread_run(void *arg)
 
 void lab_posix_create(unsigned long *to, struct lab_start start, void *arg, bool detached, uintptr_t pc)
 {
-	lab_plain((uintptr_t)to, sizeof *to, true, pc);
+	lab_writes(to, sizeof *to, pc);
 	lab_point((struct lab_op){.kind = LAB_SPAWN, .pc = pc});
 	struct posix_thread *t = thread_info(lab.n_threads % LAB_THREADS);
 	struct lab_thread *thread = lab_thread_spawn(thread_run, t);
@@ -133,8 +133,7 @@ void lab_posix_create(unsigned long *to, struct lab_start start, void *arg, bool
 	                           .detached = detached,
 	                           .blocked = self->blocked,
 	                           .processors = self->processors};
-	const struct lab_op op = {LAB_SPAWN, 0, 0, thread->id, pc};
-	(void)lab_event(&op);
+	(void)lab_event((struct lab_op){LAB_SPAWN, 0, 0, thread->id, pc});
 	*to = thread->id + 1;
 	lab_thread_start(thread, pc);
 }
@@ -169,7 +168,6 @@ int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadl
 	struct posix_thread *t = thread_info(id);
 	if (id == lab.self->id)
 		return EDEADLK;
-	const struct lab_op op = {LAB_JOIN, 0, 0, (uintptr_t)&lab.threads[id], pc};
 	if (lab.threads[id].state != LAB_DONE && (!wait || deadline <= lab.now))
 		return wait ? ETIMEDOUT : EBUSY;
 	t->waited_for = true;
@@ -179,11 +177,9 @@ int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadl
 		return ETIMEDOUT;
 	t->joined = true;
 	t->joiner = lab_here(pc);
-	(void)lab_event(&op);
-	if (result) {
-		lab_plain((uintptr_t)result, sizeof *result, true, pc);
-		*result = t->result;
-	}
+	(void)lab_event((struct lab_op){LAB_JOIN, 0, 0, (uintptr_t)&lab.threads[id], pc});
+	if (result)
+		LAB_STORE(result, pc, t->result);
 	return 0;
 }
 
@@ -265,7 +261,7 @@ EXPORTED _Noreturn void pthread_exit(void *result)
 
 static int thread_set_name(pthread_t thread, const char *name, uintptr_t pc)
 {
-	lab_plain((uintptr_t)name, strnlen(name, 15) + 1, false, pc);
+	lab_reads(name, strnlen(name, 15) + 1, pc);
 	lab_shared_step(LAB_SHARED_NAMES, pc);
 	if (lab.program && thread > 0 && thread <= lab.n_threads)
 		snprintf(lab.threads[thread - 1].name, sizeof lab.threads[0].name, "%.15s", name);
@@ -296,7 +292,7 @@ static int thread_get_name(pthread_t thread, char *name, size_t size, uintptr_t 
 	if (thread == 0 || thread > lab.n_threads || size < 16)
 		return ERANGE;
 	snprintf(name, size, "%.15s", lab.threads[thread - 1].name);
-	lab_plain((uintptr_t)name, strlen(name) + 1, true, pc);
+	lab_writes(name, strlen(name) + 1, pc);
 	return 0;
 }
 
@@ -329,10 +325,8 @@ static int thread_exchange(int *place, int value, int *old, uintptr_t pc)
 {
 	if (value != 0 && value != 1)
 		return EINVAL;
-	if (old) {
-		lab_plain((uintptr_t)old, sizeof *old, true, pc);
-		*old = *place;
-	}
+	if (old)
+		LAB_STORE(old, pc, *place);
 	*place = value;
 	return 0;
 }
@@ -358,16 +352,14 @@ static int thread_set_mask(int how, const sigset_t *set, sigset_t *old, uintptr_
 {
 	uint64_t *blocked = &thread_info(lab.self->id)->blocked, before = *blocked;
 	if (set) {
-		lab_plain((uintptr_t)set, sizeof *set, false, pc);
+		lab_reads(set, sizeof *set, pc);
 		const uint64_t bits = set->__val[0];
 		if (how != SIG_BLOCK && how != SIG_UNBLOCK && how != SIG_SETMASK)
 			return EINVAL;
 		*blocked = how == SIG_BLOCK ? before | bits : how == SIG_UNBLOCK ? before & ~bits : bits;
 	}
-	if (old) {
-		lab_plain((uintptr_t)old, sizeof *old, true, pc);
-		*old = (sigset_t){{before}};
-	}
+	if (old)
+		LAB_STORE(old, pc, (sigset_t){{before}});
 	return 0;
 }
 
@@ -393,7 +385,7 @@ static int thread_set_processors(unsigned id, size_t size, const cpu_set_t *set,
 	const uint64_t all = (UINT64_C(1) << LAB_PROCESSORS) - 1;
 	if (size < sizeof(uint64_t) || id >= lab.n_threads)
 		return id >= lab.n_threads ? ESRCH : EINVAL;
-	lab_plain((uintptr_t)set, sizeof(uint64_t), false, pc);
+	lab_reads(set, sizeof(uint64_t), pc);
 	if ((set->__bits[0] & all) == 0)
 		return EINVAL;
 	lab_shared_step(LAB_SHARED_SETS, pc);
@@ -405,7 +397,7 @@ static int thread_get_processors(unsigned id, size_t size, cpu_set_t *set, uintp
 {
 	if (size < sizeof(uint64_t) || id >= lab.n_threads)
 		return id >= lab.n_threads ? ESRCH : EINVAL;
-	lab_plain((uintptr_t)set, size, true, pc);
+	lab_writes(set, size, pc);
 	memset(set, 0, size);
 	set->__bits[0] = thread_processors(id, pc);
 	return 0;

@@ -53,7 +53,7 @@ static int64_t time_read(int clock, uintptr_t pc)
 	self->clock_looks = again;
 	lab.now += INT64_C(1000) << again;
 	lab_met(LAB_MET_INPUT);
-	lab_sync_event(&op, 0);
+	lab_sync_event(op, 0);
 	return time_shown(clock);
 }
 
@@ -72,7 +72,7 @@ static void time_doze(enum lab_sync what, int64_t deadline, uintptr_t pc)
 	self->deadline = deadline - lab.now < YEAR ? deadline : lab.now + YEAR;
 	lab_thread_await(op, NULL, lab_never);
 	self->dozes = false;
-	lab_sync_event(&op, 0);
+	lab_sync_event(op, 0);
 }
 
 /*
@@ -106,8 +106,7 @@ EXPORTED int clock_gettime(clockid_t clock, struct timespec *t)
 {
 	FORWARD(clock_gettime, (clock, t));
 	const int64_t now = time_read(clock, PC);
-	lab_plain((uintptr_t)t, sizeof *t, true, PC);
-	*t = (struct timespec){now / NS, now % NS};
+	LAB_STORE(t, PC, (struct timespec){now / NS, now % NS});
 	return 0;
 }
 
@@ -115,8 +114,7 @@ EXPORTED int gettimeofday(struct timeval *restrict t, void *restrict zone)
 {
 	FORWARD(gettimeofday, (t, zone));
 	const int64_t now = time_read(CLOCK_REALTIME, PC);
-	lab_plain((uintptr_t)t, sizeof *t, true, PC);
-	*t = (struct timeval){now / NS, now % NS / 1000};
+	LAB_STORE(t, PC, (struct timeval){now / NS, now % NS / 1000});
 	return 0;
 }
 
@@ -124,10 +122,8 @@ EXPORTED time_t time(time_t *t)
 {
 	FORWARD(time, (t));
 	const time_t now = time_read(CLOCK_REALTIME, PC) / NS;
-	if (t) {
-		lab_plain((uintptr_t)t, sizeof *t, true, PC);
-		*t = now;
-	}
+	if (t)
+		LAB_STORE(t, PC, now);
 	return now;
 }
 
@@ -141,8 +137,7 @@ EXPORTED int timespec_get(struct timespec *t, int base)
 {
 	FORWARD(timespec_get, (t, base));
 	const int64_t now = time_read(CLOCK_REALTIME, PC);
-	lab_plain((uintptr_t)t, sizeof *t, true, PC);
-	*t = (struct timespec){now / NS, now % NS};
+	LAB_STORE(t, PC, (struct timespec){now / NS, now % NS});
 	return base;
 }
 

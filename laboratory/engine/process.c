@@ -99,10 +99,8 @@ static int process_pthread_setschedparam(pthread_t thread, int policy, const str
 static int process_pthread_getschedparam(pthread_t thread, int *policy, struct sched_param *param)
 {
 	(void)thread;
-	lab_plain((uintptr_t)policy, sizeof *policy, true, PC);
-	lab_plain((uintptr_t)param, sizeof *param, true, PC);
-	*policy = SCHED_OTHER;
-	param->sched_priority = 0;
+	LAB_STORE(policy, PC, SCHED_OTHER);
+	LAB_STORE(param, PC, (struct sched_param){0});
 	return 0;
 }
 
@@ -138,18 +136,18 @@ static const char *const shared_names[LAB_SHAREDS] = {
 };
 static uint64_t shared[LAB_SHAREDS]; /* only their addresses are used */
 
-static void process_step(uintptr_t address, uintptr_t pc)
+static void process_step(const void *place, uintptr_t pc)
 {
 	if (lab.n_threads == 1)
 		return; /* every later thread begins after this call */
-	const struct lab_op op = lab_sync_op(LAB_SYNC_USE, address, pc);
+	const struct lab_op op = lab_sync_op(LAB_SYNC_USE, (uintptr_t)place, pc);
 	lab_point(op);
-	lab_sync_event(&op, 0);
+	lab_sync_event(op, 0);
 }
 
-uintptr_t lab_shared_place(enum lab_shared what)
+const void *lab_shared_place(enum lab_shared what)
 {
-	return (uintptr_t)&shared[what];
+	return &shared[what];
 }
 
 void lab_shared_step(enum lab_shared what, uintptr_t pc)
@@ -164,7 +162,7 @@ static struct sigaction *process_action(int number, bool set, uintptr_t pc)
 		return NULL;
 	}
 	struct action *a = &actions[number];
-	process_step((uintptr_t)a, pc);
+	process_step(a, pc);
 	if (a->generation != lab.generation)
 		*a = (struct action){.generation = lab.generation, .action.sa_handler = SIG_DFL};
 	return &a->action;
@@ -190,13 +188,11 @@ static int process_sigaction(int number, const struct sigaction *action, struct 
 		return -1;
 	const struct sigaction before = *now;
 	if (action) {
-		lab_plain((uintptr_t)action, sizeof *action, false, PC);
+		lab_reads(action, sizeof *action, PC);
 		*now = *action;
 	}
-	if (old) {
-		lab_plain((uintptr_t)old, sizeof *old, true, PC);
-		*old = before;
-	}
+	if (old)
+		LAB_STORE(old, PC, before);
 	return 0;
 }
 
@@ -251,8 +247,7 @@ static int process_pthread_kill(pthread_t thread, int number)
 
 static void process_random(unsigned char *to, size_t size, uintptr_t pc)
 {
-	if (size > 0)
-		lab_plain((uintptr_t)to, size, true, pc);
+	lab_writes(to, size, pc);
 	for (size_t i = 0; i < size; i++)
 		to[i] = (unsigned char)lab_random();
 }
@@ -339,7 +334,7 @@ static int process_munmap(void *at, size_t size)
 static int process_advise(void *at, size_t size, int advice)
 {
 	if (advice == MADV_DONTNEED && process_mapping(at)) {
-		lab_plain((uintptr_t)at, size, true, PC);
+		lab_writes(at, size, PC);
 		memset(at, 0, size);
 	}
 	return 0;

@@ -36,7 +36,7 @@ static void note(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 {
 	const struct lab_op op = {LAB_PLAIN, (uint8_t)size, write, address, pc};
 	bool switched = lab.switched; /* this belongs to the next step, not to this event */
-	struct lab_event *event = lab_event(&op);
+	struct lab_event *event = lab_event(op);
 	lab.switched = switched;
 	if (!lab_records())
 		return;
@@ -89,7 +89,7 @@ static void report(const char *what, uintptr_t address, unsigned size, uintptr_t
 	if (freeing)
 		op.kind = LAB_FREE;
 	show_other(thread, other_pc, address);
-	struct lab_event *event = lab_event(&op);
+	struct lab_event *event = lab_event(op);
 	event->raced = true;
 	event->atomic = what[0] == 'a';
 	if (lab_records() && what[0] != 'w' && what[0] != 'a' && !freeing && size <= 8)
@@ -261,6 +261,12 @@ void lab_reads(const void *from, size_t size, uintptr_t pc)
 {
 	if (size > 0 && !lab_is_module_code((uintptr_t)from)) /* a constant does not race */
 		lab_plain((uintptr_t)from, size, false, pc);
+}
+
+void lab_writes(void *to, size_t size, uintptr_t pc)
+{
+	if (size > 0)
+		lab_plain((uintptr_t)to, size, true, pc);
 }
 
 void lab_race_use(uintptr_t address, size_t size, uintptr_t pc)

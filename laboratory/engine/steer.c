@@ -891,8 +891,8 @@ void lab_steer_arrive(struct lab_object *o)
 	unsigned users = 0;
 	(void)steer_event(&e);
 	o->by[lab.self->id].changed = 1;
-	for (unsigned i = 0; i < lab.n_threads; i++)
-		users += o->by[i].changed;
+	LAB_EACH_THREAD (t)
+		users += o->by[t->id].changed;
 	if (users > o->limit)
 		lab_steer_refuse("a barrier that more threads use than wait there for each other");
 }

@@ -37,8 +37,7 @@ static int fall_asleep(uintptr_t word, int64_t deadline, bool *faulty)
 	lab_block();
 	self->futex = 0;
 	self->many = NULL;
-	struct lab_op op = {LAB_FUTEX_DONE, 4, 0, word, self->next.pc};
-	(void)lab_event(&op);
+	(void)lab_event((struct lab_op){LAB_FUTEX_DONE, 4, 0, word, self->next.pc});
 	return self->result;
 }
 
@@ -67,7 +66,7 @@ int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_
 	lab_traffic_call(FUTEX_WAIT);
 	lab_heap_check(word, 4, false, pc);
 	lab_futex_seen(word, true);
-	lab_event(&op)->value = expected;
+	lab_event(op)->value = expected;
 	size_t index = lab.n_events;
 	bool faulty = false;
 	int result = -EAGAIN;
@@ -103,7 +102,7 @@ static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 		return -EINVAL;
 	lab_point(op);
 	lab_traffic_call(FUTEX_WAIT);
-	lab_event(&op)->value = n;
+	lab_event(op)->value = n;
 	size_t index = lab.n_events;
 	bool faulty = false;
 	int result = -EAGAIN;
@@ -170,7 +169,7 @@ static int wake_some(struct lab_op op, int n)
 		memmove(&line[pick], &line[pick + 1], (--waiting - pick) * sizeof line[0]);
 		woken++;
 	}
-	lab_event(&op)->result = woken;
+	lab_event(op)->result = woken;
 	lab_hash((uint64_t)woken);
 	return woken;
 }

@@ -611,19 +611,30 @@ static void entry(void *arg)
 	lab_thread_leave();
 }
 
-/*
- * Replaces the state of the flow by one that begins at entry(). What an earlier execution has left
- * near the top of the stack is cleared, since a loop without effect is known by the bytes of its
- * frames (steer_is_same()), and some of these may never be written.
- */
+/* Replaces the state of the flow by one that begins at entry(). */
 static void prepare(struct lab_thread *t)
 {
-	enum { CLEARED = 4096 };
 	size_t size;
-	char *stack = lab_stack_of(t->id, &size);
-	memset(stack + size - CLEARED, 0, CLEARED);
+	void *stack = lab_stack_of(t->id, &size);
 	fl__switch_init(&t->flow);
 	fl__switch_prepare(&t->flow, stack, size, entry, t);
+}
+
+/*
+ * Clears what an earlier execution has left on the stack of a new thread, as far as the frames of
+ * the program went, and those of functions without instrumentation that it called. Some bytes of a
+ * frame may never be written. They must not keep a lost block (program_keep_stack()), nor tell
+ * turns of a loop apart (steer_is_same()).
+ */
+static void clear_stack(struct lab_thread *t)
+{
+	enum { BELOW = 4096 };
+	size_t size;
+	const uintptr_t low = (uintptr_t)lab_stack_of(t->id, &size), top = low + size;
+	const uintptr_t from = t->deepest > low + BELOW ? t->deepest - BELOW : low;
+	if (t->deepest)
+		memset((void *)from, 0, top - from);
+	t->deepest = top;
 }
 
 void lab_bury(struct lab_thread *t)
@@ -681,6 +692,7 @@ struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void
 	lab_tls_begin(id);
 	t->next.kind = LAB_START;
 	snprintf(t->name, sizeof t->name, "%s", name);
+	clear_stack(t);
 	prepare(t);
 	return t;
 }

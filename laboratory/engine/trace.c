@@ -37,7 +37,7 @@ bool lab_records(void)
 	return lab.recording && (lab.acting || (lab.judging && lab.self->id != 0));
 }
 
-struct lab_event *lab_event(const struct lab_op *op)
+struct lab_event *lab_event(struct lab_op op)
 {
 	static struct lab_event lost;
 	if (!lab_records())
@@ -45,8 +45,8 @@ struct lab_event *lab_event(const struct lab_op *op)
 	lab_event_settle();
 	lab.events = lab_grown(lab.events, lab.n_events, &lab.room_events, sizeof *lab.events);
 	struct lab_event *event = &lab.events[lab.n_events++];
-	*event = (struct lab_event){
-	    .op = *op, .thread = (uint8_t)lab.self->id, .preempted = lab.switched, .step = lab.steps};
+	*event =
+	    (struct lab_event){.op = op, .thread = (uint8_t)lab.self->id, .preempted = lab.switched, .step = lab.steps};
 	lab.switched = false;
 	return event;
 }

@@ -357,45 +357,21 @@ static int unknown_find_self(struct dl_phdr_info *info, size_t size, void *arg)
 	return 1; /* the first object is the program */
 }
 
-static void unknown_read_dynamic(const struct link_map *map, struct dynamic *d)
-{
-	*d = (struct dynamic){.base = map->l_addr};
-	for (const ElfW(Dyn) *at = map->l_ld; at->d_tag != DT_NULL; at++) {
-		const uintptr_t value = at->d_un.d_ptr;
-		switch (at->d_tag) {
-		case DT_SYMTAB:
-			d->symbols = (const ElfW(Sym) *)value;
-			break;
-		case DT_STRTAB:
-			d->strings = (const char *)value;
-			break;
-		case DT_JMPREL:
-			d->tables[0] = (const ElfW(Rela) *)value;
-			break;
-		case DT_PLTRELSZ:
-			d->sizes[0] = value / sizeof(ElfW(Rela));
-			break;
-		case DT_RELA:
-			d->tables[1] = (const ElfW(Rela) *)value;
-			break;
-		case DT_RELASZ:
-			d->sizes[1] = value / sizeof(ElfW(Rela));
-			break;
-		case DT_FLAGS:
-			d->static_tls = (value & DF_STATIC_TLS) != 0;
-			break;
-		default:
-			break;
-		}
-	}
-}
-
 static bool unknown_read(void *handle, struct dynamic *d)
 {
 	struct link_map *map = NULL;
+	uintptr_t of[DT_FLAGS + 1] = {0};
 	if (dlinfo(handle, RTLD_DI_LINKMAP, &map) != 0 || !map)
 		return false;
-	unknown_read_dynamic(map, d);
+	for (const ElfW(Dyn) *at = map->l_ld; at->d_tag != DT_NULL; at++)
+		if (at->d_tag <= DT_FLAGS)
+			of[at->d_tag] = at->d_un.d_ptr;
+	*d = (struct dynamic){.base = map->l_addr,
+	                      .symbols = (const ElfW(Sym) *)of[DT_SYMTAB],
+	                      .strings = (const char *)of[DT_STRTAB],
+	                      .tables = {(const ElfW(Rela) *)of[DT_JMPREL], (const ElfW(Rela) *)of[DT_RELA]},
+	                      .sizes = {of[DT_PLTRELSZ] / sizeof(ElfW(Rela)), of[DT_RELASZ] / sizeof(ElfW(Rela))},
+	                      .static_tls = (of[DT_FLAGS] & DF_STATIC_TLS) != 0};
 	return true;
 }
 

@@ -69,10 +69,9 @@ EXPORTED void fl_stress_fail(const char *file, int line, const char *what)
 
 unsigned lab_input(unsigned n, uintptr_t pc)
 {
-	struct lab_op op = {.kind = LAB_INPUT, .pc = pc};
 	unsigned pick = lab_choose(LAB_PICK_INPUT, n);
 	lab_hash(pick);
-	lab_event(&op)->value = pick;
+	lab_event((struct lab_op){.kind = LAB_INPUT, .pc = pc})->value = pick;
 	return pick;
 }
 

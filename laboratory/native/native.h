@@ -126,7 +126,7 @@ _Noreturn void native_give_up(enum lab_verdict verdict, const char *message);
 
 /* Makes the calling thread known, by its name, to the module's copy of the library. */
 void native_enter(const char *name);
-int native_futex_wait(const void *word, uint32_t expected, int64_t deadline);
+int native_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline);
 int native_futex_wake(const void *word, int n);
 /* Wait, and wake, on a word in shared memory, between processes. */
 void native_shared_wait(const void *word, uint32_t expected);

@@ -45,7 +45,7 @@ void native_seed_stranger(struct native_random *r)
 	r->state = mixed(last_seed, NATIVE_THREADS + atomic_fetch_add(&strangers, 1));
 }
 
-int native_futex_wait(const void *word, uint32_t expected, int64_t deadline)
+int native_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
 	struct timespec t = {deadline / 1000000000, deadline % 1000000000};
 	long rc = syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected,
@@ -157,14 +157,9 @@ static void ops_relax(void)
 		native_pause(8);
 }
 
-static int plain_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
-{
-	return native_futex_wait(word, expected, deadline);
-}
-
 static int ops_futex_wait(const void *word, uint32_t expected, int64_t deadline)
 {
-	return native_chaos_wait(plain_wait, word, expected, deadline);
+	return native_chaos_wait(native_futex_wait, word, expected, deadline);
 }
 
 static int ops_futex_wake(const void *word, int n)

@@ -40,7 +40,7 @@ static void sleep_while(_Atomic uint32_t *word, uint32_t value)
 		(void)sched_yield();
 	}
 	while (atomic_load_explicit(word, memory_order_acquire) == value)
-		(void)native_futex_wait(word, value, INT64_MAX);
+		(void)native_futex_wait((const void *)word, value, INT64_MAX);
 }
 
 void native_place(int n)

@@ -22,13 +22,7 @@ FL_STRESS_ACTOR(end_ok, one)
 	s->count++;
 }
 
-FL_STRESS_ACTOR(end_ok, two)
-{
-	FL_LOCKED(&s->m);
-	s->count++;
-}
-
-FL_STRESS(end_ok, one, two)
+FL_STRESS(end_ok, one, one)
 {
 	FL_ACCEPTABLE(s->count == 2, "both \"counted\"");
 	FL_FORBIDDEN(1, "lost");

@@ -202,6 +202,9 @@ def planted_case(tool, name):
     found = [t for t in tool.self_test()["planted"] if t["test"]["name"] == name]
     if not found or found[0]["problem"]:
         raise Failure(found[0]["problem"] + "\n" + told(found[0]["test"]) if found else "it did not run")
+    # This bug needs two choices. The search finds it with more of them, so the report has two only if the failure was shrunk.
+    if name == "failed_cas_relaxed__forbidden":
+        expect_all(found[0]["test"]["replay"].count(","), 1)
 
 
 # --- the program ---
@@ -516,11 +519,23 @@ SHORT = {
     "descriptor_errors": ("passed", "", LISTENS + ERRORS),
     "epoll_nested": ("not_modelled", "watches an epoll descriptor by another one", "epoll_ctl(epoll_create1(0), EPOLL_CTL_ADD, epoll_create1(0), &e);"),
     "key_deleted": ("misuse", "does not exist", "pthread_key_t key; pthread_key_create(&key, NULL); pthread_key_delete(key); pthread_setspecific(key, &key);"),
+    # If x is 1, the block's address stays far down the stack. There, a frame of the next execution has bytes that are never written.
+    "leak_deep_stack": ("leak", "3 bytes", "sem_init(&p, 0, 0);",
+                        "struct { char near[8192]; void *volatile kept[64]; } own; if (arg == &x) memset(own.near, 0, sizeof own.near); "
+                        "else if (arg == &y) sem_wait(&p); else if (arg) for (int i = 0; i < 64; i++) own.kept[i] = arg; else { "
+                        "(void)!posix_memalign((void *)&stream, 16, 3); if (R(x)) run0(stream); stream = NULL; run0(&x); W(y, 1); run0(&y); }",
+                        "W(x, 1); while (!R(y)); exit(0);"),
     "libc_atoi_race": ("data_race", "read of s", "", "s[0] = '1';", "plain = atoi(s);"),
     "libc_printf_race": ("data_race", "read of s", "", "s[0] = 'a';", 'printf("%g%s", 1.0, s);'),
     "libc_rounding": ("not_modelled", "fesetround() of libm.so", "fesetround(FE_UPWARD);"),  # would outlive the execution
     "libc_setenv_race": ("data_race", "of the environment by", "", 'setenv("A", "1", 1);', '(void)getenv("A");'),
     "libc_strtok_race": ("data_race", "write of the state of strtok()", "", *2 * ['char text[] = "a b"; (void)strtok(text, " ");']),
+    "free_inside": ("use_after_free", "which is no block", "char *volatile own = malloc(9); free(own + 1);"),
+    "malloc_size_freed": ("use_after_free", "in a block that main freed", "char *own = malloc(9); free(own); return malloc_usable_size(own) < 9;"),
+    "malloc_size_inside": ("use_after_free", "outside any block", "char *own = malloc(9); return malloc_usable_size(own + 1) < 9;"),
+    "malloc_size_race": ("use_after_free", "not ordered with the read of the size of ", "stream = malloc(9);",
+                         "plain = malloc_usable_size(stream) < 9; W(x, 1);", "while (!R(x)); free(stream);"),
+    "malloc_sizes": ("passed", "", "for (int i = 0; i < 9; i++) { char *own = malloc(i); if (malloc_usable_size(own) < i || malloc_usable_size(NULL)) abort(); free(own); }"),
     "map_keeps": ("passed", "", "char **kept = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); assert(kept != MAP_FAILED); kept[0] = malloc(1);"),
     "mutex_destroy_locked": ("misuse", "destroys", "pthread_mutex_lock(&m); pthread_mutex_destroy(&m);"),
     "mutex_forgotten": ("data_race", "plain", "", "pthread_mutex_lock(&m); plain++; pthread_mutex_unlock(&m);", "plain++;"),
@@ -848,6 +863,7 @@ INCLUDES = """#define _GNU_SOURCE
 #include <fcntl.h>
 #include <fenv.h>
 #include <linux/futex.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -883,7 +899,7 @@ static inline long futex(int call, int n) { return syscall(SYS_futex, &y, call, 
 void fl_stress_assume(_Bool);
 static int start(void *arg) { return arg != NULL; }
 static void *take(void *arg) { return arg; }
-static inline void begin(int n, ...) { va_start(*(va_list *)stream, n); }
+static inline void begin(int n, ...) { va_list *at = (va_list *)stream; va_start(*at++, n); if (at != (va_list *)stream + 1) abort(); }
 static int f[5], on = 1;
 static volatile int stop;
 static char s[8];
@@ -985,7 +1001,7 @@ RACES = {
     "lock": (LOCKS, "m = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;", LOCKS),
     "once": ("pthread_once(f, (void (*)(void))sched_yield);", "f[0] = PTHREAD_ONCE_INIT;"),
     "qsort": ("qsort(f, 5, sizeof *f, (int (*)(const void *, const void *))strcmp);", "plain = f[4];"),
-    "va_start": ("begin(1);", "va_list own; va_copy(own, *(va_list *)stream);", "stream = malloc(99);"),
+    "va_start": ("begin(1);", "va_list own[3], *at = own, *from = (va_list *)stream; va_copy(*at++, *from++); if (at != own + 1 || from != (va_list *)stream + 1) abort();", "stream = malloc(99);"),
     "vprintf": ("begin(1); sem_post(&p); vprintf(\"\", *(va_list *)stream);", "sem_wait(&p); plain = *(char *)stream;", "stream = malloc(99); sem_init(&p, 0, 0);"),
     "realloc": ("*(char *)stream = 1;", "free(realloc(stream, 9));", "stream = malloc(8);"),
 }
@@ -1074,7 +1090,7 @@ FEW = {
     # two programs of GenMC's group "saver", with fewer writes
     "iriw_last": ("", ["for (int i = 1; i <= 9; i++) W(x, i);", "for (int i = 1; i <= 9; i++) W(y, i);", "fl_stress_assume(R(x) == 9 && !R(y));", "fl_stress_assume(!R(y) && R(x) == 9);"], 1, 3),
     "swap_lock": ("", 3 * ["for (int free = 0; !atomic_compare_exchange_strong(&x, &free, 1); free = 0); atomic_store(&x, 0);"], 6, 6),
-    # Slots of these threads' frames are never written, and so have what an earlier execution has left.
+    # Slots of these threads' frames are never written. They must not have what an earlier execution has left.
     "waits_for_two": ("", ["W(x, 1); W(y, 1);", "int u = 0, v = 0; for (;;) { u = R(x); if (u) { v = R(y); if (v >= 1) break; } }", "W(x, 1); (void)R(x); W(y, 2);"], 24, 14),
     "readers_and_futex": ("", ["pthread_rwlock_rdlock(&l); pthread_rwlock_unlock(&l); while (!R(x)) syscall(SYS_futex, &x, FUTEX_WAIT, 0, NULL, NULL, 0);", "pthread_rwlock_wrlock(&l); pthread_rwlock_unlock(&l); W(x, 1); syscall(SYS_futex, &x, FUTEX_WAKE, 1);"], 18, 6),
 }
@@ -1225,7 +1241,7 @@ def proofs(tool):
             test = tool.test(folder.program(name, bodies, first), "--strategy", "graphs", "--jobs", "3")
             if not test["proved"] or test["complete"] > complete or test["blocked"] > blocked or test["complete"] < complete * (name == "orders"):
                 problems.append(f"{name}: {test}")
-        for name, bodies, said in (("twice", 2 * [SPINS.split(";")[0] + ";"], "LIVELOCK"), ("last", [body.replace("{}", str(int("11223300", 4))) for body in ORDERS], "CRASH"), ("crossed", ["pthread_mutex_lock(&m); pthread_mutex_lock(&n); pthread_mutex_unlock(&n); pthread_mutex_unlock(&m);", "pthread_mutex_lock(&n); pthread_mutex_lock(&m); pthread_mutex_unlock(&m); pthread_mutex_unlock(&n);"], "DEADLOCK"),
+        for name, bodies, said in (("lost", ["stream = malloc(1); stream = NULL;"], "LEAK"), ("twice", 2 * [SPINS.split(";")[0] + ";"], "LIVELOCK"), ("last", [body.replace("{}", str(int("11223300", 4))) for body in ORDERS], "CRASH"), ("crossed", ["pthread_mutex_lock(&m); pthread_mutex_lock(&n); pthread_mutex_unlock(&n); pthread_mutex_unlock(&m);", "pthread_mutex_lock(&n); pthread_mutex_lock(&m); pthread_mutex_unlock(&m); pthread_mutex_unlock(&n);"], "DEADLOCK"),
                                    ("step_in_section", ["pthread_mutex_lock(&m); pthread_rwlock_wrlock(&l); pthread_rwlock_unlock(&l); pthread_mutex_unlock(&m);", "pthread_rwlock_wrlock(&l); pthread_mutex_lock(&m); pthread_mutex_unlock(&m); pthread_rwlock_unlock(&l);"], "DEADLOCK"),
                                    ("unseen", ["pthread_mutex_lock(&m); ((char *)f)[0] = '1'; pthread_mutex_unlock(&m);", "pthread_mutex_lock(&m); if (atoi((char *)f)) abort(); pthread_mutex_unlock(&m);"], "CRASH"),
                                    ("woken_once", [TAKES, TAKES, GIVES.replace("+ 1", "+ 2")], "DEADLOCK"),
@@ -1270,10 +1286,11 @@ def proofs(tool):
             path = folder.write(name + ".c", re.sub(r"\tpthread_join.*\n\treturn 0;", f"\t{end}", text))
             for strategy in ("dfs:all", "graphs") if status else ("auto",):
                 expect(tool.says(path, "--strategy", strategy, status=status), said)
-        path = folder.write("other_order.c", threaded(PROOFS["two_and_two"][0]).replace("\treturn 0;", "\treturn x == 1 && y == 1;"))
-        out = tool.says(path, status=1)
-        expect(out, "main returns 1", "the search: execution graphs", "another modification order than the order of execution: no replay")
-        expect(replayed(tool, out.replace("To try again", "The same again")), "main returns 1", "another modification order")
+        for end, said in ("return x == 1 && y == 1;", "main returns 1"), ("if (x == 1 && y == 1) stream = malloc(1), stream = NULL; return 0;", "LEAK"):
+            path = folder.write("other_order.c", threaded(PROOFS["two_and_two"][0]).replace("return 0;", end))
+            out = tool.says(path, status=1)
+            expect(out, said, "the search: execution graphs", "another modification order than the order of execution: no replay")
+            expect(replayed(tool, out.replace("To try again", "The same again")), said, "another modification order")
         inputs = "unsigned fl_stress_choose(unsigned n); if (fl_stress_choose(4) * 4 + fl_stress_choose(4) == 6 && R(x)) abort();"
         expect(replayed(tool, tool.says(folder.program("inputs", [inputs, "W(x, 1);"]), "--strategy", "graphs", status=4), 4), "--replay")
         expect(tool.says(folder.program("refused", [], NO_GRAPHS), "--strategy", "graphs", status=5), "0 passed, 0 failed, 1 skipped")
@@ -1423,7 +1440,8 @@ def words(tool):
     with Folder() as folder:
         folder.write("bank.h", "#ifdef __cplusplus\nextern \"C\"\n#endif\nint twice(int n);\nint thrice(int n);\n")
         files = [folder.write("one.c", "#include <bank.h>\nint main(int argc, char **argv) { (void)argv; return argc != 2 || LIMIT != 4 || twice(1) + thrice(1) != 5; }\n"),
-                 folder.write("two.cc", "#include <bank.h>\n#include <cmath>\nint twice(int n) { static_assert(__cplusplus >= 202002L); return n + std::lround(std::sqrt(n)); }\n")]
+                 folder.write("two.cc", "#include <bank.h>\n#include <cmath>\n#include <cstdarg>\nstatic int first(int n, ...) { va_list own[2], *at = own; va_start(*at++, n); n = va_arg(own[0], int); va_end(own[0]); return n; }\n"
+                          "int twice(int n) { static_assert(__cplusplus >= 202002L); return first(1, n + (int)std::lround(std::sqrt(n))); }\n")]
         files += ["-I", folder.name, "-DLIMIT=(2 + 2)", "-std=c11", "-std=c++20", "-O2", "-fsanitize=thread", "-o", "x"]
         three = folder.write("three.c", "int thrice(int n) { return 3 * n; }\n")
         for name, flag, said in (("seen", "-fsanitize=thread", "proved: all 1 execution\n"), ("hidden", "-g", "not proved: assembly, an object without")):

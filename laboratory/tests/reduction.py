@@ -265,40 +265,41 @@ LAST = ["LOG(pthread_mutex_lock(&robust));", "LOG(pthread_mutex_trylock(&robust)
 
 AWAIT = "LOCKED(0, PUT(x, 1); while (!ready) pthread_cond_wait(&c, &m[0]));"
 SEEN = " if (%s) { while (!GET(x)) sched_yield(); _exit(3); }"
-# Wrong programs that a search once proved: what each thread does, and how main ends.
-FAILING = [
-    ([AWAIT, "pthread_once(&once, ran_once); if (!GET(x)) _exit(3); " + SIGNAL], "j"),
-    (["sem_post(&sem); " + AWAIT, "LOCKED(1, ); if (sem_trywait(&sem)) _exit(3); " + SIGNAL], "j"),
-    ([AWAIT, "unsigned waits; LOCKED(0, waits = GET(x)); if (waits && pthread_mutex_timedlock(&m[0], &(struct timespec){0, 0}) == 0) "
-      "pthread_mutex_unlock(&m[0]); else if (waits) atexit(abort); " + SIGNAL], "j"),
-    ([AWAIT, "pthread_mutex_lock(&errors); LOCKED(1, ); pthread_mutex_unlock(&errors); " + SIGNAL,
-      "LOCKED(1, pthread_mutex_lock(&errors); pthread_mutex_unlock(&errors));"], "j"),
-    (["LOCKED(0, while (!ready) { pthread_cond_wait(&c, &m[0]); if (!ready) atexit(abort); });", SIGNAL], "j"),
-    (["pthread_mutex_lock(&recursive); while (!atomic_load(&x)) pthread_mutex_lock(&recursive); pthread_mutex_unlock(&recursive); "
-      "pthread_mutex_unlock(&recursive);", "atomic_store(&x, 1);"], "j"),
-    (["while (!atomic_load(&x)) mask(); if (masked()) exit(3);", "atomic_store(&x, 1);"], "j"),
-    (["LOCKED(0, while (!ready) { mask(); pthread_cond_wait(&c, &m[0]); }); if (masked() > 1) exit(3);", SIGNAL], "j"),
-    (["while (!atomic_load(&x)) errno = EINTR; if (errno == EINTR) exit(3);", "atomic_store(&x, 1);"], "j"),
-    (["lend();", "if (lent) pthread_cond_signal(lent);"], "j"),
-    (["LOCKED(0, while (!ready) pthread_cond_wait(&c, &m[0])); PUT(x, 1);",
-      "const int busy = pthread_mutex_trylock(&m[0]); if (!busy) pthread_mutex_unlock(&m[0]); " + SIGNAL + SEEN % "busy"], "j"),
-    (["unsigned own = 0; told = &own; LOCKED(0, own = 1; while (!ready) pthread_cond_wait(&c, &m[0])); PUT(x, 1);",
-      "unsigned own = 0; LOCKED(0, if (told) own = *told; ready = 1; pthread_cond_signal(&c));" + SEEN % "own"], "j"),
-    (["LOCKED(0, if (!shared) { while (!ready) pthread_cond_wait(&c, &m[0]); if (shared) _exit(3); });",
-      "LOCKED(0, shared = ready = 1; pthread_cond_signal(&c));"], "j"),
-    (["LOCKED(0, if (!RELAXED(fetch_add, &x, 0)) { while (!ready) pthread_cond_wait(&c, &m[0]); if (GET(x)) _exit(3); });",
-      "LOCKED(0, PUT(x, 1); ready = 1; pthread_cond_signal(&c));"], "j"),
-    (["unsigned *own = (unsigned[]){0}; while (!GET(x)) if (++*own > 2) _exit(3);", "PUT(x, 1);"], "j"),
-    (["unsigned __own = 0; while (!GET(x)) if (++__own > 2) _exit(3);", "PUT(x, 1);"], "j"),
-    (["register unsigned own = 0; while (!is_set() && own < 2) own++; if (own == 2) _exit(3);", "PUT(x, 1);"], "j"),
-    (["register unsigned other = 0, own = other; while (!is_set() && own < 2) own += 1 + other; if (own == 2) _exit(3);", "PUT(x, 1);"], "j"),
-    (["LOCKED(0, );", "PUT(x, 1); LOCKED(0, );", "if (pthread_mutex_timedlock(&m[0], &late) == 0) pthread_mutex_unlock(&m[0]); else if (GET(x)) _exit(3);"], "j"),
-    (["PUT(x, 1); sem_post(&sem);", "if (sem_timedwait(&sem, &late) && GET(x)) _exit(3);"], "j"),
-    (["if (pthread_barrier_wait(&barrier)) _exit(3);", "pthread_barrier_wait(&barrier);"], "j"),
-    (["pthread_barrier_wait(&barrier); pthread_barrier_wait(&barrier);", "PUT(x, 1); pthread_barrier_wait(&barrier);",
-      "pthread_barrier_wait(&barrier); if (!GET(x)) _exit(3);"], "j"),
-    (["pthread_tryjoin_np(threads[1], NULL); PUT(x, 1);", "while (!GET(x)) sched_yield();", "pthread_join(threads[1], NULL);"], "e"),
-]
+# Wrong programs that a search once proved, by how main ends: what each thread does.
+FAILING = {"j": [
+    [AWAIT, "pthread_once(&once, ran_once); if (!GET(x)) _exit(3); " + SIGNAL],
+    ["sem_post(&sem); " + AWAIT, "LOCKED(1, ); if (sem_trywait(&sem)) _exit(3); " + SIGNAL],
+    [AWAIT, "unsigned waits; LOCKED(0, waits = GET(x)); if (waits && pthread_mutex_timedlock(&m[0], &(struct timespec){0, 0}) == 0) "
+     "pthread_mutex_unlock(&m[0]); else if (waits) atexit(abort); " + SIGNAL],
+    [AWAIT, "pthread_mutex_lock(&errors); LOCKED(1, ); pthread_mutex_unlock(&errors); " + SIGNAL,
+     "LOCKED(1, pthread_mutex_lock(&errors); pthread_mutex_unlock(&errors));"],
+    ["LOCKED(0, while (!ready) { pthread_cond_wait(&c, &m[0]); if (!ready) atexit(abort); });", SIGNAL],
+    ["pthread_mutex_lock(&recursive); while (!atomic_load(&x)) pthread_mutex_lock(&recursive); pthread_mutex_unlock(&recursive); "
+     "pthread_mutex_unlock(&recursive);", "atomic_store(&x, 1);"],
+    ["while (!atomic_load(&x)) mask(); if (masked()) exit(3);", "atomic_store(&x, 1);"],
+    ["LOCKED(0, while (!ready) { mask(); pthread_cond_wait(&c, &m[0]); }); if (masked() > 1) exit(3);", SIGNAL],
+    ["while (!atomic_load(&x)) errno = EINTR; if (errno == EINTR) exit(3);", "atomic_store(&x, 1);"],
+    ["lend();", "if (lent) pthread_cond_signal(lent);"],
+    ["LOCKED(0, while (!ready) pthread_cond_wait(&c, &m[0])); PUT(x, 1);",
+     "const int busy = pthread_mutex_trylock(&m[0]); if (!busy) pthread_mutex_unlock(&m[0]); " + SIGNAL + SEEN % "busy"],
+    ["unsigned own = 0; told = &own; LOCKED(0, own = 1; while (!ready) pthread_cond_wait(&c, &m[0])); PUT(x, 1);",
+     "unsigned own = 0; LOCKED(0, if (told) own = *told; ready = 1; pthread_cond_signal(&c));" + SEEN % "own"],
+    ["LOCKED(0, if (!shared) { while (!ready) pthread_cond_wait(&c, &m[0]); if (shared) _exit(3); });",
+     "LOCKED(0, shared = ready = 1; pthread_cond_signal(&c));"],
+    ["LOCKED(0, if (!RELAXED(fetch_add, &x, 0)) { while (!ready) pthread_cond_wait(&c, &m[0]); if (GET(x)) _exit(3); });",
+     "LOCKED(0, PUT(x, 1); ready = 1; pthread_cond_signal(&c));"],
+    ["unsigned *own = (unsigned[]){0}; while (!GET(x)) if (++*own > 2) _exit(3);", "PUT(x, 1);"],
+    ["unsigned __own = 0; while (!GET(x)) if (++__own > 2) _exit(3);", "PUT(x, 1);"],
+    ["register unsigned own = 0; while (!is_set() && own < 2) own++; if (own == 2) _exit(3);", "PUT(x, 1);"],
+    ["register unsigned other = 0, own = other; while (!is_set() && own < 2) own += 1 + other; if (own == 2) _exit(3);", "PUT(x, 1);"],
+    ["LOCKED(0, );", "PUT(x, 1); LOCKED(0, );", "if (pthread_mutex_timedlock(&m[0], &late) == 0) pthread_mutex_unlock(&m[0]); else if (GET(x)) _exit(3);"],
+    ["PUT(x, 1); sem_post(&sem);", "if (sem_timedwait(&sem, &late) && GET(x)) _exit(3);"],
+    ["if (pthread_barrier_wait(&barrier)) _exit(3);", "pthread_barrier_wait(&barrier);"],
+    ["pthread_barrier_wait(&barrier); pthread_barrier_wait(&barrier);", "PUT(x, 1); pthread_barrier_wait(&barrier);",
+     "pthread_barrier_wait(&barrier); if (!GET(x)) _exit(3);"],
+], "e": [
+    ["pthread_tryjoin_np(threads[1], NULL); PUT(x, 1);", "while (!GET(x)) sched_yield();", "pthread_join(threads[1], NULL);"],
+]}
 
 
 def function(name, rng):
@@ -329,7 +330,8 @@ def source(seed, count):
     """The texts of the programs, and of the file with all of them."""
     rng = random.Random(seed)
     functions = [function(f"r{i}", rng) for i in range(count)]
-    functions += [written(f"f{i}", bodies[::way], ends) for i, (bodies, ends, way) in enumerate((*each, way) for each in FAILING for way in (1, -1))]
+    functions += [written(f"f{i}", bodies[::way], ends) for i, (bodies, ends, way) in enumerate(
+        (bodies, ends, way) for ends, programs in FAILING.items() for bodies in programs for way in (1, -1))]
     table = "static int number;\nstatic void (*const programs[][3])(unsigned self) = {\n"
     return [text + entry + ends for text, entry, ends in functions], (
         HEAD + "".join(text for text, _, _ in functions) + table + "".join(entry for _, entry, _ in functions) +

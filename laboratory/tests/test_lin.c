@@ -160,17 +160,17 @@ FL_TEST(lin_pending_calls_took_effect_or_not)
 	EXPLAINED(fifo, 0);
 	answers(1, -EAGAIN);
 	EXPLAINED(fifo, 0);
-	call(2, 4, 5, FL_LIN_GET, 0, 11); /* the put may take effect late */
+	get(2, 11); /* the put may take effect late */
 	EXPLAINED(fifo, 0);
-	call(2, 6, 7, FL_LIN_GET, 0, 11); /* but only once */
+	get(2, 11); /* but only once */
 	UNEXPLAINED(fifo, 0);
 	begin();
 	put(1, 11);
 	put(1, 12);
 	call(2, 5, 0, FL_LIN_GET, 0, 0); /* the killed thread may have got one */
-	call(1, 6, 7, FL_LIN_GET, 0, 12);
+	get(1, 12);
 	EXPLAINED(fifo, 0);
-	h.calls[2].began = 8; /* but not before it began */
+	h.calls[2].began = 9; /* but not before it began */
 	UNEXPLAINED(fifo, 0);
 }
 
@@ -205,11 +205,11 @@ FL_TEST(lin_priority_is_stable)
 FL_TEST(lin_set_word_and_counter)
 {
 	begin();
-	call(1, 1, 4, FL_LIN_ADD, 5, 1);
-	call(2, 2, 5, FL_LIN_ADD, 5, 0);
-	call(2, 6, 7, FL_LIN_HAS, 6, 0);
-	call(1, 8, 9, FL_LIN_REMOVE, 5, 1);
-	call(1, 10, 11, FL_LIN_HAS, 5, 0);
+	call(1, 1, 3, FL_LIN_ADD, 5, 1);
+	call(2, 2, 4, FL_LIN_ADD, 5, 0);
+	then(2, FL_LIN_HAS, 6, 0);
+	then(1, FL_LIN_REMOVE, 5, 1);
+	then(1, FL_LIN_HAS, 5, 0);
 	EXPLAINED(set, 0);
 	answers(1, 1); /* but two threads added it */
 	UNEXPLAINED(set, 0);

@@ -40,14 +40,19 @@
 	"}\n"                                                                                                          \
 	"#endif\n"                                                                                                     \
 	"#ifdef __x86_64__\n"                                                                                          \
-	"#define __fl_list(list) (void *)(list), sizeof(__builtin_va_list)\n"                                          \
+	"#define __fl_list(list) ((__builtin_va_list *)(list))\n"                                                      \
 	"#else\n"                                                                                                      \
-	"#define __fl_list(list) &(list), sizeof(__builtin_va_list)\n"                                                 \
+	"#define __fl_list(list) ((__builtin_va_list *)&(list))\n"                                                     \
 	"#endif\n"                                                                                                     \
-	"#define __builtin_va_start(list, ...) \\\n"                                                                   \
-	"(__tsan_write_range(__fl_list(list)), __builtin_va_start(list, ##__VA_ARGS__))\n"                             \
-	"#define __builtin_va_copy(to, from) \\\n"                                                                     \
-	"(__tsan_read_range(__fl_list(from)), __tsan_write_range(__fl_list(to)), __builtin_va_copy(to, from))\n"       \
+	"#define __builtin_va_start(list, ...) __extension__({ \\\n"                                                   \
+	"__builtin_va_list *__fl_to = __fl_list(list); \\\n"                                                           \
+	"__tsan_write_range(__fl_to, sizeof *__fl_to); \\\n"                                                           \
+	"__builtin_va_start(*__fl_to, ##__VA_ARGS__); })\n"                                                            \
+	"#define __builtin_va_copy(to, from) __extension__({ \\\n"                                                     \
+	"__builtin_va_list *__fl_to = __fl_list(to), *__fl_from = __fl_list(from); \\\n"                               \
+	"__tsan_read_range(__fl_from, sizeof *__fl_from); \\\n"                                                        \
+	"__tsan_write_range(__fl_to, sizeof *__fl_to); \\\n"                                                           \
+	"__builtin_va_copy(*__fl_to, *__fl_from); })\n"                                                                \
 	"END\n"                                                                                                        \
 	"find_ck() { ck=-lck; ${CC:-cc} -shared -o \"$folder/plain.so\" -lck 2>/dev/null || ck=; }\n"
 

@@ -53,26 +53,23 @@ static const char *state_name(char state)
 
 static void tell_futex(FILE *to, pid_t pid, const char *call)
 {
-	unsigned long number = 0, address = 0, operation = 0, expected = 0;
 	uint32_t word = 0;
 	/*
 	 * The file has a text like "202 0x7f.. 0x89 0x2 ...". For a thread outside of system calls
 	 * it has "running", and without permission it has nothing.
 	 */
 	char *end = NULL;
-	number = strtoul(call, &end, 10);
+	const unsigned long number = strtoul(call, &end, 10);
 	if (end == call || number != SYS_futex)
 		return;
-	address = strtoul(end, &end, 16);
-	operation = strtoul(end, &end, 16);
-	expected = strtoul(end, &end, 16);
+	const unsigned long address = strtoul(end, &end, 16), operation = strtoul(end, &end, 16);
+	const uint32_t expected = (uint32_t)strtoul(end, &end, 16);
 	enum { COMMAND = 0x7f, WAIT = 0, WAIT_BITSET = 9 };
 	if ((operation & COMMAND) != WAIT && (operation & COMMAND) != WAIT_BITSET)
 		return;
-	fprintf(to, " on the futex %#lx, which held %u", address, (unsigned)expected);
+	fprintf(to, " on the futex %#lx, which held %u", address, expected);
 	if (word_of(pid, address, &word))
-		fprintf(to, word == (uint32_t)expected ? " and still does" : " and holds %u now: a wake is missing",
-		        word);
+		fprintf(to, word == expected ? " and still does" : " and holds %u now: a wake is missing", word);
 }
 
 /*
