@@ -668,7 +668,16 @@ def program(tool):
         outside = folder.write("outside.c", 'int main(void) { return 0; }\n__asm__(".globl outside\\noutside:");\n')
         slot = folder.write("slot.cc", '#include <string>\nstruct big { long a[4]; };\nbig make() { return {{1}}; }\nstd::string text() { return "a"; }\n'
                  "int main()\n{\n\tdelete new std::string(text());\n\tdelete new big(make());\n}\n")
-        expect_all(re.findall(r".*slot.cc.*", tool.run(slot)[1]), ["fairlead-stress: the structure that a call at slot.cc:8 returns is not seen"])
+        left = folder.write("left.c", "extern const int limit, fixed;\nextern struct { unsigned a : 3, b : 5; } bits;\n"
+                 'static const char *const names[] = {"a"};\nint *p;\n__attribute__((no_sanitize_thread)) void none(void) { *p = 1; }\n'
+                 "__attribute__((optimize(2))) void twice(void) { *p = 1; *p = 2; }\nint tail(int n) { struct { char c[n]; int b : 3; } *s = (void *)p; return s->b; }\n"
+                 "int sum(int n) { bits.b++; return limit + fixed + names[n][0]; }\n")
+        limit = folder.write("limit.c", "int limit = 3;\nextern const int fixed;\nconst int fixed = 4;\nstruct { unsigned a : 3, b : 5; } bits;\n")
+        expect_all(re.findall(r".*(?:slot|left).c.*", tool.run(slot, left, limit)[1]), [
+            "fairlead-stress: the read at left.c:7 is not seen", "fairlead-stress: the read at left.c:8 is not seen",
+            "fairlead-stress: the structure that a call at slot.cc:8 returns is not seen",
+            "fairlead-stress: what none() does at left.c:5, compiled with an attribute, is not seen",
+            "fairlead-stress: what twice() does at left.c:6, compiled with an attribute, is not seen"])
         if shutil.which("clang") and os.uname().machine == "x86_64":
             large = folder.write("large.c", "static struct { long a[3]; } from;\nstatic long double to;\nstatic void of(__typeof__(from) x) { to = x.a[2]; }\nint main(void) { of(from); }\n")
             expect(tool.run(large, env={"CC": "clang"})[1], "the long double at large.c:3 is not seen", "the structure that a call takes at large.c:4 is not seen")
@@ -921,10 +930,10 @@ PROOFS = {
     "pause": (['__asm__ volatile("pause" ::: "memory");'], None),
     "drawn": (["int __VERIFIER_nondet_int(void); (void)__VERIFIER_nondet_int();"], "the clock"),
     "retires": (["void __VERIFIER_hazptr_retire(const void *); __VERIFIER_hazptr_retire(malloc(1));"], "a hazard pointer"),
-    "assembly": (['__asm__ volatile("" ::: "memory"); __asm__ volatile("lock; incl %0" : "+m"(*(int *)&x));'], "assembly"),
-    "returns": (["static div_t to; to = div(3, 2);"], "a structure of a call"),
-    "takes": (["int of(div_t d) { return d.rem; } static div_t from; (void)of(from);"], "a structure of a call"),
-    "fills": (["static int to[10]; __builtin_memset(to, 0, 40);"], "a structure of a call"),
+    "assembly": (['__asm__ volatile("" ::: "memory"); __asm__ volatile("lock; incl %0" : "+m"(*(int *)&x));'], "the places that the command names"),
+    "returns": (["static div_t to; to = div(3, 2);"], "the places that the command names"),
+    "takes": (["int of(div_t d) { return d.rem; } static div_t from; (void)of(from);"], "the places that the command names"),
+    "fills": (["static int to[10]; __builtin_memset(to, 0, 40);"], "the places that the command names"),
     "lends": (["div_t to = div(3, 2); stream = (void *)&to; Ws(x, 1); while (!Rs(y)) sched_yield();", "while (!Rs(x)) sched_yield(); plain = *(int *)stream; Ws(y, 1);"],
               "used another's stack"),
     "keeps": (["div_t to = div(3, 2); memset(&to, 0, sizeof to);"], None),
