@@ -395,7 +395,7 @@ static const char *compile(const struct options *o, const char *how, const char 
 	if (good)
 		compile_left_unseen |= unseen;
 	if (!good)
-		complain("cannot compile or link %s", o->first ? o->first : sources->at[0]);
+		complain("cannot compile or link the files of the command");
 	free(include);
 	free(archives);
 	free(argv);
