@@ -28,9 +28,11 @@ FL_BEGIN_DECLS
  * - joins of threads, processes, groups, queues and executors;
  * - a loop that the task runs, while the loop is idle.
  *
- * So tasks that wait for each other do not deadlock, however few workers there are. A worker that
- * waits for a pending task of its own executor runs that task instead. Waits for locks, conditions,
- * items of queues, and similar objects are not sections.
+ * Two of these waits are no sections: a wait for a task of the worker's own executor, since another
+ * worker runs that task; and a join of a group of that executor. So tasks that wait for each other
+ * do not deadlock, however few workers there are. A worker that waits for a pending task of its own
+ * executor runs that task instead. Waits for locks, conditions, items of queues, and similar
+ * objects are not sections.
  *
  * An executor may also need help when its tasks sleep in other waits of the library. A thread
  * executor is starved when tasks are pending (or a submit waits for a worker) and all active

@@ -57,10 +57,10 @@ FL_BEGIN_DECLS
  * the program handles or ignores SIGQUIT. If memory runs out later, debugging switches itself off,
  * with one warning.
  *
- * The environment variable FL_DEBUG switches modes on before main(). It has the names of modes,
- * separated by commas. `signal=N` in it selects another signal than SIGQUIT, but not SIGCHLD;
- * `signal=0` selects none. Each copy of the library that has FL_DEBUG_WAITS on answers the signal.
- * Returns:
+ * The environment variable FL_DEBUG switches modes on before main(), unless the program runs with
+ * more rights than its user (set-user-ID, say). It has the names of modes, separated by commas.
+ * `signal=N` in it selects another signal than SIGQUIT, but not SIGCHLD; `signal=0` selects none.
+ * Each copy of the library that has FL_DEBUG_WAITS on answers the signal. Returns:
  *   0        the modes are switched
  *   -EINVAL  `modes` has an unknown bit; nothing has changed
  */
@@ -101,9 +101,9 @@ FL_API void fl_debug_contention(int fd);
  * `settings` is "ring" and then, after commas, any of:
  *   exit         A file is written when the process ends by exit() or by a return of main().
  *   slow=100ms   A file is written when a wait, or a task's time in the queue, was longer than this
- *                time. Some waits do not count: sleeps, waits for timers, descriptors and
- *                connections, and the wait of an idle worker for a task. At most ten files are
- *                written.
+ *                time, unless the last such file was written less than this time ago. Some waits do
+ *                not count: sleeps, waits for timers, descriptors and connections, and the wait of
+ *                an idle worker for a task. At most ten files are written.
  *   events=8192  The number of events that are kept for each thread, at most 1,048,576. It is
  *                raised to a power of two, 64 or more. An event has 32 bytes. The first call
  *                decides.
@@ -114,13 +114,14 @@ FL_API void fl_debug_contention(int fd);
  *                faults, such as SIGSEGV, cannot be chosen.
  *
  * With NULL or "" the recorder is switched off. The environment variable FL_TRACE has the same
- * form, and is read before main(). If a process ends and no file was written, it says on standard
- * error how many events are lost, unless the program has forked the process, as daemon() does.
+ * form, and is read before main(), unless the program runs with more rights than its user. If a
+ * process ends and no file was written, it says on standard error how many events are lost, unless
+ * the program has forked the process, as daemon() does.
  *
  * Worker processes that exist already are not recorded. A statically linked program must call this
  * function, or be linked with -Wl,-u,fl_trace_enable. Returns:
  *   0        the settings are in force
- *   -ENOMEM  out of memory
+ *   -ENOMEM  out of memory; or 1,024 threads are recorded already, and none of them has ended
  *   -EINVAL  `settings` is not known; the first call with this result logs why
  */
 FL_API FL_MUST_CHECK int fl_trace_enable(const char *settings);
@@ -134,7 +135,8 @@ FL_API FL_MUST_CHECK int fl_trace_enable(const char *settings);
  * After an error the file may have a part of the events. The call may block on the file. It is
  * async-signal-safe. Returns:
  *   0         the file is written
- *   -EBUSY    a file is being written already
+ *   -EBUSY    a file is being written already, or another thread changes the recorder's settings or
+ *             its list of worker processes
  *   -ENODATA  the recorder was never switched on
  *   -ENOMEM   out of memory
  *   other     an error of open() or write()

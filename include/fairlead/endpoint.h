@@ -42,8 +42,8 @@ FL_BEGIN_DECLS
  *   2.  Each side checks that the other side runs as the same effective user, or as one of `users`.
  *       Within a user namespace the user 65534, which stands for users that the namespace lacks, is
  *       refused.
- *   3.  The client compares the items of both sides: type, version and size.
- *   4.  With a region, both sides check that the other side is in the same PID namespace.
+ *   3.  With a region, both sides check that the other side is in the same PID namespace.
+ *   4.  The client compares the items of both sides: type, version and size.
  *   5.  The client checks the region as fl_shm_attach() does: seals, layout and word size.
  *
  * Hostile peers
@@ -189,7 +189,7 @@ FL_API int fl_endpoint_fd(const fl_endpoint *o);
  *   -ENOMEM           there is no memory
  *   other             another error of the system, such as one for the path
  *
- * The log has the reason for each refusal.
+ * If a check of "Checks" fails, other than that of the mode, the log has the reason.
  */
 FL_API FL_MUST_CHECK int fl_endpoint_connect_until(const char *path, const fl_endpoint_config *config, fl_shm **region,
                                                    fl_pipe **pipe, fl_time deadline, fl_cancel_token *cancel);

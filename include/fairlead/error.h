@@ -63,7 +63,9 @@ typedef struct fl_panic_info {
 
 /*
  * The type of a panic handler. When it returns, the process aborts. It may instead leave by
- * longjmp(): the object is then as it was before the call that panicked.
+ * longjmp(): the object is then as it was before the call that panicked. That does not hold for a
+ * panic about too many readers or references, about a read unlock too much, or about membarrier():
+ * after it a lock of the library may stay locked.
  */
 typedef void fl_panic_handler(const fl_panic_info *info);
 

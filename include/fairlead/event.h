@@ -65,8 +65,7 @@ FL_API void fl_event_destroy(fl_event *e);
  * Sets `e`, and wakes all contexts that wait for it. If `e` is an auto-reset event, the set is for
  * one wait. With waiters, the call hands the set over to the first of them, and wakes it. Then `e`
  * is not set: fl_event_is_set() returns false, and fl_event_try_wait() returns -EAGAIN. Without
- * waiters, `e` stays set for the next wait. The call is a release even if `e` is
- * set already.
+ * waiters, `e` stays set for the next wait. The call is a release even if `e` is set already.
  */
 FL_API void fl_event_set(fl_event *e);
 

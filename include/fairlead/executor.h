@@ -163,7 +163,8 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  * of its executor runs that task at once; a worker that joins a group runs pending tasks of the
  * group, roughly the newest first. A submit to a full backlog may run its task itself
  * (fl_when_full). After fl_executor_resize() between one and several workers, the tasks that wait
- * already may begin in another order.
+ * already may begin in another order. If an executor was created with more than four workers, and
+ * has one after a resize, later tasks of different submitters may do so, too.
  *
  * The threads block the signals that the caller blocks, but never SIGSEGV, SIGBUS, SIGFPE, SIGILL,
  * SIGTRAP and SIGSYS. A task that ends its thread by pthread_exit() or pthread_cancel() fails with

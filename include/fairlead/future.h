@@ -196,9 +196,9 @@ FL__SCOPED(fl_future, fl_future_free)
  * Chains a task of `type` to `f`: when `f` has succeeded, the task is submitted to `e`. Stores the
  * future of the task in `*next`, unless `next` is NULL. The thread that ends `f` submits the task;
  * if `f` has ended already, this call submits it. Then the task runs within the call in two cases:
- * on a sequential executor; and in a task of a process executor, on fl_executor_current(). In all
- * other cases the call does not wait for the task. `e` may be freed before `f` ends: neither a join
- * nor a free of `e` waits for `f`.
+ * on a sequential executor; and in a task of an executor over processes or MPI, on
+ * fl_executor_current(). In all other cases the call does not wait for the task. `e` may be freed
+ * before `f` ends: neither a join nor a free of `e` waits for `f`.
  *
  * A worker that waits for the next future does what it would do in a wait for the task of `f`, and
  * then in a wait for the chained task: it may run both tasks itself. A worker that waits for one of

@@ -84,12 +84,13 @@ typedef struct fl_group {
 	bool cancelled_; /* by fl_group_cancel(), since the last join */
 	bool cut_;       /* a member ended because it was cancelled */
 	bool joining_;
-	bool gave_up_;            /* a join has given up, and none has joined the group since */
+	bool gave_up_;            /* a join gave up or was refused, and none has joined since */
 	const char *failed_type_; /* the name of the failed task's type; NULL if a fiber has failed */
 	char name_[32];           /* the name of the first member that failed, if it is a fiber */
 	/*
-	 * Submits write the next four fields. A start writes `entered_`, too, and a join resets all
-	 * four.
+	 * Submits write the next four fields. A start writes `entered_`, too, and so does what
+	 * closes the group (see `balance_`). A join takes tasks from `listed_`, and at its end
+	 * resets all four.
 	 */
 	size_t entered_;    /* the number of submits and starts since the last join */
 	size_t looked_;     /* the member whose submit last checked whether a sweep is due */

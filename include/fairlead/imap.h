@@ -69,10 +69,10 @@ typedef struct fl_imap_config {
 	/*
 	 * After the deadline, or after a request of the token, the iteration submits no further
 	 * argument, and requests the running tasks to stop. It still returns the arguments in
-	 * progress. A task that finished normally has its result; the others end with FL_ETASK and
-	 * the error -ETIMEDOUT (deadline) or -ECANCELED (token). When none is left, the calls
-	 * return -ETIMEDOUT or -ECANCELED. With `cancel` NULL there is no token, and the caller's
-	 * cancel scope is not observed. The token must outlive the iteration.
+	 * progress. A task that finished normally has its result, or its own error; the others end
+	 * with FL_ETASK and the error -ETIMEDOUT (deadline) or -ECANCELED (token). When none is
+	 * left, the calls return -ETIMEDOUT or -ECANCELED. With `cancel` NULL there is no token,
+	 * and the caller's cancel scope is not observed. The token must outlive the iteration.
 	 */
 	fl_time deadline;
 	fl_cancel_token *cancel;
@@ -96,8 +96,9 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
  * Waits for the next result, copies it to `*result`, and stores the index of its argument in
  * `*index`. `result` may be NULL if the result has no size, and `index` may be NULL. fl_imap_next()
  * and fl_imap_next_until() block the calling context. During the wait, a worker runs tasks of the
- * iteration that are pending in its own executor. Both functions submit the next chunk if the
- * window allows one, and further chunks until a result is ready. Returns:
+ * iteration that are pending in its own executor. When no result of an earlier chunk is left to
+ * return, both functions submit the next chunk if the window allows one, and further chunks until a
+ * result is ready. Returns:
  *   0           `*result` is the result of argument `*index`
  *   FL_ETASK    the task of argument `*index` failed or was cancelled: see fl_imap_error().
  *               `*result` is unchanged, unless the task has kept its result

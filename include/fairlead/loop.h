@@ -112,7 +112,8 @@ FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function,
  *
  * First it makes the pending calls of fl_loop_post(), cancels the fibers, runs the loop until they
  * have ended, and makes the calls that these fibers have posted. While it runs the loop, callbacks
- * of watches and timers may still be called. After its return no callback is called.
+ * of watches and timers may still be called. After its return no callback is called. If the loop
+ * has never run, and there is no memory to run it, the pending calls are dropped.
  *
  * The call blocks the calling thread until the fibers have ended. It panics if it is called on a
  * thread other than the one that ran the loop, or in a fiber or a callback of any loop. It also

@@ -26,8 +26,9 @@ FL_BEGIN_DECLS
  * are pending, in the order of submission. A task that waits for a pending task of the same
  * executor starts that task at once, even if `workers` tasks run already.
  *
- * Each task has a fiber of its own (fairlead/fiber.h), with the name of the executor's thread. The
- * task may use streams, fl_sleep() and fl_to_thread(). It may start fibers, which are cancelled
+ * Each task has a fiber of its own (fairlead/fiber.h), with the name of the executor's thread. (If
+ * there is no memory for a single fiber, a fiber of the executor runs one task after the other.)
+ * The task may use streams, fl_sleep() and fl_to_thread(). It may start fibers, which are cancelled
  * when the loop ends. Its cancel scope is the task's token. A fiber that a task has started and
  * left behind cannot join an executor of fl_loop_executor_create(): the join returns -EDEADLK.
  *

@@ -26,11 +26,11 @@ FL_BEGIN_DECLS
  * work on items of any size. After an error of a put the ring has no copy of the item. After an
  * error of a get the memory for the item is unchanged.
  *
- * Progress: the ring is lock-free. A call repeats a step only if another call has completed one.
- * When a producer is stopped while it writes an item, that item and the items behind it cannot be
- * got before the producer runs again; until then a get returns -EBUSY. Before a call returns "full"
- * or "empty", it may pause once for up to 64 spin-loop hints (1 to 3 us), if several items have
- * passed since the last pause.
+ * Progress: the ring is lock-free. A call repeats a step only if another call has completed one, if
+ * its compare-and-swap has failed spuriously, or after a pause. When a producer is stopped while it
+ * writes an item, that item and the items behind it cannot be got before the producer runs again;
+ * until then a get returns -EBUSY. Before a call returns "full" or "empty", it may pause for up to
+ * 64 spin-loop hints (1 to 3 us), each time that several items have passed since the last pause.
  *
  * Order: the ring is FIFO. There is a single order of the calls on all rings, which also contains
  * the results "full" and "empty".
@@ -85,7 +85,8 @@ FL_API FL_MUST_CHECK int fl_mpmc_try_get(fl_mpmc *q, void *item);
  * `items`. The call stores in `*count` how many `q` has taken, whatever the result. The items keep
  * their order, and no other items come between. Returns:
  *   0        `q` has taken all items
- *   -EAGAIN  `q` has taken some items and is full, or has taken none because it is full
+ *   -EAGAIN  `q` has taken some items, and the next slot is in use; or has taken none because it is
+ *            full
  *   -EBUSY   `q` has taken no item: the next slot is in use, because a get in progress still reads
  *            it
  *   -EPIPE   `q` has taken no item, because it is closed

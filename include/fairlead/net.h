@@ -32,7 +32,7 @@ FL_BEGIN_DECLS
  * A host is a numeric address, such as "127.0.0.1", "::1" or "fe80::1%eth0", or a name. A name is
  * looked up by getaddrinfo() on the threads of the loop (fl_to_thread()). If the caller of a lookup
  * is cancelled or times out, the lookup continues on its thread, and the end of the loop waits for
- * it. A failed lookup is logged.
+ * it. If getaddrinfo() finds no address of a name, the log says why.
  *
  * Results of a lookup
  *

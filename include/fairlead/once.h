@@ -18,11 +18,11 @@ FL_BEGIN_DECLS
  * A once has 4 bytes. All-zero memory is a once whose function has not succeeded.
  *
  * One caller runs the function while other callers wait. When the function returns 0, it has
- * succeeded and is not called again. When it fails, its caller gets the error, and one of the
- * waiting callers runs the function again. The same happens when the function ends its thread by
- * pthread_exit() or pthread_cancel(), unless the caller is a fiber: then the program panics. The
- * function must not leave by longjmp(), because other callers would then wait for ever. It must not
- * call its own once, because it would wait for itself.
+ * succeeded and is not called again. When it fails, its caller gets the error, and a caller that
+ * waits, or a later one, runs the function again. The same happens when the function ends its
+ * thread by pthread_exit() or pthread_cancel(), unless the caller is a fiber: then the program
+ * panics. The function must not leave by longjmp(), because other callers would then wait for ever.
+ * It must not call its own once, because it would wait for itself.
  *
  * Memory order: a call that returns 0 acquires what the function wrote.
  */

@@ -38,8 +38,8 @@ FL_BEGIN_DECLS
  *
  * A message has up to PTRDIFF_MAX bytes and FL_PIPE_FDS_MAX descriptors. The bytes of a message
  * above 64 KiB travel in shared memory of their own, and the call needs one free descriptor on each
- * side. A pipe is full at some 200 KiB or some hundreds of messages; with messages above 64 KiB, at
- * some dozens.
+ * side. So do those of a smaller message for which the system has no contiguous memory. A pipe is
+ * full at some 200 KiB or some hundreds of messages; with messages above 64 KiB, at some dozens.
  *
  * Safety
  *
@@ -125,8 +125,8 @@ FL_API void fl_pipe_close_send(fl_pipe *p);
  *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
  *   -ENOMEM           there is no memory
  *   -ETOOMANYREFS     too many descriptors of this user were sent and not yet received
- *   -EFBIG            `size` is above 64 KiB, and above RLIMIT_FSIZE
- *   -ENOSYS           `size` is above 64 KiB, and memfd_create() is missing or forbidden
+ *   -EFBIG            the bytes need shared memory, and `size` is above RLIMIT_FSIZE
+ *   -ENOSYS           the bytes need shared memory, and memfd_create() is missing or forbidden
  */
 FL_API FL_MUST_CHECK int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n,
                                                 fl_time deadline, fl_cancel_token *cancel);

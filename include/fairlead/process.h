@@ -91,9 +91,10 @@ FL_BEGIN_DECLS
  * made after the dlopen(). The hooks drop_arg and drop_result of the task's type do not run.
  *
  * When the task returns, the process flushes all stdio streams and exits, without the functions of
- * atexit(). The exit code is 0 if the task returned 0. Otherwise it is 1, and the process writes
- * one line to standard error. getppid() is the fork server if the fork server forked the process;
- * otherwise it is the caller.
+ * atexit(). It flushes none if another of its threads keeps standard input, output or error locked
+ * for a second. The exit code is 0 if the task returned 0. Otherwise it is 1, and the process
+ * writes one line to standard error. getppid() is the fork server if the fork server forked the
+ * process; otherwise it is the caller.
  *
  * What a new process inherits
  *
@@ -337,7 +338,8 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -EBADF            a descriptor is not open; or `in`, `out` or `err` is a number without
  *                     FL_PROCESS_FD(); or `in` or `out` is FL_PROCESS_AS_OUT
  *   -ENOENT           there is no such program or directory; or the task is not registered, here or
- *                     in the new process
+ *                     in the new process; or the method is FL_PROCESS_FORK, the process has several
+ *                     threads, and the system has no /proc
  *   -EPROTO           the file of this program was replaced; or this program ended without a call
  *                     of fl_main(); or the task has another identity in the new process
  *   -EEXIST           two tasks have the name of `task`, here or in the new process, and the method
@@ -347,8 +349,8 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *                     another context holds
  *   -EPERM, -EACCES   the fork server has other rights than the caller, or may not take on the
  *                     caller's settings, and cannot be replaced: a worker of a process executor or
- *                     the handle of one of its processes is left, or this program cannot be
- *                     executed again
+ *                     the handle of one of its processes is left, another start that uses it has
+ *                     not ended within 30 s, or this program cannot be executed again
  *   -ENOTSUP          this program is not prepared for the method, or cannot be executed again
  *                     ("Preparing the program" in fairlead/process.h); or a daemon, or the fork
  *                     server, would be the first process of a PID namespace

@@ -106,15 +106,15 @@ typedef enum fl_queue_order {
  * call. Threads that got no memory for a record share one record under a lock, so that their gets,
  * queries and closes wait for each other. A put first reserves a slot and then stores its item
  * there. If the producer is stopped between these steps, a consumer that comes to the slot waits
- * for less than a microsecond and goes on without it; the producer's put then takes another slot. A
- * put that is in progress counts in fl_queue_length() and for a join, and makes FL_ON_QUEUE ready.
- * Items of other producers may come between the items of one fl_queue_put_many().
+ * for 1 to 3 us and goes on without it; the producer's put then tries another slot. A put that is
+ * in progress counts in fl_queue_length() and for a join, and makes FL_ON_QUEUE ready. Items of
+ * other producers may come between the items of one fl_queue_put_many().
  *
  * The memory of FL_FIFO consists of segments: at least one, and one in reserve. A segment has about
  * 8 KiB, but at least 16 and at most 512 slots, each for one item. A drained segment is freed at
- * once unless a hazard pointer protects it. Each thread protects at most two segments: those that
- * it used last, of whatever unbounded FL_FIFO queue. It stops protecting them when it uses other
- * segments, or ends.
+ * once, unless it becomes the reserve, a hazard pointer protects it, or fl_queue_close_now() is
+ * dropping its items. Each thread protects at most two segments: those that it used last, of
+ * whatever unbounded FL_FIFO queue. It stops protecting them when it uses other segments, or ends.
  *
  * With the other orders the items are in an array, which a put moves under the lock when it must
  * grow. The items of one fl_queue_put_many() go in together.
@@ -278,9 +278,9 @@ FL_API void fl_queue_close(fl_queue *q);
 
 /*
  * Closes `q`, drops its items on the calling thread, and returns how many it has dropped. Gets that
- * wait now fail with -EPIPE. Each dropped item counts as done (fl_queue_task_done()). The call
- * waits for puts in progress. In a bounded FL_FIFO queue without FL_OVERWRITE that has both
- * `one_producer` and `one_consumer`, it also waits for a get in progress.
+ * wait now fail with -EPIPE. Each dropped item counts as done (fl_queue_task_done()). In a bounded
+ * FL_FIFO queue without FL_OVERWRITE, the call waits for puts in progress and, if the queue has
+ * both `one_producer` and `one_consumer`, for a get in progress.
  */
 FL_API size_t fl_queue_close_now(fl_queue *q);
 
@@ -348,7 +348,7 @@ typedef struct fl_queue_stats {
 	size_t waits_to_put, waits_to_get;
 	/*
 	 * how many puts have returned -EAGAIN or -ETIMEDOUT; a fl_queue_try_put_many() that has put
-	 * some of its items does not count
+	 * some of its items does not count; too low if several threads count at once
 	 */
 	size_t refusals;
 } fl_queue_stats;

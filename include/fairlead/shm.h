@@ -99,7 +99,7 @@ FL_API FL_MUST_CHECK int fl_shm_create(fl_shm **region, size_t size);
  *   -EMFILE           the process has too many descriptors
  *   -ENOMEM           there is no memory
  *
- * The log has the reason for each refusal.
+ * After -EPERM, -EBADMSG, -EPROTONOSUPPORT and -EPROTO the log has the reason.
  */
 FL_API FL_MUST_CHECK int fl_shm_attach(fl_shm **region, int fd);
 
@@ -119,14 +119,14 @@ FL_API int fl_shm_fd(const fl_shm *region);
 FL_API size_t fl_shm_size(const fl_shm *region);
 
 /*
- * Makes all later attaches read-only, for ever. Mappings that exist stay as they are. The call
- * needs Linux 5.1.
+ * Makes all later attaches read-only, for ever. Mappings that exist stay as they are.
  *
  * The call never waits. The call may be repeated.
  *
  * Returns:
- *   0       the region is sealed
- *   -EPERM  the descriptor is not writable, or other seals forbid this seal
+ *   0        the region is sealed
+ *   -EPERM   the descriptor is not writable, or other seals forbid this seal
+ *   -EINVAL  the system is older than Linux 5.1
  */
 FL_API FL_MUST_CHECK int fl_shm_seal(fl_shm *region);
 

@@ -90,9 +90,10 @@ typedef struct fl_stream fl_stream;
  *   -ENOTSUP   the thread runs no loop
  *
  * After an error the caller still owns `fd`. If `fd` is blocking, it stays blocking: the stream of
- * a pipe or terminal opens the file again through /proc, and uses that descriptor. Two kinds of
- * files become non-blocking: a terminal that cannot be opened again in this way, such as the master
- * of a pseudo-terminal; and a device that is no terminal.
+ * a pipe or terminal opens the file again through /proc, and uses that descriptor. If a pipe cannot
+ * be opened again, its stream uses `fd` itself, and does not change it. Two kinds of files become
+ * non-blocking: a terminal that cannot be opened again in this way, such as the master of a
+ * pseudo-terminal; and a device that is no terminal.
  */
 FL_API FL_MUST_CHECK int fl_stream_from_fd(fl_stream **s, int fd);
 
@@ -120,7 +121,8 @@ FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
  * bytes that the peer has not acknowledged: a close could reset the connection, and the peer would
  * lose what was written. Instead the call ends the writing side, and the loop reads and drops what
  * the peer still sends. The loop closes the connection when one of these comes first: the peer ends
- * its side; 5 s have passed; 256 later connections wait in the same way; or the loop is freed.
+ * its side; the connection breaks; 5 s have passed; 256 later connections wait in the same way; or
+ * the loop is freed.
  *
  * The connection is closed at once in three cases:
  *

@@ -188,7 +188,7 @@ FL_API extern const fl_on_type fl__on_thread;
  * numbers: the CPUs in its affinity mask; the quota of its control groups (version 1 or 2), rounded
  * up; and the number in the environment variable FL_CPUS, by which an operator limits the program
  * from outside. A thread executor or a process executor that is created without a number of workers
- * has this many workers.
+ * has this many workers, up to FL_WORKERS_MAX.
  *
  * The call does not wait, but it reads files each time. The first call reads FL_CPUS, so no other
  * thread may change the environment during that call; later changes have no effect. A text that is

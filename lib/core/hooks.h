@@ -19,7 +19,7 @@
  *                          acquisition, before each sleep, and at
  *                          the end
  *   unlocking, downgraded  an unlock and a downgrade, before they      mutexes        -
- *                          change the lock's word
+ *                          take effect
  *   forget, assert_held    init and assertions of locks                none           L A P
  *   destroy                the destroy of locks, conditions and the    none           L A P
  *                          like
@@ -125,8 +125,9 @@ enum {
 #define FL__HOOK_NEVER 0xfffffff7u
 
 /*
- * Returns a word that a point reads. relaxed: an old value does no harm. Without a sanitizer the
- * load is not even atomic, since compilers would emit a separate load.
+ * Returns a word that a point reads. relaxed: an old value does no harm. Except under
+ * ThreadSanitizer and in the laboratory the load is not even atomic, since for an atomic one
+ * compilers would emit a separate load.
  */
 static inline uint32_t fl__hook_word(const uint32_t *word)
 {

@@ -25,8 +25,9 @@ struct fl__net_sys {
 	 * Does what `adopt` does, for a descriptor that is no socket. Returns the descriptor for
 	 * `read` and `write`. That is a second descriptor, with a non-blocking open file
 	 * description of the same pipe or terminal. It is `fd` itself if `fd` is non-blocking
-	 * already, or is not opened again: a device, the master of a terminal, and whatever open()
-	 * refuses. Then a blocking `fd` becomes non-blocking, unless it is a pipe (try_io.h).
+	 * already, or is not opened again: any other file, the master of a terminal, and whatever
+	 * open() refuses. Then a blocking `fd` becomes non-blocking, unless it is a pipe
+	 * (try_io.h).
 	 */
 	int (*adopt_other)(int fd);
 	ssize_t (*read)(int fd, void *buffer, size_t size);

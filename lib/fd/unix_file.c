@@ -76,8 +76,8 @@ static void unix_lock_name(char name[static UNIX_LOCK_SIZE], const char *path)
 }
 
 /*
- * Locks `fd`. Returns -ESTALE if `name` is another file by now, since each owner of the lock
- * removes its file.
+ * Locks `fd`. Returns -ESTALE if `name` is gone or another file by now, since each owner of the
+ * lock removes its file.
  */
 static int unix_lock_file(int fd, const char *name)
 {

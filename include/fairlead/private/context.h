@@ -2,7 +2,10 @@
 #ifndef FAIRLEAD_PRIVATE_CONTEXT_H
 #define FAIRLEAD_PRIVATE_CONTEXT_H
 
-/* This header is private. It has the begin of an execution context, which inline functions use. */
+/*
+ * This header is private. It has the beginning of an execution context, which inline functions
+ * use.
+ */
 #include <fairlead/cancel.h>
 #include <fairlead/private/inline.h>
 

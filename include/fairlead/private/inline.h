@@ -22,7 +22,8 @@
 /*
  * Atomic operations on plain integers and pointers, each with its order in its name. Public structs
  * hold plain integers, so that C++ can include them. Every access that may race goes through these
- * macros. The comment at each use has the form that CONTRIBUTING.md demands ("Memory orders").
+ * macros, except the hints that fl__hook_word() loads, and reads for reports. The comment at each
+ * use has the form that CONTRIBUTING.md demands ("Memory orders").
  *
  * A compare-and-swap takes the address of the expected value. If it fails, it stores the present
  * value there, and its order is relaxed. The weak form may fail spuriously, so it belongs in a

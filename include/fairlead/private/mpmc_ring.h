@@ -54,7 +54,10 @@ static inline unsigned char *fl__mpmc_slot(const struct fl_mpmc *_q, uint64_t _a
 	return _q->slots + (size_t)(_at & _q->mask) * _q->unit;
 }
 
-/* Returns the offset of an item in its slot. The item is aligned as malloc() would align it. */
+/*
+ * Returns the offset of an item in its slot. The item is aligned for each type of this size, up to
+ * the alignment of malloc().
+ */
 static inline size_t fl__mpmc_offset(size_t _size)
 {
 	return _size % 16 == 0 ? 16 : FL__MPMC_STAMP;
@@ -151,8 +154,8 @@ FL_END_DECLS
  * is the size of the items, or 0 if it is not known.
  *
  * Returns 0, -EAGAIN, -EBUSY or -EPIPE. Without `_exact` the code contains no call. Then -EBUSY
- * stands for "full" and "empty", too, and -EAGAIN means that another claim was faster: the caller
- * may try again.
+ * stands for "full" and "empty", too, and -EAGAIN means that another call was faster, or that the
+ * CAS failed spuriously. The caller may then try again.
  */
 static inline __attribute__((__always_inline__)) int fl__mpmc_claim_slots(struct fl_mpmc *_q, uint64_t *_word,
                                                                           uint64_t _ahead, size_t _size, size_t _n,
@@ -203,7 +206,7 @@ static inline __attribute__((__always_inline__)) int fl__mpmc_claim_slots(struct
 				return _rc;
 			continue;
 		}
-		/* another call has claimed the slot */
+		/* another call has changed the word, or the CAS has failed spuriously */
 		if (!_exact)
 			return -EAGAIN;
 		fl__mpmc_back_off(++_failed);

@@ -14,7 +14,8 @@
  * Calls the panic handler, and then aborts. The handler may leave by longjmp(). So the caller holds
  * no lock of the library, and has not changed the object, or has undone its change. There are four
  * exceptions:
- *   - If membarrier() works no more, the caller may hold an executor's lock.
+ *   - If membarrier() works no more, the caller may hold an executor's lock, or the lock of a
+ *     bucket of the parking lot.
  *   - If a future has too many references, the caller may hold an executor's lock.
  *   - If a readers-writer lock has too many readers, the caller may hold the lock of a bucket of
  *     the parking lot.

@@ -31,8 +31,9 @@
 #endif
 
 /*
- * Makes a request to Valgrind, and returns its answer, or 0 if the process does not run under
- * Valgrind. The instructions and the numbers of requests are Valgrind's ABI.
+ * Makes a request to Valgrind, and returns its answer. Returns 0 if the process does not run under
+ * Valgrind, or on a processor other than x86-64 and 64-bit Arm. The instructions and the numbers of
+ * requests are Valgrind's ABI.
  */
 static inline uintptr_t fl__valgrind(uintptr_t request, uintptr_t first, uintptr_t second)
 {

@@ -26,8 +26,9 @@ static inline void fl__errno_restore(const int *before)
  *
  * The block must not suspend a fiber. The setting belongs to the thread, so the next fiber would
  * inherit it, and two such fibers would restore it in the wrong order. So within the block no
- * fl_mutex is locked, nothing is logged, and no function of the program is called. A block that is
- * never executed by a fiber, or only by a process that is about to exit, may wait.
+ * fl_mutex is locked, nothing is logged, and no function of the program is called. There is one
+ * exception: fl__log() calls the log handler of the program, and also declares FL__BLOCKS_THREAD().
+ * A block that is never executed by a fiber, or only by a process that is about to exit, may wait.
  *
  * tests/check_cancel.py checks both rules for all code that the tests execute.
  */
@@ -117,8 +118,9 @@ enum { FL__BACK_OFF_YIELDS = 6, FL__BACK_OFF_NAPS = FL__BACK_OFF_YIELDS + 32 };
 	fl__back_off(_round)
 
 /*
- * Makes a function a constructor of the library. The constructors of FL_TASK and of the program run
- * later. They may turn the process into a worker process, and then never return (FL_PROCESS_HOOK).
+ * Makes a function a constructor of the library. The constructors of FL_TASK run later, and so do
+ * those of the program, unless it has given them a priority below 200. They may turn the process
+ * into a worker process, and then never return (FL_PROCESS_HOOK).
  */
 #define FL__AT_START __attribute__((constructor(200)))
 

@@ -23,8 +23,9 @@ bool fl__is_unloaded(void);
 
 /*
  * Called by other threads. Returns whether the process exits, or a dlclose() has begun to unload
- * the library. At an exit it is true before the first destructor runs, and at a dlclose() before
- * the first function with one of the attributes above. From then on, what these threads need may be
- * gone, such as the types of tasks. Then their failure is no error of the program.
+ * the library. At an exit it is true before the first destructor runs. At a dlclose(), and at an
+ * exit that the library could not register for (unload.c), it is true before the first function
+ * with one of the attributes above. From then on, what these threads need may be gone, such as the
+ * types of tasks. Then their failure is no error of the program.
  */
 bool fl__is_exiting(void);

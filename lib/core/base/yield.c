@@ -34,8 +34,9 @@
  *
  * Why a yield must have a bounded cost. A hand-off needs a yield where two partners share a CPU.
  * But on a CPU where another program computes, a yield takes a time slice of 3 to 4 ms, and no wake
- * ends it. A yield that takes 0.5 ms or more is therefore late, unless a thread of the same process
- * had the CPU. Where yields are barred, fl__sys.give_way() pauses instead.
+ * ends it. A yield that takes 0.5 ms or more is therefore late, unless it took less than 3 ms and a
+ * thread of the same process had the CPU. Where yields are barred, fl__sys.give_way() pauses
+ * instead.
  */
 #include "atomic.h"
 #include "sys.h"

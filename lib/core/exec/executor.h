@@ -94,7 +94,10 @@ struct fl__executor_ops {
 	 * have become false. NULL if there are never such tasks.
 	 */
 	bool (*is_busy)(const fl_executor *e);
-	/* Frees the executor after a join. In a forked child it takes no lock and does not wait. */
+	/*
+	 * Frees the executor after a join. In a forked child it takes no lock that a thread of the
+	 * parent may hold, and does not wait.
+	 */
 	void (*destroy)(fl_executor *e);
 	/*
 	 * A context that serves `e` is about to wait for the task. Returns true if another context
@@ -459,7 +462,7 @@ bool fl__run_is_under_token(const fl_cancel_token *token);
  */
 void fl__run_ends(const fl_future *f);
 
-/* The fl__ctx.block of workers, for kinds with `block`. */
+/* The `block` of struct fl__worker_ops, for the workers of kinds with `block`. */
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins);
 
 bool fl__run_serves(const fl_executor *e);

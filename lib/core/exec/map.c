@@ -12,8 +12,9 @@
  * few.
  *
  * A map ends early for one reason, the first that occurs. It is a failure; the early end of the
- * caller's wait (`stopped`); or, if an element is left that no runner has begun, the break of the
- * executor. An element that returns -ECANCELED while its token is requested has not failed.
+ * caller's wait (`stopped`); or, if an element is left that no runner has begun, the break or a
+ * cancel of the executor. An element that returns -ECANCELED while its token is requested has not
+ * failed.
  */
 #include "map.h"
 #include "../base/atomic.h"
@@ -142,8 +143,8 @@ static void map_stop(struct map_in_place *map, fl_future **runners, int n)
 }
 
 /*
- * Called when a runner has ended: then no chunk is left that may begin. Cancels the runners that
- * have not begun.
+ * Called when the first runner has ended. If it was not cancelled, and has not ended its thread, no
+ * chunk is left that may begin. Cancels the runners that have not begun.
  */
 static void map_cancel_pending_runners(fl_future **runners, int n)
 {

@@ -37,10 +37,10 @@
  * that only submit and contexts that only end tasks, chains of blocks go through the central list.
  * A worker collects the small blocks of tasks that only it could reach, and gives them back 32 at a
  * time; so it may hold 31. The end of a pool adds the caches together, and from then on each freed
- * block is counted.
- * Memory for a task comes from a free list, so a submit allocates only while the number of tasks
- * grows. fl_submit() takes the block of a small task without a call, and so saves few registers;
- * any other submit of a task in a pool's block goes through one function (submit.c).
+ * block is counted. Memory for a task comes from a free list, so a submit allocates only while the
+ * number of tasks grows, or for a task with a large argument or result. fl_submit() takes the block
+ * of a small task without a call, and so saves few registers; any other submit of a task in a
+ * pool's block goes through one function (submit.c).
  */
 #include "task_blocks.h"
 #include "../base/sys.h"

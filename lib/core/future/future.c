@@ -254,10 +254,10 @@ static bool future_publish_locked(fl_future *f, struct fl__lot *lot)
 /*
  * Publishes the end, makes the reports, and stores the callbacks in `*list`, oldest first. With
  * `prompt_only`, returns false and does nothing if there is a callback other than `prompt`. If
- * `freed` is not NULL, stores in it whether the producer's reference was freed. The reference is
- * freed before the waiters wake, but only if there is no callback and the future has another
- * reference. A report does not need this reference: the waiter of the report has one, and keeps it
- * until the report was made.
+ * `freed` is not NULL, sets `*freed` to true if it has freed the producer's reference. The
+ * reference is freed before the waiters wake, but only if there is no callback and the future has
+ * another reference. A report does not need this reference: the waiter of the report has one, and
+ * keeps it until the report was made.
  */
 static bool future_publish_if(fl_future *f, bool prompt_only, fl_future_callback *prompt, struct fl__callback **list,
                               bool *freed)

@@ -64,7 +64,7 @@ struct fl__future_ops {
 
 struct fl_future {
 	uint32_t state; /* also the reference count; future.c has the table of its bits */
-	uint32_t lock;  /* an fl__lock; GUARDED in future.c tells when the end takes it */
+	uint32_t lock;  /* an fl__lock; future_try_publish() says when the end takes it */
 	int error;      /* written before the end is published */
 	uint32_t count; /* of arguments and results; the producer's */
 	const fl_task_type *type;

@@ -207,7 +207,8 @@ static int sys_guard(void *memory, size_t size)
 	uint32_t known = fl__load_relaxed(&markers); /* relaxed: all threads find the same */
 	if (known == SYS_GUARDS_UNKNOWN) {
 		known = sys_probe_guard();
-		fl__store_relaxed(&markers, known); /* relaxed: all threads store the same */
+		/* relaxed: all threads store the same, or UNKNOWN, which costs a further probe */
+		fl__store_relaxed(&markers, known);
 	}
 	if (known == SYS_GUARDS_PRESENT && madvise(memory, size, ADVISE_GUARD) == 0)
 		return 0;

@@ -218,7 +218,10 @@ void fl__name_thread(const char *name);
  */
 void fl__with_loader_locked(void (*change)(void *arg), void *arg);
 
-/* Does what guard() does, by mprotect(). That adds two mappings, of which Linux allows 65,530. */
+/*
+ * Does what guard() does, by mprotect(). That adds two mappings, of which Linux allows 65,530 by
+ * default.
+ */
 int fl__portable_guard(void *memory, size_t size);
 
 size_t fl__page_size(void);

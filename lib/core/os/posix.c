@@ -10,9 +10,9 @@
  * Invariants
  *   1. A bucket is locked only with all signals blocked, but those of faults. So a handler never
  *      waits for a bucket that its own thread has locked.
- *   2. A sleeper is in the bucket of its word from before its look at the word until a wake, or its
- *      own end, removes it. A wake comes after the change of the word: either the sleeper sees the
- *      change, or the wake sees the sleeper.
+ *   2. A sleeper looks at the word and enters the word's bucket in one section of the bucket's
+ *      lock. It is in the bucket until a wake, or its own end, removes it. A wake comes after the
+ *      change of the word: either the sleeper sees the change, or the wake sees the sleeper.
  *   3. Under the bucket's lock, a wake removes a sleeper, then posts its semaphore. The sleeper
  *      takes that lock before it ends. So the semaphore outlives the post.
  *

@@ -93,7 +93,10 @@ static void hazard_after_fork_in_child(void)
 
 FL__AT_FORK_IN_CHILD(FL__AT_START, hazard_after_fork_in_child)
 
-/* It runs before any use. A key costs nothing until a thread sets it. */
+/*
+ * It runs before any use, apart from a constructor of the program that runs earlier. A key costs
+ * nothing until a thread sets it.
+ */
 FL__AT_START static void hazard_make_key(void)
 {
 	hazard_has_key = pthread_key_create(&hazard_key, hazard_end_thread) == 0;

@@ -5,7 +5,8 @@
 #include <fairlead/defs.h>
 
 /*
- * Hazard pointers. No thread frees an object that a hazard pointer protects. The head of
+ * Hazard pointers. An object that was retired is not freed while a hazard pointer protects it. The
+ * end of a queue ignores hazard pointers, since by then nobody uses the queue. The head of
  * hazard_ck.c has the protocol.
  *
  * A hazard pointer protects an object until it protects another one. So a further operation on the
@@ -31,14 +32,15 @@ extern _Thread_local struct fl__hazards *fl__hazards_mine FL__INITIAL_EXEC;
 /*
  * Makes the hazard pointer `place` protect `object` instead of another object, and passes a full
  * fence. If the caller then finds that `object` is still reachable, no thread frees it. Returns
- * false if the thread has no record yet and there is no memory for one.
+ * false if the thread has no record yet and cannot get one: there is no memory, or the process has
+ * no key for the records.
  */
 bool fl__hazard_protect(enum fl__hazard place, void *object);
 
 /*
- * For a call that must not fail. If the thread has no record and gets no memory for one, locks the
- * shared record, gives it to the thread until fl__hazards_return(), and returns true. Else returns
- * false. fl__hazards_return() gets the result as `borrowed`.
+ * For a call that must not fail. If the thread has no record and cannot get one, locks the shared
+ * record, gives it to the thread until fl__hazards_return(), and returns true. Else returns false.
+ * fl__hazards_return() gets the result as `borrowed`.
  */
 bool fl__hazards_borrow(void);
 void fl__hazards_return(const bool *borrowed);

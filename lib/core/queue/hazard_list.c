@@ -58,7 +58,10 @@ struct fl__hazards *fl__hazards_register(void)
 		 */
 		if (fl__load_relaxed(&record->used) == 0 && fl__swap_acquire(&record->used, 1) == 0)
 			return &record->ours;
-	/* It is not from the heap, since a leak checker would report it: no thread frees it. */
+	/*
+	 * It is not from the heap, since a leak checker would report it: it is not freed before an
+	 * unload.
+	 */
 	struct hazard_record *record = fl__sys.map(sizeof *record);
 	return record ? hazard_add(record) : NULL;
 }

@@ -64,7 +64,7 @@
  * the loaded word had seen. -EBUSY means that a call of the opposite side has claimed the slot, and
  * has not published it yet. So behind a put that has stopped, the ring is never "empty".
  *
- * Progress: each call is lock-free. A claim repeats a round in four cases: another claim has moved
+ * Progress: each call is lock-free. A claim repeats a round in four cases: another call has changed
  * the word since it was loaded; the weak CAS failed spuriously; a load got an old value; or
  * fl__mpmc_refuse() has made a pause. But a put that has stopped hides its item and the items
  * behind it, so gets return -EBUSY there. In the same way, a get that has stopped keeps its slot,

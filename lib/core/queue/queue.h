@@ -45,6 +45,9 @@ struct fl__queue_backend {
 	 *   -EOWNERDEAD  in a forked child: a thread of the parent was in the middle of a call
 	 *   -EPIPE       the queue is closed (put), or closed and empty (get)
 	 *   -ENOMEM      a put is out of memory
+	 *
+	 * A put into the unbounded FIFO that returns -EPIPE or -ENOMEM may have put `*count` items
+	 * before.
 	 */
 	int (*put)(void *state, const void *items, size_t n, size_t *count, bool *owes_wake);
 	int (*get)(void *state, void *items, size_t n, size_t *count, bool *owes_wake);
@@ -125,8 +128,9 @@ struct fl_queue {
 	size_t item_size, capacity;
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
-	uint64_t done;   /* items that are done: "Joining" in queue.c */
-	uint32_t inside; /* contexts that sleep on the queue or are returning from a sleep */
+	uint64_t done; /* items that are done: "Joining" in queue.c */
+	/* contexts that sleep in a put, a get or a select, or are returning from such a sleep */
+	uint32_t inside;
 	/* fl__fork_count at the creation: a forked child ignores the `inside` of its parent */
 	uint32_t forks;
 	/*
@@ -175,7 +179,8 @@ static inline fl_queue *fl__queue_of_state(void *state)
 
 /*
  * Called by a get or a put that may wait. Pauses if there is no item (no space) and several items
- * have passed since the last pause, so that the opposite side gets some cache lines ahead.
+ * have passed since the last call of this side that found none, so that the opposite side gets some
+ * cache lines ahead.
  */
 void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side);
 

@@ -208,9 +208,10 @@ static uint64_t locked_puts(void *state)
  *                  smallest number comes out first. If the item is small, the age is in the same
  *                  cache line.
  *
- * An unbounded queue doubles the array when it is full, and halves it when a get leaves it less
- * than a quarter full. Arrays are allocated and freed outside the lock. Under the lock the call
- * checks again whether it needs the new array.
+ * If the items of a put do not fit into the array of an unbounded queue, the array becomes twice as
+ * long, or as long as they need. When a get leaves it less than a quarter full, it is halved,
+ * several times if need be. Arrays are allocated and freed outside the lock. Under the lock the
+ * call checks again whether it needs the new array.
  */
 enum { HEAP_LEAST = 16 }; /* the least number of items in the array of an unbounded queue */
 

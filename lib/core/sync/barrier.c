@@ -9,8 +9,8 @@
  *            SLEEPERS, it also locks the wait queue, and wakes the enqueued parties.
  *   locked   A barrier with an action, of one party, or of more than PARTIES_MOST parties has only
  *            locked phases. In other barriers, a phase is locked if its first party found no free
- *            gate. Each party locks the wait queue, counts itself in `arrived_`, and enqueues
- *            itself.
+ *            gate among the few that it looked at. Each party locks the wait queue, counts itself
+ *            in `arrived_`, and enqueues itself.
  *
  * state_
  *
@@ -44,8 +44,8 @@
  *   bits    field      set by                               cleared by
  *   0       FAILED     abort, reset, or a party that gives  the party that leaves last, when it
  *                      up, under the queue lock             frees the gate
- *   1       SLEEPERS   a party that stops polling, under    the thread that frees the gate, or sets
- *                      the queue lock                       FAILED
+ *   1       SLEEPERS   a party that stops polling, under    the thread that takes or frees the
+ *                      the queue lock                       gate, or sets FAILED
  *   2       HELD       the first party: the CAS in          the last party; after a failure, the
  *                      barrier_take_gate()                  party that leaves last, or the thread
  *                                                           that ends the phase, if all parties are
@@ -66,9 +66,10 @@
  *      gate. The other phase has another number, unless the gate has been taken 2^28 times since. A
  *      failed phase keeps its gate until all parties have left that were not enqueued. So a party
  *      that finds another number has passed.
- *   4. A gate changes only by read-modify-writes. They continue the release sequence of every
- *      earlier last party. So a party that acquires the gate late, from another phase, still
- *      acquires what the parties of its own phase released.
+ *   4. A gate changes only by read-modify-writes, except in fl__lot_forget(), when a forked child
+ *      has one thread. They continue the release sequence of every earlier last party. So a party
+ *      that acquires the gate late, from another phase, still acquires what the parties of its own
+ *      phase released.
  *   5. A node of a gated phase is enqueued while the phase is not over, and dequeued in the
  *      transaction in which the phase ends. A node of a locked phase is enqueued only in a barrier
  *      that has no gates, or with LOCKED set. The transaction that clears LOCKED dequeues all nodes
@@ -207,7 +208,8 @@ static bool barrier_may_have_gates(const fl_barrier *b)
 }
 
 /*
- * Takes a gate. Returns the state of a new phase without arrivals, or LOCKED if no gate was free.
+ * Takes a gate. Returns the state of a new phase without arrivals, or LOCKED if none of the
+ * BARRIER_TRIES gates that it looked at was free.
  */
 static uint64_t barrier_take_gate(const fl_barrier *b)
 {

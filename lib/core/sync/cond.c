@@ -8,10 +8,11 @@
  *   WAITERS    the wait queue may be     a waiter that enqueues,        signal and broadcast, under
  *              not empty                 under the queue lock           the queue lock, when they
  *                                                                       leave the queue empty
- *   TOGETHER   new waiters share a       a broadcast that finds         -
- *              futex, and do not spin;   several waiters, under the
- *              unless APART is set       queue lock
- *   APART      new waiters do not share  a signal, not a broadcast,     -
+ *   TOGETHER   new threads that wait     a broadcast that finds         -
+ *              share a futex, and none   several waiters, under the
+ *              becomes the spinner;      queue lock
+ *              unless APART is set
+ *   APART      new threads do not share  a signal, not a broadcast,     -
  *              a futex                   that finds several waiters,
  *                                        under the queue lock
  *   the rest   the spinner: a pointer    cond_try_spin(): CAS, with     signal and broadcast; the
@@ -89,8 +90,8 @@ static void cond_enqueue(fl_cond *c, struct fl__node *node)
 }
 
 /*
- * Makes the caller the spinner. Returns false if another context waits, or the caller may not spin.
- * Called with the mutex held.
+ * Makes the caller the spinner. Returns false if another context waits, if the caller may not spin,
+ * or if a signal changes the word at the same time. Called with the mutex held.
  */
 static bool cond_try_spin(fl_cond *c, struct fl__wait *wait)
 {

@@ -176,8 +176,8 @@ FL__AT_UNLOAD_FIRST static void helpers_unload(void)
 
 /*
  * Locks helper_lock, which is held across a fork, after all ended threads are joined: the child
- * could not join them. The destructors of an ended thread may take the locks of the other handlers,
- * so this handler comes first.
+ * could not join them. The destructors of an ended thread may take the locks of other handlers, so
+ * this handler comes before theirs.
  */
 static void helpers_before_fork(void)
 {

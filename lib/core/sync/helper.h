@@ -10,13 +10,13 @@
  * helper may be in use, and then it goes on. A forked child has no helpers.
  *
  * A thread of the timers or of the bridges ends earlier if it has had no work for a while, and the
- * next helper thread that ends joins it. At the end of the copy the threads are joined, since a
- * detached thread might still run code that is unmapped. An exit does the same as a dlclose(),
- * because a host may unload its plugins at its exit. The two differ in two things (base/unload.c):
- * only a dlclose() frees the memory that the library keeps for threads of the host, and waits for
- * the tasks of detached executors. A detached executor has no handle that the host could join, and
- * its threads run code that is about to go; but an exit must not wait for tasks that may never end.
- * docs/threads.md lists all threads and processes of the library.
+ * next helper thread that ends, or a fork, joins it. At the end of the copy the threads are joined,
+ * since a detached thread might still run code that is unmapped. An exit does the same as a
+ * dlclose(), because a host may unload its plugins at its exit. The two differ in two things
+ * (base/unload.c): only a dlclose() frees the memory that the library keeps for threads of the
+ * host, and waits for the tasks of detached executors. A detached executor has no handle that the
+ * host could join, and its threads run code that is about to go; but an exit must not wait for
+ * tasks that may never end. docs/threads.md lists all threads and processes of the library.
  */
 struct fl__helper {
 	const char *name;       /* the name of its threads, 15 characters; NULL if it has none */

@@ -2,7 +2,8 @@
 /*
  * Locals. Each context has a table of values. The index of a local in it is the local's id, which
  * the first set of any context assigns for ever. Each context calls fl__locals_end() at its end. A
- * thread that the library did not start makes this call by the `end` of its data.
+ * thread that the library did not start makes this call by the `end` of its data, unless the
+ * library is unloaded before: that only frees the table.
  */
 #include "local.h"
 #include "../base/atomic.h"

@@ -143,8 +143,9 @@ static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
 static void mutex_yield(const fl_mutex *m)
 {
 	/*
-	 * relaxed: a hint. WAITERS without LOCKED means that a fiber has unlocked, and that the
-	 * waiter has yet to run.
+	 * relaxed: a hint. WAITERS without LOCKED usually means that a fiber has unlocked, and that
+	 * the waiter has yet to run. It may also be an unlock that is about to call
+	 * mutex_wake_first().
 	 */
 	if ((fl__load_relaxed(&m->word_) & (MUTEX_LOCKED | MUTEX_WAITERS)) != MUTEX_WAITERS)
 		return;

@@ -39,7 +39,8 @@
  *      and then reads the slots. One of the two sees the other, since all four accesses are in the
  *      one order of seq_cst (Dekker's algorithm). A reader that sees BIAS without CLOSED has the
  *      lock: the load is its linearization point. BIAS may have been cleared and set again before
- *      the load. Then the reader acquires from the context that has set it.
+ *      the load. Then the reader acquires from the context that has set it. The unlock linearizes
+ *      at the CAS by which it clears the slot, or else at its subtraction from COUNT.
  *   4. The end of the bias adds to COUNT before it clears a slot. A reader that fills its slot, and
  *      then finds the bias ended or CLOSED set, tries to clear the slot. If the end of the bias has
  *      cleared the slot before, the reader is counted, and reads. The lock was held for reading all
@@ -49,8 +50,9 @@
  * reader in a lock, it begins the lock's bias, if the lock does not rest. A bias pays if it lasts
  * for more than 64 times the time that its end takes. After a bias that paid, the lock rests for 9
  * times that time, as in the paper. After any other bias it rests for 512 times that time, which is
- * a millisecond or a few. So a lock that is often written loses less than 1/74 of its time to the
- * ends of biases, and less than 1/512 if none pays.
+ * a millisecond or a few. A time of more than 200 us counts as 200 us, since the context was
+ * probably preempted meanwhile. Apart from such times, a lock that is often written loses less than
+ * 1/74 of its time to the ends of biases, and less than 1/512 if none pays.
  *
  * Each thread notes for which locks it has to look at its slot. For the other locks, its fast path
  * neither loads the word nor looks at a slot.

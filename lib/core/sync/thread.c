@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Threads. Each thread has a control block, which is in one list. The owners of the block are the
- * thread and the handle, and `owners` counts them. The event `ended` publishes `result`.
+ * Threads. Each thread that fl__thread_start() starts has a control block, which is in one list.
+ * The owners of the block are the thread and the handle, and `owners` counts them. The event
+ * `ended` publishes `result`.
  *
  * Invariants
  *   1. `thread_list_lock` guards the list. A block is in the list until it is freed.

@@ -16,12 +16,13 @@
  * up to a power of two, at most eight.
  *
  * A worker looks at its local queue first, then at the injectors, and in a search also at the local
- * queues of the other workers. Each sixteenth time it first tries to take one task of another
- * queue; for that it visits all listed queues one after the other. If an injector's ring is empty
+ * queues of the other workers. Each sixteenth time it first tries to take one task of the next
+ * listed queue, so that it visits all of them one after the other. If an injector's ring is empty
  * and its overflow list is not, the worker moves tasks from the list into the ring
  * (fl__pool_pay()). So each task is reached, whatever the other queues have. While at most one
- * worker may be active, tasks go into an injector and are taken one at a time: so they begin in the
- * order of submission.
+ * worker may be active, tasks go into an injector and are taken one at a time. So they begin in the
+ * order of submission, unless the executor was created with more than four workers and has several
+ * injectors.
  *
  *   word       holds                                        written by
  *   ring       the oldest tasks of the queue                any thread, by CAS; from the overflow

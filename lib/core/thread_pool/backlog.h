@@ -191,7 +191,8 @@ enum { FL__OWES_WAKE = 1, FL__OWES_REFILL = 2 };
 
 /*
  * The second half of fl__backlog_take(): takes a task from an injector or, if `steals`, from the
- * local queue of another worker. May move further tasks into `own`.
+ * local queue of another worker. Each sixteenth time it first tries the next listed queue, of
+ * whatever kind, and then `own`. May move further tasks into `own`.
  */
 struct fl__task_block *fl__backlog_take_other(struct fl__backlog *b, struct fl__task_queue *own, bool steals,
                                               unsigned *owes);

@@ -46,10 +46,10 @@
  *   - A worker that has found a task, and was the last to search, looks at the backlog once more if
  *     one more may be active (fl__pool_stop_searching()): it marks the backlog or wakes a worker.
  *   - A woken worker counts as searching even if it is not needed. Its search ends like any other.
- *   - A thread that is about to start a worker first looks for a worker that is between two tasks
- *     or takes one (FL__POOL_BETWEEN, FL__POOL_TAKING), and *calls* it: it counts that worker as
- *     searching. The worker ends this search like any other: when it has found a task, or else
- *     before it runs user code.
+ *   - A thread that is about to start a further worker for a task first looks for a worker that is
+ *     between two tasks or takes one (FL__POOL_BETWEEN, FL__POOL_TAKING), and *calls* it: it counts
+ *     that worker as searching. The worker ends this search like any other: when it has found a
+ *     task, or else before it runs user code.
  * There is one exception to rule 1: after a needed start has failed, perhaps no worker searches,
  * and the tasks wait for the present workers.
  *
@@ -110,12 +110,13 @@
  * (fl__backlog_watch()), and each submit looks under the lock whether to start another worker.
  *
  * Costs. A submit pays only if it finds a mark and no worker searches; then it wakes, calls or
- * starts a worker. Before the pool starts a worker, it looks for one that is between two tasks,
- * looks for a task at this moment, or has just found none. If there is one, it is called in place
- * of the start. So a submitter that waits for each task before the next submit causes the start of
- * only one worker, even if threads wait for a CPU. A worker that keeps up with a stream of tasks
- * pauses for some microseconds, so that it does not meet the submitter at the same cache lines for
- * each task. A thread that takes a task or a free task block prefetches the lines of a later one.
+ * starts a worker. Before the pool starts a further worker for a task, it looks for one that is
+ * between two tasks, looks for a task at this moment, or has just found none. If there is one, it
+ * is called in place of the start. So a submitter that waits for each task before the next submit
+ * causes the start of only one worker, even if threads wait for a CPU. A worker that keeps up with
+ * a stream of tasks pauses for some microseconds, so that it does not meet the submitter at the
+ * same cache lines for each task. A thread that takes a task or a free task block prefetches the
+ * lines of a later one.
  *
  * Sleepers are woken last in, first out, so that the idle time of the others runs out. But among
  * the last five, a sleeper that slept on a CPU other than the waking thread's is preferred. A

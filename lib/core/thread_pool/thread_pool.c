@@ -96,7 +96,7 @@ static int pool_submit(fl_executor *e, struct fl__task_block *block)
 	return pool_submit_to(p, fl__backlog_injector(&p->backlog, ctx->id), block);
 }
 
-/* The executor is closed: no producer adds a task. */
+/* The backlog is closed: no producer adds a task. */
 static struct fl__task_block *pool_take_left(fl_executor *e)
 {
 	struct fl__thread_pool *p = fl__pool_of(e);
@@ -117,8 +117,9 @@ static void pool_claimed(fl_executor *e, struct fl__task_block *block)
 }
 
 /*
- * The executor was closed. Wakes a worker, which checks whether all tasks have ended. The last
- * worker wakes the others.
+ * The executor was closed, or has broken. If one more worker may be active, wakes one; else some
+ * are awake. A worker without a task checks whether all tasks have ended. The last worker wakes the
+ * others.
  */
 static void pool_on_closed(fl_executor *e)
 {

@@ -132,8 +132,8 @@ static inline bool fl__cancel_is_under(const fl_cancel_token *c, const fl_cancel
 }
 
 /*
- * Returns whether the token is in no list and was never requested. Then its destruction has nothing
- * to do.
+ * Returns whether the token is in no list and no request has marked its word. Then its destruction
+ * has nothing to do.
  */
 static inline bool fl__cancel_is_alone(const fl_cancel_token *c)
 {

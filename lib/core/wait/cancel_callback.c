@@ -38,8 +38,8 @@
  *
  * Linearization points. Whether the function of a callback runs is decided under the bucket's lock.
  * It runs if a request makes the callback BEGUN (cancel_callback_take_next()) before a removal
- * takes the callback off its list. It does not run if the removal comes first, even if the callback
- * is COLLECTED by then.
+ * takes the callback off its list, or if the token is requested already at the registration. It
+ * does not run if the removal comes first, even if the callback is COLLECTED by then.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"

@@ -62,8 +62,9 @@ struct fl__ctx_ops {
 struct fl__worker_ops {
 	/*
 	 * Called, with `begins`, before a sleep that may last until another task has run. Returns
-	 * true if another worker replaces this worker. Then block() is called again after the
-	 * sleep, with `begins` false. `future` is the one future that the sleep waits for, or NULL.
+	 * true if it counts this worker as blocked, so that another worker may replace it. Then
+	 * block() is called again after the sleep, with `begins` false. `future` is the one future
+	 * that the sleep waits for, or NULL.
 	 */
 	bool (*block)(struct fl__ctx *ctx, const void *future, bool begins);
 	/*
@@ -146,8 +147,8 @@ struct fl__thread_data {
 	const void *death_pipe; /* the pipe that a child keeps: lib/process/start/death_pipe.c */
 	/*
 	 * Ends what the context has, or NULL if it has nothing to end. Called, perhaps more than
-	 * once, at the end of a thread that the library did not start, and with `unloads` when the
-	 * library is unloaded while the thread runs on.
+	 * once, at the end of a thread that the library did not start, or, with `unloads`, when the
+	 * library is unloaded before that end.
 	 */
 	void (*end)(struct fl__ctx *ctx, bool unloads);
 	struct fl__thread_data *next_free; /* the link of the list of free data in context.c */

@@ -36,7 +36,8 @@
  *            when a poll succeeds: then the partner runs on another CPU. The number halves, down to
  *            PARKER_POLLS_LEAST, when all polls fail: then the partner may need this CPU.
  *   yields   polls with a yield between them, for `spin_ns`. That time doubles after a success, up
- *            to PARKER_SPIN_MOST, and halves after a failure, down to PARKER_SPIN_LEAST.
+ *            to PARKER_SPIN_MOST. It halves after a failure, down to PARKER_SPIN_LEAST, unless the
+ *            deadline has ended the spin.
  *
  * A thread that slept learns from the waking thread the time T from the beginning of its second
  * phase to the unpark. If the second phase succeeds, T is the time that the phase has taken. The

@@ -44,8 +44,8 @@ static int wait_give_up(struct fl__wait *wait, int error)
 static int wait_park_until(struct fl__wait *wait, fl_time deadline)
 {
 	/*
-	 * fl_sleep_until() has compared its deadline with the clock already. It always parks, so
-	 * that a fiber lets others run even if the deadline has passed since.
+	 * fl_sleep_until() has compared its deadline with the clock already. Its wait parks here
+	 * nevertheless, so that a fiber lets others run even if the deadline has passed since.
 	 */
 	if (wait->kind != FL__DEBUG_SLEEP && fl__is_expired(deadline))
 		return wait_give_up(wait, -ETIMEDOUT);
@@ -152,8 +152,8 @@ static bool wait_is_ready(uint32_t seen, const struct fl__word *ready)
 }
 
 /*
- * Returns true if the word is ready, or if it has a waiter already. In the second case this wait is
- * enqueued, too, behind that waiter.
+ * Returns true if the word is ready, or if its waiters bit is set. In the second case the caller
+ * stops polling and goes to the queue, where it enqueues itself behind the other waiters.
  */
 static bool wait_is_decided(const void *what)
 {
