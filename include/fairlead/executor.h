@@ -306,6 +306,8 @@ typedef struct fl_map_config {
  *   -ECANCELED  the map was cancelled, or its executor was (fl_executor_cancel(),
  *               fl_executor_cancel_pending(), fl_executor_terminate()), and some tasks were not
  *               run, or returned -ECANCELED; all tasks that ran have ended, with their results
+ *   -EOWNERDEAD  a task on a thread of an executor on threads has ended its thread (docs/ends.md),
+ *               and no task failed; other elements may not have been run
  *   other       an error of fl_submit(): some elements, or all, were not run; the results of those
  *               that ran are stored
  */

@@ -72,7 +72,7 @@ const char *lab_limit_text(enum lab_limit limit, const char *partial)
 	    [LAB_MET_LAST] = "another thread could have ended last, and have run the functions of atexit()",
 	    [LAB_MET_INPUT] =
 		"the program read the clock, the processor's number or a random number: the model returns one value",
-	    [LAB_MET_ASSEMBLY] = "assembly, an object without instrumentation, or a structure of a call is not seen",
+	    [LAB_MET_ASSEMBLY] = "accesses of the places that the command names are not seen",
 	    [LAB_MET_LENT] =
 		"a thread used another's stack, where a structure that a call takes or returns is not seen",
 	    [LAB_MET_CALL] = call,

@@ -675,7 +675,7 @@ def program(tool):
         lacks = folder.write("lacks.c", "int getppid(), fork(), alarm(), flock(), lockf(), pause(), pthread_cancel(), setitimer(), signalfd(), sigwait(), timer_create();\nint main(void) { return getppid() + fork() + alarm() + flock() + lockf() + pause() + pthread_cancel() + setitimer() + signalfd() + sigwait() + timer_create(); }\n")
         expect(tool.says(lacks, status=1), "the model lacks, of what the program refers to: ", *" getppid fork alarm flock lockf pause pthread_cancel setitimer signalfd sigwait timer_create".split())
         expect(tool.run(more, status=2)[1], "no main() in it")
-        expect(tool.run(one, "mutex", status=2)[1], "a pattern does not go with the sources")
+        expect(tool.run(one, "mutex", status=2)[1], "'mutex' is no source")
         early = folder.write("early.c", "#include <pthread.h>\nstatic void *run(void *arg) { return arg; }\n"
                  "__attribute__((constructor)) static void early(void)\n{\n\tpthread_t t;\n"
                  "\tpthread_create(&t, NULL, run, NULL);\n}\nint main(void) { return 0; }\n")
@@ -683,7 +683,16 @@ def program(tool):
         outside = folder.write("outside.c", 'int main(void) { return 0; }\n__asm__(".globl outside\\noutside:");\n')
         slot = folder.write("slot.cc", '#include <string>\nstruct big { long a[4]; };\nbig make() { return {{1}}; }\nstd::string text() { return "a"; }\n'
                  "int main()\n{\n\tdelete new std::string(text());\n\tdelete new big(make());\n}\n")
-        expect_all(re.findall(r".*slot.cc.*", tool.run(slot)[1]), ["fairlead-stress: the structure that a call at slot.cc:8 returns is not seen"])
+        left = folder.write("left.c", "extern const int limit, fixed;\nextern struct { unsigned a : 3, b : 5; } bits;\n"
+                 'static const char *const names[] = {"a"};\nint *p;\n__attribute__((no_sanitize_thread)) void none(void) { *p = 1; }\n'
+                 "__attribute__((optimize(2))) void twice(void) { *p = 1; *p = 2; }\nint tail(int n) { struct { char c[n]; int b : 3; } *s = (void *)p; return s->b; }\n"
+                 "int sum(int n) { bits.b++; return limit + fixed + names[n][0]; }\n")
+        limit = folder.write("limit.c", "int limit = 3;\nextern const int fixed;\nconst int fixed = 4;\nstruct { unsigned a : 3, b : 5; } bits;\n")
+        expect_all(re.findall(r".*(?:slot|left).c.*", tool.run(slot, left, limit)[1]), [
+            "fairlead-stress: the read at left.c:7 is not seen", "fairlead-stress: the read at left.c:8 is not seen",
+            "fairlead-stress: the structure that a call at slot.cc:8 returns is not seen",
+            "fairlead-stress: what none() does at left.c:5, compiled with an attribute, is not seen",
+            "fairlead-stress: what twice() does at left.c:6, compiled with an attribute, is not seen"])
         if shutil.which("clang") and os.uname().machine == "x86_64":
             large = folder.write("large.c", "static struct { long a[3]; } from;\nstatic long double to;\nstatic void of(__typeof__(from) x) { to = x.a[2]; }\nint main(void) { of(from); }\n")
             expect(tool.run(large, env={"CC": "clang"})[1], "the long double at large.c:3 is not seen", "the structure that a call takes at large.c:4 is not seen")
@@ -937,10 +946,10 @@ PROOFS = {
     "pause": (['__asm__ volatile("pause" ::: "memory");'], None),
     "drawn": (["int __VERIFIER_nondet_int(void); (void)__VERIFIER_nondet_int();"], "the clock"),
     "retires": (["void __VERIFIER_hazptr_retire(const void *); __VERIFIER_hazptr_retire(malloc(1));"], "a hazard pointer"),
-    "assembly": (['__asm__ volatile("" ::: "memory"); __asm__ volatile("lock; incl %0" : "+m"(*(int *)&x));'], "assembly"),
-    "returns": (["static div_t to; to = div(3, 2);"], "a structure of a call"),
-    "takes": (["int of(div_t d) { return d.rem; } static div_t from; (void)of(from);"], "a structure of a call"),
-    "fills": (["static int to[10]; __builtin_memset(to, 0, 40);"], "a structure of a call"),
+    "assembly": (['__asm__ volatile("" ::: "memory"); __asm__ volatile("lock; incl %0" : "+m"(*(int *)&x));'], "the places that the command names"),
+    "returns": (["static div_t to; to = div(3, 2);"], "the places that the command names"),
+    "takes": (["int of(div_t d) { return d.rem; } static div_t from; (void)of(from);"], "the places that the command names"),
+    "fills": (["static int to[10]; __builtin_memset(to, 0, 40);"], "the places that the command names"),
     "lends": (["div_t to = div(3, 2); stream = (void *)&to; Ws(x, 1); while (!Rs(y)) sched_yield();", "while (!Rs(x)) sched_yield(); plain = *(int *)stream; Ws(y, 1);"],
               "used another's stack"),
     "keeps": (["div_t to = div(3, 2); memset(&to, 0, sizeof to);"], None),
@@ -1266,7 +1275,7 @@ def proofs(tool):
         if (test["proved"], test["complete"]) != (True, 2):
             problems.append(f"graphs with two faults: {test}")
         unseen = '__attribute__((no_sanitize("thread"))) static void unseen(void) { *(volatile int *)&x = 0; }\nint main('
-        for name, write, limits in (("plain_write", "*(int *)&x = 0;", 0), ("unseen_write", "unseen();", 1)):
+        for name, write, limits in (("plain_write", "*(int *)&x = 0;", 1), ("unseen_write", "unseen();", 2)):
             path = folder.write(name + ".c", threaded(PROOFS["store_buffer"][0]).replace("int main(", unseen).replace(
                 "\treturn 0;", f"\tstatic int again;\n\t{write}\n\t*(int *)&y = 0;\n\treturn again++ ? 0 : main();"))
             test = tool.test(path, "--strategy", "graphs")
@@ -1383,7 +1392,7 @@ def further(tool):
     for result, said in zip(one["results"], [test, *test["further"]]):
         places = result["locations"] + result.get("relatedLocations", [])
         lines = [(place["physicalLocation"]["artifactLocation"]["uri"], place["physicalLocation"]["region"]["startLine"]) for place in places]
-        expect_all((log["version"], one["tool"]["driver"]["name"], result["ruleId"]), ("2.1.0", "fairlead-stress", said["verdict"]))
+        expect_all((log["version"], one["automationDetails"]["id"], one["tool"]["driver"]["name"], result["ruleId"]), ("2.1.0", "sarif/", "fairlead-stress", said["verdict"]))
         expect_all([rules[said["verdict"]].lower().replace(" ", "_"), result["message"]["text"]], [said["verdict"], said["message"]])
         steps = [("a%20b/four.c", step["line"]) for step in said["trace"] + said["waiting"] if step["failing"] and step["file"]]
         expect_all(lines, steps or [("a%20b/four.c", 14)])
@@ -1444,7 +1453,7 @@ def words(tool):
                           "int twice(int n) { static_assert(__cplusplus >= 202002L); return first(1, n + (int)std::lround(std::sqrt(n))); }\n")]
         files += ["-I", folder.name, "-DLIMIT=(2 + 2)", "-std=c11", "-std=c++20", "-O2", "-fsanitize=thread", "-o", "x"]
         three = folder.write("three.c", "int thrice(int n) { return 3 * n; }\n")
-        for name, flag, said in (("seen", "-fsanitize=thread", "proved: all 1 execution\n"), ("hidden", "-g", "not proved: assembly, an object without")):
+        for name, flag, said in (("seen", "-fsanitize=thread", "proved: all 1 execution\n"), ("hidden", "-g", "not proved: accesses of the places")):
             run(["cc", "-fPIC", flag, "-c", three, "-o", folder.path(name + ".o")])
             run(["ar", "rc", folder.path(f"lib{name}.a"), folder.path(name + ".o")])
             for given in ([folder.path(name + ".o")], ["-L" + folder.name, "-l" + name]):

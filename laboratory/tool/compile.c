@@ -57,17 +57,27 @@
 	"find_ck() { ck=-lck; ${CC:-cc} -shared -o \"$folder/plain.so\" -lck 2>/dev/null || ck=; }\n"
 
 /*
- * gcc's -fsanitize=thread leaves out what a call statement itself reads and writes: the structure
- * that a call returns into memory, a structure in memory that is an argument, and what a built-in
- * function does that gcc expands (__builtin_memset() of few bytes). This script finds such
- * statements in gcc's dump of the code (-fdump-tree-optimized), which has a statement a line, with
- * its place:
+ * gcc's -fsanitize=thread leaves out some accesses. This script finds them in gcc's dump of the
+ * code (-fdump-tree-optimized), which has a statement a line, with its place:
  *
+ *     [x.c:9:6] __builtin___tsan_read4 (&g);
+ *     [x.c:9:6] _3 = g;
  *     [x.c:15:6] g = f (1l);
  *     [x.c:38:2] take ([x.c:38:2] __MEM <struct s> (q_49(D)));
  *
+ * 1. A statement that is no call: the instrumentation's calls come before it, one for what it reads
+ *    and one for what it writes. Where such a call is missing, the access is not seen. gcc leaves
+ *    out bit-fields behind a member of variable length, and all of a function with the attribute
+ *    no_sanitize_thread. It also leaves out reads of objects that the file declares const. Such a
+ *    read counts only if some file of the command, whose assembly the script reads first, has the
+ *    object in a section that can be written.
+ * 2. A function with the attribute optimize may have lost the access that races. So it is not seen.
+ * 3. A call: what the statement itself reads and writes is not seen. This is the structure that the
+ *    call returns into memory, a structure in memory that is an argument, and what a built-in
+ *    function does that gcc expands (__builtin_memset() of few bytes).
+ *
  * A scalar that a call returns goes through a register in the dump (`_7 = f ();`), so each other
- * left side is memory. An operand counts as follows:
+ * left side is memory. An operand of a call counts as follows:
  *
  * - A global variable, or what a pointer points to, counts. It is named.
  * - A local variable counts if the function lends its address to anything but a destructor, or an
@@ -95,15 +105,38 @@
 	"  return at ? substr(text, 1, at - 1) : \"\"\n"                                                               \
 	"}\n"                                                                                                          \
 	"function found(what) { if (where !~ /^(std_thread[.]h|system_error):/) all[what, slot] }\n"                   \
-	"function operand(x, what,   name, base) {\n"                                                                  \
-	"  if (x ~ /^([-0-9&{}]|_Literal|__complex__|Inf|Nan|__MEM +\\(_[0-9]+\\(D\\)\\)|=RESULT|$)/) return\n"        \
-	"  if (x ~ /@|^[(*]/ || x ~ /^__MEM[^&]*$/) { found(what); return }\n"                                         \
-	"  sub(/^__MEM[^&]*&/, \"\", x); match(x, /^[A-Za-z_$][A-Za-z_$#0-9]*([.][0-9]+(_[0-9]+)?)?/)\n"               \
-	"  base = name = substr(x, 1, RLENGTH)\n"                                                                      \
-	"  if (name ~ /^_[0-9]+$/ || !(name in own) && sub(/_[0-9]+$/, \"\", base) && base in own) return\n"           \
-	"  if (!(name in own)) found(what); else if (!library) mine[name, slot] = name\n"                              \
+	"function memory(x,   base) {\n"                                                                               \
+	"  gsub(/->/, \"@\", x); while (gsub(/<[^<>]*>/, \"\", x)) ;\n"                                                \
+	"  if (x ~ /^([-0-9&{}~]|_Literal|__complex__|COMPLEX_EXPR|Inf|Nan|=RESULT|$)/) return \"\"\n"                 \
+	"  if (x ~ /^(\\([^*]|__PHI|__MEM +\\(_[0-9]+\\(D\\)\\))/) return \"\"\n"                                      \
+	"  sub(/^(__VIEW_CONVERT|__BIT_FIELD_REF|__real|__imag)[ (]+/, \"\", x)\n"                                     \
+	"  if (x ~ /@|^[(*]/ || x ~ /^__MEM[^&]*$/) return \"*\"\n"                                                    \
+	"  sub(/^__MEM[^&]*&/, \"\", x); match(x, /^[A-Za-z_$][A-Za-z_$#0-9:]*([.][0-9]+(_[0-9]+)?)?/)\n"              \
+	"  base = x = substr(x, 1, RLENGTH)\n"                                                                         \
+	"  return x ~ /^_[0-9]+$/ || !(x in own) && sub(/_[0-9]+$/, \"\", base) && base in own ? \"\" : x\n"           \
+	"}\n"                                                                                                          \
+	"function operand(x, what) {\n"                                                                                \
+	"  if (!((x = memory(x)) in own)) { if (x != \"\") found(what) } else if (!library) mine[x, slot] = x\n"       \
+	"}\n"                                                                                                          \
+	"function access(x, told, what,   i, part, symbol) {\n"                                                        \
+	"  x = memory(x); symbol = x\n"                                                                                \
+	"  if (split(x, part, \"::\") > 1) {\n"                                                                        \
+	"    symbol = \"_ZN\"; for (i = 1; i in part; i++) symbol = symbol length(part[i]) part[i]\n"                  \
+	"    symbol = symbol \"E\"\n"                                                                                  \
+	"  }\n"                                                                                                        \
+	"  if (x == \"\" || x in own || told || library) return x != \"\"\n"                                           \
+	"  if (x == \"*\" || what == \"write\" || symbol in variable) found(\"the \" what \" at \" where)\n"           \
+	"  return 1\n"                                                                                                 \
 	"}\n"                                                                                                          \
 	"function counts(slot) { return slot == \"\" || slot in by_value || slot ~ /^(_[0-9]+|OBJ_TYPE_REF)$/ }\n"     \
+	"FILENAME ~ /[.]s$/ {\n"                                                                                       \
+	"  if ($1 ~ /^[.](text|data|bss|section)$/) writable = $1 $2 ~ /data|bss/ && $2 !~ /rodata|[.]rel[.]ro/\n"     \
+	"  if (writable && sub(/:$/, \"\", $1)) variable[$1]\n"                                                        \
+	"  split($2, part, \",\")\n"                                                                                   \
+	"  if ($1 == \".comm\" || $1 == \".set\" && part[2] in variable) variable[part[1]]\n"                          \
+	"  next\n"                                                                                                     \
+	"}\n"                                                                                                          \
+	"/^__attribute__.*(no_sanitize [(][^)]*thread|optimize)/ { odd = 1 }\n"                                        \
 	"FNR == 1 { cxx = FILENAME ~ /[+][+]/; state = \"\" }\n"                                                       \
 	"/__GIMPLE/ { state = \"head\"; head = \"\"; next }\n"                                                         \
 	"state == \"head\" {\n"                                                                                        \
@@ -117,7 +150,7 @@
 	"    split(m, part, SUBSEP)\n"                                                                                 \
 	"    if (mine[m] in lent && !(part[2] != \"\" && mine[m] in gone)) lent_slots[part[2]]\n"                      \
 	"  }\n"                                                                                                        \
-	"  state = \"\"; next\n"                                                                                       \
+	"  state = \"\"; odd = 0; next\n"                                                                              \
 	"}\n"                                                                                                          \
 	"state == \"locals\" && (/^$/ || /^  __BB/) { state = \"body\" }\n"                                            \
 	"state == \"locals\" && !/^(  static|    )/ {\n"                                                               \
@@ -130,7 +163,10 @@
 	"  library = where ~ /\\/c[+][+]\\//; sub(/:[0-9]+$/, \"\", where); sub(/.*\\//, \"\", where)\n"               \
 	"  gsub(/\\[[^][]*:[0-9]+:[0-9]+\\] /, \"\"); sub(/^ +/, \"\")\n"                                              \
 	"}\n"                                                                                                          \
-	"/__builtin___tsan/ { next }\n"                                                                                \
+	"odd == 1 && !library && where != \"?\" {\n"                                                                   \
+	"  slot = \"\"; found(\"what \" me \"() does at \" where \", compiled with an attribute,\"); odd = 2\n"        \
+	"}\n"                                                                                                          \
+	"/__builtin___tsan/ { reads += /tsan_([a-z]+_)?read/; writes += /tsan_(([a-z]+_)?write|vptr)/; next }\n"       \
 	"{ call = /\\)( \\[static-chain[^;]*)?;( \\[[^;]*)?$/ }\n"                                                     \
 	"call {\n"                                                                                                     \
 	"  gsub(/\"([^\"\\\\]|\\\\.)*\"/, \"0\"); sub(/ \\[static-chain[^;]*/, \"\")\n"                                \
@@ -146,8 +182,7 @@
 	"    found(\"what \" callee \"() at \" where \" touches\")\n"                                                  \
 	"  for (i = 1; i <= n; i++) operand(part[i], \"the structure that a call at \" where \" takes\")\n"            \
 	"  if (by_slot) slot = callee\n"                                                                               \
-	"  while (gsub(/<[^<>]*>/, \"\", left)) ;\n"                                                                   \
-	"  gsub(/->/, \"@\", left); operand(left, \"the structure that a call at \" where \" returns\")\n"             \
+	"  operand(left, \"the structure that a call at \" where \" returns\")\n"                                      \
 	"  if (callee ~ /::~/) gone[substr(part[1], 2)]\n"                                                             \
 	"  if (callee ~ /^(__gnu_cxx|std::(chrono|this_thread|_[A-Za-z_]*iterator))::|^std::operator|::~/) next\n"     \
 	"}\n"                                                                                                          \
@@ -156,11 +191,16 @@
 	"  for (i = 2; i <= n; i++)\n"                                                                                 \
 	"    if (match(part[i], /^[A-Za-z_$][A-Za-z_$#0-9]*([.][0-9]+)?/)) lent[substr(part[i], 1, RLENGTH)]\n"        \
 	"}\n"                                                                                                          \
+	"!odd && !call && /;( \\[[^;]*)?$/ && !/CLOBBER/ && match($0, / =(.v.)? /) {\n"                                \
+	"  slot = \"\"; left = substr($0, 1, RSTART - 1); right = substr($0, RSTART + RLENGTH)\n"                      \
+	"  n = access(right, reads, \"read\")\n"                                                                       \
+	"  if (access(left, writes, \"write\") || n) reads = writes = 0\n"                                             \
+	"}\n"                                                                                                          \
 	"END {\n"                                                                                                      \
 	"  for (what in all) { split(what, part, SUBSEP); if (counts(part[2])) print part[1] \" is not seen\" }\n"     \
 	"  for (slot in lent_slots) if (counts(slot)) exit 9\n"                                                        \
 	"}\n"                                                                                                          \
-	"' \"$folder\"/*.tree 2>/dev/null >>\"$folder/unseen\"; [ $? = 9 ] && lent=2 || lent=0\n"
+	"' \"$folder\"/[!p]*.s \"$folder\"/*.tree 2>/dev/null >>\"$folder/unseen\"; [ $? = 9 ] && lent=2 || lent=0\n"
 
 /*
  * Prints the places of inline assembly in what a script has compiled, by the compiler's marks: gcc
@@ -360,7 +400,7 @@ static const char *compile(const struct options *o, const char *how, const char 
 	if (good)
 		compile_left_unseen |= unseen;
 	if (!good)
-		complain("cannot compile or link %s", o->first ? o->first : sources->at[0]);
+		complain("cannot compile or link the files of the command");
 	free(include);
 	free(archives);
 	free(argv);

@@ -353,7 +353,9 @@ static bool take_program(struct options *o, char **behind, unsigned n_behind)
 	struct words *patterns = &o->words[PATTERNS];
 	const char *option = o->words[FLAGS].n > 0 ? o->words[FLAGS].at[0] : o->words[INPUTS].at[0];
 	if (o->first && patterns->n > 0)
-		return complain("a pattern does not go with the sources of a program: '%.60s'", patterns->at[0]);
+		return complain(
+		    "'%.60s' is no source, object or library of a program; the words for its main() come behind --",
+		    patterns->at[0]);
 	if (o->first && (o->n_loads > 0 || o->planted || o->action == DO_SELF_TEST || o->action == DO_LITMUS))
 		return complain("the sources of a program do not go with --load, --planted, --self-test or --litmus");
 	if (option && !o->first && o->n_loads == 0)

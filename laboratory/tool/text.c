@@ -106,7 +106,8 @@ char *power_of(const struct job *job)
 		n = power_of_all(&text, job);
 	} else {
 		pct_bound(bound, sizeof bound, job);
-		n = asprintf(&text, "%s executions of %s%s", grouped(r->executions), r->strategy, bound);
+		n = asprintf(&text, "not proved, the search has not ended: %s executions of %s%s",
+		             grouped(r->executions), r->strategy, bound);
 	}
 	return n < 0 ? NULL : text;
 }

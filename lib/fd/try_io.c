@@ -58,7 +58,10 @@ static ssize_t try_io_read_polled(int fd, const struct iovec *parts, int n)
 	return try_io_is_ready(fd, POLLIN) ? FL__SYS_RESULT(readv(fd, parts, n)) : -EAGAIN;
 }
 
-/* Writes at most PIPE_BUF bytes to a blocking descriptor: a ready pipe has room for them. */
+/*
+ * Writes at most as many bytes to a blocking descriptor as there is room for: a ready pipe has room
+ * for PIPE_BUF bytes, and a ready terminal for one.
+ */
 static ssize_t try_io_write_polled(int fd, const struct iovec *parts, int n)
 {
 	const int flags = FL__SYS_RESULT(fcntl(fd, F_GETFL));
@@ -70,7 +73,8 @@ static ssize_t try_io_write_polled(int fd, const struct iovec *parts, int n)
 		parts++;
 		n--;
 	}
-	return FL__SYS_RESULT(write(fd, parts->iov_base, FL__MIN(parts->iov_len, PIPE_BUF)));
+	const size_t room = FL__SYS_RESULT(isatty(fd)) ? 1 : PIPE_BUF;
+	return FL__SYS_RESULT(write(fd, parts->iov_base, FL__MIN(parts->iov_len, room)));
 }
 
 ssize_t fl__try_read(int fd, void *buffer, size_t size)

@@ -153,8 +153,8 @@ static void map_cancel_pending_runners(fl_future **runners, int n)
 }
 
 /*
- * Frees all runners. Returns why the wait ended early; -ENOTRECOVERABLE if a runner ended with it;
- * or 0.
+ * Frees all runners. Returns why the wait ended early; -ENOTRECOVERABLE or -EOWNERDEAD if a
+ * runner ended with it; or 0.
  */
 static int map_await_runners(struct map_in_place *map, fl_future **runners, int n, fl_time deadline,
                              fl_cancel_token *cancel)
@@ -166,9 +166,10 @@ static int map_await_runners(struct map_in_place *map, fl_future **runners, int 
 			early = rc;
 			map_stop(map, runners + i, n - i);
 		}
-		rc = fl_future_wait_until(runners[i], FL_FOREVER, FL_SHIELDED);
-		if (rc == 0 && fl_future_error(runners[i]) == -ENOTRECOVERABLE)
-			broken = -ENOTRECOVERABLE;
+		FL_IGNORE(fl_future_wait_until(runners[i], FL_FOREVER, FL_SHIELDED));
+		const int error = fl_future_error(runners[i]); /* 0 if it has not ended, in a forked child */
+		if (error == -ENOTRECOVERABLE || error == -EOWNERDEAD)
+			broken = error;
 		if (i == 0)
 			map_cancel_pending_runners(runners + 1, n - 1);
 		fl_future_free(runners[i]);

@@ -64,6 +64,12 @@ bool fl__hazards_borrow(void)
 	return true;
 }
 
+void fl__hazards_clear(struct fl__hazards *hazards)
+{
+	for (unsigned i = 0; i < FL__HAZARDS; i++)
+		fl__hazards_set(hazards, i, NULL);
+}
+
 void fl__hazards_return(const bool *borrowed)
 {
 	if (!*borrowed)

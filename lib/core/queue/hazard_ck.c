@@ -91,12 +91,6 @@ FL__NO_TSAN void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard pl
 	ck_hp_set_fence(&record->ck, place, object);
 }
 
-void fl__hazards_clear(struct fl__hazards *hazards)
-{
-	for (unsigned i = 0; i < FL__HAZARDS; i++)
-		fl__hazards_set(hazards, i, NULL);
-}
-
 void fl__hazards_unregister(struct fl__hazards *hazards)
 {
 	fl__hazards_clear(hazards);

@@ -82,12 +82,6 @@ void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard place, void *o
 	fl__fence_seq_cst(); /* seq_cst: pairs with the first fence in fl__hazards_each() */
 }
 
-void fl__hazards_clear(struct fl__hazards *hazards)
-{
-	for (unsigned i = 0; i < FL__HAZARDS; i++)
-		fl__hazards_set(hazards, i, NULL);
-}
-
 void fl__hazards_unregister(struct fl__hazards *hazards)
 {
 	fl__hazards_clear(hazards);

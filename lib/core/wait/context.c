@@ -89,7 +89,8 @@ FL__COLD static struct fl__thread_data *context_take(void)
 	else if (context_chunks->used < CONTEXT_CHUNK)
 		data = &context_chunks->all[context_chunks->used++];
 	if (!context_has_key)
-		context_has_key = pthread_key_create(&context_key, context_end_thread) == 0;
+		/* release: publishes the key; pairs with the acquire in fl__ctx_adopt_thread() */
+		fl__store_release(&context_has_key, pthread_key_create(&context_key, context_end_thread) == 0);
 	return data;
 }
 
@@ -125,7 +126,8 @@ FL__COLD struct fl__ctx *fl__ctx_adopt_thread(void)
 	memset(data, 0, sizeof *data);
 	fl__ctx_init_thread(&data->ctx, fl__is_main_thread() ? "main" : "foreign");
 	fl__ctx_current = &data->ctx;
-	if (context_has_key)
+	/* acquire: pairs with the release in context_take() */
+	if (fl__load_acquire(&context_has_key))
 		(void)pthread_setspecific(context_key, data); /* on an error the data are never given back */
 	return fl__ctx_current;
 }

@@ -256,8 +256,9 @@ FL_TEST(ends_in_a_map_cost_one_element)
 	enum { N = 9 };
 	FL_SCOPED(fl_executor) *e = pool_of(2);
 	FL_SCOPED(fl_imap) *it = NULL;
-	int args[N];
+	int args[N], results[N];
 	fl_test_number(args, N);
+	FL_RC(ends_if_odd_map(e, args, N, results, NULL), -EOWNERDEAD);
 	FL_OK(ends_if_odd_imap(e, args, N, &it, &(fl_imap_config){.chunk = 4}));
 	for (size_t i = 0; i < N; i++) {
 		size_t index;
