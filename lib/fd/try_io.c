@@ -46,7 +46,8 @@ static ssize_t try_io_call(long number, int flags, int fd, const struct iovec *p
 static bool try_io_is_ready(int fd, short events)
 {
 	struct pollfd p = {.fd = fd, .events = events};
-	if (FL__SYS_RESULT(poll(&p, 1, 0)) != 0)
+	/* A handler of a signal interrupts even a poll that does not wait. */
+	if (FL__RETRY(FL__SYS_RESULT(poll(&p, 1, 0))) != 0)
 		return true;
 	/* if `fd` is not open in this direction, the call returns -EBADF */
 	const int flags = FL__SYS_RESULT(fcntl(fd, F_GETFL));

@@ -326,7 +326,7 @@ static int fd_wait_by_context(const struct fl__ctx *ctx, struct pollfd *fds, uns
 		return -ENOSYS;
 	const bool late = fl_cancel_token_is_requested(cancel);
 	const int rc = ctx->ops->wait_fds(fds, n, deadline, cancel);
-	return (rc == -ETIMEDOUT || (rc == -ECANCELED && late)) && fl__fd_sys.poll(fds, n, 0) > 0 ? 0 : rc;
+	return (rc == -ETIMEDOUT || (rc == -ECANCELED && late)) && FL__RETRY(fl__fd_sys.poll(fds, n, 0)) > 0 ? 0 : rc;
 }
 
 int fl__fds_wait(struct pollfd *fds, unsigned n, fl_time deadline, fl_cancel_token *cancel)

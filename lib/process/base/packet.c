@@ -38,14 +38,13 @@ int fl__packet_send(int socket, const void *data, size_t size, const int *fds, u
  *   0         receive again
  *   -EPIPE    the peer has closed, and no packet is left
  *   -EBADMSG  the peer has sent an empty packet
- * The kernel refuses the poll() if the process may have no descriptor (RLIMIT_NOFILE is 0), and a
- * handler of a signal may interrupt it. Then the function assumes that the peer has closed. It
- * still finds a packet that is left, but takes an empty one for the end.
+ * The kernel refuses the poll() if the process may have no descriptor (RLIMIT_NOFILE is 0). Then the
+ * function assumes that the peer has closed. It still finds a packet that is left, but takes an
+ * empty one for the end.
  */
 static int packet_check_end(int socket)
 {
-	struct pollfd end = {.fd = socket, .events = POLLRDHUP};
-	if (fl__fd_sys.poll(&end, 1, 0) >= 0 && !(end.revents & (POLLRDHUP | POLLHUP)))
+	if (fl__fd_poll(socket, POLLRDHUP) == 0)
 		return -EBADMSG;
 	return fl__fd_waiting(socket) > 0 ? 0 : -EPIPE;
 }

@@ -103,7 +103,7 @@ extern struct fl__fd_sys fl__fd_sys;
 static inline int fl__fd_poll(int fd, short events)
 {
 	struct pollfd p = {.fd = fd, .events = events};
-	return fl__fd_sys.poll(&p, 1, 0);
+	return FL__RETRY(fl__fd_sys.poll(&p, 1, 0));
 }
 
 /*

@@ -337,6 +337,7 @@ FL_TEST(watch_poll_fails)
 	ENDS(e);
 	FL_FD_FAULTS();
 	fl__fd_sys.poll = interrupted;
+	FL_RC(fl__fd_poll(e.a, POLLIN), 0);
 	FL_RC(fl__fd_wait(e.a, POLLIN, fl_test_soon(), FL_SHIELDED), -ETIMEDOUT);
 	fl__fd_sys.poll = unable;
 	/* The operation itself reports it. */
