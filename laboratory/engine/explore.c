@@ -116,6 +116,7 @@ static struct {
 	struct lab_schedule schedule;
 	struct lab_signature signature;
 	uint64_t hash;
+	enum lab_strategy strategy; /* the one that finds the leak again */
 } leak;
 
 static bool are_enough(void)
@@ -153,6 +154,7 @@ static bool keep_leak(void)
 		leak.schedule = lab_taken;
 		leak.signature = lab_signature();
 		leak.hash = lab.hash;
+		leak.strategy = lab_config.strategy;
 		result.found_ns = lab_clock_ns() - began;
 		keep_texts();
 		result.verdict = LAB_PASSED;
@@ -439,9 +441,11 @@ static bool graphs_on(uint64_t executions, int64_t limit)
 		graphs.blocked += lab.pruned;
 		graphs.outdated += lab.outdated;
 		if (!passed && !(leak.found && keep_leak())) {
+			const enum lab_strategy strategy = lab_config.strategy;
 			guide_failure(); /* so that a leak has a schedule, too */
 			if (!keep_leak())
 				return false;
+			lab_config.strategy = strategy;
 		}
 		if (time_is_up(limit))
 			break;
@@ -620,7 +624,6 @@ static bool run_program(int64_t limit, uint64_t executions)
 	uint64_t until = result.executions + executions;
 	lab_config.max_executions = until < most ? until : most;
 	bool passed = true;
-	seen = (struct search){.ended = false};
 	if (lab_config.strategy == LAB_RANDOM || lab_config.strategy == LAB_PCT)
 		passed = run_random(lab_config.strategy, executions, limit);
 	else
@@ -628,7 +631,7 @@ static bool run_program(int64_t limit, uint64_t executions)
 		    (lab_config.strategy == LAB_DFS || run_random(LAB_AUTO, executions / 4, limit)) && run_dfs(limit);
 	lab_config.max_executions = most == UINT64_MAX ? 0 : most;
 	result.programs_exhausted += seen.ended;
-	seen.ended = false;
+	seen = (struct search){.ended = false};
 	return passed;
 }
 
@@ -736,6 +739,7 @@ static void fail_with_taken(void)
 static void fail_with_leak(void)
 {
 	result.verdict = LAB_LEAK;
+	lab_config.strategy = leak.strategy;
 	fail_with(&leak.schedule, leak.signature, leak.hash);
 }
 

@@ -463,9 +463,7 @@ bool lab_heap_has(uintptr_t address, size_t size)
 	uintptr_t last = address + size - 1;
 	if (address >= LAB_BASE && last < LAB_BASE + state_size)
 		return true;
-	if (!lab_is_heap(address) || !lab_is_heap(last))
-		return false;
-	return heap_is_live(address, last);
+	return lab_is_heap(address) && lab_is_heap(last) && heap_is_live(address, last);
 }
 
 /* A block is not lost as long as a global keeps its address. */

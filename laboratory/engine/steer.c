@@ -1252,10 +1252,10 @@ unsigned lab_steer_guide_choice(enum lab_choice_kind kind, unsigned n)
 	if (kind == LAB_PICK_FAULT)
 		return e && ((e->kind == LAB_GRAPH_SWAP && e->unusual && !e->writes) ||
 		             (e->kind == LAB_GRAPH_WRITE && e->pick == EARLY));
-	if (kind == LAB_PICK_INPUT && lab.self->next.order == LAB_SYNC_RDLOCK)
-		return 0; /* The guide has no reader that enqueues. */
 	if (kind == LAB_PICK_INPUT) {
-		for (unsigned *i = &inputs[lab.self->id]; *i < n_guide;) {
+		/* The guide has no reader that enqueues. */
+		const unsigned end = lab.self->next.order == LAB_SYNC_RDLOCK ? 0 : n_guide;
+		for (unsigned *i = &inputs[lab.self->id]; *i < end;) {
 			e = lab_graph_event(guide[(*i)++]);
 			if (e->thread == lab.self->id && guide_is_input(e))
 				return (unsigned)e->value;

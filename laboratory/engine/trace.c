@@ -332,9 +332,8 @@ static void say(const struct lab_event *e, struct lab_step *step)
 
 static void place_of(uintptr_t pc, struct lab_step *step)
 {
-	if (!lab_where(pc, &step->file, &step->line, &step->function))
-		return;
-	step->source = lab_source_at(pc, 0);
+	if (lab_where(pc, &step->file, &step->line, &step->function))
+		step->source = lab_source_at(pc, 0);
 }
 
 /* --- loops --- */

@@ -20,6 +20,12 @@ static const struct lab_test *the_test;
 static const struct native_config *the_config;
 static struct lab_result result;
 
+static void sum_up(void)
+{
+	result.n_outcomes = native_outcomes(&result.outcomes);
+	result.executions = atomic_load(&the_config->live->samples);
+}
+
 /*
  * The first thread that fails gives the reason. Other threads that fail wait here for the end of
  * the process.
@@ -31,8 +37,7 @@ _Noreturn void native_give_up(enum lab_verdict verdict, const char *message)
 		(void)pause();
 	result.verdict = verdict;
 	result.message = message;
-	result.n_outcomes = native_outcomes(&result.outcomes);
-	result.executions = atomic_load(&the_config->live->samples);
+	sum_up();
 	the_config->abandon(&result);
 }
 
@@ -197,8 +202,7 @@ const struct lab_result *native_run(const struct lab_test *test, const struct na
 	native_team_start(test, config);
 	loop();
 	lab_chaos = NULL;
-	result.n_outcomes = native_outcomes(&result.outcomes);
-	result.executions = atomic_load(&config->live->samples);
+	sum_up();
 	if (!result.message)
 		result.message = "";
 	return &result;

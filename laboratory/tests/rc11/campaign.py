@@ -273,7 +273,7 @@ def fits(way):
 
 def label_of(way, line):
     """The outcome that the program shows where the enumerator has this line."""
-    reads, finals = [iter([int(word) for word in part.split()]) for part in line.split("|")]
+    reads, finals = [iter([int(word) for word in part.split()]) for part in line.partition("|")[::2]]
     named = {op.split()[1] for ops in way for op in ops if op[0] in "RWXA"}
     values = [0, 0, 0, 0]
     for t, ops in enumerate(way):
