@@ -44,13 +44,15 @@ DECLARED(void, __tsan_func_exit, void)
 {
 	if (!lab.active || lab.self->depth == 0)
 		return;
-	lab.self->depth--;
-	lab.self->returned_at = PC;
+	struct lab_thread *self = lab.self;
+	const uintptr_t frame = (uintptr_t)__builtin_frame_address(0), caller = *(const uintptr_t *)frame;
+	self->depth--;
+	self->returned_at = PC;
 	/* the caller's base is behind its frame pointer and its return address */
-	if (lab.steered) {
-		const uintptr_t frame = (uintptr_t)__builtin_frame_address(0), caller = *(const uintptr_t *)frame;
+	if (lab.steered)
 		lab_steer_return(caller > frame ? caller + 16 : UINTPTR_MAX);
-	}
+	if (self->lent && caller > self->lent)
+		lab_stack_return(caller, PC);
 	if (__builtin_expect(lab.recording, 0))
 		lab_frame_leave();
 }

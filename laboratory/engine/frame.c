@@ -31,11 +31,7 @@ static void frame_end(unsigned depth, uintptr_t base)
 	}
 }
 
-/*
- * Whether the register for the frame pointer does hold the frame pointer. The return address behind
- * it tells.
- */
-static bool frame_is_good(uintptr_t frame, uintptr_t caller)
+bool lab_frame_is_good(uintptr_t frame, uintptr_t caller)
 {
 #ifdef __x86_64__
 	return lab_is_stack(frame) && !lab_is_guard(frame) && frame % 8 == 0 && ((const uintptr_t *)frame)[1] == caller;
@@ -53,7 +49,7 @@ void lab_frame_enter(uintptr_t inside, uintptr_t frame, uintptr_t caller)
 	if (frames_generation != lab.generation)
 		n_frames = 0;
 	frames_generation = lab.generation;
-	if (!lab.program || !frame_is_good(frame, caller) || n_frames == MOST)
+	if (!lab.program || !lab_frame_is_good(frame, caller) || n_frames == MOST)
 		return;
 	frame_end(lab.self->depth, frame + TO_BASE);
 	frames = lab_grown(frames, n_frames, &room_frames, sizeof *frames);

@@ -19,6 +19,11 @@
 void lab_frame_enter(uintptr_t inside, uintptr_t frame, uintptr_t caller);
 void lab_frame_leave(void);
 /*
+ * Returns whether `frame` is the value of a frame pointer. The return address behind it, which is
+ * then `caller`, tells.
+ */
+bool lab_frame_is_good(uintptr_t frame, uintptr_t caller);
+/*
  * Returns whether the byte at `address` is known to live no longer than a statement. That is so if
  * the function was compiled without optimisation, and the compiler, or a macro of <stdatomic.h>,
  * keeps something there. The byte is neither in a variable of the source, nor does it hold a

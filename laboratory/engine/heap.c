@@ -11,6 +11,7 @@
  * units of 16 bytes. The C library, too, takes that block first. No other reuse is tried.
  */
 #include "allocated.h"
+#include "frame.h"
 #include "layout.h"
 #include "object.h"
 #include "reach.h"
@@ -410,9 +411,11 @@ void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 		lab_met(LAB_MET_LENT);
 	if (!lab.program)
 		return;
-	const struct lab_thread *owner = &lab.threads[id];
+	struct lab_thread *owner = &lab.threads[id];
 	if (lab.steered)
 		lab_steer_lent(id, address);
+	if (!owner->lent || address < owner->lent)
+		owner->lent = address;
 	if (!heap_is_frame_over(owner, address))
 		return;
 	heap_bad_access(address, size, write, pc);
@@ -420,6 +423,24 @@ void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 	         lab.self->name, lab_site_name(pc),
 	         owner->state == LAB_DONE ? "on the stack of a thread that has ended"
 	                                  : "in the frame of a function that has returned");
+}
+
+/*
+ * Called before a function returns whose frame pointer has the value `frame`, if other threads have
+ * used this thread's stack. What they have used of the frame is over, as a block that is freed. The
+ * return address tells whether there is a frame pointer. The frame of main() is not over for threads
+ * that main() leaves running, since the program ends.
+ */
+void lab_stack_return(uintptr_t frame, uintptr_t pc)
+{
+	struct lab_thread *self = lab.self;
+	const uintptr_t lent = self->lent;
+	if (self->depth >= sizeof self->calls / sizeof self->calls[0] ||
+	    !lab_frame_is_good(frame, self->calls[self->depth]))
+		return;
+	self->lent = frame;
+	if (self->id > 0 || self->depth > 0)
+		lab_race_free(lent, frame - lent, pc);
 }
 
 size_t lab_size_asked(uintptr_t address, uintptr_t pc)

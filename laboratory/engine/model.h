@@ -162,6 +162,7 @@ struct lab_thread {
 	int error;      /* errno */
 	unsigned drawn; /* the state of its random numbers */
 	unsigned depth;
+	uintptr_t lent;        /* no other thread uses its stack below; 0: none uses its stack */
 	uintptr_t returned_at; /* where one of its own functions returned last */
 	/* The fields below are not zeroed for a new thread. */
 	struct lab_view view; /* as wide as there are threads */
@@ -556,6 +557,7 @@ void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc);
  * threads.
  */
 void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc);
+void lab_stack_return(uintptr_t frame, uintptr_t pc);
 /* Whether the bytes are in the state or in a live block, which is memory that processes share. */
 bool lab_heap_has(uintptr_t address, size_t size);
 void lab_heap_reset(void);

@@ -69,7 +69,7 @@ static _Noreturn void race_fail_free(const char *here, const char *access, const
 {
 	char block[120] = "";
 	if (!lab_reach_pointer(freed_block, block, sizeof block))
-		snprintf(block, sizeof block, "a block");
+		snprintf(block, sizeof block, lab_is_stack(freed_block) ? "the frame" : "a block");
 	lab_fail(LAB_USE_AFTER_FREE, "free of %s by %s at %s, not ordered with the %s of %s by %s at %s", block,
 	         lab.self->name, here, access, place, lab.threads[thread].name, there);
 }

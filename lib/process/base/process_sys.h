@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "core/base/sys.h"
 #include "fd/net_sys.h"
 #include <fairlead/process.h>
 #include <poll.h>

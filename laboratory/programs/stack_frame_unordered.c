@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Expects USE AFTER FREE "free of the frame": the other thread uses the frame before its function
+ * returns, and nothing orders the two.
+ */
+#include "two_threads.h"
+#include <sched.h>
+#include <stdatomic.h>
+
+static int *_Atomic lent;
+static atomic_bool used;
+
+static void lend(void)
+{
+	int own;
+	lent = &own;                                               /* NOLINT(clang-analyzer-core.StackAddressEscape) */
+	while (!atomic_load_explicit(&used, memory_order_relaxed)) /* the bug: not acquire */
+		sched_yield();
+}
+
+static void *use(void *arg)
+{
+	while (!lent)
+		sched_yield();
+	*lent = 1;
+	atomic_store_explicit(&used, 1, memory_order_release);
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t user = start(use);
+	lend();
+	return pthread_join(user, NULL);
+}
