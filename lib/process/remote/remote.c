@@ -185,7 +185,7 @@ static void remote_stopper_unpark(struct fl__wait *wait)
 }
 
 static const struct fl__ctx_ops remote_stopper_ops = {.unpark = remote_stopper_unpark};
-static struct fl__ctx remote_stopper_ctx = {.ops = &remote_stopper_ops, .id = 1, .name = "stopper"};
+static struct fl__ctx remote_stopper_ctx = {.ops = &remote_stopper_ops, .id = UINT64_MAX, .name = "stopper"};
 
 int fl__stopper_make(struct fl__task_block *block)
 {
