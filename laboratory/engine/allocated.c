@@ -226,20 +226,23 @@ static bool allocated_is_declared(uintptr_t pc, Dwarf_Die *variable)
 static bool allocated_variable(uintptr_t pc, const char *name, Dwarf_Die *variable)
 {
 	Dwarf_Die *scopes;
-	bool found = false, local = false;
+	bool found = false;
 	const int n = lab_scopes(pc, &scopes);
 	for (int i = 0; i < n && !found && dwarf_tag(&scopes[i]) != DW_TAG_compile_unit; i++) {
-		for (int more = dwarf_child(&scopes[i], variable); more == 0 && !found;
-		     more = found ? 1 : dwarf_siblingof(variable, variable)) {
-			const int tag = dwarf_tag(variable);
-			const char *called = dwarf_diename(variable);
-			found = (tag == DW_TAG_variable || tag == DW_TAG_formal_parameter) && called &&
-			        strcmp(called, name) == 0;
-			local = found && !lab_variable_is_static(variable);
+		Dwarf_Die die;
+		LAB_EACH_CHILD (die, &scopes[i]) {
+			const int tag = dwarf_tag(&die);
+			const char *called = dwarf_diename(&die);
+			if ((tag == DW_TAG_variable || tag == DW_TAG_formal_parameter) && called &&
+			    strcmp(called, name) == 0) {
+				*variable = die;
+				found = true;
+				break;
+			}
 		}
 	}
 	free(scopes);
-	return local;
+	return found && !lab_variable_is_static(variable);
 }
 
 static bool allocated_is_called(Dwarf_Die *variable, const char *name, uint64_t address, void *wanted)

@@ -102,7 +102,7 @@ enum { LAB_REPLAY_TEXT = 16 * LAB_TOKENS };
 void lab_schedule_print(const struct lab_schedule *schedule, uint64_t hash, char *text);
 /* Returns the name of a thread in a schedule: a to z, then Aa to Dx. */
 const char *lab_thread_letters(unsigned thread, char text[3]);
-/* Parses a replay string. Returns false if `text` is not one. `hash` may be NULL. */
+/* Parses a replay string. Returns false if `text` is not one. */
 bool lab_schedule_parse(const char *text, struct lab_schedule *schedule, uint64_t *hash);
 
 #endif

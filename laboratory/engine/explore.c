@@ -122,7 +122,7 @@ static struct {
 static bool are_enough(void)
 {
 	return stopped || (leak.found && result.executions >= leak.until) ||
-	       (lab_config.max_executions && result.executions >= lab_config.max_executions);
+	       result.executions >= lab_config.max_executions;
 }
 
 static bool is_late(int64_t limit)
@@ -138,9 +138,7 @@ static bool is_late(int64_t limit)
 
 static bool time_is_up(int64_t limit)
 {
-	if (are_enough())
-		return true;
-	return (result.executions + result.pruned) % LOOK_AT_CLOCK == 0 && is_late(limit);
+	return are_enough() || ((result.executions + result.pruned) % LOOK_AT_CLOCK == 0 && is_late(limit));
 }
 
 static bool keep_leak(void)
@@ -234,9 +232,7 @@ static bool run_one(enum lab_strategy strategy)
 		result.pruned++;
 	else
 		result.executions++;
-	if (lab.failed && (lab_failure_is_known(lab.verdict) || (strategy != LAB_GRAPH && keep_leak())))
-		return true;
-	return !lab.failed;
+	return !lab.failed || lab_failure_is_known(lab.verdict) || (strategy != LAB_GRAPH && keep_leak());
 }
 
 /* --- strategies: each function returns false when an execution failed --- */
@@ -409,8 +405,7 @@ static bool graphs_on(uint64_t executions, int64_t limit)
 {
 	search_use(&graphs);
 	for (uint64_t i = 0; i < executions && !graphs.ended; i++) {
-		/* there is no limit */
-		if (alone == 0 && lab_config.jobs > 1 && lab_config.max_executions + 1 < 2 &&
+		if (alone == 0 && lab_config.jobs > 1 && lab_config.max_executions == UINT64_MAX &&
 		    lab_graphs_left(NULL) > lab_config.jobs) {
 			graphs_spread(limit);
 			i += EACH * PARTS;
@@ -584,7 +579,7 @@ static bool run_auto(int64_t limit)
 {
 	enum { FIRST = 250, SLICE = 2000, LONG_SLICE = 12 * SLICE, BY_LOT = 1000 };
 	const bool deepens = !lab_config.shallow && lab_config.kills == 0;
-	const uint64_t most = lab_config.max_executions ? lab_config.max_executions : UINT64_MAX;
+	const uint64_t most = lab_config.max_executions;
 	const int64_t until = deepens || limit == 0 ? limit : began + (limit - began) / 2;
 	search_begin(&bounded, lab_config.preemptions, lab_config.stale, lab_config.faults);
 	search_begin(&proof, LAB_UNBOUNDED, LAB_UNBOUNDED, lab_config.faults);
@@ -620,8 +615,7 @@ static unsigned draw_for_program(unsigned n)
 
 static bool run_program(int64_t limit, uint64_t executions)
 {
-	uint64_t most = lab_config.max_executions ? lab_config.max_executions : UINT64_MAX;
-	uint64_t until = result.executions + executions;
+	const uint64_t most = lab_config.max_executions, until = result.executions + executions;
 	lab_config.max_executions = until < most ? until : most;
 	bool passed = true;
 	if (lab_config.strategy == LAB_RANDOM || lab_config.strategy == LAB_PCT)
@@ -629,7 +623,7 @@ static bool run_program(int64_t limit, uint64_t executions)
 	else
 		passed =
 		    (lab_config.strategy == LAB_DFS || run_random(LAB_AUTO, executions / 4, limit)) && run_dfs(limit);
-	lab_config.max_executions = most == UINT64_MAX ? 0 : most;
+	lab_config.max_executions = most;
 	result.programs_exhausted += seen.ended;
 	seen = (struct search){.ended = false};
 	return passed;
@@ -767,6 +761,8 @@ static void begin_run(const struct lab_test *test, const struct lab_config *conf
 	lab_running = test;
 	lab_lin_use(test);
 	lab_config = *config;
+	if (lab_config.max_executions == 0)
+		lab_config.max_executions = UINT64_MAX;
 	result = (struct lab_result){.message = "", .details = "", .replay = ""};
 	stopped = leak.found = false;
 	seen = proof = graphs = (struct search){.ended = false};

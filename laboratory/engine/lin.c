@@ -93,9 +93,15 @@ static struct run *run_of(void *state)
 
 static struct record *record_of(struct run *run, unsigned place)
 {
-	unsigned thread, number;
-	lin_place_of(place, &thread, &number);
-	return &run->records[thread][number];
+	const struct lin_place at = lin_place_of(place);
+	return &run->records[at.thread][at.number];
+}
+
+/* Returns the number of the thread that makes the call; 0: main. */
+static unsigned thread_of(unsigned place)
+{
+	const unsigned thread = lin_place_of(place).thread;
+	return thread == LIN_AFTER ? 0 : thread;
 }
 
 static void say_step(uint8_t kind, unsigned place, uint64_t result)
@@ -117,9 +123,7 @@ static void begin_in_model(unsigned place, bool heard)
 			lab_view_join(&self->view, &model_views[i]);
 	uint64_t before = 0;
 	for (unsigned i = 0; i < lab_lin_places(); i++) {
-		unsigned thread, number;
-		lin_place_of(i, &thread, &number);
-		thread = thread == LIN_AFTER ? 0 : thread;
+		const unsigned thread = thread_of(i);
 		if (model_stamps[i] && self->view.at[thread].hb >= model_stamps[i])
 			before |= LIN_BIT(i);
 	}
@@ -210,22 +214,15 @@ void lab_lin_setup(void *state)
  * Whether the call `a` comes before the call `b` in a native run: by the order of the program; or,
  * if `b` is heard, by the clock.
  */
-static bool is_before(const struct run *run, unsigned a, unsigned b)
+static bool is_before(struct run *run, unsigned a, unsigned b)
 {
-	unsigned thread_a, number_a, thread_b, number_b;
-	lin_place_of(a, &thread_a, &number_a);
-	lin_place_of(b, &thread_b, &number_b);
-	const struct record *first = &run->records[thread_a][number_a], *second = &run->records[thread_b][number_b];
-	if (thread_a == thread_b)
-		return number_a < number_b;
-	if (thread_a == 0 || thread_b == LIN_AFTER)
-		return true;
-	if (thread_b == 0 || thread_a == LIN_AFTER)
-		return false;
+	const struct record *first = record_of(run, a), *second = record_of(run, b);
+	if (thread_of(a) == thread_of(b) || thread_of(a) == 0 || thread_of(b) == 0)
+		return a < b; /* main calls before all threads, and after them */
 	return first->returned > 0 && second->began > 0 && first->returned < second->began;
 }
 
-static uint64_t before_in(const struct run *run, unsigned place, const uint8_t *places, unsigned n)
+static uint64_t before_in(struct run *run, unsigned place, const uint8_t *places, unsigned n)
 {
 	uint64_t before = 0;
 	for (unsigned i = 0; i < n; i++)
@@ -244,15 +241,13 @@ static void make_history(struct run *run)
 	for (unsigned i = 0; i < history.n; i++) {
 		const struct record *record = record_of(run, places[i]);
 		const uint8_t pick = run->picks[places[i]];
-		unsigned thread, number;
-		lin_place_of(places[i], &thread, &number);
 		history.calls[i] = (struct lin_call){
 		    .call = {.kind = lin_op_of(pick)->kind,
 		             .arg = lin_arg_of(pick, places[i]),
 		             .result = record->result,
 		             .returned = record->ended},
 		    .name = lin_op_of(pick)->name,
-		    .thread = (uint8_t)(thread == LIN_AFTER ? 0 : thread),
+		    .thread = (uint8_t)thread_of(places[i]),
 		    .heard = lin_is_heard(pick),
 		    .began = record->began ? record->began
 		             : run->counts ? record->returned

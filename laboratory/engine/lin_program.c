@@ -199,23 +199,15 @@ bool lin_is_heard(uint8_t pick)
 	return pick > 0 && pick % 2 == 0;
 }
 
-/*
- * Finds the thread and the number of the call at that place. Thread 0 is main before the threads,
- * and LIN_AFTER is main after them.
- */
-void lin_place_of(unsigned place, unsigned *thread, unsigned *number)
+struct lin_place lin_place_of(unsigned place)
 {
 	unsigned before = lin_before_of(lin), each = lin_each_of(lin), among = lin_threads_of(lin) * each;
-	if (place < before) {
-		*thread = 0;
-		*number = place;
-	} else if (place < before + among) {
-		*thread = 1 + (place - before) / each;
-		*number = (place - before) % each;
-	} else {
-		*thread = LIN_AFTER;
-		*number = place - before - among;
-	}
+	if (place < before)
+		return (struct lin_place){0, place};
+	place -= before;
+	if (place < among)
+		return (struct lin_place){1 + place / each, place % each};
+	return (struct lin_place){LIN_AFTER, place - among};
 }
 
 /*
@@ -224,9 +216,8 @@ void lin_place_of(unsigned place, unsigned *thread, unsigned *number)
  */
 static int64_t id_of(unsigned place)
 {
-	unsigned thread, number;
-	lin_place_of(place, &thread, &number);
-	return 10 * (int64_t)thread + number + 1;
+	const struct lin_place at = lin_place_of(place);
+	return 10 * (int64_t)at.thread + at.number + 1;
 }
 
 int64_t lin_arg_of(uint8_t pick, unsigned place)

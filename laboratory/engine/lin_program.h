@@ -29,9 +29,12 @@ int64_t lin_arg_of(uint8_t pick, unsigned place);
 /* Accepts any pick. */
 bool lin_is_heard(uint8_t pick);
 /*
- * Finds the thread and the number of the call at that place. Thread 0 is main before the threads,
+ * Returns the thread and the number of the call at that place. Thread 0 is main before the threads,
  * and LIN_AFTER is main after them.
  */
-void lin_place_of(unsigned place, unsigned *thread, unsigned *number);
+struct lin_place {
+	unsigned thread, number;
+};
+struct lin_place lin_place_of(unsigned place);
 
 #endif

@@ -105,6 +105,16 @@ static struct lab_location *location_new(struct lab_cell *cell, uintptr_t addres
 	return location;
 }
 
+/* The store `to`, whose value is that of the store `from`, stands for it. */
+static void take_over(struct lab_written *to, const struct lab_written *from)
+{
+	lab_view_copy(&to->message, &from->message);
+	to->thread = from->thread;
+	to->clock = from->clock;
+	to->step = from->step;
+	to->sc = from->sc;
+}
+
 /*
  * Called for an access of another size than the last one. Only the newest store remains, with its
  * message. So the new access acquires what an access of the old size would have acquired.
@@ -112,18 +122,11 @@ static struct lab_location *location_new(struct lab_cell *cell, uintptr_t addres
 static void location_resize(struct lab_location *location, unsigned size)
 {
 	lab_met(LAB_MET_SIZES);
-	const struct lab_written *newest = lab_newest(location);
-	const uint32_t clock = newest->clock, step = newest->step;
-	const unsigned thread = newest->thread;
-	const bool sc = newest->sc;
-	static struct lab_view message;
-	lab_view_copy(&message, &newest->message);
+	static struct lab_written newest;
+	take_over(&newest, lab_newest(location));
 	location->size = (uint8_t)size;
-	location_begin(location, thread, clock);
-	struct lab_written *first = lab_newest(location);
-	lab_view_copy(&first->message, &message);
-	first->step = step;
-	first->sc = sc;
+	location_begin(location, newest.thread, newest.clock);
+	take_over(lab_newest(location), &newest);
 }
 
 /*
@@ -155,15 +158,10 @@ static void inherit(struct lab_cell *cell, struct lab_location *location)
 	for (struct lab_location *other = cell->locations; other; other = other->next) {
 		const struct lab_written *last = lab_newest(other);
 		if (other == location || last->step <= first->step || other->plainly_written ||
-		    other->address + other->size <= location->address ||
-		    location->address + location->size <= other->address)
+		    !lab_overlaps(other, location->address, location->size))
 			continue;
 		lab_met(LAB_MET_SIZES);
-		lab_view_copy(&first->message, &last->message);
-		first->thread = last->thread;
-		first->clock = last->clock;
-		first->step = last->step;
-		first->sc = last->sc;
+		take_over(first, last);
 	}
 }
 
@@ -209,7 +207,7 @@ struct lab_location *lab_location_find(uintptr_t address)
 void lab_location_plain_write(struct lab_cell *cell, uintptr_t address, unsigned size)
 {
 	for (struct lab_location *location = cell->locations; location; location = location->next) {
-		if (location->address + location->size <= address || address + size <= location->address)
+		if (!lab_overlaps(location, address, size))
 			continue;
 		if (++location->lives == 0 && lab.steered)
 			lab_steer_refuse("65,536 plain writes to an atomic object");

@@ -100,6 +100,12 @@ static inline struct lab_written *lab_newest(struct lab_location *location)
 	return lab_written_at(location, 0);
 }
 
+/* Returns whether the bytes are in part those of the location. */
+static inline bool lab_overlaps(const struct lab_location *location, uintptr_t address, unsigned size)
+{
+	return location->address < address + size && address < location->address + location->size;
+}
+
 /* Returns the location of an atomic access, after it has taken over what memory has. */
 struct lab_location *lab_location_at(struct lab_cell *cell, uintptr_t address, unsigned size);
 /* Returns NULL if there is none. */

@@ -500,17 +500,16 @@ static struct lab_location *access_of(uintptr_t address, unsigned size, bool wri
  * thread ends, by the kernel, and by no one else. So no step of another thread can come in between,
  * but the end of the thread can.
  */
-static bool in_list(uint8_t kind, uintptr_t address, unsigned size, lab_value *value, int order, uintptr_t pc)
+static bool in_list(const struct lab_op *op, lab_value *value)
 {
-	if (!lab.processes || !lab_is_list(address))
+	if (__builtin_expect(!lab.processes, 1) || !lab_is_list(op->address))
 		return false;
-	const struct lab_op op = op_of(kind, address, size, order, pc);
-	lab_kill_point(op, LAB_AT_STEP);
-	if (kind == LAB_STORE)
-		lab_poke(address, size, *value);
-	*value = lab_peek(address, size);
+	lab_kill_point(*op, LAB_AT_STEP);
+	if (op->kind == LAB_STORE)
+		lab_poke(op->address, op->size, *value);
+	*value = lab_peek(op->address, op->size);
 	lab_hash((uint64_t)*value);
-	struct lab_event *event = lab_event(op);
+	struct lab_event *event = lab_event(*op);
 	event->value = event->other = *value;
 	return true;
 }
@@ -536,21 +535,21 @@ static lab_value read_at(struct lab_location *location, unsigned back, const str
 
 lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t pc)
 {
-	lab_value own = 0;
+	struct lab_op op = op_of(LAB_LOAD, address, size, order, pc);
+	lab_value own;
 	if (lab_config.traffic)
-		return lab_traffic_atomic(op_of(LAB_LOAD, address, size, order, pc), NULL, 0);
+		return lab_traffic_atomic(op, NULL, 0);
 	lab_site_reached(pc, "load", as_load(order));
-	order = as_load(weakened(order, pc));
-	if (__builtin_expect(lab.processes, 0) && in_list(LAB_LOAD, address, size, &own, order, pc))
+	op.order = (uint8_t)as_load(weakened(order, pc));
+	if (in_list(&op, &own))
 		return own;
-	const struct lab_op op = op_of(LAB_LOAD, address, size, order, pc);
 	bool spins = !lab.steered && lab_spins(address, pc);
 	if (!spins)
 		lab_point(op);
 	struct lab_location *location = access_of(address, size, false, pc);
 	if (lab.steered)
 		return lab_steer_load(location, &op);
-	unsigned n = spins ? 1 : readable(location, order == __ATOMIC_SEQ_CST);
+	unsigned n = spins ? 1 : readable(location, op.order == __ATOMIC_SEQ_CST);
 	unsigned back = n > 1 ? lab_choose_stale(n, lab_newest(location)->step) : 0;
 	return read_at(location, back, &op, spins, false);
 }
@@ -565,16 +564,16 @@ static void store_at(struct lab_location *location, lab_value value, const struc
 
 void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int order, uintptr_t pc)
 {
+	struct lab_op op = op_of(LAB_STORE, address, size, order, pc);
 	if (lab_config.traffic) {
-		(void)lab_traffic_atomic(op_of(LAB_STORE, address, size, order, pc), lab_update_set, value);
+		(void)lab_traffic_atomic(op, lab_update_set, value);
 		return;
 	}
 	lab_site_reached(pc, "store", as_store(order));
-	order = as_store(weakened(order, pc));
+	op.order = (uint8_t)as_store(weakened(order, pc));
 	lab_heap_published(value);
-	if (__builtin_expect(lab.processes, 0) && in_list(LAB_STORE, address, size, &value, order, pc))
+	if (in_list(&op, &value))
 		return;
-	const struct lab_op op = op_of(LAB_STORE, address, size, order, pc);
 	lab_point(op);
 	struct lab_location *location = access_of(address, size, true, pc);
 	if (lab.steered) {
@@ -604,12 +603,12 @@ static lab_value rmw_at(struct lab_location *location, lab_update *update, lab_v
 lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, lab_value operand, int order,
                          uintptr_t pc)
 {
+	struct lab_op op = op_of(LAB_RMW, address, size, order, pc);
 	if (lab_config.traffic)
-		return lab_traffic_atomic(op_of(LAB_RMW, address, size, order, pc), update, operand);
+		return lab_traffic_atomic(op, update, operand);
 	lab_site_reached(pc, "read-modify-write", order);
-	order = weakened(order, pc);
+	op.order = (uint8_t)weakened(order, pc);
 	lab_heap_published(operand);
-	const struct lab_op op = op_of(LAB_RMW, address, size, order, pc);
 	lab_point(op);
 	struct lab_location *location = access_of(address, size, true, pc);
 	return lab.steered ? lab_steer_rmw(location, &op, update, operand) : rmw_at(location, update, operand, &op);
@@ -768,8 +767,9 @@ bool lab_atomic_wide(const volatile void *object, size_t size, int order, struct
 bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure,
                     bool weak, uintptr_t pc)
 {
+	struct lab_op op = op_of(LAB_RMW, address, size, order, pc);
 	if (lab_config.traffic)
-		return lab_traffic_cas(op_of(LAB_RMW, address, size, order, pc), expected, desired);
+		return lab_traffic_cas(op, expected, desired);
 	lab_site_reached(pc, "compare-exchange", order);
 	order = weakened(order, pc);
 	/* A mutant that drops the release keeps the acquire of a failure. */
@@ -777,11 +777,11 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 		failure = weakened(failure, pc);
 	failure = as_load(failure);
 	lab_heap_published(desired);
-	struct lab_op op = op_of(LAB_RMW, address, size, failure == __ATOMIC_SEQ_CST ? failure : order, pc);
 	/*
 	 * The step is announced with the strongest order that it may have, because the search
 	 * decides by the announced step with which other steps it commutes.
 	 */
+	op.order = (uint8_t)(failure == __ATOMIC_SEQ_CST ? failure : order);
 	lab_point(op);
 	op.order = (uint8_t)order;
 	struct lab_location *location = access_of(address, size, false, pc);

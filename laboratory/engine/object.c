@@ -521,27 +521,6 @@ int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, i
 	return self->result;
 }
 
-bool lab_object_describe(const struct lab_thread *t)
-{
-	const struct lab_object *o = t->object;
-	if (!o || t->state != LAB_BLOCKED)
-		return false;
-	const char *name = lab_object_name(o);
-	const char *site = lab_site_name(t->next.pc);
-	if (o->owner != LAB_NOBODY)
-		lab_detail("  %s wants %s (%s), which %s holds since %s\n", t->name, name, site,
-		           lab.threads[o->owner].name, lab_site_name(o->taken.pc));
-	else if (o->kind == LAB_RWLOCK)
-		lab_detail("  %s wants %s (%s), which %u reader%s hold%s\n", t->name, name, site, o->count,
-		           o->count == 1 ? "" : "s", o->count == 1 ? "s" : "");
-	else if (o->kind == LAB_BARRIER)
-		lab_detail("  %s waits at %s (%s), where %u of %u have arrived\n", t->name, name, site, o->count,
-		           o->limit);
-	else
-		lab_detail("  %s waits for %s (%s)\n", t->name, name, site);
-	return true;
-}
-
 /* --- when no thread can go on --- */
 
 /* A writer waits for a reader; a reader waits for the writer before it in the queue. */

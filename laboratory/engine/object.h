@@ -204,11 +204,6 @@ const char *lab_object_name(const struct lab_object *object);
 const char *lab_object_name_at(uintptr_t address, enum lab_object_kind kind);
 
 /*
- * Adds what the thread waits for to the details of the failure. Returns false if it waits for no
- * object.
- */
-bool lab_object_describe(const struct lab_thread *thread);
-/*
  * Called when no thread can go on. Fails with a cycle of waits, or with a signal that came too
  * early, if there is one.
  */

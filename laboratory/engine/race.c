@@ -124,7 +124,7 @@ void lab_race_atomic(struct lab_cell *cell, uintptr_t address, unsigned size, bo
 static void against_atomics(const struct lab_cell *cell, bool write, uintptr_t address, unsigned size, uintptr_t pc)
 {
 	for (const struct lab_location *l = cell->locations; l; l = l->next) {
-		if (l->address + l->size <= address || address + size <= l->address)
+		if (!lab_overlaps(l, address, size))
 			continue;
 		for (unsigned i = 0; i < l->width; i++) {
 			const struct lab_accesses *by = &l->by[i];

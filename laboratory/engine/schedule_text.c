@@ -92,10 +92,6 @@ bool lab_schedule_parse(const char *text, struct lab_schedule *schedule, uint64_
 			return false;
 	}
 	char *end;
-	uint64_t value = strtoull(s + 1, &end, 16);
-	if (end == s + 1 || *end != '\0')
-		return false;
-	if (hash)
-		*hash = value;
-	return true;
+	*hash = strtoull(s + 1, &end, 16);
+	return end > s + 1 && *end == '\0';
 }

@@ -669,8 +669,7 @@ static uint16_t steer_life(const struct lab_location *location, const struct lab
 static struct lab_graph_event steer_on(struct lab_location *location, const struct lab_op *op, unsigned kind)
 {
 	for (const struct lab_location *l = lab_cell(location->address)->locations; l; l = l->next)
-		if (l != location && l->address < location->address + location->size &&
-		    location->address < l->address + l->size)
+		if (l != location && lab_overlaps(l, location->address, location->size))
 			lab_steer_refuse("atomic accesses of different sizes");
 	uint16_t at = steer_life(location, op);
 	if (places[at].value != (uint64_t)lab_peek(op->address, op->size)) {

@@ -41,7 +41,11 @@ static void stuck_say(const struct lab_thread *t, char *text, size_t size)
 	if (o->kind == LAB_BARRIER)
 		snprintf(text, size, "%s waits at %s, where %u of %u have arrived", t->name, name, o->count, o->limit);
 	else if (o->owner != LAB_NOBODY)
-		snprintf(text, size, "%s waits for %s, which %s holds", t->name, name, lab.threads[o->owner].name);
+		snprintf(text, size, "%s waits for %s, which %s has held since %s", t->name, name,
+		         lab.threads[o->owner].name, lab_site_name(o->taken.pc));
+	else if (o->kind == LAB_RWLOCK)
+		snprintf(text, size, "%s waits for %s, which %u reader%s hold%s", t->name, name, o->count,
+		         o->count == 1 ? "" : "s", o->count == 1 ? "s" : "");
 	else
 		snprintf(text, size, "%s waits for %s", t->name, name);
 }
@@ -71,15 +75,13 @@ static bool describe(const struct lab_thread *t)
 		return false;
 	if (t->many)
 		return describe_many(t);
-	if (lab_object_describe(t))
-		return false;
-	if (!t->futex) {
+	const char *site = lab_site_name(t->next.pc);
+	if (t->object || !t->futex) {
 		char text[256];
 		stuck_say(t, text, sizeof text);
-		lab_detail("  %s\n", text);
+		lab_detail("  %s (%s)\n", text, site);
 		return false;
 	}
-	const char *site = lab_site_name(t->next.pc);
 	size_t size;
 	const uintptr_t stack = (uintptr_t)lab_stack_of(t->id, &size);
 	struct line line = {t->futex, stack, size, 0};

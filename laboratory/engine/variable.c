@@ -105,9 +105,9 @@ static bool variable_enter_element(Dwarf_Die *type, uint64_t *offset, char *text
 		*offset %= element;
 		return lab_type_of(&array, type);
 	}
-	if (whole == 0 || dwarf_child(&array, &range) != 0)
+	if (whole == 0)
 		return false;
-	for (int more = 0; more == 0; more = dwarf_siblingof(&range, &range)) {
+	LAB_EACH_CHILD (range, &array) {
 		Dwarf_Attribute attribute;
 		Dwarf_Word n = 0;
 		if (dwarf_tag(&range) != DW_TAG_subrange_type)

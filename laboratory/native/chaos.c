@@ -125,13 +125,13 @@ static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 	return below.wait_many(words, n, deadline);
 }
 
-void native_chaos_start(const struct lab_test *test, const struct native_config *config)
+void native_chaos_start(void)
 {
-	if (!config->chaos)
+	if (!native_config->chaos)
 		return;
-	const struct lab_door *door = lab_door_of(test->module);
-	faults = config->faults;
-	delays = config->delays;
+	const struct lab_door *door = lab_door_of(native_test->module);
+	faults = native_config->faults;
+	delays = native_config->delays;
 	if (door) {
 		below = *door->sys;
 		door->sys->futex_wait = sys_wait;

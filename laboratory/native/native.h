@@ -62,6 +62,10 @@ const struct lab_result *native_run(const struct lab_test *test, const struct na
 
 /* --- between the files of this folder --- */
 
+/* What native_run() was called with. */
+extern const struct lab_test *native_test;
+extern const struct native_config *native_config;
+
 struct native_random {
 	uint64_t state;
 };
@@ -98,7 +102,7 @@ struct native_batch {
 	bool apart;
 };
 
-void native_team_start(const struct lab_test *test, const struct native_config *config);
+void native_team_start(void);
 /* Runs all actors over the batches, one for each copy. Returns when all are done. */
 void native_team_run(const struct native_batch *batches);
 /* Returns the state of sample `at` of the i-th thread. This is racy, and only for reports. */
@@ -139,7 +143,7 @@ void native_pause(unsigned turns);
  */
 void native_place(int n);
 
-void native_chaos_start(const struct lab_test *test, const struct native_config *config);
+void native_chaos_start(void);
 void native_chaos_batch(void); /* chooses anew which sites are slow */
 int native_chaos_wait(int (*wait)(const uint32_t *, uint32_t, int64_t), const void *word, uint32_t expected,
                       int64_t deadline);
@@ -148,7 +152,7 @@ int native_chaos_wait(int (*wait)(const uint32_t *, uint32_t, int64_t), const vo
  * Begins to record fatal signals in the shared memory, and to answer a watcher that asks what the
  * threads wait for.
  */
-void native_watch_start(const struct lab_test *test, const struct native_config *config);
+void native_watch_start(void);
 void native_watch_thread(void); /* called in each thread that runs the test's code */
 
 #endif

@@ -16,14 +16,14 @@ enum {
 	TARGET_NS = 4000000, /* the time of a batch, which is long compared with its start */
 };
 
-static const struct lab_test *the_test;
-static const struct native_config *the_config;
+const struct lab_test *native_test;
+const struct native_config *native_config;
 static struct lab_result result;
 
 static void sum_up(void)
 {
 	result.n_outcomes = native_outcomes(&result.outcomes);
-	result.executions = atomic_load(&the_config->live->samples);
+	result.executions = atomic_load(&native_config->live->samples);
 }
 
 /*
@@ -38,7 +38,7 @@ _Noreturn void native_give_up(enum lab_verdict verdict, const char *message)
 	result.verdict = verdict;
 	result.message = message;
 	sum_up();
-	the_config->abandon(&result);
+	native_config->abandon(&result);
 }
 
 static void on_panic(const char *function, const void *object, const char *reason)
@@ -65,7 +65,7 @@ static size_t next_size(size_t n, int64_t took, size_t most)
 
 static size_t state_align(void)
 {
-	return the_test->test->state_align > LINE ? the_test->test->state_align : LINE;
+	return native_test->test->state_align > LINE ? native_test->test->state_align : LINE;
 }
 
 /*
@@ -74,7 +74,7 @@ static size_t state_align(void)
  */
 static size_t draw_stride(void)
 {
-	size_t size = round_up(the_test->test->state_size, the_test->test->state_align);
+	size_t size = round_up(native_test->test->state_size, native_test->test->state_align);
 	return native_draw(&native_random) % 2 == 0 ? size : round_up(size, state_align());
 }
 
@@ -90,7 +90,7 @@ static void prepare(struct native_batch *batch, size_t n)
 	if (!batch->states)
 		native_give_up(LAB_CHECK, "out of memory for the states");
 	memset(batch->states, 0, bytes);
-	void (*setup)(void *state) = the_test->test->lin ? lab_lin_setup : the_test->setup;
+	void (*setup)(void *state) = native_test->test->lin ? lab_lin_setup : native_test->setup;
 	for (size_t i = 0; setup && i < n; i++)
 		setup(batch->states + i * batch->stride);
 }
@@ -109,7 +109,7 @@ static void tell_unlisted(const void *state)
 {
 	char details[256] = "";
 	size_t used = 0;
-	for (size_t i = 0; i < the_test->test->state_size && used + 3 < sizeof details; i++)
+	for (size_t i = 0; i < native_test->test->state_size && used + 3 < sizeof details; i++)
 		used += (size_t)snprintf(details + used, sizeof details - used, "%02x%s",
 		                         ((const unsigned char *)state)[i], i % 4 == 3 ? " " : "");
 	native_wrong(LAB_FORBIDDEN, "an outcome that no macro lists", details);
@@ -119,7 +119,7 @@ static void look(const struct native_batch *batch)
 {
 	for (size_t i = 0; i < batch->n; i++) {
 		native_outcomes_begin();
-		the_test->test->outcome.call(batch->states + i * batch->stride);
+		native_test->test->outcome.call(batch->states + i * batch->stride);
 		if (!native_outcome_known())
 			tell_unlisted(batch->states + i * batch->stride);
 	}
@@ -129,14 +129,14 @@ static void look(const struct native_batch *batch)
 static void run_batches(size_t n)
 {
 	static struct native_batch batches[NATIVE_COPIES];
-	struct native_live *live = the_config->live;
+	struct native_live *live = native_config->live;
 	native_chaos_batch();
-	for (unsigned c = 0; c < the_config->copies; c++) {
+	for (unsigned c = 0; c < native_config->copies; c++) {
 		prepare(&batches[c], n);
 		atomic_fetch_add(&live->beats, 1);
 	}
 	native_team_run(batches);
-	for (unsigned c = 0; c < the_config->copies; c++) {
+	for (unsigned c = 0; c < native_config->copies; c++) {
 		look(&batches[c]);
 		atomic_fetch_add(&live->samples, n);
 	}
@@ -154,21 +154,21 @@ static bool settled(void)
 static void loop(void)
 {
 	int64_t begin = lab_clock_ns();
-	size_t most = BATCH_BYTES / round_up(the_test->test->state_size, LINE);
+	size_t most = BATCH_BYTES / round_up(native_test->test->state_size, LINE);
 	most = most < 16 ? 16 : most > BATCH_MAX ? BATCH_MAX : most;
 	for (size_t n = BATCH_FIRST;;) {
-		uint64_t max = the_config->max_samples, done = atomic_load(&the_config->live->samples);
-		if (max && done + n * the_config->copies > max)
-			n = (size_t)((max - done + the_config->copies - 1) / the_config->copies);
+		uint64_t max = native_config->max_samples, done = atomic_load(&native_config->live->samples);
+		if (max && done + n * native_config->copies > max)
+			n = (size_t)((max - done + native_config->copies - 1) / native_config->copies);
 		int64_t before = lab_clock_ns();
 		run_batches(n);
 		int64_t now = lab_clock_ns();
-		done = atomic_load(&the_config->live->samples);
+		done = atomic_load(&native_config->live->samples);
 		if (settled()) {
 			result.found_ns = now - begin;
 			return;
 		}
-		if (now - begin >= the_config->time || (max && done >= max))
+		if (now - begin >= native_config->time || (max && done >= max))
 			return;
 		n = next_size(n, now - before, most);
 	}
@@ -176,7 +176,7 @@ static void loop(void)
 
 void native_enter(const char *name)
 {
-	const struct lab_door *door = lab_door_of(the_test->module);
+	const struct lab_door *door = lab_door_of(native_test->module);
 	if (!door)
 		return;
 	void *context = calloc(1, door->context_size);
@@ -187,19 +187,19 @@ void native_enter(const char *name)
 
 const struct lab_result *native_run(const struct lab_test *test, const struct native_config *config)
 {
-	the_test = test;
-	the_config = config;
+	native_test = test;
+	native_config = config;
 	result = (struct lab_result){.details = "", .replay = "", .strategy = config->chaos ? "chaos" : "native"};
 	lab_lin_use(test);
 	native_seed(config->seed, 0);
-	native_watch_start(test, config);
+	native_watch_start();
 	native_watch_thread();
-	native_chaos_start(test, config);
+	native_chaos_start();
 	const struct lab_door *door = lab_door_of(test->module);
 	if (door && door->panics)
 		door->panics(on_panic);
 	native_enter("main");
-	native_team_start(test, config);
+	native_team_start();
 	loop();
 	lab_chaos = NULL;
 	sum_up();

@@ -21,10 +21,8 @@ struct member {
 	unsigned patience;
 };
 
-static const struct lab_test *the_test;
 static cpu_set_t cpus;
 static unsigned n_actors, n_members;
-static uint64_t the_seed;
 static struct member members[NATIVE_THREADS];
 static const struct native_batch *the_batches;
 /* The leader releases it with the batches, and the members acquire it. */
@@ -81,7 +79,7 @@ static void meet(struct member *me, uint32_t sample, unsigned skew)
 
 static void walk(struct member *me, const struct native_batch *batch)
 {
-	void (*call)(void *) = the_test->test->actors[me->index].call;
+	void (*call)(void *) = native_test->test->actors[me->index].call;
 	for (uint32_t i = 0; i < batch->n; i++) {
 		atomic_store_explicit(&me->live->at, i, memory_order_relaxed);
 		if (batch->together)
@@ -96,7 +94,7 @@ static void walk(struct member *me, const struct native_batch *batch)
 static void *member_run(void *arg)
 {
 	struct member *me = arg;
-	native_seed(the_seed, (unsigned)(me - members) + 1);
+	native_seed(native_config->seed, (unsigned)(me - members) + 1);
 	native_watch_thread();
 	atomic_store(&me->live->tid, (int)syscall(SYS_gettid));
 	native_enter(me->live->name);
@@ -121,20 +119,19 @@ static void start_member(struct member *me)
 	(void)pthread_setname_np(thread, name);
 }
 
-void native_team_start(const struct lab_test *test, const struct native_config *config)
+void native_team_start(void)
 {
-	the_test = test;
-	the_seed = config->seed;
+	const struct fl_stress_function *actors = native_test->test->actors;
 	(void)sched_getaffinity(0, sizeof cpus, &cpus);
-	while (n_actors < FL_STRESS_ACTORS && test->test->actors[n_actors].call)
+	while (n_actors < FL_STRESS_ACTORS && actors[n_actors].call)
 		n_actors++;
-	n_members = n_actors * config->copies;
-	config->live->n_actors = n_members;
+	n_members = n_actors * native_config->copies;
+	native_config->live->n_actors = n_members;
 	for (unsigned i = 0; i < n_members; i++) {
-		struct native_actor_live *live = &config->live->actors[i];
+		struct native_actor_live *live = &native_config->live->actors[i];
 		unsigned copy = i / n_actors, index = i % n_actors;
-		const char *name = test->test->actors[index].name;
-		if (config->copies > 1)
+		const char *name = actors[index].name;
+		if (native_config->copies > 1)
 			snprintf(live->name, sizeof live->name, "%.24s.%u", name, copy + 1);
 		else
 			snprintf(live->name, sizeof live->name, "%s", name);

@@ -10,7 +10,6 @@
 enum { ANSWERS_MOST = 40 };
 
 static struct native_live *live;
-static const struct lab_test *the_test;
 static size_t used; /* how many bytes of live->answer are used */
 
 __attribute__((format(printf, 1, 2))) static void answer(const char *format, ...)
@@ -41,10 +40,10 @@ static void *answer_run(void *arg)
 		uint32_t at = atomic_load_explicit(&live->actors[i].at, memory_order_relaxed);
 		if (at != UINT32_MAX)
 			answer("%s is in sample %u of its batch; the state is at %p, %zu bytes\n", live->actors[i].name,
-			       at, native_team_state(i, at), the_test->test->state_size);
+			       at, native_team_state(i, at), native_test->test->state_size);
 	}
 	unsigned told = 0;
-	const struct lab_door *door = lab_door_of(the_test->module);
+	const struct lab_door *door = lab_door_of(native_test->module);
 	if (door && door->waiters)
 		door->waiters(answer_waiter, &told);
 	atomic_store(&live->answered, 1);
@@ -90,11 +89,10 @@ void native_watch_thread(void)
 		(void)sigaltstack(&stack, NULL);
 }
 
-void native_watch_start(const struct lab_test *test, const struct native_config *config)
+void native_watch_start(void)
 {
 	static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
-	live = config->live;
-	the_test = test;
+	live = native_config->live;
 	struct sigaction action = {.sa_sigaction = on_fatal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 	LAB_EACH (i, fatal)
 		(void)sigaction(fatal[i], &action, NULL);

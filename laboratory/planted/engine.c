@@ -4,7 +4,6 @@
  * allows, so the outcome must be found.
  */
 #include "planted.h"
-#include <pthread.h>
 #include <string.h>
 
 /* Memory whose alignment was asked for. */
@@ -29,20 +28,6 @@ FL_STRESS_ACTOR(aligned_block__use_after_free, two)
 }
 
 TEST_OF_NO_OUTCOME(aligned_block__use_after_free, one, two)
-
-/* An access to four bytes after twenty, in the same unit of sixteen. */
-struct past_the_end__use_after_free {
-	size_t size; /* it is zero, but the compiler does not know that */
-};
-
-FL_STRESS_ACTOR(past_the_end__use_after_free, writer)
-{
-	int *p = malloc(20 + s->size);
-	p[5] = 1;
-	free(p);
-}
-
-TEST_OF_NO_OUTCOME(past_the_end__use_after_free, writer)
 
 /* An access to a large block, far from its beginning, that is not ordered before the free. */
 struct large_block__use_after_free {
@@ -169,22 +154,3 @@ FL_STRESS(spins_twice__forbidden, spinner, looker)
 	FL_FORBIDDEN(s->seen == 2, "both spins were in vain");
 	FL_ACCEPTABLE(1, "not seen");
 }
-
-/* An actor unlocks a POSIX mutex that the other one holds. */
-struct foreign_lock__misuse {
-	pthread_mutex_t mutex;
-};
-
-FL_STRESS_ACTOR(foreign_lock__misuse, owner)
-{
-	(void)pthread_mutex_lock(&s->mutex);
-	(void)pthread_mutex_unlock(&s->mutex);
-}
-
-FL_STRESS_ACTOR(foreign_lock__misuse, other)
-{
-	(void)pthread_mutex_trylock(&s->mutex);
-	(void)pthread_mutex_unlock(&s->mutex);
-}
-
-TEST_OF_NO_OUTCOME(foreign_lock__misuse, owner, other)

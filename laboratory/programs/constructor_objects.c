@@ -59,7 +59,9 @@ int main(void)
 	pthread_mutex_unlock(&robust);
 	assert(sem_trywait(&permits) == -1);
 	pthread_spin_lock(&spin);
+	assert(pthread_spin_trylock(&spin) == EBUSY);
 	pthread_spin_unlock(&spin);
+	pthread_spin_destroy(&spin);
 	mtx_lock(&plain);
 	mtx_unlock(&plain);
 	pthread_once(&once, count_call);

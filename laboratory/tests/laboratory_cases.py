@@ -543,7 +543,6 @@ SHORT = {
                            "pthread_mutex_t *own = malloc(sizeof *own); pthread_mutex_init(own, NULL); pthread_mutex_lock(own); free(own);"),
     "mutex_garbage": ("misuse", "not initialised",
                       "pthread_mutex_t *own = malloc(sizeof *own); pthread_mutex_lock(own); pthread_mutex_unlock(own); free(own);"),
-    "mutex_init_unordered": ("misuse", "initialis", "", "pthread_mutex_lock(&m); pthread_mutex_unlock(&m);", "pthread_mutex_init(&m, NULL);"),
     "mutex_relock_normal": ("misuse", "again", "pthread_mutex_lock(&m); pthread_mutex_lock(&m);"),
     "mutex_timedlock_expired": ("passed", "", "pthread_mutex_lock(&m);", "struct timespec until; clock_gettime(CLOCK_REALTIME, &until); until.tv_sec++; "
                                 "assert(pthread_mutex_timedlock(&m, &until) == ETIMEDOUT);"),

@@ -362,19 +362,13 @@ static inline void fl_test_try_kept(void)
 /* Whether a child lacks the memory that is advised so. */
 static inline bool fl_test_keeps_from_children(void)
 {
-	static int known;
-	if (!known)
-		known = fl_test_try(fl_test_try_kept) ? 1 : -1;
-	return known > 0;
+	return fl_test_try(fl_test_try_kept);
 }
 
 /* Whether a process may become another user's. */
 static inline bool fl_test_has_users(void)
 {
-	static int known;
-	if (!known)
-		known = fl_test_try(fl_test_try_user) ? 1 : -1;
-	return known > 0;
+	return fl_test_try(fl_test_try_user);
 }
 
 /* The case needs that. */

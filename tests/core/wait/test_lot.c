@@ -72,6 +72,13 @@ static bool is_waiting(const place *p)
 	return p->wait.decision == FL__PENDING && p->unparks == 0 && p->node.queued;
 }
 
+/* Of `n` places, the first ones are taken, and the others wait. */
+static void expect_taken(const place *places, size_t n, size_t taken)
+{
+	for (size_t i = 0; i < n; i++)
+		assert_true(i < taken ? is_taken(&places[i]) : is_waiting(&places[i]));
+}
+
 FL_TEST(lot_takes_in_order)
 {
 	place places[5];
@@ -80,8 +87,7 @@ FL_TEST(lot_takes_in_order)
 	for (uint32_t i = 0; i < 5; i++) {
 		assert_true(fl__lot_has_waiters_at(&key));
 		assert_int_equal(wake(&key, 1, 100 + i), 1);
-		for (uint32_t j = 0; j < 5; j++)
-			assert_true(j <= i ? is_taken(&places[j]) : is_waiting(&places[j]));
+		expect_taken(places, 5, i + 1);
 		assert_int_equal(places[i].node.value, 100 + i);
 	}
 	assert_false(fl__lot_has_waiters_at(&key));
@@ -96,11 +102,9 @@ FL_TEST(lot_takes_no_more_than_there_are_or_are_asked_for)
 	stand_all(places, 7, &key);
 	assert_int_equal(wake(&key, 0, 0), 0);
 	assert_int_equal(wake(&key, 3, 0), 3);
-	FL_EACH (i, places)
-		assert_true(i < 3 ? is_taken(&places[i]) : is_waiting(&places[i]));
+	expect_taken(places, 7, 3);
 	assert_int_equal(wake(&key, FL__ALL, 0), 4);
-	FL_EACH (i, places)
-		assert_true(is_taken(&places[i]));
+	expect_taken(places, 7, 7);
 }
 
 FL_TEST(lot_unparks_at_close)
@@ -117,7 +121,7 @@ FL_TEST(lot_unparks_at_close)
 	assert_false(fl__lot_has_waiters(&lot));
 	assert_int_equal(places[0].unparks + places[1].unparks, 0);
 	fl__lot_close(&lot);
-	assert_true(is_taken(&places[0]) && is_taken(&places[1]));
+	expect_taken(places, 2, 2);
 	assert_int_equal(places[0].node.value, 7);
 	assert_int_equal(places[1].node.value, 8);
 }
@@ -193,9 +197,8 @@ FL_TEST(lot_queues_of_one_bucket_are_apart)
 		FL_EACH (k, keys)
 			stand(&places[k][i], keys[k]);
 	FL_EACH (k, order) {
-		place *line = places[order[k]];
 		assert_int_equal(wake(keys[order[k]], 2, 0), 2);
-		assert_true(is_taken(&line[0]) && is_taken(&line[1]) && is_waiting(&line[2]));
+		expect_taken(places[order[k]], EACH, 2);
 	}
 	for (int k = KEYS - 1; k >= 0; k--) {
 		assert_true(fl__lot_has_waiters_at(keys[order[k]]));
@@ -306,10 +309,9 @@ FL_TEST(lot_observers_are_woken_and_not_counted)
 	stand_all(places, 5, &key);
 	places[0].node.observer = places[1].node.observer = places[3].node.observer = true;
 	assert_int_equal(wake(&key, 1, 0), 1);
-	assert_true(is_taken(&places[0]) && is_taken(&places[1]) && is_taken(&places[2]));
-	assert_true(is_waiting(&places[3]) && is_waiting(&places[4]));
+	expect_taken(places, 5, 3);
 	assert_int_equal(wake(&key, FL__ALL, 0), 1);
-	assert_true(is_taken(&places[3]) && is_taken(&places[4]));
+	expect_taken(places, 5, 5);
 }
 
 FL_TEST(lot_of_observers_counts_no_waiter)
@@ -320,8 +322,7 @@ FL_TEST(lot_of_observers_counts_no_waiter)
 	FL_EACH (i, places)
 		places[i].node.observer = true;
 	assert_int_equal(wake(&key, 1, 0), 0);
-	FL_EACH (i, places)
-		assert_true(is_taken(&places[i]));
+	expect_taken(places, 3, 3);
 }
 
 FL_TEST(lot_skips_a_waiter_that_gave_up)
