@@ -1012,6 +1012,9 @@ RACES = {
     "qsort": ("qsort(f, 5, sizeof *f, (int (*)(const void *, const void *))strcmp);", "plain = f[4];"),
     "va_start": ("begin(1);", "va_list own[3], *at = own, *from = (va_list *)stream; va_copy(*at++, *from++); if (at != own + 1 || from != (va_list *)stream + 1) abort();", "stream = malloc(99);"),
     "vprintf": ("begin(1); sem_post(&p); vprintf(\"\", *(va_list *)stream);", "sem_wait(&p); plain = *(char *)stream;", "stream = malloc(99); sem_init(&p, 0, 0);"),
+    "expected": ("atomic_compare_exchange_strong(&x, f, 1);", "plain = f[0];", "f[0] = 1;"),
+    "wide_expected": ("static _Atomic ldiv_t own; atomic_compare_exchange_strong(&own, (ldiv_t *)stream, (ldiv_t){1});", "*(int *)stream = 1;", "stream = calloc(1, 16);"),
+    "wide_result": ("static struct itimerspec own; __atomic_load(&own, (struct itimerspec *)stream, 5);", "plain = *(int *)stream;", "stream = calloc(1, 32);"),
     "realloc": ("*(char *)stream = 1;", "free(realloc(stream, 9));", "stream = malloc(8);"),
 }
 
