@@ -100,12 +100,16 @@ const void *lab_shared_place(enum lab_shared what); /* the address of these step
 /* --- posix_time.c --- */
 /*
  * lab_deadline() converts the deadline `t` of a clock to the model's time. lab_after() returns the
- * time that is `t` after `from`. INT64_MAX means never.
+ * time that is `t` after `from`. INT64_MAX means never. LAB_INVALID means that the nanoseconds are
+ * negative, or a second and more; a call with such a time fails with EINVAL.
  */
+#define LAB_INVALID INT64_MIN
 int64_t lab_deadline(const struct timespec *t, int clock);
 int64_t lab_after(int64_t from, const struct timespec *t);
 lab_can lab_never; /* returns false: for a step that only a signal, or time, makes possible */
 void lab_sleep(int64_t deadline, uintptr_t pc);
+/* Sleeps until `t` after `from`, and returns 0, or EINVAL. */
+int lab_sleep_after(int64_t from, const struct timespec *t, uintptr_t pc);
 void lab_sleep_before_exit(uintptr_t pc);
 
 /* --- posix_mutex.c --- */

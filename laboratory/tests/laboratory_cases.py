@@ -597,6 +597,10 @@ SHORT = {
     "sleep_as_sync": ("data_race", "plain", "", "plain = 1;", "sleep(1); if (plain) _exit(0);"),
     "sleep_beside_loop": ("passed", "", "", "while (!x) y++;", "sleep(1); x = 1;"),
     "sleep_too_short": ("check", "assert(atomic_load(&x))", "", "atomic_store(&x, 1);", "sleep(1); assert(atomic_load(&x));"),
+    "futex_wake_minus": ("passed", "", "", "futex(FUTEX_WAIT, 0);", "futex(FUTEX_WAIT, 0);", "assert(futex(FUTEX_WAKE, -1) < 2);"),
+    "futex_wake_none": ("crash", "abort()", "", "futex(FUTEX_WAIT, 0);", "if (futex(FUTEX_WAKE, 0)) abort();"),
+    "membarrier_refused": ("passed", "", "assert(syscall(SYS_membarrier, 1 << 20, 0, 0) == -1 && errno == EINVAL); assert(syscall(SYS_membarrier, 8, 0, 0) == -1 && errno == EPERM);"),
+    "membarrier_register": ("check", "< 2", "", "W(x, 1); if (!R(y)) assert(++d < 2);", "W(y, 1); syscall(SYS_membarrier, 16, 0, 0); if (!R(x)) assert(++d < 2);"),
     "socket_of_datagrams": ("not_modelled", "another kind of socket", "socket(AF_INET, SOCK_DGRAM, 0);"),
     "spin_not_initialised": ("misuse", "not initialised", "static pthread_spinlock_t spin; pthread_spin_lock(&spin); pthread_spin_unlock(&spin);"),
     "spin_unlock_unowned": ("misuse", "which no thread holds", "pthread_spinlock_t spin; pthread_spin_init(&spin, 0); pthread_spin_unlock(&spin);"),
@@ -609,6 +613,10 @@ SHORT = {
     "thread_join_self": ("passed", "", "return pthread_join(pthread_self(), NULL) != EDEADLK;"),
     "thread_join_twice": ("misuse", "has joined at", OWN + "pthread_join(own, NULL); pthread_join(own, NULL);"),
     "threads_too_many": ("not_modelled", "more than 128 threads", "pthread_t own; for (int i = 0; i < 128; i++) if (pthread_create(&own, NULL, take, NULL)) return 1;"),
+    "time_invalid": ("passed", "", "struct timespec own = {0, -1}; sem_init(&p, 0, 1); errno = 0; assert(nanosleep(&own, NULL) == -1 && errno == EINVAL); errno = 0; "
+                     "assert(sem_timedwait(&p, &own) == -1 && errno == EINVAL); assert(pthread_rwlock_timedrdlock(&l, &own) == EINVAL && thrd_sleep(&own, NULL) == -2);",
+                     "pthread_mutex_lock(&m); assert(pthread_cond_timedwait(&c, &m, &(struct timespec){0, -1}) == EINVAL); W(x, 1); while (!R(y)) sched_yield(); pthread_mutex_unlock(&m);",
+                     "while (!R(x)) sched_yield(); assert(pthread_mutex_timedlock(&m, &(struct timespec){0, 1000000000}) == EINVAL); W(y, 1);"),
     "timer_after_bytes": ("check", "== 1", TIMED, "(void)!write(f[4], s, 1);", FIRST % 1),
     "timer_before_bytes": ("check", "== 0", TIMED, "(void)!write(f[4], s, 1);", FIRST % 0),
     "timer_twice": ("check", "== 1", "f[0] = timerfd_create(CLOCK_MONOTONIC, 0); struct itimerspec own = {{1}, {1}}; timerfd_settime(f[0], 0, &own, NULL); "
@@ -1083,6 +1091,8 @@ ORDER = "pthread_mutex_lock(&m); plain = plain * 4 + %d; if (plain == {}) abort(
 # `plain` has the order of the steps, as digits to the base 4. The program "last" fails with the
 # order 11223300, to which the search comes late: no process then has less left to search.
 ORDERS = [2 * (ORDER % i) for i in range(4)]
+PLAIN_FUTEX = ["pthread_mutex_lock(&m); int n = plain; pthread_mutex_unlock(&m); if (!n) syscall(SYS_futex, &plain, FUTEX_WAIT, 0, NULL, NULL, 0);",
+               "pthread_mutex_lock(&m); plain = 1; pthread_mutex_unlock(&m); syscall(SYS_futex, &plain, FUTEX_WAKE, 1);"]
 FEW = {
     "producer_consumer": ("", [WAITS % (1, 1), WAITS % (0, 0)], 1, 9),
     "three_consumers": ("", [TAKES, TAKES, TAKES, 3 * GIVES], 30, 600),
@@ -1272,6 +1282,7 @@ def proofs(tool):
                                    ("starts_after_old", ["W(x, 1);", "pthread_t own; fl_stress_assume(R(x) || pthread_create(&own, NULL, (void *(*)(void *))abort, NULL));"], "CRASH"),
                                    ("not_seen", [TAKES, "W(x, 1); pthread_cond_signal(&c);"], "LOST WAKEUP")):
             expect(tool.says(folder.program(name, bodies), "--strategy", "graphs", status=None), said)
+        expect(tool.says(folder.program("plain_futex", PLAIN_FUTEX)), "proved: all")
         path = folder.program("still_waits", ["pthread_mutex_lock(&m); if (!R(x)) { pthread_cond_wait(&c, &m); abort(); }"])
         expect(tool.says(path, "--strategy", "graphs", "--faults", "none", status=3), "DEADLOCK")
         test = tool.test(folder.program("weak_twice", 2 * PROOFS["weak"][0][:1]), "--time", "20s")
