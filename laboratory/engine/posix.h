@@ -158,6 +158,11 @@ void lab_posix_create(unsigned long *thread, struct lab_start start, void *arg, 
 _Noreturn void lab_posix_end(void *result, uintptr_t pc);
 int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadline, uintptr_t pc);
 int lab_posix_detach(unsigned long thread, uintptr_t pc);
+/*
+ * Returns the number of a thread from its pthread_t, for a call that does `what` to it. It is misuse
+ * if the thread does not exist, or has been joined.
+ */
+unsigned lab_posix_thread(unsigned long thread, const char *what, uintptr_t pc);
 unsigned long lab_posix_self(void);
 
 /* --- posix_once.c: once and keys --- */

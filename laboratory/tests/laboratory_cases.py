@@ -611,6 +611,9 @@ SHORT = {
     "thread_join_bogus": ("misuse", "does not exist", "pthread_join(0, NULL);"),
     "thread_join_detached": ("misuse", "which is detached", OWN + "pthread_detach(own); pthread_join(own, NULL);"),
     "thread_join_self": ("passed", "", "return pthread_join(pthread_self(), NULL) != EDEADLK;"),
+    "thread_joined_key": ("leak", "4 bytes allocated by thread-b", "static pthread_key_t own; pthread_key_create(&own, NULL); *f = (int)own;", "pthread_setspecific(*f, malloc(4));"),
+    "thread_joined_kill": ("misuse", "sends a signal to thread-b, which main has joined", OWN + "pthread_join(own, NULL); pthread_kill(own, 0);"),
+    "thread_joined_name": ("misuse", "names thread-b, which main has joined", OWN + "pthread_join(own, NULL); pthread_setname_np(own, \"x\");"),
     "thread_join_twice": ("misuse", "has joined at", OWN + "pthread_join(own, NULL); pthread_join(own, NULL);"),
     "threads_too_many": ("not_modelled", "more than 128 threads", "pthread_t own; for (int i = 0; i < 128; i++) if (pthread_create(&own, NULL, take, NULL)) return 1;"),
     "time_invalid": ("passed", "", "struct timespec own = {0, -1}; sem_init(&p, 0, 1); errno = 0; assert(nanosleep(&own, NULL) == -1 && errno == EINVAL); errno = 0; "
