@@ -708,6 +708,9 @@ def program(tool):
             large = folder.write("large.c", "static struct { long a[3]; } from;\nstatic long double to;\nstatic void of(__typeof__(from) x) { to = x.a[2]; }\nint main(void) { of(from); }\n")
             expect(tool.run(large, env={"CC": "clang"})[1], "the long double at large.c:3 is not seen", "the structure that a call takes at large.c:4 is not seen")
         expect(tool.run(outside, env={"CFLAGS": "-flto"})[1], "assembly outside of functions of outside.c is not seen")
+        old = folder.write("old.c", "int main() { return zero(); }\nint zero() { return 0; }\n")
+        for flags in ("-std=gnu89", "-std=c99"):
+            tool.run(old, flags, "-fvisibility=hidden", status=0 if flags == "-std=gnu89" else 2, env={"CFLAGS": "--coverage"})
         expect(tool.run(folder.path("none.c"), status=2)[1], "none.c: No such file")
         expect(tool.run(one, more, "--mode", "native", status=2)[1], "runs in mode model alone")
         tls = folder.write("tls.c", 'static __thread int x __attribute__((tls_model("initial-exec")));\nint main(void) { return x; }\n')
