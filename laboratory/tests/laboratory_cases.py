@@ -704,6 +704,12 @@ def program(tool):
             "fairlead-stress: the structure that a call at slot.cc:8 returns is not seen",
             "fairlead-stress: what none() does at left.c:5, compiled with an attribute, is not seen",
             "fairlead-stress: what twice() does at left.c:6, compiled with an attribute, is not seen"])
+        vector = folder.write("vector.c", "#ifdef __x86_64__\n#include <immintrin.h>\nunsigned long long x;\n__m256i not_run(long long *p)\n{\n\tx = __rdtsc();\n\t_addcarry_u64(0, 1, 2, &x);\n"
+                              "\treturn _mm256_maskload_epi64(p, _mm256_set1_epi64x(-1));\n}\n#endif\nint main(void) { return 0; }\n")
+        for compiler, said in (("cc", ("what __builtin_ia32_addcarryx_u64() at", "what __builtin_ia32_maskloadq256() at", "the value of __builtin_ia32_rdtsc() at")),
+                               ("clang", ("what vpmaskmovq touches at vector.c:8", "the value of rdtsc at vector.c:6"))):
+            if shutil.which(compiler) and os.uname().machine == "x86_64":
+                expect(tool.run(vector, "-mavx2", env={"CC": compiler})[1], *said)
         if shutil.which("clang") and os.uname().machine == "x86_64":
             large = folder.write("large.c", "static struct { long a[3]; } from;\nstatic long double to;\nstatic void of(__typeof__(from) x) { to = x.a[2]; }\nint main(void) { of(from); }\n")
             expect(tool.run(large, env={"CC": "clang"})[1], "the long double at large.c:3 is not seen", "the structure that a call takes at large.c:4 is not seen")
