@@ -271,7 +271,8 @@ static int thread_set_name(pthread_t thread, const char *name, uintptr_t pc)
 	lab_reads(name, strnlen(name, 15) + 1, pc);
 	lab_shared_step(LAB_SHARED_NAMES, pc);
 	if (lab.program)
-		snprintf(lab.threads[lab_posix_thread(thread, "names", pc)].name, sizeof lab.threads[0].name, "%.15s", name);
+		snprintf(lab.threads[lab_posix_thread(thread, "names", pc)].name, sizeof lab.threads[0].name, "%.15s",
+		         name);
 	return 0;
 }
 

@@ -105,7 +105,8 @@
 	"  arguments = substr(text, at + 2); sub(/\\)[^)]*$/, \"\", arguments)\n"                                      \
 	"  return at ? substr(text, 1, at - 1) : \"\"\n"                                                               \
 	"}\n"                                                                                                          \
-	"function local(x,   name) { name = x; sub(/.*[ *&]/, \"\", name); own[name]; if (x ~ /[*]/) pointer[name] }\n" \
+	"function local(x,   name) { name = x; sub(/.*[ *&]/, \"\", name); own[name]; if (x ~ /[*]/) pointer[name] "   \
+	"}\n"                                                                                                          \
 	"function found(what) { if (where !~ /^(std_thread[.]h|system_error):/) all[what, slot] }\n"                   \
 	"function memory(x,   base) {\n"                                                                               \
 	"  gsub(/->/, \"@\", x); while (gsub(/<[^<>]*>/, \"\", x)) ;\n"                                                \
@@ -144,7 +145,7 @@
 	"state == \"head\" {\n"                                                                                        \
 	"  if ($0 != \"{\" || head !~ /\\) *(const)? *$/) { head = head \" \" $0; next }\n"                            \
 	"  state = \"locals\"; split(\"\", own); split(\"\", lent); split(\"\", gone); split(\"\", mine)\n"            \
-	"  n = split(head, part, /[,()]/); split(\"\", pointer); for (i = 1; i <= n; i++) local(part[i])\n"             \
+	"  n = split(head, part, /[,()]/); split(\"\", pointer); for (i = 1; i <= n; i++) local(part[i])\n"            \
 	"  sub(/^ +/, \"\", head); me = reduced(head); next\n"                                                         \
 	"}\n"                                                                                                          \
 	"/^}/ {\n"                                                                                                     \
@@ -156,7 +157,7 @@
 	"}\n"                                                                                                          \
 	"state == \"locals\" && (/^$/ || /^  __BB/) { state = \"body\" }\n"                                            \
 	"state == \"locals\" && !/^(  static|    )/ {\n"                                                               \
-	"  sub(/ (\\[value-expr|= ).*/, \"\"); sub(/(\\[[^]]*\\])*;.*/, \"\"); local($0)\n"                             \
+	"  sub(/ (\\[value-expr|= ).*/, \"\"); sub(/(\\[[^]]*\\])*;.*/, \"\"); local($0)\n"                            \
 	"}\n"                                                                                                          \
 	"state != \"body\" { next }\n"                                                                                 \
 	"/<retval>/ { by_value[me]; gsub(/<retval>/, \"=RESULT\") }\n"                                                 \
@@ -179,14 +180,15 @@
 	"}\n"                                                                                                          \
 	"call {\n"                                                                                                     \
 	"  n = split(arguments, part, \", \")\n"                                                                       \
-	"  touches = callee ~ /^__builtin_(mem|str)/ && part[n] ~ /^[0-9]+[ul]*$/ || callee ~ /^__builtin_aarch64_(ld|st)/\n" \
-	"  for (i = 1; i <= n && callee ~ /^__builtin_ia32_/ && callee !~ /prefetch|clflush|clwb|fence/; i++) {\n"      \
-	"    base = part[i]; sub(/_[0-9]+([(]D[)])?$/, \"\", base)\n"                                                   \
-	"    touches = touches || part[i] ~ /^&/ || base in pointer ||\n"                                               \
-	"      callee ~ /movnt|maskmov|gather|scatter|lddqu|load|store|save|rstor/\n"                                   \
-	"  }\n"                                                                                                         \
-	"  if (touches) found(\"what \" callee \"() at \" where \" touches\")\n"                                        \
-	"  if (callee ~ /^__builtin_ia32_rd(tsc|rand|seed|pmc)/) found(\"the value of \" callee \"() at \" where)\n"    \
+	"  touches = callee ~ /^__builtin_(mem|str)/ && part[n] ~ /^[0-9]+[ul]*$/ || callee ~ "                        \
+	"/^__builtin_aarch64_(ld|st)/\n"                                                                               \
+	"  for (i = 1; i <= n && callee ~ /^__builtin_ia32_/ && callee !~ /prefetch|clflush|clwb|fence/; i++) {\n"     \
+	"    base = part[i]; sub(/_[0-9]+([(]D[)])?$/, \"\", base)\n"                                                  \
+	"    touches = touches || part[i] ~ /^&/ || base in pointer ||\n"                                              \
+	"      callee ~ /movnt|maskmov|gather|scatter|lddqu|load|store|save|rstor/\n"                                  \
+	"  }\n"                                                                                                        \
+	"  if (touches) found(\"what \" callee \"() at \" where \" touches\")\n"                                       \
+	"  if (callee ~ /^__builtin_ia32_rd(tsc|rand|seed|pmc)/) found(\"the value of \" callee \"() at \" where)\n"   \
 	"  for (i = 1; i <= n; i++) operand(part[i], \"the structure that a call at \" where \" takes\")\n"            \
 	"  if (by_slot) slot = callee\n"                                                                               \
 	"  operand(left, \"the structure that a call at \" where \" returns\")\n"                                      \
@@ -240,14 +242,15 @@
 	"  of = name[file]; sub(/.*\\//, \"\", of); print what \" at \" of \":\" line \" is not seen\"\n}\n"           \
 	"FNR == 1 { clang = /[.]text/ }\n"                                                                             \
 	"/^\tcall/ { outgoing = 0 }\n"                                                                                 \
-	"inside || !clang { next }\n"                                                                                   \
+	"inside || !clang { next }\n"                                                                                  \
 	"/^\tmovq\t%rsp, %r[^b]/ { outgoing = 1 }\n"                                                                   \
 	"/^\t(f(ld|stp)t|mov[a-z]*)\t/ {\n"                                                                            \
 	"  shared = /\t([A-Za-z_][^@]*\\(%rip|-?[0-9]*\\(%r([acd]x|bx|[sd]i|[0-9]+))/\n}\n"                            \
 	"/^\tf(ld|stp)t/ && shared { unseen(\"the long double\") }\n"                                                  \
-	"/^\t(v?(p?maskmov|lddqu|p?gather|p?scatter)|f?x(save|rstor))/ || /%[yz]mm|[{]%k/ &&\n"                         \
-	"  /[\t ]([A-Za-z_][^, ]*\\(%rip|-?[0-9]*\\(%r([acd]x|bx|[sd]i|[0-9]+))/ { unseen(\"what \" $1 \" touches\") }\n" \
-	"/^\trd(tsc|rand|seed|pmc)/ { unseen(\"the value of \" $1) }\n"                                                 \
+	"/^\t(v?(p?maskmov|lddqu|p?gather|p?scatter)|f?x(save|rstor))/ || /%[yz]mm|[{]%k/ &&\n"                        \
+	"  /[\t ]([A-Za-z_][^, ]*\\(%rip|-?[0-9]*\\(%r([acd]x|bx|[sd]i|[0-9]+))/ {\n"                                  \
+	"  unseen(\"what \" $1 \" touches\")\n}\n"                                                                     \
+	"/^\trd(tsc|rand|seed|pmc)/ { unseen(\"the value of \" $1) }\n"                                                \
 	"outgoing && shared && /^\tmov.*, %/ || $3 ~ /\\(%rsp\\)$/ && loaded[$2] {\n"                                  \
 	"  unseen(\"the structure that a call takes\")\n}\n"                                                           \
 	"/^\tmov.*, %/ { loaded[$3 \",\"] = shared }\n"                                                                \
