@@ -142,22 +142,25 @@ UPDATE(fetch_nand, ~(old &operand))
 		return builtin(p, v, __ATOMIC_SEQ_CST);                                                                \
 	}
 
+/* gcc does not tell of the accesses to `expected`, which the call makes. */
 #define CAS(bits, name, weak)                                                                                          \
 	DECLARED(int, __tsan_atomic##bits##_compare_exchange_##name, volatile uint##bits##_t *p, uint##bits##_t *e,    \
 	         uint##bits##_t v, int order, int failure)                                                             \
 	{                                                                                                              \
 		LOOP();                                                                                                \
-		lab.expected = (uintptr_t)e;                                                                           \
 		if (!lab.active) {                                                                                     \
 			perturb(PC);                                                                                   \
 			return __atomic_compare_exchange_n(p, e, v, weak, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);         \
 		}                                                                                                      \
+		lab_plain((uintptr_t)e, (bits) / 8, false, PC);                                                        \
+		LOOP();                                                                                                \
+		lab.expected = (uintptr_t)e;                                                                           \
 		lab_value expected = *e;                                                                               \
 		bool done = lab_atomic_cas((uintptr_t)p, (bits) / 8, &expected, v, order, failure, weak, PC);          \
-		if (!done)                                                                                             \
+		if (!done) {                                                                                           \
+			lab_plain((uintptr_t)e, (bits) / 8, true, PC);                                                 \
 			*e = (uint##bits##_t)expected;                                                                 \
-		if (!done && !lab_is_stack((uintptr_t)e))                                                              \
-			lab.self->changes++;                                                                           \
+		}                                                                                                      \
 		return done;                                                                                           \
 	}
 

@@ -76,8 +76,7 @@ EXPORTED void thrd_yield(void)
 EXPORTED int thrd_sleep(const struct timespec *t, struct timespec *rest)
 {
 	FORWARD(thrd_sleep, (t, rest));
-	lab_sleep(lab_after(lab.now, t), PC);
-	return 0;
+	return lab_sleep_after(lab.now, t, PC) ? -2 : 0;
 }
 
 /* --- mutexes --- */

@@ -26,6 +26,10 @@ static struct lab_node {
 } nodes[NODES];
 
 static FILE *streams[STREAMS]; /* the open stream of each descriptor, or NULL */
+static struct closed {
+	const FILE *stream;
+	struct lab_place at;
+} closed[STREAMS]; /* the stream of each descriptor that was closed last in this execution */
 
 void lab_io_file_reset(void)
 {
@@ -34,6 +38,7 @@ void lab_io_file_reset(void)
 			(void)fclose(streams[i]);
 			streams[i] = NULL;
 		}
+	memset(closed, 0, sizeof closed);
 }
 
 /*
@@ -233,14 +238,17 @@ static int file_fclose(FILE *stream)
 	unsigned i = 0;
 	while (i < STREAMS && streams[i] != stream)
 		i++;
-	if (i == STREAMS)
+	if (i == STREAMS) {
+		(void)lab_io_use_stream(stream, PC);
 		return 0;
+	}
 	fclose(stream);
+	closed[i] = (struct closed){stream, lab_here(PC)};
 	streams[i] = NULL;
 	return lab_io_close((int)i, PC);
 }
 
-bool lab_io_use_stream(const FILE *stream)
+bool lab_io_use_stream(const FILE *stream, uintptr_t pc)
 {
 	LAB_EACH (i, streams) {
 		const struct lab_file *f = lab_io_find((int)i);
@@ -250,6 +258,10 @@ bool lab_io_use_stream(const FILE *stream)
 			file_used(f->node);
 		return true;
 	}
+	LAB_EACH (i, closed)
+		if (stream && closed[i].stream == stream)
+			lab_misuse(pc, "uses a stream that %s has closed at %s", lab.threads[closed[i].at.thread].name,
+			           lab_site_name(closed[i].at.pc));
 	return false;
 }
 
@@ -257,7 +269,7 @@ bool lab_io_use_stream(const FILE *stream)
 static char *file_fgets(char *to, int size, FILE *stream)
 {
 	int n = 0, c = 0;
-	(void)lab_io_use_stream(stream);
+	(void)lab_io_use_stream(stream, PC);
 	while (n < size - 1 && c != '\n' && (c = fgetc(stream)) != EOF)
 		to[n++] = (char)c;
 	if (n == 0 && (c == EOF || size < 1))
@@ -269,7 +281,7 @@ static char *file_fgets(char *to, int size, FILE *stream)
 
 static size_t file_fread(void *to, size_t size, size_t n, FILE *stream)
 {
-	(void)lab_io_use_stream(stream);
+	(void)lab_io_use_stream(stream, PC);
 	const size_t bytes = fread(to, 1, size * n, stream);
 	lab_writes(to, bytes, PC);
 	return bytes / (size ?: 1);

@@ -228,6 +228,8 @@ static int64_t poll_deadline(int ms)
 
 static int poll_until(struct pollfd *files, nfds_t n, int64_t deadline, uintptr_t pc)
 {
+	if (deadline == LAB_INVALID)
+		return lab_error(EINVAL);
 	lab_writes(files, n * sizeof *files, pc);
 	for (nfds_t i = 0; i < n; i++)
 		if (files[i].fd >= 0)
@@ -270,7 +272,8 @@ static int poll_select_until(int n, fd_set *sets[3], int64_t deadline, uintptr_t
 				files[i].events |= asked[s];
 		files[i].fd = files[i].events ? i : -1;
 	}
-	(void)poll_until(files, LAB_IO_NUMBERS, deadline, pc);
+	if (poll_until(files, LAB_IO_NUMBERS, deadline, pc) < 0)
+		return -1;
 	for (unsigned s = 0; s < 3; s++) {
 		if (!sets[s])
 			continue;
@@ -374,7 +377,7 @@ static int poll_epoll(int number, struct epoll_event *events, int most, int64_t 
 {
 	struct lab_file *set = poll_of(number, LAB_IO_EPOLL);
 	int n = 0;
-	if (!set || most <= 0)
+	if (!set || most <= 0 || deadline == LAB_INVALID)
 		return set ? lab_error(EINVAL) : -1;
 	set->refs++;
 	poll_wait((struct wait){.set = set}, deadline, pc);
@@ -479,6 +482,8 @@ static int poll_timerfd_settime(int number, int flags, const struct itimerspec *
 	struct lab_file *f = poll_timer(number, PC);
 	if (!f)
 		return -1;
+	if (lab_after(0, &to->it_value) == LAB_INVALID || lab_after(0, &to->it_interval) == LAB_INVALID)
+		return lab_error(EINVAL);
 	if (was)
 		poll_tell(f, was, PC);
 	const bool off = lab_is_zero(&to->it_value, sizeof to->it_value);

@@ -51,7 +51,7 @@ void lab_format(const char *format, va_list from, uintptr_t pc)
 /* Returns the result of `call` if the stream is one of fopen(), which is the C library's. */
 #define FOR_OUTPUT(name, to, call)                                                                                     \
 	do {                                                                                                           \
-		if (lab_io_use_stream(to))                                                                             \
+		if (lab_io_use_stream(to, PC))                                                                         \
 			return call;                                                                                   \
 		if ((to) != stdout && (to) != stderr)                                                                  \
 			lab_no_file(name, PC);                                                                         \

@@ -211,6 +211,9 @@ void lab_location_plain_write(struct lab_cell *cell, uintptr_t address, unsigned
 			continue;
 		if (++location->lives == 0 && lab.steered)
 			lab_steer_refuse("65,536 plain writes to an atomic object");
+		for (unsigned i = 0; lab.steered && i < location->width; i++)
+			if (!lab_is_known(i, location->by[i].slept))
+				lab_steer_refuse("a futex that is written plainly");
 		location->plainly_written = true;
 		location->plain_thread = (uint8_t)lab.self->id;
 		location->plain_clock = lab_clock_after(lab.self);

@@ -43,7 +43,10 @@ struct lab_accesses {
 	/* the clock of its last store, other than an RMW, that the ring has lost */
 	uint32_t dropped;
 	uint32_t sc_order, sc_before; /* what its SC accesses pass on to later SC writes */
-	/* the events from which a path leads to the queue of the location's sleepers */
+	/*
+	 * The events from which a path leads to the queue of the location's sleepers. In a graph,
+	 * this is the clock of the thread's last wait for the futex.
+	 */
 	uint32_t slept;
 	/* what it knew at its last release store: the head of its release sequence */
 	struct lab_view *released;

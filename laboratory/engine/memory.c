@@ -749,13 +749,18 @@ bool lab_atomic_wide(const volatile void *object, size_t size, int order, struct
 	union wide_value found;
 	if (size > sizeof found.bytes)
 		lab_fail(LAB_UNMODELLED, "an atomic object of %zu bytes, which is a limit of the laboratory", size);
+	if (lab.active && w.desired)
+		lab_reads(w.desired, size, pc);
+	if (lab.active && w.expected)
+		lab_reads(w.expected, size, pc);
 	if (lab.active && !model)
 		(void)lab_traffic_atomic(op, NULL, 0);
 	const bool writes = model ? wide_modelled(op, &w, &found) : wide_really(&op, &w, &found);
-	if (w.found)
+	if (w.found && !(w.expected && writes)) {
+		if (lab.active)
+			lab_writes(w.found, size, pc);
 		memcpy(w.found, &found, size);
-	if (model && !lab_is_stack((uintptr_t)w.found))
-		lab.self->changes++;
+	}
 	return writes;
 }
 

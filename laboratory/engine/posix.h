@@ -100,12 +100,16 @@ const void *lab_shared_place(enum lab_shared what); /* the address of these step
 /* --- posix_time.c --- */
 /*
  * lab_deadline() converts the deadline `t` of a clock to the model's time. lab_after() returns the
- * time that is `t` after `from`. INT64_MAX means never.
+ * time that is `t` after `from`. INT64_MAX means never. LAB_INVALID means that the nanoseconds are
+ * negative, or a second and more; a call with such a time fails with EINVAL.
  */
+#define LAB_INVALID INT64_MIN
 int64_t lab_deadline(const struct timespec *t, int clock);
 int64_t lab_after(int64_t from, const struct timespec *t);
 lab_can lab_never; /* returns false: for a step that only a signal, or time, makes possible */
 void lab_sleep(int64_t deadline, uintptr_t pc);
+/* Sleeps until `t` after `from`, and returns 0, or EINVAL. */
+int lab_sleep_after(int64_t from, const struct timespec *t, uintptr_t pc);
 void lab_sleep_before_exit(uintptr_t pc);
 
 /* --- posix_mutex.c --- */
@@ -154,6 +158,11 @@ void lab_posix_create(unsigned long *thread, struct lab_start start, void *arg, 
 _Noreturn void lab_posix_end(void *result, uintptr_t pc);
 int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadline, uintptr_t pc);
 int lab_posix_detach(unsigned long thread, uintptr_t pc);
+/*
+ * Returns the number of a thread from its pthread_t, for a call that does `what` to it. It is misuse
+ * if the thread does not exist, or has been joined.
+ */
+unsigned lab_posix_thread(unsigned long thread, const char *what, uintptr_t pc);
 unsigned long lab_posix_self(void);
 
 /* --- posix_once.c: once and keys --- */

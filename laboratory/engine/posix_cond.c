@@ -55,6 +55,8 @@ int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadli
 		lab_misuse(pc, "waits for %s with %s, which it does not hold", lab_object_name(o),
 		           lab_object_name(mutex));
 	}
+	if (deadline == LAB_INVALID)
+		return EINVAL;
 	if (!lab.steered)
 		return lab_cond_begin(o, mutex, deadline, pc);
 	if (deadline != INT64_MAX)

@@ -4,7 +4,6 @@
  * ends the execution with the name of the call.
  */
 #include "posix.h"
-#include <limits.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <stdarg.h>
@@ -28,13 +27,39 @@ static long futex_call(const long a[6], uintptr_t pc)
 		deadline = lab_after(lab.now, timeout);
 	else if (operation == FUTEX_WAIT_BITSET && timeout)
 		deadline = lab_deadline(timeout, a[1] & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC);
+	if (deadline == LAB_INVALID)
+		return lab_error(EINVAL);
 	if (!bits || (uint32_t)a[5] == FUTEX_BITSET_MATCH_ANY) {
 		if (operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET)
 			return futex_result(lab_futex_wait(word, value, deadline, pc));
 		if (operation == FUTEX_WAKE || operation == FUTEX_WAKE_BITSET)
-			return futex_result(lab_futex_wake(word, value > INT_MAX ? INT_MAX : (int)value, pc));
+			return futex_result(lab_futex_wake(word, (int)value > 0 ? (int)value : 1, pc)); /* as Linux */
 	}
 	lab_unmodelled(pc, "calls futex() with the operation %d, which the model does not have", operation);
+}
+
+/* The process has registered for private membarriers: in a constructor, or in that execution. */
+static bool is_registered;
+static uint32_t registered_in;
+
+static long membarrier_call(const long a[6], uintptr_t pc)
+{
+	switch (a[1] ? -1 : a[0]) {
+	case MEMBARRIER_CMD_QUERY:
+		return MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_PRIVATE_EXPEDITED |
+		       MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
+	case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED:
+		registered_in = lab.generation;
+		return 0;
+	case MEMBARRIER_CMD_GLOBAL:
+	case MEMBARRIER_CMD_PRIVATE_EXPEDITED:
+		if (a[0] != MEMBARRIER_CMD_GLOBAL && !is_registered && registered_in != lab.generation)
+			return lab_error(EPERM);
+		lab_membarrier(pc);
+		return 0;
+	default:
+		return lab_error(EINVAL);
+	}
 }
 
 EXPORTED long syscall(long number, ...)
@@ -45,6 +70,7 @@ EXPORTED long syscall(long number, ...)
 	for (unsigned i = 0; i < 6; i++)
 		a[i] = va_arg(args, long);
 	va_end(args);
+	is_registered |= !lab.active && number == SYS_membarrier && a[0] == MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
 	FORWARD(syscall, (number, a[0], a[1], a[2], a[3], a[4], a[5]));
 	switch (number) {
 	case SYS_futex:
@@ -61,11 +87,7 @@ EXPORTED long syscall(long number, ...)
 		lab_relax(PC);
 		return 0;
 	case SYS_membarrier:
-		if (a[0] == MEMBARRIER_CMD_QUERY)
-			return MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_PRIVATE_EXPEDITED |
-			       MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
-		lab_membarrier(PC);
-		return 0;
+		return membarrier_call(a, PC);
 	default:
 		break;
 	}

@@ -75,7 +75,7 @@ int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc)
 	result = lab_object_wait(op, o, lab_mutex_can, deadline);
 	if (o->lost)
 		return ENOTRECOVERABLE;
-	result = result == 0 ? lab_mutex_taken(o, pc) : ETIMEDOUT;
+	result = result == 0 ? lab_mutex_taken(o, pc) : deadline == LAB_INVALID ? EINVAL : ETIMEDOUT;
 	lab_sync_event(op, result);
 	return result;
 }

@@ -219,9 +219,12 @@ void lab_keys_end(uintptr_t pc)
 
 void lab_keys_visit(void (*visit)(uintptr_t value, void *arg), void *arg)
 {
-	for (unsigned t = 0; t < lab.n_threads; t++)
+	for (unsigned t = 0; t < lab.n_threads; t++) {
+		if (t > 0 && lab.threads[t].state == LAB_DONE)
+			continue; /* nothing can read the values of a thread that has ended */
 		for (unsigned i = 0; values[t] && values[t]->generation == lab.generation && i < once_keys_made(); i++)
 			visit((uintptr_t)values[t]->of[i], arg);
+	}
 }
 
 EXPORTED int pthread_key_create(pthread_key_t *key, void (*destroy)(void *))

@@ -76,6 +76,8 @@ static int rwlock_take_write(struct lab_object *o, uintptr_t pc)
 static int rwlock_lock_read(struct lab_object *o, int64_t deadline, uintptr_t pc)
 {
 	const struct lab_op op = lab_sync_op(LAB_SYNC_RDLOCK, o->address, pc);
+	if (deadline == LAB_INVALID)
+		return EINVAL;
 	if (o->owner == (int)lab.self->id)
 		return EDEADLK;
 	const bool behind = lab.steered && lab_steer_is_behind(o, deadline != INT64_MAX, pc);
@@ -92,6 +94,8 @@ static int rwlock_lock_read(struct lab_object *o, int64_t deadline, uintptr_t pc
 static int rwlock_lock_write(struct lab_object *o, int64_t deadline, uintptr_t pc)
 {
 	const struct lab_op op = lab_sync_op(LAB_SYNC_WRLOCK, o->address, pc);
+	if (deadline == LAB_INVALID)
+		return EINVAL;
 	if (o->owner == (int)lab.self->id)
 		return EDEADLK;
 	if (lab_object_reads(o, lab.self->id) > 0)

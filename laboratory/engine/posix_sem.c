@@ -32,6 +32,8 @@ static void sem_event(struct lab_op op, const struct lab_object *o, int result)
 static int sem_down(sem_t *sem, int64_t deadline, uintptr_t pc)
 {
 	struct lab_object *o = sem_of(sem, "takes a permit of", pc);
+	if (deadline == LAB_INVALID)
+		return lab_error(EINVAL);
 	const struct lab_op op = lab_sync_op(LAB_SYNC_DOWN, (uintptr_t)sem, pc);
 	int result = lab_object_wait(op, o, sem_can_take, deadline);
 	if (result == 0)

@@ -138,12 +138,7 @@ void lab_posix_create(unsigned long *to, struct lab_start start, void *arg, bool
 	lab_thread_start(thread, pc);
 }
 
-/*
- * Returns the number of a thread from its pthread_t, for the call `what`. This is no step: two
- * joins of a thread, or a join and a detach, are misuse in either order. But a join that does not
- * wait may come before another join.
- */
-static unsigned thread_id(unsigned long thread, const char *what, uintptr_t pc)
+unsigned lab_posix_thread(unsigned long thread, const char *what, uintptr_t pc)
 {
 	if (thread == 0 || thread > lab.n_threads)
 		lab_misuse(pc, "%s a thread that does not exist", what);
@@ -152,6 +147,18 @@ static unsigned thread_id(unsigned long thread, const char *what, uintptr_t pc)
 	if (t->joined)
 		lab_misuse(pc, "%s %s, which %s has joined at %s", what, lab.threads[id].name,
 		           lab.threads[t->joiner.thread].name, lab_site_name(t->joiner.pc));
+	return id;
+}
+
+/*
+ * Returns the number of a thread that the caller joins or detaches. This is no step: two joins of a
+ * thread, or a join and a detach, are misuse in either order. But a join that does not wait may come
+ * before another join.
+ */
+static unsigned thread_id(unsigned long thread, const char *what, uintptr_t pc)
+{
+	const unsigned id = lab_posix_thread(thread, what, pc);
+	const struct posix_thread *t = thread_info(id);
 	if (t->detached)
 		lab_misuse(pc, "%s %s, which is detached", what, lab.threads[id].name);
 	if (t->waited_for)
@@ -263,8 +270,9 @@ static int thread_set_name(pthread_t thread, const char *name, uintptr_t pc)
 {
 	lab_reads(name, strnlen(name, 15) + 1, pc);
 	lab_shared_step(LAB_SHARED_NAMES, pc);
-	if (lab.program && thread > 0 && thread <= lab.n_threads)
-		snprintf(lab.threads[thread - 1].name, sizeof lab.threads[0].name, "%.15s", name);
+	if (lab.program)
+		snprintf(lab.threads[lab_posix_thread(thread, "names", pc)].name, sizeof lab.threads[0].name, "%.15s",
+		         name);
 	return 0;
 }
 
@@ -279,9 +287,7 @@ EXPORTED int pthread_getattr_np(pthread_t thread, pthread_attr_t *attributes)
 {
 	FORWARD(pthread_getattr_np, (thread, attributes));
 	size_t size;
-	if (thread == 0 || thread > lab.n_threads)
-		return ESRCH;
-	void *low = lab_stack_of((unsigned)thread - 1, &size);
+	void *low = lab_stack_of(lab_posix_thread(thread, "looks at", PC), &size);
 	(void)pthread_attr_init(attributes);
 	return pthread_attr_setstack(attributes, low, size);
 }
@@ -289,9 +295,10 @@ EXPORTED int pthread_getattr_np(pthread_t thread, pthread_attr_t *attributes)
 static int thread_get_name(pthread_t thread, char *name, size_t size, uintptr_t pc)
 {
 	lab_shared_step(LAB_SHARED_NAMES, pc);
-	if (thread == 0 || thread > lab.n_threads || size < 16)
+	const unsigned id = lab_posix_thread(thread, "looks at", pc);
+	if (size < 16)
 		return ERANGE;
-	snprintf(name, size, "%.15s", lab.threads[thread - 1].name);
+	snprintf(name, size, "%.15s", lab.threads[id].name);
 	lab_writes(name, strlen(name) + 1, pc);
 	return 0;
 }
@@ -405,12 +412,12 @@ static int thread_get_processors(unsigned id, size_t size, cpu_set_t *set, uintp
 
 static int thread_setaffinity(pthread_t thread, size_t size, const cpu_set_t *set)
 {
-	return thread_set_processors((unsigned)thread - 1, size, set, PC);
+	return thread_set_processors(lab_posix_thread(thread, "moves", PC), size, set, PC);
 }
 
 static int thread_getaffinity(pthread_t thread, size_t size, cpu_set_t *set)
 {
-	return thread_get_processors((unsigned)thread - 1, size, set, PC);
+	return thread_get_processors(lab_posix_thread(thread, "looks at", PC), size, set, PC);
 }
 
 /* Returns the thread whose number gettid() returns; 0: the caller. */

@@ -31,6 +31,8 @@ static int64_t time_shown(int clock)
 /* The sum cannot overflow: thread.c ends an execution after a century of the model's time. */
 int64_t lab_after(int64_t from, const struct timespec *t)
 {
+	if (t->tv_nsec < 0 || t->tv_nsec >= NS)
+		return LAB_INVALID;
 	if (t->tv_sec >= INT64_MAX / NS)
 		return INT64_MAX;
 	const int64_t ns = t->tv_sec < 0 ? 0 : t->tv_sec * NS + t->tv_nsec;
@@ -85,6 +87,15 @@ void lab_sleep(int64_t deadline, uintptr_t pc)
 		lab_relax(pc); /* it orders nothing, and no step of a graph reads the clock */
 	else
 		time_doze(LAB_SYNC_SLEEP, deadline, pc);
+}
+
+int lab_sleep_after(int64_t from, const struct timespec *t, uintptr_t pc)
+{
+	const int64_t deadline = lab_after(from, t);
+	if (deadline == LAB_INVALID || t->tv_sec < 0)
+		return EINVAL;
+	lab_sleep(deadline < 0 ? 0 : deadline, pc);
+	return 0;
 }
 
 /* Ending the program while other threads could run is a choice of the search. */
@@ -158,13 +169,11 @@ EXPORTED int usleep(useconds_t us)
 EXPORTED int nanosleep(const struct timespec *t, struct timespec *rest)
 {
 	FORWARD(nanosleep, (t, rest));
-	lab_sleep(lab_after(lab.now, t), PC);
-	return 0;
+	return lab_error(lab_sleep_after(lab.now, t, PC));
 }
 
 EXPORTED int clock_nanosleep(clockid_t clock, int flags, const struct timespec *t, struct timespec *rest)
 {
 	FORWARD(clock_nanosleep, (clock, flags, t, rest));
-	lab_sleep(flags & TIMER_ABSTIME ? lab_deadline(t, clock) : lab_after(lab.now, t), PC);
-	return 0;
+	return lab_sleep_after(flags & TIMER_ABSTIME ? lab.now - time_shown(clock) : lab.now, t, PC);
 }

@@ -92,13 +92,13 @@ static int process_set_policy(int policy, const struct sched_param *param)
 
 static int process_pthread_setschedparam(pthread_t thread, int policy, const struct sched_param *param)
 {
-	(void)thread;
+	(void)lab_posix_thread(thread, "schedules", PC);
 	return process_set_policy(policy, param);
 }
 
 static int process_pthread_getschedparam(pthread_t thread, int *policy, struct sched_param *param)
 {
-	(void)thread;
+	(void)lab_posix_thread(thread, "looks at", PC);
 	LAB_STORE(policy, PC, SCHED_OTHER);
 	LAB_STORE(param, PC, (struct sched_param){0});
 	return 0;
@@ -106,7 +106,7 @@ static int process_pthread_getschedparam(pthread_t thread, int *policy, struct s
 
 static int process_pthread_setschedprio(pthread_t thread, int priority)
 {
-	(void)thread;
+	(void)lab_posix_thread(thread, "schedules", PC);
 	return priority == 0 ? 0 : EINVAL;
 }
 
@@ -238,8 +238,7 @@ static int process_kill(pid_t pid, int number)
 
 static int process_pthread_kill(pthread_t thread, int number)
 {
-	if (thread == 0 || thread > lab.n_threads)
-		return ESRCH;
+	(void)lab_posix_thread(thread, "sends a signal to", PC);
 	return process_send(number, "pthread_kill", PC) == 0 ? 0 : EINVAL;
 }
 

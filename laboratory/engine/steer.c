@@ -1090,7 +1090,16 @@ int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, ui
 		lab_steer_refuse("a wait with a deadline, where timeouts are switched off");
 	lab_point(op);
 	lab_heap_check(word, 4, false, pc);
-	struct lab_graph_event e = steer_on(lab_location_at(lab_cell(word), word, 4), &op, LAB_GRAPH_COMPARE);
+	struct lab_cell *cell = lab_cell(word);
+	/* The graphs do not order a plain write, or its value, with the comparison. */
+	for (uint32_t i = 0; i < cell->n_records; i++) {
+		const struct lab_record *r = lab_record_at(cell, i);
+		if (r->write && r->mask & 15u << (word & 7) && !lab_is_known(r->thread, r->clock))
+			lab_steer_refuse("a futex that is written plainly");
+	}
+	struct lab_location *location = lab_location_at(cell, word, 4);
+	struct lab_graph_event e = steer_on(location, &op, LAB_GRAPH_COMPARE);
+	location->by[self->id].slept = lab_clock_of(self);
 	e.hidden = true;
 	const unsigned compare = steer_event(&e), effects = self->effects;
 	if (lab_graph_read(compare) != expected)

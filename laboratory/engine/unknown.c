@@ -241,7 +241,7 @@ static void unknown_touch(const char *at, const uintptr_t *args, uintptr_t pc)
 			return;
 		}
 		if (what == 'f')
-			(void)lab_io_use_stream((const FILE *)*arg);
+			(void)lab_io_use_stream((const FILE *)*arg, pc);
 		size_t size = unknown_size(&at, args);
 		if (*arg && (what == 's' || what == 'n')) {
 			const size_t most = what == 's' ? SIZE_MAX : args[size];

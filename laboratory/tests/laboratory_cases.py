@@ -596,9 +596,14 @@ SHORT = {
     "sleep_as_sync": ("data_race", "plain", "", "plain = 1;", "sleep(1); if (plain) _exit(0);"),
     "sleep_beside_loop": ("passed", "", "", "while (!x) y++;", "sleep(1); x = 1;"),
     "sleep_too_short": ("check", "assert(atomic_load(&x))", "", "atomic_store(&x, 1);", "sleep(1); assert(atomic_load(&x));"),
+    "futex_wake_minus": ("passed", "", "", "futex(FUTEX_WAIT, 0);", "futex(FUTEX_WAIT, 0);", "assert(futex(FUTEX_WAKE, -1) < 2);"),
+    "futex_wake_none": ("crash", "abort()", "", "futex(FUTEX_WAIT, 0);", "if (futex(FUTEX_WAKE, 0)) abort();"),
+    "membarrier_refused": ("passed", "", "assert(syscall(SYS_membarrier, 1 << 20, 0, 0) == -1 && errno == EINVAL); assert(syscall(SYS_membarrier, 8, 0, 0) == -1 && errno == EPERM);"),
+    "membarrier_register": ("check", "< 2", "", "W(x, 1); if (!R(y)) assert(++d < 2);", "W(y, 1); syscall(SYS_membarrier, 16, 0, 0); if (!R(x)) assert(++d < 2);"),
     "socket_of_datagrams": ("not_modelled", "another kind of socket", "socket(AF_INET, SOCK_DGRAM, 0);"),
     "spin_not_initialised": ("misuse", "not initialised", "static pthread_spinlock_t spin; pthread_spin_lock(&spin); pthread_spin_unlock(&spin);"),
     "spin_unlock_unowned": ("misuse", "which no thread holds", "pthread_spinlock_t spin; pthread_spin_init(&spin, 0); pthread_spin_unlock(&spin);"),
+    "stream_closed": ("misuse", "uses a stream that main has closed", 'stream = fopen("/dev/null", "w+"); fclose(stream); fgetc(stream);'),
     "syscall_unknown": ("not_modelled", "system call", "return syscall(SYS_getppid) < 0;"),
     "tcp_drops": ("passed", "", "struct sockaddr in[2] = {{.sa_family = AF_INET, .sa_data = {4, 1}}}; f[1] = socket(AF_INET, SOCK_STREAM, 0); bind(f[1], in, sizeof in[0]); "
                   "listen(f[1], 1); f[0] = socket(AF_INET, SOCK_STREAM, 0); connect(f[0], in, sizeof in[0]); f[2] = accept(f[1], NULL, NULL); (void)!write(f[0], \"abc\", 3); "
@@ -606,8 +611,15 @@ SHORT = {
     "thread_join_bogus": ("misuse", "does not exist", "pthread_join(0, NULL);"),
     "thread_join_detached": ("misuse", "which is detached", OWN + "pthread_detach(own); pthread_join(own, NULL);"),
     "thread_join_self": ("passed", "", "return pthread_join(pthread_self(), NULL) != EDEADLK;"),
+    "thread_joined_key": ("leak", "4 bytes allocated by thread-b", "static pthread_key_t own; pthread_key_create(&own, NULL); *f = (int)own;", "pthread_setspecific(*f, malloc(4));"),
+    "thread_joined_kill": ("misuse", "sends a signal to thread-b, which main has joined", OWN + "pthread_join(own, NULL); pthread_kill(own, 0);"),
+    "thread_joined_name": ("misuse", "names thread-b, which main has joined", OWN + "pthread_join(own, NULL); pthread_setname_np(own, \"x\");"),
     "thread_join_twice": ("misuse", "has joined at", OWN + "pthread_join(own, NULL); pthread_join(own, NULL);"),
     "threads_too_many": ("not_modelled", "more than 128 threads", "pthread_t own; for (int i = 0; i < 128; i++) if (pthread_create(&own, NULL, take, NULL)) return 1;"),
+    "time_invalid": ("passed", "", "struct timespec own = {0, -1}; sem_init(&p, 0, 1); errno = 0; assert(nanosleep(&own, NULL) == -1 && errno == EINVAL); errno = 0; "
+                     "assert(sem_timedwait(&p, &own) == -1 && errno == EINVAL); assert(pthread_rwlock_timedrdlock(&l, &own) == EINVAL && thrd_sleep(&own, NULL) == -2);",
+                     "pthread_mutex_lock(&m); assert(pthread_cond_timedwait(&c, &m, &(struct timespec){0, -1}) == EINVAL); W(x, 1); while (!R(y)) sched_yield(); pthread_mutex_unlock(&m);",
+                     "while (!R(x)) sched_yield(); assert(pthread_mutex_timedlock(&m, &(struct timespec){0, 1000000000}) == EINVAL); W(y, 1);"),
     "timer_after_bytes": ("check", "== 1", TIMED, "(void)!write(f[4], s, 1);", FIRST % 1),
     "timer_before_bytes": ("check", "== 0", TIMED, "(void)!write(f[4], s, 1);", FIRST % 0),
     "timer_twice": ("check", "== 1", "f[0] = timerfd_create(CLOCK_MONOTONIC, 0); struct itimerspec own = {{1}, {1}}; timerfd_settime(f[0], 0, &own, NULL); "
@@ -692,10 +704,19 @@ def program(tool):
             "fairlead-stress: the structure that a call at slot.cc:8 returns is not seen",
             "fairlead-stress: what none() does at left.c:5, compiled with an attribute, is not seen",
             "fairlead-stress: what twice() does at left.c:6, compiled with an attribute, is not seen"])
+        vector = folder.write("vector.c", "#ifdef __x86_64__\n#include <immintrin.h>\nunsigned long long x;\n__m256i not_run(long long *p)\n{\n\tx = __rdtsc();\n\t_addcarry_u64(0, 1, 2, &x);\n"
+                              "\treturn _mm256_maskload_epi64(p, _mm256_set1_epi64x(-1));\n}\n#endif\nint main(void) { return 0; }\n")
+        for compiler, said in (("cc", ("what __builtin_ia32_addcarryx_u64() at", "what __builtin_ia32_maskloadq256() at", "the value of __builtin_ia32_rdtsc() at")),
+                               ("clang", ("what vpmaskmovq touches at vector.c:8", "the value of rdtsc at vector.c:6"))):
+            if shutil.which(compiler) and os.uname().machine == "x86_64":
+                expect(tool.run(vector, "-mavx2", env={"CC": compiler})[1], *said)
         if shutil.which("clang") and os.uname().machine == "x86_64":
             large = folder.write("large.c", "static struct { long a[3]; } from;\nstatic long double to;\nstatic void of(__typeof__(from) x) { to = x.a[2]; }\nint main(void) { of(from); }\n")
             expect(tool.run(large, env={"CC": "clang"})[1], "the long double at large.c:3 is not seen", "the structure that a call takes at large.c:4 is not seen")
         expect(tool.run(outside, env={"CFLAGS": "-flto"})[1], "assembly outside of functions of outside.c is not seen")
+        old = folder.write("old.c", "int main() { return zero(); }\nint zero() { return 0; }\n")
+        for flags in ("-std=gnu89", "-std=c99"):
+            tool.run(old, flags, "-fvisibility=hidden", status=0 if flags == "-std=gnu89" else 2, env={"CFLAGS": "--coverage"})
         expect(tool.run(folder.path("none.c"), status=2)[1], "none.c: No such file")
         expect(tool.run(one, more, "--mode", "native", status=2)[1], "runs in mode model alone")
         tls = folder.write("tls.c", 'static __thread int x __attribute__((tls_model("initial-exec")));\nint main(void) { return x; }\n')
@@ -1011,6 +1032,9 @@ RACES = {
     "qsort": ("qsort(f, 5, sizeof *f, (int (*)(const void *, const void *))strcmp);", "plain = f[4];"),
     "va_start": ("begin(1);", "va_list own[3], *at = own, *from = (va_list *)stream; va_copy(*at++, *from++); if (at != own + 1 || from != (va_list *)stream + 1) abort();", "stream = malloc(99);"),
     "vprintf": ("begin(1); sem_post(&p); vprintf(\"\", *(va_list *)stream);", "sem_wait(&p); plain = *(char *)stream;", "stream = malloc(99); sem_init(&p, 0, 0);"),
+    "expected": ("atomic_compare_exchange_strong(&x, f, 1);", "plain = f[0];", "f[0] = 1;"),
+    "wide_expected": ("static _Atomic ldiv_t own; atomic_compare_exchange_strong(&own, (ldiv_t *)stream, (ldiv_t){1});", "*(int *)stream = 1;", "stream = calloc(1, 16);"),
+    "wide_result": ("static struct itimerspec own; __atomic_load(&own, (struct itimerspec *)stream, 5);", "plain = *(int *)stream;", "stream = calloc(1, 32);"),
     "realloc": ("*(char *)stream = 1;", "free(realloc(stream, 9));", "stream = malloc(8);"),
 }
 
@@ -1079,6 +1103,8 @@ ORDER = "pthread_mutex_lock(&m); plain = plain * 4 + %d; if (plain == {}) abort(
 # `plain` has the order of the steps, as digits to the base 4. The program "last" fails with the
 # order 11223300, to which the search comes late: no process then has less left to search.
 ORDERS = [2 * (ORDER % i) for i in range(4)]
+PLAIN_FUTEX = ["pthread_mutex_lock(&m); int n = plain; pthread_mutex_unlock(&m); if (!n) syscall(SYS_futex, &plain, FUTEX_WAIT, 0, NULL, NULL, 0);",
+               "pthread_mutex_lock(&m); plain = 1; pthread_mutex_unlock(&m); syscall(SYS_futex, &plain, FUTEX_WAKE, 1);"]
 FEW = {
     "producer_consumer": ("", [WAITS % (1, 1), WAITS % (0, 0)], 1, 9),
     "three_consumers": ("", [TAKES, TAKES, TAKES, 3 * GIVES], 30, 600),
@@ -1268,6 +1294,7 @@ def proofs(tool):
                                    ("starts_after_old", ["W(x, 1);", "pthread_t own; fl_stress_assume(R(x) || pthread_create(&own, NULL, (void *(*)(void *))abort, NULL));"], "CRASH"),
                                    ("not_seen", [TAKES, "W(x, 1); pthread_cond_signal(&c);"], "LOST WAKEUP")):
             expect(tool.says(folder.program(name, bodies), "--strategy", "graphs", status=None), said)
+        expect(tool.says(folder.program("plain_futex", PLAIN_FUTEX)), "proved: all")
         path = folder.program("still_waits", ["pthread_mutex_lock(&m); if (!R(x)) { pthread_cond_wait(&c, &m); abort(); }"])
         expect(tool.says(path, "--strategy", "graphs", "--faults", "none", status=3), "DEADLOCK")
         test = tool.test(folder.program("weak_twice", 2 * PROOFS["weak"][0][:1]), "--time", "20s")

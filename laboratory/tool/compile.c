@@ -74,7 +74,8 @@
  * 2. A function with the attribute optimize may have lost the access that races. So it is not seen.
  * 3. A call: what the statement itself reads and writes is not seen. This is the structure that the
  *    call returns into memory, a structure in memory that is an argument, and what a built-in
- *    function does that gcc expands (__builtin_memset() of few bytes).
+ *    function does that gcc expands (__builtin_memset() of few bytes, and each __builtin_ia32_...()
+ *    that gets an address).
  *
  * A scalar that a call returns goes through a register in the dump (`_7 = f ();`), so each other
  * left side is memory. An operand of a call counts as follows:
@@ -103,6 +104,8 @@
 	"    if (!(depth += (substr(text, c, 1) == \")\") - (substr(text, c, 1) == \"(\"))) { at = c - 1; break }\n"   \
 	"  arguments = substr(text, at + 2); sub(/\\)[^)]*$/, \"\", arguments)\n"                                      \
 	"  return at ? substr(text, 1, at - 1) : \"\"\n"                                                               \
+	"}\n"                                                                                                          \
+	"function local(x,   name) { name = x; sub(/.*[ *&]/, \"\", name); own[name]; if (x ~ /[*]/) pointer[name] "   \
 	"}\n"                                                                                                          \
 	"function found(what) { if (where !~ /^(std_thread[.]h|system_error):/) all[what, slot] }\n"                   \
 	"function memory(x,   base) {\n"                                                                               \
@@ -142,7 +145,7 @@
 	"state == \"head\" {\n"                                                                                        \
 	"  if ($0 != \"{\" || head !~ /\\) *(const)? *$/) { head = head \" \" $0; next }\n"                            \
 	"  state = \"locals\"; split(\"\", own); split(\"\", lent); split(\"\", gone); split(\"\", mine)\n"            \
-	"  n = split(head, part, /[,()]/); for (i = 1; i <= n; i++) { sub(/.*[ *&]/, \"\", part[i]); own[part[i]] }\n" \
+	"  n = split(head, part, /[,()]/); split(\"\", pointer); for (i = 1; i <= n; i++) local(part[i])\n"            \
 	"  sub(/^ +/, \"\", head); me = reduced(head); next\n"                                                         \
 	"}\n"                                                                                                          \
 	"/^}/ {\n"                                                                                                     \
@@ -154,7 +157,7 @@
 	"}\n"                                                                                                          \
 	"state == \"locals\" && (/^$/ || /^  __BB/) { state = \"body\" }\n"                                            \
 	"state == \"locals\" && !/^(  static|    )/ {\n"                                                               \
-	"  sub(/ (\\[value-expr|= ).*/, \"\"); sub(/(\\[[^]]*\\])*;.*/, \"\"); sub(/.*[ *&]/, \"\"); own[$0]\n"        \
+	"  sub(/ (\\[value-expr|= ).*/, \"\"); sub(/(\\[[^]]*\\])*;.*/, \"\"); local($0)\n"                            \
 	"}\n"                                                                                                          \
 	"state != \"body\" { next }\n"                                                                                 \
 	"/<retval>/ { by_value[me]; gsub(/<retval>/, \"=RESULT\") }\n"                                                 \
@@ -177,9 +180,15 @@
 	"}\n"                                                                                                          \
 	"call {\n"                                                                                                     \
 	"  n = split(arguments, part, \", \")\n"                                                                       \
-	"  if (callee ~ /^__builtin_(mem|str)/ && part[n] ~ /^[0-9]+[ul]*$/ ||\n"                                      \
-	"      callee ~ /^__builtin_(ia32_.*(movnt|maskmov|gather|scatter|lddqu|load|store)|aarch64_(ld|st))/)\n"      \
-	"    found(\"what \" callee \"() at \" where \" touches\")\n"                                                  \
+	"  touches = callee ~ /^__builtin_(mem|str)/ && part[n] ~ /^[0-9]+[ul]*$/ || callee ~ "                        \
+	"/^__builtin_aarch64_(ld|st)/\n"                                                                               \
+	"  for (i = 1; i <= n && callee ~ /^__builtin_ia32_/ && callee !~ /prefetch|clflush|clwb|fence/; i++) {\n"     \
+	"    base = part[i]; sub(/_[0-9]+([(]D[)])?$/, \"\", base)\n"                                                  \
+	"    touches = touches || part[i] ~ /^&/ || base in pointer ||\n"                                              \
+	"      callee ~ /movnt|maskmov|gather|scatter|lddqu|load|store|save|rstor/\n"                                  \
+	"  }\n"                                                                                                        \
+	"  if (touches) found(\"what \" callee \"() at \" where \" touches\")\n"                                       \
+	"  if (callee ~ /^__builtin_ia32_rd(tsc|rand|seed|pmc)/) found(\"the value of \" callee \"() at \" where)\n"   \
 	"  for (i = 1; i <= n; i++) operand(part[i], \"the structure that a call at \" where \" takes\")\n"            \
 	"  if (by_slot) slot = callee\n"                                                                               \
 	"  operand(left, \"the structure that a call at \" where \" returns\")\n"                                      \
@@ -206,7 +215,7 @@
  * Prints the places of inline assembly in what a script has compiled, by the compiler's marks: gcc
  * gives the line behind the mark, and clang the line before it. Hints to the processor do nothing
  * that is seen, and do not count. clang's -fsanitize=thread leaves out a structure that goes to a
- * call on the stack, and long doubles. In clang's code for x86-64, which begins with `.text`, an
+ * call on the stack, long doubles, and vectors of more than 16 bytes or with a mask. In clang's code for x86-64, which begins with `.text`, an
  * argument goes to the stack behind `movq %rsp, REGISTER`, or by `movq REGISTER, N(%rsp)`. Memory
  * that no register of the frame points to may be shared. Then PLACES prints what the script and
  * CALLS have found. The exit status is 0 if there is nothing, or else SOME and the bits of enum
@@ -233,11 +242,15 @@
 	"  of = name[file]; sub(/.*\\//, \"\", of); print what \" at \" of \":\" line \" is not seen\"\n}\n"           \
 	"FNR == 1 { clang = /[.]text/ }\n"                                                                             \
 	"/^\tcall/ { outgoing = 0 }\n"                                                                                 \
-	"!clang { next }\n"                                                                                            \
+	"inside || !clang { next }\n"                                                                                  \
 	"/^\tmovq\t%rsp, %r[^b]/ { outgoing = 1 }\n"                                                                   \
 	"/^\t(f(ld|stp)t|mov[a-z]*)\t/ {\n"                                                                            \
 	"  shared = /\t([A-Za-z_][^@]*\\(%rip|-?[0-9]*\\(%r([acd]x|bx|[sd]i|[0-9]+))/\n}\n"                            \
 	"/^\tf(ld|stp)t/ && shared { unseen(\"the long double\") }\n"                                                  \
+	"/^\t(v?(p?maskmov|lddqu|p?gather|p?scatter)|f?x(save|rstor))/ || /%[yz]mm|[{]%k/ &&\n"                        \
+	"  /[\t ]([A-Za-z_][^, ]*\\(%rip|-?[0-9]*\\(%r([acd]x|bx|[sd]i|[0-9]+))/ {\n"                                  \
+	"  unseen(\"what \" $1 \" touches\")\n}\n"                                                                     \
+	"/^\trd(tsc|rand|seed|pmc)/ { unseen(\"the value of \" $1) }\n"                                                \
 	"outgoing && shared && /^\tmov.*, %/ || $3 ~ /\\(%rsp\\)$/ && loaded[$2] {\n"                                  \
 	"  unseen(\"the structure that a call takes\")\n}\n"                                                           \
 	"/^\tmov.*, %/ { loaded[$3 \",\"] = shared }\n"                                                                \
@@ -246,17 +259,20 @@
 	"exit $((lent ? lent + 64 : 0))\n"
 enum { SOME = 64 };
 
+/* Flags of the user that do not fit the laboratory: other instrumentation. */
+#define IGNORED "-fsanitize=* | --coverage | -ftest-coverage | -fprofile-*"
+
 static const char script[] = ARGUMENTS
     "make() {\n"
     "  kind=$1 archive=$2 own=$3 source=$4\n"
     "  eval \"set -- ${CFLAGS:-} $flags\"\n"
-    "  for word; do shift; case $word in -fsanitize=*) ;; *) set -- \"$@\" \"$word\" ;; esac; done\n"
+    "  for word; do shift; case $word in " IGNORED ") ;; *) set -- \"$@\" \"$word\" ;; esac; done\n"
     "  IFS=:; for place in $includes; do set -- -I \"$place\" \"$@\"; done; unset IFS\n"
     "  ${CC:-cc} -std=gnu11 -O2 -g -fPIC -pthread -fvisibility=hidden -Wunused-function \"$@\" -fno-lto $own \\\n"
     "    -S \"$source\" -o \"$folder/$kind.s\" && ${CC:-cc} -Wa,--no-warn -c \"$folder/$kind.s\" -o "
     "\"$folder/$kind.o\" || return\n"
     "  eval \"set -- ${LDFLAGS:-} $inputs ${LDLIBS:-}\"\n"
-    "  for word; do shift; case $word in -fsanitize=*) ;; *) set -- \"$@\" \"$word\" ;; esac; done\n"
+    "  for word; do shift; case $word in " IGNORED ") ;; *) set -- \"$@\" \"$word\" ;; esac; done\n"
     "  ${CC:-cc} -shared -pthread -o \"$folder/$kind.so\" \"$folder/$kind.o\" \"$@\" -Wl,-Bsymbolic \\\n"
     "    ${archive:+\"$archive\" -Wl,--as-needed $ck}\n"
     "}\n"
@@ -268,29 +284,33 @@ static const char script[] = ARGUMENTS
 static const char program_script[] = ARGUMENTS
     "objects= n=0 cxx= more=\n"
     "grep -q fairlead \"$@\" 2>/dev/null </dev/null && find_ck || model=\n"
+    "case \"${CFLAGS:-} $flags\" in\n"
+    "*-ansi* | *-std=c89* | *-std=c90* | *-std=gnu89* | *-std=gnu90*) implicit= ;;\n"
+    "*) implicit=-Werror=implicit-function-declaration ;;\n"
+    "esac\n"
     "case $(uname -m) in aarch64) more=-mtls-dialect=trad ;; esac\n"
     "make() {\n"
     "  compiler=$1 language=$2 source=$4; eval \"set -- $3\"\n"
     "  for word; do\n"
-    "    shift; case $word in -std=*++*) of=c++ ;; -std=*) of=c ;; -fsanitize=*) of= ;; *) of=$language ;; esac\n"
+    "    shift; case $word in -std=*++*) of=c++ ;; -std=*) of=c ;; " IGNORED ") of= ;; *) of=$language ;; esac\n"
     "    [ \"$of\" != \"$language\" ] || set -- \"$@\" \"$word\"\n"
     "  done\n"
     "  IFS=:; for place in $includes; do set -- -I \"$place\" \"$@\"; done; unset IFS\n"
     "  tree=-fdump-tree-optimized-lineno-gimple=$folder/$n.$language.tree\n"
     "  CCC_OVERRIDE_OPTIONS=\"#x$tree\" $compiler $tree -g \"$@\" -O0 -fPIC -pthread -fsanitize=thread -fno-builtin "
-    "-U_FORTIFY_SOURCE $more -include \"$folder/list.h\" \\\n"
+    "-U_FORTIFY_SOURCE -fvisibility=default $more -include \"$folder/list.h\" \\\n"
     "    -fno-lto -S \"$source\" -o \"$folder/$n.s\" && $compiler -Wa,--no-warn -c \"$folder/$n.s\" -o "
     "\"$folder/$n.o\"\n"
     "}\n"
     "for source; do\n"
     "  n=$((n + 1)) objects=\"$objects $folder/$n.o\"\n"
     "  case $source in\n"
-    "  *.c) make \"${CC:-cc}\" c \"-Werror=implicit-function-declaration ${CFLAGS:-} $flags\" \"$source\" ;;\n"
+    "  *.c) make \"${CC:-cc}\" c \"$implicit ${CFLAGS:-} $flags\" \"$source\" ;;\n"
     "  *) cxx=1; make \"${CXX:-c++}\" c++ \"${CXXFLAGS:-} $flags\" \"$source\" ;;\n"
     "  esac || exit 1\n"
     "done\n"
     "eval \"set -- ${LDFLAGS:-} $inputs ${LDLIBS:-}\"\n"
-    "for word; do shift; case $word in -fsanitize=*) ;; *) set -- \"$@\" \"$word\" ;; esac; done\n"
+    "for word; do shift; case $word in " IGNORED ") ;; *) set -- \"$@\" \"$word\" ;; esac; done\n"
     "instrumented() {\n"
     "  nm \"$1\" | awk -v \"member=$2\" '/:$/ { other = $0 != member } !other && /__tsan_init/ { found = 1 }\n"
     "    END { exit !found }' || echo \"what $1${2:+(${2%:})} does is not seen: it was compiled without "
