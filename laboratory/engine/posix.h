@@ -168,6 +168,8 @@ int lab_key_create(unsigned *key, void (*destroy)(void *), uintptr_t pc);
 int lab_key_delete(unsigned key, uintptr_t pc);
 void *lab_key_get(unsigned key, uintptr_t pc);
 int lab_key_set(unsigned key, const void *value, uintptr_t pc);
+/* A thread that has yet to begin keeps what its argument points to. */
+void lab_threads_keep(void);
 /* Notes a key that the C library has made, if a constructor has asked for it. */
 void lab_key_made(unsigned key, void (*destroy)(void *), uintptr_t pc);
 void lab_keys_end(uintptr_t pc); /* calls the destructors of the running thread's values */

@@ -112,6 +112,13 @@ _Noreturn void lab_posix_end(void *result, uintptr_t pc)
 	lab_thread_leave();
 }
 
+void lab_threads_keep(void)
+{
+	LAB_EACH_THREAD (t)
+		if (t->next.kind == LAB_START)
+			lab_heap_keep((uintptr_t)thread_info(t->id)->arg, NULL);
+}
+
 static void *thread_run(void *arg)
 {
 	struct posix_thread *t = arg;

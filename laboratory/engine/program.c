@@ -92,8 +92,9 @@ static void program_keep_stack(unsigned id)
 }
 
 /*
- * A block is not lost if a thread that runs still reaches it: by its stack, its thread-locals, or
- * its values of keys; or if mapped memory has its address.
+ * A block is not lost if a thread that runs still reaches it: by its stack, its thread-locals, its
+ * values of keys, or the argument with which it has yet to begin; or if mapped memory has its
+ * address.
  */
 static void program_keep_reachable(void)
 {
@@ -115,6 +116,7 @@ static _Noreturn void program_end(int status, uintptr_t pc)
 		lab.signature = (uintptr_t)status;
 		if (pc)
 			lab_fail(LAB_EXIT_STATUS, "%s ends the program with status %d (%s)", lab.self->name, status,
+	lab_threads_keep();
 			         lab_site_name(pc));
 		lab_fail(LAB_EXIT_STATUS, "main returns %d", status);
 	}

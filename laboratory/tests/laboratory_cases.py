@@ -607,6 +607,7 @@ SHORT = {
     "tcp_drops": ("passed", "", "struct sockaddr in[2] = {{.sa_family = AF_INET, .sa_data = {4, 1}}}; f[1] = socket(AF_INET, SOCK_STREAM, 0); bind(f[1], in, sizeof in[0]); "
                   "listen(f[1], 1); f[0] = socket(AF_INET, SOCK_STREAM, 0); connect(f[0], in, sizeof in[0]); f[2] = accept(f[1], NULL, NULL); (void)!write(f[0], \"abc\", 3); "
                   "ssize_t n = recv(f[2], NULL, 1 << 20, MSG_TRUNC); assert(n == 3 || n == 1); assert(recv(f[2], s, 8, n == 3 ? MSG_DONTWAIT : 0) == (n == 3 ? -1 : 2));"),
+    "thread_detached_argument": ("passed", "", "pthread_t own; pthread_create(&own, NULL, (void *(*)(void *))free, malloc(8)); pthread_detach(own);"),
     "thread_join_bogus": ("misuse", "does not exist", "pthread_join(0, NULL);"),
     "thread_join_detached": ("misuse", "which is detached", OWN + "pthread_detach(own); pthread_join(own, NULL);"),
     "thread_join_self": ("passed", "", "return pthread_join(pthread_self(), NULL) != EDEADLK;"),
