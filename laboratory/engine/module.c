@@ -181,8 +181,7 @@ static bool is_of(const struct lab_module *module, const char *path)
 }
 
 /*
- * Ends the process. Destructors of a program do not run: their calls belong to the model, and no
- * execution runs any more.
+ * Ends the process. Destructors of a program do not run here: each execution runs them at its end.
  */
 static void leave(int status, void *arg)
 {
@@ -205,6 +204,7 @@ static void add_program(const char *path, void *handle, const struct lab_module 
 	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the list of tests keeps it */
 	struct lab_test *t = add_test(test, module);
 	t->main = (int (*)(int, char **, char **))start;
+	t->n_destructors = lab_destructors_of(handle, &t->destructors);
 	lab_unknown_redirect(handle);
 	(void)on_exit(leave, NULL);
 }
@@ -329,6 +329,21 @@ void *__tls_get_addr(struct tls_index *index);
 bool lab_is_module_code(uintptr_t pc)
 {
 	return pc >= running->code && pc < running->code_end;
+}
+
+__attribute__((section("calls_back"), noinline)) uintptr_t lab_call_back(void (*function)(void), uintptr_t a,
+                                                                         uintptr_t b, uintptr_t c)
+{
+	const uintptr_t result = ((uintptr_t(*)(uintptr_t, uintptr_t, uintptr_t))function)(a, b, c);
+	__asm__ volatile(""); /* or else the call may become a jump */
+	return result;
+}
+
+bool lab_calls_back(uintptr_t pc)
+{
+	/* the linker defines the two for each section whose name is an identifier */
+	extern const char __start_calls_back[], __stop_calls_back[];
+	return pc > (uintptr_t)__start_calls_back && pc <= (uintptr_t)__stop_calls_back;
 }
 
 bool lab_is_global(uintptr_t address)
