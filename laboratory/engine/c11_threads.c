@@ -29,7 +29,7 @@ EXPORTED int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
 {
 	lab_posix_refuse(PC);
 	FORWARD(thrd_create, (thread, start, arg));
-	lab_posix_create(thread, (struct lab_start){.c11 = start}, arg, false, PC);
+	lab_posix_create(thread, (void (*)(void))start, arg, false, PC);
 	return thrd_success;
 }
 

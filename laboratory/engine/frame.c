@@ -8,11 +8,13 @@
 struct frame {
 	uintptr_t inside, base; /* base: the canonical frame address */
 	unsigned thread, depth;
+	size_t outer;      /* the frame of the same thread that called this one, counted from 1; 0: none */
 	size_t begin, end; /* indices of events; end: SIZE_MAX while the function runs */
 };
 
 static struct frame *frames;
 static size_t n_frames, room_frames;
+static size_t innermost[LAB_THREADS]; /* the running frame of each thread, counted from 1; 0: none */
 static uint32_t frames_generation;
 
 /*
@@ -21,14 +23,17 @@ static uint32_t frames_generation;
  */
 static void frame_end(unsigned depth, uintptr_t base)
 {
-	for (size_t i = n_frames; i-- > 0;) {
-		struct frame *f = &frames[i];
-		if (f->thread != lab.self->id || f->end != SIZE_MAX)
-			continue;
+	size_t *at = &innermost[lab.self->id];
+	while (*at > 0) {
+		struct frame *f = &frames[*at - 1];
 		if (f->depth < depth && f->base > base)
 			break;
 		f->end = lab.n_events;
+		*at = f->outer;
 	}
+	/* A spin that is no step may call functions for ever. No event needs the frames of them. */
+	while (n_frames > 0 && frames[n_frames - 1].end == frames[n_frames - 1].begin)
+		n_frames--;
 }
 
 bool lab_frame_is_good(uintptr_t frame, uintptr_t caller)
@@ -46,15 +51,19 @@ void lab_frame_enter(uintptr_t inside, uintptr_t frame, uintptr_t caller)
 {
 	/* the base is behind the frame pointer and the return address */
 	enum { MOST = 1 << 20, TO_BASE = 16 };
-	if (frames_generation != lab.generation)
+	if (frames_generation != lab.generation) {
 		n_frames = 0;
+		memset(innermost, 0, sizeof innermost);
+	}
 	frames_generation = lab.generation;
 	if (!lab.program || !lab_frame_is_good(frame, caller) || n_frames == MOST)
 		return;
 	frame_end(lab.self->depth, frame + TO_BASE);
 	frames = lab_grown(frames, n_frames, &room_frames, sizeof *frames);
+	size_t *at = &innermost[lab.self->id];
 	frames[n_frames++] =
-	    (struct frame){inside, frame + TO_BASE, lab.self->id, lab.self->depth, lab.n_events, SIZE_MAX};
+	    (struct frame){inside, frame + TO_BASE, lab.self->id, lab.self->depth, *at, lab.n_events, SIZE_MAX};
+	*at = n_frames;
 }
 
 void lab_frame_leave(void)

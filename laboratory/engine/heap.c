@@ -389,7 +389,11 @@ static _Noreturn void null_access(uintptr_t address, bool write, uintptr_t pc)
 	         lab_site_name(pc));
 }
 
-/* Whether no running function of the thread has its frame at `address` or below. */
+/*
+ * Whether no running function of the thread has its frame at `address` or below. The frames of the
+ * engine do not count, if it is known where they begin: the step that the thread has announced has
+ * its return address behind the registers that LOOP() saved.
+ */
 static bool heap_is_frame_over(const struct lab_thread *owner, uintptr_t address)
 {
 	if (owner->state == LAB_DONE)
@@ -398,7 +402,11 @@ static bool heap_is_frame_over(const struct lab_thread *owner, uintptr_t address
 	(void)address;
 	return false;
 #else
-	return address < (uintptr_t)owner->flow.sp;
+	enum { TO_RETURN = 48 };
+	const uintptr_t sp = (uintptr_t)owner->flow.sp, top = LAB_STACKS + (owner->id + 1) * LAB_STACK_SIZE;
+	const uintptr_t *end = (const uintptr_t *)(owner->frame + TO_RETURN);
+	const bool known = owner->frame >= sp && owner->frame < top - TO_RETURN && *end == owner->next.pc;
+	return address < (known ? (uintptr_t)end : sp);
 #endif
 }
 

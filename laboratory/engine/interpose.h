@@ -17,7 +17,15 @@
  * Whether a model thread called the function from a module. The engine's own calls come from the
  * program.
  */
-#define OURS() (__builtin_expect(lab.active, 0) && lab_is_module_code(PC))
+#define OURS() (__builtin_expect(lab.active, 0) && (lab_is_module_code(PC) || lab_calls_back(PC)))
+
+/*
+ * Calls a function of the program, which takes at most three integers or pointers. The function may
+ * end with a jump to a function of the model, which then returns to lab_call_back(). So the code of
+ * lab_call_back() counts as the program's.
+ */
+uintptr_t lab_call_back(void (*function)(void), uintptr_t a, uintptr_t b, uintptr_t c);
+bool lab_calls_back(uintptr_t pc);
 
 /*
  * A loop may wait by this call. So the registers of the caller that live across calls are saved

@@ -50,6 +50,9 @@ struct lab_test {
 	const struct lab_module *module;
 	/* The function main() of a program. It is NULL for a scenario. */
 	int (*main)(int argc, char **argv, char **environment);
+	/* what the program has in .fini_array */
+	void (*const *destructors)(void);
+	size_t n_destructors;
 	struct lab_test *next;
 };
 

@@ -94,6 +94,7 @@ struct lab_thread {
 	unsigned n_many;
 	uint64_t woken_by[FL__FUTEXES / 64]; /* from which of these futexes it was dequeued */
 	uint32_t blocked_at;                 /* at which step it began to wait */
+	uintptr_t frame;                     /* lab.frame when it last stopped */
 	bool expires;                        /* it has a deadline */
 	int64_t deadline;
 	int result; /* the result of the wait */

@@ -181,8 +181,7 @@ static bool is_of(const struct lab_module *module, const char *path)
 }
 
 /*
- * Ends the process. Destructors of a program do not run: their calls belong to the model, and no
- * execution runs any more.
+ * Ends the process. Destructors of a program do not run here: each execution runs them at its end.
  */
 static void leave(int status, void *arg)
 {
@@ -205,6 +204,7 @@ static void add_program(const char *path, void *handle, const struct lab_module 
 	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the list of tests keeps it */
 	struct lab_test *t = add_test(test, module);
 	t->main = (int (*)(int, char **, char **))start;
+	t->n_destructors = lab_destructors_of(handle, &t->destructors);
 	lab_unknown_redirect(handle);
 	(void)on_exit(leave, NULL);
 }
@@ -331,6 +331,21 @@ bool lab_is_module_code(uintptr_t pc)
 	return pc >= running->code && pc < running->code_end;
 }
 
+__attribute__((section("calls_back"), noinline)) uintptr_t lab_call_back(void (*function)(void), uintptr_t a,
+                                                                         uintptr_t b, uintptr_t c)
+{
+	const uintptr_t result = ((uintptr_t(*)(uintptr_t, uintptr_t, uintptr_t))function)(a, b, c);
+	__asm__ volatile(""); /* or else the call may become a jump */
+	return result;
+}
+
+bool lab_calls_back(uintptr_t pc)
+{
+	/* the linker defines the two for each section whose name is an identifier */
+	extern const char __start_calls_back[], __stop_calls_back[];
+	return pc > (uintptr_t)__start_calls_back && pc <= (uintptr_t)__stop_calls_back;
+}
+
 bool lab_is_global(uintptr_t address)
 {
 	return (address >= running->data && address < running->data_end) || address - LAB_EARLY < lab_early_used;
@@ -352,33 +367,53 @@ static struct undos undos;
 static struct undos own[PROCESSES]; /* those of each process; `before` has the saved values */
 static unsigned process;            /* the process whose globals are in place */
 
-static uint64_t *snapshot; /* the values of all variables after the constructors */
-static size_t words;
-static uint64_t *early_snapshot; /* what constructors have allocated, as it was then */
-
 /*
- * Code without instrumentation may change a global through a pointer. So after each execution,
- * pages are compared with the snapshot. All pages are compared at first, and now and then; those in
- * which such a change was ever found are compared each time.
+ * Memory, and a copy of it that was made after the constructors. Code without instrumentation may
+ * change the memory: the C library through a pointer, or the C++ library. So after each execution of
+ * a program, all pages are compared with the copy. The modules of scenarios have much more memory,
+ * and the library in them is instrumented. So their pages are all compared at first, and now and
+ * then; those in which such a change was ever found are compared each time.
  */
+static struct kept {
+	uint64_t *memory, *copy;
+	size_t size;
+} globals, early; /* early: what constructors have allocated */
+
 enum { PAGE_WORDS = 512, PAGES = 1024, EAGER = 200, SELDOM = 64 };
-static bool foreign[PAGES];
+static bool foreign[PAGES]; /* by the number of the page, modulo PAGES */
 static uint64_t resets;
 
-static uint64_t *variables(void)
+/*
+ * Copies the pages that differ. The copy never writes a page of zeros, and pages that were never
+ * written share one page of the machine. So memory that a program does not use costs little.
+ */
+static void copy_changed(uint64_t *to, const uint64_t *from, size_t size, bool all)
 {
-	return (uint64_t *)running->data;
+	for (size_t at = 0; at < size / 8; at += PAGE_WORDS) {
+		const size_t n = size / 8 - at < PAGE_WORDS ? size - at * 8 : PAGE_WORDS * 8;
+		bool *is_foreign = &foreign[at / PAGE_WORDS % PAGES];
+		if ((!all && !*is_foreign) || memcmp(to + at, from + at, n) == 0)
+			continue;
+		memcpy(to + at, from + at, n);
+		*is_foreign = true;
+	}
+}
+
+static void keep(struct kept *k, uintptr_t memory, size_t size)
+{
+	if (k->size > 0)
+		(void)munmap(k->copy, k->size);
+	*k = (struct kept){.memory = (uint64_t *)memory, .size = size};
+	if (size == 0)
+		return;
+	k->copy = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	copy_changed(lab_needed(k->copy == MAP_FAILED ? NULL : k->copy), k->memory, size, true);
 }
 
 static void take_snapshot(void)
 {
-	words = (running->data_end - running->data) / 8;
-	snapshot = words ? make(words * 8) : NULL;
-	if (words)
-		memcpy(snapshot, variables(), words * 8);
-	free(early_snapshot);
-	early_snapshot = make(lab_early_used + 1);
-	memcpy(early_snapshot, (const void *)LAB_EARLY, lab_early_used);
+	keep(&globals, running->data, running->data_end - running->data);
+	keep(&early, LAB_EARLY, lab_early_used);
 	undos.n = 0;
 	memset(foreign, 0, sizeof foreign);
 	resets = 0;
@@ -438,20 +473,6 @@ void lab_globals_written(uintptr_t address, size_t size)
 	}
 }
 
-static void restore_foreign(bool all)
-{
-	for (size_t page = 0; page * PAGE_WORDS < words; page++) {
-		size_t from = page * PAGE_WORDS, n = words - from < PAGE_WORDS ? words - from : PAGE_WORDS;
-		if ((!all && page < PAGES && !foreign[page]) || memcmp(snapshot + from, variables() + from, n * 8) == 0)
-			continue;
-		memcpy(variables() + from, snapshot + from, n * 8);
-		if (page < PAGES)
-			foreign[page] = true;
-	}
-	if (all && memcmp(early_snapshot, (const void *)LAB_EARLY, lab_early_used) != 0)
-		memcpy((void *)LAB_EARLY, early_snapshot, lab_early_used);
-}
-
 void lab_globals_reset(void)
 {
 	lab_globals_enter(0);
@@ -461,23 +482,22 @@ void lab_globals_reset(void)
 		const struct undo *u = &undos.words[--undos.n];
 		*(uint64_t *)u->address = u->before;
 	}
-	/*
-	 * A program may pass any of its globals to the C library. So if it has few, all are
-	 * compared each time.
-	 */
-	const bool small = lab.program && words + lab_early_used / 8 <= 16 * PAGE_WORDS;
-	restore_foreign(small || ++resets <= EAGER || resets % SELDOM == 0);
+	const bool all = lab.program || ++resets <= EAGER || resets % SELDOM == 0;
+	copy_changed(globals.memory, globals.copy, globals.size, all);
+	copy_changed(early.memory, early.copy, early.size, all);
+}
+
+static void visit_changed(const struct kept *k, void (*visit)(uintptr_t value, void *arg), void *arg)
+{
+	for (size_t i = 0; i < k->size / 8; i++)
+		if (k->memory[i] != k->copy[i])
+			visit((uintptr_t)k->memory[i], arg);
 }
 
 void lab_globals_visit(void (*visit)(uintptr_t value, void *arg), void *arg)
 {
-	for (size_t i = 0; i < words; i++)
-		if (variables()[i] != snapshot[i])
-			visit((uintptr_t)variables()[i], arg);
-	const uint64_t *early = (const uint64_t *)LAB_EARLY;
-	for (size_t i = 0; i < lab_early_used / 8; i++)
-		if (early[i] != early_snapshot[i])
-			visit((uintptr_t)early[i], arg);
+	visit_changed(&globals, visit, arg);
+	visit_changed(&early, visit, arg);
 	for (unsigned p = 1; p < PROCESSES; p++)
 		for (size_t i = 0; i < own[p].n; i++)
 			visit((uintptr_t)own[p].words[i].before, arg);

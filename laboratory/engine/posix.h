@@ -145,16 +145,12 @@ void lab_posix_refuse(uintptr_t pc);
  * of cancellation.
  */
 uint64_t lab_thread_settings(void);
-/* The function that a thread of the program runs. Exactly one of the two is not NULL. */
-struct lab_start {
-	void *(*posix)(void *);
-	int (*c11)(void *);
-};
 /*
- * Starts a thread of the program. lab_posix_end() ends the thread. `*thread` gets the thread's
+ * Starts a thread of the program, which runs `start` with the argument. The result is a pointer, or
+ * an int for <threads.h>. lab_posix_end() ends the thread. `*thread` gets the thread's
  * number plus one before the thread runs, as in glibc.
  */
-void lab_posix_create(unsigned long *thread, struct lab_start start, void *arg, bool detached, uintptr_t pc);
+void lab_posix_create(unsigned long *thread, void (*start)(void), void *arg, bool detached, uintptr_t pc);
 _Noreturn void lab_posix_end(void *result, uintptr_t pc);
 int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadline, uintptr_t pc);
 int lab_posix_detach(unsigned long thread, uintptr_t pc);
@@ -181,6 +177,8 @@ int lab_key_set(unsigned key, const void *value, uintptr_t pc);
 void lab_key_made(unsigned key, void (*destroy)(void *), uintptr_t pc);
 void lab_keys_end(uintptr_t pc); /* calls the destructors of the running thread's values */
 /* Calls `visit` for each value of a thread that runs. The search for leaks needs this. */
+/* A thread that has yet to begin keeps what its argument points to. */
+void lab_threads_keep(void);
 void lab_keys_visit(void (*visit)(uintptr_t value, void *arg), void *arg);
 
 #endif

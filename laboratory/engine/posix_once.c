@@ -50,7 +50,7 @@ void lab_once(const void *once, void (*function)(void), uintptr_t pc)
 	if (!lab_once_begin(once, "calls once by", pc))
 		return;
 	__attribute__((cleanup(once_call_over))) struct once_call call = {once, false};
-	function();
+	(void)lab_call_back(function, 0, 0, 0);
 	call.done = true;
 }
 
@@ -212,7 +212,7 @@ void lab_keys_end(uintptr_t pc)
 				continue;
 			*place = NULL;
 			any = true;
-			keys[i].destroy(value);
+			(void)lab_call_back((void (*)(void))keys[i].destroy, (uintptr_t)value, 0, 0);
 		}
 	}
 }

@@ -14,7 +14,7 @@
 
 struct posix_thread {
 	uint32_t generation;
-	struct lab_start start;
+	void (*start)(void);
 	void *arg, *result;
 	bool ours; /* it is main, or pthread_create() or thrd_create() has started it */
 	bool detached, joined, waited_for;
@@ -112,14 +112,21 @@ _Noreturn void lab_posix_end(void *result, uintptr_t pc)
 	lab_thread_leave();
 }
 
+void lab_threads_keep(void)
+{
+	LAB_EACH_THREAD (t)
+		if (t->next.kind == LAB_START)
+			lab_heap_keep((uintptr_t)thread_info(t->id)->arg, NULL);
+}
+
 static void *thread_run(void *arg)
 {
 	struct posix_thread *t = arg;
-	void *result = t->start.posix ? t->start.posix(t->arg) : (void *)(intptr_t)t->start.c11(t->arg);
+	void *result = (void *)lab_call_back(t->start, (uintptr_t)t->arg, 0, 0);
 	lab_posix_end(result, lab.self->returned_at);
 }
 
-void lab_posix_create(unsigned long *to, struct lab_start start, void *arg, bool detached, uintptr_t pc)
+void lab_posix_create(unsigned long *to, void (*start)(void), void *arg, bool detached, uintptr_t pc)
 {
 	lab_writes(to, sizeof *to, pc);
 	lab_point((struct lab_op){.kind = LAB_SPAWN, .pc = pc});
@@ -217,7 +224,7 @@ EXPORTED int pthread_create(pthread_t *restrict thread, const pthread_attr_t *re
 	int detached = PTHREAD_CREATE_JOINABLE;
 	if (attributes)
 		(void)pthread_attr_getdetachstate(attributes, &detached);
-	lab_posix_create(thread, (struct lab_start){.posix = start}, arg, detached == PTHREAD_CREATE_DETACHED, PC);
+	lab_posix_create(thread, (void (*)(void))start, arg, detached == PTHREAD_CREATE_DETACHED, PC);
 	return 0;
 }
 

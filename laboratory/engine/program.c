@@ -39,21 +39,27 @@ void lab_program_show(void)
 
 /* --- functions of atexit() --- */
 
-enum { EXITS = 256 };
-static struct at_exit {
-	void (*plain)(void);
-	void (*with_arg)(void *arg);
+struct at_exit {
+	void (*function)(void); /* it may take the argument */
 	void *arg;
-} at_exits[EXITS];
-static unsigned n_at_exits;
+	uintptr_t pc; /* of the call that registered it */
+};
 
-static int program_add_at_exit(struct at_exit function, uintptr_t pc)
+static struct at_exits {
+	struct at_exit *of;
+	size_t n, room;
+} at_exits, early; /* early: those that constructors registered, among them destructors of globals */
+
+static void program_add(struct at_exits *to, struct at_exit function)
 {
-	lab_shared_step(LAB_SHARED_EXITS, pc);
-	if (n_at_exits == EXITS)
-		lab_fail(LAB_UNMODELLED, "more than %d functions of atexit(), which is a limit of the laboratory",
-		         EXITS);
-	at_exits[n_at_exits++] = function;
+	to->of = lab_grown(to->of, to->n, &to->room, sizeof *to->of);
+	to->of[to->n++] = function;
+}
+
+static int program_add_at_exit(struct at_exit function)
+{
+	lab_shared_step(LAB_SHARED_EXITS, function.pc);
+	program_add(&at_exits, function);
 	lab.self->changes++;
 	return 0;
 }
@@ -64,13 +70,18 @@ EXPORTED int atexit(void (*function)(void))
 {
 	FORWARD_UNLESS(OURS() && lab.program, __cxa_atexit, REAL(__cxa_atexit),
 	               ((void (*)(void *))function, NULL, NULL));
-	return program_add_at_exit((struct at_exit){.plain = function}, PC);
+	return program_add_at_exit((struct at_exit){function, NULL, PC});
 }
 
 int __cxa_atexit(void (*function)(void *), void *arg, void *module)
 {
+	const struct at_exit f = {(void (*)(void))function, arg, PC};
+	if (lab_is_constructor(PC)) {
+		program_add(&early, f);
+		return 0;
+	}
 	FORWARD_UNLESS(OURS() && lab.program, __cxa_atexit, REAL(__cxa_atexit), (function, arg, module));
-	return program_add_at_exit((struct at_exit){.with_arg = function, .arg = arg}, PC);
+	return program_add_at_exit(f);
 }
 
 /* --- the end --- */
@@ -92,8 +103,9 @@ static void program_keep_stack(unsigned id)
 }
 
 /*
- * A block is not lost if a thread that runs still reaches it: by its stack, its thread-locals, or
- * its values of keys; or if mapped memory has its address.
+ * A block is not lost if a thread that runs still reaches it: by its stack, its thread-locals, its
+ * values of keys, or the argument with which it has yet to begin; or if mapped memory has its
+ * address.
  */
 static void program_keep_reachable(void)
 {
@@ -104,6 +116,7 @@ static void program_keep_reachable(void)
 		lab_tls_visit(t->id, lab_heap_keep, NULL);
 	}
 	lab_keys_visit(lab_heap_keep, NULL);
+	lab_threads_keep();
 	lab_process_keep();
 }
 
@@ -129,12 +142,9 @@ static _Noreturn void program_end(int status, uintptr_t pc)
 /* Other threads run on meanwhile, and may call atexit(). */
 static void program_run_at_exits(uintptr_t pc)
 {
-	while (n_at_exits > 0) {
-		const struct at_exit f = at_exits[--n_at_exits];
-		if (f.plain)
-			f.plain();
-		else
-			f.with_arg(f.arg);
+	while (at_exits.n > 0) {
+		const struct at_exit f = at_exits.of[--at_exits.n];
+		(void)lab_call_back(f.function, (uintptr_t)f.arg, 0, 0);
 		if (!lab.steered) /* the graphs do not have atexit() beside other threads */
 			lab_shared_step(LAB_SHARED_EXITS, pc);
 	}
@@ -159,7 +169,7 @@ _Noreturn void lab_program_last(uintptr_t pc)
 	LAB_EACH_THREAD (t) {
 		if (t == lab.self)
 			continue;
-		if (n_at_exits > 0 && !lab_is_known(t->id, lab_clock_after(t)))
+		if (at_exits.n > 0 && !lab_is_known(t->id, lab_clock_after(t)))
 			lab_met(LAB_MET_LAST); /* the thread was not joined */
 		(void)lab_join(t, INT64_MAX, pc);
 	}
@@ -237,7 +247,13 @@ void lab_unmodelled(uintptr_t pc, const char *format, ...)
 void lab_program_reset(void)
 {
 	n_printed = 0;
-	n_at_exits = 0;
+	at_exits.n = 0;
+	/* exit() runs them last, as the C library does */
+	for (size_t i = 0; i < lab_running->n_destructors; i++)
+		program_add(&at_exits, (struct at_exit){.function = lab_running->destructors[i]});
+	for (size_t i = 0; i < early.n; i++)
+		if (lab_is_module_code(early.of[i].pc))
+			program_add(&at_exits, early.of[i]);
 	lab_libc_reset();
 	lab_io_reset();
 	lab_process_reset();
@@ -269,5 +285,7 @@ _Noreturn void lab_program_main(void)
 	char **environment = lab_environment_begin(lab.state);
 	char **argv = program_arguments((char **)((char *)lab.state + lab_environment_size()));
 	lab.acting = true;
-	lab_program_exit(lab_running->main((int)lab_config.argc, argv, environment), 0);
+	lab_program_exit((int)lab_call_back((void (*)(void))lab_running->main, lab_config.argc, (uintptr_t)argv,
+	                                    (uintptr_t)environment),
+	                 0);
 }

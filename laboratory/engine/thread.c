@@ -258,6 +258,7 @@ static void switch_to(struct lab_thread *next)
 	if (next == self)
 		return;
 	self->error = errno;
+	self->frame = lab.frame;
 	lab_tls_save(self->id);
 	if (__builtin_expect(next->process != self->process, 0))
 		lab_globals_enter(next->process);
@@ -385,10 +386,18 @@ void lab_block_forever(void)
 static struct lab_look *look_at(struct lab_thread *t, uintptr_t address)
 {
 	for (unsigned i = 0; i < t->n_looks && i < LAB_LOOKS; i++)
-		/* an access of another size is to the same word */
-		if (t->looks[i].address >> 3 == address >> 3)
+		if (t->looks[i].address == address)
 			return &t->looks[i];
 	return NULL;
+}
+
+/* Whether a store there, of any size, may change what the thread has read: it is to the same word. */
+static bool has_looked_near(const struct lab_thread *t, uintptr_t address)
+{
+	for (unsigned i = 0; i < t->n_looks && i < LAB_LOOKS; i++)
+		if (t->looks[i].address >> 3 == address >> 3)
+			return true;
+	return t->n_looks > LAB_LOOKS || t->n_looks == 0;
 }
 
 void lab_looked(uintptr_t address, uint32_t step)
@@ -419,7 +428,7 @@ void lab_wake_spinners(uintptr_t address)
 	LAB_EACH_THREAD (t) {
 		if (t == lab.self || (t->state != LAB_SPINNING && !t->gave_up))
 			continue;
-		if (t->n_looks > LAB_LOOKS || t->n_looks == 0 || look_at(t, address)) {
+		if (has_looked_near(t, address)) {
 			t->gave_up = 0;
 			t->hard = false;
 			if (t->state == LAB_SPINNING)
@@ -477,14 +486,15 @@ void lab_turns_end(struct lab_thread *thread)
 	thread->giving_up = 0;
 }
 
-static void spin(uintptr_t pc)
+/* `over`: the thread has given up this loop, and its turns are over, perhaps at another site of it. */
+static void spin(uintptr_t pc, bool over)
 {
 	struct lab_thread *self = lab.self;
 	self->next = (struct lab_op){LAB_RELAX, 1, 0, self->n_looks ? self->looks[0].address : 0, pc};
 	self->ops++;
 	self->repeats = 0;
 	self->offered = false;
-	self->hard = self->gave_up == pc;
+	self->hard = self->gave_up == pc || (over && self->gave_up);
 	if (lab.proving || lab.ordered) {
 		const uint64_t state = lab_state();
 		/*
@@ -526,7 +536,8 @@ void lab_relax(uintptr_t pc)
 		return; /* the loads of the loop tell whether it waits */
 	if (lab.steered)
 		lab_steer_refuse("a loop without an end");
-	if (self->giving_up > 0 && --self->giving_up > 0)
+	const bool gives_up = self->giving_up > 0;
+	if (gives_up && --self->giving_up > 0)
 		return;
 	if (has_changed(self)) { /* the loop has seen no change yet, but there is one */
 		for (unsigned i = 0; i < self->n_looks && i < LAB_LOOKS; i++) {
@@ -538,7 +549,7 @@ void lab_relax(uintptr_t pc)
 		self->n_turn = 0;
 		return;
 	}
-	spin(pc);
+	spin(pc, gives_up);
 }
 
 bool lab_spins(uintptr_t address, uintptr_t pc)
@@ -552,7 +563,7 @@ bool lab_spins(uintptr_t address, uintptr_t pc)
 		self->uninterrupted = true;
 		if (--self->giving_up > 0)
 			return true;
-		spin(pc);
+		spin(pc, true);
 		return self->uninterrupted = self->giving_up > 0;
 	}
 	const struct lab_look *look = look_at(self, address);
@@ -564,7 +575,7 @@ bool lab_spins(uintptr_t address, uintptr_t pc)
 	}
 	if (++self->repeats < REPEATS)
 		return false;
-	spin(pc);
+	spin(pc, false);
 	return self->uninterrupted = self->giving_up > 0;
 }
 

@@ -362,19 +362,20 @@ static unsigned find_round(const struct lab_event *const *shown, unsigned n, uns
 }
 
 /*
- * For an endless execution: shows the first round of its loop, and the number of rounds. Returns
- * how many steps are shown.
+ * For an endless execution: shows the first round of its loop, and the number of rounds; or, if no
+ * loop is found, the first steps, and the number of others. Returns how many steps are shown.
  */
 static unsigned fold_rounds(const struct lab_event *const *shown, unsigned n, struct lab_step *more)
 {
 	unsigned begin;
-	const unsigned length = find_round(shown, n, &begin);
-	if (length == 0)
-		return n < ENDLESS ? n : ENDLESS;
-	more->thread = shown[begin]->thread;
+	const unsigned length = find_round(shown, n, &begin), kept = length > 0 ? begin + length : ENDLESS;
+	if (n <= kept)
+		return n;
+	more->thread = shown[kept]->thread;
 	more->value = "";
-	more->what = trace_say_rounds(length, (n - begin) / length - 1);
-	return begin + length;
+	more->what = length > 0 ? trace_say_rounds(length, (n - begin) / length - 1)
+	                        : lab_text("%u more steps, which are not shown", n - kept);
+	return kept;
 }
 
 /* Whether the step can stand for an equal step before it. */

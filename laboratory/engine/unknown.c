@@ -337,6 +337,8 @@ struct dynamic {
 	const char *strings;
 	const ElfW(Rela) * tables[2];
 	size_t sizes[2];
+	void (*const *destructors)(void);
+	size_t n_destructors;
 	bool static_tls;
 };
 
@@ -371,6 +373,8 @@ static bool unknown_read(void *handle, struct dynamic *d)
 	                      .strings = (const char *)of[DT_STRTAB],
 	                      .tables = {(const ElfW(Rela) *)of[DT_JMPREL], (const ElfW(Rela) *)of[DT_RELA]},
 	                      .sizes = {of[DT_PLTRELSZ] / sizeof(ElfW(Rela)), of[DT_RELASZ] / sizeof(ElfW(Rela))},
+	                      .destructors = (void (*const *)(void))(map->l_addr + of[DT_FINI_ARRAY]),
+	                      .n_destructors = of[DT_FINI_ARRAYSZ] / sizeof(void (*)(void)),
 	                      .static_tls = (of[DT_FLAGS] & DF_STATIC_TLS) != 0};
 	return true;
 }
@@ -477,6 +481,16 @@ bool lab_is_instrumented(void *handle)
 			if (strncmp(unknown_symbol(&d, t, i), "__tsan_", 7) == 0)
 				return true;
 	return false;
+}
+
+size_t lab_destructors_of(void *handle, void (*const **functions)(void))
+{
+	struct dynamic d;
+	/* the compiler's own one is in each object, and does nothing alone */
+	if (!unknown_read(handle, &d) || d.n_destructors <= 1)
+		return 0;
+	*functions = d.destructors;
+	return d.n_destructors;
 }
 
 bool lab_has_static_tls(void *handle)

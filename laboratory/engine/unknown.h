@@ -3,6 +3,7 @@
 #define STRESS_UNKNOWN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /*
  * From now on, a call by that object of a function that the model does not have ends the execution.
@@ -17,6 +18,9 @@ extern const char *lab_unknown_partial;
 void lab_unknown_reset(void);
 /* Whether the object was compiled with -fsanitize=thread. */
 bool lab_is_instrumented(void *handle);
+
+/* Returns how many functions with the attribute `destructor` the object has. `*functions` gets them. */
+size_t lab_destructors_of(void *handle, void (*const **functions)(void));
 
 /*
  * Whether the object reaches thread-locals by the register of the kernel thread, and not by a call.

@@ -32,7 +32,7 @@ int __VERIFIER_thread_create(const void *attributes, void *(*start)(void *), voi
 {
 	(void)attributes;
 	unsigned long thread;
-	lab_posix_create(&thread, (struct lab_start){.posix = start}, arg, false, PC);
+	lab_posix_create(&thread, (void (*)(void))start, arg, false, PC);
 	return (int)thread;
 }
 

@@ -601,6 +601,9 @@ SHORT = {
     "membarrier_refused": ("passed", "", "assert(syscall(SYS_membarrier, 1 << 20, 0, 0) == -1 && errno == EINVAL); assert(syscall(SYS_membarrier, 8, 0, 0) == -1 && errno == EPERM);"),
     "membarrier_register": ("check", "< 2", "", "W(x, 1); if (!R(y)) assert(++d < 2);", "W(y, 1); syscall(SYS_membarrier, 16, 0, 0); if (!R(x)) assert(++d < 2);"),
     "socket_of_datagrams": ("not_modelled", "another kind of socket", "socket(AF_INET, SOCK_DGRAM, 0);"),
+    "spin_by_calls": ("livelock", "thread-b spins", "", "void give(void) { sched_yield(); } while (!x) { if (y) return arg; give(); }"),
+    "spin_in_one_word": ("passed", "", "", "atomic_int *head = (void *)&d, *tail = head + 1; for (int i = 1; i <= 2; i++) { while (R(*tail) != Ra(*head)) sched_yield(); plain = i; atomic_fetch_add(tail, 1); }",
+                         "atomic_int *head = (void *)&d, *tail = head + 1; for (int i = 1; i <= 2; i++) { while (R(*head) == Ra(*tail)) sched_yield(); assert(plain == i); atomic_fetch_add(head, 1); }"),
     "spin_not_initialised": ("misuse", "not initialised", "static pthread_spinlock_t spin; pthread_spin_lock(&spin); pthread_spin_unlock(&spin);"),
     "spin_unlock_unowned": ("misuse", "which no thread holds", "pthread_spinlock_t spin; pthread_spin_init(&spin, 0); pthread_spin_unlock(&spin);"),
     "stream_closed": ("misuse", "uses a stream that main has closed", 'stream = fopen("/dev/null", "w+"); fclose(stream); fgetc(stream);'),
@@ -608,6 +611,7 @@ SHORT = {
     "tcp_drops": ("passed", "", "struct sockaddr in[2] = {{.sa_family = AF_INET, .sa_data = {4, 1}}}; f[1] = socket(AF_INET, SOCK_STREAM, 0); bind(f[1], in, sizeof in[0]); "
                   "listen(f[1], 1); f[0] = socket(AF_INET, SOCK_STREAM, 0); connect(f[0], in, sizeof in[0]); f[2] = accept(f[1], NULL, NULL); (void)!write(f[0], \"abc\", 3); "
                   "ssize_t n = recv(f[2], NULL, 1 << 20, MSG_TRUNC); assert(n == 3 || n == 1); assert(recv(f[2], s, 8, n == 3 ? MSG_DONTWAIT : 0) == (n == 3 ? -1 : 2));"),
+    "thread_detached_argument": ("passed", "", "pthread_t own; pthread_create(&own, NULL, (void *(*)(void *))free, malloc(8)); pthread_detach(own);"),
     "thread_join_bogus": ("misuse", "does not exist", "pthread_join(0, NULL);"),
     "thread_join_detached": ("misuse", "which is detached", OWN + "pthread_detach(own); pthread_join(own, NULL);"),
     "thread_join_self": ("passed", "", "return pthread_join(pthread_self(), NULL) != EDEADLK;"),
@@ -719,6 +723,7 @@ def program(tool):
             tool.run(old, flags, "-fvisibility=hidden", status=0 if flags == "-std=gnu89" else 2, env={"CFLAGS": "--coverage"})
         expect(tool.run(folder.path("none.c"), status=2)[1], "none.c: No such file")
         expect(tool.run(one, more, "--mode", "native", status=2)[1], "runs in mode model alone")
+        expect(tool.says(folder.program("endless", ["for (;; x++) for (int i = 0; i < 30; i++) y++;"]), status=1), "STEP LIMIT", " more steps, which are not shown")
         tls = folder.write("tls.c", 'static __thread int x __attribute__((tls_model("initial-exec")));\nint main(void) { return x; }\n')
         expect(tool.run(tls, status=2)[1], "of the TLS model initial-exec")
     out = tool.says(tool.at("programs/process_output.c"), status=1)
