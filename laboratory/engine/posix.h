@@ -170,7 +170,8 @@ void *lab_key_get(unsigned key, uintptr_t pc);
 int lab_key_set(unsigned key, const void *value, uintptr_t pc);
 /* Notes a key that the C library has made, if a constructor has asked for it. */
 void lab_key_made(unsigned key, void (*destroy)(void *), uintptr_t pc);
-void lab_keys_end(uintptr_t pc); /* calls the destructors of the running thread's values */
+void lab_keys_end(uintptr_t pc); /* calls the destructors of the running thread's variables and values */
+void lab_variables_end(void);    /* those of its variables */
 /* Calls `visit` for each value of a thread that runs. The search for leaks needs this. */
 void lab_keys_visit(void (*visit)(uintptr_t value, void *arg), void *arg);
 

@@ -150,6 +150,7 @@ _Noreturn void lab_program_exit(int status, uintptr_t pc)
 	if (o->owner == (int)lab.self->id)
 		lab_misuse(pc, "calls exit() while exit() runs already");
 	(void)lab_mutex_lock(o, INT64_MAX, pc);
+	lab_variables_end();
 	program_run_at_exits(pc);
 	program_end(status, pc);
 }
