@@ -84,7 +84,7 @@ _Noreturn void lab_misuse(uintptr_t pc, const char *format, ...)
 	va_end(args);
 	lab.signature = pc;
 	(void)lab_event((struct lab_op){.kind = LAB_MISUSED, .pc = pc});
-	lab_fail(LAB_MISUSE, "%s %s (%s)", lab.self->name, text, lab_site_name(pc));
+	lab_fail(LAB_MISUSE, "%s %s (%s)", lab.self->name, text, lab_site_name(lab_own_place(pc)));
 }
 
 static const char *const verbs[LAB_SYNCS] = {
@@ -527,7 +527,7 @@ bool lab_object_describe(const struct lab_thread *t)
 	if (!o || t->state != LAB_BLOCKED)
 		return false;
 	const char *name = lab_object_name(o);
-	const char *site = lab_site_name(t->next.pc);
+	const char *site = lab_site_name(t->place);
 	if (o->owner != LAB_NOBODY)
 		lab_detail("  %s wants %s (%s), which %s holds since %s\n", t->name, name, site,
 		           lab.threads[o->owner].name, lab_site_name(o->taken.pc));
@@ -622,6 +622,6 @@ void lab_objects_stuck(void)
 			lab_fail(
 			    LAB_LOST_WAKEUP,
 			    "%s waits in epoll_wait() for ever (%s): it has been told of the bytes of descriptor %d",
-			    t->name, lab_site_name(t->next.pc), number);
+			    t->name, lab_site_name(t->place), number);
 	}
 }

@@ -17,7 +17,7 @@
 /* The place of a call of the running thread. */
 static inline struct lab_place lab_here(uintptr_t pc)
 {
-	return (struct lab_place){lab.self->id, pc};
+	return (struct lab_place){lab.self->id, lab_own_place(pc)};
 }
 
 /* Returns whether all bytes are 0. */
