@@ -281,6 +281,13 @@ GENERIC(int, compare_exchange, void *e, const void *v, int order, int failure)
 	return WIDE(size, order, e, e, v, NULL, failure);
 }
 
+/* The sizes that gcc's library says are lock-free. */
+DECLARED(bool, __atomic_is_lock_free, size_t size, const volatile void *p)
+{
+	(void)p;
+	return size <= 8 && (size & (size - 1)) == 0;
+}
+
 /* For `_Atomic double`. The flags of the floating-point environment are not a part of the model. */
 DECLARED(void, __atomic_feraiseexcept, int exceptions)
 {

@@ -23,7 +23,8 @@ static inline bool lab_failed_with(struct lab_signature signature)
 
 /*
  * Whether the failure with lab.signature and lab.at is among lab_config.known. It is compared by
- * its memory or its locks if it has these, else by its code.
+ * its memory or its locks if it has these, else by its code. Two races of the same lines on fields
+ * that lie close together are one failure.
  */
 bool lab_failure_is_known(enum lab_verdict verdict);
 /* Runs `schedule`. Returns true if it fails with `signature`. lab_taken then has the choices. */

@@ -189,7 +189,7 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 	/* so that no execution sees what another one left there */
 	memset((void *)address, 0xa5, room);
 	if (__builtin_expect(lab.recording, 0))
-		lab_allocated(n_blocks - 1, pc);
+		lab_allocated(n_blocks - 1, lab_own_place(pc));
 	lab.self->changes++;
 	struct lab_event *event = lab_event((struct lab_op){LAB_ALLOC, 0, 0, address, pc});
 	event->value = size;
@@ -290,6 +290,16 @@ static const char *heap_name(const struct block *b)
 	return name;
 }
 
+static const char *heap_made_at(const struct block *b)
+{
+	return lab_site_name(lab_place_then(b->thread, b->pc, b->address));
+}
+
+static const char *heap_freed_at(const struct block *b)
+{
+	return lab_site_name(lab_place_then(b->freed_by, b->freed_pc, b->address));
+}
+
 void lab_free(void *memory, uintptr_t pc)
 {
 	uintptr_t address = (uintptr_t)memory;
@@ -302,7 +312,8 @@ void lab_free(void *memory, uintptr_t pc)
 	if (b->freed) {
 		(void)lab_event(op);
 		lab_fail(LAB_USE_AFTER_FREE, "%s freed twice: by %s at %s, before by %s at %s", heap_name(b),
-		         lab.self->name, lab_site_name(pc), lab.threads[b->freed_by].name, lab_site_name(b->freed_pc));
+		         lab.self->name, lab_site_name(lab_own_place(pc)), lab.threads[b->freed_by].name,
+		         heap_freed_at(b));
 	}
 	lab_objects_freed(address, b->size, pc); /* This names an object. Its uses are reads of the block, too. */
 	lab_race_free(address, b->size, pc);
@@ -369,14 +380,14 @@ static _Noreturn void bad_access(uintptr_t address, size_t size, bool write, uin
 	const struct block *b = block_of(address);
 	if (!b || !b->freed)
 		lab_fail(LAB_USE_AFTER_FREE, "%s of %zu byte%s by %s at %s, outside %s%s", write ? "write" : "read",
-		         size, size == 1 ? "" : "s", lab.self->name, lab_site_name(pc),
+		         size, size == 1 ? "" : "s", lab.self->name, lab_site_name(lab_own_place(pc)),
 		         address < LAB_STACKS ? "the state" : "any block",
 		         heap_behind(address, size, place, sizeof place));
 	lab_detail("  the block of %zu bytes was allocated by %s at %s\n", b->size, lab.threads[b->thread].name,
-	           lab_site_name(b->pc));
+	           heap_made_at(b));
 	lab_fail(LAB_USE_AFTER_FREE, "%s of %s by %s at %s, in a block that %s freed at %s", write ? "write" : "read",
-	         lab_address_name(address), lab.self->name, lab_site_name(pc), lab.threads[b->freed_by].name,
-	         lab_site_name(b->freed_pc));
+	         lab_address_name(address), lab.self->name, lab_site_name(lab_own_place(pc)),
+	         lab.threads[b->freed_by].name, heap_freed_at(b));
 }
 
 static _Noreturn void null_access(uintptr_t address, bool write, uintptr_t pc)
@@ -386,7 +397,7 @@ static _Noreturn void null_access(uintptr_t address, bool write, uintptr_t pc)
 	if (address > 0)
 		snprintf(offset, sizeof offset, ", %zu bytes behind it", (size_t)address);
 	lab_fail(LAB_CRASH, "%s %s through a null pointer%s (%s)", lab.self->name, write ? "writes" : "reads", offset,
-	         lab_site_name(pc));
+	         lab_site_name(lab_own_place(pc)));
 }
 
 /*
@@ -428,7 +439,7 @@ void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 		return;
 	heap_bad_access(address, size, write, pc);
 	lab_fail(LAB_USE_AFTER_FREE, "%s of %s by %s at %s, %s", write ? "write" : "read", lab_address_name(address),
-	         lab.self->name, lab_site_name(pc),
+	         lab.self->name, lab_site_name(lab_own_place(pc)),
 	         owner->state == LAB_DONE ? "on the stack of a thread that has ended"
 	                                  : "in the frame of a function that has returned");
 }
@@ -534,7 +545,7 @@ void lab_heap_leaks(void)
 			continue;
 		lab.signature = b->pc;
 		lab_fail(LAB_LEAK, "%zu bytes allocated by %s at %s were never freed%s", b->size,
-		         lab.threads[b->thread].name, lab_site_name(b->pc),
+		         lab.threads[b->thread].name, heap_made_at(b),
 		         lab.program ? ", and no pointer leads to them" : "");
 	}
 }

@@ -9,6 +9,7 @@
 #include "io.h"
 #include "unknown.h"
 #include <fnmatch.h>
+#include <locale.h>
 #include <printf.h>
 #include <stdarg.h>
 #include <unistd.h>
@@ -235,6 +236,21 @@ static void libc_linebuf(FILE *to)
 	FOR_OUTPUT("setlinebuf", to, (void)0);
 }
 
+/* The model has the descriptors of the standard streams alone. */
+static int libc_fileno(FILE *of)
+{
+	if (of != stdin && of != stdout && of != stderr)
+		lab_no_file("fileno", PC);
+	return fileno(of);
+}
+
+static void *libc_memchr(const void *from, int c, size_t size)
+{
+	void *found = memchr(from, c, size);
+	lab_reads(from, found ? (size_t)((char *)found - (const char *)from) + 1 : size, PC);
+	return found;
+}
+
 /*
  * --- random numbers ---
  *
@@ -243,11 +259,17 @@ static void libc_linebuf(FILE *to)
  */
 
 static uint64_t random_states[LAB_THREADS];
+static bool drawn_early; /* a constructor has drawn a random number */
+static locale_t locales[LAB_THREADS];
 
 void lab_libc_reset(void)
 {
-	for (unsigned i = 0; i < LAB_THREADS; i++)
+	for (unsigned i = 0; i < LAB_THREADS; i++) {
 		random_states[i] = i + 1;
+		locales[i] = LC_GLOBAL_LOCALE;
+	}
+	if (drawn_early)
+		lab_met(LAB_MET_INPUT);
 }
 
 static uint64_t libc_draw(uint64_t *state)
@@ -285,6 +307,53 @@ static int libc_rand_r(unsigned *state)
 	return value;
 }
 
+/* When the program is linked, this takes the place of what reads std::random_device. */
+EXPORTED unsigned lab_random_device(void *device) __asm__("__wrap__ZNSt13random_device9_M_getvalEv");
+
+unsigned lab_random_device(void *device)
+{
+	(void)device;
+	if (OURS())
+		return (unsigned)lab_random();
+	static uint64_t state;
+	drawn_early = true;
+	return (unsigned)lab_splitmix(&state);
+}
+
+/*
+ * --- locales ---
+ *
+ * There is one locale, "C". So a thread's choice of a locale changes nothing but what the next
+ * choice returns.
+ */
+
+static locale_t libc_newlocale(int mask, const char *name, locale_t base)
+{
+	(void)base;
+	lab_reads(name, strlen(name) + 1, PC);
+	if (*name && strcmp(name, "C") != 0 && strcmp(name, "POSIX") != 0)
+		lab_unmodelled(PC, "makes the locale \"%s\", which the model does not have", name);
+	return newlocale(mask, "C", NULL);
+}
+
+static locale_t libc_duplocale(locale_t locale)
+{
+	(void)locale;
+	return newlocale(LC_ALL_MASK, "C", NULL);
+}
+
+static void libc_freelocale(locale_t locale)
+{
+	(void)locale;
+}
+
+static locale_t libc_uselocale(locale_t locale)
+{
+	locale_t *const own = &locales[lab.self->id], before = *own;
+	*own = locale ?: before;
+	return before;
+}
+
 static pid_t libc_gettid(void)
 {
 	return (pid_t)lab.self->id + LAB_PID;
@@ -296,6 +365,7 @@ static pid_t libc_getpid(void)
 }
 
 #define CALL(name) LAB_CALL(#name, libc_##name)
+#define CALLS(name) CALL(name), LAB_CALL("__" #name, libc_##name)
 const struct lab_call lab_output_calls[] = {
     CALL(vfprintf),
     CALL(vprintf),
@@ -324,6 +394,12 @@ const struct lab_call lab_output_calls[] = {
     CALL(srand),
     LAB_CALL("srandom", libc_srand),
     CALL(rand_r),
+    CALL(fileno),
+    CALL(memchr),
+    CALLS(newlocale),
+    CALLS(duplocale),
+    CALLS(freelocale),
+    CALLS(uselocale),
     CALL(gettid),
     CALL(getpid),
     {NULL, NULL},

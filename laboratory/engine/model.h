@@ -81,6 +81,7 @@ struct lab_thread {
 	void *arg;
 
 	struct lab_op next;
+	uintptr_t place; /* lab_own_place() of the call that announced it */
 	/* steps and choices so far; together with the thread's number, the name of a choice */
 	uint32_t ops;
 	/* kill points so far; together with the thread's number, the name of a kill */
@@ -181,6 +182,7 @@ struct lab_spent {
 
 struct lab_event {
 	struct lab_op op;
+	uintptr_t place; /* lab_own_place() of its call */
 	uint8_t thread;
 	bool preempted, fault;
 	bool hidden; /* the trace shows this plain access only if it is half of a race */
@@ -613,6 +615,15 @@ void lab_hash(uint64_t value);
 enum { LAB_NAME = 192 };
 char *lab_name_buffer(void);
 const char *lab_site_name(uintptr_t pc); /* "transfer.c:17" */
+/*
+ * Returns the place of a running call in the user's code, while the execution is recorded: that of
+ * the innermost caller that has a line outside of the C++ library. If there is none, and for a call
+ * that does not run, it is `pc`.
+ */
+uintptr_t lab_own_place(uintptr_t pc);
+uintptr_t lab_line_hash(uintptr_t pc); /* equal for two places on one line of the user's, or in the C++ library */
+/* Returns lab_own_place() as it was at the last event of the thread at `pc` on the address. */
+uintptr_t lab_place_then(unsigned thread, uintptr_t pc, uintptr_t address);
 const char *lab_address_name(uintptr_t address);
 void lab_name_address(uintptr_t address, char *text, size_t size);
 /*

@@ -84,7 +84,7 @@ _Noreturn void lab_misuse(uintptr_t pc, const char *format, ...)
 	va_end(args);
 	lab.signature = pc;
 	(void)lab_event((struct lab_op){.kind = LAB_MISUSED, .pc = pc});
-	lab_fail(LAB_MISUSE, "%s %s (%s)", lab.self->name, text, lab_site_name(pc));
+	lab_fail(LAB_MISUSE, "%s %s (%s)", lab.self->name, text, lab_site_name(lab_own_place(pc)));
 }
 
 static const char *const verbs[LAB_SYNCS] = {
@@ -601,6 +601,6 @@ void lab_objects_stuck(void)
 			lab_fail(
 			    LAB_LOST_WAKEUP,
 			    "%s waits in epoll_wait() for ever (%s): it has been told of the bytes of descriptor %d",
-			    t->name, lab_site_name(t->next.pc), number);
+			    t->name, lab_site_name(t->place), number);
 	}
 }

@@ -17,7 +17,7 @@
 /* The place of a call of the running thread. */
 static inline struct lab_place lab_here(uintptr_t pc)
 {
-	return (struct lab_place){lab.self->id, pc};
+	return (struct lab_place){lab.self->id, lab_own_place(pc)};
 }
 
 /* Returns whether all bytes are 0. */
@@ -175,7 +175,8 @@ void *lab_key_get(unsigned key, uintptr_t pc);
 int lab_key_set(unsigned key, const void *value, uintptr_t pc);
 /* Notes a key that the C library has made, if a constructor has asked for it. */
 void lab_key_made(unsigned key, void (*destroy)(void *), uintptr_t pc);
-void lab_keys_end(uintptr_t pc); /* calls the destructors of the running thread's values */
+void lab_keys_end(uintptr_t pc); /* calls the destructors of the running thread's variables and values */
+void lab_variables_end(void);    /* those of its variables */
 /* Calls `visit` for each value of a thread that runs. The search for leaks needs this. */
 /* A thread that has yet to begin keeps what its argument points to. */
 void lab_threads_keep(void);

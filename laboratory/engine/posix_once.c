@@ -81,6 +81,12 @@ struct values {
 	uint32_t generation;
 	void *of[KEYS];
 	uint32_t used[KEYS]; /* the clock of the thread's last use */
+	/* the destructors of its C++ variables, the last one first to run */
+	struct destructor {
+		void (*call)(void *);
+		void *object;
+	} * destructors;
+	size_t n_destructors, room;
 };
 static struct values *values[LAB_THREADS];
 static unsigned n_early; /* the index of the first key that an execution makes */
@@ -131,6 +137,7 @@ static struct values *once_values(unsigned thread)
 	memset(v->used, 0, once_keys_made() * sizeof v->used[0]);
 	for (unsigned i = 0; thread == 0 && i < n_early; i++)
 		v->of[i] = once_key_is_early(i) ? real(i) : NULL;
+	v->n_destructors = 0;
 	v->generation = lab.generation;
 	return v;
 }
@@ -198,9 +205,19 @@ int lab_key_set(unsigned key, const void *value, uintptr_t pc)
 	return 0;
 }
 
+void lab_variables_end(void)
+{
+	struct values *v = once_values(lab.self->id);
+	while (v->n_destructors > 0) {
+		const struct destructor d = v->destructors[--v->n_destructors];
+		d.call(d.object);
+	}
+}
+
 void lab_keys_end(uintptr_t pc)
 {
 	bool any = true;
+	lab_variables_end();
 	for (unsigned round = 0; any && round < ROUNDS; round++) {
 		any = false;
 		for (unsigned i = 0; i < once_keys_made(); i++) {
@@ -225,6 +242,19 @@ void lab_keys_visit(void (*visit)(uintptr_t value, void *arg), void *arg)
 		for (unsigned i = 0; values[t] && values[t]->generation == lab.generation && i < once_keys_made(); i++)
 			visit((uintptr_t)values[t]->of[i], arg);
 	}
+}
+
+/* The C++ runtime calls this when a thread has made its thread-local variable. */
+EXPORTED int __cxa_thread_atexit_impl(void (*call)(void *), void *object, void *module);
+
+int __cxa_thread_atexit_impl(void (*call)(void *), void *object, void *module)
+{
+	FORWARD(__cxa_thread_atexit_impl, (call, object, module));
+	struct values *v = once_values(lab.self->id);
+	v->destructors = lab_grown(v->destructors, v->n_destructors, &v->room, sizeof *v->destructors);
+	v->destructors[v->n_destructors++] = (struct destructor){call, object};
+	lab.self->changes++;
+	return 0;
 }
 
 EXPORTED int pthread_key_create(pthread_key_t *key, void (*destroy)(void *))

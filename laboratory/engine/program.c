@@ -128,7 +128,7 @@ static _Noreturn void program_end(int status, uintptr_t pc)
 		lab.signature = (uintptr_t)status;
 		if (pc)
 			lab_fail(LAB_EXIT_STATUS, "%s ends the program with status %d (%s)", lab.self->name, status,
-			         lab_site_name(pc));
+			         lab_site_name(lab_own_place(pc)));
 		lab_fail(LAB_EXIT_STATUS, "main returns %d", status);
 	}
 	lab_sleep_before_exit(pc);
@@ -160,6 +160,7 @@ _Noreturn void lab_program_exit(int status, uintptr_t pc)
 	if (o->owner == (int)lab.self->id)
 		lab_misuse(pc, "calls exit() while exit() runs already");
 	(void)lab_mutex_lock(o, INT64_MAX, pc);
+	lab_variables_end();
 	program_run_at_exits(pc);
 	program_end(status, pc);
 }
@@ -203,29 +204,11 @@ EXPORTED _Noreturn void quick_exit(int status)
 	__builtin_trap();
 }
 
-/*
- * Returns the nearest call that has a line: of the C++ runtime, only the names of functions are
- * known.
- */
-static uintptr_t program_line(uintptr_t pc)
-{
-	const struct lab_thread *self = lab.self;
-	const char *file, *function;
-	int line;
-	if (!lab.recording || lab_where(pc, &file, &line, &function))
-		return pc;
-	for (unsigned i = self->depth; i-- > 0;)
-		if (i < sizeof self->calls / sizeof self->calls[0] &&
-		    lab_where(self->calls[i], &file, &line, &function))
-			return self->calls[i];
-	return pc;
-}
-
 EXPORTED _Noreturn void abort(void)
 {
 	if (OURS()) {
 		lab.signature = PC;
-		lab_fail(LAB_CRASH, "%s calls abort() (%s)", lab.self->name, lab_site_name(program_line(PC)));
+		lab_fail(LAB_CRASH, "%s calls abort() (%s)", lab.self->name, lab_site_name(lab_own_place(PC)));
 	}
 	REAL(abort)();
 	__builtin_trap();
@@ -239,7 +222,7 @@ void lab_unmodelled(uintptr_t pc, const char *format, ...)
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	lab.signature = pc;
-	lab_fail(LAB_UNMODELLED, "%s %s (%s)", lab.self->name, text, lab_site_name(pc));
+	lab_fail(LAB_UNMODELLED, "%s %s (%s)", lab.self->name, text, lab_site_name(lab_own_place(pc)));
 }
 
 /* --- the begin --- */

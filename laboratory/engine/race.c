@@ -78,13 +78,14 @@ static _Noreturn void race_fail_free(const char *here, const char *access, const
 static void report(const char *what, uintptr_t address, unsigned size, uintptr_t pc, const char *other, unsigned thread,
                    uintptr_t other_pc)
 {
-	lab.signature = pc ^ other_pc;
+	lab.signature = lab_line_hash(pc) ^ lab_line_hash(other_pc);
 	lab.at = address;
 	if (!freeing && lab_failure_is_known(LAB_RACE)) {
 		lab.signature = lab.at = 0;
 		return;
 	}
-	const char *place = lab_address_name(address), *here = lab_site_name(pc), *there = lab_site_name(other_pc);
+	const char *place = lab_address_name(address), *here = lab_site_name(lab_own_place(pc)),
+		   *there = lab_site_name(lab_place_then(thread, other_pc, address));
 	struct lab_op op = {LAB_PLAIN, (uint8_t)size, what[0] == 'w', address, pc};
 	if (freeing)
 		op.kind = LAB_FREE;

@@ -54,7 +54,7 @@ static void stuck_say(const struct lab_thread *t, char *text, size_t size)
 static bool describe_many(const struct lab_thread *t)
 {
 	bool changed = false;
-	lab_detail("  %s sleeps on %u futexes (%s)\n", t->name, t->n_many, lab_site_name(t->next.pc));
+	lab_detail("  %s sleeps on %u futexes (%s)\n", t->name, t->n_many, lab_site_name(t->place));
 	for (unsigned i = 0; i < t->n_many; i++) {
 		const struct fl__futex *f = &t->many[i];
 		uint32_t value = (uint32_t)lab_peek((uintptr_t)f->word, 4);
@@ -75,7 +75,7 @@ static bool describe(const struct lab_thread *t)
 		return false;
 	if (t->many)
 		return describe_many(t);
-	const char *site = lab_site_name(t->next.pc);
+	const char *site = lab_site_name(t->place);
 	if (t->object || !t->futex) {
 		char text[256];
 		stuck_say(t, text, sizeof text);
@@ -129,7 +129,7 @@ static _Noreturn void stuck_asleep(void)
 	if (n != 1)
 		lab_fail(LAB_DEADLOCK, "no thread can go on: %s", all);
 	stuck_say(asleep, one, sizeof one);
-	lab_fail(LAB_DEADLOCK, "%s for ever (%s)", one, lab_site_name(asleep->next.pc));
+	lab_fail(LAB_DEADLOCK, "%s for ever (%s)", one, lab_site_name(asleep->place));
 }
 
 static _Noreturn void stuck_lost(const struct lab_thread *t)
@@ -139,7 +139,7 @@ static _Noreturn void stuck_lost(const struct lab_thread *t)
 	if (t->many || !t->futex)
 		snprintf(one, sizeof one, "%s sleeps", t->name);
 	lab_fail(LAB_LOST_WAKEUP, "%s for ever though what it waits for has changed (%s)", one,
-	         lab_site_name(t->next.pc));
+	         lab_site_name(t->place));
 }
 
 void lab_stuck(void)
@@ -164,7 +164,7 @@ void lab_stuck(void)
 	if (lab.spinning) {
 		const struct lab_thread *t = &lab.threads[lab_lowest(lab.spinning)];
 		lab_fail(LAB_LIVELOCK, "%s spins on %s (%s), and no thread is left to change it", t->name,
-		         lab_address_name(t->next.address), lab_site_name(t->next.pc));
+		         lab_address_name(t->next.address), lab_site_name(t->place));
 	}
 	if (lost)
 		stuck_lost(lost);

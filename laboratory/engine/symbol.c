@@ -5,8 +5,10 @@
 #include "model.h"
 #include "reach.h"
 #include "variable.h"
+#include <dlfcn.h>
 #include <dwarf.h>
 #include <link.h>
+#include <unwind.h>
 
 static Dwfl *session;
 
@@ -75,6 +77,41 @@ static const char *plain_name(const char *function)
 	return interned(name, end ? (size_t)(end - name) : strlen(name));
 }
 
+/*
+ * Returns the C++ name of a symbol, without the arguments of a function, or else the symbol's own
+ * name. The demangler is that of the C++ library in the program.
+ */
+static const char *symbol_demangled(const char *symbol)
+{
+	static const struct lab_test *test;
+	static char *(*demangle)(const char *symbol, char *buffer, size_t *size, int *status);
+	int status = 0;
+	if (!symbol || strncmp(symbol, "_Z", 2) != 0 || !lab_running)
+		return symbol;
+	if (test != lab_running) {
+		uintptr_t offset;
+		const char *path = lab_module_of((uintptr_t)lab_running->main, &offset);
+		void *handle = path ? dlopen(path, RTLD_NOW | RTLD_NOLOAD) : NULL;
+		demangle = handle ? (__typeof__(demangle))dlsym(handle, "__cxa_demangle") : NULL;
+		test = lab_running;
+	}
+	const bool active = lab.active;
+	lab_activate(false); /* the text is not a block of the program */
+	char *text = demangle ? demangle(symbol, NULL, NULL, &status) : NULL, *end = text ? strrchr(text, ')') : NULL;
+	lab_activate(active);
+	if (!text)
+		return symbol;
+	for (unsigned depth = 0; end && end > text && !strstr(end, "::"); end--) {
+		depth += (*end == ')') - (*end == '(');
+		if (depth == 0)
+			break;
+	}
+	const bool function = end && *end == '(';
+	const char *name = interned(text, function ? (size_t)(end - text) : strlen(text));
+	free(text);
+	return name;
+}
+
 /* Finds the line by asking each unit, since clang writes no index of addresses. */
 static bool ask_units(Dwfl_Module *module, Dwarf_Addr pc, const char **file, int *line)
 {
@@ -87,6 +124,39 @@ static bool ask_units(Dwfl_Module *module, Dwarf_Addr pc, const char **file, int
 		return *file && dwarf_lineno(at, line) == 0;
 	}
 	return false;
+}
+
+static bool symbol_is_library(const char *file)
+{
+	return strstr(file, "/include/") && strstr(file, "/c++/");
+}
+
+/* If the compiler has put functions of the C++ library into the user's, finds the line of the call. */
+static void symbol_find_call(Dwfl_Module *module, Dwarf_Addr pc, const char **file, int *line)
+{
+	Dwarf_Addr bias = 0;
+	LAB_EACH_UNIT (unit, module, bias) {
+		Dwarf_Die *scopes = NULL;
+		Dwarf_Files *files;
+		if (dwarf_haspc(unit, pc - bias) != 1 || dwarf_getsrcfiles(unit, &files, NULL) != 0)
+			continue;
+		const int n = dwarf_getscopes(unit, pc - bias, &scopes);
+		for (int i = 0; i < n && symbol_is_library(*file); i++) {
+			Dwarf_Attribute attribute;
+			Dwarf_Word number, at;
+			const char *by = NULL;
+			if (dwarf_tag(&scopes[i]) == DW_TAG_inlined_subroutine &&
+			    dwarf_formudata(dwarf_attr(&scopes[i], DW_AT_call_file, &attribute), &number) == 0 &&
+			    dwarf_formudata(dwarf_attr(&scopes[i], DW_AT_call_line, &attribute), &at) == 0)
+				by = dwarf_filesrc(files, number, NULL, NULL);
+			if (by && !symbol_is_library(by)) {
+				*file = by;
+				*line = (int)at;
+			}
+		}
+		free(scopes);
+		return;
+	}
 }
 
 /* Returns the text of a line of a file, without blanks at its begin and end. */
@@ -123,11 +193,80 @@ bool lab_where(uintptr_t pc, const char **file, int *line, const char **function
 	if (*function && strncmp(*function, "_Z", 2) == 0 && lab_inlined(pc))
 		/* In C++ this is the name of the function without the types of its arguments. */
 		*function = lab_inlined(pc);
+	*function = symbol_demangled(*function);
 	Dwfl_Line *at = dwfl_module_getsrc(module, pc - 1);
-	if (!at)
-		return ask_units(module, pc - 1, file, line);
-	*file = dwfl_lineinfo(at, NULL, line, NULL, NULL, NULL);
-	return *file != NULL;
+	*file = at ? dwfl_lineinfo(at, NULL, line, NULL, NULL, NULL) : NULL;
+	if (at ? !*file : !ask_units(module, pc - 1, file, line))
+		return false;
+	if (symbol_is_library(*file))
+		symbol_find_call(module, pc - 1, file, line);
+	return true;
+}
+
+/*
+ * What is remembered of a return address: whether it has a line of the user's, and a hash of the
+ * line. The hash is 0 for all of the C++ library, and the address itself for code without lines.
+ */
+struct symbol {
+	uintptr_t pc, hash;
+	bool own;
+};
+
+static const struct symbol *symbol_kept(uintptr_t pc)
+{
+	enum { KEPT = 1024 };
+	static struct symbol kept[KEPT];
+	struct symbol *s = &kept[pc * 31 % KEPT];
+	const char *file, *function;
+	int line;
+	if (s->pc == pc)
+		return s;
+	*s = (struct symbol){pc, pc, false};
+	if (!lab_where(pc, &file, &line, &function))
+		return s;
+	s->own = !symbol_is_library(file);
+	s->hash = s->own ? (unsigned)line : 0;
+	while (s->own && *file)
+		s->hash = (s->hash ^ (uint8_t)*file++) * 0x100000001b3u;
+	return s;
+}
+
+uintptr_t lab_line_hash(uintptr_t pc)
+{
+	const bool active = lab.active;
+	lab_activate(false);
+	const uintptr_t hash = symbol_kept(pc)->hash;
+	lab_activate(active);
+	return hash;
+}
+
+struct search {
+	uintptr_t pc, found;
+	bool inside;
+};
+
+static _Unwind_Reason_Code symbol_visit(struct _Unwind_Context *frame, void *arg)
+{
+	struct search *search = arg;
+	const uintptr_t at = _Unwind_GetIP(frame);
+	search->inside |= at == search->pc;
+	if (!search->inside || !lab_is_module_code(at) || !symbol_kept(at)->own)
+		return _URC_NO_REASON;
+	search->found = at;
+	return _URC_END_OF_STACK;
+}
+
+uintptr_t lab_own_place(uintptr_t pc)
+{
+	struct search search = {pc, pc, false};
+	const bool active = lab.active;
+	if (!lab.recording || !lab_is_module_code(pc))
+		return pc;
+	lab_activate(false); /* what libdw allocates is its own */
+	if (!symbol_kept(pc)->own)
+		(void)_Unwind_Backtrace(symbol_visit, &search);
+	lab_activate(active);
+	return search.found;
 }
 
 char *lab_source_at(uintptr_t pc, int before)
@@ -251,7 +390,8 @@ void lab_name_address_at(uintptr_t address, size_t event, char *text, size_t siz
 	Dwfl_Module *module = lab.recording ? lab_symbols(address) : NULL;
 	if (module && lab_variable_name(module, address, false, text, size))
 		return;
-	const char *name = module ? dwfl_module_addrinfo(module, address, &offset, &symbol, NULL, NULL, NULL) : NULL;
+	const char *name =
+	    symbol_demangled(module ? dwfl_module_addrinfo(module, address, &offset, &symbol, NULL, NULL, NULL) : NULL);
 	if (name && offset == 0)
 		snprintf(text, size, "%s", name);
 	else if (name)

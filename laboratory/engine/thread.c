@@ -287,10 +287,16 @@ static void tick(void)
 	lab_hash((uint64_t)self->id << 8 | self->next.kind);
 }
 
+static void thread_announce(struct lab_op op)
+{
+	lab.self->next = op;
+	lab.self->place = lab_own_place(op.pc);
+}
+
 void lab_point(struct lab_op op)
 {
 	struct lab_thread *self = lab.self;
-	self->next = op;
+	thread_announce(op);
 	self->ops++;
 	if (op.kind != LAB_LOAD) {
 		lab_turns_end(self);
@@ -351,7 +357,7 @@ void lab_thread_await(struct lab_op op, const struct lab_object *object,
                       bool (*can)(const struct lab_object *object, const struct lab_thread *thread))
 {
 	struct lab_thread *self = lab.self;
-	self->next = op;
+	thread_announce(op);
 	self->ops++;
 	lab_turns_end(self);
 	self->effects++;
@@ -490,7 +496,7 @@ void lab_turns_end(struct lab_thread *thread)
 static void spin(uintptr_t pc, bool over)
 {
 	struct lab_thread *self = lab.self;
-	self->next = (struct lab_op){LAB_RELAX, 1, 0, self->n_looks ? self->looks[0].address : 0, pc};
+	thread_announce((struct lab_op){LAB_RELAX, 1, 0, self->n_looks ? self->looks[0].address : 0, pc});
 	self->ops++;
 	self->repeats = 0;
 	self->offered = false;
@@ -721,7 +727,7 @@ void lab_thread_start(struct lab_thread *t, uintptr_t pc)
 	/* what it did since its last step happens before the new thread, too */
 	self->view.at[self->id].hb++;
 	lab_view_copy(&t->view, &self->view);
-	t->next.pc = pc;
+	t->next.pc = t->place = pc;
 	if (lab.steered)
 		lab_steer_start(t);
 	lab_ready(t);
@@ -730,7 +736,7 @@ void lab_thread_start(struct lab_thread *t, uintptr_t pc)
 int lab_join(struct lab_thread *thread, int64_t deadline, uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
-	self->next = (struct lab_op){LAB_JOIN, 0, 0, (uintptr_t)thread, pc};
+	thread_announce((struct lab_op){LAB_JOIN, 0, 0, (uintptr_t)thread, pc});
 	self->result = 0;
 	if (lab.steered && deadline != INT64_MAX)
 		lab_steer_refuse("a join with a deadline");

@@ -45,10 +45,23 @@ struct lab_event *lab_event(struct lab_op op)
 	lab_event_settle();
 	lab.events = lab_grown(lab.events, lab.n_events, &lab.room_events, sizeof *lab.events);
 	struct lab_event *event = &lab.events[lab.n_events++];
-	*event =
-	    (struct lab_event){.op = op, .thread = (uint8_t)lab.self->id, .preempted = lab.switched, .step = lab.steps};
+	*event = (struct lab_event){.op = op,
+	                            .place = lab_own_place(op.pc),
+	                            .thread = (uint8_t)lab.self->id,
+	                            .preempted = lab.switched,
+	                            .step = lab.steps};
 	lab.switched = false;
 	return event;
+}
+
+uintptr_t lab_place_then(unsigned thread, uintptr_t pc, uintptr_t address)
+{
+	for (size_t i = lab.n_events; i-- > 0;) {
+		const struct lab_event *e = &lab.events[i];
+		if (e->thread == thread && e->op.pc == pc && e->op.address >> 3 == address >> 3)
+			return e->place;
+	}
+	return pc;
 }
 
 void lab_hash(uint64_t value)
@@ -621,7 +634,7 @@ void lab_trace(struct lab_result *result)
 		step->fault = e->fault;
 		step->killed = e->op.kind == LAB_KILLED;
 		say(e, step);
-		place_of(e->op.pc, step);
+		place_of(e->place, step);
 	}
 	if (more.what)
 		steps[n++] = more;
@@ -631,7 +644,7 @@ void lab_trace(struct lab_result *result)
 	if (n > 0 && lab.verdict == LAB_USE_AFTER_FREE)
 		trace_mark_free(shown, n - 1, steps);
 	for (unsigned i = n; i < n + result->n_waiting; i++)
-		place_of(lab.threads[steps[i].thread].next.pc, &steps[i]);
+		place_of(lab.threads[steps[i].thread].place, &steps[i]);
 	free(shown);
 	free(rounds);
 	lab_allocated_explain();

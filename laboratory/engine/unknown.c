@@ -39,7 +39,7 @@
 static const char known[] =
     /* strings and characters */
     "bcmp:r@2r@2 bcopy:r@2w@2 bzero:w@1 ffs index:s isalnum isalpha isblank iscntrl isdigit "
-    "isgraph islower isprint ispunct isspace isupper isxdigit memccpy:~ memchr:~ memmem:r@1-r@3 "
+    "isgraph islower isprint ispunct isspace isupper isxdigit memccpy:~ memmem:r@1-r@3 "
     "mempcpy:w@2r@2 memrchr:r@2 rawmemchr:~ rindex:s stpcpy:~ stpncpy:w@2n2 strcasecmp:ss strcasestr:ss "
     "strchrnul:s strcoll:ss strcspn:ss strerror strerror_r:~ __xpg_strerror_r:~ strncasecmp:n2n2 strncat:~ "
     "strpbrk:ss strrchr:s strsep:~-s strspn:ss strstr:ss strtok_r:~-s __strtok_r:~-s strverscmp:ss strxfrm:~-s "
@@ -57,12 +57,17 @@ static const char known[] =
     "mrand48:!d nrand48:w6?d seed48:~r6!d srand48:!d frexp*:w4 modf:w8 modff:w4 modfl:w16 remquo*:w4 sincos:w8w8 "
     "sincosf:w4w4 sincosl:w16w16 lgamma_r:w4 lgammaf_r:w4 lgammal_r:w4 lgamma*:~ gamma*:~ nan:s nanf:s nanl:s "
     "nanf*:~ modff*:~ sincosf*:~ canonicalize*:~ getpayload*:~ setpayload*:~ totalorder*:~ "
+    /* by a locale; there is only "C" */
+    "__strtod_l:sw8 __strtof_l:sw8 strtold_l:sw8 __strtold_l:sw8 strtod_l:sw8 strtof_l:sw8 __strcoll_l:ss "
+    "__strxfrm_l:~-s __nl_langinfo_l nl_langinfo_l __wctype_l:s __iswctype_l __towupper_l __towlower_l "
+    "wctob btowc mbrtowc:~ wcrtomb:~ mbsrtowcs:~ mbsnrtowcs:~ wcsnrtombs:~ __wcscoll_l:~ __wcsxfrm_l:~ "
+    "__wcsftime_l:~ __strftime_l:~--sr56?e gettext:s dgettext:ss bindtextdomain:~ bind_textdomain_codeset:~ "
     /* the environment, and constants while a program runs */
     "getenv:s?e secure_getenv:s?e getpagesize getauxval __errno_location __h_errno_location "
     "uname:w390 getuid geteuid getgid getegid isatty localeconv nl_langinfo gnu_get_libc_version "
-    "getopt:~!g getopt_long:~!g gethostname:~ getrlimit:-w16 clearenv:~!e fileno "
+    "getopt:~!g getopt_long:~!g gethostname:~ getrlimit:-w16 clearenv:~!e "
     "getopt_long_only:~!g feof:f ferror:f clearerr:f fgetc:f getc:f ungetc:-f fseek:f "
-    "ftell:f rewind:f fseeko:f ftello:f __isoc99_fscanf:~f fscanf:~f putenv:~!e setenv:~ss!e unsetenv:~s!e "
+    "ftell:f rewind:f fseeko*:f ftello*:f __isoc99_fscanf:~f fscanf:~f putenv:~!e setenv:~ss!e unsetenv:~s!e "
     "__ctype_get_mb_cur_max "
     /* time as text */
     "asctime_r:r56w26 ctime_r:r8w26 difftime gmtime_r:r8w56 localtime_r:r8w56 mktime:w56?e "

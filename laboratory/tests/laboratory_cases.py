@@ -1175,6 +1175,28 @@ int main(void)
 """
 
 
+# Programs in C++: what the program is told to print of each, and the text of the program.
+CXX = {
+    "random": ("not proved: the program read the clock, the processor's number or a random number",
+               "#include <random>\nint main() { return std::random_device()() == 7; }"),
+    "random_early": ("not proved: the program read the clock, the processor's number or a random number",
+                     "#include <random>\nstatic std::mt19937 of{std::random_device{}()};\nint main() { return of() == 7; }"),
+    "string": ("DATA RACE string (model): read of s", "#include <string>\n#include <thread>\nstatic std::string s;\n"
+               'int main()\n{\n\tstd::thread other([] { s += "b"; });\n\ts = "a";\n\tother.join();\n}'),
+    "lock_free": ("proved: all 1 execution", "#include <atomic>\nstatic std::atomic<int> one;\nstruct pair { long of[2]; };\nstatic std::atomic<pair> two;\n"
+                  "int main() { return !one.is_lock_free() || two.is_lock_free(); }"),
+    "fileno": ("NOT MODELLED fileno (model): main calls fileno()", '#include <fstream>\nint main() { std::ifstream("/dev/null").get(); }'),
+    "lines": ("lines.cc:6 (main::{lambda()#1}::operator())), which main holds since lines.cc:8 (main)",
+              "#include <mutex>\n#include <thread>\nstatic std::mutex a, b;\nint main()\n{\n\tstd::thread other([] { std::lock_guard one(a), two(b); });\n"
+              "\t{\n\t\tstd::lock_guard one(b), two(a);\n\t}\n\tother.join();\n}"),
+    "atomic": ("/atomic.cc:6 main x.store(1", "#include <atomic>\n#include <cassert>\nstatic std::atomic<int> x;\nint main()\n{\n"
+               "\tx.store(1, std::memory_order_release);\n\tassert(x == 2);\n}"),
+    # All fields of one mutex are raced for.
+    "fields": ("DATA RACE fields (model): ", "#include <mutex>\n#include <thread>\nstruct pool {\n\tstd::thread worker;\n\tstd::mutex m;\n"
+               "\tpool() : worker([this] { m.lock(); m.unlock(); }) {}\n\t~pool() { worker.join(); }\n};\nint main() { pool p; }"),
+    "locale": ('makes the locale "xx"', '#include <locale>\nint main() { std::locale("xx"); }'),
+}
+
 # A relaxed store after a release store of the same thread continues the release sequence in C11,
 # and not in C++20.
 SEQUENCE = """#ifdef __cplusplus
@@ -1265,6 +1287,11 @@ def proofs(tool):
             path = folder.write("sequence" + ending, SEQUENCE)
             for strategy in ("graphs", "dfs:all"):
                 expect(tool.says(path, *" ".join(options).split(), "--strategy", strategy, status=status), "DATA RACE" if status else "proved: all")
+        for name, (said, text) in CXX.items():
+            out = tool.says(folder.write(name + ".cc", text), "-std=c++17", status=None)
+            expect(" ".join(out.split()), said.strip())
+            if out.count("DATA RACE") > 1 and name == "fields":
+                raise Failure(out)
         path = folder.write("reuse.c", REUSE)
         for strategy in ("graphs", "dfs:all"):
             expect(tool.says(path, "--strategy", strategy, status=1), "main returns 1", "allocate other, a freed block")
