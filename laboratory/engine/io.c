@@ -48,8 +48,13 @@ struct lab_op lab_io_poll_op(uintptr_t pc)
 	return op;
 }
 
+static bool is_clear; /* no execution has opened a file since the tables were cleared */
+
 void lab_io_reset(void)
 {
+	if (is_clear)
+		return;
+	is_clear = true;
 	LAB_EACH (i, lab_io_files)
 		memset(&lab_io_files[i], 0, offsetof(struct lab_file, looked));
 	memset(numbers, 0, sizeof numbers);
@@ -122,6 +127,7 @@ struct lab_file *lab_io_of(int number)
 
 struct lab_file *lab_io_open(enum lab_io_kind kind, int flags, uintptr_t pc)
 {
+	is_clear = false;
 	LAB_EACH (i, lab_io_files) {
 		struct lab_file *f = &lab_io_files[i];
 		if (f->refs > 0)
