@@ -15,15 +15,26 @@
 #include <unistd.h>
 
 enum { NODES = 64, STREAMS = 64 };
-static struct lab_node {
-	char *path;
-	struct stat real;
-	char *kept, *bytes; /* the contents of the real file, and those of this execution */
-	size_t kept_size, size;
-	bool real_exists, exists;
-	uint32_t generation, clock;
+/* The last use of a name or of a file. */
+struct used {
 	unsigned thread;
-} nodes[NODES];
+	uint32_t clock;
+};
+/* A file of this execution. It lives on while it is open, also if its name is gone. */
+struct lab_node {
+	struct stat is;
+	char *bytes;
+	size_t size;
+	struct used used;
+};
+static struct name {
+	char *path;
+	struct stat real;      /* of the real file; st_mode is 0 if there is none */
+	char *kept;            /* its contents */
+	struct lab_node *node; /* the file that has the name, or NULL */
+	uint32_t generation;
+	struct used used;
+} names[NODES];
 
 static FILE *streams[STREAMS]; /* the open stream of each descriptor, or NULL */
 
@@ -38,55 +49,65 @@ void lab_io_file_reset(void)
 
 /*
  * Reads what the real file has, if there is one. Returns false if there is one and it is neither a
- * regular file nor /dev/null, or cannot be read.
+ * regular file, nor /dev/null, nor the name of a socket, or cannot be read.
  */
-static bool file_read(struct lab_node *n, const char *path)
+static bool file_read(struct name *n, const char *path)
 {
-	const int real = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	n->real_exists = real >= 0;
-	if (real < 0 ? errno != ENOENT
-	             : fstat(real, &n->real) != 0 || !(S_ISREG(n->real.st_mode) || strcmp(path, "/dev/null") == 0))
-		return false;
-	n->path = strdup(path);
-	if (real < 0)
+	if (stat(path, &n->real) != 0)
+		return errno == ENOENT;
+	n->kept = malloc((size_t)n->real.st_size + 1);
+	if (S_ISSOCK(n->real.st_mode) || strcmp(path, "/dev/null") == 0)
 		return true;
-	n->kept_size = (size_t)n->real.st_size;
-	n->kept = malloc(n->kept_size + 1);
-	const bool whole = n->kept && read(real, n->kept, n->kept_size) == n->real.st_size;
+	const int real = S_ISREG(n->real.st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	const bool whole = real >= 0 && n->kept && read(real, n->kept, (size_t)n->real.st_size) == n->real.st_size;
 	close(real);
 	return whole;
 }
 
-static struct lab_node *file_node(const char *path, uintptr_t pc)
+static struct lab_node *file_new(struct name *n, const struct stat *is)
 {
-	char *whole = realpath(path, NULL);
+	n->node = lab_map(sizeof *n->node);
+	*n->node = (struct lab_node){*is, n->kept, (size_t)is->st_size, {lab.self->id, 0}};
+	return n->node;
+}
+
+/* Returns the name. If its folder does not exist, it sets errno and returns NULL. */
+static struct name *file_name(const char *path, uintptr_t pc)
+{
+	char whole[PATH_MAX + NAME_MAX + 2];
+	if (!realpath(path, whole)) {
+		const char *last = strrchr(path, '/');
+		char *folder = last ? strndup(path, (size_t)(last + 1 - path)) : strdup(".");
+		const bool found = realpath(folder, whole);
+		free(folder);
+		if (!found)
+			return NULL;
+		snprintf(whole + strlen(whole), NAME_MAX + 2, "/%s", last ? last + 1 : path);
+	}
 	unsigned i = 0;
-	for (; i < NODES && nodes[i].path && strcmp(nodes[i].path, whole ?: path) != 0; i++)
+	for (; i < NODES && names[i].path && strcmp(names[i].path, whole) != 0; i++)
 		;
-	struct lab_node *n = &nodes[i];
-	if (i < NODES && !n->path && !file_read(n, whole ?: path))
-		i = NODES;
-	free(whole);
-	if (i == NODES)
+	struct name *n = &names[i];
+	if (i < NODES && !n->path && file_read(n, whole))
+		n->path = strdup(whole);
+	if (i == NODES || !n->path)
 		lab_unmodelled(pc, "opens %s: the model has %d regular files", path, NODES);
 	if (n->generation != lab.generation) {
 		n->generation = lab.generation;
-		n->exists = n->real_exists;
-		n->size = n->kept_size;
-		n->bytes = n->kept;
-		n->thread = lab.self->id;
-		n->clock = 0;
+		n->node = NULL;
+		n->used = (struct used){lab.self->id, 0};
+		if (n->real.st_mode)
+			(void)file_new(n, &n->real);
 	}
 	return n;
 }
 
 /* Notes a use of the file. Each call that reads or changes the file calls this before. */
-static void file_used(struct lab_node *n)
+static void file_used(struct used *u)
 {
-	if (!lab_is_known(n->thread, n->clock))
+	if (!lab_is_known(u->thread, u->clock))
 		lab_met(LAB_MET_FILES);
-	n->thread = lab.self->id;
-	n->clock = lab_clock_after(lab.self);
+	*u = (struct used){lab.self->id, lab_clock_after(lab.self)};
 }
 
 static void file_resize(struct lab_node *n, size_t size)
@@ -99,19 +120,23 @@ static void file_resize(struct lab_node *n, size_t size)
 
 static struct lab_file *file_open(const char *path, int flags, uintptr_t pc)
 {
-	struct lab_node *n = file_node(path, pc);
-	file_used(n);
-	if (!n->exists && !(flags & O_CREAT))
+	struct name *n = file_name(path, pc);
+	if (!n)
+		return NULL;
+	file_used(&n->used);
+	if (!n->node && !(flags & O_CREAT))
 		errno = ENOENT;
-	else if (n->exists && flags & O_CREAT && flags & O_EXCL)
+	else if (n->node && flags & O_CREAT && flags & O_EXCL)
 		errno = EEXIST;
+	else if (n->node && S_ISSOCK(n->node->is.st_mode))
+		errno = ENXIO;
 	else {
 		lab_shared_step(LAB_SHARED_FILES, pc);
 		struct lab_file *f = lab_io_open(LAB_IO_FILE, 0, pc);
-		if (!n->exists || flags & O_TRUNC)
-			n->size = 0;
-		n->exists = true;
-		f->node = n;
+		f->node = n->node ?: file_new(n, &(struct stat){.st_mode = S_IFREG | 0644, .st_nlink = 1});
+		file_used(&f->node->used);
+		if (flags & O_TRUNC)
+			f->node->size = 0;
 		f->flags = flags;
 		return f;
 	}
@@ -124,7 +149,7 @@ ssize_t lab_io_file_move(struct lab_file *f, const struct iovec *v, size_t n, bo
 	ssize_t done = 0;
 	if ((f->flags & O_ACCMODE) == (writes ? O_RDONLY : O_WRONLY))
 		return lab_error(EBADF);
-	file_used(node);
+	file_used(&node->used);
 	if (writes && f->flags & O_APPEND)
 		f->offset = (off_t)node->size;
 	for (; n-- > 0; v++) {
@@ -139,6 +164,8 @@ ssize_t lab_io_file_move(struct lab_file *f, const struct iovec *v, size_t n, bo
 		f->offset += (off_t)size;
 		done += (ssize_t)size;
 	}
+	if (S_ISCHR(node->is.st_mode))
+		node->size = 0; /* /dev/null */
 	return done;
 }
 
@@ -152,7 +179,7 @@ static off64_t file_seek(struct lab_file *f, off64_t to, int whence)
 {
 	if (f->kind != LAB_IO_FILE)
 		return lab_error(ESPIPE);
-	file_used(f->node);
+	file_used(&f->node->used);
 	to += whence == SEEK_CUR ? f->offset : whence == SEEK_END ? (off64_t)f->node->size : 0;
 	if (to < 0)
 		return lab_error(EINVAL);
@@ -168,12 +195,15 @@ static off64_t file_lseek(int number, off64_t to, int whence)
 static int file_fstat(int number, struct stat *to)
 {
 	struct lab_file *f = lab_io_of(number);
-	if (!f)
+	if (!f && (number < 0 || number >= LAB_IO_FIRST))
 		return -1;
 	LAB_STORE(to, PC,
-	          f->node ? f->node->real : (struct stat){.st_mode = f->kind == LAB_IO_SOCKET ? S_IFSOCK : S_IFIFO});
-	if (f->node) {
-		file_used(f->node);
+	          f && f->node ? f->node->is
+	                       : (struct stat){.st_mode = !f                         ? S_IFCHR
+	                                                  : f->kind == LAB_IO_SOCKET ? S_IFSOCK
+	                                                                             : S_IFIFO});
+	if (f && f->node) {
+		file_used(&f->node->used);
 		to->st_size = (off_t)f->node->size;
 	}
 	return 0;
@@ -191,10 +221,12 @@ static int file_unlink(const char *path)
 		a->size = 0;
 		return 0;
 	}
-	struct lab_node *n = file_node(path, PC);
-	file_used(n);
-	const int error = n->exists ? 0 : ENOENT;
-	n->exists = false;
+	struct name *n = file_name(path, PC);
+	if (!n)
+		return -1;
+	file_used(&n->used);
+	const int error = n->node ? 0 : ENOENT;
+	n->node = NULL;
 	return lab_error(error);
 }
 
@@ -247,7 +279,7 @@ bool lab_io_use_stream(const FILE *stream)
 		if (!stream || streams[i] != stream)
 			continue;
 		if (f && f->node)
-			file_used(f->node);
+			file_used(&f->node->used);
 		return true;
 	}
 	return false;

@@ -33,11 +33,14 @@ static struct watch {
 static uint32_t newest, timers;
 static int64_t soonest; /* no timer expires before this time */
 
-/* What each thread waits for: either some files, or an epoll set. */
+/*
+ * What each thread waits for: either some files, or an epoll set. As in Linux, poll() watches the
+ * files that the descriptors had when it began, also if another thread closes one meanwhile.
+ */
 static struct wait {
 	struct pollfd *files;
 	nfds_t n;
-	struct lab_file *set;
+	struct lab_file *set, *held[LAB_IO_NUMBERS];
 	uint32_t timers;
 } waits[LAB_THREADS];
 
@@ -89,9 +92,10 @@ void lab_io_pass(void)
 		if (soonest > lab.now)
 			return;
 		const int64_t more = f->interval ? (lab.now - soonest) / f->interval + 1 : 1;
+		if (f->in->count == 0) /* Linux's timer runs on when it is read */
+			lab_io_wake(f, LAB_IO_IN);
 		f->in->count += (uint64_t)more;
 		f->next = f->interval ? soonest + more * f->interval : INT64_MAX;
-		lab_io_wake(f, POLLIN);
 	}
 }
 
@@ -131,32 +135,42 @@ short lab_io_events(const struct lab_file *f)
 	const struct lab_channel *in = f->in, *out = f->out;
 	unsigned events = 0;
 	if (f->kind == LAB_IO_FILE)
-		return POLLIN | POLLOUT;
+		return LAB_IO_IN | LAB_IO_OUT;
 	if (f->kind == LAB_IO_EPOLL)
-		return poll_first(f, newest) ? POLLIN : 0;
-	const bool ended = in && !in->writer, broken = out && !out->reader, socket = f->kind == LAB_IO_SOCKET;
+		return poll_first(f, newest) ? LAB_IO_IN : 0;
+	const bool ended = in && !(in->writer && in->reader), broken = out && !out->reader,
+		   socket = f->kind == LAB_IO_SOCKET;
 	if (in && (in->count > 0 || f->next <= lab.now || (ended && socket)))
-		events |= POLLIN;
+		events |= LAB_IO_IN;
 	if (ended)
-		events |= !socket ? POLLHUP : broken || !out || !out->writer ? POLLRDHUP | POLLHUP : POLLRDHUP;
+		events |= !socket                                              ? POLLHUP
+		          : !out->writer || (broken && !lab_io_is_internet(f)) ? POLLRDHUP | POLLHUP
+		                                                               : POLLRDHUP;
 	if (broken)
-		events |= socket ? POLLOUT : POLLERR;
+		events |= socket ? LAB_IO_OUT : POLLERR;
 	if (out && out->count + (f->kind == LAB_IO_PIPE ? PIPE_BUF : 1) <= out->room)
-		events |= POLLOUT;
-	if (in && in->reset)
+		events |= LAB_IO_OUT;
+	if (in && in->error)
 		events |= POLLERR;
-	return (short)(socket && !in ? POLLOUT | POLLHUP : events);
+	if (f->kind >= LAB_IO_EVENT)
+		events &= ~(unsigned)(POLLRDNORM | POLLWRNORM);
+	return (short)(socket && !in ? LAB_IO_OUT | POLLHUP : events);
 }
 
-/* Stores the events of each file as poll() does. Returns how many files have events. */
-static int poll_scan(struct pollfd *files, nfds_t n)
+/*
+ * Stores the events of each file as poll() does. Returns how many files have events. If `held` is
+ * not NULL, a descriptor that is not that of its file any more has no event.
+ */
+static int poll_scan(struct pollfd *files, nfds_t n, struct lab_file *const *held)
 {
 	int found = 0;
 	for (struct pollfd *p = files; p < files + n; p++) {
 		const struct lab_file *f = lab_io_find(p->fd);
 		p->revents = f ? (short)(lab_io_events(f) & (p->events | POLLERR | POLLHUP)) : p->fd < 0 ? 0 : POLLNVAL;
+		if (held && (unsigned)p->fd < LAB_IO_NUMBERS && held[p->fd] != f)
+			p->revents = 0;
 		if (p->fd >= 0 && p->fd < LAB_IO_FIRST)
-			p->revents = (short)(p->events & (p->fd == 0 ? POLLIN : POLLOUT));
+			p->revents = (short)(p->events & (p->fd == 0 ? LAB_IO_IN : LAB_IO_OUT));
 		found += p->revents != 0;
 	}
 	return found;
@@ -177,7 +191,7 @@ static bool poll_look(const struct wait *w, int64_t *due)
 		if (f && f->next < *due)
 			*due = f->next;
 	}
-	return w->set ? poll_first(w->set, newest) != NULL : poll_scan(w->files, w->n) > 0;
+	return w->set ? poll_first(w->set, newest) != NULL : poll_scan(w->files, w->n, w->held) > 0;
 }
 
 static bool poll_can(const struct lab_object *o, const struct lab_thread *t)
@@ -228,18 +242,24 @@ static int64_t poll_deadline(int ms)
 
 static int poll_until(struct pollfd *files, nfds_t n, int64_t deadline, uintptr_t pc)
 {
+	struct wait w = {.files = files, .n = n};
 	lab_writes(files, n * sizeof *files, pc);
 	for (nfds_t i = 0; i < n; i++)
-		if (files[i].fd >= 0)
-			(void)lab_io_of(files[i].fd);
+		if (files[i].fd >= 0 && lab_io_of(files[i].fd) && !w.held[files[i].fd]) {
+			w.held[files[i].fd] = lab_io_find(files[i].fd);
+			w.held[files[i].fd]->refs++;
+		}
 	if (n > 0)
-		poll_wait((struct wait){.files = files, .n = n}, deadline, pc);
+		poll_wait(w, deadline, pc);
 	else
 		lab_sleep(deadline == INT64_MAX ? -1 : deadline, pc);
-	const int found = poll_scan(files, n);
+	const int found = poll_scan(files, n, NULL);
 	for (nfds_t i = 0; i < n; i++)
 		if (files[i].revents > 0 && lab_io_find(files[i].fd))
 			lab_io_known(lab_io_find(files[i].fd), pc);
+	LAB_EACH (i, w.held)
+		if (w.held[i])
+			lab_io_drop(w.held[i], pc);
 	return found;
 }
 
@@ -289,7 +309,7 @@ static int poll_select_until(int n, fd_set *sets[3], int64_t deadline, uintptr_t
 
 static int poll_select(int n, fd_set *in, fd_set *out, fd_set *other, struct timeval *t)
 {
-	return poll_select_until(n, (fd_set *[]){in, out, other}, t ? lab.now + lab_io_span(t) : INT64_MAX, PC);
+	return poll_select_until(n, (fd_set *[]){in, out, other}, t ? lab_io_after(lab.now, t) : INT64_MAX, PC);
 }
 
 static int poll_pselect(int n, fd_set *in, fd_set *out, fd_set *other, const struct timespec *t)
@@ -416,7 +436,7 @@ bool lab_io_lost(const struct lab_thread *t, int *number)
 		const struct watch *w = &watches[i];
 		*number = w->number;
 		if (t->next.order == LAB_SYNC_POLL && w->set && w->set == waits[t->id].set &&
-		    (uint16_t)lab_io_events(w->file) & w->asked & POLLIN)
+		    (uint16_t)lab_io_events(w->file) & w->asked & LAB_IO_IN)
 			return true;
 	}
 	return false;
@@ -473,9 +493,16 @@ static struct lab_file *poll_timer(int number, uintptr_t pc)
 	return f;
 }
 
+static bool poll_is_span(const struct timespec *t)
+{
+	return t->tv_sec >= 0 && t->tv_nsec >= 0 && t->tv_nsec < 1000000000;
+}
+
 static int poll_timerfd_settime(int number, int flags, const struct itimerspec *to, struct itimerspec *was)
 {
 	lab_reads(to, sizeof *to, PC);
+	if (!poll_is_span(&to->it_value) || !poll_is_span(&to->it_interval))
+		return lab_error(EINVAL);
 	struct lab_file *f = poll_timer(number, PC);
 	if (!f)
 		return -1;

@@ -141,6 +141,7 @@ void lab_posix_refuse(uintptr_t pc);
  * of cancellation.
  */
 uint64_t lab_thread_settings(void);
+bool lab_thread_blocks(int number); /* whether the running thread blocks the signal */
 /* The function that a thread of the program runs. Exactly one of the two is not NULL. */
 struct lab_start {
 	void *(*posix)(void *);
