@@ -380,7 +380,7 @@ static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, in
 			lab_met(LAB_MET_KERNEL);
 		const uint64_t value = f->by_one && c->count > 0 ? 1 : c->count;
 		const bool counts = f->kind >= LAB_IO_EVENT,
-			   was_full = !(c->writer && lab_io_events(c->writer) & POLLOUT);
+			   was_full = c->writer && !(lab_io_events(c->writer) & POLLOUT);
 		n = counts ? sizeof value : value < size - done ? value : size - done;
 		const bool drops = flags & MSG_TRUNC; /* The bytes of a TCP connection are dropped (tcp(7)). */
 		io_touch(v, drops ? 0 : done + n, true, pc);
@@ -393,9 +393,8 @@ static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, in
 		c->begin = (c->begin + n) % LAB_IO_ROOM;
 		c->count -= counts ? value : n;
 		c->room = c->usual;
-		/* a local socket wakes its writer as soon as the memory of a message is free */
-		if ((was_full || (c->count == 0 && f->own.is.ss_family == AF_UNIX)) && c->writer &&
-		    lab_io_events(c->writer) & POLLOUT)
+		/* a counter wakes its writers each time, a local socket when the memory of a message is free */
+		if (was_full || f->kind == LAB_IO_EVENT || (c->count == 0 && f->own.is.ss_family == AF_UNIX))
 			lab_io_wake(c->writer, LAB_IO_OUT);
 		lab_io_changed(c, pc);
 	} while (flags & MSG_WAITALL && done < size && n > 0);
@@ -410,7 +409,7 @@ static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, in
 static int io_broken(struct lab_file *f, int flags, uintptr_t pc)
 {
 	struct lab_channel *c = f->out;
-	if (f->kind == LAB_IO_SOCKET && lab_io_is_internet(f)) {
+	if (lab_io_is_internet(f)) {
 		lab_io_point(f->in, LAB_SYNC_USE, pc);
 		lab_met(LAB_MET_KERNEL);
 		const int error = lab_io_take_error(f->in);
@@ -494,7 +493,7 @@ ssize_t lab_io_move(int number, const struct iovec *v, size_t n, int flags, bool
 		return lab_error(f->kind == LAB_IO_SOCKET ? ENOTCONN : f->kind > LAB_IO_SOCKET ? EINVAL : EBADF);
 	if (flags & MSG_OOB || (flags & MSG_TRUNC && (writes || f->own.is.ss_family == AF_UNIX)))
 		lab_no_file(writes ? "send" : "recv", pc);
-	if (f->kind >= LAB_IO_EVENT && size < sizeof(uint64_t))
+	if (f->kind >= LAB_IO_EVENT && (size < sizeof(uint64_t) || (writes && size > sizeof(uint64_t))))
 		return lab_error(EINVAL);
 	if (size == 0)
 		return 0;

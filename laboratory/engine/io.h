@@ -62,9 +62,7 @@ struct lab_looked {
 	uint32_t at[LAB_THREADS]; /* each thread's clock at its last look since that change */
 };
 
-/*
- * The events of a file from which bytes, or to which bytes, can come.
- */
+/* The events that poll() reports when a read, or a write, of the file is possible. */
 enum { LAB_IO_IN = POLLIN | POLLRDNORM, LAB_IO_OUT = POLLOUT | POLLWRNORM };
 
 /* An open file. Each of its descriptors, and each call that waits, counts as a reference to it. */
@@ -142,7 +140,10 @@ int64_t lab_io_deadline(struct lab_file *file, bool writes, bool waits);
 /* --- io_poll.c --- */
 /* Returns the events that the file has now: LAB_IO_IN and others. */
 short lab_io_events(const struct lab_file *file);
-/* Tells epoll sets that the events have begun. The caller calls lab_io_changed() afterwards. */
+/*
+ * Tells epoll sets that those of the events have begun which the file now has. `file` may be NULL.
+ * The caller calls lab_io_changed() afterwards.
+ */
 void lab_io_wake(const struct lab_file *file, unsigned events);
 /* Makes the timers that are due expire, in the order of their times. */
 void lab_io_pass(void);

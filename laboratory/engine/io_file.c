@@ -74,16 +74,9 @@ static struct lab_node *file_new(struct name *n, const struct stat *is)
 /* Returns the name. If its folder does not exist, it sets errno and returns NULL. */
 static struct name *file_name(const char *path, uintptr_t pc)
 {
-	char whole[PATH_MAX + NAME_MAX + 2];
-	if (!realpath(path, whole)) {
-		const char *last = strrchr(path, '/');
-		char *folder = last ? strndup(path, (size_t)(last + 1 - path)) : strdup(".");
-		const bool found = realpath(folder, whole);
-		free(folder);
-		if (!found)
-			return NULL;
-		snprintf(whole + strlen(whole), NAME_MAX + 2, "/%s", last ? last + 1 : path);
-	}
+	char whole[PATH_MAX]; /* realpath() stores in it the path as far as it exists, and one name more */
+	if (!realpath(path, whole) && strcmp(basename(whole), basename(path)) != 0)
+		return NULL;
 	unsigned i = 0;
 	for (; i < NODES && names[i].path && strcmp(names[i].path, whole) != 0; i++)
 		;

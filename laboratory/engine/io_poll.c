@@ -34,8 +34,9 @@ static uint32_t newest, timers;
 static int64_t soonest; /* no timer expires before this time */
 
 /*
- * What each thread waits for: either some files, or an epoll set. As in Linux, poll() watches the
- * files that the descriptors had when it began, also if another thread closes one meanwhile.
+ * What each thread waits for: either some files, or an epoll set. poll() holds the files that the
+ * descriptors had when it began. If another thread closes a descriptor, the file lives on, and the
+ * close does not end the wait.
  */
 static struct wait {
 	struct pollfd *files;
@@ -57,13 +58,15 @@ static unsigned poll_events(const struct watch *w)
 }
 
 /*
- * Puts a watch into the list. Steps on two channels commute, but the order of the list tells which
+ * Puts a watch into the list if it is not there and has one of the events. Steps on two channels commute, but the order of the list tells which
  * of them came first. So nothing is proved if the step that put another watch there may come before
  * or after this one. A timer may expire before or after the step of any thread; timers expire in
  * the order of their times.
  */
-static void poll_enlist(struct watch *w)
+static void poll_enlist(struct watch *w, unsigned events)
 {
+	if (w->since || !(poll_events(w) & events))
+		return;
 	const bool timer = w->file->kind == LAB_IO_TIMER;
 	w->since = ++newest;
 	w->waker = lab.self->id;
@@ -77,8 +80,8 @@ static void poll_enlist(struct watch *w)
 void lab_io_wake(const struct lab_file *file, unsigned events)
 {
 	LAB_EACH (i, watches)
-		if (watches[i].file == file && watches[i].events & events && !watches[i].since)
-			poll_enlist(&watches[i]);
+		if (watches[i].set && watches[i].file == file)
+			poll_enlist(&watches[i], events);
 }
 
 void lab_io_pass(void)
@@ -92,10 +95,10 @@ void lab_io_pass(void)
 		if (soonest > lab.now)
 			return;
 		const int64_t more = f->interval ? (lab.now - soonest) / f->interval + 1 : 1;
-		if (f->in->count == 0) /* Linux's timer runs on when it is read */
-			lab_io_wake(f, LAB_IO_IN);
+		const bool edge = f->in->count == 0; /* Linux's timer runs on when it is read */
 		f->in->count += (uint64_t)more;
 		f->next = f->interval ? soonest + more * f->interval : INT64_MAX;
+		lab_io_wake(f, edge ? LAB_IO_IN : 0);
 	}
 }
 
@@ -152,8 +155,6 @@ short lab_io_events(const struct lab_file *f)
 		events |= LAB_IO_OUT;
 	if (in && in->error)
 		events |= POLLERR;
-	if (f->kind >= LAB_IO_EVENT)
-		events &= ~(unsigned)(POLLRDNORM | POLLWRNORM);
 	return (short)(socket && !in ? LAB_IO_OUT | POLLHUP : events);
 }
 
@@ -377,14 +378,13 @@ static int poll_epoll_ctl(int number, int command, int of, const struct epoll_ev
 	if (command == EPOLL_CTL_DEL)
 		*w = (struct watch){0};
 	else {
-		*w = (struct watch){.set = set,
-		                    .file = file,
-		                    .number = of,
-		                    .events = event->events | EPOLLERR | EPOLLHUP,
-		                    .asked = event->events,
-		                    .data = event->data};
-		if (poll_events(w))
-			poll_enlist(w);
+		w->set = set;
+		w->file = file;
+		w->number = of;
+		w->events = event->events | EPOLLERR | EPOLLHUP;
+		w->asked = event->events;
+		w->data = event->data;
+		poll_enlist(w, ~0u);
 	}
 	lab_io_changed(set->in, PC);
 	return 0;

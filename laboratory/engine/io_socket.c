@@ -121,14 +121,13 @@ static int socket_bind(int number, const struct sockaddr *address, socklen_t siz
 	struct lab_address own = socket_read(address, size, PC);
 	if (f->own.size > 0)
 		return lab_error(EINVAL);
-	const bool any = own.is.ss_family != AF_UNIX && *socket_port(&own) == 0;
-	in_port_t port = (in_port_t)(40000 + number);
-	do {
-		if (any)
-			*socket_port(&own) = htons(port++);
-	} while (any && socket_is_taken(f, &own));
-	if (!any && socket_is_taken(f, &own))
-		return lab_error(EADDRINUSE);
+	in_port_t *port = socket_port(&own);
+	const bool any = own.is.ss_family != AF_UNIX && *port == 0;
+	if (any)
+		*port = htons((in_port_t)(40000 + number));
+	for (; socket_is_taken(f, &own); ++*port)
+		if (!any)
+			return lab_error(EADDRINUSE);
 	lab_io_change(&f->looked);
 	f->own = own;
 	return 0;
@@ -297,8 +296,7 @@ static int socket_setsockopt(int number, int level, int option, const void *valu
 	if (c && n > 0 && n <= LAB_IO_ROOM) {
 		lab_io_point(c, LAB_SYNC_USE, PC);
 		c->room = c->usual = (unsigned)n;
-		if (c->writer && lab_io_events(c->writer) & POLLOUT)
-			lab_io_wake(c->writer, LAB_IO_OUT);
+		lab_io_wake(c->writer, LAB_IO_OUT);
 		lab_io_changed(c, PC);
 	}
 	lab_io_change(&f->looked);
