@@ -206,6 +206,8 @@ bool lab_io_step(struct lab_channel *c, enum lab_sync what, size_t size, int64_t
 	lab.self->round = size;
 	const bool possible = lab_object_wait(op, o, writes ? io_can_write : io_can_read, deadline) == 0;
 	lab_sync_event(op, possible ? 0 : EAGAIN);
+	if (possible && deadline == 0 && !writes && c->reader && lab_io_is_internet(c->reader))
+		lab_met(LAB_MET_KERNEL);
 	if (!possible)
 		lab_looked(o->address, 0); /* a thread that spins runs again when this changes */
 	else if (writes)
@@ -376,8 +378,6 @@ static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, in
 			return done > 0 ? (ssize_t)done : lab_error(EAGAIN);
 		if (c->count == 0 && c->error && c->error != EPIPE && done == 0)
 			return lab_error(lab_io_take_error(c));
-		if (deadline == 0 && lab_io_is_internet(f))
-			lab_met(LAB_MET_KERNEL);
 		const uint64_t value = f->by_one && c->count > 0 ? 1 : c->count;
 		const bool counts = f->kind >= LAB_IO_EVENT,
 			   was_full = c->writer && !(lab_io_events(c->writer) & POLLOUT);
@@ -413,10 +413,9 @@ static int io_broken(struct lab_file *f, int flags, uintptr_t pc)
 		lab_io_point(f->in, LAB_SYNC_USE, pc);
 		lab_met(LAB_MET_KERNEL);
 		const int error = lab_io_take_error(f->in);
-		if (error && error != EPIPE)
+		/* There is no error while the other side closes one channel after the other. */
+		if ((error && error != EPIPE) || (c->writer && f->in->writer))
 			return error;
-		if (c->writer && f->in->writer)
-			return 0; /* the other side closes one channel after the other */
 		if (c->writer) {
 			c->writer = NULL;
 			f->in->error = EPIPE;

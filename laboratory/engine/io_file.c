@@ -10,30 +10,26 @@
  * A stream of fopen() is a stream of the C library, and the functions of this file move its bytes.
  */
 #include "io.h"
+#include <libgen.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 enum { NODES = 64, STREAMS = 64 };
-/* The last use of a name or of a file. */
-struct used {
-	unsigned thread;
-	uint32_t clock;
-};
 /* A file of this execution. It lives on while it is open, also if its name is gone. */
 struct lab_node {
-	struct stat is;
+	struct stat is; /* st_mode is 0 as long as there is no file of the name */
 	char *bytes;
 	size_t size;
-	struct used used;
+	unsigned thread; /* the thread that has used the file last, and its clock then */
+	uint32_t clock;
 };
 static struct name {
 	char *path;
 	struct stat real;      /* of the real file; st_mode is 0 if there is none */
 	char *kept;            /* its contents */
-	struct lab_node *node; /* the file that has the name, or NULL */
+	struct lab_node *node; /* the file that has the name */
 	uint32_t generation;
-	struct used used;
 } names[NODES];
 
 static FILE *streams[STREAMS]; /* the open stream of each descriptor, or NULL */
@@ -64,18 +60,17 @@ static bool file_read(struct name *n, const char *path)
 	return whole;
 }
 
-static struct lab_node *file_new(struct name *n, const struct stat *is)
+static void file_new(struct name *n, const struct stat *is)
 {
 	n->node = lab_map(sizeof *n->node);
-	*n->node = (struct lab_node){*is, n->kept, (size_t)is->st_size, {lab.self->id, 0}};
-	return n->node;
+	*n->node = (struct lab_node){*is, n->kept, (size_t)is->st_size, lab.self->id, 0};
 }
 
 /* Returns the name. If its folder does not exist, it sets errno and returns NULL. */
 static struct name *file_name(const char *path, uintptr_t pc)
 {
 	char whole[PATH_MAX]; /* realpath() stores in it the path as far as it exists, and one name more */
-	if (!realpath(path, whole) && strcmp(basename(whole), basename(path)) != 0)
+	if (!realpath(path, whole) && access(dirname(strdupa(path)), F_OK) != 0)
 		return NULL;
 	unsigned i = 0;
 	for (; i < NODES && names[i].path && strcmp(names[i].path, whole) != 0; i++)
@@ -87,20 +82,18 @@ static struct name *file_name(const char *path, uintptr_t pc)
 		lab_unmodelled(pc, "opens %s: the model has %d regular files", path, NODES);
 	if (n->generation != lab.generation) {
 		n->generation = lab.generation;
-		n->node = NULL;
-		n->used = (struct used){lab.self->id, 0};
-		if (n->real.st_mode)
-			(void)file_new(n, &n->real);
+		file_new(n, &n->real);
 	}
 	return n;
 }
 
 /* Notes a use of the file. Each call that reads or changes the file calls this before. */
-static void file_used(struct used *u)
+static void file_used(struct lab_node *n)
 {
-	if (!lab_is_known(u->thread, u->clock))
+	if (!lab_is_known(n->thread, n->clock))
 		lab_met(LAB_MET_FILES);
-	*u = (struct used){lab.self->id, lab_clock_after(lab.self)};
+	n->thread = lab.self->id;
+	n->clock = lab_clock_after(lab.self);
 }
 
 static void file_resize(struct lab_node *n, size_t size)
@@ -113,23 +106,26 @@ static void file_resize(struct lab_node *n, size_t size)
 
 static struct lab_file *file_open(const char *path, int flags, uintptr_t pc)
 {
-	struct name *n = file_name(path, pc);
-	if (!n)
+	struct name *name = file_name(path, pc);
+	if (!name)
 		return NULL;
-	file_used(&n->used);
-	if (!n->node && !(flags & O_CREAT))
+	struct lab_node *n = name->node;
+	const mode_t mode = n->is.st_mode;
+	file_used(n);
+	if (!mode && !(flags & O_CREAT))
 		errno = ENOENT;
-	else if (n->node && flags & O_CREAT && flags & O_EXCL)
+	else if (mode && flags & O_CREAT && flags & O_EXCL)
 		errno = EEXIST;
-	else if (n->node && S_ISSOCK(n->node->is.st_mode))
+	else if (S_ISSOCK(mode))
 		errno = ENXIO;
 	else {
 		lab_shared_step(LAB_SHARED_FILES, pc);
 		struct lab_file *f = lab_io_open(LAB_IO_FILE, 0, pc);
-		f->node = n->node ?: file_new(n, &(struct stat){.st_mode = S_IFREG | 0644, .st_nlink = 1});
-		file_used(&f->node->used);
+		if (!mode)
+			n->is = (struct stat){.st_mode = S_IFREG | 0644, .st_nlink = 1};
 		if (flags & O_TRUNC)
-			f->node->size = 0;
+			n->size = 0;
+		f->node = n;
 		f->flags = flags;
 		return f;
 	}
@@ -142,7 +138,7 @@ ssize_t lab_io_file_move(struct lab_file *f, const struct iovec *v, size_t n, bo
 	ssize_t done = 0;
 	if ((f->flags & O_ACCMODE) == (writes ? O_RDONLY : O_WRONLY))
 		return lab_error(EBADF);
-	file_used(&node->used);
+	file_used(node);
 	if (writes && f->flags & O_APPEND)
 		f->offset = (off_t)node->size;
 	for (; n-- > 0; v++) {
@@ -172,7 +168,7 @@ static off64_t file_seek(struct lab_file *f, off64_t to, int whence)
 {
 	if (f->kind != LAB_IO_FILE)
 		return lab_error(ESPIPE);
-	file_used(&f->node->used);
+	file_used(f->node);
 	to += whence == SEEK_CUR ? f->offset : whence == SEEK_END ? (off64_t)f->node->size : 0;
 	if (to < 0)
 		return lab_error(EINVAL);
@@ -196,7 +192,7 @@ static int file_fstat(int number, struct stat *to)
 	                                                  : f->kind == LAB_IO_SOCKET ? S_IFSOCK
 	                                                                             : S_IFIFO});
 	if (f && f->node) {
-		file_used(&f->node->used);
+		file_used(f->node);
 		to->st_size = (off_t)f->node->size;
 	}
 	return 0;
@@ -217,9 +213,10 @@ static int file_unlink(const char *path)
 	struct name *n = file_name(path, PC);
 	if (!n)
 		return -1;
-	file_used(&n->used);
-	const int error = n->node ? 0 : ENOENT;
-	n->node = NULL;
+	file_used(n->node);
+	const int error = n->node->is.st_mode ? 0 : ENOENT;
+	file_new(n, &(struct stat){0});
+	file_used(n->node);
 	return lab_error(error);
 }
 
@@ -272,7 +269,7 @@ bool lab_io_use_stream(const FILE *stream)
 		if (!stream || streams[i] != stream)
 			continue;
 		if (f && f->node)
-			file_used(&f->node->used);
+			file_used(f->node);
 		return true;
 	}
 	return false;

@@ -58,10 +58,10 @@ static unsigned poll_events(const struct watch *w)
 }
 
 /*
- * Puts a watch into the list if it is not there and has one of the events. Steps on two channels commute, but the order of the list tells which
- * of them came first. So nothing is proved if the step that put another watch there may come before
- * or after this one. A timer may expire before or after the step of any thread; timers expire in
- * the order of their times.
+ * Puts a watch into the list if it is not there and has one of the events. Steps on two channels
+ * commute, but the order of the list tells which of them came first. So nothing is proved if the
+ * step that put another watch there may come before or after this one. A timer may expire before or
+ * after the step of any thread; timers expire in the order of their times.
  */
 static void poll_enlist(struct watch *w, unsigned events)
 {
@@ -245,11 +245,13 @@ static int poll_until(struct pollfd *files, nfds_t n, int64_t deadline, uintptr_
 {
 	struct wait w = {.files = files, .n = n};
 	lab_writes(files, n * sizeof *files, pc);
-	for (nfds_t i = 0; i < n; i++)
-		if (files[i].fd >= 0 && lab_io_of(files[i].fd) && !w.held[files[i].fd]) {
-			w.held[files[i].fd] = lab_io_find(files[i].fd);
-			w.held[files[i].fd]->refs++;
-		}
+	for (nfds_t i = 0; i < n; i++) {
+		struct lab_file *f = files[i].fd >= 0 ? lab_io_of(files[i].fd) : NULL;
+		if (!f || w.held[files[i].fd])
+			continue;
+		w.held[files[i].fd] = f;
+		f->refs++;
+	}
 	if (n > 0)
 		poll_wait(w, deadline, pc);
 	else

@@ -71,36 +71,27 @@ static bool socket_is_same(struct lab_address *a, struct lab_address *b)
 	              : *socket_port(a) == *socket_port(b));
 }
 
-/* Returns the socket that has the address and is not connected, or NULL if there is none. */
-static struct lab_file *socket_at(struct lab_address *a)
-{
-	LAB_EACH (i, lab_io_files)
-		if (lab_io_files[i].refs > 0 && !lab_io_files[i].out && socket_is_same(&lab_io_files[i].own, a))
-			return &lab_io_files[i];
-	return NULL;
-}
-
 /*
- * Returns whether another socket keeps the file from having the address. A connection keeps its
- * port unless both sockets have SO_REUSEADDR; after its close, Linux keeps that of one side for a
+ * Returns a socket that has the address, or NULL. For a connect(), `f` is NULL, and the socket is
+ * not connected. For a bind() of `f`, it keeps `f` from having the address. A connection keeps its
+ * port, unless both sockets have SO_REUSEADDR. After its close, Linux keeps that of one side for a
  * while.
  */
-static bool socket_is_taken(const struct lab_file *f, struct lab_address *a)
+static struct lab_file *socket_at(struct lab_address *a, const struct lab_file *f)
 {
-	bool taken = false;
+	const bool ports = f && a->is.ss_family != AF_UNIX;
 	LAB_EACH (i, lab_io_files) {
 		struct lab_file *g = &lab_io_files[i];
-		const uint64_t both = f->options & g->options;
-		const bool shared =
-		    a->is.ss_family != AF_UNIX && (both & SOCKET_BIT(SO_REUSEPORT) ||
-		                                   (both & SOCKET_BIT(SO_REUSEADDR) && g->kind != LAB_IO_LISTENER));
-		if (shared || !socket_is_same(&g->own, a) || (g->out && a->is.ss_family == AF_UNIX))
+		const uint64_t both = ports ? f->options & g->options : 0;
+		if (!socket_is_same(&g->own, a) || (g->out && !ports) || both & SOCKET_BIT(SO_REUSEPORT) ||
+		    (both & SOCKET_BIT(SO_REUSEADDR) && g->kind != LAB_IO_LISTENER))
 			continue;
-		taken |= g->refs > 0;
 		if (g->out)
 			lab_met(LAB_MET_KERNEL);
+		if (g->refs > 0)
+			return g;
 	}
-	return taken;
+	return NULL;
 }
 
 /* Reads the address that a call has got. The call is a step on all addresses. */
@@ -125,7 +116,7 @@ static int socket_bind(int number, const struct sockaddr *address, socklen_t siz
 	const bool any = own.is.ss_family != AF_UNIX && *port == 0;
 	if (any)
 		*port = htons((in_port_t)(40000 + number));
-	for (; socket_is_taken(f, &own); ++*port)
+	for (; socket_at(&own, f); ++*port)
 		if (!any)
 			return lab_error(EADDRINUSE);
 	lab_io_change(&f->looked);
@@ -172,7 +163,7 @@ static int socket_connect(int number, const struct sockaddr *address, socklen_t 
 		return f ? lab_error(EISCONN) : -1;
 	struct lab_address peer = socket_read(address, size, PC);
 	const bool internet = peer.is.ss_family != AF_UNIX;
-	struct lab_file *to = socket_at(&peer);
+	struct lab_file *to = socket_at(&peer, NULL);
 	if (!to || to->kind != LAB_IO_LISTENER)
 		return socket_refused(number, internet || to ? ECONNREFUSED : ENOENT, PC);
 	struct lab_channel *c = to->in;
@@ -225,16 +216,13 @@ static int socket_take(int number, struct sockaddr *from, socklen_t *size, int f
 		return f ? lab_error(EINVAL) : -1;
 	f->refs++;
 	struct lab_channel *c = f->in;
-	const int64_t deadline = lab_io_deadline(f, false, true);
-	if (!lab_io_step(c, LAB_SYNC_READ, 0, deadline, pc) || !c->count) {
+	if (!lab_io_step(c, LAB_SYNC_READ, 0, lab_io_deadline(f, false, true), pc) || !c->count) {
 		lab_io_drop(f, pc);
 		return lab_error(c->reader ? EAGAIN : EINVAL);
 	}
 	got = *(struct lab_file **)&c->bytes[c->begin];
 	c->begin = (c->begin + sizeof got) % LAB_IO_ROOM;
 	c->count -= sizeof got;
-	if (deadline == 0 && lab_io_is_internet(f))
-		lab_met(LAB_MET_KERNEL);
 	lab_io_changed(c, pc);
 	lab_io_drop(f, pc);
 	got->nonblocking = flags & SOCK_NONBLOCK;
