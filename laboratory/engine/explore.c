@@ -68,6 +68,8 @@ const char *lab_limit_text(enum lab_limit limit, const char *partial)
 	    [LAB_MET_FILES] = "two threads use a file, in any order",
 	    [LAB_MET_DESCRIPTOR] =
 		"another thread could have changed a descriptor, or an epoll set have got events in another order",
+	    [LAB_MET_KERNEL] =
+		"bytes of an internet socket could have come later, or a pipe or a socket have been full",
 	    [LAB_MET_RETIRED] = "memory was retired: its use without a hazard pointer is not found",
 	    [LAB_MET_LAST] = "another thread could have ended last, and have run the functions of atexit()",
 	    [LAB_MET_INPUT] =

@@ -115,7 +115,7 @@ void *lab_map(size_t size)
 	if (size > LAB_MAPPED_SIZE - mapped)
 		return NULL;
 	void *memory = (void *)(LAB_MAPPED + mapped);
-	mapped += size;
+	mapped += (size + 15) & ~(size_t)15;
 	return memory;
 }
 

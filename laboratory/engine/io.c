@@ -201,7 +201,7 @@ static bool io_can_read(const struct lab_object *o, const struct lab_thread *thr
 static bool io_can_write(const struct lab_object *o, const struct lab_thread *thread)
 {
 	const struct lab_channel *c = io_channel_of(o);
-	return c->count + thread->round <= c->room || !c->reader;
+	return (c->count <= c->room && thread->round <= c->room - c->count) || !c->reader || !c->writer;
 }
 
 bool lab_io_step(struct lab_channel *c, enum lab_sync what, size_t size, int64_t deadline, uintptr_t pc)
@@ -209,9 +209,11 @@ bool lab_io_step(struct lab_channel *c, enum lab_sync what, size_t size, int64_t
 	struct lab_object *o = io_object_of(c, pc);
 	const struct lab_op op = lab_sync_op(what, o->address, pc);
 	const bool writes = what == LAB_SYNC_WRITE;
-	lab.self->round = (unsigned)size;
+	lab.self->round = size;
 	const bool possible = lab_object_wait(op, o, writes ? io_can_write : io_can_read, deadline) == 0;
 	lab_sync_event(op, possible ? 0 : EAGAIN);
+	if (possible && deadline == 0 && !writes && c->reader && lab_io_is_internet(c->reader))
+		lab_met(LAB_MET_KERNEL);
 	if (!possible)
 		lab_looked(o->address, 0); /* a thread that spins runs again when this changes */
 	else if (writes)
@@ -236,6 +238,8 @@ void lab_io_changed(struct lab_channel *c, uintptr_t pc)
 
 void lab_io_known(const struct lab_file *f, uintptr_t pc)
 {
+	if (lab_io_is_internet(f))
+		lab_met(LAB_MET_KERNEL);
 	if (f->in)
 		lab_object_acquire(&io_object_of(f->in, pc)->view);
 }
@@ -259,12 +263,16 @@ void lab_io_shut(struct lab_file *f, bool in, bool out, uintptr_t pc)
 		lab_io_point(c, LAB_SYNC_CLOSE, pc);
 		if (f->refs == 1)
 			lab_io_forget(f);
-		c->reset |= resets;
-		resets = f->refs == 1 && f->kind == LAB_IO_SOCKET && c->count > 0;
+		if (resets) {
+			c->error = ECONNRESET;
+			ends[0]->writer = NULL;
+		}
+		resets = f->refs == 1 && f->kind == LAB_IO_SOCKET && (f->resets || c->count > 0);
 		if (c->reader == f)
 			c->reader = NULL;
 		if (c->writer == f)
 			c->writer = NULL;
+		lab_io_wake(f, ~0u);
 		lab_io_wake(c->reader ?: c->writer, ~0u);
 		lab_io_changed(c, pc);
 	}
@@ -319,6 +327,8 @@ static int io_dup(int number)
 
 static int io_pipe2(int two[2], int flags)
 {
+	if (flags & O_DIRECT)
+		lab_no_file("pipe2", PC);
 	lab_shared_step(LAB_SHARED_FILES, PC);
 	struct lab_file *reader = lab_io_open(LAB_IO_PIPE, flags, PC), *writer = lab_io_open(LAB_IO_PIPE, flags, PC);
 	writer->out = lab_io_channel(reader, writer, LAB_IO_ROOM, PC);
@@ -350,6 +360,13 @@ static char *io_byte(const struct iovec *v, size_t i)
 	return (char *)v->iov_base + i;
 }
 
+int lab_io_take_error(struct lab_channel *c)
+{
+	const int error = c->error;
+	c->error = 0;
+	return error;
+}
+
 static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, int flags, uintptr_t pc)
 {
 	struct lab_channel *c = f->in;
@@ -365,13 +382,11 @@ static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, in
 			return io_get(f, v, size, flags, pc); /* another thread has set the timer anew */
 		if (!possible && c->count == 0)
 			return done > 0 ? (ssize_t)done : lab_error(EAGAIN);
-		if (c->count == 0 && c->reset) {
-			c->reset = false;
-			return lab_error(ECONNRESET);
-		}
+		if (c->count == 0 && c->error && c->error != EPIPE && done == 0)
+			return lab_error(lab_io_take_error(c));
 		const uint64_t value = f->by_one && c->count > 0 ? 1 : c->count;
 		const bool counts = f->kind >= LAB_IO_EVENT,
-			   was_full = !(c->writer && lab_io_events(c->writer) & POLLOUT);
+			   was_full = c->writer && !(lab_io_events(c->writer) & POLLOUT);
 		n = counts ? sizeof value : value < size - done ? value : size - done;
 		const bool drops = flags & MSG_TRUNC; /* The bytes of a TCP connection are dropped (tcp(7)). */
 		io_touch(v, drops ? 0 : done + n, true, pc);
@@ -384,11 +399,40 @@ static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, in
 		c->begin = (c->begin + n) % LAB_IO_ROOM;
 		c->count -= counts ? value : n;
 		c->room = c->usual;
-		if (was_full && c->writer && lab_io_events(c->writer) & POLLOUT)
-			lab_io_wake(c->writer, POLLOUT);
+		/* a counter wakes its writers each time, a local socket when the memory of a message is free */
+		if (was_full || f->kind == LAB_IO_EVENT || (c->count == 0 && f->own.is.ss_family == AF_UNIX))
+			lab_io_wake(c->writer, LAB_IO_OUT);
 		lab_io_changed(c, pc);
 	} while (flags & MSG_WAITALL && done < size && n > 0);
 	return (ssize_t)done;
+}
+
+/*
+ * Returns the error of a write of which nothing is written, since the other side has closed the
+ * channel or the connection. After a close without a reset, the other side's kernel answers to the
+ * first write by a reset. So that write succeeds, and returns 0 here.
+ */
+static int io_broken(struct lab_file *f, int flags, uintptr_t pc)
+{
+	struct lab_channel *c = f->out;
+	if (lab_io_is_internet(f)) {
+		lab_io_point(f->in, LAB_SYNC_USE, pc);
+		lab_met(LAB_MET_KERNEL);
+		const int error = lab_io_take_error(f->in);
+		/* There is no error while the other side closes one channel after the other. */
+		if ((error && error != EPIPE) || (c->writer && f->in->writer))
+			return error;
+		if (c->writer) {
+			c->writer = NULL;
+			f->in->error = EPIPE;
+			lab_io_wake(f, ~0u);
+			lab_io_changed(c, pc);
+			return 0;
+		}
+	}
+	if (!(flags & MSG_NOSIGNAL) && !lab_process_survives(SIGPIPE, pc))
+		lab_misuse(pc, "writes to %s, which is closed for reading", lab_object_name(io_object_of(c, pc)));
+	return EPIPE;
 }
 
 static ssize_t io_put(struct lab_file *f, const struct iovec *v, size_t size, int flags, uintptr_t pc)
@@ -400,18 +444,15 @@ static ssize_t io_put(struct lab_file *f, const struct iovec *v, size_t size, in
 		((char *)&value)[i] = *io_byte(v, i);
 	if (value == UINT64_MAX)
 		return lab_error(EINVAL);
-	const size_t least = counts                                       ? value < UINT_MAX ? value : UINT_MAX
-	                     : f->kind == LAB_IO_PIPE && size <= PIPE_BUF ? size
-	                                                                  : 1;
+	const size_t least = counts ? value : f->kind == LAB_IO_PIPE && size <= PIPE_BUF ? size : 1;
 	for (size_t done = 0, n; done < size; done += n) {
 		const int64_t deadline = lab_io_deadline(f, true, !(flags & MSG_DONTWAIT));
 		if (!lab_io_step(c, LAB_SYNC_WRITE, least, deadline, pc))
 			return done > 0 ? (ssize_t)done : lab_error(EAGAIN);
-		if ((!c->reader || !c->writer) && (flags & MSG_NOSIGNAL || lab_process_ignores(SIGPIPE, pc)))
-			return done > 0 ? (ssize_t)done : lab_error(EPIPE);
-		if (!c->reader || !c->writer)
-			lab_misuse(pc, "writes to %s, which is closed for reading",
-			           lab_object_name(io_object_of(c, pc)));
+		if (!c->reader || !c->writer) {
+			const int error = done > 0 && f->kind == LAB_IO_SOCKET ? 0 : io_broken(f, flags, pc);
+			return done > 0 ? (ssize_t)done : error ? lab_error(error) : (ssize_t)size;
+		}
 		n = counts || size - done < c->room - c->count ? size - done : (size_t)(c->room - c->count);
 		if (f->kind == LAB_IO_SOCKET && n > 1 && lab_fault(LAB_FAULT_PARTIAL)) {
 			n = 1;
@@ -419,8 +460,13 @@ static ssize_t io_put(struct lab_file *f, const struct iovec *v, size_t size, in
 		}
 		for (size_t i = 0; i < n && !counts; i++)
 			c->bytes[(c->begin + c->count + i) % LAB_IO_ROOM] = *io_byte(v, done + i);
+		/* Linux has 16 pages for a pipe, and memory for 278 short messages of a local socket. */
+		c->writes = c->count > 0 ? c->writes + 1 : 1;
+		if (f->kind == LAB_IO_PIPE ? c->count > 0 && c->count + n > LAB_IO_ROOM / 2
+		                           : c->writes > 278 && !counts)
+			lab_met(LAB_MET_KERNEL);
 		c->count += counts ? value : n;
-		lab_io_wake(c->reader, POLLIN);
+		lab_io_wake(c->reader, LAB_IO_IN);
 		lab_io_changed(c, pc);
 		if (deadline == 0)
 			return (ssize_t)(done + n);
@@ -433,6 +479,8 @@ ssize_t lab_io_move(int number, const struct iovec *v, size_t n, int flags, bool
 	struct lab_file *f = lab_io_of(number);
 	size_t size = 0;
 	ssize_t result;
+	if (n > IOV_MAX)
+		return lab_error(EINVAL);
 	for (size_t i = 0; i < n; i++)
 		size += v[i].iov_len;
 	if (writes)
@@ -450,7 +498,7 @@ ssize_t lab_io_move(int number, const struct iovec *v, size_t n, int flags, bool
 		return lab_error(f->kind == LAB_IO_SOCKET ? ENOTCONN : f->kind > LAB_IO_SOCKET ? EINVAL : EBADF);
 	if (flags & MSG_OOB || (flags & MSG_TRUNC && (writes || f->own.is.ss_family == AF_UNIX)))
 		lab_no_file(writes ? "send" : "recv", pc);
-	if (f->kind >= LAB_IO_EVENT && size < sizeof(uint64_t))
+	if (f->kind >= LAB_IO_EVENT && (size < sizeof(uint64_t) || (writes && size > sizeof(uint64_t))))
 		return lab_error(EINVAL);
 	if (size == 0)
 		return 0;

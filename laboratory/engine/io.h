@@ -31,8 +31,9 @@ enum { LAB_IO_ROOM = 64 << 10, LAB_IO_SOCKET_ROOM = 4 << 10, LAB_IO_FIRST = 3, L
 struct lab_channel {
 	struct lab_file *reader, *writer; /* an end that is closed is NULL */
 	enum lab_io_kind kind;
-	int number[2]; /* the descriptors of the reader and of the writer, for reports */
-	bool reset;    /* the writer was closed before it had read all bytes that were sent to it */
+	int number[2];   /* the descriptors of the reader and of the writer, for reports */
+	int error;       /* the error that the reader gets once after the last byte, or 0 */
+	unsigned writes; /* how many writes came since the channel was empty */
 	/*
 	 * `count` bytes of at most `room` are in the channel. `usual` is the value that `room` has
 	 * unless a fault has filled the socket.
@@ -61,15 +62,20 @@ struct lab_looked {
 	uint32_t at[LAB_THREADS]; /* each thread's clock at its last look since that change */
 };
 
+/* The events that poll() reports when a read, or a write, of the file is possible. */
+enum { LAB_IO_IN = POLLIN | POLLRDNORM, LAB_IO_OUT = POLLOUT | POLLWRNORM };
+
 /* An open file. Each of its descriptors, and each call that waits, counts as a reference to it. */
 struct lab_file {
 	uint8_t kind;
 	bool nonblocking, by_one; /* `by_one` is true for an event counter that is a semaphore */
+	bool resets;              /* the close of this socket resets its connection */
 	unsigned refs;
 	struct lab_channel *in, *out;
 	int64_t timeout[2];           /* the limits of a read and of a write; 0 means none */
 	int64_t next, interval;       /* of a timer; `next` is INT64_MAX if it is not set */
 	struct lab_address own, peer; /* of a socket */
+	uint64_t options;             /* a bit for each option of SOL_SOCKET that is set */
 	struct lab_node *node;        /* of a regular file */
 	off_t offset;
 	int flags;
@@ -106,17 +112,24 @@ bool lab_io_step(struct lab_channel *c, enum lab_sync what, size_t size, int64_t
 void lab_io_point(struct lab_channel *c, enum lab_sync what, uintptr_t pc);
 /* Tells the threads that wait for the channel that its state has changed. */
 void lab_io_changed(struct lab_channel *c, uintptr_t pc);
+/* Returns the error of the channel, which then has none. */
+int lab_io_take_error(struct lab_channel *c);
 /* Closes the file's end of its input, of its output, or of both. */
 void lab_io_shut(struct lab_file *file, bool in, bool out, uintptr_t pc);
 /* Reads or writes, and returns the result of the call. `flags` are those of send() and recv(). */
 ssize_t lab_io_move(int number, const struct iovec *v, size_t n, int flags, bool writes, uintptr_t pc);
 int lab_io_close(int number, uintptr_t pc);
-/* Makes known to the running thread what happened before the events of the file. */
+/* Makes known to the running thread what happened before the events of the file, which it reports. */
 void lab_io_known(const struct lab_file *file, uintptr_t pc);
-/* Returns the span in nanoseconds. */
-static inline int64_t lab_io_span(const struct timeval *t)
+/* Returns the time that is `t` after `from`. INT64_MAX means never. */
+static inline int64_t lab_io_after(int64_t from, const struct timeval *t)
 {
-	return t->tv_sec * INT64_C(1000000000) + t->tv_usec * INT64_C(1000);
+	return lab_after(from, &(struct timespec){t->tv_sec, t->tv_usec * 1000});
+}
+/* Returns whether the file is a socket of the internet, whose bytes may be on their way. */
+static inline bool lab_io_is_internet(const struct lab_file *f)
+{
+	return f->own.is.ss_family > AF_UNIX;
 }
 /*
  * Returns the deadline of a read or a write: 0 if the call must not wait, and INT64_MAX if it may
@@ -125,9 +138,12 @@ static inline int64_t lab_io_span(const struct timeval *t)
 int64_t lab_io_deadline(struct lab_file *file, bool writes, bool waits);
 
 /* --- io_poll.c --- */
-/* Returns the events that the file has now: POLLIN and others. */
+/* Returns the events that the file has now: LAB_IO_IN and others. */
 short lab_io_events(const struct lab_file *file);
-/* Tells epoll sets that the events have begun. The caller calls lab_io_changed() afterwards. */
+/*
+ * Tells epoll sets that those of the events have begun which the file now has. `file` may be NULL.
+ * The caller calls lab_io_changed() afterwards.
+ */
 void lab_io_wake(const struct lab_file *file, unsigned events);
 /* Makes the timers that are due expire, in the order of their times. */
 void lab_io_pass(void);

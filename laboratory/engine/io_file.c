@@ -10,20 +10,27 @@
  * A stream of fopen() is a stream of the C library, and the functions of this file move its bytes.
  */
 #include "io.h"
+#include <libgen.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 enum { NODES = 64, STREAMS = 64 };
-static struct lab_node {
+/* A file of this execution. It lives on while it is open, also if its name is gone. */
+struct lab_node {
+	struct stat is; /* st_mode is 0 as long as there is no file of the name */
+	char *bytes;
+	size_t size;
+	unsigned thread; /* the thread that has used the file last, and its clock then */
+	uint32_t clock;
+};
+static struct name {
 	char *path;
-	struct stat real;
-	char *kept, *bytes; /* the contents of the real file, and those of this execution */
-	size_t kept_size, size;
-	bool real_exists, exists;
-	uint32_t generation, clock;
-	unsigned thread;
-} nodes[NODES];
+	struct stat real;      /* of the real file; st_mode is 0 if there is none */
+	char *kept;            /* its contents */
+	struct lab_node *node; /* the file that has the name */
+	uint32_t generation;
+} names[NODES];
 
 static FILE *streams[STREAMS]; /* the open stream of each descriptor, or NULL */
 static struct closed {
@@ -43,44 +50,44 @@ void lab_io_file_reset(void)
 
 /*
  * Reads what the real file has, if there is one. Returns false if there is one and it is neither a
- * regular file nor /dev/null, or cannot be read.
+ * regular file, nor /dev/null, nor the name of a socket, or cannot be read.
  */
-static bool file_read(struct lab_node *n, const char *path)
+static bool file_read(struct name *n, const char *path)
 {
-	const int real = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	n->real_exists = real >= 0;
-	if (real < 0 ? errno != ENOENT
-	             : fstat(real, &n->real) != 0 || !(S_ISREG(n->real.st_mode) || strcmp(path, "/dev/null") == 0))
-		return false;
-	n->path = strdup(path);
-	if (real < 0)
+	if (stat(path, &n->real) != 0)
+		return errno == ENOENT;
+	n->kept = malloc((size_t)n->real.st_size + 1);
+	if (S_ISSOCK(n->real.st_mode) || strcmp(path, "/dev/null") == 0)
 		return true;
-	n->kept_size = (size_t)n->real.st_size;
-	n->kept = malloc(n->kept_size + 1);
-	const bool whole = n->kept && read(real, n->kept, n->kept_size) == n->real.st_size;
+	const int real = S_ISREG(n->real.st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	const bool whole = real >= 0 && n->kept && read(real, n->kept, (size_t)n->real.st_size) == n->real.st_size;
 	close(real);
 	return whole;
 }
 
-static struct lab_node *file_node(const char *path, uintptr_t pc)
+static void file_new(struct name *n, const struct stat *is)
 {
-	char *whole = realpath(path, NULL);
+	n->node = lab_map(sizeof *n->node);
+	*n->node = (struct lab_node){*is, n->kept, (size_t)is->st_size, lab.self->id, 0};
+}
+
+/* Returns the name. If its folder does not exist, it sets errno and returns NULL. */
+static struct name *file_name(const char *path, uintptr_t pc)
+{
+	char whole[PATH_MAX]; /* realpath() stores in it the path as far as it exists, and one name more */
+	if (!realpath(path, whole) && access(dirname(strdupa(path)), F_OK) != 0)
+		return NULL;
 	unsigned i = 0;
-	for (; i < NODES && nodes[i].path && strcmp(nodes[i].path, whole ?: path) != 0; i++)
+	for (; i < NODES && names[i].path && strcmp(names[i].path, whole) != 0; i++)
 		;
-	struct lab_node *n = &nodes[i];
-	if (i < NODES && !n->path && !file_read(n, whole ?: path))
-		i = NODES;
-	free(whole);
-	if (i == NODES)
+	struct name *n = &names[i];
+	if (i < NODES && !n->path && file_read(n, whole))
+		n->path = strdup(whole);
+	if (i == NODES || !n->path)
 		lab_unmodelled(pc, "opens %s: the model has %d regular files", path, NODES);
 	if (n->generation != lab.generation) {
 		n->generation = lab.generation;
-		n->exists = n->real_exists;
-		n->size = n->kept_size;
-		n->bytes = n->kept;
-		n->thread = lab.self->id;
-		n->clock = 0;
+		file_new(n, &n->real);
 	}
 	return n;
 }
@@ -104,18 +111,25 @@ static void file_resize(struct lab_node *n, size_t size)
 
 static struct lab_file *file_open(const char *path, int flags, uintptr_t pc)
 {
-	struct lab_node *n = file_node(path, pc);
+	struct name *name = file_name(path, pc);
+	if (!name)
+		return NULL;
+	struct lab_node *n = name->node;
+	const mode_t mode = n->is.st_mode;
 	file_used(n);
-	if (!n->exists && !(flags & O_CREAT))
+	if (!mode && !(flags & O_CREAT))
 		errno = ENOENT;
-	else if (n->exists && flags & O_CREAT && flags & O_EXCL)
+	else if (mode && flags & O_CREAT && flags & O_EXCL)
 		errno = EEXIST;
+	else if (S_ISSOCK(mode))
+		errno = ENXIO;
 	else {
 		lab_shared_step(LAB_SHARED_FILES, pc);
 		struct lab_file *f = lab_io_open(LAB_IO_FILE, 0, pc);
-		if (!n->exists || flags & O_TRUNC)
+		if (!mode)
+			n->is = (struct stat){.st_mode = S_IFREG | 0644, .st_nlink = 1};
+		if (flags & O_TRUNC)
 			n->size = 0;
-		n->exists = true;
 		f->node = n;
 		f->flags = flags;
 		return f;
@@ -144,6 +158,8 @@ ssize_t lab_io_file_move(struct lab_file *f, const struct iovec *v, size_t n, bo
 		f->offset += (off_t)size;
 		done += (ssize_t)size;
 	}
+	if (S_ISCHR(node->is.st_mode))
+		node->size = 0; /* /dev/null */
 	return done;
 }
 
@@ -173,11 +189,14 @@ static off64_t file_lseek(int number, off64_t to, int whence)
 static int file_fstat(int number, struct stat *to)
 {
 	struct lab_file *f = lab_io_of(number);
-	if (!f)
+	if (!f && (number < 0 || number >= LAB_IO_FIRST))
 		return -1;
 	LAB_STORE(to, PC,
-	          f->node ? f->node->real : (struct stat){.st_mode = f->kind == LAB_IO_SOCKET ? S_IFSOCK : S_IFIFO});
-	if (f->node) {
+	          f && f->node ? f->node->is
+	                       : (struct stat){.st_mode = !f                         ? S_IFCHR
+	                                                  : f->kind == LAB_IO_SOCKET ? S_IFSOCK
+	                                                                             : S_IFIFO});
+	if (f && f->node) {
 		file_used(f->node);
 		to->st_size = (off_t)f->node->size;
 	}
@@ -196,10 +215,13 @@ static int file_unlink(const char *path)
 		a->size = 0;
 		return 0;
 	}
-	struct lab_node *n = file_node(path, PC);
-	file_used(n);
-	const int error = n->exists ? 0 : ENOENT;
-	n->exists = false;
+	struct name *n = file_name(path, PC);
+	if (!n)
+		return -1;
+	file_used(n->node);
+	const int error = n->node->is.st_mode ? 0 : ENOENT;
+	file_new(n, &(struct stat){0});
+	file_used(n->node);
 	return lab_error(error);
 }
 

@@ -33,11 +33,15 @@ static struct watch {
 static uint32_t newest, timers;
 static int64_t soonest; /* no timer expires before this time */
 
-/* What each thread waits for: either some files, or an epoll set. */
+/*
+ * What each thread waits for: either some files, or an epoll set. poll() holds the files that the
+ * descriptors had when it began. If another thread closes a descriptor, the file lives on, and the
+ * close does not end the wait.
+ */
 static struct wait {
 	struct pollfd *files;
 	nfds_t n;
-	struct lab_file *set;
+	struct lab_file *set, *held[LAB_IO_NUMBERS];
 	uint32_t timers;
 } waits[LAB_THREADS];
 
@@ -54,13 +58,15 @@ static unsigned poll_events(const struct watch *w)
 }
 
 /*
- * Puts a watch into the list. Steps on two channels commute, but the order of the list tells which
- * of them came first. So nothing is proved if the step that put another watch there may come before
- * or after this one. A timer may expire before or after the step of any thread; timers expire in
- * the order of their times.
+ * Puts a watch into the list if it is not there and has one of the events. Steps on two channels
+ * commute, but the order of the list tells which of them came first. So nothing is proved if the
+ * step that put another watch there may come before or after this one. A timer may expire before or
+ * after the step of any thread; timers expire in the order of their times.
  */
-static void poll_enlist(struct watch *w)
+static void poll_enlist(struct watch *w, unsigned events)
 {
+	if (w->since || !(poll_events(w) & events))
+		return;
 	const bool timer = w->file->kind == LAB_IO_TIMER;
 	w->since = ++newest;
 	w->waker = lab.self->id;
@@ -74,8 +80,8 @@ static void poll_enlist(struct watch *w)
 void lab_io_wake(const struct lab_file *file, unsigned events)
 {
 	LAB_EACH (i, watches)
-		if (watches[i].file == file && watches[i].events & events && !watches[i].since)
-			poll_enlist(&watches[i]);
+		if (watches[i].set && watches[i].file == file)
+			poll_enlist(&watches[i], events);
 }
 
 void lab_io_pass(void)
@@ -89,9 +95,10 @@ void lab_io_pass(void)
 		if (soonest > lab.now)
 			return;
 		const int64_t more = f->interval ? (lab.now - soonest) / f->interval + 1 : 1;
+		const bool edge = f->in->count == 0; /* Linux's timer runs on when it is read */
 		f->in->count += (uint64_t)more;
 		f->next = f->interval ? soonest + more * f->interval : INT64_MAX;
-		lab_io_wake(f, POLLIN);
+		lab_io_wake(f, edge ? LAB_IO_IN : 0);
 	}
 }
 
@@ -131,32 +138,40 @@ short lab_io_events(const struct lab_file *f)
 	const struct lab_channel *in = f->in, *out = f->out;
 	unsigned events = 0;
 	if (f->kind == LAB_IO_FILE)
-		return POLLIN | POLLOUT;
+		return LAB_IO_IN | LAB_IO_OUT;
 	if (f->kind == LAB_IO_EPOLL)
-		return poll_first(f, newest) ? POLLIN : 0;
-	const bool ended = in && !in->writer, broken = out && !out->reader, socket = f->kind == LAB_IO_SOCKET;
+		return poll_first(f, newest) ? LAB_IO_IN : 0;
+	const bool ended = in && !(in->writer && in->reader), broken = out && !out->reader,
+		   socket = f->kind == LAB_IO_SOCKET;
 	if (in && (in->count > 0 || f->next <= lab.now || (ended && socket)))
-		events |= POLLIN;
+		events |= LAB_IO_IN;
 	if (ended)
-		events |= !socket ? POLLHUP : broken || !out || !out->writer ? POLLRDHUP | POLLHUP : POLLRDHUP;
+		events |= !socket                                              ? POLLHUP
+		          : !out->writer || (broken && !lab_io_is_internet(f)) ? POLLRDHUP | POLLHUP
+		                                                               : POLLRDHUP;
 	if (broken)
-		events |= socket ? POLLOUT : POLLERR;
+		events |= socket ? LAB_IO_OUT : POLLERR;
 	if (out && out->count + (f->kind == LAB_IO_PIPE ? PIPE_BUF : 1) <= out->room)
-		events |= POLLOUT;
-	if (in && in->reset)
+		events |= LAB_IO_OUT;
+	if (in && in->error)
 		events |= POLLERR;
-	return (short)(socket && !in ? POLLOUT | POLLHUP : events);
+	return (short)(socket && !in ? LAB_IO_OUT | POLLHUP : events);
 }
 
-/* Stores the events of each file as poll() does. Returns how many files have events. */
-static int poll_scan(struct pollfd *files, nfds_t n)
+/*
+ * Stores the events of each file as poll() does. Returns how many files have events. If `held` is
+ * not NULL, a descriptor that is not that of its file any more has no event.
+ */
+static int poll_scan(struct pollfd *files, nfds_t n, struct lab_file *const *held)
 {
 	int found = 0;
 	for (struct pollfd *p = files; p < files + n; p++) {
 		const struct lab_file *f = lab_io_find(p->fd);
 		p->revents = f ? (short)(lab_io_events(f) & (p->events | POLLERR | POLLHUP)) : p->fd < 0 ? 0 : POLLNVAL;
+		if (held && (unsigned)p->fd < LAB_IO_NUMBERS && held[p->fd] != f)
+			p->revents = 0;
 		if (p->fd >= 0 && p->fd < LAB_IO_FIRST)
-			p->revents = (short)(p->events & (p->fd == 0 ? POLLIN : POLLOUT));
+			p->revents = (short)(p->events & (p->fd == 0 ? LAB_IO_IN : LAB_IO_OUT));
 		found += p->revents != 0;
 	}
 	return found;
@@ -177,7 +192,7 @@ static bool poll_look(const struct wait *w, int64_t *due)
 		if (f && f->next < *due)
 			*due = f->next;
 	}
-	return w->set ? poll_first(w->set, newest) != NULL : poll_scan(w->files, w->n) > 0;
+	return w->set ? poll_first(w->set, newest) != NULL : poll_scan(w->files, w->n, w->held) > 0;
 }
 
 static bool poll_can(const struct lab_object *o, const struct lab_thread *t)
@@ -228,20 +243,28 @@ static int64_t poll_deadline(int ms)
 
 static int poll_until(struct pollfd *files, nfds_t n, int64_t deadline, uintptr_t pc)
 {
+	struct wait w = {.files = files, .n = n};
 	if (deadline == LAB_INVALID)
 		return lab_error(EINVAL);
 	lab_writes(files, n * sizeof *files, pc);
-	for (nfds_t i = 0; i < n; i++)
-		if (files[i].fd >= 0)
-			(void)lab_io_of(files[i].fd);
+	for (nfds_t i = 0; i < n; i++) {
+		struct lab_file *f = files[i].fd >= 0 ? lab_io_of(files[i].fd) : NULL;
+		if (!f || w.held[files[i].fd])
+			continue;
+		w.held[files[i].fd] = f;
+		f->refs++;
+	}
 	if (n > 0)
-		poll_wait((struct wait){.files = files, .n = n}, deadline, pc);
+		poll_wait(w, deadline, pc);
 	else
 		lab_sleep(deadline == INT64_MAX ? -1 : deadline, pc);
-	const int found = poll_scan(files, n);
+	const int found = poll_scan(files, n, NULL);
 	for (nfds_t i = 0; i < n; i++)
 		if (files[i].revents > 0 && lab_io_find(files[i].fd))
 			lab_io_known(lab_io_find(files[i].fd), pc);
+	LAB_EACH (i, w.held)
+		if (w.held[i])
+			lab_io_drop(w.held[i], pc);
 	return found;
 }
 
@@ -292,7 +315,7 @@ static int poll_select_until(int n, fd_set *sets[3], int64_t deadline, uintptr_t
 
 static int poll_select(int n, fd_set *in, fd_set *out, fd_set *other, struct timeval *t)
 {
-	return poll_select_until(n, (fd_set *[]){in, out, other}, t ? lab.now + lab_io_span(t) : INT64_MAX, PC);
+	return poll_select_until(n, (fd_set *[]){in, out, other}, t ? lab_io_after(lab.now, t) : INT64_MAX, PC);
 }
 
 static int poll_pselect(int n, fd_set *in, fd_set *out, fd_set *other, const struct timespec *t)
@@ -360,14 +383,13 @@ static int poll_epoll_ctl(int number, int command, int of, const struct epoll_ev
 	if (command == EPOLL_CTL_DEL)
 		*w = (struct watch){0};
 	else {
-		*w = (struct watch){.set = set,
-		                    .file = file,
-		                    .number = of,
-		                    .events = event->events | EPOLLERR | EPOLLHUP,
-		                    .asked = event->events,
-		                    .data = event->data};
-		if (poll_events(w))
-			poll_enlist(w);
+		w->set = set;
+		w->file = file;
+		w->number = of;
+		w->events = event->events | EPOLLERR | EPOLLHUP;
+		w->asked = event->events;
+		w->data = event->data;
+		poll_enlist(w, ~0u);
 	}
 	lab_io_changed(set->in, PC);
 	return 0;
@@ -419,7 +441,7 @@ bool lab_io_lost(const struct lab_thread *t, int *number)
 		const struct watch *w = &watches[i];
 		*number = w->number;
 		if (t->next.order == LAB_SYNC_POLL && w->set && w->set == waits[t->id].set &&
-		    (uint16_t)lab_io_events(w->file) & w->asked & POLLIN)
+		    (uint16_t)lab_io_events(w->file) & w->asked & LAB_IO_IN)
 			return true;
 	}
 	return false;
@@ -476,9 +498,16 @@ static struct lab_file *poll_timer(int number, uintptr_t pc)
 	return f;
 }
 
+static bool poll_is_span(const struct timespec *t)
+{
+	return t->tv_sec >= 0 && t->tv_nsec >= 0 && t->tv_nsec < 1000000000;
+}
+
 static int poll_timerfd_settime(int number, int flags, const struct itimerspec *to, struct itimerspec *was)
 {
 	lab_reads(to, sizeof *to, PC);
+	if (!poll_is_span(&to->it_value) || !poll_is_span(&to->it_interval))
+		return lab_error(EINVAL);
 	struct lab_file *f = poll_timer(number, PC);
 	if (!f)
 		return -1;

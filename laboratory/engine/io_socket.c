@@ -7,6 +7,8 @@
 #include "io.h"
 #include <netinet/in.h>
 
+#define SOCKET_BIT(option) (UINT64_C(1) << ((option)&63))
+
 static _Noreturn void socket_refuse(const char *what, uintptr_t pc)
 {
 	lab_unmodelled(pc, "uses %s: the model has stream sockets within the program", what);
@@ -16,7 +18,7 @@ static _Noreturn void socket_refuse(const char *what, uintptr_t pc)
 static struct lab_file *socket_of(int number)
 {
 	struct lab_file *f = lab_io_of(number);
-	if (!f || f->kind == LAB_IO_SOCKET || f->kind == LAB_IO_LISTENER)
+	if (f ? f->kind == LAB_IO_SOCKET || f->kind == LAB_IO_LISTENER : number < 0 || number >= LAB_IO_FIRST)
 		return f;
 	errno = ENOTSOCK;
 	return NULL;
@@ -69,12 +71,26 @@ static bool socket_is_same(struct lab_address *a, struct lab_address *b)
 	              : *socket_port(a) == *socket_port(b));
 }
 
-/* Returns the socket that has the address and is not connected, or NULL if there is none. */
-static struct lab_file *socket_at(struct lab_address *a)
+/*
+ * Returns a socket that has the address, or NULL. For a connect(), `f` is NULL, and the socket is
+ * not connected. For a bind() of `f`, it keeps `f` from having the address. A connection keeps its
+ * port, unless both sockets have SO_REUSEADDR. After its close, Linux keeps that of one side for a
+ * while.
+ */
+static struct lab_file *socket_at(struct lab_address *a, const struct lab_file *f)
 {
-	LAB_EACH (i, lab_io_files)
-		if (lab_io_files[i].refs > 0 && !lab_io_files[i].out && socket_is_same(&lab_io_files[i].own, a))
-			return &lab_io_files[i];
+	const bool ports = f && a->is.ss_family != AF_UNIX;
+	LAB_EACH (i, lab_io_files) {
+		struct lab_file *g = &lab_io_files[i];
+		const uint64_t both = ports ? f->options & g->options : 0;
+		if (!socket_is_same(&g->own, a) || (g->out && !ports) || both & SOCKET_BIT(SO_REUSEPORT) ||
+		    (both & SOCKET_BIT(SO_REUSEADDR) && g->kind != LAB_IO_LISTENER))
+			continue;
+		if (g->out)
+			lab_met(LAB_MET_KERNEL);
+		if (g->refs > 0)
+			return g;
+	}
 	return NULL;
 }
 
@@ -94,10 +110,15 @@ static int socket_bind(int number, const struct sockaddr *address, socklen_t siz
 	if (!f)
 		return -1;
 	struct lab_address own = socket_read(address, size, PC);
-	if (own.is.ss_family != AF_UNIX && *socket_port(&own) == 0)
-		*socket_port(&own) = htons((in_port_t)(40000 + number));
-	if (socket_at(&own))
-		return lab_error(EADDRINUSE);
+	if (f->own.size > 0)
+		return lab_error(EINVAL);
+	in_port_t *port = socket_port(&own);
+	const bool any = own.is.ss_family != AF_UNIX && *port == 0;
+	if (any)
+		*port = htons((in_port_t)(40000 + number));
+	for (; socket_at(&own, f); ++*port)
+		if (!any)
+			return lab_error(EADDRINUSE);
 	lab_io_change(&f->looked);
 	f->own = own;
 	return 0;
@@ -108,45 +129,73 @@ static int socket_listen(int number, int backlog)
 	struct lab_file *f = socket_of(number);
 	if (!f || f->kind == LAB_IO_LISTENER)
 		return f ? 0 : -1;
+	if (f->in || (!lab_io_is_internet(f) && f->own.size == 0))
+		return lab_error(EINVAL);
 	lab_shared_step(LAB_SHARED_FILES, PC);
 	lab_io_change(&f->looked);
 	f->kind = LAB_IO_LISTENER;
-	(void)lab_io_channel(f, f, (unsigned)(backlog < 1 ? 1 : backlog > 16 ? 16 : backlog) * sizeof f, PC);
+	(void)lab_io_channel(
+	    f, f, ((unsigned)backlog < LAB_IO_NUMBERS ? (unsigned)backlog + 1 : LAB_IO_NUMBERS) * sizeof f, PC);
 	f->in->number[0] = f->in->number[1] = number;
 	lab_io_point(f->in, LAB_SYNC_USE, PC);
 	return 0;
 }
 
+/* Ends a connect() by the error. An internet socket that does not block gets it later. */
+static int socket_refused(int number, int error, uintptr_t pc)
+{
+	struct lab_file *f = lab_io_find(number);
+	if (!f->nonblocking || !lab_io_is_internet(f))
+		return lab_error(error);
+	lab_io_change(&f->looked);
+	f->out = lab_io_channel(f, NULL, LAB_IO_SOCKET_ROOM, pc);
+	f->in->number[0] = f->in->number[1] = number;
+	f->in->error = error;
+	lab_io_wake(f, ~0u);
+	lab_io_changed(f->in, pc);
+	return lab_error(EINPROGRESS);
+}
+
 static int socket_connect(int number, const struct sockaddr *address, socklen_t size)
 {
 	struct lab_file *f = socket_of(number);
-	if (!f || f->in)
+	if (!f || f->kind == LAB_IO_LISTENER || f->peer.is.ss_family)
 		return f ? lab_error(EISCONN) : -1;
-	f->peer = socket_read(address, size, PC);
-	struct lab_file *to = socket_at(&f->peer);
+	struct lab_address peer = socket_read(address, size, PC);
+	const bool internet = peer.is.ss_family != AF_UNIX;
+	struct lab_file *to = socket_at(&peer, NULL);
 	if (!to || to->kind != LAB_IO_LISTENER)
-		return lab_error(f->peer.is.ss_family == AF_UNIX && !to ? ENOENT : ECONNREFUSED);
+		return socket_refused(number, internet || to ? ECONNREFUSED : ENOENT, PC);
 	struct lab_channel *c = to->in;
-	if (!lab_io_step(c, LAB_SYNC_WRITE, sizeof to, lab_io_deadline(f, true, true), PC))
+	if (!lab_io_step(c, LAB_SYNC_WRITE, sizeof to, lab_io_deadline(f, true, true), PC)) {
+		if (internet)
+			socket_refuse("a connection without waiting while the backlog is full", PC);
 		return lab_error(EAGAIN);
+	}
 	if (!c->reader)
-		return lab_error(ECONNREFUSED);
+		return socket_refused(number, ECONNREFUSED, PC);
 	struct lab_file *other = lab_io_open(LAB_IO_SOCKET, 0, PC);
 	lab_io_change(&f->looked);
-	if (f->own.size == 0 && f->peer.is.ss_family != AF_UNIX) {
+	f->peer = peer;
+	if (f->own.size == 0 && internet) {
 		f->own = f->peer;
 		*socket_port(&f->own) = htons((in_port_t)(50000 + number));
 	}
+	other->options = to->options;
+	other->resets = true; /* if the listening socket is closed before accept() */
 	other->own = f->peer;
 	other->peer = f->own;
 	socket_join(f, other, PC);
 	f->in->number[0] = f->out->number[1] = number;
 	*(struct lab_file **)&c->bytes[(c->begin + c->count) % LAB_IO_ROOM] = other;
 	c->count += sizeof other;
-	lab_io_wake(to, POLLIN);
-	lab_io_wake(f, POLLOUT);
+	lab_io_wake(to, LAB_IO_IN);
+	lab_io_wake(f, LAB_IO_OUT);
 	lab_io_changed(c, PC);
-	return f->nonblocking && f->peer.is.ss_family != AF_UNIX ? lab_error(EINPROGRESS) : 0;
+	if (!f->nonblocking || !internet)
+		return 0;
+	lab_met(LAB_MET_KERNEL);
+	return lab_error(EINPROGRESS);
 }
 
 static void socket_tell(const struct lab_address *a, struct sockaddr *to, socklen_t *size, uintptr_t pc)
@@ -162,9 +211,9 @@ static void socket_tell(const struct lab_address *a, struct sockaddr *to, sockle
 
 static int socket_take(int number, struct sockaddr *from, socklen_t *size, int flags, uintptr_t pc)
 {
-	struct lab_file *f = lab_io_of(number), *got;
+	struct lab_file *f = socket_of(number), *got;
 	if (!f || f->kind != LAB_IO_LISTENER)
-		return lab_error(f ? EINVAL : EBADF);
+		return f ? lab_error(EINVAL) : -1;
 	f->refs++;
 	struct lab_channel *c = f->in;
 	if (!lab_io_step(c, LAB_SYNC_READ, 0, lab_io_deadline(f, false, true), pc) || !c->count) {
@@ -177,6 +226,7 @@ static int socket_take(int number, struct sockaddr *from, socklen_t *size, int f
 	lab_io_changed(c, pc);
 	lab_io_drop(f, pc);
 	got->nonblocking = flags & SOCK_NONBLOCK;
+	got->resets = false;
 	socket_tell(&got->peer, from, size, pc);
 	lab_shared_step(LAB_SHARED_FILES, pc);
 	return lab_io_number(got, pc);
@@ -203,7 +253,7 @@ static int socket_getsockname(int number, struct sockaddr *to, socklen_t *size)
 static int socket_getpeername(int number, struct sockaddr *to, socklen_t *size)
 {
 	struct lab_file *f = socket_of(number);
-	if (f && !f->in)
+	if (f && !f->peer.is.ss_family)
 		return lab_error(ENOTCONN);
 	if (f)
 		socket_tell(&f->peer, to, size, PC);
@@ -234,14 +284,19 @@ static int socket_setsockopt(int number, int level, int option, const void *valu
 	if (c && n > 0 && n <= LAB_IO_ROOM) {
 		lab_io_point(c, LAB_SYNC_USE, PC);
 		c->room = c->usual = (unsigned)n;
-		if (c->writer && lab_io_events(c->writer) & POLLOUT)
-			lab_io_wake(c->writer, POLLOUT);
+		lab_io_wake(c->writer, LAB_IO_OUT);
 		lab_io_changed(c, PC);
 	}
+	lab_io_change(&f->looked);
 	if (option == SO_RCVTIMEO || option == SO_SNDTIMEO) {
-		lab_io_change(&f->looked);
-		f->timeout[option == SO_SNDTIMEO] = lab_io_span(value);
-	}
+		const int64_t span = lab_io_after(0, value);
+		f->timeout[option == SO_SNDTIMEO] = span == INT64_MAX ? 0 : span;
+	} else if (option == SO_LINGER)
+		f->resets = n && ((const struct linger *)value)->l_linger == 0 && lab_io_is_internet(f);
+	else if (n)
+		f->options |= SOCKET_BIT(option);
+	else
+		f->options &= ~SOCKET_BIT(option);
 	return 0;
 }
 
@@ -260,23 +315,25 @@ static int socket_getsockopt(int number, int level, int option, int *value, sock
 	*value = option == SO_TYPE         ? SOCK_STREAM
 	         : option == SO_ACCEPTCONN ? f->kind == LAB_IO_LISTENER
 	         : option == SO_DOMAIN     ? f->own.is.ss_family
-	         : !c                      ? 0
-	         : option != SO_ERROR      ? (int)c->usual
-	         : c->reset                ? ECONNRESET
-	                                   : 0;
-	if (c && option == SO_ERROR)
-		c->reset = false;
+	         : option == SO_ERROR      ? c ? lab_io_take_error(c) : 0
+	         : c                       ? (int)c->usual
+	                                   : (f->options & SOCKET_BIT(option)) != 0;
 	return 0;
+}
+
+static ssize_t socket_move(int number, const struct iovec *v, size_t n, int flags, bool writes, uintptr_t pc)
+{
+	return socket_of(number) ? lab_io_move(number, v, n, flags, writes, pc) : -1;
 }
 
 static ssize_t socket_send(int number, const void *from, size_t size, int flags)
 {
-	return lab_io_move(number, &(struct iovec){(void *)from, size}, 1, flags, true, PC);
+	return socket_move(number, &(struct iovec){(void *)from, size}, 1, flags, true, PC);
 }
 
 static ssize_t socket_recv(int number, void *to, size_t size, int flags)
 {
-	return lab_io_move(number, &(struct iovec){to, size}, 1, flags, false, PC);
+	return socket_move(number, &(struct iovec){to, size}, 1, flags, false, PC);
 }
 
 static ssize_t socket_recvfrom(int number, void *to, size_t size, int flags, struct sockaddr *from, socklen_t *length)
@@ -284,14 +341,14 @@ static ssize_t socket_recvfrom(int number, void *to, size_t size, int flags, str
 	if (length)
 		*length = 0;
 	(void)from;
-	return lab_io_move(number, &(struct iovec){to, size}, 1, flags, false, PC);
+	return socket_move(number, &(struct iovec){to, size}, 1, flags, false, PC);
 }
 
 static ssize_t socket_message(int number, const struct msghdr *m, int flags, bool writes, uintptr_t pc)
 {
 	if (m->msg_controllen > 0)
 		socket_refuse("ancillary data", pc);
-	return lab_io_move(number, m->msg_iov, m->msg_iovlen, flags, writes, pc);
+	return socket_move(number, m->msg_iov, m->msg_iovlen, flags, writes, pc);
 }
 
 static ssize_t socket_sendmsg(int number, const struct msghdr *m, int flags)

@@ -132,6 +132,7 @@ enum lab_limit {
 	 * that.
 	 */
 	LAB_MET_DESCRIPTOR,
+	LAB_MET_KERNEL,   /* the kernel could have moved bytes at another time */
 	LAB_MET_FILES,    /* two threads could have used a file in the other order */
 	LAB_MET_RETIRED,  /* retired memory could have been used without a hazard pointer */
 	LAB_MET_LAST,     /* another thread could have ended last, and run atexit()'s functions */

@@ -105,7 +105,7 @@ struct lab_thread {
 	/* Whether the announced step is possible. */
 	bool (*can)(const struct lab_object *object, const struct lab_thread *thread);
 	/* the round of the barrier at which it waits; or how many bytes its write must place */
-	unsigned round;
+	uint64_t round;
 	bool dozes; /* it sleeps for a time, or in exit(): the search may end that at any time */
 	/* its clock, where traffic is counted; while it runs, the clock is in `lab.now` */
 	int64_t time;

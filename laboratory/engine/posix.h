@@ -145,6 +145,7 @@ void lab_posix_refuse(uintptr_t pc);
  * of cancellation.
  */
 uint64_t lab_thread_settings(void);
+bool lab_thread_blocks(int number); /* whether the running thread blocks the signal */
 /*
  * Starts a thread of the program, which runs `start` with the argument. The result is a pointer, or
  * an int for <threads.h>. lab_posix_end() ends the thread. `*thread` gets the thread's

@@ -377,6 +377,11 @@ static int thread_set_mask(int how, const sigset_t *set, sigset_t *old, uintptr_
 	return 0;
 }
 
+bool lab_thread_blocks(int number)
+{
+	return thread_info(lab.self->id)->blocked >> (number - 1) & 1;
+}
+
 static int thread_sigmask(int how, const sigset_t *set, sigset_t *old)
 {
 	return thread_set_mask(how, set, old, PC);

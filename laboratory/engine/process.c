@@ -219,9 +219,12 @@ static int process_send(int number, const char *name, uintptr_t pc)
 	               name);
 }
 
-bool lab_process_ignores(int number, uintptr_t pc)
+bool lab_process_survives(int number, uintptr_t pc)
 {
-	return process_action(number, false, pc)->sa_handler == SIG_IGN;
+	const sighandler_t handler = process_action(number, false, pc)->sa_handler;
+	if (handler != SIG_IGN)
+		lab_met(LAB_MET_KERNEL); /* no handler runs, and no signal waits until it is unblocked */
+	return handler != SIG_DFL || lab_thread_blocks(number);
 }
 
 static int process_raise(int number)

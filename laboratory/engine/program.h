@@ -31,8 +31,9 @@ size_t lab_environment_size(void);
 char **lab_environment_begin(char **at);
 void lab_environment_end(void);
 void lab_process_reset(void);
-bool lab_process_ignores(int number, uintptr_t pc); /* whether the program ignores that signal */
-void lab_process_keep(void);                        /* what mapped memory points to is no leak */
+/* Returns whether the program goes on after that signal: it ignores, blocks or handles it. */
+bool lab_process_survives(int number, uintptr_t pc);
+void lab_process_keep(void); /* what mapped memory points to is no leak */
 /* Called before each execution. */
 void lab_program_reset(void);
 

@@ -495,6 +495,50 @@ TIMERS = """for (int i = 0; i < 2; i++) {
 # An epoll set has a timer and a pipe; FIRST asserts which is reported first when both are ready.
 TIMED = TIMERS + "f[2] = epoll_create1(0); (void)!pipe(f + 3); epoll_ctl(f[2], EPOLL_CTL_ADD, f[3], &e); e.data.fd = 1; epoll_ctl(f[2], EPOLL_CTL_ADD, f[0], &e);"
 FIRST = "struct epoll_event two[2]; if (epoll_wait(f[2], two, 2, -1) == 2) assert(two[0].data.fd == %d);"
+# What Linux 6.18 answers to calls of one thread. TCP() makes a listening socket, a client and its connection.
+LINUX = r"""uint64_t many = 1ull << 63; struct iovec v = {s, 1}; struct stat is; struct timeval ever = {INT64_MAX, 0}; fd_set set;
+	struct itimerspec own = {{0, 1}, {0, 1000000000}}; struct sockaddr_in in; socklen_t size, four = 4; int error, k;
+	struct pollfd w = {0, POLLIN | POLLRDNORM | POLLRDHUP}; const struct linger abrupt = {1, 0}; sigset_t mask;
+#define FAILS(call, number) assert((call) == -1 && errno == (number))
+#define OPENS(n) (size = sizeof in, in = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, \
+	f[0] = socket(AF_INET, SOCK_STREAM, 0), bind(f[0], (void *)&in, size), getsockname(f[0], (void *)&in, &size), listen(f[0], n))
+#define CONNECTS(flags) (f[1] = socket(AF_INET, SOCK_STREAM | (flags), 0), connect(f[1], (void *)&in, size))
+#define TCP() (OPENS(0), CONNECTS(0), f[2] = accept(f[0], NULL, NULL))
+#define SEES(n) (w.fd = f[n], poll(&w, 1, -1), w.revents)
+#define CLOSES() (close(f[0]), close(f[1]), close(f[2]))
+	TCP(); (void)!write(f[1], s, 1); close(f[1]); assert((SEES(2) & (POLLIN | POLLRDNORM | POLLHUP)) == (POLLIN | POLLRDNORM));
+	assert(read(f[2], s, 8) == 1 && read(f[2], s, 8) == 0 && write(f[2], s, 1) == 1);
+	sigemptyset(&mask); sigaddset(&mask, SIGPIPE); pthread_sigmask(SIG_BLOCK, &mask, NULL); FAILS(write(f[2], s, 1), EPIPE); CLOSES();
+	TCP(); (void)!write(f[2], s, 1); SEES(1); close(f[1]); signal(SIGPIPE, SIG_IGN); pthread_sigmask(SIG_UNBLOCK, &mask, NULL); signal(SIGPIPE, SIG_DFL);
+	FAILS(write(f[2], s, 1), ECONNRESET); signal(SIGPIPE, SIG_IGN); FAILS(write(f[2], s, 1), EPIPE); CLOSES();
+	TCP(); setsockopt(f[2], SOL_SOCKET, SO_LINGER, &abrupt, sizeof abrupt); close(f[2]); FAILS(read(f[1], s, 1), ECONNRESET); CLOSES();
+	TCP(); FAILS(listen(f[1], 1), EINVAL); FAILS(bind(f[1], (void *)&in, size), EINVAL); close(f[0]); f[0] = socket(AF_INET, SOCK_STREAM, 0);
+	FAILS(bind(f[0], (void *)&in, size), EADDRINUSE); assert(shutdown(f[2], SHUT_RDWR) == 0 && SEES(2) & POLLHUP && SEES(2) & POLLIN); CLOSES();
+	OPENS(1); CONNECTS(0); k = f[1]; CONNECTS(0); close(f[0]); FAILS(read(k, s, 1), ECONNRESET); close(k);
+	close(f[1]); FAILS(CONNECTS(SOCK_NONBLOCK), EINPROGRESS); assert(SEES(1) & POLLERR); FAILS(getpeername(f[1], (void *)&in, &size), ENOTCONN);
+	getsockopt(f[1], SOL_SOCKET, SO_ERROR, &error, &four); assert(error == ECONNREFUSED); close(f[1]);
+	OPENS(-1); CONNECTS(0); k = f[1]; CONNECTS(0); close(k); CLOSES();
+	for (k = 0; k < 2; k++) f[k] = socket(AF_INET, SOCK_STREAM, 0), setsockopt(f[k], SOL_SOCKET, SO_REUSEPORT, &on, 4),
+		assert(bind(f[k], (void *)&in, size) == 0 && listen(f[k], 1) == 0 && getsockopt(f[k], SOL_SOCKET, SO_REUSEPORT, &error, &four) == 0 && error);
+	close(f[0]); close(f[1]);
+	socketpair(AF_UNIX, SOCK_STREAM, 0, f); (void)!write(f[0], s, 1); (void)!write(f[1], s, 2); close(f[1]); assert(recv(f[0], s, 8, MSG_WAITALL) == 2);
+	close(f[0]); socketpair(AF_UNIX, SOCK_STREAM, 0, f); FD_ZERO(&set); FD_SET(f[0], &set); (void)!write(f[1], s, 1);
+	assert(select(f[0] + 1, &set, NULL, NULL, &ever) == 1 && setsockopt(f[0], SOL_SOCKET, SO_RCVTIMEO, &ever, sizeof ever) == 0 && read(f[0], s, 8) == 1);
+	f[2] = epoll_create1(0); e.events = EPOLLIN | EPOLLOUT | EPOLLET; epoll_ctl(f[2], EPOLL_CTL_ADD, f[0], &e);
+	assert(epoll_wait(f[2], &e, 1, 0) == 1); (void)!write(f[0], s, 1); (void)!read(f[1], s, 8);
+	assert(epoll_wait(f[2], &e, 1, 0) == 1 && e.events == EPOLLOUT && epoll_wait(f[2], &e, 1, 0) == 0);
+	shutdown(f[0], SHUT_WR); assert(epoll_wait(f[2], &e, 1, 0) == 1); shutdown(f[0], SHUT_RD); assert(SEES(0) == (w.events | POLLHUP)); CLOSES();
+	f[0] = eventfd(1, 0); f[1] = eventfd(1, 0); f[2] = epoll_create1(0); e.events = EPOLLIN;
+	for (k = 0; k < 3; k++) e.data.fd = k % 2, assert(epoll_ctl(f[2], k < 2 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, f[k % 2], &e) == 0);
+	assert(epoll_wait(f[2], &e, 1, 0) == 1 && e.data.fd == 0); CLOSES();
+	f[0] = timerfd_create(CLOCK_MONOTONIC, 0); FAILS(timerfd_settime(f[0], 0, &own, NULL), EINVAL); own = (struct itimerspec){{0, 1000000}, {0, 1000000}};
+	f[1] = epoll_create1(0); e.events = EPOLLIN | EPOLLET; epoll_ctl(f[1], EPOLL_CTL_ADD, f[0], &e); timerfd_settime(f[0], 0, &own, NULL);
+	assert(epoll_wait(f[1], &e, 1, -1) == 1); usleep(5000); assert(epoll_wait(f[1], &e, 1, 0) == 0); f[2] = eventfd(0, EFD_NONBLOCK);
+	assert(write(f[2], &many, 8) == 8); FAILS(write(f[2], &many, 8), EAGAIN); FAILS(send(f[2], s, 1, 0), ENOTSOCK); FAILS(recv(f[2], s, 1, 0), ENOTSOCK);
+	FAILS(accept(f[2], NULL, NULL), ENOTSOCK); FAILS(writev(f[2], &v, -on), EINVAL); FAILS(write(f[2], &many, 9), EINVAL); FAILS(open("no/no", O_CREAT | O_RDWR, 0600), ENOENT); CLOSES();
+	f[0] = open("x", O_CREAT | O_RDWR, 0600); (void)!write(f[0], s, 5); f[1] = open("./x", O_RDONLY); assert(read(f[1], s, 8) == 5 && unlink("x") == 0);
+	f[2] = open("x", O_CREAT | O_EXCL | O_RDWR, 0600); lseek(f[0], 0, SEEK_SET); assert(read(f[0], s, 8) == 5 && read(f[2], s, 8) == 0); unlink("x"); CLOSES();
+	f[0] = open("/dev/null", O_RDWR); (void)!write(f[0], s, 5); lseek(f[0], 0, SEEK_SET); assert(read(f[0], s, 5) == 0 && fstat(1, &is) == 0);"""
 # Programs of a few statements. Each has the verdict and the message that it expects, the first
 # statements of main, and the statements of each thread.
 SHORT = {
@@ -530,6 +574,7 @@ SHORT = {
     "libc_rounding": ("not_modelled", "fesetround() of libm.so", "fesetround(FE_UPWARD);"),  # would outlive the execution
     "libc_setenv_race": ("data_race", "of the environment by", "", 'setenv("A", "1", 1);', '(void)getenv("A");'),
     "libc_strtok_race": ("data_race", "write of the state of strtok()", "", *2 * ['char text[] = "a b"; (void)strtok(text, " ");']),
+    "io_as_linux": ("passed", "", LINUX),
     "free_inside": ("use_after_free", "which is no block", "char *volatile own = malloc(9); free(own + 1);"),
     "malloc_size_freed": ("use_after_free", "in a block that main freed", "char *own = malloc(9); free(own); return malloc_usable_size(own) < 9;"),
     "malloc_size_inside": ("use_after_free", "outside any block", "char *own = malloc(9); return malloc_usable_size(own + 1) < 9;"),
@@ -898,6 +943,7 @@ INCLUDES = """#define _GNU_SOURCE
 #include <fenv.h>
 #include <linux/futex.h>
 #include <malloc.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -909,12 +955,14 @@ INCLUDES = """#define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <threads.h>
 #include <time.h>
 #include <unistd.h>"""
@@ -1070,6 +1118,7 @@ PAIR = "socketpair(AF_UNIX, SOCK_STREAM, 0, f);"
 WATCHES = "f[2] = epoll_create1(0); (void)!pipe(f); (void)!pipe(f + 3); epoll_ctl(f[2], EPOLL_CTL_ADD, f[0], &e); epoll_ctl(f[2], EPOLL_CTL_ADD, f[3], &e);"
 FILE = 'stream = fopen("x", "w+"); fputs("ab", stream); rewind(stream); f[0] = open("x", O_RDWR);'
 CHANGED, USED = "another thread could have changed a descriptor", "two threads use a file"
+WAITS_FOR_BYTES, MOVED = "poll(&(struct pollfd){f[0], POLLIN}, 1, -1);", "could have come later"
 DESCRIPTORS = {
     "own": ("", *2 * ["int own[2]; (void)!pipe(own); fcntl(own[1], F_SETFL, O_NONBLOCK); close(own[1]);"], "proved: all"),
     "closed": ("(void)!pipe(f);", "if (write(f[1], s, 1) < 0) abort();", "close(f[1]);", CHANGED),
@@ -1078,8 +1127,16 @@ DESCRIPTORS = {
     "blocks_by_ioctl": ("(void)!pipe(f);", "if (read(f[0], s, 1) < 0) abort();", "ioctl(f[0], FIONBIO, &on); (void)!write(f[1], s, 1);", CHANGED),
     "waits_for_time": (PAIR, "if (recv(f[0], s, 1, 0) < 0) abort();", "setsockopt(f[0], SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){1}, 16); (void)!write(f[1], s, 1);", CHANGED),
     "bound": ("f[0] = socket(AF_UNIX, SOCK_STREAM, 0);", "socklen_t n = 2; getsockname(f[0], (void *)s, &n); if (n > 2) abort();", "bind(f[0], &name, sizeof name);", CHANGED),
-    "listens": ("f[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);", "accept(f[0], NULL, NULL); if (errno != EINVAL) abort();", "listen(f[0], 1);", CHANGED),
+    "listens": ("f[0] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);", "accept(f[0], NULL, NULL); if (errno != EINVAL) abort();", "listen(f[0], 1);", CHANGED),
     "connected": (LISTENS, "if (send(f[0], s, 1, 0) >= 0) abort();", "connect(f[0], &name, sizeof name);", CHANGED),
+    "shut_by_another": (PAIR, WAITS_FOR_BYTES, "shutdown(f[0], SHUT_RDWR);", "proved: all"),
+    "closed_by_another": (PAIR, WAITS_FOR_BYTES, "close(f[0]);", "DEADLOCK"),
+    "cut": (PAIR, "static char own[1 << 16]; if (write(f[0], own, sizeof own) < 0) abort();", "(void)!read(f[1], s, 8); close(f[1]);", "passed"),
+    "full": (PAIR + "for (int i = 0; i < 300; i++) (void)!write(f[0], s, 1);", "", "", MOVED),
+    "full_pages": ("(void)!pipe(f); static char own[2100]; for (int i = 0; i < 20; i++) (void)!write(f[1], own, sizeof own);", "", "", MOVED),
+    "late": (LISTENS.replace("UNIX", "INET").replace("name", "in").replace("f[0]", "struct sockaddr in = {AF_INET, {4, 1}}; f[0]", 1) + "connect(f[0], &in, sizeof in); f[2] = accept(f[1], 0, 0);",
+             "(void)!write(f[0], s, 1);", "if (recv(f[2], s, 1, MSG_DONTWAIT) < 0 && errno != EAGAIN) abort();", MOVED),
+    "packets": ("if (pipe2(f, O_DIRECT)) abort();", "", "", "NOT MODELLED"),
     "events": (WATCHES, "(void)!write(f[1], s, 1);", "(void)!write(f[4], s, 1);", CHANGED),
     "place": (FILE, "if (lseek(f[0], 0, SEEK_CUR)) abort();", "lseek(f[0], 1, SEEK_SET);", USED),
     "size": (FILE, "struct stat t; fstat(f[0], &t); if (t.st_size != 2) abort();", "(void)!write(f[0], \"abc\", 3);", USED),
