@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Expects USE AFTER FREE "free of the frame": the other thread uses the frame before its function
- * returns, and nothing orders the two.
- */
+/* Expects USE AFTER FREE "free of the frame". */
 #include "two_threads.h"
 #include <sched.h>
 #include <stdatomic.h>
@@ -12,7 +9,7 @@ static atomic_bool used;
 
 static void lend(void)
 {
-	int own;
+	int own; /* The other thread uses it before the return, and nothing orders the two. */
 	lent = &own;                                               /* NOLINT(clang-analyzer-core.StackAddressEscape) */
 	while (!atomic_load_explicit(&used, memory_order_relaxed)) /* the bug: not acquire */
 		sched_yield();
