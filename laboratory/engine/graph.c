@@ -821,7 +821,6 @@ static bool add_read(unsigned i)
 static void add_write(unsigned i)
 {
 	graph_event *e = &now.e[i];
-	e->writes = false;
 	const unsigned last = mo_count(&now, e->location) + 1;
 	e->writes = true;
 	event_clocks(i);

@@ -35,6 +35,11 @@ static struct posix_thread *thread_info(unsigned id)
 	return t;
 }
 
+static struct posix_thread *thread_self(void)
+{
+	return thread_info(lab.self->id);
+}
+
 unsigned long lab_posix_self(void)
 {
 	return lab.self->id + 1;
@@ -46,7 +51,7 @@ enum { CLEANUP_BEFORE, CLEANUP_DEPTH };
 /* Runs the handlers that are left, each in its own frame, and then ends the thread. */
 static _Noreturn void thread_unwind(uintptr_t pc)
 {
-	struct posix_thread *t = thread_info(lab.self->id);
+	struct posix_thread *t = thread_self();
 	__pthread_unwind_buf_t *buffer = t->cleanup;
 	if (!buffer)
 		lab_posix_end(t->result, pc);
@@ -74,7 +79,7 @@ EXPORTED _Noreturn void lab_cleanup_next(__pthread_unwind_buf_t *buffer) __asm__
 EXPORTED void lab_cleanup_push(__pthread_unwind_buf_t *buffer)
 {
 	FORWARD_CLEANUP(lab_cleanup_push, "__pthread_register_cancel");
-	struct posix_thread *t = thread_info(lab.self->id);
+	struct posix_thread *t = thread_self();
 	buffer->__pad[CLEANUP_BEFORE] = t->cleanup;
 	buffer->__pad[CLEANUP_DEPTH] = (void *)(uintptr_t)lab.self->depth;
 	t->cleanup = buffer;
@@ -83,7 +88,7 @@ EXPORTED void lab_cleanup_push(__pthread_unwind_buf_t *buffer)
 EXPORTED void lab_cleanup_pop(__pthread_unwind_buf_t *buffer)
 {
 	FORWARD_CLEANUP(lab_cleanup_pop, "__pthread_unregister_cancel");
-	thread_info(lab.self->id)->cleanup = buffer->__pad[CLEANUP_BEFORE];
+	thread_self()->cleanup = buffer->__pad[CLEANUP_BEFORE];
 }
 
 EXPORTED _Noreturn void lab_cleanup_next(__pthread_unwind_buf_t *buffer)
@@ -105,7 +110,7 @@ static unsigned thread_count_alive(void)
 _Noreturn void lab_posix_end(void *result, uintptr_t pc)
 {
 	lab_keys_end(pc);
-	thread_info(lab.self->id)->result = result;
+	thread_self()->result = result;
 	lab_objects_left(pc);
 	if (lab.program && thread_count_alive() == 1)
 		lab_program_last(pc);
@@ -132,7 +137,7 @@ void lab_posix_create(unsigned long *to, void (*start)(void), void *arg, bool de
 	lab_point((struct lab_op){.kind = LAB_SPAWN, .pc = pc});
 	struct posix_thread *t = thread_info(lab.n_threads % LAB_THREADS);
 	struct lab_thread *thread = lab_thread_spawn(thread_run, t);
-	const struct posix_thread *self = thread_info(lab.self->id);
+	const struct posix_thread *self = thread_self();
 	*t = (struct posix_thread){.generation = lab.generation,
 	                           .start = start,
 	                           .arg = arg,
@@ -266,7 +271,7 @@ EXPORTED int pthread_equal(pthread_t one, pthread_t other)
 EXPORTED _Noreturn void pthread_exit(void *result)
 {
 	if (OURS()) {
-		thread_info(lab.self->id)->result = result;
+		thread_self()->result = result;
 		thread_unwind(PC);
 	}
 	REAL(pthread_exit)(result);
@@ -347,24 +352,24 @@ static int thread_exchange(int *place, int value, int *old, uintptr_t pc)
 
 uint64_t lab_thread_settings(void)
 {
-	const struct posix_thread *t = thread_info(lab.self->id);
+	const struct posix_thread *t = thread_self();
 	const unsigned cancel = (unsigned)t->cancel_state << 1 | (unsigned)t->cancel_type;
 	return t->blocked * 0x9e3779b97f4a7c15u ^ ((uint64_t)(uint32_t)errno << 2 | cancel);
 }
 
 static int thread_setcancelstate(int state, int *old)
 {
-	return thread_exchange(&thread_info(lab.self->id)->cancel_state, state, old, PC);
+	return thread_exchange(&thread_self()->cancel_state, state, old, PC);
 }
 
 static int thread_setcanceltype(int type, int *old)
 {
-	return thread_exchange(&thread_info(lab.self->id)->cancel_type, type, old, PC);
+	return thread_exchange(&thread_self()->cancel_type, type, old, PC);
 }
 
 static int thread_set_mask(int how, const sigset_t *set, sigset_t *old, uintptr_t pc)
 {
-	uint64_t *blocked = &thread_info(lab.self->id)->blocked, before = *blocked;
+	uint64_t *blocked = &thread_self()->blocked, before = *blocked;
 	if (set) {
 		lab_reads(set, sizeof *set, pc);
 		const uint64_t bits = set->__val[0];
@@ -392,23 +397,24 @@ static int thread_sigprocmask(int how, const sigset_t *set, sigset_t *old)
 	return lab_error(thread_set_mask(how, set, old, PC));
 }
 
+enum { ALL_PROCESSORS = (1 << LAB_PROCESSORS) - 1 };
+
 static uint64_t thread_processors(unsigned id, uintptr_t pc)
 {
 	lab_shared_step(LAB_SHARED_SETS, pc);
 	const uint64_t set = thread_info(id)->processors;
-	return set ? set : (UINT64_C(1) << LAB_PROCESSORS) - 1;
+	return set ? set : ALL_PROCESSORS;
 }
 
 static int thread_set_processors(unsigned id, size_t size, const cpu_set_t *set, uintptr_t pc)
 {
-	const uint64_t all = (UINT64_C(1) << LAB_PROCESSORS) - 1;
 	if (size < sizeof(uint64_t) || id >= lab.n_threads)
 		return id >= lab.n_threads ? ESRCH : EINVAL;
 	lab_reads(set, sizeof(uint64_t), pc);
-	if ((set->__bits[0] & all) == 0)
+	if ((set->__bits[0] & ALL_PROCESSORS) == 0)
 		return EINVAL;
 	lab_shared_step(LAB_SHARED_SETS, pc);
-	thread_info(id)->processors = set->__bits[0] & all;
+	thread_info(id)->processors = set->__bits[0] & ALL_PROCESSORS;
 	return 0;
 }
 

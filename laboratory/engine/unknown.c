@@ -381,7 +381,7 @@ static bool unknown_read(void *handle, struct dynamic *d)
 	                      .destructors = (void (*const *)(void))(map->l_addr + of[DT_FINI_ARRAY]),
 	                      .n_destructors = of[DT_FINI_ARRAYSZ] / sizeof(void (*)(void)),
 	                      .static_tls = (of[DT_FLAGS] & DF_STATIC_TLS) != 0};
-	return true;
+	return d->symbols && d->strings;
 }
 
 static void *unknown_stub(const char *name, const char *library, const char *touches, void *real)
@@ -436,12 +436,10 @@ static void *unknown_way(const char *name, void *target)
 	return unknown_stub(name, library, touches, real);
 }
 
-/* Returns the name of relocation `i` of table `t`; "": it has none. */
-static const char *unknown_symbol(const struct dynamic *d, unsigned t, size_t i)
+/* Returns the symbol of a relocation. If it has none, that is the first symbol, without a name. */
+static const ElfW(Sym) * unknown_symbol(const struct dynamic *d, const ElfW(Rela) * relocation)
 {
-	if (!d->symbols || !d->strings || !d->tables[t])
-		return "";
-	return d->strings + d->symbols[ELF64_R_SYM(d->tables[t][i].r_info)].st_name;
+	return &d->symbols[ELF64_R_SYM(relocation->r_info)];
 }
 
 static void unknown_redirect(uintptr_t place, void *to)
@@ -460,10 +458,10 @@ void lab_unknown_redirect(void *handle)
 		(void)dl_iterate_phdr(unknown_find_self, NULL);
 	lab_unknown_reset(); /* this is how the variables are before an execution */
 	for (unsigned t = 0; t < 2; t++) {
-		for (size_t i = 0; d.symbols && d.strings && i < d.sizes[t]; i++) {
+		for (size_t i = 0; i < d.sizes[t]; i++) {
 			const ElfW(Rela) *r = &d.tables[t][i];
 			const unsigned type = (unsigned)ELF64_R_TYPE(r->r_info);
-			const ElfW(Sym) *symbol = &d.symbols[ELF64_R_SYM(r->r_info)];
+			const ElfW(Sym) *symbol = unknown_symbol(&d, r);
 			const char *name = d.strings + symbol->st_name;
 			const uintptr_t place = d.base + r->r_offset;
 			if ((type != SLOT && type != DATA && type != POINTER) || symbol->st_shndx != SHN_UNDEF ||
@@ -483,7 +481,7 @@ bool lab_is_instrumented(void *handle)
 		return false;
 	for (unsigned t = 0; t < 2; t++)
 		for (size_t i = 0; i < d.sizes[t]; i++)
-			if (strncmp(unknown_symbol(&d, t, i), "__tsan_", 7) == 0)
+			if (strncmp(d.strings + unknown_symbol(&d, &d.tables[t][i])->st_name, "__tsan_", 7) == 0)
 				return true;
 	return false;
 }

@@ -62,7 +62,7 @@ const struct lab_result *native_run(const struct lab_test *test, const struct na
 
 /* --- between the files of this folder --- */
 
-/* What native_run() was called with. */
+/* native_run() stores its arguments here. */
 extern const struct lab_test *native_test;
 extern const struct native_config *native_config;
 

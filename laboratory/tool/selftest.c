@@ -122,28 +122,6 @@ static void make_planted(struct self_test *self)
 	}
 }
 
-static int by_number(const void *a, const void *b)
-{
-	unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
-	return (x > y) - (x < y);
-}
-
-/* Returns the median length of the minimal traces of the bugs that were found. */
-static unsigned median_steps(const struct self_test *self)
-{
-	unsigned *steps = calloc(self->n_planted + 1, sizeof *steps), n = 0;
-	for (size_t i = 0; steps && i < self->n_planted; i++) {
-		const struct planted *p = &self->planted[i];
-		if (job_failed(&p->hunt) && p->hunt.report.result.n_steps > 0)
-			steps[n++] = p->hunt.report.result.n_steps;
-	}
-	if (steps)
-		qsort(steps, n, sizeof *steps, by_number);
-	unsigned median = steps && n > 0 ? steps[n / 2] : 0;
-	free(steps);
-	return median;
-}
-
 static void print_litmus(struct self_test *self)
 {
 	unsigned wrong = 0, verdicts = 0;
@@ -182,8 +160,8 @@ static void print_planted(struct self_test *self)
 	}
 	self->failed += wrong;
 	if (!silent)
-		printf("planted: %zu of %zu found, median %u steps, slowest %.2f s\n", self->n_planted - wrong,
-		       self->n_planted, median_steps(self), slowest);
+		printf("planted: %zu of %zu found, slowest %.2f s\n", self->n_planted - wrong, self->n_planted,
+		       slowest);
 }
 
 static void print_json(FILE *to, const void *results)
@@ -204,7 +182,7 @@ static void print_json(FILE *to, const void *results)
 		json_job(to, self->options, NULL, &p->hunt);
 		fputc('}', to);
 	}
-	fprintf(to, "],\n\"median_steps\":%u,\"failed\":%u}\n", median_steps(self), self->failed);
+	fprintf(to, "],\n\"failed\":%u}\n", self->failed);
 }
 
 int run_self_test(const struct options *o)
