@@ -768,7 +768,7 @@ def program(tool):
             tool.run(old, flags, "-fvisibility=hidden", status=0 if flags == "-std=gnu89" else 2, env={"CFLAGS": "--coverage"})
         expect(tool.run(folder.path("none.c"), status=2)[1], "none.c: No such file")
         expect(tool.run(one, more, "--mode", "native", status=2)[1], "runs in mode model alone")
-        expect(tool.says(folder.program("endless", ["for (;; x++) for (int i = 0; i < 30; i++) y++;"]), status=1), "STEP LIMIT", " more steps, which are not shown")
+        expect(tool.says(folder.program("endless", ["for (;; x++) for (int i = 0; i < 30; i++) y++;"]), status=3), "STEP LIMIT", " more steps, which are not shown")
         tls = folder.write("tls.c", 'static __thread int x __attribute__((tls_model("initial-exec")));\nint main(void) { return x; }\n')
         expect(tool.run(tls, status=2)[1], "of the TLS model initial-exec")
     out = tool.says(tool.at("programs/process_output.c"), status=1)
@@ -1243,7 +1243,7 @@ CXX = {
     "lock_free": ("proved: all 1 execution", "#include <atomic>\nstatic std::atomic<int> one;\nstruct pair { long of[2]; };\nstatic std::atomic<pair> two;\n"
                   "int main() { return !one.is_lock_free() || two.is_lock_free(); }"),
     "fileno": ("NOT MODELLED fileno (model): main calls fileno()", '#include <fstream>\nint main() { std::ifstream("/dev/null").get(); }'),
-    "lines": ("lines.cc:6 (main::{lambda()#1}::operator())), which main holds since lines.cc:8 (main)",
+    "lines": ("which main has held since lines.cc:8 (main) (lines.cc:6 (main::{lambda()#1}::operator()))",
               "#include <mutex>\n#include <thread>\nstatic std::mutex a, b;\nint main()\n{\n\tstd::thread other([] { std::lock_guard one(a), two(b); });\n"
               "\t{\n\t\tstd::lock_guard one(b), two(a);\n\t}\n\tother.join();\n}"),
     "atomic": ("/atomic.cc:6 main x.store(1", "#include <atomic>\n#include <cassert>\nstatic std::atomic<int> x;\nint main()\n{\n"
