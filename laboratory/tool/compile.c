@@ -182,7 +182,7 @@
 	"  n = split(arguments, part, \", \")\n"                                                                       \
 	"  touches = callee ~ /^__builtin_(mem|str)/ && part[n] ~ /^[0-9]+[ul]*$/ || callee ~ "                        \
 	"/^__builtin_aarch64_(ld|st)/\n"                                                                               \
-	"  for (i = 1; i <= n && callee ~ /^__builtin_ia32_/ && callee !~ /prefetch|clflush|clwb|fence/; i++) {\n"     \
+	"  for (i = 1; i <= n && callee ~ /^__builtin_ia32_/ && callee !~ /prefetch|clflush|clwb|fence|env/; i++) {\n" \
 	"    base = part[i]; sub(/_[0-9]+([(]D[)])?$/, \"\", base)\n"                                                  \
 	"    touches = touches || part[i] ~ /^&/ || base in pointer ||\n"                                              \
 	"      callee ~ /movnt|maskmov|gather|scatter|lddqu|load|store|save|rstor/\n"                                  \
