@@ -703,7 +703,7 @@ def program(tool):
         expect(tool.run(outside, env={"CFLAGS": "-flto"})[1], "assembly outside of functions of outside.c is not seen")
         expect(tool.run(folder.path("none.c"), status=2)[1], "none.c: No such file")
         expect(tool.run(one, more, "--mode", "native", status=2)[1], "runs in mode model alone")
-        expect(tool.says(folder.program("endless", ["for (;; x++) for (int i = 0; i < 30; i++) y++;"]), status=1), "STEP LIMIT", " more steps, which are not shown")
+        expect(tool.says(folder.program("endless", ["for (;; x++) for (int i = 0; i < 30; i++) y++;"]), status=3), "STEP LIMIT", " more steps, which are not shown")
         tls = folder.write("tls.c", 'static __thread int x __attribute__((tls_model("initial-exec")));\nint main(void) { return x; }\n')
         expect(tool.run(tls, status=2)[1], "of the TLS model initial-exec")
     out = tool.says(tool.at("programs/process_output.c"), status=1)
