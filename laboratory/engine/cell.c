@@ -71,6 +71,7 @@ static struct lab_cell *cell_new(struct lab_cell *cell, uintptr_t granule)
 	cell->generation = lab.generation;
 	cell->granule = granule;
 	cell->n_records = 0;
+	cell->objects = 0;
 	cell->more = NULL;
 	cell->locations = NULL;
 	if (lab_is_heap(granule << 3))
@@ -79,7 +80,7 @@ static struct lab_cell *cell_new(struct lab_cell *cell, uintptr_t granule)
 }
 
 /* Returns the cell of the granule, or the place for it. */
-static struct lab_cell *cell_at(uintptr_t granule)
+static inline struct lab_cell *cell_at(uintptr_t granule)
 {
 	uint32_t at = place_of(granule);
 	while (cells[at].generation == lab.generation && cells[at].granule != granule)

@@ -481,7 +481,8 @@ struct lab_record {
 struct lab_cell {
 	uintptr_t granule;
 	uint32_t generation;
-	uint32_t n_records;
+	uint16_t n_records;
+	uint8_t objects; /* the bytes whose first access calls lab_objects_accessed() */
 	struct lab_location *locations;
 	struct lab_record *more; /* the records after the first two; NULL: there were never more */
 	struct lab_record few[LAB_FEW];
@@ -508,6 +509,14 @@ void lab_writes(void *to, size_t size, uintptr_t pc);
  * of the program itself: a loop of the program is where it was.
  */
 void lab_race_use(uintptr_t address, size_t size, uintptr_t pc);
+/*
+ * An object of the C library begins its life in this memory. The first access to each byte calls
+ * lab_objects_accessed(). Returns whether a use of the object may race with what came before. If a
+ * call has `made` the object, each use happens after that call, so that only atomic accesses count.
+ */
+bool lab_race_object(uintptr_t address, size_t size, bool made);
+/* Adds a use of an object by another thread, of which the cells have no record yet. */
+void lab_race_used(uintptr_t address, size_t size, struct lab_record use);
 /* Checks an atomic access of `size` bytes against the plain ones. */
 void lab_race_atomic(struct lab_cell *cell, uintptr_t address, unsigned size, bool write, uintptr_t pc);
 /* Checks that all accesses of the block happen before its end. */

@@ -144,7 +144,7 @@ static void object_used(struct lab_object *o, uintptr_t pc)
 {
 	for (; o->used_by <= lab.self->id; o->used_by++)
 		o->uses[o->used_by].pc = 0;
-	o->uses[lab.self->id] = (struct lab_use){lab_clock_after(lab.self), 0, pc};
+	o->uses[lab.self->id] = (struct lab_use){lab_clock_after(lab.self), 0, lab.steps, pc};
 }
 
 void lab_object_left(struct lab_object *o, uintptr_t pc)
@@ -173,10 +173,21 @@ static void object_check_uses(const struct lab_object *o, const char *what, uint
 			           lab.threads[i].name, lab_site_name(o->uses[i].pc));
 }
 
-static void object_begin(struct lab_object *o, enum lab_object_kind kind)
+/*
+ * How much memory an object of each kind has. A once has none here, since the guard of a C++
+ * variable is one, too, and the compiler's code accesses it: lab_once() tells of the memory of the
+ * others.
+ */
+static const uint8_t kind_sizes[LAB_OBJECT_KINDS] = {
+    [LAB_MUTEX] = sizeof(pthread_mutex_t),     [LAB_COND] = sizeof(pthread_cond_t),
+    [LAB_RWLOCK] = sizeof(pthread_rwlock_t),   [LAB_SPINLOCK] = sizeof(pthread_spinlock_t),
+    [LAB_BARRIER] = sizeof(pthread_barrier_t), [LAB_SEM] = sizeof(sem_t)};
+
+static void object_begin(struct lab_object *o, enum lab_object_kind kind, bool made)
 {
 	o->kind = (uint8_t)kind;
-	o->live = o->made = true;
+	o->live = true;
+	o->made = made;
 	o->lives++;
 	o->robust = o->owner_died = o->lost = false;
 	o->type = 0;
@@ -188,6 +199,34 @@ static void object_begin(struct lab_object *o, enum lab_object_kind kind)
 	lab_view_clear(&o->view);
 	lab_view_clear(&o->readers);
 	o->width = 0;
+	/* Processes have cells of their own, and a trace shows each use. */
+	o->accessed = lab_race_object(o->address, kind_sizes[kind], made) || lab.processes || lab.recording;
+}
+
+/* Returns the first use at that step or later, or NULL. No two threads run at one step. */
+static const struct lab_use *object_use_from(const struct lab_object *o, uint32_t step)
+{
+	const struct lab_use *first = NULL;
+	for (const struct lab_use *u = o->uses; u < o->uses + o->used_by; u++)
+		if (u->pc && u->step >= step && (!first || u->step < first->step))
+			first = u;
+	return first;
+}
+
+void lab_objects_accessed(uintptr_t address, size_t size)
+{
+	struct lab_object *o;
+	const struct lab_use *u;
+	for (unsigned i = 0; (o = lab_object_number(i)); i++) {
+		const size_t own = kind_sizes[o->kind];
+		if (!o->live || o->accessed || (o->address - address >= size && address - o->address >= own))
+			continue;
+		o->accessed = true;
+		for (uint32_t step = 0; (u = object_use_from(o, step)); step = u->step + 1)
+			lab_race_used(
+			    o->address, own,
+			    (struct lab_record){.clock = u->clock, .thread = (uint8_t)(u - o->uses), .pc = u->pc});
+	}
 }
 
 static struct lab_early *early;
@@ -220,16 +259,6 @@ static void object_begin_early(struct lab_object *o, const struct lab_early *e)
 	o->round = e->round;
 }
 
-/*
- * How much memory an object of each kind has. A once has none here, since the guard of a C++
- * variable is one, too, and the compiler's code accesses it: lab_once() tells of the memory of the
- * others.
- */
-static const uint8_t kind_sizes[LAB_OBJECT_KINDS] = {
-    [LAB_MUTEX] = sizeof(pthread_mutex_t),     [LAB_COND] = sizeof(pthread_cond_t),
-    [LAB_RWLOCK] = sizeof(pthread_rwlock_t),   [LAB_SPINLOCK] = sizeof(pthread_spinlock_t),
-    [LAB_BARRIER] = sizeof(pthread_barrier_t), [LAB_SEM] = sizeof(sem_t)};
-
 struct lab_object *lab_object_use(const void *at, enum lab_object_kind kind, bool fresh, const char *what, uintptr_t pc)
 {
 	const uintptr_t address = (uintptr_t)at;
@@ -250,12 +279,12 @@ struct lab_object *lab_object_use(const void *at, enum lab_object_kind kind, boo
 		if (!fresh && !before)
 			lab_misuse(pc, "%s %s, which is not initialised", what, lab_object_name_at(address, kind));
 		o = object_entry(address, true);
-		object_begin(o, kind);
-		o->made = false;
+		object_begin(o, kind, false);
 		if (before)
 			object_begin_early(o, before);
 	}
-	lab_race_use(address, kind_sizes[kind], pc);
+	if (o->accessed)
+		lab_race_use(address, kind_sizes[kind], pc);
 	object_used(o, pc);
 	return o;
 }
@@ -282,7 +311,7 @@ struct lab_object *lab_object_init(void *at, enum lab_object_kind kind, uintptr_
 	lab_writes(at, kind_sizes[kind], pc);
 	lab_event(lab_sync_op(LAB_SYNC_INIT, address, pc))->hidden =
 	    true; /* Only a report of a misuse shows the event. */
-	object_begin(o, kind);
+	object_begin(o, kind, true);
 	o->maker = lab_here(pc);
 	o->maker_clock = lab_clock_after(lab.self);
 	object_used(o, pc);
@@ -303,6 +332,7 @@ void lab_object_destroy(struct lab_object *o, uintptr_t pc)
 	for (unsigned i = 0; i < o->used_by; i++)
 		o->uses[i].left = 0; /* pthread_barrier_destroy() waits until all threads have left. */
 	object_check_uses(o, "destroys", pc);
+	o->accessed = true; /* No use can race with what comes after this call. */
 	lab_plain(o->address, kind_sizes[o->kind], true, pc);
 	(void)lab_event(op);
 	o->live = false;

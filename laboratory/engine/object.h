@@ -109,8 +109,16 @@ struct lab_object {
 	uint8_t reads[LAB_THREADS];
 	/* This is the last use by each thread before `used_by`. The pc is 0 if there is no use. */
 	unsigned used_by;
+	/*
+	 * Each use reads the memory of the object, so that it races with writes of the program. While
+	 * this is false, the program has not accessed the memory in the life of the object, and no
+	 * use can race with an earlier access. So `uses` is enough. While this is true, each use
+	 * is also in the records of the cells.
+	 */
+	bool accessed;
 	struct lab_use {
 		uint32_t clock, left; /* The thread left the barrier at `left`; 0 says that it has not. */
+		uint32_t step;        /* The search had made so many steps. */
 		uintptr_t pc;
 	} uses[LAB_THREADS];
 	unsigned width;
@@ -149,6 +157,11 @@ void lab_object_early(struct lab_early object);
  * them, or waits for one.
  */
 void lab_objects_freed(uintptr_t address, size_t size, uintptr_t pc);
+/*
+ * The program accesses the bytes. Puts the uses of objects there into the records of the cells, in
+ * the order in which they came.
+ */
+void lab_objects_accessed(uintptr_t address, size_t size);
 
 typedef bool lab_can(const struct lab_object *object, const struct lab_thread *thread);
 

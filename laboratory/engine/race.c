@@ -12,6 +12,7 @@
 #include "explore.h"
 #include "layout.h"
 #include "location.h"
+#include "object.h"
 #include "reach.h"
 #include "steer.h"
 #include "traffic.h"
@@ -116,10 +117,20 @@ static void against_records(const struct lab_cell *cell, uint8_t mask, bool writ
 	}
 }
 
+static void race_objects(struct lab_cell *cell, uint8_t mask, uintptr_t address, unsigned size)
+{
+	if (__builtin_expect(!(cell->objects & mask), 1))
+		return;
+	cell->objects &= (uint8_t)~mask;
+	lab_objects_accessed(address, size);
+}
+
 void lab_race_atomic(struct lab_cell *cell, uintptr_t address, unsigned size, bool write, uintptr_t pc)
 {
+	const uint8_t mask = mask_of(address, size > 8 ? 8 : size);
+	race_objects(cell, mask, address, size);
 	if (cell->n_records > 0)
-		against_records(cell, mask_of(address, size > 8 ? 8 : size), write, address, size, pc);
+		against_records(cell, mask, write, address, size, pc);
 }
 
 static void against_atomics(const struct lab_cell *cell, bool write, uintptr_t address, unsigned size, uintptr_t pc)
@@ -137,17 +148,16 @@ static void against_atomics(const struct lab_cell *cell, bool write, uintptr_t a
 	}
 }
 
-static void append(struct lab_cell *cell, uint32_t kept, uint8_t mask, bool write, uintptr_t pc)
+static void append(struct lab_cell *cell, uint32_t kept, struct lab_record added)
 {
-	const struct lab_thread *self = lab.self;
 	for (uint32_t i = 0; kept == LAB_RECORDS && i < kept; i++) {
 		struct lab_record *r = lab_record_at(cell, i);
-		if (r->thread != self->id || r->write != write || r->clock != lab_clock_after(self))
+		if (r->thread != added.thread || r->write != added.write || r->clock != added.clock)
 			continue;
 		/* an access that is equally old is ordered with the same accesses */
-		r->mask |= mask;
-		r->pc = pc;
-		cell->n_records = kept;
+		r->mask |= added.mask;
+		r->pc = added.pc;
+		cell->n_records = (uint16_t)kept;
 		return;
 	}
 	if (kept == LAB_RECORDS) {
@@ -158,8 +168,8 @@ static void append(struct lab_cell *cell, uint32_t kept, uint8_t mask, bool writ
 	}
 	if (kept >= LAB_FEW && !cell->more)
 		cell->more = lab_more_records();
-	*lab_record_at(cell, kept) = (struct lab_record){lab_clock_after(self), (uint8_t)self->id, mask, write, pc};
-	cell->n_records = kept + 1;
+	*lab_record_at(cell, kept) = added;
+	cell->n_records = (uint16_t)(kept + 1);
 }
 
 /*
@@ -173,6 +183,7 @@ static void plain_in_cell(uintptr_t address, unsigned size, bool write, uintptr_
 	const unsigned self = lab.self->id;
 	uint8_t mask = mask_of(address, size);
 	uint32_t kept = 0;
+	race_objects(cell, mask, address, size);
 	for (uint32_t i = 0; i < cell->n_records; i++) {
 		const struct lab_record *r = lab_record_at(cell, i);
 		bool own = r->thread == self;
@@ -190,21 +201,24 @@ static void plain_in_cell(uintptr_t address, unsigned size, bool write, uintptr_
 		if (write)
 			lab_location_plain_write(cell, address, size);
 	}
-	append(cell, kept, mask, write, pc);
+	append(cell, kept, (struct lab_record){lab_clock_after(lab.self), (uint8_t)self, mask, write, pc});
 	if (__builtin_expect(lab.recording, 0))
 		note(address, size, write, pc);
 }
 
+/* Returns the number of bytes that lie in the first cell. */
+static unsigned race_part(uintptr_t address, size_t size)
+{
+	const unsigned part = 8 - (unsigned)(address & 7);
+	return part < size ? part : (unsigned)size;
+}
+
 static void plain_in_cells(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
-	while (size > 0) {
-		unsigned part = 8 - (unsigned)(address & 7);
-		if (part > size)
-			part = (unsigned)size;
+	for (unsigned part; size > 0; address += part, size -= part) {
+		part = race_part(address, size);
 		lab.pieces++;
 		plain_in_cell(address, part, write, pc);
-		address += part;
-		size -= part;
 	}
 	lab.pieces = 0;
 }
@@ -274,6 +288,31 @@ void lab_race_use(uintptr_t address, size_t size, uintptr_t pc)
 {
 	if (!lab_is_tls(address))
 		plain_in_cells(address, size, false, pc);
+}
+
+bool lab_race_object(uintptr_t address, size_t size, bool made)
+{
+	bool races = false;
+	for (unsigned part; size > 0 && !lab_is_tls(address); address += part, size -= part) {
+		part = race_part(address, size);
+		struct lab_cell *cell = lab_cell(address);
+		const uint8_t mask = mask_of(address, part);
+		cell->objects |= mask;
+		races |= cell->locations != NULL;
+		for (uint32_t i = 0; i < cell->n_records && !made; i++)
+			races |= (lab_record_at(cell, i)->mask & mask) != 0;
+	}
+	return races;
+}
+
+void lab_race_used(uintptr_t address, size_t size, struct lab_record use)
+{
+	for (unsigned part; size > 0 && !lab_is_tls(address); address += part, size -= part) {
+		part = race_part(address, size);
+		struct lab_cell *cell = lab_cell(address);
+		use.mask = mask_of(address, part);
+		append(cell, cell->n_records, use);
+	}
 }
 
 static uintptr_t freed_at;

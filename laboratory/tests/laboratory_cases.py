@@ -1081,6 +1081,8 @@ RACES = {
     "mutex_init": ("pthread_mutex_init(&m, NULL);", "s[0] = *(char *)&m;"),
     "destroy": ("pthread_mutex_destroy(&m);", "s[0] = *(char *)&m;"),
     "lock": (LOCKS, "m = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;", LOCKS),
+    "lock_byte": (LOCKS, "((char *)&m)[39] = 0;", LOCKS),
+    "lock_atomic": (LOCKS, "__atomic_store_n((int *)&m + 8, 0, __ATOMIC_RELAXED);", LOCKS),
     "once": ("pthread_once(f, (void (*)(void))sched_yield);", "f[0] = PTHREAD_ONCE_INIT;"),
     "qsort": ("qsort(f, 5, sizeof *f, (int (*)(const void *, const void *))strcmp);", "plain = f[4];"),
     "va_start": ("begin(1);", "va_list own[3], *at = own, *from = (va_list *)stream; va_copy(*at++, *from++); if (at != own + 1 || from != (va_list *)stream + 1) abort();", "stream = malloc(99);"),
