@@ -136,18 +136,19 @@ static void symbol_find_call(Dwfl_Module *module, Dwarf_Addr pc, const char **fi
 {
 	Dwarf_Addr bias = 0;
 	LAB_EACH_UNIT (unit, module, bias) {
-		Dwarf_Die *scopes = NULL;
+		Dwarf_Die *scopes = NULL, *around = NULL;
 		Dwarf_Files *files;
 		if (dwarf_haspc(unit, pc - bias) != 1 || dwarf_getsrcfiles(unit, &files, NULL) != 0)
 			continue;
-		const int n = dwarf_getscopes(unit, pc - bias, &scopes);
+		/* Around an inlined function, dwarf_getscopes() has the scopes of its declaration. */
+		const int n = dwarf_getscopes(unit, pc - bias, &scopes) > 0 ? dwarf_getscopes_die(scopes, &around) : 0;
 		for (int i = 0; i < n && symbol_is_library(*file); i++) {
 			Dwarf_Attribute attribute;
 			Dwarf_Word number, at;
 			const char *by = NULL;
-			if (dwarf_tag(&scopes[i]) == DW_TAG_inlined_subroutine &&
-			    dwarf_formudata(dwarf_attr(&scopes[i], DW_AT_call_file, &attribute), &number) == 0 &&
-			    dwarf_formudata(dwarf_attr(&scopes[i], DW_AT_call_line, &attribute), &at) == 0)
+			if (dwarf_tag(&around[i]) == DW_TAG_inlined_subroutine &&
+			    dwarf_formudata(dwarf_attr(&around[i], DW_AT_call_file, &attribute), &number) == 0 &&
+			    dwarf_formudata(dwarf_attr(&around[i], DW_AT_call_line, &attribute), &at) == 0)
 				by = dwarf_filesrc(files, number, NULL, NULL);
 			if (by && !symbol_is_library(by)) {
 				*file = by;
@@ -155,6 +156,7 @@ static void symbol_find_call(Dwfl_Module *module, Dwarf_Addr pc, const char **fi
 			}
 		}
 		free(scopes);
+		free(around);
 		return;
 	}
 }
