@@ -458,8 +458,10 @@ void lab_stack_return(uintptr_t frame, uintptr_t pc)
 	    !lab_frame_is_good(frame, self->calls[self->depth]))
 		return;
 	self->lent = frame;
-	if (self->id > 0 || self->depth > 0)
-		lab_race_free(lent, frame - lent, pc);
+	if (self->id == 0 && self->depth == 0)
+		return;
+	lab_objects_accessed(lent, frame - lent); /* their uses are accesses, too */
+	lab_race_free(lent, frame - lent, pc);
 }
 
 size_t lab_size_asked(uintptr_t address, uintptr_t pc)
