@@ -72,7 +72,7 @@
  *    read counts only if some file of the command, whose assembly the script reads first, has the
  *    object in a section that can be written.
  * 2. A function with the attribute optimize may have lost the access that races. So it is not seen.
- * 3. A call: what the statement itself reads and writes is not seen. This is the structure that the
+ * 3. What the statement of a call itself reads and writes is not seen. This is the structure that the
  *    call returns into memory, a structure in memory that is an argument, and what a built-in
  *    function does that gcc expands (__builtin_memset() of few bytes, and each __builtin_ia32_...()
  *    that gets an address).
