@@ -72,8 +72,8 @@
  *    read counts only if some file of the command, whose assembly the script reads first, has the
  *    object in a section that can be written.
  * 2. A function with the attribute optimize may have lost the access that races. So it is not seen.
- * 3. What the statement of a call itself reads and writes is not seen. This is the structure that the
- *    call returns into memory, a structure in memory that is an argument, and what a built-in
+ * 3. What the statement of a call itself reads and writes is not seen. This is the structure that
+ *    the call returns into memory, a structure in memory that is an argument, and what a built-in
  *    function does that gcc expands (__builtin_memset() of few bytes, and each __builtin_ia32_...()
  *    that gets an address).
  *
@@ -215,11 +215,11 @@
  * Prints the places of inline assembly in what a script has compiled, by the compiler's marks: gcc
  * gives the line behind the mark, and clang the line before it. Hints to the processor do nothing
  * that is seen, and do not count. clang's -fsanitize=thread leaves out a structure that goes to a
- * call on the stack, long doubles, and vectors of more than 16 bytes or with a mask. In clang's code for x86-64, which begins with `.text`, an
- * argument goes to the stack behind `movq %rsp, REGISTER`, or by `movq REGISTER, N(%rsp)`. Memory
- * that no register of the frame points to may be shared. Then PLACES prints what the script and
- * CALLS have found. The exit status is 0 if there is nothing, or else SOME and the bits of enum
- * lab_unseen.
+ * call on the stack, long doubles, and vectors of more than 16 bytes or with a mask. In clang's
+ * code for x86-64, which begins with `.text`, an argument goes to the stack behind `movq %rsp,
+ * REGISTER`, or by `movq REGISTER, N(%rsp)`. Memory that no register of the frame points to may be
+ * shared. Then PLACES prints what the script and CALLS have found. The exit status is 0 if there is
+ * nothing, or else SOME and the bits of enum lab_unseen.
  */
 #define PLACES                                                                                                         \
 	"awk '\n"                                                                                                      \
