@@ -282,7 +282,8 @@ GENERIC(int, compare_exchange, void *e, const void *v, int order, int failure)
 }
 
 /* The sizes that gcc's library says are lock-free. */
-DECLARED(bool, __atomic_is_lock_free, size_t size, const volatile void *p)
+EXPORTED bool lab_is_lock_free(size_t size, const volatile void *p) __asm__("__atomic_is_lock_free");
+bool lab_is_lock_free(size_t size, const volatile void *p)
 {
 	(void)p;
 	return size <= 8 && (size & (size - 1)) == 0;

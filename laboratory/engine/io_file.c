@@ -264,8 +264,8 @@ static int file_fclose(FILE *stream)
 		(void)lab_io_use_stream(stream, PC);
 		return 0;
 	}
-	fclose(stream);
 	closed[i] = (struct closed){stream, lab_here(PC)};
+	fclose(stream);
 	streams[i] = NULL;
 	return lab_io_close((int)i, PC);
 }
