@@ -146,9 +146,9 @@ short lab_io_events(const struct lab_file *f)
 	if (in && (in->count > 0 || f->next <= lab.now || (ended && socket)))
 		events |= LAB_IO_IN;
 	if (ended)
-		events |= !socket                                              ? POLLHUP
-		          : !out->writer || (broken && !lab_io_is_internet(f)) ? POLLRDHUP | POLLHUP
-		                                                               : POLLRDHUP;
+		events |= !socket                                                       ? POLLHUP
+		          : !(out && out->writer) || (broken && !lab_io_is_internet(f)) ? POLLRDHUP | POLLHUP
+		                                                                        : POLLRDHUP;
 	if (broken)
 		events |= socket ? LAB_IO_OUT : POLLERR;
 	if (out && out->count + (f->kind == LAB_IO_PIPE ? PIPE_BUF : 1) <= out->room)

@@ -5,6 +5,7 @@
 static pthread_key_t key;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
+/* NOLINTNEXTLINE(clang-diagnostic-unknown-attributes) */
 __attribute__((optimize("O2"), no_sanitize_thread)) static void unlock(void *held)
 {
 	pthread_mutex_unlock(held);

@@ -9,10 +9,11 @@ static atomic_bool used;
 
 static void lend(void)
 {
-	int own;     /* The other thread uses it before the return, and nothing orders the two. */
-	lent = &own; /* NOLINT(clang-analyzer-core.StackAddressEscape) */
+	int own; /* The other thread uses it before the return, and nothing orders the two. */
+	lent = &own;
 	while (!atomic_load_explicit(&used, memory_order_relaxed)) /* the bug: not acquire */
 		sched_yield();
+	lent = NULL;
 }
 
 static void *use(void *arg)
