@@ -492,15 +492,14 @@ void lab_turns_end(struct lab_thread *thread)
 	thread->giving_up = 0;
 }
 
-/* `over`: the thread has given up this loop, and its turns are over, perhaps at another site of it. */
-static void spin(uintptr_t pc, bool over)
+static void spin(uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
 	thread_announce((struct lab_op){LAB_RELAX, 1, 0, self->n_looks ? self->looks[0].address : 0, pc});
 	self->ops++;
 	self->repeats = 0;
 	self->offered = false;
-	self->hard = self->gave_up == pc || (over && self->gave_up);
+	self->hard = self->gave_up == pc;
 	if (lab.proving || lab.ordered) {
 		const uint64_t state = lab_state();
 		/*
@@ -542,8 +541,7 @@ void lab_relax(uintptr_t pc)
 		return; /* the loads of the loop tell whether it waits */
 	if (lab.steered)
 		lab_steer_refuse("a loop without an end");
-	const bool gives_up = self->giving_up > 0;
-	if (gives_up && --self->giving_up > 0)
+	if (self->giving_up > 0 && --self->giving_up > 0)
 		return;
 	if (has_changed(self)) { /* the loop has seen no change yet, but there is one */
 		for (unsigned i = 0; i < self->n_looks && i < LAB_LOOKS; i++) {
@@ -555,7 +553,7 @@ void lab_relax(uintptr_t pc)
 		self->n_turn = 0;
 		return;
 	}
-	spin(pc, gives_up);
+	spin(pc);
 }
 
 bool lab_spins(uintptr_t address, uintptr_t pc)
@@ -569,7 +567,7 @@ bool lab_spins(uintptr_t address, uintptr_t pc)
 		self->uninterrupted = true;
 		if (--self->giving_up > 0)
 			return true;
-		spin(pc, true);
+		spin(pc);
 		return self->uninterrupted = self->giving_up > 0;
 	}
 	const struct lab_look *look = look_at(self, address);
@@ -581,7 +579,7 @@ bool lab_spins(uintptr_t address, uintptr_t pc)
 	}
 	if (++self->repeats < REPEATS)
 		return false;
-	spin(pc, false);
+	spin(pc);
 	return self->uninterrupted = self->giving_up > 0;
 }
 
