@@ -210,7 +210,7 @@ void lab_variables_end(void)
 	struct values *v = once_values(lab.self->id);
 	while (v->n_destructors > 0) {
 		const struct destructor d = v->destructors[--v->n_destructors];
-		d.call(d.object);
+		(void)lab_call_back((void (*)(void))d.call, (uintptr_t)d.object, 0, 0);
 	}
 }
 

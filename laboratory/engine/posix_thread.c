@@ -384,7 +384,7 @@ static int thread_set_mask(int how, const sigset_t *set, sigset_t *old, uintptr_
 
 bool lab_thread_blocks(int number)
 {
-	return thread_info(lab.self->id)->blocked >> (number - 1) & 1;
+	return thread_self()->blocked >> (number - 1) & 1;
 }
 
 static int thread_sigmask(int how, const sigset_t *set, sigset_t *old)
