@@ -121,7 +121,7 @@ static struct {
 	struct lab_schedule schedule;
 	struct lab_signature signature;
 	uint64_t hash;
-	enum lab_strategy strategy; /* the one that finds the leak again */
+	enum lab_strategy strategy; /* It finds the leak again. */
 } leak;
 
 static bool are_enough(void)

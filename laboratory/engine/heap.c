@@ -447,8 +447,8 @@ void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 /*
  * Called before a function returns whose frame pointer has the value `frame`, if other threads have
  * used this thread's stack. What they have used of the frame is over, as a block that is freed. The
- * return address tells whether there is a frame pointer. The frame of main() is not over for threads
- * that main() leaves running, since the program ends.
+ * return address tells whether there is a frame pointer. The frame of main() is not over for
+ * threads that main() leaves running, since the program ends.
  */
 void lab_stack_return(uintptr_t frame, uintptr_t pc)
 {

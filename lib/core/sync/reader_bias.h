@@ -51,8 +51,8 @@
  * for more than 64 times the time that its end takes. After a bias that paid, the lock rests for 9
  * times that time, as in the paper. After any other bias it rests for 512 times that time, which is
  * a millisecond or a few. A time of more than 200 us counts as 200 us, since the context was
- * probably preempted meanwhile. Apart from such times, a lock that is often written loses less than
- * 1/74 of its time to the ends of biases, and less than 1/512 if none pays.
+ * probably preempted in that time. Apart from such times, a lock that is often written loses less
+ * than 1/74 of its time to the ends of biases, and less than 1/512 if none pays.
  *
  * Each thread notes for which locks it has to look at its slot. For the other locks, its fast path
  * neither loads the word nor looks at a slot.
