@@ -65,7 +65,6 @@ const char *lab_limit_text(enum lab_limit limit, const char *partial)
 	    [LAB_MET_RECORDS] = "a race with one of many accesses to one place may be missed",
 	    [LAB_MET_MEMBARRIER] = "the fences of membarrier() could have come in another order",
 	    [LAB_MET_NO_FAULT] = "a kind of fault is switched off (--faults)",
-	    [LAB_MET_FILES] = "two threads use a file, in any order",
 	    [LAB_MET_DESCRIPTOR] =
 		"another thread could have changed a descriptor, or an epoll set have got events in another order",
 	    [LAB_MET_KERNEL] =

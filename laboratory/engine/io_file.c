@@ -3,26 +3,27 @@
  * This file has regular files and streams.
  *
  * Each execution sees a file as it was when an execution first opened it. What an execution writes
- * stays in memory, and is gone when the execution ends. The calls that open and close descriptors,
- * or remove names, make steps. All other calls make none. So nothing is proved if two threads use a
- * file and neither use happens before the other.
+ * stays in memory, and is gone when the execution ends. Each call that reads or changes a file is a
+ * step on the file. Steps on a file do not commute, and they order nothing else.
  *
  * A stream of fopen() is a stream of the C library, and the functions of this file move its bytes.
+ * The C library calls them while it has the stream locked, so the step of a call on a stream comes
+ * before: lab_io_use_stream().
  */
 #include "io.h"
 #include <libgen.h>
+#include <stdio_ext.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { NODES = 64, STREAMS = 64 };
+enum { NODES = LAB_SHARED_NODES, STREAMS = 64 };
 /* A file of this execution. It lives on while it is open, also if its name is gone. */
 struct lab_node {
 	struct stat is; /* st_mode is 0 as long as there is no file of the name */
 	char *bytes;
 	size_t size;
-	unsigned thread; /* the thread that has used the file last, and its clock then */
-	uint32_t clock;
+	unsigned number; /* the index of its name */
 };
 static struct name {
 	char *path;
@@ -68,7 +69,7 @@ static bool file_read(struct name *n, const char *path)
 static void file_new(struct name *n, const struct stat *is)
 {
 	n->node = lab_map(sizeof *n->node);
-	*n->node = (struct lab_node){*is, n->kept, (size_t)is->st_size, lab.self->id, 0};
+	*n->node = (struct lab_node){*is, n->kept, (size_t)is->st_size, (unsigned)(n - names)};
 }
 
 /* Returns the name. If its folder does not exist, it sets errno and returns NULL. */
@@ -92,13 +93,17 @@ static struct name *file_name(const char *path, uintptr_t pc)
 	return n;
 }
 
-/* Notes a use of the file. Each call that reads or changes the file calls this before. */
-static void file_used(struct lab_node *n)
+static void file_node_step(const struct lab_node *n, uintptr_t pc)
 {
-	if (!lab_is_known(n->thread, n->clock))
-		lab_met(LAB_MET_FILES);
-	n->thread = lab.self->id;
-	n->clock = lab_clock_after(lab.self);
+	lab_shared_step(LAB_SHARED_NODE + n->number, pc);
+}
+
+/* Makes a step on the file. If another thread closes it meanwhile, no other file takes its place. */
+static void file_step(struct lab_file *f, uintptr_t pc)
+{
+	f->refs++;
+	file_node_step(f->node, pc);
+	lab_io_drop(f, pc);
 }
 
 static void file_resize(struct lab_node *n, size_t size)
@@ -114,9 +119,9 @@ static struct lab_file *file_open(const char *path, int flags, uintptr_t pc)
 	struct name *name = file_name(path, pc);
 	if (!name)
 		return NULL;
+	file_node_step(name->node, pc);
 	struct lab_node *n = name->node;
 	const mode_t mode = n->is.st_mode;
-	file_used(n);
 	if (!mode && !(flags & O_CREAT))
 		errno = ENOENT;
 	else if (mode && flags & O_CREAT && flags & O_EXCL)
@@ -124,12 +129,12 @@ static struct lab_file *file_open(const char *path, int flags, uintptr_t pc)
 	else if (S_ISSOCK(mode))
 		errno = ENXIO;
 	else {
-		lab_shared_step(LAB_SHARED_FILES, pc);
-		struct lab_file *f = lab_io_open(LAB_IO_FILE, 0, pc);
 		if (!mode)
 			n->is = (struct stat){.st_mode = S_IFREG | 0644, .st_nlink = 1};
 		if (flags & O_TRUNC)
 			n->size = 0;
+		lab_shared_step(LAB_SHARED_FILES, pc);
+		struct lab_file *f = lab_io_open(LAB_IO_FILE, 0, pc);
 		f->node = n;
 		f->flags = flags;
 		return f;
@@ -143,7 +148,8 @@ ssize_t lab_io_file_move(struct lab_file *f, const struct iovec *v, size_t n, bo
 	ssize_t done = 0;
 	if ((f->flags & O_ACCMODE) == (writes ? O_RDONLY : O_WRONLY))
 		return lab_error(EBADF);
-	file_used(node);
+	if (pc)
+		file_step(f, pc);
 	if (writes && f->flags & O_APPEND)
 		f->offset = (off_t)node->size;
 	for (; n-- > 0; v++) {
@@ -163,17 +169,39 @@ ssize_t lab_io_file_move(struct lab_file *f, const struct iovec *v, size_t n, bo
 	return done;
 }
 
+static ssize_t file_move_at(int number, const struct iovec *v, off64_t at, bool writes, uintptr_t pc)
+{
+	const struct lab_file *f = lab_io_of(number);
+	if (!f || f->kind != LAB_IO_FILE || at < 0)
+		return lab_error(!f ? EBADF : at < 0 ? EINVAL : ESPIPE);
+	struct lab_file moved = *f; /* whose own place does not change */
+	moved.offset = at;
+	return lab_io_file_move(&moved, v, 1, writes, pc);
+}
+
+static ssize_t file_pread(int number, void *to, size_t size, off64_t at)
+{
+	return file_move_at(number, &(struct iovec){to, size}, at, false, PC);
+}
+
+static ssize_t file_pwrite(int number, const void *from, size_t size, off64_t at)
+{
+	lab_reads(from, size, PC);
+	return file_move_at(number, &(struct iovec){(void *)from, size}, at, true, PC);
+}
+
 static int file_open_by(const char *path, int flags, ...)
 {
 	struct lab_file *f = file_open(path, flags, PC);
 	return f ? lab_io_number(f, PC) : -1;
 }
 
-static off64_t file_seek(struct lab_file *f, off64_t to, int whence)
+static off64_t file_seek(struct lab_file *f, off64_t to, int whence, uintptr_t pc)
 {
 	if (f->kind != LAB_IO_FILE)
 		return lab_error(ESPIPE);
-	file_used(f->node);
+	if (pc)
+		file_step(f, pc);
 	to += whence == SEEK_CUR ? f->offset : whence == SEEK_END ? (off64_t)f->node->size : 0;
 	if (to < 0)
 		return lab_error(EINVAL);
@@ -183,7 +211,7 @@ static off64_t file_seek(struct lab_file *f, off64_t to, int whence)
 static off64_t file_lseek(int number, off64_t to, int whence)
 {
 	struct lab_file *f = lab_io_of(number);
-	return f ? file_seek(f, to, whence) : -1;
+	return f ? file_seek(f, to, whence, PC) : -1;
 }
 
 static int file_fstat(int number, struct stat *to)
@@ -197,7 +225,7 @@ static int file_fstat(int number, struct stat *to)
 	                                                  : f->kind == LAB_IO_SOCKET ? S_IFSOCK
 	                                                                             : S_IFIFO});
 	if (f && f->node) {
-		file_used(f->node);
+		file_step(f, PC);
 		to->st_size = (off_t)f->node->size;
 	}
 	return 0;
@@ -218,10 +246,9 @@ static int file_unlink(const char *path)
 	struct name *n = file_name(path, PC);
 	if (!n)
 		return -1;
-	file_used(n->node);
+	file_node_step(n->node, PC);
 	const int error = n->node->is.st_mode ? 0 : ENOENT;
 	file_new(n, &(struct stat){0});
-	file_used(n->node);
 	return lab_error(error);
 }
 
@@ -239,7 +266,7 @@ static ssize_t file_stream_write(void *of, const char *from, size_t size)
 
 static int file_stream_seek(void *of, off64_t *to, int whence)
 {
-	return (*to = file_seek(of, *to, whence)) < 0 ? -1 : 0;
+	return (*to = file_seek(of, *to, whence, 0)) < 0 ? -1 : 0;
 }
 
 static FILE *file_fopen(const char *path, const char *mode)
@@ -257,28 +284,34 @@ static FILE *file_fopen(const char *path, const char *mode)
 
 static int file_fclose(FILE *stream)
 {
-	unsigned i = 0;
-	while (i < STREAMS && streams[i] != stream)
-		i++;
-	if (i == STREAMS) {
-		(void)lab_io_use_stream(stream, PC);
+	if (!lab_io_use_stream(stream, PC))
 		return 0;
-	}
+	unsigned i = 0;
+	while (streams[i] != stream)
+		i++;
 	closed[i] = (struct closed){stream, lab_here(PC)};
 	fclose(stream);
 	streams[i] = NULL;
 	return lab_io_close((int)i, PC);
 }
 
+void lab_io_flush(uintptr_t pc)
+{
+	LAB_EACH (i, streams)
+		if (streams[i] && __fpending(streams[i]) && lab_io_use_stream(streams[i], pc))
+			(void)fflush(streams[i]);
+}
+
 bool lab_io_use_stream(const FILE *stream, uintptr_t pc)
 {
 	LAB_EACH (i, streams) {
-		const struct lab_file *f = lab_io_find((int)i);
+		struct lab_file *f = lab_io_find((int)i);
 		if (!stream || streams[i] != stream)
 			continue;
 		if (f && f->node)
-			file_used(f->node);
-		return true;
+			file_step(f, pc);
+		if (streams[i] == stream) /* no other thread has closed it before this step */
+			return true;
 	}
 	LAB_EACH (i, closed)
 		if (stream && closed[i].stream == stream)
@@ -313,6 +346,10 @@ static size_t file_fread(void *to, size_t size, size_t n, FILE *stream)
 const struct lab_call lab_file_calls[] = {
     LAB_CALL("open", file_open_by),
     LAB_CALL("open64", file_open_by),
+    CALL(pread),
+    LAB_CALL("pread64", file_pread),
+    CALL(pwrite),
+    LAB_CALL("pwrite64", file_pwrite),
     CALL(lseek),
     LAB_CALL("lseek64", file_lseek),
     CALL(fstat),

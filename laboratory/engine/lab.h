@@ -133,7 +133,6 @@ enum lab_limit {
 	 */
 	LAB_MET_DESCRIPTOR,
 	LAB_MET_KERNEL,   /* the kernel could have moved bytes at another time */
-	LAB_MET_FILES,    /* two threads could have used a file in the other order */
 	LAB_MET_RETIRED,  /* retired memory could have been used without a hazard pointer */
 	LAB_MET_LAST,     /* another thread could have ended last, and run atexit()'s functions */
 	LAB_MET_INPUT,    /* a time, a processor or a random number could have been another */

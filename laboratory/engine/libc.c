@@ -213,6 +213,8 @@ static int libc_fflush(FILE *to)
 {
 	if (to)
 		FOR_OUTPUT("fflush", to, fflush(to));
+	else
+		lab_io_flush(PC);
 	return 0;
 }
 

@@ -93,7 +93,16 @@ enum { LAB_PROCESSORS = 2, LAB_PID = 1000 };
  * The things that a process has only once. A step on one of them does not commute with another
  * step on it: other threads can tell which of the two came first.
  */
-enum lab_shared { LAB_SHARED_EXITS, LAB_SHARED_KEYS, LAB_SHARED_NAMES, LAB_SHARED_FILES, LAB_SHARED_SETS, LAB_SHAREDS };
+enum { LAB_SHARED_NODES = 64 };
+enum lab_shared {
+	LAB_SHARED_EXITS,
+	LAB_SHARED_KEYS,
+	LAB_SHARED_NAMES,
+	LAB_SHARED_FILES,
+	LAB_SHARED_SETS,
+	LAB_SHARED_NODE, /* the first regular file; the others follow */
+	LAB_SHAREDS = LAB_SHARED_NODE + LAB_SHARED_NODES
+};
 void lab_shared_step(enum lab_shared what, uintptr_t pc);
 const void *lab_shared_place(enum lab_shared what); /* the address of these steps */
 

@@ -129,7 +129,7 @@ static struct action {
 	struct sigaction action;
 } actions[NSIG];
 
-static const char *const shared_names[LAB_SHAREDS] = {
+static const char *const shared_names[] = {
     [LAB_SHARED_EXITS] = "functions of atexit()", [LAB_SHARED_KEYS] = "keys",
     [LAB_SHARED_NAMES] = "names of threads",      [LAB_SHARED_FILES] = "numbers of descriptors",
     [LAB_SHARED_SETS] = "processors of threads",
@@ -175,7 +175,7 @@ bool lab_process_name(uintptr_t address, char *text, size_t size)
 	if (what >= LAB_SHAREDS && number >= NSIG)
 		return false;
 	if (what < LAB_SHAREDS)
-		snprintf(text, size, "%s", shared_names[what]);
+		snprintf(text, size, "%s", what < LAB_SHARED_NODE ? shared_names[what] : "a file");
 	else
 		snprintf(text, size, "the action of SIG%s", sigabbrev_np((int)number) ?: "RT");
 	return true;

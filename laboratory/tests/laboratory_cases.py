@@ -537,7 +537,8 @@ LINUX = r"""uint64_t many = 1ull << 63; struct iovec v = {s, 1}; struct stat is;
 	assert(write(f[2], &many, 8) == 8); FAILS(write(f[2], &many, 8), EAGAIN); FAILS(send(f[2], s, 1, 0), ENOTSOCK); FAILS(recv(f[2], s, 1, 0), ENOTSOCK);
 	FAILS(accept(f[2], NULL, NULL), ENOTSOCK); FAILS(writev(f[2], &v, -on), EINVAL); FAILS(write(f[2], &many, 9), EINVAL); FAILS(open("no/no", O_CREAT | O_RDWR, 0600), ENOENT); CLOSES();
 	f[0] = open("x", O_CREAT | O_RDWR, 0600); (void)!write(f[0], s, 5); f[1] = open("./x", O_RDONLY); assert(read(f[1], s, 8) == 5 && unlink("x") == 0);
-	f[2] = open("x", O_CREAT | O_EXCL | O_RDWR, 0600); lseek(f[0], 0, SEEK_SET); assert(read(f[0], s, 8) == 5 && read(f[2], s, 8) == 0); unlink("x"); CLOSES();
+	assert(pwrite(f[0], "z", 1, 5) == 1 && pread(f[1], s, 8, 4) == 2 && s[1] == 'z' && read(f[1], s, 8) == 1); FAILS(pread(f[0], s, 8, -1), EINVAL);
+	f[2] = open("x", O_CREAT | O_EXCL | O_RDWR, 0600); lseek(f[0], 0, SEEK_SET); assert(read(f[0], s, 8) == 6 && read(f[2], s, 8) == 0); unlink("x"); CLOSES();
 	f[0] = open("/dev/null", O_RDWR); (void)!write(f[0], s, 5); lseek(f[0], 0, SEEK_SET); assert(read(f[0], s, 5) == 0 && fstat(1, &is) == 0);"""
 # Programs of a few statements. Each has the verdict and the message that it expects, the first
 # statements of main, and the statements of each thread.
@@ -1119,7 +1120,7 @@ NO_GRAPHS = "sem_init(&p, 0, 0); sem_post(&p); pthread_mutex_lock(&m); pthread_c
 PAIR = "socketpair(AF_UNIX, SOCK_STREAM, 0, f);"
 WATCHES = "f[2] = epoll_create1(0); (void)!pipe(f); (void)!pipe(f + 3); epoll_ctl(f[2], EPOLL_CTL_ADD, f[0], &e); epoll_ctl(f[2], EPOLL_CTL_ADD, f[3], &e);"
 FILE = 'stream = fopen("x", "w+"); fputs("ab", stream); rewind(stream); f[0] = open("x", O_RDWR);'
-CHANGED, USED = "another thread could have changed a descriptor", "two threads use a file"
+CHANGED = "another thread could have changed a descriptor"
 WAITS_FOR_BYTES, MOVED = "poll(&(struct pollfd){f[0], POLLIN}, 1, -1);", "could have come later"
 DESCRIPTORS = {
     "own": ("", *2 * ["int own[2]; (void)!pipe(own); fcntl(own[1], F_SETFL, O_NONBLOCK); close(own[1]);"], "proved: all"),
@@ -1140,10 +1141,11 @@ DESCRIPTORS = {
              "(void)!write(f[0], s, 1);", "if (recv(f[2], s, 1, MSG_DONTWAIT) < 0 && errno != EAGAIN) abort();", MOVED),
     "packets": ("if (pipe2(f, O_DIRECT)) abort();", "", "", "NOT MODELLED"),
     "events": (WATCHES, "(void)!write(f[1], s, 1);", "(void)!write(f[4], s, 1);", CHANGED),
-    "place": (FILE, "if (lseek(f[0], 0, SEEK_CUR)) abort();", "lseek(f[0], 1, SEEK_SET);", USED),
-    "size": (FILE, "struct stat t; fstat(f[0], &t); if (t.st_size != 2) abort();", "(void)!write(f[0], \"abc\", 3);", USED),
-    "stream": (FILE, "if (fgetc(stream) != 'a') abort();", "fgetc(stream);", USED),
-    "printed": (FILE, "fputc('1', stream);", "fputc('2', stream);", USED),
+    "place": (FILE, "if (lseek(f[0], 0, SEEK_CUR)) abort();", "lseek(f[0], 1, SEEK_SET);", "CRASH"),
+    "size": (FILE, "struct stat t; fstat(f[0], &t); if (t.st_size != 2) abort();", "(void)!write(f[0], \"abc\", 3);", "CRASH"),
+    "stream": (FILE, "if (fgetc(stream) != 'a') abort();", "fgetc(stream);", "CRASH"),
+    "at": (FILE, "(void)!pread(f[0], s, 1, 0); s[0]++; (void)!pwrite(f[0], s, 1, 0);", "(void)!pread(f[0], s + 1, 1, 0); if (s[1] == 'a') s[1]++; (void)!pwrite(f[0], s + 1, 1, 0); (void)!pread(f[0], s + 1, 1, 0); if (s[1] == 'b') abort();", "CRASH"),
+    "printed": (FILE, "fputc('1', stream); fflush(NULL);", "char c; if (read(f[0], &c, 1) == 1 && c == '1') abort();", "CRASH"),
     "line": (FILE, "fgets(s, 8, stream);", "s[3] = 1;", "proved: all"),
     "line_end": (FILE, "fgets(s, 8, stream);", "s[2] = 1;", "DATA RACE"),
     "block": (FILE, "(void)!fread(s, 1, 8, stream);", "s[2] = 1;", "proved: all"),
