@@ -259,8 +259,10 @@
 	"exit $((lent ? lent + 64 : 0))\n"
 enum { SOME = 64 };
 
-/* Flags of the user that do not fit the laboratory: other instrumentation. */
-#define IGNORED "-fsanitize=* | --coverage | -ftest-coverage | -fprofile-*"
+/* Flags of the user that do not fit: other instrumentation, and what a shared object cannot be linked with. */
+#define IGNORED                                                                                                        \
+	"-fsanitize=* | --coverage | -ftest-coverage | -fprofile-* | -pie | -no-pie | -static | -static-pie | "        \
+	"-Wl,-z,defs | -Wl,--no-undefined"
 
 static const char script[] = ARGUMENTS
     "make() {\n"
@@ -297,8 +299,9 @@ static const char program_script[] = ARGUMENTS
     "  done\n"
     "  IFS=:; for place in $includes; do set -- -I \"$place\" \"$@\"; done; unset IFS\n"
     "  tree=-fdump-tree-optimized-lineno-gimple=$folder/$n.$language.tree\n"
-    "  CCC_OVERRIDE_OPTIONS=\"#x$tree\" $compiler $tree -g \"$@\" -O0 -fPIC -pthread -fsanitize=thread -fno-builtin "
-    "-U_FORTIFY_SOURCE -fvisibility=default $more -include \"$folder/list.h\" \\\n"
+    "  CCC_OVERRIDE_OPTIONS=\"#x$tree x-Wno-tsan\" $compiler $tree -g \"$@\" -Wno-tsan -O0 -fPIC -pthread "
+    "-fsanitize=thread "
+    "-fno-builtin -U_FORTIFY_SOURCE -fvisibility=default $more -include \"$folder/list.h\" \\\n"
     "    -fno-lto -S \"$source\" -o \"$folder/$n.s\" && $compiler -Wa,--no-warn -c \"$folder/$n.s\" -o "
     "\"$folder/$n.o\"\n"
     "}\n"
@@ -326,7 +329,8 @@ static const char program_script[] = ARGUMENTS
     "[ -n \"$cxx\" ] && link=\"${CXX:-c++} -static-libstdc++ -Wl,--wrap=__cxa_guard_acquire"
     ",--wrap=__cxa_guard_release,--wrap=__cxa_guard_abort,--wrap=_ZNSt13random_device9_M_getvalEv\" || link=${CC:-cc}\n"
     "$link -shared -pthread -o \"$folder/$name.so\" $objects ${model:+\"$model\"} \"$@\" \\\n"
-    "  ${model:+-Wl,--as-needed $ck} -Wl,-Bsymbolic -Wl,-z,norelro ${1+-Wl,-Map=\"$folder/map\"} || exit 1\n"
+    "  ${model:+-Wl,--as-needed $ck} -Wl,-Bsymbolic -Wl,-z,norelro -Wl,-u,main ${1+-Wl,-Map=\"$folder/map\"} || exit "
+    "1\n"
     "[ $# = 0 ] || grep -o '[^ ()]*[.]a([^ ()]*)' \"$folder/map\" | sort -u |\n"
     "while IFS='()' read -r file member rest; do\n"
     "  case ${file##*/} in\n"

@@ -4,6 +4,7 @@
  * runs again whenever an input changes.
  */
 #include "tool.h"
+#include <ftw.h>
 #include <libgen.h>
 #include <sys/inotify.h>
 #include <sys/personality.h>
@@ -49,11 +50,13 @@ static int run(const struct options *o)
 	}
 }
 
+static int inotify;
+
 /*
  * Waits until a source, a header, an object or a library in one of the folders has been written, or
  * has been replaced by a new file, as editors do.
  */
-static void await_change(int inotify)
+static void await_change(void)
 {
 	_Alignas(struct inotify_event) char events[8192];
 	for (bool changed = false; !changed;) {
@@ -66,13 +69,22 @@ static void await_change(int inotify)
 	}
 }
 
+static int watch_folder(const char *path, const struct stat *status, int type, struct FTW *at)
+{
+	(void)status;
+	(void)at;
+	if (type == FTW_D)
+		inotify_add_watch(inotify, path, IN_CLOSE_WRITE | IN_MOVED_TO);
+	return 0;
+}
+
 /*
  * Returns -1 in a new process for each run. It does not return in the first process, which Ctrl-C
  * ends.
  */
 static int watch(const struct options *o)
 {
-	const int inotify = inotify_init1(IN_CLOEXEC);
+	inotify = inotify_init1(IN_CLOEXEC);
 	if (inotify < 0)
 		return complain("cannot watch files") + STATUS_FAILED;
 	const struct words loads = {o->n_loads, (char **)o->loads}, *const lists[] = {&loads, &o->words[SOURCES],
@@ -80,14 +92,17 @@ static int watch(const struct options *o)
 	LAB_EACH (list, lists) {
 		for (unsigned i = 0; i < lists[list]->n; i++) {
 			char *file = strdup(lists[list]->at[i]);
-			inotify_add_watch(inotify, dirname(file), IN_CLOSE_WRITE | IN_MOVED_TO);
+			watch_folder(dirname(file), NULL, FTW_D, NULL);
 			free(file);
 		}
 	}
+	const struct words *flags = &o->words[FLAGS];
+	for (unsigned i = 0; i < flags->n; i++) /* folders of headers: `-Iinclude`, `-I include` */
+		nftw(flags->at[i] + (strncmp(flags->at[i], "-I", 2) == 0 ? 2 : 0), watch_folder, 16, FTW_PHYS);
 	for (pid_t pid; (pid = fork()) != 0;) {
 		waitpid(pid, NULL, 0);
 		complain("waiting for a change of a source; Ctrl-C ends");
-		await_change(inotify);
+		await_change();
 	}
 	return -1;
 }

@@ -5,19 +5,22 @@
  * related locations.
  */
 #include "tool.h"
+#include <limits.h>
 #include <unistd.h>
 
 /*
  * Writes a path in a git repository as a reference from its root, as code scanning wants it. Any
- * other path becomes a URI.
+ * other path becomes a URI. The root is that of the outermost repository, since a submodule is a
+ * part of the project.
  */
 static void emit_uri(FILE *to, const char *path)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
-	const char *inside = path;
-	for (const char *slash = path; (slash = strchr(slash + 1, '/')) != NULL;) {
-		char git[4096];
-		snprintf(git, sizeof git, "%.*s/.git", (int)(slash - path), path);
+	char whole[PATH_MAX];
+	const char *inside = realpath(path, whole) ?: path;
+	for (const char *slash = inside; inside == whole && (slash = strchr(slash + 1, '/')) != NULL;) {
+		char git[PATH_MAX];
+		snprintf(git, sizeof git, "%.*s/.git", (int)(slash - whole), whole);
 		if (access(git, F_OK) == 0)
 			inside = slash + 1;
 	}
