@@ -240,9 +240,7 @@ EXPORTED int dl_iterate_phdr(int (*visit)(struct dl_phdr_info *info, size_t size
 }
 
 /* assert() calls this. */
-EXPORTED _Noreturn void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function);
-
-_Noreturn void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function)
+DECLARED(_Noreturn void, __assert_fail, const char *assertion, const char *file, unsigned line, const char *function)
 {
 	if (OURS())
 		lab_fail(LAB_CHECK, "assert(%s) fails in %s at %s:%u", assertion, lab.self->name, file, line);

@@ -12,6 +12,19 @@
 #define PC ((uintptr_t)__builtin_return_address(0))
 /* Such a function is never inlined, since its return address identifies the caller. */
 #define EXPORTED __attribute__((visibility("default"), used, noinline))
+/*
+ * Begins the definition of a function that no header declares. DECLARED_AS() gives it another name
+ * for the linker.
+ */
+#define DECLARED_AS(symbol, result, name, ...)                                                                         \
+	EXPORTED result name(__VA_ARGS__) __asm__(symbol);                                                             \
+	result name(__VA_ARGS__)
+#define DECLARED(result, name, ...) DECLARED_AS(#name, result, name, __VA_ARGS__)
+/* A function that does nothing here, whatever its arguments are. */
+#define IGNORED(name)                                                                                                  \
+	DECLARED(void, name, void)                                                                                     \
+	{                                                                                                              \
+	}
 
 /*
  * Whether a model thread called the function from a module. The engine's own calls come from the

@@ -308,9 +308,7 @@ static int libc_rand_r(unsigned *state)
 }
 
 /* When the program is linked, this takes the place of what reads std::random_device. */
-EXPORTED unsigned lab_random_device(void *device) __asm__("__wrap__ZNSt13random_device9_M_getvalEv");
-
-unsigned lab_random_device(void *device)
+DECLARED_AS("__wrap__ZNSt13random_device9_M_getvalEv", unsigned, lab_random_device, void *device)
 {
 	(void)device;
 	if (OURS())

@@ -245,9 +245,7 @@ void lab_keys_visit(void (*visit)(uintptr_t value, void *arg), void *arg)
 }
 
 /* The C++ runtime calls this when a thread has made its thread-local variable. */
-EXPORTED int __cxa_thread_atexit_impl(void (*call)(void *), void *object, void *module);
-
-int __cxa_thread_atexit_impl(void (*call)(void *), void *object, void *module)
+DECLARED(int, __cxa_thread_atexit_impl, void (*call)(void *), void *object, void *module)
 {
 	FORWARD(__cxa_thread_atexit_impl, (call, object, module));
 	struct values *v = once_values(lab.self->id);

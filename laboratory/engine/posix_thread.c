@@ -66,17 +66,13 @@ static _Noreturn void thread_unwind(uintptr_t pc)
 }
 
 /*
- * The macros pthread_cleanup_push() and pthread_cleanup_pop() call these functions. The last one is
- * called after a handler.
+ * The macros pthread_cleanup_push() and pthread_cleanup_pop() call lab_cleanup_push(),
+ * lab_cleanup_pop(), and after a handler lab_cleanup_next().
  */
-EXPORTED void lab_cleanup_push(__pthread_unwind_buf_t *buffer) __asm__("__pthread_register_cancel");
-EXPORTED void lab_cleanup_pop(__pthread_unwind_buf_t *buffer) __asm__("__pthread_unregister_cancel");
-EXPORTED _Noreturn void lab_cleanup_next(__pthread_unwind_buf_t *buffer) __asm__("__pthread_unwind_next");
-
 #define FORWARD_CLEANUP(call, symbol)                                                                                  \
 	FORWARD_UNLESS(OURS(), call, (__typeof__(call) *)dlsym(RTLD_NEXT, symbol), (buffer))
 
-EXPORTED void lab_cleanup_push(__pthread_unwind_buf_t *buffer)
+DECLARED_AS("__pthread_register_cancel", void, lab_cleanup_push, __pthread_unwind_buf_t *buffer)
 {
 	FORWARD_CLEANUP(lab_cleanup_push, "__pthread_register_cancel");
 	struct posix_thread *t = thread_self();
@@ -85,13 +81,13 @@ EXPORTED void lab_cleanup_push(__pthread_unwind_buf_t *buffer)
 	t->cleanup = buffer;
 }
 
-EXPORTED void lab_cleanup_pop(__pthread_unwind_buf_t *buffer)
+DECLARED_AS("__pthread_unregister_cancel", void, lab_cleanup_pop, __pthread_unwind_buf_t *buffer)
 {
 	FORWARD_CLEANUP(lab_cleanup_pop, "__pthread_unregister_cancel");
 	thread_self()->cleanup = buffer->__pad[CLEANUP_BEFORE];
 }
 
-EXPORTED _Noreturn void lab_cleanup_next(__pthread_unwind_buf_t *buffer)
+DECLARED_AS("__pthread_unwind_next", _Noreturn void, lab_cleanup_next, __pthread_unwind_buf_t *buffer)
 {
 	if (OURS())
 		thread_unwind(PC);

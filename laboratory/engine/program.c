@@ -64,16 +64,7 @@ static int program_add_at_exit(struct at_exit function)
 	return 0;
 }
 
-EXPORTED int __cxa_atexit(void (*function)(void *), void *arg, void *module);
-
-EXPORTED int atexit(void (*function)(void))
-{
-	FORWARD_UNLESS(OURS() && lab.program, __cxa_atexit, REAL(__cxa_atexit),
-	               ((void (*)(void *))function, NULL, NULL));
-	return program_add_at_exit((struct at_exit){function, NULL, PC});
-}
-
-int __cxa_atexit(void (*function)(void *), void *arg, void *module)
+DECLARED(int, __cxa_atexit, void (*function)(void *), void *arg, void *module)
 {
 	const struct at_exit f = {(void (*)(void))function, arg, PC};
 	if (lab_is_constructor(PC)) {
@@ -82,6 +73,13 @@ int __cxa_atexit(void (*function)(void *), void *arg, void *module)
 	}
 	FORWARD_UNLESS(OURS() && lab.program, __cxa_atexit, REAL(__cxa_atexit), (function, arg, module));
 	return program_add_at_exit(f);
+}
+
+EXPORTED int atexit(void (*function)(void))
+{
+	FORWARD_UNLESS(OURS() && lab.program, __cxa_atexit, REAL(__cxa_atexit),
+	               ((void (*)(void *))function, NULL, NULL));
+	return program_add_at_exit((struct at_exit){function, NULL, PC});
 }
 
 /* --- the end --- */

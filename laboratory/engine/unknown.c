@@ -258,9 +258,7 @@ static void unknown_touch(const char *at, const uintptr_t *args, uintptr_t pc)
 	}
 }
 
-EXPORTED void *lab_stub(const uintptr_t *args, unsigned index, uintptr_t pc);
-
-void *lab_stub(const uintptr_t *args, unsigned index, uintptr_t pc)
+DECLARED(void *, lab_stub, const uintptr_t *args, unsigned index, uintptr_t pc)
 {
 	const struct stub *s = &stubs[index];
 	const bool libc = strncmp(s->library, "libc.so", 7) == 0;
