@@ -60,6 +60,15 @@ bool lab_calls_back(uintptr_t pc);
 /* The function of that name in the C library. */
 #define REAL(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
 
+/* Those functions of the C library that must be known before anything calls them. */
+#define LAB_EACH_REAL(what)                                                                                            \
+	what(memmove) what(memset) what(memcmp) what(strlen) what(strnlen) what(strcpy) what(strncpy) what(strcat)     \
+	    what(strcmp) what(strncmp) what(strchr) what(vsnprintf) what(vasprintf)
+#define LAB_POINTER(name) __typeof__(name) *(name);
+extern struct lab_real {
+	LAB_EACH_REAL(LAB_POINTER)
+} lab_real;
+
 /*
  * Tells the model that printf() reads the format, and the strings among the arguments. `args` stays
  * as it is.
