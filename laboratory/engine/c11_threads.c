@@ -104,7 +104,7 @@ EXPORTED int mtx_lock(mtx_t *mutex)
 EXPORTED int mtx_trylock(mtx_t *mutex)
 {
 	FORWARD(mtx_trylock, (mutex));
-	return c11_code(lab_mutex_trylock(lab_mutex_of(mutex, true, "tries to lock", PC), PC));
+	return c11_code(lab_mutex_lock(lab_mutex_of(mutex, true, "tries to lock", PC), LAB_TRY, PC));
 }
 
 EXPORTED int mtx_timedlock(mtx_t *restrict mutex, const struct timespec *restrict until)

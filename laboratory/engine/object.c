@@ -530,6 +530,8 @@ int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, i
 {
 	struct lab_thread *self = lab.self;
 	const bool once = deadline <= lab.now;
+	if (deadline == LAB_TRY)
+		return lab_object_try(op, object, can) ? 0 : -EAGAIN;
 	if (lab.steered && deadline != INT64_MAX) {
 		if (!once && !(lab_config.fault_mask & LAB_FAULT_TIMEOUT))
 			lab_steer_refuse("a wait with a deadline, where timeouts are switched off");

@@ -169,8 +169,10 @@ typedef bool lab_can(const struct lab_object *object, const struct lab_thread *t
  * Announces the step `op` on `object`, which is possible while `can` returns true. Returns when the
  * search lets the thread do the step: 0. Returns -ETIMEDOUT if the deadline came first. With an
  * expired deadline the thread tries once. Along a graph a step with any deadline is a try: steer.c
- * says why.
+ * says why. With the deadline LAB_TRY the call is lab_object_try(), and returns -EAGAIN if the step
+ * is not possible.
  */
+#define LAB_TRY (INT64_MIN + 1)
 int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, int64_t deadline);
 /*
  * Announces a step that is always possible. Ends the execution if another thread destroys the

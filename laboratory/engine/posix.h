@@ -117,7 +117,6 @@ void lab_sleep_before_exit(uintptr_t pc);
 enum { LAB_MUTEX_NORMAL, LAB_MUTEX_RECURSIVE, LAB_MUTEX_ERRORCHECK };
 struct lab_object *lab_mutex_of(const void *mutex, bool c11, const char *what, uintptr_t pc);
 int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc);
-int lab_mutex_trylock(struct lab_object *o, uintptr_t pc);
 int lab_mutex_unlock(struct lab_object *o, uintptr_t pc);
 /* Makes the running thread the owner of the free mutex. */
 int lab_mutex_taken(struct lab_object *o, uintptr_t pc);

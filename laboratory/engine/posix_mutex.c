@@ -67,27 +67,17 @@ static int mutex_relock(struct lab_object *o, bool tries, uintptr_t pc)
 
 int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc)
 {
-	int result = mutex_relock(o, false, pc);
+	const bool tries = deadline == LAB_TRY;
+	int result = mutex_relock(o, tries, pc);
 	if (result >= 0)
 		return result;
-	const bool tries = deadline <= lab.now;
-	const struct lab_op op = lab_sync_op(tries ? LAB_SYNC_TRYLOCK : LAB_SYNC_LOCK, o->address, pc);
+	const struct lab_op op = lab_sync_op(deadline <= lab.now ? LAB_SYNC_TRYLOCK : LAB_SYNC_LOCK, o->address, pc);
 	result = lab_object_wait(op, o, lab_mutex_can, deadline);
-	if (o->lost)
-		return ENOTRECOVERABLE;
-	result = result == 0 ? lab_mutex_taken(o, pc) : deadline == LAB_INVALID ? EINVAL : ETIMEDOUT;
-	lab_sync_event(op, result);
-	return result;
-}
-
-int lab_mutex_trylock(struct lab_object *o, uintptr_t pc)
-{
-	int result = mutex_relock(o, true, pc);
-	if (result >= 0)
-		return result;
-	const struct lab_op op = lab_sync_op(LAB_SYNC_TRYLOCK, o->address, pc);
-	const bool taken = lab_object_try(op, o, lab_mutex_can);
-	result = o->lost ? ENOTRECOVERABLE : taken ? lab_mutex_taken(o, pc) : EBUSY;
+	result = o->lost                   ? ENOTRECOVERABLE
+	         : result == 0             ? lab_mutex_taken(o, pc)
+	         : deadline == LAB_INVALID ? EINVAL
+	         : tries                   ? EBUSY
+	                                   : ETIMEDOUT;
 	lab_sync_event(op, result);
 	return result;
 }
@@ -154,7 +144,7 @@ EXPORTED int pthread_mutex_lock(pthread_mutex_t *mutex)
 EXPORTED int pthread_mutex_trylock(pthread_mutex_t *mutex)
 {
 	FORWARD(pthread_mutex_trylock, (mutex));
-	return lab_mutex_trylock(lab_mutex_of(mutex, false, "tries to lock", PC), PC);
+	return lab_mutex_lock(lab_mutex_of(mutex, false, "tries to lock", PC), LAB_TRY, PC);
 }
 
 EXPORTED int pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until)
@@ -216,7 +206,7 @@ EXPORTED int pthread_spin_lock(pthread_spinlock_t *lock)
 EXPORTED int pthread_spin_trylock(pthread_spinlock_t *lock)
 {
 	FORWARD(pthread_spin_trylock, (lock));
-	return lab_mutex_trylock(mutex_spin_of(lock, "tries to lock", PC), PC);
+	return lab_mutex_lock(mutex_spin_of(lock, "tries to lock", PC), LAB_TRY, PC);
 }
 
 EXPORTED int pthread_spin_unlock(pthread_spinlock_t *lock)

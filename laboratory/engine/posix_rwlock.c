@@ -73,42 +73,49 @@ static int rwlock_take_write(struct lab_object *o, uintptr_t pc)
 	return 0;
 }
 
-static int rwlock_lock_read(struct lab_object *o, int64_t deadline, uintptr_t pc)
+static int rwlock_wait_read(struct lab_op op, struct lab_object *o, int64_t deadline)
 {
-	const struct lab_op op = lab_sync_op(LAB_SYNC_RDLOCK, o->address, pc);
-	if (deadline == LAB_INVALID)
-		return EINVAL;
-	if (o->owner == (int)lab.self->id)
-		return EDEADLK;
-	const bool behind = lab.steered && lab_steer_is_behind(o, deadline != INT64_MAX, pc);
+	const bool behind = lab.steered && lab_steer_is_behind(o, deadline != INT64_MAX, op.pc);
 	if (behind && deadline == INT64_MAX)
 		lab_thread_await(op, o, lab_never);
-	int result = behind ? -ETIMEDOUT : lab_object_wait(op, o, rwlock_can_read, deadline);
+	const int result = behind ? -ETIMEDOUT : lab_object_wait(op, o, rwlock_can_read, deadline);
 	if (result == 0 && !lab.steered && lab_rwlock_has_writer(o) && lab_choose(LAB_PICK_INPUT, 2) == 1)
-		result = lab_object_wait(op, o, rwlock_can_read_enqueued, deadline);
-	result = result == 0 ? rwlock_take_read(o, pc) : ETIMEDOUT;
-	lab_sync_event(op, result);
+		return lab_object_wait(op, o, rwlock_can_read_enqueued, deadline);
 	return result;
 }
 
-static int rwlock_lock_write(struct lab_object *o, int64_t deadline, uintptr_t pc)
+static int rwlock_wait_write(struct lab_op op, struct lab_object *o, int64_t deadline)
 {
-	const struct lab_op op = lab_sync_op(LAB_SYNC_WRLOCK, o->address, pc);
-	if (deadline == LAB_INVALID)
-		return EINVAL;
-	if (o->owner == (int)lab.self->id)
-		return EDEADLK;
 	if (lab_object_reads(o, lab.self->id) > 0)
-		lab_misuse(pc, "locks %s for writing while it holds it for reading, so it waits for itself",
+		lab_misuse(op.pc, "locks %s for writing while it holds it for reading, so it waits for itself",
 		           lab_object_name(o));
 	if (!lab.steered)
-		(void)lab_object_point(LAB_SYNC_ENQUEUE, o, pc);
-	(void)lab_steer_line(o, 1, pc);
-	int result = lab_object_wait(op, o, rwlock_can_write, deadline);
+		(void)lab_object_point(LAB_SYNC_ENQUEUE, o, op.pc);
+	(void)lab_steer_line(o, 1, op.pc);
+	const int result = lab_object_wait(op, o, rwlock_can_write, deadline);
 	if (result != 0)
 		lab_object_changed(o); /* readers may be enqueued behind it */
-	result = result == 0 ? rwlock_take_write(o, pc) : ETIMEDOUT;
-	(void)lab_steer_line(o, UINT64_MAX, pc);
+	return result;
+}
+
+static int rwlock_lock(pthread_rwlock_t *lock, bool write, int64_t deadline, uintptr_t pc)
+{
+	const bool tries = deadline == LAB_TRY;
+	struct lab_object *o = rwlock_of(lock, tries ? "tries to lock" : "locks", pc);
+	const struct lab_op op = lab_sync_op((write ? LAB_SYNC_WRLOCK : LAB_SYNC_RDLOCK) + tries, o->address, pc);
+	if (deadline == LAB_INVALID)
+		return EINVAL;
+	if (o->owner == (int)lab.self->id && !tries)
+		return EDEADLK;
+	int result = tries   ? lab_object_wait(op, o, write ? rwlock_can_write : rwlock_can_read, deadline)
+	             : write ? rwlock_wait_write(op, o, deadline)
+	                     : rwlock_wait_read(op, o, deadline);
+	if (result != 0)
+		result = tries ? EBUSY : ETIMEDOUT;
+	else
+		result = write ? rwlock_take_write(o, pc) : rwlock_take_read(o, pc);
+	if (write && !tries)
+		(void)lab_steer_line(o, UINT64_MAX, pc);
 	lab_sync_event(op, result);
 	return result;
 }
@@ -131,59 +138,49 @@ EXPORTED int pthread_rwlock_destroy(pthread_rwlock_t *lock)
 EXPORTED int pthread_rwlock_rdlock(pthread_rwlock_t *lock)
 {
 	FORWARD(pthread_rwlock_rdlock, (lock));
-	return rwlock_lock_read(rwlock_of(lock, "locks", PC), INT64_MAX, PC);
+	return rwlock_lock(lock, false, INT64_MAX, PC);
 }
 
 EXPORTED int pthread_rwlock_timedrdlock(pthread_rwlock_t *lock, const struct timespec *until)
 {
 	FORWARD(pthread_rwlock_timedrdlock, (lock, until));
-	return rwlock_lock_read(rwlock_of(lock, "locks", PC), lab_deadline(until, CLOCK_REALTIME), PC);
+	return rwlock_lock(lock, false, lab_deadline(until, CLOCK_REALTIME), PC);
 }
 
 EXPORTED int pthread_rwlock_clockrdlock(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *until)
 {
 	FORWARD(pthread_rwlock_clockrdlock, (lock, clock, until));
-	return rwlock_lock_read(rwlock_of(lock, "locks", PC), lab_deadline(until, clock), PC);
+	return rwlock_lock(lock, false, lab_deadline(until, clock), PC);
 }
 
 EXPORTED int pthread_rwlock_wrlock(pthread_rwlock_t *lock)
 {
 	FORWARD(pthread_rwlock_wrlock, (lock));
-	return rwlock_lock_write(rwlock_of(lock, "locks", PC), INT64_MAX, PC);
+	return rwlock_lock(lock, true, INT64_MAX, PC);
 }
 
 EXPORTED int pthread_rwlock_timedwrlock(pthread_rwlock_t *lock, const struct timespec *until)
 {
 	FORWARD(pthread_rwlock_timedwrlock, (lock, until));
-	return rwlock_lock_write(rwlock_of(lock, "locks", PC), lab_deadline(until, CLOCK_REALTIME), PC);
+	return rwlock_lock(lock, true, lab_deadline(until, CLOCK_REALTIME), PC);
 }
 
 EXPORTED int pthread_rwlock_clockwrlock(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *until)
 {
 	FORWARD(pthread_rwlock_clockwrlock, (lock, clock, until));
-	return rwlock_lock_write(rwlock_of(lock, "locks", PC), lab_deadline(until, clock), PC);
-}
-
-static int rwlock_try(pthread_rwlock_t *lock, bool write, uintptr_t pc)
-{
-	struct lab_object *o = rwlock_of(lock, "tries to lock", pc);
-	const struct lab_op op = lab_sync_op(write ? LAB_SYNC_TRYWRLOCK : LAB_SYNC_TRYRDLOCK, o->address, pc);
-	const bool can = lab_object_try(op, o, write ? rwlock_can_write : rwlock_can_read);
-	const int result = !can ? EBUSY : write ? rwlock_take_write(o, pc) : rwlock_take_read(o, pc);
-	lab_sync_event(op, result);
-	return result;
+	return rwlock_lock(lock, true, lab_deadline(until, clock), PC);
 }
 
 EXPORTED int pthread_rwlock_tryrdlock(pthread_rwlock_t *lock)
 {
 	FORWARD(pthread_rwlock_tryrdlock, (lock));
-	return rwlock_try(lock, false, PC);
+	return rwlock_lock(lock, false, LAB_TRY, PC);
 }
 
 EXPORTED int pthread_rwlock_trywrlock(pthread_rwlock_t *lock)
 {
 	FORWARD(pthread_rwlock_trywrlock, (lock));
-	return rwlock_try(lock, true, PC);
+	return rwlock_lock(lock, true, LAB_TRY, PC);
 }
 
 EXPORTED int pthread_rwlock_unlock(pthread_rwlock_t *lock)

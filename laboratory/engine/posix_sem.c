@@ -16,13 +16,6 @@ static bool sem_can_take(const struct lab_object *o, const struct lab_thread *th
 	return o->count > 0;
 }
 
-static void sem_take(struct lab_object *o)
-{
-	o->count--;
-	lab_object_acquire(&o->view);
-	lab_object_taken(o);
-}
-
 /* The step, with the permits that are left. */
 static void sem_event(struct lab_op op, const struct lab_object *o, int result)
 {
@@ -31,15 +24,19 @@ static void sem_event(struct lab_op op, const struct lab_object *o, int result)
 
 static int sem_down(sem_t *sem, int64_t deadline, uintptr_t pc)
 {
-	struct lab_object *o = sem_of(sem, "takes a permit of", pc);
+	const enum lab_sync what = deadline == LAB_TRY ? LAB_SYNC_TRYDOWN : LAB_SYNC_DOWN;
+	struct lab_object *o = sem_of(sem, lab_sync_verb(what), pc);
 	if (deadline == LAB_INVALID)
 		return lab_error(EINVAL);
-	const struct lab_op op = lab_sync_op(LAB_SYNC_DOWN, (uintptr_t)sem, pc);
-	int result = lab_object_wait(op, o, sem_can_take, deadline);
-	if (result == 0)
-		sem_take(o);
-	sem_event(op, o, -result);
-	return lab_error(-result);
+	const struct lab_op op = lab_sync_op(what, (uintptr_t)sem, pc);
+	const int result = -lab_object_wait(op, o, sem_can_take, deadline);
+	if (result == 0) {
+		o->count--;
+		lab_object_acquire(&o->view);
+		lab_object_taken(o);
+	}
+	sem_event(op, o, result);
+	return lab_error(result);
 }
 
 EXPORTED int sem_init(sem_t *sem, int shared, unsigned value)
@@ -79,13 +76,7 @@ EXPORTED int sem_clockwait(sem_t *restrict sem, clockid_t clock, const struct ti
 EXPORTED int sem_trywait(sem_t *sem)
 {
 	FORWARD(sem_trywait, (sem));
-	struct lab_object *o = sem_of(sem, "tries to take a permit of", PC);
-	const struct lab_op op = lab_sync_op(LAB_SYNC_TRYDOWN, (uintptr_t)sem, PC);
-	const int result = lab_object_try(op, o, sem_can_take) ? 0 : EAGAIN;
-	if (result == 0)
-		sem_take(o);
-	sem_event(op, o, result);
-	return lab_error(result);
+	return sem_down(sem, LAB_TRY, PC);
 }
 
 EXPORTED int sem_post(sem_t *sem)
