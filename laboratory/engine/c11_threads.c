@@ -83,9 +83,10 @@ EXPORTED int thrd_sleep(const struct timespec *t, struct timespec *rest)
 
 EXPORTED int mtx_init(mtx_t *mutex, int type)
 {
-	const uint8_t ours = type & mtx_recursive ? LAB_MUTEX_RECURSIVE : LAB_MUTEX_NORMAL;
-	FORWARD_INIT(mtx_init, (mutex, type), mutex, .kind = LAB_MUTEX, .type = ours);
-	lab_object_init(mutex, LAB_MUTEX, PC)->type = ours;
+	const struct lab_made made = {(uintptr_t)mutex, LAB_MUTEX,
+	                              type & mtx_recursive ? LAB_MUTEX_RECURSIVE : LAB_MUTEX_NORMAL};
+	FORWARD_INIT(mtx_init, (mutex, type), made);
+	lab_object_init(made, PC);
 	return thrd_success;
 }
 
@@ -124,8 +125,9 @@ EXPORTED int mtx_unlock(mtx_t *mutex)
 
 EXPORTED int cnd_init(cnd_t *cond)
 {
-	FORWARD_INIT(cnd_init, (cond), cond, .kind = LAB_COND);
-	(void)lab_object_init(cond, LAB_COND, PC);
+	const struct lab_made made = {(uintptr_t)cond, LAB_COND};
+	FORWARD_INIT(cnd_init, (cond), made);
+	lab_object_init(made, PC);
 	return thrd_success;
 }
 
@@ -171,7 +173,7 @@ EXPORTED void call_once(once_flag *flag, void (*call)(void))
 	if (!OURS()) {
 		REAL(call_once)(flag, call);
 		if (lab_is_constructor(PC))
-			lab_object_early((struct lab_early){(uintptr_t)flag, LAB_ONCE, .round = 1});
+			lab_object_early((struct lab_made){(uintptr_t)flag, LAB_ONCE, .round = 1});
 		return;
 	}
 	lab_once(flag, call, PC);

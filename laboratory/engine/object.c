@@ -183,16 +183,19 @@ static const uint8_t kind_sizes[LAB_OBJECT_KINDS] = {
     [LAB_RWLOCK] = sizeof(pthread_rwlock_t),   [LAB_SPINLOCK] = sizeof(pthread_spinlock_t),
     [LAB_BARRIER] = sizeof(pthread_barrier_t), [LAB_SEM] = sizeof(sem_t)};
 
-static void object_begin(struct lab_object *o, enum lab_object_kind kind, bool made)
+static void object_begin(struct lab_object *o, const struct lab_made *as, bool made)
 {
-	o->kind = (uint8_t)kind;
+	o->kind = (uint8_t)as->kind;
 	o->live = true;
 	o->made = made;
 	o->lives++;
-	o->robust = o->owner_died = o->lost = false;
-	o->type = 0;
+	o->robust = as->robust;
+	o->owner_died = o->lost = false;
+	o->type = as->type;
 	o->owner = LAB_NOBODY;
-	o->count = o->limit = o->round = 0;
+	o->count = as->count;
+	o->limit = as->limit;
+	o->round = as->round;
 	o->mutex = 0;
 	o->wasted.pc = o->ender.pc = 0;
 	o->used_by = 0;
@@ -200,7 +203,7 @@ static void object_begin(struct lab_object *o, enum lab_object_kind kind, bool m
 	lab_view_clear(&o->readers);
 	o->width = 0;
 	/* Processes have cells of their own, and a trace shows each use. */
-	o->accessed = lab_race_object(o->address, kind_sizes[kind], made) || lab.processes || lab.recording;
+	o->accessed = lab_race_object(o->address, kind_sizes[as->kind], made) || lab.processes || lab.recording;
 }
 
 /* Returns the first use at that step or later, or NULL. No two threads run at one step. */
@@ -229,34 +232,25 @@ void lab_objects_accessed(uintptr_t address, size_t size)
 	}
 }
 
-static struct lab_early *early;
+static struct lab_made *early;
 static unsigned n_early;
 
-static struct lab_early *object_early(uintptr_t address, enum lab_object_kind kind)
+static struct lab_made *object_early(uintptr_t address, enum lab_object_kind kind)
 {
-	for (struct lab_early *e = early; e < early + n_early; e++)
+	for (struct lab_made *e = early; e < early + n_early; e++)
 		if (e->address == address && e->kind == kind)
 			return e;
 	return NULL;
 }
 
-void lab_object_early(struct lab_early object)
+void lab_object_early(struct lab_made made)
 {
-	struct lab_early *known = object_early(object.address, object.kind);
+	struct lab_made *known = object_early(made.address, made.kind);
 	if (!known) {
 		early = lab_needed(realloc(early, (n_early + 1) * sizeof *early));
 		known = &early[n_early++];
 	}
-	*known = object;
-}
-
-static void object_begin_early(struct lab_object *o, const struct lab_early *e)
-{
-	o->type = e->type;
-	o->robust = e->robust;
-	o->count = e->count;
-	o->limit = e->limit;
-	o->round = e->round;
+	*known = made;
 }
 
 struct lab_object *lab_object_use(const void *at, enum lab_object_kind kind, bool fresh, const char *what, uintptr_t pc)
@@ -275,13 +269,11 @@ struct lab_object *lab_object_use(const void *at, enum lab_object_kind kind, boo
 			lab_misuse(pc, "%s %s, but its initialisation by %s at %s is not ordered before", what,
 			           lab_object_name(o), lab.threads[o->maker.thread].name, lab_site_name(o->maker.pc));
 	} else {
-		const struct lab_early *before = fresh ? NULL : object_early(address, kind);
+		const struct lab_made *before = fresh ? NULL : object_early(address, kind);
 		if (!fresh && !before)
 			lab_misuse(pc, "%s %s, which is not initialised", what, lab_object_name_at(address, kind));
 		o = object_entry(address, true);
-		object_begin(o, kind, false);
-		if (before)
-			object_begin_early(o, before);
+		object_begin(o, before ?: &(struct lab_made){.kind = kind}, false);
 	}
 	if (o->accessed)
 		lab_race_use(address, kind_sizes[kind], pc);
@@ -295,9 +287,10 @@ static bool object_is_busy(const struct lab_object *o)
 	       (o->owner != LAB_NOBODY || lab_object_waiters(o) > 0 || (o->kind == LAB_RWLOCK && o->count > 0));
 }
 
-struct lab_object *lab_object_init(void *at, enum lab_object_kind kind, uintptr_t pc)
+void lab_object_init(struct lab_made made, uintptr_t pc)
 {
-	const uintptr_t address = (uintptr_t)at;
+	const uintptr_t address = made.address;
+	const enum lab_object_kind kind = made.kind;
 	if (!address)
 		lab_misuse(pc, "initialises a %s at NULL", kind_names[kind]);
 	struct lab_object *o = object_entry(address, true);
@@ -308,14 +301,13 @@ struct lab_object *lab_object_init(void *at, enum lab_object_kind kind, uintptr_
 		           lab.threads[o->maker.thread].name, lab_site_name(o->maker.pc));
 	if (o->live)
 		object_check_uses(o, "initialises", pc);
-	lab_writes(at, kind_sizes[kind], pc);
+	lab_writes((void *)address, kind_sizes[kind], pc);
 	lab_event(lab_sync_op(LAB_SYNC_INIT, address, pc))->hidden =
 	    true; /* Only a report of a misuse shows the event. */
-	object_begin(o, kind, true);
+	object_begin(o, &made, true);
 	o->maker = lab_here(pc);
 	o->maker_clock = lab_clock_after(lab.self);
 	object_used(o, pc);
-	return o;
 }
 
 void lab_object_destroy(struct lab_object *o, uintptr_t pc)

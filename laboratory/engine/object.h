@@ -135,23 +135,24 @@ struct lab_object *lab_object_find(uintptr_t address);
  */
 struct lab_object *lab_object_use(const void *at, enum lab_object_kind kind, bool fresh, const char *what,
                                   uintptr_t pc);
-/* A call initialises the object, and writes its memory. So does a call that destroys it. */
-struct lab_object *lab_object_init(void *at, enum lab_object_kind kind, uintptr_t pc);
-void lab_object_destroy(struct lab_object *object, uintptr_t pc);
-/*
- * The running thread leaves the barrier, which may have been destroyed since it arrived. If it was
- * not destroyed, its memory may be freed after all threads have left.
- */
-void lab_object_left(struct lab_object *object, uintptr_t pc);
-/* What a constructor has initialised. It is live when an execution begins. */
-struct lab_early {
+/* An object as the call that initialises it has made it. */
+struct lab_made {
 	uintptr_t address;
 	enum lab_object_kind kind;
 	uint8_t type; /* the other fields are those of struct lab_object */
 	bool robust;
 	unsigned count, limit, round;
 };
-void lab_object_early(struct lab_early object);
+/* A call initialises the object, and writes its memory. So does a call that destroys it. */
+void lab_object_init(struct lab_made made, uintptr_t pc);
+void lab_object_destroy(struct lab_object *object, uintptr_t pc);
+/*
+ * The running thread leaves the barrier, which may have been destroyed since it arrived. If it was
+ * not destroyed, its memory may be freed after all threads have left.
+ */
+void lab_object_left(struct lab_object *object, uintptr_t pc);
+/* A constructor has initialised the object, which is live when an execution begins. */
+void lab_object_early(struct lab_made made);
 /*
  * Memory is freed, and the objects there are gone. Ends the execution if a thread holds one of
  * them, or waits for one.

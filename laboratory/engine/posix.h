@@ -41,10 +41,10 @@ static inline bool lab_is_zero(const void *memory, size_t size)
 #define FORWARD_COND(name, arguments) FORWARD_UNLESS(OURS(), name, REAL_COND(name), arguments)
 
 /*
- * FORWARD for a call that initialises the object at `at`. The model remembers what a constructor
- * has initialised. The last arguments are fields of struct lab_early.
+ * FORWARD for a call that initialises an object as `made` says. The model remembers what a constructor
+ * has initialised.
  */
-#define FORWARD_INIT_BY(name, real, arguments, at, ...)                                                                \
+#define FORWARD_INIT_BY(name, real, arguments, made)                                                                   \
 	do {                                                                                                           \
 		static __typeof__(name) *real_;                                                                        \
 		if (OURS())                                                                                            \
@@ -53,10 +53,10 @@ static inline bool lab_is_zero(const void *memory, size_t size)
 			real_ = (real);                                                                                \
 		const int result_ = real_ arguments;                                                                   \
 		if (result_ == 0 && lab_is_constructor(PC))                                                            \
-			lab_object_early((struct lab_early){.address = (uintptr_t)(at), __VA_ARGS__});                 \
+			lab_object_early(made);                                                                        \
 		return result_;                                                                                        \
 	} while (0)
-#define FORWARD_INIT(name, arguments, at, ...) FORWARD_INIT_BY(name, REAL(name), arguments, at, __VA_ARGS__)
+#define FORWARD_INIT(name, arguments, made) FORWARD_INIT_BY(name, REAL(name), arguments, made)
 
 /*
  * Returns the result of a call that ends with `error`: -1, with errno set; or 0 if `error` is 0.

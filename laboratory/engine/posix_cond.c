@@ -122,9 +122,9 @@ EXPORTED int pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *a
 	clockid_t clock = CLOCK_REALTIME;
 	if (attributes)
 		(void)pthread_condattr_getclock(attributes, &clock);
-	FORWARD_INIT_BY(pthread_cond_init, REAL_COND(pthread_cond_init), (cond, attributes), cond, .kind = LAB_COND,
-	                .type = (uint8_t)clock);
-	lab_object_init(cond, LAB_COND, PC)->type = (uint8_t)clock;
+	const struct lab_made made = {(uintptr_t)cond, LAB_COND, (uint8_t)clock};
+	FORWARD_INIT_BY(pthread_cond_init, REAL_COND(pthread_cond_init), (cond, attributes), made);
+	lab_object_init(made, PC);
 	memset(cond, 0, sizeof *cond);
 	return 0;
 }

@@ -118,11 +118,9 @@ EXPORTED int pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_
 		(void)pthread_mutexattr_gettype(attributes, &type);
 		(void)pthread_mutexattr_getrobust(attributes, &robust);
 	}
-	FORWARD_INIT(pthread_mutex_init, (mutex, attributes), mutex, .kind = LAB_MUTEX, .type = mutex_type(type),
-	             .robust = robust == PTHREAD_MUTEX_ROBUST);
-	struct lab_object *o = lab_object_init(mutex, LAB_MUTEX, PC);
-	o->type = mutex_type(type);
-	o->robust = robust == PTHREAD_MUTEX_ROBUST;
+	const struct lab_made made = {(uintptr_t)mutex, LAB_MUTEX, mutex_type(type), robust == PTHREAD_MUTEX_ROBUST};
+	FORWARD_INIT(pthread_mutex_init, (mutex, attributes), made);
+	lab_object_init(made, PC);
 	memset(mutex, 0, sizeof *mutex);
 	mutex->__data.__kind = type;
 	return 0;
@@ -185,8 +183,9 @@ static struct lab_object *mutex_spin_of(pthread_spinlock_t *lock, const char *wh
 
 EXPORTED int pthread_spin_init(pthread_spinlock_t *lock, int shared)
 {
-	FORWARD_INIT(pthread_spin_init, (lock, shared), lock, .kind = LAB_SPINLOCK);
-	(void)lab_object_init((void *)lock, LAB_SPINLOCK, PC);
+	const struct lab_made made = {(uintptr_t)lock, LAB_SPINLOCK};
+	FORWARD_INIT(pthread_spin_init, (lock, shared), made);
+	lab_object_init(made, PC);
 	return 0;
 }
 

@@ -56,7 +56,8 @@ void lab_once(const void *once, void (*function)(void), uintptr_t pc)
 
 EXPORTED int pthread_once(pthread_once_t *once, void (*call)(void))
 {
-	FORWARD_INIT(pthread_once, (once, call), once, .kind = LAB_ONCE, .round = 1);
+	const struct lab_made made = {(uintptr_t)once, LAB_ONCE, .round = 1};
+	FORWARD_INIT(pthread_once, (once, call), made);
 	lab_once(once, call, PC);
 	return 0;
 }

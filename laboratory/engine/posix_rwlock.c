@@ -122,8 +122,9 @@ static int rwlock_lock(pthread_rwlock_t *lock, bool write, int64_t deadline, uin
 
 EXPORTED int pthread_rwlock_init(pthread_rwlock_t *lock, const pthread_rwlockattr_t *attributes)
 {
-	FORWARD_INIT(pthread_rwlock_init, (lock, attributes), lock, .kind = LAB_RWLOCK);
-	(void)lab_object_init(lock, LAB_RWLOCK, PC);
+	const struct lab_made made = {(uintptr_t)lock, LAB_RWLOCK};
+	FORWARD_INIT(pthread_rwlock_init, (lock, attributes), made);
+	lab_object_init(made, PC);
 	memset(lock, 0, sizeof *lock);
 	return 0;
 }

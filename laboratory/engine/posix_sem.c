@@ -41,10 +41,11 @@ static int sem_down(sem_t *sem, int64_t deadline, uintptr_t pc)
 
 EXPORTED int sem_init(sem_t *sem, int shared, unsigned value)
 {
-	FORWARD_INIT(sem_init, (sem, shared, value), sem, .kind = LAB_SEM, .count = value);
+	const struct lab_made made = {(uintptr_t)sem, LAB_SEM, .count = value};
+	FORWARD_INIT(sem_init, (sem, shared, value), made);
 	if (value > (unsigned)SEM_VALUE_MAX)
 		return lab_error(EINVAL);
-	lab_object_init(sem, LAB_SEM, PC)->count = value;
+	lab_object_init(made, PC);
 	return 0;
 }
 
@@ -152,10 +153,11 @@ static void sem_barrier_open(struct lab_object *o)
 EXPORTED int pthread_barrier_init(pthread_barrier_t *restrict barrier, const pthread_barrierattr_t *restrict attributes,
                                   unsigned count)
 {
-	FORWARD_INIT(pthread_barrier_init, (barrier, attributes, count), barrier, .kind = LAB_BARRIER, .limit = count);
+	const struct lab_made made = {(uintptr_t)barrier, LAB_BARRIER, .limit = count};
+	FORWARD_INIT(pthread_barrier_init, (barrier, attributes, count), made);
 	if (count == 0)
 		return EINVAL;
-	lab_object_init(barrier, LAB_BARRIER, PC)->limit = count;
+	lab_object_init(made, PC);
 	return 0;
 }
 
