@@ -93,32 +93,32 @@ EXPORTED int mtx_init(mtx_t *mutex, int type)
 EXPORTED void mtx_destroy(mtx_t *mutex)
 {
 	FORWARD(mtx_destroy, (mutex));
-	lab_object_destroy(lab_mutex_of(mutex, true, "destroys", PC), PC);
+	lab_object_destroy(lab_object_use(mutex, LAB_MUTEX, false, "destroys", PC), PC);
 }
 
 EXPORTED int mtx_lock(mtx_t *mutex)
 {
 	FORWARD(mtx_lock, (mutex));
-	return c11_code(lab_mutex_lock(lab_mutex_of(mutex, true, "locks", PC), INT64_MAX, PC));
+	return c11_code(lab_mutex_lock(lab_object_use(mutex, LAB_MUTEX, false, "locks", PC), INT64_MAX, PC));
 }
 
 EXPORTED int mtx_trylock(mtx_t *mutex)
 {
 	FORWARD(mtx_trylock, (mutex));
-	return c11_code(lab_mutex_lock(lab_mutex_of(mutex, true, "tries to lock", PC), LAB_TRY, PC));
+	return c11_code(lab_mutex_lock(lab_object_use(mutex, LAB_MUTEX, false, "tries to lock", PC), LAB_TRY, PC));
 }
 
 EXPORTED int mtx_timedlock(mtx_t *restrict mutex, const struct timespec *restrict until)
 {
 	FORWARD(mtx_timedlock, (mutex, until));
-	struct lab_object *o = lab_mutex_of(mutex, true, "locks", PC);
+	struct lab_object *o = lab_object_use(mutex, LAB_MUTEX, false, "locks", PC);
 	return c11_code(lab_mutex_lock(o, lab_deadline(until, CLOCK_REALTIME), PC));
 }
 
 EXPORTED int mtx_unlock(mtx_t *mutex)
 {
 	FORWARD(mtx_unlock, (mutex));
-	return c11_code(lab_mutex_unlock(lab_mutex_of(mutex, true, "unlocks", PC), PC));
+	return c11_code(lab_mutex_unlock(lab_object_use(mutex, LAB_MUTEX, false, "unlocks", PC), PC));
 }
 
 /* --- conditions --- */
@@ -134,35 +134,35 @@ EXPORTED int cnd_init(cnd_t *cond)
 EXPORTED void cnd_destroy(cnd_t *cond)
 {
 	FORWARD(cnd_destroy, (cond));
-	lab_object_destroy(lab_cond_of(cond, true, "destroys", PC), PC);
+	lab_object_destroy(lab_object_use(cond, LAB_COND, false, "destroys", PC), PC);
 }
 
 EXPORTED int cnd_wait(cnd_t *cond, mtx_t *mutex)
 {
 	FORWARD(cnd_wait, (cond, mutex));
-	struct lab_object *o = lab_cond_of(cond, true, "waits for", PC);
-	return c11_code(lab_cond_wait(o, lab_mutex_of(mutex, true, "waits with", PC), INT64_MAX, PC));
+	struct lab_object *o = lab_object_use(cond, LAB_COND, false, "waits for", PC);
+	return c11_code(lab_cond_wait(o, lab_object_use(mutex, LAB_MUTEX, false, "waits with", PC), INT64_MAX, PC));
 }
 
 EXPORTED int cnd_timedwait(cnd_t *restrict cond, mtx_t *restrict mutex, const struct timespec *restrict until)
 {
 	FORWARD(cnd_timedwait, (cond, mutex, until));
-	struct lab_object *o = lab_cond_of(cond, true, "waits for", PC);
-	struct lab_object *m = lab_mutex_of(mutex, true, "waits with", PC);
+	struct lab_object *o = lab_object_use(cond, LAB_COND, false, "waits for", PC);
+	struct lab_object *m = lab_object_use(mutex, LAB_MUTEX, false, "waits with", PC);
 	return c11_code(lab_cond_wait(o, m, lab_deadline(until, CLOCK_REALTIME), PC));
 }
 
 EXPORTED int cnd_signal(cnd_t *cond)
 {
 	FORWARD(cnd_signal, (cond));
-	lab_cond_wake(lab_cond_of(cond, true, "signals", PC), false, PC);
+	lab_cond_wake(lab_object_use(cond, LAB_COND, false, "signals", PC), false, PC);
 	return thrd_success;
 }
 
 EXPORTED int cnd_broadcast(cnd_t *cond)
 {
 	FORWARD(cnd_broadcast, (cond));
-	lab_cond_wake(lab_cond_of(cond, true, "broadcasts", PC), true, PC);
+	lab_cond_wake(lab_object_use(cond, LAB_COND, false, "broadcasts", PC), true, PC);
 	return thrd_success;
 }
 

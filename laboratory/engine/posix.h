@@ -115,7 +115,7 @@ void lab_sleep_before_exit(uintptr_t pc);
 /* --- posix_mutex.c --- */
 /* <threads.h> uses these functions, too. Their results are those of pthread_mutex_...(). */
 enum { LAB_MUTEX_NORMAL, LAB_MUTEX_RECURSIVE, LAB_MUTEX_ERRORCHECK };
-struct lab_object *lab_mutex_of(const void *mutex, bool c11, const char *what, uintptr_t pc);
+struct lab_object *lab_mutex_of(const pthread_mutex_t *mutex, const char *what, uintptr_t pc);
 int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc);
 int lab_mutex_unlock(struct lab_object *o, uintptr_t pc);
 /* Makes the running thread the owner of the free mutex. */
@@ -123,7 +123,6 @@ int lab_mutex_taken(struct lab_object *o, uintptr_t pc);
 lab_can lab_mutex_can; /* returns whether no thread owns the object, which may also be a once */
 
 /* --- posix_cond.c --- */
-struct lab_object *lab_cond_of(const void *cond, bool c11, const char *what, uintptr_t pc);
 int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadline, uintptr_t pc);
 /*
  * Waits. lab_cond_wait() calls it after its checks. It returns when the thread has the mutex again.

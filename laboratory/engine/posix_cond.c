@@ -6,10 +6,9 @@
 #include "posix.h"
 #include "steer.h"
 
-struct lab_object *lab_cond_of(const void *at, bool c11, const char *what, uintptr_t pc)
+static struct lab_object *cond_of(const pthread_cond_t *at, const char *what, uintptr_t pc)
 {
-	const bool fresh = !c11 && at && lab_is_zero(at, sizeof(pthread_cond_t));
-	return lab_object_use(at, LAB_COND, fresh, what, pc);
+	return lab_object_use(at, LAB_COND, at && lab_is_zero(at, sizeof *at), what, pc);
 }
 
 static bool cond_has_waiter(const struct lab_thread *t, uintptr_t cond)
@@ -132,42 +131,41 @@ EXPORTED int pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *a
 EXPORTED int pthread_cond_destroy(pthread_cond_t *cond)
 {
 	FORWARD_COND(pthread_cond_destroy, (cond));
-	lab_object_destroy(lab_cond_of(cond, false, "destroys", PC), PC);
+	lab_object_destroy(cond_of(cond, "destroys", PC), PC);
 	return 0;
 }
 
 EXPORTED int pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 {
 	FORWARD_COND(pthread_cond_wait, (cond, mutex));
-	return lab_cond_wait(lab_cond_of(cond, false, "waits for", PC), lab_mutex_of(mutex, false, "waits with", PC),
-	                     INT64_MAX, PC);
+	return lab_cond_wait(cond_of(cond, "waits for", PC), lab_mutex_of(mutex, "waits with", PC), INT64_MAX, PC);
 }
 
 EXPORTED int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until)
 {
 	FORWARD_COND(pthread_cond_timedwait, (cond, mutex, until));
-	struct lab_object *o = lab_cond_of(cond, false, "waits for", PC);
-	return lab_cond_wait(o, lab_mutex_of(mutex, false, "waits with", PC), lab_deadline(until, o->type), PC);
+	struct lab_object *o = cond_of(cond, "waits for", PC);
+	return lab_cond_wait(o, lab_mutex_of(mutex, "waits with", PC), lab_deadline(until, o->type), PC);
 }
 
 EXPORTED int pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t clock,
                                     const struct timespec *until)
 {
 	FORWARD(pthread_cond_clockwait, (cond, mutex, clock, until));
-	return lab_cond_wait(lab_cond_of(cond, false, "waits for", PC), lab_mutex_of(mutex, false, "waits with", PC),
+	return lab_cond_wait(cond_of(cond, "waits for", PC), lab_mutex_of(mutex, "waits with", PC),
 	                     lab_deadline(until, clock), PC);
 }
 
 EXPORTED int pthread_cond_signal(pthread_cond_t *cond)
 {
 	FORWARD_COND(pthread_cond_signal, (cond));
-	lab_cond_wake(lab_cond_of(cond, false, "signals", PC), false, PC);
+	lab_cond_wake(cond_of(cond, "signals", PC), false, PC);
 	return 0;
 }
 
 EXPORTED int pthread_cond_broadcast(pthread_cond_t *cond)
 {
 	FORWARD_COND(pthread_cond_broadcast, (cond));
-	lab_cond_wake(lab_cond_of(cond, false, "broadcasts", PC), true, PC);
+	lab_cond_wake(cond_of(cond, "broadcasts", PC), true, PC);
 	return 0;
 }

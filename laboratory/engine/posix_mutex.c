@@ -27,12 +27,11 @@ static uint8_t mutex_type(int type)
 	                                          : LAB_MUTEX_NORMAL;
 }
 
-struct lab_object *lab_mutex_of(const void *at, bool c11, const char *what, uintptr_t pc)
+struct lab_object *lab_mutex_of(const pthread_mutex_t *mutex, const char *what, uintptr_t pc)
 {
-	const pthread_mutex_t *mutex = at;
-	struct lab_object *o = lab_object_find((uintptr_t)at);
-	const bool fresh = !c11 && at && !(o && o->live) && mutex_is_static(mutex);
-	o = lab_object_use(at, LAB_MUTEX, fresh, what, pc);
+	struct lab_object *o = lab_object_find((uintptr_t)mutex);
+	const bool fresh = mutex && !(o && o->live) && mutex_is_static(mutex);
+	o = lab_object_use(mutex, LAB_MUTEX, fresh, what, pc);
 	if (fresh)
 		o->type = mutex_type(mutex->__data.__kind);
 	return o;
@@ -129,45 +128,45 @@ EXPORTED int pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_
 EXPORTED int pthread_mutex_destroy(pthread_mutex_t *mutex)
 {
 	FORWARD(pthread_mutex_destroy, (mutex));
-	lab_object_destroy(lab_mutex_of(mutex, false, "destroys", PC), PC);
+	lab_object_destroy(lab_mutex_of(mutex, "destroys", PC), PC);
 	return 0;
 }
 
 EXPORTED int pthread_mutex_lock(pthread_mutex_t *mutex)
 {
 	FORWARD(pthread_mutex_lock, (mutex));
-	return lab_mutex_lock(lab_mutex_of(mutex, false, "locks", PC), INT64_MAX, PC);
+	return lab_mutex_lock(lab_mutex_of(mutex, "locks", PC), INT64_MAX, PC);
 }
 
 EXPORTED int pthread_mutex_trylock(pthread_mutex_t *mutex)
 {
 	FORWARD(pthread_mutex_trylock, (mutex));
-	return lab_mutex_lock(lab_mutex_of(mutex, false, "tries to lock", PC), LAB_TRY, PC);
+	return lab_mutex_lock(lab_mutex_of(mutex, "tries to lock", PC), LAB_TRY, PC);
 }
 
 EXPORTED int pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until)
 {
 	FORWARD(pthread_mutex_timedlock, (mutex, until));
-	struct lab_object *o = lab_mutex_of(mutex, false, "locks", PC);
+	struct lab_object *o = lab_mutex_of(mutex, "locks", PC);
 	return lab_mutex_lock(o, lab_deadline(until, CLOCK_REALTIME), PC);
 }
 
 EXPORTED int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
 {
 	FORWARD(pthread_mutex_clocklock, (mutex, clock, until));
-	return lab_mutex_lock(lab_mutex_of(mutex, false, "locks", PC), lab_deadline(until, clock), PC);
+	return lab_mutex_lock(lab_mutex_of(mutex, "locks", PC), lab_deadline(until, clock), PC);
 }
 
 EXPORTED int pthread_mutex_unlock(pthread_mutex_t *mutex)
 {
 	FORWARD(pthread_mutex_unlock, (mutex));
-	return lab_mutex_unlock(lab_mutex_of(mutex, false, "unlocks", PC), PC);
+	return lab_mutex_unlock(lab_mutex_of(mutex, "unlocks", PC), PC);
 }
 
 EXPORTED int pthread_mutex_consistent(pthread_mutex_t *mutex)
 {
 	FORWARD(pthread_mutex_consistent, (mutex));
-	struct lab_object *o = lab_mutex_of(mutex, false, "makes consistent", PC);
+	struct lab_object *o = lab_mutex_of(mutex, "makes consistent", PC);
 	if (o->owner != (int)lab.self->id || !o->owner_died)
 		return EINVAL;
 	o->owner_died = false;
