@@ -18,7 +18,7 @@ static struct fl__sys below;  /* the module's own table */
 /* Moves the thread to some CPU, or lets it run on all of them. */
 static void change_cpu(void)
 {
-	uint32_t draw = native_draw(&native_random);
+	uint32_t draw = native_draw();
 	native_place(draw % 2 == 0 ? -1 : (int)(draw >> 16));
 }
 
@@ -38,7 +38,7 @@ static bool is_slow(uintptr_t pc)
 static void disturb(uintptr_t pc)
 {
 	int before = errno;
-	uint32_t draw = native_draw(&native_random);
+	uint32_t draw = native_draw();
 	if (is_slow(pc) && draw % 4 == 0)
 		native_pause((draw >> 8) % 4096);
 	else if (draw % 16 == 0)
@@ -54,7 +54,7 @@ static void disturb(uintptr_t pc)
 
 void native_chaos_batch(void)
 {
-	atomic_store_explicit(&slow, native_draw(&native_random), memory_order_relaxed);
+	atomic_store_explicit(&slow, native_draw(), memory_order_relaxed);
 }
 
 /*
@@ -74,7 +74,7 @@ enum { NO_FAULT = 1 };
  */
 static int fault(void)
 {
-	uint32_t draw = faults ? native_draw(&native_random) : UINT32_MAX;
+	uint32_t draw = faults ? native_draw() : UINT32_MAX;
 	if ((faults & LAB_FAULT_SPURIOUS) && draw % 16 == 0)
 		return 0;
 	if ((faults & LAB_FAULT_EINTR) && draw % 16 == 1)

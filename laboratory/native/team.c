@@ -85,7 +85,7 @@ static void walk(struct member *me, const struct native_batch *batch)
 		if (batch->together)
 			meet(me, i, batch->skew);
 		if (batch->skew > 0)
-			native_pause(native_draw(&native_random) % batch->skew);
+			native_pause(native_draw() % batch->skew);
 		call(batch->states + i * batch->stride);
 	}
 	atomic_store_explicit(&me->live->at, UINT32_MAX, memory_order_relaxed);
