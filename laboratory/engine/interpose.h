@@ -69,6 +69,16 @@ extern struct lab_real {
 	LAB_EACH_REAL(LAB_POINTER)
 } lab_real;
 
+/* The result of the call, which gets as `args` the arguments behind `format`. */
+#define LAB_WITH_ARGUMENTS(call)                                                                                       \
+	({                                                                                                             \
+		va_list args;                                                                                          \
+		va_start(args, format);                                                                                \
+		const int result_ = call;                                                                              \
+		va_end(args);                                                                                          \
+		result_;                                                                                               \
+	})
+
 /*
  * Tells the model that printf() reads the format, and the strings among the arguments. `args` stays
  * as it is.

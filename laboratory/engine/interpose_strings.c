@@ -134,14 +134,6 @@ EXPORTED char *strndup(const char *s, size_t most)
 
 /* --- printf() --- */
 
-/* Returns the result of the call, which gets as `args` the arguments behind `format`. */
-#define RETURN_WITH_ARGUMENTS(call)                                                                                    \
-	va_list args;                                                                                                  \
-	va_start(args, format);                                                                                        \
-	const int n = call;                                                                                            \
-	va_end(args);                                                                                                  \
-	return n
-
 /* Prints into a buffer, as vsnprintf() does. */
 static int print(char *to, size_t size, const char *format, va_list args, bool ours, uintptr_t pc)
 {
@@ -160,7 +152,7 @@ EXPORTED int vsnprintf(char *restrict to, size_t size, const char *restrict form
 
 EXPORTED int snprintf(char *restrict to, size_t size, const char *restrict format, ...)
 {
-	RETURN_WITH_ARGUMENTS(print(to, size, format, args, OURS(), PC));
+	return LAB_WITH_ARGUMENTS(print(to, size, format, args, OURS(), PC));
 }
 
 EXPORTED int vsprintf(char *restrict to, const char *restrict format, va_list args)
@@ -170,7 +162,7 @@ EXPORTED int vsprintf(char *restrict to, const char *restrict format, va_list ar
 
 EXPORTED int sprintf(char *restrict to, const char *restrict format, ...)
 {
-	RETURN_WITH_ARGUMENTS(print(to, INT_MAX, format, args, OURS(), PC));
+	return LAB_WITH_ARGUMENTS(print(to, INT_MAX, format, args, OURS(), PC));
 }
 
 static int print_copy(char **to, const char *format, va_list args, bool ours, uintptr_t pc)
@@ -195,5 +187,5 @@ EXPORTED int vasprintf(char **restrict to, const char *restrict format, va_list 
 
 EXPORTED int asprintf(char **restrict to, const char *restrict format, ...)
 {
-	RETURN_WITH_ARGUMENTS(print_copy(to, format, args, OURS(), PC));
+	return LAB_WITH_ARGUMENTS(print_copy(to, format, args, OURS(), PC));
 }
