@@ -75,7 +75,7 @@ const char *lab_object_name(const struct lab_object *object)
 	return lab_object_name_at(object->address, (enum lab_object_kind)object->kind);
 }
 
-_Noreturn void lab_misuse(uintptr_t pc, const char *format, ...)
+_Noreturn void lab_refuse(enum lab_verdict verdict, uintptr_t pc, const char *format, ...)
 {
 	char text[400];
 	va_list args;
@@ -83,8 +83,9 @@ _Noreturn void lab_misuse(uintptr_t pc, const char *format, ...)
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	lab.signature = pc;
-	(void)lab_event((struct lab_op){.kind = LAB_MISUSED, .pc = pc});
-	lab_fail(LAB_MISUSE, "%s %s (%s)", lab.self->name, text, lab_site_name(lab_own_place(pc)));
+	if (verdict == LAB_MISUSE)
+		(void)lab_event((struct lab_op){.kind = LAB_MISUSED, .pc = pc});
+	lab_fail(verdict, "%s %s (%s)", lab.self->name, text, lab_site_name(lab_own_place(pc)));
 }
 
 static const char *const verbs[LAB_SYNCS] = {

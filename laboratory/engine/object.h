@@ -213,8 +213,14 @@ struct lab_op lab_sync_op(enum lab_sync what, uintptr_t address, uintptr_t pc);
 struct lab_event *lab_sync_event(struct lab_op op, int result);
 const char *lab_sync_verb(unsigned what);
 
-/* Ends the execution because of misuse that POSIX leaves undefined. */
-_Noreturn void lab_misuse(uintptr_t pc, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * Ends the execution because of what the running thread does: misuse that POSIX leaves undefined,
+ * or something that the model lacks.
+ */
+#define lab_misuse(pc, ...) lab_refuse(LAB_MISUSE, pc, __VA_ARGS__)
+#define lab_unmodelled(pc, ...) lab_refuse(LAB_UNMODELLED, pc, __VA_ARGS__)
+_Noreturn void lab_refuse(enum lab_verdict verdict, uintptr_t pc, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* "the mutex acc[1].lock", in a lab_name_buffer(). */
 const char *lab_object_name(const struct lab_object *object);
 const char *lab_object_name_at(uintptr_t address, enum lab_object_kind kind);

@@ -69,9 +69,6 @@ static inline int lab_error(int error)
 	return -1;
 }
 
-/* Ends the execution because the running thread does something that the model lacks. */
-_Noreturn void lab_unmodelled(uintptr_t pc, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
 /*
  * A function that replaces a function of the C library in programs. unknown.c redirects the calls.
  */

@@ -7,7 +7,6 @@
 #include "program.h"
 #include "posix.h"
 #include "unknown.h"
-#include <stdarg.h>
 #include <unistd.h>
 
 /* --- output --- */
@@ -210,17 +209,6 @@ EXPORTED _Noreturn void abort(void)
 	}
 	REAL(abort)();
 	__builtin_trap();
-}
-
-void lab_unmodelled(uintptr_t pc, const char *format, ...)
-{
-	char text[400];
-	va_list args;
-	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
-	va_end(args);
-	lab.signature = pc;
-	lab_fail(LAB_UNMODELLED, "%s %s (%s)", lab.self->name, text, lab_site_name(lab_own_place(pc)));
 }
 
 /* --- the begin --- */
