@@ -535,7 +535,7 @@ static int poll_timerfd_gettime(int number, struct itimerspec *is)
 }
 
 #define CALL(name) LAB_CALL(#name, poll_##name)
-const struct lab_call lab_poll_calls[] = {
+LAB_CALLS = {
     CALL(poll),
     CALL(ppoll),
     CALL(select),
@@ -552,5 +552,4 @@ const struct lab_call lab_poll_calls[] = {
     CALL(timerfd_create),
     CALL(timerfd_settime),
     CALL(timerfd_gettime),
-    {NULL, NULL},
 };

@@ -338,7 +338,7 @@ static pid_t libc_getpid(void)
 
 #define CALL(name) LAB_CALL(#name, libc_##name)
 #define CALLS(name) CALL(name), LAB_CALL("__" #name, libc_##name)
-const struct lab_call lab_output_calls[] = {
+LAB_CALLS = {
     CALL(vfprintf),
     CALL(vprintf),
     CALL(printf),
@@ -374,5 +374,4 @@ const struct lab_call lab_output_calls[] = {
     CALLS(uselocale),
     CALL(gettid),
     CALL(getpid),
-    {NULL, NULL},
 };

@@ -80,7 +80,10 @@ struct lab_call {
 	{                                                                                                              \
 		(name), (void (*)(void))(function)                                                                     \
 	}
-extern const struct lab_call lab_output_calls[], lab_thread_calls[], lab_process_calls[];
+/* Begins the list of a file. The lists of all files are one array, between the names of unknown.c. */
+#define LAB_CALLS                                                                                                      \
+	__attribute__((section("replacements"), used,                                                                  \
+	               aligned(sizeof(struct lab_call)))) static const struct lab_call calls[]
 
 /* The process and its first thread have the ID LAB_PID. Other threads have the IDs after it. */
 enum { LAB_PROCESSORS = 2, LAB_PID = 1000 };

@@ -457,7 +457,7 @@ static int thread_getcpu(void)
 	return (set & (set - 1)) == 0 ? __builtin_ctzll(set) : (int)lab_input(LAB_PROCESSORS, PC);
 }
 
-const struct lab_call lab_thread_calls[] = {
+LAB_CALLS = {
     LAB_CALL("pthread_setcancelstate", thread_setcancelstate),
     LAB_CALL("pthread_setcanceltype", thread_setcanceltype),
     LAB_CALL("pthread_sigmask", thread_sigmask),
@@ -467,5 +467,4 @@ const struct lab_call lab_thread_calls[] = {
     LAB_CALL("sched_setaffinity", thread_sched_setaffinity),
     LAB_CALL("sched_getaffinity", thread_sched_getaffinity),
     LAB_CALL("sched_getcpu", thread_getcpu),
-    {NULL, NULL},
 };

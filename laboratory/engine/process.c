@@ -311,7 +311,7 @@ void lab_process_reset(void)
 }
 
 #define CALL(name) LAB_CALL(#name, process_##name)
-const struct lab_call lab_process_calls[] = {
+LAB_CALLS = {
     CALL(setlocale),
     CALL(sysconf),
     LAB_CALL("__sysconf", process_sysconf),
@@ -340,5 +340,4 @@ const struct lab_call lab_process_calls[] = {
     LAB_CALL("mlock", process_succeed),
     LAB_CALL("munlock", process_succeed),
     LAB_CALL("__register_atfork", process_succeed), /* pthread_atfork(): the model has no fork() */
-    {NULL, NULL},
 };

@@ -3,8 +3,7 @@
  * The functions of other objects that a program calls and the engine does not export. After
  * loading, the relocations of the program for these functions are redirected to this file:
  *
- * - A function that the engine replaces (lab_thread_calls and other tables) goes to its
- *   replacement.
+ * - A function that the engine replaces (LAB_CALLS) goes to its replacement.
  * - A function in the list below goes to the C library. Before that, the model learns what the
  *   function touches.
  * - Any other function would block, would run beside the model, or would leave something behind for
@@ -400,13 +399,11 @@ static void *unknown_stub(const char *name, const char *library, const char *tou
 
 static void *unknown_replacement(const char *name)
 {
-	static const struct lab_call *const tables[] = {lab_output_calls, lab_thread_calls, lab_process_calls,
-	                                                lab_io_calls,     lab_socket_calls, lab_poll_calls,
-	                                                lab_file_calls};
-	LAB_EACH (t, tables)
-		for (const struct lab_call *c = tables[t]; c->name; c++)
-			if (strcmp(c->name, name) == 0)
-				return (void *)c->function;
+	/* the linker defines the two for each section whose name is an identifier */
+	extern const struct lab_call __start_replacements[], __stop_replacements[];
+	for (const struct lab_call *c = __start_replacements; c < __stop_replacements; c++)
+		if (strcmp(c->name, name) == 0)
+			return (void *)c->function;
 	return NULL;
 }
 
