@@ -75,13 +75,7 @@ PLAIN_SIZE(4)
 PLAIN_SIZE(8)
 PLAIN_SIZE(16)
 PLAIN(__tsan_vptr_read, sizeof(void *), false)
-
-DECLARED(void, __tsan_vptr_update, void **address, void *value)
-{
-	(void)value;
-	if (lab.active)
-		lab_plain((uintptr_t)address, sizeof *address, true, PC);
-}
+PLAIN(__tsan_vptr_update, sizeof(void *), true) /* its second argument is the new value */
 
 #define RANGE(name, write)                                                                                             \
 	DECLARED(void, name, void *address, size_t size)                                                               \
