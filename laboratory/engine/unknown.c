@@ -152,7 +152,7 @@ static bool unknown_is_harmless_library(const char *library, const char *name)
 #define TEXT(n) TEXT_OF(n)
 #define TEXT_OF(n) #n
 static struct stub {
-	char name[64], library[48];
+	const char *name, *library;
 	const char *touches; /* NULL if a call ends the execution */
 	void *real;
 } stubs[STUBS];
@@ -390,10 +390,7 @@ static void *unknown_stub(const char *name, const char *library, const char *tou
 		return real;
 	if (at == n_stubs && n_stubs < STUBS - 1)
 		n_stubs++;
-	snprintf(stubs[at].name, sizeof stubs[at].name, "%s", name);
-	snprintf(stubs[at].library, sizeof stubs[at].library, "%s", library);
-	stubs[at].touches = touches;
-	stubs[at].real = real;
+	stubs[at] = (struct stub){name, library, touches, real};
 	return (void *)(lab_stubs + (size_t)at * STUB_SIZE);
 }
 
