@@ -37,7 +37,7 @@ EXPORTED int thrd_join(thrd_t thread, int *result)
 {
 	FORWARD(thrd_join, (thread, result));
 	void *value = NULL;
-	const int error = lab_posix_join(thread, &value, true, INT64_MAX, PC);
+	const int error = lab_posix_join(thread, &value, INT64_MAX, PC);
 	if (error == 0 && result)
 		LAB_STORE(result, PC, (int)(intptr_t)value);
 	return c11_code(error);

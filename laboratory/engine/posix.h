@@ -151,7 +151,7 @@ bool lab_thread_blocks(int number); /* whether the running thread blocks the sig
  */
 void lab_posix_create(unsigned long *thread, void (*start)(void), void *arg, bool detached, uintptr_t pc);
 _Noreturn void lab_posix_end(void *result, uintptr_t pc);
-int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadline, uintptr_t pc);
+int lab_posix_join(unsigned long thread, void **result, int64_t deadline, uintptr_t pc);
 int lab_posix_detach(unsigned long thread, uintptr_t pc);
 /*
  * Returns the number of a thread from its pthread_t, for a call that does `what` to it. It is misuse

@@ -174,19 +174,20 @@ static unsigned thread_id(unsigned long thread, const char *what, uintptr_t pc)
 	return id;
 }
 
-int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadline, uintptr_t pc)
+int lab_posix_join(unsigned long thread, void **result, int64_t deadline, uintptr_t pc)
 {
-	if (!wait || deadline != INT64_MAX)
+	if (deadline != INT64_MAX)
 		/* the thread may have ended */
 		lab_point((struct lab_op){.kind = LAB_RELAX, .pc = pc});
 	const unsigned id = thread_id(thread, "joins", pc);
 	struct posix_thread *t = thread_info(id);
 	if (id == lab.self->id)
 		return EDEADLK;
-	if (lab.threads[id].state != LAB_DONE && (!wait || deadline <= lab.now))
-		return wait ? ETIMEDOUT : EBUSY;
+	if (lab.threads[id].state != LAB_DONE && deadline <= lab.now)
+		return deadline == LAB_TRY ? EBUSY : ETIMEDOUT;
 	t->waited_for = true;
-	const bool late = lab_join(&lab.threads[id], deadline, pc) != 0;
+	/* A thread for which a try goes on has ended, so the graphs have the join. */
+	const bool late = lab_join(&lab.threads[id], deadline == LAB_TRY ? INT64_MAX : deadline, pc) != 0;
 	t->waited_for = false;
 	if (late)
 		return ETIMEDOUT;
@@ -232,19 +233,19 @@ EXPORTED int pthread_create(pthread_t *restrict thread, const pthread_attr_t *re
 EXPORTED int pthread_join(pthread_t thread, void **result)
 {
 	FORWARD(pthread_join, (thread, result));
-	return lab_posix_join(thread, result, true, INT64_MAX, PC);
+	return lab_posix_join(thread, result, INT64_MAX, PC);
 }
 
 EXPORTED int pthread_tryjoin_np(pthread_t thread, void **result)
 {
 	FORWARD(pthread_tryjoin_np, (thread, result));
-	return lab_posix_join(thread, result, false, INT64_MAX, PC);
+	return lab_posix_join(thread, result, LAB_TRY, PC);
 }
 
 EXPORTED int pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec *until)
 {
 	FORWARD(pthread_timedjoin_np, (thread, result, until));
-	return lab_posix_join(thread, result, true, lab_deadline(until, CLOCK_REALTIME), PC);
+	return lab_posix_join(thread, result, lab_deadline(until, CLOCK_REALTIME), PC);
 }
 
 EXPORTED int pthread_detach(pthread_t thread)

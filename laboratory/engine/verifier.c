@@ -34,7 +34,7 @@ EXPORTED int __VERIFIER_thread_create_symmetric(const void *attributes, void *(*
 DECLARED(void *, __VERIFIER_thread_join, long thread)
 {
 	void *result = NULL;
-	(void)lab_posix_join((unsigned long)thread, &result, true, INT64_MAX, PC);
+	(void)lab_posix_join((unsigned long)thread, &result, INT64_MAX, PC);
 	return result;
 }
 
