@@ -42,7 +42,9 @@ static struct lab_object *object_entry(uintptr_t address, bool make)
 		n_made++;
 	}
 	used[n_used++] = o;
-	memset(o, 0, offsetof(struct lab_object, view)); /* This clears by[], too. object_begin() does the rest. */
+	memset(
+	    o, 0,
+	    offsetof(struct lab_object, view)); /* This clears by[] and reads[], too. object_begin() does the rest. */
 	o->address = address;
 	o->generation = lab.generation;
 	return o;
@@ -202,7 +204,6 @@ static void object_begin(struct lab_object *o, const struct lab_made *as, bool m
 	o->used_by = 0;
 	lab_view_clear(&o->view);
 	lab_view_clear(&o->readers);
-	o->width = 0;
 	/* Processes have cells of their own, and a trace shows each use. */
 	o->accessed = lab_race_object(o->address, kind_sizes[as->kind], made) || lab.processes || lab.recording;
 }
@@ -391,17 +392,12 @@ void lab_objects_left(uintptr_t pc)
 		if (o->owner == (int)self && o->kind != LAB_ONCE)
 			lab_misuse(pc, "ends while it holds %s, which it has held since %s", lab_object_name(o),
 			           lab_site_name(o->taken.pc));
-		if (lab_object_reads(o, self) > 0)
+		if (o->reads[self] > 0)
 			lab_misuse(pc, "ends while it holds %s for reading", lab_object_name(o));
 	}
 }
 
 /* --- waiting --- */
-
-unsigned lab_object_reads(const struct lab_object *o, unsigned thread)
-{
-	return thread < o->width ? o->reads[thread] : 0;
-}
 
 void lab_object_release(struct lab_view *view)
 {
@@ -554,7 +550,7 @@ static const struct lab_thread *object_rwlock_blocker(const struct lab_thread *t
 	const struct lab_object *o = t->object;
 	LAB_EACH_THREAD (other) {
 		if (t->next.order == LAB_SYNC_RDLOCK ? other->object == o && other->next.order == LAB_SYNC_WRLOCK
-		                                     : lab_object_reads(o, other->id) > 0)
+		                                     : o->reads[other->id] > 0)
 			return other;
 	}
 	return NULL;

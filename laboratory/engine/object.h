@@ -102,11 +102,10 @@ struct lab_object {
 	struct lab_changes {
 		uint32_t changed, released, before;
 	} by[LAB_THREADS];
-	struct lab_view view; /* A release tells this to the next owner. */
+	uint8_t reads[LAB_THREADS]; /* How often each thread holds the readers-writer lock for reading. */
+	struct lab_view view;       /* A release tells this to the next owner. */
 	/* Readers of a readers-writer lock tell this to the next writer. */
 	struct lab_view readers;
-	/* How often each thread has locked in read mode; one element for each thread. */
-	uint8_t reads[LAB_THREADS];
 	/* This is the last use by each thread before `used_by`. The pc is 0 if there is no use. */
 	unsigned used_by;
 	/*
@@ -121,7 +120,6 @@ struct lab_object {
 		uint32_t step;        /* The search had made so many steps. */
 		uintptr_t pc;
 	} uses[LAB_THREADS];
-	unsigned width;
 };
 
 /* Returns the object at `address`, or NULL if no call has used it in this execution. */
@@ -237,8 +235,6 @@ const struct lab_thread *lab_object_blocker(const struct lab_thread *thread);
  * another object.
  */
 void lab_objects_left(uintptr_t pc);
-/* Returns how often the thread holds the readers-writer lock for reading; 0 for other objects. */
-unsigned lab_object_reads(const struct lab_object *object, unsigned thread);
 /* Returns the object of this execution with that number, from 0 on, or NULL if there are fewer. */
 struct lab_object *lab_object_number(unsigned i);
 
