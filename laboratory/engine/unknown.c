@@ -344,22 +344,8 @@ struct dynamic {
 	bool static_tls;
 };
 
-/* the addresses of this program, which implements what it exports */
-static uintptr_t own_begin, own_end;
-
-static int unknown_find_self(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	(void)size;
-	(void)arg;
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-		if (p->p_type != PT_LOAD)
-			continue;
-		own_begin = own_begin ? own_begin : info->dlpi_addr + p->p_vaddr;
-		own_end = info->dlpi_addr + p->p_vaddr + p->p_memsz;
-	}
-	return 1; /* the first object is the program */
-}
+/* the addresses of this program, which implements what it exports: the linker defines the two */
+extern const char __executable_start[], _end[];
 
 static bool unknown_read(void *handle, struct dynamic *d)
 {
@@ -419,7 +405,7 @@ static void *unknown_way(const char *name, void *target)
 	/* A target without a symbol is the variant of a function for this processor. */
 	const unsigned type = symbol ? ELF64_ST_TYPE(symbol->st_info) : STT_FUNC;
 	const char *library = basename(info.dli_fname), *touches = unknown_known(name);
-	const bool own = replacement || ((uintptr_t)target >= own_begin && (uintptr_t)target < own_end);
+	const bool own = replacement || ((const char *)target >= __executable_start && (const char *)target < _end);
 	if (type == STT_OBJECT)
 		unknown_import(target, symbol->st_size);
 	if ((type != STT_FUNC && type != STT_GNU_IFUNC) ||
@@ -446,8 +432,6 @@ void lab_unknown_redirect(void *handle)
 	struct dynamic d;
 	if (!unknown_read(handle, &d))
 		return;
-	if (own_end == 0)
-		(void)dl_iterate_phdr(unknown_find_self, NULL);
 	lab_unknown_reset(); /* this is how the variables are before an execution */
 	for (unsigned t = 0; t < 2; t++) {
 		for (size_t i = 0; i < d.sizes[t]; i++) {
