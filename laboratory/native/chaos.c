@@ -84,7 +84,7 @@ static int fault(uintptr_t pc)
 	return NO_FAULT;
 }
 
-int native_chaos_wait(int (*wait)(const uint32_t *, uint32_t, int64_t), const void *word, uint32_t expected,
+static int chaos_wait(int (*wait)(const uint32_t *, uint32_t, int64_t), const void *word, uint32_t expected,
                       int64_t deadline)
 {
 	int rc = fault(PLACE);
@@ -93,7 +93,7 @@ int native_chaos_wait(int (*wait)(const uint32_t *, uint32_t, int64_t), const vo
 
 static int sys_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	return native_chaos_wait(below.futex_wait, word, expected, deadline);
+	return chaos_wait(below.futex_wait, word, expected, deadline);
 }
 
 static int sys_wake(const uint32_t *word, int n)
@@ -104,7 +104,7 @@ static int sys_wake(const uint32_t *word, int n)
 
 static int sys_shared_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	return native_chaos_wait(below.shared_wait, word, expected, deadline);
+	return chaos_wait(below.shared_wait, word, expected, deadline);
 }
 
 static int sys_shared_wake(const uint32_t *word, int n)
@@ -117,6 +117,17 @@ static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 {
 	int rc = fault(PLACE);
 	return rc == NO_FAULT ? below.wait_many(words, n, deadline) : rc;
+}
+
+int native_wait(const void *word, uint32_t expected, int64_t deadline)
+{
+	return chaos_wait(native_futex_wait, word, expected, deadline);
+}
+
+int native_wake(const void *word, int n)
+{
+	disturb(PLACE);
+	return native_futex_wake(word, n);
 }
 
 void native_chaos_start(void)

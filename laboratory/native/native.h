@@ -113,8 +113,6 @@ void native_place(int n);
 
 void native_chaos_start(void);
 void native_chaos_batch(void); /* chooses anew which sites are slow */
-int native_chaos_wait(int (*wait)(const uint32_t *, uint32_t, int64_t), const void *word, uint32_t expected,
-                      int64_t deadline);
 
 /*
  * Begins to record fatal signals in the shared memory, and to answer a watcher that asks what the

@@ -97,15 +97,3 @@ void native_relax(void)
 	else
 		native_pause(8);
 }
-
-int native_wait(const void *word, uint32_t expected, int64_t deadline)
-{
-	return native_chaos_wait(native_futex_wait, word, expected, deadline);
-}
-
-int native_wake(const void *word, int n)
-{
-	if (lab_chaos)
-		lab_chaos((uintptr_t)__builtin_return_address(0));
-	return native_futex_wake(word, n);
-}
