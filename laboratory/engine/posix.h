@@ -118,7 +118,7 @@ enum { LAB_MUTEX_NORMAL, LAB_MUTEX_RECURSIVE, LAB_MUTEX_ERRORCHECK };
 struct lab_object *lab_mutex_of(const pthread_mutex_t *mutex, const char *what, uintptr_t pc);
 int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc);
 int lab_mutex_unlock(struct lab_object *o, uintptr_t pc);
-/* Makes the running thread the owner of the free mutex. */
+/* Makes the running thread the owner of the free mutex, unless no owner can make it consistent. */
 int lab_mutex_taken(struct lab_object *o, uintptr_t pc);
 lab_can lab_mutex_can; /* returns whether no thread owns the object, which may also be a once */
 

@@ -21,27 +21,24 @@ static int cond_sleep(struct lab_object *o, struct lab_object *mutex, int64_t de
 {
 	struct lab_thread *self = lab.self;
 	const struct lab_op relock = lab_sync_op(LAB_SYNC_RELOCK, mutex->address, pc);
-	int result = 0;
 	const bool expired = deadline <= lab.now;
+	int result = expired ? ETIMEDOUT : 0;
+	bool woken = false;
 	const bool spurious = !expired && !lab.steered && lab_fault(LAB_FAULT_SPURIOUS);
-	if (expired) {
-		result = ETIMEDOUT;
-	} else if (!spurious && !(lab.steered && lab_steer_is_woken())) {
+	if (!expired && !spurious && !(lab.steered && lab_steer_is_woken())) {
 		self->expires = deadline != INT64_MAX;
 		self->deadline = deadline;
 		self->result = 0;
 		lab_thread_await(lab_sync_op(LAB_SYNC_WAIT, o->address, pc), o, lab_never);
 		lab_object_seen(o);
-		if (self->result == 0) {
-			lab_steer_step(mutex, LAB_SYNC_RELOCK);
-			const int died = lab_mutex_taken(mutex, pc);
-			lab_sync_event(relock, died);
-			return died;
-		}
-		result = ETIMEDOUT;
+		woken = self->result == 0;
+		result = woken ? 0 : ETIMEDOUT;
 	}
-	(void)lab_object_wait(relock, mutex, lab_mutex_can, INT64_MAX);
-	(void)lab_mutex_taken(mutex, pc);
+	if (woken)
+		lab_steer_step(mutex, LAB_SYNC_RELOCK);
+	else
+		(void)lab_object_wait(relock, mutex, lab_mutex_can, INT64_MAX);
+	result = lab_mutex_taken(mutex, pc) ?: result;
 	lab_sync_event(relock, result)->fault = spurious;
 	return result;
 }

@@ -39,6 +39,8 @@ struct lab_object *lab_mutex_of(const pthread_mutex_t *mutex, const char *what, 
 
 int lab_mutex_taken(struct lab_object *o, uintptr_t pc)
 {
+	if (o->lost)
+		return ENOTRECOVERABLE;
 	o->count = 1;
 	lab_object_take(o, pc);
 	return o->owner_died ? EOWNERDEAD : 0;
@@ -72,11 +74,7 @@ int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc)
 		return result;
 	const struct lab_op op = lab_sync_op(deadline <= lab.now ? LAB_SYNC_TRYLOCK : LAB_SYNC_LOCK, o->address, pc);
 	result = lab_object_wait(op, o, lab_mutex_can, deadline);
-	result = o->lost                   ? ENOTRECOVERABLE
-	         : result == 0             ? lab_mutex_taken(o, pc)
-	         : deadline == LAB_INVALID ? EINVAL
-	         : tries                   ? EBUSY
-	                                   : ETIMEDOUT;
+	result = result == 0 ? lab_mutex_taken(o, pc) : deadline == LAB_INVALID ? EINVAL : tries ? EBUSY : ETIMEDOUT;
 	lab_sync_event(op, result);
 	return result;
 }

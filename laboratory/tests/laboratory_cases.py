@@ -622,6 +622,11 @@ SHORT = {
     "process_signal": ("not_modelled", "sends User defined signal 1 by raise()",
                        "struct sigaction action = {.sa_handler = exit}; return sigaction(SIGUSR1, &action, NULL) || raise(SIGUSR1);"),
     "rand_branch": ("passed", "", "srand(7);", *2 * ["if (rand() % 2) x = 1;"]),
+    "robust_after_timeout": (
+        "passed", "", "pthread_mutexattr_t a; pthread_mutexattr_init(&a); pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST); pthread_mutex_init(&m, &a);",
+        "struct timespec t; clock_gettime(CLOCK_REALTIME, &t); t.tv_sec++; int e = pthread_mutex_lock(&m); if (e == 0) e = pthread_cond_timedwait(&c, &m, &t); "
+        "assert(!plain || e == EOWNERDEAD); if (e == EOWNERDEAD) pthread_mutex_consistent(&m); pthread_mutex_unlock(&m);",
+        "pthread_mutex_lock(&m); plain = 1;"),
     "rwlock_destroy_read": ("misuse", "1 reader holds", "pthread_rwlock_rdlock(&l); pthread_rwlock_destroy(&l);"),
     "rwlock_reader_again_behind_writer": (
         "deadlock", "wants the readers-writer lock", "",
