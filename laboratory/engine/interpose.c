@@ -37,9 +37,7 @@ EXPORTED void *calloc(size_t n, size_t size)
 	if (!ours && !lab_is_constructor(PC))
 		return __libc_calloc(n, size);
 	size_t bytes;
-	void *memory = __builtin_mul_overflow(n, size, &bytes) ? NULL
-	               : ours                                  ? lab_alloc(bytes, PC)
-	                                                       : lab_alloc_early(16, bytes);
+	void *memory = __builtin_mul_overflow(n, size, &bytes) ? NULL : lab_allocate(0, bytes, ours, PC);
 	if (memory && __builtin_expect(lab.recording, 0))
 		lab_allocated_elements(memory, size);
 	if (memory)
