@@ -414,12 +414,6 @@ static void *unknown_way(const char *name, void *target)
 	return unknown_stub(name, library, touches, real);
 }
 
-/* Returns the symbol of a relocation. If it has none, that is the first symbol, without a name. */
-static const ElfW(Sym) * unknown_symbol(const struct dynamic *d, const ElfW(Rela) * relocation)
-{
-	return &d->symbols[ELF64_R_SYM(relocation->r_info)];
-}
-
 static void unknown_redirect(uintptr_t place, void *to)
 {
 	const uintptr_t page = place & ~(uintptr_t)(getpagesize() - 1);
@@ -427,39 +421,31 @@ static void unknown_redirect(uintptr_t place, void *to)
 	*(void **)place = to;
 }
 
-void lab_unknown_redirect(void *handle)
+bool lab_unknown_redirect(void *handle)
 {
 	struct dynamic d;
+	bool instrumented = false;
 	if (!unknown_read(handle, &d))
-		return;
+		return false;
 	lab_unknown_reset(); /* this is how the variables are before an execution */
 	for (unsigned t = 0; t < 2; t++) {
 		for (size_t i = 0; i < d.sizes[t]; i++) {
 			const ElfW(Rela) *r = &d.tables[t][i];
 			const unsigned type = (unsigned)ELF64_R_TYPE(r->r_info);
-			const ElfW(Sym) *symbol = unknown_symbol(&d, r);
+			const ElfW(Sym) *symbol = &d.symbols[ELF64_R_SYM(r->r_info)];
 			const char *name = d.strings + symbol->st_name;
 			const uintptr_t place = d.base + r->r_offset;
+			/* a relocation without a symbol has the first one, which is none */
 			if ((type != SLOT && type != DATA && type != POINTER) || symbol->st_shndx != SHN_UNDEF ||
-			    ELF64_R_SYM(r->r_info) == 0)
+			    symbol == d.symbols)
 				continue;
+			instrumented |= strncmp(name, "__tsan_", 7) == 0;
 			void *const to = unknown_way(name, *(void **)place);
 			if (to != *(void **)place)
 				unknown_redirect(place, to);
 		}
 	}
-}
-
-bool lab_is_instrumented(void *handle)
-{
-	struct dynamic d;
-	if (!unknown_read(handle, &d))
-		return false;
-	for (unsigned t = 0; t < 2; t++)
-		for (size_t i = 0; i < d.sizes[t]; i++)
-			if (strncmp(d.strings + unknown_symbol(&d, &d.tables[t][i])->st_name, "__tsan_", 7) == 0)
-				return true;
-	return false;
+	return instrumented;
 }
 
 size_t lab_destructors_of(void *handle, void (*const **functions)(void))
