@@ -67,11 +67,11 @@ extern const struct lab_test *native_test;
 extern const struct native_config *native_config;
 
 /*
- * Returns a random number of the calling thread. A thread that the test has started itself draws
- * its seed first.
+ * Returns a random number of the calling thread. native_seed() seeds the thread of that number; a
+ * thread that the test has started itself gets the next number at its first draw.
  */
 uint32_t native_draw(void);
-void native_seed(uint64_t seed, unsigned thread);
+void native_seed(unsigned thread);
 
 /* A batch has the states of one walk. The threads of the actors, which walk, are the team. */
 struct native_batch {

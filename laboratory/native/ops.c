@@ -11,30 +11,20 @@
 bool native_decided;
 
 static _Thread_local uint64_t random_state; /* 0 in a thread without a seed */
-static uint64_t last_seed;
 static _Atomic unsigned strangers;
 
-/*
- * Returns a state for the random numbers of a thread, so that similar seeds give different numbers.
- * It is not 0.
- */
-static uint64_t mixed(uint64_t seed, unsigned thread)
+/* The first number decides about the others, so that similar seeds give different numbers. */
+void native_seed(unsigned thread)
 {
-	uint64_t state = seed + thread * UINT64_C(0x9e3779b97f4a7c15);
-	return lab_splitmix(&state) | 1;
-}
-
-void native_seed(uint64_t seed, unsigned thread)
-{
-	if (thread == 0)
-		last_seed = seed; /* the leader stores it before there is another thread */
-	random_state = mixed(seed, thread);
+	/* constructors draw before there is a run */
+	uint64_t state = (native_config ? native_config->seed : 0) + thread * UINT64_C(0x9e3779b97f4a7c15);
+	random_state = lab_splitmix(&state) | 1;
 }
 
 uint32_t native_draw(void)
 {
 	if (random_state == 0)
-		random_state = mixed(last_seed, NATIVE_THREADS + atomic_fetch_add(&strangers, 1));
+		native_seed(NATIVE_THREADS + atomic_fetch_add(&strangers, 1));
 	return (uint32_t)(lab_splitmix(&random_state) >> 32);
 }
 

@@ -192,7 +192,7 @@ const struct lab_result *native_run(const struct lab_test *test, const struct na
 	native_config = config;
 	result = (struct lab_result){.details = "", .replay = "", .strategy = config->chaos ? "chaos" : "native"};
 	lab_lin_use(test);
-	native_seed(config->seed, 0);
+	native_seed(0);
 	native_watch_start();
 	native_watch_thread();
 	native_chaos_start();
