@@ -41,8 +41,8 @@ static inline bool lab_is_zero(const void *memory, size_t size)
 #define FORWARD_COND(name, arguments) FORWARD_UNLESS(OURS(), name, REAL_COND(name), arguments)
 
 /*
- * FORWARD for a call that initialises an object as `made` says. The model remembers what a constructor
- * has initialised.
+ * FORWARD for a call that initialises an object as `made` says. The model remembers what a
+ * constructor has initialised.
  */
 #define FORWARD_INIT_BY(name, real, arguments, made)                                                                   \
 	do {                                                                                                           \
@@ -120,6 +120,7 @@ int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc);
 int lab_mutex_unlock(struct lab_object *o, uintptr_t pc);
 /* Makes the running thread the owner of the free mutex, unless no owner can make it consistent. */
 int lab_mutex_taken(struct lab_object *o, uintptr_t pc);
+void lab_mutex_release(struct lab_object *o); /* its owner, the running thread, unlocks it */
 lab_can lab_mutex_can; /* returns whether no thread owns the object, which may also be a once */
 
 /* --- posix_cond.c --- */

@@ -73,10 +73,7 @@ int lab_cond_begin(struct lab_object *o, struct lab_object *mutex, int64_t deadl
 	o->mutex = mutex->address;
 	if (lab.steered)
 		lab_steer_enqueue(o, mutex, pc);
-	mutex->owner = LAB_NOBODY;
-	mutex->count = 0;
-	lab_view_copy(&mutex->view, &lab.self->view);
-	lab_object_changed(mutex);
+	lab_mutex_release(mutex);
 	lab_object_changed(o);
 	lab_sync_event(op, 0);
 	return cond_sleep(o, mutex, deadline, pc);

@@ -46,6 +46,16 @@ int lab_mutex_taken(struct lab_object *o, uintptr_t pc)
 	return o->owner_died ? EOWNERDEAD : 0;
 }
 
+void lab_mutex_release(struct lab_object *o)
+{
+	if (o->owner_died)
+		o->lost = true; /* no owner made it consistent */
+	o->owner = LAB_NOBODY;
+	o->count = 0;
+	lab_view_copy(&o->view, &lab.self->view);
+	lab_object_changed(o);
+}
+
 /*
  * The caller holds the mutex already: returns the result for its type; -1: the caller does not hold
  * it.
@@ -97,13 +107,8 @@ int lab_mutex_unlock(struct lab_object *o, uintptr_t pc)
 	if (o->owner != (int)lab.self->id)
 		lab_misuse(pc, "unlocks %s, which %s has held since %s", lab_object_name(o), lab.threads[o->owner].name,
 		           lab_site_name(o->taken.pc));
-	if (o->owner_died)
-		o->lost = true; /* no owner made it consistent */
 	lab_steer_step(o, LAB_SYNC_UNLOCK);
-	o->owner = LAB_NOBODY;
-	o->count = 0;
-	lab_view_copy(&o->view, &lab.self->view);
-	lab_object_changed(o);
+	lab_mutex_release(o);
 	lab_sync_event(op, 0);
 	return 0;
 }
