@@ -42,9 +42,8 @@ static struct lab_object *object_entry(uintptr_t address, bool make)
 		n_made++;
 	}
 	used[n_used++] = o;
-	memset(
-	    o, 0,
-	    offsetof(struct lab_object, view)); /* This clears by[] and reads[], too. object_begin() does the rest. */
+	/* This clears by[] and reads[], too. object_begin() does the rest. */
+	memset(o, 0, offsetof(struct lab_object, view));
 	o->address = address;
 	o->generation = lab.generation;
 	return o;

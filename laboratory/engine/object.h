@@ -102,8 +102,9 @@ struct lab_object {
 	struct lab_changes {
 		uint32_t changed, released, before;
 	} by[LAB_THREADS];
-	uint8_t reads[LAB_THREADS]; /* How often each thread holds the readers-writer lock for reading. */
-	struct lab_view view;       /* A release tells this to the next owner. */
+	/* How often each thread holds the readers-writer lock for reading. */
+	uint8_t reads[LAB_THREADS];
+	struct lab_view view; /* A release tells this to the next owner. */
 	/* Readers of a readers-writer lock tell this to the next writer. */
 	struct lab_view readers;
 	/* This is the last use by each thread before `used_by`. The pc is 0 if there is no use. */

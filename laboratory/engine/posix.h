@@ -80,7 +80,10 @@ struct lab_call {
 	{                                                                                                              \
 		(name), (void (*)(void))(function)                                                                     \
 	}
-/* Begins the list of a file. The lists of all files are one array, between the names of unknown.c. */
+/*
+ * Begins the list of a file. The lists of all files are one array, in a section whose begin and end
+ * the linker tells unknown.c.
+ */
 #define LAB_CALLS                                                                                                      \
 	__attribute__((section("replacements"), used,                                                                  \
 	               aligned(sizeof(struct lab_call)))) static const struct lab_call calls[]
@@ -120,7 +123,8 @@ int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc);
 int lab_mutex_unlock(struct lab_object *o, uintptr_t pc);
 /* Makes the running thread the owner of the free mutex, unless no owner can make it consistent. */
 int lab_mutex_taken(struct lab_object *o, uintptr_t pc);
-void lab_mutex_release(struct lab_object *o); /* its owner, the running thread, unlocks it */
+/* The running thread, which is the owner of the mutex, unlocks it. */
+void lab_mutex_release(struct lab_object *o);
 lab_can lab_mutex_can; /* returns whether no thread owns the object, which may also be a once */
 
 /* --- posix_cond.c --- */
