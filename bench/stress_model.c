@@ -4,11 +4,7 @@
  * steps each (stress_ten.c).
  */
 #include "../laboratory/engine/lab.h"
-#include "../laboratory/engine/user.h"
 #include "shim.h"
-
-static const struct lab_native_ops no_ops; /* the model needs none of these */
-const struct lab_native_ops *lab_native = &no_ops;
 
 static void load_module(void)
 {

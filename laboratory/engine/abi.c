@@ -17,14 +17,6 @@ static inline void perturb(uintptr_t pc)
 		lab_chaos(pc);
 }
 
-#define DECLARED(result, name, ...)                                                                                    \
-	EXPORTED result name(__VA_ARGS__);                                                                             \
-	result name(__VA_ARGS__)
-
-DECLARED(void, __tsan_init, void)
-{
-}
-
 DECLARED(void, __tsan_func_entry, void *caller)
 {
 	if (!lab.active)
@@ -83,13 +75,7 @@ PLAIN_SIZE(4)
 PLAIN_SIZE(8)
 PLAIN_SIZE(16)
 PLAIN(__tsan_vptr_read, sizeof(void *), false)
-
-DECLARED(void, __tsan_vptr_update, void **address, void *value)
-{
-	(void)value;
-	if (lab.active)
-		lab_plain((uintptr_t)address, sizeof *address, true, PC);
-}
+PLAIN(__tsan_vptr_update, sizeof(void *), true) /* its second argument is the new value */
 
 #define RANGE(name, write)                                                                                             \
 	DECLARED(void, name, void *address, size_t size)                                                               \
@@ -215,8 +201,7 @@ ATOMIC(64)
  */
 #define PAIR(result, name, ...) DECLARED(result, __tsan_atomic128_##name, volatile lab_value *p, __VA_ARGS__)
 #define GENERIC(result, name, ...)                                                                                     \
-	EXPORTED result generic_##name(size_t size, volatile void *p, __VA_ARGS__) __asm__("__atomic_" #name);         \
-	result generic_##name(size_t size, volatile void *p, __VA_ARGS__)
+	DECLARED_AS("__atomic_" #name, result, generic_##name, size_t size, volatile void *p, __VA_ARGS__)
 #define WIDE(size, order, ...) (perturb(PC), lab_atomic_wide(p, size, order, (struct lab_wide){__VA_ARGS__}, PC))
 
 #define PAIR_RMW(name)                                                                                                 \
@@ -282,8 +267,7 @@ GENERIC(int, compare_exchange, void *e, const void *v, int order, int failure)
 }
 
 /* The sizes that gcc's library says are lock-free. */
-EXPORTED bool lab_is_lock_free(size_t size, const volatile void *p) __asm__("__atomic_is_lock_free");
-bool lab_is_lock_free(size_t size, const volatile void *p)
+DECLARED_AS("__atomic_is_lock_free", bool, lab_is_lock_free, size_t size, const volatile void *p)
 {
 	(void)p;
 	return size <= 8 && (size & (size - 1)) == 0;
@@ -306,18 +290,14 @@ DECLARED(void, __tsan_atomic_thread_fence, int order)
 }
 
 /* This fence orders a thread against its own signal handlers, which the model does not have. */
-DECLARED(void, __tsan_atomic_signal_fence, int order)
-{
-	(void)order;
-}
+IGNORED(__tsan_atomic_signal_fence)
 
 /*
  * Annotations for ThreadSanitizer, which code calls that is compiled with its flag. They do nothing
  * here, since the model sees every access and knows what orders it.
  */
 /* clang-format off */
-#define IGNORED(name) DECLARED(void, name, void) {}
-IGNORED(AnnotateHappensBefore) IGNORED(AnnotateHappensAfter) IGNORED(AnnotateIgnoreReadsBegin)
+IGNORED(__tsan_init) IGNORED(AnnotateHappensBefore) IGNORED(AnnotateHappensAfter) IGNORED(AnnotateIgnoreReadsBegin)
 IGNORED(AnnotateIgnoreReadsEnd) IGNORED(AnnotateIgnoreWritesBegin)
 IGNORED(AnnotateIgnoreWritesEnd) IGNORED(AnnotateIgnoreSyncBegin) IGNORED(AnnotateIgnoreSyncEnd)
 IGNORED(AnnotateRWLockCreate) IGNORED(AnnotateRWLockDestroy) IGNORED(AnnotateRWLockAcquired)

@@ -37,7 +37,7 @@ EXPORTED int thrd_join(thrd_t thread, int *result)
 {
 	FORWARD(thrd_join, (thread, result));
 	void *value = NULL;
-	const int error = lab_posix_join(thread, &value, true, INT64_MAX, PC);
+	const int error = lab_posix_join(thread, &value, INT64_MAX, PC);
 	if (error == 0 && result)
 		LAB_STORE(result, PC, (int)(intptr_t)value);
 	return c11_code(error);
@@ -83,84 +83,86 @@ EXPORTED int thrd_sleep(const struct timespec *t, struct timespec *rest)
 
 EXPORTED int mtx_init(mtx_t *mutex, int type)
 {
-	const uint8_t ours = type & mtx_recursive ? LAB_MUTEX_RECURSIVE : LAB_MUTEX_NORMAL;
-	FORWARD_INIT(mtx_init, (mutex, type), mutex, .kind = LAB_MUTEX, .type = ours);
-	lab_object_init(mutex, LAB_MUTEX, PC)->type = ours;
+	const struct lab_made made = {(uintptr_t)mutex, LAB_MUTEX,
+	                              type & mtx_recursive ? LAB_MUTEX_RECURSIVE : LAB_MUTEX_NORMAL};
+	FORWARD_INIT(mtx_init, (mutex, type), made);
+	lab_object_init(made, PC);
 	return thrd_success;
 }
 
 EXPORTED void mtx_destroy(mtx_t *mutex)
 {
 	FORWARD(mtx_destroy, (mutex));
-	lab_object_destroy(lab_mutex_of(mutex, true, "destroys", PC), PC);
+	lab_object_destroy(lab_object_use(mutex, LAB_MUTEX, false, "destroys", PC), PC);
 }
 
 EXPORTED int mtx_lock(mtx_t *mutex)
 {
 	FORWARD(mtx_lock, (mutex));
-	return c11_code(lab_mutex_lock(lab_mutex_of(mutex, true, "locks", PC), INT64_MAX, PC));
+	return c11_code(lab_mutex_lock(lab_object_use(mutex, LAB_MUTEX, false, "locks", PC), INT64_MAX, PC));
 }
 
 EXPORTED int mtx_trylock(mtx_t *mutex)
 {
 	FORWARD(mtx_trylock, (mutex));
-	return c11_code(lab_mutex_trylock(lab_mutex_of(mutex, true, "tries to lock", PC), PC));
+	return c11_code(lab_mutex_lock(lab_object_use(mutex, LAB_MUTEX, false, "tries to lock", PC), LAB_TRY, PC));
 }
 
 EXPORTED int mtx_timedlock(mtx_t *restrict mutex, const struct timespec *restrict until)
 {
 	FORWARD(mtx_timedlock, (mutex, until));
-	struct lab_object *o = lab_mutex_of(mutex, true, "locks", PC);
+	struct lab_object *o = lab_object_use(mutex, LAB_MUTEX, false, "locks", PC);
 	return c11_code(lab_mutex_lock(o, lab_deadline(until, CLOCK_REALTIME), PC));
 }
 
 EXPORTED int mtx_unlock(mtx_t *mutex)
 {
 	FORWARD(mtx_unlock, (mutex));
-	return c11_code(lab_mutex_unlock(lab_mutex_of(mutex, true, "unlocks", PC), PC));
+	return c11_code(lab_mutex_unlock(lab_object_use(mutex, LAB_MUTEX, false, "unlocks", PC), PC));
 }
 
 /* --- conditions --- */
 
 EXPORTED int cnd_init(cnd_t *cond)
 {
-	FORWARD_INIT(cnd_init, (cond), cond, .kind = LAB_COND);
-	(void)lab_object_init(cond, LAB_COND, PC);
+	const struct lab_made made = {(uintptr_t)cond, LAB_COND};
+	FORWARD_INIT(cnd_init, (cond), made);
+	lab_object_init(made, PC);
 	return thrd_success;
 }
 
 EXPORTED void cnd_destroy(cnd_t *cond)
 {
 	FORWARD(cnd_destroy, (cond));
-	lab_object_destroy(lab_cond_of(cond, true, "destroys", PC), PC);
+	lab_object_destroy(lab_object_use(cond, LAB_COND, false, "destroys", PC), PC);
 }
 
 EXPORTED int cnd_wait(cnd_t *cond, mtx_t *mutex)
 {
 	FORWARD(cnd_wait, (cond, mutex));
-	struct lab_object *o = lab_cond_of(cond, true, "waits for", PC);
-	return c11_code(lab_cond_wait(o, lab_mutex_of(mutex, true, "waits with", PC), INT64_MAX, PC));
+	struct lab_object *o = lab_object_use(cond, LAB_COND, false, "waits for", PC);
+	return c11_code(lab_cond_wait(o, lab_object_use(mutex, LAB_MUTEX, false, "waits with", PC), INT64_MAX, PC));
 }
 
 EXPORTED int cnd_timedwait(cnd_t *restrict cond, mtx_t *restrict mutex, const struct timespec *restrict until)
 {
 	FORWARD(cnd_timedwait, (cond, mutex, until));
-	struct lab_object *o = lab_cond_of(cond, true, "waits for", PC);
-	struct lab_object *m = lab_mutex_of(mutex, true, "waits with", PC);
+	struct lab_object *o = lab_object_use(cond, LAB_COND, false, "waits for", PC);
+	struct lab_object *m = lab_object_use(mutex, LAB_MUTEX, false, "waits with", PC);
 	return c11_code(lab_cond_wait(o, m, lab_deadline(until, CLOCK_REALTIME), PC));
 }
 
 EXPORTED int cnd_signal(cnd_t *cond)
 {
 	FORWARD(cnd_signal, (cond));
-	lab_cond_wake(lab_cond_of(cond, true, "signals", PC), false, PC);
+	lab_cond_wake(lab_object_use(cond, LAB_COND, false, "signals", PC), false, PC);
 	return thrd_success;
 }
 
 EXPORTED int cnd_broadcast(cnd_t *cond)
 {
 	FORWARD(cnd_broadcast, (cond));
-	lab_cond_wake(lab_cond_of(cond, true, "broadcasts", PC), true, PC);
+	lab_cond_wake(lab_object_use(cond, LAB_COND, false, "broadcasts", PC), true, PC);
 	return thrd_success;
 }
 
@@ -171,7 +173,7 @@ EXPORTED void call_once(once_flag *flag, void (*call)(void))
 	if (!OURS()) {
 		REAL(call_once)(flag, call);
 		if (lab_is_constructor(PC))
-			lab_object_early((struct lab_early){(uintptr_t)flag, LAB_ONCE, .round = 1});
+			lab_object_early((struct lab_made){(uintptr_t)flag, LAB_ONCE, .round = 1});
 		return;
 	}
 	lab_once(flag, call, PC);

@@ -7,22 +7,19 @@
 #include "posix.h"
 
 /* The first byte of a guard is 1 after the initialisation. The compiler's code reads that byte. */
-EXPORTED int lab_guard_acquire(uint8_t *guard) __asm__("__wrap___cxa_guard_acquire");
-EXPORTED void lab_guard_release(uint8_t *guard) __asm__("__wrap___cxa_guard_release");
-EXPORTED void lab_guard_abort(uint8_t *guard) __asm__("__wrap___cxa_guard_abort");
 
 /*
  * Returns 1 if the caller must initialise the variable. A release or an abort by the caller ends
  * the initialisation.
  */
-int lab_guard_acquire(uint8_t *guard)
+DECLARED_AS("__wrap___cxa_guard_acquire", int, lab_guard_acquire, uint8_t *guard)
 {
 	if (!OURS())
 		return *guard == 0;
 	return lab_once_begin(guard, "initialises the static variable of", PC);
 }
 
-void lab_guard_release(uint8_t *guard)
+DECLARED_AS("__wrap___cxa_guard_release", void, lab_guard_release, uint8_t *guard)
 {
 	if (!OURS()) {
 		*guard = 1;
@@ -32,7 +29,7 @@ void lab_guard_release(uint8_t *guard)
 	lab_once_end(guard, true);
 }
 
-void lab_guard_abort(uint8_t *guard)
+DECLARED_AS("__wrap___cxa_guard_abort", void, lab_guard_abort, uint8_t *guard)
 {
 	if (OURS())
 		lab_once_end(guard, false);

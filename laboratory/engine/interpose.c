@@ -37,9 +37,7 @@ EXPORTED void *calloc(size_t n, size_t size)
 	if (!ours && !lab_is_constructor(PC))
 		return __libc_calloc(n, size);
 	size_t bytes;
-	void *memory = __builtin_mul_overflow(n, size, &bytes) ? NULL
-	               : ours                                  ? lab_alloc(bytes, PC)
-	                                                       : lab_alloc_early(16, bytes);
+	void *memory = __builtin_mul_overflow(n, size, &bytes) ? NULL : lab_allocate(0, bytes, ours, PC);
 	if (memory && __builtin_expect(lab.recording, 0))
 		lab_allocated_elements(memory, size);
 	if (memory)
@@ -115,89 +113,46 @@ EXPORTED size_t malloc_usable_size(void *memory)
 	return OURS() && lab_is_heap(at) ? lab_size_asked(at, PC) : lab_size(memory);
 }
 
-static __typeof__(memcpy) *real_memcpy;
-static __typeof__(memmove) *real_memmove;
-static __typeof__(memset) *real_memset;
-
-__attribute__((constructor(101))) static void find_real(void)
-{
-	real_memmove = REAL(memmove);
-	real_memset = REAL(memset);
-	real_memcpy = REAL(memcpy);
-}
-
 /*
- * Copies bytes before the constructor has run. The pointers are volatile, or the compiler would
- * make this a call of memmove().
+ * Notes a write by the running thread. Returns the part of it before which the process is killed,
+ * or 0 if it is not killed.
  */
-static void *early_move(void *to, const void *from, size_t size)
-{
-	volatile char *t = to;
-	const volatile char *f = from;
-	if ((uintptr_t)to < (uintptr_t)from)
-		for (size_t i = 0; i < size; i++)
-			t[i] = f[i];
-	else
-		while (size-- > 0)
-			t[size] = f[size];
-	return to;
-}
-
-/* Returns the part of the write before which the process is killed; 0: it is not killed. */
 static size_t written(void *to, size_t size, uintptr_t pc)
 {
 	lab_writes(to, size, pc);
 	return __builtin_expect(lab.killable, 0) ? lab_cut((uintptr_t)to, size, pc) : 0;
 }
 
-static void copied(void *to, const void *from, size_t size, uintptr_t pc)
+static void killed(void *to, size_t cut, uintptr_t pc)
 {
-	lab_reads(from, size, pc);
-	const size_t cut = written(to, size, pc);
-	if (cut == 0)
-		return;
-	(void)real_memmove(to, from, cut);
-	lab_die((struct lab_op){LAB_PLAIN, 0, true, (uintptr_t)to, pc}, LAB_IN_COPY);
-}
-
-static void filled(void *to, int byte, size_t size, uintptr_t pc)
-{
-	const size_t cut = written(to, size, pc);
-	if (cut == 0)
-		return;
-	(void)real_memset(to, byte, cut);
-	lab_die((struct lab_op){LAB_PLAIN, 0, true, (uintptr_t)to, pc}, LAB_IN_COPY);
-}
-
-EXPORTED void *memcpy(void *restrict to, const void *restrict from, size_t size)
-{
-	if (OURS())
-		copied(to, from, size, PC);
-	return __builtin_expect(real_memcpy != NULL, 1) ? real_memcpy(to, from, size) : early_move(to, from, size);
+	if (cut > 0)
+		lab_die((struct lab_op){LAB_PLAIN, 0, true, (uintptr_t)to, pc}, LAB_IN_COPY);
 }
 
 EXPORTED void *memmove(void *to, const void *from, size_t size)
 {
-	if (OURS())
-		copied(to, from, size, PC);
-	return __builtin_expect(real_memmove != NULL, 1) ? real_memmove(to, from, size) : early_move(to, from, size);
+	size_t cut = 0;
+	if (OURS()) {
+		lab_reads(from, size, PC);
+		cut = written(to, size, PC);
+	}
+	(void)lab_real.memmove(to, from, cut ?: size);
+	killed(to, cut, PC);
+	return to;
 }
 
 EXPORTED void *memset(void *to, int byte, size_t size)
 {
-	if (OURS())
-		filled(to, byte, size, PC);
-	if (__builtin_expect(real_memset != NULL, 1))
-		return real_memset(to, byte, size);
-	volatile char *t = to;
-	for (size_t i = 0; i < size; i++)
-		t[i] = (char)byte;
+	const size_t cut = OURS() ? written(to, size, PC) : 0;
+	(void)lab_real.memset(to, byte, cut ?: size);
+	killed(to, cut, PC);
 	return to;
 }
 
-/* Newer compilers call these names. */
+/* Newer compilers call the names that begin with __tsan_. */
 #define ALIAS(name) __THROW __nonnull((1)) __attribute__((alias(name)))
-EXPORTED void *__tsan_memcpy(void *to, const void *from, size_t size) ALIAS("memcpy");
+EXPORTED void *memcpy(void *restrict to, const void *restrict from, size_t size) ALIAS("memmove");
+EXPORTED void *__tsan_memcpy(void *to, const void *from, size_t size) ALIAS("memmove");
 EXPORTED void *__tsan_memmove(void *to, const void *from, size_t size) ALIAS("memmove");
 EXPORTED void *__tsan_memset(void *to, int byte, size_t size) ALIAS("memset");
 
@@ -240,9 +195,7 @@ EXPORTED int dl_iterate_phdr(int (*visit)(struct dl_phdr_info *info, size_t size
 }
 
 /* assert() calls this. */
-EXPORTED _Noreturn void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function);
-
-_Noreturn void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function)
+DECLARED(_Noreturn void, __assert_fail, const char *assertion, const char *file, unsigned line, const char *function)
 {
 	if (OURS())
 		lab_fail(LAB_CHECK, "assert(%s) fails in %s at %s:%u", assertion, lab.self->name, file, line);

@@ -12,6 +12,19 @@
 #define PC ((uintptr_t)__builtin_return_address(0))
 /* Such a function is never inlined, since its return address identifies the caller. */
 #define EXPORTED __attribute__((visibility("default"), used, noinline))
+/*
+ * Begins the definition of a function that no header declares. DECLARED_AS() gives it another name
+ * for the linker.
+ */
+#define DECLARED_AS(symbol, result, name, ...)                                                                         \
+	EXPORTED result name(__VA_ARGS__) __asm__(symbol);                                                             \
+	result name(__VA_ARGS__)
+#define DECLARED(result, name, ...) DECLARED_AS(#name, result, name, __VA_ARGS__)
+/* A function that does nothing here, whatever its arguments are. */
+#define IGNORED(name)                                                                                                  \
+	DECLARED(void, name, void)                                                                                     \
+	{                                                                                                              \
+	}
 
 /*
  * Whether a model thread called the function from a module. The engine's own calls come from the
@@ -46,6 +59,25 @@ bool lab_calls_back(uintptr_t pc);
 
 /* The function of that name in the C library. */
 #define REAL(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
+
+/* Those functions of the C library that must be known before anything calls them. */
+#define LAB_EACH_REAL(what)                                                                                            \
+	what(memmove) what(memset) what(memcmp) what(strlen) what(strnlen) what(strcpy) what(strncpy) what(strcat)     \
+	    what(strcmp) what(strncmp) what(strchr) what(vsnprintf) what(vasprintf)
+#define LAB_POINTER(name) __typeof__(name) *(name);
+extern struct lab_real {
+	LAB_EACH_REAL(LAB_POINTER)
+} lab_real;
+
+/* The result of the call, which gets as `args` the arguments behind `format`. */
+#define LAB_WITH_ARGUMENTS(call)                                                                                       \
+	({                                                                                                             \
+		va_list args;                                                                                          \
+		va_start(args, format);                                                                                \
+		const int result_ = call;                                                                              \
+		va_end(args);                                                                                          \
+		result_;                                                                                               \
+	})
 
 /*
  * Tells the model that printf() reads the format, and the strings among the arguments. `args` stays

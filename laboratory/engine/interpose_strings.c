@@ -9,20 +9,16 @@
 
 #undef strchr /* a macro from glibc 2.43 on, which keeps the const of its argument */
 
-#define EACH(what)                                                                                                     \
-	what(memcmp) what(strlen) what(strnlen) what(strcpy) what(strncpy) what(strcat) what(strcmp) what(strncmp)     \
-	    what(strchr) what(vsnprintf) what(vasprintf)
-#define POINTER(name) __typeof__(name) *(name);
-#define FIND(name) real.name = REAL(name);
+#define FIND(name) lab_real.name = REAL(name);
+struct lab_real lab_real;
 
-static struct {
-	EACH(POINTER)
-} real;
-
-__attribute__((constructor(101))) static void find_real(void)
+static void find_real(void)
 {
-	EACH(FIND)
+	LAB_EACH_REAL(FIND)
 }
+
+/* No library's constructor runs before this function, so each finds the functions ready. */
+__attribute__((section(".preinit_array"), used)) static void (*find_real_first)(void) = find_real;
 
 static size_t least(size_t a, size_t b)
 {
@@ -35,12 +31,12 @@ EXPORTED int memcmp(const void *a, const void *b, size_t size)
 		lab_reads(a, size, PC);
 		lab_reads(b, size, PC);
 	}
-	return real.memcmp(a, b, size);
+	return lab_real.memcmp(a, b, size);
 }
 
 EXPORTED size_t strlen(const char *s)
 {
-	size_t length = real.strlen(s);
+	size_t length = lab_real.strlen(s);
 	if (OURS())
 		lab_reads(s, length + 1, PC);
 	return length;
@@ -48,7 +44,7 @@ EXPORTED size_t strlen(const char *s)
 
 EXPORTED size_t strnlen(const char *s, size_t most)
 {
-	size_t length = real.strnlen(s, most);
+	size_t length = lab_real.strnlen(s, most);
 	if (OURS())
 		lab_reads(s, least(length + 1, most), PC);
 	return length;
@@ -57,58 +53,58 @@ EXPORTED size_t strnlen(const char *s, size_t most)
 EXPORTED char *strcpy(char *restrict to, const char *restrict from)
 {
 	if (OURS()) {
-		size_t size = real.strlen(from) + 1;
+		size_t size = lab_real.strlen(from) + 1;
 		lab_reads(from, size, PC);
 		lab_writes(to, size, PC);
 	}
-	return real.strcpy(to, from);
+	return lab_real.strcpy(to, from);
 }
 
 EXPORTED char *strncpy(char *restrict to, const char *restrict from, size_t size)
 {
 	if (OURS()) {
-		lab_reads(from, least(real.strnlen(from, size) + 1, size), PC);
+		lab_reads(from, least(lab_real.strnlen(from, size) + 1, size), PC);
 		lab_writes(to, size, PC);
 	}
-	return real.strncpy(to, from, size);
+	return lab_real.strncpy(to, from, size);
 }
 
 EXPORTED char *strcat(char *restrict to, const char *restrict from)
 {
 	if (OURS()) {
-		size_t before = real.strlen(to), size = real.strlen(from) + 1;
+		size_t before = lab_real.strlen(to), size = lab_real.strlen(from) + 1;
 		lab_reads(from, size, PC);
 		lab_reads(to, before + 1, PC);
 		lab_writes(to + before, size, PC);
 	}
-	return real.strcat(to, from);
+	return lab_real.strcat(to, from);
 }
 
 EXPORTED int strcmp(const char *a, const char *b)
 {
 	if (OURS()) {
-		size_t size = least(real.strlen(a), real.strlen(b)) + 1;
+		size_t size = least(lab_real.strlen(a), lab_real.strlen(b)) + 1;
 		lab_reads(a, size, PC);
 		lab_reads(b, size, PC);
 	}
-	return real.strcmp(a, b);
+	return lab_real.strcmp(a, b);
 }
 
 EXPORTED int strncmp(const char *a, const char *b, size_t most)
 {
 	if (OURS()) {
-		size_t size = least(least(real.strnlen(a, most), real.strnlen(b, most)) + 1, most);
+		size_t size = least(least(lab_real.strnlen(a, most), lab_real.strnlen(b, most)) + 1, most);
 		lab_reads(a, size, PC);
 		lab_reads(b, size, PC);
 	}
-	return real.strncmp(a, b, most);
+	return lab_real.strncmp(a, b, most);
 }
 
 EXPORTED char *strchr(const char *s, int c)
 {
-	char *found = real.strchr(s, c);
+	char *found = lab_real.strchr(s, c);
 	if (OURS())
-		lab_reads(s, found ? (size_t)(found - s) + 1 : real.strlen(s) + 1, PC);
+		lab_reads(s, found ? (size_t)(found - s) + 1 : lab_real.strlen(s) + 1, PC);
 	return found;
 }
 
@@ -128,30 +124,22 @@ static char *copy(const char *s, size_t length, bool ours, uintptr_t pc)
 
 EXPORTED char *strdup(const char *s)
 {
-	return copy(s, real.strlen(s), OURS(), PC);
+	return copy(s, lab_real.strlen(s), OURS(), PC);
 }
 
 EXPORTED char *strndup(const char *s, size_t most)
 {
-	return copy(s, real.strnlen(s, most), OURS(), PC);
+	return copy(s, lab_real.strnlen(s, most), OURS(), PC);
 }
 
 /* --- printf() --- */
-
-/* Returns the result of the call, which gets as `args` the arguments behind `format`. */
-#define RETURN_WITH_ARGUMENTS(call)                                                                                    \
-	va_list args;                                                                                                  \
-	va_start(args, format);                                                                                        \
-	const int n = call;                                                                                            \
-	va_end(args);                                                                                                  \
-	return n
 
 /* Prints into a buffer, as vsnprintf() does. */
 static int print(char *to, size_t size, const char *format, va_list args, bool ours, uintptr_t pc)
 {
 	if (ours)
 		lab_format(format, args, pc);
-	int n = real.vsnprintf(to, size, format, args);
+	int n = lab_real.vsnprintf(to, size, format, args);
 	if (ours && n >= 0)
 		lab_writes(to, least((size_t)n + 1, size), pc);
 	return n;
@@ -164,7 +152,7 @@ EXPORTED int vsnprintf(char *restrict to, size_t size, const char *restrict form
 
 EXPORTED int snprintf(char *restrict to, size_t size, const char *restrict format, ...)
 {
-	RETURN_WITH_ARGUMENTS(print(to, size, format, args, OURS(), PC));
+	return LAB_WITH_ARGUMENTS(print(to, size, format, args, OURS(), PC));
 }
 
 EXPORTED int vsprintf(char *restrict to, const char *restrict format, va_list args)
@@ -174,7 +162,7 @@ EXPORTED int vsprintf(char *restrict to, const char *restrict format, va_list ar
 
 EXPORTED int sprintf(char *restrict to, const char *restrict format, ...)
 {
-	RETURN_WITH_ARGUMENTS(print(to, INT_MAX, format, args, OURS(), PC));
+	return LAB_WITH_ARGUMENTS(print(to, INT_MAX, format, args, OURS(), PC));
 }
 
 static int print_copy(char **to, const char *format, va_list args, bool ours, uintptr_t pc)
@@ -182,7 +170,7 @@ static int print_copy(char **to, const char *format, va_list args, bool ours, ui
 	char *text;
 	if (ours)
 		lab_format(format, args, pc);
-	int n = real.vasprintf(&text, format, args);
+	int n = lab_real.vasprintf(&text, format, args);
 	if (n < 0)
 		return n;
 	if (ours)
@@ -199,5 +187,5 @@ EXPORTED int vasprintf(char **restrict to, const char *restrict format, va_list 
 
 EXPORTED int asprintf(char **restrict to, const char *restrict format, ...)
 {
-	RETURN_WITH_ARGUMENTS(print_copy(to, format, args, OURS(), PC));
+	return LAB_WITH_ARGUMENTS(print_copy(to, format, args, OURS(), PC));
 }

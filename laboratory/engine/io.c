@@ -571,8 +571,8 @@ static int io_ioctl(int number, unsigned long request, int *value)
 }
 
 #define CALL(name) LAB_CALL(#name, io_##name)
-const struct lab_call lab_io_calls[] = {
-    CALL(pipe),   CALL(pipe2),  CALL(read), CALL(write), CALL(readv),
-    CALL(writev), CALL(close),  CALL(dup),  CALL(fcntl), LAB_CALL("fcntl64", io_fcntl),
-    CALL(ioctl),  {NULL, NULL},
+LAB_CALLS = {
+    CALL(pipe),   CALL(pipe2), CALL(read), CALL(write), CALL(readv),
+    CALL(writev), CALL(close), CALL(dup),  CALL(fcntl), LAB_CALL("fcntl64", io_fcntl),
+    CALL(ioctl),
 };

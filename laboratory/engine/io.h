@@ -181,6 +181,4 @@ void lab_io_flush(uintptr_t pc);
 ssize_t lab_io_file_move(struct lab_file *file, const struct iovec *v, size_t n, bool writes, uintptr_t pc);
 void lab_io_file_reset(void);
 
-extern const struct lab_call lab_io_calls[], lab_socket_calls[], lab_poll_calls[], lab_file_calls[];
-
 #endif

@@ -343,7 +343,7 @@ static size_t file_fread(void *to, size_t size, size_t n, FILE *stream)
 }
 
 #define CALL(name) LAB_CALL(#name, file_##name)
-const struct lab_call lab_file_calls[] = {
+LAB_CALLS = {
     LAB_CALL("open", file_open_by),
     LAB_CALL("open64", file_open_by),
     CALL(pread),
@@ -361,5 +361,4 @@ const struct lab_call lab_file_calls[] = {
     CALL(fclose),
     CALL(fgets),
     CALL(fread),
-    {NULL, NULL},
 };

@@ -344,14 +344,10 @@ static struct lab_file *poll_new(enum lab_io_kind kind, int flags, uintptr_t pc)
 	return f;
 }
 
-static int poll_epoll_create1(int flags)
+/* Neither the size of epoll_create() nor the flags of epoll_create1() have an effect here. */
+static int poll_epoll_create(int ignored)
 {
-	return lab_io_number(poll_new(LAB_IO_EPOLL, flags, PC), PC);
-}
-
-static int poll_epoll_create(int size)
-{
-	(void)size;
+	(void)ignored;
 	return lab_io_number(poll_new(LAB_IO_EPOLL, 0, PC), PC);
 }
 
@@ -500,7 +496,7 @@ static struct lab_file *poll_timer(int number, uintptr_t pc)
 
 static bool poll_is_span(const struct timespec *t)
 {
-	return t->tv_sec >= 0 && t->tv_nsec >= 0 && t->tv_nsec < 1000000000;
+	return t->tv_sec >= 0 && lab_after(0, t) != LAB_INVALID;
 }
 
 static int poll_timerfd_settime(int number, int flags, const struct itimerspec *to, struct itimerspec *was)
@@ -535,15 +531,15 @@ static int poll_timerfd_gettime(int number, struct itimerspec *is)
 }
 
 #define CALL(name) LAB_CALL(#name, poll_##name)
-const struct lab_call lab_poll_calls[] = {
+LAB_CALLS = {
     CALL(poll),
     CALL(ppoll),
     CALL(select),
     CALL(pselect),
-    CALL(epoll_create1),
+    LAB_CALL("epoll_create1", poll_epoll_create),
     CALL(epoll_ctl),
     CALL(epoll_wait),
-    LAB_CALL("epoll_create", poll_epoll_create),
+    CALL(epoll_create),
     LAB_CALL("epoll_pwait", poll_epoll_wait),
     CALL(epoll_pwait2),
     CALL(eventfd),
@@ -552,5 +548,4 @@ const struct lab_call lab_poll_calls[] = {
     CALL(timerfd_create),
     CALL(timerfd_settime),
     CALL(timerfd_gettime),
-    {NULL, NULL},
 };

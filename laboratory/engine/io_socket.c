@@ -364,10 +364,10 @@ static ssize_t socket_recvmsg(int number, struct msghdr *m, int flags)
 	return n;
 }
 #define CALL(name) LAB_CALL(#name, socket_##name)
-const struct lab_call lab_socket_calls[] = {
+LAB_CALLS = {
     CALL(socket),      CALL(socketpair), CALL(bind),       CALL(listen),
     CALL(connect),     CALL(accept),     CALL(accept4),    CALL(getsockname),
     CALL(getpeername), CALL(shutdown),   CALL(setsockopt), CALL(getsockopt),
     CALL(send),        CALL(recv),       CALL(recvfrom),   LAB_CALL("sendto", socket_send),
-    CALL(sendmsg),     CALL(recvmsg),    {NULL, NULL},
+    CALL(sendmsg),     CALL(recvmsg),
 };

@@ -242,6 +242,14 @@ struct lab_outcome {
 	uint64_t count;
 };
 
+/*
+ * Returns the outcomes that tests have stated, and the one with that label, which may be new. On
+ * real threads, only the thread that checks outcomes makes new ones. A thread that gives up reads
+ * them, whatever the thread that checks does meanwhile.
+ */
+const struct lab_outcome *lab_outcomes(unsigned *n);
+struct lab_outcome *lab_outcome_of(enum fl_stress_expect expect, const char *label);
+
 /* How a step depends on an earlier step of another thread. */
 enum lab_edge {
 	LAB_NO_EDGE,

@@ -82,36 +82,21 @@ static int libc_vprintf(const char *format, va_list args)
 	return libc_print(stdout, format, args, PC);
 }
 
-/* Puts what the arguments after `format` print into `n`. */
-#define PRINT(n, to, format)                                                                                           \
-	do {                                                                                                           \
-		va_list args;                                                                                          \
-		va_start(args, format);                                                                                \
-		(n) = libc_print(to, format, args, PC);                                                                \
-		va_end(args);                                                                                          \
-	} while (0)
-
 static int libc_printf(const char *format, ...)
 {
-	int n;
-	PRINT(n, stdout, format);
-	return n;
+	return LAB_WITH_ARGUMENTS(libc_print(stdout, format, args, PC));
 }
 
 static int libc_fprintf(FILE *to, const char *format, ...)
 {
-	int n;
-	PRINT(n, to, format);
-	return n;
+	return LAB_WITH_ARGUMENTS(libc_print(to, format, args, PC));
 }
 
 static int libc_dprintf(int to, const char *format, ...)
 {
-	int n;
 	if (to != STDOUT_FILENO && to != STDERR_FILENO)
 		lab_no_file("dprintf", PC);
-	PRINT(n, stdout, format);
-	return n;
+	return LAB_WITH_ARGUMENTS(libc_print(stdout, format, args, PC));
 }
 
 static int libc_puts(const char *text)
@@ -165,47 +150,36 @@ static void libc_perror(const char *text)
 	(void)libc_puts(error);
 }
 
-static void libc_vwarn(const char *format, va_list args, uintptr_t pc)
+/* Prints a line as warn() does, or without the error, as warnx() does. */
+static int libc_complain(bool error, const char *format, va_list args, uintptr_t pc)
 {
-	const int error = errno;
+	const char *why = error ? strerror(errno) : ""; // NOLINT(concurrency-mt-unsafe)
 	if (format) {
 		const int n = libc_print(stdout, format, args, pc);
-		lab_print(": ", n >= 0 ? 2 : 0);
+		lab_print(": ", error && n >= 0 ? 2 : 0);
 	}
-	(void)libc_puts(strerror(error)); // NOLINT(concurrency-mt-unsafe)
+	return libc_puts(why);
 }
 
 static void libc_warn(const char *format, ...)
 {
-	va_list args;
-	va_start(args, format);
-	libc_vwarn(format, args, PC);
-	va_end(args);
+	(void)LAB_WITH_ARGUMENTS(libc_complain(true, format, args, PC));
 }
 
 static void libc_warnx(const char *format, ...)
 {
-	int n = 0;
-	if (format)
-		PRINT(n, stdout, format);
-	lab_print("\n", n >= 0);
+	(void)LAB_WITH_ARGUMENTS(libc_complain(false, format, args, PC));
 }
 
 static _Noreturn void libc_err(int status, const char *format, ...)
 {
-	va_list args;
-	va_start(args, format);
-	libc_vwarn(format, args, PC);
-	va_end(args);
+	(void)LAB_WITH_ARGUMENTS(libc_complain(true, format, args, PC));
 	lab_program_exit(status, PC);
 }
 
 static _Noreturn void libc_errx(int status, const char *format, ...)
 {
-	int n = 0;
-	if (format)
-		PRINT(n, stdout, format);
-	lab_print("\n", n >= 0);
+	(void)LAB_WITH_ARGUMENTS(libc_complain(false, format, args, PC));
 	lab_program_exit(status, PC);
 }
 
@@ -310,9 +284,7 @@ static int libc_rand_r(unsigned *state)
 }
 
 /* When the program is linked, this takes the place of what reads std::random_device. */
-EXPORTED unsigned lab_random_device(void *device) __asm__("__wrap__ZNSt13random_device9_M_getvalEv");
-
-unsigned lab_random_device(void *device)
+DECLARED_AS("__wrap__ZNSt13random_device9_M_getvalEv", unsigned, lab_random_device, void *device)
 {
 	(void)device;
 	if (OURS())
@@ -368,7 +340,7 @@ static pid_t libc_getpid(void)
 
 #define CALL(name) LAB_CALL(#name, libc_##name)
 #define CALLS(name) CALL(name), LAB_CALL("__" #name, libc_##name)
-const struct lab_call lab_output_calls[] = {
+LAB_CALLS = {
     CALL(vfprintf),
     CALL(vprintf),
     CALL(printf),
@@ -404,5 +376,4 @@ const struct lab_call lab_output_calls[] = {
     CALLS(uselocale),
     CALL(gettid),
     CALL(getpid),
-    {NULL, NULL},
 };

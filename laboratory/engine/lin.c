@@ -198,7 +198,7 @@ void lab_lin_setup(void *state)
 		for (unsigned i = 0; i < lab_lin_places(); i++)
 			run->picks[i] = (uint8_t)lab_choose(LAB_PICK_PROGRAM, lin_picks());
 	} else {
-		lab_lin_draw(run->picks, false, lab_native->choose);
+		lab_lin_draw(run->picks, false, native_choose);
 	}
 	for (unsigned i = 0; i < lab_lin_places(); i++)
 		run->counts = run->counts || lin_is_heard(run->picks[i]);
@@ -269,7 +269,7 @@ static void fail(bool model)
 		lin_tell(&history, lin->spec, lin->limit, why, sizeof why, columns, sizeof columns);
 	if (!model) {
 		told = true;
-		lab_native->wrong(LAB_NOT_LINEARIZABLE, why, columns);
+		native_wrong(LAB_NOT_LINEARIZABLE, why, columns);
 		(void)fl_stress_outcome(FL_STRESS_FORBIDDEN, true, unexplained);
 		return;
 	}
@@ -285,7 +285,7 @@ static void too_much(bool model)
 	static const char message[] =
 	    "too many orders to look at: use fewer calls or threads, or a specification with parts";
 	if (!model)
-		lab_native->wrong(LAB_CHECK, message, "");
+		native_wrong(LAB_CHECK, message, "");
 	lab_activate(model);
 	if (model)
 		lab_fail(LAB_CHECK, "%s", message);

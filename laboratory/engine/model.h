@@ -657,7 +657,6 @@ bool lab_process_name(uintptr_t address, char *text, size_t size);
 
 /* --- user.c --- */
 unsigned lab_input(unsigned n, uintptr_t pc); /* a choice of the search, from 0 to n - 1 */
-const struct lab_outcome *lab_outcomes(unsigned *n);
 void lab_outcomes_reset(void);
 void lab_outcomes_add(const struct lab_outcome *outcomes, unsigned n);
 /* a forbidden outcome was seen; the execution ends next */

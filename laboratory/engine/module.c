@@ -199,13 +199,12 @@ static void add_program(const char *path, void *handle, const struct lab_module 
 	if (strrchr(name, '.'))
 		*strrchr(name, '.') = '\0';
 	*test = (struct fl_stress_test){.size = sizeof *test, .name = name, .file = path};
-	test->instrumented = lab_is_instrumented(handle);
+	test->instrumented = lab_unknown_redirect(handle);
 	test->outcome.name = "main";
 	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the list of tests keeps it */
 	struct lab_test *t = add_test(test, module);
 	t->main = (int (*)(int, char **, char **))start;
 	t->n_destructors = lab_destructors_of(handle, &t->destructors);
-	lab_unknown_redirect(handle);
 	(void)on_exit(leave, NULL);
 }
 

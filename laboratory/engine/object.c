@@ -42,7 +42,8 @@ static struct lab_object *object_entry(uintptr_t address, bool make)
 		n_made++;
 	}
 	used[n_used++] = o;
-	memset(o, 0, offsetof(struct lab_object, view)); /* This clears by[], too. object_begin() does the rest. */
+	/* This clears by[] and reads[], too. object_begin() does the rest. */
+	memset(o, 0, offsetof(struct lab_object, view));
 	o->address = address;
 	o->generation = lab.generation;
 	return o;
@@ -75,7 +76,7 @@ const char *lab_object_name(const struct lab_object *object)
 	return lab_object_name_at(object->address, (enum lab_object_kind)object->kind);
 }
 
-_Noreturn void lab_misuse(uintptr_t pc, const char *format, ...)
+_Noreturn void lab_refuse(enum lab_verdict verdict, uintptr_t pc, const char *format, ...)
 {
 	char text[400];
 	va_list args;
@@ -83,8 +84,9 @@ _Noreturn void lab_misuse(uintptr_t pc, const char *format, ...)
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	lab.signature = pc;
-	(void)lab_event((struct lab_op){.kind = LAB_MISUSED, .pc = pc});
-	lab_fail(LAB_MISUSE, "%s %s (%s)", lab.self->name, text, lab_site_name(lab_own_place(pc)));
+	if (verdict == LAB_MISUSE)
+		(void)lab_event((struct lab_op){.kind = LAB_MISUSED, .pc = pc});
+	lab_fail(verdict, "%s %s (%s)", lab.self->name, text, lab_site_name(lab_own_place(pc)));
 }
 
 static const char *const verbs[LAB_SYNCS] = {
@@ -183,24 +185,26 @@ static const uint8_t kind_sizes[LAB_OBJECT_KINDS] = {
     [LAB_RWLOCK] = sizeof(pthread_rwlock_t),   [LAB_SPINLOCK] = sizeof(pthread_spinlock_t),
     [LAB_BARRIER] = sizeof(pthread_barrier_t), [LAB_SEM] = sizeof(sem_t)};
 
-static void object_begin(struct lab_object *o, enum lab_object_kind kind, bool made)
+static void object_begin(struct lab_object *o, const struct lab_made *as, bool made)
 {
-	o->kind = (uint8_t)kind;
+	o->kind = (uint8_t)as->kind;
 	o->live = true;
 	o->made = made;
 	o->lives++;
-	o->robust = o->owner_died = o->lost = false;
-	o->type = 0;
+	o->robust = as->robust;
+	o->owner_died = o->lost = false;
+	o->type = as->type;
 	o->owner = LAB_NOBODY;
-	o->count = o->limit = o->round = 0;
+	o->count = as->count;
+	o->limit = as->limit;
+	o->round = as->round;
 	o->mutex = 0;
 	o->wasted.pc = o->ender.pc = 0;
 	o->used_by = 0;
 	lab_view_clear(&o->view);
 	lab_view_clear(&o->readers);
-	o->width = 0;
 	/* Processes have cells of their own, and a trace shows each use. */
-	o->accessed = lab_race_object(o->address, kind_sizes[kind], made) || lab.processes || lab.recording;
+	o->accessed = lab_race_object(o->address, kind_sizes[as->kind], made) || lab.processes || lab.recording;
 }
 
 /* Returns the first use at that step or later, or NULL. No two threads run at one step. */
@@ -229,34 +233,25 @@ void lab_objects_accessed(uintptr_t address, size_t size)
 	}
 }
 
-static struct lab_early *early;
+static struct lab_made *early;
 static unsigned n_early;
 
-static struct lab_early *object_early(uintptr_t address, enum lab_object_kind kind)
+static struct lab_made *object_early(uintptr_t address, enum lab_object_kind kind)
 {
-	for (struct lab_early *e = early; e < early + n_early; e++)
+	for (struct lab_made *e = early; e < early + n_early; e++)
 		if (e->address == address && e->kind == kind)
 			return e;
 	return NULL;
 }
 
-void lab_object_early(struct lab_early object)
+void lab_object_early(struct lab_made made)
 {
-	struct lab_early *known = object_early(object.address, object.kind);
+	struct lab_made *known = object_early(made.address, made.kind);
 	if (!known) {
 		early = lab_needed(realloc(early, (n_early + 1) * sizeof *early));
 		known = &early[n_early++];
 	}
-	*known = object;
-}
-
-static void object_begin_early(struct lab_object *o, const struct lab_early *e)
-{
-	o->type = e->type;
-	o->robust = e->robust;
-	o->count = e->count;
-	o->limit = e->limit;
-	o->round = e->round;
+	*known = made;
 }
 
 struct lab_object *lab_object_use(const void *at, enum lab_object_kind kind, bool fresh, const char *what, uintptr_t pc)
@@ -275,13 +270,11 @@ struct lab_object *lab_object_use(const void *at, enum lab_object_kind kind, boo
 			lab_misuse(pc, "%s %s, but its initialisation by %s at %s is not ordered before", what,
 			           lab_object_name(o), lab.threads[o->maker.thread].name, lab_site_name(o->maker.pc));
 	} else {
-		const struct lab_early *before = fresh ? NULL : object_early(address, kind);
+		const struct lab_made *before = fresh ? NULL : object_early(address, kind);
 		if (!fresh && !before)
 			lab_misuse(pc, "%s %s, which is not initialised", what, lab_object_name_at(address, kind));
 		o = object_entry(address, true);
-		object_begin(o, kind, false);
-		if (before)
-			object_begin_early(o, before);
+		object_begin(o, before ?: &(struct lab_made){.kind = kind}, false);
 	}
 	if (o->accessed)
 		lab_race_use(address, kind_sizes[kind], pc);
@@ -295,9 +288,10 @@ static bool object_is_busy(const struct lab_object *o)
 	       (o->owner != LAB_NOBODY || lab_object_waiters(o) > 0 || (o->kind == LAB_RWLOCK && o->count > 0));
 }
 
-struct lab_object *lab_object_init(void *at, enum lab_object_kind kind, uintptr_t pc)
+void lab_object_init(struct lab_made made, uintptr_t pc)
 {
-	const uintptr_t address = (uintptr_t)at;
+	const uintptr_t address = made.address;
+	const enum lab_object_kind kind = made.kind;
 	if (!address)
 		lab_misuse(pc, "initialises a %s at NULL", kind_names[kind]);
 	struct lab_object *o = object_entry(address, true);
@@ -308,14 +302,13 @@ struct lab_object *lab_object_init(void *at, enum lab_object_kind kind, uintptr_
 		           lab.threads[o->maker.thread].name, lab_site_name(o->maker.pc));
 	if (o->live)
 		object_check_uses(o, "initialises", pc);
-	lab_writes(at, kind_sizes[kind], pc);
+	lab_writes((void *)address, kind_sizes[kind], pc);
 	lab_event(lab_sync_op(LAB_SYNC_INIT, address, pc))->hidden =
 	    true; /* Only a report of a misuse shows the event. */
-	object_begin(o, kind, true);
+	object_begin(o, &made, true);
 	o->maker = lab_here(pc);
 	o->maker_clock = lab_clock_after(lab.self);
 	object_used(o, pc);
-	return o;
 }
 
 void lab_object_destroy(struct lab_object *o, uintptr_t pc)
@@ -398,17 +391,12 @@ void lab_objects_left(uintptr_t pc)
 		if (o->owner == (int)self && o->kind != LAB_ONCE)
 			lab_misuse(pc, "ends while it holds %s, which it has held since %s", lab_object_name(o),
 			           lab_site_name(o->taken.pc));
-		if (lab_object_reads(o, self) > 0)
+		if (o->reads[self] > 0)
 			lab_misuse(pc, "ends while it holds %s for reading", lab_object_name(o));
 	}
 }
 
 /* --- waiting --- */
-
-unsigned lab_object_reads(const struct lab_object *o, unsigned thread)
-{
-	return thread < o->width ? o->reads[thread] : 0;
-}
 
 void lab_object_release(struct lab_view *view)
 {
@@ -530,6 +518,8 @@ int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, i
 {
 	struct lab_thread *self = lab.self;
 	const bool once = deadline <= lab.now;
+	if (deadline == LAB_TRY)
+		return lab_object_try(op, object, can) ? 0 : -EAGAIN;
 	if (lab.steered && deadline != INT64_MAX) {
 		if (!once && !(lab_config.fault_mask & LAB_FAULT_TIMEOUT))
 			lab_steer_refuse("a wait with a deadline, where timeouts are switched off");
@@ -559,7 +549,7 @@ static const struct lab_thread *object_rwlock_blocker(const struct lab_thread *t
 	const struct lab_object *o = t->object;
 	LAB_EACH_THREAD (other) {
 		if (t->next.order == LAB_SYNC_RDLOCK ? other->object == o && other->next.order == LAB_SYNC_WRLOCK
-		                                     : lab_object_reads(o, other->id) > 0)
+		                                     : o->reads[other->id] > 0)
 			return other;
 	}
 	return NULL;

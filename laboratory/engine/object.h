@@ -102,11 +102,11 @@ struct lab_object {
 	struct lab_changes {
 		uint32_t changed, released, before;
 	} by[LAB_THREADS];
+	/* How often each thread holds the readers-writer lock for reading. */
+	uint8_t reads[LAB_THREADS];
 	struct lab_view view; /* A release tells this to the next owner. */
 	/* Readers of a readers-writer lock tell this to the next writer. */
 	struct lab_view readers;
-	/* How often each thread has locked in read mode; one element for each thread. */
-	uint8_t reads[LAB_THREADS];
 	/* This is the last use by each thread before `used_by`. The pc is 0 if there is no use. */
 	unsigned used_by;
 	/*
@@ -121,7 +121,6 @@ struct lab_object {
 		uint32_t step;        /* The search had made so many steps. */
 		uintptr_t pc;
 	} uses[LAB_THREADS];
-	unsigned width;
 };
 
 /* Returns the object at `address`, or NULL if no call has used it in this execution. */
@@ -135,23 +134,24 @@ struct lab_object *lab_object_find(uintptr_t address);
  */
 struct lab_object *lab_object_use(const void *at, enum lab_object_kind kind, bool fresh, const char *what,
                                   uintptr_t pc);
-/* A call initialises the object, and writes its memory. So does a call that destroys it. */
-struct lab_object *lab_object_init(void *at, enum lab_object_kind kind, uintptr_t pc);
-void lab_object_destroy(struct lab_object *object, uintptr_t pc);
-/*
- * The running thread leaves the barrier, which may have been destroyed since it arrived. If it was
- * not destroyed, its memory may be freed after all threads have left.
- */
-void lab_object_left(struct lab_object *object, uintptr_t pc);
-/* What a constructor has initialised. It is live when an execution begins. */
-struct lab_early {
+/* An object as the call that initialises it has made it. */
+struct lab_made {
 	uintptr_t address;
 	enum lab_object_kind kind;
 	uint8_t type; /* the other fields are those of struct lab_object */
 	bool robust;
 	unsigned count, limit, round;
 };
-void lab_object_early(struct lab_early object);
+/* A call initialises the object, and writes its memory. So does a call that destroys it. */
+void lab_object_init(struct lab_made made, uintptr_t pc);
+void lab_object_destroy(struct lab_object *object, uintptr_t pc);
+/*
+ * The running thread leaves the barrier, which may have been destroyed since it arrived. If it was
+ * not destroyed, its memory may be freed after all threads have left.
+ */
+void lab_object_left(struct lab_object *object, uintptr_t pc);
+/* A constructor has initialised the object, which is live when an execution begins. */
+void lab_object_early(struct lab_made made);
 /*
  * Memory is freed, and the objects there are gone. Ends the execution if a thread holds one of
  * them, or waits for one.
@@ -169,8 +169,10 @@ typedef bool lab_can(const struct lab_object *object, const struct lab_thread *t
  * Announces the step `op` on `object`, which is possible while `can` returns true. Returns when the
  * search lets the thread do the step: 0. Returns -ETIMEDOUT if the deadline came first. With an
  * expired deadline the thread tries once. Along a graph a step with any deadline is a try: steer.c
- * says why.
+ * says why. With the deadline LAB_TRY the call is lab_object_try(), and returns -EAGAIN if the step
+ * is not possible.
  */
+#define LAB_TRY (INT64_MIN + 1)
 int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, int64_t deadline);
 /*
  * Announces a step that is always possible. Ends the execution if another thread destroys the
@@ -210,8 +212,14 @@ struct lab_op lab_sync_op(enum lab_sync what, uintptr_t address, uintptr_t pc);
 struct lab_event *lab_sync_event(struct lab_op op, int result);
 const char *lab_sync_verb(unsigned what);
 
-/* Ends the execution because of misuse that POSIX leaves undefined. */
-_Noreturn void lab_misuse(uintptr_t pc, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * Ends the execution because of what the running thread does: misuse that POSIX leaves undefined,
+ * or something that the model lacks.
+ */
+#define lab_misuse(pc, ...) lab_refuse(LAB_MISUSE, pc, __VA_ARGS__)
+#define lab_unmodelled(pc, ...) lab_refuse(LAB_UNMODELLED, pc, __VA_ARGS__)
+_Noreturn void lab_refuse(enum lab_verdict verdict, uintptr_t pc, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* "the mutex acc[1].lock", in a lab_name_buffer(). */
 const char *lab_object_name(const struct lab_object *object);
 const char *lab_object_name_at(uintptr_t address, enum lab_object_kind kind);
@@ -228,8 +236,6 @@ const struct lab_thread *lab_object_blocker(const struct lab_thread *thread);
  * another object.
  */
 void lab_objects_left(uintptr_t pc);
-/* Returns how often the thread holds the readers-writer lock for reading; 0 for other objects. */
-unsigned lab_object_reads(const struct lab_object *object, unsigned thread);
 /* Returns the object of this execution with that number, from 0 on, or NULL if there are fewer. */
 struct lab_object *lab_object_number(unsigned i);
 

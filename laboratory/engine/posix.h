@@ -41,10 +41,10 @@ static inline bool lab_is_zero(const void *memory, size_t size)
 #define FORWARD_COND(name, arguments) FORWARD_UNLESS(OURS(), name, REAL_COND(name), arguments)
 
 /*
- * FORWARD for a call that initialises the object at `at`. The model remembers what a constructor
- * has initialised. The last arguments are fields of struct lab_early.
+ * FORWARD for a call that initialises an object as `made` says. The model remembers what a
+ * constructor has initialised.
  */
-#define FORWARD_INIT_BY(name, real, arguments, at, ...)                                                                \
+#define FORWARD_INIT_BY(name, real, arguments, made)                                                                   \
 	do {                                                                                                           \
 		static __typeof__(name) *real_;                                                                        \
 		if (OURS())                                                                                            \
@@ -53,10 +53,10 @@ static inline bool lab_is_zero(const void *memory, size_t size)
 			real_ = (real);                                                                                \
 		const int result_ = real_ arguments;                                                                   \
 		if (result_ == 0 && lab_is_constructor(PC))                                                            \
-			lab_object_early((struct lab_early){.address = (uintptr_t)(at), __VA_ARGS__});                 \
+			lab_object_early(made);                                                                        \
 		return result_;                                                                                        \
 	} while (0)
-#define FORWARD_INIT(name, arguments, at, ...) FORWARD_INIT_BY(name, REAL(name), arguments, at, __VA_ARGS__)
+#define FORWARD_INIT(name, arguments, made) FORWARD_INIT_BY(name, REAL(name), arguments, made)
 
 /*
  * Returns the result of a call that ends with `error`: -1, with errno set; or 0 if `error` is 0.
@@ -69,9 +69,6 @@ static inline int lab_error(int error)
 	return -1;
 }
 
-/* Ends the execution because the running thread does something that the model lacks. */
-_Noreturn void lab_unmodelled(uintptr_t pc, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
 /*
  * A function that replaces a function of the C library in programs. unknown.c redirects the calls.
  */
@@ -83,7 +80,13 @@ struct lab_call {
 	{                                                                                                              \
 		(name), (void (*)(void))(function)                                                                     \
 	}
-extern const struct lab_call lab_output_calls[], lab_thread_calls[], lab_process_calls[];
+/*
+ * Begins the list of a file. The lists of all files are one array, in a section whose begin and end
+ * the linker tells unknown.c.
+ */
+#define LAB_CALLS                                                                                                      \
+	__attribute__((section("replacements"), used,                                                                  \
+	               aligned(sizeof(struct lab_call)))) static const struct lab_call calls[]
 
 /* The process and its first thread have the ID LAB_PID. Other threads have the IDs after it. */
 enum { LAB_PROCESSORS = 2, LAB_PID = 1000 };
@@ -124,16 +127,16 @@ void lab_sleep_before_exit(uintptr_t pc);
 /* --- posix_mutex.c --- */
 /* <threads.h> uses these functions, too. Their results are those of pthread_mutex_...(). */
 enum { LAB_MUTEX_NORMAL, LAB_MUTEX_RECURSIVE, LAB_MUTEX_ERRORCHECK };
-struct lab_object *lab_mutex_of(const void *mutex, bool c11, const char *what, uintptr_t pc);
+struct lab_object *lab_mutex_of(const pthread_mutex_t *mutex, const char *what, uintptr_t pc);
 int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc);
-int lab_mutex_trylock(struct lab_object *o, uintptr_t pc);
 int lab_mutex_unlock(struct lab_object *o, uintptr_t pc);
-/* Makes the running thread the owner of the free mutex. */
+/* Makes the running thread the owner of the free mutex, unless no owner can make it consistent. */
 int lab_mutex_taken(struct lab_object *o, uintptr_t pc);
+/* The running thread, which is the owner of the mutex, unlocks it. */
+void lab_mutex_release(struct lab_object *o);
 lab_can lab_mutex_can; /* returns whether no thread owns the object, which may also be a once */
 
 /* --- posix_cond.c --- */
-struct lab_object *lab_cond_of(const void *cond, bool c11, const char *what, uintptr_t pc);
 int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadline, uintptr_t pc);
 /*
  * Waits. lab_cond_wait() calls it after its checks. It returns when the thread has the mutex again.
@@ -162,7 +165,7 @@ bool lab_thread_blocks(int number); /* whether the running thread blocks the sig
  */
 void lab_posix_create(unsigned long *thread, void (*start)(void), void *arg, bool detached, uintptr_t pc);
 _Noreturn void lab_posix_end(void *result, uintptr_t pc);
-int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadline, uintptr_t pc);
+int lab_posix_join(unsigned long thread, void **result, int64_t deadline, uintptr_t pc);
 int lab_posix_detach(unsigned long thread, uintptr_t pc);
 /*
  * Returns the number of a thread from its pthread_t, for a call that does `what` to it. It is misuse

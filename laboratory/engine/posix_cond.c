@@ -6,10 +6,9 @@
 #include "posix.h"
 #include "steer.h"
 
-struct lab_object *lab_cond_of(const void *at, bool c11, const char *what, uintptr_t pc)
+static struct lab_object *cond_of(const pthread_cond_t *at, const char *what, uintptr_t pc)
 {
-	const bool fresh = !c11 && at && lab_is_zero(at, sizeof(pthread_cond_t));
-	return lab_object_use(at, LAB_COND, fresh, what, pc);
+	return lab_object_use(at, LAB_COND, at && lab_is_zero(at, sizeof *at), what, pc);
 }
 
 static bool cond_has_waiter(const struct lab_thread *t, uintptr_t cond)
@@ -22,27 +21,24 @@ static int cond_sleep(struct lab_object *o, struct lab_object *mutex, int64_t de
 {
 	struct lab_thread *self = lab.self;
 	const struct lab_op relock = lab_sync_op(LAB_SYNC_RELOCK, mutex->address, pc);
-	int result = 0;
 	const bool expired = deadline <= lab.now;
+	int result = expired ? ETIMEDOUT : 0;
+	bool woken = false;
 	const bool spurious = !expired && !lab.steered && lab_fault(LAB_FAULT_SPURIOUS);
-	if (expired) {
-		result = ETIMEDOUT;
-	} else if (!spurious && !(lab.steered && lab_steer_is_woken())) {
+	if (!expired && !spurious && !(lab.steered && lab_steer_is_woken())) {
 		self->expires = deadline != INT64_MAX;
 		self->deadline = deadline;
 		self->result = 0;
 		lab_thread_await(lab_sync_op(LAB_SYNC_WAIT, o->address, pc), o, lab_never);
 		lab_object_seen(o);
-		if (self->result == 0) {
-			lab_steer_step(mutex, LAB_SYNC_RELOCK);
-			const int died = lab_mutex_taken(mutex, pc);
-			lab_sync_event(relock, died);
-			return died;
-		}
-		result = ETIMEDOUT;
+		woken = self->result == 0;
+		result = woken ? 0 : ETIMEDOUT;
 	}
-	(void)lab_object_wait(relock, mutex, lab_mutex_can, INT64_MAX);
-	(void)lab_mutex_taken(mutex, pc);
+	if (woken)
+		lab_steer_step(mutex, LAB_SYNC_RELOCK);
+	else
+		(void)lab_object_wait(relock, mutex, lab_mutex_can, INT64_MAX);
+	result = lab_mutex_taken(mutex, pc) ?: result;
 	lab_sync_event(relock, result)->fault = spurious;
 	return result;
 }
@@ -77,10 +73,7 @@ int lab_cond_begin(struct lab_object *o, struct lab_object *mutex, int64_t deadl
 	o->mutex = mutex->address;
 	if (lab.steered)
 		lab_steer_enqueue(o, mutex, pc);
-	mutex->owner = LAB_NOBODY;
-	mutex->count = 0;
-	lab_view_copy(&mutex->view, &lab.self->view);
-	lab_object_changed(mutex);
+	lab_mutex_release(mutex);
 	lab_object_changed(o);
 	lab_sync_event(op, 0);
 	return cond_sleep(o, mutex, deadline, pc);
@@ -122,9 +115,9 @@ EXPORTED int pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *a
 	clockid_t clock = CLOCK_REALTIME;
 	if (attributes)
 		(void)pthread_condattr_getclock(attributes, &clock);
-	FORWARD_INIT_BY(pthread_cond_init, REAL_COND(pthread_cond_init), (cond, attributes), cond, .kind = LAB_COND,
-	                .type = (uint8_t)clock);
-	lab_object_init(cond, LAB_COND, PC)->type = (uint8_t)clock;
+	const struct lab_made made = {(uintptr_t)cond, LAB_COND, (uint8_t)clock};
+	FORWARD_INIT_BY(pthread_cond_init, REAL_COND(pthread_cond_init), (cond, attributes), made);
+	lab_object_init(made, PC);
 	memset(cond, 0, sizeof *cond);
 	return 0;
 }
@@ -132,42 +125,41 @@ EXPORTED int pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *a
 EXPORTED int pthread_cond_destroy(pthread_cond_t *cond)
 {
 	FORWARD_COND(pthread_cond_destroy, (cond));
-	lab_object_destroy(lab_cond_of(cond, false, "destroys", PC), PC);
+	lab_object_destroy(cond_of(cond, "destroys", PC), PC);
 	return 0;
 }
 
 EXPORTED int pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 {
 	FORWARD_COND(pthread_cond_wait, (cond, mutex));
-	return lab_cond_wait(lab_cond_of(cond, false, "waits for", PC), lab_mutex_of(mutex, false, "waits with", PC),
-	                     INT64_MAX, PC);
+	return lab_cond_wait(cond_of(cond, "waits for", PC), lab_mutex_of(mutex, "waits with", PC), INT64_MAX, PC);
 }
 
 EXPORTED int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until)
 {
 	FORWARD_COND(pthread_cond_timedwait, (cond, mutex, until));
-	struct lab_object *o = lab_cond_of(cond, false, "waits for", PC);
-	return lab_cond_wait(o, lab_mutex_of(mutex, false, "waits with", PC), lab_deadline(until, o->type), PC);
+	struct lab_object *o = cond_of(cond, "waits for", PC);
+	return lab_cond_wait(o, lab_mutex_of(mutex, "waits with", PC), lab_deadline(until, o->type), PC);
 }
 
 EXPORTED int pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t clock,
                                     const struct timespec *until)
 {
 	FORWARD(pthread_cond_clockwait, (cond, mutex, clock, until));
-	return lab_cond_wait(lab_cond_of(cond, false, "waits for", PC), lab_mutex_of(mutex, false, "waits with", PC),
+	return lab_cond_wait(cond_of(cond, "waits for", PC), lab_mutex_of(mutex, "waits with", PC),
 	                     lab_deadline(until, clock), PC);
 }
 
 EXPORTED int pthread_cond_signal(pthread_cond_t *cond)
 {
 	FORWARD_COND(pthread_cond_signal, (cond));
-	lab_cond_wake(lab_cond_of(cond, false, "signals", PC), false, PC);
+	lab_cond_wake(cond_of(cond, "signals", PC), false, PC);
 	return 0;
 }
 
 EXPORTED int pthread_cond_broadcast(pthread_cond_t *cond)
 {
 	FORWARD_COND(pthread_cond_broadcast, (cond));
-	lab_cond_wake(lab_cond_of(cond, false, "broadcasts", PC), true, PC);
+	lab_cond_wake(cond_of(cond, "broadcasts", PC), true, PC);
 	return 0;
 }

@@ -22,17 +22,18 @@ static long futex_call(const long a[6], uintptr_t pc)
 	const uint32_t value = (uint32_t)a[2];
 	const struct timespec *timeout = (const struct timespec *)a[3];
 	int64_t deadline = INT64_MAX;
-	const bool bits = operation == FUTEX_WAIT_BITSET || operation == FUTEX_WAKE_BITSET;
-	if (operation == FUTEX_WAIT && timeout)
-		deadline = lab_after(lab.now, timeout);
-	else if (operation == FUTEX_WAIT_BITSET && timeout)
-		deadline = lab_deadline(timeout, a[1] & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC);
+	const bool waits = operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET,
+		   plain = operation == FUTEX_WAIT || operation == FUTEX_WAKE;
+	if (waits && timeout)
+		deadline = plain
+		               ? lab_after(lab.now, timeout)
+		               : lab_deadline(timeout, a[1] & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC);
 	if (deadline == LAB_INVALID)
 		return lab_error(EINVAL);
-	if (!bits || (uint32_t)a[5] == FUTEX_BITSET_MATCH_ANY) {
-		if (operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET)
+	if (plain || (uint32_t)a[5] == FUTEX_BITSET_MATCH_ANY) {
+		if (waits)
 			return futex_result(lab_futex_wait(word, value, deadline, pc));
-		if (operation == FUTEX_WAKE || operation == FUTEX_WAKE_BITSET)
+		if (plain || operation == FUTEX_WAKE_BITSET)
 			return futex_result(lab_futex_wake(word, (int)value > 0 ? (int)value : 1, pc)); /* as Linux */
 	}
 	lab_unmodelled(pc, "calls futex() with the operation %d, which the model does not have", operation);

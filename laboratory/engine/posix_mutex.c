@@ -27,12 +27,11 @@ static uint8_t mutex_type(int type)
 	                                          : LAB_MUTEX_NORMAL;
 }
 
-struct lab_object *lab_mutex_of(const void *at, bool c11, const char *what, uintptr_t pc)
+struct lab_object *lab_mutex_of(const pthread_mutex_t *mutex, const char *what, uintptr_t pc)
 {
-	const pthread_mutex_t *mutex = at;
-	struct lab_object *o = lab_object_find((uintptr_t)at);
-	const bool fresh = !c11 && at && !(o && o->live) && mutex_is_static(mutex);
-	o = lab_object_use(at, LAB_MUTEX, fresh, what, pc);
+	struct lab_object *o = lab_object_find((uintptr_t)mutex);
+	const bool fresh = mutex && !(o && o->live) && mutex_is_static(mutex);
+	o = lab_object_use(mutex, LAB_MUTEX, fresh, what, pc);
 	if (fresh)
 		o->type = mutex_type(mutex->__data.__kind);
 	return o;
@@ -40,9 +39,21 @@ struct lab_object *lab_mutex_of(const void *at, bool c11, const char *what, uint
 
 int lab_mutex_taken(struct lab_object *o, uintptr_t pc)
 {
+	if (o->lost)
+		return ENOTRECOVERABLE;
 	o->count = 1;
 	lab_object_take(o, pc);
 	return o->owner_died ? EOWNERDEAD : 0;
+}
+
+void lab_mutex_release(struct lab_object *o)
+{
+	if (o->owner_died)
+		o->lost = true; /* no owner made it consistent */
+	o->owner = LAB_NOBODY;
+	o->count = 0;
+	lab_view_copy(&o->view, &lab.self->view);
+	lab_object_changed(o);
 }
 
 /*
@@ -67,27 +78,13 @@ static int mutex_relock(struct lab_object *o, bool tries, uintptr_t pc)
 
 int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc)
 {
-	int result = mutex_relock(o, false, pc);
+	const bool tries = deadline == LAB_TRY;
+	int result = mutex_relock(o, tries, pc);
 	if (result >= 0)
 		return result;
-	const bool tries = deadline <= lab.now;
-	const struct lab_op op = lab_sync_op(tries ? LAB_SYNC_TRYLOCK : LAB_SYNC_LOCK, o->address, pc);
+	const struct lab_op op = lab_sync_op(deadline <= lab.now ? LAB_SYNC_TRYLOCK : LAB_SYNC_LOCK, o->address, pc);
 	result = lab_object_wait(op, o, lab_mutex_can, deadline);
-	if (o->lost)
-		return ENOTRECOVERABLE;
-	result = result == 0 ? lab_mutex_taken(o, pc) : deadline == LAB_INVALID ? EINVAL : ETIMEDOUT;
-	lab_sync_event(op, result);
-	return result;
-}
-
-int lab_mutex_trylock(struct lab_object *o, uintptr_t pc)
-{
-	int result = mutex_relock(o, true, pc);
-	if (result >= 0)
-		return result;
-	const struct lab_op op = lab_sync_op(LAB_SYNC_TRYLOCK, o->address, pc);
-	const bool taken = lab_object_try(op, o, lab_mutex_can);
-	result = o->lost ? ENOTRECOVERABLE : taken ? lab_mutex_taken(o, pc) : EBUSY;
+	result = result == 0 ? lab_mutex_taken(o, pc) : deadline == LAB_INVALID ? EINVAL : tries ? EBUSY : ETIMEDOUT;
 	lab_sync_event(op, result);
 	return result;
 }
@@ -110,13 +107,8 @@ int lab_mutex_unlock(struct lab_object *o, uintptr_t pc)
 	if (o->owner != (int)lab.self->id)
 		lab_misuse(pc, "unlocks %s, which %s has held since %s", lab_object_name(o), lab.threads[o->owner].name,
 		           lab_site_name(o->taken.pc));
-	if (o->owner_died)
-		o->lost = true; /* no owner made it consistent */
 	lab_steer_step(o, LAB_SYNC_UNLOCK);
-	o->owner = LAB_NOBODY;
-	o->count = 0;
-	lab_view_copy(&o->view, &lab.self->view);
-	lab_object_changed(o);
+	lab_mutex_release(o);
 	lab_sync_event(op, 0);
 	return 0;
 }
@@ -128,11 +120,9 @@ EXPORTED int pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_
 		(void)pthread_mutexattr_gettype(attributes, &type);
 		(void)pthread_mutexattr_getrobust(attributes, &robust);
 	}
-	FORWARD_INIT(pthread_mutex_init, (mutex, attributes), mutex, .kind = LAB_MUTEX, .type = mutex_type(type),
-	             .robust = robust == PTHREAD_MUTEX_ROBUST);
-	struct lab_object *o = lab_object_init(mutex, LAB_MUTEX, PC);
-	o->type = mutex_type(type);
-	o->robust = robust == PTHREAD_MUTEX_ROBUST;
+	const struct lab_made made = {(uintptr_t)mutex, LAB_MUTEX, mutex_type(type), robust == PTHREAD_MUTEX_ROBUST};
+	FORWARD_INIT(pthread_mutex_init, (mutex, attributes), made);
+	lab_object_init(made, PC);
 	memset(mutex, 0, sizeof *mutex);
 	mutex->__data.__kind = type;
 	return 0;
@@ -141,45 +131,45 @@ EXPORTED int pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_
 EXPORTED int pthread_mutex_destroy(pthread_mutex_t *mutex)
 {
 	FORWARD(pthread_mutex_destroy, (mutex));
-	lab_object_destroy(lab_mutex_of(mutex, false, "destroys", PC), PC);
+	lab_object_destroy(lab_mutex_of(mutex, "destroys", PC), PC);
 	return 0;
 }
 
 EXPORTED int pthread_mutex_lock(pthread_mutex_t *mutex)
 {
 	FORWARD(pthread_mutex_lock, (mutex));
-	return lab_mutex_lock(lab_mutex_of(mutex, false, "locks", PC), INT64_MAX, PC);
+	return lab_mutex_lock(lab_mutex_of(mutex, "locks", PC), INT64_MAX, PC);
 }
 
 EXPORTED int pthread_mutex_trylock(pthread_mutex_t *mutex)
 {
 	FORWARD(pthread_mutex_trylock, (mutex));
-	return lab_mutex_trylock(lab_mutex_of(mutex, false, "tries to lock", PC), PC);
+	return lab_mutex_lock(lab_mutex_of(mutex, "tries to lock", PC), LAB_TRY, PC);
 }
 
 EXPORTED int pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until)
 {
 	FORWARD(pthread_mutex_timedlock, (mutex, until));
-	struct lab_object *o = lab_mutex_of(mutex, false, "locks", PC);
+	struct lab_object *o = lab_mutex_of(mutex, "locks", PC);
 	return lab_mutex_lock(o, lab_deadline(until, CLOCK_REALTIME), PC);
 }
 
 EXPORTED int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
 {
 	FORWARD(pthread_mutex_clocklock, (mutex, clock, until));
-	return lab_mutex_lock(lab_mutex_of(mutex, false, "locks", PC), lab_deadline(until, clock), PC);
+	return lab_mutex_lock(lab_mutex_of(mutex, "locks", PC), lab_deadline(until, clock), PC);
 }
 
 EXPORTED int pthread_mutex_unlock(pthread_mutex_t *mutex)
 {
 	FORWARD(pthread_mutex_unlock, (mutex));
-	return lab_mutex_unlock(lab_mutex_of(mutex, false, "unlocks", PC), PC);
+	return lab_mutex_unlock(lab_mutex_of(mutex, "unlocks", PC), PC);
 }
 
 EXPORTED int pthread_mutex_consistent(pthread_mutex_t *mutex)
 {
 	FORWARD(pthread_mutex_consistent, (mutex));
-	struct lab_object *o = lab_mutex_of(mutex, false, "makes consistent", PC);
+	struct lab_object *o = lab_mutex_of(mutex, "makes consistent", PC);
 	if (o->owner != (int)lab.self->id || !o->owner_died)
 		return EINVAL;
 	o->owner_died = false;
@@ -195,8 +185,9 @@ static struct lab_object *mutex_spin_of(pthread_spinlock_t *lock, const char *wh
 
 EXPORTED int pthread_spin_init(pthread_spinlock_t *lock, int shared)
 {
-	FORWARD_INIT(pthread_spin_init, (lock, shared), lock, .kind = LAB_SPINLOCK);
-	(void)lab_object_init((void *)lock, LAB_SPINLOCK, PC);
+	const struct lab_made made = {(uintptr_t)lock, LAB_SPINLOCK};
+	FORWARD_INIT(pthread_spin_init, (lock, shared), made);
+	lab_object_init(made, PC);
 	return 0;
 }
 
@@ -216,7 +207,7 @@ EXPORTED int pthread_spin_lock(pthread_spinlock_t *lock)
 EXPORTED int pthread_spin_trylock(pthread_spinlock_t *lock)
 {
 	FORWARD(pthread_spin_trylock, (lock));
-	return lab_mutex_trylock(mutex_spin_of(lock, "tries to lock", PC), PC);
+	return lab_mutex_lock(mutex_spin_of(lock, "tries to lock", PC), LAB_TRY, PC);
 }
 
 EXPORTED int pthread_spin_unlock(pthread_spinlock_t *lock)

@@ -56,7 +56,8 @@ void lab_once(const void *once, void (*function)(void), uintptr_t pc)
 
 EXPORTED int pthread_once(pthread_once_t *once, void (*call)(void))
 {
-	FORWARD_INIT(pthread_once, (once, call), once, .kind = LAB_ONCE, .round = 1);
+	const struct lab_made made = {(uintptr_t)once, LAB_ONCE, .round = 1};
+	FORWARD_INIT(pthread_once, (once, call), made);
 	lab_once(once, call, PC);
 	return 0;
 }
@@ -77,7 +78,7 @@ static struct {
 	void (*destroy)(void *);
 } keys[KEYS];
 
-struct values {
+static struct values {
 	uint32_t generation;
 	void *of[KEYS];
 	uint32_t used[KEYS]; /* the clock of the thread's last use */
@@ -87,8 +88,7 @@ struct values {
 		void *object;
 	} * destructors;
 	size_t n_destructors, room;
-};
-static struct values *values[LAB_THREADS];
+} values[LAB_THREADS];
 static unsigned n_early; /* the index of the first key that an execution makes */
 static unsigned n_keys;
 static uint32_t keys_generation;
@@ -127,9 +127,7 @@ void lab_key_made(unsigned key, void (*destroy)(void *), uintptr_t pc)
 static struct values *once_values(unsigned thread)
 {
 	static __typeof__(pthread_getspecific) *real;
-	struct values *v = values[thread];
-	if (!v)
-		v = values[thread] = lab_needed(calloc(1, sizeof *v));
+	struct values *v = &values[thread];
 	if (v->generation == lab.generation)
 		return v;
 	real = real ? real : REAL(pthread_getspecific);
@@ -154,9 +152,9 @@ int lab_key_create(unsigned *key, void (*destroy)(void *), uintptr_t pc)
 	keys[index].destroy = destroy;
 	n_keys++;
 	for (unsigned i = 0; i < lab.n_threads; i++)
-		if (values[i] && values[i]->generation == lab.generation) {
-			values[i]->of[index] = NULL;
-			values[i]->used[index] = 0;
+		if (values[i].generation == lab.generation) {
+			values[i].of[index] = NULL;
+			values[i].used[index] = 0;
 		}
 	*key = FIRST + index;
 	return 0;
@@ -175,7 +173,7 @@ int lab_key_delete(unsigned key, uintptr_t pc)
 	lab_shared_step(LAB_SHARED_KEYS, pc);
 	const unsigned index = once_key_index(key, "deletes", pc);
 	for (unsigned i = 0; i < lab.n_threads; i++)
-		if (values[i] && values[i]->generation == lab.generation && !lab_is_known(i, values[i]->used[index]))
+		if (values[i].generation == lab.generation && !lab_is_known(i, values[i].used[index]))
 			lab_misuse(pc, "deletes a key, but its use by %s is not ordered before", lab.threads[i].name);
 	keys[index].deleted = lab.generation;
 	return 0;
@@ -239,15 +237,13 @@ void lab_keys_visit(void (*visit)(uintptr_t value, void *arg), void *arg)
 	for (unsigned t = 0; t < lab.n_threads; t++) {
 		if (t > 0 && lab.threads[t].state == LAB_DONE)
 			continue; /* nothing can read the values of a thread that has ended */
-		for (unsigned i = 0; values[t] && values[t]->generation == lab.generation && i < once_keys_made(); i++)
-			visit((uintptr_t)values[t]->of[i], arg);
+		for (unsigned i = 0; values[t].generation == lab.generation && i < once_keys_made(); i++)
+			visit((uintptr_t)values[t].of[i], arg);
 	}
 }
 
 /* The C++ runtime calls this when a thread has made its thread-local variable. */
-EXPORTED int __cxa_thread_atexit_impl(void (*call)(void *), void *object, void *module);
-
-int __cxa_thread_atexit_impl(void (*call)(void *), void *object, void *module)
+DECLARED(int, __cxa_thread_atexit_impl, void (*call)(void *), void *object, void *module)
 {
 	FORWARD(__cxa_thread_atexit_impl, (call, object, module));
 	struct values *v = once_values(lab.self->id);

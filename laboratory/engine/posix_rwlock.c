@@ -14,18 +14,9 @@ static bool rwlock_is_static(const pthread_rwlock_t *lock)
 	return lab_is_zero(&copy, sizeof copy);
 }
 
-/* Makes the elements of all threads that exist valid. */
-static void rwlock_widen(struct lab_object *o)
-{
-	for (; o->width < lab.n_threads; o->width++)
-		o->reads[o->width] = 0;
-}
-
 static struct lab_object *rwlock_of(pthread_rwlock_t *lock, const char *what, uintptr_t pc)
 {
-	struct lab_object *o = lab_object_use(lock, LAB_RWLOCK, lock && rwlock_is_static(lock), what, pc);
-	rwlock_widen(o);
-	return o;
+	return lab_object_use(lock, LAB_RWLOCK, lock && rwlock_is_static(lock), what, pc);
 }
 
 static bool rwlock_can_read(const struct lab_object *o, const struct lab_thread *thread)
@@ -55,7 +46,6 @@ static bool rwlock_can_read_enqueued(const struct lab_object *o, const struct la
 
 static int rwlock_take_read(struct lab_object *o, uintptr_t pc)
 {
-	rwlock_widen(o);
 	if (o->reads[lab.self->id] == UINT8_MAX)
 		return EAGAIN;
 	o->reads[lab.self->id]++;
@@ -73,50 +63,58 @@ static int rwlock_take_write(struct lab_object *o, uintptr_t pc)
 	return 0;
 }
 
-static int rwlock_lock_read(struct lab_object *o, int64_t deadline, uintptr_t pc)
+static int rwlock_wait_read(struct lab_op op, struct lab_object *o, int64_t deadline)
 {
-	const struct lab_op op = lab_sync_op(LAB_SYNC_RDLOCK, o->address, pc);
-	if (deadline == LAB_INVALID)
-		return EINVAL;
-	if (o->owner == (int)lab.self->id)
-		return EDEADLK;
-	const bool behind = lab.steered && lab_steer_is_behind(o, deadline != INT64_MAX, pc);
+	const bool behind = lab.steered && lab_steer_is_behind(o, deadline != INT64_MAX, op.pc);
 	if (behind && deadline == INT64_MAX)
 		lab_thread_await(op, o, lab_never);
-	int result = behind ? -ETIMEDOUT : lab_object_wait(op, o, rwlock_can_read, deadline);
+	const int result = behind ? -ETIMEDOUT : lab_object_wait(op, o, rwlock_can_read, deadline);
 	if (result == 0 && !lab.steered && lab_rwlock_has_writer(o) && lab_choose(LAB_PICK_INPUT, 2) == 1)
-		result = lab_object_wait(op, o, rwlock_can_read_enqueued, deadline);
-	result = result == 0 ? rwlock_take_read(o, pc) : ETIMEDOUT;
-	lab_sync_event(op, result);
+		return lab_object_wait(op, o, rwlock_can_read_enqueued, deadline);
 	return result;
 }
 
-static int rwlock_lock_write(struct lab_object *o, int64_t deadline, uintptr_t pc)
+static int rwlock_wait_write(struct lab_op op, struct lab_object *o, int64_t deadline)
 {
-	const struct lab_op op = lab_sync_op(LAB_SYNC_WRLOCK, o->address, pc);
-	if (deadline == LAB_INVALID)
-		return EINVAL;
-	if (o->owner == (int)lab.self->id)
-		return EDEADLK;
-	if (lab_object_reads(o, lab.self->id) > 0)
-		lab_misuse(pc, "locks %s for writing while it holds it for reading, so it waits for itself",
+	if (o->reads[lab.self->id] > 0)
+		lab_misuse(op.pc, "locks %s for writing while it holds it for reading, so it waits for itself",
 		           lab_object_name(o));
 	if (!lab.steered)
-		(void)lab_object_point(LAB_SYNC_ENQUEUE, o, pc);
-	(void)lab_steer_line(o, 1, pc);
-	int result = lab_object_wait(op, o, rwlock_can_write, deadline);
+		(void)lab_object_point(LAB_SYNC_ENQUEUE, o, op.pc);
+	(void)lab_steer_line(o, 1, op.pc);
+	const int result = lab_object_wait(op, o, rwlock_can_write, deadline);
 	if (result != 0)
 		lab_object_changed(o); /* readers may be enqueued behind it */
-	result = result == 0 ? rwlock_take_write(o, pc) : ETIMEDOUT;
-	(void)lab_steer_line(o, UINT64_MAX, pc);
+	return result;
+}
+
+static int rwlock_lock(pthread_rwlock_t *lock, bool write, int64_t deadline, uintptr_t pc)
+{
+	const bool tries = deadline == LAB_TRY;
+	struct lab_object *o = rwlock_of(lock, tries ? "tries to lock" : "locks", pc);
+	const struct lab_op op = lab_sync_op((write ? LAB_SYNC_WRLOCK : LAB_SYNC_RDLOCK) + tries, o->address, pc);
+	if (deadline == LAB_INVALID)
+		return EINVAL;
+	if (o->owner == (int)lab.self->id && !tries)
+		return EDEADLK;
+	int result = tries   ? lab_object_wait(op, o, write ? rwlock_can_write : rwlock_can_read, deadline)
+	             : write ? rwlock_wait_write(op, o, deadline)
+	                     : rwlock_wait_read(op, o, deadline);
+	if (result != 0)
+		result = tries ? EBUSY : ETIMEDOUT;
+	else
+		result = write ? rwlock_take_write(o, pc) : rwlock_take_read(o, pc);
+	if (write && !tries)
+		(void)lab_steer_line(o, UINT64_MAX, pc);
 	lab_sync_event(op, result);
 	return result;
 }
 
 EXPORTED int pthread_rwlock_init(pthread_rwlock_t *lock, const pthread_rwlockattr_t *attributes)
 {
-	FORWARD_INIT(pthread_rwlock_init, (lock, attributes), lock, .kind = LAB_RWLOCK);
-	(void)lab_object_init(lock, LAB_RWLOCK, PC);
+	const struct lab_made made = {(uintptr_t)lock, LAB_RWLOCK};
+	FORWARD_INIT(pthread_rwlock_init, (lock, attributes), made);
+	lab_object_init(made, PC);
 	memset(lock, 0, sizeof *lock);
 	return 0;
 }
@@ -131,59 +129,49 @@ EXPORTED int pthread_rwlock_destroy(pthread_rwlock_t *lock)
 EXPORTED int pthread_rwlock_rdlock(pthread_rwlock_t *lock)
 {
 	FORWARD(pthread_rwlock_rdlock, (lock));
-	return rwlock_lock_read(rwlock_of(lock, "locks", PC), INT64_MAX, PC);
+	return rwlock_lock(lock, false, INT64_MAX, PC);
 }
 
 EXPORTED int pthread_rwlock_timedrdlock(pthread_rwlock_t *lock, const struct timespec *until)
 {
 	FORWARD(pthread_rwlock_timedrdlock, (lock, until));
-	return rwlock_lock_read(rwlock_of(lock, "locks", PC), lab_deadline(until, CLOCK_REALTIME), PC);
+	return rwlock_lock(lock, false, lab_deadline(until, CLOCK_REALTIME), PC);
 }
 
 EXPORTED int pthread_rwlock_clockrdlock(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *until)
 {
 	FORWARD(pthread_rwlock_clockrdlock, (lock, clock, until));
-	return rwlock_lock_read(rwlock_of(lock, "locks", PC), lab_deadline(until, clock), PC);
+	return rwlock_lock(lock, false, lab_deadline(until, clock), PC);
 }
 
 EXPORTED int pthread_rwlock_wrlock(pthread_rwlock_t *lock)
 {
 	FORWARD(pthread_rwlock_wrlock, (lock));
-	return rwlock_lock_write(rwlock_of(lock, "locks", PC), INT64_MAX, PC);
+	return rwlock_lock(lock, true, INT64_MAX, PC);
 }
 
 EXPORTED int pthread_rwlock_timedwrlock(pthread_rwlock_t *lock, const struct timespec *until)
 {
 	FORWARD(pthread_rwlock_timedwrlock, (lock, until));
-	return rwlock_lock_write(rwlock_of(lock, "locks", PC), lab_deadline(until, CLOCK_REALTIME), PC);
+	return rwlock_lock(lock, true, lab_deadline(until, CLOCK_REALTIME), PC);
 }
 
 EXPORTED int pthread_rwlock_clockwrlock(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *until)
 {
 	FORWARD(pthread_rwlock_clockwrlock, (lock, clock, until));
-	return rwlock_lock_write(rwlock_of(lock, "locks", PC), lab_deadline(until, clock), PC);
-}
-
-static int rwlock_try(pthread_rwlock_t *lock, bool write, uintptr_t pc)
-{
-	struct lab_object *o = rwlock_of(lock, "tries to lock", pc);
-	const struct lab_op op = lab_sync_op(write ? LAB_SYNC_TRYWRLOCK : LAB_SYNC_TRYRDLOCK, o->address, pc);
-	const bool can = lab_object_try(op, o, write ? rwlock_can_write : rwlock_can_read);
-	const int result = !can ? EBUSY : write ? rwlock_take_write(o, pc) : rwlock_take_read(o, pc);
-	lab_sync_event(op, result);
-	return result;
+	return rwlock_lock(lock, true, lab_deadline(until, clock), PC);
 }
 
 EXPORTED int pthread_rwlock_tryrdlock(pthread_rwlock_t *lock)
 {
 	FORWARD(pthread_rwlock_tryrdlock, (lock));
-	return rwlock_try(lock, false, PC);
+	return rwlock_lock(lock, false, LAB_TRY, PC);
 }
 
 EXPORTED int pthread_rwlock_trywrlock(pthread_rwlock_t *lock)
 {
 	FORWARD(pthread_rwlock_trywrlock, (lock));
-	return rwlock_try(lock, true, PC);
+	return rwlock_lock(lock, true, LAB_TRY, PC);
 }
 
 EXPORTED int pthread_rwlock_unlock(pthread_rwlock_t *lock)
@@ -197,7 +185,7 @@ EXPORTED int pthread_rwlock_unlock(pthread_rwlock_t *lock)
 		o->owner = LAB_NOBODY;
 		lab_view_copy(&o->view, &lab.self->view);
 		lab_view_clear(&o->readers);
-	} else if (lab_object_reads(o, self) > 0) {
+	} else if (o->reads[self] > 0) {
 		lab_steer_step(o, LAB_SYNC_RDUNLOCK);
 		o->reads[self]--;
 		o->count--;

@@ -5,22 +5,10 @@
 #include <limits.h>
 #include <semaphore.h>
 
-static struct lab_object *sem_of(sem_t *sem, const char *what, uintptr_t pc)
-{
-	return lab_object_use(sem, LAB_SEM, false, what, pc);
-}
-
 static bool sem_can_take(const struct lab_object *o, const struct lab_thread *thread)
 {
 	(void)thread;
 	return o->count > 0;
-}
-
-static void sem_take(struct lab_object *o)
-{
-	o->count--;
-	lab_object_acquire(&o->view);
-	lab_object_taken(o);
 }
 
 /* The step, with the permits that are left. */
@@ -31,30 +19,35 @@ static void sem_event(struct lab_op op, const struct lab_object *o, int result)
 
 static int sem_down(sem_t *sem, int64_t deadline, uintptr_t pc)
 {
-	struct lab_object *o = sem_of(sem, "takes a permit of", pc);
+	const enum lab_sync what = deadline == LAB_TRY ? LAB_SYNC_TRYDOWN : LAB_SYNC_DOWN;
+	struct lab_object *o = lab_object_use(sem, LAB_SEM, false, lab_sync_verb(what), pc);
 	if (deadline == LAB_INVALID)
 		return lab_error(EINVAL);
-	const struct lab_op op = lab_sync_op(LAB_SYNC_DOWN, (uintptr_t)sem, pc);
-	int result = lab_object_wait(op, o, sem_can_take, deadline);
-	if (result == 0)
-		sem_take(o);
-	sem_event(op, o, -result);
-	return lab_error(-result);
+	const struct lab_op op = lab_sync_op(what, (uintptr_t)sem, pc);
+	const int result = -lab_object_wait(op, o, sem_can_take, deadline);
+	if (result == 0) {
+		o->count--;
+		lab_object_acquire(&o->view);
+		lab_object_taken(o);
+	}
+	sem_event(op, o, result);
+	return lab_error(result);
 }
 
 EXPORTED int sem_init(sem_t *sem, int shared, unsigned value)
 {
-	FORWARD_INIT(sem_init, (sem, shared, value), sem, .kind = LAB_SEM, .count = value);
+	const struct lab_made made = {(uintptr_t)sem, LAB_SEM, .count = value};
+	FORWARD_INIT(sem_init, (sem, shared, value), made);
 	if (value > (unsigned)SEM_VALUE_MAX)
 		return lab_error(EINVAL);
-	lab_object_init(sem, LAB_SEM, PC)->count = value;
+	lab_object_init(made, PC);
 	return 0;
 }
 
 EXPORTED int sem_destroy(sem_t *sem)
 {
 	FORWARD(sem_destroy, (sem));
-	lab_object_destroy(sem_of(sem, "destroys", PC), PC);
+	lab_object_destroy(lab_object_use(sem, LAB_SEM, false, "destroys", PC), PC);
 	return 0;
 }
 
@@ -79,19 +72,13 @@ EXPORTED int sem_clockwait(sem_t *restrict sem, clockid_t clock, const struct ti
 EXPORTED int sem_trywait(sem_t *sem)
 {
 	FORWARD(sem_trywait, (sem));
-	struct lab_object *o = sem_of(sem, "tries to take a permit of", PC);
-	const struct lab_op op = lab_sync_op(LAB_SYNC_TRYDOWN, (uintptr_t)sem, PC);
-	const int result = lab_object_try(op, o, sem_can_take) ? 0 : EAGAIN;
-	if (result == 0)
-		sem_take(o);
-	sem_event(op, o, result);
-	return lab_error(result);
+	return sem_down(sem, LAB_TRY, PC);
 }
 
 EXPORTED int sem_post(sem_t *sem)
 {
 	FORWARD(sem_post, (sem));
-	struct lab_object *o = sem_of(sem, "posts", PC);
+	struct lab_object *o = lab_object_use(sem, LAB_SEM, false, "posts", PC);
 	const struct lab_op op = lab_object_point(LAB_SYNC_UP, o, PC);
 	const int result = o->count == (unsigned)SEM_VALUE_MAX ? EOVERFLOW : 0;
 	lab_steer_step(o, LAB_SYNC_UP);
@@ -107,7 +94,7 @@ EXPORTED int sem_post(sem_t *sem)
 EXPORTED int sem_getvalue(sem_t *restrict sem, int *restrict value)
 {
 	FORWARD(sem_getvalue, (sem, value));
-	struct lab_object *o = sem_of(sem, "reads the value of", PC);
+	struct lab_object *o = lab_object_use(sem, LAB_SEM, false, "reads the value of", PC);
 	const struct lab_op op = lab_sync_op(LAB_SYNC_VALUE, (uintptr_t)sem, PC);
 	const unsigned seen = lab_object_try(op, o, sem_can_take);
 	LAB_STORE(value, PC, (int)(lab.steered ? seen : o->count));
@@ -116,11 +103,6 @@ EXPORTED int sem_getvalue(sem_t *restrict sem, int *restrict value)
 }
 
 /* --- barriers --- */
-
-static struct lab_object *sem_barrier_of(pthread_barrier_t *barrier, const char *what, uintptr_t pc)
-{
-	return lab_object_use(barrier, LAB_BARRIER, false, what, pc);
-}
 
 /* Of the threads that have come to the barrier, and the running one, the lowest. */
 static struct lab_thread *sem_barrier_first(const struct lab_object *o)
@@ -161,17 +143,18 @@ static void sem_barrier_open(struct lab_object *o)
 EXPORTED int pthread_barrier_init(pthread_barrier_t *restrict barrier, const pthread_barrierattr_t *restrict attributes,
                                   unsigned count)
 {
-	FORWARD_INIT(pthread_barrier_init, (barrier, attributes, count), barrier, .kind = LAB_BARRIER, .limit = count);
+	const struct lab_made made = {(uintptr_t)barrier, LAB_BARRIER, .limit = count};
+	FORWARD_INIT(pthread_barrier_init, (barrier, attributes, count), made);
 	if (count == 0)
 		return EINVAL;
-	lab_object_init(barrier, LAB_BARRIER, PC)->limit = count;
+	lab_object_init(made, PC);
 	return 0;
 }
 
 EXPORTED int pthread_barrier_destroy(pthread_barrier_t *barrier)
 {
 	FORWARD(pthread_barrier_destroy, (barrier));
-	lab_object_destroy(sem_barrier_of(barrier, "destroys", PC), PC);
+	lab_object_destroy(lab_object_use(barrier, LAB_BARRIER, false, "destroys", PC), PC);
 	return 0;
 }
 
@@ -179,7 +162,7 @@ EXPORTED int pthread_barrier_destroy(pthread_barrier_t *barrier)
 EXPORTED int pthread_barrier_wait(pthread_barrier_t *barrier)
 {
 	FORWARD(pthread_barrier_wait, (barrier));
-	struct lab_object *o = sem_barrier_of(barrier, "arrives at", PC);
+	struct lab_object *o = lab_object_use(barrier, LAB_BARRIER, false, "arrives at", PC);
 	const struct lab_op op = lab_object_point(LAB_SYNC_ARRIVE, o, PC);
 	if (lab.steered)
 		lab_steer_arrive(o);

@@ -66,17 +66,13 @@ static _Noreturn void thread_unwind(uintptr_t pc)
 }
 
 /*
- * The macros pthread_cleanup_push() and pthread_cleanup_pop() call these functions. The last one is
- * called after a handler.
+ * The macros pthread_cleanup_push() and pthread_cleanup_pop() call lab_cleanup_push(),
+ * lab_cleanup_pop(), and after a handler lab_cleanup_next().
  */
-EXPORTED void lab_cleanup_push(__pthread_unwind_buf_t *buffer) __asm__("__pthread_register_cancel");
-EXPORTED void lab_cleanup_pop(__pthread_unwind_buf_t *buffer) __asm__("__pthread_unregister_cancel");
-EXPORTED _Noreturn void lab_cleanup_next(__pthread_unwind_buf_t *buffer) __asm__("__pthread_unwind_next");
-
 #define FORWARD_CLEANUP(call, symbol)                                                                                  \
 	FORWARD_UNLESS(OURS(), call, (__typeof__(call) *)dlsym(RTLD_NEXT, symbol), (buffer))
 
-EXPORTED void lab_cleanup_push(__pthread_unwind_buf_t *buffer)
+DECLARED_AS("__pthread_register_cancel", void, lab_cleanup_push, __pthread_unwind_buf_t *buffer)
 {
 	FORWARD_CLEANUP(lab_cleanup_push, "__pthread_register_cancel");
 	struct posix_thread *t = thread_self();
@@ -85,13 +81,13 @@ EXPORTED void lab_cleanup_push(__pthread_unwind_buf_t *buffer)
 	t->cleanup = buffer;
 }
 
-EXPORTED void lab_cleanup_pop(__pthread_unwind_buf_t *buffer)
+DECLARED_AS("__pthread_unregister_cancel", void, lab_cleanup_pop, __pthread_unwind_buf_t *buffer)
 {
 	FORWARD_CLEANUP(lab_cleanup_pop, "__pthread_unregister_cancel");
 	thread_self()->cleanup = buffer->__pad[CLEANUP_BEFORE];
 }
 
-EXPORTED _Noreturn void lab_cleanup_next(__pthread_unwind_buf_t *buffer)
+DECLARED_AS("__pthread_unwind_next", _Noreturn void, lab_cleanup_next, __pthread_unwind_buf_t *buffer)
 {
 	if (OURS())
 		thread_unwind(PC);
@@ -178,19 +174,20 @@ static unsigned thread_id(unsigned long thread, const char *what, uintptr_t pc)
 	return id;
 }
 
-int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadline, uintptr_t pc)
+int lab_posix_join(unsigned long thread, void **result, int64_t deadline, uintptr_t pc)
 {
-	if (!wait || deadline != INT64_MAX)
+	if (deadline != INT64_MAX)
 		/* the thread may have ended */
 		lab_point((struct lab_op){.kind = LAB_RELAX, .pc = pc});
 	const unsigned id = thread_id(thread, "joins", pc);
 	struct posix_thread *t = thread_info(id);
 	if (id == lab.self->id)
 		return EDEADLK;
-	if (lab.threads[id].state != LAB_DONE && (!wait || deadline <= lab.now))
-		return wait ? ETIMEDOUT : EBUSY;
+	if (lab.threads[id].state != LAB_DONE && deadline <= lab.now)
+		return deadline == LAB_TRY ? EBUSY : ETIMEDOUT;
 	t->waited_for = true;
-	const bool late = lab_join(&lab.threads[id], deadline, pc) != 0;
+	/* A thread for which a try goes on has ended, so the graphs have the join. */
+	const bool late = lab_join(&lab.threads[id], deadline == LAB_TRY ? INT64_MAX : deadline, pc) != 0;
 	t->waited_for = false;
 	if (late)
 		return ETIMEDOUT;
@@ -236,19 +233,19 @@ EXPORTED int pthread_create(pthread_t *restrict thread, const pthread_attr_t *re
 EXPORTED int pthread_join(pthread_t thread, void **result)
 {
 	FORWARD(pthread_join, (thread, result));
-	return lab_posix_join(thread, result, true, INT64_MAX, PC);
+	return lab_posix_join(thread, result, INT64_MAX, PC);
 }
 
 EXPORTED int pthread_tryjoin_np(pthread_t thread, void **result)
 {
 	FORWARD(pthread_tryjoin_np, (thread, result));
-	return lab_posix_join(thread, result, false, INT64_MAX, PC);
+	return lab_posix_join(thread, result, LAB_TRY, PC);
 }
 
 EXPORTED int pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec *until)
 {
 	FORWARD(pthread_timedjoin_np, (thread, result, until));
-	return lab_posix_join(thread, result, true, lab_deadline(until, CLOCK_REALTIME), PC);
+	return lab_posix_join(thread, result, lab_deadline(until, CLOCK_REALTIME), PC);
 }
 
 EXPORTED int pthread_detach(pthread_t thread)
@@ -461,7 +458,7 @@ static int thread_getcpu(void)
 	return (set & (set - 1)) == 0 ? __builtin_ctzll(set) : (int)lab_input(LAB_PROCESSORS, PC);
 }
 
-const struct lab_call lab_thread_calls[] = {
+LAB_CALLS = {
     LAB_CALL("pthread_setcancelstate", thread_setcancelstate),
     LAB_CALL("pthread_setcanceltype", thread_setcanceltype),
     LAB_CALL("pthread_sigmask", thread_sigmask),
@@ -471,5 +468,4 @@ const struct lab_call lab_thread_calls[] = {
     LAB_CALL("sched_setaffinity", thread_sched_setaffinity),
     LAB_CALL("sched_getaffinity", thread_sched_getaffinity),
     LAB_CALL("sched_getcpu", thread_getcpu),
-    {NULL, NULL},
 };

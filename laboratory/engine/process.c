@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a program has of its process besides threads: an environment, processors, actions for
- * signals, and memory that it maps. Each execution begins with the same.
+ * What a program has of its process besides threads: a locale, processors, actions for signals, and
+ * memory that it maps. Each execution begins with the same.
  */
 #include "posix.h"
 #include "program.h"
@@ -10,57 +10,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-/* --- the environment --- */
-
-/*
- * The environment. Before each execution it is copied to one address, since the program may change
- * the array and the strings.
- */
-static struct {
-	char **at;      /* the copy */
-	size_t size;    /* size of the image: the array, then the strings */
-	char **pattern; /* the image's array, whose pointers point into the copy */
-	char **tools;   /* the environment of the tool, between executions */
-} environment;
-
-static void environment_make(char **at)
-{
-	size_t n = 0, size = 0;
-	for (; environment.tools[n]; n++)
-		size += strlen(environment.tools[n]) + 1;
-	environment.at = at;
-	environment.size = ((n + 1) * sizeof *at + size + 15) & ~(size_t)15; /* pointers follow */
-	free(environment.pattern);
-	environment.pattern = lab_needed(calloc(1, environment.size));
-	char *text = (char *)(environment.pattern + n + 1);
-	for (size_t i = 0; i < n; i++) {
-		environment.pattern[i] = (char *)at + (text - (char *)environment.pattern);
-		text = stpcpy(text, environment.tools[i]) + 1;
-	}
-}
-
-size_t lab_environment_size(void)
-{
-	if (!environment.tools) {
-		environment.tools = environ;
-		environment_make(NULL);
-	}
-	return environment.size;
-}
-
-char **lab_environment_begin(char **at)
-{
-	if (environment.at != at)
-		environment_make(at);
-	environ = memcpy(at, environment.pattern, environment.size);
-	return environ;
-}
-
-void lab_environment_end(void)
-{
-	environ = environment.tools;
-}
 
 /* There is only one locale. */
 static char *process_setlocale(int category, const char *locale)
@@ -362,7 +311,7 @@ void lab_process_reset(void)
 }
 
 #define CALL(name) LAB_CALL(#name, process_##name)
-const struct lab_call lab_process_calls[] = {
+LAB_CALLS = {
     CALL(setlocale),
     CALL(sysconf),
     LAB_CALL("__sysconf", process_sysconf),
@@ -391,5 +340,4 @@ const struct lab_call lab_process_calls[] = {
     LAB_CALL("mlock", process_succeed),
     LAB_CALL("munlock", process_succeed),
     LAB_CALL("__register_atfork", process_succeed), /* pthread_atfork(): the model has no fork() */
-    {NULL, NULL},
 };

@@ -5,9 +5,9 @@
  * new thread begins with the initial values of its thread-locals.
  */
 #include "program.h"
+#include "layout.h"
 #include "posix.h"
 #include "unknown.h"
-#include <stdarg.h>
 #include <unistd.h>
 
 /* --- output --- */
@@ -25,9 +25,11 @@ void lab_print(const char *text, size_t size)
 	n_printed += n;
 }
 
+static char **tools_environment; /* the environment of the tool, between executions */
+
 void lab_program_show(void)
 {
-	lab_environment_end();
+	environ = tools_environment;
 	for (size_t done = 0; done < n_printed;) {
 		const ssize_t n = write(STDOUT_FILENO, printed + done, n_printed - done);
 		if (n <= 0)
@@ -64,16 +66,7 @@ static int program_add_at_exit(struct at_exit function)
 	return 0;
 }
 
-EXPORTED int __cxa_atexit(void (*function)(void *), void *arg, void *module);
-
-EXPORTED int atexit(void (*function)(void))
-{
-	FORWARD_UNLESS(OURS() && lab.program, __cxa_atexit, REAL(__cxa_atexit),
-	               ((void (*)(void *))function, NULL, NULL));
-	return program_add_at_exit((struct at_exit){function, NULL, PC});
-}
-
-int __cxa_atexit(void (*function)(void *), void *arg, void *module)
+DECLARED(int, __cxa_atexit, void (*function)(void *), void *arg, void *module)
 {
 	const struct at_exit f = {(void (*)(void))function, arg, PC};
 	if (lab_is_constructor(PC)) {
@@ -82,6 +75,13 @@ int __cxa_atexit(void (*function)(void *), void *arg, void *module)
 	}
 	FORWARD_UNLESS(OURS() && lab.program, __cxa_atexit, REAL(__cxa_atexit), (function, arg, module));
 	return program_add_at_exit(f);
+}
+
+EXPORTED int atexit(void (*function)(void))
+{
+	FORWARD_UNLESS(OURS() && lab.program, __cxa_atexit, REAL(__cxa_atexit),
+	               ((void (*)(void *))function, NULL, NULL));
+	return program_add_at_exit((struct at_exit){function, NULL, PC});
 }
 
 /* --- the end --- */
@@ -214,17 +214,6 @@ EXPORTED _Noreturn void abort(void)
 	__builtin_trap();
 }
 
-void lab_unmodelled(uintptr_t pc, const char *format, ...)
-{
-	char text[400];
-	va_list args;
-	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
-	va_end(args);
-	lab.signature = pc;
-	lab_fail(LAB_UNMODELLED, "%s %s (%s)", lab.self->name, text, lab_site_name(lab_own_place(pc)));
-}
-
 /* --- the begin --- */
 
 void lab_program_reset(void)
@@ -243,32 +232,50 @@ void lab_program_reset(void)
 	lab_unknown_reset();
 }
 
-size_t lab_program_size(void)
+/*
+ * The arguments and the environment: their two arrays, and then the strings. Before each execution
+ * they are copied to the state, since the program may change them. The pointers in the image point
+ * into that copy.
+ */
+static char **image;
+static size_t image_size;
+
+/* Returns the source of an element of the two arrays. */
+static const char *program_text(size_t i)
 {
-	size_t size = lab_environment_size() + (lab_config.argc + 1) * sizeof(char *);
-	for (unsigned i = 0; i < lab_config.argc; i++)
-		size += strlen(lab_config.argv[i]) + 1;
-	return size;
+	const size_t argc = lab_config.argc;
+	return i < argc ? lab_config.argv[i] : i == argc ? NULL : tools_environment[i - argc - 1];
 }
 
-/* Returns a copy of the arguments. Each execution has its own, since main() may change them. */
-static char **program_arguments(char **argv)
+size_t lab_program_size(void)
 {
-	char *at = (char *)(argv + lab_config.argc + 1);
-	for (unsigned i = 0; i < lab_config.argc; i++) {
-		argv[i] = at;
-		at = stpcpy(at, lab_config.argv[i]) + 1;
+	const char *text;
+	size_t n = 0;
+	if (image)
+		return image_size;
+	tools_environment = environ;
+	for (; (text = program_text(n)) || n <= lab_config.argc; n++)
+		image_size += text ? strlen(text) + 1 : 0;
+	const size_t pointers = (n + 1) * sizeof *image;
+	image_size += pointers;
+	image = lab_needed(calloc(1, image_size));
+	char *at = (char *)image + pointers;
+	for (size_t i = 0; i < n; i++) {
+		text = program_text(i);
+		if (!text)
+			continue;
+		image[i] = (char *)LAB_BASE + (at - (char *)image);
+		at = stpcpy(at, text) + 1;
 	}
-	argv[lab_config.argc] = NULL;
-	return argv;
+	return image_size;
 }
 
 _Noreturn void lab_program_main(void)
 {
-	char **environment = lab_environment_begin(lab.state);
-	char **argv = program_arguments((char **)((char *)lab.state + lab_environment_size()));
+	char **argv = memcpy(lab.state, image, image_size);
+	environ = argv + lab_config.argc + 1;
 	lab.acting = true;
-	lab_program_exit((int)lab_call_back((void (*)(void))lab_running->main, lab_config.argc, (uintptr_t)argv,
-	                                    (uintptr_t)environment),
-	                 0);
+	lab_program_exit(
+	    (int)lab_call_back((void (*)(void))lab_running->main, lab_config.argc, (uintptr_t)argv, (uintptr_t)environ),
+	    0);
 }

@@ -19,17 +19,14 @@ _Noreturn void lab_program_last(uintptr_t pc);
 void lab_print(const char *text, size_t size);
 /* Prints the output of the execution that is reported. */
 void lab_program_show(void);
-/* Returns how many bytes the environment and the arguments take in the state. */
+/* Returns how many bytes the arguments and the environment take in the state. */
 size_t lab_program_size(void);
 /* --- libc.c --- */
 void lab_libc_reset(void);
 uint64_t lab_random(void); /* a random number of the running thread */
 _Noreturn void lab_no_file(const char *name, uintptr_t pc);
 void lab_io_reset(void);
-/* --- process.c: the environment of an execution is at `at` --- */
-size_t lab_environment_size(void);
-char **lab_environment_begin(char **at);
-void lab_environment_end(void);
+/* --- process.c --- */
 void lab_process_reset(void);
 /* Returns whether the program goes on after that signal: it ignores, blocks or handles it. */
 bool lab_process_survives(int number, uintptr_t pc);

@@ -3,8 +3,7 @@
  * The functions of other objects that a program calls and the engine does not export. After
  * loading, the relocations of the program for these functions are redirected to this file:
  *
- * - A function that the engine replaces (lab_thread_calls and other tables) goes to its
- *   replacement.
+ * - A function that the engine replaces (LAB_CALLS) goes to its replacement.
  * - A function in the list below goes to the C library. Before that, the model learns what the
  *   function touches.
  * - Any other function would block, would run beside the model, or would leave something behind for
@@ -153,7 +152,7 @@ static bool unknown_is_harmless_library(const char *library, const char *name)
 #define TEXT(n) TEXT_OF(n)
 #define TEXT_OF(n) #n
 static struct stub {
-	char name[64], library[48];
+	const char *name, *library;
 	const char *touches; /* NULL if a call ends the execution */
 	void *real;
 } stubs[STUBS];
@@ -258,9 +257,7 @@ static void unknown_touch(const char *at, const uintptr_t *args, uintptr_t pc)
 	}
 }
 
-EXPORTED void *lab_stub(const uintptr_t *args, unsigned index, uintptr_t pc);
-
-void *lab_stub(const uintptr_t *args, unsigned index, uintptr_t pc)
+DECLARED(void *, lab_stub, const uintptr_t *args, unsigned index, uintptr_t pc)
 {
 	const struct stub *s = &stubs[index];
 	const bool libc = strncmp(s->library, "libc.so", 7) == 0;
@@ -347,22 +344,8 @@ struct dynamic {
 	bool static_tls;
 };
 
-/* the addresses of this program, which implements what it exports */
-static uintptr_t own_begin, own_end;
-
-static int unknown_find_self(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	(void)size;
-	(void)arg;
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-		if (p->p_type != PT_LOAD)
-			continue;
-		own_begin = own_begin ? own_begin : info->dlpi_addr + p->p_vaddr;
-		own_end = info->dlpi_addr + p->p_vaddr + p->p_memsz;
-	}
-	return 1; /* the first object is the program */
-}
+/* the addresses of this program, which implements what it exports: the linker defines the two */
+extern const char __executable_start[], _end[];
 
 static bool unknown_read(void *handle, struct dynamic *d)
 {
@@ -393,22 +376,17 @@ static void *unknown_stub(const char *name, const char *library, const char *tou
 		return real;
 	if (at == n_stubs && n_stubs < STUBS - 1)
 		n_stubs++;
-	snprintf(stubs[at].name, sizeof stubs[at].name, "%s", name);
-	snprintf(stubs[at].library, sizeof stubs[at].library, "%s", library);
-	stubs[at].touches = touches;
-	stubs[at].real = real;
+	stubs[at] = (struct stub){name, library, touches, real};
 	return (void *)(lab_stubs + (size_t)at * STUB_SIZE);
 }
 
 static void *unknown_replacement(const char *name)
 {
-	static const struct lab_call *const tables[] = {lab_output_calls, lab_thread_calls, lab_process_calls,
-	                                                lab_io_calls,     lab_socket_calls, lab_poll_calls,
-	                                                lab_file_calls};
-	LAB_EACH (t, tables)
-		for (const struct lab_call *c = tables[t]; c->name; c++)
-			if (strcmp(c->name, name) == 0)
-				return (void *)c->function;
+	/* the linker defines the two for each section whose name is an identifier */
+	extern const struct lab_call __start_replacements[], __stop_replacements[];
+	for (const struct lab_call *c = __start_replacements; c < __stop_replacements; c++)
+		if (strcmp(c->name, name) == 0)
+			return (void *)c->function;
 	return NULL;
 }
 
@@ -427,19 +405,13 @@ static void *unknown_way(const char *name, void *target)
 	/* A target without a symbol is the variant of a function for this processor. */
 	const unsigned type = symbol ? ELF64_ST_TYPE(symbol->st_info) : STT_FUNC;
 	const char *library = basename(info.dli_fname), *touches = unknown_known(name);
-	const bool own = replacement || ((uintptr_t)target >= own_begin && (uintptr_t)target < own_end);
+	const bool own = replacement || ((const char *)target >= __executable_start && (const char *)target < _end);
 	if (type == STT_OBJECT)
 		unknown_import(target, symbol->st_size);
 	if ((type != STT_FUNC && type != STT_GNU_IFUNC) ||
 	    (touches ? !*touches : own || unknown_is_harmless_library(library, name)))
 		return real;
 	return unknown_stub(name, library, touches, real);
-}
-
-/* Returns the symbol of a relocation. If it has none, that is the first symbol, without a name. */
-static const ElfW(Sym) * unknown_symbol(const struct dynamic *d, const ElfW(Rela) * relocation)
-{
-	return &d->symbols[ELF64_R_SYM(relocation->r_info)];
 }
 
 static void unknown_redirect(uintptr_t place, void *to)
@@ -449,41 +421,31 @@ static void unknown_redirect(uintptr_t place, void *to)
 	*(void **)place = to;
 }
 
-void lab_unknown_redirect(void *handle)
+bool lab_unknown_redirect(void *handle)
 {
 	struct dynamic d;
+	bool instrumented = false;
 	if (!unknown_read(handle, &d))
-		return;
-	if (own_end == 0)
-		(void)dl_iterate_phdr(unknown_find_self, NULL);
+		return false;
 	lab_unknown_reset(); /* this is how the variables are before an execution */
 	for (unsigned t = 0; t < 2; t++) {
 		for (size_t i = 0; i < d.sizes[t]; i++) {
 			const ElfW(Rela) *r = &d.tables[t][i];
 			const unsigned type = (unsigned)ELF64_R_TYPE(r->r_info);
-			const ElfW(Sym) *symbol = unknown_symbol(&d, r);
+			const ElfW(Sym) *symbol = &d.symbols[ELF64_R_SYM(r->r_info)];
 			const char *name = d.strings + symbol->st_name;
 			const uintptr_t place = d.base + r->r_offset;
+			/* a relocation without a symbol has the first one, which is none */
 			if ((type != SLOT && type != DATA && type != POINTER) || symbol->st_shndx != SHN_UNDEF ||
-			    ELF64_R_SYM(r->r_info) == 0)
+			    symbol == d.symbols)
 				continue;
+			instrumented |= strncmp(name, "__tsan_", 7) == 0;
 			void *const to = unknown_way(name, *(void **)place);
 			if (to != *(void **)place)
 				unknown_redirect(place, to);
 		}
 	}
-}
-
-bool lab_is_instrumented(void *handle)
-{
-	struct dynamic d;
-	if (!unknown_read(handle, &d))
-		return false;
-	for (unsigned t = 0; t < 2; t++)
-		for (size_t i = 0; i < d.sizes[t]; i++)
-			if (strncmp(d.strings + unknown_symbol(&d, &d.tables[t][i])->st_name, "__tsan_", 7) == 0)
-				return true;
-	return false;
+	return instrumented;
 }
 
 size_t lab_destructors_of(void *handle, void (*const **functions)(void))

@@ -7,17 +7,15 @@
 
 /*
  * From now on, a call by that object of a function that the model does not have ends the execution.
- * `handle` comes from dlopen().
+ * `handle` comes from dlopen(). Returns whether the object was compiled with -fsanitize=thread.
  */
-void lab_unknown_redirect(void *handle);
+bool lab_unknown_redirect(void *handle);
 /* Forbids the word "proved", since the call of this function may touch more than is known. */
 void lab_unknown_is_partial(const char *name);
 /* the function that was called first of those that touch more than is known, or NULL */
 extern const char *lab_unknown_partial;
 /* Called before each execution: makes the C library forget what an earlier execution left in it. */
 void lab_unknown_reset(void);
-/* Whether the object was compiled with -fsanitize=thread. */
-bool lab_is_instrumented(void *handle);
 
 /* Returns how many functions with the attribute `destructor` the object has. `*functions` gets them. */
 size_t lab_destructors_of(void *handle, void (*const **functions)(void));

@@ -6,23 +6,22 @@
 
 /*
  * The functions of <fairlead/stress.h> outside of a model execution: on real threads, native or
- * under chaos. The engine (user.c) defines these functions, and calls this table if no execution of
- * the model is under way. laboratory/native has the table.
+ * under chaos. user.c calls these functions of laboratory/native if no execution of the model is
+ * under way.
  */
-struct lab_native_ops {
-	unsigned (*choose)(unsigned n);
-	unsigned (*ops)(unsigned n);
-	void (*relax)(void);
-	int (*futex_wait)(const void *word, uint32_t expected, int64_t deadline);
-	int (*futex_wake)(const void *word, int n);
-	int64_t (*now)(void);
-	void (*fail)(const char *file, int line, const char *what); /* also called for assert() */
-	/* Reports a wrong sample with the reason. The first report is shown. */
-	void (*wrong)(enum lab_verdict verdict, const char *message, const char *details);
-	bool (*outcome)(enum fl_stress_expect expect, bool holds, const char *label);
-};
-
-extern const struct lab_native_ops *lab_native; /* never NULL */
+unsigned native_choose(unsigned n);
+void native_relax(void);
+int native_wait(const void *word, uint32_t expected, int64_t deadline);
+int native_wake(const void *word, int n);
+void native_fail(const char *file, int line, const char *what); /* also called for assert() */
+bool native_outcome(enum fl_stress_expect expect, bool holds, const char *label);
+/* Reports a wrong sample with the reason. The first report becomes the result. */
+void native_wrong(enum lab_verdict verdict, const char *message, const char *details);
+/*
+ * Ends the run with `verdict`. Any thread may call this. The first call counts; the other threads
+ * that call it wait for the end of the process.
+ */
+_Noreturn void native_give_up(enum lab_verdict verdict, const char *message);
 
 /*
  * Called before each instrumented atomic operation of a real run, and before a wake by

@@ -6,29 +6,20 @@
  */
 #include "posix.h"
 
-EXPORTED void __VERIFIER_assume(int condition);
-EXPORTED int __VERIFIER_nondet_int(void);
-EXPORTED int __VERIFIER_thread_create(const void *attributes, void *(*start)(void *), void *arg);
-EXPORTED void *__VERIFIER_thread_join(long thread);
-EXPORTED int __VERIFIER_opt_begin(void);
-EXPORTED void *__VERIFIER_hazptr_alloc(void);
-EXPORTED void __VERIFIER_hazptr_free(void *hazard);
-EXPORTED void __VERIFIER_hazptr_retire(const void *memory);
-
 /* An execution in which the condition is false is neither complete nor a failure. */
-void __VERIFIER_assume(int condition)
+DECLARED(void, __VERIFIER_assume, int condition)
 {
 	fl_stress_assume(condition);
 }
 
 /* Each thread gets the same sequence of numbers in each execution. */
-int __VERIFIER_nondet_int(void)
+DECLARED(int, __VERIFIER_nondet_int, void)
 {
 	lab_met(LAB_MET_INPUT);
 	return rand_r(&lab.self->drawn);
 }
 
-int __VERIFIER_thread_create(const void *attributes, void *(*start)(void *), void *arg)
+DECLARED(int, __VERIFIER_thread_create, const void *attributes, void *(*start)(void *), void *arg)
 {
 	(void)attributes;
 	unsigned long thread;
@@ -40,15 +31,15 @@ int __VERIFIER_thread_create(const void *attributes, void *(*start)(void *), voi
 EXPORTED int __VERIFIER_thread_create_symmetric(const void *attributes, void *(*start)(void *), void *arg)
     __attribute__((alias("__VERIFIER_thread_create")));
 
-void *__VERIFIER_thread_join(long thread)
+DECLARED(void *, __VERIFIER_thread_join, long thread)
 {
 	void *result = NULL;
-	(void)lab_posix_join((unsigned long)thread, &result, true, INT64_MAX, PC);
+	(void)lab_posix_join((unsigned long)thread, &result, INT64_MAX, PC);
 	return result;
 }
 
 /* The optional block is left out, since safety does not depend on it. */
-int __VERIFIER_opt_begin(void)
+DECLARED(int, __VERIFIER_opt_begin, void)
 {
 	return 0;
 }
@@ -59,33 +50,28 @@ int __VERIFIER_opt_begin(void)
  * GenMC frees a retired block at some time after the last protection has ended. Here, the block
  * lives until the end of the execution. So an access without protection is not found.
  */
-void *__VERIFIER_hazptr_alloc(void)
+DECLARED(void *, __VERIFIER_hazptr_alloc, void)
 {
 	return lab_alloc(sizeof(void *), PC);
 }
 
-void __VERIFIER_hazptr_free(void *hazard)
+DECLARED(void, __VERIFIER_hazptr_free, void *hazard)
 {
 	lab_free(hazard, PC);
 }
 
-void __VERIFIER_hazptr_retire(const void *memory)
+DECLARED(void, __VERIFIER_hazptr_retire, const void *memory)
 {
 	lab_met(LAB_MET_RETIRED);
 	lab_heap_retire((uintptr_t)memory);
 }
 
-static void verifier_nothing(void)
-{
-}
-
-#define NOTHING(name) EXPORTED void __VERIFIER_##name(void) __attribute__((alias("verifier_nothing")))
-NOTHING(hazptr_protect);
-NOTHING(hazptr_clear);
-NOTHING(loop_begin);
-NOTHING(spin_start);
-NOTHING(spin_end);
-NOTHING(annotate_begin);
-NOTHING(annotate_end);
-NOTHING(method_begin);
-NOTHING(method_end);
+IGNORED(__VERIFIER_hazptr_protect)
+IGNORED(__VERIFIER_hazptr_clear)
+IGNORED(__VERIFIER_loop_begin)
+IGNORED(__VERIFIER_spin_start)
+IGNORED(__VERIFIER_spin_end)
+IGNORED(__VERIFIER_annotate_begin)
+IGNORED(__VERIFIER_annotate_end)
+IGNORED(__VERIFIER_method_begin)
+IGNORED(__VERIFIER_method_end)

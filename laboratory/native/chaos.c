@@ -18,7 +18,7 @@ static struct fl__sys below;  /* the module's own table */
 /* Moves the thread to some CPU, or lets it run on all of them. */
 static void change_cpu(void)
 {
-	uint32_t draw = native_draw(&native_random);
+	uint32_t draw = native_draw();
 	native_place(draw % 2 == 0 ? -1 : (int)(draw >> 16));
 }
 
@@ -35,10 +35,18 @@ static bool is_slow(uintptr_t pc)
 	return hash >> 29 == 0;
 }
 
+/*
+ * The place of the call of a function of the table, which is disturbed in the same way as an atomic
+ * operation there.
+ */
+#define PLACE ((uintptr_t)__builtin_return_address(0))
+
 static void disturb(uintptr_t pc)
 {
+	if (!delays)
+		return;
 	int before = errno;
-	uint32_t draw = native_draw(&native_random);
+	uint32_t draw = native_draw();
 	if (is_slow(pc) && draw % 4 == 0)
 		native_pause((draw >> 8) % 4096);
 	else if (draw % 16 == 0)
@@ -54,75 +62,72 @@ static void disturb(uintptr_t pc)
 
 void native_chaos_batch(void)
 {
-	atomic_store_explicit(&slow, native_draw(&native_random), memory_order_relaxed);
+	atomic_store_explicit(&slow, native_draw(), memory_order_relaxed);
 }
-
-/*
- * Disturbs a function of the table in the same way as an atomic operation at the place of its call.
- */
-#define DISTURB()                                                                                                      \
-	do {                                                                                                           \
-		if (delays)                                                                                            \
-			disturb((uintptr_t)__builtin_return_address(0));                                               \
-	} while (0)
 
 enum { NO_FAULT = 1 };
 
 /*
- * Decides whether a wait ends at once, without a reason. Returns the result of such a wait; or
- * NO_FAULT, if the wait is to begin.
+ * Decides whether a wait ends at once, without a reason. Returns the result of such a wait. If the
+ * wait is to begin, it is disturbed, and the result is NO_FAULT.
  */
-static int fault(void)
+static int fault(uintptr_t pc)
 {
-	uint32_t draw = faults ? native_draw(&native_random) : UINT32_MAX;
+	uint32_t draw = faults ? native_draw() : UINT32_MAX;
 	if ((faults & LAB_FAULT_SPURIOUS) && draw % 16 == 0)
 		return 0;
 	if ((faults & LAB_FAULT_EINTR) && draw % 16 == 1)
 		return -EINTR;
 	if ((faults & LAB_FAULT_EAGAIN) && draw % 16 == 2)
 		return -EAGAIN;
+	disturb(pc);
 	return NO_FAULT;
 }
 
-int native_chaos_wait(int (*wait)(const uint32_t *, uint32_t, int64_t), const void *word, uint32_t expected,
+static int chaos_wait(int (*wait)(const uint32_t *, uint32_t, int64_t), const void *word, uint32_t expected,
                       int64_t deadline)
 {
-	int rc = fault();
-	if (rc != NO_FAULT)
-		return rc;
-	DISTURB();
-	return wait(word, expected, deadline);
+	int rc = fault(PLACE);
+	return rc == NO_FAULT ? wait(word, expected, deadline) : rc;
 }
 
 static int sys_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	return native_chaos_wait(below.futex_wait, word, expected, deadline);
+	return chaos_wait(below.futex_wait, word, expected, deadline);
 }
 
 static int sys_wake(const uint32_t *word, int n)
 {
-	DISTURB();
+	disturb(PLACE);
 	return below.futex_wake(word, n);
 }
 
 static int sys_shared_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	return native_chaos_wait(below.shared_wait, word, expected, deadline);
+	return chaos_wait(below.shared_wait, word, expected, deadline);
 }
 
 static int sys_shared_wake(const uint32_t *word, int n)
 {
-	DISTURB();
+	disturb(PLACE);
 	return below.shared_wake(word, n);
 }
 
 static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 {
-	int rc = fault();
-	if (rc != NO_FAULT)
-		return rc;
-	DISTURB();
-	return below.wait_many(words, n, deadline);
+	int rc = fault(PLACE);
+	return rc == NO_FAULT ? below.wait_many(words, n, deadline) : rc;
+}
+
+int native_wait(const void *word, uint32_t expected, int64_t deadline)
+{
+	return chaos_wait(native_futex_wait, word, expected, deadline);
+}
+
+int native_wake(const void *word, int n)
+{
+	disturb(PLACE);
+	return native_futex_wake(word, n);
 }
 
 void native_chaos_start(void)

@@ -66,27 +66,12 @@ const struct lab_result *native_run(const struct lab_test *test, const struct na
 extern const struct lab_test *native_test;
 extern const struct native_config *native_config;
 
-struct native_random {
-	uint64_t state;
-};
-
-/* Seeds the generator of a thread that the test has started itself. */
-void native_seed_stranger(struct native_random *r);
-
-/* Returns a random number by xorshift64*, which is fast, and good enough to choose delays. */
-static inline uint32_t native_draw(struct native_random *r)
-{
-	if (__builtin_expect(r->state == 0, 0))
-		native_seed_stranger(r);
-	r->state ^= r->state >> 12;
-	r->state ^= r->state << 25;
-	r->state ^= r->state >> 27;
-	return (uint32_t)(r->state * UINT64_C(2685821657736338717) >> 32);
-}
-
-/* The generator of the calling thread. */
-extern _Thread_local struct native_random native_random __attribute__((tls_model("initial-exec")));
-void native_seed(uint64_t seed, unsigned thread);
+/*
+ * Returns a random number of the calling thread. native_seed() seeds the thread of that number; a
+ * thread that the test has started itself gets the next number at its first draw.
+ */
+uint32_t native_draw(void);
+void native_seed(unsigned thread);
 
 /* A batch has the states of one walk. The threads of the actors, which walk, are the team. */
 struct native_batch {
@@ -108,25 +93,8 @@ void native_team_run(const struct native_batch *batches);
 /* Returns the state of sample `at` of the i-th thread. This is racy, and only for reports. */
 const void *native_team_state(unsigned i, uint32_t at);
 
-/* --- outcomes (ops.c) --- */
-/*
- * For each state, call native_outcomes_begin(), then the test's function that states the outcome,
- * and then native_outcome_known(). That returns false if no macro of the function applied.
- */
-void native_outcomes_begin(void);
-bool native_outcome_known(void);
-unsigned native_outcomes(const struct lab_outcome **outcomes);
-/* Returns the label of a forbidden outcome that some state had, or NULL. */
-const char *native_forbidden(void);
-
-/* Reports a sample that was wrong. The first report becomes the result. */
-void native_wrong(enum lab_verdict verdict, const char *message, const char *details);
-
-/*
- * Ends the run with `verdict`. Any thread may call this. The first call counts; the other threads
- * that call it wait for the end of the process.
- */
-_Noreturn void native_give_up(enum lab_verdict verdict, const char *message);
+/* A macro of the function that states the outcome applied: set this to false before each state. */
+extern bool native_decided;
 
 /* Makes the calling thread known, by its name, to the module's copy of the library. */
 void native_enter(const char *name);
@@ -145,8 +113,6 @@ void native_place(int n);
 
 void native_chaos_start(void);
 void native_chaos_batch(void); /* chooses anew which sites are slow */
-int native_chaos_wait(int (*wait)(const uint32_t *, uint32_t, int64_t), const void *word, uint32_t expected,
-                      int64_t deadline);
 
 /*
  * Begins to record fatal signals in the shared memory, and to answer a watcher that asks what the

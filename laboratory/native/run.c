@@ -22,7 +22,7 @@ static struct lab_result result;
 
 static void sum_up(void)
 {
-	result.n_outcomes = native_outcomes(&result.outcomes);
+	result.outcomes = lab_outcomes(&result.n_outcomes);
 	result.executions = atomic_load(&native_config->live->samples);
 }
 
@@ -75,16 +75,16 @@ static size_t state_align(void)
 static size_t draw_stride(void)
 {
 	size_t size = round_up(native_test->test->state_size, native_test->test->state_align);
-	return native_draw(&native_random) % 2 == 0 ? size : round_up(size, state_align());
+	return native_draw() % 2 == 0 ? size : round_up(size, state_align());
 }
 
 static void prepare(struct native_batch *batch, size_t n)
 {
 	static const unsigned skews[] = {0, 0, 4, 16, 64, 256, 2048};
 	*batch = (struct native_batch){.stride = draw_stride(), .n = n};
-	batch->skew = skews[native_draw(&native_random) % (sizeof skews / sizeof *skews)];
-	batch->together = native_draw(&native_random) % 4 != 0;
-	batch->apart = native_draw(&native_random) % 8 != 0;
+	batch->skew = skews[native_draw() % (sizeof skews / sizeof *skews)];
+	batch->together = native_draw() % 4 != 0;
+	batch->apart = native_draw() % 8 != 0;
 	size_t bytes = round_up(n * batch->stride, state_align());
 	batch->states = aligned_alloc(state_align(), bytes);
 	if (!batch->states)
@@ -118,9 +118,9 @@ static void tell_unlisted(const void *state)
 static void look(const struct native_batch *batch)
 {
 	for (size_t i = 0; i < batch->n; i++) {
-		native_outcomes_begin();
+		native_decided = false;
 		native_test->test->outcome.call(batch->states + i * batch->stride);
-		if (!native_outcome_known())
+		if (!native_decided)
 			tell_unlisted(batch->states + i * batch->stride);
 	}
 	free(batch->states);
@@ -145,9 +145,10 @@ static void run_batches(size_t n)
 /* Returns whether a sample was wrong, so that the run is over. `result` then has the reason. */
 static bool settled(void)
 {
-	const char *label = native_forbidden();
-	if (label)
-		native_wrong(LAB_FORBIDDEN, label, "");
+	unsigned n;
+	for (const struct lab_outcome *o = lab_outcomes(&n); n > 0; o++, n--)
+		if (o->expect == FL_STRESS_FORBIDDEN && o->count > 0)
+			native_wrong(LAB_FORBIDDEN, o->label, "");
 	return result.verdict != LAB_PASSED;
 }
 
@@ -191,12 +192,12 @@ const struct lab_result *native_run(const struct lab_test *test, const struct na
 	native_config = config;
 	result = (struct lab_result){.details = "", .replay = "", .strategy = config->chaos ? "chaos" : "native"};
 	lab_lin_use(test);
-	native_seed(config->seed, 0);
+	native_seed(0);
 	native_watch_start();
 	native_watch_thread();
 	native_chaos_start();
 	const struct lab_door *door = lab_door_of(test->module);
-	if (door && door->panics)
+	if (door)
 		door->panics(on_panic);
 	native_enter("main");
 	native_team_start();

@@ -85,7 +85,7 @@ static void walk(struct member *me, const struct native_batch *batch)
 		if (batch->together)
 			meet(me, i, batch->skew);
 		if (batch->skew > 0)
-			native_pause(native_draw(&native_random) % batch->skew);
+			native_pause(native_draw() % batch->skew);
 		call(batch->states + i * batch->stride);
 	}
 	atomic_store_explicit(&me->live->at, UINT32_MAX, memory_order_relaxed);
@@ -94,7 +94,7 @@ static void walk(struct member *me, const struct native_batch *batch)
 static void *member_run(void *arg)
 {
 	struct member *me = arg;
-	native_seed(native_config->seed, (unsigned)(me - members) + 1);
+	native_seed((unsigned)(me - members) + 1);
 	native_watch_thread();
 	atomic_store(&me->live->tid, (int)syscall(SYS_gettid));
 	native_enter(me->live->name);

@@ -474,6 +474,7 @@ EXPECTS = re.compile(r'^(?:/\*| \*) Expects (a pass|([A-Z ]+) "(.*)")\.(?: |$)',
 
 LISTENS = "f[0] = socket(AF_UNIX, SOCK_STREAM, 0); f[1] = socket(AF_UNIX, SOCK_STREAM, 0); bind(f[1], &name, sizeof name); listen(f[1], 1);"
 OWN = "pthread_t own; pthread_create(&own, NULL, take, NULL);"
+ROBUST = "pthread_t own; pthread_mutexattr_t a; pthread_mutexattr_init(&a); pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST); pthread_mutex_init(&m, &a); "
 # These statements call functions with a descriptor of another kind, or with a wrong argument.
 ERRORS = """f[2] = epoll_create1(0); f[3] = timerfd_create(CLOCK_MONOTONIC, 0); struct itimerspec own;
 	assert(timerfd_gettime(f[2], &own) == -1 && errno == EINVAL);
@@ -623,6 +624,15 @@ SHORT = {
     "process_signal": ("not_modelled", "sends User defined signal 1 by raise()",
                        "struct sigaction action = {.sa_handler = exit}; return sigaction(SIGUSR1, &action, NULL) || raise(SIGUSR1);"),
     "rand_branch": ("passed", "", "srand(7);", *2 * ["if (rand() % 2) x = 1;"]),
+    "robust_after_timeout": (
+        "passed", "", ROBUST,
+        "struct timespec t; clock_gettime(CLOCK_REALTIME, &t); t.tv_sec++; int e = pthread_mutex_lock(&m); if (e == 0) e = pthread_cond_timedwait(&c, &m, &t); "
+        "assert(!plain || e == EOWNERDEAD); if (e == EOWNERDEAD) pthread_mutex_consistent(&m); pthread_mutex_unlock(&m);",
+        "pthread_mutex_lock(&m); plain = 1;"),
+    "robust_inconsistent_wait": (
+        "passed", "", ROBUST + "pthread_create(&own, NULL, (void *(*)(void *))pthread_mutex_lock, &m); pthread_join(own, NULL); "
+        "assert(pthread_mutex_lock(&m) == EOWNERDEAD); assert(pthread_cond_timedwait(&c, &m, &(struct timespec){0}) == ENOTRECOVERABLE); "
+        "assert(pthread_mutex_unlock(&m) == EPERM);"),
     "rwlock_destroy_read": ("misuse", "1 reader holds", "pthread_rwlock_rdlock(&l); pthread_rwlock_destroy(&l);"),
     "rwlock_reader_again_behind_writer": (
         "deadlock", "wants the readers-writer lock", "",
