@@ -368,7 +368,7 @@ static const char undefined_script[] =
     "}' | { c++filt 2>/dev/null || cat; } | sed 's/^/fairlead-stress: no file or library of the command defines /' |\n"
     "  grep .\n";
 
-static char folders[LOADS_MAX][64];
+static char (*folders)[64];
 static unsigned n_folders;
 
 /* Returns the exit status of a script; -1: it has none. Its output goes to standard error. */
@@ -393,19 +393,20 @@ bool name_undefined(const char *path)
 
 unsigned compile_left_unseen;
 
-static const char **add(const char **to, const struct words *words)
+static const char **add(const char **to, char *const *words)
 {
-	memcpy(to, words->at, words->n * sizeof *to);
-	to[words->n] = "--";
-	return to + words->n + 1;
+	while (*words)
+		*to++ = *words++;
+	*to++ = "--";
+	return to;
 }
 
 /* Runs the script in a new folder, and returns the folder; NULL after a message. */
-static const char *compile(const struct options *o, const char *how, const char *name, const struct words *sources)
+static const char *compile(const struct options *o, const char *how, const char *name, char *const *sources)
 {
+	const char **argv = zeroed(o->argc + 12, sizeof *argv);
+	folders = grown(folders, n_folders, sizeof *folders);
 	char *folder = folders[n_folders];
-	const struct words *flags = &o->words[FLAGS], *inputs = &o->words[INPUTS];
-	const char **argv = zeroed(flags->n + inputs->n + sources->n + 11, sizeof *argv);
 	snprintf(folder, sizeof *folders, "/tmp/fairlead-stress-XXXXXX");
 	if (!mkdtemp(folder)) {
 		complain("cannot make a folder in /tmp");
@@ -416,7 +417,7 @@ static const char *compile(const struct options *o, const char *how, const char 
 	char *include = place_of("include"), *archives = include ? place_of("archives") : NULL;
 	const char *const first[] = {"sh", "-c", how, "sh", folder, include, archives, name};
 	memcpy(argv, first, sizeof first);
-	add(add(add(argv + sizeof first / sizeof *first, flags), inputs), sources);
+	add(add(add(argv + sizeof first / sizeof *first, o->flags), o->inputs), sources);
 	const int status = archives ? run_shell(argv) : -1;
 	const unsigned unseen = status ? (unsigned)status ^ SOME : 0;
 	const bool good = unseen <= (LAB_UNSEEN_NAMED | LAB_UNSEEN_LENT);
@@ -439,8 +440,8 @@ static bool load_kind(const char *folder, const char *kind, const char *source)
 
 bool compile_and_load(const struct options *o, const char *source)
 {
-	const struct words sources = {1, (char **)&source};
-	const char *folder = compile(o, script, "", &sources);
+	char *const sources[] = {(char *)source, NULL};
+	const char *folder = compile(o, script, "", sources);
 	return folder && load_kind(folder, "plain", source) && load_kind(folder, "model", source);
 }
 
@@ -450,7 +451,7 @@ bool compile_program(const struct options *o)
 	char name[256];
 	snprintf(name, sizeof name, "%s", basename(o->first));
 	*strrchr(name, '.') = '\0';
-	const char *folder = compile(o, program_script, name, &o->words[SOURCES]);
+	const char *folder = compile(o, program_script, name, o->sources);
 	if (!folder || !load_kind(folder, name, o->first))
 		return false;
 	if (!lab_tests())

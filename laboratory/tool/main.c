@@ -75,11 +75,10 @@ static int watch(const struct options *o)
 	const int inotify = inotify_init1(IN_CLOEXEC);
 	if (inotify < 0)
 		return complain("cannot watch files") + STATUS_FAILED;
-	const struct words loads = {o->n_loads, (char **)o->loads}, *const lists[] = {&loads, &o->words[SOURCES],
-	                                                                              &o->words[INPUTS]};
-	LAB_EACH (list, lists) {
-		for (unsigned i = 0; i < lists[list]->n; i++) {
-			char *file = strdup(lists[list]->at[i]);
+	char **const lists[] = {o->loads, o->sources, o->inputs};
+	LAB_EACH (i, lists) {
+		for (char **word = lists[i]; *word; word++) {
+			char *file = strdup(*word);
 			inotify_add_watch(inotify, dirname(file), IN_CLOSE_WRITE | IN_MOVED_TO);
 			free(file);
 		}

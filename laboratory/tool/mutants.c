@@ -17,7 +17,7 @@ bool is_of_interest(const struct options *o, const char *file)
 	 * In Fairlead's own files, only sites of the library and of its inline functions count. In
 	 * files of others, all sites count.
 	 */
-	return o->n_loads > 0 || strstr(file, "/lib/") || strncmp(file, "lib/", 4) == 0 ||
+	return *o->loads || strstr(file, "/lib/") || strncmp(file, "lib/", 4) == 0 ||
 	       strstr(file, "include/fairlead/");
 }
 
@@ -275,7 +275,7 @@ int run_mutants(const struct options *o)
 	int64_t began = lab_clock_ns();
 	make_scenarios(&hunt);
 	if (hunt.n_scenarios == 0) {
-		complain("no instrumented test fits '%s'", o->n_patterns > 0 ? o->patterns[0] : "");
+		complain("no instrumented test fits '%s'", *o->patterns ? *o->patterns : "");
 		free(hunt.scenarios);
 		return STATUS_USAGE;
 	}

@@ -76,7 +76,7 @@ bool mutants_explain(struct hunt *hunt)
 {
 	char line[1024];
 	const struct options *o = hunt->options;
-	char *path = o->explained ? strdup(o->explained) : o->n_loads == 0 ? data_file("orders/explained.txt") : NULL;
+	char *path = o->explained ? strdup(o->explained) : !*o->loads ? data_file("orders/explained.txt") : NULL;
 	FILE *in = path ? fopen(path, "re") : NULL;
 	if (o->explained && !in)
 		complain("--explained: there is no file '%s' that can be read", o->explained);

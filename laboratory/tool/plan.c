@@ -57,12 +57,11 @@ static struct job job_make(const struct options *o, const struct lab_test *test,
 		job.skipped = "not instrumented: compile it with -fsanitize=thread -fno-builtin";
 	}
 	if (job.test->main) {
-		char **argv = zeroed(o->n_arguments + 1, sizeof *argv);
-		argv[0] = (char *)name;
-		for (unsigned i = 0; i < o->n_arguments; i++)
-			argv[1 + i] = o->arguments[i];
+		char **argv = zeroed(o->argc, sizeof *argv);
+		argv[job.model.argc++] = (char *)name;
+		for (char **word = o->arguments; *word; word++)
+			argv[job.model.argc++] = *word;
 		job.model.argv = argv;
-		job.model.argc = 1 + o->n_arguments;
 		if (job.model.max_steps == LAB_CONFIG_DEFAULT.max_steps)
 			job.model.max_steps = PROGRAM_STEPS;
 	}
@@ -366,11 +365,11 @@ static int report(const struct run *run)
 static bool agrees(const struct run *run)
 {
 	const struct options *o = run->options;
-	const char *pattern = o->n_patterns > 0 ? o->patterns[0] : "";
+	const char *pattern = *o->patterns ? *o->patterns : "";
 	const bool crash = o->modes[MODE_CRASH];
 	if (run->n_jobs == 0 && o->model.replay)
 		complain("--replay: the string is of the test '%.*s', which is not here%s",
-		         (int)strcspn(o->model.replay, "/"), o->model.replay, o->n_loads == 0 ? ": --load it" : "");
+		         (int)strcspn(o->model.replay, "/"), o->model.replay, !*o->loads ? ": --load it" : "");
 	else if (run->n_jobs == 0 && o->first)
 		complain("--mode: a program with main() runs in mode model alone");
 	else if (run->n_jobs == 0 && o->pick_modes && (crash || o->modes[MODE_LIN]))

@@ -41,13 +41,12 @@ static void emit_location(FILE *to, const char *file, int line, const char *text
 static void emit_place(FILE *to, const struct options *o, const struct job *job)
 {
 	const struct fl_stress_test *test = job->test->test;
-	const struct words *sources = &o->words[SOURCES];
 	const char *file = o->first ? o->first : test->file;
 	int line = test->line;
-	for (unsigned i = 0; i < sources->n; i++) {
-		const char *at = strstr(job->report.result.message, basename(sources->at[i]));
+	for (char **source = o->sources; *source; source++) {
+		const char *at = strstr(job->report.result.message, basename(*source));
 		if (at && sscanf(at, "%*[^:]:%d", &line) == 1)
-			file = sources->at[i];
+			file = *source;
 	}
 	emit_location(to, file, line, test->name);
 }

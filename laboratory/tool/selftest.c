@@ -205,7 +205,7 @@ int run_self_test(const struct options *o)
 		bool good = write_json(o, print_json, &self);
 		result = interrupted ? 130 : self.failed > 0 || !good ? STATUS_FAILED : STATUS_OK;
 	} else {
-		complain("nothing fits '%s'", o->n_patterns > 0 ? o->patterns[0] : "");
+		complain("nothing fits '%s'", *o->patterns ? *o->patterns : "");
 	}
 	free(self.planted);
 	free(self.litmus.programs);

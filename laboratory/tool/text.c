@@ -148,6 +148,13 @@ static void quote(FILE *to, const char *before, const char *word)
 	fputc('\'', to);
 }
 
+/* Writes each word, quoted for a shell, behind the text `before`. */
+static void quote_all(FILE *to, const char *before, char **words)
+{
+	for (; *words; words++)
+		quote(to, before, *words);
+}
+
 char *reproducer(const struct options *o, const struct job *job)
 {
 	char *text = NULL;
@@ -164,11 +171,10 @@ char *reproducer(const struct options *o, const struct job *job)
 		quote(to, "", o->program);
 	if (!o->first)
 		fprintf(to, " %s --mode %s", job->test->test->name, mode_name(job->mode));
-	for (int kind = 0; kind < PATTERNS; kind++)
-		for (unsigned i = 0; i < o->words[kind].n; i++)
-			quote(to, " ", o->words[kind].at[i]);
-	for (unsigned i = 0; i < o->n_loads; i++)
-		quote(to, " --load ", o->loads[i]);
+	quote_all(to, " ", o->flags);
+	quote_all(to, " ", o->inputs);
+	quote_all(to, " ", o->sources);
+	quote_all(to, " --load ", o->loads);
 	if (o->planted || o->action == DO_SELF_TEST)
 		fputs(" --planted", to);
 	if (job->mode == MODE_CRASH && c->kills != 1)
@@ -188,8 +194,10 @@ char *reproducer(const struct options *o, const struct job *job)
 		fputs(" --no-leaks", to);
 	if (o->picks_std)
 		fputs(c->rmw_sequences ? " --std c++20" : " --std c11", to);
-	for (unsigned i = 0; job->test->main && i < o->n_arguments; i++)
-		quote(to, i == 0 ? " -- " : " ", o->arguments[i]);
+	if (job->test->main && *o->arguments)
+		fputs(" --", to);
+	if (job->test->main)
+		quote_all(to, " ", o->arguments);
 	fclose(to);
 	return text;
 }

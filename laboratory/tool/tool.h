@@ -19,19 +19,10 @@ enum { STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_HANG, STATUS_CRASH, STATUS
 
 enum mode { MODE_NATIVE, MODE_CHAOS, MODE_MODEL, MODE_CRASH, MODE_LIN, MODES };
 
-enum { LOADS_MAX = 256 };
-
 /*
  * The files of results that a CI server or a person reads. Each belongs to an option of its name.
  */
 enum format { JUNIT, HTML, SARIF, FORMATS };
-
-/* What the words of the command line are. Objects, libraries and their options are inputs. */
-enum kind { FLAGS, INPUTS, SOURCES, PATTERNS, KINDS };
-struct words {
-	unsigned n;
-	char **at;
-};
 
 struct options {
 	enum { DO_RUN, DO_LIST, DO_SELF_TEST, DO_LITMUS, DO_MUTANTS, DO_TRAFFIC } action;
@@ -42,13 +33,11 @@ struct options {
 	unsigned jobs;   /* how many processes run at the same time */
 	unsigned copies; /* --oversubscribe */
 	int kills;       /* for mode crash */
-	unsigned n_loads, n_patterns;
-	const char *loads[LOADS_MAX];
-	char **patterns;
-	struct words words[KINDS];
+	unsigned argc; /* no list of words has more */
+	/* Lists of words, each with a NULL at its end. Objects, libraries and their options are inputs. */
+	char **flags, **inputs, **sources, **loads, **patterns;
+	char **arguments;  /* those of main() */
 	const char *first; /* the first file of a program; NULL: there is no program */
-	unsigned n_arguments;
-	char **arguments; /* the arguments of main() */
 	bool planted, fail_fast, verbose, json_only, watch;
 	bool pick_modes; /* --mode was given */
 	bool picks_std;  /* --std was given */
