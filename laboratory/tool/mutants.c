@@ -62,8 +62,7 @@ static void run_baselines(struct hunt *hunt, struct pool *pool, struct status *s
 			status_clear(status);
 			printf("left out: %s fails as it is (%s)\n", ended->test->test->name, job_verdict(ended));
 		}
-		if (status_due(status))
-			status_show(status, "baseline: %zu of %zu scenarios", done, hunt->n_scenarios);
+		status_show(status, "baseline: %zu of %zu scenarios", done, hunt->n_scenarios);
 	}
 }
 
@@ -261,9 +260,8 @@ static void hunt_all(struct hunt *hunt, struct pool *pool, struct status *status
 			status_clear(status);
 			ended(hunt, pool, job);
 		}
-		if (status_due(status))
-			status_show(status, "%ld s left, %zu of %zu mutants, %zu killed",
-			            (end - lab_clock_ns()) / SECOND, hunt->over, hunt->n_mutants, hunt->killed);
+		status_show(status, "%ld s left, %zu of %zu mutants, %zu killed", (end - lab_clock_ns()) / SECOND,
+		            hunt->over, hunt->n_mutants, hunt->killed);
 	}
 }
 

@@ -239,8 +239,6 @@ static uint64_t samples_so_far(const struct run *run, size_t begun)
 static void show_status(struct status *status, const struct run *run, const struct pool *pool, size_t begun,
                         int64_t began)
 {
-	if (!status_due(status))
-		return;
 	int64_t now = lab_clock_ns(), left = began + run->options->time - now;
 	double rate = (double)samples_so_far(run, begun) / ((double)(now - began) / 1e9);
 	const struct job *one = pool->n_running > 0 ? pool->running[0] : NULL;

@@ -93,8 +93,7 @@ static void hunt_all(struct self_test *self, struct status *status)
 				begin_replay(self, &self->planted[i]);
 			}
 		}
-		if (status_due(status))
-			status_show(status, "%zu of %zu planted bugs hunted, %zu found", next, self->n_planted, found);
+		status_show(status, "%zu of %zu planted bugs hunted, %zu found", next, self->n_planted, found);
 	}
 	pool_kill(&self->pool);
 	status_clear(status);

@@ -231,7 +231,7 @@ struct status {
 	int64_t next;
 };
 void status_init(struct status *status);
-bool status_due(struct status *status);
+/* Shows the line if the one before was shown long enough ago. */
 __attribute__((format(printf, 2, 3))) void status_show(struct status *status, const char *format, ...);
 void status_clear(struct status *status);
 
