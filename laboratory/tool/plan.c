@@ -322,7 +322,6 @@ static void run_all(struct run *run)
 			struct job *job = &run->jobs[next];
 			job->share = share_of(run, &pool, next, end);
 			job->share = job->most > 0 && job->share > job->most ? job->most : job->share;
-			job->real_share = job->share / 4;
 			job->model.jobs = o->jobs / (unsigned)run->n_jobs;
 			hurry(job, o);
 			pool_start(&pool, job);

@@ -129,7 +129,6 @@ struct job {
 	bool want_sites;
 	bool model_only;    /* for mode lin: it does not run on real threads */
 	int64_t share;      /* its share of the time, in ns */
-	int64_t real_share; /* for mode lin: the part of it for real threads */
 	int64_t hang;       /* it hangs if it makes no progress for so long */
 
 	bool done;
