@@ -76,18 +76,17 @@ void json_job(FILE *to, const struct options *o, const struct run *run, const st
 	        r->blocked, r->outdated);
 	limits(to, r);
 	outcomes(to, r);
-	char *command = job_failed(job) ? reproducer(o, job) : NULL;
 	emit_json(
 	    to,
 	    ",\"verdict\":%s,\"replay\":%s,\"command\":%s,\"message\":%s,\"details\":%s,\"output\":%s,\"strategy\":%s"
 	    ",\"seconds\":%.6f,\"found_seconds\":%.6f,\"shrink_seconds\":%.6f,\"hash\":\"%016lx\""
 	    ",\"programs\":{\"count\":%u,\"exhausted\":%u}"
 	    ",\"kills\":{\"count\":%lu,\"steps\":%u,\"least\":%lu,\"missed\":%u}",
-	    job_verdict_key(job), r->replay, command, job->skipped ? job->skipped : r->message, r->details,
+	    job_verdict_key(job), r->replay, job_failed(job) ? reproducer(o, job) : "",
+	    job->skipped ? job->skipped : r->message, r->details,
 	    job_failed(job) ? job->printed : "", r->strategy, job->seconds, (double)r->found_ns / 1e9,
 	    (double)r->shrunk_ns / 1e9, r->hash, r->programs, r->programs_exhausted, r->kills, r->kill_steps,
 	    r->kill_least, r->kill_missed);
-	free(command);
 	steps(to, r, "trace", 0, r->n_steps);
 	steps(to, r, "waiting", r->n_steps, r->n_steps + r->n_waiting);
 	further(to, run, job);

@@ -98,9 +98,8 @@ static void make_planted(struct self_test *self)
 	LAB_EACH_TEST (t)
 		n++;
 	self->planted = zeroed(n, sizeof *self->planted);
-	const char *last = "";
 	LAB_EACH_TEST (t) {
-		if (strcmp(t->test->name, last) != 0 && fits(self->options, t->test->name)) {
+		if (t->test->instrumented && fits(self->options, t->test->name)) {
 			struct planted *p = &self->planted[self->n_planted++];
 			p->hunt = job_make_model(self->options, t,
 			                         t->test->lin         ? MODE_LIN
@@ -109,7 +108,6 @@ static void make_planted(struct self_test *self)
 			p->hunt.share = NO_HURRY;
 			p->hunt.model.max_executions = ENOUGH;
 		}
-		last = t->test->name;
 	}
 }
 

@@ -69,8 +69,8 @@ static void limits(char *to, size_t size, const struct lab_result *r, unsigned w
 	}
 }
 
-/* Adds what a search shows that has seen all executions within its bounds. */
-static int power_of_all(char **text, const struct job *job)
+/* Writes what a search shows that has seen all executions within its bounds. */
+static void power_of_all(char *to, size_t size, const struct job *job)
 {
 	const struct lab_result *r = &job->report.result;
 	const bool bounded = r->limits & LAB_BOUNDS;
@@ -82,51 +82,47 @@ static int power_of_all(char **text, const struct job *job)
 	snprintf(all, sizeof all, "all %s execution%s%s%s", grouped(r->complete), r->complete == 1 ? "" : "s", blocked,
 	         outdated);
 	limits(why, sizeof why, r, ~(unsigned)LAB_BOUNDS, bounded ? "; also: " : "; not proved: ");
-	if (!bounded)
-		return asprintf(text, "%s%s%s", r->proved ? "proved: " : "", all, why);
-	return asprintf(text, "not proved, bounded by %.*s: %s; %s ran in all%s", (int)strcspn(r->strategy, ";"),
-	                r->strategy, all, grouped(r->executions), why);
+	if (bounded)
+		snprintf(to, size, "not proved, bounded by %.*s: %s; %s ran in all%s", (int)strcspn(r->strategy, ";"),
+		         r->strategy, all, grouped(r->executions), why);
+	else
+		snprintf(to, size, "%s%s%s", r->proved ? "proved: " : "", all, why);
 }
 
-char *power_of(const struct job *job)
+const char *power_of(const struct job *job)
 {
+	static char text[2048];
 	const struct lab_result *r = &job->report.result;
-	char *text = NULL, bound[160] = "";
-	int n = 0;
+	char bound[160] = "";
 	if (job->mode == MODE_LIN) {
 		char real[96] = "";
 		if (r->samples > 0)
 			snprintf(real, sizeof real, "; native 0 of %s, so p < %.2g at 95%%", grouped(r->samples),
 			         3 / (double)r->samples);
-		n = asprintf(&text, "%s programs, %s of them exhausted, %s executions of %s%s", grouped(r->programs),
-		             grouped(r->programs_exhausted), grouped(r->executions), r->strategy, real);
+		snprintf(text, sizeof text, "%s programs, %s of them exhausted, %s executions of %s%s",
+		         grouped(r->programs), grouped(r->programs_exhausted), grouped(r->executions), r->strategy,
+		         real);
 	} else if (!in_model(job->mode) && r->executions > 0) {
-		n = asprintf(&text, "0 of %s, so p < %.2g at 95%%", grouped(r->executions), 3 / (double)r->executions);
+		snprintf(text, sizeof text, "0 of %s, so p < %.2g at 95%%", grouped(r->executions),
+		         3 / (double)r->executions);
 	} else if (r->exhausted) {
-		n = power_of_all(&text, job);
+		power_of_all(text, sizeof text, job);
 	} else {
 		pct_bound(bound, sizeof bound, job);
-		n = asprintf(&text, "not proved, the search has not ended: %s executions of %s%s",
-		             grouped(r->executions), r->strategy, bound);
+		snprintf(text, sizeof text, "not proved, the search has not ended: %s executions of %s%s",
+		         grouped(r->executions), r->strategy, bound);
 	}
-	return n < 0 ? NULL : text;
+	return text;
 }
 
-/*
- * Returns a text on the kills of a pass in mode crash, or NULL for another job. The caller frees
- * the text.
- */
-static char *kills_of(const struct job *job)
+/* Writes a line on the kills of a pass in mode crash. */
+static void text_kills(FILE *to, const struct lab_result *r)
 {
-	const struct lab_result *r = &job->report.result;
-	char *text = NULL, missed[64] = "";
-	if (job->mode != MODE_CRASH || !job->done || r->replay[0])
-		return NULL;
+	fprintf(to, "    kills: %s steps, each >= %s times; %s in all", grouped(r->kill_steps), grouped(r->kill_least),
+	        grouped(r->kills));
 	if (r->kill_missed > 0)
-		snprintf(missed, sizeof missed, "; at %u more never", r->kill_missed);
-	int n = asprintf(&text, "kills: %s steps, each >= %s times; %s in all%s", grouped(r->kill_steps),
-	                 grouped(r->kill_least), grouped(r->kills), missed);
-	return n < 0 ? NULL : text;
+		fprintf(to, "; at %u more never", r->kill_missed);
+	fputc('\n', to);
 }
 
 /* Writes a word, quoted for a shell, behind the text `before`. */
@@ -155,14 +151,16 @@ static void quote_all(FILE *to, const char *before, char **words)
 		quote(to, before, *words);
 }
 
-char *reproducer(const struct options *o, const struct job *job)
+const char *reproducer(const struct options *o, const struct job *job)
 {
-	char *text = NULL;
+	static char *text;
 	size_t size;
 	const struct lab_config *c = &job->model;
+	free(text);
+	text = NULL;
 	FILE *to = open_memstream(&text, &size);
 	if (!to)
-		return NULL;
+		return "";
 	const char *wrapped = getenv("FAIRLEAD_STRESS_COMMAND"); // NOLINT(concurrency-mt-unsafe)
 	/* ./dev stress has started the program */
 	if (wrapped)
@@ -235,9 +233,7 @@ static void text_failure(FILE *to, const struct options *o, const struct job *jo
 		fputs("\n    It printed:\n", to);
 		text_lines(to, job->printed);
 	}
-	char *command = reproducer(o, job);
-	fprintf(to, "\n    %s: %s\n\n", r->replay[0] ? "The same again" : "To try again", command ? command : "");
-	free(command);
+	fprintf(to, "\n    %s: %s\n\n", r->replay[0] ? "The same again" : "To try again", reproducer(o, job));
 }
 
 void text_job(FILE *to, const struct options *o, const struct job *job)
@@ -246,18 +242,14 @@ void text_job(FILE *to, const struct options *o, const struct job *job)
 		text_failure(to, o, job);
 		return;
 	}
-	char *power = job->done ? power_of(job) : NULL;
 	fprintf(to, "%-8s %-28s %-7s %s\n", job_verdict_key(job), job->test->test->name, mode_name(job->mode),
-	        power          ? power
+	        job->done      ? power_of(job)
 	        : job->skipped ? job->skipped
 	                       : "");
-	free(power);
 	if (!job->done || !o->verbose)
 		return;
-	char *kills = kills_of(job);
-	if (kills)
-		fprintf(to, "    %s\n", kills);
-	free(kills);
+	if (job->mode == MODE_CRASH && !job->report.result.replay[0])
+		text_kills(to, &job->report.result);
 	text_outcomes(to, &job->report.result);
 }
 

@@ -243,10 +243,10 @@ void text_list(const struct options *o);
 const char *short_path(const char *path);
 /* Returns "12,345,678", in one of a few static buffers that are used in turn. */
 const char *grouped(uint64_t n);
-/* Returns the command that repeats a failure; the caller frees it. */
-char *reproducer(const struct options *o, const struct job *job);
-/* Returns what a pass means; the caller frees it. */
-char *power_of(const struct job *job);
+/* Returns the command that repeats a failure. It is valid until the next call. */
+const char *reproducer(const struct options *o, const struct job *job);
+/* Returns what a pass means. It is valid until the next call. */
+const char *power_of(const struct job *job);
 const char *expect_name(enum fl_stress_expect expect);
 
 /*
