@@ -296,10 +296,7 @@ static void summary(FILE *to, const struct run *run)
 		cell(to, job_failed(job) ? "bad" : job->done ? "good" : NULL, job_verdict(job));
 		cell(to, "n", grouped(job->report.result.executions));
 		cell(to, "n", seconds);
-		cell(to, NULL,
-		     job_failed(job) ? job->report.result.message
-		     : job->done     ? power_of(job)
-		                     : job->skipped);
+		cell(to, NULL, job_failed(job) ? job->report.result.message : job->done ? power_of(job) : job->skipped);
 		fputs("</tr>\n", to);
 	}
 	fputs("</table>\n", to);

@@ -83,10 +83,9 @@ void json_job(FILE *to, const struct options *o, const struct run *run, const st
 	    ",\"programs\":{\"count\":%u,\"exhausted\":%u}"
 	    ",\"kills\":{\"count\":%lu,\"steps\":%u,\"least\":%lu,\"missed\":%u}",
 	    job_verdict_key(job), r->replay, job_failed(job) ? reproducer(o, job) : "",
-	    job->skipped ? job->skipped : r->message, r->details,
-	    job_failed(job) ? job->printed : "", r->strategy, job->seconds, (double)r->found_ns / 1e9,
-	    (double)r->shrunk_ns / 1e9, r->hash, r->programs, r->programs_exhausted, r->kills, r->kill_steps,
-	    r->kill_least, r->kill_missed);
+	    job->skipped ? job->skipped : r->message, r->details, job_failed(job) ? job->printed : "", r->strategy,
+	    job->seconds, (double)r->found_ns / 1e9, (double)r->shrunk_ns / 1e9, r->hash, r->programs,
+	    r->programs_exhausted, r->kills, r->kill_steps, r->kill_least, r->kill_missed);
 	steps(to, r, "trace", 0, r->n_steps);
 	steps(to, r, "waiting", r->n_steps, r->n_steps + r->n_waiting);
 	further(to, run, job);

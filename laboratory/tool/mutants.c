@@ -17,8 +17,7 @@ bool is_of_interest(const struct options *o, const char *file)
 	 * In Fairlead's own files, only sites of the library and of its inline functions count. In
 	 * files of others, all sites count.
 	 */
-	return *o->loads || strstr(file, "/lib/") || strncmp(file, "lib/", 4) == 0 ||
-	       strstr(file, "include/fairlead/");
+	return *o->loads || strstr(file, "/lib/") || strncmp(file, "lib/", 4) == 0 || strstr(file, "include/fairlead/");
 }
 
 /* --- the unchanged runs --- */

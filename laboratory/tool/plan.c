@@ -364,19 +364,18 @@ static bool agrees(const struct run *run)
 	const struct options *o = run->options;
 	const char *pattern = *o->patterns ? *o->patterns : "";
 	const bool crash = o->modes[MODE_CRASH];
-	if (run->n_jobs == 0 && o->model.replay)
-		complain("--replay: the string is of the test '%.*s', which is not here%s",
-		         (int)strcspn(o->model.replay, "/"), o->model.replay, !*o->loads ? ": --load it" : "");
-	else if (run->n_jobs == 0 && o->first)
-		complain("--mode: a program with main() runs in mode model alone");
-	else if (run->n_jobs == 0 && o->pick_modes && (crash || o->modes[MODE_LIN]))
-		complain("--mode %s: no test with %s fits%s%s%s; --list shows them", crash ? "crash" : "lin",
-		         crash ? "processes" : "operations", pattern[0] ? " '" : "", pattern, pattern[0] ? "'" : "");
-	else if (run->n_jobs == 0)
-		complain("no test fits '%s'; --list shows what there is", pattern);
-	else
+	if (run->n_jobs > 0)
 		return true;
-	return false;
+	if (o->model.replay)
+		return complain("--replay: the string is of the test '%.*s', which is not here%s",
+		                (int)strcspn(o->model.replay, "/"), o->model.replay, !*o->loads ? ": --load it" : "");
+	if (o->first)
+		return complain("--mode: a program with main() runs in mode model alone");
+	if (o->pick_modes && (crash || o->modes[MODE_LIN]))
+		return complain("--mode %s: no test with %s fits%s%s%s; --list shows them", crash ? "crash" : "lin",
+		                crash ? "processes" : "operations", pattern[0] ? " '" : "", pattern,
+		                pattern[0] ? "'" : "");
+	return complain("no test fits '%s'; --list shows what there is", pattern);
 }
 
 int run_tests(const struct options *o)

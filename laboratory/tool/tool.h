@@ -33,7 +33,7 @@ struct options {
 	unsigned jobs;   /* how many processes run at the same time */
 	unsigned copies; /* --oversubscribe */
 	int kills;       /* for mode crash */
-	unsigned argc; /* no list of words has more */
+	unsigned argc;   /* no list of words has more */
 	/* Lists of words, each with a NULL at its end. Objects, libraries and their options are inputs. */
 	char **flags, **inputs, **sources, **loads, **patterns;
 	char **arguments;  /* those of main() */
@@ -127,9 +127,9 @@ struct job {
 	struct lab_config model;
 	struct native_config native;
 	bool want_sites;
-	bool model_only;    /* for mode lin: it does not run on real threads */
-	int64_t share;      /* its share of the time, in ns */
-	int64_t hang;       /* it hangs if it makes no progress for so long */
+	bool model_only; /* for mode lin: it does not run on real threads */
+	int64_t share;   /* its share of the time, in ns */
+	int64_t hang;    /* it hangs if it makes no progress for so long */
 
 	bool done;
 	pid_t pid;
