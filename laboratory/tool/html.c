@@ -279,6 +279,7 @@ static void failure(FILE *to, const struct run *run, const struct job *job, size
 	block(to, "More:", r->details);
 	block(to, "It printed:", job->printed);
 	block(to, r->replay[0] ? "The same again:" : "To try again:", reproducer(run->options, job));
+	block(to, "In the folder:", folder());
 }
 
 static void summary(FILE *to, const struct run *run)

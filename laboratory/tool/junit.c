@@ -21,8 +21,12 @@ static void story(FILE *to, const struct run *run, const struct job *job)
 
 static void testcase(FILE *to, const struct run *run, const struct job *job)
 {
+	/* The name of the report's file tells programs of one name apart, such as main.c of two targets. */
+	char report[256];
+	snprintf(report, sizeof report, "%s", basename(run->options->results[JUNIT]));
+	report[strcspn(report, ".")] = '\0';
 	emit_xml(to, "    <testcase name=\"%s\" classname=\"fairlead-stress.%s\" time=\"%.3f\">", job->test->test->name,
-	         mode_name(job->mode), job->seconds);
+	         job->test->main ? report : mode_name(job->mode), job->seconds);
 	if (job_failed(job)) {
 		const char *kind = job->report.result.verdict == LAB_CRASH ? "error" : "failure";
 		emit_xml(to, "<%s type=\"%s\" message=\"%s\">", kind, job_verdict_key(job), job->report.result.message);

@@ -323,9 +323,15 @@ static bool agree(struct options *o)
 /* Whether the value of an option of the compiler is the next word. */
 static bool value_follows(const char *word)
 {
-	return matches(word,
-	               "-@(B|D|I|L|MF|MQ|MT|T|U|Xassembler|Xclang|Xlinker|Xpreprocessor|idirafter|imacros|include|"
-	               "iquote|isystem|l|o|target|u|x|z)");
+	return matches(
+	    word, "-@(-param|B|D|I|L|MF|MQ|MT|T|U|Xassembler|Xclang|Xlinker|Xpreprocessor|idirafter|imacros|include|"
+		  "iquote|isystem|l|o|target|u|x|z)");
+}
+
+/* Whether a word that getopt does not know is for the compiler. */
+static bool is_long_flag(const char *word)
+{
+	return matches(word, "--@(coverage|param|param=*|sysroot=*|target=*|gcc-toolchain=*)");
 }
 
 /* Returns the list to which the word belongs. */
@@ -398,7 +404,7 @@ int options_read(struct options *o, int argc, char **argv)
 		                                       : NULL;
 		if (text)
 			return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? STATUS_FAILED : STATUS_OK;
-		if (option == '?' || option == ':') {
+		if ((option == '?' && !is_long_flag(argv[optind - 1])) || option == ':') {
 			complain_of_option(argv, option == ':');
 			return STATUS_USAGE;
 		}

@@ -2,6 +2,7 @@
 /* The text of a test: one line for a pass, and for a failure also its trace. */
 #include "tool.h"
 #include <math.h>
+#include <unistd.h>
 
 const char *grouped(uint64_t n)
 {
@@ -200,6 +201,12 @@ const char *reproducer(const struct options *o, const struct job *job)
 	return text;
 }
 
+const char *folder(void)
+{
+	static char name[4096];
+	return getcwd(name, sizeof name) ? name : "?";
+}
+
 /* Writes each line of `text`, indented. */
 static void text_lines(FILE *to, const char *text)
 {
@@ -218,7 +225,8 @@ static void text_failure(FILE *to, const struct options *o, const struct job *jo
 	fprintf(to, "    found after %s %s%s, %.3g s", grouped(found), is_real(job) ? "sample" : "execution",
 	        found == 1 ? "" : "s", (double)r->found_ns / 1e9);
 	if (r->shrunk_ns > 0)
-		fprintf(to, "; shrunk to %u steps in %.3g s", r->n_steps, (double)r->shrunk_ns / 1e9);
+		fprintf(to, "; shrunk to %u step%s in %.3g s", r->n_steps, r->n_steps == 1 ? "" : "s",
+		        (double)r->shrunk_ns / 1e9);
 	fprintf(to, r->strategy[0] ? "; the search: %s\n" : "\n", r->strategy);
 	text_outcomes(to, r);
 	if (r->n_steps > 0) {
@@ -233,7 +241,10 @@ static void text_failure(FILE *to, const struct options *o, const struct job *jo
 		fputs("\n    It printed:\n", to);
 		text_lines(to, job->printed);
 	}
-	fprintf(to, "\n    %s: %s\n\n", r->replay[0] ? "The same again" : "To try again", reproducer(o, job));
+	fprintf(to, "\n    %s: %s\n", r->replay[0] ? "The same again" : "To try again", reproducer(o, job));
+	if (to != stdout || !isatty(STDOUT_FILENO))
+		fprintf(to, "    in the folder %s\n", folder());
+	fputc('\n', to);
 }
 
 void text_job(FILE *to, const struct options *o, const struct job *job)

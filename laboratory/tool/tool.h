@@ -245,6 +245,8 @@ const char *short_path(const char *path);
 const char *grouped(uint64_t n);
 /* Returns the command that repeats a failure. It is valid until the next call. */
 const char *reproducer(const struct options *o, const struct job *job);
+/* Returns the folder of this process, from which the files of that command are named. */
+const char *folder(void);
 /* Returns what a pass means. It is valid until the next call. */
 const char *power_of(const struct job *job);
 const char *expect_name(enum fl_stress_expect expect);
