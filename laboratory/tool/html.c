@@ -251,7 +251,7 @@ static void outcomes(FILE *to, const struct lab_result *r)
 		fputs("<tr>", to);
 		cell(to, bad ? "bad" : NULL, o->label);
 		cell(to, "n", grouped(o->count));
-		cell(to, NULL, expect_name(o->expect));
+		cell(to, NULL, expect_names[o->expect]);
 		fputs("</tr>\n", to);
 	}
 	fputs("</table>\n", to);
@@ -269,7 +269,7 @@ static void failure(FILE *to, const struct run *run, const struct job *job, size
 	emit_xml(to,
 	         "<h2 id=\"f%zu\"><span class=\"bad\">%s</span> %s</h2>\n<p>%s</p>\n"
 	         "<p>%s; found after %s %s, %.3g s. %s</p>\n",
-	         number, job_verdict(job), job->test->test->name, r->message, mode_name(job->mode),
+	         number, job_verdict(job), job->test->test->name, r->message, mode_names[job->mode],
 	         grouped(job->mode == MODE_LIN && is_real(job) ? r->samples : r->executions),
 	         is_real(job) ? "samples" : "executions", (double)r->found_ns / 1e9, r->strategy);
 	if (r->n_outcomes > 0)
@@ -293,7 +293,7 @@ static void summary(FILE *to, const struct run *run)
 		snprintf(seconds, sizeof seconds, "%.2f", job->seconds);
 		fputs("<tr>", to);
 		cell(to, NULL, job->test->test->name);
-		cell(to, NULL, mode_name(job->mode));
+		cell(to, NULL, mode_names[job->mode]);
 		cell(to, job_failed(job) ? "bad" : job->done ? "good" : NULL, job_verdict(job));
 		cell(to, "n", grouped(job->report.result.executions));
 		cell(to, "n", seconds);

@@ -11,7 +11,8 @@ static void outcomes(FILE *to, const struct lab_result *r)
 	for (unsigned i = 0; i < r->n_outcomes; i++) {
 		const struct lab_outcome *o = &r->outcomes[i];
 		fputs(i ? "," : "", to);
-		emit_json(to, "{\"state\":%s,\"count\":%lu,\"expect\":%s}", o->label, o->count, expect_name(o->expect));
+		emit_json(to, "{\"state\":%s,\"count\":%lu,\"expect\":%s}", o->label, o->count,
+		          expect_names[o->expect]);
 	}
 	fputc(']', to);
 }
@@ -69,7 +70,7 @@ void json_job(FILE *to, const struct options *o, const struct run *run, const st
 {
 	const struct lab_result *r = &job->report.result;
 	emit_json(to, "{\"name\":%s,\"mode\":%s,\"samples\":%lu,\"executions\":%lu,\"pruned\":%lu,\"steps\":%lu",
-	          job->test->test->name, mode_name(job->mode), job->mode == MODE_LIN ? r->samples : r->executions,
+	          job->test->test->name, mode_names[job->mode], job->mode == MODE_LIN ? r->samples : r->executions,
 	          r->executions, r->pruned, r->steps);
 	fprintf(to, ",\"proved\":%s,\"exhausted\":%s,\"complete\":%lu,\"blocked\":%lu,\"outdated\":%lu",
 	        r->proved ? "true" : "false", r->exhausted && !(r->limits & LAB_BOUNDS) ? "true" : "false", r->complete,

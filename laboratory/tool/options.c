@@ -26,7 +26,7 @@ static bool take_modes(struct options *o, char *list)
 	o->pick_modes = true;
 	for (char *word; (word = next_word(&list)) != NULL;) {
 		unsigned mode = 0;
-		while (mode < MODES && strcmp(word, mode_name((enum mode)mode)) != 0)
+		while (mode < MODES && strcmp(word, mode_names[mode]) != 0)
 			mode++;
 		if (mode == MODES)
 			return complain("--mode: '%.40s' is none of native, chaos, model, crash, lin", word);

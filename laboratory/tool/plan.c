@@ -6,11 +6,7 @@
 #include "tool.h"
 #include <ctype.h>
 
-const char *mode_name(enum mode mode)
-{
-	static const char *const names[] = {"native", "chaos", "model", "crash", "lin"};
-	return names[mode];
-}
+const char *const mode_names[MODES] = {"native", "chaos", "model", "crash", "lin"};
 
 bool in_model(enum mode mode)
 {
@@ -245,7 +241,7 @@ static void show_status(struct status *status, const struct run *run, const stru
 	status_show(status, "%ld s left, %s executions/s, %u passed, %u failed, %zu to go; %s (%s)",
 	            left > 0 ? left / SECOND : 0, grouped((uint64_t)rate), run->totals.passed, run->totals.failed,
 	            run->n_jobs - begun + pool->n_running, one ? one->test->test->name : "",
-	            one ? mode_name(one->mode) : "");
+	            one ? mode_names[one->mode] : "");
 }
 
 /*

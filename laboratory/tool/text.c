@@ -19,11 +19,7 @@ const char *grouped(uint64_t n)
 	return to;
 }
 
-const char *expect_name(enum fl_stress_expect expect)
-{
-	static const char *const names[] = {"acceptable", "interesting", "forbidden"};
-	return names[expect];
-}
+const char *const expect_names[] = {"acceptable", "interesting", "forbidden"};
 
 static void text_outcomes(FILE *to, const struct lab_result *r)
 {
@@ -40,7 +36,7 @@ static void text_outcomes(FILE *to, const struct lab_result *r)
 		char frequency[16];
 		snprintf(frequency, sizeof frequency, o->count > 0 && percent < 0.01 ? "<0.01%%" : "%.2f%%", percent);
 		fprintf(to, "    %-7s %15s %10s  %-12s %s\n", word, grouped(o->count), frequency,
-		        expect_name(o->expect), o->label);
+		        expect_names[o->expect], o->label);
 	}
 }
 
@@ -169,7 +165,7 @@ const char *reproducer(const struct options *o, const struct job *job)
 	else
 		quote(to, "", o->program);
 	if (!o->first)
-		fprintf(to, " %s --mode %s", job->test->test->name, mode_name(job->mode));
+		fprintf(to, " %s --mode %s", job->test->test->name, mode_names[job->mode]);
 	quote_all(to, " ", o->flags);
 	quote_all(to, " ", o->inputs);
 	quote_all(to, " ", o->sources);
@@ -220,7 +216,7 @@ static void text_lines(FILE *to, const char *text)
 static void text_failure(FILE *to, const struct options *o, const struct job *job)
 {
 	const struct lab_result *r = &job->report.result;
-	fprintf(to, "%s %s (%s): %s\n", job_verdict(job), job->test->test->name, mode_name(job->mode), r->message);
+	fprintf(to, "%s %s (%s): %s\n", job_verdict(job), job->test->test->name, mode_names[job->mode], r->message);
 	const uint64_t found = job->mode == MODE_LIN && is_real(job) ? r->samples : r->executions;
 	fprintf(to, "    found after %s %s%s, %.3g s", grouped(found), is_real(job) ? "sample" : "execution",
 	        found == 1 ? "" : "s", (double)r->found_ns / 1e9);
@@ -253,7 +249,7 @@ void text_job(FILE *to, const struct options *o, const struct job *job)
 		text_failure(to, o, job);
 		return;
 	}
-	fprintf(to, "%-8s %-28s %-7s %s\n", job_verdict_key(job), job->test->test->name, mode_name(job->mode),
+	fprintf(to, "%-8s %-28s %-7s %s\n", job_verdict_key(job), job->test->test->name, mode_names[job->mode],
 	        job->done      ? power_of(job)
 	        : job->skipped ? job->skipped
 	                       : "");

@@ -149,7 +149,7 @@ struct job {
 	int64_t most; /* the most of its share; 0: no limit */
 };
 
-const char *mode_name(enum mode mode);
+extern const char *const mode_names[MODES];
 bool in_model(enum mode mode); /* on model threads; so is the first half of mode lin */
 /* Whether the result of the job is one of real threads. */
 bool is_real(const struct job *job);
@@ -249,7 +249,7 @@ const char *reproducer(const struct options *o, const struct job *job);
 const char *folder(void);
 /* Returns what a pass means. It is valid until the next call. */
 const char *power_of(const struct job *job);
-const char *expect_name(enum fl_stress_expect expect);
+extern const char *const expect_names[]; /* of enum fl_stress_expect */
 
 /*
  * emit_json() and emit_xml() print as fprintf() does, except that %s writes its text as a JSON
