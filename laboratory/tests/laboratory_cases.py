@@ -759,7 +759,9 @@ def program(tool):
         old = folder.write("old.c", "int main() { return zero(); }\nint zero() { return 0; }\n")
         for flags in ("-std=gnu89", "-std=c99"):
             tool.run(old, flags, "-fvisibility=hidden", status=0 if flags == "-std=gnu89" else 2, env={"CFLAGS": "--coverage"})
-        expect(tool.run(folder.path("none.c"), status=2)[1], "none.c: No such file")
+        expect(tool.run(folder.path("none.c"), *folder.results(), status=2)[1], "none.c: No such file")
+        expect_all((folder.tests()[0]["verdict"], folder.suites()), ("not_built", [("model", "1", "1")]))
+        expect(folder.read("html") + folder.read("sarif"), '<span class="bad">NOT BUILT</span>', '"ruleId":"not_built"')
         expect(tool.run(one, more, "--mode", "native", status=2)[1], "runs in mode model alone")
         expect(tool.says(folder.program("endless", ["for (;; x++) for (int i = 0; i < 30; i++) y++;"]), status=3), "STEP LIMIT", " more steps, which are not shown")
         tls = folder.write("tls.c", 'static __thread int x __attribute__((tls_model("initial-exec")));\nint main(void) { return x; }\n')

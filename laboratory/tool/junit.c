@@ -26,7 +26,7 @@ static void testcase(FILE *to, const struct run *run, const struct job *job)
 	snprintf(report, sizeof report, "%s", basename(run->options->results[JUNIT]));
 	report[strcspn(report, ".")] = '\0';
 	emit_xml(to, "    <testcase name=\"%s\" classname=\"fairlead-stress.%s\" time=\"%.3f\">", job->test->test->name,
-	         job->test->main ? report : mode_names[job->mode], job->seconds);
+	         run->options->first ? report : mode_names[job->mode], job->seconds);
 	if (job_failed(job)) {
 		const char *kind = job->report.result.verdict == LAB_CRASH ? "error" : "failure";
 		emit_xml(to, "<%s type=\"%s\" message=\"%s\">", kind, job_verdict_key(job), job->report.result.message);

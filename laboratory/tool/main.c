@@ -32,8 +32,10 @@ static int run(const struct options *o)
 {
 	if (o->action == DO_LITMUS)
 		return run_litmus(o);
-	if (!modules_load(o))
+	if (!modules_load(o)) {
+		report_not_built(o);
 		return STATUS_USAGE;
+	}
 	switch (o->action) {
 	case DO_LIST:
 		text_list(o);

@@ -355,6 +355,20 @@ static int report(const struct run *run)
 	return totals->passed + totals->failed == 0 ? STATUS_SKIPPED : totals->status;
 }
 
+void report_not_built(const struct options *o)
+{
+	const char *file = o->first ? o->first : *o->loads;
+	struct fl_stress_test test = {.name = file, .file = file};
+	const struct lab_test built = {.test = &test};
+	struct job job = {.test = &built, .mode = MODE_MODEL, .model = o->model, .done = true};
+	const struct run run = {.options = o, .jobs = &job, .n_jobs = 1, .totals.failed = 1};
+	job.report.result.verdict = LAB_NOT_BUILT;
+	job.report.result.message = "it was not compiled, linked or loaded: standard error says why";
+	job.report.result.replay = job.report.result.strategy = "";
+	if (file && o->action == DO_RUN)
+		(void)write_results(&run);
+}
+
 static bool agrees(const struct run *run)
 {
 	const struct options *o = run->options;

@@ -78,7 +78,7 @@ void sarif_results(FILE *to, const void *results)
 	fputs("{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",\"version\":\"2.1.0\",\"runs\":[\n"
 	      "{\"tool\":{\"driver\":{\"name\":\"fairlead-stress\",\"version\":\"" STRESS_VERSION "\",\"rules\":[",
 	      to);
-	for (enum lab_verdict v = LAB_FORBIDDEN; v <= LAB_DIVERGED; v++) {
+	for (enum lab_verdict v = LAB_FORBIDDEN; v <= LAB_NOT_BUILT; v++) {
 		fputs(between, to);
 		emit_json(to, "\n{\"id\":%s,\"shortDescription\":{\"text\":%s}}", verdict_key(v), lab_verdict_name(v));
 		between = ",";

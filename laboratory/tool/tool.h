@@ -216,6 +216,10 @@ struct run {
 #define EACH_JOB(j, run) for (const struct job *j = (run)->jobs; j < (run)->jobs + (run)->n_jobs; j++)
 
 int run_tests(const struct options *o);
+/*
+ * Writes the results that a normal run is asked for: one test, which failed since it was not built.
+ */
+void report_not_built(const struct options *o);
 bool job_failed(const struct job *job);
 const char *job_verdict(const struct job *job);
 /* Returns the name for JSON: "lost_wakeup". It is valid until the next call. */
