@@ -38,7 +38,7 @@ const char *lab_verdict_name(enum lab_verdict verdict)
 	    "PASSED",   "FORBIDDEN",    "CHECK",          "PANIC",    "DATA RACE",   "USE AFTER FREE",
 	    "LEAK",     "DEADLOCK",     "LOST WAKEUP",    "LIVELOCK", "STEP LIMIT",  "CRASH",
 	    "HANG",     "NOT MODELLED", "NONDETERMINISM", "MISUSE",   "EXIT STATUS", "NOT LINEARIZABLE",
-	    "DIVERGED",
+	    "DIVERGED", "NOT BUILT",
 	};
 	return names[verdict];
 }

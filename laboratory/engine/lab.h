@@ -96,7 +96,8 @@ enum lab_verdict {
 	LAB_MISUSE,           /* wrong use of a lock or another object, of a thread, of a key */
 	LAB_EXIT_STATUS,      /* a program has ended with another status than 0 */
 	LAB_NOT_LINEARIZABLE, /* no order explains the results */
-	LAB_DIVERGED          /* a replay left its schedule */
+	LAB_DIVERGED,         /* a replay left its schedule */
+	LAB_NOT_BUILT         /* the files of the command make no test; no result of an execution */
 };
 
 const char *lab_verdict_name(enum lab_verdict verdict);

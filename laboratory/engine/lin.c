@@ -57,7 +57,6 @@ struct run {
 static _Thread_local unsigned real_thread;
 static const struct fl_lin *lin; /* the FL_LIN of the current test */
 static const char *wrong;        /* an error in its operations; NULL: none */
-static size_t run_at;            /* the offset of the run from the state */
 static struct lin_history history;
 static const char explained[] = "an order explains the results", unexplained[] = "no order explains the results";
 
@@ -73,10 +72,7 @@ void lab_lin_use(const struct lab_test *test)
 {
 	lin = test->test->lin;
 	wrong = lin_program_use(test);
-	if (!lin)
-		return;
 	user_test = test;
-	run_at = test->test->state_size - sizeof(struct run);
 }
 
 size_t lab_state_size(const struct lab_test *test)
@@ -86,7 +82,7 @@ size_t lab_state_size(const struct lab_test *test)
 
 static struct run *run_of(void *state)
 {
-	return lab.active ? &model_run : (struct run *)(void *)((char *)state + run_at);
+	return lab.active ? &model_run : (struct run *)(void *)((char *)state + lab_state_size(user_test));
 }
 
 /* --- calls --- */
@@ -178,8 +174,8 @@ static void act_as(void *state, unsigned thread)
 {
 	struct run *run = run_of(state);
 	real_thread = thread;
-	unsigned from = lin_before_of(lin) + (thread - 1) * lin_each_of(lin);
-	for (unsigned i = 0; i < lin_each_of(lin); i++)
+	unsigned from = lin->before + (thread - 1) * lin->each;
+	for (unsigned i = 0; i < lin->each; i++)
 		make_call(run, state, from + i);
 }
 
@@ -204,7 +200,7 @@ void lab_lin_setup(void *state)
 		run->counts = run->counts || lin_is_heard(run->picks[i]);
 	if (user_test->setup)
 		user_test->setup(state);
-	for (unsigned i = 0; i < lin_before_of(lin); i++)
+	for (unsigned i = 0; i < lin->before; i++)
 		make_call(run, state, i);
 }
 
@@ -314,8 +310,8 @@ static void judge(void *state)
 {
 	struct run *run = run_of(state);
 	bool model = lab.active;
-	for (unsigned i = 0, from = lab_lin_places() - lin_after_of(lin); i < lin_after_of(lin); i++)
-		make_call(run, state, from + i);
+	for (unsigned i = lab_lin_places() - lin->after; i < lab_lin_places(); i++)
+		make_call(run, state, i);
 	lab_activate(false);
 	make_history(run);
 	enum lin_verdict verdict = check();
@@ -344,12 +340,12 @@ EACH_ACTOR(FUNCTION)
 EXPORTED void fl_lin_register(struct fl_lin *t)
 {
 	static const struct fl_stress_function actors[LIN_THREADS] = {EACH_ACTOR(ACTOR)};
-	const char *problem = lin_problem_of(t);
+	const char *problem = lin_shape(t);
 	if (problem) {
 		fprintf(stderr, "fairlead-stress: FL_LIN(%s) %s\n", t->test.name, problem);
 		return;
 	}
-	memcpy(t->test.actors, actors, lin_threads_of(t) * sizeof actors[0]);
+	memcpy(t->test.actors, actors, t->threads * sizeof actors[0]);
 	t->test.outcome = (struct fl_stress_function){"outcome", judge};
 	t->test.lin = t;
 	t->test.state_size = (t->test.state_size + LINE - 1) / LINE * LINE + sizeof(struct run);

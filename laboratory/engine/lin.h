@@ -69,6 +69,13 @@ unsigned lin_states(const struct lin_history *h, unsigned which, const struct fl
 /* Sets `overlaps` of each call, from the order of the calls. */
 void lin_overlaps(struct lin_history *h);
 
+/* A text that grows up to its size. */
+struct lin_text {
+	char *to;
+	size_t size, used;
+};
+__attribute__((format(printf, 2, 3))) void lin_say(struct lin_text *t, const char *format, ...);
+
 /* --- lin_text.c --- */
 
 /* Writes "put(11)"; the second one writes "-> -EAGAIN". */

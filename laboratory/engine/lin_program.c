@@ -27,36 +27,24 @@ static unsigned or_else(unsigned n, unsigned usual)
 	return n > 0 ? n : usual;
 }
 
-unsigned lin_threads_of(const struct fl_lin *t)
+static unsigned places_of(const struct fl_lin *t)
 {
-	return or_else(t->threads, 3);
+	return t->before + t->threads * t->each + t->after;
 }
 
-unsigned lin_each_of(const struct fl_lin *t)
-{
-	return or_else(t->each, 3);
-}
-
-unsigned lin_before_of(const struct fl_lin *t)
-{
-	return or_else(t->before, 2);
-}
-
-unsigned lin_after_of(const struct fl_lin *t)
-{
-	return or_else(t->after, 2);
-}
-
-const char *lin_problem_of(const struct fl_lin *t)
+const char *lin_shape(struct fl_lin *t)
 {
 	if (t->size != sizeof *t)
 		return "was compiled with another version of <fairlead/stress_lin.h>";
 	if (!t->spec || !t->spec->apply || t->spec->size == 0 || t->spec->size > LIN_STATE)
 		return "has no specification, or one with a state of more than 65536 bytes";
-	if (lin_threads_of(t) > LIN_THREADS || lin_each_of(t) > LIN_EACH || lin_before_of(t) > LIN_EACH ||
-	    lin_after_of(t) > LIN_EACH)
+	t->threads = or_else(t->threads, 3);
+	t->each = or_else(t->each, 3);
+	t->before = or_else(t->before, 2);
+	t->after = or_else(t->after, 2);
+	if (t->threads > LIN_THREADS || t->each > LIN_EACH || t->before > LIN_EACH || t->after > LIN_EACH)
 		return "wants more than 8 threads, or more than 9 calls of one";
-	if (lin_before_of(t) + lin_threads_of(t) * lin_each_of(t) + lin_after_of(t) > LIN_CALLS)
+	if (places_of(t) > LIN_CALLS)
 		return "wants more than 64 calls in one program";
 	return NULL;
 }
@@ -114,7 +102,7 @@ const char *lin_program_use(const struct lab_test *test)
 	n_menu = n_places = 0;
 	if (!lin)
 		return NULL;
-	n_places = lin_before_of(lin) + lin_threads_of(lin) * lin_each_of(lin) + lin_after_of(lin);
+	n_places = places_of(lin);
 	for (const struct fl_lin_op *op = ops; op && !wrong; op = op->next)
 		if (op->module == test->module && strcmp(op->test, test->test->name) == 0)
 			wrong = add_to_menu(op);
@@ -167,7 +155,7 @@ static bool draw_hearing(unsigned kind, lab_lin_below *below)
 void lab_lin_draw(uint8_t *picks, bool small, lab_lin_below *below)
 {
 	enum { SMALL = 2 };
-	unsigned most = lin_threads_of(lin), each = lin_each_of(lin), before = below(lin_before_of(lin) + 1);
+	unsigned most = lin->threads, each = lin->each, before = below(lin->before + 1);
 	unsigned threads = most < 2 || small ? (most < 2 ? most : 2) : 2 + below(most - 1), hearing = below(8);
 	unsigned longest = 1 + below(small && each > SMALL ? SMALL : each);
 	memset(picks, 0, LIN_CALLS);
@@ -176,15 +164,13 @@ void lab_lin_draw(uint8_t *picks, bool small, lab_lin_below *below)
 	for (unsigned t = 0; t < threads; t++) {
 		unsigned calls = t < 2 ? longest : 1 + below(longest);
 		for (unsigned i = 0; i < calls; i++) {
-			uint8_t *pick = &picks[lin_before_of(lin) + t * each + i];
+			uint8_t *pick = &picks[lin->before + t * each + i];
 			*pick = draw_call(t + 1, picks, below);
 			*pick = (uint8_t)(*pick + (*pick > 0 && draw_hearing(hearing, below)));
 		}
 	}
-	for (unsigned i = 0, after = below(lin_after_of(lin) + 1); i < after; i++) {
-		uint8_t *pick = &picks[lin_before_of(lin) + most * each + i];
-		*pick = draw_call(0, picks, below);
-	}
+	for (unsigned i = 0, after = below(lin->after + 1); i < after; i++)
+		picks[lin->before + most * each + i] = draw_call(0, picks, below);
 }
 
 unsigned lab_lin_places(void)
@@ -201,10 +187,10 @@ bool lin_is_heard(uint8_t pick)
 
 struct lin_place lin_place_of(unsigned place)
 {
-	unsigned before = lin_before_of(lin), each = lin_each_of(lin), among = lin_threads_of(lin) * each;
-	if (place < before)
+	unsigned each = lin->each, among = lin->threads * each;
+	if (place < lin->before)
 		return (struct lin_place){0, place};
-	place -= before;
+	place -= lin->before;
 	if (place < among)
 		return (struct lin_place){1 + place / each, place % each};
 	return (struct lin_place){LIN_AFTER, place - among};

@@ -8,12 +8,11 @@
 /* The shape of a program, and the meaning of its picks. */
 enum { LIN_EACH = 9, LIN_THREADS = FL_STRESS_ACTORS, LIN_AFTER = LIN_THREADS + 1 };
 
-unsigned lin_threads_of(const struct fl_lin *t);
-unsigned lin_each_of(const struct fl_lin *t);
-unsigned lin_before_of(const struct fl_lin *t);
-unsigned lin_after_of(const struct fl_lin *t);
-/* Returns the reason why programs of that shape cannot exist, or NULL if they can. */
-const char *lin_problem_of(const struct fl_lin *t);
+/*
+ * Puts the usual numbers where the test has 0. Returns the reason why programs of that shape cannot
+ * exist, or NULL if they can.
+ */
+const char *lin_shape(struct fl_lin *t);
 
 /*
  * Makes the menu of the next test. Returns its error, or NULL. For tests other than FL_LIN, it does

@@ -3,11 +3,21 @@
 #include "lin.h"
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define EXPORTED __attribute__((visibility("default")))
+
+void lin_say(struct lin_text *t, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	int n = vsnprintf(t->to + t->used, t->size - t->used, format, args);
+	va_end(args);
+	t->used = n > 0 && t->used + (size_t)n < t->size ? t->used + (size_t)n : t->size - 1;
+}
 
 enum { ITEMS = 128 };
 
@@ -41,11 +51,11 @@ static uint64_t queue_hash(const void *state)
 static void queue_text(const void *state, char *to, size_t size)
 {
 	const struct queue *q = state;
-	size_t used = (size_t)snprintf(to, size, "[");
-	for (uint32_t i = 0; i < q->n && used < size; i++)
-		used += (size_t)snprintf(to + used, size - used, "%s%" PRId32, i ? " " : "", q->items[i]);
-	if (used < size)
-		snprintf(to + used, size - used, "]%s", q->closed ? " closed" : "");
+	struct lin_text t = {to, size, 0};
+	lin_say(&t, "[");
+	for (uint32_t i = 0; i < q->n; i++)
+		lin_say(&t, "%s%" PRId32, i ? " " : "", q->items[i]);
+	lin_say(&t, "]%s", q->closed ? " closed" : "");
 }
 
 static int64_t space_of(const struct queue *q)
@@ -250,11 +260,11 @@ static void set_text(const void *state, char *to, size_t size)
 {
 	uint64_t set;
 	memcpy(&set, state, sizeof set);
-	size_t used = (size_t)snprintf(to, size, "{");
-	for (const char *comma = ""; set && used < size; set &= set - 1, comma = " ")
-		used += (size_t)snprintf(to + used, size - used, "%s%d", comma, __builtin_ctzll(set));
-	if (used < size)
-		snprintf(to + used, size - used, "}");
+	struct lin_text t = {to, size, 0};
+	lin_say(&t, "{");
+	for (const char *comma = ""; set; set &= set - 1, comma = " ")
+		lin_say(&t, "%s%d", comma, __builtin_ctzll(set));
+	lin_say(&t, "}");
 }
 
 EXPORTED const struct fl_lin_spec fl_lin_set = {

@@ -5,25 +5,10 @@
  */
 #include "lin.h"
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { COLUMN = 20, CELL = 80, THREADS = 9, STATES = 3 };
-
-struct text {
-	char *to;
-	size_t size, used;
-};
-
-__attribute__((format(printf, 2, 3))) static void say(struct text *t, const char *format, ...)
-{
-	va_list args;
-	va_start(args, format);
-	int n = vsnprintf(t->to + t->used, t->size - t->used, format, args);
-	va_end(args);
-	t->used = n > 0 && t->used + (size_t)n < t->size ? t->used + (size_t)n : t->size - 1;
-}
 
 static bool has_argument(const struct lin_call *c)
 {
@@ -53,10 +38,10 @@ void lin_say_call(const struct lin_call *c, char *to, size_t size)
 	const char *mark = c->heard ? "^" : "";
 	char arg[48] = "";
 	int64_t count = FL_LIN_KEY(c->call.arg) + 1;
+	struct lin_text items = {arg, sizeof arg, 0};
 	if (c->call.kind == FL_LIN_PUT_MANY)
-		for (unsigned i = 0, used = 0; i < count && used < sizeof arg; i++)
-			used += (unsigned)snprintf(arg + used, sizeof arg - used, "%s%d", i ? " " : "",
-			                           (int)fl_lin_item(c->call.arg, i));
+		for (unsigned i = 0; i < count; i++)
+			lin_say(&items, "%s%d", i ? " " : "", (int)fl_lin_item(c->call.arg, i));
 	else if (c->call.kind == FL_LIN_GET_MANY)
 		snprintf(arg, sizeof arg, "up to %" PRId64, count);
 	else if (has_argument(c))
@@ -67,10 +52,10 @@ void lin_say_call(const struct lin_call *c, char *to, size_t size)
 static void say_items(int64_t items, char *to, size_t size)
 {
 	unsigned n = (unsigned)items & 15;
-	size_t used = (size_t)snprintf(to, size, "-> %u:", n);
-	for (unsigned i = 0; i < n && used < size; i++)
-		used +=
-		    (size_t)snprintf(to + used, size - used, " %u", (unsigned)((uint64_t)items >> (4 + 12 * i)) & 4095);
+	struct lin_text t = {to, size, 0};
+	lin_say(&t, "-> %u:", n);
+	for (unsigned i = 0; i < n; i++)
+		lin_say(&t, " %u", (unsigned)((uint64_t)items >> (4 + 12 * i)) & 4095);
 }
 
 void lin_say_result(const struct lin_call *c, char *to, size_t size)
@@ -122,7 +107,7 @@ static unsigned rows_of(const struct lin_history *h, struct row *rows)
 	return n;
 }
 
-static void say_row(struct text *t, const struct lin_history *h, const struct row *row, uint64_t core,
+static void say_row(struct lin_text *t, const struct lin_history *h, const struct row *row, uint64_t core,
                     const int *column)
 {
 	const struct lin_call *c = &h->calls[row->call];
@@ -131,11 +116,11 @@ static void say_row(struct text *t, const struct lin_history *h, const struct ro
 		lin_say_call(c, begins, sizeof begins);
 	if (row->ends)
 		lin_say_result(c, ends, sizeof ends);
-	say(t, "%*s%s%s%s%s\n", column[c->thread] * COLUMN, "", begins, row->begins && row->ends ? " " : "", ends,
-	    row->ends && (core & LIN_BIT(row->call)) ? " *" : "");
+	lin_say(t, "%*s%s%s%s%s\n", column[c->thread] * COLUMN, "", begins, row->begins && row->ends ? " " : "", ends,
+	        row->ends && (core & LIN_BIT(row->call)) ? " *" : "");
 }
 
-static void say_columns(struct text *t, const struct lin_history *h, uint64_t core)
+static void say_columns(struct lin_text *t, const struct lin_history *h, uint64_t core)
 {
 	static struct row rows[4 * LIN_CALLS];
 	int column[THREADS] = {0}, columns = 0, width = 0;
@@ -148,19 +133,19 @@ static void say_columns(struct text *t, const struct lin_history *h, uint64_t co
 		if (!any)
 			continue;
 		snprintf(name, sizeof name, thread == 0 ? "main" : "t%d", thread);
-		say(t, "%*s%s", columns > 0 ? COLUMN - width : 0, "", name);
+		lin_say(t, "%*s%s", columns > 0 ? COLUMN - width : 0, "", name);
 		width = (int)strlen(name);
 		column[thread] = columns++;
 	}
-	say(t, "\n");
+	lin_say(t, "\n");
 	unsigned n = rows_of(h, rows);
 	for (unsigned i = 0; i < n; i++)
 		say_row(t, h, &rows[i], core, column);
 	LIN_EACH (i, h)
 		heard = heard || h->calls[i].heard;
-	say(t, "* the results that matter: no order explains them, whatever the others are\n%s\n",
-	    heard ? "^ its thread knew of all that had returned; without it, of its own calls"
-	          : "each thread knew of its own calls alone, main of all");
+	lin_say(t, "* the results that matter: no order explains them, whatever the others are\n%s\n",
+	        heard ? "^ its thread knew of all that had returned; without it, of its own calls"
+	              : "each thread knew of its own calls alone, main of all");
 }
 
 /* --- why --- */
@@ -178,7 +163,7 @@ static unsigned culprit_of(const struct lin_history *h, uint64_t core)
 }
 
 /* Writes the explanation. `weak` is the history with only the results that matter. */
-static void say_why(struct text *t, const struct lin_history *h, const struct lin_history *weak,
+static void say_why(struct lin_text *t, const struct lin_history *h, const struct lin_history *weak,
                     const struct fl_lin_spec *spec, int64_t limit, uint64_t core)
 {
 	char call[CELL], result[CELL + 16], texts[STATES][64];
@@ -186,24 +171,24 @@ static void say_why(struct text *t, const struct lin_history *h, const struct li
 	const struct lin_call *c = &h->calls[which];
 	lin_say_call(c, call, sizeof call);
 	lin_say_result(c, result, sizeof result);
-	say(t, "no order explains %s %s", call[0] == '^' ? call + 1 : call, result);
-	say(t, c->thread ? " of t%u" : " of main", c->thread);
+	lin_say(t, "no order explains %s %s", call[0] == '^' ? call + 1 : call, result);
+	lin_say(t, c->thread ? " of t%u" : " of main", c->thread);
 	unsigned n = lin_states(h, which, spec, limit, texts[0], sizeof texts[0], STATES);
 	if (n == 0)
 		n = lin_states(weak, which, spec, limit, texts[0], sizeof texts[0], STATES);
 	if (n > 0)
-		say(t, ": where it may come, the %s is", spec->name);
+		lin_say(t, ": where it may come, the %s is", spec->name);
 	for (unsigned i = 0; i < n && i < STATES; i++)
-		say(t, "%s %s", i == 0 ? "" : i + 1 == n ? " or" : ",", texts[i]);
+		lin_say(t, "%s %s", i == 0 ? "" : i + 1 == n ? " or" : ",", texts[i]);
 	if (n > STATES)
-		say(t, ", or one of %u others", n - STATES);
+		lin_say(t, ", or one of %u others", n - STATES);
 }
 
 void lin_tell(const struct lin_history *history, const struct fl_lin_spec *spec, int64_t limit, char *why,
               size_t why_size, char *columns, size_t columns_size)
 {
 	static struct lin_history weak;
-	struct text reason = {why, why_size, 0}, table = {columns, columns_size, 0};
+	struct lin_text reason = {why, why_size, 0}, table = {columns, columns_size, 0};
 	why[0] = columns[0] = '\0';
 	weak = *history;
 	uint64_t core = lin_core(&weak, spec, limit);

@@ -21,11 +21,7 @@ int main(void)
 	pthread_t two = start(wait);
 	pthread_mutex_lock(&lock);
 	ready = 1;
-#ifdef FIXED
-	pthread_cond_broadcast(&changed);
-#else
 	pthread_cond_signal(&changed);
-#endif
 	pthread_mutex_unlock(&lock);
 	pthread_join(one, NULL);
 	pthread_join(two, NULL);

@@ -98,14 +98,15 @@ static void run_lin(struct job *job)
 {
 	int64_t began = lab_clock_ns();
 	const struct lab_test *plain = lab_test_find(job->test->test->name, false);
-	job->model.time = job->share - (job->model_only ? 0 : job->real_share);
+	const int64_t real = job->model_only ? 0 : job->share / 4; /* its part for real threads */
+	job->model.time = job->share - real;
 	model_half = lab_model_run(job->test, &job->model, progress, &job->shared->live);
 	if (model_half->verdict != LAB_PASSED || job->model_only) {
 		ship(model_half);
 		return;
 	}
 	int64_t left = job->share - (lab_clock_ns() - began);
-	job->native.time = left < job->real_share ? left : job->real_share;
+	job->native.time = left < real ? left : real;
 	job->native.live = &job->shared->live;
 	/* from here on, the samples are those of real threads */
 	atomic_store(&job->native.live->samples, 0);

@@ -18,43 +18,43 @@
  * which comes before the sources, tells of their accesses. With a header, clang's line tables have
  * no checksum for one of their files, of which the assembler would warn.
  */
-#define ARGUMENTS                                                                                                      \
-	"folder=$1 includes=$2 archives=$3 name=$4 model= plain=; shift 4\n"                                           \
-	"for list in flags inputs sources; do\n"                                                                       \
-	"  words=; while [ \"$1\" != -- ]; do\n"                                                                       \
-	"    case $1 in *\\'*) word=$(printf '%s\\n' \"$1\" | sed \"s/'/'\\\\\\\\''/g\") ;; *) word=$1 ;; esac\n"      \
-	"    words=\"$words '$word'\"; shift\n"                                                                        \
-	"  done; shift; eval \"$list=\\$words\"\n"                                                                     \
-	"done; eval \"set -- $sources\"\n"                                                                             \
-	"IFS=:; for place in $archives; do\n"                                                                          \
-	"  [ ! -e \"$place/libfairlead-model.a\" ] || model=$place/libfairlead-model.a\n"                              \
-	"  [ ! -e \"$place/libfairlead.a\" ] || plain=$place/libfairlead.a\n"                                          \
-	"done; unset IFS\n"                                                                                            \
-	"cat >\"$folder/list.h\" <<'END'\n"                                                                            \
-	"#pragma GCC system_header\n"                                                                                  \
-	"#ifdef __cplusplus\n"                                                                                         \
-	"extern \"C\" {\n"                                                                                             \
-	"#endif\n"                                                                                                     \
-	"void __tsan_read_range(void *, unsigned long), __tsan_write_range(void *, unsigned long);\n"                  \
-	"#ifdef __cplusplus\n"                                                                                         \
-	"}\n"                                                                                                          \
-	"#endif\n"                                                                                                     \
-	"#ifdef __x86_64__\n"                                                                                          \
-	"#define __fl_list(list) ((__builtin_va_list *)(list))\n"                                                      \
-	"#else\n"                                                                                                      \
-	"#define __fl_list(list) ((__builtin_va_list *)&(list))\n"                                                     \
-	"#endif\n"                                                                                                     \
-	"#define __builtin_va_start(list, ...) __extension__({ \\\n"                                                   \
-	"__builtin_va_list *__fl_to = __fl_list(list); \\\n"                                                           \
-	"__tsan_write_range(__fl_to, sizeof *__fl_to); \\\n"                                                           \
-	"__builtin_va_start(*__fl_to, ##__VA_ARGS__); })\n"                                                            \
-	"#define __builtin_va_copy(to, from) __extension__({ \\\n"                                                     \
-	"__builtin_va_list *__fl_to = __fl_list(to), *__fl_from = __fl_list(from); \\\n"                               \
-	"__tsan_read_range(__fl_from, sizeof *__fl_from); \\\n"                                                        \
-	"__tsan_write_range(__fl_to, sizeof *__fl_to); \\\n"                                                           \
-	"__builtin_va_copy(*__fl_to, *__fl_from); })\n"                                                                \
-	"END\n"                                                                                                        \
-	"find_ck() { ck=-lck; ${CC:-cc} -shared -o \"$folder/plain.so\" -lck 2>/dev/null || ck=; }\n"
+static const char arguments[] =
+    "folder=$1 includes=$2 archives=$3 name=$4 model= plain=; shift 4\n"
+    "for list in flags inputs sources; do\n"
+    "  words=; while [ \"$1\" != -- ]; do\n"
+    "    case $1 in *\\'*) word=$(printf '%s\\n' \"$1\" | sed \"s/'/'\\\\\\\\''/g\") ;; *) word=$1 ;; esac\n"
+    "    words=\"$words '$word'\"; shift\n"
+    "  done; shift; eval \"$list=\\$words\"\n"
+    "done; eval \"set -- $sources\"\n"
+    "IFS=:; for place in $archives; do\n"
+    "  [ ! -e \"$place/libfairlead-model.a\" ] || model=$place/libfairlead-model.a\n"
+    "  [ ! -e \"$place/libfairlead.a\" ] || plain=$place/libfairlead.a\n"
+    "done; unset IFS\n"
+    "cat >\"$folder/list.h\" <<'END'\n"
+    "#pragma GCC system_header\n"
+    "#ifdef __cplusplus\n"
+    "extern \"C\" {\n"
+    "#endif\n"
+    "void __tsan_read_range(void *, unsigned long), __tsan_write_range(void *, unsigned long);\n"
+    "#ifdef __cplusplus\n"
+    "}\n"
+    "#endif\n"
+    "#ifdef __x86_64__\n"
+    "#define __fl_list(list) ((__builtin_va_list *)(list))\n"
+    "#else\n"
+    "#define __fl_list(list) ((__builtin_va_list *)&(list))\n"
+    "#endif\n"
+    "#define __builtin_va_start(list, ...) __extension__({ \\\n"
+    "__builtin_va_list *__fl_to = __fl_list(list); \\\n"
+    "__tsan_write_range(__fl_to, sizeof *__fl_to); \\\n"
+    "__builtin_va_start(*__fl_to, ##__VA_ARGS__); })\n"
+    "#define __builtin_va_copy(to, from) __extension__({ \\\n"
+    "__builtin_va_list *__fl_to = __fl_list(to), *__fl_from = __fl_list(from); \\\n"
+    "__tsan_read_range(__fl_from, sizeof *__fl_from); \\\n"
+    "__tsan_write_range(__fl_to, sizeof *__fl_to); \\\n"
+    "__builtin_va_copy(*__fl_to, *__fl_from); })\n"
+    "END\n"
+    "find_ck() { ck=-lck; ${CC:-cc} -shared -o \"$folder/plain.so\" -lck 2>/dev/null || ck=; }\n";
 
 /*
  * gcc's -fsanitize=thread leaves out some accesses. This script finds them in gcc's dump of the
@@ -93,123 +93,123 @@
  * - The header of std::thread reads the handle in joinable(), and that of std::error_code is for
  *   errors. They do not count, as the compiled part of the C++ library does not.
  */
-#define CALLS                                                                                                          \
-	"awk '\n"                                                                                                      \
-	"function reduced(text,   depth, c) {\n"                                                                       \
-	"  gsub(/->/, \"@\", text); gsub(/operator[-<>=!]+/, \"operator\", text)\n"                                    \
-	"  while (gsub(/<[^<>]*>/, \"\", text)) ;\n"                                                                   \
-	"  sub(/OBJ_TYPE_REF\\(.*\\) \\(/, \"OBJ_TYPE_REF (\", text)\n"                                                \
-	"  at = index(text, \" (\")\n"                                                                                 \
-	"  for (c = text ~ /\\)::/ ? length(text) : 1; c > 1; c--)\n"                                                  \
-	"    if (!(depth += (substr(text, c, 1) == \")\") - (substr(text, c, 1) == \"(\"))) { at = c - 1; break }\n"   \
-	"  arguments = substr(text, at + 2); sub(/\\)[^)]*$/, \"\", arguments)\n"                                      \
-	"  return at ? substr(text, 1, at - 1) : \"\"\n"                                                               \
-	"}\n"                                                                                                          \
-	"function local(x,   name) { name = x; sub(/.*[ *&]/, \"\", name); own[name]; if (x ~ /[*]/) pointer[name] "   \
-	"}\n"                                                                                                          \
-	"function found(what) { if (where !~ /^(std_thread[.]h|system_error):/) all[what, slot] }\n"                   \
-	"function memory(x,   base) {\n"                                                                               \
-	"  gsub(/->/, \"@\", x); while (gsub(/<[^<>]*>/, \"\", x)) ;\n"                                                \
-	"  if (x ~ /^([-0-9&{}~]|_Literal|__complex__|COMPLEX_EXPR|Inf|Nan|=RESULT|$)/) return \"\"\n"                 \
-	"  if (x ~ /^(\\([^*]|__PHI|__MEM +\\(_[0-9]+\\(D\\)\\))/) return \"\"\n"                                      \
-	"  sub(/^(__VIEW_CONVERT|__BIT_FIELD_REF|__real|__imag)[ (]+/, \"\", x)\n"                                     \
-	"  if (x ~ /@|^[(*]/ || x ~ /^__MEM[^&]*$/) return \"*\"\n"                                                    \
-	"  sub(/^__MEM[^&]*&/, \"\", x); match(x, /^[A-Za-z_$][A-Za-z_$#0-9:]*([.][0-9]+(_[0-9]+)?)?/)\n"              \
-	"  base = x = substr(x, 1, RLENGTH)\n"                                                                         \
-	"  return x ~ /^_[0-9]+$/ || !(x in own) && sub(/_[0-9]+$/, \"\", base) && base in own ? \"\" : x\n"           \
-	"}\n"                                                                                                          \
-	"function operand(x, what) {\n"                                                                                \
-	"  if (!((x = memory(x)) in own)) { if (x != \"\") found(what) } else if (!library) mine[x, slot] = x\n"       \
-	"}\n"                                                                                                          \
-	"function access(x, told, what,   i, part, symbol) {\n"                                                        \
-	"  x = memory(x); symbol = x\n"                                                                                \
-	"  if (split(x, part, \"::\") > 1) {\n"                                                                        \
-	"    symbol = \"_ZN\"; for (i = 1; i in part; i++) symbol = symbol length(part[i]) part[i]\n"                  \
-	"    symbol = symbol \"E\"\n"                                                                                  \
-	"  }\n"                                                                                                        \
-	"  if (x == \"\" || x in own || told || library) return x != \"\"\n"                                           \
-	"  if (x == \"*\" || what == \"write\" || symbol in variable) found(\"the \" what \" at \" where)\n"           \
-	"  return 1\n"                                                                                                 \
-	"}\n"                                                                                                          \
-	"function counts(slot) { return slot == \"\" || slot in by_value || slot ~ /^(_[0-9]+|OBJ_TYPE_REF)$/ }\n"     \
-	"FILENAME ~ /[.]s$/ {\n"                                                                                       \
-	"  if ($1 ~ /^[.](text|data|bss|section)$/) writable = $1 $2 ~ /data|bss/ && $2 !~ /rodata|[.]rel[.]ro/\n"     \
-	"  if (writable && sub(/:$/, \"\", $1)) variable[$1]\n"                                                        \
-	"  split($2, part, \",\")\n"                                                                                   \
-	"  if ($1 == \".comm\" || $1 == \".set\" && part[2] in variable) variable[part[1]]\n"                          \
-	"  next\n"                                                                                                     \
-	"}\n"                                                                                                          \
-	"/^__attribute__.*(no_sanitize [(][^)]*thread|optimize)/ { odd = 1 }\n"                                        \
-	"FNR == 1 { cxx = FILENAME ~ /[+][+]/; state = \"\" }\n"                                                       \
-	"/__GIMPLE/ { state = \"head\"; head = \"\"; next }\n"                                                         \
-	"state == \"head\" {\n"                                                                                        \
-	"  if ($0 != \"{\" || head !~ /\\) *(const)? *$/) { head = head \" \" $0; next }\n"                            \
-	"  state = \"locals\"; split(\"\", own); split(\"\", lent); split(\"\", gone); split(\"\", mine)\n"            \
-	"  n = split(head, part, /[,()]/); split(\"\", pointer); for (i = 1; i <= n; i++) local(part[i])\n"            \
-	"  sub(/^ +/, \"\", head); me = reduced(head); next\n"                                                         \
-	"}\n"                                                                                                          \
-	"/^}/ {\n"                                                                                                     \
-	"  for (m in mine) {\n"                                                                                        \
-	"    split(m, part, SUBSEP)\n"                                                                                 \
-	"    if (mine[m] in lent && !(part[2] != \"\" && mine[m] in gone)) lent_slots[part[2]]\n"                      \
-	"  }\n"                                                                                                        \
-	"  state = \"\"; odd = 0; next\n"                                                                              \
-	"}\n"                                                                                                          \
-	"state == \"locals\" && (/^$/ || /^  __BB/) { state = \"body\" }\n"                                            \
-	"state == \"locals\" && !/^(  static|    )/ {\n"                                                               \
-	"  sub(/ (\\[value-expr|= ).*/, \"\"); sub(/(\\[[^]]*\\])*;.*/, \"\"); local($0)\n"                            \
-	"}\n"                                                                                                          \
-	"state != \"body\" { next }\n"                                                                                 \
-	"/<retval>/ { by_value[me]; gsub(/<retval>/, \"=RESULT\") }\n"                                                 \
-	"{\n"                                                                                                          \
-	"  where = match($0, /\\[[^][]*:[0-9]+:[0-9]+\\]/) ? substr($0, RSTART + 1, RLENGTH - 2) : \"?\"\n"            \
-	"  library = where ~ /\\/c[+][+]\\//; sub(/:[0-9]+$/, \"\", where); sub(/.*\\//, \"\", where)\n"               \
-	"  gsub(/\\[[^][]*:[0-9]+:[0-9]+\\] /, \"\"); sub(/^ +/, \"\")\n"                                              \
-	"}\n"                                                                                                          \
-	"odd == 1 && !library && where != \"?\" {\n"                                                                   \
-	"  slot = \"\"; found(\"what \" me \"() does at \" where \", compiled with an attribute,\"); odd = 2\n"        \
-	"}\n"                                                                                                          \
-	"/__builtin___tsan/ { reads += /tsan_([a-z]+_)?read/; writes += /tsan_(([a-z]+_)?write|vptr)/; next }\n"       \
-	"{ call = /\\)( \\[static-chain[^;]*)?;( \\[[^;]*)?$/ }\n"                                                     \
-	"call {\n"                                                                                                     \
-	"  gsub(/\"([^\"\\\\]|\\\\.)*\"/, \"0\"); sub(/ \\[static-chain[^;]*/, \"\")\n"                                \
-	"  by_slot = cxx && /;.*return slot/; slot = \"\"; sub(/;[^;]*$/, \"\"); gsub(/, [0-9]+>/, \">\")\n"           \
-	"  left = match($0, / =(.v.)? /) ? substr($0, 1, RSTART - 1) : \"\"\n"                                         \
-	"  callee = reduced(left == \"\" ? $0 : substr($0, RSTART + RLENGTH))\n"                                       \
-	"  call = callee != \"\" && callee !~ /^(\\(|__MEM|__VIEW|_Literal|__PHI|__asm__)/\n"                          \
-	"}\n"                                                                                                          \
-	"call {\n"                                                                                                     \
-	"  n = split(arguments, part, \", \")\n"                                                                       \
-	"  touches = callee ~ /^__builtin_(mem|str)/ && part[n] ~ /^[0-9]+[ul]*$/ || callee ~ "                        \
-	"/^__builtin_aarch64_(ld|st)/\n"                                                                               \
-	"  for (i = 1; i <= n && callee ~ /^__builtin_ia32_/ && callee !~ /prefetch|clflush|clwb|fence|env/; i++) {\n" \
-	"    base = part[i]; sub(/_[0-9]+([(]D[)])?$/, \"\", base)\n"                                                  \
-	"    touches = touches || part[i] ~ /^&/ || base in pointer ||\n"                                              \
-	"      callee ~ /movnt|maskmov|gather|scatter|lddqu|load|store|save|rstor/\n"                                  \
-	"  }\n"                                                                                                        \
-	"  if (touches) found(\"what \" callee \"() at \" where \" touches\")\n"                                       \
-	"  if (callee ~ /^__builtin_ia32_rd(tsc|rand|seed|pmc)/) found(\"the value of \" callee \"() at \" where)\n"   \
-	"  for (i = 1; i <= n; i++) operand(part[i], \"the structure that a call at \" where \" takes\")\n"            \
-	"  if (by_slot) slot = callee\n"                                                                               \
-	"  operand(left, \"the structure that a call at \" where \" returns\")\n"                                      \
-	"  if (callee ~ /::~/) gone[substr(part[1], 2)]\n"                                                             \
-	"  if (callee ~ /^(__gnu_cxx|std::(chrono|this_thread|_[A-Za-z_]*iterator))::|^std::operator|::~/) next\n"     \
-	"}\n"                                                                                                          \
-	"{\n"                                                                                                          \
-	"  n = split($0, part, \"&\")\n"                                                                               \
-	"  for (i = 2; i <= n; i++)\n"                                                                                 \
-	"    if (match(part[i], /^[A-Za-z_$][A-Za-z_$#0-9]*([.][0-9]+)?/)) lent[substr(part[i], 1, RLENGTH)]\n"        \
-	"}\n"                                                                                                          \
-	"!odd && !call && /;( \\[[^;]*)?$/ && !/CLOBBER/ && match($0, / =(.v.)? /) {\n"                                \
-	"  slot = \"\"; left = substr($0, 1, RSTART - 1); right = substr($0, RSTART + RLENGTH)\n"                      \
-	"  n = access(right, reads, \"read\")\n"                                                                       \
-	"  if (access(left, writes, \"write\") || n) reads = writes = 0\n"                                             \
-	"}\n"                                                                                                          \
-	"END {\n"                                                                                                      \
-	"  for (what in all) { split(what, part, SUBSEP); if (counts(part[2])) print part[1] \" is not seen\" }\n"     \
-	"  for (slot in lent_slots) if (counts(slot)) exit 9\n"                                                        \
-	"}\n"                                                                                                          \
-	"' \"$folder\"/[!p]*.s \"$folder\"/*.tree 2>/dev/null >>\"$folder/unseen\"; [ $? = 9 ] && lent=2 || lent=0\n"
+static const char calls[] =
+    "awk '\n"
+    "function reduced(text,   depth, c) {\n"
+    "  gsub(/->/, \"@\", text); gsub(/operator[-<>=!]+/, \"operator\", text)\n"
+    "  while (gsub(/<[^<>]*>/, \"\", text)) ;\n"
+    "  sub(/OBJ_TYPE_REF\\(.*\\) \\(/, \"OBJ_TYPE_REF (\", text)\n"
+    "  at = index(text, \" (\")\n"
+    "  for (c = text ~ /\\)::/ ? length(text) : 1; c > 1; c--)\n"
+    "    if (!(depth += (substr(text, c, 1) == \")\") - (substr(text, c, 1) == \"(\"))) { at = c - 1; break }\n"
+    "  arguments = substr(text, at + 2); sub(/\\)[^)]*$/, \"\", arguments)\n"
+    "  return at ? substr(text, 1, at - 1) : \"\"\n"
+    "}\n"
+    "function local(x,   name) { name = x; sub(/.*[ *&]/, \"\", name); own[name]; if (x ~ /[*]/) pointer[name] "
+    "}\n"
+    "function found(what) { if (where !~ /^(std_thread[.]h|system_error):/) all[what, slot] }\n"
+    "function memory(x,   base) {\n"
+    "  gsub(/->/, \"@\", x); while (gsub(/<[^<>]*>/, \"\", x)) ;\n"
+    "  if (x ~ /^([-0-9&{}~]|_Literal|__complex__|COMPLEX_EXPR|Inf|Nan|=RESULT|$)/) return \"\"\n"
+    "  if (x ~ /^(\\([^*]|__PHI|__MEM +\\(_[0-9]+\\(D\\)\\))/) return \"\"\n"
+    "  sub(/^(__VIEW_CONVERT|__BIT_FIELD_REF|__real|__imag)[ (]+/, \"\", x)\n"
+    "  if (x ~ /@|^[(*]/ || x ~ /^__MEM[^&]*$/) return \"*\"\n"
+    "  sub(/^__MEM[^&]*&/, \"\", x); match(x, /^[A-Za-z_$][A-Za-z_$#0-9:]*([.][0-9]+(_[0-9]+)?)?/)\n"
+    "  base = x = substr(x, 1, RLENGTH)\n"
+    "  return x ~ /^_[0-9]+$/ || !(x in own) && sub(/_[0-9]+$/, \"\", base) && base in own ? \"\" : x\n"
+    "}\n"
+    "function operand(x, what) {\n"
+    "  if (!((x = memory(x)) in own)) { if (x != \"\") found(what) } else if (!library) mine[x, slot] = x\n"
+    "}\n"
+    "function access(x, told, what,   i, part, symbol) {\n"
+    "  x = memory(x); symbol = x\n"
+    "  if (split(x, part, \"::\") > 1) {\n"
+    "    symbol = \"_ZN\"; for (i = 1; i in part; i++) symbol = symbol length(part[i]) part[i]\n"
+    "    symbol = symbol \"E\"\n"
+    "  }\n"
+    "  if (x == \"\" || x in own || told || library) return x != \"\"\n"
+    "  if (x == \"*\" || what == \"write\" || symbol in variable) found(\"the \" what \" at \" where)\n"
+    "  return 1\n"
+    "}\n"
+    "function counts(slot) { return slot == \"\" || slot in by_value || slot ~ /^(_[0-9]+|OBJ_TYPE_REF)$/ }\n"
+    "FILENAME ~ /[.]s$/ {\n"
+    "  if ($1 ~ /^[.](text|data|bss|section)$/) writable = $1 $2 ~ /data|bss/ && $2 !~ /rodata|[.]rel[.]ro/\n"
+    "  if (writable && sub(/:$/, \"\", $1)) variable[$1]\n"
+    "  split($2, part, \",\")\n"
+    "  if ($1 == \".comm\" || $1 == \".set\" && part[2] in variable) variable[part[1]]\n"
+    "  next\n"
+    "}\n"
+    "/^__attribute__.*(no_sanitize [(][^)]*thread|optimize)/ { odd = 1 }\n"
+    "FNR == 1 { cxx = FILENAME ~ /[+][+]/; state = \"\" }\n"
+    "/__GIMPLE/ { state = \"head\"; head = \"\"; next }\n"
+    "state == \"head\" {\n"
+    "  if ($0 != \"{\" || head !~ /\\) *(const)? *$/) { head = head \" \" $0; next }\n"
+    "  state = \"locals\"; split(\"\", own); split(\"\", lent); split(\"\", gone); split(\"\", mine)\n"
+    "  n = split(head, part, /[,()]/); split(\"\", pointer); for (i = 1; i <= n; i++) local(part[i])\n"
+    "  sub(/^ +/, \"\", head); me = reduced(head); next\n"
+    "}\n"
+    "/^}/ {\n"
+    "  for (m in mine) {\n"
+    "    split(m, part, SUBSEP)\n"
+    "    if (mine[m] in lent && !(part[2] != \"\" && mine[m] in gone)) lent_slots[part[2]]\n"
+    "  }\n"
+    "  state = \"\"; odd = 0; next\n"
+    "}\n"
+    "state == \"locals\" && (/^$/ || /^  __BB/) { state = \"body\" }\n"
+    "state == \"locals\" && !/^(  static|    )/ {\n"
+    "  sub(/ (\\[value-expr|= ).*/, \"\"); sub(/(\\[[^]]*\\])*;.*/, \"\"); local($0)\n"
+    "}\n"
+    "state != \"body\" { next }\n"
+    "/<retval>/ { by_value[me]; gsub(/<retval>/, \"=RESULT\") }\n"
+    "{\n"
+    "  where = match($0, /\\[[^][]*:[0-9]+:[0-9]+\\]/) ? substr($0, RSTART + 1, RLENGTH - 2) : \"?\"\n"
+    "  library = where ~ /\\/c[+][+]\\//; sub(/:[0-9]+$/, \"\", where); sub(/.*\\//, \"\", where)\n"
+    "  gsub(/\\[[^][]*:[0-9]+:[0-9]+\\] /, \"\"); sub(/^ +/, \"\")\n"
+    "}\n"
+    "odd == 1 && !library && where != \"?\" {\n"
+    "  slot = \"\"; found(\"what \" me \"() does at \" where \", compiled with an attribute,\"); odd = 2\n"
+    "}\n"
+    "/__builtin___tsan/ { reads += /tsan_([a-z]+_)?read/; writes += /tsan_(([a-z]+_)?write|vptr)/; next }\n"
+    "{ call = /\\)( \\[static-chain[^;]*)?;( \\[[^;]*)?$/ }\n"
+    "call {\n"
+    "  gsub(/\"([^\"\\\\]|\\\\.)*\"/, \"0\"); sub(/ \\[static-chain[^;]*/, \"\")\n"
+    "  by_slot = cxx && /;.*return slot/; slot = \"\"; sub(/;[^;]*$/, \"\"); gsub(/, [0-9]+>/, \">\")\n"
+    "  left = match($0, / =(.v.)? /) ? substr($0, 1, RSTART - 1) : \"\"\n"
+    "  callee = reduced(left == \"\" ? $0 : substr($0, RSTART + RLENGTH))\n"
+    "  call = callee != \"\" && callee !~ /^(\\(|__MEM|__VIEW|_Literal|__PHI|__asm__)/\n"
+    "}\n"
+    "call {\n"
+    "  n = split(arguments, part, \", \")\n"
+    "  touches = callee ~ /^__builtin_(mem|str)/ && part[n] ~ /^[0-9]+[ul]*$/ || callee ~ "
+    "/^__builtin_aarch64_(ld|st)/\n"
+    "  for (i = 1; i <= n && callee ~ /^__builtin_ia32_/ && callee !~ /prefetch|clflush|clwb|fence|env/; i++) {\n"
+    "    base = part[i]; sub(/_[0-9]+([(]D[)])?$/, \"\", base)\n"
+    "    touches = touches || part[i] ~ /^&/ || base in pointer ||\n"
+    "      callee ~ /movnt|maskmov|gather|scatter|lddqu|load|store|save|rstor/\n"
+    "  }\n"
+    "  if (touches) found(\"what \" callee \"() at \" where \" touches\")\n"
+    "  if (callee ~ /^__builtin_ia32_rd(tsc|rand|seed|pmc)/) found(\"the value of \" callee \"() at \" where)\n"
+    "  for (i = 1; i <= n; i++) operand(part[i], \"the structure that a call at \" where \" takes\")\n"
+    "  if (by_slot) slot = callee\n"
+    "  operand(left, \"the structure that a call at \" where \" returns\")\n"
+    "  if (callee ~ /::~/) gone[substr(part[1], 2)]\n"
+    "  if (callee ~ /^(__gnu_cxx|std::(chrono|this_thread|_[A-Za-z_]*iterator))::|^std::operator|::~/) next\n"
+    "}\n"
+    "{\n"
+    "  n = split($0, part, \"&\")\n"
+    "  for (i = 2; i <= n; i++)\n"
+    "    if (match(part[i], /^[A-Za-z_$][A-Za-z_$#0-9]*([.][0-9]+)?/)) lent[substr(part[i], 1, RLENGTH)]\n"
+    "}\n"
+    "!odd && !call && /;( \\[[^;]*)?$/ && !/CLOBBER/ && match($0, / =(.v.)? /) {\n"
+    "  slot = \"\"; left = substr($0, 1, RSTART - 1); right = substr($0, RSTART + RLENGTH)\n"
+    "  n = access(right, reads, \"read\")\n"
+    "  if (access(left, writes, \"write\") || n) reads = writes = 0\n"
+    "}\n"
+    "END {\n"
+    "  for (what in all) { split(what, part, SUBSEP); if (counts(part[2])) print part[1] \" is not seen\" }\n"
+    "  for (slot in lent_slots) if (counts(slot)) exit 9\n"
+    "}\n"
+    "' \"$folder\"/[!p]*.s \"$folder\"/*.tree 2>/dev/null >>\"$folder/unseen\"; [ $? = 9 ] && lent=2 || lent=0\n";
 
 /*
  * Prints the places of inline assembly in what a script has compiled, by the compiler's marks: gcc
@@ -218,45 +218,45 @@
  * call on the stack, long doubles, and vectors of more than 16 bytes or with a mask. In clang's
  * code for x86-64, which begins with `.text`, an argument goes to the stack behind `movq %rsp,
  * REGISTER`, or by `movq REGISTER, N(%rsp)`. Memory that no register of the frame points to may be
- * shared. Then PLACES prints what the script and CALLS have found. The exit status is 0 if there is
+ * shared. At last come the findings of the script itself and of `calls`. The exit status is 0 if there is
  * nothing, or else SOME and the bits of enum lab_unseen.
  */
-#define PLACES                                                                                                         \
-	"awk '\n"                                                                                                      \
-	"/^[ \\t]*(#|\\/\\/) ?(APP|Start of file scope)/ {\n"                                                          \
-	"  inside = 1; place = line ? \"at \" name[file] \":\" line : outside; next\n"                                 \
-	"}\n"                                                                                                          \
-	"/^[ \\t]*(#|\\/\\/) ?(NO_APP|End of file scope)/ { inside = 0; next }\n"                                      \
-	"inside && /^# [0-9]+ \"/ {\n"                                                                                 \
-	"  if ($2 > 0) { split($0, part, \"\\\"\"); place = \"at \" part[2] \":\" $2 }\n"                              \
-	"  next\n"                                                                                                     \
-	"}\n"                                                                                                          \
-	"/^[ \\t]*(prefetch[a-z0-9]*[ \\t].*|pause|nop|rep; *nop|yield)?[ \\t]*$/ { next }\n"                          \
-	"inside && $1 == \".loc\" { next }\n"                                                                          \
-	"inside { sub(/[^ ]*\\//, \"\", place); print \"assembly \" place \" is not seen\" }\n"                        \
-	"$1 == \".file\" && split($0, part, \"\\\"\") > 1 { name[$2] = part[4] ? part[4] : part[2] }\n"                \
-	"$1 == \".file\" && $2 ~ /^\"/ { outside = \"outside of functions of \" part[2] }\n"                           \
-	"$1 == \".cfi_endproc\" { line = \"\" }\n"                                                                     \
-	"$1 == \".loc\" { file = $2; line = $3 }\n"                                                                    \
-	"function unseen(what,   of) {\n"                                                                              \
-	"  of = name[file]; sub(/.*\\//, \"\", of); print what \" at \" of \":\" line \" is not seen\"\n}\n"           \
-	"FNR == 1 { clang = /[.]text/ }\n"                                                                             \
-	"/^\tcall/ { outgoing = 0 }\n"                                                                                 \
-	"inside || !clang { next }\n"                                                                                  \
-	"/^\tmovq\t%rsp, %r[^b]/ { outgoing = 1 }\n"                                                                   \
-	"/^\t(f(ld|stp)t|mov[a-z]*)\t/ {\n"                                                                            \
-	"  shared = /\t([A-Za-z_][^@]*\\(%rip|-?[0-9]*\\(%r([acd]x|bx|[sd]i|[0-9]+))/\n}\n"                            \
-	"/^\tf(ld|stp)t/ && shared { unseen(\"the long double\") }\n"                                                  \
-	"/^\t(v?(p?maskmov|lddqu|p?gather|p?scatter)|f?x(save|rstor))/ || /%[yz]mm|[{]%k/ &&\n"                        \
-	"  /[\t ]([A-Za-z_][^, ]*\\(%rip|-?[0-9]*\\(%r([acd]x|bx|[sd]i|[0-9]+))/ {\n"                                  \
-	"  unseen(\"what \" $1 \" touches\")\n}\n"                                                                     \
-	"/^\trd(tsc|rand|seed|pmc)/ { unseen(\"the value of \" $1) }\n"                                                \
-	"outgoing && shared && /^\tmov.*, %/ || $3 ~ /\\(%rsp\\)$/ && loaded[$2] {\n"                                  \
-	"  unseen(\"the structure that a call takes\")\n}\n"                                                           \
-	"/^\tmov.*, %/ { loaded[$3 \",\"] = shared }\n"                                                                \
-	"' \"$folder\"/[!p]*.s 2>/dev/null | cat - \"$folder/unseen\" 2>/dev/null | sort -u |\n"                       \
-	"  sed 's/^/fairlead-stress: /' | grep . && lent=$((lent + 1))\n"                                              \
-	"exit $((lent ? lent + 64 : 0))\n"
+static const char places[] =
+    "awk '\n"
+    "/^[ \\t]*(#|\\/\\/) ?(APP|Start of file scope)/ {\n"
+    "  inside = 1; place = line ? \"at \" name[file] \":\" line : outside; next\n"
+    "}\n"
+    "/^[ \\t]*(#|\\/\\/) ?(NO_APP|End of file scope)/ { inside = 0; next }\n"
+    "inside && /^# [0-9]+ \"/ {\n"
+    "  if ($2 > 0) { split($0, part, \"\\\"\"); place = \"at \" part[2] \":\" $2 }\n"
+    "  next\n"
+    "}\n"
+    "/^[ \\t]*(prefetch[a-z0-9]*[ \\t].*|pause|nop|rep; *nop|yield)?[ \\t]*$/ { next }\n"
+    "inside && $1 == \".loc\" { next }\n"
+    "inside { sub(/[^ ]*\\//, \"\", place); print \"assembly \" place \" is not seen\" }\n"
+    "$1 == \".file\" && split($0, part, \"\\\"\") > 1 { name[$2] = part[4] ? part[4] : part[2] }\n"
+    "$1 == \".file\" && $2 ~ /^\"/ { outside = \"outside of functions of \" part[2] }\n"
+    "$1 == \".cfi_endproc\" { line = \"\" }\n"
+    "$1 == \".loc\" { file = $2; line = $3 }\n"
+    "function unseen(what,   of) {\n"
+    "  of = name[file]; sub(/.*\\//, \"\", of); print what \" at \" of \":\" line \" is not seen\"\n}\n"
+    "FNR == 1 { clang = /[.]text/ }\n"
+    "/^\tcall/ { outgoing = 0 }\n"
+    "inside || !clang { next }\n"
+    "/^\tmovq\t%rsp, %r[^b]/ { outgoing = 1 }\n"
+    "/^\t(f(ld|stp)t|mov[a-z]*)\t/ {\n"
+    "  shared = /\t([A-Za-z_][^@]*\\(%rip|-?[0-9]*\\(%r([acd]x|bx|[sd]i|[0-9]+))/\n}\n"
+    "/^\tf(ld|stp)t/ && shared { unseen(\"the long double\") }\n"
+    "/^\t(v?(p?maskmov|lddqu|p?gather|p?scatter)|f?x(save|rstor))/ || /%[yz]mm|[{]%k/ &&\n"
+    "  /[\t ]([A-Za-z_][^, ]*\\(%rip|-?[0-9]*\\(%r([acd]x|bx|[sd]i|[0-9]+))/ {\n"
+    "  unseen(\"what \" $1 \" touches\")\n}\n"
+    "/^\trd(tsc|rand|seed|pmc)/ { unseen(\"the value of \" $1) }\n"
+    "outgoing && shared && /^\tmov.*, %/ || $3 ~ /\\(%rsp\\)$/ && loaded[$2] {\n"
+    "  unseen(\"the structure that a call takes\")\n}\n"
+    "/^\tmov.*, %/ { loaded[$3 \",\"] = shared }\n"
+    "' \"$folder\"/[!p]*.s 2>/dev/null | cat - \"$folder/unseen\" 2>/dev/null | sort -u |\n"
+    "  sed 's/^/fairlead-stress: /' | grep . && lent=$((lent + 1))\n"
+    "exit $((lent ? lent + 64 : 0))\n";
 enum { SOME = 64 };
 
 /* Flags of the user that do not fit: other instrumentation, and what a shared object cannot be linked with. */
@@ -264,7 +264,7 @@ enum { SOME = 64 };
 	"-fsanitize=* | --coverage | -ftest-coverage | -fprofile-* | -pie | -no-pie | -static | -static-pie | "        \
 	"-Wl,-z,defs | -Wl,--no-undefined"
 
-static const char script[] = ARGUMENTS
+static const char script[] =
     "make() {\n"
     "  kind=$1 archive=$2 own=$3 source=$4\n"
     "  eval \"set -- ${CFLAGS:-} $flags\"\n"
@@ -281,9 +281,9 @@ static const char script[] = ARGUMENTS
     "find_ck; tree=-fdump-tree-optimized-lineno-gimple=$folder/c.tree; export CCC_OVERRIDE_OPTIONS=\"#x$tree\"\n"
     "make model \"$model\" \"-O0 -fsanitize=thread -fno-builtin -include $folder/list.h $tree\" \"$1\" && make plain "
     "\"$plain\" '' \"$1\" || "
-    "exit 1\n" CALLS PLACES;
+    "exit 1\n";
 
-static const char program_script[] = ARGUMENTS
+static const char program_script[] =
     "objects= n=0 cxx= more=\n"
     "grep -q fairlead \"$@\" 2>/dev/null </dev/null && find_ck || model=\n"
     "case \"${CFLAGS:-} $flags\" in\n"
@@ -337,7 +337,7 @@ static const char program_script[] = ARGUMENTS
     "  libfairlead-model.a | libgcc*.a | libstdc++*.a | libsupc++*.a | libc_nonshared.a) ;;\n"
     "  *) instrumented \"$file\" \"$member:\" ;;\n"
     "  esac\n"
-    "done >>\"$folder/unseen\"\n" CALLS PLACES;
+    "done >>\"$folder/unseen\"\n";
 
 /*
  * Prints the symbols that the module $1 needs, and that neither this program nor a library of the
@@ -372,7 +372,7 @@ static const char undefined_script[] =
     "}' | { c++filt 2>/dev/null || cat; } | sed 's/^/fairlead-stress: no file or library of the command defines /' |\n"
     "  grep .\n";
 
-static char folders[LOADS_MAX][64];
+static char (*folders)[64];
 static unsigned n_folders;
 
 /* Returns the exit status of a script; -1: it has none. Its output goes to standard error. */
@@ -397,19 +397,23 @@ bool name_undefined(const char *path)
 
 unsigned compile_left_unseen;
 
-static const char **add(const char **to, const struct words *words)
+static const char **add(const char **to, char *const *words)
 {
-	memcpy(to, words->at, words->n * sizeof *to);
-	to[words->n] = "--";
-	return to + words->n + 1;
+	while (*words)
+		*to++ = *words++;
+	*to++ = "--";
+	return to;
 }
 
-/* Runs the script in a new folder, and returns the folder; NULL after a message. */
-static const char *compile(const struct options *o, const char *how, const char *name, const struct words *sources)
+/*
+ * Runs the script, between `arguments` and the two that look for what is not seen, in a new folder.
+ * Returns the folder; NULL after a message.
+ */
+static const char *compile(const struct options *o, const char *how, const char *name, char *const *sources)
 {
+	const char **argv = zeroed(o->argc + 12, sizeof *argv);
+	folders = grown(folders, n_folders, sizeof *folders);
 	char *folder = folders[n_folders];
-	const struct words *flags = &o->words[FLAGS], *inputs = &o->words[INPUTS];
-	const char **argv = zeroed(flags->n + inputs->n + sources->n + 11, sizeof *argv);
 	snprintf(folder, sizeof *folders, "/tmp/fairlead-stress-XXXXXX");
 	if (!mkdtemp(folder)) {
 		complain("cannot make a folder in /tmp");
@@ -418,9 +422,12 @@ static const char *compile(const struct options *o, const char *how, const char 
 	n_folders++;
 	lab_at_refusal = compile_clean;
 	char *include = place_of("include"), *archives = include ? place_of("archives") : NULL;
-	const char *const first[] = {"sh", "-c", how, "sh", folder, include, archives, name};
+	char *whole = NULL;
+	if (asprintf(&whole, "%s%s%s%s", arguments, how, calls, places) < 0)
+		whole = NULL;
+	const char *const first[] = {"sh", "-c", whole, "sh", folder, include, archives, name};
 	memcpy(argv, first, sizeof first);
-	add(add(add(argv + sizeof first / sizeof *first, flags), inputs), sources);
+	add(add(add(argv + sizeof first / sizeof *first, o->flags), o->inputs), sources);
 	const int status = archives ? run_shell(argv) : -1;
 	const unsigned unseen = status ? (unsigned)status ^ SOME : 0;
 	const bool good = unseen <= (LAB_UNSEEN_NAMED | LAB_UNSEEN_LENT);
@@ -430,6 +437,7 @@ static const char *compile(const struct options *o, const char *how, const char 
 		complain("cannot compile or link the files of the command");
 	free(include);
 	free(archives);
+	free(whole);
 	free(argv);
 	return good ? folder : NULL;
 }
@@ -443,8 +451,8 @@ static bool load_kind(const char *folder, const char *kind, const char *source)
 
 bool compile_and_load(const struct options *o, const char *source)
 {
-	const struct words sources = {1, (char **)&source};
-	const char *folder = compile(o, script, "", &sources);
+	char *const sources[] = {(char *)source, NULL};
+	const char *folder = compile(o, script, "", sources);
 	return folder && load_kind(folder, "plain", source) && load_kind(folder, "model", source);
 }
 
@@ -454,7 +462,7 @@ bool compile_program(const struct options *o)
 	char name[256];
 	snprintf(name, sizeof name, "%s", basename(o->first));
 	*strrchr(name, '.') = '\0';
-	const char *folder = compile(o, program_script, name, &o->words[SOURCES]);
+	const char *folder = compile(o, program_script, name, o->sources);
 	if (!folder || !load_kind(folder, name, o->first))
 		return false;
 	if (!lab_tests())

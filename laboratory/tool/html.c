@@ -225,21 +225,19 @@ static void trace(FILE *to, const struct lab_result *r)
 	struct drawing d = {to,
 	                    r,
 	                    r->n_steps + r->n_waiting,
-	                    calloc(r->n_threads + 1, sizeof(bool)),
-	                    calloc(r->n_steps + r->n_waiting + 1, sizeof(bool)),
+	                    zeroed(r->n_threads, sizeof(bool)),
+	                    zeroed(r->n_steps + r->n_waiting, sizeof(bool)),
 	                    0};
-	for (unsigned i = 0; d.used && d.told && i < d.n; i++) {
+	for (unsigned i = 0; i < d.n; i++) {
 		const struct lab_step *s = &r->trace[i];
 		d.used[s->thread < r->n_threads ? s->thread : r->n_threads] = true;
 		d.told[i] = d.told[i] || s->failing || s->stale || s->fault || s->killed || s->edge != LAB_NO_EDGE;
 		if (s->edge != LAB_NO_EDGE)
 			d.told[s->from] = true;
 	}
-	if (d.used && d.told) {
-		heads(&d);
-		rows(&d);
-		fputs("</table></div></div>\n", to);
-	}
+	heads(&d);
+	rows(&d);
+	fputs("</table></div></div>\n", to);
 	free(d.used);
 	free(d.told);
 }
@@ -253,7 +251,7 @@ static void outcomes(FILE *to, const struct lab_result *r)
 		fputs("<tr>", to);
 		cell(to, bad ? "bad" : NULL, o->label);
 		cell(to, "n", grouped(o->count));
-		cell(to, NULL, expect_name(o->expect));
+		cell(to, NULL, expect_names[o->expect]);
 		fputs("</tr>\n", to);
 	}
 	fputs("</table>\n", to);
@@ -271,7 +269,7 @@ static void failure(FILE *to, const struct run *run, const struct job *job, size
 	emit_xml(to,
 	         "<h2 id=\"f%zu\"><span class=\"bad\">%s</span> %s</h2>\n<p>%s</p>\n"
 	         "<p>%s; found after %s %s, %.3g s. %s</p>\n",
-	         number, job_verdict(job), job->test->test->name, r->message, mode_name(job->mode),
+	         number, job_verdict(job), job->test->test->name, r->message, mode_names[job->mode],
 	         grouped(job->mode == MODE_LIN && is_real(job) ? r->samples : r->executions),
 	         is_real(job) ? "samples" : "executions", (double)r->found_ns / 1e9, r->strategy);
 	if (r->n_outcomes > 0)
@@ -280,9 +278,8 @@ static void failure(FILE *to, const struct run *run, const struct job *job, size
 		trace(to, r);
 	block(to, "More:", r->details);
 	block(to, "It printed:", job->printed);
-	char *command = reproducer(run->options, job);
-	block(to, r->replay[0] ? "The same again:" : "To try again:", command);
-	free(command);
+	block(to, r->replay[0] ? "The same again:" : "To try again:", reproducer(run->options, job));
+	block(to, "In the folder:", folder());
 }
 
 static void summary(FILE *to, const struct run *run)
@@ -294,20 +291,14 @@ static void summary(FILE *to, const struct run *run)
 		if (job->first && !job_failed(job))
 			continue;
 		snprintf(seconds, sizeof seconds, "%.2f", job->seconds);
-		char *power = job->done && !job_failed(job) ? power_of(job) : NULL;
 		fputs("<tr>", to);
 		cell(to, NULL, job->test->test->name);
-		cell(to, NULL, mode_name(job->mode));
+		cell(to, NULL, mode_names[job->mode]);
 		cell(to, job_failed(job) ? "bad" : job->done ? "good" : NULL, job_verdict(job));
 		cell(to, "n", grouped(job->report.result.executions));
 		cell(to, "n", seconds);
-		cell(to, NULL,
-		     power          ? power
-		     : job->skipped ? job->skipped
-		     : job->done    ? job->report.result.message
-		                    : "");
+		cell(to, NULL, job_failed(job) ? job->report.result.message : job->done ? power_of(job) : job->skipped);
 		fputs("</tr>\n", to);
-		free(power);
 	}
 	fputs("</table>\n", to);
 }

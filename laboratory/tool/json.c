@@ -11,7 +11,8 @@ static void outcomes(FILE *to, const struct lab_result *r)
 	for (unsigned i = 0; i < r->n_outcomes; i++) {
 		const struct lab_outcome *o = &r->outcomes[i];
 		fputs(i ? "," : "", to);
-		emit_json(to, "{\"state\":%s,\"count\":%lu,\"expect\":%s}", o->label, o->count, expect_name(o->expect));
+		emit_json(to, "{\"state\":%s,\"count\":%lu,\"expect\":%s}", o->label, o->count,
+		          expect_names[o->expect]);
 	}
 	fputc(']', to);
 }
@@ -69,25 +70,23 @@ void json_job(FILE *to, const struct options *o, const struct run *run, const st
 {
 	const struct lab_result *r = &job->report.result;
 	emit_json(to, "{\"name\":%s,\"mode\":%s,\"samples\":%lu,\"executions\":%lu,\"pruned\":%lu,\"steps\":%lu",
-	          job->test->test->name, mode_name(job->mode), job->mode == MODE_LIN ? r->samples : r->executions,
+	          job->test->test->name, mode_names[job->mode], job->mode == MODE_LIN ? r->samples : r->executions,
 	          r->executions, r->pruned, r->steps);
 	fprintf(to, ",\"proved\":%s,\"exhausted\":%s,\"complete\":%lu,\"blocked\":%lu,\"outdated\":%lu",
 	        r->proved ? "true" : "false", r->exhausted && !(r->limits & LAB_BOUNDS) ? "true" : "false", r->complete,
 	        r->blocked, r->outdated);
 	limits(to, r);
 	outcomes(to, r);
-	char *command = job_failed(job) ? reproducer(o, job) : NULL;
 	emit_json(
 	    to,
 	    ",\"verdict\":%s,\"replay\":%s,\"command\":%s,\"message\":%s,\"details\":%s,\"output\":%s,\"strategy\":%s"
 	    ",\"seconds\":%.6f,\"found_seconds\":%.6f,\"shrink_seconds\":%.6f,\"hash\":\"%016lx\""
 	    ",\"programs\":{\"count\":%u,\"exhausted\":%u}"
 	    ",\"kills\":{\"count\":%lu,\"steps\":%u,\"least\":%lu,\"missed\":%u}",
-	    job_verdict_key(job), r->replay, command, job->skipped ? job->skipped : r->message, r->details,
-	    job_failed(job) ? job->printed : "", r->strategy, job->seconds, (double)r->found_ns / 1e9,
-	    (double)r->shrunk_ns / 1e9, r->hash, r->programs, r->programs_exhausted, r->kills, r->kill_steps,
-	    r->kill_least, r->kill_missed);
-	free(command);
+	    job_verdict_key(job), r->replay, job_failed(job) ? reproducer(o, job) : "",
+	    job->skipped ? job->skipped : r->message, r->details, job_failed(job) ? job->printed : "", r->strategy,
+	    job->seconds, (double)r->found_ns / 1e9, (double)r->shrunk_ns / 1e9, r->hash, r->programs,
+	    r->programs_exhausted, r->kills, r->kill_steps, r->kill_least, r->kill_missed);
 	steps(to, r, "trace", 0, r->n_steps);
 	steps(to, r, "waiting", r->n_steps, r->n_steps + r->n_waiting);
 	further(to, run, job);

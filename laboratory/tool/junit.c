@@ -21,17 +21,19 @@ static void story(FILE *to, const struct run *run, const struct job *job)
 
 static void testcase(FILE *to, const struct run *run, const struct job *job)
 {
+	/* The name of the report's file tells programs of one name apart, such as main.c of two targets. */
+	char report[256];
+	snprintf(report, sizeof report, "%s", basename(run->options->results[JUNIT]));
+	report[strcspn(report, ".")] = '\0';
 	emit_xml(to, "    <testcase name=\"%s\" classname=\"fairlead-stress.%s\" time=\"%.3f\">", job->test->test->name,
-	         mode_name(job->mode), job->seconds);
+	         run->options->first ? report : mode_names[job->mode], job->seconds);
 	if (job_failed(job)) {
 		const char *kind = job->report.result.verdict == LAB_CRASH ? "error" : "failure";
 		emit_xml(to, "<%s type=\"%s\" message=\"%s\">", kind, job_verdict_key(job), job->report.result.message);
 		story(to, run, job);
 		emit_xml(to, "</%s>", kind);
 	} else if (job->done) {
-		char *power = power_of(job);
-		emit_xml(to, "<system-out>%s</system-out>", power);
-		free(power);
+		emit_xml(to, "<system-out>%s</system-out>", power_of(job));
 	} else {
 		emit_xml(to, "<skipped message=\"%s\"/>", job->skipped ? job->skipped : "the run ended before");
 	}
@@ -60,7 +62,7 @@ void junit_results(FILE *to, const void *results)
 		fprintf(to,
 		        "  <testsuite name=\"%s\" tests=\"%u\" failures=\"%u\" errors=\"%u\" skipped=\"%u\" "
 		        "time=\"%.3f\">\n",
-		        mode_name((enum mode)mode), tests, failures, errors, skipped, seconds);
+		        mode_names[mode], tests, failures, errors, skipped, seconds);
 		EACH_JOB (job, run)
 			if ((int)job->mode == mode && !job->first)
 				testcase(to, run, job);

@@ -37,66 +37,61 @@ static void chop(char *line)
 		line[n - 1] = '\0';
 }
 
-/* Returns what --litmus prints of the file; the caller frees it. */
+/*
+ * Returns the lines that --litmus prints of the file: each ends with a NUL, and an empty line comes
+ * after the last one. The caller frees them.
+ */
 static char *model_output(FILE *in)
 {
-	char *text = NULL;
-	size_t size;
-	FILE *to = open_memstream(&text, &size);
+	char *lines = NULL;
+	size_t size = 0;
+	FILE *to = open_memstream(&lines, &size);
 	if (to) {
 		(void)lab_litmus(in, to, LAB_DFS);
 		fclose(to);
 	}
-	return text;
+	for (size_t i = 0; i < size; i++)
+		if (lines[i] == '\n')
+			lines[i] = '\0';
+	return lines;
+}
+
+static const char *line_after(const char *line)
+{
+	return line + strlen(line) + 1;
 }
 
 /*
- * Returns where the outcomes of `program` begin in the model's output, or NULL if the program has
- * not run to its end.
+ * Returns the first outcome of `program` in the model's output, or NULL if the program has not run
+ * to its end.
  */
 static const char *outcomes_of(const char *output, const char *program, char *problem, size_t size)
 {
-	size_t n = strlen(program);
-	for (const char *line = output; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-		if (strncmp(line, "P ", 2) != 0 || strncmp(line + 2, program, n) != 0 || line[2 + n] != ' ')
+	char begin[160];
+	snprintf(begin, sizeof begin, "P %s ", program);
+	for (const char *line = output; line && *line; line = line_after(line)) {
+		if (strncmp(line, begin, strlen(begin)) != 0)
 			continue;
-		size_t length = strcspn(line, "\n");
 		const char *error = strstr(line, "error=");
-		if (error && error < line + length)
-			snprintf(problem, size, "%.*s", (int)(line + length - error), error);
-		else if (!memmem(line, length, "exhausted=1", 11))
+		if (error)
+			snprintf(problem, size, "%s", error);
+		else if (!strstr(line, "exhausted=1"))
 			snprintf(problem, size, "not exhausted");
-		return line + length + (line[length] == '\n');
+		return line_after(line);
 	}
 	snprintf(problem, size, "did not run to its end");
 	return NULL;
 }
 
-/* Whether "1 * | 2" fits the line "1 0 | 2". */
-static bool outcome_fits(const char *pattern, const char *line)
-{
-	for (;;) {
-		pattern += strspn(pattern, " ");
-		line += strspn(line, " ");
-		size_t p = strcspn(pattern, " \n"), l = strcspn(line, " \n");
-		if (p == 0 || l == 0)
-			return p == l;
-		bool any = p == 1 && *pattern == '*';
-		if (!any && (p != l || strncmp(pattern, line, p) != 0))
-			return false;
-		pattern += p;
-		line += l;
-	}
-}
-
+/*
+ * Whether an outcome fits the pattern, as "1 0 | 2" fits "1 * | 2". Both have as many numbers, so a
+ * star is one number.
+ */
 static bool is_seen(const char *outcomes, const char *pattern)
 {
-	for (const char *line = outcomes; line && *line && *line != 'E';) {
-		if (outcome_fits(pattern, line))
+	for (const char *line = outcomes; line && *line && *line != 'E'; line = line_after(line))
+		if (matches(line, pattern))
 			return true;
-		line = strchr(line, '\n');
-		line += line != NULL;
-	}
 	return false;
 }
 

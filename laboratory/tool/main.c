@@ -33,8 +33,10 @@ static int run(const struct options *o)
 {
 	if (o->action == DO_LITMUS)
 		return run_litmus(o);
-	if (!modules_load(o))
+	if (!modules_load(o)) {
+		report_not_built(o);
 		return STATUS_USAGE;
+	}
 	switch (o->action) {
 	case DO_LIST:
 		text_list(o);
@@ -87,18 +89,16 @@ static int watch(const struct options *o)
 	inotify = inotify_init1(IN_CLOEXEC);
 	if (inotify < 0)
 		return complain("cannot watch files") + STATUS_FAILED;
-	const struct words loads = {o->n_loads, (char **)o->loads}, *const lists[] = {&loads, &o->words[SOURCES],
-	                                                                              &o->words[INPUTS]};
-	LAB_EACH (list, lists) {
-		for (unsigned i = 0; i < lists[list]->n; i++) {
-			char *file = strdup(lists[list]->at[i]);
+	char **const lists[] = {o->loads, o->sources, o->inputs};
+	LAB_EACH (i, lists) {
+		for (char **word = lists[i]; *word; word++) {
+			char *file = strdup(*word);
 			watch_folder(dirname(file), NULL, FTW_D, NULL);
 			free(file);
 		}
 	}
-	const struct words *flags = &o->words[FLAGS];
-	for (unsigned i = 0; i < flags->n; i++) /* folders of headers: `-Iinclude`, `-I include` */
-		nftw(flags->at[i] + (strncmp(flags->at[i], "-I", 2) == 0 ? 2 : 0), watch_folder, 16, FTW_PHYS);
+	for (char **word = o->flags; *word; word++) /* folders of headers: `-Iinclude`, `-I include` */
+		nftw(*word + (strncmp(*word, "-I", 2) == 0 ? 2 : 0), watch_folder, 16, FTW_PHYS);
 	for (pid_t pid; (pid = fork()) != 0;) {
 		waitpid(pid, NULL, 0);
 		complain("waiting for a change of a source; Ctrl-C ends");

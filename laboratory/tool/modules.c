@@ -143,15 +143,15 @@ static bool names_differ(void)
 
 bool modules_load(const struct options *o)
 {
-	for (unsigned i = 0; i < o->n_loads; i++) {
-		if (!load_theirs(o, o->loads[i]))
+	for (char **file = o->loads; *file; file++) {
+		if (!load_theirs(o, *file))
 			return false;
 	}
 	if (o->first)
 		return compile_program(o);
-	if (o->n_loads == 0 && !load_own(o->planted || o->action == DO_SELF_TEST ? "planted" : "cases"))
+	if (!*o->loads && !load_own(o->planted || o->action == DO_SELF_TEST ? "planted" : "cases"))
 		return false;
 	if (!lab_tests())
-		return complain("%s: no FL_STRESS() in it", o->n_loads > 0 ? o->loads[0] : "scenarios");
+		return complain("%s: no FL_STRESS() in it", *o->loads ? *o->loads : "scenarios");
 	return names_differ();
 }

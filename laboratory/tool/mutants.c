@@ -17,8 +17,7 @@ bool is_of_interest(const struct options *o, const char *file)
 	 * In Fairlead's own files, only sites of the library and of its inline functions count. In
 	 * files of others, all sites count.
 	 */
-	return o->n_loads > 0 || strstr(file, "/lib/") || strncmp(file, "lib/", 4) == 0 ||
-	       strstr(file, "include/fairlead/");
+	return *o->loads || strstr(file, "/lib/") || strncmp(file, "lib/", 4) == 0 || strstr(file, "include/fairlead/");
 }
 
 /* --- the unchanged runs --- */
@@ -62,8 +61,7 @@ static void run_baselines(struct hunt *hunt, struct pool *pool, struct status *s
 			status_clear(status);
 			printf("left out: %s fails as it is (%s)\n", ended->test->test->name, job_verdict(ended));
 		}
-		if (status_due(status))
-			status_show(status, "baseline: %zu of %zu scenarios", done, hunt->n_scenarios);
+		status_show(status, "baseline: %zu of %zu scenarios", done, hunt->n_scenarios);
 	}
 }
 
@@ -261,9 +259,8 @@ static void hunt_all(struct hunt *hunt, struct pool *pool, struct status *status
 			status_clear(status);
 			ended(hunt, pool, job);
 		}
-		if (status_due(status))
-			status_show(status, "%ld s left, %zu of %zu mutants, %zu killed",
-			            (end - lab_clock_ns()) / SECOND, hunt->over, hunt->n_mutants, hunt->killed);
+		status_show(status, "%ld s left, %zu of %zu mutants, %zu killed", (end - lab_clock_ns()) / SECOND,
+		            hunt->over, hunt->n_mutants, hunt->killed);
 	}
 }
 
@@ -275,7 +272,7 @@ int run_mutants(const struct options *o)
 	int64_t began = lab_clock_ns();
 	make_scenarios(&hunt);
 	if (hunt.n_scenarios == 0) {
-		complain("no instrumented test fits '%s'", o->n_patterns > 0 ? o->patterns[0] : "");
+		complain("no instrumented test fits '%s'", *o->patterns ? *o->patterns : "");
 		free(hunt.scenarios);
 		return STATUS_USAGE;
 	}

@@ -38,37 +38,18 @@ void mutant_print(FILE *to, const struct hunt *hunt, const struct mutant *m)
 		        m->next, p->n_reached_by);
 }
 
-/* A line of the file: "function: operation order: reason". */
-struct explanation {
-	char function[128], what[64];
-	char *reason;
-	struct explanation *next;
-};
-
-static struct explanation *explanations;
-
-static void explain(char *line)
-{
-	char *what = strstr(line, ": "), *reason = what ? strstr(what + 2, ": ") : NULL;
-	struct explanation *e = reason ? calloc(1, sizeof *e) : NULL;
-	if (!e)
-		return;
-	*what = *reason = '\0';
-	snprintf(e->function, sizeof e->function, "%.127s", line);
-	snprintf(e->what, sizeof e->what, "%.63s", what + 2);
-	e->reason = strdup(reason + 2);
-	e->next = explanations;
-	explanations = e;
-}
+/* The lines of the file, such as "function: operation order: reason". */
+static char **explanations;
+static size_t n_explanations;
 
 /* Returns NULL if the file has no reason. */
 static const char *reason_of(const char *function, const char *operation, const char *order)
 {
-	char what[96];
-	snprintf(what, sizeof what, "%s %s", operation, order);
-	for (const struct explanation *e = explanations; e && function; e = e->next)
-		if (strcmp(e->function, function) == 0 && strcmp(e->what, what) == 0)
-			return e->reason;
+	char begin[256];
+	snprintf(begin, sizeof begin, "%s: %s %s: ", function ? function : "", operation, order);
+	for (size_t i = 0; i < n_explanations; i++)
+		if (strncmp(explanations[i], begin, strlen(begin)) == 0)
+			return explanations[i] + strlen(begin);
 	return NULL;
 }
 
@@ -76,14 +57,14 @@ bool mutants_explain(struct hunt *hunt)
 {
 	char line[1024];
 	const struct options *o = hunt->options;
-	char *path = o->explained ? strdup(o->explained) : o->n_loads == 0 ? data_file("orders/explained.txt") : NULL;
+	char *path = o->explained ? strdup(o->explained) : !*o->loads ? data_file("orders/explained.txt") : NULL;
 	FILE *in = path ? fopen(path, "re") : NULL;
 	if (o->explained && !in)
 		complain("--explained: there is no file '%s' that can be read", o->explained);
 	while (in && fgets(line, sizeof line, in)) {
 		line[strcspn(line, "\n")] = '\0';
-		if (line[0] != '#')
-			explain(line);
+		explanations = grown(explanations, n_explanations, sizeof *explanations);
+		explanations[n_explanations++] = strdup(line);
 	}
 	if (in)
 		fclose(in);

@@ -26,7 +26,7 @@ static bool take_modes(struct options *o, char *list)
 	o->pick_modes = true;
 	for (char *word; (word = next_word(&list)) != NULL;) {
 		unsigned mode = 0;
-		while (mode < MODES && strcmp(word, mode_name((enum mode)mode)) != 0)
+		while (mode < MODES && strcmp(word, mode_names[mode]) != 0)
 			mode++;
 		if (mode == MODES)
 			return complain("--mode: '%.40s' is none of native, chaos, model, crash, lin", word);
@@ -132,11 +132,18 @@ static bool take_name(const char *name, const char *value, const char **to)
 	return value[0] != '\0';
 }
 
+static void append(char **list, char *word)
+{
+	while (*list)
+		list++;
+	*list = word;
+}
+
 static bool take_load(struct options *o, char *value)
 {
-	if (o->n_loads == LOADS_MAX)
-		return complain("--load: at most %d files", LOADS_MAX);
-	return take_name("load", value, &o->loads[o->n_loads++]);
+	const char *file;
+	append(o->loads, value);
+	return take_name("load", value, &file);
 }
 
 /* Takes an action other than a normal run. Two of them exclude each other. */
@@ -285,22 +292,22 @@ static bool agree(struct options *o)
 	if (o->model.replay && (!hash || strchr(o->model.replay, '/') == hash))
 		return complain("--replay: '%.60s' is no string of a report: NAME/CHOICES/FINGERPRINT",
 		                o->model.replay);
-	if (o->action == DO_SELF_TEST && o->n_loads > 0)
+	if (o->action == DO_SELF_TEST && *o->loads)
 		return complain("--self-test does not go with --load: it is of the laboratory's own");
-	if (o->planted && o->n_loads > 0)
+	if (o->planted && *o->loads)
 		return complain("--planted does not go with --load: it names scenarios of its own");
 	if (o->action != DO_RUN && o->pick_modes)
 		return complain("--mode is of a normal run");
 	if ((o->action == DO_LIST || o->action == DO_LITMUS || o->action == DO_TRAFFIC) && (o->json || o->json_only))
 		return complain("--json does not go with --list, --litmus or --traffic");
-	if (o->action == DO_LITMUS && o->n_patterns > 0)
-		return complain("--litmus runs all programs of its file: there is no use for '%s'", o->patterns[0]);
-	for (unsigned i = 0; i < o->n_patterns; i++) {
+	if (o->action == DO_LITMUS && *o->patterns)
+		return complain("--litmus runs all programs of its file: there is no use for '%s'", *o->patterns);
+	for (char **pattern = o->patterns; *pattern; pattern++) {
 		struct stat s;
-		if (stat(o->patterns[i], &s) == 0 && S_ISREG(s.st_mode))
+		if (stat(*pattern, &s) == 0 && S_ISREG(s.st_mode))
 			return complain(
 			    "'%.60s' is a file, but no source; --load takes modules, and '*NAME*' is a pattern",
-			    o->patterns[i]);
+			    *pattern);
 	}
 	if (o->action != DO_MUTANTS && (o->sites || o->explained || o->file))
 		return complain("--%s goes with --mutants alone", o->sites       ? "sites"
@@ -309,23 +316,30 @@ static bool agree(struct options *o)
 	LAB_EACH (i, format_names)
 		if (o->results[i] && o->action != DO_RUN)
 			return complain("--%s is of a normal run", format_names[i]);
-	return !o->watch || o->first || o->n_loads > 0 ||
+	return !o->watch || o->first || *o->loads ||
 	       complain("--watch goes with the sources of a program, or with --load");
 }
 
 /* Whether the value of an option of the compiler is the next word. */
 static bool value_follows(const char *word)
 {
-	return matches(word,
-	               "-@(B|D|I|L|MF|MQ|MT|T|U|Xassembler|Xclang|Xlinker|Xpreprocessor|idirafter|imacros|include|"
-	               "iquote|isystem|l|o|target|u|x|z)");
+	return matches(
+	    word, "-@(-param|B|D|I|L|MF|MQ|MT|T|U|Xassembler|Xclang|Xlinker|Xpreprocessor|idirafter|imacros|include|"
+		  "iquote|isystem|l|o|target|u|x|z)");
 }
 
-static enum kind kind_of(const char *word)
+/* Whether a word that getopt does not know is for the compiler. */
+static bool is_long_flag(const char *word)
+{
+	return matches(word, "--@(coverage|param|param=*|sysroot=*|target=*|gcc-toolchain=*)");
+}
+
+/* Returns the list to which the word belongs. */
+static char **list_of(const struct options *o, const char *word)
 {
 	if (matches(word, "-?*"))
-		return matches(word, "-@(l*|L*|Wl,*|Xlinker|u|z)") ? INPUTS : FLAGS;
-	return matches(word, "*.@(c|cc|cpp|cxx)") ? SOURCES : matches(word, "*.@(o|a|so)") ? INPUTS : PATTERNS;
+		return matches(word, "-@(l*|L*|Wl,*|Xlinker|u|z)") ? o->inputs : o->flags;
+	return matches(word, "*.@(c|cc|cpp|cxx)") ? o->sources : matches(word, "*.@(o|a|so)") ? o->inputs : o->patterns;
 }
 
 /*
@@ -334,38 +348,33 @@ static enum kind kind_of(const char *word)
  */
 static void take_word(struct options *o, char **word, bool two)
 {
-	const enum kind kind = kind_of(*word);
-	struct words *words = &o->words[kind];
-	if (**word != '-' && kind != PATTERNS && !o->first)
+	char **list = list_of(o, *word);
+	if (**word != '-' && list != o->patterns && !o->first)
 		o->first = *word;
-	if (kind == SOURCES && !o->picks_std && !matches(*word, "*.c"))
+	if (list == o->sources && !o->picks_std && !matches(*word, "*.c"))
 		o->model.rmw_sequences = true;
 	for (int i = 0; i <= two && strcmp(*word, "-o") != 0; i++)
-		words->at[words->n++] = word[i];
+		append(list, word[i]);
 }
 
 /*
  * Takes the words of a program. Those behind `--` are its arguments. Without a program, they are
  * patterns, too.
  */
-static bool take_program(struct options *o, char **behind, unsigned n_behind)
+static bool take_program(struct options *o, char **behind)
 {
-	struct words *patterns = &o->words[PATTERNS];
-	const char *option = o->words[FLAGS].n > 0 ? o->words[FLAGS].at[0] : o->words[INPUTS].at[0];
-	if (o->first && patterns->n > 0)
+	const char *option = *o->flags ? *o->flags : *o->inputs;
+	if (o->first && *o->patterns)
 		return complain(
 		    "'%.60s' is no source, object or library of a program; the words for its main() come behind --",
-		    patterns->at[0]);
-	if (o->first && (o->n_loads > 0 || o->planted || o->action == DO_SELF_TEST || o->action == DO_LITMUS))
+		    *o->patterns);
+	if (o->first && (*o->loads || o->planted || o->action == DO_SELF_TEST || o->action == DO_LITMUS))
 		return complain("the sources of a program do not go with --load, --planted, --self-test or --litmus");
-	if (option && !o->first && o->n_loads == 0)
+	if (option && !o->first && !*o->loads)
 		return complain("unknown option '%.60s'; see --help", option);
 	o->arguments = behind;
-	o->n_arguments = n_behind;
-	while (!o->first && o->n_loads == 0 && n_behind-- > 0)
-		patterns->at[patterns->n++] = *behind++;
-	o->patterns = patterns->at;
-	o->n_patterns = patterns->n;
+	while (!o->first && !*o->loads && *behind)
+		append(o->patterns, *behind++);
 	return true;
 }
 
@@ -382,8 +391,10 @@ int options_read(struct options *o, int argc, char **argv)
 	o->jobs = usable_cpus();
 	o->model = LAB_CONFIG_DEFAULT;
 	o->program = argv[0];
-	for (int kind = 0; kind < KINDS; kind++)
-		o->words[kind].at = zeroed((size_t)argc, sizeof *argv);
+	o->argc = (unsigned)argc;
+	char ***const lists[] = {&o->flags, &o->inputs, &o->sources, &o->loads, &o->patterns};
+	LAB_EACH (i, lists)
+		*lists[i] = zeroed(o->argc, sizeof *argv);
 	int option;
 	/* so that getopt prints nothing; errors are printed below */
 	opterr = 0;
@@ -393,7 +404,7 @@ int options_read(struct options *o, int argc, char **argv)
 		                                       : NULL;
 		if (text)
 			return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? STATUS_FAILED : STATUS_OK;
-		if (option == '?' || option == ':') {
+		if ((option == '?' && !is_long_flag(argv[optind - 1])) || option == ':') {
 			complain_of_option(argv, option == ':');
 			return STATUS_USAGE;
 		}
@@ -407,7 +418,7 @@ int options_read(struct options *o, int argc, char **argv)
 			return STATUS_USAGE;
 		}
 	}
-	if (!take_program(o, argv + optind, (unsigned)(argc - optind)) || !agree(o))
+	if (!take_program(o, argv + optind) || !agree(o))
 		return STATUS_USAGE;
 	if (o->kills == 0)
 		o->kills = 1;

@@ -85,9 +85,9 @@ bool matches(const char *word, const char *glob)
 
 bool fits(const struct options *o, const char *name)
 {
-	for (unsigned i = 0; i < o->n_patterns; i++) {
-		if (strstr(name, o->patterns[i]) || matches(name, o->patterns[i]))
+	for (char **pattern = o->patterns; *pattern; pattern++) {
+		if (strstr(name, *pattern) || matches(name, *pattern))
 			return true;
 	}
-	return o->n_patterns == 0;
+	return !*o->patterns;
 }

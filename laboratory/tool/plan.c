@@ -6,11 +6,7 @@
 #include "tool.h"
 #include <ctype.h>
 
-const char *mode_name(enum mode mode)
-{
-	static const char *const names[] = {"native", "chaos", "model", "crash", "lin"};
-	return names[mode];
-}
+const char *const mode_names[MODES] = {"native", "chaos", "model", "crash", "lin"};
 
 bool in_model(enum mode mode)
 {
@@ -57,12 +53,11 @@ static struct job job_make(const struct options *o, const struct lab_test *test,
 		job.skipped = "not instrumented: compile it with -fsanitize=thread -fno-builtin";
 	}
 	if (job.test->main) {
-		char **argv = zeroed(o->n_arguments + 1, sizeof *argv);
-		argv[0] = (char *)name;
-		for (unsigned i = 0; i < o->n_arguments; i++)
-			argv[1 + i] = o->arguments[i];
+		char **argv = zeroed(o->argc, sizeof *argv);
+		argv[job.model.argc++] = (char *)name;
+		for (char **word = o->arguments; *word; word++)
+			argv[job.model.argc++] = *word;
 		job.model.argv = argv;
-		job.model.argc = 1 + o->n_arguments;
 		if (job.model.max_steps == LAB_CONFIG_DEFAULT.max_steps)
 			job.model.max_steps = PROGRAM_STEPS;
 	}
@@ -240,15 +235,13 @@ static uint64_t samples_so_far(const struct run *run, size_t begun)
 static void show_status(struct status *status, const struct run *run, const struct pool *pool, size_t begun,
                         int64_t began)
 {
-	if (!status_due(status))
-		return;
 	int64_t now = lab_clock_ns(), left = began + run->options->time - now;
 	double rate = (double)samples_so_far(run, begun) / ((double)(now - began) / 1e9);
 	const struct job *one = pool->n_running > 0 ? pool->running[0] : NULL;
 	status_show(status, "%ld s left, %s executions/s, %u passed, %u failed, %zu to go; %s (%s)",
 	            left > 0 ? left / SECOND : 0, grouped((uint64_t)rate), run->totals.passed, run->totals.failed,
 	            run->n_jobs - begun + pool->n_running, one ? one->test->test->name : "",
-	            one ? mode_name(one->mode) : "");
+	            one ? mode_names[one->mode] : "");
 }
 
 /*
@@ -325,7 +318,6 @@ static void run_all(struct run *run)
 			struct job *job = &run->jobs[next];
 			job->share = share_of(run, &pool, next, end);
 			job->share = job->most > 0 && job->share > job->most ? job->most : job->share;
-			job->real_share = job->share / 4;
 			job->model.jobs = o->jobs / (unsigned)run->n_jobs;
 			hurry(job, o);
 			pool_start(&pool, job);
@@ -363,24 +355,37 @@ static int report(const struct run *run)
 	return totals->passed + totals->failed == 0 ? STATUS_SKIPPED : totals->status;
 }
 
+void report_not_built(const struct options *o)
+{
+	const char *file = o->first ? o->first : *o->loads;
+	struct fl_stress_test test = {.name = file, .file = file};
+	const struct lab_test built = {.test = &test};
+	struct job job = {.test = &built, .mode = MODE_MODEL, .model = o->model, .done = true};
+	const struct run run = {.options = o, .jobs = &job, .n_jobs = 1, .totals.failed = 1};
+	job.report.result.verdict = LAB_NOT_BUILT;
+	job.report.result.message = "it was not compiled, linked or loaded: standard error says why";
+	job.report.result.replay = job.report.result.strategy = "";
+	if (file && o->action == DO_RUN)
+		(void)write_results(&run);
+}
+
 static bool agrees(const struct run *run)
 {
 	const struct options *o = run->options;
-	const char *pattern = o->n_patterns > 0 ? o->patterns[0] : "";
+	const char *pattern = *o->patterns ? *o->patterns : "";
 	const bool crash = o->modes[MODE_CRASH];
-	if (run->n_jobs == 0 && o->model.replay)
-		complain("--replay: the string is of the test '%.*s', which is not here%s",
-		         (int)strcspn(o->model.replay, "/"), o->model.replay, o->n_loads == 0 ? ": --load it" : "");
-	else if (run->n_jobs == 0 && o->first)
-		complain("--mode: a program with main() runs in mode model alone");
-	else if (run->n_jobs == 0 && o->pick_modes && (crash || o->modes[MODE_LIN]))
-		complain("--mode %s: no test with %s fits%s%s%s; --list shows them", crash ? "crash" : "lin",
-		         crash ? "processes" : "operations", pattern[0] ? " '" : "", pattern, pattern[0] ? "'" : "");
-	else if (run->n_jobs == 0)
-		complain("no test fits '%s'; --list shows what there is", pattern);
-	else
+	if (run->n_jobs > 0)
 		return true;
-	return false;
+	if (o->model.replay)
+		return complain("--replay: the string is of the test '%.*s', which is not here%s",
+		                (int)strcspn(o->model.replay, "/"), o->model.replay, !*o->loads ? ": --load it" : "");
+	if (o->first)
+		return complain("--mode: a program with main() runs in mode model alone");
+	if (o->pick_modes && (crash || o->modes[MODE_LIN]))
+		return complain("--mode %s: no test with %s fits%s%s%s; --list shows them", crash ? "crash" : "lin",
+		                crash ? "processes" : "operations", pattern[0] ? " '" : "", pattern,
+		                pattern[0] ? "'" : "");
+	return complain("no test fits '%s'; --list shows what there is", pattern);
 }
 
 int run_tests(const struct options *o)

@@ -44,13 +44,12 @@ static void emit_location(FILE *to, const char *file, int line, const char *text
 static void emit_place(FILE *to, const struct options *o, const struct job *job)
 {
 	const struct fl_stress_test *test = job->test->test;
-	const struct words *sources = &o->words[SOURCES];
 	const char *file = o->first ? o->first : test->file;
 	int line = test->line;
-	for (unsigned i = 0; i < sources->n; i++) {
-		const char *at = strstr(job->report.result.message, basename(sources->at[i]));
+	for (char **source = o->sources; *source; source++) {
+		const char *at = strstr(job->report.result.message, basename(*source));
 		if (at && sscanf(at, "%*[^:]:%d", &line) == 1)
-			file = sources->at[i];
+			file = *source;
 	}
 	emit_location(to, file, line, test->name);
 }
@@ -82,7 +81,7 @@ void sarif_results(FILE *to, const void *results)
 	fputs("{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",\"version\":\"2.1.0\",\"runs\":[\n"
 	      "{\"tool\":{\"driver\":{\"name\":\"fairlead-stress\",\"version\":\"" STRESS_VERSION "\",\"rules\":[",
 	      to);
-	for (enum lab_verdict v = LAB_FORBIDDEN; v <= LAB_DIVERGED; v++) {
+	for (enum lab_verdict v = LAB_FORBIDDEN; v <= LAB_NOT_BUILT; v++) {
 		fputs(between, to);
 		emit_json(to, "\n{\"id\":%s,\"shortDescription\":{\"text\":%s}}", verdict_key(v), lab_verdict_name(v));
 		between = ",";

@@ -11,7 +11,6 @@
 #define NO_HURRY (10 * 60 * SECOND)
 
 struct planted {
-	const struct lab_test *test;
 	struct job hunt, replay;
 	const char *problem; /* NULL if the bug was found and replayed */
 };
@@ -28,7 +27,7 @@ struct self_test {
 /* Returns the expected verdict: `lost_wakeup` of `cv_signal_stealing__lost_wakeup`. */
 static const char *expected_of(const struct planted *p)
 {
-	const char *name = p->test->test->name, *at = strstr(name, "__");
+	const char *name = p->hunt.test->test->name, *at = strstr(name, "__");
 	for (const char *next = at; next; next = strstr(next + 1, "__"))
 		at = next;
 	return at ? at + 2 : "";
@@ -48,8 +47,6 @@ static bool is_verdict(const char *expected, enum lab_verdict verdict)
 static const char *problem_of(const struct planted *p)
 {
 	const struct lab_result *hunt = &p->hunt.report.result, *again = &p->replay.report.result;
-	if (p->hunt.skipped)
-		return p->hunt.skipped;
 	if (!p->hunt.done)
 		return "not run";
 	if (hunt->verdict == LAB_PASSED)
@@ -65,7 +62,7 @@ static const char *problem_of(const struct planted *p)
 
 static void begin_replay(struct self_test *self, struct planted *p)
 {
-	p->replay = job_make_model(self->options, p->test, p->hunt.mode);
+	p->replay = job_make_model(self->options, p->hunt.test, p->hunt.mode);
 	p->replay.model.strategy = LAB_REPLAY;
 	p->replay.model.replay = p->hunt.report.result.replay;
 	p->replay.share = NO_HURRY;
@@ -77,10 +74,6 @@ static void hunt_all(struct self_test *self, struct status *status)
 	size_t next = 0, found = 0;
 	while ((next < self->n_planted || self->pool.n_running > 0) && !interrupted) {
 		struct planted *p = next < self->n_planted ? &self->planted[next] : NULL;
-		if (p && p->hunt.skipped) {
-			next++;
-			continue;
-		}
 		if (p && pool_has_room(&self->pool, &p->hunt)) {
 			pool_start(&self->pool, &p->hunt);
 			next++;
@@ -93,8 +86,7 @@ static void hunt_all(struct self_test *self, struct status *status)
 				begin_replay(self, &self->planted[i]);
 			}
 		}
-		if (status_due(status))
-			status_show(status, "%zu of %zu planted bugs hunted, %zu found", next, self->n_planted, found);
+		status_show(status, "%zu of %zu planted bugs hunted, %zu found", next, self->n_planted, found);
 	}
 	pool_kill(&self->pool);
 	status_clear(status);
@@ -106,11 +98,9 @@ static void make_planted(struct self_test *self)
 	LAB_EACH_TEST (t)
 		n++;
 	self->planted = zeroed(n, sizeof *self->planted);
-	const char *last = "";
 	LAB_EACH_TEST (t) {
-		if (strcmp(t->test->name, last) != 0 && fits(self->options, t->test->name)) {
+		if (t->test->instrumented && fits(self->options, t->test->name)) {
 			struct planted *p = &self->planted[self->n_planted++];
-			p->test = t;
 			p->hunt = job_make_model(self->options, t,
 			                         t->test->lin         ? MODE_LIN
 			                         : t->test->processes ? MODE_CRASH
@@ -118,7 +108,6 @@ static void make_planted(struct self_test *self)
 			p->hunt.share = NO_HURRY;
 			p->hunt.model.max_executions = ENOUGH;
 		}
-		last = t->test->name;
 	}
 }
 
@@ -154,7 +143,7 @@ static void print_planted(struct self_test *self)
 		wrong += p->problem != NULL;
 		slowest = seconds > slowest ? seconds : slowest;
 		if (!silent)
-			printf("%-42s %-16s %7.1f ms %11s %6u  %s\n", p->test->test->name, job_verdict(&p->hunt),
+			printf("%-42s %-16s %7.1f ms %11s %6u  %s\n", p->hunt.test->test->name, job_verdict(&p->hunt),
 			       1e3 * seconds, p->hunt.done ? grouped(r->executions) : "", r->n_steps,
 			       p->problem ? p->problem : "same");
 	}
@@ -205,7 +194,7 @@ int run_self_test(const struct options *o)
 		bool good = write_json(o, print_json, &self);
 		result = interrupted ? 130 : self.failed > 0 || !good ? STATUS_FAILED : STATUS_OK;
 	} else {
-		complain("nothing fits '%s'", o->n_patterns > 0 ? o->patterns[0] : "");
+		complain("nothing fits '%s'", *o->patterns ? *o->patterns : "");
 	}
 	free(self.planted);
 	free(self.litmus.programs);

@@ -19,19 +19,14 @@ void status_init(struct status *status)
 	status->next = lab_clock_ns() + period(status);
 }
 
-bool status_due(struct status *status)
-{
-	int64_t now = lab_clock_ns();
-	if (now < status->next)
-		return false;
-	status->next = now + period(status);
-	return true;
-}
-
 void status_show(struct status *status, const char *format, ...)
 {
 	char line[512];
 	va_list args;
+	int64_t now = lab_clock_ns();
+	if (now < status->next)
+		return;
+	status->next = now + period(status);
 	va_start(args, format);
 	vsnprintf(line, sizeof line, format, args);
 	va_end(args);

@@ -2,6 +2,7 @@
 /* The text of a test: one line for a pass, and for a failure also its trace. */
 #include "tool.h"
 #include <math.h>
+#include <unistd.h>
 
 const char *grouped(uint64_t n)
 {
@@ -18,11 +19,7 @@ const char *grouped(uint64_t n)
 	return to;
 }
 
-const char *expect_name(enum fl_stress_expect expect)
-{
-	static const char *const names[] = {"acceptable", "interesting", "forbidden"};
-	return names[expect];
-}
+const char *const expect_names[] = {"acceptable", "interesting", "forbidden"};
 
 static void text_outcomes(FILE *to, const struct lab_result *r)
 {
@@ -39,7 +36,7 @@ static void text_outcomes(FILE *to, const struct lab_result *r)
 		char frequency[16];
 		snprintf(frequency, sizeof frequency, o->count > 0 && percent < 0.01 ? "<0.01%%" : "%.2f%%", percent);
 		fprintf(to, "    %-7s %15s %10s  %-12s %s\n", word, grouped(o->count), frequency,
-		        expect_name(o->expect), o->label);
+		        expect_names[o->expect], o->label);
 	}
 }
 
@@ -69,8 +66,8 @@ static void limits(char *to, size_t size, const struct lab_result *r, unsigned w
 	}
 }
 
-/* Adds what a search shows that has seen all executions within its bounds. */
-static int power_of_all(char **text, const struct job *job)
+/* Writes what a search shows that has seen all executions within its bounds. */
+static void power_of_all(char *to, size_t size, const struct job *job)
 {
 	const struct lab_result *r = &job->report.result;
 	const bool bounded = r->limits & LAB_BOUNDS;
@@ -82,51 +79,47 @@ static int power_of_all(char **text, const struct job *job)
 	snprintf(all, sizeof all, "all %s execution%s%s%s", grouped(r->complete), r->complete == 1 ? "" : "s", blocked,
 	         outdated);
 	limits(why, sizeof why, r, ~(unsigned)LAB_BOUNDS, bounded ? "; also: " : "; not proved: ");
-	if (!bounded)
-		return asprintf(text, "%s%s%s", r->proved ? "proved: " : "", all, why);
-	return asprintf(text, "not proved, bounded by %.*s: %s; %s ran in all%s", (int)strcspn(r->strategy, ";"),
-	                r->strategy, all, grouped(r->executions), why);
+	if (bounded)
+		snprintf(to, size, "not proved, bounded by %.*s: %s; %s ran in all%s", (int)strcspn(r->strategy, ";"),
+		         r->strategy, all, grouped(r->executions), why);
+	else
+		snprintf(to, size, "%s%s%s", r->proved ? "proved: " : "", all, why);
 }
 
-char *power_of(const struct job *job)
+const char *power_of(const struct job *job)
 {
+	static char text[2048];
 	const struct lab_result *r = &job->report.result;
-	char *text = NULL, bound[160] = "";
-	int n = 0;
+	char bound[160] = "";
 	if (job->mode == MODE_LIN) {
 		char real[96] = "";
 		if (r->samples > 0)
 			snprintf(real, sizeof real, "; native 0 of %s, so p < %.2g at 95%%", grouped(r->samples),
 			         3 / (double)r->samples);
-		n = asprintf(&text, "%s programs, %s of them exhausted, %s executions of %s%s", grouped(r->programs),
-		             grouped(r->programs_exhausted), grouped(r->executions), r->strategy, real);
+		snprintf(text, sizeof text, "%s programs, %s of them exhausted, %s executions of %s%s",
+		         grouped(r->programs), grouped(r->programs_exhausted), grouped(r->executions), r->strategy,
+		         real);
 	} else if (!in_model(job->mode) && r->executions > 0) {
-		n = asprintf(&text, "0 of %s, so p < %.2g at 95%%", grouped(r->executions), 3 / (double)r->executions);
+		snprintf(text, sizeof text, "0 of %s, so p < %.2g at 95%%", grouped(r->executions),
+		         3 / (double)r->executions);
 	} else if (r->exhausted) {
-		n = power_of_all(&text, job);
+		power_of_all(text, sizeof text, job);
 	} else {
 		pct_bound(bound, sizeof bound, job);
-		n = asprintf(&text, "not proved, the search has not ended: %s executions of %s%s",
-		             grouped(r->executions), r->strategy, bound);
+		snprintf(text, sizeof text, "not proved, the search has not ended: %s executions of %s%s",
+		         grouped(r->executions), r->strategy, bound);
 	}
-	return n < 0 ? NULL : text;
+	return text;
 }
 
-/*
- * Returns a text on the kills of a pass in mode crash, or NULL for another job. The caller frees
- * the text.
- */
-static char *kills_of(const struct job *job)
+/* Writes a line on the kills of a pass in mode crash. */
+static void text_kills(FILE *to, const struct lab_result *r)
 {
-	const struct lab_result *r = &job->report.result;
-	char *text = NULL, missed[64] = "";
-	if (job->mode != MODE_CRASH || !job->done || r->replay[0])
-		return NULL;
+	fprintf(to, "    kills: %s steps, each >= %s times; %s in all", grouped(r->kill_steps), grouped(r->kill_least),
+	        grouped(r->kills));
 	if (r->kill_missed > 0)
-		snprintf(missed, sizeof missed, "; at %u more never", r->kill_missed);
-	int n = asprintf(&text, "kills: %s steps, each >= %s times; %s in all%s", grouped(r->kill_steps),
-	                 grouped(r->kill_least), grouped(r->kills), missed);
-	return n < 0 ? NULL : text;
+		fprintf(to, "; at %u more never", r->kill_missed);
+	fputc('\n', to);
 }
 
 /* Writes a word, quoted for a shell, behind the text `before`. */
@@ -148,14 +141,23 @@ static void quote(FILE *to, const char *before, const char *word)
 	fputc('\'', to);
 }
 
-char *reproducer(const struct options *o, const struct job *job)
+/* Writes each word, quoted for a shell, behind the text `before`. */
+static void quote_all(FILE *to, const char *before, char **words)
 {
-	char *text = NULL;
+	for (; *words; words++)
+		quote(to, before, *words);
+}
+
+const char *reproducer(const struct options *o, const struct job *job)
+{
+	static char *text;
 	size_t size;
 	const struct lab_config *c = &job->model;
+	free(text);
+	text = NULL;
 	FILE *to = open_memstream(&text, &size);
 	if (!to)
-		return NULL;
+		return "";
 	const char *wrapped = getenv("FAIRLEAD_STRESS_COMMAND"); // NOLINT(concurrency-mt-unsafe)
 	/* ./dev stress has started the program */
 	if (wrapped)
@@ -163,12 +165,11 @@ char *reproducer(const struct options *o, const struct job *job)
 	else
 		quote(to, "", o->program);
 	if (!o->first)
-		fprintf(to, " %s --mode %s", job->test->test->name, mode_name(job->mode));
-	for (int kind = 0; kind < PATTERNS; kind++)
-		for (unsigned i = 0; i < o->words[kind].n; i++)
-			quote(to, " ", o->words[kind].at[i]);
-	for (unsigned i = 0; i < o->n_loads; i++)
-		quote(to, " --load ", o->loads[i]);
+		fprintf(to, " %s --mode %s", job->test->test->name, mode_names[job->mode]);
+	quote_all(to, " ", o->flags);
+	quote_all(to, " ", o->inputs);
+	quote_all(to, " ", o->sources);
+	quote_all(to, " --load ", o->loads);
 	if (o->planted || o->action == DO_SELF_TEST)
 		fputs(" --planted", to);
 	if (job->mode == MODE_CRASH && c->kills != 1)
@@ -188,10 +189,18 @@ char *reproducer(const struct options *o, const struct job *job)
 		fputs(" --no-leaks", to);
 	if (o->picks_std)
 		fputs(c->rmw_sequences ? " --std c++20" : " --std c11", to);
-	for (unsigned i = 0; job->test->main && i < o->n_arguments; i++)
-		quote(to, i == 0 ? " -- " : " ", o->arguments[i]);
+	if (job->test->main && *o->arguments)
+		fputs(" --", to);
+	if (job->test->main)
+		quote_all(to, " ", o->arguments);
 	fclose(to);
 	return text;
+}
+
+const char *folder(void)
+{
+	static char name[4096];
+	return getcwd(name, sizeof name) ? name : "?";
 }
 
 /* Writes each line of `text`, indented. */
@@ -207,12 +216,13 @@ static void text_lines(FILE *to, const char *text)
 static void text_failure(FILE *to, const struct options *o, const struct job *job)
 {
 	const struct lab_result *r = &job->report.result;
-	fprintf(to, "%s %s (%s): %s\n", job_verdict(job), job->test->test->name, mode_name(job->mode), r->message);
+	fprintf(to, "%s %s (%s): %s\n", job_verdict(job), job->test->test->name, mode_names[job->mode], r->message);
 	const uint64_t found = job->mode == MODE_LIN && is_real(job) ? r->samples : r->executions;
 	fprintf(to, "    found after %s %s%s, %.3g s", grouped(found), is_real(job) ? "sample" : "execution",
 	        found == 1 ? "" : "s", (double)r->found_ns / 1e9);
 	if (r->shrunk_ns > 0)
-		fprintf(to, "; shrunk to %u steps in %.3g s", r->n_steps, (double)r->shrunk_ns / 1e9);
+		fprintf(to, "; shrunk to %u step%s in %.3g s", r->n_steps, r->n_steps == 1 ? "" : "s",
+		        (double)r->shrunk_ns / 1e9);
 	fprintf(to, r->strategy[0] ? "; the search: %s\n" : "\n", r->strategy);
 	text_outcomes(to, r);
 	if (r->n_steps > 0) {
@@ -227,9 +237,10 @@ static void text_failure(FILE *to, const struct options *o, const struct job *jo
 		fputs("\n    It printed:\n", to);
 		text_lines(to, job->printed);
 	}
-	char *command = reproducer(o, job);
-	fprintf(to, "\n    %s: %s\n\n", r->replay[0] ? "The same again" : "To try again", command ? command : "");
-	free(command);
+	fprintf(to, "\n    %s: %s\n", r->replay[0] ? "The same again" : "To try again", reproducer(o, job));
+	if (to != stdout || !isatty(STDOUT_FILENO))
+		fprintf(to, "    in the folder %s\n", folder());
+	fputc('\n', to);
 }
 
 void text_job(FILE *to, const struct options *o, const struct job *job)
@@ -238,18 +249,14 @@ void text_job(FILE *to, const struct options *o, const struct job *job)
 		text_failure(to, o, job);
 		return;
 	}
-	char *power = job->done ? power_of(job) : NULL;
-	fprintf(to, "%-8s %-28s %-7s %s\n", job_verdict_key(job), job->test->test->name, mode_name(job->mode),
-	        power          ? power
+	fprintf(to, "%-8s %-28s %-7s %s\n", job_verdict_key(job), job->test->test->name, mode_names[job->mode],
+	        job->done      ? power_of(job)
 	        : job->skipped ? job->skipped
 	                       : "");
-	free(power);
 	if (!job->done || !o->verbose)
 		return;
-	char *kills = kills_of(job);
-	if (kills)
-		fprintf(to, "    %s\n", kills);
-	free(kills);
+	if (job->mode == MODE_CRASH && !job->report.result.replay[0])
+		text_kills(to, &job->report.result);
 	text_outcomes(to, &job->report.result);
 }
 

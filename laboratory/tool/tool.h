@@ -19,19 +19,10 @@ enum { STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_HANG, STATUS_CRASH, STATUS
 
 enum mode { MODE_NATIVE, MODE_CHAOS, MODE_MODEL, MODE_CRASH, MODE_LIN, MODES };
 
-enum { LOADS_MAX = 256 };
-
 /*
  * The files of results that a CI server or a person reads. Each belongs to an option of its name.
  */
 enum format { JUNIT, HTML, SARIF, FORMATS };
-
-/* What the words of the command line are. Objects, libraries and their options are inputs. */
-enum kind { FLAGS, INPUTS, SOURCES, PATTERNS, KINDS };
-struct words {
-	unsigned n;
-	char **at;
-};
 
 struct options {
 	enum { DO_RUN, DO_LIST, DO_SELF_TEST, DO_LITMUS, DO_MUTANTS, DO_TRAFFIC } action;
@@ -42,13 +33,11 @@ struct options {
 	unsigned jobs;   /* how many processes run at the same time */
 	unsigned copies; /* --oversubscribe */
 	int kills;       /* for mode crash */
-	unsigned n_loads, n_patterns;
-	const char *loads[LOADS_MAX];
-	char **patterns;
-	struct words words[KINDS];
+	unsigned argc;   /* no list of words has more */
+	/* Lists of words, each with a NULL at its end. Objects, libraries and their options are inputs. */
+	char **flags, **inputs, **sources, **loads, **patterns;
+	char **arguments;  /* those of main() */
 	const char *first; /* the first file of a program; NULL: there is no program */
-	unsigned n_arguments;
-	char **arguments; /* the arguments of main() */
 	bool planted, fail_fast, verbose, json_only, watch;
 	bool pick_modes; /* --mode was given */
 	bool picks_std;  /* --std was given */
@@ -138,10 +127,9 @@ struct job {
 	struct lab_config model;
 	struct native_config native;
 	bool want_sites;
-	bool model_only;    /* for mode lin: it does not run on real threads */
-	int64_t share;      /* its share of the time, in ns */
-	int64_t real_share; /* for mode lin: the part of it for real threads */
-	int64_t hang;       /* it hangs if it makes no progress for so long */
+	bool model_only; /* for mode lin: it does not run on real threads */
+	int64_t share;   /* its share of the time, in ns */
+	int64_t hang;    /* it hangs if it makes no progress for so long */
 
 	bool done;
 	pid_t pid;
@@ -161,7 +149,7 @@ struct job {
 	int64_t most; /* the most of its share; 0: no limit */
 };
 
-const char *mode_name(enum mode mode);
+extern const char *const mode_names[MODES];
 bool in_model(enum mode mode); /* on model threads; so is the first half of mode lin */
 /* Whether the result of the job is one of real threads. */
 bool is_real(const struct job *job);
@@ -228,6 +216,10 @@ struct run {
 #define EACH_JOB(j, run) for (const struct job *j = (run)->jobs; j < (run)->jobs + (run)->n_jobs; j++)
 
 int run_tests(const struct options *o);
+/*
+ * Writes the results that a normal run is asked for: one test, which failed since it was not built.
+ */
+void report_not_built(const struct options *o);
 bool job_failed(const struct job *job);
 const char *job_verdict(const struct job *job);
 /* Returns the name for JSON: "lost_wakeup". It is valid until the next call. */
@@ -242,7 +234,7 @@ struct status {
 	int64_t next;
 };
 void status_init(struct status *status);
-bool status_due(struct status *status);
+/* Shows the line if the one before was shown long enough ago. */
 __attribute__((format(printf, 2, 3))) void status_show(struct status *status, const char *format, ...);
 void status_clear(struct status *status);
 
@@ -255,11 +247,13 @@ void text_list(const struct options *o);
 const char *short_path(const char *path);
 /* Returns "12,345,678", in one of a few static buffers that are used in turn. */
 const char *grouped(uint64_t n);
-/* Returns the command that repeats a failure; the caller frees it. */
-char *reproducer(const struct options *o, const struct job *job);
-/* Returns what a pass means; the caller frees it. */
-char *power_of(const struct job *job);
-const char *expect_name(enum fl_stress_expect expect);
+/* Returns the command that repeats a failure. It is valid until the next call. */
+const char *reproducer(const struct options *o, const struct job *job);
+/* Returns the folder of this process, from which the files of that command are named. */
+const char *folder(void);
+/* Returns what a pass means. It is valid until the next call. */
+const char *power_of(const struct job *job);
+extern const char *const expect_names[]; /* of enum fl_stress_expect */
 
 /*
  * emit_json() and emit_xml() print as fprintf() does, except that %s writes its text as a JSON

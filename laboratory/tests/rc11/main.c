@@ -37,12 +37,6 @@ static int parse(int argc, char **argv)
 	return optind;
 }
 
-static int conclude(int programs, int wrong, const char *what)
-{
-	printf("%d programs, %d %s\n", programs, wrong, what);
-	return wrong || !programs;
-}
-
 /* Calls visit for each program of a text. Adds up the number of programs, and the results. */
 static void each_program(litmus_text from, int (*visit)(const char *file, const program *), int *programs, int *sum)
 {
@@ -93,5 +87,8 @@ int main(int argc, char **argv)
 		each_program((litmus_text){.file = stdin, .name = "-"}, visit, &programs, &wrong);
 	for (; *argv; argv++)
 		each_program((litmus_text){.file = fopen(*argv, "r"), .name = *argv}, visit, &programs, &wrong);
-	return verifies || tests ? conclude(programs, wrong, verifies ? "wrong verdicts" : "violations") : 0;
+	if (!verifies && !tests)
+		return 0;
+	printf("%d programs, %d %s\n", programs, wrong, verifies ? "wrong verdicts" : "violations");
+	return wrong || !programs;
 }
