@@ -586,3 +586,12 @@ FL_TEST(timed_wait_signal_storm)
 	for_each(waits_through_signals);
 	FL_OK(sigaction(SIGUSR1, &before, NULL));
 }
+
+/* The systems that sleep for a span, and not until a deadline, sleep in pieces. */
+FL_TEST(timed_wait_sleeps_for_the_time_that_is_left)
+{
+	const int64_t now = fl__sys.now();
+	assert_int_equal(fl__time_left(now, 5), 0);
+	assert_int_equal(fl__time_left(INT64_MAX, 5), 5);
+	assert_in_range(fl__time_left(now + FL_S(1000), INT64_MAX), 1, FL_S(1000));
+}
