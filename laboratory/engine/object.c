@@ -42,7 +42,7 @@ static struct lab_object *object_entry(uintptr_t address, bool make)
 		n_made++;
 	}
 	used[n_used++] = o;
-	memset(o, 0, offsetof(struct lab_object, view)); /* This clears by[], too. object_begin() does the rest. */
+	memset(o, 0, offsetof(struct lab_object, by)); /* object_begin() does the rest. */
 	o->address = address;
 	o->generation = lab.generation;
 	return o;
@@ -198,7 +198,6 @@ static void object_begin(struct lab_object *o, enum lab_object_kind kind, bool m
 	o->used_by = 0;
 	lab_view_clear(&o->view);
 	lab_view_clear(&o->readers);
-	o->width = 0;
 	/* Processes have cells of their own, and a trace shows each use. */
 	o->accessed = lab_race_object(o->address, kind_sizes[kind], made) || lab.processes || lab.recording;
 }
@@ -398,17 +397,12 @@ void lab_objects_left(uintptr_t pc)
 		if (o->owner == (int)self && o->kind != LAB_ONCE)
 			lab_misuse(pc, "ends while it holds %s, which it has held since %s", lab_object_name(o),
 			           lab_site_name(o->taken.pc));
-		if (lab_object_reads(o, self) > 0)
+		if (o->reads[self] > 0)
 			lab_misuse(pc, "ends while it holds %s for reading", lab_object_name(o));
 	}
 }
 
 /* --- waiting --- */
-
-unsigned lab_object_reads(const struct lab_object *o, unsigned thread)
-{
-	return thread < o->width ? o->reads[thread] : 0;
-}
 
 void lab_object_release(struct lab_view *view)
 {
@@ -420,11 +414,18 @@ void lab_object_acquire(const struct lab_view *view)
 	lab_view_join(&lab.self->view, view);
 }
 
+struct lab_changes *lab_object_by(struct lab_object *o)
+{
+	for (; o->width < lab.n_threads; o->width++)
+		o->by[o->width] = (struct lab_changes){0};
+	return &o->by[lab.self->id];
+}
+
 void lab_object_taken(struct lab_object *object)
 {
+	lab_object_by(object)->changed = lab_clock_of(lab.self);
 	for (unsigned i = 0; i < lab.n_threads; i++)
 		lab_raise(&object->by[i].before, lab_known_most(&lab.self->view.at[i]));
-	object->by[lab.self->id].changed = lab_clock_of(lab.self);
 	lab.idle_rounds = 0;
 	lab_moved();
 	LAB_EACH_THREAD (t) {
@@ -435,14 +436,14 @@ void lab_object_taken(struct lab_object *object)
 
 void lab_object_changed(struct lab_object *object)
 {
-	object->by[lab.self->id].released = lab_clock_of(lab.self);
+	lab_object_by(object)->released = lab_clock_of(lab.self);
 	lab_object_taken(object);
 	lab_wake_spinners(object->address);
 }
 
 void lab_object_seen(const struct lab_object *object)
 {
-	for (unsigned i = 0; i < lab.n_threads; i++)
+	for (unsigned i = 0; i < object->width; i++)
 		lab_raise(&lab.self->view.at[i].before, object->by[i].before);
 }
 
@@ -492,7 +493,7 @@ static void object_check_order(const struct lab_object *o, bool value)
 		 * lock.
 		 */
 		return;
-	for (unsigned i = 0; i < lab.n_threads; i++) {
+	for (unsigned i = 0; i < o->width; i++) {
 		const struct lab_known *known = &lab.self->view.at[i];
 		const uint32_t change = value ? o->by[i].changed : o->by[i].released;
 		if (change > known->seen && known->before > known->seen)
@@ -559,7 +560,7 @@ static const struct lab_thread *object_rwlock_blocker(const struct lab_thread *t
 	const struct lab_object *o = t->object;
 	LAB_EACH_THREAD (other) {
 		if (t->next.order == LAB_SYNC_RDLOCK ? other->object == o && other->next.order == LAB_SYNC_WRLOCK
-		                                     : lab_object_reads(o, other->id) > 0)
+		                                     : o->reads[other->id] > 0)
 			return other;
 	}
 	return NULL;

@@ -93,6 +93,10 @@ struct lab_object {
 	unsigned round;          /* This is the round of a barrier, or 1 for a once that is done. */
 	uintptr_t mutex;         /* The waiters for a condition have this mutex. */
 	struct lab_place wasted; /* A signal last found no waiter there. Nowhere has the pc 0. */
+	/* How often each thread has locked in read mode; 0 for each when the life of an object ends. */
+	uint8_t reads[LAB_THREADS];
+	unsigned width; /* So many elements of `by` are valid, and the others count as 0. */
+	/* The fields above are zeroed when an execution first uses the object. */
 	/*
 	 * For each thread: its clock at its last change of the state, its clock at its last change
 	 * that did not take the object, and the events from which a path leads to the present
@@ -105,8 +109,6 @@ struct lab_object {
 	struct lab_view view; /* A release tells this to the next owner. */
 	/* Readers of a readers-writer lock tell this to the next writer. */
 	struct lab_view readers;
-	/* How often each thread has locked in read mode; one element for each thread. */
-	uint8_t reads[LAB_THREADS];
 	/* This is the last use by each thread before `used_by`. The pc is 0 if there is no use. */
 	unsigned used_by;
 	/*
@@ -121,7 +123,6 @@ struct lab_object {
 		uint32_t step;        /* The search had made so many steps. */
 		uintptr_t pc;
 	} uses[LAB_THREADS];
-	unsigned width;
 };
 
 /* Returns the object at `address`, or NULL if no call has used it in this execution. */
@@ -184,6 +185,8 @@ struct lab_op lab_object_point(enum lab_sync what, const struct lab_object *obje
 unsigned lab_object_try(struct lab_op op, const struct lab_object *object, lab_can *can);
 /* The running thread has seen the state in another way than by these steps. */
 void lab_object_seen(const struct lab_object *object);
+/* Returns the running thread's element of `by`. The elements of all threads are valid then. */
+struct lab_changes *lab_object_by(struct lab_object *object);
 /*
  * Called after each change of the state: makes those threads ready whose announced step is
  * possible, and blocks the others. After a change that takes a lock or a permit, lab_object_taken()
@@ -228,8 +231,6 @@ const struct lab_thread *lab_object_blocker(const struct lab_thread *thread);
  * another object.
  */
 void lab_objects_left(uintptr_t pc);
-/* Returns how often the thread holds the readers-writer lock for reading; 0 for other objects. */
-unsigned lab_object_reads(const struct lab_object *object, unsigned thread);
 /* Returns the object of this execution with that number, from 0 on, or NULL if there are fewer. */
 struct lab_object *lab_object_number(unsigned i);
 

@@ -14,18 +14,9 @@ static bool rwlock_is_static(const pthread_rwlock_t *lock)
 	return lab_is_zero(&copy, sizeof copy);
 }
 
-/* Makes the elements of all threads that exist valid. */
-static void rwlock_widen(struct lab_object *o)
-{
-	for (; o->width < lab.n_threads; o->width++)
-		o->reads[o->width] = 0;
-}
-
 static struct lab_object *rwlock_of(pthread_rwlock_t *lock, const char *what, uintptr_t pc)
 {
-	struct lab_object *o = lab_object_use(lock, LAB_RWLOCK, lock && rwlock_is_static(lock), what, pc);
-	rwlock_widen(o);
-	return o;
+	return lab_object_use(lock, LAB_RWLOCK, lock && rwlock_is_static(lock), what, pc);
 }
 
 static bool rwlock_can_read(const struct lab_object *o, const struct lab_thread *thread)
@@ -55,7 +46,6 @@ static bool rwlock_can_read_enqueued(const struct lab_object *o, const struct la
 
 static int rwlock_take_read(struct lab_object *o, uintptr_t pc)
 {
-	rwlock_widen(o);
 	if (o->reads[lab.self->id] == UINT8_MAX)
 		return EAGAIN;
 	o->reads[lab.self->id]++;
@@ -98,7 +88,7 @@ static int rwlock_lock_write(struct lab_object *o, int64_t deadline, uintptr_t p
 		return EINVAL;
 	if (o->owner == (int)lab.self->id)
 		return EDEADLK;
-	if (lab_object_reads(o, lab.self->id) > 0)
+	if (o->reads[lab.self->id] > 0)
 		lab_misuse(pc, "locks %s for writing while it holds it for reading, so it waits for itself",
 		           lab_object_name(o));
 	if (!lab.steered)
@@ -197,7 +187,7 @@ EXPORTED int pthread_rwlock_unlock(pthread_rwlock_t *lock)
 		o->owner = LAB_NOBODY;
 		lab_view_copy(&o->view, &lab.self->view);
 		lab_view_clear(&o->readers);
-	} else if (lab_object_reads(o, self) > 0) {
+	} else if (o->reads[self] > 0) {
 		lab_steer_step(o, LAB_SYNC_RDUNLOCK);
 		o->reads[self]--;
 		o->count--;

@@ -60,7 +60,7 @@ static void state_add_held(struct state *state)
 	const unsigned self = lab.self->id;
 	const struct lab_object *o;
 	for (unsigned i = 0; (o = lab_object_number(i)); i++) {
-		const unsigned reads = lab_object_reads(o, self);
+		const unsigned reads = o->reads[self];
 		if (o->owner != (int)self && reads == 0)
 			continue;
 		state_add(state, o->address);
