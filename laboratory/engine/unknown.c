@@ -263,7 +263,6 @@ EXPORTED void *lab_stub(const uintptr_t *args, unsigned index, uintptr_t pc);
 void *lab_stub(const uintptr_t *args, unsigned index, uintptr_t pc)
 {
 	const struct stub *s = &stubs[index];
-	const bool libc = strncmp(s->library, "libc.so", 7) == 0;
 	const bool partial = s->touches && *s->touches == '~';
 	if (s->touches && lab.active)
 		unknown_touch(s->touches + partial, args, pc);
@@ -271,6 +270,7 @@ void *lab_stub(const uintptr_t *args, unsigned index, uintptr_t pc)
 		lab_unknown_is_partial(s->name);
 	if (s->touches)
 		return s->real;
+	const bool libc = strncmp(s->library, "libc.so", 7) == 0;
 	lab_detail("  the model lacks, of what the program refers to:");
 	for (const struct stub *lacks = stubs; lacks < stubs + n_stubs; lacks++)
 		if (!lacks->touches)
