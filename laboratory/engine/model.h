@@ -593,6 +593,11 @@ void lab_globals_written(uintptr_t address, size_t size);
 bool lab_is_global(uintptr_t address);
 bool lab_is_module_code(uintptr_t pc);
 void lab_globals_reset(void);
+/*
+ * Makes the page of the address writable, if it has globals and was protected since they do not
+ * change. Returns whether it was.
+ */
+bool lab_globals_thaw(uintptr_t address);
 /* Puts the globals of a process in place. They begin with the values that main's have. 0: main. */
 void lab_globals_enter(unsigned process);
 /* Calls `visit` for each word of the globals that this execution has changed. */

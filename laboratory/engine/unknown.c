@@ -255,6 +255,10 @@ static void unknown_touch(const char *at, const uintptr_t *args, uintptr_t pc)
 		}
 		if (*arg && size > 0)
 			lab_plain(*arg, size, what == 'w', pc);
+		if (what == 'w') { /* the system may write there, to at most two pages */
+			(void)lab_globals_thaw(*arg);
+			(void)lab_globals_thaw(*arg + size);
+		}
 	}
 }
 
