@@ -14,6 +14,7 @@
 #include "frame.h"
 #include "layout.h"
 #include "object.h"
+#include "program.h"
 #include "reach.h"
 #include "steer.h"
 #include <sys/mman.h>
@@ -23,25 +24,15 @@ enum { NULL_PAGE = 4096 };
  * The states of a unit are 0 (unused), GAP, FREED and LIVE + n. LIVE + n: only the first n bytes of
  * the unit are live, or all of them if n is 0. GAP: the unit has the header of a block.
  */
-enum { UNIT = 16, BLOCKS = LAB_BLOCKS, GAP = 1, FREED = 2, LIVE = 16 };
+enum { UNIT = 16, GAP = 1, FREED = 2, LIVE = 16 };
 
-struct block {
-	uintptr_t address;
-	size_t size;
-	uintptr_t pc, freed_pc;
-	unsigned thread, freed_by;
-	uint32_t clock; /* the clock of the allocation */
-	bool freed, retired;
-	bool published; /* an atomic access has stored its address */
-};
-
-static struct block blocks[BLOCKS];
+static struct lab_block blocks[LAB_BLOCKS];
 static unsigned n_blocks;
 static unsigned allocating; /* the parts from this number on have no blocks */
 static uint8_t *units;      /* the state of each unit, for all parts */
 static size_t used[LAB_THREADS], mapped;
 /* a block whose address was published; NULL if there is none, or if it was reused */
-static struct block *freed_last[LAB_THREADS];
+static struct lab_block *freed_last[LAB_THREADS];
 static size_t state_size;
 
 static void map_all(void)
@@ -145,8 +136,8 @@ static uintptr_t heap_new(size_t alignment, size_t room)
 /* Returns the header of the block to reuse; 0: none is reused. */
 static uintptr_t heap_reused(size_t alignment, size_t room)
 {
-	struct block **last = &freed_last[lab.self->id];
-	const struct block *b = *last;
+	struct lab_block **last = &freed_last[lab.self->id];
+	const struct lab_block *b = *last;
 	if (!b || alignment > UNIT || room_for(b->size) != room || lab_choose(LAB_PICK_INPUT, 2) == 0)
 		return 0;
 	*last = NULL;
@@ -163,12 +154,12 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 	unsigned thread = lab.self->id;
 	size_t left = LAB_PART_SIZE - used[thread];
 	size_t more = alignment + 2 * sizeof(struct header);
-	const bool full = n_blocks == BLOCKS || left < more || size > left - more;
+	const bool full = n_blocks == LAB_BLOCKS || left < more || size > left - more;
 	if (full && lab.program && size >> 40 == 0)
 		lab_fail(LAB_UNMODELLED,
 		         "%s allocates more than %zu MiB, or the execution more than %d blocks, which is a limit of "
 		         "the laboratory",
-		         lab.self->name, LAB_PART_SIZE >> 20, BLOCKS);
+		         lab.self->name, LAB_PART_SIZE >> 20, LAB_BLOCKS);
 	if (full) {
 		errno = ENOMEM;
 		return NULL;
@@ -178,8 +169,13 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 	struct header *header = (struct header *)at;
 	*header = (struct header){n_blocks, size};
 	uintptr_t address = at + sizeof *header;
-	blocks[n_blocks++] = (struct block){
-	    .address = address, .size = size, .pc = pc, .thread = thread, .clock = lab_clock_after(lab.self)};
+	blocks[n_blocks] = (struct lab_block){.address = address,
+	                                      .size = size,
+	                                      .number = n_blocks,
+	                                      .pc = pc,
+	                                      .thread = thread,
+	                                      .clock = lab_clock_after(lab.self)};
+	n_blocks++;
 	units[unit_of(at)] = GAP;
 	memset(units + unit_of(address), LIVE, room / UNIT);
 	if (old)
@@ -229,7 +225,7 @@ size_t lab_size(const void *memory)
  * Returns the block that has the byte at the address, or NULL. The nearest header in front of the
  * address is that of its block, or that of the block before.
  */
-static struct block *block_of(uintptr_t address)
+static struct lab_block *block_of(uintptr_t address)
 {
 	if (!lab_is_heap(address))
 		return NULL;
@@ -239,7 +235,7 @@ static struct block *block_of(uintptr_t address)
 		return NULL;
 	const uintptr_t header = LAB_PARTS + (size_t)(gap - units) * UNIT;
 	const size_t number = ((const struct header *)header)->block;
-	struct block *b = number < n_blocks ? &blocks[number] : NULL;
+	struct lab_block *b = number < n_blocks ? &blocks[number] : NULL;
 	return b && address >= b->address && address - b->address < (b->size ? b->size : 1) ? b : NULL;
 }
 
@@ -247,7 +243,7 @@ void lab_heap_published(lab_value value)
 {
 	/* a tag may be in the low bits */
 	const uintptr_t address = (uintptr_t)value & ~(uintptr_t)(UNIT - 1);
-	struct block *b = lab.program ? block_of(address) : NULL;
+	struct lab_block *b = lab.program ? block_of(address) : NULL;
 	if (b && b->address == address)
 		b->published = true;
 }
@@ -256,15 +252,14 @@ bool lab_block_number(unsigned number, struct lab_block *found)
 {
 	if (number >= n_blocks)
 		return false;
-	const struct block *b = &blocks[number];
-	*found = (struct lab_block){b->address, b->size, number, b->thread, b->pc, b->freed};
+	*found = blocks[number];
 	return true;
 }
 
 bool lab_block_at(uintptr_t address, struct lab_block *found)
 {
-	const struct block *b = block_of(address);
-	return b && lab_block_number((unsigned)(b - blocks), found);
+	const struct lab_block *b = block_of(address);
+	return b && lab_block_number(b->number, found);
 }
 
 /*
@@ -274,7 +269,7 @@ bool lab_block_at(uintptr_t address, struct lab_block *found)
 void lab_heap_born(struct lab_cell *cell)
 {
 	const uintptr_t address = cell->granule << 3;
-	const struct block *b = block_of(address);
+	const struct lab_block *b = block_of(address);
 	if (!b || b->thread == lab.self->id)
 		return;
 	*lab_record_at(cell, 0) = (struct lab_record){b->clock, (uint8_t)b->thread, 0xff, true, b->pc};
@@ -282,20 +277,20 @@ void lab_heap_born(struct lab_cell *cell)
 }
 
 /* Names the block by a pointer that leads to it, or by its number. */
-static const char *heap_name(const struct block *b)
+static const char *heap_name(const struct lab_block *b)
 {
 	static char name[120];
 	if (!lab_reach_pointer(b->address, name, sizeof name))
-		snprintf(name, sizeof name, "block %u", (unsigned)(b - blocks));
+		snprintf(name, sizeof name, "block %u", b->number);
 	return name;
 }
 
-static const char *heap_made_at(const struct block *b)
+static const char *heap_made_at(const struct lab_block *b)
 {
 	return lab_site_name(lab_place_then(b->thread, b->pc, b->address));
 }
 
-static const char *heap_freed_at(const struct block *b)
+static const char *heap_freed_at(const struct lab_block *b)
 {
 	return lab_site_name(lab_place_then(b->freed_by, b->freed_pc, b->address));
 }
@@ -306,7 +301,7 @@ void lab_free(void *memory, uintptr_t pc)
 	const struct lab_op op = {LAB_FREE, 0, 0, address, pc};
 	if (!lab_is_heap(address))
 		return; /* it was allocated before the executions, and the next one needs it, too */
-	struct block *b = block_of(address);
+	struct lab_block *b = block_of(address);
 	if (!b || b->address != address)
 		lab_fail(LAB_USE_AFTER_FREE, "free of %p, which is no block", memory);
 	if (b->freed) {
@@ -331,12 +326,12 @@ void lab_free(void *memory, uintptr_t pc)
 /*
  * Returns the block that ends before `address`, or that an access leaves, or NULL if none is near.
  */
-static const struct block *heap_nearest(uintptr_t address)
+static const struct lab_block *heap_nearest(uintptr_t address)
 {
 	enum { NEAR = 4096 };
-	const struct block *near = NULL;
+	const struct lab_block *near = NULL;
 	for (unsigned i = 0; i < n_blocks; i++) {
-		const struct block *b = &blocks[i];
+		const struct lab_block *b = &blocks[i];
 		if (address >= b->address && address - b->address < b->size + NEAR &&
 		    (!near || b->address > near->address))
 			near = b;
@@ -347,7 +342,7 @@ static const struct block *heap_nearest(uintptr_t address)
 /* Writes a text like ": at byte 5 of text, which has 5 bytes". */
 static const char *heap_behind(uintptr_t address, size_t size, char *text, size_t room)
 {
-	const struct block *near = lab.recording ? heap_nearest(address) : NULL;
+	const struct lab_block *near = lab.recording ? heap_nearest(address) : NULL;
 	char name[120];
 	if (!near || !lab_reach_pointer(near->address, name, sizeof name))
 		return "";
@@ -377,7 +372,7 @@ static _Noreturn void bad_access(uintptr_t address, size_t size, bool write, uin
 {
 	char place[200] = "";
 	heap_bad_access(address, size, write, pc);
-	const struct block *b = block_of(address);
+	const struct lab_block *b = block_of(address);
 	if (!b || !b->freed)
 		lab_fail(LAB_USE_AFTER_FREE, "%s of %zu byte%s by %s at %s, outside %s%s", write ? "write" : "read",
 		         size, size == 1 ? "" : "s", lab.self->name, lab_site_name(lab_own_place(pc)),
@@ -466,7 +461,7 @@ void lab_stack_return(uintptr_t frame, uintptr_t pc)
 
 size_t lab_size_asked(uintptr_t address, uintptr_t pc)
 {
-	const struct block *b = block_of(address);
+	const struct lab_block *b = block_of(address);
 	if (!b || b->address != address || b->freed)
 		bad_access(address, 1, false, pc);
 	lab_reads(&b->size, sizeof b->size, pc);
@@ -512,7 +507,7 @@ bool lab_heap_has(uintptr_t address, size_t size)
 void lab_heap_keep(uintptr_t value, void *arg)
 {
 	(void)arg;
-	struct block *b = lab_is_heap(value) ? block_of(value) : NULL;
+	struct lab_block *b = lab_is_heap(value) ? block_of(value) : NULL;
 	if (!b || b->freed)
 		return;
 	b->freed = true; /* marks it as visited: blocks that it points to are not lost, either */
@@ -522,27 +517,29 @@ void lab_heap_keep(uintptr_t value, void *arg)
 
 void lab_heap_retire(uintptr_t address)
 {
-	struct block *b = block_of(address);
+	struct lab_block *b = block_of(address);
 	if (b)
 		b->retired = true;
 }
 
 /* A killed process has freed nothing, and it is unknown whether a survivor should have. */
-static bool heap_may_leak(const struct block *b)
+static bool heap_may_leak(const struct lab_block *b)
 {
 	return !b->freed && !b->retired && !lab_in(lab.killed, lab.threads[b->thread].process);
 }
 
 void lab_heap_leaks(void)
 {
-	unsigned live = 0;
-	for (unsigned i = 0; i < n_blocks; i++)
-		live += heap_may_leak(&blocks[i]);
-	if (live == 0)
+	unsigned i = 0;
+	while (i < n_blocks && !heap_may_leak(&blocks[i]))
+		i++;
+	if (i == n_blocks)
 		return;
+	if (lab.program)
+		lab_program_keep();
 	lab_globals_visit(lab_heap_keep, NULL);
-	for (unsigned i = 0; i < n_blocks; i++) {
-		const struct block *b = &blocks[i];
+	for (; i < n_blocks; i++) {
+		const struct lab_block *b = &blocks[i];
 		if (!heap_may_leak(b))
 			continue;
 		lab.signature = b->pc;
@@ -578,9 +575,9 @@ bool lab_name_memory(uintptr_t address, char *text, size_t size)
 	} else if (lab_is_early(address)) {
 		snprintf(text, size, "memory of a constructor+%zu", (size_t)(address - LAB_EARLY));
 	} else if (lab_is_heap(address)) {
-		const struct block *b = block_of(address), *near = heap_nearest(address);
+		const struct lab_block *b = block_of(address), *near = heap_nearest(address);
 		if (b)
-			snprintf(text, size, "block %u+%zu", (unsigned)(b - blocks), (size_t)(address - b->address));
+			snprintf(text, size, "block %u+%zu", b->number, (size_t)(address - b->address));
 		else if (near)
 			snprintf(text, size, "%s, byte %zu", heap_name(near), (size_t)(address - near->address));
 		else

@@ -234,19 +234,7 @@ static void *libc_memchr(const void *from, int c, size_t size)
  * of two threads calls first.
  */
 
-static uint64_t random_states[LAB_THREADS];
-static bool drawn_early; /* a constructor has drawn a random number */
-static locale_t locales[LAB_THREADS];
-
-void lab_libc_reset(void)
-{
-	for (unsigned i = 0; i < LAB_THREADS; i++) {
-		random_states[i] = i + 1;
-		locales[i] = LC_GLOBAL_LOCALE;
-	}
-	if (drawn_early)
-		lab_met(LAB_MET_INPUT);
-}
+bool lab_drawn_early;
 
 static uint64_t libc_draw(uint64_t *state)
 {
@@ -256,7 +244,7 @@ static uint64_t libc_draw(uint64_t *state)
 
 uint64_t lab_random(void)
 {
-	return libc_draw(&random_states[lab.self->id]);
+	return libc_draw(&lab.self->random);
 }
 
 static int libc_rand(void)
@@ -271,7 +259,7 @@ static long libc_random(void)
 
 static void libc_srand(unsigned seed)
 {
-	random_states[lab.self->id] = seed;
+	lab.self->random = seed;
 }
 
 static int libc_rand_r(unsigned *state)
@@ -290,7 +278,7 @@ DECLARED_AS("__wrap__ZNSt13random_device9_M_getvalEv", unsigned, lab_random_devi
 	if (OURS())
 		return (unsigned)lab_random();
 	static uint64_t state;
-	drawn_early = true;
+	lab_drawn_early = true;
 	return (unsigned)lab_splitmix(&state);
 }
 
@@ -323,8 +311,8 @@ static void libc_freelocale(locale_t locale)
 
 static locale_t libc_uselocale(locale_t locale)
 {
-	locale_t *const own = &locales[lab.self->id], before = *own;
-	*own = locale ?: before;
+	const locale_t before = lab.self->locale ?: LC_GLOBAL_LOCALE;
+	lab.self->locale = locale ?: before;
 	return before;
 }
 

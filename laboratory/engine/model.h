@@ -161,8 +161,10 @@ struct lab_thread {
 	/* the search has tried that the thread gives up its present spin */
 	bool offered;
 
-	int error;      /* errno */
-	unsigned drawn; /* the state of its random numbers */
+	int error;       /* errno */
+	unsigned drawn;  /* the state of its random numbers of verifier.c */
+	uint64_t random; /* the state of its random numbers of the C library */
+	void *locale;    /* the locale that it has chosen; NULL: none */
 	unsigned depth;
 	uintptr_t lent;        /* no other thread uses its stack below; 0: none uses its stack */
 	uintptr_t returned_at; /* where one of its own functions returned last */
@@ -532,8 +534,11 @@ struct lab_block {
 	size_t size;
 	unsigned number; /* in the order of allocation, from 0 */
 	unsigned thread; /* the thread that allocated it */
-	uintptr_t pc;
-	bool freed;
+	unsigned freed_by;
+	uint32_t clock; /* the clock of the allocation */
+	uintptr_t pc, freed_pc;
+	bool freed, retired;
+	bool published; /* an atomic access has stored its address */
 };
 /*
  * Finds the block that has the byte at `address`, or the block of that number. Returns false if
@@ -588,6 +593,11 @@ void lab_globals_written(uintptr_t address, size_t size);
 bool lab_is_global(uintptr_t address);
 bool lab_is_module_code(uintptr_t pc);
 void lab_globals_reset(void);
+/*
+ * Makes the page of the address writable, if it has globals and was protected since they do not
+ * change. Returns whether it was.
+ */
+bool lab_globals_thaw(uintptr_t address);
 /* Puts the globals of a process in place. They begin with the values that main's have. 0: main. */
 void lab_globals_enter(unsigned process);
 /* Calls `visit` for each word of the globals that this execution has changed. */

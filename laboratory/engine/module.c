@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * This file knows what was loaded, where its code and its variables are, and how the variables are
- * restored after an execution. Every write of instrumented code to a global is logged with the
- * previous value, and undone in reverse order.
+ * put back after an execution.
  */
 #include "interpose.h"
 #include "layout.h"
@@ -17,8 +16,10 @@ struct lab_module {
 	uintptr_t base;
 	uintptr_t begin, end;     /* the whole module */
 	uintptr_t code, code_end; /* all its executable segments */
-	uintptr_t data, data_end; /* all its writable segments, in whole words */
+	uintptr_t data, data_end; /* all its writable segments, and the holes between them */
 	uintptr_t constant_end;   /* the end of the part that only the loader writes */
+	const ElfW(Phdr) * segments;
+	unsigned n_segments;
 	size_t tls_id;
 	const void *tls_image;
 	size_t tls_image_size, tls_size;
@@ -29,6 +30,8 @@ struct lab_module {
 static struct lab_module *modules;
 static const struct lab_module none; /* the module of litmus programs */
 static const struct lab_module *running = &none;
+
+enum { PAGE = 4096 };
 
 static void *make(size_t size)
 {
@@ -42,9 +45,9 @@ struct search {
 	struct lab_module *found;
 };
 
-static uintptr_t page_after(uintptr_t address)
+static uintptr_t page_of(uintptr_t address)
 {
-	return (address + 4095) & ~(uintptr_t)4095;
+	return address & ~(uintptr_t)(PAGE - 1);
 }
 
 static void add_segment(struct lab_module *m, const ElfW(Phdr) * segment)
@@ -57,7 +60,7 @@ static void add_segment(struct lab_module *m, const ElfW(Phdr) * segment)
 		return;
 	}
 	if (segment->p_type == PT_GNU_RELRO)
-		m->constant_end = page_after(to);
+		m->constant_end = page_of(to + PAGE - 1);
 	if (segment->p_type != PT_LOAD)
 		return;
 	if (m->end == 0 || from < m->begin)
@@ -68,13 +71,6 @@ static void add_segment(struct lab_module *m, const ElfW(Phdr) * segment)
 	uintptr_t *high = segment->p_flags & PF_W ? &m->data_end : &m->code_end;
 	if (*high == 0 || from < *low)
 		*low = from;
-	else if (segment->p_flags & PF_W && from > page_after(*high))
-		/*
-		 * All variables are compared at once. So the hole that the loader leaves before a
-		 * segment with a larger alignment becomes memory that can be read.
-		 */
-		(void)mmap((void *)page_after(*high), (from - page_after(*high)) & ~(uintptr_t)4095, PROT_READ,
-		           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	if (to > *high)
 		*high = to;
 }
@@ -95,12 +91,12 @@ static int visit_object(struct dl_phdr_info *info, size_t size, void *arg)
 	snprintf(m->path, sizeof m->path, "%s", info->dlpi_name);
 	m->base = info->dlpi_addr;
 	m->tls_id = info->dlpi_tls_modid;
-	for (int i = 0; i < info->dlpi_phnum; i++)
-		add_segment(m, &info->dlpi_phdr[i]);
-	if (m->constant_end > m->data && m->constant_end < m->data_end)
+	m->segments = info->dlpi_phdr;
+	m->n_segments = info->dlpi_phnum;
+	for (unsigned i = 0; i < m->n_segments; i++)
+		add_segment(m, &m->segments[i]);
+	if (m->constant_end > m->data)
 		m->data = m->constant_end;
-	m->data = (m->data + 7) & ~(uintptr_t)7;
-	m->data_end &= ~(uintptr_t)7;
 	search->found = m;
 	return 1;
 }
@@ -361,78 +357,106 @@ struct undos {
 };
 
 enum { PROCESSES = 1 + FL_STRESS_ACTORS };
-/* those of main, or of all threads of a test without processes */
-static struct undos undos;
 static struct undos own[PROCESSES]; /* those of each process; `before` has the saved values */
 static unsigned process;            /* the process whose globals are in place */
 
 /*
- * Memory, and a copy of it that was made after the constructors. Code without instrumentation may
- * change the memory: the C library through a pointer, or the C++ library. So after each execution of
- * a program, all pages are compared with the copy. The modules of scenarios have much more memory,
- * and the library in them is instrumented. So their pages are all compared at first, and now and
- * then; those in which such a change was ever found are compared each time.
+ * The pages of all variables, and of what constructors have allocated, with a copy of each that was
+ * made after the constructors. After an execution, the pages are compared with their copies, and
+ * those that differ are put back. So it does not matter who has changed them: instrumented code, or
+ * the C or C++ library through a pointer.
+ *
+ * Most pages never change. So after the first executions, the pages that none of them has changed
+ * are write-protected, and are no longer compared. The first write to a protected page raises
+ * SIGSEGV. Then lab_globals_thaw() makes the page writable, and it is compared from then on. A
+ * system call that writes to a protected page raises no signal, but fails with EFAULT. So before a
+ * program calls a function of the C library that writes to memory, lab_globals_thaw() is called,
+ * too. A scenario may make system calls of its own. One that writes to a variable must do so in one
+ * of the first executions.
  */
-static struct kept {
-	uint64_t *memory, *copy;
-	size_t size;
-} globals, early; /* early: what constructors have allocated */
-
-enum { PAGE_WORDS = 512, PAGES = 1024, EAGER = 200, SELDOM = 64 };
-static bool foreign[PAGES]; /* by the number of the page, modulo PAGES */
+struct page {
+	uint8_t *memory, *copy;
+	bool changed; /* by any execution */
+};
+enum { FIRST = 16, PROTECTED = 16384 }; /* at most so many parts differ in their protection */
+static struct page *pages;              /* first those that are compared, then the protected ones */
+static size_t n_pages, n_compared, room_pages;
 static uint64_t resets;
 
-/*
- * Copies the pages that differ. The copy never writes a page of zeros, and pages that were never
- * written share one page of the machine. So memory that a program does not use costs little.
- */
-static void copy_changed(uint64_t *to, const uint64_t *from, size_t size, bool all)
+static void add_pages(uintptr_t at, uintptr_t end)
 {
-	for (size_t at = 0; at < size / 8; at += PAGE_WORDS) {
-		const size_t n = size / 8 - at < PAGE_WORDS ? size - at * 8 : PAGE_WORDS * 8;
-		bool *is_foreign = &foreign[at / PAGE_WORDS % PAGES];
-		if ((!all && !*is_foreign) || memcmp(to + at, from + at, n) == 0)
-			continue;
-		memcpy(to + at, from + at, n);
-		*is_foreign = true;
+	for (; at < end; at += PAGE) {
+		pages = lab_grown(pages, n_pages, &room_pages, sizeof *pages);
+		pages[n_pages++] = (struct page){.memory = (uint8_t *)at};
 	}
 }
 
-static void keep(struct kept *k, uintptr_t memory, size_t size)
+/*
+ * Copies a page if it differs. Pages of zeros that were never written share one page of the machine.
+ * So memory that a program does not use costs little.
+ */
+static bool copy_page(uint8_t *to, const uint8_t *from)
 {
-	if (k->size > 0)
-		(void)munmap(k->copy, k->size);
-	*k = (struct kept){.memory = (uint64_t *)memory, .size = size};
-	if (size == 0)
-		return;
-	k->copy = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	copy_changed(lab_needed(k->copy == MAP_FAILED ? NULL : k->copy), k->memory, size, true);
+	return memcmp(to, from, PAGE) != 0 && memmove(to, from, PAGE); /* memcpy() of a constant size is slow */
 }
 
+/* Puts the page among those that are compared. */
+static void compare(struct page *page)
+{
+	const struct page first = pages[n_compared];
+	pages[n_compared++] = *page;
+	*page = first;
+}
+
+static void protect(void)
+{
+	if (getpagesize() != PAGE || n_pages > PROTECTED)
+		return;
+	n_compared = 0;
+	for (struct page *p = pages; p < pages + n_pages; p++)
+		if (p->changed || mprotect(p->memory, PAGE, PROT_READ) != 0)
+			compare(p);
+}
+
+bool lab_globals_thaw(uintptr_t address)
+{
+	for (struct page *p = pages + n_compared; p < pages + n_pages; p++)
+		if ((uintptr_t)p->memory == page_of(address)) {
+			if (mprotect(p->memory, PAGE, PROT_READ | PROT_WRITE) != 0)
+				return false;
+			compare(p);
+			return true;
+		}
+	return false;
+}
+
+/* Called once, since each process runs tests of one module. */
 static void take_snapshot(void)
 {
-	keep(&globals, running->data, running->data_end - running->data);
-	keep(&early, LAB_EARLY, lab_early_used);
-	undos.n = 0;
-	memset(foreign, 0, sizeof foreign);
-	resets = 0;
-}
-
-static void keep_word(struct undos *to, uintptr_t address)
-{
-	to->words = lab_grown(to->words, to->n, &to->room, sizeof *to->words);
-	to->words[to->n++] = (struct undo){address, *(const uint64_t *)address};
+	for (unsigned i = 0; i < running->n_segments; i++) {
+		const ElfW(Phdr) *s = &running->segments[i];
+		const uintptr_t at = running->base + s->p_vaddr, from = at > running->data ? at : running->data;
+		if (s->p_type == PT_LOAD && s->p_flags & PF_W)
+			add_pages(page_of(from), at + s->p_memsz);
+	}
+	add_pages(LAB_EARLY, LAB_EARLY + lab_early_used);
+	uint8_t *const copies = make((n_pages + 1) * PAGE);
+	for (size_t i = 0; i < n_pages; i++) {
+		pages[i].copy = copies + i * PAGE;
+		(void)copy_page(pages[i].copy, pages[i].memory);
+	}
+	n_compared = n_pages;
 }
 
 /*
  * Whether the list has the word. Most words that change do so often, and one entry is enough. Only
  * the first entries are looked at.
  */
-static bool is_own(const struct undos *kept, uintptr_t address)
+static bool is_own(uintptr_t address)
 {
 	enum { MOST = 64 };
-	for (size_t i = 0; i < kept->n && i < MOST; i++)
-		if (kept->words[i].address == address)
+	for (size_t i = 0; i < own[process].n && i < MOST; i++)
+		if (own[process].words[i].address == address)
 			return true;
 	return false;
 }
@@ -462,13 +486,14 @@ void lab_globals_enter(unsigned next)
 /* Logs whole words, since a segment begins and ends at a page. */
 void lab_globals_written(uintptr_t address, size_t size)
 {
-	if (!lab_is_global(address))
+	struct undos *to = &own[process];
+	if (process == 0 || !lab_is_global(address))
 		return;
 	for (uintptr_t at = address & ~(uintptr_t)7; at < address + size; at += 8) {
-		if (process == 0)
-			keep_word(&undos, at);
-		else if (!is_own(&own[process], at))
-			keep_word(&own[process], at);
+		if (is_own(at))
+			continue;
+		to->words = lab_grown(to->words, to->n, &to->room, sizeof *to->words);
+		to->words[to->n++] = (struct undo){at, *(const uint64_t *)at};
 	}
 }
 
@@ -477,26 +502,18 @@ void lab_globals_reset(void)
 	lab_globals_enter(0);
 	for (unsigned i = 1; i < PROCESSES; i++)
 		own[i].n = 0;
-	while (undos.n > 0) {
-		const struct undo *u = &undos.words[--undos.n];
-		*(uint64_t *)u->address = u->before;
-	}
-	const bool all = lab.program || ++resets <= EAGER || resets % SELDOM == 0;
-	copy_changed(globals.memory, globals.copy, globals.size, all);
-	copy_changed(early.memory, early.copy, early.size, all);
-}
-
-static void visit_changed(const struct kept *k, void (*visit)(uintptr_t value, void *arg), void *arg)
-{
-	for (size_t i = 0; i < k->size / 8; i++)
-		if (k->memory[i] != k->copy[i])
-			visit((uintptr_t)k->memory[i], arg);
+	for (struct page *p = pages; p < pages + n_compared; p++)
+		p->changed |= copy_page(p->memory, p->copy);
+	if (resets++ == FIRST)
+		protect();
 }
 
 void lab_globals_visit(void (*visit)(uintptr_t value, void *arg), void *arg)
 {
-	visit_changed(&globals, visit, arg);
-	visit_changed(&early, visit, arg);
+	for (const struct page *p = pages; p < pages + n_compared; p++)
+		for (size_t at = 0; at < PAGE; at += 8)
+			if (memcmp(p->memory + at, p->copy + at, 8) != 0)
+				visit(*(const uintptr_t *)(p->memory + at), arg);
 	for (unsigned p = 1; p < PROCESSES; p++)
 		for (size_t i = 0; i < own[p].n; i++)
 			visit((uintptr_t)own[p].words[i].before, arg);

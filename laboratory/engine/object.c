@@ -42,8 +42,7 @@ static struct lab_object *object_entry(uintptr_t address, bool make)
 		n_made++;
 	}
 	used[n_used++] = o;
-	/* This clears by[] and reads[], too. object_begin() does the rest. */
-	memset(o, 0, offsetof(struct lab_object, view));
+	memset(o, 0, offsetof(struct lab_object, by)); /* object_begin() does the rest. */
 	o->address = address;
 	o->generation = lab.generation;
 	return o;
@@ -408,11 +407,18 @@ void lab_object_acquire(const struct lab_view *view)
 	lab_view_join(&lab.self->view, view);
 }
 
+struct lab_changes *lab_object_by(struct lab_object *o)
+{
+	for (; o->width < lab.n_threads; o->width++)
+		o->by[o->width] = (struct lab_changes){0};
+	return &o->by[lab.self->id];
+}
+
 void lab_object_taken(struct lab_object *object)
 {
+	lab_object_by(object)->changed = lab_clock_of(lab.self);
 	for (unsigned i = 0; i < lab.n_threads; i++)
 		lab_raise(&object->by[i].before, lab_known_most(&lab.self->view.at[i]));
-	object->by[lab.self->id].changed = lab_clock_of(lab.self);
 	lab.idle_rounds = 0;
 	lab_moved();
 	LAB_EACH_THREAD (t) {
@@ -423,14 +429,14 @@ void lab_object_taken(struct lab_object *object)
 
 void lab_object_changed(struct lab_object *object)
 {
-	object->by[lab.self->id].released = lab_clock_of(lab.self);
+	lab_object_by(object)->released = lab_clock_of(lab.self);
 	lab_object_taken(object);
 	lab_wake_spinners(object->address);
 }
 
 void lab_object_seen(const struct lab_object *object)
 {
-	for (unsigned i = 0; i < lab.n_threads; i++)
+	for (unsigned i = 0; i < object->width; i++)
 		lab_raise(&lab.self->view.at[i].before, object->by[i].before);
 }
 
@@ -480,7 +486,7 @@ static void object_check_order(const struct lab_object *o, bool value)
 		 * lock.
 		 */
 		return;
-	for (unsigned i = 0; i < lab.n_threads; i++) {
+	for (unsigned i = 0; i < o->width; i++) {
 		const struct lab_known *known = &lab.self->view.at[i];
 		const uint32_t change = value ? o->by[i].changed : o->by[i].released;
 		if (change > known->seen && known->before > known->seen)

@@ -94,6 +94,13 @@ struct lab_object {
 	uintptr_t mutex;         /* The waiters for a condition have this mutex. */
 	struct lab_place wasted; /* A signal last found no waiter there. Nowhere has the pc 0. */
 	/*
+	 * How often each thread holds the readers-writer lock for reading. When the life of an
+	 * object ends, each number is 0.
+	 */
+	uint8_t reads[LAB_THREADS];
+	unsigned width; /* So many elements of `by` are valid, and the others count as 0. */
+	/* The fields above are zeroed when an execution first uses the object. */
+	/*
 	 * For each thread: its clock at its last change of the state, its clock at its last change
 	 * that did not take the object, and the events from which a path leads to the present
 	 * state. memory.c says what this is for; the state counts as a location, and each change as
@@ -102,8 +109,6 @@ struct lab_object {
 	struct lab_changes {
 		uint32_t changed, released, before;
 	} by[LAB_THREADS];
-	/* How often each thread holds the readers-writer lock for reading. */
-	uint8_t reads[LAB_THREADS];
 	struct lab_view view; /* A release tells this to the next owner. */
 	/* Readers of a readers-writer lock tell this to the next writer. */
 	struct lab_view readers;
@@ -186,6 +191,8 @@ struct lab_op lab_object_point(enum lab_sync what, const struct lab_object *obje
 unsigned lab_object_try(struct lab_op op, const struct lab_object *object, lab_can *can);
 /* The running thread has seen the state in another way than by these steps. */
 void lab_object_seen(const struct lab_object *object);
+/* Returns the running thread's element of `by`. The elements of all threads are valid then. */
+struct lab_changes *lab_object_by(struct lab_object *object);
 /*
  * Called after each change of the state: makes those threads ready whose announced step is
  * possible, and blocks the others. After a change that takes a lock or a permit, lab_object_taken()

@@ -107,7 +107,7 @@ static void program_keep_stack(unsigned id)
  * values of keys, or the argument with which it has yet to begin; or if mapped memory has its
  * address.
  */
-static void program_keep_reachable(void)
+void lab_program_keep(void)
 {
 	LAB_EACH_THREAD (t) {
 		if (t->state == LAB_DONE)
@@ -132,10 +132,8 @@ static _Noreturn void program_end(int status, uintptr_t pc)
 		lab_fail(LAB_EXIT_STATUS, "main returns %d", status);
 	}
 	lab_sleep_before_exit(pc);
-	if (!lab_config.no_leaks) {
-		program_keep_reachable();
+	if (!lab_config.no_leaks)
 		lab_heap_leaks();
-	}
 	lab_end();
 }
 
@@ -226,7 +224,8 @@ void lab_program_reset(void)
 	for (size_t i = 0; i < early.n; i++)
 		if (lab_is_module_code(early.of[i].pc))
 			program_add(&at_exits, early.of[i]);
-	lab_libc_reset();
+	if (lab_drawn_early)
+		lab_met(LAB_MET_INPUT);
 	lab_io_reset();
 	lab_process_reset();
 	lab_unknown_reset();

@@ -22,8 +22,8 @@ void lab_program_show(void);
 /* Returns how many bytes the arguments and the environment take in the state. */
 size_t lab_program_size(void);
 /* --- libc.c --- */
-void lab_libc_reset(void);
-uint64_t lab_random(void); /* a random number of the running thread */
+extern bool lab_drawn_early; /* a constructor has drawn a random number */
+uint64_t lab_random(void);   /* a random number of the running thread */
 _Noreturn void lab_no_file(const char *name, uintptr_t pc);
 void lab_io_reset(void);
 /* --- process.c --- */
@@ -33,5 +33,7 @@ bool lab_process_survives(int number, uintptr_t pc);
 void lab_process_keep(void); /* what mapped memory points to is no leak */
 /* Called before each execution. */
 void lab_program_reset(void);
+/* Marks the blocks that a thread still reaches, or that mapped memory points to, as no leaks. */
+void lab_program_keep(void);
 
 #endif

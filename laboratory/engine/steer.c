@@ -889,7 +889,7 @@ void lab_steer_arrive(struct lab_object *o)
 	struct lab_graph_event e = {.kind = LAB_GRAPH_FENCE, .location = LAB_GRAPH_NONE};
 	unsigned users = 0;
 	(void)steer_event(&e);
-	o->by[lab.self->id].changed = 1;
+	lab_object_by(o)->changed = 1;
 	LAB_EACH_THREAD (t)
 		users += o->by[t->id].changed;
 	if (users > o->limit)

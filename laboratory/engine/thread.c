@@ -700,13 +700,14 @@ struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void
 	LAB_EACH_THREAD (each)
 		lab_view_widen(&each->view, lab.n_threads);
 	t->id = id;
+	t->random = id + 1;
 	t->start = start;
 	t->arg = arg;
 	t->process = id == 0 ? 0 : lab.self->process;
 	lab_robust_reset(id);
 	lab_tls_begin(id);
 	t->next.kind = LAB_START;
-	snprintf(t->name, sizeof t->name, "%s", name);
+	(void)strncat(t->name, name, sizeof t->name - 1); /* the name was zeroed */
 	clear_stack(t);
 	prepare(t);
 	return t;
@@ -714,8 +715,8 @@ struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void
 
 struct lab_thread *lab_thread_spawn(void *(*start)(void *), void *arg)
 {
-	char letters[3], name[16];
-	snprintf(name, sizeof name, "thread-%s", lab_thread_letters(lab.n_threads, letters));
+	char name[16] = "thread-";
+	(void)lab_thread_letters(lab.n_threads, name + strlen(name));
 	return lab_thread_new(name, start, arg);
 }
 

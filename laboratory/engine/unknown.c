@@ -254,13 +254,16 @@ static void unknown_touch(const char *at, const uintptr_t *args, uintptr_t pc)
 		}
 		if (*arg && size > 0)
 			lab_plain(*arg, size, what == 'w', pc);
+		if (what == 'w') { /* the system may write there, to at most two pages */
+			(void)lab_globals_thaw(*arg);
+			(void)lab_globals_thaw(*arg + size);
+		}
 	}
 }
 
 DECLARED(void *, lab_stub, const uintptr_t *args, unsigned index, uintptr_t pc)
 {
 	const struct stub *s = &stubs[index];
-	const bool libc = strncmp(s->library, "libc.so", 7) == 0;
 	const bool partial = s->touches && *s->touches == '~';
 	if (s->touches && lab.active)
 		unknown_touch(s->touches + partial, args, pc);
@@ -268,6 +271,7 @@ DECLARED(void *, lab_stub, const uintptr_t *args, unsigned index, uintptr_t pc)
 		lab_unknown_is_partial(s->name);
 	if (s->touches)
 		return s->real;
+	const bool libc = strncmp(s->library, "libc.so", 7) == 0;
 	lab_detail("  the model lacks, of what the program refers to:");
 	for (const struct stub *lacks = stubs; lacks < stubs + n_stubs; lacks++)
 		if (!lacks->touches)
