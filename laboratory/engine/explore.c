@@ -4,7 +4,6 @@
  * that share the execution graphs, and what is done with the first failure.
  */
 #include "explore.h"
-#include "graph.h"
 #include "lin_run.h"
 #include "steer.h"
 #include "unknown.h"
@@ -313,7 +312,7 @@ static void guide_failure(void)
 	}
 	lab.recording = true; /* the message then has names */
 	lab_graph_undo();
-	(void)lab_graph_next();
+	(void)lab_steer_begin();
 	(void)run_one(LAB_GRAPH);
 	lab_taken.overflow = true;
 	if (!lab_config.n_known) /* With known failures, no report has a replay. */
@@ -419,7 +418,7 @@ static bool graphs_on(uint64_t executions, int64_t limit)
 			continue;
 		}
 		alone -= alone > 0;
-		if (!lab_graph_next()) {
+		if (!lab_steer_begin()) {
 			graphs.ended = true;
 			seen = graphs;
 			break;

@@ -547,8 +547,10 @@ lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t
 	if (!spins)
 		lab_point(op);
 	struct lab_location *location = access_of(address, size, false, pc);
-	if (lab.steered)
-		return lab_steer_load(location, &op);
+	if (lab.steered) {
+		(void)lab_steer_atomic(location, &op, (struct lab_graph_event){.kind = LAB_GRAPH_READ}, &own);
+		return own;
+	}
 	unsigned n = spins ? 1 : readable(location, op.order == __ATOMIC_SEQ_CST);
 	unsigned back = n > 1 ? lab_choose_stale(n, lab_newest(location)->step) : 0;
 	return read_at(location, back, &op, spins, false);
@@ -577,7 +579,9 @@ void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int ord
 	lab_point(op);
 	struct lab_location *location = access_of(address, size, true, pc);
 	if (lab.steered) {
-		lab_steer_store(location, &op, truncated(value, size));
+		(void)lab_steer_atomic(
+		    location, &op,
+		    (struct lab_graph_event){.kind = LAB_GRAPH_WRITE, .value = (uint64_t)truncated(value, size)}, NULL);
 		return;
 	}
 	store_at(location, truncated(value, size), &op);
@@ -611,7 +615,13 @@ lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, l
 	lab_heap_published(operand);
 	lab_point(op);
 	struct lab_location *location = access_of(address, size, true, pc);
-	return lab.steered ? lab_steer_rmw(location, &op, update, operand) : rmw_at(location, update, operand, &op);
+	if (!lab.steered)
+		return rmw_at(location, update, operand, &op);
+	lab_value old;
+	(void)lab_steer_atomic(
+	    location, &op,
+	    (struct lab_graph_event){.kind = LAB_GRAPH_UPDATE, .update = update, .operand = (uint64_t)operand}, &old);
+	return old;
 }
 
 lab_value lab_kernel_rmw(uintptr_t address, lab_update *update, lab_value operand)
@@ -791,10 +801,15 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	op.order = (uint8_t)order;
 	struct lab_location *location = access_of(address, size, false, pc);
 	lab_value wanted = truncated(*expected, size);
-	if (lab.steered) {
-		*expected = wanted;
-		return lab_steer_cas(location, &op, failure, expected, truncated(desired, size), weak);
-	}
+	if (lab.steered)
+		return lab_steer_atomic(location, &op,
+		                        (struct lab_graph_event){.kind = LAB_GRAPH_SWAP,
+		                                                 .failure = (uint8_t)failure,
+		                                                 .expected = (uint64_t)wanted,
+		                                                 .update = lab_update_set,
+		                                                 .operand = (uint64_t)truncated(desired, size),
+		                                                 .weak = weak && lab_may_fault(LAB_FAULT_WEAK)},
+		                        expected);
 	bool can = lab_newest(location)->value == wanted;
 	unsigned back[LAB_HISTORY] = {0};
 	unsigned n = failing(location, readable(location, failure == __ATOMIC_SEQ_CST), wanted, back);
