@@ -367,20 +367,6 @@ void lab_futex_changed(uintptr_t word)
 		lab_raise(&location->by[i].slept, lab_known_most(&lab.self->view.at[i]));
 }
 
-static void learn(const struct lab_written *store, int order)
-{
-	struct lab_thread *self = lab.self;
-	if (lab_is_acquire(order)) {
-		lab_view_join(&self->view, &store->message);
-		return;
-	}
-	if (!self->any_acquired)
-		lab_view_copy(&self->acquired, &store->message);
-	else
-		lab_view_join(&self->acquired, &store->message);
-	self->any_acquired = true;
-}
-
 static void read_store(struct lab_location *location, struct lab_written *store, int order, uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
@@ -388,7 +374,7 @@ static void read_store(struct lab_location *location, struct lab_written *store,
 	location->by[self->id].read = lab_clock_of(self);
 	location->by[self->id].read_pc = pc;
 	lab_looked(location->address, store->step);
-	learn(store, order);
+	lab_view_join(lab_is_acquire(order) ? &self->view : &self->acquired, &store->message);
 	follow(store);
 	if (order == __ATOMIC_SEQ_CST) {
 		if (store->sc)
@@ -425,10 +411,7 @@ static void write_message(struct lab_location *location, struct lab_written *sto
 			*released = lab_view_new();
 		lab_view_copy(*released, &self->view);
 	} else {
-		if (self->any_released)
-			lab_view_copy(&store->message, &self->released);
-		else
-			lab_view_clear(&store->message);
+		lab_view_copy(&store->message, &self->released);
 		if (*released && !lab_config.rmw_sequences)
 			lab_view_join(&store->message, *released);
 	}
@@ -830,7 +813,7 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 
 static void fence_of(struct lab_thread *t, int order)
 {
-	if (lab_is_acquire(order) && t->any_acquired)
+	if (lab_is_acquire(order))
 		lab_view_join(&t->view, &t->acquired);
 	if (order == __ATOMIC_SEQ_CST) {
 		for (unsigned i = 0; i < lab.n_threads; i++) {
@@ -845,10 +828,8 @@ static void fence_of(struct lab_thread *t, int order)
 		}
 		t->view.fence = lab.steps;
 	}
-	if (lab_is_release(order)) {
+	if (lab_is_release(order))
 		lab_view_copy(&t->released, &t->view);
-		t->any_released = true;
-	}
 }
 
 void lab_atomic_fence(int order, uintptr_t pc)

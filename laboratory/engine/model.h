@@ -86,7 +86,6 @@ struct lab_thread {
 	uint32_t ops;
 	/* kill points so far; together with the thread's number, the name of a kill */
 	uint32_t kills;
-	bool any_acquired, any_released;
 
 	uintptr_t futex; /* the futex on which it sleeps; if there are several, the first */
 	uint32_t expected;

@@ -696,6 +696,8 @@ struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void
 	struct lab_thread *t = &lab.threads[id];
 	memset((char *)t + sizeof t->flow, 0, offsetof(struct lab_thread, view) - sizeof t->flow);
 	lab_view_clear(&t->view);
+	lab_view_clear(&t->acquired);
+	lab_view_clear(&t->released);
 	/* The view of each thread needs a place for the new thread. */
 	LAB_EACH_THREAD (each)
 		lab_view_widen(&each->view, lab.n_threads);
