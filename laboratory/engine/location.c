@@ -65,8 +65,6 @@ static void location_begin(struct lab_location *location, unsigned thread, uint3
 {
 	location->plainly_written = false;
 	location->count = 0;
-	for (unsigned i = 0; i < location->width; i++)
-		location->by[i].released = NULL;
 	struct lab_written *store = lab_location_push(location);
 	store->rmw = false;
 	store->value = lab_peek(location->address, location->size);
@@ -131,10 +129,10 @@ static void location_resize(struct lab_location *location, unsigned size)
 
 /*
  * Memory may differ from the history: after a plain write, after a write by code without
- * instrumentation, and after an atomic access of another size. Then the history begins anew. So
- * mixed sizes are stronger here than in C11.
+ * instrumentation, and after an atomic access of another size. Then the history begins anew, and
+ * the function returns true. So mixed sizes are stronger here than in C11.
  */
-static void location_refresh(struct lab_location *location, unsigned size)
+static bool location_refresh(struct lab_location *location, unsigned size)
 {
 	if (__builtin_expect(location->size != size, 0)) {
 		location_resize(location, size);
@@ -145,7 +143,12 @@ static void location_refresh(struct lab_location *location, unsigned size)
 		if (!lab_is_stack(location->address))
 			lab_met(LAB_MET_UNSEEN);
 		location_begin(location, 0, 0);
+	} else {
+		return false;
 	}
+	for (unsigned i = 0; i < location->width; i++)
+		location->by[i].released = NULL;
+	return true;
 }
 
 /*
@@ -172,9 +175,7 @@ struct lab_location *lab_location_at(struct lab_cell *cell, uintptr_t address, u
 			location_widen(location);
 			if (lab.steered)
 				return location; /* along a graph, the graph has the history */
-			bool known = location->size == size && lab_newest(location)->value == lab_peek(address, size);
-			location_refresh(location, size);
-			if (__builtin_expect(!known, 0))
+			if (__builtin_expect(location_refresh(location, size), 0))
 				inherit(cell, location);
 			return location;
 		}
@@ -186,14 +187,8 @@ struct lab_location *lab_location_at(struct lab_cell *cell, uintptr_t address, u
 
 void lab_location_forget(struct lab_location *location)
 {
-	/* The pool is not asked for new heads, since only this thread reads the old ones. */
-	struct lab_view *released[LAB_THREADS];
-	const unsigned width = location->width;
-	for (unsigned i = 0; i < width; i++)
-		released[i] = location->by[i].released;
+	/* The heads of release sequences stay, since only this thread reads them. */
 	location_begin(location, 0, 0);
-	for (unsigned i = 0; i < width; i++)
-		location->by[i].released = released[i];
 }
 
 struct lab_location *lab_location_find(uintptr_t address)
