@@ -617,6 +617,7 @@ int lab_futex_wake(uintptr_t word, int n, uintptr_t pc);
 /* trace.c */
 bool lab_records(void);                        /* whether steps of the running thread are kept */
 struct lab_event *lab_event(struct lab_op op); /* where nothing is recorded: one that is not shown */
+void lab_event_value(struct lab_event *event); /* the event gets the value in memory */
 void lab_event_settle(void);                   /* the last plain write is done: its event gets the value */
 void lab_hash(uint64_t value);
 /* Room for a name, which is valid until the 16th name after it. */
@@ -630,7 +631,9 @@ const char *lab_site_name(uintptr_t pc); /* "transfer.c:17" */
  */
 uintptr_t lab_own_place(uintptr_t pc);
 uintptr_t lab_line_hash(uintptr_t pc); /* equal for two places on one line of the user's, or in the C++ library */
-/* Returns lab_own_place() as it was at the last event of the thread at `pc` on the address. */
+/* Returns the last event of the thread at `pc` on the address, or NULL. */
+struct lab_event *lab_event_then(unsigned thread, uintptr_t pc, uintptr_t address);
+/* Returns lab_own_place() as it was at that event. */
 uintptr_t lab_place_then(unsigned thread, uintptr_t pc, uintptr_t address);
 const char *lab_address_name(uintptr_t address);
 void lab_name_address(uintptr_t address, char *text, size_t size);
