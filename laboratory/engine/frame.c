@@ -105,21 +105,20 @@ static unsigned frame_find(Dwarf_Die *scope, uintptr_t base, uintptr_t address, 
 	unsigned found = 0;
 	Dwarf_Die die;
 	LAB_EACH_CHILD (die, scope) {
-		const int tag = dwarf_tag(&die);
-		int64_t offset;
-		if (tag == DW_TAG_lexical_block)
-			found += frame_find(&die, base, address, text, size);
-		if ((tag != DW_TAG_variable && tag != DW_TAG_formal_parameter) || !frame_offset(&die, &offset) ||
-		    address - (base + (uintptr_t)offset) >= lab_size_of(&die))
-			continue;
 		const char *name = dwarf_diename(&die);
+		int64_t offset;
+		if (dwarf_tag(&die) == DW_TAG_lexical_block)
+			found += frame_find(&die, base, address, text, size);
+		if (!name || !lab_is_local(&die) || !frame_offset(&die, &offset))
+			continue;
+		const uint64_t inside = address - (base + (uintptr_t)offset);
 		Dwarf_Die type;
-		if (!name)
+		if (inside >= lab_size_of(&die))
 			continue;
 		found++;
 		snprintf(text, size, "%s", name);
 		if (lab_type_of(&die, &type))
-			lab_type_parts(&type, address - (base + (uintptr_t)offset), text, size);
+			lab_type_parts(&type, inside, text, size);
 	}
 	return found;
 }
@@ -163,13 +162,11 @@ static bool frame_names(Dwarf_Die *scope, int64_t at, bool macros)
 {
 	Dwarf_Die die;
 	LAB_EACH_CHILD (die, scope) {
-		const int tag = dwarf_tag(&die);
 		Dwarf_Attribute attribute;
 		int64_t offset;
-		if (tag == DW_TAG_lexical_block && frame_names(&die, at, macros))
+		if (dwarf_tag(&die) == DW_TAG_lexical_block && frame_names(&die, at, macros))
 			return true;
-		if ((tag != DW_TAG_variable && tag != DW_TAG_formal_parameter) ||
-		    !dwarf_attr(&die, DW_AT_location, &attribute))
+		if (!lab_is_local(&die) || !dwarf_attr(&die, DW_AT_location, &attribute))
 			continue;
 		const char *name = dwarf_diename(&die);
 		if ((name && strncmp(name, "__atomic_", 9) == 0) != macros)
