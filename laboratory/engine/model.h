@@ -163,6 +163,7 @@ struct lab_thread {
 	int error;      /* errno */
 	unsigned drawn; /* the state of its random numbers */
 	unsigned depth;
+	size_t innermost;      /* its running frame in frame.c, counted from 1; 0: none */
 	uintptr_t lent;        /* no other thread uses its stack below; 0: none uses its stack */
 	uintptr_t returned_at; /* where one of its own functions returned last */
 	/* The fields below are not zeroed for a new thread. */
@@ -274,6 +275,8 @@ struct lab_execution {
 	size_t unsettled;
 	bool awaits;   /* a thread sleeps for ever, since other executions show what it would do */
 	bool switched; /* the running thread was let run in place of one that could have gone on */
+	/* How much of their tables location.c, cell.c, object.c and frame.c have used so far. */
+	uint32_t locations, views, cells, more_records, objects, frames;
 };
 
 extern struct lab_execution lab;

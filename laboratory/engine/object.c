@@ -11,8 +11,6 @@ enum { TABLE = 1 << 12, MOST = TABLE / 2 };
 
 static struct lab_object *table[TABLE]; /* An entry is made once, and reused in later executions. */
 static struct lab_object *used[MOST];   /* These are the entries of this execution. */
-static unsigned n_used;
-static uint32_t used_generation;
 
 static unsigned object_slot(uintptr_t address)
 {
@@ -30,18 +28,15 @@ static struct lab_object *object_entry(uintptr_t address, bool make)
 		return o;
 	if (!make)
 		return NULL;
-	if (used_generation != lab.generation)
-		n_used = 0;
-	used_generation = lab.generation;
 	static unsigned n_made;
-	if (n_used == MOST || (!o && n_made == MOST))
+	if (lab.objects == MOST || (!o && n_made == MOST))
 		lab_fail(LAB_UNMODELLED, "more than %d locks and other objects, which is a limit of the laboratory",
 		         MOST);
 	if (!o) {
 		o = table[at] = lab_needed(calloc(1, sizeof *o));
 		n_made++;
 	}
-	used[n_used++] = o;
+	used[lab.objects++] = o;
 	memset(o, 0, offsetof(struct lab_object, view)); /* This clears by[], too. object_begin() does the rest. */
 	o->address = address;
 	o->generation = lab.generation;
@@ -55,7 +50,7 @@ struct lab_object *lab_object_find(uintptr_t address)
 
 struct lab_object *lab_object_number(unsigned i)
 {
-	return used_generation == lab.generation && i < n_used ? used[i] : NULL;
+	return i < lab.objects ? used[i] : NULL;
 }
 
 /* --- words --- */
