@@ -338,6 +338,14 @@ struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void
 #define LAB_EACH_OF(t, set)                                                                                            \
 	for (lab_set left_##t = (set); left_##t; left_##t &= left_##t - 1)                                             \
 		for (struct lab_thread *t = &lab.threads[lab_lowest(left_##t)]; t; t = NULL)
+/* The threads of a set for which the condition holds. */
+#define LAB_THOSE(t, set, condition)                                                                                   \
+	({                                                                                                             \
+		lab_set those = 0;                                                                                     \
+		LAB_EACH_OF (t, set)                                                                                   \
+			those |= (condition) ? lab_bit(t->id) : 0;                                                     \
+		those;                                                                                                 \
+	})
 typedef bool lab_sleeps(const struct lab_thread *thread, uintptr_t on);
 /* Lists the threads that sleep on something, the first sleeper first, and returns their number. */
 unsigned lab_line_up(struct lab_thread *line[LAB_THREADS], lab_sleeps *sleeps, uintptr_t on);
