@@ -70,6 +70,14 @@ const char *lab_object_name(const struct lab_object *object)
 	return lab_object_name_at(object->address, (enum lab_object_kind)object->kind);
 }
 
+const char *lab_object_held(const struct lab_object *o)
+{
+	static char text[3 * LAB_NAME];
+	snprintf(text, sizeof text, "%s, which %s has held since %s", lab_object_name(o), lab.threads[o->owner].name,
+	         lab_site_name(o->taken.pc));
+	return text;
+}
+
 _Noreturn void lab_misuse(uintptr_t pc, const char *format, ...)
 {
 	char text[400];
@@ -317,8 +325,7 @@ void lab_object_destroy(struct lab_object *o, uintptr_t pc)
 {
 	const struct lab_op op = lab_object_point(LAB_SYNC_DESTROY, o, pc);
 	if (o->owner != LAB_NOBODY)
-		lab_misuse(pc, "destroys %s, which %s has held since %s", lab_object_name(o),
-		           lab.threads[o->owner].name, lab_site_name(o->taken.pc));
+		lab_misuse(pc, "destroys %s", lab_object_held(o));
 	if (o->kind == LAB_RWLOCK && o->count > 0)
 		lab_misuse(pc, "destroys %s, which %u reader%s hold%s", lab_object_name(o), o->count,
 		           o->count > 1 ? "s" : "", o->count > 1 ? "" : "s");
@@ -336,12 +343,10 @@ void lab_object_destroy(struct lab_object *o, uintptr_t pc)
 
 static void object_freed(struct lab_object *o, uintptr_t pc)
 {
-	const char *name = object_is_busy(o) ? lab_object_name(o) : NULL;
-	if (name && o->owner != LAB_NOBODY)
-		lab_misuse(pc, "frees the memory of %s, which %s has held since %s", name, lab.threads[o->owner].name,
-		           lab_site_name(o->taken.pc));
-	if (name)
-		lab_misuse(pc, "frees the memory of %s, which is in use", name);
+	if (object_is_busy(o) && o->owner != LAB_NOBODY)
+		lab_misuse(pc, "frees the memory of %s", lab_object_held(o));
+	if (object_is_busy(o))
+		lab_misuse(pc, "frees the memory of %s, which is in use", lab_object_name(o));
 	object_check_uses(o, "frees the memory of", pc);
 	if (o->live)
 		o->ender.pc = 0;

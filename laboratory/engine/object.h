@@ -214,6 +214,8 @@ const char *lab_sync_verb(unsigned what);
 _Noreturn void lab_misuse(uintptr_t pc, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "the mutex acc[1].lock", in a lab_name_buffer(). */
 const char *lab_object_name(const struct lab_object *object);
+/* "the mutex m, which thread-b has held since m.c:12 (run)"; the text is valid until the next call. */
+const char *lab_object_held(const struct lab_object *object);
 const char *lab_object_name_at(uintptr_t address, enum lab_object_kind kind);
 
 /*
