@@ -176,14 +176,14 @@ struct turn {
 
 /*
  * What is known of a thread in this run. A section begins with the thread's last lock of a mutex.
- * The fields before the turns are 0 at the begin of a run.
+ * All fields but `last` are 0 at the begin of a run.
  */
 static struct course {
 	bool waits, assumes; /* Why the thread has stopped: its loop waits, or it assumes what is false. */
 	unsigned from;       /* The last turn of its loop began with the event of this number. */
 	const struct lab_object *mutex;
 	uint32_t done; /* The thread had had so many effects before the section. */
-	bool begun;    /* `first` has the first access of the section. */
+	bool begun;    /* `firsts` has the first access of the section. */
 	/*
 	 * The thread has called for a wait on `cond`, and waits when it is in the same state again.
 	 */
@@ -203,8 +203,8 @@ static struct course {
 	bool awaits, early;
 	enum { ASLEEP, WOKEN, REPEATED } woken;
 	unsigned n_turns; /* So many turns were noted; the last ones are kept, in a ring. */
-	struct turn turns[TURNS], first;
 } courses[LAB_GRAPH_THREADS];
+static struct turn turns[LAB_GRAPH_THREADS][TURNS], firsts[LAB_GRAPH_THREADS];
 /*
  * Uses of a thread's stack by another thread. The end of a frame is no event. So another thread's
  * use of the frame must happen before the end. If it does not, another order of the same graph has
@@ -262,10 +262,9 @@ void lab_steer_reset(unsigned faults)
 
 bool lab_steer_begin(void)
 {
-	LAB_EACH (i, courses) {
-		memset(&courses[i], 0, offsetof(struct course, turns));
+	memset(courses, 0, sizeof courses);
+	LAB_EACH (i, courses)
 		courses[i].last = LAB_GRAPH_NONE;
-	}
 	memset(lent, 0, sizeof lent);
 	return lab_graph_next();
 }
@@ -523,7 +522,7 @@ static void steer_turn(uintptr_t pc)
 	if (size == 0)
 		return;
 	for (unsigned i = 0; i < TURNS && i < c->n_turns; i++) {
-		const struct turn *turn = &c->turns[i];
+		const struct turn *turn = &turns[lab.self->id][i];
 		if (turn->pc == pc && turn->frame == frame &&
 		    steer_is_same(turn, frame, lab_graph_count(lab.self->id) == turn->events + 1)) {
 			c->from = turn->events;
@@ -532,7 +531,7 @@ static void steer_turn(uintptr_t pc)
 			steer_stop(false);
 		}
 	}
-	turn_note(&c->turns[c->n_turns++ % TURNS], pc, frame, size);
+	turn_note(&turns[lab.self->id][c->n_turns++ % TURNS], pc, frame, size);
 }
 
 void lab_steer_block(void)
@@ -899,6 +898,7 @@ void lab_steer_wait(struct lab_object *cond, struct lab_object *mutex, uintptr_t
 void lab_steer_access(uintptr_t pc, uintptr_t address, size_t written)
 {
 	struct course *c = course_of(lab.self);
+	struct turn *first = &firsts[lab.self->id];
 	const uintptr_t frame = lab.frame, caller = lab.caller;
 	const size_t size = steer_stack(frame);
 	c->wrote |= written > 0;
@@ -912,7 +912,7 @@ void lab_steer_access(uintptr_t pc, uintptr_t address, size_t written)
 	if (c->cond) {
 		const struct lab_op op = lab.self->next;
 		struct lab_object *cond = c->cond;
-		if (c->first.pc != pc || c->first.frame != frame || !steer_is_same(&c->first, frame, true))
+		if (first->pc != pc || first->frame != frame || !steer_is_same(first, frame, true))
 			steer_is_ordinary(c->pc);
 		c->cond = NULL;
 		(void)lab_cond_begin(cond, c->with, INT64_MAX, c->pc);
@@ -921,7 +921,7 @@ void lab_steer_access(uintptr_t pc, uintptr_t address, size_t written)
 		lab.caller = caller;
 	}
 	c->begun = size > 0;
-	turn_note(&c->first, pc, frame, size);
+	turn_note(first, pc, frame, size);
 	if (!c->begun)
 		c->mutex = NULL;
 }
