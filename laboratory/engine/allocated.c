@@ -25,30 +25,32 @@ struct allocated_site {
 
 static struct allocated_site sites[SITES];
 static unsigned n_sites;
-static struct {
+static struct allocated {
 	uint16_t site; /* one more than the index of the site; 0: there is none */
 	bool shown;
 	size_t element;
 } allocated[BLOCKS];
-static uint32_t allocated_generation;
 
 /* --- while the execution is recorded --- */
 
-static void allocated_begin(void)
+/* Returns what this execution knows of the block. */
+static struct allocated *allocated_of(unsigned block)
 {
-	if (allocated_generation == lab.generation)
-		return;
-	allocated_generation = lab.generation;
-	n_sites = 0;
-	memset(allocated, 0, sizeof allocated);
+	static uint32_t generation;
+	if (generation != lab.generation) {
+		generation = lab.generation;
+		n_sites = 0;
+		memset(allocated, 0, sizeof allocated);
+	}
+	return &allocated[block];
 }
 
 void lab_allocated(unsigned block, uintptr_t pc)
 {
 	const struct lab_thread *self = lab.self;
 	struct allocated_site site = {.calls = {pc}};
+	struct allocated *a = allocated_of(block);
 	unsigned depth = self->depth, n = 1;
-	allocated_begin();
 	while (depth > 0 && n < CALLS) {
 		const uintptr_t call = --depth < sizeof self->calls / sizeof self->calls[0] ? self->calls[depth] : 0;
 		if (call != 0 && call != pc)
@@ -61,19 +63,19 @@ void lab_allocated(unsigned block, uintptr_t pc)
 		return;
 	if (i == n_sites)
 		sites[n_sites++] = site;
-	allocated[block].site = (uint16_t)(i + 1);
+	a->site = (uint16_t)(i + 1);
 }
 
 void lab_allocated_elements(const void *memory, size_t element)
 {
 	struct lab_block b;
-	if (lab_block_at((uintptr_t)memory, &b) && allocated_generation == lab.generation)
-		allocated[b.number].element = element;
+	if (lab_block_at((uintptr_t)memory, &b))
+		allocated_of(b.number)->element = element;
 }
 
 size_t lab_allocated_element(const struct lab_block *block)
 {
-	return allocated_generation == lab.generation ? allocated[block->number].element : 0;
+	return allocated_of(block->number)->element;
 }
 
 /* --- the statement of the call --- */
@@ -231,10 +233,8 @@ static bool allocated_variable(uintptr_t pc, const char *name, Dwarf_Die *variab
 	for (int i = 0; i < n && !found && dwarf_tag(&scopes[i]) != DW_TAG_compile_unit; i++) {
 		Dwarf_Die die;
 		LAB_EACH_CHILD (die, &scopes[i]) {
-			const int tag = dwarf_tag(&die);
 			const char *called = dwarf_diename(&die);
-			if ((tag == DW_TAG_variable || tag == DW_TAG_formal_parameter) && called &&
-			    strcmp(called, name) == 0) {
+			if (lab_is_local(&die) && called && strcmp(called, name) == 0) {
 				*variable = die;
 				found = true;
 				break;
@@ -293,12 +293,11 @@ static void allocated_look(struct allocated_site *site)
 
 static struct allocated_site *allocated_site_of(const struct lab_block *block)
 {
-	const unsigned site = allocated_generation == lab.generation ? allocated[block->number].site : 0;
-	if (site == 0)
-		return NULL;
-	if (!sites[site - 1].looked_at)
-		allocated_look(&sites[site - 1]);
-	return &sites[site - 1];
+	const unsigned number = allocated_of(block->number)->site;
+	struct allocated_site *site = number > 0 ? &sites[number - 1] : NULL;
+	if (site && !site->looked_at)
+		allocated_look(site);
+	return site;
 }
 
 bool lab_allocated_to(const struct lab_block *block, const char *pointer)
@@ -367,7 +366,7 @@ void lab_allocated_place(const struct lab_block *block, char *text, size_t size)
 
 void lab_allocated_shown(const struct lab_block *block)
 {
-	allocated[block->number].shown = true;
+	allocated_of(block->number)->shown = true;
 }
 
 /* Counts the blocks of a site that the report names. `*first` gets one of them. */
@@ -376,7 +375,7 @@ static unsigned allocated_count_shown(const struct allocated_site *site, struct 
 	unsigned n = 0;
 	struct lab_block b;
 	for (unsigned i = 0; lab_block_number(i, &b); i++) {
-		if (!allocated[i].shown || allocated_site_of(&b) != site)
+		if (!allocated_of(i)->shown || allocated_site_of(&b) != site)
 			continue;
 		*first = n == 0 ? b : *first;
 		n++;
@@ -386,8 +385,8 @@ static unsigned allocated_count_shown(const struct allocated_site *site, struct 
 
 void lab_allocated_explain(void)
 {
-	for (unsigned i = 0; allocated_generation == lab.generation && i < n_sites; i++) {
-		const struct allocated_site *site = &sites[i];
+	(void)allocated_of(0); /* The sites are those of this execution. */
+	for (const struct allocated_site *site = sites; site < sites + n_sites; site++) {
 		struct lab_block b = {.size = 0};
 		Dwarf_Die variable;
 		char pointer[120];

@@ -11,7 +11,6 @@ enum { CELLS_LOG2 = 16, CELLS = 1 << CELLS_LOG2, MOST = CELLS - CELLS / 4 };
 
 /* zeroed pages until they are first used; each cell has a cache line of its own */
 static struct lab_cell *cells;
-static uint32_t used, used_generation;
 static uint16_t touched[CELLS]; /* the cells in use */
 
 static void grow_up(void)
@@ -44,30 +43,21 @@ struct lab_record *lab_more_records(void)
 {
 	enum { POOL = 1 << 15, EACH = LAB_RECORDS - LAB_FEW };
 	static struct lab_record pool[POOL][EACH];
-	static uint32_t taken, generation;
-	if (generation != lab.generation) {
-		generation = lab.generation;
-		taken = 0;
-	}
-	if (taken == POOL)
+	if (lab.more_records == POOL)
 		lab_fail(LAB_UNMODELLED,
 		         "more than %d words with accesses to single bytes in one execution, which is a limit of the "
 		         "laboratory",
 		         POOL);
-	return pool[taken++];
+	return pool[lab.more_records++];
 }
 
 static struct lab_cell *cell_new(struct lab_cell *cell, uintptr_t granule)
 {
-	if (used_generation != lab.generation) {
-		used_generation = lab.generation;
-		used = 0;
-	}
-	if (++used > MOST)
+	if (++lab.cells > MOST)
 		lab_fail(LAB_UNMODELLED,
 		         "more than %d KiB of memory touched in one execution, which is a limit of the laboratory",
 		         MOST * 8 / 1024);
-	touched[used - 1] = (uint16_t)(cell - cells);
+	touched[lab.cells - 1] = (uint16_t)(cell - cells);
 	cell->generation = lab.generation;
 	cell->granule = granule;
 	cell->n_records = 0;
@@ -97,8 +87,7 @@ struct lab_cell *lab_cell(uintptr_t address)
 
 void lab_cells_in(uintptr_t address, size_t size, void (*visit)(const struct lab_cell *cell))
 {
-	uint32_t n = used_generation == lab.generation ? used : 0;
-	if (size / 8 < n) {
+	if (size / 8 < lab.cells) {
 		for (size_t at = 0; at < size; at += 8) {
 			const struct lab_cell *cell = cell_at(granule_of(address + at));
 			if (cell->generation == lab.generation)
@@ -106,7 +95,7 @@ void lab_cells_in(uintptr_t address, size_t size, void (*visit)(const struct lab
 		}
 		return;
 	}
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < lab.cells; i++)
 		if ((cells[touched[i]].granule << 3) - address < size)
 			visit(&cells[touched[i]]);
 }

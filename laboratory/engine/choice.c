@@ -305,20 +305,21 @@ bool lab_commute(const struct lab_op *a, const struct lab_op *b)
 	 */
 	if (is_either(a, b, LAB_RELAX))
 		return (a->kind != LAB_RELAX || a->size) && (b->kind != LAB_RELAX || b->size);
-	if (is_either(a, b, LAB_CALL))
-		return false; /* the call reads which calls have returned */
-	if (is_either(a, b, LAB_MEMBARRIER))
-		return false; /* the step changes which process's globals are in place */
-	if (is_either(a, b, LAB_FUTEX_MANY))
+	/*
+	 * A call reads which calls have returned. A step of membarrier() changes which process's
+	 * globals are in place.
+	 */
+	if (is_either(a, b, LAB_CALL) || is_either(a, b, LAB_MEMBARRIER) || is_either(a, b, LAB_FUTEX_MANY))
 		return false;
-	if (lab.killable && is_either(a, b, LAB_FUTEX_WAKE))
-		return false; /* which threads are woken depends on the deaths before */
+	/*
+	 * Which threads are woken depends on the deaths before. Until its wait on several words
+	 * ends, a thread takes wakes of its other words, too.
+	 */
+	if (is_either(a, b, LAB_FUTEX_WAKE) && (lab.killable || is_end_of_many(a) || is_end_of_many(b)))
+		return false;
 	if (a->kind == LAB_SPAWN && b->kind == LAB_SPAWN)
 		return false; /* the step gives the new thread its number */
 	if (a->kind == LAB_SYNC && b->kind == LAB_SYNC && (is_double(a) || is_double(b)))
-		return false;
-	if ((is_end_of_many(a) && b->kind == LAB_FUTEX_WAKE) || (is_end_of_many(b) && a->kind == LAB_FUTEX_WAKE))
-		/* until its wait ends, the thread takes wakes of its other words, too */
 		return false;
 	if (is_local(a) || is_local(b) || is_either(a, b, LAB_FUTEX_DONE))
 		return true;
@@ -365,18 +366,14 @@ void lab_dfs_try(uint32_t number, lab_set initials, unsigned thread)
  */
 static lab_set todo_of(lab_set set, unsigned pick)
 {
-	if (lab.killable || lab_running->test->lin)
-		return set;
-	if (!(set & lab.ready))
+	if (lab.killable || lab_running->test->lin || !(set & lab.ready))
 		return set;
 	/*
 	 * A spinning thread that was offered before need not give up here. As long as nothing
 	 * changes, giving up later is the same as giving up at once and not being chosen for a
 	 * while.
 	 */
-	LAB_EACH_OF (t, set & lab.spinning)
-		if (t->offered)
-			set &= ~lab_bit(t->id);
+	set &= ~LAB_THOSE(t, set & lab.spinning, t->offered);
 	return lab_bit(pick) | (set & ~lab.ready);
 }
 
@@ -423,11 +420,7 @@ static lab_set unpaid(lab_set set)
 {
 	if (lab.self->state != LAB_READY || lab.self->ends)
 		return set;
-	lab_set free = 0;
-	LAB_EACH_OF (t, set & lab.ending)
-		if (!commute(t, lab.self))
-			free |= lab_bit(t->id);
-	return free;
+	return LAB_THOSE(t, set & lab.ending, !commute(t, lab.self));
 }
 
 static unsigned dfs_bounded(lab_set set, unsigned usual)

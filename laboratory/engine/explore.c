@@ -4,7 +4,6 @@
  * that share the execution graphs, and what is done with the first failure.
  */
 #include "explore.h"
-#include "graph.h"
 #include "lin_run.h"
 #include "steer.h"
 #include "unknown.h"
@@ -83,6 +82,7 @@ const char *lab_limit_text(enum lab_limit limit, const char *partial)
 	return texts[limit];
 }
 
+/* The last execution is the one that is reported. */
 static void keep_texts(void)
 {
 	memcpy(message, lab.message, sizeof message);
@@ -115,17 +115,13 @@ bool lab_failure_is_known(enum lab_verdict verdict)
  * has found one, and reports a worse failure in its place.
  */
 static struct {
-	bool found;
-	uint64_t until; /* the search stops after so many executions */
-	struct lab_schedule schedule;
-	struct lab_signature signature;
-	uint64_t hash;
+	uint64_t until;             /* the search stops after so many executions; 0: no leak was found */
 	enum lab_strategy strategy; /* It finds the leak again. */
 } leak;
 
 static bool are_enough(void)
 {
-	return stopped || (leak.found && result.executions >= leak.until) ||
+	return stopped || (leak.until && result.executions >= leak.until) ||
 	       result.executions >= lab_config.max_executions;
 }
 
@@ -145,20 +141,23 @@ static bool time_is_up(int64_t limit)
 	return are_enough() || ((result.executions + result.pruned) % LOOK_AT_CLOCK == 0 && is_late(limit));
 }
 
+/* The last execution is reported, unless it has a leak, and another failure comes. */
+static void keep_failure(void)
+{
+	found = lab_taken;
+	result.found_ns = lab_clock_ns() - began;
+	keep_texts();
+}
+
 static bool keep_leak(void)
 {
 	enum { MORE = 3000 };
 	if (!lab.program || lab.verdict != LAB_LEAK)
 		return false;
-	if (!leak.found) {
-		leak.found = true;
+	if (!leak.until) {
 		leak.until = result.executions + MORE;
-		leak.schedule = lab_taken;
-		leak.signature = lab_signature();
-		leak.hash = lab.hash;
 		leak.strategy = lab_config.strategy;
-		result.found_ns = lab_clock_ns() - began;
-		keep_texts();
+		keep_failure();
 		result.verdict = LAB_PASSED;
 		lab.recording = false;
 	}
@@ -312,7 +311,7 @@ static void guide_failure(void)
 	}
 	lab.recording = true; /* the message then has names */
 	lab_graph_undo();
-	(void)lab_graph_next();
+	(void)lab_steer_begin();
 	(void)run_one(LAB_GRAPH);
 	lab_taken.overflow = true;
 	if (!lab_config.n_known) /* With known failures, no report has a replay. */
@@ -418,7 +417,7 @@ static bool graphs_on(uint64_t executions, int64_t limit)
 			continue;
 		}
 		alone -= alone > 0;
-		if (!lab_graph_next()) {
+		if (!lab_steer_begin()) {
 			graphs.ended = true;
 			seen = graphs;
 			break;
@@ -439,7 +438,7 @@ static bool graphs_on(uint64_t executions, int64_t limit)
 		graphs.complete += !lab.pruned;
 		graphs.blocked += lab.pruned;
 		graphs.outdated += lab.outdated;
-		if (!passed && !(leak.found && keep_leak())) {
+		if (!passed && !(leak.until && keep_leak())) {
 			const enum lab_strategy strategy = lab_config.strategy;
 			guide_failure(); /* so that a leak has a schedule, too */
 			if (!keep_leak())
@@ -456,10 +455,9 @@ static bool graphs_on(uint64_t executions, int64_t limit)
 static const char *graphs_lack(void)
 {
 	static char text[160];
-	if (lab_steer_refusal())
-		snprintf(text, sizeof text, "the search by execution graphs does not have %s", lab_steer_refusal());
-	else if (lab_graph_is_full())
-		snprintf(text, sizeof text, "the search by execution graphs does not have an execution of this size");
+	if (lab_steer_refusal() || lab_graph_is_full())
+		snprintf(text, sizeof text, "the search by execution graphs does not have %s",
+		         lab_steer_refusal() ? lab_steer_refusal() : "an execution of this size");
 	else
 		snprintf(text, sizeof text, "a run along an execution graph ended as %s",
 		         lab_verdict_name(lab.verdict));
@@ -673,22 +671,27 @@ static void replay_it(const struct lab_schedule *schedule)
 	lab_execute();
 }
 
-bool lab_replay_fails(const struct lab_schedule *schedule, struct lab_signature signature)
+bool lab_failed_again(void)
+{
+	return lab.failed && lab.verdict == result.failure.verdict && lab.signature == result.failure.signature;
+}
+
+bool lab_replay_fails(const struct lab_schedule *schedule)
 {
 	replay_it(schedule);
-	return lab_failed_with(signature);
+	return lab_failed_again();
 }
 
 /* --- a failure --- */
 
 /* Records the execution that is reported, with its steps. */
-static void record(const struct lab_schedule *schedule)
+static void record(void)
 {
 	lab.recording = true;
-	replay_it(schedule);
+	replay_it(&found);
 	lab_trace(&result); /* this adds to the details */
 	keep_texts();
-	lab_schedule_print(schedule, result.hash, replay);
+	lab_schedule_print(&found, result.hash, replay);
 	/* With known failures, a replay would end at the first of them, so there is none. */
 	result.replay = lab_config.n_known > 0 ? "" : replay;
 	lab.recording = false;
@@ -703,42 +706,25 @@ static void overrule(enum lab_verdict verdict, const char *before, const char *b
 	snprintf(message, sizeof message, "%s%.400s%s", before, first, behind);
 }
 
-static void fail_with(const struct lab_schedule *schedule, struct lab_signature signature, uint64_t hash)
+/* Shrinks and records the failure that was kept. */
+static void report_failure(void)
 {
-	found = *schedule;
 	lab.recording = false;
 	if (result.verdict == LAB_NONDETERMINISM || result.verdict == LAB_HANG || found.overflow) {
 		lab_schedule_print(&found, result.hash, replay);
 		result.replay = result.verdict == LAB_HANG ? replay : "";
 		return;
 	}
-	if (!lab_replay_fails(&found, signature) || lab.hash != hash) {
+	if (!lab_replay_fails(&found) || lab.hash != result.hash) {
 		overrule(LAB_NONDETERMINISM, "",
 		         " was not seen again with the same choices (something that the model does not control)");
 		return;
 	}
 	int64_t start = lab_clock_ns();
 	if (!lab_config.no_shrink)
-		lab_shrink(&found, signature,
-		           start + (lab.program ? SHRINK_TIME / 4 : SHRINK_TIME) * (int64_t)1000000000);
+		lab_shrink(&found, start + (lab.program ? SHRINK_TIME / 4 : SHRINK_TIME) * (int64_t)1000000000);
 	result.shrunk_ns = lab_clock_ns() - start;
-	record(&found);
-}
-
-static void fail_with_taken(void)
-{
-	result.found_ns = lab_clock_ns() - began;
-	keep_texts();
-	if (lab_config.traffic) /* its schedule has no choices that could be repeated */
-		return;
-	fail_with(&lab_taken, lab_signature(), lab.hash);
-}
-
-static void fail_with_leak(void)
-{
-	result.verdict = LAB_LEAK;
-	lab_config.strategy = leak.strategy;
-	fail_with(&leak.schedule, leak.signature, leak.hash);
+	record();
 }
 
 static void run_replay(void)
@@ -749,7 +735,7 @@ static void run_replay(void)
 		result.message = "not a replay string";
 		return;
 	}
-	record(&found);
+	record();
 	result.executions = 1;
 	if (lab.failed && lab.hash == hash)
 		return;
@@ -768,7 +754,8 @@ static void begin_run(const struct lab_test *test, const struct lab_config *conf
 	if (lab_config.max_executions == 0)
 		lab_config.max_executions = UINT64_MAX;
 	result = (struct lab_result){.message = "", .details = "", .replay = ""};
-	stopped = leak.found = false;
+	stopped = false;
+	leak.until = 0;
 	seen = proof = graphs = (struct search){.ended = false};
 	began = last_progress = lab_clock_ns();
 	lab_outcomes_reset();
@@ -783,12 +770,17 @@ const struct lab_result *lab_model_run(const struct lab_test *test, const struct
 	on_progress = progress;
 	progress_arg = arg;
 	lab_watch(true);
-	if (config->strategy == LAB_REPLAY)
+	if (config->strategy == LAB_REPLAY) {
 		run_replay();
-	else if (!run_strategy(config->time ? began + config->time : 0))
-		fail_with_taken();
-	else if (leak.found)
-		fail_with_leak();
+	} else if (!run_strategy(config->time ? began + config->time : 0)) {
+		keep_failure();
+		if (!config->traffic) /* its schedule has no choices that could be repeated */
+			report_failure();
+	} else if (leak.until) {
+		result.verdict = LAB_LEAK;
+		lab_config.strategy = leak.strategy;
+		report_failure();
+	}
 	lab_watch(false);
 	if (config->strategy == LAB_GRAPH && graphs.ended && !seen.ended)
 		result.skipped = graphs_lack();

@@ -13,9 +13,7 @@ struct frame {
 };
 
 static struct frame *frames;
-static size_t n_frames, room_frames;
-static size_t innermost[LAB_THREADS]; /* the running frame of each thread, counted from 1; 0: none */
-static uint32_t frames_generation;
+static size_t room_frames;
 
 /*
  * Ends the frames of the running thread from this depth on, and those that lie below `base`, of
@@ -23,7 +21,7 @@ static uint32_t frames_generation;
  */
 static void frame_end(unsigned depth, uintptr_t base)
 {
-	size_t *at = &innermost[lab.self->id];
+	size_t *at = &lab.self->innermost;
 	while (*at > 0) {
 		struct frame *f = &frames[*at - 1];
 		if (f->depth < depth && f->base > base)
@@ -32,8 +30,8 @@ static void frame_end(unsigned depth, uintptr_t base)
 		*at = f->outer;
 	}
 	/* A spin that is no step may call functions for ever. No event needs the frames of them. */
-	while (n_frames > 0 && frames[n_frames - 1].end == frames[n_frames - 1].begin)
-		n_frames--;
+	while (lab.frames > 0 && frames[lab.frames - 1].end == frames[lab.frames - 1].begin)
+		lab.frames--;
 }
 
 bool lab_frame_is_good(uintptr_t frame, uintptr_t caller)
@@ -51,25 +49,18 @@ void lab_frame_enter(uintptr_t inside, uintptr_t frame, uintptr_t caller)
 {
 	/* the base is behind the frame pointer and the return address */
 	enum { MOST = 1 << 20, TO_BASE = 16 };
-	if (frames_generation != lab.generation) {
-		n_frames = 0;
-		memset(innermost, 0, sizeof innermost);
-	}
-	frames_generation = lab.generation;
-	if (!lab.program || !lab_frame_is_good(frame, caller) || n_frames == MOST)
+	if (!lab.program || !lab_frame_is_good(frame, caller) || lab.frames == MOST)
 		return;
 	frame_end(lab.self->depth, frame + TO_BASE);
-	frames = lab_grown(frames, n_frames, &room_frames, sizeof *frames);
-	size_t *at = &innermost[lab.self->id];
-	frames[n_frames++] =
-	    (struct frame){inside, frame + TO_BASE, lab.self->id, lab.self->depth, *at, lab.n_events, SIZE_MAX};
-	*at = n_frames;
+	frames = lab_grown(frames, lab.frames, &room_frames, sizeof *frames);
+	frames[lab.frames++] = (struct frame){
+	    inside, frame + TO_BASE, lab.self->id, lab.self->depth, lab.self->innermost, lab.n_events, SIZE_MAX};
+	lab.self->innermost = lab.frames;
 }
 
 void lab_frame_leave(void)
 {
-	if (frames_generation == lab.generation)
-		frame_end(lab.self->depth, 0);
+	frame_end(lab.self->depth, 0);
 }
 
 static bool frame_is_canonical(Dwarf_Die *function)
@@ -105,21 +96,20 @@ static unsigned frame_find(Dwarf_Die *scope, uintptr_t base, uintptr_t address, 
 	unsigned found = 0;
 	Dwarf_Die die;
 	LAB_EACH_CHILD (die, scope) {
-		const int tag = dwarf_tag(&die);
-		int64_t offset;
-		if (tag == DW_TAG_lexical_block)
-			found += frame_find(&die, base, address, text, size);
-		if ((tag != DW_TAG_variable && tag != DW_TAG_formal_parameter) || !frame_offset(&die, &offset) ||
-		    address - (base + (uintptr_t)offset) >= lab_size_of(&die))
-			continue;
 		const char *name = dwarf_diename(&die);
+		int64_t offset;
+		if (dwarf_tag(&die) == DW_TAG_lexical_block)
+			found += frame_find(&die, base, address, text, size);
+		if (!name || !lab_is_local(&die) || !frame_offset(&die, &offset))
+			continue;
+		const uint64_t inside = address - (base + (uintptr_t)offset);
 		Dwarf_Die type;
-		if (!name)
+		if (inside >= lab_size_of(&die))
 			continue;
 		found++;
 		snprintf(text, size, "%s", name);
 		if (lab_type_of(&die, &type))
-			lab_type_parts(&type, address - (base + (uintptr_t)offset), text, size);
+			lab_type_parts(&type, inside, text, size);
 	}
 	return found;
 }
@@ -147,9 +137,9 @@ static bool frame_say(const struct frame *f, uintptr_t address, char *text, size
 
 bool lab_frame_name(uintptr_t address, size_t event, char *text, size_t size)
 {
-	if (!lab.recording || !lab_is_stack(address) || frames_generation != lab.generation)
+	if (!lab.recording || !lab_is_stack(address))
 		return false;
-	for (size_t i = n_frames; i-- > 0;)
+	for (size_t i = lab.frames; i-- > 0;)
 		if (event >= frames[i].begin && event < frames[i].end && frame_say(&frames[i], address, text, size))
 			return true;
 	return false;
@@ -163,13 +153,11 @@ static bool frame_names(Dwarf_Die *scope, int64_t at, bool macros)
 {
 	Dwarf_Die die;
 	LAB_EACH_CHILD (die, scope) {
-		const int tag = dwarf_tag(&die);
 		Dwarf_Attribute attribute;
 		int64_t offset;
-		if (tag == DW_TAG_lexical_block && frame_names(&die, at, macros))
+		if (dwarf_tag(&die) == DW_TAG_lexical_block && frame_names(&die, at, macros))
 			return true;
-		if ((tag != DW_TAG_variable && tag != DW_TAG_formal_parameter) ||
-		    !dwarf_attr(&die, DW_AT_location, &attribute))
+		if (!lab_is_local(&die) || !dwarf_attr(&die, DW_AT_location, &attribute))
 			continue;
 		const char *name = dwarf_diename(&die);
 		if ((name && strncmp(name, "__atomic_", 9) == 0) != macros)

@@ -299,7 +299,6 @@ static void mo_shift(struct graph *g, unsigned location, unsigned from, int by)
 /* Makes the event a write at this place. */
 static void mo_insert(struct graph *g, graph_event *e, unsigned place)
 {
-	e->writes = false;
 	mo_shift(g, e->location, place, 1);
 	e->writes = true;
 	e->mo = (uint16_t)place;
@@ -309,15 +308,6 @@ static void mo_remove(struct graph *g, graph_event *e)
 {
 	e->writes = false;
 	mo_shift(g, e->location, e->mo + 1u, -1);
-}
-
-/* Whether an update other than `self` reads the write. */
-static bool is_taken(const struct graph *g, unsigned location, unsigned write, const graph_event *self)
-{
-	GRAPH_EACH (e, g)
-		if (e->writes && e->reads && e->location == location && e->rf == write && e != self)
-			return true;
-	return false;
 }
 
 /* Whether an update stands at this place. Then no write may come before it there. */
@@ -634,7 +624,6 @@ static void push_places(graph_event *a, graph_event *b, unsigned floor, const ui
 {
 	const bool updates = b && b->writes;
 	graph_clock its_past;
-	unsigned first = a->mo, last = a->mo;
 	cut.fresh = NONE;
 	if (b) {
 		its_past = before[old[b - cut.e]];
@@ -644,31 +633,22 @@ static void push_places(graph_event *a, graph_event *b, unsigned floor, const ui
 		cut.fresh = updates ? (uint32_t)(b - cut.e) : NONE;
 		b->writes = false;
 	}
-	if (a->reads) {
-		if (a->mo <= floor || is_taken(&cut, a->location, a->rf, a))
-			return;
-	} else {
-		mo_remove(&cut, a);
-		first = floor + 1;
-		last = mo_count(&cut, a->location) + 1;
-	}
-	for (unsigned place = first; place <= last; place++) {
-		if (!a->reads) {
-			if (is_glued(&cut, a->location, place))
-				continue;
-			mo_insert(&cut, a, place);
-		}
+	mo_remove(&cut, a);
+	const unsigned last = a->reads ? a->mo : mo_count(&cut, a->location) + 1;
+	for (unsigned place = floor + 1; place <= last; place++) {
+		/* An update has one place: behind the write that it reads. */
+		if ((a->reads && place < last) || is_glued(&cut, a->location, place))
+			continue;
+		mo_insert(&cut, a, place);
 		if (updates)
 			mo_insert(&cut, b, place + 1);
 		if (is_consistent(&cut, old, b ? (unsigned)(b - cut.e) : NONE, &its_past))
 			graph_push(&cut);
 		if (updates)
 			mo_remove(&cut, b);
-		if (!a->reads)
-			mo_remove(&cut, a);
+		mo_remove(&cut, a);
 	}
-	if (!a->reads)
-		mo_insert(&cut, a, last);
+	mo_insert(&cut, a, last);
 }
 
 /* Pushes the graphs in which the read `r` reads the write `w`. */
@@ -677,27 +657,26 @@ static void graph_revisit(unsigned w, unsigned r)
 	static uint16_t old[LAB_GRAPH_EVENTS], new[LAB_GRAPH_EVENTS];
 	const graph_event *read = &now.e[r], *write = &now.e[w];
 	const bool leaves = read->kind == LAB_GRAPH_LOCK && !is_expected(read, write->value);
-	cut.n = 0;
+	unsigned n = 0;
+	cut.n = now.n;
+	memcpy(cut.e, now.e, now.n * sizeof *now.e);
 	for (unsigned i = 0; i < now.n; i++) {
-		if (i == r ? leaves : i > r && i != w && !clock_has(&prefix[w], &now.e[i]))
+		graph_event *e = &cut.e[i];
+		const bool goes = i > r && i != w && !clock_has(&prefix[w], e);
+		/* The writes that leave the graph, and what `read` wrote, give up their places. */
+		if (e->writes && (goes || i == r))
+			mo_remove(&cut, e);
+		if (goes || (leaves && i == r))
 			continue;
-		old[cut.n] = (uint16_t)i;
-		new[i] = (uint16_t)cut.n;
-		cut.e[cut.n++] = now.e[i];
+		old[n] = (uint16_t)i;
+		new[i] = (uint16_t)n;
+		cut.e[n++] = *e;
 	}
+	cut.n = n;
 	graph_event *a = &cut.e[new[w]], *b = leaves ? NULL : &cut.e[new[r]];
 	GRAPH_EACH (e, &cut)
 		if (e->reads && e->rf != NONE && e != b)
 			e->rf = new[e->rf];
-	/* The writes that leave the graph, and what `read` wrote, give up their places. */
-	for (unsigned i = r; i < now.n; i++) {
-		const graph_event *e = &now.e[i];
-		if (!e->writes || i == w || (i != r && clock_has(&prefix[w], e)))
-			continue;
-		GRAPH_EACH (x, &cut)
-			if (x->writes && x->location == e->location && now.e[old[x - cut.e]].mo > e->mo)
-				x->mo--;
-	}
 	a->unusual |= leaves;
 	unsigned floor = graph_floor(&cut, a->location, &before[w]);
 	if (!b) {
@@ -777,7 +756,7 @@ static bool add_read(unsigned i)
 		event_decide(&now, e);
 		if (e->kind == LAB_GRAPH_LOCK && !e->writes)
 			continue;
-		const bool writes = e->writes, taken = writes && is_taken(&now, e->location, e->rf, e);
+		const bool writes = e->writes, taken = writes && is_glued(&now, e->location, place + 1);
 		if (writes && e->weak && may_fail(&now)) {
 			e->writes = false;
 			e->unusual = true;

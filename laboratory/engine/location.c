@@ -14,25 +14,13 @@ enum { LOCATIONS = 4096, VIEWS = 16384 };
 
 static struct lab_location locations[LOCATIONS];
 static struct lab_view views[VIEWS];
-static unsigned used_locations, used_views;
-static uint32_t pool_generation;
-
-static void pools_current(void)
-{
-	if (pool_generation == lab.generation)
-		return;
-	pool_generation = lab.generation;
-	used_locations = 0;
-	used_views = 0;
-}
 
 struct lab_view *lab_view_new(void)
 {
-	pools_current();
-	if (used_views == VIEWS)
+	if (lab.views == VIEWS)
 		lab_fail(LAB_UNMODELLED,
 		         "more than %d release stores in one execution, which is a limit of the laboratory", VIEWS);
-	return &views[used_views++];
+	return &views[lab.views++];
 }
 
 void lab_location_tired(uintptr_t address, uint32_t step)
@@ -65,8 +53,6 @@ static void location_begin(struct lab_location *location, unsigned thread, uint3
 {
 	location->plainly_written = false;
 	location->count = 0;
-	for (unsigned i = 0; i < location->width; i++)
-		location->by[i].released = NULL;
 	struct lab_written *store = lab_location_push(location);
 	store->rmw = false;
 	store->value = lab_peek(location->address, location->size);
@@ -85,11 +71,10 @@ static void location_widen(struct lab_location *location)
 
 static struct lab_location *location_new(struct lab_cell *cell, uintptr_t address, unsigned size)
 {
-	pools_current();
-	if (used_locations == LOCATIONS)
+	if (lab.locations == LOCATIONS)
 		lab_fail(LAB_UNMODELLED,
 		         "more than %d atomic objects in one execution, which is a limit of the laboratory", LOCATIONS);
-	struct lab_location *location = &locations[used_locations++];
+	struct lab_location *location = &locations[lab.locations++];
 	location->address = address;
 	location->size = (uint8_t)size;
 	location->width = 0;
@@ -136,16 +121,18 @@ static void location_resize(struct lab_location *location, unsigned size)
  */
 static void location_refresh(struct lab_location *location, unsigned size)
 {
-	if (__builtin_expect(location->size != size, 0)) {
+	if (location->size != size) {
 		location_resize(location, size);
 	} else if (location->plainly_written) {
 		location_begin(location, location->plain_thread, location->plain_clock);
-	} else if (__builtin_expect(lab_newest(location)->value != lab_peek(location->address, size), 0)) {
+	} else {
 		/* on a stack, it may be another object of a later frame */
 		if (!lab_is_stack(location->address))
 			lab_met(LAB_MET_UNSEEN);
 		location_begin(location, 0, 0);
 	}
+	for (unsigned i = 0; i < location->width; i++)
+		location->by[i].released = NULL;
 }
 
 /*
@@ -172,8 +159,10 @@ struct lab_location *lab_location_at(struct lab_cell *cell, uintptr_t address, u
 			location_widen(location);
 			if (lab.steered)
 				return location; /* along a graph, the graph has the history */
-			bool known = location->size == size && lab_newest(location)->value == lab_peek(address, size);
-			location_refresh(location, size);
+			const bool known =
+			    location->size == size && lab_newest(location)->value == lab_peek(address, size);
+			if (__builtin_expect(!known || location->plainly_written, 0))
+				location_refresh(location, size);
 			if (__builtin_expect(!known, 0))
 				inherit(cell, location);
 			return location;
@@ -186,14 +175,8 @@ struct lab_location *lab_location_at(struct lab_cell *cell, uintptr_t address, u
 
 void lab_location_forget(struct lab_location *location)
 {
-	/* The pool is not asked for new heads, since only this thread reads the old ones. */
-	struct lab_view *released[LAB_THREADS];
-	const unsigned width = location->width;
-	for (unsigned i = 0; i < width; i++)
-		released[i] = location->by[i].released;
+	/* The heads of release sequences stay, since only this thread reads them. */
 	location_begin(location, 0, 0);
-	for (unsigned i = 0; i < width; i++)
-		location->by[i].released = released[i];
 }
 
 struct lab_location *lab_location_find(uintptr_t address)

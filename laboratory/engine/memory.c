@@ -367,20 +367,6 @@ void lab_futex_changed(uintptr_t word)
 		lab_raise(&location->by[i].slept, lab_known_most(&lab.self->view.at[i]));
 }
 
-static void learn(const struct lab_written *store, int order)
-{
-	struct lab_thread *self = lab.self;
-	if (lab_is_acquire(order)) {
-		lab_view_join(&self->view, &store->message);
-		return;
-	}
-	if (!self->any_acquired)
-		lab_view_copy(&self->acquired, &store->message);
-	else
-		lab_view_join(&self->acquired, &store->message);
-	self->any_acquired = true;
-}
-
 static void read_store(struct lab_location *location, struct lab_written *store, int order, uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
@@ -388,7 +374,7 @@ static void read_store(struct lab_location *location, struct lab_written *store,
 	location->by[self->id].read = lab_clock_of(self);
 	location->by[self->id].read_pc = pc;
 	lab_looked(location->address, store->step);
-	learn(store, order);
+	lab_view_join(lab_is_acquire(order) ? &self->view : &self->acquired, &store->message);
 	follow(store);
 	if (order == __ATOMIC_SEQ_CST) {
 		if (store->sc)
@@ -425,10 +411,7 @@ static void write_message(struct lab_location *location, struct lab_written *sto
 			*released = lab_view_new();
 		lab_view_copy(*released, &self->view);
 	} else {
-		if (self->any_released)
-			lab_view_copy(&store->message, &self->released);
-		else
-			lab_view_clear(&store->message);
+		lab_view_copy(&store->message, &self->released);
 		if (*released && !lab_config.rmw_sequences)
 			lab_view_join(&store->message, *released);
 	}
@@ -547,8 +530,10 @@ lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t
 	if (!spins)
 		lab_point(op);
 	struct lab_location *location = access_of(address, size, false, pc);
-	if (lab.steered)
-		return lab_steer_load(location, &op);
+	if (lab.steered) {
+		(void)lab_steer_atomic(location, &op, (struct lab_graph_event){.kind = LAB_GRAPH_READ}, &own);
+		return own;
+	}
 	unsigned n = spins ? 1 : readable(location, op.order == __ATOMIC_SEQ_CST);
 	unsigned back = n > 1 ? lab_choose_stale(n, lab_newest(location)->step) : 0;
 	return read_at(location, back, &op, spins, false);
@@ -577,7 +562,9 @@ void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int ord
 	lab_point(op);
 	struct lab_location *location = access_of(address, size, true, pc);
 	if (lab.steered) {
-		lab_steer_store(location, &op, truncated(value, size));
+		(void)lab_steer_atomic(
+		    location, &op,
+		    (struct lab_graph_event){.kind = LAB_GRAPH_WRITE, .value = (uint64_t)truncated(value, size)}, NULL);
 		return;
 	}
 	store_at(location, truncated(value, size), &op);
@@ -611,7 +598,13 @@ lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, l
 	lab_heap_published(operand);
 	lab_point(op);
 	struct lab_location *location = access_of(address, size, true, pc);
-	return lab.steered ? lab_steer_rmw(location, &op, update, operand) : rmw_at(location, update, operand, &op);
+	if (!lab.steered)
+		return rmw_at(location, update, operand, &op);
+	lab_value old;
+	(void)lab_steer_atomic(
+	    location, &op,
+	    (struct lab_graph_event){.kind = LAB_GRAPH_UPDATE, .update = update, .operand = (uint64_t)operand}, &old);
+	return old;
 }
 
 lab_value lab_kernel_rmw(uintptr_t address, lab_update *update, lab_value operand)
@@ -791,10 +784,15 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	op.order = (uint8_t)order;
 	struct lab_location *location = access_of(address, size, false, pc);
 	lab_value wanted = truncated(*expected, size);
-	if (lab.steered) {
-		*expected = wanted;
-		return lab_steer_cas(location, &op, failure, expected, truncated(desired, size), weak);
-	}
+	if (lab.steered)
+		return lab_steer_atomic(location, &op,
+		                        (struct lab_graph_event){.kind = LAB_GRAPH_SWAP,
+		                                                 .failure = (uint8_t)failure,
+		                                                 .expected = (uint64_t)wanted,
+		                                                 .update = lab_update_set,
+		                                                 .operand = (uint64_t)truncated(desired, size),
+		                                                 .weak = weak && lab_may_fault(LAB_FAULT_WEAK)},
+		                        expected);
 	bool can = lab_newest(location)->value == wanted;
 	unsigned back[LAB_HISTORY] = {0};
 	unsigned n = failing(location, readable(location, failure == __ATOMIC_SEQ_CST), wanted, back);
@@ -815,7 +813,7 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 
 static void fence_of(struct lab_thread *t, int order)
 {
-	if (lab_is_acquire(order) && t->any_acquired)
+	if (lab_is_acquire(order))
 		lab_view_join(&t->view, &t->acquired);
 	if (order == __ATOMIC_SEQ_CST) {
 		for (unsigned i = 0; i < lab.n_threads; i++) {
@@ -830,10 +828,8 @@ static void fence_of(struct lab_thread *t, int order)
 		}
 		t->view.fence = lab.steps;
 	}
-	if (lab_is_release(order)) {
+	if (lab_is_release(order))
 		lab_view_copy(&t->released, &t->view);
-		t->any_released = true;
-	}
 }
 
 void lab_atomic_fence(int order, uintptr_t pc)

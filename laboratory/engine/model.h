@@ -86,7 +86,6 @@ struct lab_thread {
 	uint32_t ops;
 	/* kill points so far; together with the thread's number, the name of a kill */
 	uint32_t kills;
-	bool any_acquired, any_released;
 
 	uintptr_t futex; /* the futex on which it sleeps; if there are several, the first */
 	uint32_t expected;
@@ -166,6 +165,7 @@ struct lab_thread {
 	uint64_t random; /* the state of its random numbers of the C library */
 	void *locale;    /* the locale that it has chosen; NULL: none */
 	unsigned depth;
+	size_t innermost;      /* its running frame in frame.c, counted from 1; 0: none */
 	uintptr_t lent;        /* no other thread uses its stack below; 0: none uses its stack */
 	uintptr_t returned_at; /* where one of its own functions returned last */
 	/* The fields below are not zeroed for a new thread. */
@@ -277,6 +277,8 @@ struct lab_execution {
 	size_t unsettled;
 	bool awaits;   /* a thread sleeps for ever, since other executions show what it would do */
 	bool switched; /* the running thread was let run in place of one that could have gone on */
+	/* How much of their tables location.c, cell.c, object.c and frame.c have used so far. */
+	uint32_t locations, views, cells, more_records, objects, frames;
 };
 
 extern struct lab_execution lab;
@@ -338,6 +340,14 @@ struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void
 #define LAB_EACH_OF(t, set)                                                                                            \
 	for (lab_set left_##t = (set); left_##t; left_##t &= left_##t - 1)                                             \
 		for (struct lab_thread *t = &lab.threads[lab_lowest(left_##t)]; t; t = NULL)
+/* The threads of a set for which the condition holds. */
+#define LAB_THOSE(t, set, condition)                                                                                   \
+	({                                                                                                             \
+		lab_set those = 0;                                                                                     \
+		LAB_EACH_OF (t, set)                                                                                   \
+			those |= (condition) ? lab_bit(t->id) : 0;                                                     \
+		those;                                                                                                 \
+	})
 typedef bool lab_sleeps(const struct lab_thread *thread, uintptr_t on);
 /* Lists the threads that sleep on something, the first sleeper first, and returns their number. */
 unsigned lab_line_up(struct lab_thread *line[LAB_THREADS], lab_sleeps *sleeps, uintptr_t on);
@@ -628,6 +638,7 @@ int lab_futex_wake(uintptr_t word, int n, uintptr_t pc);
 /* trace.c */
 bool lab_records(void);                        /* whether steps of the running thread are kept */
 struct lab_event *lab_event(struct lab_op op); /* where nothing is recorded: one that is not shown */
+void lab_event_value(struct lab_event *event); /* the event gets the value in memory */
 void lab_event_settle(void);                   /* the last plain write is done: its event gets the value */
 void lab_hash(uint64_t value);
 /* Room for a name, which is valid until the 16th name after it. */
@@ -641,7 +652,9 @@ const char *lab_site_name(uintptr_t pc); /* "transfer.c:17" */
  */
 uintptr_t lab_own_place(uintptr_t pc);
 uintptr_t lab_line_hash(uintptr_t pc); /* equal for two places on one line of the user's, or in the C++ library */
-/* Returns lab_own_place() as it was at the last event of the thread at `pc` on the address. */
+/* Returns the last event of the thread at `pc` on the address, or NULL. */
+struct lab_event *lab_event_then(unsigned thread, uintptr_t pc, uintptr_t address);
+/* Returns lab_own_place() as it was at that event. */
 uintptr_t lab_place_then(unsigned thread, uintptr_t pc, uintptr_t address);
 const char *lab_address_name(uintptr_t address);
 void lab_name_address(uintptr_t address, char *text, size_t size);

@@ -11,8 +11,6 @@ enum { TABLE = 1 << 12, MOST = TABLE / 2 };
 
 static struct lab_object *table[TABLE]; /* An entry is made once, and reused in later executions. */
 static struct lab_object *used[MOST];   /* These are the entries of this execution. */
-static unsigned n_used;
-static uint32_t used_generation;
 
 static unsigned object_slot(uintptr_t address)
 {
@@ -30,18 +28,15 @@ static struct lab_object *object_entry(uintptr_t address, bool make)
 		return o;
 	if (!make)
 		return NULL;
-	if (used_generation != lab.generation)
-		n_used = 0;
-	used_generation = lab.generation;
 	static unsigned n_made;
-	if (n_used == MOST || (!o && n_made == MOST))
+	if (lab.objects == MOST || (!o && n_made == MOST))
 		lab_fail(LAB_UNMODELLED, "more than %d locks and other objects, which is a limit of the laboratory",
 		         MOST);
 	if (!o) {
 		o = table[at] = lab_needed(calloc(1, sizeof *o));
 		n_made++;
 	}
-	used[n_used++] = o;
+	used[lab.objects++] = o;
 	memset(o, 0, offsetof(struct lab_object, by)); /* object_begin() does the rest. */
 	o->address = address;
 	o->generation = lab.generation;
@@ -55,7 +50,7 @@ struct lab_object *lab_object_find(uintptr_t address)
 
 struct lab_object *lab_object_number(unsigned i)
 {
-	return used_generation == lab.generation && i < n_used ? used[i] : NULL;
+	return i < lab.objects ? used[i] : NULL;
 }
 
 /* --- words --- */
@@ -73,6 +68,14 @@ const char *lab_object_name_at(uintptr_t address, enum lab_object_kind kind)
 const char *lab_object_name(const struct lab_object *object)
 {
 	return lab_object_name_at(object->address, (enum lab_object_kind)object->kind);
+}
+
+const char *lab_object_held(const struct lab_object *o)
+{
+	static char text[3 * LAB_NAME];
+	snprintf(text, sizeof text, "%s, which %s has held since %s", lab_object_name(o), lab.threads[o->owner].name,
+	         lab_site_name(o->taken.pc));
+	return text;
 }
 
 _Noreturn void lab_refuse(enum lab_verdict verdict, uintptr_t pc, const char *format, ...)
@@ -314,8 +317,7 @@ void lab_object_destroy(struct lab_object *o, uintptr_t pc)
 {
 	const struct lab_op op = lab_object_point(LAB_SYNC_DESTROY, o, pc);
 	if (o->owner != LAB_NOBODY)
-		lab_misuse(pc, "destroys %s, which %s has held since %s", lab_object_name(o),
-		           lab.threads[o->owner].name, lab_site_name(o->taken.pc));
+		lab_misuse(pc, "destroys %s", lab_object_held(o));
 	if (o->kind == LAB_RWLOCK && o->count > 0)
 		lab_misuse(pc, "destroys %s, which %u reader%s hold%s", lab_object_name(o), o->count,
 		           o->count > 1 ? "s" : "", o->count > 1 ? "" : "s");
@@ -333,12 +335,10 @@ void lab_object_destroy(struct lab_object *o, uintptr_t pc)
 
 static void object_freed(struct lab_object *o, uintptr_t pc)
 {
-	const char *name = object_is_busy(o) ? lab_object_name(o) : NULL;
-	if (name && o->owner != LAB_NOBODY)
-		lab_misuse(pc, "frees the memory of %s, which %s has held since %s", name, lab.threads[o->owner].name,
-		           lab_site_name(o->taken.pc));
-	if (name)
-		lab_misuse(pc, "frees the memory of %s, which is in use", name);
+	if (object_is_busy(o) && o->owner != LAB_NOBODY)
+		lab_misuse(pc, "frees the memory of %s", lab_object_held(o));
+	if (object_is_busy(o))
+		lab_misuse(pc, "frees the memory of %s, which is in use", lab_object_name(o));
 	object_check_uses(o, "frees the memory of", pc);
 	if (o->live)
 		o->ender.pc = 0;

@@ -229,6 +229,8 @@ _Noreturn void lab_refuse(enum lab_verdict verdict, uintptr_t pc, const char *fo
     __attribute__((format(printf, 3, 4)));
 /* "the mutex acc[1].lock", in a lab_name_buffer(). */
 const char *lab_object_name(const struct lab_object *object);
+/* "the mutex m, which thread-b has held since m.c:12 (run)"; the text is valid until the next call. */
+const char *lab_object_held(const struct lab_object *object);
 const char *lab_object_name_at(uintptr_t address, enum lab_object_kind kind);
 
 /*

@@ -105,8 +105,7 @@ int lab_mutex_unlock(struct lab_object *o, uintptr_t pc)
 	if (o->owner == LAB_NOBODY)
 		lab_misuse(pc, "unlocks %s, which no thread holds", lab_object_name(o));
 	if (o->owner != (int)lab.self->id)
-		lab_misuse(pc, "unlocks %s, which %s has held since %s", lab_object_name(o), lab.threads[o->owner].name,
-		           lab_site_name(o->taken.pc));
+		lab_misuse(pc, "unlocks %s", lab_object_held(o));
 	lab_steer_step(o, LAB_SYNC_UNLOCK);
 	lab_mutex_release(o);
 	lab_sync_event(op, 0);

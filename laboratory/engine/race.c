@@ -25,13 +25,6 @@ static uint8_t mask_of(uintptr_t address, unsigned size)
 static bool freeing; /* the write is the end of a block */
 static uintptr_t freed_block;
 
-static void race_show_value(struct lab_event *event)
-{
-	event->valued = (event->op.size & (event->op.size - 1)) == 0;
-	if (event->valued)
-		event->value = lab_peek(event->op.address, event->op.size);
-}
-
 /* Notes a plain access while the execution is recorded, since the trace may show it. */
 static void note(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 {
@@ -46,19 +39,7 @@ static void note(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 	if (lab.pieces == 0 && write)
 		lab.unsettled = lab.n_events; /* the program writes the value after this call */
 	else if (lab.pieces == 0)
-		race_show_value(event);
-}
-
-static void show_other(unsigned thread, uintptr_t pc, uintptr_t address)
-{
-	for (size_t i = lab.n_events; i-- > 0;) {
-		struct lab_event *event = &lab.events[i];
-		if (event->thread != thread || event->op.pc != pc || event->op.address >> 3 != address >> 3)
-			continue;
-		event->hidden = false;
-		event->raced = true;
-		return;
-	}
+		lab_event_value(event);
 }
 
 /*
@@ -87,15 +68,17 @@ static void report(const char *what, uintptr_t address, unsigned size, uintptr_t
 	}
 	const char *place = lab_address_name(address), *here = lab_site_name(lab_own_place(pc)),
 		   *there = lab_site_name(lab_place_then(thread, other_pc, address));
-	struct lab_op op = {LAB_PLAIN, (uint8_t)size, what[0] == 'w', address, pc};
-	if (freeing)
-		op.kind = LAB_FREE;
-	show_other(thread, other_pc, address);
-	struct lab_event *event = lab_event(op);
+	struct lab_op op = {freeing ? LAB_FREE : LAB_PLAIN, (uint8_t)size, what[0] == 'w', address, pc};
+	struct lab_event *event = lab_event_then(thread, other_pc, address);
+	if (event) {
+		event->hidden = false;
+		event->raced = true;
+	}
+	event = lab_event(op);
 	event->raced = true;
 	event->atomic = what[0] == 'a';
-	if (lab_records() && what[0] != 'w' && what[0] != 'a' && !freeing && size <= 8)
-		race_show_value(event);
+	if (lab_records() && what[0] == 'r')
+		lab_event_value(event);
 	bool was_freeing = freeing;
 	freeing = false;
 	if (was_freeing)

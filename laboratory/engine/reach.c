@@ -76,9 +76,7 @@ static bool reach_is_flexible(Dwarf_Die *type)
 		last = member;
 		any = true;
 	}
-	Dwarf_Word size = 0;
-	return any && lab_type_of(&last, &array) && dwarf_tag(&array) == DW_TAG_array_type &&
-	       (dwarf_aggregate_size(&array, &size) != 0 || size == 0);
+	return any && lab_type_of(&last, &array) && dwarf_tag(&array) == DW_TAG_array_type && lab_size_of(&last) == 0;
 }
 
 /* A structure that this file only declares is the one that another file defines. */
@@ -99,14 +97,7 @@ static void reach_define(struct reach_type *type)
 /* Returns the type that `of` has. */
 static struct reach_type reach_type_of(Dwarf_Die *of)
 {
-	struct reach_type type = {.size = 0};
-	Dwarf_Attribute attribute;
-	Dwarf_Die direct;
-	Dwarf_Word size = 0;
-	if (!dwarf_formref_die(dwarf_attr_integrate(of, DW_AT_type, &attribute), &direct))
-		return type;
-	if (dwarf_aggregate_size(&direct, &size) == 0)
-		type.size = size;
+	struct reach_type type = {.size = lab_size_of(of)};
 	type.parts = lab_type_of(of, &type.die);
 	reach_define(&type);
 	if (type.parts && dwarf_tag(&type.die) == DW_TAG_subroutine_type)
@@ -200,21 +191,17 @@ static void reach_join(char *to, size_t size, const char *text, const char *betw
 		snprintf(to, size, "%s%s%s", text, between, name);
 }
 
-static bool reach_has_pointer(Dwarf_Die *member)
+/* Whether the type has fields. */
+static bool reach_has_fields(Dwarf_Die *type)
 {
-	Dwarf_Die type;
-	if (!lab_type_of(member, &type))
-		return false;
-	switch (dwarf_tag(&type)) {
-	case DW_TAG_pointer_type:
-	case DW_TAG_structure_type:
-	case DW_TAG_class_type:
-	case DW_TAG_union_type:
-	case DW_TAG_array_type:
-		return true;
-	default:
-		return false;
-	}
+	return reach_is_structure(type) || dwarf_tag(type) == DW_TAG_union_type;
+}
+
+/* Finds the type of a field. Returns whether it can hold a pointer. */
+static bool reach_has_pointer(Dwarf_Die *member, Dwarf_Die *type)
+{
+	return lab_type_of(member, type) && (reach_has_fields(type) || dwarf_tag(type) == DW_TAG_pointer_type ||
+	                                     dwarf_tag(type) == DW_TAG_array_type);
 }
 
 /*
@@ -224,11 +211,11 @@ static bool reach_has_pointer(Dwarf_Die *member)
 static bool reach_is_clear(Dwarf_Die *type)
 {
 	unsigned n = 0;
-	Dwarf_Die member;
+	Dwarf_Die member, inner;
 	if (dwarf_tag(type) != DW_TAG_union_type)
 		return true;
 	LAB_EACH_CHILD (member, type)
-		n += dwarf_tag(&member) == DW_TAG_member && reach_has_pointer(&member);
+		n += dwarf_tag(&member) == DW_TAG_member && reach_has_pointer(&member, &inner);
 	return n == 1;
 }
 
@@ -242,23 +229,30 @@ static void reach_visit_fields(Dwarf_Die *type, uintptr_t address, const char *t
 	if (!reach_is_clear(type))
 		return;
 	LAB_EACH_CHILD (member, type) {
-		Dwarf_Attribute attribute;
-		Dwarf_Word offset = 0;
+		uint64_t offset;
+		const char *name;
 		char path[128];
-		/* it has the name of the object */
-		const bool base = dwarf_tag(&member) == DW_TAG_inheritance;
-		if ((dwarf_tag(&member) != DW_TAG_member && !base) || !reach_has_pointer(&member) ||
-		    !lab_type_of(&member, &inner))
+		if (!lab_is_field(&member, &offset, &name) || !reach_has_pointer(&member, &inner))
 			continue;
-		if (dwarf_attr(&member, DW_AT_data_member_location, &attribute))
-			(void)dwarf_formudata(&attribute, &offset);
-		const bool named = !base && dwarf_diename(&member);
-		if (named)
-			reach_join(path, sizeof path, text, between, dwarf_diename(&member));
-		else if (reach_is_structure(&inner) || dwarf_tag(&inner) == DW_TAG_union_type)
-			reach_visit_fields(&inner, address + offset, text, between, depth + 1);
-		if (named)
+		if (name) {
+			reach_join(path, sizeof path, text, between, name);
 			reach_visit(&inner, address + offset, path, depth + 1);
+		} else if (reach_has_fields(&inner)) {
+			/* its fields have the name of the object */
+			reach_visit_fields(&inner, address + offset, text, between, depth + 1);
+		}
+	}
+}
+
+/* Follows the pointers in `count` objects of this type. */
+static void reach_visit_each(Dwarf_Die *type, uint64_t size, uint64_t count, uintptr_t address, const char *text,
+                             unsigned depth)
+{
+	for (unsigned i = 0; i < ELEMENTS && i < count; i++) {
+		char path[128], index[24];
+		snprintf(index, sizeof index, "[%u]", i);
+		reach_join(path, sizeof path, text, index, "");
+		reach_visit(type, address + i * size, path, depth);
 	}
 }
 
@@ -271,14 +265,8 @@ static void reach_visit_elements(Dwarf_Die *array, uintptr_t address, const char
 	unsigned dimensions = 0;
 	LAB_EACH_CHILD (range, array)
 		dimensions += dwarf_tag(&range) == DW_TAG_subrange_type;
-	if (!element.parts || dimensions != 1 || element.size == 0 || dwarf_aggregate_size(array, &whole) != 0)
-		return;
-	for (unsigned i = 0; i < ELEMENTS && (i + 1) * element.size <= whole; i++) {
-		char path[128], index[24];
-		snprintf(index, sizeof index, "[%u]", i);
-		reach_join(path, sizeof path, text, index, "");
-		reach_visit(&inner, address + i * element.size, path, depth + 1);
-	}
+	if (element.parts && dimensions == 1 && element.size > 0 && dwarf_aggregate_size(array, &whole) == 0)
+		reach_visit_each(&inner, element.size, whole / element.size, address, text, depth + 1);
 }
 
 /* Follows the pointers in an object of this type. */
@@ -286,24 +274,15 @@ static void reach_visit(Dwarf_Die *type, uintptr_t address, const char *text, un
 {
 	if (depth > NESTING || strlen(text) >= sizeof regions[0].text)
 		return;
-	switch (dwarf_tag(type)) {
-	case DW_TAG_structure_type:
-	case DW_TAG_class_type:
-	case DW_TAG_union_type:
+	if (reach_has_fields(type)) {
 		reach_visit_fields(type, address, text, ".", depth);
-		break;
-	case DW_TAG_array_type:
+	} else if (dwarf_tag(type) == DW_TAG_array_type) {
 		reach_visit_elements(type, address, text, depth);
-		break;
-	case DW_TAG_pointer_type: {
+	} else if (dwarf_tag(type) == DW_TAG_pointer_type) {
 		const struct reach_type to = reach_type_of(type);
 		uintptr_t value;
 		memcpy(&value, (const void *)address, sizeof value);
 		reach_follow(value, &to, text);
-		break;
-	}
-	default:
-		break;
 	}
 }
 
@@ -312,21 +291,16 @@ static void reach_expand(const struct reach_region *r)
 {
 	const struct reach_region from = *r; /* a copy, since a shorter name may take its place */
 	Dwarf_Die type = from.type.die;
-	const bool single = from.count == 1;
+	char path[128];
 	if (from.fit == REACH_UNTYPED || !from.type.parts)
 		return;
-	for (unsigned i = 0; i < from.count && i < ELEMENTS; i++) {
-		char path[128], index[24];
-		snprintf(index, sizeof index, "[%u]", i);
-		if (!single)
-			reach_join(path, sizeof path, from.text, index, "");
-		else
-			snprintf(path, sizeof path, "*%s", from.text);
-		if (single && (reach_is_structure(&type) || dwarf_tag(&type) == DW_TAG_union_type))
-			reach_visit_fields(&type, from.address, from.text, "->", 0);
-		else
-			reach_visit(&type, from.address + i * from.type.size, path, 0);
-	}
+	snprintf(path, sizeof path, "*%s", from.text);
+	if (from.count != 1)
+		reach_visit_each(&type, from.type.size, from.count, from.address, from.text, 0);
+	else if (reach_has_fields(&type))
+		reach_visit_fields(&type, from.address, from.text, "->", 0);
+	else
+		reach_visit(&type, from.address, path, 0);
 }
 
 /* --- the walk --- */

@@ -14,7 +14,6 @@ enum { DFS_TRIES = 4000 };
 
 static struct lab_schedule best, trial;
 static uint32_t best_steps;
-static struct lab_signature wanted;
 static int64_t deadline;
 
 static bool late(void)
@@ -42,7 +41,7 @@ static bool search(int tries, int preemptions, int stale, int faults, int kills)
 	for (int i = 0; i < tries; i++) {
 		lab_choices_begin(LAB_DFS);
 		lab_execute();
-		if (lab_failed_with(wanted)) {
+		if (lab_failed_again()) {
 			keep_if_better();
 			any = true;
 		}
@@ -75,7 +74,7 @@ static bool search_by_lot(unsigned tries)
 		lab_seed(lab_config.seed, i);
 		lab_choices_begin(i % 2 ? LAB_RANDOM : LAB_PCT);
 		lab_execute();
-		if (lab_failed_with(wanted)) {
+		if (lab_failed_again()) {
 			keep_if_better();
 			return true;
 		}
@@ -123,7 +122,7 @@ static bool without(unsigned from, unsigned n)
 	trial = best;
 	memmove(&trial.tokens[from], &trial.tokens[from + n], (trial.n - from - n) * sizeof trial.tokens[0]);
 	trial.n -= n;
-	if (!lab_replay_fails(&trial, wanted) || lab_taken.n >= best.n)
+	if (!lab_replay_fails(&trial) || lab_taken.n >= best.n)
 		return false;
 	best = lab_taken;
 	best_steps = lab.steps;
@@ -155,19 +154,18 @@ static void drop_operations(void)
 		trial = best;
 		struct lab_token token = lab_ops[i];
 		trial.tokens[trial.n++] = token;
-		if (lab_replay_fails(&trial, wanted) && lab.steps < best_steps) {
+		if (lab_replay_fails(&trial) && lab.steps < best_steps) {
 			best = lab_taken;
 			best_steps = lab.steps;
 		}
 	}
 }
 
-void lab_shrink(struct lab_schedule *schedule, struct lab_signature signature, int64_t until)
+void lab_shrink(struct lab_schedule *schedule, int64_t until)
 {
-	wanted = signature;
 	deadline = until;
 	best = *schedule;
-	if (!lab_replay_fails(&best, wanted))
+	if (!lab_replay_fails(&best))
 		return;
 	best_steps = lab.steps;
 	if (lab_running->test->lin)

@@ -136,7 +136,6 @@
  */
 #include "steer.h"
 #include "frame.h"
-#include "graph.h"
 #include "layout.h"
 #include "object.h"
 #include "posix.h"
@@ -174,21 +173,17 @@ struct turn {
 	size_t size;
 	unsigned char stack[DEEPEST];
 };
-static struct loop {
-	uint32_t generation;
-	unsigned n, last; /* The turns are kept in a ring. */
-	struct turn turns[TURNS];
-	bool waits, assumes;
-	unsigned from; /* The last turn began with the event of this number. */
-} loops[LAB_GRAPH_THREADS];
 
-/* A thread's last lock of a mutex, and its first access after that. */
-static struct section {
-	uint32_t generation;
+/*
+ * What is known of a thread in this run. A section begins with the thread's last lock of a mutex.
+ * All fields but `last` are 0 at the begin of a run.
+ */
+static struct course {
+	bool waits, assumes; /* Why the thread has stopped: its loop waits, or it assumes what is false. */
+	unsigned from;       /* The last turn of its loop began with the event of this number. */
 	const struct lab_object *mutex;
-	uint32_t done; /* The thread had had so many effects before. */
-	bool begun;    /* `first` has the first access. */
-	struct turn first;
+	uint32_t done; /* The thread had had so many effects before the section. */
+	bool begun;    /* `firsts` has the first access of the section. */
 	/*
 	 * The thread has called for a wait on `cond`, and waits when it is in the same state again.
 	 */
@@ -207,7 +202,18 @@ static struct section {
 	/* `awaits`: the wait is an await. `early`: an ordinary wait ends spuriously. */
 	bool awaits, early;
 	enum { ASLEEP, WOKEN, REPEATED } woken;
-} sections[LAB_GRAPH_THREADS];
+	unsigned n_turns; /* So many turns were noted; the last ones are kept, in a ring. */
+} courses[LAB_GRAPH_THREADS];
+static struct turn turns[LAB_GRAPH_THREADS][TURNS], firsts[LAB_GRAPH_THREADS];
+/*
+ * Uses of a thread's stack by another thread. The end of a frame is no event. So another thread's
+ * use of the frame must happen before the end. If it does not, another order of the same graph has
+ * the use after the end.
+ */
+static struct lent {
+	uint32_t clock; /* This is the user's clock after the last use; 0: there was none. */
+	uintptr_t lowest;
+} lent[LAB_GRAPH_THREADS][LAB_GRAPH_THREADS]; /* The first index is the owner, the second one the user. */
 /*
  * What makes a wait ordinary: the site of a call, the address of a mutex, or the number of a
  * thread. It also has LINES, if the graphs have the writers that wait for readers-writer locks.
@@ -217,30 +223,9 @@ static unsigned n_ordinary;
 /* This search has found an await, or has ended a run at an outdated read; it begins anew. */
 static bool has_awaits, has_outdated, begins_anew;
 
-static struct loop *loop_of(const struct lab_thread *t)
+static struct course *course_of(const struct lab_thread *t)
 {
-	struct loop *loop = &loops[t->id];
-	if (loop->generation != lab.generation) {
-		loop->generation = lab.generation;
-		loop->n = loop->last = 0;
-		loop->waits = loop->assumes = false;
-	}
-	return loop;
-}
-
-static struct section *section_of(const struct lab_thread *t)
-{
-	struct section *s = &sections[t->id];
-	if (s->generation != lab.generation) {
-		s->generation = lab.generation;
-		s->mutex = NULL;
-		s->early = false;
-		s->cond = NULL;
-		s->reads = 0;
-		s->enqueues = false;
-		s->last = LAB_GRAPH_NONE;
-	}
-	return s;
+	return &courses[t->id];
 }
 
 static bool is_ordinary(uintptr_t what)
@@ -271,8 +256,17 @@ void lab_steer_reset(unsigned faults)
 	memset(parents, 0, sizeof parents);
 	n_places = 0;
 	refusal = NULL;
-	has_awaits = has_outdated = false;
+	has_awaits = has_outdated = begins_anew = false;
 	lab_graph_reset(faults);
+}
+
+bool lab_steer_begin(void)
+{
+	memset(courses, 0, sizeof courses);
+	LAB_EACH (i, courses)
+		courses[i].last = LAB_GRAPH_NONE;
+	memset(lent, 0, sizeof lent);
+	return lab_graph_next();
 }
 
 unsigned lab_steer_learnt(void)
@@ -386,10 +380,10 @@ static void steer_end(void)
 			else
 				(void)lab_graph_add(&e);
 		}
-		const struct loop *loop = loop_of(t);
+		const struct course *c = course_of(t);
 		/* A wait that no wake has ended ends at its deadline. Another graph has that. */
-		counts = counts && !loop->assumes && !t->expires;
-		for (unsigned i = loop->from; loop->waits && i < lab_graph_count(t->id); i++)
+		counts = counts && !c->assumes && !t->expires;
+		for (unsigned i = c->from; c->waits && i < lab_graph_count(t->id); i++)
 			counts = counts && lab_graph_is_newest(lab_graph_number(t->id, i));
 	}
 	if (!counts)
@@ -401,7 +395,7 @@ struct lab_thread *lab_steer_next(void)
 	if (!lab_graph_is_replayed() && steer_can(lab.self))
 		return lab.self;
 	LAB_EACH_THREAD (t)
-		if (section_of(t)->enqueues && steer_can(t))
+		if (course_of(t)->enqueues && steer_can(t))
 			return t;
 	LAB_EACH_THREAD (t)
 		if (steer_can(t))
@@ -466,7 +460,7 @@ static void steer_has_lines(void)
  */
 static void steer_waits(void)
 {
-	if (section_of(lab.self)->reads > 0)
+	if (course_of(lab.self)->reads > 0)
 		steer_has_lines();
 }
 
@@ -476,10 +470,10 @@ static void steer_waits(void)
  */
 static void steer_end_if_outdated(void)
 {
-	const struct section *s = section_of(lab.self);
+	const struct course *c = course_of(lab.self);
 	const unsigned id = lab.self->id;
-	if (s->last == LAB_GRAPH_NONE || s->effects != steer_effects() || lab_graph_planned(id) || is_ordinary(id) ||
-	    !lab_graph_is_outdated(s->last))
+	if (c->last == LAB_GRAPH_NONE || c->effects != steer_effects() || lab_graph_planned(id) || is_ordinary(id) ||
+	    !lab_graph_is_outdated(c->last))
 		return;
 	has_outdated = lab.outdated = true;
 	lab_prune();
@@ -487,9 +481,9 @@ static void steer_end_if_outdated(void)
 
 static void steer_stop(bool assumes)
 {
-	struct loop *loop = loop_of(lab.self);
-	loop->assumes = assumes;
-	loop->waits = !assumes;
+	struct course *c = course_of(lab.self);
+	c->assumes = assumes;
+	c->waits = !assumes;
 	lab_thread_park(!assumes);
 }
 
@@ -521,22 +515,23 @@ static void turn_note(struct turn *turn, uintptr_t pc, uintptr_t frame, size_t s
  */
 static void steer_turn(uintptr_t pc)
 {
-	struct loop *loop = loop_of(lab.self);
+	struct course *c = course_of(lab.self);
 	const uintptr_t frame = lab.frame;
 	const size_t size = steer_stack(frame);
 	lab.frame = 0;
 	if (size == 0)
 		return;
-	for (struct turn *turn = loop->turns; turn < loop->turns + loop->n; turn++)
+	for (unsigned i = 0; i < TURNS && i < c->n_turns; i++) {
+		const struct turn *turn = &turns[lab.self->id][i];
 		if (turn->pc == pc && turn->frame == frame &&
 		    steer_is_same(turn, frame, lab_graph_count(lab.self->id) == turn->events + 1)) {
-			loop->from = turn->events;
+			c->from = turn->events;
 			steer_waits();
 			steer_end_if_outdated();
 			steer_stop(false);
 		}
-	turn_note(&loop->turns[loop->last++ % TURNS], pc, frame, size);
-	loop->n += loop->n < TURNS;
+	}
+	turn_note(&turns[lab.self->id][c->n_turns++ % TURNS], pc, frame, size);
 }
 
 void lab_steer_block(void)
@@ -547,9 +542,7 @@ void lab_steer_block(void)
 
 bool lab_steer_again(void)
 {
-	const bool again = begins_anew;
-	begins_anew = false;
-	return again;
+	return begins_anew;
 }
 
 void lab_steer_announce(const struct lab_op *op)
@@ -558,11 +551,11 @@ void lab_steer_announce(const struct lab_op *op)
 	const unsigned kind = steps[op->order].kind;
 	if (lab.processes)
 		lab_steer_refuse("processes");
-	struct section *s = section_of(lab.self);
-	if (op->kind != LAB_LOAD && s->cond)
-		steer_is_ordinary(s->pc);
-	if (op->kind != LAB_LOAD && !s->begun)
-		s->mutex = NULL; /* The section begins with another step than an access. */
+	struct course *c = course_of(lab.self);
+	if (op->kind != LAB_LOAD && c->cond)
+		steer_is_ordinary(c->pc);
+	if (op->kind != LAB_LOAD && !c->begun)
+		c->mutex = NULL; /* The section begins with another step than an access. */
 	switch (op->kind) {
 	case LAB_LOAD:
 		lab_steer_access(op->pc, 0, 0);
@@ -644,9 +637,9 @@ static unsigned steer_event(struct lab_graph_event *e)
 			self->view.at[t].hb = known;
 	}
 	if (e->kind != LAB_GRAPH_FENCE) {
-		struct section *s = section_of(self);
-		s->last = i;
-		s->effects = steer_effects();
+		struct course *c = course_of(self);
+		c->last = i;
+		c->effects = steer_effects();
 	}
 	return i;
 }
@@ -663,29 +656,28 @@ static uint16_t steer_life(const struct lab_location *location, const struct lab
 }
 
 /*
- * Makes an event on the location. If memory has another value than the location, code without
+ * Returns the place of the location. If memory has another value than the location, code without
  * instrumentation wrote that value.
  */
-static struct lab_graph_event steer_on(struct lab_location *location, const struct lab_op *op, unsigned kind)
+static uint16_t steer_on(struct lab_location *location, const struct lab_op *op)
 {
 	for (const struct lab_location *l = lab_cell(location->address)->locations; l; l = l->next)
 		if (l != location && lab_overlaps(l, location->address, location->size))
 			lab_steer_refuse("atomic accesses of different sizes");
-	uint16_t at = steer_life(location, op);
-	if (places[at].value != (uint64_t)lab_peek(op->address, op->size)) {
-		/* On a stack, it may be another object of a later frame. */
-		if (!lab_is_stack(op->address))
-			lab_met(LAB_MET_UNSEEN);
-		lab_location_plain_write(lab_cell(op->address), op->address, op->size);
-		at = steer_life(location, op);
-	}
-	return (struct lab_graph_event){.kind = (uint8_t)kind, .order = op->order, .size = op->size, .location = at};
+	const uint16_t at = steer_life(location, op);
+	if (places[at].value == (uint64_t)lab_peek(op->address, op->size))
+		return at;
+	/* On a stack, it may be another object of a later frame. */
+	if (!lab_is_stack(op->address))
+		lab_met(LAB_MET_UNSEEN);
+	lab_location_plain_write(lab_cell(op->address), op->address, op->size);
+	return steer_life(location, op);
 }
 
 /* The event wrote. Memory gets its value if it is the last in the modification order. */
-static void steer_wrote(struct lab_location *location, const struct lab_op *op, unsigned i)
+static void steer_wrote(struct lab_location *location, const struct lab_op *op, const struct lab_graph_event *e,
+                        unsigned i)
 {
-	const struct lab_graph_event *e = lab_graph_event(i);
 	struct place *p = &places[e->location];
 	lab.self->effects += !e->reads || e->value != lab_graph_read(i);
 	location->by[lab.self->id].wrote = lab_clock_of(lab.self);
@@ -697,55 +689,25 @@ static void steer_wrote(struct lab_location *location, const struct lab_op *op, 
 	p->value = (uint64_t)lab_peek(op->address, op->size);
 }
 
-static uint64_t steer_read(struct lab_location *location, const struct lab_op *op, unsigned i)
+bool lab_steer_atomic(struct lab_location *location, const struct lab_op *op, struct lab_graph_event e,
+                      lab_value *value)
 {
+	e.order = op->order;
+	e.size = op->size;
+	e.location = steer_on(location, op);
+	const unsigned i = steer_event(&e);
+	const struct lab_graph_event *done = lab_graph_event(i);
+	if (done->writes && e.kind == LAB_GRAPH_SWAP)
+		lab_race_atomic(lab_cell(op->address), op->address, op->size, true, op->pc);
+	if (done->writes)
+		steer_wrote(location, op, done, i);
+	if (!done->reads)
+		return true;
 	location->by[lab.self->id].read = lab_clock_of(lab.self);
 	location->by[lab.self->id].read_pc = op->pc;
-	const uint64_t value = lab_graph_read(i);
-	lab_hash(value);
-	return value;
-}
-
-lab_value lab_steer_load(struct lab_location *location, const struct lab_op *op)
-{
-	struct lab_graph_event e = steer_on(location, op, LAB_GRAPH_READ);
-	return steer_read(location, op, steer_event(&e));
-}
-
-void lab_steer_store(struct lab_location *location, const struct lab_op *op, lab_value value)
-{
-	struct lab_graph_event e = steer_on(location, op, LAB_GRAPH_WRITE);
-	e.value = (uint64_t)value;
-	steer_wrote(location, op, steer_event(&e));
-}
-
-lab_value lab_steer_rmw(struct lab_location *location, const struct lab_op *op, lab_update *update, lab_value operand)
-{
-	struct lab_graph_event e = steer_on(location, op, LAB_GRAPH_UPDATE);
-	e.operand = (uint64_t)operand;
-	e.update = update;
-	const unsigned i = steer_event(&e);
-	steer_wrote(location, op, i);
-	return steer_read(location, op, i);
-}
-
-bool lab_steer_cas(struct lab_location *location, const struct lab_op *op, int failure, lab_value *expected,
-                   lab_value desired, bool weak)
-{
-	struct lab_graph_event e = steer_on(location, op, LAB_GRAPH_SWAP);
-	e.failure = (uint8_t)failure;
-	e.operand = (uint64_t)desired;
-	e.expected = (uint64_t)*expected;
-	e.update = lab_update_set;
-	e.weak = weak && lab_may_fault(LAB_FAULT_WEAK);
-	const unsigned i = steer_event(&e);
-	const bool done = lab_graph_event(i)->writes;
-	if (done) {
-		lab_race_atomic(lab_cell(op->address), op->address, op->size, true, op->pc);
-		steer_wrote(location, op, i);
-	}
-	*expected = steer_read(location, op, i);
-	return done;
+	*value = lab_graph_read(i);
+	lab_hash((uint64_t)*value);
+	return done->writes;
 }
 
 void lab_steer_fence(int order)
@@ -765,22 +727,12 @@ unsigned lab_steer_choose(unsigned n, uint8_t how)
 
 /* --- stacks --- */
 
-/*
- * The end of a frame is no event. So another thread's use of the frame must happen before the end.
- * If it does not, another order of the same graph has the use after the end.
- */
-static struct lent {
-	uint32_t generation, clock; /* `clock` is that of the last use. */
-	uintptr_t lowest;
-} lent[LAB_GRAPH_THREADS][LAB_GRAPH_THREADS]; /* The first index is the owner, the second one the user. */
-
 void lab_steer_lent(unsigned owner, uintptr_t address)
 {
 	struct lent *l = &lent[owner][lab.self->id];
 	steer_is_ordinary(owner); /* The user may write there before the owner waits. */
-	if (l->generation != lab.generation || address < l->lowest)
+	if (l->clock == 0 || address < l->lowest)
 		l->lowest = address;
-	l->generation = lab.generation;
 	l->clock = lab_clock_after(lab.self);
 }
 
@@ -788,7 +740,7 @@ void lab_steer_return(uintptr_t end)
 {
 	LAB_EACH_THREAD (t) {
 		struct lent *l = &lent[lab.self->id][t->id];
-		if (l->generation != lab.generation || l->lowest >= end)
+		if (l->clock == 0 || l->lowest >= end)
 			continue;
 		if (!lab_is_known(t->id, l->clock))
 			lab_steer_refuse("a use of a stack that is not ordered before the end of its frame");
@@ -830,15 +782,15 @@ static unsigned steer_step(const struct lab_object *o, unsigned step)
 	struct lab_graph_event e = object_event(lab.self->id, o, step);
 	const unsigned event = steer_event(&e);
 	if (step == LAB_SYNC_LOCK || step == LAB_SYNC_RELOCK) {
-		struct section *s = section_of(lab.self);
-		s->mutex = o;
-		s->early = s->early && step == LAB_SYNC_RELOCK;
-		s->done = steer_effects();
-		s->begun = false;
-		s->wrote = false;
+		struct course *c = course_of(lab.self);
+		c->mutex = o;
+		c->early = c->early && step == LAB_SYNC_RELOCK;
+		c->done = steer_effects();
+		c->begun = false;
+		c->wrote = false;
 	}
 	if (steps[step].shares && lab_graph_event(event)->writes)
-		section_of(lab.self)->reads += (unsigned)steps[step].add;
+		course_of(lab.self)->reads += (unsigned)steps[step].add;
 	return event;
 }
 
@@ -927,56 +879,57 @@ bool lab_steer_leave(const struct lab_object *o)
 void lab_steer_wait(struct lab_object *cond, struct lab_object *mutex, uintptr_t pc)
 {
 	const struct lab_thread *self = lab.self;
-	struct section *s = section_of(self);
-	s->awaits = !is_ordinary(mutex->address) && s->mutex == mutex && s->done == steer_effects() && s->begun &&
-	            !is_ordinary(pc) && !(s->wrote && is_ordinary(self->id));
-	has_awaits |= s->awaits;
-	if (!s->awaits && s->early && s->done == steer_effects())
+	struct course *c = course_of(self);
+	c->awaits = !is_ordinary(mutex->address) && c->mutex == mutex && c->done == steer_effects() && c->begun &&
+	            !is_ordinary(pc) && !(c->wrote && is_ordinary(self->id));
+	has_awaits |= c->awaits;
+	if (!c->awaits && c->early && c->done == steer_effects())
 		lab_steer_refuse("a spurious wakeup and a round of a loop without effect that is no await");
-	s->cond = cond;
-	s->with = mutex;
-	s->pc = pc;
-	if (s->awaits)
+	if (c->awaits) {
+		c->cond = cond;
+		c->with = mutex;
+		c->pc = pc;
 		return;
-	s->cond = NULL;
-	s->early = lab_may_fault(LAB_FAULT_SPURIOUS) && lab_steer_choose(2, EARLY) == 1;
+	}
+	c->early = lab_may_fault(LAB_FAULT_SPURIOUS) && lab_steer_choose(2, EARLY) == 1;
 	(void)lab_cond_begin(cond, mutex, INT64_MAX, pc);
 }
 
 void lab_steer_access(uintptr_t pc, uintptr_t address, size_t written)
 {
-	struct section *s = section_of(lab.self);
+	struct course *c = course_of(lab.self);
+	struct turn *first = &firsts[lab.self->id];
 	const uintptr_t frame = lab.frame, caller = lab.caller;
 	const size_t size = steer_stack(frame);
-	s->wrote |= written > 0;
+	c->wrote |= written > 0;
 	if (address &&
 	    (!lab.program || address - (uintptr_t)lab.self->id * LAB_STACK_SIZE - LAB_STACKS >= LAB_STACK_SIZE))
-		s->last = LAB_GRAPH_NONE;
+		c->last = LAB_GRAPH_NONE;
 	for (size_t i = 0; lab_is_stack(address) && i < written; i++)
 		*steer_writes(address + i) = lab.generation;
-	if (!s->mutex || (!s->cond && s->begun))
+	if (!c->mutex || (!c->cond && c->begun))
 		return;
-	if (s->cond) {
+	if (c->cond) {
 		const struct lab_op op = lab.self->next;
-		struct lab_object *cond = s->cond;
-		if (s->first.pc != pc || s->first.frame != frame || !steer_is_same(&s->first, frame, true))
-			steer_is_ordinary(s->pc);
-		s->cond = NULL;
-		(void)lab_cond_begin(cond, s->with, INT64_MAX, s->pc);
+		struct lab_object *cond = c->cond;
+		if (first->pc != pc || first->frame != frame || !steer_is_same(first, frame, true))
+			steer_is_ordinary(c->pc);
+		c->cond = NULL;
+		(void)lab_cond_begin(cond, c->with, INT64_MAX, c->pc);
 		lab.self->next = op;
 		lab.frame = frame;
 		lab.caller = caller;
 	}
-	s->begun = size > 0;
-	turn_note(&s->first, pc, frame, size);
-	if (!s->begun)
-		s->mutex = NULL;
+	c->begun = size > 0;
+	turn_note(first, pc, frame, size);
+	if (!c->begun)
+		c->mutex = NULL;
 }
 
 void lab_steer_fail(void)
 {
-	if (section_of(lab.self)->cond)
-		steer_is_ordinary(section_of(lab.self)->pc);
+	if (course_of(lab.self)->cond)
+		steer_is_ordinary(course_of(lab.self)->pc);
 }
 
 static void steer_unlock(const struct lab_object *mutex, uint8_t how)
@@ -1009,10 +962,10 @@ static lab_value update_dequeue(lab_value queue, lab_value pick)
 void lab_steer_enqueue(const struct lab_object *cond, const struct lab_object *mutex, uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
-	struct section *s = section_of(self);
-	s->woken = ASLEEP;
-	if (!s->awaits && s->early) {
-		s->woken = WOKEN;
+	struct course *c = course_of(self);
+	c->woken = ASLEEP;
+	if (!c->awaits && c->early) {
+		c->woken = WOKEN;
 		steer_unlock(mutex, EARLY);
 		return;
 	}
@@ -1028,10 +981,10 @@ void lab_steer_enqueue(const struct lab_object *cond, const struct lab_object *m
 
 bool lab_steer_is_woken(void)
 {
-	const struct section *s = section_of(lab.self);
-	if (s->woken == REPEATED)
+	const struct course *c = course_of(lab.self);
+	if (c->woken == REPEATED)
 		lab_thread_park(false);
-	return s->woken == WOKEN;
+	return c->woken == WOKEN;
 }
 
 /*
@@ -1055,10 +1008,10 @@ unsigned lab_steer_wake(struct lab_object *cond, bool all)
 	for (; woken; woken >>= 4) {
 		struct lab_thread *t = &lab.threads[(woken & 15) - 1];
 		const bool sleeps = t->object == cond && t->state == LAB_BLOCKED;
-		const bool repeats = section_of(t)->awaits && (all || n == 1);
-		section_of(t)->woken = repeats ? REPEATED : WOKEN;
+		const bool repeats = course_of(t)->awaits && (all || n == 1);
+		course_of(t)->woken = repeats ? REPEATED : WOKEN;
 		if (repeats)
-			loop_of(t)->assumes = true;
+			course_of(t)->assumes = true;
 		else
 			lab_graph_cause(t->id, event);
 		if (sleeps && repeats)
@@ -1083,7 +1036,7 @@ static struct lab_graph_event futex_event(uintptr_t word, uint8_t kind)
 int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
-	struct section *s = section_of(self);
+	struct course *c = course_of(self);
 	const struct lab_op op = {LAB_LOAD, 4, __ATOMIC_RELAXED, word, pc};
 	const bool expired = deadline <= lab.now, timed = !expired && deadline != INT64_MAX;
 	if (timed && !(lab_config.fault_mask & LAB_FAULT_TIMEOUT))
@@ -1098,9 +1051,12 @@ int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, ui
 			lab_steer_refuse("a futex that is written plainly");
 	}
 	struct lab_location *location = lab_location_at(cell, word, 4);
-	struct lab_graph_event e = steer_on(location, &op, LAB_GRAPH_COMPARE);
+	struct lab_graph_event e = {.kind = LAB_GRAPH_COMPARE,
+	                            .order = op.order,
+	                            .size = op.size,
+	                            .hidden = true,
+	                            .location = steer_on(location, &op)};
 	location->by[self->id].slept = lab_clock_of(self);
-	e.hidden = true;
 	const unsigned compare = steer_event(&e), effects = self->effects;
 	if (lab_graph_read(compare) != expected)
 		return -EAGAIN;
@@ -1113,9 +1069,9 @@ int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, ui
 	 */
 	const unsigned wakes = lab_may_fault(LAB_FAULT_SPURIOUS), signals = lab_may_fault(LAB_FAULT_EINTR);
 	const unsigned ends = wakes + signals + timed, sleeps = timed ? ends : 0;
-	s->enqueues = true;
+	c->enqueues = true;
 	const unsigned pick = lab_steer_choose(1 + ends, EARLY);
-	s->enqueues = pick == sleeps;
+	c->enqueues = pick == sleeps;
 	if (pick != sleeps) {
 		self->effects = effects; /* A loop that waits is back where it was. */
 		return pick == 0 ? -ETIMEDOUT : pick == wakes ? 0 : -EINTR;
@@ -1126,7 +1082,7 @@ int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, ui
 	e.update = update_enqueue;
 	e.operand = self->id + 1;
 	(void)steer_event(&e);
-	s->enqueues = false;
+	c->enqueues = false;
 	self->expected = expected;
 	self->futex = word;
 	self->expires = timed;

@@ -2,6 +2,7 @@
 #ifndef STRESS_STEER_H
 #define STRESS_STEER_H
 
+#include "graph.h"
 #include "location.h"
 
 struct lab_object;
@@ -14,6 +15,8 @@ struct lab_object;
 
 /* Called before the first run. */
 void lab_steer_reset(unsigned faults);
+/* Called before each run. Takes the next graph. Returns false if there is none. */
+bool lab_steer_begin(void);
 /* Whether the search begins anew, since it has learnt that some wait is no await. */
 bool lab_steer_again(void);
 /*
@@ -40,11 +43,12 @@ void lab_steer_lent(unsigned owner, uintptr_t address);
 /* The running thread's frames below the address end. */
 void lab_steer_return(uintptr_t end);
 
-lab_value lab_steer_load(struct lab_location *location, const struct lab_op *op);
-void lab_steer_store(struct lab_location *location, const struct lab_op *op, lab_value value);
-lab_value lab_steer_rmw(struct lab_location *location, const struct lab_op *op, lab_update *update, lab_value operand);
-bool lab_steer_cas(struct lab_location *location, const struct lab_op *op, int failure, lab_value *expected,
-                   lab_value desired, bool weak);
+/*
+ * The running thread does an atomic access. Of the event, the caller has set what the kind needs.
+ * `*value` gets the value that the access reads. Returns whether it writes.
+ */
+bool lab_steer_atomic(struct lab_location *location, const struct lab_op *op, struct lab_graph_event event,
+                      lab_value *value);
 void lab_steer_fence(int order);
 
 /*

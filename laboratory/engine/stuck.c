@@ -41,8 +41,7 @@ static void stuck_say(const struct lab_thread *t, char *text, size_t size)
 	if (o->kind == LAB_BARRIER)
 		snprintf(text, size, "%s waits at %s, where %u of %u have arrived", t->name, name, o->count, o->limit);
 	else if (o->owner != LAB_NOBODY)
-		snprintf(text, size, "%s waits for %s, which %s has held since %s", t->name, name,
-		         lab.threads[o->owner].name, lab_site_name(o->taken.pc));
+		snprintf(text, size, "%s waits for %s", t->name, lab_object_held(o));
 	else if (o->kind == LAB_RWLOCK)
 		snprintf(text, size, "%s waits for %s, which %u reader%s hold%s", t->name, name, o->count,
 		         o->count == 1 ? "" : "s", o->count == 1 ? "s" : "");

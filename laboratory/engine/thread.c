@@ -53,15 +53,6 @@ void lab_ready(struct lab_thread *thread)
 
 /* --- the choice of a thread --- */
 
-static lab_set soft_spinners(void)
-{
-	lab_set soft = 0;
-	LAB_EACH_OF (t, lab.spinning)
-		if (!t->hard)
-			soft |= lab_bit(t->id);
-	return soft;
-}
-
 static unsigned soonest(lab_set set)
 {
 	unsigned best = lab_lowest(set);
@@ -155,11 +146,7 @@ static bool is_starved(void)
  */
 static lab_set try_in_vain(void)
 {
-	lab_set in_vain = 0;
-	LAB_EACH_OF (t, lab.ready)
-		if (t->tries > TRIES && t->moves != lab.moves)
-			in_vain |= lab_bit(t->id);
-	return in_vain;
+	return LAB_THOSE(t, lab.ready, t->tries > TRIES && t->moves != lab.moves);
 }
 
 /*
@@ -168,11 +155,7 @@ static lab_set try_in_vain(void)
  */
 static lab_set long_asleep(void)
 {
-	lab_set over = 0;
-	LAB_EACH_OF (t, lab.dozing)
-		if (lab.steps - t->blocked_at > ASLEEP)
-			over |= lab_bit(t->id);
-	return over;
+	return LAB_THOSE(t, lab.dozing, lab.steps - t->blocked_at > ASLEEP);
 }
 
 /*
@@ -201,10 +184,7 @@ static bool ends_program(const struct lab_thread *t)
  */
 static lab_set without_exits(lab_set set)
 {
-	lab_set others = set;
-	LAB_EACH_OF (t, set & lab.dozing)
-		if (ends_program(t))
-			others &= ~lab_bit(t->id);
+	const lab_set others = set & ~LAB_THOSE(t, set & lab.dozing, ends_program(t));
 	return others ? others : set;
 }
 
@@ -218,9 +198,7 @@ static struct lab_thread *next_thread(void)
 			time_out(first);
 		return first;
 	}
-	lab_set set = lab.ready;
-	if (lab.spinning)
-		set |= soft_spinners();
+	lab_set set = lab.ready | LAB_THOSE(t, lab.spinning, !t->hard);
 	const lab_set waits = lab.timed & ~lab.dozing;
 	if (waits && (set == 0 || lab_may_fault(LAB_FAULT_TIMEOUT)))
 		set |= waits;
@@ -696,6 +674,8 @@ struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void
 	struct lab_thread *t = &lab.threads[id];
 	memset((char *)t + sizeof t->flow, 0, offsetof(struct lab_thread, view) - sizeof t->flow);
 	lab_view_clear(&t->view);
+	lab_view_clear(&t->acquired);
+	lab_view_clear(&t->released);
 	/* The view of each thread needs a place for the new thread. */
 	LAB_EACH_THREAD (each)
 		lab_view_widen(&each->view, lab.n_threads);

@@ -18,14 +18,18 @@ enum { ENDLESS = 60 }; /* how many steps of a livelock are shown */
 /* the longest round of a loop, and how often it must repeat */
 enum { LONGEST_ROUND = 24, ROUNDS = 4 };
 
+void lab_event_value(struct lab_event *event)
+{
+	event->valued = (event->op.size & (event->op.size - 1)) == 0;
+	if (event->valued)
+		event->value = lab_peek(event->op.address, event->op.size);
+}
+
 void lab_event_settle(void)
 {
-	struct lab_event *event = lab.unsettled ? &lab.events[lab.unsettled - 1] : NULL;
+	if (lab.unsettled)
+		lab_event_value(&lab.events[lab.unsettled - 1]);
 	lab.unsettled = 0;
-	if (!event || (event->op.size & (event->op.size - 1)) != 0)
-		return;
-	event->value = lab_peek(event->op.address, event->op.size);
-	event->valued = true;
 }
 
 /*
@@ -54,14 +58,20 @@ struct lab_event *lab_event(struct lab_op op)
 	return event;
 }
 
-uintptr_t lab_place_then(unsigned thread, uintptr_t pc, uintptr_t address)
+struct lab_event *lab_event_then(unsigned thread, uintptr_t pc, uintptr_t address)
 {
 	for (size_t i = lab.n_events; i-- > 0;) {
-		const struct lab_event *e = &lab.events[i];
+		struct lab_event *e = &lab.events[i];
 		if (e->thread == thread && e->op.pc == pc && e->op.address >> 3 == address >> 3)
-			return e->place;
+			return e;
 	}
-	return pc;
+	return NULL;
+}
+
+uintptr_t lab_place_then(unsigned thread, uintptr_t pc, uintptr_t address)
+{
+	const struct lab_event *e = lab_event_then(thread, pc, address);
+	return e ? e->place : pc;
 }
 
 void lab_hash(uint64_t value)
@@ -638,7 +648,7 @@ void lab_trace(struct lab_result *result)
 	}
 	if (more.what)
 		steps[n++] = more;
-	result->n_waiting = more.what ? 0 : lab_edge_waits(shown, n, steps);
+	result->n_waiting = lab_edge_waits(shown, n, steps);
 	if (n > 0 && result->n_waiting == 0 && fails_at_last(lab.verdict))
 		steps[n - 1].failing = true;
 	if (n > 0 && lab.verdict == LAB_USE_AFTER_FREE)

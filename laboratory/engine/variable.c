@@ -63,6 +63,18 @@ uint64_t lab_size_of(Dwarf_Die *of)
 	return size;
 }
 
+bool lab_is_field(Dwarf_Die *member, uint64_t *offset, const char **name)
+{
+	const int tag = dwarf_tag(member);
+	Dwarf_Attribute attribute;
+	Dwarf_Word from = 0;
+	if (dwarf_attr(member, DW_AT_data_member_location, &attribute))
+		(void)dwarf_formudata(&attribute, &from);
+	*offset = from;
+	*name = tag == DW_TAG_member ? dwarf_diename(member) : NULL;
+	return tag == DW_TAG_member || tag == DW_TAG_inheritance;
+}
+
 /* Returns how many bytes an element of the array has; 0: `of` has another type. */
 static uint64_t variable_element_size(Dwarf_Die *of)
 {
@@ -75,19 +87,16 @@ static bool variable_enter_field(Dwarf_Die *type, uint64_t *offset, char *text, 
 {
 	Dwarf_Die member;
 	LAB_EACH_CHILD (member, type) {
-		Dwarf_Attribute attribute;
-		Dwarf_Word from = 0;
-		const bool base = dwarf_tag(&member) == DW_TAG_inheritance;
-		if (dwarf_tag(&member) != DW_TAG_member && !base)
+		uint64_t from;
+		const char *name;
+		if (!lab_is_field(&member, &from, &name))
 			continue;
-		if (dwarf_attr(&member, DW_AT_data_member_location, &attribute))
-			(void)dwarf_formudata(&attribute, &from);
 		const uint64_t width = lab_size_of(&member);
 		const bool flexible = width == 0 && variable_element_size(&member) > 0;
 		if (*offset < from || (!flexible && *offset >= from + width))
 			continue;
-		if (!base && dwarf_diename(&member))
-			variable_append(text, size, ".%s", dwarf_diename(&member));
+		if (name)
+			variable_append(text, size, ".%s", name);
 		*offset -= from;
 		return lab_type_of(&member, type);
 	}
@@ -217,6 +226,11 @@ bool lab_variable_name(Dwfl_Module *module, uintptr_t address, bool local, char 
 	return lab_variables(module, local, variable_say, &(struct variable_named){address, text, size});
 }
 
+bool lab_is_local(Dwarf_Die *die)
+{
+	return dwarf_tag(die) == DW_TAG_variable || dwarf_tag(die) == DW_TAG_formal_parameter;
+}
+
 bool lab_variable_is_static(Dwarf_Die *variable)
 {
 	uint64_t place;
@@ -244,9 +258,8 @@ bool lab_field_name(Dwfl_Module *module, const char *structure, uint64_t offset,
 		snprintf(latest, sizeof latest, "%s", structure);
 		found = lab_structure(module, structure, &type);
 	}
-	Dwarf_Die part = type;
 	if (found)
-		variable_parts(&part, true, offset, parts, sizeof parts);
+		lab_type_parts(&type, offset, parts, sizeof parts);
 	if (!found || parts[0] != '.')
 		return false;
 	snprintf(text, size, "s->%s", parts + 1);

@@ -46,6 +46,11 @@ bool lab_structure(Dwfl_Module *module, const char *name, Dwarf_Die *type);
  * Returns false if `of` has no type, or an opaque type such as pthread_mutex_t.
  */
 bool lab_type_of(Dwarf_Die *of, Dwarf_Die *type);
+/*
+ * Whether the entry is a field of a structure, or a base class. A base, and a field without a name,
+ * have the name NULL.
+ */
+bool lab_is_field(Dwarf_Die *member, uint64_t *offset, const char **name);
 /* Appends the path to the smallest part of a type at `offset`: ".jobs[1].next". */
 void lab_type_parts(Dwarf_Die *type, uint64_t offset, char *text, size_t size);
 /*
@@ -53,6 +58,7 @@ void lab_type_parts(Dwarf_Die *type, uint64_t offset, char *text, size_t size);
  * points to has; 0: unknown.
  */
 uint64_t lab_size_of(Dwarf_Die *of);
+bool lab_is_local(Dwarf_Die *die); /* a variable of a function, or one of its parameters */
 bool lab_variable_is_static(Dwarf_Die *variable);
 
 /*
