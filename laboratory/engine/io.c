@@ -353,11 +353,21 @@ static void io_touch(const struct iovec *v, size_t size, bool write, uintptr_t p
 			lab_plain((uintptr_t)v->iov_base, v->iov_len < size ? v->iov_len : size, write, pc);
 }
 
-static char *io_byte(const struct iovec *v, size_t i)
+/*
+ * Copies `n` bytes between the ring of the channel, from the byte `from`, and the vector, from the
+ * byte `at`.
+ */
+static void io_copy(struct lab_channel *c, size_t from, const struct iovec *v, size_t at, size_t n, bool writes)
 {
-	for (; i >= v->iov_len; v++)
-		i -= v->iov_len;
-	return (char *)v->iov_base + i;
+	for (size_t part; n > 0; from += part, at += part, n -= part) {
+		for (; at >= v->iov_len; v++)
+			at -= v->iov_len;
+		char *ring = c->bytes + from % LAB_IO_ROOM, *own = (char *)v->iov_base + at;
+		const size_t left = (size_t)(c->bytes + LAB_IO_ROOM - ring), more = v->iov_len - at;
+		part = n < more ? n : more;
+		part = part < left ? part : left;
+		memcpy(writes ? ring : own, writes ? own : ring, part);
+	}
 }
 
 int lab_io_take_error(struct lab_channel *c)
@@ -390,9 +400,9 @@ static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, in
 		n = counts ? sizeof value : value < size - done ? value : size - done;
 		const bool drops = flags & MSG_TRUNC; /* The bytes of a TCP connection are dropped (tcp(7)). */
 		io_touch(v, drops ? 0 : done + n, true, pc);
-		for (size_t i = 0; i < n && !drops; i++)
-			*io_byte(v, done + i) =
-			    counts ? ((const char *)&value)[i] : c->bytes[(c->begin + i) % LAB_IO_ROOM];
+		if (counts) /* its bytes are in no ring */
+			memcpy(c->bytes, &value, sizeof value);
+		io_copy(c, counts ? 0 : c->begin, v, done, drops ? 0 : n, false);
 		done += n;
 		if (flags & MSG_PEEK)
 			break;
@@ -440,8 +450,10 @@ static ssize_t io_put(struct lab_file *f, const struct iovec *v, size_t size, in
 	struct lab_channel *c = f->out;
 	const bool counts = f->kind == LAB_IO_EVENT;
 	uint64_t value = 0;
-	for (size_t i = 0; counts && i < sizeof value; i++)
-		((char *)&value)[i] = *io_byte(v, i);
+	if (counts) {
+		io_copy(c, 0, v, 0, sizeof value, true);
+		memcpy(&value, c->bytes, sizeof value);
+	}
 	if (value == UINT64_MAX)
 		return lab_error(EINVAL);
 	const size_t least = counts ? value : f->kind == LAB_IO_PIPE && size <= PIPE_BUF ? size : 1;
@@ -458,8 +470,7 @@ static ssize_t io_put(struct lab_file *f, const struct iovec *v, size_t size, in
 			n = 1;
 			c->room = deadline == 0 ? c->count + 1 : c->room;
 		}
-		for (size_t i = 0; i < n && !counts; i++)
-			c->bytes[(c->begin + c->count + i) % LAB_IO_ROOM] = *io_byte(v, done + i);
+		io_copy(c, c->begin + c->count, v, done, counts ? 0 : n, true);
 		/* Linux has 16 pages for a pipe, and memory for 278 short messages of a local socket. */
 		c->writes = c->count > 0 ? c->writes + 1 : 1;
 		if (f->kind == LAB_IO_PIPE ? c->count > 0 && c->count + n > LAB_IO_ROOM / 2
