@@ -381,6 +381,7 @@ struct page {
 enum { FIRST = 16, PROTECTED = 16384 }; /* at most so many parts differ in their protection */
 static struct page *pages;              /* first those that are compared, then the protected ones */
 static size_t n_pages, n_compared, room_pages;
+static uint8_t *copies; /* of all pages, one after another */
 static uint64_t resets;
 
 static void add_pages(uintptr_t at, uintptr_t end)
@@ -440,7 +441,7 @@ static void take_snapshot(void)
 			add_pages(page_of(from), at + s->p_memsz);
 	}
 	add_pages(LAB_EARLY, LAB_EARLY + lab_early_used);
-	uint8_t *const copies = make((n_pages + 1) * PAGE);
+	copies = make((n_pages + 1) * PAGE);
 	for (size_t i = 0; i < n_pages; i++) {
 		pages[i].copy = copies + i * PAGE;
 		(void)copy_page(pages[i].copy, pages[i].memory);
