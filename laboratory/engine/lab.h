@@ -385,10 +385,18 @@ const char *lab_inlined(uintptr_t pc);
  */
 const char *lab_module_of(uintptr_t pc, uintptr_t *offset);
 
+struct lab_litmus {
+	char name[128];
+	char problem[160]; /* what is wrong; "": the program is as its verdicts say */
+	unsigned verdicts, line;
+};
+
 /*
- * Reads litmus programs, and prints what LAB_GRAPH or LAB_DFS finds. laboratory/litmus/README.md
- * has the format. Returns the exit status.
+ * Reads the next litmus program, and runs it with LAB_GRAPH or LAB_DFS. laboratory/litmus/README.md
+ * has the format. What it finds is printed on `out`, unless that is NULL. `found` is all zeroes
+ * before the first program. Returns 1, or 0 if there is no further program, or -1 if a line is not
+ * understood, which is the problem then.
  */
-int lab_litmus(FILE *in, FILE *out, enum lab_strategy strategy);
+int lab_litmus(struct lab_litmus *found, FILE *in, FILE *out, enum lab_strategy strategy);
 
 #endif

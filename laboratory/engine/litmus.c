@@ -5,10 +5,11 @@
  * its outcomes are printed.
  */
 #include "model.h"
-#include <ctype.h>
+#include <fnmatch.h>
 #include <inttypes.h>
 
 enum { THREADS = 4, OPS = 8, LOCATIONS = 4, MOST_OUTCOMES = 1 << 17, VALUES = THREADS * OPS + LOCATIONS };
+enum { LINE = 512, VERDICTS = 16 };
 
 struct instruction {
 	char kind; /* as in the text: W R X A C F */
@@ -17,8 +18,8 @@ struct instruction {
 };
 
 struct program {
-	char name[128];
 	unsigned n_threads, n[THREADS];
+	char verdicts[VERDICTS][LINE]; /* the lines with a verdict */
 	struct instruction code[THREADS][OPS];
 	bool named[LOCATIONS];
 };
@@ -182,21 +183,46 @@ static bool parse_thread(char *line)
 	return true;
 }
 
-/* --- running --- */
-
-static void print_outcome(FILE *out, const uint8_t *values)
+/* Takes the end of a line away: a comment, and spaces. */
+static void chop(char *line)
 {
-	for (unsigned i = 0; i < n_values; i++)
-		fprintf(out, "%s%s%u", i > 0 ? " " : "", i == n_reads ? "| " : "", values[i]);
-	fprintf(out, n_values == n_reads ? " |\n" : "\n");
+	line[strcspn(line, "#\r\n")] = '\0';
+	for (size_t n = strlen(line); n > 0 && line[n - 1] == ' '; n--)
+		line[n - 1] = '\0';
 }
 
-static void run_program(FILE *out, enum lab_strategy strategy)
+/* --- running --- */
+
+static void tell_outcome(const uint8_t *values, char text[LINE])
+{
+	size_t used = 0;
+	for (unsigned i = 0; i < n_values; i++)
+		used += (size_t)snprintf(text + used, LINE - used, "%s%s%u", i > 0 ? " " : "", i == n_reads ? "| " : "",
+		                         values[i]);
+	snprintf(text + used, LINE - used, n_values == n_reads ? " |" : "");
+}
+
+/*
+ * Whether an outcome fits the pattern, as "1 0 | 2" fits "1 * | 2". Both have as many numbers, so a
+ * star is one number.
+ */
+static bool is_seen(const char *pattern)
+{
+	char text[LINE];
+	for (unsigned i = 0; i < n_outcomes; i++) {
+		tell_outcome(outcomes[i], text);
+		if (fnmatch(pattern, text, 0) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void run_program(struct lab_litmus *found, FILE *out, enum lab_strategy strategy)
 {
 	static const struct fl_stress_function threads[THREADS] = {
 	    {"a", thread0}, {"b", thread1}, {"c", thread2}, {"d", thread3}};
 	struct fl_stress_test *test = &(struct fl_stress_test){
-	    .name = program.name,
+	    .name = found->name,
 	    .state_size = sizeof(struct machine),
 	    .outcome = {"outcome", outcome},
 	};
@@ -210,30 +236,55 @@ static void run_program(FILE *out, enum lab_strategy strategy)
 	memset(table, 0, sizeof table);
 	const struct lab_result *result = lab_model_run(&wrapped, &config, NULL, NULL);
 	bool all = result->exhausted && n_outcomes < MOST_OUTCOMES / 2;
-	fprintf(out, "P %s executions=%" PRIu64 " exhausted=%d proved=%d%s%s\n", program.name, result->executions, all,
+	snprintf(found->problem, sizeof found->problem, "%s",
+	         result->verdict != LAB_PASSED ? result->message
+	         : all                         ? ""
+	                                       : "not exhausted");
+	for (unsigned i = 0; i < found->verdicts; i++) {
+		const char *verdict = program.verdicts[i], *pattern = strchr(verdict, ' ') + 1;
+		bool wants = verdict[0] == 'a';
+		if (!found->problem[0] && is_seen(pattern) != wants)
+			snprintf(found->problem, sizeof found->problem, "%s %.80s", wants ? "never saw" : "saw",
+			         pattern);
+	}
+	if (!out)
+		return;
+	fprintf(out, "P %s executions=%" PRIu64 " exhausted=%d proved=%d%s%s\n", found->name, result->executions, all,
 	        all && result->proved, result->verdict == LAB_PASSED ? "" : " error=", result->message);
-	for (unsigned i = 0; i < n_outcomes; i++)
-		print_outcome(out, outcomes[i]);
+	for (unsigned i = 0; i < n_outcomes; i++) {
+		char text[LINE];
+		tell_outcome(outcomes[i], text);
+		fprintf(out, "%s\n", text);
+	}
 	fprintf(out, "E\n");
 	fflush(out);
 }
 
-int lab_litmus(FILE *in, FILE *out, enum lab_strategy strategy)
+int lab_litmus(struct lab_litmus *found, FILE *in, FILE *out, enum lab_strategy strategy)
 {
-	char line[512];
-	for (unsigned number = 1; fgets(line, sizeof line, in); number++) {
-		line[strcspn(line, "#\n")] = '\0';
-		if (line[0] == 'P' && line[1] == ' ') {
+	char line[LINE];
+	bool understood = true;
+	while (understood && fgets(line, sizeof line, in)) {
+		found->line++;
+		chop(line);
+		if (strncmp(line, "P ", 2) == 0) {
 			program = (struct program){.n_threads = 0};
-			snprintf(program.name, sizeof program.name, "%.127s", line + 2);
+			*found = (struct lab_litmus){.line = found->line};
+			snprintf(found->name, sizeof found->name, "%.127s", line + 2);
 		} else if (line[0] == 'T' && (line[1] == ' ' || line[1] == '\0')) {
-			if (!parse_thread(line + 1)) {
-				fprintf(stderr, "fairlead-stress: litmus: line %u is not understood\n", number);
-				return 2;
-			}
-		} else if (line[0] == 'E' && (line[1] == '\0' || isspace((unsigned char)line[1]))) {
-			run_program(out, strategy);
+			understood = parse_thread(line + 1);
+		} else if (strncmp(line, "allowed ", 8) == 0 || strncmp(line, "forbidden ", 10) == 0) {
+			/* "allowed-" marks the blind spot, which is not checked */
+			understood = found->verdicts < VERDICTS;
+			if (understood)
+				memcpy(program.verdicts[found->verdicts++], line, sizeof line);
+		} else if (strcmp(line, "E") == 0) {
+			run_program(found, out, strategy);
+			return 1;
 		}
 	}
-	return 0;
+	if (understood)
+		return 0;
+	snprintf(found->problem, sizeof found->problem, "line %u is not understood", found->line);
+	return -1;
 }

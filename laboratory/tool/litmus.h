@@ -5,9 +5,8 @@
 #include "tool.h"
 
 struct litmus {
-	char name[128], file[64];
-	char problem[160]; /* what is wrong; "": the program is as its file says */
-	unsigned verdicts;
+	struct lab_litmus found;
+	char file[64];
 };
 
 struct litmus_list {

@@ -116,10 +116,11 @@ static void print_litmus(struct self_test *self)
 	unsigned wrong = 0, verdicts = 0;
 	for (size_t i = 0; i < self->litmus.n; i++) {
 		const struct litmus *l = &self->litmus.programs[i];
-		verdicts += l->verdicts;
-		wrong += l->problem[0] != '\0';
-		if (!self->options->json_only && (l->problem[0] || self->options->verbose))
-			printf("%-10s %-28s %-28s %s\n", l->problem[0] ? "FAILED" : "ok", l->name, l->file, l->problem);
+		verdicts += l->found.verdicts;
+		wrong += l->found.problem[0] != '\0';
+		if (!self->options->json_only && (l->found.problem[0] || self->options->verbose))
+			printf("%-10s %-28s %-28s %s\n", l->found.problem[0] ? "FAILED" : "ok", l->found.name, l->file,
+			       l->found.problem);
 	}
 	self->failed += wrong;
 	if (!self->options->json_only)
@@ -160,8 +161,8 @@ static void print_json(FILE *to, const void *results)
 	for (size_t i = 0; i < self->litmus.n; i++) {
 		const struct litmus *l = &self->litmus.programs[i];
 		fputs(i ? ",\n" : "\n", to);
-		emit_json(to, "{\"name\":%s,\"file\":%s,\"verdicts\":%u,\"problem\":%s}", l->name, l->file, l->verdicts,
-		          l->problem);
+		emit_json(to, "{\"name\":%s,\"file\":%s,\"verdicts\":%u,\"problem\":%s}", l->found.name, l->file,
+		          l->found.verdicts, l->found.problem);
 	}
 	fputs("],\n\"planted\":[", to);
 	for (size_t i = 0; i < self->n_planted; i++) {

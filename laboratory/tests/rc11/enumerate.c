@@ -158,8 +158,21 @@ static void each_candidate(const program *p, bool unpruned, void (*visit)(execut
 	}
 }
 
+marked_outcome *outcomes_find(const outcome_set *set, const outcome *values)
+{
+	for (int i = 0; i < set->count; i++)
+		if (!memcmp(&set->list[i].values, values, sizeof *values))
+			return &set->list[i];
+	return NULL;
+}
+
 void outcomes_add(outcome_set *set, const outcome *values, bool prompt)
 {
+	marked_outcome *known = outcomes_find(set, values);
+	if (known) {
+		known->prompt |= prompt;
+		return;
+	}
 	if (set->count == set->room) {
 		set->room = set->room ? 2 * set->room : 64;
 		set->list = realloc(set->list, (size_t)set->room * sizeof *set->list);
@@ -167,14 +180,6 @@ void outcomes_add(outcome_set *set, const outcome *values, bool prompt)
 			abort();
 	}
 	set->list[set->count++] = (marked_outcome){*values, prompt};
-}
-
-marked_outcome *outcomes_find(const outcome_set *set, const outcome *values)
-{
-	for (int i = 0; i < set->count; i++)
-		if (!memcmp(&set->list[i].values, values, sizeof *values))
-			return &set->list[i];
-	return NULL;
 }
 
 static int compare_outcomes(const void *one, const void *other)
@@ -202,17 +207,12 @@ static void collect(execution *x, void *context)
 {
 	outcome_set *set = context;
 	outcome values = execution_outcome(x);
-	marked_outcome *known = outcomes_find(set, &values);
 	rc11_derive(x);
 	if (!rc11_consistent(x))
 		return;
 	set->executions++;
 	set->races += rc11_races(x);
-	bool prompt = rc11_prompt(x);
-	if (!known)
-		outcomes_add(set, &values, prompt);
-	else if (prompt)
-		known->prompt = true;
+	outcomes_add(set, &values, rc11_prompt(x));
 }
 
 outcome_set outcomes_of(const program *p, bool unpruned)

@@ -26,7 +26,8 @@ typedef struct {
 outcome_set outcomes_of(const program *p, bool unpruned);
 
 /*
- * For other producers of outcomes: adds to a set. Added outcomes are neither sorted nor searched.
+ * For other producers of outcomes: adds one to a set, unless it is there already. It is prompt if any
+ * of its executions is. The set is not sorted then.
  */
 void outcomes_add(outcome_set *set, const outcome *values, bool prompt);
 marked_outcome *outcomes_find(const outcome_set *set, const outcome *values);

@@ -7,7 +7,6 @@
 
 static const char usage[] =
     "usage: rc11 enumerate [FILE...]       the outcomes of each program\n"
-    "       rc11 answer [FILE...]          the same, as an engine writes them\n"
     "       rc11 verify FILE...            checks the verdicts of litmus tests\n"
     "       rc11 selftest [FILE...]        the enumerator against interleavings and itself\n"
     "\n"
@@ -49,20 +48,13 @@ static void each_program(litmus_text from, int (*visit)(const char *file, const 
 	fclose(from.file);
 }
 
-static bool answers; /* outcomes are printed in the form in which an engine writes them */
-
 static int print_outcomes(const char *file, const program *p)
 {
 	(void)file;
 	outcome_set outcomes = outcomes_of(p, false);
-	printf("P %s executions=%d", p->name, outcomes.executions);
-	if (answers)
-		puts(" exhausted=1 proved=1");
-	else
-		printf(" races=%d\n", outcomes.races);
+	printf("P %s executions=%d races=%d\n", p->name, outcomes.executions, outcomes.races);
 	for (int i = 0; i < outcomes.count; i++) {
-		if (!answers)
-			fputs(outcomes.list[i].prompt ? "+ " : "- ", stdout);
+		fputs(outcomes.list[i].prompt ? "+ " : "- ", stdout);
 		outcome_print(stdout, p, &outcomes.list[i].values);
 		putchar('\n');
 	}
@@ -77,8 +69,7 @@ int main(int argc, char **argv)
 	argv += parse(argc, argv);
 	const char *command = *argv ? *argv++ : "";
 	bool verifies = !strcmp(command, "verify"), tests = !strcmp(command, "selftest");
-	answers = !strcmp(command, "answer");
-	if (!verifies && !tests && !answers && strcmp(command, "enumerate") != 0)
+	if (!verifies && !tests && strcmp(command, "enumerate") != 0)
 		bad_usage("which command?");
 	int (*visit)(const char *, const program *) = verifies ? verify_program
 	                                              : tests  ? selftest_program

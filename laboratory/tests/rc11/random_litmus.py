@@ -4,9 +4,9 @@
     python3 laboratory/tests/rc11/random_litmus.py RC11 ENGINE [SEED [COUNT [PERCENT]]]
 
 ENGINE is a shell command that reads programs from its standard input and writes their outcomes, as
-`rc11 answer` does. It must show no outcome that RC11 forbids. If it says that a program is proved,
-it must show all outcomes that RC11 allows. For another short program, it must show those of prompt
-executions. It must prove PERCENT of the programs.
+`fairlead-stress --litmus -` does. It must show no outcome that RC11 forbids. If it says that a
+program is proved, it must show all outcomes that RC11 allows. For another short program, it must
+show those of prompt executions. It must prove PERCENT of the programs.
 """
 import collections
 import random

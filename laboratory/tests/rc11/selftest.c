@@ -60,7 +60,7 @@ static void interleave(machine *m)
 		*m = before;
 	}
 	outcome o = outcome_reached(m);
-	if (ended && !outcomes_find(&m->outcomes, &o))
+	if (ended)
 		outcomes_add(&m->outcomes, &o, true);
 }
 
