@@ -51,9 +51,8 @@ struct seen {
 
 struct search {
 	const struct fl_lin_spec *spec;
-	const struct lin_call *calls[LIN_CALLS];
-	uint64_t before[LIN_CALLS], returned;
-	unsigned n;
+	struct lin_history part; /* the calls; a pending call comes before no other call */
+	uint64_t returned;
 	uint8_t *stack; /* the state at each depth */
 	bool full;      /* the limit of states was reached */
 	/* These two are for lin_states(). */
@@ -157,13 +156,13 @@ static uint32_t look_at(const struct fl_lin_spec *spec, uint64_t done, const voi
 
 static bool may_come(const struct search *s, unsigned i, uint64_t done)
 {
-	return !(done & LIN_BIT(i)) && (int)i != s->absent && (s->before[i] & ~done) == 0;
+	return !(done & LIN_BIT(i)) && (int)i != s->absent && (s->part.calls[i].before & ~done) == 0;
 }
 
 /* Whether the call that is left out might come here. */
 static bool has_place(const struct search *s, uint64_t done)
 {
-	return (s->before[s->absent] & ~done) == 0 && (s->after & done) == 0;
+	return (s->part.calls[s->absent].before & ~done) == 0 && (s->after & done) == 0;
 }
 
 /*
@@ -179,11 +178,11 @@ static bool explain(struct search *s, unsigned depth, uint64_t done)
 	if (!fresh)
 		return look > 0 && seen.looks[look - 1].can;
 	bool can = (s->returned & ~done) == 0;
-	for (unsigned i = 0; i < s->n && !(can && !s->place) && !s->full; i++) {
+	for (unsigned i = 0; i < s->part.n && !(can && !s->place) && !s->full; i++) {
 		if (!may_come(s, i, done))
 			continue;
 		memcpy(next, state, s->spec->size);
-		if (s->spec->apply(next, &s->calls[i]->call) && explain(s, depth + 1, done | LIN_BIT(i)))
+		if (s->spec->apply(next, &s->part.calls[i].call) && explain(s, depth + 1, done | LIN_BIT(i)))
 			can = true;
 	}
 	if (can && s->place && has_place(s, done))
@@ -217,23 +216,30 @@ static uint64_t renumbered(uint64_t calls, const uint8_t *number)
 }
 
 /* Copies the calls that have a bit in `wanted`, and gives them new numbers. */
-static void take(struct search *s, const struct lin_history *h, uint64_t wanted)
+static void keep_those(const struct lin_history *h, uint64_t wanted, struct lin_history *to)
 {
 	uint8_t number[LIN_CALLS] = {0};
-	s->n = 0;
-	s->returned = 0;
-	s->absent = -1;
-	s->place = NULL;
-	s->full = false;
+	to->n = 0;
 	LIN_EACH (i, h) {
 		if (!(wanted & LIN_BIT(i)))
 			continue;
-		number[i] = (uint8_t)s->n;
-		s->returned |= h->calls[i].call.returned ? LIN_BIT(s->n) : 0;
-		s->calls[s->n++] = &h->calls[i];
+		number[i] = (uint8_t)to->n;
+		to->calls[to->n++] = h->calls[i];
 	}
-	for (unsigned i = 0; i < s->n; i++) /* a pending call comes before no other call */
-		s->before[i] = renumbered(s->calls[i]->before & wanted, number) & s->returned;
+	LIN_EACH (i, to)
+		to->calls[i].before = renumbered(to->calls[i].before & wanted, number);
+}
+
+static void take(struct search *s, const struct lin_history *h, uint64_t wanted)
+{
+	keep_those(h, wanted, &s->part);
+	s->returned = 0;
+	s->absent = -1;
+	s->full = false;
+	LIN_EACH (i, &s->part)
+		s->returned |= s->part.calls[i].call.returned ? LIN_BIT(i) : 0;
+	LIN_EACH (i, &s->part)
+		s->part.calls[i].before &= s->returned;
 }
 
 static uint64_t all_of(const struct lin_history *h)
@@ -282,20 +288,6 @@ static bool is_refused(const struct lin_call *c)
 {
 	int64_t r = c->call.result;
 	return c->call.returned && (r == -EAGAIN || r == -EBUSY || r == -ETIMEDOUT);
-}
-
-static void keep_those(const struct lin_history *h, uint64_t wanted, struct lin_history *to)
-{
-	uint8_t number[LIN_CALLS] = {0};
-	to->n = 0;
-	LIN_EACH (i, h) {
-		if (!(wanted & LIN_BIT(i)))
-			continue;
-		number[i] = (uint8_t)to->n;
-		to->calls[to->n++] = h->calls[i];
-	}
-	LIN_EACH (i, to)
-		to->calls[i].before = renumbered(to->calls[i].before & wanted, number);
 }
 
 enum lin_verdict lin_check_apart(const struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit,
@@ -357,21 +349,18 @@ unsigned lin_states(const struct lin_history *h, unsigned which, const struct fl
 	struct places places = {texts, size, 0, most};
 	if (!spec->text)
 		return 0;
-	take(&s, h, part_of(h, spec, all_of(h), which));
-	for (unsigned i = 0; i < s.n; i++)
-		if (s.calls[i] == &h->calls[which])
-			s.absent = (int)i;
-	if (s.absent < 0)
-		return 0;
+	const uint64_t part = part_of(h, spec, all_of(h), which);
+	take(&s, h, part);
+	s.absent = __builtin_popcountll(part & (LIN_BIT(which) - 1));
 	s.returned &= ~LIN_BIT(s.absent);
-	s.after = 0;
-	for (unsigned i = 0; i < s.n; i++) {
-		if (s.before[i] & LIN_BIT(s.absent))
+	LIN_EACH (i, &s.part) {
+		uint64_t *before = &s.part.calls[i].before;
+		if (*before & LIN_BIT(s.absent))
 			s.after |= LIN_BIT(i);
 		/*
 		 * The predecessors of the call precede these calls, too, since the order is closed.
 		 */
-		s.before[i] &= ~LIN_BIT(s.absent);
+		*before &= ~LIN_BIT(s.absent);
 	}
 	s.place = keep_place;
 	s.arg = &places;

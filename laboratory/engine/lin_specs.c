@@ -78,10 +78,17 @@ static bool has_result(const struct fl_lin_call *c, int64_t result)
 	return !c->returned || c->result == result;
 }
 
-/* Whether the call's result says that it had no effect, and may say so here. */
-static bool is_refused(const struct queue *q, const struct fl_lin_call *c, bool none)
+/*
+ * Whether the call's error, which says that it had no effect, may come here. Only a call of one item
+ * finds that there is no room or no item, or that the queue is closed.
+ */
+static bool is_refused(const struct queue *q, const struct fl_lin_call *c)
 {
+	const bool puts = c->kind == FL_LIN_PUT, gets = c->kind == FL_LIN_GET;
+	const bool none = puts ? space_of(q) <= 0 : gets && q->n == 0;
 	switch (c->result) {
+	case -EPIPE:
+		return q->closed && (puts || none);
 	case -EAGAIN:
 	case -ETIMEDOUT:
 		return none && !q->closed;
@@ -94,11 +101,7 @@ static bool is_refused(const struct queue *q, const struct fl_lin_call *c, bool 
 
 static bool put(struct queue *q, const struct fl_lin_call *c)
 {
-	if (c->returned && c->result == -EPIPE)
-		return q->closed;
-	if (c->returned && c->result < 0)
-		return is_refused(q, c, space_of(q) <= 0);
-	if (q->closed || space_of(q) <= 0 || (c->returned && c->result != 0))
+	if (q->closed || space_of(q) <= 0 || !has_result(c, 0))
 		return false;
 	append(q, c->arg);
 	return true;
@@ -116,8 +119,6 @@ static bool is_enough(const struct fl_lin_call *c, int64_t n, int64_t most)
 static bool put_many(struct queue *q, const struct fl_lin_call *c)
 {
 	int64_t asked = FL_LIN_KEY(c->arg) + 1, space = q->closed ? 0 : space_of(q), n = asked < space ? asked : space;
-	if (c->returned && c->result < 0)
-		return is_refused(q, c, false);
 	if (c->returned && !is_enough(c, c->result, n))
 		return false;
 	if (c->returned)
@@ -140,19 +141,13 @@ static int32_t take(struct queue *q, next_of *next)
 
 static bool get(struct queue *q, const struct fl_lin_call *c, next_of *next)
 {
-	if (c->returned && c->result == -EPIPE)
-		return q->closed && q->n == 0;
-	if (c->returned && c->result < 0)
-		return is_refused(q, c, q->n == 0);
-	return q->n > 0 && (take(q, next) == c->result || !c->returned);
+	return q->n > 0 && has_result(c, take(q, next));
 }
 
 static bool get_many(struct queue *q, const struct fl_lin_call *c, next_of *next)
 {
 	int64_t asked = FL_LIN_KEY(c->arg) + 1, items[5];
 	unsigned n = (unsigned)(asked < q->n ? asked : q->n);
-	if (c->returned && c->result < 0)
-		return is_refused(q, c, false);
 	if (c->returned) {
 		/* fl_lin_items() says how many items the result has */
 		const unsigned got = (unsigned)c->result & 15;
@@ -168,6 +163,8 @@ static bool get_many(struct queue *q, const struct fl_lin_call *c, next_of *next
 static bool queue_apply(struct queue *q, const struct fl_lin_call *c, next_of *next)
 {
 	uint32_t before = q->n;
+	if (c->returned && c->result < 0)
+		return is_refused(q, c);
 	switch (c->kind) {
 	case FL_LIN_PUT:
 		return put(q, c);

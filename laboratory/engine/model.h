@@ -598,7 +598,7 @@ bool lab_name_memory(uintptr_t address, char *text, size_t size);
 /* --- module.c --- */
 struct lab_module;
 bool lab_is_constructor(uintptr_t pc); /* code of a module that is being loaded */
-const struct lab_module *lab_module_at(uintptr_t address);
+struct lab_module *lab_module_at(uintptr_t address);
 void lab_globals_written(uintptr_t address, size_t size);
 bool lab_is_global(uintptr_t address);
 bool lab_is_module_code(uintptr_t pc);

@@ -101,8 +101,7 @@ static int visit_object(struct dl_phdr_info *info, size_t size, void *arg)
 	return 1;
 }
 
-/* Returns the module in which `address` lies. */
-static struct lab_module *module_at(uintptr_t address)
+struct lab_module *lab_module_at(uintptr_t address)
 {
 	for (struct lab_module *m = modules; m; m = m->next)
 		if (address >= m->begin && address < m->end)
@@ -116,14 +115,9 @@ static struct lab_module *module_at(uintptr_t address)
 	return search.found;
 }
 
-const struct lab_module *lab_module_at(uintptr_t address)
-{
-	return module_at(address);
-}
-
 const char *lab_module_of(uintptr_t pc, uintptr_t *offset)
 {
-	const struct lab_module *m = module_at(pc);
+	const struct lab_module *m = lab_module_at(pc);
 	if (!m)
 		return NULL;
 	*offset = pc - m->base;
@@ -132,7 +126,7 @@ const char *lab_module_of(uintptr_t pc, uintptr_t *offset)
 
 EXPORTED void lab_attach(const struct lab_door *door)
 {
-	struct lab_module *m = module_at((uintptr_t)door);
+	struct lab_module *m = lab_module_at((uintptr_t)door);
 	if (m && door->size == sizeof *door)
 		m->door = door;
 }
@@ -226,13 +220,14 @@ char *lab_load(const char *path)
 		                  : why);
 	}
 	void *start = dlsym(handle, "main");
-	struct lab_module *module = start ? module_at((uintptr_t)start) : NULL;
-	if (module && is_of(module, path) && lab_has_static_tls(handle))
+	struct lab_module *module = start ? lab_module_at((uintptr_t)start) : NULL;
+	if (!module || !is_of(module, path))
+		return NULL;
+	if (lab_has_static_tls(handle))
 		return strdup("it has thread-local variables of the TLS model initial-exec or local-exec, which all "
 		              "threads of the model would share: compile it with -ftls-model=global-dynamic, and "
 		              "without the attribute tls_model");
-	if (module && is_of(module, path))
-		add_program(path, handle, module, start);
+	add_program(path, handle, module, start);
 	return NULL;
 }
 
@@ -262,7 +257,7 @@ static void number_actors(struct fl_stress_function *actors)
 
 EXPORTED void fl_stress_register(struct fl_stress_test *test)
 {
-	struct lab_module *module = module_at((uintptr_t)test);
+	struct lab_module *module = lab_module_at((uintptr_t)test);
 	if (test->size != sizeof *test) {
 		fprintf(stderr,
 		        "fairlead-stress: %s: test %s was compiled with another version of <fairlead/stress.h>\n",
@@ -276,7 +271,7 @@ EXPORTED void fl_stress_register(struct fl_stress_test *test)
 EXPORTED void fl_stress_register_setup(const char *test, void (*setup)(void *state))
 {
 	struct setup *s = make(sizeof *s);
-	*s = (struct setup){test, setup, module_at((uintptr_t)test), setups};
+	*s = (struct setup){test, setup, lab_module_at((uintptr_t)test), setups};
 	setups = s;
 }
 

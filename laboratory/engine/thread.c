@@ -367,9 +367,15 @@ void lab_block_forever(void)
 
 /* --- spins --- */
 
+/*
+ * Loops over the index of each look or site that is kept, where the thread has had `n` of them, or
+ * more than LAB_LOOKS.
+ */
+#define EACH_LOOK(i, n) for (unsigned i = 0; i < (n) && i < LAB_LOOKS; i++)
+
 static struct lab_look *look_at(struct lab_thread *t, uintptr_t address)
 {
-	for (unsigned i = 0; i < t->n_looks && i < LAB_LOOKS; i++)
+	EACH_LOOK (i, t->n_looks)
 		if (t->looks[i].address == address)
 			return &t->looks[i];
 	return NULL;
@@ -378,7 +384,7 @@ static struct lab_look *look_at(struct lab_thread *t, uintptr_t address)
 /* Whether a store there, of any size, may change what the thread has read: it is to the same word. */
 static bool has_looked_near(const struct lab_thread *t, uintptr_t address)
 {
-	for (unsigned i = 0; i < t->n_looks && i < LAB_LOOKS; i++)
+	EACH_LOOK (i, t->n_looks)
 		if (t->looks[i].address >> 3 == address >> 3)
 			return true;
 	return t->n_looks > LAB_LOOKS || t->n_looks == 0;
@@ -439,7 +445,7 @@ void lab_moved_on(void)
 
 static bool has_site(const uintptr_t *sites, unsigned n, uintptr_t pc)
 {
-	for (unsigned i = 0; i < n && i < LAB_LOOKS; i++)
+	EACH_LOOK (i, n)
 		if (sites[i] == pc)
 			return true;
 	return n > LAB_LOOKS;
@@ -456,7 +462,7 @@ static void add_site(uintptr_t *sites, unsigned *n, uintptr_t pc)
 
 static bool has_changed(const struct lab_thread *t)
 {
-	for (unsigned i = 0; i < t->n_looks && i < LAB_LOOKS; i++)
+	EACH_LOOK (i, t->n_looks)
 		if (lab_newest_step(t->looks[i].address) != t->looks[i].step)
 			return true;
 	return false;
@@ -494,7 +500,7 @@ static void spin(uintptr_t pc)
 	}
 	if (!self->gave_up)
 		self->n_spun = 0;
-	for (unsigned i = 0; i < self->n_turn && i < LAB_LOOKS; i++)
+	EACH_LOOK (i, self->n_turn)
 		add_site(self->spun, &self->n_spun, self->turn[i]);
 	if (self->n_turn > LAB_LOOKS)
 		self->n_spun = LAB_LOOKS + 1;
@@ -522,7 +528,7 @@ void lab_relax(uintptr_t pc)
 	if (self->giving_up > 0 && --self->giving_up > 0)
 		return;
 	if (has_changed(self)) { /* the loop has seen no change yet, but there is one */
-		for (unsigned i = 0; i < self->n_looks && i < LAB_LOOKS; i++) {
+		EACH_LOOK (i, self->n_looks) {
 			lab_location_tired(self->looks[i].address, self->looks[i].step);
 			lab_order_after(lab_newest_step(self->looks[i].address));
 		}
