@@ -131,10 +131,10 @@ static struct values *once_values(unsigned thread)
 	if (v->generation == lab.generation)
 		return v;
 	real = real ? real : REAL(pthread_getspecific);
-	memset(v->of, 0, once_keys_made() * sizeof v->of[0]);
-	memset(v->used, 0, once_keys_made() * sizeof v->used[0]);
-	for (unsigned i = 0; thread == 0 && i < n_early; i++)
-		v->of[i] = once_key_is_early(i) ? real(i) : NULL;
+	for (unsigned i = 0; i < once_keys_made(); i++) {
+		v->of[i] = thread == 0 && once_key_is_early(i) ? real(i) : NULL;
+		v->used[i] = 0;
+	}
 	v->n_destructors = 0;
 	v->generation = lab.generation;
 	return v;

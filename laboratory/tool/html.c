@@ -230,8 +230,9 @@ static void trace(FILE *to, const struct lab_result *r)
 	                    0};
 	for (unsigned i = 0; i < d.n; i++) {
 		const struct lab_step *s = &r->trace[i];
-		d.used[s->thread < r->n_threads ? s->thread : r->n_threads] = true;
-		d.told[i] = d.told[i] || s->failing || s->stale || s->fault || s->killed || s->edge != LAB_NO_EDGE;
+		if (s->thread < r->n_threads)
+			d.used[s->thread] = true;
+		d.told[i] |= s->failing || s->stale || s->fault || s->killed || s->edge != LAB_NO_EDGE;
 		if (s->edge != LAB_NO_EDGE)
 			d.told[s->from] = true;
 	}
