@@ -17,7 +17,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { NODES = LAB_SHARED_NODES, STREAMS = 64 };
 /* A file of this execution. It lives on while it is open, also if its name is gone. */
 struct lab_node {
 	struct stat is; /* st_mode is 0 as long as there is no file of the name */
@@ -31,13 +30,13 @@ static struct name {
 	char *kept;            /* its contents */
 	struct lab_node *node; /* the file that has the name */
 	uint32_t generation;
-} names[NODES];
+} names[LAB_SHARED_NODES];
 
-static FILE *streams[STREAMS]; /* the open stream of each descriptor, or NULL */
+static FILE *streams[LAB_IO_NUMBERS]; /* the open stream of each descriptor, or NULL */
 static struct closed {
 	const FILE *stream;
 	struct lab_place at;
-} closed[STREAMS]; /* the stream of each descriptor that was closed last in this execution */
+} closed[LAB_IO_NUMBERS]; /* the stream of each descriptor that was closed last in this execution */
 
 void lab_io_file_reset(void)
 {
@@ -79,13 +78,13 @@ static struct name *file_name(const char *path, uintptr_t pc)
 	if (!realpath(path, whole) && access(dirname(strdupa(path)), F_OK) != 0)
 		return NULL;
 	unsigned i = 0;
-	for (; i < NODES && names[i].path && strcmp(names[i].path, whole) != 0; i++)
+	for (; i < LAB_SHARED_NODES && names[i].path && strcmp(names[i].path, whole) != 0; i++)
 		;
 	struct name *n = &names[i];
-	if (i < NODES && !n->path && file_read(n, whole))
+	if (i < LAB_SHARED_NODES && !n->path && file_read(n, whole))
 		n->path = strdup(whole);
-	if (i == NODES || !n->path)
-		lab_unmodelled(pc, "opens %s: the model has %d regular files", path, NODES);
+	if (i == LAB_SHARED_NODES || !n->path)
+		lab_unmodelled(pc, "opens %s: the model has %d regular files", path, LAB_SHARED_NODES);
 	if (n->generation != lab.generation) {
 		n->generation = lab.generation;
 		file_new(n, &n->real);

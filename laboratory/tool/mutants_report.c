@@ -153,7 +153,7 @@ static void print_json(FILE *to, const void *results)
 		          : m->explained ? "explained"
 		                         : "survived",
 		          (double)m->spent / 1e9, m->killed ? hunt->scenarios[m->killer].baseline.test->test->name : "",
-		          m->killed ? verdict_key(m->verdict) : "", m->killed ? "" : m->explained);
+		          m->killed ? verdict_key(lab_verdict_name(m->verdict)) : "", m->killed ? "" : m->explained);
 	}
 	fputs("],\n\"unreached\":[", to);
 	for (size_t i = 0; i < r->n_unreached; i++) {

@@ -24,63 +24,49 @@ static bool take_modes(struct options *o, char *list)
 {
 	memset(o->modes, 0, sizeof o->modes);
 	o->pick_modes = true;
-	for (char *word; (word = next_word(&list)) != NULL;) {
-		unsigned mode = 0;
-		while (mode < MODES && strcmp(word, mode_names[mode]) != 0)
-			mode++;
-		if (mode == MODES)
+	do {
+		char *word = list;
+		const int mode = getsubopt(&list, (char *const *)mode_names, &word);
+		if (mode < 0)
 			return complain("--mode: '%.40s' is none of native, chaos, model, crash, lin", word);
 		o->modes[mode] = true;
-	}
+	} while (*list);
 	return true;
 }
 
 static bool take_faults(struct options *o, char *list)
 {
-	static const struct {
-		const char *name;
-		unsigned bit;
-	} faults[] = {{"spurious", LAB_FAULT_SPURIOUS},
-	              {"eintr", LAB_FAULT_EINTR},
-	              {"eagain", LAB_FAULT_EAGAIN},
-	              {"timeout", LAB_FAULT_TIMEOUT},
-	              {"weak", LAB_FAULT_WEAK},
-	              {"partial", LAB_FAULT_PARTIAL},
-	              {"delay", 0}};
-	const size_t n = sizeof faults / sizeof *faults;
-	o->model.fault_mask = 0;
-	o->delays = false;
-	if (strcmp(list, "none") == 0)
-		return true;
-	for (char *word; (word = next_word(&list)) != NULL;) {
-		if (strcmp(word, "kill") == 0)
-			return complain("--faults: 'kill' is a mode of its own: --mode crash, with --kills N");
-		size_t i = 0;
-		while (i < n && strcmp(word, faults[i].name) != 0)
-			i++;
-		if (i == n)
-			return complain("--faults: '%.40s' is none of spurious, eintr, eagain, timeout, weak, partial, "
-			                "delay; nor is "
-			                "it the one word none",
-			                word);
-		o->model.fault_mask |= faults[i].bit;
-		o->delays = o->delays || faults[i].bit == 0;
-	}
+	enum { DELAY = 2 * LAB_FAULT_PARTIAL, KILL = 2 * DELAY };
+	/* in the order of the bits LAB_FAULT_..., DELAY, KILL */
+	static const char *const faults[] = {"spurious", "eintr", "eagain", "timeout", "weak",
+	                                     "partial",  "delay", "kill",   NULL};
+	unsigned given = 0;
+	if (strcmp(list, "none") != 0)
+		do {
+			char *word = list;
+			const int fault = getsubopt(&list, (char *const *)faults, &word);
+			if (fault < 0)
+				return complain("--faults: '%.40s' is none of spurious, eintr, eagain, timeout, weak, "
+				                "partial, delay; nor is it the one word none",
+				                word);
+			given |= 1u << fault;
+		} while (*list);
+	if (given & KILL)
+		return complain("--faults: 'kill' is a mode of its own: --mode crash, with --kills N");
+	o->delays = given & DELAY;
+	o->model.fault_mask = given & (DELAY - 1);
 	return true;
 }
 
 static bool take_number(const char *name, const char *text, uint64_t least, uint64_t most, uint64_t *n)
 {
-	if (parse_number(text, least, most, n))
-		return true;
-	return complain("--%s: '%.40s' is not a number from %lu to %lu", name, text, least, most);
+	return parse_number(text, least, most, n) ||
+	       complain("--%s: '%.40s' is not a number from %lu to %lu", name, text, least, most);
 }
 
 static bool take_time(const char *name, const char *text, int64_t *ns)
 {
-	if (parse_time(text, ns))
-		return true;
-	return complain("--%s: '%.40s' is not a time such as 500ms, 10s, 2m", name, text);
+	return parse_time(text, ns) || complain("--%s: '%.40s' is not a time such as 500ms, 10s, 2m", name, text);
 }
 
 /* The strategies, and which of them take numbers behind a colon. */
@@ -126,10 +112,8 @@ static bool take_std(struct options *o, char *name)
 
 static bool take_name(const char *name, const char *value, const char **to)
 {
-	if (value[0] == '\0')
-		complain("--%s needs a name that is not empty", name);
 	*to = value;
-	return value[0] != '\0';
+	return value[0] || complain("--%s needs a name that is not empty", name);
 }
 
 static void append(char **list, char *word)
@@ -382,7 +366,7 @@ static unsigned usable_cpus(void)
 {
 	cpu_set_t set;
 	int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-	return n < 1 ? 1 : n > JOBS_MAX ? JOBS_MAX : (unsigned)n;
+	return n > JOBS_MAX ? JOBS_MAX : (unsigned)n;
 }
 
 int options_read(struct options *o, int argc, char **argv)
@@ -420,8 +404,7 @@ int options_read(struct options *o, int argc, char **argv)
 	}
 	if (!take_program(o, argv + optind) || !agree(o))
 		return STATUS_USAGE;
-	if (o->kills == 0)
-		o->kills = 1;
+	o->kills = o->kills ?: 1;
 	if (o->time == 0)
 		o->time = o->action == DO_MUTANTS ? 600 * SECOND : o->first ? 10 * SECOND : 60 * SECOND;
 	if (o->model.replay) {

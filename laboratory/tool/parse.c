@@ -67,17 +67,6 @@ bool parse_time(const char *text, int64_t *ns)
 	return false;
 }
 
-char *next_word(char **list)
-{
-	if (!*list)
-		return NULL;
-	char *word = *list, *comma = strchr(word, ',');
-	if (comma)
-		*comma = '\0';
-	*list = comma ? comma + 1 : NULL;
-	return word;
-}
-
 bool matches(const char *word, const char *glob)
 {
 	return fnmatch(glob, word, FNM_EXTMATCH) == 0;

@@ -6,7 +6,7 @@
 #include "tool.h"
 #include <ctype.h>
 
-const char *const mode_names[MODES] = {"native", "chaos", "model", "crash", "lin"};
+const char *const mode_names[] = {"native", "chaos", "model", "crash", "lin", NULL};
 
 bool in_model(enum mode mode)
 {
@@ -119,10 +119,9 @@ bool job_failed(const struct job *job)
 	return job->done && job->report.result.verdict != LAB_PASSED;
 }
 
-const char *verdict_key(enum lab_verdict verdict)
+const char *verdict_key(const char *name)
 {
 	static char key[32];
-	const char *name = lab_verdict_name(verdict);
 	size_t i = 0;
 	for (; name[i] && i + 1 < sizeof key; i++)
 		key[i] = name[i] == ' ' ? '_' : (char)tolower((unsigned char)name[i]);
@@ -132,14 +131,12 @@ const char *verdict_key(enum lab_verdict verdict)
 
 const char *job_verdict_key(const struct job *job)
 {
-	return job->done ? verdict_key(job->report.result.verdict) : job->skipped ? "skipped" : "not_run";
+	return verdict_key(job_verdict(job));
 }
 
 const char *job_verdict(const struct job *job)
 {
-	if (job->done)
-		return lab_verdict_name(job->report.result.verdict);
-	return job->skipped ? "skipped" : "not run";
+	return job->done ? lab_verdict_name(job->report.result.verdict) : job->skipped ? "skipped" : "not run";
 }
 
 /* Whether a replay runs the test: its string begins with the test's name. */

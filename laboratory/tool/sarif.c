@@ -83,7 +83,8 @@ void sarif_results(FILE *to, const void *results)
 	      to);
 	for (enum lab_verdict v = LAB_FORBIDDEN; v <= LAB_NOT_BUILT; v++) {
 		fputs(between, to);
-		emit_json(to, "\n{\"id\":%s,\"shortDescription\":{\"text\":%s}}", verdict_key(v), lab_verdict_name(v));
+		emit_json(to, "\n{\"id\":%s,\"shortDescription\":{\"text\":%s}}", verdict_key(lab_verdict_name(v)),
+		          lab_verdict_name(v));
 		between = ",";
 	}
 	fputs("]}},\n\"results\":[", to);

@@ -39,7 +39,7 @@ static const char *expected_of(const struct planted *p)
  */
 static bool is_verdict(const char *expected, enum lab_verdict verdict)
 {
-	const char *key = verdict_key(verdict);
+	const char *key = verdict_key(lab_verdict_name(verdict));
 	size_t n = strlen(key), m = strlen(expected);
 	return m > 0 && n >= m && strcmp(key + n - m, expected) == 0 && (n == m || key[n - m - 1] == '_');
 }

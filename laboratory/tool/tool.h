@@ -64,11 +64,6 @@ void *zeroed(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
  */
 void *grown(void *array, size_t n, size_t size) __attribute__((returns_nonnull));
 /*
- * Returns the next word of a list with commas, and ends it in place with a NUL. Returns NULL at the
- * end of the list.
- */
-char *next_word(char **list);
-/*
  * Returns whether one of the patterns (a part of the name, or a glob) fits, or there are no
  * patterns.
  */
@@ -149,7 +144,7 @@ struct job {
 	int64_t most; /* the most of its share; 0: no limit */
 };
 
-extern const char *const mode_names[MODES];
+extern const char *const mode_names[];
 bool in_model(enum mode mode); /* on model threads; so is the first half of mode lin */
 /* Whether the result of the job is one of real threads. */
 bool is_real(const struct job *job);
@@ -222,8 +217,8 @@ int run_tests(const struct options *o);
 void report_not_built(const struct options *o);
 bool job_failed(const struct job *job);
 const char *job_verdict(const struct job *job);
-/* Returns the name for JSON: "lost_wakeup". It is valid until the next call. */
-const char *verdict_key(enum lab_verdict verdict);
+/* Returns the form of a verdict's name for JSON: "lost_wakeup". It is valid until the next call. */
+const char *verdict_key(const char *name);
 const char *job_verdict_key(const struct job *job);
 int verdict_status(enum lab_verdict verdict);
 int worse_status(int a, int b);
