@@ -371,6 +371,7 @@ void lab_block_forever(void)
  * Loops over the index of each look or site that is kept, where the thread has had `n` of them, or
  * more than LAB_LOOKS.
  */
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a declared name takes no parentheses */
 #define EACH_LOOK(i, n) for (unsigned i = 0; i < (n) && i < LAB_LOOKS; i++)
 
 static struct lab_look *look_at(struct lab_thread *t, uintptr_t address)
