@@ -79,13 +79,13 @@ static bool has_result(const struct fl_lin_call *c, int64_t result)
 }
 
 /*
- * Whether the call's error, which says that it had no effect, may come here. Only a call of one item
- * finds that there is no room or no item, or that the queue is closed.
+ * Whether the error of a put or a get, which says that it had no effect, may come here. Only a call
+ * of one item finds that there is no room or no item, or that the queue is closed.
  */
 static bool is_refused(const struct queue *q, const struct fl_lin_call *c)
 {
 	const bool puts = c->kind == FL_LIN_PUT, gets = c->kind == FL_LIN_GET;
-	const bool none = puts ? space_of(q) <= 0 : gets && q->n == 0;
+	const bool none = puts ? space_of(q) <= 0 : gets && !q->n;
 	switch (c->result) {
 	case -EPIPE:
 		return q->closed && (puts || none);
@@ -93,7 +93,7 @@ static bool is_refused(const struct queue *q, const struct fl_lin_call *c)
 	case -ETIMEDOUT:
 		return none && !q->closed;
 	case -EBUSY:
-		return c->overlaps != 0;
+		return c->overlaps && (puts || gets || c->kind == FL_LIN_PUT_MANY || c->kind == FL_LIN_GET_MANY);
 	default:
 		return false;
 	}
@@ -141,7 +141,7 @@ static int32_t take(struct queue *q, next_of *next)
 
 static bool get(struct queue *q, const struct fl_lin_call *c, next_of *next)
 {
-	return q->n > 0 && has_result(c, take(q, next));
+	return q->n && has_result(c, take(q, next));
 }
 
 static bool get_many(struct queue *q, const struct fl_lin_call *c, next_of *next)
