@@ -350,7 +350,7 @@ static void io_touch(const struct iovec *v, size_t size, bool write, uintptr_t p
 {
 	for (; size > 0; size -= v++->iov_len < size ? v[-1].iov_len : size)
 		if (v->iov_len > 0)
-			lab_plain((uintptr_t)v->iov_base, v->iov_len < size ? v->iov_len : size, write, pc);
+			lab_plain((uintptr_t)v->iov_base, FL__MIN(v->iov_len, size), write, pc);
 }
 
 /*
@@ -364,8 +364,7 @@ static void io_copy(struct lab_channel *c, size_t from, const struct iovec *v, s
 			at -= v->iov_len;
 		char *ring = c->bytes + from % LAB_IO_ROOM, *own = (char *)v->iov_base + at;
 		const size_t left = (size_t)(c->bytes + LAB_IO_ROOM - ring), more = v->iov_len - at;
-		part = n < more ? n : more;
-		part = part < left ? part : left;
+		part = FL__MIN(n, FL__MIN(left, more));
 		memcpy(writes ? ring : own, writes ? own : ring, part);
 	}
 }
@@ -397,7 +396,7 @@ static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, in
 		const uint64_t value = f->by_one && c->count > 0 ? 1 : c->count;
 		const bool counts = f->kind >= LAB_IO_EVENT,
 			   was_full = c->writer && !(lab_io_events(c->writer) & POLLOUT);
-		n = counts ? sizeof value : value < size - done ? value : size - done;
+		n = counts ? sizeof value : FL__MIN(value, size - done);
 		const bool drops = flags & MSG_TRUNC; /* The bytes of a TCP connection are dropped (tcp(7)). */
 		io_touch(v, drops ? 0 : done + n, true, pc);
 		if (counts) /* its bytes are in no ring */

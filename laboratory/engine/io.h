@@ -168,15 +168,15 @@ bool lab_io_lost(const struct lab_thread *thread, int *number);
 
 /* --- io_file.c --- */
 /*
- * Makes a step on the file of the stream. The use of a stream after fclose() is misuse. Returns false
- * if the stream is not one of fopen().
+ * Makes a step on the file of the stream. The use of a stream after fclose() is misuse. Returns
+ * false if the stream is not one of fopen().
  */
 bool lab_io_use_stream(const FILE *stream, uintptr_t pc);
 /* Writes what the streams of fopen() still hold: the effect of fflush(NULL). */
 void lab_io_flush(uintptr_t pc);
 /*
- * Reads from a regular file, or writes to it, and returns the result of the call. It makes a step on
- * the file, unless `pc` is 0.
+ * Reads from a regular file, or writes to it, and returns the result of the call. It makes a step
+ * on the file, unless `pc` is 0.
  */
 ssize_t lab_io_file_move(struct lab_file *file, const struct iovec *v, size_t n, bool writes, uintptr_t pc);
 void lab_io_file_reset(void);

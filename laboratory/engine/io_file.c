@@ -97,9 +97,14 @@ static void file_node_step(const struct lab_node *n, uintptr_t pc)
 	lab_shared_step(LAB_SHARED_NODE + n->number, pc);
 }
 
-/* Makes a step on the file. If another thread closes it meanwhile, no other file takes its place. */
+/*
+ * Makes a step on the file, unless `pc` is 0. If another thread closes it before, no other file takes
+ * its place.
+ */
 static void file_step(struct lab_file *f, uintptr_t pc)
 {
+	if (!pc)
+		return;
 	f->refs++;
 	file_node_step(f->node, pc);
 	lab_io_drop(f, pc);
@@ -147,8 +152,7 @@ ssize_t lab_io_file_move(struct lab_file *f, const struct iovec *v, size_t n, bo
 	ssize_t done = 0;
 	if ((f->flags & O_ACCMODE) == (writes ? O_RDONLY : O_WRONLY))
 		return lab_error(EBADF);
-	if (pc)
-		file_step(f, pc);
+	file_step(f, pc);
 	if (writes && f->flags & O_APPEND)
 		f->offset = (off_t)node->size;
 	for (; n-- > 0; v++) {
@@ -199,8 +203,7 @@ static off64_t file_seek(struct lab_file *f, off64_t to, int whence, uintptr_t p
 {
 	if (f->kind != LAB_IO_FILE)
 		return lab_error(ESPIPE);
-	if (pc)
-		file_step(f, pc);
+	file_step(f, pc);
 	to += whence == SEEK_CUR ? f->offset : whence == SEEK_END ? (off64_t)f->node->size : 0;
 	if (to < 0)
 		return lab_error(EINVAL);
@@ -298,7 +301,7 @@ void lab_io_flush(uintptr_t pc)
 {
 	LAB_EACH (i, streams)
 		if (streams[i] && __fpending(streams[i]) && lab_io_use_stream(streams[i], pc))
-			(void)fflush(streams[i]);
+			fflush(streams[i]);
 }
 
 bool lab_io_use_stream(const FILE *stream, uintptr_t pc)

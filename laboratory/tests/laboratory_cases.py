@@ -1587,7 +1587,7 @@ def words(tool):
                 expect_all((err, err.count(name + ".o")), (err, name == "hidden"))
         expect(replayed(tool, tool.says(*files, *given, status=1)), "main returns 1")
         expect(tool.run(*files, status=2)[1], "no file or library of the command defines thrice\n")
-        run(["cc", "-fPIC", "-fsanitize=thread", "-xc", "-c", "-Dthrice=main", three, "-o", folder.path("main.o")])
+        run(["cc", "-fPIC", "-fsanitize=thread", "-c", "-Dthrice=main", three, "-o", folder.path("main.o")])
         run(["ar", "rc", folder.path("libmain.a"), folder.path("main.o")])
         expect(tool.run(folder.write("none.cc", "#include <atomic>\nvoid fence() { std::atomic_thread_fence(std::memory_order_seq_cst); }\n"), "-Werror", folder.path("libmain.a"), status=1)[0], "main returns 3")
         expect(tool.run(folder.write("nowhere.cc", "extern \"C\" int sem_timewait();\nnamespace bank { int open(int); }\nint main() { return sem_timewait() + bank::open(1); }\n"),
