@@ -82,7 +82,7 @@ const char *lab_limit_text(enum lab_limit limit, const char *partial)
 	return texts[limit];
 }
 
-/* The last execution is the one that is reported. */
+/* Keeps the texts of the last execution, which the report is about. */
 static void keep_texts(void)
 {
 	memcpy(message, lab.message, sizeof message);
