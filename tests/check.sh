@@ -4,7 +4,7 @@
 
 # In the order in which they begin. What a change breaks most often comes first, since --minutes may
 # end the last ones.
-check_steps="size format gcc docs asan packaging tsan posix clang tidy $windows musl seccomp $targets"
+check_steps="format gcc docs asan packaging tsan posix clang tidy $windows musl seccomp $targets"
 check_steps_named="mpi compilers coverage abi $lse macos bullseye trixie sid" # only on request: many minutes, and packages of their own
 all_features="tests stress examples bench"
 check_since= # a commit: only what changed since then
@@ -25,7 +25,6 @@ step_title() {
 	posix) echo "unit tests of the core without calls of Linux" ;;
 	windows) echo "unit tests of the core for Windows, under wine" ;;
 	docs) echo "the site and its links" ;;
-	size) echo "how much there is to read" ;;
 	coverage) echo "each line of lib is tested, or listed" ;;
 	abi) echo "the binary interface is that of the release" ;;
 	mpi) echo "Open MPI, with and without fault tolerance, and MPICH, plain and under ASan" ;;
@@ -53,7 +52,6 @@ packages_of() {
 	posix) echo "$packages_test ccache" ;;
 	windows) echo "$packages_on $packages_windows ccache" ;;
 	docs) echo "$packages_docs" ;;
-	size) echo "git python3" ;;
 	coverage) echo "$packages_test ccache clang llvm" ;;
 	abi) echo "$packages_build abigail-tools python3" ;;
 	compilers) echo "$packages_all ccache clang" ;;
@@ -201,11 +199,6 @@ step_docs() {
 		return
 	fi
 	"$root/dev" docs
-}
-
-step_size() {
-	git -C "$root" rev-parse --is-inside-work-tree >/dev/null 2>&1 || { echo "only in a git repository" && exit 77; }
-	"$root/tests/check_size.py" && "$root/tests/check_words.py"
 }
 
 # By clang, whose counters are in files that the processes map: a process that is killed loses none.
