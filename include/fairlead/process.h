@@ -160,9 +160,16 @@ FL_BEGIN_DECLS
  *
  * The terminal
  *
- * Ctrl-C does not reach a process that leads a group (`group`): take SIGINT by fairlead/signals.h,
- * and stop the process. SIGTTIN stops a process that leads a group when the process reads the
- * terminal: set `in` to FL_PROCESS_NULL or FL_PROCESS_PIPE.
+ * A process shares the caller's process group, so it may ask on the terminal as sudo and ssh do,
+ * and Ctrl-C reaches it as well as the caller. A process that leads a group of its own (`group`) is
+ * in the background of the terminal instead. Ctrl-C does not reach it: take SIGINT by
+ * fairlead/signals.h, and stop the process. And if it reads the terminal, SIGTTIN stops it.
+ *
+ * A process that a signal has stopped (SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU) has not ended, so all
+ * waits for its end go on until SIGCONT continues it. fl_process_join(), fl_process_communicate()
+ * and fl_process_run() log a warning about it: they look after a second, and then each time that
+ * the wait has lasted about twice as long. (They need /proc for that.) FL_ON_PROCESS() and the
+ * sentinel tell nothing of it. fl_process_stop() also ends a stopped process.
  *
  * Descriptors
  *
@@ -244,8 +251,9 @@ typedef struct fl_process_config {
 	const int *fds;
 	unsigned n_fds; /* up to FL_PROCESS_FDS_MAX */
 	/*
-	 * Whether the process leads a process group, for fl_process_stop(). Ctrl-C does not reach a
-	 * process that leads a group.
+	 * Whether the process leads a process group, so that fl_process_stop() also stops the
+	 * processes that it has started. A process that leads a group cannot read the terminal, and
+	 * Ctrl-C does not reach it.
 	 */
 	bool group;
 	uintptr_t more_[4];

@@ -84,13 +84,14 @@ FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *_p, fl_process_io
  * leaves 0 are the caller's, and what comes from pipes is dropped at the end: the limit of
  * FL_PROCESS_OUTPUT_MAX holds for it, too. `status` may be NULL.
  *
- * The process leads a process group, so Ctrl-C does not reach it: take SIGINT by
- * fairlead/signals.h, and request the token `cancel`.
- *
  * The call blocks the calling context. If the call fails before the process and its outputs have
- * ended, it stops the process and its group, as fl_process_stop() does with a grace of
- * FL_PROCESS_GRACE, and that takes up to FL_PROCESS_GRACE longer. Meanwhile it still writes the
- * input and reads the outputs, and discards what is above a limit.
+ * ended, it stops the process, as fl_process_stop() does with a grace of FL_PROCESS_GRACE, and that
+ * takes up to FL_PROCESS_GRACE longer. Meanwhile it still writes the input and reads the outputs,
+ * and discards what is above a limit.
+ *
+ * Processes that the process has started run on, unless you set `group` in `config`: then the call
+ * stops them, too. But a process that leads a group cannot ask on the terminal, and Ctrl-C does not
+ * reach it, so take SIGINT by fairlead/signals.h, and cancel the token `cancel`.
  *
  * Returns:
  *   0           the process has ended, and `*status` says how

@@ -11,7 +11,8 @@
  *            server has died)
  *
  * The first end is final. `process_list_lock` guards the list of all handles. `lock` guards `rc`,
- * `status` and `child.lost` of a handle. A thread acquires `process_list_lock` before `lock`.
+ * `status`, `stopped` and `child.lost` of a handle. A thread acquires `process_list_lock` before
+ * `lock`.
  */
 #include "base/fd_watcher.h"
 #include "base/process_sys.h"
@@ -39,6 +40,7 @@ struct fl_process {
 	fl_process_status status;
 	struct fl__child child;
 	bool daemon, group;
+	bool stopped;   /* the last look has found the process stopped, and has logged that */
 	uint32_t forks; /* fl__fork_count of the process that made the handle */
 	struct fl__watched_fd on_channel, on_pidfd;
 	char name[FL_PROCESS_NAME_MAX + 1];
@@ -146,6 +148,37 @@ static struct fl__watched_fd *process_awaited_fd(fl_process *p)
 	return p->child.channel < 0 || p->child.lost ? &p->on_pidfd : &p->on_channel;
 }
 
+/* Returns whether the process is stopped, and no look has found that before. */
+static bool process_is_newly_stopped(fl_process *p, bool *in_background)
+{
+	FL__HELD(&p->lock);
+	const bool before = p->stopped;
+	p->stopped = fl__process_is_stopped(p->child.pid, in_background);
+	return p->stopped && !before;
+}
+
+static void process_look_if_stopped(fl_process *p)
+{
+	bool in_background;
+	/* in a forked child the lock may be held for ever */
+	if (process_is_ours(p) && process_is_newly_stopped(p, &in_background))
+		fl__log(FL_LOG_WARNING, "process %s (%d) is stopped%s; the wait for it goes on", p->name, p->child.pid,
+		        in_background ? " in the background of its terminal, from which it cannot read (SIGTTIN)"
+		                      : " by a signal");
+}
+
+int fl__process_wait(fl_process *p, struct pollfd *fds, unsigned n, fl_time deadline, fl_cancel_token *cancel)
+{
+	for (int64_t pause = fl__process_sys.first_look;; pause *= 2) {
+		const fl_time look = fl_after(pause);
+		const bool is_last = fl__expiry(deadline) <= fl__expiry(look);
+		const int rc = fl__fds_wait(fds, n, is_last ? deadline : look, cancel);
+		if (rc != -ETIMEDOUT || is_last)
+			return rc;
+		process_look_if_stopped(p);
+	}
+}
+
 int fl_process_join_until(fl_process *p, fl_process_status *status, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc, waited = 0;
@@ -156,7 +189,8 @@ int fl_process_join_until(fl_process *p, fl_process_status *status, fl_time dead
 	while ((rc = process_result(p, status)) == -EAGAIN && waited == 0) {
 		FL__BLOCKS(deadline);
 		FL__AWAITS(FL__DEBUG_PROCESS, (void *)(uintptr_t)p->child.pid);
-		waited = fl__fd_wait(process_awaited_fd(p)->fd, POLLIN, deadline, cancel);
+		struct pollfd end = {.fd = process_awaited_fd(p)->fd, .events = POLLIN};
+		waited = fl__process_wait(p, &end, 1, deadline, cancel);
 	}
 	return rc == -EAGAIN ? waited : rc;
 }

@@ -122,7 +122,7 @@ static int process_io_wait(fl_process *p, int end_fd, fl_time deadline, fl_cance
 		if (fd >= 0)
 			open[n++] = (struct pollfd){.fd = fd, .events = stream == 0 ? POLLOUT : POLLIN};
 	}
-	return fl__fds_wait(open, n, deadline, cancel);
+	return fl__process_wait(p, open, n, deadline, cancel);
 }
 
 int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_status *status, fl_time deadline,
@@ -187,7 +187,6 @@ int fl_process_run_until(const fl_process_config *config, fl_process_io *io, fl_
 		mine.in = io->input_size > 0 ? FL_PROCESS_PIPE : FL_PROCESS_NULL;
 	mine.out = mine.out == 0 ? outputs : mine.out;
 	mine.err = mine.err == 0 ? outputs : mine.err;
-	mine.group = true;
 	int rc = fl_process_start(&p, &mine);
 	if (rc != 0)
 		return rc;

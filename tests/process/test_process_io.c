@@ -164,12 +164,34 @@ FL_TEST_WITH(process_io_output_held_by_a_grandchild, each_way, void)
 	FL_CHECK(io.out_size == 4 && strcmp(io.out, "said") == 0);
 }
 
-FL_TEST_WITH(process_run_ends_the_whole_group, each_way, void)
+/*
+ * A run that times out because a grandchild holds the output open. The grandchild reads descriptor
+ * 3 to its end.
+ */
+static void run_with_grandchild(bool group)
 {
 	IO(io, .input = NULL);
 	fl_process_status status = {77, 77};
-	FL_RC(run_shell("printf said; sleep 1000 & exit 5", &io, &status, fl_after(FL_MS(300))), -ETIMEDOUT);
+	int ends[2];
+	FL_OK(pipe2(ends, O_CLOEXEC));
+	const fl_process_config config = {PROCESS_COMMAND("sh", "-c", "printf said; cat <&3 & exit 5"), .fds = &ends[0],
+	                                  .n_fds = 1, .group = group};
+	FL_RC(fl_process_run_until(&config, &io, &status, fl_after(FL_MS(300)), NULL), -ETIMEDOUT);
 	FL_CHECK(io.out_size <= 4 && (status.code == 5 || status.signal == SIGTERM));
+	FL_OK(close(ends[0]));
+	struct pollfd readers = {.fd = ends[1]};
+	FL_WAIT_FOR(!group || (poll(&readers, 1, 0) == 1 && readers.revents & POLLERR));
+	FL_OK(close(ends[1]));
+}
+
+FL_TEST_WITH(process_run_ends_the_whole_group, each_way, void)
+{
+	run_with_grandchild(true);
+}
+
+FL_TEST_WITH(process_run_returns_while_a_grandchild_runs, each_way, void)
+{
+	run_with_grandchild(false);
 }
 
 /*

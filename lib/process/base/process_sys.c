@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <sched.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -147,6 +149,22 @@ static int process_sys_signalfd(const sigset_t *signals)
 	return fl__fd_above_streams(fl__eperm_to_enosys(fd));
 }
 
+bool fl__process_is_stopped(int pid, bool *in_background)
+{
+	char path[32], text[512], state = 0;
+	int group = 0, foreground = 0;
+	(void)snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	const int fd = fl__process_sys.open(path, O_RDONLY);
+	const ssize_t n = fd < 0 ? fd : FL__RETRY(FL__SYS_RESULT(read(fd, text, sizeof text - 1)));
+	fl__fd_close(fd);
+	text[FL__MAX(n, 0)] = '\0';
+	const char *rest = strrchr(text, ')'); /* the end of the program's name, which may have any bytes */
+	if (!rest || sscanf(rest, ") %c %*d %d %*d %*d %d", &state, &group, &foreground) != 3)
+		return false;
+	*in_background = foreground > 0 && group != foreground;
+	return state == 'T';
+}
+
 static int process_sys_mask(int how, const sigset_t *signals, sigset_t *before)
 {
 	return -pthread_sigmask(how, signals, before);
@@ -203,6 +221,7 @@ struct fl__process_sys fl__process_sys = {
     .count_threads = process_sys_count_threads,
     .program = "/proc/self/exe",
     .answer_timeout = FL_S(30),
+    .first_look = FL_S(1),
 };
 
 /* Descriptors. */

@@ -41,6 +41,8 @@ struct fl__process_sys {
 	const char *program;
 	/* how long a start waits for an answer, in ns; FL_PROCESS_FORK waits without a limit */
 	int64_t answer_timeout;
+	/* after how many ns a wait for a process looks whether the process is stopped */
+	int64_t first_look;
 };
 
 extern struct fl__process_sys fl__process_sys;
@@ -52,6 +54,12 @@ extern struct fl__process_sys fl__process_sys;
  * member.
  */
 int fl__process_signal_group(int pidfd, int pid, int signal);
+
+/*
+ * Returns whether a process is stopped by a signal, and stores whether it is in the background of
+ * its terminal. Returns false without /proc.
+ */
+bool fl__process_is_stopped(int pid, bool *in_background);
 
 /*
  * Returns 1 if the child was reaped; 0 if it runs and `wait` is false; -ECHILD if there is no such
