@@ -297,7 +297,9 @@ FL__SCOPED(fl_loop, fl_loop_free)
  * The threads block the signals that the loop's thread blocked at the first call, and are joined
  * when the loop is freed. When all threads are busy, further calls are pending. When all threads
  * sleep in waits of the library, another thread may be started in place of a sleeping one
- * (fairlead/blocking.h).
+ * (fairlead/blocking.h). But a function that hangs in the system, for example in the read of a file
+ * whose server does not answer, keeps its thread. If many may hang, submit them to an executor of
+ * their own, so that they do not hold up the other calls.
  *
  * The call blocks the calling fiber. When the call returns, the function has ended or was never
  * called, even after a cancel. So the function may use the caller's stack.

@@ -30,9 +30,11 @@ FL_BEGIN_DECLS
  * Hosts
  *
  * A host is a numeric address, such as "127.0.0.1", "::1" or "fe80::1%eth0", or a name. A name is
- * looked up by getaddrinfo() on the threads of the loop (fl_to_thread()). If the caller of a lookup
- * is cancelled or times out, a lookup that has begun continues on its thread, and the end of the
- * loop waits for it. If getaddrinfo() finds no address of a name, the log says why.
+ * looked up by getaddrinfo() on one of up to 16 threads that the loop has for lookups; further
+ * lookups are pending. If the caller of a lookup is cancelled or times out, a lookup that has begun
+ * continues on its thread until getaddrinfo() returns, which may take half a minute. The end of the
+ * loop does not wait for that, except where a shared object contains the library, because a shared
+ * object may be unloaded. If getaddrinfo() finds no address of a name, the log says why.
  *
  * Results of a lookup
  *

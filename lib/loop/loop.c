@@ -25,6 +25,7 @@
 #include "linger.h"
 #include "loop_debug.h"
 #include "poller.h"
+#include "to_thread.h"
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -366,7 +367,7 @@ static int loop_create_sched(fl_loop *l, const fl_loop_config *config)
 static void loop_free_rest(fl_loop *l)
 {
 	/* in a forked child this waits for nothing */
-	fl_executor_free(l->threads);
+	fl__loop_free_threads(l);
 	fl__linger_end_all(l);
 	fl__poller_sys.close(l->bell);
 	fl__poller_sys.close(l->poller);

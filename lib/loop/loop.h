@@ -24,6 +24,9 @@ struct fl__poller_source {
 
 enum { FL__LOOP_EVENTS = 256 };
 
+/* What a loop runs on other threads. */
+enum fl__loop_work { FL__LOOP_CALLS, FL__LOOP_LOOKUPS, FL__LOOP_WORKS };
+
 struct fl_loop {
 	struct fl__sched *sched;
 	struct fl__fiber *callback_fiber;
@@ -49,7 +52,9 @@ struct fl_loop {
 	fl_cancel_token root;         /* the parent of the tokens of fibers with a handle */
 	struct fl_fiber *all;         /* the fibers that have not ended, newest first */
 	struct fl__loop_debug *debug; /* NULL while it is off (loop_debug.h) */
-	fl_executor *threads;         /* NULL before the first use (to_thread.h) */
+	/* NULL before the first use (to_thread.h) */
+	fl_executor *threads[FL__LOOP_WORKS];
+	bool lookup_left; /* true if the caller of a lookup that had begun has given up */
 	uint32_t fork_count;
 	struct fl__stream_buffer *spare;               /* a buffer that no stream uses, or NULL */
 	struct fl__linger *lingering, *lingering_last; /* the sockets that linger (linger.h) */

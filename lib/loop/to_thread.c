@@ -3,6 +3,13 @@
  * A fiber calls a function on another thread. The call is a task of the loop's executor for such
  * calls (fl__loop_threads()). The task uses the caller's frame. So the caller waits for the task's
  * end, even if it is cancelled or its deadline has passed.
+ *
+ * Lookups of names (net_resolve.c) have an executor of their own. A name that no server answers
+ * keeps a thread for half a minute, so a few of them would hold up all other calls. And since a
+ * lookup does not use its caller's frame, the end of the loop need not wait for one that nobody
+ * awaits any more: it leaves the executor to the library. Except where a shared object contains the
+ * library: a dlclose() would wait for the lookup, and hold the lock of the loader, which the lookup
+ * may need.
  */
 #include "to_thread.h"
 #include "core/base/sys.h"
@@ -11,25 +18,56 @@
 #include <errno.h>
 #include <fairlead/future.h>
 #include <fairlead/thread.h>
+#include <link.h>
+#include <sys/auxv.h>
 
-/* There are more threads than CPUs, up to TO_THREAD_MAX, since most calls wait in the system. */
-enum { TO_THREAD_MAX = 32, TO_THREAD_EXTRA = 4 };
+/*
+ * There are more threads than CPUs, up to TO_THREAD_MAX, since most calls wait in the system.
+ * Lookups compute nothing, so their number does not depend on the CPUs.
+ */
+enum { TO_THREAD_MAX = 32, TO_THREAD_EXTRA = 4, TO_THREAD_LOOKUPS = 16 };
 
-int fl__loop_threads(fl_loop *l, fl_executor **threads)
+int fl__loop_threads(fl_loop *l, enum fl__loop_work work, fl_executor **threads)
 {
 	if (fl__loop_is_forked(l))
 		return -EOWNERDEAD;
 	int rc = 0;
-	if (!l->threads) {
-		const unsigned wanted = fl_cpu_count() + TO_THREAD_EXTRA;
+	if (!l->threads[work]) {
+		const bool is_lookup = work == FL__LOOP_LOOKUPS;
+		const unsigned wanted = is_lookup ? TO_THREAD_LOOKUPS : fl_cpu_count() + TO_THREAD_EXTRA;
 		const fl_executor_config config = {
 		    .workers = FL__MIN(wanted, TO_THREAD_MAX),
-		    .name = "to-thread",
+		    .name = is_lookup ? "lookup" : "to-thread",
 		};
-		rc = fl_thread_executor_create(&l->threads, &config);
+		rc = fl_thread_executor_create(&l->threads[work], &config);
 	}
-	*threads = l->threads;
+	*threads = l->threads[work];
 	return rc;
+}
+
+/* The linker defines it, if it can: the beginning of the program, or of the shared object. */
+extern const ElfW(Ehdr) __ehdr_start __attribute__((weak, visibility("hidden")));
+
+static bool to_thread_is_in_program(void)
+{
+	const uintptr_t start = (uintptr_t)&__ehdr_start;
+	return start != 0 && getauxval(AT_PHDR) == start + __ehdr_start.e_phoff;
+}
+
+/* Returns true if the library will free the executor when its lookups have ended. */
+static bool to_thread_leave_lookups(const fl_loop *l, fl_executor *lookups)
+{
+	return l->lookup_left && !fl__loop_is_forked(l) && to_thread_is_in_program() &&
+	       fl_executor_wait_idle_until(lookups, FL_NO_WAIT, FL_SHIELDED) == -ETIMEDOUT &&
+	       fl_executor_detach(lookups) == 0;
+}
+
+void fl__loop_free_threads(fl_loop *l)
+{
+	fl_executor *lookups = l->threads[FL__LOOP_LOOKUPS];
+	fl_executor_free(l->threads[FL__LOOP_CALLS]);
+	if (lookups && !to_thread_leave_lookups(l, lookups))
+		fl_executor_free(lookups);
 }
 
 struct to_thread_call {
@@ -66,7 +104,7 @@ static int to_thread_submit(fl_loop *l, struct to_thread_call *call)
 {
 	fl_executor *threads;
 	fl_future *task;
-	int rc = fl__loop_threads(l, &threads);
+	int rc = fl__loop_threads(l, FL__LOOP_CALLS, &threads);
 	if (rc == 0)
 		rc = fl_submit(threads, &to_thread_call_type, &call, &task);
 	if (rc != 0)

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include <fairlead/executor.h>
-#include <fairlead/loop.h>
+#include "loop.h"
 
 /*
- * Stores the executor for calls on other threads in *threads. The first call creates it. Returns 0;
- * -EOWNERDEAD in a forked child; or the error of fl_thread_executor_create(). The loop's end waits
- * for every task.
+ * Stores the loop's executor for this kind of work in *threads. The first call creates it. Returns
+ * 0; -EOWNERDEAD in a forked child; or the error of fl_thread_executor_create().
  */
-int fl__loop_threads(fl_loop *l, fl_executor **threads);
+int fl__loop_threads(fl_loop *l, enum fl__loop_work work, fl_executor **threads);
+
+/*
+ * Frees the executors. It leaves lookups that still run to the library, if it can; otherwise it
+ * waits for them.
+ */
+void fl__loop_free_threads(fl_loop *l);

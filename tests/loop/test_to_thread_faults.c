@@ -119,7 +119,7 @@ static void call_in_child(void *loop)
 	int five = 5, result = 77;
 	fl_executor *threads;
 	FL_CHECK(fl_to_thread(fl_test_return_int, &five, &result) == -ENOTSUP && result == 77);
-	FL_RC(fl__loop_threads(loop, &threads), -EOWNERDEAD);
+	FL_RC(fl__loop_threads(loop, FL__LOOP_CALLS, &threads), -EOWNERDEAD);
 }
 
 FL_LOOP_TEST(to_thread_in_a_forked_child)

@@ -137,7 +137,7 @@ static inline void fl_test_threads_rest(void)
 {
 	fl_executor *threads = NULL;
 	fl_executor_stats stats = {.idle = 0};
-	FL_CHECK(fl__loop_threads(fl_loop_current(), &threads) == 0);
+	FL_CHECK(fl__loop_threads(fl_loop_current(), FL__LOOP_CALLS, &threads) == 0);
 	do {
 		fl_fiber_yield();
 		FL_OK(fl_executor_get_stats(threads, &stats));

@@ -19,6 +19,7 @@
 #include "fl_fds.h"
 #include "fl_in_loop.h"
 
+#include "core/exec/executor.h"
 #include "loop/net/net_resolve.h"
 #include "loop/net/stream.h"
 #include <arpa/inet.h>
@@ -211,6 +212,9 @@ static inline void fl_test_leaves_nothing(fl_fiber_function *function, void *arg
 	fl_test_blocks = 0;
 	fl_test_no_faults();
 	fl_test_in_loop(function, arg);
+	/* acquire: pairs with executor_free_when_ended(), for lookups that outlive the loop */
+	FL_WAIT_FOR(fl__load_acquire(&fl__executors_detached) == 0);
+	fl__helpers_end(); /* joins the threads that have freed them */
 	assert_int_equal(fl_test_blocks, 0);
 	assert_int_equal(fl_test_fds(), fds);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A lookup is a task on the loop's threads. The task owns its name and its result: the fiber may
- * stop waiting, and a late result is freed with its future.
+ * A lookup is a task on threads of the loop (to_thread.h). The task owns its name and its result:
+ * the fiber may stop waiting, and a late result is freed with its future.
  */
 #include "net_resolve.h"
 #include "../to_thread.h"
@@ -85,7 +85,7 @@ static int resolve_on_thread(fl_loop *l, const char *host, fl_address *list, uns
 	int rc = fl__is_interrupted(deadline, cancel);
 	memcpy(name, host, strlen(host) + 1);
 	if (rc == 0)
-		rc = fl__loop_threads(l, &threads);
+		rc = fl__loop_threads(l, FL__LOOP_LOOKUPS, &threads);
 	if (rc == 0)
 		rc = fl_submit(threads, &resolve_lookup_type, name, &task);
 	if (rc != 0)
@@ -93,9 +93,8 @@ static int resolve_on_thread(fl_loop *l, const char *host, fl_address *list, uns
 	rc = fl_future_wait_until(task, deadline, cancel);
 	if (rc == 0) {
 		rc = resolve_take_answer(task, host, list, n);
-	} else {
-		/* -EINPROGRESS says that the lookup goes on without a waiter */
-		(void)!fl_future_cancel(task);
+	} else if (fl_future_cancel(task) == -EINPROGRESS) {
+		l->lookup_left = true;
 	}
 	fl_future_free(task);
 	return rc;

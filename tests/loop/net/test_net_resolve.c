@@ -213,7 +213,7 @@ static int cancelled(void *unused)
 FL_TEST(net_resolve_cancelled)
 {
 	fl_test_leaves_nothing(cancelled, NULL);
-	assert_true(n_over >= 1 && n_over == n_begun); /* the end of the loop has waited for them */
+	assert_true(n_over >= 1 && n_over == n_begun);
 }
 
 enum { LOOKUPS = 40 }; /* more than there are threads */
@@ -264,4 +264,108 @@ FL_TEST(net_resolve_many_at_once)
 {
 	fl_test_leaves_nothing(at_once, NULL);
 	assert_int_equal(n_over, LOOKUPS);
+}
+
+/* Names that nobody answers. */
+
+static int answer[2]; /* a pipe, whose end is the answer */
+
+/* Hangs in the system, of which the executor knows nothing. */
+static int deaf_lookup(const char *host, int flags, fl_address *list, unsigned n)
+{
+	char byte;
+	if (flags & AI_NUMERICHOST)
+		return fl_test_lookup(host, flags, list, n);
+	fl_event_set(&begun);
+	FL_CHECK(read(answer[0], &byte, 1) == 0);
+	fl__add_relaxed(&n_over, 1);
+	return fl_test_lookup(host, flags, list, n);
+}
+
+static void deaf_lookup_ours(void)
+{
+	slow_lookup_ours();
+	fl__name_sys.lookup = deaf_lookup;
+}
+
+static int note_call(void *called)
+{
+	*(bool *)called = true;
+	return 0;
+}
+
+/* The lookups took all threads of the loop, and other calls waited behind them. */
+static int lookups_and_call(void *unused)
+{
+	fl_address a[LOOKUPS];
+	fl_fiber *f[LOOKUPS];
+	bool called = false;
+	deaf_lookup_ours();
+	FL_EACH (i, f)
+		f[i] = fl_test_start(resolve_it, &a[i]);
+	fl_test_settle();
+	FL_OK(fl_to_thread(note_call, &called, NULL));
+	FL_CHECK(called && fl__load_relaxed(&n_over) == 0);
+	FL_OK(close(answer[1]));
+	FL_EACH (i, f)
+		FL_RC(fl_test_join(f[i]), 1);
+	return 0;
+}
+
+FL_TEST(net_lookups_that_hang_leave_threads_for_other_calls)
+{
+	FL_OK(pipe2(answer, O_CLOEXEC));
+	FL_NET_FAULTS();
+	fl_test_in_loop(lookups_and_call, NULL);
+	FL_OK(close(answer[0]));
+	assert_int_equal(n_over, LOOKUPS);
+}
+
+static int give_up(void *unused)
+{
+	fl_address a;
+	deaf_lookup_ours();
+	fl_fiber *f = fl_test_start(resolve_it, &a);
+	FL_OK(fl_event_wait(&begun));
+	fl_fiber_cancel(f);
+	FL_RC(fl_test_join(f), -ECANCELED);
+	return 0;
+}
+
+/* The end of the loop waited for a lookup that nobody awaited any more. */
+FL_TEST(net_lookup_that_was_given_up_does_not_hold_up_the_end_of_the_loop)
+{
+	FL_NET_FAULTS();
+	FL_OK(pipe2(answer, O_CLOEXEC));
+	fl_test_in_loop(give_up, NULL);
+	assert_int_equal(n_over, 0);
+	FL_OK(close(answer[1]));
+	/* acquire: pairs with executor_free_when_ended() */
+	FL_WAIT_FOR(fl__load_acquire(&fl__executors_detached) == 0);
+	assert_int_equal(n_over, 1);
+	fl__helpers_end(); /* joins the thread that has freed it */
+	FL_OK(close(answer[0]));
+}
+
+/* Leaves the number of descriptors as it was. */
+FL_TEST_THREAD_CREATE(no_thread_but_an_answer)
+{
+	FL_CHECK(dup2(answer[0], answer[1]) == answer[1]);
+	return -EAGAIN;
+}
+
+static int give_up_without_threads(void *unused)
+{
+	FL_OK(give_up(NULL));
+	fl__sys.thread_create = no_thread_but_an_answer;
+	return 0;
+}
+
+/* Without a thread that would free the executor the end of the loop waits for the lookup. */
+FL_TEST(net_lookup_is_awaited_where_no_thread_can_be_started)
+{
+	FL_OK(pipe2(answer, O_CLOEXEC));
+	fl_test_leaves_nothing(give_up_without_threads, NULL);
+	assert_int_equal(n_over, 1);
+	fl_test_close_two(answer);
 }
