@@ -116,7 +116,8 @@ static int stream_put_back(fl_stream *s, const void *data, size_t size)
 	return 0;
 }
 
-static int stream_begin(fl_stream *s, int direction, size_t size, bool waits)
+/* Returns an error if a call would be refused. fl_stream_written() has the list. */
+static int stream_check(const fl_stream *s, int direction, size_t size, bool waits)
 {
 	const int rc = fl__io_check(&s->io, waits);
 	if (rc != 0)
@@ -127,8 +128,15 @@ static int stream_begin(fl_stream *s, int direction, size_t size, bool waits)
 		return -EBUSY;
 	if (!(direction == FL__IO_IN ? s->reads : s->writes))
 		return -EBADF;
-	if (s->io.fd < 0)
-		return -EPIPE;
+	return s->io.fd < 0 ? -EPIPE : 0;
+}
+
+/* Begins a read or a write: its count is 0, also if the stream was aborted. */
+static int stream_begin(fl_stream *s, int direction, size_t size, bool waits)
+{
+	const int rc = stream_check(s, direction, size, waits);
+	if (rc != 0)
+		return rc;
 	*(direction == FL__IO_IN ? &s->got : &s->written) = 0;
 	return s->aborted ? -ECONNABORTED : 0;
 }
@@ -745,13 +753,13 @@ static int stream_close_pipe(fl_stream *s)
 
 int fl_stream_close_write(fl_stream *s)
 {
-	size_t written = s->written;
-	int rc = stream_begin(s, FL__IO_OUT, 0, false);
+	int rc = stream_check(s, FL__IO_OUT, 0, false);
 	if (rc == -EPIPE)
 		return 0; /* the pipe was closed before */
 	if (rc != 0)
 		return rc;
-	s->written = written; /* this call is no write */
+	if (s->aborted)
+		return -ECONNABORTED;
 	if (!s->is_socket)
 		return stream_close_pipe(s);
 	if (!s->finished)

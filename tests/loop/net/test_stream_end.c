@@ -21,6 +21,17 @@ FL_STREAM_TEST(stream_half_close)
 	FL_RC(fl_stream_read_some(a, got, sizeof got), 0);
 }
 
+/* The count of the last write was set to 0 by an end after an abort. */
+FL_STREAM_TEST(stream_close_write_keeps_the_count_after_an_abort)
+{
+	FL_OK(fl_stream_write(a, "hello", 5));
+	fl_stream_abort(a);
+	FL_RC(fl_stream_close_write(a), -ECONNABORTED);
+	FL_RC(fl_stream_written(a), 5);
+	FL_RC(fl_stream_write(a, "x", 1), -ECONNABORTED); /* a write of 0 bytes */
+	FL_RC(fl_stream_written(a), 0);
+}
+
 /*
  * The other side has closed in order: reads return the end, writes report that there is no reader.
  */
