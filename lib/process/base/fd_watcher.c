@@ -2,8 +2,10 @@
 /*
  * The watcher is a thread in epoll_wait(), with a table of entries (struct fl__watched_fd) by
  * descriptor. An entry is in the table from the first arm of a node to the disarm of the last one.
- * The kernel watches a descriptor for the events of all its entries that have not fired. A
- * registration is for one event (EPOLLONESHOT), so a new wait registers again. The watcher also
+ * The table has one place for each descriptor: its first entry, from which the others hang. So an
+ * arm or a disarm costs the same beside any number of waits for its descriptor. The kernel watches
+ * a descriptor at least for the events of all its entries that have not fired. A registration is
+ * for one event (EPOLLONESHOT), so a new wait registers again. The watcher also
  * watches the pidfds of the reaper's children. They are not in the table: an event without an entry
  * goes to the reaper.
  *
@@ -12,10 +14,10 @@
  *      acquired before a bucket of the parking lot. The exception is a forked child, which resets
  *      them without the lock.
  *   2. One critical section enqueues a node and registers its events. A disarm dequeues its node
- *      and, if it was the entry's last one, withdraws the entry's events, also in one critical
- *      section. If all other entries of the descriptor have fired, its events stay registered, and
- *      one late event may come, which wakes nobody. The kernel checks the descriptor at the
- *      registration, so no earlier event is missed.
+ *      and, if it was the last one of the descriptor, withdraws the registration, also in one
+ *      critical section. If the descriptor has other entries, the events of the node stay
+ *      registered, and one late event may come, which wakes nobody. The kernel checks the
+ *      descriptor at the registration, so no earlier event is missed.
  *   3. The watcher finds entries only through the table, by the descriptor of an event. So an entry
  *      may be freed when its last disarm has returned. A late event for a descriptor that now is
  *      another file is a spurious wakeup.
@@ -55,56 +57,57 @@ static struct fl__watched_fd **fd_watcher_row(int fd)
 	return &fd_watcher_rows[(unsigned)fd % FD_WATCHER_ROWS];
 }
 
-static uint32_t fd_watcher_wanted_events(int fd, bool *present)
+/* Returns the first entry of the descriptor, or NULL. */
+static struct fl__watched_fd *fd_watcher_find(int fd)
 {
-	uint32_t events = 0;
-	*present = false;
-	FL__EACH (const struct fl__watched_fd, w, *fd_watcher_row(fd)) {
-		if (w->fd != fd)
-			continue;
-		*present = true;
-		if (!w->fired)
-			/* poll() and epoll have the same bits */
-			events |= (uint16_t)w->events | EPOLLONESHOT;
-	}
-	return events;
+	struct fl__watched_fd *w = *fd_watcher_row(fd);
+	while (w && w->fd != fd)
+		w = w->next;
+	return w;
 }
 
-static int fd_watcher_register(int fd)
+static int fd_watcher_register(const struct fl__watched_fd *first)
 {
-	bool present;
-	uint32_t events = fd_watcher_wanted_events(fd, &present);
-	if (!present) {
-		/* fails if the descriptor is not registered */
-		(void)fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_DEL, fd, 0);
+	const uint32_t events = first->wanted | EPOLLONESHOT;
+	int rc = fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_MOD, first->fd, events);
+	return rc == -ENOENT ? fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_ADD, first->fd, events) : rc;
+}
+
+/* Wakes the waiters of an entry that waits for one of the events. Returns what it still wants. */
+static uint32_t fd_watcher_fire(struct fl__watched_fd *w, uint32_t events, struct fl__lot *lot)
+{
+	/* poll() and epoll have the same bits */
+	const uint32_t wanted = (uint16_t)w->events;
+	if (w->fired)
 		return 0;
-	}
-	if (events == 0)
-		return 0; /* EPOLLONESHOT has disabled what fired */
-	int rc = fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_MOD, fd, events);
-	return rc == -ENOENT ? fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_ADD, fd, events) : rc;
+	if (!(events & (wanted | EPOLLERR | EPOLLHUP)))
+		return wanted;
+	w->fired = true;
+	fl__lot_open_next(lot, w);
+	fl__lot_take(lot, FL__ALL, 0);
+	fl__lot_unlock(lot);
+	return 0;
+}
+
+/* Returns false for the pidfd of a child, and for a late event, when `fd` may be another file. */
+static bool fd_watcher_fire_all(int fd, uint32_t events, struct fl__lot *lot)
+{
+	FL__HELD(&fd_watcher_lock);
+	struct fl__watched_fd *first = fd_watcher_find(fd);
+	if (!first)
+		return false;
+	first->wanted = fd_watcher_fire(first, events, lot);
+	FL__EACH (struct fl__watched_fd, w, first->others)
+		first->wanted |= fd_watcher_fire(w, events, lot);
+	if (first->wanted != 0)
+		(void)fd_watcher_register(first); /* a change needs no memory */
+	return true;
 }
 
 static void fd_watcher_wake_waiters(int fd, uint32_t events)
 {
 	struct fl__lot lot = {0};
-	/* false for the pidfd of a child, and for a late event, when `fd` may be another file */
-	bool present = false;
-	{
-		FL__HELD(&fd_watcher_lock);
-		FL__EACH (struct fl__watched_fd, w, *fd_watcher_row(fd)) {
-			present |= w->fd == fd;
-			if (w->fd != fd || w->fired || !(events & ((uint16_t)w->events | EPOLLERR | EPOLLHUP)))
-				continue;
-			w->fired = true;
-			fl__lot_open_next(&lot, w);
-			fl__lot_take(&lot, FL__ALL, 0);
-			fl__lot_unlock(&lot);
-		}
-		if (present)
-			/* registers the other entries; a change needs no memory */
-			(void)fd_watcher_register(fd);
-	}
+	const bool present = fd_watcher_fire_all(fd, events, &lot);
 	fl__lot_unpark(&lot);
 	if (!present)
 		fl__reaper_reap(fd);
@@ -225,12 +228,45 @@ static void fd_watcher_sleep_interval(void)
 	FL_IGNORE(fl_sleep_until(fl_after(fd_watcher_interval), FL_SHIELDED));
 }
 
+/* Enters an entry into the table. Returns the first entry of its descriptor. */
+static struct fl__watched_fd *fd_watcher_enter(struct fl__watched_fd *w)
+{
+	struct fl__watched_fd *first = fd_watcher_find(w->fd);
+	if (w->armed++ > 0)
+		return first;
+	if (first) {
+		FL__LIST_ADD(&first->others, w);
+		return first;
+	}
+	w->others = NULL;
+	w->wanted = 0;
+	FL__LIST_ADD(fd_watcher_row(w->fd), w);
+	return w;
+}
+
+/* Lets another entry take the place of the first one. */
+static void fd_watcher_replace(struct fl__watched_fd *first)
+{
+	struct fl__watched_fd *w = first->others;
+	FL__LIST_REMOVE(w);
+	w->others = first->others;
+	if (w->others)
+		w->others->link = &w->others;
+	w->wanted = first->wanted;
+	FL__LIST_ADD(fd_watcher_row(w->fd), w);
+}
+
 static void fd_watcher_uncount(struct fl__watched_fd *w)
 {
-	if (--w->armed == 0) {
-		FL__LIST_REMOVE(w);
-		(void)fd_watcher_register(w->fd); /* a smaller set needs no memory */
-	}
+	if (--w->armed > 0)
+		return;
+	const bool is_first = fd_watcher_find(w->fd) == w;
+	FL__LIST_REMOVE(w);
+	if (is_first && w->others)
+		fd_watcher_replace(w);
+	else if (is_first)
+		/* fails if the descriptor is not registered */
+		(void)fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_DEL, w->fd, 0);
 }
 
 /* Returns false if the descriptor cannot be watched. */
@@ -242,10 +278,10 @@ static bool fd_watcher_enqueue(struct fl__watched_fd *w, struct fl__node *node)
 	if (w->fork != fl__fork_count)
 		w->armed = 0;
 	w->fork = fl__fork_count;
-	if (w->armed++ == 0)
-		FL__LIST_ADD(fd_watcher_row(w->fd), w);
+	struct fl__watched_fd *first = fd_watcher_enter(w);
 	w->fired = false;
-	if (fd_watcher_register(w->fd) != 0) {
+	first->wanted |= (uint16_t)w->events;
+	if (fd_watcher_register(first) != 0) {
 		fd_watcher_uncount(w);
 		return false;
 	}

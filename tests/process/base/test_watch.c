@@ -106,6 +106,42 @@ FL_TEST(watch_many_on_one_descriptor)
 	FL_OK(fl_test_call_end(&c[3]));
 }
 
+enum { MANY = 1000 };
+static struct fl__watched_fd many[MANY];
+
+FL_CALL(wait_any_of_many)
+{
+	fl_on on[MANY];
+	FL_EACH (i, on)
+		on[i] = (fl_on)FL__ON(fl__on_watched_fd, &many[i]);
+	const int rc = fl_wait_any_until(on, MANY, deadline, cancel);
+	return rc < 0 ? rc : 0;
+}
+
+/*
+ * An arm and a disarm walked through all waits for the descriptor. Now they walk through the places
+ * of a row, of which the descriptor has one.
+ */
+FL_TEST(watch_of_one_descriptor_by_many_takes_one_place)
+{
+	ENDS(e);
+	fl_test_caller c;
+	unsigned places = 0, others = 0;
+	FL_EACH (i, many)
+		many[i] = (struct fl__watched_fd)FL__WATCHED_FD(e.a, POLLIN);
+	fl_test_begin_wait(&c, wait_any_of_many, &many[MANY - 1]);
+	for (const struct fl__watched_fd *w = &many[0]; w; w = w->next)
+		places++;
+	for (const struct fl__watched_fd *w = many[0].others; w; w = w->next)
+		others++;
+	assert_int_equal(places, 1);
+	assert_int_equal(others, MANY - 1);
+	ring(e.b);
+	FL_OK(fl_test_call_end(&c));
+	FL_EACH (i, many)
+		assert_false(fl__watched_fd_has_waiter(&many[i]));
+}
+
 FL_TEST(watch_cancel)
 {
 	ENDS(e);
