@@ -4,6 +4,7 @@
  * for them do, and what they say.
  */
 #include "fl_child.h"
+#include "fl_faults.h"
 #include "fl_in_loop.h"
 #include "fl_process.h"
 
