@@ -195,7 +195,7 @@ struct fl_loop_watch {
 	void *arg_;
 	int fd_;
 	unsigned events_, pending_;
-	fl_loop_watch *next_;
+	fl_loop_watch *next_, *prev_;
 };
 
 /*

@@ -180,7 +180,7 @@ static void loop_watch_fire(fl_loop_watch *w, unsigned events)
 	if (events == 0)
 		return;
 	if (w->pending_ == 0)
-		FL__APPEND(l->fired, l->fired_last, w, next_);
+		FL__QUEUE_ADD_AT(l->fired, l->fired_last, w, next_, prev_);
 	if (!l->calling) {
 		w->pending_ |= events;
 		fl__fiber_resume(l->callback_fiber);
@@ -201,12 +201,7 @@ static void loop_watch_unfire(fl_loop_watch *w)
 	if (w->pending_ == 0)
 		return;
 	fl_loop *l = w->loop_;
-	fl_loop_watch *before = NULL;
-	for (fl_loop_watch *v = l->fired; v != w; v = v->next_)
-		before = v;
-	*(before ? &before->next_ : &l->fired) = w->next_;
-	if (l->fired_last == w)
-		l->fired_last = before;
+	FL__QUEUE_REMOVE_AT(l->fired, l->fired_last, w, next_, prev_);
 	w->pending_ = 0;
 }
 

@@ -521,3 +521,48 @@ FL_LOOP_TEST(loop_watch_that_waits_each_time_lets_others_have_their_turn)
 	FL_EACH (i, others)
 		close_watched(&others[i]);
 }
+
+/* Many watches that are ready while a callback waits. */
+
+enum { LISTED = 60 };
+static watched listed[LISTED];
+
+static unsigned count_listed(void)
+{
+	unsigned n = 0;
+	const fl_loop_watch *before = NULL;
+	for (const fl_loop_watch *w = fl_loop_current()->fired; w; w = w->next_) {
+		FL_CHECK(w->prev_ == before);
+		before = w;
+		n++;
+	}
+	FL_CHECK(n == 0 || fl_loop_current()->fired_last == before);
+	return n;
+}
+
+WATCH_CALL(stop_most)
+{
+	w->function_ = count_call;
+	while (count_listed() < LISTED) /* with this watch, which is still ready */
+		FL_OK(fl_sleep(FL_US(20)));
+	for (int i = LISTED; i-- > 0;)
+		if (i % 10 != 0 && &listed[i].w != w)
+			fl_loop_watch_stop(&listed[i].w);
+	count_call(w, fd, events, arg);
+}
+
+/* The stop of one of them walked from the first one to it. Now it needs its neighbours only. */
+FL_LOOP_TEST(loop_watch_stop_of_one_of_many_that_are_ready)
+{
+	FL_EACH (i, listed) {
+		open_watched(&listed[i]);
+		write_to(&listed[i]);
+		start_with(&listed[i], FL_FD_IN, i == 0 ? stop_most : count_call);
+	}
+	FL_EACH (i, listed)
+		while (i % 10 == 0 && listed[i].calls == 0)
+			fl_fiber_yield();
+	FL_EACH (i, listed)
+		close_watched(&listed[i]);
+	(void)count_listed();
+}

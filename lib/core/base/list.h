@@ -71,7 +71,8 @@
 		(end) = (member);                                                                                      \
 	} while (0)
 
-#define FL__QUEUE_REMOVE(first, last, member)                                                                          \
+#define FL__QUEUE_REMOVE(first, last, member) FL__QUEUE_REMOVE_AT(first, last, member, next, prev)
+#define FL__QUEUE_REMOVE_AT(first, last, member, next, prev)                                                           \
 	do {                                                                                                           \
 		*((member)->prev ? &(member)->prev->next : &(first)) = (member)->next;                                 \
 		*((member)->next ? &(member)->next->prev : &(last)) = (member)->prev;                                  \
