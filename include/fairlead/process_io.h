@@ -116,7 +116,10 @@ FL_INLINE FL_MUST_CHECK int fl_process_run(const fl_process_config *_config, fl_
 
 #define FL_PROCESS_GRACE FL_S(2)
 
-/* Frees the outputs in `io`, and makes them empty. The struct can be used again. */
+/*
+ * Frees the outputs in `io`, and makes them empty. The struct can be used again. For another
+ * process, set `written` to 0 first, since the input begins there.
+ */
 FL_API void fl_process_io_free(fl_process_io *io);
 
 static inline void fl__scoped_fl_process_io(fl_process_io *_io)
