@@ -63,16 +63,33 @@
  *                    of the source file that the compiler was given
  *   FL_TASK_DECLARE  declares the type and defines its typed calls; for a header
  *   FL_TASK_DEFINE   defines a declared type; for one source file
+ *
+ * The linker knows the external symbol of a task `read` as fl_task.read. So a task may have the
+ * name of a function of the C library whose header the source file does not include; with the
+ * header, the compiler reports the second declaration. To use a task of another source file,
+ * declare it by FL_TASK_DECLARE, since a plain `extern const fl_task_type read;` does not find it.
+ * Tasks of one name do not link into one program, even if they are in different namespaces of C++.
  */
 #define FL_TASK(name, ...)                                                                                             \
-	extern const fl_task_type name;                                                                                \
+	FL__TASK_EXTERN(name);                                                                                         \
 	FL__TASK(, name, #name, __VA_ARGS__, )
 #define FL_TASK_STATIC(name, ...) FL__TASK(static, name, __FILE__ ":" #name, __VA_ARGS__, )
 #define FL_TASK_DECLARE(name, ...)                                                                                     \
 	FL__TASK_CHECKS(__VA_ARGS__, , )                                                                               \
-	extern const fl_task_type name;                                                                                \
+	FL__TASK_EXTERN(name);                                                                                         \
 	FL__TASK_CALLS(name, __VA_ARGS__, )
-#define FL_TASK_DEFINE(name, ...) FL__TASK_DEFINE(name, #name, __VA_ARGS__, )
+#define FL_TASK_DEFINE(name, ...)                                                                                      \
+	FL__TASK_EXTERN(name);                                                                                         \
+	FL__TASK_DEFINE(name, #name, __VA_ARGS__, )
+
+/*
+ * Declares a task type. Its symbol has a point, so it is the symbol of no function. With the symbol
+ * `read`, the type would replace the C library's read() in the whole program.
+ */
+#define FL__TASK_EXTERN(name) extern const fl_task_type name __asm__(FL__SYMBOL("fl_task." #name))
+#define FL__SYMBOL(name) FL__SYMBOL_(__USER_LABEL_PREFIX__, name)
+#define FL__SYMBOL_(prefix, name) FL__SYMBOL__(prefix, name)
+#define FL__SYMBOL__(prefix, name) #prefix name
 
 #define FL__TASK(storage, name, label, ...)                                                                            \
 	FL__TASK_TYPE(storage, name, label, __VA_ARGS__)                                                               \

@@ -6,6 +6,7 @@
 #include "kill/tools.h"
 #include <fairlead/bytes.h>
 #include <fairlead/process_executor.h>
+#include <fairlead/task.h>
 
 /*
  * The campaign that kills workers of a process executor for real, and accounts for every task.
@@ -122,7 +123,7 @@ struct birth {
 	uint64_t board; /* an offset in region 0 */
 	uint64_t seed;
 };
-extern const fl_task_type kill_birth;
+FL_TASK_DECLARE(kill_birth, struct birth, void)
 
 /* steps.c */
 void arm(uint64_t seed);

@@ -848,6 +848,10 @@ class Kit:
         source = here("names", "tasks.cc" if language == "c++" else "tasks.c")
         expect(self.c(source, "-Wshadow", *self.all_headers(), by=(compiler, flags)), "ok\n")
 
+    def consumer_tasks_with_names_of_functions(self):
+        """Tasks named as functions of the C library replace no function that the library calls."""
+        expect_all(self.c(here("names/functions.c")), "ok\n")
+
     def scopes(self, compiler, language, flags):
         expect(self.c(here("scopes.c"), "-Wshadow", by=(compiler, [*flags, "-x", language])), "ok\n")
 

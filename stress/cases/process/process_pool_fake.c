@@ -38,7 +38,7 @@ FL_TASK_DEFINE(process_pool_task_again, int, int, .max_attempts = 2)
 	return 0;
 }
 
-FL_TASK(process_pool_prepare, void, void)
+FL_TASK_DEFINE(process_pool_prepare, void, void)
 {
 	return 0; /* its worker reports the result */
 }

@@ -96,7 +96,7 @@ void process_pool_begin(struct process_pool *c, const fl_executor_config *config
 void process_pool_end(struct process_pool *c);
 
 /* The initializer of a config. Its result is the pool's init_error. */
-extern const fl_task_type process_pool_prepare;
+FL_TASK_DECLARE(process_pool_prepare, void, void)
 
 /* Do what process_pool_task_submit() and process_pool_task_submit_with() do. */
 int process_pool_submit(struct process_pool *c, int task, fl_future **f);

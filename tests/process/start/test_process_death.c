@@ -210,16 +210,17 @@ FL_TEST(process_parent_killed_with_daemons_by_exec)
 	kill_parents(&(struct plan){.method = FL_PROCESS_EXEC}, fl_test_scaled(10));
 }
 
+FL_TASK_DECLARE(process_echoes, void, void)
+
 FL_TASK(process_has_one_that_goes_on, void, void)
 {
 	const int fds[] = {fl_process_fd(0), fl_process_fd(1)};
-	extern const fl_task_type process_echoes;
 	(void)PROCESS_STARTED(.task = &process_echoes, .fds = fds, .n_fds = 2);
 	never_end();
 	return 0;
 }
 
-FL_TASK(process_echoes, void, void)
+FL_TASK_DEFINE(process_echoes, void, void)
 {
 	char c;
 	while (read(fl_process_fd(0), &c, 1) == 1)
@@ -446,7 +447,6 @@ FL_TEST(process_freed_while_it_runs)
 		int in[2];
 		FL_OK(pipe2(out, O_CLOEXEC));
 		FL_OK(pipe2(in, O_CLOEXEC));
-		extern const fl_task_type process_echoes;
 		const int fds[] = {in[0], out[1]};
 		const bool daemon = i % 2;
 		const fl_process_config task = {.task = &process_echoes, .fds = fds, .n_fds = 2, .daemon = daemon};
