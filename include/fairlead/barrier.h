@@ -5,6 +5,7 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/private/inline.h>
+#include <fairlead/private/number.h>
 #include <fairlead/time.h>
 #include <limits.h>
 
@@ -55,8 +56,11 @@ typedef struct fl_barrier {
 FL__ASSERT_SIZE(fl_barrier, 24 + 2 * sizeof(void *));
 
 /* clang-format off */
-/* Initializes a barrier of `parties` parties without an action. */
-#define FL_BARRIER_INIT(parties) { (uint32_t)(parties), 0, 0, 0, 0, 0 }
+/*
+ * Initializes a barrier of `parties` parties, 1 to INT_MAX, without an action. A constant outside
+ * of this range does not compile. Another number outside of it panics.
+ */
+#define FL_BARRIER_INIT(parties) { FL__NUMBER(BARRIER_INIT, parties, 1, INT_MAX), 0, 0, 0, 0, 0 }
 /* clang-format on */
 
 /*
@@ -74,10 +78,11 @@ FL__ASSERT_SIZE(fl_barrier, 24 + 2 * sizeof(void *));
 FL_INLINE FL_MUST_CHECK int fl_barrier_init_with_action(fl_barrier *_b, uint32_t _parties, void (*_action)(void *arg),
                                                         void *_arg)
 {
-	const fl_barrier _value = FL_BARRIER_INIT(_parties);
+	const fl_barrier _value = {0, 0, 0, 0, 0, 0};
 	if (_parties == 0 || _parties > INT_MAX)
 		return -EINVAL;
 	*_b = _value;
+	_b->parties_ = _parties;
 	_b->action_ = _action;
 	_b->action_arg_ = _arg;
 	return 0;

@@ -5,6 +5,7 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/private/inline.h>
+#include <fairlead/private/number.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
 
@@ -29,8 +30,12 @@ typedef struct fl_latch {
 FL__ASSERT_SIZE(fl_latch, 4);
 
 #define FL_LATCH_MAX 0x7fffffffu
+/*
+ * The count is at most FL_LATCH_MAX. A constant outside of this range, such as -1, does not compile.
+ * Another number outside of it panics.
+ */
 /* clang-format off */
-#define FL_LATCH_INIT(count) { (uint32_t)(count) }
+#define FL_LATCH_INIT(count) { FL__NUMBER(LATCH_INIT, count, 0, FL_LATCH_MAX) }
 /* clang-format on */
 
 /*

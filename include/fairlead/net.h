@@ -99,6 +99,7 @@ typedef struct fl_listen_config {
  *   0                 the listener was created
  *   -EADDRINUSE       the port is in use
  *   -EADDRNOTAVAIL    the host is no address of this machine
+ *   -EINVAL           `backlog` is negative
  *   -EACCES           the user may not listen at this port
  *   -EAFNOSUPPORT     the system does not have the family of the address
  *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
@@ -131,7 +132,7 @@ FL_API FL_MUST_CHECK int fl_listener_open_tcp(fl_listener **l, const char *host,
  *   -ENOTSOCK          the file is no socket
  *   -ENAMETOOLONG      the path is longer than 107 bytes
  *   -EINVAL            the path is NULL or ""; or `mode` is above 0777, or is not 0 for an abstract
- *                      name
+ *                      name; or `backlog` is negative
  *   -ENOENT, -ENOTDIR  the folder does not exist
  *   -EACCES, -EROFS    the user may not write in the folder, or nobody may
  *   -EMFILE, -ENFILE   the process, or the system, has too many descriptors

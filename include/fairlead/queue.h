@@ -95,7 +95,7 @@ typedef enum fl_queue_order {
  * until one comes. fl_queue_put_many() goes on in this way until all its items are taken.
  * fl_queue_get_many() returns when it has at least one item.
  */
-#define FL_RENDEZVOUS (SIZE_MAX - 1)
+#define FL_RENDEZVOUS (SIZE_MAX / 4 * 3)
 
 /*
  * The capacity of a queue that is never full. A put to it does not wait for space, but may return
@@ -119,7 +119,7 @@ typedef enum fl_queue_order {
  * With the other orders the items are in an array, which a put moves under the lock when it must
  * grow. The items of one fl_queue_put_many() go in together.
  */
-#define FL_UNBOUNDED SIZE_MAX
+#define FL_UNBOUNDED (SIZE_MAX / 4 * 3 + 1)
 
 typedef enum fl_queue_when_full {
 	/* A put to a full queue waits until there is space. */
@@ -190,7 +190,7 @@ typedef struct fl_queue_config {
  *               without `compare`, or `compare` without FL_PRIORITY; or the order does not support
  *               FL_RENDEZVOUS or FL_OVERWRITE; or FL_OVERWRITE comes with FL_RENDEZVOUS or
  *               FL_UNBOUNDED
- *   -EOVERFLOW  the queue would need more than PTRDIFF_MAX bytes
+ *   -EOVERFLOW  the queue would need more than PTRDIFF_MAX bytes; so does one of a negative capacity
  */
 FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const fl_queue_config *config);
 

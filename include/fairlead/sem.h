@@ -4,6 +4,7 @@
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/private/number.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
 
@@ -47,9 +48,13 @@ typedef struct fl_sem {
 FL__ASSERT_SIZE(fl_sem, 8);
 
 #define FL_SEM_MAX 0x7fffffffu
+/*
+ * The number of permits is at most FL_SEM_MAX; for FL_SEM_BOUNDED_INIT it is also at least 1. A
+ * constant outside of this range, such as -1, does not compile. Another number outside of it panics.
+ */
 /* clang-format off */
-#define FL_SEM_INIT(permits) { (uint32_t)(permits), 0 }
-#define FL_SEM_BOUNDED_INIT(permits) { (uint32_t)(permits), (uint32_t)(permits) }
+#define FL_SEM_INIT(permits) { FL__NUMBER(SEM_INIT, permits, 0, FL_SEM_MAX), 0 }
+#define FL_SEM_BOUNDED_INIT(permits) { FL__NUMBER(SEM_BOUNDED_INIT, permits, 1, FL_SEM_MAX), (uint32_t)(permits) }
 /* clang-format on */
 
 /*

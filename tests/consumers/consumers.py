@@ -36,7 +36,7 @@ CXX_FLAGS = ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 WINE = shutil.which("wine64", path=os.environ["PATH"] + ":/usr/lib/wine")
 LANGUAGES = ("c11", "c23", "gnu99", "cxx17")
 IN_LANGUAGES = {"headers_alone": LANGUAGES, "common_names": LANGUAGES, "tasks_of_common_names": LANGUAGES, "scopes": LANGUAGES,
-                "macros_of_the_program": LANGUAGES, "deadlines_are_times": LANGUAGES,
+                "macros_of_the_program": LANGUAGES, "deadlines_are_times": LANGUAGES, "initializers_take_numbers_in_range": LANGUAGES,
                 "scenarios": ("gnu99", "cxx17")}  # methods of Kit: a case each
 GUIDE_PRINTS = {  # under which heading the guide has a program, and what that prints; the first 11 also run on Windows
     "Tasks and executors": "1 4 9 16\n",
@@ -89,6 +89,9 @@ USES_OF_TYPES = {  # each macro that takes a type, and what it says otherwise th
 USES_OF_TIMES = ["FL_IGNORE(fl_sleep_until(AT, NULL))", "FL_IGNORE(fl_event_wait_until(e, AT, NULL))",
                  "FL_IGNORE(FL_WAIT_ANY_UNTIL(AT, NULL, FL_ON_EVENT(e)))", "fl_cancel_token_init(c, NULL, AT)",
                  "config->deadline = AT", "config->backlog_deadline = AT", "fl_group g = FL_GROUP_INIT_UNTIL(NULL, AT); (void)g"]
+# The numbers that an initializer takes.
+RANGES_OF_NUMBERS = {"FL_SEM_INIT": ("0", "FL_SEM_MAX"), "FL_SEM_BOUNDED_INIT": ("1", "FL_SEM_MAX"),
+                     "FL_LATCH_INIT": ("0", "FL_LATCH_MAX"), "FL_BARRIER_INIT": ("1", "INT_MAX")}
 # Names of macros that programs have, beside the words of the headers and the names of their
 # attributes.
 MACROS_OF_PROGRAMS = """ARRAY_SIZE BIT CHECK CONCAT DEBUG ERROR FALSE I INLINE LOCK MAX MIN OK STR TRUE U UNLOCK UNUSED abs access
@@ -429,6 +432,24 @@ class Kit:
             raise Failure("a time in place of a deadline does not compile")
         if accepted := [mistake for mistake in mistakes if compiles(mistake)]:
             raise Failure("\n".join(["these compile:", *accepted]))
+
+    def initializers_take_numbers_in_range(self, compiler, language, flags):
+        """A constant that FL_SEM_INIT and the like cannot take does not compile. One that it can take does, also in a static object."""
+        include, _ = self.installed_headers()
+
+        def said(statement):
+            unit = f"#include <fairlead.h>\nint f(int n, const void **at);\nint f(int n, const void **at)\n{{\n\t{statement};\n\t*at = &it;\n\treturn n;\n}}\n"
+            return said_of(unit, language, compiler, *flags, "-I", include)
+
+        for macro, (least, most) in RANGES_OF_NUMBERS.items():
+            kind = "fl_" + macro.split("_")[1].lower()
+            for number in (least, f"{least} + 1", most):
+                if complaint := said(f"static {kind} it = {macro}({number})"):
+                    raise Failure(complaint)
+            if complaint := said(f"{kind} it = {macro}(n)"):
+                raise Failure(complaint)
+            for number in (f"{least} - 1", "-1", f"{most} + INT64_C(1)", "UINT64_MAX"):
+                expect(said(f"{kind} it = {macro}({number})"), "" if language == "c++" else f"the number must be from {least} to {most}", "error")
 
     def example_of(self, document, heading, fence="c"):
         """The first block after a heading of a document, or of a folder of documents, saved as a file."""

@@ -3,6 +3,7 @@
 #include "../hooks.h"
 #include "atomic.h"
 #include "sys.h"
+#include <fairlead/private/number.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,11 @@ _Noreturn void fl__panic(const char *function, const void *object, const char *r
 	/* acquire: pairs with the release in fl_panic_set_handler() */
 	fl__load_acquire (&panic_handler)(&info);
 	abort();
+}
+
+FL__COLD void fl__number_panic(const char *macro)
+{
+	fl__panic(macro, NULL, "the number is out of range");
 }
 
 fl_log_handler *fl_log_set_handler(fl_log_handler *handler)

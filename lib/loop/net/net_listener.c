@@ -160,6 +160,11 @@ static int listener_create(fl_listener **made, fl_loop *loop, int fd, int protoc
 	return 0;
 }
 
+static bool listener_config_is_valid(const fl_listen_config *config)
+{
+	return !config || config->backlog >= 0;
+}
+
 static int listener_backlog(const fl_listen_config *config)
 {
 	return config && config->backlog > 0 ? config->backlog : INT_MAX;
@@ -182,6 +187,8 @@ int fl_listener_open_tcp(fl_listener **made, const char *host, uint16_t port, co
 {
 	fl_address a;
 	struct fl__unix_file none = {0};
+	if (!listener_config_is_valid(config))
+		return -EINVAL;
 	fl_loop *loop = fl__loop_needed(false, "fl_listener_open_tcp");
 	const int fd = loop ? fl__net_open(loop, host, port, SOCK_STREAM, listener_prepare, config) : -ENOTSUP;
 	if (fd < 0)
@@ -202,6 +209,8 @@ int fl_listener_open_tcp(fl_listener **made, const char *host, uint16_t port, co
 int fl_listener_open_unix(fl_listener **made, const char *path, const fl_listen_config *config)
 {
 	struct fl__unix_file file = {0};
+	if (!listener_config_is_valid(config))
+		return -EINVAL;
 	fl_loop *loop = fl__loop_needed(false, "fl_listener_open_unix");
 	const int fd =
 	    loop ? fl__unix_open(&file, SOCK_STREAM, path, config ? config->mode : 0, listener_backlog(config))

@@ -16,6 +16,12 @@ QUEUE_TEST_RINGS(queue_create_refuses_a_bad_config)
 	FL_RC(fl_queue_create(&q, 0, &(fl_queue_config){.capacity = 3}), -EINVAL);
 	FL_RC(fl_queue_create(&q, 8, &(fl_queue_config){.order = (fl_queue_order)99}), -EINVAL);
 	FL_RC(fl_queue_create(&q, 2, &(fl_queue_config){.capacity = SIZE_MAX - 2}), -EOVERFLOW);
+	for (int negative = -1; negative > -3; negative--)
+		for (int order = FL_FIFO; order <= FL_LIFO; order++)
+			FL_RC(fl_queue_create(
+				  &q, 1,
+				  &(fl_queue_config){.capacity = (size_t)negative, .order = (fl_queue_order)order}),
+			      -EOVERFLOW);
 	FL_RC(fl_queue_create(&q, 2, &(fl_queue_config){.capacity = FL_UNBOUNDED, .when_full = FL_OVERWRITE}), -EINVAL);
 	FL_RC(fl_queue_create(&q, PTRDIFF_MAX / 8, &(fl_queue_config){.capacity = FL_UNBOUNDED}), -EOVERFLOW);
 	FL_RC(fl_queue_create(&q, 1, &(fl_queue_config){.capacity = (size_t)PTRDIFF_MAX + 1}), -EOVERFLOW);

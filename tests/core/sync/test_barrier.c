@@ -30,6 +30,16 @@ FL_TEST(barrier_init_takes_1_to_int_max)
 	assert_false(fl_barrier_is_broken(&b));
 }
 
+FL_TEST(barrier_initializer_with_a_wrong_number_panics)
+{
+	volatile int64_t parties = 0;
+	fl_barrier b = FL_BARRIER_INIT(1);
+	FL_PANICS_OF("FL_BARRIER_INIT", NULL, b = (fl_barrier)FL_BARRIER_INIT(parties));
+	parties = INT_MAX + INT64_C(1);
+	FL_PANICS_OF("FL_BARRIER_INIT", NULL, b = (fl_barrier)FL_BARRIER_INIT(parties));
+	FL_OK(fl_barrier_wait(&b));
+}
+
 FL_TEST(barrier_breaks_when_a_waiter_is_cancelled)
 {
 	fl_barrier b = FL_BARRIER_INIT(3);

@@ -22,6 +22,21 @@ FL_TEST(latch_initial_count)
 	FL_OK(fl_latch_wait(&l));
 }
 
+FL_TEST(latch_initializer_with_a_wrong_number_panics)
+{
+	volatile int64_t count = -1;
+	fl_latch l = FL_LATCH_INIT(0);
+	FL_PANICS_OF("FL_LATCH_INIT", NULL, l = (fl_latch)FL_LATCH_INIT(count));
+	count = FL_LATCH_MAX + INT64_C(1);
+	FL_PANICS_OF("FL_LATCH_INIT", NULL, l = (fl_latch)FL_LATCH_INIT(count));
+	count = (INT64_C(1) << 32) + 1; /* 1 as an uint32_t */
+	FL_PANICS_OF("FL_LATCH_INIT", NULL, l = (fl_latch)FL_LATCH_INIT(count));
+	assert_int_equal(fl_latch_count(&l), 0);
+	count = 3;
+	l = (fl_latch)FL_LATCH_INIT(count);
+	assert_int_equal(fl_latch_count(&l), 3);
+}
+
 FL_TEST(latch_counts_down)
 {
 	fl_latch l = FL_LATCH_INIT(5);

@@ -16,6 +16,23 @@ FL_TEST(sem_initial_permits)
 	assert_int_equal(fl_sem_value(&s), FL_SEM_MAX);
 }
 
+FL_TEST(sem_initializer_with_a_wrong_number_panics)
+{
+	volatile int permits = -1;
+	fl_sem s = FL_SEM_INIT(0);
+	FL_PANICS_OF("FL_SEM_INIT", NULL, s = (fl_sem)FL_SEM_INIT(permits));
+	FL_PANICS_OF("FL_SEM_BOUNDED_INIT", NULL, s = (fl_sem)FL_SEM_BOUNDED_INIT(permits));
+	permits = 0;
+	FL_PANICS_OF("FL_SEM_BOUNDED_INIT", NULL, s = (fl_sem)FL_SEM_BOUNDED_INIT(permits));
+	assert_int_equal(fl_sem_value(&s), 0);
+	FL_PANICS_OF("FL_SEM_INIT", NULL, (void)fl__number(permits, 1, 3, "FL_SEM_INIT"));
+	FL_PANICS_OF("FL_SEM_INIT", NULL, fl__number_panic("FL_SEM_INIT"));
+	permits = 3;
+	assert_int_equal(fl__number(permits, 1, 3, "FL_SEM_INIT"), 3);
+	s = (fl_sem)FL_SEM_BOUNDED_INIT(permits);
+	assert_int_equal(fl_sem_value(&s), 3);
+}
+
 FL_TEST(sem_takes_what_is_there)
 {
 	fl_sem s = FL_SEM_INIT(3);

@@ -30,6 +30,8 @@ FL_NET_TEST(net_unix_mode)
 	}
 	l = NULL;
 	FL_RC(fl_listener_open_unix(&l, p.name, &(fl_listen_config){.mode = 01000}), -EINVAL);
+	FL_RC(fl_listener_open_unix(&l, p.name, &(fl_listen_config){.backlog = -1}), -EINVAL);
+	FL_RC(fl_listener_open_tcp(&l, "127.0.0.1", 0, &(fl_listen_config){.backlog = -1}), -EINVAL);
 	FL_RC(fl_listener_open_unix(&l, fl_test_abstract(), &(fl_listen_config){.mode = 0600}), -EINVAL);
 	FL_CHECK(l == NULL && !fl_test_path_is_there(&p));
 	fl_test_path_end(&p);
