@@ -110,11 +110,12 @@ FL_API const void *fl_future_result(const fl_future *f);
 
 /*
  * Tells whether and why the task has failed, and does not wait. Returns:
- *   0           the task has succeeded, or has not ended
- *   -ECANCELED  the task was cancelled; or its function returned -ECANCELED
- *   -ETIMEDOUT  a deadline ended the task (fl_submit_config); or its function returned -ETIMEDOUT
- *   other       the error that the task's function returned, or why the task could not run to its
- *               end, such as -EOWNERDEAD if its worker died
+ *   0             the task has succeeded
+ *   -EINPROGRESS  the task has not ended
+ *   -ECANCELED    the task was cancelled; or its function returned -ECANCELED
+ *   -ETIMEDOUT    a deadline ended the task (fl_submit_config); or its function returned -ETIMEDOUT
+ *   other         the error that the task's function returned, or why the task could not run to its
+ *                 end, such as -EOWNERDEAD if its worker died
  */
 FL_API int fl_future_error(const fl_future *f);
 

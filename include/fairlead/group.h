@@ -255,8 +255,8 @@ FL_API const char *fl_group_message(const fl_group *g);
 FL_API const char *fl_group_failed_name(const fl_group *g);
 
 /*
- * Returns the index of the first member that failed, or 0 if no member has failed. Members are
- * counted from 0, in the order of their submits and starts since the last join. A submit or start
+ * Returns the index of the first member that failed, or SIZE_MAX if no member has failed. Members
+ * are counted from 0, in the order of their submits and starts since the last join. A submit or start
  * that returned an error is counted, too, except a start on a thread that runs no loop.
  */
 FL_API size_t fl_group_failed_index(const fl_group *g);

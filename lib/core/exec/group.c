@@ -375,7 +375,7 @@ const char *fl_group_failed_name(const fl_group *g)
 size_t fl_group_failed_index(const fl_group *g)
 {
 	FL__LOCKED(FL__MUTABLE(&g->lock_));
-	return g->error_ != 0 ? g->failed_number_ : 0;
+	return g->error_ != 0 ? g->failed_number_ : SIZE_MAX;
 }
 
 fl_cancel_token *fl_group_token(fl_group *g)

@@ -103,7 +103,7 @@ const void *fl_future_result(const fl_future *f)
 
 int fl_future_error(const fl_future *f)
 {
-	return fl__future_has_ended(f) ? f->error : 0;
+	return fl__future_has_ended(f) ? f->error : -EINPROGRESS;
 }
 
 const char *fl_future_message(const fl_future *f)

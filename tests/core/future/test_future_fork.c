@@ -58,7 +58,7 @@ static void wait_for_each(void *arg)
 	}
 	FL_RC(fl_future_get_until(p->waits, &result, sizeof result, FL_NO_WAIT, NULL), -EOWNERDEAD);
 	FL_RC(fl_future_get(p->waits, &result, 1), -EINVAL);
-	FL_CHECK(fl_future_error(p->waits) == 0);
+	FL_CHECK(fl_future_error(p->waits) == -EINPROGRESS);
 	FL_CHECK(fl_future_get_state(p->waits) == FL_PENDING);
 	/* What has ended has, before the fork or after it. */
 	FL_CHECK(fl_future_wait(p->done) == 0 && pool_double_get(p->done, &result) == 0 && result == 42);
