@@ -38,7 +38,8 @@ FL_BEGIN_DECLS
  * The first two modes also report a context that locks again a lock that it already holds. Tries,
  * and waits with a deadline, cause no deadlock. A lock that was acquired before debugging was
  * switched on causes no report. In each mode the destroy of an object that a context holds or waits
- * for panics (fairlead/defs.h, "Destroy").
+ * for panics (fairlead/defs.h, "Destroy"), and so does a second free, join or detach of a handle
+ * (fairlead/defs.h, "Handles").
  *
  * A lock is known by its address until its init or destroy. If neither is called, a new lock at the
  * same address inherits the order of the old lock. Objects in shared memory (fl_shm_...) are not

@@ -119,6 +119,11 @@
  *                     a warning instead of the panic, for two reasons: a process that was killed
  *                     may still count as a waiter, and a process that runs wild may have written
  *                     any value.
+ *   Handles           A call that frees, joins or detaches a handle ends it, unless the call returns
+ *                     an error. A second end of a handle is a bug. While debugging is on
+ *                     (fairlead/debug.h), the second call panics, except if thousands of other
+ *                     handles have ended since, or if a new object has the address. For a future,
+ *                     a thread or a fiber it often panics without debugging, too.
  *   Misuse            A detected bug of the caller panics (fairlead/error.h).
  *
  * Codes

@@ -49,7 +49,11 @@ typedef enum fl_future_state { FL_PENDING, FL_RUNNING, FL_DONE, FL_CANCELLED } f
  */
 FL_API fl_future *fl_future_ref(fl_future *f);
 
-/* Frees a reference. The task is not affected: if it runs or is pending, it goes on. */
+/*
+ * Frees a reference. The task is not affected: if it runs or is pending, it goes on. A free of more
+ * references than there are panics if the task has not ended. If it has, the call panics while
+ * debugging is on (fairlead/defs.h, "Handles"), and otherwise may free the future of another task.
+ */
 FL_API void fl_future_free(fl_future *f);
 
 /*

@@ -18,7 +18,8 @@ FL_BEGIN_DECLS
  *     rc = fl_thread_start(&t, download, &file, &(fl_thread_config){ .name = "download" });
  *     rc = fl_thread_join_until(t, &result, fl_after(FL_S(10)), NULL);
  *
- * Every started thread must be joined or detached, exactly once. That frees the handle. Only one
+ * Every started thread must be joined or detached, exactly once. That frees the handle, so another
+ * join or detach panics where the library notices it (fairlead/defs.h, "Handles"). Only one
  * context at a time may use a handle.
  */
 typedef int fl_thread_function(void *arg);

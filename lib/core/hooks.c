@@ -9,17 +9,31 @@
  *   fl__hook_free      0        FL__HOOK_NEVER   what the fast path of a lock expects
  *   fl__hook_readers   1        0                a read lock is fast if the lock's word was less
  *                                                than this value
+ *   fl__hook_last      LAST     FL__HOOK_NEVER   the last free of a future is fast if the future's
+ *                                                word has these references and ENDED
+ *   fl__hook_chain     CHAIN    0                how many task blocks a list of free ones keeps
  */
 #include "hooks.h"
 #include "base/panic.h"
+#include "base/sanitizer.h"
 #include "base/sys.h"
 #include <stdlib.h>
 
 uint32_t fl__hooks = 0, fl__hook_free = 0, fl__hook_readers = 1;
+uint32_t fl__hook_last = FL__HOOK_LAST, fl__hook_chain = FL__HOOK_CHAIN;
 int32_t fl__trace_rank = -1;
 
-FL__AT_START static void hooks_warn(void)
+void fl__hook_check(bool checks)
 {
+	checks = checks || fl__tool_watches();
+	/* relaxed: a thread that sees an old value checks less */
+	fl__store_relaxed(&fl__hook_last, checks ? FL__HOOK_NEVER : FL__HOOK_LAST);
+	fl__store_relaxed(&fl__hook_chain, checks ? 0 : FL__HOOK_CHAIN);
+}
+
+FL__AT_START static void hooks_start(void)
+{
+	fl__hook_check(fl__load_relaxed(&fl__hooks) & FL__HOOKS_DEBUG); /* relaxed: one thread yet */
 	if (!FL__IS_LINKED(fl__hook_locking_on) && (secure_getenv("FL_DEBUG") || secure_getenv("FL_TRACE")))
 		FL__LOG_ONCE(FL_LOG_WARNING,
 		             "FL_DEBUG and FL_TRACE have no effect: link the program with -Wl,-u,fl_debug_enable");

@@ -23,6 +23,10 @@
  *   forget, assert_held    init and assertions of locks                none           L A P
  *   destroy                the destroy of locks, conditions and the    none           L A P
  *                          like
+ *   ends                   the free, join, detach or close of a        none           P
+ *                          handle, first of all
+ *   freed, made            a free and an allocation of memory, and     any            -
+ *                          the end of a handle whose memory lasts
  *   join                   a join, before and after its wait           none           L A
  *   sleep, woken           each wait, around the sleep of its context  mutexes        L A
  *   wake                   the waking context, before it unparks       mutexes        A
@@ -68,6 +72,10 @@
  *   a readers-writer   A write lock expects fl__hook_free, too. fl__hook_readers closes the fast
  *   lock               path of read locks. The word has no mark, so the unlock and the downgrade
  *                      test fl__hooks.
+ *   a free of a        The last reference is freed by the slow path unless the future's word is
+ *   future             fl__hook_last, which no word is while the ends of handles are checked.
+ *   task blocks        A list of free blocks keeps fl__hook_chain of them. With 0 a block goes to
+ *                      the pool, which keeps it for a while (exec/task_blocks.c).
  *   fl_submit()        Its short way compares two words (exec/submit.c). The statistics change the
  *                      word of the executor while its next task is to be measured. The recorder
  *                      changes the word of the process.
@@ -115,6 +123,8 @@ struct fl_task_type;
 FL__HOOK_WORD fl__hooks;        /* the FL_DEBUG_ bits, and FL__HOOKS_TRACE, of the clients that are on */
 FL__HOOK_WORD fl__hook_free;    /* 0 or FL__HOOK_NEVER */
 FL__HOOK_WORD fl__hook_readers; /* 1 or 0 */
+FL__HOOK_WORD fl__hook_last;    /* FL__HOOK_LAST or FL__HOOK_NEVER */
+FL__HOOK_WORD fl__hook_chain;   /* FL__HOOK_CHAIN or 0 */
 
 enum {
 	FL__HOOKS_DEBUG = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS | FL_DEBUG_CONTENTION,
@@ -123,6 +133,18 @@ enum {
 };
 
 #define FL__HOOK_NEVER 0xfffffff7u
+#define FL__HOOK_LAST 516u /* FL__FUTURE_REF | FL__FUTURE_ENDED */
+#ifdef FL__TASK_BLOCK_CHAIN
+#define FL__HOOK_CHAIN FL__TASK_BLOCK_CHAIN
+#else
+#define FL__HOOK_CHAIN 32u
+#endif
+
+/*
+ * Checks the ends of handles from now on, or no longer. They are always checked in a process that
+ * AddressSanitizer or Valgrind watches.
+ */
+void fl__hook_check(bool checks);
 
 /*
  * Returns a word that a point reads. relaxed: an old value does no harm. Except under
@@ -204,6 +226,18 @@ FL__IF_LINKED void fl__hook_forget_on(const void *lock);
  */
 FL__IF_LINKED void fl__hook_destroy_on(const char *function, const void *object, const void *key, bool busy);
 #define fl__hook_destroy(...) FL__HOOK(DEBUG, destroy, __func__, __VA_ARGS__)
+
+/*
+ * Handles. fl__hook_ends() is called first by a public function that frees, joins, detaches or
+ * closes a handle: it panics if the handle was ended before. fl__free() calls fl__hook_freed(), and
+ * so does a function after which the handle's memory may last. fl__alloc() calls fl__hook_made().
+ */
+FL__IF_LINKED void fl__hook_ends_on(const char *function, const void *handle);
+#define fl__hook_ends(...) FL__HOOK(DEBUG, ends, __func__, __VA_ARGS__)
+FL__IF_LINKED void fl__hook_freed_on(const void *handle);
+#define fl__hook_freed(...) FL__HOOK(DEBUG, freed, __VA_ARGS__)
+FL__IF_LINKED void fl__hook_made_on(const void *memory);
+#define fl__hook_made(...) FL__HOOK(DEBUG, made, __VA_ARGS__)
 
 /* Panics if the lock is known to be held by another context, and not by the caller. */
 FL__IF_LINKED void fl__hook_assert_held_on(const void *lock, const char *function);

@@ -34,6 +34,7 @@ static void debug_set_words(unsigned before, unsigned modes)
 	fl__add_relaxed(&fl__hooks, modes - before);
 	fl__store_relaxed(&fl__hook_free, modes ? FL__HOOK_NEVER : 0);
 	fl__store_relaxed(&fl__hook_readers, modes ? 0 : 1);
+	fl__hook_check(modes != 0);
 }
 
 unsigned fl__debug_switch(unsigned modes)
@@ -50,6 +51,7 @@ unsigned fl__debug_switch(unsigned modes)
 	if (!stays_on) {
 		debug_set_words(before, 0);
 		fl__table_forget();
+		fl__handles_forget();
 	}
 	debug_set_words(stays_on ? before : 0, modes);
 	return before;

@@ -194,6 +194,9 @@ void fl__held_remove(struct fl__held *held);
 /* Clears the table. Called after debugging was switched off. */
 void fl__table_forget(void);
 
+/* handles.c: forgets all handles. */
+void fl__handles_forget(void);
+
 /* Sets the modes (debug.c). Returns the modes before. */
 unsigned fl__debug_switch(unsigned modes);
 

@@ -22,6 +22,7 @@
 #include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
+#include "core/hooks.h"
 #include "linger.h"
 #include "loop_debug.h"
 #include "poller.h"
@@ -435,6 +436,7 @@ void fl_loop_free(fl_loop *l)
 {
 	if (!l)
 		return;
+	fl__hook_ends(l);
 	fl__loop_debug_end(l);
 	if (!fl__loop_is_forked(l))
 		loop_end_sched(l);

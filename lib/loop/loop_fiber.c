@@ -128,10 +128,13 @@ int fl_fiber_start(fl_fiber **f, fl_fiber_function *function, void *arg, const f
 	return fl__fiber_start(l, f, function, arg, config ? config->name : NULL, &l->root);
 }
 
+/*
+ * `joining` stays true after the end of the handle, until the memory is the block of another fiber.
+ */
 static void loop_fiber_check_not_joined(const char *function, const fl_fiber *f)
 {
 	if (f->joining)
-		fl__panic(function, f, "another context joins it");
+		fl__panic(function, f, "another context joins it, or it was joined, freed or detached before");
 }
 
 static bool loop_fiber_would_hang(const fl_fiber *f)
@@ -147,9 +150,10 @@ int fl_fiber_join_until(fl_fiber *f, int *result, fl_time deadline, fl_cancel_to
 	loop_fiber_check_not_joined("fl_fiber_join", f);
 	f->joining = true;
 	int rc = fl__fiber_wait(&f->in, deadline, cancel);
-	f->joining = false;
-	if (rc != 0)
+	if (rc != 0) {
+		f->joining = false;
 		return rc;
+	}
 	if (result)
 		*result = f->in.result;
 	fl_cancel_token_destroy(&f->token.token);
@@ -167,6 +171,7 @@ void fl_fiber_cancel(fl_fiber *f)
 void fl_fiber_detach(fl_fiber *f)
 {
 	loop_fiber_check_not_joined("fl_fiber_detach", f);
+	f->joining = true;
 	if (fl_fiber_is_alive(f)) {
 		f->in.detached = true;
 		return;

@@ -21,6 +21,7 @@
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/base/unload.h"
+#include "core/hooks.h"
 #include "core/sync/mutex.h"
 #include "process_stop.h"
 #include "signals.h"
@@ -181,6 +182,7 @@ int fl__process_wait(fl_process *p, struct pollfd *fds, unsigned n, fl_time dead
 
 int fl_process_join_until(fl_process *p, fl_process_status *status, fl_time deadline, fl_cancel_token *cancel)
 {
+	fl__hook_ends(p);
 	int rc, waited = 0;
 	/*
 	 * tries again after an error of the wait, too: the process may have ended during the
@@ -298,6 +300,7 @@ void fl_process_free(fl_process *p)
 {
 	if (!p)
 		return;
+	fl__hook_ends(p);
 	if (process_is_ours(p)) {
 		bool runs = fl_process_is_alive(p);
 		{

@@ -4,6 +4,7 @@
 #include "base/process_sys.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
+#include "core/hooks.h"
 #include <errno.h>
 #include <fairlead/signals.h>
 #include <signal.h>
@@ -93,6 +94,7 @@ void fl_signals_free(fl_signals *s)
 {
 	if (!s)
 		return;
+	fl__hook_ends(s);
 	fl__fd_close(s->fd);
 	/* fails only for bad arguments */
 	(void)fl__process_sys.mask(SIG_UNBLOCK, &s->blocked, NULL);

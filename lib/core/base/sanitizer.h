@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -58,4 +59,43 @@ static inline uintptr_t fl__valgrind(uintptr_t request, uintptr_t first, uintptr
 	(void)words;
 	return 0;
 #endif
+}
+
+/*
+ * The declarations of <sanitizer/asan_interface.h>. A weak symbol is NULL in a process that has no
+ * such function. So the library need not be instrumented.
+ */
+#ifdef __ELF__
+void __asan_poison_memory_region(void const volatile *low, size_t size) __attribute__((weak));
+void __asan_unpoison_memory_region(void const volatile *low, size_t size) __attribute__((weak));
+#define FL__HAS_ASAN (&__asan_poison_memory_region != NULL)
+#else
+#define FL__HAS_ASAN 0
+#define __asan_poison_memory_region(low, size) ((void)(low), (void)(size))
+#define __asan_unpoison_memory_region(low, size) ((void)(low), (void)(size))
+#endif
+
+/* Makes AddressSanitizer and Valgrind report each access to memory that is kept for reuse. */
+static inline void fl__tool_poison(const void *low, size_t size)
+{
+	enum { MAKE_MEM_NOACCESS = 0x4d430000 };
+	if (FL__HAS_ASAN)
+		__asan_poison_memory_region(low, size);
+	(void)fl__valgrind(MAKE_MEM_NOACCESS, (uintptr_t)low, size);
+}
+
+/* Takes fl__tool_poison() back. */
+static inline void fl__tool_unpoison(const void *low, size_t size)
+{
+	enum { MAKE_MEM_DEFINED = 0x4d430002 };
+	if (FL__HAS_ASAN)
+		__asan_unpoison_memory_region(low, size);
+	(void)fl__valgrind(MAKE_MEM_DEFINED, (uintptr_t)low, size);
+}
+
+/* Returns whether a tool that fl__tool_poison() speaks to watches the process. */
+static inline int fl__tool_watches(void)
+{
+	enum { RUNNING_ON_VALGRIND = 0x1001 };
+	return FL__HAS_ASAN || fl__valgrind(RUNNING_ON_VALGRIND, 0, 0) != 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "sys.h"
+#include "../hooks.h"
 #include "atomic.h"
 #include <stdlib.h>
 
@@ -79,13 +80,17 @@ void *fl__alloc(size_t n, size_t size)
 	if (__builtin_mul_overflow(n, size, &bytes) || bytes > PTRDIFF_MAX)
 		return NULL;
 	void *memory = fl__sys.alloc(bytes);
-	if (memory)
-		__builtin_memset(memory, 0, bytes);
+	if (!memory)
+		return NULL;
+	fl__hook_made(memory);
+	__builtin_memset(memory, 0, bytes);
 	return memory;
 }
 
 void fl__free(void *memory)
 {
-	if (memory)
-		fl__sys.free(memory);
+	if (!memory)
+		return;
+	fl__hook_freed(memory);
+	fl__sys.free(memory);
 }

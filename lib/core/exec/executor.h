@@ -206,6 +206,7 @@ struct fl_executor {
 	 */
 	uintptr_t stack_low;
 	bool lasts;       /* as long as the process: a detach only closes it */
+	bool detached;    /* the library will free it */
 	bool joining;     /* a context joins the last thread: fl__executor_join_thread() */
 	sigset_t signals; /* what threads that run the user's code block */
 	struct fl__stats stats;

@@ -363,6 +363,8 @@ void fl_imap_free(fl_imap *it)
 {
 	if (!it)
 		return;
+	fl__hook_ends(it);
+	fl__hook_freed(it); /* its tasks may keep the memory */
 	fl__imap_close(it);
 	imap_drop_held(it);
 	if (it->current)

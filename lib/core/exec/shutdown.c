@@ -10,6 +10,7 @@
 #include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/unload.h"
+#include "../hooks.h"
 #include "../sync/helper.h"
 #include "../sync/thread.h"
 #include "executor.h"
@@ -273,6 +274,7 @@ static int executor_check_and_wait(const char *function, fl_executor *e, bool cl
 
 int fl_executor_join_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
 {
+	fl__hook_ends(e);
 	return executor_check_and_wait("fl_executor_join", e, true, deadline, cancel);
 }
 
@@ -289,10 +291,14 @@ static void executor_drop_initialize_arg(fl_executor *e)
 	e->initialize->drop_arg(e->initialize_arg);
 }
 
-void fl_executor_free(fl_executor *e)
+static void executor_check_not_detached(const char *function, const fl_executor *e)
 {
-	if (!e)
-		return;
+	if (fl__load_relaxed(&e->detached)) /* relaxed: only diagnoses a bug */
+		fl__panic(function, e, "an executor that was detached before");
+}
+
+static void executor_free(fl_executor *e)
+{
 	if (executor_would_hang(e, FL_FOREVER))
 		fl__panic("fl_executor_free", e,
 		          "called from one of its own tasks or their callbacks, or where nothing else could run");
@@ -303,14 +309,24 @@ void fl_executor_free(fl_executor *e)
 		executor_drop_initialize_arg(e);
 	}
 	fl__hook_executor(e, false); /* the rest of its end is not seen */
+	fl__hook_freed(e);           /* its futures may keep the memory */
 	e->ops->destroy(e);
+}
+
+void fl_executor_free(fl_executor *e)
+{
+	if (!e)
+		return;
+	fl__hook_ends(e);
+	executor_check_not_detached("fl_executor_free", e);
+	executor_free(e);
 }
 
 uint32_t fl__executors_detached;
 
 static void executor_free_when_ended(void)
 {
-	fl_executor_free(fl__helper_arg());
+	executor_free(fl__helper_arg());
 	fl__sub_release(&fl__executors_detached, 1); /* release: what the tasks wrote, for tests */
 }
 
@@ -343,12 +359,17 @@ static int executor_start_freeing_thread(fl_executor *e)
 
 int fl_executor_detach(fl_executor *e)
 {
+	fl__hook_ends(e);
 	fl__executor_check(e, "fl_executor_detach");
+	executor_check_not_detached("fl_executor_detach", e);
 	if (fl__executor_is_forked(e))
 		return -EOWNERDEAD;
 	FL__HELD(&e->lock);
+	fl__store_relaxed(&e->detached, !e->lasts); /* relaxed: only diagnoses a bug */
 	const int rc = e->lasts ? 0 : executor_start_freeing_thread(e);
 	if (rc == 0)
 		executor_close_locked(e);
+	else
+		fl__store_relaxed(&e->detached, false); /* relaxed: only diagnoses a bug */
 	return rc;
 }

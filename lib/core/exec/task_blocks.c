@@ -21,17 +21,22 @@
  *   central, slabs                                      under `lock`
  *
  * Invariants
- *   1. A block that is neither in a free list of a cache nor in a chain is in use, or in a worker's
- *      batch of freed blocks. It is counted once, in the `out` of a cache or in `left`. So the pool
- *      outlives its blocks; a future may outlive its executor. When a context frees a block, its
- *      last use of the pool is that it leaves the cache or, if the cache is ended, that it
- *      subtracts from `left`.
+ *   1. A block that is neither in a free list of a cache nor in a chain, nor kept, is in use, or in
+ *      a worker's batch of freed blocks. It is counted once, in the `out` of a cache or in `left`.
+ *      So the pool outlives its blocks; a future may outlive its executor. When a context frees a
+ *      block, its last use of the pool is that it leaves the cache or, if the cache is ended, that
+ *      it subtracts from `left`.
  *   2. The memory of a slab's block stays a block of the same size, with the state of its last
  *      future, as long as the pool: another thread may still read that state
  *      (fl__future_try_ref()).
  *   3. `left` reaches 0 once: it starts at EARLY, a number above all possible numbers of blocks and
  *      references. fl__task_blocks_free() subtracts EARLY, less the sum of all `out`.
  *   4. A context in a cache never waits.
+ *
+ * A program that frees a future twice would get one block for two tasks. Therefore, while the ends
+ * of handles are checked (hooks.h), freed blocks go into no cache. The pool keeps the last KEPT of
+ * them, and AddressSanitizer and Valgrind report an access to their memory. The second free finds
+ * no reference in `state`, and panics.
  *
  * Costs. One exchange gets a block, and one exchange frees it. No count is shared. Between contexts
  * that only submit and contexts that only end tasks, chains of blocks go through the central list.
@@ -46,7 +51,7 @@
 #include "../base/sys.h"
 #include "../wait/lock.h"
 
-enum { TASK_BLOCKS_CHAIN = FL__TASK_BLOCK_CHAIN, TASK_BLOCKS_SLAB_MOST = 1024 /* blocks */ };
+enum { TASK_BLOCKS_CHAIN = FL__TASK_BLOCK_CHAIN, TASK_BLOCKS_SLAB_MOST = 1024 /* blocks */, TASK_BLOCKS_KEPT = 256 };
 enum { TASK_BLOCKS_SHUT = 1, TASK_BLOCKS_HOLD = 2 };
 #define TASK_BLOCKS_EARLY (SIZE_MAX / 2)
 
@@ -54,6 +59,7 @@ static const size_t task_block_sizes[FL__TASK_BLOCK_SIZES] = {FL__TASK_BLOCK_SMA
 
 _Static_assert(FL_TASK_ALIGN_MAX % _Alignof(struct fl__task_block) == 0, "a block may stand wherever an argument may");
 _Static_assert(FL__TASK_BLOCK_HEAD + 2 * FL__TASK_BLOCK_PART <= FL__TASK_BLOCK_SMALL, "an argument and a result fit");
+_Static_assert(FL__HOOK_CHAIN == FL__TASK_BLOCK_CHAIN, "a full list");
 _Static_assert(FL__TASK_BLOCK_SMALL % FL_TASK_ALIGN_MAX == 0 && FL__TASK_BLOCK_LARGE % FL_TASK_ALIGN_MAX == 0,
                "so may the next one");
 
@@ -89,6 +95,48 @@ static void task_blocks_put_chain(struct fl__task_blocks *pool, unsigned size, s
 {
 	FL__LOCKED(&pool->lock);
 	struct fl__task_block_central *d = &pool->central[size];
+	chain->prev = d->chains;
+	d->chains = chain;
+}
+
+/*
+ * The part of a free block that nobody reads. The rest is `state` and `lock` of the future, and the
+ * members that link the block (invariant 2).
+ */
+static void task_blocks_poison(const struct fl__task_block *block, bool poisons)
+{
+	void (*tell)(const void *, size_t) = poisons ? fl__tool_poison : fl__tool_unpoison;
+	const size_t first = offsetof(fl_future, error),
+		     head = FL__ROUND_UP(offsetof(struct fl__task_block, suspicions), 8);
+	tell((const char *)block + first, sizeof(fl_future) - first);
+	tell((const char *)block + head, task_block_sizes[block->size] - head);
+}
+
+/*
+ * Frees a block while the ends of handles are checked. The block is not used again before KEPT
+ * further blocks were freed. So a second free of its future is seen. They leave in full chains, so
+ * that a submit needs a chain as often as without checks.
+ */
+static FL__COLD void task_blocks_keep(struct fl__task_blocks *pool, struct fl__task_block *block)
+{
+	struct fl__task_block_central *d = &pool->central[block->size];
+	block->next = NULL;
+	task_blocks_poison(block, true);
+	FL__LOCKED(&pool->lock);
+	*(d->kept_first ? &d->kept_last->next : &d->kept_first) = block;
+	d->kept_last = block;
+	if (++d->n_kept < TASK_BLOCKS_KEPT + TASK_BLOCKS_CHAIN)
+		return;
+	struct fl__task_block *chain = d->kept_first, *last = chain;
+	for (unsigned i = 1; i < TASK_BLOCKS_CHAIN; i++) {
+		task_blocks_poison(last, false);
+		last = last->next;
+	}
+	task_blocks_poison(last, false);
+	d->kept_first = last->next;
+	d->n_kept -= TASK_BLOCKS_CHAIN;
+	last->next = NULL;
+	chain->done = TASK_BLOCKS_CHAIN;
 	chain->prev = d->chains;
 	d->chains = chain;
 }
@@ -278,11 +326,14 @@ struct fl__callback *fl__task_block_callback(struct fl__task_block *block)
 
 /*
  * Called in a cache. Returns NULL, or a chain that the caller must put into the central list before
- * the next try.
+ * the next try. Returns `block` if the caller must keep it.
  */
 static struct fl__task_block *task_blocks_push(struct fl__task_block_list *list, struct fl__task_block *block)
 {
-	if (list->n == TASK_BLOCKS_CHAIN) {
+	const uint32_t most = fl__hook_word(&fl__hook_chain);
+	if (list->n >= most) {
+		if (most == 0)
+			return block;
 		struct fl__task_block *chain = list->chain;
 		list->chain = list->blocks;
 		list->chain->done = TASK_BLOCKS_CHAIN;
@@ -317,8 +368,14 @@ void fl__task_block_free(struct fl__task_block *block)
 	struct fl__task_block *chain;
 	while (size < FL__TASK_BLOCK_SIZES && (chain = task_blocks_push(&s->lists[size], block)) != NULL) {
 		fl__task_block_cache_leave(s);
-		task_blocks_put_chain(pool, size, chain); /* the pool lasts: the block counts */
+		/* the pool lasts: the block counts */
+		if (chain == block)
+			task_blocks_keep(pool, block);
+		else
+			task_blocks_put_chain(pool, size, chain);
 		s = task_blocks_enter(pool);
+		if (chain == block)
+			break;
 	}
 	task_blocks_uncount(pool, s, 1);
 }
@@ -331,8 +388,16 @@ void fl__task_block_free_batch(struct fl__task_block_batch *batch)
 		return;
 	struct fl__task_blocks *pool = chain->pool;
 	*batch = (struct fl__task_block_batch){NULL, 0};
-	chain->done = n;
-	task_blocks_put_chain(pool, 0, chain); /* the pool lasts: the blocks count */
+	/* the pool lasts: the blocks count */
+	if (fl__unlikely(n < TASK_BLOCKS_CHAIN) && fl__hook_word(&fl__hook_chain) == 0) {
+		for (struct fl__task_block *next; chain; chain = next) {
+			next = chain->next;
+			task_blocks_keep(pool, chain);
+		}
+	} else {
+		chain->done = n;
+		task_blocks_put_chain(pool, 0, chain);
+	}
 	task_blocks_uncount(pool, task_blocks_enter(pool), n);
 }
 

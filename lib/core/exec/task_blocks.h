@@ -3,6 +3,7 @@
 
 #include "../base/atomic.h"
 #include "../future/future.h"
+#include "../hooks.h"
 #include "../wait/context.h"
 #include <fairlead/executor.h>
 #include <fairlead/private/inline.h>
@@ -107,6 +108,9 @@ struct fl__task_block_cache {
 struct fl__task_block_central {
 	struct fl__task_block *chains; /* linked by `prev` of the first block of each */
 	size_t n_next;                 /* blocks of the next slab, a multiple of CHAIN */
+	/* kept blocks, linked by `next`: while the ends of handles are checked */
+	struct fl__task_block *kept_first, *kept_last;
+	size_t n_kept;
 };
 
 struct fl__task_blocks {
@@ -277,6 +281,6 @@ static inline void fl__task_block_free_to(struct fl__task_block_batch *batch, st
 	}
 	block->next = batch->blocks;
 	batch->blocks = block;
-	if (fl__unlikely(++batch->n == FL__TASK_BLOCK_CHAIN))
+	if (fl__unlikely(++batch->n >= fl__hook_word(&fl__hook_chain)))
 		fl__task_block_free_batch(batch);
 }

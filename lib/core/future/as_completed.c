@@ -23,6 +23,7 @@
 #include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/sys.h"
+#include "../hooks.h"
 #include <limits.h>
 
 static bool futures_has_failed(const fl_future *f)
@@ -292,6 +293,7 @@ void fl_as_completed_free(fl_as_completed *all)
 {
 	if (!all)
 		return;
+	fl__hook_ends(all);
 	for (size_t i = 0; i < all->n; i++)
 		if (all->each[i].of && all->each[i].future)
 			fl__future_set_remove(&all->each[i]);

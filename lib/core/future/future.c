@@ -103,6 +103,10 @@
 #include "../wait/lot.h"
 #include "bytes.h"
 
+/* The references, and whether the future has ended. */
+#define FUTURE_LIFE (~(uint32_t)(FL__FUTURE_REF - 1) | FL__FUTURE_ENDED)
+_Static_assert(FL__HOOK_LAST == (FL__FUTURE_REF | FL__FUTURE_ENDED), "an ended future with one reference");
+
 /* Life. */
 
 void fl__future_discard(fl_future *f)
@@ -187,17 +191,30 @@ static void future_release(fl_future *f)
 	f->ops->release(f);
 }
 
+/* Called by a free of a reference that the caller has not, after which the state was `before`. */
+static FL__COLD void future_panic_freed(fl_future *f, uint32_t before)
+{
+	fl__add_relaxed(&f->state, FL__FUTURE_REF); /* relaxed: undoes the subtraction */
+	fl__panic("fl_future_free", f,
+	          before & FL__FUTURE_ENDED ? "a future that was freed before"
+	                                    : "more frees than references, since its task has not ended");
+}
+
 bool fl__future_drop(fl_future *f)
 {
 	/* relaxed: future_clean() acquires. With one reference left, no thread can make another. */
 	const uint32_t seen = fl__load_relaxed(&f->state);
-	if (!((seen & FL__FUTURE_ENDED) && seen / FL__FUTURE_REF == 1)) {
+	if ((seen & FUTURE_LIFE) != fl__hook_word(&fl__hook_last)) {
 		/*
 		 * release: this reference's uses; pairs with the acquires in fl__future_has_result()
 		 * and fl__future_is_unshared()
 		 */
-		if (fl__sub_release(&f->state, FL__FUTURE_REF) / FL__FUTURE_REF > 1)
+		const uint32_t before = fl__sub_release(&f->state, FL__FUTURE_REF);
+		if (before / FL__FUTURE_REF > 1)
 			return false;
+		/* The producer has a reference until the end. */
+		if (fl__unlikely((before & FUTURE_LIFE) != (FL__FUTURE_REF | FL__FUTURE_ENDED)))
+			future_panic_freed(f, before);
 	}
 	future_clean(f);
 	return true;

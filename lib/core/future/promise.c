@@ -15,6 +15,7 @@
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../hooks.h"
 #include "bytes.h"
 #include "future.h"
 #include <fairlead/future.h>
@@ -161,7 +162,9 @@ void fl_promise_free(fl_promise *p)
 {
 	if (!p)
 		return;
+	fl__hook_ends(p);
 	/* No effect if the promise has ended. */
 	FL_IGNORE(fl_promise_fail(p, -EOWNERDEAD, "broken promise"));
+	fl__hook_freed(p);          /* its future may keep the memory */
 	fl_future_free(&p->future); /* the promise's own reference */
 }

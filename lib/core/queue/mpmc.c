@@ -78,6 +78,7 @@
  */
 #include "mpmc.h"
 #include "../base/sys.h"
+#include "../hooks.h"
 #include "queue.h"
 
 FL__COLD int fl__mpmc_init(struct fl_mpmc *q, size_t item_size, size_t capacity, uint64_t lap)
@@ -322,6 +323,7 @@ void fl_mpmc_free(fl_mpmc *q)
 {
 	if (!q)
 		return;
+	fl__hook_ends(q);
 	fl__mpmc_fini(q);
 	fl__free(q);
 }

@@ -108,6 +108,7 @@ void fl_queue_free(fl_queue *q)
 {
 	if (!q)
 		return;
+	fl__hook_ends(q);
 	if (queue_has_waiters(q))
 		fl__panic("fl_queue_free", q, FL__IN_USE("a context"));
 	(void)queue_drop_all(q);

@@ -34,6 +34,7 @@
 #include "spsc.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../hooks.h"
 #include <fairlead/private/spsc_of.h>
 #include <string.h>
 
@@ -142,6 +143,7 @@ void fl_spsc_free(fl_spsc *q)
 {
 	if (!q)
 		return;
+	fl__hook_ends(q);
 	fl__slots_fini(&q->slots_);
 	fl__free(q);
 }

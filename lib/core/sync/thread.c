@@ -206,6 +206,16 @@ static int thread_await(fl_thread *t, fl_time deadline, fl_cancel_token *cancel)
 	return rc;
 }
 
+/*
+ * `rc` is the result of pthread_join() or pthread_detach(). They fail if the thread was joined or
+ * detached before, unless the C library has forgotten it.
+ */
+static void thread_check_handle(const char *function, const fl_thread *t, int rc)
+{
+	if (fl__unlikely(rc != 0))
+		fl__panic(function, t, "a thread that was joined or detached before");
+}
+
 FL__COLD int fl__thread_join_until(fl_thread **handle, int *result, fl_time deadline, fl_cancel_token *cancel)
 {
 	fl_thread *t = *handle;
@@ -221,7 +231,7 @@ FL__COLD int fl__thread_join_until(fl_thread **handle, int *result, fl_time dead
 		 * It waits only until the thread, which has set `ended`, has left the library's
 		 * code, and the destructors of its thread-specific data have run.
 		 */
-		(void)fl__sys.thread_join(t->pthread);
+		thread_check_handle("fl_thread_join", t, fl__sys.thread_join(t->pthread));
 	if (result)
 		*result = t->result;
 	*handle = NULL;
@@ -231,14 +241,17 @@ FL__COLD int fl__thread_join_until(fl_thread **handle, int *result, fl_time dead
 
 int fl_thread_join_until(fl_thread *t, int *result, fl_time deadline, fl_cancel_token *cancel)
 {
+	fl__hook_ends(t);
 	return fl__thread_join_until(&t, result, deadline, cancel);
 }
 
 FL__COLD void fl_thread_detach(fl_thread *t)
 {
+	fl__hook_ends(t);
 	fl__store_relaxed(&t->detached, true); /* relaxed: it publishes nothing else */
 	if (!t->lost)
-		(void)fl__sys.thread_detach(t->pthread);
+		thread_check_handle("fl_thread_detach", t, fl__sys.thread_detach(t->pthread));
+	fl__hook_freed(t); /* the thread may last */
 	thread_release(t, t->lost ? t->owners : 1);
 }
 

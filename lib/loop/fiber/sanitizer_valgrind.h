@@ -29,10 +29,9 @@
 
 #define FL__WEAK __attribute__((weak))
 
-/* The declarations of <sanitizer/common_interface_defs.h> and <sanitizer/asan_interface.h>. */
+/* The declarations of <sanitizer/common_interface_defs.h>. */
 void __sanitizer_start_switch_fiber(void **fake_stack, const void *low, size_t size) FL__WEAK;
 void __sanitizer_finish_switch_fiber(void *fake_stack, const void **old_low, size_t *old_size) FL__WEAK;
-void __asan_unpoison_memory_region(void const volatile *low, size_t size) FL__WEAK;
 
 /* The declarations of <sanitizer/lsan_interface.h>. */
 void __lsan_register_root_region(const void *low, size_t size) FL__WEAK;
@@ -135,13 +134,6 @@ static FL__SWITCHES void fl__flow_switch(struct fl__flow *from, struct fl__flow 
 	__tsan_switch_to_fiber(to->fiber, 0);
 #endif
 	fl__switch_to(&from->at, &to->at);
-}
-
-/* Unpoisons the frames of calls that never returned. */
-static inline void fl__tool_stack_reset(const char *low, size_t size)
-{
-	if (__asan_unpoison_memory_region)
-		__asan_unpoison_memory_region(low, size);
 }
 
 /*

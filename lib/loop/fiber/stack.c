@@ -25,6 +25,7 @@
  * other slab has a free stack.
  */
 #include "stack.h"
+#include "core/base/atomic.h"
 #include "core/base/list.h"
 #include "core/base/sys.h"
 #include "sanitizer_valgrind.h"
@@ -53,7 +54,7 @@ void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size, size_t block)
 	size_t page = fl__page_size();
 	/* A larger slot fails, because its slab cannot be mapped. */
 	const size_t most = SIZE_MAX / STACK_SLOTS - 4 * page;
-	*pool = (struct fl__stack_pool){.guard = FL__ROUND_UP((size_t)GUARD, page)};
+	*pool = (struct fl__stack_pool){.guard = FL__ROUND_UP((size_t)GUARD, page), .poisons = fl__tool_watches()};
 	size = FL__ROUND_UP(size == 0 ? FL__STACK_SIZE : FL__MIN(size, most), page);
 	pool->slot = size < pool->guard + LEAST ? pool->guard + FL__ROUND_UP((size_t)LEAST, page) : size;
 	/* An odd number of pages spreads the stacks' tops over the cache's sets. */
@@ -97,6 +98,8 @@ static void stack_free_slab(const struct fl__stack_pool *pool, struct fl__slab *
 	for (unsigned i = 0; i < slab->made; i++) {
 		fl__tool_stack_remove(slab->tool[i]);
 		stack_search(pool, slab, i, false);
+		if (pool->poisons)
+			fl__tool_unpoison(stack_slot(pool, slab, i), pool->slot);
 	}
 	stack_search_blocks(pool, slab, false);
 	fl__sys.unmap(slab->memory, pool->slab);
@@ -179,7 +182,10 @@ static struct fl__stack stack_get_free(struct fl__stack_pool *pool)
 
 struct fl__stack fl__stack_get(struct fl__stack_pool *pool)
 {
-	return pool->warm_count > 0 ? pool->warm[--pool->warm_count] : stack_get_free(pool);
+	const struct fl__stack stack = pool->warm_count > 0 ? pool->warm[--pool->warm_count] : stack_get_free(pool);
+	if (fl__unlikely(pool->poisons))
+		fl__tool_unpoison(stack.low, stack.size);
+	return stack;
 }
 
 static void stack_discard_slab(const struct fl__stack_pool *pool, struct fl__slab *slab)
@@ -252,7 +258,8 @@ static void stack_put_free(struct fl__stack_pool *pool, struct fl__stack stack)
 
 void fl__stack_put(struct fl__stack_pool *pool, struct fl__stack stack)
 {
-	fl__tool_stack_reset(stack.low, stack.size);
+	if (fl__unlikely(pool->poisons))
+		fl__tool_poison(stack.low, stack.size);
 	if (pool->warm_count < FL__STACK_WARM)
 		pool->warm[pool->warm_count++] = stack;
 	else

@@ -3,6 +3,7 @@
 
 #include <fairlead/error.h>
 #include <fairlead/time.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,6 +53,7 @@ struct fl__stack_pool {
 	size_t dirty;         /* free stacks with memory */
 	fl_time excess_until; /* when the excess is to be cleaned */
 	unsigned releases;    /* modulo the range */
+	bool poisons;         /* free stacks, for AddressSanitizer and Valgrind */
 	size_t warm_count;
 	struct fl__stack warm[FL__STACK_WARM];
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/base/panic.h"
 #include "core/base/sys.h"
+#include "core/hooks.h"
 #include "datagram.h"
 #include "fd/net_sys.h"
 #include <errno.h>
@@ -23,6 +24,7 @@ void fl_datagram_free(fl_datagram *d)
 {
 	if (!d)
 		return;
+	fl__hook_ends(d);
 	if (d->calls > 0 && !fl__loop_is_forked(d->io.loop))
 		fl__panic("fl_datagram_free", d, FL__IN_USE("a fiber"));
 	fl_datagram_close(d);

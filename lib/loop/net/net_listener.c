@@ -6,6 +6,7 @@
  */
 #include "core/base/panic.h"
 #include "core/base/sys.h"
+#include "core/hooks.h"
 #include "fd/net_sys.h"
 #include "fd/unix_file.h"
 #include "net_resolve.h"
@@ -126,6 +127,7 @@ void fl_listener_free(fl_listener *l)
 {
 	if (!l)
 		return;
+	fl__hook_ends(l);
 	if (l->busy && !fl__loop_is_forked(l->io.loop))
 		fl__panic("fl_listener_free", l, FL__IN_USE("a fiber"));
 	fl_listener_close(l);

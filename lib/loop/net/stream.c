@@ -14,6 +14,7 @@
 #include "../linger.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
+#include "core/hooks.h"
 #include "fd/net_sys.h"
 #include "fd/passed_fds.h"
 #include <errno.h>
@@ -641,6 +642,7 @@ void fl_stream_free(fl_stream *s)
 {
 	if (!s)
 		return;
+	fl__hook_ends(s);
 	if ((s->busy[FL__IO_IN] || s->busy[FL__IO_OUT]) && !fl__loop_is_forked(s->io.loop))
 		fl__panic("fl_stream_free", s, FL__IN_USE("a fiber"));
 	fl_loop *l = s->io.loop;

@@ -60,6 +60,7 @@
 #include "../base/process_sys.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
+#include "core/hooks.h"
 #include "core/wait/context.h"
 #include "fd/net_sys.h"
 #include "fd/unix_file.h"
@@ -189,6 +190,7 @@ void fl_endpoint_free(fl_endpoint *o)
 {
 	if (!o)
 		return;
+	fl__hook_ends(o);
 	if (!fl__is_forked(o->fork))
 		fl__unix_file_remove(&o->file);
 	fl__fd_close(o->fd);

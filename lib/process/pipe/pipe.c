@@ -5,6 +5,7 @@
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
+#include "core/hooks.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <fcntl.h>
@@ -123,6 +124,7 @@ void fl_pipe_free(fl_pipe *p)
 {
 	if (!p)
 		return;
+	fl__hook_ends(p);
 	if (fl__watched_fd_has_waiter(&p->in) || fl__watched_fd_has_waiter(&p->out))
 		fl__panic("fl_pipe_free", p, FL__IN_USE("a context"));
 	pipe_reset_after_fork(p);

@@ -665,6 +665,8 @@ fl_shm_offset fl_shm_queue_offset(const fl_shm_queue *q)
 
 void fl_shm_queue_free(fl_shm_queue *q)
 {
+	if (q)
+		fl__hook_ends(q);
 	fl__free(q);
 }
 
@@ -672,6 +674,7 @@ void fl_shm_queue_destroy(fl_shm_queue *q)
 {
 	if (!q)
 		return;
+	fl__hook_ends(q);
 	fl__store_relaxed(&q->ring->magic, 0); /* relaxed: no other process uses the ring */
 	fl_shm_free_block(q->region, q->ring);
 	fl__free(q);

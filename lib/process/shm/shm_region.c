@@ -13,6 +13,7 @@
 #include "shm_region.h"
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
+#include "core/hooks.h"
 #include "fd/net_sys.h"
 #include "shm_sys.h"
 #include <errno.h>
@@ -225,6 +226,7 @@ void fl_shm_free(fl_shm *r)
 {
 	if (!r)
 		return;
+	fl__hook_ends(r);
 	if (r->head)
 		fl__shm_sys.unmap(r->head, (size_t)r->total);
 	fl__fd_close(r->fd);

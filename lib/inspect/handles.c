@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The addresses of handles that were freed, joined or detached while debugging was on. A later call
+ * that ends such a handle panics. An address leaves the table when the library allocates memory
+ * there. Each address has one slot, which the last address that came to it has. So the table
+ * forgets a handle after some thousand others, and then the call is not noticed.
+ *
+ * All accesses are relaxed: the free of the memory and its next allocation are ordered by the
+ * allocator, and so are the changes of the slot before and after them.
+ */
+#include "core/base/atomic.h"
+#include "core/base/panic.h"
+#include "core/hooks.h"
+#include "report.h"
+
+enum { HANDLES_BITS = 12 };
+
+static uintptr_t handles_ended[1 << HANDLES_BITS];
+
+static uintptr_t *handles_slot(const void *handle)
+{
+	const uint64_t spread = (uint64_t)(uintptr_t)handle * UINT64_C(0x9e3779b97f4a7c15);
+	return &handles_ended[spread >> (64 - HANDLES_BITS)];
+}
+
+void fl__hook_freed_on(const void *handle)
+{
+	fl__store_relaxed(handles_slot(handle), (uintptr_t)handle);
+}
+
+void fl__hook_made_on(const void *memory)
+{
+	uintptr_t *slot = handles_slot(memory);
+	if (fl__load_relaxed(slot) == (uintptr_t)memory)
+		fl__store_relaxed(slot, (uintptr_t)0);
+}
+
+void fl__hook_ends_on(const char *function, const void *handle)
+{
+	if (fl__load_relaxed(handles_slot(handle)) == (uintptr_t)handle)
+		fl__panic(function, handle, "a handle that was freed, joined or detached before");
+}
+
+void fl__handles_forget(void)
+{
+	for (size_t i = 0; i < FL__COUNT(handles_ended); i++)
+		fl__store_relaxed(&handles_ended[i], (uintptr_t)0);
+}
