@@ -111,10 +111,12 @@ typedef enum fl_queue_order {
  * other producers may come between the items of one fl_queue_put_many().
  *
  * The memory of FL_FIFO consists of segments: at least one, and one in reserve. A segment has about
- * 8 KiB, but at least 16 and at most 512 slots, each for one item. A drained segment is freed at
- * once, unless it becomes the reserve, a hazard pointer protects it, or fl_queue_close_now() is
- * dropping its items. Each thread protects at most two segments: those that it used last, of
- * whatever unbounded FL_FIFO queue. It stops protecting them when it uses other segments, or ends.
+ * 8 KiB, but at least 16 and at most 512 slots, each for one item. A drained segment is freed, or
+ * becomes the reserve, unless a hazard pointer protects it, or fl_queue_close_now() is dropping its
+ * items. Each thread protects at most two segments: those that it used last, of whatever unbounded
+ * FL_FIFO queue. It stops protecting them when it uses other segments, or ends. Because a queue must
+ * look at what every thread protects before it frees a segment, it frees drained segments in groups
+ * if many threads have used unbounded queues: with 1,000 threads, up to 64 segments at a time.
  *
  * With the other orders the items are in an array, which a put moves under the lock when it must
  * grow. The items of one fl_queue_put_many() go in together.

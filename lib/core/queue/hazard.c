@@ -79,16 +79,17 @@ void fl__hazards_return(const bool *borrowed)
 	fl__unlock(&hazard_shared_lock);
 }
 
-void fl__hazards_each(void (*found)(void *arg, const void *object), void *arg)
+size_t fl__hazards_each(void (*found)(void *arg, const void *object), void *arg)
 {
 	/* seq_cst: pairs with the fence in fl__hazards_set() (the protocol in hazard_ck.c) */
 	fl__fence_seq_cst();
-	fl__hazards_visit(found, arg);
+	const size_t read = fl__hazards_visit(found, arg);
 	/*
 	 * acquire: pairs with the release fence in fl__hazards_set(). So all uses of an object that
 	 * is no longer protected come before its free.
 	 */
 	fl__fence_acquire();
+	return read;
 }
 
 static void hazard_after_fork_in_child(void)

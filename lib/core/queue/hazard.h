@@ -52,10 +52,10 @@ void fl__hazards_return(const bool *borrowed);
 #define FL__MAY_BORROW(borrowed) __attribute__((cleanup(fl__hazards_return), unused)) bool borrowed = false
 
 /*
- * Calls `found` for each protected object. Any other object that was retired before the call may be
- * freed after it.
+ * Calls `found` for each protected object, and returns how many hazard pointers it has read. Any
+ * other object that was retired before the call may be freed after it.
  */
-void fl__hazards_each(void (*found)(void *arg, const void *object), void *arg);
+size_t fl__hazards_each(void (*found)(void *arg, const void *object), void *arg);
 
 /*
  * Called only by tests and scenarios. Gives back the record of the calling thread. The thread's
@@ -70,7 +70,7 @@ struct fl__hazards *fl__hazards_shared(void);   /* the caller holds hazard_share
 void fl__hazards_unregister(struct fl__hazards *hazards);
 void fl__hazards_clear(struct fl__hazards *hazards); /* protects nothing from now on */
 void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard place, void *object);
-void fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg);
+size_t fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg);
 /* Called in a forked child, which has one thread. */
 void fl__hazards_forget_others(const struct fl__hazards *mine);
 /* Called when no thread will use a record again. */

@@ -98,20 +98,22 @@ void fl__hazards_unregister(struct fl__hazards *hazards)
 	ck_hp_unregister(&hazard_record_of(hazards)->ck);
 }
 
-FL__NO_TSAN void fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg)
+FL__NO_TSAN size_t fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg)
 {
+	size_t read = 0;
 	ck_stack_entry_t *entry = ck_pr_load_ptr(&hazard_domain.subscribers.head);
 	/* acquire: pairs with ck_hp_register(), for this record and those after it */
 	fl__fence_acquire();
 	for (; entry; entry = entry->next) {
 		struct hazard_record *record = hazard_record_at(entry);
-		for (unsigned i = 0; i < FL__HAZARDS; i++) {
+		for (unsigned i = 0; i < FL__HAZARDS; i++, read++) {
 			const void *object = ck_pr_load_ptr(&record->ours.pointers[i]);
 			if (object)
 				found(arg, object);
 		}
 		fl__tsan_acquire(record);
 	}
+	return read;
 }
 
 FL__NO_TSAN void fl__hazards_forget_others(const struct fl__hazards *mine)

@@ -89,16 +89,18 @@ void fl__hazards_unregister(struct fl__hazards *hazards)
 	fl__store_relaxed(&hazard_record_of(hazards)->used, 0);
 }
 
-void fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg)
+size_t fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg)
 {
+	size_t read = 0;
 	/* acquire: pairs with the release in hazard_add() */
 	FL__EACH (struct hazard_record, record, fl__load_acquire(&hazard_all))
-		for (unsigned i = 0; i < FL__HAZARDS; i++) {
+		for (unsigned i = 0; i < FL__HAZARDS; i++, read++) {
 			/* relaxed: it is between the two fences of fl__hazards_each() */
 			const void *object = fl__load_relaxed(&record->ours.pointers[i]);
 			if (object)
 				found(arg, object);
 		}
+	return read;
 }
 
 void fl__hazards_forget_others(const struct fl__hazards *mine)

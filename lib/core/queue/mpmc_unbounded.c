@@ -91,15 +91,17 @@
  * cases: another consumer has moved the head; the segment has no further slot, and the head has
  * moved to the next segment; all slots of the consumer's tickets were poisoned; or
  * fl__mpmc_fall_behind() has made a pause. A steady flow uses one spare segment and does not
- * allocate.
+ * allocate, unless so many threads have used unbounded queues that a pass frees several segments.
  *
- * Segments are reclaimed by hazard pointers (hazard.h). Each thread that retires a segment goes
- * through all retired segments. It keeps those that are protected or pinned, and frees the others;
- * the first of them becomes the spare, if there is none. So a queue keeps three kinds of retired
- * segments: those that a hazard pointer protected when a thread last went through them, which are
- * at most 2 T if T threads have used any unbounded queue; those that were pinned at that time; and
- * those that a thread was just going through when it was stopped. A context that calls other code
- * while it uses a segment's items pins the segment.
+ * Segments are reclaimed by hazard pointers (hazard.h). A thread that retires a segment may make a
+ * pass: it goes through all hazard pointers and all retired segments. It keeps the segments that
+ * are protected or pinned, and frees the others; the first of them becomes the spare, if there is
+ * none. A pass is paid for by the segments that are retired after it (unbounded_retire()). So a
+ * queue keeps four kinds of retired segments: those that a hazard pointer protected during the last
+ * pass, which are at most 2 T if T threads have used any unbounded queue; those that were pinned at
+ * that time; those that were retired since, at most one for each UNBOUNDED_LOOKS pointers and
+ * segments that the last pass looked at; and those that a thread was just going through when it was
+ * stopped. A context that calls other code while it uses a segment's items pins the segment.
  *
  * Why this design. Each slot is used once, so it holds an item of any size by value. The word of
  * the fetch-and-add also says that the queue is closed or that a consumer sleeps. So a producer
@@ -121,7 +123,8 @@
 #include "queue.h"
 #include <string.h>
 
-enum { UNBOUNDED_POLLS = 6, UNBOUNDED_SEGMENT_BYTES = 8192, UNBOUNDED_SLOTS_LEAST = 16, UNBOUNDED_SLOTS_MOST = 512 };
+enum { UNBOUNDED_POLLS = 6, UNBOUNDED_LOOKS = 64 };
+enum { UNBOUNDED_SEGMENT_BYTES = 8192, UNBOUNDED_SLOTS_LEAST = 16, UNBOUNDED_SLOTS_MOST = 512 };
 enum {
 	UNBOUNDED_NEXT_WAIT = 1,
 	UNBOUNDED_NEXT_CLOSED = 2,
@@ -166,39 +169,77 @@ static void unbounded_push_retired(struct fl__unbounded *c, struct fl__segment *
 	struct fl__segment *first = fl__load_relaxed(&c->retired);
 	do {
 		s->next_retired = first;
-		/* release: pairs with the acquire in unbounded_retire() */
+		/* release: pairs with the acquire in unbounded_reclaim() */
 	} while (!fl__cas_weak_release(&c->retired, &first, s));
 }
 
-static void unbounded_mark_protected(void *retired, const void *object)
+/*
+ * Returns the place in a tree of segments that points to the one at the address `object`, or where
+ * that one belongs. It is a digital search tree, whose paths are the bits of the hashed addresses.
+ * Different addresses have different hashes, so no path is longer than 64.
+ */
+static struct fl__segment **unbounded_find(struct fl__segment **tree, const void *object)
 {
-	for (struct fl__segment *s = retired; s; s = s->next_retired)
-		if (s == object)
-			s->is_protected = true;
+	uint64_t path = (uint64_t)(uintptr_t)object * 0x9e3779b97f4a7c15u; /* Fibonacci hashing */
+	for (; *tree && *tree != object; path <<= 1)
+		tree = &(*tree)->below[path >> 63];
+	return tree;
 }
 
-/* Retires `s`, which is unreachable, and frees the retired segments that nothing protects. */
-static void unbounded_retire(struct fl__unbounded *c, struct fl__segment *s)
+static void unbounded_mark_protected(void *tree, const void *object)
 {
-	s->is_protected = false;
-	unbounded_push_retired(c, s);
+	struct fl__segment *s = *unbounded_find(tree, object);
+	if (s)
+		s->is_protected = true;
+}
+
+/*
+ * Makes a pass: frees the retired segments that nothing protects. Returns how many hazard pointers
+ * and segments it has looked at.
+ */
+static ptrdiff_t unbounded_reclaim(struct fl__unbounded *c)
+{
+	ptrdiff_t looks = 0;
 	/* acquire: pairs with the release in unbounded_push_retired() */
-	struct fl__segment *all = fl__swap_acquire(&c->retired, NULL);
-	fl__hazards_each(unbounded_mark_protected, all);
+	struct fl__segment *all = fl__swap_acquire(&c->retired, NULL), *tree = NULL;
+	for (struct fl__segment *s = all; s; s = s->next_retired, looks++) {
+		s->is_protected = false;
+		memset(s->below, 0, sizeof s->below);
+		*unbounded_find(&tree, s) = s;
+	}
+	looks += (ptrdiff_t)fl__hazards_each(unbounded_mark_protected, &tree);
 	while (all) {
-		s = all;
+		struct fl__segment *s = all;
 		all = s->next_retired;
 		/*
 		 * acquire: pairs with the release in unbounded_unpin(). A thread pins a segment
 		 * while its hazard pointer protects the segment. fl__hazards_each() has seen the
 		 * end of that protection, so this load sees the pin.
 		 */
-		if (s->is_protected || fl__load_acquire(&s->pins) > 0) {
-			s->is_protected = false;
+		if (s->is_protected || fl__load_acquire(&s->pins) > 0)
 			unbounded_push_retired(c, s);
-		} else
+		else
 			unbounded_free_segment(c, s);
 	}
+	return looks;
+}
+
+/*
+ * Retires `s`, which is unreachable. Each retired segment pays for UNBOUNDED_LOOKS looks of the
+ * last pass, and the next pass is made when all its looks are paid for. So the passes cost a
+ * segment no more if more threads have used unbounded queues. While a pass looks at no more
+ * pointers and segments than that, each retired segment makes a pass.
+ */
+static void unbounded_retire(struct fl__unbounded *c, struct fl__segment *s)
+{
+	unbounded_push_retired(c, s);
+	/*
+	 * relaxed, both: they only decide when a pass is made. If a thread is stopped in its pass,
+	 * nothing is owed, and each segment that other threads retire makes another pass, which
+	 * goes through other segments.
+	 */
+	if (fl__add_relaxed(&c->owed, (ptrdiff_t)-UNBOUNDED_LOOKS) <= UNBOUNDED_LOOKS)
+		fl__store_relaxed(&c->owed, unbounded_reclaim(c));
 }
 
 FL__COLD int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t slots)

@@ -28,10 +28,11 @@ struct fl__segment {
 	uint64_t first; /* the number of tickets of earlier segments */
 	uint64_t end;   /* if the tail is CLOSED, the number of producers' tickets that count */
 	struct fl__segment *next_retired;
-	void *memory; /* the allocated block */
+	struct fl__segment *below[2]; /* links of a tree of retired segments: unbounded_find() */
+	void *memory;                 /* the allocated block */
 	/* The number of contexts that have pinned the segment: unbounded_claim_pinned(). */
 	uint32_t pins;
-	bool is_protected; /* unbounded_retire() has found a hazard pointer to it */
+	bool is_protected; /* unbounded_reclaim() has found a hazard pointer to it */
 	_Alignas(64) unsigned char slots[];
 };
 
@@ -47,6 +48,7 @@ struct fl__unbounded {
 	bool one_consumer; /* the consumer uses fl__unbounded_get_mpsc() */
 	_Alignas(64) struct fl__segment *retired;
 	struct fl__segment *spare;
+	ptrdiff_t owed;     /* for the last pass through the retired segments: unbounded_retire() */
 	uint64_t poisoned;  /* how many producers' tickets stand for slots that were poisoned */
 	uint64_t caught_up; /* the ticket at which a consumer last had no item; a hint */
 	/* Called by a consumer that has added to `poisoned`, unless it is NULL. */

@@ -197,6 +197,47 @@ FL_STRESS(unbounded_thread_ends, one, two)
 }
 
 /*
+ * Two threads retire segments while a pass is due, while it is not, or beside a thread that was
+ * stopped in its pass. Whichever of them makes the passes, the next few segments free what nothing
+ * protects.
+ */
+struct unbounded_owed {
+	chain *q;
+	int got[2];
+};
+
+FL_STRESS_SETUP(unbounded_owed)
+{
+	static const ptrdiff_t owed[] = {-64, 0, 128};
+	s->q = unbounded_of(1, 4);
+	s->q->owed = owed[fl_stress_choose(3)];
+}
+
+static void take_two(struct unbounded_owed *s, int i)
+{
+	s->got[i] = unbounded_take(s->q);
+	s->got[i] += unbounded_take(s->q);
+	fl__hazards_end();
+}
+
+TWO_ACTORS(unbounded_owed, take_two)
+
+FL_STRESS(unbounded_owed, one, two)
+{
+	int left = 0;
+	for (int i = 0; i < 4; i++) {
+		OK(chain_try_put(s->q, &(int){1}));
+		FL_STRESS_CHECK(unbounded_take(s->q) == 1);
+	}
+	for (struct fl__segment *segment = s->q->retired; segment; segment = segment->next_retired)
+		left++;
+	chain_free(s->q);
+	FL_FORBIDDEN(s->got[0] + s->got[1] != 10, "lost or doubled");
+	FL_FORBIDDEN(left > 1, "not freed");
+	FL_ACCEPTABLE(1, "each once");
+}
+
+/*
  * A consumer has poisoned the slot of the first of several items. The items take the slots behind
  * it, in order.
  */

@@ -293,3 +293,55 @@ FL_TEST(mpmc_unbounded_mark_is_for_the_empty)
 		FL_RC(fl__unbounded_mark_empty(c), -EPIPE);
 	}
 }
+
+enum { LOOKS_PAID = 64 }; /* UNBOUNDED_LOOKS */
+
+/* Puts and gets the items of `segments` segments. Returns how much the passes looked at. */
+static size_t looks_of(chain *q, int segments)
+{
+	size_t looks = 0;
+	for (int i = 0; i < segments * 4; i++) {
+		const ptrdiff_t owed = q->owed;
+		put_all(q, i, i + 1);
+		get_all(q, i, i + 1);
+		if (q->owed != owed && q->owed != owed - LOOKS_PAID) /* a pass was made */
+			looks += (size_t)q->owed;
+	}
+	return looks;
+}
+
+static unsigned height_of(const struct fl__segment *s)
+{
+	return s ? 1 + FL__MAX(height_of(s->below[0]), height_of(s->below[1])) : 0;
+}
+
+/*
+ * Each of many idle threads protects a segment of its own. A further segment once compared each of
+ * these segments with each of the threads' pointers.
+ */
+FL_TEST(mpmc_unbounded_beside_many_idle_threads)
+{
+	enum { THREADS = 1024, SEGMENTS = 400 };
+	static struct fl__hazards *idle[THREADS];
+	FL_COUNTING();
+	chain *q = make_of(sizeof(int), 4);
+	unsigned height = 0;
+	(void)looks_of(q, 1);
+	FL_EACH (i, idle) {
+		idle[i] = fl__hazards_register();
+		assert_non_null(idle[i]);
+		fl__hazards_set(idle[i], FL__HAZARD_HEAD, q->head);
+		(void)looks_of(q, 1);
+	}
+	/* The last pass has freed none, so it has found each of them in a tree. */
+	for (const struct fl__segment *s = q->retired; s; s = s->next_retired)
+		height = FL__MAX(height, height_of(s));
+	FL_IN_RANGE(height, 10, 40);
+	FL_IN_RANGE(looks_of(q, SEGMENTS), SEGMENTS, SEGMENTS * LOOKS_PAID + 4 * THREADS);
+	FL_IN_RANGE(chains_live, THREADS, THREADS + 128);
+	FL_EACH (i, idle)
+		fl__hazards_unregister(idle[i]);
+	(void)looks_of(q, 128);
+	FL_IN_RANGE(chains_live, 1, 128);
+	chain_free(q);
+}
