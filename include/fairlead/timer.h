@@ -34,9 +34,7 @@ FL_BEGIN_DECLS
  * memory of its own timer, unless that timer is to be called again. It has no cancel scope. It must
  * return: pthread_exit() and pthread_cancel() panic, and it must not leave by longjmp().
  *
- * For n timers, a start takes constant time, and a cancel or a call takes O(log n), on average. The
- * end of each call, and each cancel of a pending timer, also wakes all contexts that are in
- * fl_timer_join(), so that they look at their own timers.
+ * For n timers, a start takes constant time, and a cancel or a call takes O(log n), on average.
  *
  * Memory order: a call sees what was written before the start. A context that has waited for the
  * end of the call sees what the call wrote.

@@ -22,10 +22,15 @@
  *      thread.
  *   5. A forked child has neither timers nor thread. A timer is pending only in the process that
  *      started it (`fork_`), so the parent's heap nodes are never followed.
+ *   6. A join enqueues itself under `timer_lock`, in the wait queue that its timer has in the
+ *      parking lot. A context that makes a timer idle takes all waiters of that queue under
+ *      `timer_lock`, and unparks them after it has unlocked. The queue's key is made from the
+ *      address of the timer, which is used only as a number, since a function may have freed its
+ *      timer. Then another timer may have the same key, and a join of that timer checks again.
  *
  * A call of a timer's function, and a cancel, linearize at the step that takes the timer out of the
- * heap. All functions block on `timer_lock`, which is held for an operation of the heap, or for the
- * start of a thread.
+ * heap. All functions block on `timer_lock`, which is held for an operation of the heap, for a
+ * transaction of the parking lot if contexts join timers, or for the start of a thread.
  *
  * A timer takes neither a thread nor an allocation, because its heap entry is in the caller's
  * struct. A start wakes the thread only if its timer is earlier than all others. A cancel wakes the
@@ -53,8 +58,7 @@ static const int64_t timer_awake = INT64_MIN;
 
 static fl_mutex timer_lock = FL_MUTEX_INIT;
 static fl_cond timer_earlier = FL_COND_INIT; /* on which the thread sleeps */
-/* It is broadcast when a timer ceases to be pending or running. */
-static fl_cond timer_settled = FL_COND_INIT;
+static unsigned timer_joiners;               /* the number of contexts that wait in a join */
 static struct fl__timers timer_heap;
 static int64_t timer_wakes_at;
 /*
@@ -71,6 +75,7 @@ static struct {
 	/* The start_ of that timer, since another timer may be at the address by now. */
 	uint32_t start;
 	uint64_t context; /* the id of the context that makes the call */
+	bool pending;     /* the timer is pending again */
 	bool cancelled;   /* another context has cancelled it, so the function cannot start it again */
 } timer_call;
 
@@ -110,14 +115,39 @@ static void timer_wake_thread(void)
 	fl_cond_signal(&timer_earlier);
 }
 
-static bool timer_withdraw(fl_timer *t)
+static const void *timer_queue_of(const fl_timer *t)
+{
+	return fl__lot_key(t, FL__KEY_OF_CALLBACKS);
+}
+
+/*
+ * Called under the lock, when `t` has become idle. Takes the contexts that join `t`. The caller
+ * unparks them without the lock.
+ */
+static void timer_take_joiners(const fl_timer *t, struct fl__lot *joiners)
+{
+	if (timer_joiners == 0)
+		return;
+	fl__lot_open(joiners, timer_queue_of(t));
+	(void)fl__lot_take(joiners, FL__ALL, 0);
+	fl__lot_unlock(joiners);
+}
+
+/*
+ * Takes `t` out of the heap, and takes its joiners if it is idle then. Returns false if it was not
+ * pending.
+ */
+static bool timer_withdraw(fl_timer *t, struct fl__lot *joiners)
 {
 	if (!timer_is_pending(t))
 		return false;
 	if (timer_heap.first == timer_node_of(t))
 		fl__store_relaxed(&timer_due, NULL);
 	fl__timers_remove(&timer_heap, timer_node_of(t));
-	fl_cond_broadcast(&timer_settled);
+	if (timer_is_called(t))
+		timer_call.pending = false;
+	else
+		timer_take_joiners(t, joiners);
 	if (!timer_heap.first && timer_wakes_at == FL__NEVER)
 		timer_wake_thread(); /* the thread must notice that it is idle */
 	return true;
@@ -149,6 +179,7 @@ static void timer_make_call(fl_timer *t, int64_t now)
 	timer_call.timer = t;
 	timer_call.start = t->start_;
 	timer_call.context = fl__ctx_get()->id;
+	timer_call.pending = t->period_ > 0;
 	timer_call.cancelled = false;
 	const uint32_t fork = fl__fork_count;
 	fl_mutex_unlock(&timer_lock);
@@ -158,7 +189,15 @@ static void timer_make_call(fl_timer *t, int64_t now)
 	if (fl__is_forked(fork))
 		return;
 	timer_call.timer = NULL;
-	fl_cond_broadcast(&timer_settled);
+	if (timer_call.pending)
+		return;
+	struct fl__lot joiners = {0};
+	timer_take_joiners(t, &joiners);
+	if (!joiners.taken)
+		return;
+	fl_mutex_unlock(&timer_lock);
+	fl__lot_unpark(&joiners);
+	fl__mutex_hold(&timer_lock);
 }
 
 /*
@@ -233,8 +272,10 @@ static int timer_start(fl_timer *t, fl_time deadline, fl_duration period, fl_tim
 	timer_starts += timer_starts == UINT32_MAX ? 2 : 1;
 	*t = (fl_timer){
 	    .period_ = period, .function_ = function, .arg_ = arg, .fork_ = fl__fork_count, .start_ = timer_starts};
-	if (runs)
+	if (runs) {
 		timer_call.start = timer_starts;
+		timer_call.pending = true;
+	}
 	fl__timers_add(&timer_heap, timer_node_of(t), at);
 	if (at < timer_wakes_at)
 		timer_wake_thread();
@@ -257,10 +298,10 @@ uint64_t fl_timer_missed(const fl_timer *t)
 	return t->missed_;
 }
 
-int fl_timer_cancel(fl_timer *t)
+static int timer_cancel(fl_timer *t, struct fl__lot *joiners)
 {
 	FL__HELD(&timer_lock);
-	const bool withdrawn = timer_withdraw(t);
+	const bool withdrawn = timer_withdraw(t, joiners);
 	if (timer_is_called(t) && !timer_in_a_call()) {
 		timer_call.cancelled = true;
 		return -EINPROGRESS;
@@ -268,22 +309,55 @@ int fl_timer_cancel(fl_timer *t)
 	return withdrawn ? 0 : -EALREADY;
 }
 
-/* Waits, without the lock, until some timer ceases to be pending or running. */
-static int timer_wait_for_any(const fl_timer *t, fl_time deadline, fl_cancel_token *cancel)
+int fl_timer_cancel(fl_timer *t)
 {
-	FL__AWAITS(FL__DEBUG_TIMER, t);
-	return fl__cond_wait(&timer_settled, &timer_lock, deadline, cancel, true);
+	struct fl__lot joiners = {0};
+	const int rc = timer_cancel(t, &joiners);
+	fl__lot_unpark(&joiners);
+	return rc;
+}
+
+/* Enqueues `node`, and returns -EAGAIN, unless the join is over: then returns its result. */
+static int timer_arm(const fl_timer *t, struct fl__node *node)
+{
+	FL__HELD(&timer_lock);
+	if (timer_is_idle(t))
+		return 0;
+	if (timer_in_a_call())
+		return -EDEADLK;
+	FL__LOT(lot, timer_queue_of(t));
+	fl__lot_add(&lot, node);
+	timer_joiners++;
+	return -EAGAIN;
+}
+
+/*
+ * Called after a sleep in a join that began in the process with the count `fork`. Returns whether
+ * `t` is idle.
+ */
+static bool timer_disarm(const fl_timer *t, uint32_t fork)
+{
+	FL__HELD(&timer_lock);
+	timer_joiners -= !fl__is_forked(fork);
+	return timer_is_idle(t);
 }
 
 int fl_timer_join_until(fl_timer *t, fl_time deadline, fl_cancel_token *cancel)
 {
-	FL__HELD(&timer_lock);
-	if (!timer_is_idle(t) && timer_in_a_call())
-		return -EDEADLK;
-	int rc = 0;
-	while (rc == 0 && !timer_is_idle(t))
-		rc = timer_wait_for_any(t, deadline, cancel);
-	return timer_is_idle(t) ? 0 : rc;
+	for (;;) {
+		const uint32_t fork = fl__fork_count;
+		FL__WAIT(wait, node, FL__DEBUG_TIMER, t);
+		int rc = timer_arm(t, &node);
+		if (rc != -EAGAIN)
+			return rc;
+		rc = fl__wait_sleep(&wait, deadline, cancel);
+		if (rc != 0)
+			fl__lot_leave(&node);
+		if (timer_disarm(t, fork))
+			return 0;
+		if (rc != 0)
+			return rc;
+	}
 }
 
 int fl_timer_try_join(fl_timer *t)
@@ -309,7 +383,7 @@ static void timer_after_fork_in_child(void)
 {
 	fl_mutex_init(&timer_lock);
 	fl_cond_init(&timer_earlier);
-	fl_cond_init(&timer_settled);
+	timer_joiners = 0;
 	timer_heap.first = NULL;
 	timer_has_thread = false;
 	timer_call.timer = NULL;

@@ -57,8 +57,8 @@ struct fl__cancel_run {
 
 /*
  * Returns the key of the wait queue for callbacks. A removal may wait there, and a wake may come,
- * when the root was destroyed and another object has its memory. No object but a token has the same
- * key (fl__lot_key()). If it is another token, its removals check again, as after each wake.
+ * when the root was destroyed and another object has its memory. Only another token or a timer can
+ * have the same key (fl__lot_key()), and its waiters check again, as after each wake.
  */
 static const void *cancel_callback_queue_of(fl_cancel_token *c)
 {

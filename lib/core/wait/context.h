@@ -228,7 +228,7 @@ static inline void fl__blocks_end(const bool *blocks)
  * reported as a wait for this object. If such declarations nest, the outermost one counts. A wait
  * for a lock, or for the end of a context, is reported as itself.
  *
- *     FL__AWAITS(FL__DEBUG_TIMER, t);
+ *     FL__AWAITS(FL__DEBUG_EXECUTOR, e);
  *     return fl_cond_wait_until(...);
  */
 #define FL__AWAITS(kind, object)                                                                                       \

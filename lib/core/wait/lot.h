@@ -132,19 +132,20 @@ void fl__thread_wake_together(uint32_t *common);
  *   1          OF_QUEUE      fl_queue                  wait to get, to put, or to join: one wait
  *                            (queue/queue.h)           queue for each of the three
  *   2          OF_CALLBACKS  the root of a tree of     remove a callback that runs
- *                            cancel tokens             (wait/cancel_callback.c)
+ *                            cancel tokens, fl_timer   (wait/cancel_callback.c), or join a timer
+ *                                                      (sync/timer.c)
  *   3          OF_SHM_LOCK   a lock of shared memory   are fibers whose own thread owns the lock
  *                                                      (process/shm/shm_context_lock.c)
  *
- * These keys may be in use after the object was freed: a waking thread may come late, and a context
- * that removes a callback may wait for longer than the token exists. By then another object may
- * have the memory. If an object of another kind could have the same key, a wake for one of its
- * waiters could go to a waiter of the freed object, and be lost. An object of the same kind may
- * have the same key. That is harmless. A freed queue has no waiters, and the wakes of the other two
- * kinds go to all waiters. A waiter of the three kinds checks again after each wake, with two
- * exceptions. A waiter at a rendezvous whose node has the value FL__HANDED_OFF knows that its call
- * was made. And the contexts that join a queue are woken only by a transaction that has checked for
- * them.
+ * These keys may be in use after the object was freed: a waking thread may come late, a timer's
+ * function may free the timer, and a context that removes a callback may wait for longer than the
+ * token exists. By then another object may have the memory. If an object of another kind could have
+ * the same key, a wake for one of its waiters could go to a waiter of the freed object, and be
+ * lost. An object of the same kind may have the same key. That is harmless. A freed queue has no
+ * waiters, and the wakes of the other two kinds go to all waiters. A waiter of the three kinds
+ * checks again after each wake, with two exceptions. A waiter at a rendezvous whose node has the
+ * value FL__HANDED_OFF knows that its call was made. And the contexts that join a queue are woken
+ * only by a transaction that has checked for them.
  */
 enum { FL__KEY_OF_QUEUE = 1, FL__KEY_OF_CALLBACKS, FL__KEY_OF_SHM_LOCK };
 static inline const void *fl__lot_key(const void *object, int remainder)

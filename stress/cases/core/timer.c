@@ -213,6 +213,68 @@ FL_STRESS(timer_frees_itself, user)
 	FL_ACCEPTABLE(s->calls == 1, "both");
 }
 
+/*
+ * A function gives up its timer's memory, and another timer is there while the function runs. The
+ * end of that call does not end a join of the other timer.
+ */
+struct timer_in_its_place {
+	fl_timer t;
+	fl_event gone;
+	int calls;
+};
+
+static void give_its_place(void *arg)
+{
+	fl_event_set(arg);
+}
+
+FL_STRESS_ACTOR(timer_in_its_place, user)
+{
+	OK(fl_timer_start(&s->t, FL_NO_WAIT, give_its_place, &s->gone));
+	OK(fl_event_wait(&s->gone));
+	fl_timer_init(&s->t);
+	OK(fl_timer_start(&s->t, FL_NO_WAIT, count_up, &s->calls));
+	OK(fl_timer_join(&s->t));
+	FL_STRESS_CHECK(s->calls == 1);
+}
+
+FL_STRESS(timer_in_its_place, user)
+{
+	FL_ACCEPTABLE(s->calls == 1, "called");
+}
+
+/* Two contexts join timers that end one after the other, in either order. */
+struct timer_two_joins {
+	fl_timer t[2];
+	int calls;
+};
+
+FL_STRESS_SETUP(timer_two_joins)
+{
+	for (int i = 0; i < 2; i++)
+		OK(fl_timer_start(&s->t[i], FL_FOREVER, count_up, &s->calls));
+}
+
+static void join_one(struct timer_two_joins *s, int i)
+{
+	OK(fl_timer_join(&s->t[i]));
+}
+
+TWO_ACTORS(timer_two_joins, join_one)
+
+FL_STRESS_ACTOR(timer_two_joins, canceller)
+{
+	const unsigned first = fl_stress_choose(2);
+	OK(fl_timer_cancel(&s->t[first]));
+	OK(fl_timer_join(&s->t[first]));
+	OK(fl_timer_cancel(&s->t[!first]));
+}
+
+FL_STRESS(timer_two_joins, one, two, canceller)
+{
+	FL_ACCEPTABLE(s->calls == 0, "joined");
+}
+
 /* A periodic timer calls as often as the time allows, and then never again. */
 struct timer_every {
 	fl_timer t;
