@@ -6,12 +6,15 @@
  * (1978). A wait queue of puts or gets is the dual queue of Scherer, Lea and Scott (2006).
  *
  * Consumers and producers share one wait queue, the oldest first. Until a node is taken, its value
- * is its side. Observers (fl_wait_any) are woken when a partner is enqueued.
+ * is its side. Observers (fl_wait_any) have a wait queue of their own, those that wait for a put
+ * before those that wait for a get. They are woken when a partner is enqueued.
  *
- * Invariants, while the bucket is not locked
- *   1. No two waiters that could meet are enqueued, unless one of them has given up. A call looks
- *      for a partner in the transaction in which it enqueues itself. A select enqueues all its
- *      cases here in one step, and so does not meet itself.
+ * Invariants, while the buckets are not locked
+ *   1. No two waiters that could meet are enqueued, unless one of them has ended its wait. A call
+ *      looks for a partner in the transaction in which it enqueues itself. A select enqueues all
+ *      its cases here in one step, and so does not meet itself. So the waiters that have not ended
+ *      their waits are all of one side, or they are the cases of one select. Therefore a call looks
+ *      only at the first of them, and at the cases of its select. It dequeues those before it.
  *   2. `closed` changes inside a transaction. So after the close no call meets another one, or is
  *      enqueued.
  *   3. A call that meets a waiter has decided the waiter's wait (lot.c, invariant 2), and the
@@ -20,6 +23,10 @@
  *      the queue. So a call for several items meets all its partners in one transaction.
  *   4. `puts` counts the pairs that have met, inside the transaction. A get returns after that, so
  *      `done` (queue.c) never exceeds `puts`.
+ *   5. If an observer of a side is enqueued, `observed` is true for that side, or a context that
+ *      has just enqueued a partner is about to wake all observers of that side. `observed` changes
+ *      inside a transaction on the wait queue of the calls. In it, an observer also checks that
+ *      there is no partner, and enqueues itself.
  *
  * Linearization. A put and its get linearize together, where the waiter's wait is decided. The
  * answers "no partner" and "closed" linearize in the transaction.
@@ -30,6 +37,7 @@
 struct rendezvous {
 	uint64_t puts;
 	bool closed;
+	bool observed[2]; /* for each side: invariant 5 */
 };
 
 static struct rendezvous *rendezvous_of(fl_queue *q)
@@ -42,9 +50,25 @@ static const void *rendezvous_key(const fl_queue *q)
 	return fl__queue_wait_key(q, FL__CONSUMERS);
 }
 
+static const void *rendezvous_key_of_observers(const fl_queue *q)
+{
+	return fl__queue_wait_key(q, FL__PRODUCERS);
+}
+
 static enum fl__queue_side rendezvous_opposite(enum fl__queue_side side)
 {
 	return side == FL__CONSUMERS ? FL__PRODUCERS : FL__CONSUMERS;
+}
+
+static struct fl__offer *rendezvous_offer(struct fl__node *node)
+{
+	return (struct fl__offer *)(void *)node;
+}
+
+/* Returns the next node that is enqueued in the same step, or NULL. */
+static struct fl__node *rendezvous_same_step(struct fl__node *node)
+{
+	return rendezvous_offer(node)->same_step ? &rendezvous_offer(node)->same_step->node : NULL;
 }
 
 /* The functions from here to rendezvous_match() are called in a transaction. */
@@ -56,29 +80,31 @@ static bool rendezvous_is_pending(const struct fl__node *node)
 }
 
 /*
- * Returns the first waiter of `side` that is not away. If all of them are away, returns the first
- * of them, and if there are none, NULL. Passes over waiters that have given up. If `observer` is
- * true, it looks only at observers, and otherwise only at puts and gets.
+ * Returns the first waiter that is not away. If all of them are away, returns the first of them,
+ * and if there are none, NULL. Dequeues the waiters before it, whose waits have ended.
  */
-static struct fl__node *rendezvous_first(const struct fl__lot *lot, enum fl__queue_side side, bool observer)
+static struct fl__node *rendezvous_first(struct fl__lot *lot)
 {
-	struct fl__node *away = NULL;
-	for (struct fl__node *node = fl__lot_first(lot); node; node = fl__lot_node_after(node)) {
-		if (node->value != side || node->observer != observer || !rendezvous_is_pending(node))
-			continue;
-		if (!fl__lot_is_away(node))
-			return node;
-		if (!away)
-			away = node;
-	}
-	return away;
+	struct fl__node *node;
+	while ((node = fl__lot_next(lot)) != NULL && !rendezvous_is_pending(node))
+		fl__lot_remove(lot, node);
+	return node;
 }
 
-static int rendezvous_can(const fl_queue *q, const struct fl__lot *lot, enum fl__queue_side side)
+/* Returns the waiter that a call of `side` meets, or NULL (invariant 1). */
+static struct fl__node *rendezvous_partner(struct fl__lot *lot, enum fl__queue_side side)
 {
-	if (((const struct rendezvous *)(const void *)q->state)->closed)
+	struct fl__node *node = rendezvous_first(lot);
+	while (node && node->value != rendezvous_opposite(side))
+		node = rendezvous_same_step(node);
+	return node;
+}
+
+static int rendezvous_can(fl_queue *q, struct fl__lot *lot, enum fl__queue_side side)
+{
+	if (rendezvous_of(q)->closed)
 		return -EPIPE;
-	return rendezvous_first(lot, rendezvous_opposite(side), false) ? 0 : -EAGAIN;
+	return rendezvous_partner(lot, side) ? 0 : -EAGAIN;
 }
 
 /* Takes up to `n` waiters of the opposite side, the first ones. Returns how many. */
@@ -86,7 +112,7 @@ static size_t rendezvous_match(fl_queue *q, struct fl__lot *lot, enum fl__queue_
 {
 	struct fl__node *node;
 	size_t met = 0;
-	while (met < n && (node = rendezvous_first(lot, rendezvous_opposite(side), false)) != NULL) {
+	while (met < n && (node = rendezvous_partner(lot, side)) != NULL) {
 		if (fl__lot_take_node(lot, node, FL__HANDED_OFF)) {
 			fl__queue_leave(q);
 			met++;
@@ -95,11 +121,6 @@ static size_t rendezvous_match(fl_queue *q, struct fl__lot *lot, enum fl__queue_
 	/* relaxed: the unparks, which come later, release the count */
 	fl__add_relaxed(&rendezvous_of(q)->puts, (uint64_t)met);
 	return met;
-}
-
-static struct fl__offer *rendezvous_offer(struct fl__node *node)
-{
-	return (struct fl__offer *)(void *)node;
 }
 
 FL__COLD static int rendezvous_init(void *state, size_t item_size, const fl_queue_config *config)
@@ -126,7 +147,7 @@ static int rendezvous_exchange(fl_queue *q, const unsigned char *from, unsigned 
 	const size_t size = q->item_size;
 	struct fl__lot lot;
 	fl__lot_open(&lot, rendezvous_key(q));
-	int rc = rendezvous_can(q, &lot, side);
+	const int rc = rendezvous_of(q)->closed ? -EPIPE : 0;
 	*count = rc == 0 ? rendezvous_match(q, &lot, side, n) : 0;
 	fl__lot_unlock(&lot);
 	struct fl__node *met = lot.taken;
@@ -164,33 +185,72 @@ static int rendezvous_can_now(void *state, enum fl__queue_side side)
 	return rendezvous_can(q, &lot, side);
 }
 
-/* Returns the next node that is enqueued in the same step, or NULL. */
-static struct fl__node *rendezvous_same_step(struct fl__node *node)
+/*
+ * Enqueues an observer, unless it may be ready. The wait queue of the calls is read only when both
+ * queues are locked, so it does not matter that it may be unlocked before.
+ */
+static bool rendezvous_observe(fl_queue *q, enum fl__queue_side side, struct fl__node *node)
 {
-	return !node->observer && rendezvous_offer(node)->same_step ? &rendezvous_offer(node)->same_step->node : NULL;
+	struct fl__lot lot, observers;
+	fl__lot_open(&lot, rendezvous_key(q));
+	(void)fl__lot_open_also(&lot, &observers, rendezvous_key_of_observers(q));
+	const bool waits = rendezvous_can(q, &lot, side) == -EAGAIN;
+	if (waits) {
+		rendezvous_of(q)->observed[side] = true;
+		node->value = side;
+		fl__lot_insert(&observers, node, side == FL__CONSUMERS ? fl__lot_first(&observers) : NULL);
+	}
+	fl__lot_unlock_also(&lot, &observers);
+	fl__lot_close(&lot);
+	return waits;
 }
 
-static void rendezvous_add(struct fl__lot *lot, struct fl__node *node)
+/*
+ * Wakes all observers of `side`. It does not touch the queue, since the waiter for which they are
+ * woken may have been met.
+ */
+static void rendezvous_wake_observers(const fl_queue *q, enum fl__queue_side side)
 {
-	struct fl__node *observer;
-	while (!node->observer && (observer = rendezvous_first(lot, rendezvous_opposite(node->value), true)) != NULL)
-		(void)fl__lot_take_node(lot, observer, 0); /* it fails if the observer gave up */
+	struct fl__node *node;
+	FL__LOT(lot, rendezvous_key_of_observers(q));
+	while ((node = fl__lot_first(&lot)) != NULL) {
+		if (side == FL__PRODUCERS)
+			node = node->prev; /* the last one */
+		if (node->value != side)
+			break;
+		(void)fl__lot_take_node(&lot, node, 0); /* it fails if the observer gave up */
+	}
+}
+
+/* Enqueues a call. Returns whether the observers of the opposite side must be woken. */
+static bool rendezvous_add(fl_queue *q, struct fl__lot *lot, struct fl__node *node)
+{
+	bool *observed = &rendezvous_of(q)->observed[rendezvous_opposite(node->value)];
+	const bool wakes = *observed;
+	*observed = false;
+	fl__queue_count_wait(q, (int)node->value);
 	fl__lot_add(lot, node);
+	return wakes;
 }
 
 static bool rendezvous_enqueue(fl_queue *q, enum fl__queue_side side, struct fl__node *first)
 {
+	if (first->observer)
+		return rendezvous_observe(q, side, first);
 	bool waits = true;
-	FL__LOT(lot, rendezvous_key(q));
+	bool wakes[2] = {false, false}; /* for each side, whether its observers are to be woken */
+	struct fl__lot lot;
+	fl__lot_open(&lot, rendezvous_key(q));
 	for (struct fl__node *node = first; node && waits; node = rendezvous_same_step(node)) {
-		node->value = node == first ? side : rendezvous_offer(node)->to ? FL__CONSUMERS : FL__PRODUCERS;
+		node->value = rendezvous_offer(node)->to ? FL__CONSUMERS : FL__PRODUCERS;
 		waits = rendezvous_can(q, &lot, node->value) == -EAGAIN;
 	}
-	for (struct fl__node *node = first; node && waits; node = rendezvous_same_step(node)) {
-		if (!node->observer)
-			fl__queue_count_wait(q, (int)node->value);
-		rendezvous_add(&lot, node);
-	}
+	for (struct fl__node *node = first; node && waits; node = rendezvous_same_step(node))
+		wakes[rendezvous_opposite(node->value)] |= rendezvous_add(q, &lot, node);
+	fl__lot_close(&lot);
+	for (int of = 0; of < 2; of++)
+		if (wakes[of])
+			rendezvous_wake_observers(q, of);
 	return waits;
 }
 

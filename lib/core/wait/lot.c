@@ -104,8 +104,9 @@
  * Progress: operations block on the bucket's lock. It is held for a time proportional to the number
  * of waiters taken times the depth of the tree. The following operations hold it for longer. While
  * fibers are away, a transaction also passes the fibers at the front of the queue that are away. A
- * call at a rendezvous, and the end of a phase of a barrier, look at waiters that they do not take.
- * A transaction of a queue may wait for the lock of the queue's backend, or call membarrier(). A
+ * call at a rendezvous dequeues the waiters at the front whose waits have ended, and looks at the
+ * cases of a select. The end of a phase of a barrier looks at waiters that it does not take. A
+ * transaction of a queue may wait for the lock of the queue's backend, or call membarrier(). A
  * request of a cancel token collects all callbacks of the token. The work for a signal handler
  * visits each queue of the bucket. fl__lot_peek() visits each waiter of the bucket. So does a
  * thread that goes away, if one of its fibers was woken in the queue of a mutex since the last

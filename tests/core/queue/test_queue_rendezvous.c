@@ -2,6 +2,8 @@
 /* The queue without room: a put and a get meet. */
 #include "fl_blocked.h"
 
+#include "core/queue/queue.h"
+
 static fl_queue *rendezvous(void)
 {
 	return queue_with(FL_RENDEZVOUS, 0);
@@ -186,4 +188,66 @@ FL_TEST(rendezvous_hands_over_a_large_item)
 	FL_OK(fl_queue_get(q, got.bytes));
 	fl_test_end(thread);
 	assert_memory_equal(got.bytes, item.bytes, sizeof item.bytes);
+}
+
+/* Waiters without threads. */
+enum { CROWD = 1000 };
+struct crowded {
+	struct fl__wait wait;
+	struct fl__offer offer;
+};
+
+static void wait_to_put(fl_queue *q, struct crowded *c, bool observer)
+{
+	static const int item = 1;
+	fl__wait_begin(&c->wait, FL__DEBUG_NOTHING, NULL);
+	c->offer = (struct fl__offer){.node = FL__NODE(&c->wait), .from = &item};
+	c->offer.node.observer = observer;
+	assert_true(fl__queue_enqueue(q, FL__PRODUCERS, &c->offer.node, false));
+}
+
+static void give_up(struct crowded *c)
+{
+	c->wait.decision = FL__GAVE_UP;
+	fl__lot_leave(&c->offer.node);
+}
+
+/*
+ * Calls once passed all waiters of their own side and all observers, so that N of them took a time
+ * in the square of N. Here each that a call must not look at says that it would be met.
+ */
+FL_TEST(rendezvous_call_looks_at_the_first_waiter_alone)
+{
+	static struct crowded crowd[CROWD], own;
+	FL_BOTH (observers) {
+		FL_SCOPED(fl_queue) *q = rendezvous();
+		FL_EACH (i, crowd)
+			wait_to_put(q, &crowd[i], observers);
+		for (unsigned i = observers ? 0 : 1; i < CROWD; i++) {
+			crowd[i].offer.node.observer = false;
+			crowd[i].offer.node.value = FL__CONSUMERS;
+		}
+		FL_RC(fl_queue_try_put(q, &(int){1}), -EAGAIN);
+		wait_to_put(q, &own, false);
+		give_up(&own);
+		FL_EACH (i, crowd) {
+			assert_true(crowd[i].wait.decision == FL__PENDING);
+			give_up(&crowd[i]);
+		}
+	}
+}
+
+/* Each call once passed them again, until they had run. */
+FL_TEST(rendezvous_call_dequeues_waiters_that_have_ended)
+{
+	static struct crowded crowd[CROWD];
+	FL_SCOPED(fl_queue) *q = rendezvous();
+	FL_EACH (i, crowd)
+		wait_to_put(q, &crowd[i], false);
+	for (unsigned i = 0; i < CROWD - 1; i++)
+		crowd[i].wait.decision = FL__GAVE_UP;
+	FL_RC(fl_queue_try_put(q, &(int){1}), -EAGAIN);
+	FL_EACH (i, crowd)
+		assert_true(crowd[i].offer.node.queued == (i == CROWD - 1));
+	give_up(&crowd[CROWD - 1]);
 }
