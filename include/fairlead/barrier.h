@@ -48,8 +48,8 @@ FL_BEGIN_DECLS
 typedef struct fl_barrier {
 	uint32_t parties_;
 	uint32_t arrived_;
-	uint64_t state_;
-	uint64_t acting_; /* whether the action runs, and in which process */
+	FL__WORD64 uint64_t state_;
+	FL__WORD64 uint64_t acting_; /* whether the action runs, and in which process */
 	void (*action_)(void *arg);
 	void *action_arg_;
 } fl_barrier;

@@ -213,6 +213,17 @@
 #define FL__SAME(a, b) __builtin_types_compatible_p(a, b)
 #define FL__COPYABLE(type) 1
 #endif
+/*
+ * Declares a member of 64 bits that atomic operations access. 32-bit x86 aligns an uint64_t in a
+ * struct to 4 bytes only, so it could lie in two cache lines. There a load is not atomic, and a
+ * locked instruction stops all CPUs.
+ */
+#ifdef __i386__
+#define FL__WORD64 __attribute__((__aligned__(8)))
+#else
+#define FL__WORD64
+#endif
+
 #define FL__ASSERT_SIZE(type, size) FL__ASSERT(sizeof(type) == (size), #type " has another size")
 
 /*

@@ -22,7 +22,7 @@ FL_BEGIN_DECLS
  * has not returned yet.
  */
 typedef struct fl_rmutex {
-	uint64_t owner_; /* the id of the context that holds it; 0 if none does */
+	FL__WORD64 uint64_t owner_; /* the id of the context that holds it; 0 if none does */
 	fl_mutex mutex_;
 	uint32_t depth_; /* locks beyond the first; only the owner uses it */
 } fl_rmutex;

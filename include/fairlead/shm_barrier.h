@@ -42,7 +42,7 @@ FL_BEGIN_DECLS
  */
 typedef struct fl_shm_barrier {
 	uint64_t lock_[5], waiters_[6];
-	uint64_t word_;
+	FL__WORD64 uint64_t word_;
 	uint32_t parties_, spare_;
 } fl_shm_barrier;
 FL__ASSERT_SIZE(fl_shm_barrier, 104);

@@ -58,7 +58,7 @@ FL_BEGIN_DECLS
  */
 typedef struct fl_shm_mutex {
 	uint64_t lock_[5];
-	uint64_t recursive_;
+	FL__WORD64 uint64_t recursive_;
 } fl_shm_mutex;
 FL__ASSERT_SIZE(fl_shm_mutex, 48);
 

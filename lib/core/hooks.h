@@ -395,7 +395,7 @@ enum { FL__STATS_REFILL = 16 };
 /* The last measurement of a context that runs tasks. */
 struct fl__stats_last {
 	struct fl__stats_times *times; /* NULL before the first */
-	int64_t ns;
+	FL__WORD64 int64_t ns;
 	size_t begun; /* tasks that the context had begun, this one included */
 };
 

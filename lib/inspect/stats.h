@@ -18,11 +18,11 @@ enum { FL__STATS_EVERY = 64 };
 enum { FL__STATS_BUCKETS = 134, FL__STATS_EPOCH = 36 /* log2 of ns */, FL__STATS_LEAST = 8 };
 
 struct fl__stats_times {
-	uint64_t n, sum;
+	FL__WORD64 uint64_t n, sum;
 	struct fl__stats_set {
 		uint32_t epoch; /* 0 while it was never used */
 		uint32_t counts[FL__STATS_BUCKETS];
-		int64_t max;
+		FL__WORD64 int64_t max;
 	} sets[2]; /* the set of even epochs, and the set of odd ones */
 };
 

@@ -67,8 +67,8 @@ enum {
 };
 
 struct trace_settings {
-	int64_t slow; /* a wait, or a time in the queue, that is longer is reported; 0 if none is */
-	bool at_exit; /* whether the process writes a file when it ends */
+	FL__WORD64 int64_t slow; /* a wait, or a time in the queue, that is longer is reported; 0 if none is */
+	bool at_exit;            /* whether the process writes a file when it ends */
 	unsigned log2;
 	int signal;
 	char prefix[TRACE_PREFIX];

@@ -79,8 +79,8 @@
  * works as the table in trace.c says.
  */
 struct fl__trace_event {
-	int64_t time;
-	uint64_t object, arg;
+	FL__WORD64 int64_t time;
+	FL__WORD64 uint64_t object, arg;
 	uint32_t context; /* the number of the context, modulo 2^32 */
 	uint8_t name;     /* the index in the ring's table of names, or 0 */
 	uint8_t code;     /* the error, or the kind of wait */
@@ -91,10 +91,10 @@ enum { FL__TRACE_NAMES = 64, FL__TRACE_NAME = 32, FL__TRACE_RINGS = 1024, FL__TR
 
 /* A ring in memory of its own. A worker process shares the memory of its ring with its parent. */
 struct fl__trace_ring {
-	uint64_t head, first;  /* the number of all events so far, and the first of this thread */
-	uint32_t tid, context; /* the numbers of the thread */
+	FL__WORD64 uint64_t head, first; /* the number of all events so far, and the first of this thread */
+	uint32_t tid, context;           /* the numbers of the thread */
 	char thread[FL__TRACE_NAME];
-	uint64_t keys[FL__TRACE_NAMES];
+	FL__WORD64 uint64_t keys[FL__TRACE_NAMES];
 	char names[FL__TRACE_NAMES][FL__TRACE_NAME];
 	struct fl__trace_event events[];
 };

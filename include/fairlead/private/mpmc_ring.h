@@ -24,11 +24,11 @@ struct fl_mpmc {
 	size_t item_size, capacity;
 	size_t ahead; /* how many slots ahead are prefetched; 0 if the ring or its items are small */
 	unsigned char apart_[FL__MPMC_APART];
-	uint64_t tail;       /* the position of the next item, with CLOSED and WAIT */
-	uint64_t put_paused; /* the tail when a put last found no space; a hint */
+	FL__WORD64 uint64_t tail;       /* the position of the next item, with CLOSED and WAIT */
+	FL__WORD64 uint64_t put_paused; /* the tail when a put last found no space; a hint */
 	unsigned char apart_tail_[FL__MPMC_APART - 2 * sizeof(uint64_t)];
-	uint64_t head;       /* the position of the oldest item, with WAIT */
-	uint64_t get_paused; /* the head when a get last found no item; a hint */
+	FL__WORD64 uint64_t head;       /* the position of the oldest item, with WAIT */
+	FL__WORD64 uint64_t get_paused; /* the head when a get last found no item; a hint */
 	unsigned char apart_head_[FL__MPMC_APART - 2 * sizeof(uint64_t)];
 };
 

@@ -23,10 +23,10 @@ enum { FL__QUEUE_SPSC_APART = 128 }; /* two cache lines, since adjacent lines ar
 
 /* The words that the producer writes, or those that the consumer writes. */
 struct fl__queue_spsc_side {
-	uint64_t next;       /* `count`, or, during a call, the count after the call */
-	uint64_t count;      /* how many items were put, or were got or dropped */
-	uint64_t waited;     /* `count` at the last wait; only this side reads it */
-	unsigned char *slot; /* of the next call's item; only this side and a discard read it */
+	FL__WORD64 uint64_t next;  /* `count`, or, during a call, the count after the call */
+	FL__WORD64 uint64_t count; /* how many items were put, or were got or dropped */
+	uint64_t waited;           /* `count` at the last wait; only this side reads it */
+	unsigned char *slot;       /* of the next call's item; only this side and a discard read it */
 	unsigned char apart_[FL__QUEUE_SPSC_APART - 3 * sizeof(uint64_t) - sizeof(void *)];
 };
 

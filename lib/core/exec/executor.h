@@ -167,7 +167,7 @@ enum { FL__STATS_TYPES = 16 };
 /* The data of the statistics (inspect/stats.c). */
 struct fl__stats {
 	int32_t skip;                                  /* submits of the long way until one stamps */
-	int64_t calm;                                  /* the bucket of stats_is_calm() */
+	FL__WORD64 int64_t calm;                       /* the bucket of stats_is_calm() */
 	struct fl__stats_context frame;                /* of all contexts in fl__run_task() */
 	struct fl__stats_type *types[FL__STATS_TYPES]; /* NULL if not yet used */
 };

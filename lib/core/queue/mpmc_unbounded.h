@@ -25,8 +25,8 @@ struct fl__segment {
 	 */
 	_Alignas(64) uint64_t head;
 	_Alignas(64) uintptr_t next;
-	uint64_t first; /* the number of tickets of earlier segments */
-	uint64_t end;   /* if the tail is CLOSED, the number of producers' tickets that count */
+	uint64_t first;          /* the number of tickets of earlier segments */
+	FL__WORD64 uint64_t end; /* if the tail is CLOSED, the number of producers' tickets that count */
 	struct fl__segment *next_retired;
 	struct fl__segment *below[2]; /* links of a tree of retired segments: unbounded_find() */
 	void *memory;                 /* the allocated block */
@@ -48,9 +48,9 @@ struct fl__unbounded {
 	bool one_consumer; /* the consumer uses fl__unbounded_get_mpsc() */
 	_Alignas(64) struct fl__segment *retired;
 	struct fl__segment *spare;
-	ptrdiff_t owed;     /* for the last pass through the retired segments: unbounded_retire() */
-	uint64_t poisoned;  /* how many producers' tickets stand for slots that were poisoned */
-	uint64_t caught_up; /* the ticket at which a consumer last had no item; a hint */
+	ptrdiff_t owed;                /* for the last pass through the retired segments: unbounded_retire() */
+	FL__WORD64 uint64_t poisoned;  /* how many producers' tickets stand for slots that were poisoned */
+	FL__WORD64 uint64_t caught_up; /* the ticket at which a consumer last had no item; a hint */
 	/* Called by a consumer that has added to `poisoned`, unless it is NULL. */
 	void (*on_poison)(void *of);
 	void *of;

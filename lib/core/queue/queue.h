@@ -128,7 +128,7 @@ struct fl_queue {
 	size_t item_size, capacity;
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
-	uint64_t done; /* items that are done: "Joining" in queue.c */
+	FL__WORD64 uint64_t done; /* items that are done: "Joining" in queue.c */
 	/* contexts that sleep in a put, a get or a select, or are returning from such a sleep */
 	uint32_t inside;
 	/* fl__fork_count at the creation: a forked child ignores the `inside` of its parent */

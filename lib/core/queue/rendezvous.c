@@ -35,7 +35,7 @@
 #include "queue.h"
 
 struct rendezvous {
-	uint64_t puts;
+	FL__WORD64 uint64_t puts;
 	bool closed;
 	bool observed[2]; /* for each side: invariant 5 */
 };

@@ -9,8 +9,8 @@ _Thread_local struct fl__bias_thread fl__bias_mine FL__INITIAL_EXEC;
 
 /* It says when a lock may be biased again. Locks with the same hash share an entry. */
 static struct bias_rest {
-	int64_t begun; /* the time at which the last bias began */
-	int64_t until; /* no bias begins before this time */
+	FL__WORD64 int64_t begun; /* the time at which the last bias began */
+	FL__WORD64 int64_t until; /* no bias begins before this time */
 } bias_rests[64];
 
 static uint32_t bias_threads;

@@ -44,7 +44,7 @@ struct fl__backlog {
 	/* keeps the words above, which each submit or take reads, off the next ones */
 	unsigned char apart[FL__MPMC_APART];
 	/* a thread that looks for tasks visits only queues whose bit is set here */
-	uint64_t listed[FL__BACKLOG_QUEUES / FL__BACKLOG_BITS + 1];
+	FL__WORD64 uint64_t listed[FL__BACKLOG_QUEUES / FL__BACKLOG_BITS + 1];
 	uint32_t n_claimed; /* tasks in the queues that another context has claimed; approximate */
 };
 

@@ -129,8 +129,8 @@ struct fl__thread_pool {
 	size_t starts, leaves;
 	unsigned made, alive, idle, blocked, surplus, started, initializing;
 	uint32_t dozing, stand_ins, agent;
-	int64_t next_stand_in;  /* no worker begins to doze before this time */
-	pthread_t agent_thread; /* must be joined, unless `agent` is FL__POOL_NO_AGENT */
+	FL__WORD64 int64_t next_stand_in; /* no worker begins to doze before this time */
+	pthread_t agent_thread;           /* must be joined, unless `agent` is FL__POOL_NO_AGENT */
 	struct fl__wait_queue sleepers;
 	bool has_forks, over, full, reported;
 	int64_t idle_timeout; /* 0 if none was configured */

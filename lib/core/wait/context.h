@@ -16,9 +16,9 @@ struct fl__wait; /* lot.h */
 
 /* A scheduler of fibers, as the parking lot sees it. */
 struct fl__host {
-	struct fl__ctx *thread; /* the thread that runs this scheduler, or ran it last; or NULL */
-	uint64_t awake;         /* in which buckets its fibers may be awake: lot.c, "Away" */
-	bool away;              /* its thread sleeps in the library: lot.c, "Away" */
+	struct fl__ctx *thread;    /* the thread that runs this scheduler, or ran it last; or NULL */
+	FL__WORD64 uint64_t awake; /* in which buckets its fibers may be awake: lot.c, "Away" */
+	bool away;                 /* its thread sleeps in the library: lot.c, "Away" */
 	/*
 	 * Links of thread->hosted. The scheduler is in that list between two calls of
 	 * fl_loop_run_once(), and while one of its fibers sleeps in FL__BLOCKS_THREAD(). At other

@@ -158,7 +158,7 @@ struct fl__bucket {
 	uint32_t wakes;              /* the common futex of fl__lot_add_together() */
 	struct fl__node *queues;     /* the root of the tree of first nodes, linked by `below` */
 	struct fl__cancel_run *runs; /* callbacks of cancel tokens that run now: cancel_callback.c */
-	uint64_t gate;               /* fl__lot_gate() */
+	FL__WORD64 uint64_t gate;    /* fl__lot_gate() */
 };
 
 /*

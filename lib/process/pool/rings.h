@@ -69,7 +69,7 @@ struct fl__completion {
 	uint32_t flags;
 	uint32_t count; /* the number of elements that succeeded */
 	/* 0 if the submission is not TIMED; of an earlier submission if no task has begun */
-	int64_t began;
+	FL__WORD64 int64_t began;
 	uint32_t progress;
 	uint32_t ran; /* in units of FL__RINGS_RAN_UNIT, if the submission is TIMED */
 	_Alignas(FL__RINGS_SMALL) unsigned char small[FL__RINGS_SMALL];

@@ -12,7 +12,7 @@
 #include <string.h>
 
 struct shm_array_head {
-	uint64_t magic, item_size, length;
+	FL__WORD64 uint64_t magic, item_size, length;
 	fl_shm_mutex mutex;
 };
 

@@ -15,7 +15,7 @@
 struct fl__shm_ring {
 	/* The cache line that every operation uses. */
 	struct fl__shm_lock lock;
-	uint64_t in, out;
+	FL__WORD64 uint64_t in, out;
 	uint32_t dones, closed;
 
 	struct fl__shm_wait_queue items, space, done;
@@ -23,7 +23,7 @@ struct fl__shm_ring {
 	/*
 	 * Written when the ring is made, and never changed, except that a destroy clears `magic`.
 	 */
-	uint64_t item_size;
+	FL__WORD64 uint64_t item_size;
 	uint32_t size; /* the size of the ring, in items or bytes */
 	uint32_t version;
 	uint32_t magic; /* written last */

@@ -13,15 +13,15 @@
 enum { FL__SHM_HEAD = 128, FL__SHM_UNIT = 256 };
 
 struct fl__shm_head {
-	uint64_t magic;
-	uint32_t version;   /* the version of this layout */
-	uint32_t word_size; /* the size of a pointer, in bytes */
-	int64_t lock_word;  /* the result of fl__shm_word_offset() */
-	uint64_t total;     /* the size of the region, in bytes */
-	uint64_t units;
-	uint64_t root; /* stored with release, loaded with acquire */
+	FL__WORD64 uint64_t magic;
+	uint32_t version;             /* the version of this layout */
+	uint32_t word_size;           /* the size of a pointer, in bytes */
+	FL__WORD64 int64_t lock_word; /* the result of fl__shm_word_offset() */
+	FL__WORD64 uint64_t total;    /* the size of the region, in bytes */
+	FL__WORD64 uint64_t units;
+	FL__WORD64 uint64_t root; /* stored with release, loaded with acquire */
 	struct fl__shm_arena_head arena;
-	uint64_t pid_namespace; /* the maker's, from fl__shm_sys.pid_namespace() */
+	FL__WORD64 uint64_t pid_namespace; /* the maker's, from fl__shm_sys.pid_namespace() */
 };
 _Static_assert(sizeof(struct fl__shm_head) == 104, "struct fl__shm_head has no gaps");
 

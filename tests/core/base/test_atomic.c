@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_queued.h"
 
+#include "core/queue/mpmc_unbounded.h"
+#include "core/queue/queue.h"
 #include "core/wait/lock.h"
+#include <stddef.h>
 
 FL_TEST(atomic_load_store_swap)
 {
@@ -30,6 +33,33 @@ FL_TEST(atomic_arithmetic_returns_what_was)
 	assert_true(fl__and_release(&word, 4) == 6);
 	assert_true(fl__and_acquire(&word, 12) == 4);
 	assert_true(word == 4);
+}
+
+/* Whether that member is aligned to 8 bytes in an object of that type, wherever the object is. */
+#define ALIGNED_TO_8(type, member)                                                                                     \
+	({                                                                                                             \
+		struct apart {                                                                                         \
+			char before;                                                                                   \
+			type it;                                                                                       \
+		};                                                                                                     \
+		offsetof(struct apart, it) % 8 == 0 && offsetof(type, member) % 8 == 0;                                \
+	})
+
+/* On 32-bit x86, words of 64 bits once could lie in two cache lines. */
+FL_TEST(atomic_words_are_in_one_cache_line)
+{
+	assert_true(ALIGNED_TO_8(fl_barrier, state_));
+	assert_true(ALIGNED_TO_8(fl_barrier, acting_));
+	assert_true(ALIGNED_TO_8(fl_rmutex, owner_));
+	assert_true(ALIGNED_TO_8(fl_queue, done));
+	assert_true(ALIGNED_TO_8(struct fl__queue_spsc, put.count));
+	assert_true(ALIGNED_TO_8(struct fl__queue_spsc, get.count));
+	assert_true(ALIGNED_TO_8(struct fl_mpmc, tail));
+	assert_true(ALIGNED_TO_8(struct fl_mpmc, head));
+	assert_true(ALIGNED_TO_8(struct fl__segment, end));
+	assert_true(ALIGNED_TO_8(struct fl__unbounded, poisoned));
+	assert_true(ALIGNED_TO_8(struct fl__bucket, gate));
+	assert_true(ALIGNED_TO_8(struct fl__host, awake));
 }
 
 #define CHECK_CAS(cas)                                                                                                 \
