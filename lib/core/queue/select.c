@@ -123,18 +123,33 @@ static bool select_comes_after(const fl_select_case *a, const fl_select_case *b)
 	return (uintptr_t)a->queue > (uintptr_t)b->queue;
 }
 
+/*
+ * Returns a list of those of the `n` cases at `c` that have a queue, in the order of the addresses
+ * of their queues. It is a merge sort.
+ */
+static fl_select_case *select_sorted(fl_select_case *c, size_t n)
+{
+	if (n == 1) {
+		c->next_ = NULL;
+		return c->queue ? c : NULL;
+	}
+	fl_select_case *a = select_sorted(c, n / 2), *b = select_sorted(c + n / 2, n - n / 2);
+	fl_select_case *first, **last = &first;
+	while (a && b) {
+		fl_select_case **const lower = select_comes_after(a, b) ? &b : &a;
+		*last = *lower;
+		last = &(*lower)->next_;
+		*lower = *last;
+	}
+	*last = a ? a : b;
+	return first;
+}
+
 static void select_sort(struct selection *s)
 {
-	for (fl_select_case *c = s->cases; c < s->cases + s->n; c++) {
-		if (!c->queue)
-			continue;
-		fl_select_case **place = &s->first;
-		while (*place && select_comes_after(c, *place))
-			place = &(*place)->next_;
-		c->next_ = *place;
-		*place = c;
+	s->first = select_sorted(s->cases, s->n);
+	for (fl_select_case *c = s->first; c; c = c->next_)
 		s->has_rendezvous |= c->queue->backend->enqueue != NULL;
-	}
 }
 
 static bool select_may_be_ready(const void *what)

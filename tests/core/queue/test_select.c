@@ -124,6 +124,36 @@ FL_TEST(select_leaves_out_a_case_without_queue)
 	assert_int_equal(b, 5);
 }
 
+/*
+ * The list of the cases that have queues is in the order of the addresses. Its sort once took a time
+ * in the square of the number of cases.
+ */
+FL_TEST(select_sorts_many_cases)
+{
+	enum { N = 100 };
+	for (int n = 1; n <= N; n += 9) {
+		fl_select_case cases[N];
+		fl_queue *q[N];
+		int got = 0, found = 0;
+		for (int i = 0; i < n; i++) {
+			q[i] = queue_with(1, 0);
+			cases[i] = (fl_select_case)FL_GET(q[i], &got);
+		}
+		for (int i = 0; i < n; i++) /* shuffles; two cases may have one queue, and some have none */
+			cases[i].queue = i > 0 && i % 7 == 3 ? NULL : q[i * 37 % n];
+		FL_RC(fl_select_until(cases, (size_t)n, fl_test_soon(), NULL), -ETIMEDOUT);
+		const fl_select_case *first = NULL;
+		for (int i = 0; i < n; i++)
+			if (cases[i].queue && (!first || (uintptr_t)cases[i].queue < (uintptr_t)first->queue))
+				first = &cases[i];
+		for (const fl_select_case *c = first; c; c = c->next_, found++)
+			assert_true(c->queue && (!c->next_ || (uintptr_t)c->queue <= (uintptr_t)c->next_->queue));
+		assert_int_equal(found, n - (n + 3) / 7);
+		for (int i = 0; i < n; i++)
+			fl_queue_free(q[i]);
+	}
+}
+
 /* A get that waits in two queues is woken by a put to either, of whatever kind. */
 FL_TEST(select_is_woken_by_a_put)
 {
