@@ -215,7 +215,9 @@ FL_API fl_shm_offset fl_shm_root(const fl_shm *region);
 
 static inline void *fl__shm_at_aligned(const fl_shm *_region, fl_shm_offset _offset, size_t _size, size_t _align)
 {
-	return _offset % _align == 0 ? fl_shm_at(_region, _offset, _size) : NULL;
+	const size_t _in_word = _offset % 8; /* fl_shm_at() takes multiples of 8 only */
+	char *_word = _offset % _align == 0 ? (char *)fl_shm_at(_region, _offset - _in_word, _in_word + _size) : NULL;
+	return _word ? _word + _in_word : NULL;
 }
 
 FL__SCOPED(fl_shm, fl_shm_free)

@@ -403,6 +403,27 @@ FL_TEST(shm_at_stays_inside)
 	assert_ptr_equal(FL_SHM_AT(region, uint32_t, start + 32), first + 32);
 }
 
+/* FL_SHM_AT() once refused the offset of a char at an odd place. */
+FL_TEST(shm_at_an_offset_that_fits_the_type)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	size_t size = fl_shm_size(region);
+	char *first = fl_shm_alloc(region, size);
+	const fl_shm_offset start = fl_shm_offset_of(region, first), end = start + size;
+	for (unsigned i = 0; i < 16; i++) {
+		assert_ptr_equal(FL_SHM_AT(region, char, start + i), first + i);
+		assert_ptr_equal(FL_SHM_AT(region, uint32_t, start + i), i % 4 == 0 ? first + i : NULL);
+		assert_ptr_equal(FL_SHM_AT(region, uint64_t, start + i), i % 8 == 0 ? first + i : NULL);
+	}
+	assert_ptr_equal(FL_SHM_AT(region, char, end - 1), first + size - 1);
+	assert_null(FL_SHM_AT(region, char, end));
+	assert_null(FL_SHM_AT(region, char, start - 1));
+	assert_null(FL_SHM_AT(region, char, 1));
+	assert_null(FL_SHM_AT(region, uint32_t, end - 4 + 1));
+	assert_null(FL_SHM_AT(region, char[4], end - 3));
+	assert_ptr_equal(FL_SHM_AT(region, char[4], end - 4), first + size - 4);
+}
+
 FL_TEST(shm_root)
 {
 	FL_SCOPED(fl_shm) *region = region_of(4096), *other = NULL;
