@@ -402,6 +402,7 @@ FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_confi
  *                known; or this is a forked child, and the process is one of the parent's
  *   -ECHILD      other code has reaped the process, by waitpid() or since SIGCHLD is ignored
  *   -ENOSYS      a sandbox forbids waitid(), so the status of a child is not known
+ *   -ENOMEM      the process has ended, and there is no memory to receive its status
  */
 FL_API FL_MUST_CHECK int fl_process_join_until(fl_process *p, fl_process_status *status, fl_time deadline,
                                                fl_cancel_token *cancel);

@@ -469,7 +469,9 @@ static int fork_server_start(struct fl__start *start)
 
 /*
  * Looks whether the process has ended. It only peeks at the report, since the channel is the
- * sentinel, and must stay readable.
+ * sentinel, and must stay readable. If there is no memory to receive the report, the pidfd says
+ * whether the process has ended. A caller that waited for that memory would find the sentinel
+ * readable each time, and spin.
  */
 static int fork_server_look(struct fl__child *child, fl_process_status *status)
 {
@@ -477,8 +479,10 @@ static int fork_server_look(struct fl__child *child, fl_process_status *status)
 	struct iovec part = {&last, sizeof last};
 	struct fl__packet packet = {.parts = &part, .n_parts = 1};
 	int rc = child->lost ? -EPIPE : fl__packet_try_recv(child->channel, &packet, MSG_PEEK);
-	if (rc == -EAGAIN || rc == -ENOMEM)
+	if (rc == -EAGAIN)
 		return 0;
+	if (rc == -ENOMEM)
+		return fl__fd_poll(child->pidfd, POLLIN) > 0 ? rc : 0;
 	if (rc == 0 && packet.size == sizeof last && last.magic == FL__MAGIC_END) {
 		*status = (fl_process_status){last.code, last.signal};
 		return 1;

@@ -503,3 +503,20 @@ PROCESS_POOL_TEST(process_pool_resized_while_a_worker_starts, 2)
 	fl_future_free(f);
 	assert_int_equal(process_pool_pid(e), gate->pid);
 }
+
+/*
+ * recvmsg() has no memory from some call on, for good: the manager spun at the sentinel of a worker
+ * that had ended, and the executor could not be freed.
+ */
+FL_TEST(process_pool_end_of_a_worker_that_cannot_be_received)
+{
+	PROCESS_POOL_LEAVES_NOTHING();
+	PROCESS_LOG();
+	for (int skip = 0; skip < 3; skip++) {
+		FL_SCOPED(fl_executor) *e = process_pool_with(1);
+		process_pool_works(e);
+		process_pool_fail(PROCESS_POOL_RECEIVE, PROCESS_POOL_HERE, skip, INT_MAX, -ENOMEM);
+		FL_OK(fl_executor_join(e));
+		assert_true(process_pool_heal() < 100);
+	}
+}

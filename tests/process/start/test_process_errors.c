@@ -377,6 +377,30 @@ FL_TEST(process_start_that_gets_no_pidfd_ends_the_process)
 	assert_true(fl_test_fds() <= fds); /* the reaper may have closed those of earlier cases */
 }
 
+static int receives_in_vain;
+
+static ssize_t receive_without_memory(int socket, struct msghdr *message, int flags)
+{
+	receives_in_vain++;
+	return -ENOMEM;
+}
+
+/* The join spun while the report of the end, which was there, could not be received. */
+FL_TEST(process_end_that_cannot_be_received)
+{
+	adds_nothing(FL_PROCESS_FORK_SERVER);
+	fl_process *p = PROCESS_STARTED(.task = &process_sleeps);
+	FL_FD_FAULTS();
+	fl__net_sys.recvmsg = receive_without_memory;
+	receives_in_vain = 0;
+	assert_true(fl_process_is_alive(p));
+	FL_OK(fl_process_kill(p));
+	FL_RC(fl_process_join(p, NULL), -ENOMEM);
+	assert_true(receives_in_vain < 10);
+	assert_false(fl_process_is_alive(p));
+	fl_process_free(p);
+}
+
 static int joined_looks;
 static int (*count_really)(void);
 
