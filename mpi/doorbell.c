@@ -85,7 +85,7 @@ static int bell_reach(const struct fl__mpi_address *address)
 	if (getaddrinfo(host, port, &hints, &found) != 0)
 		return -1;
 	const fl_time end = fl_after(bell_timeout);
-	for (const struct addrinfo *at = found; at && fd < 0; at = at->ai_next) {
+	for (const struct addrinfo *at = found; at && fd < 0;) {
 		const int64_t left = fl_time_diff(end, fl_now());
 		const struct timeval limit = {.tv_sec = (time_t)(left / FL_S(1)),
 		                              .tv_usec = (left % FL_S(1)) / FL_US(1)};
@@ -94,8 +94,11 @@ static int bell_reach(const struct fl__mpi_address *address)
 			break;
 		/* It also limits connect(). */
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-		if (connect(fd, at->ai_addr, at->ai_addrlen) != 0)
+		const int rc = FL__SYS_RESULT(connect(fd, at->ai_addr, at->ai_addrlen));
+		if (rc != 0)
 			bell_shut(&fd);
+		if (rc != -EINTR) /* after a signal a new socket tries the same address */
+			at = at->ai_next;
 	}
 	freeaddrinfo(found);
 	return fd;
@@ -182,7 +185,7 @@ void fl__mpi_bell_ring(int rank)
 	 * If the buffer is full, there are rings enough. fl__mpi_bell_take() notices a dead peer.
 	 */
 	if (rank < bell.n && bell.ranks[rank].fd >= 0)
-		(void)!send(bell.ranks[rank].fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+		(void)FL__RETRY(FL__SYS_RESULT(send(bell.ranks[rank].fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT)));
 }
 
 int fl__mpi_bell_fd(void)
@@ -207,7 +210,7 @@ void fl__mpi_bell_shut(int rank)
 	if (rank >= bell.n || bell.ranks[rank].fd < 0)
 		return;
 	(void)epoll_ctl(bell.epoll, EPOLL_CTL_DEL, bell.ranks[rank].fd, NULL);
-	(void)!send(bell.ranks[rank].fd, &(char){BELL_SHUT}, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)FL__RETRY(FL__SYS_RESULT(send(bell.ranks[rank].fd, &(char){BELL_SHUT}, 1, MSG_NOSIGNAL | MSG_DONTWAIT)));
 	bell_shut(&bell.ranks[rank].fd);
 }
 

@@ -41,6 +41,7 @@
  *   fl__ring()                                   wakes a thread that sleeps in poll()
  *   FL__UNCANCELLED()                            encloses the calls of MPI and of the C library
  *                                                that may be cancellation points
+ *   FL__SYS_RESULT(), FL__RETRY()                system calls, which a signal may interrupt
  *   fl__signals_restore()                        restores the signal mask after a rank has
  *                                                made its executor
  *   fl__alloc(), fl__free()                      memory of the process

@@ -55,8 +55,8 @@ uint64_t fl__mpi_machine(const char *host)
 {
 	char boot[64];
 	const uint64_t processes = fl__shm_sys.pid_namespace();
-	const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	const ssize_t n = fd < 0 ? -1 : read(fd, boot, sizeof boot);
+	const int fd = FL__RETRY(FL__SYS_RESULT(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)));
+	const ssize_t n = fd < 0 ? fd : FL__RETRY(FL__SYS_RESULT(read(fd, boot, sizeof boot)));
 	if (fd >= 0)
 		(void)close(fd);
 	if (n <= 0 || processes == 0)
@@ -353,8 +353,7 @@ static int receiver_open(const struct fl__mpi_region *about, int pid)
 		return -errno;
 	if (status.st_dev != about->device || status.st_ino != about->inode)
 		return -ESTALE;
-	const int fd = open(path, (about->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return FL__RETRY(FL__SYS_RESULT(open(path, (about->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC)));
 }
 
 static int receiver_map(struct receiver *r, unsigned at)

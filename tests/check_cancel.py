@@ -43,7 +43,7 @@ POINTS = frozenset("""
 # By POSIX these may be cancellation points. In glibc and musl they are none; fcntl() is one with
 # the commands that wait for a lock.
 NEVER = frozenset("access chmod faccessat fcntl fstat fstatat gethostname ioctl lstat readlink readlinkat stat strerror unlink".split())
-NOTED = re.compile(r"^(?:CANCEL_POINT\([^,]*, |(?:int|FILE \*) ?)(\w+)[,(]", re.M)
+NOTED = re.compile(r"^(?:(?:CANCEL_POINT|INTERRUPTIBLE)\([^,]*, |(?:int|FILE \*) ?)(\w+)[,(]", re.M)
 
 
 def noted():

@@ -55,8 +55,10 @@ static int unix_sys_set_mode(const char *path, unsigned mode)
 	char by_number[40];
 	struct stat st;
 	FL__UNCANCELLED();
-	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	int rc = fd < 0 ? -1 : fstat(fd, &st);
+	int fd = FL__RETRY(FL__SYS_RESULT(open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC)));
+	if (fd < 0)
+		return fd;
+	int rc = fstat(fd, &st);
 	if (rc == 0 && S_ISSOCK(st.st_mode)) {
 		(void)snprintf(by_number, sizeof by_number, "/proc/thread-self/fd/%d", fd);
 		rc = chmod(by_number, (mode_t)mode);
@@ -82,7 +84,10 @@ static void unix_lock_name(char name[static UNIX_LOCK_SIZE], const char *path)
 static int unix_lock_file(int fd, const char *name)
 {
 	struct stat opened, named;
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &opened) != 0)
+	const int rc = FL__RETRY(FL__SYS_RESULT(flock(fd, LOCK_EX | LOCK_NB)));
+	if (rc != 0)
+		return rc;
+	if (fstat(fd, &opened) != 0)
 		return -errno;
 	if (lstat(name, &named) != 0)
 		return errno == ENOENT ? -ESTALE : -errno;
@@ -91,9 +96,9 @@ static int unix_lock_file(int fd, const char *name)
 
 static int unix_try_lock(const char *name)
 {
-	int fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = FL__RETRY(FL__SYS_RESULT(open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600)));
 	if (fd < 0)
-		return -errno;
+		return fd;
 	int rc = unix_lock_file(fd, name);
 	if (rc == 0)
 		return fd;
@@ -140,7 +145,7 @@ static int unix_file_probe(int type, const struct sockaddr_un *a, socklen_t size
 	int fd = fl__net_sys.socket(AF_UNIX, type, 0);
 	if (fd < 0)
 		return fd;
-	int rc = fl__net_sys.connect(fd, (const struct sockaddr *)a, size);
+	int rc = FL__RETRY(fl__net_sys.connect(fd, (const struct sockaddr *)a, size));
 	fl__fd_close(fd);
 	if (rc == -EACCES)
 		return rc;

@@ -90,9 +90,9 @@ static void debug_dump_print_other(const struct debug_dump *d, unsigned id, bool
 {
 	char path[32], text[256] = "Name:\t";
 	(void)snprintf(path, sizeof path, "/proc/%u/status", id);
-	const int file = open(path, O_RDONLY | O_CLOEXEC);
+	const int file = FL__RETRY(FL__SYS_RESULT(open(path, O_RDONLY | O_CLOEXEC)));
 	if (file >= 0) {
-		(void)!read(file, text, sizeof text - 1);
+		(void)!FL__RETRY(FL__SYS_RESULT(read(file, text, sizeof text - 1)));
 		(void)close(file);
 	}
 	const char *name = text + strlen("Name:\t"), *process = strstr(text, "\nTgid:");

@@ -58,7 +58,7 @@ static void symbols_map_file(struct fl__symbol_file *f)
 	const char *path = strchr(f->path, '/')          ? f->path
 	                   : fl__main_thread_has_ended() ? "/proc/thread-self/exe"
 	                                                 : "/proc/self/exe"; /* an emulator knows this name alone */
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = FL__RETRY(FL__SYS_RESULT(open(path, O_RDONLY | O_CLOEXEC)));
 	if (fd < 0)
 		return;
 	/* an empty file, or one that is not regular, cannot be mapped */

@@ -350,7 +350,7 @@ static int trace_open_new(void)
 	for (int n = 0; fd == -EEXIST && n < ATTEMPTS; n++) {
 		(void)snprintf(trace_out.path, sizeof trace_out.path, "%s%s-%ld-%u.json", trace_now.prefix, rank,
 		               (long)getpid(), ++trace_files);
-		fd = (int)FL__SYS_RESULT(open(trace_out.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+		fd = FL__RETRY(FL__SYS_RESULT(open(trace_out.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)));
 	}
 	return fd;
 }
@@ -364,12 +364,14 @@ static int trace_write(const char *path)
 	FL__UNCANCELLED();
 	if (fl__trace_rings.mask == 0)
 		return -ENODATA;
-	const int fd = path ? (int)FL__SYS_RESULT(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666)) : trace_open_new();
+	const int fd =
+	    path ? FL__RETRY(FL__SYS_RESULT(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666))) : trace_open_new();
 	if (fd < 0)
 		return fd;
 	int rc = fl__trace_write_json(fd, &trace_out.count);
 	const int closed = FL__SYS_RESULT(close(fd));
-	rc = rc == 0 ? closed : rc;
+	if (rc == 0 && closed != -EINTR) /* the descriptor is closed then, too, and a second close() would be wrong */
+		rc = closed;
 	trace_quiet |= rc == 0;
 	if (rc != 0 && !path)
 		(void)FL__SYS_RESULT(unlink(trace_out.path));

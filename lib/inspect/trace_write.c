@@ -273,9 +273,9 @@ static void trace_print_event(struct trace_writer *w, struct trace_part *p, cons
 static void trace_print_begin(struct trace_writer *w)
 {
 	char boot[37] = "";
-	const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	const int fd = FL__RETRY(FL__SYS_RESULT(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)));
 	if (fd >= 0) {
-		const ssize_t n = read(fd, boot, sizeof boot - 1);
+		const ssize_t n = FL__RETRY(FL__SYS_RESULT(read(fd, boot, sizeof boot - 1)));
 		boot[n > 0 ? n : 0] = '\0';
 		(void)close(fd);
 	}
@@ -515,7 +515,7 @@ int fl__trace_write_json(int fd, struct fl__trace_count *count)
 	if (!w)
 		return -ENOMEM;
 	/* the file keeps its contents if there is no memory */
-	(void)FL__SYS_RESULT(ftruncate(fd, 0));
+	(void)FL__RETRY(FL__SYS_RESULT(ftruncate(fd, 0)));
 	w->fd = fd;
 	w->now = now;
 	w->table = (void *)(w + 1);

@@ -125,14 +125,53 @@ static int in_fiber(void *unused)
 	return 0;
 }
 
+static void use_loop_executor(void)
+{
+	fl_executor *e = FL_TEST_EXECUTOR(loop, .workers = 2);
+	use_executor(e);
+}
+
+static int accept_one(void *endpoint)
+{
+	fl_pipe *p = NULL;
+	FL_OK(fl_endpoint_accept_until(*(fl_endpoint **)endpoint, &p, FL_FOREVER, NULL));
+	fl_pipe_free(p);
+	return 0;
+}
+
+static void use_endpoints(void)
+{
+	fl_endpoint *o = NULL;
+	fl_pipe *p = NULL;
+	fl_thread *acceptor;
+	char path[64];
+	(void)snprintf(path, sizeof path, "/tmp/fl-cancel-points-%d", (int)getpid());
+	FL_OK(fl_endpoint_create(&o, path, NULL));
+	fl_test_go(&acceptor, accept_one, &o);
+	FL_OK(fl_endpoint_connect_until(path, NULL, NULL, &p, FL_FOREVER, FL_SHIELDED));
+	FL_OK(fl_thread_join_until(acceptor, NULL, FL_FOREVER, FL_SHIELDED));
+	fl_pipe_free(p);
+	fl_endpoint_free(o);
+}
+
+static void use_trace(void)
+{
+	char path[64];
+	(void)snprintf(path, sizeof path, "/tmp/fl-cancel-points-%d.json", (int)getpid());
+	FL_OK(fl_trace_enable("ring,file=/tmp/fl-cancel-points"));
+	FL_OK(fl_trace_write(path));
+	FL_OK(fl_trace_enable(NULL));
+	FL_OK(unlink(path));
+}
+
 static void use_loop(void)
 {
 	FL_OK(fl_loop_run(in_fiber, NULL));
 }
 
-static void (*const parts[])(void) = {use_cpus,      use_thread_executor, use_process_executor,
-                                      use_pipes,     use_signals,         use_shared_memory,
-                                      use_processes, run_program,         use_loop};
+static void (*const parts[])(void) = {use_cpus,    use_thread_executor, use_process_executor, use_pipes,
+                                      use_signals, use_shared_memory,   use_processes,        run_program,
+                                      use_loop,    use_endpoints,       use_loop_executor,    use_trace};
 
 static void *use_with_a_request_pending(void *part)
 {
@@ -155,6 +194,35 @@ FL_TEST(cancel_points_are_none_of_the_library)
 		FL_CHECK(fl_test_foreign(use_with_a_request_pending, &part) == &part);
 	}
 	(void)fl_log_set_handler(before);
+}
+
+static int run_on_thread(void *part)
+{
+	(*(void (**)(void))part)();
+	return 0;
+}
+
+/*
+ * Every system call that a signal may interrupt fails with EINTR, each time before it succeeds: the
+ * write that wakes a loop or a manager was lost, and a region could not be made.
+ */
+FL_TEST(cancel_points_may_be_interrupted)
+{
+	if (!FL_TEST_CANCEL_POINTS)
+		FL_SKIP("a sanitizer defines these functions, or the machine is another");
+	fl_log_handler *before = fl_log_set_handler(log_nothing);
+	int interrupted = 0;
+	FL_EACH (i, parts) {
+		void (*part)(void) = parts[i];
+		fl_thread *t;
+		__atomic_store_n(&fl_test_interrupts, 1, __ATOMIC_RELAXED);
+		fl_test_go(&t, run_on_thread, &part);
+		FL_OK(fl_thread_join(t, NULL));
+		const int interrupts = __atomic_exchange_n(&fl_test_interrupts, 0, __ATOMIC_RELAXED);
+		interrupted += interrupts > 1;
+	}
+	(void)fl_log_set_handler(before);
+	assert_true(interrupted > 8); /* parts; others make no such call */
 }
 
 static bool is_cancellable(void)

@@ -11,6 +11,9 @@
  * such fibers restore it in the wrong order. So also a switch of fibers is noted, with the function
  * that has disabled pthread_cancel().
  *
+ * A signal may interrupt most of these calls. While fl_test_interrupts is set, each of them fails
+ * with EINTR before it is made, and the thread's next call of the function is let through.
+ *
  * FL_TEST_CANCEL_POINTS names the file for the notes: lines of a function's name, and the caller's
  * address, relative to the program. A sanitizer defines such functions itself.
  */
@@ -21,8 +24,10 @@
 #include <poll.h>
 #include <semaphore.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 
 static unsigned noted;
+int fl_test_interrupts;
 
 unsigned fl_test_cancel_points(void)
 {
@@ -124,11 +129,33 @@ static void note(const char *function, void *caller)
 		return real_##name args;                                                                               \
 	}
 
-CANCEL_POINT(int, accept4, (int fd, struct sockaddr *a, socklen_t *n, int flags), (fd, a, n, flags))
+/* Whether the call is interrupted. `*was` says whether the thread's last call of the function was. */
+static bool is_interrupted(bool *was)
+{
+	if (!__atomic_load_n(&fl_test_interrupts, __ATOMIC_RELAXED))
+		return false;
+	*was = !*was;
+	if (*was) {
+		(void)__atomic_add_fetch(&fl_test_interrupts, 1, __ATOMIC_RELAXED);
+		errno = EINTR;
+	}
+	return *was;
+}
+
+#define INTERRUPTIBLE(type, name, params, args)                                                                        \
+	FIND(name)                                                                                                     \
+	type name params                                                                                               \
+	{                                                                                                              \
+		static _Thread_local bool was;                                                                         \
+		NOTE(name);                                                                                            \
+		return is_interrupted(&was) ? -1 : real_##name args;                                                   \
+	}
+
+INTERRUPTIBLE(int, accept4, (int fd, struct sockaddr *a, socklen_t *n, int flags), (fd, a, n, flags))
 CANCEL_POINT(int, close, (int fd), (fd))
-CANCEL_POINT(int, connect, (int fd, const struct sockaddr *a, socklen_t n), (fd, a, n))
-CANCEL_POINT(int, epoll_wait, (int fd, struct epoll_event *e, int n, int ms), (fd, e, n, ms))
-CANCEL_POINT(int, fallocate, (int fd, int mode, off_t at, off_t size), (fd, mode, at, size))
+INTERRUPTIBLE(int, connect, (int fd, const struct sockaddr *a, socklen_t n), (fd, a, n))
+INTERRUPTIBLE(int, epoll_wait, (int fd, struct epoll_event *e, int n, int ms), (fd, e, n, ms))
+INTERRUPTIBLE(int, fallocate, (int fd, int mode, off_t at, off_t size), (fd, mode, at, size))
 CANCEL_POINT(int, fclose, (FILE * f), (f))
 CANCEL_POINT(int, fflush, (FILE * f), (f))
 CANCEL_POINT(char *, fgets, (char *to, int n, FILE *f), (to, n, f))
@@ -142,41 +169,57 @@ CANCEL_POINT(int, getnameinfo,
              (const struct sockaddr *a, socklen_t n, char *host, socklen_t host_n, char *port, socklen_t port_n,
               int flags),
              (a, n, host, host_n, port, port_n, flags))
-CANCEL_POINT(int, poll, (struct pollfd * fds, nfds_t n, int ms), (fds, n, ms))
-CANCEL_POINT(int, ppoll, (struct pollfd * fds, nfds_t n, const struct timespec *time, const sigset_t *signals),
-             (fds, n, time, signals))
-CANCEL_POINT(ssize_t, pread, (int fd, void *to, size_t n, off_t at), (fd, to, n, at))
+INTERRUPTIBLE(int, poll, (struct pollfd * fds, nfds_t n, int ms), (fds, n, ms))
+INTERRUPTIBLE(int, ppoll, (struct pollfd * fds, nfds_t n, const struct timespec *time, const sigset_t *signals),
+              (fds, n, time, signals))
+INTERRUPTIBLE(ssize_t, pread, (int fd, void *to, size_t n, off_t at), (fd, to, n, at))
 CANCEL_POINT(int, pthread_join, (pthread_t t, void **result), (t, result))
-CANCEL_POINT(ssize_t, pwrite, (int fd, const void *from, size_t n, off_t at), (fd, from, n, at))
-CANCEL_POINT(ssize_t, read, (int fd, void *to, size_t n), (fd, to, n))
-CANCEL_POINT(ssize_t, readv, (int fd, const struct iovec *to, int n), (fd, to, n))
-CANCEL_POINT(ssize_t, recv, (int fd, void *to, size_t n, int flags), (fd, to, n, flags))
-CANCEL_POINT(int, recvmmsg, (int fd, struct mmsghdr *m, unsigned n, int flags, struct timespec *time),
-             (fd, m, n, flags, time))
-CANCEL_POINT(ssize_t, recvmsg, (int fd, struct msghdr *m, int flags), (fd, m, flags))
+INTERRUPTIBLE(ssize_t, pwrite, (int fd, const void *from, size_t n, off_t at), (fd, from, n, at))
+INTERRUPTIBLE(ssize_t, read, (int fd, void *to, size_t n), (fd, to, n))
+INTERRUPTIBLE(ssize_t, readv, (int fd, const struct iovec *to, int n), (fd, to, n))
+INTERRUPTIBLE(ssize_t, recv, (int fd, void *to, size_t n, int flags), (fd, to, n, flags))
+INTERRUPTIBLE(int, recvmmsg, (int fd, struct mmsghdr *m, unsigned n, int flags, struct timespec *time),
+              (fd, m, n, flags, time))
+INTERRUPTIBLE(ssize_t, recvmsg, (int fd, struct msghdr *m, int flags), (fd, m, flags))
 #ifdef FL__OS_POSIX
 CANCEL_POINT(int, sem_clockwait, (sem_t * s, clockid_t clock, const struct timespec *at), (s, clock, at))
 CANCEL_POINT(int, sem_wait, (sem_t * s), (s))
 #endif
-CANCEL_POINT(ssize_t, send, (int fd, const void *from, size_t n, int flags), (fd, from, n, flags))
-CANCEL_POINT(int, sendmmsg, (int fd, struct mmsghdr *m, unsigned n, int flags), (fd, m, n, flags))
-CANCEL_POINT(ssize_t, sendmsg, (int fd, const struct msghdr *m, int flags), (fd, m, flags))
+INTERRUPTIBLE(ssize_t, send, (int fd, const void *from, size_t n, int flags), (fd, from, n, flags))
+INTERRUPTIBLE(int, sendmmsg, (int fd, struct mmsghdr *m, unsigned n, int flags), (fd, m, n, flags))
+INTERRUPTIBLE(ssize_t, sendmsg, (int fd, const struct msghdr *m, int flags), (fd, m, flags))
 CANCEL_POINT(int, sigtimedwait, (const sigset_t *signals, siginfo_t *info, const struct timespec *time),
              (signals, info, time))
-CANCEL_POINT(int, waitid, (idtype_t type, id_t id, siginfo_t *info, int flags), (type, id, info, flags))
-CANCEL_POINT(pid_t, waitpid, (pid_t pid, int *status, int flags), (pid, status, flags))
-CANCEL_POINT(ssize_t, write, (int fd, const void *from, size_t n), (fd, from, n))
-CANCEL_POINT(ssize_t, writev, (int fd, const struct iovec *from, int n), (fd, from, n))
+INTERRUPTIBLE(int, waitid, (idtype_t type, id_t id, siginfo_t *info, int flags), (type, id, info, flags))
+INTERRUPTIBLE(pid_t, waitpid, (pid_t pid, int *status, int flags), (pid, status, flags))
+INTERRUPTIBLE(ssize_t, write, (int fd, const void *from, size_t n), (fd, from, n))
+INTERRUPTIBLE(ssize_t, writev, (int fd, const struct iovec *from, int n), (fd, from, n))
+
+/* These two are no cancellation points, but a signal may interrupt them. */
+FIND(flock)
+int flock(int fd, int operation)
+{
+	static _Thread_local bool was;
+	return is_interrupted(&was) ? -1 : real_flock(fd, operation);
+}
+
+FIND(ftruncate)
+int ftruncate(int fd, off_t size)
+{
+	static _Thread_local bool was;
+	return is_interrupted(&was) ? -1 : real_ftruncate(fd, size);
+}
 
 FIND(open)
 int open(const char *path, int flags, ...)
 {
+	static _Thread_local bool was;
 	va_list args;
 	va_start(args, flags);
 	const unsigned mode = va_arg(args, unsigned); /* garbage if the caller gave none, and unused then */
 	va_end(args);
 	NOTE(open);
-	return real_open(path, flags, mode);
+	return is_interrupted(&was) ? -1 : real_open(path, flags, mode);
 }
 
 int fprintf(FILE *f, const char *format, ...)

@@ -15,6 +15,12 @@
 #define FL_TEST_CANCEL_POINTS 0
 #endif
 
+/*
+ * If it is not 0, every second call of a function that a signal may interrupt fails with EINTR, in
+ * each thread, and counts here.
+ */
+extern int fl_test_interrupts;
+
 /* How many callers are noted. */
 unsigned fl_test_cancel_points(void);
 

@@ -119,7 +119,7 @@ int fl__unix_print(int fd, const char *text, size_t size)
 void fl__ring(int eventfd)
 {
 	const uint64_t one = 1;
-	(void)FL__SYS_RESULT(write(eventfd, &one, sizeof one));
+	(void)FL__RETRY(FL__SYS_RESULT(write(eventfd, &one, sizeof one)));
 }
 
 bool fl__main_thread_has_ended(void)

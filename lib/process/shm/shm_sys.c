@@ -29,7 +29,7 @@ static int shm_sys_memory(void)
 static int shm_sys_resize(int fd, uint64_t size)
 {
 	const int rc = fl__check_file_size(size);
-	return rc == 0 ? FL__SYS_RESULT(ftruncate(fd, (off_t)size)) : rc;
+	return rc == 0 ? FL__RETRY(FL__SYS_RESULT(ftruncate(fd, (off_t)size))) : rc;
 }
 
 static int shm_sys_fill(int fd, uint64_t at, uint64_t size)

@@ -92,7 +92,7 @@ static void attributes_add_status(uint64_t *hash, struct fl__mask_and_ignored *m
 	ssize_t n;
 	*more = (struct fl__mask_and_ignored){.umask = -1};
 	const int fd = attributes_open("/proc/thread-self/status", O_RDONLY, rc);
-	for (off_t at = 0; fd >= 0 && (n = pread(fd, text, sizeof text - 1, at)) > 0;) {
+	for (off_t at = 0; fd >= 0 && (n = FL__RETRY(FL__SYS_RESULT(pread(fd, text, sizeof text - 1, at)))) > 0;) {
 		char *line = text;
 		text[n] = '\0';
 		for (char *end; (end = strchr(line, '\n')) || line == text; line = end + 1) {
@@ -112,7 +112,7 @@ static bool attributes_add_file(uint64_t *hash, const char *path, int *rc)
 	char text[256];
 	ssize_t n = 0;
 	const int fd = attributes_open(path, O_RDONLY, rc);
-	while (fd >= 0 && (n = FL__SYS_RESULT(read(fd, text, sizeof text))) > 0)
+	while (fd >= 0 && (n = FL__RETRY(FL__SYS_RESULT(read(fd, text, sizeof text)))) > 0)
 		attributes_add(hash, text, (size_t)n);
 	const bool invalid = n == -EINVAL;
 	fl__fd_close(fd);
