@@ -219,6 +219,7 @@ struct fl__process_sys fl__process_sys = {
     .mask = process_sys_mask,
     .open = process_sys_open,
     .count_threads = process_sys_count_threads,
+    .raw = syscall,
     .program = "/proc/self/exe",
     .answer_timeout = FL_S(30),
     .first_look = FL_S(1),

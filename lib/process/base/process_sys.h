@@ -38,6 +38,11 @@ struct fl__process_sys {
 	int (*mask)(int how, const sigset_t *signals, sigset_t *before);
 	int (*open)(const char *path, int flags);
 	int (*count_threads)(void); /* the threads of this process */
+	/*
+	 * syscall(), for the set-up of a new process, which may share this process's memory: a
+	 * replacement must be a function that may run there (FL__RAW of start/new_process.h)
+	 */
+	long (*raw)(long number, ...);
 	const char *program;
 	/* how long a start waits for an answer, in ns; FL_PROCESS_FORK waits without a limit */
 	int64_t answer_timeout;

@@ -83,29 +83,84 @@ FL__RAW static int new_process_move_fds(struct fl__setup *setup)
 	return rc;
 }
 
-/*
- * Closes descriptors. An emulator or a seccomp filter may lack close_range(). Then descriptors stay
- * open that are not below the soft limit, because the limit was lowered after they were opened.
- */
-FL__RAW static void new_process_close_range(long first, long last)
+FL__RAW static bool new_process_closes(const struct fl__setup *setup, long fd)
 {
-	enum { CLOSE_RANGE = 436 }; /* on all architectures except Alpha, MIPS and x32 */
-	if (first > last || fl__raw(CLOSE_RANGE, first, last, 0, 0) == 0)
-		return;
-	struct rlimit limit = {0, 0};
-	(void)fl__raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&limit);
-	for (long fd = first; fd <= last && fd < (long)limit.rlim_cur; fd++)
-		(void)fl__raw(SYS_close, fd, 0, 0, 0);
+	return fd >= (long)setup->n_fds && fd != setup->keep;
 }
 
+/* Returns the number that a name of the folder of descriptors stands for, or -1 for "." and "..". */
+FL__RAW static long new_process_read_number(const char *name)
+{
+	long number = *name ? 0 : -1;
+	for (; number >= 0 && *name; name++)
+		number = *name >= '0' && *name <= '9' ? number * 10 + (*name - '0') : -1;
+	return number;
+}
+
+/* The kernel's struct linux_dirent64, which no header of musl has. */
+struct new_process_entry {
+	uint64_t inode;
+	int64_t next;
+	uint16_t size; /* of this entry */
+	uint8_t type;
+	char name[];
+};
+
+/*
+ * Closes the descriptors that /proc/self/fd lists. Closing one while the folder is read is safe,
+ * because the kernel lists them by number. Returns 0, or an error after which some may be open.
+ */
+FL__RAW static int new_process_close_listed(const struct fl__setup *setup)
+{
+	_Alignas(uint64_t) char entries[1024];
+	const int folder = fl__raw(SYS_openat, AT_FDCWD, (long)"/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	if (folder < 0)
+		return folder;
+	int size;
+	while ((size = fl__raw(SYS_getdents64, folder, (long)entries, sizeof entries, 0)) > 0)
+		for (const char *at = entries; at < entries + size;) {
+			const struct new_process_entry *entry = (const void *)at;
+			const long fd = new_process_read_number(entry->name);
+			if (fd != folder && new_process_closes(setup, fd))
+				(void)fl__raw(SYS_close, fd, 0, 0, 0);
+			at += entry->size;
+		}
+	(void)fl__raw(SYS_close, folder, 0, 0, 0);
+	return size;
+}
+
+/*
+ * Tries each number below the soft limit, which may be a billion. A descriptor that is not below
+ * the limit, because the limit was lowered after it was opened, stays open.
+ */
+FL__RAW static void new_process_close_each(const struct fl__setup *setup)
+{
+	struct rlimit limit = {0, 0};
+	(void)fl__raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&limit);
+	for (long fd = 0; fd < (long)limit.rlim_cur; fd++)
+		if (new_process_closes(setup, fd))
+			(void)fl__raw(SYS_close, fd, 0, 0, 0);
+}
+
+/* Closes the descriptors from `first` to `last`. */
+FL__RAW static int new_process_close_range(long first, long last)
+{
+	enum { CLOSE_RANGE = 436 }; /* on all architectures except Alpha, MIPS and x32 */
+	return first > last ? 0 : fl__raw(CLOSE_RANGE, first, last, 0, 0);
+}
+
+/*
+ * An emulator or a seccomp filter may lack close_range(). Then the time is in proportion to the
+ * number of open descriptors. Only without /proc is it in proportion to their limit, or if no
+ * descriptor is free for the folder, and then all below the limit are open.
+ */
 FL__RAW static void new_process_close_others(const struct fl__setup *setup)
 {
-	long first = (long)setup->n_fds;
-	if (setup->keep >= 0) {
-		new_process_close_range(first, setup->keep - 1);
-		first = setup->keep + 1;
-	}
-	new_process_close_range(first, 0x7fffffff);
+	const long first = (long)setup->n_fds, keep = setup->keep;
+	const bool closed = new_process_close_range(first, keep - 1) == 0 &&
+	                    new_process_close_range(keep < first ? first : keep + 1, 0x7fffffff) == 0;
+	if (!closed && new_process_close_listed(setup) != 0)
+		new_process_close_each(setup);
 }
 
 FL__RAW static bool new_process_is_fault(int signal)

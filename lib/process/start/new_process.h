@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "../base/process_sys.h"
 #include <errno.h>
 #include <fairlead/process.h>
 #include <stdbool.h>
@@ -16,7 +17,7 @@
 
 FL__RAW static inline int fl__raw(long number, long a, long b, long c, long d)
 {
-	long rc = syscall(number, a, b, c, d);
+	long rc = fl__process_sys.raw(number, a, b, c, d);
 	return rc < 0 ? -errno : (int)rc;
 }
 
