@@ -89,6 +89,7 @@ struct host_pool {
 	uint32_t n_inner;
 	fl_thread *closer;
 	bool closing, has_closer;
+	bool cancelled;           /* the inner executor is to be cancelled, not only closed */
 	char name[32];            /* of a worker; the runner has it during an inline job */
 	struct fl__mpi_head head; /* of OPEN */
 	struct fl__mpi_open open;
@@ -936,6 +937,8 @@ static void host_forget(void *arg)
 static int host_close(void *arg)
 {
 	struct host_pool *p = arg;
+	if (p->cancelled && p->inner)
+		(void)fl_executor_cancel(p->inner); /* it has no tasks, but perhaps initializers that run */
 	fl_executor_free(p->inner);
 	fl__mpi_received_free(p->received);
 	p->freed = (struct fl__mpi_work){.done = host_forget, .arg = p};
@@ -947,6 +950,7 @@ static void host_on_close(const struct fl__mpi_head *head)
 {
 	struct host_pool *p = host_find_pool(head->pool);
 	const fl_thread_config config = {.name = "mpi-close", .block_signals = true};
+	p->cancelled = head->flags & FL__MPI_CANCELLED;
 	p->closing = true; /* from now on the closer alone uses `inner` */
 	p->has_closer = p->inner && fl_thread_start(&p->closer, host_close, p, &config) == 0;
 	if (!p->has_closer)

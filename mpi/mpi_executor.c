@@ -597,7 +597,9 @@ static void mpi_pool_close(struct mpi_pool *p)
 	if (fl__mpi_sender_is_busy(p->sender))
 		return;
 	p->closing = true;
-	const struct fl__mpi_head head = {.kind = FL__MPI_CLOSE, .pool = p->id};
+	const struct fl__mpi_head head = {.kind = FL__MPI_CLOSE,
+	                                  .flags = fl_cancel_token_is_requested(&p->base.stop) ? FL__MPI_CANCELLED : 0,
+	                                  .pool = p->id};
 	FL__EACH_RANK (rank)
 		if (p->shares[rank].open)
 			fl__mpi_must_send(rank, &head, "", NULL, NULL);

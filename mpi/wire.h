@@ -78,16 +78,17 @@ enum fl__mpi_kind {
 };
 
 enum {
-	FL__MPI_INITIALIZED = 1, /* in OPEN: `task` is the initializer */
-	FL__MPI_SKIPPED = 2,     /* in ENDED: the task was cancelled before its start */
-	FL__MPI_KEPT = 4,        /* in ENDED: the result counts despite the error */
-	FL__MPI_LATE = 8,        /* in ENDED: a worker process was killed past the deadline */
-	FL__MPI_BETWEEN = 16,    /* in ENDED: the task has stopped between two elements */
-	FL__MPI_MISMATCH = 32,   /* in ENDED: the rank has another task of that name, or none */
-	FL__MPI_BROKEN = 64,     /* in ENDED: the rank's executor is broken; the text says why */
-	FL__MPI_UNREACHED = 128, /* in HAS: the rank cannot map the owner's memory */
-	FL__MPI_IMAGE = 256,     /* in TASK and ENDED: the data are an image */
-	FL__MPI_DIED = 512,      /* in ENDED: a worker process has died, or (in rank 0) the rank */
+	FL__MPI_INITIALIZED = 1,  /* in OPEN: `task` is the initializer */
+	FL__MPI_SKIPPED = 2,      /* in ENDED: the task was cancelled before its start */
+	FL__MPI_KEPT = 4,         /* in ENDED: the result counts despite the error */
+	FL__MPI_LATE = 8,         /* in ENDED: a worker process was killed past the deadline */
+	FL__MPI_BETWEEN = 16,     /* in ENDED: the task has stopped between two elements */
+	FL__MPI_MISMATCH = 32,    /* in ENDED: the rank has another task of that name, or none */
+	FL__MPI_BROKEN = 64,      /* in ENDED: the rank's executor is broken; the text says why */
+	FL__MPI_UNREACHED = 128,  /* in HAS: the rank cannot map the owner's memory */
+	FL__MPI_IMAGE = 256,      /* in TASK and ENDED: the data are an image */
+	FL__MPI_DIED = 512,       /* in ENDED: a worker process has died, or (in rank 0) the rank */
+	FL__MPI_CANCELLED = 1024, /* in CLOSE: the initializers are to stop, too */
 };
 
 struct fl__mpi_head {

@@ -75,7 +75,8 @@ typedef struct fl_executor_config {
 	 * The initializer: a task without a result, which each worker runs once, before its first
 	 * task, with a copy of `*initialize_arg`. NULL means none. If it returns an error, the
 	 * executor is broken: pending tasks end with -ENOTRECOVERABLE, and later submits return
-	 * -ENOTRECOVERABLE.
+	 * -ENOTRECOVERABLE. fl_executor_cancel() and fl_executor_terminate() ask a running
+	 * initializer to stop, as they ask a running task, and then its error breaks nothing.
 	 *
 	 * The thread that frees the executor calls the initializer's hook `drop_arg` once, when all
 	 * workers are gone. The hook is called only in the process that created the executor: not
@@ -113,13 +114,14 @@ typedef struct fl_executor_config {
 	int max_tasks;
 	/*
 	 * A worker of a process executor is killed when a task has run for this many nanoseconds; 0
-	 * means never. The task fails with -EOWNERDEAD and "its task ran for too long".
+	 * means never. The task fails with -EOWNERDEAD and "its task ran for too long". The time
+	 * of an initializer has no such limit.
 	 */
 	fl_duration task_timeout;
 	/*
 	 * A worker of a process executor is killed when its task still runs this many nanoseconds
-	 * after its deadline, or after a request to stop. 0 means 100 ms after a deadline, and
-	 * never after a request. FL_DURATION_MAX means never.
+	 * after its deadline, or when its task or its initializer does so after a request to stop.
+	 * 0 means 100 ms after a deadline, and never after a request. FL_DURATION_MAX means never.
 	 */
 	fl_duration grace_period;
 	/*
@@ -321,10 +323,10 @@ FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const 
 FL_API void fl_executor_close(fl_executor *e);
 
 /*
- * Closes `e`, cancels the tasks that have not started, and requests the running ones to stop.
- * Callbacks and drop hooks of the cancelled tasks run on the calling thread. The call does not wait
- * for running tasks. It returns how many tasks were cancelled. In a forked child it does nothing,
- * and returns 0.
+ * Closes `e`, cancels the tasks that have not started, and requests the running ones to stop, and
+ * the initializers that run. Callbacks and drop hooks of the cancelled tasks run on the calling
+ * thread. The call does not wait for running tasks. It returns how many tasks were cancelled. In a
+ * forked child it does nothing, and returns 0.
  */
 FL_API size_t fl_executor_cancel(fl_executor *e);
 

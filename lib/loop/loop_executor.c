@@ -7,7 +7,8 @@
  * order, except that a task for which another one waits may start earlier
  * (loop_executor_start_elsewhere()). `starting` counts the fibers that will take the first task of
  * the queue, and have not done so yet. `under_way` counts three kinds of fibers: fibers that have
- * not taken their task yet, fibers that run a task, and the manager while it has a duty.
+ * not taken their task yet, fibers that run a task or the initializer, and the manager while it has
+ * a duty.
  *
  * Invariant 1. When the lock is free and the initializer has run, one of these statements holds:
  *   - each queued task has a fiber that is starting;
@@ -17,7 +18,7 @@
  *
  * A fiber that ends starts others in its place. When no fiber is under way, the manager, which is a
  * fiber, too, serves the queue. From the first submit on, the manager
- *   - runs the initializer;
+ *   - starts a fiber for the initializer, or runs it itself if there is no memory for a fiber;
  *   - starts fibers for tasks that other threads submit;
  *   - runs a task itself when there is no memory for a single fiber;
  *   - cancels all tasks when its token is requested, which happens when its loop ends, and by
@@ -181,6 +182,26 @@ static int loop_executor_run_block(void *arg)
 	return loop_executor_finish(c, &run);
 }
 
+/* The initializer. */
+
+static void loop_executor_initialize(struct loop_executor *c)
+{
+	(void)fl__executor_initialize(&c->base); /* an error breaks the executor */
+	FL__HELD(&c->base.lock);
+	c->phase = PHASE_READY;
+}
+
+static int loop_executor_run_initializer(void *executor)
+{
+	struct loop_executor *c = executor;
+	struct fl__run run;
+	loop_executor_enter(c, &run);
+	loop_executor_initialize(c);
+	fl__run_leave(&run);
+	loop_executor_leave(c);
+	return 0;
+}
+
 /* The manager. */
 
 enum loop_executor_duty { DUTY_END, DUTY_INITIALIZE, DUTY_RUN, DUTY_CANCEL };
@@ -192,8 +213,11 @@ static enum loop_executor_duty loop_executor_next_duty(struct loop_executor *c, 
 		if (!c->cancelled && fl_cancel_token_is_requested(token))
 			return DUTY_CANCEL;
 		loop_executor_start_fibers(c);
-		if (c->base.queue.length > 0 && c->phase == PHASE_FRESH)
-			return DUTY_INITIALIZE;
+		if (c->base.queue.length > 0 && c->phase == PHASE_FRESH) {
+			c->phase = PHASE_INITIALIZING;
+			if (loop_executor_start_fiber(c, loop_executor_run_initializer, c) != 0)
+				return DUTY_INITIALIZE;
+		}
 		if (c->base.queue.length > 0 && c->under_way == 0)
 			return DUTY_RUN;
 		if (loop_executor_is_over(c))
@@ -213,21 +237,12 @@ static enum loop_executor_duty loop_executor_begin_duty(struct loop_executor *c,
 		return DUTY_END;
 	c->under_way++;
 	if (duty == DUTY_INITIALIZE)
-		c->phase = PHASE_INITIALIZING;
+		; /* the phase has changed */
 	else if (duty == DUTY_RUN)
 		loop_executor_take_first(run);
 	else
 		c->cancelled = true;
 	return duty;
-}
-
-static void loop_executor_end_duty(struct loop_executor *c, enum loop_executor_duty duty)
-{
-	if (duty == DUTY_INITIALIZE) {
-		FL__HELD(&c->base.lock);
-		c->phase = PHASE_READY;
-	}
-	loop_executor_leave(c);
 }
 
 static int loop_executor_manage(void *executor)
@@ -240,12 +255,12 @@ static int loop_executor_manage(void *executor)
 	loop_executor_enter(c, &run);
 	while ((duty = loop_executor_begin_duty(c, &run, token)) != DUTY_END) {
 		if (duty == DUTY_INITIALIZE)
-			(void)fl__executor_initialize(&c->base); /* an error breaks the executor */
+			loop_executor_initialize(c);
 		else if (duty == DUTY_CANCEL)
 			(void)fl_executor_cancel(&c->base);
 		else
 			loop_executor_run_taken(&run);
-		loop_executor_end_duty(c, duty);
+		loop_executor_leave(c);
 	}
 	fl__run_leave(&run);
 	return 0;

@@ -226,6 +226,24 @@ FL_TEST(loop_executor_runs_tasks_without_a_stack_for_them)
 	fl_future_free(f[0]);
 }
 
+FL_TASK_STATIC(note_who_initializes, uint64_t *, void)
+{
+	FL_CHECK(**arg == 0);
+	**arg = fl_thread_current_id();
+	return fl_sleep(FL_US(10));
+}
+
+FL_TEST(loop_executor_runs_its_initializer_without_a_stack_for_it)
+{
+	uint64_t initialized_on = 0, *place = &initialized_on, ran_on = 0;
+	FL_SCOPED(fl_executor) *e =
+	    FL_TEST_EXECUTOR(loop, .initialize = &note_who_initializes, .initialize_arg = &place);
+	allow_stacks(1);
+	FL_OK(fl_test_run_task(e, &who_runs, NULL, &ran_on));
+	allow_stacks(PLENTY);
+	assert_true(ran_on != 0 && initialized_on == ran_on);
+}
+
 struct gauge {
 	int now, most;
 };

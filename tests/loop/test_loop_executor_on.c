@@ -362,6 +362,51 @@ FL_TEST(loop_executor_on_is_cancelled_with_its_loop)
 	fl_loop_free(l);
 }
 
+FL_TASK_STATIC(initialize_until_stopped, struct holder *, void)
+{
+	(*arg)->calls++;
+	fl_event_set(&(*arg)->entered);
+	const int rc = fl_event_wait(&(*arg)->open);
+	FL_CHECK(rc == -ECANCELED && fl_task_is_cancelled(ctx));
+	return rc;
+}
+
+struct initialized_run {
+	bool cancels;
+	struct holder *holder;
+	fl_executor *e;
+	fl_future *f;
+};
+
+static int leave_initializer(void *arg)
+{
+	struct initialized_run *run = arg;
+	const fl_executor_config config = {.initialize = &initialize_until_stopped, .initialize_arg = &run->holder};
+	FL_OK(fl_loop_executor_create_on(&run->e, fl_loop_current(), &config));
+	run->f = FL_SUBMITTED(square, run->e, 1);
+	FL_OK(fl_event_wait(&run->holder->entered));
+	if (run->cancels)
+		fl_loop_cancel(fl_loop_current());
+	return 0;
+}
+
+/* The manager ran the initializer, and so did not see that the loop was to end. */
+FL_TEST(loop_executor_on_initializer_is_stopped_with_its_loop)
+{
+	for (int cancels = 0; cancels < 2; cancels++) {
+		fl_loop *l = fl_test_loop();
+		struct holder holder = {.calls = 0};
+		struct initialized_run run = {.cancels = cancels, .holder = &holder};
+		FL_OK(fl_loop_run_on(l, leave_initializer, &run));
+		FL_STATE_IS(run.f, FL_CANCELLED);
+		assert_int_equal(holder.calls, 1);
+		assert_false(fl_executor_is_broken(run.e));
+		fl_future_free(run.f);
+		fl_executor_free(run.e);
+		fl_loop_free(l);
+	}
+}
+
 /* A loop that is driven by turns. */
 FL_TEST(loop_executor_on_a_loop_that_is_driven_by_turns)
 {

@@ -93,11 +93,15 @@ void fl__executor_fini(fl_executor *e)
 
 int fl__executor_initialize(fl_executor *e)
 {
-	if (!e->initialize)
+	if (!e->initialize || fl__cancel_is_requested(&e->stop))
 		return 0;
-	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token token;
+	fl__cancel_init(&token, &e->stop, FL_FOREVER);
 	fl_task_ctx ctx = {.token = &token, .executor = e};
-	const int error = fl__task_call(e->initialize, e->initialize_arg, NULL, &ctx);
+	int error = fl__task_call(e->initialize, e->initialize_arg, NULL, &ctx);
+	fl_cancel_token_destroy(&token);
+	if (error != 0 && fl__cancel_is_requested(&e->stop))
+		error = 0;
 	if (error != 0)
 		fl__executor_initialize_failed(e, error, ctx.message);
 	else

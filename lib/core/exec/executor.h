@@ -194,6 +194,12 @@ struct fl_executor {
 	size_t not_run;
 	const fl_task_type *initialize; /* may be NULL */
 	void *initialize_arg;           /* a copy; NULL if it has no size */
+	/*
+	 * The parent of the initializers' tokens. A cancel requests it in the section of the lock
+	 * in which it has taken out the pending tasks. So no task is left for a worker whose
+	 * initializer was stopped. It is a root, and needs no destroy.
+	 */
+	fl_cancel_token stop;
 	struct fl_shm **regions;
 	size_t bytes_max; /* of one argument or result */
 	unsigned n_regions;
@@ -229,7 +235,11 @@ bool fl__executor_may_have(unsigned workers, unsigned most, const char *function
 
 unsigned fl__executor_worker_count(const fl_executor_config *config);
 
-/* Runs the initializer here. Returns 0, or its error, which has made `e` broken. */
+/*
+ * Runs the initializer here, under a token that a cancel of the executor requests. Returns 0, or
+ * its error, which has made `e` broken. An initializer that a cancel has stopped, or that had not
+ * begun by then, breaks nothing: then the result is 0.
+ */
 int fl__executor_initialize(fl_executor *e);
 
 /* Makes `e` broken. Takes over `message`. */

@@ -154,6 +154,7 @@ static size_t executor_cancel_tasks(const char *function, fl_executor *e, enum e
 	if (fl__executor_is_forked(e))
 		return 0;
 	struct executor_taken taken;
+	struct fl__cancel_calls calls = {0};
 	{
 		FL__HELD(&e->lock);
 		executor_close_locked(e);
@@ -164,7 +165,10 @@ static size_t executor_cancel_tasks(const char *function, fl_executor *e, enum e
 		executor_take_queued(e, true, &taken);
 		if (effect != EXECUTOR_LEAVES_RUNNING && e->ops->list_running)
 			e->ops->list_running(e, &taken.running);
+		if (effect != EXECUTOR_LEAVES_RUNNING)
+			fl__cancel_request_begin(&e->stop, &calls);
 	}
+	fl__cancel_call(&calls);
 	if (effect != EXECUTOR_LEAVES_RUNNING)
 		executor_request_frames(e);
 	executor_end_taken(e, &taken, 0, NULL);

@@ -130,7 +130,8 @@ static void process_pool_take_initializer(struct fl__process_pool_worker *w, con
 	struct fl__process_pool *p = w->pool;
 	w->initializing = false;
 	w->ready = false; /* then process_pool_check_ready() runs again */
-	if (completion->error == 0 || p->init_error != 0)
+	/* A cancel may have stopped it. Then no task is left for the worker, which ends after an error. */
+	if (completion->error == 0 || p->init_error != 0 || fl__cancel_is_requested(&p->base.stop))
 		return;
 	p->init_error = completion->error;
 	p->init_message = process_pool_take_message(w, w->rings.first % FL__RINGS_DEPTH, completion->flags);

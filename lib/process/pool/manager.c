@@ -119,6 +119,33 @@ static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
 	return again;
 }
 
+/*
+ * Asks the initializers to stop if the executor was cancelled. With `grace_period` it kills the
+ * workers whose initializers still run that long after the request. Returns the time of the next
+ * call.
+ */
+static int64_t process_pool_watch_initializers(struct fl__process_pool *p, int64_t now)
+{
+	int64_t again = FL__NEVER;
+	if (!fl__cancel_is_requested(&p->base.stop))
+		return again;
+	FL__EACH_WORKER (w, p) {
+		int64_t *const asked = &w->times[w->rings.first % FL__RINGS_DEPTH].asked;
+		if (!w->initializing || w->kill_reason)
+			continue;
+		if (*asked == 0) {
+			*asked = now;
+			fl__rings_request_stop(&w->rings, w->rings.first);
+		}
+		const int64_t when = fl__later(*asked, p->request_grace);
+		if (when <= now)
+			fl__process_pool_kill_worker(w, "its initializer ran on after its executor was cancelled");
+		else
+			again = fl__min_deadline(again, when);
+	}
+	return again;
+}
+
 /* The sleep. */
 
 enum { PROCESS_POOL_EVENTS = 16 };
@@ -265,6 +292,7 @@ static int64_t process_pool_check_timeouts(struct fl__process_pool *p)
 	const int64_t now = fl__sys.now();
 	process_pool_kill_if_terminated(p);
 	int64_t until = fl__min_deadline(process_pool_watch_tasks(p, now), process_pool_dismiss_idle(p, closing, now));
+	until = fl__min_deadline(until, process_pool_watch_initializers(p, now));
 	fl__process_pool_give_up_unkillable(p);
 	if (fl__process_pool_wants_worker(p))
 		until = fl__min_deadline(until, p->retry_at);

@@ -10,8 +10,9 @@
  *                 that, its death is a failed start.     fl__memfd_recv(); cleared when the
  *                                                        initializer ends, to be read again
  *   retired       it gets no more tasks. If a task was   its start, if it is one too many, or the
- *                 posted to it before, its death puts    pool is broken or terminated; a resize; a
- *                 the task back.                         post that finds it dead; with `exiting`
+ *                 posted to it before, its death puts    pool is broken, cancelled or terminated; a
+ *                 the task back.                         resize; a post that finds it dead; with
+ *                                                        `exiting`
  *   exiting       it was told to exit                    fl__process_pool_post_exit()
  *   damaged       its completion ring is not read again  fl__process_pool_take_from()
  *   kill_reason   it was killed, or, with `kill_error`,  fl__process_pool_kill_worker()
@@ -36,16 +37,17 @@
  * serves: the executor cannot know when a shortage ends, and a submitter that waits for ever cannot
  * react. The next task has ten tries of its own.
  *
- * The executor breaks at once when an initializer returns an error. It also breaks when no worker
- * serves, and all the failed starts in a row, at least ten, had an error that no time mends.
- * process_pool_is_lasting() has the list of these errors. Any other error counts as passing. A
- * passing error that is taken for a lasting one costs the executor. A lasting error that is taken
- * for a passing one costs half a second for each batch of tasks. So -EPROTO, a program that ends
- * before its hello, is not in the list: the dynamic loader ends like that where descriptors or
- * memory are short. -EPERM is not in the list either: a program that has given up its privileges
- * for a while takes them again. An end of the worker in its initializer, by an exit or a fault,
- * counts as lasting, so ten such ends in a row break the executor. An end by a SIGKILL that this
- * process did not send counts as passing, since the kernel sends that signal when memory is short.
+ * The executor breaks at once when an initializer returns an error, unless a cancel of the executor
+ * has asked the initializer to stop. It also breaks when no worker serves, and all the failed starts
+ * in a row, at least ten, had an error that no time mends. process_pool_is_lasting() has the list of
+ * these errors. Any other error counts as passing. A passing error that is taken for a lasting one
+ * costs the executor. A lasting error that is taken for a passing one costs half a second for each
+ * batch of tasks. So -EPROTO, a program that ends before its hello, is not in the list: the dynamic
+ * loader ends like that where descriptors or memory are short. -EPERM is not in the list either: a
+ * program that has given up its privileges for a while takes them again. An end of the worker in its
+ * initializer, by an exit or a fault, counts as lasting, so ten such ends in a row break the
+ * executor. An end by a SIGKILL that this process did not send counts as passing, since the kernel
+ * sends that signal when memory is short.
  */
 #include "../base/process_sys.h"
 #include "../shm/shm_region.h"
@@ -187,8 +189,9 @@ static int process_pool_add_worker(struct fl__process_pool_worker *w)
 	int rc = fl__fd_sys.epoll_control(p->epoll, EPOLL_CTL_ADD, w->doorbell, EPOLLIN);
 	if (rc == 0)
 		rc = fl__fd_sys.epoll_control(p->epoll, EPOLL_CTL_ADD, sentinel, EPOLLIN);
-	/* A resize or the end of the executor may have come meanwhile. */
-	w->retired = process_pool_serving(p) >= p->base.workers || p->base.broken || p->terminated;
+	/* A resize, a cancel or the end of the executor may have come meanwhile. */
+	w->retired = process_pool_serving(p) >= p->base.workers || p->base.broken || p->terminated ||
+	             fl__cancel_is_requested(&p->base.stop);
 	if (rc == 0 && p->base.initialize && !w->retired)
 		rc = fl__process_pool_post_initializer(w);
 	if (rc != 0) {

@@ -174,6 +174,56 @@ CONFORMANCE(initializer_runs_before_the_first_task)
 	}
 }
 
+FL_TASK_STATIC(initialize_until_stopped, struct init *, void)
+{
+	struct init *init = *arg;
+	count(&init->calls);
+	set_event(&init->entered);
+	if (worker_id() == init->creator)
+		return 0; /* of a create that runs it */
+	const int rc = fl_shm_event_wait(&init->open);
+	FL_CHECK(rc == 0 || (rc == -ECANCELED && fl_task_is_cancelled(ctx)));
+	return rc;
+}
+
+/*
+ * livekit/agents #5868, wool #319: a cancel did not reach an initializer that waited, and so the
+ * join waited for it.
+ */
+CONFORMANCE(initializer_is_stopped_by_a_cancel)
+{
+	size_t (*const stops[])(fl_executor *) = {fl_executor_cancel, fl_executor_cancel_pending};
+	FL_EACH (i, stops) {
+		struct init *init = FL_IN_ARENA(struct init, 1);
+		struct tally *tally = new_tally();
+		const fl_executor_config config = {
+		    .workers = 1, .initialize = &initialize_until_stopped, .initialize_arg = &init};
+		init->creator = worker_id();
+		fl_executor *e = make_of(kind, &config);
+		fl_future *f = NULL;
+		if (is_concurrent(e)) {
+			FL_OK(tallied_submit(e, tally, &f));
+			await_event(&init->entered);
+		}
+		(void)stops[i](e);
+		if (i > 0)
+			set_event(&init->open); /* it was left alone */
+		FL_OK(fl_executor_join(e));
+		assert_false(fl_executor_is_broken(e));
+		FL_RC(tallied_submit(e, tally, NULL), -EPIPE);
+		/* what was sent to a rank counts as started */
+		const bool runs = f && i > 0 && kind->over_ranks;
+		if (f) {
+			fl_test_future_ends(f, runs ? 0 : -ECANCELED, NULL);
+			FL_STATE_IS(f, runs ? FL_DONE : FL_CANCELLED);
+			fl_future_free(f);
+		}
+		assert_int_equal(counted(&init->calls), 1);
+		expect_tally(tally, runs, f != NULL);
+		fl_executor_free(e);
+	}
+}
+
 struct given {
 	int initialized, dropped, error;
 };

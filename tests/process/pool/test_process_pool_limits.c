@@ -613,6 +613,64 @@ FL_TEST(process_pool_kills_what_is_deaf_to_a_cancel)
 	}
 }
 
+/* Opens the gate when it is asked to stop, and does not stop. */
+FL_TASK_STATIC(process_pool_hangs_as_it_begins, struct process_pool_gate *, void)
+{
+	process_pool_enter(*arg);
+	while (!fl_task_is_cancelled(ctx))
+		FL_IGNORE(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED));
+	process_pool_open(*arg);
+	fl_test_rest();
+}
+
+static fl_executor *with_deaf_initializer(struct process_pool_gate *gate, int64_t grace)
+{
+	return FL_TEST_EXECUTOR(process, .workers = 1, .initialize = &process_pool_hangs_as_it_begins,
+	                        .initialize_arg = &gate, .grace_period = grace);
+}
+
+/* livekit/agents #5868: the tasks that wait for an initializer which hangs are told. */
+FL_TEST(process_pool_deadlines_behind_an_initializer_that_hangs)
+{
+	enum { TASKS = 3 * FL__RINGS_DEPTH };
+	CLOCK_AHEAD();
+	struct process_pool_gate *gate = process_pool_gate();
+	FL_SCOPED(fl_executor) *e = with_deaf_initializer(gate, 0);
+	const fl_submit_config config = {.deadline = fl_after(limit)};
+	fl_future *f[TASKS];
+	FL_EACH (i, f)
+		FL_OK(process_pool_square_submit_with(e, 2, &f[i], &config));
+	(void)process_pool_await(gate);
+	put_forward(limit + FL_MS(100));
+	FL_EACH (i, f) {
+		FL_OK(fl_future_wait(f[i]));
+		FL_STATE_IS(f[i], FL_CANCELLED);
+		FL_RC(fl_future_error(f[i]), -ETIMEDOUT);
+		fl_future_free(f[i]);
+	}
+	assert_int_equal(fl_executor_terminate(e), 0);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(process_pool_counted(&gate->runs), 1);
+}
+
+/* It hears the request, and does not obey: `grace_period` ends it. */
+FL_TEST(process_pool_kills_an_initializer_that_is_deaf_to_a_cancel)
+{
+	CLOCK_AHEAD();
+	struct process_pool_gate *gate = process_pool_gate();
+	FL_SCOPED(fl_executor) *e = with_deaf_initializer(gate, limit);
+	fl_future *f = FL_SUBMITTED(process_pool_square, e, 2);
+	const int pid = process_pool_await(gate);
+	assert_int_equal(fl_executor_cancel(e), 1);
+	process_pool_is_cancelled(f);
+	FL_OK(fl_shm_event_wait_until(&gate->open, FL_FOREVER, FL_SHIELDED));
+	assert_false(process_pool_is_gone(pid));
+	put_forward(limit);
+	FL_OK(fl_executor_join(e));
+	assert_true(process_pool_is_gone(pid));
+	assert_false(fl_executor_is_broken(e));
+}
+
 /* A worker that obeys is not killed, and continues with the next task. */
 FL_TEST(process_pool_does_not_kill_a_task_that_stops)
 {
