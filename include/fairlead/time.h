@@ -23,6 +23,12 @@ FL_BEGIN_DECLS
  *
  *     while (!fl_time_is_past(end) && fl_sem_acquire_until(&slots, end, NULL) == 0)
  *
+ * A process that this library starts with a task, such as a worker of a process executor, has the
+ * clock of the process that has started it, so that an fl_time means the same to both. If it is in a
+ * time namespace of its own (time_namespaces(7)), that differs from what clock_gettime() returns
+ * there. It takes /proc to notice such a namespace. To any other process, pass durations, unless it
+ * is known to have the same clock.
+ *
  * An fl_time reaches 292 years in both directions. The value INT64_MIN is reserved. In the
  * initializer of a static object, leave a deadline out to make it FL_FOREVER: the C standard does
  * not allow FL_FOREVER, a compound literal, in a constant expression.

@@ -40,7 +40,7 @@
  * JSON, one event a line, sorted by time; `ts` in us of CLOCK_MONOTONIC, `tid` is the context's
  * number (a fiber's track is its own), `id` is unique in the file:
  *
- *   {"displayTimeUnit":"ns","otherData":{"pid":4711,"rank":-1,"boot":"<boot id>","lost":0},
+ *   {"displayTimeUnit":"ns","otherData":{"pid":4711,"rank":-1,"boot":"<boot id> <clock>","lost":0},
  *   "traceEvents":[
  *   {"ph":"M","name":"process_name","pid":4711,"args":{"name":"album"}},
  *   {"ph":"M","name":"thread_name","pid":4711,"tid":2,"args":{"name":"fetch-0","lost":0}},

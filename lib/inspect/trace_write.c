@@ -267,8 +267,8 @@ static void trace_print_event(struct trace_writer *w, struct trace_part *p, cons
 }
 
 /*
- * Prints the begin of the file, with the id of the boot. The id is the same in all processes of a
- * machine, which have one clock.
+ * Prints the begin of the file, with the id of the boot and the number of the clock. Both are the
+ * same in files with times of one clock.
  */
 static void trace_print_begin(struct trace_writer *w)
 {
@@ -281,9 +281,10 @@ static void trace_print_begin(struct trace_writer *w)
 	}
 	trace_print(
 	    w,
-	    "{\"displayTimeUnit\":\"ns\",\"otherData\":{\"pid\":%ld,\"rank\":%d,\"boot\":\"%s\",\"lost\":%llu},\n"
+	    "{\"displayTimeUnit\":\"ns\",\"otherData\":{\"pid\":%ld,\"rank\":%d,\"boot\":\"%s %llu\",\"lost\":%llu},\n"
 	    "\"traceEvents\":[",
-	    (long)getpid(), (int)fl__load_relaxed(&fl__trace_rank), boot, (unsigned long long)w->lost);
+	    (long)getpid(), (int)fl__load_relaxed(&fl__trace_rank), boot,
+	    (unsigned long long)(fl__sys.clock_number ? fl__sys.clock_number() : 0), (unsigned long long)w->lost);
 	trace_print_process(w, "", (int32_t)getpid(), program_invocation_short_name);
 }
 

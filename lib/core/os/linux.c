@@ -115,7 +115,9 @@ enum { FUTEX_WAITV = 449 }; /* since Linux 5.16; most headers are older */
 
 static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 {
-	struct sys_futex_time time = sys_futex_time(FL__MAX(deadline, 0));
+	/* the kernel takes a time of its own clock, and now() may follow another one */
+	const int64_t at = deadline == FL__NEVER ? deadline : deadline + (fl__unix_now() - fl__sys.now());
+	struct sys_futex_time time = sys_futex_time(FL__MAX(at, 0));
 	const long rc =
 	    FL__QUICK_RESULT(syscall(FUTEX_WAITV, words, n, 0, deadline == FL__NEVER ? NULL : &time, CLOCK_MONOTONIC));
 	return rc >= 0 ? 0 : fl__eperm_to_enosys((int)rc);

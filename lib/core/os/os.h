@@ -89,6 +89,12 @@ struct fl__sys {
 	int (*futex_wake)(const uint32_t *word, int n);
 	int64_t (*now)(void);
 	/*
+	 * Returns the number of the clock that now() reads. Processes of one machine that have the
+	 * same number read the same clock. 0 means that the number is not known. NULL on a system
+	 * without the part process.
+	 */
+	uint64_t (*clock_number)(void);
+	/*
 	 * Lets other threads run on this CPU. If one of another program computes there, it runs for
 	 * a time slice.
 	 */
@@ -160,8 +166,9 @@ struct fl__sys {
 	void (*shared_store_and_wake)(uint32_t *word, uint32_t value, int n);
 	/*
 	 * Sleeps while each of up to FL__FUTEXES words has its expected value. Returns what
-	 * futex_wait returns, or -ENOSYS. One sleep may consume several wakes. The deadline is a
-	 * time of the kernel's clock, from which a tool such as faketime moves now() away.
+	 * futex_wait returns, or -ENOSYS. One sleep may consume several wakes. The sleep ends too
+	 * early or too late if a tool such as faketime moves the C library's clock away from the
+	 * kernel's.
 	 */
 	int (*wait_many)(struct fl__futex *words, unsigned n, int64_t deadline);
 	/*
@@ -244,6 +251,27 @@ int fl__check_file_size(uint64_t size);
  * already.
  */
 void fl__ring(int eventfd);
+
+/*
+ * Deadlines and other times go from one process to another as times of the monotonic clock. But a
+ * process in another time namespace (a container, unshare(CLONE_NEWTIME)) has another clock, which
+ * is ahead or behind. So a process that the library starts follows the clock of the process that
+ * has started it. Then all times that the two exchange mean the same to both, those of the program,
+ * too.
+ */
+struct fl__clock {
+	int64_t now, wall; /* fl__sys.now() and CLOCK_REALTIME, read at one time */
+	uint64_t number;   /* fl__sys.clock_number() */
+};
+
+void fl__clock_read(struct fl__clock *clock);
+
+/*
+ * If the numbers of both clocks are known and differ, fl__sys.now() from now on reads the clock of
+ * the process in which `theirs` was read, a moment before. CLOCK_REALTIME, which has no namespaces,
+ * tells the difference of the clocks. The process has one thread.
+ */
+void fl__clock_follow(const struct fl__clock *theirs);
 
 bool fl__is_main_thread(void);
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +20,65 @@ int64_t fl__unix_now(void)
 	struct timespec t;
 	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
 	return FL_S(t.tv_sec) + t.tv_nsec;
+}
+
+/* The number of the time namespace; not known without /proc. */
+uint64_t fl__unix_clock_number(void)
+{
+	struct stat info;
+	return FL__SYS_RESULT(stat("/proc/thread-self/ns/time", &info)) == 0 ? info.st_ino : 0;
+}
+
+static struct {
+	int64_t (*now)(void); /* the own clock; NULL while the process follows none */
+	uint64_t (*number)(void);
+	uint64_t own, followed; /* the numbers of both clocks */
+	int64_t ahead;          /* by how much the own clock is ahead of the other one */
+} unix_clock;
+
+static int64_t unix_now_followed(void)
+{
+	return unix_clock.now() - unix_clock.ahead;
+}
+
+/*
+ * A process that a following one has forked may be in a further namespace. Then `ahead` is wrong,
+ * and the result is no clock's number.
+ */
+static uint64_t unix_number_followed(void)
+{
+	return unix_clock.number() == unix_clock.own ? unix_clock.followed : UINT64_MAX;
+}
+
+void fl__clock_read(struct fl__clock *clock)
+{
+	struct timespec wall;
+	clock->number = fl__sys.clock_number();
+	(void)clock_gettime(CLOCK_REALTIME, &wall); /* cannot fail for this clock */
+	clock->now = fl__sys.now();
+	clock->wall = FL_S(wall.tv_sec) + wall.tv_nsec;
+}
+
+/*
+ * The numbers decide, not the difference: if the clock of the day is set between the two readings,
+ * the difference is wrong.
+ */
+void fl__clock_follow(const struct fl__clock *theirs)
+{
+	struct fl__clock ours;
+	fl__clock_read(&ours);
+	if (ours.number == theirs->number || ours.number == 0 || theirs->number == 0)
+		return;
+	if (!unix_clock.now) {
+		unix_clock.now = fl__sys.now;
+		unix_clock.number = fl__sys.clock_number;
+	}
+	unix_clock.own = unix_clock.number();
+	unix_clock.followed = theirs->number;
+	unix_clock.ahead += (ours.now - ours.wall) - (theirs->now - theirs->wall);
+	fl__sys.now = unix_now_followed;
+	fl__sys.clock_number = unix_number_followed;
+	fl__yield_ration = fl__yield_newest = 0; /* times of the own clock */
 }
 
 void fl__unix_yield(void)

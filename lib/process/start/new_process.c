@@ -341,7 +341,9 @@ void fl__flush_streams(void)
 
 void fl__new_process_rehearse(void)
 {
+	struct fl__clock clock;
 	pthread_cleanup_push(new_process_exits, NULL);
+	fl__clock_read(&clock);
 	fl__flush_streams();
 	pthread_cleanup_pop(0);
 }
@@ -355,6 +357,7 @@ void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd,
 		result = new_process_aligned(request->type->result_size);
 		rc = result ? 0 : -ENOMEM;
 	}
+	fl__clock_follow(&request->setup.clock);
 	new_process_swept = true;
 	new_process_swept_fork = fl__fork_count;
 	if (rc == 0)

@@ -48,7 +48,8 @@ struct fl__setup {
 	/* The process dies with the maker of this pipe. NULL for none. */
 	const struct fl__death_pipe *death_pipe;
 	struct fl__signal_sets signals;
-	int keep; /* a descriptor that stays open, at a new number; -1 for none */
+	struct fl__clock clock; /* of the process that starts this one; not for programs */
+	int keep;               /* a descriptor that stays open, at a new number; -1 for none */
 };
 
 /*

@@ -15,6 +15,7 @@ struct request_message {
 	struct fl__task_identity task;
 	struct fl__settings settings; /* all zero if the request does not go to a fork server */
 	struct fl__signal_sets signals;
+	struct fl__clock clock;
 	char text[]; /* the name of the process, the name of the task, and the argument */
 };
 
@@ -47,6 +48,7 @@ static struct request_message *request_compose(const struct fl__start *start, si
 	if (start->settings)
 		m->settings = *start->settings;
 	m->signals = start->setup.signals;
+	m->clock = start->setup.clock;
 	memcpy(m->text, start->name, name);
 	memcpy(m->text + name, type->name, task);
 	if (inline_size > 0)
@@ -141,6 +143,7 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
 	request->daemon = m->flags & FL__REQUEST_DAEMON;
 	request->setup.group = m->flags & FL__REQUEST_GROUP;
 	request->setup.signals = m->signals;
+	request->setup.clock = m->clock;
 	request->name = m->text;
 	request->arg = m->text + m->name_size + m->task_size;
 	request->setup.keep = -1;

@@ -225,6 +225,8 @@ int fl__start_process(struct fl__start *start)
 	const struct fl__start_method *method = start->child->method;
 	start->setup.n_fds = FL__STREAMS + config->n_fds;
 	start->setup.group = config->group;
+	if (config->task)
+		fl__clock_read(&start->setup.clock);
 	int rc = start_open_fds(start);
 	if (rc == 0)
 		rc = start_open_directory(start);

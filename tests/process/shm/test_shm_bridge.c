@@ -3,6 +3,7 @@
  * The bridge. The table of system calls is wrapped once, before main(): bridges outlive a case, so
  * no case replaces it.
  */
+#include "fl_faults.h"
 #include "fl_in_loop.h"
 #include "fl_queued.h"
 #include "fl_shm_child.h"
@@ -590,4 +591,28 @@ FL_TEST(shm_bridge_ends_when_idle)
 {
 	NEEDS_CHILD();
 	CHILD(gets_bored, NULL);
+}
+
+/*
+ * The kernel got the deadline of a clock that this process had left, for one of another time
+ * namespace: an idle bridge stayed for a day, or ended at once.
+ */
+FL_TEST(bridge_sleeps_by_the_kernels_clock)
+{
+	static const int64_t moves[] = {FL_S(86400), -FL_S(86400)};
+	FL_FAULTS_UNBRIDGED();
+	fl__sys.now = fl_test_clock_now;
+	FL_EACH (i, moves) {
+		const uint32_t word = 0;
+		struct fl__futex f = {0, (uint64_t)(uintptr_t)&word, FL__FUTEX_SHARED, 0};
+		fl__store_relaxed(&fl_test_ahead, moves[i]);
+		const int64_t deadline = fl__sys.now() + FL_MS(1);
+		const int rc = fl__sys.wait_many(&f, 1, deadline);
+		const int64_t end = fl__sys.now();
+		fl__store_relaxed(&fl_test_ahead, 0);
+		if (rc == -ENOSYS)
+			FL_SKIP("the system has no futex_waitv()");
+		FL_RC(rc, -ETIMEDOUT);
+		assert_true(end >= deadline);
+	}
 }
