@@ -51,8 +51,8 @@ FL_BEGIN_DECLS
 
 /*
  * Switches debugging modes on and off. The modes in `modes`, a combination of FL_DEBUG_... bits,
- * are on afterwards, and all other modes are off. With 0 it switches all modes off and forgets all
- * records.
+ * are on afterwards, and all other modes are off. Without FL_DEBUG_WAITS it forgets the recorded
+ * waits, and with 0 all records.
  *
  * While FL_DEBUG_WAITS is on, SIGQUIT prints what fl_debug_dump() prints, to standard error, unless
  * the program handles or ignores SIGQUIT. If memory runs out later, debugging switches itself off,

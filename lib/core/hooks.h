@@ -147,13 +147,16 @@ enum {
 void fl__hook_check(bool checks);
 
 /*
- * Returns a word that a point reads. relaxed: an old value does no harm. Except under
- * ThreadSanitizer and in the laboratory the load is not even atomic, since for an atomic one
- * compilers would emit a separate load.
+ * Returns a word that a point reads. relaxed: an old value does no harm, and what a thread does
+ * because a client is off depends on the value, so it comes later. ThreadSanitizer does not know
+ * such an order, and needs the acquire. Except under ThreadSanitizer and in the laboratory the load
+ * is not even atomic, since for an atomic one compilers would emit a separate load.
  */
 static inline uint32_t fl__hook_word(const uint32_t *word)
 {
-#if defined(FL__TSAN) || defined(FL__LABORATORY)
+#if defined(FL__TSAN)
+	return fl__load_acquire(word);
+#elif defined(FL__LABORATORY)
 	return fl__load_relaxed(word);
 #else
 	return *word;

@@ -2,10 +2,14 @@
 /*
  * The switch of debugging, and what each mode does at an acquisition and a release.
  *
- * Rule
- *   1. A thread may see the change of a word of the switch late. Then the table may lack a holder,
- *      or have a stale one, until it is cleared, as debugging is switched off or on. So relaxed
- *      stores are enough.
+ * Rules
+ *   1. The modes change under the table's lock. In the same section the table forgets the waits, if
+ *      FL_DEBUG_WAITS is off now, or everything, if all modes are off. A wait is recorded only if
+ *      the mode is on under that lock. So a thread whose wait has ended, and which sees that the
+ *      mode is off, has no record left to remove. The dump reads awaited objects under the lock,
+ *      too. Therefore the thread may free the object as soon as it has seen the change.
+ *   2. A thread may see the change of another word of the switch late. Then the table may lack a
+ *      holder, or have a stale one, until all modes are off. So relaxed stores are enough.
  */
 #include "core/base/sys.h"
 #include "core/base/unload.h"
@@ -22,49 +26,49 @@
 
 enum { DEBUG_RECORDS_HOLDERS = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS };
 
-static uint32_t debug_switch_lock;
+uint32_t fl__debug_switch_lock;
+static int debug_signal = SIGQUIT; /* 0: none. Changed only before main(). */
 
 /*
- * Called under debug_switch_lock, so the addition changes only the bits of the modes. `before`
- * is the value of these bits now.
+ * Called under fl__debug_switch_lock, so the addition changes only the bits of the modes. Returns
+ * the modes before.
  */
-static void debug_set_words(unsigned before, unsigned modes)
+static unsigned debug_set_modes(unsigned modes)
 {
-	/* relaxed: rule 1 */
-	fl__add_relaxed(&fl__hooks, modes - before);
+	const unsigned before = fl__load_relaxed(&fl__hooks) & FL__HOOKS_DEBUG;
+	void *unused = NULL;
+	fl__debug_relock();
+	/* release: pairs with the load in fl__hook_word(), for what the dump has read (rule 1) */
+	fl__add_release(&fl__hooks, modes - before);
+	/* relaxed, both: rule 2 */
 	fl__store_relaxed(&fl__hook_free, modes ? FL__HOOK_NEVER : 0);
 	fl__store_relaxed(&fl__hook_readers, modes ? 0 : 1);
 	fl__hook_check(modes != 0);
+	if (modes == 0) {
+		unused = fl__table_forget();
+		fl__handles_forget();
+	} else if (!(modes & FL_DEBUG_WAITS)) {
+		fl__waits_forget();
+	}
+	fl__debug_unlock();
+	fl__table_unmap(unused);
+	return before;
 }
 
-unsigned fl__debug_switch(unsigned modes)
+unsigned fl__debug_switch_off(void)
 {
-	if (modes != 0) {
-		struct fl__backtrace first;
-		/* The unwinder initializes itself, which may need memory. */
-		fl__backtrace_take(&first, 0);
-		fl__backtrace_learn_modules();
-	}
-	FL__LOCKED(&debug_switch_lock);
-	const unsigned before = fl__load_relaxed(&fl__hooks) & FL__HOOKS_DEBUG;
-	const bool stays_on = modes != 0 && before != 0;
-	if (!stays_on) {
-		debug_set_words(before, 0);
-		fl__table_forget();
-		fl__handles_forget();
-	}
-	debug_set_words(stays_on ? before : 0, modes);
-	return before;
+	FL__LOCKED(&fl__debug_switch_lock);
+	return debug_set_modes(0);
 }
 
 static void debug_before_fork(void)
 {
-	fl__lock(&debug_switch_lock);
+	fl__lock(&fl__debug_switch_lock);
 }
 
 static void debug_after_fork(void)
 {
-	fl__unlock(&debug_switch_lock);
+	fl__unlock(&fl__debug_switch_lock);
 }
 
 FL__AT_FORK(FL__AT_START, debug_before_fork, debug_after_fork, debug_after_fork)
@@ -76,7 +80,7 @@ FL__AT_FORK(FL__AT_START, debug_before_fork, debug_after_fork, debug_after_fork)
 #define DEBUG_HANDLER(handler, act)                                                                                    \
 	static void debug_on_##handler(int signal, siginfo_t *info, void *context);                                    \
 	struct fl__handler handler = {                                                                                 \
-	    .own = {.sa_sigaction = debug_on_##handler, .sa_flags = FL__HANDLER | SA_RESTART}, .signal = SIGQUIT};     \
+	    .own = {.sa_sigaction = debug_on_##handler, .sa_flags = FL__HANDLER | SA_RESTART}};                        \
 	static void debug_on_##handler(int signal, siginfo_t *info, void *context)                                     \
 	{                                                                                                              \
 		FL__KEEPS_ERRNO();                                                                                     \
@@ -87,26 +91,40 @@ FL__AT_FORK(FL__AT_START, debug_before_fork, debug_after_fork, debug_after_fork)
 DEBUG_HANDLER(fl__debug_handler, fl_debug_dump(STDERR_FILENO))
 DEBUG_HANDLER(fl__trace_handler, fl__trace_signalled())
 
-void fl__debug_catch(struct fl__handler *h, bool wanted, const char *who)
+bool fl__debug_catch(struct fl__handler *h, int signal)
 {
-	struct sigaction now = {0};
-	const bool exists = h->signal != SIGCHLD && sigaction(h->signal, NULL, &now) == 0;
-	if (h->signal == 0 || (wanted && now.sa_handler != SIG_DFL && (now.sa_flags & FL__HANDLER) != FL__HANDLER))
-		return;
-	if (exists) {
-		FL__LOCKED(&debug_switch_lock);
-		fl__handler_set(h, wanted);
-	}
-	if (wanted && !h->installed)
-		FL__LOG_ONCE(FL_LOG_WARNING, "%s: signal %d cannot be caught", who, h->signal);
+	struct sigaction now;
+	if (h->signal != signal)
+		fl__handler_set(h, false);
+	h->signal = signal;
+	if (signal == 0)
+		return true;
+	if (signal == SIGCHLD || sigaction(signal, NULL, &now) != 0)
+		return false;
+	if (now.sa_handler != SIG_DFL && (now.sa_flags & FL__HANDLER) != FL__HANDLER)
+		return true;
+	fl__handler_set(h, true);
+	return h->installed;
 }
 
 int fl_debug_enable(unsigned modes)
 {
+	bool caught;
 	if (modes & ~(unsigned)FL__HOOKS_DEBUG)
 		return -EINVAL;
-	(void)fl__debug_switch(modes);
-	fl__debug_catch(&fl__debug_handler, modes & FL_DEBUG_WAITS, "FL_DEBUG");
+	if (modes != 0) {
+		struct fl__backtrace first;
+		/* The unwinder initializes itself, which may need memory. */
+		fl__backtrace_take(&first, 0);
+		fl__backtrace_learn_modules();
+	}
+	{
+		FL__LOCKED(&fl__debug_switch_lock);
+		(void)debug_set_modes(modes);
+		caught = fl__debug_catch(&fl__debug_handler, modes & FL_DEBUG_WAITS ? debug_signal : 0);
+	}
+	if (!caught)
+		FL__LOG_ONCE(FL_LOG_WARNING, "FL_DEBUG: signal %d cannot be caught", debug_signal);
 	return 0;
 }
 
@@ -329,7 +347,7 @@ static unsigned debug_parse_modes(const char *text)
 			unsigned long signal;
 			known = fl__debug_parse_number(text + 7, (unsigned long)SIGRTMAX, &signal);
 			if (known)
-				fl__debug_handler.signal = (int)signal;
+				debug_signal = (int)signal;
 		}
 		if (!known)
 			FL__LOG_ONCE(FL_LOG_WARNING,

@@ -76,7 +76,7 @@ bool fl__debug_enter(size_t slots)
 		return false;
 	ctx->debugging = true;
 	if (!table_lock_with_slots(slots)) {
-		if (fl__debug_switch(0) != 0)
+		if (fl__debug_switch_off() != 0)
 			fl__log(FL_LOG_WARNING, "debugging is switched off: out of memory");
 		ctx->debugging = false;
 		return false;
@@ -198,13 +198,16 @@ static void table_clear(void)
 	fl__contention_forget();
 }
 
-void fl__table_forget(void)
+void *fl__table_forget(void)
 {
-	fl__debug_relock();
 	struct table_chunk *all = table_chunks;
 	if (all) /* without a chunk there was never a slot */
 		table_clear();
-	fl__debug_unlock();
-	FL__EACH_SAFE (struct table_chunk, chunk, all)
+	return all;
+}
+
+void fl__table_unmap(void *chunks)
+{
+	FL__EACH_SAFE (struct table_chunk, chunk, chunks)
 		fl__sys.unmap(chunk, sizeof *chunk);
 }

@@ -191,22 +191,32 @@ struct fl__held *fl__held_next(const void *lock, const struct fl__held *last);
 struct fl__held *fl__held_add(struct fl__holder *h, const struct fl__hook_op *op);
 void fl__held_remove(struct fl__held *held);
 
-/* Clears the table. Called after debugging was switched off. */
-void fl__table_forget(void);
+/*
+ * Clears the table, as debugging is switched off. Called under the table's lock. Returns the
+ * memory, which fl__table_unmap() gives back without that lock.
+ */
+void *fl__table_forget(void);
+void fl__table_unmap(void *chunks);
 
 /* handles.c: forgets all handles. */
 void fl__handles_forget(void);
 
-/* Sets the modes (debug.c). Returns the modes before. */
-unsigned fl__debug_switch(unsigned modes);
+/* Switches all modes off, but leaves the handler of the signal (debug.c). Returns the modes before. */
+unsigned fl__debug_switch_off(void);
 
 /*
- * Installs or removes one of the two handlers (debug.c). Does nothing if its signal is 0. Installs
- * nothing if the program handles or ignores the signal. `who` stands in the warning that it cannot
- * be caught.
+ * Guards the modes, the bit of the recorder, and the two handlers. So if two threads switch at
+ * once, the handlers are those of the last switch.
+ */
+extern FL__HIDDEN uint32_t fl__debug_switch_lock;
+
+/*
+ * Installs one of the two handlers for `signal`, or removes it if `signal` is 0. Installs nothing
+ * if the program handles or ignores the signal. Returns false if the system refuses the signal.
+ * Called under fl__debug_switch_lock.
  */
 struct fl__handler;
-void fl__debug_catch(struct fl__handler *h, bool wanted, const char *who);
+bool fl__debug_catch(struct fl__handler *h, int signal);
 
 /*
  * Reads a number in FL_DEBUG or FL_TRACE, up to the next comma. Returns false if `text` does not
@@ -240,6 +250,9 @@ void fl__waits_begin(const struct fl__hook_op *op);
 
 /* Ends the wait that fl__waits_begin() has recorded in `h`. Called under the table's lock. */
 void fl__waits_end(struct fl__holder *h);
+
+/* Removes all waits, and the fibers that run. Called under the table's lock. */
+void fl__waits_forget(void);
 
 /*
  * contention.c measures where contexts wait, and how long. Of the acquisitions that do not wait,

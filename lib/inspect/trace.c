@@ -44,6 +44,7 @@
 #include "core/base/unload.h"
 #include "core/exec/executor.h"
 #include "core/os/handlers.h"
+#include "core/wait/lock.h"
 #include "core/wait/lot.h"
 #include "report.h"
 #include "stats.h"
@@ -416,12 +417,17 @@ void fl__trace_signalled(void)
 void fl__hook_exit_on(bool writes)
 {
 	/* a process with `trace_shared` is a worker process, and its parent writes the ring */
-	if (writes || (trace_now.at_exit && !trace_shared))
+	if (writes || (trace_now.at_exit && !trace_shared)) {
 		fl__trace_signalled();
-	else if (!trace_quiet && !trace_shared)
-		trace_say("fairlead: trace: %llu events recorded, none written: FL_TRACE=ring,exit writes them at the "
-		          "end of the process; before, a signal does, or fl_trace_write()\n",
-		          (unsigned long long)fl__trace_length());
+		return;
+	}
+	/* if another thread writes a file now, the events are not lost */
+	if (trace_quiet || trace_shared || !trace_try_claim())
+		return;
+	trace_say("fairlead: trace: %llu events recorded, none written: FL_TRACE=ring,exit writes them at the "
+	          "end of the process; before, a signal does, or fl_trace_write()\n",
+	          (unsigned long long)fl__trace_length());
+	trace_unclaim();
 }
 
 /*
@@ -666,18 +672,21 @@ static int trace_parse(const char *text, struct trace_settings *s)
 	return known ? 0 : -EINVAL;
 }
 
-static void trace_end(void)
+/* Switches the recorder and its signal. Returns false if the system refuses the signal. */
+static bool trace_switch(bool on, int signal)
 {
-	trace_set_words(false);
-	fl__debug_catch(&fl__trace_handler, false, NULL);
+	FL__LOCKED(&fl__debug_switch_lock);
+	trace_set_words(on);
+	return fl__debug_catch(&fl__trace_handler, signal);
 }
 
 int fl_trace_enable(const char *settings)
 {
 	struct trace_settings s = {.log2 = TRACE_LOG2, .signal = SIGQUIT, .prefix = "fairlead"};
 	int rc = 0;
+	bool caught = true;
 	if (!settings || !*settings) {
-		trace_end();
+		(void)trace_switch(false, 0);
 		return 0;
 	}
 	rc = trace_parse(settings, &s);
@@ -695,15 +704,11 @@ int fl_trace_enable(const char *settings)
 		fl__store_relaxed(&trace_now.slow, s.slow);
 		trace_now.at_exit = s.at_exit;
 		memcpy(trace_now.prefix, s.prefix, sizeof s.prefix);
-		if (fl__trace_handler.signal != s.signal)
-			fl__debug_catch(&fl__trace_handler, false, NULL);
-		fl__trace_handler.signal = s.signal;
+		caught = trace_switch(true, s.signal);
 	}
 	trace_unclaim();
-	if (rc == 0) {
-		trace_set_words(true);
-		fl__debug_catch(&fl__trace_handler, true, "FL_TRACE");
-	}
+	if (!caught)
+		FL__LOG_ONCE(FL_LOG_WARNING, "FL_TRACE: signal %d cannot be caught", s.signal);
 	return rc;
 }
 
@@ -740,7 +745,7 @@ FL__AT_FORK_IN_CHILD(FL__AT_START, trace_after_fork_in_child)
 FL__AT_UNLOAD static void trace_unload(void)
 {
 	fl__hook_exit(false);
-	trace_end();
+	(void)trace_switch(false, 0);
 	if (!fl__is_unloaded())
 		return;
 	for (unsigned i = 0; i < FL__TRACE_RINGS; i++) {

@@ -138,9 +138,43 @@ static void waits_check_and_leave(struct fl__holder *me)
 	fl__debug_done();
 }
 
+/*
+ * Locks the table as fl__debug_enter() does, if waits are recorded. The mode may have been switched
+ * off before the table was locked, so it is tested again (debug.c, rule 1).
+ */
+static bool waits_enter(size_t slots)
+{
+	if (!(fl__hook_word(&fl__hooks) & FL_DEBUG_WAITS) || !fl__debug_enter(slots))
+		return false;
+	if (fl__hook_word(&fl__hooks) & FL_DEBUG_WAITS)
+		return true;
+	fl__debug_leave();
+	return false;
+}
+
+/*
+ * Locks the table at the end of a wait. Returns the record of the current context. Returns NULL,
+ * with the table unlocked, if it has none, or if waits are not recorded.
+ */
+static struct fl__holder *waits_enter_end(void)
+{
+	if (!waits_enter(0))
+		return NULL;
+	struct fl__holder *me = fl__holder_find(fl__ctx_get()->id);
+	if (!me)
+		fl__debug_leave();
+	return me;
+}
+
+static void waits_settle_and_leave(struct fl__holder *me)
+{
+	fl__holder_settle(me);
+	fl__debug_leave();
+}
+
 void fl__waits_begin(const struct fl__hook_op *op)
 {
-	if (!fl__debug_enter(1))
+	if (!waits_enter(1))
 		return;
 	struct fl__holder *me = fl__holder_mine();
 	me->lock = op->lock;
@@ -161,24 +195,39 @@ void fl__waits_end(struct fl__holder *h)
 	h->key = NULL;
 }
 
-/* Locks the table as fl__debug_enter() does, if waits are recorded. */
-static bool waits_enter(size_t slots)
+void fl__waits_forget(void)
 {
-	return (fl__hook_word(&fl__hooks) & FL_DEBUG_WAITS) && fl__debug_enter(slots);
+	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++) {
+		FL__EACH_SAFE (struct fl__holder, h, fl__holder_nth(i, 0)) {
+			fl__waits_end(h);
+			h->joins = 0;
+			h->asleep = false;
+			fl__holder_settle(h);
+		}
+		fl__debug_runs[i].since = 0;
+	}
+}
+
+static void waits_end_join(void)
+{
+	struct fl__holder *me = waits_enter_end();
+	if (!me)
+		return;
+	me->joins = 0;
+	waits_settle_and_leave(me);
 }
 
 /* `context` is the context to be joined, or NULL when the join has ended. */
 void fl__hook_join_on(const struct fl__ctx *context, bool timed)
 {
+	if (!context) {
+		waits_end_join();
+		return;
+	}
 	if (!waits_enter(1))
 		return;
 	struct fl__holder *me = fl__holder_mine();
-	me->joins = context ? context->id : 0;
-	if (!context) {
-		fl__holder_settle(me);
-		fl__debug_leave();
-		return;
-	}
+	me->joins = context->id;
 	(void)strncpy(me->joined, context->name, sizeof me->joined - 1);
 	me->how = timed ? FL__DEBUG_TRY : 0;
 	me->since = fl__sys.now();
@@ -211,12 +260,11 @@ void fl__hook_woken_on(struct fl__wait *wait)
 {
 	if (wait->since != 0)
 		fl__trace_woken(wait);
-	if (!waits_enter(1))
+	struct fl__holder *me = waits_enter_end();
+	if (!me)
 		return;
-	struct fl__holder *me = fl__holder_mine();
 	me->asleep = false;
-	fl__holder_settle(me);
-	fl__debug_leave();
+	waits_settle_and_leave(me);
 }
 
 /*

@@ -444,6 +444,60 @@ FL_TEST(debug_dump_counts_what_a_join_waits_for)
 	fl_executor_free(dump_pool);
 }
 
+STEP(end_other, fl_thread_join(dump_other, NULL))
+
+/* What they wait for may be freed before the dump. */
+FL_TEST(debug_waits_end_after_their_mode)
+{
+	FL_DEBUGGING(FL_DEBUG_WAITS | FL_DEBUG_CONTENTION);
+	dump_pool = pool_with(2);
+	fl_event_reset(&dump_event);
+	begin_group();
+	begin_latch();
+	make_promises();
+	fl_thread *threads[4];
+	const struct dump_wait waits[] = {
+	    {.wait = join_group}, {.wait = wait_latch}, {.wait = wait_future}, {.wait = end_other}};
+	start_other(await_event);
+	FL_EACH (i, threads)
+		fl_test_go(&threads[i], wait_in_thread, (void *)(uintptr_t)&waits[i]);
+	FL_WAIT_FOR(dump_has(" (members that have not ended: 2) for ") && strstr(printed, " (counts left: 2) for ") &&
+	            strstr(printed, " (promise) for ") && strstr(printed, " has waited for the end of thread-"));
+	FL_OK(fl_debug_enable(FL_DEBUG_CONTENTION));
+	assert_false(dump_has(" has waited for "));
+	set_event();
+	open_latch();
+	keep_promises();
+	FL_END_ALL(threads);
+	free_promises();
+	memset(&dump_group, 0xff, sizeof dump_group);
+	fl_executor_free(dump_pool);
+	FL_OK(fl_debug_enable(FL_DEBUG_WAITS | FL_DEBUG_CONTENTION));
+	assert_false(dump_has(" has waited for group "));
+	assert_null(strstr(printed, " has waited for the end "));
+	assert_null(strstr(printed, "promise"));
+	assert_null(strstr(printed, "counts left"));
+}
+
+static void *switch_waits_off_at_a_map(size_t size)
+{
+	fl__sys.map = fl_test_real_sys.map;
+	FL_OK(fl_debug_enable(FL_DEBUG_CONTENTION));
+	return fl_test_real_sys.map(size);
+}
+
+/* The mode is on as the wait begins, and off when the table is locked. */
+FL_TEST(debug_waits_are_not_recorded_after_their_mode)
+{
+	FL_FAULTS();
+	FL_DEBUGGING(FL_DEBUG_WAITS | FL_DEBUG_CONTENTION);
+	fl_event_reset(&dump_event);
+	fl__sys.map = switch_waits_off_at_a_map;
+	FL_RC(fl_event_wait_until(&dump_event, fl_test_soon(), NULL), -ETIMEDOUT);
+	assert_ptr_equal(fl__sys.map, fl_test_real_sys.map);
+	assert_false(dump_has("main ("));
+}
+
 static bool dump_says_alive;
 
 /* The waiter, which would take the lock of a thread that does not exist, is told that it does. */
@@ -528,6 +582,10 @@ static int dump_in_fiber(void *event)
 {
 	char text[64];
 	FL_CHECK(dump_has_run("runs"));
+	FL_OK(fl_debug_enable(FL_DEBUG_CONTENTION));
+	FL_CHECK(!dump_has_run("runs")); /* its end would not be seen */
+	FL_OK(fl_debug_enable(FL_DEBUG_WAITS));
+	fl_fiber_yield();
 	FL_RC(fl_test_child(dump_in_child, NULL, text, sizeof text), 0);
 	FL_OK(fl_debug_enable(0));
 	FL_CHECK(!dump_has_run("runs"));

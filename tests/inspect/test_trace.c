@@ -1050,6 +1050,39 @@ FL_TEST(trace_catches_a_signal_only_while_it_is_wanted)
 	fl_test_contains(fl_test_said, "FL_TRACE: signal 9 cannot be caught");
 }
 
+static const char *trace_last_settings;
+static uint32_t trace_turns;
+
+/* Until the two threads have often come between each other's calls. */
+static int trace_switch_often(void *settings)
+{
+	enum { TURNS = 100 };
+	for (int i = 0; fl__load_relaxed(&trace_turns) < TURNS; i++) {
+		FL_OK(fl_trace_enable(settings));
+		if (fl__swap_relaxed(&trace_last_settings, settings) != settings)
+			fl__add_relaxed(&trace_turns, 1);
+		if (i % 2 == 0)
+			FL_OK(fl_trace_enable(NULL));
+	}
+	return 0;
+}
+
+/* After any order of the switches, one signal is caught while the recorder is on, and none while it is off. */
+FL_TEST(trace_signals_of_two_threads)
+{
+	enum { ROUNDS = 4 };
+	TRACING("");
+	for (int i = 0; i < ROUNDS; i++) {
+		fl_thread *threads[2];
+		trace_turns = 0;
+		fl_test_go(&threads[0], trace_switch_often, (void *)(uintptr_t) "ring,signal=10");
+		fl_test_go(&threads[1], trace_switch_often, (void *)(uintptr_t) "ring,signal=12");
+		FL_END_ALL(threads);
+		FL_RC(trace_catches(SIGUSR1) + trace_catches(SIGUSR2), fl__hooks_on(FL__HOOKS_TRACE));
+	}
+	HEARD("cannot be caught", 0);
+}
+
 FL_TEST(trace_writes_a_file_at_a_panic)
 {
 	static fl_mutex free_mutex;
