@@ -9,9 +9,12 @@
  *                   while the recorder is on             recorder on and off
  *   fl__short_way   FL__SHORT_WAY_OFF while the          trace_set_words(); a forked child, while
  *                   recorder is on (exec/submit.c)       the recorder is off
- *   of_threads[i]   a ring, or NULL                      a thread without a ring: CAS from NULL; a
+ *   of_threads[i]   a ring, or NULL                      the thread that got `i` from `used`; a
  *                                                        forked child empties the table, and puts
  *                                                        the ring of its thread into it
+ *   used            how many entries of of_threads are   a thread with a new ring: an addition,
+ *                   given to a thread; may count beyond  which gives it the entry; a forked child
+ *                   the end                              stores 0
  *   ring->tid       the id of the thread that records    the thread that takes the ring: a store in
  *                                                        a new ring, or a CAS from the id of a
  *                                                        thread that has ended; a forked child
@@ -38,6 +41,11 @@
  *      interrupted record then overwrites the whole event. If the handler has recorded further
  *      events in that case, the next records overwrite them in the same way.
  *   3. A reader trusts nothing in the ring of another process: it masks indices, and escapes names.
+ *
+ * A thread that needs a ring looks for the ring of an ended thread only in TRACE_LOOKS entries, each
+ * of which takes a system call. So the start of a thread costs the same beside any number of
+ * threads. Each search goes on where the last one stopped. Therefore a search that finds nothing,
+ * and makes a new ring, is rare unless most threads with a ring are alive.
  */
 #include "trace.h"
 #include "core/base/sys.h"
@@ -62,6 +70,7 @@ enum {
 	TRACE_LOG2_LEAST = 6,
 	TRACE_LOG2_MOST = 20,
 	TRACE_KEPT = 64,
+	TRACE_LOOKS = 16,
 	TRACE_SLOW_FILES = 10,
 	TRACE_PREFIX = 200,
 	TRACE_PATH = TRACE_PREFIX + 40
@@ -105,7 +114,7 @@ static struct {
  */
 #define TRACE_NO_RING ((struct fl__trace_ring *)1)
 static __thread struct fl__trace_ring *trace_ring FL__INITIAL_EXEC;
-static uint32_t trace_rings_used;
+static uint32_t trace_rings_used;           /* `used` in the table above */
 static struct fl__trace_ring *trace_shared; /* the ring of a worker process's main thread */
 
 /* Rings. */
@@ -195,15 +204,13 @@ void fl__trace_ring_drop(struct fl__trace_ring *ring)
 
 static bool trace_ring_put(struct fl__trace_ring *ring)
 {
-	for (unsigned i = 0; i < FL__TRACE_RINGS; i++) {
-		struct fl__trace_ring *none = NULL;
-		/* release: pairs with the acquire loads of the table, and publishes the ring */
-		if (fl__cas_release(&fl__trace_rings.of_threads[i], &none, ring)) {
-			fl__add_relaxed(&trace_rings_used, 1);
-			return true;
-		}
-	}
-	return false;
+	/* relaxed: the store below publishes the ring */
+	const uint32_t at = fl__add_relaxed(&trace_rings_used, 1);
+	if (at >= FL__TRACE_RINGS)
+		return false;
+	/* release: pairs with the acquire loads of the table, and publishes the ring */
+	fl__store_release(&fl__trace_rings.of_threads[at], ring);
+	return true;
 }
 
 /* Prepares a ring for a thread that takes the ring over, or for the thread of a forked child. */
@@ -215,17 +222,18 @@ static void trace_restart(struct fl__trace_ring *ring)
 }
 
 /*
- * If at least TRACE_KEPT rings are in use, takes over the ring of a thread that has ended. Returns
- * NULL if fewer are in use, or if no thread with a ring has ended.
+ * If at least TRACE_KEPT rings are in use, looks at `looks` of them, and takes over the first ring
+ * of a thread that has ended. Returns NULL if there is none.
  */
-static struct fl__trace_ring *trace_ring_of_ended(uint32_t tid)
+static struct fl__trace_ring *trace_ring_of_ended(uint32_t tid, unsigned looks)
 {
 	/* the search goes on where the last one stopped, so the rings are taken over in turn */
 	static uint32_t next;
-	if (fl__load_relaxed(&trace_rings_used) < TRACE_KEPT)
+	const uint32_t used = FL__MIN(fl__load_relaxed(&trace_rings_used), (uint32_t)FL__TRACE_RINGS);
+	if (used < TRACE_KEPT)
 		return NULL;
-	for (unsigned i = 0; i < FL__TRACE_RINGS; i++) {
-		const uint32_t at = fl__add_relaxed(&next, 1) % FL__TRACE_RINGS;
+	for (unsigned i = 0; i < FL__MIN(looks, used); i++) {
+		const uint32_t at = fl__add_relaxed(&next, 1) % used;
 		/* acquire: pairs with the release that puts a ring into the table */
 		struct fl__trace_ring *ring = fl__load_acquire(&fl__trace_rings.of_threads[at]);
 		uint32_t ended = ring ? fl__load_relaxed(&ring->tid) : 0;
@@ -244,7 +252,9 @@ static struct fl__trace_ring *trace_ring_of_ended(uint32_t tid)
 /* Makes a ring. Returns NULL if there is no memory, or if the table is full. */
 static struct fl__trace_ring *trace_ring_new(uint32_t tid)
 {
-	struct fl__trace_ring *ring = fl__sys.map(fl__trace_ring_size());
+	/* relaxed: trace_ring_put() decides */
+	const bool is_full = fl__load_relaxed(&trace_rings_used) >= FL__TRACE_RINGS;
+	struct fl__trace_ring *ring = is_full ? NULL : fl__sys.map(fl__trace_ring_size());
 	if (!ring)
 		return NULL;
 	ring->tid = tid;
@@ -256,9 +266,9 @@ static struct fl__trace_ring *trace_ring_new(uint32_t tid)
 
 /*
  * Called for the first event of a thread. Returns NULL if the thread gets no ring, which is printed
- * on standard error once. Takes no lock.
+ * on standard error once. Looks at `looks` rings of other threads. Takes no lock.
  */
-FL__COLD static struct fl__trace_ring *trace_begin_thread(void)
+FL__COLD static struct fl__trace_ring *trace_begin_thread(unsigned looks)
 {
 	static const char text[] = "fairlead: warning: trace: a thread is not recorded: out of memory, or of rings\n";
 	static uint32_t told;
@@ -270,7 +280,7 @@ FL__COLD static struct fl__trace_ring *trace_begin_thread(void)
 	(void)fl__load_acquire(&fl__hooks);
 	trace_ring = TRACE_NO_RING;
 	const uint32_t tid = fl__sys.thread_id();
-	struct fl__trace_ring *ring = trace_ring_of_ended(tid);
+	struct fl__trace_ring *ring = trace_ring_of_ended(tid, looks);
 	if (!ring)
 		ring = trace_ring_new(tid);
 	if (!ring) {
@@ -310,7 +320,7 @@ static uint8_t trace_name(struct fl__trace_ring *ring, const char *name)
 static void trace_record(const struct fl__trace_event *e, const char *name, enum fl__trace_kind kind)
 {
 	struct fl__trace_ring *ring = trace_ring;
-	if (fl__unlikely((uintptr_t)ring <= (uintptr_t)TRACE_NO_RING) && !(ring = trace_begin_thread()))
+	if (fl__unlikely((uintptr_t)ring <= (uintptr_t)TRACE_NO_RING) && !(ring = trace_begin_thread(TRACE_LOOKS)))
 		return;
 	const uint64_t at = ring->head;
 	struct fl__trace_event *slot = &ring->events[at & fl__trace_rings.mask];
@@ -696,7 +706,7 @@ int fl_trace_enable(const char *settings)
 	trace_begin(s.log2);
 	if (trace_ring == TRACE_NO_RING)
 		trace_ring = NULL; /* now the thread tries again to make a ring */
-	if (!trace_ring && !trace_begin_thread()) {
+	if (!trace_ring && !trace_begin_thread(FL__TRACE_RINGS)) {
 		rc = -ENOMEM;
 		if (trace_rings_used == 0)
 			fl__trace_rings.mask = 0;
@@ -729,6 +739,7 @@ static void trace_after_fork_in_child(void)
 	trace_files = 0;
 	trace_quiet = true;
 	memset(fl__trace_rings.of_threads, 0, sizeof fl__trace_rings.of_threads);
+	trace_rings_used = 0;
 	/* the child does not inherit the mappings */
 	memset(fl__trace_rings.workers, 0, sizeof fl__trace_rings.workers);
 	if (mine == trace_shared || (uintptr_t)mine <= (uintptr_t)TRACE_NO_RING) {

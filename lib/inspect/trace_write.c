@@ -91,6 +91,9 @@ struct trace_writer {
 	size_t used;
 	struct fl__symbols symbols;
 	struct trace_part parts[FL__TRACE_RINGS + FL__TRACE_WORKERS];
+	/* a heap of the parts that have an event left, by the time of that event */
+	struct trace_part *heap[FL__TRACE_RINGS + FL__TRACE_WORKERS];
+	unsigned n_heap;
 	char text[1 << 16];
 };
 
@@ -367,15 +370,51 @@ static void trace_match(struct trace_writer *w, const struct trace_part *p, stru
 		trace_begin_arrow(w, c, TRACE_TO_START, p->pid, e->object, true);
 }
 
+static bool trace_is_earlier(const struct trace_part *a, const struct trace_part *b)
+{
+	const int64_t x = a->next->e.time, y = b->next->e.time;
+	return x < y || (x == y && a < b);
+}
+
+/* Moves a part of the heap down to where its next event belongs. */
+static void trace_sink(struct trace_writer *w, unsigned at)
+{
+	struct trace_part *const moved = w->heap[at];
+	for (unsigned child; (child = 2 * at + 1) < w->n_heap; at = child) {
+		if (child + 1 < w->n_heap && trace_is_earlier(w->heap[child + 1], w->heap[child]))
+			child++;
+		if (!trace_is_earlier(w->heap[child], moved))
+			break;
+		w->heap[at] = w->heap[child];
+	}
+	w->heap[at] = moved;
+}
+
+/* Begins a pass over all events. */
+static void trace_rewind(struct trace_writer *w)
+{
+	w->n_heap = 0;
+	for (struct trace_part *p = w->parts; p < w->parts + w->n_parts; p++) {
+		p->next = p->first;
+		if (p->first < p->end)
+			w->heap[w->n_heap++] = p;
+	}
+	for (unsigned i = w->n_heap / 2; i-- > 0;)
+		trace_sink(w, i);
+}
+
 /* Returns the earliest event that is left, or NULL. */
 static struct trace_copy *trace_next(struct trace_writer *w, struct trace_part **part)
 {
-	struct trace_part *best = NULL;
-	for (struct trace_part *p = w->parts; p < w->parts + w->n_parts; p++)
-		if (p->next < p->end && (!best || p->next->e.time < best->next->e.time))
-			best = p;
-	*part = best;
-	return best ? best->next++ : NULL;
+	if (w->n_heap == 0)
+		return NULL;
+	struct trace_part *p = *part = w->heap[0];
+	struct trace_copy *c = p->next++;
+	if (p->next == p->end)
+		w->heap[0] = w->heap[--w->n_heap];
+	if (w->n_heap > 0)
+		trace_sink(w, 0);
+	return c;
 }
 
 /* The copy. */
@@ -467,12 +506,12 @@ static void trace_print_all(struct trace_writer *w, struct fl__trace_count *coun
 	struct trace_part *p;
 	struct trace_copy *c;
 	char name[FL__TRACE_NAME];
+	trace_rewind(w);
 	while ((c = trace_next(w, &p)) != NULL)
 		trace_match(w, p, c);
 	trace_print_begin(w);
 	*count = (struct fl__trace_count){0};
 	for (p = w->parts; p < w->parts + w->n_parts; p++) {
-		p->next = p->first;
 		count->events += (size_t)(p->end - p->first);
 		*(p->worker ? &count->workers : &count->threads) += 1;
 		if (p->worker)
@@ -481,6 +520,7 @@ static void trace_print_all(struct trace_writer *w, struct fl__trace_count *coun
 			name[i] = fl__load_relaxed(&p->ring->thread[i]);
 		trace_print_name(w, p->pid, p->context, p->worker ? "main" : name, p->lost, false);
 	}
+	trace_rewind(w);
 	while ((c = trace_next(w, &p)) != NULL)
 		if (c->e.mark != 0)
 			trace_print_event(w, p, c);
