@@ -128,12 +128,16 @@ int fl_debug_enable(unsigned modes)
 	return 0;
 }
 
-static struct fl__held *debug_own_record(const void *lock)
+/*
+ * Returns the current context's next record of the lock after `last`, or the newest if `last` is
+ * NULL. It looks through the locks of the context, since many other contexts may hold this one.
+ */
+static struct fl__held *debug_own_next(const void *lock, const struct fl__held *last)
 {
-	const uint64_t id = fl__ctx_get()->id;
-	struct fl__held *held = NULL;
-	while ((held = fl__held_next(lock, held)) != NULL && held->holder->id != id)
-		;
+	const struct fl__holder *me = last ? last->holder : fl__holder_find(fl__ctx_get()->id);
+	struct fl__held *held = last ? last->next_of_mine : me ? me->held : NULL;
+	while (held && held->lock != lock)
+		held = held->next_of_mine;
 	return held;
 }
 
@@ -146,7 +150,7 @@ static void debug_report_relock(const struct fl__hook_op *op)
 	struct fl__report_step step;
 	if (!fl__held_is_known(op->lock) || !fl__debug_enter(0))
 		return;
-	const struct fl__held *held = debug_own_record(op->lock);
+	const struct fl__held *held = debug_own_next(op->lock, NULL);
 	const bool is_deadlock = held && !(held->how & op->how & FL__DEBUG_READ);
 	if (is_deadlock)
 		step = fl__report_step(held->holder, held);
@@ -194,15 +198,13 @@ void fl__hook_waiting_on(struct fl__hook_op *op)
  */
 static struct fl__held *debug_record_to_end(const void *lock, unsigned how)
 {
-	const uint64_t id = fl__ctx_get()->id;
 	struct fl__held *held = NULL, *oldest = NULL;
-	while ((held = fl__held_next(lock, held)) != NULL) {
-		if ((held->how ^ how) & FL__DEBUG_READ)
-			continue;
-		if (held->holder->id == id)
+	while ((held = debug_own_next(lock, held)) != NULL)
+		if (!((held->how ^ how) & FL__DEBUG_READ))
 			return held;
-		oldest = held;
-	}
+	while ((held = fl__held_next(lock, held)) != NULL)
+		if (!((held->how ^ how) & FL__DEBUG_READ))
+			oldest = held;
 	return oldest;
 }
 
@@ -275,7 +277,7 @@ static struct fl__report_step debug_report_holder(const void *lock, const char *
 	if (!fl__debug_enter(0))
 		return step;
 	const struct fl__held *held = fl__held_next(lock, NULL);
-	if (held && !(others && debug_own_record(lock)))
+	if (held && !(others && debug_own_next(lock, NULL)))
 		step = fl__report_step(held->holder, held);
 	fl__debug_unlock();
 	if (step.id != 0)

@@ -19,6 +19,7 @@ static size_t table_n_free;
 static struct fl__holder *table_holders[FL__DEBUG_BUCKETS];
 static struct fl__held *table_helds[FL__DEBUG_BUCKETS];
 struct fl__debug_run fl__debug_runs[FL__DEBUG_BUCKETS];
+uint64_t fl__table_steps;
 
 size_t fl__debug_bucket(uintptr_t key)
 {
@@ -152,8 +153,11 @@ bool fl__held_is_known(const void *lock)
 struct fl__held *fl__held_next(const void *lock, const struct fl__held *last)
 {
 	struct fl__held *held = last ? last->next : *table_held_bucket(lock);
-	while (held && held->lock != lock)
+	fl__table_steps++;
+	while (held && held->lock != lock) {
 		held = held->next;
+		fl__table_steps++;
+	}
 	return held;
 }
 
@@ -169,6 +173,9 @@ struct fl__held *fl__held_add(struct fl__holder *h, const struct fl__hook_op *op
 	FL__LIST_ADD_BY(next_of_mine, link_of_mine, &h->held, held);
 	h->n_held++;
 	held->next = *bucket;
+	held->link = bucket;
+	if (held->next)
+		held->next->link = &held->next;
 	/* relaxed: the table's lock guards it; only fl__held_is_known() reads it without */
 	fl__store_relaxed(bucket, held);
 	return held;
@@ -176,10 +183,9 @@ struct fl__held *fl__held_add(struct fl__holder *h, const struct fl__hook_op *op
 
 void fl__held_remove(struct fl__held *held)
 {
-	struct fl__held **link = table_held_bucket(held->lock);
-	while (*link != held)
-		link = &(*link)->next;
-	fl__store_relaxed(link, held->next);
+	fl__store_relaxed(held->link, held->next); /* relaxed: as in fl__held_add() */
+	if (held->next)
+		held->next->link = held->link;
 	FL__LIST_REMOVE_BY(next_of_mine, link_of_mine, held);
 	held->holder->n_held--;
 	fl__table_give_slot(held);
@@ -187,11 +193,11 @@ void fl__held_remove(struct fl__held *held)
 
 static void table_clear(void)
 {
+	fl__waits_forget();
 	table_chunks = NULL;
 	table_free_slots = NULL;
 	table_n_free = 0;
 	memset(table_holders, 0, sizeof table_holders);
-	memset(fl__debug_runs, 0, sizeof fl__debug_runs);
 	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++)
 		fl__store_relaxed(&table_helds[i], NULL);
 	fl__order_forget();

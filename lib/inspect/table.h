@@ -17,7 +17,7 @@ enum { FL__DEBUG_NAME = 32 };
 
 /* One acquisition of a lock that its holder has not released yet. */
 struct fl__held {
-	struct fl__held *next;                         /* the list of the bucket */
+	struct fl__held *next, **link;                 /* the list of the bucket */
 	struct fl__held *next_of_mine, **link_of_mine; /* the list of the holder, newest first */
 	struct fl__holder *holder;
 	struct fl__site *site; /* for contention; NULL if it is not measured */
@@ -53,6 +53,8 @@ struct fl__holder {
 	int64_t since;
 	struct fl__backtrace stack;  /* where it waits */
 	char joined[FL__DEBUG_NAME]; /* the name of the context `joins` */
+	/* The list of the bucket of `lock`, if the context waits for exclusive use (waits.c). */
+	struct fl__holder *next_writer, **link_writer;
 	/* For a search in the wait graph (waits.c). */
 	uint64_t walk;
 	struct fl__holder *from, *then;
@@ -188,6 +190,12 @@ bool fl__held_is_known(const void *lock);
 
 /* The next record of `lock` after `last`, or the first if `last` is NULL. */
 struct fl__held *fl__held_next(const void *lock, const struct fl__held *last);
+
+/*
+ * How many records the searches for one lock have visited, for tests: a lock that many contexts
+ * hold or want has many.
+ */
+extern FL__HIDDEN uint64_t fl__table_steps;
 struct fl__held *fl__held_add(struct fl__holder *h, const struct fl__hook_op *op);
 void fl__held_remove(struct fl__held *held);
 

@@ -18,6 +18,8 @@
 #include <string.h>
 
 static uint64_t waits_searches;
+/* The contexts that wait for exclusive use of a readers-writer lock and will not give up. */
+static struct fl__holder *waits_writers[FL__DEBUG_BUCKETS];
 
 /*
  * Returns a context that waits for exclusive use of `lock` and will not give up. Returns `me`
@@ -25,11 +27,12 @@ static uint64_t waits_searches;
  */
 static const struct fl__holder *waits_writer(const void *lock, const struct fl__holder *me)
 {
-	const struct fl__holder *writer = NULL;
-	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++)
-		FL__EACH (const struct fl__holder, h, fl__holder_nth(i, 0))
-			if (h->lock == lock && !(h->how & (FL__DEBUG_READ | FL__DEBUG_TRY)) && (!writer || h != me))
-				writer = h;
+	const struct fl__holder *writer = NULL, *h = waits_writers[fl__debug_bucket((uintptr_t)lock)];
+	for (; h && (!writer || writer == me); h = h->next_writer) {
+		fl__table_steps++;
+		if (h->lock == lock)
+			writer = h;
+	}
 	return writer;
 }
 
@@ -177,6 +180,7 @@ void fl__waits_begin(const struct fl__hook_op *op)
 	if (!waits_enter(1))
 		return;
 	struct fl__holder *me = fl__holder_mine();
+	fl__waits_end(me); /* the wait for a condition goes on as a wait for its mutex */
 	me->lock = op->lock;
 	me->cond = op->key ? op->cond : NULL;
 	me->key = op->key;
@@ -185,11 +189,16 @@ void fl__waits_begin(const struct fl__hook_op *op)
 	me->how = op->how;
 	me->stack = op->stack;
 	me->since = fl__sys.now();
+	if (op->kind == FL__DEBUG_RWLOCK && !(op->how & (FL__DEBUG_READ | FL__DEBUG_TRY)))
+		FL__LIST_ADD_BY(next_writer, link_writer, &waits_writers[fl__debug_bucket((uintptr_t)op->lock)], me);
 	waits_check_and_leave(me);
 }
 
 void fl__waits_end(struct fl__holder *h)
 {
+	if (h->link_writer)
+		FL__LIST_REMOVE_BY(next_writer, link_writer, h);
+	h->link_writer = NULL;
 	h->lock = NULL;
 	h->cond = NULL;
 	h->key = NULL;

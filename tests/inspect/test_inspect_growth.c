@@ -6,6 +6,7 @@
 #include "fl_debugging.h"
 
 #include "fl_faults.h"
+#include "inspect/table.h"
 #include "inspect/trace.h"
 
 /* Threads under the recorder. */
@@ -47,4 +48,81 @@ FL_TEST(trace_of_many_threads_costs_each_thread_the_same)
 	}
 	FL_IN_RANGE(growth_maps, 1000, FL__TRACE_RINGS);
 	FL_OK(fl_trace_enable(NULL));
+}
+
+/* Readers of one lock under debugging. */
+
+enum { GROWTH_READERS = 200 };
+
+static fl_rwlock growth_lock = FL_RWLOCK_INIT;
+static fl_event growth_over = FL_EVENT_INIT;
+static uint32_t growth_holders;
+
+static int growth_hold(void *unused)
+{
+	fl_rwlock_read_lock(&growth_lock);
+	fl__add_relaxed(&growth_holders, 1);
+	FL_OK(fl_event_wait(&growth_over));
+	fl_rwlock_read_unlock(&growth_lock);
+	return 0;
+}
+
+static int growth_read(void *unused)
+{
+	fl_rwlock_read_lock(&growth_lock);
+	fl_rwlock_read_unlock(&growth_lock);
+	return 0;
+}
+
+/* Overtakes the writer until the lock makes it wait. */
+static int growth_read_on(void *unused)
+{
+	while (!fl_event_is_set(&growth_over))
+		FL_OK(growth_read(NULL));
+	return 0;
+}
+
+static int growth_write(void *unused)
+{
+	fl_rwlock_write_lock(&growth_lock);
+	fl_rwlock_write_unlock(&growth_lock);
+	return 0;
+}
+
+/* How many contexts are recorded as waiting for the lock. */
+static unsigned growth_waiters(uint64_t *steps)
+{
+	unsigned n = 0;
+	fl__debug_relock();
+	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++) {
+		const struct fl__holder *h;
+		for (size_t k = 0; (h = fl__holder_nth(i, k)) != NULL; k++)
+			n += h->lock == &growth_lock;
+	}
+	*steps = fl__table_steps;
+	fl__debug_unlock();
+	return n;
+}
+
+FL_TEST(debug_read_lock_costs_the_same_beside_many_readers)
+{
+	fl_thread *holders[GROWTH_READERS], *waiters[2];
+	uint64_t before, after;
+	FL_DEBUGGING(FL_DEBUG_WAITS | FL_DEBUG_LOCKORDER);
+	FL_EACH (i, holders)
+		fl_test_go(&holders[i], growth_hold, NULL);
+	FL_WAIT_FOR(fl__load_relaxed(&growth_holders) == GROWTH_READERS);
+	FL_RC(growth_waiters(&before), 0);
+	FL_OK(growth_read(NULL));
+	FL_RC(growth_waiters(&after), 0);
+	FL_IN_RANGE(after - before, 0, 10);
+	/* a reader that waits behind a writer waits for each holder once */
+	fl_test_go(&waiters[0], growth_write, NULL);
+	FL_WAIT_FOR(growth_waiters(&before) == 1);
+	fl_test_go(&waiters[1], growth_read_on, NULL);
+	FL_WAIT_FOR(growth_waiters(&after) == 2);
+	FL_IN_RANGE(after - before, GROWTH_READERS, 4 * GROWTH_READERS);
+	fl_event_set(&growth_over);
+	FL_END_ALL(holders);
+	FL_END_ALL(waiters);
 }
