@@ -1131,12 +1131,15 @@ static void mpi_pool_on_count(const fl_executor *e, fl_executor_stats *stats)
 static void mpi_pool_on_destroy(fl_executor *e)
 {
 	struct mpi_pool *p = mpi_pool_of(e);
-	FL__EACH_RANK (rank)
-		if (p->shares)
-			fl__free(p->shares[rank].slots);
-	fl__free(p->shares);
+	struct mpi_share *const shares = p->shares;
 	fl__free(p->sender);
+	/*
+	 * It also frees `p`. If the create has failed, reports have read the shares until now.
+	 */
 	fl__remote_fini(&p->remote);
+	FL__EACH_RANK (rank)
+		fl__free(shares[rank].slots);
+	fl__free(shares);
 }
 
 static const struct fl__executor_ops mpi_pool_ops = {
@@ -1204,25 +1207,32 @@ static void mpi_warn_of_binding(void)
 	}
 }
 
-/* On failure `p` has been freed. */
+/*
+ * On failure `p` has been freed. The shares are complete before fl__remote_init(), since reports
+ * read them from then on.
+ */
 static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, const fl_mpi_config *mpi)
 {
-	int rc = fl__remote_init(&p->remote, &mpi_pool_ops, &mpi_transport, 1, config);
-	if (rc != 0)
-		return rc;
+	struct mpi_share *const shares = fl__alloc((size_t)fl__mpi_world.size, sizeof *shares);
 	p->mpi = *mpi;
-	p->shares = fl__alloc((size_t)fl__mpi_world.size, sizeof *p->shares);
+	p->shares = shares;
+	const unsigned workers = shares ? mpi_pool_distribute(p, config->workers) : 0;
+	int rc = !shares ? -ENOMEM : workers == 0 ? -EOWNERDEAD : 0;
+	if (rc == -EOWNERDEAD)
+		fl__log(FL_LOG_ERROR, "no executor over MPI: all worker ranks have died");
+	if (rc == 0)
+		rc = fl__remote_init(&p->remote, &mpi_pool_ops, &mpi_transport, workers, config);
+	else
+		fl__free(p);
+	if (rc != 0) {
+		fl__free(shares);
+		return rc;
+	}
 	if (config->n_regions > 0)
 		p->sender = fl__mpi_sender_new(p->base.regions, config->n_regions, &p->touched);
-	if (!p->shares || (config->n_regions > 0 && !p->sender)) {
+	if (config->n_regions > 0 && !p->sender) {
 		mpi_pool_on_destroy(&p->base);
 		return -ENOMEM;
-	}
-	p->base.workers = mpi_pool_distribute(p, config->workers);
-	if (p->base.workers == 0) {
-		fl__log(FL_LOG_ERROR, "no executor over MPI: all worker ranks have died");
-		mpi_pool_on_destroy(&p->base);
-		return -EOWNERDEAD;
 	}
 	FL__LOCKED(&mpi_thread.lock);
 	p->id = ++mpi_thread.pools_made;

@@ -26,6 +26,15 @@ static void *no_memory(size_t size)
 	return NULL;
 }
 
+static void *dump_and_alloc(size_t size)
+{
+	const int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	FL_CHECK(fd >= 0);
+	fl_debug_dump(fd);
+	FL_OK(close(fd));
+	return fl_test_real_sys.alloc(size);
+}
+
 static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
 	return -EAGAIN;
@@ -45,6 +54,10 @@ FL_TEST(mpi_without_memory_and_threads)
 	fl_executor *other = NULL;
 	FL_RC(fl_mpi_executor_create(&other, NULL, NULL), -ENOMEM);
 	assert_null(other);
+	/* a dump reads no part of an executor that does not exist yet */
+	fl__sys.alloc = dump_and_alloc;
+	FL_OK(fl_mpi_executor_create(&other, NULL, NULL));
+	fl_executor_free(other);
 	FL_OK(fl_test_faults_end());
 }
 

@@ -677,3 +677,47 @@ FL_TEST(debug_dump_counts_workers_that_wait)
 	set_event();
 	FL_WAIT_FOR(dump_has(" has waited for a task of executor "));
 }
+
+/* The allocator of a create and of a free: it makes a dump, and fails the allocation of that number. */
+static long dump_fails_at;
+static int dump_null;
+
+static void *dump_and_alloc(size_t size)
+{
+	fl_debug_dump(dump_null);
+	return fl__add_relaxed(&dump_fails_at, -1) == 0 ? NULL : fl_test_real_sys.alloc(size);
+}
+
+static void dump_and_free(void *memory)
+{
+	fl_debug_dump(dump_null);
+	fl_test_real_sys.free(memory);
+	fl_debug_dump(dump_null);
+}
+
+/* While an executor is made and freed, the dump reads no part that does not exist. */
+static void dump_beside(fl_test_create *create, const fl_executor_config *config)
+{
+	int rc = -ENOMEM;
+	for (long n = 0; rc == -ENOMEM; n++) {
+		fl_executor *e = NULL;
+		FL_FAULTS();
+		dump_fails_at = n;
+		fl__sys.alloc = dump_and_alloc;
+		fl__sys.free = dump_and_free;
+		rc = create(&e, config);
+		FL_OK_OR(rc, -ENOMEM);
+		fl_executor_free(e);
+	}
+}
+
+FL_TEST(debug_dump_of_an_executor_that_is_not_whole)
+{
+	dump_null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	FL_CHECK(dump_null >= 0);
+	dump_beside(fl_sequential_executor_create, NULL);
+	dump_beside(fl_thread_executor_create, &(fl_executor_config){.workers = 2, .backlog = 4});
+	dump_beside(fl_loop_executor_create, &(fl_executor_config){.workers = 2});
+	dump_beside(fl_process_executor_create, &(fl_executor_config){.workers = 2});
+	FL_OK(close(dump_null));
+}
