@@ -5,7 +5,7 @@
 # In the order in which they begin. What a change breaks most often comes first, since --minutes may
 # end the last ones.
 check_steps="format gcc docs asan packaging tsan posix clang tidy $windows musl seccomp $targets"
-check_steps_named="mpi compilers coverage abi $lse macos bullseye trixie sid" # only on request: many minutes, and packages of their own
+check_steps_named="mpi compilers coverage soak abi $lse macos bullseye trixie sid" # only on request: many minutes, and packages of their own
 all_features="tests stress examples bench"
 check_since= # a commit: only what changed since then
 fixed=       # a command before tests/run: addresses that are not randomised
@@ -26,6 +26,7 @@ step_title() {
 	windows) echo "unit tests of the core for Windows, under wine" ;;
 	docs) echo "the site and its links" ;;
 	coverage) echo "each line of lib is tested, or listed" ;;
+	soak) echo "ten minutes of the tests with a time, ASan and TSan" ;;
 	abi) echo "the binary interface is that of the release" ;;
 	mpi) echo "Open MPI, with and without fault tolerance, and MPICH, plain and under ASan" ;;
 	compilers) echo "everything by gcc and by clang" ;;
@@ -44,7 +45,7 @@ packages_of() {
 	gcc) echo "$packages_all ccache" ;;
 	packaging) echo "$packages_packaging clang libuv1-dev ccache $packages_windows" ;;
 	clang) echo "$packages_all ccache clang" ;;
-	asan | tsan | seccomp) echo "$packages_test ccache" ;;
+	asan | tsan | soak | seccomp) echo "$packages_test ccache" ;;
 	mpi) echo "$packages_test $packages_mpi ccache" ;;
 	aarch64 | lse) echo "$packages_on $packages_aarch64 ccache" ;;
 	armhf) echo "$packages_on $packages_armhf ccache" ;;
@@ -118,13 +119,17 @@ sanitized() {
 	make_tests "$dir" "$check_since"
 }
 
-# Without optimisation, which could remove UBSan's findings, and with the coverage for the check of
-# the interface.
-step_asan() {
+# unit_asan OPTION...: without optimisation, which could remove UBSan's findings, and with the
+# coverage for the check of the interface.
+unit_asan() {
 	sanitized "$build/asan" --buildtype debug -Db_sanitize=address,undefined -Db_coverage=true -Dmpi=disabled
 	find "$build/asan" -name '*.gcda' -delete
 	ASAN_OPTIONS=detect_stack_use_after_return=1:detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-		unit "$build/asan" --timeout 300
+		unit "$build/asan" "$@"
+}
+
+step_asan() {
+	unit_asan --timeout 300
 	if [ -z "$check_since" ]; then
 		"$root/tests/check_api.py" --build "$build/asan"
 	else
@@ -132,14 +137,27 @@ step_asan() {
 	fi
 }
 
-# TSan waits at the end of each process for races with running threads: 20 ms instead of a second.
-# The address space of gcc 12's TSan does not fit a kernel that randomises more than 28 bits.
-step_tsan() {
+# unit_tsan OPTION...: TSan waits at the end of each process for races with running threads: 20 ms
+# instead of a second. The address space of gcc 12's TSan does not fit a kernel that randomises more
+# than 28 bits.
+unit_tsan() {
 	sanitized "$build/tsan" --buildtype debug -Doptimization=1 -Db_sanitize=thread
 	if setarch -R true 2>/dev/null; then
 		fixed='setarch -R'
 	fi
-	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=20 unit "$build/tsan" --timeout 300
+	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=20 unit "$build/tsan" "$@"
+}
+
+step_tsan() {
+	unit_tsan --timeout 300
+}
+
+# The tests that last as long as they are told to.
+step_soak() {
+	export FL_TEST_PEER_SECONDS=600 FL_TEST_INSPECT_SECONDS=600
+	check_since=
+	unit_asan --timeout 900 shm_peer_overwrites_everything inspect_beside_all_that_it_reads
+	unit_tsan --timeout 900 inspect_beside_all_that_it_reads
 }
 
 # Old kernels and sandboxes lack system calls. In the build of step gcc, which began long before.

@@ -322,7 +322,8 @@ static void trace_record(const struct fl__trace_event *e, const char *name, enum
 	struct fl__trace_ring *ring = trace_ring;
 	if (fl__unlikely((uintptr_t)ring <= (uintptr_t)TRACE_NO_RING) && !(ring = trace_begin_thread(TRACE_LOOKS)))
 		return;
-	const uint64_t at = ring->head;
+	/* relaxed: this thread has written it, or a thread that has ended */
+	const uint64_t at = fl__load_relaxed(&ring->head);
 	struct fl__trace_event *slot = &ring->events[at & fl__trace_rings.mask];
 	fl__store_relaxed(&ring->head, at + 1);
 	fl__store_relaxed(&slot->mark, 0);
