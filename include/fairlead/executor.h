@@ -94,12 +94,13 @@ typedef struct fl_executor_config {
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
 	/*
 	 * The most tasks that may be pending, up to FL_BACKLOG_MAX; 0 means any number. Only thread
-	 * executors have a bound. A cancelled task does not count. Three kinds of submit ignore the
-	 * bound. The first is the submit of a chained task (fl_future_then()). The second is a
-	 * submit inside of 64 nested tasks of this executor: if each submit runs its task itself
-	 * and that task submits the next, the calls nest, and the bound is ignored at depth 64, to
-	 * save the stack. The third is made by the library: when an element of an iteration
-	 * (fl_imap) has failed, the rest of its chunk is submitted anew.
+	 * executors have a bound. A cancelled task does not count, and its argument is freed with
+	 * the last reference to its future. Three kinds of submit ignore the bound. The first is
+	 * the submit of a chained task (fl_future_then()). The second is a submit inside of 64
+	 * nested tasks of this executor: if each submit runs its task itself and that task submits
+	 * the next, the calls nest, and the bound is ignored at depth 64, to save the stack. The
+	 * third is made by the library: when an element of an iteration (fl_imap) has failed, the
+	 * rest of its chunk is submitted anew.
 	 */
 	size_t backlog;
 	fl_when_full when_full;
@@ -167,6 +168,13 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  * (fl_when_full). After fl_executor_resize() between one and several workers, the tasks that wait
  * already may begin in another order. If an executor was created with more than four workers, and
  * has one after a resize, later tasks of different submitters may do so, too.
+ *
+ * Memory: a task takes a block of 192 or 448 bytes, and one more allocation if its argument and
+ * result do not fit there. The allocation is freed with the last reference to the task's future.
+ * The block of a task that was cancelled, or that a waiter ran, stays in the queue until a worker
+ * comes to it. The executor keeps at most 32,768 such blocks for each four workers (at most
+ * 262,144), or as many as there are pending tasks, if that is more. Free blocks are used again;
+ * they are freed when the executor and all futures of its tasks have been freed.
  *
  * The threads block the signals that the caller blocks, but never SIGSEGV, SIGBUS, SIGFPE, SIGILL,
  * SIGTRAP and SIGSYS. A task that ends its thread by pthread_exit() or pthread_cancel() fails with

@@ -52,12 +52,12 @@ FL_BEGIN_DECLS
  * newest first, and no other tasks. Do not join while you hold a mutex that a task of the group
  * locks.
  *
- * Memory: until the join, a group keeps the memory of some tasks that have ended. From time to time
- * a submit makes a sweep, which frees the memory of the tasks that have ended. A sweep is due as
- * soon as the number of members that were added since the last sweep has reached the number of
- * tasks that have not ended. Two kinds of submits check whether a sweep is due: a submit of a task
- * with a large argument or result, and a submit that comes 32 members after the last check. A
- * submit whose task has ended within the call checks nothing. Results are dropped as early as with
+ * Memory: until the join, a group keeps the task blocks (fl_thread_executor_create()) of some tasks
+ * that have ended, but not their arguments and results that do not fit a block. From time to time a
+ * submit makes a sweep, which frees the blocks of the tasks that have ended. A sweep is due as soon
+ * as the number of members that were added since the last sweep has reached the number of tasks
+ * that have not ended. A submit that comes 32 members after the last check checks whether a sweep
+ * is due, unless its task has ended within the call. Results are dropped as early as with
  * fl_submit(). A worker may still read the type of a task when a join has returned, so the type
  * must exist until the executor has been freed.
  */

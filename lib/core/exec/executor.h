@@ -37,8 +37,9 @@
  * has ended. A canceller does not know whether the task has ended, so it holds the executor during
  * its claim (fl__task_blocks_hold()).
  *
- * A kind with a backlog of its own (`take_oldest`) may leave a claimed task there, until a thread
- * takes it out, finds it claimed, and frees the producer's reference.
+ * A kind with a backlog of its own (`take_oldest`) leaves a claimed task there, until a thread
+ * takes it out, finds it claimed, and frees the block. The backlog then owns nothing but the memory
+ * of the block (LEFT): the claimer has taken over the producer's reference.
  *
  * `lock` guards all this, and is never held while a task, an initializer, a callback or a drop hook
  * runs. The locks are taken in this order: executor, future, token tree, parking lot. Under the
@@ -372,9 +373,18 @@ static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *b
 }
 
 /*
- * Called under the lock by a foreign context that has just claimed the task. Counts it as foreign,
- * and gives the caller a reference to the future, for fl__future_end_foreign(): that of the queue,
- * or a new one while the block stays in the kind's backlog.
+ * Returns the bit that a foreign context sets when it claims a task of `e`: LEFT if the block stays
+ * in the kind's backlog.
+ */
+static inline uint32_t fl__executor_leaves(const fl_executor *e)
+{
+	return e->ops->claimed ? FL__FUTURE_LEFT : 0;
+}
+
+/*
+ * Called under the lock by a foreign context that has just claimed the task, with
+ * fl__executor_leaves(). Counts the task as foreign. The caller now has the producer's reference to
+ * the future, for fl__future_end_foreign().
  */
 void fl__task_block_claimed(fl_executor *e, struct fl__task_block *block);
 

@@ -12,8 +12,7 @@
  * A submit may make a *sweep*: it takes the whole stack, too, frees the tasks that have ended, and
  * pushes the rest again (group_sweep_if_due()). A sweep is due when at least as many members have
  * entered since the last sweep as tasks are left. A submit checks that if FL__GROUP_SWEEP members
- * have entered since the last check, or if its task is large, that is, has memory of its own. A
- * submit whose task has ended within the call checks nothing.
+ * have entered since the last check. A submit whose task has ended within the call checks nothing.
  *
  *   of a task            owner                                              until
  *   claim, end, result   as of any future: future.c; no stack and no join   the end
@@ -69,6 +68,9 @@ struct group_task {
 	void *on_end_arg;
 	fl_future *next; /* in the stack of the group's tasks, or in a list from there */
 };
+
+_Static_assert(sizeof(struct fl__callback) + sizeof(struct group_task) <= FL__TASK_BLOCK_EXTRA_MOST,
+               "it fits a block with an allocation");
 
 static struct group_task *group_task_of(fl_future *f)
 {
@@ -201,10 +203,8 @@ static int group_submit(const char *function, fl_group *g, const fl_task_type *t
 		fl__task_block_free(fl__task_block_of(f));
 		return 0;
 	}
-	const bool large = fl__task_block_of(f)->size == FL__TASK_BLOCK_OWN;
 	group_push(g, f, f); /* from here on another submit may free the memory */
-	const ptrdiff_t since = group_members_since(&g->looked_, number);
-	if (since >= FL__GROUP_SWEEP || (large && since > 0))
+	if (group_members_since(&g->looked_, number) >= FL__GROUP_SWEEP)
 		group_sweep_if_due(g, number);
 	return 0;
 }

@@ -370,7 +370,7 @@ static void run_help(struct fl__ctx *ctx, void *future)
 	{
 		/* So a cancel of the executor finds the task in the queue or in this frame. */
 		FL__HELD(&e->lock);
-		claim = fl__future_claim(f);
+		claim = fl__future_claim_leaving(f, fl__executor_leaves(e));
 		if (claim != FL__CLAIM_LOST) {
 			fl__run_begin(&run, f, claim);
 			fl__task_block_claimed(e, fl__task_block_of(f));

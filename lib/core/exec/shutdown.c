@@ -53,7 +53,7 @@ FL__COLD static void executor_take_queued(fl_executor *e, bool to_cancel, struct
 FL__COLD static void executor_end_taken(fl_executor *e, const struct executor_taken *taken, int error, const char *text)
 {
 	FL__EACH_SAFE (struct fl__task_block, block, taken->theirs.head)
-		fl_future_free(&block->future); /* the producer's reference */
+		fl__task_block_free(block);
 	FL__EACH_SAFE (struct fl__task_block, block, taken->running.head) {
 		fl__future_request_stop(&block->future);
 		fl_future_free(&block->future);

@@ -280,16 +280,39 @@ static inline void task_blocks_uncount(struct fl__task_blocks *pool, struct fl__
 		task_blocks_release(pool, n);
 }
 
-static FL__NOINLINE struct fl__task_block *task_blocks_new_own(struct fl__task_blocks *pool, size_t bytes)
+static struct fl__task_block *task_blocks_take(struct fl__task_blocks *pool, unsigned size)
 {
-	void **memory = fl__alloc(1, sizeof *memory + bytes + FL_TASK_ALIGN_MAX - 1);
-	if (!memory)
+	struct fl__task_block *block = task_blocks_pop(task_blocks_enter(pool), size);
+	return block ? block : task_blocks_new_chained(pool, size);
+}
+
+/* Where a block with OWN has the address of its allocation: at its end. */
+static void **task_block_own(struct fl__task_block *block)
+{
+	const unsigned size = block->size & ~(unsigned)FL__TASK_BLOCK_OWN;
+	return (void **)(void *)((char *)block + task_block_sizes[size] - sizeof(void *));
+}
+
+_Static_assert(sizeof(struct fl__task_block) + FL__TASK_BLOCK_EXTRA_MOST + sizeof(void *) <= FL__TASK_BLOCK_LARGE,
+               "a block with an allocation fits");
+
+/*
+ * Makes a block whose first `head` bytes are in use, with an allocation of `bytes` bytes, whose
+ * aligned address it stores in `*memory`.
+ */
+static FL__NOINLINE struct fl__task_block *task_blocks_new_own(struct fl__task_blocks *pool, size_t head, size_t bytes,
+                                                               char **memory)
+{
+	void *own = fl__alloc(1, bytes + FL_TASK_ALIGN_MAX - 1);
+	struct fl__task_block *block =
+	    own ? task_blocks_take(pool, head + sizeof(void *) > FL__TASK_BLOCK_SMALL) : NULL;
+	if (!block) {
+		fl__free(own);
 		return NULL;
-	struct fl__task_block *block = fl__align(memory + 1, FL_TASK_ALIGN_MAX);
-	((void **)(void *)block)[-1] = memory;
-	block->pool = pool;
-	block->size = FL__TASK_BLOCK_OWN;
-	task_blocks_count(pool);
+	}
+	*task_block_own(block) = own;
+	block->size |= FL__TASK_BLOCK_OWN;
+	*memory = fl__align(own, FL_TASK_ALIGN_MAX);
 	return block;
 }
 
@@ -299,22 +322,22 @@ struct fl__task_block *fl__task_block_new(struct fl__task_blocks *pool, const fl
 	const size_t result_size = count * type->result_size <= most ? count * type->result_size : 0;
 	const bool plain = type->arg_align <= FL__TASK_BLOCK_PART && type->result_align <= FL__TASK_BLOCK_PART;
 	const size_t alignment = plain ? FL__TASK_BLOCK_PART : FL_TASK_ALIGN_MAX;
-	const size_t arg = FL__ROUND_UP(pool->head + extra, alignment);
-	const size_t result = FL__ROUND_UP(arg + count * type->arg_size, alignment);
-	const size_t bytes = result + result_size;
-	const unsigned size = bytes > FL__TASK_BLOCK_SMALL;
+	const size_t head = pool->head + extra, begin = FL__ROUND_UP(head, alignment);
+	const size_t result = FL__ROUND_UP(count * type->arg_size, alignment);
+	const size_t bytes = begin + result + result_size;
 	struct fl__task_block *block;
+	char *memory;
 	if (bytes > FL__TASK_BLOCK_LARGE)
-		block = task_blocks_new_own(pool, bytes);
-	else if (!(block = task_blocks_pop(task_blocks_enter(pool), size)))
-		block = task_blocks_new_chained(pool, size);
+		block = task_blocks_new_own(pool, head, result + result_size, &memory);
+	else if ((block = task_blocks_take(pool, bytes > FL__TASK_BLOCK_SMALL)) != NULL)
+		memory = (char *)block + begin;
 	if (!block)
 		return NULL;
 	block->done = block->queued = block->asked = block->permit = 0;
 	if (pool->of.remote)
 		memset(&block->suspicions, 0, sizeof *block - offsetof(struct fl__task_block, suspicions));
-	block->future.arg = type->arg_size ? (char *)block + arg : NULL;
-	block->future.result = result_size ? memset((char *)block + result, 0, result_size) : NULL;
+	block->future.arg = type->arg_size ? memory : NULL;
+	block->future.result = result_size ? memset(memory + result, 0, result_size) : NULL;
 	block->future.count = count;
 	return block;
 }
@@ -350,23 +373,25 @@ static struct fl__task_block *task_blocks_push(struct fl__task_block_list *list,
 
 void fl__task_block_free(struct fl__task_block *block)
 {
+	enum { OTHERS = FL__FUTURE_LISTED | FL__FUTURE_LEFT };
 	uint32_t *state = &block->future.state, seen;
-	while ((seen = fl__load_acquire(state)) & FL__FUTURE_LISTED) /* acquire: pairs with the CAS */
+	while ((seen = fl__load_acquire(state)) & OTHERS) { /* acquire: pairs with the CAS */
+		/* whichever bit this call clears, the other owners find one bit less */
+		const uint32_t other = seen & FL__FUTURE_LEFT ? FL__FUTURE_LEFT : FL__FUTURE_LISTED;
 		/*
 		 * release: pairs with the acquire above, for what this owner has done with the
 		 * block
 		 */
-		if (fl__cas_weak_release(state, &seen, seen & ~(uint32_t)FL__FUTURE_LISTED))
+		if (fl__cas_weak_release(state, &seen, seen & ~other))
 			return;
+	}
 	struct fl__task_blocks *pool = block->pool;
 	const unsigned size = block->size;
-	if (size == FL__TASK_BLOCK_OWN)
-		fl__free(((void **)(void *)block)[-1]);
 	if (task_blocks_are_of_parent(pool))
 		return;
 	struct fl__task_block_cache *s = task_blocks_enter(pool);
 	struct fl__task_block *chain;
-	while (size < FL__TASK_BLOCK_SIZES && (chain = task_blocks_push(&s->lists[size], block)) != NULL) {
+	while ((chain = task_blocks_push(&s->lists[size], block)) != NULL) {
 		fl__task_block_cache_leave(s);
 		/* the pool lasts: the block counts */
 		if (chain == block)
@@ -378,6 +403,15 @@ void fl__task_block_free(struct fl__task_block *block)
 			break;
 	}
 	task_blocks_uncount(pool, s, 1);
+}
+
+void fl__task_block_release(struct fl__task_block *block)
+{
+	if (block->size & FL__TASK_BLOCK_OWN) {
+		fl__free(*task_block_own(block));
+		block->size &= (uint8_t)~FL__TASK_BLOCK_OWN;
+	}
+	fl__task_block_free(block);
 }
 
 void fl__task_block_free_batch(struct fl__task_block_batch *batch)

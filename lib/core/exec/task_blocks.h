@@ -11,7 +11,9 @@
 
 /*
  * A task block ("block") has a task's future, argument and result. Each executor has a pool of free
- * blocks, in a few sizes; a larger block is an allocation of its own.
+ * blocks, in a few sizes. If the argument and the result do not fit, they are in an allocation of
+ * their own, which is freed with the last reference to the future. The block itself may last
+ * longer, since a queue or a group may still refer to it.
  */
 struct fl__task_block {
 	fl_future future; /* first: a worker needs little more than one cache line */
@@ -36,7 +38,7 @@ struct fl__task_block {
 	/* enum fl__stop_state; guarded by the lock, where tasks run in other processes */
 	uint8_t asked;
 	uint8_t permit; /* enum fl__permit */
-	uint8_t size;   /* the index of its size; or FL__TASK_BLOCK_OWN */
+	uint8_t size;   /* the index of its size; FL__TASK_BLOCK_OWN, too, if it has an allocation */
 	/*
 	 * The rest is used only where tasks run in other processes. The executor's lock guards it.
 	 */
@@ -77,7 +79,8 @@ enum { FL__TASK_BLOCK_SMALL = 3 * FL__LINE, FL__TASK_BLOCK_LARGE = 7 * FL__LINE 
 #endif
 enum {
 	FL__TASK_BLOCK_SIZES = 2,
-	FL__TASK_BLOCK_OWN = FL__TASK_BLOCK_SIZES, /* an allocation of its own */
+	FL__TASK_BLOCK_OWN = 2,          /* a bit: argument and result are in an allocation */
+	FL__TASK_BLOCK_EXTRA_MOST = 128, /* bytes for a callback and its argument */
 };
 
 static inline struct fl__task_block *fl__task_block_of(fl_future *f)
@@ -164,10 +167,10 @@ void fl__task_blocks_shut(struct fl__task_blocks *pool);
 
 /*
  * Makes a block with `count` arguments and results of `type`, at future.arg and future.result, and
- * `extra` bytes for a callback and its argument. The results are zero, and so are the fields from
- * `done` to `permit`, and where tasks run in other processes all fields behind `size`. The rest of
- * the future, the links, the arguments and the extra bytes have any content. If the results exceed
- * `most` bytes, future.result is NULL. Returns NULL if there is no memory.
+ * `extra` bytes, at most EXTRA_MOST, for a callback and its argument. The results are zero, and so
+ * are the fields from `done` to `permit`, and where tasks run in other processes all fields behind
+ * `size`. The rest of the future, the links, the arguments and the extra bytes have any content. If
+ * the results exceed `most` bytes, future.result is NULL. Returns NULL if there is no memory.
  */
 struct fl__task_block *fl__task_block_new(struct fl__task_blocks *pool, const fl_task_type *type, uint32_t count,
                                           size_t most, size_t extra);
@@ -256,10 +259,14 @@ static inline struct fl__task_block *fl__task_block_new_small(struct fl__task_bl
 }
 
 /*
- * The owner frees the block. A block whose future is LISTED has two owners, the future's last
- * reference and a group. Both call this; the first call clears LISTED, the second frees the block.
+ * An owner frees the block. The last reference to the future is an owner, and so are a group while
+ * the future is LISTED, and a queue if it is LEFT. Each of them calls this function once: every
+ * call but the last clears one of the two bits, and the last call frees the block.
  */
 void fl__task_block_free(struct fl__task_block *block);
+
+/* Called for the last reference. Frees the allocation, if there is one, and then the block. */
+void fl__task_block_release(struct fl__task_block *block);
 
 /* Small blocks that a worker has freed and that still count as in use. */
 struct fl__task_block_batch {

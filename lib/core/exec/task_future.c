@@ -11,12 +11,10 @@
 void fl__task_block_claimed(fl_executor *e, struct fl__task_block *block)
 {
 	e->foreign++;
-	if (e->ops->claimed) {
+	if (e->ops->claimed)
 		e->ops->claimed(e, block);
-		(void)fl_future_ref(&block->future);
-	} else {
+	else
 		fl__task_list_remove(&e->queue, block);
-	}
 }
 
 static bool task_claim_cancel(fl_executor *e, struct fl__task_block *block)
@@ -24,7 +22,7 @@ static bool task_claim_cancel(fl_executor *e, struct fl__task_block *block)
 	FL__HELD(&e->lock);
 	if (e->ops->withdraw && !block->queued && !e->ops->withdraw(e, block))
 		return false;
-	if (!fl__future_claim_cancel(&block->future))
+	if (!fl__future_claim_cancel_leaving(&block->future, fl__executor_leaves(e)))
 		return false;
 	e->not_run++;
 	fl__task_block_claimed(e, block);
@@ -69,7 +67,7 @@ void fl__task_on_ended(fl_future *f)
 
 static void task_on_release(fl_future *f)
 {
-	fl__task_block_free(fl__task_block_of(f));
+	fl__task_block_release(fl__task_block_of(f));
 }
 
 const struct fl__future_ops fl__task_future_ops = {FL__TASK_FUTURE_OPS, .release = task_on_release};

@@ -24,6 +24,9 @@
  *              before other threads saw it
  *   LISTED     a group's stack owns the        fl__task_block_begin()         fl__task_block_free();
  *              memory, too: invariant 5                                       fl__future_discard()
+ *   LEFT       an executor's backlog owns the  the CAS that sets CLAIMED, by  fl__task_block_free()
+ *              memory, too: invariant 5        a context that leaves the
+ *                                              task there
  *   KEPT       the future has failed, and its  fl__future_keep_result(),      never
  *              result counts                   before the end
  *              (fl_task_keep_result())
@@ -66,15 +69,14 @@
  *      After the end is published, the reports of as_completed.c are made, without `lock`, and
  *      then the callbacks run in order. A report is an entry of the list of callbacks;
  *      as_completed.c removes it under `lock`.
- *   5. The memory stays until the last reference is freed and, if the future is LISTED, until the
- *      group has freed it, too. The context that frees the last reference runs the result's drop
- *      hook at once. A group's stack never runs a drop hook, and never delays one. The context that
- *      ends the future holds a reference. Usually it is the producer's. While the task block is
- *      still in a ring, the producer's reference belongs to the ring, and the context that ends the
- *      future has taken another. A worker that has no callbacks to run frees the producer's
- *      reference by the ending CAS, or after that CAS, but before it wakes the waiters. So if the
- *      waiter frees the last reference, the waiter runs the result's drop hook. The worker is free
- *      for its next task.
+ *   5. The memory stays until the last reference is freed and, if the future is LISTED or LEFT,
+ *      until the group and the backlog have freed it, too. The context that frees the last
+ *      reference runs the result's drop hook at once. It also frees the argument and the result,
+ *      if they are in an allocation of their own. Neither a group's stack nor a backlog runs a
+ *      drop hook, or delays one. The context that ends the future holds the producer's reference.
+ *      A worker that has no callbacks to run frees this reference by the ending CAS, or after that
+ *      CAS, but before it wakes the waiters. So if the waiter frees the last reference, the waiter
+ *      runs the result's drop hook. The worker is free for its next task.
  *   6. A future is *unshared* if it has one reference and no other bits than CLAIMED, if its token
  *      is in no list and was never requested (fl__cancel_is_alone()), and if its task is in no
  *      executor's queue. Then only the producer can reach it, and may claim and end it by relaxed

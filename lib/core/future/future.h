@@ -93,7 +93,8 @@ enum {
 	FL__FUTURE_EXPIRED = 64,
 	FL__FUTURE_REGISTERED = 128,
 	FL__FUTURE_LISTED = 256,
-	FL__FUTURE_REF = 512 /* a reference */
+	FL__FUTURE_LEFT = 512,
+	FL__FUTURE_REF = 1024 /* a reference */
 };
 
 /*
@@ -124,8 +125,14 @@ enum fl__claim { FL__CLAIM_LOST, FL__CLAIM_RUN, FL__CLAIM_CANCEL };
  *   FL__CLAIM_RUN      the caller must run the task
  *   FL__CLAIM_CANCEL   the token is requested: the caller must end the future as cancelled
  *   FL__CLAIM_LOST     another context has claimed the future
+ *
+ * The claim also sets the bit `leaves`: LEFT if the task stays in its executor's backlog, else 0.
  */
-enum fl__claim fl__future_claim(fl_future *f);
+enum fl__claim fl__future_claim_leaving(fl_future *f, uint32_t leaves);
+static inline enum fl__claim fl__future_claim(fl_future *f)
+{
+	return fl__future_claim_leaving(f, 0);
+}
 
 /*
  * Returns whether `f`, which is in no queue, is unshared: future.c, invariant 6. `claimed` is
@@ -167,8 +174,15 @@ static inline bool fl__future_is_late(const fl_future *f)
 	return fl__is_expired(f->token.deadline_);
 }
 
-/* Claims for a cancel. Returns false if another context has claimed `f`. */
-bool fl__future_claim_cancel(fl_future *f);
+/*
+ * Claims for a cancel. Returns false if another context has claimed `f`. `leaves` is as in
+ * fl__future_claim_leaving().
+ */
+bool fl__future_claim_cancel_leaving(fl_future *f, uint32_t leaves);
+static inline bool fl__future_claim_cancel(fl_future *f)
+{
+	return fl__future_claim_cancel_leaving(f, 0);
+}
 
 /* Claims `f` for a cancel, for the reason for which `before` has ended as cancelled. */
 bool fl__future_claim_cancel_as(fl_future *f, const fl_future *before);

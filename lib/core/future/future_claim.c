@@ -18,10 +18,10 @@ static bool future_claim(fl_future *f, uint32_t bits)
 	return false;
 }
 
-static bool future_claim_for_cancel(fl_future *f, bool expired)
+static bool future_claim_for_cancel(fl_future *f, bool expired, uint32_t leaves)
 {
 	const bool claimed =
-	    future_claim(f, FL__FUTURE_CLAIMED | FL__FUTURE_CANCELLED | (expired ? FL__FUTURE_EXPIRED : 0));
+	    future_claim(f, FL__FUTURE_CLAIMED | FL__FUTURE_CANCELLED | (expired ? FL__FUTURE_EXPIRED : 0) | leaves);
 	if (claimed)
 		fl__hook_task(FL__TRACE_CANCEL, f);
 	return claimed;
@@ -32,13 +32,13 @@ bool fl__future_claim_ended(fl_future *f)
 	return future_claim(f, FL__FUTURE_CLAIMED);
 }
 
-enum fl__claim fl__future_claim(fl_future *f)
+enum fl__claim fl__future_claim_leaving(fl_future *f, uint32_t leaves)
 {
 	/* relaxed: the token of a pending task stays APART */
 	const bool apart = fl__load_relaxed(&f->token.word_) & FL__CANCEL_APART;
 	if (!apart && fl__cancel_is_requested(&f->token))
-		return fl__future_claim_cancel(f) ? FL__CLAIM_CANCEL : FL__CLAIM_LOST;
-	if (!future_claim(f, FL__FUTURE_CLAIMED))
+		return fl__future_claim_cancel_leaving(f, leaves) ? FL__CLAIM_CANCEL : FL__CLAIM_LOST;
+	if (!future_claim(f, FL__FUTURE_CLAIMED | leaves))
 		return FL__CLAIM_LOST;
 	if (!apart || !fl__cancel_is_requested(&f->token))
 		return FL__CLAIM_RUN;
@@ -58,14 +58,14 @@ bool fl__future_is_cancelled(const fl_future *f)
 	return fl__load_relaxed(&f->state) & FL__FUTURE_CANCELLED; /* relaxed: a claim publishes nothing */
 }
 
-bool fl__future_claim_cancel(fl_future *f)
+bool fl__future_claim_cancel_leaving(fl_future *f, uint32_t leaves)
 {
-	return future_claim_for_cancel(f, fl__future_is_late(f));
+	return future_claim_for_cancel(f, fl__future_is_late(f), leaves);
 }
 
 bool fl__future_claim_cancel_as(fl_future *f, const fl_future *before)
 {
-	return future_claim_for_cancel(f, fl__future_has_expired(before));
+	return future_claim_for_cancel(f, fl__future_has_expired(before), 0);
 }
 
 bool fl__future_has_expired(const fl_future *f)

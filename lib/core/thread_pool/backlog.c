@@ -77,11 +77,12 @@
  *      seq_cst, too, so that no mark misses a listed queue. Only fl__backlog_is_over() reads all
  *      queues, since a task that it overlooks would be lost.
  *
- * Nothing can be removed from the middle of a ring. So a task that was cancelled, or that a waiter
- * has run, stays there until it is taken; the rings bound the number of such tasks. The overflow
- * lists are searched if at least half of all waiting tasks are claimed, and the claimed tasks are
- * at least twice as many as the slots of the injectors' rings. So a search removes about a quarter
- * of the tasks or more.
+ * Nothing can be removed from the middle of a ring. So the block of a task that was cancelled, or
+ * that a waiter has run, stays there until it is taken. It is a small one: a large argument or
+ * result is not in the block (task_blocks.h). The rings bound the number of such blocks. The
+ * overflow lists are searched if at least half of all waiting tasks are claimed, and the claimed
+ * tasks are at least twice as many as the slots of the injectors' rings. So a search removes about
+ * a quarter of the tasks or more.
  *
  * Why there are several queues. At one ring, the claims of many submitters cost 350 ns each on
  * sixteen CPUs. A worker takes up to 16 tasks at once from a long injector, so that one claim

@@ -77,12 +77,7 @@ FL__POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_poo
 	if (fl__unlikely(taken.claim != FL__CLAIM_RUN)) {
 		if (taken.claim == FL__CLAIM_LOST) {               /* another context has claimed it */
 			fl__sub_relaxed(&p->backlog.n_claimed, 1); /* relaxed: approximate */
-			/*
-			 * A drop hook may end a future that has the address of the worker's last
-			 * one. fl__run_ends() must not take it for the worker's own.
-			 */
-			w->run.future = NULL;
-			fl_future_free(&block->future); /* the producer's reference */
+			fl__task_block_free(block);
 			return;
 		}
 		fl__store_relaxed(&w->skipped, w->skipped + 1); /* relaxed: for statistics */
@@ -98,7 +93,7 @@ FL__POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_poo
 	if (fl__unlikely(error != 0) && taken.claim == FL__CLAIM_RUN)
 		fl__store_relaxed(&w->failed, w->failed + 1);
 	fl__store_relaxed(&w->ended, w->ended + 1); /* relaxed: for statistics */
-	fl__pool_forget(w, block);
+	fl__pool_forget(w);
 	fl__future_set_end(&block->future, error, message);
 	/*
 	 * The store comes before the end of the future, so that a submit after a wait for the

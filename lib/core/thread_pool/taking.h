@@ -137,19 +137,13 @@ FL__POOL_INLINE struct fl__pool_taken fl__pool_take(struct fl__thread_worker *w,
 }
 
 /* Called by a worker whose task has ended. From now on no thread finds the task in `doing`. */
-FL__POOL_INLINE void fl__pool_forget(struct fl__thread_worker *w, const struct fl__task_block *block)
+FL__POOL_INLINE void fl__pool_forget(struct fl__thread_worker *w)
 {
 	/*
 	 * relaxed: the memory stays a task block, and a thread that still finds the block here
 	 * looks at the present state of its future (fl__future_try_ref())
 	 */
-	if (fl__likely(block->size < FL__TASK_BLOCK_SIZES)) {
-		fl__store_relaxed(&w->doing, FL__POOL_ELSE);
-	} else {
-		/* The memory is freed. The lock excludes threads that read `doing`. */
-		FL__POOL_LOCKED(w->pool);
-		fl__store_relaxed(&w->doing, FL__POOL_ELSE);
-	}
+	fl__store_relaxed(&w->doing, FL__POOL_ELSE);
 }
 
 /*

@@ -42,7 +42,7 @@ static FL__NOINLINE int pool_submit_slow(struct fl__thread_pool *p, struct fl__t
 		}
 	}
 	FL__EACH_SAFE (struct fl__task_block, taken, claimed)
-		fl_future_free(&taken->future); /* the producer's reference */
+		fl__task_block_free(taken);
 	return rc;
 }
 

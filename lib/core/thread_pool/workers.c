@@ -191,7 +191,7 @@ FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 	while (w->blocking > 0)
 		fl__pool_block(&w->run, false);
 	fl__task_block_free_batch(&w->freed);
-	fl__pool_forget(w, block);
+	fl__pool_forget(w);
 	if (fl__bytes_declares(type->drop_result)) /* in a chunk, the bytes of the element that ran */
 		fl_bytes_free(fl__element(block->future.result, block->done, type->result_size));
 	fl__future_finish(&block->future, -EOWNERDEAD, fl__message_format("the task's function " FL__ENDS_THREAD));

@@ -436,7 +436,7 @@ static void remote_on_release(fl_future *f)
 	fl__stopper_free(block);
 	if (block->mapped > 0)
 		fl__shm_sys.unmap(f->result, block->mapped);
-	fl__task_block_free(block);
+	fl__task_block_release(block);
 }
 
 const struct fl__future_ops fl__remote_future_ops = {

@@ -187,8 +187,9 @@ FL_STRESS(pool_unused_future, user, owner)
 
 /*
  * The executor is cancelled while tasks without a future end, with membarrier() or without it. The
- * worker or the canceller frees the last reference. One task fails, in a block of its own. That the
- * tasks have been listed is known as long as the pool exists, because a worker may read it late.
+ * worker or the canceller frees the last reference. One task fails, and its result is in an
+ * allocation of its own. That the tasks have been listed is known as long as the pool exists,
+ * because a worker may read it late.
  */
 struct pool_cancel_unshared {
 	fl_executor *e;

@@ -246,7 +246,8 @@ POOL(pool_called_for_forks, with_one_of_two, serve_forks, fork_beside_sleeper, s
 
 /*
  * A worker removes a cancelled task of which the canceller has the last handle, and the callback of
- * the cancel frees this handle. The task has memory of its own.
+ * the cancel frees this handle. The argument is in an allocation of its own, which the canceller
+ * frees. The last of the two frees the block.
  */
 struct large {
 	char bytes[1000];

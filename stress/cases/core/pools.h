@@ -119,7 +119,7 @@ static inline void run_or_abandon(struct fl__thread_pool *p, struct fl__task_blo
 {
 	const enum fl__claim claim = fl__future_claim(&block->future);
 	if (claim == FL__CLAIM_LOST) {
-		fl_future_free(&block->future);
+		fl__task_block_free(block);
 		return;
 	}
 	struct fl__run run;

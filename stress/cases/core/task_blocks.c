@@ -41,7 +41,7 @@ static void give(struct fl__task_block *block, int value)
 {
 	FL_STRESS_CHECK(*(int *)block->future.arg == value);
 	*(int *)block->future.result = value;
-	fl__task_block_free(block);
+	fl__task_block_release(block);
 }
 
 /*

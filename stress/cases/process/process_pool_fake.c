@@ -496,7 +496,7 @@ void process_pool_begin(struct process_pool *c, const fl_executor_config *config
 	OK(fl_process_executor_create(&c->e, &named));
 	struct fl__task_block *block = fl__task_block_new(c->e->blocks, &process_pool_task, 1, sizeof(int), 0);
 	FL_STRESS_CHECK(block); /* the first allocation makes many, step by step */
-	fl__task_block_free(block);
+	fl__task_block_release(block);
 }
 
 void process_pool_end(struct process_pool *c)

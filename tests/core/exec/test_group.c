@@ -96,7 +96,10 @@ POOL_TEST(group_takes_no_memory, 1)
 	FL_OK(fl_group_join(&g));
 }
 
-/* Nor does it keep the memory of as many large tasks as once were pending, when they have ended. */
+/*
+ * Nor does it keep the blocks or the large arguments of tasks that have ended one after the other,
+ * after a peak of pending tasks.
+ */
 
 typedef struct {
 	char bytes[4096];
@@ -109,7 +112,7 @@ FL_TASK_STATIC(read_page, page, void)
 
 POOL_TEST(group_keeps_no_memory_after_a_peak, 1)
 {
-	enum { PEAK = 100, FEW = 10 };
+	enum { PEAK = 100, MANY = 20000, FEW = 10 /* slabs of up to 1,024 blocks */ };
 	static const page zeros;
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	struct held held = hold_worker(e);
@@ -118,8 +121,8 @@ POOL_TEST(group_keeps_no_memory_after_a_peak, 1)
 	let_go(&held);
 	FL_OK(FL_WAIT_ANY(FL_ON_GROUP(&g)));
 	const long before = seam_live_allocs();
-	for (int i = 0; i < PEAK; i++) {
-		FL_OK(fl_group_submit(&g, &read_page, &zeros, NULL));
+	for (int i = 0; i < MANY; i++) {
+		FL_OK(i % 2 ? counted_group_submit(&g, i, NULL) : fl_group_submit(&g, &read_page, &zeros, NULL));
 		FL_OK(FL_WAIT_ANY(FL_ON_GROUP(&g)));
 		assert_true(seam_live_allocs() <= before + FEW);
 	}

@@ -79,7 +79,7 @@ FL_TEST(task_blocks_of_all_sizes)
 						assert_int_equal(((unsigned char *)blocks[i]->future.arg)[n - 1],
 						                 i + 1);
 						assert_int_equal(((unsigned char *)blocks[i]->future.result)[0], i + 1);
-						fl__task_block_free(blocks[i]);
+						fl__task_block_release(blocks[i]);
 					}
 				}
 			}
@@ -94,7 +94,7 @@ FL_TEST(task_blocks_without_room_for_results)
 	struct fl__task_block *block = fl__task_block_new(pool, &type, 3, 299, 0);
 	assert_non_null(block);
 	assert_null(block->future.result);
-	fl__task_block_free(block);
+	fl__task_block_release(block);
 	fl__task_blocks_free(pool);
 }
 
@@ -110,7 +110,7 @@ FL_TEST(task_blocks_are_used_again)
 		FL_EACH (i, blocks)
 			blocks[i] = block_of(pool, &types[i % 2]);
 		FL_EACH (i, blocks)
-			fl__task_block_free(blocks[i]);
+			fl__task_block_release(blocks[i]);
 		if (round == 0)
 			before = fl__load_relaxed(&seam_live);
 		assert_int_equal(fl__load_relaxed(&seam_live), before);
@@ -159,7 +159,7 @@ static int free_cells(void *arg)
 			sched_yield();
 		fl__store_relaxed(&way->blocks[i % WINDOW], NULL);
 		FL_CHECK(*(unsigned *)block->future.arg == i);
-		fl__task_block_free(block);
+		fl__task_block_release(block);
 	}
 	stay(way);
 	return 0;
@@ -189,13 +189,13 @@ FL_TEST(task_blocks_outlive_their_creator)
 	const long before = fl__load_relaxed(&seam_live);
 	struct fl__task_blocks *pool = pool_of(&of_threads);
 	struct fl__task_block *blocks[] = {block_of(pool, &small), block_of(pool, &large), block_of(pool, &small)};
-	fl__task_block_free(blocks[0]);
+	fl__task_block_release(blocks[0]);
 	fl__task_blocks_free(pool);
 	fill(blocks[1], &large, 1);
-	fl__task_block_free(blocks[1]);
+	fl__task_block_release(blocks[1]);
 	assert_true(fl__load_relaxed(&seam_live) > before);
 	fill(blocks[2], &small, 2);
-	fl__task_block_free(blocks[2]);
+	fl__task_block_release(blocks[2]);
 	assert_int_equal(fl__load_relaxed(&seam_live), before);
 }
 
@@ -210,7 +210,7 @@ FL_TEST(task_blocks_give_back_their_owner)
 	struct fl__task_block *block = block_of(pool, &type);
 	fl__task_blocks_free(pool);
 	memset(owner, 1, 8); /* it is there */
-	fl__task_block_free(block);
+	fl__task_block_release(block);
 	assert_int_equal(fl__load_relaxed(&seam_live), before);
 }
 
@@ -224,8 +224,14 @@ FL_TEST(task_blocks_without_memory)
 	assert_null(fl__task_block_new(pool, &small, 1, SIZE_MAX, 0));
 	assert_null(fl__task_block_new(pool, &large, 1, SIZE_MAX, 0));
 	seam_heal();
-	fl__task_block_free(block_of(pool, &small));
-	fl__task_block_free(block_of(pool, &large));
+	/* the allocation for the argument and the result is freed if there is no block for it */
+	const long before = fl__load_relaxed(&seam_live);
+	seam_fail_allocs(1, 1);
+	assert_null(fl__task_block_new(pool, &large, 1, SIZE_MAX, 0));
+	seam_heal();
+	assert_int_equal(fl__load_relaxed(&seam_live), before);
+	fl__task_block_release(block_of(pool, &small));
+	fl__task_block_release(block_of(pool, &large));
 	fl__task_blocks_free(pool);
 }
 
@@ -237,9 +243,9 @@ struct child {
 static void free_all(void *arg)
 {
 	struct child *child = arg;
-	fl__task_block_free(child->blocks[1]); /* has memory of its own */
+	fl__task_block_release(child->blocks[1]); /* has memory of its own */
 	const long before = fl__load_relaxed(&seam_live);
-	fl__task_block_free(child->blocks[0]);
+	fl__task_block_release(child->blocks[0]);
 	fl__task_blocks_free(child->pool);
 	/* Memory that the parent's threads were using stays. */
 	FL_CHECK(fl__load_relaxed(&seam_live) == before);
@@ -264,7 +270,7 @@ FL_TEST(task_blocks_in_a_forked_child)
 		fl__store_release(&way.done, 1); /* the child's sanitizer saw none of them end */
 		FL_EACH (i, threads) {
 			fl_test_end(threads[i]);
-			fl__task_block_free(blocks[i]);
+			fl__task_block_release(blocks[i]);
 		}
 		fl__task_blocks_free(way.pool);
 	}

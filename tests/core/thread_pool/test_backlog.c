@@ -42,6 +42,42 @@ POOL_TEST(backlog_keeps_the_order_of_submission, 1)
 		assert_int_equal(order[i], i);
 }
 
+/*
+ * The only worker runs the tasks that it waits for, and leaves them in its queue. Their results are
+ * dropped with the last reference, and not when the worker comes to the queue.
+ */
+
+static unsigned results_dropped;
+
+static void drop_result(void *result)
+{
+	COUNT(&results_dropped);
+}
+
+FL_TASK(backlog_make, int, int, .drop_result = drop_result)
+{
+	*result = *arg;
+	return 0;
+}
+
+FL_TASK_STATIC(run_what_it_awaits, void, void)
+{
+	for (unsigned i = 1; i <= 100; i++) {
+		fl_future *f = FL_SUBMITTED(backlog_make, fl_executor_current(), 1);
+		FL_CHECK(fl_future_wait(f) == 0);
+		fl_future_free(f);
+		FL_CHECK(LOOK(&results_dropped) == i);
+	}
+	return 0;
+}
+
+POOL_TEST(backlog_delays_no_drop_of_a_result, 1)
+{
+	SET(&results_dropped, 0);
+	FL_OK(fl_test_run_task(e, &run_what_it_awaits, NULL, NULL));
+	assert_int_equal(LOOK(&results_dropped), 100);
+}
+
 /* Closed while the list is not empty: its tasks run, or are cancelled. */
 FL_TEST(backlog_closed_with_a_list)
 {

@@ -530,6 +530,48 @@ FL_TEST(full_cancelled_tasks_hold_no_place)
 	assert_int_equal(ran_in_the_end(e), 4);
 }
 
+/*
+ * Nor does a cancelled task keep the memory of a large argument, or of a large result, while the
+ * worker is busy.
+ */
+
+struct load {
+	char bytes[4000];
+};
+
+FL_TASK_STATIC(full_eat, struct load, void)
+{
+	return arg->bytes[0];
+}
+
+FL_TASK_STATIC(full_make, void, struct load)
+{
+	result->bytes[0] = 1;
+	return 0;
+}
+
+FL_TEST(full_cancelled_tasks_keep_no_large_memory)
+{
+	static const struct load zeros;
+	const fl_task_type *const types[] = {&full_eat, &full_make};
+	FL_EACH (t, types) {
+		FL_SCOPED(fl_executor) *e = bounded(1, 4, FL_FULL_WAIT);
+		struct held held = hold_worker(e);
+		long most = 0;
+		const long before = seam_live_allocs();
+		for (int i = 0; i < 2000; i++) {
+			fl_future *f = NULL;
+			FL_OK(fl_submit(e, types[t], &zeros, &f));
+			FL_OK(fl_future_cancel(f));
+			fl_future_free(f);
+			const long now = seam_live_allocs() - before;
+			most = now > most ? now : most;
+		}
+		assert_true(most < 64); /* slabs of up to 1,024 blocks */
+		let_go(&held);
+	}
+}
+
 /* On an error nothing is kept, nor a permit. */
 FL_TEST(full_submit_without_memory_keeps_no_place)
 {
@@ -551,10 +593,6 @@ FL_TEST(full_submit_without_memory_keeps_no_place)
  * A producer that is a hundred times too fast: its memory is that of the bound, for each meaning of
  * a full backlog.
  */
-
-struct load {
-	char bytes[4000]; /* so that each task is an allocation of its own */
-};
 
 FL_TASK_STATIC(slow, struct load, void)
 {
