@@ -401,8 +401,9 @@ FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *_e)
 }
 
 /*
- * Waits until no task of `e` is pending or runs, and all callbacks of its tasks have returned. It
- * waits for tasks that are submitted during the wait, too. It does not close `e`. Both functions
+ * Waits for a moment in which no task of `e` is pending or runs, and all callbacks of its tasks
+ * have returned. It waits for tasks that are submitted before that moment, too. If a task is
+ * submitted after that moment, the call returns all the same. It does not close `e`. Both functions
  * block the calling context. To wait for some of an executor's tasks, use a group
  * (fairlead/group.h). Returns:
  *   0            no task was pending or running

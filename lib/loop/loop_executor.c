@@ -135,8 +135,8 @@ static void loop_executor_leave(struct loop_executor *c)
 	FL__HELD(&c->base.lock);
 	c->under_way--;
 	loop_executor_proceed(c);
-	if (c->base.waiters > 0 && c->under_way == 0)
-		fl_cond_broadcast(&c->base.gone);
+	if (c->under_way == 0)
+		fl__executor_tell_if_idle(&c->base);
 } /* the unlock is the last access to the executor */
 
 /* Enters the executor. Callbacks and drop hooks have no cancel scope. */

@@ -130,6 +130,14 @@ bool fl__executor_is_idle(const fl_executor *e)
 	return e->queue.length == 0 && !e->running && e->foreign == 0 && !(e->ops->is_busy && e->ops->is_busy(e));
 }
 
+void fl__executor_tell_if_idle(fl_executor *e)
+{
+	if (e->waiters == 0 || !fl__executor_is_idle(e))
+		return;
+	e->idle_moments++;
+	fl_cond_broadcast(&e->gone);
+}
+
 void fl__task_list_add(struct fl__task_list *queue, struct fl__task_block *block)
 {
 	FL__QUEUE_ADD(queue->head, queue->tail, block);

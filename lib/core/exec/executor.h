@@ -91,8 +91,8 @@ struct fl__executor_ops {
 	int (*join)(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 	/*
 	 * Called under the lock. Returns whether there are tasks neither in `queue`, nor running,
-	 * nor foreign. While `waiters` is above 0, the kind broadcasts `gone` when the result may
-	 * have become false. NULL if there are never such tasks.
+	 * nor foreign. When the result may have become false, the kind calls
+	 * fl__executor_tell_if_idle(). NULL if there are never such tasks.
 	 */
 	bool (*is_busy)(const fl_executor *e);
 	/*
@@ -186,6 +186,7 @@ struct fl_executor {
 	char *why_broken;       /* set by fl__executor_break(), then constant */
 	const char *why_killed; /* of the last worker that this process has killed, or NULL */
 	unsigned waiters;       /* contexts that wait for `gone` */
+	size_t idle_moments;    /* how often the executor became idle while there were waiters; wraps */
 	struct fl__task_list queue;
 	struct fl__run *running;
 	size_t foreign;
@@ -396,6 +397,13 @@ void fl__task_list_remove(struct fl__task_list *queue, struct fl__task_block *bl
 bool fl__executor_is_idle(const fl_executor *e);
 
 /*
+ * Called under the lock, when the executor may have become idle. If it is idle, notes that in
+ * `idle_moments`, and wakes the waiters. Each waiter is woken once: it returns although a task may
+ * have come since.
+ */
+void fl__executor_tell_if_idle(fl_executor *e);
+
+/*
  * The `join` of kinds with threads. Waits until `has_ended` returns true: no task is left, and the
  * last thread ends or was never started. Then one of the callers joins the last thread, with the
  * lock released.
@@ -440,6 +448,7 @@ struct fl__run {
 	bool here;      /* by fl__run_here() */
 	bool requested; /* a cancel of the executor has requested the task's token; guarded by the lock */
 	struct fl__run *outer;
+	struct fl__run *other; /* the next frame further out that serves another executor, or NULL */
 	/* in executor->running; guarded by its lock */
 	struct fl__run *next, **link;
 	size_t begun; /* how many tasks of fl__run_task() were begun before */

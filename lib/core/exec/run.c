@@ -185,7 +185,9 @@ static struct fl__run *run_innermost(const struct fl__ctx *ctx)
 inline void fl__run_enter(struct fl__run *run, fl_executor *e)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	*run = (struct fl__run){.executor = e, .outer = run_innermost(ctx)};
+	struct fl__run *outer = run_innermost(ctx);
+	*run = (struct fl__run){.executor = e, .outer = outer};
+	run->other = outer && outer->executor == e ? outer->other : outer;
 	ctx->help = run_help;
 	ctx->front.inside.helper = run;
 }
@@ -220,8 +222,7 @@ static void run_end(struct fl__run *run, int error)
 	} else {
 		e->not_run++;
 	}
-	if (e->waiters > 0 && fl__executor_is_idle(e))
-		fl_cond_broadcast(&e->gone);
+	fl__executor_tell_if_idle(e);
 }
 
 int fl__run_function(struct fl__run *run, char **message)
@@ -295,15 +296,28 @@ unsigned fl__run_depth(const fl_executor *e)
 
 bool fl__run_is_under_token(const fl_cancel_token *token)
 {
-	RUN_EACH (run)
-		if (run->active && run->future && fl__cancel_is_under(&run->future->token, token))
+	RUN_EACH (run) {
+		if (!run->active || !run->future)
+			continue;
+		switch (fl__cancel_place(&run->future->token, token)) {
+		case FL__CANCEL_BELOW:
 			return true;
+		case FL__CANCEL_ABOVE:
+			/*
+			 * The token was made while this task ran. The tasks of the frames further
+			 * out had begun before, so they are not below it.
+			 */
+			return false;
+		case FL__CANCEL_ELSEWHERE:
+			break;
+		}
+	}
 	return false;
 }
 
 bool fl__run_serves(const fl_executor *e)
 {
-	RUN_EACH (run)
+	for (const struct fl__run *run = run_innermost(fl__ctx_get()); run; run = run->other)
 		if (run->executor == e)
 			return true;
 	return false;

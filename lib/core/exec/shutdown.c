@@ -222,6 +222,12 @@ int fl__executor_join_thread(fl_executor *e, fl_thread **last, bool (*has_ended)
 	return rc;
 }
 
+/* Returns whether the executor is idle, or was idle at a moment since `moments` had that value. */
+static bool executor_was_idle(const fl_executor *e, size_t moments)
+{
+	return fl__executor_is_idle(e) || e->idle_moments != moments;
+}
+
 /* Waits until no task is left and, with `closes`, until the threads of the kind have ended. */
 static int executor_wait(fl_executor *e, bool closes, fl_time deadline, fl_cancel_token *cancel)
 {
@@ -233,12 +239,13 @@ static int executor_wait(fl_executor *e, bool closes, fl_time deadline, fl_cance
 	e->waiters++;
 	int rc = 0;
 	const bool joins = closes && e->ops->join;
+	const size_t moments = e->idle_moments;
 	if (joins)
 		rc = e->ops->join(e, deadline, cancel);
-	while (!joins && rc == 0 && !fl__executor_is_idle(e))
+	while (!joins && rc == 0 && !executor_was_idle(e, moments))
 		rc = fl__cond_wait(&e->gone, &e->lock, deadline, cancel, true);
 	e->waiters--;
-	return !joins && fl__executor_is_idle(e) ? 0 : rc;
+	return !joins && executor_was_idle(e, moments) ? 0 : rc;
 }
 
 /*

@@ -55,7 +55,7 @@ void fl__executor_foreign_ended(fl_executor *e, size_t n)
 	FL__HELD(&e->lock);
 	e->foreign -= n;
 	if (e->foreign == 0)
-		fl_cond_broadcast(&e->gone);
+		fl__executor_tell_if_idle(e);
 }
 
 void fl__task_on_ended(fl_future *f)

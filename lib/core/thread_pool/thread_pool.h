@@ -191,8 +191,7 @@ static inline void fl__pool_set_started(struct fl__thread_pool *p, unsigned star
 
 /*
  * Computes `more`, `active` and `flags` after a change of the values from which they follow. Lowers
- * `stand_ins` to `dozing`, and clears `full`. If all workers sleep, wakes those who wait for an
- * idle pool.
+ * `stand_ins` to `dozing`, and clears `full`. If the pool is idle, wakes those who wait for that.
  */
 void fl__pool_recount(struct fl__thread_pool *p);
 

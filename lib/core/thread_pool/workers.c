@@ -108,8 +108,8 @@ void fl__pool_recount(struct fl__thread_pool *p)
 	if (p->stand_ins != stand_ins)
 		fl__store_seq_cst(&p->stand_ins, stand_ins); /* after CROWDED: rule 5 of starved.c */
 	fl__store_relaxed(&p->full, false);                  /* relaxed: rule 4 of starved.c */
-	if (p->alive == p->idle && p->base.waiters > 0)
-		fl_cond_broadcast(&p->base.gone); /* a wait for idleness may end */
+	if (p->alive == p->idle)
+		fl__executor_tell_if_idle(&p->base);
 }
 
 bool fl__pool_may_start(const struct fl__thread_pool *p)

@@ -123,12 +123,38 @@ static inline bool fl__cancel_is_requested(const fl_cancel_token *c)
 	return (seen & FL__CANCEL_REQUESTED) || fl__is_expired(c->deadline_);
 }
 
+/* A step of a walk to the root. A test counts the steps. */
+#ifndef FL__CANCEL_UP
+#define FL__CANCEL_UP(c) ((c) ? (c)->parent_ : NULL)
+#endif
+
+enum fl__cancel_place { FL__CANCEL_ELSEWHERE, FL__CANCEL_BELOW, FL__CANCEL_ABOVE };
+
+/*
+ * Returns whether `c`, which may be NULL, is below or above another token. It walks up from both in
+ * turn. So if one of them was made a few steps below the other, the call takes a few steps, however
+ * deep both are in the tree.
+ */
+static inline enum fl__cancel_place fl__cancel_place(const fl_cancel_token *c, const fl_cancel_token *other)
+{
+	const fl_cancel_token *up = c, *other_up = other;
+	if (!c || (c->root_ ? c->root_ : c) != (other->root_ ? other->root_ : other))
+		return FL__CANCEL_ELSEWHERE;
+	while (up || other_up) {
+		up = FL__CANCEL_UP(up);
+		if (up == other)
+			return FL__CANCEL_BELOW;
+		other_up = FL__CANCEL_UP(other_up);
+		if (other_up == c)
+			return FL__CANCEL_ABOVE;
+	}
+	return FL__CANCEL_ELSEWHERE;
+}
+
 /* Returns whether `c`, which may be NULL, is a descendant of `above`. */
 static inline bool fl__cancel_is_under(const fl_cancel_token *c, const fl_cancel_token *above)
 {
-	while (c && c->parent_ != above)
-		c = c->parent_;
-	return c;
+	return fl__cancel_place(c, above) == FL__CANCEL_BELOW;
 }
 
 /*

@@ -143,7 +143,7 @@ bool fl__remote_complete(struct fl__remote *r, bool is_manager)
 		r->kept_end = kept_end;
 	}
 	if (r->base.foreign == 0)
-		fl_cond_broadcast(&r->base.gone);
+		fl__executor_tell_if_idle(&r->base);
 	if (kept || r->base.closed)
 		r->transport->wake(&r->base);
 	return true;

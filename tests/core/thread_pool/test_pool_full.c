@@ -657,3 +657,41 @@ FL_TEST(full_memory_is_flat_when_the_producer_runs_tasks)
 {
 	stays_flat(FL_FULL_RUN, 0, false);
 }
+
+/*
+ * A wait for idleness ends with the first moment in which the pool is idle, so that each waiter is
+ * woken once. The waiter is a fiber that cannot run before the pool is busy again.
+ */
+struct idle_moment {
+	fl_executor *e;
+	int rc;
+};
+
+static int wait_for_idle_moment(void *arg)
+{
+	struct idle_moment *m = arg;
+	m->rc = fl_executor_wait_idle_until(m->e, fl_after(FL_S(60)), NULL);
+	return 0;
+}
+
+static int be_idle_for_a_moment(void *arg)
+{
+	struct idle_moment *m = arg;
+	struct held held = hold_worker(m->e);
+	fl_fiber *waiter = fl_test_start(wait_for_idle_moment, m);
+	while (m->e->waiters == 0)
+		fl_fiber_yield();
+	fl_event_set(&held.gate->open);
+	FL_WAIT_FOR(stats_of(m->e).idle == 1);
+	struct held again = hold_worker(m->e);
+	FL_OK(fl_test_join(waiter));
+	let_go(&again);
+	let_go(&held);
+	return m->rc;
+}
+
+POOL_TEST(pool_was_idle_for_a_moment, 1)
+{
+	struct idle_moment m = {.e = e};
+	fl_test_in_loop(be_idle_for_a_moment, &m);
+}
