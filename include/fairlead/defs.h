@@ -22,9 +22,9 @@
  * These conventions hold unless the comment of a function says otherwise:
  *   Result            A function returns 0, or a negative errno. After an error nothing has
  *                     happened, and no callback will run. There is one exception: after
- *                     -EINPROGRESS, what was asked for has begun and is not finished. A call that
- *                     puts or sends many items stores how many it has moved, also after an error.
- *                     "Codes" has the list of codes.
+ *                     -EINPROGRESS, what was asked for may have begun, and is not finished. A call
+ *                     that puts or sends many items stores how many it has moved, also after an
+ *                     error. "Codes" has the list of codes.
  *   Waiting           A function waits only where its comment says so. A lock that is held for a
  *                     few instructions does not count as a wait. "Blocks the calling context"
  *                     means: the function suspends the calling fiber or, outside of fibers, the
@@ -135,7 +135,8 @@
  *                  for it now
  *   -EBUSY         in use: the object, or the part of it that the call needs, is in use, and no
  *                  form of the call waits for the end of that use
- *   -EINPROGRESS   begun: what was asked for has begun, and is not finished
+ *   -EINPROGRESS   begun: what was asked for has begun, and is not finished; a cancel returns it if
+ *                  what was to be cancelled has begun, and is not finished
  *   -ECANCELED     the wait was cancelled
  *   -ETIMEDOUT     the deadline passed
  *   -EPIPE         the object of the call is closed

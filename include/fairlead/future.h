@@ -145,10 +145,10 @@ FL_API FL_MUST_CHECK int fl_future_cancel(fl_future *f);
 /*
  * Cancels the task if it has not started. It differs from fl_future_cancel() in that a running task
  * is left alone. Returns:
- *   0          the task has ended as cancelled, now or before
- *   -EBUSY     a worker runs the task, and the task is not requested to stop; or another context is
- *              about to end the task as cancelled, or to submit it (fl_future_then())
- *   -EALREADY  the task has ended in another way
+ *   0             the task has ended as cancelled, now or before
+ *   -EINPROGRESS  the task runs, and is not requested to stop; or another context is about to end
+ *                 the task as cancelled, or to submit it (fl_future_then())
+ *   -EALREADY     the task has ended in another way
  */
 FL_API FL_MUST_CHECK int fl_future_cancel_pending(fl_future *f);
 

@@ -501,7 +501,7 @@ static int future_cancel_or_request(fl_future *f, bool requests)
 		if (f->ops->requested)
 			f->ops->requested(f);
 	}
-	return requests ? -EINPROGRESS : -EBUSY;
+	return -EINPROGRESS;
 }
 
 /* Holds a reference of its own during the call, because a callback may free the caller's. */

@@ -300,7 +300,7 @@ CONFORMANCE_ON(cancel_pending_truth_table, 1)
 		FL_OK(fl_future_cancel_pending(pending));
 		FL_OK(fl_future_cancel_pending(pending)); /* and again */
 		FL_STATE_IS(pending, FL_CANCELLED);
-		FL_RC(fl_future_cancel_pending(running), -EBUSY);
+		FL_RC(fl_future_cancel_pending(running), -EINPROGRESS);
 		FL_STATE_IS(running, FL_RUNNING);
 		set_event(&gate->open);
 		assert_int_equal(fl_test_result(running), 0); /* it was not asked to stop */

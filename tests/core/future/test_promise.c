@@ -149,7 +149,7 @@ PROMISE_TEST(promise_cancel_pending_leaves_a_started_one_alone)
 	FL_SCOPED(fl_promise) *other = NULL;
 	FL_SCOPED(fl_future) *pending = NULL;
 	FL_OK(fl_promise_start(p));
-	FL_RC(fl_future_cancel_pending(f), -EBUSY);
+	FL_RC(fl_future_cancel_pending(f), -EINPROGRESS);
 	assert_false(fl_cancel_token_is_requested(fl_promise_token(p)));
 	FL_OK(int_promise_set(p, 5));
 	FL_RC(fl_future_cancel_pending(f), -EALREADY);
