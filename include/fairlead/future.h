@@ -312,7 +312,13 @@ FL__SCOPED(fl_promise, fl_promise_free)
 typedef enum fl_wait_mode {
 	FL_ALL_ENDED,   /* until all futures have ended */
 	FL_FIRST_ENDED, /* until at least one has ended */
-	FL_FIRST_ERROR, /* until one has failed, or all have ended; a cancelled task has not failed */
+	/*
+	 * Until one has failed, or all have ended. A task has failed if fl_future_error() returns
+	 * an error, unless the task was cancelled: a task that was cancelled before it started has
+	 * not failed, and neither has one that returned -ECANCELED after it was requested to stop.
+	 * A task that a deadline has ended (-ETIMEDOUT) has failed.
+	 */
+	FL_FIRST_ERROR,
 } fl_wait_mode;
 
 /*

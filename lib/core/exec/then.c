@@ -99,15 +99,18 @@ static bool then_leave_waiting(struct then_chain *c, enum then_phase phase)
 }
 
 /*
- * Ends the next future. `cancelled` is a future that has ended as cancelled, and so ends the chain,
- * or NULL.
+ * Ends the next future. `by` is NULL, or the future whose end ends this chain. If that one was
+ * cancelled, the next future is cancelled, too. If its task was cancelled while it ran, the next
+ * future is requested to stop, so that it does not count as failed, either.
  */
-static void then_end(struct then_chain *c, const fl_future *cancelled, int error, char *message)
+static void then_end(struct then_chain *c, const fl_future *by, int error, char *message)
 {
-	if (cancelled)
-		(void)fl__future_claim_cancel_as(&c->next, cancelled); /* true: invariant 1 */
+	if (by && fl__future_is_cancelled(by))
+		(void)fl__future_claim_cancel_as(&c->next, by); /* true: invariant 1 */
 	else
 		(void)fl__future_claim_ended(&c->next); /* true: invariant 1 */
+	if (by && !fl__future_is_cancelled(by) && fl__future_was_cancelled(by))
+		fl__future_request_stop(&c->next);
 	fl__future_end_after(&c->next, error, message, &c->ending);
 }
 
@@ -115,7 +118,7 @@ static void then_end_like(struct then_chain *c, fl_future *f)
 {
 	const char *text = fl_future_message(f);
 	char *message = *text ? fl__message_format("%s", text) : NULL;
-	then_end(c, fl_future_get_state(f) == FL_CANCELLED ? f : NULL, fl_future_error(f), message);
+	then_end(c, f, fl_future_error(f), message);
 }
 
 static void then_end_like_second(struct then_chain *c, fl_future *second)

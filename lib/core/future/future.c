@@ -334,6 +334,9 @@ static FL__NOINLINE void future_set_failure(fl_future *f, char *message)
 		/* relaxed: the ending CAS publishes it */
 		(void)fl__or_relaxed(&f->state, FL__FUTURE_EXPIRED);
 	}
+	/* fl__future_was_cancelled() reads only the future's own token */
+	if (f->error == -ECANCELED)
+		fl__cancel_attach(&f->token);
 	f->message = f->error > 0 && !message ? fl__message_positive(f->type, f->error) : message;
 }
 

@@ -272,6 +272,12 @@ static inline bool fl__future_has_result(const fl_future *f)
 	       (f->error == 0 || (seen & FL__FUTURE_KEPT));
 }
 
+/*
+ * Returns whether an ended future was cancelled: before its task started, or the task returned
+ * -ECANCELED after it was requested to stop. A task that a deadline has ended was not cancelled.
+ */
+bool fl__future_was_cancelled(const fl_future *f);
+
 /* Returns whether this is a forked child in which only a cancel can end `f`. */
 bool fl__future_is_of_parent(const fl_future *f);
 

@@ -58,6 +58,13 @@ bool fl__future_is_cancelled(const fl_future *f)
 	return fl__load_relaxed(&f->state) & FL__FUTURE_CANCELLED; /* relaxed: a claim publishes nothing */
 }
 
+bool fl__future_was_cancelled(const fl_future *f)
+{
+	/* relaxed: the caller has seen the end, after which no request reaches the token */
+	return f->error == -ECANCELED &&
+	       (fl__future_is_cancelled(f) || (fl__load_relaxed(&f->token.word_) & FL__CANCEL_REQUESTED));
+}
+
 bool fl__future_claim_cancel_leaving(fl_future *f, uint32_t leaves)
 {
 	return future_claim_for_cancel(f, fl__future_is_late(f), leaves);

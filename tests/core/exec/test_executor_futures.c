@@ -66,6 +66,51 @@ CONFORMANCE_ABLE(futures_wait_with_cancelled_ones, 1, FL_CAP_CONCURRENT)
 	fl_test_futures_free(f, 2);
 }
 
+/* Says that it runs, waits under its token for what never comes, and passes on what ends that. */
+FL_TASK_STATIC(wait_for_a_stop, struct gate *, int)
+{
+	fl_event never = FL_EVENT_INIT;
+	set_event(&(*arg)->entered);
+	return fl_event_wait(&never);
+}
+
+/*
+ * A task that ran, and answered a request to stop, is not the first error, nor is a chain that ends
+ * with it. One that a deadline has ended is, whether it ran or not.
+ */
+CONFORMANCE_ABLE(futures_wait_first_error_after_a_stop, 2, FL_CAP_CONCURRENT)
+{
+	struct held held = hold_worker(e);
+	struct gate *gate = new_gate();
+	fl_future *f[3] = {NULL, NULL, held.f};
+	FL_OK(wait_for_a_stop_submit(e, gate, &f[0]));
+	await_event(&gate->entered);
+	FL_OK(fl_future_then(f[0], e, &square, &f[1]));
+	FL_RC(fl_future_cancel(f[0]), -EINPROGRESS);
+	FL_OK(fl_future_wait(f[1]));
+	FL_RC(fl_futures_wait_until(f, 3, FL_FIRST_ERROR, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	for (int i = 0; i < 2; i++) {
+		FL_STATE_IS(f[i], FL_DONE);
+		FL_RC(fl_future_error(f[i]), -ECANCELED);
+	}
+	let_go(&held);
+	fl_test_futures_free(f, 2);
+}
+
+CONFORMANCE_ABLE(futures_wait_first_error_is_a_deadline, 2, FL_CAP_CONCURRENT)
+{
+	struct held held = hold_worker(e);
+	FL_BOTH (starts) {
+		const fl_submit_config config = {.deadline = starts ? fl_after(FL_MS(20)) : FL_NO_WAIT};
+		fl_future *f[2] = {NULL, held.f};
+		FL_OK(wait_for_a_stop_submit_with(e, new_gate(), &f[0], &config));
+		FL_RC(fl_futures_wait(f, 2, FL_FIRST_ERROR), 1);
+		FL_RC(fl_future_error(f[0]), -ETIMEDOUT);
+		fl_future_free(f[0]);
+	}
+	let_go(&held);
+}
+
 /*
  * A task that submits others to its own executor, and waits for them in one of the ways; the
  * executor has one worker.

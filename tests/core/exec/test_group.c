@@ -129,6 +129,42 @@ POOL_TEST(group_keeps_no_memory_after_a_peak, 1)
 	FL_OK(fl_group_join(&g));
 }
 
+/*
+ * A member that has answered the cancel of its group is not the first error in a later wait for its
+ * future, which the callback has kept.
+ */
+
+static void keep_reference(fl_future *f, void *arg)
+{
+	*(fl_future **)arg = fl_future_ref(f);
+}
+
+FL_TASK_STATIC(look_for_cancel, fl_event *, void)
+{
+	fl_event_set(*arg);
+	while (!fl_task_is_cancelled(ctx))
+		fl__sys.yield();
+	return -ECANCELED;
+}
+
+POOL_TEST(group_member_that_was_cancelled_is_no_first_error, 1)
+{
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	fl_event runs = FL_EVENT_INIT, *arg = &runs;
+	fl_future *f[2] = {NULL};
+	const fl_submit_config config = {.on_end = keep_reference, .on_end_arg = &f[0]};
+	FL_OK(fl_group_submit_with(&g, &look_for_cancel, &arg, NULL, &config));
+	FL_OK(fl_event_wait(&runs));
+	fl_group_cancel(&g);
+	FL_OK(fl_group_join(&g));
+	FL_RC(fl_future_error(f[0]), -ECANCELED);
+	struct held held = hold_worker(e);
+	f[1] = held.f;
+	FL_RC(fl_futures_wait_until(f, 2, FL_FIRST_ERROR, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	let_go(&held);
+	fl_future_free(f[0]);
+}
+
 /* Logged: a failure after another one, and a failure without a join. */
 
 FL_TASK_STATIC(fail_when_told, struct gate *, void)

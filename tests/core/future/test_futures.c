@@ -117,6 +117,21 @@ FL_TEST(futures_wait_first_error_ignores_cancelled_ones)
 	end_some(&s);
 }
 
+/* Also one that had begun, if it was requested to stop. Otherwise -ECANCELED is an error. */
+FL_TEST(futures_wait_first_error_ignores_an_answered_request)
+{
+	struct some s;
+	begin_some(&s);
+	FL_EACH (i, s.p)
+		FL_OK(fl_promise_start(s.p[i]));
+	FL_RC(fl_future_cancel(s.f[0]), -EINPROGRESS);
+	FL_OK(fl_promise_fail(s.p[0], -ECANCELED, "stopped"));
+	FL_RC(fl_futures_wait_until(s.f, SOME, FL_FIRST_ERROR, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_OK(fl_promise_fail(s.p[1], -ECANCELED, "without a request"));
+	FL_RC(fl_futures_wait(s.f, SOME, FL_FIRST_ERROR), 2);
+	end_some(&s);
+}
+
 /* CPython #92001, #87893, #109934: waits hang on cancelled futures. */
 FL_TEST(futures_wait_does_not_hang_on_cancelled_ones)
 {
