@@ -29,22 +29,12 @@ FL_BEGIN_DECLS
  * - a loop that the task runs, while the loop is idle.
  *
  * Two of these waits are no sections: a wait for a task of the worker's own executor, since another
- * worker runs that task; and a join of a group of that executor. So tasks that wait for each other
- * do not deadlock, however few workers there are. A worker that waits for a pending task of its own
- * executor runs that task instead. Waits for locks, conditions, items of queues, and similar
- * objects are not sections.
+ * worker runs that task; and a join of a group of that executor. So tasks that wait for each other's
+ * futures do not deadlock, however few workers there are. A worker that waits for a pending task of
+ * its own executor runs that task instead.
  *
- * An executor may also need help when its tasks sleep in other waits of the library. A thread
- * executor is starved when tasks are pending (or a submit waits for a worker) and all active
- * workers have slept for 5 ms in waits of the library of any kind; a wait for a shared object
- * counts unless it is FL_SHIELDED. The executor then starts another worker in place of a sleeping
- * one, and one more each 50 ms while it stays starved, up to 64 in all and up to FL_WORKERS_MAX
- * threads. When it may start no more, the log says so once. If no thread can be started, the
- * executor tries again: each 50 ms if its tasks were pending when its workers began to sleep, and
- * otherwise at the next submit.
- *
- * Executors over processes and MPI have no such extra workers: each task that waits for another
- * needs a worker of its own.
+ * Waits for locks, conditions, items of queues, and similar objects are not sections, unless the
+ * executor's config has `workers_max` (fairlead/executor.h).
  *
  * A section has an effect only in a task of a thread executor. In tasks of other executors, outside
  * of tasks, and in a fiber it does nothing. A fiber must not block.

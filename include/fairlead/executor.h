@@ -55,18 +55,26 @@ typedef struct fl_executor_config {
 	 * fl_cpu_count(); for a loop executor it means FL_LOOP_EXECUTOR_DEFAULT. Kinds of executors
 	 * without workers ignore this number.
 	 *
-	 * Three kinds of tasks do not count:
+	 * Two kinds of tasks do not count:
 	 *
 	 * - A task in a blocking section (fairlead/blocking.h): during the section another task
 	 *   runs. When the first task goes on, both run until one of them ends.
 	 * - A task that a submit or a wait runs itself, or that a loop starts because another of
 	 *   its tasks waits for it.
-	 * - A task of one of the up to 64 further workers that a thread executor starts while all
-	 *   its workers sleep in waits of their tasks (fairlead/blocking.h).
 	 *
-	 * So a single worker does not mean mutual exclusion.
+	 * Tasks that wait for each other need as many workers as there are such tasks, or
+	 * `workers_max`. If all workers of a thread executor wait while tasks are pending, the log
+	 * says so once, and for what they wait.
 	 */
 	unsigned workers;
+	/*
+	 * For a thread executor whose tasks wait for each other, as the stages of a pipeline do: the
+	 * most threads that it may have. 0 means `workers`. With more than `workers`, a task that
+	 * has waited for 5 ms in any function of this library counts as one in a blocking section,
+	 * so that another task can run. One thread more than needed is kept asleep for that. The
+	 * creation of any other kind of executor returns -EINVAL if this is not 0.
+	 */
+	unsigned workers_max;
 	/*
 	 * Workers are named name-0, name-1 and so on. 23 characters are kept; NULL means "worker".
 	 */
@@ -157,34 +165,29 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
 /*
  * Creates an executor that runs tasks on threads. `config` may be NULL.
  *
- * With one worker, tasks begin in the order of submission. With several workers, each worker takes
- * up to 16 tasks at once and begins them in their order; an idle worker takes over tasks that
- * another worker has taken but not begun. So a task may overtake earlier tasks of the same
- * submitter: at most 16 of them for each worker. No task waits for ever while workers end tasks.
+ * With one worker, tasks begin in the order of submission. With several workers there is no such
+ * order: a worker takes up to 16 tasks at once and begins them one after the other, and an idle
+ * worker takes over tasks that another worker has not begun. No task waits forever while workers end
+ * tasks.
  *
- * Some tasks begin early, and overtake any number of others. A worker that waits for a pending task
- * of its executor runs that task at once; a worker that joins a group runs pending tasks of the
- * group, roughly the newest first. A submit to a full backlog may run its task itself
- * (fl_when_full). After fl_executor_resize() between one and several workers, the tasks that wait
- * already may begin in another order. If an executor was created with more than four workers, and
- * has one after a resize, later tasks of different submitters may do so, too.
+ * Some tasks begin early. A worker that waits for a pending task of its executor runs that task at
+ * once, and a worker that joins a group runs pending tasks of the group, roughly the newest first. A
+ * submit to a full backlog may run its task itself (fl_when_full).
  *
  * Memory: a task takes a block of 192 or 448 bytes, and one more allocation if its argument and
  * result do not fit there. The allocation is freed with the last reference to the task's future.
- * The block of a task that was cancelled, or that a waiter ran, stays in the queue until a worker
- * comes to it. The executor keeps at most 32,768 such blocks for each four workers (at most
- * 262,144), or as many as there are pending tasks, if that is more. Free blocks are used again;
- * they are freed when the executor and all futures of its tasks have been freed.
+ * The block of a task that was cancelled, or that a waiter ran, may stay in a worker's queue until
+ * a worker comes to it: at most 256 such blocks for each worker. Free blocks are used again; they
+ * are freed when the executor and all futures of its tasks have been freed.
  *
  * The threads block the signals that the caller blocks, but never SIGSEGV, SIGBUS, SIGFPE, SIGILL,
- * SIGTRAP and SIGSYS. A task that ends its thread by pthread_exit() or pthread_cancel() fails with
- * -EOWNERDEAD, and a new worker takes the thread's place. There is an exception: if the task runs
- * inside of the wait of another task, or between a fork and its join (fl_parallel_invoke()), the
- * program panics (docs/ends.md). Returns:
+ * SIGTRAP and SIGSYS. A task that ends its thread by pthread_exit() or pthread_cancel() panics
+ * (docs/ends.md). Returns:
  *   0        `*e` is the new executor
  *   -ENOMEM  out of memory
- *   -EINVAL  the config has more than FL_WORKERS_MAX workers, more than FL_REGIONS_MAX regions, a
- *            `backlog` above FL_BACKLOG_MAX, an unknown `when_full`, or a negative `idle_timeout`;
+ *   -EINVAL  the config has more than FL_WORKERS_MAX workers, a `workers_max` above that or below
+ *            the number of workers, more than FL_REGIONS_MAX regions, a `backlog` above
+ *            FL_BACKLOG_MAX, an unknown `when_full`, or a negative `idle_timeout`;
  *            or the initializer has a result, or its argument contains an fl_bytes or is aligned
  *            above max_align_t; or the initializer takes an argument and `initialize_arg` is NULL,
  *            or the reverse
@@ -316,8 +319,6 @@ typedef struct fl_map_config {
  *   -ECANCELED  the map was cancelled, or its executor was (fl_executor_cancel(),
  *               fl_executor_cancel_pending(), fl_executor_terminate()), and some tasks were not
  *               run, or returned -ECANCELED; all tasks that ran have ended, with their results
- *   -EOWNERDEAD  a task on a thread of an executor on threads has ended its thread (docs/ends.md),
- *               and no task failed; other elements may not have been run
  *   other       an error of fl_submit(): some elements, or all, were not run; the results of those
  *               that ran are stored
  */
@@ -333,8 +334,9 @@ FL_API void fl_executor_close(fl_executor *e);
 /*
  * Closes `e`, cancels the tasks that have not started, and requests the running ones to stop, and
  * the initializers that run. Callbacks and drop hooks of the cancelled tasks run on the calling
- * thread. The call does not wait for running tasks. It returns how many tasks were cancelled. In a
- * forked child it does nothing, and returns 0.
+ * thread. The call does not wait for running tasks. It returns how many tasks it has cancelled; a
+ * task that a worker was just about to begin ends as cancelled, too, but is not counted. In a forked
+ * child it does nothing, and returns 0.
  */
 FL_API size_t fl_executor_cancel(fl_executor *e);
 

@@ -318,7 +318,6 @@ FL__SCOPED(fl_loop, fl_loop_free)
  *   -EAGAIN      the function was not called: the loop has no thread for it, and none can be
  *                started
  *   -ENOMEM      the function was not called: there is no memory
- *   -EOWNERDEAD  the function has ended its thread, by pthread_exit() or pthread_cancel()
  *
  * Memory order: the call happens before the function, and the function happens before the return.
  *

@@ -51,8 +51,6 @@ typedef struct fl_parallel_config {
  *                fl_executor_cancel_pending(), fl_executor_terminate()), and some calls were not
  *                begun, or returned -ECANCELED
  *   -ENOTSUP     the executor's tasks do not see the caller's memory (no FL_CAP_BY_REFERENCE)
- *   -EOWNERDEAD  a call has ended its thread, by pthread_exit() or pthread_cancel(), while no part
- *                of the loop was offered to another worker; docs/ends.md describes the other case
  *   other        an error of fl_submit(), with the meaning that it has there
  *
  * Memory order: the calls see what the caller wrote before. After the return, the caller sees what

@@ -111,7 +111,6 @@ static int to_thread_submit(fl_loop *l, struct to_thread_call *call)
 		return rc;
 	to_thread_wait(task, call);
 	if (call->called)
-		/* -EOWNERDEAD says that `function` has ended its thread */
 		rc = fl_future_error(task);
 	fl_future_free(task);
 	return rc;

@@ -27,10 +27,10 @@ unsigned fl__executor_worker_count(const fl_executor_config *config)
 	return FL__MIN(workers, FL_WORKERS_MAX);
 }
 
-static bool executor_config_is_usable(const fl_executor_config *config)
+static bool executor_config_is_usable(const fl_executor_config *config, bool may_grow)
 {
 	const fl_task_type *type = config->initialize;
-	return config->n_regions <= FL_REGIONS_MAX &&
+	return config->n_regions <= FL_REGIONS_MAX && (config->workers_max == 0 || may_grow) &&
 	       (!type ||
 	        (type->arg_align <= _Alignof(max_align_t) && type->result_size == 0 &&
 	         !fl__bytes_declares(type->drop_arg) && (type->arg_size > 0) == (config->initialize_arg != NULL)));
@@ -52,7 +52,7 @@ static int executor_copy(const void *from, size_t n, size_t size, void *copy)
 FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
                                const fl_executor_config *config, bool freed_with_blocks)
 {
-	if (!executor_config_is_usable(config))
+	if (!executor_config_is_usable(config, ops->block != NULL))
 		return -EINVAL;
 	int rc = executor_copy(config->regions, config->n_regions, sizeof *config->regions, &e->regions);
 	if (rc == 0 && config->initialize)

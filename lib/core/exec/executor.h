@@ -121,8 +121,8 @@ struct fl__executor_ops {
 	struct fl__task_block *(*take_oldest)(fl_executor *e);
 	void (*list_running)(fl_executor *e, struct fl__task_list *running);
 	/*
-	 * Called under the lock, after a foreign context has claimed a task that stays in the
-	 * kind's backlog.
+	 * Called under the lock, after a foreign context has claimed a task of the kind's backlog.
+	 * If the kind can remove the block at once, it does, and frees it (fl__task_block_free()).
 	 */
 	void (*claimed)(fl_executor *e, struct fl__task_block *block);
 	/*
@@ -146,11 +146,6 @@ struct fl__executor_ops {
 	 * begins or ends a blocking section. NULL if the kind's workers never set ctx->worker.
 	 */
 	void (*block)(struct fl__run *run, bool begins);
-	/*
-	 * Called without the lock by a worker that runs no more user code before its next task.
-	 * NULL if the kind's workers never set ctx->worker, or their frames never have a future.
-	 */
-	void (*ends)(struct fl__run *run);
 	/*
 	 * Adds the kind's numbers. Also called without the lock, for the debug dump, and in a
 	 * signal handler: the numbers are of different moments. May be NULL.
@@ -485,12 +480,6 @@ static inline int fl__run_measured(struct fl__run *run, struct fl__stats_context
 }
 
 bool fl__run_is_under_token(const fl_cancel_token *token);
-
-/*
- * Called by a callback of `f` that runs no more user code, before it wakes a waiter, whose next
- * submit then finds the worker free.
- */
-void fl__run_ends(const fl_future *f);
 
 /* The `block` of struct fl__worker_ops, for the workers of kinds with `block`. */
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins);

@@ -172,7 +172,6 @@ static void group_task_ended(fl_future *f, void *arg)
 		group_note(g, task, f, error);
 	if (task->on_end)
 		task->on_end(f, task->on_end_arg);
-	fl__run_ends(f);
 	fl__group_leave(g);
 }
 

@@ -62,7 +62,6 @@ static void imap_on_end(fl_future *f, void *arg)
 /* The callback of futures of a type without drop hooks. */
 void fl__imap_on_end(fl_future *f, void *arg)
 {
-	fl__run_ends(f);
 	imap_on_end(f, arg);
 }
 

@@ -245,13 +245,6 @@ int fl__run_function(struct fl__run *run, char **message)
 	return error;
 }
 
-void fl__run_ends(const fl_future *f)
-{
-	struct fl__run *run = fl__ctx_get()->worker;
-	if (run && run->future == f && fl__future_is_in_last_callback(f))
-		run->executor->ops->ends(run);
-}
-
 inline void fl__run_task(struct fl__run *run)
 {
 	char *message;

@@ -21,11 +21,10 @@
  *   central, slabs                                      under `lock`
  *
  * Invariants
- *   1. A block that is neither in a free list of a cache nor in a chain, nor kept, is in use, or in
- *      a worker's batch of freed blocks. It is counted once, in the `out` of a cache or in `left`.
- *      So the pool outlives its blocks; a future may outlive its executor. When a context frees a
- *      block, its last use of the pool is that it leaves the cache or, if the cache is ended, that
- *      it subtracts from `left`.
+ *   1. A block that is neither in a free list of a cache nor in a chain, nor kept, is in use. It is
+ *      counted once, in the `out` of a cache or in `left`. So the pool outlives its blocks; a future
+ *      may outlive its executor. When a context frees a block, its last use of the pool is that it
+ *      leaves the cache or, if the cache is ended, that it subtracts from `left`.
  *   2. The memory of a slab's block stays a block of the same size, with the state of its last
  *      future, as long as the pool: another thread may still read that state
  *      (fl__future_try_ref()).
@@ -412,27 +411,6 @@ void fl__task_block_release(struct fl__task_block *block)
 		block->size &= (uint8_t)~FL__TASK_BLOCK_OWN;
 	}
 	fl__task_block_free(block);
-}
-
-void fl__task_block_free_batch(struct fl__task_block_batch *batch)
-{
-	struct fl__task_block *chain = batch->blocks;
-	const uint32_t n = batch->n;
-	if (!chain)
-		return;
-	struct fl__task_blocks *pool = chain->pool;
-	*batch = (struct fl__task_block_batch){NULL, 0};
-	/* the pool lasts: the blocks count */
-	if (fl__unlikely(n < TASK_BLOCKS_CHAIN) && fl__hook_word(&fl__hook_chain) == 0) {
-		for (struct fl__task_block *next; chain; chain = next) {
-			next = chain->next;
-			task_blocks_keep(pool, chain);
-		}
-	} else {
-		chain->done = n;
-		task_blocks_put_chain(pool, 0, chain);
-	}
-	task_blocks_uncount(pool, task_blocks_enter(pool), n);
 }
 
 void fl__task_blocks_ref(struct fl__task_blocks *pool)

@@ -267,27 +267,3 @@ void fl__task_block_free(struct fl__task_block *block);
 
 /* Called for the last reference. Frees the allocation, if there is one, and then the block. */
 void fl__task_block_release(struct fl__task_block *block);
-
-/* Small blocks that a worker has freed and that still count as in use. */
-struct fl__task_block_batch {
-	struct fl__task_block *blocks; /* linked by `next` */
-	uint32_t n;                    /* below CHAIN */
-};
-
-void fl__task_block_free_batch(struct fl__task_block_batch *batch);
-
-/*
- * Called by the batch's worker. Frees the block of an ended future: a small block later, with the
- * batch, any other at once.
- */
-static inline void fl__task_block_free_to(struct fl__task_block_batch *batch, struct fl__task_block *block)
-{
-	if (fl__unlikely(block->size != 0)) {
-		block->future.ops->release(&block->future);
-		return;
-	}
-	block->next = batch->blocks;
-	batch->blocks = block;
-	if (fl__unlikely(++batch->n >= fl__hook_word(&fl__hook_chain)))
-		fl__task_block_free_batch(batch);
-}

@@ -55,12 +55,6 @@ void fl__future_run_callbacks(fl_future *f, struct fl__callback *list)
 	ctx->front.inside.calling = calling.outer;
 }
 
-bool fl__future_is_in_last_callback(const fl_future *f)
-{
-	const struct fl__ending *now = fl__ctx_get()->front.inside.calling->innermost;
-	return now->future == f && !now->left && !now->outer && !f->type->drop_result;
-}
-
 /* Returns false if the future has ended; then the caller sees what the end published. */
 static bool future_register_callback(fl_future *f, struct fl__callback *node)
 {

@@ -6,16 +6,13 @@
  *   CLAIMED    one context has the right and   fl__future_claim(),            never
  *              the duty to end the future      fl__future_claim_cancel(),
  *                                              fl__future_claim_cancel_as(),
- *                                              fl__future_claim_ended(): CAS;
- *                                              invariant 6: a store
- *   CANCELLED  the claim was for a cancel      the CAS that sets CLAIMED; if  never
- *                                              the token is APART, the
- *                                              claimer after that CAS
+ *                                              fl__future_claim_ended(): CAS
+ *   CANCELLED  the claim was for a cancel      the CAS that sets CLAIMED; or  never
+ *                                              fl__future_cancel_claimed()
  *   EXPIRED    the future ends with            where CANCELLED is set; or     never
  *              -ETIMEDOUT, since the           fl__future_set_error(),
  *              deadline has passed             before the end
- *   ENDED      the end is published            the ending CAS;                never
- *                                              invariant 6: a store
+ *   ENDED      the end is published            the ending CAS                 never
  *   WAITERS    there may be a wait queue       fl__word_arm(), with the       the ending CAS
  *                                              bucket locked
  *   GUARDED    the ending CAS needs `lock`     fl__future_guard(), before     never
@@ -48,13 +45,11 @@
  *      the remote core, a thread that has claimed the future of a task, and has written the error,
  *      passes the right on with the list of ended tasks, under the executor's lock (remote.c).
  *   2. The linearization point of a start and of a cancel is the claim's CAS. The end linearizes at
- *      the ending CAS. For an unshared future both points are the stores of invariant 6. The start
- *      of a task in another process is no claim: its future is claimed when its end arrives
- *      (remote.c). The claim of a future whose token is APART does not yet say whether the task
- *      starts: the claimer then checks whether the token is requested, and if so, sets CANCELLED.
- *      Between the claim and that moment the state is FL_RUNNING. No user sees that: only tasks of
- *      groups have such tokens, and the user gets the future of such a task in its callback alone,
- *      after the end. While GUARDED is set, one section under `lock` ends the token, detaches the
+ *      the ending CAS. The start of a task in another process is not a claim: its future is claimed
+ *      when its end arrives (remote.c). In two cases the claim does not yet say whether the task
+ *      starts. If the token is APART, the claimer then checks whether it is requested, and if so,
+ *      sets CANCELLED. A worker of a thread executor does the same if the executor was cancelled.
+ *      Until then the state is FL_RUNNING, although the task will not run. While GUARDED is set, one section under `lock` ends the token, detaches the
  *      callbacks and does the ending CAS. A thread that wants to request the token or to add a
  *      callback sets GUARDED first, unless the future has ended. Then the thread takes the lock and
  *      reads the state again. The future either has ended, or does not end before the unlock. If
@@ -77,12 +72,7 @@
  *      A worker that has no callbacks to run frees this reference by the ending CAS, or after that
  *      CAS, but before it wakes the waiters. So if the waiter frees the last reference, the waiter
  *      runs the result's drop hook. The worker is free for its next task.
- *   6. A future is *unshared* if it has one reference and no other bits than CLAIMED, if its token
- *      is in no list and was never requested (fl__cancel_is_alone()), and if its task is in no
- *      executor's queue. Then only the producer can reach it, and may claim and end it by relaxed
- *      stores instead of a CAS. (Before such an end, a worker of a thread executor makes sure that
- *      no cancel lists the task: pool_end_unshared().)
- *   7. Every ending CAS is a release. It publishes error, message and result to each context that
+ *   6. Every ending CAS is a release. It publishes error, message and result to each context that
  *      has read ENDED by an acquire load of `state`, as fl__future_has_ended() does, or has waited
  *      for ENDED in fl__word_wait().
  *
@@ -160,8 +150,7 @@ bool fl__future_free_shared(fl_future *f)
 	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: a stale value makes the CAS below fail */
 	while (seen / FL__FUTURE_REF > 1)
 		/*
-		 * release: this reference's uses; pairs with the acquires in fl__future_has_result()
-		 * and fl__future_is_unshared()
+		 * release: this reference's uses; pairs with the acquire in fl__future_has_result()
 		 */
 		if (fl__cas_weak_release(&f->state, &seen, seen - FL__FUTURE_REF))
 			return true;
@@ -171,7 +160,7 @@ bool fl__future_free_shared(fl_future *f)
 bool fl__future_has_ended(const fl_future *f)
 {
 	/*
-	 * acquire: pairs with the ending CAS (invariant 7), in future_try_publish() or
+	 * acquire: pairs with the ending CAS (invariant 6), in future_try_publish() or
 	 * future_publish_locked()
 	 */
 	return fl__load_acquire(&f->state) & FL__FUTURE_ENDED;
@@ -208,8 +197,7 @@ bool fl__future_drop(fl_future *f)
 	const uint32_t seen = fl__load_relaxed(&f->state);
 	if ((seen & FUTURE_LIFE) != fl__hook_word(&fl__hook_last)) {
 		/*
-		 * release: this reference's uses; pairs with the acquires in fl__future_has_result()
-		 * and fl__future_is_unshared()
+		 * release: this reference's uses; pairs with the acquire in fl__future_has_result()
 		 */
 		const uint32_t before = fl__sub_release(&f->state, FL__FUTURE_REF);
 		if (before / FL__FUTURE_REF > 1)
@@ -241,7 +229,7 @@ static uint32_t future_try_publish(fl_future *f, uint32_t drop, struct fl__callb
 	while (!(seen & (FL__FUTURE_WAITERS | FL__FUTURE_GUARDED)) && fl__cancel_is_alone(&f->token)) {
 		const bool registered = seen & FL__FUTURE_REGISTERED;
 		/*
-		 * release: error, message and result (invariant 7)
+		 * release: error, message and result (invariant 6)
 		 */
 		if (fl__cas_weak_release(&f->state, &seen, (seen | FL__FUTURE_ENDED) - (registered ? 0 : drop))) {
 			*list = registered ? f->callbacks : NULL;
@@ -259,12 +247,12 @@ static bool future_publish_locked(fl_future *f, struct fl__lot *lot)
 {
 	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: a stale value makes the CAS below fail */
 	while (!(seen & FL__FUTURE_WAITERS))
-		/* release: error, message and result (invariant 7) */
+		/* release: error, message and result (invariant 6) */
 		if (fl__cas_weak_release(&f->state, &seen, seen | FL__FUTURE_ENDED))
 			return false;
 	fl__lot_open(lot, &f->state);
 	fl__lot_take(lot, FL__ALL, 0);
-	/* release: error, message and result (invariant 7) */
+	/* release: error, message and result (invariant 6) */
 	while (!fl__cas_weak_release(&f->state, &seen, (seen & ~(uint32_t)FL__FUTURE_WAITERS) | FL__FUTURE_ENDED))
 		;
 	return true;
@@ -494,7 +482,7 @@ static int future_cancel_or_request(fl_future *f, bool requests)
 {
 	if (future_cancel_if_pending(f))
 		return 0;
-	/* acquire: pairs with the ending CAS (invariant 7) */
+	/* acquire: pairs with the ending CAS (invariant 6) */
 	uint32_t seen = fl__load_acquire(&f->state);
 	if (seen & FL__FUTURE_ENDED)
 		return seen & FL__FUTURE_CANCELLED ? 0 : -EALREADY;

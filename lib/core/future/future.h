@@ -135,28 +135,10 @@ static inline enum fl__claim fl__future_claim(fl_future *f)
 }
 
 /*
- * Returns whether `f`, which is in no queue, is unshared: future.c, invariant 6. `claimed` is
- * CLAIMED if the caller has claimed `f`, else 0. The task of a group has a token that is alone, and
- * often one reference. It is not unshared all the same, since its bit REGISTERED is set.
+ * Called by the context that has claimed `f` to run its task: the claim counts as that of a cancel.
+ * The caller must end `f` as cancelled.
  */
-static inline bool fl__future_is_unshared(const fl_future *f, uint32_t claimed)
-{
-	/*
-	 * acquire: the consumer's use of its reference; pairs with the releases in
-	 * fl__future_drop() and fl__future_free_shared()
-	 */
-	return fl__likely(fl__load_acquire(&f->state) == (FL__FUTURE_REF | claimed) && fl__cancel_is_alone(&f->token));
-}
-
-/* fl__future_claim() by a caller that has taken the task out of its queue. */
-static inline enum fl__claim fl__future_claim_taken(fl_future *f)
-{
-	if (!fl__future_is_unshared(f, 0) || !fl__is_forever(f->token.deadline_))
-		return fl__future_claim(f);
-	/* relaxed: only this context can reach the future (invariant 6 of future.c) */
-	fl__store_relaxed(&f->state, FL__FUTURE_REF | FL__FUTURE_CLAIMED);
-	return FL__CLAIM_RUN;
-}
+void fl__future_cancel_claimed(fl_future *f);
 
 /*
  * These two return whether a context has claimed `f`, and whether one has claimed it for a cancel.
@@ -264,7 +246,7 @@ bool fl__future_has_ended(const fl_future *f);
 static inline bool fl__future_has_result(const fl_future *f)
 {
 	/*
-	 * acquire: pairs with the ending CAS (invariant 7 of future.c) and, when future_clean()
+	 * acquire: pairs with the ending CAS (invariant 6 of future.c) and, when future_clean()
 	 * calls, with the releases of all contexts that have freed a reference
 	 */
 	const uint32_t seen = fl__load_acquire(&f->state);
@@ -284,7 +266,7 @@ bool fl__future_is_of_parent(const fl_future *f);
 /*
  * For a caller without a reference, which knows only that the memory is, or was, a future's. Makes
  * a reference if the future has not ended, and is claimed (`claimed` is CLAIMED) or is not claimed
- * (0). Else returns false. The caller must exclude an end by the stores of invariant 6 of future.c.
+ * (0). Else returns false.
  */
 bool fl__future_try_ref(fl_future *f, uint32_t claimed);
 
@@ -331,12 +313,6 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
  * fl__future_end_after().
  */
 void fl__future_run_callbacks(fl_future *f, struct fl__callback *list);
-
-/*
- * Called in a callback of `f`. Returns whether no more user code runs here before the producer's
- * reference is freed.
- */
-bool fl__future_is_in_last_callback(const fl_future *f);
 
 /* Adds a callback. It cannot fail; the caller's `node` must live until the callback is called. */
 void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);

@@ -42,10 +42,15 @@ enum fl__claim fl__future_claim_leaving(fl_future *f, uint32_t leaves)
 		return FL__CLAIM_LOST;
 	if (!apart || !fl__cancel_is_requested(&f->token))
 		return FL__CLAIM_RUN;
+	fl__future_cancel_claimed(f);
+	return FL__CLAIM_CANCEL;
+}
+
+void fl__future_cancel_claimed(fl_future *f)
+{
 	/* relaxed: the ending CAS publishes it */
 	(void)fl__or_relaxed(&f->state, FL__FUTURE_CANCELLED | (fl__future_is_late(f) ? FL__FUTURE_EXPIRED : 0));
 	fl__hook_task(FL__TRACE_CANCEL, f);
-	return FL__CLAIM_CANCEL;
 }
 
 bool fl__future_is_claimed(const fl_future *f)

@@ -83,12 +83,12 @@ int fl_future_get_until(fl_future *f, void *result, size_t size, fl_time deadlin
 
 fl_future_state fl_future_get_state(const fl_future *f)
 {
-	/* acquire: invariant 7 of future.c */
+	/* acquire: invariant 6 of future.c */
 	uint32_t seen = fl__load_acquire(&f->state);
 	if (!(seen & (FL__FUTURE_ENDED | FL__FUTURE_CLAIMED)) && f->ops->has_started) {
 		if (f->ops->has_started(f))
 			return FL_RUNNING;
-		/* acquire: invariant 7 of future.c. It may have ended since. */
+		/* acquire: invariant 6 of future.c. It may have ended since. */
 		seen = fl__load_acquire(&f->state);
 	}
 	if (seen & FL__FUTURE_ENDED)
@@ -108,7 +108,7 @@ int fl_future_error(const fl_future *f)
 
 const char *fl_future_message(const fl_future *f)
 {
-	/* acquire: invariant 7 of future.c */
+	/* acquire: invariant 6 of future.c */
 	uint32_t seen = fl__load_acquire(&f->state);
 	if (!(seen & FL__FUTURE_ENDED))
 		return "";

@@ -1,21 +1,283 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The loop of a worker: it takes a task, runs it, and ends it.
+ * The loop of a worker: it takes a task, runs it, and ends it; without a task it searches, and then
+ * sleeps.
  *
- *   word            meaning                                  changed
- *   ended, skipped, of a worker: tasks that it claimed and   by the worker; read for statistics
- *   failed          that have ended; those that it did not
- *                   run; those that have failed
- *   doing, called   taking.c has these two                   taking.c
+ * A worker looks into its local queue first, then into the injectors, and in a search also into the
+ * local queues of the other workers. Each sixteenth time it begins with another queue, so that it
+ * visits all of them one after the other, and each task is reached, whatever the other queues have.
+ * With one worker, tasks are taken one at a time from the injector, so that they begin in the order
+ * of submission.
+ *
+ * Sleepers are woken last in, first out, so that the idle time of the others runs out. But among the
+ * last five, a sleeper that slept on a CPU other than the waking thread's is preferred.
  */
 #include "../base/atomic.h"
+#include "../base/list.h"
 #include "../base/sys.h"
-#include "taking.h"
+#include "thread_pool.h"
+#include <fairlead/time.h>
+
+static const int64_t pool_surplus_timeout = FL_S(1); /* how long a worker above the limit sleeps before it ends */
 
 /* The turns of a pause, some 40 ns each. In the model checker each turn is a step. */
 #ifndef FL__POOL_TURNS
 #define FL__POOL_TURNS 128
 #endif
+
+/* A worker takes at most 1 / (SHARES x workers) of an injector's tasks at once, or one task. */
+#ifndef FL__BACKLOG_SHARES
+#define FL__BACKLOG_SHARES 2
+#endif
+
+/* Returns how many of an injector's tasks a worker takes. */
+static size_t pool_share(const struct fl__thread_pool *p, const struct fl__injector *q)
+{
+	const size_t workers = fl__load_relaxed(&p->base.workers); /* relaxed: a single number */
+	if (workers == 1)
+		return 1;
+	const size_t share = fl__load_relaxed(&q->length) / (FL__BACKLOG_SHARES * workers); /* relaxed: a hint */
+	return share <= 1 ? 1 : FL__MIN(share, FL__BACKLOG_BATCH);
+}
+
+static struct fl__task_block *pool_take_own(struct fl__thread_worker *w)
+{
+	struct fl__task_block *block;
+	return fl__local_take(&w->local, &block, 1, false) == 1 ? block : NULL;
+}
+
+/* Takes a task. With `moved` it moves others to the local queue, which must be empty. */
+static struct fl__task_block *pool_take_injected(struct fl__thread_worker *w, bool *moved)
+{
+	const struct fl__thread_pool *p = w->pool;
+	struct fl__task_block *block = NULL;
+	for (unsigned i = 0; i <= p->backlog.mask && !block; i++) {
+		struct fl__injector *q = fl__backlog_injector(&p->backlog, w->takes + i);
+		block = fl__injector_take(q, &w->local, moved ? pool_share(p, q) : 1, moved);
+	}
+	return block;
+}
+
+static struct fl__thread_worker *pool_after(const struct fl__thread_worker *w)
+{
+	/* acquire: pairs with the release in fl__pool_make_worker() */
+	return w->next ? w->next : fl__load_acquire(&w->pool->workers);
+}
+
+static struct fl__task_block *pool_steal(struct fl__thread_worker *w, bool *moved)
+{
+	struct fl__task_block *blocks[FL__BACKLOG_BATCH];
+	for (struct fl__thread_worker *v = pool_after(w); v != w; v = pool_after(v)) {
+		const size_t n = fl__local_take(&v->local, blocks, FL__BACKLOG_BATCH, true);
+		if (n > 1) {
+			fl__local_put_many(&w->local, blocks + 1, n - 1);
+			*moved = true;
+		}
+		if (n > 0)
+			return blocks[0];
+	}
+	return NULL;
+}
+
+/* Takes one task of the queue that is next in turn. */
+static struct fl__task_block *pool_take_in_turn(struct fl__thread_worker *w)
+{
+	struct fl__task_block *block = NULL;
+	w->visited = pool_after(w->visited ? w->visited : w);
+	if (w->visited == w || fl__local_take(&w->visited->local, &block, 1, false) == 0)
+		block = pool_take_injected(w, NULL);
+	return block;
+}
+
+/* Takes a task, and moves others to the local queue. With `searches` it also steals. */
+static inline struct fl__task_block *pool_take(struct fl__thread_worker *w, bool searches)
+{
+	struct fl__thread_pool *p = w->pool;
+	bool moved = false;
+	struct fl__task_block *block = NULL;
+	if (fl__unlikely(++w->takes % FL__BACKLOG_BATCH == 0))
+		block = pool_take_in_turn(w);
+	if (!block)
+		block = pool_take_own(w);
+	if (!block)
+		block = pool_take_injected(w, &moved);
+	if (!block && searches)
+		block = pool_steal(w, &moved);
+	if (moved && fl__pool_needs_notify(fl__load_seq_cst(&p->state))) /* seq_cst: "No task is overlooked" */
+		fl__pool_notify(p);
+	return block;
+}
+
+/* Ends the search of the calling worker, which has a task, or will run a fork. */
+static void pool_stop_searching(struct fl__thread_pool *p)
+{
+	/* seq_cst: "No task is overlooked" */
+	const uint32_t before = fl__sub_seq_cst(&p->state, FL__POOL_SEARCHES);
+	if (fl__pool_needs_notify(before - FL__POOL_SEARCHES) && ((before & FL__POOL_FORKS) || fl__pool_has_task(p)))
+		fl__pool_notify(p);
+}
+
+bool fl__pool_seems_to_have_task(const void *pool)
+{
+	const struct fl__thread_pool *p = pool;
+	if (!fl__backlog_seems_empty(&p->backlog))
+		return true;
+	/* acquire: pairs with the release in fl__pool_make_worker() */
+	FL__EACH (const struct fl__thread_worker, w, fl__load_acquire(&p->workers))
+		if (fl__local_length(fl__load_relaxed(&w->local.ends)) > 0) /* relaxed: a hint */
+			return true;
+	return false;
+}
+
+static bool pool_has_work(const void *pool)
+{
+	/* relaxed: a hint */
+	return (fl__load_relaxed(&((const struct fl__thread_pool *)pool)->state) & FL__POOL_FORKS) ||
+	       fl__pool_seems_to_have_task(pool);
+}
+
+/*
+ * Returns whether the active workers, the caller among them, are as many as the CPUs. The answer is
+ * a hint, and is read without the lock.
+ */
+__attribute__((no_sanitize("thread"))) static bool pool_uses_all_cpus(struct fl__thread_pool *p)
+{
+	unsigned cpus = fl__load_relaxed(&p->cpus); /* relaxed: each worker stores the same number */
+	if (cpus == 0) {
+		cpus = fl__cpu_affinity_count();
+		fl__store_relaxed(&p->cpus, cpus); /* relaxed: each worker stores the same number */
+	}
+	return p->active >= cpus;
+}
+
+/*
+ * Looks for a task for a while. Where yields are barred (base/yield.c) fl__spin() pauses. If yields
+ * are barred and the pool uses all CPUs, pauses would keep a CPU from a worker with a task. So this
+ * worker polls only a few times.
+ */
+static void pool_spin(struct fl__thread_pool *p)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	const bool brief = fl__yields_are_barred(fl__sys.now()) && pool_uses_all_cpus(p);
+	/* the result does not matter: the caller looks again */
+	if (ctx->ops == &fl__thread_parker)
+		(void)fl__spin(ctx, pool_has_work, p, brief ? FL_NO_WAIT : FL_FOREVER);
+}
+
+/* Runs a fork of another worker. Returns whether there may be more forks. */
+static bool pool_help_forks(struct fl__thread_worker *w)
+{
+	struct fl__thread_pool *p = w->pool;
+	if (!w->forks)
+		return false;
+	if (!fl__load_relaxed(&p->forks.used)) /* relaxed: the thread that woke this worker for forks has set `used` */
+		return fl__forks_prepare_sleep(&p->forks, w->forks);
+	pool_stop_searching(p);
+	const bool more = fl__forks_run_one(&p->forks, w->forks) || fl__forks_prepare_sleep(&p->forks, w->forks);
+	fl__add_seq_cst(&p->state, FL__POOL_SEARCHES); /* seq_cst: "No task is overlooked" */
+	return more;
+}
+
+static bool pool_is_too_large(const struct fl__thread_pool *p)
+{
+	return p->alive > p->base.workers + p->blocked && p->alive > p->most; /* a spare worker stays */
+}
+
+static fl_time pool_sleep_deadline(const struct fl__thread_pool *p)
+{
+	if (p->alive == 1 || p->base.closed)
+		return FL_FOREVER;
+	const fl_duration time = p->idle_timeout > 0 ? p->idle_timeout : FL_DURATION_MAX;
+	return fl_after(pool_is_too_large(p) ? FL__MIN(time, pool_surplus_timeout) : time);
+}
+
+/*
+ * Sleeps. Called under the lock, which it releases meanwhile, by a worker that is counted neither as
+ * active nor as searching. Returns whether the worker goes on; it is counted then.
+ */
+static bool pool_sleep(struct fl__thread_pool *p)
+{
+	FL__WAIT(wait, node, FL__DEBUG_TASK, p);
+	wait.no_spin = true; /* the worker has spun for a while */
+	fl__wait_queue_add_first(&p->sleepers, &node);
+	const fl_time wake_at = pool_sleep_deadline(p);
+	fl__hook_idle(&p->base);
+	fl__pool_unlock(p);
+	const struct fl__worker_ops *const worker_ops = wait.ctx->worker_ops;
+	wait.ctx->worker_ops = NULL; /* this is not a wait of a task */
+	const bool woken = fl__wait_sleep(&wait, wake_at, FL_SHIELDED) == 0;
+	wait.ctx->worker_ops = worker_ops;
+	fl__mutex_hold(&p->base.lock);
+	if (woken)
+		return true;
+	fl__wait_queue_remove(&p->sleepers, &node);
+	if (p->alive > 1 && (p->idle_timeout > 0 || pool_is_too_large(p)))
+		return false;
+	fl__pool_count(p, 1, 1);
+	return true;
+}
+
+/* The worker, which is counted neither as active nor as searching, ends. */
+static bool pool_end_worker(struct fl__thread_pool *p)
+{
+	p->alive--;
+	return false;
+}
+
+/*
+ * Called by a worker that searches and has found nothing, or that must step back. It looks once more
+ * under the lock, and sleeps. Returns whether the worker goes on with its search.
+ */
+static bool pool_rest(struct fl__thread_worker *w)
+{
+	struct fl__thread_pool *p = w->pool;
+	FL__POOL_LOCKED(p);
+	fl__pool_rise(w);
+	const uint32_t state =
+	    fl__load_relaxed(&p->state); /* relaxed: the lock orders CROWDED; FORKS is looked at again */
+	const bool crowded = state & FL__POOL_CROWDED;
+	if (!crowded && (state & FL__POOL_FORKS) && !p->over) {
+		(void)fl__and_relaxed(&p->state, ~(uint32_t)FL__POOL_FORKS); /* relaxed: it looks for forks now */
+		return true;
+	}
+	fl__pool_count(p, -1, -1);
+	if (!crowded && !p->over) {
+		if (fl__pool_has_task(p) || (fl__load_seq_cst(&p->state) & FL__POOL_FORKS)) { /* seq_cst: the same */
+			fl__pool_count(p, 1, 1);
+			return true;
+		}
+		if (p->base.closed && p->active + p->blocked == 0) {
+			p->over = true;
+			fl__pool_wake(p, FL__ALL);
+		}
+	}
+	if (p->over)
+		return pool_end_worker(p);
+	if (!pool_sleep(p))
+		return pool_end_worker(p);
+	fl__pool_keep_spare(p);
+	return true;
+}
+
+/* Searches for a task, and sleeps in between. Returns NULL if the worker must end. */
+static struct fl__task_block *pool_search(struct fl__thread_worker *w)
+{
+	struct fl__thread_pool *p = w->pool;
+	for (;;) {
+		if (!(fl__load_relaxed(&p->state) & FL__POOL_CROWDED)) { /* relaxed: checked under the lock */
+			pool_spin(p);
+			struct fl__task_block *block = pool_take(w, true);
+			if (block) {
+				pool_stop_searching(p);
+				return block;
+			}
+			if (pool_help_forks(w))
+				continue;
+		}
+		if (!pool_rest(w))
+			return NULL;
+	}
+}
 
 /*
  * Called by a worker that has just found no task. If the worker has ended several tasks since it
@@ -33,89 +295,76 @@ static bool pool_pause_if_caught_up(struct fl__thread_worker *w)
 	return has_kept_up;
 }
 
-FL__POOL_INLINE struct fl__pool_taken pool_next(struct fl__thread_worker *w, struct fl__thread_pool *p)
+static inline struct fl__task_block *pool_next(struct fl__thread_worker *w)
 {
-	struct fl__pool_taken taken;
-	do
-		taken = fl__pool_take(w, p, false, false);
-	while (!taken.block && !taken.must_lock && pool_pause_if_caught_up(w)); /* once: no task began since */
-	if (taken.block)
-		return taken;
-	fl__add_relaxed(&p->searching, 1); /* relaxed: rule 3 of search.c */
-	/* release: the count; pairs with the acquire in pool_looks_next() */
-	fl__store_release(&w->doing, FL__POOL_ELSE);
-	/* Two counts stand for this worker if it was called. relaxed: FENCED never changes. */
-	if (fl__pool_is_called(w, fl__load_relaxed(&p->flags)))
-		fl__sub_relaxed(&p->searching, 1);
-	return fl__pool_search(w);
+	struct fl__thread_pool *p = w->pool;
+	if (fl__likely(!(fl__load_relaxed(&p->state) & FL__POOL_CROWDED))) { /* relaxed: checked under the lock */
+		struct fl__task_block *block;
+		do
+			block = pool_take(w, false);
+		while (!block && pool_pause_if_caught_up(w)); /* once: no task began since */
+		if (block)
+			return block;
+	}
+	fl__add_seq_cst(&p->state, FL__POOL_SEARCHES); /* seq_cst: "No task is overlooked" */
+	return pool_search(w);
 }
 
-/*
- * Ends a task whose future is unshared (invariant 6 of future.c) by relaxed stores. Returns false,
- * and does nothing, if the future may be shared. This is Dekker's algorithm: the worker has stored
- * in `doing` that it has left the task, and then reads LISTED. fl__pool_list_running() stores
- * LISTED, makes every thread pass a fence, and then reads `doing`. So one of the two sees the
- * other's store.
- */
-FL__POOL_INLINE bool pool_end_unshared(struct fl__thread_worker *w, const struct fl__thread_pool *p, fl_future *f)
+/* Ends a claimed task of a halted executor, which does not begin. */
+FL__COLD static int pool_halt(const struct fl__thread_pool *p, fl_future *f, enum fl__claim *claim, char **message)
 {
-	fl__in_program_order();
-	/* relaxed: fl__pool_fence_workers() orders this load after the store to `doing` */
-	if (fl__unlikely(fl__load_relaxed(&p->flags) & (FL__POOL_FENCED | FL__POOL_LISTED)) ||
-	    !fl__future_is_unshared(f, FL__FUTURE_CLAIMED) || f->type->drop_result)
-		return false;
-	/* relaxed: no other thread can reach the future */
-	fl__store_relaxed(&f->state, FL__FUTURE_CLAIMED | FL__FUTURE_ENDED);
-	fl__message_free(f->message);
-	fl__task_block_free_to(&w->freed, fl__task_block_of(f));
-	return true;
+	*message = NULL;
+	if (p->base.broken == 0) {
+		*claim = FL__CLAIM_CANCEL;
+		fl__future_cancel_claimed(f);
+		return -ECANCELED;
+	}
+	*message = p->base.why_broken ? fl__message_format("%s", p->base.why_broken) : NULL;
+	return p->base.broken;
 }
 
-FL__POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p, struct fl__pool_taken taken)
+static inline void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p, struct fl__task_block *block)
 {
-	struct fl__task_block *block = taken.block;
-	if (fl__unlikely(taken.claim != FL__CLAIM_RUN)) {
-		if (taken.claim == FL__CLAIM_LOST) {               /* another context has claimed it */
-			fl__sub_relaxed(&p->backlog.n_claimed, 1); /* relaxed: approximate */
-			fl__task_block_free(block);
-			return;
-		}
+	fl_future *const f = &block->future;
+	char *message;
+	int error;
+	enum fl__claim claim = fl__future_claim(f);
+	if (fl__unlikely(claim == FL__CLAIM_LOST)) {
+		fl__task_block_free(block); /* the backlog's share of it */
+		return;
+	}
+	if (fl__unlikely(block->permit == FL__PERMIT_PENDING))
+		fl__permit_release(&p->base, FL__PERMIT_PENDING);
+	fl__store_seq_cst(&w->doing, f); /* seq_cst: "A cancel" */
+	/* seq_cst: "A cancel" */
+	const bool halted = claim == FL__CLAIM_RUN && (fl__load_seq_cst(&p->state) & FL__POOL_HALTED);
+	if (fl__unlikely(halted))
+		error = pool_halt(p, f, &claim, &message);
+	if (fl__unlikely(halted || claim != FL__CLAIM_RUN)) {
 		fl__store_relaxed(&w->skipped, w->skipped + 1); /* relaxed: for statistics */
 		/* The task counts as begun, so that no measured task's weight includes it. */
 		w->stats.next++;
 		w->stats.queued.begun++;
 		w->stats.ran.begun++;
 	}
-	char *message;
-	w->run.claim = taken.claim;
-	w->run.future = &block->future;
-	const int error = fl__run_measured(&w->run, &w->stats, w->ended, &message);
-	if (fl__unlikely(error != 0) && taken.claim == FL__CLAIM_RUN)
-		fl__store_relaxed(&w->failed, w->failed + 1);
-	fl__store_relaxed(&w->ended, w->ended + 1); /* relaxed: for statistics */
-	fl__pool_forget(w);
-	fl__future_set_end(&block->future, error, message);
-	/*
-	 * The store comes before the end of the future, so that a submit after a wait for the
-	 * future finds this worker free. relaxed: the end publishes it.
-	 */
-	fl__store_relaxed(&w->doing, FL__POOL_BETWEEN);
-	if (fl__likely(pool_end_unshared(w, p, &block->future)))
-		return;
-	struct fl__callback *callbacks;
-	if (fl__unlikely(!fl__future_publish_end(&block->future, &callbacks))) {
-		/* relaxed: the store publishes nothing, and FENCED never changes */
-		fl__store_relaxed(&w->doing, FL__POOL_ELSE);
-		if (fl__pool_is_called(w, fl__load_relaxed(&p->flags)))
-			fl__pool_stop_searching(p);
-		fl__future_end_rest(&block->future, callbacks);
+	if (!halted) {
+		w->run.claim = claim;
+		w->run.future = f;
+		error = fl__run_measured(&w->run, &w->stats, w->ended, &message);
+		if (fl__unlikely(error != 0) && claim == FL__CLAIM_RUN)
+			fl__store_relaxed(&w->failed, w->failed + 1); /* relaxed: for statistics */
 	}
+	fl__store_relaxed(&w->ended, w->ended + 1); /* relaxed: for statistics */
+	fl__store_relaxed(&w->doing, NULL); /* relaxed: a canceller looks at the state of the future */
+	fl__future_set_end(f, error, message);
+	struct fl__callback *callbacks;
+	if (fl__unlikely(!fl__future_publish_end(f, &callbacks)))
+		fl__future_end_rest(f, callbacks);
 }
 
 void fl__pool_serve(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
-	for (struct fl__pool_taken taken = fl__pool_search(w); taken.block; taken = pool_next(w, p))
-		pool_run(w, p, taken);
-	fl__task_block_free_batch(&w->freed);
+	for (struct fl__task_block *block = pool_search(w); block; block = pool_next(w))
+		pool_run(w, p, block);
 }

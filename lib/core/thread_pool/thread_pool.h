@@ -10,133 +10,137 @@
 #include "backlog.h"
 #include <fairlead/blocking.h>
 #include <fairlead/thread.h>
-#include <pthread.h>
 
 /*
- * The thread executor. Workers take tasks from one backlog without a lock, or sleep. Each file has
- * the table of its words, and the argument why they are right:
+ * The thread executor. Its workers take tasks from the backlog, run them, and sleep when there are
+ * none.
  *
- *   backlog.c      the tasks that wait
- *   taking.h, .c   how a worker takes a task, and what a thread that does not take must know of it:
- *                  a resize, a cancel, and a submit that looks for a worker
- *   serve.c        the loop of a worker: it takes a task, runs it, and ends it
- *   search.c       a worker without a task searches, and sleeps; waking a worker
- *   workers.c      how many workers there are: starts and ends, resizes, blocking sections
- *   starved.c      more workers for a pool whose workers all wait
+ *   backlog.h, .c  the tasks that wait
+ *   workers.c      how many workers there are: starts, wakes and ends, resizes, blocking sections
+ *   serve.c        the loop of a worker: it takes a task and runs it, or searches, and sleeps
  *   thread_pool.c  the executor interface
  *
- * The life of a worker. It is *alive* from its start until it decides to end. It is *idle* while it
- * sleeps for want of a task, *blocked* in a blocking section (fl_blocking_begin(), or a wait that
- * counts as one: fl__ctx_block()), and else *active*: then it runs a task, searches for one, runs a
- * fork of another worker, or runs the initializer. An active worker *dozes* if it has slept for
- * some time in a wait of its task.
+ * The states of a worker. It is *alive* from its start until it decides to end. Meanwhile it is
  *
- * The states of a worker. Under the executor's lock the counts `alive`, `idle` and `blocked` say
- * how many workers are where. The states that other threads must know at once are words of their
- * own.
+ *   asleep    in `sleepers`, for want of a task, or because too many workers are active
+ *   blocked   in a blocking section (fl_blocking_begin(), or a wait that counts as one)
+ *   active    else. An active worker *searches* after it has found no task, until it has one, runs
+ *             a fork of another worker, or sleeps. A worker that is woken, or that was started
+ *             without an initializer, searches, too.
  *
- *   state        word                         entered                   left
- *   starts       `alive`, `searching`         a thread starts it,       its first search, or its
- *                                             under the lock            initializer
- *   initializes  `initializing`; not counted  under the lock, before    under the lock, after the
- *                in `searching` (search.c)    the initializer runs      initializer has run; then
- *                                                                       it searches
- *   searches     `searching`                  it finds no task; it is   it finds a task; it looks
- *                                             woken; another thread     for forks; it begins its
- *                                             calls it (taking.c); it   initializer; it will run
- *                                             has run its initializer,  callbacks after a call; or,
- *                                             or a fork                 under the lock, it sleeps
- *                                                                       or ends
- *   takes        `doing` is FL__POOL_TAKING   before each look at the   it stores the task, or
- *                                             queues                    that it has none
- *   runs         `doing` is the address of    after the claim           the function has returned;
- *                the task's future                                      the callbacks come later
- *   between      `doing` is FL__POOL_BETWEEN  before it publishes the   the next take, a search,
- *                                             end of a task; in a       or a callback
- *                                             callback that runs no
- *                                             more user code; after a
- *                                             take outside of a search
- *                                             that found no task
- *   blocked      `blocked`                    fl_blocking_begin(), or   fl_blocking_end(), or the
- *                                             a wait that may need a    end of the wait
- *                                             task (workers.c), but
- *                                             not a forker's wait for
- *                                             its fork
- *   dozes        `dozing`                     5 ms or more in a wait    it wakes
- *                                             of its task, of a
- *                                             callback, or of a fork,
- *                                             its own or a stolen one
- *   sleeps       `idle`, `sleepers`           under the lock, with all  another thread wakes it,
- *                                             queues marked empty; or,  or its time is over
- *                                             if too many workers are
- *                                             active, without a mark
- *   ends         `alive` lowered; `leaves`    it is one too many, or    never
- *                follows                      idle for too long; or
- *                                             the pool is over; or a
- *                                             task has ended its
- *                                             thread
+ * Four words count workers; the lock is that of the executor:
  *
- * Order of work. A worker looks for forks when there is no task. The end of a future without
- * waiters is one CAS, which also drops the worker's reference. Callbacks, a cancel request and
- * waiters each mark the word, so that the end then does more. A task that only its worker can reach
- * (no user of its future, no callback, a token that is alone) is claimed by a plain store, unless
- * it has a deadline, and is ended by plain stores. There are three exceptions, which end by a CAS:
- * the result has a drop hook; the system has no membarrier(); or a cancel has listed the running
- * tasks. That cancel sets a flag, and has every thread pass a fence before it takes references.
+ *   word      counts                             changed
+ *   state     the workers that search, and has   see below
+ *             flags
+ *   active    active workers                     under the lock
+ *   blocked   blocked workers                    under the lock
+ *   alive     all                                under the lock
+ *
+ * `state` has these bits (each with the prefix FL__POOL_):
+ *
+ *   MORE       fewer workers are active than     by fl__pool_count(), under the lock
+ *              may be
+ *   CROWDED    more workers are active than may  by fl__pool_count(), under the lock
+ *              be: the next one that looks for
+ *              a task goes to sleep
+ *   COLD       no worker was started yet         at the creation; cleared under the lock, after the
+ *                                                start of the first worker
+ *   CLOSED     the executor is closed            under the lock; never cleared
+ *   HALTED     no task of the closed executor    under the lock; never cleared
+ *              begins any more
+ *   FORKS      a fork waits for a worker         fl__pool_wake_for_forks(); cleared under the lock,
+ *                                                by a worker that then looks for forks
+ *   the rest   the number of workers that        +1 by a worker without a task; under the lock, for
+ *              search, in units of SEARCHES      one that is woken or started. -1 by that worker
+ *                                                when it has a task, and under the lock before it
+ *                                                sleeps or ends
+ *
+ * No task is overlooked. While MORE is set and a queue has a task, a worker searches, or a context
+ * is about to call fl__pool_notify(), which wakes or starts a worker that searches. Three steps
+ * could break this rule, and each is followed by a look:
+ *
+ *   1. A task comes into a queue. Then the context loads `state`. If MORE is set and no worker
+ *      searches, it notifies.
+ *   2. The last search ends. Then its worker, if MORE was set, looks at all queues, and notifies if
+ *      one has a task. A search that ends with a sleep looks under the lock.
+ *   3. MORE is set, because a worker blocks, sleeps or ends, or after a resize. Then the context
+ *      looks at all queues, under the lock.
+ *
+ * A look that follows another context's step 1 finds the task, or the load of step 1 finds what the
+ * look follows. For an injector its lock decides: the load is in the section that adds the task, and
+ * the look locks each injector after the change of `state`. For a local queue all four accesses are
+ * seq_cst: put, load, change of `state`, and look.
+ *
+ * A worker that searches also looks for forks (fork_join.h). It is not counted as searching while it
+ * runs one, because that may take long. Nor is it during its initializer.
+ *
+ * Ends. When the executor is closed, no worker is active or blocked, and no queue has a task,
+ * nothing more can come: the pool is `over`, and its workers end. A worker that has decided to end
+ * leaves in a later section of the lock. Its thread is then joined by the one that leaves next, and
+ * that of the last one by the join of the executor. The memory of workers lasts as long as the
+ * executor, since thieves read it.
+ *
+ * A cancel. HALTED is set under the lock. Then the canceller takes all tasks out of the queues, and
+ * reads `doing` of each worker. A worker claims a task, stores it in `doing`, and then loads `state`:
+ * with HALTED it ends the task without running it. All four accesses are seq_cst, so either the
+ * worker sees HALTED, or the canceller sees the task in `doing`. The canceller makes a reference by
+ * fl__future_try_ref(), since the worker may end the task at the same time. The memory behind `doing`
+ * stays a task block as long as the executor.
  */
 
+enum {
+	FL__POOL_MORE = 1,
+	FL__POOL_CROWDED = 2,
+	FL__POOL_COLD = 4,
+	FL__POOL_CLOSED = 8,
+	FL__POOL_HALTED = 16,
+	FL__POOL_FORKS = 32,
+	FL__POOL_SEARCHES = 64,
+};
+
 struct fl__thread_pool;
-
-/* The values of `started`: workers.c has their meaning. */
-enum { FL__POOL_STARTED, FL__POOL_NO_WORKER, FL__POOL_START_FAILED };
-
-/* The bits of `flags`: taking.c has their meaning. */
-enum { FL__POOL_CROWDED = 1, FL__POOL_FENCED = 2, FL__POOL_AWAKE = 4, FL__POOL_LISTED = 8, FL__POOL_HELD = 16 };
-
-/* The values of `agent`: starved.c has their meaning. */
-enum { FL__POOL_NO_AGENT, FL__POOL_AGENT_RUNS, FL__POOL_AGENT_AGAIN, FL__POOL_AGENT_ENDED };
 
 struct fl__thread_worker {
 	struct fl__run run; /* the outermost; must be the first member: fl__pool_block() */
 	struct fl__thread_pool *pool;
 	fl_thread *thread;
-	uintptr_t doing; /* taking.c */
-	uint32_t called; /* bool: taking.c */
-	struct fl__task_queue local;
+	fl_future *doing; /* the task that it runs, or NULL */
+	struct fl__local local;
+	struct fl__thread_worker *visited; /* the worker from whose queue it has taken a task in its turn */
+	unsigned takes;                    /* how often it has looked for a task */
 	struct fl__fork_stack *forks;
-	/*
-	 * its tasks that have ended; those of them that were cancelled before they ran; those that
-	 * failed
-	 */
+	/* its tasks that have ended; those of them that did not run; those that failed */
 	size_t ended, skipped, failed;
 	struct fl__stats_context stats;
-	struct fl__task_block_batch freed;
 	size_t found_none; /* `ended` when it last found no task */
 	unsigned number;   /* from 0; in the thread's name */
 	unsigned blocking; /* depth of blocking sections; only the worker uses it */
-	/* 0, or, while it dozes, 1 + what it waits for (base/awaited.h) */
-	uint32_t dozing;
+	bool sits;         /* a wait counts it as blocked: fl__pool_wait() */
+	/* 0, or, while it has slept for some time in a wait, 1 + what it waits for (base/awaited.h) */
+	uint32_t waits;
+	int64_t waits_since;
 	struct fl__thread_worker *next, *next_vacant;
 };
 
 struct fl__thread_pool {
 	fl_executor base;
-	uint32_t flags, cpus;
 	struct fl__backlog backlog;
-	uint32_t searching;
-	unsigned char apart[FL__MPMC_APART]; /* keeps the words above off the next ones */
-	uint32_t more, active;
-	size_t starts, leaves;
-	unsigned made, alive, idle, blocked, surplus, started, initializing;
-	uint32_t dozing, stand_ins, agent;
-	FL__WORD64 int64_t next_stand_in; /* no worker begins to doze before this time */
-	pthread_t agent_thread;           /* must be joined, unless `agent` is FL__POOL_NO_AGENT */
-	struct fl__wait_queue sleepers;
-	bool has_forks, over, full, reported;
+	unsigned char apart[FL__LINE]; /* keeps `state` off words that each submit writes */
+	uint32_t state;
+	unsigned char apart_too[FL__LINE];
+	unsigned active, blocked, alive;
+	unsigned most;         /* how many workers may be alive if waits of tasks count as blocked, or 0 */
+	uint32_t cpus;         /* those that the process may use; 0: not asked yet */
+	uint32_t waiting;      /* active workers whose `waits` is not 0; for reports */
+	size_t starts, leaves; /* threads ever started; those that have left */
+	unsigned made;         /* worker structs */
+	bool over, reported;
 	int64_t idle_timeout; /* 0 if none was configured */
+	struct fl__wait_queue sleepers;
 	struct fl__forks forks;
 	struct fl__thread_worker *workers, *vacant;
-	fl_thread *ended; /* the last thread that has ended, not yet joined */
+	fl_thread *ended; /* the last thread that has left, not yet joined */
 };
 
 /*
@@ -181,110 +185,68 @@ static inline struct fl__thread_pool *fl__pool_of(const fl_executor *e)
 	return (struct fl__thread_pool *)(uintptr_t)e; /* base is its first member */
 }
 
-/* The functions of workers.c are called under the lock, except where a comment says otherwise. */
-
-static inline void fl__pool_set_started(struct fl__thread_pool *p, unsigned started)
+/* Returns whether a context with this `state` must notify after it has put a task into a queue. */
+static inline bool fl__pool_needs_notify(uint32_t state)
 {
-	p->started = started;
-	fl__backlog_set_startup(&p->backlog, started != FL__POOL_STARTED);
+	return (state & FL__POOL_MORE) && state < FL__POOL_SEARCHES;
 }
 
-/*
- * Computes `more`, `active` and `flags` after a change of the values from which they follow. Lowers
- * `stand_ins` to `dozing`, and clears `full`. If the pool is idle, wakes those who wait for that.
- */
-void fl__pool_recount(struct fl__thread_pool *p);
+/* workers.c. Functions without a remark are called under the lock. */
 
-/* The most workers that may be alive, with so many stand-ins. */
-unsigned fl__pool_limit_with(const struct fl__thread_pool *p, unsigned stand_ins);
+/* Adds to `active` and to the number of workers that search, and computes MORE and CROWDED. */
+void fl__pool_count(struct fl__thread_pool *p, int active, int searching);
 
-static inline unsigned fl__pool_worker_limit(const struct fl__thread_pool *p)
-{
-	return fl__pool_limit_with(p, p->stand_ins);
-}
+/* Wakes or starts a worker if one more may be active and none searches. */
+void fl__pool_notify_locked(struct fl__thread_pool *p);
 
-bool fl__pool_may_start(const struct fl__thread_pool *p);
+/* Called without the lock. */
+void fl__pool_notify(struct fl__thread_pool *p);
+
+/* Called without the lock. Returns whether a queue has a task. */
+bool fl__pool_has_task(struct fl__thread_pool *p);
+
+/* Notifies if a queue has a task. */
+void fl__pool_settle(struct fl__thread_pool *p);
+
+/* Wakes up to `n` workers that are asleep. */
+void fl__pool_wake(struct fl__thread_pool *p, size_t n);
+
+/* Starts a worker. Returns 0, -EAGAIN or -ENOMEM. */
+int fl__pool_start_worker(struct fl__thread_pool *p);
 
 /* Makes a worker without a thread. Returns NULL if there is no memory. */
 struct fl__thread_worker *fl__pool_make_worker(struct fl__thread_pool *p);
 
-/* Starts a worker, which the caller has counted as searching. Returns 0, -EAGAIN or -ENOMEM. */
-int fl__pool_start_worker(struct fl__thread_pool *p);
+/* Counts a worker as active again that a wait has counted as blocked (`sits`). */
+void fl__pool_rise(struct fl__thread_worker *w);
 
-/* Ends the calling worker, which is not counted as searching, for the counts of the pool. */
-void fl__pool_end_worker(struct fl__thread_pool *p);
-
-/*
- * Returns whether no task and no fork can come any more. `awake` is 1 in a worker's call, 0 after
- * its end. Running tasks may fork, so the workers stay until the last one has nothing to do.
- */
-bool fl__pool_is_over(struct fl__thread_pool *p, unsigned awake);
+/* Starts a worker that sleeps until a wait counts another one as blocked, if there is none. */
+void fl__pool_keep_spare(struct fl__thread_pool *p);
 
 int fl__pool_resize(fl_executor *e, unsigned workers);
 
 /* Called without the lock. The operation fl__executor_ops.block. */
 void fl__pool_block(struct fl__run *run, bool begins);
 
-/* search.c. */
-
-/*
- * Called under the lock. If one more worker may be active and none searches, wakes a worker that
- * sleeps, whether or not there is a task for it. If none sleeps, and there is a task, calls or
- * starts a worker.
- */
-void fl__pool_wake_locked(struct fl__thread_pool *p);
-
-/* Called under the lock. Wakes up to `n` sleeping workers, each counted as searching. */
-void fl__pool_wake_sleepers(struct fl__thread_pool *p, size_t n);
-
-/*
- * Called under the lock, when `more` may have become true. Marks the backlog, or wakes a worker. If
- * `has_forks` is set, also wakes a worker for forks.
- */
-void fl__pool_settle(struct fl__thread_pool *p);
-
-/* Wakes a worker after a put that found the mark. Called without the lock. */
-void fl__pool_wake(struct fl__thread_pool *p);
-
-/*
- * Called without the lock. Does what a take owes (backlog.h). `searching`: the caller is counted
- * there.
- */
-void fl__pool_pay(struct fl__thread_pool *p, unsigned owes, bool searching);
+/* Called without the lock. The operation fl__worker_ops.doze. */
+int64_t fl__pool_wait(const struct fl__wait *wait, bool begins);
 
 /* Wakes a worker for forks. Called without the lock; it is the operation fl__forks.wake. */
 void fl__pool_wake_for_forks(void *pool);
 
-/* Ends the search of the calling worker: it has found a task, or will run forks or callbacks. */
-void fl__pool_stop_searching(struct fl__thread_pool *p);
-
-/* Returns whether the backlog may have a task. It is the operation fl__forks.has_task. */
-bool fl__pool_has_task(const void *pool);
-
-/*
- * serve.c. Runs the calling worker until it must end. The worker is counted as searching at the
- * call. At the return it is counted neither as searching nor as alive.
- */
-void fl__pool_serve(struct fl__thread_worker *w);
-
-/* starved.c. */
-
-/* Called under the lock. Lets one more worker be active if the pool is starved. */
-void fl__pool_relieve(struct fl__thread_pool *p);
-
-/*
- * Called without the lock. Says once that a starved pool gets no stand-in. Returns whether the pool
- * needs another look.
- */
-bool fl__pool_report_starved(struct fl__thread_pool *p);
-
 /* The operation fl__executor_ops.describe_waits. */
 void fl__pool_describe_waits(const fl_executor *e, char *text, size_t size);
 
-/* The operation fl__worker_ops.doze. */
-int64_t fl__pool_doze(const struct fl__wait *wait, bool begins);
+/* How many tasks wait, among them claimed ones. Also read without locks, for reports. */
+__attribute__((no_sanitize("thread"))) size_t fl__pool_length(const struct fl__thread_pool *p);
 
-/* How long the pool waits between one stand-in and the next. */
-#define FL__POOL_STAND_IN_PAUSE FL_MS(50)
+/*
+ * serve.c. Runs the calling worker, which is counted as searching, until it must end. Then it is no
+ * longer counted.
+ */
+void fl__pool_serve(struct fl__thread_worker *w);
+
+/* Guesses whether there is a task. It is the operation fl__forks.has_task. */
+bool fl__pool_seems_to_have_task(const void *pool);
 
 #endif

@@ -164,8 +164,7 @@ static inline bool fl__cancel_is_under(const fl_cancel_token *c, const fl_cancel
 static inline bool fl__cancel_is_alone(const fl_cancel_token *c)
 {
 	/*
-	 * relaxed: no request may run at the same time as a destruction. In
-	 * fl__future_is_unshared(), no other thread has the future of the token. And
+	 * relaxed: no request may run at the same time as a destruction, and
 	 * future_try_publish() notices a request that runs at the same time: the request first sets
 	 * GUARDED in the state of the future, so the CAS that follows fails.
 	 */

@@ -186,12 +186,10 @@ FL_STRESS(pool_unused_future, user, owner)
 }
 
 /*
- * The executor is cancelled while tasks without a future end, with membarrier() or without it. The
- * worker or the canceller frees the last reference. One task fails, and its result is in an
- * allocation of its own. That the tasks have been listed is known as long as the pool exists,
- * because a worker may read it late.
+ * The executor is cancelled while tasks without a future end. The worker or the canceller frees the
+ * last reference. One task fails, and its result is in an allocation of its own.
  */
-struct pool_cancel_unshared {
+struct pool_cancel_detached {
 	fl_executor *e;
 	atomic_int ran;
 	size_t cancelled;
@@ -207,26 +205,25 @@ FL_TASK_STATIC(fail_large, atomic_int *, struct large)
 	return fl_task_fail(ctx, -EIO, "a message");
 }
 
-FL_STRESS_SETUP(pool_cancel_unshared)
+FL_STRESS_SETUP(pool_cancel_detached)
 {
 	s->e = pool_of(1);
-	pool_inside(s->e)->flags = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
 	OK(fail_large_submit(s->e, &s->ran, NULL));
 	for (int i = 0; i < 3; i++)
 		OK(count_one_submit(s->e, &s->ran, NULL));
 }
 
-FL_STRESS_ACTOR(pool_cancel_unshared, canceller)
+FL_STRESS_ACTOR(pool_cancel_detached, canceller)
 {
 	s->cancelled = fl_executor_cancel(s->e);
 	OK(fl_executor_join(s->e));
 }
 
-FL_STRESS(pool_cancel_unshared, canceller)
+FL_STRESS(pool_cancel_detached, canceller)
 {
-	FL_STRESS_CHECK(pool_inside(s->e)->flags & FL__POOL_LISTED);
 	fl_executor_free(s->e);
-	FL_FORBIDDEN((size_t)s->ran + s->cancelled != 4, "one is lost, or ended twice");
+	FL_FORBIDDEN((size_t)s->ran + s->cancelled > 4, "one ended twice");
+	FL_ACCEPTABLE((size_t)s->ran + s->cancelled < 4, "the worker cancelled one that it had taken");
 	FL_ACCEPTABLE(s->cancelled > 0, "some are cancelled");
 	FL_ACCEPTABLE(s->cancelled == 0, "all ran");
 }
@@ -264,6 +261,7 @@ FL_STRESS(pool_cancel_pending, canceller)
 {
 	fl_executor_free(s->e);
 	FL_ACCEPTABLE(s->cancelled == 1 && s->ran == 0, "cancelled");
+	FL_ACCEPTABLE(s->cancelled == 0 && s->ran == 0, "cancelled by the worker that had taken it");
 	FL_ACCEPTABLE(s->cancelled == 0 && s->ran == 1, "ran, and was not asked");
 }
 
@@ -279,7 +277,7 @@ struct pool_meet_first {
 
 FL_STRESS_SETUP(pool_meet_first)
 {
-	s->e = pool_without_stand_ins(2);
+	s->e = pool_of(2);
 	s->met = (fl_latch)FL_LATCH_INIT(2);
 }
 
@@ -330,7 +328,9 @@ FL_STRESS(pool_cancel_recycled, user)
 		FL_STRESS_CHECK((fl_future_get_state(s->f[i]) == FL_DONE) == (s->data[i] == 1));
 		fl_future_free(s->f[i]);
 	}
-	FL_FORBIDDEN((size_t)(s->data[0] + s->data[1] + s->data[2]) + s->cancelled != 3, "one is lost, or ended twice");
+	const size_t ended = (size_t)(s->data[0] + s->data[1] + s->data[2]) + s->cancelled;
+	FL_FORBIDDEN(ended > 3, "one ended twice");
+	FL_ACCEPTABLE(ended < 3, "the worker cancelled one that it had taken");
 	FL_ACCEPTABLE(s->cancelled > 0, "some are cancelled");
 	FL_ACCEPTABLE(s->cancelled == 0, "all ran");
 }

@@ -136,8 +136,6 @@ FL_TASK_STATIC(full_add_two, struct pool_full_worker *, void)
 FL_STRESS_SETUP(pool_full_worker)
 {
 	s->e = pool_as(bounded);
-	/* A stand-in would run the first task beside the second. */
-	pool_inside(s->e)->next_stand_in = FL__NEVER;
 }
 
 FL_STRESS_ACTOR(pool_full_worker, user)

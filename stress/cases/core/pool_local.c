@@ -28,14 +28,12 @@
 
 static struct fl__thread_pool *local_of_two(void)
 {
-	struct fl__thread_pool *p = pool_of_actors(2, 2);
-	p->next_stand_in = FL__NEVER; /* a stand-in would hide that a task has no worker */
-	return p;
+	return pool_of_actors(2, 2);
 }
 
 /*
- * Makes an executor with six tasks. A worker that has run the first two, and so does not search,
- * takes the third and the fourth at once. The third task waits for the fourth.
+ * Makes an executor with six tasks. A worker takes the third and the fourth at once. The third task
+ * waits for the fourth.
  */
 static struct fl__thread_pool *local_with_six(fl_event *second)
 {
@@ -95,60 +93,58 @@ FL_STRESS_ACTOR(local_batch_vs_cancel, canceller)
 ALL_END(local_batch_vs_cancel, one, two, canceller)
 
 /*
- * Each task is taken once, while a worker moves tasks to its queue, takes them, and loses them to a
- * thief.
+ * Each task is taken once, while the owner of a queue puts tasks, and takes the oldest and the newest,
+ * and a thief takes half of them. The owner fills the queue, and so uses each slot again.
  */
+enum { LOCAL_TASKS = FL__LOCAL_SLOTS + 2 };
+
 struct local_once {
-	struct fl__backlog backlog;
-	struct fl__task_queue queues[2];
-	int taken[16];
+	struct fl__local local;
+	struct fl__task_block blocks[LOCAL_TASKS]; /* only their addresses are used */
+	int taken[LOCAL_TASKS];
 };
 
-enum { LOCAL_TASKS = 16, LOCAL_APART = 64 };
-
-FL_STRESS_SETUP(local_once)
+static void local_note(struct local_once *s, const struct fl__task_block *block)
 {
-	bool marked;
-	OK(fl__backlog_init(&s->backlog, 2));
-	for (unsigned i = 0; i < 2; i++)
-		OK(fl__local_init(&s->queues[i], &s->backlog));
-	/* These are no blocks: only their addresses are used. */
-	for (uintptr_t i = 1; i <= LOCAL_TASKS; i++)
-		FL_STRESS_CHECK(
-		    fl__task_queue_put(s->backlog.queues[0], (struct fl__task_block *)(i * LOCAL_APART), &marked));
-}
-
-static bool local_take(struct local_once *s, int place)
-{
-	unsigned owes = 0;
-	struct fl__task_block *block = fl__backlog_take(&s->backlog, &s->queues[place], true, &owes);
 	if (block)
-		s->taken[(uintptr_t)block / LOCAL_APART - 1]++;
-	return block != NULL;
+		s->taken[block - s->blocks]++;
 }
 
-FL_STRESS_ACTOR(local_once, one)
+static bool local_take_oldest(struct local_once *s)
 {
-	while (local_take(s, 0))
-		;
+	struct fl__task_block *block = NULL;
+	const bool taken = fl__local_take(&s->local, &block, 1, false) == 1;
+	local_note(s, block);
+	return taken;
 }
 
-FL_STRESS_ACTOR(local_once, two)
+FL_STRESS_ACTOR(local_once, owner)
 {
-	while (local_take(s, 1))
-		;
+	for (int i = 0; i < LOCAL_TASKS; i++) {
+		while (!fl__local_put(&s->local, &s->blocks[i]))
+			(void)local_take_oldest(s);
+		if (i % 2 == 1)
+			local_note(s, fl__local_take_newest(&s->local));
+	}
 }
 
-FL_STRESS(local_once, one, two)
+FL_STRESS_ACTOR(local_once, thief)
+{
+	struct fl__task_block *blocks[2];
+	for (int i = 0; i < 2; i++) {
+		const size_t n = fl__local_take(&s->local, blocks, 2, true);
+		for (size_t k = 0; k < n; k++)
+			local_note(s, blocks[k]);
+	}
+}
+
+FL_STRESS(local_once, owner, thief)
 {
 	bool once = true;
-	while (local_take(s, 0))
+	while (local_take_oldest(s))
 		;
 	for (int i = 0; i < LOCAL_TASKS; i++)
 		once = once && s->taken[i] == 1;
-	for (int i = 0; i < 2; i++)
-		fl__mpmc_fini(&s->queues[i].ring);
-	fl__backlog_fini(&s->backlog);
 	FL_ACCEPTABLE(once, "once each");
 }
 
@@ -170,12 +166,6 @@ FL_TASK_STATIC(submit_and_await, struct local_own_vs_sleep *, void)
 FL_STRESS_SETUP(local_own_vs_sleep)
 {
 	s->p = local_of_two();
-	/*
-	 * As if another worker had emptied the queue and marked it: then a worker that goes to
-	 * sleep unlists it.
-	 */
-	if (fl_stress_choose(2))
-		fl__task_queue_list(&worker_at(s->p, 0)->local);
 	OK(submit_and_await_submit(&s->p->base, s, NULL));
 }
 
@@ -205,7 +195,6 @@ FL_TASK_STATIC(submit_two_and_await, struct local_own_twice *, void)
 FL_STRESS_SETUP(local_own_twice)
 {
 	s->p = pool_of_actors(3, 3);
-	s->p->next_stand_in = FL__NEVER;
 	OK(submit_two_and_await_submit(&s->p->base, s, NULL));
 }
 

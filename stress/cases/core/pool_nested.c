@@ -30,8 +30,8 @@ FL_TASK_STATIC(wait_there, struct pools_wait_for_each_other *, void)
 
 FL_STRESS_SETUP(pools_wait_for_each_other)
 {
-	s->e = pool_without_stand_ins(1);
-	s->other = pool_without_stand_ins(1);
+	s->e = pool_of(1);
+	s->other = pool_of(1);
 }
 
 FL_STRESS_ACTOR(pools_wait_for_each_other, user)
@@ -72,7 +72,7 @@ FL_TASK_STATIC(keep_promise, fl_promise *, void)
 
 FL_STRESS_SETUP(pool_waits_for_promise)
 {
-	s->e = pool_without_stand_ins(1);
+	s->e = pool_of(1);
 	OK(fl_promise_create(&s->promise, 0, NULL, &s->answer));
 }
 

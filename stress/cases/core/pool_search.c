@@ -31,90 +31,6 @@ static void submit_second_beside_sleeper(struct served *t)
  */
 POOL(pool_stop_vs_sleep, with_first_of_two, serve_first, serve_second, submit_second_beside_sleeper)
 
-FL_TASK_STATIC(alone, struct served *, void)
-{
-	FL_STRESS_CHECK(atomic_fetch_add_explicit(&(*arg)->at_once, 1, memory_order_relaxed) == 0);
-	fl_stress_relax();
-	atomic_fetch_sub_explicit(&(*arg)->at_once, 1, memory_order_relaxed);
-	return 0;
-}
-
-static void of_two(struct served *t)
-{
-	t->p = pool_of_actors(2, 2);
-	t->p->flags = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
-}
-
-static void resize_and_submit_two(struct served *t)
-{
-	OK(fl_executor_resize(&t->p->base, 1));
-	OK(alone_submit(&t->p->base, t, NULL));
-	OK(alone_submit(&t->p->base, t, NULL));
-	fl_executor_close(&t->p->base);
-}
-
-/*
- * After a resize to one, no task begins while another one runs, though two workers search, with
- * membarrier() or without it. The scenario fails if a worker checks whether it is superfluous
- * before the resize, and takes a task after it.
- */
-POOL(pool_resize_holds, of_two, serve_first, serve_second, resize_and_submit_two)
-
-FL_TASK_STATIC(alone_until_told, struct served *, void)
-{
-	struct served *t = *arg;
-	COUNT(&t->at_once);
-	fl_event_set(&t->first);
-	int rc = fl_event_wait_until(&t->second, FL_FOREVER, FL_SHIELDED);
-	atomic_fetch_sub_explicit(&t->at_once, 1, memory_order_relaxed);
-	return rc;
-}
-
-static void resize_beside_a_task(struct served *t)
-{
-	fl_executor *e = &t->p->base;
-	OK(alone_until_told_submit(e, t, NULL));
-	OK(fl_event_wait(&t->first));
-	OK(fl_executor_resize(e, 1));
-	OK(alone_submit(e, t, NULL));
-	fl_event_set(&t->second);
-	fl_executor_close(e);
-}
-
-/* A task runs during a resize to one. No task begins before this task has ended. */
-POOL(pool_resize_beside, of_two, serve_first, serve_second, resize_beside_a_task)
-
-static void of_two_fenced(struct served *t)
-{
-	t->p = pool_of_actors(2, 2);
-	t->p->flags = FL__POOL_FENCED;
-	/* This worker then takes the next task as a worker that has just run one. */
-	if (fl_stress_choose(2))
-		OK(do_nothing_submit(&t->p->base, NULL));
-}
-
-static void resize_as_a_busy_worker(struct served *t)
-{
-	OK(fl_executor_resize(&t->p->base, 1));
-	COUNT(&t->at_once);
-	OK(alone_submit(&t->p->base, t, NULL));
-	atomic_fetch_sub_explicit(&t->at_once, 1, memory_order_relaxed);
-	fl_executor_close(&t->p->base);
-}
-
-static void end_with_first(struct served *t)
-{
-	serve_first(t);
-	end_served(t);
-}
-
-/*
- * The resize to one again, without membarrier(), and with two actors. The user is also the worker
- * that stays: between the resize and its service it is as busy as if it ran a task.
- */
-SCENARIO(pool_resize_fenced, struct served, of_two_fenced(&s->t), end_with_first(&s->t), serve_second,
-         resize_as_a_busy_worker)
-
 static void of_three(struct served *t)
 {
 	t->p = pool_of_actors(1, 3);
@@ -135,30 +51,6 @@ static void submit_and_close(struct served *t)
  * There are three workers where one is allowed. Two step back, and end at the end of the executor.
  */
 POOL(pool_crowded_end, of_three, serve_first, serve_second, serve_third, submit_and_close)
-
-static void with_full_ring(struct served *t)
-{
-	t->p = pool_of_actors(2, 1);
-	fl__mpmc_fini(&t->p->backlog.queues[0]->ring);
-	OK(fl__mpmc_init(&t->p->backlog.queues[0]->ring, sizeof(struct fl__task_block *), 2, 0));
-	OK(do_nothing_submit(&t->p->base, NULL));
-	OK(await_event_submit(&t->p->base, &t->second, NULL));
-}
-
-/* Works as a worker that just had a task, and so does not search. */
-static void run_one(struct served *t)
-{
-	struct fl__task_block *block = fl__task_queue_take(t->p->backlog.queues[0]);
-	if (block)
-		run_or_abandon(t->p, block);
-}
-
-/*
- * The first task waits for the second, as in pool_stop_vs_sleep. But the ring is full, and the
- * second task is in the list behind it, while others empty the ring. Another worker is not there
- * yet, and could be started.
- */
-POOL(pool_stop_vs_overflow, with_full_ring, serve_first, run_one, submit_second)
 
 /*
  * A cancel of the executor finds each task that a worker takes: still in the backlog, or running,
@@ -245,7 +137,7 @@ static void submit_beside_fork(struct served *t)
 POOL(pool_called_for_forks, with_one_of_two, serve_forks, fork_beside_sleeper, submit_beside_fork)
 
 /*
- * A worker removes a cancelled task of which the canceller has the last handle, and the callback of
+ * A worker takes a task while it is cancelled. The canceller has the last handle, and the callback of
  * the cancel frees this handle. The argument is in an allocation of its own, which the canceller
  * frees. The last of the two frees the block.
  */
@@ -286,7 +178,9 @@ FL_STRESS_ACTOR(pool_part_freed, canceller)
 
 FL_STRESS_ACTOR(pool_part_freed, worker)
 {
-	run_or_abandon(s->p, fl__task_queue_take(s->p->backlog.queues[0]));
+	struct fl__task_block *block = fl__backlog_take_any(&s->p->backlog);
+	if (block)
+		run_or_abandon(s->p, block);
 	fl_executor_free(&s->p->base);
 }
 

@@ -59,7 +59,7 @@ static void meet_twice(struct crew *t, fl_latch *met)
 
 static void with_two_that_meet(struct crew *t)
 {
-	t->e = pool_without_stand_ins(2);
+	t->e = pool_of(2);
 	t->first = (fl_latch)FL_LATCH_INIT(2);
 	t->second = (fl_latch)FL_LATCH_INIT(2);
 	meet_twice(t, &t->first);

@@ -31,7 +31,7 @@ FL_TASK_DEFINE(await_event, fl_event *, void)
 	return fl_event_wait_until(*arg, FL_FOREVER, FL_SHIELDED);
 }
 
-/* Its worker runs meanwhile, so that no other worker stands in for it. */
+/* Its worker runs meanwhile. */
 FL_TASK_DEFINE(hold_worker, fl_event *, void)
 {
 	hold_until_set(*arg);

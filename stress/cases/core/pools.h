@@ -24,9 +24,9 @@ static inline struct fl__thread_pool *pool_of_actors(unsigned n, unsigned actors
 	struct fl__thread_pool *p = pool_inside(e);
 	while (p->made < actors)
 		FL_STRESS_CHECK(fl__pool_make_worker(p) != NULL);
-	fl__pool_set_started(p, FL__POOL_STARTED);
-	p->alive = p->searching = actors;
-	fl__pool_recount(p);
+	p->state = actors * FL__POOL_SEARCHES; /* not COLD */
+	p->alive = actors;
+	fl__pool_count(p, (int)actors, 0);
 	return p;
 }
 
@@ -54,7 +54,7 @@ static inline void serve(struct fl__thread_pool *p, unsigned place)
 static inline bool worker_sleeps(struct fl__thread_pool *p)
 {
 	FL_LOCKED(&p->base.lock);
-	return p->idle > 0;
+	return p->sleepers.first != NULL;
 }
 
 /* An actor that is the worker at a place. */
@@ -142,17 +142,6 @@ static inline fl_executor *pool_as(fl_executor_config config)
 static inline fl_executor *pool_of(unsigned workers)
 {
 	return pool_as((fl_executor_config){.workers = workers});
-}
-
-/*
- * Makes an executor without stand-ins, which would hide that a task has no worker: its workers
- * never doze.
- */
-static inline fl_executor *pool_without_stand_ins(unsigned workers)
-{
-	fl_executor *e = pool_of(workers);
-	pool_inside(e)->next_stand_in = FL__NEVER;
-	return e;
 }
 
 static inline fl_executor *sequential(void)

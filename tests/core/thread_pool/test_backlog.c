@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The backlog of the thread executor when its ring is full, and when other contexts have claimed
- * its tasks.
+ * The backlog of the thread executor when it is long, and when other contexts have claimed its
+ * tasks; the local queues of workers.
  */
 #include "core/thread_pool/backlog.h"
 #include "fl_pool.h"
 
-enum { RING = 16384, MANY = 2 * RING };
+enum { RING = 16384, MANY = 2 * RING }; /* some numbers above those of a local queue */
 
 static int order[MANY];
 static unsigned ran, dropped;
@@ -28,7 +28,6 @@ static void begin(void)
 	SET(&dropped, 0);
 }
 
-/* What the ring has no room for comes behind it, and is moved there in turn. */
 POOL_TEST(backlog_keeps_the_order_of_submission, 1)
 {
 	begin();
@@ -78,8 +77,8 @@ POOL_TEST(backlog_delays_no_drop_of_a_result, 1)
 	assert_int_equal(LOOK(&results_dropped), 100);
 }
 
-/* Closed while the list is not empty: its tasks run, or are cancelled. */
-FL_TEST(backlog_closed_with_a_list)
+/* Closed while tasks are pending: they run, or are cancelled. */
+FL_TEST(backlog_closed_with_tasks)
 {
 	FL_BOTH (cancel) {
 		fl_executor *e = pool_with(2);
@@ -115,7 +114,6 @@ POOL_TEST(backlog_of_cancelled_tasks, 1)
 	assert_int_equal(LOOK(&dropped), MANY - (MANY + 2) / 3);
 	FL_EACH (i, f) {
 		fl_future_free(f[i]);
-		/* Searches the list in the meantime. */
 		FL_OK(backlog_note_submit(e, MANY + i, NULL));
 		if (i % 2 == 0)
 			break;
@@ -225,10 +223,7 @@ POOL_TEST(backlog_reaches_each_queue, 2)
 	FL_OK(fl_event_wait(&local_reached));
 }
 
-/*
- * The ring of the injector is full, and the event's task in the list behind it. The worker that
- * gets there has a task in its queue at each take, and so never searches.
- */
+/* The worker that gets to the last task has one in its queue at each take, and so never searches. */
 POOL_TEST(backlog_reaches_what_is_late, 2)
 {
 	begin();
@@ -269,68 +264,48 @@ POOL_TEST(backlog_local_after_the_close, 2)
 	FL_OK(fl_executor_join(e));
 }
 
-/* Puts a task as the worker of the queue does, but does not fill its slot. */
-static struct fl__mpmc_claim claim_local(struct fl__task_queue *local)
+/* The queue of a worker. Only the addresses of these blocks are used. */
+
+static struct fl__task_block local_blocks[FL__LOCAL_SLOTS + 1];
+
+static size_t local_number(const struct fl__task_block *block)
 {
-	struct fl__mpmc_claim claim;
-	FL_OK(fl__mpmc_claim_slots(&local->ring, &local->ring.tail, 0, sizeof(void *), 1, false, &claim));
-	if (claim.owes_wake)
-		fl__task_queue_list(local);
-	return claim;
+	return (size_t)(block - local_blocks);
 }
 
-static void put_local(struct fl__task_queue *local, int n)
+FL_TEST(backlog_local_is_taken_at_both_ends)
 {
-	for (; n > 0; n--) {
-		const struct fl__mpmc_claim claim = claim_local(local);
-		fl__task_queue_fill(claim.slot, claim.at, (void *)&ran); /* no task: only its address is used */
+	static struct fl__local q;
+	struct fl__task_block *blocks[FL__LOCAL_SLOTS];
+	for (int round = 0; round < 1000; round++) { /* the numbers wrap around */
+		assert_true(fl__local_is_empty(&q));
+		assert_null(fl__local_take_newest(&q));
+		assert_int_equal(fl__local_take(&q, blocks, 1, true), 0);
+		for (int i = 0; i < FL__LOCAL_SLOTS; i++)
+			assert_true(fl__local_put(&q, &local_blocks[i]));
+		assert_false(fl__local_put(&q, &local_blocks[FL__LOCAL_SLOTS]));
+		assert_int_equal(local_number(fl__local_take_newest(&q)), FL__LOCAL_SLOTS - 1);
+		assert_int_equal(fl__local_take(&q, blocks, 3, true), 3);
+		for (size_t i = 0; i < 3; i++)
+			assert_int_equal(local_number(blocks[i]), i);
+		assert_int_equal(fl__local_take(&q, blocks, FL__LOCAL_SLOTS, true), (FL__LOCAL_SLOTS - 4) / 2);
+		assert_int_equal(local_number(blocks[0]), 3);
+		const size_t left = (FL__LOCAL_SLOTS - 4) / 2;
+		assert_int_equal(fl__local_length(q.ends), left);
+		fl__local_put_many(&q, blocks, 2);
+		assert_int_equal(fl__local_take(&q, blocks, FL__LOCAL_SLOTS, false), left + 2);
+		assert_int_equal(local_number(blocks[left]), 3);
+		assert_int_equal(local_number(blocks[left + 1]), 4);
 	}
 }
 
-/* How many local queues a search visits. */
-static int listed(const struct fl__backlog *b)
+/* A thief that has read the slots before the owner took the newest task and put another one fails. */
+FL_TEST(backlog_local_tells_the_newest_from_its_successor)
 {
-	int n = -FL__BACKLOG_INJECTORS;
-	FL_EACH (i, b->listed)
-		n += __builtin_popcountll(b->listed[i]);
-	return n;
-}
-
-/*
- * A search visits a local queue from its first task on, until it was found empty and marked. So
- * what a worker has left when it ended is soon taken, by a worker that always has newer tasks.
- */
-FL_TEST(backlog_visits_queues_with_tasks)
-{
-	enum { QUEUES = 200, TAKES = BATCH * BATCH * (FL__BACKLOG_INJECTORS + 2) };
-	static struct fl__backlog b;
-	static struct fl__task_queue queues[QUEUES];
-	struct fl__task_queue *own = &queues[0], *left = &queues[QUEUES - 1];
-	unsigned owes = 0;
-	FL_OK(fl__backlog_init(&b, QUEUES));
-	FL_EACH (i, queues)
-		FL_OK(fl__local_init(&queues[i], &b));
-	put_local(left, BATCH);
-	for (int takes = 0; takes < TAKES; takes++) {
-		if (fl__task_queue_is_empty(own))
-			put_local(own, BATCH);
-		assert_non_null(fl__backlog_take(&b, own, false, &owes));
-	}
-	assert_true(fl__task_queue_is_empty(left));
-	put_local(left, BATCH);
-	while (fl__backlog_take(&b, &queues[QUEUES / 2], true, &owes))
-		;
-	assert_null(fl__backlog_take_locked(&b));
-	assert_int_equal(listed(&b), 3);
-	assert_true(fl__backlog_mark(&b));
-	assert_null(fl__backlog_take_locked(&b));
-	assert_int_equal(listed(&b), 0);
-	(void)claim_local(left);
-	fl__backlog_watch(&b); /* marks it, though it is not empty */
-	assert_null(fl__backlog_take_locked(&b));
-	assert_int_equal(listed(&b), 1);
-	assert_false(fl__backlog_mark(&b));
-	FL_EACH (i, queues)
-		fl__mpmc_fini(&queues[i].ring);
-	fl__backlog_fini(&b);
+	struct fl__local q = {0};
+	assert_true(fl__local_put(&q, &local_blocks[0]));
+	const uint64_t seen = q.ends;
+	assert_int_equal(local_number(fl__local_take_newest(&q)), 0);
+	assert_true(fl__local_put(&q, &local_blocks[1]));
+	assert_true(q.ends != seen);
 }

@@ -82,14 +82,14 @@ FL_TASK(pool_look_at_signals, void, sigset_t)
 	return -pthread_sigmask(SIG_BLOCK, NULL, result);
 }
 
-/* Also a worker that stands in for another, although the agent, which starts it, blocks all. */
-FL_TEST(pool_stand_ins_block_what_the_creator_blocks)
+/* Also a worker that runs in place of one that waits. */
+FL_TEST(pool_workers_block_what_the_creator_blocks)
 {
 	sigset_t mine, before, seen;
 	sigemptyset(&mine);
 	sigaddset(&mine, SIGUSR2);
 	FL_OK(pthread_sigmask(SIG_SETMASK, &mine, &before));
-	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_executor) *e = pool_of(&(fl_executor_config){.workers = 1, .workers_max = 2});
 	FL_SCOPED(fl_future) *waits = NULL, *f = NULL;
 	fl_event end = FL_EVENT_INIT;
 	FL_OK(pthread_sigmask(SIG_SETMASK, &before, NULL));

@@ -199,26 +199,6 @@ CROWD_TEST(pool_resize_down_ends_workers, 6)
 	assert_true(LOOK(&most_at_once) <= 2);
 }
 
-/*
- * No task begins while as many run as are allowed, also if more workers have just searched for
- * tasks.
- */
-CROWD_TEST(pool_resize_down_holds_when_it_returns, 4)
-{
-	enum { ROUNDS = 100, TASKS = 12 };
-	for (int round = 0; round < ROUNDS; round++) {
-		fl_future *f[TASKS];
-		FL_OK(fl_executor_resize(e, 4));
-		use_workers(e, 4);
-		FL_OK(fl_executor_resize(e, 2));
-		SET(&most_at_once, 0);
-		FL_EACH (i, f)
-			FL_OK(note_how_many_submit(e, &f[i]));
-		fl_test_futures_end(f, TASKS);
-		assert_true(LOOK(&most_at_once) <= 2);
-	}
-}
-
 /* Tasks that block. */
 
 struct blocker {
