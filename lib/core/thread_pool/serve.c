@@ -355,7 +355,7 @@ static inline void pool_run(struct fl__thread_worker *w, struct fl__thread_pool 
 			fl__store_relaxed(&w->failed, w->failed + 1); /* relaxed: for statistics */
 	}
 	fl__store_relaxed(&w->ended, w->ended + 1); /* relaxed: for statistics */
-	fl__store_relaxed(&w->doing, NULL); /* relaxed: a canceller looks at the state of the future */
+	fl__store_relaxed(&w->doing, NULL);         /* relaxed: a canceller looks at the state of the future */
 	fl__future_set_end(f, error, message);
 	struct fl__callback *callbacks;
 	if (fl__unlikely(!fl__future_publish_end(f, &callbacks)))

@@ -150,11 +150,11 @@ FL_TASK_STATIC(look_for_cancel, fl_event *, void)
 POOL_TEST(group_member_that_was_cancelled_is_no_first_error, 1)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	fl_event runs = FL_EVENT_INIT, *arg = &runs;
+	fl_event begun = FL_EVENT_INIT, *arg = &begun;
 	fl_future *f[2] = {NULL};
 	const fl_submit_config config = {.on_end = keep_reference, .on_end_arg = &f[0]};
 	FL_OK(fl_group_submit_with(&g, &look_for_cancel, &arg, NULL, &config));
-	FL_OK(fl_event_wait(&runs));
+	FL_OK(fl_event_wait(&begun));
 	fl_group_cancel(&g);
 	FL_OK(fl_group_join(&g));
 	FL_RC(fl_future_error(f[0]), -ECANCELED);
