@@ -147,16 +147,13 @@ enum {
 void fl__hook_check(bool checks);
 
 /*
- * Returns a word that a point reads. relaxed: an old value does no harm, and what a thread does
- * because a client is off depends on the value, so it comes later. ThreadSanitizer does not know
- * such an order, and needs the acquire. Except under ThreadSanitizer and in the laboratory the load
- * is not even atomic, since for an atomic one compilers would emit a separate load.
+ * Returns a word that a point reads. relaxed: an old value does no harm. Except under
+ * ThreadSanitizer and in the laboratory the load is not even atomic, since for an atomic one
+ * compilers would emit a separate load.
  */
 static inline uint32_t fl__hook_word(const uint32_t *word)
 {
-#if defined(FL__TSAN)
-	return fl__load_acquire(word);
-#elif defined(FL__LABORATORY)
+#if defined(FL__TSAN) || defined(FL__LABORATORY)
 	return fl__load_relaxed(word);
 #else
 	return *word;
@@ -303,7 +300,15 @@ FL__IF_LINKED void fl__hook_join_on(const struct fl__ctx *context, bool timed);
 FL__IF_LINKED void fl__hook_sleep_on(struct fl__wait *wait, fl_time deadline);
 #define fl__hook_sleep(...) FL__HOOK(ALL, sleep, __VA_ARGS__)
 FL__IF_LINKED void fl__hook_woken_on(struct fl__wait *wait);
-#define fl__hook_woken(...) FL__HOOK(ALL, woken, __VA_ARGS__)
+static inline void fl__hook_woken(struct fl__wait *wait)
+{
+	/*
+	 * acquire: pairs with the release in debug_set_modes(). If the mode that has recorded the
+	 * wait was switched off meanwhile, the dump does not read the awaited object any more.
+	 */
+	if (fl__unlikely((fl__load_acquire(&fl__hooks) & FL__HOOKS_ALL) != 0))
+		fl__hook_woken_on(wait);
+}
 
 /* `taken` is the first of the nodes that the caller will unpark. */
 FL__IF_LINKED void fl__hook_wake_on(const struct fl__node *taken);

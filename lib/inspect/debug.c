@@ -7,7 +7,8 @@
  *      FL_DEBUG_WAITS is off now, or everything, if all modes are off. A wait is recorded only if
  *      the mode is on under that lock. So a thread whose wait has ended, and which sees that the
  *      mode is off, has no record left to remove. The dump reads awaited objects under the lock,
- *      too. Therefore the thread may free the object as soon as it has seen the change.
+ *      too. Therefore the thread may free the object as soon as an acquire load has shown it the
+ *      change.
  *   2. A thread may see the change of another word of the switch late. Then the table may lack a
  *      holder, or have a stale one, until all modes are off. So relaxed stores are enough.
  */
@@ -38,7 +39,7 @@ static unsigned debug_set_modes(unsigned modes)
 	const unsigned before = fl__load_relaxed(&fl__hooks) & FL__HOOKS_DEBUG;
 	void *unused = NULL;
 	fl__debug_relock();
-	/* release: pairs with the load in fl__hook_word(), for what the dump has read (rule 1) */
+	/* release: pairs with the acquires in fl__hook_woken() and waits_enter() (rule 1) */
 	fl__add_release(&fl__hooks, modes - before);
 	/* relaxed, both: rule 2 */
 	fl__store_relaxed(&fl__hook_free, modes ? FL__HOOK_NEVER : 0);
@@ -55,10 +56,10 @@ static unsigned debug_set_modes(unsigned modes)
 	return before;
 }
 
-unsigned fl__debug_switch_off(void)
+unsigned fl__debug_switch(unsigned modes)
 {
 	FL__LOCKED(&fl__debug_switch_lock);
-	return debug_set_modes(0);
+	return debug_set_modes(modes);
 }
 
 static void debug_before_fork(void)

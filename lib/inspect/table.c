@@ -23,8 +23,7 @@ uint64_t fl__table_steps;
 
 size_t fl__debug_bucket(uintptr_t key)
 {
-	_Static_assert(FL__DEBUG_BUCKETS == 1 << 12, "the upper 12 bits");
-	return ((uint64_t)key * 0x9e3779b97f4a7c15u) >> (64 - 12);
+	return ((uint64_t)key * 0x9e3779b97f4a7c15u) >> (64 - FL__DEBUG_BUCKETS_LOG2);
 }
 
 void *fl__table_take_slot(void)
@@ -77,7 +76,7 @@ bool fl__debug_enter(size_t slots)
 		return false;
 	ctx->debugging = true;
 	if (!table_lock_with_slots(slots)) {
-		if (fl__debug_switch_off() != 0)
+		if (fl__debug_switch(0) != 0)
 			fl__log(FL_LOG_WARNING, "debugging is switched off: out of memory");
 		ctx->debugging = false;
 		return false;

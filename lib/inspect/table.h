@@ -155,8 +155,14 @@ bool fl__debug_try_enter(void); /* fl__debug_unlock() ends it */
 void *fl__table_take_slot(void);
 void fl__table_give_slot(void *slot);
 
+#ifdef FL__LABORATORY
+enum { FL__DEBUG_BUCKETS_LOG2 = 1 }; /* a few steps clear the table */
+#else
+enum { FL__DEBUG_BUCKETS_LOG2 = 12 };
+#endif
+enum { FL__DEBUG_BUCKETS = 1 << FL__DEBUG_BUCKETS_LOG2 };
+
 /* The index of the bucket for `key`. */
-enum { FL__DEBUG_BUCKETS = 4096 };
 size_t fl__debug_bucket(uintptr_t key);
 
 /*
@@ -209,8 +215,8 @@ void fl__table_unmap(void *chunks);
 /* handles.c: forgets all handles. */
 void fl__handles_forget(void);
 
-/* Switches all modes off, but leaves the handler of the signal (debug.c). Returns the modes before. */
-unsigned fl__debug_switch_off(void);
+/* Sets the modes, but leaves the handler of the signal (debug.c). Returns the modes before. */
+unsigned fl__debug_switch(unsigned modes);
 
 /*
  * Guards the modes, the bit of the recorder, and the two handlers. So if two threads switch at

@@ -147,7 +147,8 @@ static void waits_check_and_leave(struct fl__holder *me)
  */
 static bool waits_enter(size_t slots)
 {
-	if (!(fl__hook_word(&fl__hooks) & FL_DEBUG_WAITS) || !fl__debug_enter(slots))
+	/* acquire: pairs with the release in debug_set_modes() */
+	if (!(fl__load_acquire(&fl__hooks) & FL_DEBUG_WAITS) || !fl__debug_enter(slots))
 		return false;
 	if (fl__hook_word(&fl__hooks) & FL_DEBUG_WAITS)
 		return true;

@@ -284,3 +284,55 @@ FL_STRESS(debug_look, holder, looker)
 	FL_ACCEPTABLE(s->found, "held");
 	FL_ACCEPTABLE(!s->found, "not held");
 }
+
+/*
+ * A mode is switched off while a context waits, and the context frees the object after its wait. A
+ * dump reads the object only while it exists.
+ */
+struct debug_switch {
+	fl_event *event;
+	atomic_ullong waiter;
+	unsigned modes;
+	struct said said;
+	bool found;
+};
+
+FL_STRESS_SETUP(debug_switch)
+{
+	s->event = make(sizeof *s->event);
+	fl_event_init(s->event);
+	s->modes = fl_stress_choose(2) ? FL_DEBUG_CONTENTION : 0;
+	listen(FL_DEBUG_WAITS | FL_DEBUG_CONTENTION);
+}
+
+FL_STRESS_ACTOR(debug_switch, waiter)
+{
+	said = &s->said;
+	SET(&s->waiter, fl__ctx_get()->id);
+	FL_STRESS_CHECK(fl_event_wait_until(s->event, soon(), NULL) == -ETIMEDOUT);
+	free(s->event);
+}
+
+FL_STRESS_ACTOR(debug_switch, switcher)
+{
+	said = &s->said;
+	(void)fl__debug_switch(s->modes);
+}
+
+FL_STRESS_ACTOR(debug_switch, looker)
+{
+	said = &s->said;
+	if (!fl__debug_try_enter())
+		return;
+	const struct fl__holder *h = fl__holder_find(LOOK(&s->waiter));
+	s->found = h && h->asleep;
+	if (s->found)
+		(void)fl__load_relaxed((const uint32_t *)h->awaited.object);
+	fl__debug_unlock();
+}
+
+FL_STRESS(debug_switch, waiter, switcher, looker)
+{
+	FL_ACCEPTABLE(s->found, "waits");
+	FL_ACCEPTABLE(!s->found, "does not wait, or is not recorded");
+}
