@@ -784,6 +784,33 @@ def program(tool):
     expect_all((test["executions"], test["pruned"]), (3, 1))  # an assumption ends one
 
 
+# Each entry is an edit of what gcc writes, in its dump of the code or in the assembly, and what is said then.
+FORMS = (("tree", "", ""), ("tree", r"s/\(\[[^]]*:[0-9]*\)\]/\1 discrim 3]/", ""),
+         ("tree", r"s/\(\[[^]]*:[0-9]*\)\]/\1 odd]/", "what run() does at forms.c:4, which gcc writes in a form that is not known, is not seen"),
+         ("tree", "s/;$/ ./", "what main() does at forms.c:5, which gcc writes in a form that is not known, is not seen"),
+         ("tree", "s/__GIMPLE/__GENERIC/", "what 3 functions do is not seen"), ("tree", "s/^{/{ scope/", "what 3 functions do is not seen"),
+         ("s", "s/GCC:/KCC:/", "neither gcc nor clang is not seen"))
+
+
+def forms(tool):
+    """What a compiler writes in a form that is not known is not seen, and then no pass is proved. A
+    discriminator of gcc 14 is known.
+    """
+    if not shutil.which("gcc"):
+        raise Skip("no gcc")
+    with Folder() as folder:
+        path = folder.write("forms.c", "#include <pthread.h>\nstatic int a;\nstatic pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;\n"
+                            "static void *run(void *arg) { pthread_mutex_lock(&m); a++; pthread_mutex_unlock(&m); return arg; }\n"
+                            "int main(void) { pthread_t t; pthread_create(&t, NULL, run, NULL); run(NULL); pthread_join(t, NULL); return a != 2; }\n")
+        compiler = folder.write("compiler", '#!/bin/sh\ngcc "$@" || exit\nfor word; do\n\tfile=${word#*=}\n'
+                                '\tcase $file in *.$KIND) [ ! -e "$file" ] || sed -i "$EDIT" "$file" ;; esac\ndone\n')
+        os.chmod(compiler, 0o755)
+        for kind, edit, said in FORMS:
+            out, err = tool.run(path, env={"CC": compiler, "KIND": kind, "EDIT": edit})
+            expect(out, "not proved: accesses of the places" if said else "proved: all 2 executions")
+            expect(err, said)
+
+
 # What the report on each program draws. The first set has the edges, as (edge, from step, to step),
 # and the second set has the steps that fail.
 DRAWN = {
@@ -1629,7 +1656,7 @@ def linked_with_runtime(tool):
 def cases(tool):
     """(name, function) of each case."""
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, words, loop_sockets, watch, drawing, reports, reduced, proofs, descriptors, hang, polls, further, linked_with_runtime,
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, forms, recipes, words, loop_sockets, watch, drawing, reports, reduced, proofs, descriptors, hang, polls, further, linked_with_runtime,
                             files, traffic, without_proc, installed)]
     if not tool.is_built():
         return of_program

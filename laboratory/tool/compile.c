@@ -76,6 +76,11 @@ static const char arguments[] =
  *    the call returns into memory, a structure in memory that is an argument, and what a built-in
  *    function does that gcc expands (__builtin_memset() of few bytes, and each __builtin_ia32_...()
  *    that gets an address).
+ * 4. Another gcc may write the dump in another form, of which the script would miss what matters.
+ *    So whatever the script cannot read is not seen either: a line that has no known form, a place
+ *    that is left in a line, and functions that the assembly has and the dump lacks. gcc 10 to 14
+ *    write nothing of the kind. gcc 14 writes a discriminator behind some places
+ *    (`[x.c:9:6 discrim 1]`), and all of them write an unnamed structure over several lines.
  *
  * A scalar that a call returns goes through a register in the dump (`_7 = f ();`), so each other
  * left side is memory. An operand of a call counts as follows:
@@ -94,7 +99,9 @@ static const char arguments[] =
  *   errors. They do not count, as the compiled part of the C++ library does not.
  */
 static const char calls[] =
-    "awk '\n"
+    "set -- \"$folder\"/[!p]*.s; for tree in \"$folder\"/*.tree; do [ ! -e \"$tree\" ] || set -- \"$@\" \"$tree\"; "
+    "done\n"
+    "lent=0; awk '\n"
     "function reduced(text,   depth, c) {\n"
     "  gsub(/->/, \"@\", text); gsub(/operator[-<>=!]+/, \"operator\", text)\n"
     "  while (gsub(/<[^<>]*>/, \"\", text)) ;\n"
@@ -115,6 +122,7 @@ static const char calls[] =
     "  sub(/^(__VIEW_CONVERT|__BIT_FIELD_REF|__real|__imag)[ (]+/, \"\", x)\n"
     "  if (x ~ /@|^[(*]/ || x ~ /^__MEM[^&]*$/) return \"*\"\n"
     "  sub(/^__MEM[^&]*&/, \"\", x); match(x, /^[A-Za-z_$][A-Za-z_$#0-9:]*([.][0-9]+(_[0-9]+)?)?/)\n"
+    "  if (RLENGTH < 0) return \"*\"\n"
     "  base = x = substr(x, 1, RLENGTH)\n"
     "  return x ~ /^_[0-9]+$/ || !(x in own) && sub(/_[0-9]+$/, \"\", base) && base in own ? \"\" : x\n"
     "}\n"
@@ -136,11 +144,17 @@ static const char calls[] =
     "  if ($1 ~ /^[.](text|data|bss|section)$/) writable = $1 $2 ~ /data|bss/ && $2 !~ /rodata|[.]rel[.]ro/\n"
     "  if (writable && sub(/:$/, \"\", $1)) variable[$1]\n"
     "  split($2, part, \",\")\n"
+    "  if (FNR == 1) n = 0\n"
+    "  if ($1 == \".type\" && $3 ~ /^[@%]function/ && $2 !~ /^_ZT[hvc]/) n++\n"
+    "  if ($1 == \".ident\" && $2 ~ /GCC:/) functions += n\n"
     "  if ($1 == \".comm\" || $1 == \".set\" && part[2] in variable) variable[part[1]]\n"
     "  next\n"
     "}\n"
     "/^__attribute__.*(no_sanitize [(][^)]*thread|optimize)/ { odd = 1 }\n"
-    "FNR == 1 { cxx = FILENAME ~ /[+][+]/; state = \"\" }\n"
+    "FNR == 1 { cxx = FILENAME ~ /[+][+]/; state = held = \"\" }\n"
+    "held != \"\" && !/^ *}/ { next }\n"
+    "{ $0 = held $0; held = \"\" }\n"
+    "/(^|[ (])(struct|union|enum) $/ { held = $0; next }\n"
     "/__GIMPLE/ { state = \"head\"; head = \"\"; next }\n"
     "state == \"head\" {\n"
     "  if ($0 != \"{\" || head !~ /\\) *(const)? *$/) { head = head \" \" $0; next }\n"
@@ -155,16 +169,23 @@ static const char calls[] =
     "  }\n"
     "  state = \"\"; odd = 0; next\n"
     "}\n"
-    "state == \"locals\" && (/^$/ || /^  __BB/) { state = \"body\" }\n"
+    "state == \"locals\" && (/^$/ || /^  __BB/) { state = \"body\"; bodies++ }\n"
     "state == \"locals\" && !/^(  static|    )/ {\n"
     "  sub(/ (\\[value-expr|= ).*/, \"\"); sub(/(\\[[^]]*\\])*;.*/, \"\"); local($0)\n"
     "}\n"
     "state != \"body\" { next }\n"
     "/<retval>/ { by_value[me]; gsub(/<retval>/, \"=RESULT\") }\n"
     "{\n"
-    "  where = match($0, /\\[[^][]*:[0-9]+:[0-9]+\\]/) ? substr($0, RSTART + 1, RLENGTH - 2) : \"?\"\n"
-    "  library = where ~ /\\/c[+][+]\\//; sub(/:[0-9]+$/, \"\", where); sub(/.*\\//, \"\", where)\n"
-    "  gsub(/\\[[^][]*:[0-9]+:[0-9]+\\] /, \"\"); sub(/^ +/, \"\")\n"
+    "  gsub(/\"([^\"\\\\]|\\\\.)*\"/, \"0\")\n"
+    "  where = match($0, /\\[[^][]*:[0-9]+:[0-9]+( discrim [0-9]+)?\\]/) ? substr($0, RSTART + 1, RLENGTH - 2) : "
+    "\"?\"\n"
+    "  library = where ~ /\\/c[+][+]\\//; sub(/:[0-9]+( discrim [0-9]+)?$/, \"\", where); sub(/.*\\//, \"\", where)\n"
+    "  gsub(/\\[[^][]*:[0-9]+:[0-9]+( discrim [0-9]+)?\\] /, \"\"); sub(/^ +(\\[0:0\\] )?/, \"\")\n"
+    "}\n"
+    "!/^(.*;( \\[[^;]*)?|GIMPLE_NOP|# DEBUG .*|\\/\\/.*|__BB.*:|[^ ]+:|if .*|else|switch .*|)$/ || /(^|[ "
+    "(])\\[[^][]*:[0-9]/ {\n"
+    "  slot = \"\"; found(\"what \" me \"() does\" (where == \"?\" ? \"\" : \" at \" where) \", which gcc writes in a "
+    "form that is not known,\"); next\n"
     "}\n"
     "odd == 1 && !library && where != \"?\" {\n"
     "  slot = \"\"; found(\"what \" me \"() does at \" where \", compiled with an attribute,\"); odd = 2\n"
@@ -172,7 +193,7 @@ static const char calls[] =
     "/__builtin___tsan/ { reads += /tsan_([a-z]+_)?read/; writes += /tsan_(([a-z]+_)?write|vptr)/; next }\n"
     "{ call = /\\)( \\[static-chain[^;]*)?;( \\[[^;]*)?$/ }\n"
     "call {\n"
-    "  gsub(/\"([^\"\\\\]|\\\\.)*\"/, \"0\"); sub(/ \\[static-chain[^;]*/, \"\")\n"
+    "  sub(/ \\[static-chain[^;]*/, \"\")\n"
     "  by_slot = cxx && /;.*return slot/; slot = \"\"; sub(/;[^;]*$/, \"\"); gsub(/, [0-9]+>/, \">\")\n"
     "  left = match($0, / =(.v.)? /) ? substr($0, 1, RSTART - 1) : \"\"\n"
     "  callee = reduced(left == \"\" ? $0 : substr($0, RSTART + RLENGTH))\n"
@@ -207,9 +228,12 @@ static const char calls[] =
     "}\n"
     "END {\n"
     "  for (what in all) { split(what, part, SUBSEP); if (counts(part[2])) print part[1] \" is not seen\" }\n"
+    "  if (bodies < functions) print \"what \" functions - bodies \" functions do is not seen: gcc has not written "
+    "them down\"\n"
     "  for (slot in lent_slots) if (counts(slot)) exit 9\n"
     "}\n"
-    "' \"$folder\"/[!p]*.s \"$folder\"/*.tree 2>/dev/null >>\"$folder/unseen\"; [ $? = 9 ] && lent=2 || lent=0\n";
+    "' \"$@\" >>\"$folder/unseen\" || { [ $? = 9 ] && lent=2 || echo \"what awk could not read is not seen\" "
+    ">>\"$folder/unseen\"; }\n";
 
 /*
  * Prints the places of inline assembly in what a script has compiled, by the compiler's marks: gcc
@@ -218,11 +242,12 @@ static const char calls[] =
  * call on the stack, long doubles, and vectors of more than 16 bytes or with a mask. In clang's
  * code for x86-64, which begins with `.text`, an argument goes to the stack behind `movq %rsp,
  * REGISTER`, or by `movq REGISTER, N(%rsp)`. Memory that no register of the frame points to may be
- * shared. At last come the findings of the script itself and of `calls`. The exit status is 0 if there is
- * nothing, or else SOME and the bits of enum lab_unseen.
+ * shared. Which compiler it was, its `.ident` says; of another one nothing is seen. At last come the
+ * findings of the script itself and of `calls`. The exit status is 0 if there is nothing, or else SOME
+ * and the bits of enum lab_unseen.
  */
 static const char places[] =
-    "awk '\n"
+    "{ awk '\n"
     "/^[ \\t]*(#|\\/\\/) ?(APP|Start of file scope)/ {\n"
     "  inside = 1; place = line ? \"at \" name[file] \":\" line : outside; next\n"
     "}\n"
@@ -240,7 +265,12 @@ static const char places[] =
     "$1 == \".loc\" { file = $2; line = $3 }\n"
     "function unseen(what,   of) {\n"
     "  of = name[file]; sub(/.*\\//, \"\", of); print what \" at \" of \":\" line \" is not seen\"\n}\n"
-    "FNR == 1 { clang = /[.]text/ }\n"
+    "FNR == 1 {\n"
+    "  clang = gcc = 0; while ((getline text < FILENAME) > 0) if (text ~ /^\t[.]ident\t/) { clang = text ~ /clang/; "
+    "gcc = text ~ /\"GCC:/ }\n"
+    "  close(FILENAME); if (!clang && !gcc) print \"what a compiler compiles that is neither gcc nor clang is not "
+    "seen\"\n"
+    "}\n"
     "/^\tcall/ { outgoing = 0 }\n"
     "inside || !clang { next }\n"
     "/^\tmovq\t%rsp, %r[^b]/ { outgoing = 1 }\n"
@@ -254,7 +284,7 @@ static const char places[] =
     "outgoing && shared && /^\tmov.*, %/ || $3 ~ /\\(%rsp\\)$/ && loaded[$2] {\n"
     "  unseen(\"the structure that a call takes\")\n}\n"
     "/^\tmov.*, %/ { loaded[$3 \",\"] = shared }\n"
-    "' \"$folder\"/[!p]*.s 2>/dev/null | cat - \"$folder/unseen\" 2>/dev/null | sort -u |\n"
+    "' \"$folder\"/[!p]*.s || echo \"what awk could not read is not seen\"; cat \"$folder/unseen\"; } | sort -u |\n"
     "  sed 's/^/fairlead-stress: /' | grep . && lent=$((lent + 1))\n"
     "exit $((lent ? lent + 64 : 0))\n";
 enum { SOME = 64 };
