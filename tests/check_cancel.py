@@ -7,6 +7,7 @@ callers() names the functions of the library among the callers; they also note e
 not act, since the other fibers of the thread would inherit that. So that none is missed, archive_complaints() looks at the
 functions that the library needs: those that may be cancellation points are noted, or stand in NEVER.
 """
+import functools
 import os
 import re
 import subprocess
@@ -67,6 +68,12 @@ def archive_complaints(archive):
         yield f"the library calls {name}(), which may be a cancellation point: support/fl_cancel_points.c does not note it"
 
 
+@functools.lru_cache
+def ours(archives):
+    """The names of the library's functions. All programs of a run ask for those of the same archives."""
+    return frozenset(name for archive in archives for _, name in functions(archive, "t", "T"))
+
+
 def functions(path, *kinds):
     """The functions of a program or an archive: (address, name). The compiler splits some into parts, as name.cold."""
     for line in nm(path):
@@ -77,12 +84,14 @@ def functions(path, *kinds):
 
 def callers(program, archives, notes):
     """What the library's functions call where a cancel could act, and those that suspend a fiber where it could not. `notes`: the lines that `program` has written."""
-    ours = {name for archive in archives for _, name in functions(archive, "t", "T")}
-    there = sorted(functions(program, "t", "T"))
-    for line in sorted(set(notes.splitlines())):
+    lines = sorted(set(notes.splitlines()))
+    there = sorted(functions(program, "t", "T")) if lines else ()
+    for line in lines:
         point, address = line.split()
         name = next((name for at, name in reversed(there) if at < int(address, 16)), "?")
-        if name in ours and point == "switch":
+        if name not in ours(tuple(archives)):
+            continue
+        if point == "switch":
             yield f"{name}() suspends a fiber inside of FL__UNCANCELLED()"
-        elif name in ours:
+        else:
             yield f"{name}() calls {point}(), a cancellation point, outside of FL__UNCANCELLED() and FL__SYS_RESULT()"
