@@ -1497,6 +1497,39 @@ def hang(tool):
         raise Failure(f"a hang after {used} s of CPU time")
 
 
+# An actor that gets nearly no time of a CPU beside a busy loop.
+STARVED = r"""
+#define _GNU_SOURCE
+#include <fairlead/stress.h>
+#include <sched.h>
+#include <time.h>
+struct starved { int done; };
+FL_STRESS_ACTOR(starved, one)
+{
+	struct timespec t, end;
+	sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0});
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+	for (end.tv_nsec += 1000000; clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t), t.tv_sec == end.tv_sec && t.tv_nsec < end.tv_nsec;) ;
+	s->done = 1;
+}
+FL_STRESS(starved, one) { FL_ACCEPTABLE(s->done, "done"); }
+"""
+
+
+def starved(tool):
+    """On real threads, a thread that waits for a CPU is no hang."""
+    tool.need()
+    cpu = str(min(os.sched_getaffinity(0)))
+    with Folder() as folder:
+        path = folder.write("starved.c", STARVED)
+        with subprocess.Popen(["taskset", "-c", cpu, "sh", "-c", "while :; do :; done"]) as busy:
+            try:
+                out = run(["taskset", "-c", cpu, tool.program, "--load", path, "--mode", "native", "--hang", "500ms", "--executions", "4"])
+            finally:
+                busy.kill()
+    expect(out, "passed   starved ")
+
+
 # Each entry has the statements by which a thread takes a lock and gives it back.
 POLLED = {
     "trylock": ("while (pthread_mutex_trylock(&m)) sched_yield();", "pthread_mutex_unlock(&m);"),
@@ -1656,7 +1689,7 @@ def linked_with_runtime(tool):
 def cases(tool):
     """(name, function) of each case."""
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, forms, recipes, words, loop_sockets, watch, drawing, reports, reduced, proofs, descriptors, hang, polls, further, linked_with_runtime,
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, forms, recipes, words, loop_sockets, watch, drawing, reports, reduced, proofs, descriptors, hang, starved, polls, further, linked_with_runtime,
                             files, traffic, without_proc, installed)]
     if not tool.is_built():
         return of_program

@@ -81,7 +81,7 @@ void pool_start(struct pool *pool, struct job *job)
 	job->output = ends[0];
 	(void)fcntl(job->output, F_SETFL, O_NONBLOCK);
 	job->began = job->looked = lab_clock_ns();
-	job->idle = job->cpu = 0;
+	job->idle = job->cpu = job->spent = 0;
 	pool->running[pool->n_running++] = job;
 	pool->used += job->weight;
 }
@@ -223,7 +223,8 @@ static int64_t cpu_of(const struct job *job)
 /*
  * Whether the job hangs. Time in which this process itself did not run does not count. In the
  * model, a step takes CPU time alone. So there, CPU time counts; and a tenth of the real time, in
- * case the process sleeps.
+ * case the process sleeps. On real threads, real time counts only while all of them sleep, since on
+ * a busy machine a thread may wait long for a CPU. Otherwise CPU time counts there, too.
  */
 static bool hangs(struct job *job)
 {
@@ -234,6 +235,9 @@ static bool hangs(struct job *job)
 	since = since < 2 * TICK_MS * MS ? since : 2 * TICK_MS * MS;
 	if (is_cpu_alone(job))
 		since = used > since / 10 ? used : since / 10;
+	else if (used < since && stuck_could_run(job))
+		since = used;
+	job->spent += since;
 	job->idle = progress != job->progress ? 0 : job->idle + since;
 	job->progress = progress;
 	return job->idle > job->hang;
@@ -249,11 +253,11 @@ static struct job *look_at_all(struct pool *pool)
 			end(pool, job, status);
 			return job;
 		}
-		const int64_t over = (is_cpu_alone(job) ? cpu_of(job) : lab_clock_ns() - job->began) - job->share;
 		if (hangs(job)) {
 			end_hung(pool, job, "no progress", job->hang);
 			return job;
 		}
+		const int64_t over = (is_cpu_alone(job) ? job->cpu : job->spent) - job->share;
 		if (over > 4 * job->hang + job->share) {
 			end_hung(pool, job, "it goes on, but its end is late", over);
 			return job;

@@ -25,6 +25,16 @@ static void read_task(pid_t pid, const char *tid, const char *file, char *to, si
 	to[strcspn(to, "\n")] = '\0';
 }
 
+/* Returns the letter that /proc has for the state of a thread. */
+static char state_of(pid_t pid, const char *tid)
+{
+	char stat[512];
+	read_task(pid, tid, "stat", stat, sizeof stat);
+	/* The name in front of the last parenthesis may have any characters. */
+	const char *after = strrchr(stat, ')');
+	return after && after[1] == ' ' ? after[2] : '?';
+}
+
 static bool word_of(pid_t pid, uintptr_t address, uint32_t *word)
 {
 	struct iovec here = {word, sizeof *word}, there = {(void *)address, sizeof *word};
@@ -101,14 +111,11 @@ static void tell_thread(FILE *to, const struct job *job, const char *tid)
 		fprintf(to, "%.31s has returned\n", actor);
 		return;
 	}
-	char name[64], stat[512], channel[64], call[256];
+	char name[64], channel[64], call[256];
 	read_task(pid, tid, "comm", name, sizeof name);
-	read_task(pid, tid, "stat", stat, sizeof stat);
 	read_task(pid, tid, "wchan", channel, sizeof channel);
 	read_task(pid, tid, "syscall", call, sizeof call);
-	/* The name in front of the last parenthesis may have any characters. */
-	const char *after = strrchr(stat, ')');
-	char state = after && after[1] == ' ' ? after[2] : '?';
+	const char state = state_of(pid, tid);
 	if (strcmp(name, "stress-watch") == 0)
 		return;
 	fprintf(to, "%s %s", actor ? actor : name, state_name(state));
@@ -149,6 +156,20 @@ static void tell_threads(FILE *to, const struct job *job)
 		closedir(threads);
 	if (more > 0)
 		fprintf(to, "and %u threads more\n", more);
+}
+
+bool stuck_could_run(const struct job *job)
+{
+	bool could = false;
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/task", (int)job->pid);
+	DIR *threads = opendir(path);
+	for (const struct dirent *d;
+	     threads && !could && (d = readdir(threads)) != NULL;) // NOLINT(concurrency-mt-unsafe)
+		could = d->d_name[0] != '.' && state_of(job->pid, d->d_name) == 'R';
+	if (threads)
+		closedir(threads);
+	return could;
 }
 
 char *stuck_report(const struct job *job)

@@ -134,7 +134,8 @@ struct job {
 	size_t n_printed;
 	/* when it began, when it was last checked, and for how long it had then made no progress */
 	int64_t began, looked, idle;
-	int64_t cpu; /* the CPU time that its process had used at the last check */
+	int64_t cpu;   /* the CPU time that its process had used at the last check */
+	int64_t spent; /* the time that counts, of which `idle` is the last part: see hangs() */
 	uint64_t progress;
 	struct report report;
 	double seconds;
@@ -191,6 +192,8 @@ bool unpack(const char *from, size_t size, struct report *report);
  * caller frees it.
  */
 char *stuck_report(const struct job *job);
+/* Returns whether a thread of the job's process runs, or waits for a CPU. */
+bool stuck_could_run(const struct job *job);
 
 /* --- plan.c: the normal run --- */
 
