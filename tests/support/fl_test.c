@@ -388,6 +388,11 @@ int main(int argc, char **argv)
 			puts(c->name);
 		tests[n++] = (struct CMUnitTest){c->name, case_run, case_begin, case_end, c};
 	}
+	/*
+	 * What tests/run reads. The other forms write to standard error, too, which some cases compare
+	 * in a program of their own.
+	 */
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	int failed = list || n == 0 ? 0 : _cmocka_run_group_tests("fairlead", tests, n, NULL, NULL);
 	free(tests);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
