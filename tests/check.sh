@@ -269,12 +269,16 @@ step_mpi() {
 	done
 }
 
-# All that there is, by both compilers, with warnings as errors, and the unit tests of both.
+# All that there is, by both compilers, with warnings as errors, and the unit tests of both. By gcc as
+# on Ubuntu, whose gcc has these flags by itself.
 step_compilers() {
 	for compiler in "gcc g++" "clang clang++"; do
 		dir=$build/all-${compiler% *}
+		hardened=
+		[ "$compiler" != "gcc g++" ] || hardened="-D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -Wformat"
 		# shellcheck disable=SC2086 # a list of words
-		CC="ccache ${compiler% *}" CXX="ccache ${compiler#* }" configure "$dir" $all_features -- -Dwerror=true -Dmpi=disabled
+		CC="ccache ${compiler% *}" CXX="ccache ${compiler#* }" configure "$dir" $all_features -- -Dwerror=true -Dmpi=disabled \
+			"-Dc_args=$hardened" "-Dcpp_args=$hardened"
 		make "$dir"
 		unit "$dir"
 	done

@@ -309,7 +309,8 @@ static const char script[] =
     "    ${archive:+\"$archive\" -Wl,--as-needed $ck}\n"
     "}\n"
     "find_ck; tree=-fdump-tree-optimized-lineno-gimple=$folder/c.tree; export CCC_OVERRIDE_OPTIONS=\"#x$tree\"\n"
-    "make model \"$model\" \"-O0 -fsanitize=thread -fno-builtin -include $folder/list.h $tree\" \"$1\" && make plain "
+    "make model \"$model\" \"-O0 -fsanitize=thread -fno-builtin -U_FORTIFY_SOURCE -include $folder/list.h $tree\" "
+    "\"$1\" && make plain "
     "\"$plain\" '' \"$1\" || "
     "exit 1\n";
 

@@ -33,6 +33,10 @@ C_FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 TLS_OF_CORE, TLS_OF_ALL_PARTS = 96, 112  # bytes of static TLS that a copy takes: docs/vendoring.md
 C99_FLAGS = ["-std=gnu99", "-pedantic", "-Wdeclaration-after-statement", "-Wall", "-Wextra", "-Werror"]
 CXX_FLAGS = ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+# What Debian (dpkg-buildflags) and Ubuntu compile and link packages with; Ubuntu's gcc has _FORTIFY_SOURCE by itself.
+HARDENING = """-g -O2 -flto=auto -ffat-lto-objects -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fcf-protection
+-ftrivial-auto-var-init=zero -fno-omit-frame-pointer -Wformat -Werror=format-security -Wdate-time -Werror=implicit-function-declaration""".split()
+HARDENED_LINKS = ["-flto=auto", "-Wl,-z,relro", "-Wl,-z,now"]
 WINE = shutil.which("wine64", path=os.environ["PATH"] + ":/usr/lib/wine")
 LANGUAGES = ("c11", "c23", "gnu99", "cxx17")
 IN_LANGUAGES = {"headers_alone": LANGUAGES, "common_names": LANGUAGES, "tasks_of_common_names": LANGUAGES, "scopes": LANGUAGES,
@@ -547,12 +551,18 @@ class Kit:
         if not needed or not all(re.match(r"libc\.|ld-linux|libgcc_s\.", name) for name in needed):
             raise Failure(f"the program needs {sorted(needed)}")
 
+    def hardened(self):
+        """The options for meson by which a distribution's flags reach a build, as far as the compiler knows the flags."""
+        def known(flags):
+            return " ".join(flag for flag in flags if succeeds([self.cc, "-Werror", "-O2", flag, "-x", "c", "-fsyntax-only", os.devnull]))
+        return "--buildtype=plain", "-Dwerror=true", f"-Dc_args={known(HARDENING)}", f"-Dc_link_args={known(HARDENED_LINKS)}"
+
     def shared(self):
-        """Builds the library as Debian's package has it: shared, and an archive. Returns its build directory."""
-        return self.meson("both", self.source, "-Ddefault_library=both", "--prefix", self.at("prefix-shared"), "-Dmpi=disabled")
+        """Builds the library as Debian's package has it: shared, and an archive, hardened. Returns its build directory."""
+        return self.meson("both", self.source, "-Ddefault_library=both", "--prefix", self.at("prefix-shared"), "-Dmpi=disabled", *self.hardened())
 
     def consumer_installed_shared(self):
-        """Beside a shared library, only `pkg-config --static` names libck, by ck.pc; each program runs, and needs no libck."""
+        """Beside a shared library, only `pkg-config --static` names libck; each program runs, and needs no libck. No flag is a macro."""
         lib, program = join(self.emptied("prefix-shared"), "lib"), self.at("installed_shared")
         install(self.shared())
         env = {"PKG_CONFIG_PATH": join(lib, "pkgconfig")}
@@ -926,8 +936,8 @@ class Kit:
             yield kind, write(self.at(f"{document}_{n}.{language}"), code), said.replace("    ", "")
 
     def consumer_asked(self):
-        """Each program of docs/asked.md prints what stands below it, or the laboratory says that of it."""
-        laboratory = self.configured("laboratory", self.source, "-Dstress=true", "-Dmpi=disabled")
+        """Each program of docs/asked.md prints what stands below it, or the laboratory, built as in its package, says that of it."""
+        laboratory = self.configured("laboratory", self.source, "-Dstress=true", "-Dmpi=disabled", *self.hardened())
         run(["ninja", "-C", laboratory, "laboratory/fairlead-stress"])
         programs = [*self.programs_of("asked.md")]
         self.same(len(programs), 9)
