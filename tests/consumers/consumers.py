@@ -538,8 +538,10 @@ class Kit:
         apart = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-e", "-c", OVER_USR_LOCAL + '"$@"', "sh"]
         if not succeeds([*apart, "true"]):
             raise Skip("no namespace in which /usr/local can be changed")
-        expect(run(["env", "-u", "PKG_CONFIG_PATH", *apart, "sh", "-e", "-c", re.sub(r"^apt .*\n", "", lines, flags=re.M)], cwd=tree),
-               self.lines())
+        said = run(["env", "-u", "PKG_CONFIG_PATH", *apart, "sh", "-e", "-c", re.sub(r"^apt .*\n", "", lines, flags=re.M)], cwd=tree)
+        expect(said, self.lines())
+        if "warning:" in said:
+            raise Failure(said)
 
     def consumer_pkg_config_leaks_nothing(self):
         """The description asks for no other package and no macro, and a program needs only what its compiler brings along."""
@@ -761,6 +763,9 @@ class Kit:
 
     def consumer_one_file_c11(self):
         self.one_file(self.cc, "c11")
+        folder, _ = self.two_files("one-file-levels")
+        for level in ("-O0", "-O3", "-Os"):  # each level has warnings of its own
+            run([self.cc, "-std=c11", "-Wall", "-Wextra", "-Werror", level, "-c", join(folder, "fairlead.c"), "-o", os.devnull])
 
     def consumer_one_file_gnu99(self):
         self.one_file(self.cc, "gnu99")

@@ -402,12 +402,11 @@ static void barrier_abandon(void *arg)
 }
 
 /*
- * Runs the action. The caller is the last party, which has set acting_ to `acting`. A fiber has no
- * cleanup frame, because its thread keeps one list of frames for all its fibers.
+ * Calls the action. A fiber has no cleanup frame, because its thread keeps one list of frames for
+ * all its fibers.
  */
-static int barrier_run_action(fl_barrier *b, uint64_t acting)
+static void barrier_call_action(fl_barrier *b, uint64_t acting)
 {
-	const int order = (int)b->parties_ - 1;
 	struct barrier_call call = {b, acting};
 	if (fl__ctx_get()->ops != &fl__thread_parker) {
 		b->action_(b->action_arg_);
@@ -416,6 +415,13 @@ static int barrier_run_action(fl_barrier *b, uint64_t acting)
 		b->action_(b->action_arg_);
 		pthread_cleanup_pop(0);
 	}
+}
+
+/* Runs the action. The caller is the last party, which has set acting_ to `acting`. */
+static int barrier_run_action(fl_barrier *b, uint64_t acting)
+{
+	const int order = (int)b->parties_ - 1;
+	barrier_call_action(b, acting);
 	const uint64_t now = barrier_end_action(b, acting);
 	return now == (acting | BARRIER_CUT) ? -EPIPE : order;
 }

@@ -542,16 +542,25 @@ static void worker_exit(void *unused)
 	_exit(1);
 }
 
-static void worker_serve(struct worker_self *w)
+/*
+ * Not inlined, because pthread_cleanup_push() calls setjmp(): the compiler would keep no variable of
+ * this loop in a register.
+ */
+static FL__NOINLINE void worker_run_submissions(struct worker_self *w)
 {
 	const struct fl__submission *submission;
-	fl__run_enter(&w->frame, w->nested);
-	w->frame.active = true; /* only tasks ask for the current executor here */
-	pthread_cleanup_push(worker_exit, NULL);
 	do {
 		fl__nested_reopen(w->nested);
 		submission = fl__rings_take(&w->rings);
 	} while (!(submission->flags & FL__SUBMISSION_EXIT) && worker_run_submission(w, submission));
+}
+
+static void worker_serve(struct worker_self *w)
+{
+	fl__run_enter(&w->frame, w->nested);
+	w->frame.active = true; /* only tasks ask for the current executor here */
+	pthread_cleanup_push(worker_exit, NULL);
+	worker_run_submissions(w);
 	pthread_cleanup_pop(0);
 	fl__run_leave(&w->frame);
 }

@@ -464,6 +464,7 @@ static int fork_server_start(struct fl__start *start)
 		fl__settings_read(&settings);
 		rc = fork_server_try(&caller, &again);
 	}
+	start->settings = NULL;
 	return rc;
 }
 

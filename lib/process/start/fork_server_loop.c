@@ -50,7 +50,7 @@ static struct fork_server_loop fork_server_loop;
 
 static void fork_server_reap(void)
 {
-	fl_process_status status;
+	fl_process_status status = {0};
 	for (int pid = 0; fl__process_reap_by_pid(&pid, &status, false) == 1; pid = 0) {
 		struct fork_server_child **link = &fork_server_loop.children, *c;
 		while ((c = *link) && c->pid != pid)
