@@ -711,6 +711,26 @@ class Kit:
                     f"-DCMAKE_PREFIX_PATH={self.at('prefix')}"])
         expect(text, "0.1=1\n0.1.0=1\n0.0=0\n0.2=0\n1.0=0\n9=0\n")
 
+    def consumer_cmake_package_in_projects_of_old_policies(self):
+        """The package has policies of its own, so that a project which asks for an old CMake links, too; and it leaves the project's."""
+        self.prefix_flags()
+        project = self.at("cmake-old")
+        for version in ("2.6", "2.8.12", "3.0", "3.5", "3.12"):
+            write(join(project, "CMakeLists.txt"), f"cmake_minimum_required(VERSION {version})\nproject(app C)\n"
+                  "cmake_policy(GET CMP0012 before)\nfind_package(fairlead 0.1 REQUIRED)\ncmake_policy(GET CMP0012 after)\n"
+                  'if(NOT "x${before}" STREQUAL "x${after}")\nmessage(FATAL_ERROR "${before} ${after}")\nendif()\n'
+                  f"add_executable(app {here('installed/main.c')})\ntarget_link_libraries(app PRIVATE fairlead::fairlead)\n")
+            build = self.emptied("cmake-old/build")
+            command = ["cmake", "-S", project, "-B", build, f"-DCMAKE_PREFIX_PATH={self.at('prefix')}", f"-DCMAKE_C_COMPILER={self.cc}",
+                       "-Wno-deprecated"]
+            if not succeeds(command) and "has been removed" in run(command, 1):
+                continue  # a new CMake knows no project so old
+            said = run(command)
+            if "Warning" in said:
+                raise Failure(said)
+            run(["cmake", "--build", build])
+            expect(run([join(build, "app")]), "40 items\n")
+
     def consumer_cmake_add_subdirectory(self):
         build = self.cmake_consumer("cmake-subdirectory", "add_subdirectory", f"-DFAIRLEAD_SOURCE={self.source}")
         self.installs_nothing_but({"main11"}, lambda folder: run(["cmake", "--install", build, "--prefix", folder]))
