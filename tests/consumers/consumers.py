@@ -761,6 +761,25 @@ class Kit:
         write(join(project, "meson.build"), read(self.example_of("docs/vendoring.md", "Meson", "meson")))
         expect(run([join(self.meson("pasted-meson", project, "--force-fallback-for=fairlead"), "app")]), "40 items\n")
 
+    def consumer_lines_of_the_shell(self):
+        """The lines for a shell in these documents, in a copy of this tree with an app.c, as they stand and one after the other."""
+        tree = self.emptied("shell")
+        shutil.copytree(self.source, tree, symlinks=True, ignore=shutil.ignore_patterns("build*", ".git"))
+        shutil.copy2(here("installed/main.c"), join(tree, "app.c"))
+        elsewhere = ("./configure ", "cmake -B build -DCMAKE_SYSTEM_NAME=", "FL_DEBUG=")  # not for a clone of Fairlead
+        path = "/usr/lib/ccache:" + os.environ["PATH"]
+        ran = 0
+        for document in ("docs/vendoring.md", "docs/guide/laboratory.md"):
+            for lines in re.findall(r"^```sh\n(.*?)^```$", read(join(self.source, document)), re.M | re.S):
+                if lines.startswith(elsewhere) or ("mingw32" in lines and not shutil.which("x86_64-w64-mingw32-gcc-posix")):
+                    continue
+                said = run([*FIXED_ADDRESSES, "sh", "-e", "-c", lines], cwd=tree, env={"PATH": path, "FL_NO_INSTALL": "1"})
+                if "warning:" in said:
+                    raise Failure(said)
+                ran += 1
+        if ran < 6:
+            raise Failure(f"{ran} blocks")
+
     def two_files(self, name, *options):
         """Writes fairlead.c and fairlead.h. Returns their folder, and the path for an object of fairlead.c."""
         folder = self.at(name)
