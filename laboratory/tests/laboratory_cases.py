@@ -1641,7 +1641,8 @@ def words(tool):
         for name, flag, said in (("seen", "-fsanitize=thread", "proved: all 1 execution\n"), ("hidden", "-g", "not proved: accesses of the places")):
             run(["cc", "-fPIC", flag, "-c", three, "-o", folder.path(name + ".o")])
             run(["ar", "rc", folder.path(f"lib{name}.a"), folder.path(name + ".o")])
-            for given in ([folder.path(name + ".o")], ["-L" + folder.name, "-l" + name]):
+            run(["ar", "rcT", folder.path(f"libthin-{name}.a"), folder.path(name + ".o")])
+            for given in ([folder.path(name + ".o")], ["-L" + folder.name, "-lthin-" + name], ["-L" + folder.name, "-l" + name]):
                 out, err = tool.run(*files, *given, "--", "x", env={"LDFLAGS": "-fsanitize=thread -pie -Wl,-z,defs"})
                 expect(out, said)
                 expect_all((err, err.count(name + ".o")), (err, name == "hidden"))
