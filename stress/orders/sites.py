@@ -61,6 +61,8 @@ def places(module, addresses):
 def main(modules):
     for module in modules:
         found = list(sites(module))
+        if not found:
+            sys.exit(f"sites.py: objdump shows no atomic operation of {module}")
         for (address, operation, order), (function, where) in zip(found, places(module, [f[0] for f in found])):
             where = os.path.normpath(where.split(" (")[0]).replace(" ", "_")
             print(os.path.basename(module), hex(address), operation, order, function, where)
