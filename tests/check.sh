@@ -312,9 +312,20 @@ step_bullseye() {
 		done'
 }
 
-# A newcomer's first two commands, and Open MPI 5.
+# A newcomer's first two commands, as an ordinary user, and without a warning, as the library as two
+# files is; and Open MPI 5. .ci/run begins with the same command as root.
 step_trixie() {
-	"$root/tests/cross/debian" trixie "$build/trixie" sh -e -c './dev test && ./dev demo && ./dev check mpi'
+	# shellcheck disable=SC2016 # for the shell in there
+	"$root/tests/cross/debian" trixie "$build/trixie" sh -e -c 'apt-get update -q
+		apt-get install -q -y --no-install-recommends sudo
+		id newcomer >/dev/null 2>&1 || useradd --create-home newcomer
+		echo "newcomer ALL=(ALL) NOPASSWD: ALL" >/etc/sudoers.d/newcomer
+		chown -R newcomer .
+		su newcomer -c "FL_WERROR=1 ./dev test && ./dev demo && ./dev amalgamate /tmp/two"
+		for level in -O0 -O2 -O3 -Os; do
+			gcc -std=c11 $level -Wall -Wextra -Werror -c /tmp/two/fairlead.c -o /dev/null
+		done
+		./dev check mpi'
 }
 
 step_sid() {
