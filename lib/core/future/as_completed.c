@@ -28,7 +28,7 @@
 
 static bool futures_has_failed(const fl_future *f)
 {
-	return fl_future_error(f) != 0 && !fl__future_was_cancelled(f);
+	return fl__future_has_ended(f) && f->error != 0 && !fl__future_was_cancelled(f);
 }
 
 /* Appends an entry to those that have ended. Called under the set's lock. */

@@ -47,7 +47,7 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_latch, 4);
 	SIZE(fl_loop_config, 40);
 	SIZE(fl_loop_timer, 56);
-	SIZE(fl_loop_watch, 56);
+	SIZE(fl_loop_watch, 64);
 	SIZE(fl_loop_debug_config, 40);
 	SIZE(fl_mutex, 4);
 	SIZE(fl_listen_config, 48);

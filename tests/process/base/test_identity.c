@@ -107,6 +107,7 @@ struct packet {
 	struct fl__task_identity task;
 	struct fl__settings settings;
 	struct fl__signal_sets signals;
+	struct fl__clock clock;
 	char text[64];
 };
 
