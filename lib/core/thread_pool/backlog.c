@@ -59,27 +59,12 @@ size_t fl__local_take(struct fl__local *q, struct fl__task_block **blocks, size_
 			return 0;
 		for (size_t i = 0; i < n; i++)
 			/* relaxed: invariant 1 */
-			blocks[i] = fl__load_relaxed(&q->slots[(uint16_t)(ends + i) % FL__LOCAL_SLOTS]);
-		const uint64_t taken = (ends & ~(uint64_t)UINT16_MAX) | (uint16_t)(ends + n);
+			blocks[i] = fl__load_relaxed(&q->slots[(uint32_t)(ends + i) % FL__LOCAL_SLOTS]);
+		const uint64_t taken = (ends & ~(uint64_t)UINT32_MAX) | (uint32_t)(ends + n);
 		/* acq_rel: a task's contents; the reads of the slots, which pairs with the acquire of a put */
 		if (fl__cas_acq_rel(&q->ends, &ends, taken))
 			return n;
 	}
-}
-
-struct fl__task_block *fl__local_take_newest(struct fl__local *q)
-{
-	enum { BACK = 16, TAIL = 48 };
-	uint64_t ends = fl__load_relaxed(&q->ends); /* relaxed: only this worker writes slots and TAIL */
-	while (fl__local_length(ends) > 0) {
-		const uint64_t newest = (uint16_t)((ends >> TAIL) - 1);
-		struct fl__task_block *block =
-		    fl__load_relaxed(&q->slots[newest % FL__LOCAL_SLOTS]); /* relaxed: its own */
-		const uint64_t back = (uint32_t)((ends >> BACK) + 1);
-		if (fl__cas_weak_acq_rel(&q->ends, &ends, newest << TAIL | back << BACK | (uint16_t)ends))
-			return block; /* acq_rel: as in fl__local_take() */
-	}
-	return NULL;
 }
 
 void fl__local_put_many(struct fl__local *q, struct fl__task_block *const *blocks, size_t n)
@@ -87,9 +72,9 @@ void fl__local_put_many(struct fl__local *q, struct fl__task_block *const *block
 	const uint64_t ends = fl__load_acquire(&q->ends); /* acquire: the thieves' reads of the slots */
 	for (size_t i = 0; i < n; i++)
 		/* relaxed: the addition publishes it */
-		fl__store_relaxed(&q->slots[(uint16_t)((ends >> 48) + i) % FL__LOCAL_SLOTS], blocks[i]);
+		fl__store_relaxed(&q->slots[(uint32_t)((ends >> 32) + i) % FL__LOCAL_SLOTS], blocks[i]);
 	/* seq_cst: invariant 3. As a release it pairs with the acquires of all takes. */
-	fl__add_seq_cst(&q->ends, (uint64_t)n << 48);
+	fl__add_seq_cst(&q->ends, (uint64_t)n << 32);
 }
 
 bool fl__backlog_is_empty(struct fl__backlog *b)

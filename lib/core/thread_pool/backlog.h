@@ -13,8 +13,7 @@
  *
  *   queue      tasks come from                     tasks go to
  *   injector   any context; each uses one          a worker, up to BATCH at a time, in their order
- *   local      its worker                          its worker, the oldest first; a join of a group
- *                                                  on its worker, the newest first; another worker
+ *   local      its worker                          its worker, the oldest first; another worker
  *                                                  without a task (a *thief*), up to half of them,
  *                                                  the oldest first
  *
@@ -42,25 +41,23 @@ enum { FL__INJECTORS = 8 };
 #define FL__BACKLOG_BATCH 16
 #define FL__LOCAL_SLOTS 256
 #endif
-_Static_assert(FL__LOCAL_SLOTS % 2 == 0 && FL__LOCAL_SLOTS >= 2 * FL__BACKLOG_BATCH,
-               "a worker whose local queue is empty has space for a batch");
+_Static_assert(FL__LOCAL_SLOTS >= 2 * FL__BACKLOG_BATCH, "a worker whose local queue is empty has space for a batch");
+_Static_assert((FL__LOCAL_SLOTS & (FL__LOCAL_SLOTS - 1)) == 0, "the numbers wrap around at a multiple of SLOTS");
 
 /*
  * A local queue. One word says which slots have tasks:
  *
- *   LOCAL_    bits of `ends`                          changed by
- *   HEAD      16: the number of the oldest task       any worker that takes tasks: CAS
- *   BACK      32: how many tasks were taken back      the owner that takes the newest task: CAS
- *   TAIL      16: the number behind the newest task   the owner: addition when it puts tasks, CAS
- *                                                     when it takes the newest
+ *   half of `ends`    meaning                              changed by
+ *   HEAD, the lower   the number of the oldest task        any worker that takes tasks: CAS
+ *   TAIL, the upper   the number behind the newest task    the owner that puts tasks: addition
  *
  * The task with number n is in slot n % SLOTS. Numbers wrap around.
  *
  * Invariants
  *   1. Only the owner writes slots, and only those outside of HEAD to TAIL. So a thief that has read
- *      slots has read the tasks with these numbers if its CAS succeeds. BACK is needed because the
- *      owner may take the newest task and put another one with the same number. The CAS of a thief
- *      that has read the first of the two fails, since BACK differs.
+ *      slots has read the tasks with these numbers if its CAS succeeds: `ends` has an old value
+ *      again only after 2^32 tasks. (With numbers of 16 bits a thief that loses its CPU between its
+ *      load and its CAS, for some milliseconds, might take tasks that others have taken.)
  *   2. The linearization point of each operation is its change of `ends`.
  *   3. A put is seq_cst, and so is the load of `ends` by a worker that looks for a task before it
  *      sleeps: thread_pool.h, "No task is overlooked".
@@ -113,7 +110,7 @@ bool fl__backlog_remove(struct fl__backlog *b, struct fl__task_block *block);
 /* Returns how many tasks the queue has. */
 static inline size_t fl__local_length(uint64_t ends)
 {
-	return (uint16_t)((ends >> 48) - ends);
+	return (uint32_t)((ends >> 32) - ends);
 }
 
 /* Called by the owner. Returns false if the queue is full. */
@@ -122,9 +119,9 @@ static inline bool fl__local_put(struct fl__local *q, struct fl__task_block *blo
 	const uint64_t ends = fl__load_acquire(&q->ends); /* acquire: the thief's read of the slot */
 	if (fl__unlikely(fl__local_length(ends) == FL__LOCAL_SLOTS))
 		return false;
-	fl__store_relaxed(&q->slots[(ends >> 48) % FL__LOCAL_SLOTS], block); /* relaxed: the addition publishes it */
+	fl__store_relaxed(&q->slots[(ends >> 32) % FL__LOCAL_SLOTS], block); /* relaxed: the addition publishes it */
 	/* seq_cst: invariant 3. As a release it pairs with the acquires of all takes. */
-	fl__add_seq_cst(&q->ends, (uint64_t)1 << 48);
+	fl__add_seq_cst(&q->ends, (uint64_t)1 << 32);
 	return true;
 }
 
@@ -133,9 +130,6 @@ static inline bool fl__local_put(struct fl__local *q, struct fl__task_block *blo
  * rounded up, if `half`. Returns how many.
  */
 size_t fl__local_take(struct fl__local *q, struct fl__task_block **blocks, size_t most, bool half);
-
-/* Called by the owner. Takes the newest task, or returns NULL. */
-struct fl__task_block *fl__local_take_newest(struct fl__local *q);
 
 /* Called by the owner, of an empty queue, or with space for them. Puts `n` tasks. */
 void fl__local_put_many(struct fl__local *q, struct fl__task_block *const *blocks, size_t n);

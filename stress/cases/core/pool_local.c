@@ -93,8 +93,8 @@ FL_STRESS_ACTOR(local_batch_vs_cancel, canceller)
 ALL_END(local_batch_vs_cancel, one, two, canceller)
 
 /*
- * Each task is taken once, while the owner of a queue puts tasks, and takes the oldest and the newest,
- * and a thief takes half of them. The owner fills the queue, and so uses each slot again.
+ * Each task is taken once, while the owner of a queue puts and takes tasks, and a thief takes half of
+ * them. The owner fills the queue, and so uses each slot again.
  */
 enum { LOCAL_TASKS = FL__LOCAL_SLOTS + 2 };
 
@@ -114,7 +114,7 @@ static bool local_take_oldest(struct local_once *s)
 {
 	struct fl__task_block *block = NULL;
 	const bool taken = fl__local_take(&s->local, &block, 1, false) == 1;
-	local_note(s, block);
+	local_note(s, taken ? block : NULL);
 	return taken;
 }
 
@@ -124,7 +124,7 @@ FL_STRESS_ACTOR(local_once, owner)
 		while (!fl__local_put(&s->local, &s->blocks[i]))
 			(void)local_take_oldest(s);
 		if (i % 2 == 1)
-			local_note(s, fl__local_take_newest(&s->local));
+			(void)local_take_oldest(s);
 	}
 }
 
