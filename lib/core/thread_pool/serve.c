@@ -6,6 +6,7 @@
  * A worker looks into its local queue first, then into the injectors, and in a search also into the
  * local queues of the other workers. Each sixteenth time it begins with another queue, so that it
  * visits all of them one after the other, and each task is reached, whatever the other queues have.
+ * The injectors have one turn for all, which begins with the next of them each time.
  * With one worker, tasks are taken one at a time from the injector, so that they begin in the order
  * of submission.
  *
@@ -46,13 +47,16 @@ static struct fl__task_block *pool_take_own(struct fl__thread_worker *w)
 	return fl__local_take(&w->local, &block, 1, false) == 1 ? block : NULL;
 }
 
-/* Takes a task. With `moved` it moves others to the local queue, which must be empty. */
-static struct fl__task_block *pool_take_injected(struct fl__thread_worker *w, bool *moved)
+/*
+ * Takes a task of an injector, and looks at that with the number `first` first. With `moved` it moves
+ * others to the local queue, which must be empty.
+ */
+static struct fl__task_block *pool_take_injected(struct fl__thread_worker *w, unsigned first, bool *moved)
 {
 	const struct fl__thread_pool *p = w->pool;
 	struct fl__task_block *block = NULL;
 	for (unsigned i = 0; i <= p->backlog.mask && !block; i++) {
-		struct fl__injector *q = fl__backlog_injector(&p->backlog, w->takes + i);
+		struct fl__injector *q = fl__backlog_injector(&p->backlog, first + i);
 		block = fl__injector_take(q, &w->local, moved ? pool_share(p, q) : 1, moved);
 	}
 	return block;
@@ -85,8 +89,15 @@ static struct fl__task_block *pool_take_in_turn(struct fl__thread_worker *w)
 	struct fl__task_block *block = NULL;
 	w->visited = pool_after(w->visited ? w->visited : w);
 	if (w->visited == w || fl__local_take(&w->visited->local, &block, 1, false) == 0)
-		block = pool_take_injected(w, NULL);
+		block = pool_take_injected(w, w->turns++, NULL);
 	return block;
+}
+
+/* Counts a worker as active again whose wait has ended while another context had the lock. */
+FL__NOINLINE static void pool_rise_late(struct fl__thread_worker *w)
+{
+	FL__POOL_LOCKED(w->pool);
+	fl__pool_rise(w);
 }
 
 /* Takes a task, and moves others to the local queue. With `searches` it also steals. */
@@ -95,12 +106,15 @@ static inline struct fl__task_block *pool_take(struct fl__thread_worker *w, bool
 	struct fl__thread_pool *p = w->pool;
 	bool moved = false;
 	struct fl__task_block *block = NULL;
-	if (fl__unlikely(++w->takes % FL__BACKLOG_BATCH == 0))
+	if (fl__unlikely(++w->takes % FL__BACKLOG_BATCH == 0)) {
+		if (fl__unlikely(w->sits))
+			pool_rise_late(w);
 		block = pool_take_in_turn(w);
+	}
 	if (!block)
 		block = pool_take_own(w);
 	if (!block)
-		block = pool_take_injected(w, &moved);
+		block = pool_take_injected(w, w->takes, &moved);
 	if (!block && searches)
 		block = pool_steal(w, &moved);
 	if (moved && fl__pool_needs_notify(fl__load_seq_cst(&p->state))) /* seq_cst: "No task is overlooked" */
@@ -172,6 +186,9 @@ static bool pool_help_forks(struct fl__thread_worker *w)
 		return false;
 	if (!fl__load_relaxed(&p->forks.used)) /* relaxed: the thread that woke this worker for forks has set `used` */
 		return fl__forks_prepare_sleep(&p->forks, w->forks);
+	/* This worker looks for forks now. It wakes no other one for them; a thief lets the next fork do that. */
+	if (fl__load_relaxed(&p->state) & FL__POOL_FORKS)                    /* relaxed: if it is set later, it stays */
+		(void)fl__and_acquire(&p->state, ~(uint32_t)FL__POOL_FORKS); /* acquire: the fork */
 	pool_stop_searching(p);
 	const bool more = fl__forks_run_one(&p->forks, w->forks) || fl__forks_prepare_sleep(&p->forks, w->forks);
 	fl__add_seq_cst(&p->state, FL__POOL_SEARCHES); /* seq_cst: "No task is overlooked" */
@@ -183,9 +200,17 @@ static bool pool_is_too_large(const struct fl__thread_pool *p)
 	return p->alive > p->base.workers + p->blocked && p->alive > p->most; /* a spare worker stays */
 }
 
+/* Returns whether a worker that is not in `sleepers` may end after its sleep. The last spare one stays. */
+static bool pool_may_end(const struct fl__thread_pool *p)
+{
+	return p->alive > 1 &&
+	       (pool_is_too_large(p) || (p->idle_timeout > 0 && (p->alive > p->most || p->sleepers.first)));
+}
+
+/* Called before the worker is added to `sleepers`. */
 static fl_time pool_sleep_deadline(const struct fl__thread_pool *p)
 {
-	if (p->alive == 1 || p->base.closed)
+	if (p->base.closed || (p->idle_timeout > 0 && !pool_may_end(p)) || p->alive == 1)
 		return FL_FOREVER;
 	const fl_duration time = p->idle_timeout > 0 ? p->idle_timeout : FL_DURATION_MAX;
 	return fl_after(pool_is_too_large(p) ? FL__MIN(time, pool_surplus_timeout) : time);
@@ -199,8 +224,8 @@ static bool pool_sleep(struct fl__thread_pool *p)
 {
 	FL__WAIT(wait, node, FL__DEBUG_TASK, p);
 	wait.no_spin = true; /* the worker has spun for a while */
-	fl__wait_queue_add_first(&p->sleepers, &node);
 	const fl_time wake_at = pool_sleep_deadline(p);
+	fl__wait_queue_add_first(&p->sleepers, &node);
 	fl__hook_idle(&p->base);
 	fl__pool_unlock(p);
 	const struct fl__worker_ops *const worker_ops = wait.ctx->worker_ops;
@@ -211,7 +236,7 @@ static bool pool_sleep(struct fl__thread_pool *p)
 	if (woken)
 		return true;
 	fl__wait_queue_remove(&p->sleepers, &node);
-	if (p->alive > 1 && (p->idle_timeout > 0 || pool_is_too_large(p)))
+	if (pool_may_end(p) && !fl__pool_needs_search(p))
 		return false;
 	fl__pool_count(p, 1, 1);
 	return true;
@@ -311,8 +336,9 @@ static inline struct fl__task_block *pool_next(struct fl__thread_worker *w)
 }
 
 /* Ends a claimed task of a halted executor, which does not begin. */
-FL__COLD static int pool_halt(const struct fl__thread_pool *p, fl_future *f, enum fl__claim *claim, char **message)
+FL__COLD static int pool_halt(struct fl__thread_pool *p, fl_future *f, enum fl__claim *claim, char **message)
 {
+	FL__POOL_LOCKED(p); /* a cancelled executor may break at this moment */
 	*message = NULL;
 	if (p->base.broken == 0) {
 		*claim = FL__CLAIM_CANCEL;

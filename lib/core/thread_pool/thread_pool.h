@@ -49,15 +49,15 @@
  *   CLOSED     the executor is closed            under the lock; never cleared
  *   HALTED     no task of the closed executor    under the lock; never cleared
  *              begins any more
- *   FORKS      a fork waits for a worker         fl__pool_wake_for_forks(); cleared under the lock,
- *                                                by a worker that then looks for forks
+ *   FORKS      a fork waits for a worker         fl__pool_wake_for_forks(); cleared by a worker
+ *                                                that then looks for forks
  *   the rest   the number of workers that        +1 by a worker without a task; under the lock, for
  *              search, in units of SEARCHES      one that is woken or started. -1 by that worker
  *                                                when it has a task, and under the lock before it
  *                                                sleeps or ends
  *
  * No task is overlooked. While MORE is set and a queue has a task, a worker searches, or a context
- * is about to call fl__pool_notify(), which wakes or starts a worker that searches. Three steps
+ * is about to call fl__pool_notify(), which wakes or starts a worker that searches. Four steps
  * could break this rule, and each is followed by a look:
  *
  *   1. A task comes into a queue. Then the context loads `state`. If MORE is set and no worker
@@ -66,6 +66,10 @@
  *      one has a task. A search that ends with a sleep looks under the lock.
  *   3. MORE is set, because a worker blocks, sleeps or ends, or after a resize. Then the context
  *      looks at all queues, under the lock.
+ *   4. A notify wakes nobody, since the time of each sleeper has run out, and none of them has the
+ *      lock yet. Then each looks at all queues, under the lock, before it ends.
+ *
+ * FORKS counts as a task in a queue.
  *
  * A look that follows another context's step 1 finds the task, or the load of step 1 finds what the
  * look follows. For an injector its lock decides: the load is in the section that adds the task, and
@@ -109,6 +113,7 @@ struct fl__thread_worker {
 	struct fl__local local;
 	struct fl__thread_worker *visited; /* the worker from whose queue it has taken a task in its turn */
 	unsigned takes;                    /* how often it has looked for a task */
+	unsigned turns;                    /* how often it has begun with the injectors in its turn */
 	struct fl__fork_stack *forks;
 	/* its tasks that have ended; those of them that did not run; those that failed */
 	size_t ended, skipped, failed;
@@ -205,7 +210,10 @@ void fl__pool_notify(struct fl__thread_pool *p);
 /* Called without the lock. Returns whether a queue has a task. */
 bool fl__pool_has_task(struct fl__thread_pool *p);
 
-/* Notifies if a queue has a task. */
+/* Returns whether one more worker may be active, none searches, and there is a task or a fork. */
+bool fl__pool_needs_search(struct fl__thread_pool *p);
+
+/* Notifies if a search is needed. */
 void fl__pool_settle(struct fl__thread_pool *p);
 
 /* Wakes up to `n` workers that are asleep. */

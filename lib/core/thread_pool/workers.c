@@ -104,9 +104,15 @@ bool fl__pool_has_task(struct fl__thread_pool *p)
 	return false;
 }
 
+bool fl__pool_needs_search(struct fl__thread_pool *p)
+{
+	const uint32_t state = fl__load_relaxed(&p->state); /* relaxed: as in a notify */
+	return fl__pool_needs_notify(state) && ((state & FL__POOL_FORKS) || fl__pool_has_task(p));
+}
+
 void fl__pool_settle(struct fl__thread_pool *p)
 {
-	if (fl__pool_needs_notify(fl__load_relaxed(&p->state)) && fl__pool_has_task(p)) /* relaxed: as in a notify */
+	if (fl__pool_needs_search(p))
 		fl__pool_notify_locked(p);
 }
 
@@ -216,7 +222,8 @@ int fl__pool_start_worker(struct fl__thread_pool *p)
 
 void fl__pool_keep_spare(struct fl__thread_pool *p)
 {
-	if (p->alive < p->most && p->alive >= p->base.workers && !p->sleepers.first && !p->base.closed)
+	if (p->alive < p->most && p->alive >= p->base.workers && !p->sleepers.first && !p->base.closed &&
+	    !p->base.broken)
 		(void)pool_start_thread(p); /* without it, a wait counts as blocked only when a worker sleeps */
 }
 
@@ -258,7 +265,8 @@ void fl__pool_block(struct fl__run *run, bool begins)
 	fl__pool_rise(w);
 	p->blocked += begins ? 1 : UINT_MAX;
 	fl__pool_count(p, begins ? -1 : 1, 0);
-	fl__pool_settle(p);
+	if (begins) /* an end does not set MORE */
+		fl__pool_settle(p);
 }
 
 /* A worker that waits. */
@@ -331,7 +339,7 @@ int64_t fl__pool_wait(const struct fl__wait *wait, bool begins)
 			fl__sub_relaxed(&p->waiting, 1); /* relaxed: for reports, as `waits` */
 		fl__store_relaxed(&w->waits, 0);
 		if (w->sits && fl_mutex_try_lock(&p->base.lock) == 0) {
-			fl__pool_rise(w); /* else before its next sleep or section */
+			fl__pool_rise(w); /* else soon, in pool_take(), or before its next sleep or section */
 			fl__pool_unlock(p);
 		}
 		return FL__NEVER;

@@ -73,6 +73,29 @@ FL_STRESS(pool_waits_vs_wake, waker)
 	FL_ACCEPTABLE(LOOK(&s->ran) == 2, "all ran");
 }
 
+/* The idle time of the spare worker runs out before or after the only other worker waits. */
+struct pool_waits_idle {
+	fl_executor *e;
+	fl_event event;
+};
+
+FL_STRESS_SETUP(pool_waits_idle)
+{
+	s->e = pool_as((fl_executor_config){.workers = 1, .workers_max = 2, .idle_timeout = 1});
+	OK(await_event_submit(s->e, &s->event, NULL));
+}
+
+FL_STRESS_ACTOR(pool_waits_idle, user)
+{
+	OK(set_event_submit(s->e, &s->event, NULL));
+}
+
+FL_STRESS(pool_waits_idle, user)
+{
+	waits_end(s->e);
+	FL_ACCEPTABLE(fl_event_is_set(&s->event), "both ran");
+}
+
 /* The worker wakes, and waits again, while the other worker goes to sleep. */
 struct pool_waits_twice {
 	fl_executor *e;

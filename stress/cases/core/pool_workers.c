@@ -17,6 +17,22 @@ static bool threads_are_joined(void)
 	return !is_model || fl_thread_enumerate(NULL, NULL) == 0;
 }
 
+static void with_idle_actors(struct served *t)
+{
+	t->p = pool_of_actors(2, 2);
+	t->p->idle_timeout = 1;
+	OK(await_event_submit(&t->p->base, &t->second, NULL));
+}
+
+static void submit_second(struct served *t)
+{
+	OK(set_event_submit(&t->p->base, &t->second, NULL));
+	close_after_second(t);
+}
+
+/* The idle time of a worker runs out while a task comes, for which the other worker's task waits. */
+POOL(pool_idle_vs_task, with_idle_actors, serve_first, serve_second, submit_second)
+
 struct crew {
 	fl_executor *e;
 	fl_latch first, second; /* where tasks meet */

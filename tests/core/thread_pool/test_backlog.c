@@ -223,6 +223,75 @@ POOL_TEST(backlog_reaches_each_queue, 2)
 	FL_OK(fl_event_wait(&local_reached));
 }
 
+/* From here on all workers have tasks in their queues. */
+FL_TASK(backlog_fill_and_hold, struct gate *, void)
+{
+	fl_executor *e = fl_executor_current();
+	for (int i = 0; i < 64; i++) /* others take half of them when they begin */
+		FL_OK(backlog_endless_submit(e, e, NULL));
+	fl_event_set(&(*arg)->entered);
+	fl_test_hold_until(&(*arg)->open);
+	return 0;
+}
+
+static unsigned ran_before;
+
+FL_TASK(backlog_reach, void, void)
+{
+	ran_before = LOOK(&ran);
+	fl_event_set(&local_reached);
+	return 0;
+}
+
+struct outside {
+	fl_executor *e;
+	unsigned injector;
+	int n;
+	bool done;
+};
+
+/* Submits `n` tasks, unless this thread's tasks go into another injector. */
+static int submit_from_outside(void *arg)
+{
+	struct outside *outside = arg;
+	outside->done = fl__ctx_get()->id % 2 == outside->injector;
+	if (outside->done && outside->n == 1)
+		FL_OK(backlog_reach_submit(outside->e, NULL));
+	for (int i = 0; outside->done && outside->n > 1 && i < outside->n; i++)
+		FL_OK(backlog_note_submit(outside->e, i, NULL));
+	return 0;
+}
+
+static void submit_into(fl_executor *e, unsigned injector, int n)
+{
+	struct outside outside = {e, injector, n, false};
+	while (!outside.done) {
+		fl_thread *t;
+		FL_OK(fl_thread_start(&t, submit_from_outside, &outside, NULL));
+		FL_OK(fl_thread_join(t, NULL));
+	}
+}
+
+/* A task in one injector is reached while the other one is full. */
+POOL_TEST(backlog_reaches_each_injector, 5)
+{
+	begin();
+	fl_event_reset(&local_reached);
+	struct gate gates[5];
+	FL_EACH (i, gates) {
+		gates[i] = (struct gate){FL_EVENT_INIT, FL_EVENT_INIT};
+		FL_OK(backlog_fill_and_hold_submit(e, &gates[i], NULL));
+		FL_OK(fl_event_wait(&gates[i].entered));
+	}
+	submit_into(e, 0, RING);
+	submit_into(e, 1, 1);
+	FL_EACH (i, gates)
+		fl_event_set(&gates[i].open);
+	FL_OK(fl_event_wait(&local_reached));
+	FL_CHECK(ran_before < RING);
+	FL_OK(fl_executor_join(e));
+}
+
 /* The worker that gets to the last task has one in its queue at each take, and so never searches. */
 POOL_TEST(backlog_reaches_what_is_late, 2)
 {

@@ -151,6 +151,37 @@ GROWING_TEST(pool_waits_during_a_resize, 3, 4)
 	fl_event_set(&open);
 }
 
+/* A worker that cannot step back when its wait ends does so while it runs further tasks. */
+
+static fl_event waits_over;
+
+FL_TASK_DECLARE(waits_endless, void, void)
+FL_TASK_DEFINE(waits_endless, void, void)
+{
+	if (!fl_event_is_set(&waits_over))
+		FL_OK(waits_endless_submit(fl_executor_current(), NULL));
+	return 0;
+}
+
+GROWING_TEST(pool_waits_end_beside_a_holder_of_the_lock, 1, 2)
+{
+	fl_event open = FL_EVENT_INIT;
+	fl_future *f;
+	fl_event_reset(&waits_over);
+	FL_OK(pool_await_submit(e, &open, &f));
+	struct held held = hold_worker(e); /* the other one */
+	FL_OK(waits_endless_submit(e, NULL));
+	{
+		FL_LOCKED(&e->lock);
+		fl_event_set(&open);
+		FL_OK(fl_future_wait(f));
+	}
+	FL_WAIT_FOR(stats_of(e).blocked == 0);
+	fl_event_set(&waits_over);
+	let_go(&held);
+	fl_future_free(f);
+}
+
 /* `workers` is a limit, whatever the tasks wait for. */
 
 static unsigned limited_running, limited_most;
@@ -249,7 +280,7 @@ GROWING_TEST(pool_waits_in_a_callback, 1, 2)
 }
 
 struct stolen {
-	fl_event taken, open;
+	fl_event taken, open, forked;
 };
 
 static int stolen_await(void *arg)
@@ -276,4 +307,46 @@ GROWING_TEST(pool_waits_in_a_stolen_call, 2, 3)
 	FL_OK(fl_event_wait(&stolen.taken));
 	FL_OK(pool_set_submit(e, &stolen.open, NULL));
 	FL_OK(fl_event_wait(&stolen.open));
+}
+
+/* A fork gets the worker that stands in for one that blocks later. */
+
+FL_TASK_STATIC(block_once_forked, struct stolen *, void)
+{
+	fl_test_hold_until(&(*arg)->forked);
+	FL_BLOCKING();
+	return fl_event_wait(&(*arg)->taken);
+}
+
+static int stolen_await_taken_later(void *arg)
+{
+	fl_event_set(&((struct stolen *)arg)->forked);
+	fl_test_hold_until(&((struct stolen *)arg)->taken);
+	return 0;
+}
+
+FL_TASK_STATIC(fork_to_late_thief, struct stolen *, void)
+{
+	return fl_parallel_invoke(stolen_await_taken_later, *arg, stolen_await, *arg);
+}
+
+POOL_TEST(pool_fork_beside_a_worker_that_blocks_later, 2)
+{
+	struct stolen stolen = {FL_EVENT_INIT, FL_EVENT_INIT, FL_EVENT_INIT};
+	FL_OK(block_once_forked_submit(e, &stolen, NULL));
+	FL_OK(fork_to_late_thief_submit(e, &stolen, NULL));
+	FL_OK(fl_event_wait(&stolen.taken));
+	fl_event_set(&stolen.open);
+	FL_OK(fl_executor_join(e));
+}
+
+/* One fork starts one thief, however many workers there may be. */
+POOL_TEST(pool_fork_starts_one_worker, 16)
+{
+	struct stolen stolen = {FL_EVENT_INIT, FL_EVENT_INIT, FL_EVENT_INIT};
+	FL_OK(fork_to_thief_submit(e, &stolen, NULL));
+	FL_OK(fl_event_wait(&stolen.taken));
+	fl_event_set(&stolen.open);
+	FL_OK(fl_executor_wait_idle(e));
+	assert_int_equal(stats_of(e).threads, 2);
 }
