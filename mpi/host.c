@@ -9,8 +9,7 @@
  *   thread            when it leads                      what it does otherwise
  *   the main thread   at first; when the runner has run  looks each millisecond whether the runner
  *                     one job for 1 to 2 ms; when an     still runs the same job; sleeps when
- *                     inline job begins to block, or     nothing has run for a while
- *                     ends the runner
+ *                     inline job begins to block         nothing has run for a while
  *   the runner        from the first executor with       runs a job *inline*, and replies
  *                     inline jobs on, except while it
  *                     runs a job that takes long or
@@ -51,7 +50,6 @@
  *   word            meaning
  *   leader          the thread that leads, or is the next to lead
  *   runs            how many inline jobs have begun
- *   lost_runner     a task has ended the runner, and the main thread has not tried to start another
  *   watcher_sleeps  the main thread sleeps until the next inline job, or until the runner ends
  *
  * Arguments with bytes borrow the image in the job. Results with bytes belong to the job: their
@@ -144,9 +142,8 @@ static struct {
 	unsigned n_free;
 	struct fl__types_known types;
 	sigset_t signals; /* of the main thread */
-	/* `ended_runner` is joined by the next runner that a task ends */
-	fl_thread *runner, *ended_runner;
-	bool has_runner, lost_runner;
+	fl_thread *runner;
+	bool has_runner;
 	unsigned leader; /* FL__MPI_FIRST for the main thread, FL__MPI_SECOND for the runner */
 	struct host_job *inlined;
 	bool stops; /* the leader is to ask the inline job to stop */
@@ -206,18 +203,6 @@ static int host_run_elements(fl_task_ctx *ctx, struct host_job *job)
 	return fl__elements_run(job->type, ctx, job->arg, job->result, job->head.count, &job->done, &job->between);
 }
 
-/*
- * Called if the task ends its thread: leaves the frame for nested tasks. If a nested task ends the
- * thread, functions of the library would lose their frames: then nothing is done here, and the
- * thread panics.
- */
-FL__COLD static void host_leave_nested(void *arg)
-{
-	struct host_job *job = arg;
-	if (fl__ctx_get()->front.inside.helper == &job->frame)
-		fl__mpi_nested_leave(&job->frame);
-}
-
 /* Sets the times of ENDED: rule 3 of wire.h. */
 static void host_set_times(struct host_job *job, int64_t began, int64_t ran)
 {
@@ -225,17 +210,11 @@ static void host_set_times(struct host_job *job, int64_t began, int64_t ran)
 	job->head.check = (uint32_t)((began - job->arrived) / FL__MPI_UNIT);
 }
 
-/*
- * Runs the job on a thread of the inner executor. If the job ends that thread, the worker there
- * ends the future.
- */
+/* Runs the job on a thread of the inner executor. */
 static int host_run_inner(fl_task_ctx *ctx, struct host_job *job)
 {
 	const int64_t began = fl__sys.now();
-	int rc;
-	pthread_cleanup_push(host_leave_nested, job);
-	rc = host_run_elements(ctx, job);
-	pthread_cleanup_pop(0);
+	const int rc = host_run_elements(ctx, job);
 	host_set_times(job, began, fl__sys.now() - began);
 	return rc;
 }
@@ -795,41 +774,12 @@ static int64_t host_run_waiting(void)
 	return now;
 }
 
-/*
- * The inline job has ended the thread of the runner: replies, and lets the main thread lead. If the
- * job did so in a nested task or a callback, functions of the library would lose their frames. Then
- * nothing is done here, and the end of the thread panics.
- */
 FL__COLD static void host_runner_exits(void *arg)
 {
-	struct fl__ctx *ctx = fl__ctx_get();
 	(void)arg;
-	if (fl__is_forked(fl__mpi_world.fork_count))
-		/* In a forked child nothing is left to do: the child ends with its thread. */
-		return;
-	host_leave_nested(host.inlined); /* only this thread writes `inlined` */
-	if (ctx->front.inside.helper || ctx->front.inside.calling)
-		return;
-	ctx->front.scope = NULL;
-	ctx->name = "mpi-runner";
-	ctx->worker_ops = NULL;
-	ctx->worker = NULL;
-	fl__mutex_hold(&fl__mpi_lock);
-	host_await_requests();
-	host_end_inline(-EOWNERDEAD, false, "the task's function " FL__ENDS_THREAD);
-	host.leader = FL__MPI_FIRST;
-	fl_thread *before = NULL;
-	/* At the end of the rank, host_leave() joins the runner. */
-	if (!host.over) {
-		before = host.ended_runner;
-		host.ended_runner = host.runner;
-		host.has_runner = false;
-		host.lost_runner = true;
-	}
-	fl_mutex_unlock(&fl__mpi_lock);
-	fl__mpi_wake(FL__MPI_FIRST);
-	if (before)
-		FL_IGNORE(fl_thread_join_until(before, NULL, FL_FOREVER, FL_SHIELDED));
+	/* In a forked child nothing is left to do: the child ends with its thread. */
+	if (!fl__is_forked(fl__mpi_world.fork_count))
+		fl__panic(host.inlined->type->name, host.inlined, "the task " FL__ENDS_THREAD);
 }
 
 /* The runner leads until the end of the rank, and runs jobs between its rounds. */
@@ -879,7 +829,6 @@ static int host_run(void *arg)
 static bool host_start_runner(void)
 {
 	const fl_thread_config config = {.name = "mpi-runner"};
-	host.lost_runner = false;
 	if (!host.has_runner)
 		host.has_runner = fl_thread_start(&host.runner, host_run, NULL, &config) == 0;
 	return host.has_runner;
@@ -1068,8 +1017,6 @@ void fl__mpi_host_serve(void)
 			pace.found = fl__sys.now(); /* it polls at first when it leads again */
 			continue;
 		}
-		if (host.lost_runner)
-			(void)host_start_runner();
 		const bool some = host_round(1);
 		fl__mpi_flush();
 		host_pause(&pace, some);

@@ -30,7 +30,7 @@
 
 /*
  *   fl__log()                                    warnings, and why a rank ends
- *   FL__ENDS_THREAD                              part of the message when a task ends its thread
+ *   fl__panic(), FL__ENDS_THREAD                 a task ends its thread
  */
 #include "core/base/panic.h"
 

@@ -38,7 +38,7 @@ struct letter {
 	fl_bytes text;
 	uint64_t seed;
 	int error;
-	bool keeps, dies, exits;
+	bool keeps, dies;
 	struct fl_shm_event *entered;
 	char rest[60];
 };
@@ -80,8 +80,6 @@ FL_TASK_STATIC(answer, struct letter, struct letter, .drop_arg = FL_BYTES_DROP, 
 	const int rc = arg->text.data ? fill(&result->text, arg->text.size, result->seed) : 0;
 	if (arg->dies)
 		(void)raise(SIGKILL);
-	if (arg->exits)
-		pthread_exit(NULL);
 	if (arg->keeps)
 		fl_task_keep_result(ctx);
 	return rc != 0 ? rc : arg->error;
@@ -224,24 +222,6 @@ ON_BOTH(mpi_bytes_of_failed_elements)
 				fl_bytes_free(&args[i].text);
 			}
 		}
-}
-
-/* The results before the element that does not return count, on threads and on processes. */
-ON_BOTH(mpi_bytes_of_tasks_that_do_not_return)
-{
-	enum { N = 6 };
-	struct letter args[N], got[N];
-	memset(got, 0, sizeof got);
-	FL_EACH (i, args)
-		args[i] = letter_of(30 * KIB, i);
-	args[4].exits = true;
-	FL_RC(answer_map(e, args, N, got, &(fl_map_config){.chunk = N}), FL_ETASK);
-	FL_EACH (i, args) {
-		if (i < 4)
-			expect_answer(&got[i], 30 * KIB, i);
-		fl_bytes_free(&got[i].text);
-		fl_bytes_free(&args[i].text);
-	}
 }
 
 /* The rank has no memory. */

@@ -1,31 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests tasks in worker ranks that end their thread, and the signals of the threads that run tasks.
+ * Tests the signals of the threads that run tasks in worker ranks, and pthread_cancel() there.
+ * test_mpi_launch.c has tasks that end their thread.
  */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
 #include "fl_mpi.h"
-
-enum how { EXITS, IS_CANCELLED };
-
-FL_TASK_STATIC(ends_by, enum how, int)
-{
-	*result = 1;
-	if (*arg == EXITS)
-		pthread_exit(NULL);
-	FL_OK(pthread_cancel(pthread_self()));
-	pthread_testcancel();
-	return 0;
-}
-
-struct thread {
-	char name[16]; /* the name for debuggers, with which the thread was started */
-};
-
-FL_TASK_STATIC(runs_on, void, struct thread)
-{
-	return -pthread_getname_np(pthread_self(), result->name, sizeof result->name);
-}
 
 FL_TASK_STATIC(cancels_its_thread, void, void)
 {
@@ -52,63 +32,6 @@ static fl_executor *make(bool inner)
 	const fl_executor_config config = {
 	    .workers = fl_mpi_ranks() - 1, .name = "inner", .initialize = inner ? &does_nothing : NULL};
 	return make_over_mpi(&config, NULL);
-}
-
-static void expect_thread(fl_executor *e, bool inner)
-{
-	struct thread t;
-	FL_OK(fl_test_run_task(e, &runs_on, NULL, &t));
-	if (inner)
-		fl_test_contains(t.name, "inner");
-	else
-		assert_string_equal(t.name, "mpi-runner");
-}
-
-static void end_threads(bool inner)
-{
-	FL_SCOPED(fl_executor) *e = make(inner);
-	for (int i = 0; i < 6; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(ends_by_submit(e, i % 2 ? EXITS : IS_CANCELLED, &f));
-		FL_OK(fl_future_wait(f));
-		FL_RC(fl_future_error(f), -EOWNERDEAD);
-		assert_string_equal(fl_future_message(f),
-		                    "the task's function ends its thread, by pthread_exit() or pthread_cancel()");
-		expect_thread(e, inner);
-	}
-}
-
-FL_TEST(mpi_ends_the_runner)
-{
-	end_threads(false);
-}
-
-FL_TEST(mpi_ends_the_thread_of_an_inner_worker)
-{
-	end_threads(true);
-}
-
-/* Other tasks, of the same executor and of another one, are on their way meanwhile. */
-FL_TEST(mpi_ends_threads_beside_other_tasks)
-{
-	enum { TASKS = 200 };
-	fl_executor *e[2] = {make(false), make(true)};
-	fl_future *f[TASKS], *ends[TASKS];
-	for (int i = 0; i < TASKS; i++) {
-		FL_OK(ends_by_submit(e[i % 2], i % 3 ? EXITS : IS_CANCELLED, &ends[i]));
-		FL_OK(ends_well_submit(e[i / 2 % 2], i, &f[i]));
-	}
-	FL_EACH (i, f) {
-		int n = 0;
-		FL_OK(ends_well_get(f[i], &n));
-		assert_int_equal(n, i + 1);
-		FL_OK(fl_future_wait(ends[i]));
-		FL_RC(fl_future_error(ends[i]), -EOWNERDEAD);
-		fl_future_free(f[i]);
-		fl_future_free(ends[i]);
-	}
-	fl_executor_free(e[0]);
-	fl_executor_free(e[1]);
 }
 
 struct masks {
@@ -141,15 +64,13 @@ FL_TASK_STATIC(reads_masks, void, struct masks)
  */
 FL_TEST(mpi_tasks_have_the_signals_of_the_main_thread)
 {
-	for (int i = 0; i < 6; i++) {
-		FL_SCOPED(fl_executor) *e = make(i % 2);
-		FL_SCOPED(fl_future) *f = NULL, *ended = NULL;
+	for (int i = 0; i < 2; i++) {
+		FL_SCOPED(fl_executor) *e = make(i);
+		FL_SCOPED(fl_future) *f = NULL;
 		struct masks m;
 		FL_OK(reads_masks_submit(e, &f));
 		FL_OK(reads_masks_get(f, &m));
 		assert_string_equal(m.own, m.main);
-		FL_OK(ends_by_submit(e, EXITS, &ended)); /* so the next round has another runner */
-		FL_OK(fl_future_wait(ended));
 	}
 }
 

@@ -99,6 +99,39 @@ ROLE(idle_death)
 	return 0;
 }
 
+FL_TASK_STATIC(exit_thread, void, void)
+{
+	pthread_exit(NULL);
+}
+
+FL_TASK_STATIC(initialize_nothing, void, void)
+{
+	return 0;
+}
+
+/* With an initializer the rank runs tasks on a worker of its own, and not on its runner. */
+static int end_thread(const fl_task_type *initialize)
+{
+	fl_executor *e = NULL;
+	fl_future *f = NULL;
+	(void)fprintf(stderr, "%s\n", rank_dies);
+	FL_OK(fl_mpi_executor_create(&e, &(fl_executor_config){.workers = 1, .initialize = initialize}, NULL));
+	FL_OK(exit_thread_submit(e, &f));
+	FL_OK(fl_future_wait(f));
+	(void)fprintf(stderr, "%s\n", outlives);
+	return 0;
+}
+
+ROLE(ends_the_runner)
+{
+	return end_thread(NULL);
+}
+
+ROLE(ends_a_worker)
+{
+	return end_thread(&initialize_nothing);
+}
+
 static int leave_with(const fl_task_type *type)
 {
 	fl_executor *e = NULL;
@@ -407,6 +440,17 @@ FL_TEST(mpi_kill_busy_rank)
 FL_TEST(mpi_kill_idle_rank)
 {
 	expect_job_to_die("idle_death");
+}
+
+FL_TEST(mpi_ends_its_rank_with_its_thread)
+{
+	static const char *const ends[] = {"ends_the_runner", "ends_a_worker"};
+	FL_EACH (i, ends) {
+		const int status = job_that(false, ends[i], "2");
+		expect_no(outlives);
+		FL_CHECK(status != 0 || LAUNCHER_LOSES_STATUS);
+		expect("ends its thread, by pthread_exit() or pthread_cancel()");
+	}
 }
 
 FL_TEST(mpi_exit_with_a_task_that_stops)
