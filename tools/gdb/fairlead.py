@@ -39,9 +39,9 @@ fl_loop all:Q@176
 fl__run executor:Q@0 future:Q@8
 fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@88 name:24s@180 next_listed:Q@208
 fl__executor_ops kind:Q@8
-fl__thread_pool backlog.made:I@632 backlog.queues:8200Q@640 alive:I@67572 idle:I@67576 full:B@67682 workers:Q@67752
-fl__thread_worker thread:Q@64 doing:Q@72 number:I@720 next:Q@736
-fl__task_queue overflow.length:Q@48 ring:x@56
+fl__thread_pool backlog.mask:I@616 backlog.injectors:Q@624 active:I@764 blocked:I@768 alive:I@772 workers:Q@936
+fl__thread_worker thread:Q@64 doing:Q@72 local.ends:Q@80 number:I@2248 next:Q@2272
+fl__injector length:I@4 apart:64x@32
 fl__process_pool workers:Q@8120
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872
 fl_process child.pid:i@40 name:32s@184
@@ -70,7 +70,7 @@ BUCKET=64 MUTEX_LOCKED=1 MUTEX_WATCHED=8 RWLOCK_COUNT=134217727 RWLOCK_WRITER=21
 ONCE_RUNNING=2 EVENT_SET=1 EVENT_ONE_SET=8 FL_SEM_MAX=2147483647 FL_LATCH_MAX=2147483647 LOT_BUCKETS=1024 BARRIER_ONE=1125899906842624 BARRIER_GATED=4
 FL__DEBUG_BUCKETS=4096 FL__DEBUG_READ=1 SCHED_PARKED=4 FL__MPMC_CLOSED=2 FL__MPMC_FLAGS=3 FL__MPMC_STEP=4
 FL__QUEUE_SPSC_CLOSED=4 FL__UNBOUNDED_CLOSED=2 FL__UNBOUNDED_TICKET=4 FL__FUTURE_CLAIMED=1 FL__FUTURE_CANCELLED=2 FL__FUTURE_ENDED=4
-FL__SHM_TID=1073741823 FL__LINE=64 FL_SHM_BARRIER_MAX=1048575 FL__POOL_BETWEEN=2
+FL__SHM_TID=1073741823 FL__LINE=64 FL_SHM_BARRIER_MAX=1048575
 """
 KINDS = """
 NOTHING: something; MUTEX: mutex @; RWLOCK: reader-writer lock @; JOIN: the end of thread or fiber #; COND: condition @; SEM: semaphore @;
@@ -554,15 +554,13 @@ class Executor:
         self.pending, self.counts = self.view["queue.length"], f"at most {self.view['workers']}"
         if self.kind == "threads":
             pool = S("fl__thread_pool")(at)
-            self.pending = 0
-            for queue in map(S("fl__task_queue"), pool["backlog.queues"][:pool["backlog.made"]]):
-                self.pending += ring_length(queue.at + queue.of["ring"][1]) + queue["overflow.length"]
-            self.counts = f"{pool['alive']}, {pool['idle']} idle, {self.counts}" + \
-                (", and no more may stand in" if pool["full"] else "")
+            injector = S("fl__injector")  # `apart` is its last member
+            self.pending = sum(injector(pool["backlog.injectors"] + i * injector.size)["length"] for i in range(pool["backlog.mask"] + 1))
+            self.counts = f"{pool['alive']}, {pool['alive'] - pool['active'] - pool['blocked']} idle, {self.counts}"
             for w in each(pool["workers"], "fl__thread_worker"):
+                self.pending += ((w["local.ends"] >> 48) - w["local.ends"]) & 0xffff
                 if w["thread"]:
-                    task = w["doing"] if w["doing"] > K.FL__POOL_BETWEEN else 0
-                    self.add(world.contexts.get(w["thread"]), task, f"worker {w['number']}")
+                    self.add(world.contexts.get(w["thread"]), w["doing"], f"worker {w['number']}")
         elif self.kind == "processes":
             for w in each(S("fl__process_pool")(at)["workers"], "fl__process_pool_worker"):
                 process, blocks = S("fl_process")(w["process"]), [b for b in w["blocks"] if b]
