@@ -49,14 +49,14 @@
  *      when its end arrives (remote.c). In two cases the claim does not yet say whether the task
  *      starts. If the token is APART, the claimer then checks whether it is requested, and if so,
  *      sets CANCELLED. A worker of a thread executor does the same if the executor was cancelled.
- *      Until then the state is FL_RUNNING, although the task will not run. While GUARDED is set, one section under `lock` ends the token, detaches the
- *      callbacks and does the ending CAS. A thread that wants to request the token or to add a
- *      callback sets GUARDED first, unless the future has ended. Then the thread takes the lock and
- *      reads the state again. The future either has ended, or does not end before the unlock. If
- *      the future is REGISTERED, fl__future_try_finish() sets GUARDED, too, so that it ends the
- *      future under `lock`, where it looks at the callbacks. A future with neither GUARDED nor
- *      WAITERS, whose token is in no tree (fl__cancel_is_alone()), ends with one CAS. Afterwards
- *      nobody changes its callbacks.
+ *      Until then the state is FL_RUNNING, although the task will not run. While GUARDED is set,
+ *      one section under `lock` ends the token, detaches the callbacks and does the ending CAS. A
+ *      thread that wants to request the token or to add a callback sets GUARDED first, unless the
+ *      future has ended. Then the thread takes the lock and reads the state again. The future
+ *      either has ended, or does not end before the unlock. If the future is REGISTERED,
+ *      fl__future_try_finish() sets GUARDED, too, so that it ends the future under `lock`, where it
+ *      looks at the callbacks. A future with neither GUARDED nor WAITERS, whose token is in no tree
+ *      (fl__cancel_is_alone()), ends with one CAS. Afterwards nobody changes its callbacks.
  *   3. While WAITERS is set, the ending CAS is part of a transaction of the parking lot (lot.c,
  *      invariant 5).
  *   4. Before the end is published, the argument's drop hook has returned and the token has left

@@ -13,8 +13,7 @@
  *   tail             where the next item goes   claim of a put, by CAS: on by one, or by several
  *     CLOSED (2)     no put is accepted         set by fl_mpmc_close(), by OR; never cleared
  *     WAIT (1)       a consumer waits           set by fl__mpmc_mark_empty(), by CAS, while
- *                                               tail == head, or by fl__backlog_watch() of
- *                                               the thread pool; cleared by the claim of a put
+ *                                               tail == head; cleared by the claim of a put
  *   head             where the oldest item is   claim of a get, by CAS: on by one, or by several
  *     WAIT (1)       a producer waits           set by fl__mpmc_mark_full(), by CAS, while
  *                                               tail == head + a lap; cleared by the claim of a get
@@ -25,8 +24,7 @@
  *   stamp            meaning                    written by
  *   p                free, or being written     fl__mpmc_drain() of the lap before; in the first
  *                                               lap fl__mpmc_init()
- *   p | ITEM (1)     has an item, or is read    fl__mpmc_fill(); fl__task_queue_fill() of the
- *                                               thread pool
+ *   p | ITEM (1)     has an item, or is read    fl__mpmc_fill()
  *   p + a lap        free for the next lap      fl__mpmc_drain()
  *
  * Invariants
@@ -39,17 +37,14 @@
  *      the get that has claimed p then writes p + a lap. Between a claim and that store the slot
  *      is the claimer's alone.
  *   3. Once the tail is CLOSED, no CAS on it succeeds, since each expects a tail without CLOSED.
- *      (The thread pool's local queues are an exception: backlog_move_in() in
- *      thread_pool/backlog.c.) So every accepted put came before the close. A get that finds CLOSED
- *      and tail == head in one load of the tail knows that all those items are claimed.
+ *      So every accepted put came before the close. A get that finds CLOSED and tail == head in one
+ *      load of the tail knows that all those items are claimed.
  *   4. WAIT is set only at a moment when the ring is empty (full). If it is empty, the waiter has
  *      read the head as h, and its CAS finds the tail at h. The head is never beyond the tail, so
  *      it is still h. If the ring is full, the waiter has read the tail as t, and its CAS finds the
  *      head at t - a lap. The tail is never beyond head + a lap, so it is still t. The next claim
  *      of the opposite side is a CAS on the word that has WAIT, and that claim alone finds WAIT. So
- *      the waiter needs no second look at the ring, and puts and gets need no fence. (The thread
- *      pool is an exception: fl__backlog_watch() sets WAIT in a ring with items, and then counts
- *      the items.)
+ *      the waiter needs no second look at the ring, and puts and gets need no fence.
  *
  * Linearization points
  *   put, get            The CAS of the claim.

@@ -70,11 +70,10 @@ struct fl__worker_ops {
 	/*
 	 * Called, with `begins`, by a park that has slept for FL__DOZE_AFTER. Returns the time at
 	 * which the park calls it again, or FL__NEVER. After such a sleep the park calls it once
-	 * without `begins`. It is NULL if the executor has no stand-ins.
+	 * without `begins`. It is NULL if the executor does not look at waits.
 	 *
 	 * The caller may hold a lock of the executor or of the user's allocator. So the function
-	 * takes no lock of the library, and does not call the user's allocator. It may start a
-	 * thread by pthread_create(), and may join a thread that ends.
+	 * only tries locks, and does not call the user's allocator.
 	 */
 	int64_t (*doze)(const struct fl__wait *wait, bool begins);
 };

@@ -30,12 +30,11 @@
  * death as its message, unless `max_attempts` lets it run again. The others never began, and go to
  * another worker, unless the pool was terminated.
  *
- * The executor has no stand-ins. When all workers wait for what only a pending task can do, the
+ * The executor has no `workers_max`. If all workers wait for what only a pending task can do, the
  * executor stops, and says nothing. So the executor needs a worker for each task that waits for
- * another task. FL_DEBUG=waits shows the pending tasks of each executor, and `ps` shows the workers
- * that sleep, by their names. The MPI executor has no stand-ins either. Without `prefetch`, a rank
- * gets no more tasks than it has workers, so its own thread executor has no pending tasks and is
- * not starved (docs/decisions/process-stand-ins.md).
+ * another task (docs/decisions/process-workers-max.md). FL_DEBUG=waits shows the pending tasks of
+ * each executor, and `ps` shows the workers that sleep, by their names. The same holds for the MPI
+ * executor.
  *
  * Signals. A worker process cannot just keep the default actions: Ctrl-C reaches it together with
  * the parent, which may want to end its work in order. A program that a task executes would inherit
