@@ -127,7 +127,7 @@ static inline bool fl__local_put(struct fl__local *q, struct fl__task_block *blo
 
 /*
  * Called by any worker. Takes up to `most` tasks, the oldest first, and at most half of them,
- * rounded up, if `half`. Returns how many.
+ * rounded up, if `half`. Returns how many. The rest of `blocks` has any content.
  */
 size_t fl__local_take(struct fl__local *q, struct fl__task_block **blocks, size_t most, bool half);
 
