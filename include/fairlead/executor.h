@@ -334,9 +334,9 @@ FL_API void fl_executor_close(fl_executor *e);
 /*
  * Closes `e`, cancels the tasks that have not started, and requests the running ones to stop, and
  * the initializers that run. Callbacks and drop hooks of the cancelled tasks run on the calling
- * thread. The call does not wait for running tasks. It returns how many tasks it has cancelled; a
- * task that a worker was just about to begin ends as cancelled, too, but is not counted. In a forked
- * child it does nothing, and returns 0.
+ * thread. The call does not wait for running tasks. It returns how many tasks it has cancelled. Tasks
+ * that workers were just about to begin end as cancelled, too, on those workers, and are not counted.
+ * In a forked child it does nothing, and returns 0.
  */
 FL_API size_t fl_executor_cancel(fl_executor *e);
 
