@@ -155,7 +155,8 @@ static void text_print_times(struct text *t, const char *name, const char *help,
 		for (unsigned k = 0; k < t->of[i].n_types; k++) {
 			const fl_stats_type *type = &t->of[i].types[k];
 			const fl_stats_times *times = (const void *)((const char *)type + at);
-			char task[TEXT_ESCAPED * sizeof t->of->names[0]], of[sizeof ",task=\"\"" + TEXT_LABELS + sizeof task];
+			char task[TEXT_ESCAPED * sizeof t->of->names[0]],
+			    of[sizeof ",task=\"\"" + TEXT_LABELS + sizeof task];
 			(void)snprintf(of, sizeof of, "%s,task=\"%s\"", t->of[i].labels, text_escape(task, type->name));
 			text_print(t,
 			           "fairlead_%s{%s,quantile=\"0.5\"} %" TEXT_SECONDS "\n"
