@@ -343,7 +343,7 @@ def built(text, folder, name="random"):
     path = os.path.join(folder, name)
     with open(path + ".c", "w", encoding="utf-8") as file:
         file.write(text)
-    flags = ["-g", "-O0", "-fPIC", "-pthread", "-fno-builtin"]
+    flags = ["-g", "-O0", "-fPIC", "-pthread", "-fno-builtin", "-w"]  # what is wrong in it, is on purpose
     subprocess.run(["cc", *flags, "-fsanitize=thread", "-c", path + ".c", "-o", path + ".o"], check=True)
     subprocess.run(["cc", *flags, "-shared", "-Wl,-Bsymbolic", "-Wl,-z,norelro", path + ".o", "-o", path + ".so"], check=True)
     return path + ".so"

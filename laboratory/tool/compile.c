@@ -362,7 +362,7 @@ static const char program_script[] =
     "$link -shared -pthread -o \"$folder/$name.so\" $objects ${model:+\"$model\"} \"$@\" \\\n"
     "  ${model:+-Wl,--as-needed $ck} -Wl,-Bsymbolic -Wl,-z,norelro -Wl,-u,main ${1+-Wl,-Map=\"$folder/map\"} || exit "
     "1\n"
-    "[ $# = 0 ] || grep -oE '[^ ()]+[.](a[(][^ ()]*[)]|o)' \"$folder/map\" | sort -u |\n"
+    "[ $# = 0 ] || grep -oE '[^ ()]+[.](a[(][^ ()]*[)]|o$)' \"$folder/map\" | sort -u |\n"
     "while IFS='()' read -r file member rest; do\n"
     "  case ${file##*/} in\n"
     "  libfairlead-model.a | libgcc*.a | libstdc++*.a | libsupc++*.a | libc_nonshared.a) ;;\n"

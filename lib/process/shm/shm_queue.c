@@ -273,7 +273,7 @@ static int shm_queue_put_frame(struct shm_queue_transfer *t, const struct shm_qu
 static int shm_queue_get_frame(struct shm_queue_transfer *t, const struct shm_queue_state *s)
 {
 	const fl_shm_queue *q = t->queue;
-	unsigned char header[FL__SHM_FRAME_HEADER];
+	unsigned char header[FL__SHM_FRAME_HEADER] = {0}; /* for gcc 13, which does not see that it is filled */
 	uint32_t size;
 	shm_queue_copy_out(q, s->out.position, header, sizeof header, 1);
 	memcpy(&size, header, sizeof size);
