@@ -141,6 +141,9 @@ static void run_map_with_little_room(int kept, unsigned *partial)
  */
 FL_TEST(map_without_memory_for_all_its_tasks)
 {
+#ifdef FL__ASAN
+	FL_SKIP("freed blocks are not used again at once");
+#endif
 	unsigned partial = 0;
 	for (int kept = 1; kept <= 64; kept++)
 		run_map_with_little_room(kept, &partial);
