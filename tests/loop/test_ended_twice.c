@@ -212,6 +212,7 @@ FL_TEST(executor_detached_twice_panics)
 	fl_event_set(&opened);
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a declared type takes no parentheses */
 #define FREED_TWICE(type, create)                                                                                      \
 	{                                                                                                              \
 		type *it = NULL;                                                                                       \
@@ -219,6 +220,7 @@ FL_TEST(executor_detached_twice_panics)
 		type##_free(it);                                                                                       \
 		FL_PANICS_OF(#type "_free", it, type##_free(it));                                                      \
 	}
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 FL_TEST(handle_freed_twice_panics)
 {

@@ -52,6 +52,7 @@
 #include "../sync/thread.h"
 #include "thread_pool.h"
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 
 void fl__pool_count(struct fl__thread_pool *p, int active, int searching)
