@@ -96,7 +96,7 @@ SKIPPED_ON_WINDOWS = {
         debug_inversion_of_static_locks_names_them debug_relock_by_the_owner_is_reported debug_waits_reports_philosophers
         trace_has_a_wait_and_the_thread_that_wakes_it""".split(), "Windows: functions and objects are files and offsets"),
     **dict.fromkeys("""debug_waits_have_the_signal_while_they_are_on helper_in_use_goes_on helper_is_ended_and_starts_again
-        trace_catches_a_signal_only_while_it_is_wanted""".split(), "Windows has no signals that a thread could block or catch"),
+        trace_catches_a_signal_only_while_it_is_wanted trace_signals_of_two_threads""".split(), "Windows has no signals that a thread could block or catch"),
     "blocking_has_a_bound": "4,096 threads take minutes under wine, and 4 GiB, since each has 1 MiB in memory",
     "interface_structs_have_their_size": "Windows has no structs of processes",
     "sys_futex_wakes": "Windows does not tell how many sleepers a wake has found",

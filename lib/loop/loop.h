@@ -4,6 +4,7 @@
 #include "core/base/timer_heap.h"
 #include "core/wait/cancel.h"
 #include "fiber/scheduler.h"
+#include "to_thread.h"
 #include <fairlead/executor.h>
 #include <fairlead/loop.h>
 #include <stdbool.h>
@@ -23,9 +24,6 @@ struct fl__poller_source {
 };
 
 enum { FL__LOOP_EVENTS = 256 };
-
-/* What a loop runs on other threads. */
-enum fl__loop_work { FL__LOOP_CALLS, FL__LOOP_LOOKUPS, FL__LOOP_WORKS };
 
 struct fl_loop {
 	struct fl__sched *sched;

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include "loop.h"
+#include <fairlead/executor.h>
+#include <fairlead/loop.h>
+
+/* What a loop runs on other threads. */
+enum fl__loop_work { FL__LOOP_CALLS, FL__LOOP_LOOKUPS, FL__LOOP_WORKS };
 
 /*
  * Stores the loop's executor for this kind of work in *threads. The first call creates it. Returns
