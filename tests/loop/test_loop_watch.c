@@ -5,6 +5,7 @@
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_in_loop.h"
+#include "loop/loop.h"
 #include <sys/epoll.h>
 
 typedef struct watched {
