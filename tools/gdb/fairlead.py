@@ -37,14 +37,14 @@ fl_fiber in.flow.at.sp:Q@0 in.flow.at.fp:Q@8 in.flow.at.pc:Q@16 in.flow.at.base:
 fl__sched host.thread:Q@8 running:Q@144 main.at.sp:Q@160 main.at.fp:Q@168 main.at.pc:Q@176 main.at.base:Q@184 config.user:Q@320
 fl_loop all:Q@176
 fl__run executor:Q@0 future:Q@8
-fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@88 name:24s@180 next_listed:Q@208
+fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@96 name:24s@252 next_listed:Q@280
 fl__executor_ops kind:Q@8
-fl__thread_pool backlog.mask:I@616 backlog.injectors:Q@624 active:I@764 blocked:I@768 alive:I@772 workers:Q@936
-fl__thread_worker thread:Q@64 doing:Q@72 local.ends:Q@80 number:I@2248 next:Q@2272
+fl__thread_pool backlog.mask:I@688 backlog.injectors:Q@696 active:I@836 blocked:I@840 alive:I@844 workers:Q@1008
+fl__thread_worker thread:Q@72 doing:Q@80 local.ends:Q@88 number:I@2256 next:Q@2280
 fl__injector length:I@4 apart:64x@32
-fl__process_pool workers:Q@8120
+fl__process_pool workers:Q@8192
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872
-fl_process child.pid:i@40 name:32s@184
+fl_process child.pid:i@40 name:32s@216
 fl_future state:I@0 error:i@8 type:Q@16
 fl_task_type name:Q@8
 fl_queue backend:Q@32 item_size:Q@40 capacity:Q@48 state:x@176
