@@ -2,6 +2,7 @@
 #ifndef FAIRLEAD_QUEUE_SPSC_H
 #define FAIRLEAD_QUEUE_SPSC_H
 
+#include <fairlead/defs.h>
 #include <fairlead/private/spsc_slots.h>
 
 /*
