@@ -37,7 +37,7 @@
  * has ended. A canceller does not know whether the task has ended, so it holds the executor during
  * its claim (fl__task_blocks_hold()).
  *
- * A kind with a backlog of its own (`take_oldest`) leaves a claimed task there, until a thread
+ * A kind with a backlog of its own (`take_oldest`) may leave a claimed task there, until a thread
  * takes it out, finds it claimed, and frees the block. The backlog then owns nothing but the memory
  * of the block (LEFT): the claimer has taken over the producer's reference.
  *

@@ -19,7 +19,7 @@ struct fl__task_block {
 	fl_future future; /* first: a worker needs little more than one cache line */
 	struct fl__task_blocks *pool;
 	/*
-	 * Links of the list that has the block: the executor's queue, an overflow list, a list of
+	 * Links of the list that has the block: the executor's queue, an injector, a list of
 	 * blocks that were taken out of either, or of running tasks, a list of remote.h, or one of
 	 * the pool.
 	 */
@@ -30,12 +30,15 @@ struct fl__task_block {
 	 */
 	uint32_t done;
 	/*
-	 * 1 if the block is in the executor's `queue`, in an overflow list (backlog.h), or listed
-	 * by a cancel as running. A block in a ring is not `queued`. Guarded by the executor's
-	 * lock.
+	 * 1 if the block is in the executor's `queue`, in an injector (backlog.h), or listed by a
+	 * cancel as running. A block in a local queue is not `queued`. Guarded by the executor's
+	 * lock, in an injector by the lock of that.
 	 */
 	uint8_t queued;
-	/* enum fl__stop_state; guarded by the lock, where tasks run in other processes */
+	/*
+	 * enum fl__stop_state; guarded by the lock, where tasks run in other processes. In a thread
+	 * executor: the number of its injector
+	 */
 	uint8_t asked;
 	uint8_t permit; /* enum fl__permit */
 	uint8_t size;   /* the index of its size; FL__TASK_BLOCK_OWN, too, if it has an allocation */
