@@ -182,7 +182,7 @@ static struct fl__run *run_innermost(const struct fl__ctx *ctx)
 /* NOLINTNEXTLINE(bugprone-macro-parentheses): a declared name takes no parentheses */
 #define RUN_EACH(run) for (const struct fl__run *run = run_innermost(fl__ctx_get()); run; run = run->outer)
 
-inline void fl__run_enter(struct fl__run *run, fl_executor *e)
+void fl__run_enter(struct fl__run *run, fl_executor *e)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	struct fl__run *outer = run_innermost(ctx);
@@ -245,7 +245,7 @@ int fl__run_function(struct fl__run *run, char **message)
 	return error;
 }
 
-inline void fl__run_task(struct fl__run *run)
+void fl__run_task(struct fl__run *run)
 {
 	char *message;
 	fl_executor *e = run->executor;

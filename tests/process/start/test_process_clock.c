@@ -117,6 +117,7 @@ static void run_in_time_namespace(void *ahead)
 /* Tasks with a deadline were "cancelled before they started", or never ended. */
 FL_TEST(process_clock_of_a_time_namespace)
 {
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
 	process_needs_root();
 	fl_test_needs_threads_in_children();
 	const int64_t behind = -(kernel_now() / FL_S(2)) * FL_S(1);
