@@ -18,7 +18,7 @@
 #define FL__NUMBER_CHECK(n, least, most, text)                                                                         \
 	sizeof(char[__builtin_constant_p(n) && !FL__IS_WITHIN(n, least, most) ? -1 : 1])
 #else
-#define FL__IS_CONSTANT(n) FL__SAME(__typeof__(1 ? (void *)((intptr_t)(n)*0) : (int *)0), int *)
+#define FL__IS_CONSTANT(n) FL__SAME(__typeof__(1 ? (void *)((uintptr_t)(n)*0) : (int *)0), int *)
 #define FL__IF_CONSTANT(n, a, b) __builtin_choose_expr(FL__IS_CONSTANT(n), a, b)
 #define FL__NUMBER_CHECK(n, least, most, text)                                                                         \
 	(__extension__ sizeof(struct {                                                                                 \
