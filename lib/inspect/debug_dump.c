@@ -126,9 +126,11 @@ static void debug_dump_print_wait(struct debug_dump *d, const struct fl__holder 
 	debug_dump_print(d, "  %s (%llu) has waited for %s%s", h->name, (unsigned long long)h->id, what, detail->text);
 	debug_dump_print_seconds(d, " for ", d->now - h->since, "");
 	const int64_t left = fl_time_diff(h->deadline, FL__TIME(d->now));
-	if (h->asleep && left < 0)
+	/* a wait for a process looks from time to time whether it is stopped: its deadline is that of the look */
+	const bool has_deadline = h->asleep && h->awaited.kind != FL__DEBUG_PROCESS && !fl__is_forever(h->deadline);
+	if (has_deadline && left < 0)
 		debug_dump_print_seconds(d, ", was due ", -left, " ago");
-	else if (h->asleep && !fl__is_forever(h->deadline))
+	else if (has_deadline)
 		debug_dump_print_seconds(d, ", at most ", left, " more");
 	if (detail->other != 0)
 		debug_dump_print_other(d, detail->other, h->awaited.kind == FL__DEBUG_SHM_LOCK);

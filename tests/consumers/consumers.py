@@ -124,7 +124,7 @@ INSTRUCTIONS = {"x86_64": (5, 6), "aarch64": (10, 11)}  # of a lock, of an unloc
 # that nobody steals; all that a worker executes for an empty task that waits in the injector, from
 # the take to the end of the task; the same if the task waits in the local queue of another worker,
 # where it is stolen, with the search before it.
-INSTRUCTIONS_OF = {"submit": 141, "fork_join": 62, "take": 389, "steal": 930}
+INSTRUCTIONS_OF = {"submit": 180, "fork_join": 62, "take": 389, "steal": 930}
 
 
 class Failure(Exception):
