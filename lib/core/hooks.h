@@ -133,7 +133,7 @@ enum {
 };
 
 #define FL__HOOK_NEVER 0xfffffff7u
-#define FL__HOOK_LAST 1028u /* FL__FUTURE_REF | FL__FUTURE_ENDED */
+#define FL__HOOK_LAST 516u /* FL__FUTURE_REF | FL__FUTURE_ENDED */
 #ifdef FL__TASK_BLOCK_CHAIN
 #define FL__HOOK_CHAIN FL__TASK_BLOCK_CHAIN
 #else

@@ -4,28 +4,25 @@
  *
  * The executor's lock guards all state. Only the loop's thread starts fibers. A fiber takes the
  * first task of the queue when it runs. So a task is pending until it runs, and tasks start in
- * order, except that a task for which another one waits may start earlier
- * (loop_executor_start_elsewhere()). `starting` counts the fibers that will take the first task of
- * the queue, and have not done so yet. `under_way` counts three kinds of fibers: fibers that have
- * not taken their task yet, fibers that run a task or the initializer, and the manager while it has
- * a duty.
+ * order. `starting` counts the fibers that will take the first task of the queue, and have not done
+ * so yet. `under_way` counts three kinds of fibers: fibers that have not taken their task yet,
+ * fibers that run a task or the initializer, and the manager while it has a duty. `blocked` counts
+ * those of them that wait for what another task may have to do (fl__ctx_block()). A fiber that
+ * blocks does not count against the limit: so the task for which it waits gets its turn.
  *
  * Invariant 1. When the lock is free and the initializer has run, one of these statements holds:
  *   - each queued task has a fiber that is starting;
- *   - as many fibers are under way as the executor allows;
- *   - there is no memory for another fiber, and some are under way;
+ *   - as many fibers are under way, and not blocked, as the executor allows;
+ *   - there is no memory for another fiber, and some are under way, and not blocked;
  *   - the manager was woken.
  *
- * A fiber that ends starts others in its place. When no fiber is under way, the manager, which is a
- * fiber, too, serves the queue. From the first submit on, the manager
+ * A fiber that ends or blocks starts others in its place. When none is under way that is not
+ * blocked, the manager, which is a fiber, too, serves the queue. From the first submit on, the manager
  *   - starts a fiber for the initializer, or runs it itself if there is no memory for a fiber;
  *   - starts fibers for tasks that other threads submit;
  *   - runs a task itself when there is no memory for a single fiber;
  *   - cancels all tasks when its token is requested, which happens when its loop ends, and by
  *     fl_loop_cancel().
- *
- * A fiber that waits for a queued task starts a fiber for the task, beyond the limit
- * (loop_executor_start_elsewhere()); exec/run.c says why that is enough for progress.
  *
  * Lifetime. An executor with a thread of its own is joined when that thread has ended. On the
  * caller's loop the manager may be the last user of the executor. So the manager holds a task block
@@ -56,7 +53,7 @@ struct loop_executor {
 	struct fl__task_block *held;
 
 	enum loop_executor_phase phase;
-	size_t starting, under_way;
+	size_t starting, under_way, blocked;
 	fl_cond work; /* the manager waits on it */
 	bool cancelled;
 	char name[32];
@@ -90,7 +87,8 @@ static int loop_executor_start_fiber(struct loop_executor *c, fl_fiber_function 
 
 static void loop_executor_start_fibers(struct loop_executor *c)
 {
-	while (c->phase == PHASE_READY && c->starting < c->base.queue.length && c->under_way < c->base.workers) {
+	while (c->phase == PHASE_READY && c->starting < c->base.queue.length &&
+	       c->under_way - c->blocked < c->base.workers) {
 		if (loop_executor_start_fiber(c, loop_executor_run_next, c) != 0)
 			return;
 		c->starting++;
@@ -101,7 +99,7 @@ static void loop_executor_start_fibers(struct loop_executor *c)
 static void loop_executor_proceed(struct loop_executor *c)
 {
 	loop_executor_start_fibers(c);
-	if (c->under_way == 0 && (c->base.queue.length > 0 || c->base.closed || c->base.broken))
+	if (c->under_way == c->blocked && (c->base.queue.length > 0 || c->base.closed || c->base.broken))
 		fl_cond_signal(&c->work);
 }
 
@@ -109,16 +107,13 @@ static void loop_executor_proceed(struct loop_executor *c)
  * Called under the lock. The claim always succeeds: a context that claims a queued task elsewhere
  * takes the task out of the queue under the same lock.
  */
-static void loop_executor_take(struct fl__run *run, struct fl__task_block *block)
-{
-	fl__task_list_remove(&run->executor->queue, block);
-	fl__run_begin(run, &block->future, fl__future_claim(&block->future));
-}
-
 static void loop_executor_take_first(struct fl__run *run)
 {
-	if (run->executor->queue.head)
-		loop_executor_take(run, run->executor->queue.head);
+	struct fl__task_block *block = run->executor->queue.head;
+	if (!block)
+		return;
+	fl__task_list_remove(&run->executor->queue, block);
+	fl__run_begin(run, &block->future, fl__future_claim(&block->future));
 }
 
 static void loop_executor_run_taken(struct fl__run *run)
@@ -139,17 +134,40 @@ static void loop_executor_leave(struct loop_executor *c)
 		fl__executor_tell_if_idle(&c->base);
 } /* the unlock is the last access to the executor */
 
-/* Enters the executor. Callbacks and drop hooks have no cancel scope. */
+static bool loop_executor_block(struct fl__ctx *ctx, const void *future, bool begins)
+{
+	struct loop_executor *c = loop_executor_of(ctx->worker->executor);
+	(void)future;
+	FL__HELD(&c->base.lock);
+	c->blocked += begins ? 1 : SIZE_MAX; /* wraps: -1 */
+	loop_executor_proceed(c);
+	return true;
+}
+
+static const struct fl__worker_ops loop_executor_worker_ops = {.block = loop_executor_block};
+
+/* Enters the executor, for the rest of the fiber. Callbacks and drop hooks have no cancel scope. */
 static void loop_executor_enter(struct loop_executor *c, struct fl__run *run)
 {
+	struct fl__ctx *ctx = fl__ctx_get();
 	(void)fl_cancel_scope_set(NULL);
 	fl__run_enter(run, &c->base);
+	ctx->worker = run;
+	ctx->worker_ops = &loop_executor_worker_ops;
+}
+
+static void loop_executor_exit(struct fl__run *run)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	ctx->worker_ops = NULL;
+	ctx->worker = NULL;
+	fl__run_leave(run);
 }
 
 static int loop_executor_finish(struct loop_executor *c, struct fl__run *run)
 {
 	loop_executor_run_taken(run);
-	fl__run_leave(run);
+	loop_executor_exit(run);
 	loop_executor_leave(c);
 	return 0;
 }
@@ -164,21 +182,6 @@ static int loop_executor_run_next(void *executor)
 		c->starting--;
 		loop_executor_take_first(&run);
 	}
-	return loop_executor_finish(c, &run);
-}
-
-static int loop_executor_run_block(void *arg)
-{
-	struct fl__task_block *block = arg;
-	struct loop_executor *c = loop_executor_of(fl__task_block_owner(block)->executor);
-	struct fl__run run;
-	loop_executor_enter(c, &run);
-	{
-		FL__HELD(&c->base.lock);
-		if (block->queued)
-			loop_executor_take(&run, block);
-	}
-	fl_future_free(&block->future);
 	return loop_executor_finish(c, &run);
 }
 
@@ -197,7 +200,7 @@ static int loop_executor_run_initializer(void *executor)
 	struct fl__run run;
 	loop_executor_enter(c, &run);
 	loop_executor_initialize(c);
-	fl__run_leave(&run);
+	loop_executor_exit(&run);
 	loop_executor_leave(c);
 	return 0;
 }
@@ -218,7 +221,7 @@ static enum loop_executor_duty loop_executor_next_duty(struct loop_executor *c, 
 			if (loop_executor_start_fiber(c, loop_executor_run_initializer, c) != 0)
 				return DUTY_INITIALIZE;
 		}
-		if (c->base.queue.length > 0 && c->under_way == 0)
+		if (c->base.queue.length > 0 && c->phase == PHASE_READY && c->under_way == c->blocked)
 			return DUTY_RUN;
 		if (loop_executor_is_over(c))
 			return DUTY_END;
@@ -262,7 +265,7 @@ static int loop_executor_manage(void *executor)
 			loop_executor_run_taken(&run);
 		loop_executor_leave(c);
 	}
-	fl__run_leave(&run);
+	loop_executor_exit(&run);
 	return 0;
 }
 
@@ -344,24 +347,9 @@ static int loop_executor_submit(fl_executor *e, struct fl__task_block *block)
 	fl__task_list_add(&e->queue, block);
 	if (c->phase == PHASE_READY && c->loop == fl_loop_current())
 		loop_executor_proceed(c);
-	else if (c->under_way < e->workers)
+	else if (c->under_way - c->blocked < e->workers)
 		fl_cond_signal(&c->work);
 	return 0;
-}
-
-static bool loop_executor_start_elsewhere(fl_executor *e, struct fl__task_block *block)
-{
-	struct loop_executor *c = loop_executor_of(e);
-	FL__HELD(&e->lock);
-	if (!block->queued)
-		return true;
-	loop_executor_start_fibers(c);
-	if (c->starting >= e->queue.length)
-		return true;
-	int rc = loop_executor_start_fiber(c, loop_executor_run_block, block);
-	if (rc == 0)
-		(void)fl_future_ref(&block->future);
-	return rc == 0;
 }
 
 static void loop_executor_on_closed(fl_executor *e)
@@ -428,7 +416,6 @@ static const struct fl__executor_ops loop_executor_ops = {
     .join = loop_executor_join,
     .is_busy = loop_executor_is_busy,
     .destroy = loop_executor_destroy,
-    .start_elsewhere = loop_executor_start_elsewhere,
     .would_hang = loop_executor_would_hang,
 };
 

@@ -98,7 +98,7 @@ void fl__fiber_ended(struct fl__fiber *in)
 {
 	const struct fl_fiber *f = loop_fiber_of(in);
 	if (f->group)
-		fl__group_fiber_left(f->group);
+		fl__group_leave(f->group);
 }
 
 int fl__fiber_start(fl_loop *l, struct fl_fiber **fiber, fl_fiber_function *function, void *arg, const char *name,
@@ -237,12 +237,20 @@ int fl_group_start_with(fl_group *g, fl_fiber_function *function, void *arg, con
 	fl_loop *l = fl__loop_needed(false, "fl_group_start");
 	if (!l)
 		return -ENOTSUP;
-	const size_t number = fl__group_enter(g, &l->sched->host, fl_fiber_current() ? NULL : &l->root);
+	const size_t number = fl__group_enter(g, fl_fiber_current() ? NULL : &l->root);
+	const struct fl__host *host = &l->sched->host, *before = fl__load_relaxed(&g->host_);
+	/* relaxed, all three: the thread of the fibers alone compares them with its own */
+	if (before && before != host)
+		fl__panic("fl_group_start", g, "it has fibers on another loop");
+	fl__store_relaxed(&g->host_, host);
+	fl__store_relaxed(&g->thread_, fl__ctx_thread());
 	int rc = -ECANCELED;
 	if (!fl_cancel_token_is_requested(&g->token_) && !fl_cancel_token_is_requested(&l->root))
 		rc = fl__fiber_start(l, &f, function, arg, config ? config->name : NULL, &g->token_);
-	if (rc != 0)
-		return fl__group_uncount_fiber(g, rc);
+	if (rc != 0) {
+		fl__group_leave(g);
+		return rc;
+	}
 	f->group = g;
 	f->number = number;
 	fl_fiber_detach(f);

@@ -65,6 +65,7 @@ struct fl__permits {
 };
 
 struct fl__run;
+struct fl_group;
 
 struct fl__executor_ops {
 	uint32_t capabilities;
@@ -101,11 +102,11 @@ struct fl__executor_ops {
 	 */
 	void (*destroy)(fl_executor *e);
 	/*
-	 * A context that serves `e` is about to wait for the task. Returns true if another context
-	 * has taken the task, or will take it while the caller waits. If it returns false, or is
-	 * NULL, the waiter runs the task if the task is still queued.
+	 * Runs the newest pending task that the calling worker has submitted, if it is a member of
+	 * the group and nobody has taken it. Returns whether it has run one. NULL for a kind whose
+	 * contexts run no task while they wait for one.
 	 */
-	bool (*start_elsewhere)(fl_executor *e, struct fl__task_block *block);
+	bool (*run_newest)(fl_executor *e, const struct fl_group *g);
 	/*
 	 * Returns whether a join by the caller, which runs no task of `e`, would hang. NULL stands
 	 * for never.
@@ -143,7 +144,7 @@ struct fl__executor_ops {
 	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; may be NULL */
 	/*
 	 * Called without the lock by a worker with the first frame `run` (ctx->worker), which
-	 * begins or ends a blocking section. NULL if the kind's workers never set ctx->worker.
+	 * begins or ends a blocking section. NULL for a kind whose workers are not replaced then.
 	 */
 	void (*block)(struct fl__run *run, bool begins);
 	/*
@@ -246,9 +247,8 @@ void fl__executor_initialize_failed(fl_executor *e, int error, char *message);
  * Does what fl_submit_with() does, with an array of `count` arguments for one task.
  *
  * Groups pass a `copied` above 0. Then on_end gets a pointer to a copy, in the task's block, of so
- * many bytes at on_end_arg. The future is LISTED (future.c): the caller gets no reference, but owns
- * the memory, too. The token of a task of this process is APART (cancel.c), so the caller must keep
- * the token config->cancel until on_end was called.
+ * many bytes at on_end_arg. The token of a task of this process is APART (cancel.c), so the caller
+ * must keep the token config->cancel until on_end was called.
  */
 int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                const fl_submit_config *config, size_t copied);
@@ -342,14 +342,8 @@ static inline void fl__task_block_begin(struct fl__task_block *block, const stru
 	if (config->on_end) {
 		struct fl__callback *callback = fl__task_block_callback(block);
 		void *arg = config->on_end_arg;
-		if (copied > 0) {
+		if (copied > 0)
 			arg = memcpy(callback + 1, arg, copied);
-			/*
-			 * relaxed: the caller publishes the future. The one reference is the
-			 * producer's.
-			 */
-			fl__store_relaxed(&block->future.state, FL__FUTURE_REF | FL__FUTURE_LISTED);
-		}
 		fl__future_register(&block->future, callback, config->on_end, arg);
 	}
 }
@@ -480,6 +474,9 @@ static inline int fl__run_measured(struct fl__run *run, struct fl__stats_context
 }
 
 bool fl__run_is_under_token(const fl_cancel_token *token);
+
+/* Returns whether the innermost task that the caller runs is one of `e`, and its token above `token`. */
+bool fl__run_is_above(const fl_executor *e, const fl_cancel_token *token);
 
 /* The `block` of struct fl__worker_ops, for the workers of kinds with `block`. */
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins);

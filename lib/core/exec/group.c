@@ -1,64 +1,39 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A group has a count of members, and a token above the members' tokens. A member is a task of the
- * executor (group_tasks.c) or a fiber of a loop (loop/loop_fiber.c). group_join.c waits for the
- * members. No user code runs under `lock_`.
+ * A group has a count of members, a token above the members' tokens, and the first error. A member
+ * is a task of the executor, or a fiber of a loop (loop/loop_fiber.c). group_join.c waits for the
+ * members.
  *
- *   group    begun_  members  token                    next
- *   unused   no      none     none                     begun: by a submit, a start, or
- *                                                      fl_group_token()
- *   begun    yes     any      under the scope of the   unused: by a join when no member is left, or
- *                             context that began it;   by a refused submit or start if the group
- *                             under the root of the    was not used_
- *                             loop, if a callback of
- *                             the loop began it by
- *                             fl_group_start()
- *
- * A submit or start counts the member. The end of the member notes an error, and then uncounts the
- * member: a task after its callback, and a fiber after its end was published.
- *
- * Counting. Submits write entered_, and ends write balance_, so that neither waits for the other's
- * cache line. Both words count in units of two; their lowest bit is CLOSED.
- *
- *   group    entered_ / 2            balance_ / 2                members left
- *   open     the members that have   minus the ended members     the sum of both
- *            entered since the last
- *            join
- *   closed   as in an open group     the members left            balance_ / 2
- *
- * A context that may sleep until the members have ended, such as a join, closes the group. Under
- * `lock_` it sets CLOSED in entered_, and then adds to balance_ what entered_ had, and CLOSED. A
- * submit or start that was refused closes the group, too. A submit that sees CLOSED adds its member
- * to balance_, too, but not before balance_ has CLOSED. So no reader of both words counts a member
- * twice. A join that has joined the group opens it again.
- *
- * Fibers. A fiber is never in the stack of tasks that a join takes. The loop's thread alone writes
- * `fibers_`. A join compares sched_ and thread_ with the caller's, and never uses what they point
- * to: the last fiber, and its loop, may end on another thread.
- *
- *   word      bit           meaning                    set by                  cleared by
- *   running_  MEMBERS_LEFT  closed, a member is left   fl__group_close(),      the last member
- *                                                      group_count_in()
- *   idle_     NO_OFFER      a taking join found no     fl__group_take_offer()  a push to listed_,
- *                           task                                               the last member
- *   both      WAITER        a waiter sleeps until the  fl__word_wait(),        together with that
- *                           bit above is cleared       fl__word_arm()          bit (group_clear())
+ *   word        meaning                          changed by
+ *   begun_      the group has a token            set under `lock_` by the first submit or start, or
+ *                                                by fl_group_token(); cleared there by the join
+ *   members_    two counts and a bit:
+ *     LEFT      the members that have not        + MEMBER by a submit or start, before the member
+ *               ended, in units of MEMBER: the   can end; - MEMBER by the end of a member
+ *               lower half
+ *     ENTERED   the submits and starts since     + 1 by a submit or start
+ *               the begin: the upper half
+ *     WAITER    a waiter sleeps until no member  set by a waiter, cleared by the end of the last
+ *               is left: the lowest bit          member: both in a transaction of the parking lot
+ *   host_,      the scheduler and the thread of  a start: each start stores the same values
+ *   thread_     the fibers, since the begin
+ *   the rest                                     under `lock_`
  *
  * Invariants
- *   1. The bits of both words change under `lock_`, except WAITER, which the parking lot changes.
- *      Two kinds of reads take no lock: a push reads NO_OFFER (invariant 1 of group_tasks.c), and
- *      fl__word_wait() and fl__word_arm() read the bit that they wait for.
- *   2. Each end of a member subtracts from balance_ after the member's work, with release order.
- *      That is its last access to the group, unless it may be the last end of a closed group. Such
- *      an end locks `lock_` before it subtracts, and its unlock is its last access. In a closed
- *      group the number of the members left changes from 0 and to 0 only under `lock_`, and while
- *      it is above 0, MEMBERS_LEFT is set. So a thread that reads, with acquire order, that no
- *      member is left, and then locks and unlocks `lock_`, is alone with the group, and reads what
- *      all members wrote.
- *   3. A submit needs no lock if it reads that members have entered an open group, or are left in
- *      a closed one: the group is begun.
+ *   1. The end of a member subtracts from LEFT after all that the member does, with release order.
+ *      That is its last access to the group's memory: if a waiter sleeps, the subtraction is part of
+ *      a transaction of the parking lot, which afterwards needs only the address. So a context that
+ *      reads that no member is left sees what the members wrote, and the memory is its own.
+ *   2. While a member is left, begun_ is set, and the token exists.
+ *
+ * The token of a group is a child of the scope where the group began, and the parent of its members'
+ * tokens. So a request or a deadline comes down through nested groups to what runs. The token of a
+ * task that runs in this process is APART (cancel.c): whoever takes the task sees the request.
+ *
+ * No user code runs under `lock_`.
  */
 #include "group.h"
+#include "../base/error.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../hooks.h"
@@ -66,127 +41,58 @@
 #include "../wait/lock.h"
 #include "../wait/lot.h"
 #include "executor.h"
+#include "map.h"
+#include <fairlead/error.h>
 #include <string.h>
 
-enum { GROUP_LAST = FL__GROUP_MEMBER | FL__GROUP_CLOSED };
-
-/* group_clear() dequeues waiters under the lock, group_unlock() unparks them without it. */
-
-struct group_wakes {
-	struct fl__lot lot;
-	bool any;
-};
-
-/* Called under the lock. Clears a bit of a word, and dequeues the waiters for it. */
-static void group_clear(uint32_t *word, uint32_t bit, struct group_wakes *wakes)
+/* Begins the group, unless it has begun, with a token below `parent`, or below the scope. */
+static FL__NOINLINE void group_begin(fl_group *g, fl_cancel_token *parent)
 {
-	uint32_t seen = fl__load_relaxed(word); /* relaxed: invariant 1 */
-	/* relaxed: invariant 1; the CAS fails if a waiter has set its bit */
-	if (seen == 0 || (seen == bit && fl__cas_relaxed(word, &seen, 0)))
-		return;
-	if (wakes->any)
-		fl__lot_open_next(&wakes->lot, word);
-	else
-		fl__lot_open(&wakes->lot, word);
-	wakes->any = true;
-	(void)fl__lot_take(&wakes->lot, FL__ALL, 0);
-	fl__store_relaxed(word, 0); /* relaxed: invariant 1. The bucket is locked, so no waiter comes. */
-	fl__lot_unlock(&wakes->lot);
-}
-
-/* The group may be gone when waiters are unparked. */
-static void group_unlock(fl_group *g, struct group_wakes *wakes)
-{
+	fl__lock(&g->lock_);
+	if (!g->begun_) {
+		g->error_ = 0;
+		g->message_[0] = '\0';
+		g->cut_ = false;
+		g->host_ = g->thread_ = NULL;
+		/* release: what the members before the last join wrote; pairs with fl__group_left() */
+		fl__store_release(&g->members_, 0);
+		fl__cancel_init(&g->token_, parent, g->deadline_);
+		fl__store_release(&g->begun_, 1); /* release: the token; pairs with fl__group_enter() */
+	}
+	const bool cancelled = g->cancelled_;
 	fl__unlock(&g->lock_);
-	if (wakes->any)
-		fl__lot_unpark(&wakes->lot);
+	if (cancelled)
+		fl_cancel_token_request(&g->token_);
 }
 
-/*
- * Called under the lock. Begins the group, with a token below `parent` or the scope. Returns
- * whether the caller must request the token.
- */
-static bool group_begin(fl_group *g, fl_cancel_token *parent)
+size_t fl__group_enter(fl_group *g, fl_cancel_token *parent)
 {
-	if (g->begun_)
-		return false;
-	g->error_ = 0;
-	g->message_[0] = 0;
-	g->cut_ = false;
-	g->used_ = false;
-	fl__cancel_init(&g->token_, parent, g->deadline_);
-	g->begun_ = true;
-	return g->cancelled_;
+	if (!fl__load_acquire(&g->begun_)) /* acquire: the token; pairs with group_begin() */
+		group_begin(g, parent);
+	/* relaxed: whatever publishes the member publishes this, too */
+	return fl__add_relaxed(&g->members_, ((uint64_t)1 << FL__GROUP_ENTERED) + FL__GROUP_MEMBER) >> FL__GROUP_ENTERED;
 }
 
-/* Called under the lock. Ends the token of a begun group without members. */
-void fl__group_end(fl_group *g)
+/* The end of the last member, for which a waiter may sleep. */
+static FL__NOINLINE void group_leave_last(fl_group *g)
 {
-	if (fl_cancel_scope_current() == &g->token_)
-		(void)fl_cancel_scope_set(g->token_.parent_);
-	fl_cancel_token_destroy(&g->token_);
-	g->begun_ = false;
+	FL__LOT(lot, &g->members_);
+	(void)fl__lot_take(&lot, FL__ALL, 0);
+	fl__sub_release(&g->members_, (uint64_t)(FL__GROUP_MEMBER | FL__GROUP_WAITER)); /* release: invariant 1 */
 }
 
-/* Called under the lock. From now on the last member clears running_ and idle_. */
-void fl__group_close(fl_group *g)
+void fl__group_leave(fl_group *g)
 {
-	const size_t n = fl__or_relaxed(&g->entered_, FL__GROUP_CLOSED); /* relaxed: the lock orders it */
-	/*
-	 * release: pairs with the acquire in group_count_in_closed(), for what group_begin() has
-	 * stored
-	 */
-	if (!(n & FL__GROUP_CLOSED) && fl__add_release(&g->balance_, n + FL__GROUP_CLOSED) + n > 0)
-		/* relaxed: invariant 1. No waiter changes a word that is 0. */
-		fl__store_relaxed(&g->running_, FL__GROUP_MEMBERS_LEFT);
-}
-
-/* Counts a member, under the lock. Returns the member's number. */
-static FL__NOINLINE size_t group_count_in(fl_group *g)
-{
-	/*
-	 * release, both: pairs with the acquires in group_enter_begun() and
-	 * group_count_in_closed(), for what group_begin() has stored
-	 */
-	const size_t seen = fl__add_release(&g->entered_, FL__GROUP_MEMBER);
-	if ((seen & FL__GROUP_CLOSED) && fl__add_release(&g->balance_, FL__GROUP_MEMBER) == FL__GROUP_CLOSED)
-		fl__store_relaxed(&g->running_, FL__GROUP_MEMBERS_LEFT); /* relaxed: invariant 1 */
-	return seen / FL__GROUP_MEMBER;
-}
-
-/* Uncounts a member that has ended. Called under the lock. */
-static void group_count_out_locked(fl_group *g, struct group_wakes *wakes)
-{
-	/* release: what the member wrote; pairs with the acquires in fl__group_left() */
-	if (fl__sub_release(&g->balance_, FL__GROUP_MEMBER) != GROUP_LAST)
-		return;
-	group_clear(&g->idle_, FL__GROUP_NO_OFFER, wakes);
-	group_clear(&g->running_, FL__GROUP_MEMBERS_LEFT, wakes);
-}
-
-/*
- * Uncounts a member that has ended, without the lock. It is the caller's last access to the group.
- */
-static void group_count_out(fl_group *g)
-{
-	size_t seen = fl__load_relaxed(&g->balance_); /* relaxed: the CAS below checks it */
-	while (seen != GROUP_LAST)
-		/* release: what the member wrote; pairs with the acquires in fl__group_left() */
-		if (fl__cas_weak_release(&g->balance_, &seen, seen - FL__GROUP_MEMBER))
+	uint64_t seen = fl__load_relaxed(&g->members_); /* relaxed: the CAS below checks it */
+	do {
+		if ((uint32_t)seen == (FL__GROUP_MEMBER | FL__GROUP_WAITER)) {
+			group_leave_last(g);
 			return;
-	struct group_wakes wakes = {0};
-	fl__lock(&g->lock_);
-	group_count_out_locked(g, &wakes);
-	group_unlock(g, &wakes);
+		}
+	} while (!fl__cas_weak_release(&g->members_, &seen, seen - FL__GROUP_MEMBER)); /* release: invariant 1 */
 }
 
-void fl__group_wake_taking_join(fl_group *g)
-{
-	struct group_wakes wakes = {0};
-	fl__lock(&g->lock_);
-	group_clear(&g->idle_, FL__GROUP_NO_OFFER, &wakes);
-	group_unlock(g, &wakes);
-}
+/* Errors. */
 
 static void group_report(const struct fl__group_failure *failure)
 {
@@ -217,127 +123,92 @@ void fl__group_note_error(fl_group *g, bool cut, const struct fl__group_failure 
 		group_report(failure);
 }
 
-/* Called without the lock. It is the caller's last access to the group. */
-void fl__group_leave(fl_group *g)
+/* Tasks. */
+
+/* This struct lies in a task's block, behind the callback. */
+struct group_task {
+	fl_group *group;
+	void *result; /* the caller's, or NULL */
+	size_t number;
+	fl_future_callback *on_end; /* the caller's, or NULL */
+	void *on_end_arg;
+};
+
+_Static_assert(sizeof(struct fl__callback) + sizeof(struct group_task) <= FL__TASK_BLOCK_EXTRA_MOST,
+               "it fits a block with an allocation");
+
+static void group_copy_result(const struct group_task *task, fl_future *f)
 {
-	/* relaxed, both times: group_count_out() publishes it for fl__group_refuse() */
-	if (!fl__load_relaxed(&g->used_))
-		fl__store_relaxed(&g->used_, true);
-	group_count_out(g);
+	const void *result = fl_future_result(f);
+	if (!task->result || !result)
+		return;
+	memcpy(task->result, result, f->type->result_size);
+	if (f->type->drop_result)
+		fl__chunk_detach_type(f); /* the caller owns the result now */
 }
 
-/* Called by the fibers' thread. */
-static size_t group_fibers(const fl_group *g)
+static void group_note(fl_group *g, const struct group_task *task, const fl_future *f, int error)
 {
-	return fl__load_relaxed(&g->fibers_); /* relaxed: written by this thread alone */
+	const char *message = fl_future_message(f);
+	const bool cut = (error == -ECANCELED || fl__future_has_expired(f)) && fl_cancel_token_is_requested(&g->token_);
+	const char *text = *message ? message : fl_error_text(error);
+	const char *type = f->type->name ? f->type->name : "task";
+	fl__group_note_error(g, cut, &(struct fl__group_failure){error, task->number, type, NULL, text});
 }
 
-static void group_set_fibers(fl_group *g, size_t n)
+static void group_task_ended(fl_future *f, void *arg)
 {
-	/* release: what group_fiber_in() stores; pairs with group_may_wait_for_fibers() */
-	fl__store_release(&g->fibers_, n);
-}
-
-void fl__group_fiber_left(fl_group *g)
-{
-	group_set_fibers(g, group_fibers(g) - 1);
+	const struct group_task *task = arg;
+	fl_group *g = task->group;
+	const int error = fl_future_error(f);
+	group_copy_result(task, f);
+	if (error != 0)
+		group_note(g, task, f, error);
+	if (task->on_end)
+		task->on_end(f, task->on_end_arg);
 	fl__group_leave(g);
 }
 
-/* Called under the lock. Returns whether all fibers, with the new one, have one scheduler. */
-static bool group_fiber_in(fl_group *g, const struct fl__host *s)
+bool fl__group_has(const fl_group *g, fl_future *f)
 {
-	const size_t fibers = group_fibers(g);
-	/* relaxed, all four: group_set_fibers() orders them */
-	if (fibers > 0 && fl__load_relaxed(&g->sched_) != s)
+	/* relaxed: REGISTERED never changes, and neither do `call` and the struct behind the callback */
+	if (!(fl__load_relaxed(&f->state) & FL__FUTURE_REGISTERED))
 		return false;
-	fl__store_relaxed(&g->sched_, s);
-	fl__store_relaxed(&g->thread_, fl__ctx_thread());
-	fl__store_relaxed(&g->forks_, fl__fork_count);
-	group_set_fibers(g, fibers + 1);
-	return true;
+	const struct fl__callback *callback = fl__task_block_callback(fl__task_block_of(f));
+	return callback->call == group_task_ended && ((const struct group_task *)(const void *)(callback + 1))->group == g;
 }
 
-/*
- * Counts a member of a closed group, without the lock. Returns false if no member is left, or if
- * entered_ has CLOSED, but balance_ does not have it yet.
- */
-static bool group_count_in_closed(fl_group *g)
+static int group_submit(const char *function, fl_group *g, const fl_task_type *type, const void *arg, void *result,
+                        const fl_submit_config *wanted)
 {
-	size_t left = fl__load_relaxed(&g->balance_); /* relaxed: the CAS below checks it */
-	while ((left & FL__GROUP_CLOSED) && left != FL__GROUP_CLOSED)
-		/*
-		 * acquire: pairs with the releases in fl__group_close() and group_count_in(), for
-		 * what group_begin() has stored
-		 */
-		if (fl__cas_weak_acquire(&g->balance_, &left, left + FL__GROUP_MEMBER))
-			return true;
-	return false;
-}
-
-/*
- * Counts a member, without the lock, if the group has members and, for a fiber, fibers of `s`.
- * Stores the member's number. Else returns false.
- */
-static bool group_enter_begun(fl_group *g, const struct fl__host *s, size_t *number)
-{
-	const size_t fibers = s ? group_fibers(g) : 0;
-	/* relaxed: only this thread stores `s` there; another value is not `s` */
-	if (s && (fibers == 0 || fl__load_relaxed(&g->sched_) != s))
-		return false;
-	size_t seen = fl__load_relaxed(&g->entered_); /* relaxed: the CAS below checks it */
-	/* acquire: pairs with the release in group_count_in(), for what group_begin() has stored */
-	while (seen != 0 && !(seen & FL__GROUP_CLOSED) &&
-	       !fl__cas_weak_acquire(&g->entered_, &seen, seen + FL__GROUP_MEMBER))
-		;
-	if (seen & FL__GROUP_CLOSED)
-		/* relaxed: a number; the group was entered by balance_ */
-		seen = group_count_in_closed(g) ? fl__add_relaxed(&g->entered_, FL__GROUP_MEMBER) : 0;
-	if (seen == 0)
-		return false;
-	*number = seen / FL__GROUP_MEMBER;
-	if (s)
-		group_set_fibers(g, fibers + 1);
-	return true;
-}
-
-/* Counts a new task, or a fiber of `s`. Begins the group if needed. Returns the member's number. */
-size_t fl__group_enter(fl_group *g, const struct fl__host *s, fl_cancel_token *parent)
-{
-	size_t number;
-	if (group_enter_begun(g, s, &number))
-		return number;
-	fl__lock(&g->lock_);
-	if (s && !group_fiber_in(g, s)) {
-		fl__unlock(&g->lock_);
-		fl__panic("fl_group_start", g, "it has fibers on another loop");
-	}
-	const bool cancelled = group_begin(g, parent);
-	number = group_count_in(g);
-	fl__unlock(&g->lock_);
-	if (cancelled)
-		fl_cancel_token_request(&g->token_);
-	return number;
-}
-
-int fl__group_refuse(fl_group *g, int rc)
-{
-	struct group_wakes wakes = {0};
-	fl__lock(&g->lock_);
-	fl__group_close(g); /* so that only one of several refused members ends the group */
-	group_count_out_locked(g, &wakes);
-	/* relaxed: a member that set used_ was counted out before fl__group_left() read 0 */
-	if (fl__group_left(g) == 0 && !fl__load_relaxed(&g->used_) && !g->joining_)
-		fl__group_end(g);
-	group_unlock(g, &wakes);
+	fl__executor_check(g->executor_, function);
+	fl_submit_config config = *FL__OR_DEFAULTS(wanted);
+	if (config.cancel)
+		return -EINVAL; /* the parent token of a task is the group's */
+	struct group_task task = {g, result, fl__group_enter(g, NULL), config.on_end, config.on_end_arg};
+	config.cancel = &g->token_;
+	config.on_end = group_task_ended;
+	config.on_end_arg = &task;
+	int rc = -ECANCELED;
+	if (!fl_cancel_token_is_requested(&g->token_))
+		rc = fl__submit(g->executor_, type, arg, 1, NULL, &config, sizeof task);
+	if (rc != 0)
+		fl__group_leave(g);
 	return rc;
 }
 
-int fl__group_uncount_fiber(fl_group *g, int rc)
+int fl_group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result)
 {
-	group_set_fibers(g, group_fibers(g) - 1);
-	return fl__group_refuse(g, rc);
+	return group_submit("fl_group_submit", g, type, arg, result, NULL);
 }
+
+int fl_group_submit_with(fl_group *g, const fl_task_type *type, const void *arg, void *result,
+                         const fl_submit_config *config)
+{
+	return group_submit("fl_group_submit_with", g, type, arg, result, config);
+}
+
+/* The interface. */
 
 void fl_group_cancel(fl_group *g)
 {
@@ -351,11 +222,21 @@ void fl_group_cancel(fl_group *g)
 	fl__cancel_call(&calls);
 }
 
+fl_cancel_token *fl_group_token(fl_group *g)
+{
+	group_begin(g, NULL);
+	return &g->token_;
+}
+
 size_t fl_group_count(const fl_group *g)
 {
-	const size_t left = fl__group_left(g);
-	/* relaxed: the context whose join has given up has stored it */
-	return left > 0 ? left : fl__load_relaxed(&g->gave_up_);
+	return fl__group_left(g);
+}
+
+int fl_group_error(const fl_group *g)
+{
+	FL__LOCKED(FL__MUTABLE(&g->lock_));
+	return g->error_;
 }
 
 const char *fl_group_message(const fl_group *g)
@@ -367,7 +248,7 @@ const char *fl_group_message(const fl_group *g)
 const char *fl_group_failed_name(const fl_group *g)
 {
 	FL__LOCKED(FL__MUTABLE(&g->lock_));
-	if (g->error_ == 0)
+	if (g->error_ == 0 || g->failed_number_ == SIZE_MAX)
 		return NULL;
 	return g->failed_type_ ? g->failed_type_ : g->name_;
 }
@@ -376,15 +257,4 @@ size_t fl_group_failed_index(const fl_group *g)
 {
 	FL__LOCKED(FL__MUTABLE(&g->lock_));
 	return g->error_ != 0 ? g->failed_number_ : SIZE_MAX;
-}
-
-fl_cancel_token *fl_group_token(fl_group *g)
-{
-	fl__lock(&g->lock_);
-	const bool cancelled = group_begin(g, NULL);
-	fl__store_relaxed(&g->used_, true); /* relaxed: the lock orders it */
-	fl__unlock(&g->lock_);
-	if (cancelled)
-		fl_cancel_token_request(&g->token_);
-	return &g->token_;
 }

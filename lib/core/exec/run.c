@@ -3,14 +3,11 @@
  * Runs one task on the calling context, with its frame and its scope, and lets a waiting worker
  * help.
  *
- * A context that serves an executor and waits for one of its pending tasks runs that task at once,
- * as a call. There are three exceptions. On a loop executor another fiber runs the task
- * (`start_elsewhere` of struct fl__executor_ops), and the context only waits; it runs the task
- * itself if there is no memory for another fiber. A task that is to run in another process is never
- * run here. In a forked child the context runs no task of an executor of the parent.
- *
- * The context runs no other task: arbitrary tasks during a wait deadlock under mutexes and grow
- * stacks without bound (rayon #592, taskflow #522).
+ * A worker of a thread executor that waits for a pending task of that executor runs the task at
+ * once, as a call, and one that joins a group runs pending members (group_join.c). It runs no other
+ * task: arbitrary tasks during a wait deadlock under mutexes and grow stacks without bound (rayon
+ * #592, taskflow #522). A fiber of a loop executor that waits only lets another fiber run
+ * (loop/loop_executor.c).
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
@@ -308,6 +305,12 @@ bool fl__run_is_under_token(const fl_cancel_token *token)
 	return false;
 }
 
+bool fl__run_is_above(const fl_executor *e, const fl_cancel_token *token)
+{
+	const struct fl__run *run = run_innermost(fl__ctx_get());
+	return run && run->executor == e && run->active && fl__cancel_is_under(token, &run->future->token);
+}
+
 bool fl__run_serves(const fl_executor *e)
 {
 	for (const struct fl__run *run = run_innermost(fl__ctx_get()); run; run = run->other)
@@ -327,7 +330,7 @@ fl_executor *fl_executor_current(void)
 static void run_section(bool begins)
 {
 	struct fl__run *run = fl__ctx_get()->worker;
-	if (run)
+	if (run && run->executor->ops->block)
 		run->executor->ops->block(run, begins);
 }
 
@@ -365,9 +368,7 @@ static void run_help(struct fl__ctx *ctx, void *future)
 		return; /* not a task, or one that runs in another process */
 	/* `e` may be gone: until fl__run_serves() has found `e`, the address is only compared */
 	fl_executor *e = fl__task_block_owner(fl__task_block_of(f))->executor;
-	if (!fl__run_serves(e) || fl__executor_is_forked(e))
-		return;
-	if (e->ops->start_elsewhere && e->ops->start_elsewhere(e, fl__task_block_of(f)))
+	if (!fl__run_serves(e) || !e->ops->run_newest || fl__executor_is_forked(e))
 		return;
 	struct fl__run run;
 	const struct fl__awaited awaits = ctx->awaits; /* what the wait awaits, and not the task */

@@ -373,18 +373,11 @@ static struct fl__task_block *task_blocks_push(struct fl__task_block_list *list,
 
 void fl__task_block_free(struct fl__task_block *block)
 {
-	enum { OTHERS = FL__FUTURE_LISTED | FL__FUTURE_LEFT };
 	uint32_t *state = &block->future.state, seen;
-	while ((seen = fl__load_acquire(state)) & OTHERS) { /* acquire: pairs with the CAS */
-		/* whichever bit this call clears, the other owners find one bit less */
-		const uint32_t other = seen & FL__FUTURE_LEFT ? FL__FUTURE_LEFT : FL__FUTURE_LISTED;
-		/*
-		 * release: pairs with the acquire above, for what this owner has done with the
-		 * block
-		 */
-		if (fl__cas_weak_release(state, &seen, seen & ~other))
+	while ((seen = fl__load_acquire(state)) & FL__FUTURE_LEFT) /* acquire: pairs with the CAS */
+		/* release: pairs with the acquire above, for what this owner has done with the block */
+		if (fl__cas_weak_release(state, &seen, seen & ~(uint32_t)FL__FUTURE_LEFT))
 			return;
-	}
 	struct fl__task_blocks *pool = block->pool;
 	const unsigned size = block->size;
 	if (task_blocks_are_of_parent(pool))

@@ -262,9 +262,9 @@ static inline struct fl__task_block *fl__task_block_new_small(struct fl__task_bl
 }
 
 /*
- * An owner frees the block. The last reference to the future is an owner, and so are a group while
- * the future is LISTED, and a queue if it is LEFT. Each of them calls this function once: every
- * call but the last clears one of the two bits, and the last call frees the block.
+ * An owner frees the block. The last reference to the future is an owner, and so is a queue while
+ * the future is LEFT. Each of them calls this function once: the first call clears LEFT, and the
+ * last call frees the block.
  */
 void fl__task_block_free(struct fl__task_block *block);
 

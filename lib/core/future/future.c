@@ -19,8 +19,6 @@
  *                                              the end: CAS
  *   REGISTERED the future had a callback       fl__future_register()          never
  *              before other threads saw it
- *   LISTED     a group's stack owns the        fl__task_block_begin()         fl__task_block_free();
- *              memory, too: invariant 5                                       fl__future_discard()
  *   LEFT       an executor's backlog owns the  the CAS that sets CLAIMED, by  fl__task_block_free()
  *              memory, too: invariant 5        a context that leaves the
  *                                              task there
@@ -64,11 +62,10 @@
  *      After the end is published, the reports of as_completed.c are made, without `lock`, and
  *      then the callbacks run in order. A report is an entry of the list of callbacks;
  *      as_completed.c removes it under `lock`.
- *   5. The memory stays until the last reference is freed and, if the future is LISTED or LEFT,
- *      until the group and the backlog have freed it, too. The context that frees the last
- *      reference runs the result's drop hook at once. It also frees the argument and the result,
- *      if they are in an allocation of their own. Neither a group's stack nor a backlog runs a
- *      drop hook, or delays one. The context that ends the future holds the producer's reference.
+ *   5. The memory stays until the last reference is freed and, if the future is LEFT, until the
+ *      backlog has freed it, too. The context that frees the last reference runs the result's drop
+ *      hook at once. It also frees the argument and the result, if they are in an allocation of
+ *      their own. A backlog neither runs a drop hook nor delays one. The context that ends the future holds the producer's reference.
  *      A worker that has no callbacks to run frees this reference by the ending CAS, or after that
  *      CAS, but before it wakes the waiters. So if the waiter frees the last reference, the waiter
  *      runs the result's drop hook. The worker is free for its next task.
@@ -95,68 +92,6 @@
 #include "../wait/lot.h"
 #include "bytes.h"
 
-/* The references, and whether the future has ended. */
-#define FUTURE_LIFE (~(uint32_t)(FL__FUTURE_REF - 1) | FL__FUTURE_ENDED)
-_Static_assert(FL__HOOK_LAST == (FL__FUTURE_REF | FL__FUTURE_ENDED), "an ended future with one reference");
-
-/* Life. */
-
-void fl__future_discard(fl_future *f)
-{
-	fl_cancel_token_destroy(&f->token);
-	fl__store_relaxed(&f->state, 0); /* relaxed: no other thread has seen it; it is no longer LISTED */
-	f->ops->release(f);
-}
-
-/*
- * Returns whether the count, in the top bits of `state`, would overflow to 0 with one more
- * reference.
- */
-static bool future_is_full(uint32_t seen)
-{
-	return fl__unlikely(seen / FL__FUTURE_REF == UINT32_MAX / FL__FUTURE_REF);
-}
-
-static FL__COLD void future_panic_full(const fl_future *f)
-{
-	fl__panic("fl_future_ref", f, "too many references");
-}
-
-fl_future *fl_future_ref(fl_future *f)
-{
-	/* relaxed: the caller's own reference keeps the future alive */
-	if (future_is_full(fl__add_relaxed(&f->state, FL__FUTURE_REF))) {
-		fl__sub_relaxed(&f->state, FL__FUTURE_REF); /* relaxed: undoes the addition */
-		future_panic_full(f);
-	}
-	return f;
-}
-
-bool fl__future_try_ref(fl_future *f, uint32_t claimed)
-{
-	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS below checks it */
-	while ((seen & (FL__FUTURE_CLAIMED | FL__FUTURE_ENDED)) == claimed && seen / FL__FUTURE_REF > 0) {
-		if (future_is_full(seen))
-			future_panic_full(f);
-		/* relaxed: the reference that the CAS has found keeps the future alive */
-		if (fl__cas_weak_relaxed(&f->state, &seen, seen + FL__FUTURE_REF))
-			return true;
-	}
-	return false;
-}
-
-bool fl__future_free_shared(fl_future *f)
-{
-	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: a stale value makes the CAS below fail */
-	while (seen / FL__FUTURE_REF > 1)
-		/*
-		 * release: this reference's uses; pairs with the acquire in fl__future_has_result()
-		 */
-		if (fl__cas_weak_release(&f->state, &seen, seen - FL__FUTURE_REF))
-			return true;
-	return false;
-}
-
 bool fl__future_has_ended(const fl_future *f)
 {
 	/*
@@ -165,58 +100,6 @@ bool fl__future_has_ended(const fl_future *f)
 	 */
 	return fl__load_acquire(&f->state) & FL__FUTURE_ENDED;
 }
-
-static void future_clean(fl_future *f)
-{
-	/*
-	 * A cancelled future has no result. So its type, which may have been unloaded, is not read.
-	 */
-	if (fl__future_has_result(f) && f->type->drop_result)
-		fl__drop(f->type->drop_result, f->result);
-	fl__message_free(f->message);
-}
-
-static void future_release(fl_future *f)
-{
-	future_clean(f);
-	f->ops->release(f);
-}
-
-/* Called by a free of a reference that the caller has not, after which the state was `before`. */
-static FL__COLD void future_panic_freed(fl_future *f, uint32_t before)
-{
-	fl__add_relaxed(&f->state, FL__FUTURE_REF); /* relaxed: undoes the subtraction */
-	fl__panic("fl_future_free", f,
-	          before & FL__FUTURE_ENDED ? "a future that was freed before"
-	                                    : "more frees than references, since its task has not ended");
-}
-
-bool fl__future_drop(fl_future *f)
-{
-	/* relaxed: future_clean() acquires. With one reference left, no thread can make another. */
-	const uint32_t seen = fl__load_relaxed(&f->state);
-	if ((seen & FUTURE_LIFE) != fl__hook_word(&fl__hook_last)) {
-		/*
-		 * release: this reference's uses; pairs with the acquire in fl__future_has_result()
-		 */
-		const uint32_t before = fl__sub_release(&f->state, FL__FUTURE_REF);
-		if (before / FL__FUTURE_REF > 1)
-			return false;
-		/* The producer has a reference until the end. */
-		if (fl__unlikely((before & FUTURE_LIFE) != (FL__FUTURE_REF | FL__FUTURE_ENDED)))
-			future_panic_freed(f, before);
-	}
-	future_clean(f);
-	return true;
-}
-
-void fl_future_free(fl_future *f)
-{
-	if (f && fl__future_drop(f))
-		f->ops->release(f);
-}
-
-/* The end. */
 
 /*
  * Makes the ending CAS, and stores the callbacks in `*list`. If none is registered, the CAS also
@@ -376,14 +259,14 @@ bool fl__future_publish_end(fl_future *f, struct fl__callback **callbacks)
 	/* the last reference */
 	if (f->type->drop_result)
 		return false;
-	future_release(f);
+	fl__future_release(f);
 	return true;
 }
 
 void fl__future_end_rest(fl_future *f, struct fl__callback *callbacks)
 {
 	if (!callbacks) {
-		future_release(f);
+		fl__future_release(f);
 		return;
 	}
 	fl__future_run_callbacks(f, callbacks);
@@ -445,71 +328,4 @@ bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt)
 	if (list)
 		fl__future_run_callbacks(f, list);
 	return true;
-}
-
-/* Cancelling. */
-
-void fl__future_request_stop(fl_future *f)
-{
-	struct fl__cancel_calls calls = {NULL, NULL};
-	if (!fl__future_guard(f))
-		return;
-	fl__lock(&f->lock);
-	if (!(fl__load_relaxed(&f->state) & FL__FUTURE_ENDED)) /* relaxed: under `lock` (invariant 2) */
-		fl__cancel_request_begin(&f->token, &calls);
-	fl__unlock(&f->lock);
-	fl__cancel_call(&calls);
-}
-
-void fl__future_end_foreign(fl_future *f)
-{
-	if (f->ops->ended)
-		f->ops->ended(f);
-	fl_future_free(f);
-}
-
-static bool future_cancel_if_pending(fl_future *f)
-{
-	if (!f->ops->claim_cancel(f))
-		return false;
-	fl__future_finish(f, -ECANCELED, NULL);
-	fl__future_end_foreign(f);
-	return true;
-}
-
-/* Cancels a pending task. With `requests` it also requests the token of a running one. */
-static int future_cancel_or_request(fl_future *f, bool requests)
-{
-	if (future_cancel_if_pending(f))
-		return 0;
-	/* acquire: pairs with the ending CAS (invariant 6) */
-	uint32_t seen = fl__load_acquire(&f->state);
-	if (seen & FL__FUTURE_ENDED)
-		return seen & FL__FUTURE_CANCELLED ? 0 : -EALREADY;
-	if (requests) {
-		/* No effect while another context cancels the task. */
-		fl__future_request_stop(f);
-		if (f->ops->requested)
-			f->ops->requested(f);
-	}
-	return -EINPROGRESS;
-}
-
-/* Holds a reference of its own during the call, because a callback may free the caller's. */
-static int future_cancel(fl_future *f, bool requests)
-{
-	(void)fl_future_ref(f);
-	const int rc = future_cancel_or_request(f, requests);
-	fl_future_free(f);
-	return rc;
-}
-
-int fl_future_cancel(fl_future *f)
-{
-	return future_cancel(f, true);
-}
-
-int fl_future_cancel_pending(fl_future *f)
-{
-	return future_cancel(f, false);
 }

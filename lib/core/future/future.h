@@ -92,9 +92,8 @@ enum {
 	FL__FUTURE_KEPT = 32,
 	FL__FUTURE_EXPIRED = 64,
 	FL__FUTURE_REGISTERED = 128,
-	FL__FUTURE_LISTED = 256,
-	FL__FUTURE_LEFT = 512,
-	FL__FUTURE_REF = 1024 /* a reference */
+	FL__FUTURE_LEFT = 256,
+	FL__FUTURE_REF = 512 /* a reference */
 };
 
 /*
@@ -265,10 +264,9 @@ bool fl__future_is_of_parent(const fl_future *f);
 
 /*
  * For a caller without a reference, which knows only that the memory is, or was, a future's. Makes
- * a reference if the future has not ended, and is claimed (`claimed` is CLAIMED) or is not claimed
- * (0). Else returns false.
+ * a reference if the future is claimed and has not ended. Else returns false.
  */
-bool fl__future_try_ref(fl_future *f, uint32_t claimed);
+bool fl__future_try_ref(fl_future *f);
 
 /*
  * Frees a reference, unless it is the last one: then it returns false and does nothing. It is for
@@ -281,6 +279,9 @@ bool fl__future_free_shared(fl_future *f);
  * true. So long chains need no stack.
  */
 bool fl__future_drop(fl_future *f);
+
+/* Runs the result's drop hook, and frees the memory. Called for the last reference. */
+void fl__future_release(fl_future *f);
 
 /* A future while its callbacks run. */
 struct fl__ending {

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Claims of futures. future.c has the states, and what a claim means: invariants 1 and 2. */
+/* Claims and cancels of futures. future.c has the states, and what a claim means: invariants 1 and 2. */
 #include "../base/atomic.h"
 #include "../hooks.h"
 #include "../wait/cancel.h"
+#include "../wait/lock.h"
 #include "future.h"
 
 static bool future_claim(fl_future *f, uint32_t bits)
 {
 	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: a stale value makes the CAS below fail */
+	if ((seen & ~(uint32_t)FL__FUTURE_REGISTERED) == FL__FUTURE_REF) {
+		fl__store_relaxed(&f->state, seen | bits); /* relaxed: nobody else reaches the future */
+		return true;
+	}
 	while (!(seen & FL__FUTURE_CLAIMED))
 		/*
 		 * relaxed: the claim publishes nothing. What the claimer reads was written before
@@ -83,4 +88,69 @@ bool fl__future_claim_cancel_as(fl_future *f, const fl_future *before)
 bool fl__future_has_expired(const fl_future *f)
 {
 	return fl__load_relaxed(&f->state) & FL__FUTURE_EXPIRED; /* relaxed: the caller has seen the end */
+}
+
+void fl__future_request_stop(fl_future *f)
+{
+	struct fl__cancel_calls calls = {NULL, NULL};
+	if (!fl__future_guard(f))
+		return;
+	fl__lock(&f->lock);
+	if (!(fl__load_relaxed(&f->state) & FL__FUTURE_ENDED)) /* relaxed: under `lock` (invariant 2) */
+		fl__cancel_request_begin(&f->token, &calls);
+	fl__unlock(&f->lock);
+	fl__cancel_call(&calls);
+}
+
+void fl__future_end_foreign(fl_future *f)
+{
+	if (f->ops->ended)
+		f->ops->ended(f);
+	fl_future_free(f);
+}
+
+static bool future_cancel_if_pending(fl_future *f)
+{
+	if (!f->ops->claim_cancel(f))
+		return false;
+	fl__future_finish(f, -ECANCELED, NULL);
+	fl__future_end_foreign(f);
+	return true;
+}
+
+/* Cancels a pending task. With `requests` it also requests the token of a running one. */
+static int future_cancel_or_request(fl_future *f, bool requests)
+{
+	if (future_cancel_if_pending(f))
+		return 0;
+	/* acquire: pairs with the ending CAS (invariant 6) */
+	uint32_t seen = fl__load_acquire(&f->state);
+	if (seen & FL__FUTURE_ENDED)
+		return seen & FL__FUTURE_CANCELLED ? 0 : -EALREADY;
+	if (requests) {
+		/* No effect while another context cancels the task. */
+		fl__future_request_stop(f);
+		if (f->ops->requested)
+			f->ops->requested(f);
+	}
+	return -EINPROGRESS;
+}
+
+/* Holds a reference of its own during the call, because a callback may free the caller's. */
+static int future_cancel(fl_future *f, bool requests)
+{
+	(void)fl_future_ref(f);
+	const int rc = future_cancel_or_request(f, requests);
+	fl_future_free(f);
+	return rc;
+}
+
+int fl_future_cancel(fl_future *f)
+{
+	return future_cancel(f, true);
+}
+
+int fl_future_cancel_pending(fl_future *f)
+{
+	return future_cancel(f, false);
 }

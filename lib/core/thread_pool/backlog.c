@@ -2,6 +2,7 @@
 /* The pending tasks of the thread executor. backlog.h describes the queues and their invariants. */
 #include "backlog.h"
 #include "../base/sys.h"
+#include "../exec/group.h"
 
 int fl__backlog_init(struct fl__backlog *b, unsigned workers)
 {
@@ -19,12 +20,26 @@ void fl__backlog_fini(struct fl__backlog *b)
 	fl__free(b->injectors);
 }
 
+/*
+ * Reads the links of the first `n` tasks. So the submitters do not wait while the caller, with the
+ * lock held, misses these cache lines. The list may change meanwhile, but a block stays a block.
+ */
+__attribute__((no_sanitize("thread"))) static void injector_fetch(const struct fl__injector *q, size_t n)
+{
+	const struct fl__task_block *block = fl__load_relaxed(&q->tasks.head); /* relaxed, both: hints */
+	for (; n > 0 && block; n--) {
+		fl__task_block_fetch(block);
+		block = fl__load_relaxed(&block->next);
+	}
+}
+
 struct fl__task_block *fl__injector_take(struct fl__injector *q, struct fl__local *own, size_t most, bool *moved)
 {
 	struct fl__task_block *blocks[FL__BACKLOG_BATCH];
 	size_t n = 0;
 	if (fl__load_relaxed(&q->length) == 0) /* relaxed: a hint; a worker looks under the lock before it sleeps */
 		return NULL;
+	injector_fetch(q, most);
 	FL__LOCKED(&q->lock);
 	while (n < most && q->tasks.head) {
 		blocks[n] = q->tasks.head;
@@ -40,6 +55,16 @@ struct fl__task_block *fl__injector_take(struct fl__injector *q, struct fl__loca
 	return blocks[0];
 }
 
+struct fl__task_block *fl__injector_take_newest(struct fl__injector *q, const struct fl_group *g)
+{
+	FL__LOCKED(&q->lock);
+	struct fl__task_block *block = q->tasks.tail;
+	if (!block || !fl__group_has(g, &block->future))
+		return NULL;
+	fl__injector_remove(q, block);
+	return block;
+}
+
 bool fl__backlog_remove(struct fl__backlog *b, struct fl__task_block *block)
 {
 	struct fl__injector *q = &b->injectors[block->asked];
@@ -53,28 +78,38 @@ bool fl__backlog_remove(struct fl__backlog *b, struct fl__task_block *block)
 size_t fl__local_take(struct fl__local *q, struct fl__task_block **blocks, size_t most, bool half)
 {
 	for (;;) {
-		uint64_t ends = fl__load_acquire(&q->ends); /* acquire: pairs with the puts, for the slots */
-		const size_t length = fl__local_length(ends), n = FL__MIN(most, half ? (length + 1) / 2 : length);
+		uint64_t word = fl__load_acquire(&q->word); /* acquire: pairs with the puts, for the slots */
+		const size_t length = fl__local_length(word), n = FL__MIN(most, half ? (length + 1) / 2 : length);
 		if (n == 0)
 			return 0;
 		for (size_t i = 0; i < n; i++)
-			/* relaxed: invariant 1 */
-			blocks[i] = fl__load_relaxed(&q->slots[(uint32_t)(ends + i) % FL__LOCAL_SLOTS]);
-		const uint64_t taken = (ends & ~(uint64_t)UINT32_MAX) | (uint32_t)(ends + n);
+			blocks[i] = fl__load_relaxed(fl__local_slot(q, word, i)); /* relaxed: invariant 1 */
 		/* acq_rel: a task's contents; the reads of the slots, which pairs with the acquire of a put */
-		if (fl__cas_acq_rel(&q->ends, &ends, taken))
+		if (fl__cas_acq_rel(&q->word, &word, word + ((uint64_t)n << FL__LOCAL_FIRST) - n))
 			return n;
 	}
 }
 
+struct fl__task_block *fl__local_take_newest(struct fl__local *q)
+{
+	uint64_t word = fl__load_relaxed(&q->word); /* relaxed: the caller has put the task */
+	while (fl__local_length(word) > 0) {
+		struct fl__task_block *block = *fl__local_slot(q, word, fl__local_length(word) - 1);
+		/* acquire: the thieves' reads of the slot, before it is written again */
+		if (fl__cas_weak_acquire(&q->word, &word, word + ((uint64_t)FL__LOCAL_SLOTS << FL__LOCAL_FIRST) - 1))
+			return block;
+	}
+	return NULL;
+}
+
 void fl__local_put_many(struct fl__local *q, struct fl__task_block *const *blocks, size_t n)
 {
-	const uint64_t ends = fl__load_acquire(&q->ends); /* acquire: the thieves' reads of the slots */
+	const uint64_t word = fl__load_acquire(&q->word); /* acquire: the thieves' reads of the slots */
 	for (size_t i = 0; i < n; i++)
 		/* relaxed: the addition publishes it */
-		fl__store_relaxed(&q->slots[(uint32_t)((ends >> 32) + i) % FL__LOCAL_SLOTS], blocks[i]);
+		fl__store_relaxed(fl__local_slot(q, word, fl__local_length(word) + i), blocks[i]);
 	/* seq_cst: invariant 3. As a release it pairs with the acquires of all takes. */
-	fl__add_seq_cst(&q->ends, (uint64_t)n << 32);
+	fl__add_seq_cst(&q->word, n);
 }
 
 bool fl__backlog_is_empty(struct fl__backlog *b)

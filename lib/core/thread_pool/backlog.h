@@ -13,9 +13,10 @@
  *
  *   queue      tasks come from                     tasks go to
  *   injector   any context; each uses one          a worker, up to BATCH at a time, in their order
- *   local      its worker                          its worker, the oldest first; another worker
- *                                                  without a task (a *thief*), up to half of them,
- *                                                  the oldest first
+ *   local      its worker                          its worker, the oldest first, or, in the join
+ *                                                  of a group, the newest; another worker without
+ *                                                  a task (a *thief*), up to half of them, the
+ *                                                  oldest first
  *
  * An injector is unbounded and needs no memory of its own, since its list links the task blocks. A
  * claimed task is removed from it at once. The block of a claimed task in a local queue stays there
@@ -39,7 +40,7 @@ enum { FL__INJECTORS = 8 };
  */
 #ifndef FL__BACKLOG_BATCH
 #define FL__BACKLOG_BATCH 16
-#define FL__LOCAL_SLOTS 256
+#define FL__LOCAL_SLOTS 1024
 #endif
 _Static_assert(FL__LOCAL_SLOTS >= 2 * FL__BACKLOG_BATCH, "a worker whose local queue is empty has space for a batch");
 _Static_assert((FL__LOCAL_SLOTS & (FL__LOCAL_SLOTS - 1)) == 0, "the numbers wrap around at a multiple of SLOTS");
@@ -47,23 +48,28 @@ _Static_assert((FL__LOCAL_SLOTS & (FL__LOCAL_SLOTS - 1)) == 0, "the numbers wrap
 /*
  * A local queue. One word says which slots have tasks:
  *
- *   half of `ends`    meaning                              changed by
- *   HEAD, the lower   the number of the oldest task        any worker that takes tasks: CAS
- *   TAIL, the upper   the number behind the newest task    the owner that puts tasks: addition
+ *   bits of `word`       meaning                   put of n tasks   take of the n   take of the
+ *                                                                   oldest          newest
+ *   LENGTH, the lowest   how many tasks there are  + n              - n             - 1
+ *   16
+ *   FIRST, the rest      the number of the oldest                   + n             + SLOTS
  *
- * The task with number n is in slot n % SLOTS. Numbers wrap around.
+ * The task with number n is in slot n % SLOTS. So a take of the newest changes FIRST, too, but not
+ * the slot that it names. A put is an addition, and a take is a CAS.
  *
  * Invariants
- *   1. Only the owner writes slots, and only those outside of HEAD to TAIL. So a thief that has read
- *      slots has read the tasks with these numbers if its CAS succeeds: `ends` has an old value
- *      again only after 2^32 tasks. (With numbers of 16 bits a thief that loses its CPU between its
- *      load and its CAS, for some milliseconds, might take tasks that others have taken.)
- *   2. The linearization point of each operation is its change of `ends`.
- *   3. A put is seq_cst, and so is the load of `ends` by a worker that looks for a task before it
+ *   1. Only the owner writes slots, and only those that have no task. So a thief that has read slots
+ *      has read tasks of the queue if its CAS succeeds: while FIRST is what it was, nothing was
+ *      taken. FIRST has an old value again only after 2^40 takes. (With 16 bits a thief that loses
+ *      its CPU between its load and its CAS, for some milliseconds, might take tasks that others
+ *      have taken.)
+ *   2. The linearization point of each operation is its change of `word`.
+ *   3. A put is seq_cst, and so is the load of `word` by a worker that looks for a task before it
  *      sleeps: thread_pool.h, "No task is overlooked".
  */
+enum { FL__LOCAL_FIRST = 16 /* the lowest bit of FIRST */ };
 struct fl__local {
-	FL__WORD64 uint64_t ends;
+	FL__WORD64 uint64_t word;
 	struct fl__task_block *slots[FL__LOCAL_SLOTS];
 };
 
@@ -104,26 +110,38 @@ static inline void fl__injector_remove(struct fl__injector *q, struct fl__task_b
  */
 struct fl__task_block *fl__injector_take(struct fl__injector *q, struct fl__local *own, size_t most, bool *moved);
 
+/* Takes the newest task if it is a member of the group. Else returns NULL. */
+struct fl__task_block *fl__injector_take_newest(struct fl__injector *q, const struct fl_group *g);
+
 /* Removes a task that the caller has claimed. Returns false if it is not in an injector. */
 bool fl__backlog_remove(struct fl__backlog *b, struct fl__task_block *block);
 
-/* Returns how many tasks the queue has. */
-static inline size_t fl__local_length(uint64_t ends)
+static inline size_t fl__local_length(uint64_t word)
 {
-	return (uint32_t)((ends >> 32) - ends);
+	return word & ((1u << FL__LOCAL_FIRST) - 1);
+}
+
+/* Returns the slot of the task that has `n` older ones before it. */
+static inline struct fl__task_block **fl__local_slot(struct fl__local *q, uint64_t word, size_t n)
+{
+	return &q->slots[((word >> FL__LOCAL_FIRST) + n) % FL__LOCAL_SLOTS];
 }
 
 /* Called by the owner. Returns false if the queue is full. */
 static inline bool fl__local_put(struct fl__local *q, struct fl__task_block *block)
 {
-	const uint64_t ends = fl__load_acquire(&q->ends); /* acquire: the thief's read of the slot */
-	if (fl__unlikely(fl__local_length(ends) == FL__LOCAL_SLOTS))
+	const uint64_t word = fl__load_acquire(&q->word); /* acquire: the thief's read of the slot */
+	const size_t length = fl__local_length(word);
+	if (fl__unlikely(length == FL__LOCAL_SLOTS))
 		return false;
-	fl__store_relaxed(&q->slots[(ends >> 32) % FL__LOCAL_SLOTS], block); /* relaxed: the addition publishes it */
+	fl__store_relaxed(fl__local_slot(q, word, length), block); /* relaxed: the addition publishes it */
 	/* seq_cst: invariant 3. As a release it pairs with the acquires of all takes. */
-	fl__add_seq_cst(&q->ends, (uint64_t)1 << 32);
+	fl__add_seq_cst(&q->word, 1);
 	return true;
 }
+
+/* Called by the owner. Takes the newest task, or returns NULL. */
+struct fl__task_block *fl__local_take_newest(struct fl__local *q);
 
 /*
  * Called by any worker. Takes up to `most` tasks, the oldest first, and at most half of them,
@@ -136,7 +154,7 @@ void fl__local_put_many(struct fl__local *q, struct fl__task_block *const *block
 
 static inline bool fl__local_is_empty(const struct fl__local *q)
 {
-	return fl__local_length(fl__load_seq_cst(&q->ends)) == 0; /* seq_cst: invariant 3 */
+	return fl__local_length(fl__load_seq_cst(&q->word)) == 0; /* seq_cst: invariant 3 */
 }
 
 /* Returns whether an injector has a task. A task that is added at the same time may be missed. */

@@ -16,6 +16,7 @@
 #include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/sys.h"
+#include "../exec/group.h"
 #include "thread_pool.h"
 #include <fairlead/time.h>
 
@@ -138,7 +139,7 @@ bool fl__pool_seems_to_have_task(const void *pool)
 		return true;
 	/* acquire: pairs with the release in fl__pool_make_worker() */
 	FL__EACH (const struct fl__thread_worker, w, fl__load_acquire(&p->workers))
-		if (fl__local_length(fl__load_relaxed(&w->local.ends)) > 0) /* relaxed: a hint */
+		if (fl__local_length(fl__load_relaxed(&w->local.word)) > 0) /* relaxed: a hint */
 			return true;
 	return false;
 }
@@ -349,8 +350,11 @@ FL__COLD static int pool_halt(struct fl__thread_pool *p, fl_future *f, enum fl__
 	return p->base.broken;
 }
 
-static inline void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p, struct fl__task_block *block)
+/* Runs a task in the frame `run`: that of the worker, or one of its own for a task within another. */
+static inline void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p, struct fl__task_block *block,
+                            struct fl__run *run)
 {
+	const bool outermost = run == &w->run;
 	fl_future *const f = &block->future;
 	char *message;
 	int error;
@@ -361,7 +365,8 @@ static inline void pool_run(struct fl__thread_worker *w, struct fl__thread_pool 
 	}
 	if (fl__unlikely(block->permit == FL__PERMIT_PENDING))
 		fl__permit_release(&p->base, FL__PERMIT_PENDING);
-	fl__store_seq_cst(&w->doing, f); /* seq_cst: "A cancel" */
+	if (outermost)
+		fl__store_seq_cst(&w->doing, f); /* seq_cst: "A cancel" */
 	/* seq_cst: "A cancel" */
 	const bool halted = claim == FL__CLAIM_RUN && (fl__load_seq_cst(&p->state) & FL__POOL_HALTED);
 	if (fl__unlikely(halted))
@@ -374,23 +379,54 @@ static inline void pool_run(struct fl__thread_worker *w, struct fl__thread_pool 
 		w->stats.ran.begun++;
 	}
 	if (!halted) {
-		w->run.claim = claim;
-		w->run.future = f;
-		error = fl__run_measured(&w->run, &w->stats, w->ended, &message);
+		run->claim = claim;
+		run->future = f;
+		error = fl__run_measured(run, &w->stats, w->ended, &message);
 		if (fl__unlikely(error != 0) && claim == FL__CLAIM_RUN)
 			fl__store_relaxed(&w->failed, w->failed + 1); /* relaxed: for statistics */
 	}
 	fl__store_relaxed(&w->ended, w->ended + 1); /* relaxed: for statistics */
-	fl__store_relaxed(&w->doing, NULL);         /* relaxed: a canceller looks at the state of the future */
+	if (outermost)
+		fl__store_relaxed(&w->doing, NULL); /* relaxed: a canceller looks at the state of the future */
 	fl__future_set_end(f, error, message);
 	struct fl__callback *callbacks;
 	if (fl__unlikely(!fl__future_publish_end(f, &callbacks)))
 		fl__future_end_rest(f, callbacks);
 }
 
+/* Takes the newest member of the group that the worker has submitted. */
+static struct fl__task_block *pool_take_member(struct fl__thread_worker *w, const struct fl_group *g)
+{
+	struct fl__thread_pool *p = w->pool;
+	struct fl__task_block *block = fl__local_take_newest(&w->local);
+	if (!block)
+		return fl__injector_take_newest(fl__backlog_injector(&p->backlog, w->number), g);
+	if (fl__group_has(g, &block->future))
+		return block;
+	(void)fl__local_put(&w->local, block); /* always true: its slot is free */
+	if (fl__pool_needs_notify(fl__load_seq_cst(&p->state))) /* seq_cst: "No task is overlooked" */
+		fl__pool_notify(p);
+	return NULL;
+}
+
+bool fl__pool_run_newest(fl_executor *e, const struct fl_group *g)
+{
+	struct fl__run run, *outermost = fl__ctx_current->worker;
+	if (!outermost || outermost->executor != e)
+		return false;
+	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)outermost;
+	struct fl__task_block *block = pool_take_member(w, g);
+	if (!block)
+		return false;
+	fl__run_enter(&run, e);
+	pool_run(w, w->pool, block, &run);
+	fl__run_leave(&run);
+	return true;
+}
+
 void fl__pool_serve(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
 	for (struct fl__task_block *block = pool_search(w); block; block = pool_next(w))
-		pool_run(w, p, block);
+		pool_run(w, p, block, &w->run);
 }

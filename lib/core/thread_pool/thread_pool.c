@@ -88,7 +88,7 @@ FL__COLD static void pool_list_running(fl_executor *e, struct fl__task_list *run
 {
 	FL__EACH (struct fl__thread_worker, w, fl__pool_of(e)->workers) {
 		fl_future *const f = fl__load_seq_cst(&w->doing); /* seq_cst: "A cancel" */
-		if (!f || !fl__future_try_ref(f, FL__FUTURE_CLAIMED))
+		if (!f || !fl__future_try_ref(f))
 			continue;
 		struct fl__task_block *block = fl__task_block_of(f);
 		/* A `queued` task was found before, with another worker that has ended it since. */
@@ -188,6 +188,7 @@ static const struct fl__executor_ops pool_ops = {
     .take_oldest = pool_take_left,
     .list_running = pool_list_running,
     .claimed = pool_claimed,
+    .run_newest = fl__pool_run_newest,
     .resize = fl__pool_resize,
     .block = fl__pool_block,
     .count = pool_count,

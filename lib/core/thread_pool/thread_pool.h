@@ -88,7 +88,9 @@
  * A cancel. HALTED is set under the lock. Then the canceller takes all tasks out of the queues, and
  * reads `doing` of each worker. A worker claims a task, stores it in `doing`, and then loads `state`:
  * with HALTED it ends the task without running it. All four accesses are seq_cst, so either the
- * worker sees HALTED, or the canceller sees the task in `doing`. The canceller makes a reference by
+ * worker sees HALTED, or the canceller sees the task in `doing`. A task that runs within another one,
+ * in the join of a group, is not stored there: a request of the outer task's token reaches it
+ * (group_join.c). The canceller makes a reference by
  * fl__future_try_ref(), since the worker may end the task at the same time. The memory behind `doing`
  * stays a task block as long as the executor.
  */
@@ -253,6 +255,9 @@ __attribute__((no_sanitize("thread"))) size_t fl__pool_length(const struct fl__t
  * longer counted.
  */
 void fl__pool_serve(struct fl__thread_worker *w);
+
+/* The operation fl__executor_ops.run_newest. */
+bool fl__pool_run_newest(fl_executor *e, const struct fl_group *g);
 
 /* Guesses whether there is a task. It is the operation fl__forks.has_task. */
 bool fl__pool_seems_to_have_task(const void *pool);

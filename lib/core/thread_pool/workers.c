@@ -30,11 +30,10 @@
  * call. While it sleeps in another wait that may need a task to run (a future, a loop, a join of a
  * thread, a process, a group, a queue or an executor, or an FL_WAIT_ANY() with one of them), it
  * counts as blocked, as in FL_BLOCKING(), and another worker stands in. So executors with one worker
- * each may wait for each other's tasks. There are two exceptions, which do not count as blocked: a
- * wait for one task that another worker of the same executor runs, and a join of a group of that
- * executor. Waits of this kind form a chain, whose last worker does not wait in this way: it runs, or
- * blocks and has a stand-in. Without this rule a recursion with futures would make a thread for each
- * level.
+ * each may wait for each other's tasks. There is one exception, which does not count as blocked: a
+ * wait for one task that another worker of the same executor runs. Waits of this kind form a chain,
+ * whose last worker does not wait in this way: it runs, or blocks and has a stand-in. Without this
+ * rule a recursion with futures would make a thread for each level.
  *
  * With `workers_max`, any other wait of a task counts as blocked, too, once it has lasted for 5 ms:
  * fl__pool_wait(). The worker may hold locks of the user's allocator then. So it only tries the lock,
@@ -278,7 +277,7 @@ __attribute__((no_sanitize("thread"))) size_t fl__pool_length(const struct fl__t
 	for (unsigned i = 0; i <= p->backlog.mask; i++)
 		length += p->backlog.injectors[i].length;
 	FL__EACH (const struct fl__thread_worker, w, fl__load_acquire(&p->workers)) /* acquire: as in has_task() */
-		length += fl__local_length(fl__load_relaxed(&w->local.ends));       /* relaxed: a figure */
+		length += fl__local_length(fl__load_relaxed(&w->local.word));       /* relaxed: a figure */
 	return length;
 }
 

@@ -401,8 +401,7 @@ struct fl__word {
 	uint32_t waiters;
 	/* The word is the first member of a future, and the sleep needs fl__ctx_block(). */
 	bool of_future;
-	uint8_t kind;    /* of the object that contains the word */
-	uint16_t offset; /* of the word in that object */
+	uint8_t kind; /* of the object that begins with the word */
 };
 
 /*

@@ -170,7 +170,7 @@ int fl__word_wait(uint32_t *word, const struct fl__word *ready, fl_time deadline
 	if (wait_is_ready(seen, ready))
 		return 0;
 	struct fl__wait wait;
-	fl__wait_begin(&wait, (enum fl__debug_kind)ready->kind, (const char *)word - ready->offset);
+	fl__wait_begin(&wait, (enum fl__debug_kind)ready->kind, word);
 	const struct wait_polled polled = {word, ready};
 	if (!(seen & ready->waiters) && fl__wait_spin(&wait, wait_is_decided, &polled, deadline, cancel) &&
 	    wait_is_ready(fl__load_acquire(word), ready))

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Scenarios of task groups. A join returns when all tasks have ended, and sees what they wrote. The
- * group is not touched afterwards, even with failures, cancels, and workers that help.
+ * group is not touched afterwards, even with failures, cancels, and workers that run members.
  */
 #include "core/exec/group.h"
 #include "pools.h"
 #include <fairlead/group.h>
+
+/* Joins a group that has failed, or was cut. Returns its error. */
+static int join_failed(fl_group *g)
+{
+	FL_STRESS_CHECK(fl_group_join(g) == FL_ETASK);
+	return fl_group_error(g);
+}
 
 /* Makes a group in memory of its own, so that the model sees accesses after the join. */
 static fl_group *group_of(fl_executor *e)
@@ -98,7 +105,8 @@ FL_STRESS_ACTOR(group_many, one)
 	if (s->kind == 3)
 		FL_STRESS_CHECK(fl_group_submit(s->g, &fail, &(int){0}, NULL) == -ECANCELED);
 	s->joined = fl_group_join(s->g);
-	FL_STRESS_CHECK(fl_group_count(s->g) == 0 && !fl_group_message(s->g));
+	FL_STRESS_CHECK(fl_group_count(s->g) == 0 && !fl_group_message(s->g) == (s->joined == 0));
+	FL_STRESS_CHECK(fl_group_error(s->g) == (s->joined == 0 ? 0 : -ECANCELED));
 	end_group(s->g);
 }
 
@@ -126,8 +134,10 @@ FL_STRESS(group_many, one, two, canceller)
 		FL_FORBIDDEN(s->rc[i] != 0 && (s->rc[i] != -ECANCELED || s->data[i] != 0 || s->kind < 2),
 		             "refused, and it ran or for nothing");
 		FL_FORBIDDEN(s->rc[i] == 0 && s->data[i] == 0 && s->kind < 2, "accepted, and did not run");
+		FL_FORBIDDEN(s->rc[i] == 0 && s->data[i] == 0 && s->kind == 3 && s->joined == 0,
+		             "did not run, and the join does not say so");
 	}
-	FL_ACCEPTABLE(s->joined == 0 || (s->joined == -ECANCELED && s->kind == 3), "each once, or not at all");
+	FL_ACCEPTABLE(s->joined == 0 || (s->joined == FL_ETASK && s->kind == 3), "each once, or not at all");
 }
 
 /* The first failure ends a task that waits, even without a join, and is the result of the join. */
@@ -152,7 +162,7 @@ FL_STRESS_ACTOR(group_fail, user)
 	OK(fl_group_submit(g, &fail, &(int){-EIO}, NULL));
 	if (fl_stress_choose(2) == 1)
 		OK(FL_WAIT_ANY(FL_ON_GROUP(g)));
-	s->joined = fl_group_join(g);
+	s->joined = join_failed(g);
 	s->failed = fl_group_failed_index(g);
 	FL_STRESS_CHECK(fl_group_message(g) != NULL);
 	end_group(g);
@@ -195,7 +205,7 @@ FL_STRESS_ACTOR(group_fail_twice, one)
 {
 	fail_one(s, 0);
 	OK(fl_latch_wait(&s->submitted));
-	s->joined = fl_group_join(s->g);
+	s->joined = join_failed(s->g);
 	s->failed = fl_group_failed_index(s->g);
 	end_group(s->g);
 }
@@ -214,8 +224,8 @@ FL_STRESS(group_fail_twice, one, two)
 }
 
 /*
- * A worker that joins runs a task that is submitted meanwhile. The only other worker is held until
- * that task has run.
+ * While a worker joins, another one in its place runs a task that is submitted meanwhile. The only
+ * other worker is held until that task has run.
  */
 struct group_grows {
 	fl_group *g;
@@ -251,9 +261,7 @@ FL_STRESS(group_grows, user)
 	FL_ACCEPTABLE(fl_event_is_set(&s->ran), "ran");
 }
 
-/*
- * A cancel of the group ends pending tasks at once. The worker is held until the join has returned.
- */
+/* Pending members of a group that was cancelled do not run. The worker is held until the cancel. */
 struct group_stopped {
 	fl_executor *e;
 	fl_group *g;
@@ -280,14 +288,13 @@ FL_STRESS_ACTOR(group_stopped, owner)
 	int *at = &s->data;
 	OK(hold_submit(s->e, s, &s->f));
 	OK(fl_event_wait(&s->held));
-	for (int i = 0; i < 2; i++) { /* the second task finds that a sweep is due */
+	for (int i = 0; i < 2; i++) {
 		OK(fl_group_submit(s->g, &add_one, &at, NULL));
 		refuse_one(s->g);
 	}
 	fl_event_set(&s->known);
 	OK(fl_group_join(s->g));
 	FL_STRESS_CHECK(!fl_group_message(s->g));
-	fl_event_set(&s->open);
 	OK(fl_future_wait(s->f));
 }
 
@@ -295,6 +302,7 @@ FL_STRESS_ACTOR(group_stopped, canceller)
 {
 	OK(fl_event_wait(&s->known));
 	fl_group_cancel(s->g);
+	fl_event_set(&s->open);
 }
 
 FL_STRESS(group_stopped, owner, canceller)
@@ -352,23 +360,21 @@ static void join_at_last(fl_group *g)
 	const bool waits = fl_stress_choose(2);
 	const int rc = waits ? fl_group_join_until(g, soon(), NULL) : fl_group_try_join(g);
 	FL_STRESS_CHECK(rc == 0 || rc == (waits ? -ETIMEDOUT : -EAGAIN));
-	FL_STRESS_CHECK((fl_group_count(g) > 0) == (rc != 0));
 	if (rc != 0)
 		OK(fl_group_join(g));
 }
 
 /*
- * The count is above 0 until a join has joined the group that does not give up, even if the last
- * member, a fiber or a task, ends before the caller looks. An observer that knows of both members
- * sees what they wrote when it counts no member, or when its wait has ended, even if the group was
- * joined before and is used again.
+ * A join gives up, or joins the group, while its last members end. An observer that knows of both
+ * members sees what they wrote when it counts no member, or when its wait has ended, even if the
+ * group was joined before and is used again.
  */
 struct group_again {
 	fl_executor *e;
 	fl_group *g;
 	fl_latch known;
 	fl_event seen;
-	int loop, data[3];
+	int data[3];
 };
 
 FL_TASK_STATIC(enter_and_write, struct group_again *, void)
@@ -387,11 +393,11 @@ FL_STRESS_SETUP(group_again)
 
 FL_STRESS_ACTOR(group_again, owner)
 {
-	(void)fl__group_enter(s->g, (void *)&s->loop, NULL);
+	(void)fl__group_enter(s->g, NULL);
 	fl_latch_count_down(&s->known, 1);
 	OK(fl_latch_wait(&s->known));
 	s->data[0] = 1;
-	fl__group_fiber_left(s->g);
+	fl__group_leave(s->g);
 	join_at_last(s->g);
 	FL_STRESS_CHECK(fl_group_count(s->g) == 0);
 	OK(fl_group_submit(s->g, &add_one, &(int *){&s->data[2]}, NULL));
@@ -479,7 +485,7 @@ FL_STRESS_ACTOR(group_rounds, user)
 	OK(fl_group_submit(&g, &add_one, &at, NULL));
 	OK(fl_group_submit(&g, &fail, &(int){-EIO}, NULL));
 	FL_STRESS_CHECK(fl_group_submit(&g, &add_one, &at, NULL) == -ECANCELED && fl_group_failed_index(&g) == 1);
-	FL_STRESS_CHECK(fl_group_join(&g) == -EIO);
+	FL_STRESS_CHECK(join_failed(&g) == -EIO);
 	OK(fl_group_join(&g));
 	fl_executor_free(e);
 }
@@ -519,7 +525,7 @@ FL_STRESS_ACTOR(group_conditions, user)
 	OK(fl_group_join(g));
 	FL_STRESS_CHECK(s->calls == 1 && s->data == 1);
 	OK(fl_group_submit_with(g, &wait_for_deadline, &(fl_event *){&s->never}, NULL, &brief));
-	s->joined = fl_group_join(g);
+	s->joined = join_failed(g);
 	FL_STRESS_CHECK(s->calls == 2);
 	end_group(g);
 }
@@ -530,97 +536,136 @@ FL_STRESS(group_conditions, user)
 }
 
 /*
- * A group had fibers on the loop of the joining thread. A task of the group, on another thread,
- * starts fibers on its own loop. The join sees that they are elsewhere, and waits for them.
+ * A worker runs, in its join, the members that it has submitted, while another worker steals them.
+ * Each runs once, and a task that is no member does not run in the join.
  */
-struct group_moves {
-	fl_executor *e;
-	fl_group *g;
-	/* `left`: the fibers on the joining thread have left; `begun`: the task has begun */
-	fl_event left, begun;
-	int loops[2], joined; /* the addresses of `loops` are only compared */
+enum { NEWEST = 3 };
+
+struct group_newest {
+	struct fl__thread_pool *p;
+	const struct fl__ctx *joiner;
+	bool joins;
+	int data[NEWEST + 1];
 };
 
-FL_TASK_STATIC(start_fibers, struct group_moves *, void)
+FL_TASK_STATIC(run_no_member, struct group_newest *, void)
 {
-	struct group_moves *s = *arg;
-	const struct fl__host *loop = (void *)&s->loops[1];
-	fl_event_set(&s->begun);
-	(void)fl__group_enter(s->g, loop, NULL);
-	(void)fl__group_enter(s->g, loop, NULL);
-	fl__group_fiber_left(s->g);
-	(void)fl__group_enter(s->g, loop, NULL);
-	FL_IGNORE(fl__group_uncount_fiber(s->g, -ENOMEM));
-	fl__group_fiber_left(s->g);
+	FL_STRESS_CHECK((*arg)->joiner != fl__ctx_get() || !(*arg)->joins);
+	(*arg)->data[NEWEST]++;
 	return 0;
 }
 
-FL_STRESS_SETUP(group_moves)
+FL_TASK_STATIC(join_newest, struct group_newest *, void)
 {
-	s->e = sequential();
-	s->g = group_of(s->e);
+	struct group_newest *s = *arg;
+	fl_group *g = group_of(&s->p->base);
+	s->joiner = fl__ctx_get();
+	for (int i = 0; i < NEWEST; i++)
+		OK(fl_group_submit(g, &add_one, &(int *){&s->data[i]}, NULL));
+	if (fl_stress_choose(2))
+		OK(run_no_member_submit(&s->p->base, s, NULL));
+	else
+		s->data[NEWEST]++;
+	s->joins = true;
+	OK(fl_group_join(g));
+	s->joins = false;
+	for (int i = 0; i < NEWEST; i++)
+		FL_STRESS_CHECK(s->data[i] == 1);
+	end_group(g);
+	fl_executor_close(&s->p->base);
+	return 0;
 }
 
-FL_STRESS_ACTOR(group_moves, joiner)
+FL_STRESS_SETUP(group_newest)
 {
-	(void)fl__group_enter(s->g, (void *)&s->loops[0], NULL);
-	fl__group_fiber_left(s->g);
-	fl_event_set(&s->left);
-	OK(fl_event_wait(&s->begun));
-	s->joined = fl_group_join(s->g);
+	s->p = pool_of_actors(2, 2);
+	OK(join_newest_submit(&s->p->base, s, NULL));
 }
 
-FL_STRESS_ACTOR(group_moves, mover)
-{
-	OK(fl_event_wait(&s->left));
-	OK(fl_group_submit(s->g, &start_fibers, &(struct group_moves *){s}, NULL));
-}
+SERVES(group_newest, one, 0)
+SERVES(group_newest, two, 1)
 
-FL_STRESS(group_moves, joiner, mover)
+FL_STRESS(group_newest, one, two)
 {
-	end_group(s->g);
-	fl_executor_free(s->e);
-	FL_ACCEPTABLE(s->joined == 0, "joined");
+	fl_executor_free(&s->p->base);
+	FL_ACCEPTABLE(s->data[NEWEST] == 1, "once each");
 }
 
 /*
- * A join that helps finds tasks that a member submits during the join, or the submit wakes the
- * join. A join that gives up leaves tasks for the next join. The joiner is also the only worker,
- * and takes no task otherwise.
+ * A join looks at a task that is no member, while a worker that looks for a task goes to sleep. The
+ * member, which another worker has stolen, waits for that task.
  */
-struct group_offer {
+struct group_newest_hidden {
 	struct fl__thread_pool *p;
-	fl_group *g;
-	int loop, data;
+	fl_event second;
 };
 
-FL_STRESS_SETUP(group_offer)
+FL_TASK_STATIC(join_hidden, struct group_newest_hidden *, void)
 {
-	s->p = pool_of_actors(1, 1);
-	s->g = group_of(&s->p->base);
-	(void)fl__group_enter(s->g, (void *)&s->loop, NULL);
-}
-
-FL_STRESS_ACTOR(group_offer, joiner)
-{
-	struct fl__run run;
-	fl__run_enter(&run, &s->p->base);
-	join_at_last(s->g);
-	fl__run_leave(&run);
-	serve(s->p, 0);
-}
-
-FL_STRESS_ACTOR(group_offer, member)
-{
-	for (int i = 0; i < 2; i++)
-		OK(fl_group_submit(s->g, &add_one, &(int *){&s->data}, NULL));
-	fl__group_fiber_left(s->g);
+	struct group_newest_hidden *s = *arg;
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(&s->p->base);
+	OK(fl_group_submit(&g, &await_event, &(fl_event *){&s->second}, NULL));
+	OK(set_event_submit(&s->p->base, &s->second, NULL));
+	OK(fl_group_join(&g));
 	fl_executor_close(&s->p->base);
+	return 0;
 }
 
-FL_STRESS(group_offer, joiner, member)
+FL_STRESS_SETUP(group_newest_hidden)
 {
-	end_group(s->g);
+	s->p = pool_of_actors(3, 3);
+	OK(join_hidden_submit(&s->p->base, s, NULL));
+}
+
+SERVES(group_newest_hidden, one, 0)
+SERVES(group_newest_hidden, two, 1)
+SERVES(group_newest_hidden, three, 2)
+
+FL_STRESS(group_newest_hidden, one, two, three)
+{
 	fl_executor_free(&s->p->base);
-	FL_ACCEPTABLE(s->data == 2, "ran");
+	FL_ACCEPTABLE(1, "joined");
+}
+
+/*
+ * A cancel of the executor reaches a member that runs in the join of its group, or finds it pending;
+ * or it reaches the task after its join. Either would wait for ever.
+ */
+struct group_newest_cancel {
+	struct fl__thread_pool *p;
+	fl_event never;
+	bool member_waits;
+};
+
+FL_TASK_STATIC(wait_in_join, struct group_newest_cancel *, void)
+{
+	return (*arg)->member_waits ? fl_event_wait(&(*arg)->never) : 0;
+}
+
+FL_TASK_STATIC(join_waiting, struct group_newest_cancel *, void)
+{
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
+	FL_IGNORE(fl_group_submit(&g, &wait_in_join, arg, NULL));
+	FL_IGNORE(fl_group_join(&g));
+	return fl_event_wait(&(*arg)->never);
+}
+
+FL_STRESS_SETUP(group_newest_cancel)
+{
+	s->p = pool_of_actors(2, 1);
+	s->member_waits = fl_stress_choose(2);
+	OK(join_waiting_submit(&s->p->base, s, NULL));
+}
+
+SERVES(group_newest_cancel, worker, 0)
+
+FL_STRESS_ACTOR(group_newest_cancel, canceller)
+{
+	(void)fl_executor_cancel(&s->p->base);
+}
+
+FL_STRESS(group_newest_cancel, worker, canceller)
+{
+	fl_executor_free(&s->p->base);
+	FL_ACCEPTABLE(1, "cancelled");
 }

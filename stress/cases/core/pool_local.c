@@ -93,8 +93,8 @@ FL_STRESS_ACTOR(local_batch_vs_cancel, canceller)
 ALL_END(local_batch_vs_cancel, one, two, canceller)
 
 /*
- * Each task is taken once, while the owner of a queue puts and takes tasks, and a thief takes half of
- * them. The owner fills the queue, and so uses each slot again.
+ * Each task is taken once, while the owner of a queue puts tasks and takes the oldest or the newest,
+ * and a thief takes half of them. The owner fills the queue, and so uses each slot again.
  */
 enum { LOCAL_TASKS = FL__LOCAL_SLOTS + 2 };
 
@@ -120,10 +120,15 @@ static bool local_take_oldest(struct local_once *s)
 
 FL_STRESS_ACTOR(local_once, owner)
 {
+	const bool newest = fl_stress_choose(2);
 	for (int i = 0; i < LOCAL_TASKS; i++) {
 		while (!fl__local_put(&s->local, &s->blocks[i]))
 			(void)local_take_oldest(s);
-		if (i % 2 == 1)
+		if (i % 2 == 0)
+			continue;
+		if (newest)
+			local_note(s, fl__local_take_newest(&s->local));
+		else
 			(void)local_take_oldest(s);
 	}
 }

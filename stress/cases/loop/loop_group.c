@@ -38,7 +38,8 @@ static int own_group(void *arg)
 		/* it was not started, since the owner was cancelled before */
 		s->waited = -ECANCELED;
 	s->joined = fl_group_join(&g);
-	FL_STRESS_CHECK(fl_group_count(&g) == 0);
+	FL_STRESS_CHECK(fl_group_count(&g) == 0 && (s->joined == 0 || s->joined == FL_ETASK));
+	s->joined = fl_group_error(&g);
 	return 0;
 }
 
@@ -184,7 +185,7 @@ FL_STRESS_ACTOR(loop_group_elsewhere, joiner)
 	if (fl_stress_choose(2))
 		OK(FL_WAIT_ANY(FL_ON_GROUP(s->group)));
 	s->joined = fl_group_join(s->group);
-	FL_STRESS_CHECK(s->data[0] == 1 && s->data[1] == 1);
+	FL_STRESS_CHECK(s->data[0] == 1 && s->data[1] == 1 && fl_group_error(s->group) == (s->fails ? -EIO : 0));
 	free(s->group);
 	fl_event_set(&s->gone);
 }
@@ -192,7 +193,7 @@ FL_STRESS_ACTOR(loop_group_elsewhere, joiner)
 FL_STRESS(loop_group_elsewhere, loop, joiner)
 {
 	loop_end(&s->world);
-	FL_ACCEPTABLE(s->joined == (s->fails ? -EIO : 0), "joined");
+	FL_ACCEPTABLE(s->joined == (s->fails ? FL_ETASK : 0), "joined");
 }
 
 /*

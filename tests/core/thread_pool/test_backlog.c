@@ -346,8 +346,7 @@ FL_TEST(backlog_local_is_taken_in_its_order)
 {
 	static struct fl__local q;
 	struct fl__task_block *blocks[FL__LOCAL_SLOTS];
-	const uint64_t first = UINT32_MAX - 1000;
-	q.ends = first << 32 | first; /* the numbers wrap around */
+	q.word = (uint64_t)-1000 << FL__LOCAL_FIRST; /* the numbers wrap around */
 	for (int round = 0; round < 1000; round++) {
 		assert_true(fl__local_is_empty(&q));
 		assert_int_equal(fl__local_take(&q, blocks, 1, true), 0);
@@ -360,24 +359,34 @@ FL_TEST(backlog_local_is_taken_in_its_order)
 		assert_int_equal(fl__local_take(&q, blocks, FL__LOCAL_SLOTS, true), (FL__LOCAL_SLOTS - 3 + 1) / 2);
 		assert_int_equal(local_number(blocks[0]), 3);
 		const size_t left = (FL__LOCAL_SLOTS - 3) / 2;
-		assert_int_equal(fl__local_length(q.ends), left);
+		assert_int_equal(fl__local_length(q.word), left);
 		fl__local_put_many(&q, blocks, 2);
 		assert_int_equal(fl__local_take(&q, blocks, FL__LOCAL_SLOTS, false), left + 2);
 		assert_int_equal(local_number(blocks[left]), 3);
 		assert_int_equal(local_number(blocks[left + 1]), 4);
+		assert_null(fl__local_take_newest(&q));
+		for (int i = 0; i < 3; i++)
+			assert_true(fl__local_put(&q, &local_blocks[i]));
+		assert_int_equal(local_number(fl__local_take_newest(&q)), 2);
+		assert_int_equal(fl__local_take(&q, blocks, 2, false), 2);
+		assert_int_equal(local_number(blocks[0]), 0);
+		assert_int_equal(local_number(blocks[1]), 1);
 	}
 }
 
-/* A thief that has read `ends`, and goes on after many tasks, finds another value. */
+/* A thief that has read the word, and goes on after many tasks, finds another value. */
 FL_TEST(backlog_local_numbers_return_late)
 {
 	static struct fl__local q;
 	struct fl__task_block *block;
 	assert_true(fl__local_put(&q, &local_blocks[0]));
-	const uint64_t seen = q.ends;
+	const uint64_t seen = q.word;
 	for (int i = 0; i < 3 << 16; i++) {
-		assert_int_equal(fl__local_take(&q, &block, 1, false), 1);
+		if (i % 2 == 0)
+			assert_int_equal(fl__local_take(&q, &block, 1, false), 1);
+		else
+			assert_non_null(fl__local_take_newest(&q));
 		assert_true(fl__local_put(&q, &local_blocks[1]));
-		assert_true(q.ends != seen);
+		assert_true(q.word != seen);
 	}
 }
