@@ -37,7 +37,8 @@ FL_BEGIN_DECLS
  * executor's config has `workers_max` (fairlead/executor.h).
  *
  * A section has an effect only in a task of a thread executor. In tasks of other executors, outside
- * of tasks, and in a fiber it does nothing. A fiber must not block.
+ * of tasks, and in a fiber it does nothing. A fiber must not block. However, the waits of the list
+ * above also count in a task of a loop executor: while its fiber sleeps, another task may start.
  */
 
 /* Begins a blocking section. The same task must end it by fl_blocking_end(). */

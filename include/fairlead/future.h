@@ -205,13 +205,9 @@ FL__SCOPED(fl_future, fl_future_free)
  * fl_executor_current(). In all other cases the call does not wait for the task. `e` may be freed
  * before `f` ends: neither a join nor a free of `e` waits for `f`.
  *
- * A worker that waits for the next future does what it would do in a wait for the task of `f`, and
- * then in a wait for the chained task: it may run both tasks itself. A worker that waits for one of
- * several futures (FL_FIRST_ENDED, FL_FIRST_ERROR) runs only tasks that are pending when the wait
- * begins.
- *
- * A chain may be as long as memory allows. A wait for the last future of a chain of n tasks takes
- * O(log n) steps to find the task that is to end next. Returns:
+ * A worker that waits for the next future runs neither task itself. Other workers run them, and one
+ * stands in for a worker that waits (fairlead/blocking.h). A chain may be as long as memory allows.
+ * Returns:
  *   0        the task is chained
  *   -EINVAL  the type's argument size is not the result size of `f`; or one of the two is an
  *            fl_bytes (its hook is FL_BYTES_DROP), and the other is not, even if their sizes agree
@@ -363,9 +359,7 @@ typedef struct fl_as_completed fl_as_completed;
 /*
  * Creates an iteration over the `n` futures of the array `f`, and stores it in `*c`. It holds
  * references of its own to the futures. A future that is in the array twice is returned once, with
- * its first index. The whole iteration takes a number of steps proportional to `n`. There is one
- * exception: in a worker that iterates over chains (fl_future_then()), each call that has to wait
- * looks at all futures that are left. Returns:
+ * its first index. The whole iteration takes a number of steps proportional to `n`. Returns:
  *   0        `*c` is the new iteration
  *   -ENOMEM  out of memory
  */

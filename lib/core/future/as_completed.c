@@ -17,7 +17,7 @@
  *      context goes on. So futures whose ends do not overlap are listed in that order.
  *
  * A wait for n futures costs n steps and needs no space in the futures. A wait that gives up leaves
- * nothing behind. A worker that waits for a chain (then.c) helps with the stage that is current.
+ * nothing behind.
  */
 #include "as_completed.h"
 #include "../base/atomic.h"
@@ -226,13 +226,12 @@ int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, fl_t
 /*
  * The iteration. A waiter that may run tasks helps with each future once, in the order of the
  * array: `helped` is the position. It leaves futures that are not pending, or another executor's,
- * to other threads. A chain may get new pending tasks, so each wait helps with all chains that are
- * left: `followed` is their number.
+ * to other threads.
  */
 
 struct fl_as_completed {
 	struct fl__future_set set;
-	size_t n, helped, followed;
+	size_t n, helped;
 	size_t parents; /* in a forked child: futures that will not end here */
 	/* each has a reference to its future, or NULL if that was returned, or is a duplicate */
 	struct fl__future_entry each[];
@@ -250,31 +249,20 @@ int fl_as_completed_try_next(fl_as_completed *all, size_t *index)
 			return all->parents > 0 ? -EOWNERDEAD : -ENODATA;
 	}
 	*index = (size_t)(entry - all->each);
-	all->followed -= entry->future->ops->help != NULL;
 	fl_future_free(entry->future);
 	entry->future = NULL;
 	return 0;
 }
 
-static bool futures_help_with(fl_future *f, fl_time deadline, const fl_cancel_token *cancel)
-{
-	fl__future_help(f, deadline, cancel);
-	return fl_future_try_wait(f) == 0;
-}
-
 /* Helps with futures, if this context may run tasks, until one has ended. */
 static void futures_help(fl_as_completed *all, fl_time deadline, const fl_cancel_token *cancel)
 {
-	if (!fl__ctx_get()->help)
-		return;
-	while (all->helped < all->n) {
+	while (fl__ctx_get()->help && all->helped < all->n) {
 		fl_future *f = all->each[all->helped++].future;
-		if (f && futures_help_with(f, deadline, cancel))
-			return;
-	}
-	for (size_t i = 0; i < all->n && all->followed > 0; i++) {
-		fl_future *f = all->each[i].future;
-		if (f && f->ops->help && futures_help_with(f, deadline, cancel))
+		if (!f)
+			continue;
+		fl__future_help(f, deadline, cancel);
+		if (fl_future_try_wait(f) == 0)
 			return;
 	}
 }
@@ -348,10 +336,8 @@ int fl_futures_as_completed_create(fl_as_completed **made, fl_future *const *f, 
 	}
 	all->n = n;
 	for (size_t i = 0; i < n; i++)
-		if (futures_index_add(&index, f, i)) {
+		if (futures_index_add(&index, f, i))
 			all->each[i].future = fl_future_ref(f[i]);
-			all->followed += f[i]->ops->help != NULL;
-		}
 	fl__free(index.slots);
 	/* first those that have ended, in the order of the array */
 	(void)futures_add(&all->set, all->each, n, true);

@@ -51,8 +51,6 @@ struct fl__future_ops {
 	 * stands for never.
 	 */
 	bool (*is_of_parent)(const fl_future *f);
-	/* Helps with the tasks that a future without a task of its own needs; else NULL. */
-	void (*help)(fl_future *f, fl_time deadline, const fl_cancel_token *cancel);
 	/*
 	 * Called before a wait for `f` (or `or_event`). Advances `f` here while that pays. May be
 	 * NULL.

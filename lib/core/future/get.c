@@ -19,10 +19,7 @@ void fl__future_help(fl_future *f, fl_time deadline, const fl_cancel_token *canc
 		return;
 	if (fl_cancel_token_is_requested(cancel) || fl__is_expired(deadline))
 		return;
-	if (f->ops->help)
-		f->ops->help(f, deadline, cancel);
-	else
-		ctx->help(ctx, f);
+	ctx->help(ctx, f);
 }
 
 bool fl__future_is_of_parent(const fl_future *f)

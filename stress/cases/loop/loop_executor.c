@@ -213,7 +213,7 @@ FL_STRESS(loop_executor_nested, getter, canceller)
 
 /*
  * There is one worker. A task waits for a chain whose first future another thread ends. The
- * executor has no other fiber, so the waiting task has the second task of the chain started.
+ * executor has no other fiber, so the waiting task makes room for the second task of the chain.
  */
 struct loop_executor_chain {
 	struct loop_world world;

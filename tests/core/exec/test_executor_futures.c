@@ -175,6 +175,25 @@ CONFORMANCE_ABLE(futures_as_completed_by_the_only_worker, 1, FL_CAP_NESTED)
 	assert_int_equal(fl_test_result_of(e, &fan_out_one_by_one, NULL), 5);
 }
 
+/* A chain of two, which the task waits for, in one way or the other. */
+FL_TASK_STATIC(square_thrice, int, int)
+{
+	fl_executor *e = fl_executor_current();
+	FL_SCOPED(fl_future) *f = NULL, *next = NULL, *last = NULL;
+	FL_OK(square_submit(e, 3, &f));
+	FL_OK(fl_future_then(f, e, &square, &next));
+	FL_OK(fl_future_then(next, e, &square, &last));
+	if (*arg)
+		FL_CHECK(fl_futures_wait(&last, 1, FL_FIRST_ENDED) == 1);
+	return square_get(last, result);
+}
+
+CONFORMANCE_ABLE(futures_then_by_the_only_worker, 1, FL_CAP_NESTED)
+{
+	FL_BOTH (first)
+		assert_int_equal(fl_test_result_of(e, &square_thrice, &first), 6561);
+}
+
 /* A chain across all kinds: on this executor, then on another, and the reverse. */
 CONFORMANCE_ON(futures_then, 2)
 {
