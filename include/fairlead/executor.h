@@ -103,12 +103,10 @@ typedef struct fl_executor_config {
 	/*
 	 * The most tasks that may be pending, up to FL_BACKLOG_MAX; 0 means any number. Only thread
 	 * executors have a bound. A cancelled task does not count, and its argument is freed with
-	 * the last reference to its future. Three kinds of submit ignore the bound. The first is
-	 * the submit of a chained task (fl_future_then()). The second is a submit inside of 64
-	 * nested tasks of this executor: if each submit runs its task itself and that task submits
-	 * the next, the calls nest, and the bound is ignored at depth 64, to save the stack. The
-	 * third is made by the library: when an element of an iteration (fl_imap) has failed, the
-	 * rest of its chunk is submitted anew.
+	 * the last reference to its future. Two kinds of submit ignore the bound. The first is the
+	 * submit of a chained task (fl_future_then()). The second is a submit inside of 64 nested
+	 * tasks of this executor: if each submit runs its task itself and that task submits the
+	 * next, the calls nest, and the bound is ignored at depth 64, to save the stack.
 	 */
 	size_t backlog;
 	fl_when_full when_full;

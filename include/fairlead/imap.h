@@ -28,7 +28,7 @@ FL_BEGIN_DECLS
  * argument is in progress from its submit until its result is returned. At most a window of
  * arguments is in progress at a time, so a generator may be endless. Results come in the order of
  * the arguments or, with `unordered`, in the order of completion. The iteration goes on after a
- * failure.
+ * failure, with the next chunk.
  *
  * Arguments are copied when they are submitted, and results when they are returned. The arguments
  * of an array stay the caller's, and the array must exist until the iteration has ended or is
@@ -43,9 +43,9 @@ typedef struct fl_imap fl_imap;
 typedef struct fl_imap_config {
 	/*
 	 * How many arguments one task runs; 0 means 1. A process executor takes fewer if the
-	 * results of a task would not fit into 64 KiB. The results of a chunk come together. A
-	 * worker process that dies fails the one argument that it ran; the arguments after it are
-	 * submitted again.
+	 * results of a task would not fit into 64 KiB. The results of a chunk come together. If an
+	 * argument fails, the arguments after it in its chunk are not run, and fail with the same
+	 * error and message.
 	 */
 	size_t chunk;
 	/*

@@ -81,9 +81,9 @@ FL_BEGIN_DECLS
  * Death of a worker
  *
  * If a worker dies, the task that it ran fails with -EOWNERDEAD and a message such as "worker 4711
- * (name-0) killed by SIGSEGV". In a map (fl_map(), fl_imap) only one element fails, not its whole
- * chunk. Tasks that the worker had not started run on other workers, and a new worker replaces the
- * dead one.
+ * (name-0) killed by SIGSEGV". In a map (fl_map(), fl_imap) the elements before it in its chunk keep
+ * their results. Tasks that the worker had not started run on other workers, and a new worker
+ * replaces the dead one.
  *
  * The message also says if the worker died at an address that is mapped in this process alone: the
  * task has then most likely used a pointer of this process. This hint is missing if the program has

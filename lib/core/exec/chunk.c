@@ -81,9 +81,7 @@ struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
 	    .done = lost ? 0 : block->done,
 	    .stopped = killed || cancelled || fl__future_has_expired(f) || (error == -ECANCELED && block->asked),
 	    .begun = !cancelled && block->asked != FL__STOP_BETWEEN,
-	    .killed = killed,
 	    .kept = !lost && fl__future_keeps_result(f),
-	    .untouched = !lost,
 	};
 }
 

@@ -97,9 +97,8 @@ void fl__imap_stop(fl_imap *it, int why)
 	imap_drop_held(it);
 	/* The newest batch comes first, so that no worker begins another one in between. */
 	for (struct fl__imap_batch *b = it->newest; b; b = b->prev) {
-		b->ended_first = !b->f || fl_future_try_wait(b->f) == 0;
-		if (b->f)
-			FL_IGNORE(fl_future_cancel(b->f)); /* it ends in any state */
+		b->ended_first = fl_future_try_wait(b->f) == 0;
+		FL_IGNORE(fl_future_cancel(b->f)); /* it ends in any state */
 	}
 }
 
@@ -126,14 +125,10 @@ static int imap_fill(fl_imap *it)
 	return rc;
 }
 
-static void imap_note_failure(fl_imap *it, const struct fl__imap_batch *b)
+static void imap_note_failure(fl_imap *it, const fl_future *f)
 {
-	const char *message = b->f                     ? fl_future_message(b->f)
-	                      : b->error == -ETIMEDOUT ? "its deadline passed before it started"
-	                      : b->error == -ECANCELED ? "cancelled before it started"
-	                                               : "it was not submitted again after an earlier failure";
-	it->error = b->error;
-	(void)snprintf(it->message, sizeof it->message, "%s", message);
+	it->error = fl_future_error(f);
+	(void)snprintf(it->message, sizeof it->message, "%s", fl_future_message(f));
 }
 
 static int imap_give(fl_imap *it, size_t *index, void *result)
@@ -144,7 +139,7 @@ static int imap_give(fl_imap *it, size_t *index, void *result)
 	if (index)
 		*index = at;
 	if (!good)
-		imap_note_failure(it, b);
+		imap_note_failure(it, b->f);
 	if (i < b->kept && size > 0)
 		fl__copy(result, fl__element(b->f->result, i, size), size);
 	if (b->given == b->count)
@@ -225,9 +220,8 @@ int fl__imap_take(fl_imap *it, fl_time deadline, fl_cancel_token *cancel)
 		int rc = imap_fill(it);
 		struct fl__imap_batch *b = fl__imap_next_ended(it);
 		if (b) {
-			if (b->f)
-				fl__hook_task(FL__TRACE_GET, b->f);
-			if (b->f && fl_future_error(b->f) != 0)
+			fl__hook_task(FL__TRACE_GET, b->f);
+			if (fl_future_error(b->f) != 0)
 				imap_stop_if_due(it); /* the deadline may have ended this batch first */
 			fl__imap_batch_make_current(it, b);
 			return 0;
@@ -287,8 +281,7 @@ static size_t imap_window_batches(const fl_executor *e, const fl_task_type *type
 	if (!(e->ops->capabilities & FL_CAP_CONCURRENT))
 		/* A submit runs the task at once: it is made only when its result is wanted. */
 		most = 1;
-	most = FL__MIN(most, n / chunk + (n % chunk != 0));
-	return FL__MAX(most, 1);
+	return FL__MAX(FL__MIN(most, fl__chunks(n, chunk)), 1);
 }
 
 static int imap_alloc_args(fl_imap *it)
@@ -339,7 +332,7 @@ int fl_imap_create(fl_imap **made, fl_executor *e, const fl_task_type *type, con
 	const size_t wanted = FL__MIN(config->chunk ? config->chunk : 1, config->window ? config->window : SIZE_MAX);
 	const size_t chunk = fl__chunk_limit(e, type, wanted);
 	const size_t most = imap_window_batches(e, type, length, chunk, config->window);
-	fl_imap *it = imap_new(most < SIZE_MAX ? most + 1 : most);
+	fl_imap *it = imap_new(most);
 	if (!it)
 		return -ENOMEM;
 	it->executor = e;

@@ -32,21 +32,18 @@
  * push the batch; by the callback, if the free has closed the stack. The word `done` decides which,
  * so a free never waits. Each callback holds a reference to the memory.
  *
- * A chunk ends with its first failure. If surely no worker has begun the rest, the rest becomes a
- * new batch at the old place. So the window has one more batch. The map by copy splits no chunk
- * (`whole`), since it ends with the first failure.
+ * A chunk ends with its first failure. The elements after it were not run, and get the same error.
  */
 struct fl__imap_batch {
 	struct fl__imap_batch *next, *prev; /* under way; `next` also in `free` */
 	struct fl__imap_batch *next_done;   /* in `done`, then in `ready` */
 	fl_imap *it;
-	fl_future *f;     /* NULL if the submit failed with `error` */
+	fl_future *f;
 	size_t index;     /* of the first argument */
 	size_t count;     /* arguments */
 	size_t given;     /* results and failures that the consumer has */
 	size_t good;      /* if current: leading elements that succeeded */
 	size_t kept;      /* if current: those with a valid result */
-	int error;        /* if current: why the rest failed */
 	bool returned;    /* the callback has pushed it, and the iteration has taken it */
 	bool ended_first; /* before the iteration was stopped */
 };
@@ -71,7 +68,6 @@ struct fl_imap {
 	size_t chunk;
 	bool unordered;
 	bool calls;  /* futures have the callback */
-	bool whole;  /* a batch with a failure is not split */
 	int stopped; /* -ETIMEDOUT or -ECANCELED; 0: goes on */
 	fl_time deadline;
 	fl_cancel_token *cancel; /* may be NULL */

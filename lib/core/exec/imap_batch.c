@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The batches of a lazy map: submit, end, split, clean-up. imap.h has their states. */
+/* The batches of a lazy map: submit, end, clean-up. imap.h has their states. */
 #include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/sys.h"
@@ -73,27 +73,6 @@ void fl__imap_close(fl_imap *it)
 		done->returned = true;
 }
 
-static void imap_add_ready(fl_imap *it, struct fl__imap_batch *b)
-{
-	FL__APPEND(it->ready, it->ready_last, b, next_done);
-}
-
-static struct fl__imap_batch *imap_batch_new(fl_imap *it, size_t index, size_t count)
-{
-	struct fl__imap_batch *b = it->free;
-	it->free = b->next;
-	it->used++;
-	*b = (struct fl__imap_batch){.it = it, .index = index, .count = count};
-	return b;
-}
-
-static void imap_batch_free(fl_imap *it, struct fl__imap_batch *b)
-{
-	b->next = it->free;
-	it->free = b;
-	it->used--;
-}
-
 /* The stack has the newest first. */
 void fl__imap_collect(fl_imap *it)
 {
@@ -110,7 +89,7 @@ void fl__imap_collect(fl_imap *it)
 		before = b->next_done;
 		b->returned = true;
 		if (it->unordered)
-			imap_add_ready(it, b);
+			FL__APPEND(it->ready, it->ready_last, b, next_done);
 	}
 }
 
@@ -121,16 +100,11 @@ struct fl__imap_batch *fl__imap_next_ended(fl_imap *it)
 		fl__imap_collect(it);
 	if (it->unordered)
 		return it->ready;
-	if (!b || !b->f)
-		return b;
-	return (it->calls ? b->returned : fl_future_try_wait(b->f) == 0) ? b : NULL;
+	return b && (it->calls ? b->returned : fl_future_try_wait(b->f) == 0) ? b : NULL;
 }
 
-/*
- * Returns 0, or an error that leaves the batch as it was. -ETIMEDOUT says that the backlog is full.
- * With `beyond` the submit ignores the backlog's bound.
- */
-static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool beyond)
+/* Submits the arguments of a batch. -ETIMEDOUT says that the backlog is full. */
+static int imap_batch_submit(struct fl__imap_batch *b, const void *args)
 {
 	static const struct fl__patience none = {FL_NO_WAIT, FL_SHIELDED};
 	fl_imap *it = b->it;
@@ -146,7 +120,7 @@ static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool be
 	if (it->calls)
 		/* relaxed: the caller's reference keeps `it` alive */
 		fl__add_relaxed(&it->refs, 1);
-	int rc = fl__submit_waiting(it->executor, it->sent, args, count, &b->f, &config, 0, beyond ? NULL : patience);
+	int rc = fl__submit_waiting(it->executor, it->sent, args, count, &b->f, &config, 0, patience);
 	if (rc != 0 && it->calls)
 		fl__imap_release(it);
 	if (rc == 0)
@@ -156,54 +130,29 @@ static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool be
 
 int fl__imap_batch_add(fl_imap *it, const void *args, size_t index, size_t count)
 {
-	struct fl__imap_batch *b = imap_batch_new(it, index, count);
-	int rc = imap_batch_submit(b, args, false);
-	if (rc == 0)
-		FL__QUEUE_ADD(it->oldest, it->newest, b);
-	else
-		imap_batch_free(it, b);
-	return rc;
-}
-
-/* Returns the error of elements that were not run because the iteration was stopped. */
-static int imap_stop_error(const fl_imap *it)
-{
-	return fl__is_expired(fl__deadline_under(it->deadline, it->cancel)) ? -ETIMEDOUT : -ECANCELED;
-}
-
-static void imap_batch_split(fl_imap *it, struct fl__imap_batch *b)
-{
-	const size_t begin = b->good + 1;
-	struct fl__imap_batch *rest = imap_batch_new(it, b->index + begin, b->count - begin);
-	const void *args = fl__element(b->f->arg, begin, it->type->arg_size);
-	rest->error = it->stopped != 0 ? imap_stop_error(it) : imap_batch_submit(rest, args, true);
-	if (rest->error != 0) {
-		fl__imap_drop_args(it, b->f->arg, begin, b->count);
-		if (it->unordered)
-			imap_add_ready(it, rest);
+	struct fl__imap_batch *b = it->free, *next = b->next;
+	*b = (struct fl__imap_batch){.it = it, .index = index, .count = count};
+	const int rc = imap_batch_submit(b, args);
+	if (rc != 0) {
+		b->next = next;
+		return rc;
 	}
-	FL__QUEUE_ADD_FIRST(it->oldest, it->newest, rest);
-	b->count = begin;
+	it->free = next;
+	it->used++;
+	FL__QUEUE_ADD(it->oldest, it->newest, b);
+	return 0;
 }
 
 void fl__imap_batch_make_current(fl_imap *it, struct fl__imap_batch *b)
 {
-	/* the error of a batch that was not submitted */
-	bool stopped = b->error == -ECANCELED || b->error == -ETIMEDOUT;
+	const struct fl__chunk_end end = fl__chunk_end(b->f, it->type);
 	FL__QUEUE_REMOVE(it->oldest, it->newest, b);
 	if (it->unordered)
 		it->ready = b->next_done;
 	it->current = b;
-	if (b->f) {
-		const struct fl__chunk_end end = fl__chunk_end(b->f, it->type);
-		b->good = end.done;
-		b->kept = fl__chunk_kept(end);
-		b->error = end.error;
-		stopped = end.stopped || end.error == -ECANCELED;
-		if (!it->whole && end.untouched && (end.killed || !end.stopped) && b->good + 1 < b->count)
-			imap_batch_split(it, b);
-	}
-	if (it->stopped && stopped)
+	b->good = end.done;
+	b->kept = fl__chunk_kept(end);
+	if (it->stopped && (end.stopped || end.error == -ECANCELED))
 		/* the iteration ends with the reason of the stop */
 		it->source.end = it->stopped;
 }
@@ -212,12 +161,12 @@ void fl__imap_batch_retire(fl_imap *it)
 {
 	struct fl__imap_batch *b = it->current;
 	it->current = NULL;
-	if (b->f) {
-		fl__imap_drop_args(it, b->f->arg, 0, b->count);
-		imap_drop_results(it, b->f->result, b->given, b->kept);
-	}
+	fl__imap_drop_args(it, b->f->arg, 0, b->count);
+	imap_drop_results(it, b->f->result, b->given, b->kept);
 	fl_future_free(b->f);
-	imap_batch_free(it, b);
+	b->next = it->free;
+	it->free = b;
+	it->used--;
 }
 
 void fl__imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b)
@@ -226,7 +175,7 @@ void fl__imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b)
 		b->kept = fl__chunk_kept(fl__chunk_end(b->f, it->type));
 		it->current = b;
 		fl__imap_batch_retire(it);
-	} else if (b->f) {
+	} else {
 		FL_IGNORE(fl_future_cancel(b->f)); /* its callback, if it has one, cleans up */
 		fl_future_free(b->f);
 	}

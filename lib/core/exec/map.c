@@ -23,8 +23,6 @@
 #include "imap.h"
 #include <string.h>
 
-enum { MAP_CHUNKS_PER_WORKER = 8, MAP_STOPPED = 1 };
-
 struct map_in_place {
 	fl_executor *executor;
 	const fl_task_type *type;
@@ -41,6 +39,14 @@ struct map_in_place {
 	fl_map_error failure;
 };
 
+/* The failure is zeroed. */
+static void map_note(fl_map_error *failure, size_t index, int error, const char *message)
+{
+	failure->index = index;
+	failure->error = error;
+	(void)strncpy(failure->message, message, FL_MESSAGE_MAX - 1);
+}
+
 /* Does nothing if the map ended for another reason or a lower element has failed. */
 static void map_fail(struct map_in_place *map, size_t index, int error, const char *message)
 {
@@ -48,9 +54,7 @@ static void map_fail(struct map_in_place *map, size_t index, int error, const ch
 	/* relaxed, all three: the lock orders them, and readers without it take them as hints */
 	if (!fl__load_relaxed(&map->stopped) && index < fl__load_relaxed(&map->lowest)) {
 		fl__store_relaxed(&map->lowest, index);
-		map->failure.index = index;
-		map->failure.error = error;
-		(void)strncpy(map->failure.message, message, FL_MESSAGE_MAX - 1);
+		map_note(&map->failure, index, error, message);
 	}
 }
 
@@ -114,13 +118,14 @@ static const fl_task_type map_runner_type = FL__TASK_OF_POINTER("fl__map", map_r
  * Submits up to `n` runners. Returns how many it has submitted, or the error if it has submitted
  * none. One runner suffices, since its end requests `over`, which ends the wait for another permit.
  */
-static int map_submit_runners(struct map_in_place *map, fl_future **runners, int n, const fl_submit_config *config)
+static int map_submit_runners(struct map_in_place *map, fl_future **runners, int n, const fl_map_config *config)
 {
+	const fl_submit_config submit = {.deadline = config->deadline, .cancel = config->cancel};
 	const struct fl__patience patience = {config->deadline, &map->over};
 	int rc = 0, count = 0;
 	while (count < n && rc == 0) {
-		rc =
-		    fl__submit_waiting(map->executor, &map_runner_type, &map, 1, &runners[count], config, 0, &patience);
+		rc = fl__submit_waiting(map->executor, &map_runner_type, &map, 1, &runners[count], &submit, 0,
+		                        &patience);
 		if (rc == 0)
 			count++;
 	}
@@ -136,20 +141,10 @@ static void map_stop(struct map_in_place *map, fl_future **runners, int n)
 	{
 		/* relaxed: the lock orders the stop and a failure */
 		FL__LOCKED(&map->lock);
-		fl__store_relaxed(&map->stopped, MAP_STOPPED);
+		fl__store_relaxed(&map->stopped, 1);
 	}
 	for (int i = 0; i < n; i++)
 		FL_IGNORE(fl_future_cancel(runners[i])); /* it ends in any state */
-}
-
-/*
- * Called when the first runner has ended. If it was not cancelled, and has not ended its thread, no
- * chunk is left that may begin. Cancels the runners that have not begun.
- */
-static void map_cancel_pending_runners(fl_future **runners, int n)
-{
-	for (int i = 0; i < n; i++)
-		FL_IGNORE(fl_future_cancel_pending(runners[i]));
 }
 
 /*
@@ -170,8 +165,9 @@ static int map_await_runners(struct map_in_place *map, fl_future **runners, int 
 		const int error = fl_future_error(runners[i]); /* it may not have ended, in a forked child */
 		if (error == -ENOTRECOVERABLE || error == -EOWNERDEAD)
 			broken = error;
-		if (i == 0)
-			map_cancel_pending_runners(runners + 1, n - 1);
+		/* after the end of the first runner, no chunk is left that may begin */
+		for (int k = 1; i == 0 && k < n; k++)
+			FL_IGNORE(fl_future_cancel_pending(runners[k]));
 		fl_future_free(runners[i]);
 	}
 	return early ? early : broken;
@@ -184,41 +180,15 @@ static int map_failed(const fl_map_error *failure, fl_map_error *error)
 	return fl__failure_store(failure->index, failure->error, failure->message);
 }
 
-static int map_run(struct map_in_place *map, fl_submit_config *config, fl_map_error *error)
-{
-	const unsigned workers = fl_executor_workers(map->executor);
-	const int n = (int)FL__MIN(map->chunks, workers);
-	fl_future **runners = fl__alloc((size_t)n, sizeof(fl_future *));
-	if (!runners)
-		return -ENOMEM;
-	fl_cancel_token_init(&map->over, config->cancel, FL_FOREVER);
-	int rc = map_submit_runners(map, runners, n, config);
-	if (rc > 0) {
-		rc = map_await_runners(map, runners, rc, config->deadline, config->cancel);
-		if (map->lowest < map->n)
-			rc = map_failed(&map->failure, error);
-		else if (map->done == map->n)
-			rc = 0;
-		else if (rc == 0)
-			/* no element failed, and the wait did not end early */
-			rc = fl__why_stopped(config->deadline, config->cancel);
-	}
-	fl_cancel_token_destroy(&map->over);
-	fl__free(runners);
-	return rc;
-}
-
-/* Several chunks for each worker balance the load. */
-static size_t map_chunk_size(size_t n, unsigned workers)
-{
-	size_t chunks = (size_t)workers * MAP_CHUNKS_PER_WORKER;
-	return n / chunks + (n % chunks != 0);
-}
-
 static int map_in_place(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
                         const fl_map_config *config)
 {
-	size_t chunk = config->chunk ? config->chunk : map_chunk_size(n, fl_executor_workers(e));
+	const size_t chunk = config->chunk ? config->chunk : fl__chunk_size(n, fl__chunks_for(e)),
+		     chunks = fl__chunks(n, chunk);
+	const int most = (int)FL__MIN(chunks, fl_executor_workers(e));
+	fl_future **runners = fl__alloc((size_t)most, sizeof(fl_future *));
+	if (!runners)
+		return -ENOMEM;
 	struct map_in_place map = {
 	    .executor = e,
 	    .type = type,
@@ -226,11 +196,24 @@ static int map_in_place(fl_executor *e, const fl_task_type *type, const void *ar
 	    .results = results,
 	    .n = n,
 	    .chunk = chunk,
-	    .chunks = n / chunk + (n % chunk != 0),
+	    .chunks = chunks,
 	    .lowest = n,
 	};
-	fl_submit_config submit = {.deadline = config->deadline, .cancel = config->cancel};
-	return map_run(&map, &submit, config->error);
+	fl_cancel_token_init(&map.over, config->cancel, FL_FOREVER);
+	int rc = map_submit_runners(&map, runners, most, config);
+	if (rc > 0) {
+		rc = map_await_runners(&map, runners, rc, config->deadline, config->cancel);
+		if (map.lowest < n)
+			rc = map_failed(&map.failure, config->error);
+		else if (map.done == n)
+			rc = 0;
+		else if (rc == 0)
+			/* no element failed, and the wait did not end early */
+			rc = fl__why_stopped(config->deadline, config->cancel);
+	}
+	fl_cancel_token_destroy(&map.over);
+	fl__free(runners);
+	return rc;
 }
 
 /*
@@ -250,27 +233,6 @@ struct map_by_copy {
 	fl_map_error failure; /* for FL_ETASK */
 };
 
-/* Returns whether element `done` was begun. A broken executor ends tasks that it has not begun. */
-static bool map_copy_has_begun(const struct map_by_copy *m, const struct fl__chunk_end *end)
-{
-	const fl_executor *e = m->it->executor;
-	if (!end->begun || !fl_executor_is_broken(e) || end->error != e->broken)
-		return end->begun;
-	return end->error == -EOWNERDEAD && !end->untouched; /* it was sent to a worker that has died */
-}
-
-/*
- * Returns whether a batch has failed for a reason of its own, and not because of a stop or a broken
- * executor.
- */
-static bool map_copy_has_failed(const struct map_by_copy *m, const struct fl__imap_batch *b,
-                                const struct fl__chunk_end *end)
-{
-	if (end->stopped || (m->it->stopped && !b->ended_first))
-		return false;
-	return map_copy_has_begun(m, end);
-}
-
 /* Copies zeros if the worker died or the result is lost. */
 static void map_copy_failed_result(const struct map_by_copy *m, const struct fl__imap_batch *b)
 {
@@ -283,44 +245,42 @@ static void map_copy_failed_result(const struct map_by_copy *m, const struct fl_
 		memset(to, 0, size);
 }
 
-static void map_copy_note_failure(struct map_by_copy *m, const struct fl__imap_batch *b)
+/* Called for a batch that has not succeeded. Takes the reason for an early end. */
+static void map_copy_end(struct map_by_copy *m, const struct fl__imap_batch *b, struct fl__chunk_end end)
 {
-	m->failure.index = b->index + b->good;
-	m->failure.error = b->error;
-	(void)strncpy(m->failure.message, fl_future_message(b->f), FL_MESSAGE_MAX - 1);
+	/* a failure of its own, and not because of a stop or a broken executor */
+	const bool failed = end.begun && !end.stopped && (!m->it->stopped || b->ended_first);
+	if (end.begun)
+		map_copy_failed_result(m, b);
+	if (m->reason != 0)
+		return;
+	m->reason = failed ? FL_ETASK : m->it->stopped ? m->it->stopped : end.error;
+	if (failed)
+		map_note(&m->failure, b->index + b->good, end.error, fl_future_message(b->f));
+	if (!m->it->stopped)
+		fl__imap_stop(m->it, -ECANCELED);
 }
 
-/* Also takes the reason for an early end. */
 static void map_copy_take(struct map_by_copy *m)
 {
-	fl_imap *it = m->it;
-	struct fl__imap_batch *b = it->current;
-	const size_t size = it->type->result_size;
-	const struct fl__chunk_end end = fl__chunk_end(b->f, it->type);
-	const bool failed = end.error != 0 && map_copy_has_failed(m, b, &end);
+	struct fl__imap_batch *b = m->it->current;
+	const size_t size = m->it->type->result_size;
+	const struct fl__chunk_end end = fl__chunk_end(b->f, m->it->type);
 	if (size > 0 && end.done > 0)
 		memcpy(fl__element(m->results, b->index, size), b->f->result, end.done * size);
-	if (end.error != 0 && map_copy_has_begun(m, &end))
-		map_copy_failed_result(m, b);
-	if (m->reason == 0 && failed) {
-		m->reason = FL_ETASK;
-		map_copy_note_failure(m, b);
-	} else if (m->reason == 0 && end.error != 0) {
-		m->reason = it->stopped ? it->stopped : end.error;
-	}
-	if (m->reason != 0 && !it->stopped)
-		fl__imap_stop(it, -ECANCELED);
+	if (end.error != 0)
+		map_copy_end(m, b, end);
 	b->given = b->kept; /* no hook runs */
-	fl__imap_batch_retire(it);
+	fl__imap_batch_retire(m->it);
 }
 
 /* `config->cancel` is not NULL. n > 0. */
 static int map_copies(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
                       const fl_map_config *config)
 {
-	const size_t chosen = FL__MIN(map_chunk_size(n, fl_executor_workers(e)), fl__chunk_preferred(type));
 	const fl_imap_config lazy = {
-	    .chunk = config->chunk ? config->chunk : chosen,
+	    .chunk = config->chunk ? config->chunk
+	                           : FL__MIN(fl__chunk_size(n, fl__chunks_for(e)), fl__chunk_preferred(type)),
 	    .deadline = config->deadline,
 	    .cancel = config->cancel,
 	};
@@ -331,7 +291,6 @@ static int map_copies(fl_executor *e, const fl_task_type *type, const void *args
 	int rc = fl_imap_create(&m.it, e, fl__bytes_declares(type->drop_arg) ? &lent : type, args, n, &lazy);
 	if (rc != 0)
 		return rc;
-	m.it->whole = true;
 	while ((rc = fl__imap_take(m.it, FL_FOREVER, FL_SHIELDED)) == 0)
 		map_copy_take(&m);
 	fl_imap_free(m.it);

@@ -49,10 +49,8 @@ struct fl__chunk_end {
 	 * failed.
 	 */
 	bool stopped;
-	bool begun;     /* element `done`, as far as the executor knows */
-	bool killed;    /* with its worker, at the deadline */
-	bool kept;      /* element `done` failed and kept its result */
-	bool untouched; /* the elements after the failed one were surely not begun */
+	bool begun; /* element `done`, as far as the executor knows */
+	bool kept;  /* element `done` failed and kept its result */
 };
 
 /*
@@ -82,6 +80,30 @@ static inline int fl__why_stopped(fl_time deadline, const fl_cancel_token *cance
 static inline fl_time fl__deadline_under(fl_time deadline, const fl_cancel_token *cancel)
 {
 	return cancel ? fl__earlier(deadline, fl_cancel_token_deadline(cancel)) : deadline;
+}
+
+/* Returns how many chunks `n` elements have. */
+static inline size_t fl__chunks(size_t n, size_t chunk)
+{
+	return n / chunk + (n % chunk != 0);
+}
+
+/*
+ * Returns the size of the chunks of a map or loop whose caller has chosen none: `n` elements have
+ * at most `most` chunks. Large chunks end at whole cache lines, so that neighbours share no line,
+ * and vectors are aligned.
+ */
+static inline size_t fl__chunk_size(size_t n, size_t most)
+{
+	const size_t chunk = fl__chunks(n, most);
+	return chunk < 8 * FL__LINE ? chunk : (chunk + FL__LINE - 1) / FL__LINE * FL__LINE;
+}
+
+/* Several chunks for each worker balance the load. */
+static inline size_t fl__chunks_for(const fl_executor *e)
+{
+	enum { CHUNKS_PER_WORKER = 8 };
+	return (size_t)fl_executor_workers(e) * CHUNKS_PER_WORKER;
 }
 
 /* Returns the most elements that one task can have, at least 1. */

@@ -44,6 +44,8 @@ FL__COLD static void executor_take_queued(fl_executor *e, bool to_cancel, struct
 		                      : fl__future_claim(&block->future) != FL__CLAIM_LOST;
 		fl__task_list_add(ours ? &taken->ours : &taken->theirs, block);
 		block->queued = 0; /* no worker runs it, so list_running() does not find it */
+		if (ours)
+			block->asked = FL__STOP_BETWEEN; /* it never runs: fl__chunk_end() */
 	}
 	e->foreign += taken->ours.length;
 	e->not_run += taken->ours.length;

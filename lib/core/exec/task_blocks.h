@@ -61,7 +61,7 @@ struct fl__task_block {
 enum fl__stop_state {
 	FL__STOP_NOT_REQUESTED,
 	FL__STOP_REQUESTED,
-	FL__STOP_BETWEEN, /* a chunk: the next element was not begun */
+	FL__STOP_BETWEEN, /* the next element of a chunk was not begun, as in a task that never ran */
 	FL__STOP_EXPIRED, /* still running at its deadline: its worker process was killed */
 };
 

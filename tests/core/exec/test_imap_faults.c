@@ -78,29 +78,6 @@ FL_TEST(imap_without_memory)
 	}
 }
 
-/* The rest of a chunk is refused: each of its elements says so. */
-POOL_TEST(imap_without_memory_for_the_rest_of_a_chunk, 1)
-{
-	FL_SCOPED(fl_imap) *it = NULL;
-	int result;
-	begin_test();
-	inputs[60] = -EIO;
-	FL_OK(square_imap(e, inputs, N, &it, &(fl_imap_config){.chunk = N}));
-	FL_WAIT_FOR(seam_sleepers() == 1); /* the chunk has ended */
-	seam_fail_allocs(0, 1);
-	for (int i = 0; i < 60; i++)
-		FL_OK(square_imap_next(it, NULL, &result));
-	FL_OK(seam_heal());
-	FL_RC(square_imap_next(it, NULL, &result), FL_ETASK);
-	FL_RC(fl_imap_error(it), -EIO);
-	for (int i = 61; i < N; i++) {
-		FL_RC(square_imap_next(it, NULL, &result), FL_ETASK);
-		FL_RC(fl_imap_error(it), -ENOMEM);
-	}
-	FL_RC(square_imap_next(it, NULL, &result), -ENODATA);
-	assert_int_equal(LOOK(&runs), 61);
-}
-
 POOL_TEST(imap_of_a_window_without_end, 1)
 {
 	fl_imap *it = NULL;
