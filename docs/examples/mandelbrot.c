@@ -3,8 +3,8 @@
  * mandelbrot: the set, computed on all CPUs and saved as a PNG file.
  *
  * One call of fl_parallel_for does the rows. Some rows take thirty times as long as others, but the
- * program does not say how to divide them: the loop cuts off a part wherever a worker has nothing
- * to do.
+ * program does not say how to divide them: an idle worker takes over half of the rows that another
+ * one has left.
  *
  * A task of a group calls the loop. So the main thread can move the progress bar and check for
  * Ctrl-C while it waits. Ctrl-C cancels the group, and through the cancel scope the rows. The scope

@@ -161,14 +161,6 @@ static bool fork_seems_stealable(const struct fl__fork_worker *v)
 	return fork && !fork_is_private(fork);
 }
 
-/* Guesses whether there is a fork, public or private. */
-static bool fork_seems_to_have(const struct fl__fork_worker *v)
-{
-	/* relaxed, all three: a wrong guess only makes a loop split its part too early or late */
-	struct fl__fork **next = fl__load_relaxed(&v->front.next), **top = fl__load_relaxed(&v->top);
-	return top < next && fl__load_relaxed(top) != NULL;
-}
-
 /*
  * Takes the oldest fork, a private one only if the caller may. Returns NULL if there is none, or if
  * others were faster.
@@ -360,21 +352,6 @@ bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *fro
 	if (fork)
 		fork_run(self, fork);
 	return fork != NULL;
-}
-
-bool fl__fork_is_wanted(void)
-{
-	const struct fl__fork_stack *front = fl__ctx_get()->front.forks;
-	if (!front || front->next == front->limit)
-		return false;
-	const struct fl__fork_worker *self = (const struct fl__fork_worker *)(const void *)front;
-	return fl__load_relaxed(&self->forks->n) > 1 && !fork_seems_to_have(self); /* relaxed: a hint */
-}
-
-bool fl__fork_takes_second_half(void)
-{
-	const struct fl__fork_worker *self = fl__fork_worker_of(fl__ctx_get()->front.forks);
-	return self->place >= (fl__load_relaxed(&self->forks->n) + 1) / 2; /* relaxed: a hint */
 }
 
 /* Waking. */

@@ -73,13 +73,4 @@ static inline bool fl__forks_are_linked(void)
 	return FL__IS_LINKED(fl__forks_init);
 }
 
-/*
- * Guesses whether a new fork of the calling context would be stolen: the context is a worker, other
- * workers may exist, and none of its forks seems to be left for them.
- */
-bool fl__fork_is_wanted(void);
-
-/* Returns whether the calling worker runs the second half of a split part first (parallel.c). */
-bool fl__fork_takes_second_half(void);
-
 #endif

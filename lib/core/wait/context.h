@@ -130,7 +130,6 @@ struct fl__ctx {
 enum { FL__FAILURE_MESSAGE = 256 /* FL_MESSAGE_MAX */ };
 struct fl__thread_data {
 	struct fl__ctx ctx;
-	int64_t loop_begun; /* when the last parallel loop began (fork_join/parallel.c) */
 	/* The last failure that a get has returned: lib/core/future/failure.c. */
 	struct fl__last_failure {
 		uint64_t context; /* the id of the context that received it, or 0 */

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Parallel loops on a thread executor: chunks, halves, and a caller that takes part. */
+/* Parallel loops on a thread executor: how they are cut, and a caller that takes part. */
 #include "fl_faults.h"
 
-/* On the thread of a loop only the elements take time. */
+/* How a loop is cut. One worker makes all calls, and a clock that jumps makes each loop a long one. */
+
+enum { LINE = 64 };
+
 static _Thread_local int64_t loop_time;
 
 static int64_t loop_now(void)
@@ -10,99 +13,79 @@ static int64_t loop_now(void)
 	return loop_time != 0 ? loop_time : fl_test_real_sys.now();
 }
 
-enum { N = 1000000, JUMP = 700000, FIRST_CALLS = 12 };
-enum { LINE = 64, LARGE = 512 }; /* a large chunk ends at a multiple of LINE */
-
-struct work {
-	int64_t cost[2]; /* of an element before JUMP and after, in ns */
-	size_t calls[2];
-	int64_t shortest[2], longest[2]; /* of the calls after the first ones */
+struct cuts {
+	size_t begin, end, calls, longest, shortest; /* the last two: of all calls but the last */
+	int64_t took;                                /* by a number, in ns */
 };
 
-static int work(void *state, size_t from, size_t to)
+static int note_cut(void *state, size_t from, size_t to)
 {
-	struct work *w = state;
-	const int part = to > JUMP;
-	const int64_t took = w->cost[part] * (int64_t)(to - from);
-	assert_true(to - from < LARGE || to % LINE == 0 || to == N);
-	loop_time += took;
-	if (++w->calls[part] <= FIRST_CALLS || to == N)
+	struct cuts *c = state;
+	loop_time += c->took * (int64_t)(to - from);
+	c->calls++;
+	if (to == c->end)
 		return 0;
-	w->shortest[part] = FL__MIN(w->shortest[part], took);
-	w->longest[part] = FL__MAX(w->longest[part], took);
+	c->longest = FL__MAX(c->longest, to - from);
+	c->shortest = FL__MIN(c->shortest, to - from);
 	return 0;
 }
 
-FL_TASK_STATIC(run_work, struct work *, void)
+FL_TASK_STATIC(run_cuts, struct cuts *, void)
 {
+	struct cuts *c = *arg;
+	const fl_parallel_config config = {.grain = c->calls};
+	c->calls = 0;
 	loop_time = 1;
-	const int rc = fl_parallel_for(fl_executor_current(), 0, N, work, *arg, NULL);
+	const int rc = fl_parallel_for(fl_executor_current(), c->begin, c->end, note_cut, c, &config);
 	loop_time = 0;
 	return rc;
 }
 
-/* Also after the elements have become cheaper or dearer. */
-FL_TEST(parallel_for_chunks_take_tens_of_microseconds)
+static struct cuts cuts_of(size_t n, size_t grain, int64_t took)
 {
+	struct cuts c = {.begin = 5, .end = 5 + n, .calls = grain, .shortest = SIZE_MAX, .took = took}, *arg = &c;
 	FL_FAULTS();
 	fl__sys.now = loop_now;
 	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 1);
-	const int64_t costs[] = {1, 30, 3000};
-	FL_EACH (i, costs)
-		FL_EACH (k, costs) {
-			struct work w = {.cost = {costs[i], costs[k]}, .shortest = {FL_S(1), FL_S(1)}}, *arg = &w;
-			FL_OK(fl_test_run_task(e, &run_work, &arg, NULL));
-			FL_EACH (part, w.calls) {
-				assert_true(w.calls[part] > FIRST_CALLS);
-				assert_in_range(w.shortest[part], FL_US(9), FL_US(80));
-				assert_in_range(w.longest[part], FL_US(9), FL_US(80));
-			}
-		}
+	FL_OK(fl_test_run_task(e, &run_cuts, &arg, NULL));
+	return c;
 }
 
-/* Of two workers, each begins its loops with the same half, and the two with different halves. */
-enum { LOOPS = 100 };
-static _Thread_local const size_t *own_loop; /* the first number that its own thread got; 2: none */
-
-static int note_first(void *first, size_t from, size_t to)
+/* At most 64. If they are long, they are of whole lines, and may be fewer. */
+FL_TEST(parallel_for_makes_64_calls)
 {
-	size_t *const number = first;
-	if (number == own_loop && *number == 2)
-		*number = from;
-	return 0;
-}
-
-FL_TASK_STATIC(run_loops, fl_barrier *, int)
-{
-	FL_CHECK(fl_barrier_wait(*arg) >= 0); /* so two workers run the two tasks */
-	*result = 0;
-	for (int i = 0; i < LOOPS; i++) {
-		size_t first = 2;
-		own_loop = &first;
-		FL_OK(fl_parallel_for(fl_executor_current(), 0, 2, note_first, &first,
-		                      &(fl_parallel_config){.grain = 1}));
-		own_loop = NULL;
-		FL_CHECK(first < 2);
-		*result += (int)first;
+	for (size_t n = 1; n <= 200; n++) {
+		const struct cuts c = cuts_of(n, 0, FL_MS(1));
+		const size_t length = (n + 63) / 64;
+		assert_int_equal(c.calls, (n + length - 1) / length);
+		assert_true(n == 1 || (c.longest == length && c.shortest == length));
 	}
-	return 0;
+	const struct cuts large = cuts_of(1000000, 0, FL_US(1));
+	assert_true(large.calls > 56 && large.calls <= 64);
+	assert_int_equal(large.longest % LINE, 0);
+	assert_int_equal(large.shortest, large.longest);
 }
 
-FL_TEST(parallel_for_keeps_its_halves)
+FL_TEST(parallel_for_makes_calls_of_its_grain)
 {
-	fl_barrier both = FL_BARRIER_INIT(2), *arg = &both;
-	fl_future *f[2];
-	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
-	FL_EACH (i, f)
-		FL_OK(run_loops_submit(e, arg, &f[i]));
-	const int first = fl_test_result(f[0]), second = fl_test_result(f[1]);
-	assert_true((first == 0 && second == LOOPS) || (first == LOOPS && second == 0));
-	fl_test_futures_free(f, 2);
+	for (int64_t took = 0; took <= FL_US(1); took += FL_US(1)) {
+		const struct cuts c = cuts_of(995, 7, took), all = cuts_of(995, SIZE_MAX, took);
+		assert_int_equal(c.calls, (995 + 6) / 7);
+		assert_true(c.longest == 7 && c.shortest == 7);
+		assert_int_equal(all.calls, 1);
+	}
+}
+
+/* A loop that seems to take less than 20 us is not split: its calls get longer. */
+FL_TEST(parallel_for_makes_few_calls_of_a_short_loop)
+{
+	assert_int_equal(cuts_of(1000, 0, 19).calls, 7);  /* of 1, 1, 2, 4, ..., 32 chunks */
+	assert_int_equal(cuts_of(1000, 0, 21).calls, 63); /* of 16 numbers */
 }
 
 /* A caller that runs no task takes part. */
 
-enum { CALLS = 100 };
+enum { CALLS = 30 }; /* so few that the loop is split before the first */
 
 struct shared {
 	fl_executor *e;
@@ -163,7 +146,7 @@ static int meet_caller(struct shared *s)
 	return fl_event_wait(&s->helper_may_go_on);
 }
 
-/* The caller begins at the front, one worker at the back. */
+/* The caller begins at the front. */
 FL_TEST(parallel_for_shares_with_its_caller)
 {
 	for (unsigned workers = 2; workers <= 4; workers++) {
@@ -172,8 +155,6 @@ FL_TEST(parallel_for_shares_with_its_caller)
 		FL_OK(run_shared(&s, e, &by_one));
 		is_complete(&s);
 		assert_int_equal(s.first[0], 0);
-		if (workers == 2)
-			assert_int_equal(s.first[1], CALLS - 1);
 	}
 }
 
@@ -206,58 +187,26 @@ FL_TEST(parallel_for_leaves_calls_to_workers)
 	}
 }
 
-/* Few calls may be long ones, so the first must not delay the others. */
-FL_TEST(parallel_for_leaves_few_calls_to_workers)
+static int take_19ns_each(void *state, size_t from, size_t to)
 {
-	struct shared s = {.at_helper = NULL};
-	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
-	FL_OK(run_shared(&s, e, &(fl_parallel_config){.grain = 2}));
-	assert_int_equal(s.first[0], CALLS);
+	assert_true(is_caller);
+	loop_time += 19 * (int64_t)(to - from);
+	return 0;
 }
 
-/* A loop that takes no time starts no worker. */
 FL_TEST(parallel_for_runs_a_short_loop_on_its_caller)
 {
 	FL_FAULTS();
 	fl__sys.now = loop_now;
-	loop_time = 1;
-	struct shared s = {.at_helper = NULL};
 	fl_executor_stats stats;
 	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
-	FL_OK(run_shared(&s, e, NULL));
+	is_caller = true;
+	loop_time = 1;
+	FL_OK(fl_parallel_for(e, 0, 1000, take_19ns_each, NULL, NULL));
 	loop_time = 0;
+	is_caller = false;
 	FL_OK(fl_executor_get_stats(e, &stats));
 	assert_int_equal(stats.workers_started, 0);
-	assert_int_equal(s.first[1], CALLS);
-}
-
-static int take_80ns_each(void *state, size_t from, size_t to)
-{
-	if (is_caller)
-		loop_time += 80 * (int64_t)(to - from);
-	return 0;
-}
-
-/* A loop of 8 us starts a worker only if the thread's last loop began shortly before. */
-FL_TEST(parallel_for_shares_the_short_loops_of_a_series)
-{
-	FL_FAULTS();
-	fl__sys.now = loop_now;
-	is_caller = true;
-	const int64_t pauses[] = {FL_MS(1), FL_US(10), FL_MS(1)};
-	loop_time = fl_test_real_sys.now();
-	FL_EACH (i, pauses) {
-		fl_executor_stats stats;
-		FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
-		for (int k = 0; k < 2; k++) {
-			loop_time += pauses[i] + FL_MS(k == 0);
-			FL_OK(fl_parallel_for(e, 0, CALLS, take_80ns_each, NULL, NULL));
-		}
-		FL_OK(fl_executor_get_stats(e, &stats));
-		assert_int_equal(stats.workers_started, pauses[i] < FL_MS(1));
-	}
-	is_caller = false;
-	loop_time = 0;
 }
 
 static int close_executor(struct shared *s)
@@ -275,62 +224,6 @@ FL_TEST(parallel_for_ends_after_a_close)
 	FL_OK(run_shared(&s, e, &by_one));
 	is_complete(&s);
 	FL_RC(run_shared(&s, e, &by_one), -EPIPE);
-}
-
-struct takes {
-	fl_executor *e;
-	size_t longest, last;
-};
-
-static int note_take(void *state, size_t from, size_t to)
-{
-	struct takes *t = state;
-	fl_executor_close(t->e); /* so no helper comes */
-	loop_time += 30 * (int64_t)(to - from);
-	t->last = to - from;
-	t->longest = FL__MAX(t->longest, t->last);
-	return 0;
-}
-
-/* The last takes are smaller, so that caller and helper end at the same time. */
-FL_TEST(parallel_for_ends_with_small_takes)
-{
-	FL_FAULTS();
-	fl__sys.now = loop_now;
-	loop_time = 1;
-	struct takes t = {.longest = 0};
-	t.e = FL_TEST_EXECUTOR(thread, .workers = 2);
-	FL_OK(fl_parallel_for(t.e, 0, N / 2 + 1, note_take, &t, NULL));
-	loop_time = 0;
-	assert_true(t.last <= t.longest / 2);
-	fl_executor_free(t.e);
-}
-
-static int note_border(void *helper_is_far, size_t from, size_t to)
-{
-	enum { NOT_ALONE = 17, FAR = N / 8 };
-	if (is_caller) {
-		loop_time += 40 * (int64_t)(to - from);
-		return from >= NOT_ALONE ? fl_event_wait(helper_is_far) : 0;
-	}
-	assert_true(to - from < LARGE || from % LINE == 0 || from < FAR);
-	if (from < FAR)
-		fl_event_set(helper_is_far);
-	return 0;
-}
-
-/* Of the helper, which begins at an odd end. The rest is large until the caller goes on. */
-FL_TEST(parallel_for_aligns_the_chunks_of_its_helper)
-{
-	FL_FAULTS();
-	fl__sys.now = loop_now;
-	fl_event helper_is_far = FL_EVENT_INIT;
-	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
-	is_caller = true;
-	loop_time = 1;
-	FL_OK(fl_parallel_for(e, 0, N / 2 + 1, note_border, &helper_is_far, NULL));
-	loop_time = 0;
-	is_caller = false;
 }
 
 static int fail_after_helper(struct shared *s)
