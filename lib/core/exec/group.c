@@ -107,7 +107,8 @@ void fl__group_note_error(fl_group *g, bool cut, const struct fl__group_failure 
 {
 	fl__lock(&g->lock_);
 	const bool first = !cut && g->error_ == 0;
-	g->cut_ = g->cut_ || cut;
+	/* a fiber that was cancelled alone has cut nothing short */
+	g->cut_ = g->cut_ || (cut && fl_cancel_token_is_requested(&g->token_));
 	if (first) {
 		g->error_ = failure->error;
 		g->failed_number_ = failure->number;
@@ -175,7 +176,8 @@ bool fl__group_has(const fl_group *g, fl_future *f)
 	if (!(fl__load_relaxed(&f->state) & FL__FUTURE_REGISTERED))
 		return false;
 	const struct fl__callback *callback = fl__task_block_callback(fl__task_block_of(f));
-	return callback->call == group_task_ended && ((const struct group_task *)(const void *)(callback + 1))->group == g;
+	return callback->call == group_task_ended &&
+	       ((const struct group_task *)(const void *)(callback + 1))->group == g;
 }
 
 static int group_submit(const char *function, fl_group *g, const fl_task_type *type, const void *arg, void *result,
