@@ -237,11 +237,13 @@ int fl_group_start_with(fl_group *g, fl_fiber_function *function, void *arg, con
 	fl_loop *l = fl__loop_needed(false, "fl_group_start");
 	if (!l)
 		return -ENOTSUP;
-	const size_t number = fl__group_enter(g, fl_fiber_current() ? NULL : &l->root);
-	const struct fl__host *host = &l->sched->host, *before = fl__load_relaxed(&g->host_);
+	const struct fl__host *host = &l->sched->host;
+	/* acquire: pairs with group_begin(), which clears host_ */
+	const struct fl__host *before = fl__load_acquire(&g->begun_) ? fl__load_relaxed(&g->host_) : NULL;
 	/* relaxed, all three: the thread of the fibers alone compares them with its own */
 	if (before && before != host)
 		fl__panic("fl_group_start", g, "it has fibers on another loop");
+	const size_t number = fl__group_enter(g, fl_fiber_current() ? NULL : &l->root);
 	fl__store_relaxed(&g->host_, host);
 	fl__store_relaxed(&g->thread_, fl__ctx_thread());
 	int rc = -ECANCELED;
