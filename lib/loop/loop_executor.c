@@ -24,12 +24,16 @@
  *   - cancels all tasks when its token is requested, which happens when its loop ends, and by
  *     fl_loop_cancel().
  *
+ * The manager, too, may wait for a task in a task that it runs. Then it runs the task for which it
+ * waits (loop_executor_will_run()).
+ *
  * Lifetime. An executor with a thread of its own is joined when that thread has ended. On the
  * caller's loop the manager may be the last user of the executor. So the manager holds a task block
  * (`held`), and thereby the executor's memory (fl__executor_init()).
  */
 #include "core/base/sys.h"
 #include "core/exec/executor.h"
+#include "core/exec/group.h"
 #include "core/sync/thread.h"
 #include "loop.h"
 #include <errno.h>
@@ -107,13 +111,17 @@ static void loop_executor_proceed(struct loop_executor *c)
  * Called under the lock. The claim always succeeds: a context that claims a queued task elsewhere
  * takes the task out of the queue under the same lock.
  */
-static void loop_executor_take_first(struct fl__run *run)
+static void loop_executor_take(struct fl__run *run, struct fl__task_block *block)
 {
-	struct fl__task_block *block = run->executor->queue.head;
 	if (!block)
 		return;
 	fl__task_list_remove(&run->executor->queue, block);
 	fl__run_begin(run, &block->future, fl__future_claim(&block->future));
+}
+
+static void loop_executor_take_first(struct fl__run *run)
+{
+	loop_executor_take(run, run->executor->queue.head);
 }
 
 static void loop_executor_run_taken(struct fl__run *run)
@@ -133,6 +141,42 @@ static void loop_executor_leave(struct loop_executor *c)
 	if (c->under_way == 0)
 		fl__executor_tell_if_idle(&c->base);
 } /* the unlock is the last access to the executor */
+
+/*
+ * A fiber that is about to wait for a pending task. If no fiber can start, for want of memory, or
+ * because the caller is the initializer, the fiber runs the task itself: another fiber that could do
+ * so may not exist.
+ */
+static bool loop_executor_will_run(fl_executor *e)
+{
+	struct loop_executor *c = loop_executor_of(e);
+	FL__HELD(&e->lock);
+	if (c->starting > 0 || e->queue.length == 0)
+		return true;
+	if (c->phase != PHASE_READY || loop_executor_start_fiber(c, loop_executor_run_next, c) != 0)
+		return false;
+	c->starting++;
+	return true;
+}
+
+static bool loop_executor_run_newest(fl_executor *e, const struct fl_group *g)
+{
+	struct fl__run run;
+	if (loop_executor_will_run(e))
+		return false;
+	fl__run_enter(&run, e);
+	{
+		FL__HELD(&e->lock);
+		struct fl__task_block *block = e->queue.tail;
+		while (block && !fl__group_has(g, &block->future))
+			block = block->prev;
+		loop_executor_take(&run, block);
+	}
+	const bool taken = run.future != NULL;
+	loop_executor_run_taken(&run);
+	fl__run_leave(&run);
+	return taken;
+}
 
 static bool loop_executor_block(struct fl__ctx *ctx, const void *future, bool begins)
 {
@@ -416,6 +460,8 @@ static const struct fl__executor_ops loop_executor_ops = {
     .join = loop_executor_join,
     .is_busy = loop_executor_is_busy,
     .destroy = loop_executor_destroy,
+    .run_newest = loop_executor_run_newest,
+    .will_run = loop_executor_will_run,
     .would_hang = loop_executor_would_hang,
 };
 

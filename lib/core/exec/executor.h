@@ -103,10 +103,17 @@ struct fl__executor_ops {
 	void (*destroy)(fl_executor *e);
 	/*
 	 * Runs the newest pending task that the calling worker has submitted, if it is a member of
-	 * the group and nobody has taken it. Returns whether it has run one. NULL for a kind whose
+	 * the group and nobody has taken it. A fiber of a loop executor runs any pending member, but
+	 * only if will_run() returns false. Returns whether it has run one. NULL for a kind whose
 	 * contexts run no task while they wait for one.
 	 */
 	bool (*run_newest)(fl_executor *e, const struct fl_group *g);
+	/*
+	 * Called by a context that serves `e` and is about to wait for a pending task. Returns
+	 * whether another context will run the pending tasks while the caller waits. NULL stands for
+	 * a kind of which the caller runs the task itself.
+	 */
+	bool (*will_run)(fl_executor *e);
 	/*
 	 * Returns whether a join by the caller, which runs no task of `e`, would hang. NULL stands
 	 * for never.
@@ -475,7 +482,10 @@ static inline int fl__run_measured(struct fl__run *run, struct fl__stats_context
 
 bool fl__run_is_under_token(const fl_cancel_token *token);
 
-/* Returns whether the innermost task that the caller runs is one of `e`, and its token above `token`. */
+/*
+ * Returns whether the innermost task that the caller runs is one of `e`, or its initializer, and its
+ * token is above `token`.
+ */
 bool fl__run_is_above(const fl_executor *e, const fl_cancel_token *token);
 
 /* The `block` of struct fl__worker_ops, for the workers of kinds with `block`. */

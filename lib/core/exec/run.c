@@ -6,8 +6,8 @@
  * A worker of a thread executor that waits for a pending task of that executor runs the task at
  * once, as a call, and one that joins a group runs pending members (group_join.c). It runs no other
  * task: arbitrary tasks during a wait deadlock under mutexes and grow stacks without bound (rayon
- * #592, taskflow #522). A fiber of a loop executor that waits only lets another fiber run
- * (loop/loop_executor.c).
+ * #592, taskflow #522). A fiber of a loop executor that waits lets another fiber run
+ * (loop/loop_executor.c). It runs the task for which it waits only if no other fiber can.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
@@ -308,7 +308,9 @@ bool fl__run_is_under_token(const fl_cancel_token *token)
 bool fl__run_is_above(const fl_executor *e, const fl_cancel_token *token)
 {
 	const struct fl__run *run = run_innermost(fl__ctx_get());
-	return run && run->executor == e && run->active && fl__cancel_is_under(token, &run->future->token);
+	if (!run || run->executor != e)
+		return false;
+	return fl__cancel_is_under(token, run->active ? &run->future->token : &e->stop);
 }
 
 bool fl__run_serves(const fl_executor *e)
@@ -368,7 +370,7 @@ static void run_help(struct fl__ctx *ctx, void *future)
 		return; /* not a task, or one that runs in another process */
 	/* `e` may be gone: until fl__run_serves() has found `e`, the address is only compared */
 	fl_executor *e = fl__task_block_owner(fl__task_block_of(f))->executor;
-	if (!fl__run_serves(e) || !e->ops->run_newest || fl__executor_is_forked(e))
+	if (!fl__run_serves(e) || fl__executor_is_forked(e) || (e->ops->will_run && e->ops->will_run(e)))
 		return;
 	struct fl__run run;
 	const struct fl__awaited awaits = ctx->awaits; /* what the wait awaits, and not the task */
