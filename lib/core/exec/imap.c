@@ -170,6 +170,7 @@ static int imap_await_any(fl_imap *it, fl_time deadline, fl_cancel_token *cancel
 	fl__future_help(oldest, deadline, cancel);
 	if (oldest->ops->advance)
 		oldest->ops->advance(oldest, &it->batch_ended, deadline, cancel);
+	FL__BLOCKS(deadline);
 	return fl_event_wait_until(&it->batch_ended, deadline, cancel);
 }
 
