@@ -65,10 +65,11 @@
  *   5. The memory stays until the last reference is freed and, if the future is LEFT, until the
  *      backlog has freed it, too. The context that frees the last reference runs the result's drop
  *      hook at once. It also frees the argument and the result, if they are in an allocation of
- *      their own. A backlog neither runs a drop hook nor delays one. The context that ends the future holds the producer's reference.
- *      A worker that has no callbacks to run frees this reference by the ending CAS, or after that
- *      CAS, but before it wakes the waiters. So if the waiter frees the last reference, the waiter
- *      runs the result's drop hook. The worker is free for its next task.
+ *      their own. A backlog neither runs a drop hook nor delays one. The context that ends the
+ *      future holds the producer's reference. A worker that has no callbacks to run frees this
+ *      reference by the ending CAS, or after that CAS, but before it wakes the waiters. So if the
+ *      waiter frees the last reference, the waiter runs the result's drop hook. The worker is free
+ *      for its next task.
  *   6. Every ending CAS is a release. It publishes error, message and result to each context that
  *      has read ENDED by an acquire load of `state`, as fl__future_has_ended() does, or has waited
  *      for ENDED in fl__word_wait().

@@ -403,7 +403,7 @@ static struct fl__task_block *pool_take_member(struct fl__thread_worker *w, cons
 		return fl__injector_take_newest(fl__backlog_injector(&p->backlog, w->number), g);
 	if (fl__group_has(g, &block->future))
 		return block;
-	(void)fl__local_put(&w->local, block); /* always true: its slot is free */
+	(void)fl__local_put(&w->local, block);                  /* always true: its slot is free */
 	if (fl__pool_needs_notify(fl__load_seq_cst(&p->state))) /* seq_cst: "No task is overlooked" */
 		fl__pool_notify(p);
 	return NULL;
