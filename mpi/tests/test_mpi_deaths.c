@@ -356,7 +356,7 @@ ROLE(groups_and_chains)
 	int result = 0;
 	deaths->go = 1;
 	FL_OK(obey_group_submit(&g, (struct deaths_order){0, BY_SIGKILL, 1}, &result));
-	FL_RC(fl_group_join(&g), -EOWNERDEAD);
+	FL_GROUP_FAILED(&g, -EOWNERDEAD);
 	died(0, -EOWNERDEAD, fl_group_message(&g));
 	for (uint32_t i = 0; i < 2; i++) {
 		f[i] = submit_order(e, 1 + i, i == 0 ? BY_SIGKILL : SURVIVES);

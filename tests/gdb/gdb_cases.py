@@ -17,7 +17,7 @@ from consumers import C_FLAGS, expect, Failure, install, read, run, Skip, write
 HERE = dirname(abspath(__file__))
 SOURCES = """core/wait/lot.c core/sync/mutex.c core/sync/rwlock.c core/sync/once.c core/sync/event.c core/sync/barrier.c core/queue/queue_locked.c
     core/queue/mpmc_unbounded.c core/queue/queue_spsc.c core/queue/mpmc.c core/thread_pool/thread_pool.c inspect/table.c
-    core/future/future.c core/sync/timer.c loop/fiber/scheduler.c loop/loop.c process/pool/process_pool.c process/process.c
+    core/future/future.c core/exec/group.c core/sync/timer.c loop/fiber/scheduler.c loop/loop.c process/pool/process_pool.c process/process.c
     process/shm/shm_lock.c"""
 FIBERS = 10000  # of hang.c
 JOIN_CYCLE = r"(?m)^deadlock: .*\n +left \((\d+)\) waits for the end of right \((\d+)\)\n +right \(\2\) waits for the end of left \(\1\)"

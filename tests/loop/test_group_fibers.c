@@ -40,7 +40,8 @@ FL_LOOP_TEST(group_fibers_first_error_in_time)
 	FL_OK(fl_group_start(&g, returns, RC(7)));
 	fl_test_settle();
 	fl_event_set(&gate); /* too late */
-	FL_CHECK(fl_group_join(&g) == 7 && told.count == 1 && c.cancelled);
+	FL_GROUP_FAILED(&g, 7);
+	FL_CHECK(told.count == 1 && c.cancelled);
 }
 
 FL_TEST(group_fibers_start_outside_of_a_loop)
@@ -49,6 +50,22 @@ FL_TEST(group_fibers_start_outside_of_a_loop)
 	FL_RC(fl_group_start(&g, returns, NULL), -ENOTSUP);
 	FL_RC(fl_group_start_with(&g, returns, NULL, NULL), -ENOTSUP);
 	assert_memory_equal(&g, &fresh, sizeof g); /* there is nothing to join */
+}
+
+FL_TEST(group_failed_index_counts_what_was_refused)
+{
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(sequential);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	const fl_submit_config wrong = {.cancel = fl_test_requested};
+	const member_call fails = {returns, RC(-EIO)};
+	fl_task_type large = member;
+	large.arg_size = FL_TASK_SIZE_MAX + 1;
+	FL_RC(fl_group_start(&g, returns, NULL), -ENOTSUP);                      /* is not counted */
+	FL_RC(fl_group_submit_with(&g, &member, &fails, NULL, &wrong), -EINVAL); /* nor is this */
+	FL_RC(fl_group_submit(&g, &large, &fails, NULL), -E2BIG);                /* is counted */
+	FL_OK(fl_group_submit(&g, &member, &fails, NULL));
+	FL_GROUP_FAILED(&g, -EIO);
+	assert_int_equal(fl_group_failed_index(&g), 1);
 }
 
 static char n[] = "n", fiber[] = "fiber";
@@ -86,6 +103,34 @@ static void starts_one_that_waits(void *arg)
 	FL_OK(fl_group_start(&m->g, waits_for, &m->gate));
 }
 
+/* All fibers of a group until its join belong to one loop, also if earlier ones have ended. */
+
+static int starts_then_leaves(void *g)
+{
+	FL_OK(fl_group_start(g, returns, NULL));
+	fl_test_settle();
+	FL_CHECK(fl_group_count(g) == 0);
+	return 0;
+}
+
+static int joins_then_starts(void *g)
+{
+	FL_PANICS_OF("fl_group_start", g, FL_OK(fl_group_start(g, returns, NULL)));
+	FL_OK(fl_group_join(g));
+	FL_OK(fl_group_start(g, returns, NULL));
+	return fl_group_join(g);
+}
+
+FL_TEST(group_fibers_of_one_loop_until_the_join)
+{
+	fl_group g = FL_GROUP_INIT(NULL);
+	fl_loop *l = fl_test_loop();
+	(void)fl_group_token(&g);                         /* it begins outside of the loops */
+	FL_OK(fl_loop_run_on(l, starts_then_leaves, &g)); /* the loop stays, with its address */
+	fl_test_in_loop(joins_then_starts, &g);
+	fl_loop_free(l);
+}
+
 /* Begun in a callback, which has no scope: what the loop cancels at its end. */
 FL_TEST(group_fibers_on_another_loop)
 {
@@ -100,7 +145,7 @@ FL_TEST(group_fibers_on_another_loop)
 	fl_loop_cancel(l);
 	while (fl_group_count(&m.g) > 0)
 		FL_OK(fl_loop_run_once(l, &deadline));
-	FL_RC(fl_group_try_join(&m.g), FL_ETASK);
+	FL_JOINED(fl_group_try_join(&m.g), &m.g, -ECANCELED);
 	FL_OK(fl_group_join(&m.g));
 	fl_loop_free(l);
 }
@@ -143,7 +188,8 @@ FL_LOOP_TEST(group_fibers_first_that_failed)
 	FL_OK(fl_group_start(&g, returns, RC(0)));
 	FL_OK(fl_group_start_with(&g, returns, RC(-EIO), &(fl_fiber_config){.name = "a broken one"}));
 	FL_OK(fl_group_start_with(&g, returns, RC(-EPIPE), &(fl_fiber_config){.name = "late"}));
-	FL_CHECK(fl_group_join(&g) == -EIO && strcmp(fl_group_failed_name(&g), "a broken one") == 0);
+	FL_GROUP_FAILED(&g, -EIO);
+	FL_CHECK(strcmp(fl_group_failed_name(&g), "a broken one") == 0);
 	FL_CHECK(fl_group_failed_index(&g) == 1 && strcmp(fl_group_message(&g), fl_error_text(-EIO)) == 0);
 	FL_CHECK(told.count == 1 && told.error == -EPIPE && strcmp(told.text, "late") == 0);
 	{
@@ -189,8 +235,9 @@ FL_LOOP_TEST(group_fibers_beside_tasks)
 			FL_OK(fl_group_start(&g, waits_on_a_thread, &m));
 			FL_OK(fl_group_submit(&g, &member, &fails, NULL));
 		}
-		FL_CHECK(fl_group_count(&g) == 2 && fl_group_join(&g) == -EIO && m.ends == 1);
-		FL_CHECK(fl_group_failed_index(&g) == 1);
+		FL_CHECK(fl_group_count(&g) == 2);
+		FL_GROUP_FAILED(&g, -EIO);
+		FL_CHECK(m.ends == 1 && fl_group_failed_index(&g) == 1);
 		fl_test_contains(fl_group_failed_name(&g), fiber_fails ? "fiber" : ":member");
 	}
 	fl_executor_free(pool);
@@ -325,31 +372,13 @@ FL_TEST(group_fibers_of_a_group_that_began_before_the_loop)
 	FL_OK(fl_group_join(&begun_before));
 }
 
-static void in_child(void *g)
-{
-	FL_CHECK(fl_group_count(g) == 1);
-	FL_RC(fl_group_join(g), -EOWNERDEAD);
-	FL_RC(fl_group_join_until(g, FL_FOREVER, NULL), -EOWNERDEAD);
-	FL_RC(fl_group_try_join(g), -EAGAIN);
-	fl_group_destroy(g);
-}
-
-FL_LOOP_TEST(group_fibers_in_a_forked_child)
-{
-	FL_SCOPED(fl_group) g = FL_GROUP_INIT(NULL);
-	fl_event gate = FL_EVENT_INIT;
-	FL_OK(fl_group_start(&g, waits_for, &gate));
-	FL_IN_CHILD(in_child, &g);
-	fl_event_set(&gate);
-}
-
 FL_TEST(group_without_executor_takes_no_task)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
 	FL_PANICS_OF("fl_group_submit", NULL, FL_OK(fl_group_submit(&g, &member, &(member_call){returns, NULL}, NULL)));
 }
 
-/* Large tasks that have ended do not stay as long as there are fibers: those are in no sweep. */
+/* Large tasks that have ended do not stay as long as there are fibers. */
 
 typedef struct {
 	fl_event *ran;
@@ -415,8 +444,8 @@ FL_LOOP_TEST(group_fibers_start_without_memory)
 	}
 }
 
-/* The first start of a group fails: no join is needed, and the scope can be destroyed. */
-FL_LOOP_TEST(group_fibers_start_that_fails_leaves_nothing_behind)
+/* The first start of a group fails: the group has begun, and after the join the scope can be destroyed. */
+FL_LOOP_TEST(group_fibers_start_that_fails_begins_the_group)
 {
 	fl_cancel_token scope;
 	FL_FAULTS();
@@ -429,6 +458,7 @@ FL_LOOP_TEST(group_fibers_start_that_fails_leaves_nothing_behind)
 		FL_RC(fl_group_start(&g, returns, NULL), -ENOMEM);
 		fl_cancel_token_request(&scope);
 		FL_RC(fl_group_start(&g, returns, NULL), -ECANCELED);
+		FL_OK(fl_group_join(&g));
 	}
 	fl_cancel_token_destroy(&scope); /* would panic if it had a child */
 }

@@ -150,41 +150,155 @@ FL_TEST(loop_executor_holds_to_its_number_from_within)
 /* Tasks that wait for tasks of their own executor. */
 
 struct family {
-	fl_event never;
-	int runs, other_state, cancelled;
-	fl_future *child, *other;
+	int runs, others, cancelled;
+	fl_future *child;
 };
 
 FL_TASK_STATIC(be_child, struct family *, void)
 {
-	struct family *family = *arg;
-	family->runs++;
-	if (family->other)
-		family->other_state = (int)fl_future_get_state(family->other);
+	(*arg)->runs++;
 	return 0;
 }
 
-FL_TASK_STATIC(wait_for_child, struct family *, void)
+FL_TASK_STATIC(be_other, struct family *, void)
 {
-	struct family *family = *arg;
-	/* Never to be run. */
-	FL_OK(wait_in_crowd_submit(fl_executor_current(), NULL, &family->other));
-	FL_OK(be_child_submit(fl_executor_current(), family, &family->child));
-	FL_OK(fl_future_wait(family->child));
-	FL_OK(fl_future_cancel(family->other));
-	fl_future_free(family->other);
-	fl_future_free(family->child);
+	FL_CHECK((*arg)->runs == 0); /* the child is behind it */
+	(*arg)->others++;
 	return 0;
 }
 
-/* It is behind another task, and the limit is reached: it still starts, and the other does not. */
-FL_TEST(loop_executor_starts_a_child_that_is_awaited)
+static int wait_for_child_in_a_thread(void *family)
 {
-	FL_SCOPED(fl_executor) *e = make(1);
-	struct family family = {.other_state = -1};
-	FL_OK(fl_test_run_task(e, &wait_for_child, &(struct family *){&family}, NULL));
-	assert_int_equal(family.runs, 1);
-	assert_int_equal(family.other_state, FL_PENDING);
+	return fl_future_wait(((struct family *)family)->child);
+}
+
+enum waits { WAIT_FOR_FUTURE, WAIT_ANY_FUTURE, WAIT_AS_COMPLETED, JOIN_GROUP, JOIN_THREAD, WAITS };
+
+static int wait_for_child_as(enum waits how, struct family *family)
+{
+	fl_as_completed *completed = NULL;
+	fl_thread *thread = NULL;
+	size_t index;
+	int rc;
+	switch (how) {
+	case WAIT_FOR_FUTURE:
+		return fl_future_wait(family->child);
+	case WAIT_ANY_FUTURE:
+		return FL_WAIT_ANY(FL_ON_FUTURE(family->child));
+	case WAIT_AS_COMPLETED:
+		FL_OK(fl_futures_as_completed_create(&completed, &family->child, 1));
+		rc = fl_as_completed_next(completed, &index);
+		fl_as_completed_free(completed);
+		return rc;
+	default:
+		fl_test_go(&thread, wait_for_child_in_a_thread, family);
+		return fl_thread_join(thread, NULL);
+	}
+}
+
+struct parent {
+	enum waits how;
+	struct family *family;
+};
+
+FL_TASK_STATIC(wait_behind_others, struct parent, void)
+{
+	fl_executor *e = fl_executor_current();
+	struct family *family = arg->family;
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	for (int i = 0; i < 100; i++)
+		FL_OK(be_other_submit(e, family, NULL));
+	if (arg->how == JOIN_GROUP) {
+		FL_OK(be_child_group_submit(&g, family));
+		FL_OK(fl_group_join(&g));
+	} else {
+		FL_OK(be_child_submit(e, family, &family->child));
+		FL_OK(wait_for_child_as(arg->how, family));
+		fl_future_free(family->child);
+	}
+	FL_CHECK(family->others == 100 && family->runs == 1);
+	return 0;
+}
+
+/* The limit is reached, and the child is behind other tasks: they run, since who waits does not count. */
+FL_TEST(loop_executor_waits_for_a_child_behind_others)
+{
+	for (unsigned workers = 1; workers <= 2; workers++)
+		for (enum waits how = 0; how < WAITS; how++) {
+			FL_SCOPED(fl_executor) *e = make(workers);
+			struct family family = {.runs = 0};
+			FL_OK(fl_test_run_task(e, &wait_behind_others, &(struct parent){how, &family}, NULL));
+			FL_OK(fl_executor_join(e));
+			assert_int_equal(family.others, 100);
+			assert_int_equal(family.runs, 1);
+		}
+}
+
+/* A fiber that waits for another task does not count; when it goes on, it counts again. */
+FL_TASK_STATIC(wait_then_pass_gauge, struct gauge *, void)
+{
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
+	FL_OK(pass_gauge_group_submit(&g, *arg));
+	FL_OK(fl_group_join(&g));
+	return 0;
+}
+
+FL_TEST(loop_executor_holds_to_its_number_while_tasks_join)
+{
+	for (unsigned workers = 1; workers <= 3; workers++) {
+		struct gauge gauge = {0, 0, FL_EVENT_INIT};
+		fl_executor *e = make(workers);
+		for (int i = 0; i < 50; i++)
+			FL_OK(wait_then_pass_gauge_submit(e, &gauge, NULL));
+		fl_event_set(&gauge.open);
+		FL_OK(fl_executor_wait_idle(e));
+		fl_executor_free(e);
+		assert_int_equal(gauge.now, 0);
+		FL_IN_RANGE(gauge.most, 1, workers);
+	}
+}
+
+/* The initializer waits, too: no task starts before it has returned. */
+
+static fl_executor *pool_of_initializer;
+static unsigned initialized;
+
+FL_TASK_STATIC(return_after_a_while, void, void)
+{
+	return fl_sleep(FL_US(100));
+}
+
+FL_TASK_STATIC(initialize_by_waits, void, void)
+{
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(pool_of_initializer);
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(return_after_a_while_group_submit(&g));
+	FL_OK(return_after_a_while_submit(pool_of_initializer, &f));
+	FL_OK(fl_group_join(&g));
+	FL_OK(fl_future_wait(f));
+	initialized++;
+	return 0;
+}
+
+FL_TASK_STATIC(look_whether_initialized, void, void)
+{
+	return initialized == 1 ? 0 : -EPROTO;
+}
+
+FL_TEST(loop_executor_initializer_waits_for_tasks)
+{
+	pool_of_initializer = FL_TEST_EXECUTOR(thread, .workers = 1);
+	fl_executor *e = FL_TEST_EXECUTOR(loop, .workers = 1, .initialize = &initialize_by_waits);
+	fl_future *f[20];
+	initialized = 0;
+	FL_EACH (i, f)
+		FL_OK(look_whether_initialized_submit(e, &f[i]));
+	FL_EACH (i, f) {
+		FL_OK(look_whether_initialized_get(f[i]));
+		fl_future_free(f[i]);
+	}
+	fl_executor_free(e);
+	fl_executor_free(pool_of_initializer);
 }
 
 FL_TASK_STATIC(wait_for_the_child, struct family *, void)
@@ -244,7 +358,6 @@ FL_TEST(loop_executor_child_is_cancelled_as_it_starts)
 	FL_OK(lose_child_submit(e, &family, &f));
 	FL_OK(lose_child_get(f));
 	FL_OK(family.cancelled);
-	family.other = NULL;
 	FL_OK(be_child_submit(e, &family, &g)); /* and all goes on */
 	FL_OK(be_child_get(g));
 	fl_executor_free(e);

@@ -286,16 +286,32 @@ FL_TASK_STATIC(descend, int, int)
 	return rc;
 }
 
+FL_TASK_STATIC(descend_by_groups, int, int)
+{
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
+	int below[2] = {0, 0};
+	if (*arg == 0)
+		return 0;
+	FL_OK(descend_by_groups_group_submit(&g, *arg - 1, &below[0]));
+	FL_OK(descend_by_groups_group_submit(&g, 0, &below[1]));
+	FL_OK(descend_submit(fl_executor_current(), 0, NULL)); /* no member */
+	FL_OK(fl_group_join(&g));
+	*result = below[0] + 1;
+	return 0;
+}
+
 /* The waiter runs it, as workers of other kinds do. */
 FL_TEST(loop_executor_nests_without_stacks)
 {
-	for (int stacks = 1; stacks < 4; stacks++) {
-		FL_SCOPED(fl_executor) *e = NULL;
-		int depth = 0;
-		e = FL_TEST_EXECUTOR(loop, .workers = 1);
-		allow_stacks(stacks);
-		FL_OK(fl_test_run_task(e, &descend, &(int){10}, &depth));
-		allow_stacks(PLENTY);
-		assert_int_equal(depth, 10);
-	}
+	const fl_task_type *const types[] = {&descend, &descend_by_groups};
+	for (int stacks = 1; stacks < 4; stacks++)
+		FL_EACH (i, types) {
+			FL_SCOPED(fl_executor) *e = NULL;
+			int depth = 0;
+			e = FL_TEST_EXECUTOR(loop, .workers = 1);
+			allow_stacks(stacks);
+			FL_OK(fl_test_run_task(e, types[i], &(int){10}, &depth));
+			allow_stacks(PLENTY);
+			assert_int_equal(depth, 10);
+		}
 }

@@ -103,6 +103,24 @@ static inline void fl_test_rc(long got, long expected, const char *expr, const c
 		fl_test_wrong(got, expected, expr, file, line);
 }
 
+/* For any thread: the result says that the group is joined, and that this is its error, or 0. */
+#define FL_JOINED(expr, g, error) fl_test_joined((expr), (g), (error), #expr, __FILE__, __LINE__)
+#define FL_GROUP_FAILED(g, error) FL_JOINED(fl_group_join(g), g, error)
+
+static inline void fl_test_joined(int got, const fl_group *g, int error, const char *expr, const char *file, int line)
+{
+	fl_test_rc(got, error == 0 ? 0 : FL_ETASK, expr, file, line);
+	fl_test_rc(fl_group_error(g), error, "fl_group_error()", file, line);
+	fl_test_rc(fl_group_message(g) != NULL, error != 0, "fl_group_message()", file, line);
+}
+
+/* Joins the group. Returns its error, which a member of another group may return. */
+static inline int fl_test_group_error(fl_group *g)
+{
+	const int rc = fl_group_join(g);
+	return rc == FL_ETASK ? fl_group_error(g) : rc;
+}
+
 /* For any thread: the variable has the value 0, or the other one: FL_OK_OR(rc, -ENOMEM). */
 #define FL_OK_OR(rc, other) FL_RC(rc, (rc) == 0 ? 0 : (other))
 

@@ -40,7 +40,7 @@ fl__run executor:Q@0 future:Q@8
 fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@96 name:24s@252 next_listed:Q@280
 fl__executor_ops kind:Q@8
 fl__thread_pool backlog.mask:I@688 backlog.injectors:Q@696 active:I@836 blocked:I@840 alive:I@844 workers:Q@1008
-fl__thread_worker thread:Q@72 doing:Q@80 local.ends:Q@88 number:I@2256 next:Q@2280
+fl__thread_worker thread:Q@72 doing:Q@80 local.word:Q@88 number:I@2256 next:Q@2280
 fl__injector length:I@4 apart:64x@32
 fl__process_pool workers:Q@8192
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872
@@ -59,7 +59,7 @@ fl__holder next:Q@0 id:Q@16 name:32s@24 held:Q@56 since:q@144
 fl__held next_of_mine:Q@16 lock:Q@48 kind:B@68 how:B@69 stack.at:16Q@72
 fl_rmutex owner_:Q@0 mutex_.word_:I@8
 fl_barrier parties_:I@0 arrived_:I@4 state_:Q@8
-fl_group entered_:Q@184 balance_:Q@472
+fl_group left_:I@116
 fl_bytes data:Q@0 size:Q@8 owner_:Q@16
 fl_shm_sem word_:I@88
 fl_shm_event word_:I@88
@@ -70,7 +70,7 @@ BUCKET=64 MUTEX_LOCKED=1 MUTEX_WATCHED=8 RWLOCK_COUNT=134217727 RWLOCK_WRITER=21
 ONCE_RUNNING=2 EVENT_SET=1 EVENT_ONE_SET=8 FL_SEM_MAX=2147483647 FL_LATCH_MAX=2147483647 LOT_BUCKETS=1024 BARRIER_ONE=1125899906842624 BARRIER_GATED=4
 FL__DEBUG_BUCKETS=4096 FL__DEBUG_READ=1 SCHED_PARKED=4 FL__MPMC_CLOSED=2 FL__MPMC_FLAGS=3 FL__MPMC_STEP=4
 FL__QUEUE_SPSC_CLOSED=4 FL__UNBOUNDED_CLOSED=2 FL__UNBOUNDED_TICKET=4 FL__FUTURE_CLAIMED=1 FL__FUTURE_CANCELLED=2 FL__FUTURE_ENDED=4
-FL__SHM_TID=1073741823 FL__LINE=64 FL_SHM_BARRIER_MAX=1048575
+FL__SHM_TID=1073741823 FL__GROUP_MEMBER=2 FL__LINE=64 FL_SHM_BARRIER_MAX=1048575
 """
 KINDS = """
 NOTHING: something; MUTEX: mutex @; RWLOCK: reader-writer lock @; JOIN: the end of thread or fiber #; COND: condition @; SEM: semaphore @;
@@ -558,7 +558,7 @@ class Executor:
             self.pending = sum(injector(pool["backlog.injectors"] + i * injector.size)["length"] for i in range(pool["backlog.mask"] + 1))
             self.counts = f"{pool['alive']}, {pool['alive'] - pool['active'] - pool['blocked']} idle, {self.counts}"
             for w in each(pool["workers"], "fl__thread_worker"):
-                self.pending += ((w["local.ends"] >> 48) - w["local.ends"]) & 0xffff
+                self.pending += w["local.word"] & 0xffff  # FL__LOCAL_FIRST
                 if w["thread"]:
                     self.add(world.contexts.get(w["thread"]), w["doing"], f"worker {w['number']}")
         elif self.kind == "processes":
@@ -640,12 +640,6 @@ def of_timer(at):
     return f"calls {symbol(t['function_'])}({symbol(t['arg_']) or hex(t['arg_'])}) {due}"
 
 
-def members_left(g):
-    """lib/core/exec/group.h: fl__group_left()."""
-    balance = g["balance_"]
-    return (balance if balance & 1 else g["entered_"] + balance) % 2**64 // 2
-
-
 DESCRIBE = {
     "fl_queue": of_queue, "fl_future": of_future, "fl_bytes": of_bytes, "fl_timer": of_timer,
     "fl_mutex": lambda at: "held" if number(at) & (K.MUTEX_LOCKED | K.MUTEX_WATCHED) else "free",
@@ -661,7 +655,7 @@ DESCRIBE = {
     "fl_once": lambda at: "done" if number(at) & K.ONCE_DONE else "running" if number(at) & K.ONCE_RUNNING else "not done",
     "fl_barrier": of_barrier,
     "fl_shm_barrier": lambda at: (lambda b: f"{b['word_'] & K.FL_SHM_BARRIER_MAX} of {b['parties_']} parties")(S("fl_shm_barrier")(at)),
-    "fl_group": lambda at: f"members that have not ended: {members_left(S('fl_group')(at))}",
+    "fl_group": lambda at: f"members that have not ended: {S('fl_group')(at)['left_'] // K.FL__GROUP_MEMBER}",
     "fl_executor": lambda at: S("fl_executor")(at)["name"],
     "fl_fiber": lambda at: S("fl_fiber")(at)["in.name"],
 }

@@ -525,7 +525,7 @@ BYTES_ROW(bytes_of_a_group, .workers = 2)
 		fl_group g = FL_GROUP_INIT(e);
 		FL_OK(answer_group_submit(&g, letter, k < 3 ? &got : NULL));
 		free_letter(&letter);
-		FL_RC(fl_group_join(&g), letter.error);
+		FL_JOINED(fl_group_join(&g), &g, letter.error);
 		fl_group_destroy(&g);
 		expect_answer(&got, k % 2 == 0);
 	}

@@ -167,11 +167,11 @@ CONFORMANCE_ABLE(deadline_in_a_group, 1, FL_CAP_CONCURRENT)
 			continue;
 		}
 		FL_OK(rc);
-		FL_RC(fl_group_join(&g), -ETIMEDOUT);
+		FL_GROUP_FAILED(&g, -ETIMEDOUT);
 		if (own)
 			assert_memory_equal(fl_group_message(&g), "its deadline passed before it ", 30);
 		else
-			assert_null(fl_group_message(&g));
+			assert_string_equal(fl_group_message(&g), fl_error_text(-ETIMEDOUT));
 		assert_int_equal(result, 1);
 	}
 }

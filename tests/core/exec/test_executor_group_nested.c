@@ -60,7 +60,7 @@ FL_TASK_STATIC(fall, int, int)
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
 	int rc = fall_group_submit(&g, *arg - 1, result);
 	if (rc == 0)
-		rc = fl_group_join(&g);
+		rc = fl_test_group_error(&g);
 	return fl_group_message(&g) ? fl_task_fail(ctx, rc, "%s, %d", fl_group_message(&g), *arg) : -EILSEQ;
 }
 
@@ -68,7 +68,7 @@ CONFORMANCE_GROUP(group_nested_error_comes_up, 2)
 {
 	int result = -1;
 	FL_OK(fall_group_submit(g, 3, &result));
-	FL_RC(fl_group_join(g), -EDOM);
+	FL_GROUP_FAILED(g, -EDOM);
 	assert_string_equal(fl_group_message(g), "at the bottom, 1, 2, 3");
 	assert_int_equal(result, -1);
 }
@@ -84,7 +84,7 @@ FL_TASK_STATIC(wait_within, struct gate *, void)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
 	int rc = fl_group_submit(&g, &wait_below, arg, NULL);
-	const int joined = fl_group_join(&g);
+	const int joined = fl_test_group_error(&g);
 	FL_CHECK(fl_group_count(&g) == 0);
 	return rc ? rc : joined;
 }
@@ -172,6 +172,32 @@ CONFORMANCE_ABLE(group_joined_by_its_own_task, 1, FL_CAP_BY_REFERENCE)
 	FL_OK(join_own_group_submit(&g, at));
 	FL_OK(join_around_group_submit(&g, at));
 	FL_OK(fl_group_join(&g));
+}
+
+/* The initializer waits for tasks of its own executor: no other context could run them. */
+
+static fl_executor *initialized;
+
+FL_TASK_STATIC(use_own_executor, void, void)
+{
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(initialized);
+	int results[4] = {0};
+	FL_EACH (i, results)
+		FL_OK(square_group_submit(&g, (int)i, &results[i]));
+	FL_OK(fl_group_join(&g));
+	FL_EACH (i, results)
+		FL_CHECK(results[i] == (int)(i * i));
+	FL_CHECK(nine_of(initialized) == 9);
+	return 0;
+}
+
+CONFORMANCE(group_within_the_initializer)
+{
+	if (!(kind->capabilities & FL_CAP_BY_REFERENCE) || !(kind->capabilities & FL_CAP_CONCURRENT))
+		return;
+	FL_SCOPED(fl_executor) *e = NULL;
+	initialized = e = make_of(kind, &(fl_executor_config){.workers = 1, .initialize = &use_own_executor});
+	assert_int_equal(nine_of(e), 9);
 }
 
 /* A wait that would not block must not run a task either. */

@@ -184,13 +184,13 @@ CONFORMANCE_ON(kept_result_of_a_group, 1)
 	struct payload got = {0}, untouched = {.line = 3};
 	fl_group g = FL_GROUP_INIT(e);
 	FL_OK(read_line_group_submit(&g, failing(tally, true), &got));
-	FL_RC(fl_group_join(&g), -EBADMSG);
+	FL_GROUP_FAILED(&g, -EBADMSG);
 	assert_int_equal(got.line, 7);
 	FL_OK(read_line_group_submit(&g, failing(tally, false), &untouched));
-	FL_RC(fl_group_join(&g), -EBADMSG);
+	FL_GROUP_FAILED(&g, -EBADMSG);
 	assert_int_equal(untouched.line, 3);
 	FL_OK(read_line_group_submit(&g, (struct request){tally, -EBADMSG, true}, NULL));
-	FL_RC(fl_group_join(&g), -EBADMSG);
+	FL_GROUP_FAILED(&g, -EBADMSG);
 	fl_group_destroy(&g);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(counted(&tally->runs), 3);

@@ -51,7 +51,7 @@ FL_TEST(group_without_memory)
 			FL_OK_OR(rc, -ENOMEM);
 			accepted += rc == 0;
 			failed = failed || rc != 0;
-			assert_int_equal(g.begun_, accepted > 0);
+			assert_true(g.begun_); /* also by a submit that was refused */
 		}
 		FL_OK(fl_group_join(&g));
 		assert_int_equal(fl__load_relaxed(&runs), accepted);
@@ -62,44 +62,7 @@ FL_TEST(group_without_memory)
 	assert_true(failed);
 }
 
-FL_TASK_STATIC(stop, fl_cancel_token *, void)
-{
-	fl_cancel_token_request(*arg);
-	return 0;
-}
-
-/*
- * The memory of a group does not grow with the tasks that have ended, nor with joins that have
- * taken tasks and give up: the last task ends the join, which runs it first.
- */
-POOL_TEST(group_takes_no_memory, 1)
-{
-	enum { ROUNDS = 40, N = 64 };
-	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	struct fl__run run;
-	long before = 0;
-	for (int round = 0; round < 2 * ROUNDS; round++) {
-		fl_cancel_token given_up = FL_CANCEL_TOKEN_INIT;
-		struct held held = hold_worker(e);
-		for (int i = 0; i < N; i++)
-			FL_OK(counted_group_submit(&g, i, NULL));
-		FL_OK(stop_group_submit(&g, &given_up));
-		fl__run_enter(&run, e);
-		FL_RC(fl_group_join_until(&g, FL_FOREVER, &given_up), -ECANCELED);
-		fl__run_leave(&run);
-		let_go(&held);
-		FL_OK(FL_WAIT_ANY(FL_ON_GROUP(&g)));
-		if (round == ROUNDS) /* the executor has its own */
-			before = seam_live_allocs();
-	}
-	assert_int_equal(seam_live_allocs(), before);
-	FL_OK(fl_group_join(&g));
-}
-
-/*
- * Nor does it keep the blocks or the large arguments of tasks that have ended one after the other,
- * after a peak of pending tasks.
- */
+/* A group keeps neither the blocks nor the large arguments of tasks that have ended. */
 
 typedef struct {
 	char bytes[4096];
@@ -185,7 +148,7 @@ POOL_TEST(group_later_failures_go_to_the_log, 2)
 	FL_WAIT_FOR(fl_group_message(&g) != NULL);
 	assert_int_equal(fl_group_failed_index(&g), 1);
 	fl_event_set(&gate.open);
-	FL_RC(fl_group_join(&g), -ENOSPC);
+	FL_GROUP_FAILED(&g, -ENOSPC);
 	assert_string_equal(fl_group_message(&g), "said -28");
 	HEARD("a task of a group failed after another: EIO: told", 1);
 	(void)fl_log_set_handler(before);
@@ -202,48 +165,27 @@ POOL_TEST(group_left_with_an_error_tells_the_log, 1)
 	{
 		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 		FL_OK(fail_with_group_submit(&g, -EXDEV));
-		FL_RC(fl_group_join(&g), -EXDEV);
+		FL_GROUP_FAILED(&g, -EXDEV);
 	}
 	HEARD("no join has returned the error", 1);
 	(void)fl_log_set_handler(before);
 }
 
-/*
- * A result is dropped by whoever frees the last reference, at once: neither by the group nor late.
- * In the second round a join has taken the task while the callback runs.
- */
-
-struct keeper {
-	fl_group *g;
-	int joins;
-	fl_future *f;
-};
-
-static void keep(fl_future *f, void *keeper)
-{
-	struct keeper *k = keeper;
-	k->f = fl_future_ref(f);
-	if (!k->joins)
-		return;
-	fl_group_cancel(k->g);
-	FL_WAIT_FOR(fl__load_relaxed(&k->g->idle_) == 3); /* relaxed: looked at alone. The join sleeps */
-}
+/* A result is dropped by whoever frees the last reference, at once: neither by the group nor late. */
 
 POOL_TEST(group_result_is_dropped_with_its_last_reference, 1)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	struct keeper k = {.g = &g};
-	const fl_submit_config config = {.on_end = keep, .on_end_arg = &k};
-	for (; k.joins < 2; k.joins++) {
-		begin_count();
-		FL_OK(fl_group_submit_with(&g, &counted, &(int){7}, NULL, &config));
-		FL_OK(k.joins ? fl_group_join(&g) : FL_WAIT_ANY(FL_ON_GROUP(&g)));
-		FL_WAIT_FOR(fl__load_relaxed(&k.f->state) / FL__FUTURE_REF == 1); /* relaxed: looked at alone */
-		assert_int_equal(*(const int *)fl_future_result(k.f), 7);
-		assert_int_equal(fl__load_relaxed(&drops), 1); /* of the argument */
-		fl_future_free(k.f);
-		assert_int_equal(fl__load_relaxed(&drops), 2);
-	}
+	fl_future *f = NULL;
+	const fl_submit_config config = {.on_end = keep_reference, .on_end_arg = &f};
+	begin_count();
+	FL_OK(fl_group_submit_with(&g, &counted, &(int){7}, NULL, &config));
+	FL_OK(fl_group_join(&g));
+	FL_WAIT_FOR(fl__load_relaxed(&f->state) / FL__FUTURE_REF == 1); /* relaxed: looked at alone */
+	assert_int_equal(*(const int *)fl_future_result(f), 7);
+	assert_int_equal(fl__load_relaxed(&drops), 1); /* of the argument */
+	fl_future_free(f);
+	assert_int_equal(fl__load_relaxed(&drops), 2);
 }
 
 /* Misuse. */
@@ -278,67 +220,234 @@ FL_TEST(group_joined_where_nothing_could_run)
 	fl_executor_free(e);
 }
 
-static void in_child(void *group)
+/* Each join tells by its result alone whether the group is joined, whatever its members return. */
+
+static int join_to_the_end(fl_group *g)
 {
-	fl_group *g = group;
-	int result = -1;
-	FL_RC(fl_group_submit(g, &counted, &(int){1}, &result), -EOWNERDEAD);
-	FL_CHECK(fl_group_count(g) == 1);
-	FL_RC(fl_group_join(g), -EOWNERDEAD);
-	FL_RC(fl_group_join_until(g, FL_FOREVER, NULL), -EOWNERDEAD);
-	FL_RC(fl_group_try_join(g), -EAGAIN);
-	fl_group_destroy(g);
+	return fl_group_join_until(g, FL_FOREVER, FL_SHIELDED);
 }
 
-POOL_TEST(group_in_a_forked_child, 1)
+static int try_join_at_the_end(fl_group *g)
 {
+	FL_OK(FL_WAIT_ANY(FL_ON_GROUP(g)));
+	return fl_group_try_join(g);
+}
+
+POOL_TEST(group_joins_return_one_code_for_every_error, 1)
+{
+	static const int errors[] = {-EDEADLK, -EOWNERDEAD, -ETIMEDOUT, -ECANCELED, -EINVAL,
+	                             -EAGAIN,  FL_ETASK,    7,          INT_MAX,    -EIO};
+	int (*const joins[])(fl_group *) = {fl_group_join, join_to_the_end, try_join_at_the_end};
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	struct gate gate = {.open = FL_EVENT_INIT};
-	FL_OK(hold_group_submit(&g, &gate));
-	FL_OK(fl_event_wait(&gate.entered));
-	FL_IN_CHILD(in_child, &g);
-	fl_event_set(&gate.open);
-	FL_OK(fl_group_join(&g));
+	FL_EACH (i, errors)
+		FL_EACH (k, joins) {
+			FL_OK(fail_with_group_submit(&g, errors[i]));
+			FL_JOINED(joins[k](&g), &g, errors[i]);
+			assert_int_equal(fl_group_failed_index(&g), 0);
+			FL_OK(counted_group_submit(&g, 1, NULL));
+			FL_JOINED(joins[k](&g), &g, 0);
+			assert_true(fl_group_failed_index(&g) == SIZE_MAX);
+		}
 }
 
 /*
- * A sleeping join on a worker runs tasks that are submitted in the meantime: the task that submits
- * waits for that.
+ * Joins on workers. A join runs members that its worker has submitted, and then the worker is
+ * replaced.
  */
 
-struct late {
-	fl_group *g;
-	fl_event *entered, *ran;
+/* A group of many tasks in one task of the group above: more than the local queue has. */
+struct many {
+	int depth, count, which;
+	int *ended;
 };
 
-FL_TASK_STATIC(say_ran, struct late, void)
+FL_TASK_STATIC(join_many, struct many, void)
 {
-	fl_event_set(arg->ran);
-	return 0;
-}
-
-FL_TASK_STATIC(submit_late, struct late, void)
-{
-	fl_event_set(arg->entered);
-	FL_WAIT_FOR(fl__load_relaxed(&arg->g->idle_) == 3); /* relaxed: looked at alone. The join sleeps */
-	int rc = fl_group_submit(arg->g, &say_ran, arg, NULL);
-	return rc ? rc : fl_event_wait_until(arg->ran, FL_FOREVER, FL_SHIELDED);
-}
-
-FL_TASK_STATIC(join_late, struct late, void)
-{
+	(void)fl__add_relaxed(arg->ended, 1); /* relaxed: a count, read after a join */
+	if (arg->depth == 0)
+		return 0;
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
-	int rc = submit_late_group_submit(&g, (struct late){&g, arg->entered, arg->ran});
-	if (rc == 0)
-		rc = fl_event_wait(arg->entered); /* the other worker has it */
+	int rc = 0;
+	for (int i = 0; rc == 0 && i < arg->count; i++) {
+		struct many below = *arg;
+		below.depth = i == arg->which ? arg->depth - 1 : 0;
+		rc = join_many_group_submit(&g, below);
+	}
 	const int joined = fl_group_join(&g);
+	FL_CHECK(fl_group_count(&g) == 0);
 	return rc ? rc : joined;
 }
 
-POOL_TEST(group_join_on_a_worker_takes_up_what_comes_late, 2)
+FL_TEST(group_join_of_more_than_a_local_queue_has)
 {
-	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	fl_event entered = FL_EVENT_INIT, ran = FL_EVENT_INIT;
-	FL_OK(join_late_group_submit(&g, (struct late){NULL, &entered, &ran}));
+	enum { MANY = 1000 };
+	static const int which[] = {3, MANY / 2, MANY - 1}; /* with an almost empty queue, and with a full one */
+	for (unsigned workers = 1; workers <= 3; workers++)
+		for (int depth = 1; depth <= 3; depth++)
+			FL_EACH (i, which) {
+				FL_SCOPED(fl_executor) *e = pool_with(workers);
+				int ended = 0;
+				const struct many many = {depth, MANY, which[i], &ended};
+				FL_OK(fl_test_run_task(e, &join_many, &many, NULL));
+				assert_int_equal(ended, 1 + depth * MANY);
+			}
+}
+
+/*
+ * Each worker is in a join of a group whose member is pending behind other tasks: the join cannot
+ * run the member, since another thread has submitted it. Workers in place of these run it.
+ */
+struct behind {
+	fl_group g;
+	struct gate gate;
+};
+
+FL_TASK_STATIC(join_behind, struct behind *, void)
+{
+	fl_event_set(&(*arg)->gate.entered);
+	FL_OK(fl_event_wait(&(*arg)->gate.open));
+	return fl_group_join(&(*arg)->g);
+}
+
+FL_TEST(group_joins_on_all_workers_of_members_behind_other_tasks)
+{
+	enum { MOST = 3, OTHERS = 50 };
+	for (unsigned workers = 1; workers <= MOST; workers++) {
+		FL_SCOPED(fl_executor) *e = pool_with(workers);
+		struct behind behind[MOST];
+		fl_future *f[MOST];
+		begin_count();
+		for (unsigned i = 0; i < workers; i++) {
+			struct behind *at = &behind[i];
+			*at = (struct behind){FL_GROUP_INIT(e), {FL_EVENT_INIT, FL_EVENT_INIT}};
+			FL_OK(join_behind_submit(e, at, &f[i]));
+			FL_OK(fl_event_wait(&at->gate.entered));
+		}
+		for (int i = 0; i < OTHERS; i++)
+			FL_OK(counted_submit(e, i, NULL));
+		for (unsigned i = 0; i < workers; i++)
+			FL_OK(counted_group_submit(&behind[i].g, 1, NULL));
+		for (unsigned i = 0; i < workers; i++)
+			fl_event_set(&behind[i].gate.open);
+		for (unsigned i = 0; i < workers; i++) {
+			FL_OK(fl_future_get(f[i], NULL, 0));
+			fl_future_free(f[i]);
+		}
+		FL_OK(fl_executor_join(e));
+		assert_int_equal(fl__load_relaxed(&runs), OTHERS + workers);
+	}
+}
+
+/* A member that runs within a join is cancelled with the executor, as the task that joins. */
+
+struct within {
+	fl_event begun;
+	fl_group *g;     /* NULL: one that begins within the task */
+	uint64_t thread; /* that of the member */
+};
+
+FL_TASK_STATIC(wait_within, struct within *, void)
+{
+	(*arg)->thread = fl_thread_current_id();
+	return look_for_cancel.run(ctx, &(fl_event *){&(*arg)->begun}, NULL);
+}
+
+FL_TASK_STATIC(join_one_that_waits, struct within *, void)
+{
+	FL_SCOPED(fl_group) own = FL_GROUP_INIT(fl_executor_current());
+	fl_group *g = (*arg)->g ? (*arg)->g : &own;
+	FL_OK(wait_within_group_submit(g, *arg));
+	FL_GROUP_FAILED(g, -ECANCELED);
+	/* it ran within the join only if a cancel of this task reaches it */
+	FL_CHECK(((*arg)->thread == fl_thread_current_id()) == (g == &own));
+	return -ECANCELED;
+}
+
+FL_TEST(group_member_within_a_join_sees_the_cancel_of_the_executor)
+{
+	FL_BOTH (began_outside) {
+		FL_SCOPED(fl_executor) *e = pool_with(1);
+		fl_group g = FL_GROUP_INIT(e);
+		struct within within = {FL_EVENT_INIT, began_outside ? &g : NULL, 0};
+		FL_SCOPED(fl_future) *f = NULL;
+		(void)fl_group_token(&g);
+		FL_OK(join_one_that_waits_submit(e, &within, &f));
+		FL_OK(fl_event_wait(&within.begun));
+		(void)fl_executor_cancel(e);
+		fl_test_future_ends(f, -ECANCELED, NULL);
+		FL_OK(fl_executor_join(e));
+		fl_group_destroy(&g);
+	}
+}
+
+/*
+ * A join runs no task that is not a member, even if that task is the newest of its worker: it does
+ * not look below that task either, and the worker is replaced.
+ */
+
+static uint64_t joining; /* the thread of the join; 0: none */
+
+FL_TASK_STATIC(note_thread, bool *, void)
+{
+	**arg = fl__load_relaxed(&joining) == fl_thread_current_id(); /* relaxed: only this thread's own stores count */
+	return 0;
+}
+
+FL_TASK_STATIC(join_below_another, bool *, void)
+{
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
+	for (int i = 0; i < 3; i++)
+		FL_OK(counted_group_submit(&g, i, NULL));
+	FL_OK(note_thread_submit(fl_executor_current(), *arg, NULL));
+	fl__store_relaxed(&joining, fl_thread_current_id()); /* relaxed: see note_thread */
 	FL_OK(fl_group_join(&g));
+	fl__store_relaxed(&joining, 0);
+	return 0;
+}
+
+FL_TEST(group_join_runs_no_task_that_is_not_a_member)
+{
+	for (unsigned workers = 1; workers <= 2; workers++) {
+		FL_SCOPED(fl_executor) *e = pool_with(workers);
+		bool within = true, *at = &within;
+		begin_count();
+		FL_OK(fl_test_run_task(e, &join_below_another, &at, NULL));
+		FL_OK(fl_executor_join(e));
+		assert_false(within);
+		assert_int_equal(fl__load_relaxed(&runs), 3);
+	}
+}
+
+/* Waits for a group whose last member ends while another begins. */
+
+struct watched {
+	fl_group g;
+	uint32_t stop;
+};
+
+static int watch_group(void *watched)
+{
+	struct watched *w = watched;
+	while (!fl__load_acquire(&w->stop)) /* acquire: the test's own end */
+		FL_OK(FL_WAIT_ANY(FL_ON_GROUP(&w->g)));
+	return 0;
+}
+
+POOL_TEST(group_waits_while_the_last_member_ends_and_another_begins, 2)
+{
+	enum { WATCHERS = 2 };
+	struct watched w = {FL_GROUP_INIT(e), 0};
+	fl_thread *watchers[WATCHERS];
+	(void)fl_group_token(&w.g); /* it begins before they look */
+	FL_EACH (i, watchers)
+		fl_test_go(&watchers[i], watch_group, &w);
+	const int many = (int)fl_test_scaled(5000);
+	for (int i = 0; i < many; i++) {
+		FL_OK(counted_group_submit(&w.g, i, NULL));
+		if (i % 7 == 0)
+			FL_OK(FL_WAIT_ANY(FL_ON_GROUP(&w.g)));
+	}
+	fl__store_release(&w.stop, 1);
+	FL_END_ALL(watchers);
+	FL_OK(fl_group_join(&w.g));
 }

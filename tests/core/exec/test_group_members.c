@@ -36,7 +36,7 @@ FL_MEMBERS_TEST(group_first_error_cancels_the_others)
 	begin(g, returns, RC(0));
 	begin(g, returns, RC(-EIO));
 	begin(g, until_cancelled, &ends);
-	FL_RC(fl_group_join(g), -EIO);
+	FL_GROUP_FAILED(g, -EIO);
 	/* the last fiber runs, and finds itself cancelled; a pending task does not run */
 	FL_CHECK(ends == (are_fibers() ? 2 : 1) && told.count == 0);
 	fl_test_contains(fl_group_failed_name(g), are_fibers() ? "fiber" : ":member");
@@ -50,7 +50,7 @@ FL_MEMBERS_TEST(group_later_errors_go_to_the_handler)
 	TOLD();
 	begin(g, runs, &late);
 	begin(g, returns, RC(-EIO));
-	FL_RC(fl_group_join(g), -EIO);
+	FL_GROUP_FAILED(g, -EIO);
 	FL_CHECK(late.cancelled && fl_group_failed_index(g) == 1);
 	FL_CHECK(told.count == 1 && told_of(-EPIPE));
 }
@@ -62,7 +62,8 @@ FL_MEMBERS_TEST(group_can_be_used_again)
 		begin(g, returns, RC(0));
 		FL_OK(fl_group_join(g));
 		begin(g, returns, RC(-EIO));
-		FL_CHECK(fl_group_join(g) == -EIO && fl_group_failed_name(g) != NULL);
+		FL_GROUP_FAILED(g, -EIO);
+		FL_CHECK(fl_group_failed_name(g) != NULL);
 		begin(g, until_cancelled, &ends);
 		FL_CHECK(fl_group_failed_name(g) == NULL);
 		fl_test_settle();
@@ -80,7 +81,8 @@ FL_MEMBERS_TEST(group_start_after_a_failure)
 	FL_CHECK(fl_group_count(g) == 0 && fl_group_failed_name(g) != NULL);
 	FL_RC(start(g, until_cancelled, &ends), -ECANCELED);
 	FL_RC(fl_group_start_with(g, until_cancelled, &ends, NULL), -ECANCELED);
-	FL_CHECK(fl_group_count(g) == 0 && fl_group_try_join(g) == -EIO && ends == 1);
+	FL_JOINED(fl_group_try_join(g), g, -EIO);
+	FL_CHECK(fl_group_count(g) == 0 && ends == 1);
 	begin(g, returns, RC(0));
 	FL_OK(fl_group_join(g));
 }
@@ -103,72 +105,36 @@ FL_MEMBERS_TEST(group_join_until_leaves_the_members_running)
 	fl_event_set(&gate);
 	FL_CHECK(fl_group_join_until(g, FL_FOREVER, FL_SHIELDED) == 0 && c.ended && !c.cancelled);
 	begin(g, returns, RC(-EIO));
-	FL_CHECK(fl_group_join_until(g, FL_FOREVER, NULL) == -EIO && fl_group_failed_name(g) != NULL);
-}
-
-/*
- * The errors of a joined group by which a join that may give up could say that it has not joined.
- */
-static bool is_of_a_join(int error)
-{
-	return error == -ETIMEDOUT || error == -ECANCELED || error == -EAGAIN || error == -EDEADLK ||
-	       error == -EOWNERDEAD || error == FL_ETASK;
+	FL_JOINED(fl_group_join_until(g, FL_FOREVER, NULL), g, -EIO);
+	FL_CHECK(fl_group_failed_name(g) != NULL);
 }
 
 /* The result tells by itself whether the group was joined, whatever its members return. */
 FL_MEMBERS_TEST(group_join_results_are_apart)
 {
-	static const int ends[] = {0,        -ETIMEDOUT, -ECANCELED,  -EBUSY, -EAGAIN,
+	static const int ends[] = {0,        -ETIMEDOUT, -ECANCELED,  -EBUSY, -EAGAIN, -EINVAL,
 	                           FL_ETASK, -EDEADLK,   -EOWNERDEAD, 1,      INT_MAX};
 	FL_EACH (i, ends)
-		for (int tries = 0; tries < 2; tries++) {
+		for (int way = 0; way < 3; way++) {
 			begin(g, returns, RC(ends[i]));
-			if (tries)
-				FL_RC(fl_group_try_join(g), -EAGAIN);
-			else
-				FL_RC(fl_group_join_until(g, FL_NO_WAIT, NULL), -ETIMEDOUT);
+			FL_RC(fl_group_try_join(g), -EAGAIN);
+			FL_RC(fl_group_join_until(g, FL_NO_WAIT, NULL), -ETIMEDOUT);
+			FL_RC(fl_group_join_until(g, FL_FOREVER, fl_test_requested), -ECANCELED);
+			if (way == 0)
+				FL_JOINED(fl_group_join(g), g, ends[i]);
 			fl_test_settle();
-			FL_RC(tries ? fl_group_try_join(g) : fl_group_join_until(g, FL_NO_WAIT, fl_test_requested),
-			      is_of_a_join(ends[i]) ? FL_ETASK : ends[i]);
-			FL_CHECK((fl_group_message(g) != NULL) == (ends[i] != 0));
+			FL_CHECK(fl_group_count(g) == 0);
+			if (way == 1)
+				FL_JOINED(fl_group_join_until(g, FL_NO_WAIT, fl_test_requested), g, ends[i]);
+			else if (way == 2)
+				FL_JOINED(fl_group_try_join(g), g, ends[i]);
+			FL_CHECK(!g->begun_);
 			FL_OK(fl_group_join(g)); /* of a group that has not begun */
 		}
 }
 
-/*
- * After a join that gave up, the count is above 0 until a join has joined the group, though its
- * members have ended. Waits for the members do not see that.
- */
-FL_MEMBERS_TEST(group_count_until_it_is_joined)
-{
-	for (int way = 0; way < 4; way++) {
-		begin(g, returns, RC(0));
-		begin(g, returns, RC(0));
-		FL_RC(fl_group_join_until(g, FL_FOREVER, fl_test_requested), -ECANCELED);
-		FL_CHECK(fl_group_count(g) == 2);
-		FL_OK(FL_WAIT_ANY(FL_ON_GROUP(g)));
-		FL_CHECK(fl_group_count(g) == 1 && g->begun_);
-		if (way == 0)
-			FL_OK(fl_group_try_join(g));
-		else if (way == 1)
-			FL_OK(fl_group_join(g));
-		else if (way == 2)
-			FL_OK(fl_group_join_until(g, FL_NO_WAIT, fl_test_requested));
-		else
-			fl_group_destroy(g);
-		FL_CHECK(fl_group_count(g) == 0 && !g->begun_);
-		begin(g, returns, RC(0));
-		fl_test_settle();
-		FL_CHECK(fl_group_count(g) == 0 && g->begun_); /* no join has given up */
-		FL_OK(fl_group_join(g));
-	}
-}
-
-/*
- * The same after a join whose caller's scope is below the group's token: its result could be a
- * member's, and the members end meanwhile.
- */
-FL_MEMBERS_TEST(group_count_after_a_join_in_a_scope_of_its_own)
+/* A join whose caller's scope is below the group's token has not joined. */
+FL_MEMBERS_TEST(group_join_in_a_scope_of_its_own)
 {
 	FL_BOTH (until) {
 		begin(g, returns, RC(-EDEADLK));
@@ -180,9 +146,9 @@ FL_MEMBERS_TEST(group_count_after_a_join_in_a_scope_of_its_own)
 			FL_OK(fl_timeout_end(&t, 0));
 		}
 		FL_OK(FL_WAIT_ANY(FL_ON_GROUP(g)));
-		FL_CHECK(fl_group_count(g) == 1 && g->begun_); /* not joined */
-		FL_RC(fl_group_join(g), -EDEADLK);
-		FL_CHECK(fl_group_count(g) == 0 && !g->begun_); /* joined */
+		FL_CHECK(fl_group_count(g) == 0 && g->begun_); /* not joined */
+		FL_GROUP_FAILED(g, -EDEADLK);
+		FL_CHECK(!g->begun_); /* joined */
 	}
 }
 
@@ -259,21 +225,6 @@ static int joins(void *g)
 	return fl_group_join(g);
 }
 
-FL_MEMBERS_TEST(group_joined_by_two)
-{
-	fl_event gate = FL_EVENT_INIT;
-	begin(g, waits_for, &gate);
-	fl_fiber *f = fl_test_start(joins, g);
-	fl_test_settle();
-	FL_PANICS_OF("fl_group_join", g, FL_CHECK(fl_group_join(g) == 0));
-	FL_RC(fl_group_try_join(g), -EAGAIN);
-	FL_PANICS(FL_CHECK(fl_group_join_until(g, FL_NO_WAIT, NULL) == 0));
-	FL_CHECK(strcmp(fl_test_panic.function, "fl_group_join_until") == 0 && fl_test_panic.object == g);
-	FL_PANICS(fl_group_destroy(g));
-	fl_event_set(&gate);
-	FL_OK(fl_test_join(f));
-}
-
 static int leaves_a_scope(void *arg)
 {
 	child *c = arg;
@@ -303,7 +254,7 @@ FL_MEMBERS_TEST(group_scope_after_a_join)
 	{
 		FL_SCOPED(fl_group) scoped = FL_GROUP_INIT(of_members), untouched = FL_GROUP_INIT(of_members);
 		begin(&scoped, returns, RC(-EIO));
-		FL_RC(fl_group_join(&scoped), -EIO);
+		FL_GROUP_FAILED(&scoped, -EIO);
 	}
 	FL_CHECK(told.count == 0); /* the join reported it */
 }
@@ -371,12 +322,37 @@ FL_MEMBERS_TEST(group_wait_any)
 	FL_OK(fl_test_join(f));
 }
 
+static int waits_for_group(void *g)
+{
+	return FL_WAIT_ANY(FL_ON_GROUP((fl_group *)g));
+}
+
+/* Those who wait for the group are woken by the last member, and another one begins before they run. */
+FL_MEMBERS_TEST(group_wait_any_when_more_are_started)
+{
+	misplaced m = {FL_GROUP_INIT(of_members), FL_EVENT_INIT, FL_EVENT_INIT};
+	fl_fiber *waiters[3];
+	begin(&m.g, waits_for, &m.gate);
+	FL_EACH (i, waiters)
+		waiters[i] = fl_test_start(waits_for_group, &m.g);
+	fl_fiber *f = fl_test_start(starts_another_at_its_end, &m);
+	fl_test_settle();
+	fl_event_set(&m.gate);
+	FL_OK(fl_test_join(f));
+	fl_test_settle();
+	FL_CHECK(fl_group_count(&m.g) == 1);
+	fl_event_set(&m.done);
+	FL_EACH (i, waiters)
+		FL_OK(fl_test_join(waiters[i]));
+	FL_OK(fl_group_join(&m.g));
+}
+
 /* -ECANCELED of its own making is an error like any other. */
 FL_MEMBERS_TEST(group_ecanceled_without_a_cancel)
 {
 	int ends = 0;
 	begin(g, until_cancelled, &ends);
 	begin(g, returns, RC(-ECANCELED));
-	FL_CHECK(fl_group_join(g) == -ECANCELED && ends == 1);
-	FL_CHECK(fl_group_failed_index(g) == 1 && fl_group_message(g) != NULL);
+	FL_GROUP_FAILED(g, -ECANCELED);
+	FL_CHECK(fl_group_failed_index(g) == 1 && ends == 1);
 }

@@ -57,7 +57,7 @@ static int starts_and_joins(void *arg)
 	begin(&g, runs, p->c);
 	if (p->first)
 		FL_IGNORE(fl_event_wait(p->first));
-	p->joined = fl_group_join(&g);
+	p->joined = fl_test_group_error(&g);
 	return p->joined;
 }
 
@@ -97,7 +97,7 @@ FL_MEMBERS_TEST(group_join_after_the_cancel)
 	FL_CHECK(!done.cancelled && p[1].joined == 0); /* there was nothing left to cancel */
 }
 
-/* The owner cancels its group, and another context cancels the owner: the owner sees that. */
+/* The owner cancels its group, and another context cancels the owner: the join tells of members alone. */
 static int cancels_then_waits(void *arg)
 {
 	child *c = arg;
@@ -113,7 +113,7 @@ static int cancels_then_waits(void *arg)
 FL_MEMBERS_TEST(group_cancelled_by_the_owner_and_from_above)
 {
 	child c = {.rc = 0};
-	FL_CHECK(cancelled_in_its_wait(cancels_then_waits, &c) == -ECANCELED && c.cancelled);
+	FL_CHECK(cancelled_in_its_wait(cancels_then_waits, &c) == 0 && c.cancelled);
 }
 
 /* That the work was cut short is forgotten with the join. */
@@ -137,7 +137,7 @@ static int polls(void *arg)
 	fl_event never = FL_EVENT_INIT;
 	begin(&g, runs, c);
 	FL_RC(fl_event_wait(&never), -ECANCELED);
-	FL_RC(fl_group_join_until(&g, FL_FOREVER, FL_SHIELDED), FL_ETASK);
+	FL_JOINED(fl_group_join_until(&g, FL_FOREVER, FL_SHIELDED), &g, -ECANCELED);
 	FL_CHECK(fl_group_count(&g) == 0 && fl_group_join_until(&g, FL_FOREVER, FL_SHIELDED) == 0);
 	return 0;
 }
@@ -158,7 +158,7 @@ FL_MEMBERS_TEST(group_join_cancelled_by_an_inner_scope)
 	fl_cancel_token_init(&stop, NULL, fl_after(FL_MS(1)));
 	{
 		FL_CANCEL_SCOPE(&stop);
-		FL_RC(fl_group_join(g), -ECANCELED);
+		FL_GROUP_FAILED(g, -ECANCELED);
 	}
 	FL_CHECK(c.cancelled && c.ended && fl_group_count(g) == 0);
 	fl_cancel_token_destroy(&stop);
@@ -175,7 +175,8 @@ FL_MEMBERS_TEST(group_error_after_the_cancel)
 	begin(g, runs, &c);
 	fl_test_settle();
 	fl_group_cancel(g);
-	FL_CHECK(fl_group_join(g) == -EIO && fl_group_failed_name(g) != NULL);
+	FL_GROUP_FAILED(g, -EIO);
+	FL_CHECK(fl_group_failed_name(g) != NULL);
 	FL_CHECK(cancelled_in_its_wait(starts_and_joins, &p) == -EIO && p.joined == -EIO && told.count == 0);
 }
 
@@ -193,7 +194,7 @@ FL_MEMBERS_TEST(group_member_that_swallows_its_cancel)
 	FL_OK(fl_group_join(g));
 	begin(g, swallows, NULL);
 	begin(g, returns, RC(-EIO));
-	FL_RC(fl_group_join(g), -EIO);
+	FL_GROUP_FAILED(g, -EIO);
 }
 
 /* Nested groups. */
@@ -213,7 +214,7 @@ static int nests(void *arg)
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(of_members);
 	begin(&g, until_cancelled, n->ends);
 	begin(&g, nests, &inner);
-	return n->outer[n->depth] = fl_group_join(&g);
+	return n->outer[n->depth] = fl_test_group_error(&g);
 }
 
 FL_MEMBERS_TEST(group_nested_error_goes_outward)
@@ -242,7 +243,7 @@ static int handles_it(void *unused)
 {
 	FL_SCOPED(fl_group) inner = FL_GROUP_INIT(of_members);
 	begin(&inner, returns, RC(-EIO));
-	FL_RC(fl_group_join(&inner), -EIO);
+	FL_GROUP_FAILED(&inner, -EIO);
 	return 0;
 }
 
@@ -272,7 +273,8 @@ FL_MEMBERS_TEST(group_nested_outer_fails_while_the_inner_joins)
 	fl_test_settle();
 	FL_CHECK(slow.cancelled && !slow.ended && fl_group_count(g) == 1);
 	fl_event_set(&cleanup);
-	FL_CHECK(fl_group_join(g) == -EBADF && fl_group_failed_index(g) == 2);
+	FL_GROUP_FAILED(g, -EBADF);
+	FL_CHECK(fl_group_failed_index(g) == 2);
 	/* -EPIPE, -EIO: nothing is lost. */
 	FL_CHECK(p.joined == -EIO && late.ended && told.count == 2);
 }
@@ -292,7 +294,7 @@ FL_MEMBERS_TEST(group_under_a_timeout)
 	FL_CHECK(ends == 0);
 	fl__store_relaxed(&fl_test_ahead, FL_S(3600)); /* relaxed: this thread's own */
 	FL_RC(start(g, until_cancelled, &ends), -ECANCELED);
-	FL_CHECK(fl_timeout_end(&t, fl_group_join(g)) == -ETIMEDOUT && ends == 3);
+	FL_CHECK(fl_timeout_end(&t, fl_test_group_error(g)) == -ETIMEDOUT && ends == 3);
 }
 
 FL_MEMBERS_TEST(group_with_a_deadline)
@@ -306,18 +308,16 @@ FL_MEMBERS_TEST(group_with_a_deadline)
 	fl_test_settle();
 	fl__store_relaxed(&fl_test_ahead, FL_S(3600)); /* relaxed: this thread's own */
 	FL_RC(start(g, until_cancelled, &ends), -ECANCELED);
-	FL_CHECK(fl_group_join(g) == -ETIMEDOUT && ends == 1 && fl_group_message(g) == NULL);
+	FL_GROUP_FAILED(g, -ETIMEDOUT);
+	FL_CHECK(ends == 1 && fl_group_failed_name(g) == NULL);
 	FL_RC(start(g, until_cancelled, &ends), -ECANCELED);
 	FL_OK(fl_group_join(g));
 }
 
-/*
- * A group that its deadline or its scope has cut is joined. A join that may give up has a result of
- * its own for that.
- */
+/* A group that its deadline or its scope has cut is joined. */
 static void joined_after_a_cut(fl_group *g, int rc, int error)
 {
-	FL_RC(rc, FL_ETASK);
+	FL_JOINED(rc, g, error);
 	FL_CHECK(strcmp(fl_group_message(g), fl_error_text(error)) == 0 && fl_group_failed_name(g) == NULL);
 	FL_CHECK(fl_group_count(g) == 0 && fl_group_join(g) == 0);
 }
@@ -354,7 +354,7 @@ FL_MEMBERS_TEST(group_cut_by_its_scope_and_joined)
 		fl_cancel_token_request(&stop);
 		FL_RC(fl_group_join_until(g, FL_FOREVER, NULL), -ECANCELED);
 		fl_test_settle();
-		FL_CHECK(ends == 1 && fl_group_message(g) == NULL && fl_group_count(g) == 1);
+		FL_CHECK(ends == 1 && fl_group_message(g) == NULL && fl_group_count(g) == 0);
 		const int rc = tries ? fl_group_try_join(g) : fl_group_join_until(g, FL_FOREVER, NULL);
 		joined_after_a_cut(g, rc, -ECANCELED);
 	}
@@ -403,12 +403,13 @@ FL_MEMBERS_TEST(group_token_interrupts_the_owner)
 	int ends = 0;
 	begin(g, returns, RC(-EIO));
 	FL_RC(fl_event_wait_until(&never, FL_FOREVER, fl_group_token(g)), -ECANCELED);
-	FL_RC(fl_group_join(g), -EIO);
+	FL_GROUP_FAILED(g, -EIO);
 	{
 		FL_CANCEL_SCOPE(fl_group_token(g));
 		begin(g, returns, RC(-EPIPE));
 		FL_RC(fl_event_wait(&never), -ECANCELED);
-		FL_CHECK(fl_group_join_until(g, FL_FOREVER, NULL) == -EPIPE && fl_cancel_scope_current() == before);
+		FL_JOINED(fl_group_join_until(g, FL_FOREVER, NULL), g, -EPIPE);
+		FL_CHECK(fl_cancel_scope_current() == before);
 	}
 	{
 		FL_CANCEL_SCOPE(fl_group_token(g));
@@ -442,7 +443,7 @@ static int joins_under_its_token(void *unused)
 	int ends = 0;
 	FL_CANCEL_SCOPE(fl_group_token(&g));
 	begin(&g, until_cancelled, &ends);
-	int rc = fl_group_join(&g);
+	int rc = fl_test_group_error(&g);
 	FL_CHECK(ends == 1);
 	return rc;
 }

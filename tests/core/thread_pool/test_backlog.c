@@ -364,29 +364,44 @@ FL_TEST(backlog_local_is_taken_in_its_order)
 		assert_int_equal(fl__local_take(&q, blocks, FL__LOCAL_SLOTS, false), left + 2);
 		assert_int_equal(local_number(blocks[left]), 3);
 		assert_int_equal(local_number(blocks[left + 1]), 4);
+	}
+}
+
+FL_TEST(backlog_local_is_taken_from_its_newest)
+{
+	static struct fl__local q;
+	struct fl__task_block *block;
+	q.word = (uint64_t)(-1000 * FL__LOCAL_SLOTS) << FL__LOCAL_FIRST; /* the numbers wrap around */
+	for (int round = 0; round < 2000; round++) {
 		assert_null(fl__local_take_newest(&q));
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < FL__LOCAL_SLOTS; i++)
 			assert_true(fl__local_put(&q, &local_blocks[i]));
-		assert_int_equal(local_number(fl__local_take_newest(&q)), 2);
-		assert_int_equal(fl__local_take(&q, blocks, 2, false), 2);
-		assert_int_equal(local_number(blocks[0]), 0);
-		assert_int_equal(local_number(blocks[1]), 1);
+		assert_int_equal(local_number(fl__local_take_newest(&q)), FL__LOCAL_SLOTS - 1);
+		assert_int_equal(fl__local_take(&q, &block, 1, false), 1);
+		assert_int_equal(local_number(block), 0);
+		assert_int_equal(local_number(fl__local_take_newest(&q)), FL__LOCAL_SLOTS - 2);
+		assert_true(fl__local_put(&q, &local_blocks[FL__LOCAL_SLOTS])); /* where those were */
+		assert_int_equal(local_number(fl__local_take_newest(&q)), FL__LOCAL_SLOTS);
+		for (size_t i = FL__LOCAL_SLOTS - 3; i >= 1; i--)
+			assert_int_equal(local_number(fl__local_take_newest(&q)), i);
 	}
 }
 
 /* A thief that has read the word, and goes on after many tasks, finds another value. */
 FL_TEST(backlog_local_numbers_return_late)
 {
-	static struct fl__local q;
 	struct fl__task_block *block;
-	assert_true(fl__local_put(&q, &local_blocks[0]));
-	const uint64_t seen = q.word;
-	for (int i = 0; i < 3 << 16; i++) {
-		if (i % 2 == 0)
-			assert_int_equal(fl__local_take(&q, &block, 1, false), 1);
-		else
-			assert_non_null(fl__local_take_newest(&q));
-		assert_true(fl__local_put(&q, &local_blocks[1]));
-		assert_true(q.word != seen);
+	FL_BOTH (newest) {
+		struct fl__local q = {.word = 0};
+		assert_true(fl__local_put(&q, &local_blocks[0]));
+		const uint64_t seen = q.word;
+		for (int i = 0; i < 3 << 16; i++) {
+			if (newest)
+				assert_non_null(fl__local_take_newest(&q));
+			else
+				assert_int_equal(fl__local_take(&q, &block, 1, false), 1);
+			assert_true(fl__local_put(&q, &local_blocks[1]));
+			assert_true(q.word != seen);
+		}
 	}
 }
