@@ -179,7 +179,7 @@ void progress_end(void);
  * does not end the wait. Call it from the main thread. Results:
  * - 0
  * - -ECANCELED: Ctrl-C
- * - the error of the join
+ * - the error of the group
  * The caller's story has printed a message for each error.
  */
 int watch_group(const char *story, fl_group *g, fl_signals *signals, void (*show)(void *arg), void *arg);

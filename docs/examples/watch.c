@@ -19,12 +19,11 @@ int watch_group(const char *story, fl_group *g, fl_signals *signals, void (*show
 	if (rc == 0 && !interrupted)
 		show(arg);
 	progress_end();
-	const char *why = fl_group_message(g);
-	if (rc != 0)
-		complain("%s: %s", story, why != NULL ? why : fl_error_text(rc));
+	if (rc == FL_ETASK)
+		complain("%s: %s", story, fl_group_message(g));
 	else if (interrupted)
 		complain("%s: interrupted", story);
-	return interrupted ? -ECANCELED : rc;
+	return interrupted ? -ECANCELED : rc == FL_ETASK ? fl_group_error(g) : rc;
 }
 
 void end_signals(fl_signals *signals)

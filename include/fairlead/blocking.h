@@ -28,17 +28,17 @@ FL_BEGIN_DECLS
  * - joins of threads, processes, groups, queues and executors;
  * - a loop that the task runs, while the loop is idle.
  *
- * Two of these waits are no sections: a wait for a task of the worker's own executor, since another
- * worker runs that task; and a join of a group of that executor. So tasks that wait for each other's
- * futures do not deadlock, however few workers there are. A worker that waits for a pending task of
- * its own executor runs that task instead.
+ * One of these waits is not a section: a wait for a task of the worker's own executor that another
+ * worker runs. A worker that waits for a pending task of its own executor runs that task instead.
+ * So tasks that wait for each other's futures do not deadlock, however few workers there are.
  *
  * Waits for locks, conditions, items of queues, and similar objects are not sections, unless the
  * executor's config has `workers_max` (fairlead/executor.h).
  *
- * A section has an effect only in a task of a thread executor. In tasks of other executors, outside
- * of tasks, and in a fiber it does nothing. A fiber must not block. However, the waits of the list
- * above also count in a task of a loop executor: while its fiber sleeps, another task may start.
+ * FL_BLOCKING() has an effect only in a task of a thread executor. In tasks of other executors,
+ * outside of tasks, and in a fiber it does nothing. A fiber must not block. However, the waits of
+ * the list above have an effect in tasks of a loop executor, too: a task in such a wait does not
+ * count against `.workers`, so another task may start.
  */
 
 /* Begins a blocking section. The same task must end it by fl_blocking_end(). */

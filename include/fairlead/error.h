@@ -18,7 +18,7 @@ FL_BEGIN_DECLS
  * An error is a negative errno value or FL_ETASK. FL_ETASK means that the call itself succeeded,
  * but the task failed. So a call that timed out (-ETIMEDOUT) differs from a task that failed with
  * -ETIMEDOUT (FL_ETASK). fl_future_error() and fl_future_message() return the error of the task,
- * and fl_group_message() describes the error of a group.
+ * and fl_group_error() and fl_group_message() that of a group.
  *
  * When a call returns FL_ETASK, its thread remembers the failure until the next call that returns
  * FL_ETASK: the error, the message and, for a map or an iteration, the index of the argument. Some

@@ -57,10 +57,10 @@ typedef struct fl_executor_config {
 	 *
 	 * Two kinds of tasks do not count:
 	 *
-	 * - A task in a blocking section (fairlead/blocking.h): during the section another task
-	 *   runs. When the first task goes on, both run until one of them ends.
-	 * - A task that a submit or a wait runs itself, or that a loop starts because another of
-	 *   its tasks waits for it.
+	 * - A task in a blocking section, or in a wait that counts as one (fairlead/blocking.h):
+	 *   meanwhile another task runs. When the first task goes on, both run until one of them
+	 *   ends.
+	 * - A task that a submit or a wait runs itself.
 	 *
 	 * Tasks that wait for each other need as many workers as there are such tasks, or
 	 * `workers_max`. If all workers of a thread executor wait while tasks are pending, the log
@@ -169,8 +169,8 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  * tasks.
  *
  * Some tasks begin early. A worker that waits for a pending task of its executor runs that task at
- * once, and a worker that joins a group runs pending tasks of the group, roughly the newest first. A
- * submit to a full backlog may run its task itself (fl_when_full).
+ * once, and a worker that joins a group runs pending tasks that it has submitted to the group, the
+ * newest first. A submit to a full backlog may run its task itself (fl_when_full).
  *
  * Memory: a task takes a block of 192 or 448 bytes, and one more allocation if its argument and
  * result do not fit there. The allocation is freed with the last reference to the task's future.

@@ -148,9 +148,10 @@ FL__SCOPED(fl_fiber, fl_fiber_free)
 /*
  * Starts a fiber as a member of the group, on the loop that the calling thread runs. function(arg)
  * begins after the return of the call, and after the fibers that were started before.
- * fl_group_start_with() takes a config, which may be NULL. Both functions panic if the group has
- * fibers on another loop. If the group begins by a start outside of fibers, in a callback of the
- * loop, its token is a child of the loop's token. Returns:
+ * fl_group_start_with() takes a config, which may be NULL. Both functions panic if, since the last
+ * join, a fiber was started in the group on another loop, even if that fiber has ended. If the group
+ * begins by a start outside of fibers, in a callback of the loop, its token is a child of the loop's
+ * token. Returns:
  *   0           the fiber is started
  *   -ENOMEM     out of memory
  *   -ENOTSUP    the calling thread runs no loop

@@ -40,7 +40,9 @@ FL_BEGIN_DECLS
  * fl_loop_cancel()) and returns -ECANCELED has not failed. A task that ends with -ECANCELED because
  * its executor was cancelled has failed. The first failure cancels the other members. A second
  * failure is only reported: a task's failure to the log handler, and a fiber's to the error handler
- * (fl_fiber_set_error_handler()).
+ * (fl_fiber_set_error_handler()). A member that has joined a group of its own should return that
+ * group's error (fl_group_error()) and not FL_ETASK, which would be a failure even if a cancel of the
+ * outer group has ended the inner one.
  *
  * Cancelling: the group has a cancel token. This token is a child of the cancel scope in which the
  * group began, and the token of each member is a child of the group's token. So a cancel of that
@@ -60,14 +62,14 @@ typedef struct fl_group {
 	FL__WORD64 uint64_t members_; /* those that have not ended, those since the begin, and a bit */
 	const void *host_; /* the scheduler of the fibers, and its thread */
 	const void *thread_;
-	size_t failed_number_;    /* the number of the first member that failed */
-	const char *failed_type_; /* the name of the failed task's type; NULL if a fiber has failed */
-	uint32_t begun_;          /* the group has a token, and must be joined */
-	uint32_t lock_;           /* guards what follows, and the begin */
-	int error_;               /* the error of the first member that failed, until the next begin */
-	bool cancelled_;          /* by fl_group_cancel(), since the last join */
-	bool cut_;                /* a member ended because it was cancelled */
-	char name_[32];           /* the name of the first member that failed, if it is a fiber */
+	size_t failed_number_;         /* the number of the first member that failed */
+	const char *failed_type_;      /* the name of the failed task's type; NULL if a fiber has failed */
+	uint32_t begun_;               /* the group has a token, and must be joined */
+	uint32_t lock_;                /* guards what follows, and the begin */
+	int error_;                    /* the error of the first member that failed, until the next begin */
+	bool cancelled_;               /* by fl_group_cancel(), since the last join */
+	bool cut_;                     /* a member ended because it was cancelled */
+	char name_[32];                /* the name of the first member that failed, if it is a fiber */
 	char message_[FL_MESSAGE_MAX]; /* of the error */
 } fl_group;
 

@@ -22,9 +22,11 @@ FL_BEGIN_DECLS
  *
  * `workers` of the config is the number of tasks that may run at once. It is at most
  * FL_LOOP_EXECUTOR_MAX; 0 means FL_LOOP_EXECUTOR_DEFAULT. Each running task costs a stack. If there
- * is no memory for another stack, the next task starts when a running task has ended. Further tasks
- * are pending, in the order of submission. A task that waits for a pending task of the same
- * executor starts that task at once, even if `workers` tasks run already.
+ * is no memory for another stack, the next task starts when a running task has ended, and a task
+ * that waits for a pending one, or for a group of these, runs them itself. Further tasks are
+ * pending, and start in the order of submission. A task that waits for a future, or joins a
+ * group, a thread, a process, a queue or another executor, does not count meanwhile, so that the
+ * next task may start. So tasks may wait for each other even with one worker.
  *
  * Each task has a fiber of its own (fairlead/fiber.h), with the name of the executor's thread. (If
  * there is no memory for a single fiber, a fiber of the executor runs one task after the other.)

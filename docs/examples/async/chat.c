@@ -239,8 +239,9 @@ static int server(void *arg)
 			client_release(c);
 	}
 	fl_group_cancel(&clients);
-	const int joined = fl_group_join(&clients);
-	return joined != 0 ? joined : rc;
+	if (fl_group_join(&clients) != 0)
+		rc = fl_group_error(&clients);
+	return rc;
 }
 
 int main(int argc, char **argv)

@@ -113,8 +113,9 @@ static int serve(void *listener)
 		break;
 	}
 	fl_group_cancel(&clients);
-	const int joined = fl_group_join(&clients);
-	return joined != 0 ? joined : rc;
+	if (fl_group_join(&clients) != 0)
+		rc = fl_group_error(&clients);
+	return rc;
 }
 
 /* The client. */
@@ -138,9 +139,8 @@ static int fetch_all(struct job *job)
 	int rc = 0;
 	for (size_t i = 0; i < job->count && rc == 0; i++)
 		rc = fl_group_start(&all, fetch, &job->pages[i]);
-	const int joined = fl_group_join(&all);
-	if (joined != 0)
-		rc = joined;
+	if (fl_group_join(&all) != 0)
+		rc = fl_group_error(&all);
 	if (rc != 0)
 		return rc;
 	for (size_t i = 0; i < job->count; i++) {

@@ -105,8 +105,9 @@ static int serve(void *pipe)
 			fl_stream_free(s);
 	}
 	fl_group_cancel(&clients);
-	const int joined = fl_group_join(&clients);
-	return joined != 0 ? joined : rc;
+	if (fl_group_join(&clients) != 0)
+		rc = fl_group_error(&clients);
+	return rc;
 }
 
 FL_TASK_STATIC(server, unsigned, void)
@@ -225,8 +226,8 @@ static int run_clients(struct load *o, struct memory before)
 	for (unsigned i = 0; i < o->connections && rc == 0; i++)
 		rc = fl_group_start(&clients, client, o);
 	/*
-	 * Wait until all are connected; if one fails, the group is cancelled, and its join returns
-	 * the reason.
+	 * Wait until all are connected; if one fails, the group is cancelled, and its error is the
+	 * reason.
 	 */
 	if (rc == 0)
 		rc = fl_latch_wait_until(&o->connected, FL_FOREVER, fl_group_token(&clients));
@@ -235,9 +236,8 @@ static int run_clients(struct load *o, struct memory before)
 	fl_time start = fl_now();
 	o->end = rc == 0 && !o->idle ? fl_time_add(start, FL_S(o->seconds)) : start;
 	fl_event_set(&o->go);
-	const int joined = fl_group_join(&clients);
-	if (joined != 0)
-		rc = joined;
+	if (fl_group_join(&clients) != 0)
+		rc = fl_group_error(&clients);
 	if (rc == 0 && !o->idle)
 		report_requests(o, (double)fl_time_diff(fl_now(), start) / 1e9);
 	return rc;

@@ -133,8 +133,9 @@ static int run_all(void *arg)
 		jobs[i] = (struct job){.number = i, .timeout = a->timeout, .script = a->script};
 		rc = fl_group_start(&all, run, &jobs[i]);
 	}
-	const int joined = fl_group_join(&all);
-	return joined != 0 ? joined : rc != 0 ? rc : a->interrupted ? -ECANCELED : 0;
+	if (fl_group_join(&all) != 0)
+		rc = fl_group_error(&all);
+	return rc != 0 ? rc : a->interrupted ? -ECANCELED : 0;
 }
 
 int main(int argc, char **argv)

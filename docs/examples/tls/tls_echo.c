@@ -87,8 +87,9 @@ static int listen_and_serve(void *arg)
 			rc = fl_sleep(FL_MS(100));
 	}
 	fl_group_cancel(&clients);
-	const int joined = fl_group_join(&clients);
-	return joined != 0 ? joined : rc;
+	if (fl_group_join(&clients) != 0)
+		rc = fl_group_error(&clients);
+	return rc;
 }
 
 static bool add_extension(X509 *certificate, int kind, const char *value)
