@@ -371,8 +371,10 @@ static void host_end_job(void *arg)
 	if (job->pool->open.processes)
 		host_take_chunk(job, error);
 	host_trace(job, FL__TRACE_TAKEN, (uintptr_t)f, error);
-	if (error == -ENOTRECOVERABLE && fl_executor_is_broken(job->pool->inner))
+	if (error == -ENOTRECOVERABLE && fl_executor_is_broken(job->pool->inner)) {
 		job->head.flags |= FL__MPI_BROKEN;
+		job->between = true; /* it never ran */
+	}
 	host_reply_run(job, error, fl__future_keeps_result(f), fl_future_message(f));
 }
 
@@ -414,8 +416,10 @@ static void host_start_inner(struct host_job *job)
 	job->head.error = rc;
 	(void)snprintf(text, sizeof text, "the task cannot start in rank %d (%s): %s", fl__mpi_world.rank,
 	               fl__mpi_world.host, fl_error_text(rc));
-	if (rc == -ENOTRECOVERABLE)
+	if (rc == -ENOTRECOVERABLE) {
 		job->head.flags = FL__MPI_BROKEN;
+		job->between = true;
+	}
 	/* `why_broken` does not change any more when a submit has failed so. */
 	host_reply(job, rc == -ENOTRECOVERABLE ? p->inner->why_broken : text);
 }

@@ -252,10 +252,12 @@ static void mpi_slot_end(struct mpi_slot *s)
 		fl__future_keep_result(&block->future);
 	if (again) {
 		fl__message_free(s->message);
-		if (p->base.broken == 0)
+		if (p->base.broken == 0) {
 			fl__task_list_add_first(&p->base.queue, block);
-		else
+		} else {
+			block->asked = FL__STOP_BETWEEN; /* it does not run again: fl__chunk_end() */
 			fl__remote_end_failed(&p->remote, block, p->base.broken, "%s", p->broken);
+		}
 	} else if (skipped)
 		fl__remote_end_cancelled(&p->remote, block);
 	else

@@ -45,7 +45,7 @@ typedef enum fl_future_state { FL_PENDING, FL_RUNNING, FL_DONE, FL_CANCELLED } f
 
 /*
  * Makes another reference to `f`, and returns `f`. The reference must be freed, too. It panics if
- * the future would have more than 4,194,303 references, including those of the library.
+ * the future would have more than 8,388,607 references, including those of the library.
  */
 FL_API fl_future *fl_future_ref(fl_future *f);
 

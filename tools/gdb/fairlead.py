@@ -59,7 +59,7 @@ fl__holder next:Q@0 id:Q@16 name:32s@24 held:Q@56 since:q@144
 fl__held next_of_mine:Q@16 lock:Q@48 kind:B@68 how:B@69 stack.at:16Q@72
 fl_rmutex owner_:Q@0 mutex_.word_:I@8
 fl_barrier parties_:I@0 arrived_:I@4 state_:Q@8
-fl_group left_:I@116
+fl_group members_:Q@80
 fl_bytes data:Q@0 size:Q@8 owner_:Q@16
 fl_shm_sem word_:I@88
 fl_shm_event word_:I@88
@@ -655,7 +655,7 @@ DESCRIBE = {
     "fl_once": lambda at: "done" if number(at) & K.ONCE_DONE else "running" if number(at) & K.ONCE_RUNNING else "not done",
     "fl_barrier": of_barrier,
     "fl_shm_barrier": lambda at: (lambda b: f"{b['word_'] & K.FL_SHM_BARRIER_MAX} of {b['parties_']} parties")(S("fl_shm_barrier")(at)),
-    "fl_group": lambda at: f"members that have not ended: {S('fl_group')(at)['left_'] // K.FL__GROUP_MEMBER}",
+    "fl_group": lambda at: f"members that have not ended: {S('fl_group')(at)['members_'] % 2**32 // K.FL__GROUP_MEMBER}",
     "fl_executor": lambda at: S("fl_executor")(at)["name"],
     "fl_fiber": lambda at: S("fl_fiber")(at)["in.name"],
 }

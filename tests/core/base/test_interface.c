@@ -42,7 +42,7 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_stats_type, 88);
 	SIZE(fl_executor_stats, 112);
 	SIZE(fl_fiber_config, 40);
-	SIZE(fl_group, 480);
+	SIZE(fl_group, 424);
 	SIZE(fl_imap_config, 88);
 	SIZE(fl_latch, 4);
 	SIZE(fl_loop_config, 40);
