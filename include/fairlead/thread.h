@@ -62,12 +62,11 @@ FL_API FL_MUST_CHECK int fl_thread_start(fl_thread **t, fl_thread_function *func
  * Waits until the thread has ended, and frees the handle. The result of the thread's function is
  * stored in `*result`, unless `result` is NULL. The result of a function that left by
  * pthread_exit() or pthread_cancel() is -ECANCELED. Returns:
- *   0            the thread has ended, and the handle is freed
- *   -EAGAIN      only fl_thread_try_join(): the thread is alive (fl_thread_is_alive())
- *   -ECANCELED   the wait was cancelled; the thread can be joined again
- *   -ETIMEDOUT   the deadline of fl_thread_join_until() passed; the thread can be joined again
- *   -EDEADLK     the caller is the thread itself
- *   -EOWNERDEAD  in a forked child, which has no copy of the running thread
+ *   0           the thread has ended, and the handle is freed
+ *   -EAGAIN     only fl_thread_try_join(): the thread is alive (fl_thread_is_alive())
+ *   -ECANCELED  the wait was cancelled; the thread can be joined again
+ *   -ETIMEDOUT  the deadline of fl_thread_join_until() passed; the thread can be joined again
+ *   -EDEADLK    the caller is the thread itself
  *
  * fl_thread_join() and fl_thread_join_until() block the calling context while the thread is alive;
  * fl_thread_try_join() does not. When the thread is not alive any more, all three still wait for
@@ -89,8 +88,7 @@ FL_API void fl_thread_detach(fl_thread *t);
 
 /*
  * Returns whether the thread is alive. It is alive until its function, the error handler for its
- * error, and the destructors of its locals (fl_local) have ended. In a forked child the other
- * threads of the parent are not alive.
+ * error, and the destructors of its locals (fl_local) have ended.
  */
 FL_API bool fl_thread_is_alive(const fl_thread *t);
 
@@ -123,8 +121,7 @@ typedef struct fl_thread_info {
  * threads of fl_thread_start() and the threads of executors; in a worker process of a process
  * executor also the thread "listener". The other threads that the library starts for itself, such
  * as "timers", are not visited (docs/threads.md). The function calls `visit`, unless that is NULL,
- * for each visited thread, the oldest first. `visit` must not start, join or detach threads, and
- * must not fork.
+ * for each visited thread, the oldest first. `visit` must not start, join or detach threads.
  */
 FL_API size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg), void *arg);
 

@@ -39,8 +39,6 @@ FL_BEGIN_DECLS
  * Memory order: a call sees what was written before the start. A context that has waited for the
  * end of the call sees what the call wrote.
  *
- * Fork: in the child no timer is started.
- *
  * Exit: a process does not wait for its timers when it ends, and those that are pending are not
  * called. Before code is unloaded by dlclose(), its timers must be stopped.
  */
@@ -52,11 +50,11 @@ typedef struct fl_timer {
 	uint64_t missed_;
 	fl_timer_callback *function_;
 	void *arg_;
-	uint32_t fork_, start_;
+	uint32_t start_;
 } fl_timer;
 
 /* clang-format off */
-#define FL_TIMER_INIT { { 0, 0, 0, 0, 0 }, 0, 0, 0, 0, 0, 0 }
+#define FL_TIMER_INIT { { 0, 0, 0, 0, 0 }, 0, 0, 0, 0, 0 }
 /* clang-format on */
 
 /* Makes `t` a timer that is not started. The call requires that `t` is not in use. */

@@ -366,7 +366,7 @@ FL__IF_LINKED void fl__hook_note_on(enum fl__trace_kind kind, const void *object
 /*
  * Called when the process ends. The recorder writes its file if `writes` is true or FL_TRACE has
  * "exit". Otherwise, if no file was ever written, it says how many events are lost, except in a
- * child process that the library started or that the program forked.
+ * child process.
  */
 FL__IF_LINKED void fl__hook_exit_on(bool writes);
 #define fl__hook_exit(...) FL__HOOK(TRACE, exit, __VA_ARGS__)
@@ -378,7 +378,7 @@ extern FL__HIDDEN int32_t fl__trace_rank; /* -1: none */
 
 /*
  * The ring of a worker process: `size` = fl__trace_ring_size() bytes of shared memory, in pages of
- * their own, zeroed before the worker gets them; the mapping is not inherited by fork(). The size
+ * their own, zeroed before the worker gets them; the mapping is not inherited. The size
  * is constant once the recorder was on. There is no ring where the recorder is off.
  *
  * The parent calls fl__trace_ring_add() after the start, with the worker's number and name,

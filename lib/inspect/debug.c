@@ -62,18 +62,6 @@ unsigned fl__debug_switch(unsigned modes)
 	return debug_set_modes(modes);
 }
 
-static void debug_before_fork(void)
-{
-	fl__lock(&fl__debug_switch_lock);
-}
-
-static void debug_after_fork(void)
-{
-	fl__unlock(&fl__debug_switch_lock);
-}
-
-FL__AT_FORK(FL__AT_START, debug_before_fork, debug_after_fork, debug_after_fork)
-
 /*
  * A handler of a signal, and its struct. Each copy of the library that has installed its handler
  * acts on the signal.

@@ -160,16 +160,13 @@ static void debug_dump_print_context(struct debug_dump *d, const struct fl__hold
 static struct fl__holder debug_dump_copy_of(const struct fl__holder *h)
 {
 	struct fl__holder copy = *h;
-	/*
-	 * relaxed: the key changes under the bucket's lock, and the answer is for display. A
-	 * forked child lacks `key`, which is on the waiter's stack.
-	 */
-	if (copy.cond && !fl__is_forked(copy.forks) && fl__load_relaxed(copy.key) == copy.lock)
+	/* relaxed: the key changes under the bucket's lock, and the answer is for display */
+	if (copy.cond && fl__load_relaxed(copy.key) == copy.lock)
 		copy.cond = NULL;
 	return copy;
 }
 
-/* Called under the table's lock. In a forked child the awaited object may not exist. */
+/* Called under the table's lock. */
 static void debug_dump_describe(const struct fl__holder *h, struct debug_dump_detail *detail)
 {
 	char *text = detail->text, *const holders = detail->holders;
@@ -181,7 +178,7 @@ static void debug_dump_describe(const struct fl__holder *h, struct debug_dump_de
 		at += (size_t)snprintf(holders + at, sizeof detail->holders - at, "%s%s (%llu)",
 		                       at == 0 ? ", held by " : ", ", held->holder->name,
 		                       (unsigned long long)held->holder->id);
-	if (!h->asleep || fl__is_forked(h->forks))
+	if (!h->asleep)
 		return;
 	/* the numbers are for a report */
 	const void *object = h->awaited.object;
@@ -268,7 +265,7 @@ static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text
 	if (!debug_dump_enter(d))
 		return false;
 	const fl_executor *e = fl__debug_executor_nth(n);
-	if (e && !fl__executor_is_forked(e))
+	if (e)
 		debug_dump_count(e, &stats);
 	const unsigned awake = stats.threads - FL__MIN(stats.idle, stats.threads);
 	const unsigned waiting = FL__MIN(stats.waiting, awake);
@@ -306,7 +303,7 @@ static void debug_dump_print_runs(struct debug_dump *d)
 	for (size_t i = 0; i < FL__DEBUG_BUCKETS && debug_dump_enter(d); i++) {
 		const struct fl__debug_run run = fl__debug_runs[i];
 		fl__debug_unlock();
-		if (run.since == 0 || fl__is_forked(run.forks))
+		if (run.since == 0)
 			continue;
 		debug_dump_print(d, "  fiber %s has had the thread of its loop", run.fiber);
 		debug_dump_print_seconds(d, " for ", d->now - run.since, "\n");

@@ -3,6 +3,7 @@
  * The list of all executors, for the dump and fl_stats_text(), and the lock that guards the list
  * and the table (table.h).
  */
+#include "core/base/anew.h"
 #include "core/base/list.h"
 #include "core/base/sys.h"
 #include "core/exec/executor.h"
@@ -34,12 +35,15 @@ bool fl__debug_try_enter(void)
 	return false;
 }
 
-/*
- * A forked child keeps the table. Locks of threads that it does not have stay locked. Other fork
- * handlers lock mutexes that this table records. So this handler is registered first
- * (FL__AT_START_FIRST), and thereby runs last before a fork.
- */
-FL__AT_FORK(FL__AT_START_FIRST, fl__debug_relock, fl__debug_unlock, fl__debug_unlock)
+static void executors_make_anew(void)
+{
+	fl__store_relaxed(&executors_lock, 0); /* relaxed, both: the child has one thread */
+	fl__store_relaxed(&fl__debug_switch_lock, 0);
+	executors_first = NULL;
+	fl__table_make_anew();
+}
+
+FL__MAKES_ANEW(executors_make_anew)
 
 void fl__hook_executor_on(fl_executor *e, bool begins)
 {

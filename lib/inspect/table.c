@@ -211,6 +211,13 @@ void *fl__table_forget(void)
 	return all;
 }
 
+void fl__table_make_anew(void)
+{
+	memset(table_holders, 0, sizeof table_holders);
+	table_clear();
+	fl__handles_forget();
+}
+
 void fl__table_unmap(void *chunks)
 {
 	FL__EACH_SAFE (struct table_chunk, chunk, chunks)

@@ -44,7 +44,6 @@ struct fl__holder {
 	const void *cond;
 	/* Valid with `cond`. The key of the waiter's node, which a signal sets to `lock`. */
 	const void *const *key;
-	uint32_t forks; /* fl__fork_count at the start of the wait */
 	uint64_t joins;
 	bool asleep;
 	uint8_t kind, how;
@@ -171,8 +170,7 @@ size_t fl__debug_bucket(uintptr_t key);
  * last. The table's lock guards the entries.
  */
 extern struct fl__debug_run {
-	int64_t since;  /* 0 if no fiber runs */
-	uint32_t forks; /* fl__fork_count at that time */
+	int64_t since; /* 0 if no fiber runs */
 	char fiber[FL__DEBUG_NAME];
 } fl__debug_runs[FL__DEBUG_BUCKETS];
 
@@ -210,6 +208,9 @@ void fl__held_remove(struct fl__held *held);
  * memory, which fl__table_unmap() gives back without that lock.
  */
 void *fl__table_forget(void);
+
+/* Empties the table in a child, for which another thread may have left it half changed. */
+void fl__table_make_anew(void);
 void fl__table_unmap(void *chunks);
 
 /* handles.c: forgets all handles. */

@@ -7,19 +7,19 @@
  *   word            meaning                              written by
  *   fl__hooks       the bit FL__HOOKS_TRACE is set       trace_set_words(), which switches the
  *                   while the recorder is on             recorder on and off
- *   fl__short_way   FL__SHORT_WAY_OFF while the          trace_set_words(); a forked child, while
+ *   fl__short_way   FL__SHORT_WAY_OFF while the          trace_set_words(); a child, while
  *                   recorder is on (exec/submit.c)       the recorder is off
  *   of_threads[i]   a ring, or NULL                      the thread that got `i` from `used`; a
- *                                                        forked child empties the table, and puts
+ *                                                        child empties the table, and puts
  *                                                        the ring of its thread into it
  *   used            how many entries of of_threads are   a thread with a new ring: an addition,
- *                   given to a thread; may count beyond  which gives it the entry; a forked child
+ *                   given to a thread; may count beyond  which gives it the entry; a child
  *                   the end                              stores 0
  *   ring->tid       the id of the thread that records    the thread that takes the ring: a store in
  *                                                        a new ring, or a CAS from the id of a
- *                                                        thread that has ended; a forked child
+ *                                                        thread that has ended; a child
  *   ring->first     the number of the first event of     the thread that takes over the ring of an
- *                   the thread that records              ended thread; a forked child
+ *                   the thread that records              ended thread; a child
  *   ring->head      the number of all events so far      the thread that records, before it fills
  *                                                        the slot
  *   event.mark      0 while the slot is being filled;    the thread that records: 0 before the
@@ -29,9 +29,9 @@
  *   ring->keys[k]   a hash of the address of the name    the thread that records, after the text;
  *                   whose text is in names[k]; 0 if      the mark of the event publishes both. The
  *                   names[k] is free. The table uses     thread that takes over the ring stores 0,
- *                   open addressing                      and so does a forked child
+ *                   open addressing                      and so does a child
  *   trace_writing   1 while a thread writes a file, or   trace_try_claim(): CAS; trace_unclaim(): a
- *                   changes the settings or the list     store; a forked child stores 0
+ *                   changes the settings or the list     store; a child stores 0
  *                   of worker processes
  *
  * Invariants
@@ -48,6 +48,7 @@
  * and makes a new ring, is rare unless most threads with a ring are alive.
  */
 #include "trace.h"
+#include "core/base/anew.h"
 #include "core/base/sys.h"
 #include "core/base/unload.h"
 #include "core/exec/executor.h"
@@ -95,7 +96,7 @@ static struct trace_settings trace_now;
 static unsigned trace_files, trace_slow_files;
 /*
  * The exit of the process prints nothing if this is true: a file was written, or the process is a
- * forked child or a worker process.
+ * child or a worker process.
  */
 static bool trace_quiet;
 /* when the last file for `slow` was written */
@@ -213,7 +214,7 @@ static bool trace_ring_put(struct fl__trace_ring *ring)
 	return true;
 }
 
-/* Prepares a ring for a thread that takes the ring over, or for the thread of a forked child. */
+/* Prepares a ring for a thread that takes the ring over, or for the thread of a child. */
 static void trace_restart(struct fl__trace_ring *ring)
 {
 	fl__store_relaxed(&ring->first, fl__load_relaxed(&ring->head));
@@ -575,8 +576,7 @@ static void trace_set_words(bool on)
 		fl__or_release(&fl__hooks, FL__HOOKS_TRACE);
 	else
 		fl__and_relaxed(&fl__hooks, ~(uint32_t)FL__HOOKS_TRACE);
-	/* relaxed: a thread that sees the change late only records some events more or less */
-	fl__store_relaxed(&fl__short_way, on ? FL__SHORT_WAY_OFF : fl__fork_count);
+	fl__short_way_set(!on);
 }
 
 /*
@@ -733,7 +733,7 @@ FL__AT_START static void trace_read_environment(void)
 }
 
 /* The child continues in the ring of its thread. The other rings belong to its parent. */
-static void trace_after_fork_in_child(void)
+static void trace_make_anew(void)
 {
 	struct fl__trace_ring *mine = trace_ring;
 	fl__store_relaxed(&trace_writing, 0);
@@ -752,7 +752,7 @@ static void trace_after_fork_in_child(void)
 	(void)trace_ring_put(mine);
 }
 
-FL__AT_FORK_IN_CHILD(FL__AT_START, trace_after_fork_in_child)
+FL__MAKES_ANEW(trace_make_anew)
 
 FL__AT_UNLOAD static void trace_unload(void)
 {

@@ -185,7 +185,6 @@ void fl__waits_begin(const struct fl__hook_op *op)
 	me->lock = op->lock;
 	me->cond = op->key ? op->cond : NULL;
 	me->key = op->key;
-	me->forks = fl__fork_count;
 	me->kind = op->kind;
 	me->how = op->how;
 	me->stack = op->stack;
@@ -216,6 +215,7 @@ void fl__waits_forget(void)
 		}
 		fl__debug_runs[i].since = 0;
 	}
+	memset(waits_writers, 0, sizeof waits_writers);
 }
 
 static void waits_end_join(void)
@@ -258,7 +258,6 @@ void fl__hook_sleep_on(struct fl__wait *wait, fl_time deadline)
 	me->asleep = true;
 	me->awaited = fl__wait_awaited(wait);
 	me->deadline = deadline;
-	me->forks = fl__fork_count;
 	if (!me->lock && !me->joins) {
 		me->since = fl__sys.now();
 		fl__backtrace_take(&me->stack, 2);
@@ -288,7 +287,7 @@ void fl__hook_run_on(const void *loop, uint64_t fiber, const char *name)
 		fl__trace_run(fiber, name);
 	if (!waits_enter(0))
 		return;
-	*run = (struct fl__debug_run){.since = fiber ? fl__sys.now() : 0, .forks = fl__fork_count};
+	*run = (struct fl__debug_run){.since = fiber ? fl__sys.now() : 0};
 	(void)strncpy(run->fiber, name, sizeof run->fiber - 1);
 	fl__debug_leave();
 }

@@ -17,6 +17,7 @@
 #include "base/fd_watcher.h"
 #include "base/process_sys.h"
 #include "base/reaper.h"
+#include "core/base/anew.h"
 #include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
@@ -340,13 +341,10 @@ static void process_on_disarm(void *object, struct fl__node *node)
 
 const fl_on_type fl__on_process = {process_on_ready, process_on_arm, process_on_disarm, NULL, true};
 
-/* In a forked child the lock may be held by a thread of the parent, so it is made free. */
-static void process_after_fork(void)
+static void process_make_anew(void)
 {
 	fl_mutex_init(&process_list_lock);
 	process_oldest = process_newest = NULL;
-	fl__fork_server_after_fork();
-	fl__reaper_after_fork();
 }
 
-FL__AT_FORK_IN_CHILD(FL__AT_START, process_after_fork)
+FL__MAKES_ANEW(process_make_anew)

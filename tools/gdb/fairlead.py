@@ -55,7 +55,7 @@ fl__unbounded tail:Q@0 head:Q@8 slots:Q@16
 fl__segment tail:Q@0 head:Q@64 first:Q@136
 fl__timer back:Q@32
 fl_timer heap_:q@0 function_:Q@56 arg_:Q@64
-fl__holder next:Q@0 id:Q@16 name:32s@24 held:Q@56 since:q@144
+fl__holder next:Q@0 id:Q@16 name:32s@24 held:Q@56 since:q@136
 fl__held next_of_mine:Q@16 lock:Q@48 kind:B@68 how:B@69 stack.at:16Q@72
 fl_rmutex owner_:Q@0 mutex_.word_:I@8
 fl_barrier parties_:I@0 arrived_:I@4 state_:Q@8

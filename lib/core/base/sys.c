@@ -14,7 +14,6 @@ uint32_t fl__fence_word;
  */
 _Thread_local unsigned fl__blocks_thread FL__INITIAL_EXEC;
 _Thread_local bool fl__panic_logs FL__INITIAL_EXEC;
-bool fl__forks_pass; /* Here, since Windows has no unload.c. */
 
 static const fl_allocator *sys_allocator;
 

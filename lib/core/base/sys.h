@@ -124,49 +124,8 @@ enum { FL__BACK_OFF_YIELDS = 6, FL__BACK_OFF_NAPS = FL__BACK_OFF_YIELDS + 32 };
  */
 #define FL__AT_START __attribute__((constructor(200)))
 
-/*
- * Makes a function a constructor that runs before all FL__AT_START. So the handlers that it
- * registers lock last at a fork, and unlock first. The other handlers may use that lock.
- */
+/* Makes a function a constructor that runs before all FL__AT_START. */
 #define FL__AT_START_FIRST __attribute__((constructor(199)))
-
-/*
- * Makes a function a constructor that runs after all FL__AT_START. So at a fork the handler that it
- * registers comes before the handlers of all FL__AT_START, and finds their locks free.
- */
-#define FL__AT_START_LAST __attribute__((constructor(201)))
-
-/*
- * Set when the library's unload, or the program's exit, begins. From then on handlers of forks do
- * nothing in the parent (unload.c). It changes only while no fork is going on.
- */
-extern bool fl__forks_pass FL__HIDDEN;
-
-/*
- * Registers handlers of pthread_atfork() in a constructor. `when` is FL__AT_START,
- * FL__AT_START_FIRST or FL__AT_START_LAST. The registration fails only for lack of memory. Then a
- * forked child keeps its parent's waiters and held locks.
- */
-#define FL__AT_FORK_IN_CHILD(when, in_child) FL__AT_FORK_RAW(when, NULL, NULL, in_child)
-#define FL__AT_FORK_RAW(when, before, in_parent, in_child)                                                             \
-	when static void in_child##_registered(void)                                                                   \
-	{                                                                                                              \
-		(void)pthread_atfork(before, in_parent, in_child);                                                     \
-	}
-
-/* Registers handlers in the parent, too, which do nothing while `fl__forks_pass` is set. */
-#define FL__AT_FORK(when, before, in_parent, in_child)                                                                 \
-	static void in_child##_first(void)                                                                             \
-	{                                                                                                              \
-		if (!fl__forks_pass)                                                                                   \
-			before();                                                                                      \
-	}                                                                                                              \
-	static void in_child##_then(void)                                                                              \
-	{                                                                                                              \
-		if (!fl__forks_pass)                                                                                   \
-			in_parent();                                                                                   \
-	}                                                                                                              \
-	FL__AT_FORK_RAW(when, in_child##_first, in_child##_then, in_child)
 
 /*
  * A declaration. Until the end of the block a wait of the caller blocks its thread. If the caller
@@ -191,21 +150,6 @@ static inline void fl__blocks_thread_end(const unsigned *before)
 	(void)before;
 	fl__blocks_thread--;
 }
-
-/*
- * Registers handlers in parent and child by which a fork happens while `lock`, an fl_mutex, is
- * held. `in_child` initializes the lock in the child.
- */
-#define FL__AT_FORK_LOCKED(when, lock, in_child)                                                                       \
-	static void in_child##_before(void)                                                                            \
-	{                                                                                                              \
-		fl__mutex_hold(&(lock));                                                                               \
-	}                                                                                                              \
-	static void in_child##_in_parent(void)                                                                         \
-	{                                                                                                              \
-		fl_mutex_unlock(&(lock));                                                                              \
-	}                                                                                                              \
-	FL__AT_FORK(when, in_child##_before, in_child##_in_parent, in_child)
 
 /* Returns zeroed memory, or NULL if there is not enough or n * size overflows. */
 void *fl__alloc(size_t n, size_t size);

@@ -29,49 +29,14 @@ FL__AT_START static void unload_watch_exit(void)
 }
 
 /*
- * This lock guards `fl__forks_pass`. While `fl__forks_pass` is false, the lock is held during each
- * fork, from the first handler to the last.
- */
-static pthread_mutex_t unload_fork_lock = PTHREAD_MUTEX_INITIALIZER;
-
-static void unload_before_fork(void)
-{
-	(void)pthread_mutex_lock(&unload_fork_lock);
-	if (fl__forks_pass)
-		(void)pthread_mutex_unlock(&unload_fork_lock);
-}
-
-static void unload_after_fork(void)
-{
-	if (!fl__forks_pass)
-		(void)pthread_mutex_unlock(&unload_fork_lock);
-}
-
-/*
- * This constructor runs after all others of the library. So at a fork its first handler comes
- * before those of the others, and its last one after them.
- */
-__attribute__((constructor(202))) static void unload_watch_forks(void)
-{
-	(void)pthread_atfork(unload_before_fork, unload_after_fork, unload_after_fork);
-}
-
-/*
  * Finds out whether this is a dlclose(). If the registration has failed, or the system unloads no
  * code, every end counts as an exit, at which less is freed.
- *
- * After this destructor the C library removes the handlers of forks. It would also remove those of
- * a fork that is going on, and the locks that they hold would stay held. So this destructor waits
- * for the end of a fork.
  */
 __attribute__((destructor)) static void unload_note_dlclose(void)
 {
 	unload_is_dlclose = FL__UNLOADS && unload_watched && !unload_is_exit;
 	if (!unload_is_dlclose)
 		unload_note_exit(NULL);
-	(void)pthread_mutex_lock(&unload_fork_lock);
-	fl__forks_pass = true;
-	(void)pthread_mutex_unlock(&unload_fork_lock);
 }
 
 bool fl__is_unloaded(void)

@@ -16,6 +16,7 @@
  * which is one bit of the future's state and of a worker's completion.
  */
 #include "registry.h"
+#include "../base/anew.h"
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
@@ -51,7 +52,7 @@ void fl_task_register(fl_task_entry *entry)
 	FL__HELD(&registry_lock);
 	fl_task_entry **link = registry_search(type->name);
 	entry->next_ = *link;
-	*link = entry;
+	fl__store_release(link, entry); /* release: a child finds the whole entry, or none */
 	registry_note_change();
 }
 
@@ -131,10 +132,10 @@ uint64_t fl__registry_changes(void)
 	return fl__load_relaxed(&registry_change_count);
 }
 
-/* A forked child finds the registry consistent. */
-static void registry_after_fork_in_child(void)
+/* An entry comes into the list, and leaves it, by one store. */
+static void registry_make_anew(void)
 {
 	fl_mutex_init(&registry_lock);
 }
 
-FL__AT_FORK_LOCKED(FL__AT_START, registry_lock, registry_after_fork_in_child)
+FL__MAKES_ANEW(registry_make_anew)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "handlers.h"
-#include "os.h"
+#include "../base/anew.h"
 
 void fl__handler_pass(struct fl__handler *h, int signal, siginfo_t *info, void *context)
 {
@@ -29,6 +29,7 @@ static void handler_change_chain(void *handler)
 
 void fl__handler_set(struct fl__handler *h, bool wanted)
 {
+	FL__UNCOPIED();
 	if (h->installed != wanted)
 		fl__with_loader_locked(handler_change_chain, h);
 }

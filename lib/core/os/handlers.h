@@ -38,8 +38,8 @@ struct fl__handler {
 
 /*
  * Installs or removes the handler, unless that was done. `installed` stays false if the system
- * refuses the signal. The caller holds a lock, also over each fork(): a child could not take a lock
- * of the loader that another thread held.
+ * refuses the signal. The caller holds a lock. Meanwhile no child is made, which would find a
+ * handler that is half installed.
  */
 void fl__handler_set(struct fl__handler *h, bool wanted);
 

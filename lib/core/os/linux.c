@@ -232,7 +232,7 @@ static int sys_membarrier_command(int command)
 
 /*
  * If the first barrier fails with -EPERM, the process is not yet registered. A registration also
- * holds for forks of the process. After -ENOMEM, which is temporary, the call is made again.
+ * holds for children of the process. After -ENOMEM, which is temporary, the call is made again.
  */
 static int sys_membarrier(void)
 {

@@ -25,6 +25,7 @@
  * laboratory replaces neither the wait nor the wake of the table: the scenarios then run through
  * this file, whose mutexes and semaphores are the model's.
  */
+#include "../base/anew.h"
 #include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/sys.h"
@@ -179,14 +180,13 @@ static int posix_wake(const uint32_t *word, int n)
 	return woken;
 }
 
-/* The sleepers are threads that the child lacks. */
-FL__COLD static void posix_after_fork_in_child(void)
+FL__COLD static void posix_make_anew(void)
 {
 	for (size_t i = 0; i < POSIX_BUCKETS; i++)
 		posix_buckets[i] = (struct posix_bucket){.lock = PTHREAD_MUTEX_INITIALIZER};
 }
 
-FL__AT_FORK_IN_CHILD(FL__AT_START_FIRST, posix_after_fork_in_child)
+FL__MAKES_ANEW(posix_make_anew)
 
 static void posix_nap(void)
 {

@@ -4,6 +4,7 @@
  * hazard_ck.c has the protocol.
  */
 #include "hazard.h"
+#include "../base/anew.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "../base/unload.h"
@@ -92,13 +93,13 @@ size_t fl__hazards_each(void (*found)(void *arg, const void *object), void *arg)
 	return read;
 }
 
-static void hazard_after_fork_in_child(void)
+static void hazard_make_anew(void)
 {
 	fl__store_relaxed(&hazard_shared_lock, 0); /* relaxed: the child has one thread */
 	fl__hazards_forget_others(fl__hazards_mine);
 }
 
-FL__AT_FORK_IN_CHILD(FL__AT_START, hazard_after_fork_in_child)
+FL__MAKES_ANEW(hazard_make_anew)
 
 /*
  * It runs before any use, apart from a constructor of the program that runs earlier. A key costs

@@ -16,8 +16,8 @@
 enum fl__hazard { FL__HAZARD_HEAD, FL__HAZARD_TAIL, FL__HAZARDS };
 
 /*
- * The hazard pointers of a thread. Only this thread writes them. There is one exception: a forked
- * child clears those of the threads that it does not have.
+ * The hazard pointers of a thread. Only this thread writes them, except that a child clears those
+ * of the threads that it does not have (hazard.c).
  */
 struct fl__hazards {
 	void *pointers[FL__HAZARDS];
@@ -71,7 +71,7 @@ void fl__hazards_unregister(struct fl__hazards *hazards);
 void fl__hazards_clear(struct fl__hazards *hazards); /* protects nothing from now on */
 void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard place, void *object);
 size_t fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg);
-/* Called in a forked child, which has one thread. */
+/* Called in a child, which has one thread. */
 void fl__hazards_forget_others(const struct fl__hazards *mine);
 /* Called when no thread will use a record again. */
 void fl__hazards_free(void);

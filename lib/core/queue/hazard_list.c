@@ -12,7 +12,7 @@
  *   used         1: the thread that takes the record; 0: the thread that gives it back
  *   pointers     the thread that uses the record
  *
- * A forked child writes `used` and `pointers` of the records of threads that it does not have.
+ * A child writes `used` and `pointers` of the records of threads that it does not have.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"

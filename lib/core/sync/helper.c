@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The threads of helpers. A thread whose function has ended still runs code of this library for a
- * moment. So it is joined: by the next thread that ends, by a fork, or by the end of this copy.
+ * moment. So it is joined: by the next thread that ends, or by the end of this copy.
  *
  * Invariants
  *   1. All variables change under helper_lock. No function of a helper is called under it.
@@ -13,6 +13,7 @@
  *      helper_running falls to the number of threads in use, and helpers_end_all() stops waiting.
  */
 #include "helper.h"
+#include "../base/anew.h"
 #include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/panic.h"
@@ -35,7 +36,7 @@ struct helper_thread {
 static fl_mutex helper_lock = FL_MUTEX_INIT;
 static fl_cond helper_fewer = FL_COND_INIT; /* broadcast when helper_running has fallen */
 static struct fl__helper *helper_first;
-static struct helper_thread *helper_threads; /* a forked child keeps those of its parent */
+static struct helper_thread *helper_threads;
 static unsigned helper_running;
 static struct helper_thread *helper_ended; /* the ended thread that nobody has joined yet, or NULL */
 static uint32_t helper_ending;
@@ -72,7 +73,6 @@ FL__COLD static void helper_exits(void *arg)
 static void *helper_run(void *arg)
 {
 	struct helper_thread *t = arg;
-	const uint32_t fork = fl__fork_count;
 	fl__ctx_current = &t->data.ctx;
 	fl__name_thread(t->helper->name);
 	if (t->helper->calls_user)
@@ -81,8 +81,7 @@ static void *helper_run(void *arg)
 	t->helper->function();
 	fl__locals_end(&t->data.ctx);
 	pthread_cleanup_pop(0);
-	if (!fl__is_forked(fork))
-		helper_join(helper_leave(t));
+	helper_join(helper_leave(t));
 	/* A later destructor that calls the library gets a context as a foreign thread does. */
 	fl__ctx_current = NULL;
 	return NULL;
@@ -174,37 +173,14 @@ FL__AT_UNLOAD_FIRST static void helpers_unload(void)
 	helpers_end_all();
 }
 
-/*
- * Locks helper_lock, which is held across a fork, after all ended threads are joined: the child
- * could not join them. The destructors of an ended thread may take the locks of other handlers, so
- * this handler comes before theirs.
- */
-static void helpers_before_fork(void)
-{
-	struct helper_thread *ended;
-	for (;;) {
-		fl__mutex_hold(&helper_lock);
-		ended = helper_ended;
-		helper_ended = NULL;
-		if (!ended)
-			return;
-		fl_mutex_unlock(&helper_lock);
-		helper_join(ended);
-	}
-}
-
-static void helpers_after_fork_in_parent(void)
-{
-	fl_mutex_unlock(&helper_lock);
-}
-
-static void helpers_after_fork(void)
+/* The child has no thread of a helper. The helpers stay registered, for its end. */
+static void helpers_make_anew(void)
 {
 	fl_mutex_init(&helper_lock);
 	fl_cond_init(&helper_fewer);
+	helper_threads = helper_ended = NULL;
 	helper_running = 0;
-	helper_ended = NULL;
 	fl__store_relaxed(&helper_ending, 0); /* relaxed: the child has one thread */
 }
 
-FL__AT_FORK(FL__AT_START_LAST, helpers_before_fork, helpers_after_fork_in_parent, helpers_after_fork)
+FL__MAKES_ANEW(helpers_make_anew)

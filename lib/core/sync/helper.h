@@ -7,11 +7,11 @@
  * Helpers are the threads and processes that the library starts for all users of this copy of it
  * (section 7 of docs/design.md). When the copy ends (base/unload.h), it ends the helpers that are
  * not in use, and waits for them. At a dlclose() no helper is in use. At an exit of the process a
- * helper may be in use, and then it goes on. A forked child has no helpers.
+ * helper may be in use, and then it goes on.
  *
  * A thread of the timers or of the bridges ends earlier if it has had no work for a while, and the
- * next helper thread that ends, or a fork, joins it. At the end of the copy the threads are joined,
- * since a detached thread might still run code that is unmapped. An exit does the same as a
+ * next helper thread that ends joins it. At the end of the copy the threads are joined, since a
+ * detached thread might still run code that is unmapped. An exit does the same as a
  * dlclose(), because a host may unload its plugins at its exit. The two differ in two things
  * (base/unload.c): only a dlclose() frees the memory that the library keeps for threads of the
  * host, and waits for the tasks of detached executors. A detached executor has no handle that the

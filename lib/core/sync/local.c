@@ -6,6 +6,7 @@
  * library is unloaded before: that only frees the table.
  */
 #include "local.h"
+#include "../base/anew.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "../wait/lock.h"
@@ -121,14 +122,9 @@ void fl__locals_end(struct fl__ctx *ctx)
 		local_end_table(ctx);
 }
 
-static void local_before_fork(void)
+static void local_make_anew(void)
 {
-	fl__lock(&local_registry.lock);
+	fl__store_relaxed(&local_registry.lock, 0); /* relaxed: the child has one thread */
 }
 
-static void local_after_fork(void)
-{
-	fl__unlock(&local_registry.lock);
-}
-
-FL__AT_FORK(FL__AT_START, local_before_fork, local_after_fork, local_after_fork)
+FL__MAKES_ANEW(local_make_anew)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The bias of a readers-writer lock. reader_bias.h has the tables and the invariants. */
 #include "reader_bias.h"
+#include "../base/anew.h"
 #include "../hooks.h"
 #include "rwlock.h"
+#include <string.h>
 
 struct fl__bias_slot fl__bias_slots[FL__BIAS_SLOTS];
 _Thread_local struct fl__bias_thread fl__bias_mine FL__INITIAL_EXEC;
@@ -14,6 +16,13 @@ static struct bias_rest {
 } bias_rests[64];
 
 static uint32_t bias_threads;
+
+static void bias_make_anew(void)
+{
+	memset(fl__bias_slots, 0, sizeof fl__bias_slots);
+}
+
+FL__MAKES_ANEW(bias_make_anew)
 
 void fl__bias_note(const fl_rwlock *l)
 {

@@ -16,11 +16,9 @@
  *      until its unpark is published (lot.c, invariant 3). It forgets its context before it
  *      subtracts, so that a signal handler does not use the context afterwards. If the thread finds
  *      itself the last owner, it uses the context once more, for the lock of the list.
- *   4. A fork may come between a subtraction that leaves 0 and the removal. In the child the block
- *      then stays in the list for good, as does the block of a detached thread that was running.
- *      Neither block has a handle there, so nobody uses or frees it.
  */
 #include "thread.h"
+#include "../base/anew.h"
 #include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/panic.h"
@@ -44,7 +42,6 @@ struct fl_thread {
 	int result;
 	unsigned owners;
 	bool detached;
-	bool lost;               /* it is a thread of the parent, which this forked child does not have */
 	const sigset_t *signals; /* what the thread blocks, or NULL: then it blocks what it began with */
 	char name[32];
 };
@@ -221,21 +218,18 @@ FL__COLD int fl__thread_join_until(fl_thread **handle, int *result, fl_time dead
 	fl_thread *t = *handle;
 	if (&t->data == fl__thread_data())
 		return -EDEADLK;
-	if (t->lost && !fl_event_is_set(&t->ended))
-		return -EOWNERDEAD;
 	const int rc = thread_await(t, deadline, cancel);
 	if (rc != 0)
 		return rc;
-	if (!t->lost)
-		/*
-		 * It waits only until the thread, which has set `ended`, has left the library's
-		 * code, and the destructors of its thread-specific data have run.
-		 */
-		thread_check_handle("fl_thread_join", t, fl__sys.thread_join(t->pthread));
+	/*
+	 * It waits only until the thread, which has set `ended`, has left the library's code, and
+	 * the destructors of its thread-specific data have run.
+	 */
+	thread_check_handle("fl_thread_join", t, fl__sys.thread_join(t->pthread));
 	if (result)
 		*result = t->result;
 	*handle = NULL;
-	thread_release(t, t->lost ? t->owners : 1);
+	thread_release(t, 1);
 	return 0;
 }
 
@@ -249,15 +243,14 @@ FL__COLD void fl_thread_detach(fl_thread *t)
 {
 	fl__hook_ends(t);
 	fl__store_relaxed(&t->detached, true); /* relaxed: it publishes nothing else */
-	if (!t->lost)
-		thread_check_handle("fl_thread_detach", t, fl__sys.thread_detach(t->pthread));
+	thread_check_handle("fl_thread_detach", t, fl__sys.thread_detach(t->pthread));
 	fl__hook_freed(t); /* the thread may last */
-	thread_release(t, t->lost ? t->owners : 1);
+	thread_release(t, 1);
 }
 
 bool fl_thread_is_alive(const fl_thread *t)
 {
-	return !t->lost && !fl_event_is_set(&t->ended);
+	return !fl_event_is_set(&t->ended);
 }
 
 uint64_t fl_thread_id(const fl_thread *t)
@@ -281,8 +274,6 @@ size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg),
 	FL__HELD(&thread_list_lock);
 	FL__BLOCKS_THREAD();
 	FL__EACH (const fl_thread, t, thread_oldest) {
-		if (t->lost)
-			continue;
 		const fl_thread_info info = {t->data.ctx.id, t->name, !fl_event_is_set(&t->ended)};
 		if (visit)
 			visit(&info, arg);
@@ -337,13 +328,11 @@ static bool thread_arm(void *object, struct fl__node *node)
 
 const fl_on_type fl__on_thread = {thread_ready, thread_arm, fl__node_disarm, NULL, true};
 
-/* A forked child finds the list consistent, and all other threads lost. */
-FL__COLD static void thread_after_fork_in_child(void)
+/* The only thread of a child is in no list, as the main thread is in none. */
+FL__COLD static void thread_make_anew(void)
 {
 	fl_mutex_init(&thread_list_lock);
-	const struct fl__thread_data *mine = fl__thread_data();
-	FL__EACH (fl_thread, t, thread_oldest)
-		t->lost = &t->data != mine;
+	thread_oldest = thread_newest = NULL;
 }
 
-FL__AT_FORK_LOCKED(FL__AT_START, thread_list_lock, thread_after_fork_in_child)
+FL__MAKES_ANEW(thread_make_anew)

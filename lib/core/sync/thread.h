@@ -13,10 +13,7 @@
 FL_MUST_CHECK int fl__thread_start(fl_thread **t, fl_thread_function *function, void *arg,
                                    const fl_thread_config *config, const sigset_t *signals);
 
-/*
- * Does what fl_thread_join_until() does. It sets `*t` to NULL before it frees the handle, so that a
- * child which is forked during the call does not use the handle.
- */
+/* Does what fl_thread_join_until() does, and sets `*t` to NULL before it frees the handle. */
 FL_MUST_CHECK int fl__thread_join_until(fl_thread **t, int *result, fl_time deadline, fl_cancel_token *cancel);
 
 /*
@@ -32,8 +29,5 @@ static inline void fl__thread_join(fl_thread **t)
 static inline void fl__thread_detach(fl_thread *t)
 {
 	if (t)
-		/*
-		 * In a forked child it frees the memory of a thread that the child does not have.
-		 */
 		fl_thread_detach(t);
 }

@@ -20,9 +20,7 @@
  *   4. While a timer is pending there is a thread, unless this copy of the library ends. The thread
  *      ends in the section in which it finds nothing to wait for. A later start starts another
  *      thread.
- *   5. A forked child has neither timers nor thread. A timer is pending only in the process that
- *      started it (`fork_`), so the parent's heap nodes are never followed.
- *   6. A join enqueues itself under `timer_lock`, in the wait queue that its timer has in the
+ *   5. A join enqueues itself under `timer_lock`, in the wait queue that its timer has in the
  *      parking lot. A context that makes a timer idle takes all waiters of that queue under
  *      `timer_lock`, and unparks them after it has unlocked. The queue's key is made from the
  *      address of the timer, which is used only as a number, since a function may have freed its
@@ -41,6 +39,7 @@
  * to the times of its start: it counts what it missed, and does not make up for it. A timer has no
  * executor, since a submit can fail, and the timer's function is the place to handle that.
  */
+#include "../base/anew.h"
 #include "../base/list.h"
 #include "../base/sys.h"
 #include "../base/timer_heap.h"
@@ -91,7 +90,7 @@ static fl_timer *timer_of_node(struct fl__timer *place)
 
 static bool timer_is_pending(const fl_timer *t)
 {
-	return timer_node_of(t)->back && !fl__is_forked(t->fork_);
+	return timer_node_of(t)->back != NULL;
 }
 
 static bool timer_is_called(const fl_timer *t)
@@ -181,13 +180,9 @@ static void timer_make_call(fl_timer *t, int64_t now)
 	timer_call.context = fl__ctx_get()->id;
 	timer_call.pending = t->period_ > 0;
 	timer_call.cancelled = false;
-	const uint32_t fork = fl__fork_count;
 	fl_mutex_unlock(&timer_lock);
 	function(arg);
 	fl__mutex_hold(&timer_lock);
-	/* If the function has forked, timer_after_fork_in_child() has reset the call. */
-	if (fl__is_forked(fork))
-		return;
 	timer_call.timer = NULL;
 	if (timer_call.pending)
 		return;
@@ -218,18 +213,16 @@ static bool timer_sleep(int64_t now)
 
 static void timer_serve(void)
 {
-	const uint32_t fork = fl__fork_count;
 	bool goes_on = true;
 	fl__mutex_hold(&timer_lock);
-	while (goes_on && !fl__helper_must_end() && !fl__is_forked(fork)) {
+	while (goes_on && !fl__helper_must_end()) {
 		const int64_t now = fl__sys.now();
 		if (timer_heap.first && timer_heap.first->deadline <= now)
 			timer_make_call(timer_of_node(timer_heap.first), now);
 		else
 			goes_on = timer_sleep(now);
 	}
-	if (!fl__is_forked(fork))
-		timer_has_thread = false;
+	timer_has_thread = false;
 	fl_mutex_unlock(&timer_lock);
 }
 
@@ -270,8 +263,7 @@ static int timer_start(fl_timer *t, fl_time deadline, fl_duration period, fl_tim
 		return rc;
 	/* It skips 0, which means that the timer was never started. */
 	timer_starts += timer_starts == UINT32_MAX ? 2 : 1;
-	*t = (fl_timer){
-	    .period_ = period, .function_ = function, .arg_ = arg, .fork_ = fl__fork_count, .start_ = timer_starts};
+	*t = (fl_timer){.period_ = period, .function_ = function, .arg_ = arg, .start_ = timer_starts};
 	if (runs) {
 		timer_call.start = timer_starts;
 		timer_call.pending = true;
@@ -331,21 +323,17 @@ static int timer_arm(const fl_timer *t, struct fl__node *node)
 	return -EAGAIN;
 }
 
-/*
- * Called after a sleep in a join that began in the process with the count `fork`. Returns whether
- * `t` is idle.
- */
-static bool timer_disarm(const fl_timer *t, uint32_t fork)
+/* Called after the sleep of a join. Returns whether `t` is idle. */
+static bool timer_disarm(const fl_timer *t)
 {
 	FL__HELD(&timer_lock);
-	timer_joiners -= !fl__is_forked(fork);
+	timer_joiners--;
 	return timer_is_idle(t);
 }
 
 int fl_timer_join_until(fl_timer *t, fl_time deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
-		const uint32_t fork = fl__fork_count;
 		FL__WAIT(wait, node, FL__DEBUG_TIMER, t);
 		int rc = timer_arm(t, &node);
 		if (rc != -EAGAIN)
@@ -353,7 +341,7 @@ int fl_timer_join_until(fl_timer *t, fl_time deadline, fl_cancel_token *cancel)
 		rc = fl__wait_sleep(&wait, deadline, cancel);
 		if (rc != 0)
 			fl__lot_leave(&node);
-		if (timer_disarm(t, fork))
+		if (timer_disarm(t))
 			return 0;
 		if (rc != 0)
 			return rc;
@@ -378,8 +366,7 @@ void fl_timer_destroy(fl_timer *t)
 	fl__hook_destroy(t, t, timer_is_busy(t));
 }
 
-/* If a timer's function forks, the child's thread ends when the function has returned. */
-static void timer_after_fork_in_child(void)
+static void timer_make_anew(void)
 {
 	fl_mutex_init(&timer_lock);
 	fl_cond_init(&timer_earlier);
@@ -389,4 +376,4 @@ static void timer_after_fork_in_child(void)
 	timer_call.timer = NULL;
 }
 
-FL__AT_FORK_IN_CHILD(FL__AT_START, timer_after_fork_in_child)
+FL__MAKES_ANEW(timer_make_anew)

@@ -106,12 +106,7 @@ static void cancel_callback_run(const fl_cancel_callback *cb, const struct fl__c
 	cb->function_(cb->arg_);
 	FL__LOT(lot, queue);
 	struct fl__cancel_run **at = cancel_run_find(lot.bucket, now);
-	/*
-	 * It is NULL if the function has forked: in the child, fl__lot_forget() has emptied the
-	 * list.
-	 */
-	if (*at)
-		*at = now->next;
+	*at = now->next;
 	fl__lot_take(&lot, FL__ALL, 0);
 }
 

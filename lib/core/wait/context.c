@@ -22,6 +22,7 @@
  * model is not global-dynamic.
  */
 #include "context.h"
+#include "../base/anew.h"
 #include "../base/unload.h"
 #include "lock.h"
 #include "lot.h"
@@ -45,7 +46,7 @@ static struct context_chunk *context_chunks = &context_first; /* the newest firs
 static pthread_key_t context_key;
 static bool context_has_key;
 
-uint32_t fl__fork_count, fl__short_way;
+uint32_t fl__short_way;
 bool fl__forks_empty_lot;
 
 static uint64_t context_next_id(void)
@@ -155,14 +156,30 @@ FL__COLD __attribute__((destructor(199))) static void context_unload(void)
 	}
 }
 
-static void context_after_fork_in_child(void)
+/*
+ * The child's thread leaves what it was in its parent, a worker or a fiber: it runs on the stack
+ * that it has, as a thread that runs no task, has no cancel scope and waits for nothing. It keeps
+ * its id and its locals.
+ */
+static void context_begin_anew(void)
+{
+	if (!fl__ctx_current)
+		return;
+	struct fl__ctx *ctx = fl__ctx_thread();
+	*ctx = (struct fl__ctx){.ops = ctx->ops, .id = ctx->id, .name = ctx->name, .locals = ctx->locals};
+	fl__ctx_current = ctx;
+}
+
+static void context_make_anew(void)
 {
 	fl__store_relaxed(&context_lock, 0); /* relaxed: the child has one thread */
 	if (!fl__forks_empty_lot)
 		fl__lot_forget();
 	fl__forks_empty_lot = false;
-	if (fl__short_way == fl__fork_count++)
+	if (fl__short_way == fl__fork_count - 1)
 		fl__short_way = fl__fork_count;
+	context_begin_anew();
 }
 
-FL__AT_FORK_IN_CHILD(FL__AT_START_FIRST, context_after_fork_in_child)
+/* Comes first, since other files ask for the thread's data when they make theirs anew. */
+FL__MAKES_ANEW_WHEN(FL__AT_START_FIRST, context_make_anew)

@@ -2,6 +2,7 @@
 #ifndef FL_WAIT_CONTEXT_H
 #define FL_WAIT_CONTEXT_H
 
+#include "../base/anew.h"
 #include "../base/atomic.h"
 #include "../base/awaited.h"
 #include "../base/sys.h"
@@ -255,17 +256,16 @@ extern const struct fl__ctx_ops fl__thread_parker;
  */
 bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what, fl_time deadline);
 
-/*
- * The number of forks between the first process and this one. An object that has threads stores it,
- * to know whether it is in a forked child that does not have these threads. It changes only in a
- * child, which then has one thread, so no access races.
- */
-extern uint32_t fl__fork_count FL__HIDDEN;
-
 /* fl_submit() may go its short way if the executor's `short_way` equals this: exec/submit.c. */
 extern uint32_t fl__short_way FL__HIDDEN;
 #define FL__SHORT_WAY_CLOSED UINT32_MAX    /* an executor that does not allow it now */
 #define FL__SHORT_WAY_OFF (UINT32_MAX - 1) /* a process that does not allow it now */
+
+static inline void fl__short_way_set(bool open)
+{
+	/* relaxed: a thread that sees the change late only goes the other way some times more */
+	fl__store_relaxed(&fl__short_way, open ? fl__fork_count : FL__SHORT_WAY_OFF);
+}
 
 /*
  * Set, before it forks, by a process that has one thread, no fiber and no waiter. Then the child
@@ -273,11 +273,5 @@ extern uint32_t fl__short_way FL__HIDDEN;
  * page fault.
  */
 extern bool fl__forks_empty_lot;
-
-/* Returns whether the process has forked since it had this fork count: the caller is a child. */
-static inline bool fl__is_forked(uint32_t count)
-{
-	return count != fl__fork_count;
-}
 
 #endif

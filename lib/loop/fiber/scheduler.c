@@ -51,6 +51,7 @@
  * the thread asleep writes to an eventfd, once for each sleep.
  */
 #include "scheduler.h"
+#include "core/base/anew.h"
 #include "core/base/atomic.h"
 #include "core/base/list.h"
 #include "core/base/panic.h"
@@ -67,6 +68,13 @@ static struct fl__post sched_asleep;
 #define SCHED_ASLEEP (&sched_asleep)
 
 _Thread_local struct fl__sched *fl__sched_current FL__INITIAL_EXEC;
+
+static void sched_make_anew(void)
+{
+	fl__sched_current = NULL;
+}
+
+FL__MAKES_ANEW(sched_make_anew)
 
 static struct fl__fiber *sched_fiber_of(struct fl__ctx *ctx)
 {

@@ -9,6 +9,7 @@
  * restore it after the end of the loop. The host may also remove it. So the first fl__sched_turn()
  * after each enter that runs a fiber asks the system.
  */
+#include "core/base/anew.h"
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
@@ -156,17 +157,12 @@ FL__AT_UNLOAD static void overflow_uninstall(void)
 	fl__handler_set(&overflow_handler, false);
 }
 
-static void overflow_before_fork(void)
+static void overflow_make_anew(void)
 {
-	fl__lock(&overflow_stacks.lock);
+	fl__store_relaxed(&overflow_stacks.lock, 0); /* relaxed: the child has one thread */
 }
 
-static void overflow_after_fork(void)
-{
-	fl__unlock(&overflow_stacks.lock);
-}
-
-FL__AT_FORK(FL__AT_START, overflow_before_fork, overflow_after_fork, overflow_after_fork)
+FL__MAKES_ANEW(overflow_make_anew)
 
 /* Gives the thread a signal stack, unless it has one. Returns 0 or -ENOMEM. */
 static int overflow_give_signal_stack(void)

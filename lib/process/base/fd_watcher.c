@@ -27,6 +27,7 @@
  * through the nodes of one descriptor.
  */
 #include "fd_watcher.h"
+#include "core/base/anew.h"
 #include "core/base/list.h"
 #include "core/base/sys.h"
 #include "core/hooks.h"
@@ -207,14 +208,14 @@ unsigned fl__fd_watcher_threads(void)
 }
 
 /* A forked child shares the epoll set with its parent, so the child only closes its descriptors. */
-static void fd_watcher_after_fork(void)
+static void fd_watcher_make_anew(void)
 {
 	fl_mutex_init(&fd_watcher_lock);
 	memset(fd_watcher_rows, 0, sizeof fd_watcher_rows);
 	fd_watcher_close();
 }
 
-FL__AT_FORK_IN_CHILD(FL__AT_START, fd_watcher_after_fork)
+FL__MAKES_ANEW(fd_watcher_make_anew)
 
 bool fl__watched_fd_ready(void *watched)
 {

@@ -10,6 +10,7 @@
  * zombie when it has ended.
  */
 #include "reaper.h"
+#include "core/base/anew.h"
 #include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
@@ -21,7 +22,7 @@
 
 struct reaper_child {
 	struct reaper_child *next;
-	int pidfd; /* -1 if a fork inherited the record: the process is the parent's to reap */
+	int pidfd;
 	bool killed;
 	bool watched;
 };
@@ -31,7 +32,7 @@ static struct reaper_child *reaper_children;
 
 static bool reaper_has_ended(int pidfd, bool wait)
 {
-	return pidfd < 0 || fl__process_reap(pidfd, NULL, wait) != 0;
+	return fl__process_reap(pidfd, NULL, wait) != 0;
 }
 
 /* Removes and frees the record. Called under the lock. */
@@ -41,15 +42,12 @@ static void reaper_drop(struct reaper_child **link)
 	const int pidfd = c->pidfd;
 	*link = c->next;
 	fl__free(c);
-	/* close() would leave the pidfd in the epoll set if a forked child holds the pidfd open */
+	/* close() would leave the pidfd in the epoll set if a child holds the pidfd open */
 	fl__fd_watcher_remove(pidfd);
 	fl__fd_close(pidfd);
 }
 
-/*
- * Called under the lock. Drops the records with this `pidfd` whose process has ended. If `pidfd` is
- * -1, drops all records that a fork inherited.
- */
+/* Called under the lock. Drops the records with this `pidfd` whose process has ended. */
 static void reaper_drop_ended(int pidfd)
 {
 	for (struct reaper_child **link = &reaper_children; *link;)
@@ -94,7 +92,6 @@ void fl__reaper_adopt(int pidfd, bool killed)
 	if (c) {
 		fl__helper_list(&helper);
 		FL__HELD(&reaper_lock);
-		reaper_drop_ended(-1);
 		*c = (struct reaper_child){.next = reaper_children, .pidfd = pidfd, .killed = killed};
 		reaper_children = c;
 		reaper_watch_all();
@@ -108,15 +105,12 @@ void fl__reaper_adopt(int pidfd, bool killed)
 	fl__fd_close(pidfd);
 }
 
-void fl__reaper_after_fork(void)
+static void reaper_make_anew(void)
 {
 	fl_mutex_init(&reaper_lock);
-	FL__EACH (struct reaper_child, c, reaper_children) {
+	FL__EACH (struct reaper_child, c, reaper_children)
 		fl__fd_close(c->pidfd);
-		/*
-		 * The next adoption frees the memory. At this moment the allocator's lock may be
-		 * held, by a thread that only the parent has.
-		 */
-		c->pidfd = -1;
-	}
+	reaper_children = NULL;
 }
+
+FL__MAKES_ANEW(reaper_make_anew)

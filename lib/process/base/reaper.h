@@ -13,6 +13,3 @@ void fl__reaper_adopt(int pidfd, bool killed);
 
 /* Called by the watcher thread when `pidfd` is ready. Reaps the child, if there is one. */
 void fl__reaper_reap(int pidfd);
-
-/* Called in a forked child. Drops the parent's children. */
-void fl__reaper_after_fork(void);

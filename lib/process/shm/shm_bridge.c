@@ -18,8 +18,8 @@
  *
  * Invariants
  *   1. Bridges, their entries and bridge_unserved change only under bridge_lock, except for WAITERS
- *      (see the table), for an entry that no other thread knows yet, and in a forked child, which
- *      resets them. A thread acquires bridge_lock before the lock of a bucket of the parking lot.
+ *      (see the table), for an entry that no other thread knows yet, and in bridge_make_anew(). A
+ *      thread acquires bridge_lock before the lock of a bucket of the parking lot.
  *   2. An entry waits for a lock, or for a word that is not a lock's. For a word that is not a
  *      lock's, the critical section that sets DONE also unlinks the entry, and is the bridge's last
  *      access to it. So the waiter may return when it sees DONE. A waiter that gives up earlier
@@ -57,6 +57,7 @@
  * for a walk through the bridges, or through the entries of a bridge.
  */
 #include "shm_bridge.h"
+#include "core/base/anew.h"
 #include "core/base/atomic.h"
 #include "core/base/list.h"
 #include "core/base/sys.h"
@@ -104,7 +105,7 @@ static struct bridge_entry *bridge_unserved;
 static bool bridge_starting;
 static uint32_t bridge_lacks_waitv; /* 1 after a sleep found that there is no futex_waitv */
 
-static void bridge_after_fork_in_child(void)
+static void bridge_make_anew(void)
 {
 	bridge_lock = 0;
 	bridge_all = NULL;
@@ -112,7 +113,7 @@ static void bridge_after_fork_in_child(void)
 	bridge_starting = false;
 }
 
-FL__AT_FORK_IN_CHILD(FL__AT_START, bridge_after_fork_in_child)
+FL__MAKES_ANEW(bridge_make_anew)
 
 /*
  * From here to "Threads.", all functions are called under bridge_lock, except bridge_wake(), which

@@ -80,6 +80,7 @@
  * walk over a damaged list can do.
  */
 #include "shm_lock.h"
+#include "core/base/anew.h"
 #include "core/base/atomic.h"
 #include "core/base/list.h"
 #include "core/base/panic.h"
@@ -186,7 +187,7 @@ static void shm_lock_end_thread(void *unused)
 	struct fl__shm_self *me = shm_lock_self;
 	(void)unused;
 	if (me->tid == 0)
-		return; /* the thread is in a forked child */
+		return; /* the thread is in a child */
 	if (me->held == 0) {
 		shm_lock_self = &shm_lock_none;
 		me->tid = 0;
@@ -202,7 +203,7 @@ static void shm_lock_end_thread(void *unused)
  * A child of fork() has another TID, and owns no lock. Some C libraries leave the parent's list
  * in the child; then the child empties it.
  */
-static void shm_lock_after_fork_in_child(void)
+static void shm_lock_make_anew(void)
 {
 	if (shm_lock_self->list && shm_lock_self->held > 0)
 		shm_lock_self->list->first = shm_lock_self->list;
@@ -212,7 +213,7 @@ static void shm_lock_after_fork_in_child(void)
 	shm_lock_self = &shm_lock_none;
 }
 
-FL__AT_FORK_IN_CHILD(FL__AT_START, shm_lock_after_fork_in_child)
+FL__MAKES_ANEW(shm_lock_make_anew)
 
 FL__AT_START static void shm_lock_make_key(void)
 {

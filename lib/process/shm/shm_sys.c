@@ -82,7 +82,7 @@ static void shm_sys_unmap(void *memory, size_t size)
 static int shm_sys_keep(void *memory, size_t size)
 {
 	const int rc = fl__eperm_to_enosys(FL__SYS_RESULT(madvise(memory, size, MADV_DONTFORK)));
-	/* without MADV_DONTFORK forked children have the memory, too */
+	/* without it, children have the memory, too */
 	return rc == -ENOSYS ? 0 : fl__eagain_to_enomem(rc);
 }
 

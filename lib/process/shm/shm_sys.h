@@ -26,7 +26,7 @@ struct fl__shm_sys {
 	/* Maps the file from its beginning, shared. */
 	int (*map)(int fd, size_t size, bool writable, void **memory);
 	void (*unmap)(void *memory, size_t size);
-	/* unmaps the memory in forked children, unless the kernel refuses that */
+	/* unmaps the memory in children, unless the kernel refuses that */
 	int (*keep)(void *memory, size_t size);
 	/* returns roughly the memory that the system can give */
 	uint64_t (*available)(void);

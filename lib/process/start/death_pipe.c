@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * `death_pipe_lock` guards the list of open pipes. It is held during a fork, too, so the child
- * finds each inherited pipe.
+ * `death_pipe_lock` guards the list of open pipes. Where the list changes, no child is made, so
+ * that a child finds each inherited pipe.
  */
 #include "death_pipe.h"
 #include "../base/process_sys.h"
+#include "core/base/anew.h"
 #include "core/base/list.h"
 #include "core/base/sys.h"
 #include "core/sync/helper.h"
@@ -16,6 +17,7 @@ static struct fl__death_pipe *death_pipe_first;
 
 static void death_pipe_close_locked(struct fl__death_pipe *d)
 {
+	FL__UNCOPIED();
 	FL__LIST_REMOVE(d);
 	d->open = false;
 	fl__fds_close(d->ends, 2);
@@ -35,6 +37,7 @@ int fl__death_pipe_open(struct fl__death_pipe *d)
 	static struct fl__helper helper = {.end = death_pipe_end};
 	fl__helper_list(&helper);
 	FL__HELD(&death_pipe_lock);
+	FL__UNCOPIED();
 	int rc = fl__process_sys.pipe(d->ends);
 	if (rc != 0)
 		return rc;
@@ -56,7 +59,7 @@ void fl__death_pipe_keep(const struct fl__death_pipe *d)
 }
 
 /* Closes all inherited pipes but one, which fl__new_process_setup() closes later. */
-static void death_pipe_after_fork_in_child(void)
+static void death_pipe_make_anew(void)
 {
 	fl_mutex_init(&death_pipe_lock);
 	FL__EACH (struct fl__death_pipe, d, death_pipe_first) {
@@ -67,4 +70,4 @@ static void death_pipe_after_fork_in_child(void)
 	death_pipe_first = NULL;
 }
 
-FL__AT_FORK_LOCKED(FL__AT_START, death_pipe_lock, death_pipe_after_fork_in_child)
+FL__MAKES_ANEW(death_pipe_make_anew)

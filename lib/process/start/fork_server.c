@@ -36,6 +36,7 @@
 #include "fork_server.h"
 #include "../base/packet.h"
 #include "../base/process_sys.h"
+#include "core/base/anew.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/sync/helper.h"
@@ -544,7 +545,7 @@ int fl_process_preload(void)
 	return rc;
 }
 
-void fl__fork_server_after_fork(void)
+static void fork_server_make_anew(void)
 {
 	fl_mutex_init(&fork_server_lock);
 	fl_cond_init(&fork_server_changed);
@@ -556,3 +557,5 @@ void fl__fork_server_after_fork(void)
 	}
 	fork_server = (struct fork_server){0};
 }
+
+FL__MAKES_ANEW(fork_server_make_anew)

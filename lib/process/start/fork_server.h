@@ -9,9 +9,6 @@ void fl__fork_server_count_pool(int more);
 /* Returns the pid of the fork server, which may have died, or 0 if there is none. */
 int fl__fork_server_pid(void);
 
-/* Called in a forked child. Drops the parent's fork server. */
-void fl__fork_server_after_fork(void);
-
 /*
  * Serves process `parent` over FL__REEXEC_SOCKET, until that process ends or closes its end of the
  * socket. Requires a single thread, all signals blocked except those of faults, and descriptors set

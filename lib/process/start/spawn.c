@@ -24,6 +24,7 @@
 #include "spawn.h"
 #include "../base/fd_watcher.h"
 #include "../base/process_sys.h"
+#include "core/base/anew.h"
 #include "core/base/sys.h"
 #include "core/sync/mutex.h"
 #include "death_pipe.h"
@@ -37,13 +38,12 @@ enum { SPAWN_STACK_SIZE = 64 << 10 };
 
 static fl_mutex spawn_lock = FL_MUTEX_INIT;
 
-/* A thread of the parent may hold the lock, so the child makes it free. */
-static void spawn_after_fork_in_child(void)
+static void spawn_make_anew(void)
 {
 	fl_mutex_init(&spawn_lock);
 }
 
-FL__AT_FORK_IN_CHILD(FL__AT_START, spawn_after_fork_in_child)
+FL__MAKES_ANEW(spawn_make_anew)
 
 FL__RAW static int spawn_exec_first(const struct fl__spawn *spawn)
 {

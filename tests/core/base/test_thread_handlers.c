@@ -219,34 +219,6 @@ FL_TEST(tls_dtor_lock)
 	FL_OK(pthread_key_delete(key));
 }
 
-/* A forked child: the forking thread, and handles of threads that do not exist in the child. */
-static void join_in_child(void *arg)
-{
-	fl_thread *t = arg;
-	int result = 77;
-	FL_CHECK(fl_thread_enumerate(NULL, NULL) == 0);
-	FL_CHECK(!fl_thread_is_alive(t));
-	FL_CHECK(fl_thread_id(t) != 0);
-	FL_RC(fl_thread_join_until(t, &result, fl_after(FL_S(100)), NULL), -EOWNERDEAD);
-	FL_CHECK(result == 77);
-	FL_CHECK(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_THREAD(t)) == 0);
-	fl_thread_detach(t);
-	FL_CHECK(strcmp(fl_thread_current_name(), "main") == 0);
-}
-
-FL_TEST(thread_join_in_a_forked_child)
-{
-	fl_event end = FL_EVENT_INIT;
-	fl_thread *t;
-	fl_test_go(&t, wait_for, &end);
-	FL_WAIT_FOR(fl_test_queued(&end) == 1);
-	FL_IN_CHILD(join_in_child, t);
-	assert_true(fl_thread_is_alive(t));
-	assert_int_equal(fl_thread_enumerate(NULL, NULL), 1);
-	fl_event_set(&end);
-	fl_test_end(t);
-}
-
 /* A child starts threads of its own. (TSan's runtime does not let it.) */
 static void start_in_child(void *unused)
 {
@@ -269,24 +241,4 @@ FL_TEST(thread_started_in_a_forked_child)
 	fl_event_set(&end);
 	fl_test_end(t);
 	assert_int_equal(status, 0);
-}
-
-/* The forking thread is the one that exists in the child, whichever it is. */
-static void own_thread_is_listed(void *id)
-{
-	visits v = {.n = 0};
-	FL_CHECK(fl_thread_enumerate(visit, &v) == 1);
-	FL_CHECK(v.seen[0].alive && v.seen[0].id == fl_thread_current_id());
-	FL_CHECK(v.seen[0].id == *(uint64_t *)id);
-}
-
-static int fork_and_list(void *unused)
-{
-	uint64_t id = fl_thread_current_id();
-	return fl_test_child(own_thread_is_listed, &id, NULL, 0);
-}
-
-FL_TEST(thread_that_forks_lives_on)
-{
-	fl_test_on_thread(fork_and_list, NULL);
 }

@@ -1,192 +1,331 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The state of a forked child: words that refer to waiters of the parent. */
-#include "core/sync/local.h"
+/*
+ * A forked child uses the library anew, with objects of its own, wherever its parent forked and
+ * whatever other threads of the parent were doing. It refuses an executor of its parent.
+ */
 #include "fl_child.h"
-#include "fl_faults.h"
+#include "fl_pool.h"
 #include "fl_queued.h"
 
-static void unlock_for_a_new_waiter(void *arg)
+enum { ITEMS = 200 };
+
+/* What the child uses, a family each. A thread of the child is the other side. */
+
+static struct {
+	fl_mutex mutex;
+	fl_cond cond;
+	unsigned count;
+} own_condition;
+
+static int count_up(void *unused)
 {
-	fl_mutex *m = arg;
-	fl_test_caller c;
-	fl_test_begin_wait(&c, fl_test_lock, m);
-	fl_mutex_unlock(m);
-	FL_OK(fl_test_call_end(&c));
-	FL_CHECK(!fl__mutex_is_busy(m));
+	fl_mutex_lock(&own_condition.mutex);
+	own_condition.count++;
+	fl_cond_signal(&own_condition.cond);
+	fl_mutex_unlock(&own_condition.mutex);
+	return 0;
 }
 
-/*
- * The parent forks while it holds the mutex and a thread waits: the child has no waiter, and the
- * mark is cleared.
- */
-FL_TEST(fork_mutex_with_a_waiter)
+static void use_mutex_and_condition(void)
 {
-	enum { LOCKED = 1, WAITERS = 2 }; /* lib/core/sync/mutex.c */
-	fl_mutex m = {LOCKED | WAITERS};
-	FL_IN_CHILD(unlock_for_a_new_waiter, &m);
-	fl_mutex_unlock(&m);
-	FL_OK(fl_mutex_try_lock(&m));
-	assert_int_equal(m.word_, LOCKED);
-	fl_mutex_unlock(&m);
-	FL_CHECK(!fl__mutex_is_busy(&m));
+	fl_thread *t;
+	fl_mutex_lock(&own_condition.mutex);
+	fl_test_go(&t, count_up, NULL);
+	while (own_condition.count == 0)
+		FL_OK(fl_cond_wait(&own_condition.cond, &own_condition.mutex));
+	fl_mutex_unlock(&own_condition.mutex);
+	fl_test_end(t);
+	FL_CHECK(fl_thread_enumerate(NULL, NULL) == 0);
 }
 
-static void is_not_the_last(void *barrier)
+static fl_rwlock own_rwlock;
+
+static int write_it(void *written)
 {
-	FL_RC(fl_barrier_try_wait(barrier), -EAGAIN);
-	FL_RC(fl_barrier_wait_until(barrier, fl_test_soon(), NULL), -ETIMEDOUT);
+	fl_rwlock_write_lock(&own_rwlock);
+	++*(unsigned *)written;
+	fl_rwlock_write_unlock(&own_rwlock);
+	return 0;
 }
 
-FL_TEST(fork_barrier_forgets_arrivals)
+static void use_rwlock(void)
 {
-	fl_barrier b = FL_BARRIER_INIT(3);
-	fl_test_caller callers[2];
-	fl_test_begin_waits(callers, 2, fl_test_arrive, &b);
-	FL_IN_CHILD(is_not_the_last, &b);
-	FL_RC(fl_barrier_wait(&b), 2);
-	FL_EACH (i, callers)
-		FL_RC(fl_test_call_end(&callers[i]), i);
+	unsigned written = 0;
+	fl_thread *t;
+	fl_rwlock_read_lock(&own_rwlock);
+	fl_test_go(&t, write_it, &written);
+	FL_WAIT_FOR(fl_test_queued(&own_rwlock) == 1);
+	FL_CHECK(written == 0);
+	fl_rwlock_read_unlock(&own_rwlock);
+	fl_test_end(t);
+	FL_CHECK(written == 1);
 }
 
-/*
- * A party forks in a signal handler, while it waits. It does not pass alone in the child, where its
- * deadline passes.
- */
-static fl_barrier interrupted = FL_BARRIER_INIT(2);
-static pthread_t party;
-static pid_t child_of_handler;
+static fl_barrier own_barrier = FL_BARRIER_INIT(2);
 
-static void fork_in_handler(int unused)
+static int arrive_often(void *unused)
 {
-	const int error = errno;
-	const pid_t child = fork();
-	if (child == 0)
-		fl__store_relaxed(&fl_test_ahead, FL_S(1000));
-	fl__store_release(&child_of_handler, child);
-	errno = error;
+	for (unsigned i = 0; i < ITEMS; i++)
+		FL_CHECK(fl_barrier_wait(&own_barrier) >= 0);
+	return 0;
 }
 
-static int wait_interrupted(void *barrier, fl_time deadline, fl_cancel_token *cancel)
+static void use_barrier(void)
 {
-	party = pthread_self();
-	const int rc = fl_barrier_wait_until(barrier, deadline, cancel);
-	if (fl__load_relaxed(&fl_test_ahead) != 0)
-		_exit(rc == -ETIMEDOUT ? 0 : 1);
-	return rc;
+	fl_thread *t;
+	fl_test_go(&t, arrive_often, NULL);
+	FL_OK(arrive_often(NULL));
+	fl_test_end(t);
 }
 
-FL_TEST(fork_barrier_in_a_handler)
+static void use_events(void)
 {
-	FL_FAULTS();
-	fl_test_clock_ours();
-	fl_test_caller first;
-	child_of_handler = -1;
-	struct sigaction before, forks = {.sa_handler = fork_in_handler};
-	FL_OK(sigaction(SIGUSR1, &forks, &before));
-	fl_test_call_queued(&first, wait_interrupted, &interrupted, &interrupted, fl_after(FL_S(1000)), NULL);
-	FL_OK(pthread_kill(party, SIGUSR1));
-	FL_WAIT_FOR(fl__load_acquire(&child_of_handler) != -1);
-	fl_test_reap(child_of_handler);
-	FL_RC(fl_barrier_wait(&interrupted), 1);
-	FL_RC(fl_test_call_end(&first), 0);
-	FL_OK(sigaction(SIGUSR1, &before, NULL));
+	fl_event event = FL_EVENT_INIT;
+	fl_sem sem = FL_SEM_INIT(0);
+	fl_local local = FL_LOCAL_INIT(NULL);
+	FL_RC(fl_event_wait_until(&event, fl_test_soon(), NULL), -ETIMEDOUT);
+	FL_RC(fl_sem_acquire_until(&sem, fl_test_soon(), NULL), -ETIMEDOUT);
+	fl_sem_release(&sem);
+	FL_OK(fl_sem_acquire(&sem));
+	FL_OK(fl_local_set(&local, &event));
+	FL_CHECK(fl_local_get(&local) == &event);
 }
 
-/*
- * The same for an action that runs in the parent: the child has neither the action nor its phase.
- */
-struct acting {
-	fl_barrier barrier;
-	fl_event entered, open;
-};
-
-static void act(void *arg)
+static void set_it(void *event)
 {
-	struct acting *a = arg;
-	fl_event_set(&a->entered);
-	FL_OK(fl_event_wait_until(&a->open, FL_FOREVER, FL_SHIELDED));
+	fl_event_set(event);
 }
 
-static void is_not_acting(void *arg)
+static void use_tokens(void)
 {
-	struct acting *a = arg;
-	FL_CHECK(!fl__lot_has_waiters_at(&a->barrier));
-	is_not_the_last(&a->barrier);
+	fl_event event = FL_EVENT_INIT;
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_callback callback;
+	FL_CHECK(fl_cancel_token_on_request(&token, &callback, set_it, &event));
+	fl_cancel_token_request(&token);
+	FL_CHECK(fl_event_is_set(&event));
+	FL_CHECK(!fl_cancel_callback_remove(&callback));
+	FL_RC(fl_event_wait_until(&(fl_event)FL_EVENT_INIT, FL_FOREVER, &token), -ECANCELED);
+	fl_cancel_token_destroy(&token);
 }
 
-FL_TEST(fork_barrier_forgets_the_action)
+static void use_timers(void)
 {
-	struct acting a = {.entered = FL_EVENT_INIT};
-	fl_test_caller first, last;
-	FL_OK(fl_barrier_init_with_action(&a.barrier, 2, act, &a));
-	fl_test_begin_wait(&first, fl_test_arrive, &a.barrier);
-	fl_test_call_start(&last, fl_test_arrive, &a.barrier, FL_FOREVER, NULL);
-	FL_OK(fl_event_wait(&a.entered));
-	FL_IN_CHILD(is_not_acting, &a);
-	fl_event_set(&a.open);
-	FL_RC(fl_test_call_end(&first), 0);
-	FL_RC(fl_test_call_end(&last), 1);
+	fl_event event = FL_EVENT_INIT;
+	fl_timer timer = FL_TIMER_INIT;
+	FL_OK(fl_timer_start(&timer, FL_NO_WAIT, set_it, &event));
+	FL_OK(fl_event_wait(&event));
+	FL_OK(fl_timer_join(&timer));
+	FL_OK(fl_timer_start(&timer, fl_after(FL_S(3600)), set_it, &event));
+	FL_OK(fl_timer_cancel(&timer));
 }
 
-/* The action itself forks: in the child it returns, too, and its party passes, alone. */
-struct forking {
-	fl_barrier barrier;
-	pid_t child;
-};
-
-static void fork_in_action(void *arg)
+static int put_all(void *queue)
 {
-	((struct forking *)arg)->child = fork();
+	for (int i = 0; i < ITEMS; i++)
+		FL_OK(fl_queue_put(queue, &i));
+	return 0;
 }
 
-FL_TEST(fork_barrier_in_its_action)
+static void use_queues(void)
 {
-	struct forking f;
-	fl_test_caller first;
-	FL_OK(fl_barrier_init_with_action(&f.barrier, 2, fork_in_action, &f));
-	fl_test_begin_wait(&first, fl_test_arrive, &f.barrier);
-	const int order = fl_barrier_wait(&f.barrier);
-	if (f.child == 0)
-		_exit(order == 1 && fl_barrier_try_wait(&f.barrier) == -EAGAIN ? 0 : 1);
-	fl_test_reap(f.child);
-	FL_RC(order, 1);
-	FL_RC(fl_test_call_end(&first), 0);
-}
-
-/*
- * The action forks, and in the child it ends its thread. By then another context of the child acts
- * in a phase of its own, as acting_ says, and that phase goes on.
- */
-static void leave_in_child(void *barrier)
-{
-	enum { FORK = 4 }; /* lib/core/sync/barrier.c */
-	const pid_t child = fork();
-	if (child == 0) {
-		((fl_barrier *)barrier)->acting_ += FORK;
-		pthread_exit(NULL);
+	static const fl_queue_config configs[] = {
+	    {.capacity = 4},
+	    {.capacity = 4, .one_producer = true, .one_consumer = true},
+	    {.capacity = FL_UNBOUNDED},
+	    {.capacity = FL_RENDEZVOUS},
+	    {.capacity = 4, .order = FL_LIFO},
+	};
+	FL_EACH (i, configs) {
+		FL_SCOPED(fl_queue) *q = NULL;
+		fl_thread *t;
+		int item, sum = 0;
+		FL_OK(fl_queue_create(&q, sizeof item, &configs[i]));
+		fl_test_go(&t, put_all, q);
+		for (int n = 0; n < ITEMS; n++) {
+			FL_OK(fl_queue_get(q, &item));
+			sum += item;
+		}
+		fl_test_end(t);
+		FL_CHECK(sum == ITEMS * (ITEMS - 1) / 2);
 	}
-	fl_test_reap(child);
 }
 
-static void is_still_acting(void *barrier)
+static int add_numbers(void *sum, size_t from, size_t to)
 {
-	_exit(((fl_barrier *)barrier)->acting_ == 0);
+	for (size_t i = from; i < to; i++)
+		(void)__atomic_fetch_add((size_t *)sum, i, __ATOMIC_RELAXED);
+	return 0;
 }
 
-FL_TEST(fork_barrier_action_that_ends_its_thread)
+static void use_executor(void)
 {
-	fl_barrier b;
-	FL_OK(fl_barrier_init_with_action(&b, 1, leave_in_child, &b));
-	pthread_cleanup_push(is_still_acting, &b);
-	FL_OK(fl_barrier_wait(&b));
-	pthread_cleanup_pop(0);
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	int args[ITEMS], results[ITEMS], one = 0, other = 0;
+	size_t sum = 0;
+	FL_OK(pool_plus_one_submit(e, 1, &f));
+	FL_OK(fl_future_then(f, e, &pool_double, &next));
+	FL_OK(pool_double_get(next, &one));
+	FL_CHECK(one == 4);
+	FL_EACH (i, args)
+		args[i] = (int)i;
+	FL_OK(pool_double_map(e, args, ITEMS, results, NULL));
+	FL_EACH (i, results)
+		FL_CHECK(results[i] == 2 * (int)i);
+	FL_OK(fl_parallel_for(e, 0, ITEMS, add_numbers, &sum, NULL));
+	FL_CHECK(sum == ITEMS * (ITEMS - 1) / 2);
+	FL_OK(fl_group_submit(&g, &pool_plus_one, &one, &other));
+	FL_OK(fl_group_join(&g));
+	FL_CHECK(other == 5);
 }
 
+static const struct {
+	const char *name;
+	void (*use)(void);
+} families[] = {
+    {"a mutex and a condition", use_mutex_and_condition},
+    {"a readers-writer lock", use_rwlock},
+    {"a barrier", use_barrier},
+    {"events, semaphores and locals", use_events},
+    {"cancel tokens", use_tokens},
+    {"timers", use_timers},
+    {"queues", use_queues},
+    {"an executor", use_executor},
+};
+
+/* What the parent does meanwhile, all of it until the end. */
+static struct {
+	fl_mutex mutex;
+	fl_sem sem;
+	fl_barrier barrier;
+	fl_queue *full;
+	fl_timer timer;
+	fl_executor *e;
+	struct held held;
+	fl_test_caller callers[4];
+} parent = {.barrier = FL_BARRIER_INIT(2)};
+
+FL_CALL(put_one)
+{
+	return fl_queue_put_until(object, &(int){1}, deadline, cancel);
+}
+
+static void parent_begin(void)
+{
+	fl_mutex_lock(&parent.mutex);
+	fl_test_begin_wait(&parent.callers[0], fl_test_lock, &parent.mutex);
+	fl_test_begin_wait(&parent.callers[1], fl_test_acquire, &parent.sem);
+	fl_test_begin_wait(&parent.callers[2], fl_test_arrive, &parent.barrier);
+	FL_OK(fl_queue_create(&parent.full, sizeof(int), &(fl_queue_config){.capacity = 1}));
+	FL_OK(fl_queue_put(parent.full, &(int){0}));
+	fl_test_call_start(&parent.callers[3], put_one, parent.full, FL_FOREVER, NULL);
+	parent.timer = (fl_timer)FL_TIMER_INIT;
+	FL_OK(fl_timer_start(&parent.timer, fl_after(FL_S(3600)), set_it, NULL));
+	parent.e = pool_with(2);
+	parent.held = hold_worker(parent.e);
+}
+
+static void parent_end(void)
+{
+	let_go(&parent.held);
+	fl_executor_free(parent.e);
+	FL_OK(fl_timer_cancel(&parent.timer));
+	FL_OK(fl_queue_get(parent.full, &(int){0}));
+	fl_mutex_unlock(&parent.mutex);
+	fl_sem_release(&parent.sem);
+	FL_RC(fl_barrier_wait(&parent.barrier), 1);
+	FL_OK(fl_test_call_end(&parent.callers[0]));
+	FL_OK(fl_test_call_end(&parent.callers[1]));
+	FL_RC(fl_test_call_end(&parent.callers[2]), 0);
+	FL_OK(fl_test_call_end(&parent.callers[3]));
+	fl_queue_free(parent.full);
+}
+
+static void use_all(void *unused)
+{
+	FL_RC(pool_nothing_submit(parent.e, NULL), -EOWNERDEAD);
+	FL_RC(fl_executor_join(parent.e), -EOWNERDEAD);
+	FL_EACH (i, families)
+		families[i].use();
+	FL_CHECK(fl_executor_current() == NULL && fl_cancel_scope_current() == NULL);
+}
+
+static int fork_here(void *unused)
+{
+	return fl_test_child(use_all, NULL, NULL, 0);
+}
+
+FL_TASK_STATIC(fork_in_task, void, int)
+{
+	FL_SCOPED(fl_cancel_token) token = FL_CANCEL_TOKEN_INIT;
+	FL_CANCEL_SCOPE(&token);
+	*result = fork_here(NULL);
+	return 0;
+}
+
+static void by_the_main_thread(int *status)
+{
+	*status = fork_here(NULL);
+}
+
+static void by_another_thread(int *status)
+{
+	fl_thread *t;
+	fl_test_go(&t, fork_here, NULL);
+	FL_OK(fl_thread_join(t, status));
+}
+
+static void by_a_task(int *status)
+{
+	fl_future *f = NULL;
+	FL_OK(fork_in_task_submit(parent.e, &f));
+	*status = fl_test_result(f);
+	fl_future_free(f);
+}
+
+static void fork_in_timer(void *status)
+{
+	*(int *)status = fork_here(NULL);
+}
+
+static void by_a_timer(int *status)
+{
+	fl_timer timer = FL_TIMER_INIT;
+	FL_OK(fl_timer_start(&timer, FL_NO_WAIT, fork_in_timer, status));
+	FL_OK(fl_timer_join(&timer));
+}
+
+static const struct {
+	const char *name;
+	void (*fork)(int *status);
+} places[] = {
+    {"by the main thread", by_the_main_thread},
+    {"by another thread", by_another_thread},
+    {"by a task", by_a_task},
+    {"by a timer", by_a_timer},
+};
+
+FL_TEST(fork_child_uses_the_library_anew)
+{
+	fl_test_needs_threads_in_children();
+	parent_begin();
+	FL_EACH (i, places) {
+		int status = -1;
+		print_message("forked %s\n", places[i].name);
+		places[i].fork(&status);
+		FL_OK(status);
+	}
+	parent_end();
+}
+
+/* A thread keeps its locals, as it keeps its thread-local variables. */
 static fl_local local;
 
 static void use_locals(void *arg)
 {
-	FL_CHECK(fl_local_get(&local) == arg); /* the forking thread keeps its own */
+	FL_CHECK(fl_local_get(&local) == arg);
 	fl_local other = FL_LOCAL_INIT(NULL);
 	FL_OK(fl_local_set(&other, arg));
 	FL_CHECK(fl_local_get(&other) == arg);
@@ -198,149 +337,4 @@ FL_TEST(fork_keeps_locals)
 	FL_OK(fl_local_set(&local, &value));
 	FL_IN_CHILD(use_locals, &value);
 	FL_OK(fl_local_set(&local, NULL));
-}
-
-static int wait_for(void *event)
-{
-	return fl_event_wait(event);
-}
-
-static void has_lost(void *arg)
-{
-	fl_thread **threads = arg;
-	int result = 7;
-	FL_CHECK(fl_thread_join(threads[0], &result) == -EOWNERDEAD && result == 7);
-	FL_CHECK(!fl_thread_is_alive(threads[0]));
-	/* It had ended before the fork. */
-	FL_CHECK(fl_thread_join(threads[1], &result) == 0 && result == 0);
-	FL_CHECK(fl_thread_enumerate(NULL, NULL) == 0);
-	fl_thread_detach(threads[0]);
-}
-
-FL_TEST(fork_loses_running_threads)
-{
-	static fl_event never, at_once;
-	fl_thread *threads[2];
-	fl_event_set(&at_once);
-	fl_test_go(&threads[0], wait_for, &never);
-	fl_test_go(&threads[1], wait_for, &at_once);
-	FL_WAIT_FOR(!fl_thread_is_alive(threads[1]) && fl_test_queued(&never) == 1);
-	FL_IN_CHILD(has_lost, threads);
-	fl_event_set(&never);
-	fl_test_end(threads[0]);
-	fl_test_end(threads[1]);
-}
-
-static fl_thread *forking;
-
-static void knows_its_thread(void *arg)
-{
-	FL_CHECK(fl_thread_is_alive(forking));
-	FL_RC(fl_thread_join(forking, NULL), -EDEADLK);
-	FL_CHECK(fl_thread_enumerate(NULL, NULL) == 1);
-}
-
-static int fork_in_fiber(void *arg)
-{
-	FL_RC(fl_thread_join(forking, NULL), -EDEADLK);
-	FL_IN_CHILD(knows_its_thread, NULL);
-	return 0;
-}
-
-static int run_fork_in_fiber(void *started)
-{
-	const int rc = fl_event_wait(started);
-	return rc != 0 ? rc : fl_loop_run(fork_in_fiber, NULL);
-}
-
-/* A fiber has a context of its own: the child compares threads. */
-FL_TEST(fork_in_a_fiber_keeps_its_thread)
-{
-	FL_NEEDS(FL_TEST_EVENTFD); /* of the loop */
-	static fl_event started;
-	fl_test_go(&forking, run_fork_in_fiber, &started);
-	fl_event_set(&started);
-	fl_test_end(forking);
-}
-
-/*
- * Locks that another thread held at the fork stay held: try forms say so, and deadlines end waits.
- */
-static struct {
-	fl_mutex mutex;
-	fl_rmutex rmutex;
-	fl_rwlock written, read;
-	fl_sem sem;
-	fl_cond cond;
-	fl_event event;
-	fl_latch latch;
-	fl_barrier barrier;
-	fl_once once;
-	fl_event held, over;
-} of_another = {.sem = FL_SEM_INIT(1), .latch = FL_LATCH_INIT(1), .barrier = FL_BARRIER_INIT(2)};
-
-static int hold_in_once(void *unused)
-{
-	fl_event_set(&of_another.held);
-	FL_OK(fl_event_wait(&of_another.over));
-	return 0;
-}
-
-static int hold_all(void *unused)
-{
-	fl_mutex_lock(&of_another.mutex);
-	fl_rmutex_lock(&of_another.rmutex);
-	fl_rwlock_write_lock(&of_another.written);
-	fl_rwlock_read_lock(&of_another.read);
-	FL_OK(fl_sem_acquire(&of_another.sem));
-	FL_OK(fl_once_call(&of_another.once, hold_in_once, NULL));
-	fl_sem_release(&of_another.sem);
-	fl_rwlock_read_unlock(&of_another.read);
-	fl_rwlock_write_unlock(&of_another.written);
-	fl_rmutex_unlock(&of_another.rmutex);
-	fl_mutex_unlock(&of_another.mutex);
-	return 0;
-}
-
-static fl_time at_once(void)
-{
-	return fl_test_soon();
-}
-
-static void finds_all_held(void *unused)
-{
-	fl_mutex own = FL_MUTEX_INIT;
-	FL_RC(fl_mutex_try_lock(&of_another.mutex), -EAGAIN);
-	FL_RC(fl_mutex_lock_until(&of_another.mutex, at_once(), NULL), -ETIMEDOUT);
-	FL_RC(fl_rmutex_try_lock(&of_another.rmutex), -EAGAIN);
-	FL_RC(fl_rmutex_lock_until(&of_another.rmutex, at_once(), NULL), -ETIMEDOUT);
-	FL_RC(fl_rwlock_try_read_lock(&of_another.written), -EAGAIN);
-	FL_RC(fl_rwlock_read_lock_until(&of_another.written, at_once(), NULL), -ETIMEDOUT);
-	FL_RC(fl_rwlock_try_write_lock(&of_another.written), -EAGAIN);
-	FL_RC(fl_rwlock_write_lock_until(&of_another.written, at_once(), NULL), -ETIMEDOUT);
-	FL_OK(fl_rwlock_try_read_lock(&of_another.read));
-	fl_rwlock_read_unlock(&of_another.read);
-	FL_RC(fl_rwlock_try_write_lock(&of_another.read), -EAGAIN);
-	FL_RC(fl_rwlock_write_lock_until(&of_another.read, at_once(), NULL), -ETIMEDOUT);
-	FL_RC(fl_sem_try_acquire(&of_another.sem), -EAGAIN);
-	FL_RC(fl_sem_acquire_until(&of_another.sem, at_once(), NULL), -ETIMEDOUT);
-	fl_mutex_lock(&own);
-	FL_RC(fl_cond_wait_until(&of_another.cond, &own, at_once(), NULL), -ETIMEDOUT);
-	fl_mutex_unlock(&own);
-	FL_RC(fl_event_try_wait(&of_another.event), -EAGAIN);
-	FL_RC(fl_event_wait_until(&of_another.event, at_once(), NULL), -ETIMEDOUT);
-	FL_RC(fl_latch_wait_until(&of_another.latch, at_once(), NULL), -ETIMEDOUT);
-	FL_RC(fl_barrier_try_wait(&of_another.barrier), -EAGAIN);
-	FL_RC(fl_once_try_call(&of_another.once, hold_in_once, NULL), -EAGAIN);
-	FL_RC(fl_once_call_until(&of_another.once, hold_in_once, NULL, at_once(), NULL), -ETIMEDOUT);
-}
-
-FL_TEST(fork_locks_that_another_thread_holds)
-{
-	fl_thread *t;
-	fl_test_go(&t, hold_all, NULL);
-	FL_OK(fl_event_wait(&of_another.held));
-	FL_IN_CHILD(finds_all_held, NULL);
-	fl_event_set(&of_another.over);
-	fl_test_end(t);
 }

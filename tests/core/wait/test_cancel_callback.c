@@ -362,29 +362,6 @@ FL_TEST(cancel_callback_in_the_memory_of_another)
 	fl_cancel_token_destroy(&r.second);
 }
 
-/* A fork in a function: the child has the function, and its end. */
-static void fork_in_it(void *arg)
-{
-	const pid_t child = fork();
-	FL_CHECK(child >= 0);
-	*(pid_t *)arg = child;
-}
-
-FL_TEST(cancel_callback_that_forks)
-{
-	fl_cancel_token c = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_callback cb;
-	pid_t child = -1;
-	FL_CHECK(fl_cancel_token_on_request(&c, &cb, fork_in_it, &child));
-	fl_cancel_token_request(&c);
-	const bool idle = fl_cancel_callback_remove(&cb);
-	fl_cancel_token_destroy(&c);
-	if (child == 0)
-		_exit(idle ? 2 : 0);
-	assert_false(idle);
-	fl_test_reap(child);
-}
-
 /* The same among fibers of one thread: the function waits in one, the removal in another. */
 static int request_in_fiber(void *arg)
 {

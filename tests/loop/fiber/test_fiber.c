@@ -64,17 +64,6 @@ FL_LOOP_TEST(fiber_resume_by_a_fiber)
 	FL_OK(fl_test_join(suspended));
 }
 
-static void yield_in_child(void *arg)
-{
-	(void)fl_panic_set_handler(NULL);
-	fl__fiber_yield();
-}
-
-FL_LOOP_TEST(fiber_that_forked_does_not_wait_in_the_child)
-{
-	fl_test_child_dies(yield_in_child, NULL, SIGABRT, "a fiber that forked waits in the child");
-}
-
 /* backtrace() in a fiber ends: see fl_fiber_switch.h for where. */
 static int take_backtrace(void *arg)
 {

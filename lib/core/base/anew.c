@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * `anew_lock` is held during each fork, from the first handler to the last, and by threads that
+ * keep forks away (FL__UNCOPIED). It also guards `anew_passes`, which is set when the library's
+ * unload, or the program's exit, begins. From then on a fork does not wait for the lock.
+ */
+#include "anew.h"
+#include <pthread.h>
+
+uint32_t fl__fork_count;
+
+static struct fl__anew *anew_first, **anew_last = &anew_first;
+static pthread_mutex_t anew_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool anew_passes;
+
+bool fl__uncopied_begin(void)
+{
+	return pthread_mutex_lock(&anew_lock) == 0;
+}
+
+void fl__uncopied_end(const bool *held)
+{
+	if (*held)
+		(void)pthread_mutex_unlock(&anew_lock);
+}
+
+static void anew_before(void)
+{
+	(void)pthread_mutex_lock(&anew_lock);
+	if (anew_passes)
+		(void)pthread_mutex_unlock(&anew_lock);
+}
+
+static void anew_in_parent(void)
+{
+	if (!anew_passes)
+		(void)pthread_mutex_unlock(&anew_lock);
+}
+
+static void anew_in_child(void)
+{
+	(void)pthread_mutex_init(&anew_lock, NULL);
+	fl__fork_count++;
+	for (const struct fl__anew *part = anew_first; part; part = part->next)
+		part->in_child();
+}
+
+/* Without memory for the registration of the handler, no forked child can use the library. */
+void fl__anew_register(struct fl__anew *part)
+{
+	if (!anew_first)
+		(void)pthread_atfork(anew_before, anew_in_parent, anew_in_child);
+	*anew_last = part;
+	anew_last = &part->next;
+}
+
+/*
+ * After this destructor the C library removes the handler of a copy that is unloaded. It would also
+ * remove the handler of a fork that is going on, and the lock would stay held. So this destructor
+ * waits for the end of a fork.
+ */
+__attribute__((destructor)) static void anew_end(void)
+{
+	(void)pthread_mutex_lock(&anew_lock);
+	anew_passes = true;
+	(void)pthread_mutex_unlock(&anew_lock);
+}
