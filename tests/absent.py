@@ -101,7 +101,7 @@ SKIPPED_ON_WINDOWS = {
     "interface_structs_have_their_size": "Windows has no structs of processes",
     "sys_futex_wakes": "Windows does not tell how many sleepers a wake has found",
     "thread_names": "Windows does not cut a thread's name",
-    **dict.fromkeys("test_cpu test_denied test_queue_fork test_signal_storm test_unload".split(),
+    **dict.fromkeys("test_cpu test_denied test_fork test_signal_storm test_unload".split(),
                     "Windows has no control groups, filters of system calls, fork(), signals and dlclose()"),
 }
 

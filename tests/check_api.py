@@ -6,8 +6,7 @@ Every FL_API and FL_INLINE function has a comment directly above; is executed by
 build with -Db_coverage=true); and each result that its comment names (-EPIPE, FL_ETASK) stands in a test function that
 also names the function, another function of the same comment, or one of its typed calls. An inline function passes on
 the results of the public functions that it calls, as fl_sem_acquire() does with those of fl_sem_acquire_until(), whose
-tests assert them: its own tests assert the results that its own code names. Each function of a queue is named in the
-tests of forked children. Prints what falls short; exit status 1 if anything does.
+tests assert them: its own tests assert the results that its own code names. Prints what falls short; exit status 1 if anything does.
 """
 import argparse
 import glob
@@ -16,14 +15,13 @@ import os
 import re
 import subprocess
 import sys
-from os.path import abspath, basename, dirname, join, relpath
+from os.path import abspath, dirname, join, relpath
 
 TESTS = dirname(abspath(__file__))
 ROOT = dirname(TESTS)
 DECLARATION = re.compile(r"^FL_(API|INLINE)\b[^;{=]*?\b(fl_\w+)\s*\([^;{]*[;{]", re.M)
 UNEXPORTED = re.compile(r"^(?!FL_(?:API|INLINE)\b|typedef\b|static\b|#)\w[\w \t*]*\b(fl_\w+)\s*\(", re.M)
 SWEEPS = {"test_past_deadline.c": "_until", "test_results_apart.c": "_join_until"}  # which call every function with this ending
-QUEUES = {"queue.h", "mpmc.h", "spsc.h", "select.h"}
 CODE = re.compile(r"-E[A-Z0-9]+|\bFL_ETASK\b")
 
 
@@ -145,9 +143,6 @@ def main():
         text = read(join(TESTS, "loop", file))
         complaints += [f"{f.name}: {file} does not call it" for f in functions
                        if f.name.endswith(ending) and not re.search(rf"\b{f.name}\(", text)]
-    forked = set(re.findall(r"\w+", read(join(TESTS, "core/queue/test_queue_fork.c"))))
-    complaints += [f"{f.name}: test_queue_fork.c does not call it in a forked child" for f in functions
-                   if basename(f.header) in QUEUES and f.name not in forked and not f.name.startswith("fl__")]
     if len({f.name for f in functions}) < 50:
         complaints.append(f"only {len(functions)} public functions found: has the form of a declaration changed?")
 

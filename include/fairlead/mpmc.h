@@ -38,11 +38,6 @@ FL_BEGIN_DECLS
  * Memory order: a get sees what was done before the put of its item. A put sees what was done
  * before the get that made its space. A call that returns -EPIPE sees what was done before the
  * close.
- *
- * Fork: a forked child may use its copy of the ring. If another thread was inside a put or a get of
- * the ring at the fork, that call never ends in the child. After an unfinished put, gets of the
- * child that reach the item of the put return -EBUSY for ever. After an unfinished get, puts of the
- * child that reach the slot of the get return -EBUSY for ever.
  */
 typedef struct fl_mpmc fl_mpmc;
 

@@ -34,39 +34,6 @@ FL_BEGIN_DECLS
  * progress may pause, yield and sleep until that call has gone on, as one waits for a lock. This
  * also holds for the try forms. If a call must never do that, use a ring (fairlead/mpmc.h,
  * fairlead/spsc.h).
- *
- * Fork: a forked child has a copy of the queue and of its items, and may use the copy. If another
- * thread was inside a put or get of the queue at the fork, the child has a copy of the half-done
- * call, which nobody will finish. Below, the half-done call is "the parent's call". A call of the
- * child that cannot go on before the parent's call ends is held up, and returns -EOWNERDEAD. The
- * kind of queue decides which calls are held up:
- *
- * - FL_LIFO, FL_PRIORITY and FL_OVERWRITE: if the parent's call held the queue's lock, every put
- *   and get of the child returns -EOWNERDEAD at once. FL_ON_QUEUE and FL_ON_QUEUE_SPACE are then
- *   ready. An FL_SELECT() that comes to a put or get of the queue returns -EOWNERDEAD. A close has
- *   no effect, and a free drops no items.
- * - Bounded FL_FIFO: the queue is a ring of slots, each for one item. If the parent's call was a
- *   put, the child can get the items before the one that the put was storing. A get that comes to
- *   that item is held up, and so are all later gets. If the parent's call was a get, it keeps its
- *   slot. So the first put of the child that needs this slot is held up, and so are all later puts.
- *   A call that is held up sleeps some 200 times for a short time, about 20 ms in all, and then
- *   returns -EOWNERDEAD.
- * - Bounded FL_FIFO with `one_producer` and `one_consumer`: for the puts and gets of the child that
- *   need not wait, the queue is as if the parent's call had not begun. Only a call of the child
- *   that would have to wait notices the parent's call. So if the parent's call was a put, a get
- *   that finds no item is held up until the child has made a put. If the parent's call was a get, a
- *   put that finds no space is held up until the child has made a get. If the parent's call was in
- *   its last few instructions at the fork, the rules for a bounded FL_FIFO queue without
- *   `one_producer` and `one_consumer` hold instead. If the call was then a get from a full queue,
- *   the items that it took may still be marked as present. The child gets these items after all
- *   others, although the parent has got them already. From then on fl_queue_length() is wrong.
- * - Unbounded FL_FIFO, and FL_RENDEZVOUS: the child's queue is as if the parent's call had not
- *   begun. No call is held up.
- *
- * In the child, fl_queue_length() and a join may count the item of a put that was in progress in
- * another thread at the fork. If several threads of the child use a bounded FL_FIFO queue, a call
- * may also return -EOWNERDEAD although no call of the parent holds it up. This happens if another
- * thread of the child is inside a put or get and has not run for 20 ms.
  */
 typedef struct fl_queue fl_queue;
 
@@ -208,13 +175,12 @@ FL_API void fl_queue_free(fl_queue *q);
 /*
  * Puts a copy of `*item` into `q`. fl_queue_put() and fl_queue_put_until() block the calling
  * context while `q` is full. fl_queue_try_put() does not wait for space. Returns:
- *   0            `q` has taken the item
- *   -EAGAIN      only fl_queue_try_put(): `q` is full
- *   -ECANCELED   the wait was cancelled
- *   -ETIMEDOUT   the deadline of fl_queue_put_until() passed
- *   -EPIPE       `q` is closed, or was closed during the wait
- *   -ENOMEM      out of memory; only if `q` is unbounded or overwrites
- *   -EOWNERDEAD  in a forked child: a call of the parent holds up this call (see fl_queue)
+ *   0           `q` has taken the item
+ *   -EAGAIN     only fl_queue_try_put(): `q` is full
+ *   -ECANCELED  the wait was cancelled
+ *   -ETIMEDOUT  the deadline of fl_queue_put_until() passed
+ *   -EPIPE      `q` is closed, or was closed during the wait
+ *   -ENOMEM     out of memory; only if `q` is unbounded or overwrites
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_put(fl_queue *q, const void *item);
 FL_API FL_MUST_CHECK int fl_queue_try_put(fl_queue *q, const void *item);
@@ -224,12 +190,11 @@ FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, fl_ti
  * Gets the first item of `q`, and copies it to `*item`. fl_queue_get() and fl_queue_get_until()
  * block the calling context while `q` is empty. fl_queue_try_get() does not wait for an item.
  * Returns:
- *   0            `*item` is the item
- *   -EAGAIN      only fl_queue_try_get(): `q` is empty
- *   -ECANCELED   the wait was cancelled
- *   -ETIMEDOUT   the deadline of fl_queue_get_until() passed
- *   -EPIPE       `q` is closed and drained
- *   -EOWNERDEAD  in a forked child: a call of the parent holds up this call (see fl_queue)
+ *   0           `*item` is the item
+ *   -EAGAIN     only fl_queue_try_get(): `q` is empty
+ *   -ECANCELED  the wait was cancelled
+ *   -ETIMEDOUT  the deadline of fl_queue_get_until() passed
+ *   -EPIPE      `q` is closed and drained
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_get(fl_queue *q, void *item);
 FL_API FL_MUST_CHECK int fl_queue_try_get(fl_queue *q, void *item);
@@ -240,13 +205,12 @@ FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, fl_time dea
  * `q` has taken, whatever the result. fl_queue_put_many() and fl_queue_put_many_until() block the
  * calling context until all items are in. fl_queue_try_put_many() does not wait for space. Items of
  * other producers may come between. Returns:
- *   0            `q` has taken all items
- *   -EAGAIN      only fl_queue_try_put_many(): there was no space for the rest
- *   -ECANCELED   the wait for space for the rest was cancelled
- *   -ETIMEDOUT   the deadline of fl_queue_put_many_until() passed
- *   -EPIPE       `q` is closed, or was closed during the wait
- *   -ENOMEM      out of memory for the rest; only if `q` is unbounded or overwrites
- *   -EOWNERDEAD  in a forked child: a call of the parent holds up this call (see fl_queue)
+ *   0           `q` has taken all items
+ *   -EAGAIN     only fl_queue_try_put_many(): there was no space for the rest
+ *   -ECANCELED  the wait for space for the rest was cancelled
+ *   -ETIMEDOUT  the deadline of fl_queue_put_many_until() passed
+ *   -EPIPE      `q` is closed, or was closed during the wait
+ *   -ENOMEM     out of memory for the rest; only if `q` is unbounded or overwrites
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_put_many(fl_queue *q, const void *items, size_t n, size_t *count);
 FL_API FL_MUST_CHECK int fl_queue_try_put_many(fl_queue *q, const void *items, size_t n, size_t *count);
@@ -258,12 +222,11 @@ FL_API FL_MUST_CHECK int fl_queue_put_many_until(fl_queue *q, const void *items,
  * of `q`. fl_queue_get_many() and fl_queue_get_many_until() block the calling context until there
  * is at least one item; they do not wait for more. fl_queue_try_get_many() does not wait for items.
  * Returns:
- *   0            there was at least one item, or `n` is 0
- *   -EAGAIN      only fl_queue_try_get_many(): `q` is empty
- *   -ECANCELED   the wait was cancelled
- *   -ETIMEDOUT   the deadline of fl_queue_get_many_until() passed
- *   -EPIPE       `q` is closed and drained
- *   -EOWNERDEAD  in a forked child: a call of the parent holds up this call (see fl_queue)
+ *   0           there was at least one item, or `n` is 0
+ *   -EAGAIN     only fl_queue_try_get_many(): `q` is empty
+ *   -ECANCELED  the wait was cancelled
+ *   -ETIMEDOUT  the deadline of fl_queue_get_many_until() passed
+ *   -EPIPE      `q` is closed and drained
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_get_many(fl_queue *q, void *items, size_t n, size_t *count);
 FL_API FL_MUST_CHECK int fl_queue_try_get_many(fl_queue *q, void *items, size_t n, size_t *count);

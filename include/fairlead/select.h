@@ -47,8 +47,6 @@ typedef struct fl_select_case {
  *   -ETIMEDOUT   the deadline passed
  *   -ECANCELED   the wait was cancelled
  *   -EPIPE       the queue of a case is closed; `closed` of that case is true
- *   -EOWNERDEAD  in a forked child: a call that the parent had in progress holds up a case
- *                (fairlead/queue.h)
  *   -ENOMEM      out of memory for a put into a queue that is unbounded or overwrites
  *   -EINVAL      there is no case, or all are left out; or there are more than INT_MAX; or a case
  *                has both `to` and `from`, or neither; or its size is not the item size of the

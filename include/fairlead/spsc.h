@@ -33,12 +33,6 @@ FL_BEGIN_DECLS
  * item and then reads a flag of the consumer's own, such as "the consumer sleeps". The producer
  * then needs a sequentially consistent fence between the put and the read, and the consumer needs
  * one between the write of the flag and its last look at the ring.
- *
- * Fork: a forked child may use its copy of the ring. If another thread was inside a put or a get at
- * the fork, that call has not happened in the child, and the child's next call of the same side
- * takes its place. There is one exception: the parent's call was in its last instructions. Then its
- * slot never becomes full (after a put) or free (after a get): gets return -EAGAIN from this slot
- * on, and puts return -EAGAIN when they come round to it.
  */
 typedef struct fl_spsc fl_spsc;
 

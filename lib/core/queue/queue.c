@@ -70,15 +70,13 @@ FL__COLD int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_c
 	q->capacity = c.capacity == FL_RENDEZVOUS ? 0 : c.capacity;
 	q->drop = c.drop;
 	q->drop_arg = c.drop_arg;
-	q->forks = fl__fork_count;
 	*made = q;
 	return 0;
 }
 
 /*
  * Drops all items, and returns how many. The queue is closed, or no longer used. A put in progress
- * fails, or its item is dropped, too. In a forked child, a half-done call of the parent may keep
- * items from being dropped.
+ * fails, or its item is dropped, too.
  */
 static size_t queue_drop_all(fl_queue *q)
 {
@@ -89,7 +87,9 @@ static size_t queue_drop_all(fl_queue *q)
 		const int rc = q->backend->discard(q, &count, &owes_wake);
 		if (rc == 0)
 			dropped += count;
-		else if (rc != -EBUSY || fl__queue_pause(q, round++) != 0)
+		else if (rc == -EBUSY)
+			fl__queue_pause(round++);
+		else
 			return dropped;
 	}
 }
@@ -98,8 +98,7 @@ static size_t queue_drop_all(fl_queue *q)
 static bool queue_has_waiters(fl_queue *q)
 {
 	/* acquire: pairs with the release in fl__queue_leave(), by contexts that have left */
-	return (!fl__is_forked(q->forks) && fl__load_acquire(&q->inside) > 0) ||
-	       fl__lot_has_waiters_at(fl__queue_wait_key(q, FL__CONSUMERS)) ||
+	return fl__load_acquire(&q->inside) > 0 || fl__lot_has_waiters_at(fl__queue_wait_key(q, FL__CONSUMERS)) ||
 	       fl__lot_has_waiters_at(fl__queue_wait_key(q, FL__PRODUCERS)) ||
 	       fl__lot_has_waiters_at(fl__queue_wait_key(q, FL__JOINERS));
 }
@@ -170,32 +169,29 @@ size_t fl_queue_close_now(fl_queue *q)
  * alive. `inside` counts the contexts that may still touch the queue after a sleep.
  */
 
-int fl__queue_pause(const fl_queue *q, unsigned round)
+void fl__queue_pause(unsigned round)
 {
 	if (round < FL__BACK_OFF_NAPS) {
 		fl__back_off(round);
-		return 0;
+		return;
 	}
-	/* 190 sleeps have failed by then. With the slack of timers, each takes some 100 us. */
-	if (round >= 6 * FL__BACK_OFF_NAPS && fl__is_forked(q->forks))
-		return -EOWNERDEAD;
 	struct fl__wait wait;
 	fl__wait_begin(&wait, FL__DEBUG_SLEEP, NULL);
 	/* The wait has no node, so only its deadline ends it. */
 	(void)fl__wait_sleep(&wait, fl_after(FL_US(50)), FL_SHIELDED);
-	return 0;
 }
 
 int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call)
 {
 	int rc;
-	unsigned round = 0;
 	bool owes_wake = false;
-	do
+	for (unsigned round = 0;; fl__queue_pause(round++)) {
 		rc = call->side == FL__CONSUMERS
 		         ? q->backend->get(q->state, call->to, call->n, &call->count, &owes_wake)
 		         : q->backend->put(q->state, call->from, call->n, &call->count, &owes_wake);
-	while (rc == -EBUSY && (rc = fl__queue_pause(q, round++)) == 0);
+		if (rc != -EBUSY)
+			break;
+	}
 	if (owes_wake)
 		fl__queue_wake(q, call->side == FL__CONSUMERS ? FL__PRODUCERS : FL__CONSUMERS);
 	return rc;
@@ -324,12 +320,11 @@ static inline int queue_count_refusal(fl_queue *q, int rc)
 /*
  * Waits until the call can be made, and makes it.
  *
- *   0            the call is made, and its count is set
- *   -EPIPE       the queue is closed (put), or closed and empty (get)
- *   -ENOMEM      the call is out of memory
- *   -ETIMEDOUT   the deadline has passed, and a last try has failed
- *   -ECANCELED   the wait was cancelled; the call is not tried after that
- *   -EOWNERDEAD  in a forked child: a thread of the parent was in the middle of a call
+ *   0           the call is made, and its count is set
+ *   -EPIPE      the queue is closed (put), or closed and empty (get)
+ *   -ENOMEM     the call is out of memory
+ *   -ETIMEDOUT  the deadline has passed, and a last try has failed
+ *   -ECANCELED  the wait was cancelled; the call is not tried after that
  */
 static int fl__queue_call_until(fl_queue *q, struct fl__queue_call *call, fl_time deadline, fl_cancel_token *cancel)
 {
@@ -645,10 +640,8 @@ bool fl_queue_is_closed(const fl_queue *q)
 static int queue_can(fl_queue *q, enum fl__queue_side side)
 {
 	int rc;
-	unsigned round = 0;
-	do
-		rc = q->backend->can(q->state, side);
-	while (rc == -EBUSY && (rc = fl__queue_pause(q, round++)) == 0);
+	for (unsigned round = 0; (rc = q->backend->can(q->state, side)) == -EBUSY; round++)
+		fl__queue_pause(round);
 	return rc;
 }
 

@@ -39,12 +39,11 @@ struct fl__queue_backend {
 	 * put and get put or get up to `n` items, where `n` is at least 1. If a call clears a mark,
 	 * it sets `*owes_wake`, whatever its result.
 	 *
-	 *   0            the call has put or got `*count` items
-	 *   -EAGAIN      the queue is full (put) or empty (get)
-	 *   -EBUSY       another call is in the middle of what this call needs: try again
-	 *   -EOWNERDEAD  in a forked child: a thread of the parent was in the middle of a call
-	 *   -EPIPE       the queue is closed (put), or closed and empty (get)
-	 *   -ENOMEM      a put is out of memory
+	 *   0        the call has put or got `*count` items
+	 *   -EAGAIN  the queue is full (put) or empty (get)
+	 *   -EBUSY   another call is in the middle of what this call needs: try again
+	 *   -EPIPE   the queue is closed (put), or closed and empty (get)
+	 *   -ENOMEM  a put is out of memory
 	 *
 	 * A put into the unbounded FIFO that returns -EPIPE or -ENOMEM may have put `*count` items
 	 * before.
@@ -131,8 +130,6 @@ struct fl_queue {
 	FL__WORD64 uint64_t done; /* items that are done: "Joining" in queue.c */
 	/* contexts that sleep in a put, a get or a select, or are returning from such a sleep */
 	uint32_t inside;
-	/* fl__fork_count at the creation: a forked child ignores the `inside` of its parent */
-	uint32_t forks;
 	/*
 	 * The figures of fl_queue_get_stats(). `apart` keeps them out of the cache line in which
 	 * the state begins, wherever malloc() has put the struct.
@@ -227,16 +224,8 @@ struct fl__queue_call {
 	size_t n, count;  /* how many items the caller wants; how many were put or got */
 };
 
-/*
- * Pauses before a call that got -EBUSY is tried again, and returns 0. `round` counts the pauses
- * from 0.
- *
- * In a forked child that is younger than the queue it returns -EOWNERDEAD after many rounds. By
- * then the other call is most probably that of a thread of the parent, and never ends here. The
- * call may also be that of a thread of the child that was stopped for so long. Then the error is
- * wrong, but does no harm.
- */
-FL_MUST_CHECK int fl__queue_pause(const fl_queue *q, unsigned round);
+/* Pauses before a call that got -EBUSY is tried again. `round` counts the pauses from 0. */
+void fl__queue_pause(unsigned round);
 
 /* Calls the backend until the result is not -EBUSY. Makes the wake that the call owes. */
 int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call);

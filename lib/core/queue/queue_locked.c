@@ -21,20 +21,14 @@
  * The state of both backends begins with struct locked. The lock hides calls in progress from each
  * other, so there is no -EBUSY.
  *
- *   lock    meaning                          set by                   cleared by
- *   0       free
- *   n + 1   a context of the process with    locked_try_acquire(),    locked_release(), store
- *           the fork count n holds it        CAS
+ *   lock  meaning              set by                     cleared by
+ *   0     free
+ *   1     a context holds it   locked_try_acquire(), CAS  locked_release(), store
  *
  * A waiter sets its mark with a bucket of the parking lot locked. So a thread that needs both locks
  * first locks the bucket, and then this lock. Under this lock, the only function of the user that
  * is called is the comparison, which may not wait. Wakes come after the release. locked_release()
  * is the last access of a put to the queue: after it, the item's consumer may free the queue.
- *
- * A forked child does not have the other threads of its parent. If one of them held the lock at the
- * fork, the child's copy of the queue may be half changed, and the lock in it is never released.
- * The fork count in the lock tells that, because it is not the child's. Then no call of the child
- * acquires the lock, and each returns -EOWNERDEAD, or what it can tell without the lock.
  *
  * Invariants
  *   1. While the lock is free, marked[side] is true only if that side had no item (no space) and
@@ -55,7 +49,7 @@ static inline bool locked_try_acquire(struct locked *l)
 {
 	uint32_t expected = 0;
 	/* acquire: pairs with the release in locked_release() */
-	return fl__cas_acquire(&l->lock, &expected, fl__fork_count + 1);
+	return fl__cas_acquire(&l->lock, &expected, 1);
 }
 
 /*
@@ -73,24 +67,19 @@ static void locked_back_off(unsigned round)
 		fl__back_off(FL__BACK_OFF_YIELDS + round - ROUNDS);
 }
 
-FL__SLOW_PATH static bool locked_acquire_slow(struct locked *l)
+FL__SLOW_PATH static void locked_acquire_slow(struct locked *l)
 {
-	for (unsigned round = 0;;) {
+	unsigned round = 0;
+	do
 		locked_back_off(round++);
-		/* relaxed: locked_try_acquire() acquires */
-		const uint32_t seen = fl__load_relaxed(&l->lock);
-		if (seen == 0 ? locked_try_acquire(l) : fl__is_forked(seen - 1))
-			return seen == 0;
-	}
+	/* relaxed: locked_try_acquire() acquires */
+	while (fl__load_relaxed(&l->lock) != 0 || !locked_try_acquire(l));
 }
 
-/*
- * Acquires the lock. Returns false if, at a fork, the lock was held by a thread that this process
- * does not have.
- */
-static inline bool locked_acquire(struct locked *l)
+static inline void locked_acquire(struct locked *l)
 {
-	return fl__likely(locked_try_acquire(l)) || locked_acquire_slow(l);
+	if (fl__unlikely(!locked_try_acquire(l)))
+		locked_acquire_slow(l);
 }
 
 static inline void locked_release(struct locked *l)
@@ -140,8 +129,7 @@ static inline int locked_may(const struct locked *l, enum fl__queue_side side)
 static int locked_can(void *state, enum fl__queue_side side)
 {
 	struct locked *l = state;
-	if (!locked_acquire(l))
-		return -EOWNERDEAD;
+	locked_acquire(l);
 	const int rc = locked_may(l, side);
 	locked_release(l);
 	return rc;
@@ -159,8 +147,7 @@ static bool locked_may_be_ready(void *state, enum fl__queue_side side)
 static bool locked_mark(void *state, enum fl__queue_side side)
 {
 	struct locked *l = state;
-	if (!locked_acquire(l))
-		return false;
+	locked_acquire(l);
 	const bool marks = locked_may(l, side) == -EAGAIN;
 	if (marks)
 		l->marked[side] = true;
@@ -171,8 +158,7 @@ static bool locked_mark(void *state, enum fl__queue_side side)
 static void locked_close(void *state)
 {
 	struct locked *l = state;
-	if (!locked_acquire(l))
-		return;
+	locked_acquire(l);
 	locked_set_closed(l);
 	locked_release(l);
 }
@@ -180,20 +166,18 @@ static void locked_close(void *state)
 static size_t locked_length(void *state)
 {
 	struct locked *l = state;
-	const bool acquired = locked_acquire(l);
+	locked_acquire(l);
 	const size_t length = l->length;
-	if (acquired)
-		locked_release(l);
+	locked_release(l);
 	return length;
 }
 
 static uint64_t locked_puts(void *state)
 {
 	struct locked *l = state;
-	const bool acquired = locked_acquire(l);
+	locked_acquire(l);
 	const uint64_t puts = l->puts;
-	if (acquired)
-		locked_release(l);
+	locked_release(l);
 	return puts;
 }
 
@@ -430,16 +414,15 @@ FL__SLOW_PATH static bool heap_alloc_spare(struct heap *h, size_t allocated, str
 
 /*
  * Locks the queue for a put of `n` items. Then an unbounded queue has an array in which they fit.
- * Returns 0, or, without the lock, -EPIPE, -EAGAIN, -ENOMEM or -EOWNERDEAD. In any case the caller
- * frees `*spare`.
+ * Returns 0, or, without the lock, -EPIPE, -EAGAIN or -ENOMEM. In any case the caller frees
+ * `*spare`.
  */
 static inline int heap_lock_to_put(struct heap *h, size_t n, struct heap_array *spare)
 {
 	int rc;
 	size_t needed;
 	for (;;) {
-		if (!locked_acquire(&h->locked))
-			return -EOWNERDEAD;
+		locked_acquire(&h->locked);
 		rc = locked_may_put(&h->locked);
 		needed = rc == 0 ? heap_needs(h, n) : 0;
 		if (needed == 0 || (spare->allocated >= h->locked.length && n <= spare->allocated - h->locked.length))
@@ -460,7 +443,7 @@ FL__COLD static void heap_shrink(struct heap *h, size_t allocated)
 	struct heap_array spare;
 	if (!heap_array_alloc(&spare, allocated, h->stride))
 		return;
-	(void)locked_acquire(&h->locked); /* It returns true, as it did in the get that comes here. */
+	locked_acquire(&h->locked);
 	if (allocated < h->array.allocated && h->locked.length <= allocated / 2)
 		heap_swap_arrays(h, &spare);
 	locked_release(&h->locked);
@@ -491,8 +474,7 @@ static int heap_get(void *state, void *items, size_t n, size_t *count, bool *owe
 	struct heap *h = state;
 	unsigned char *next = items;
 	size_t enough = 0;
-	if (!locked_acquire(&h->locked))
-		return -EOWNERDEAD;
+	locked_acquire(&h->locked);
 	const int rc = locked_may_get(&h->locked);
 	if (rc == 0) {
 		*count = FL__MIN(n, h->locked.length);
@@ -549,12 +531,14 @@ static FL__NOINLINE bool heap_get_locked(fl_queue *q, void *item)
 
 FL__SLOW_PATH static bool heap_put_contended(fl_queue *q, const void *item)
 {
-	return locked_acquire_slow(&heap_of(q)->locked) && heap_put_locked(q, item);
+	locked_acquire_slow(&heap_of(q)->locked);
+	return heap_put_locked(q, item);
 }
 
 FL__SLOW_PATH static bool heap_get_contended(fl_queue *q, void *item)
 {
-	return locked_acquire_slow(&heap_of(q)->locked) && heap_get_locked(q, item);
+	locked_acquire_slow(&heap_of(q)->locked);
+	return heap_get_locked(q, item);
 }
 
 static inline bool heap_is_simple(const struct heap *h, size_t index, enum fl__queue_side marked)
@@ -616,8 +600,7 @@ static bool heap_get_one(fl_queue *q, void *item)
 FL__COLD static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct heap *h = heap_of(of);
-	if (!locked_acquire(&h->locked))
-		return -EOWNERDEAD;
+	locked_acquire(&h->locked);
 	const int rc = locked_may_get(&h->locked);
 	/* The lock is not copied, since other contexts write it. */
 	struct heap taken = {.locked = {.length = h->locked.length},
@@ -648,13 +631,12 @@ FL__COLD static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
  * may free the queue. So the dropped item cannot be counted as done ("Joining" in queue.c).
  * Instead, the section subtracts the dropped item from the count of puts.
  *
- * Returns 0, -EPIPE or -EOWNERDEAD. If the queue was full, sets `*dropped` and copies the oldest
- * item to `oldest`. If `oldest` is NULL, puts nothing into a full queue, and returns -EAGAIN.
+ * Returns 0 or -EPIPE. If the queue was full, sets `*dropped` and copies the oldest item to
+ * `oldest`. If `oldest` is NULL, puts nothing into a full queue, and returns -EAGAIN.
  */
 static int overwrite_put_once(struct heap *h, const void *item, void *oldest, bool *dropped, bool *owes_wake)
 {
-	if (!locked_acquire(&h->locked))
-		return -EOWNERDEAD;
+	locked_acquire(&h->locked);
 	int rc = locked_may_put(&h->locked);
 	*dropped = rc == 0 && h->locked.length == h->locked.capacity;
 	if (*dropped && !oldest)
@@ -672,7 +654,7 @@ static int overwrite_put_once(struct heap *h, const void *item, void *oldest, bo
 	return rc;
 }
 
-/* Puts an item, and drops the item that it replaces. Returns 0, -EPIPE, -ENOMEM or -EOWNERDEAD. */
+/* Puts an item, and drops the item that it replaces. Returns 0, -EPIPE or -ENOMEM. */
 static int overwrite_put_one(fl_queue *q, const void *item, bool *owes_wake)
 {
 	struct heap *h = heap_of(q);

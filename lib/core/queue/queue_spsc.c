@@ -56,18 +56,11 @@
  *                    the store to tail.
  *   get              The store to head.
  *   "full", "empty"  The load of the slot's byte.
- *   close            Where it sets CLOSED. It returns when the queue is sealed or, in a forked
- *                    child, when a put of the parent has held it up for long.
+ *   close            Where it sets CLOSED. It returns when the queue is sealed.
  *   discard          Where it sets DROPPED. Gets then find the queue drained.
  *
  * The loads are acquire, and the stores are release. So a consumer may find "empty" although a put
  * has returned, if nothing has told the consumer of that put.
- *
- * In a forked child, the thread of a call in progress may be missing. Then that call never ends in
- * the child. A later call of the same side in the child begins where the counts are, as if the call
- * in progress had not begun. Only the few instructions from the store to `slot` to the store to the
- * slot's byte are different: if the call was there, it keeps its slot, and the counts and the bytes
- * disagree. So in a child queue_spsc_can() compares both, as the calls do.
  *
  * Progress: the calls are wait-free, except for -EBUSY. A close waits for a put in progress. A
  * discard of a closed queue waits for a get in progress, and for the bytes of the items that it
@@ -336,8 +329,7 @@ static int queue_spsc_can(void *state, enum fl__queue_side side)
 	const uint64_t at = fl__load_relaxed(gets ? &q->get.count : &q->put.count);
 	if (fl__slot_is_full(queue_spsc_slot(q, at)) == gets)
 		return 0;
-	const int rc = gets ? queue_spsc_no_item(q, at) : queue_spsc_no_space(q);
-	return rc == -EAGAIN && fl__is_forked(fl__queue_of_state(q)->forks) && !queue_spsc_waits(q, gets) ? -EBUSY : rc;
+	return gets ? queue_spsc_no_item(q, at) : queue_spsc_no_space(q);
 }
 
 /*
@@ -361,8 +353,8 @@ static void queue_spsc_close(void *state)
 	struct fl__queue_spsc *q = state;
 	/* release: pairs with the acquire in queue_spsc_flags(), for what was done before */
 	(void)fl__or_release(&q->flags, (uint32_t)FL__QUEUE_SPSC_CLOSED);
-	for (unsigned round = 0; !queue_spsc_seal(q) && fl__queue_pause(fl__queue_of_state(q), round) == 0; round++)
-		;
+	for (unsigned round = 0; !queue_spsc_seal(q); round++)
+		fl__queue_pause(round);
 }
 
 /* Drops the items. The first discard takes all of them, and gets are refused from then on. */
@@ -377,8 +369,7 @@ FL__COLD static int queue_spsc_discard(fl_queue *of, size_t *count, bool *owes_w
 	if (before & FL__QUEUE_SPSC_CLOSED) { /* otherwise the queue is no longer used */
 		queue_spsc_fence_all(q);
 		for (unsigned round = 0; queue_spsc_in_progress(&q->get); round++)
-			if (fl__queue_pause(of, round) != 0)
-				return -EOWNERDEAD;
+			fl__queue_pause(round);
 	}
 	unsigned char *slot = q->get.slot;
 	/*
@@ -394,8 +385,7 @@ FL__COLD static int queue_spsc_discard(fl_queue *of, size_t *count, bool *owes_w
 		 * discard.
 		 */
 		for (unsigned round = 0; !fl__slot_is_full(slot); round++)
-			if (fl__queue_pause(of, round) != 0)
-				return 0; /* a thread of the parent was in the middle of the put */
+			fl__queue_pause(round);
 		fl__queue_drop(of, fl__slot_item(q->slots.shape, slot));
 		slot = fl__slot_after(&q->slots, q->slots.shape, slot);
 	}

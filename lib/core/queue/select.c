@@ -74,20 +74,19 @@ static bool select_one_in(uint32_t n)
 }
 
 /*
- * Returns a case whose call would not wait: it can be made, or its queue is closed, or a call of
- * the parent holds it up (-EOWNERDEAD). If there are several such cases, chooses one at random; if
- * there is none, returns NULL. Sets `*busy` to a case for which another call is in progress, or to
- * NULL.
+ * Returns a case whose call would not wait: it can be made, or its queue is closed. If there are
+ * several such cases, chooses one at random; if there is none, returns NULL. Sets `*busy` to
+ * whether another call is in progress for a case.
  */
-static fl_select_case *select_choose(struct selection *s, fl_select_case **busy)
+static fl_select_case *select_choose(struct selection *s, bool *busy)
 {
 	fl_select_case *chosen = NULL;
 	uint32_t found = 0;
-	*busy = NULL;
+	*busy = false;
 	for (fl_select_case *c = s->cases; c < s->cases + s->n; c++) {
 		const int rc = c->queue ? c->queue->backend->can(c->queue->state, select_side(c)) : -EAGAIN;
 		if (rc == -EBUSY)
-			*busy = c;
+			*busy = true;
 		if (rc != -EAGAIN && rc != -EBUSY && (++found == 1 || select_one_in(found)))
 			chosen = c;
 	}
@@ -96,15 +95,15 @@ static fl_select_case *select_choose(struct selection *s, fl_select_case **busy)
 
 /*
  * Tries all cases. Returns the index of the case that was made, -EAGAIN if none can be made,
- * -EPIPE, -ENOMEM or -EOWNERDEAD.
+ * -EPIPE or -ENOMEM.
  */
 static int select_try_all(struct selection *s)
 {
-	fl_select_case *c, *busy;
+	fl_select_case *c;
+	bool busy;
 	for (unsigned round = 0; (c = select_choose(s, &busy)) != NULL || busy;) {
 		if (!c) {
-			if (fl__queue_pause(busy->queue, round++) != 0)
-				return -EOWNERDEAD;
+			fl__queue_pause(round++);
 			continue;
 		}
 		struct fl__queue_call call = {.side = select_side(c), .from = c->from, .to = c->to, .n = 1};

@@ -198,32 +198,6 @@ FL_TEST(mpmc_unbounded_first_call_without_memory)
 	chain_free(q);
 }
 
-static void use_in_child(void *arg)
-{
-	chain *q = arg;
-	get_all(q, 0, 5);
-	for (int i = 0; i < 1000; i++) {
-		put_all(q, i, i + 1);
-		get_all(q, i, i + 1);
-	}
-	/* The other thread's segments are free; this one may keep one by its hazard. */
-	FL_CHECK(!q->retired || !q->retired->next_retired);
-}
-
-FL_TEST(mpmc_unbounded_goes_on_in_a_forked_child)
-{
-	FL_SCOPED(chain) *q = make_of(sizeof(int), 2);
-	visitor v = {.q = q};
-	fl_thread *t;
-	fl_test_go(&t, visit, &v);
-	FL_OK(fl_event_wait(&v.been));
-	put_all(q, 0, 5);
-	FL_IN_CHILD(use_in_child, q);
-	get_all(q, 0, 5);
-	fl_event_set(&v.go);
-	fl_test_end(t);
-}
-
 static void take_many_records(void *shared)
 {
 	for (int i = 0; i < 64; i++)
