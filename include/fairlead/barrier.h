@@ -141,8 +141,6 @@ FL_INLINE bool fl_barrier_is_broken(const fl_barrier *_b)
 
 /*
  * Returns how many parties of the present phase wait at `b`. The answer may be out of date at once.
- * In a forked child it may count the parent's parties, until a context of the child waits at `b`,
- * or breaks or resets it.
  */
 FL_API uint32_t fl_barrier_waiting(const fl_barrier *b);
 

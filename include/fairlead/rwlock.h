@@ -56,10 +56,6 @@ FL_BEGIN_DECLS
  * what earlier read unlocks released. After the instruction that makes the lock available, an
  * unlock accesses the memory of the lock only while a context waits at this address. So the next
  * owner may unlock and destroy the lock, even if the unlock before has not returned yet.
- *
- * Fork: in the child a lock stays read-locked if another thread had read-locked it at the fork. It
- * may also stay read-locked if another thread was locking it at the fork, even for writing. For a
- * moment, a thread that tries to read counts as a reader, and so does a thread that ends the bias.
  */
 typedef struct fl_rwlock {
 	uint32_t word_, turn_;

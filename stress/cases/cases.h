@@ -34,15 +34,6 @@ static inline void let_a_turn_pass(void)
 		(void)fl_stress_futex_wait(&never, 0, end);
 }
 
-/*
- * Repairs a lock as the first wait does if it is inherited from a parent. The laboratory forks, and
- * so this is done before the executions.
- */
-static inline void of_this_process(fl_rwlock *l)
-{
-	l->turn_ = fl__load_relaxed(&fl__fork_count) << 16;
-}
-
 /* Returns zeroed memory of the execution. The outcome, or an actor, frees it. */
 static inline void *make(size_t size)
 {

@@ -51,8 +51,6 @@
  *                                                           that ends the phase, if all parties are
  *                                                           enqueued; a context that has taken a
  *                                                           gate and not begun a phase
- *   3       LOST       fl__lot_forget() in a forked child,  with HELD
- *                      if the gate is HELD
  *   13-40   the number of the phase: the first party adds 1, modulo 2^28
  *   41-49   with FAILED, how many parties have not left: each party subtracts 1 when it leaves
  *
@@ -66,10 +64,9 @@
  *      gate. The other phase has another number, unless the gate has been taken 2^28 times since. A
  *      failed phase keeps its gate until all parties have left that were not enqueued. So a party
  *      that finds another number has passed.
- *   4. A gate changes only by read-modify-writes, except in fl__lot_forget(), when a forked child
- *      has one thread. They continue the release sequence of every earlier last party. So a party
- *      that acquires the gate late, from another phase, still acquires what the parties of its own
- *      phase released.
+ *   4. A gate changes only by read-modify-writes. They continue the release sequence of every
+ *      earlier last party. So a party that acquires the gate late, from another phase, still
+ *      acquires what the parties of its own phase released.
  *   5. A node of a gated phase is enqueued while the phase is not over, and dequeued in the
  *      transaction in which the phase ends. A node of a locked phase is enqueued only in a barrier
  *      that has no gates, or with LOCKED set. The transaction that clears LOCKED dequeues all nodes
@@ -88,11 +85,9 @@
  * in which the last party arrives, or the phase fails. A locked phase with an action linearizes in
  * the transaction of the last party after the action, or in the transaction in which it fails.
  *
- *   arrived_   This is the number of queued parties of the present locked phase. It is above 0 with
- *              an empty queue only in a forked child.
- *   acting_    While an action runs, acting_ holds ACTING and the fork count. The last party sets
- *              both before the action. An abort or a reset during the action adds CUT. While no
- *              action runs, acting_ is 0, except in a forked child.
+ *   arrived_   This is the number of queued parties of the present locked phase.
+ *   acting_    While an action runs, acting_ is ACTING. The last party sets it before the action.
+ *              An abort or a reset during the action adds CUT. While no action runs, acting_ is 0.
  *
  * A dequeued waiter learns its result from the value of its node, even after its deadline. It
  * touches the barrier again only if its result is AGAIN.
@@ -117,14 +112,6 @@
  *
  * A LATE context belongs to the next phase. So no two actions run at once, not even after a reset.
  *
- * In a forked child, the gates of the parent's phases are LOST. A phase with a LOST gate is not
- * open: the next context begins another phase, with another gate. A party that forked itself, in a
- * signal handler, still waits in the child. An inherited acting_ is known by its fork count, and
- * counts as 0. An inherited arrived_ is known by the inherited acting_ or by the empty queue, and
- * counts as 0, except in fl_barrier_waiting(). A child that the action itself forks returns from
- * the action, and finds acting_ unchanged, unless another context of the child has used the
- * barrier.
- *
  * Why the gate lies outside of the barrier. A barrier may be destroyed as soon as one waiter has
  * returned, while others still poll. There are 1,024 gates, one in the cache line of each bucket of
  * the parking lot. docs/decisions/barrier-gates.md has the figures, and the alternatives.
@@ -145,7 +132,7 @@
 enum { BARRIER_PARTY, BARRIER_LATE };
 enum barrier_result { BARRIER_PASSED = 2, BARRIER_FAILED, BARRIER_AGAIN };
 
-enum { BARRIER_ACTING = 1, BARRIER_CUT = 2, BARRIER_FORK = 4 };
+enum { BARRIER_ACTING = 1, BARRIER_CUT = 2 };
 
 /* Bits of state_. */
 enum { BARRIER_BROKEN = 1, BARRIER_LOCKED = 2, BARRIER_GATED = FL__GATE_HELD, BARRIER_GATE_ONE = 8 };
@@ -181,11 +168,7 @@ static int barrier_missing(uint64_t phase)
 
 static bool barrier_is_open(uint64_t state)
 {
-	/*
-	 * Without GATED, the number of parties is 0. relaxed: LOST is set while the process forks.
-	 */
-	return barrier_missing(state) > 0 &&
-	       (fl__fork_count == 0 || !(fl__load_relaxed(barrier_gate(state)) & FL__GATE_LOST));
+	return barrier_missing(state) > 0; /* without GATED, the number of parties is 0 */
 }
 
 /* Returns whether the phase is over (invariant 1). */
@@ -318,21 +301,6 @@ static void barrier_set_acting(fl_barrier *b, uint64_t acting)
 	fl__store_relaxed(&b->acting_, acting); /* relaxed: the queue lock orders it */
 }
 
-/* Returns whether an action runs in this process. */
-static bool barrier_acts_here(uint64_t acting)
-{
-	return (acting & ~(uint64_t)BARRIER_CUT) == (fl__fork_count * BARRIER_FORK | BARRIER_ACTING);
-}
-
-/* Forgets, in a forked child, the parties of the parent, which the child does not have. */
-static void barrier_forget_parent(const struct fl__lot *lot, fl_barrier *b)
-{
-	if (b->acting_ != 0 ? barrier_acts_here(b->acting_) : fl__lot_has_waiters(lot))
-		return;
-	barrier_set_acting(b, 0);
-	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the queue lock orders it */
-}
-
 /*
  * Arrives in a locked phase.
  *
@@ -353,12 +321,10 @@ static int barrier_arrive(struct fl__lot *lot, fl_barrier *b)
 		return -EPIPE;
 	if (!(state & BARRIER_LOCKED) && barrier_may_have_gates(b))
 		return -EAGAIN;
-	if (b->acting_ != 0 || b->arrived_ > 0)
-		barrier_forget_parent(lot, b);
 	if (b->acting_ != 0 || b->arrived_ + 1 < b->parties_)
 		return -EBUSY;
 	if (b->action_) {
-		barrier_set_acting(b, fl__fork_count * BARRIER_FORK | BARRIER_ACTING);
+		barrier_set_acting(b, BARRIER_ACTING);
 	} else {
 		/* relaxed: the queue lock orders it */
 		fl__store_relaxed(&b->state_, 0);
@@ -374,56 +340,43 @@ static void barrier_end_phase(struct fl__lot *lot, fl_barrier *b)
 	barrier_set_acting(b, 0); /* the last access: the first party that leaves may free the barrier */
 }
 
-/*
- * Ends the phase, if acting_ still belongs to the action that has set it to `acting`. Returns the
- * value that acting_ had before.
- */
-static uint64_t barrier_end_action(fl_barrier *b, uint64_t acting)
+/* Ends the phase. Returns the value that acting_ had before. */
+static uint64_t barrier_end_action(fl_barrier *b)
 {
 	FL__LOT(lot, b);
-	const uint64_t now = b->acting_;
-	if ((now & ~(uint64_t)BARRIER_CUT) == acting)
-		barrier_end_phase(&lot, b);
-	return now;
+	const uint64_t acting = b->acting_;
+	barrier_end_phase(&lot, b);
+	return acting;
 }
 
-/* A call of the action that may end its thread. */
-struct barrier_call {
-	fl_barrier *b;
-	uint64_t acting; /* as the caller has set acting_ */
-};
-
 /* Called when the action ends its thread. That counts as an abort of the barrier. */
-static void barrier_abandon(void *arg)
+static void barrier_abandon(void *b)
 {
-	const struct barrier_call *call = arg;
-	fl_barrier_abort(call->b);
-	(void)barrier_end_action(call->b, call->acting);
+	fl_barrier_abort(b);
+	(void)barrier_end_action(b);
 }
 
 /*
  * Calls the action. A fiber has no cleanup frame, because its thread keeps one list of frames for
  * all its fibers.
  */
-static void barrier_call_action(fl_barrier *b, uint64_t acting)
+static void barrier_call_action(fl_barrier *b)
 {
-	struct barrier_call call = {b, acting};
 	if (fl__ctx_get()->ops != &fl__thread_parker) {
 		b->action_(b->action_arg_);
 	} else {
-		pthread_cleanup_push(barrier_abandon, &call);
+		pthread_cleanup_push(barrier_abandon, b);
 		b->action_(b->action_arg_);
 		pthread_cleanup_pop(0);
 	}
 }
 
-/* Runs the action. The caller is the last party, which has set acting_ to `acting`. */
-static int barrier_run_action(fl_barrier *b, uint64_t acting)
+/* Runs the action. The caller is the last party, which has set acting_. */
+static int barrier_run_action(fl_barrier *b)
 {
 	const int order = (int)b->parties_ - 1;
-	barrier_call_action(b, acting);
-	const uint64_t now = barrier_end_action(b, acting);
-	return now == (acting | BARRIER_CUT) ? -EPIPE : order;
+	barrier_call_action(b);
+	return barrier_end_action(b) & BARRIER_CUT ? -EPIPE : order;
 }
 
 /* Returns the result of a dequeued waiter. `order` is its order of arrival. */
@@ -483,7 +436,7 @@ void fl_barrier_destroy(fl_barrier *b)
 {
 	/* relaxed, both: no context uses the barrier, or the program is wrong */
 	fl__hook_destroy(b, b,
-	                 barrier_acts_here(fl__load_relaxed(&b->acting_)) || fl__lot_has_waiters_at(b) ||
+	                 fl__load_relaxed(&b->acting_) != 0 || fl__lot_has_waiters_at(b) ||
 	                     barrier_is_open(fl__load_relaxed(&b->state_)));
 }
 
@@ -528,7 +481,7 @@ static int barrier_wait_once(fl_barrier *b, uint64_t phase, fl_time deadline, fl
 		fl__lot_add_together(&lot, &node);
 	fl__lot_close(&lot);
 	if (rc != -EBUSY)
-		return rc >= 0 && acting != 0 ? barrier_run_action(b, acting) : rc;
+		return rc >= 0 && acting != 0 ? barrier_run_action(b) : rc;
 
 	rc = fl__wait_sleep(&wait, deadline, cancel);
 	return rc != 0 ? barrier_give_up(b, &node, order, phase, rc) : barrier_result_of(&node, order);
@@ -579,7 +532,7 @@ int fl_barrier_try_wait(fl_barrier *b)
 	fl__lot_close(&lot);
 	if (rc == -EBUSY)
 		return -EAGAIN;
-	return rc >= 0 && acting != 0 ? barrier_run_action(b, acting) : rc;
+	return rc >= 0 && acting != 0 ? barrier_run_action(b) : rc;
 }
 
 static void barrier_break_or_reset(fl_barrier *b, uint64_t broken)

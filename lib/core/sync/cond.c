@@ -16,9 +16,8 @@
  *              a futex                   that finds several waiters,
  *                                        under the queue lock
  *   the rest   the spinner: a pointer    cond_try_spin(): CAS, with     signal and broadcast; the
- *              to its fl__wait; and in   the mutex held                 spinner that enqueues; all
- *              FORKS the fork count of                                  under the queue lock
- *              its process
+ *              to its fl__wait           the mutex held                 spinner that enqueues; all
+ *                                                                       under the queue lock
  *
  * Rules
  *   1. A waiter enters the queue or the word before it unlocks the mutex. So a signaller that
@@ -27,18 +26,16 @@
  *   2. A signal to the spinner, which has waited longest, is one store to its fl__wait. Signals,
  *      and the spinner's move into the queue, hold the queue lock. So the spinner learns of a
  *      signal before it touches the condition, which may be freed after the signal.
- *   3. A forked child inherits the word but not the thread of the spinner. FORKS tells that. After
- *      15 forks there is no spinner any more.
- *   4. A signal moves a sleeping thread to the queue of the mutex. An unlock of the mutex wakes the
+ *   3. A signal moves a sleeping thread to the queue of the mutex. An unlock of the mutex wakes the
  *      first waiter there. If the first waiters share a futex, it wakes and dequeues all of them at
  *      once. A waiter that was moved counts as signalled, even if its deadline expires before it
  *      owns the mutex.
- *   5. A signal wakes a fiber at once, and the fiber then locks the mutex as a newcomer. In the
+ *   4. A signal wakes a fiber at once, and the fiber then locks the mutex as a newcomer. In the
  *      queue of the mutex it could become the owner by a hand-over long before it runs. Its loop
  *      may run another fiber for seconds, and then all other threads that lock the mutex would
  *      wait for that loop. Moves are for threads: without them a broadcast would make all threads
  *      run at the same time, and queue up again. The fibers of a loop run one after another anyway.
- *   6. WAITERS, TOGETHER and APART change under the queue lock. A waiter sets WAITERS, or becomes
+ *   5. WAITERS, TOGETHER and APART change under the queue lock. A waiter sets WAITERS, or becomes
  *      the spinner, while it holds the mutex, too. A spinner that enqueues replaces itself by
  *      WAITERS in one store. So a signaller that has locked the mutex after that sees WAITERS or a
  *      spinner in a relaxed load.
@@ -57,21 +54,13 @@
 #include "mutex.h"
 
 enum { COND_WAITERS = 1, COND_TOGETHER = 2, COND_APART = 4, COND_HABIT = COND_TOGETHER | COND_APART };
-enum { COND_FORK = 8, COND_FORKS = 15 * COND_FORK, COND_SIGNALLED = 1 };
-#define COND_REST ((uintptr_t)COND_FORK - 1)
-#define COND_SPINNER (~(COND_REST | COND_FORKS))
+enum { COND_SPINNER_ONE = 8, COND_SIGNALLED = 1 };
+#define COND_REST ((uintptr_t)COND_SPINNER_ONE - 1)
 
-/* Returns the field FORKS of this process. COND_FORKS means that there is no spinner (rule 3). */
-static uintptr_t cond_forks(void)
-{
-	return fl__fork_count < COND_FORKS / COND_FORK ? fl__fork_count * COND_FORK : COND_FORKS;
-}
-
-/* Returns the spinner, or NULL if there is none or it is a thread of a parent process. */
+/* Returns the spinner, or NULL if there is none. */
 static struct fl__wait *cond_spinner(uintptr_t seen)
 {
-	const bool ours = (seen & COND_FORKS) == cond_forks() && cond_forks() != COND_FORKS;
-	return ours ? (struct fl__wait *)(seen & COND_SPINNER) : NULL; // NOLINT(performance-no-int-to-ptr)
+	return (struct fl__wait *)(seen & ~COND_REST); // NOLINT(performance-no-int-to-ptr)
 }
 
 static bool cond_is_together(uintptr_t seen)
@@ -85,7 +74,7 @@ static void cond_enqueue(fl_cond *c, struct fl__node *node)
 	FL__LOT(lot, c);
 	/* relaxed: a hint about how to wait */
 	(cond_is_together(fl__load_relaxed(&c->word_)) ? fl__lot_add_together : fl__lot_add)(&lot, node);
-	/* relaxed: rule 6 */
+	/* relaxed: rule 5 */
 	fl__or_relaxed(&c->word_, (uintptr_t)COND_WAITERS);
 }
 
@@ -97,10 +86,10 @@ static bool cond_try_spin(fl_cond *c, struct fl__wait *wait)
 {
 	uintptr_t seen = fl__load_relaxed(&c->word_); /* relaxed: a stale value only makes the CAS fail */
 	if (wait->ctx->ops != &fl__thread_parker || (seen & COND_WAITERS) || cond_is_together(seen) ||
-	    cond_spinner(seen) || cond_forks() == COND_FORKS)
+	    cond_spinner(seen))
 		return false;
 	/* release: pairs with the acquire in cond_wake_spinner(), for `*wait` */
-	return fl__cas_release(&c->word_, &seen, (uintptr_t)wait | cond_forks() | (seen & COND_REST));
+	return fl__cas_release(&c->word_, &seen, (uintptr_t)wait | (seen & COND_REST));
 }
 
 static bool cond_is_signalled(const void *wait)
@@ -188,7 +177,7 @@ static void cond_wake_queue(fl_cond *c, struct fl__lot *queue, size_t max)
 	while (max > 0 && fl__lot_has_waiters(queue))
 		max -= cond_requeue_some(queue, max);
 	if (!fl__lot_has_waiters(queue))
-		/* relaxed: rule 6. The last access to the condition. */
+		/* relaxed: rule 5. The last access to the condition. */
 		fl__and_relaxed(&c->word_, ~(uintptr_t)COND_WAITERS);
 }
 
@@ -205,7 +194,7 @@ void fl_cond_destroy(fl_cond *c)
 
 void fl_cond_signal_n(fl_cond *c, size_t n)
 {
-	/* relaxed: rule 6 */
+	/* relaxed: rule 5 */
 	if (n == 0 || !(fl__load_relaxed(&c->word_) & ~(uintptr_t)COND_HABIT))
 		return;
 	struct fl__lot queue;
@@ -240,7 +229,7 @@ int fl__cond_wait(fl_cond *c, fl_mutex *m, fl_time deadline, fl_cancel_token *ca
 {
 	if (!fl_mutex_is_locked(m))
 		fl__panic("fl_cond_wait", m, "the mutex is not locked");
-	_Alignas(COND_FORK + COND_FORKS) struct fl__wait wait;
+	_Alignas(COND_SPINNER_ONE) struct fl__wait wait;
 	fl__wait_begin(&wait, FL__DEBUG_COND, c);
 	struct fl__mutex_node waiter = FL__MUTEX_NODE(m, &wait);
 	const bool spins = cond_try_spin(c, &wait);

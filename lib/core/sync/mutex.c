@@ -47,10 +47,6 @@
  *      before the fiber, and may clear HAND. The fiber is still awake, behind the other waiter, and
  *      the two compete: the CAS in mutex_take() decides which of them becomes the owner. The loser
  *      sets WAITERS before it sleeps.
- *
- * A forked child inherits the word, but its queue is empty. There a new owner clears a stale
- * WAITERS. A mutex with HAND stays locked, as does any mutex that another thread of the parent
- * holds.
  */
 #include "mutex.h"
 #include "../base/atomic.h"

@@ -39,9 +39,6 @@
  *             ticks of 2^17 ns
  *   AWAKE     there is an awake waiter    a serve                      the awake waiter, when it
  *                                                                      takes the lock or goes back
- *   the rest  the fork count of the       rwlock_begin_turn()          -
- *             process to which AWAKE,
- *             WAITERS and CLOSED belong
  *
  * A turn begins when a waiter comes to the empty queue, and when the awake waiter takes the lock.
  * It is the turn of the waiter that is first or awake. If that waiter gives up, the next waiter
@@ -74,11 +71,6 @@
  * When an awake reader takes the lock, the readers right behind it in the queue get the lock, too.
  * While a fiber is the awake waiter, WAITERS stays set. It bars other fibers, which may share the
  * thread of that fiber, except in the try functions.
- *
- * The queue of a forked child is empty. So in the child, each lock that may wait, and each try that
- * takes the slow path, first calls rwlock_forget_parent(), which clears what the words say about
- * the parent's waiters. Until the first of these calls, a stale bit costs only time: locks take the
- * slow path, and unlocks go to the parking lot.
  *
  * What overtaking costs. While a thread is the awake waiter, WAITERS is clear, and only the thread
  * that woke it reads the clock, at each 64th lock. While the first waiter sleeps or is a fiber,
@@ -116,8 +108,7 @@ enum {
 	RWLOCK_TICK_LOG2 = 17,
 	RWLOCK_TURN = 8, /* the number of ticks in FL__TURN */
 	RWLOCK_TICK_MASK = 0x7fff,
-	RWLOCK_AWAKE = 0x8000,
-	RWLOCK_FORKS_SHIFT = 16
+	RWLOCK_AWAKE = 0x8000
 };
 
 static uint32_t rwlock_ticks(void)
@@ -125,16 +116,11 @@ static uint32_t rwlock_ticks(void)
 	return (uint32_t)(fl__sys.now() >> RWLOCK_TICK_LOG2) & RWLOCK_TICK_MASK;
 }
 
-static uint32_t rwlock_forks(void)
-{
-	return fl__fork_count << RWLOCK_FORKS_SHIFT;
-}
-
 /* Begins a turn, under the queue lock, when no waiter is awake. */
 static void rwlock_begin_turn(fl_rwlock *l)
 {
 	/* relaxed: the queue lock orders turn_; without the lock, it is a hint */
-	fl__store_relaxed(&l->turn_, rwlock_forks() | rwlock_ticks());
+	fl__store_relaxed(&l->turn_, rwlock_ticks());
 }
 
 static bool rwlock_has_awake(const fl_rwlock *l)
@@ -159,30 +145,6 @@ static bool rwlock_is_late(const fl_rwlock *l)
 {
 	/* relaxed: the queue lock orders turn_; without the lock, it is a hint */
 	return ((rwlock_ticks() - fl__load_relaxed(&l->turn_)) & RWLOCK_TICK_MASK) >= RWLOCK_TURN;
-}
-
-static bool rwlock_is_inherited(const fl_rwlock *l)
-{
-	/*
-	 * relaxed: in a child the count in turn_ changes once, to the count of the child. A stale
-	 * count only makes rwlock_forget_parent() lock the queue and read the count again.
-	 */
-	return (fl__load_relaxed(&l->turn_) ^ rwlock_forks()) >> RWLOCK_FORKS_SHIFT;
-}
-
-/*
- * Forgets, in a forked child, the waiters of the parent: the queue of the child has none of them.
- */
-static void rwlock_forget_parent(fl_rwlock *l)
-{
-	if (fl__likely(!rwlock_is_inherited(l)))
-		return;
-	FL__LOT(lot, l);
-	if (rwlock_is_inherited(l)) {
-		/* relaxed: the bits publish nothing, and the queue lock orders them */
-		fl__and_relaxed(&l->word_, ~(RWLOCK_WAITERS | RWLOCK_CLOSED));
-		rwlock_begin_turn(l);
-	}
 }
 
 /*
@@ -405,7 +367,6 @@ static void rwlock_leave(fl_rwlock *l, struct fl__node *node)
 
 bool fl__rwlock_is_busy(fl_rwlock *l)
 {
-	rwlock_forget_parent(l);
 	/*
 	 * A waiter moves from the queue to being awake, from the queue to a grant, and from being
 	 * awake to the lock or back to the queue. Each of these moves happens under the queue lock,
@@ -488,7 +449,6 @@ static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mod
                                  fl_cancel_token *cancel, struct fl__hook_op *op)
 {
 	const bool spins = !fl__ctx_get()->ops->yield;
-	rwlock_forget_parent(l);
 	if (mode == &fl__rwlock_writing)
 		rwlock_end_bias(l);
 	if (spins && rwlock_spin(l, mode))
@@ -538,7 +498,6 @@ FL__SLOW_PATH static int rwlock_try_slow(fl_rwlock *l, const struct fl__rwlock_m
 {
 	struct fl__hook_op op;
 	rwlock_debug_begin(&op, l, mode, FL_NO_WAIT);
-	rwlock_forget_parent(l);
 	if (mode == &fl__rwlock_writing)
 		rwlock_end_bias(l);
 	const bool locked = rwlock_take(l, mode);

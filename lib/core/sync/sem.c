@@ -52,8 +52,8 @@
  * The CAS of a release in a signal handler is the handler's last access to the semaphore, if the
  * queue is empty. If it is not, some semaphore exists at this address, perhaps a new one, and
  * sem_serve_in_handler() is correct for any. A waiter that leaves touches the semaphore only if it
- * was still queued. WAITERS may be stale in a forked child, or if the last waiter was an observer
- * of FL_WAIT_ANY(), which leaves without a serve. A stale WAITERS costs one slow call.
+ * was still queued. WAITERS may be stale if the last waiter was an observer of FL_WAIT_ANY(),
+ * which leaves without a serve. A stale WAITERS costs one slow call.
  *
  * Why a release does not hand over each permit. With a hand-over to a sleeping thread, each
  * operation costs a context switch: 1.8 us instead of 0.2 us with 16 threads and two permits. Only

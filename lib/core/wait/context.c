@@ -174,7 +174,7 @@ static void context_make_anew(void)
 {
 	fl__store_relaxed(&context_lock, 0); /* relaxed: the child has one thread */
 	if (!fl__forks_empty_lot)
-		fl__lot_forget();
+		fl__lot_make_anew();
 	fl__forks_empty_lot = false;
 	if (fl__short_way == fl__fork_count - 1)
 		fl__short_way = fl__fork_count;

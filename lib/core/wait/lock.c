@@ -11,10 +11,8 @@
  *             when it unlocks
  *   SLEEPERS  a waiter may be asleep      fl__lock(), in the same `or` as HELD       fl__unlock()
  *
- * In a forked child, some files free the locks that other threads of the parent may have held, by a
- * store of FREE. SLEEPERS may be stale. That costs one futex_wake. The locked sections are short,
- * so a waiter spins before it sleeps. It also yields some times, for the case that the holder has
- * lost its CPU.
+ * The locked sections are short, so a waiter spins before it sleeps. It also yields some times, for
+ * the case that the holder has lost its CPU.
  *
  * Invariant
  *   1. An acquire of this file pairs with the release in fl__unlock(). A relaxed load only chooses

@@ -135,10 +135,9 @@ static struct fl__bucket *lot_bucket_of(const void *key)
 	return &lot_buckets[lot_hash_of(key) >> (64 - LOT_BUCKETS_LOG2)];
 }
 
-void fl__lot_forget(void)
+void fl__lot_make_anew(void)
 {
-	for (struct fl__bucket *i = lot_buckets; i < lot_buckets + LOT_BUCKETS; i++)
-		*i = (struct fl__bucket){.gate = i->gate & FL__GATE_HELD ? i->gate | FL__GATE_LOST : 0};
+	memset(lot_buckets, 0, sizeof lot_buckets);
 }
 
 _Static_assert(FL__GATES == 1 << LOT_BUCKETS_LOG2, "each bucket has a gate");

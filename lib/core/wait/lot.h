@@ -164,9 +164,9 @@ struct fl__bucket {
 /*
  * Each bucket has a gate: a word that a phase of a barrier holds, and that its parties poll
  * (sync/barrier.c). A gate has nothing to do with the queues of its bucket: it only needs a cache
- * line. In a forked child, fl__lot_forget() marks the gates that are HELD as LOST.
+ * line.
  */
-enum { FL__GATES = 1024, FL__GATE_HELD = 4, FL__GATE_LOST = 8 };
+enum { FL__GATES = 1024, FL__GATE_HELD = 4 };
 uint64_t *fl__lot_gate(uint64_t i);
 
 /* Lives in the stack frame of the caller of open. */
@@ -385,11 +385,8 @@ struct fl__lot_seen {
 };
 int fl__lot_peek(size_t i, size_t skip, struct fl__lot_seen *seen, int max);
 
-/*
- * Called in a forked child, which does not have the threads that waited: empties all queues, and
- * marks the gates that are held.
- */
-void fl__lot_forget(void);
+/* Makes all buckets empty and free, in a child. */
+void fl__lot_make_anew(void);
 
 /*
  * Describes a word that contexts wait for. The word is ready when (*word & mask) == value. While a

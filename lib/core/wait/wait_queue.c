@@ -3,16 +3,8 @@
 #include "../base/atomic.h"
 #include "../base/sys.h"
 
-static void wait_queue_forget_parents(struct fl__wait_queue *queue)
-{
-	const uint32_t count = fl__fork_count;
-	if (fl__unlikely(queue->fork_count != count))
-		*queue = (struct fl__wait_queue){.fork_count = count};
-}
-
 void fl__wait_queue_add_first(struct fl__wait_queue *queue, struct fl__node *node)
 {
-	wait_queue_forget_parents(queue);
 	node->key = queue;
 	node->queued = true;
 	node->value = (uint32_t)fl__sys.cpu();
@@ -44,7 +36,6 @@ static struct fl__node *wait_queue_preferred(const struct fl__wait_queue *queue,
 size_t fl__wait_queue_take(struct fl__wait_queue *queue, size_t max)
 {
 	size_t woken = 0;
-	wait_queue_forget_parents(queue);
 	const uint32_t cpu = (uint32_t)fl__sys.cpu();
 	while (woken < max && queue->first) {
 		struct fl__node *node = wait_queue_preferred(queue, cpu);

@@ -26,7 +26,6 @@
 struct fl__wait_queue {
 	struct fl__node *first; /* the first node of a ring, or NULL */
 	struct fl__lot taken;   /* waiters to unpark; there are none while the lock is free */
-	uint32_t fork_count;    /* of the process that the waiters are in: a child has none of them */
 };
 
 /* Enqueues `node` as the first one. `node->value` becomes the caller's CPU. */

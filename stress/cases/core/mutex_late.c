@@ -105,7 +105,7 @@ struct stray_look_at_others {
 
 enum { WAITERS = 2 };
 
-/* The mutex is marked as in a forked child of a parent with waiters. */
+/* The mutex has a stale mark of waiters. */
 FL_STRESS_SETUP(stray_look_at_others)
 {
 	fl_mutex_lock(&s->m);

@@ -25,20 +25,17 @@ struct shared {
 
 static void unlocked(struct shared *s)
 {
-	of_this_process(&s->lock);
 	OK(fl_latch_init(&s->inside, 3));
 }
 
 static void read_locked(struct shared *s)
 {
-	of_this_process(&s->lock);
 	fl_rwlock_read_lock(&s->lock);
 }
 
 /* The first actor has the lock, and writes before it unlocks. */
 static void write_locked(struct shared *s)
 {
-	of_this_process(&s->lock);
 	OK(fl_latch_init(&s->inside, 2));
 	s->least = 1;
 	fl_rwlock_write_lock(&s->lock);
@@ -46,8 +43,6 @@ static void write_locked(struct shared *s)
 
 static void biased(struct shared *s)
 {
-	of_this_process(&s->lock);
-	of_this_process(&s->other);
 	s->lock.word_ = s->other.word_ = FL__BIAS + FL__BIAS_UNITS;
 }
 
@@ -438,7 +433,6 @@ struct rw_late_look {
 FL_STRESS_SETUP(rw_late_look)
 {
 	s->object = make(sizeof *s->object);
-	of_this_process(&s->object->l);
 	s->object->refs = 2;
 	fl_rwlock_read_lock(&s->object->l);
 }

@@ -82,7 +82,6 @@ static const struct kind mutexes = {mutex_init,    mutex_lock,      mutex_unlock
 
 static void rwlock_init(union lock *l)
 {
-	of_this_process(&l->rwlock);
 }
 
 static int rwlock_lock(union lock *l, fl_time deadline, fl_cancel_token *cancel)

@@ -37,7 +37,6 @@ static int rw_read(void *arg)
 	FL_STRESS_SETUP(test)                                                                                          \
 	{                                                                                                              \
 		loop_begin(&s->t.world, 0);                                                                            \
-		of_this_process(&s->t.lock);                                                                           \
 	}                                                                                                              \
 	FL_STRESS_ACTOR(test, loop)                                                                                    \
 	{                                                                                                              \

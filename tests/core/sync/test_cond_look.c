@@ -4,7 +4,7 @@
 #include "fl_faults.h"
 #include "fl_queued.h"
 
-enum { WAITERS = 1, LAST_COUNTED = 15 }; /* lib/core/sync/cond.c */
+enum { WAITERS = 1 }; /* lib/core/sync/cond.c */
 
 static struct {
 	fl_mutex mutex;
@@ -86,50 +86,4 @@ FL_TEST(cond_spinner_times_out_in_the_queue)
 	assert_int_equal(stage.cond.word_, WAITERS); /* which the next signal takes away */
 	fl_cond_signal(&stage.cond);
 	assert_int_equal(stage.cond.word_, 0);
-}
-
-/*
- * A forked child finds a spinning waiter of its parent in the word, in memory that may be anything
- * by then: it is left alone.
- */
-static void nobody_looks(void *cond)
-{
-	fl_mutex m = FL_MUTEX_INIT;
-	FL_CHECK(!fl__cond_is_busy(cond));
-	fl_mutex_lock(&m);
-	/* In the parent's place. */
-	FL_RC(fl_cond_wait_until(cond, &m, fl_test_soon(), NULL), -ETIMEDOUT);
-	fl_mutex_unlock(&m);
-	fl_cond_signal(cond);
-	FL_CHECK(((fl_cond *)cond)->word_ == 0);
-}
-
-static void signals_nobody(void *cond)
-{
-	const fl_cond *c = cond;
-	const uint64_t *stack = (const uint64_t *)c->word_;
-	fl_cond_broadcast(cond);
-	FL_CHECK(c->word_ == 0);
-	for (int i = 0; i < 8; i++)
-		FL_CHECK(stack[i] == 42);
-}
-
-FL_TEST(fork_cond_with_a_spinner)
-{
-	_Alignas(128) uint64_t stack[8];
-	for (int i = 0; i < 8; i++)
-		stack[i] = 42;
-	fl_cond c = {(uintptr_t)stack};
-	FL_IN_CHILD(nobody_looks, &c);
-	FL_IN_CHILD(signals_nobody, &c);
-}
-
-/* When the forks can no longer be told apart, no waiter spins in the word; waits end as usual. */
-FL_TEST(fork_cond_without_spinners)
-{
-	const uint32_t real = fl__fork_count;
-	fl__fork_count = LAST_COUNTED;
-	FL_RC(wait_and_meet(pass_the_deadline, fl_after(FL_S(3600))), -ETIMEDOUT);
-	fl__fork_count = real;
-	assert_int_equal(stage.seen, WAITERS);
 }

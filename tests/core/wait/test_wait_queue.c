@@ -115,16 +115,3 @@ FL_TEST(wait_queue_keeps_a_taken_waiter_until_its_unpark)
 	FL_OK(fl__wait_sleep(&p.wait, fl_after(FL_S(100)), FL_SHIELDED));
 	assert_int_equal(p.parks, 2);
 }
-
-FL_TEST(wait_queue_is_empty_in_a_forked_child)
-{
-	place places[2];
-	struct fl__wait_queue queue = {NULL};
-	FL_EACH (i, places)
-		enqueue(&queue, &places[i], 0);
-	assert_int_equal(fl__wait_queue_take(&queue, 1), 1);
-	fl__fork_count++;
-	assert_int_equal(fl__wait_queue_take(&queue, FL__ALL), 0);
-	assert_null(fl__wait_queue_taken(&queue).taken);
-	fl__fork_count--;
-}
