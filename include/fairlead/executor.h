@@ -29,7 +29,9 @@ struct fl_shm; /* fairlead/shm.h */
  * A task may submit tasks to its own executor and wait for them, even if the executor has a single
  * worker.
  *
- * Every function that takes an executor panics if it is NULL, except fl_executor_free().
+ * Every function that takes an executor panics if it is NULL, except fl_executor_free(). In a
+ * forked child, each call with an executor of the parent that can return an error returns
+ * -EOWNERDEAD, and fl_executor_free() does nothing.
  */
 typedef struct fl_executor fl_executor;
 
@@ -88,8 +90,8 @@ typedef struct fl_executor_config {
 	 *
 	 * The thread that frees the executor calls the initializer's hook `drop_arg` once, when all
 	 * workers are gone. The hook is called only in the process that created the executor: not
-	 * in worker processes, not in other ranks of an MPI program, and not in a forked child. If
-	 * the creation fails, the argument is still the caller's.
+	 * in worker processes, and not in other ranks of an MPI program. If the creation fails, the
+	 * argument is still the caller's.
 	 */
 	const fl_task_type *initialize;
 	const void *initialize_arg;
@@ -259,8 +261,7 @@ typedef struct fl_submit_config {
  *   0                 the task is accepted
  *   -ENOMEM           out of memory
  *   -EPIPE            `e` is closed, or was closed during the wait
- *   -EOWNERDEAD       in a forked child, where no task of the parent's executor runs; or all ranks
- *                     of an executor over MPI have died
+ *   -EOWNERDEAD       all ranks of an executor over MPI have died
  *   -ENOTRECOVERABLE  `e` is broken: see fl_executor_is_broken()
  *   -EAGAIN           there is no worker, and none can be started
  *   -ENOBUFS          the backlog is full, and `when_full` is FL_FULL_REFUSE
@@ -325,7 +326,7 @@ FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const 
 
 /*
  * Closes `e`: it refuses later submits, also those of its own tasks. Queued tasks still run. The
- * call does not wait. In a forked child it does nothing.
+ * call does not wait.
  */
 FL_API void fl_executor_close(fl_executor *e);
 
@@ -334,27 +335,24 @@ FL_API void fl_executor_close(fl_executor *e);
  * the initializers that run. Callbacks and drop hooks of the cancelled tasks run on the calling
  * thread. The call does not wait for running tasks. It returns how many tasks it has cancelled. Tasks
  * that workers were just about to begin end as cancelled, too, on those workers, and are not counted.
- * In a forked child it does nothing, and returns 0.
  */
 FL_API size_t fl_executor_cancel(fl_executor *e);
 
 /*
  * Closes `e`, and cancels the tasks that have not started, but leaves running tasks alone. It
- * returns how many tasks were cancelled. In a forked child it does nothing, and returns 0.
- * Callbacks and drop hooks of the cancelled tasks run on the calling thread. A map or a parallel
- * loop of which a part runs already may go on to its end. A group counts a task that was cancelled
- * by fl_executor_cancel(), fl_executor_cancel_pending() or fl_executor_terminate() as failed with
- * -ECANCELED.
+ * returns how many tasks were cancelled. Callbacks and drop hooks of the cancelled tasks run on the
+ * calling thread. A map or a parallel loop of which a part runs already may go on to its end. A
+ * group counts a task that was cancelled by fl_executor_cancel(), fl_executor_cancel_pending() or
+ * fl_executor_terminate() as failed with -ECANCELED.
  */
 FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 
 /*
  * Cancels all tasks of `e`, and kills its worker processes. It closes `e` and cancels tasks as
  * fl_executor_cancel() does. Worker processes exist only in an executor over processes, and in one
- * over MPI with `processes` of fl_mpi_config. The call returns how many tasks were cancelled. In a
- * forked child it does nothing, and returns 0. The tasks of killed workers fail with -ECANCELED or,
- * after their deadline, with -ETIMEDOUT. A task that a worker had taken but not begun may end as
- * cancelled without being counted.
+ * over MPI with `processes` of fl_mpi_config. The call returns how many tasks were cancelled. The
+ * tasks of killed workers fail with -ECANCELED or, after their deadline, with -ETIMEDOUT. A task
+ * that a worker had taken but not begun may end as cancelled without being counted.
  */
 FL_API size_t fl_executor_terminate(fl_executor *e);
 
@@ -367,11 +365,10 @@ FL_API size_t fl_executor_terminate(fl_executor *e);
  * `workers` tasks run. A task that a worker has taken but not begun counts as running. The kinds of
  * tasks that fl_executor_config.workers does not count are not counted here, either. On processes,
  * a surplus worker may still finish its task. Returns:
- *   0            the maximum is changed
- *   -EPIPE       `e` is closed
- *   -EOWNERDEAD  in a forked child
- *   -EINVAL      `workers` is 0 or above FL_WORKERS_MAX
- *   -ENOTSUP     `e` is neither a thread executor nor a process executor
+ *   0         the maximum is changed
+ *   -EPIPE    `e` is closed
+ *   -EINVAL   `workers` is 0 or above FL_WORKERS_MAX
+ *   -ENOTSUP  `e` is neither a thread executor nor a process executor
  */
 FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
 
@@ -387,7 +384,6 @@ FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
  *   -EDEADLK      the call is made in a task of `e`, on one of its workers, or in a callback of one
  *                 of its tasks; or `e` is a loop executor, and the call would keep its loop from
  *                 running (fairlead/loop_executor.h); nothing happened
- *   -EOWNERDEAD   in a forked child; nothing happened
  */
 FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *_e)
@@ -406,13 +402,12 @@ FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *_e)
  * submitted after that moment, the call returns all the same. It does not close `e`. Both functions
  * block the calling context. To wait for some of an executor's tasks, use a group
  * (fairlead/group.h). Returns:
- *   0            no task was pending or running
- *   -ECANCELED   the wait was cancelled
- *   -ETIMEDOUT   the deadline of fl_executor_wait_idle_until() passed
- *   -EDEADLK     the call is made in a task of `e`, on one of its workers, or in a callback of one
- *                of its tasks; or `e` is a loop executor, and the call would keep its loop from
- *                running (fairlead/loop_executor.h)
- *   -EOWNERDEAD  in a forked child
+ *   0           no task was pending or running
+ *   -ECANCELED  the wait was cancelled
+ *   -ETIMEDOUT  the deadline of fl_executor_wait_idle_until() passed
+ *   -EDEADLK    the call is made in a task of `e`, on one of its workers, or in a callback of one
+ *               of its tasks; or `e` is a loop executor, and the call would keep its loop from
+ *               running (fairlead/loop_executor.h)
  *
  * Memory order: the caller sees what the ended tasks wrote.
  */
@@ -426,8 +421,7 @@ FL_INLINE FL_MUST_CHECK int fl_executor_wait_idle(fl_executor *_e)
  * Closes and joins `e`, and frees it. It waits for all tasks, and a cancel does not end this wait.
  * Futures stay valid. NULL has no effect.
  *
- * It panics where fl_executor_join() returns -EDEADLK. In a forked child it frees the child's copy
- * without waiting; but if a task of `e` called fork(), it panics there.
+ * It panics where fl_executor_join() returns -EDEADLK.
  */
 FL_API void fl_executor_free(fl_executor *e);
 
@@ -446,10 +440,9 @@ FL_API void fl_executor_free(fl_executor *e);
  * both (docs/threads.md). The tasks of fl_loop_executor_create_on() end when that loop has run them
  * or is freed. In a task of an executor over processes or MPI, a detach of fl_executor_current()
  * frees nothing. Returns:
- *   0            the library will free `e`
- *   -EAGAIN      no thread can be started, or the library is being unloaded
- *   -ENOMEM      out of memory for a thread
- *   -EOWNERDEAD  in a forked child; use fl_executor_free(), which does not wait there
+ *   0        the library will free `e`
+ *   -EAGAIN  no thread can be started, or the library is being unloaded
+ *   -ENOMEM  out of memory for a thread
  */
 FL_API FL_MUST_CHECK int fl_executor_detach(fl_executor *e);
 
@@ -508,8 +501,7 @@ typedef struct fl_executor_stats {
 /*
  * Stores the counts of `e` in `*stats`. The counts may be from slightly different moments, and the
  * call orders no memory accesses. Its time grows with the number of workers. Returns:
- *   0            the counts are stored
- *   -EOWNERDEAD  in a forked child
+ *   0  the counts are stored
  */
 FL_API FL_MUST_CHECK int fl_executor_get_stats(const fl_executor *e, fl_executor_stats *stats);
 
@@ -548,9 +540,8 @@ typedef struct fl_stats_type {
  *
  * Each of the first 15 types of which a task was measured has an index of its own. All further
  * types are counted together, under the name "other types", which has the last index. Returns:
- *   0            the times are stored
- *   -ENOENT      no type has this index
- *   -EOWNERDEAD  in a forked child
+ *   0        the times are stored
+ *   -ENOENT  no type has this index
  */
 FL_API FL_MUST_CHECK int fl_executor_type_stats(const fl_executor *e, size_t index, fl_stats_type *stats);
 

@@ -30,13 +30,6 @@ struct fl_task_type;
  * other task is pending, the worker that waits runs it itself. If the other task is running, the
  * worker sleeps, and another worker may take its place (fairlead/blocking.h).
  *
- * Fork: in a forked child no task of the parent's executors runs. So in the child all forms of get
- * and wait return -EOWNERDEAD for the future of a task that has not ended. This also holds for the
- * futures that are chained to it by fl_future_then(). If the child cancels one of these futures and
- * fl_future_cancel() returns 0, that future has ended, and a wait for it returns 0. The child may
- * set a promise of the parent if no other thread of the parent was inside a call on the promise or
- * its future at the fork. Otherwise that call may have left a lock held (fairlead/defs.h, "Fork").
- *
  * Memory order: a context that sees a future done or cancelled sees what its task wrote.
  */
 typedef struct fl_future fl_future;
@@ -59,11 +52,10 @@ FL_API void fl_future_free(fl_future *f);
 /*
  * Waits until the task has ended. fl_future_wait() and fl_future_wait_until() block the calling
  * context; fl_future_try_wait() never waits. Returns:
- *   0            the task has ended: it has succeeded, has failed, or was cancelled
- *   -EAGAIN      only fl_future_try_wait(): the task has not ended
- *   -ECANCELED   the wait was cancelled; the task goes on
- *   -ETIMEDOUT   the deadline of fl_future_wait_until() passed; the task goes on
- *   -EOWNERDEAD  in a forked child: the task is one of the parent's, and had not ended at the fork
+ *   0           the task has ended: it has succeeded, has failed, or was cancelled
+ *   -EAGAIN     only fl_future_try_wait(): the task has not ended
+ *   -ECANCELED  the wait was cancelled; the task goes on
+ *   -ETIMEDOUT  the deadline of fl_future_wait_until() passed; the task goes on
  */
 FL_API FL_MUST_CHECK int fl_future_wait_until(fl_future *f, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *_f)
@@ -76,16 +68,15 @@ FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
  * Waits until the task has ended, and copies its result to `*result`. `size` is the size of the
  * result in bytes; if it is 0, `result` may be NULL. fl_future_get() and fl_future_get_until()
  * block the calling context; fl_future_try_get() never waits. Returns:
- *   0            the task has succeeded, and `*result` is its result
- *   FL_ETASK     the task has failed or was cancelled: see fl_future_error(). `*result` is
- *                unchanged, unless the task has kept its result (fl_task_keep_result()): then
- *                `*result` is that result
- *   -EAGAIN      only fl_future_try_get(): the task has not ended
- *   -ECANCELED   the wait was cancelled; the task goes on
- *   -ETIMEDOUT   the deadline of fl_future_get_until() passed; the task goes on
- *   -EINVAL      `size` is not the size of the result type
- *   -ENOMEM      the result is an fl_bytes, and there is no memory for a copy of its bytes
- *   -EOWNERDEAD  in a forked child: the task is one of the parent's, and had not ended at the fork
+ *   0           the task has succeeded, and `*result` is its result
+ *   FL_ETASK    the task has failed or was cancelled: see fl_future_error(). `*result` is
+ *               unchanged, unless the task has kept its result (fl_task_keep_result()): then
+ *               `*result` is that result
+ *   -EAGAIN     only fl_future_try_get(): the task has not ended
+ *   -ECANCELED  the wait was cancelled; the task goes on
+ *   -ETIMEDOUT  the deadline of fl_future_get_until() passed; the task goes on
+ *   -EINVAL     `size` is not the size of the result type
+ *   -ENOMEM     the result is an fl_bytes, and there is no memory for a copy of its bytes
  */
 FL_API FL_MUST_CHECK int fl_future_get_until(fl_future *f, void *result, size_t size, fl_time deadline,
                                              fl_cancel_token *cancel);
@@ -170,8 +161,7 @@ FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *call
 
 /*
  * FL_ON_FUTURE(f) is an object for FL_WAIT_ANY(). It is ready when the task has ended. A wait for
- * it does not run the task itself. In a forked child it is never ready for a future for which a
- * wait returns -EOWNERDEAD.
+ * it does not run the task itself.
  */
 #define FL_ON_FUTURE(f) FL__ON(fl__on_future, (f))
 FL_API extern const fl_on_type fl__on_future;
@@ -302,8 +292,6 @@ FL__SCOPED(fl_promise, fl_promise_free)
  *     rc = fl_futures_as_completed_create(&done, f, n);          // check
  *     while ((rc = fl_as_completed_next_until(done, &i, deadline, NULL)) == 0)
  *             ...                                             // f[i] has ended
- *
- * A forked child must neither use nor free an fl_as_completed of its parent.
  */
 typedef enum fl_wait_mode {
 	FL_ALL_ENDED,   /* until all futures have ended */
@@ -322,14 +310,11 @@ typedef enum fl_wait_mode {
  * ended. Both functions block the calling context. If the caller is a worker, it runs the tasks of
  * these futures that are pending in its own executor during the wait, and no other tasks. The wait
  * takes at most O(n log n) steps, however many futures are pending or other contexts wait. Returns:
- *   0 or more    how many of the `n` futures have ended when the wait ends; 0 if `n` is 0
- *   -ECANCELED   the wait was cancelled
- *   -ETIMEDOUT   the deadline of fl_futures_wait_until() passed
- *   -ENOMEM      out of memory
- *   -EINVAL      `n` is above INT_MAX, or `what` is unknown
- *   -EOWNERDEAD  in a forked child: the wait would never end. With FL_ALL_ENDED, a future of a task
- *                of the parent has not ended; with another mode, all futures that have not ended
- *                are of tasks of the parent
+ *   0 or more   how many of the `n` futures have ended when the wait ends; 0 if `n` is 0
+ *   -ECANCELED  the wait was cancelled
+ *   -ETIMEDOUT  the deadline of fl_futures_wait_until() passed
+ *   -ENOMEM     out of memory
+ *   -EINVAL     `n` is above INT_MAX, or `what` is unknown
  *
  * After -ETIMEDOUT or -ECANCELED, fl_futures_ended() returns how many have ended, and
  * fl_future_try_wait() tells which.
@@ -371,13 +356,11 @@ FL_API FL_MUST_CHECK int fl_futures_as_completed_create(fl_as_completed **c, fl_
  * fl_as_completed_next() and fl_as_completed_next_until() block the calling context; before it
  * sleeps, a worker runs tasks of the iteration that are pending in its own executor, until one has
  * ended. fl_as_completed_try_next() never waits. Returns:
- *   0            the future of `*index` has ended
- *   -ENODATA     all futures were returned
- *   -EAGAIN      only fl_as_completed_try_next(): none of the rest has ended
- *   -ECANCELED   the wait was cancelled; the iteration can go on
- *   -ETIMEDOUT   the deadline of fl_as_completed_next_until() passed; the iteration can go on
- *   -EOWNERDEAD  in a forked child: all futures that are left belong to tasks of the parent that
- *                had not ended when the child created the iteration
+ *   0           the future of `*index` has ended
+ *   -ENODATA    all futures were returned
+ *   -EAGAIN     only fl_as_completed_try_next(): none of the rest has ended
+ *   -ECANCELED  the wait was cancelled; the iteration can go on
+ *   -ETIMEDOUT  the deadline of fl_as_completed_next_until() passed; the iteration can go on
  *
  * To limit the time of the whole iteration, pass the same deadline to each call.
  */

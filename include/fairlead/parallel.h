@@ -216,9 +216,8 @@ static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slo
  *
  * Calls of fl_parallel_invoke() may be nested to any depth. A worker offers the functions g of the
  * outer 512 calls to other workers. A call that is nested more deeply calls f and then g. Returns:
- *   0            f and g have returned 0
- *   -EOWNERDEAD  in a forked child: another thread of the parent runs g
- *   other        what f returned, if that is not 0; else what g returned
+ *   0      f and g have returned 0
+ *   other  what f returned, if that is not 0; else what g returned
  *
  * Memory order: g sees what was written before the call. After the return, the caller sees what
  * both wrote.

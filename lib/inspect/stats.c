@@ -87,7 +87,7 @@ void fl__hook_stamp_on(fl_executor *e, fl_future *f)
 	 * The short way is open, so a refill has sent this submit the long way. Refills come at
 	 * equal distances, so a later submit stamps its task in place of this one.
 	 */
-	if (fl__load_relaxed(&e->short_way) == e->fork_count) {
+	if (fl__executor_has_short_way(e)) {
 		fl__store_relaxed(&e->stats.skip, 1 + stats_distance(now) % STATS_APART);
 		fl__executor_set_short_way(e, false);
 		return;
@@ -256,9 +256,9 @@ bool fl__stats_read_type(const fl_executor *e, unsigned i, fl_stats_type *to)
 
 int fl_executor_type_stats(const fl_executor *e, size_t index, fl_stats_type *stats)
 {
-	fl__executor_check(e, "fl_executor_type_stats");
-	if (fl__executor_is_forked(e))
-		return -EOWNERDEAD;
+	const int rc = fl__executor_enter(e, "fl_executor_type_stats");
+	if (rc != 0)
+		return rc;
 	for (unsigned i = 0; i < FL__STATS_TYPES; i++)
 		/* relaxed: fl__stats_read_type() acquires */
 		if (fl__load_relaxed(&e->stats.types[i]) && index-- == 0) {
@@ -272,9 +272,9 @@ int fl_executor_type_stats(const fl_executor *e, size_t index, fl_stats_type *st
 /* Called without the executor's lock, which ThreadSanitizer must not see. */
 __attribute__((no_sanitize("thread"))) int fl_executor_get_stats(const fl_executor *e, fl_executor_stats *stats)
 {
-	fl__executor_check(e, "fl_executor_get_stats");
-	if (fl__executor_is_forked(e))
-		return -EOWNERDEAD;
+	const int rc = fl__executor_enter(e, "fl_executor_get_stats");
+	if (rc != 0)
+		return rc;
 	*stats = (fl_executor_stats){
 	    .workers = e->workers,
 	    .pending = e->queue.length,

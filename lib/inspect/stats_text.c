@@ -56,14 +56,10 @@ static const char *text_escape(char *to, const char *name)
 	return to;
 }
 
-/*
- * Called under the list's lock. Returns false if the executor belongs to the parent of this
- * forked child.
- */
-static bool text_copy(struct text_executor *to, fl_executor *e)
+/* Called under the list's lock. */
+static void text_copy(struct text_executor *to, fl_executor *e)
 {
-	if (fl_executor_get_stats(e, &to->stats) != 0)
-		return false;
+	FL_IGNORE(fl_executor_get_stats(e, &to->stats)); /* 0: the list has no executor of a parent */
 	to->kind = e->ops->kind;
 	to->number = e->number;
 	memcpy(to->name, e->name, sizeof to->name);
@@ -73,7 +69,6 @@ static bool text_copy(struct text_executor *to, fl_executor *e)
 		if (fl__stats_read_type(e, i, type))
 			type->name = memcpy(to->names[to->n_types++], type->name, sizeof to->names[0]);
 	}
-	return true;
 }
 
 static void text_copy_all(struct text *t)
@@ -89,8 +84,9 @@ static void text_copy_all(struct text *t)
 		}
 		fl__debug_relock();
 		t->n = 0;
-		for (fl_executor *e = fl__debug_executor_nth(0); e; e = e->next_listed)
-			t->n += t->n >= room || text_copy(&t->of[t->n], e);
+		for (fl_executor *e = fl__debug_executor_nth(0); e; e = e->next_listed, t->n++)
+			if (t->n < room)
+				text_copy(&t->of[t->n], e);
 		fl__debug_unlock();
 	} while (t->n > room);
 	for (struct text_executor *to = t->of; to < t->of + t->n; to++) {

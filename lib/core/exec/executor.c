@@ -57,8 +57,7 @@ FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *op
 	int rc = executor_copy(config->regions, config->n_regions, sizeof *config->regions, &e->regions);
 	if (rc == 0 && config->initialize)
 		rc = executor_copy(config->initialize_arg, 1, config->initialize->arg_size, &e->initialize_arg);
-	const uint32_t fork_count = fl__fork_count;
-	const struct fl__task_block_owner of = {e, fork_count, ops->withdraw != NULL};
+	const struct fl__task_block_owner of = {e, ops->withdraw != NULL};
 	e->blocks = rc == 0 ? fl__task_blocks_new(&of, freed_with_blocks ? e : NULL) : NULL;
 	if (!e->blocks) {
 		fl__free(e->regions);
@@ -70,7 +69,7 @@ FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *op
 	e->initialize = config->initialize;
 	e->n_regions = config->n_regions;
 	e->bytes_max = config->bytes_max ? config->bytes_max : FL_TASK_SIZE_MAX;
-	e->fork_count = fork_count;
+	e->fork_count = fl__fork_count;
 	e->stats.skip = fl__stats_are_linked() ? 0 : FL__STATS_OFF;
 	e->stats.frame.next = fl__stats_are_linked() ? 0 : SIZE_MAX;
 	fl__executor_set_short_way(e, !fl__stats_are_linked());
@@ -173,9 +172,7 @@ const char *fl_executor_kind(const fl_executor *e)
 
 bool fl_executor_is_broken(const fl_executor *e)
 {
-	fl__executor_check(e, "fl_executor_is_broken");
-	if (fl__executor_is_forked(e))
-		return e->broken != 0; /* the parent's lock may never be free */
+	fl__executor_must_enter(e, "fl_executor_is_broken");
 	/* the lock: once this has returned true, no submit is accepted */
 	FL__HELD((fl_mutex *)&e->lock);
 	return e->broken != 0;

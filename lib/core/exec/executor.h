@@ -31,8 +31,7 @@
  * running and foreign, also if that context is a worker.
  *
  * A foreign context claims a task, removes it from `queue` and counts it, in one section of the
- * lock. (In a forked child a cancel only claims the task, since nobody joins the parent's executor
- * there.) A join waits until no task is queued, running or foreign, and until the kind's is_busy(),
+ * lock. A join waits until no task is queued, running or foreign, and until the kind's is_busy(),
  * if it has one, returns false. So a task block's pointer to the executor is valid until the task
  * has ended. A canceller does not know whether the task has ended, so it holds the executor during
  * its claim (fl__task_blocks_hold()).
@@ -96,10 +95,7 @@ struct fl__executor_ops {
 	 * fl__executor_tell_if_idle(). NULL if there are never such tasks.
 	 */
 	bool (*is_busy)(const fl_executor *e);
-	/*
-	 * Frees the executor after a join. In a forked child it takes no lock that a thread of the
-	 * parent may hold, and does not wait.
-	 */
+	/* Frees the executor after a join. */
 	void (*destroy)(fl_executor *e);
 	/*
 	 * Runs the newest pending task that the calling worker has submitted, if it is a member of
@@ -282,6 +278,11 @@ static inline void fl__executor_set_short_way(fl_executor *e, bool open)
 	fl__store_relaxed(&e->short_way, may ? e->fork_count : FL__SHORT_WAY_CLOSED);
 }
 
+static inline bool fl__executor_has_short_way(const fl_executor *e)
+{
+	return fl__load_relaxed(&e->short_way) == e->fork_count; /* relaxed: as its store */
+}
+
 _Noreturn void fl__executor_missing(const char *function);
 static inline void fl__executor_check(const fl_executor *e, const char *function)
 {
@@ -289,9 +290,28 @@ static inline void fl__executor_check(const fl_executor *e, const char *function
 		fl__executor_missing(function);
 }
 
+/* Returns whether this is a forked child, and `e` is of its parent. */
 static inline bool fl__executor_is_forked(const fl_executor *e)
 {
 	return fl__is_forked(e->fork_count);
+}
+
+/*
+ * The first of these two functions begins each call of an executor that can return an error, except
+ * that a submit has the same check itself: it panics for NULL, and returns -EOWNERDEAD in a forked
+ * child of the process that has created `e`. The second one begins a call that cannot, and panics
+ * in both cases.
+ */
+FL_MUST_CHECK static inline int fl__executor_enter(const fl_executor *e, const char *function)
+{
+	fl__executor_check(e, function);
+	return fl__unlikely(fl__executor_is_forked(e)) ? -EOWNERDEAD : 0;
+}
+
+static inline void fl__executor_must_enter(const fl_executor *e, const char *function)
+{
+	if (fl__executor_enter(e, function) != 0)
+		fl__panic(function, e, "an executor of the parent process, in a forked child");
 }
 
 /* Called under the lock. Returns 0, or the error with which a submit is refused. */
@@ -320,9 +340,7 @@ extern const struct fl__future_ops fl__task_future_ops;
 
 bool fl__task_on_claim_cancel(fl_future *f);
 void fl__task_on_ended(fl_future *f);
-bool fl__task_on_is_of_parent(const fl_future *f);
-#define FL__TASK_FUTURE_OPS                                                                                            \
-	.claim_cancel = fl__task_on_claim_cancel, .ended = fl__task_on_ended, .is_of_parent = fl__task_on_is_of_parent
+#define FL__TASK_FUTURE_OPS .claim_cancel = fl__task_on_claim_cancel, .ended = fl__task_on_ended
 
 /* Called without the lock. Uncounts `n` foreign tasks, whose claimers do not use `e` afterwards. */
 void fl__executor_foreign_ended(fl_executor *e, size_t n);
@@ -515,15 +533,3 @@ struct fl_task_ctx {
 int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx);
 
 char *fl__task_take_message(fl_task_ctx *ctx);
-
-/*
- * Panics in a child process that a task has forked, since the child must not go on with the
- * parent's tasks. Called after a user's function for an executor, `name`. `forks` is the value of
- * fl__fork_count before that function. Where calls of user's functions nest, only a caller that may
- * call another function afterwards needs the check.
- */
-static inline void fl__child_ends(uint32_t forks, const char *name)
-{
-	if (fl__unlikely(fl__is_forked(forks)))
-		fl__panic(name, NULL, "a child that it has forked returned from it: leave by _exit() or exec");
-}

@@ -162,7 +162,7 @@ static int map_await_runners(struct map_in_place *map, fl_future **runners, int 
 			map_stop(map, runners + i, n - i);
 		}
 		FL_IGNORE(fl_future_wait_until(runners[i], FL_FOREVER, FL_SHIELDED));
-		const int error = fl_future_error(runners[i]); /* it may not have ended, in a forked child */
+		const int error = fl_future_error(runners[i]);
 		if (error == -ENOTRECOVERABLE || error == -EOWNERDEAD)
 			broken = error;
 		/* after the end of the first runner, no chunk is left that may begin */

@@ -95,11 +95,21 @@ static int run_end_bytes(fl_bytes *result, int error, fl_task_ctx *ctx)
 	return error != 0 ? error : rc;
 }
 
+/*
+ * Called after a task's function, with the value of fl__fork_count before it. A child that the
+ * function has forked must not go on with the parent's tasks.
+ */
+static inline void run_check_process(uint32_t forks, const char *name)
+{
+	if (fl__unlikely(fl__is_forked(forks)))
+		fl__panic(name, NULL, "a child that it has forked returned from it: leave by _exit() or exec");
+}
+
 static inline int run_type(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
 {
 	const uint32_t forks = fl__fork_count;
 	const int error = type->run(ctx, arg, result);
-	fl__child_ends(forks, type->name);
+	run_check_process(forks, type->name);
 	return error;
 }
 
@@ -145,7 +155,7 @@ int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *arg
 		self->front.scope = token;
 		error = fl__unlikely(hooks) ? run_type_with_hooks(type, (const void *)arg, (void *)result, ctx)
 		                            : type->run(ctx, (const void *)arg, (void *)result);
-		fl__child_ends(forks, type->name);
+		run_check_process(forks, type->name);
 		if (error != 0)
 			break;
 		/* The cast and the `|` make this one branch. */
@@ -370,7 +380,7 @@ static void run_help(struct fl__ctx *ctx, void *future)
 		return; /* not a task, or one that runs in another process */
 	/* `e` may be gone: until fl__run_serves() has found `e`, the address is only compared */
 	fl_executor *e = fl__task_block_owner(fl__task_block_of(f))->executor;
-	if (!fl__run_serves(e) || fl__executor_is_forked(e) || (e->ops->will_run && e->ops->will_run(e)))
+	if (!fl__run_serves(e) || (e->ops->will_run && e->ops->will_run(e)))
 		return;
 	struct fl__run run;
 	const struct fl__awaited awaits = ctx->awaits; /* what the wait awaits, and not the task */

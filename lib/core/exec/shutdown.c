@@ -115,9 +115,7 @@ static void executor_close_locked(fl_executor *e)
 
 void fl_executor_close(fl_executor *e)
 {
-	fl__executor_check(e, "fl_executor_close");
-	if (fl__executor_is_forked(e))
-		return;
+	fl__executor_must_enter(e, "fl_executor_close");
 	FL__HELD(&e->lock);
 	executor_close_locked(e);
 }
@@ -152,9 +150,7 @@ enum executor_effect { EXECUTOR_LEAVES_RUNNING, EXECUTOR_REQUESTS_RUNNING, EXECU
 
 static size_t executor_cancel_tasks(const char *function, fl_executor *e, enum executor_effect effect)
 {
-	fl__executor_check(e, function);
-	if (fl__executor_is_forked(e))
-		return 0;
+	fl__executor_must_enter(e, function);
 	struct executor_taken taken;
 	struct fl__cancel_calls calls = {0};
 	{
@@ -194,9 +190,9 @@ size_t fl_executor_terminate(fl_executor *e)
 
 int fl_executor_resize(fl_executor *e, unsigned workers)
 {
-	fl__executor_check(e, "fl_executor_resize");
-	if (fl__executor_is_forked(e))
-		return -EOWNERDEAD;
+	const int rc = fl__executor_enter(e, "fl_executor_resize");
+	if (rc != 0)
+		return rc;
 	if (!e->ops->resize)
 		return -ENOTSUP;
 	if (workers == 0 || !fl__executor_may_have(workers, FL_WORKERS_MAX, "fl_executor_resize"))
@@ -268,8 +264,6 @@ static bool executor_would_hang(fl_executor *e, fl_time deadline)
 {
 	if (fl__run_serves(e))
 		return true;
-	if (fl__executor_is_forked(e))
-		return false;
 	return executor_is_calling_back(e) ||
 	       (e->ops->would_hang && !fl__is_expired(deadline) && e->ops->would_hang(e));
 }
@@ -277,9 +271,9 @@ static bool executor_would_hang(fl_executor *e, fl_time deadline)
 static int executor_check_and_wait(const char *function, fl_executor *e, bool closes, fl_time deadline,
                                    fl_cancel_token *cancel)
 {
-	fl__executor_check(e, function);
-	if (fl__executor_is_forked(e))
-		return -EOWNERDEAD;
+	const int rc = fl__executor_enter(e, function);
+	if (rc != 0)
+		return rc;
 	if (executor_would_hang(e, deadline))
 		return -EDEADLK;
 	return executor_wait(e, closes, deadline, cancel);
@@ -315,12 +309,10 @@ static void executor_free(fl_executor *e)
 	if (executor_would_hang(e, FL_FOREVER))
 		fl__panic("fl_executor_free", e,
 		          "called from one of its own tasks or their callbacks, or where nothing else could run");
-	if (!fl__executor_is_forked(e)) {
-		/* 0: nothing ends the wait early */
-		(void)executor_wait(e, true, FL_FOREVER, FL_SHIELDED);
-		fl__task_blocks_shut(e->blocks);
-		executor_drop_initialize_arg(e);
-	}
+	/* 0: nothing ends the wait early */
+	(void)executor_wait(e, true, FL_FOREVER, FL_SHIELDED);
+	fl__task_blocks_shut(e->blocks);
+	executor_drop_initialize_arg(e);
 	fl__hook_executor(e, false); /* the rest of its end is not seen */
 	fl__hook_freed(e);           /* its futures may keep the memory */
 	e->ops->destroy(e);
@@ -328,7 +320,7 @@ static void executor_free(fl_executor *e)
 
 void fl_executor_free(fl_executor *e)
 {
-	if (!e)
+	if (!e || fl__executor_is_forked(e))
 		return;
 	fl__hook_ends(e);
 	executor_check_not_detached("fl_executor_free", e);
@@ -372,14 +364,14 @@ static int executor_start_freeing_thread(fl_executor *e)
 
 int fl_executor_detach(fl_executor *e)
 {
+	int rc = fl__executor_enter(e, "fl_executor_detach");
+	if (rc != 0)
+		return rc;
 	fl__hook_ends(e);
-	fl__executor_check(e, "fl_executor_detach");
 	executor_check_not_detached("fl_executor_detach", e);
-	if (fl__executor_is_forked(e))
-		return -EOWNERDEAD;
 	FL__HELD(&e->lock);
 	fl__store_relaxed(&e->detached, !e->lasts); /* relaxed: only diagnoses a bug */
-	const int rc = e->lasts ? 0 : executor_start_freeing_thread(e);
+	rc = e->lasts ? 0 : executor_start_freeing_thread(e);
 	if (rc == 0)
 		executor_close_locked(e);
 	else

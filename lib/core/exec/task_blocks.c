@@ -223,19 +223,8 @@ static void task_blocks_release(struct fl__task_blocks *pool, size_t n)
 	fl__free(pool);
 }
 
-/*
- * A forked child frees no pool of its parent: a cache in which a thread of the parent was at the
- * fork stays busy in the child for ever.
- */
-static bool task_blocks_are_of_parent(const struct fl__task_blocks *pool)
-{
-	return fl__is_forked(pool->of.fork_count);
-}
-
 void fl__task_blocks_free(struct fl__task_blocks *pool)
 {
-	if (task_blocks_are_of_parent(pool))
-		return;
 	size_t out = 0;
 	for (unsigned i = 0; i < FL__TASK_BLOCK_CACHES; i++) {
 		struct fl__task_block_cache *s = &pool->caches[i];
@@ -380,8 +369,6 @@ void fl__task_block_free(struct fl__task_block *block)
 			return;
 	struct fl__task_blocks *pool = block->pool;
 	const unsigned size = block->size;
-	if (task_blocks_are_of_parent(pool))
-		return;
 	struct fl__task_block_cache *s = task_blocks_enter(pool);
 	struct fl__task_block *chain;
 	while ((chain = task_blocks_push(&s->lists[size], block)) != NULL) {
@@ -409,14 +396,12 @@ void fl__task_block_release(struct fl__task_block *block)
 
 void fl__task_blocks_ref(struct fl__task_blocks *pool)
 {
-	if (!task_blocks_are_of_parent(pool))
-		task_blocks_count(pool);
+	task_blocks_count(pool);
 }
 
 void fl__task_blocks_unref(struct fl__task_blocks *pool)
 {
-	if (!task_blocks_are_of_parent(pool))
-		task_blocks_uncount(pool, task_blocks_enter(pool), 1);
+	task_blocks_uncount(pool, task_blocks_enter(pool), 1);
 }
 
 fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool)

@@ -93,7 +93,6 @@ static inline struct fl__task_block *fl__task_block_of(fl_future *f)
 
 struct fl__task_block_owner {
 	fl_executor *executor; /* it may be freed once all its tasks have ended */
-	uint32_t fork_count;   /* at the creation */
 	bool remote;           /* tasks run in other processes: blocks have all fields */
 };
 
@@ -141,7 +140,7 @@ struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *o
 
 /*
  * The creator makes no more blocks. The pool lasts until the last block and the last reference are
- * freed. In a forked child, a pool of the parent stays.
+ * freed.
  */
 void fl__task_blocks_free(struct fl__task_blocks *pool);
 
@@ -153,7 +152,7 @@ static inline const struct fl__task_block_owner *fl__task_block_owner(const stru
 /*
  * Takes a reference to the pool, not to the executor. It is for a context that will use the
  * executor later, and has no task there: fl__task_blocks_hold() then tells whether the executor
- * still exists. In a forked child, both calls do nothing for a pool of the parent, which stays.
+ * still exists.
  */
 void fl__task_blocks_ref(struct fl__task_blocks *pool);
 void fl__task_blocks_unref(struct fl__task_blocks *pool);

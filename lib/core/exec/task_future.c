@@ -32,8 +32,6 @@ static bool task_claim_cancel(fl_executor *e, struct fl__task_block *block)
 bool fl__task_on_claim_cancel(fl_future *f)
 {
 	struct fl__task_block *block = fl__task_block_of(f);
-	if (fl__is_forked(fl__task_block_owner(block)->fork_count))
-		return fl__future_claim_cancel(f); /* the parent's executor is never joined here */
 	/* a claim lasts: no lock, and no hold on the executor */
 	if (fl__future_is_claimed(f))
 		return false;
@@ -43,11 +41,6 @@ bool fl__task_on_claim_cancel(fl_future *f)
 	const bool claimed = task_claim_cancel(e, block);
 	fl__task_blocks_unhold(block->pool);
 	return claimed;
-}
-
-bool fl__task_on_is_of_parent(const fl_future *f)
-{
-	return fl__is_forked(fl__task_block_owner(fl__task_block_of((fl_future *)f))->fork_count);
 }
 
 void fl__executor_foreign_ended(fl_executor *e, size_t n)
@@ -61,8 +54,7 @@ void fl__executor_foreign_ended(fl_executor *e, size_t n)
 void fl__task_on_ended(fl_future *f)
 {
 	struct fl__task_block *block = fl__task_block_of(f);
-	if (!fl__is_forked(fl__task_block_owner(block)->fork_count))
-		fl__executor_foreign_ended(fl__task_block_owner(block)->executor, 1);
+	fl__executor_foreign_ended(fl__task_block_owner(block)->executor, 1);
 }
 
 static void task_on_release(fl_future *f)

@@ -37,7 +37,6 @@ struct then_chain {
 	const fl_task_type *sent;       /* type of the submitted task: without hooks */
 	struct fl__task_blocks *blocks; /* of the executor that gets the task */
 	fl_future *first, *second;      /* `second` is stored under `lock` */
-	uint32_t fork_count;            /* at the creation */
 	struct fl__callback on_first;
 	struct fl__ending ending; /* of `next` */
 	uint32_t left, parts, lock;
@@ -203,7 +202,6 @@ static const struct fl__future_ops then_ops = {
     .claim_cancel = then_on_claim_cancel,
     .requested = then_on_requested,
     .has_started = then_on_has_started,
-    .is_of_parent = then_on_is_of_parent,
     .release = then_on_release,
 };
 
@@ -222,7 +220,6 @@ int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_fu
 	c->blocks = e->blocks;
 	fl__task_blocks_ref(c->blocks);
 	c->first = fl_future_ref(f);
-	c->fork_count = fl__fork_count;
 	c->parts = 2; /* the task, and its submit */
 	fl__future_init(&c->next, &then_ops, &c->type, next ? 3 : 2, FL_SHIELDED, FL_FOREVER);
 	fl__future_attach(f, &c->on_first, then_on_first_end, c);

@@ -284,11 +284,9 @@ static void fork_run(struct fl__fork_worker *self, struct fl__fork *fork)
 	if (!(seen & FORK_STOP)) {
 		struct fl__ctx_front *front = &fl__ctx_get()->front;
 		const struct fl__ctx_front own = *front;
-		const uint32_t forks = fl__fork_count;
 		front->scope = &fork->token;
 		front->inside = fork->inside;
 		fork->error = fork->run(fork->arg);
-		fl__child_ends(forks, "fl_parallel_invoke");
 		front->scope = own.scope;
 		front->inside = own.inside;
 	}
@@ -369,7 +367,7 @@ void fl__fork_wake(struct fl__fork_stack *front)
 	struct fl__fork_worker *s = fl__fork_worker_of(front);
 	struct fl__forks *forks = s->forks;
 	/* relaxed: a hint that another thread sleeps */
-	if (fl__is_forked(forks->fork_count) || !fl__swap_relaxed(&forks->flags.sleepers, 0))
+	if (!fl__swap_relaxed(&forks->flags.sleepers, 0))
 		return;
 	fl__store_relaxed(&forks->used, 1); /* relaxed: `wake` publishes it */
 	/* First a forker that waits for a call of this worker: it can steal nothing else. */
@@ -442,8 +440,6 @@ static void fork_reset_top(struct fl__fork_worker *self)
 int fl__fork_await(struct fl__fork_stack *front, struct fl__fork *fork, int error)
 {
 	struct fl__fork_worker *self = fl__fork_worker_of(front);
-	if (fl__is_forked(self->forks->fork_count))
-		return error != 0 ? error : -EOWNERDEAD;
 	if (error != 0)
 		fork_request_stop(fork);
 	while (!fork_is_done(fork)) {

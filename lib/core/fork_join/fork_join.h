@@ -23,8 +23,7 @@ struct fl__forks {
 	struct fl__fork_flags flags;
 	uint32_t used;      /* a fork has called `wake` */
 	uint32_t searching; /* workers that search for forks */
-	uint32_t fork_count;
-	uint32_t n; /* a hint: about the most workers */
+	uint32_t n;         /* a hint: about the most workers */
 	/* Wakes a parked worker, or starts one, to search for forks. Called on any thread. */
 	void (*wake)(void *pool);
 	/* Guesses whether there is a task, so that the search may stop. May be NULL. */

@@ -10,7 +10,7 @@
 
 void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool)
 {
-	*forks = (struct fl__forks){.n = n, .wake = wake, .pool = pool, .fork_count = fl__fork_count};
+	*forks = (struct fl__forks){.n = n, .wake = wake, .pool = pool};
 	forks->flags.thieves = FL__FORK_UNFENCED;
 	forks->flags.sleepers = n > 1; /* workers that are not started yet */
 }

@@ -72,7 +72,6 @@ static bool parallel_is_stopped(const struct parallel_loop *loop)
 static int parallel_call(const struct parallel_part *part)
 {
 	struct parallel_loop *loop = part->loop;
-	const uint32_t forks = fl__fork_count;
 	const size_t past = part->to - part->from, chunk = loop->chunk;
 	size_t from = loop->begin + part->from * chunk;
 	const size_t end = past <= (loop->end - from) / chunk ? from + past * chunk : loop->end;
@@ -83,7 +82,6 @@ static int parallel_call(const struct parallel_part *part)
 			return -ECANCELED;
 		error = part->value ? loop->reduction->body(loop->state, from, to, part->value)
 		                    : loop->body(loop->state, from, to);
-		fl__child_ends(forks, "fl_parallel_for");
 		from = to;
 	}
 	if (error != 0)

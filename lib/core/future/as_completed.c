@@ -163,23 +163,15 @@ static bool futures_one_has_failed(const struct fl__future_set *set)
 	return set->errors > 0 || set->left == 0;
 }
 
-/*
- * Adds the futures of entries that are in no set, or only those that have ended. Returns how many
- * will not end in this process, a forked child.
- */
-static size_t futures_add(struct fl__future_set *set, struct fl__future_entry *each, size_t n, bool only_ended)
+/* Adds the futures of entries that are in no set, or only those that have ended. */
+static void futures_add(struct fl__future_set *set, struct fl__future_entry *each, size_t n, bool only_ended)
 {
-	size_t parents = 0;
 	for (size_t i = 0; i < n; i++) {
 		fl_future *f = each[i].future;
 		if (!f || each[i].of || (only_ended && fl_future_try_wait(f) != 0))
 			continue;
-		if (fl__future_is_of_parent(f))
-			parents++;
-		else
-			fl__future_set_add(set, &each[i], f);
+		fl__future_set_add(set, &each[i], f);
 	}
-	return parents;
 }
 
 static int futures_sleep_for_first(fl_future *const *f, size_t n, fl_wait_mode what, struct fl__future_entry *each,
@@ -188,15 +180,14 @@ static int futures_sleep_for_first(fl_future *const *f, size_t n, fl_wait_mode w
 	struct fl__future_set set = {.left = 0};
 	for (size_t i = 0; i < n; i++)
 		each[i] = (struct fl__future_entry){.future = f[i]};
-	const size_t parents = futures_add(&set, each, n, false);
+	futures_add(&set, each, n, false);
 	int rc = fl__future_set_sleep(&set, what == FL_FIRST_ERROR ? futures_one_has_failed : futures_one_has_ended,
 	                              deadline, cancel);
 	for (size_t i = 0; i < n; i++)
 		if (each[i].of)
 			fl__future_set_remove(&each[i]);
 	fl__future_set_fini(&set);
-	return rc == 0 && parents > 0 && !futures_condition_holds(f, n, what, false, deadline, cancel) ? -EOWNERDEAD
-	                                                                                               : rc;
+	return rc;
 }
 
 static int futures_wait_for_first(fl_future *const *f, size_t n, fl_wait_mode what, fl_time deadline,
@@ -232,7 +223,6 @@ int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, fl_t
 struct fl_as_completed {
 	struct fl__future_set set;
 	size_t n, helped;
-	size_t parents; /* in a forked child: futures that will not end here */
 	/* each has a reference to its future, or NULL if that was returned, or is a duplicate */
 	struct fl__future_entry each[];
 };
@@ -246,7 +236,7 @@ int fl_as_completed_try_next(fl_as_completed *all, size_t *index)
 		if (!entry && all->set.left > 0)
 			return -EAGAIN;
 		if (!entry)
-			return all->parents > 0 ? -EOWNERDEAD : -ENODATA;
+			return -ENODATA;
 	}
 	*index = (size_t)(entry - all->each);
 	fl_future_free(entry->future);
@@ -340,8 +330,8 @@ int fl_futures_as_completed_create(fl_as_completed **made, fl_future *const *f, 
 			all->each[i].future = fl_future_ref(f[i]);
 	fl__free(index.slots);
 	/* first those that have ended, in the order of the array */
-	(void)futures_add(&all->set, all->each, n, true);
-	all->parents = futures_add(&all->set, all->each, n, false);
+	futures_add(&all->set, all->each, n, true);
+	futures_add(&all->set, all->each, n, false);
 	*made = all;
 	return 0;
 }

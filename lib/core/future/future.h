@@ -47,11 +47,6 @@ struct fl__future_ops {
 	 */
 	bool (*has_started)(const fl_future *f);
 	/*
-	 * Called in a forked child. Returns whether only a thread of the parent would end `f`. NULL
-	 * stands for never.
-	 */
-	bool (*is_of_parent)(const fl_future *f);
-	/*
 	 * Called before a wait for `f` (or `or_event`). Advances `f` here while that pays. May be
 	 * NULL.
 	 */
@@ -256,9 +251,6 @@ static inline bool fl__future_has_result(const fl_future *f)
  * -ECANCELED after it was requested to stop. A task that a deadline has ended was not cancelled.
  */
 bool fl__future_was_cancelled(const fl_future *f);
-
-/* Returns whether this is a forked child in which only a cancel can end `f`. */
-bool fl__future_is_of_parent(const fl_future *f);
 
 /*
  * For a caller without a reference, which knows only that the memory is, or was, a future's. Makes

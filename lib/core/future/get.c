@@ -22,16 +22,8 @@ void fl__future_help(fl_future *f, fl_time deadline, const fl_cancel_token *canc
 	ctx->help(ctx, f);
 }
 
-bool fl__future_is_of_parent(const fl_future *f)
-{
-	/* 0: this process is not a forked child. */
-	return fl__fork_count != 0 && f->ops->is_of_parent && !fl__future_has_ended(f) && f->ops->is_of_parent(f);
-}
-
 static FL__NOINLINE int future_await(fl_future *f, fl_time deadline, fl_cancel_token *cancel)
 {
-	if (fl__future_is_of_parent(f))
-		return -EOWNERDEAD;
 	fl__future_help(f, deadline, cancel);
 	if (f->ops->advance)
 		f->ops->advance(f, NULL, deadline, cancel);
@@ -48,9 +40,7 @@ int fl_future_wait_until(fl_future *f, fl_time deadline, fl_cancel_token *cancel
 
 int fl_future_try_wait(fl_future *f)
 {
-	if (fl__future_has_ended(f))
-		return 0;
-	return fl__future_is_of_parent(f) ? -EOWNERDEAD : -EAGAIN;
+	return fl__future_has_ended(f) ? 0 : -EAGAIN;
 }
 
 static int future_copy_result(const fl_future *f, void *result, size_t size)

@@ -142,8 +142,6 @@ static fl_thread *pool_leave(struct fl__thread_worker *w)
 FL__COLD static void pool_worker_exits(void *arg)
 {
 	const struct fl__thread_worker *w = arg;
-	if (fl__executor_is_forked(&w->pool->base))
-		return; /* a forked child: the process ends with its thread */
 	if (w->run.active)
 		fl__panic(w->run.future->type->name, w->run.future, "the task " FL__ENDS_THREAD);
 	fl__panic("fl_thread_executor", w->pool,
@@ -259,7 +257,7 @@ void fl__pool_block(struct fl__run *run, bool begins)
 	if (!begins && w->blocking == 0)
 		fl__panic("fl_blocking_end", w, "without a begin");
 	w->blocking += begins ? 1 : UINT_MAX; /* wraps: -1 */
-	if (w->blocking != begins || fl__executor_is_forked(&p->base))
+	if (w->blocking != begins)
 		return;
 	FL__POOL_LOCKED(p);
 	fl__pool_rise(w);
@@ -345,7 +343,7 @@ int64_t fl__pool_wait(const struct fl__wait *wait, bool begins)
 		return FL__NEVER;
 	}
 	/* The pool's lock is held for a short time, and by no task. A sleep needs no other task. */
-	if (w->blocking > 0 || w->sits || wait->object == &p->base.lock || fl__executor_is_forked(&p->base) ||
+	if (w->blocking > 0 || w->sits || wait->object == &p->base.lock ||
 	    (wait->kind == FL__DEBUG_SLEEP && p->most == 0))
 		return FL__NEVER;
 	const int64_t now = fl__sys.now();

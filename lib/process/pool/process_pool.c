@@ -9,8 +9,8 @@
  *   1. A task is in the blocks[] of its worker exactly while it is posted.
  *   2. A worker's writes affect only that worker's tasks. If a completion is one that no sound
  *      worker writes, the parent kills the worker and settles its tasks as after any death.
- *   3. Only the parent and the worker have the rings' memory, and the children that the worker's
- *      tasks fork. The parent maps the submission ring before it seals the ring against writing, so
+ *   3. Only the parent and the worker have the rings' memory, and the children of the worker's
+ *      tasks. The parent maps the submission ring before it seals the ring against writing, so
  *      no other process can write to it. The memory of both rings is allocated in advance and
  *      cannot shrink, so no access raises SIGBUS.
  *
@@ -213,18 +213,12 @@ static void process_pool_on_destroy(fl_executor *e)
 	FL__EACH_SAFE (struct fl__process_pool_worker, w, p->workers) {
 		fl__process_pool_free_worker(w);
 	}
-	if (!fl__process_has_closed(e->fork_count)) {
-		fl__fd_close(p->epoll);
-		fl__fd_close(p->doorbell);
-	}
+	fl__fd_close(p->epoll);
+	fl__fd_close(p->doorbell);
 	fl__message_free(p->init_message);
-	if (fl__executor_is_forked(e)) {
-		fl__thread_detach(p->starter);
-	} else {
-		fl_cond_signal(&p->start);
-		fl__thread_join(&p->starter);
-		fl__fork_server_count_pool(-1);
-	}
+	fl_cond_signal(&p->start);
+	fl__thread_join(&p->starter);
+	fl__fork_server_count_pool(-1);
 	fl__remote_fini(&p->remote);
 }
 
@@ -287,8 +281,8 @@ int fl_process_executor_create(fl_executor **made, const fl_executor_config *con
 size_t fl_process_executor_pids(const fl_executor *of, int *pids, size_t room)
 {
 	fl_executor *e = FL__MUTABLE(of);
-	fl__executor_check(e, "fl_process_executor_pids");
-	if (e->ops != &process_pool_ops || fl__executor_is_forked(e))
+	fl__executor_must_enter(e, "fl_process_executor_pids");
+	if (e->ops != &process_pool_ops)
 		return 0;
 	FL__HELD(&e->lock);
 	size_t n = 0;

@@ -81,18 +81,15 @@ static int process_pool_make_memory(size_t size, int seals, int *fd, void **memo
 
 void fl__process_pool_free_worker(struct fl__process_pool_worker *w)
 {
-	const bool forked = fl__executor_is_forked(&w->pool->base);
 	fl__process_pool_sys.free(w->process);
-	if (!forked && w->rings.submissions)
+	if (w->rings.submissions)
 		fl__shm_sys.unmap(w->rings.submissions, sizeof *w->rings.submissions);
-	if (!forked && w->rings.completions)
+	if (w->rings.completions)
 		fl__shm_sys.unmap(w->rings.completions, sizeof *w->rings.completions);
-	if (!forked && w->trace)
+	if (w->trace)
 		fl__trace_ring_drop(w->trace);
-	if (!fl__process_has_closed(w->pool->base.fork_count)) {
-		fl__fd_close(w->channel);
-		fl__fd_close(w->doorbell);
-	}
+	fl__fd_close(w->channel);
+	fl__fd_close(w->doorbell);
 	fl__free(w);
 }
 
@@ -173,7 +170,7 @@ static unsigned process_pool_serving(const struct fl__process_pool *p)
 
 /*
  * Removes a worker's descriptors from the epoll set, before they are closed: the copies in a
- * forked child would keep them there.
+ * child would keep them there.
  */
 static void process_pool_unwatch(struct fl__process_pool_worker *w)
 {

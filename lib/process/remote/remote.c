@@ -368,30 +368,16 @@ int fl__remote_on_join(fl_executor *e, fl_time deadline, fl_cancel_token *cancel
 
 /* The futures. */
 
-/*
- * Returns the executor of a task, or NULL if the task is in a forked child and the executor is
- * the parent's.
- */
-static struct fl__remote *remote_if_ours(const fl_future *f)
-{
-	const struct fl__task_block *block = fl__task_block_of((fl_future *)f);
-	return fl__task_on_is_of_parent(f) ? NULL : remote_of_block(block);
-}
-
 static void remote_on_requested(fl_future *f)
 {
-	struct fl__remote *r = remote_if_ours(f);
-	if (!r)
-		return;
+	struct fl__remote *r = remote_of_block(fl__task_block_of(f));
 	FL__HELD(&r->base.lock);
 	fl__remote_on_asked(&r->base, fl__task_block_of(f));
 }
 
 static bool remote_on_has_started(const fl_future *f)
 {
-	struct fl__remote *r = remote_if_ours(f);
-	if (!r)
-		return false;
+	struct fl__remote *r = remote_of_block(fl__task_block_of((fl_future *)f));
 	FL__HELD(&r->base.lock);
 	return r->transport->has_started(fl__task_block_of((fl_future *)f));
 }
@@ -404,12 +390,12 @@ static bool remote_on_has_started(const fl_future *f)
 static void remote_on_advance(fl_future *f, const fl_event *or_event, fl_time deadline, const fl_cancel_token *cancel)
 {
 	enum { POLLS = 32, PATIENCE = 100000 /* ns */ };
-	struct fl__remote *r = remote_if_ours(f);
+	struct fl__remote *r = remote_of_block(fl__task_block_of(f));
 	struct fl__ctx *ctx = fl__ctx_get();
 	const fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
 	int64_t until = FL__NEVER;
 	bool over = false;
-	if (!r || ctx->ops != &fl__thread_parker)
+	if (ctx->ops != &fl__thread_parker)
 		return; /* a fiber's thread has other fibers to run */
 	for (unsigned rounds = 1, idle = 0;; rounds++) {
 		idle = r->transport->poll(&r->base) ? 0 : idle + 1;

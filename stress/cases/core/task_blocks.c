@@ -23,7 +23,7 @@ static const fl_task_type type = {
 
 static struct fl__task_blocks *new_pool(void)
 {
-	return fl__task_blocks_new(&(struct fl__task_block_owner){.fork_count = fl__fork_count}, NULL);
+	return fl__task_blocks_new(&(struct fl__task_block_owner){.executor = NULL}, NULL);
 }
 
 /* Takes a block; for odd values it first tries the short way, as most submits do. */
@@ -224,9 +224,8 @@ struct task_blocks_held {
 FL_STRESS_SETUP(task_blocks_held)
 {
 	s->executor = make(sizeof *s->executor);
-	s->pool = fl__task_blocks_new(&(struct fl__task_block_owner){.fork_count = fl__fork_count,
-	                                                             .executor = (fl_executor *)(void *)s->executor},
-	                              NULL);
+	s->pool =
+	    fl__task_blocks_new(&(struct fl__task_block_owner){.executor = (fl_executor *)(void *)s->executor}, NULL);
 }
 
 FL_STRESS_ACTOR(task_blocks_held, user)

@@ -133,15 +133,3 @@ CONFORMANCE(detached_refuses_what_is_chained_to_it)
 	FL_OK(fl_future_try_wait(next));
 	FL_RC(fl_future_error(next), -EPIPE);
 }
-
-static void detach_in_child(void *e)
-{
-	FL_RC(fl_executor_detach(e), -EOWNERDEAD);
-	fl_executor_free(e);
-}
-
-CONFORMANCE_ON(detached_in_a_forked_child_is_eownerdead, 1)
-{
-	FL_IN_CHILD(detach_in_child, e);
-	assert_int_equal(nine_of(e), 9); /* it is the parent's */
-}

@@ -110,17 +110,3 @@ CONFORMANCE_ON(stats_count_a_chunk_as_one_task, 1)
 	expect_squares(squares, 4);
 	have_ended(e, 1, 0, 0);
 }
-
-static void ask_in_child(void *e)
-{
-	fl_executor_stats stats;
-	fl_stats_type type;
-	FL_RC(fl_executor_get_stats(e, &stats), -EOWNERDEAD);
-	FL_RC(fl_executor_type_stats(e, 0, &type), -EOWNERDEAD);
-}
-
-CONFORMANCE_ON(stats_in_a_forked_child, 1)
-{
-	if (!kind->over_ranks)
-		FL_IN_CHILD(ask_in_child, e);
-}

@@ -24,7 +24,6 @@ static fl_task_type type_of(size_t arg_size, size_t arg_align, size_t result_siz
 static struct fl__task_blocks *pool_of(const struct fl__task_block_owner *of)
 {
 	struct fl__task_block_owner here = *of;
-	here.fork_count = fl__fork_count;
 	struct fl__task_blocks *pool = fl__task_blocks_new(&here, NULL);
 	assert_non_null(pool);
 	return pool;
@@ -203,7 +202,7 @@ FL_TEST(task_blocks_give_back_their_owner)
 {
 	const long before = fl__load_relaxed(&seam_live);
 	void *owner = fl__alloc(1, 8);
-	const struct fl__task_block_owner of = {.fork_count = fl__fork_count};
+	const struct fl__task_block_owner of = {.remote = false};
 	struct fl__task_blocks *pool = fl__task_blocks_new(&of, owner);
 	assert_non_null(pool);
 	const fl_task_type type = type_of(4, 4, 4, 4);
@@ -233,45 +232,4 @@ FL_TEST(task_blocks_without_memory)
 	fl__task_block_release(block_of(pool, &small));
 	fl__task_block_release(block_of(pool, &large));
 	fl__task_blocks_free(pool);
-}
-
-struct child {
-	struct fl__task_blocks *pool;
-	struct fl__task_block *blocks[2];
-};
-
-static void free_all(void *arg)
-{
-	struct child *child = arg;
-	fl__task_block_release(child->blocks[1]); /* has memory of its own */
-	const long before = fl__load_relaxed(&seam_live);
-	fl__task_block_release(child->blocks[0]);
-	fl__task_blocks_free(child->pool);
-	/* Memory that the parent's threads were using stays. */
-	FL_CHECK(fl__load_relaxed(&seam_live) == before);
-}
-
-/*
- * A thread of the parent is inside of a shard, or holds the shared list: a child that is forked
- * then does not wait for it.
- */
-FL_TEST(task_blocks_in_a_forked_child)
-{
-	const fl_task_type small = type_of(4, 4, 4, 4), large = type_of(4, 4, LARGEST, 4);
-	for (int round = 0; round < 20; round++) {
-		struct way way = {.pool = pool_of(&of_threads), .type = type_of(sizeof(unsigned), 4, 0, 1)};
-		fl_thread *threads[2];
-		way.rounds = fl_test_scaled(20000);
-		fl_test_go(&threads[0], make_cells, &way);
-		fl_test_go(&threads[1], free_cells, &way);
-		struct fl__task_block *blocks[] = {block_of(way.pool, &small), block_of(way.pool, &large)};
-		struct child child = {way.pool, {blocks[0], blocks[1]}};
-		FL_IN_CHILD(free_all, &child);
-		fl__store_release(&way.done, 1); /* the child's sanitizer saw none of them end */
-		FL_EACH (i, threads) {
-			fl_test_end(threads[i]);
-			fl__task_block_release(blocks[i]);
-		}
-		fl__task_blocks_free(way.pool);
-	}
 }

@@ -278,42 +278,6 @@ FL_TEST(join_of_calls_that_submit_and_wait)
 	}
 }
 
-/* The child of a fork lacks the thread that has stolen the second call. */
-static int in_child;
-
-static int fork_within(void *arg)
-{
-	struct taken *t = arg;
-	while (!fl_event_is_set(&t->begun))
-		FL_OK(fl_parallel_invoke(nothing, NULL, nothing, NULL));
-	(void)fflush(NULL);
-	pid_t pid = fork();
-	FL_CHECK(pid >= 0);
-	in_child = pid == 0;
-	if (in_child)
-		(void)alarm(60);
-	if (!in_child) {
-		t->g_error = fl_test_status(pid); /* what the child saw */
-		fl_event_set(&t->never);
-	}
-	return 0;
-}
-
-static int join_and_exit(void *arg)
-{
-	struct taken *t = arg;
-	int rc = fl_parallel_invoke(fork_within, t, on_another, t);
-	if (in_child)
-		_exit(rc == -EOWNERDEAD && fl_parallel_invoke(nothing, NULL, nothing, NULL) == 0 ? 0 : 1);
-	return rc;
-}
-
-FL_TEST(join_in_a_forked_child_misses_the_thief)
-{
-	struct taken t = {.blocks = true};
-	FL_RC(run_on(2, join_and_exit, &t), 0);
-}
-
 /* An executor that is closed: the workers stay for what runs, which may fork. */
 static unsigned taken_elsewhere;
 

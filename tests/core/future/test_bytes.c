@@ -269,32 +269,6 @@ BYTES_TEST(bytes_are_an_array)
 	assert_int_equal(sum, 100);
 }
 
-static void use_and_free(void *arg)
-{
-	fl_bytes *b = arg;
-	memset(b[0].data, 'c', b[0].size);
-	FL_OK(fl_bytes_append(&b[0], "child", 5));
-	fl_bytes_free(&b[0]);
-	fl_bytes_free(&b[1]);
-	fl_bytes_free(&b[2]);
-}
-
-BYTES_TEST(bytes_of_a_forked_child_are_its_own)
-{
-	struct dropped dropped = {0, NULL};
-	fl_bytes b[3] = {{0}, {0}, {0}};
-	FL_OK(fl_bytes_append(&b[0], "parent", 6));
-	FL_OK(fl_bytes_ref(&b[1], &b[0]));
-	FL_OK(fl_bytes_adopt(&b[2], &dropped, sizeof dropped, note_drop, &dropped));
-	FL_IN_CHILD(use_and_free, b);
-	assert_bytes(&b[0], "parent");
-	assert_ptr_equal(b[0].data, b[1].data);
-	assert_int_equal(dropped.count, 0);
-	FL_EACH (i, b)
-		fl_bytes_free(&b[i]);
-	assert_int_equal(dropped.count, 1);
-}
-
 static void *read_and_free(void *arg)
 {
 	fl_bytes *b = arg, other = {0};

@@ -115,23 +115,6 @@ FL_TEST(failure_is_the_threads)
 	fl_test_contains(printed(), "EDOM: ours");
 }
 
-static void print_in_child(void *what)
-{
-	print(what);
-	told_of(-EIO, "the child's");
-	print(what);
-}
-
-FL_TEST(failure_in_a_forked_child)
-{
-	char text[512];
-	told_of(-EDOM, "the parent's");
-	FL_OK(fl_test_child(print_in_child, (char[]){"job"}, text, sizeof text));
-	assert_string_equal(text, "job: FL_ETASK: the task failed: EDOM: the parent's\n"
-	                          "job: FL_ETASK: the task failed: EIO: the child's\n");
-	fl_test_contains(printed(), "the parent's");
-}
-
 static int told_and_waits(void *unused)
 {
 	told_of(-EDOM, "first");

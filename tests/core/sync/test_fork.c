@@ -247,6 +247,7 @@ static void use_all(void *unused)
 {
 	FL_RC(pool_nothing_submit(parent.e, NULL), -EOWNERDEAD);
 	FL_RC(fl_executor_join(parent.e), -EOWNERDEAD);
+	fl_executor_free(parent.e); /* does nothing */
 	FL_EACH (i, families)
 		families[i].use();
 	FL_CHECK(fl_executor_current() == NULL && fl_cancel_scope_current() == NULL);

@@ -40,58 +40,6 @@ POOL_TEST(pool_fork_in_a_task_that_is_helped, 1)
 	assert_int_equal(LOOK(&others), 5);
 }
 
-/* A stolen call. */
-struct stolen {
-	fl_event begun;
-	int result;
-};
-
-static int until_stolen(void *arg)
-{
-	struct stolen *stolen = arg;
-	return fl_event_wait(&stolen->begun);
-}
-
-static int fork_stolen(void *arg)
-{
-	struct stolen *stolen = arg;
-	fl_event_set(&stolen->begun);
-	stolen->result = fl_test_fork_in_call();
-	return 0;
-}
-
-FL_TASK_STATIC(join_that_forks, struct stolen *, void)
-{
-	return fl_parallel_invoke(until_stolen, *arg, fork_stolen, *arg);
-}
-
-POOL_TEST(pool_fork_in_a_call_that_was_stolen, 2)
-{
-	struct stolen stolen = {.result = 0}, *arg = &stolen;
-	FL_OK(fl_test_run_task(e, &join_that_forks, &arg, NULL));
-	assert_int_equal(stolen.result, SIGABRT);
-}
-
-static int fork_in_loop(void *state, size_t from, size_t to)
-{
-	COUNT(&others);
-	if (from == 0)
-		*(int *)state = fl_test_fork_in_call();
-	return 0;
-}
-
-FL_TEST(pool_fork_in_a_loop)
-{
-	for (unsigned workers = 1; workers <= 2; workers++) {
-		FL_SCOPED(fl_executor) *e = pool_with(workers);
-		int result = 0;
-		SET(&others, 0);
-		FL_OK(fl_parallel_for(e, 0, 10, fork_in_loop, &result, &(fl_parallel_config){.grain = 1}));
-		assert_int_equal(result, SIGABRT);
-		assert_int_equal(LOOK(&others), 10);
-	}
-}
-
 FL_TASK_STATIC(fork_at_first, int *, void)
 {
 	**arg = fl_test_fork_in_call();
