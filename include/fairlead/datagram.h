@@ -34,11 +34,10 @@ FL_BEGIN_DECLS
  *
  * Errors
  *
- * After -EPIPE (the socket is closed) and -EOWNERDEAD (this is a forked child), all later sends,
- * receives, connects and disconnects return the same. Any other error concerns one call. A call
- * that fails, times out or is cancelled has sent or received nothing, except that a receive with
- * -EMSGSIZE has received a part of the datagram. The functions for several datagrams say how many
- * they have moved.
+ * After -EPIPE (the socket is closed), all later sends, receives, connects and disconnects return
+ * the same. Any other error concerns one call. A call that fails, times out or is cancelled has
+ * sent or received nothing, except that a receive with -EMSGSIZE has received a part of the
+ * datagram. The functions for several datagrams say how many they have moved.
  */
 typedef struct fl_datagram fl_datagram;
 
@@ -146,8 +145,7 @@ FL_API FL_MUST_CHECK int fl_datagram_from_fd(fl_datagram **d, int fd);
 /*
  * Closes and frees the socket. `d` may be NULL. The call never waits.
  *
- * The call panics while a fiber sends or receives. In a forked child it closes only the child's
- * descriptor, and leaves the socket file.
+ * The call panics while a fiber sends or receives.
  */
 FL_API void fl_datagram_free(fl_datagram *d);
 
@@ -168,7 +166,6 @@ FL_API void fl_datagram_close(fl_datagram *d);
  * Returns:
  *   0              the socket is connected
  *   -EPIPE         `d` is closed
- *   -EOWNERDEAD    this is a forked child
  *   -EINVAL        the caller does not run the socket's loop
  *   -EAFNOSUPPORT  `peer` is no address, or one of another family than the socket's
  *   -ECONNREFUSED  Unix: no socket is open there
@@ -192,7 +189,6 @@ FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_address *p
  * Returns:
  *   0            the socket is not connected
  *   -EPIPE       `d` is closed
- *   -EOWNERDEAD  this is a forked child
  *   -EINVAL      the caller does not run the socket's loop
  *   -EADDRINUSE  another socket has taken the port that the system had chosen. The next send makes
  *                the system choose another port
@@ -211,7 +207,6 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
  *   -ETIMEDOUT     the deadline passed
  *   -ECANCELED     the wait was cancelled
  *   -EPIPE         `d` is closed
- *   -EOWNERDEAD    this is a forked child
  *   -ENOTCONN      no address is given, and the socket is not connected
  *   -EMSGSIZE      the datagram is larger than the protocol, the send buffer or the path allows
  *   -ECONNREFUSED  UDP: the peer has reported (by ICMP) that it had no socket for an earlier
@@ -264,13 +259,12 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *dat
  * The call blocks the calling fiber while no datagram is available.
  *
  * Returns:
- *   >= 0         the size of the datagram; 0 for an empty one
- *   -ETIMEDOUT   the deadline passed
- *   -ECANCELED   the wait was cancelled
- *   -EPIPE       `d` is closed
- *   -EOWNERDEAD  this is a forked child
- *   -EMSGSIZE    the datagram is larger than `size`. The buffer has its first `size` bytes, and the
- *                rest is lost. `from` is stored
+ *   >= 0        the size of the datagram; 0 for an empty one
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
+ *   -EPIPE      `d` is closed
+ *   -EMSGSIZE   the datagram is larger than `size`. The buffer has its first `size` bytes, and the
+ *               rest is lost. `from` is stored
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, or another error of the network
  *                ICMP has reported that a datagram of this socket did not arrive. That datagram was
  *                sent to the connected peer; or, with `peer_errors`, to `from`

@@ -38,12 +38,6 @@ FL_BEGIN_DECLS
  * is a fiber. Without such a loop or fiber they return -ENOTSUP, and the log has a line that names
  * the function. There is one exception: if only the lookup of a host name needed the fiber, the
  * line names the lookup.
- *
- * In a forked child the parent's loop does not work. A function that takes the loop and can fail
- * returns -EOWNERDEAD, or another error of its list whose condition is true, too. A function that
- * works on the loop of the calling thread returns -ENOTSUP. fl_loop_free() closes the descriptors
- * that the child has of the loop; the memory of the fibers stays allocated. If a fiber has called
- * fork(), its copy in the child panics where it would wait for a lock, an event or a future.
  */
 typedef struct fl_loop fl_loop;
 
@@ -100,10 +94,9 @@ FL_API FL_MUST_CHECK int fl_loop_create(fl_loop **l, const fl_loop_config *confi
  * fiber was not destroyed.
  *
  * Returns the result of `function`; or, if `function` was not called:
- *   -EALREADY    the thread runs a loop already: the caller is a fiber or a callback of it
- *   -EPERM       another thread has run the loop, and only that thread may
- *   -ENOMEM      there is no memory
- *   -EOWNERDEAD  this is a forked child, and the loop is the parent's
+ *   -EALREADY  the thread runs a loop already: the caller is a fiber or a callback of it
+ *   -EPERM     another thread has run the loop, and only that thread may
+ *   -ENOMEM    there is no memory
  */
 FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg);
 
@@ -142,9 +135,8 @@ typedef void fl_loop_callback(void *arg);
  * loop exists.
  *
  * Returns:
- *   0            the call will be made
- *   -ENOMEM      there is no memory
- *   -EOWNERDEAD  this is a forked child, and the loop is the parent's
+ *   0        the call will be made
+ *   -ENOMEM  there is no memory
  *
  * Memory order: release. The call of `function` acquires.
  */
@@ -205,18 +197,17 @@ struct fl_loop_watch {
  * call never waits. It requires that `w` is not started.
  *
  * Returns:
- *   0            the watch is started
- *   -EBADF       `fd` is not open
- *   -EEXIST      the loop watches this descriptor already. dup() makes another descriptor
- *   -EPERM       `fd` cannot be watched, since it is always ready: it is a regular file, a
- *                directory, or a device such as /dev/null
- *   -EINVAL      `events` has a bit other than FL_FD_IN and FL_FD_OUT, or `fd` is the descriptor
- *                that fl_loop_fd() returns for this loop
- *   -ELOOP       `fd` is an epoll descriptor that watches this loop's descriptor, itself or through
- *                others; or epoll descriptors watch each other more deeply than the kernel allows
- *   -ENOMEM      there is no memory
- *   -ENOSPC      the user's limit of watched descriptors is reached
- *   -EOWNERDEAD  this is a forked child, and the loop is the parent's
+ *   0        the watch is started
+ *   -EBADF   `fd` is not open
+ *   -EEXIST  the loop watches this descriptor already. dup() makes another descriptor
+ *   -EPERM   `fd` cannot be watched, since it is always ready: it is a regular file, a
+ *            directory, or a device such as /dev/null
+ *   -EINVAL  `events` has a bit other than FL_FD_IN and FL_FD_OUT, or `fd` is the descriptor
+ *            that fl_loop_fd() returns for this loop
+ *   -ELOOP   `fd` is an epoll descriptor that watches this loop's descriptor, itself or through
+ *            others; or epoll descriptors watch each other more deeply than the kernel allows
+ *   -ENOMEM  there is no memory
+ *   -ENOSPC  the user's limit of watched descriptors is reached
  */
 FL_API FL_MUST_CHECK int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int fd, unsigned events,
                                              fl_loop_watch_callback *function, void *arg);
@@ -226,10 +217,9 @@ FL_API FL_MUST_CHECK int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int f
  * it adds is reported from the next iteration of the loop on. The call never waits.
  *
  * Returns:
- *   0            the events were changed
- *   -EINVAL      `events` has a bit other than FL_FD_IN and FL_FD_OUT, or `w` is not started
- *   -ENOMEM      there is no memory
- *   -EOWNERDEAD  this is a forked child, and the loop is the parent's
+ *   0        the events were changed
+ *   -EINVAL  `events` has a bit other than FL_FD_IN and FL_FD_OUT, or `w` is not started
+ *   -ENOMEM  there is no memory
  */
 FL_API FL_MUST_CHECK int fl_loop_watch_change(fl_loop_watch *w, unsigned events);
 
@@ -258,11 +248,10 @@ FL_API int fl_loop_fd(const fl_loop *l);
  * The call never waits for events.
  *
  * Returns:
- *   0            the iteration was run
- *   -EALREADY    the thread runs a loop already: the caller is a fiber or a callback of it
- *   -EPERM       another thread has run the loop, and only that thread may
- *   -EOWNERDEAD  this is a forked child, and the loop is the parent's
- *   -ENOMEM      in the first iteration: there is no memory for the stack of a signal handler
+ *   0          the iteration was run
+ *   -EALREADY  the thread runs a loop already: the caller is a fiber or a callback of it
+ *   -EPERM     another thread has run the loop, and only that thread may
+ *   -ENOMEM    in the first iteration: there is no memory for the stack of a signal handler
  *
  * Between two calls no fiber of the loop runs. Suppose that the caller waits between two calls in a
  * function of this library, and a fiber got a lock meanwhile. The fiber could not run, and all
@@ -313,8 +302,7 @@ FL__SCOPED(fl_loop, fl_loop_free)
  *   -ETIMEDOUT   the deadline passed before the function began: it was not called, and `*result` is
  *                unchanged; or the deadline passed, and the function returned -ECANCELED, which is
  *                stored
- *   -ENOTSUP     the function was not called: the caller is no fiber of a loop, or this is a forked
- *                child
+ *   -ENOTSUP     the function was not called: the caller is no fiber of a loop
  *   -EAGAIN      the function was not called: the loop has no thread for it, and none can be
  *                started
  *   -ENOMEM      the function was not called: there is no memory
@@ -361,10 +349,9 @@ typedef struct fl_loop_debug_config {
  * error all reports are off.
  *
  * Returns:
- *   0            the reports are on, or off, as asked
- *   -EINVAL      `slow` is negative
- *   -ENOMEM      there is no memory
- *   -EOWNERDEAD  this is a forked child, and the loop is the parent's
+ *   0        the reports are on, or off, as asked
+ *   -EINVAL  `slow` is negative
+ *   -ENOMEM  there is no memory
  */
 FL_API FL_MUST_CHECK int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config);
 

@@ -70,10 +70,9 @@ FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_execu
  * the loop has not run yet.
  *
  * Returns:
- *   0            the executor was created
- *   -EINVAL      the config is one that fl_loop_executor_create() refuses
- *   -ENOMEM      there is no memory
- *   -EOWNERDEAD  this is a forked child, and the loop is the parent's
+ *   0        the executor was created
+ *   -EINVAL  the config is one that fl_loop_executor_create() refuses
+ *   -ENOMEM  there is no memory
  *
  * The executor is cancelled, as by fl_executor_cancel(), when a run of the loop ends
  * (fl_loop_run_on(), fl_loop_free()) and when fl_loop_cancel() is called. The loop then waits for

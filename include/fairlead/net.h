@@ -150,8 +150,7 @@ FL_API FL_MUST_CHECK int fl_listener_open_unix(fl_listener **l, const char *path
 /*
  * Closes and frees the listener. `l` may be NULL. The call never waits.
  *
- * The call panics while a fiber accepts. In a forked child it closes only the child's descriptor,
- * and leaves the socket file.
+ * The call panics while a fiber accepts.
  */
 FL_API void fl_listener_free(fl_listener *l);
 
@@ -179,7 +178,6 @@ FL_API void fl_listener_close(fl_listener *l);
  *   -ENOMEM           there is no memory
  *   -ENOSPC           the user's limit of watched descriptors is reached
  *   -EINVAL           the caller is no fiber of the listener's loop
- *   -EOWNERDEAD       this is a forked child
  *
  * After -EMFILE, -ENFILE, -ENOMEM and -ENOSPC the connection remains for the next call. That call
  * lets other fibers run first, so a loop of accepts does not starve them.

@@ -46,7 +46,6 @@ FL_BEGIN_DECLS
  * Results
  *
  * Each function lists its own results. Functions that read, write or end a stream may also return:
- *   -EOWNERDEAD    this is a forked child
  *   -EBUSY         another fiber is in a read, and this call reads; or another fiber is in a write,
  *                  and this call writes or ends the writing side
  *   -ECONNRESET    the peer has reset the connection, and written bytes may be lost
@@ -114,8 +113,7 @@ FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
 /*
  * Closes and frees the stream. The system still sends the bytes that were written. `s` may be NULL.
  *
- * The call never waits. It panics while a fiber reads or writes. In a forked child it closes only
- * the child's descriptor.
+ * The call never waits. It panics while a fiber reads or writes.
  *
  * A TCP connection on which bytes were written is not closed at once while it has unread input, or
  * bytes that the peer has not acknowledged: a close could reset the connection, and the peer would
@@ -138,7 +136,7 @@ FL_API void fl_stream_free(fl_stream *s);
  *
  * The call never waits. Reads and writes, also those in progress, return -ECONNABORTED. The peer of
  * a socket reads the bytes that were written, then the end. The peer of a pipe or a device sees
- * nothing before the stream is freed. In a forked child the call does nothing.
+ * nothing before the stream is freed.
  */
 FL_API void fl_stream_abort(fl_stream *s);
 
@@ -321,10 +319,9 @@ FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *
  * Writes 1 or more bytes, and sends `n` descriptors with them, over a Unix socket.
  *
  * The caller keeps the descriptors. The receiver gets duplicates of them with the first byte. After
- * -EINVAL, -EBADF, -EBUSY, -ENOTSUP and -ETOOMANYREFS, and in a forked child, the descriptors were
- * not sent. After any other error the descriptors were sent if the stream is a socket and
- * fl_stream_written() is not 0. The call blocks the calling fiber while the system has no space
- * (back-pressure).
+ * -EINVAL, -EBADF, -EBUSY, -ENOTSUP and -ETOOMANYREFS the descriptors were not sent. After any
+ * other error the descriptors were sent if the stream is a socket and fl_stream_written() is not 0.
+ * The call blocks the calling fiber while the system has no space (back-pressure).
  *
  * Returns:
  *   0              the system has the bytes and the descriptors
@@ -386,7 +383,7 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_receive_fds(fl_stream *_s, void *_buff
  * Returns how many bytes the last write has passed to the system, also if the write has failed or
  * is still going on. A call that was refused is no write. The following calls were refused:
  *
- * - each call in a forked child, and each call that returned -EBUSY;
+ * - each call that returned -EBUSY;
  * - a call that returned -EINVAL because its caller was no fiber of the loop, because of a size, or
  *   because of the number of descriptors;
  * - a call that returned -EBADF because the stream is not open for writing;

@@ -94,8 +94,7 @@ void fl__linger_check(fl_loop *l)
 void fl__linger_end_all(fl_loop *l)
 {
 	while (l->lingering) {
-		if (!fl__loop_is_forked(l))
-			(void)linger_drop(l->lingering->fd);
+		(void)linger_drop(l->lingering->fd);
 		linger_end(l->lingering);
 	}
 }

@@ -39,5 +39,5 @@ void fl__linger_close(fl_loop *l, int fd);
 int64_t fl__linger_deadline(const fl_loop *l); /* returns FL__NEVER if no socket lingers */
 void fl__linger_check(fl_loop *l);
 
-/* Closes all sockets. In a forked child it closes only the child's descriptors. */
+/* Closes all sockets. */
 void fl__linger_end_all(fl_loop *l);

@@ -48,9 +48,8 @@ int fl__loop_modify(fl_loop *l, int fd, uint32_t events, struct fl__poller_sourc
 
 void fl__loop_remove(fl_loop *l, int fd, const struct fl__poller_source *source)
 {
-	if (!fl__loop_is_forked(l))
-		/* a closed `fd` is no longer registered */
-		(void)fl__poller_sys.control(l->poller, EPOLL_CTL_DEL, fd, 0, NULL);
+	/* a closed `fd` is no longer registered */
+	(void)fl__poller_sys.control(l->poller, EPOLL_CTL_DEL, fd, 0, NULL);
 	for (int i = l->next_event; i < l->n_events; i++)
 		if (l->events[i].data.ptr == source)
 			l->events[i].data.ptr = NULL;
@@ -156,7 +155,7 @@ static const struct fl__sched_ops loop_sched_ops = {loop_sleep, loop_wake, loop_
 fl_loop *fl_loop_current(void)
 {
 	const struct fl__sched *s = fl__sched_current;
-	return s && !fl__sched_is_forked(s) ? s->config.user : NULL;
+	return s ? s->config.user : NULL;
 }
 
 fl_loop *fl__loop_needed(bool waits, const char *function)
@@ -334,8 +333,7 @@ int fl_loop_run_once(fl_loop *l, fl_time *deadline)
 void fl_loop_cancel(fl_loop *l)
 {
 	fl__loop_check(l, "fl_loop_cancel");
-	if (!fl__loop_is_forked(l))
-		fl__cancel_request_children(&l->root);
+	fl__cancel_request_children(&l->root);
 }
 
 static int loop_open_fds(fl_loop *l)
@@ -367,7 +365,6 @@ static int loop_create_sched(fl_loop *l, const fl_loop_config *config)
 
 static void loop_free_rest(fl_loop *l)
 {
-	/* in a forked child this waits for nothing */
 	fl__loop_free_threads(l);
 	fl__linger_end_all(l);
 	fl__poller_sys.close(l->bell);
@@ -383,7 +380,6 @@ int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 	if (!l)
 		return -ENOMEM;
 	l->on_bell.fire = loop_on_bell;
-	l->fork_count = fl__fork_count;
 	l->batch = 1;
 	l->poller = l->bell = -1;
 	fl_cancel_token_init(&l->root, FL_SHIELDED, FL_FOREVER);
@@ -438,17 +434,14 @@ void fl_loop_free(fl_loop *l)
 		return;
 	fl__hook_ends(l);
 	fl__loop_debug_end(l);
-	if (!fl__loop_is_forked(l))
-		loop_end_sched(l);
+	loop_end_sched(l);
 	fl__loop_discard(l);
 }
 
 void fl__loop_discard(fl_loop *l)
 {
-	if (!fl__loop_is_forked(l)) {
-		/* callback_fiber has ended or never begun */
-		fl__fiber_free(l->callback_fiber);
-		fl__sched_destroy(l->sched);
-	}
+	/* callback_fiber has ended or never begun */
+	fl__fiber_free(l->callback_fiber);
+	fl__sched_destroy(l->sched);
 	loop_free_rest(l);
 }

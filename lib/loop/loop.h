@@ -52,8 +52,7 @@ struct fl_loop {
 	struct fl__loop_debug *debug; /* NULL while it is off (loop_debug.h) */
 	/* NULL before the first use (to_thread.h) */
 	fl_executor *threads[FL__LOOP_WORKS];
-	bool lookup_left; /* true if the caller of a lookup that had begun has given up */
-	uint32_t fork_count;
+	bool lookup_left;                              /* true if the caller of a lookup that had begun has given up */
 	struct fl__stream_buffer *spare;               /* a buffer that no stream uses, or NULL */
 	struct fl__linger *lingering, *lingering_last; /* the sockets that linger (linger.h) */
 	unsigned n_lingering;
@@ -100,11 +99,6 @@ int64_t fl__loop_next_timer(const fl_loop *l);
 /* Resumes callback_fiber if a timer is due. Closes the sockets whose time to linger is over. */
 void fl__loop_check_timers(fl_loop *l);
 
-static inline bool fl__loop_is_forked(const fl_loop *l)
-{
-	return l->fork_count != fl__fork_count;
-}
-
 /*
  * Returns the calling fiber. Returns NULL if the caller is no fiber of this loop, or is a
  * callback, which counts as code outside of fibers.
@@ -117,7 +111,7 @@ static inline struct fl__fiber *fl__loop_self(const fl_loop *l)
 
 /*
  * Frees a loop that has no fibers, except a callback_fiber that has ended or never begun, and no
- * calls. In a forked child it frees any loop.
+ * calls.
  */
 void fl__loop_discard(fl_loop *l);
 

@@ -73,8 +73,6 @@ void fl__loop_free_calls(fl_loop *l)
 int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg)
 {
 	fl__loop_check(l, "fl_loop_post");
-	if (fl__loop_is_forked(l))
-		return -EOWNERDEAD;
 	struct loop_call *call = fl__alloc(1, sizeof *call);
 	if (!call)
 		return -ENOMEM;
@@ -224,7 +222,7 @@ int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int fd, unsigned events, f
 {
 	uint32_t bits;
 	fl__loop_check(l, "fl_loop_watch_start");
-	int rc = fl__loop_is_forked(l) ? -EOWNERDEAD : loop_watch_bits(events, &bits);
+	int rc = loop_watch_bits(events, &bits);
 	if (rc == 0)
 		rc = fl__loop_add(l, fd, bits, loop_watch_source(w));
 	if (rc != 0)
@@ -243,7 +241,7 @@ int fl_loop_watch_change(fl_loop_watch *w, unsigned events)
 	uint32_t bits;
 	if (!w->loop_)
 		return -EINVAL;
-	int rc = fl__loop_is_forked(w->loop_) ? -EOWNERDEAD : loop_watch_bits(events, &bits);
+	int rc = loop_watch_bits(events, &bits);
 	if (rc == 0)
 		rc = fl__loop_modify(w->loop_, w->fd_, bits, loop_watch_source(w));
 	if (rc != 0)

@@ -83,8 +83,6 @@ static int loop_debug_begin(fl_loop *l, int64_t slow)
 int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config)
 {
 	fl__loop_check(l, "fl_loop_debug");
-	if (fl__loop_is_forked(l))
-		return -EOWNERDEAD;
 	fl__loop_debug_end(l);
 	if (!config || config->slow == 0)
 		return 0;

@@ -444,10 +444,7 @@ static void loop_executor_destroy(fl_executor *e)
 	if (c->own_loop) {
 		fl__thread_detach(c->thread);
 		if (c->loop)
-			/* the loop never ran, or this is a forked child */
-			fl__loop_discard(c->loop);
-	} else if (fl__executor_is_forked(e) && c->held) {
-		fl__task_block_free(c->held); /* the forked child has no manager */
+			fl__loop_discard(c->loop); /* it never ran */
 	}
 	fl__executor_fini(e);
 }
@@ -523,6 +520,6 @@ int fl_loop_executor_create_on(fl_executor **e, fl_loop *l, const fl_executor_co
 {
 	struct loop_executor *c;
 	fl__loop_check(l, "fl_loop_executor_create_on");
-	int rc = fl__loop_is_forked(l) ? -EOWNERDEAD : loop_executor_make(&c, config, "fl_loop_executor_create_on");
+	const int rc = loop_executor_make(&c, config, "fl_loop_executor_create_on");
 	return rc == 0 ? loop_executor_finish_create(e, c, loop_executor_start_manager(c, l)) : rc;
 }

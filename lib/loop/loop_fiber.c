@@ -163,8 +163,7 @@ int fl_fiber_join_until(fl_fiber *f, int *result, fl_time deadline, fl_cancel_to
 
 void fl_fiber_cancel(fl_fiber *f)
 {
-	if (!fl__loop_is_forked(f->loop))
-		fl_cancel_token_request(&f->token.token);
+	fl_cancel_token_request(&f->token.token);
 }
 
 /* Detaches a fiber. If it has ended with an error, reports the error, since no join will. */

@@ -29,8 +29,6 @@ enum { TO_THREAD_MAX = 32, TO_THREAD_EXTRA = 4, TO_THREAD_LOOKUPS = 16 };
 
 int fl__loop_threads(fl_loop *l, enum fl__loop_work work, fl_executor **threads)
 {
-	if (fl__loop_is_forked(l))
-		return -EOWNERDEAD;
 	int rc = 0;
 	if (!l->threads[work]) {
 		const bool is_lookup = work == FL__LOOP_LOOKUPS;
@@ -57,7 +55,7 @@ static bool to_thread_is_in_program(void)
 /* Returns true if the library will free the executor when its lookups have ended. */
 static bool to_thread_leave_lookups(const fl_loop *l, fl_executor *lookups)
 {
-	return l->lookup_left && !fl__loop_is_forked(l) && to_thread_is_in_program() &&
+	return l->lookup_left && to_thread_is_in_program() &&
 	       fl_executor_wait_idle_until(lookups, FL_NO_WAIT, FL_SHIELDED) == -ETIMEDOUT &&
 	       fl_executor_detach(lookups) == 0;
 }

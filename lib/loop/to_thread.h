@@ -9,7 +9,7 @@ enum fl__loop_work { FL__LOOP_CALLS, FL__LOOP_LOOKUPS, FL__LOOP_WORKS };
 
 /*
  * Stores the loop's executor for this kind of work in *threads. The first call creates it. Returns
- * 0; -EOWNERDEAD in a forked child; or the error of fl_thread_executor_create().
+ * 0, or the error of fl_thread_executor_create().
  */
 int fl__loop_threads(fl_loop *l, enum fl__loop_work work, fl_executor **threads);
 

@@ -470,67 +470,27 @@ FL_TEST(loop_free_sleeps_while_a_callback_waits)
 	assert_true(called);
 }
 
-static fl_loop_watch inherited;
-
-/* In a forked child: -EOWNERDEAD, and the child's memory is freed. */
-static void use_in_child(void *l)
+/* A forked child runs a loop of its own, also if a fiber has forked it. */
+static void run_in_child(void *unused)
 {
-	int number = 1;
-	fl_time deadline;
-	fl_loop_watch w = {0};
-	unsigned fds = fl_test_fds();
-	FL_CHECK(fl_loop_current() == NULL);
-	FL_RC(fl_loop_run_on(l, fl_test_return_int, &number), -EOWNERDEAD);
-	FL_RC(fl_loop_run_once(l, &deadline), -EOWNERDEAD);
-	FL_RC(fl_loop_post(l, call_note, &letters[0]), -EOWNERDEAD);
-	FL_RC(fl_loop_watch_start(l, &w, 0, FL_FD_IN, NULL, NULL), -EOWNERDEAD);
-	FL_RC(fl_loop_watch_change(&inherited, 0), -EOWNERDEAD);
-	fl_loop_watch_stop(&inherited);
-	fl_loop_cancel(l);
-	fl_loop_free(l);
-	FL_CHECK(fl_test_fds() == fds - 2);
-	FL_CHECK(fl_loop_run(fl_test_return_int, &number) == 1); /* and it can have its own */
+	int number = 3;
+	FL_CHECK(fl_loop_current() == NULL && fl_fiber_current() == NULL);
+	FL_RC(fl_loop_run(fl_test_return_int, &number), 3);
+	FL_OK(fl_sleep(FL_MS(1)));
 }
 
 FL_TEST(loop_in_a_forked_child)
 {
-	int number = 2;
-	int ends[2];
-	fl_loop *l = fl_test_loop();
-	FL_OK(pipe(ends));
-	FL_OK(fl_loop_watch_start(l, &inherited, ends[0], 0, NULL, NULL));
-	FL_IN_CHILD(use_in_child, l);
-	assert_int_equal(fl_loop_run_on(l, fl_test_return_int, &number), 2);
-	FL_IN_CHILD(use_in_child, l);
-	assert_int_equal(fl_loop_run_on(l, fl_test_return_int, &number), 2);
-	fl_loop_watch_stop(&inherited);
-	fl_loop_free(l);
-	fl_test_close_two(ends);
-}
-
-typedef struct family {
-	fl_loop *l;
-	fl_fiber *f;
-} family;
-
-static void use_in_childs_fiber(void *arg)
-{
-	const family *own = arg;
-	fl_fiber *f;
-	FL_CHECK(fl_loop_current() == NULL && fl_fiber_current() == NULL);
-	FL_RC(fl_fiber_start(&f, fl_test_sleep_long, NULL, NULL), -ENOTSUP);
-	fl_fiber_cancel(own->f);
-	FL_RC(fl_fiber_try_join(own->f, NULL), -EAGAIN);
-	fl_loop_free(own->l);
+	FL_IN_CHILD(run_in_child, NULL);
 }
 
 FL_LOOP_TEST(loop_forked_by_a_fiber)
 {
-	family own = {fl_loop_current(), fl_test_start(fl_test_sleep_long, NULL)};
+	fl_fiber *f = fl_test_start(fl_test_sleep_long, NULL);
 	fl_fiber_yield();
-	FL_IN_CHILD(use_in_childs_fiber, &own);
-	FL_CHECK(fl_fiber_is_alive(own.f));
-	fl_fiber_free(own.f);
+	FL_IN_CHILD(run_in_child, NULL);
+	FL_CHECK(fl_fiber_is_alive(f));
+	fl_fiber_free(f);
 }
 
 /* Faults: each step of create fails in turn. Nothing is left behind. */

@@ -199,23 +199,6 @@ FL_TEST(loop_dump_is_a_tree)
 	fl_test_contains(dumped, "event loop ");
 }
 
-static void use_in_child(void *l)
-{
-	FL_RC(fl_loop_debug(l, &(fl_loop_debug_config){.slow = 1}), -EOWNERDEAD);
-	fl_loop_free(l);
-}
-
-static int fork_with_reports(void *unused)
-{
-	FL_OK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.slow = FL_S(30)}));
-	return fl_test_child(use_in_child, fl_loop_current(), NULL, 0);
-}
-
-FL_TEST(loop_debug_in_a_forked_child)
-{
-	FL_OK(fl_loop_run(fork_with_reports, NULL));
-}
-
 /* Each has started the next: what prints them needs no more of its stack for many than for few. */
 static int start_next(void *left)
 {

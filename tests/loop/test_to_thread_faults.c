@@ -113,30 +113,6 @@ FL_LOOP_TEST(to_thread_with_two_tasks_of_one_name)
 	fl_task_unregister(&entries[0]);
 }
 
-/* Forks. */
-static void call_in_child(void *loop)
-{
-	int five = 5, result = 77;
-	fl_executor *threads;
-	FL_CHECK(fl_to_thread(fl_test_return_int, &five, &result) == -ENOTSUP && result == 77);
-	FL_RC(fl__loop_threads(loop, FL__LOOP_CALLS, &threads), -EOWNERDEAD);
-}
-
-FL_LOOP_TEST(to_thread_in_a_forked_child)
-{
-	int five = 5;
-	/* Before there are threads. */
-	FL_IN_CHILD(call_in_child, fl_loop_current());
-	FL_OK(fl_to_thread(fl_test_return_int, &five, NULL));
-	FL_IN_CHILD(call_in_child, fl_loop_current());
-	FL_OK(fl_to_thread(fl_test_return_int, &five, NULL));
-}
-
-static void free_in_child(void *loop)
-{
-	fl_loop_free(loop);
-}
-
 static int go_once(void *unused)
 {
 	int five = 5, result = 77;
@@ -145,17 +121,13 @@ static int go_once(void *unused)
 	return 0;
 }
 
-/*
- * The threads stay with their loop from one run to the next; in a forked child its free waits for
- * none of them.
- */
-FL_TEST(to_thread_loop_that_runs_again_and_is_freed_in_a_child)
+/* The threads stay with their loop from one run to the next. */
+FL_TEST(to_thread_loop_that_runs_again)
 {
 	size_t before = fl_thread_enumerate(NULL, NULL);
 	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_run_on(l, go_once, NULL));
 	assert_int_equal(fl_thread_enumerate(NULL, NULL), before + 1);
-	FL_IN_CHILD(free_in_child, l);
 	FL_OK(fl_loop_run_on(l, go_once, NULL));
 	assert_int_equal(fl_thread_enumerate(NULL, NULL), before + 1);
 	fl_loop_free(l);

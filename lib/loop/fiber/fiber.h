@@ -64,7 +64,6 @@ void fl__sched_destroy(struct fl__sched *s);
  *   -ENOMEM      there is no memory
  *   -EALREADY    this thread runs a scheduler
  *   -EPERM       another thread has run `s`
- *   -EOWNERDEAD  this is a forked child of the process that created `s`
  */
 int fl__sched_enter(struct fl__sched *s);
 void fl__sched_leave(struct fl__sched *s);
@@ -93,8 +92,6 @@ void fl__sched_take_inbox(struct fl__sched *s);
 
 /* Returns FL__NEVER if there is no deadline. */
 int64_t fl__sched_next_deadline(const struct fl__sched *s);
-
-bool fl__sched_is_forked(const struct fl__sched *s);
 
 /*
  * Makes a fiber; fl__sched_turn() calls function(arg) in it later. `name` is cut at 31 bytes, and

@@ -176,8 +176,6 @@ static void sched_run_visit(struct fl__sched *s, struct fl__fiber *me)
 
 void fl__sched_switch_next(struct fl__sched *s, bool forever)
 {
-	if (fl__sched_is_forked(s))
-		fl__panic("fl__sched_switch_next", s, "a fiber that forked waits in the child");
 	struct fl__fiber *me = s->running, *to = sched_pick_next(s);
 	if (to == me)
 		return;
@@ -456,8 +454,6 @@ static int sched_may_enter(struct fl__sched *s)
 		return -EALREADY;
 	if (s->host.thread && s->host.thread != fl__ctx_get())
 		return -EPERM;
-	if (fl__sched_is_forked(s))
-		return -EOWNERDEAD;
 	return s->host.thread ? 0 : fl__overflow_prepare();
 }
 
@@ -503,7 +499,6 @@ int fl__sched_create(struct fl__sched **s, const struct fl__sched_config *config
 	if (!made)
 		return -ENOMEM;
 	made->config = *config;
-	made->fork_count = fl__fork_count;
 	fl__stack_pool_init(&made->stacks, config->stack_size, config->fiber_size);
 	*s = made;
 	return 0;
@@ -513,9 +508,4 @@ void fl__sched_destroy(struct fl__sched *s)
 {
 	fl__stack_pool_end(&s->stacks);
 	fl__free(s);
-}
-
-bool fl__sched_is_forked(const struct fl__sched *s)
-{
-	return fl__is_forked(s->fork_count);
 }

@@ -46,7 +46,6 @@ struct fl__sched {
 	bool soon;
 	unsigned spun; /* spins in place of sleeps, modulo the range */
 	size_t fibers;
-	uint32_t fork_count;
 	bool watched;            /* true if a fiber has run since enter */
 	struct fl__visit *visit; /* a call that the next flow makes, or NULL */
 	/*

@@ -25,7 +25,7 @@ void fl_datagram_free(fl_datagram *d)
 	if (!d)
 		return;
 	fl__hook_ends(d);
-	if (d->calls > 0 && !fl__loop_is_forked(d->io.loop))
+	if (d->calls > 0)
 		fl__panic("fl_datagram_free", d, FL__IN_USE("a fiber"));
 	fl_datagram_close(d);
 	fl__free(d);

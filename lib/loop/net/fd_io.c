@@ -46,10 +46,8 @@ void fl__io_set_ready(struct fl__io *io)
 int fl__io_close(struct fl__io *io)
 {
 	const int fd = io->fd;
-	if (!fl__loop_is_forked(io->loop)) {
-		fl__io_set_ready(io);
-		fl__loop_remove(io->loop, fd, &io->source);
-	}
+	fl__io_set_ready(io);
+	fl__loop_remove(io->loop, fd, &io->source);
 	io->fd = -1;
 	return fd;
 }
@@ -57,15 +55,12 @@ int fl__io_close(struct fl__io *io)
 void fl__io_close_bound(struct fl__io *io, struct fl__unix_file *file)
 {
 	const int fd = fl__io_close(io);
-	if (!fl__loop_is_forked(io->loop))
-		fl__unix_file_remove(file);
+	fl__unix_file_remove(file);
 	fl__fd_close(fd);
 }
 
 int fl__io_check(const struct fl__io *io, bool waits)
 {
-	if (fl__loop_is_forked(io->loop))
-		return -EOWNERDEAD;
 	return (waits ? fl__loop_self(io->loop) != NULL : fl_loop_current() == io->loop) ? 0 : -EINVAL;
 }
 

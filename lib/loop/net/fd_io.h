@@ -54,8 +54,7 @@ struct fl__io {
 FL_MUST_CHECK int fl__io_new(void **object, size_t size, fl_loop *l, int fd);
 
 /*
- * Ends the registration, and wakes the waiters. A forked child leaves the loop unchanged. Returns
- * the descriptor, which the caller closes.
+ * Ends the registration, and wakes the waiters. Returns the descriptor, which the caller closes.
  */
 int fl__io_close(struct fl__io *io);
 
@@ -64,7 +63,7 @@ void fl__io_close_bound(struct fl__io *io, struct fl__unix_file *file);
 
 /*
  * Checks whether the calling context may call, or, with `waits`, may call and wait. Returns 0 if it
- * may, else -EOWNERDEAD or -EINVAL.
+ * may, else -EINVAL.
  */
 int fl__io_check(const struct fl__io *io, bool waits);
 

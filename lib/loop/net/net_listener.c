@@ -128,7 +128,7 @@ void fl_listener_free(fl_listener *l)
 	if (!l)
 		return;
 	fl__hook_ends(l);
-	if (l->busy && !fl__loop_is_forked(l->io.loop))
+	if (l->busy)
 		fl__panic("fl_listener_free", l, FL__IN_USE("a fiber"));
 	fl_listener_close(l);
 	fl__free(l);

@@ -635,7 +635,7 @@ static void stream_close_fds(int fd, int own)
 /* Returns whether a close may lose written bytes, and only this process has the connection. */
 static bool stream_may_linger(const fl_stream *s)
 {
-	return s->is_tcp && s->wrote && !s->ended && s->failed == 0 && !s->fd_given && !fl__loop_is_forked(s->io.loop);
+	return s->is_tcp && s->wrote && !s->ended && s->failed == 0 && !s->fd_given;
 }
 
 void fl_stream_free(fl_stream *s)
@@ -643,7 +643,7 @@ void fl_stream_free(fl_stream *s)
 	if (!s)
 		return;
 	fl__hook_ends(s);
-	if ((s->busy[FL__IO_IN] || s->busy[FL__IO_OUT]) && !fl__loop_is_forked(s->io.loop))
+	if (s->busy[FL__IO_IN] || s->busy[FL__IO_OUT])
 		fl__panic("fl_stream_free", s, FL__IN_USE("a fiber"));
 	fl_loop *l = s->io.loop;
 	const int fd = s->io.fd, own = s->own;
@@ -736,8 +736,6 @@ int fl_stream_pair(fl_stream *ends[2])
  */
 void fl_stream_abort(fl_stream *s)
 {
-	if (fl__loop_is_forked(s->io.loop))
-		return;
 	s->aborted = true;
 	fl__io_set_ready(&s->io);
 	if (s->is_socket) /* the shutdown fails if the connection is gone */

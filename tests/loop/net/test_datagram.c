@@ -444,33 +444,7 @@ FL_NET_TEST(datagram_freed_in_use)
 
 /* ---- permitted callers */
 
-static fl_test_path path;
 static fl_address kept_at;
-
-static void in_child(void *unused)
-{
-	const int fd = fl_datagram_fd(kept);
-	fl_test_each_call_gives(kept, &kept_at, -EOWNERDEAD);
-	FL_RC(fl_datagram_connect(kept, &kept_at), -EOWNERDEAD);
-	FL_RC(fl_datagram_disconnect(kept), -EOWNERDEAD);
-	fl_datagram_free(kept); /* though a fiber of the parent's receives */
-	FL_CHECK(fcntl(fd, F_GETFD) < 0);
-	FL_CHECK(fl_test_path_is_there(&path));
-}
-
-FL_NET_TEST(datagram_in_a_forked_child)
-{
-	path = fl_test_path_make();
-	kept = fl_test_unix(path.name);
-	kept_at = fl_test_address_of(kept);
-	fl_fiber *f = fl_test_start(receive_one, kept);
-	FL_TEST_UNTIL(fl_test_datagram_waits(kept, FL__IO_IN));
-	FL_IN_CHILD(in_child, NULL);
-	fl_test_sends(kept, "still", &kept_at); /* the parent has lost nothing */
-	FL_RC(fl_test_join(f), 5);
-	fl_datagram_free(kept);
-	fl_test_path_end(&path);
-}
 
 /* A callback may call what never waits. */
 static void in_callback(void *unused)

@@ -401,32 +401,3 @@ FL_NET_TEST(net_accept_of_a_listener_that_others_close)
 	fl_test_no_faults();
 	fl_listener_free(l);
 }
-
-/* ---- fork */
-
-static fl_test_path path;
-
-static void in_child(void *unused)
-{
-	fl_stream *s = NULL;
-	int fd = fl_listener_fd(kept);
-	FL_RC(fl_listener_try_accept(kept, &s), -EOWNERDEAD);
-	FL_RC(fl_listener_accept_until(kept, &s, FL_NO_WAIT, NULL), -EOWNERDEAD);
-	fl_listener_free(kept); /* though a fiber of the parent's accepts */
-	FL_CHECK(fcntl(fd, F_GETFD) < 0);
-	FL_CHECK(fl_test_path_is_there(&path));
-}
-
-FL_NET_TEST(net_accept_in_a_forked_child)
-{
-	fl_stream *a = NULL;
-	path = fl_test_path_make();
-	FL_OK(fl_listener_open_unix(&kept, path.name, NULL));
-	fl_fiber *f = start_accepting(kept);
-	FL_IN_CHILD(in_child, NULL);
-	FL_OK(fl_stream_connect_unix(&a, path.name)); /* the parent has lost nothing */
-	FL_OK(fl_test_join(f));
-	fl_stream_free(a);
-	fl_listener_free(kept);
-	fl_test_path_end(&path);
-}

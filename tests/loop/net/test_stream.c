@@ -23,10 +23,7 @@ FL_STREAM_TEST(stream_both_ways)
 	FL_TEST_UNTIL(fl_stream_try_read_some(b, got, sizeof got) == 1);
 }
 
-/*
- * Each call that reads, writes or ends gives the error: -EBUSY, -EINVAL, -ECONNABORTED,
- * -EOWNERDEAD.
- */
+/* Each call that reads, writes or ends gives the error: -EBUSY, -EINVAL, -ECONNABORTED. */
 static void all_give(fl_stream *s, int error)
 {
 	fl_test_each_read_gives(s, error);
@@ -244,31 +241,4 @@ FL_NET_TEST(stream_names)
 	FL_RC(own.size, 0);
 	fl_stream_free(s);
 	FL_OK(close(unix_sockets[1]));
-}
-
-/* ---- fork */
-
-static void in_child(void *unused)
-{
-	fl_stream *s = NULL;
-	all_give(kept[0], -EOWNERDEAD);
-	int fds[2];
-	fl_test_tcp(fds);
-	FL_RC(fl_stream_from_fd(&s, fds[0]), -ENOTSUP); /* there is no loop */
-	FL_RC(fl_stream_pair(kept), -ENOTSUP);
-	fl_stream_abort(kept[0]);
-	int fd = fl_stream_fd(kept[0]);
-	fl_stream_free(kept[0]); /* though a fiber of the parent's reads it */
-	FL_CHECK(fcntl(fd, F_GETFD) < 0);
-}
-
-FL_NET_TEST(stream_in_a_forked_child)
-{
-	FL_OK(fl_stream_pair(kept));
-	fl_fiber *f = fl_test_start(read_it, kept[0]);
-	FL_TEST_UNTIL(fl_test_waits(kept[0], FL__IO_IN));
-	FL_IN_CHILD(in_child, NULL);
-	FL_OK(fl_stream_write(kept[1], "x", 1)); /* the parent has lost nothing */
-	FL_RC(fl_test_join(f), 1);
-	(void)free_two(NULL);
 }
