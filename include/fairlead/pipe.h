@@ -45,7 +45,8 @@ FL_BEGIN_DECLS
  *
  * A receiver need not trust the sender: a packet that is no message is dropped (-EBADMSG). A
  * process that is killed in a receive may take the message with it. After a fork, a handle works in
- * the parent and in the child. A receive that the parent was making goes on in the parent only.
+ * the parent and in the child, unless a thread was receiving with it, or its last receive returned
+ * -EMSGSIZE.
  *
  * Memory order: what was written before the send of a message happens before the return of its
  * receive.

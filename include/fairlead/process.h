@@ -200,15 +200,12 @@ FL_BEGIN_DECLS
  * - systemd may take the fork server for the main process of a unit with Type=forking and without
  *   PIDFile.
  *
- * Threads and fork
+ * Threads
  *
  * Several threads may use one handle at the same time, with two exceptions. While a thread is in
  * fl_process_take_pipe() or fl_process_close_pipe(), no other thread may use the pipes of the
- * handle. While a thread is in fl_process_free(), no other thread may use the handle. In a forked
- * child, a handle of the parent stands for a process that has ended: every join,
- * fl_process_signal() and fl_process_stop() return -EOWNERDEAD, fl_process_is_alive() returns
- * false, and FL_ON_PROCESS() is ready. The other functions that read the handle return the same as
- * in the parent. The library's log (fairlead/error.h) has the reason for a failed start.
+ * handle. While a thread is in fl_process_free(), no other thread may use the handle. The library's
+ * log (fairlead/error.h) has the reason for a failed start.
  */
 typedef struct fl_process fl_process;
 
@@ -399,7 +396,7 @@ FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_confi
  *   -ETIMEDOUT   the deadline passed, and the process runs
  *   -ECANCELED   the wait was cancelled, and the process runs
  *   -EOWNERDEAD  the fork server died before the process ended, so the status of the process is not
- *                known; or this is a forked child, and the process is one of the parent's
+ *                known
  *   -ECHILD      other code has reaped the process, by waitpid() or since SIGCHLD is ignored
  *   -ENOSYS      a sandbox forbids waitid(), so the status of a child is not known
  *   -ENOMEM      the process has ended, and there is no memory to receive its status
@@ -419,7 +416,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_join(fl_process *_p, fl_process_status *_
  * Returns:
  *   0            the process has ended, and `*status` says how
  *   -EAGAIN      the process runs
- *   -EOWNERDEAD  the status is not known, since the fork server died; or this is a forked child
+ *   -EOWNERDEAD  the status is not known, since the fork server died
  *   other        an error of fl_process_join()
  */
 FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *_p, fl_process_status *_status)
@@ -435,12 +432,11 @@ FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *_p, fl_process_statu
  * one.
  *
  * Returns:
- *   0            the signal was sent
- *   -ESRCH       the process has ended
- *   -EINVAL      `signal` is not the number of a signal
- *   -EPERM       the process runs as another user, or a sandbox forbids pidfd_send_signal()
- *   -EOWNERDEAD  this is a forked child, and the process is one of the parent's
- *   -ENOSYS      a sandbox forbids pidfd_send_signal(), or the system is older than Linux 5.1
+ *   0        the signal was sent
+ *   -ESRCH   the process has ended
+ *   -EINVAL  `signal` is not the number of a signal
+ *   -EPERM   the process runs as another user, or a sandbox forbids pidfd_send_signal()
+ *   -ENOSYS  a sandbox forbids pidfd_send_signal(), or the system is older than Linux 5.1
  */
 FL_API FL_MUST_CHECK int fl_process_signal(fl_process *p, int signal);
 
@@ -450,11 +446,10 @@ FL_API FL_MUST_CHECK int fl_process_signal(fl_process *p, int signal);
  * The call never waits.
  *
  * Returns:
- *   0            the signal was sent
- *   -ESRCH       the process has ended
- *   -EPERM       the process runs as another user, or a sandbox forbids pidfd_send_signal()
- *   -EOWNERDEAD  this is a forked child, and the process is one of the parent's
- *   -ENOSYS      a sandbox forbids pidfd_send_signal(), or the system is older than Linux 5.1
+ *   0        the signal was sent
+ *   -ESRCH   the process has ended
+ *   -EPERM   the process runs as another user, or a sandbox forbids pidfd_send_signal()
+ *   -ENOSYS  a sandbox forbids pidfd_send_signal(), or the system is older than Linux 5.1
  */
 FL_INLINE FL_MUST_CHECK int fl_process_terminate(fl_process *_p)
 {
@@ -467,11 +462,10 @@ FL_INLINE FL_MUST_CHECK int fl_process_terminate(fl_process *_p)
  * The call never waits.
  *
  * Returns:
- *   0            the signal was sent
- *   -ESRCH       the process has ended
- *   -EPERM       the process runs as another user, or a sandbox forbids pidfd_send_signal()
- *   -EOWNERDEAD  this is a forked child, and the process is one of the parent's
- *   -ENOSYS      a sandbox forbids pidfd_send_signal(), or the system is older than Linux 5.1
+ *   0        the signal was sent
+ *   -ESRCH   the process has ended
+ *   -EPERM   the process runs as another user, or a sandbox forbids pidfd_send_signal()
+ *   -ENOSYS  a sandbox forbids pidfd_send_signal(), or the system is older than Linux 5.1
  */
 FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
 {
@@ -496,7 +490,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
  *   -ENOSYS      a sandbox forbids pidfd_send_signal(), or the system is older than Linux 5.1, and
  *                the process runs on; or a sandbox forbids waitid(), so the status is not known
  *   -EOWNERDEAD  the fork server died before the process ended, so the status of the process is not
- *                known; or this is a forked child, and the process is one of the parent's
+ *                known
  *   -ECHILD      other code has reaped the process
  *
  * Before Linux 6.9 a group is signalled by its number. When the group has ended, another group may
@@ -564,7 +558,7 @@ FL_API int fl_process_sentinel(const fl_process *p);
  * Calls `visit(p, arg)` for each running process that still has a handle, the oldest first, and
  * returns their number.
  *
- * `visit` may be NULL, to count only. `visit` must not start or free a process, fork, or wait.
+ * `visit` may be NULL, to count only. `visit` must not start or free a process, or wait.
  */
 FL_API size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg), void *arg);
 
@@ -573,8 +567,7 @@ FL_API size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg)
  *
  * A daemon that runs is killed, and with it the group that it leads, as far as the system permits.
  * Any other process runs on, and the library reaps it at its end, unless the library is unloaded
- * before, or lacks the memory to remember the process (the log then has a warning). In a forked
- * child the call frees the child's copy of the handle, and does nothing to the process. The call
+ * before, or lacks the memory to remember the process (the log then has a warning). The call
  * requires that no other thread uses the handle. `p` may be NULL.
  */
 FL_API void fl_process_free(fl_process *p);

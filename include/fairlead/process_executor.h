@@ -151,7 +151,7 @@ FL_API FL_MUST_CHECK int fl_process_executor_create(fl_executor **e, const fl_ex
 
 /*
  * Stores the process ids of the workers in `pids`, at most `room` of them, and returns the number
- * of workers. For another kind of executor, and in a forked child, it returns 0. It never waits.
+ * of workers. For another kind of executor it returns 0. It never waits.
  */
 FL_API size_t fl_process_executor_pids(const fl_executor *e, int *pids, size_t room);
 

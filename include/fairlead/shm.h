@@ -46,8 +46,8 @@ FL_BEGIN_DECLS
  *
  * All processes that share a region must be in one PID namespace. fl_shm_attach() refuses a region
  * of another PID namespace, if the caller has /proc and the process that made the region had it. A
- * forked child may use and free the parent's handle. A region has at most FL_SHM_SIZE_MAX bytes;
- * the bookkeeping takes 1.6 % of the size in addition.
+ * forked child may use the objects in the region, and may use and free its parent's handles. A
+ * region has at most FL_SHM_SIZE_MAX bytes; the bookkeeping takes 1.6 % of the size in addition.
  *
  * Memory order
  *

@@ -34,7 +34,7 @@ FL_BEGIN_DECLS
  * processes block. They block even past their deadlines, because a timeout must break the barrier
  * for all.
  *
- * What fairlead/shm_mutex.h says about processes, fork and emulators applies to a barrier, too. If
+ * What fairlead/shm_mutex.h says about processes and emulators applies to a barrier, too. If
  * another process overwrites the memory, functions return -EBADMSG or a wrong result, or block as
  * they do for a stopped process. They access no memory outside the barrier.
  *

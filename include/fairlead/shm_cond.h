@@ -41,7 +41,7 @@ FL_BEGIN_DECLS
  * An owner that got -EOWNERDEAD must recover the mutex before it waits. Otherwise the wait unlocks
  * the mutex without recovery, which makes the mutex lost (-ENOTRECOVERABLE).
  *
- * What fairlead/shm_mutex.h says about processes, fork and limits applies to a condition, too.
+ * What fairlead/shm_mutex.h says about processes and limits applies to a condition, too.
  */
 typedef struct fl_shm_cond {
 	uint32_t changes_; /* wakes that found a waiter */

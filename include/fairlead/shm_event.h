@@ -30,7 +30,7 @@ FL_BEGIN_DECLS
  * the waits of other processes block, and so do sets of an event with waiters. A wait with a
  * deadline then ends at most a few milliseconds late.
  *
- * What fairlead/shm_mutex.h says about processes, fork and emulators applies to an event, too. If
+ * What fairlead/shm_mutex.h says about processes and emulators applies to an event, too. If
  * another process overwrites the memory, functions return -EBADMSG or a wrong result, or block as
  * they do for a stopped process. They access no memory outside the event.
  *

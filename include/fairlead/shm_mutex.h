@@ -35,12 +35,11 @@ FL_BEGIN_DECLS
  * one lock. If the context that got -EOWNERDEAD unlocks without fl_shm_mutex_recover(), the mutex
  * is lost: all waiters and all later callers get -ENOTRECOVERABLE, until fl_shm_mutex_init().
  *
- * Processes, fork and limits
+ * Processes and limits
  *
- * All processes that share a mutex must be in one PID namespace. A forked child may use the mutex.
- * It does not own a mutex that its parent owns. While the mutex is held, its memory must stay
- * mapped at the same address. A thread can hold 2,045 shared locks, since the kernel frees no more
- * when a thread dies.
+ * All processes that share a mutex must be in one PID namespace. A child does not own a mutex that
+ * its parent owns. While the mutex is held, its memory must stay mapped at the same address. A
+ * thread can hold 2,045 shared locks, since the kernel frees no more when a thread dies.
  *
  * An emulator without robust futexes does not free the mutex of a dead owner. A thread that waits
  * for the mutex without a cancel token looks once a second whether the owner exists, and frees the

@@ -49,11 +49,10 @@ FL_BEGIN_DECLS
  * A process may also be stopped while it waits for an item. If it is woken for an item then, the
  * item stays in the queue, and the next item that is put wakes another waiter.
  *
- * Damage and fork
+ * Damage
  *
  * If another process overwrites the queue's memory, functions return -EBADMSG or a wrong value, or
- * block as they do for a stopped process. They access no memory outside the queue. A forked child
- * may use the handles of its parent.
+ * block as they do for a stopped process. They access no memory outside the queue.
  *
  * Memory order: what was written before the put of an item happens before the get of that item
  * returns.

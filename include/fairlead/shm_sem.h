@@ -34,7 +34,7 @@ FL_BEGIN_DECLS
  * releases of a semaphore with waiters. A wait with a deadline then ends at most a few milliseconds
  * late.
  *
- * What fairlead/shm_mutex.h says about processes, fork and emulators applies to a semaphore, too.
+ * What fairlead/shm_mutex.h says about processes and emulators applies to a semaphore, too.
  * If another process overwrites the memory, functions return -EBADMSG or a wrong result, or block
  * as they do for a stopped process. They access no memory outside the semaphore.
  *

@@ -119,7 +119,7 @@ FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, 
  *     accounts_at(&a, to)->balance += amount;
  *
  * The functions do not lock the mutex themselves. Several threads may call all of them at the same
- * time, except create, open and destroy. A forked child may use the handle. No write to the region
+ * time, except create, open and destroy. No write to the region
  * by another process can make the array longer.
  */
 typedef struct fl_shm_array {

@@ -42,8 +42,7 @@ struct fl_process {
 	fl_process_status status;
 	struct fl__child child;
 	bool daemon, group;
-	bool stopped;   /* the last look has found the process stopped, and has logged that */
-	uint32_t forks; /* fl__fork_count of the process that made the handle */
+	bool stopped; /* the last look has found the process stopped, and has logged that */
 	struct fl__watched_fd on_channel, on_pidfd;
 	char name[FL_PROCESS_NAME_MAX + 1];
 };
@@ -51,11 +50,6 @@ struct fl_process {
 static fl_mutex process_list_lock = FL_MUTEX_INIT;
 static struct fl_process *process_oldest, *process_newest;
 static unsigned process_started; /* for default names */
-
-static bool process_is_ours(const fl_process *p)
-{
-	return !fl__is_forked(p->forks);
-}
 
 static void process_set_name(fl_process *p, const fl_process_config *config)
 {
@@ -72,7 +66,6 @@ static void process_init(fl_process *p, const fl_process_config *config)
 	p->rc = -EAGAIN;
 	p->daemon = config->daemon;
 	p->group = config->group;
-	p->forks = fl__fork_count;
 	p->on_pidfd = (struct fl__watched_fd)FL__WATCHED_FD(p->child.pidfd, POLLIN);
 	p->on_channel = (struct fl__watched_fd)FL__WATCHED_FD(p->child.channel, POLLIN);
 	FL__HELD(&process_list_lock);
@@ -131,9 +124,6 @@ int fl_process_start(fl_process **handle, const fl_process_config *config)
 /* Returns -EAGAIN while the process runs. */
 static int process_result(fl_process *p, fl_process_status *status)
 {
-	/* comes first, since another thread of the parent may have held the lock at the fork */
-	if (!process_is_ours(p))
-		return -EOWNERDEAD;
 	FL__HELD(&p->lock);
 	if (p->rc == -EAGAIN) {
 		const int rc = p->child.method->look(&p->child, &p->status);
@@ -162,8 +152,7 @@ static bool process_is_newly_stopped(fl_process *p, bool *in_background)
 static void process_look_if_stopped(fl_process *p)
 {
 	bool in_background;
-	/* in a forked child the lock may be held for ever */
-	if (process_is_ours(p) && process_is_newly_stopped(p, &in_background))
+	if (process_is_newly_stopped(p, &in_background))
 		fl__log(FL_LOG_WARNING, "process %s (%d) is stopped%s; the wait for it goes on", p->name, p->child.pid,
 		        in_background ? " in the background of its terminal, from which it cannot read (SIGTTIN)"
 		                      : " by a signal");
@@ -206,8 +195,6 @@ bool fl_process_is_alive(const fl_process *p)
 int fl_process_signal(fl_process *p, int signal)
 {
 	int rc = process_result(p, NULL);
-	if (!process_is_ours(p))
-		return -EOWNERDEAD;
 	if (signal <= 0)
 		return -EINVAL;
 	return rc == -EAGAIN ? fl__process_sys.signal(p->child.pidfd, signal) : -ESRCH;
@@ -243,8 +230,6 @@ int fl__process_end_fd(fl_process *p)
 
 int fl_process_stop(fl_process *p, fl_duration grace, fl_process_status *status)
 {
-	if (!process_is_ours(p))
-		return fl_process_join_until(p, status, FL_NO_WAIT, FL_SHIELDED);
 	const int rc = fl__process_stop_begin(p);
 	return rc == 0 ? fl__process_stop_end(p, fl_after(grace), status) : rc;
 }
@@ -302,21 +287,17 @@ void fl_process_free(fl_process *p)
 	if (!p)
 		return;
 	fl__hook_ends(p);
-	if (process_is_ours(p)) {
-		bool runs = fl_process_is_alive(p);
-		{
-			FL__HELD(&process_list_lock);
-			FL__QUEUE_REMOVE(process_oldest, process_newest, p);
-		}
-		const bool killed = runs && p->daemon && process_signal_all(p, SIGKILL) == 0;
-		fl__death_pipe_close(&p->child.death_pipe);
-		p->child.method->forget(&p->child, runs, killed);
+	const bool runs = fl_process_is_alive(p);
+	{
+		FL__HELD(&process_list_lock);
+		FL__QUEUE_REMOVE(process_oldest, process_newest, p);
 	}
-	if (!fl__process_has_closed(p->forks)) {
-		fl__fd_close(p->child.pidfd);
-		fl__fd_close(p->child.channel);
-		fl__fds_close(p->child.pipes, FL__STREAMS);
-	}
+	const bool killed = runs && p->daemon && process_signal_all(p, SIGKILL) == 0;
+	fl__death_pipe_close(&p->child.death_pipe);
+	p->child.method->forget(&p->child, runs, killed);
+	fl__fd_close(p->child.pidfd);
+	fl__fd_close(p->child.channel);
+	fl__fds_close(p->child.pipes, FL__STREAMS);
 	fl__free(p);
 }
 
@@ -330,7 +311,7 @@ static bool process_on_ready(void *object)
 static bool process_on_arm(void *object, struct fl__node *node)
 {
 	fl_process *p = object;
-	return process_is_ours(p) && fl__watched_fd_arm(process_awaited_fd(p), node);
+	return fl__watched_fd_arm(process_awaited_fd(p), node);
 }
 
 static void process_on_disarm(void *object, struct fl__node *node)

@@ -6,8 +6,7 @@
 
 /*
  * The two halves of fl_process_stop(). Between them the caller may serve the process's pipes, until
- * the process has ended or `deadline` has passed. A forked child must not call them for a process
- * of its parent.
+ * the process has ended or `deadline` has passed.
  */
 
 /*

@@ -434,13 +434,6 @@ static int not_there(int pidfd, int signal)
 	return -ENOSYS;
 }
 
-static void is_foreign(void *arg)
-{
-	fl_process_io io = {.input = NULL};
-	FL_RC(fl_process_stop(arg, 0, NULL), -EOWNERDEAD);
-	FL_RC(fl_process_communicate(arg, &io, NULL), -EOWNERDEAD);
-}
-
 FL_TEST(process_stop_and_communicate_answer)
 {
 	const fl_process_config config = {PROCESS_COMMAND("sh", "-c", "read x"), .in = FL_PROCESS_PIPE};
@@ -460,7 +453,6 @@ FL_TEST(process_stop_and_communicate_answer)
 		FL_RC(fl_process_terminate(p), -ENOSYS);
 		FL_RC(fl_process_kill(p), -ENOSYS);
 	}
-	FL_IN_CHILD(is_foreign, p);
 	FL_OK(fl_process_stop(p, FL_S(1000), &status));
 	assert_int_equal(status.signal, SIGTERM);
 	fl_process_free(p);

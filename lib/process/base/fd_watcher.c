@@ -11,8 +11,7 @@
  *
  * Invariants
  *   1. The table, its entries and the epoll set change only under `fd_watcher_lock`, which is
- *      acquired before a bucket of the parking lot. The exception is a forked child, which resets
- *      them without the lock.
+ *      acquired before a bucket of the parking lot.
  *   2. One critical section enqueues a node and registers its events. A disarm dequeues its node
  *      and, if it was the last one of the descriptor, withdraws the registration, also in one
  *      critical section. If the descriptor has other entries, the events of the node stay
@@ -123,7 +122,7 @@ static bool fd_watcher_has_entries(void)
 	return false;
 }
 
-/* Called under the lock, or in a forked child. */
+/* Called under the lock, except by fd_watcher_make_anew(). */
 static void fd_watcher_close(void)
 {
 	fl__fd_close(fd_watcher_epoll);
@@ -207,7 +206,7 @@ unsigned fl__fd_watcher_threads(void)
 	return fd_watcher_epoll >= 0 ? 1 : 0;
 }
 
-/* A forked child shares the epoll set with its parent, so the child only closes its descriptors. */
+/* The child shares the epoll set with its parent, so it only closes its descriptors. */
 static void fd_watcher_make_anew(void)
 {
 	fl_mutex_init(&fd_watcher_lock);
@@ -276,9 +275,6 @@ static bool fd_watcher_enqueue(struct fl__watched_fd *w, struct fl__node *node)
 	FL__HELD(&fd_watcher_lock);
 	if (!fd_watcher_start())
 		return false;
-	if (w->fork != fl__fork_count)
-		w->armed = 0;
-	w->fork = fl__fork_count;
 	struct fl__watched_fd *first = fd_watcher_enter(w);
 	w->fired = false;
 	first->wanted |= (uint16_t)w->events;
@@ -308,14 +304,14 @@ void fl__watched_fd_disarm(void *watched, struct fl__node *node)
 	struct fl__watched_fd *w = watched;
 	FL__HELD(&fd_watcher_lock);
 	fl__lot_leave(node);
-	if (w->fork == fl__fork_count && w->armed > 0)
+	if (w->armed > 0)
 		fd_watcher_uncount(w);
 }
 
 bool fl__watched_fd_has_waiter(struct fl__watched_fd *w)
 {
 	FL__HELD(&fd_watcher_lock);
-	return w->armed > 0 && w->fork == fl__fork_count;
+	return w->armed > 0;
 }
 
 const fl_on_type fl__on_watched_fd = {fl__watched_fd_ready, fl__watched_fd_arm, fl__watched_fd_disarm, NULL};

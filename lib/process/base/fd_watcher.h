@@ -56,8 +56,6 @@ struct fl__watched_fd {
 	 */
 	bool fired;
 	unsigned armed;
-	/* fl__fork_count at the last arm; if it has changed, no node is armed */
-	uint32_t fork;
 	/* the table, if this is the first entry of its descriptor; otherwise `others` of that one */
 	struct fl__watched_fd *next, **link;
 	/* Only for the first entry of a descriptor: all others, and for what they may wait. */
@@ -66,7 +64,7 @@ struct fl__watched_fd {
 };
 
 /* clang-format off */
-#define FL__WATCHED_FD(fd, events) { (fd), (events), false, 0, 0, NULL, NULL, NULL, 0 }
+#define FL__WATCHED_FD(fd, events) { (fd), (events), false, 0, NULL, NULL, NULL, 0 }
 /* clang-format on */
 
 /* The functions of fl__on_watched_fd. */

@@ -21,7 +21,6 @@ static fl_pipe *pipe_alloc(void)
 		fl__free(p);
 		return NULL;
 	}
-	p->generation = 2 * fl__fork_count;
 	return p;
 }
 
@@ -92,34 +91,6 @@ int fl_pipe_from_fd(fl_pipe **p, int fd)
 	return 0;
 }
 
-/*
- * Called before each read of `kept` and before each lock. In a forked child it makes the lock free,
- * and drops a kept message, which the parent receives. `generation` is 2 * fl__fork_count, and one
- * more while a thread of a forked child resets `p`.
- */
-static void pipe_reset_after_fork(fl_pipe *p)
-{
-	uint32_t now = 2 * fl__fork_count;
-	for (unsigned round = 0;; round++) {
-		/* acquire: pairs with the release store at the end of this function */
-		uint32_t seen = fl__load_acquire(&p->generation);
-		if (seen == now)
-			return;
-		if (seen == now + 1)
-			fl__back_off(round);
-		/* relaxed: the fork orders all earlier accesses */
-		else if (fl__cas_relaxed(&p->generation, &seen, now + 1))
-			break;
-	}
-	fl_mutex_init(&p->lock);
-	/* relaxed: other threads of the child read the generation first */
-	if (fl__load_relaxed(&p->kept))
-		fl__fds_close(p->message.fds, p->message.n_fds);
-	fl__store_relaxed(&p->kept, 0);
-	/* release: pairs with the acquire load at the begin of this function */
-	fl__store_release(&p->generation, now);
-}
-
 void fl_pipe_free(fl_pipe *p)
 {
 	if (!p)
@@ -127,7 +98,6 @@ void fl_pipe_free(fl_pipe *p)
 	fl__hook_ends(p);
 	if (fl__watched_fd_has_waiter(&p->in) || fl__watched_fd_has_waiter(&p->out))
 		fl__panic("fl_pipe_free", p, FL__IN_USE("a context"));
-	pipe_reset_after_fork(p);
 	if (p->kept)
 		fl__fds_close(p->message.fds, p->message.n_fds);
 	fl__fd_close(p->fd);
@@ -146,7 +116,6 @@ void fl_pipe_close_send(fl_pipe *p)
 
 static bool pipe_has_kept(fl_pipe *p)
 {
-	pipe_reset_after_fork(p);
 	/* relaxed: a receiver reads it again under the lock */
 	return fl__load_relaxed(&p->kept);
 }
@@ -401,7 +370,6 @@ static int pipe_take_kept(fl_pipe *p, struct fl__pipe_message *m, const struct p
 static int pipe_next_message(fl_pipe *p, struct fl__pipe_message *m, const struct pipe_room *room)
 {
 	struct fl__pipe_message spare;
-	pipe_reset_after_fork(p);
 	FL__HELD(&p->lock);
 	/* relaxed: it changes only under the lock */
 	if (fl__load_relaxed(&p->kept))

@@ -52,8 +52,6 @@ struct fl_pipe {
 	/* `out` is the first member, for fl__on_pipe_space */
 	struct fl__watched_fd out, in;
 	int fd;
-	/* 2 * fl__fork_count, or one more during a reset in a forked child (pipe.c) */
-	uint32_t generation;
 	/* guards receives and all members below */
 	fl_mutex lock;
 	uint32_t kept;                   /* atomic, since it is also read without the lock */

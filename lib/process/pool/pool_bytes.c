@@ -59,7 +59,6 @@ struct bytes_out {
 	/* memory behind `used` or `end` that the running element has, or NULL */
 	void *lent;
 	size_t lent_mapped; /* 0 if that memory is in the room */
-	uint32_t forks;     /* fl__fork_count, which differs in a child */
 };
 
 int fl__memfd_recv(int channel, const uint32_t *seq, uint64_t *size, bool *ready)
@@ -189,8 +188,7 @@ static union {
 
 void fl__bytes_begin(int channel, uint32_t seq, unsigned char *room, size_t size)
 {
-	bytes_out = (struct bytes_out){
-	    .fd = -1, .channel = channel, .seq = seq, .room = room, .size = size, .forks = fl__fork_count};
+	bytes_out = (struct bytes_out){.fd = -1, .channel = channel, .seq = seq, .room = room, .size = size};
 }
 
 void *fl__bytes_run(size_t size)
@@ -222,8 +220,6 @@ int fl__bytes_map(size_t size, void **memory)
 
 static void bytes_out_drop(void *memory, void *mapped)
 {
-	if (fl__fork_count != bytes_out.forks)
-		return;
 	if (memory == bytes_out.lent)
 		bytes_out.lent = NULL;
 	if (mapped)
@@ -240,7 +236,7 @@ static int bytes_share(fl_bytes *b, size_t size)
 	size_t left = o->size - o->used, mapped = 0;
 	int rc = 0;
 	fl_bytes made;
-	if (fl__fork_count != o->forks || size > FL_TASK_SIZE_MAX || o->lent || (size >= left && size <= SLICE_ABOVE))
+	if (size > FL_TASK_SIZE_MAX || o->lent || (size >= left && size <= SLICE_ABOVE))
 		return 1;
 	if (size >= left) {
 		left = mapped = size + 1;

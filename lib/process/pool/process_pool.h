@@ -203,7 +203,7 @@ void fl__process_pool_kill_worker(struct fl__process_pool_worker *w, const char 
 /* called when the worker has died, or when this process may not kill it */
 void fl__process_pool_reap_worker(struct fl__process_pool_worker *w);
 
-/* Frees a worker. It needs no lock, and also works in a forked child. */
+/* Frees a worker. It needs no lock. */
 void fl__process_pool_free_worker(struct fl__process_pool_worker *w);
 
 /*

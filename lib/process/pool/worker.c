@@ -442,7 +442,7 @@ static void worker_on_signal(int signal)
 
 /*
  * Notes the address of an access to memory that is not mapped. The fault then recurs, with the
- * default action. No other fault leaves an address. A process that a task has forked notes nothing.
+ * default action. No other fault leaves an address. A child of a task notes nothing.
  */
 static void worker_on_fault(int signal, siginfo_t *info, void *unused)
 {

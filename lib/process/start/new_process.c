@@ -215,12 +215,6 @@ FL__RAW int fl__new_process_setup(struct fl__setup *setup)
 
 static char new_process_name[FL_PROCESS_NAME_MAX + 1] = "main";
 static unsigned new_process_fds;
-/*
- * Whether the descriptors of earlier processes were closed, and the value of fl__fork_count
- * then.
- */
-static bool new_process_swept;
-static uint32_t new_process_swept_fork;
 
 const char *fl_process_current_name(void)
 {
@@ -235,11 +229,6 @@ unsigned fl_process_fd_count(void)
 int fl_process_fd(unsigned i)
 {
 	return i < new_process_fds ? (int)(FL__STREAMS + i) : -EBADF;
-}
-
-bool fl__process_has_closed(uint32_t fork)
-{
-	return new_process_swept && (int32_t)(fork - new_process_swept_fork) < 0;
 }
 
 void fl__process_set_identity(const char *name, unsigned n_fds)
@@ -302,7 +291,6 @@ static int new_process_run(const fl_task_type *type, const void *arg, void *resu
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_task_ctx ctx = {.token = &token};
 	int state;
-	fl__ctx_current = NULL; /* the context is that of the forking thread */
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
 	pthread_cleanup_push(new_process_exits, (void *)(uintptr_t)type);
 	error = fl__task_call(type, arg, result, &ctx);
@@ -358,8 +346,6 @@ void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd,
 		rc = result ? 0 : -ENOMEM;
 	}
 	fl__clock_follow(&request->setup.clock);
-	new_process_swept = true;
-	new_process_swept_fork = fl__fork_count;
 	if (rc == 0)
 		rc = fl__new_process_setup(&request->setup);
 	if (rc == 0 && request->settings)

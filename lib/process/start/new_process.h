@@ -97,9 +97,3 @@ void fl__new_process_reply(int socket, int rc);
 _Noreturn void fl__new_process_serve(int socket);
 
 void fl__process_set_identity(const char *name, unsigned n_fds);
-
-/*
- * Returns whether this process, or a process that it was forked from, has closed the descriptors of
- * an object that was made when fl__fork_count was `fork`.
- */
-bool fl__process_has_closed(uint32_t fork);

@@ -274,32 +274,6 @@ FL_TEST(watch_forked_child_has_its_own)
 	FL_OK(fl_test_call_end(&c));
 }
 
-static struct fl__watched_fd *inherited;
-
-static void wait_for_inherited(void *arg)
-{
-	ends *e = arg;
-	fl_test_caller c;
-	FL_CHECK(!fl__watched_fd_has_waiter(inherited));
-	fl_test_begin_wait(&c, wait_any, inherited);
-	ring(e->b);
-	FL_OK(fl_test_call_end(&c));
-	FL_CHECK(!fl__watched_fd_has_waiter(inherited));
-}
-
-/* An object with a waiter in the parent: in the child it has none, and works. */
-FL_TEST(watch_forked_child_inherits_a_thing)
-{
-	needs_threads_in_children();
-	ENDS(e);
-	struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
-	fl_test_caller c;
-	inherited = &w;
-	fl_test_begin_wait(&c, wait_any, &w);
-	FL_IN_CHILD(wait_for_inherited, &e);
-	FL_OK(fl_test_call_end(&c)); /* the child rang */
-}
-
 /* ---- no watcher: in a child, which has none yet */
 
 /* Of sockets; the watcher's own eventfd can be watched. */

@@ -408,74 +408,38 @@ static bool child_succeeds(pid_t child)
 	return waitpid(child, &status, 0) == child && status == 0;
 }
 
-/* In a child: memory of its own. */
-static void child_makes(fl_bytes *result, size_t size)
+/* A child of a task makes bytes of its own, before and after the task has made its result. */
+static bool child_makes(size_t size)
 {
-	if (fl_bytes_alloc(result, size, 1) != 0)
-		_exit(1);
-	memset(result->data, 'c', size);
-	_exit(0);
-}
-
-/* In a child: what it has mapped since at the place of the result stays. */
-static void child_frees(fl_bytes *result, size_t size)
-{
-	char *at = result->data;
-	if (size > MIB)
-		FL_CHECK(mmap(at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == at);
-	fl_bytes_free(result);
-	if (size > MIB)
-		memset(at, 'c', size);
-	child_makes(result, size);
-}
-
-/* A child before the result is made; one that frees its copy; one that has no part of a memfd. */
-FL_TASK_STATIC(pool_forks, struct order, fl_bytes)
-{
-	pid_t child = fork();
-	if (child == 0)
-		child_makes(result, arg->size);
-	if (!child_succeeds(child))
-		return -ECHILD;
-	const int rc = make_bytes(arg, result);
-	child = rc == 0 ? fork() : -1;
-	if (child == 0)
-		child_frees(result, arg->size);
-	if (!child_succeeds(child))
-		return rc != 0 ? rc : -ECHILD;
-	if (arg->then == SUCCEEDS || arg->size < MIB || !result->data) /* not in the memfd */
-		return 0;
-	child = fork();
+	fl_bytes own = {0};
+	const pid_t child = fork();
 	if (child == 0) {
-		memset(result->data, 'c', arg->size);
+		if (fl_bytes_alloc(&own, size, 1) != 0)
+			_exit(1);
+		memset(own.data, 'c', size);
+		fl_bytes_free(&own);
 		_exit(0);
 	}
-	return child_succeeds(child) ? -EFAULT : 0;
+	return child_succeeds(child);
 }
 
-static void run_forks(enum then then)
+FL_TASK_STATIC(pool_forks, struct order, fl_bytes)
 {
-	PROCESS_POOL_LEAVES_NOTHING();
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
-	static const size_t in_place[] = {100, 20000, 20 * MIB};
-	FL_EACH (i, in_place)
-		for (int round = 0; round < 2; round++) {
-			fl_future *f =
-			    FL_SUBMITTED(pool_forks, e, ((struct order){in_place[i], round, IN_PLACE, then, NULL}));
-			receive_bytes(f, in_place[i], round);
-		}
+	if (!child_makes(arg->size))
+		return -ECHILD;
+	const int rc = make_bytes(arg, result);
+	return rc == 0 && !child_makes(arg->size) ? -ECHILD : rc;
 }
 
 FL_TEST(process_pool_bytes_of_a_child_are_its_own)
 {
-	run_forks(SUCCEEDS);
-}
-
-FL_TEST(process_pool_bytes_in_a_memfd_are_not_in_a_child)
-{
-	if (!fl_test_keeps_from_children())
-		FL_SKIP(FL_TEST_KEEP_REASON);
-	run_forks(KEEPS);
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	static const size_t lengths[] = {100, 20000, 20 * MIB};
+	FL_EACH (i, lengths) {
+		fl_future *f = FL_SUBMITTED(pool_forks, e, ((struct order){lengths[i], 0, IN_PLACE, SUCCEEDS, NULL}));
+		receive_bytes(f, lengths[i], 0);
+	}
 }
 
 struct lower {

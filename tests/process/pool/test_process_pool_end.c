@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The end of a process executor: close, cancel, terminate, join, free; from outside, from
- * callbacks, and in a fork.
+ * The end of a process executor: close, cancel, terminate, join, free; from outside, and from
+ * callbacks.
  */
 #include "fl_process_pool.h"
 

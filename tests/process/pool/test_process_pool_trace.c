@@ -306,13 +306,10 @@ FL_TEST(process_pool_trace_of_a_worker_that_cannot_be_started)
 	process_pool_fails(f, -ENOTRECOVERABLE, "ENOENT");
 }
 
-static void write_in_child(void *e)
+static void write_in_child(void *unused)
 {
 	TRACE_TEXT *text = written();
 	FL_CHECK(text && !find_line(text, "\"process_pool_getpid\"", NULL));
-	fl_executor_free(e);
-	TRACE_TEXT *again = written();
-	FL_CHECK(again);
 }
 
 FL_TEST(process_pool_trace_in_a_forked_child)
@@ -320,7 +317,7 @@ FL_TEST(process_pool_trace_in_a_forked_child)
 	TRACING();
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	(void)process_pool_pid(e);
-	FL_IN_CHILD(write_in_child, e);
+	FL_IN_CHILD(write_in_child, NULL);
 	(void)process_pool_pid(e);
 	TRACE_TEXT *text = written();
 	assert_non_null(find_line(text, "\"process_pool_getpid\"", NULL));
