@@ -55,15 +55,13 @@ struct fl__bytes;
  *
  * A task must not write to its argument, and nobody may write to memory that has several handles.
  * The memory comes from the process's allocator, and may outlive the executor. Different handles of
- * the same memory may be used and freed at the same time. A forked child may use and free its
- * copies. No function of this header waits.
+ * the same memory may be used and freed at the same time. No function of this header waits.
  *
  * Process executors copy arguments to the worker, and results to the caller. A result of more than
  * 64 KiB is mapped instead, with one mapping for each result. A struct that begins with an fl_bytes
  * may have at most 64 KiB (-E2BIG). In a worker process, memory that fl_bytes_alloc() makes for
  * `result` goes to the caller with the result. So a task that keeps this memory for itself by an
- * assignment fails with -EBUSY; fl_bytes_ref() makes a copy for it. A child that the task forks may
- * free the memory, but not use it.
+ * assignment fails with -EBUSY; fl_bytes_ref() makes a copy for it.
  *
  * Results of one chunk from ranks of MPI share memory; they are copied when they grow or shrink.
  *

@@ -50,18 +50,10 @@
  *                     fl_trace_write(). A handler that wakes a thread or a fiber releases a
  *                     semaphore by fl_sem_release_in_handler(). To need no handler at all, wait for
  *                     signals by fl_signals_wait() (fairlead/signals.h).
- *   Fork              A forked child has only the forking thread. Waiters of other threads are
- *                     forgotten. Locks that other threads held stay held: a try form finds them
- *                     held, and a wait ends with its deadline. A call on a queue returns; if a call
- *                     of another thread holds it up, it returns -EOWNERDEAD (fairlead/queue.h).
- *                     Futures, promises, groups and trees of cancel tokens have an internal lock,
- *                     which their functions hold for a moment. If another thread was inside a
- *                     function of one of these objects at the fork, the lock may stay held, and
- *                     every call on the object in the child may wait for ever. So the child must
- *                     not use a future, a promise, a group or a tree of cancel tokens that another
- *                     thread may have been using. Executors return -EOWNERDEAD in the child, and so
- *                     does a wait for a task that the parent runs (fairlead/future.h). A function
- *                     that an executor calls must not return in the child (fairlead/task_type.h).
+ *   Fork              A forked child may call exec, end by _exit(), or use the library anew, with
+ *                     objects that it makes itself; it must not use an object of its parent, except
+ *                     objects in shared memory (fl_shm_...) and what the headers of processes
+ *                     allow (docs/ends.md).
  *   Processes         An object is used only in the process that made it. Objects in shared memory
  *                     (fl_shm_...) are the exception.
  *   pthread_cancel()  No function of the library is a cancellation point: a request stays pending
@@ -140,7 +132,7 @@
  *   -ECANCELED     the wait was cancelled
  *   -ETIMEDOUT     the deadline passed
  *   -EPIPE         the object of the call is closed
- *   -EOWNERDEAD    in a forked child, where the parent's object does not work
+ *   -EOWNERDEAD    in a forked child: the executor is one of the parent's
  *   -ENOMEM        out of memory
  *   -EMFILE        the process has too many descriptors
  *   -ENFILE        the system has too many descriptors

@@ -83,11 +83,10 @@ FL_API fl_panic_handler *fl_panic_set_handler(fl_panic_handler *handler);
  *
  * Set the allocator before any other call of the library, because memory is freed by the allocator
  * that is set at the time of the free. All threads call the two functions, several at the same
- * time, and a free in a forked child calls `free`, too. The functions must not use the object whose
- * call allocates. They may take locks of the library, also while FL_DEBUG looks for deadlocks. A
- * wait in them blocks the thread, even if the caller is a fiber. So a lock that these functions
- * share with fibers must be an fl_mutex, and a fiber must not wait for anything else while it holds
- * that mutex.
+ * time. The functions must not use the object whose call allocates. They may take locks of the
+ * library, also while FL_DEBUG looks for deadlocks. A wait in them blocks the thread, even if the
+ * caller is a fiber. So a lock that these functions share with fibers must be an fl_mutex, and a
+ * fiber must not wait for anything else while it holds that mutex.
  */
 typedef struct fl_allocator {
 	void *(*alloc)(size_t size, void *user); /* aligned as by malloc(); NULL means out of memory */

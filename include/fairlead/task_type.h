@@ -22,11 +22,6 @@ struct fl_shm; /* fairlead/shm.h */
  *
  *     rc = fl_submit(pool, &read_config, &source, &f);
  *
- * The function of a task may call fork(). The child must leave by _exit() or exec; if the function
- * returns in the child, it panics. The child must not wait for other threads of its parent. This
- * holds for all functions that an executor calls, such as initializers, bodies of loops, and calls
- * of fl_parallel_invoke().
- *
  * docs/ends.md says what happens if a task ends in another way: by pthread_exit(),
  * pthread_cancel(), longjmp() or a C++ exception.
  */

@@ -72,7 +72,7 @@ static const struct {
     {ENOTRECOVERABLE, "Broken for good: not recoverable"},
     {ENOTSUP, "Operation not supported"},
     {EOVERFLOW, "Too many or too large"},
-    {EOWNERDEAD, "The owner or worker has died, or this is a forked child"},
+    {EOWNERDEAD, "The owner or worker has died, or the executor is of the parent of this process"},
     {EPIPE, "Closed or broken"},
     {EPROTO, "Another type, format or build, or a protocol error"},
     {EPROTONOSUPPORT, "Protocol or version not supported"},

@@ -166,20 +166,6 @@ static bool then_on_has_started(const fl_future *f)
 	return state == FL_RUNNING || state == FL_DONE;
 }
 
-/*
- * A row of chains waits for the future of its earliest pending chain: the submitted task, or
- * `first`. Once that future has ended, the row waits for a thread of the process that made the
- * chain.
- */
-static bool then_on_is_of_parent(const fl_future *f)
-{
-	struct then_chain *c = then_chain_of((fl_future *)f);
-	while (then_is_chain(c->first) && !fl__future_has_ended(c->first))
-		c = then_chain_of(c->first);
-	fl_future *second = then_second_of(c), *at = second ? second : c->first;
-	return fl__future_has_ended(at) ? fl__is_forked(c->fork_count) : fl__future_is_of_parent(at);
-}
-
 static void then_on_release(fl_future *f)
 {
 	bool more = true;
