@@ -64,10 +64,12 @@ FL_TEST(mpmc_is_busy_while_another_stands_still)
 	struct fl__mpmc_claim claim = {0};
 	FL_OK(fl__mpmc_claim_space(ring, 1, &claim));
 	FL_RC(fl_mpmc_try_get(q, &item), -EBUSY);
+	FL_MANY(-EBUSY, 0, fl_mpmc_try_get_many, q, &item, 1);
 	assert_int_equal(item, 77);
 	fl__mpmc_fill(ring, claim.slot, claim.at, &(int){1}, sizeof(int));
 	FL_OK(fl__mpmc_claim_item(ring, 1, &claim));
 	FL_RC(fl_mpmc_try_put(q, &(int){2}), -EBUSY);
+	FL_MANY(-EBUSY, 0, fl_mpmc_try_put_many, q, &(int){2}, 1);
 	fl__mpmc_drain(ring, claim.slot, claim.at, &item, sizeof item);
 	FL_OK(fl_mpmc_try_put(q, &(int){2}));
 	FL_RC(fl_mpmc_try_put(q, &(int){3}), -EAGAIN);

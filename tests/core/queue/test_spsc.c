@@ -42,5 +42,9 @@ FL_TEST(spsc_typed_is_the_same)
 	FL_MANY(0, 2, fl_spsc_try_put_many, untyped, three, 2);
 	assert_int_equal(fl_spsc_length(untyped), 2);
 	FL_MANY(0, 2, fl_spsc_try_get_many, untyped, got, 4);
+	FL_RC(fl_spsc_try_get(untyped, got), -EAGAIN);
+	for (int i = 0; i < 3; i++)
+		FL_OK(fl_spsc_try_put(untyped, &three[i]));
+	FL_RC(fl_spsc_try_put(untyped, &three[0]), -EAGAIN);
 	numbers_free(NULL);
 }

@@ -333,6 +333,8 @@ FL_TEST(process_fork_server_killed)
 	assert_int_equal(status.signal, SIGTERM);
 	FL_RC(fl_process_join(daemon, &status), -EOWNERDEAD); /* waits until this process hears of it */
 	FL_RC(fl_process_join_until(daemon, &status, FL_NO_WAIT, NULL), -EOWNERDEAD);
+	FL_RC(fl_process_stop(daemon, 0, &status), -EOWNERDEAD);
+	FL_RC(fl_process_communicate(daemon, &(fl_process_io){.input = NULL}, &status), -EOWNERDEAD);
 	FL_RC(fl_process_kill(daemon), -ESRCH);
 	assert_true(process_readable(fl_process_sentinel(other), 60000));
 	FL_RC(fl_process_try_join(other, &status), -EAGAIN);
