@@ -50,17 +50,20 @@ FL_BEGIN_DECLS
  * the place of that scope: fl_loop_cancel() reaches all members. A pending task that was cancelled
  * ends when the executor comes to it.
  *
- * A join on a worker of the group's thread executor runs tasks that this worker has submitted to
- * the group, the newest first, and no other tasks. When nothing of that is left, the worker counts
- * as blocked (fairlead/blocking.h). Do not join while you hold a mutex that a task of the group
- * locks.
+ * A join on a worker of the group's thread executor runs tasks of the group that this worker has
+ * submitted, the newest first, and those of other groups that have begun within the task that joins.
+ * When nothing of that is left, the worker counts as blocked (fairlead/blocking.h). Do not join
+ * while you hold a mutex that one of these tasks locks.
+ *
+ * The type of a task may go when a join has returned. A type with a drop hook must exist until the
+ * executor has been freed.
  */
 typedef struct fl_group {
 	fl_cancel_token token_; /* while begun */
 	fl_executor *executor_; /* NULL if the group takes fibers alone */
 	fl_time deadline_;
 	FL__WORD64 uint64_t members_; /* those that have not ended, those since the begin, and a bit */
-	const void *host_; /* the scheduler of the fibers, and its thread */
+	const void *host_;            /* the scheduler of the fibers, and its thread */
 	const void *thread_;
 	size_t failed_number_;         /* the number of the first member that failed */
 	const char *failed_type_;      /* the name of the failed task's type; NULL if a fiber has failed */
@@ -128,6 +131,7 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  *             within one, or its scope descends from the group's token; or members are fibers of a
  *             loop on this thread, or tasks of an executor that runs them on this thread, and the
  *             caller is neither a fiber of that loop nor a task of that executor
+ *   -EOWNERDEAD  not joined: the executor is that of the parent, in a forked child
  *
  * Memory order: the caller sees what the members wrote before they ended.
  */

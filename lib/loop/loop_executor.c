@@ -168,7 +168,7 @@ static bool loop_executor_run_newest(fl_executor *e, const struct fl_group *g)
 	{
 		FL__HELD(&e->lock);
 		struct fl__task_block *block = e->queue.tail;
-		while (block && !fl__group_has(g, &block->future))
+		while (block && fl__group_of(&block->future) != g)
 			block = block->prev;
 		loop_executor_take(&run, block);
 	}
@@ -181,7 +181,9 @@ static bool loop_executor_run_newest(fl_executor *e, const struct fl_group *g)
 static bool loop_executor_block(struct fl__ctx *ctx, const void *future, bool begins)
 {
 	struct loop_executor *c = loop_executor_of(ctx->worker->executor);
-	(void)future;
+	fl_future *f = (fl_future *)(uintptr_t)future;
+	if (f && f->ops == &fl__task_future_ops && fl__task_block_owner(fl__task_block_of(f))->executor != &c->base)
+		return false; /* a task of another executor, which needs no task of this one */
 	FL__HELD(&c->base.lock);
 	c->blocked += begins ? 1 : SIZE_MAX; /* wraps: -1 */
 	loop_executor_proceed(c);

@@ -39,8 +39,8 @@ fl_loop all:Q@176
 fl__run executor:Q@0 future:Q@8
 fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@96 name:24s@252 next_listed:Q@280
 fl__executor_ops kind:Q@8
-fl__thread_pool backlog.mask:I@688 backlog.injectors:Q@696 active:I@836 blocked:I@840 alive:I@844 workers:Q@1008
-fl__thread_worker thread:Q@72 doing:Q@80 local.word:Q@88 number:I@2256 next:Q@2280
+fl__thread_pool backlog.mask:I@688 backlog.injectors:Q@696 active:I@836 blocked:I@840 alive:I@844 workers:Q@1000
+fl__thread_worker thread:Q@72 doing:Q@80 local.word:Q@88 number:I@8400 next:Q@8424
 fl__injector length:I@4 apart:64x@32
 fl__process_pool workers:Q@8192
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872

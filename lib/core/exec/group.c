@@ -70,7 +70,8 @@ size_t fl__group_enter(fl_group *g, fl_cancel_token *parent)
 	if (!fl__load_acquire(&g->begun_)) /* acquire: the token; pairs with group_begin() */
 		group_begin(g, parent);
 	/* relaxed: whatever publishes the member publishes this, too */
-	return fl__add_relaxed(&g->members_, ((uint64_t)1 << FL__GROUP_ENTERED) + FL__GROUP_MEMBER) >> FL__GROUP_ENTERED;
+	return fl__add_relaxed(&g->members_, ((uint64_t)1 << FL__GROUP_ENTERED) + FL__GROUP_MEMBER) >>
+	       FL__GROUP_ENTERED;
 }
 
 /* The end of the last member, for which a waiter may sleep. */
@@ -167,17 +168,19 @@ static void group_task_ended(fl_future *f, void *arg)
 		group_note(g, task, f, error);
 	if (task->on_end)
 		task->on_end(f, task->on_end_arg);
+	if (!f->type->drop_result)
+		fl__chunk_detach_type(f); /* the type may be gone after the join */
 	fl__group_leave(g);
 }
 
-bool fl__group_has(const fl_group *g, fl_future *f)
+fl_group *fl__group_of(fl_future *f)
 {
 	/* relaxed: REGISTERED never changes, and neither do `call` and the struct behind the callback */
 	if (!(fl__load_relaxed(&f->state) & FL__FUTURE_REGISTERED))
-		return false;
+		return NULL;
 	const struct fl__callback *callback = fl__task_block_callback(fl__task_block_of(f));
-	return callback->call == group_task_ended &&
-	       ((const struct group_task *)(const void *)(callback + 1))->group == g;
+	const struct group_task *task = (const struct group_task *)(const void *)(callback + 1);
+	return callback->call == group_task_ended ? task->group : NULL;
 }
 
 static int group_submit(const char *function, fl_group *g, const fl_task_type *type, const void *arg, void *result,

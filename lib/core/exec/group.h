@@ -49,7 +49,7 @@ void fl__group_note_error(fl_group *g, bool cut, const struct fl__group_failure 
 void fl__group_leave(fl_group *g);
 
 /*
- * Returns whether a pending task is a member of the group. It may end at the same time, but the
- * caller owns the memory of its block.
+ * Returns the group of a task, or NULL. The caller owns the memory of its block, or keeps the block in
+ * its queue. The group may be gone if the task was claimed.
  */
-bool fl__group_has(const fl_group *g, fl_future *f);
+fl_group *fl__group_of(fl_future *f);

@@ -2,12 +2,9 @@
 /*
  * Joins of groups. group.c has the table of a group's words.
  *
- * A join by a worker of the group's executor first runs the members that the worker has submitted,
- * and that nobody has taken: those that are the newest in its local queue. Then it sleeps, and the
- * worker counts as blocked. So the other members have as many workers as if it did not wait.
- *
- * It does so only if the group has begun within the task that it runs. Then a request of that task's
- * token, by a cancel of the executor, reaches the member, too.
+ * A join by a worker of the group's executor first runs members (thread_pool/help.c). Then it
+ * sleeps, and the worker counts as blocked. So the other members have as many workers as if it did
+ * not wait.
  */
 #include "../base/atomic.h"
 #include "../base/error.h"
@@ -46,7 +43,7 @@ const fl_on_type fl__on_group = {group_on_ready, group_on_arm, fl__node_disarm, 
 static bool group_run_newest(fl_group *g)
 {
 	fl_executor *e = g->executor_;
-	return e && e->ops->run_newest && fl__run_is_above(e, &g->token_) && e->ops->run_newest(e, g);
+	return e && e->ops->run_newest && fl__run_serves(e) && e->ops->run_newest(e, g);
 }
 
 static bool group_has_no_member(const void *g)
@@ -138,12 +135,14 @@ static bool group_needs_this_loop(const fl_group *g)
 	return fl__load_relaxed(&g->thread_) == fl__ctx_thread() && !is_fiber;
 }
 
-/* Returns 0, or -EDEADLK if a join by the caller would never end. */
+/* Returns 0, -EDEADLK if a join by the caller would never end, or -EOWNERDEAD in a forked child. */
 static int group_may_join(const fl_group *g)
 {
 	fl_executor *e = g->executor_;
 	if (fl__group_left(g) == 0)
 		return 0;
+	if (e && fl__executor_enter(e, "fl_group_join") != 0)
+		return -EOWNERDEAD;
 	const bool hangs = group_is_member(g) || fl__cancel_is_under(fl_cancel_scope_current(), &g->token_) ||
 	                   group_needs_this_loop(g) ||
 	                   (e && e->ops->would_hang && !fl__run_serves(e) && e->ops->would_hang(e));
@@ -183,7 +182,7 @@ void fl_group_destroy(fl_group *g)
 	if (rc == -EDEADLK)
 		fl__panic("fl_group_destroy", g,
 		          "called by a member of it, or where the remaining members could not run");
-	if (rc == 0 || g->failed_number_ == SIZE_MAX)
+	if (rc != FL_ETASK || g->failed_number_ == SIZE_MAX)
 		return;
 	if (!g->failed_type_)
 		fl__fiber_report_error(g->name_, g->error_);

@@ -3,8 +3,8 @@
  * A pool of task blocks has slabs, caches and central lists. A cache has free lists with a few
  * blocks of each size. A context uses the cache of its id, modulo CACHES, or, while another context
  * is in that cache, the next one that is free. The central list of a size has all other free
- * blocks, in chains of CHAIN, or of fewer if a worker gave them back at its end. So contexts that
- * only make or only free blocks meet once in CHAIN blocks.
+ * blocks, in chains of CHAIN. So contexts that only make or only free blocks meet once in CHAIN
+ * blocks.
  *
  *   word          meaning                               written by
  *   busy          1: a context uses the cache           the context: a swap; a store when it leaves
@@ -37,21 +37,15 @@
  * them, and AddressSanitizer and Valgrind report an access to their memory. The second free finds
  * no reference in `state`, and panics.
  *
- * Costs. One exchange gets a block, and one exchange frees it. No count is shared. Between contexts
- * that only submit and contexts that only end tasks, chains of blocks go through the central list.
- * A worker collects the small blocks of tasks that only it could reach, and gives them back 32 at a
- * time; so it may hold 31. The end of a pool adds the caches together, and from then on each freed
- * block is counted. Memory for a task comes from a free list, so a submit allocates only while the
- * number of tasks grows, or for a task with a large argument or result. fl_submit() takes the block
- * of a small task without a call, and so saves few registers; any other submit of a task in a
- * pool's block goes through one function (submit.c).
+ * Costs. One exchange gets a block, and one exchange frees it. No count is shared. Memory for a task
+ * comes from a free list, so a submit allocates only while the number of tasks grows, or for a task
+ * with a large argument or result.
  */
 #include "task_blocks.h"
 #include "../base/sys.h"
 #include "../wait/lock.h"
 
 enum { TASK_BLOCKS_CHAIN = FL__TASK_BLOCK_CHAIN, TASK_BLOCKS_SLAB_MOST = 1024 /* blocks */, TASK_BLOCKS_KEPT = 256 };
-enum { TASK_BLOCKS_SHUT = 1, TASK_BLOCKS_HOLD = 2 };
 #define TASK_BLOCKS_EARLY (SIZE_MAX / 2)
 
 static const size_t task_block_sizes[FL__TASK_BLOCK_SIZES] = {FL__TASK_BLOCK_SMALL, FL__TASK_BLOCK_LARGE};
@@ -402,32 +396,4 @@ void fl__task_blocks_ref(struct fl__task_blocks *pool)
 void fl__task_blocks_unref(struct fl__task_blocks *pool)
 {
 	task_blocks_uncount(pool, task_blocks_enter(pool), 1);
-}
-
-fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool)
-{
-	uint32_t seen = fl__load_relaxed(&pool->held); /* relaxed: a stale value makes the CAS below fail */
-	while (!(seen & TASK_BLOCKS_SHUT))
-		/*
-		 * relaxed: a later shut waits for the end of this hold, and the executor was
-		 * initialized before the pool was passed on
-		 */
-		if (fl__cas_weak_relaxed(&pool->held, &seen, seen + TASK_BLOCKS_HOLD))
-			return pool->of.executor;
-	return NULL;
-}
-
-void fl__task_blocks_unhold(struct fl__task_blocks *pool)
-{
-	/* release: pairs with the acquire in fl__task_blocks_shut(), for all use of the executor */
-	fl__sub_release(&pool->held, TASK_BLOCKS_HOLD);
-}
-
-void fl__task_blocks_shut(struct fl__task_blocks *pool)
-{
-	uint32_t seen = fl__load_relaxed(&pool->held); /* relaxed: a stale value makes the CAS below fail */
-	while (!fl__cas_weak_relaxed(&pool->held, &seen, seen | TASK_BLOCKS_SHUT))
-		;
-	/* acquire: pairs with fl__task_blocks_unhold() */
-	FL__BACK_OFF_UNTIL(fl__load_acquire(&pool->held) == TASK_BLOCKS_SHUT);
 }

@@ -2,7 +2,6 @@
 /* The pending tasks of the thread executor. backlog.h describes the queues and their invariants. */
 #include "backlog.h"
 #include "../base/sys.h"
-#include "../exec/group.h"
 
 int fl__backlog_init(struct fl__backlog *b, unsigned workers)
 {
@@ -53,16 +52,6 @@ struct fl__task_block *fl__injector_take(struct fl__injector *q, struct fl__loca
 		*moved = true;
 	}
 	return blocks[0];
-}
-
-struct fl__task_block *fl__injector_take_newest(struct fl__injector *q, const struct fl_group *g)
-{
-	FL__LOCKED(&q->lock);
-	struct fl__task_block *block = q->tasks.tail;
-	if (!block || !fl__group_has(g, &block->future))
-		return NULL;
-	fl__injector_remove(q, block);
-	return block;
 }
 
 bool fl__backlog_remove(struct fl__backlog *b, struct fl__task_block *block)

@@ -60,7 +60,7 @@ _Static_assert((FL__LOCAL_SLOTS & (FL__LOCAL_SLOTS - 1)) == 0, "the numbers wrap
  * Invariants
  *   1. Only the owner writes slots, and only those that have no task. So a thief that has read slots
  *      has read tasks of the queue if its CAS succeeds: while FIRST is what it was, nothing was
- *      taken. FIRST has an old value again only after 2^40 takes. (With 16 bits a thief that loses
+ *      taken. FIRST has an old value again only after 2^38 takes. (With 16 bits a thief that loses
  *      its CPU between its load and its CAS, for some milliseconds, might take tasks that others
  *      have taken.)
  *   2. The linearization point of each operation is its change of `word`.
@@ -109,9 +109,6 @@ static inline void fl__injector_remove(struct fl__injector *q, struct fl__task_b
  * true if it has moved one.
  */
 struct fl__task_block *fl__injector_take(struct fl__injector *q, struct fl__local *own, size_t most, bool *moved);
-
-/* Takes the newest task if it is a member of the group. Else returns NULL. */
-struct fl__task_block *fl__injector_take_newest(struct fl__injector *q, const struct fl_group *g);
 
 /* Removes a task that the caller has claimed. Returns false if it is not in an injector. */
 bool fl__backlog_remove(struct fl__backlog *b, struct fl__task_block *block);

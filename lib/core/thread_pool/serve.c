@@ -9,18 +9,12 @@
  * The injectors have one turn for all, which begins with the next of them each time.
  * With one worker, tasks are taken one at a time from the injector, so that they begin in the order
  * of submission.
- *
- * Sleepers are woken last in, first out, so that the idle time of the others runs out. But among the
- * last five, a sleeper that slept on a CPU other than the waking thread's is preferred.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/sys.h"
-#include "../exec/group.h"
 #include "thread_pool.h"
 #include <fairlead/time.h>
-
-static const int64_t pool_surplus_timeout = FL_S(1); /* how long a worker above the limit sleeps before it ends */
 
 /* The turns of a pause, some 40 ns each. In the model checker each turn is a step. */
 #ifndef FL__POOL_TURNS
@@ -196,53 +190,6 @@ static bool pool_help_forks(struct fl__thread_worker *w)
 	return more;
 }
 
-static bool pool_is_too_large(const struct fl__thread_pool *p)
-{
-	return p->alive > p->base.workers + p->blocked && p->alive > p->most; /* a spare worker stays */
-}
-
-/* Returns whether a worker that is not in `sleepers` may end after its sleep. The last spare one stays. */
-static bool pool_may_end(const struct fl__thread_pool *p)
-{
-	return p->alive > 1 &&
-	       (pool_is_too_large(p) || (p->idle_timeout > 0 && (p->alive > p->most || p->sleepers.first)));
-}
-
-/* Called before the worker is added to `sleepers`. */
-static fl_time pool_sleep_deadline(const struct fl__thread_pool *p)
-{
-	if (p->base.closed || (p->idle_timeout > 0 && !pool_may_end(p)) || p->alive == 1)
-		return FL_FOREVER;
-	const fl_duration time = p->idle_timeout > 0 ? p->idle_timeout : FL_DURATION_MAX;
-	return fl_after(pool_is_too_large(p) ? FL__MIN(time, pool_surplus_timeout) : time);
-}
-
-/*
- * Sleeps. Called under the lock, which it releases meanwhile, by a worker that is counted neither as
- * active nor as searching. Returns whether the worker goes on; it is counted then.
- */
-static bool pool_sleep(struct fl__thread_pool *p)
-{
-	FL__WAIT(wait, node, FL__DEBUG_TASK, p);
-	wait.no_spin = true; /* the worker has spun for a while */
-	const fl_time wake_at = pool_sleep_deadline(p);
-	fl__wait_queue_add_first(&p->sleepers, &node);
-	fl__hook_idle(&p->base);
-	fl__pool_unlock(p);
-	const struct fl__worker_ops *const worker_ops = wait.ctx->worker_ops;
-	wait.ctx->worker_ops = NULL; /* this is not a wait of a task */
-	const bool woken = fl__wait_sleep(&wait, wake_at, FL_SHIELDED) == 0;
-	wait.ctx->worker_ops = worker_ops;
-	fl__mutex_hold(&p->base.lock);
-	if (woken)
-		return true;
-	fl__wait_queue_remove(&p->sleepers, &node);
-	if (pool_may_end(p) && !fl__pool_needs_search(p))
-		return false;
-	fl__pool_count(p, 1, 1);
-	return true;
-}
-
 /* The worker, which is counted neither as active nor as searching, ends. */
 static bool pool_end_worker(struct fl__thread_pool *p)
 {
@@ -279,7 +226,7 @@ static bool pool_rest(struct fl__thread_worker *w)
 	}
 	if (p->over)
 		return pool_end_worker(p);
-	if (!pool_sleep(p))
+	if (!fl__pool_sleep(p))
 		return pool_end_worker(p);
 	fl__pool_keep_spare(p);
 	return true;
@@ -394,34 +341,17 @@ static inline void pool_run(struct fl__thread_worker *w, struct fl__thread_pool 
 		fl__future_end_rest(f, callbacks);
 }
 
-/* Takes the newest member of the group that the worker has submitted. */
-static struct fl__task_block *pool_take_member(struct fl__thread_worker *w, const struct fl_group *g)
+void fl__pool_run_within(struct fl__thread_worker *w, struct fl__task_block *block)
 {
-	struct fl__thread_pool *p = w->pool;
-	struct fl__task_block *block = fl__local_take_newest(&w->local);
-	if (!block)
-		return fl__injector_take_newest(fl__backlog_injector(&p->backlog, w->number), g);
-	if (fl__group_has(g, &block->future))
-		return block;
-	(void)fl__local_put(&w->local, block);                  /* always true: its slot is free */
-	if (fl__pool_needs_notify(fl__load_seq_cst(&p->state))) /* seq_cst: "No task is overlooked" */
-		fl__pool_notify(p);
-	return NULL;
-}
-
-bool fl__pool_run_newest(fl_executor *e, const struct fl_group *g)
-{
-	struct fl__run run, *outermost = fl__ctx_current->worker;
-	if (!outermost || outermost->executor != e)
-		return false;
-	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)outermost;
-	struct fl__task_block *block = pool_take_member(w, g);
-	if (!block)
-		return false;
-	fl__run_enter(&run, e);
+	struct fl__run run;
+	fl__run_enter(&run, &w->pool->base);
 	pool_run(w, w->pool, block, &run);
 	fl__run_leave(&run);
-	return true;
+}
+
+struct fl__task_block *fl__pool_take_any(struct fl__thread_worker *w)
+{
+	return pool_take(w, true);
 }
 
 void fl__pool_serve(struct fl__thread_worker *w)

@@ -18,6 +18,8 @@
  *   backlog.h, .c  the tasks that wait
  *   workers.c      how many workers there are: starts, wakes and ends, resizes, blocking sections
  *   serve.c        the loop of a worker: it takes a task and runs it, or searches, and sleeps
+ *   sleep.c        how it sleeps, and how long
+ *   help.c         what a worker runs in the join of a group
  *   thread_pool.c  the executor interface
  *
  * The states of a worker. It is *alive* from its start until it decides to end. Meanwhile it is
@@ -90,7 +92,7 @@
  * with HALTED it ends the task without running it. All four accesses are seq_cst, so either the
  * worker sees HALTED, or the canceller sees the task in `doing`. A task that runs within another one,
  * in the join of a group, is not stored there: a request of the outer task's token reaches it
- * (group_join.c). The canceller makes a reference by
+ * (help.c). The canceller makes a reference by
  * fl__future_try_ref(), since the worker may end the task at the same time. The memory behind `doing`
  * stays a task block as long as the executor.
  */
@@ -256,7 +258,19 @@ __attribute__((no_sanitize("thread"))) size_t fl__pool_length(const struct fl__t
  */
 void fl__pool_serve(struct fl__thread_worker *w);
 
-/* The operation fl__executor_ops.run_newest. */
+/* Runs a task within the one that the worker runs, whose token is above that of the task's group. */
+void fl__pool_run_within(struct fl__thread_worker *w, struct fl__task_block *block);
+
+/* Takes a task of any queue, or returns NULL. */
+struct fl__task_block *fl__pool_take_any(struct fl__thread_worker *w);
+
+/*
+ * sleep.c. Sleeps. Called under the lock, which it releases meanwhile, by a worker that is counted neither as
+ * active nor as searching. Returns whether the worker goes on; it is counted then.
+ */
+bool fl__pool_sleep(struct fl__thread_pool *p);
+
+/* help.c. The operation fl__executor_ops.run_newest. */
 bool fl__pool_run_newest(fl_executor *e, const struct fl_group *g);
 
 /* Guesses whether there is a task. It is the operation fl__forks.has_task. */

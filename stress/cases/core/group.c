@@ -669,3 +669,96 @@ FL_STRESS(group_newest_cancel, worker, canceller)
 	fl_executor_free(&s->p->base);
 	FL_ACCEPTABLE(1, "cancelled");
 }
+
+/*
+ * A worker has taken a task, and not claimed it, during a cancel of the executor. A task that waits
+ * for it under a shield then runs it. The cancel must reach it.
+ */
+struct cancel_helped {
+	struct fl__thread_pool *p;
+	fl_event never;
+};
+
+FL_TASK_STATIC(wait_for_never, fl_event *, void)
+{
+	return fl_event_wait(*arg);
+}
+
+FL_TASK_STATIC(help_never, struct cancel_helped *, void)
+{
+	fl_future *f;
+	if (wait_for_never_submit(&(*arg)->p->base, &(*arg)->never, &f) != 0)
+		return 0;
+	FL_IGNORE(fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED));
+	fl_future_free(f);
+	return 0;
+}
+
+FL_STRESS_SETUP(cancel_helped)
+{
+	s->p = pool_of_actors(2, 2);
+	OK(help_never_submit(&s->p->base, s, NULL));
+}
+
+SERVES(cancel_helped, one, 0)
+SERVES(cancel_helped, two, 1)
+
+FL_STRESS_ACTOR(cancel_helped, canceller)
+{
+	(void)fl_executor_cancel(&s->p->base);
+}
+
+FL_STRESS(cancel_helped, one, two, canceller)
+{
+	fl_executor_free(&s->p->base);
+	FL_ACCEPTABLE(1, "cancelled");
+}
+
+/* The join of a group hides a task from the cancel. The member, which was stolen, then runs it. */
+struct cancel_hidden {
+	struct fl__thread_pool *p;
+	fl_event never;
+	fl_future *x;
+	fl_event known;
+};
+
+FL_TASK_STATIC(help_hidden, struct cancel_hidden *, void)
+{
+	OK(fl_event_wait_until(&(*arg)->known, FL_FOREVER, FL_SHIELDED));
+	if ((*arg)->x)
+		FL_IGNORE(fl_future_wait_until((*arg)->x, FL_FOREVER, FL_SHIELDED));
+	return 0;
+}
+
+FL_TASK_STATIC(join_and_hide, struct cancel_hidden *, void)
+{
+	struct cancel_hidden *s = *arg;
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(&s->p->base);
+	FL_IGNORE(fl_group_submit(&g, &help_hidden, arg, NULL));
+	if (wait_for_never_submit(&s->p->base, &s->never, &s->x) != 0)
+		s->x = NULL;
+	fl_event_set(&s->known);
+	FL_IGNORE(fl_group_join(&g));
+	return 0;
+}
+
+FL_STRESS_SETUP(cancel_hidden)
+{
+	s->p = pool_of_actors(2, 2);
+	OK(join_and_hide_submit(&s->p->base, s, NULL));
+}
+
+SERVES(cancel_hidden, one, 0)
+SERVES(cancel_hidden, two, 1)
+
+FL_STRESS_ACTOR(cancel_hidden, canceller)
+{
+	(void)fl_executor_cancel(&s->p->base);
+}
+
+FL_STRESS(cancel_hidden, one, two, canceller)
+{
+	fl_future_free(s->x);
+	fl_executor_free(&s->p->base);
+	FL_ACCEPTABLE(1, "cancelled");
+}

@@ -358,8 +358,7 @@ FL_TASK_STATIC(join_one_that_waits, struct within *, void)
 	fl_group *g = (*arg)->g ? (*arg)->g : &own;
 	FL_OK(wait_within_group_submit(g, *arg));
 	FL_GROUP_FAILED(g, -ECANCELED);
-	/* it ran within the join only if a cancel of this task reaches it */
-	FL_CHECK(((*arg)->thread == fl_thread_current_id()) == (g == &own));
+	FL_CHECK((*arg)->thread == fl_thread_current_id()); /* it ran within the join */
 	return -ECANCELED;
 }
 
@@ -381,8 +380,48 @@ FL_TEST(group_member_within_a_join_sees_the_cancel_of_the_executor)
 }
 
 /*
- * A join runs no task that is not a member, even if that task is the newest of its worker: it does
- * not look below that task either, and the worker is replaced.
+ * A recursion by groups needs one worker: also if each task has two groups, and joins the first one
+ * first; if its groups begin under a shield; and if other tasks were submitted after the members.
+ * Each level had a thread of its own, and then there were no more threads.
+ */
+
+struct levels {
+	unsigned left, kind; /* kind 1: two groups; 2: under a shield; 3: another task */
+};
+
+FL_TASK_STATIC(fill_and_join, struct levels, void)
+{
+	fl_executor *e = fl_executor_current();
+	const struct levels next = {arg->left - 1, arg->kind};
+	if (arg->left == 0)
+		return 0;
+	FL_CANCEL_SCOPE(arg->kind == 2 ? FL_SHIELDED : fl_cancel_scope_current());
+	fl_group g[2] = {FL_GROUP_INIT(e), FL_GROUP_INIT(e)};
+	FL_EACH (i, g)
+		FL_OK(fl_group_submit(&g[arg->kind == 1 ? i : 0], &fill_and_join, &next, NULL));
+	if (arg->kind == 3)
+		FL_OK(fl_submit(e, &fill_and_join, &(struct levels){0, 3}, NULL));
+	FL_OK(fl_group_join(&g[0]));
+	FL_OK(fl_group_join(&g[1]));
+	return 0;
+}
+
+FL_TEST(group_recursion_needs_one_worker)
+{
+	for (unsigned kind = 0; kind <= 3; kind++) {
+		FL_SCOPED(fl_executor) *e = pool_with(1);
+		fl_executor_stats stats;
+		FL_SCOPED(fl_future) *f = NULL;
+		FL_OK(fl_submit(e, &fill_and_join, &(struct levels){3, kind}, &f));
+		FL_OK(fl_future_get(f, NULL, 0));
+		FL_OK(fl_executor_join(e));
+		FL_OK(fl_executor_get_stats(e, &stats));
+		assert_int_equal(stats.workers_started, 1);
+	}
+}
+
+/*
+ * A join runs no task that is not a member, even if that task is the newest of its worker.
  */
 
 static uint64_t joining; /* the thread of the join; 0: none */

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include "../base/panic.h"
+#include "../future/future.h"
+#include "../hooks.h"
+#include "../wait/context.h"
+#include <fairlead/executor.h>
+
+/* Frames of contexts that serve executors (run.c), and the call of a task's function (task_call.c). */
+
+struct fl__task_block;
+
+/*
+ * Each context that serves an executor has frames (run.c). A worker has one for its whole life, and
+ * so has a fiber of a loop executor. A context that runs a task in its submit, or helps, has one
+ * for each task that it runs in this way. A frame is on the stack of its context; that of a thread
+ * executor's worker is in the worker's struct. A context's frames form a chain. A stolen call
+ * (fork_join.c) uses the forker's chain.
+ */
+struct fl__run {
+	fl_executor *executor;
+	/*
+	 * The task that runs, until its callbacks have returned, or NULL. Between two tasks a
+	 * worker of a thread pool has its last task here. That task may be gone, so the pointer is
+	 * only compared.
+	 */
+	fl_future *future;
+	enum fl__claim claim;
+	/* the task's function runs; in a worker process `future` is NULL */
+	bool active;
+	bool here;      /* by fl__run_here() */
+	bool requested; /* a cancel of the executor has requested the task's token; guarded by the lock */
+	struct fl__run *outer;
+	struct fl__run *other; /* the next frame further out that serves another executor, or NULL */
+	/* in executor->running; guarded by its lock */
+	struct fl__run *next, **link;
+	size_t begun; /* how many tasks of fl__run_task() were begun before */
+};
+
+/* Adds a frame for `e` to those of the calling context, which may then run tasks of `e` inline. */
+void fl__run_enter(struct fl__run *run, fl_executor *e);
+void fl__run_leave(struct fl__run *run);
+
+/* Called under the lock by a context that has claimed `f`. Puts `f` into the frame. */
+void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim);
+/*
+ * Called without the lock. Runs the task, ends its future, and empties the frame. Frees no
+ * reference.
+ */
+void fl__run_task(struct fl__run *run);
+
+/* How many tasks of `e` the calling context runs by fl__run_here(). */
+unsigned fl__run_depth(const fl_executor *e);
+
+/* The first half of fl__run_task(). Returns the task's error, and its message in `*message`. */
+int fl__run_function(struct fl__run *run, char **message);
+
+/*
+ * Does what fl__run_function() does, and measures the task if a measurement is due. `begun` is how
+ * many tasks the context has begun before. relaxed: `next` is a figure.
+ */
+static inline int fl__run_measured(struct fl__run *run, struct fl__stats_context *context, size_t begun, char **message)
+{
+	const bool due = run->future->error != 0 || begun >= fl__load_relaxed(&context->next);
+	return fl__unlikely(due) && fl__stats_are_linked() && run->claim == FL__CLAIM_RUN
+	           ? fl__hook_begin_on(run, context, begun, message)
+	           : fl__run_function(run, message);
+}
+
+bool fl__run_is_under_token(const fl_cancel_token *token);
+
+/*
+ * Runs a task of `e`, which the caller has taken out of a queue, within the one that the caller runs.
+ * Takes over the producer's reference.
+ */
+void fl__run_taken(fl_executor *e, struct fl__task_block *block);
+
+/*
+ * Returns whether the innermost task that the caller runs is one of `e`, or its initializer, and its
+ * token is above `token`.
+ */
+bool fl__run_is_above(const fl_executor *e, const fl_cancel_token *token);
+
+/* The `block` of struct fl__worker_ops, for the workers of kinds with `block`. */
+bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins);
+
+bool fl__run_serves(const fl_executor *e);
+
+/* The type of a task of the library, whose argument is a pointer. It has no result. */
+#define FL__TASK_OF_POINTER(task, function)                                                                            \
+	{                                                                                                              \
+		.size = sizeof(fl_task_type), .name = (task), .run = (function), .arg_size = sizeof(void *),           \
+		.arg_align = _Alignof(void *)                                                                          \
+	}
+
+struct fl_task_ctx {
+	fl_cancel_token *token;
+	/* The executor that has the regions, or NULL if there are none. */
+	const fl_executor *executor;
+	char *message; /* what the task has set */
+	bool keeps_result;
+};
+
+/*
+ * Calls a task's function, with `ctx->token` as its scope, and returns its result. The caller frees
+ * `ctx->message`.
+ */
+int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx);
+
+char *fl__task_take_message(fl_task_ctx *ctx);

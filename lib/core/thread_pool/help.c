@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a worker runs in the join of a group. It looks at the newest tasks of its local queue, and
+ * then of its injector, at most LOOK of each, and leaves the others where they are. It runs a member
+ * of the group, or of another group that has begun within the task that it runs: a task may fill two
+ * groups, and join the first one first.
+ *
+ * A cancel of the executor must reach the member. If its group has begun within the task that the
+ * worker runs, a request of that task's token does. Otherwise the member runs in a frame that the
+ * cancel finds (fl__run_taken()).
+ *
+ * If it finds no member, the worker blocks, and another one takes its place. If no other worker is
+ * active, and none can be started, it runs any task, since nobody else would.
+ */
+#include "../base/atomic.h"
+#include "../exec/group.h"
+#include "thread_pool.h"
+
+enum { HELP_LOOK = 16 };
+
+static bool help_may_run(const fl_executor *e, const fl_group *g, fl_future *f)
+{
+	if (fl__future_is_claimed(f))
+		return true; /* its group may be gone; the run finds that there is nothing to do */
+	const fl_group *of = fl__group_of(f);
+	return of && (of == g || fl__run_is_above(e, &of->token_));
+}
+
+static struct fl__task_block *help_take_local(struct fl__thread_worker *w, const fl_group *g)
+{
+	struct fl__task_block *others[HELP_LOOK], *block = NULL;
+	size_t n = 0;
+	while (n < HELP_LOOK && (block = fl__local_take_newest(&w->local)) != NULL) {
+		if (help_may_run(&w->pool->base, g, &block->future))
+			break;
+		others[n++] = block;
+		block = NULL;
+	}
+	if (n == 0)
+		return block;
+	while (n > 0)
+		(void)fl__local_put(&w->local, others[--n]);          /* always true: its slot is free */
+	if (fl__pool_needs_notify(fl__load_seq_cst(&w->pool->state))) /* seq_cst: "No task is overlooked" */
+		fl__pool_notify(w->pool);
+	return block;
+}
+
+static struct fl__task_block *help_take_injected(struct fl__thread_worker *w, const fl_group *g)
+{
+	struct fl__injector *q = fl__backlog_injector(&w->pool->backlog, w->number);
+	FL__LOCKED(&q->lock);
+	struct fl__task_block *block = q->tasks.tail;
+	for (unsigned i = 0; block; block = block->prev) {
+		if (i++ == HELP_LOOK)
+			return NULL;
+		if (help_may_run(&w->pool->base, g, &block->future))
+			break;
+	}
+	if (block)
+		fl__injector_remove(q, block);
+	return block;
+}
+
+/* Returns whether there is a task, and neither a worker that may run it nor a thread for another one. */
+static bool help_is_alone(struct fl__thread_pool *p)
+{
+	FL__POOL_LOCKED(p);
+	if (p->active > 1 || p->sleepers.first || !fl__pool_has_task(p))
+		return false;
+	return p->active + p->blocked >= FL_WORKERS_MAX || fl__pool_start_worker(p) != 0;
+}
+
+bool fl__pool_run_newest(fl_executor *e, const fl_group *g)
+{
+	struct fl__run *outermost = fl__ctx_current->worker;
+	if (!outermost || outermost->executor != e)
+		return false;
+	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)outermost;
+	struct fl__task_block *block = help_take_local(w, g);
+	if (!block)
+		block = help_take_injected(w, g);
+	const fl_group *of = block && !fl__future_is_claimed(&block->future) ? fl__group_of(&block->future) : NULL;
+	if (of && fl__run_is_above(e, &of->token_)) {
+		fl__pool_run_within(w, block);
+		return true;
+	}
+	if (!block && help_is_alone(w->pool))
+		block = fl__pool_take_any(w);
+	if (block)
+		fl__run_taken(e, block);
+	return block != NULL;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How a worker sleeps, and how long.
+ *
+ * Sleepers are woken last in, first out, so that the idle time of the others runs out. But among the
+ * last five, a sleeper that slept on a CPU other than the waking thread's is preferred.
+ */
+#include "../base/sys.h"
+#include "../wait/wait_queue.h"
+#include "thread_pool.h"
+#include <fairlead/time.h>
+
+static const int64_t pool_surplus_timeout = FL_S(1); /* how long a worker above the limit sleeps before it ends */
+
+static bool pool_is_too_large(const struct fl__thread_pool *p)
+{
+	return p->alive > p->base.workers + p->blocked && p->alive > p->most; /* a spare worker stays */
+}
+
+/* Returns whether a worker that is not in `sleepers` may end after its sleep. The last spare one stays. */
+static bool pool_may_end(const struct fl__thread_pool *p)
+{
+	return p->alive > 1 &&
+	       (pool_is_too_large(p) || (p->idle_timeout > 0 && (p->alive > p->most || p->sleepers.first)));
+}
+
+/* Called before the worker is added to `sleepers`. */
+static fl_time pool_sleep_deadline(const struct fl__thread_pool *p)
+{
+	if (p->base.closed || (p->idle_timeout > 0 && !pool_may_end(p)) || p->alive == 1)
+		return FL_FOREVER;
+	const fl_duration time = p->idle_timeout > 0 ? p->idle_timeout : FL_DURATION_MAX;
+	return fl_after(pool_is_too_large(p) ? FL__MIN(time, pool_surplus_timeout) : time);
+}
+
+bool fl__pool_sleep(struct fl__thread_pool *p)
+{
+	FL__WAIT(wait, node, FL__DEBUG_TASK, p);
+	wait.no_spin = true; /* the worker has spun for a while */
+	const fl_time wake_at = pool_sleep_deadline(p);
+	fl__wait_queue_add_first(&p->sleepers, &node);
+	fl__hook_idle(&p->base);
+	fl__pool_unlock(p);
+	const struct fl__worker_ops *const worker_ops = wait.ctx->worker_ops;
+	wait.ctx->worker_ops = NULL; /* this is not a wait of a task */
+	const bool woken = fl__wait_sleep(&wait, wake_at, FL_SHIELDED) == 0;
+	wait.ctx->worker_ops = worker_ops;
+	fl__mutex_hold(&p->base.lock);
+	if (woken)
+		return true;
+	fl__wait_queue_remove(&p->sleepers, &node);
+	if (pool_may_end(p) && !fl__pool_needs_search(p))
+		return false;
+	fl__pool_count(p, 1, 1);
+	return true;
+}
