@@ -284,4 +284,5 @@ FL_STRESS(process_pool_shortage, one, two)
 	process_pool_end(&s->pool);
 	FL_FORBIDDEN(process_pool_ran(&s->pool, 3) != 1, "the pool did not recover");
 	FL_ACCEPTABLE(process_pool_ran(&s->pool, 1) + process_pool_ran(&s->pool, 2) <= 1, "one or both failed");
+	FL_ACCEPTABLE(1, "both ran: the start after the failed ones came before the manager ended the tasks");
 }
