@@ -8,12 +8,7 @@
 
 static bool future_claim(fl_future *f, uint32_t bits)
 {
-	/* acquire: what those did who have freed the other references, since a store ends their release sequence */
-	uint32_t seen = fl__load_acquire(&f->state);
-	if ((seen & ~(uint32_t)FL__FUTURE_REGISTERED) == FL__FUTURE_REF) {
-		fl__store_relaxed(&f->state, seen | bits); /* relaxed: nobody else reaches the future */
-		return true;
-	}
+	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: a stale value makes the CAS below fail */
 	while (!(seen & FL__FUTURE_CLAIMED))
 		/*
 		 * relaxed: the claim publishes nothing. What the claimer reads was written before
