@@ -38,7 +38,7 @@ FL_BEGIN_DECLS
  * FL_BLOCKING() has an effect only in a task of a thread executor. In tasks of other executors,
  * outside of tasks, and in a fiber it does nothing. A fiber must not block. However, the waits of
  * the list above have an effect in tasks of a loop executor, too: a task in such a wait does not
- * count against `.workers`, so another task may start.
+ * count against `.workers`, so another task may start. A wait for a task of another executor counts.
  */
 
 /* Begins a blocking section. The same task must end it by fl_blocking_end(). */
