@@ -320,9 +320,11 @@ static void executor_free(fl_executor *e)
 
 void fl_executor_free(fl_executor *e)
 {
-	if (!e || fl__executor_is_forked(e))
+	if (!e)
 		return;
 	fl__hook_ends(e);
+	if (fl__executor_is_forked(e))
+		return;
 	executor_check_not_detached("fl_executor_free", e);
 	executor_free(e);
 }
@@ -364,10 +366,11 @@ static int executor_start_freeing_thread(fl_executor *e)
 
 int fl_executor_detach(fl_executor *e)
 {
+	fl__executor_check(e, "fl_executor_detach");
+	fl__hook_ends(e);
 	int rc = fl__executor_enter(e, "fl_executor_detach");
 	if (rc != 0)
 		return rc;
-	fl__hook_ends(e);
 	executor_check_not_detached("fl_executor_detach", e);
 	FL__HELD(&e->lock);
 	fl__store_relaxed(&e->detached, !e->lasts); /* relaxed: only diagnoses a bug */
