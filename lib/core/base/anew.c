@@ -39,7 +39,10 @@ static void anew_in_parent(void)
 
 static void anew_in_child(void)
 {
-	(void)pthread_mutex_init(&anew_lock, NULL);
+	if (anew_passes)
+		(void)pthread_mutex_init(&anew_lock, NULL); /* another thread may have held it */
+	else
+		(void)pthread_mutex_unlock(&anew_lock); /* the fork has held it */
 	fl__fork_count++;
 	for (const struct fl__anew *part = anew_first; part; part = part->next)
 		part->in_child();
