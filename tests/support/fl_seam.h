@@ -108,8 +108,20 @@ static int seam_futex_wake(const uint32_t *word, int n)
 	return seam_real.futex_wake(word, n);
 }
 
+#ifndef _WIN32
+/* The sleepers of the parent are not in the child, and one of them may have held the lock. */
+static void seam_in_child(void)
+{
+	seam_first = NULL;
+	pthread_mutex_init(&seam_lock, NULL);
+}
+#endif
+
 __attribute__((constructor(1000))) static void seam_begin(void)
 {
+#ifndef _WIN32
+	pthread_atfork(NULL, NULL, seam_in_child);
+#endif
 	seam_real = fl__sys;
 	fl__sys.alloc = seam_alloc;
 	fl__sys.free = seam_free;
