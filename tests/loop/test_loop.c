@@ -481,6 +481,7 @@ static void run_in_child(void *unused)
 
 FL_TEST(loop_in_a_forked_child)
 {
+	FL_NEEDS(FL_TEST_EVENTFD);
 	FL_IN_CHILD(run_in_child, NULL);
 }
 
