@@ -44,10 +44,10 @@ struct fl__executor_ops {
 	/* Frees the executor after a join. */
 	void (*destroy)(fl_executor *e);
 	/*
-	 * Runs the newest pending task that the calling worker has submitted, if it is a member of
-	 * the group and nobody has taken it. A fiber of a loop executor runs any pending member, but
-	 * only if will_run() returns false. Returns whether it has run one. NULL for a kind whose
-	 * contexts run no task while they wait for one.
+	 * Called by a context that serves `e`, in the join of a group. Runs a pending task on which
+	 * the join may depend, as thread_pool/help.c says for a worker. A fiber of a loop executor
+	 * runs any pending member, but only if will_run() returns false. Returns whether it has run
+	 * one. NULL for a kind whose contexts run no task while they wait for one.
 	 */
 	bool (*run_newest)(fl_executor *e, const struct fl_group *g);
 	/*

@@ -19,9 +19,14 @@
 #include <fairlead/error.h>
 #include <string.h>
 
-static bool group_on_ready(void *g)
+static bool group_has_no_member(const void *g)
 {
 	return fl__group_left(g) == 0;
+}
+
+static bool group_on_ready(void *g)
+{
+	return group_has_no_member(g);
 }
 
 static bool group_on_arm(void *group, struct fl__node *node)
@@ -44,11 +49,6 @@ static bool group_run_newest(fl_group *g)
 {
 	fl_executor *e = g->executor_;
 	return e && e->ops->run_newest && fl__run_serves(e) && e->ops->run_newest(e, g);
-}
-
-static bool group_has_no_member(const void *g)
-{
-	return fl__group_left(g) == 0;
 }
 
 static int group_sleep(fl_group *g, fl_time deadline, fl_cancel_token *cancel)

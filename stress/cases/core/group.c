@@ -627,6 +627,13 @@ FL_STRESS(group_newest_hidden, one, two, three)
 	FL_ACCEPTABLE(1, "joined");
 }
 
+/* An actor that cancels the executor. */
+#define CANCELS(test)                                                                                                  \
+	FL_STRESS_ACTOR(test, canceller)                                                                               \
+	{                                                                                                              \
+		(void)fl_executor_cancel(&s->p->base);                                                                 \
+	}
+
 /*
  * A cancel of the executor reaches a member that runs in the join of its group, or finds it pending;
  * or it reaches the task after its join. Either would wait for ever.
@@ -659,10 +666,7 @@ FL_STRESS_SETUP(group_newest_cancel)
 
 SERVES(group_newest_cancel, worker, 0)
 
-FL_STRESS_ACTOR(group_newest_cancel, canceller)
-{
-	(void)fl_executor_cancel(&s->p->base);
-}
+CANCELS(group_newest_cancel)
 
 FL_STRESS(group_newest_cancel, worker, canceller)
 {
@@ -703,10 +707,7 @@ FL_STRESS_SETUP(cancel_helped)
 SERVES(cancel_helped, one, 0)
 SERVES(cancel_helped, two, 1)
 
-FL_STRESS_ACTOR(cancel_helped, canceller)
-{
-	(void)fl_executor_cancel(&s->p->base);
-}
+CANCELS(cancel_helped)
 
 FL_STRESS(cancel_helped, one, two, canceller)
 {
@@ -751,10 +752,7 @@ FL_STRESS_SETUP(cancel_hidden)
 SERVES(cancel_hidden, one, 0)
 SERVES(cancel_hidden, two, 1)
 
-FL_STRESS_ACTOR(cancel_hidden, canceller)
-{
-	(void)fl_executor_cancel(&s->p->base);
-}
+CANCELS(cancel_hidden)
 
 FL_STRESS(cancel_hidden, one, two, canceller)
 {
