@@ -5,7 +5,24 @@
  * unload, or the program's exit, begins. From then on a fork does not wait for the lock.
  */
 #include "anew.h"
+#include "sanitizer.h"
 #include <pthread.h>
+
+/*
+ * ThreadSanitizer takes what the child writes for a race with a thread of the parent that has ended
+ * and that nobody has joined. So it looks away while the child makes the state anew.
+ */
+#ifdef FL__TSAN
+void AnnotateIgnoreReadsBegin(const char *file, int line);
+void AnnotateIgnoreReadsEnd(const char *file, int line);
+void AnnotateIgnoreWritesBegin(const char *file, int line);
+void AnnotateIgnoreWritesEnd(const char *file, int line);
+#define ANEW_LOOK_AWAY() (AnnotateIgnoreReadsBegin(__FILE__, __LINE__), AnnotateIgnoreWritesBegin(__FILE__, __LINE__))
+#define ANEW_LOOK_AGAIN() (AnnotateIgnoreWritesEnd(__FILE__, __LINE__), AnnotateIgnoreReadsEnd(__FILE__, __LINE__))
+#else
+#define ANEW_LOOK_AWAY() ((void)0)
+#define ANEW_LOOK_AGAIN() ((void)0)
+#endif
 
 uint32_t fl__fork_count;
 
@@ -43,9 +60,11 @@ static void anew_in_child(void)
 		(void)pthread_mutex_init(&anew_lock, NULL); /* another thread may have held it */
 	else
 		(void)pthread_mutex_unlock(&anew_lock); /* the fork has held it */
+	ANEW_LOOK_AWAY();
 	fl__fork_count++;
 	for (const struct fl__anew *part = anew_first; part; part = part->next)
 		part->in_child();
+	ANEW_LOOK_AGAIN();
 }
 
 /* Without memory for the registration of the handler, no forked child can use the library. */
