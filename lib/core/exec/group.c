@@ -139,14 +139,14 @@ struct group_task {
 _Static_assert(sizeof(struct fl__callback) + sizeof(struct group_task) <= FL__TASK_BLOCK_EXTRA_MOST,
                "it fits a block with an allocation");
 
-static void group_copy_result(const struct group_task *task, fl_future *f)
+/* Returns whether the caller owns the result now. */
+static bool group_copy_result(const struct group_task *task, const fl_future *f)
 {
 	const void *result = fl_future_result(f);
 	if (!task->result || !result)
-		return;
+		return false;
 	memcpy(task->result, result, f->type->result_size);
-	if (f->type->drop_result)
-		fl__chunk_detach_type(f); /* the caller owns the result now */
+	return true;
 }
 
 static void group_note(fl_group *g, const struct group_task *task, const fl_future *f, int error)
@@ -163,13 +163,13 @@ static void group_task_ended(fl_future *f, void *arg)
 	const struct group_task *task = arg;
 	fl_group *g = task->group;
 	const int error = fl_future_error(f);
-	group_copy_result(task, f);
+	const bool copied = group_copy_result(task, f);
 	if (error != 0)
 		group_note(g, task, f, error);
 	if (task->on_end)
 		task->on_end(f, task->on_end_arg);
-	if (!f->type->drop_result)
-		fl__chunk_detach_type(f); /* the type may be gone after the join */
+	if (copied || !f->type->drop_result)
+		fl__chunk_detach_type(f); /* so no hook runs; and the type may be gone after the join */
 	fl__group_leave(g);
 }
 
