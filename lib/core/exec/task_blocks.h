@@ -13,7 +13,7 @@
  * A task block ("block") has a task's future, argument and result. Each executor has a pool of free
  * blocks, in a few sizes. If the argument and the result do not fit, they are in an allocation of
  * their own, which is freed with the last reference to the future. The block itself may last
- * longer, since a queue or a group may still refer to it.
+ * longer, since a local queue may still refer to it.
  */
 struct fl__task_block {
 	fl_future future; /* first: a worker needs little more than one cache line */
@@ -35,13 +35,10 @@ struct fl__task_block {
 	 * lock, in an injector by the lock of that.
 	 */
 	uint8_t queued;
-	/*
-	 * enum fl__stop_state; guarded by the lock, where tasks run in other processes. In a thread
-	 * executor: the number of its injector
-	 */
-	uint8_t asked;
-	uint8_t permit; /* enum fl__permit */
-	uint8_t size;   /* the index of its size; FL__TASK_BLOCK_OWN, too, if it has an allocation */
+	uint8_t asked;        /* enum fl__stop_state; guarded by the lock, where tasks run in other processes */
+	uint8_t permit : 2;   /* enum fl__permit */
+	uint8_t injector : 6; /* the number of that injector; written by the submit, as `permit` */
+	uint8_t size;         /* the index of its size; FL__TASK_BLOCK_OWN, too, if it has an allocation */
 	/*
 	 * The rest is used only where tasks run in other processes. The executor's lock guards it.
 	 */
@@ -253,7 +250,7 @@ static inline struct fl__task_block *fl__task_block_new_small(struct fl__task_bl
 	if (fl__unlikely(!block))
 		return NULL;
 	char *const result = (char *)block + FL__TASK_BLOCK_SMALL - FL__TASK_BLOCK_PART;
-	block->done = block->queued = block->asked = block->permit = block->size = 0; /* one store */
+	block->done = block->queued = block->asked = block->permit = block->injector = block->size = 0; /* one store */
 	block->future.arg = arg_size > 0 ? (char *)block + FL__TASK_BLOCK_HEAD : NULL;
 	block->future.result = result_size > 0 ? memset(result, 0, FL__TASK_BLOCK_PART) : NULL;
 	block->future.count = 1;

@@ -56,7 +56,7 @@ struct fl__task_block *fl__injector_take(struct fl__injector *q, struct fl__loca
 
 bool fl__backlog_remove(struct fl__backlog *b, struct fl__task_block *block)
 {
-	struct fl__injector *q = &b->injectors[block->asked];
+	struct fl__injector *q = &b->injectors[block->injector];
 	FL__LOCKED(&q->lock);
 	if (!block->queued)
 		return false;

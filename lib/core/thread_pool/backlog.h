@@ -28,7 +28,7 @@
 struct fl__injector {
 	uint32_t lock;              /* guards the list, and `queued` of the blocks in it */
 	uint32_t length;            /* that of `tasks`; also read without the lock, as a hint */
-	struct fl__task_list tasks; /* `asked` of its blocks is the number of the injector */
+	struct fl__task_list tasks; /* `injector` of its blocks is the number of this one */
 	unsigned char apart[FL__LINE];
 };
 
@@ -91,7 +91,7 @@ static inline struct fl__injector *fl__backlog_injector(const struct fl__backlog
 /* Called with the injector's lock held. */
 static inline void fl__injector_add(const struct fl__backlog *b, struct fl__injector *q, struct fl__task_block *block)
 {
-	block->asked = (uint8_t)(q - b->injectors);
+	block->injector = (uint8_t)(q - b->injectors) & (FL__INJECTORS - 1);
 	fl__task_list_add(&q->tasks, block);
 	fl__store_relaxed(&q->length, (uint32_t)q->tasks.length); /* relaxed: others take it as a hint */
 }

@@ -3,6 +3,7 @@
  * The backlog of the thread executor when it is long, and when other contexts have claimed its
  * tasks; the local queues of workers.
  */
+#include "core/exec/map.h"
 #include "core/thread_pool/backlog.h"
 #include "fl_pool.h"
 
@@ -403,5 +404,45 @@ FL_TEST(backlog_local_numbers_return_late)
 			assert_true(fl__local_put(&q, &local_blocks[1]));
 			assert_true(q.word != seen);
 		}
+	}
+}
+
+/* The number of an injector is not taken for the reason why a task has stopped. */
+
+struct from_outside {
+	fl_executor *e;
+	fl_event *open;
+	fl_future *f;
+};
+
+FL_TASK_STATIC(time_out, void, void)
+{
+	return -ETIMEDOUT;
+}
+
+static int submit_and_wait(void *from)
+{
+	struct from_outside *const s = from;
+	FL_OK(time_out_submit(s->e, &s->f));
+	return fl_event_wait(s->open); /* so each thread has a number of its own */
+}
+
+POOL_TEST(backlog_number_of_an_injector_is_no_stop, 32)
+{
+	enum { THREADS = FL__INJECTORS };
+	struct from_outside from[THREADS];
+	fl_thread *threads[THREADS];
+	fl_event open = FL_EVENT_INIT;
+	FL_EACH (i, from) {
+		from[i] = (struct from_outside){e, &open, NULL};
+		FL_OK(fl_thread_start(&threads[i], submit_and_wait, &from[i], NULL));
+	}
+	FL_OK(fl_executor_wait_idle(e));
+	fl_event_set(&open);
+	FL_EACH (i, from) {
+		FL_OK(fl_thread_join(threads[i], NULL));
+		const struct fl__chunk_end end = fl__chunk_end(from[i].f, &time_out);
+		FL_CHECK(end.error == -ETIMEDOUT && end.begun && !end.stopped);
+		fl_future_free(from[i].f);
 	}
 }
