@@ -165,8 +165,8 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
 /*
  * Creates an executor that runs tasks on threads. `config` may be NULL.
  *
- * With one worker, tasks begin in the order of submission. With several workers there is no such
- * order: a worker takes up to 16 tasks at once and begins them one after the other, and an idle
+ * With one worker from the creation on, tasks begin in the order of submission. With several workers
+ * there is no such order: a worker takes up to 16 tasks at once and begins them one after the other, and an idle
  * worker takes over tasks that another worker has not begun. No task waits forever while workers end
  * tasks.
  *
@@ -177,7 +177,7 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  * Memory: a task takes a block of 192 or 448 bytes, and one more allocation if its argument and
  * result do not fit there. The allocation is freed with the last reference to the task's future.
  * The block of a task that was cancelled, or that a waiter ran, may stay in a worker's queue until
- * a worker comes to it: at most 256 such blocks for each worker. Free blocks are used again; they
+ * a worker comes to it: at most 1,024 such blocks for each worker. Free blocks are used again; they
  * are freed when the executor and all futures of its tasks have been freed.
  *
  * The threads block the signals that the caller blocks, but never SIGSEGV, SIGBUS, SIGFPE, SIGILL,
@@ -361,9 +361,9 @@ FL_API size_t fl_executor_terminate(fl_executor *e);
  * after their present task, and tasks that they have taken but not started go to other workers. The
  * call does not wait for them.
  *
- * On threads, the new maximum holds when the call returns: no worker begins a task as long as
- * `workers` tasks run. A task that a worker has taken but not begun counts as running. The kinds of
- * tasks that fl_executor_config.workers does not count are not counted here, either. On processes,
+ * On threads, the new maximum holds from the next task of each worker on; a worker that is
+ * about to take one at this moment may still run it. The kinds of tasks that
+ * fl_executor_config.workers does not count are not counted here, either. On processes,
  * a surplus worker may still finish its task. Returns:
  *   0         the maximum is changed
  *   -EPIPE    `e` is closed
@@ -482,8 +482,7 @@ typedef struct fl_executor_stats {
 	unsigned blocked; /* existing workers in a blocking section (fairlead/blocking.h) */
 	/*
 	 * Existing workers, not in a blocking section, that have slept for 5 ms or more in a wait
-	 * of their task. After a further worker was started in place of sleeping ones, no worker is
-	 * added to this count for 50 ms.
+	 * of their task.
 	 */
 	unsigned waiting;
 	size_t pending;   /* tasks that were submitted and have not started */

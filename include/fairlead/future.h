@@ -28,7 +28,7 @@ struct fl_task_type;
  *
  * A task may wait for other tasks of its own executor, even if there is a single worker. If the
  * other task is pending, the worker that waits runs it itself. If the other task is running, the
- * worker sleeps, and another worker may take its place (fairlead/blocking.h).
+ * worker sleeps until it ends (fairlead/blocking.h).
  *
  * Memory order: a context that sees a future done or cancelled sees what its task wrote.
  */

@@ -103,7 +103,7 @@ typedef struct fl_reduction {
  *   -E2BIG    the value has more than FL_REDUCTION_MAX bytes
  *   -ENOTSUP  the executor's tasks do not see the caller's memory (no FL_CAP_BY_REFERENCE)
  *   other     another error that fl_parallel_for() may return, with the same meaning: after a
- *             deadline, a cancel, or the end of a thread in a call, or an error of fl_submit()
+ *             deadline or a cancel, or an error of fl_submit()
  *
  * Memory order: the calls see what the caller wrote before. After the return, the caller sees what
  * the calls wrote.

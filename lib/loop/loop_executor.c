@@ -159,8 +159,9 @@ static bool loop_executor_will_run(fl_executor *e)
 	return true;
 }
 
-static bool loop_executor_run_newest(fl_executor *e, const struct fl_group *g)
+static bool loop_executor_run_newest(fl_executor *e, const struct fl_group *g, bool any)
 {
+	(void)any; /* this kind is never stuck */
 	struct fl__run run;
 	if (loop_executor_will_run(e))
 		return false;

@@ -29,8 +29,9 @@
  *
  * A kind with `take_oldest` (the thread executor) has its pending tasks in a backlog of its own.
  * list_running() lists the tasks that its workers run; `running` then has only the frames of
- * contexts that help, and of submits that run their task. A task that a context helps with is both
- * running and foreign, also if that context is a worker.
+ * contexts that help, of joins that run a task they have taken (fl__run_taken()), and of submits that
+ * run their task. A task that a context helps with is both running and foreign, also if that context
+ * is a worker.
  *
  * A foreign context claims a task, removes it from `queue` and counts it, in one section of the
  * lock. A join waits until no task is queued, running or foreign, and until the kind's is_busy(),
@@ -84,6 +85,7 @@ struct fl_executor {
 	fl_mutex lock;
 	fl_cond gone; /* signalled when a join or a wait for idleness may end */
 	bool closed;
+	bool halted;            /* no pending task begins any more: after a cancel or a break */
 	int broken;             /* the error of submits since the break, or 0 */
 	char *why_broken;       /* set by fl__executor_break(), then constant */
 	const char *why_killed; /* of the last worker that this process has killed, or NULL */

@@ -46,10 +46,16 @@ struct fl__executor_ops {
 	/*
 	 * Called by a context that serves `e`, in the join of a group. Runs a pending task on which
 	 * the join may depend, as thread_pool/help.c says for a worker. A fiber of a loop executor
-	 * runs any pending member, but only if will_run() returns false. Returns whether it has run
-	 * one. NULL for a kind whose contexts run no task while they wait for one.
+	 * runs any pending member, but only if will_run() returns false. With `any`, which follows
+	 * is_stuck(), it runs any task. Returns whether it has run one. NULL for a kind whose
+	 * contexts run no task while they wait for one.
 	 */
-	bool (*run_newest)(fl_executor *e, const struct fl_group *g);
+	bool (*run_newest)(fl_executor *e, const struct fl_group *g, bool any);
+	/*
+	 * Called by a context that serves `e` and counts as blocked. Returns whether no worker will
+	 * run the pending tasks, since none could be started. NULL for a kind that needs no thread.
+	 */
+	bool (*is_stuck)(fl_executor *e);
 	/*
 	 * Called by a context that serves `e` and is about to wait for a pending task. Returns
 	 * whether another context will run the pending tasks while the caller waits. NULL stands for

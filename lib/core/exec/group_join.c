@@ -45,19 +45,27 @@ static bool group_on_arm(void *group, struct fl__node *node)
 
 const fl_on_type fl__on_group = {group_on_ready, group_on_arm, fl__node_disarm, NULL, true};
 
-static bool group_run_newest(fl_group *g)
+static bool group_run_newest(fl_group *g, bool any)
 {
 	fl_executor *e = g->executor_;
-	return e && e->ops->run_newest && fl__run_serves(e) && e->ops->run_newest(e, g);
+	return e && e->ops->run_newest && fl__run_serves(e) && e->ops->run_newest(e, g, any);
 }
 
-static int group_sleep(fl_group *g, fl_time deadline, fl_cancel_token *cancel)
+static bool group_is_stuck(fl_group *g)
+{
+	fl_executor *e = g->executor_;
+	return e && e->ops->is_stuck && fl__run_serves(e) && e->ops->is_stuck(e);
+}
+
+/* Returns also if `*stuck` has become true: nobody but the caller can run the members. */
+static int group_sleep(fl_group *g, fl_time deadline, fl_cancel_token *cancel, bool *stuck)
 {
 	FL__WAIT(wait, node, FL__DEBUG_GROUP, g);
 	if (fl__wait_spin(&wait, group_has_no_member, g, deadline, cancel))
 		return 0;
 	FL__BLOCKS(deadline);
-	if (!group_on_arm(g, &node))
+	*stuck = group_is_stuck(g);
+	if (*stuck || !group_on_arm(g, &node))
 		return 0;
 	const int rc = fl__wait_sleep(&wait, deadline, cancel);
 	if (rc != 0)
@@ -68,10 +76,11 @@ static int group_sleep(fl_group *g, fl_time deadline, fl_cancel_token *cancel)
 /* Returns 0, -ETIMEDOUT or -ECANCELED. `cancel` is not NULL. */
 static int group_wait(fl_group *g, fl_time deadline, fl_cancel_token *cancel)
 {
+	bool stuck = false;
 	while (fl__group_left(g) > 0) {
 		int rc = fl__is_interrupted(deadline, cancel);
-		if (rc == 0 && !group_run_newest(g))
-			rc = group_sleep(g, deadline, cancel);
+		if (rc == 0 && !group_run_newest(g, stuck))
+			rc = group_sleep(g, deadline, cancel, &stuck);
 		if (rc != 0)
 			return rc;
 	}

@@ -4,18 +4,16 @@
  * help.
  *
  * A worker of a thread executor that waits for a pending task of that executor runs the task at
- * once, as a call, and one that joins a group runs pending members (group_join.c). It runs no other
- * task: arbitrary tasks during a wait deadlock under mutexes and grow stacks without bound (rayon
- * #592, taskflow #522). A fiber of a loop executor that waits lets another fiber run
+ * once, as a call, and one that joins a group runs pending members (group_join.c). Unless nobody else
+ * could (thread_pool/help.c), it runs no other task: arbitrary tasks during a wait deadlock under
+ * mutexes and grow stacks without bound (rayon #592, taskflow #522). A fiber of a loop executor that waits lets another fiber run
  * (loop/loop_executor.c). It runs the task for which it waits only if no other fiber can.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
-#include "../future/bytes.h"
 #include "../wait/cancel.h"
-#include "map.h"
+#include "executor.h"
 #include <fairlead/blocking.h>
-#include <stdarg.h>
 
 static void run_help(struct fl__ctx *ctx, void *future);
 
@@ -88,6 +86,10 @@ int fl__run_function(struct fl__run *run, char **message)
 		if (fl__unlikely(fl__ctx_get()->front.inside.helper != run))
 			fl__panic(f->type->name, f,
 			          "a longjmp() or an exception in the task has skipped a function of the library");
+	} else if (run->claim == FL__CLAIM_BREAK) {
+		error = run->executor->broken;
+		ctx.message = fl__message_format("%s", run->executor->why_broken);
+		fl__task_block_of(f)->asked = FL__STOP_BETWEEN; /* it never runs: fl__chunk_end() */
 	}
 	if (fl__unlikely(ctx.keeps_result) && error != 0)
 		fl__future_keep_result(f);
@@ -200,50 +202,62 @@ void fl_blocking_end(void)
 }
 
 /*
- * A worker that waits for a task of an executor that it serves does not count as blocked: after
- * run_help() another worker runs the task. If the other worker blocks, it is replaced, unless it
- * also waits for a task of an executor that it serves. So the last worker of a chain of waits runs
- * on, or is replaced.
+ * A worker that waits for a task of its own executor does not count as blocked: after run_help()
+ * another worker runs the task. If the other worker blocks, it is replaced, unless it also waits for
+ * a task of that executor. So the last worker of a chain of waits runs on, or is replaced. If these
+ * waits counted as blocked, a recursion with futures would make a thread for each level.
  */
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 {
 	const fl_future *f = future;
+	/* the executor of `f` may be gone, so its address is only compared */
 	if (f && f->ops == &fl__task_future_ops &&
-	    fl__run_serves(fl__task_block_owner(fl__task_block_of((fl_future *)(uintptr_t)f))->executor))
+	    fl__task_block_owner(fl__task_block_of((fl_future *)(uintptr_t)f))->executor == ctx->worker->executor)
 		return false;
 	ctx->worker->executor->ops->block(ctx->worker, begins);
 	return true;
 }
 
 /*
- * Called under the lock. Claims a task that will run within another one. A cancel of the executor may
- * have missed the task, which another context had taken, or had not added yet. Then the claim is that
- * of the cancel.
+ * Called under the lock. Claims a task that will run within another one. A cancel or a break of the
+ * executor may have missed the task, which another context had taken, or had not added yet. Then the
+ * claim is that of the cancel or of the break.
  */
 static enum fl__claim run_claim(fl_executor *e, fl_future *f, uint32_t leaves)
 {
-	if (!fl__cancel_is_requested(&e->stop))
-		return fl__future_claim_leaving(f, leaves);
-	return fl__future_claim_cancel_leaving(f, leaves) ? FL__CLAIM_CANCEL : FL__CLAIM_LOST;
+	if (e->halted && e->broken == 0)
+		return fl__future_claim_cancel_leaving(f, leaves) ? FL__CLAIM_CANCEL : FL__CLAIM_LOST;
+	const enum fl__claim claim = fl__future_claim_leaving(f, leaves);
+	return claim == FL__CLAIM_RUN && e->halted ? FL__CLAIM_BREAK : claim;
 }
 
-void fl__run_taken(fl_executor *e, struct fl__task_block *block)
+/* Runs a task within the one that the caller runs. Returns false if another context has claimed it. */
+static bool run_within(fl_executor *e, fl_future *f, bool foreign)
 {
 	struct fl__run run;
 	enum fl__claim claim;
 	fl__run_enter(&run, e);
 	{
+		/* So a cancel of the executor finds the task in the queue or in this frame. */
 		FL__HELD(&e->lock);
-		claim = run_claim(e, &block->future, 0);
+		claim = run_claim(e, f, foreign ? fl__executor_leaves(e) : 0);
 		if (claim != FL__CLAIM_LOST)
-			fl__run_begin(&run, &block->future, claim);
+			fl__run_begin(&run, f, claim);
+		if (claim != FL__CLAIM_LOST && foreign)
+			fl__task_block_claimed(e, fl__task_block_of(f));
 	}
 	if (claim != FL__CLAIM_LOST) {
-		fl__permit_release(e, block->permit);
+		if (!foreign)
+			fl__permit_release(e, fl__task_block_of(f)->permit);
 		fl__run_task(&run);
 	}
 	fl__run_leave(&run);
-	if (claim != FL__CLAIM_LOST)
+	return claim != FL__CLAIM_LOST;
+}
+
+void fl__run_taken(fl_executor *e, struct fl__task_block *block)
+{
+	if (run_within(e, &block->future, false))
 		fl_future_free(&block->future); /* the producer's reference */
 	else
 		fl__task_block_free(block); /* the backlog's share of it */
@@ -259,24 +273,10 @@ static void run_help(struct fl__ctx *ctx, void *future)
 	fl_executor *e = fl__task_block_owner(fl__task_block_of(f))->executor;
 	if (!fl__run_serves(e) || (e->ops->will_run && e->ops->will_run(e)))
 		return;
-	struct fl__run run;
 	const struct fl__awaited awaits = ctx->awaits; /* what the wait awaits, and not the task */
-	fl__run_enter(&run, e);
 	ctx->awaits = (struct fl__awaited){.kind = FL__DEBUG_NOTHING};
-	enum fl__claim claim;
-	{
-		/* So a cancel of the executor finds the task in the queue or in this frame. */
-		FL__HELD(&e->lock);
-		claim = run_claim(e, f, fl__executor_leaves(e));
-		if (claim != FL__CLAIM_LOST) {
-			fl__run_begin(&run, f, claim);
-			fl__task_block_claimed(e, fl__task_block_of(f));
-		}
-	}
-	if (claim != FL__CLAIM_LOST)
-		fl__run_task(&run);
-	fl__run_leave(&run);
+	const bool ran = run_within(e, f, true);
 	ctx->awaits = awaits;
-	if (claim != FL__CLAIM_LOST)
+	if (ran)
 		fl__future_end_foreign(f);
 }

@@ -61,13 +61,23 @@ FL__COLD static void executor_end_taken(fl_executor *e, const struct executor_ta
 		fl_future_free(&block->future);
 	}
 	/*
-	 * These come last, since a callback may wait for a running task, which may end only after
-	 * its request.
+	 * Callbacks come last, since one may wait for a running task, which may end only after its
+	 * request, or for another task of the list.
 	 */
+	struct fl__task_block *rest = NULL, **last = &rest;
 	FL__EACH_SAFE (struct fl__task_block, block, taken->ours.head) {
-		fl__future_finish(&block->future, error, text ? fl__message_format("%s", text) : NULL);
-		fl_future_free(&block->future); /* the producer's reference */
+		fl_future *const f = &block->future;
+		struct fl__callback *callbacks;
+		fl__future_set_end(f, error, text ? fl__message_format("%s", text) : NULL);
+		if (fl__future_publish_end(f, &callbacks))
+			continue;
+		f->callbacks = callbacks; /* nobody else uses this field after the end */
+		block->next = NULL;
+		*last = block;
+		last = &block->next;
 	}
+	FL__EACH_SAFE (struct fl__task_block, block, rest)
+		fl__future_end_rest(&block->future, block->future.callbacks);
 	if (taken->ours.length > 0)
 		fl__executor_foreign_ended(e, taken->ours.length);
 }
@@ -89,6 +99,7 @@ void fl__executor_break(fl_executor *e, const char *text)
 		e->ops->on_closed(e);
 		if (e->ops->recall)
 			e->ops->recall(e, false);
+		e->halted = true;
 		executor_take_queued(e, false, &taken);
 	}
 	fl__message_free(why);
@@ -160,6 +171,7 @@ static size_t executor_cancel_tasks(const char *function, fl_executor *e, enum e
 			e->ops->recall(e, effect != EXECUTOR_LEAVES_RUNNING);
 		if (effect == EXECUTOR_KILLS_RUNNING && e->ops->terminate)
 			e->ops->terminate(e);
+		e->halted = true;
 		executor_take_queued(e, true, &taken);
 		if (effect != EXECUTOR_LEAVES_RUNNING && e->ops->list_running)
 			e->ops->list_running(e, &taken.running);

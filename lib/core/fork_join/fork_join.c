@@ -369,7 +369,7 @@ void fl__fork_wake(struct fl__fork_stack *front)
 	/* relaxed: a hint that another thread sleeps */
 	if (!fl__swap_relaxed(&forks->flags.sleepers, 0))
 		return;
-	fl__store_relaxed(&forks->used, 1); /* relaxed: `wake` publishes it */
+	fl__store_relaxed(&forks->used, 1); /* relaxed: the first time, `wake` publishes it */
 	/* First a forker that waits for a call of this worker: it can steal nothing else. */
 	for (struct fl__fork *fork = s->running; fork; fork = fork->outer)
 		if (fl__load_relaxed(&fork->state) & FORK_WAITERS) { /* relaxed: a hint */

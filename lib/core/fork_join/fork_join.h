@@ -21,7 +21,7 @@
  */
 struct fl__forks {
 	struct fl__fork_flags flags;
-	uint32_t used;      /* a fork has called `wake` */
+	uint32_t used;      /* a push has woken a thread, or has called `wake` */
 	uint32_t searching; /* workers that search for forks */
 	uint32_t n;         /* a hint: about the most workers */
 	/* Wakes a parked worker, or starts one, to search for forks. Called on any thread. */
@@ -48,9 +48,6 @@ FL__IF_LINKED void fl__forks_resize(struct fl__forks *forks, unsigned n);
  */
 FL__IF_LINKED struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i);
 FL__IF_LINKED void fl__forks_leave(struct fl__fork_stack *self);
-
-/* Returns whether the calling worker has forks under way. */
-FL__IF_LINKED bool fl__forks_any(const struct fl__fork_stack *self);
 
 /* Returns how many forks were stolen so far, for statistics. */
 FL__IF_LINKED size_t fl__forks_stolen(const struct fl__forks *forks);

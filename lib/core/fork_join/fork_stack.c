@@ -85,11 +85,6 @@ void fl__forks_leave(struct fl__fork_stack *self)
 		fl__ctx_get()->front.forks = NULL;
 }
 
-bool fl__forks_any(const struct fl__fork_stack *self)
-{
-	return self->next != ((const struct fl__fork_worker *)(const void *)self)->slots;
-}
-
 size_t fl__forks_stolen(const struct fl__forks *forks)
 {
 	size_t stolen = 0;

@@ -31,8 +31,8 @@ struct fl__callback {
 struct fl__future_ops {
 	/*
 	 * Called by a context other than the producer: claims `f` for a cancel, and removes it from
-	 * its executor's queue. A task of the thread executor stays in the backlog. Returns false
-	 * if `f` was claimed or has started.
+	 * its executor's queue; in a local queue of the thread executor the block stays. Returns
+	 * false if `f` was claimed or has started.
 	 */
 	bool (*claim_cancel)(fl_future *f);
 	/* Called by a context other than the producer that has ended `f`. May be NULL. */
@@ -58,7 +58,7 @@ struct fl__future_ops {
 struct fl_future {
 	uint32_t state; /* also the reference count; future.c has the table of its bits */
 	uint32_t lock;  /* an fl__lock; future_try_publish() says when the end takes it */
-	int error;      /* written before the end is published */
+	int error;      /* written before the end is published; until then, the statistics' stamp */
 	uint32_t count; /* of arguments and results; the producer's */
 	const fl_task_type *type;
 	void *arg, *result; /* in the producer's block, or NULL for size 0 */
@@ -108,7 +108,7 @@ static inline void fl__future_init(fl_future *f, const struct fl__future_ops *op
 /* Frees a future that no other thread has seen, and its memory. It calls no drop hook. */
 void fl__future_discard(fl_future *f);
 
-enum fl__claim { FL__CLAIM_LOST, FL__CLAIM_RUN, FL__CLAIM_CANCEL };
+enum fl__claim { FL__CLAIM_LOST, FL__CLAIM_RUN, FL__CLAIM_CANCEL, FL__CLAIM_BREAK };
 
 /*
  * Claims a pending future: the claimer alone may, and must, end the future. Linearizes with
@@ -117,6 +117,9 @@ enum fl__claim { FL__CLAIM_LOST, FL__CLAIM_RUN, FL__CLAIM_CANCEL };
  *   FL__CLAIM_RUN      the caller must run the task
  *   FL__CLAIM_CANCEL   the token is requested: the caller must end the future as cancelled
  *   FL__CLAIM_LOST     another context has claimed the future
+ *
+ * FL__CLAIM_BREAK is no result of this function: the task was claimed to run, but its executor has
+ * broken, and it ends with the error of that.
  *
  * The claim also sets the bit `leaves`: LEFT if the task stays in its executor's backlog, else 0.
  */

@@ -9,8 +9,10 @@
  * worker runs, a request of that task's token does. Otherwise the member runs in a frame that the
  * cancel finds (fl__run_taken()).
  *
- * If it finds no member, the worker blocks, and another one takes its place. If no other worker is
- * active, and none can be started, it runs any task, since nobody else would.
+ * If it finds no member, the worker blocks, and another one takes its place. If then no worker is
+ * active although there is a task, none could be started, and the worker runs any task, since nobody
+ * else would: fl__pool_is_stuck(). Each joiner looks after it was counted as blocked. So the last one
+ * sees that no worker is active.
  */
 #include "../base/atomic.h"
 #include "../exec/group.h"
@@ -61,16 +63,14 @@ static struct fl__task_block *help_take_injected(struct fl__thread_worker *w, co
 	return block;
 }
 
-/* Returns whether there is a task, and neither a worker that may run it nor a thread for another one. */
-static bool help_is_alone(struct fl__thread_pool *p)
+bool fl__pool_is_stuck(fl_executor *e)
 {
+	struct fl__thread_pool *p = fl__pool_of(e);
 	FL__POOL_LOCKED(p);
-	if (p->active > 1 || p->sleepers.first || !fl__pool_has_task(p))
-		return false;
-	return p->active + p->blocked >= FL_WORKERS_MAX || fl__pool_start_worker(p) != 0;
+	return p->active == 0 && fl__pool_has_task(p);
 }
 
-bool fl__pool_run_newest(fl_executor *e, const fl_group *g)
+bool fl__pool_run_newest(fl_executor *e, const fl_group *g, bool any)
 {
 	struct fl__run *outermost = fl__ctx_current->worker;
 	if (!outermost || outermost->executor != e)
@@ -84,7 +84,7 @@ bool fl__pool_run_newest(fl_executor *e, const fl_group *g)
 		fl__pool_run_within(w, block);
 		return true;
 	}
-	if (!block && help_is_alone(w->pool))
+	if (!block && any)
 		block = fl__pool_take_any(w);
 	if (block)
 		fl__run_taken(e, block);

@@ -177,10 +177,9 @@ static void pool_spin(struct fl__thread_pool *p)
 static bool pool_help_forks(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
-	if (!w->forks)
-		return false;
-	if (!fl__load_relaxed(&p->forks.used)) /* relaxed: the thread that woke this worker for forks has set `used` */
-		return fl__forks_prepare_sleep(&p->forks, w->forks);
+	/* relaxed: the thread that woke this worker for forks has set `used` */
+	if (!w->forks || !fl__load_relaxed(&p->forks.used))
+		return false; /* the first fork finds `sleepers` set, and calls fl__pool_wake_for_forks() */
 	/* This worker looks for forks now. It wakes no other one for them; a thief lets the next fork do that. */
 	if (fl__load_relaxed(&p->state) & FL__POOL_FORKS)                    /* relaxed: if it is set later, it stays */
 		(void)fl__and_acquire(&p->state, ~(uint32_t)FL__POOL_FORKS); /* acquire: the fork */
@@ -210,7 +209,8 @@ static bool pool_rest(struct fl__thread_worker *w)
 	    fl__load_relaxed(&p->state); /* relaxed: the lock orders CROWDED; FORKS is looked at again */
 	const bool crowded = state & FL__POOL_CROWDED;
 	if (!crowded && (state & FL__POOL_FORKS) && !p->over) {
-		(void)fl__and_relaxed(&p->state, ~(uint32_t)FL__POOL_FORKS); /* relaxed: it looks for forks now */
+		/* acquire: `used`; pairs with fl__pool_wake_for_forks() */
+		(void)fl__and_acquire(&p->state, ~(uint32_t)FL__POOL_FORKS);
 		return true;
 	}
 	fl__pool_count(p, -1, -1);
@@ -283,18 +283,14 @@ static inline struct fl__task_block *pool_next(struct fl__thread_worker *w)
 	return pool_search(w);
 }
 
-/* Ends a claimed task of a halted executor, which does not begin. */
-FL__COLD static int pool_halt(struct fl__thread_pool *p, fl_future *f, enum fl__claim *claim, char **message)
+/* A claimed task of a halted executor does not begin. Returns what the claim counts as. */
+FL__COLD static enum fl__claim pool_halt(struct fl__thread_pool *p, fl_future *f)
 {
 	FL__POOL_LOCKED(p); /* a cancelled executor may break at this moment */
-	*message = NULL;
-	if (p->base.broken == 0) {
-		*claim = FL__CLAIM_CANCEL;
-		fl__future_cancel_claimed(f);
-		return -ECANCELED;
-	}
-	*message = p->base.why_broken ? fl__message_format("%s", p->base.why_broken) : NULL;
-	return p->base.broken;
+	if (p->base.broken != 0)
+		return FL__CLAIM_BREAK;
+	fl__future_cancel_claimed(f);
+	return FL__CLAIM_CANCEL;
 }
 
 /* Runs a task in the frame `run`: that of the worker, or one of its own for a task within another. */
@@ -304,7 +300,6 @@ static inline void pool_run(struct fl__thread_worker *w, struct fl__thread_pool 
 	const bool outermost = run == &w->run;
 	fl_future *const f = &block->future;
 	char *message;
-	int error;
 	enum fl__claim claim = fl__future_claim(f);
 	if (fl__unlikely(claim == FL__CLAIM_LOST)) {
 		fl__task_block_free(block); /* the backlog's share of it */
@@ -315,24 +310,21 @@ static inline void pool_run(struct fl__thread_worker *w, struct fl__thread_pool 
 	if (outermost)
 		fl__store_seq_cst(&w->doing, f); /* seq_cst: "A cancel" */
 	/* seq_cst: "A cancel" */
-	const bool halted = claim == FL__CLAIM_RUN && (fl__load_seq_cst(&p->state) & FL__POOL_HALTED);
-	if (fl__unlikely(halted))
-		error = pool_halt(p, f, &claim, &message);
-	if (fl__unlikely(halted || claim != FL__CLAIM_RUN)) {
+	if (fl__unlikely((fl__load_seq_cst(&p->state) & FL__POOL_HALTED) && claim == FL__CLAIM_RUN))
+		claim = pool_halt(p, f);
+	if (fl__unlikely(claim != FL__CLAIM_RUN)) {
 		fl__store_relaxed(&w->skipped, w->skipped + 1); /* relaxed: for statistics */
 		/* The task counts as begun, so that no measured task's weight includes it. */
 		w->stats.next++;
 		w->stats.queued.begun++;
 		w->stats.ran.begun++;
 	}
-	if (!halted) {
-		run->claim = claim;
-		run->future = f;
-		error = fl__run_measured(run, &w->stats, w->ended, &message);
-		if (fl__unlikely(error != 0) && claim == FL__CLAIM_RUN)
-			fl__store_relaxed(&w->failed, w->failed + 1); /* relaxed: for statistics */
-	}
-	fl__store_relaxed(&w->ended, w->ended + 1); /* relaxed: for statistics */
+	run->claim = claim;
+	run->future = f;
+	const int error = fl__run_measured(run, &w->stats, w->ended, &message);
+	if (fl__unlikely(error != 0) && claim == FL__CLAIM_RUN)
+		fl__store_relaxed(&w->failed, w->failed + 1); /* relaxed: for statistics */
+	fl__store_relaxed(&w->ended, w->ended + 1);           /* relaxed: for statistics */
 	if (outermost)
 		fl__store_relaxed(&w->doing, NULL); /* relaxed: a canceller looks at the state of the future */
 	fl__future_set_end(f, error, message);

@@ -12,16 +12,11 @@
 
 static const int64_t pool_surplus_timeout = FL_S(1); /* how long a worker above the limit sleeps before it ends */
 
-static bool pool_is_too_large(const struct fl__thread_pool *p)
-{
-	return p->alive > p->base.workers + p->blocked && p->alive > p->most; /* a spare worker stays */
-}
-
 /* Returns whether a worker that is not in `sleepers` may end after its sleep. The last spare one stays. */
 static bool pool_may_end(const struct fl__thread_pool *p)
 {
-	return p->alive > 1 &&
-	       (pool_is_too_large(p) || (p->idle_timeout > 0 && (p->alive > p->most || p->sleepers.first)));
+	const bool too_many = p->alive > p->base.workers + p->blocked && p->alive > p->most; /* a spare one stays */
+	return p->alive > 1 && (too_many || (p->idle_timeout > 0 && (p->alive > p->most || p->sleepers.first)));
 }
 
 /* Called before the worker is added to `sleepers`. */
@@ -30,7 +25,9 @@ static fl_time pool_sleep_deadline(const struct fl__thread_pool *p)
 	if (p->base.closed || (p->idle_timeout > 0 && !pool_may_end(p)) || p->alive == 1)
 		return FL_FOREVER;
 	const fl_duration time = p->idle_timeout > 0 ? p->idle_timeout : FL_DURATION_MAX;
-	return fl_after(pool_is_too_large(p) ? FL__MIN(time, pool_surplus_timeout) : time);
+	/* more than may be, as soon as no worker is blocked */
+	const bool surplus = p->alive > p->base.workers && p->alive > p->most;
+	return fl_after(surplus ? FL__MIN(time, pool_surplus_timeout) : time);
 }
 
 bool fl__pool_sleep(struct fl__thread_pool *p)

@@ -91,7 +91,7 @@ FL__COLD static void pool_list_running(fl_executor *e, struct fl__task_list *run
 		if (!f || !fl__future_try_ref(f))
 			continue;
 		struct fl__task_block *block = fl__task_block_of(f);
-		/* A `queued` task was found before, with another worker that has ended it since. */
+		/* a `queued` task is in the list of another cancel, which requests its stop */
 		if (!block->queued || !fl__future_free_shared(f))
 			fl__task_list_add(running, block);
 	}
@@ -189,6 +189,7 @@ static const struct fl__executor_ops pool_ops = {
     .list_running = pool_list_running,
     .claimed = pool_claimed,
     .run_newest = fl__pool_run_newest,
+    .is_stuck = fl__pool_is_stuck,
     .resize = fl__pool_resize,
     .block = fl__pool_block,
     .count = pool_count,

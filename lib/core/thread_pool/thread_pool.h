@@ -26,8 +26,8 @@
  *
  *   asleep    in `sleepers`, for want of a task, or because too many workers are active
  *   blocked   in a blocking section (fl_blocking_begin(), or a wait that counts as one)
- *   active    else. An active worker *searches* after it has found no task, until it has one, runs
- *             a fork of another worker, or sleeps. A worker that is woken, or that was started
+ *   active    else. An active worker *searches* after it has found no task, until it has one, looks
+ *             for forks of other workers, or sleeps. A worker that is woken, or that was started
  *             without an initializer, searches, too.
  *
  * Four words count workers; the lock is that of the executor:
@@ -78,8 +78,8 @@
  * the look locks each injector after the change of `state`. For a local queue all four accesses are
  * seq_cst: put, load, change of `state`, and look.
  *
- * A worker that searches also looks for forks (fork_join.h). It is not counted as searching while it
- * runs one, because that may take long. Nor is it during its initializer.
+ * A worker that has found no task also looks for forks (fork_join.h). It is not counted as searching
+ * meanwhile, because a fork may take long. Nor is it during its initializer.
  *
  * Ends. When the executor is closed, no worker is active or blocked, and no queue has a task,
  * nothing more can come: the pool is `over`, and its workers end. A worker that has decided to end
@@ -271,7 +271,10 @@ struct fl__task_block *fl__pool_take_any(struct fl__thread_worker *w);
 bool fl__pool_sleep(struct fl__thread_pool *p);
 
 /* help.c. The operation fl__executor_ops.run_newest. */
-bool fl__pool_run_newest(fl_executor *e, const struct fl_group *g);
+bool fl__pool_run_newest(fl_executor *e, const struct fl_group *g, bool any);
+
+/* help.c. The operation fl__executor_ops.is_stuck. Called without the lock. */
+bool fl__pool_is_stuck(fl_executor *e);
 
 /* Guesses whether there is a task. It is the operation fl__forks.has_task. */
 bool fl__pool_seems_to_have_task(const void *pool);

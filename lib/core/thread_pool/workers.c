@@ -26,18 +26,11 @@
  * After a blocking section one worker may be too many: CROWDED. The next worker that looks for a task
  * goes to sleep. While more workers are alive than may be, a worker that sleeps ends after a second.
  *
- * Waits of workers. A worker that waits for a pending task of its own executor runs that task, as a
- * call. While it sleeps in another wait that may need a task to run (a future, a loop, a join of a
- * thread, a process, a group, a queue or an executor, or an FL_WAIT_ANY() with one of them), it
- * counts as blocked, as in FL_BLOCKING(), and another worker stands in. So executors with one worker
- * each may wait for each other's tasks. There is one exception, which does not count as blocked: a
- * wait for one task that another worker of the same executor runs. Waits of this kind form a chain,
- * whose last worker does not wait in this way: it runs, or blocks and has a stand-in. Without this
- * rule a recursion with futures would make a thread for each level.
- *
- * With `workers_max`, any other wait of a task counts as blocked, too, once it has lasted for 5 ms:
- * fl__pool_wait(). The worker may hold locks of the user's allocator then. So it only tries the lock,
- * and starts no thread: it wakes a spare worker, which is asleep as long as more threads may be made.
+ * Waits of workers. fairlead/blocking.h says which of them count as blocked; fl__run_block() has the
+ * exception. With `workers_max`, any other wait of a task counts as blocked, too, once it has lasted
+ * for 5 ms: fl__pool_wait(). The worker may hold locks of the user's allocator then. So it only tries
+ * the lock, and starts no thread: it wakes a spare worker, which is asleep as long as more threads may
+ * be made.
  *
  * Signals. A thread starts with all signals blocked, except those of faults, and sets the mask of
  * the executor's creator itself. The kernel gives a signal of the process to the main thread,
@@ -325,8 +318,9 @@ FL__COLD static void pool_report_waits(struct fl__thread_pool *p)
 
 /*
  * With `begins`, called by a worker that sleeps in a wait of its task, first after 5 ms. Returns the
- * time of the next call. The worker may hold any lock of the user, so this function takes no lock that
- * it must wait for, and no memory.
+ * time of the next call. The worker may hold any lock of the user. So this function allocates no
+ * memory, only tries the pool's lock, and waits for no lock but those of injectors, which are held for
+ * a few steps.
  */
 int64_t fl__pool_wait(const struct fl__wait *wait, bool begins)
 {

@@ -295,31 +295,38 @@ FL_TEST(group_join_of_more_than_a_local_queue_has)
 
 /*
  * Each worker is in a join of a group whose member is pending behind other tasks: the join cannot
- * run the member, since another thread has submitted it. Workers in place of these run it.
+ * run the member, since another thread has submitted it. Workers in place of these run it; or, if no
+ * thread can be started, the last of the joins does.
  */
 struct behind {
 	fl_group g;
 	struct gate gate;
+	bool refused; /* no thread can be started */
 };
 
 FL_TASK_STATIC(join_behind, struct behind *, void)
 {
 	fl_event_set(&(*arg)->gate.entered);
 	FL_OK(fl_event_wait(&(*arg)->gate.open));
-	return fl_group_join(&(*arg)->g);
+	if ((*arg)->refused)
+		seam_fail_threads(0, 1000);
+	const int rc = fl_group_join(&(*arg)->g);
+	(void)seam_heal();
+	return rc;
 }
 
 FL_TEST(group_joins_on_all_workers_of_members_behind_other_tasks)
 {
 	enum { MOST = 3, OTHERS = 50 };
-	for (unsigned workers = 1; workers <= MOST; workers++) {
+	for (unsigned n = 2; n < 2 * (MOST + 1); n++) {
+		const unsigned workers = n / 2;
 		FL_SCOPED(fl_executor) *e = pool_with(workers);
 		struct behind behind[MOST];
 		fl_future *f[MOST];
 		begin_count();
 		for (unsigned i = 0; i < workers; i++) {
 			struct behind *at = &behind[i];
-			*at = (struct behind){FL_GROUP_INIT(e), {FL_EVENT_INIT, FL_EVENT_INIT}};
+			*at = (struct behind){FL_GROUP_INIT(e), {FL_EVENT_INIT, FL_EVENT_INIT}, n % 2};
 			FL_OK(join_behind_submit(e, at, &f[i]));
 			FL_OK(fl_event_wait(&at->gate.entered));
 		}

@@ -53,6 +53,53 @@ FL_TEST(nested_pools_many)
 }
 
 /*
+ * A submit to the full backlog of the other executor runs its task here, as a call. That task waits
+ * for a task which waits for one of this executor: the worker is in a wait for another executor's task.
+ */
+struct called {
+	struct pools pools;
+	fl_event begun, called;
+	fl_future *waits;
+};
+
+FL_TASK_STATIC(wait_there, struct called *, int)
+{
+	struct pools *const pools = &(*arg)->pools;
+	FL_SCOPED(fl_future) *f = NULL;
+	fl_event_set(&(*arg)->begun);
+	FL_OK(fl_event_wait(&(*arg)->called)); /* no blocking section: the backlog stays full */
+	FL_OK(one_submit(pools->e, &f));
+	return one_get(f, result);
+}
+
+FL_TASK_STATIC(called_here, struct called *, int)
+{
+	FL_CHECK(fl_executor_current() == (*arg)->pools.other);
+	fl_event_set(&(*arg)->called);
+	return wait_there_get((*arg)->waits, result);
+}
+
+FL_TASK_STATIC(call_here, struct called *, int)
+{
+	struct pools *const pools = &(*arg)->pools;
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(wait_there_submit(pools->other, *arg, &(*arg)->waits));
+	FL_OK(fl_event_wait(&(*arg)->begun));
+	FL_OK(one_submit(pools->other, NULL)); /* fills the backlog */
+	FL_OK(called_here_submit(pools->other, *arg, &f));
+	FL_STATE_IS(f, FL_DONE);
+	fl_future_free((*arg)->waits);
+	return called_here_get(f, result);
+}
+
+FL_TEST(nested_pools_wait_in_a_call_of_the_other)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1), *other = bounded(1, 1, FL_FULL_RUN);
+	struct called called = {.pools = {e, other}}, *arg = &called;
+	assert_int_equal(fl_test_result_of(e, &call_here, &arg), 1);
+}
+
+/*
  * Each way to wait, in a task of an executor with one worker, for the effect of a pending task of
  * it: `wait` is the first task, `act` the second.
  */

@@ -3,6 +3,7 @@
  * The end of an executor: close, cancel, join, free, from outside, from its own tasks, from several
  * threads.
  */
+#include "core/thread_pool/thread_pool.h"
 #include "fl_pool.h"
 
 static unsigned joins;
@@ -44,6 +45,88 @@ FL_TEST(pool_join_in_a_callback_of_a_cancel_is_a_deadlock)
 		else
 			FL_OK(fl_future_cancel(f));
 		assert_int_equal(LOOK(&joins), 1);
+		let_go(&held);
+	}
+}
+
+/* A callback of one cancelled task waits for another one that the same call cancels. */
+
+static void wait_for_other(fl_future *f, void *other)
+{
+	FL_OK(fl_future_wait(other));
+	COUNT(&joins);
+}
+
+POOL_TEST(pool_callbacks_of_a_cancel_wait_for_its_other_tasks, 1)
+{
+	fl_future *f[2];
+	SET(&joins, 0);
+	struct held held = hold_worker(e);
+	FL_EACH (i, f)
+		FL_OK(pool_double_submit(e, 1, &f[i]));
+	FL_EACH (i, f)
+		FL_OK(fl_future_on_end(f[i], wait_for_other, f[1 - i]));
+	assert_int_equal(fl_executor_cancel(e), 2);
+	assert_int_equal(LOOK(&joins), 2);
+	FL_EACH (i, f)
+		FL_STATE_IS(f[i], FL_CANCELLED);
+	let_go(&held);
+	fl_test_futures_free(f, 2);
+}
+
+/*
+ * A task that its own worker had taken, and not begun, when the executor was halted: it does not
+ * begin within the one that the worker runs.
+ */
+
+enum halt { CANCEL, CANCEL_PENDING, BREAK, HALTS };
+
+struct taken {
+	enum halt halt;
+	struct gate gate;
+	fl_future *f;
+};
+
+FL_TASK_STATIC(run_what_was_taken, struct taken *, void)
+{
+	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)fl__ctx_current->worker;
+	fl_executor *e = fl_executor_current();
+	FL_OK(pool_double_submit(e, 1, &(*arg)->f));
+	struct fl__task_block *block = fl__local_take_newest(&w->local);
+	FL_CHECK(block && &block->future == (*arg)->f);
+	fl_event_set(&(*arg)->gate.entered);
+	FL_OK(fl_event_wait_until(&(*arg)->gate.open, FL_FOREVER, FL_SHIELDED));
+	if ((*arg)->halt == BREAK)
+		fl__run_taken(e, block);
+	else
+		FL_OK(fl_future_wait_until((*arg)->f, FL_FOREVER, FL_SHIELDED)); /* a waiter runs it */
+	if ((*arg)->halt != BREAK)
+		fl__run_taken(e, block); /* its block alone is left */
+	return 0;
+}
+
+FL_TEST(pool_runs_no_taken_task_after_a_halt)
+{
+	for (enum halt halt = 0; halt < HALTS; halt++) {
+		FL_SCOPED(fl_executor) *e = pool_with(2);
+		FL_SCOPED(fl_future) *f = NULL;
+		struct taken taken = {.halt = halt};
+		struct held held = hold_worker(e); /* a thief */
+		FL_OK(run_what_was_taken_submit(e, &taken, &f));
+		FL_OK(fl_event_wait(&taken.gate.entered));
+		if (halt == CANCEL)
+			assert_int_equal(fl_executor_cancel(e), 0);
+		else if (halt == CANCEL_PENDING)
+			assert_int_equal(fl_executor_cancel_pending(e), 0);
+		else
+			fl__executor_break(e, "of a test");
+		fl_event_set(&taken.gate.open);
+		FL_OK(fl_future_wait(f));
+		FL_STATE_IS(taken.f, halt == BREAK ? FL_DONE : FL_CANCELLED);
+		if (halt == BREAK)
+			fl_test_future_ends(taken.f, -ENOTRECOVERABLE, "of a test");
+		else
+			fl_future_free(taken.f);
 		let_go(&held);
 	}
 }

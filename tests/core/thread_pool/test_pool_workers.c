@@ -268,6 +268,31 @@ CROWD_TEST(blocking_over_one_steps_back, 1)
 	FL_WAIT_FOR(threads() <= 2 && seam_sleepers() == 1);
 }
 
+/* A worker that fell asleep while another one was blocked is one too many after the section. */
+
+FL_TASK_STATIC(block_and_stay, struct blocker *, void)
+{
+	{
+		FL_BLOCKING();
+		fl_event_set(&(*arg)->blocks);
+		FL_OK(fl_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED));
+	}
+	FL_WAIT_FOR(threads() <= 2 && stats_of(fl_executor_current()).threads == 1);
+	return 0;
+}
+
+CROWD_TEST(blocking_over_an_idle_worker_ends, 1)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	struct blocker b = {.nested = false};
+	FL_OK(block_and_stay_submit(e, &b, &f));
+	FL_OK(fl_event_wait(&b.blocks));
+	FL_OK(fl_test_run_task(e, &count_run, NULL, NULL));
+	FL_WAIT_FOR(seam_sleepers() == 2); /* the other worker sleeps, too */
+	fl_event_set(&b.open);
+	FL_OK(fl_future_get(f, NULL, 0));
+}
+
 static unsigned refused;
 static int (*real_thread_create)(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 
