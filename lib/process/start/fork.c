@@ -10,6 +10,8 @@
 #include "core/wait/context.h"
 #include "request.h"
 #include <errno.h>
+#include <fairlead/time.h>
+#include <signal.h>
 
 int fl__process_may_fork(const char **problem)
 {
@@ -78,8 +80,9 @@ static int fork_start(struct fl__start *start)
 	fl__death_pipe_keep(NULL);
 	fl__fd_close(sockets[1]);
 	if (rc > 0) {
-		rc = fl__reply_receive(sockets[0], start, FL_FOREVER, NULL);
+		rc = fl__reply_receive(sockets[0], start, fl_after(fl__process_sys.answer_timeout), NULL);
 		if (rc != 0) {
+			(void)fl__process_sys.signal(child->pidfd, SIGKILL); /* it may be stopped */
 			(void)fl__process_reap(child->pidfd, NULL, true);
 			fl__fd_close(child->pidfd);
 		}

@@ -275,6 +275,28 @@ FL_TEST(process_preload_gives_up)
 	fl_test_contains(text, "cannot preload the fork server: fork() failed");
 }
 
+/* A stopped child that is to run a task: the same. */
+
+static void run_stopped_task(void *unused)
+{
+	PROCESS_FAULTS();
+	fl_process *p = NULL;
+	const size_t fds = fl_test_fds();
+	const fl_process_config config = {.task = &process_answers, .method = FL_PROCESS_FORK};
+	fl__process_sys.fork = fork_and_stop;
+	fl__process_sys.answer_timeout = FL_MS(20);
+	FL_RC(fl_process_start(&p, &config), -ETIMEDOUT);
+	FL_CHECK(p == NULL && has_no_child() && fl_test_fds() == fds);
+	process_heal(&process_real);
+	FL_OK(process_run(&config).code);
+}
+
+FL_TEST(process_fork_gives_up)
+{
+	process_needs_fork();
+	FL_IN_CHILD(run_stopped_task, NULL);
+}
+
 /* The parent of an orphan is killed while the orphan uses this process's memory. */
 
 static struct fl__spawn *spawned;
