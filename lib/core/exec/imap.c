@@ -325,7 +325,9 @@ static void imap_configure(fl_imap *it, const fl_imap_config *config)
 int fl_imap_create(fl_imap **made, fl_executor *e, const fl_task_type *type, const void *args, size_t n,
                    const fl_imap_config *config)
 {
-	fl__executor_check(e, "fl_imap_create");
+	int rc = fl__executor_enter(e, "fl_imap_create");
+	if (rc != 0)
+		return rc;
 	config = FL__OR_DEFAULTS(config);
 	if (config->next && (args || n > 0))
 		return -EINVAL;
@@ -345,7 +347,7 @@ int fl_imap_create(fl_imap **made, fl_executor *e, const fl_task_type *type, con
 	it->source.args = args;
 	it->source.n = n;
 	it->source.end = length == 0 ? -ENODATA : 0;
-	int rc = imap_begin(it);
+	rc = imap_begin(it);
 	if (rc == 0)
 		*made = it;
 	else

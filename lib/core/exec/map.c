@@ -302,10 +302,10 @@ static int map_copies(fl_executor *e, const fl_task_type *type, const void *args
 int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
            const fl_map_config *config)
 {
-	fl__executor_check(e, "fl_map");
+	const int rc = fl__executor_enter(e, "fl_map");
 	fl_map_config resolved = {0};
-	if (n == 0)
-		return 0;
+	if (rc != 0 || n == 0)
+		return rc;
 	if (config)
 		resolved = *config;
 	if (!resolved.cancel)

@@ -193,7 +193,9 @@ static const struct fl__future_ops then_ops = {
 
 int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_future **next)
 {
-	fl__executor_check(e, "fl_future_then");
+	const int rc = fl__executor_enter(e, "fl_future_then");
+	if (rc != 0)
+		return rc;
 	if (type->arg_size != f->type->result_size ||
 	    fl__bytes_declares(type->drop_arg) != fl__bytes_declares(f->type->drop_result))
 		return -EINVAL;

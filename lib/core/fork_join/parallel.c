@@ -220,7 +220,9 @@ static int parallel_run(fl_executor *e, struct parallel_loop *loop, void *value,
 int fl_parallel_for(fl_executor *e, size_t begin, size_t end, int (*body)(void *state, size_t from, size_t to),
                     void *state, const fl_parallel_config *config)
 {
-	fl__executor_check(e, "fl_parallel_for");
+	const int rc = fl__executor_enter(e, "fl_parallel_for");
+	if (rc != 0)
+		return rc;
 	struct parallel_loop loop = {.body = body, .state = state, .begin = begin, .end = end};
 	return parallel_run(e, &loop, NULL, config);
 }
@@ -228,13 +230,15 @@ int fl_parallel_for(fl_executor *e, size_t begin, size_t end, int (*body)(void *
 int fl_parallel_reduce(fl_executor *e, size_t begin, size_t end, const fl_reduction *reduction, void *state,
                        void *value, const fl_parallel_config *config)
 {
-	fl__executor_check(e, "fl_parallel_reduce");
+	int rc = fl__executor_enter(e, "fl_parallel_reduce");
+	if (rc != 0)
+		return rc;
 	if (reduction->size > FL_REDUCTION_MAX)
 		return -E2BIG;
 	_Alignas(max_align_t) unsigned char whole[FL_REDUCTION_MAX];
 	memcpy(whole, reduction->identity, reduction->size);
 	struct parallel_loop loop = {.reduction = reduction, .state = state, .begin = begin, .end = end};
-	const int rc = parallel_run(e, &loop, whole, config);
+	rc = parallel_run(e, &loop, whole, config);
 	if (rc == 0)
 		memcpy(value, whole, reduction->size);
 	return rc;

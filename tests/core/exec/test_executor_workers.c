@@ -357,9 +357,34 @@ struct forked {
 	bool threads; /* the child may have some */
 };
 
+static int call_nothing(void *state, size_t from, size_t to)
+{
+	return from < to && state ? 0 : -EIO;
+}
+
+/* Calls that submit nothing in the child: at once, or ever. */
+static void submit_nothing_in_child(fl_executor *e)
+{
+	fl_promise *p = NULL;
+	fl_imap *it = NULL;
+	fl_future *f = NULL, *next = NULL;
+	int value = 0;
+	const fl_reduction sum = {.size = sizeof value, .identity = &value};
+	FL_OK(fl_promise_create(&p, sizeof(int), NULL, &f));
+	FL_RC(fl_future_then(f, e, &square, &next), -EOWNERDEAD);
+	FL_RC(fl_map(e, &square, &value, 0, &value, NULL), -EOWNERDEAD);
+	FL_RC(fl_imap_create(&it, e, &square, &value, 0, NULL), -EOWNERDEAD);
+	FL_RC(fl_parallel_for(e, 1, 1, call_nothing, NULL, NULL), -EOWNERDEAD);
+	FL_RC(fl_parallel_reduce(e, 1, 1, &sum, NULL, &value, NULL), -EOWNERDEAD);
+	FL_CHECK(!next && !it);
+	fl_promise_free(p);
+	fl_future_free(f);
+}
+
 static void use_in_child(void *arg)
 {
 	const struct forked *forked = arg;
+	submit_nothing_in_child(forked->e);
 	FL_RC(square_submit(forked->e, 1, NULL), -EOWNERDEAD);
 	FL_RC(fl_executor_join_until(forked->e, FL_NO_WAIT, NULL), -EOWNERDEAD);
 	FL_RC(fl_executor_wait_idle_until(forked->e, FL_NO_WAIT, NULL), -EOWNERDEAD);
