@@ -152,7 +152,7 @@ enum {
 
 /*
  * Creates an executor that runs each task at once, on the submitting thread. `config` may be NULL.
- * Returns:
+ * The call runs the initializer, under the caller's cancel scope. Returns:
  *   0        `*e` is the new executor
  *   -ENOMEM  out of memory
  *   -EINVAL  the config has more than FL_REGIONS_MAX regions; or the initializer has a result, or

@@ -236,7 +236,7 @@ static int loop_executor_run_next(void *executor)
 
 static void loop_executor_initialize(struct loop_executor *c)
 {
-	(void)fl__executor_initialize(&c->base); /* an error breaks the executor */
+	(void)fl__executor_initialize(&c->base, &c->base.stop); /* an error breaks the executor */
 	FL__HELD(&c->base.lock);
 	c->phase = PHASE_READY;
 }

@@ -90,12 +90,12 @@ void fl__executor_fini(fl_executor *e)
 	fl__task_blocks_free(e->blocks);
 }
 
-int fl__executor_initialize(fl_executor *e)
+int fl__executor_initialize(fl_executor *e, fl_cancel_token *parent)
 {
 	if (!e->initialize || fl__cancel_is_requested(&e->stop))
 		return 0;
 	fl_cancel_token token;
-	fl__cancel_init(&token, &e->stop, FL_FOREVER);
+	fl__cancel_init(&token, parent, FL_FOREVER);
 	fl_task_ctx ctx = {.token = &token, .executor = e};
 	int error = fl__task_call(e->initialize, e->initialize_arg, NULL, &ctx);
 	fl_cancel_token_destroy(&token);

@@ -142,11 +142,12 @@ bool fl__executor_may_have(unsigned workers, unsigned most, const char *function
 unsigned fl__executor_worker_count(const fl_executor_config *config);
 
 /*
- * Runs the initializer here, under a token that a cancel of the executor requests. Returns 0, or
- * its error, which has made `e` broken. An initializer that a cancel has stopped, or that had not
- * begun by then, breaks nothing: then the result is 0.
+ * Runs the initializer here, under a child of the token `parent`. That is `stop`, which a cancel of
+ * the executor requests; or, while no other context has `e`, NULL, which stands for the caller's
+ * scope. Returns 0, or the initializer's error, which has made `e` broken. An initializer that a
+ * cancel of `e` has stopped, or that had not begun by then, breaks nothing: then the result is 0.
  */
-int fl__executor_initialize(fl_executor *e);
+int fl__executor_initialize(fl_executor *e, fl_cancel_token *parent);
 
 /* Makes `e` broken. Takes over `message`. */
 void fl__executor_initialize_failed(fl_executor *e, int error, char *message);

@@ -36,7 +36,7 @@ int fl_sequential_executor_create(fl_executor **made, const fl_executor_config *
 		fl__free(e);
 		return rc;
 	}
-	rc = fl__executor_initialize(e);
+	rc = fl__executor_initialize(e, NULL);
 	if (rc != 0) {
 		sequential_destroy(e);
 		return rc;

@@ -152,8 +152,8 @@ static int pool_work(void *arg)
 	fl__ctx_get()->worker_ops = &pool_worker_ops;
 	pthread_cleanup_push(pool_worker_exits, w);
 	if (p->base.initialize) {
-		(void)fl__executor_initialize(&p->base);       /* an error breaks the executor */
-		fl__add_seq_cst(&p->state, FL__POOL_SEARCHES); /* seq_cst: "No task is overlooked" */
+		(void)fl__executor_initialize(&p->base, &p->base.stop); /* an error breaks the executor */
+		fl__add_seq_cst(&p->state, FL__POOL_SEARCHES);          /* seq_cst: "No task is overlooked" */
 	}
 	w->forks = fl__forks_are_linked() ? fl__forks_enter(&p->forks, w->number) : NULL;
 	fl__pool_serve(w);

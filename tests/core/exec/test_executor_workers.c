@@ -224,6 +224,24 @@ CONFORMANCE(initializer_is_stopped_by_a_cancel)
 	}
 }
 
+/* No other call could stop it: nobody has the executor yet. */
+FL_TEST(executor_sequential_initializer_is_stopped_by_the_scope_of_the_create)
+{
+	fl_executor *e = NULL;
+	fl_timeout t = FL_TIMEOUT_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	struct init *init = FL_IN_ARENA(struct init, 1);
+	const fl_executor_config config = {.initialize = &initialize_until_stopped, .initialize_arg = &init};
+	fl_timeout_begin(&t, fl_after(FL_MS(1)));
+	FL_RC(fl_timeout_end(&t, fl_sequential_executor_create(&e, &config)), -ETIMEDOUT);
+	fl_cancel_token_request(&stop);
+	fl_cancel_token *before = fl_cancel_scope_set(&stop);
+	FL_RC(fl_sequential_executor_create(&e, &config), -ECANCELED);
+	(void)fl_cancel_scope_set(before);
+	assert_int_equal(counted(&init->calls), 2);
+	assert_null(e);
+}
+
 struct given {
 	int initialized, dropped, error;
 };
