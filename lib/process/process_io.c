@@ -125,10 +125,15 @@ static int process_io_wait(fl_process *p, int end_fd, fl_time deadline, fl_cance
 	return fl__process_wait(p, open, n, deadline, cancel);
 }
 
+static bool process_io_is_valid(const fl_process_io *io)
+{
+	return io->input || io->input_size == 0;
+}
+
 int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_status *status, fl_time deadline,
                                  fl_cancel_token *cancel)
 {
-	if (!io || (!io->input && io->input_size > 0))
+	if (!io || !process_io_is_valid(io))
 		return -EINVAL;
 	const int rc = FL__CALL_OR_WAIT(process_io_move(p, io), process_io_wait(p, -1, deadline, cancel));
 	return rc == 0 ? fl_process_join_until(p, status, deadline, cancel) : rc;
@@ -183,6 +188,8 @@ int fl_process_run_until(const fl_process_config *config, fl_process_io *io, fl_
 	FL_SCOPED(fl_process_io) none = {NULL};
 	const int outputs = io ? FL_PROCESS_PIPE : 0;
 	io = io ? io : &none;
+	if (!process_io_is_valid(io))
+		return -EINVAL;
 	if (mine.in == 0)
 		mine.in = io->input_size > 0 ? FL_PROCESS_PIPE : FL_PROCESS_NULL;
 	mine.out = mine.out == 0 ? outputs : mine.out;

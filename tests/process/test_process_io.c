@@ -535,6 +535,7 @@ FL_TEST(process_io_start_that_fails_leaves_nothing)
 	fl_process_io io = {.input = NULL};
 	PROCESS_LOG();
 	FL_RC(fl_process_run(&config, &io, NULL), -ENOENT);
+	FL_RC(fl_process_run(&config, &(fl_process_io){.input_size = 1}, NULL), -EINVAL); /* it starts nothing */
 	const size_t fds = fl_test_fds();
 	FL_RC(fl_process_start(&p, &config), -ENOENT);
 	FL_RC(fl_process_run(NULL, &io, NULL), -EINVAL);
