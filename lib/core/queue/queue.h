@@ -45,8 +45,8 @@ struct fl__queue_backend {
 	 *   -EPIPE   the queue is closed (put), or closed and empty (get)
 	 *   -ENOMEM  a put is out of memory
 	 *
-	 * A put into the unbounded FIFO that returns -EPIPE or -ENOMEM may have put `*count` items
-	 * before.
+	 * A put into a queue that is never full, since it is unbounded or overwrites, and that
+	 * returns -EPIPE or -ENOMEM, may have put `*count` items before.
 	 */
 	int (*put)(void *state, const void *items, size_t n, size_t *count, bool *owes_wake);
 	int (*get)(void *state, void *items, size_t n, size_t *count, bool *owes_wake);

@@ -692,7 +692,7 @@ static int overwrite_put(void *state, const void *items, size_t n, size_t *count
 	while (put < n && (rc = overwrite_put_one(q, item + put * size, owes_wake)) == 0)
 		put++;
 	*count = put;
-	return put > 0 ? 0 : rc;
+	return rc;
 }
 
 #define LOCKED_BACKEND(put_, ...)                                                                                      \

@@ -151,6 +151,27 @@ FL_TEST(overwrite_of_large_items_needs_memory)
 	assert_int_equal(got.first, 2);
 }
 
+static void close_around(void *item, void *arg)
+{
+	fl_queue_close(around);
+}
+
+/* A queue that is never full returned -EAGAIN, as if it lacked space for the rest. */
+FL_TEST(overwrite_many_says_why_the_rest_is_missing)
+{
+	const struct {
+		char bytes[300];
+	} items[3] = {{{1}}, {{2}}, {{3}}};
+	around = last_of(FL_FIFO, close_around);
+	FL_MANY(-EPIPE, MOST + 1, fl_queue_try_put_many, around, (int[MOST + 2]){0}, MOST + 2);
+	fl_queue_free(around);
+	around = FL_TEST_QUEUE_OF(sizeof items[0], &(fl_queue_config){.capacity = 2, .when_full = FL_OVERWRITE});
+	seam_fail_allocs(0, 1);
+	FL_MANY(-ENOMEM, 2, fl_queue_try_put_many, around, items, 3);
+	(void)seam_heal();
+	fl_queue_free(around);
+}
+
 FL_TEST(overwrite_wakes_a_waiter_for_an_item)
 {
 	FL_SCOPED(fl_queue) *q = last_of(FL_FIFO, note);
