@@ -318,6 +318,18 @@ bool fl__debug_parse_number(const char *text, unsigned long most, unsigned long 
 	return *text >= '0' && *text <= '9' && (*end == ',' || *end == '\0') && *n <= most;
 }
 
+bool fl__debug_parse_signal(const char *text, int *signal)
+{
+	unsigned long n;
+	sigset_t others;
+	(void)sigfillset(&others);
+	fl__signals_unblock_faults(&others);
+	if (!fl__debug_parse_number(text, (unsigned long)SIGRTMAX, &n) || (n != 0 && !sigismember(&others, (int)n)))
+		return false;
+	*signal = (int)n;
+	return true;
+}
+
 static unsigned debug_parse_modes(const char *text)
 {
 	static const struct {
@@ -334,12 +346,8 @@ static unsigned debug_parse_modes(const char *text)
 			modes |= names[i].mode;
 			known = true;
 		}
-		if (strncmp(text, "signal=", 7) == 0) {
-			unsigned long signal;
-			known = fl__debug_parse_number(text + 7, (unsigned long)SIGRTMAX, &signal);
-			if (known)
-				debug_signal = (int)signal;
-		}
+		if (strncmp(text, "signal=", 7) == 0)
+			known = fl__debug_parse_signal(text + 7, &debug_signal);
 		if (!known)
 			FL__LOG_ONCE(FL_LOG_WARNING,
 			             "FL_DEBUG: \"%.*s\" is none of lockorder, waits, contention, signal=N",

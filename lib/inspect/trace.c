@@ -627,18 +627,6 @@ static bool trace_parse_time(const char *text, int64_t *ns)
 	return false;
 }
 
-/*
- * Returns whether the signal reports a fault of an instruction. After the handler of such a signal
- * returns, the instruction fails again, for ever.
- */
-static bool trace_is_fault(int signal)
-{
-	sigset_t others;
-	(void)sigfillset(&others);
-	fl__signals_unblock_faults(&others);
-	return signal != 0 && !sigismember(&others, signal);
-}
-
 /* Parses one setting, "name=value". Returns false if it is unknown. */
 static bool trace_parse_one(const char *text, size_t length, struct trace_settings *s)
 {
@@ -652,11 +640,8 @@ static bool trace_parse_one(const char *text, size_t length, struct trace_settin
 		memcpy(s->prefix, text + 5, length - 5);
 		return true;
 	}
-	if (strncmp(text, "signal=", 7) == 0 && fl__debug_parse_number(text + 7, SIGRTMAX, &n) &&
-	    !trace_is_fault((int)n)) {
-		s->signal = (int)n;
+	if (strncmp(text, "signal=", 7) == 0 && fl__debug_parse_signal(text + 7, &s->signal))
 		return true;
-	}
 	if (strncmp(text, "events=", 7) == 0 && fl__debug_parse_number(text + 7, 1 << TRACE_LOG2_MOST, &n)) {
 		s->log2 = TRACE_LOG2_LEAST;
 		while (1u << s->log2 < n)
