@@ -83,9 +83,10 @@ typedef struct fl_shm_queue_config {
  *   -EINVAL     the config has neither an item size nor frame bytes, or both; or a capacity and
  *               frame bytes
  *   -EOVERFLOW  the config has too many items or bytes
- *   -ENOMEM     there is no memory, in the process or in the region; or the region is damaged, or
- *               its allocator was not available for ten seconds
+ *   -ENOMEM     there is no memory, in the process or in the region
  *   -EROFS      the region is read-only in this process
+ *   -EBADMSG    the region is damaged
+ *   -ETIMEDOUT  the region's allocator was not available for ten seconds
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_create(fl_shm_queue **q, fl_shm *region, const fl_shm_queue_config *config);
 

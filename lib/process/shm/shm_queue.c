@@ -614,20 +614,19 @@ int fl_shm_queue_create(fl_shm_queue **made, fl_shm *region, const fl_shm_queue_
 {
 	size_t size = shm_queue_ring_size(config);
 	size_t bytes;
+	void *memory;
 	if (size == 0)
 		return -EINVAL;
 	int rc = fl__shm_queue_bytes(config->item_size, size, &bytes);
 	if (rc != 0)
 		return rc;
-	if (!fl_shm_is_writable(region))
-		return -EROFS;
 	fl_shm_queue *q = fl__alloc(1, sizeof *q);
 	if (!q)
 		return -ENOMEM;
-	void *memory = fl_shm_alloc_raw(region, bytes);
-	if (!memory) {
+	rc = fl__shm_try_alloc(region, bytes, &memory);
+	if (rc != 0) {
 		fl__free(q);
-		return -ENOMEM;
+		return rc;
 	}
 	*q = fl__shm_queue_make(memory, config->item_size, (uint32_t)size, 0);
 	q->region = region;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Queues in shared memory, in one process. What all queues promise: test_queues.c. */
 #include "fl_faults.h"
+#include "fl_shm.h"
 #include "fl_shm_child.h"
 
 FL_TEST(shm_queue_create_refuses_a_bad_config)
@@ -43,6 +44,25 @@ FL_TEST(shm_queue_create_says_when_there_is_no_memory)
 	fl_shm_queue_free(there);
 	fl_shm_queue_free(NULL);
 	fl_shm_queue_destroy(NULL);
+}
+
+/* As shm_array_create_refuses: all of this was -ENOMEM. */
+FL_TEST(shm_queue_create_says_what_is_wrong_with_the_region)
+{
+	SHM_FAULTS();
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = NULL;
+	const fl_shm_queue_config config = {.item_size = 8, .capacity = 4};
+	uint32_t *const word = fl__shm_word(&region->head->arena.lock);
+	*word = 1;
+	fl_test_no_patience();
+	FL_RC(fl_shm_queue_create(&q, region, &config), -ETIMEDOUT);
+	*word = 0;
+	const uint32_t units = region->arena.map[0];
+	region->arena.map[0] = 0;
+	FL_RC(fl_shm_queue_create(&q, region, &config), -EBADMSG);
+	region->arena.map[0] = units;
+	FL_OK(fl_shm_queue_create(&q, region, &config));
 }
 
 FL_TEST(shm_queue_needs_a_writable_region)
