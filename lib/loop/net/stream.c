@@ -393,7 +393,7 @@ ssize_t fl_stream_read_delimited_until(fl_stream *s, void *buffer, size_t size, 
                                        size_t delimiter_size, fl_time deadline, fl_cancel_token *cancel)
 {
 	const struct stream_delimiter d = {delimiter, delimiter_size};
-	ssize_t n = size > 0 && d.size > 0 ? stream_enter(s, FL__IO_IN, size) : -EINVAL;
+	ssize_t n = size > 0 && d.size > 0 ? stream_enter(s, FL__IO_IN, FL__MAX(size, d.size)) : -EINVAL;
 	if (n != 0)
 		return n;
 	n = stream_read_buffered(s, buffer, FL__MIN(size, FL_STREAM_LIMIT), &d, deadline, cancel);

@@ -167,6 +167,7 @@ FL_STREAM_TEST(stream_sizes_that_are_impossible)
 	FL_RC(fl_stream_read_exactly(a, got, wrong), -EINVAL);
 	FL_RC(fl_stream_read_delimited(a, got, 0, "x", 1), -EINVAL);
 	FL_RC(fl_stream_read_delimited_until(a, got, 8, "x", 0, FL_NO_WAIT, NULL), -EINVAL);
+	FL_RC(fl_stream_read_delimited_until(a, got, 8, "x", SIZE_MAX, FL_NO_WAIT, NULL), -EINVAL);
 	FL_RC(fl_stream_read_line(a, got, 1), -EINVAL);
 	FL_RC(fl_stream_read_line_until(a, got, 0, FL_NO_WAIT, NULL), -EINVAL);
 	FL_RC(fl_stream_write(b, got, wrong), -EINVAL);
