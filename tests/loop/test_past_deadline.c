@@ -298,6 +298,9 @@ static void call_streams(void)
 	FL_RC(fl_stream_read_delimited_until(b, got, sizeof got, "b", 1, PAST), 2);
 	FL_RC(fl_stream_read_exactly_until(b, got, 1, PAST), 1);
 	FL_RC(fl_stream_read_some_until(b, got, sizeof got, PAST), 1);
+	FL_RC(fl_stream_try_read_some(b, got, sizeof got), -EAGAIN);
+	FL_OK(fl_stream_write_until(a, "d", 1, PAST));
+	FL_RC(fl_stream_read_some_until(b, got, sizeof got, PAST), 1); /* the loop has not seen the byte yet */
 	FL_OK(fl_stream_send_fds_until(a, "x", 1, &fds[0], 1, PAST));
 	fl_test_look();
 	FL_RC(fl_stream_receive_fds_until(b, got, sizeof got, passed, &n, PAST), 1);

@@ -15,6 +15,7 @@
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/hooks.h"
+#include "core/wait/cancel.h"
 #include "fd/net_sys.h"
 #include "fd/passed_fds.h"
 #include <errno.h>
@@ -155,9 +156,10 @@ static void stream_leave(fl_stream *s, int direction)
 
 /*
  * Begins a call. After a result of 0 no other call begins in this direction until
- * stream_leave().
+ * stream_leave(). A call that must not wait makes an attempt even if the socket was drained, since
+ * bytes or space may have come since the loop last looked for events.
  */
-static int stream_enter(fl_stream *s, int direction, size_t size)
+static int stream_enter(fl_stream *s, int direction, size_t size, fl_time deadline, const fl_cancel_token *cancel)
 {
 	int rc = stream_begin(s, direction, size, true);
 	if (rc != 0)
@@ -165,6 +167,8 @@ static int stream_enter(fl_stream *s, int direction, size_t size)
 	s->busy[direction] = true;
 	if (direction == FL__IO_IN && fl__stream_buffered(s) > 0)
 		stream_give_way(s); /* a read of buffered bytes never waits */
+	if (!s->io.ready[direction] && fl__is_interrupted(deadline, cancel) != 0)
+		s->io.ready[direction] = true;
 	s->busy[direction] = !s->aborted;
 	return s->aborted ? -ECONNABORTED : 0;
 }
@@ -295,7 +299,7 @@ static ssize_t stream_fill(fl_stream *s, fl_time deadline, fl_cancel_token *canc
 
 ssize_t fl_stream_read_some_until(fl_stream *s, void *buffer, size_t size, fl_time deadline, fl_cancel_token *cancel)
 {
-	ssize_t n = size > 0 ? stream_enter(s, FL__IO_IN, size) : -EINVAL;
+	ssize_t n = size > 0 ? stream_enter(s, FL__IO_IN, size, deadline, cancel) : -EINVAL;
 	if (n != 0)
 		return n;
 	n = fl__stream_buffered(s) > 0 ? (ssize_t)stream_take(s, buffer, size)
@@ -380,7 +384,7 @@ static ssize_t stream_read_buffered(fl_stream *s, void *buffer, size_t limit, co
 ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, fl_time deadline, fl_cancel_token *cancel)
 {
 	static const struct stream_delimiter none;
-	ssize_t n = stream_enter(s, FL__IO_IN, size);
+	ssize_t n = stream_enter(s, FL__IO_IN, size, deadline, cancel);
 	if (n != 0)
 		return n;
 	n = size <= FL_STREAM_LIMIT ? stream_read_buffered(s, buffer, size, &none, deadline, cancel)
@@ -393,7 +397,8 @@ ssize_t fl_stream_read_delimited_until(fl_stream *s, void *buffer, size_t size, 
                                        size_t delimiter_size, fl_time deadline, fl_cancel_token *cancel)
 {
 	const struct stream_delimiter d = {delimiter, delimiter_size};
-	ssize_t n = size > 0 && d.size > 0 ? stream_enter(s, FL__IO_IN, FL__MAX(size, d.size)) : -EINVAL;
+	ssize_t n =
+	    size > 0 && d.size > 0 ? stream_enter(s, FL__IO_IN, FL__MAX(size, d.size), deadline, cancel) : -EINVAL;
 	if (n != 0)
 		return n;
 	n = stream_read_buffered(s, buffer, FL__MIN(size, FL_STREAM_LIMIT), &d, deadline, cancel);
@@ -508,7 +513,7 @@ static size_t stream_size_of(const struct iovec *parts, size_t n)
 
 static int stream_write(fl_stream *s, struct stream_rest rest, fl_time deadline, fl_cancel_token *cancel)
 {
-	int rc = stream_enter(s, FL__IO_OUT, stream_size_of(rest.parts, rest.n));
+	int rc = stream_enter(s, FL__IO_OUT, stream_size_of(rest.parts, rest.n), deadline, cancel);
 	if (rc != 0)
 		return rc;
 	if (rest.passes && !fl__stream_is_unix(s))
@@ -588,7 +593,7 @@ ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buffer, size_t size, int
 {
 	const unsigned room = *n;
 	*n = 0;
-	ssize_t got = size > 0 ? stream_enter(s, FL__IO_IN, size) : -EINVAL;
+	ssize_t got = size > 0 ? stream_enter(s, FL__IO_IN, size, deadline, cancel) : -EINVAL;
 	if (got != 0)
 		return got;
 	got = fl__stream_is_unix(s) ? stream_read_with_fds(s, buffer, size, fds, room, n, deadline, cancel) : -ENOTSUP;
