@@ -513,7 +513,8 @@ static int bridge_acquire_served(struct bridge_entry *e, uint64_t owner, fl_time
 {
 	int rc;
 	while (bridge_wait_done(e, &rc, deadline, cancel)) {
-		int taken = fl__shm_try_acquire(e->lock, owner);
+		/* a lock that has become free after the request of the token goes to others */
+		int taken = rc == -ECANCELED ? -EAGAIN : fl__shm_try_acquire(e->lock, owner);
 		if (taken == -EAGAIN && rc == 0 && fl__is_expired(deadline))
 			/*
 			 * if another process overwrites the word again and again, no wait sees

@@ -76,6 +76,61 @@ FL_TEST(shm_mutex_fiber_waits_for_a_process)
 	fl_test_end(killer);
 }
 
+struct late {
+	fl_shm_mutex *mutex;
+	fl_event locked, unlock;
+	fl_thread *holder;
+	fl_fiber *waiter;
+};
+
+static int late_hold(void *arg)
+{
+	struct late *t = arg;
+	FL_OK(fl_shm_mutex_lock(t->mutex));
+	fl_event_set(&t->locked);
+	FL_OK(fl_event_wait(&t->unlock));
+	fl_shm_mutex_unlock(t->mutex);
+	return 0;
+}
+
+static int late_wait(void *mutex)
+{
+	return fl_shm_mutex_lock_until(mutex, FL_FOREVER, NULL);
+}
+
+/* Blocks the loop, which delivers the request afterwards. */
+static void *late_cancel_then_unlock(void *arg)
+{
+	struct late *t = arg;
+	fl_fiber_cancel(t->waiter);
+	fl_event_set(&t->unlock);
+	fl_test_end(t->holder);
+	return NULL;
+}
+
+static int late_cancel(void *arg)
+{
+	struct late *t = arg;
+	t->waiter = fl_test_start(late_wait, t->mutex);
+	while (!fl_test_is_slept_on(t->mutex->lock_))
+		fl_fiber_yield();
+	(void)fl_test_foreign(late_cancel_then_unlock, t);
+	FL_RC(fl_test_join(t->waiter), -ECANCELED);
+	FL_OK(fl_shm_mutex_try_lock(t->mutex));
+	fl_shm_mutex_unlock(t->mutex);
+	return 0;
+}
+
+/* A wait takes nothing that comes after the request of its token. */
+FL_TEST(shm_mutex_fiber_does_not_lock_what_is_free_after_a_cancel)
+{
+	FL_TEST_SHARED(struct board, b);
+	struct late t = {&b->mutex, FL_EVENT_INIT, FL_EVENT_INIT, NULL, NULL};
+	fl_test_go(&t.holder, late_hold, &t);
+	FL_OK(fl_event_wait(&t.locked));
+	fl_test_in_loop(late_cancel, &t);
+}
+
 /* Where the system has no robust lists, it excludes all the same. */
 static struct fl__robust_list *no_list(void)
 {
