@@ -492,6 +492,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
  *   -EOWNERDEAD  the fork server died before the process ended, so the status of the process is not
  *                known
  *   -ECHILD      other code has reaped the process
+ *   -ENOMEM      the process has ended, and there is no memory to receive its status
  *
  * Before Linux 6.9 a group is signalled by its number. When the group has ended, another group may
  * get the number, and the signals would reach that group. So on an older system, do not stop a

@@ -398,6 +398,7 @@ FL_TEST(process_end_that_cannot_be_received)
 	FL_RC(fl_process_join(p, NULL), -ENOMEM);
 	assert_true(receives_in_vain < 10);
 	assert_false(fl_process_is_alive(p));
+	FL_RC(fl_process_stop(p, FL_S(1), NULL), -ENOMEM);
 	fl_process_free(p);
 }
 
