@@ -485,7 +485,12 @@ typedef struct fl_executor_stats {
 	 * of their task.
 	 */
 	unsigned waiting;
-	size_t pending;   /* tasks that were submitted and have not started */
+	/*
+	 * Tasks that were submitted and have not started. Of the tasks that were cancelled, or that
+	 * a wait has run, a thread executor also counts those that still lie in the queue of a
+	 * worker, up to 1,024 for each worker.
+	 */
+	size_t pending;
 	size_t running;   /* tasks that have started, or that were sent to a process to run next */
 	size_t ended;     /* tasks that have ended in any way */
 	size_t failed;    /* ended tasks with an error that have run, or could not be sent */
