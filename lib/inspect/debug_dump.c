@@ -11,7 +11,6 @@
 #include "report.h"
 #include <errno.h>
 #include <fairlead/group.h>
-#include <fairlead/latch.h>
 #include <fairlead/time.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -166,7 +165,11 @@ static struct fl__holder debug_dump_copy_of(const struct fl__holder *h)
 	return copy;
 }
 
-/* Called under the table's lock. */
+/*
+ * Called under the table's lock. Reads an object only if the object lasts until the waiter has
+ * removed its record. A latch does not: a waiter that was woken may free it before another waiter
+ * runs.
+ */
 static void debug_dump_describe(const struct fl__holder *h, struct debug_dump_detail *detail)
 {
 	char *text = detail->text, *const holders = detail->holders;
@@ -184,9 +187,6 @@ static void debug_dump_describe(const struct fl__holder *h, struct debug_dump_de
 	const void *object = h->awaited.object;
 	if (h->awaited.kind == FL__DEBUG_GROUP)
 		(void)snprintf(text, size, " (members that have not ended: %zu)", fl__group_left(object));
-	else if (h->awaited.kind == FL__DEBUG_LATCH)
-		(void)snprintf(text, size, " (counts left: %u)",
-		               fl__load_relaxed(&((const fl_latch *)object)->word_) & FL_LATCH_MAX);
 	else if (h->awaited.kind == FL__DEBUG_FUTURE)
 		(void)snprintf(text, size, " (%s)", ((const fl_future *)object)->type->name);
 	else if (h->awaited.kind == FL__DEBUG_SHM_LOCK)

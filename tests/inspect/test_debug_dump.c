@@ -434,7 +434,7 @@ FL_TEST(debug_dump_counts_what_a_join_waits_for)
 	const struct dump_wait waits[] = {{.wait = join_group}, {.wait = wait_latch}, {.wait = wait_future}};
 	FL_EACH (i, threads)
 		fl_test_go(&threads[i], wait_in_thread, (void *)(uintptr_t)&waits[i]);
-	FL_WAIT_FOR(dump_has(" (members that have not ended: 2) for ") && strstr(printed, " (counts left: 2) for ") &&
+	FL_WAIT_FOR(dump_has(" (members that have not ended: 2) for ") && strstr(printed, " has waited for latch ") &&
 	            strstr(printed, " (promise) for "));
 	set_event();
 	open_latch();
@@ -461,7 +461,7 @@ FL_TEST(debug_waits_end_after_their_mode)
 	start_other(await_event);
 	FL_EACH (i, threads)
 		fl_test_go(&threads[i], wait_in_thread, (void *)(uintptr_t)&waits[i]);
-	FL_WAIT_FOR(dump_has(" (members that have not ended: 2) for ") && strstr(printed, " (counts left: 2) for ") &&
+	FL_WAIT_FOR(dump_has(" (members that have not ended: 2) for ") && strstr(printed, " has waited for latch ") &&
 	            strstr(printed, " (promise) for ") && strstr(printed, " has waited for the end of thread-"));
 	FL_OK(fl_debug_enable(FL_DEBUG_CONTENTION));
 	assert_false(dump_has(" has waited for "));
@@ -476,7 +476,34 @@ FL_TEST(debug_waits_end_after_their_mode)
 	assert_false(dump_has(" has waited for group "));
 	assert_null(strstr(printed, " has waited for the end "));
 	assert_null(strstr(printed, "promise"));
-	assert_null(strstr(printed, "counts left"));
+	assert_null(strstr(printed, " has waited for latch "));
+}
+
+static int wait_for_latch(void *l)
+{
+	return fl_latch_wait(l);
+}
+
+static int free_latch_and_dump(void *unused)
+{
+	enum { SIZE = 4096 };
+	fl_fiber *waiter;
+	fl_latch *l = fl__sys.map(SIZE);
+	FL_OK(fl_latch_init(l, 1));
+	FL_OK(fl_fiber_start(&waiter, wait_for_latch, l, NULL));
+	while (!dump_has(" has waited for latch "))
+		fl_fiber_yield();
+	fl_latch_count_down(l, 1);
+	fl_latch_destroy(l);
+	fl__sys.unmap(l, SIZE);
+	FL_CHECK(dump_has(" has waited for latch ")); /* the waiter has not run since its wake */
+	return fl_fiber_join(waiter, NULL);
+}
+
+FL_TEST(debug_dump_reads_no_latch_that_another_context_has_freed)
+{
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	FL_OK(fl_loop_run(free_latch_and_dump, NULL));
 }
 
 static void *switch_waits_off_at_a_map(size_t size)
