@@ -206,8 +206,7 @@ static void table_clear(void)
 void *fl__table_forget(void)
 {
 	struct table_chunk *all = table_chunks;
-	if (all) /* without a chunk there was never a slot */
-		table_clear();
+	table_clear();
 	return all;
 }
 

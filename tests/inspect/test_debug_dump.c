@@ -639,6 +639,30 @@ FL_TEST(debug_dump_says_which_fiber_has_the_thread)
 	assert_false(dump_has("has had the thread"));
 }
 
+static int switch_off_in_fiber(void *unused)
+{
+	FL_OK(fl_debug_enable(0));
+	FL_OK(fl_debug_enable(FL_DEBUG_WAITS));
+	fl_fiber_yield(); /* the only record since then is that this fiber runs */
+	FL_CHECK(dump_has_run("alone"));
+	FL_OK(fl_debug_enable(0));
+	FL_CHECK(!dump_has_run("alone"));
+	return 0;
+}
+
+static int switch_off_from_main(void *unused)
+{
+	fl_fiber *f;
+	FL_OK(fl_fiber_start(&f, switch_off_in_fiber, NULL, &(fl_fiber_config){.name = "alone"}));
+	return fl_fiber_join(f, NULL);
+}
+
+FL_TEST(debug_forgets_a_fiber_that_runs_if_it_knows_nothing_else)
+{
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	FL_OK(fl_loop_run(switch_off_from_main, NULL));
+}
+
 /* Without FL_DEBUG_WAITS the dump names the object, but not for how long. */
 FL_TEST(debug_dump_without_debugging_names_objects)
 {
