@@ -5,6 +5,9 @@
  * there. Each address has one slot, which the last address that came to it has. So the table
  * forgets a handle after some thousand others, and then the call is not noticed.
  *
+ * While debugging is off, the table is empty, since no address would leave it. A thread that has
+ * seen it on may store an address after the table was emptied. So it looks again after the store.
+ *
  * All accesses are relaxed: the free of the memory and its next allocation are ordered by the
  * allocator, and so are the changes of the slot before and after them.
  */
@@ -29,7 +32,15 @@ static uintptr_t *handles_slot(const void *handle)
 
 void fl__hook_freed_on(const void *handle)
 {
-	fl__store_relaxed(handles_slot(handle), (uintptr_t)handle);
+	uintptr_t *slot = handles_slot(handle);
+	fl__store_relaxed(slot, (uintptr_t)handle);
+	/*
+	 * seq_cst fence: pairs with the one in fl__handles_forget(). Either that function
+	 * overwrites the address, or this one sees that debugging is off.
+	 */
+	fl__fence_seq_cst();
+	if (!fl__hooks_on(FL__HOOKS_DEBUG))
+		fl__store_relaxed(slot, (uintptr_t)0);
 }
 
 void fl__hook_made_on(const void *memory)
@@ -47,6 +58,7 @@ void fl__hook_ends_on(const char *function, const void *handle)
 
 void fl__handles_forget(void)
 {
+	fl__fence_seq_cst(); /* pairs with the one in fl__hook_freed_on() */
 	for (size_t i = 0; i < FL__COUNT(handles_ended); i++)
 		fl__store_relaxed(&handles_ended[i], (uintptr_t)0);
 }

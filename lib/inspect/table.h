@@ -213,7 +213,7 @@ void *fl__table_forget(void);
 void fl__table_make_anew(void);
 void fl__table_unmap(void *chunks);
 
-/* handles.c: forgets all handles. */
+/* handles.c: forgets all handles. Called after debugging was switched off. */
 void fl__handles_forget(void);
 
 /* Sets the modes, but leaves the handler of the signal (debug.c). Returns the modes before. */

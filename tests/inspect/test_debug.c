@@ -348,6 +348,23 @@ FL_TEST(debug_without_memory_ends_with_one_warning)
 	HEARD("out of memory to say more", 1);
 }
 
+/*
+ * A thread that frees a handle may see that debugging is on, and record the handle when it is off.
+ * Then a new handle gets the memory.
+ */
+FL_TEST(debug_knows_no_handle_that_was_recorded_after_its_end)
+{
+	fl_promise *p;
+	fl_future *f;
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	FL_OK(fl_debug_enable(0));
+	FL_OK(fl_promise_create(&p, 0, NULL, &f));
+	fl__hook_freed_on(p); /* that thread */
+	FL_OK(fl_debug_enable(FL_DEBUG_WAITS));
+	fl_promise_free(p);
+	fl_future_free(f);
+}
+
 static uint32_t switching_ends;
 
 static int switch_until_the_end(void *unused)
