@@ -12,6 +12,7 @@
  *   2. A thread may see the change of another word of the switch late. Then the table may lack a
  *      holder, or have a stale one, until all modes are off. So relaxed stores are enough.
  */
+#include "core/base/anew.h"
 #include "core/base/sys.h"
 #include "core/base/unload.h"
 #include "core/hooks.h"
@@ -30,6 +31,23 @@ enum { DEBUG_RECORDS_HOLDERS = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS };
 uint32_t fl__debug_switch_lock;
 static int debug_signal = SIGQUIT; /* 0: none. Changed only before main(). */
 
+static void debug_set_words(unsigned modes)
+{
+	/* relaxed, both: rule 2 */
+	fl__store_relaxed(&fl__hook_free, modes ? FL__HOOK_NEVER : 0);
+	fl__store_relaxed(&fl__hook_readers, modes ? 0 : 1);
+	fl__hook_check(modes != 0);
+}
+
+/* Another thread may have been in the middle of a switch at the fork. */
+static void debug_make_anew(void)
+{
+	/* relaxed: the child has one thread */
+	debug_set_words(fl__load_relaxed(&fl__hooks) & FL__HOOKS_DEBUG);
+}
+
+FL__MAKES_ANEW(debug_make_anew)
+
 /*
  * Called under fl__debug_switch_lock, so the addition changes only the bits of the modes. Returns
  * the modes before.
@@ -41,10 +59,7 @@ static unsigned debug_set_modes(unsigned modes)
 	fl__debug_relock();
 	/* release: pairs with the acquires in fl__hook_woken() and waits_enter() (rule 1) */
 	fl__add_release(&fl__hooks, modes - before);
-	/* relaxed, both: rule 2 */
-	fl__store_relaxed(&fl__hook_free, modes ? FL__HOOK_NEVER : 0);
-	fl__store_relaxed(&fl__hook_readers, modes ? 0 : 1);
-	fl__hook_check(modes != 0);
+	debug_set_words(modes);
 	if (modes == 0) {
 		unused = fl__table_forget();
 		fl__handles_forget();

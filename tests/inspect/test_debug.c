@@ -391,6 +391,23 @@ FL_TEST(debug_is_switched_in_children_of_a_switching_process)
 	fl_test_end(t);
 }
 
+static void words_fit(void *unused)
+{
+	FL_RC(fl__hook_word(&fl__hooks) & FL__HOOKS_DEBUG, 0);
+	FL_RC(fl__hook_word(&fl__hook_free), 0);
+	FL_RC(fl__hook_word(&fl__hook_readers), 1);
+}
+
+/* Another thread has switched debugging off, and has not come to the other words. */
+FL_TEST(debug_words_fit_in_a_child_of_a_switching_process)
+{
+	FL_OK(fl_debug_enable(FL_DEBUG_WAITS));
+	const uint32_t on = fl__and_relaxed(&fl__hooks, ~(uint32_t)FL__HOOKS_DEBUG) & FL__HOOKS_DEBUG;
+	FL_IN_CHILD(words_fit, NULL);
+	fl__or_relaxed(&fl__hooks, on);
+	FL_OK(fl_debug_enable(0));
+}
+
 /*
  * An allocator may take any lock, and a hook may run while the allocator holds it. So debugging
  * never calls the allocator: here each call of it is counted.
