@@ -25,6 +25,11 @@ struct fl__held {
 	int64_t since; /* for contention */
 	uint32_t weight;
 	uint8_t kind, how;
+	/*
+	 * In the newest record of the lock: the last search that followed a wait for exclusive
+	 * use to all holders of the lock, and the last that followed a wait for reading (waits.c).
+	 */
+	uint64_t walk[2];
 	struct fl__backtrace stack;
 };
 

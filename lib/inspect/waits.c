@@ -49,6 +49,20 @@ static void waits_reach(struct fl__holder *h, struct fl__holder *from, struct fl
 }
 
 /*
+ * Returns true if this search has come to the holders of h->lock from another context that waits
+ * for the lock as `h` does. Otherwise notes that the search comes there now.
+ */
+static bool waits_is_followed(const struct fl__holder *h)
+{
+	struct fl__held *newest = fl__held_next(h->lock, NULL);
+	uint64_t *const walk = newest ? &newest->walk[h->how & FL__DEBUG_READ] : NULL;
+	if (!walk || *walk == waits_searches)
+		return true; /* if there is no holder, nothing follows */
+	*walk = waits_searches;
+	return false;
+}
+
+/*
  * Returns true if `me` is one of the contexts that `h` waits for. Then *held is the record of the
  * lock that `me` holds, or NULL if `h` joins `me`, or waits for the writer `me`.
  */
@@ -61,6 +75,8 @@ static bool waits_follow(struct fl__holder *h, struct fl__holder *me, struct fl_
 		waits_reach(fl__holder_find(h->joins), h, NULL, last);
 	}
 	if (!h->lock || (h->how & FL__DEBUG_TRY))
+		return false;
+	if (h != me && waits_is_followed(h))
 		return false;
 	*held = NULL;
 	while ((*held = fl__held_next(h->lock, *held)) != NULL) {

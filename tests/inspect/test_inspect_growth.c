@@ -90,18 +90,23 @@ static int growth_write(void *unused)
 }
 
 /* How many contexts are recorded as waiting for the lock. */
-static unsigned growth_waiters(uint64_t *steps)
+static unsigned growth_waiters_of(const fl_rwlock *l, uint64_t *steps)
 {
 	unsigned n = 0;
 	fl__debug_relock();
 	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++) {
 		const struct fl__holder *h;
 		for (size_t k = 0; (h = fl__holder_nth(i, k)) != NULL; k++)
-			n += h->lock == &growth_lock;
+			n += h->lock == l;
 	}
 	*steps = fl__table_steps;
 	fl__debug_unlock();
 	return n;
+}
+
+static unsigned growth_waiters(uint64_t *steps)
+{
+	return growth_waiters_of(&growth_lock, steps);
 }
 
 FL_TEST(debug_read_lock_costs_the_same_beside_many_readers)
@@ -125,4 +130,55 @@ FL_TEST(debug_read_lock_costs_the_same_beside_many_readers)
 	fl_event_set(&growth_over);
 	FL_END_ALL(holders);
 	FL_END_ALL(waiters);
+}
+
+/* Many contexts that hold the first lock wait for the second one, which as many others hold. */
+static fl_rwlock growth_chain[2] = {FL_RWLOCK_INIT, FL_RWLOCK_INIT};
+static fl_event growth_chain_over = FL_EVENT_INIT;
+static uint32_t growth_chain_holders;
+
+static int growth_hold_second(void *unused)
+{
+	fl_rwlock_read_lock(&growth_chain[1]);
+	fl__add_relaxed(&growth_chain_holders, 1);
+	FL_OK(fl_event_wait(&growth_chain_over));
+	fl_rwlock_read_unlock(&growth_chain[1]);
+	return 0;
+}
+
+static int growth_hold_first(void *unused)
+{
+	fl_rwlock_read_lock(&growth_chain[0]);
+	fl_rwlock_write_lock(&growth_chain[1]);
+	fl_rwlock_write_unlock(&growth_chain[1]);
+	fl_rwlock_read_unlock(&growth_chain[0]);
+	return 0;
+}
+
+static int growth_write_first(void *unused)
+{
+	fl_rwlock_write_lock(&growth_chain[0]);
+	fl_rwlock_write_unlock(&growth_chain[0]);
+	return 0;
+}
+
+FL_TEST(debug_search_visits_each_holder_once)
+{
+	enum { MANY = GROWTH_READERS / 2 };
+	fl_thread *holders[MANY], *between[MANY], *writer;
+	uint64_t before, after;
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	FL_EACH (i, holders)
+		fl_test_go(&holders[i], growth_hold_second, NULL);
+	FL_WAIT_FOR(fl__load_relaxed(&growth_chain_holders) == MANY);
+	FL_EACH (i, between)
+		fl_test_go(&between[i], growth_hold_first, NULL);
+	FL_WAIT_FOR(growth_waiters_of(&growth_chain[1], &before) == MANY);
+	fl_test_go(&writer, growth_write_first, NULL);
+	FL_WAIT_FOR(growth_waiters_of(&growth_chain[0], &after) == 1);
+	FL_IN_RANGE(after - before, MANY, 10 * MANY);
+	fl_event_set(&growth_chain_over);
+	FL_END_ALL(holders);
+	FL_END_ALL(between);
+	fl_test_end(writer);
 }
