@@ -134,14 +134,21 @@ int fl_debug_enable(unsigned modes)
 
 /*
  * Returns the current context's next record of the lock after `last`, or the newest if `last` is
- * NULL. It looks through the locks of the context, since many other contexts may hold this one.
+ * NULL. It goes through the records of the context and those of the lock at once, since either may
+ * be many. Both lists have the newest first.
  */
 static struct fl__held *debug_own_next(const void *lock, const struct fl__held *last)
 {
 	const struct fl__holder *me = last ? last->holder : fl__holder_find(fl__ctx_get()->id);
 	struct fl__held *held = last ? last->next_of_mine : me ? me->held : NULL;
-	while (held && held->lock != lock)
+	struct fl__held *of_lock = held && held->lock != lock ? fl__held_next(lock, last) : NULL;
+	while (held && held->lock != lock) {
+		if (!of_lock || of_lock->holder == me)
+			return of_lock;
 		held = held->next_of_mine;
+		fl__table_steps++;
+		of_lock = fl__held_next(lock, of_lock);
+	}
 	return held;
 }
 

@@ -182,3 +182,17 @@ FL_TEST(debug_search_visits_each_holder_once)
 	FL_END_ALL(between);
 	fl_test_end(writer);
 }
+
+/* A context that holds many locks. */
+
+FL_TEST(debug_unlock_costs_the_same_beside_many_held_locks)
+{
+	static fl_mutex locks[4096];
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	FL_EACH (i, locks)
+		fl_mutex_lock(&locks[i]);
+	fl__table_steps = 0;
+	FL_EACH (i, locks) /* the oldest first */
+		fl_mutex_unlock(&locks[i]);
+	FL_IN_RANGE(fl__table_steps, 1, 10 * FL__COUNT(locks));
+}
