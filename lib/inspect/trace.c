@@ -724,6 +724,8 @@ static void trace_make_anew(void)
 	fl__store_relaxed(&trace_writing, 0);
 	trace_files = 0;
 	trace_quiet = true;
+	/* the child may be in another time namespace, whose clock is behind */
+	fl__trace_rings.since = trace_slow_last = 0;
 	memset(fl__trace_rings.of_threads, 0, sizeof fl__trace_rings.of_threads);
 	trace_rings_used = 0;
 	/* the child does not inherit the mappings */

@@ -961,6 +961,28 @@ FL_TEST(trace_of_a_forked_child_has_its_events_alone)
 	FL_RC(trace_count('B', "pool_plus_one"), 0);
 }
 
+static int64_t trace_clock_behind(void)
+{
+	return fl_test_real_sys.now() / 2;
+}
+
+static void trace_child_behind(void *path)
+{
+	fl__sys.now = trace_clock_behind;
+	trace_child(path);
+}
+
+/* The parent has called unshare(CLONE_NEWTIME). */
+FL_TEST(trace_of_a_forked_child_whose_clock_is_behind)
+{
+	FL_SCOPED(fl_executor) *e = sequential();
+	TRACING("");
+	trace_task(e, &pool_double);
+	FL_IN_CHILD(trace_child_behind, trace_path);
+	trace_read(trace_path);
+	FL_RC(trace_count('B', "pool_plus_one"), 1);
+}
+
 /* A worker process may write anything into its ring. */
 FL_TEST(trace_of_a_hostile_worker_is_valid)
 {
