@@ -31,8 +31,12 @@
  *                   names[k] is free. The table uses     thread that takes over the ring stores 0,
  *                   open addressing                      and so does a child
  *   trace_writing   1 while a thread writes a file, or   trace_try_claim(): CAS; trace_unclaim(): a
- *                   changes the settings or the list     store; a child stores 0
- *                   of worker processes
+ *                   changes the settings                 store; a child stores 0
+ *   rings.lock      guards the list of worker            a thread that changes the list:
+ *                   processes                            fl__lock(); a thread that writes a file,
+ *                                                        while it copies the rings: fl__try_lock(),
+ *                                                        since it may be in a signal handler; a
+ *                                                        child stores 0
  *
  * Invariants
  *   1. One thread writes the events of a ring. Events before `first` are another thread's.
@@ -138,7 +142,7 @@ static void trace_copy_name(char *to, const char *from)
 static bool trace_try_claim(void)
 {
 	uint32_t free = 0;
-	/* acquire: pairs with the release in trace_unclaim(), for the settings and the workers */
+	/* acquire: pairs with the release in trace_unclaim(), for the settings */
 	return fl__cas_acquire(&trace_writing, &free, 1);
 }
 
@@ -179,26 +183,25 @@ static struct fl__trace_worker *trace_worker_place(void)
 
 void fl__trace_ring_add(struct fl__trace_ring *ring, int32_t pid, const char *name)
 {
-	trace_claim();
+	FL__LOCKED(&fl__trace_rings.lock);
 	struct fl__trace_worker *w = trace_worker_place();
 	if (w) {
 		*w = (struct fl__trace_worker){.ring = ring, .pid = pid};
 		trace_copy_name(w->name, name);
 	}
-	trace_unclaim();
 }
 
 void fl__trace_ring_drop(struct fl__trace_ring *ring)
 {
 	static uint64_t drops;
 	bool known = false;
-	trace_claim();
+	fl__lock(&fl__trace_rings.lock);
 	for (struct fl__trace_worker *w = fl__trace_rings.workers; w < fl__trace_rings.workers + FL__TRACE_WORKERS; w++)
 		if (w->ring == ring) {
 			w->dropped = ++drops;
 			known = true;
 		}
-	trace_unclaim();
+	(void)fl__unlock(&fl__trace_rings.lock);
 	if (!known)
 		fl__sys.unmap(ring, fl__trace_ring_size());
 }
@@ -436,9 +439,13 @@ void fl__hook_exit_on(bool writes)
 	/* if another thread writes a file now, the events are not lost */
 	if (trace_quiet || trace_shared || !trace_try_claim())
 		return;
-	trace_say("fairlead: trace: %llu events recorded, none written: FL_TRACE=ring,exit writes them at the "
-	          "end of the process; before, a signal does, or fl_trace_write()\n",
-	          (unsigned long long)fl__trace_length());
+	if (fl__try_lock(&fl__trace_rings.lock)) {
+		const uint64_t n = fl__trace_length();
+		(void)fl__unlock(&fl__trace_rings.lock);
+		trace_say("fairlead: trace: %llu events recorded, none written: FL_TRACE=ring,exit writes them at the "
+		          "end of the process; before, a signal does, or fl_trace_write()\n",
+		          (unsigned long long)n);
+	}
 	trace_unclaim();
 }
 
@@ -722,6 +729,7 @@ static void trace_make_anew(void)
 {
 	struct fl__trace_ring *mine = trace_ring;
 	fl__store_relaxed(&trace_writing, 0);
+	fl__store_relaxed(&fl__trace_rings.lock, 0);
 	trace_files = 0;
 	trace_quiet = true;
 	/* the child may be in another time namespace, whose clock is behind */

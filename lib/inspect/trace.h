@@ -99,7 +99,7 @@ struct fl__trace_ring {
 	struct fl__trace_event events[];
 };
 
-/* A worker process, which may have ended. `trace_writing` guards the struct. */
+/* A worker process, which may have ended. `lock` of the rings guards the struct. */
 struct fl__trace_worker {
 	struct fl__trace_ring *ring; /* NULL while there is none */
 	int32_t pid;
@@ -114,6 +114,7 @@ struct fl__trace_rings {
 	uint32_t mask, log2;
 	int64_t since; /* earlier events are not written */
 	struct fl__trace_ring *of_threads[FL__TRACE_RINGS];
+	uint32_t lock; /* guards the list of worker processes */
 	struct fl__trace_worker workers[FL__TRACE_WORKERS];
 };
 extern FL__HIDDEN struct fl__trace_rings fl__trace_rings;
@@ -135,12 +136,15 @@ void fl__trace_signalled(void);
 /* The handlers of the signals that print a dump and write a file (debug.c). */
 extern struct fl__handler fl__debug_handler, fl__trace_handler;
 
-/* Writes the rings as JSON to the descriptor. Returns 0, -ENOMEM, or the error of a write. */
+/*
+ * Writes the rings as JSON to the descriptor. Returns 0, -EBUSY if another thread changes the list
+ * of worker processes, -ENOMEM, or the error of a write.
+ */
 struct fl__trace_count {
 	size_t events;
 	unsigned threads, workers; /* `workers` counts worker processes */
 };
 int fl__trace_write_json(int fd, struct fl__trace_count *count);
 
-/* Returns how many events the rings hold now. */
+/* Returns how many events the rings hold now. Called under the lock of the rings. */
 uint64_t fl__trace_length(void);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Writes the rings as JSON (trace.h). The writer is async-signal-safe: it maps memory for a copy of
- * all events, and takes no lock. It makes two passes over the events of all rings, in the order of
- * time. The first finds the two ends of each arrow, and the ends of slices that have lost their
+ * all events, and waits for no lock. It makes two passes over the events of all rings, in the order
+ * of time. The first finds the two ends of each arrow, and the ends of slices that have lost their
  * begin. The second prints.
  *
  * An event that changes during the copy is left out. The times of a ring are made to differ by 2 ns
  * at least, so that slices of 1 ns nest.
  */
 #include "core/base/sys.h"
+#include "core/wait/lock.h"
 #include "report.h"
 #include "trace.h"
 #include <errno.h>
@@ -61,13 +62,13 @@ struct trace_copy {
 
 /* The events of one ring. */
 struct trace_part {
-	struct fl__trace_ring *ring;
 	struct trace_copy *first, *next, *end;
+	char thread[FL__TRACE_NAME], process[FL__TRACE_NAME]; /* `process` is valid if `is_worker` is true */
 	char names[FL__TRACE_NAMES][FL__TRACE_NAME];
 	int32_t pid;
-	uint32_t context;                      /* the number of the thread's context */
-	const struct fl__trace_worker *worker; /* NULL if the ring is of this process */
-	bool runs;                             /* true while a slice of a fiber is open */
+	uint32_t context; /* the number of the thread's context */
+	bool is_worker;   /* true if the ring is of a worker process */
+	bool runs;        /* true while a slice of a fiber is open */
 	uint64_t lost;
 };
 
@@ -246,7 +247,7 @@ static void trace_print_event(struct trace_writer *w, struct trace_part *p, cons
 		trace_print_arrows(w, p, c);
 	trace_print_head(w, p, ends ? 'E' : k->phase, e->context, e->time);
 	if (e->mark == FL__TRACE_WAIT) {
-		trace_print_wait(w, !p->worker, e);
+		trace_print_wait(w, !p->is_worker, e);
 		return;
 	}
 	if (!ends) {
@@ -459,7 +460,11 @@ static struct trace_copy *trace_copy_ring(struct trace_writer *w, struct fl__tra
 	const uint64_t n = FL__MIN(ever, (uint64_t)fl__trace_rings.mask + 1);
 	const uint32_t tid = fl__load_relaxed(&ring->tid);
 	int64_t last = 0;
-	*p = (struct trace_part){.ring = ring, .worker = worker, .first = to, .next = to};
+	*p = (struct trace_part){.is_worker = worker, .first = to, .next = to};
+	if (worker)
+		memcpy(p->process, worker->name, sizeof p->process);
+	for (unsigned i = 0; i < FL__TRACE_NAME; i++)
+		p->thread[i] = fl__load_relaxed(&ring->thread[i]);
 	p->pid = worker ? worker->pid : (int32_t)getpid();
 	p->context = fl__load_relaxed(&ring->context);
 	p->lost = ever - n;
@@ -505,7 +510,6 @@ static void trace_print_all(struct trace_writer *w, struct fl__trace_count *coun
 {
 	struct trace_part *p;
 	struct trace_copy *c;
-	char name[FL__TRACE_NAME];
 	trace_rewind(w);
 	while ((c = trace_next(w, &p)) != NULL)
 		trace_match(w, p, c);
@@ -513,12 +517,10 @@ static void trace_print_all(struct trace_writer *w, struct fl__trace_count *coun
 	*count = (struct fl__trace_count){0};
 	for (p = w->parts; p < w->parts + w->n_parts; p++) {
 		count->events += (size_t)(p->end - p->first);
-		*(p->worker ? &count->workers : &count->threads) += 1;
-		if (p->worker)
-			trace_print_process(w, ",", p->pid, p->worker->name);
-		for (unsigned i = 0; i < sizeof name; i++)
-			name[i] = fl__load_relaxed(&p->ring->thread[i]);
-		trace_print_name(w, p->pid, p->context, p->worker ? "main" : name, p->lost, false);
+		*(p->is_worker ? &count->workers : &count->threads) += 1;
+		if (p->is_worker)
+			trace_print_process(w, ",", p->pid, p->process);
+		trace_print_name(w, p->pid, p->context, p->is_worker ? "main" : p->thread, p->lost, false);
 	}
 	trace_rewind(w);
 	while ((c = trace_next(w, &p)) != NULL)
@@ -545,6 +547,8 @@ uint64_t fl__trace_length(void)
 int fl__trace_write_json(int fd, struct fl__trace_count *count)
 {
 	struct trace_writer *w;
+	if (!fl__try_lock(&fl__trace_rings.lock))
+		return -EBUSY;
 	const int64_t now = fl__sys.now();
 	const uint64_t n = fl__trace_length() + FL__COUNT(w->parts);
 	size_t slots = 8;
@@ -553,16 +557,19 @@ int fl__trace_write_json(int fd, struct fl__trace_count *count)
 	const size_t size =
 	    sizeof(struct trace_writer) + n * sizeof(struct trace_copy) + slots * sizeof(struct trace_open);
 	w = fl__sys.map(size);
+	if (w) {
+		w->fd = fd;
+		w->now = now;
+		w->table = (void *)(w + 1);
+		w->mask = slots - 1;
+		struct trace_copy *const copies = (void *)(w->table + slots);
+		trace_copy_rings(w, copies, copies + n);
+	}
+	(void)fl__unlock(&fl__trace_rings.lock);
 	if (!w)
 		return -ENOMEM;
 	/* the file keeps its contents if there is no memory */
 	(void)FL__RETRY(FL__SYS_RESULT(ftruncate(fd, 0)));
-	w->fd = fd;
-	w->now = now;
-	w->table = (void *)(w + 1);
-	w->mask = slots - 1;
-	struct trace_copy *const copies = (void *)(w->table + slots);
-	trace_copy_rings(w, copies, copies + n);
 	trace_print_all(w, count);
 	const int rc = w->rc;
 	fl__symbols_end(&w->symbols);

@@ -983,6 +983,27 @@ FL_TEST(trace_of_a_forked_child_whose_clock_is_behind)
 	FL_RC(trace_count('B', "pool_plus_one"), 1);
 }
 
+static int trace_print_beside_a_worker(int fd, const char *text, size_t size)
+{
+	struct fl__trace_ring *ring = fl_test_real_sys.map(fl__trace_ring_size());
+	FL_CHECK(ring);
+	fl__trace_ring_add(ring, 4711, "short");
+	fl__trace_ring_drop(ring);
+	return fl_test_real_sys.print(fd, text, size);
+}
+
+/* The reader of the file may be slow, such as that of a FIFO. */
+FL_TEST(trace_worker_begins_and_ends_while_a_file_is_written)
+{
+	TRACING("");
+	fl__sys.print = trace_print_beside_a_worker;
+	FL_OK(fl_trace_write(trace_path));
+	fl__sys.print = fl_test_real_sys.print;
+	trace_read(trace_path);
+	trace_write();
+	FL_CHECK(trace_count('M', "process_name") > 1);
+}
+
 /* A worker process may write anything into its ring. */
 FL_TEST(trace_of_a_hostile_worker_is_valid)
 {
