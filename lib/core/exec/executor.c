@@ -126,7 +126,8 @@ int fl__executor_refuses(const fl_executor *e)
 
 bool fl__executor_is_idle(const fl_executor *e)
 {
-	return e->queue.length == 0 && !e->running && e->foreign == 0 && !(e->ops->is_busy && e->ops->is_busy(e));
+	return e->queue.length == 0 && e->running_now == 0 && e->foreign == 0 &&
+	       !(e->ops->is_busy && e->ops->is_busy(e));
 }
 
 void fl__executor_tell_if_idle(fl_executor *e)

@@ -21,7 +21,7 @@
  *
  *   word      the task
  *   queue     is pending
- *   running   runs in a frame of this list
+ *   running   runs in a frame of this list, or of the list `requested`; running_now counts both
  *   foreign   was claimed, but neither by a worker's take nor by a submit that runs it
  *
  * A kind that runs tasks in other processes has a list of its own for the tasks that are there
@@ -93,6 +93,7 @@ struct fl_executor {
 	size_t idle_moments;    /* how often the executor became idle while there were waiters; wraps */
 	struct fl__task_list queue;
 	struct fl__run *running;
+	struct fl__run *requested; /* frames whose tasks a cancel of the executor has requested to stop */
 	size_t foreign;
 	/* tasks of fl__run_task(); a kind may count those of its workers itself */
 	size_t running_now, ran, failed;

@@ -52,7 +52,6 @@ void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim)
 	fl_executor *e = run->executor;
 	run->future = f;
 	run->claim = claim;
-	run->requested = false;
 	run->begun = e->ran + e->running_now++;
 	FL__LIST_ADD(&e->running, run);
 }

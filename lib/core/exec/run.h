@@ -29,11 +29,10 @@ struct fl__run {
 	enum fl__claim claim;
 	/* the task's function runs; in a worker process `future` is NULL */
 	bool active;
-	bool here;      /* by fl__run_here() */
-	bool requested; /* a cancel of the executor has requested the task's token; guarded by the lock */
+	bool here; /* by fl__run_here() */
 	struct fl__run *outer;
 	struct fl__run *other; /* the next frame further out that serves another executor, or NULL */
-	/* in executor->running; guarded by its lock */
+	/* in executor->running, or in `requested` after a cancel; guarded by the executor's lock */
 	struct fl__run *next, **link;
 	size_t begun; /* how many tasks of fl__run_task() were begun before */
 };

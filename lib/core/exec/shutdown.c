@@ -133,18 +133,18 @@ void fl_executor_close(fl_executor *e)
 
 /*
  * Returns a reference to a task that runs in a frame and is not yet requested to stop, or NULL if
- * there is none.
+ * there is none. The next call does not return that task.
  */
 static fl_future *executor_next_unrequested(fl_executor *e)
 {
 	FL__HELD(&e->lock);
-	FL__EACH (struct fl__run, run, e->running)
-		if (!run->requested) {
-			run->requested = true;
-			/* the context that runs the task keeps a reference beyond fl__run_task() */
-			return fl_future_ref(run->future);
-		}
-	return NULL;
+	struct fl__run *run = e->running;
+	if (!run)
+		return NULL;
+	FL__LIST_REMOVE(run);
+	FL__LIST_ADD(&e->requested, run);
+	/* the context that runs the task keeps a reference beyond fl__run_task() */
+	return fl_future_ref(run->future);
 }
 
 /* Requests one at a time, without the lock: callbacks of a token may use the executor. */
