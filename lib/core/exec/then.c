@@ -7,11 +7,13 @@
  *
  * Invariants
  *   1. One context sets `left`. Either it cancels the next future, and ends it; or it is the
- *      callback of `first`. After the callback nobody else claims the next future.
+ *      callback of `first`. After the callback nobody else claims the next future. The context that
+ *      cancels takes the callback off the list of `first`, so that a chain that was cancelled keeps
+ *      no memory until `first` ends. If `first` has ended by then, the callback is called.
  *   2. The next future, whose memory is the struct then_chain, has up to three references: the
  *      producer's, for the context that ends the next future; that of the callback of `first`,
- *      until this callback returns; and the consumer's, if fl_future_then() was to store the next
- *      future.
+ *      until this callback returns or is taken off; and the consumer's, if fl_future_then() was to
+ *      store the next future.
  *   3. `first`, and `second` once it is set, are referenced until the struct then_chain is freed:
  *      the argument refers to `first`, the result is in `second`. So a context with a reference to
  *      the next future may follow both.
@@ -144,8 +146,11 @@ static void then_on_first_end(fl_future *first, void *arg)
 static bool then_on_claim_cancel(fl_future *f)
 {
 	struct then_chain *c = then_chain_of(f);
-	if (then_decides(c))
+	if (then_decides(c)) {
+		if (fl__future_detach(c->first, &c->on_first))
+			fl_future_free(f);         /* the callback's reference; the caller has one, too */
 		return fl__future_claim_cancel(f); /* true: invariant 1 */
+	}
 	fl_future *second = then_second_of(c);
 	if (second)
 		FL_IGNORE(fl_future_cancel_pending(second)); /* its callback ends the next future */

@@ -66,7 +66,7 @@ void fl__future_set_add(struct fl__future_set *set, struct fl__future_entry *ent
 
 void fl__future_set_remove(struct fl__future_entry *entry)
 {
-	if (!fl__future_report_not(entry->future, &entry->node))
+	if (!fl__future_detach(entry->future, &entry->node))
 		return; /* fl__future_report() was called or will be, or the future had ended before */
 	FL__HELD(&entry->of->lock);
 	entry->of->left--;

@@ -73,7 +73,7 @@ bool fl__future_report_end(fl_future *f, struct fl__callback *node, void *arg)
 	return future_register_callback(f, node);
 }
 
-bool fl__future_report_not(fl_future *f, struct fl__callback *node)
+bool fl__future_detach(fl_future *f, struct fl__callback *node)
 {
 	FL__LOCKED(&f->lock);
 	const bool ended = fl__future_has_ended(f);

@@ -319,10 +319,10 @@ void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callba
 bool fl__future_report_end(fl_future *f, struct fl__callback *node, void *arg);
 
 /*
- * Takes fl__future_report_end() back. Returns false if the future has ended; then a report has been
- * made, or follows.
+ * Takes fl__future_attach() or fl__future_report_end() back. Returns false if the future has ended;
+ * then the call has been made, or follows.
  */
-bool fl__future_report_not(fl_future *f, struct fl__callback *node);
+bool fl__future_detach(fl_future *f, struct fl__callback *node);
 void fl__future_report(fl_future *f, void *arg);
 
 /*

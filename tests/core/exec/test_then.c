@@ -110,6 +110,26 @@ THEN_TEST(then_cancelled_while_it_waits_leaves_the_first_alone, sequential())
 	FL_STATE_IS(next, FL_CANCELLED);
 }
 
+/* A chain that was cancelled and freed kept its memory until the first future ended. */
+THEN_TEST(then_cancelled_and_freed_keeps_no_memory, sequential())
+{
+	FL_SCOPED(fl_future) *before = NULL, *after = NULL;
+	FL_OK(fl_future_then(f, e, &pool_double, &before));
+	const long live = seam_live_allocs();
+	for (int i = 0; i < 10; i++) {
+		FL_SCOPED(fl_future) *next = NULL, *last = NULL;
+		FL_OK(fl_future_then(f, e, &pool_double, &next));
+		FL_OK(fl_future_then(next, e, &pool_double, &last));
+		FL_OK(fl_future_cancel(i % 2 ? next : last));
+		FL_OK(fl_future_cancel(i % 2 ? last : next));
+	}
+	assert_int_equal(seam_live_allocs(), live);
+	FL_OK(fl_future_then(f, e, &pool_double, &after));
+	FL_OK(int_promise_set(p, 4));
+	assert_int_equal(fl_test_result(before), 8);
+	assert_int_equal(fl_test_result(after), 8);
+}
+
 THEN_TEST(then_cancelled_when_its_task_is_queued_or_runs, pool_with(1))
 {
 	FL_SCOPED(fl_future) *next = NULL, *last = NULL;
