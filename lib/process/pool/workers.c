@@ -146,16 +146,17 @@ static int process_pool_launch(struct fl__process_pool_worker *w, const char **c
 	return rc;
 }
 
+/* Returns the lowest number that no worker has. Numbers above those of a full pool may be shared. */
 static unsigned process_pool_free_number(const struct fl__process_pool *p)
 {
+	enum { BITS = 64 };
+	uint64_t used[FL_WORKERS_MAX / BITS] = {0};
 	unsigned number = 0;
-	for (struct fl__process_pool_worker *w = p->workers; w;)
-		if (w->number == number) {
-			number++;
-			w = p->workers;
-		} else {
-			w = w->next;
-		}
+	FL__EACH_WORKER (w, p)
+		if (w->number < FL_WORKERS_MAX)
+			used[w->number / BITS] |= UINT64_C(1) << w->number % BITS;
+	while (number < FL_WORKERS_MAX && (used[number / BITS] >> number % BITS & 1))
+		number++;
 	return number;
 }
 
