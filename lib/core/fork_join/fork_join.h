@@ -10,7 +10,7 @@
  * The forks of an executor's workers: fl_parallel_invoke() publishes forks, and idle workers steal
  * them. fork_join.c has the invariants.
  *
- *     struct fl__fork_stack *self = fl__forks_enter(&forks, i);   // a worker begins
+ *     self = fl__forks_enter(&forks, self);   // a worker begins; NULL the first time
  *     for (;;) {
  *             if (there is a task) { run it; continue; }
  *             if (fl__forks_run_one(&forks, self)) continue;
@@ -42,11 +42,11 @@ FL__IF_LINKED void fl__forks_fini(struct fl__forks *forks);
 FL__IF_LINKED void fl__forks_resize(struct fl__forks *forks, unsigned n);
 
 /*
- * Makes the calling context worker `i`, which may publish and steal forks. It reuses the stack of
- * the worker `i` that has left. Returns NULL if there is no memory; then the worker must do
- * neither.
+ * Makes the calling context a worker, which may publish and steal forks. `left` is the stack of a
+ * worker that has left, to be used again, or NULL. Returns the worker's stack, or NULL if there is
+ * no memory; then the worker must do neither.
  */
-FL__IF_LINKED struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i);
+FL__IF_LINKED struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, struct fl__fork_stack *left);
 FL__IF_LINKED void fl__forks_leave(struct fl__fork_stack *self);
 
 /* Returns how many forks were stolen so far, for statistics. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The stacks of an executor's forks: how a worker gets its stack, and gives it back. A worker
- * reuses the stack of the worker that had its place before. Thieves read all stacks, so each lasts
- * as long as the executor. fork_join.c has the words and the invariants.
+ * The stacks of an executor's forks: how a worker gets its stack, and gives it back. The executor
+ * keeps the stack of a worker that has left for the thread that takes its place. Thieves read all
+ * stacks, so each lasts as long as the executor. fork_join.c has the words and the invariants.
  */
 #include "fork_stack.h"
 #include "../base/sys.h"
@@ -49,34 +49,29 @@ static void fork_add_worker(struct fl__forks *forks, struct fl__fork_worker *s)
 	} while (!fl__cas_weak_release(&forks->newest, &seen, &s->front));
 }
 
-static struct fl__fork_worker *fork_make_worker(struct fl__forks *forks, unsigned i)
+static struct fl__fork_stack *fork_make_stack(struct fl__forks *forks)
 {
 	struct fl__fork_worker *s = fl__alloc(1, sizeof *s);
 	if (!s)
 		return NULL;
 	s->forks = forks;
-	s->place = i;
 	s->front.next = s->front.split = s->top = s->slots;
 	s->front.limit = s->slots + FL__FORK_DEPTH;
 	s->front.flags = &forks->flags;
 	fork_add_worker(forks, s);
-	return s;
+	return &s->front;
 }
 
-struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i)
+struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, struct fl__fork_stack *left)
 {
-	struct fl__fork_worker *s = fl__fork_newest(forks);
-	while (s && s->place != i)
-		s = s->older;
-	if (!s)
-		s = fork_make_worker(forks, i);
+	struct fl__fork_stack *s = left ? left : fork_make_stack(forks);
 	if (!s)
 		return NULL;
 	/* relaxed, both: the flag is only cleared, and a second clear is harmless */
 	if ((fl__load_relaxed(&forks->flags.thieves) & FL__FORK_UNFENCED) && fl__sys.membarrier() == 0)
 		fl__and_relaxed(&forks->flags.thieves, ~FL__FORK_UNFENCED);
-	fl__ctx_get()->front.forks = &s->front;
-	return &s->front;
+	fl__ctx_get()->front.forks = s;
+	return s;
 }
 
 void fl__forks_leave(struct fl__fork_stack *self)

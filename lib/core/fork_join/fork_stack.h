@@ -18,7 +18,6 @@ struct fl__fork_worker {
 	/* What thieves read. */
 	struct fl__forks *forks;
 	struct fl__fork_worker *older; /* the stack made before; NULL: this is the first */
-	unsigned place;                /* the worker's index */
 	struct fl__fork **top;
 	char apart_top[FL__LINE];
 	struct fl__fork *none;                      /* always NULL; a push finds it before the first slot */

@@ -118,7 +118,7 @@ struct fl__thread_worker {
 	struct fl__thread_worker *visited; /* the worker from whose queue it has taken a task in its turn */
 	unsigned takes;                    /* how often it has looked for a task */
 	unsigned turns;                    /* how often it has begun with the injectors in its turn */
-	struct fl__fork_stack *forks;
+	struct fl__fork_stack *forks;      /* stays for the next thread of this worker */
 	/* its tasks that have ended; those of them that did not run; those that failed */
 	size_t ended, skipped, failed;
 	struct fl__stats_context stats;

@@ -155,7 +155,7 @@ static int pool_work(void *arg)
 		(void)fl__executor_initialize(&p->base, &p->base.stop); /* an error breaks the executor */
 		fl__add_seq_cst(&p->state, FL__POOL_SEARCHES);          /* seq_cst: "No task is overlooked" */
 	}
-	w->forks = fl__forks_are_linked() ? fl__forks_enter(&p->forks, w->number) : NULL;
+	w->forks = fl__forks_are_linked() ? fl__forks_enter(&p->forks, w->forks) : NULL;
 	fl__pool_serve(w);
 	pthread_cleanup_pop(0);
 	if (w->forks)

@@ -11,6 +11,7 @@
  */
 struct crowd {
 	struct fl__forks forks;
+	struct fl__fork_stack *stacks[3]; /* of each worker, or NULL */
 	fl_event work;
 };
 
@@ -43,9 +44,9 @@ static inline void crowd_fini(struct crowd *c)
 
 static inline struct fl__fork_stack *crowd_enter(struct crowd *c, unsigned i)
 {
-	struct fl__fork_stack *s = fl__forks_enter(&c->forks, i);
-	FL_STRESS_CHECK(s != NULL);
-	return s;
+	c->stacks[i] = fl__forks_enter(&c->forks, c->stacks[i]);
+	FL_STRESS_CHECK(c->stacks[i] != NULL);
+	return c->stacks[i];
 }
 
 /* The second worker takes that many forks, or those that are there. */

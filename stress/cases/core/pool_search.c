@@ -114,7 +114,7 @@ static void serve_forks(struct served *t)
 /* Works as a worker that has a task. */
 static void fork_beside_sleeper(struct served *t)
 {
-	struct fl__fork_stack *self = fl__forks_enter(&t->p->forks, 2);
+	struct fl__fork_stack *self = fl__forks_enter(&t->p->forks, NULL);
 	while (!worker_sleeps(t->p))
 		fl_stress_relax();
 	OK(fl_parallel_invoke(await_begun, &t->second, begin, &t->second));

@@ -99,7 +99,7 @@ static inline void end_served(struct served *t)
 /* Does what serve() does, for a worker that may fork, and steal forks. */
 static inline void serve_with_forks(struct fl__thread_pool *p, unsigned place)
 {
-	struct fl__fork_stack *self = fl__forks_enter(&p->forks, place);
+	struct fl__fork_stack *self = fl__forks_enter(&p->forks, worker_at(p, place)->forks);
 	FL_STRESS_CHECK(self != NULL);
 	worker_at(p, place)->forks = self;
 	serve(p, place);

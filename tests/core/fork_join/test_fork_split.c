@@ -3,7 +3,7 @@
  * Which forks thieves may take: the oldest is public, a push makes the next one public when that
  * was taken, and a thread that is about to sleep takes private ones. One thread plays both workers.
  */
-#include "fl_test.h"
+#include "fl_faults.h"
 
 #include "core/fork_join/fork_join.h"
 
@@ -69,12 +69,34 @@ FL_TEST(forks_are_offered_from_the_oldest_on)
 {
 	fl__forks_init(&stacks.forks, 2, wake_nobody, NULL);
 	stacks.forks.used = 1;
-	stacks.thief = fl__forks_enter(&stacks.forks, 1);
-	struct fl__fork_stack *owner = fl__forks_enter(&stacks.forks, 0); /* this thread forks as this worker */
+	stacks.thief = fl__forks_enter(&stacks.forks, NULL);
+	struct fl__fork_stack *owner = fl__forks_enter(&stacks.forks, NULL); /* this thread forks as this worker */
 	assert_true(stacks.thief && owner);
 	FL_OK(fl_parallel_invoke(at_level_1, NULL, note_level, &level_numbers[0]));
 	assert_memory_equal(stacks.taken, level_numbers, sizeof level_numbers);
 	assert_int_equal(fl__forks_stolen(&stacks.forks), LEVELS);
 	fl__forks_leave(owner);
 	fl__forks_fini(&stacks.forks);
+}
+
+/* A worker's search for the stack that it had before once walked through the stacks of all workers. */
+FL_TEST(forks_of_a_worker_that_begins_again_use_its_stack)
+{
+	enum { WORKERS = 3 };
+	struct fl__forks forks;
+	struct fl__fork_stack *stack[WORKERS];
+	FL_FAULTS();
+	fl_test_count_allocs();
+	fl__forks_init(&forks, WORKERS, wake_nobody, NULL);
+	for (int round = 0; round < 2; round++) {
+		FL_EACH (i, stack) {
+			struct fl__fork_stack *left = round == 0 ? NULL : stack[i];
+			stack[i] = fl__forks_enter(&forks, left);
+			assert_true(stack[i] && (!left || stack[i] == left));
+			fl__forks_leave(stack[i]);
+		}
+		assert_int_equal(fl_test_live, WORKERS);
+	}
+	fl__forks_fini(&forks);
+	assert_int_equal(fl_test_live, 0);
 }
