@@ -30,8 +30,9 @@
  *      for a run that has the address in run_ and belongs to this callback. It checks both, since a
  *      later run may have the same address on a stack, and may belong to another callback. A
  *      removal waits for a run of another context, even if the function has removed the callback.
- *   5. A context that waits for the end of a function is in the wait queue, and checks again each
- *      time a function of the tree has returned.
+ *   5. A context that waits for the end of a function is in the wait queue of the tree. The value of
+ *      its node is made from the address of the run that it waits for, whose end wakes it. Then the
+ *      context checks again, since another run may have the same value.
  *
  * The links between the tokens of a tree have a lock of their own, the tree's lock (cancel.c). A
  * thread that needs both locks takes the tree's lock first, and then the bucket's.
@@ -90,6 +91,22 @@ static struct fl__cancel_run **cancel_run_find(struct fl__bucket *bucket, const 
 	return at;
 }
 
+/* Returns the value of a node that waits for the end of `run`. */
+static uint32_t cancel_run_value(const struct fl__cancel_run *run)
+{
+	return (uint32_t)((uintptr_t)run / _Alignof(struct fl__cancel_run));
+}
+
+/* Wakes the removals that wait for the end of `run`. The caller is in a transaction. */
+static void cancel_run_wake(struct fl__lot *lot, const struct fl__cancel_run *run)
+{
+	for (struct fl__node *next, *node = fl__lot_first(lot); node; node = next) {
+		next = fl__lot_node_after(node);
+		if (node->value == cancel_run_value(run))
+			(void)fl__lot_take_node(lot, node, 0);
+	}
+}
+
 /* Enters a run of `cb` in the bucket's list. The caller is in a transaction. */
 static void cancel_callback_begin(fl_cancel_callback *cb, struct fl__lot *lot, struct fl__cancel_run *now)
 {
@@ -107,7 +124,7 @@ static void cancel_callback_run(const fl_cancel_callback *cb, const struct fl__c
 	FL__LOT(lot, queue);
 	struct fl__cancel_run **at = cancel_run_find(lot.bucket, now);
 	*at = now->next;
-	fl__lot_take(&lot, FL__ALL, 0);
+	cancel_run_wake(&lot, now);
 }
 
 /* Begins a run of the next callback and returns that callback, or NULL if none is left. */
@@ -208,8 +225,10 @@ bool fl_cancel_callback_remove(fl_cancel_callback *cb)
 		const bool idle = cb->state_ == CANCEL_CALLBACK_IDLE;
 		const bool waits =
 		    cb->state_ == CANCEL_CALLBACK_BEGUN && cancel_callback_runs_elsewhere(cb, lot.bucket);
-		if (waits)
+		if (waits) {
+			node.value = cancel_run_value(cb->run_);
 			fl__lot_add(&lot, &node);
+		}
 		fl__lot_close(&lot);
 		if (!waits)
 			return idle;

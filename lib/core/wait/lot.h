@@ -142,8 +142,8 @@ void fl__thread_wake_together(uint32_t *common);
  * token exists. By then another object may have the memory. If an object of another kind could have
  * the same key, a wake for one of its waiters could go to a waiter of the freed object, and be
  * lost. An object of the same kind may have the same key. That is harmless. A freed queue has no
- * waiters, and the wakes of the other two kinds go to all waiters. A waiter of the three kinds
- * checks again after each wake, with two exceptions. A waiter at a rendezvous whose node has the
+ * waiters, and a wake of the other two kinds takes no waiter in the place of another. A waiter of the
+ * three kinds checks again after each wake, with two exceptions. A waiter at a rendezvous whose node has the
  * value FL__HANDED_OFF knows that its call was made. And the contexts that join a queue are woken
  * only by a transaction that has checked for them.
  */
