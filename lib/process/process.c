@@ -12,7 +12,7 @@
  *
  * The first end is final. `process_list_lock` guards the list of all handles. `lock` guards `rc`,
  * `status`, `stopped` and `child.lost` of a handle. A thread acquires `process_list_lock` before
- * `lock`.
+ * `lock`, and `lock` before the lock of the death pipes.
  */
 #include "base/fd_watcher.h"
 #include "base/process_sys.h"
@@ -128,6 +128,8 @@ static int process_result(fl_process *p, fl_process_status *status)
 	if (p->rc == -EAGAIN) {
 		const int rc = p->child.method->look(&p->child, &p->status);
 		p->rc = rc == 0 ? -EAGAIN : FL__MIN(rc, 0);
+		if (rc != 0)
+			fl__death_pipe_close(&p->child.death_pipe);
 	}
 	if (p->rc == 0 && status)
 		*status = p->status;

@@ -38,6 +38,22 @@ static void ends_with(const fl_process_config *config, int code, int signal)
 		fail_msg("code %d, signal %d; expected %d, %d", got.code, got.signal, code, signal);
 }
 
+/* The handle of a daemon that has ended kept the pipe by which the daemon dies with this process. */
+FL_TEST(process_daemon_that_has_ended_keeps_no_more_descriptors_than_another)
+{
+	unsigned fds[3] = {fl_test_fds()};
+	fl_process *p[2];
+	for (int daemon = 0; daemon < 2; daemon++) {
+		p[daemon] = PROCESS_STARTED(PROCESS_COMMAND("sleep", "0"), .daemon = daemon);
+		FL_OK(fl_process_join(p[daemon], NULL));
+		fds[daemon + 1] = fl_test_fds();
+	}
+	assert_int_equal(fds[2] - fds[1], fds[1] - fds[0]);
+	fl_process_free(p[0]);
+	fl_process_free(p[1]);
+	assert_int_equal(fl_test_fds(), fds[0]);
+}
+
 FL_TEST(process_exit_codes)
 {
 	PROCESS_EACH_METHOD (m) {
