@@ -5,21 +5,21 @@
  * not stale.
  *
  * While a callback waits, the loop mutes each watch that is ready. When the callback returns, the
- * events in the list `fired` may be stale. So the loop drops them, and the poller reports the
- * watches again.
+ * events in the list `fired` may be stale. So the loop asks the system for the events of each of
+ * these watches when its turn comes, and unmutes it then. A watch is muted and asked for once in the
+ * list, however many callbacks wait.
  *
  * fl_loop_watch.pending_ is 0 while the watch is not in the list `fired`. In the list:
  *
  *   bit            meaning                       set by                   cleared by
- *   FL_FD_...      events for the callback       loop_watch_fire()        loop_renew_watches()
- *   WATCH_MUTED    the poller does not report    loop_watch_fire(),       loop_renew_watches(),
- *                  the watch                     while a callback waits   loop_watch_unmuted()
- *   WATCH_PLACE    the watch keeps its place in  loop_renew_watches(),    -
- *                  the list without events       loop_watch_unmuted()
+ *   FL_FD_...      events for the callback       loop_watch_fire()        loop_watch_fire(), with
+ *                                                                         WATCH_MUTED
+ *   WATCH_MUTED    the poller does not report    loop_watch_fire(),       loop_watch_unmuted()
+ *                  the watch                     while a callback waits
+ *   WATCH_STALE    a callback has waited since   loop_make_stale(),       loop_watch_fire(), with
+ *                  the events came               loop_watch_unmuted()     WATCH_MUTED
  *
- * loop_watch_unfire() clears all bits. loop_watch_fire() clears the other bits when it sets
- * WATCH_MUTED. WATCH_PLACE is for a watch whose callback waits each time: without the bit, that
- * watch would always be called back first.
+ * loop_watch_unfire() clears all bits.
  *
  * Why a fiber runs the callbacks. On the thread's own stack, a callback that waits for a mutex
  * would block the fiber that holds the mutex. While a callback waits, a watch that stays ready
@@ -29,9 +29,10 @@
 #include "core/base/sys.h"
 #include "core/hooks.h"
 #include "linger.h"
+#include "poller.h"
 #include <errno.h>
 
-enum { WATCH_MUTED = 1 << 8, WATCH_PLACE = 1 << 9 };
+enum { WATCH_MUTED = 1 << 8, WATCH_STALE = 1 << 9 };
 
 /* Calls. */
 
@@ -191,7 +192,7 @@ static void loop_watch_fire(fl_loop_watch *w, unsigned events)
 static void loop_watch_unmuted(fl_loop_watch *w)
 {
 	if (w->pending_ & WATCH_MUTED)
-		w->pending_ = WATCH_PLACE;
+		w->pending_ = WATCH_STALE;
 }
 
 static void loop_watch_unfire(fl_loop_watch *w)
@@ -203,9 +204,9 @@ static void loop_watch_unfire(fl_loop_watch *w)
 	w->pending_ = 0;
 }
 
-static void loop_watch_on_events(void *watch, uint32_t bits)
+/* Returns the events for the callback. `bits` is what the system reports. */
+static unsigned loop_watch_events(const fl_loop_watch *w, uint32_t bits)
 {
-	fl_loop_watch *w = watch;
 	const uint32_t broken = EPOLLERR | EPOLLHUP;
 	unsigned events = 0;
 	if (bits & (EPOLLIN | EPOLLRDHUP | broken))
@@ -214,7 +215,12 @@ static void loop_watch_on_events(void *watch, uint32_t bits)
 		events |= w->events_ & FL_FD_OUT;
 	if (bits & broken)
 		events |= FL_FD_ERR;
-	loop_watch_fire(w, events);
+	return events;
+}
+
+static void loop_watch_on_events(void *watch, uint32_t bits)
+{
+	loop_watch_fire(watch, loop_watch_events(watch, bits));
 }
 
 int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int fd, unsigned events, fl_loop_watch_callback *function,
@@ -260,23 +266,33 @@ void fl_loop_watch_stop(fl_loop_watch *w)
 	w->loop_ = NULL;
 }
 
-static void loop_renew_watches(fl_loop *l)
+static void loop_make_stale(fl_loop *l)
 {
-	for (fl_loop_watch *w = l->fired; w; w = w->next_) {
-		if (w->pending_ & WATCH_MUTED)
-			loop_watch_mute(w, false);
-		w->pending_ = WATCH_PLACE;
-	}
+	for (fl_loop_watch *w = l->fired; w; w = w->next_)
+		w->pending_ |= WATCH_STALE;
 	l->held_up = false;
+}
+
+/* Takes a watch out of the list. Returns the events for its callback. */
+static unsigned loop_watch_take(fl_loop_watch *w)
+{
+	const unsigned pending = w->pending_;
+	uint32_t bits = 0;
+	loop_watch_unfire(w);
+	if (pending & WATCH_MUTED)
+		loop_watch_mute(w, false);
+	if (!(pending & WATCH_STALE))
+		return pending & (w->events_ | FL_FD_ERR);
+	(void)loop_watch_bits(w->events_, &bits); /* 0: they were checked before */
+	return loop_watch_events(w, fl__poller_sys.look(w->fd_, bits));
 }
 
 static void loop_call_watches(fl_loop *l)
 {
 	fl_loop_watch *w;
 	while ((w = l->fired) != NULL && !l->held_up) {
-		const unsigned events = w->pending_ & (w->events_ | FL_FD_ERR);
-		loop_watch_unfire(w);
-		/* events is 0 if the watch has only its place, or was changed since the poll */
+		const unsigned events = loop_watch_take(w);
+		/* events is 0 if the watch is not ready any more, or was changed since the poll */
 		if (events != 0)
 			w->function_(w, w->fd_, events, w->arg_);
 	}
@@ -286,7 +302,7 @@ int fl__loop_run_callbacks(void *loop)
 {
 	fl_loop *l = loop;
 	for (;;) {
-		if (!l->calls)
+		if (!l->calls && !l->fired)
 			fl__fiber_suspend();
 		if (l->ending) {
 			/* makes the calls that were posted while a callback waited */
@@ -299,9 +315,9 @@ int fl__loop_run_callbacks(void *loop)
 		loop_make_calls(l);
 		l->calling = false;
 		if (l->held_up)
-			loop_renew_watches(l);
-		if (l->calls)
-			/* yields, so that a call that posts calls starves no fiber */
+			loop_make_stale(l);
+		if (l->calls || l->fired)
+			/* yields, so that a call that posts calls starves no fiber, nor watches that wait */
 			fl__fiber_yield();
 	}
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fairlead/time.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/eventfd.h>
@@ -74,6 +75,12 @@ static void poller_close(int fd)
 	fl__fd_close(fd);
 }
 
+static uint32_t poller_look(int fd, uint32_t events)
+{
+	struct pollfd p = {.fd = fd, .events = (short)events}; /* poll and epoll have the same bits */
+	return FL__RETRY(FL__SYS_RESULT(poll(&p, 1, 0))) > 0 ? (uint16_t)p.revents : 0;
+}
+
 struct fl__poller_sys fl__poller_sys = {
     .create = poller_create,
     .control = poller_control,
@@ -81,4 +88,5 @@ struct fl__poller_sys fl__poller_sys = {
     .bell = poller_bell,
     .ring = fl__ring,
     .close = poller_close,
+    .look = poller_look,
 };

@@ -17,6 +17,8 @@ struct fl__poller_sys {
 	int (*bell)(void); /* makes an eventfd that ends a wait */
 	void (*ring)(int bell);
 	void (*close)(int fd); /* closes a poller or a doorbell */
+	/* Returns the events of `fd` now: those of `events`, errors and hang-ups; or 0. */
+	uint32_t (*look)(int fd, uint32_t events);
 };
 
 extern struct fl__poller_sys fl__poller_sys;

@@ -567,3 +567,39 @@ FL_LOOP_TEST(loop_watch_stop_of_one_of_many_that_are_ready)
 		close_watched(&listed[i]);
 	(void)count_listed();
 }
+
+static unsigned changes;
+
+FL_TEST_POLLER_CONTROL(count_change)
+{
+	changes += op == EPOLL_CTL_MOD;
+	return fl_test_real_poller.control(poller, op, fd, events, owner);
+}
+
+WATCH_CALL(wait_and_stop)
+{
+	count_call(w, fd, events, arg);
+	FL_OK(fl_sleep(FL_US(20)));
+	fl_loop_watch_stop(w);
+}
+
+/* After each callback that waited, all watches that were ready were muted and unmuted again. */
+FL_LOOP_TEST(loop_watch_is_muted_once_however_many_callbacks_wait)
+{
+	FL_POLLER_FAULTS();
+	fl__poller_sys.control = count_change;
+	changes = 0;
+	FL_EACH (i, listed) {
+		open_watched(&listed[i]);
+		write_to(&listed[i]);
+		start_with(&listed[i], FL_FD_IN, wait_and_stop);
+	}
+	FL_EACH (i, listed) {
+		while (listed[i].calls == 0 || listed[i].w.loop_)
+			fl_fiber_yield();
+		FL_CHECK(listed[i].calls == 1 && listed[i].events == FL_FD_IN);
+	}
+	FL_CHECK(changes <= 3 * LISTED);
+	FL_EACH (i, listed)
+		close_watched(&listed[i]);
+}

@@ -116,7 +116,7 @@ static void close_number(int fd)
 
 void loop_expect(struct loop_world *w)
 {
-	fl__poller_sys = (struct fl__poller_sys){create, control, wait_for_events, bell, ring, close_number};
+	fl__poller_sys = (struct fl__poller_sys){create, control, wait_for_events, bell, ring, close_number, NULL};
 	while (worlds[w->index])
 		if (++w->index == WORLDS)
 			abort();
