@@ -16,11 +16,6 @@
 #include "thread_pool.h"
 #include <fairlead/time.h>
 
-/* The turns of a pause, some 40 ns each. In the model checker each turn is a step. */
-#ifndef FL__POOL_TURNS
-#define FL__POOL_TURNS 128
-#endif
-
 /* A worker takes at most 1 / (SHARES x workers) of an injector's tasks at once, or one task. */
 #ifndef FL__BACKLOG_SHARES
 #define FL__BACKLOG_SHARES 2
@@ -252,30 +247,11 @@ static struct fl__task_block *pool_search(struct fl__thread_worker *w)
 	}
 }
 
-/*
- * Called by a worker that has just found no task. If the worker has ended several tasks since it
- * last found none, pauses for a fixed time, and returns true. After the pause the submitter is
- * likely to be some tasks ahead. Without it, the worker and the submitter would use the same cache
- * lines for each task.
- */
-static bool pool_pause_if_caught_up(struct fl__thread_worker *w)
-{
-	enum { TURNS = FL__POOL_TURNS, SEVERAL = 2 };
-	const bool has_kept_up = w->ended - w->found_none > SEVERAL;
-	w->found_none = w->ended;
-	if (has_kept_up)
-		fl__pause(TURNS);
-	return has_kept_up;
-}
-
 static inline struct fl__task_block *pool_next(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
 	if (fl__likely(!(fl__load_relaxed(&p->state) & FL__POOL_CROWDED))) { /* relaxed: checked under the lock */
-		struct fl__task_block *block;
-		do
-			block = pool_take(w, false);
-		while (!block && pool_pause_if_caught_up(w)); /* once: no task began since */
+		struct fl__task_block *block = pool_take(w, false);
 		if (block)
 			return block;
 	}

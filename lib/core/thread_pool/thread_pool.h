@@ -122,7 +122,6 @@ struct fl__thread_worker {
 	/* its tasks that have ended; those of them that did not run; those that failed */
 	size_t ended, skipped, failed;
 	struct fl__stats_context stats;
-	size_t found_none; /* `ended` when it last found no task */
 	unsigned number;   /* from 0; in the thread's name */
 	unsigned blocking; /* depth of blocking sections; only the worker uses it */
 	bool sits;         /* a wait counts it as blocked: fl__pool_wait() */
