@@ -39,15 +39,6 @@ static void debug_set_words(unsigned modes)
 	fl__hook_check(modes != 0);
 }
 
-/* Another thread may have been in the middle of a switch at the fork. */
-static void debug_make_anew(void)
-{
-	/* relaxed: the child has one thread */
-	debug_set_words(fl__load_relaxed(&fl__hooks) & FL__HOOKS_DEBUG);
-}
-
-FL__MAKES_ANEW(debug_make_anew)
-
 /*
  * Called under fl__debug_switch_lock, so the addition changes only the bits of the modes. Returns
  * the modes before.
@@ -388,3 +379,12 @@ FL__AT_START static void debug_read_environment(void)
 	if (text)
 		(void)!fl_debug_enable(debug_parse_modes(text));
 }
+
+/* Another thread may have been in the middle of a switch at the fork. */
+static void debug_make_anew(void)
+{
+	/* relaxed: the child has one thread */
+	debug_set_words(fl__load_relaxed(&fl__hooks) & FL__HOOKS_DEBUG);
+}
+
+FL__MAKES_ANEW(debug_make_anew)
