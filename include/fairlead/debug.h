@@ -60,9 +60,9 @@ FL_BEGIN_DECLS
  *
  * The environment variable FL_DEBUG switches modes on before main(), unless the program runs with
  * more rights than its user (set-user-ID, say). It has the names of modes, separated by commas.
- * `signal=N` in it selects another signal than SIGQUIT, but neither SIGCHLD nor a signal of a fault,
- * such as SIGSEGV; `signal=0` selects none.
- * Each copy of the library that has FL_DEBUG_WAITS on answers the signal. Returns:
+ * `signal=N` in it selects another signal than SIGQUIT, but neither SIGCHLD nor a signal of a
+ * fault, such as SIGSEGV; `signal=0` selects none. Each copy of the library that has FL_DEBUG_WAITS
+ * on answers the signal. Returns:
  *   0        the modes are switched
  *   -EINVAL  `modes` has an unknown bit; nothing has changed
  */

@@ -70,11 +70,11 @@ typedef struct fl_executor_config {
 	 */
 	unsigned workers;
 	/*
-	 * For a thread executor whose tasks wait for each other, as the stages of a pipeline do: the
-	 * most threads that it may have. 0 means `workers`. With more than `workers`, a task that
-	 * has waited for 5 ms in any function of this library counts as one in a blocking section,
-	 * so that another task can run. One thread more than needed is kept asleep for that. The
-	 * creation of any other kind of executor returns -EINVAL if this is not 0.
+	 * For a thread executor whose tasks wait for each other, as the stages of a pipeline do:
+	 * the most threads that it may have. 0 means `workers`. With more than `workers`, a task
+	 * that has waited for 5 ms in any function of this library counts as one in a blocking
+	 * section, so that another task can run. One thread more than needed is kept asleep for
+	 * that. The creation of any other kind of executor returns -EINVAL if this is not 0.
 	 */
 	unsigned workers_max;
 	/*
@@ -165,10 +165,10 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
 /*
  * Creates an executor that runs tasks on threads. `config` may be NULL.
  *
- * With one worker from the creation on, tasks begin in the order of submission. With several workers
- * there is no such order: a worker takes up to 16 tasks at once and begins them one after the other, and an idle
- * worker takes over tasks that another worker has not begun. No task waits forever while workers end
- * tasks.
+ * With one worker from the creation on, tasks begin in the order of submission. With several
+ * workers there is no such order: a worker takes up to 16 tasks at once and begins them one after
+ * the other, and an idle worker takes over tasks that another worker has not begun. No task waits
+ * forever while workers end tasks.
  *
  * Some tasks begin early. A worker that waits for a pending task of its executor runs that task at
  * once, and a worker that joins a group runs pending tasks that it has submitted to the group, the
@@ -333,8 +333,9 @@ FL_API void fl_executor_close(fl_executor *e);
 /*
  * Closes `e`, cancels the tasks that have not started, and requests the running ones to stop, and
  * the initializers that run. Callbacks and drop hooks of the cancelled tasks run on the calling
- * thread. The call does not wait for running tasks. It returns how many tasks it has cancelled. Tasks
- * that workers were just about to begin end as cancelled, too, on those workers, and are not counted.
+ * thread. The call does not wait for running tasks. It returns how many tasks it has cancelled.
+ * Tasks that workers were just about to begin end as cancelled, too, on those workers, and are not
+ * counted.
  */
 FL_API size_t fl_executor_cancel(fl_executor *e);
 

@@ -46,8 +46,8 @@
  *      events in that case, the next records overwrite them in the same way.
  *   3. A reader trusts nothing in the ring of another process: it masks indices, and escapes names.
  *
- * A thread that needs a ring looks for the ring of an ended thread only in TRACE_LOOKS entries, each
- * of which takes a system call. So the start of a thread costs the same beside any number of
+ * A thread that needs a ring looks for the ring of an ended thread only in TRACE_LOOKS entries,
+ * each of which takes a system call. So the start of a thread costs the same beside any number of
  * threads. Each search goes on where the last one stopped. Therefore a search that finds nothing,
  * and makes a new ring, is rare unless most threads with a ring are alive.
  */

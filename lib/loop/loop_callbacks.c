@@ -6,8 +6,8 @@
  *
  * While a callback waits, the loop mutes each watch that is ready. When the callback returns, the
  * events in the list `fired` may be stale. So the loop asks the system for the events of each of
- * these watches when its turn comes, and unmutes it then. A watch is muted and asked for once in the
- * list, however many callbacks wait.
+ * these watches when its turn comes, and unmutes it then. A watch is muted and asked for once in
+ * the list, however many callbacks wait.
  *
  * fl_loop_watch.pending_ is 0 while the watch is not in the list `fired`. In the list:
  *

@@ -17,7 +17,8 @@
  *   - the manager was woken.
  *
  * A fiber that ends or blocks starts others in its place. When none is under way that is not
- * blocked, the manager, which is a fiber, too, serves the queue. From the first submit on, the manager
+ * blocked, the manager, which is a fiber, too, serves the queue. From the first submit on, the
+ * manager
  *   - starts a fiber for the initializer, or runs it itself if there is no memory for a fiber;
  *   - starts fibers for tasks that other threads submit;
  *   - runs a task itself when there is no memory for a single fiber;
@@ -144,8 +145,8 @@ static void loop_executor_leave(struct loop_executor *c)
 
 /*
  * A fiber that is about to wait for a pending task. If no fiber can start, for want of memory, or
- * because the caller is the initializer, the fiber runs the task itself: another fiber that could do
- * so may not exist.
+ * because the caller is the initializer, the fiber runs the task itself: another fiber that could
+ * do so may not exist.
  */
 static bool loop_executor_will_run(fl_executor *e)
 {

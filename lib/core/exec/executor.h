@@ -29,9 +29,9 @@
  *
  * A kind with `take_oldest` (the thread executor) has its pending tasks in a backlog of its own.
  * list_running() lists the tasks that its workers run; `running` then has only the frames of
- * contexts that help, of joins that run a task they have taken (fl__run_taken()), and of submits that
- * run their task. A task that a context helps with is both running and foreign, also if that context
- * is a worker.
+ * contexts that help, of joins that run a task they have taken (fl__run_taken()), and of submits
+ * that run their task. A task that a context helps with is both running and foreign, also if that
+ * context is a worker.
  *
  * A foreign context claims a task, removes it from `queue` and counts it, in one section of the
  * lock. A join waits until no task is queued, running or foreign, and until the kind's is_busy(),

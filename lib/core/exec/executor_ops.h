@@ -58,8 +58,8 @@ struct fl__executor_ops {
 	bool (*is_stuck)(fl_executor *e);
 	/*
 	 * Called by a context that serves `e` and is about to wait for a pending task. Returns
-	 * whether another context will run the pending tasks while the caller waits. NULL stands for
-	 * a kind of which the caller runs the task itself.
+	 * whether another context will run the pending tasks while the caller waits. NULL stands
+	 * for a kind of which the caller runs the task itself.
 	 */
 	bool (*will_run)(fl_executor *e);
 	/*

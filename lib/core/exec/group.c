@@ -26,9 +26,10 @@
  *      reads that no member is left sees what the members wrote, and the memory is its own.
  *   2. While a member is left, begun_ is set, and the token exists.
  *
- * The token of a group is a child of the scope where the group began, and the parent of its members'
- * tokens. So a request or a deadline comes down through nested groups to what runs. The token of a
- * task that runs in this process is APART (cancel.c): whoever takes the task sees the request.
+ * The token of a group is a child of the scope where the group began, and the parent of its
+ * members' tokens. So a request or a deadline comes down through nested groups to what runs. The
+ * token of a task that runs in this process is APART (cancel.c): whoever takes the task sees the
+ * request.
  *
  * No user code runs under `lock_`.
  */

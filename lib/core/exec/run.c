@@ -4,10 +4,11 @@
  * help.
  *
  * A worker of a thread executor that waits for a pending task of that executor runs the task at
- * once, as a call, and one that joins a group runs pending members (group_join.c). Unless nobody else
- * could (thread_pool/help.c), it runs no other task: arbitrary tasks during a wait deadlock under
- * mutexes and grow stacks without bound (rayon #592, taskflow #522). A fiber of a loop executor that waits lets another fiber run
- * (loop/loop_executor.c). It runs the task for which it waits only if no other fiber can.
+ * once, as a call, and one that joins a group runs pending members (group_join.c). Unless nobody
+ * else could (thread_pool/help.c), it runs no other task: arbitrary tasks during a wait deadlock
+ * under mutexes and grow stacks without bound (rayon #592, taskflow #522). A fiber of a loop
+ * executor that waits lets another fiber run (loop/loop_executor.c). It runs the task for which it
+ * waits only if no other fiber can.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
@@ -202,9 +203,9 @@ void fl_blocking_end(void)
 
 /*
  * A worker that waits for a task of its own executor does not count as blocked: after run_help()
- * another worker runs the task. If the other worker blocks, it is replaced, unless it also waits for
- * a task of that executor. So the last worker of a chain of waits runs on, or is replaced. If these
- * waits counted as blocked, a recursion with futures would make a thread for each level.
+ * another worker runs the task. If the other worker blocks, it is replaced, unless it also waits
+ * for a task of that executor. So the last worker of a chain of waits runs on, or is replaced. If
+ * these waits counted as blocked, a recursion with futures would make a thread for each level.
  */
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 {
@@ -219,8 +220,8 @@ bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 
 /*
  * Called under the lock. Claims a task that will run within another one. A cancel or a break of the
- * executor may have missed the task, which another context had taken, or had not added yet. Then the
- * claim is that of the cancel or of the break.
+ * executor may have missed the task, which another context had taken, or had not added yet. Then
+ * the claim is that of the cancel or of the break.
  */
 static enum fl__claim run_claim(fl_executor *e, fl_future *f, uint32_t leaves)
 {

@@ -70,14 +70,14 @@ static inline int fl__run_measured(struct fl__run *run, struct fl__stats_context
 bool fl__run_is_under_token(const fl_cancel_token *token);
 
 /*
- * Runs a task of `e`, which the caller has taken out of a queue, within the one that the caller runs.
- * Takes over the producer's reference.
+ * Runs a task of `e`, which the caller has taken out of a queue, within the one that the caller
+ * runs. Takes over the producer's reference.
  */
 void fl__run_taken(fl_executor *e, struct fl__task_block *block);
 
 /*
- * Returns whether the innermost task that the caller runs is one of `e`, or its initializer, and its
- * token is above `token`.
+ * Returns whether the innermost task that the caller runs is one of `e`, or its initializer, and
+ * its token is above `token`.
  */
 bool fl__run_is_above(const fl_executor *e, const fl_cancel_token *token);
 

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a worker runs in the join of a group. It looks at the newest tasks of its local queue, and
- * then of its injector, at most LOOK of each, and leaves the others where they are. It runs a member
- * of the group, or of another group that has begun within the task that it runs: a task may fill two
- * groups, and join the first one first.
+ * then of its injector, at most LOOK of each, and leaves the others where they are. It runs a
+ * member of the group, or of another group that has begun within the task that it runs: a task may
+ * fill two groups, and join the first one first.
  *
  * A cancel of the executor must reach the member. If its group has begun within the task that the
  * worker runs, a request of that task's token does. Otherwise the member runs in a frame that the
  * cancel finds (fl__run_taken()).
  *
  * If it finds no member, the worker blocks, and another one takes its place. If then no worker is
- * active although there is a task, none could be started, and the worker runs any task, since nobody
- * else would: fl__pool_is_stuck(). Each joiner looks after it was counted as blocked. So the last one
- * sees that no worker is active.
+ * active although there is a task, none could be started, and the worker runs any task, since
+ * nobody else would: fl__pool_is_stuck(). Each joiner looks after it was counted as blocked. So the
+ * last one sees that no worker is active.
  */
 #include "../base/atomic.h"
 #include "../exec/group.h"

@@ -38,8 +38,8 @@ static struct fl__task_block *pool_take_own(struct fl__thread_worker *w)
 }
 
 /*
- * Takes a task of an injector, and looks at that with the number `first` first. With `moved` it moves
- * others to the local queue, which must be empty.
+ * Takes a task of an injector, and looks at that with the number `first` first. With `moved` it
+ * moves others to the local queue, which must be empty.
  */
 static struct fl__task_block *pool_take_injected(struct fl__thread_worker *w, unsigned first, bool *moved)
 {
@@ -192,8 +192,8 @@ static bool pool_end_worker(struct fl__thread_pool *p)
 }
 
 /*
- * Called by a worker that searches and has found nothing, or that must step back. It looks once more
- * under the lock, and sleeps. Returns whether the worker goes on with its search.
+ * Called by a worker that searches and has found nothing, or that must step back. It looks once
+ * more under the lock, and sleeps. Returns whether the worker goes on with its search.
  */
 static bool pool_rest(struct fl__thread_worker *w)
 {

@@ -9,8 +9,8 @@
 #include "../sync/thread.h"
 
 /*
- * The submit under the lock, for the first task of the executor and after its close. Returns 0 if the
- * caller may try again.
+ * The submit under the lock, for the first task of the executor and after its close. Returns 0 if
+ * the caller may try again.
  */
 static FL__NOINLINE int pool_submit_slow(struct fl__thread_pool *p)
 {
@@ -105,8 +105,8 @@ static void pool_claimed(fl_executor *e, struct fl__task_block *block)
 }
 
 /*
- * The executor was closed, or has broken. A worker that is awake finds out before it sleeps; else one
- * is woken, which ends the others.
+ * The executor was closed, or has broken. A worker that is awake finds out before it sleeps; else
+ * one is woken, which ends the others.
  */
 static void pool_on_closed(fl_executor *e)
 {

@@ -74,12 +74,12 @@
  * FORKS counts as a task in a queue.
  *
  * A look that follows another context's step 1 finds the task, or the load of step 1 finds what the
- * look follows. For an injector its lock decides: the load is in the section that adds the task, and
- * the look locks each injector after the change of `state`. For a local queue all four accesses are
- * seq_cst: put, load, change of `state`, and look.
+ * look follows. For an injector its lock decides: the load is in the section that adds the task,
+ * and the look locks each injector after the change of `state`. For a local queue all four accesses
+ * are seq_cst: put, load, change of `state`, and look.
  *
- * A worker that has found no task also looks for forks (fork_join.h). It is not counted as searching
- * meanwhile, because a fork may take long. Nor is it during its initializer.
+ * A worker that has found no task also looks for forks (fork_join.h). It is not counted as
+ * searching meanwhile, because a fork may take long. Nor is it during its initializer.
  *
  * Ends. When the executor is closed, no worker is active or blocked, and no queue has a task,
  * nothing more can come: the pool is `over`, and its workers end. A worker that has decided to end
@@ -88,13 +88,13 @@
  * executor, since thieves read it.
  *
  * A cancel. HALTED is set under the lock. Then the canceller takes all tasks out of the queues, and
- * reads `doing` of each worker. A worker claims a task, stores it in `doing`, and then loads `state`:
- * with HALTED it ends the task without running it. All four accesses are seq_cst, so either the
- * worker sees HALTED, or the canceller sees the task in `doing`. A task that runs within another one,
- * in the join of a group, is not stored there: a request of the outer task's token reaches it
- * (help.c). The canceller makes a reference by
- * fl__future_try_ref(), since the worker may end the task at the same time. The memory behind `doing`
- * stays a task block as long as the executor.
+ * reads `doing` of each worker. A worker claims a task, stores it in `doing`, and then loads
+ * `state`: with HALTED it ends the task without running it. All four accesses are seq_cst, so
+ * either the worker sees HALTED, or the canceller sees the task in `doing`. A task that runs within
+ * another one, in the join of a group, is not stored there: a request of the outer task's token
+ * reaches it (help.c). The canceller makes a reference by fl__future_try_ref(), since the worker
+ * may end the task at the same time. The memory behind `doing` stays a task block as long as the
+ * executor.
  */
 
 enum {
@@ -264,8 +264,8 @@ void fl__pool_run_within(struct fl__thread_worker *w, struct fl__task_block *blo
 struct fl__task_block *fl__pool_take_any(struct fl__thread_worker *w);
 
 /*
- * sleep.c. Sleeps. Called under the lock, which it releases meanwhile, by a worker that is counted neither as
- * active nor as searching. Returns whether the worker goes on; it is counted then.
+ * sleep.c. Sleeps. Called under the lock, which it releases meanwhile, by a worker that is counted
+ * neither as active nor as searching. Returns whether the worker goes on; it is counted then.
  */
 bool fl__pool_sleep(struct fl__thread_pool *p);
 

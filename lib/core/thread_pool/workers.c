@@ -23,14 +23,15 @@
  * none is asleep. The first submit starts one before it adds its task. So a submit fails only if
  * there is no worker at all; a start that fails later is tried again by the next submit.
  *
- * After a blocking section one worker may be too many: CROWDED. The next worker that looks for a task
- * goes to sleep. While more workers are alive than may be, a worker that sleeps ends after a second.
+ * After a blocking section one worker may be too many: CROWDED. The next worker that looks for a
+ * task goes to sleep. While more workers are alive than may be, a worker that sleeps ends after a
+ * second.
  *
- * Waits of workers. fairlead/blocking.h says which of them count as blocked; fl__run_block() has the
- * exception. With `workers_max`, any other wait of a task counts as blocked, too, once it has lasted
- * for 5 ms: fl__pool_wait(). The worker may hold locks of the user's allocator then. So it only tries
- * the lock, and starts no thread: it wakes a spare worker, which is asleep as long as more threads may
- * be made.
+ * Waits of workers. fairlead/blocking.h says which of them count as blocked; fl__run_block() has
+ * the exception. With `workers_max`, any other wait of a task counts as blocked, too, once it has
+ * lasted for 5 ms: fl__pool_wait(). The worker may hold locks of the user's allocator then. So it
+ * only tries the lock, and starts no thread: it wakes a spare worker, which is asleep as long as
+ * more threads may be made.
  *
  * Signals. A thread starts with all signals blocked, except those of faults, and sets the mask of
  * the executor's creator itself. The kernel gives a signal of the process to the main thread,
@@ -317,10 +318,10 @@ FL__COLD static void pool_report_waits(struct fl__thread_pool *p)
 }
 
 /*
- * With `begins`, called by a worker that sleeps in a wait of its task, first after 5 ms. Returns the
- * time of the next call. The worker may hold any lock of the user. So this function allocates no
- * memory, only tries the pool's lock, and waits for no lock but those of injectors, which are held for
- * a few steps.
+ * With `begins`, called by a worker that sleeps in a wait of its task, first after 5 ms. Returns
+ * the time of the next call. The worker may hold any lock of the user. So this function allocates
+ * no memory, only tries the pool's lock, and waits for no lock but those of injectors, which are
+ * held for a few steps.
  */
 int64_t fl__pool_wait(const struct fl__wait *wait, bool begins)
 {

@@ -142,10 +142,10 @@ void fl__thread_wake_together(uint32_t *common);
  * token exists. By then another object may have the memory. If an object of another kind could have
  * the same key, a wake for one of its waiters could go to a waiter of the freed object, and be
  * lost. An object of the same kind may have the same key. That is harmless. A freed queue has no
- * waiters, and a wake of the other two kinds takes no waiter in the place of another. A waiter of the
- * three kinds checks again after each wake, with two exceptions. A waiter at a rendezvous whose node has the
- * value FL__HANDED_OFF knows that its call was made. And the contexts that join a queue are woken
- * only by a transaction that has checked for them.
+ * waiters, and a wake of the other two kinds takes no waiter in the place of another. A waiter of
+ * the three kinds checks again after each wake, with two exceptions. A waiter at a rendezvous whose
+ * node has the value FL__HANDED_OFF knows that its call was made. And the contexts that join a
+ * queue are woken only by a transaction that has checked for them.
  */
 enum { FL__KEY_OF_QUEUE = 1, FL__KEY_OF_CALLBACKS, FL__KEY_OF_SHM_LOCK };
 static inline const void *fl__lot_key(const void *object, int remainder)

@@ -38,16 +38,16 @@
  * react. The next task has ten tries of its own.
  *
  * The executor breaks at once when an initializer returns an error, unless a cancel of the executor
- * has asked the initializer to stop. It also breaks when no worker serves, and all the failed starts
- * in a row, at least ten, had an error that no time mends. process_pool_is_lasting() has the list of
- * these errors. Any other error counts as passing. A passing error that is taken for a lasting one
- * costs the executor. A lasting error that is taken for a passing one costs half a second for each
- * batch of tasks. So -EPROTO, a program that ends before its hello, is not in the list: the dynamic
- * loader ends like that where descriptors or memory are short. -EPERM is not in the list either: a
- * program that has given up its privileges for a while takes them again. An end of the worker in its
- * initializer, by an exit or a fault, counts as lasting, so ten such ends in a row break the
- * executor. An end by a SIGKILL that this process did not send counts as passing, since the kernel
- * sends that signal when memory is short.
+ * has asked the initializer to stop. It also breaks when no worker serves, and all the failed
+ * starts in a row, at least ten, had an error that no time mends. process_pool_is_lasting() has the
+ * list of these errors. Any other error counts as passing. A passing error that is taken for a
+ * lasting one costs the executor. A lasting error that is taken for a passing one costs half a
+ * second for each batch of tasks. So -EPROTO, a program that ends before its hello, is not in the
+ * list: the dynamic loader ends like that where descriptors or memory are short. -EPERM is not in
+ * the list either: a program that has given up its privileges for a while takes them again. An end
+ * of the worker in its initializer, by an exit or a fault, counts as lasting, so ten such ends in a
+ * row break the executor. An end by a SIGKILL that this process did not send counts as passing,
+ * since the kernel sends that signal when memory is short.
  */
 #include "../base/process_sys.h"
 #include "../shm/shm_region.h"

@@ -137,8 +137,8 @@ static void submit_beside_fork(struct served *t)
 POOL(pool_called_for_forks, with_one_of_two, serve_forks, fork_beside_sleeper, submit_beside_fork)
 
 /*
- * A worker takes a task while it is cancelled. The canceller has the last handle, and the callback of
- * the cancel frees this handle. The argument is in an allocation of its own, which the canceller
+ * A worker takes a task while it is cancelled. The canceller has the last handle, and the callback
+ * of the cancel frees this handle. The argument is in an allocation of its own, which the canceller
  * frees. The last of the two frees the block.
  */
 struct large {

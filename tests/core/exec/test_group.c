@@ -295,8 +295,8 @@ FL_TEST(group_join_of_more_than_a_local_queue_has)
 
 /*
  * Each worker is in a join of a group whose member is pending behind other tasks: the join cannot
- * run the member, since another thread has submitted it. Workers in place of these run it; or, if no
- * thread can be started, the last of the joins does.
+ * run the member, since another thread has submitted it. Workers in place of these run it; or, if
+ * no thread can be started, the last of the joins does.
  */
 struct behind {
 	fl_group g;

@@ -54,7 +54,8 @@ FL_TEST(nested_pools_many)
 
 /*
  * A submit to the full backlog of the other executor runs its task here, as a call. That task waits
- * for a task which waits for one of this executor: the worker is in a wait for another executor's task.
+ * for a task which waits for one of this executor: the worker is in a wait for another executor's
+ * task.
  */
 struct called {
 	struct pools pools;
