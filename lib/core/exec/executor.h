@@ -295,8 +295,8 @@ static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *b
 }
 
 /*
- * Returns the bit that a foreign context sets when it claims a task of `e`: LEFT if the block stays
- * in the kind's backlog.
+ * Returns the bits that a foreign context sets when it claims a task of `e`: LEFT if a worker may
+ * have the block in its local queue. The worker takes it out later, and frees it.
  */
 static inline uint32_t fl__executor_leaves(const fl_executor *e)
 {

@@ -61,6 +61,7 @@ int fl__run_function(struct fl__run *run, char **message);
  */
 static inline int fl__run_measured(struct fl__run *run, struct fl__stats_context *context, size_t begun, char **message)
 {
+	/* before the end `error` is a stamp, or 0 (inspect/stats.c) */
 	const bool due = run->future->error != 0 || begun >= fl__load_relaxed(&context->next);
 	return fl__unlikely(due) && fl__stats_are_linked() && run->claim == FL__CLAIM_RUN
 	           ? fl__hook_begin_on(run, context, begun, message)

@@ -4,11 +4,10 @@
  * sleeps.
  *
  * A worker looks into its local queue first, then into the injectors, and in a search also into the
- * local queues of the other workers. Each sixteenth time it begins with another queue, so that it
- * visits all of them one after the other, and each task is reached, whatever the other queues have.
- * The injectors have one turn for all, which begins with the next of them each time.
- * With one worker, tasks are taken one at a time from the injector, so that they begin in the order
- * of submission.
+ * local queues of the other workers. Each sixteenth time it begins with another queue, so that each
+ * task is reached, whatever the other queues have. In this order all injectors count as one queue; of
+ * them, the worker begins with another one each time. With one worker, tasks are taken one at a time
+ * from the injector, so that they begin in the order of submission.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
