@@ -63,19 +63,28 @@ static struct fl__task_block *help_take_injected(struct fl__thread_worker *w, co
 	return block;
 }
 
+/* Returns the calling worker, or NULL if the caller is none of `e`. */
+static struct fl__thread_worker *help_worker(const fl_executor *e)
+{
+	struct fl__run *outermost = fl__ctx_current->worker;
+	return outermost && outermost->executor == e ? (struct fl__thread_worker *)(void *)outermost : NULL;
+}
+
 bool fl__pool_is_stuck(fl_executor *e)
 {
 	struct fl__thread_pool *p = fl__pool_of(e);
+	if (!help_worker(e))
+		return false;
 	FL__POOL_LOCKED(p);
+	fl__pool_settle(p); /* a submit may have put a task into a queue, and not yet notified */
 	return p->active == 0 && fl__pool_has_task(p);
 }
 
 bool fl__pool_run_newest(fl_executor *e, const fl_group *g, bool any)
 {
-	struct fl__run *outermost = fl__ctx_current->worker;
-	if (!outermost || outermost->executor != e)
+	struct fl__thread_worker *w = help_worker(e);
+	if (!w)
 		return false;
-	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)outermost;
 	struct fl__task_block *block = help_take_local(w, g);
 	if (!block)
 		block = help_take_injected(w, g);

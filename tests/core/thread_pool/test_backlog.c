@@ -411,7 +411,7 @@ FL_TEST(backlog_local_numbers_return_late)
 
 struct from_outside {
 	fl_executor *e;
-	fl_event *open;
+	fl_event submitted, *open;
 	fl_future *f;
 };
 
@@ -424,6 +424,7 @@ static int submit_and_wait(void *from)
 {
 	struct from_outside *const s = from;
 	FL_OK(time_out_submit(s->e, &s->f));
+	fl_event_set(&s->submitted);
 	return fl_event_wait(s->open); /* so each thread has a number of its own */
 }
 
@@ -434,13 +435,15 @@ POOL_TEST(backlog_number_of_an_injector_is_no_stop, 32)
 	fl_thread *threads[THREADS];
 	fl_event open = FL_EVENT_INIT;
 	FL_EACH (i, from) {
-		from[i] = (struct from_outside){e, &open, NULL};
+		from[i] = (struct from_outside){e, FL_EVENT_INIT, &open, NULL};
 		FL_OK(fl_thread_start(&threads[i], submit_and_wait, &from[i], NULL));
 	}
-	FL_OK(fl_executor_wait_idle(e));
+	FL_EACH (i, from)
+		FL_OK(fl_event_wait(&from[i].submitted));
 	fl_event_set(&open);
 	FL_EACH (i, from) {
 		FL_OK(fl_thread_join(threads[i], NULL));
+		FL_OK(fl_future_wait(from[i].f));
 		const struct fl__chunk_end end = fl__chunk_end(from[i].f, &time_out);
 		FL_CHECK(end.error == -ETIMEDOUT && end.begun && !end.stopped);
 		fl_future_free(from[i].f);
