@@ -125,8 +125,7 @@ FL_TEST(pool_runs_no_taken_task_after_a_halt)
 		FL_STATE_IS(taken.f, halt == BREAK ? FL_DONE : FL_CANCELLED);
 		if (halt == BREAK)
 			fl_test_future_ends(taken.f, -ENOTRECOVERABLE, "of a test");
-		else
-			fl_future_free(taken.f);
+		fl_future_free(taken.f);
 		let_go(&held);
 	}
 }
