@@ -37,12 +37,12 @@ fl_fiber in.flow.at.sp:Q@0 in.flow.at.fp:Q@8 in.flow.at.pc:Q@16 in.flow.at.base:
 fl__sched host.thread:Q@8 running:Q@144 main.at.sp:Q@160 main.at.fp:Q@168 main.at.pc:Q@176 main.at.base:Q@184 config.user:Q@320
 fl_loop all:Q@176
 fl__run executor:Q@0 future:Q@8
-fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@96 name:24s@252 next_listed:Q@280
+fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@96 name:24s@260 next_listed:Q@288
 fl__executor_ops kind:Q@8
-fl__thread_pool backlog.mask:I@688 backlog.injectors:Q@696 active:I@836 blocked:I@840 alive:I@844 workers:Q@1000
-fl__thread_worker thread:Q@72 doing:Q@80 local.word:Q@88 number:I@8400 next:Q@8424
+fl__thread_pool backlog.mask:I@696 backlog.injectors:Q@704 active:I@844 blocked:I@848 alive:I@852 workers:Q@1008
+fl__thread_worker thread:Q@72 doing:Q@80 local.word:Q@88 number:I@8392 next:Q@8416
 fl__injector length:I@4 apart:64x@32
-fl__process_pool workers:Q@8192
+fl__process_pool workers:Q@8200
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872
 fl_process child.pid:i@40 name:32s@216
 fl_future state:I@0 error:i@8 type:Q@16
@@ -56,7 +56,7 @@ fl__segment tail:Q@0 head:Q@64 first:Q@136
 fl__timer back:Q@32
 fl_timer heap_:q@0 function_:Q@56 arg_:Q@64
 fl__holder next:Q@0 id:Q@16 name:32s@24 held:Q@56 since:q@136
-fl__held next_of_mine:Q@16 lock:Q@48 kind:B@68 how:B@69 stack.at:16Q@72
+fl__held next_of_mine:Q@16 lock:Q@48 kind:B@68 how:B@69 stack.at:16Q@88
 fl_rmutex owner_:Q@0 mutex_.word_:I@8
 fl_barrier parties_:I@0 arrived_:I@4 state_:Q@8
 fl_group members_:Q@80

@@ -35,10 +35,10 @@ struct fl__task_block {
 	 * lock, in an injector by the lock of that.
 	 */
 	uint8_t queued;
-	uint8_t asked;        /* enum fl__stop_state; guarded by the lock, where tasks run in other processes */
-	uint8_t permit : 2;   /* enum fl__permit */
-	uint8_t injector : 6; /* the number of that injector; written by the submit, as `permit` */
-	uint8_t size;         /* the index of its size; FL__TASK_BLOCK_OWN, too, if it has an allocation */
+	uint8_t asked;      /* enum fl__stop_state; guarded by the lock, where tasks run in other processes */
+	uint8_t injector;   /* the number of that injector; written by the submit */
+	uint8_t permit : 4; /* enum fl__permit; written by the submit */
+	uint8_t size : 4;   /* the index of its size; FL__TASK_BLOCK_OWN, too, if it has an allocation */
 	/*
 	 * The rest is used only where tasks run in other processes. The executor's lock guards it.
 	 */

@@ -91,7 +91,7 @@ static inline struct fl__injector *fl__backlog_injector(const struct fl__backlog
 /* Called with the injector's lock held. */
 static inline void fl__injector_add(const struct fl__backlog *b, struct fl__injector *q, struct fl__task_block *block)
 {
-	block->injector = (uint8_t)(q - b->injectors) & (FL__INJECTORS - 1);
+	block->injector = (uint8_t)(q - b->injectors);
 	fl__task_list_add(&q->tasks, block);
 	fl__store_relaxed(&q->length, (uint32_t)q->tasks.length); /* relaxed: others take it as a hint */
 }
