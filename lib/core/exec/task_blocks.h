@@ -36,7 +36,7 @@ struct fl__task_block {
 	 */
 	uint8_t queued;
 	uint8_t asked;      /* enum fl__stop_state; guarded by the lock, where tasks run in other processes */
-	uint8_t injector;   /* the number of that injector; written by the submit */
+	uint8_t injector;   /* the number of the injector that has or had the block; written by the submit */
 	uint8_t permit : 4; /* enum fl__permit; written by the submit */
 	uint8_t size : 4;   /* the index of its size; FL__TASK_BLOCK_OWN, too, if it has an allocation */
 	/*
