@@ -8,6 +8,7 @@
 static unsigned long steps;
 
 #undef FL__EACH
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): the name of a variable */
 #define FL__EACH(type, member, first) for (type *member = (first); member; steps++, member = member->next)
 #include "core/exec/shutdown.c" /* NOLINT(bugprone-suspicious-include) */
 

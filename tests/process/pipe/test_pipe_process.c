@@ -16,6 +16,7 @@ static int echo(void *ends)
 
 FL_TEST(pipe_to_a_child_and_back)
 {
+	FL_NEEDS(FL_TEST_MEMFD); /* of a message that is sent after the child began */
 	fl_test_pipe_ends e = fl_test_pipe();
 	FL_TEST_BYTES(bytes, got, 200000);
 	size_t size;

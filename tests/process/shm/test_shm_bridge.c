@@ -177,6 +177,7 @@ static int change_second(void *words)
 
 FL_TEST(shm_bridge_serves_fibers)
 {
+	FL_NEEDS(FL_TEST_EVENTFD); /* of the loop that begins after the thread */
 	FL_TEST_SHARED_MANY(uint32_t, words, 2);
 	fl_thread *other;
 	fl_test_go(&other, change_second, words);

@@ -66,6 +66,7 @@ static int kill_when_slept_on(void *arg)
 FL_TEST(shm_mutex_fiber_waits_for_a_process)
 {
 	FL_TEST_NEEDS_DEATHS();
+	FL_NEEDS(FL_TEST_EVENTFD); /* of the loop that begins after the process */
 	FL_TEST_SHARED(struct board, b);
 	pid_t pid = begin_owner(b);
 	fl_test_in_loop(fiber_gives_up, b);
@@ -124,6 +125,7 @@ static int late_cancel(void *arg)
 /* A wait takes nothing that comes after the request of its token. */
 FL_TEST(shm_mutex_fiber_does_not_lock_what_is_free_after_a_cancel)
 {
+	FL_NEEDS(FL_TEST_EVENTFD); /* of the loop that begins after the thread */
 	FL_TEST_SHARED(struct board, b);
 	struct late t = {&b->mutex, FL_EVENT_INIT, FL_EVENT_INIT, NULL, NULL};
 	fl_test_go(&t.holder, late_hold, &t);
