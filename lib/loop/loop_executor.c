@@ -477,7 +477,7 @@ static int loop_executor_make(struct loop_executor **made, const fl_executor_con
 	if (!c)
 		return -ENOMEM;
 	unsigned workers = config->workers ? config->workers : FL_LOOP_EXECUTOR_DEFAULT;
-	int rc = fl__executor_init(&c->base, &loop_executor_ops, workers, config, true);
+	int rc = fl__executor_init(&c->base, &loop_executor_ops, workers, config);
 	if (rc != 0) {
 		fl__free(c);
 		return rc;

@@ -50,7 +50,7 @@ static int executor_copy(const void *from, size_t n, size_t size, void *copy)
 }
 
 FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
-                               const fl_executor_config *config, bool freed_with_blocks)
+                               const fl_executor_config *config)
 {
 	if (!executor_config_is_usable(config, ops->block != NULL))
 		return -EINVAL;
@@ -58,7 +58,7 @@ FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *op
 	if (rc == 0 && config->initialize)
 		rc = executor_copy(config->initialize_arg, 1, config->initialize->arg_size, &e->initialize_arg);
 	const struct fl__task_block_owner of = {e, ops->withdraw != NULL};
-	e->blocks = rc == 0 ? fl__task_blocks_new(&of, freed_with_blocks ? e : NULL) : NULL;
+	e->blocks = rc == 0 ? fl__task_blocks_new(&of) : NULL;
 	if (!e->blocks) {
 		fl__free(e->regions);
 		fl__free(e->initialize_arg);
@@ -183,36 +183,4 @@ unsigned fl_executor_workers(const fl_executor *e)
 {
 	fl__executor_check(e, "fl_executor_workers");
 	return fl__load_relaxed(&e->workers); /* relaxed: a single number */
-}
-
-/* Holds of an executor by contexts without a task there. task_blocks.c has the table of `held`. */
-
-enum { TASK_BLOCKS_SHUT = 1, TASK_BLOCKS_HOLD = 2 };
-
-fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool)
-{
-	uint32_t seen = fl__load_relaxed(&pool->held); /* relaxed: a stale value makes the CAS below fail */
-	while (!(seen & TASK_BLOCKS_SHUT))
-		/*
-		 * relaxed: a later shut waits for the end of this hold, and the executor was
-		 * initialized before the pool was passed on
-		 */
-		if (fl__cas_weak_relaxed(&pool->held, &seen, seen + TASK_BLOCKS_HOLD))
-			return pool->of.executor;
-	return NULL;
-}
-
-void fl__task_blocks_unhold(struct fl__task_blocks *pool)
-{
-	/* release: pairs with the acquire in fl__task_blocks_shut(), for all use of the executor */
-	fl__sub_release(&pool->held, TASK_BLOCKS_HOLD);
-}
-
-void fl__task_blocks_shut(struct fl__task_blocks *pool)
-{
-	uint32_t seen = fl__load_relaxed(&pool->held); /* relaxed: a stale value makes the CAS below fail */
-	while (!fl__cas_weak_relaxed(&pool->held, &seen, seen | TASK_BLOCKS_SHUT))
-		;
-	/* acquire: pairs with fl__task_blocks_unhold() */
-	FL__BACK_OFF_UNTIL(fl__load_acquire(&pool->held) == TASK_BLOCKS_SHUT);
 }

@@ -22,7 +22,8 @@
  *   word      the task
  *   queue     is pending
  *   running   runs in a frame of this list, or of the list `requested`; running_now counts both
- *   foreign   was claimed, but neither by a worker's take nor by a submit that runs it
+ *   foreign   was claimed, but neither by a worker's take nor by a submit that runs it; also a chain
+ *             that is about to submit (then.c)
  *
  * A kind that runs tasks in other processes has a list of its own for the tasks that are there
  * (process/remote/remote.c).
@@ -35,9 +36,11 @@
  *
  * A foreign context claims a task, removes it from `queue` and counts it, in one section of the
  * lock. A join waits until no task is queued, running or foreign, and until the kind's is_busy(),
- * if it has one, returns false. So a task block's pointer to the executor is valid until the task
- * has ended. A canceller does not know whether the task has ended, so it holds the executor during
- * its claim (fl__task_blocks_hold()).
+ * if it has one, returns false.
+ *
+ * The struct of an executor lasts as long as its task blocks. So a canceller, which does not know
+ * whether the task has ended, may take the lock of an executor that was freed, and finds the task
+ * claimed. What the kind has beside the struct ends with the free.
  *
  * A kind with a backlog of its own (`take_oldest`) may leave a claimed task there, until a thread
  * takes it out, finds it claimed, and frees the block. The backlog then owns nothing but the memory
@@ -127,11 +130,11 @@ struct fl_executor {
 
 /*
  * Initializes what all kinds share, after fl__permits_init() if the kind has permits. `e` is
- * zeroed, and `config` is not NULL. With `freed_with_blocks` the memory of `e` is freed with its
- * last task block, not by destroy(). Returns 0, -ENOMEM or -EINVAL.
+ * zeroed, and `config` is not NULL. Afterwards fl__executor_fini() frees `e`, as soon as its last task
+ * block is freed. Returns 0, -ENOMEM or -EINVAL; after an error the caller frees `e`.
  */
 int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
-                      const fl_executor_config *config, bool freed_with_blocks);
+                      const fl_executor_config *config);
 void fl__executor_fini(fl_executor *e);
 
 /*

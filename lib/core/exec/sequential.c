@@ -11,18 +11,12 @@ static void sequential_on_closed(fl_executor *e)
 	(void)e; /* no thread waits for tasks */
 }
 
-static void sequential_destroy(fl_executor *e)
-{
-	fl__executor_fini(e);
-	fl__free(e);
-}
-
 static const struct fl__executor_ops sequential_ops = {
     .kind = "sequential",
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_NESTED,
     .submit = fl__run_here,
     .on_closed = sequential_on_closed,
-    .destroy = sequential_destroy,
+    .destroy = fl__executor_fini,
 };
 
 int fl_sequential_executor_create(fl_executor **made, const fl_executor_config *config)
@@ -31,14 +25,14 @@ int fl_sequential_executor_create(fl_executor **made, const fl_executor_config *
 	fl_executor *e = fl__alloc(1, sizeof *e);
 	if (!e)
 		return -ENOMEM;
-	int rc = fl__executor_init(e, &sequential_ops, 1, config, false);
+	int rc = fl__executor_init(e, &sequential_ops, 1, config);
 	if (rc != 0) {
 		fl__free(e);
 		return rc;
 	}
 	rc = fl__executor_initialize(e, NULL);
 	if (rc != 0) {
-		sequential_destroy(e);
+		fl__executor_fini(e);
 		return rc;
 	}
 	*made = e;

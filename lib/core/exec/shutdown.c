@@ -323,7 +323,6 @@ static void executor_free(fl_executor *e)
 		          "called from one of its own tasks or their callbacks, or where nothing else could run");
 	/* 0: nothing ends the wait early */
 	(void)executor_wait(e, true, FL_FOREVER, FL_SHIELDED);
-	fl__task_blocks_shut(e->blocks);
 	executor_drop_initialize_arg(e);
 	fl__hook_executor(e, false); /* the rest of its end is not seen */
 	fl__hook_freed(e);           /* its futures may keep the memory */

@@ -15,9 +15,6 @@
  *   left          blocks in use, and references to the  subtraction by a context that frees a block
  *                 pool, once the caches are summed up;  or a reference at an ended cache, or frees
  *                 more before that                      the pool; at 0 it frees the memory
- *   held          contexts, in units of HOLD, that use  fl__task_blocks_hold(): CAS, unless SHUT;
- *                 the executor without a task there     fl__task_blocks_unhold(): subtraction
- *     SHUT        the executor is being freed           fl__task_blocks_shut(); never cleared
  *   central, slabs                                      under `lock`
  *
  * Invariants
@@ -189,7 +186,7 @@ static struct fl__task_block *task_blocks_take_chain(struct fl__task_blocks *poo
 	return task_blocks_carve(pool, size, memory);
 }
 
-struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *of, void *owner)
+struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *of)
 {
 	struct fl__task_blocks *pool = fl__alloc(1, sizeof *pool);
 	if (!pool)
@@ -198,7 +195,6 @@ struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *o
 	pool->head =
 	    of->remote ? FL__ROUND_UP(sizeof(struct fl__task_block), FL__TASK_BLOCK_PART) : FL__TASK_BLOCK_HEAD;
 	pool->left = TASK_BLOCKS_EARLY;
-	pool->owner = owner;
 	for (unsigned size = 0; size < FL__TASK_BLOCK_SIZES; size++)
 		pool->central[size].n_next = TASK_BLOCKS_CHAIN;
 	return pool;
@@ -213,7 +209,7 @@ static void task_blocks_release(struct fl__task_blocks *pool, size_t n)
 		pool->slabs = *slab;
 		fl__free(slab);
 	}
-	fl__free(pool->owner);
+	fl__free(pool->of.executor);
 	fl__free(pool);
 }
 

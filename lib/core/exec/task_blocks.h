@@ -89,7 +89,7 @@ static inline struct fl__task_block *fl__task_block_of(fl_future *f)
 }
 
 struct fl__task_block_owner {
-	fl_executor *executor; /* it may be freed once all its tasks have ended */
+	fl_executor *executor; /* its struct is freed with the pool; NULL in tests */
 	bool remote;           /* tasks run in other processes: blocks have all fields */
 };
 
@@ -119,8 +119,6 @@ struct fl__task_blocks {
 	struct fl__task_block_owner of;
 	size_t head; /* where the callback may begin or, without a callback, the argument */
 	size_t left;
-	void *owner;
-	uint32_t held;
 	uint32_t lock; /* guards `slabs` and `central` */
 	void *slabs;   /* each begins with a pointer to the next */
 	struct fl__task_block_central central[FL__TASK_BLOCK_SIZES];
@@ -130,10 +128,9 @@ struct fl__task_blocks {
 
 /*
  * Makes a pool, which lasts until fl__task_blocks_free() was called and the last task block and
- * reference are freed. `owner`, which may be NULL, is freed with it. Returns NULL if there is no
- * memory.
+ * reference are freed. Returns NULL if there is no memory.
  */
-struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *of, void *owner);
+struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *of);
 
 /*
  * The creator makes no more blocks. The pool lasts until the last block and the last reference are
@@ -146,23 +143,9 @@ static inline const struct fl__task_block_owner *fl__task_block_owner(const stru
 	return &block->pool->of;
 }
 
-/*
- * Takes a reference to the pool, not to the executor. It is for a context that will use the
- * executor later, and has no task there: fl__task_blocks_hold() then tells whether the executor
- * still exists.
- */
+/* Takes a reference to the pool. It is for a context that will use the executor later, and has no task there. */
 void fl__task_blocks_ref(struct fl__task_blocks *pool);
 void fl__task_blocks_unref(struct fl__task_blocks *pool);
-
-/*
- * Returns the executor, which is not freed before fl__task_blocks_unhold(), or NULL once
- * fl__task_blocks_shut() was called.
- */
-fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool);
-void fl__task_blocks_unhold(struct fl__task_blocks *pool);
-
-/* Called by the thread that frees the joined executor. Waits for all holders; later holds fail. */
-void fl__task_blocks_shut(struct fl__task_blocks *pool);
 
 /*
  * Makes a block with `count` arguments and results of `type`, at future.arg and future.result, and

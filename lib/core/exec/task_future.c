@@ -20,7 +20,9 @@ void fl__task_block_claimed(fl_executor *e, struct fl__task_block *block)
 static bool task_claim_cancel(fl_executor *e, struct fl__task_block *block)
 {
 	FL__HELD(&e->lock);
-	if (e->ops->withdraw && !block->queued && !e->ops->withdraw(e, block))
+	/* an executor that was freed has no task that is not claimed, and no transport to ask */
+	if (e->ops->withdraw && !block->queued &&
+	    (fl__future_is_claimed(&block->future) || !e->ops->withdraw(e, block)))
 		return false;
 	if (!fl__future_claim_cancel_leaving(&block->future, fl__executor_leaves(e)))
 		return false;
@@ -32,15 +34,8 @@ static bool task_claim_cancel(fl_executor *e, struct fl__task_block *block)
 bool fl__task_on_claim_cancel(fl_future *f)
 {
 	struct fl__task_block *block = fl__task_block_of(f);
-	/* a claim lasts: no lock, and no hold on the executor */
-	if (fl__future_is_claimed(f))
-		return false;
-	fl_executor *e = fl__task_blocks_hold(block->pool);
-	if (!e)
-		return false; /* all its tasks have ended */
-	const bool claimed = task_claim_cancel(e, block);
-	fl__task_blocks_unhold(block->pool);
-	return claimed;
+	/* a claim lasts: no lock */
+	return !fl__future_is_claimed(f) && task_claim_cancel(fl__task_block_owner(block)->executor, block);
 }
 
 void fl__executor_foreign_ended(fl_executor *e, size_t n)

@@ -23,8 +23,8 @@
  *      from growing with the length of a row of chains.
  *
  * The argument of a chain stays the first future's, so that no hook has to choose an owner. The
- * executor may be gone when the first future ends. So the chain keeps the executor's pool of task
- * blocks, and holds the executor, if it exists, while it submits.
+ * executor may be freed when the first future ends. So the chain keeps the executor's pool of task
+ * blocks, and thereby its struct, and counts its submit as a foreign task, for which a join waits.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -36,9 +36,9 @@ struct then_chain {
 	fl_future next;
 	fl_task_type type; /* of `next`: a copy of the caller's type without drop_arg */
 	struct fl__chunk_type type_copy;
-	const fl_task_type *sent;       /* type of the submitted task: without hooks */
-	struct fl__task_blocks *blocks; /* of the executor that gets the task */
-	fl_future *first, *second;      /* `second` is stored under `lock` */
+	const fl_task_type *sent;  /* type of the submitted task: without hooks */
+	fl_executor *executor;     /* that gets the task */
+	fl_future *first, *second; /* `second` is stored under `lock` */
 	struct fl__callback on_first;
 	struct fl__ending ending; /* of `next` */
 	uint32_t left, parts, lock;
@@ -109,14 +109,27 @@ static void then_on_second_end(fl_future *second, void *arg)
 	then_part_ended(arg);
 }
 
+/* Returns 0, and the join of the executor waits for the submit; or the error of a refusal. */
+static int then_begin_submit(fl_executor *e)
+{
+	if (fl__executor_is_forked(e))
+		return -EOWNERDEAD;
+	FL__HELD(&e->lock);
+	const int rc = fl__executor_refuses(e);
+	e->foreign += rc == 0;
+	return rc;
+}
+
 static void then_submit(struct then_chain *c)
 {
 	const fl_submit_config config = {.on_end = then_on_second_end, .on_end_arg = c};
 	fl_future *second = NULL;
-	fl_executor *e = fl__task_blocks_hold(c->blocks);
-	const int rc = e ? fl__submit_waiting(e, c->sent, c->first->result, 1, &second, &config, 0, NULL) : -EPIPE;
-	if (e)
-		fl__task_blocks_unhold(c->blocks);
+	fl_executor *e = c->executor;
+	int rc = then_begin_submit(e);
+	if (rc == 0) {
+		rc = fl__submit_waiting(e, c->sent, c->first->result, 1, &second, &config, 0, NULL);
+		fl__executor_foreign_ended(e, 1);
+	}
 	if (rc != 0) {
 		then_end(c, NULL, rc,
 		         fl__message_format("the next task was refused: %s: %s", fl_error_name(rc), fl_error_text(rc)));
@@ -179,9 +192,8 @@ static void then_on_release(fl_future *f)
 		f = c->first;
 		more = fl__future_drop(f);
 		fl_future_free(c->second);
-		struct fl__task_blocks *blocks = c->blocks;
+		fl__task_blocks_unref(c->executor->blocks);
 		fl__free(c);
-		fl__task_blocks_unref(blocks);
 		if (more && !then_is_chain(f)) {
 			f->ops->release(f);
 			more = false;
@@ -210,8 +222,8 @@ int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_fu
 	c->type = *type;
 	c->type.drop_arg = NULL;
 	c->sent = fl__chunk_type(&c->type_copy, e, type, 1);
-	c->blocks = e->blocks;
-	fl__task_blocks_ref(c->blocks);
+	c->executor = e;
+	fl__task_blocks_ref(e->blocks);
 	c->first = fl_future_ref(f);
 	c->parts = 2; /* the task, and its submit */
 	fl__future_init(&c->next, &then_ops, &c->type, next ? 3 : 2, FL_SHIELDED, FL_FOREVER);

@@ -148,11 +148,10 @@ FL__COLD static void pool_destroy(fl_executor *e)
 		fl__thread_detach(w->thread);
 		fl__free(w);
 	}
-	fl__executor_fini(e);
 	fl__backlog_fini(&p->backlog);
 	if (fl__forks_are_linked())
 		fl__forks_fini(&p->forks);
-	fl__free(p);
+	fl__executor_fini(e);
 }
 
 /* May read without the lock, which ThreadSanitizer must not see. */
@@ -207,7 +206,7 @@ static int pool_init(struct fl__thread_pool *p, const fl_executor_config *config
 	p->forks.has_task = fl__pool_seems_to_have_task;
 	rc = fl__permits_init(&p->base.permits, config);
 	if (rc == 0)
-		rc = fl__executor_init(&p->base, &pool_ops, workers, config, false);
+		rc = fl__executor_init(&p->base, &pool_ops, workers, config);
 	if (rc != 0)
 		fl__backlog_fini(&p->backlog);
 	return rc;

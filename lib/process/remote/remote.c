@@ -442,7 +442,7 @@ int fl__remote_init(struct fl__remote *r, const struct fl__executor_ops *ops,
                     const struct fl__remote_transport *transport, unsigned workers, const fl_executor_config *config)
 {
 	const struct fl__type_known *known;
-	int rc = fl__executor_init(&r->base, ops, workers, config, true);
+	int rc = fl__executor_init(&r->base, ops, workers, config);
 	if (rc != 0) {
 		fl__free(r);
 		return rc;

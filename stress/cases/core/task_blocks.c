@@ -23,7 +23,7 @@ static const fl_task_type type = {
 
 static struct fl__task_blocks *new_pool(void)
 {
-	return fl__task_blocks_new(&(struct fl__task_block_owner){.executor = NULL}, NULL);
+	return fl__task_blocks_new(&(struct fl__task_block_owner){.executor = NULL});
 }
 
 /* Takes a block; for odd values it first tries the short way, as most submits do. */
@@ -213,38 +213,4 @@ FL_STRESS(task_blocks_users, user, user, user)
 {
 	fl__task_blocks_free(s->pool);
 	FL_ACCEPTABLE(1, "counted, and uncounted");
-}
-
-/* A context uses the executor without a task. The executor ends when that use is over. */
-struct task_blocks_held {
-	struct fl__task_blocks *pool;
-	int *executor; /* it stands for the executor */
-};
-
-FL_STRESS_SETUP(task_blocks_held)
-{
-	s->executor = make(sizeof *s->executor);
-	s->pool =
-	    fl__task_blocks_new(&(struct fl__task_block_owner){.executor = (fl_executor *)(void *)s->executor}, NULL);
-}
-
-FL_STRESS_ACTOR(task_blocks_held, user)
-{
-	int *held = (int *)(void *)fl__task_blocks_hold(s->pool);
-	if (held) {
-		++*held;
-		fl__task_blocks_unhold(s->pool);
-	}
-}
-
-FL_STRESS_ACTOR(task_blocks_held, owner)
-{
-	fl__task_blocks_shut(s->pool);
-	free(s->executor);
-}
-
-FL_STRESS(task_blocks_held, user, owner)
-{
-	fl__task_blocks_free(s->pool);
-	FL_ACCEPTABLE(1, "used before the end, or not at all");
 }

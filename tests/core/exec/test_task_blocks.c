@@ -24,7 +24,7 @@ static fl_task_type type_of(size_t arg_size, size_t arg_align, size_t result_siz
 static struct fl__task_blocks *pool_of(const struct fl__task_block_owner *of)
 {
 	struct fl__task_block_owner here = *of;
-	struct fl__task_blocks *pool = fl__task_blocks_new(&here, NULL);
+	struct fl__task_blocks *pool = fl__task_blocks_new(&here);
 	assert_non_null(pool);
 	return pool;
 }
@@ -202,8 +202,8 @@ FL_TEST(task_blocks_give_back_their_owner)
 {
 	const long before = fl__load_relaxed(&seam_live);
 	void *owner = fl__alloc(1, 8);
-	const struct fl__task_block_owner of = {.remote = false};
-	struct fl__task_blocks *pool = fl__task_blocks_new(&of, owner);
+	const struct fl__task_block_owner of = {.executor = owner};
+	struct fl__task_blocks *pool = fl__task_blocks_new(&of);
 	assert_non_null(pool);
 	const fl_task_type type = type_of(4, 4, 4, 4);
 	struct fl__task_block *block = block_of(pool, &type);
@@ -217,7 +217,7 @@ FL_TEST(task_blocks_without_memory)
 {
 	const fl_task_type small = type_of(4, 4, 4, 4), large = type_of(4, 4, LARGEST, 4);
 	seam_fail_allocs(0, 1);
-	assert_null(fl__task_blocks_new(&of_threads, NULL));
+	assert_null(fl__task_blocks_new(&of_threads));
 	struct fl__task_blocks *pool = pool_of(&of_threads);
 	seam_fail_allocs(0, 2);
 	assert_null(fl__task_block_new(pool, &small, 1, SIZE_MAX, 0));
