@@ -2,8 +2,7 @@
 /*
  * How a worker sleeps, and how long.
  *
- * Sleepers are woken last in, first out, so that the idle time of the others runs out. But among
- * the last five, a sleeper that slept on a CPU other than the waking thread's is preferred.
+ * Sleepers are woken last in, first out, so that the idle time of the others runs out.
  */
 #include "../base/sys.h"
 #include "../wait/wait_queue.h"

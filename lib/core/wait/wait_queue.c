@@ -7,7 +7,6 @@ void fl__wait_queue_add_first(struct fl__wait_queue *queue, struct fl__node *nod
 {
 	node->key = queue;
 	node->queued = true;
-	node->value = (uint32_t)fl__sys.cpu();
 	/* In a ring, the place before the first node is also the place after the last one. */
 	fl__node_link(node, queue->first);
 	queue->first = node;
@@ -23,22 +22,11 @@ void fl__wait_queue_remove(struct fl__wait_queue *queue, struct fl__node *node)
 	fl__node_unlink(node);
 }
 
-static struct fl__node *wait_queue_preferred(const struct fl__wait_queue *queue, uint32_t cpu)
-{
-	enum { LOOKS = 5 };
-	struct fl__node *node = queue->first;
-	for (unsigned looks = 0; looks < LOOKS; looks++, node = node->next)
-		if (node->value != cpu)
-			return node;
-	return queue->first;
-}
-
 size_t fl__wait_queue_take(struct fl__wait_queue *queue, size_t max)
 {
 	size_t woken = 0;
-	const uint32_t cpu = (uint32_t)fl__sys.cpu();
 	while (woken < max && queue->first) {
-		struct fl__node *node = wait_queue_preferred(queue, cpu);
+		struct fl__node *node = queue->first;
 		fl__wait_queue_remove(queue, node);
 		woken += fl__lot_take_node(&queue->taken, node, 0);
 	}

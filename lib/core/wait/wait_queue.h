@@ -28,7 +28,7 @@ struct fl__wait_queue {
 	struct fl__lot taken;   /* waiters to unpark; there are none while the lock is free */
 };
 
-/* Enqueues `node` as the first one. `node->value` becomes the caller's CPU. */
+/* Enqueues `node` as the first one. */
 void fl__wait_queue_add_first(struct fl__wait_queue *queue, struct fl__node *node);
 
 /* Dequeues `node`, if it is queued. */
@@ -36,9 +36,7 @@ void fl__wait_queue_remove(struct fl__wait_queue *queue, struct fl__node *node);
 
 /*
  * Dequeues waiters and decides to wake each one that has not given up, until it has taken `max`
- * waiters or the queue is empty. Returns how many were taken. Among the first five waiters it
- * prefers one that was enqueued on another CPU, since a waiter on this CPU would preempt the
- * caller.
+ * waiters or the queue is empty. Returns how many were taken.
  */
 size_t fl__wait_queue_take(struct fl__wait_queue *queue, size_t max);
 
