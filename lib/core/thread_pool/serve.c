@@ -139,32 +139,13 @@ static bool pool_has_work(const void *pool)
 	       fl__pool_seems_to_have_task(pool);
 }
 
-/*
- * Returns whether the active workers, the caller among them, are as many as the CPUs. The answer is
- * a hint, and is read without the lock.
- */
-__attribute__((no_sanitize("thread"))) static bool pool_uses_all_cpus(struct fl__thread_pool *p)
-{
-	unsigned cpus = fl__load_relaxed(&p->cpus); /* relaxed: each worker stores the same number */
-	if (cpus == 0) {
-		cpus = fl__cpu_affinity_count();
-		fl__store_relaxed(&p->cpus, cpus); /* relaxed: each worker stores the same number */
-	}
-	return p->active >= cpus;
-}
-
-/*
- * Looks for a task for a while. Where yields are barred (base/yield.c) fl__spin() pauses. If yields
- * are barred and the pool uses all CPUs, pauses would keep a CPU from a worker with a task. So this
- * worker polls only a few times.
- */
+/* Looks for a task for a while. Where yields are barred (base/yield.c) fl__spin() pauses. */
 static void pool_spin(struct fl__thread_pool *p)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	const bool brief = fl__yields_are_barred(fl__sys.now()) && pool_uses_all_cpus(p);
 	/* the result does not matter: the caller looks again */
 	if (ctx->ops == &fl__thread_parker)
-		(void)fl__spin(ctx, pool_has_work, p, brief ? FL_NO_WAIT : FL_FOREVER);
+		(void)fl__spin(ctx, pool_has_work, p, FL_FOREVER);
 }
 
 /* Runs a fork of another worker. Returns whether there may be more forks. */

@@ -139,7 +139,6 @@ struct fl__thread_pool {
 	unsigned char apart_too[FL__LINE];
 	unsigned active, blocked, alive;
 	unsigned most;         /* how many workers may be alive if waits of tasks count as blocked, or 0 */
-	uint32_t cpus;         /* those that the process may use; 0: not asked yet */
 	uint32_t waiting;      /* active workers whose `waits` is not 0; for reports */
 	size_t starts, leaves; /* threads ever started; those that have left */
 	unsigned made;         /* worker structs */
