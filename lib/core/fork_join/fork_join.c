@@ -311,17 +311,6 @@ static bool fork_is_found(const void *self)
 	return fork_find(s) != NULL || (forks->has_task && forks->has_task(forks->pool));
 }
 
-/* At most half of the workers, rounded up, search. */
-static bool fork_search(struct fl__forks *forks, struct fl__fork_worker *self)
-{
-	bool seen = false;
-	/* relaxed: a bound on wasted searches, which publishes nothing */
-	if (fl__add_relaxed(&forks->searching, 1) < (fl__load_relaxed(&forks->n) + 1) / 2)
-		seen = fl__spin(fl__ctx_get(), fork_is_found, self, FL_FOREVER);
-	fl__add_relaxed(&forks->searching, UINT32_MAX); /* relaxed: it publishes nothing */
-	return seen;
-}
-
 bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *front)
 {
 	struct fl__fork_worker *self = fl__fork_worker_of(front);
@@ -329,7 +318,7 @@ bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *front)
 	if (!fl__load_relaxed(&forks->used))
 		return false;
 	struct fl__fork_worker *v = fork_find(self);
-	if (!v && fork_search(forks, self))
+	if (!v && fl__spin(fl__ctx_get(), fork_is_found, self, FL_FOREVER))
 		v = fork_find(self);
 	struct fl__fork *fork = v ? fork_steal(v) : NULL;
 	if (fork)

@@ -21,9 +21,8 @@
  */
 struct fl__forks {
 	struct fl__fork_flags flags;
-	uint32_t used;      /* a push has woken a thread, or has called `wake` */
-	uint32_t searching; /* workers that search for forks */
-	uint32_t n;         /* a hint: about the most workers */
+	uint32_t used; /* a push has woken a thread, or has called `wake` */
+	uint32_t n;    /* a hint: about the most workers */
 	/* Wakes a parked worker, or starts one, to search for forks. Called on any thread. */
 	void (*wake)(void *pool);
 	/* Guesses whether there is a task, so that the search may stop. May be NULL. */
