@@ -48,76 +48,59 @@
  *                     a meaning once DONE is set
  *
  * What is public. A push that finds the newest public slot empty, or no public slot, makes the
- * oldest private fork public: its own fork, if there is no other. So while a thief takes forks,
- * each push of the owner offers the next one, and a worker whose public fork nobody takes pushes
- * and pops private forks. Forks are public so that most steals need no system call. If each steal
- * called membarrier(), steals would not scale: each call interrupts all CPUs on which the process
- * runs, and newer kernels make one call at a time.
+ * oldest private fork public. So while a thief takes forks, each push offers the next one, and a
+ * worker whose public fork nobody takes pushes and pops private forks. Most steals need no system
+ * call then. With a membarrier() for each, steals would not scale: it interrupts all CPUs on which
+ * the process runs, and newer kernels make one call at a time.
  *
- * Stealing a public fork. A slot holds a public fork only while nobody has taken it: taking it, by
- * the owner's swap or a thief's CAS, is what empties the slot. So a thief needs neither `next` nor
- * a fence. A thief accesses a fork only after its CAS, which acquires the contents of the fork that
- * is in the slot then. So it does no harm if the thief loaded the address when an earlier fork had
- * it.
+ * Stealing a public fork. The owner's swap or a thief's CAS takes it out of its slot, and the slot
+ * is empty then. So a thief needs neither `next` nor a fence. It reads the fork after its CAS only,
+ * which acquires the contents of the fork that is in the slot at that time.
  *
  * Stealing a private fork. A thread that has found no public fork would sleep, although a worker
- * that is in a long call may have private forks. So before its sleep, the thread first counts
- * itself in `thieves`, then makes all threads pass a full fence by membarrier(), and then loads
- * `next`. A pop stores `next`, then loads `thieves`. If the fence falls after the pop's store, the
- * thief sees the new `next`. If the fence falls before the pop's load, the owner sees the thief.
- * Three rules follow:
+ * that is in a long call may have private forks. So it first counts itself in `thieves`, then makes
+ * all threads pass a full fence by membarrier(), and then loads `next`. A pop stores `next`, then
+ * loads `thieves`. So the thief sees the new `next`, or the owner sees the thief. Three rules
+ * follow:
  *   1. A fork that the thief sees below `next` after the fence is still pushed, or its pop joins
- *      the race for the slot: one CAS of the thief, one swap of the owner. Pops without thieves
- *      leave old values in slots. Those slots lie beyond every `next` that the thief can see, and a
- *      push overwrites each before `next` passes it.
- *   2. One thread alone takes a fork out of its slot: by that CAS, by that swap, or by a load while
- *      there are no thieves. The owner also makes a fork public by a CAS, since a thief may take it
- *      at the same time.
+ *      the race for the slot. Old values, which pops without thieves leave in slots, lie beyond
+ *      every `next` that the thief can see, and a push overwrites each before `next` passes it.
+ *   2. One thread alone takes a fork out of its slot: by the thief's CAS, by the owner's swap, or
+ *      by a load while there are no thieves. The owner also makes a fork public by a CAS.
  *   3. An owner that sees no thieves sees all that they took: the last access of fork_take_any() to
  *      `thieves` releases.
- * Without membarrier(), FL__FORK_UNFENCED stays set and every pop is a swap. So a thief that saw
- * FL__FORK_UNFENCED when it counted itself needs no fence.
+ * Without membarrier(), FL__FORK_UNFENCED stays set, and every pop is a swap.
  *
  * Order. Thieves steal the oldest fork first, so all forks below a stolen fork were stolen, too. A
  * thief advances `top` before the next fork can be stolen. The owner sets `top` back after all
  * forks above have ended. A wrong `top` only hides forks from thieves until the owner pops them.
  *
  * Waiting for a stolen fork. The forker runs parts of the call that it waits for, and of no other
- * call (leapfrogging, Wagner and Calder 1993). So the nesting of the calls bounds the forker's
- * stack, and no call that the forker runs can want a lock that the forker holds. With nothing to
- * steal, the forker sleeps until the call ends or forks.
+ * call (leapfrogging, Wagner and Calder 1993). So the nesting of the calls bounds its stack, and no
+ * call that it runs can want a lock that it holds. It takes the parts from the thief's stack. The
+ * thief may have begun another call by then, so after its CAS the forker looks at its own fork:
+ *   - Without DONE all forks on that stack are parts of the call, by "Order".
+ *   - With DONE the stolen fork is of another call: a call ends after its parts, and the thief sets
+ *     DONE before it pushes the next call's forks. The forker hands the fork back by fork_finish(),
+ *     before anything has run it. The slot stays empty, so the owner runs the call itself, in
+ *     fl__fork_await(). For "Order" such a fork counts as stolen.
+ * With nothing to steal, the forker sleeps until the call ends or forks.
  *
- * The forker finds these parts on the thief's stack. But at any time before the CAS by which the
- * forker steals, the thief may end the call, begin another call, and push a part of that other call
- * into the same slot of its stack. So the forker looks at the state of its own fork after this CAS:
- *   - Without DONE the thief was still inside of the call at the CAS. All forks that were then in
- *     slots of its stack belong to the call: by "Order", the slots below the call are empty.
- *   - If the stolen fork belongs to another call, the thief has set DONE before it pushed that
- *     fork. The push releases, and the CAS acquires. So the forker sees DONE.
- *   - With DONE the stolen fork is of another call, since a call ends after its parts. The forker
- *     hands the fork back by fork_finish(), before anything has run it. The slot stays empty. So
- *     no other worker steals this fork, and the owner, whose pop finds the slot empty, runs the
- *     call itself in fl__fork_await(). For "Order" a fork that was handed back counts as stolen.
- *
- * Waking. A worker sets `sleepers` before it sleeps, passes the fence, and looks for private and
- * public forks. So either the worker sees a fork that is pushed meanwhile, or the push sees
- * `sleepers`. (Until a push of this executor has seen `sleepers` for the first time, and has set
- * `used`, a worker sleeps without a look at the forks. That first push calls `wake`, by which the
- * pool wakes a worker.) Without membarrier() a push may miss a sleeper; a later push wakes it. A
- * thread that wakes another clears `sleepers`, so mostly one wake is under way at a time. The woken
- * worker sets `sleepers` again when it has stolen a fork or sleeps again, and the woken forker when
- * it goes on. Another wake may begin earlier, since any context that goes to sleep or steals a fork
- * sets `sleepers`.
+ * Waking. A worker sets `sleepers` before it sleeps, passes the fence, and looks for forks. So it
+ * sees a fork that is pushed meanwhile, or the push sees `sleepers`. (Until a push has seen
+ * `sleepers` for the first time, and has set `used`, a worker sleeps without that look: the first
+ * push calls `wake`.) Without membarrier() a push may miss a sleeper; a later push wakes it. The
+ * waking thread clears `sleepers`, so mostly one wake is under way at a time. A worker sets it
+ * again when it has stolen a fork or sleeps, and a forker before and after its sleep.
  *
  * Inside. A stolen call is a part of the task or callback that forked it. So the thief runs the
- * call with the forker's `inside` of the time of the fork (fork->inside). Then
- * fl_executor_current() and the functions that return -EDEADLK have the same results as in the
- * forker. The frames that `inside` points to are older than the fork, so they exist until the join.
+ * call with the forker's `inside` of the time of the fork, for fl_executor_current() and the
+ * functions that return -EDEADLK. The frames in it are older than the fork.
  *
  * The linearization point of a claim is the operation by which a thread takes the fork out of its
- * slot (rule 2). That of the end, or of the hand-back, is the store of FORK_DONE. After FORK_DONE
- * the thief does not access the fork: it only leaves the parking lot, where the fork's queue is
- * empty by then, and unparks the forker. Pop and steal never wait. A join waits for the thief.
+ * slot (rule 2). That of the end, or of the hand-back, is the store of FORK_DONE. After it the
+ * thief does not access the fork: it only leaves the parking lot, and unparks the forker. Pop and
+ * steal never wait. A join waits for the thief.
  */
 #include "../base/panic.h"
 #include "../base/sys.h"
@@ -131,34 +114,14 @@ enum { FORK_RUNNING = 1, FORK_STOP = 2, FORK_DONE = 4, FORK_WAITERS = 8 };
 
 static const struct fl__word fork_done = {FORK_DONE, FORK_DONE, FORK_WAITERS};
 
-/*
- * Makes all threads pass a full fence. The caller has seen that FL__FORK_UNFENCED is cleared, and
- * the flag is never set again. So membarrier() works.
- */
-static void fork_fence_all(const struct fl__forks *forks)
-{
-	if (fl__sys.membarrier() != 0)
-		fl__panic("fl_parallel_invoke", forks, "membarrier() works no more: has it been forbidden since?");
-}
-
 /* Stealing. */
-
-static bool fork_is_private(const struct fl__fork *fork)
-{
-	return (uintptr_t)fork & FL__FORK_PRIVATE;
-}
-
-static struct fl__fork *fork_without_mark(const struct fl__fork *fork)
-{
-	return (struct fl__fork *)((uintptr_t)fork & ~FL__FORK_PRIVATE);
-}
 
 /* Guesses whether there is a public fork. */
 static bool fork_seems_stealable(const struct fl__fork_worker *v)
 {
 	const struct fl__fork *fork =
 	    fl__load_relaxed(fl__load_relaxed(&v->top)); /* relaxed: fork_take() looks again */
-	return fork && !fork_is_private(fork);
+	return fork && !fl__fork_is_private(fork);
 }
 
 /*
@@ -168,7 +131,7 @@ static bool fork_seems_stealable(const struct fl__fork_worker *v)
 static struct fl__fork *fork_take(struct fl__fork_worker *v, struct fl__fork **top, bool may_be_private)
 {
 	struct fl__fork *fork = fl__load_relaxed(top); /* relaxed: the thief reads nothing of it before the CAS */
-	if (!fork || (fork_is_private(fork) && !may_be_private))
+	if (!fork || (fl__fork_is_private(fork) && !may_be_private))
 		return NULL;
 	/*
 	 * acquire: pairs with the release in fl__fork_push() and fl__fork_push_public(), for the
@@ -177,7 +140,7 @@ static struct fl__fork *fork_take(struct fl__fork_worker *v, struct fl__fork **t
 	if (!fl__cas_acquire(top, &fork, NULL))
 		return NULL;
 	fl__store_relaxed(&v->top, top + 1); /* relaxed: a hint */
-	return fork_without_mark(fork);
+	return fl__fork_without_mark(fork);
 }
 
 static struct fl__fork *fork_steal(struct fl__fork_worker *v)
@@ -204,9 +167,9 @@ static struct fl__fork *fork_take_any(struct fl__fork_worker *self, struct fl__f
 {
 	struct fl__forks *forks = self->forks;
 	struct fl__fork *fork = NULL;
-	/* relaxed: the fence orders it; with FL__FORK_UNFENCED each pop is a swap instead */
-	if (!(fl__add_relaxed(&forks->flags.thieves, 1) & FL__FORK_UNFENCED))
-		fork_fence_all(forks);
+	/* relaxed: the fence orders it; with FL__FORK_UNFENCED, which is never set again, each pop is a swap */
+	if (!(fl__add_relaxed(&forks->flags.thieves, 1) & FL__FORK_UNFENCED) && fl__sys.membarrier() != 0)
+		fl__panic("fl_parallel_invoke", forks, "membarrier() works no more: has it been forbidden since?");
 	struct fl__fork_worker *v = only ? only : fork_after(self);
 	for (; v != self && !fork; v = only ? self : fork_after(v)) {
 		/* acquire: the slots below; pairs with fl__fork_push(), fl__fork_push_public() */
@@ -217,23 +180,6 @@ static struct fl__fork *fork_take_any(struct fl__fork_worker *self, struct fl__f
 	}
 	fl__sub_release(&forks->flags.thieves, 1); /* release: the emptied slot; pairs with fl__fork_pop() */
 	return fork;
-}
-
-void fl__fork_push_public(struct fl__fork_stack *s, struct fl__fork **slot, struct fl__fork *fork)
-{
-	const bool is_oldest = s->split == slot;
-	/* release: the fork's contents; pairs with the CAS of fork_take() */
-	fl__store_release(slot, is_oldest ? fork : (struct fl__fork *)((uintptr_t)fork | FL__FORK_PRIVATE));
-	fl__store_release(&s->next, slot + 1); /* release: the slot; pairs with fork_take_any() */
-	if (is_oldest)
-		s->split = slot + 1;
-	while (s->split <= slot) {
-		/* relaxed: a stale value makes the CAS below fail */
-		struct fl__fork **oldest = s->split++, *seen = fl__load_relaxed(oldest);
-		/* release: the fork's contents; pairs with the CAS of fork_take() */
-		if (seen && fl__cas_release(oldest, &seen, fork_without_mark(seen)))
-			break;
-	}
 }
 
 /* Ends a stolen fork. Without FORK_RUNNING the thief hands the fork back. */

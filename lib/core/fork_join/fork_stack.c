@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The stacks of an executor's forks: how a worker gets its stack, and gives it back. The executor
- * keeps the stack of a worker that has left for the thread that takes its place. Thieves read all
- * stacks, so each lasts as long as the executor. fork_join.c has the words and the invariants.
+ * The stacks of an executor's forks: how a worker gets its stack, pushes a fork that becomes public,
+ * and gives the stack back. The executor keeps the stack of a worker that has left for the thread
+ * that takes its place. Thieves read all stacks, so each lasts as long as the executor. fork_join.c
+ * has the words and the invariants.
  */
 #include "fork_stack.h"
 #include "../base/sys.h"
@@ -86,4 +87,21 @@ size_t fl__forks_stolen(const struct fl__forks *forks)
 	for (const struct fl__fork_worker *s = fl__fork_newest(forks); s; s = s->older)
 		stolen += fl__load_relaxed(&s->stolen); /* relaxed: a lone number */
 	return stolen;
+}
+
+void fl__fork_push_public(struct fl__fork_stack *s, struct fl__fork **slot, struct fl__fork *fork)
+{
+	const bool is_oldest = s->split == slot;
+	/* release: the fork's contents; pairs with the CAS of fork_take() */
+	fl__store_release(slot, is_oldest ? fork : (struct fl__fork *)((uintptr_t)fork | FL__FORK_PRIVATE));
+	fl__store_release(&s->next, slot + 1); /* release: the slot; pairs with fork_take_any() */
+	if (is_oldest)
+		s->split = slot + 1;
+	while (s->split <= slot) {
+		/* relaxed: a stale value makes the CAS below fail */
+		struct fl__fork **oldest = s->split++, *seen = fl__load_relaxed(oldest);
+		/* release: the fork's contents; pairs with the CAS of fork_take() */
+		if (seen && fl__cas_release(oldest, &seen, fl__fork_without_mark(seen)))
+			break;
+	}
 }

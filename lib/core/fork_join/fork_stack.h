@@ -4,7 +4,7 @@
 #include "../base/atomic.h"
 #include "fork_join.h"
 
-/* The stacks of forks: fork_stack.c makes them, fork_join.c pushes, steals and waits. */
+/* The stacks of forks: fork_stack.c makes them and pushes, fork_join.c steals and waits. */
 
 enum { FL__FORK_DEPTH = 512 };
 #define FL__FORK_UNFENCED 0x80000000u
@@ -27,6 +27,16 @@ struct fl__fork_worker {
 static inline struct fl__fork_worker *fl__fork_worker_of(struct fl__fork_stack *s)
 {
 	return (struct fl__fork_worker *)(void *)s; /* front is its first member */
+}
+
+static inline bool fl__fork_is_private(const struct fl__fork *fork)
+{
+	return (uintptr_t)fork & FL__FORK_PRIVATE;
+}
+
+static inline struct fl__fork *fl__fork_without_mark(const struct fl__fork *fork)
+{
+	return (struct fl__fork *)((uintptr_t)fork & ~FL__FORK_PRIVATE);
 }
 
 /*
