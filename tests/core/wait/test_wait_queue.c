@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The wait queue under its object's lock: the waiter that a take prefers, and its late unpark. */
+/* The wait queue under its object's lock: the order of takes, and the late unpark. */
 #include "core/wait/wait_queue.h"
-#include "fl_faults.h"
+#include "fl_test.h"
 
 /* A waiter whose context only counts its unparks. */
 typedef struct place {
@@ -11,13 +11,6 @@ typedef struct place {
 	struct fl__wait_queue *queue;
 	unsigned unparks, parks;
 } place;
-
-static int this_cpu;
-
-static int told_cpu(void)
-{
-	return this_cpu;
-}
 
 static void count_unpark(struct fl__wait *wait)
 {
@@ -42,54 +35,33 @@ static int park_taken(struct fl__wait *wait, fl_time deadline)
 
 static const struct fl__ctx_ops counting = {.park = park_taken, .unpark = count_unpark};
 
-static void enqueue(struct fl__wait_queue *queue, place *p, int cpu)
+static void enqueue(struct fl__wait_queue *queue, place *p)
 {
 	*p = (place){.ctx.ops = &counting, .ctx.front.inside.helper = p, .queue = queue};
 	p->wait.ctx = &p->ctx;
 	p->node = FL__NODE(&p->wait);
-	this_cpu = cpu;
 	fl__wait_queue_add_first(queue, &p->node);
 }
 
-/* Which place a take from `cpu` takes of `n`, the last enqueued first; that many: none. */
-static size_t taken_of(place *places, const int *cpus, size_t n, int cpu)
+FL_TEST(wait_queue_takes_the_waiter_that_was_enqueued_last)
 {
+	place places[3];
 	struct fl__wait_queue queue = {NULL};
-	fl__sys.cpu = told_cpu;
-	for (size_t i = n; i-- > 0;)
-		enqueue(&queue, &places[i], cpus[i]);
-	this_cpu = cpu;
-	size_t at = 0;
-	assert_int_equal(fl__wait_queue_take(&queue, 1), 1);
-	while (at < n && places[at].node.queued)
-		at++;
-	for (size_t i = 0; i < n; i++)
-		assert_true(places[i].node.queued == (i != at));
-	return at;
-}
-
-FL_TEST(wait_queue_prefers_a_waiter_of_another_cpu)
-{
-	FL_FAULTS();
-	place places[6];
-	assert_int_equal(taken_of(places, (const int[]){0, 1, 1}, 3, 0), 1);
-	assert_int_equal(taken_of(places, (const int[]){0, 1, 1}, 3, 1), 0);
-	assert_int_equal(taken_of(places, (const int[]){0, 0, 0}, 3, 0), 0);
-	assert_int_equal(taken_of(places, (const int[]){-1, -1}, 2, -1), 0); /* unknown */
-	assert_int_equal(taken_of(places, (const int[]){0}, 1, 0), 0);
-	/* only the five that were enqueued last: the idle time of the others is to run out */
-	assert_int_equal(taken_of(places, (const int[]){0, 0, 0, 0, 1, 1}, 6, 0), 4);
-	assert_int_equal(taken_of(places, (const int[]){0, 0, 0, 0, 0, 1}, 6, 0), 0);
+	FL_EACH (i, places)
+		enqueue(&queue, &places[i]);
+	for (size_t left = 3; left > 0; left--) {
+		assert_int_equal(fl__wait_queue_take(&queue, 1), 1);
+		FL_EACH (i, places)
+			assert_true(places[i].node.queued == (i + 1 < left));
+	}
 }
 
 FL_TEST(wait_queue_unparks_after_the_take)
 {
-	FL_FAULTS();
 	place places[4];
 	struct fl__wait_queue queue = {NULL};
-	fl__sys.cpu = told_cpu;
 	FL_EACH (i, places)
-		enqueue(&queue, &places[i], 0);
+		enqueue(&queue, &places[i]);
 	places[3].wait.decision = FL__GAVE_UP;
 	assert_int_equal(fl__wait_queue_take(&queue, 2), 2); /* passes the last over */
 	struct fl__lot taken = fl__wait_queue_taken(&queue);
@@ -111,7 +83,7 @@ FL_TEST(wait_queue_keeps_a_taken_waiter_until_its_unpark)
 {
 	place p;
 	struct fl__wait_queue queue = {NULL};
-	enqueue(&queue, &p, 0);
+	enqueue(&queue, &p);
 	FL_OK(fl__wait_sleep(&p.wait, fl_after(FL_S(100)), FL_SHIELDED));
 	assert_int_equal(p.parks, 2);
 }
