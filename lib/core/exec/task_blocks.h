@@ -19,20 +19,22 @@ struct fl__task_block {
 	fl_future future; /* first: a worker needs little more than one cache line */
 	struct fl__task_blocks *pool;
 	/*
-	 * Links of the list that has the block: the executor's queue, an injector, a list of
-	 * blocks that were taken out of either, or of running tasks, a list of remote.h, or one of
-	 * the pool.
+	 * Links of the list that has the block: the executor's queue, a list of blocks that were
+	 * taken out of a queue, or of running tasks, a list of remote.h, or one of the pool.
 	 */
-	struct fl__task_block *next, *prev;
+	struct fl__task_block *next;
+	union {
+		struct fl__task_block *prev;
+		size_t place; /* in an injector (backlog.h) */
+	};
 	/*
 	 * In use: how many elements of a map's chunk have succeeded. While free, in the first block
 	 * of a chain of free blocks: how many blocks the chain has.
 	 */
 	uint32_t done;
 	/*
-	 * 1 if the block is in the executor's `queue`, in an injector (backlog.h), or listed by a
-	 * cancel as running. A block in a local queue is not `queued`. Guarded by the executor's
-	 * lock, in an injector by the lock of that.
+	 * 1 if the block is in the executor's `queue`, or listed by a cancel as running. Guarded by
+	 * the executor's lock.
 	 */
 	uint8_t queued;
 	uint8_t asked;      /* enum fl__stop_state; guarded by the lock, where tasks run in other processes */

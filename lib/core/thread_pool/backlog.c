@@ -11,56 +11,105 @@ int fl__backlog_init(struct fl__backlog *b, unsigned workers)
 		n *= 2;
 	b->mask = n - 1;
 	b->injectors = fl__alloc(n, sizeof *b->injectors);
-	return b->injectors ? 0 : -ENOMEM;
+	if (!b->injectors)
+		return -ENOMEM;
+	for (unsigned i = 0; i < n; i++) {
+		struct fl__injector *q = &b->injectors[i];
+		q->mask = FL__INJECTOR_SLOTS - 1;
+		q->slots = fl__alloc(FL__INJECTOR_SLOTS, sizeof *q->slots);
+		if (!q->slots) {
+			fl__backlog_fini(b);
+			return -ENOMEM;
+		}
+	}
+	return 0;
 }
 
 void fl__backlog_fini(struct fl__backlog *b)
 {
+	for (unsigned i = 0; i <= b->mask; i++)
+		fl__free(b->injectors[i].slots);
 	fl__free(b->injectors);
 }
 
-/*
- * Reads the links of the first `n` tasks. So the submitters do not wait while the caller, with the
- * lock held, misses these cache lines. The list may change meanwhile, but a block stays a block.
- */
-__attribute__((no_sanitize("thread"))) static void injector_fetch(const struct fl__injector *q, size_t n)
+/* First the tasks close up. So a program that submits and cancels without end needs no more slots. */
+bool fl__injector_make_room(struct fl__injector *q)
 {
-	const struct fl__task_block *block = fl__load_relaxed(&q->tasks.head); /* relaxed, both: hints */
-	for (; n > 0 && block; n--) {
-		fl__task_block_fetch(block);
-		block = fl__load_relaxed(&block->next);
+	const size_t size = q->mask + 1;
+	size_t to = q->head;
+	for (size_t from = q->head; from != q->tail; from++) {
+		struct fl__task_block *block = q->slots[from & q->mask];
+		if (block && from != to) {
+			block->place = to;
+			q->slots[to & q->mask] = block;
+		}
+		to += block != NULL;
 	}
+	q->tail = to;
+	if (q->length <= size / 2)
+		return true;
+	struct fl__task_block **more = fl__alloc(2 * size, sizeof *more);
+	if (!more)
+		return q->length < size;
+	for (size_t i = q->head; i != q->tail; i++)
+		more[i & (2 * size - 1)] = q->slots[i & q->mask];
+	fl__free(q->slots);
+	q->slots = more;
+	q->mask = 2 * size - 1;
+	return true;
 }
 
+/* Called with the lock held. Takes the oldest task, or returns NULL. */
+static struct fl__task_block *injector_take_oldest(struct fl__injector *q)
+{
+	struct fl__task_block *block = NULL;
+	while (q->head != q->tail && !block)
+		block = q->slots[q->head++ & q->mask];
+	if (block)
+		fl__store_relaxed(&q->length, q->length - 1); /* relaxed: others take it as a hint */
+	return block;
+}
+
+void fl__injector_remove(struct fl__injector *q, size_t place)
+{
+	q->slots[place & q->mask] = NULL;
+	fl__store_relaxed(&q->length, q->length - 1); /* relaxed: others take it as a hint */
+	while (q->tail != q->head && !q->slots[(q->tail - 1) & q->mask])
+		q->tail--; /* a join that removes the newest task again and again finds the next one at once */
+}
+
+/*
+ * The lock is held for the slots alone. The blocks, which other contexts have written, are fetched
+ * afterwards, all at once.
+ */
 struct fl__task_block *fl__injector_take(struct fl__injector *q, struct fl__local *own, size_t most, bool *moved)
 {
 	struct fl__task_block *blocks[FL__BACKLOG_BATCH];
 	size_t n = 0;
 	if (fl__load_relaxed(&q->length) == 0) /* relaxed: a hint; a worker looks under the lock before it sleeps */
 		return NULL;
-	injector_fetch(q, most);
-	FL__LOCKED(&q->lock);
-	while (n < most && q->tasks.head) {
-		blocks[n] = q->tasks.head;
-		fl__injector_remove(q, blocks[n++]);
-	}
-	if (n == 0)
-		return NULL;
-	if (n > 1) {
+	fl__lock(&q->lock);
+	while (n < most && (blocks[n] = injector_take_oldest(q)) != NULL)
+		n++;
+	if (n > 1)
 		/* under the lock: a task that moves is always in one of the two queues */
 		fl__local_put_many(own, blocks + 1, n - 1);
+	fl__unlock(&q->lock);
+	for (size_t i = 0; i < n; i++)
+		fl__task_block_fetch(blocks[i]);
+	if (n > 1)
 		*moved = true;
-	}
-	return blocks[0];
+	return n > 0 ? blocks[0] : NULL;
 }
 
 bool fl__backlog_remove(struct fl__backlog *b, struct fl__task_block *block)
 {
 	struct fl__injector *q = &b->injectors[block->injector];
 	FL__LOCKED(&q->lock);
-	if (!block->queued)
+	const size_t place = block->place; /* any number if the block is in no injector */
+	if (place - q->head >= q->tail - q->head || q->slots[place & q->mask] != block)
 		return false;
-	fl__injector_remove(q, block);
+	fl__injector_remove(q, place);
 	return true;
 }
 
@@ -105,7 +154,7 @@ bool fl__backlog_is_empty(struct fl__backlog *b)
 {
 	for (unsigned i = 0; i <= b->mask; i++) {
 		FL__LOCKED(&b->injectors[i].lock);
-		if (b->injectors[i].tasks.head)
+		if (b->injectors[i].length > 0)
 			return false;
 	}
 	return true;
@@ -113,14 +162,10 @@ bool fl__backlog_is_empty(struct fl__backlog *b)
 
 struct fl__task_block *fl__backlog_take_any(struct fl__backlog *b)
 {
-	for (unsigned i = 0; i <= b->mask; i++) {
-		struct fl__injector *q = &b->injectors[i];
-		FL__LOCKED(&q->lock);
-		struct fl__task_block *block = q->tasks.head;
-		if (block) {
-			fl__injector_remove(q, block);
-			return block;
-		}
+	struct fl__task_block *block = NULL;
+	for (unsigned i = 0; i <= b->mask && !block; i++) {
+		FL__LOCKED(&b->injectors[i].lock);
+		block = injector_take_oldest(&b->injectors[i]);
 	}
-	return NULL;
+	return block;
 }

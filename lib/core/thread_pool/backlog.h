@@ -7,7 +7,7 @@
 #include "../wait/lock.h"
 
 /*
- * The pending tasks of a thread executor are in two kinds of queues. An *injector* is a list under
+ * The pending tasks of a thread executor are in two kinds of queues. An *injector* is a ring under
  * a lock, for tasks of other threads and fibers. A *local queue* belongs to a worker, and has the
  * tasks that this worker has submitted, or has taken from an injector and not begun.
  *
@@ -18,17 +18,23 @@
  *                                                  a task (a *thief*), up to half of them, the
  *                                                  oldest first
  *
- * An injector is unbounded and needs no memory of its own, since its list links the task blocks. A
- * claimed task is removed from it at once. The block of a claimed task in a local queue stays there
- * until a worker takes it, finds the task claimed, and frees the block (LEFT, future.c).
+ * An injector doubles when it is full. A claimed task is removed from it at once. The block of a
+ * claimed task in a local queue stays there until a worker takes it, finds the task claimed, and
+ * frees the block (LEFT, future.c).
  *
  * The number of injectors is fixed: one for each four workers, rounded up to a power of two, at
  * most eight. So few submitters meet at one lock.
  */
 struct fl__injector {
-	uint32_t lock;              /* guards the list, and `queued` of the blocks in it */
-	uint32_t length;            /* that of `tasks`; also read without the lock, as a hint */
-	struct fl__task_list tasks; /* `injector` of its blocks is the number of this one */
+	uint32_t lock;   /* guards the rest */
+	uint32_t length; /* how many tasks it has; also read without the lock, as a hint */
+	/*
+	 * The task with `place` i is in slots[i & mask], and head <= i < tail. A task that was
+	 * removed has left NULL there. `injector` of the tasks is the number of this one.
+	 */
+	struct fl__task_block **slots;
+	size_t mask; /* how many slots, a power of two, less one */
+	size_t head, tail;
 	unsigned char apart[FL__LINE];
 };
 
@@ -41,6 +47,7 @@ enum { FL__INJECTORS = 8 };
 #ifndef FL__BACKLOG_BATCH
 #define FL__BACKLOG_BATCH 16
 #define FL__LOCAL_SLOTS 1024
+#define FL__INJECTOR_SLOTS 64 /* at the begin */
 #endif
 _Static_assert(FL__LOCAL_SLOTS >= 2 * FL__BACKLOG_BATCH, "a worker whose local queue is empty has space for a batch");
 _Static_assert((FL__LOCAL_SLOTS & (FL__LOCAL_SLOTS - 1)) == 0, "the numbers wrap around at a multiple of SLOTS");
@@ -88,20 +95,23 @@ static inline struct fl__injector *fl__backlog_injector(const struct fl__backlog
 	return &b->injectors[producer & b->mask];
 }
 
-/* Called with the injector's lock held. */
-static inline void fl__injector_add(const struct fl__backlog *b, struct fl__injector *q, struct fl__task_block *block)
+/* Called with the injector's lock held, when each slot is in use. Returns false if there is no memory. */
+bool fl__injector_make_room(struct fl__injector *q);
+
+/* Called with the injector's lock held. Returns false if there is no memory. */
+static inline bool fl__injector_add(const struct fl__backlog *b, struct fl__injector *q, struct fl__task_block *block)
 {
+	if (fl__unlikely(q->tail - q->head > q->mask) && !fl__injector_make_room(q))
+		return false;
 	block->injector = (uint8_t)(q - b->injectors);
-	fl__task_list_add(&q->tasks, block);
-	fl__store_relaxed(&q->length, (uint32_t)q->tasks.length); /* relaxed: others take it as a hint */
+	block->place = q->tail;
+	q->slots[q->tail++ & q->mask] = block;
+	fl__store_relaxed(&q->length, q->length + 1); /* relaxed: others take it as a hint */
+	return true;
 }
 
-/* Called with the injector's lock held. */
-static inline void fl__injector_remove(struct fl__injector *q, struct fl__task_block *block)
-{
-	fl__task_list_remove(&q->tasks, block);
-	fl__store_relaxed(&q->length, (uint32_t)q->tasks.length); /* relaxed: others take it as a hint */
-}
+/* Called with the injector's lock held. Removes the task with this place. */
+void fl__injector_remove(struct fl__injector *q, size_t place);
 
 /*
  * Takes the oldest task, and moves up to `most` - 1 further ones into `own`, the calling worker's

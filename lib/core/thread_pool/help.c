@@ -51,16 +51,15 @@ static struct fl__task_block *help_take_injected(struct fl__thread_worker *w, co
 {
 	struct fl__injector *q = fl__backlog_injector(&w->pool->backlog, w->number);
 	FL__LOCKED(&q->lock);
-	struct fl__task_block *block = q->tasks.tail;
-	for (unsigned i = 0; block; block = block->prev) {
-		if (i++ == HELP_LOOK)
-			return NULL;
-		if (help_may_run(&w->pool->base, g, &block->future))
-			break;
+	const size_t looks = FL__MIN(q->tail - q->head, HELP_LOOK);
+	for (size_t i = 1; i <= looks; i++) {
+		struct fl__task_block *block = q->slots[(q->tail - i) & q->mask];
+		if (block && help_may_run(&w->pool->base, g, &block->future)) {
+			fl__injector_remove(q, q->tail - i);
+			return block;
+		}
 	}
-	if (block)
-		fl__injector_remove(q, block);
-	return block;
+	return NULL;
 }
 
 /* Returns the calling worker, or NULL if the caller is none of `e`. */

@@ -36,11 +36,11 @@ static inline int pool_submit_to(struct fl__thread_pool *p, struct fl__injector 
 		if (rc != 0)
 			return rc;
 	}
-	fl__injector_add(&p->backlog, q, block);
+	const bool added = fl__injector_add(&p->backlog, q, block);
 	fl__unlock(&q->lock);
-	if (fl__unlikely(fl__pool_needs_notify(state)))
+	if (fl__unlikely(added && fl__pool_needs_notify(state)))
 		fl__pool_notify(p);
-	return 0;
+	return added ? 0 : -ENOMEM;
 }
 
 /* A submit by a worker of this executor, or of another one. */

@@ -449,3 +449,72 @@ POOL_TEST(backlog_number_of_an_injector_is_no_stop, 32)
 		fl_future_free(from[i].f);
 	}
 }
+
+/* An injector. Only the addresses of these blocks and their places are used. */
+
+enum { INJECTED = 8 * FL__INJECTOR_SLOTS };
+static struct fl__task_block injected[INJECTED];
+
+static size_t injected_number(const struct fl__task_block *block)
+{
+	return (size_t)(block - injected);
+}
+
+static void inject(struct fl__backlog *b, size_t i)
+{
+	assert_true(fl__injector_add(b, &b->injectors[0], &injected[i]));
+}
+
+FL_TEST(backlog_injector_grows_and_keeps_its_order)
+{
+	struct fl__backlog b;
+	FL_OK(fl__backlog_init(&b, 1));
+	b.injectors[0].head = b.injectors[0].tail = (size_t)-3; /* the numbers wrap around */
+	for (size_t i = 0; i < INJECTED; i++)
+		inject(&b, i);
+	for (size_t i = 0; i < INJECTED; i += 3)
+		assert_true(fl__backlog_remove(&b, &injected[i]));
+	assert_false(fl__backlog_remove(&b, &injected[0]));
+	for (size_t i = 0; i < INJECTED; i++)
+		if (i % 3 != 0)
+			assert_int_equal(injected_number(fl__backlog_take_any(&b)), i);
+	assert_true(fl__backlog_is_empty(&b));
+	assert_null(fl__backlog_take_any(&b));
+	fl__backlog_fini(&b);
+}
+
+/* The tasks that are submitted and cancelled while an old one waits leave no slots behind. */
+FL_TEST(backlog_injector_closes_up)
+{
+	struct fl__backlog b;
+	FL_OK(fl__backlog_init(&b, 1));
+	inject(&b, 0);
+	for (size_t i = 1; i < 100 * FL__INJECTOR_SLOTS; i++) {
+		inject(&b, 1 + i % 2);
+		if (i > 1)
+			assert_true(fl__backlog_remove(&b, &injected[1 + (i - 1) % 2]));
+	}
+	assert_int_equal(b.injectors[0].mask, FL__INJECTOR_SLOTS - 1);
+	assert_int_equal(injected_number(fl__backlog_take_any(&b)), 0);
+	assert_int_equal(b.injectors[0].length, 1);
+	fl__backlog_fini(&b);
+}
+
+/* Blocks come in chains, of which some have unused ones left here. So the slots alone need memory. */
+POOL_TEST(backlog_without_memory_refuses_a_task, 1)
+{
+	begin();
+	struct held held = hold_worker(e);
+	for (int i = 0; i < FL__INJECTOR_SLOTS; i++)
+		FL_OK(backlog_note_submit(e, i, NULL));
+	seam_fail_allocs(0, 1);
+	FL_RC(backlog_note_submit(e, -1, NULL), -ENOMEM);
+	assert_int_equal(seam_heal(), 0);
+	FL_OK(backlog_note_submit(e, FL__INJECTOR_SLOTS, NULL));
+	let_go(&held);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&ran), FL__INJECTOR_SLOTS + 1);
+	assert_int_equal(LOOK(&dropped), FL__INJECTOR_SLOTS + 1);
+	for (int i = 0; i <= FL__INJECTOR_SLOTS; i++)
+		assert_int_equal(order[i], i);
+}
