@@ -63,6 +63,27 @@ FL_TEST(full_map_needs_no_room_for_what_is_done)
 }
 
 /*
+ * Elements that wait for each other end only if all workers run some, although a single task fills
+ * the backlog.
+ */
+static fl_latch together;
+
+FL_TASK(full_meet, int, int)
+{
+	*result = *arg;
+	fl_latch_count_down(&together, 1);
+	return fl_latch_wait(&together);
+}
+
+FL_TEST(full_map_uses_all_workers)
+{
+	FL_SCOPED(fl_executor) *e = bounded(WORKERS, 1, FL_FULL_WAIT);
+	int in[WORKERS] = {0}, out[WORKERS];
+	FL_OK(fl_latch_init(&together, WORKERS));
+	FL_OK(full_meet_map(e, in, WORKERS, out, &(fl_map_config){.chunk = 1}));
+}
+
+/*
  * An iteration: three elements came from a generator, two at a time, and two results were given out
  * before all is full.
  */
