@@ -4,17 +4,17 @@
  * (FL_CAP_BY_REFERENCE), and by copy on other executors.
  *
  * By reference. The array is cut into chunks. The map submits at most as many tasks as the executor
- * has workers. Each of these *runners* takes the next chunk until none is left.
+ * has workers. Each of these *runners* takes the next chunk until none is left. So a chunk costs no
+ * submit (docs/decisions/mechanisms.md has figures).
  *
- * Runners take chunks in ascending order. After a failure at index i no runner begins an element
- * above i, but the elements below still run. So every run reports the lowest index that fails.
- * `lowest` only falls; a runner that reads an old value begins an element too many, never one too
- * few.
+ * Runners take chunks in ascending order, and begin no element from `limit` on. After a failure at
+ * index i the limit is i, so the elements below i still run, and every run reports the lowest index
+ * that fails. When the caller's wait has ended early, the limit is 0. It only falls; a runner that
+ * reads an old value begins an element too many, never one too few.
  *
  * A map ends early for one reason, the first that occurs. It is a failure; the early end of the
- * caller's wait (`stopped`); or, if an element is left that no runner has begun, the break or a
- * cancel of the executor. An element that returns -ECANCELED while its token is requested has not
- * failed.
+ * caller's wait; or, if an element is left that no runner has begun, the break or a cancel of the
+ * executor. An element that returns -ECANCELED while its token is requested has not failed.
  */
 #include "map.h"
 #include "../base/atomic.h"
@@ -24,16 +24,14 @@
 #include <string.h>
 
 struct map_in_place {
-	fl_executor *executor;
 	const fl_task_type *type;
 	const void *args;
 	void *results;
 	size_t n, chunk, chunks;
-	size_t next;      /* the lowest chunk that no runner took */
-	size_t done;      /* elements that succeeded */
-	size_t lowest;    /* the lowest index that failed, or n; written under `lock` */
-	uint32_t stopped; /* the caller's wait ended early */
-	uint32_t lock;    /* guards `failure` */
+	size_t next;   /* the lowest chunk that no runner took */
+	size_t done;   /* elements that succeeded */
+	size_t limit;  /* no element from here on begins; written under `lock` */
+	uint32_t lock; /* guards `failure` */
 	/* Requested by the first runner that ends: no more are needed. */
 	fl_cancel_token over;
 	fl_map_error failure;
@@ -47,24 +45,18 @@ static void map_note(fl_map_error *failure, size_t index, int error, const char 
 	(void)strncpy(failure->message, message, FL_MESSAGE_MAX - 1);
 }
 
-/* Does nothing if the map ended for another reason or a lower element has failed. */
+/* Does nothing if the caller's wait has ended early or a lower element has failed. */
 static void map_fail(struct map_in_place *map, size_t index, int error, const char *message)
 {
 	FL__LOCKED(&map->lock);
-	/* relaxed, all three: the lock orders them, and readers without it take them as hints */
-	if (!fl__load_relaxed(&map->stopped) && index < fl__load_relaxed(&map->lowest)) {
-		fl__store_relaxed(&map->lowest, index);
+	/* relaxed, both: the lock orders them, and readers without it take `limit` as a hint */
+	if (index < fl__load_relaxed(&map->limit)) {
+		fl__store_relaxed(&map->limit, index);
 		map_note(&map->failure, index, error, message);
 	}
 }
 
-static bool map_may_begin(const struct map_in_place *map, size_t index, const fl_task_ctx *ctx)
-{
-	/* relaxed, both: an old value lets one element too many begin */
-	return index < fl__load_relaxed(&map->lowest) && !fl__load_relaxed(&map->stopped) &&
-	       !fl__cancel_is_requested(ctx->token);
-}
-
+/* Returns whether the element has succeeded. */
 static bool map_run_element(struct map_in_place *map, size_t index, fl_task_ctx *ctx)
 {
 	const fl_task_type *type = map->type;
@@ -85,31 +77,26 @@ static bool map_run_element(struct map_in_place *map, size_t index, fl_task_ctx 
 	return error == 0;
 }
 
-/* Runs a chunk until an element fails or may not begin. Returns how many elements succeeded. */
-static size_t map_run_chunk(struct map_in_place *map, size_t begin, size_t end, fl_task_ctx *ctx)
-{
-	size_t i = begin;
-	while (i < end && map_may_begin(map, i, ctx) && map_run_element(map, i, ctx))
-		i++;
-	return i - begin;
-}
-
+/* After an element that fails or may not begin, no later one may, and the runner ends. */
 static int map_runner(fl_task_ctx *ctx, const void *arg, void *result)
 {
 	(void)result;
 	struct map_in_place *map = *(struct map_in_place *const *)arg;
-	for (;;) {
-		/* relaxed: a number only needs to be unique */
-		size_t chunk = fl__add_relaxed(&map->next, 1);
-		if (chunk >= map->chunks || !map_may_begin(map, chunk * map->chunk, ctx)) {
-			fl_cancel_token_request(&map->over);
-			return 0;
-		}
-		size_t begin = chunk * map->chunk;
-		size_t end = map->n - begin < map->chunk ? map->n : begin + map->chunk;
+	size_t i = 0, end = 0, chunk;
+	/* relaxed: a number only needs to be unique */
+	while (i == end && (chunk = fl__add_relaxed(&map->next, 1)) < map->chunks) {
+		const size_t begin = chunk * map->chunk;
+		end = begin + FL__MIN(map->chunk, map->n - begin);
+		i = begin;
+		/* relaxed: an old value lets one element too many begin */
+		while (i < end && i < fl__load_relaxed(&map->limit) && !fl__cancel_is_requested(ctx->token) &&
+		       map_run_element(map, i, ctx))
+			i++;
 		/* relaxed: the caller reads it after the end of all runners, which orders it */
-		fl__add_relaxed(&map->done, map_run_chunk(map, begin, end, ctx));
+		fl__add_relaxed(&map->done, i - begin);
 	}
+	fl_cancel_token_request(&map->over);
+	return 0;
 }
 
 static const fl_task_type map_runner_type = FL__TASK_OF_POINTER("fl__map", map_runner);
@@ -118,53 +105,44 @@ static const fl_task_type map_runner_type = FL__TASK_OF_POINTER("fl__map", map_r
  * Submits up to `n` runners. Returns how many it has submitted, or the error if it has submitted
  * none. One runner suffices, since its end requests `over`, which ends the wait for another permit.
  */
-static int map_submit_runners(struct map_in_place *map, fl_future **runners, int n, const fl_map_config *config)
+static int map_submit_runners(fl_executor *e, struct map_in_place *map, fl_future **runners, int n,
+                              const fl_map_config *config)
 {
 	const fl_submit_config submit = {.deadline = config->deadline, .cancel = config->cancel};
 	const struct fl__patience patience = {config->deadline, &map->over};
 	int rc = 0, count = 0;
 	while (count < n && rc == 0) {
-		rc = fl__submit_waiting(map->executor, &map_runner_type, &map, 1, &runners[count], &submit, 0,
-		                        &patience);
+		rc = fl__submit_waiting(e, &map_runner_type, &map, 1, &runners[count], &submit, 0, &patience);
 		if (rc == 0)
 			count++;
 	}
 	return count > 0 ? count : rc;
 }
 
-/*
- * Called when the caller's wait ended early. No further element begins, and running tasks are
- * requested to stop.
- */
+/* Lets no further element begin, and requests the running ones to stop. */
 static void map_stop(struct map_in_place *map, fl_future **runners, int n)
 {
 	{
-		/* relaxed: the lock orders the stop and a failure */
 		FL__LOCKED(&map->lock);
-		fl__store_relaxed(&map->stopped, 1);
+		fl__store_relaxed(&map->limit, 0); /* relaxed: as in map_fail() */
 	}
 	for (int i = 0; i < n; i++)
 		FL_IGNORE(fl_future_cancel(runners[i])); /* it ends in any state */
 }
 
 /*
- * Frees all runners. Returns why the wait ended early; -ENOTRECOVERABLE or -EOWNERDEAD if a
- * runner ended with it; or 0.
+ * Frees all runners. Returns why the wait ended early; -ENOTRECOVERABLE if a break of the executor
+ * has ended a runner; or 0.
  */
-static int map_await_runners(struct map_in_place *map, fl_future **runners, int n, fl_time deadline,
-                             fl_cancel_token *cancel)
+static int map_await_runners(struct map_in_place *map, fl_future **runners, int n, const fl_map_config *config)
 {
 	int early = 0, broken = 0;
 	for (int i = 0; i < n; i++) {
-		int rc = early ? 0 : fl_future_wait_until(runners[i], deadline, cancel);
-		if (rc != 0) {
-			early = rc;
+		if (early == 0 && (early = fl_future_wait_until(runners[i], config->deadline, config->cancel)) != 0)
 			map_stop(map, runners + i, n - i);
-		}
 		FL_IGNORE(fl_future_wait_until(runners[i], FL_FOREVER, FL_SHIELDED));
-		const int error = fl_future_error(runners[i]);
-		if (error == -ENOTRECOVERABLE || error == -EOWNERDEAD)
-			broken = error;
+		if (fl_future_error(runners[i]) == -ENOTRECOVERABLE)
+			broken = -ENOTRECOVERABLE;
 		/* after the end of the first runner, no chunk is left that may begin */
 		for (int k = 1; i == 0 && k < n; k++)
 			FL_IGNORE(fl_future_cancel_pending(runners[k]));
@@ -190,20 +168,19 @@ static int map_in_place(fl_executor *e, const fl_task_type *type, const void *ar
 	if (!runners)
 		return -ENOMEM;
 	struct map_in_place map = {
-	    .executor = e,
 	    .type = type,
 	    .args = args,
 	    .results = results,
 	    .n = n,
 	    .chunk = chunk,
 	    .chunks = chunks,
-	    .lowest = n,
+	    .limit = n,
 	};
 	fl_cancel_token_init(&map.over, config->cancel, FL_FOREVER);
-	int rc = map_submit_runners(&map, runners, most, config);
+	int rc = map_submit_runners(e, &map, runners, most, config);
 	if (rc > 0) {
-		rc = map_await_runners(&map, runners, rc, config->deadline, config->cancel);
-		if (map.lowest < n)
+		rc = map_await_runners(&map, runners, rc, config);
+		if (map.failure.error != 0)
 			rc = map_failed(&map.failure, config->error);
 		else if (map.done == n)
 			rc = 0;
@@ -274,7 +251,7 @@ static void map_copy_take(struct map_by_copy *m)
 	fl__imap_batch_retire(m->it);
 }
 
-/* `config->cancel` is not NULL. n > 0. */
+/* n > 0 */
 static int map_copies(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
                       const fl_map_config *config)
 {
@@ -303,15 +280,11 @@ int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n,
            const fl_map_config *config)
 {
 	const int rc = fl__executor_enter(e, "fl_map");
-	fl_map_config resolved = {0};
 	if (rc != 0 || n == 0)
 		return rc;
-	if (config)
-		resolved = *config;
+	fl_map_config resolved = *FL__OR_DEFAULTS(config);
 	if (!resolved.cancel)
 		resolved.cancel = fl_cancel_scope_current();
-	if (!resolved.cancel)
-		resolved.cancel = FL_SHIELDED;
 	if (e->ops->capabilities & FL_CAP_BY_REFERENCE)
 		return map_in_place(e, type, args, n, results, &resolved);
 	return map_copies(e, type, args, n, results, &resolved);
