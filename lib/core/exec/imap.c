@@ -104,9 +104,8 @@ void fl__imap_stop(fl_imap *it, int why)
 
 static void imap_stop_if_due(fl_imap *it)
 {
-	const bool requested = it->cancel && fl_cancel_token_is_requested(it->cancel);
-	if (!it->stopped && (requested || fl__is_expired(it->deadline)))
-		fl__imap_stop(it, requested ? -ECANCELED : -ETIMEDOUT);
+	if (!it->stopped && (fl_cancel_token_is_requested(it->cancel) || fl__is_expired(it->deadline)))
+		fl__imap_stop(it, fl__why_stopped(it->deadline, it->cancel));
 }
 
 /*
@@ -125,22 +124,18 @@ static int imap_fill(fl_imap *it)
 	return rc;
 }
 
-static void imap_note_failure(fl_imap *it, const fl_future *f)
-{
-	it->error = fl_future_error(f);
-	(void)snprintf(it->message, sizeof it->message, "%s", fl_future_message(f));
-}
-
 static int imap_give(fl_imap *it, size_t *index, void *result)
 {
 	struct fl__imap_batch *b = it->current;
 	const size_t i = b->given++, size = it->type->result_size, at = b->index + i;
-	const bool good = i < b->good;
+	const bool good = i < b->end.done;
 	if (index)
 		*index = at;
-	if (!good)
-		imap_note_failure(it, b->f);
-	if (i < b->kept && size > 0)
+	if (!good) {
+		it->error = b->end.error;
+		(void)snprintf(it->message, sizeof it->message, "%s", fl_future_message(b->f));
+	}
+	if (i < fl__chunk_kept(b->end) && size > 0)
 		fl__copy(result, fl__element(b->f->result, i, size), size);
 	if (b->given == b->count)
 		fl__imap_batch_retire(it);
@@ -196,13 +191,13 @@ static void imap_request(void *token)
 /* Does what imap_await() does, but also returns 0 at a request of the iteration's token. */
 static int imap_await_or_stop(fl_imap *it, fl_time deadline, fl_cancel_token *cancel)
 {
-	if (!it->cancel || it->stopped)
+	if (it->cancel == FL_SHIELDED || it->stopped)
 		return imap_await(it, deadline, cancel);
 	fl_cancel_token either;
 	fl_cancel_callback callback;
 	fl_cancel_token_init(&either, cancel, FL_FOREVER);
 	const bool registered = fl_cancel_token_on_request(it->cancel, &callback, imap_request, &either);
-	const int rc = imap_await(it, fl__deadline_under(deadline, it->cancel), &either);
+	const int rc = imap_await(it, fl__earlier(deadline, fl_cancel_token_deadline(it->cancel)), &either);
 	if (registered)
 		(void)fl_cancel_callback_remove(&callback); /* called or not */
 	fl_cancel_token_destroy(&either);
@@ -247,7 +242,7 @@ FL__NOINLINE static int imap_next_slow(fl_imap *it, size_t *index, void *result,
 int fl_imap_next_until(fl_imap *it, size_t *index, void *result, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__imap_batch *b = it->current;
-	if (fl__unlikely(!b || b->given + 1 >= b->good)) /* the last one of a batch, or a failure */
+	if (fl__unlikely(!b || b->given + 1 >= b->end.done)) /* the last one of a batch, or a failure */
 		return imap_next_slow(it, index, result, deadline, cancel);
 	const size_t i = b->given++, size = it->type->result_size;
 	if (index)
@@ -313,7 +308,7 @@ static void imap_configure(fl_imap *it, const fl_imap_config *config)
 	it->unordered = config->unordered;
 	it->calls = config->unordered || it->sent != it->type;
 	it->deadline = config->deadline;
-	it->cancel = config->cancel == FL_SHIELDED ? NULL : config->cancel;
+	it->cancel = config->cancel ? config->cancel : FL_SHIELDED;
 	it->source.make = config->next;
 	it->source.state = config->state;
 	if (!config->next && it->type->drop_arg == FL_BYTES_DROP) {

@@ -39,13 +39,12 @@ struct fl__imap_batch {
 	struct fl__imap_batch *next_done;   /* in `done`, then in `ready` */
 	fl_imap *it;
 	fl_future *f;
-	size_t index;     /* of the first argument */
-	size_t count;     /* arguments */
-	size_t given;     /* results and failures that the consumer has */
-	size_t good;      /* if current: leading elements that succeeded */
-	size_t kept;      /* if current: those with a valid result */
-	bool returned;    /* the callback has pushed it, and the iteration has taken it */
-	bool ended_first; /* before the iteration was stopped */
+	size_t index;             /* of the first argument */
+	size_t count;             /* arguments */
+	size_t given;             /* results and failures that the consumer has */
+	struct fl__chunk_end end; /* if current */
+	bool returned;            /* the callback has pushed it, and the iteration has taken it */
+	bool ended_first;         /* before the iteration was stopped */
 };
 
 struct fl__imap_source {
@@ -70,7 +69,7 @@ struct fl_imap {
 	bool calls;  /* futures have the callback */
 	int stopped; /* -ETIMEDOUT or -ECANCELED; 0: goes on */
 	fl_time deadline;
-	fl_cancel_token *cancel; /* may be NULL */
+	fl_cancel_token *cancel; /* FL_SHIELDED: none */
 	/* of submits while nothing is under way, or NULL */
 	const struct fl__patience *patience;
 	struct fl__imap_batch *free, *oldest, *newest, *current;

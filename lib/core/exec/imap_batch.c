@@ -111,7 +111,7 @@ static int imap_batch_submit(struct fl__imap_batch *b, const void *args)
 	const uint32_t count = (uint32_t)b->count;
 	const struct fl__patience *patience = it->patience && !it->oldest ? it->patience : &none;
 	const fl_submit_config config = {
-	    .deadline = fl__deadline_under(it->deadline, it->cancel),
+	    .deadline = fl__earlier(it->deadline, fl_cancel_token_deadline(it->cancel)),
 	    .on_end = !it->calls                     ? NULL
 	              : fl__type_has_hooks(it->type) ? imap_on_end
 	                                             : fl__imap_on_end,
@@ -145,14 +145,12 @@ int fl__imap_batch_add(fl_imap *it, const void *args, size_t index, size_t count
 
 void fl__imap_batch_make_current(fl_imap *it, struct fl__imap_batch *b)
 {
-	const struct fl__chunk_end end = fl__chunk_end(b->f, it->type);
 	FL__QUEUE_REMOVE(it->oldest, it->newest, b);
 	if (it->unordered)
 		it->ready = b->next_done;
 	it->current = b;
-	b->good = end.done;
-	b->kept = fl__chunk_kept(end);
-	if (it->stopped && (end.stopped || end.error == -ECANCELED))
+	b->end = fl__chunk_end(b->f, it->type);
+	if (it->stopped && (b->end.stopped || b->end.error == -ECANCELED))
 		/* the iteration ends with the reason of the stop */
 		it->source.end = it->stopped;
 }
@@ -162,7 +160,7 @@ void fl__imap_batch_retire(fl_imap *it)
 	struct fl__imap_batch *b = it->current;
 	it->current = NULL;
 	fl__imap_drop_args(it, b->f->arg, 0, b->count);
-	imap_drop_results(it, b->f->result, b->given, b->kept);
+	imap_drop_results(it, b->f->result, b->given, fl__chunk_kept(b->end));
 	fl_future_free(b->f);
 	b->next = it->free;
 	it->free = b;
@@ -172,7 +170,7 @@ void fl__imap_batch_retire(fl_imap *it)
 void fl__imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b)
 {
 	if (b->returned) {
-		b->kept = fl__chunk_kept(fl__chunk_end(b->f, it->type));
+		b->end = fl__chunk_end(b->f, it->type);
 		it->current = b;
 		fl__imap_batch_retire(it);
 	} else {

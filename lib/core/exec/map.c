@@ -210,44 +210,33 @@ struct map_by_copy {
 	fl_map_error failure; /* for FL_ETASK */
 };
 
-/* Copies zeros if the worker died or the result is lost. */
-static void map_copy_failed_result(const struct map_by_copy *m, const struct fl__imap_batch *b)
-{
-	const size_t size = m->it->type->result_size;
-	void *to = fl__element(m->results, b->index + b->good, size);
-	const void *from = fl__element(b->f->result, b->good, size);
-	if (to && from)
-		memcpy(to, from, size);
-	else if (to)
-		memset(to, 0, size);
-}
-
 /* Called for a batch that has not succeeded. Takes the reason for an early end. */
-static void map_copy_end(struct map_by_copy *m, const struct fl__imap_batch *b, struct fl__chunk_end end)
+static void map_copy_end(struct map_by_copy *m, const struct fl__imap_batch *b)
 {
 	/* a failure of its own, and not because of a stop or a broken executor */
-	const bool failed = end.begun && !end.stopped && (!m->it->stopped || b->ended_first);
-	if (end.begun)
-		map_copy_failed_result(m, b);
+	const bool failed = b->end.begun && !b->end.stopped && (!m->it->stopped || b->ended_first);
 	if (m->reason != 0)
 		return;
-	m->reason = failed ? FL_ETASK : m->it->stopped ? m->it->stopped : end.error;
+	m->reason = failed ? FL_ETASK : m->it->stopped ? m->it->stopped : b->end.error;
 	if (failed)
-		map_note(&m->failure, b->index + b->good, end.error, fl_future_message(b->f));
+		map_note(&m->failure, b->index + b->end.done, b->end.error, fl_future_message(b->f));
 	if (!m->it->stopped)
 		fl__imap_stop(m->it, -ECANCELED);
 }
 
+/* The result of an element that failed is zero if its worker died or the result is lost. */
 static void map_copy_take(struct map_by_copy *m)
 {
 	struct fl__imap_batch *b = m->it->current;
-	const size_t size = m->it->type->result_size;
-	const struct fl__chunk_end end = fl__chunk_end(b->f, m->it->type);
-	if (size > 0 && end.done > 0)
-		memcpy(fl__element(m->results, b->index, size), b->f->result, end.done * size);
-	if (end.error != 0)
-		map_copy_end(m, b, end);
-	b->given = b->kept; /* no hook runs */
+	const size_t size = m->it->type->result_size, bytes = (b->end.done + b->end.begun) * size;
+	void *to = fl__element(m->results, b->index, size);
+	if (to && b->f->result)
+		memcpy(to, b->f->result, bytes);
+	else if (to)
+		memset(to, 0, bytes);
+	if (b->end.error != 0)
+		map_copy_end(m, b);
+	b->given = b->count; /* no hook runs */
 	fl__imap_batch_retire(m->it);
 }
 

@@ -76,12 +76,6 @@ static inline int fl__why_stopped(fl_time deadline, const fl_cancel_token *cance
 	return !fl_cancel_token_is_requested(cancel) && fl__is_expired(deadline) ? -ETIMEDOUT : -ECANCELED;
 }
 
-/* Returns the earlier of `deadline` and the token's deadline. `cancel` may be NULL. */
-static inline fl_time fl__deadline_under(fl_time deadline, const fl_cancel_token *cancel)
-{
-	return cancel ? fl__earlier(deadline, fl_cancel_token_deadline(cancel)) : deadline;
-}
-
 /* Returns how many chunks `n` elements have. */
 static inline size_t fl__chunks(size_t n, size_t chunk)
 {
