@@ -38,9 +38,11 @@ static inline int pool_submit_to(struct fl__thread_pool *p, struct fl__injector 
 	}
 	const bool added = fl__injector_add(&p->backlog, q, block);
 	fl__unlock(&q->lock);
-	if (fl__unlikely(added && fl__pool_needs_notify(state)))
+	if (!added)
+		return -ENOMEM;
+	if (fl__unlikely(fl__pool_needs_notify(state)))
 		fl__pool_notify(p);
-	return added ? 0 : -ENOMEM;
+	return 0;
 }
 
 /* A submit by a worker of this executor, or of another one. */
