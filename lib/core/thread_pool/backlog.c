@@ -62,17 +62,21 @@ bool fl__injector_make_room(struct fl__injector *q)
 /* Called with the lock held. Takes the oldest task, or returns NULL. */
 static struct fl__task_block *injector_take_oldest(struct fl__injector *q)
 {
-	struct fl__task_block *block = NULL;
-	while (q->head != q->tail && !block)
+	struct fl__task_block *block = q->front;
+	q->front = NULL;
+	while (!block && q->head != q->tail)
 		block = q->slots[q->head++ & q->mask];
 	if (block)
 		fl__store_relaxed(&q->length, q->length - 1); /* relaxed: others take it as a hint */
 	return block;
 }
 
-void fl__injector_remove(struct fl__injector *q, size_t place)
+void fl__injector_remove(struct fl__injector *q, const struct fl__task_block *block)
 {
-	q->slots[place & q->mask] = NULL;
+	if (q->front == block)
+		q->front = NULL;
+	else
+		q->slots[block->place & q->mask] = NULL;
 	fl__store_relaxed(&q->length, q->length - 1); /* relaxed: others take it as a hint */
 	while (q->tail != q->head && !q->slots[(q->tail - 1) & q->mask])
 		q->tail--; /* a join that removes the newest task again and again finds the next one at once */
@@ -107,10 +111,11 @@ bool fl__backlog_remove(struct fl__backlog *b, struct fl__task_block *block)
 	struct fl__injector *q = &b->injectors[block->injector];
 	FL__LOCKED(&q->lock);
 	const size_t place = block->place; /* any number if the block is in no injector */
-	if (place - q->head >= q->tail - q->head || q->slots[place & q->mask] != block)
-		return false;
-	fl__injector_remove(q, place);
-	return true;
+	const bool is_in =
+	    q->front == block || (place - q->head < q->tail - q->head && q->slots[place & q->mask] == block);
+	if (is_in)
+		fl__injector_remove(q, block);
+	return is_in;
 }
 
 size_t fl__local_take(struct fl__local *q, struct fl__task_block **blocks, size_t most, bool half)

@@ -29,9 +29,11 @@ struct fl__injector {
 	uint32_t lock;   /* guards the rest */
 	uint32_t length; /* how many tasks it has; also read without the lock, as a hint */
 	/*
-	 * The task with `place` i is in slots[i & mask], and head <= i < tail. A task that was
-	 * removed has left NULL there. `injector` of the tasks is the number of this one.
+	 * A task that comes when there is no other is `front`, which is in this cache line. Each
+	 * other task, with `place` i, is in slots[i & mask], and head <= i < tail. A task that was
+	 * removed has left NULL. `injector` of the tasks is the number of this one.
 	 */
+	struct fl__task_block *front;
 	struct fl__task_block **slots;
 	size_t mask; /* how many slots, a power of two, less one */
 	size_t head, tail;
@@ -105,13 +107,16 @@ static inline bool fl__injector_add(const struct fl__backlog *b, struct fl__inje
 		return false;
 	block->injector = (uint8_t)(q - b->injectors);
 	block->place = q->tail;
-	q->slots[q->tail++ & q->mask] = block;
+	if (q->length == 0)
+		q->front = block;
+	else
+		q->slots[q->tail++ & q->mask] = block;
 	fl__store_relaxed(&q->length, q->length + 1); /* relaxed: others take it as a hint */
 	return true;
 }
 
-/* Called with the injector's lock held. Removes the task with this place. */
-void fl__injector_remove(struct fl__injector *q, size_t place);
+/* Called with the injector's lock held, which has the task. */
+void fl__injector_remove(struct fl__injector *q, const struct fl__task_block *block);
 
 /*
  * Takes the oldest task, and moves up to `most` - 1 further ones into `own`, the calling worker's

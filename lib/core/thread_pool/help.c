@@ -52,10 +52,10 @@ static struct fl__task_block *help_take_injected(struct fl__thread_worker *w, co
 	struct fl__injector *q = fl__backlog_injector(&w->pool->backlog, w->number);
 	FL__LOCKED(&q->lock);
 	const size_t looks = FL__MIN(q->tail - q->head, HELP_LOOK);
-	for (size_t i = 1; i <= looks; i++) {
-		struct fl__task_block *block = q->slots[(q->tail - i) & q->mask];
+	for (size_t i = 1; i <= looks + 1; i++) {
+		struct fl__task_block *block = i > looks ? q->front : q->slots[(q->tail - i) & q->mask];
 		if (block && help_may_run(&w->pool->base, g, &block->future)) {
-			fl__injector_remove(q, q->tail - i);
+			fl__injector_remove(q, block);
 			return block;
 		}
 	}

@@ -505,16 +505,16 @@ POOL_TEST(backlog_without_memory_refuses_a_task, 1)
 {
 	begin();
 	struct held held = hold_worker(e);
-	for (int i = 0; i < FL__INJECTOR_SLOTS; i++)
+	for (int i = 0; i <= FL__INJECTOR_SLOTS; i++)
 		FL_OK(backlog_note_submit(e, i, NULL));
 	seam_fail_allocs(0, 1);
 	FL_RC(backlog_note_submit(e, -1, NULL), -ENOMEM);
 	assert_int_equal(seam_heal(), 0);
-	FL_OK(backlog_note_submit(e, FL__INJECTOR_SLOTS, NULL));
+	FL_OK(backlog_note_submit(e, FL__INJECTOR_SLOTS + 1, NULL));
 	let_go(&held);
 	FL_OK(fl_executor_join(e));
-	assert_int_equal(LOOK(&ran), FL__INJECTOR_SLOTS + 1);
-	assert_int_equal(LOOK(&dropped), FL__INJECTOR_SLOTS + 1);
-	for (int i = 0; i <= FL__INJECTOR_SLOTS; i++)
+	assert_int_equal(LOOK(&ran), FL__INJECTOR_SLOTS + 2);
+	assert_int_equal(LOOK(&dropped), FL__INJECTOR_SLOTS + 2);
+	for (int i = 0; i < FL__INJECTOR_SLOTS + 2; i++)
 		assert_int_equal(order[i], i);
 }
