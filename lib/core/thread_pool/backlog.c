@@ -3,7 +3,7 @@
 #include "backlog.h"
 #include "../base/sys.h"
 
-int fl__backlog_init(struct fl__backlog *b, unsigned workers)
+FL__COLD int fl__backlog_init(struct fl__backlog *b, unsigned workers)
 {
 	enum { WORKERS_EACH = 4 };
 	unsigned n = 1;
@@ -25,7 +25,7 @@ int fl__backlog_init(struct fl__backlog *b, unsigned workers)
 	return 0;
 }
 
-void fl__backlog_fini(struct fl__backlog *b)
+FL__COLD void fl__backlog_fini(struct fl__backlog *b)
 {
 	for (unsigned i = 0; i <= b->mask; i++)
 		fl__free(b->injectors[i].slots);
@@ -33,7 +33,7 @@ void fl__backlog_fini(struct fl__backlog *b)
 }
 
 /* First the tasks close up. So a program that submits and cancels without end needs no more slots. */
-bool fl__injector_make_room(struct fl__injector *q)
+FL__COLD bool fl__injector_make_room(struct fl__injector *q)
 {
 	const size_t size = q->mask + 1;
 	size_t to = q->head;
@@ -165,7 +165,7 @@ bool fl__backlog_is_empty(struct fl__backlog *b)
 	return true;
 }
 
-struct fl__task_block *fl__backlog_take_any(struct fl__backlog *b)
+FL__COLD struct fl__task_block *fl__backlog_take_any(struct fl__backlog *b)
 {
 	struct fl__task_block *block = NULL;
 	for (unsigned i = 0; i <= b->mask && !block; i++) {

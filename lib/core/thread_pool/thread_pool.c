@@ -12,7 +12,7 @@
  * The submit under the lock, for the first task of the executor and after its close. Returns 0 if
  * the caller may try again.
  */
-static FL__NOINLINE int pool_submit_slow(struct fl__thread_pool *p)
+FL__COLD static int pool_submit_slow(struct fl__thread_pool *p)
 {
 	FL__POOL_LOCKED(p);
 	int rc = fl__executor_refuses(&p->base);
@@ -49,17 +49,19 @@ static inline int pool_submit_to(struct fl__thread_pool *p, struct fl__injector 
 static FL__NOINLINE int pool_submit_from_worker(struct fl__thread_pool *p, struct fl__task_block *block)
 {
 	const struct fl__ctx *const ctx = fl__ctx_current;
-	if (ctx->worker->executor != &p->base)
-		return pool_submit_to(p, fl__backlog_injector(&p->backlog, ctx->id), block);
-	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)ctx->worker;
-	/* relaxed, both: a single number; a submit after the close has returned sees CLOSED */
-	if (fl__load_relaxed(&p->base.workers) > 1 && !(fl__load_relaxed(&p->state) & FL__POOL_CLOSED) &&
-	    fl__local_put(&w->local, block)) {
-		if (fl__pool_needs_notify(fl__load_seq_cst(&p->state))) /* seq_cst: "No task is overlooked" */
-			fl__pool_notify(p);
-		return 0;
+	uint64_t producer = ctx->id;
+	if (ctx->worker->executor == &p->base) {
+		struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)ctx->worker;
+		producer = w->number;
+		/* relaxed, both: a single number; a submit after the close has returned sees CLOSED */
+		if (fl__load_relaxed(&p->base.workers) > 1 && !(fl__load_relaxed(&p->state) & FL__POOL_CLOSED) &&
+		    fl__local_put(&w->local, block)) {
+			if (fl__pool_needs_notify(fl__load_seq_cst(&p->state))) /* seq_cst: "No task is overlooked" */
+				fl__pool_notify(p);
+			return 0;
+		}
 	}
-	return pool_submit_to(p, fl__backlog_injector(&p->backlog, w->number), block);
+	return pool_submit_to(p, fl__backlog_injector(&p->backlog, producer), block);
 }
 
 static int pool_submit(fl_executor *e, struct fl__task_block *block)
@@ -72,7 +74,7 @@ static int pool_submit(fl_executor *e, struct fl__task_block *block)
 }
 
 /* The executor is closed: no producer adds a task. */
-static struct fl__task_block *pool_take_left(fl_executor *e)
+FL__COLD static struct fl__task_block *pool_take_left(fl_executor *e)
 {
 	struct fl__thread_pool *p = fl__pool_of(e);
 	/* seq_cst: "A cancel" */
@@ -110,7 +112,7 @@ static void pool_claimed(fl_executor *e, struct fl__task_block *block)
  * The executor was closed, or has broken. A worker that is awake finds out before it sleeps; else
  * one is woken, which ends the others.
  */
-static void pool_on_closed(fl_executor *e)
+FL__COLD static void pool_on_closed(fl_executor *e)
 {
 	struct fl__thread_pool *p = fl__pool_of(e);
 	/* release: the close. A submit in progress is in its section of an injector's lock, or sees it. */

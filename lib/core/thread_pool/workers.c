@@ -119,7 +119,7 @@ void fl__pool_wake_for_forks(void *arg)
 }
 
 /* This is the worker's last use of the pool. Returns the thread that left before it. */
-static fl_thread *pool_leave(struct fl__thread_worker *w)
+FL__COLD static fl_thread *pool_leave(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
 	FL__POOL_LOCKED(p);
@@ -169,7 +169,7 @@ static int pool_work(void *arg)
 	return 0;
 }
 
-struct fl__thread_worker *fl__pool_make_worker(struct fl__thread_pool *p)
+FL__COLD struct fl__thread_worker *fl__pool_make_worker(struct fl__thread_pool *p)
 {
 	struct fl__thread_worker *w = fl__alloc(1, sizeof *w);
 	if (!w)
@@ -182,7 +182,7 @@ struct fl__thread_worker *fl__pool_make_worker(struct fl__thread_pool *p)
 	return w;
 }
 
-static int pool_start_thread(struct fl__thread_pool *p)
+FL__COLD static int pool_start_thread(struct fl__thread_pool *p)
 {
 	char name[40];
 	struct fl__thread_worker *w = p->vacant ? p->vacant : fl__pool_make_worker(p);
@@ -204,7 +204,7 @@ static int pool_start_thread(struct fl__thread_pool *p)
 	return 0;
 }
 
-int fl__pool_start_worker(struct fl__thread_pool *p)
+FL__COLD int fl__pool_start_worker(struct fl__thread_pool *p)
 {
 	const int rc = pool_start_thread(p);
 	if (rc == 0)
@@ -212,7 +212,7 @@ int fl__pool_start_worker(struct fl__thread_pool *p)
 	return rc;
 }
 
-void fl__pool_keep_spare(struct fl__thread_pool *p)
+FL__COLD void fl__pool_keep_spare(struct fl__thread_pool *p)
 {
 	if (p->alive < p->most && p->alive >= p->base.workers && !p->sleepers.first && !p->base.closed &&
 	    !p->base.broken)
