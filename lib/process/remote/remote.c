@@ -358,7 +358,7 @@ bool fl__remote_is_busy(const fl_executor *e)
 static bool remote_has_ended(fl_executor *e)
 {
 	const struct fl__remote *r = fl__remote_of(e);
-	return !r->running || (r->finished && fl__executor_is_idle(e));
+	return fl__executor_is_idle(e) && (r->finished || !r->running);
 }
 
 int fl__remote_on_join(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)

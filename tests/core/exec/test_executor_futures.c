@@ -235,3 +235,59 @@ CONFORMANCE_ON(futures_then_drops_each_result_once, 1)
 	fl_future_free(next);
 	expect_result_drops(t, 2);
 }
+
+/*
+ * A chain submits while the executor is joined, which has had no task so far. The argument is too
+ * large for a task block, so the submit allocates.
+ */
+
+struct wide {
+	char bytes[4096];
+};
+
+FL_TASK_STATIC(take_wide, struct wide, void)
+{
+	return 0;
+}
+
+FL_PROMISE_OF(struct wide, wide_promise)
+
+static _Thread_local fl_executor *joined_meanwhile;
+static int rc_of_join;
+
+static void *alloc_and_join(size_t size, void *unused)
+{
+	fl_executor *e = joined_meanwhile;
+	(void)unused;
+	joined_meanwhile = NULL;
+	if (e)
+		rc_of_join = fl_executor_join_until(e, FL_NO_WAIT, FL_SHIELDED);
+	return malloc(size);
+}
+
+static void free_memory(void *memory, void *unused)
+{
+	(void)unused;
+	free(memory);
+}
+
+__attribute__((constructor)) static void set_allocator(void)
+{
+	static const fl_allocator allocator = {alloc_and_join, free_memory, NULL};
+	fl_set_allocator(&allocator);
+}
+
+CONFORMANCE_ON(futures_then_submits_before_the_end_of_a_join, 1)
+{
+	static const struct wide wide;
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
+	FL_OK(wide_promise_create(&p, NULL, &f));
+	FL_OK(fl_future_then(f, e, &take_wide, &next));
+	joined_meanwhile = e;
+	FL_OK(wide_promise_set(p, wide));
+	assert_null(joined_meanwhile);
+	FL_RC(rc_of_join, -ETIMEDOUT);
+	FL_OK(fl_executor_join(e));
+	fl_test_future_ended(next, -EPIPE, NULL);
+}
