@@ -32,10 +32,12 @@ FL__COLD void fl__backlog_fini(struct fl__backlog *b)
 	fl__free(b->injectors);
 }
 
-/* First the tasks close up. So a program that submits and cancels without end needs no more slots. */
-FL__COLD bool fl__injector_make_room(struct fl__injector *q)
+/*
+ * So a program that submits and cancels without end needs no more slots. If few were free, the next
+ * adds would close up again and again.
+ */
+FL__COLD bool fl__injector_close_up(struct fl__injector *q)
 {
-	const size_t size = q->mask + 1;
 	size_t to = q->head;
 	for (size_t from = q->head; from != q->tail; from++) {
 		struct fl__task_block *block = q->slots[from & q->mask];
@@ -46,17 +48,25 @@ FL__COLD bool fl__injector_make_room(struct fl__injector *q)
 		to += block != NULL;
 	}
 	q->tail = to;
-	if (q->length <= size / 2)
-		return true;
-	struct fl__task_block **more = fl__alloc(2 * size, sizeof *more);
-	if (!more)
-		return q->length < size;
-	for (size_t i = q->head; i != q->tail; i++)
-		more[i & (2 * size - 1)] = q->slots[i & q->mask];
-	fl__free(q->slots);
-	q->slots = more;
-	q->mask = 2 * size - 1;
-	return true;
+	return q->length <= (q->mask + 1) / 2;
+}
+
+/* The user's allocator may wait, so it is called without the lock. */
+int fl__injector_grow(struct fl__injector *q, size_t slots)
+{
+	struct fl__task_block **more = fl__alloc(2 * slots, sizeof *more), **unused = more;
+	fl__lock(&q->lock);
+	if (more && q->mask + 1 == slots) { /* no other context was faster */
+		for (size_t i = q->head; i != q->tail; i++)
+			more[i & (2 * slots - 1)] = q->slots[i & q->mask];
+		unused = q->slots;
+		q->slots = more;
+		q->mask = 2 * slots - 1;
+	}
+	const bool has_room = q->tail - q->head <= q->mask;
+	fl__unlock(&q->lock);
+	fl__free(unused);
+	return has_room || more ? 0 : -ENOMEM;
 }
 
 /* Called with the lock held. Takes the oldest task, or returns NULL. */

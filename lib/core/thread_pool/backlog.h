@@ -18,9 +18,9 @@
  *                                                  a task (a *thief*), up to half of them, the
  *                                                  oldest first
  *
- * An injector doubles when it is full. A claimed task is removed from it at once. The block of a
- * claimed task in a local queue stays there until a worker takes it, finds the task claimed, and
- * frees the block (LEFT, future.c).
+ * An injector doubles when it is full. The submit that finds it full allocates, without the lock. A
+ * claimed task is removed from an injector at once. The block of a claimed task in a local queue
+ * stays there until a worker takes it, finds the task claimed, and frees the block (LEFT, future.c).
  *
  * The number of injectors is fixed: one for each four workers, rounded up to a power of two, at
  * most eight. So few submitters meet at one lock.
@@ -97,13 +97,22 @@ static inline struct fl__injector *fl__backlog_injector(const struct fl__backlog
 	return &b->injectors[producer & b->mask];
 }
 
-/* Called with the injector's lock held, when each slot is in use. Returns false if there is no memory. */
-bool fl__injector_make_room(struct fl__injector *q);
+/*
+ * Called with the injector's lock held, when each slot is in use. Closes up the tasks. Returns false
+ * if few slots are free then.
+ */
+bool fl__injector_close_up(struct fl__injector *q);
 
-/* Called with the injector's lock held. Returns false if there is no memory. */
+/*
+ * Called without the lock, after an add that has failed when there were so many slots. Returns 0 if
+ * the caller may try again, or -ENOMEM.
+ */
+int fl__injector_grow(struct fl__injector *q, size_t slots);
+
+/* Called with the injector's lock held. Returns false if it is to grow. */
 static inline bool fl__injector_add(const struct fl__backlog *b, struct fl__injector *q, struct fl__task_block *block)
 {
-	if (fl__unlikely(q->tail - q->head > q->mask) && !fl__injector_make_room(q))
+	if (fl__unlikely(q->tail - q->head > q->mask) && !fl__injector_close_up(q))
 		return false;
 	block->injector = (uint8_t)(q - b->injectors);
 	block->place = q->tail;

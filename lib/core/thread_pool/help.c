@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a worker runs in the join of a group. It looks at the newest tasks of its local queue, and
- * then of its injector, at most LOOK of each, and leaves the others where they are. It runs a
- * member of the group, or of another group that has begun within the task that it runs: a task may
- * fill two groups, and join the first one first.
+ * What a worker runs in the join of a group. It looks at the newest tasks of its local queue, at
+ * most LOOK; then at the newest slots of its injector, at most LOOK, and at the `front` of that. It
+ * leaves the others where they are. It runs a member of the group, or of another group that has
+ * begun within the task that it runs: a task may fill two groups, and join the first one first.
  *
  * A cancel of the executor must reach the member. If its group has begun within the task that the
  * worker runs, a request of that task's token does. Otherwise the member runs in a frame that the

@@ -29,17 +29,16 @@ static inline int pool_submit_to(struct fl__thread_pool *p, struct fl__injector 
 	for (;;) {
 		fl__lock(&q->lock);
 		state = fl__load_relaxed(&p->state); /* relaxed: the lock orders it, "No task is overlooked" */
-		if (fl__likely(!(state & (FL__POOL_COLD | FL__POOL_CLOSED))))
+		const bool may = fl__likely(!(state & (FL__POOL_COLD | FL__POOL_CLOSED)));
+		if (may && fl__likely(fl__injector_add(&p->backlog, q, block)))
 			break;
+		const size_t slots = q->mask + 1;
 		fl__unlock(&q->lock);
-		const int rc = pool_submit_slow(p);
+		const int rc = may ? fl__injector_grow(q, slots) : pool_submit_slow(p);
 		if (rc != 0)
 			return rc;
 	}
-	const bool added = fl__injector_add(&p->backlog, q, block);
 	fl__unlock(&q->lock);
-	if (!added)
-		return -ENOMEM;
 	if (fl__unlikely(fl__pool_needs_notify(state)))
 		fl__pool_notify(p);
 	return 0;

@@ -462,7 +462,9 @@ static size_t injected_number(const struct fl__task_block *block)
 
 static void inject(struct fl__backlog *b, size_t i)
 {
-	assert_true(fl__injector_add(b, &b->injectors[0], &injected[i]));
+	struct fl__injector *q = &b->injectors[0];
+	while (!fl__injector_add(b, q, &injected[i]))
+		FL_OK(fl__injector_grow(q, q->mask + 1));
 }
 
 FL_TEST(backlog_injector_grows_and_keeps_its_order)
@@ -500,6 +502,27 @@ FL_TEST(backlog_injector_closes_up)
 	fl__backlog_fini(&b);
 }
 
+/* Too few slots are free to do without more of them; but there is no memory. */
+FL_TEST(backlog_injector_without_memory_uses_each_slot)
+{
+	struct fl__backlog b;
+	FL_OK(fl__backlog_init(&b, 1));
+	struct fl__injector *q = &b.injectors[0];
+	for (size_t i = 0; i <= FL__INJECTOR_SLOTS; i++)
+		inject(&b, i);
+	assert_true(fl__backlog_remove(&b, &injected[2]));
+	assert_false(fl__injector_add(&b, q, &injected[2]));
+	SEAM_NO_MEMORY(fl__injector_grow(q, FL__INJECTOR_SLOTS), 0);
+	assert_true(fl__injector_add(&b, q, &injected[2]));
+	assert_false(fl__injector_add(&b, q, &injected[INJECTED - 1]));
+	SEAM_NO_MEMORY(fl__injector_grow(q, FL__INJECTOR_SLOTS), -ENOMEM);
+	for (size_t i = 0; i <= FL__INJECTOR_SLOTS; i++)
+		if (i != 2)
+			assert_int_equal(injected_number(fl__backlog_take_any(&b)), i);
+	assert_int_equal(injected_number(fl__backlog_take_any(&b)), 2);
+	fl__backlog_fini(&b);
+}
+
 /* Blocks come in chains, of which some have unused ones left here. So the slots alone need memory. */
 POOL_TEST(backlog_without_memory_refuses_a_task, 1)
 {
@@ -517,4 +540,44 @@ POOL_TEST(backlog_without_memory_refuses_a_task, 1)
 	assert_int_equal(LOOK(&dropped), FL__INJECTOR_SLOTS + 2);
 	for (int i = 0; i < FL__INJECTOR_SLOTS + 2; i++)
 		assert_int_equal(order[i], i);
+}
+
+/* The allocator of the program may wait for a context that submits, too: no lock is held meanwhile. */
+
+static fl_executor *submits_meanwhile;
+
+static int submit_meanwhile(void *e)
+{
+	FL_OK(backlog_note_submit(e, INJECTED, NULL));
+	return 0;
+}
+
+static void *alloc_meanwhile(size_t size)
+{
+	fl_executor *e = submits_meanwhile;
+	fl_thread *t;
+	submits_meanwhile = NULL;
+	if (e) {
+		FL_OK(fl_thread_start(&t, submit_meanwhile, e, NULL));
+		FL_OK(fl_thread_join(t, NULL));
+	}
+	return seam_alloc(size);
+}
+
+POOL_TEST(backlog_allocates_without_a_lock, 1)
+{
+	begin();
+	struct held held = hold_worker(e);
+	for (int i = 0; i <= FL__INJECTOR_SLOTS; i++)
+		FL_OK(backlog_note_submit(e, i, NULL));
+	submits_meanwhile = e;
+	fl__sys.alloc = alloc_meanwhile;
+	FL_OK(backlog_note_submit(e, FL__INJECTOR_SLOTS + 1, NULL));
+	assert_null(submits_meanwhile);
+	let_go(&held);
+	FL_OK(fl_executor_join(e));
+	fl__sys.alloc = seam_alloc;
+	assert_int_equal(LOOK(&ran), FL__INJECTOR_SLOTS + 3);
+	assert_int_equal(order[FL__INJECTOR_SLOTS + 1], INJECTED);
+	assert_int_equal(order[FL__INJECTOR_SLOTS + 2], FL__INJECTOR_SLOTS + 1);
 }
