@@ -1136,7 +1136,8 @@ static void mpi_pool_on_destroy(fl_executor *e)
 	struct mpi_share *const shares = p->shares;
 	fl__free(p->sender);
 	/*
-	 * It also frees `p`. If the create has failed, reports have read the shares until now.
+	 * The last task block frees `p`, or else this call. If the create has failed, reports have
+	 * read the shares until now.
 	 */
 	fl__remote_fini(&p->remote);
 	FL__EACH_RANK (rank)

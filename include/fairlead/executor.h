@@ -178,7 +178,8 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  * result do not fit there. The allocation is freed with the last reference to the task's future.
  * The block of a task that was cancelled, or that a waiter ran, may stay in a worker's queue until
  * a worker comes to it: at most 1,024 such blocks for each worker. Free blocks are used again; they
- * are freed when the executor and all futures of its tasks have been freed.
+ * are freed when the executor and all futures of its tasks have been freed. The queues for tasks
+ * from outside have 8 bytes for each, double when they are full, and do not shrink.
  *
  * The threads block the signals that the caller blocks, but never SIGSEGV, SIGBUS, SIGFPE, SIGILL,
  * SIGTRAP and SIGSYS. A task that ends its thread by pthread_exit() or pthread_cancel() panics

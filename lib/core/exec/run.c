@@ -210,7 +210,7 @@ void fl_blocking_end(void)
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 {
 	const fl_future *f = future;
-	/* the executor of `f` may be gone, so its address is only compared */
+	/* the executor of `f` may have been freed, so its address is only compared */
 	if (f && f->ops == &fl__task_future_ops &&
 	    fl__task_block_owner(fl__task_block_of((fl_future *)(uintptr_t)f))->executor == ctx->worker->executor)
 		return false;
@@ -269,7 +269,7 @@ static void run_help(struct fl__ctx *ctx, void *future)
 	fl_future *f = future;
 	if (f->ops != &fl__task_future_ops)
 		return; /* not a task, or one that runs in another process */
-	/* `e` may be gone: until fl__run_serves() has found `e`, the address is only compared */
+	/* `e` may have been freed: until fl__run_serves() has found `e`, the address is only compared */
 	fl_executor *e = fl__task_block_owner(fl__task_block_of(f))->executor;
 	if (!fl__run_serves(e) || (e->ops->will_run && e->ops->will_run(e)))
 		return;
