@@ -52,7 +52,7 @@ FL__COLD bool fl__injector_close_up(struct fl__injector *q)
 }
 
 /* The user's allocator may wait, so it is called without the lock. */
-int fl__injector_grow(struct fl__injector *q, size_t slots)
+FL__COLD int fl__injector_grow(struct fl__injector *q, size_t slots)
 {
 	struct fl__task_block **more = fl__alloc(2 * slots, sizeof *more), **unused = more;
 	fl__lock(&q->lock);

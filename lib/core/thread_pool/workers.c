@@ -324,7 +324,7 @@ FL__COLD static void pool_report_waits(struct fl__thread_pool *p)
  * no memory, only tries the pool's lock, and waits for no lock but those of injectors, which are
  * held for a few steps.
  */
-int64_t fl__pool_wait(const struct fl__wait *wait, bool begins)
+FL__COLD int64_t fl__pool_wait(const struct fl__wait *wait, bool begins)
 {
 	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)wait->ctx->worker;
 	struct fl__thread_pool *p = w->pool;
