@@ -22,8 +22,8 @@
  *   word      the task
  *   queue     is pending
  *   running   runs in a frame of this list, or of the list `requested`; running_now counts both
- *   foreign   was claimed, but neither by a worker's take nor by a submit that runs it; also a chain
- *             that is about to submit (then.c)
+ *   foreign   was claimed, but neither by a worker's take nor by a submit that runs it; a chain
+ *             that is about to submit counts here, too (then.c)
  *
  * A kind that runs tasks in other processes has a list of its own for the tasks that are there
  * (process/remote/remote.c).
@@ -130,8 +130,8 @@ struct fl_executor {
 
 /*
  * Initializes what all kinds share, after fl__permits_init() if the kind has permits. `e` is
- * zeroed, and `config` is not NULL. Afterwards fl__executor_fini() frees `e`, as soon as its last task
- * block is freed. Returns 0, -ENOMEM or -EINVAL; after an error the caller frees `e`.
+ * zeroed, and `config` is not NULL. Afterwards fl__executor_fini() frees `e`, as soon as its last
+ * task block is freed. Returns 0, -ENOMEM or -EINVAL; after an error the caller frees `e`.
  */
 int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
                       const fl_executor_config *config);

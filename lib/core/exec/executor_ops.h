@@ -41,7 +41,10 @@ struct fl__executor_ops {
 	 * fl__executor_tell_if_idle(). NULL if there are never such tasks.
 	 */
 	bool (*is_busy)(const fl_executor *e);
-	/* Ends the executor after a join, by fl__executor_fini(), which keeps the struct for its blocks. */
+	/*
+	 * Ends the executor after a join. Its last call is fl__executor_fini(), which keeps the
+	 * struct for the task blocks.
+	 */
 	void (*destroy)(fl_executor *e);
 	/*
 	 * Called by a context that serves `e`, in the join of a group. Runs a pending task on which

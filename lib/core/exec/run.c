@@ -269,7 +269,10 @@ static void run_help(struct fl__ctx *ctx, void *future)
 	fl_future *f = future;
 	if (f->ops != &fl__task_future_ops)
 		return; /* not a task, or one that runs in another process */
-	/* `e` may have been freed: until fl__run_serves() has found `e`, the address is only compared */
+	/*
+	 * `e` may have been freed: until fl__run_serves() has found it, the address is only
+	 * compared
+	 */
 	fl_executor *e = fl__task_block_owner(fl__task_block_of(f))->executor;
 	if (!fl__run_serves(e) || (e->ops->will_run && e->ops->will_run(e)))
 		return;

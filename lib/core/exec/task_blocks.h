@@ -145,7 +145,10 @@ static inline const struct fl__task_block_owner *fl__task_block_owner(const stru
 	return &block->pool->of;
 }
 
-/* Takes a reference to the pool. It is for a context that will use the executor later, and has no task there. */
+/*
+ * Takes a reference to the pool, and thereby keeps the executor's struct. It is for a context that
+ * will use the executor later, and has no task there.
+ */
 void fl__task_blocks_ref(struct fl__task_blocks *pool);
 void fl__task_blocks_unref(struct fl__task_blocks *pool);
 

@@ -86,8 +86,8 @@
  *     fl__fork_await(). For "Order" such a fork counts as stolen.
  * With nothing to steal, the forker sleeps until the call ends or forks.
  *
- * Waking. A worker sets `sleepers` before it sleeps, passes the fence, and looks for forks. So it
- * sees a fork that is pushed meanwhile, or the push sees `sleepers`. (Until a push has seen
+ * Waking. A worker sets `sleepers` before it sleeps, passes the fence, and looks for forks. So of
+ * the worker and a push, one sees what the other has stored. (Until a push has seen
  * `sleepers` for the first time, and has set `used`, a worker sleeps without that look: the first
  * push calls `wake`.) Without membarrier() a push may miss a sleeper; a later push wakes it. The
  * waking thread clears `sleepers`, so mostly one wake is under way at a time. A worker sets it
@@ -167,7 +167,7 @@ static struct fl__fork *fork_take_any(struct fl__fork_worker *self, struct fl__f
 {
 	struct fl__forks *forks = self->forks;
 	struct fl__fork *fork = NULL;
-	/* relaxed: the fence orders it; with FL__FORK_UNFENCED, which is never set again, each pop is a swap */
+	/* relaxed: the fence orders it; with FL__FORK_UNFENCED each pop is a swap instead */
 	if (!(fl__add_relaxed(&forks->flags.thieves, 1) & FL__FORK_UNFENCED) && fl__sys.membarrier() != 0)
 		fl__panic("fl_parallel_invoke", forks, "membarrier() works no more: has it been forbidden since?");
 	struct fl__fork_worker *v = only ? only : fork_after(self);

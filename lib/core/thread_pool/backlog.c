@@ -33,8 +33,8 @@ FL__COLD void fl__backlog_fini(struct fl__backlog *b)
 }
 
 /*
- * So a program that submits and cancels without end needs no more slots. If few were free, the next
- * adds would close up again and again.
+ * A program that submits and cancels without end needs no more slots, because the tasks close up.
+ * The ring also grows if few slots are free then: the next adds would close up again and again.
  */
 FL__COLD bool fl__injector_close_up(struct fl__injector *q)
 {

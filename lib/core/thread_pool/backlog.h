@@ -49,7 +49,7 @@ enum { FL__INJECTORS = 8 };
 #ifndef FL__BACKLOG_BATCH
 #define FL__BACKLOG_BATCH 16
 #define FL__LOCAL_SLOTS 1024
-#define FL__INJECTOR_SLOTS 64 /* at the begin */
+#define FL__INJECTOR_SLOTS 64 /* of a new ring */
 #endif
 _Static_assert(FL__LOCAL_SLOTS >= 2 * FL__BACKLOG_BATCH, "a worker whose local queue is empty has space for a batch");
 _Static_assert((FL__LOCAL_SLOTS & (FL__LOCAL_SLOTS - 1)) == 0, "the numbers wrap around at a multiple of SLOTS");

@@ -20,9 +20,8 @@
  *   reported    the log has said that all workers wait     under the lock; never cleared
  *
  * A worker is started when a task comes, fewer workers are active than may be, none searches, and
- * none is asleep. The first submit starts one before it adds its task. So a submit
- * fails for want of a worker only if there is none at all; a start that fails later is tried again
- * by the next submit.
+ * none is asleep. The first submit starts one before it adds its task. So a submit fails for want of
+ * a worker only if there is none at all; a start that fails later is tried again by the next submit.
  *
  * After a blocking section one worker may be too many: CROWDED. The next worker that looks for a
  * task goes to sleep. While more workers are alive than may be, a worker that sleeps ends after a

@@ -542,7 +542,7 @@ POOL_TEST(backlog_without_memory_refuses_a_task, 1)
 		assert_int_equal(order[i], i);
 }
 
-/* The allocator of the program may wait for a context that submits, too: no lock is held meanwhile. */
+/* The allocator of the program may wait for a context that submits: the caller holds no lock. */
 
 static fl_executor *submits_meanwhile;
 
