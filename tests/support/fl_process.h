@@ -137,18 +137,24 @@ PROCESS_FN void process_same(const struct process_census *before)
 		         now.children);
 }
 
-/* One letter: R, S, T, Z, ...; 0 when there is no such process. */
+/*
+ * One letter: R, S, T, Z, ...; 0 when there is no such process. The kernel calls a process a zombie
+ * as soon as its first thread has ended. It is Z here when no other thread holds its descriptors
+ * any more: an emulator has other threads.
+ */
 PROCESS_FN char process_state(int pid)
 {
 	char path[64], state = 0;
+	int threads = 0;
 	FL_TEXT(path, "/proc/%d/stat", pid);
 	FILE *file = fopen(path, "r");
 	if (!file)
 		return 0;
-	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+	if (fscanf(file, "%*d (%*[^)]) %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d", &state,
+	           &threads) != 2)
 		state = 0;
 	(void)fclose(file);
-	return state;
+	return state == 'Z' && threads > 1 ? 'R' : state;
 }
 
 /* Waits until the process has ended, whether or not its parent has reaped it. */
