@@ -89,6 +89,8 @@ const bench_case bench_cases[] = {
 	{"exec/burst_1000_worker", "ns/burst", {2}, ALONE, .span_ms = 500},
 	{"exec/group", "ns/task", {2}, ALONE},
 	{"exec/fork_join", "ns/call", {1, 2}, ALONE, .span_ms = 500},
+	{"exec/nqueens", "ns/node", {1, 2}, ALONE, .span_ms = 500},
+	{"exec/skynet", "ns/node", {1, 2}, ALONE, .span_ms = 500},
 	{"exec/parallel_even", "ns/element", {2}, ALONE, .span_ms = 500},
 	{"exec/parallel_cached", "ns/element", {2}, ALONE, .span_ms = 500},
 	{"exec/parallel_uneven", "ns/row", {2}, ALONE, .span_ms = 500},

@@ -153,6 +153,48 @@ static uint64_t fork(void *pool, unsigned n)
 	return arena(pool).execute([n] { return fib(n); });
 }
 
+static void board(fork_board *b)
+{
+	fork_board next[QUEENS_N];
+	if (b->rows == QUEENS_N) {
+		b->solutions = 1;
+		return;
+	}
+	const size_t n = fork_moves(b, next);
+	if (n > 0) {
+		tbb::task_group group;
+		for (size_t i = 0; i + 1 < n; i++)
+			group.run([&next, i] { board(&next[i]); });
+		group.run_and_wait([&next, n] { board(&next[n - 1]); });
+	}
+	fork_add_boards(b, next, n);
+}
+
+static void sky(fork_sky *node)
+{
+	if (node->leaves == 1) {
+		node->sum = node->first;
+		return;
+	}
+	fork_sky next[SKYNET_BRANCHES];
+	fork_branches(node, next);
+	tbb::task_group group;
+	for (size_t i = 0; i < SKYNET_BRANCHES - 1; i++)
+		group.run([&next, i] { sky(&next[i]); });
+	group.run_and_wait([&next] { sky(&next[SKYNET_BRANCHES - 1]); });
+	fork_add_sums(node, next);
+}
+
+static void queens(void *pool, fork_board *b)
+{
+	arena(pool).execute([b] { board(b); });
+}
+
+static void skynet(void *pool, fork_sky *node)
+{
+	arena(pool).execute([node] { sky(node); });
+}
+
 using range = tbb::blocked_range<size_t>;
 
 static void even(void *pool, float *y, const float *x, float a, size_t n)
@@ -182,7 +224,7 @@ static void inside(void *pool, void (*run)(bench_thread *t), bench_thread *t)
 	arena(pool).execute([=] { run(t); });
 }
 
-static const fork_runtime runtime = {open, close, fork, even, uneven, burst, inside};
+static const fork_runtime runtime = {open, close, fork, even, uneven, burst, inside, queens, skynet};
 } // namespace tbb_forks
 
 static const bench_row rows[] = {
@@ -192,5 +234,6 @@ static const bench_row rows[] = {
     FORK_ROW_OF("burst_1000_worker", "tbb", _burst, _burst_1000_worker, BENCH_PEER, &tbb_forks::runtime),
     FORK_ROW("group", "tbb", _burst, BENCH_PEER, &tbb_forks::runtime),
     FORK_ROWS("tbb", BENCH_PEER, &tbb_forks::runtime),
+    SEARCH_ROWS("tbb", BENCH_PEER, &tbb_forks::runtime),
 };
 BENCH_ROWS(rows)

@@ -61,6 +61,58 @@ static uint64_t fairlead_fib(void *pool, unsigned n)
 	return result;
 }
 
+static int fairlead_board(void *arg)
+{
+	fork_board *b = arg, next[QUEENS_N];
+	if (b->rows == QUEENS_N) {
+		b->solutions = 1;
+		return 0;
+	}
+	const size_t n = fork_moves(b, next);
+	const int rc = fl_parallel_invoke_all(fairlead_board, next, n, sizeof next[0]);
+	fork_add_boards(b, next, n);
+	return rc;
+}
+
+static int fairlead_sky(void *arg)
+{
+	fork_sky *node = arg, next[SKYNET_BRANCHES];
+	if (node->leaves == 1) {
+		node->sum = node->first;
+		return 0;
+	}
+	fork_branches(node, next);
+	const int rc = fl_parallel_invoke_all(fairlead_sky, next, SKYNET_BRANCHES, sizeof next[0]);
+	fork_add_sums(node, next);
+	return rc;
+}
+
+FL_TASK(bench_board, fork_board *, void)
+{
+	return fairlead_board(*arg);
+}
+
+FL_TASK(bench_sky, fork_sky *, void)
+{
+	return fairlead_sky(*arg);
+}
+
+static void fairlead_queens(void *pool, fork_board *b)
+{
+	fl_future *f;
+	BENCH_OK(bench_board_submit(pool, b, &f));
+	BENCH_OK(bench_board_get(f));
+	fl_future_free(f);
+}
+
+static void fairlead_skynet(void *pool, fork_sky *node)
+{
+	fl_future *f;
+	BENCH_OK(bench_sky_submit(pool, node, &f));
+	BENCH_OK(bench_sky_get(f));
+	fl_future_free(f);
+}
+
 struct loop {
 	void *y;
 	const float *x;
@@ -151,8 +203,8 @@ static void fairlead_inside(void *pool, void (*run)(bench_thread *t), bench_thre
 	fl_future_free(f);
 }
 
-static const fork_runtime fairlead = {fairlead_open,   fairlead_close, fairlead_fib,   fairlead_even,
-                                      fairlead_uneven, fairlead_burst, fairlead_inside};
+static const fork_runtime fairlead = {fairlead_open,  fairlead_close,  fairlead_fib,    fairlead_even,  fairlead_uneven,
+                                      fairlead_burst, fairlead_inside, fairlead_queens, fairlead_skynet};
 static const fork_runtime fairlead_groups = {.open = fairlead_open, .close = fairlead_close, .burst = fairlead_group};
 
 extern const fork_runtime bench_omp; /* defined in exec_omp.c */
@@ -172,7 +224,34 @@ static uint64_t calls_fib(void *pool, unsigned n)
 	return n < 2 ? n : calls_fib(pool, n - 1) + calls_fib(pool, n - 2);
 }
 
-static const fork_runtime calls = {.open = calls_open, .close = calls_close, .fib = calls_fib};
+static void calls_queens(void *pool, fork_board *b)
+{
+	fork_board next[QUEENS_N];
+	if (b->rows == QUEENS_N) {
+		b->solutions = 1;
+		return;
+	}
+	const size_t n = fork_moves(b, next);
+	for (size_t i = 0; i < n; i++)
+		calls_queens(pool, &next[i]);
+	fork_add_boards(b, next, n);
+}
+
+static void calls_skynet(void *pool, fork_sky *node)
+{
+	fork_sky next[SKYNET_BRANCHES];
+	if (node->leaves == 1) {
+		node->sum = node->first;
+		return;
+	}
+	fork_branches(node, next);
+	for (size_t i = 0; i < SKYNET_BRANCHES; i++)
+		calls_skynet(pool, &next[i]);
+	fork_add_sums(node, next);
+}
+
+static const fork_runtime calls = {
+    .open = calls_open, .close = calls_close, .fib = calls_fib, .queens = calls_queens, .skynet = calls_skynet};
 
 static const bench_row rows[] = {
     FORK_ROWS("fairlead", BENCH_PEER, &fairlead),
@@ -180,6 +259,9 @@ static const bench_row rows[] = {
     FORK_ROW_OF("burst_1000_worker", "fairlead", _burst, _burst_1000_worker, BENCH_PEER, &fairlead),
     FORK_ROW("group", "fairlead", _burst, BENCH_PEER, &fairlead_groups),
     FORK_ROW("fork_join", "calls", , BENCH_FLOOR, &calls),
+    SEARCH_ROWS("fairlead", BENCH_PEER, &fairlead),
+    SEARCH_ROWS("calls", BENCH_FLOOR, &calls),
+    SEARCH_ROWS("libgomp", BENCH_PEER, &bench_omp),
     FORK_ROWS("libgomp", BENCH_PEER, &bench_omp),
     BURST_ROWS("libgomp", &bench_omp),
     FORK_ROW("group", "libgomp", _burst, BENCH_PEER, &bench_omp),

@@ -35,6 +35,53 @@ static uint64_t omp_fib(void *pool, unsigned n)
 	return result;
 }
 
+static void board(fork_board *b)
+{
+	fork_board next[QUEENS_N];
+	if (b->rows == QUEENS_N) {
+		b->solutions = 1;
+		return;
+	}
+	const size_t n = fork_moves(b, next);
+	for (size_t i = 0; i + 1 < n; i++)
+#pragma omp task shared(next) firstprivate(i)
+		board(&next[i]);
+	if (n > 0)
+		board(&next[n - 1]);
+#pragma omp taskwait
+	fork_add_boards(b, next, n);
+}
+
+static void omp_queens(void *pool, fork_board *b)
+{
+#pragma omp parallel num_threads(*(unsigned *)pool)
+#pragma omp single
+	board(b);
+}
+
+static void sky(fork_sky *node)
+{
+	fork_sky next[SKYNET_BRANCHES];
+	if (node->leaves == 1) {
+		node->sum = node->first;
+		return;
+	}
+	fork_branches(node, next);
+	for (size_t i = 0; i < SKYNET_BRANCHES - 1; i++)
+#pragma omp task shared(next) firstprivate(i)
+		sky(&next[i]);
+	sky(&next[SKYNET_BRANCHES - 1]);
+#pragma omp taskwait
+	fork_add_sums(node, next);
+}
+
+static void omp_skynet(void *pool, fork_sky *node)
+{
+#pragma omp parallel num_threads(*(unsigned *)pool)
+#pragma omp single
+	sky(node);
+}
+
 /*
  * A loop hands out so many elements at a time. The loop's body is code of the program, so that no
  * compiler gives OpenMP a better one.
@@ -67,4 +114,4 @@ static void omp_burst(void *pool, uint64_t *results, uint64_t first, uint64_t n)
 	}
 }
 
-const fork_runtime bench_omp = {omp_open, free, omp_fib, omp_even, omp_uneven, omp_burst};
+const fork_runtime bench_omp = {omp_open, free, omp_fib, omp_even, omp_uneven, omp_burst, NULL, omp_queens, omp_skynet};

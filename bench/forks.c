@@ -19,6 +19,49 @@ void fork_rows(uint64_t *rows, size_t from, size_t to)
 		rows[i] = bench_work(i, (unsigned)i);
 }
 
+static bool is_legal(const fork_board *b, unsigned column)
+{
+	for (unsigned row = 0; row < b->rows; row++) {
+		const unsigned d = b->rows - row, there = b->column[row];
+		if (there == column || there + d == column || there == column + d)
+			return false;
+	}
+	return true;
+}
+
+size_t fork_moves(const fork_board *b, fork_board next[QUEENS_N])
+{
+	size_t n = 0;
+	for (unsigned column = 0; column < QUEENS_N; column++)
+		if (is_legal(b, column)) {
+			next[n] = *b;
+			next[n].column[next[n].rows++] = (uint8_t)column;
+			n++;
+		}
+	return n;
+}
+
+void fork_add_boards(fork_board *b, const fork_board *next, size_t n)
+{
+	b->solutions = 0;
+	for (size_t i = 0; i < n; i++)
+		b->solutions += next[i].solutions;
+}
+
+void fork_branches(const fork_sky *node, fork_sky next[SKYNET_BRANCHES])
+{
+	const uint64_t leaves = node->leaves / SKYNET_BRANCHES;
+	for (uint64_t i = 0; i < SKYNET_BRANCHES; i++)
+		next[i] = (fork_sky){node->first + i * leaves, leaves, 0};
+}
+
+void fork_add_sums(fork_sky *node, const fork_sky *next)
+{
+	node->sum = 0;
+	for (size_t i = 0; i < SKYNET_BRANCHES; i++)
+		node->sum += next[i].sum;
+}
+
 /* The state of a row. A row sets the fields that it needs; the others are NULL. */
 typedef struct fork_state {
 	const fork_runtime *runtime;
@@ -46,6 +89,30 @@ void fork_run(bench_thread *t)
 		if (s->runtime->fib(s->pool, FORK_N) != FORK_RESULT)
 			bench_fail("fib(30) is wrong");
 		t->done += FORK_CALLS;
+	} while (bench_now() < t->until);
+}
+
+void fork_run_queens(bench_thread *t)
+{
+	const fork_state *s = t->state;
+	do {
+		fork_board root = {0};
+		s->runtime->queens(s->pool, &root);
+		if (root.solutions != QUEENS_RESULT)
+			bench_fail("the number of solutions is wrong");
+		t->done += QUEENS_NODES;
+	} while (bench_now() < t->until);
+}
+
+void fork_run_skynet(bench_thread *t)
+{
+	const fork_state *s = t->state;
+	do {
+		fork_sky root = {.leaves = SKYNET_LEAVES};
+		s->runtime->skynet(s->pool, &root);
+		if (root.sum != (uint64_t)SKYNET_LEAVES * (SKYNET_LEAVES - 1) / 2)
+			bench_fail("the sum is wrong");
+		t->done += SKYNET_NODES;
 	} while (bench_now() < t->until);
 }
 

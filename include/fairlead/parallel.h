@@ -245,6 +245,29 @@ static inline FL_MUST_CHECK int fl_parallel_invoke(int (*_f)(void *), void *_a, 
 	return _error != 0 ? _error : _g(_b);
 }
 
+/*
+ * Calls f for each of `n` states, and waits for all calls: a fork with any number of branches.
+ * `states` is an array, and `size` is the size of an element in bytes. On a worker of a thread
+ * executor, idle workers may steal calls, as those of fl_parallel_invoke(). Anywhere else the calls
+ * are made one after the other, in the order of the array.
+ *
+ *     struct node children[MAX];                                   // a search: a state for each move
+ *     size_t n = moves_of(node, children);
+ *     int rc = fl_parallel_invoke_all(search, children, n, sizeof children[0]);
+ *
+ * If a call fails, calls of later elements that have not begun are not made, and the cancel scopes
+ * of those that are running are requested. Calls of earlier elements go on. What
+ * fl_parallel_invoke() says of its functions is so for each call: they may fork in turn, must not
+ * wait for each other, and run under the caller's cancel scope. Returns:
+ *   0        all calls have returned 0, or `n` is 0
+ *   -EINVAL  `size` is 0, or an array of that size cannot exist; nothing was called
+ *   other    what the call of the first element that failed has returned
+ *
+ * Memory order: the calls see what was written before. After the return, the caller sees what they
+ * wrote.
+ */
+FL_API FL_MUST_CHECK int fl_parallel_invoke_all(int (*f)(void *state), void *states, size_t n, size_t size);
+
 FL_END_DECLS
 
 #endif
