@@ -38,9 +38,10 @@
  *                     cancel) waits until an absolute deadline (-ETIMEDOUT) or until a cancel token
  *                     is requested (-ECANCELED). The all-zero deadline is FL_FOREVER, in a call and
  *                     in a config (fairlead/time.h). The comment of fl_x_op() describes the
- *                     other forms, too, unless they have comments of their own. After a timeout or
- *                     a cancel, no permit, item or wake was consumed. A call that can succeed at
- *                     once does so, even after its deadline or under a requested token.
+ *                     other forms, too, unless they have comments of their own. A try form returns
+ *                     -EAGAIN if it would have to wait, and then it has changed nothing. After a
+ *                     timeout or a cancel, no permit, item or wake was consumed. A call that can
+ *                     succeed at once does so, even after its deadline or under a requested token.
  *   Threads           Every function may be called from any thread. An init and a free require that
  *                     no other context uses the object.
  *   Signals           No function may be called from a signal handler, unless its comment says that
@@ -75,7 +76,10 @@
  *   Counts            size_t counts what lies in memory: bytes, items, tasks, elements of an array.
  *                     unsigned counts what the system limits: workers, descriptors, messages of one
  *                     call. uint32_t is a count inside of an object of fixed size: permits,
- *                     parties.
+ *                     parties. A call that puts, gets or sends many items stores how many it has
+ *                     moved in `*count`, also after an error. A call that reads or receives returns
+ *                     how many bytes or messages it has got, as read() does, since it returns an
+ *                     error only if it has got none.
  *   Types             A macro that takes a type, such as FL_TASK or FL_QUEUE_OF, takes a complete
  *                     type that was declared before. The type is spelled without commas and braces:
  *                     `struct job`, not `struct { int a, b; }`. Values are copied byte by byte, so
@@ -111,8 +115,8 @@
  *                     a warning instead of the panic, for two reasons: a process that was killed
  *                     may still count as a waiter, and a process that runs wild may have written
  *                     any value.
- *   Handles           A call that frees, joins or detaches a handle ends it, unless the call returns
- *                     an error. A second end of a handle is a bug. While debugging is on
+ *   Handles           A call that frees, joins or detaches a handle ends it, unless the call
+ *                     returns an error. A second end of a handle is a bug. While debugging is on
  *                     (fairlead/debug.h), the second call panics, except if thousands of other
  *                     handles have ended since, or if a new object has the address. For a future,
  *                     a thread or a fiber it often panics without debugging, too.

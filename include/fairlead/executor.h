@@ -375,28 +375,31 @@ FL_API size_t fl_executor_terminate(fl_executor *e);
 FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
 
 /*
- * Closes `e`, and waits until all its tasks have ended and its workers are gone. fl_executor_join()
- * and fl_executor_join_until() block the calling context; fl_executor_try_join() never waits. They
- * may be called again. Returns:
- *   0             all tasks have ended, and the workers are gone
- *   -EINPROGRESS  only fl_executor_try_join(): tasks or workers are left; `e` is closed
- *   -ECANCELED    the wait was cancelled; `e` is closed, and tasks or workers are left
- *   -ETIMEDOUT    the deadline of fl_executor_join_until() passed; `e` is closed, and tasks or
- *                 workers are left
- *   -EDEADLK      the call is made in a task of `e`, on one of its workers, or in a callback of one
- *                 of its tasks; or `e` is a loop executor, and the call would keep its loop from
- *                 running (fairlead/loop_executor.h); nothing happened
+ * Closes `e`, and waits until all its tasks have ended and its workers are gone. Both functions
+ * block the calling context, and may be called again. Returns:
+ *   0           all tasks have ended, and the workers are gone
+ *   -ECANCELED  the wait was cancelled; `e` is closed, and tasks or workers are left
+ *   -ETIMEDOUT  the deadline of fl_executor_join_until() passed; `e` is closed, and tasks or
+ *               workers are left
+ *   -EDEADLK    the call is made in a task of `e`, on one of its workers, or in a callback of one
+ *               of its tasks; or `e` is a loop executor, and the call would keep its loop from
+ *               running (fairlead/loop_executor.h); nothing happened
  */
 FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *_e)
 {
 	return fl_executor_join_until(_e, FL_FOREVER, NULL);
 }
-FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *_e)
-{
-	const int _rc = fl_executor_join_until(_e, FL_NO_WAIT, FL_SHIELDED);
-	return _rc == -ETIMEDOUT ? -EINPROGRESS : _rc;
-}
+
+/*
+ * Joins `e` if it was closed and nothing is left to wait for. It closes nothing, and never waits.
+ * Returns:
+ *   0         all tasks have ended, and the workers are gone
+ *   -EAGAIN   `e` is open, or tasks or workers are left
+ *   -EDEADLK  the call is made in a task of `e`, on one of its workers, or in a callback of one of
+ *             its tasks
+ */
+FL_API FL_MUST_CHECK int fl_executor_try_join(fl_executor *e);
 
 /*
  * Waits for a moment in which no task of `e` is pending or runs, and all callbacks of its tasks

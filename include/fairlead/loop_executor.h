@@ -83,7 +83,7 @@ FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_execu
  * waits even while the loop does not run. A loop that has not run yet has no thread, so every
  * thread may join. On the thread that runs the loop, or has run it, a join outside of the loop's
  * fibers would keep the loop from running. So while the loop has tasks to run, that join returns
- * -EDEADLK, fl_executor_try_join() returns -EINPROGRESS, and fl_executor_free() panics.
+ * -EDEADLK, fl_executor_try_join() returns -EAGAIN, and fl_executor_free() panics.
  *
  * The executor and its loop may be freed in any order.
  */

@@ -198,7 +198,7 @@ FL_LOOP_TEST(loop_executor_on_join_in_a_callback_is_edeadlk)
 		int result = 0;
 		FL_OK(fl_event_wait(&all[i]->called));
 		FL_CHECK(all[i]->submitted == 0 && all[i]->joined == -EDEADLK);
-		FL_CHECK(all[i]->again == 0 && all[i]->tried == -EINPROGRESS);
+		FL_CHECK(all[i]->again == 0 && all[i]->tried == -EAGAIN);
 		FL_CHECK(square_get(all[i]->f, &result) == 0 && result == 25);
 		fl_future_free(all[i]->f);
 		FL_OK(fl_executor_join(all[i]->e));
@@ -261,7 +261,7 @@ static int cancel_while_it_begins(void *arg)
 	FL_OK(fl_event_wait(&holder->entered));
 	FL_CHECK(fl_future_get_state(f) == FL_PENDING);
 	FL_CHECK(fl_executor_cancel(e) == 1);
-	FL_RC(fl_executor_try_join(e), -EINPROGRESS); /* it uses what its caller has given it */
+	FL_RC(fl_executor_try_join(e), -EAGAIN); /* it uses what its caller has given it */
 	fl_event_set(&holder->open);
 	FL_OK(fl_executor_join(e));
 	FL_CHECK(holder->calls == 1);
@@ -427,7 +427,8 @@ FL_TEST(loop_executor_on_a_loop_that_is_driven_by_turns)
 	FL_RC(fl_executor_join_until(e, fl_after(FL_S(60)), NULL), -EDEADLK);
 	FL_PANICS_OF("fl_executor_free", e, fl_executor_free(e));
 	int rc;
-	while ((rc = fl_executor_try_join(e)) == -EINPROGRESS)
+	fl_executor_close(e);
+	while ((rc = fl_executor_try_join(e)) == -EAGAIN)
 		FL_OK(fl_loop_run_once(l, &deadline));
 	FL_OK(rc);
 	FL_OK(square_get(g, &result));
@@ -453,7 +454,7 @@ FL_TEST(loop_executor_on_join_between_runs_is_edeadlk)
 	fl_future *f = FL_SUBMITTED(square, e, 8);
 	FL_RC(fl_executor_join_until(e, fl_after(FL_S(60)), NULL), -EDEADLK);
 	FL_PANICS(fl_executor_free(e));
-	FL_RC(fl_executor_try_join(e), -EINPROGRESS);
+	FL_RC(fl_executor_try_join(e), -EAGAIN);
 	FL_OK(fl_loop_run_on(l, wait_for_future, f));
 	FL_OK(square_get(f, &result));
 	assert_int_equal(result, 64);
@@ -513,7 +514,7 @@ FL_TEST(loop_executor_on_join_on_another_loop_is_edeadlk)
 	FL_OK(fl_loop_run_on(l, fl_test_nothing, NULL));
 	fl_executor *e = make_on(l, 1);
 	FL_OK(square_submit(e, 9, NULL));
-	FL_RC(fl_loop_run(join_on_another_loop, e), -EINPROGRESS);
+	FL_RC(fl_loop_run(join_on_another_loop, e), -EAGAIN);
 	fl_loop_free(l);
 	FL_OK(fl_executor_join(e));
 	fl_executor_free(e);

@@ -297,6 +297,22 @@ int fl_executor_join_until(fl_executor *e, fl_time deadline, fl_cancel_token *ca
 	return executor_check_and_wait("fl_executor_join", e, true, deadline, cancel);
 }
 
+int fl_executor_try_join(fl_executor *e)
+{
+	int rc = fl__executor_enter(e, "fl_executor_try_join");
+	if (rc != 0)
+		return rc;
+	if (executor_would_hang(e, FL_NO_WAIT))
+		return -EDEADLK;
+	{
+		FL__HELD(&e->lock);
+		if (!e->closed)
+			return -EAGAIN;
+	}
+	rc = executor_wait(e, true, FL_NO_WAIT, FL_SHIELDED);
+	return rc == -ETIMEDOUT ? -EAGAIN : rc;
+}
+
 int fl_executor_wait_idle_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
 {
 	return executor_check_and_wait("fl_executor_wait_idle", e, false, deadline, cancel);

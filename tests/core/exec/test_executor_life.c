@@ -158,8 +158,10 @@ CONFORMANCE_ON(join_waits_and_may_be_repeated, 1)
 {
 	if (is_concurrent(e)) {
 		struct held held = hold_worker(e);
-		FL_RC(fl_executor_try_join(e), -EINPROGRESS);
-		FL_RC(square_submit(e, 1, NULL), -EPIPE); /* it is closed all the same */
+		FL_RC(fl_executor_try_join(e), -EAGAIN);
+		FL_OK(square_submit(e, 1, NULL)); /* it is open */
+		fl_executor_close(e);
+		FL_RC(fl_executor_try_join(e), -EAGAIN);
 		FL_RC(fl_executor_join_until(e, FL_NO_WAIT, NULL), -ETIMEDOUT);
 		FL_RC(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 		FL_RC(fl_executor_join_until(e, FL_FOREVER, fl_test_requested), -ECANCELED);
@@ -175,6 +177,8 @@ CONFORMANCE_ON(join_waits_and_may_be_repeated, 1)
 
 CONFORMANCE_ON(join_of_an_unused_executor, 2)
 {
+	FL_RC(fl_executor_try_join(e), -EAGAIN); /* it is open */
+	fl_executor_close(e);
 	FL_OK(fl_executor_try_join(e));
 	FL_RC(square_submit(e, 1, NULL), -EPIPE);
 }
@@ -197,7 +201,7 @@ CONFORMANCE(join_waits_for_cancellers)
 	FL_WAIT_FOR(square_submit(e, 1, NULL) == -EPIPE);
 	let_go(&held);
 	FL_WAIT_FOR(workers_called("held").alive == 0);
-	FL_RC(fl_executor_try_join(e), -EINPROGRESS);
+	FL_RC(fl_executor_try_join(e), -EAGAIN);
 	assert_true(fl_thread_is_alive(joiner));
 	set_event(&callback->open);
 	fl_test_end(joiner);

@@ -41,7 +41,7 @@ FL_TEST(executor_null_is_a_panic_with_a_name)
 	MISSING(fl_executor_terminate, fl_executor_terminate(NULL));
 	MISSING(fl_executor_resize, fl_executor_resize(NULL, 1));
 	MISSING(fl_executor_join, fl_executor_join(NULL));
-	MISSING(fl_executor_join, fl_executor_try_join(NULL));
+	MISSING(fl_executor_try_join, fl_executor_try_join(NULL));
 	MISSING(fl_executor_join, fl_executor_join_until(NULL, FL_NO_WAIT, NULL));
 	MISSING(fl_executor_wait_idle, fl_executor_wait_idle(NULL));
 	MISSING(fl_executor_wait_idle, fl_executor_wait_idle_until(NULL, FL_NO_WAIT, NULL));

@@ -321,6 +321,7 @@ FL_TASK_STATIC(wait_for_no_time, struct wait *, void)
 	fl_future *all[] = {(*arg)->answer};
 	FL_RC(fl_future_wait_until((*arg)->answer, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_futures_wait_until(all, 1, FL_FIRST_ENDED, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	fl_executor_close((*arg)->other);
 	FL_OK(fl_executor_try_join((*arg)->other));
 	return stats_of((*arg)->e).threads == 1 ? 0 : -ERANGE;
 }
