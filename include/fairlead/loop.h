@@ -164,8 +164,13 @@ typedef struct fl_loop_timer {
  */
 FL_API void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, fl_time deadline, fl_loop_callback *function, void *arg);
 
-/* Stops the timer if it is started. It never waits. */
-FL_API void fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t);
+/*
+ * Stops the timer: it does not call its function unless it is started again. It never waits.
+ * Returns:
+ *   0          the timer was started
+ *   -EALREADY  it was not: it has called its function, was cancelled, or was never started
+ */
+FL_API int fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t);
 
 /*
  * A watch calls `function(w, fd, events, arg)` as long as its descriptor is ready
@@ -223,8 +228,12 @@ FL_API FL_MUST_CHECK int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int f
  */
 FL_API FL_MUST_CHECK int fl_loop_watch_change(fl_loop_watch *w, unsigned events);
 
-/* Stops `w` if it is started. Its callback is not called again. The call never waits. */
-FL_API void fl_loop_watch_stop(fl_loop_watch *w);
+/*
+ * Stops `w`: its callback is not called again. The call never waits. Returns:
+ *   0          the watch was started
+ *   -EALREADY  it was not
+ */
+FL_API int fl_loop_watch_stop(fl_loop_watch *w);
 
 /*
  * Returns a descriptor by which another event loop can embed this one.

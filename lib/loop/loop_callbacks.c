@@ -119,10 +119,14 @@ void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, fl_time deadline, fl_loop
 		loop_timer_add(l, t, deadline);
 }
 
-void fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t)
+int fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t)
 {
 	fl__loop_check(l, "fl_loop_timer_cancel");
-	fl__timers_remove(&l->timers, loop_timer_place(t));
+	struct fl__timer *timer = loop_timer_place(t);
+	if (!timer->back)
+		return -EALREADY;
+	fl__timers_remove(&l->timers, timer);
+	return 0;
 }
 
 static void loop_fire_timers(fl_loop *l)
@@ -257,13 +261,14 @@ int fl_loop_watch_change(fl_loop_watch *w, unsigned events)
 	return 0;
 }
 
-void fl_loop_watch_stop(fl_loop_watch *w)
+int fl_loop_watch_stop(fl_loop_watch *w)
 {
 	if (!w->loop_)
-		return;
+		return -EALREADY;
 	fl__loop_remove(w->loop_, w->fd_, loop_watch_source(w));
 	loop_watch_unfire(w);
 	w->loop_ = NULL;
+	return 0;
 }
 
 static void loop_make_stale(fl_loop *l)

@@ -57,8 +57,8 @@ FL_LOOP_TEST(loop_timers_fire_in_time)
 	FL_CHECK(n_fired == 0);
 	fl__add_relaxed(&fl_test_ahead, FL_S(3601));
 	until_fired(1);
-	fl_loop_timer_cancel(l, &t[1]);
-	fl_loop_timer_cancel(l, &t[1]); /* it is not started */
+	FL_OK(fl_loop_timer_cancel(l, &t[1]));
+	FL_RC(fl_loop_timer_cancel(l, &t[1]), -EALREADY);
 	fl__add_relaxed(&fl_test_ahead, FL_S(7200));
 	until_fired(2);
 	FL_CHECK(fired[0] == 0 && fired[1] == 2);

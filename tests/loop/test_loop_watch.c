@@ -95,8 +95,8 @@ FL_LOOP_TEST(loop_watch_is_level_triggered)
 	is_quiet(&x);
 	write_to(&x);
 	wait_for_call(&x);
-	fl_loop_watch_stop(&x.w);
-	fl_loop_watch_stop(&x.w); /* it is not started */
+	FL_OK(fl_loop_watch_stop(&x.w));
+	FL_RC(fl_loop_watch_stop(&x.w), -EALREADY);
 	is_quiet(&x);
 	x.stop_after = x.calls + 1;
 	start(&x, FL_FD_IN); /* what was there before counts */
