@@ -27,10 +27,11 @@ unsigned fl__executor_worker_count(const fl_executor_config *config)
 	return FL__MIN(workers, FL_WORKERS_MAX);
 }
 
-static bool executor_config_is_usable(const fl_executor_config *config, bool may_grow)
+static bool executor_config_is_usable(const fl_executor_config *config, bool has_threads)
 {
 	const fl_task_type *type = config->initialize;
-	return config->n_regions <= FL_REGIONS_MAX && (config->workers_max == 0 || may_grow) &&
+	return config->n_regions <= FL_REGIONS_MAX &&
+	       (has_threads || (config->workers_max == 0 && config->stack_size == 0)) &&
 	       (!type ||
 	        (type->arg_align <= _Alignof(max_align_t) && type->result_size == 0 &&
 	         !fl__bytes_declares(type->drop_arg) && (type->arg_size > 0) == (config->initialize_arg != NULL)));

@@ -230,6 +230,7 @@ FL__COLD int fl_thread_executor_create(fl_executor **made, const fl_executor_con
 		return rc;
 	}
 	p->idle_timeout = config->idle_timeout;
+	p->stack_size = config->stack_size;
 	p->state = FL__POOL_COLD;
 	p->most = config->workers_max > p->base.workers ? config->workers_max : 0;
 	fl__pool_count(p, 0, 0);

@@ -144,6 +144,7 @@ struct fl__thread_pool {
 	unsigned made;         /* worker structs */
 	bool over, reported;
 	int64_t idle_timeout; /* 0 if none was configured */
+	size_t stack_size;    /* of a worker; 0: the default */
 	struct fl__wait_queue sleepers;
 	struct fl__forks forks;
 	struct fl__thread_worker *workers, *vacant;

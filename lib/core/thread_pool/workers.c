@@ -189,7 +189,7 @@ FL__COLD static int pool_start_thread(struct fl__thread_pool *p)
 	if (!w)
 		return -ENOMEM;
 	(void)snprintf(name, sizeof name, "%s-%u", p->base.name, w->number);
-	const fl_thread_config config = {.name = name};
+	const fl_thread_config config = {.name = name, .stack_size = p->stack_size};
 	const int searches = p->base.initialize ? 0 : 1;
 	fl__pool_count(p, 1, searches); /* before the start: a spare worker must see CROWDED */
 	int rc = fl__thread_start(&w->thread, pool_work, w, &config, &p->base.signals);

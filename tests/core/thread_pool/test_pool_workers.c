@@ -50,6 +50,29 @@ FL_TASK_STATIC(count_run, void, void)
 	return 0;
 }
 
+/* The stack. */
+
+static size_t stack_of_worker;
+
+FL_TEST_THREAD_CREATE(note_stack)
+{
+	FL_OK(pthread_attr_getstacksize(attr, &stack_of_worker));
+	return seam_thread_create(thread, attr, routine, arg);
+}
+
+FL_TEST(pool_workers_have_the_stack_of_the_config)
+{
+	enum { STACK = 3 << 20 };
+	fl_executor *refused = NULL;
+	stack_of_worker = 0;
+	fl__sys.thread_create = note_stack;
+	FL_SCOPED(fl_executor) *e = pool_of(&(fl_executor_config){.workers = 1, .stack_size = STACK});
+	FL_OK(fl_test_run_task(e, &count_run, NULL, NULL));
+	fl__sys.thread_create = seam_thread_create;
+	assert_int_equal(stack_of_worker, STACK);
+	FL_RC(fl_sequential_executor_create(&refused, &(fl_executor_config){.stack_size = STACK}), -EINVAL);
+}
+
 /*
  * Idle. A worker that has ended is joined by the next one, or at the end: so the list may have one
  * more than there are.
