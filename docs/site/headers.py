@@ -151,10 +151,13 @@ def split_parameters(text):
 
 
 def declaration_of(text):
-    """The public declaration in `text`, or None."""
+    """The public declaration in `text`, or None. Without the attributes of fairlead/thread_safety.h."""
+    if not text.startswith("#"):
+        text = re.sub(r"\s+(?:FL__SCOPED_LOCKABLE|FL__REENTRANT|"
+                      r"FL_(?:REQUIRES|EXCLUDES|ACQUIRE|TRY_ACQUIRE|RELEASE|ASSERT_HELD|CAPABILITY)(?:_SHARED)?\([^)]*\))", "", text)
     plain = " ".join(re.sub(r"/\*.*?\*/", "", text, flags=re.S).split())
     macro = re.match(r"# ?define (FL_(?!_)\w*[A-Za-z0-9]\b)(\([^)]*\))?", text)
-    if macro and macro[1] not in ("FL_API", "FL_INLINE", "FL_MUST_CHECK", "FL_PRINTF", "FL_BEGIN_DECLS", "FL_END_DECLS"):
+    if macro and macro[1] not in ("FL_API", "FL_INLINE", "FL_MUST_CHECK", "FL_PRINTF", "FL_BEGIN_DECLS", "FL_END_DECLS", "FL_THREAD_SAFETY"):
         if macro[2]:
             return Declaration("macro", macro[1], macro[1] + macro[2])
         return Declaration("constant", macro[1], text if len(text) < 90 and "\n" not in text else "#define " + macro[1])
@@ -180,7 +183,7 @@ def items_of(text):
     lines, at = text.split("\n"), 0
     while at < len(lines):
         line, begin = lines[at], at
-        if not line.strip() or re.match(r'FL_(BEGIN|END)_DECLS$|FL__(SCOPED|QUEUE_FORMS|COND_FORMS)\(.*\)$|extern "C" \{$|\}$', line):
+        if not line.strip() or re.match(r'FL_(BEGIN|END)_DECLS$|FL__(SCOPED|SCOPED_LOCK|QUEUE_FORMS|COND_FORMS)\(.*\)$|extern "C" \{$|\}$', line):
             yield ""
         elif line.startswith("/*"):
             while "*/" not in lines[at]:

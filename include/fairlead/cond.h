@@ -67,8 +67,9 @@ FL_API void fl_cond_destroy(fl_cond *c);
  *   -ECANCELED  the wait was cancelled
  *   -ETIMEDOUT  the deadline of fl_cond_wait_until() passed
  */
-FL_INLINE FL_MUST_CHECK int fl_cond_wait(fl_cond *c, fl_mutex *m);
-FL_API FL_MUST_CHECK int fl_cond_wait_until(fl_cond *c, fl_mutex *m, fl_time deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_cond_wait(fl_cond *c, fl_mutex *m) FL_REQUIRES(*m);
+FL_API FL_MUST_CHECK int fl_cond_wait_until(fl_cond *c, fl_mutex *m, fl_time deadline, fl_cancel_token *cancel)
+    FL_REQUIRES(*m);
 
 /*
  * Waits until `predicate(arg)` is true. It calls the predicate with `m` locked, first at once and
@@ -79,9 +80,10 @@ FL_API FL_MUST_CHECK int fl_cond_wait_until(fl_cond *c, fl_mutex *m, fl_time dea
  *   -ECANCELED  the wait was cancelled, and the predicate is false
  *   -ETIMEDOUT  the deadline of fl_cond_wait_for_until() passed, and the predicate is false
  */
-FL_INLINE FL_MUST_CHECK int fl_cond_wait_for(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg);
+FL_INLINE FL_MUST_CHECK int fl_cond_wait_for(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg)
+    FL_REQUIRES(*m);
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_until(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg,
-                                                   fl_time deadline, fl_cancel_token *cancel);
+                                                   fl_time deadline, fl_cancel_token *cancel) FL_REQUIRES(*m);
 
 /*
  * Wakes contexts that wait for `c`, those that have waited longest first. fl_cond_signal() wakes

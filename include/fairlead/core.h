@@ -8,7 +8,8 @@
  * headers of the core are:
  *   locks and waits     fairlead/mutex.h, fairlead/rmutex.h, fairlead/rwlock.h, fairlead/cond.h,
  *                       fairlead/sem.h, fairlead/event.h, fairlead/latch.h, fairlead/barrier.h,
- *                       fairlead/once.h, fairlead/wait_any.h, fairlead/cancel.h
+ *                       fairlead/once.h, fairlead/wait_any.h, fairlead/cancel.h,
+ *                       fairlead/thread_safety.h
  *   threads and timers  fairlead/thread.h, fairlead/timer.h, fairlead/time.h
  *   queues              fairlead/queue.h, fairlead/select.h, fairlead/spsc.h, fairlead/mpmc.h
  *   tasks               fairlead/task.h, fairlead/task_type.h, fairlead/executor.h,
@@ -42,6 +43,7 @@
 #include <fairlead/spsc.h>
 #include <fairlead/task.h>
 #include <fairlead/thread.h>
+#include <fairlead/thread_safety.h>
 #include <fairlead/time.h>
 #include <fairlead/timer.h>
 #include <fairlead/version.h>

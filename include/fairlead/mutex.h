@@ -4,6 +4,8 @@
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/private/scoped_lock.h>
+#include <fairlead/thread_safety.h>
 
 FL_BEGIN_DECLS
 
@@ -34,7 +36,7 @@ FL_BEGIN_DECLS
  * this address. So the next owner may unlock and destroy the mutex, even if the unlock before has
  * not returned yet.
  */
-typedef struct fl_mutex {
+typedef struct FL_CAPABILITY("mutex") fl_mutex {
 	uint32_t word_;
 } fl_mutex;
 FL__ASSERT_SIZE(fl_mutex, 4);
@@ -52,20 +54,20 @@ FL_API void fl_mutex_init(fl_mutex *m);
  * `m` (fairlead/defs.h, "Destroy"). It does not notice a context that waits for a condition
  * variable with `m`.
  */
-FL_API void fl_mutex_destroy(fl_mutex *m);
+FL_API void fl_mutex_destroy(fl_mutex *m) FL_EXCLUDES(*m);
 
 /*
  * Locks `m`. It blocks the calling context while another context holds `m`. A cancel does not end
  * the wait. A context that already holds `m` waits until another context unlocks `m`.
  */
-FL_API void fl_mutex_lock(fl_mutex *m);
+FL_API void fl_mutex_lock(fl_mutex *m) FL_ACQUIRE(*m);
 
 /*
  * Locks `m` if no context holds it, and never waits. Returns:
  *   0        `m` is locked
  *   -EAGAIN  a context holds `m`
  */
-FL_API FL_MUST_CHECK int fl_mutex_try_lock(fl_mutex *m);
+FL_API FL_MUST_CHECK int fl_mutex_try_lock(fl_mutex *m) FL_TRY_ACQUIRE(0, *m);
 
 /*
  * Locks `m`, or gives up at a deadline or a cancel. It blocks the calling context while another
@@ -75,12 +77,13 @@ FL_API FL_MUST_CHECK int fl_mutex_try_lock(fl_mutex *m);
  *   -ETIMEDOUT  the deadline passed first; `m` is not locked
  *   -ECANCELED  the wait was cancelled; `m` is not locked
  */
-FL_API FL_MUST_CHECK int fl_mutex_lock_until(fl_mutex *m, fl_time deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_mutex_lock_until(fl_mutex *m, fl_time deadline, fl_cancel_token *cancel)
+    FL_TRY_ACQUIRE(0, *m);
 
 /*
  * Unlocks `m`, and wakes the first waiter or hands `m` over to it. It panics if `m` is not locked.
  */
-FL_API void fl_mutex_unlock(fl_mutex *m);
+FL_API void fl_mutex_unlock(fl_mutex *m) FL_RELEASE(*m);
 
 /*
  * Returns whether any context holds `m` now. Use it in assertions only, since the answer may be out
@@ -93,7 +96,7 @@ FL_API bool fl_mutex_is_locked(const fl_mutex *m);
  * debugging knows that another context locked `m`. Debugging knows who holds `m` if `m` was locked
  * while FL_DEBUG_LOCKORDER or FL_DEBUG_WAITS was on. The call orders no memory accesses.
  */
-FL_API void fl_mutex_assert_held(const fl_mutex *m);
+FL_API void fl_mutex_assert_held(const fl_mutex *m) FL_ASSERT_HELD(*m);
 
 /*
  * FL_LOCKED(&m) is a declaration that locks `m`, and unlocks it when the enclosing block is left.
@@ -102,19 +105,9 @@ FL_API void fl_mutex_assert_held(const fl_mutex *m);
  * pthread_exit() or a pthread_cancel() in the block, except where the C library unwinds the stack:
  * glibc does so, and unlocks `m` if the block is C++, or C that was compiled with -fexceptions.
  */
-#define FL_LOCKED(m)                                                                                                   \
-	__attribute__((__cleanup__(fl__locked_end), __unused__)) fl_mutex *FL__UNIQUE(fl__locked_) = fl__locked_begin(m)
+#define FL_LOCKED(m) FL__LOCK_SCOPE(fl__locked, m)
 
-static inline fl_mutex *fl__locked_begin(fl_mutex *_m)
-{
-	fl_mutex_lock(_m);
-	return _m;
-}
-
-static inline void fl__locked_end(fl_mutex **_m)
-{
-	fl_mutex_unlock(*_m);
-}
+FL__SCOPED_LOCK(fl__locked, fl_mutex, fl_mutex_lock, fl_mutex_unlock, FL_ACQUIRE(*_lock))
 
 FL_END_DECLS
 

@@ -7,6 +7,13 @@
 
 FL_BEGIN_DECLS
 
+/* clang 19 and 20 do not know recursive locks. */
+#if FL_THREAD_SAFETY && __has_attribute(__reentrant_capability__)
+#define FL__REENTRANT FL__THREAD_SAFETY(__reentrant_capability__)
+#else
+#define FL__REENTRANT
+#endif
+
 /*
  * A recursive mutex is a mutex that its owner may lock again. The owner (a thread or a fiber) must
  * unlock the mutex as often as the owner has locked it.
@@ -21,7 +28,7 @@ FL_BEGIN_DECLS
  * (fairlead/mutex.h). The next owner may unlock and destroy the mutex, even if the unlock before
  * has not returned yet.
  */
-typedef struct fl_rmutex {
+typedef struct FL_CAPABILITY("recursive mutex") FL__REENTRANT fl_rmutex {
 	FL__WORD64 uint64_t owner_; /* the id of the context that holds it; 0 if none does */
 	fl_mutex mutex_;
 	uint32_t depth_; /* locks beyond the first; only the owner uses it */
@@ -44,14 +51,14 @@ FL_INLINE void fl_rmutex_init(fl_rmutex *_m)
  * Ends the life of `m`. The call requires that no context owns `m` or waits for it. While debugging
  * is on, it panics if a context does (fairlead/defs.h, "Destroy").
  */
-FL_API void fl_rmutex_destroy(fl_rmutex *m);
+FL_API void fl_rmutex_destroy(fl_rmutex *m) FL_EXCLUDES(*m);
 
 /*
  * Locks `m`, also if the calling context has locked it already. It blocks the calling context while
  * another context owns `m`. A cancel does not end the wait. It panics if the caller has locked `m`
  * 2^32 - 1 times already.
  */
-FL_API void fl_rmutex_lock(fl_rmutex *m);
+FL_API void fl_rmutex_lock(fl_rmutex *m) FL_ACQUIRE(*m);
 
 /*
  * Locks `m` unless another context owns it, and never waits. Returns:
@@ -59,7 +66,7 @@ FL_API void fl_rmutex_lock(fl_rmutex *m);
  *   -EAGAIN     another context owns `m`
  *   -EOVERFLOW  the caller has locked `m` 2^32 - 1 times already
  */
-FL_API FL_MUST_CHECK int fl_rmutex_try_lock(fl_rmutex *m);
+FL_API FL_MUST_CHECK int fl_rmutex_try_lock(fl_rmutex *m) FL_TRY_ACQUIRE(0, *m);
 
 /*
  * Locks `m`, or gives up at a deadline or a cancel. It blocks the calling context while another
@@ -69,13 +76,14 @@ FL_API FL_MUST_CHECK int fl_rmutex_try_lock(fl_rmutex *m);
  *   -ECANCELED  the wait was cancelled; `m` was not locked
  *   -EOVERFLOW  the caller has locked `m` 2^32 - 1 times already
  */
-FL_API FL_MUST_CHECK int fl_rmutex_lock_until(fl_rmutex *m, fl_time deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_rmutex_lock_until(fl_rmutex *m, fl_time deadline, fl_cancel_token *cancel)
+    FL_TRY_ACQUIRE(0, *m);
 
 /*
  * Undoes one lock of the calling context. When the last lock is undone, `m` is free, and the first
  * waiter is woken or gets `m`. It panics if the calling context does not own `m`.
  */
-FL_API void fl_rmutex_unlock(fl_rmutex *m);
+FL_API void fl_rmutex_unlock(fl_rmutex *m) FL_RELEASE(*m);
 
 /*
  * Returns how often the calling context has locked `m` and not yet unlocked it. The result is 0 if
@@ -84,7 +92,7 @@ FL_API void fl_rmutex_unlock(fl_rmutex *m);
 FL_API uint32_t fl_rmutex_depth(const fl_rmutex *m);
 
 /* Panics if the calling context does not own `m`. */
-FL_API void fl_rmutex_assert_held(const fl_rmutex *m);
+FL_API void fl_rmutex_assert_held(const fl_rmutex *m) FL_ASSERT_HELD(*m);
 
 /*
  * FL_RMUTEX_LOCKED(&m) is a declaration that locks `m`, and unlocks it when the enclosing block is
@@ -92,20 +100,9 @@ FL_API void fl_rmutex_assert_held(const fl_rmutex *m);
  * pthread_cancel() in the block, except where the C library unwinds the stack: glibc does so, and
  * unlocks `m` if the block is C++, or C that was compiled with -fexceptions.
  */
-#define FL_RMUTEX_LOCKED(m)                                                                                            \
-	__attribute__((__cleanup__(fl__rmutex_locked_end), __unused__)) fl_rmutex *FL__UNIQUE(fl__rmutex_locked_) =    \
-	    fl__rmutex_locked_begin(m)
+#define FL_RMUTEX_LOCKED(m) FL__LOCK_SCOPE(fl__rmutex_locked, m)
 
-static inline fl_rmutex *fl__rmutex_locked_begin(fl_rmutex *_m)
-{
-	fl_rmutex_lock(_m);
-	return _m;
-}
-
-static inline void fl__rmutex_locked_end(fl_rmutex **_m)
-{
-	fl_rmutex_unlock(*_m);
-}
+FL__SCOPED_LOCK(fl__rmutex_locked, fl_rmutex, fl_rmutex_lock, fl_rmutex_unlock, FL_ACQUIRE(*_lock))
 
 FL_END_DECLS
 

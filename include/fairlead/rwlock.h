@@ -4,6 +4,8 @@
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/private/scoped_lock.h>
+#include <fairlead/thread_safety.h>
 #include <fairlead/time.h>
 
 FL_BEGIN_DECLS
@@ -57,7 +59,7 @@ FL_BEGIN_DECLS
  * unlock accesses the memory of the lock only while a context waits at this address. So the next
  * owner may unlock and destroy the lock, even if the unlock before has not returned yet.
  */
-typedef struct fl_rwlock {
+typedef struct FL_CAPABILITY("readers-writer lock") fl_rwlock {
 	uint32_t word_, turn_;
 } fl_rwlock;
 FL__ASSERT_SIZE(fl_rwlock, 8);
@@ -77,21 +79,21 @@ FL_API void fl_rwlock_init(fl_rwlock *l);
  * read-locked `l` and another thread has undone that read lock, destroy `l` before its memory
  * becomes another lock.
  */
-FL_API void fl_rwlock_destroy(fl_rwlock *l);
+FL_API void fl_rwlock_destroy(fl_rwlock *l) FL_EXCLUDES(*l);
 
 /*
  * Locks `l` for reading. It blocks the calling context while another context writes, or while the
  * first waiter must not be overtaken. A cancel does not end the wait. It panics if more than 67
  * million readers hold `l` at one time.
  */
-FL_API void fl_rwlock_read_lock(fl_rwlock *l);
+FL_API void fl_rwlock_read_lock(fl_rwlock *l) FL_ACQUIRE_SHARED(*l);
 
 /*
  * Locks `l` for reading if that is possible now, and never waits. Returns:
  *   0        `l` is locked for reading
  *   -EAGAIN  a context writes, or the first waiter must not be overtaken
  */
-FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l);
+FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l) FL_TRY_ACQUIRE_SHARED(0, *l);
 
 /*
  * Locks `l` for reading, or gives up at a deadline or a cancel. It blocks the calling context while
@@ -100,19 +102,20 @@ FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l);
  *   -ETIMEDOUT  the deadline passed first; `l` is not locked
  *   -ECANCELED  the wait was cancelled; `l` is not locked
  */
-FL_API FL_MUST_CHECK int fl_rwlock_read_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_rwlock_read_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel)
+    FL_TRY_ACQUIRE_SHARED(0, *l);
 
 /*
  * Undoes one read lock. It panics if no context reads `l`. If `l` is biased, the call may not see
  * the mistake; then the context that ends the bias panics.
  */
-FL_API void fl_rwlock_read_unlock(fl_rwlock *l);
+FL_API void fl_rwlock_read_unlock(fl_rwlock *l) FL_RELEASE_SHARED(*l);
 
 /*
  * Locks `l` for writing. It blocks the calling context while other contexts hold `l`, or while the
  * first waiter must not be overtaken. A cancel does not end the wait.
  */
-FL_API void fl_rwlock_write_lock(fl_rwlock *l);
+FL_API void fl_rwlock_write_lock(fl_rwlock *l) FL_ACQUIRE(*l);
 
 /*
  * Locks `l` for writing if that is possible now, and never waits. Returns:
@@ -120,7 +123,7 @@ FL_API void fl_rwlock_write_lock(fl_rwlock *l);
  *   -EAGAIN  a context holds `l`, or the first waiter must not be overtaken; or another context is
  *            trying to lock `l` for reading, or is ending its bias
  */
-FL_API FL_MUST_CHECK int fl_rwlock_try_write_lock(fl_rwlock *l);
+FL_API FL_MUST_CHECK int fl_rwlock_try_write_lock(fl_rwlock *l) FL_TRY_ACQUIRE(0, *l);
 
 /*
  * Locks `l` for writing, or gives up at a deadline or a cancel. It blocks the calling context while
@@ -129,16 +132,17 @@ FL_API FL_MUST_CHECK int fl_rwlock_try_write_lock(fl_rwlock *l);
  *   -ETIMEDOUT  the deadline passed first; `l` is not locked
  *   -ECANCELED  the wait was cancelled; `l` is not locked
  */
-FL_API FL_MUST_CHECK int fl_rwlock_write_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel);
+FL_API FL_MUST_CHECK int fl_rwlock_write_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel)
+    FL_TRY_ACQUIRE(0, *l);
 
 /* Undoes the write lock, and wakes waiters. It panics if no context writes. */
-FL_API void fl_rwlock_write_unlock(fl_rwlock *l);
+FL_API void fl_rwlock_write_unlock(fl_rwlock *l) FL_RELEASE(*l);
 
 /*
  * Turns the caller's write lock into a read lock. No writer comes between, and other readers may
  * lock from then on. It panics if no context writes.
  */
-FL_API void fl_rwlock_downgrade(fl_rwlock *l);
+FL_API void fl_rwlock_downgrade(fl_rwlock *l) FL_RELEASE(*l) FL_ACQUIRE_SHARED(*l);
 
 /*
  * Return whether `l` is locked for reading, and whether it is locked for writing. Use them in
@@ -156,8 +160,8 @@ FL_API bool fl_rwlock_is_write_locked(const fl_rwlock *l);
  * context is not among them. Debugging knows the holders that locked `l` while FL_DEBUG_LOCKORDER
  * or FL_DEBUG_WAITS was on.
  */
-FL_API void fl_rwlock_assert_read_held(const fl_rwlock *l);
-FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l);
+FL_API void fl_rwlock_assert_read_held(const fl_rwlock *l) FL_ASSERT_HELD_SHARED(*l);
+FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l) FL_ASSERT_HELD(*l);
 
 /*
  * FL_READ_LOCKED(&l) and FL_WRITE_LOCKED(&l) are declarations that lock `l` for reading or for
@@ -166,34 +170,11 @@ FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l);
  * pthread_exit() or a pthread_cancel() in the block, except where the C library unwinds the stack:
  * glibc does so, and unlocks `l` if the block is C++, or C that was compiled with -fexceptions.
  */
-#define FL_READ_LOCKED(l)                                                                                              \
-	__attribute__((__cleanup__(fl__read_locked_end), __unused__)) fl_rwlock *FL__UNIQUE(fl__locked_) =             \
-	    fl__read_locked_begin(l)
-#define FL_WRITE_LOCKED(l)                                                                                             \
-	__attribute__((__cleanup__(fl__write_locked_end), __unused__)) fl_rwlock *FL__UNIQUE(fl__locked_) =            \
-	    fl__write_locked_begin(l)
+#define FL_READ_LOCKED(l) FL__LOCK_SCOPE(fl__read_locked, l)
+#define FL_WRITE_LOCKED(l) FL__LOCK_SCOPE(fl__write_locked, l)
 
-static inline fl_rwlock *fl__read_locked_begin(fl_rwlock *_l)
-{
-	fl_rwlock_read_lock(_l);
-	return _l;
-}
-
-static inline void fl__read_locked_end(fl_rwlock **_l)
-{
-	fl_rwlock_read_unlock(*_l);
-}
-
-static inline fl_rwlock *fl__write_locked_begin(fl_rwlock *_l)
-{
-	fl_rwlock_write_lock(_l);
-	return _l;
-}
-
-static inline void fl__write_locked_end(fl_rwlock **_l)
-{
-	fl_rwlock_write_unlock(*_l);
-}
+FL__SCOPED_LOCK(fl__read_locked, fl_rwlock, fl_rwlock_read_lock, fl_rwlock_read_unlock, FL_ACQUIRE_SHARED(*_lock))
+FL__SCOPED_LOCK(fl__write_locked, fl_rwlock, fl_rwlock_write_lock, fl_rwlock_write_unlock, FL_ACQUIRE(*_lock))
 
 FL_END_DECLS
 

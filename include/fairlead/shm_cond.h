@@ -88,14 +88,14 @@ FL_API void fl_shm_cond_destroy(fl_shm_cond *c);
  *                     locked shared locks, so that the thread holds two or more, and there is no
  *                     memory to record another; or the thread holds 2,045
  */
-FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m);
+FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m) FL_REQUIRES(*m);
 
 /*
  * Does the same as fl_shm_cond_wait(), and gives up when the deadline has passed (-ETIMEDOUT) or
  * `cancel` is requested (-ECANCELED). After these two results `m` is locked.
  */
 FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, fl_time deadline,
-                                                fl_cancel_token *cancel);
+                                                fl_cancel_token *cancel) FL_REQUIRES(*m);
 
 /*
  * Waits until `predicate(arg)` is true.
@@ -116,14 +116,15 @@ FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m,
  *                     memory to record another; or the thread holds 2,045
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
-                                                 void *arg);
+                                                 void *arg) FL_REQUIRES(*m);
 
 /*
  * Does the same as fl_shm_cond_wait_for(), and gives up when the deadline has passed (-ETIMEDOUT)
  * or `cancel` is requested (-ECANCELED). After these two results `m` is locked.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
-                                                       void *arg, fl_time deadline, fl_cancel_token *cancel);
+                                                       void *arg, fl_time deadline, fl_cancel_token *cancel)
+    FL_REQUIRES(*m);
 
 /*
  * Wakes all waiters. Call it before the change that they wait for, with the mutex held. The call

@@ -5,6 +5,8 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/private/part_process.h>
+#include <fairlead/private/scoped_lock.h>
+#include <fairlead/thread_safety.h>
 #include <fairlead/time.h>
 
 FL_BEGIN_DECLS
@@ -55,7 +57,7 @@ FL_BEGIN_DECLS
  * A lock acquires what the previous unlock has released, or what a dead owner wrote. An unlock
  * touches the mutex for the last time in the instruction that releases it.
  */
-typedef struct fl_shm_mutex {
+typedef struct FL_CAPABILITY("shared mutex") fl_shm_mutex {
 	uint64_t lock_[5];
 	FL__WORD64 uint64_t recursive_;
 } fl_shm_mutex;
@@ -110,8 +112,9 @@ FL_API void fl_shm_mutex_destroy(fl_shm_mutex *m);
  *   -ENOMEM           not locked: the calling thread holds two shared locks or more, and there is
  *                     no memory to record another; or it holds 2,045
  */
-FL_API FL_MUST_CHECK int fl_shm_mutex_lock_until(fl_shm_mutex *m, fl_time deadline, fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *_m)
+FL_API FL_MUST_CHECK int fl_shm_mutex_lock_until(fl_shm_mutex *m, fl_time deadline, fl_cancel_token *cancel)
+    FL_TRY_ACQUIRE(0, *m);
+FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *_m) FL_TRY_ACQUIRE(0, *_m)
 {
 	return fl_shm_mutex_lock_until(_m, FL_FOREVER, FL_SHIELDED);
 }
@@ -130,7 +133,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *_m)
  *   -ENOMEM           not locked: the calling thread holds two shared locks or more, and there is
  *                     no memory to record another; or it holds 2,045
  */
-FL_API FL_MUST_CHECK int fl_shm_mutex_try_lock(fl_shm_mutex *m);
+FL_API FL_MUST_CHECK int fl_shm_mutex_try_lock(fl_shm_mutex *m) FL_TRY_ACQUIRE(0, *m);
 
 /*
  * Declares the guarded data repaired, after a lock returned -EOWNERDEAD.
@@ -138,14 +141,14 @@ FL_API FL_MUST_CHECK int fl_shm_mutex_try_lock(fl_shm_mutex *m);
  * The call never waits. It panics unless the caller holds `m`, and has got -EOWNERDEAD by locking
  * it.
  */
-FL_API void fl_shm_mutex_recover(fl_shm_mutex *m);
+FL_API void fl_shm_mutex_recover(fl_shm_mutex *m) FL_ASSERT_HELD(*m);
 
 /*
  * Undoes one lock of `m`. The last unlock releases `m`, and wakes a waiter.
  *
  * The call never waits. It panics if the caller does not hold `m`.
  */
-FL_API void fl_shm_mutex_unlock(fl_shm_mutex *m);
+FL_API void fl_shm_mutex_unlock(fl_shm_mutex *m) FL_RELEASE(*m);
 
 /* Returns whether `m` has an owner now. Use it in assertions only, since it has no memory order. */
 FL_API bool fl_shm_mutex_is_locked(const fl_shm_mutex *m);
@@ -176,12 +179,12 @@ FL_API uint32_t fl_shm_mutex_depth(const fl_shm_mutex *m);
 	    fl__shm_locked_begin(m);                                                                                   \
 	const int rc = fl__locked_##rc.result_
 
-struct fl__shm_locked {
+struct FL__SCOPED_LOCKABLE fl__shm_locked {
 	fl_shm_mutex *mutex_;
 	int result_;
 };
 
-static inline struct fl__shm_locked fl__shm_locked_begin(fl_shm_mutex *_m)
+static inline FL_NO_THREAD_SAFETY_ANALYSIS struct fl__shm_locked fl__shm_locked_begin(fl_shm_mutex *_m) FL_ACQUIRE(*_m)
 {
 	struct fl__shm_locked _locked = {_m, fl_shm_mutex_lock(_m)};
 	if (_locked.result_ != 0 && _locked.result_ != -EOWNERDEAD)
@@ -189,7 +192,7 @@ static inline struct fl__shm_locked fl__shm_locked_begin(fl_shm_mutex *_m)
 	return _locked;
 }
 
-static inline void fl__shm_locked_end(struct fl__shm_locked *_locked)
+static inline FL_NO_THREAD_SAFETY_ANALYSIS void fl__shm_locked_end(struct fl__shm_locked *_locked) FL_RELEASE(*_locked)
 {
 	if (_locked->mutex_)
 		fl_shm_mutex_unlock(_locked->mutex_);

@@ -61,6 +61,8 @@ GUIDE_PRINTS = {  # under which heading the guide has a program, and what that p
     "Sharing memory between processes": "0 1 4 9\n",
     "Go on after a death": "4: 25\n0: EOWNERDEAD\n5: 20\n",
     "Other programs": "4\n30\n100\nsort ended with 0\n",
+    "Data and their lock": "70\n-ERANGE\n",
+    "Functions that are called with the lock": "1 of 2 known\n",
 }
 EXAMPLES = ("locks", "queues", "one_task")  # in examples/
 TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
@@ -398,7 +400,7 @@ class Kit:
         flags = [compiler, *flags, *self.all_headers(), "-x", language]
         include, names = self.installed_headers()
         text = re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', "", "\n".join(read(join(include, name)) for name in names), flags=re.S)
-        attributes = {word.strip("_") for attribute in re.findall(r"__attribute__\(\((.*?)\)\)", text)
+        attributes = {word.strip("_") for attribute in re.findall(r"(?:__attribute__\(|FL__THREAD_SAFETY)\((.*?)\)\)", text)
                       for word in re.findall(r"\b__[a-z]\w*__", attribute)}
         unit = write(self.at("include/all_headers.c"), '#include "all_headers.h"\n')
         macros = set(re.findall(r"^#define (\w+)", run([*flags, "-dM", "-E", unit]), re.M))
@@ -455,6 +457,26 @@ class Kit:
                 raise Failure(complaint)
             for number in (f"{least} - 1", "-1", f"{most} + INT64_C(1)", "UINT64_MAX"):
                 expect(said(f"{kind} it = {macro}({number})"), "" if language == "c++" else f"the number must be from {least} to {most}", "error")
+
+    def clang_that_checks_locks(self):
+        """The newest clang in the PATH, and its version."""
+        found = []
+        for path in {path for folder in os.get_exec_path() for path in glob.glob(join(folder, "clang*")) if re.fullmatch(r"clang(-\d+)?", basename(path))}:
+            found.append((int(re.search(r"__clang_major__ (\d+)", run([path, "-dM", "-E", "-x", "c", os.devnull]))[1]), path))
+        version, clang = max(found, default=(0, "none"))
+        if version < 19:
+            raise Skip(f"the check of locks needs clang 19, and the newest here is {version or 'none'}")
+        return clang, version
+
+    def thread_safety(self, clang, language, source, *flags):
+        """What clang's analysis reports of a unit: (file, line) of each warning. None if a header of another library is not installed."""
+        said = said_of(f'#include "{source}"\n', language, clang, "-Wno-everything", "-Wthread-safety", "-D_GNU_SOURCE", *flags, "-I", dirname(source),
+                       *self.all_headers())
+        if errors := re.findall(r".* error: .*", said):
+            if all(re.search(r"'(?!fairlead)\S+' file not found", error) for error in errors):
+                return None
+            raise Failure("\n".join(errors))
+        return {(name, int(line)) for name, line in re.findall(r"^(.*?):(\d+):\d+: warning: .*\[-Wthread-safety", said, re.M)}
 
     def example_of(self, document, heading, fence="c"):
         """The first block after a heading of a document, or of a folder of documents, saved as a file."""
@@ -885,6 +907,23 @@ class Kit:
 
     def consumer_cxx17(self):
         expect(self.c(self.cxx17()), "ok\n")
+
+    def consumer_locks_planted_faults(self):
+        """Clang finds each fault that is planted in locks/faults.c, but for those that it cannot know, and none in locks/right.c."""
+        clang, version = self.clang_that_checks_locks()
+        source, planted, function = here("locks/faults.c"), {}, None
+        for number, line in enumerate(read(source).partition("/* FAULTS */")[2].splitlines(), read(source).count("\n", 0, read(source).index("/* FAULTS */")) + 1):
+            function = (re.match(r"\w.*?(\w+)\(", line) or [None, function])[1]
+            if line.endswith("/* FAULT */"):
+                planted[function] = number
+        self.same(len(planted), 20)
+        for language in ("c", "c++"):
+            missed = {"callback_through_a_pointer"} | ({"lock_of_another_object"} if language == "c" and version < 23 else set())
+            reported = {line for _, line in self.thread_safety(clang, language, source)}
+            self.same({name for name, line in planted.items() if line not in reported}, missed)
+            self.same(reported - set(planted.values()), set())
+            self.same(self.thread_safety(clang, language, here("locks/right.c")), set())
+            self.same(self.thread_safety(clang, language, source, "-DFL_THREAD_SAFETY=0"), set())
 
     def consumer_exceptions_in_fibers(self):
         """Linked with the archive, as a static program, in a shared object that a program in C loads, and with the shared library."""

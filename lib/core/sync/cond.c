@@ -225,7 +225,8 @@ static bool cond_leave(const fl_cond *c, struct fl__mutex_node *waiter)
 	return unsignalled;
 }
 
-int fl__cond_wait(fl_cond *c, fl_mutex *m, fl_time deadline, fl_cancel_token *cancel, bool holds)
+FL_NO_THREAD_SAFETY_ANALYSIS int fl__cond_wait(fl_cond *c, fl_mutex *m, fl_time deadline, fl_cancel_token *cancel,
+                                               bool holds)
 {
 	if (!fl_mutex_is_locked(m))
 		fl__panic("fl_cond_wait", m, "the mutex is not locked");

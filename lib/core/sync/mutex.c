@@ -415,7 +415,7 @@ void fl_mutex_destroy(fl_mutex *m)
 	fl__hook_destroy(m, m, fl__mutex_is_busy(m));
 }
 
-void fl_mutex_lock(fl_mutex *m)
+FL_NO_THREAD_SAFETY_ANALYSIS void fl_mutex_lock(fl_mutex *m)
 {
 	uint32_t expected = fl__hook_word(&fl__hook_free);
 	/* acquire: pairs with the release in fl_mutex_unlock() */
@@ -424,7 +424,7 @@ void fl_mutex_lock(fl_mutex *m)
 	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* 0: it has no deadline and no token */
 }
 
-void fl__mutex_hold(fl_mutex *m)
+FL_NO_THREAD_SAFETY_ANALYSIS void fl__mutex_hold(fl_mutex *m)
 {
 	uint32_t expected = fl__hook_word(&fl__hook_free);
 	/* acquire: pairs with the release in fl_mutex_unlock() */
@@ -450,7 +450,7 @@ int fl_mutex_lock_until(fl_mutex *m, fl_time deadline, fl_cancel_token *cancel)
 	return mutex_lock_slow(m, deadline, cancel);
 }
 
-void fl_mutex_unlock(fl_mutex *m)
+FL_NO_THREAD_SAFETY_ANALYSIS void fl_mutex_unlock(fl_mutex *m)
 {
 	/* release: pairs with the acquires of all calls that lock, and of fl__mutex_is_busy() */
 	const uint32_t before = fl__sub_release(&m->word_, MUTEX_LOCKED);

@@ -25,15 +25,15 @@
  * makes a fork server holds no lock while it waits for the answer of the fork server. The functions
  * that visit threads or processes block the thread, too.
  */
-void fl__mutex_hold(fl_mutex *m);
-#define FL__HELD(m)                                                                                                    \
-	__attribute__((cleanup(fl__locked_end), unused)) fl_mutex *FL__UNIQUE(fl__held_) = (fl__mutex_hold(m), (m))
+void fl__mutex_hold(fl_mutex *m) FL_ACQUIRE(*m);
+FL__SCOPED_LOCK(fl__held_lock, fl_mutex, fl__mutex_hold, fl_mutex_unlock, FL_ACQUIRE(*_lock))
+#define FL__HELD(m) FL__LOCK_SCOPE(fl__held_lock, m)
 
 /*
  * Does what fl_cond_wait_until() does. If `holds` is true, `m` is a lock of the library, and the
  * function acquires it again by blocking the thread.
  */
-int fl__cond_wait(fl_cond *c, fl_mutex *m, fl_time deadline, fl_cancel_token *cancel, bool holds);
+int fl__cond_wait(fl_cond *c, fl_mutex *m, fl_time deadline, fl_cancel_token *cancel, bool holds) FL_REQUIRES(*m);
 
 /*
  * Returns whether a context holds the object or is in its wait queue, for a destroy while debugging

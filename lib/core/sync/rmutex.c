@@ -38,7 +38,7 @@ static int rmutex_set_owner(fl_rmutex *m, uint64_t id, int rc)
 	return rc;
 }
 
-void fl_rmutex_lock(fl_rmutex *m)
+FL_NO_THREAD_SAFETY_ANALYSIS void fl_rmutex_lock(fl_rmutex *m)
 {
 	uint64_t id = fl__ctx_get()->id;
 	if (!rmutex_is_owner(m, id)) {
@@ -62,7 +62,7 @@ int fl_rmutex_lock_until(fl_rmutex *m, fl_time deadline, fl_cancel_token *cancel
 	                              : rmutex_set_owner(m, id, fl_mutex_lock_until(&m->mutex_, deadline, cancel));
 }
 
-void fl_rmutex_unlock(fl_rmutex *m)
+FL_NO_THREAD_SAFETY_ANALYSIS void fl_rmutex_unlock(fl_rmutex *m)
 {
 	if (!rmutex_is_owner(m, fl__ctx_get()->id))
 		fl__panic("fl_rmutex_unlock", m, "not owned by the caller");

@@ -559,7 +559,7 @@ int fl_rwlock_read_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *c
 	return fl__likely(seen < fl__hook_word(&fl__hook_readers)) ? 0 : rwlock_read_slow(l, seen, deadline, cancel);
 }
 
-void fl_rwlock_read_lock(fl_rwlock *l)
+FL_NO_THREAD_SAFETY_ANALYSIS void fl_rwlock_read_lock(fl_rwlock *l)
 {
 	if (rwlock_read_biased(l))
 		return;
@@ -607,7 +607,7 @@ FL__SLOW_PATH static void rwlock_read_unlock_watched(fl_rwlock *l)
 	rwlock_read_unlock(l);
 }
 
-void fl_rwlock_read_unlock(fl_rwlock *l)
+FL_NO_THREAD_SAFETY_ANALYSIS void fl_rwlock_read_unlock(fl_rwlock *l)
 {
 	if (fl__hooks_on(FL__HOOKS_DEBUG))
 		rwlock_read_unlock_watched(l);
@@ -628,7 +628,7 @@ int fl_rwlock_write_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *
 	return rwlock_write_at_once(l) ? 0 : rwlock_lock_slow(l, &fl__rwlock_writing, false, deadline, cancel);
 }
 
-void fl_rwlock_write_lock(fl_rwlock *l)
+FL_NO_THREAD_SAFETY_ANALYSIS void fl_rwlock_write_lock(fl_rwlock *l)
 {
 	if (!rwlock_write_at_once(l))
 		/* It returns 0, since it has no deadline and no token. */
@@ -672,7 +672,7 @@ FL__SLOW_PATH static void rwlock_write_unlock_watched(fl_rwlock *l)
 	rwlock_write_unlock(l);
 }
 
-void fl_rwlock_write_unlock(fl_rwlock *l)
+FL_NO_THREAD_SAFETY_ANALYSIS void fl_rwlock_write_unlock(fl_rwlock *l)
 {
 	if (fl__hooks_on(FL__HOOKS_DEBUG))
 		rwlock_write_unlock_watched(l);
@@ -720,7 +720,7 @@ void fl_rwlock_assert_write_held(const fl_rwlock *l)
 	fl__hook_assert_held(l, "fl_rwlock_assert_write_held");
 }
 
-void fl_rwlock_downgrade(fl_rwlock *l)
+FL_NO_THREAD_SAFETY_ANALYSIS void fl_rwlock_downgrade(fl_rwlock *l)
 {
 	if (fl__hooks_on(FL__HOOKS_DEBUG) && fl_rwlock_is_write_locked(l))
 		fl__hook_downgraded(l);
