@@ -925,6 +925,21 @@ class Kit:
             self.same(self.thread_safety(clang, language, here("locks/right.c")), set())
             self.same(self.thread_safety(clang, language, source, "-DFL_THREAD_SAFETY=0"), set())
 
+    def consumer_locks_without_a_false_alarm(self):
+        """Clang reports nothing in the core, in the examples, in the programs of the guide, and in C++."""
+        clang, _ = self.clang_that_checks_locks()
+        core = [path for path in glob.glob(join(self.source, "lib/core/**/*.c"), recursive=True) if basename(path) != "windows.c"]
+        examples = glob.glob(join(self.source, "docs/examples/**/*.c"), recursive=True) + glob.glob(here("examples/*.c"))
+        for path in glob.glob(join(self.source, "docs/guide/*.md")):
+            for i, block in enumerate(re.findall(r"^```c\n(.*?)^```$", read(path), re.M | re.S)):
+                if "int main(" in block:
+                    examples.append(write(self.at("locks", f"{basename(path)}_{i}.c"), block))
+        units = [*(("c", path) for path in core + examples), ("c++", self.cxx17()), ("c++", here("exceptions.cc")), ("c++", here("names/tasks.cc"))]
+        reports = [self.thread_safety(clang, language, path, "-I", join(self.source, "lib")) for language, path in units]
+        self.same(set().union(*(report for report in reports if report)), set())
+        if reports.count(None) > 12 or len(core) < 60 or len(examples) < 50:
+            raise Failure(f"{reports.count(None)} of {len(core)} and {len(examples)} files were not compiled")
+
     def consumer_exceptions_in_fibers(self):
         """Linked with the archive, as a static program, in a shared object that a program in C loads, and with the shared library."""
         source = here("exceptions.cc")

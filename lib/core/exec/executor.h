@@ -333,7 +333,7 @@ void fl__executor_tell_if_idle(fl_executor *e);
  * lock released.
  */
 int fl__executor_join_thread(fl_executor *e, fl_thread **last, bool (*has_ended)(fl_executor *e), fl_time deadline,
-                             fl_cancel_token *cancel);
+                             fl_cancel_token *cancel) FL_REQUIRES(e->lock);
 
 /* The number of detached executors that are not freed yet. It is atomic. */
 extern uint32_t fl__executors_detached;

@@ -25,17 +25,17 @@
 #include <string.h>
 
 static fl_mutex registry_lock = FL_MUTEX_INIT; /* guards all else */
-static fl_task_entry *registry_first;
+static fl_task_entry *registry_first FL_GUARDED_BY(registry_lock);
 static uint64_t registry_change_count; /* also read without the lock */
 
-static void registry_note_change(void)
+static void registry_note_change(void) FL_REQUIRES(registry_lock)
 {
 	/* relaxed: a thread that sees another number looks up the types again, under the lock */
 	fl__store_relaxed(&registry_change_count, registry_change_count + 1);
 }
 
 /* Returns the link to the first entry with that name, or where to insert the entry. */
-static fl_task_entry **registry_search(const char *name)
+static fl_task_entry **registry_search(const char *name) FL_REQUIRES(registry_lock)
 {
 	fl_task_entry **link = &registry_first;
 	while (*link && strcmp((*link)->type->name, name) < 0)

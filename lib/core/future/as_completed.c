@@ -32,7 +32,7 @@ static bool futures_has_failed(const fl_future *f)
 }
 
 /* Appends an entry to those that have ended. Called under the set's lock. */
-static void futures_add_ended(struct fl__future_set *set, struct fl__future_entry *entry)
+static void futures_add_ended(struct fl__future_set *set, struct fl__future_entry *entry) FL_REQUIRES(set->lock)
 {
 	FL__APPEND(set->first, set->last, entry, next);
 	set->left--;
@@ -100,7 +100,7 @@ struct fl__future_entry *fl__future_set_take(struct fl__future_set *set)
 	return entry;
 }
 
-static bool futures_none_left(const struct fl__future_set *set)
+static bool futures_none_left(const struct fl__future_set *set) FL_REQUIRES(set->lock)
 {
 	return set->left == 0;
 }
@@ -153,12 +153,12 @@ static bool futures_condition_holds(fl_future *const *f, size_t n, fl_wait_mode 
 	return ended == n;
 }
 
-static bool futures_one_has_ended(const struct fl__future_set *set)
+static bool futures_one_has_ended(const struct fl__future_set *set) FL_REQUIRES(set->lock)
 {
 	return set->first != NULL || set->left == 0;
 }
 
-static bool futures_one_has_failed(const struct fl__future_set *set)
+static bool futures_one_has_failed(const struct fl__future_set *set) FL_REQUIRES(set->lock)
 {
 	return set->errors > 0 || set->left == 0;
 }

@@ -30,11 +30,11 @@ struct fl__future_set {
 	fl_mutex lock; /* guards the rest */
 	fl_cond news;
 	/* Ended and not yet taken, earliest first. */
-	struct fl__future_entry *first, *last;
-	size_t left;   /* not ended, or fl__future_report() still to come */
-	size_t errors; /* failed futures; a cancelled one has not failed */
+	struct fl__future_entry *first FL_GUARDED_BY(lock), *last FL_GUARDED_BY(lock);
+	size_t left FL_GUARDED_BY(lock);   /* not ended, or fl__future_report() still to come */
+	size_t errors FL_GUARDED_BY(lock); /* failed futures; a cancelled one has not failed */
 	/* What the sleeping waiter waits for; NULL: no waiter sleeps. */
-	bool (*enough)(const struct fl__future_set *set);
+	bool (*enough)(const struct fl__future_set *set) FL_GUARDED_BY(lock);
 };
 
 /* A future that has ended is listed at once. */
@@ -54,7 +54,7 @@ int fl__future_set_sleep(struct fl__future_set *set, bool (*enough)(const struct
                          fl_cancel_token *cancel);
 
 /* Called under the set's lock. Takes the entry that ended first, or returns NULL. */
-struct fl__future_entry *fl__future_set_take(struct fl__future_set *set);
+struct fl__future_entry *fl__future_set_take(struct fl__future_set *set) FL_REQUIRES(set->lock);
 
 /*
  * Ends the life of the set. The future of each entry has ended, or the entry was removed. Waits for

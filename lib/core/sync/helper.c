@@ -35,10 +35,11 @@ struct helper_thread {
 
 static fl_mutex helper_lock = FL_MUTEX_INIT;
 static fl_cond helper_fewer = FL_COND_INIT; /* broadcast when helper_running has fallen */
-static struct fl__helper *helper_first;
-static struct helper_thread *helper_threads;
-static unsigned helper_running;
-static struct helper_thread *helper_ended; /* the ended thread that nobody has joined yet, or NULL */
+static struct fl__helper *helper_first FL_GUARDED_BY(helper_lock);
+static struct helper_thread *helper_threads FL_GUARDED_BY(helper_lock);
+static unsigned helper_running FL_GUARDED_BY(helper_lock);
+/* The ended thread that nobody has joined yet, or NULL. */
+static struct helper_thread *helper_ended FL_GUARDED_BY(helper_lock);
 static uint32_t helper_ending;
 
 static void helper_join(struct helper_thread *t)
@@ -88,7 +89,7 @@ static void *helper_run(void *arg)
 }
 
 /* Registers helper->end(), with helper_lock held. */
-static void helper_list(struct fl__helper *helper)
+static void helper_list(struct fl__helper *helper) FL_REQUIRES(helper_lock)
 {
 	if (helper->listed)
 		return;
@@ -174,7 +175,7 @@ FL__AT_UNLOAD_FIRST static void helpers_unload(void)
 }
 
 /* The child has no thread of a helper. The helpers stay registered, for its end. */
-static void helpers_make_anew(void)
+FL_NO_THREAD_SAFETY_ANALYSIS static void helpers_make_anew(void)
 {
 	fl_mutex_init(&helper_lock);
 	fl_cond_init(&helper_fewer);

@@ -47,8 +47,9 @@ struct fl_thread {
 };
 
 static fl_mutex thread_list_lock = FL_MUTEX_INIT;
-static fl_thread *thread_oldest, *thread_newest;
-static unsigned thread_started; /* how many threads were started: the number in the next name */
+static fl_thread *thread_oldest FL_GUARDED_BY(thread_list_lock), *thread_newest FL_GUARDED_BY(thread_list_lock);
+static unsigned
+    thread_started FL_GUARDED_BY(thread_list_lock); /* how many threads were started: the number in the next name */
 static fl_thread_error_handler *thread_error_handler;
 
 static void thread_enlist(fl_thread *t, const char *name)
@@ -329,7 +330,7 @@ static bool thread_arm(void *object, struct fl__node *node)
 const fl_on_type fl__on_thread = {thread_ready, thread_arm, fl__node_disarm, NULL, true};
 
 /* The only thread of a child is in no list, as the main thread is in none. */
-FL__COLD static void thread_make_anew(void)
+FL_NO_THREAD_SAFETY_ANALYSIS FL__COLD static void thread_make_anew(void)
 {
 	fl_mutex_init(&thread_list_lock);
 	thread_oldest = thread_newest = NULL;

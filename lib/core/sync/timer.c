@@ -56,18 +56,18 @@ static const int64_t timer_linger = FL_S(10);
 static const int64_t timer_awake = INT64_MIN;
 
 static fl_mutex timer_lock = FL_MUTEX_INIT;
-static fl_cond timer_earlier = FL_COND_INIT; /* on which the thread sleeps */
-static unsigned timer_joiners;               /* the number of contexts that wait in a join */
-static struct fl__timers timer_heap;
-static int64_t timer_wakes_at;
+static fl_cond timer_earlier = FL_COND_INIT;             /* on which the thread sleeps */
+static unsigned timer_joiners FL_GUARDED_BY(timer_lock); /* the number of contexts that wait in a join */
+static struct fl__timers timer_heap FL_GUARDED_BY(timer_lock);
+static int64_t timer_wakes_at FL_GUARDED_BY(timer_lock);
 /*
  * The function of the timer until whose deadline the thread sleeps. It is NULL if there is no such
  * timer, or if it was cancelled. Only reports read it without the lock, so its stores are atomic,
  * and relaxed.
  */
 static fl_timer_callback *timer_due;
-static bool timer_has_thread;
-static uint32_t timer_starts; /* the number of starts; it wraps */
+static bool timer_has_thread FL_GUARDED_BY(timer_lock);
+static uint32_t timer_starts FL_GUARDED_BY(timer_lock); /* the number of starts; it wraps */
 static struct {
 	/* The timer whose function runs, and may have freed it; or NULL. */
 	const fl_timer *timer;
@@ -76,7 +76,7 @@ static struct {
 	uint64_t context; /* the id of the context that makes the call */
 	bool pending;     /* the timer is pending again */
 	bool cancelled;   /* another context has cancelled it, so the function cannot start it again */
-} timer_call;
+} timer_call FL_GUARDED_BY(timer_lock);
 
 static struct fl__timer *timer_node_of(const fl_timer *t)
 {
@@ -93,22 +93,22 @@ static bool timer_is_pending(const fl_timer *t)
 	return timer_node_of(t)->back != NULL;
 }
 
-static bool timer_is_called(const fl_timer *t)
+static bool timer_is_called(const fl_timer *t) FL_REQUIRES(timer_lock)
 {
 	return timer_call.timer == t && timer_call.start == t->start_;
 }
 
-static bool timer_is_idle(const fl_timer *t)
+static bool timer_is_idle(const fl_timer *t) FL_REQUIRES(timer_lock)
 {
 	return !timer_is_pending(t) && !timer_is_called(t);
 }
 
-static bool timer_in_a_call(void)
+static bool timer_in_a_call(void) FL_REQUIRES(timer_lock)
 {
 	return timer_call.timer && timer_call.context == fl__ctx_get()->id;
 }
 
-static void timer_wake_thread(void)
+static void timer_wake_thread(void) FL_REQUIRES(timer_lock)
 {
 	timer_wakes_at = timer_awake; /* so that no other context wakes the thread, too */
 	fl_cond_signal(&timer_earlier);
@@ -123,7 +123,7 @@ static const void *timer_queue_of(const fl_timer *t)
  * Called under the lock, when `t` has become idle. Takes the contexts that join `t`. The caller
  * unparks them without the lock.
  */
-static void timer_take_joiners(const fl_timer *t, struct fl__lot *joiners)
+static void timer_take_joiners(const fl_timer *t, struct fl__lot *joiners) FL_REQUIRES(timer_lock)
 {
 	if (timer_joiners == 0)
 		return;
@@ -136,7 +136,7 @@ static void timer_take_joiners(const fl_timer *t, struct fl__lot *joiners)
  * Takes `t` out of the heap, and takes its joiners if it is idle then. Returns false if it was not
  * pending.
  */
-static bool timer_withdraw(fl_timer *t, struct fl__lot *joiners)
+static bool timer_withdraw(fl_timer *t, struct fl__lot *joiners) FL_REQUIRES(timer_lock)
 {
 	if (!timer_is_pending(t))
 		return false;
@@ -160,14 +160,14 @@ static bool timer_withdraw(fl_timer *t, struct fl__lot *joiners)
 /*
  * Adds a periodic timer again, for its next call that is not past. Counts the calls that it skips.
  */
-static void timer_add_next(fl_timer *t, int64_t deadline, int64_t now)
+static void timer_add_next(fl_timer *t, int64_t deadline, int64_t now) FL_REQUIRES(timer_lock)
 {
 	const int64_t late = now - deadline;
 	t->missed_ += (uint64_t)(late / t->period_);
 	fl__timers_add(&timer_heap, timer_node_of(t), fl__later(now - late % t->period_, t->period_));
 }
 
-static void timer_make_call(fl_timer *t, int64_t now)
+static void timer_make_call(fl_timer *t, int64_t now) FL_REQUIRES(timer_lock)
 {
 	fl_timer_callback *const function = t->function_;
 	void *const arg = t->arg_;
@@ -199,7 +199,7 @@ static void timer_make_call(fl_timer *t, int64_t now)
  * Sleeps until the first deadline, or until an earlier one is added. Returns false if the thread
  * has waited for timer_linger and there is no timer.
  */
-static bool timer_sleep(int64_t now)
+static bool timer_sleep(int64_t now) FL_REQUIRES(timer_lock)
 {
 	const bool idle = !timer_heap.first;
 	FL__AWAITS(FL__DEBUG_DUE, &timer_due);
@@ -237,7 +237,7 @@ static unsigned timer_end_thread(void)
 	return timer_call.timer ? 1 : 0;
 }
 
-static int timer_begin_thread(void)
+static int timer_begin_thread(void) FL_REQUIRES(timer_lock)
 {
 	static struct fl__helper helper = {
 	    .name = "timers", .function = timer_serve, .calls_user = true, .end = timer_end_thread};
@@ -366,7 +366,7 @@ void fl_timer_destroy(fl_timer *t)
 	fl__hook_destroy(t, t, timer_is_busy(t));
 }
 
-static void timer_make_anew(void)
+FL_NO_THREAD_SAFETY_ANALYSIS static void timer_make_anew(void)
 {
 	fl_mutex_init(&timer_lock);
 	fl_cond_init(&timer_earlier);

@@ -138,7 +138,7 @@ static bool pool_has_ended(fl_executor *e)
 }
 
 /* The thread that left last has joined the others. */
-FL__COLD static int pool_join(fl_executor *e, fl_time deadline, fl_cancel_token *cancel)
+FL__COLD static int pool_join(fl_executor *e, fl_time deadline, fl_cancel_token *cancel) FL_REQUIRES(e->lock)
 {
 	return fl__executor_join_thread(e, &fl__pool_of(e)->ended, pool_has_ended, deadline, cancel);
 }

@@ -158,13 +158,12 @@ struct fl__thread_pool {
  * the lock" means this lock, base.lock.
  */
 
-static inline struct fl__thread_pool *fl__pool_lock(struct fl__thread_pool *p)
+static inline void fl__pool_lock(struct fl__thread_pool *p) FL_ACQUIRE(p->base.lock)
 {
 	fl__mutex_hold(&p->base.lock);
-	return p;
 }
 
-static inline void fl__pool_unlock(struct fl__thread_pool *p)
+static inline void fl__pool_unlock(struct fl__thread_pool *p) FL_RELEASE(p->base.lock)
 {
 	struct fl__lot taken = fl__wait_queue_taken(&p->sleepers);
 	fl_mutex_unlock(&p->base.lock);
@@ -178,15 +177,9 @@ static inline void fl__pool_unpark(struct fl__thread_pool *p)
 	fl__lot_unpark(&taken);
 }
 
-static inline void fl__pool_locked_end(struct fl__thread_pool **p)
-{
-	fl__pool_unlock(*p);
-}
-
 /* This declaration holds the lock until the end of the block. */
-#define FL__POOL_LOCKED(p)                                                                                             \
-	__attribute__((cleanup(fl__pool_locked_end), unused)) struct fl__thread_pool *FL__UNIQUE(pool_locked_) =       \
-	    fl__pool_lock(p)
+#define FL__POOL_LOCKED(p) FL__LOCK_SCOPE(fl__pool_locked, p)
+FL__SCOPED_LOCK(fl__pool_locked, struct fl__thread_pool, fl__pool_lock, fl__pool_unlock, FL_ACQUIRE(_lock->base.lock))
 
 static inline struct fl__thread_pool *fl__pool_of(const fl_executor *e)
 {
@@ -267,7 +260,7 @@ struct fl__task_block *fl__pool_take_any(struct fl__thread_worker *w);
  * sleep.c. Sleeps. Called under the lock, which it releases meanwhile, by a worker that is counted
  * neither as active nor as searching. Returns whether the worker goes on; it is counted then.
  */
-bool fl__pool_sleep(struct fl__thread_pool *p);
+bool fl__pool_sleep(struct fl__thread_pool *p) FL_REQUIRES(p->base.lock);
 
 /* help.c. The operation fl__executor_ops.run_newest. */
 bool fl__pool_run_newest(fl_executor *e, const struct fl_group *g, bool any);

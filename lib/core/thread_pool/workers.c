@@ -299,7 +299,7 @@ __attribute__((cold, no_sanitize("thread"))) void fl__pool_describe_waits(const 
 }
 
 /* Called with the lock, which it releases. Reports once that all active workers wait. */
-FL__COLD static void pool_report_waits(struct fl__thread_pool *p)
+FL__COLD static void pool_report_waits(struct fl__thread_pool *p) FL_RELEASE(p->base.lock)
 {
 	char waits[160];
 	const size_t pending = fl__pool_length(p);
