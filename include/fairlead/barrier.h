@@ -60,7 +60,7 @@ FL__ASSERT_SIZE(fl_barrier, 24 + 2 * sizeof(void *));
  * Initializes a barrier of `parties` parties, 1 to INT_MAX, without an action. A constant outside
  * of this range does not compile. Another number outside of it panics.
  */
-#define FL_BARRIER_INIT(parties) { FL__NUMBER(BARRIER_INIT, parties, 1, INT_MAX), 0, 0, 0, 0, 0 }
+#define FL_BARRIER_INIT(parties) { FL__NUMBER(BARRIER_INIT, parties, 1, INT_MAX), 0, 0, 0, NULL, NULL }
 /* clang-format on */
 
 /*
@@ -78,7 +78,7 @@ FL__ASSERT_SIZE(fl_barrier, 24 + 2 * sizeof(void *));
 FL_INLINE FL_MUST_CHECK int fl_barrier_init_with_action(fl_barrier *_b, uint32_t _parties, void (*_action)(void *arg),
                                                         void *_arg)
 {
-	const fl_barrier _value = {0, 0, 0, 0, 0, 0};
+	const fl_barrier _value = {0, 0, 0, 0, NULL, NULL};
 	if (_parties == 0 || _parties > INT_MAX)
 		return -EINVAL;
 	*_b = _value;

@@ -40,7 +40,7 @@ typedef struct fl_cancel_token {
 } fl_cancel_token;
 
 /* clang-format off */
-#define FL_CANCEL_TOKEN_INIT { 0, 0, { 0 }, 0, 0, 0, 0, 0, 0 }
+#define FL_CANCEL_TOKEN_INIT { 0, 0, { 0 }, NULL, NULL, NULL, NULL, NULL, NULL }
 /* clang-format on */
 
 /* FL_SHIELDED as a token argument means that the wait cannot be cancelled. */
@@ -223,7 +223,7 @@ typedef struct fl_timeout {
 } fl_timeout;
 
 /* clang-format off */
-#define FL_TIMEOUT_INIT { FL_CANCEL_TOKEN_INIT, 0, { 0 }, 0 }
+#define FL_TIMEOUT_INIT { FL_CANCEL_TOKEN_INIT, NULL, { 0 }, NULL }
 /* clang-format on */
 
 /*

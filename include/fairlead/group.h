@@ -85,7 +85,7 @@ typedef struct fl_group {
 #define FL_GROUP_INIT(executor) FL__GROUP_INIT(executor, 0)
 #define FL_GROUP_INIT_UNTIL(executor, deadline) FL__GROUP_INIT(executor, (deadline).ns)
 #define FL__GROUP_INIT(executor, ns)                                                                                   \
-	{ FL_CANCEL_TOKEN_INIT, (executor), { ns }, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 }, { 0 } }
+	{ FL_CANCEL_TOKEN_INIT, (executor), { ns }, 0, NULL, NULL, 0, NULL, 0, 0, 0, 0, 0, { 0 }, { 0 } }
 /* clang-format on */
 
 /*

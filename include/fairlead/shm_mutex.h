@@ -188,7 +188,7 @@ static inline FL_NO_THREAD_SAFETY_ANALYSIS struct fl__shm_locked fl__shm_locked_
 {
 	struct fl__shm_locked _locked = {_m, fl_shm_mutex_lock(_m)};
 	if (_locked.result_ != 0 && _locked.result_ != -EOWNERDEAD)
-		_locked.mutex_ = 0;
+		_locked.mutex_ = NULL;
 	return _locked;
 }
 

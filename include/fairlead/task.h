@@ -121,7 +121,7 @@
 	    FL__TASK_INIT(label, task##_run, FL__TASK_SIZE(arg_type), FL__TASK_ALIGN(arg_type),                        \
 	                  FL__TASK_SIZE(result_type), FL__TASK_ALIGN(result_type),                                     \
 	                  FL__TASK_HOOK(arg_type, drop_arg) FL__TASK_HOOK(result_type, drop_result), __VA_ARGS__);     \
-	static fl_task_entry task##_entry = {&task, 0};                                                                \
+	static fl_task_entry task##_entry = {&task, NULL};                                                             \
 	__attribute__((__constructor__(FL__TASK_PRIORITY))) static void task##_register(void)                          \
 	{                                                                                                              \
 		fl_task_register(&task##_entry);                                                                       \

@@ -54,7 +54,7 @@ typedef struct fl_timer {
 } fl_timer;
 
 /* clang-format off */
-#define FL_TIMER_INIT { { 0, 0, 0, 0, 0 }, 0, 0, 0, 0, 0 }
+#define FL_TIMER_INIT { { 0, 0, 0, 0, 0 }, 0, 0, NULL, NULL, 0 }
 /* clang-format on */
 
 /* Makes `t` a timer that is not started. The call requires that `t` is not in use. */

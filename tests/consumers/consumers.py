@@ -33,6 +33,7 @@ C_FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 TLS_OF_CORE, TLS_OF_ALL_PARTS = 96, 112  # bytes of static TLS that a copy takes: docs/vendoring.md
 C99_FLAGS = ["-std=gnu99", "-pedantic", "-Wdeclaration-after-statement", "-Wall", "-Wextra", "-Werror"]
 CXX_FLAGS = ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+CXX_STRICT = ["-Wold-style-cast", "-Wuseless-cast", "-Wzero-as-null-pointer-constant"]  # clang lacks one of them
 # What Debian (dpkg-buildflags) and Ubuntu compile and link packages with; Ubuntu's gcc has _FORTIFY_SOURCE by itself.
 HARDENING = """-g -O2 -flto=auto -ffat-lto-objects -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fcf-protection
 -ftrivial-auto-var-init=zero -fno-omit-frame-pointer -Wformat -Werror=format-security -Wdate-time -Werror=implicit-function-declaration""".split()
@@ -370,6 +371,8 @@ class Kit:
         """Each installed header, as the first and only one of a unit."""
         include, names = self.installed_headers()
         complaints = []
+        if language == "c++" and not re.search("unknown|unrecognized", said_of("", language, compiler, *flags, *CXX_STRICT)):
+            flags = [*flags, *CXX_STRICT]
         for name in names:
             unit = f"#include <{name}>\nextern int a_unit_is_not_empty;\n"
             complaints.append(said_of(unit, language, compiler, *flags, "-I", include))

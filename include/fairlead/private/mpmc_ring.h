@@ -5,6 +5,8 @@
 #include <fairlead/defs.h>
 #include <fairlead/private/inline.h>
 
+FL_BEGIN_DECLS
+
 /*
  * This header is private. It has the bounded lock-free ring of fl_mpmc and fl_queue. The head of
  * lib/core/queue/mpmc.c has the tables of its words, and its invariants.
@@ -45,13 +47,15 @@ static inline uint64_t fl__mpmc_next(const struct fl_mpmc *_q, uint64_t _at)
 /* Returns the position that is `_n` steps after `_at`. `_n` is at most the capacity. */
 static inline uint64_t fl__mpmc_skip(const struct fl_mpmc *_q, uint64_t _at, size_t _n)
 {
-	const uint64_t _to_lap = _q->last + FL__MPMC_STEP - (_at & _q->mask), _step = (uint64_t)_n * FL__MPMC_STEP;
+	const uint64_t _count = _n, _step = _count * FL__MPMC_STEP;
+	const uint64_t _to_lap = _q->last + FL__MPMC_STEP - (_at & _q->mask);
 	return _step < _to_lap ? _at + _step : (_at | _q->mask) + FL__MPMC_STEP + (_step - _to_lap);
 }
 
 static inline unsigned char *fl__mpmc_slot(const struct fl_mpmc *_q, uint64_t _at)
 {
-	return _q->slots + (size_t)(_at & _q->mask) * _q->unit;
+	const size_t _index = _at & _q->mask;
+	return _q->slots + _index * _q->unit;
 }
 
 /*
@@ -69,10 +73,11 @@ static inline size_t fl__mpmc_offset(size_t _size)
  */
 static inline unsigned char *fl__mpmc_slot_of(const struct fl_mpmc *_q, uint64_t _at, size_t _size)
 {
+	const size_t _index = _at & _q->mask;
 	if (!__builtin_constant_p(_size) || _size == 0)
 		return fl__mpmc_slot(_q, _at);
 	_size += fl__mpmc_offset(_size) + FL__MPMC_STAMP - 1;
-	return _q->slots + (size_t)(_at & _q->mask) * (_size / FL__MPMC_STAMP * FL__MPMC_STAMP / FL__MPMC_STEP);
+	return _q->slots + _index * (_size / FL__MPMC_STAMP * FL__MPMC_STAMP / FL__MPMC_STEP);
 }
 
 static inline unsigned char *fl__mpmc_item(const struct fl_mpmc *_q, unsigned char *_slot, size_t _size)
@@ -130,8 +135,6 @@ static inline size_t fl__mpmc_run(const struct fl_mpmc *_q, uint64_t _at, uint64
 	return _run;
 }
 
-FL_BEGIN_DECLS
-
 /*
  * Called for a position whose slot is not ready for a put or, with `gets`, for a get. If several
  * calls have succeeded since the last call that found its slot not ready, it pauses and returns 0,
@@ -145,8 +148,6 @@ FL_API int fl__mpmc_refuse(struct fl_mpmc *q, uint64_t at, bool gets);
  * loss, up to 256.
  */
 FL_API void fl__mpmc_back_off(unsigned failed);
-
-FL_END_DECLS
 
 /*
  * Claims up to `_n` slots. For a put `_word` is the tail, and `_ahead` is 0. For a get `_word` is
@@ -318,5 +319,7 @@ static inline int fl__mpmc_get_many(struct fl_mpmc *_q, void *_items, size_t _si
 		fl__mpmc_drain(_q, fl__mpmc_slot(_q, _at), _at, _item, _size);
 	return 0;
 }
+
+FL_END_DECLS
 
 #endif

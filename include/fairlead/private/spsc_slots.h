@@ -2,10 +2,10 @@
 #ifndef FAIRLEAD_SPSC_SLOTS_H
 #define FAIRLEAD_SPSC_SLOTS_H
 
+#include <fairlead/defs.h>
 #include <fairlead/private/inline.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+
+FL_BEGIN_DECLS
 
 /*
  * This header is private. It has the slots of a ring for one producer and one consumer, for
@@ -102,5 +102,7 @@ static inline void fl__slot_clear(unsigned char *_slot)
 {
 	fl__store_release(_slot, 0); /* release: pairs with fl__slot_is_full(), for reads of items */
 }
+
+FL_END_DECLS
 
 #endif
