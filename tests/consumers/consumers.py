@@ -34,13 +34,14 @@ TLS_OF_CORE, TLS_OF_ALL_PARTS = 96, 112  # bytes of static TLS that a copy takes
 C99_FLAGS = ["-std=gnu99", "-pedantic", "-Wdeclaration-after-statement", "-Wall", "-Wextra", "-Werror"]
 CXX_FLAGS = ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 CXX_STRICT = ["-Wold-style-cast", "-Wuseless-cast", "-Wzero-as-null-pointer-constant"]  # clang lacks one of them
+GNU89_FLAGS = ["-std=gnu89", "-Wall", "-Wextra", "-Werror"]
 # What Debian (dpkg-buildflags) and Ubuntu compile and link packages with; Ubuntu's gcc has _FORTIFY_SOURCE by itself.
 HARDENING = """-g -O2 -flto=auto -ffat-lto-objects -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fcf-protection
 -ftrivial-auto-var-init=zero -fno-omit-frame-pointer -Wformat -Werror=format-security -Wdate-time -Werror=implicit-function-declaration""".split()
 HARDENED_LINKS = ["-flto=auto", "-Wl,-z,relro", "-Wl,-z,now"]
 WINE = shutil.which("wine64", path=os.environ["PATH"] + ":/usr/lib/wine")
 LANGUAGES = ("c11", "c23", "gnu99", "cxx17")
-IN_LANGUAGES = {"headers_alone": LANGUAGES, "common_names": LANGUAGES, "tasks_of_common_names": LANGUAGES, "scopes": LANGUAGES,
+IN_LANGUAGES = {"headers_alone": ("gnu89", *LANGUAGES), "common_names": LANGUAGES, "tasks_of_common_names": LANGUAGES, "scopes": LANGUAGES,
                 "macros_of_the_program": LANGUAGES, "deadlines_are_times": LANGUAGES, "initializers_take_numbers_in_range": LANGUAGES,
                 "scenarios": ("gnu99", "cxx17")}  # methods of Kit: a case each
 GUIDE_PRINTS = {  # under which heading the guide has a program, and what that prints; the first 11 also run on Windows
@@ -359,7 +360,7 @@ class Kit:
         if language == "cxx17":
             getattr(self, what)(self.cxx, "c++", CXX_FLAGS)
         else:
-            getattr(self, what)(self.cc, "c", {"c11": C_FLAGS, "gnu99": C99_FLAGS}.get(language) or self.c23_flags())
+            getattr(self, what)(self.cc, "c", {"c11": C_FLAGS, "gnu99": C99_FLAGS, "gnu89": GNU89_FLAGS}.get(language) or self.c23_flags())
 
     def prints(self, source, wanted):
         expect(self.c(source), wanted)

@@ -99,7 +99,8 @@ static inline void fl__mpmc_fetch_ahead(const struct fl_mpmc *_q, uint64_t _at, 
 {
 	if (_size > FL__MPMC_SMALL && _q->ahead != 0) {
 		const unsigned char *_slot = fl__mpmc_slot(_q, fl__mpmc_skip(_q, _at, _q->ahead));
-		for (size_t _i = 0; _i <= _size; _i += FL__MPMC_LINE)
+		size_t _i;
+		for (_i = 0; _i <= _size; _i += FL__MPMC_LINE)
 			fl__fetch_to_write(_slot + _i);
 	}
 }
@@ -261,12 +262,13 @@ static inline int fl__mpmc_put_many(struct fl_mpmc *_q, const void *_items, size
 {
 	const unsigned char *_item = (const unsigned char *)_items;
 	struct fl__mpmc_claim _claim;
+	uint64_t _at;
 	const int _rc = fl__mpmc_claim_space(_q, _n, &_claim);
 	if (_rc != 0)
 		return _rc;
 	*_count = _claim.count;
 	*_owes_wake = _claim.owes_wake;
-	for (uint64_t _at = _claim.at;; _at = fl__mpmc_next(_q, _at), _item += _size) {
+	for (_at = _claim.at;; _at = fl__mpmc_next(_q, _at), _item += _size) {
 		fl__mpmc_fill(_q, fl__mpmc_slot(_q, _at), _at, _item, _size);
 		if (--_claim.count == 0) /* the consumer of the last item may free the ring */
 			return 0;
@@ -310,12 +312,13 @@ static inline int fl__mpmc_get_many(struct fl_mpmc *_q, void *_items, size_t _si
 {
 	unsigned char *_item = (unsigned char *)_items;
 	struct fl__mpmc_claim _claim;
+	uint64_t _at;
 	const int _rc = fl__mpmc_claim_item(_q, _n, &_claim);
 	if (_rc != 0)
 		return _rc;
 	*_count = _claim.count;
 	*_owes_wake = _claim.owes_wake;
-	for (uint64_t _at = _claim.at; _claim.count > 0; _claim.count--, _at = fl__mpmc_next(_q, _at), _item += _size)
+	for (_at = _claim.at; _claim.count > 0; _claim.count--, _at = fl__mpmc_next(_q, _at), _item += _size)
 		fl__mpmc_drain(_q, fl__mpmc_slot(_q, _at), _at, _item, _size);
 	return 0;
 }
