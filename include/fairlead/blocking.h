@@ -29,8 +29,10 @@ FL_BEGIN_DECLS
  * - a loop that the task runs, while the loop is idle.
  *
  * One of these waits is not a section: a wait for a task of the worker's own executor that another
- * worker runs. A worker that waits for a pending task of its own executor runs that task instead.
- * So tasks that wait for each other's futures do not deadlock, however few workers there are.
+ * worker runs. However, if all workers that are in no section are in such waits, another worker may
+ * run tasks, because what they wait for may be in a section. A worker that waits for a pending task
+ * of its own executor runs that task instead. So tasks that wait for each other's futures do not
+ * deadlock, however few workers there are.
  *
  * Waits for locks, conditions, items of queues, and similar objects are not sections, unless the
  * executor's config has `workers_max` (fairlead/executor.h).

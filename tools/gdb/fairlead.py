@@ -39,7 +39,7 @@ fl_loop all:Q@176
 fl__run executor:Q@0 future:Q@8
 fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@96 name:24s@260 next_listed:Q@288
 fl__executor_ops kind:Q@8
-fl__thread_pool backlog.mask:I@696 backlog.injectors:Q@704 active:I@844 blocked:I@848 alive:I@852 workers:Q@992
+fl__thread_pool backlog.mask:I@696 backlog.injectors:Q@704 active:I@844 blocked:I@848 alive:I@852 workers:Q@1000
 fl__thread_worker thread:Q@72 doing:Q@80 local.word:Q@88 number:I@8392 next:Q@8416
 fl__injector length:I@4 apart:64x@48
 fl__process_pool workers:Q@8200

@@ -106,6 +106,11 @@ struct fl__executor_ops {
 	 */
 	void (*block)(struct fl__run *run, bool begins);
 	/*
+	 * Called in the same way around a wait for a task or a fork of this executor that another
+	 * context runs. NULL for a kind that need not know.
+	 */
+	void (*depend)(struct fl__run *run, bool begins);
+	/*
 	 * Adds the kind's numbers. Also called without the lock, for the debug dump, and in a
 	 * signal handler: the numbers are of different moments. May be NULL.
 	 */

@@ -201,11 +201,17 @@ void fl_blocking_end(void)
 	run_section(false);
 }
 
+void fl__run_depend(struct fl__ctx *ctx, bool begins)
+{
+	struct fl__run *run = ctx->worker;
+	if (run && run->executor->ops->depend)
+		run->executor->ops->depend(run, begins);
+}
+
 /*
  * A worker that waits for a task of its own executor does not count as blocked: after run_help()
- * another worker runs the task. If the other worker blocks, it is replaced, unless it also waits
- * for a task of that executor. So the last worker of a chain of waits runs on, or is replaced. If
- * these waits counted as blocked, a recursion with futures would make a thread for each level.
+ * another context runs the task. It depends on that context (thread_pool.h). If these waits counted
+ * as blocked, a recursion with futures would make a thread for each level.
  */
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 {
@@ -213,8 +219,9 @@ bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 	/* the executor of `f` may have been freed, so its address is only compared */
 	if (f && f->ops == &fl__task_future_ops &&
 	    fl__task_block_owner(fl__task_block_of((fl_future *)(uintptr_t)f))->executor == ctx->worker->executor)
-		return false;
-	ctx->worker->executor->ops->block(ctx->worker, begins);
+		fl__run_depend(ctx, begins);
+	else
+		ctx->worker->executor->ops->block(ctx->worker, begins);
 	return true;
 }
 

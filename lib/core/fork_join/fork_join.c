@@ -348,7 +348,12 @@ static struct fl__fork *fork_sleep(struct fl__fork_worker *self, struct fl__fork
 	fl__store_relaxed(&self->forks->flags.sleepers, 1); /* relaxed: the fence of fork_take_any() orders it */
 	struct fl__fork_worker *thief = fork_thief_of(fork);
 	struct fl__fork *part = fork_take_any(self, thief ? thief : self);
-	const int rc = fl__wait_sleep(&wait, part || fork_may_go_on(fork) ? FL_NO_WAIT : FL_FOREVER, FL_SHIELDED);
+	const bool sleeps = !part && !fork_may_go_on(fork);
+	if (sleeps)
+		fl__run_depend(wait.ctx, true);
+	const int rc = fl__wait_sleep(&wait, sleeps ? FL_FOREVER : FL_NO_WAIT, FL_SHIELDED);
+	if (sleeps)
+		fl__run_depend(wait.ctx, false);
 	if (rc != 0)
 		fl__lot_leave(&node);
 	fork_let_wake(self->forks); /* the waking thread has cleared `sleepers` */

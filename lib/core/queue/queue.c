@@ -587,7 +587,7 @@ int fl_queue_join_until(fl_queue *q, fl_time deadline, fl_cancel_token *cancel)
 	fl__hook_wait_begin(&op, q, FL__DEBUG_QUEUE_JOIN);
 	const bool blocks = fl__ctx_block(wait.ctx, NULL, deadline);
 	const int rc = fl__wait_sleep(&wait, deadline, cancel);
-	fl__ctx_unblock(wait.ctx, blocks);
+	fl__ctx_unblock(wait.ctx, NULL, blocks);
 	fl__hook_wait_end(&op);
 	if (rc == 0)
 		return 0; /* all items were done when the joiner was woken */

@@ -10,9 +10,9 @@
  * cancel finds (fl__run_taken()).
  *
  * If it finds no member, the worker blocks, and another one takes its place. If then no worker is
- * active although there is a task, none could be started, and the worker runs any task, since
- * nobody else would: fl__pool_is_stuck(). Each joiner looks after it was counted as blocked. So the
- * last one sees that no worker is active.
+ * active, or only such that depend on others, although there is a task, none could be started, and
+ * the worker runs any task, since nobody else would: fl__pool_is_stuck(). Each joiner looks after it
+ * was counted as blocked. So the last one sees that.
  */
 #include "../base/atomic.h"
 #include "../exec/group.h"
@@ -76,7 +76,7 @@ bool fl__pool_is_stuck(fl_executor *e)
 		return false;
 	FL__POOL_LOCKED(p);
 	fl__pool_settle(p); /* a submit may have put a task into a queue, and not yet notified */
-	return p->active == 0 && fl__pool_has_task(p);
+	return p->active == p->depending && fl__pool_has_task(p);
 }
 
 bool fl__pool_run_newest(fl_executor *e, const fl_group *g, bool any)

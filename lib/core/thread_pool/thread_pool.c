@@ -194,6 +194,7 @@ static const struct fl__executor_ops pool_ops = {
     .is_stuck = fl__pool_is_stuck,
     .resize = fl__pool_resize,
     .block = fl__pool_block,
+    .depend = fl__pool_depend,
     .count = pool_count,
     .describe_waits = fl__pool_describe_waits,
 };

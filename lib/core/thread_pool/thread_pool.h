@@ -30,19 +30,22 @@
  *             for forks of other workers, or sleeps. A worker that is woken, or that was started
  *             without an initializer, searches, too.
  *
- * Four words count workers; the lock is that of the executor:
+ * Five words count workers; the lock is that of the executor:
  *
  *   word      counts                             changed
  *   state     the workers that search, and has   see below
  *             flags
  *   active    active workers                     under the lock
+ *   depending active workers that wait for a     under the lock, by the worker
+ *             task or a fork of this executor,
+ *             which another context runs
  *   blocked   blocked workers                    under the lock
  *   alive     all                                under the lock
  *
  * `state` has these bits (each with the prefix FL__POOL_):
  *
  *   MORE       fewer workers are active than     by fl__pool_count(), under the lock
- *              may be
+ *              may be (below)
  *   CROWDED    more workers are active than may  by fl__pool_count(), under the lock
  *              be: the next one that looks for
  *              a task goes to sleep
@@ -57,6 +60,11 @@
  *              search, in units of SEARCHES      one that is woken or started. -1 by that worker
  *                                                when it has a task, and under the lock before it
  *                                                sleeps or ends
+ *
+ * How many may be active: as many as the limit says or, if that is more, one above `depending`.
+ * Otherwise the active workers might all depend on a blocked one, which waits for a task that nobody
+ * takes. While no worker is blocked, the last one of a chain of waits runs, so `depending` is less
+ * than `active`, and the limit holds.
  *
  * No task is overlooked. While MORE is set and a queue has a task, a worker searches, or a context
  * is about to call fl__pool_notify(), which wakes or starts a worker that searches. Four steps
@@ -125,6 +133,7 @@ struct fl__thread_worker {
 	unsigned number;   /* from 0; in the thread's name */
 	unsigned blocking; /* depth of blocking sections; only the worker uses it */
 	bool sits;         /* a wait counts it as blocked: fl__pool_wait() */
+	bool depends;      /* it is counted in `depending` */
 	/* 0, or, while it has slept for some time in a wait, 1 + what it waits for (base/awaited.h) */
 	uint32_t waits;
 	int64_t waits_since;
@@ -137,7 +146,7 @@ struct fl__thread_pool {
 	unsigned char apart[FL__LINE]; /* keeps `state` off words that each submit writes */
 	uint32_t state;
 	unsigned char apart_too[FL__LINE];
-	unsigned active, blocked, alive;
+	unsigned active, blocked, alive, depending;
 	unsigned most;         /* how many workers may be alive if waits of tasks count as blocked, or 0 */
 	uint32_t waiting;      /* active workers whose `waits` is not 0; for reports */
 	size_t starts, leaves; /* threads ever started; those that have left */
@@ -231,6 +240,9 @@ int fl__pool_resize(fl_executor *e, unsigned workers);
 
 /* Called without the lock. The operation fl__executor_ops.block. */
 void fl__pool_block(struct fl__run *run, bool begins);
+
+/* Called without the lock. The operation fl__executor_ops.depend. */
+void fl__pool_depend(struct fl__run *run, bool begins);
 
 /* Called without the lock. The operation fl__worker_ops.doze. */
 int64_t fl__pool_wait(const struct fl__wait *wait, bool begins);

@@ -51,7 +51,7 @@
 void fl__pool_count(struct fl__thread_pool *p, int active, int searching)
 {
 	p->active += (unsigned)active;
-	const unsigned workers = p->base.workers;
+	const unsigned workers = FL__MAX(p->base.workers, p->depending + 1);
 	/* A thread that blocks needs another one, and there are at most FL_WORKERS_MAX. */
 	const bool more = p->active < workers && p->active + p->blocked < FL_WORKERS_MAX;
 	const uint32_t flags = (more ? FL__POOL_MORE : 0) | (p->active > workers ? FL__POOL_CROWDED : 0);
@@ -261,6 +261,27 @@ void fl__pool_block(struct fl__run *run, bool begins)
 		fl__pool_settle(p);
 }
 
+/* Called under the lock. The caller then computes the flags. */
+static void pool_set_depends(struct fl__thread_worker *w, bool depends)
+{
+	w->pool->depending += (unsigned)depends - w->depends;
+	w->depends = depends;
+}
+
+void fl__pool_depend(struct fl__run *run, bool begins)
+{
+	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)run;
+	struct fl__thread_pool *p = w->pool;
+	if (w->blocking > 0)
+		return; /* it is not active */
+	FL__POOL_LOCKED(p);
+	fl__pool_rise(w);
+	pool_set_depends(w, begins);
+	fl__pool_count(p, 0, 0);
+	if (begins)
+		fl__pool_settle(p);
+}
+
 /* A worker that waits. */
 
 __attribute__((no_sanitize("thread"))) size_t fl__pool_length(const struct fl__thread_pool *p)
@@ -358,6 +379,7 @@ FL__COLD int64_t fl__pool_wait(const struct fl__wait *wait, bool begins)
 	const bool may = p->sleepers.first;
 	if (may) {
 		w->sits = true;
+		pool_set_depends(w, false);
 		fl__sub_relaxed(&p->waiting, 1); /* relaxed: for reports */
 		p->blocked++;
 		fl__pool_count(p, -1, 0);

@@ -63,9 +63,9 @@ struct fl__ctx_ops {
 struct fl__worker_ops {
 	/*
 	 * Called, with `begins`, before a sleep that may last until another task has run. Returns
-	 * true if it counts this worker as blocked, so that another worker may replace it. Then
-	 * block() is called again after the sleep, with `begins` false. `future` is the one future
-	 * that the sleep waits for, or NULL.
+	 * true if it has noted the sleep, so that another worker may replace this one. Then block()
+	 * is called again after the sleep, with `begins` false. `future` is the one future that the
+	 * sleep waits for, or NULL. The caller has a reference to it.
 	 */
 	bool (*block)(struct fl__ctx *ctx, const void *future, bool begins);
 	/*
@@ -197,7 +197,7 @@ static inline struct fl__ctx *fl__ctx_of_wait(void)
  *
  *     const bool blocks = fl__ctx_block(ctx, NULL, deadline);
  *     rc = fl_event_wait_until(&t->ended, deadline, cancel);
- *     fl__ctx_unblock(ctx, blocks);
+ *     fl__ctx_unblock(ctx, NULL, blocks);
  *
  * FL__BLOCKS(deadline) is a declaration that calls fl__ctx_block(), and fl__ctx_unblock() at the
  * end of the block.
@@ -211,15 +211,15 @@ static inline bool fl__ctx_block(struct fl__ctx *ctx, const void *future, fl_tim
 	return ctx->worker_ops && !fl__is_expired(deadline) && ctx->worker_ops->block(ctx, future, true);
 }
 
-static inline void fl__ctx_unblock(struct fl__ctx *ctx, bool blocks)
+static inline void fl__ctx_unblock(struct fl__ctx *ctx, const void *future, bool blocks)
 {
 	if (blocks)
-		(void)ctx->worker_ops->block(ctx, NULL, false);
+		(void)ctx->worker_ops->block(ctx, future, false);
 }
 
 static inline void fl__blocks_end(const bool *blocks)
 {
-	fl__ctx_unblock(fl__ctx_current, *blocks);
+	fl__ctx_unblock(fl__ctx_current, NULL, *blocks);
 }
 
 /*

@@ -180,7 +180,7 @@ int fl__word_wait(uint32_t *word, const struct fl__word *ready, fl_time deadline
 		return 0;
 	const bool blocks = ready->of_future && fl__ctx_block(wait.ctx, word, deadline);
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
-	fl__ctx_unblock(wait.ctx, blocks);
+	fl__ctx_unblock(wait.ctx, word, blocks);
 	if (rc != 0)
 		fl__lot_leave(&node);
 	return rc;

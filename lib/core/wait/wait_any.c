@@ -82,7 +82,7 @@ int fl_wait_any_until(fl_on *on, size_t n, fl_time deadline, fl_cancel_token *ca
 		 */
 		const bool blocks = armed == n && wait_any_by_tasks(on, n) && fl__ctx_block(wait.ctx, NULL, limit);
 		int rc = fl__wait_sleep(&wait, armed == n ? limit : FL_NO_WAIT, cancel);
-		fl__ctx_unblock(wait.ctx, blocks);
+		fl__ctx_unblock(wait.ctx, NULL, blocks);
 		wait_any_disarm(on, armed);
 		if (rc == 0 || (rc == -ETIMEDOUT && !fl__is_expired(limit)))
 			continue;

@@ -442,7 +442,7 @@ bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 	fl__lot_set_away(s->host.thread->hosted, true);
 	const bool woken = s->config.ops->sleep(s, until) == 0;
 	fl__lot_set_away(s->host.thread->hosted, false);
-	fl__ctx_unblock(s->host.thread, blocks);
+	fl__ctx_unblock(s->host.thread, NULL, blocks);
 	s->soon = woken && fl__sys.now() - began < SCHED_SOON;
 	fl__sched_disarm(s, woken);
 	return true;

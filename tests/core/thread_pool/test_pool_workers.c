@@ -2,6 +2,7 @@
 /* The number of threads of a thread executor: idle threads, other limits, tasks that block. */
 #include "fl_child.h"
 #include "fl_pool.h"
+#include <fairlead/parallel.h>
 
 static void count_named(const fl_thread_info *info, void *n)
 {
@@ -314,6 +315,96 @@ CROWD_TEST(blocking_over_an_idle_worker_ends, 1)
 	FL_WAIT_FOR(seam_sleepers() == 2); /* the other worker sleeps, too */
 	fl_event_set(&b.open);
 	FL_OK(fl_future_get(f, NULL, 0));
+}
+
+/* A worker waits for a blocked one, which needs a further task. Nobody but these two may be active. */
+
+struct needing {
+	fl_executor *e;
+	fl_future *outer;
+	fl_event begun, runs, done;
+};
+
+FL_TASK_STATIC(give_what_is_needed, struct needing *, void)
+{
+	fl_event_set(&(*arg)->done);
+	return 0;
+}
+
+static int need_a_task(struct needing *n)
+{
+	FL_OK(give_what_is_needed_submit(n->e, n, NULL));
+	FL_BLOCKING();
+	return fl_event_wait_until(&n->done, fl_after(FL_S(60)), FL_SHIELDED);
+}
+
+/* It runs while the task that waits for it is in a section, and blocks after that section. */
+FL_TASK_STATIC(need_a_task_later, struct needing *, void)
+{
+	fl_event_set(&(*arg)->runs);
+	FL_WAIT_FOR(stats_of((*arg)->e).blocked == 0);
+	return need_a_task(*arg);
+}
+
+FL_TASK_STATIC(wait_for_one_in_need, struct needing *, void)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(need_a_task_later_submit((*arg)->e, *arg, &f));
+	{
+		FL_BLOCKING();
+		FL_OK(fl_event_wait(&(*arg)->runs));
+	}
+	FL_WAIT_FOR(stats_of((*arg)->e).blocked == 1);
+	return fl_future_get(f, NULL, 0);
+}
+
+CROWD_TEST(blocking_worker_is_replaced_beside_one_that_waits_for_it, 1)
+{
+	struct needing n = {.e = e};
+	FL_OK(fl_test_run_task(e, &wait_for_one_in_need, &(struct needing *){&n}, NULL));
+	FL_OK(fl_executor_wait_idle(e)); /* no task uses `n` any more */
+}
+
+/* The same of a stolen call. The other worker waits for the task whose call it is. */
+
+FL_TASK_STATIC(wait_for_the_forker, struct needing *, void)
+{
+	fl_event_set(&(*arg)->runs);
+	FL_WAIT_FOR(stats_of((*arg)->e).blocked == 1);
+	return fl_future_wait((*arg)->outer);
+}
+
+static int fork_waits_for_the_thief(void *arg)
+{
+	return fl_event_wait(&((struct needing *)arg)->begun);
+}
+
+static int stolen_call_in_need(void *arg)
+{
+	struct needing *n = arg;
+	fl_event_set(&n->begun);
+	FL_OK(wait_for_the_forker_submit(n->e, n, NULL));
+	{
+		FL_BLOCKING();
+		FL_OK(fl_event_wait(&n->runs));
+	}
+	return need_a_task(n);
+}
+
+FL_TASK_STATIC(fork_one_in_need, struct needing *, void)
+{
+	FL_WAIT_FOR(LOOK(&(*arg)->outer));
+	return fl_parallel_invoke(fork_waits_for_the_thief, *arg, stolen_call_in_need, *arg);
+}
+
+CROWD_TEST(blocking_thief_is_replaced_beside_its_forker, 2)
+{
+	struct needing n = {.e = e};
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(fork_one_in_need_submit(e, &n, &f));
+	SET(&n.outer, f);
+	FL_OK(fl_future_get(f, NULL, 0));
+	FL_OK(fl_executor_wait_idle(e));
 }
 
 static unsigned refused;
