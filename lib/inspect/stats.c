@@ -30,8 +30,8 @@
  *   set.epoch    the minute that the set counts       CAS by the first add of that minute, which
  *                                                     zeroes the set
  *
- * All accesses are relaxed, except those to `types`, since figures order nothing. A lost race costs
- * a sample. The short way may be open while `skip` is 0, or closed while it is not, until the next
+ * All accesses are relaxed, since figures order nothing, except those to `types` and to the `times`
+ * of a context, which publish histograms. A lost race costs a sample. The short way may be open while `skip` is 0, or closed while it is not, until the next
  * fl__hook_idle_on() or fl__hook_stamp_on(). Two adds may miss each other, and adds may be lost
  * while a set is zeroed.
  *
@@ -154,14 +154,15 @@ static void stats_add(struct fl__stats_times *t, int64_t ns, size_t weight, int6
 static void stats_count(struct fl__stats_last *last, struct fl__stats_times *times, int64_t ns, size_t begun,
                         int64_t now)
 {
-	struct fl__stats_times *before = fl__load_relaxed(&last->times);
+	/* acquire: pairs with the release below, since another context may have made the histograms */
+	struct fl__stats_times *before = fl__load_acquire(&last->times);
 	const ptrdiff_t between = (ptrdiff_t)(begun - fl__load_relaxed(&last->begun));
 	if (before && between > 0)
 		stats_add(before, fl__load_relaxed(&last->ns), (size_t)between, now);
 	stats_add(times, ns, 1, now);
 	if (between < 0)
 		return; /* the last measurement is another context's, or a task's within this one */
-	fl__store_relaxed(&last->times, times);
+	fl__store_release(&last->times, times); /* release: pairs with the acquire above */
 	fl__store_relaxed(&last->ns, ns);
 	fl__store_relaxed(&last->begun, begun + 1);
 }

@@ -14,6 +14,50 @@ FL_TASK_STATIC(stats_nest, void, void)
 	return rc == 0 ? fl_future_wait(f) : rc;
 }
 
+/*
+ * Threads that run tasks of a sequential executor share its last measurement. A thread counts a
+ * measurement of another one again, by histograms that the other one has just made. The words are
+ * relaxed, so ThreadSanitizer sees whether the histograms were published.
+ */
+static uint32_t stats_begun, stats_others, stats_ended;
+
+FL_TASK_STATIC(stats_known, void, void)
+{
+	fl__add_relaxed(&stats_others, 1);
+	FL_WAIT_FOR(fl__load_relaxed(&stats_ended));
+	return 0;
+}
+
+FL_TASK_STATIC(stats_new, void, void)
+{
+	fl__store_relaxed(&stats_begun, 1);
+	FL_WAIT_FOR(fl__load_relaxed(&stats_others) == 3);
+	return 0;
+}
+
+static int stats_run_known(void *e)
+{
+	FL_WAIT_FOR(fl__load_relaxed(&stats_begun));
+	return stats_known_submit(e, NULL);
+}
+
+FL_TEST(stats_of_threads_that_run_their_tasks_themselves)
+{
+	enum { THREADS = 2 };
+	FL_SCOPED(fl_executor) *e = sequential();
+	fl_thread *t[THREADS];
+	fl__store_relaxed(&stats_ended, 1);
+	FL_OK(stats_known_submit(e, NULL));
+	fl__store_relaxed(&stats_ended, 0);
+	FL_EACH (i, t)
+		FL_OK(fl_thread_start(&t[i], stats_run_known, e, NULL));
+	FL_OK(stats_new_submit(e, NULL));
+	fl__store_relaxed(&stats_ended, 1);
+	FL_EACH (i, t)
+		fl_test_end(t[i]);
+	assert_int_equal(stats_of(e).ended, 4);
+}
+
 /* Tasks that others than workers run, or end. */
 POOL_TEST(stats_count_tasks_of_all_ways, 1)
 {
