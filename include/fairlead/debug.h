@@ -114,7 +114,8 @@ FL_API void fl_debug_contention(int fd);
  *                directory.
  *   signal=N     The signal that writes a file. By default it is SIGQUIT. A signal that the program
  *                handles or ignores writes no file. 0 means none. SIGCHLD and the signals of
- *                faults, such as SIGSEGV, cannot be chosen.
+ *                faults, such as SIGSEGV, cannot be chosen. A signal that nobody can catch, such as
+ *                SIGKILL, is only logged.
  *
  * With NULL or "" the recorder is switched off. The environment variable FL_TRACE has the same
  * form, and is read before main(), unless the program runs with more rights than its user. If a

@@ -730,7 +730,7 @@ static void trace_make_anew(void)
 	struct fl__trace_ring *mine = trace_ring;
 	fl__store_relaxed(&trace_writing, 0);
 	fl__store_relaxed(&fl__trace_rings.lock, 0);
-	trace_files = 0;
+	trace_files = trace_slow_files = 0;
 	trace_quiet = true;
 	/* the child may be in another time namespace, whose clock is behind */
 	fl__trace_rings.since = trace_slow_last = 0;

@@ -687,6 +687,13 @@ static void trace_wait_slowly_often(void *times)
 		trace_wait_slowly(FL_MS(150));
 }
 
+/* The files of the parent do not count. */
+static void trace_wait_slowly_in_child(void *unused)
+{
+	trace_wait_slowly(FL_MS(150));
+	FL_RC(trace_take_files(1), 2);
+}
+
 /* A file each 100 ms at most. The clock goes on by 150 ms. */
 FL_TEST(trace_writes_at_most_ten_files_of_slow_waits)
 {
@@ -703,6 +710,7 @@ FL_TEST(trace_writes_at_most_ten_files_of_slow_waits)
 	FL_RC(next - trace_next_file, FILES);
 	trace_next_file = next;
 	assert_non_null(trace_first('B', "event"));
+	FL_OK(fl_test_child(trace_wait_slowly_in_child, NULL, trace_said, sizeof trace_said));
 }
 
 /* Settings. */
@@ -725,6 +733,7 @@ FL_TEST(trace_refuses_unknown_settings)
 	    "ring,signal=x",
 	    "ring,signal=11",
 	    "ring,signal=4",
+	    "ring,signal=17",
 	    "ring,signal=1000",
 	    "ring,slow=99999999999s",
 	};
