@@ -48,6 +48,7 @@ static unsigned debug_set_modes(unsigned modes)
 	const unsigned before = fl__load_relaxed(&fl__hooks) & FL__HOOKS_DEBUG;
 	void *unused = NULL;
 	fl__debug_relock();
+	fl__table_was_used |= modes != 0;
 	/* release: pairs with the acquires in fl__hook_woken() and waits_enter() (rule 1) */
 	fl__add_release(&fl__hooks, modes - before);
 	debug_set_words(modes);

@@ -20,6 +20,7 @@ static struct fl__holder *table_holders[FL__DEBUG_BUCKETS];
 static struct fl__held *table_helds[FL__DEBUG_BUCKETS];
 struct fl__debug_run fl__debug_runs[FL__DEBUG_BUCKETS];
 uint64_t fl__table_steps;
+bool fl__table_was_used;
 
 size_t fl__debug_bucket(uintptr_t key)
 {
@@ -212,6 +213,8 @@ void *fl__table_forget(void)
 
 void fl__table_make_anew(void)
 {
+	if (!fl__table_was_used)
+		return; /* the table is many pages, and the fork of a program without debugging touches none */
 	memset(table_holders, 0, sizeof table_holders);
 	table_clear();
 	fl__handles_forget();

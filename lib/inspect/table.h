@@ -214,6 +214,9 @@ void fl__held_remove(struct fl__held *held);
  */
 void *fl__table_forget(void);
 
+/* Set under the table's lock when a mode is switched on, and never cleared: else there is no record. */
+extern FL__HIDDEN bool fl__table_was_used;
+
 /* Empties the table in a child, for which another thread may have left it half changed. */
 void fl__table_make_anew(void);
 void fl__table_unmap(void *chunks);

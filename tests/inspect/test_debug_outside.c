@@ -3,6 +3,7 @@
 #include "fl_debugging.h"
 
 #include "fl_faults.h"
+#include "inspect/table.h"
 #include <sys/auxv.h>
 
 /* Locks `m` several times, from one place. */
@@ -155,6 +156,36 @@ FL_TEST(debug_environment_switches_on)
 		fl_test_contains(text, "is none of lockorder, waits, contention, signal=N");
 		fl_test_contains(text, "fairlead: waits of process"); /* SIGQUIT */
 	}
+}
+
+static void debug_find_mark(void *mark)
+{
+	FL_CHECK(fl__debug_runs[0].since == *(int *)mark);
+}
+
+/* Run by the restarted program in the case below, where no mode was ever on. */
+FL_TEST(debug_unused_body)
+{
+	int mark = 4711;
+	if (!getenv("FL_TEST_UNUSED"))
+		return;
+	fl__debug_runs[0].since = mark;
+	FL_IN_CHILD(debug_find_mark, &mark);
+}
+
+static void start_unused(void *unused)
+{
+	FL_OK(unsetenv("FL_DEBUG"));
+	FL_OK(setenv("FL_TEST_UNUSED", "1", 1));
+	FL_CHECK(freopen("/dev/null", "w", stdout) != NULL);
+	(void)execl("/proc/self/exe", "test_debug_outside", "debug_unused_body", (char *)NULL);
+	FL_CHECK(!"not executed");
+}
+
+/* The table is a hundred pages, and each that a child touches is a page fault. */
+FL_TEST(debug_unused_leaves_its_table_alone_in_a_child)
+{
+	FL_IN_CHILD(start_unused, NULL);
 }
 
 /* Run by the restarted program in the case below; in a run of all cases it does nothing. */
