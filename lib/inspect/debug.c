@@ -95,7 +95,7 @@ bool fl__debug_catch(struct fl__handler *h, int signal)
 	h->signal = signal;
 	if (signal == 0)
 		return true;
-	if (signal == SIGCHLD || sigaction(signal, NULL, &now) != 0)
+	if (sigaction(signal, NULL, &now) != 0)
 		return false;
 	if (now.sa_handler != SIG_DFL && (now.sa_flags & FL__HANDLER) != FL__HANDLER)
 		return true;
@@ -337,6 +337,7 @@ bool fl__debug_parse_signal(const char *text, int *signal)
 	unsigned long n;
 	sigset_t others;
 	(void)sigfillset(&others);
+	(void)sigdelset(&others, SIGCHLD);
 	fl__signals_unblock_faults(&others);
 	if (!fl__debug_parse_number(text, (unsigned long)SIGRTMAX, &n) || (n != 0 && !sigismember(&others, (int)n)))
 		return false;

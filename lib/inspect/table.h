@@ -248,9 +248,9 @@ bool fl__debug_catch(struct fl__handler *h, int signal);
 bool fl__debug_parse_number(const char *text, unsigned long most, unsigned long *n);
 
 /*
- * Reads the number of a signal in the same way, or 0. Returns false, and stores nothing, also for a
- * signal that reports a fault of an instruction: after the return of its handler, the instruction
- * fails again, for ever.
+ * Reads the number of a signal in the same way, or 0. Returns false, and stores nothing, also for
+ * SIGCHLD, which comes with each child, and for a signal that reports a fault of an instruction:
+ * after the return of its handler, the instruction fails again, for ever.
  */
 bool fl__debug_parse_signal(const char *text, int *signal);
 
