@@ -566,6 +566,25 @@ FL_TEST(process_fork_server_that_becomes_a_child_late_ends_with_its_last_use)
 	FL_IN_CHILD(run_as_subreaper_of_a_late_orphan, NULL);
 }
 
+/* The last use waits for the end of the fork server, which a stopped one could not reach. */
+static void run_as_subreaper_of_a_stopped_one(void *unused)
+{
+	PROCESS_FAULTS();
+	FL_OK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+	fl_process *p = PROCESS_STARTED(.task = &process_answers);
+	FL_OK(fl_process_join(p, NULL));
+	fl__process_sys.answer_timeout = FL_S(1000000);
+	FL_OK(kill(fl__fork_server_pid(), SIGSTOP));
+	fl_process_free(p);
+	FL_CHECK(has_no_child() && fl__fork_server_pid() == 0);
+}
+
+FL_TEST(process_fork_server_that_is_stopped_ends_with_its_last_use_at_a_subreaper)
+{
+	process_needs_fork();
+	FL_IN_CHILD(run_as_subreaper_of_a_stopped_one, NULL);
+}
+
 FL_TEST(process_fork_server_ends_with_its_last_use_at_a_subreaper)
 {
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
