@@ -32,9 +32,10 @@ FL_BEGIN_DECLS
  * A host is a numeric address, such as "127.0.0.1", "::1" or "fe80::1%eth0", or a name. A name is
  * looked up by getaddrinfo() on one of up to 16 threads that the loop has for lookups; further
  * lookups are pending. If the caller of a lookup is cancelled or times out, a lookup that has begun
- * continues on its thread until getaddrinfo() returns, which may take half a minute. The end of the
- * loop does not wait for that, except where a shared object contains the library, because a shared
- * object may be unloaded. If getaddrinfo() finds no address of a name, the log says why.
+ * continues on its thread until getaddrinfo() returns, which may take half a minute. So 16 of these
+ * hold up other lookups of the loop, but no call of fl_to_thread(). The end of the loop does not
+ * wait for them, except where a shared object contains the library, because a shared object may be
+ * unloaded. If getaddrinfo() finds no address of a name, the log says why.
  *
  * Results of a lookup
  *

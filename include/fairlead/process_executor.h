@@ -95,6 +95,10 @@ FL_BEGIN_DECLS
  * with -ETIMEDOUT. If this process may not kill the worker, the task fails with -EPERM. That worker
  * ends after its task, at the latest with this process.
  *
+ * A worker that a signal has stopped (SIGSTOP, say) keeps its task, and no log tells of that. A
+ * deadline, `task_timeout` and fl_executor_terminate() kill a stopped worker, too. Without them the
+ * task and a join of the executor wait until SIGCONT continues the worker.
+ *
  * Failed starts
  *
  * If a worker cannot be started, or ends before it is ready, the executor tries again after 1 to
