@@ -31,9 +31,9 @@
  *                                                     zeroes the set
  *
  * All accesses are relaxed, since figures order nothing, except those to `types` and to the `times`
- * of a context, which publish histograms. A lost race costs a sample. The short way may be open while `skip` is 0, or closed while it is not, until the next
- * fl__hook_idle_on() or fl__hook_stamp_on(). Two adds may miss each other, and adds may be lost
- * while a set is zeroed.
+ * of a context, which publish histograms. A lost race costs a sample. The short way may be open
+ * while `skip` is 0, or closed while it is not, until the next fl__hook_idle_on() or
+ * fl__hook_stamp_on(). Two adds may miss each other, and adds may be lost while a set is zeroed.
  *
  * Why in this way. Counts of tasks are those of each worker, which only that worker writes. The
  * reader adds them up, takes no lock and stops nothing. A count of submits, or a time stamp in

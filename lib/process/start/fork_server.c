@@ -91,9 +91,10 @@ static void fork_server_await_end(void)
 /*
  * Ends the fork server. The caller holds the lock, and no start uses the socket. A child first gets
  * time to end by itself, also if it is stopped: it then reaps its daemons, which would otherwise
- * become zombies of this process. The kill is not permitted if this process has dropped its privileges; then the end of
- * the socket or of the death pipe ends the fork server. The function blocks the thread, also if a
- * fiber calls it: no other fiber of the thread may wait for the lock while this one holds it.
+ * become zombies of this process. The kill is not permitted if this process has dropped its
+ * privileges; then the end of the socket or of the death pipe ends the fork server. The function
+ * blocks the thread, also if a fiber calls it: no other fiber of the thread may wait for the lock
+ * while this one holds it.
  */
 static void fork_server_kill(void)
 {
