@@ -1253,6 +1253,9 @@ static bool engine_doze(struct fl__mpi_pace *pace)
  * docs/decisions/mpi-idle.md says why an eighth. There are three exceptions. A rank that expects
  * data yields for longer, and then sleeps for `shortest`. A rank that expects nothing sleeps until
  * a wake or a doorbell. A worker rank that expects tasks dozes after `awake`, if it can.
+ *
+ * While polling is off, the rank neither relaxes nor yields at first, but it still yields if it
+ * expects data, since data moves only while the rank calls MPI.
  */
 void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects)
 {
@@ -1264,7 +1267,8 @@ void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects ex
 		return;
 	}
 	const int64_t now = fl__sys.now(), idle = now - pace->found;
-	if (idle < relaxed) {
+	const bool polls = fl__may_poll();
+	if (idle < relaxed && polls) {
 		fl__sys.relax();
 		return;
 	}
@@ -1273,7 +1277,7 @@ void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects ex
 	 * While yields are barred, other programs compute. Then a yield returns late, and a spin
 	 * wastes time.
 	 */
-	if ((idle < spin || (moves && idle < patience)) && !fl__yields_are_barred(now)) {
+	if (((idle < spin && polls) || (moves && idle < patience)) && !fl__yields_are_barred(now)) {
 		(void)fl__sys.give_way(now);
 		return;
 	}

@@ -195,6 +195,23 @@ FL_API extern const fl_on_type fl__on_thread;
  */
 FL_API unsigned fl_cpu_count(void);
 
+/*
+ * Switches polling on or off in this process. At first it is on: a thread that must wait polls for
+ * some 50 us before it sleeps, because a partner on another CPU often answers within that time, and
+ * a sleep and a wake take longer. But a poll costs CPU time, which is dear under the CPU quota of a
+ * container, and on a battery. With `polls` false, waits sleep at once. Later calls, and the next
+ * waits of all threads, use the new setting.
+ *
+ * The environment variable FL_POLL=none switches polling off before main(), unless the program runs
+ * with more rights than its user (set-user-ID, say). Worker processes read it, too. To switch
+ * polling off in them by this call, make the call in main() before fl_main() (fairlead/process.h).
+ * Any other text in FL_POLL is ignored, with a warning.
+ *
+ * While polling is off, a call may still spin for as long as another thread needs for a few
+ * instructions inside of a call on the same object.
+ */
+FL_API void fl_poll_enable(bool polls);
+
 FL_END_DECLS
 
 #endif

@@ -97,6 +97,9 @@ static inline void fl__pause(unsigned turns)
 		fl__sys.relax();
 }
 
+/* Returns whether a wait may poll before it sleeps (polling.c). */
+bool fl__may_poll(void);
+
 /* Returns whether the calling thread pauses where it would otherwise yield (yield.c). */
 bool fl__yields_are_barred(int64_t now);
 /* The two words of yield.c that tests set. The head of yield.c has their table. */

@@ -85,8 +85,8 @@ static void cond_enqueue(fl_cond *c, struct fl__node *node)
 static bool cond_try_spin(fl_cond *c, struct fl__wait *wait)
 {
 	uintptr_t seen = fl__load_relaxed(&c->word_); /* relaxed: a stale value only makes the CAS fail */
-	if (wait->ctx->ops != &fl__thread_parker || (seen & COND_WAITERS) || cond_is_together(seen) ||
-	    cond_spinner(seen))
+	if (wait->ctx->ops != &fl__thread_parker || !fl__may_poll() || (seen & COND_WAITERS) ||
+	    cond_is_together(seen) || cond_spinner(seen))
 		return false;
 	/* release: pairs with the acquire in cond_wake_spinner(), for `*wait` */
 	return fl__cas_release(&c->word_, &seen, (uintptr_t)wait | (seen & COND_REST));

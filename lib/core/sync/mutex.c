@@ -108,6 +108,7 @@ static bool mutex_take(fl_mutex *m, bool first, bool marks)
  *   - A running context polls about a microsecond, or until the word shows a waiter.
  *   - The first waiter polls for up to MUTEX_SPIN, with longer pauses, because the owner may be
  *     waiting for this CPU. A first waiter that is a fiber tries once.
+ *   - While polling is off (base/polling.c), each context tries once.
  *   - While yields are barred (base/yield.c), a thread tries twice if the thread that woke it last
  *     did so on the same CPU. The owner is probably that thread, and waits for this CPU.
  */
@@ -116,7 +117,8 @@ static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
 	const struct fl__ctx *ctx = node->wait->ctx;
 	const bool owner_is_here = ctx->waker_on_this_cpu && fl__yields_are_barred(fl__sys.now());
 	const unsigned pauses = first && !owner_is_here ? 64 : 4;
-	const unsigned most = first && ctx->ops->yield ? 0 : owner_is_here ? 1 : first ? 6 : 4;
+	const bool once = (first && ctx->ops->yield) || !fl__may_poll();
+	const unsigned most = once ? 0 : owner_is_here ? 1 : first ? 6 : 4;
 	const int64_t end = first && most > 0 ? fl__sys.now() + MUTEX_SPIN : 0;
 	for (unsigned i = 0;; i++) {
 		if (mutex_take(m, first, false))

@@ -418,26 +418,26 @@ static void rwlock_back_out(fl_rwlock *l)
 /*
  * Tries to take the lock for some microseconds, or until it has a waiter. Each access takes the
  * cache line from the holder. So the first pause has 8 spin-loop hints, which suits sections of
- * some 100 ns, and each further pause is twice as long.
+ * some 100 ns, and each further pause is twice as long. While polling is off, it tries once.
  */
 static bool rwlock_spin(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
 	for (unsigned pauses = 8; pauses <= 64; pauses *= 2) {
 		if (rwlock_take(l, mode))
 			return true;
-		if (fl__load_relaxed(&l->word_) & RWLOCK_WAITERS) /* relaxed: a hint */
+		if ((fl__load_relaxed(&l->word_) & RWLOCK_WAITERS) || !fl__may_poll()) /* relaxed: a hint */
 			return false;
 		fl__pause(pauses);
 	}
 	return false;
 }
 
-/* The awake waiter spins for a bounded time. */
+/* The awake waiter spins for a bounded time, unless polling is off. */
 static void rwlock_spin_awake(const fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
 	enum { POLLS = 7 };
 	/* relaxed: a hint that the lock may be free */
-	for (int i = 0; i < POLLS && (fl__load_relaxed(&l->word_) & mode->bars); i++)
+	for (int i = 0; i < POLLS && (fl__load_relaxed(&l->word_) & mode->bars) && fl__may_poll(); i++)
 		fl__pause(1u << i);
 }
 

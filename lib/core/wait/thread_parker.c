@@ -128,6 +128,8 @@ static bool parker_spin_with_yields(struct fl__ctx *ctx, bool (*is_ready)(const 
 
 bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what, fl_time deadline)
 {
+	if (!fl__may_poll())
+		return is_ready(what);
 	const bool trial = ctx->spins++ % PARKER_TRIAL == 0;
 	if (ctx->spun_at != 0) /* nothing was learned from the last failed spin */
 		ctx->saved = 0;

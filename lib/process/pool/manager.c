@@ -14,7 +14,8 @@
  *     before its future has ended.
  *
  * After work the manager polls for a short time, with yields, since a sleep costs two wakes. It
- * does not poll while a worker starts, because the start needs the CPU and the lock, too.
+ * does not poll while a worker starts, because the start needs the CPU and the lock, too. Nor does
+ * it while polling is off.
  *
  * Deadlines. No executor can interrupt a C function. On threads and on a loop a passed deadline
  * only asks the task to stop. A process can be killed: a task that still runs some time after its
@@ -328,7 +329,7 @@ void fl__process_pool_manage(fl_executor *e)
 			break;
 		fetchers_active = false;
 		const int64_t now = fl__sys.now();
-		if (m.fetches == p->fetches && !p->starting && now < m.found + process_pool_spin) {
+		if (m.fetches == p->fetches && !p->starting && now < m.found + process_pool_spin && fl__may_poll()) {
 			fl_mutex_unlock(&p->base.lock);
 			(void)fl__sys.give_way(now);
 			fl__mutex_hold(&p->base.lock);

@@ -385,7 +385,8 @@ static bool remote_on_has_started(const fl_future *f)
 /*
  * Helps while a thread waits. Called without the lock. The waiting thread polls while ends come.
  * After POLLS polls in vain it yields between polls, since the workers may need this CPU. After
- * PATIENCE it stops polling and parks, and the transport's own threads do the rest.
+ * PATIENCE it stops polling and parks, and the transport's own threads do the rest. While polling
+ * is off, they do everything.
  */
 static void remote_on_advance(fl_future *f, const fl_event *or_event, fl_time deadline, const fl_cancel_token *cancel)
 {
@@ -395,7 +396,7 @@ static void remote_on_advance(fl_future *f, const fl_event *or_event, fl_time de
 	const fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
 	int64_t until = FL__NEVER;
 	bool over = false;
-	if (ctx->ops != &fl__thread_parker)
+	if (ctx->ops != &fl__thread_parker || !fl__may_poll())
 		return; /* a fiber's thread has other fibers to run */
 	for (unsigned rounds = 1, idle = 0;; rounds++) {
 		idle = r->transport->poll(&r->base) ? 0 : idle + 1;

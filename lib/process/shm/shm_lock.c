@@ -469,6 +469,8 @@ static bool shm_lock_acquire_if_free(uint32_t *word, uint32_t *value, uint32_t t
 static bool shm_lock_spin(uint32_t *word, uint32_t *value, uint32_t tid)
 {
 	enum { SHORTEST = 4, LONGEST = 128 };
+	if (!fl__may_poll())
+		return false;
 	const int64_t end = fl__sys.now() + SHM_LOCK_SPIN;
 	for (unsigned pauses = SHORTEST;; pauses = pauses < LONGEST ? 2 * pauses : LONGEST) {
 		fl__pause(pauses);
