@@ -84,6 +84,8 @@ const bench_case bench_cases[] = {
 	{"exec/roundtrip_10us", "ns/task", {2}, ALONE, .span_ms = 500},
 	{"exec/roundtrip_100us", "ns/task", {2}, ALONE, .span_ms = 1000},
 	{"exec/roundtrip_1000us", "ns/task", {2}, ALONE, .span_ms = 1000},
+	{"exec/serial_submit_get", "ns/task", {2}, ALONE},
+	{"exec/serial_roundtrip", "ns/task", {2}, ALONE},
 	{"exec/burst", "ns/task", {2}, ALONE},
 	{"exec/burst_1000", "ns/burst", {2}, ALONE, .span_ms = 500},
 	{"exec/burst_1000_worker", "ns/burst", {2}, ALONE, .span_ms = 500},

@@ -51,6 +51,27 @@ static inline uint64_t fairlead_await(fl_executor *e, fl_future **f)
 POOL_BENCH(fairlead, fl_executor, fl_future *, fairlead_open, fl_executor_free, fairlead_make, free, fairlead_submit,
            fairlead_await)
 
+/* A serial executor over the pool. One program measures one pool at a time. */
+static fl_executor *serial_target;
+
+static fl_executor *serial_open(unsigned workers, size_t most)
+{
+	fl_executor *e = NULL;
+	serial_target = fairlead_open(workers, most);
+	if (fl_serial_executor_create(&e, serial_target, NULL))
+		bench_fail("no serial executor");
+	return e;
+}
+
+static void serial_close(fl_executor *e)
+{
+	fl_executor_free(e);
+	fl_executor_free(serial_target);
+}
+
+POOL_TASKS(serial, fl_executor, fl_future *, serial_open, serial_close, fairlead_make, free, fairlead_submit,
+           fairlead_await)
+
 /* Takes snapshots of the executor while all workers are held. */
 static void fairlead_snapshot(bench_thread *t)
 {
@@ -306,6 +327,10 @@ static const fork_runtime pthread_yield_bursts = {
 static const bench_row rows[] = {
     POOL_ROWS(fairlead),
     {"exec/stats_snapshot_16", "fairlead", fairlead_memory_setup, fairlead_snapshot, fairlead_teardown},
+    {"exec/serial_submit_get", "fairlead", serial_setup, serial_submit_get, serial_teardown},
+    {"exec/serial_submit_get", "not serial", fairlead_setup, fairlead_submit_get, fairlead_teardown, 0, BENCH_FLOOR},
+    {"exec/serial_roundtrip", "fairlead", serial_setup, serial_roundtrip, serial_teardown},
+    {"exec/serial_roundtrip", "not serial", fairlead_setup, fairlead_roundtrip, fairlead_teardown, 0, BENCH_FLOOR},
     {"exec/submit_get", "calls", calls_setup, calls_submit_get, calls_teardown, 0, BENCH_FLOOR},
     {"exec/roundtrip", "calls", calls_setup, calls_roundtrip, calls_teardown, 0, BENCH_FLOOR},
     POOL_ROWS(pthread),

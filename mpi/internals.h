@@ -37,6 +37,7 @@
 /*
  *   fl__sys                                      the clock; pauses, yields and naps between two
  *                                                calls of MPI
+ *   fl__may_poll()                               whether a wait may poll
  *   fl__yields_are_barred()                      whether a thread should sleep and not yield
  *   fl__ring()                                   wakes a thread that sleeps in poll()
  *   FL__UNCANCELLED()                            encloses the calls of MPI and of the C library

@@ -12,7 +12,7 @@ READS = {
     ("lib/inspect/debug.c", 'secure_getenv("FL_DEBUG")'),
     ("lib/core/hooks.c", 'secure_getenv("FL_DEBUG")'),
     ("lib/core/sync/thread.c", 'secure_getenv("FL_CPUS")'),
-    ("lib/core/base/polling.c", 'secure_getenv("FL_POLL")'),
+    ("lib/core/sync/polling.c", 'secure_getenv("FL_POLL")'),
     ("lib/core/hooks.c", 'secure_getenv("FL_TRACE")'),
     ("lib/inspect/trace.c", 'secure_getenv("FL_TRACE")'),
     ("lib/core/hooks.h", "secure_getenv(FL__REEXEC_VARIABLE)"),  # FAIRLEAD_PROCESS

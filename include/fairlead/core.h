@@ -40,6 +40,7 @@
 #include <fairlead/rwlock.h>
 #include <fairlead/select.h>
 #include <fairlead/sem.h>
+#include <fairlead/serial_executor.h>
 #include <fairlead/spsc.h>
 #include <fairlead/task.h>
 #include <fairlead/thread.h>

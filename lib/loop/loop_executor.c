@@ -184,8 +184,11 @@ static bool loop_executor_block(struct fl__ctx *ctx, const void *future, bool be
 {
 	struct loop_executor *c = loop_executor_of(ctx->worker->executor);
 	fl_future *f = (fl_future *)(uintptr_t)future;
-	if (f && f->ops == &fl__task_future_ops && fl__task_block_owner(fl__task_block_of(f))->executor != &c->base)
-		return false; /* a task of another executor, which needs no task of this one */
+	if (f && f->ops == &fl__task_future_ops) {
+		const fl_executor *of = fl__task_block_owner(fl__task_block_of(f))->executor;
+		if (of != &c->base && of->runner != &c->base)
+			return false; /* a task of another executor, which needs no task of this one */
+	}
 	FL__HELD(&c->base.lock);
 	c->blocked += begins ? 1 : SIZE_MAX; /* wraps: -1 */
 	loop_executor_proceed(c);

@@ -27,9 +27,11 @@ struct conformance_kind {
 	fl_test_create *create;
 	uint32_t capabilities;
 	bool one_thread;             /* one thread runs all workers */
+	bool serial;                 /* its tasks run one at a time, on a worker of another executor */
 	unsigned workers_by_default; /* 0: the CPUs */
 	unsigned workers_at_most;    /* 0: it has none */
 	unsigned needs;              /* system calls: FL_NEEDS() */
+	bool small_stack;            /* tasks that wait for each other share the stack of a fiber */
 	bool over_ranks;             /* its workers are of other ranks */
 	bool dies_as_a_whole;        /* a worker that dies ends the program */
 };
@@ -37,6 +39,7 @@ struct conformance_kind {
 #ifdef CONFORMANCE_MPI
 #include "fl_mpi.h" /* has the kind, and what its programs need */
 #else
+#include "core/exec/executor.h"
 
 static const struct conformance_kind conformance_sequential = {
     "sequential",
@@ -82,7 +85,67 @@ static const struct conformance_kind conformance_loop = {
     .needs = FL_TEST_EVENTFD,
 };
 
-#define CONFORMANCE_KINDS(each, row) each(row, sequential) each(row, threads) each(row, processes) each(row, loop)
+/* A serial executor frees its target, so that a row need not know of it. */
+static const struct fl__executor_ops *serial_ops;
+
+static void destroy_serial_and_target(fl_executor *e)
+{
+	fl_executor *target = (fl_executor *)(uintptr_t)e->runner;
+	serial_ops->destroy(e);
+	fl_executor_free(target);
+}
+
+static int create_serial_over(fl_test_create *create_target, fl_executor **e, const fl_executor_config *config)
+{
+	static struct fl__executor_ops ops;
+	fl_executor_config plain = {.workers = config ? config->workers : 0, .name = config ? config->name : NULL};
+	fl_executor *target = NULL;
+	int rc = create_target(&target, &plain);
+	if (rc == 0 && (rc = fl_serial_executor_create(e, target, config)) != 0)
+		fl_executor_free(target);
+	if (rc == 0 && !serial_ops) {
+		serial_ops = (*e)->ops;
+		ops = *serial_ops;
+		ops.destroy = destroy_serial_and_target;
+	}
+	if (rc == 0)
+		(*e)->ops = &ops;
+	return rc;
+}
+
+static int create_serial_over_threads(fl_executor **e, const fl_executor_config *config)
+{
+	return create_serial_over(fl_thread_executor_create, e, config);
+}
+
+static int create_serial_over_loop(fl_executor **e, const fl_executor_config *config)
+{
+	return create_serial_over(fl_loop_executor_create, e, config);
+}
+
+static const struct conformance_kind conformance_serial_threads = {
+    "serial",
+    create_serial_over_threads,
+    FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED,
+    .one_thread = true,
+    .serial = true,
+    .workers_at_most = FL_WORKERS_MAX, /* its target's */
+};
+
+static const struct conformance_kind conformance_serial_loop = {
+    "serial",
+    create_serial_over_loop,
+    FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED,
+    .one_thread = true,
+    .serial = true,
+    .small_stack = true,
+    .workers_at_most = FL_LOOP_EXECUTOR_MAX,
+    .needs = FL_TEST_EVENTFD,
+};
+
+#define CONFORMANCE_KINDS(each, row)                                                                                   \
+	each(row, sequential) each(row, threads) each(row, processes) each(row, loop) each(row, serial_threads)        \
+	    each(row, serial_loop)
 
 #endif
 
@@ -169,6 +232,12 @@ CONFORMANCE_FN fl_executor *make(const struct conformance_kind *kind, unsigned w
 CONFORMANCE_FN bool is_concurrent(const fl_executor *e)
 {
 	return fl_executor_capabilities(e) & FL_CAP_CONCURRENT;
+}
+
+/* How many of `workers` tasks run at once. */
+CONFORMANCE_FN unsigned at_once(const struct conformance_kind *kind, unsigned workers)
+{
+	return kind->serial || !(kind->capabilities & FL_CAP_CONCURRENT) ? 1 : workers;
 }
 
 /* Whether tasks see the memory of their submitter, so that they may use pointers into it. */

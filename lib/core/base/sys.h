@@ -97,7 +97,7 @@ static inline void fl__pause(unsigned turns)
 		fl__sys.relax();
 }
 
-/* Returns whether a wait may poll before it sleeps (polling.c). */
+/* Returns whether a wait may poll before it sleeps (core/sync/polling.c). */
 bool fl__may_poll(void);
 
 /* Returns whether the calling thread pauses where it would otherwise yield (yield.c). */

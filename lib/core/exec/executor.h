@@ -121,6 +121,11 @@ struct fl_executor {
 	 * Submits that run on the submitter's stack are refused below this address, unless it is 0.
 	 */
 	uintptr_t stack_low;
+	/*
+	 * Of a serial executor: the executor whose workers run the tasks. Otherwise NULL. It may have
+	 * been freed, so the address is only compared.
+	 */
+	const fl_executor *runner;
 	bool lasts;       /* as long as the process: a detach only closes it */
 	bool detached;    /* the library will free it */
 	bool joining;     /* a context joins the last thread: fl__executor_join_thread() */
@@ -165,6 +170,13 @@ void fl__executor_initialize_failed(fl_executor *e, int error, char *message);
  */
 int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                const fl_submit_config *config, size_t copied);
+
+/*
+ * Submits a task, and ignores the backlog's bound, for a caller that keeps only the task blocks of
+ * `e`: after the end of `e` it returns the error of a refusal. A join of `e` waits for the call.
+ */
+int fl__submit_kept(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f,
+                    const fl_submit_config *config);
 
 struct fl__patience {
 	fl_time deadline;

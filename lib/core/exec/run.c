@@ -57,8 +57,7 @@ void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim)
 	FL__LIST_ADD(&e->running, run);
 }
 
-/* Called under the lock. */
-static void run_end(struct fl__run *run, int error)
+void fl__run_end(struct fl__run *run, int error)
 {
 	fl_executor *e = run->executor;
 	FL__LIST_REMOVE(run);
@@ -97,14 +96,19 @@ int fl__run_function(struct fl__run *run, char **message)
 	return error;
 }
 
-void fl__run_task(struct fl__run *run)
+int fl__run_to_end(struct fl__run *run)
 {
 	char *message;
-	fl_executor *e = run->executor;
-	const int error = fl__run_measured(run, &e->stats.frame, run->begun, &message);
+	const int error = fl__run_measured(run, &run->executor->stats.frame, run->begun, &message);
 	fl__future_finish(run->future, error, message);
-	FL__HELD(&e->lock);
-	run_end(run, error);
+	return error;
+}
+
+void fl__run_task(struct fl__run *run)
+{
+	const int error = fl__run_to_end(run);
+	FL__HELD(&run->executor->lock);
+	fl__run_end(run, error);
 }
 
 int fl__run_here(fl_executor *e, struct fl__task_block *block)

@@ -49,10 +49,17 @@ void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim);
  */
 void fl__run_task(struct fl__run *run);
 
+/*
+ * The two parts of fl__run_task(). The first one runs the task and ends its future, and returns the
+ * task's error. The second one, under the lock, empties the frame.
+ */
+int fl__run_to_end(struct fl__run *run);
+void fl__run_end(struct fl__run *run, int error);
+
 /* How many tasks of `e` the calling context runs by fl__run_here(). */
 unsigned fl__run_depth(const fl_executor *e);
 
-/* The first half of fl__run_task(). Returns the task's error, and its message in `*message`. */
+/* The first step of fl__run_to_end(). Returns the task's error, and its message in `*message`. */
 int fl__run_function(struct fl__run *run, char **message);
 
 /*

@@ -144,6 +144,24 @@ int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32
 	return fl__submit_waiting(e, type, arg, count, f, config, copied, &patience);
 }
 
+int fl__submit_kept(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f,
+                    const fl_submit_config *config)
+{
+	if (fl__executor_is_forked(e))
+		return -EOWNERDEAD;
+	int rc;
+	{
+		FL__HELD(&e->lock);
+		rc = fl__executor_refuses(e);
+		e->foreign += rc == 0;
+	}
+	if (rc != 0)
+		return rc;
+	rc = fl__submit_waiting(e, type, arg, 1, f, config, 0, NULL);
+	fl__executor_foreign_ended(e, 1);
+	return rc;
+}
+
 int fl_submit_with(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f,
                    const fl_submit_config *config)
 {

@@ -109,27 +109,11 @@ static void then_on_second_end(fl_future *second, void *arg)
 	then_part_ended(arg);
 }
 
-/* Returns 0, and the join of the executor waits for the submit; or the error of a refusal. */
-static int then_begin_submit(fl_executor *e)
-{
-	if (fl__executor_is_forked(e))
-		return -EOWNERDEAD;
-	FL__HELD(&e->lock);
-	const int rc = fl__executor_refuses(e);
-	e->foreign += rc == 0;
-	return rc;
-}
-
 static void then_submit(struct then_chain *c)
 {
 	const fl_submit_config config = {.on_end = then_on_second_end, .on_end_arg = c};
 	fl_future *second = NULL;
-	fl_executor *e = c->executor;
-	int rc = then_begin_submit(e);
-	if (rc == 0) {
-		rc = fl__submit_waiting(e, c->sent, c->first->result, 1, &second, &config, 0, NULL);
-		fl__executor_foreign_ended(e, 1);
-	}
+	const int rc = fl__submit_kept(c->executor, c->sent, c->first->result, &second, &config);
 	if (rc != 0) {
 		then_end(c, NULL, rc,
 		         fl__message_format("the next task was refused: %s: %s", fl_error_name(rc), fl_error_text(rc)));

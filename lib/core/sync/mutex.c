@@ -108,7 +108,7 @@ static bool mutex_take(fl_mutex *m, bool first, bool marks)
  *   - A running context polls about a microsecond, or until the word shows a waiter.
  *   - The first waiter polls for up to MUTEX_SPIN, with longer pauses, because the owner may be
  *     waiting for this CPU. A first waiter that is a fiber tries once.
- *   - While polling is off (base/polling.c), each context tries once.
+ *   - While polling is off (polling.c), each context tries once.
  *   - While yields are barred (base/yield.c), a thread tries twice if the thread that woke it last
  *     did so on the same CPU. The owner is probably that thread, and waits for this CPU.
  */

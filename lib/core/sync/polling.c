@@ -9,10 +9,10 @@
  *
  * All accesses to the word are relaxed, since it publishes nothing else.
  */
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
 #include "../hooks.h"
-#include "atomic.h"
-#include "panic.h"
-#include "sys.h"
 #include <fairlead/thread.h>
 #include <stdlib.h>
 #include <string.h>
