@@ -91,7 +91,10 @@
  * `sleepers` for the first time, and has set `used`, a worker sleeps without that look: the first
  * push calls `wake`.) Without membarrier() a push may miss a sleeper; a later push wakes it. The
  * waking thread clears `sleepers`, so mostly one wake is under way at a time. A worker sets it
- * again when it has stolen a fork or sleeps, and a forker before and after its sleep.
+ * again when it has stolen a fork or sleeps, and a forker before and after its sleep. A thief that
+ * has left forks behind wakes the next thread itself, because calls may be long, and then the next
+ * push is far away. If it misses a fork that is pushed at the same time, it takes that fork itself
+ * after its call, unless another worker does.
  *
  * Inside. A stolen call is a part of the task or callback that forked it. So the thief runs the
  * call with the forker's `inside` of the time of the fork, for fl_executor_current() and the
@@ -149,15 +152,6 @@ static struct fl__fork *fork_steal(struct fl__fork_worker *v)
 }
 
 /*
- * Returns the stack that was made before `s` or, if `s` was made first, the newest. So a walk from
- * any stack back to it visits each other stack once.
- */
-static struct fl__fork_worker *fork_after(const struct fl__fork_worker *s)
-{
-	return s->older ? s->older : fl__fork_newest(s->forks);
-}
-
-/*
  * Called by a thread that is about to sleep. First it makes all threads pass a full fence, which
  * orders what the caller has stored before the call; without membarrier() there is no fence. Then
  * it takes a fork, public or private: of the worker `only`, or of any worker but `self` if `only`
@@ -170,8 +164,8 @@ static struct fl__fork *fork_take_any(struct fl__fork_worker *self, struct fl__f
 	/* relaxed: the fence orders it; with FL__FORK_UNFENCED each pop is a swap instead */
 	if (!(fl__add_relaxed(&forks->flags.thieves, 1) & FL__FORK_UNFENCED) && fl__sys.membarrier() != 0)
 		fl__panic("fl_parallel_invoke", forks, "membarrier() works no more: has it been forbidden since?");
-	struct fl__fork_worker *v = only ? only : fork_after(self);
-	for (; v != self && !fork; v = only ? self : fork_after(v)) {
+	struct fl__fork_worker *v = only ? only : fl__fork_after(self);
+	for (; v != self && !fork; v = only ? self : fl__fork_after(v)) {
 		/* acquire: the slots below; pairs with fl__fork_push(), fl__fork_push_public() */
 		struct fl__fork **next = fl__load_acquire(&v->front.next);
 		struct fl__fork **top = fl__load_relaxed(&v->top); /* relaxed: a hint */
@@ -215,6 +209,8 @@ static void fork_let_wake(struct fl__forks *forks)
 static void fork_run(struct fl__fork_worker *self, struct fl__fork *fork)
 {
 	fork_let_wake(self->forks);
+	if (fl__fork_is_left(self))
+		fl__fork_wake(&self->front);
 	fl__store_relaxed(&self->stolen, self->stolen + 1); /* relaxed: for statistics */
 	fl__hook_note(FL__TRACE_STEAL, fork, 0);
 	fork->thief = &self->front;
@@ -244,7 +240,7 @@ static void fork_run(struct fl__fork_worker *self, struct fl__fork *fork)
 
 static struct fl__fork_worker *fork_find(const struct fl__fork_worker *self)
 {
-	for (struct fl__fork_worker *v = fork_after(self); v != self; v = fork_after(v))
+	for (struct fl__fork_worker *v = fl__fork_after(self); v != self; v = fl__fork_after(v))
 		if (fork_seems_stealable(v))
 			return v;
 	return NULL;

@@ -45,3 +45,21 @@ static inline struct fl__fork *fl__fork_without_mark(const struct fl__fork *fork
  * the references of the thread pool to that file are weak, and do not link it.
  */
 struct fl__fork_worker *fl__fork_newest(const struct fl__forks *forks);
+
+/*
+ * Returns the stack that was made before `s` or, if `s` was made first, the newest. So a walk from
+ * any stack back to it visits each other stack once.
+ */
+static inline struct fl__fork_worker *fl__fork_after(const struct fl__fork_worker *s)
+{
+	return s->older ? s->older : fl__fork_newest(s->forks);
+}
+
+/* Guesses whether another worker has a fork, public or private. */
+static inline bool fl__fork_is_left(const struct fl__fork_worker *self)
+{
+	for (struct fl__fork_worker *v = fl__fork_after(self); v != self; v = fl__fork_after(v))
+		if (fl__load_relaxed(&v->top) < fl__load_relaxed(&v->front.next)) /* relaxed, both: hints */
+			return true;
+	return false;
+}

@@ -79,6 +79,45 @@ FL_TEST(forks_are_offered_from_the_oldest_on)
 	fl__forks_fini(&stacks.forks);
 }
 
+/* A thief that leaves a fork behind wakes another worker, since the forker may not push again. */
+
+static unsigned wakes;
+
+static void count_wake(void *unused)
+{
+	wakes++;
+}
+
+static int with_two_forks(void *unused)
+{
+	const unsigned before = wakes;
+	assert_true(thief_steals());
+	assert_int_equal(wakes, before + 1);
+	assert_true(thief_is_about_to_sleep());
+	assert_int_equal(wakes, before + 1); /* no fork is left */
+	assert_int_equal(stacks.forks.flags.sleepers, 1);
+	return 0;
+}
+
+static int with_one_fork(void *unused)
+{
+	return fl_parallel_invoke(with_two_forks, NULL, note_level, &level_numbers[1]);
+}
+
+FL_TEST(forks_that_a_thief_leaves_wake_another_worker)
+{
+	fl__forks_init(&stacks.forks, 3, count_wake, NULL);
+	stacks.forks.used = 1;
+	stacks.n_taken = 0;
+	stacks.thief = fl__forks_enter(&stacks.forks, NULL);
+	struct fl__fork_stack *owner = fl__forks_enter(&stacks.forks, NULL);
+	assert_true(stacks.thief && owner);
+	FL_OK(fl_parallel_invoke(with_one_fork, NULL, note_level, &level_numbers[0]));
+	assert_int_equal(fl__forks_stolen(&stacks.forks), 2);
+	fl__forks_leave(owner);
+	fl__forks_fini(&stacks.forks);
+}
+
 /* A worker's search for the stack that it had before once walked through the stacks of all workers. */
 FL_TEST(forks_of_a_worker_that_begins_again_use_its_stack)
 {
