@@ -337,9 +337,9 @@ bool fl__debug_parse_signal(const char *text, int *signal)
 	unsigned long n;
 	sigset_t others;
 	(void)sigfillset(&others);
-	(void)sigdelset(&others, SIGCHLD);
 	fl__signals_unblock_faults(&others);
-	if (!fl__debug_parse_number(text, (unsigned long)SIGRTMAX, &n) || (n != 0 && !sigismember(&others, (int)n)))
+	if (!fl__debug_parse_number(text, (unsigned long)SIGRTMAX, &n) ||
+	    (n != 0 && ((int)n == SIGCHLD || !sigismember(&others, (int)n))))
 		return false;
 	*signal = (int)n;
 	return true;
