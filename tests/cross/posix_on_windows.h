@@ -24,6 +24,7 @@
 #define dprintf(fd, ...) printf(__VA_ARGS__)
 #define mkstemp(path) open(mktemp(path), O_RDWR | O_CREAT | O_EXCL | _O_TEMPORARY | O_CLOEXEC, 0600)
 #define setenv(name, value, replace) _putenv_s(name, value)
+#define unsetenv(name) _putenv_s(name, "")
 #define fcntl(fd, command, flags) 0
 #define rand_r(seed) ((int)((*(seed) = *(seed)*1103515245u + 12345u) >> 17))
 #define mmap(at, size, protection, flags, fd, from) fl_test_mmap(at, size)
