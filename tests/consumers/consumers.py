@@ -121,7 +121,7 @@ MOVED = {  # what both sides of docs/from-....md print
 # The most bytes of text and bss of a static program that gcc 12 compiles, as size(1) counts them,
 # and its source in weight/. Later gccs inline more: gcc 14 makes 2.5 % more text of pool.c, gcc 16
 # makes 4.7 % more.
-WEIGHTS = {"mutex.c": (26 * 1024, 72 * 1024), "pool.c": (133 * 1024, 90 * 1024)}
+WEIGHTS = {"mutex.c": (26 * 1024, 72 * 1024), "pool.c": (134 * 1024, 90 * 1024)}
 TEXT_OF_LATER_GCCS = 1.06
 INSTRUCTIONS = {"x86_64": (5, 6), "aarch64": (10, 11)}  # of a lock, of an unlock
 # At most, each: a submit without a future by one thread beside a busy worker; a fork and its join

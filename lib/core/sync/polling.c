@@ -29,7 +29,7 @@ void fl_poll_enable(bool polls)
 	fl__store_relaxed(&polling_off, !polls);
 }
 
-FL__AT_START static void polling_start(void)
+FL__COLD FL__AT_START static void polling_start(void)
 {
 	/* The result is NULL in a program that has more rights than its user. */
 	const char *text = secure_getenv("FL_POLL");

@@ -268,7 +268,7 @@ static void pool_set_depends(struct fl__thread_worker *w, bool depends)
 	w->depends = depends;
 }
 
-void fl__pool_depend(struct fl__run *run, bool begins)
+FL__COLD void fl__pool_depend(struct fl__run *run, bool begins)
 {
 	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)run;
 	struct fl__thread_pool *p = w->pool;

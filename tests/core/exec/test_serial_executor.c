@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What is special about a serial executor; test_executor_*.c have what holds for every kind. */
 #include "fl_child.h"
-#include "fl_test.h"
+#include "fl_faults.h"
 
 static fl_executor *over(fl_executor *target)
 {
@@ -367,6 +367,16 @@ static void create_in_child(void *target)
 	fl_executor *e = NULL;
 	FL_RC(fl_serial_executor_create(&e, target, NULL), -EOWNERDEAD);
 	FL_CHECK(!e);
+}
+
+FL_TEST(serial_without_memory)
+{
+	FL_FAULTS();
+	FL_SCOPED(fl_executor) *pool = threads(1), *e = NULL;
+	fl__sys.alloc = fl_test_no_memory;
+	FL_RC(fl_serial_executor_create(&e, pool, NULL), -ENOMEM);
+	assert_null(e);
+	fl__sys.alloc = fl_test_real_sys.alloc;
 }
 
 FL_TEST(serial_refuses_what_cannot_be)
