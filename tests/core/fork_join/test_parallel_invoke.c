@@ -1,25 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_child.h"
 #include "fl_faults.h"
+#include "fl_on_workers.h"
 
 #include "core/fork_join/fork_join.h"
-
-/* Runs `function(arg)` as a task of a thread executor with so many workers; its result. */
-struct call {
-	int (*function)(void *);
-	void *arg;
-};
-
-FL_TASK_STATIC(call, struct call, void)
-{
-	return arg->function(arg->arg);
-}
-
-static int run_on(unsigned workers, int (*function)(void *), void *arg)
-{
-	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = workers);
-	return fl_test_run_task(e, &call, &(struct call){function, arg}, NULL);
-}
 
 /* What a pair of calls does, and in which order. */
 struct pair {

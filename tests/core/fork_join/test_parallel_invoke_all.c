@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_child.h"
+#include "fl_on_workers.h"
 
 enum { BRANCHES = 40 };
 
@@ -33,22 +33,6 @@ static int fork_all(void *state)
 		f->branches[i].called = &f->called;
 	}
 	return fl_parallel_invoke_all(note, f->branches, f->n, sizeof f->branches[0]);
-}
-
-struct call {
-	int (*function)(void *);
-	void *arg;
-};
-
-FL_TASK_STATIC(call, struct call, void)
-{
-	return arg->function(arg->arg);
-}
-
-static int run_on(unsigned workers, int (*function)(void *), void *arg)
-{
-	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = workers);
-	return fl_test_run_task(e, &call, &(struct call){function, arg}, NULL);
 }
 
 FL_TEST(invoke_all_calls_each_branch_once)
