@@ -78,8 +78,8 @@ typedef struct fl_executor_config {
 	 */
 	unsigned workers_max;
 	/*
-	 * The stack of each worker of a thread executor in bytes, as in fl_thread_config; 0 means the
-	 * default. The creation of any other kind of executor returns -EINVAL if this is not 0.
+	 * The stack of each worker of a thread executor in bytes, as in fl_thread_config; 0 means
+	 * the default. The creation of any other kind of executor returns -EINVAL if this is not 0.
 	 */
 	size_t stack_size;
 	/*

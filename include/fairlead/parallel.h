@@ -251,7 +251,7 @@ static inline FL_MUST_CHECK int fl_parallel_invoke(int (*_f)(void *), void *_a, 
  * executor, idle workers may steal calls, as those of fl_parallel_invoke(). Anywhere else the calls
  * are made one after the other, in the order of the array.
  *
- *     struct node children[MAX];                                   // a search: a state for each move
+ *     struct node children[MAX];                          // a search: a state for each move
  *     size_t n = moves_of(node, children);
  *     int rc = fl_parallel_invoke_all(search, children, n, sizeof children[0]);
  *

@@ -214,7 +214,7 @@ void fl__held_remove(struct fl__held *held);
  */
 void *fl__table_forget(void);
 
-/* Set under the table's lock when a mode is switched on, and never cleared: else there is no record. */
+/* Set under the table's lock when a mode is switched on, and never cleared. */
 extern FL__HIDDEN bool fl__table_was_used;
 
 /* Empties the table in a child, for which another thread may have left it half changed. */

@@ -122,8 +122,8 @@ struct fl_executor {
 	 */
 	uintptr_t stack_low;
 	/*
-	 * Of a serial executor: the executor whose workers run the tasks. Otherwise NULL. It may have
-	 * been freed, so the address is only compared.
+	 * Of a serial executor: the executor whose workers run the tasks. Otherwise NULL. It may
+	 * have been freed, so the address is only compared.
 	 */
 	const fl_executor *runner;
 	bool lasts;       /* as long as the process: a detach only closes it */

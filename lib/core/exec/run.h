@@ -92,7 +92,7 @@ bool fl__run_is_above(const fl_executor *e, const fl_cancel_token *token);
 /* The `block` of struct fl__worker_ops, for the workers of kinds with `block`. */
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins);
 
-/* Begins or ends a worker's wait for a task or fork of its own executor. Elsewhere it does nothing. */
+/* Begins or ends a worker's wait for a task or fork of its own executor; does nothing elsewhere. */
 void fl__run_depend(struct fl__ctx *ctx, bool begins);
 
 bool fl__run_serves(const fl_executor *e);

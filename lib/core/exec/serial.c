@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A serial executor has one FIFO of tasks, and at most one *drain*: a task of the executor below,
- * the target, which takes the first task of the FIFO and runs it, and so on. The lock of the executor
- * guards its state:
+ * the target, which takes the first task of the FIFO and runs it, and so on. The lock of the
+ * executor guards its state:
  *
- *   word        meaning                      set                          cleared
- *   queue       the pending tasks            a submit adds its task       the drain takes the first;
- *                                                                         a context that claims a
- *                                                                         task removes it
- *   scheduled   a drain is submitted, or     a submit that finds it       the drain that finds the
- *               runs, or is about to be      clear                        queue empty; a submit whose
- *               submitted                                                 drain was refused; the end
- *                                                                         of a drain that did not run
- *   busy        the drain runs the           the drain                    the drain: when it takes
- *               initializer, or a task, or                                no further task
- *               frees its reference to it
- *   initialized the initializer has begun    the first drain              never
+ *   word        meaning                     set                       cleared
+ *   queue       the pending tasks           a submit adds its task    the drain takes the first; a
+ *                                                                     context that claims a task
+ *                                                                     removes it
+ *   scheduled   a drain is submitted, or    a submit that finds it    the drain that finds the
+ *               runs, or is about to be     clear                     queue empty; a submit whose
+ *               submitted                                             drain was refused; the end
+ *                                                                     of a drain that did not run
+ *   busy        the drain runs the          the drain                 the drain: when it takes no
+ *               initializer, or a task,                               further task
+ *               or frees its reference
+ *               to it
+ *   initialized the initializer has begun   the first drain           never
  *
  * Invariants
  *   1. While a task is in the queue, `scheduled` is set. So a submit that finds it set need not
@@ -33,10 +34,10 @@
  * tasks that others have added by then end with the error of the refusal. The start of a task is
  * the claim by the drain, in the section in which it takes the task out.
  *
- * A turn of the drain has SERIAL_TURN tasks, so that the worker gets to other tasks of the target. If the
- * next drain is refused, because the target is closed, or for want of memory, the old one goes on: the
- * tasks were accepted. Then a closed the target closes the executor, so that tasks which submit others
- * come to an end.
+ * A turn of the drain has SERIAL_TURN tasks, so that the worker gets to other tasks of the target.
+ * If the next drain is refused, because the target is closed, or for want of memory, the old one
+ * goes on: the tasks were accepted. Then a closed target closes the executor, so that tasks which
+ * submit others come to an end.
  */
 #include "../base/sys.h"
 #include "executor.h"
@@ -65,7 +66,7 @@ static void serial_on_cancel(void *serial)
 	(void)fl_executor_cancel(&((struct serial *)serial)->base);
 }
 
-/* If the drain did not run, the target was cancelled, or is broken, and the pending tasks end like it. */
+/* If the drain did not run, the target was cancelled or is broken, and pending tasks end like it. */
 static void serial_on_drain_end(fl_future *drain, void *serial)
 {
 	struct serial *s = serial;
@@ -99,7 +100,7 @@ static void serial_take_out(struct fl__run *run, struct fl__task_block *block)
 	fl__run_begin(run, &block->future, fl__future_claim(&block->future));
 }
 
-/* What the drain does next: runs the task that it has taken, looks again, submits the next drain. */
+/* What the drain does next: runs the task it has taken, looks again, or submits the next drain. */
 enum serial_next { SERIAL_RUN, SERIAL_LOOK, SERIAL_OVER, SERIAL_END };
 
 /*

@@ -11,8 +11,8 @@
  *
  * If it finds no member, the worker blocks, and another one takes its place. If then no worker is
  * active, or only such that depend on others, although there is a task, none could be started, and
- * the worker runs any task, since nobody else would: fl__pool_is_stuck(). Each joiner looks after it
- * was counted as blocked. So the last one sees that.
+ * the worker runs any task, since nobody else would: fl__pool_is_stuck(). Each joiner looks after
+ * it was counted as blocked. So the last one sees that.
  */
 #include "../base/atomic.h"
 #include "../exec/group.h"

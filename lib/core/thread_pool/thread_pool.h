@@ -62,9 +62,9 @@
  *                                                sleeps or ends
  *
  * How many may be active: as many as the limit says or, if that is more, one above `depending`.
- * Otherwise the active workers might all depend on a blocked one, which waits for a task that nobody
- * takes. While no worker is blocked, the last one of a chain of waits runs, so `depending` is less
- * than `active`, and the limit holds.
+ * Otherwise the active workers might all depend on a blocked one, which waits for a task that
+ * nobody takes. While no worker is blocked, the last one of a chain of waits runs, so `depending`
+ * is less than `active`, and the limit holds.
  *
  * No task is overlooked. While MORE is set and a queue has a task, a worker searches, or a context
  * is about to call fl__pool_notify(), which wakes or starts a worker that searches. Four steps

@@ -251,8 +251,8 @@ static inline void fl__awaits_end(const struct fl__awaited *outer)
 extern const struct fl__ctx_ops fl__thread_parker;
 
 /*
- * Polls is_ready(what) for a bounded time (thread_parker.c), or once if polling is off. Returns true
- * as soon as is_ready() does. Called by threads before they sleep.
+ * Polls is_ready(what) for a bounded time (thread_parker.c), or once if polling is off. Returns
+ * true as soon as is_ready() does. Called by threads before they sleep.
  */
 bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what, fl_time deadline);
 
