@@ -29,10 +29,11 @@ FL_BEGIN_DECLS
  * exception to the order: a task that waits for a pending task of the same serial executor runs
  * that task at once, within itself, since nobody else may; and if it joins a group, it runs the
  * pending members of the group. It does so in fl_future_wait(), fl_future_get(), fl_group_join(),
- * maps and ordered iterations. Any other wait for a later task of the same serial executor never
- * ends, for example one for a chained future (fl_future_then()) or by FL_WAIT_ANY(). If several
- * threads run one task (fl_parallel_invoke(), fl_parallel_for()), each of them may run a pending
- * task for which it waits, at the same time as the others.
+ * maps and ordered iterations. Each such wait nests one more task on the same stack, and over a loop
+ * executor that is the small stack of a fiber (fl_loop_config). Any other wait for a later task of
+ * the same serial executor never ends, for example one for a chained future (fl_future_then()) or
+ * by FL_WAIT_ANY(). If several threads run one task (fl_parallel_invoke(), fl_parallel_for()), each
+ * of them may run a pending task for which it waits, at the same time as the others.
  *
  * The target executor does not end the serial executor, and may be freed first. When it is closed,
  * the serial executor still runs the tasks that it has accepted. Once they have ended, it refuses
