@@ -140,7 +140,7 @@ static void *fill_take(bytes_pair *p, uint64_t i)
 	const fl_task_type *type = p->way->type;
 	const bool fixed = type->result_size == p->size;
 	fl_future *f;
-	if (fl_submit(s->pool, type, &(struct want){p->size, (unsigned char)i}, &f) ||
+	if (fl_executor_submit(s->pool, type, &(struct want){p->size, (unsigned char)i}, &f) ||
 	    fl_future_get(f, fixed ? p->shared : &s->bytes, type->result_size))
 		bench_fail("no result: %s", fl_future_message(f));
 	fl_future_free(f);

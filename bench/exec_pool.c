@@ -76,9 +76,9 @@ POOL_TASKS(serial, fl_executor, fl_future *, serial_open, serial_close, fairlead
 static void fairlead_snapshot(bench_thread *t)
 {
 	fairlead_state *s = t->state;
-	fl_executor_stats stats;
+	fl_stats_executor stats;
 	BENCH_EACH (i, t)
-		BENCH_OK(fl_executor_get_stats(s->pool, &stats));
+		BENCH_OK(fl_executor_stats(s->pool, &stats));
 	pool_release();
 	for (unsigned i = 0; i < s->workers; i++)
 		fairlead_check(s, i, POOL_HOLD | i);
@@ -99,7 +99,7 @@ static void process_map(bench_thread *t, size_t chunk)
 			args[i] = first + i + 1;
 		BENCH_OK(bench_echo_map(s->pool, args, n, results, &(fl_map_config){.chunk = chunk}));
 		if (memcmp(args, results, n * sizeof *args) != 0)
-			bench_fail("fl_map returned a wrong result");
+			bench_fail("fl_executor_map returned a wrong result");
 	}
 }
 

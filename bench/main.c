@@ -143,7 +143,7 @@ int main(int argc, char **argv)
 {
 #if FL__HAS_PROCESS
 	/* a worker process of the process executor begins here, and does not return */
-	fl_main(argc, argv);
+	fl_process_main(argc, argv);
 #endif
 	/*
 	 * In processes of OpenMP's rows (remote.h), OpenMP's threads sleep while they wait. That is

@@ -159,7 +159,7 @@ static void *kill_setup(const bench_setting *with)
 	int64_t ignored;
 	if (with->total > KILLS || fl_shm_create(&s->region, 4096))
 		bench_fail("fl_shm_create");
-	s->victim = fl_shm_alloc(s->region, sizeof *s->victim);
+	s->victim = fl_shm_block_alloc(s->region, sizeof *s->victim);
 	fl_executor_config config = {.workers = 1, .regions = &s->region, .n_regions = 1};
 	if (!s->victim || fl_process_executor_create(&s->pool, &config))
 		bench_fail("fl_process_executor_create");

@@ -42,8 +42,8 @@ FL_TASK_STATIC(meet, fl_shm_offset, uint64_t)
 
 static int64_t start(fl_shm *region, bool to_end)
 {
-	struct meeting *meeting = fl_shm_alloc(region, sizeof *meeting);
-	bench_must(meeting != NULL, "fl_shm_alloc");
+	struct meeting *meeting = fl_shm_block_alloc(region, sizeof *meeting);
+	bench_must(meeting != NULL, "fl_shm_block_alloc");
 	fl_future *futures[WORKERS];
 	fl_time begin = fl_now();
 	fl_executor *e = NULL;
@@ -61,13 +61,13 @@ static int64_t start(fl_shm *region, bool to_end)
 	fl_executor_free(e);
 	if (to_end)
 		took = fl_time_diff(fl_now(), begin);
-	fl_shm_free_block(region, meeting);
+	fl_shm_block_free(region, meeting);
 	return took;
 }
 
 int main(int argc, char **argv)
 {
-	fl_main(argc, argv);
+	fl_process_main(argc, argv);
 	bench_must(argc == 2, "result|end|result_again|end_again");
 	bool to_end = strncmp(argv[1], "end", 3) == 0, again = strstr(argv[1], "_again") != NULL;
 	fl_shm *region = NULL;

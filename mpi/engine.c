@@ -79,7 +79,7 @@
 #include <mpi-ext.h>
 #endif
 
-struct fl__mpi_world fl__mpi_world = {.refusal = "fl_main() was not called as the first line of main()"};
+struct fl__mpi_world fl__mpi_world = {.refusal = "fl_process_main() was not called as the first line of main()"};
 
 fl_mutex fl__mpi_lock = FL_MUTEX_INIT;
 

@@ -23,7 +23,7 @@ extern fl_mutex fl__mpi_lock;
 
 struct fl__mpi_world {
 	int rank, size;              /* the size is 0 while MPI does not run; also read unlocked */
-	uint32_t fork_count;         /* fl__fork_count in fl_main() */
+	uint32_t fork_count;         /* fl__fork_count in fl_process_main() */
 	const char *host;            /* the name of this rank's host */
 	struct fl__mpi_hello *peers; /* rank 0 alone has it: one entry for each rank */
 	const char *refusal;         /* why there can be no executor, or NULL */

@@ -361,7 +361,7 @@ static void host_end_job(void *arg)
 	fl_future *f = job->future;
 	int error = fl_future_error(f);
 	job->pool->n_inner--;
-	if (fl_future_get_state(f) == FL_CANCELLED) {
+	if (fl_future_state(f) == FL_CANCELLED) {
 		host_reply_skipped(job);
 		return;
 	}
@@ -407,7 +407,7 @@ static void host_start_inner(struct host_job *job)
 		fl__store_relaxed(&p->inner->stats.skip, 0);
 		rc = fl__submit(p->inner, &job->plain, job->arg, job->head.count, &job->future, &config, 0);
 	} else {
-		rc = fl_submit_with(p->inner, &job->plain, &job, &job->future, &config);
+		rc = fl_executor_submit_with(p->inner, &job->plain, &job, &job->future, &config);
 	}
 	if (rc == 0) {
 		p->n_inner++;

@@ -150,7 +150,7 @@
 
 /*
  *   fl__main_hook                                gives a process that a launcher of MPI has started
- *                                                its role, in fl_main()
+ *                                                its role, in fl_process_main()
  */
 #include "process/start/main_hook.h"
 

@@ -1118,7 +1118,7 @@ static void mpi_pool_on_terminate(fl_executor *e)
 }
 
 /* Also called without the lock. A rank counts as a thread. */
-static void mpi_pool_on_count(const fl_executor *e, fl_executor_stats *stats)
+static void mpi_pool_on_count(const fl_executor *e, fl_stats_executor *stats)
 {
 	const struct mpi_pool *p = (const void *)e; /* its first member */
 	stats->running = p->remote.posted.length;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The start of MPI in fl_main(), the spawn of worker ranks, and the end.
+ * The start of MPI in fl_process_main(), the spawn of worker ranks, and the end.
  *
  * A launcher starts the program once for each rank, and tells the rank so by variables of the
  * environment. The launcher may be that of another implementation of MPI, or may not speak the PMI
@@ -208,8 +208,9 @@ static void start_call_at_exit(void (*function)(void))
 /*
  * The function of a worker rank for atexit(). Since version 4.2, MPICH tells its launcher in such a
  * function that a rank ends in order, so a worker rank ends by exit(). This function is registered
- * before that of MPI and after those that the program has registered before fl_main(), so it runs
- * between them. It keeps these functions of the program from running, as in a worker process.
+ * before that of MPI and after those that the program has registered before fl_process_main(), so
+ * it runs between them. It keeps these functions of the program from running, as in a worker
+ * process.
  */
 static void start_end_worker(void)
 {

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * fl_main() calls it in a program that is linked to fairlead-mpi, except in the processes that the
- * library starts. A worker rank serves, and ends here. Rank 0 returns, and MPI ends at the end of
- * the process. Without a launcher the call returns and MPI is not started.
+ * fl_process_main() calls it in a program that is linked to fairlead-mpi, except in the processes
+ * that the library starts. A worker rank serves, and ends here. Rank 0 returns, and MPI ends at the
+ * end of the process. Without a launcher the call returns and MPI is not started.
  */
 void fl__mpi_main(int argc, char **argv);
 

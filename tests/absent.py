@@ -43,7 +43,7 @@ static void absent_table(void)
 
 void (*fl__poller_sys[64])(void) = {[0 ... 63] = absent_table}, (*fl__shm_sys[64])(void) = {[0 ... 63] = absent_table};
 
-void fl_main(int argc, char **argv)
+void fl_process_main(int argc, char **argv)
 {
 	(void)argc, (void)argv;
 }

@@ -42,8 +42,8 @@ class Function:
         def typed(types, suffix):
             return [name + suffix for name in types]
 
-        others = {"fl_submit": typed(tasks, "_submit"), "fl_submit_with": typed(tasks, "_submit_with"),
-                  "fl_map": typed(tasks, "_map"), "fl_wait_any_until": ["FL_WAIT_ANY", "FL_WAIT_ANY_UNTIL"],
+        others = {"fl_executor_submit": typed(tasks, "_submit"), "fl_executor_submit_with": typed(tasks, "_submit_with"),
+                  "fl_executor_map": typed(tasks, "_map"), "fl_wait_any_until": ["FL_WAIT_ANY", "FL_WAIT_ANY_UNTIL"],
                   "fl_cancel_scope_set": ["FL_CANCEL_SCOPE"]}
         if re.match(r"fl_future_(try_)?get(_until)?$", self.name):
             others[self.name] = typed(tasks, self.name[len("fl_future"):])

@@ -55,7 +55,7 @@ POOL_ctx *POOL_create(size_t threads, size_t queue)
 
 /*
  * zstd's own allocators are for its buffers. An executor takes its memory from the allocator of
- * fl_set_allocator().
+ * fl_allocator_set().
  */
 POOL_ctx *POOL_create_advanced(size_t threads, size_t queue, ZSTD_customMem unused)
 {

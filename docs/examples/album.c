@@ -158,7 +158,7 @@ static int make_one(void *arg)
 FL_TASK(thumbnail, struct thumbnail_order, struct thumbnail_result)
 {
 	struct thumbnail_call call = {arg, result};
-	return fl_fiber_current() != NULL ? fl_to_thread(make_one, &call, NULL) : make_one(&call);
+	return fl_fiber_current() != NULL ? fl_blocking_call(make_one, &call, NULL) : make_one(&call);
 }
 
 static int thumbnails_make(struct album *a, fl_executor *pool, struct thumbnail_order *orders,

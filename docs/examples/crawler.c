@@ -75,8 +75,8 @@ static int fetch_page(const struct crawl *c, unsigned number, struct bytes *page
 
 static void note_page(struct crawl *c, unsigned number, const struct bytes *page, const char *why, bool at_once)
 {
-	fl_executor_stats stats = {0};
-	int rc = fl_executor_get_stats(c->pool, &stats);
+	fl_stats_executor stats = {0};
+	int rc = fl_executor_stats(c->pool, &stats);
 	FL_LOCKED(&c->lock);
 	c->fetched++;
 	c->at_once += at_once;

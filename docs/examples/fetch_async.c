@@ -89,7 +89,7 @@ static int want_socket(CURL *curl, curl_socket_t fd, int what, void *multi, void
 	(void)curl;
 	if (what == CURL_POLL_REMOVE) {
 		if (w != NULL)
-			fl_loop_watch_stop(w);
+			fl_loop_watch_cancel(w);
 		free(w);
 		return 0;
 	}
@@ -101,7 +101,7 @@ static int want_socket(CURL *curl, curl_socket_t fd, int what, void *multi, void
 	if (fl_loop_watch_start(m->loop, w, fd, events, ready, m) == 0) {
 		if (curl_multi_assign(m->curl, fd, w) == CURLM_OK)
 			return 0;
-		fl_loop_watch_stop(w);
+		fl_loop_watch_cancel(w);
 	}
 	free(w);
 	return -1;

@@ -38,8 +38,8 @@ static int make_film(struct film *f)
 	int rc = fl_shm_create(&f->region, 2 * FRAMES * sizeof(struct frame));
 	for (size_t i = 0; rc == 0 && i < FRAMES; i++) {
 		struct shot *s = &f->shots[i];
-		s->before = fl_shm_alloc_raw(f->region, sizeof *s->before);
-		s->after = fl_shm_alloc_raw(f->region, sizeof *s->after);
+		s->before = fl_shm_block_alloc_raw(f->region, sizeof *s->before);
+		s->after = fl_shm_block_alloc_raw(f->region, sizeof *s->after);
 		if (s->before == NULL || s->after == NULL)
 			return -ENOMEM;
 		s->order.from = fl_shm_offset_of(f->region, s->before);

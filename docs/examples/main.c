@@ -110,7 +110,7 @@ static int run(const struct options *o)
 
 int main(int argc, char **argv)
 {
-	fl_main(argc, argv);           /* worker processes begin and end here */
+	fl_process_main(argc, argv);   /* worker processes begin and end here */
 	(void)setlocale(LC_CTYPE, ""); /* tells whether the terminal can show more than ASCII */
 	struct options options;
 	int status = options_read(&options, argc, argv);

@@ -2,8 +2,8 @@
 /*
  * Fetches pages, five at a time on threads, then on a loop: fairlead-pages URL...
  * The result of each is a text or an error; a failure ends no other fetch. curl_easy_perform()
- * blocks its thread, so the fibers of the loop call it by fl_to_thread(), whose threads limit how
- * many fetches run at once. fetch_async.c has no such limit.
+ * blocks its thread, so the fibers of the loop call it by fl_blocking_call(), whose threads limit
+ * how many fetches run at once. fetch_async.c has no such limit.
  */
 #include <curl/curl.h>
 #include <fairlead.h>
@@ -28,7 +28,7 @@ FL_TASK(fetch, fl_bytes, fl_bytes) /* an URL; its page */
 	curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, result);
-	const int rc = fl_fiber_current() ? fl_to_thread(perform, curl, &code) : (code = perform(curl), 0);
+	const int rc = fl_fiber_current() ? fl_blocking_call(perform, curl, &code) : (code = perform(curl), 0);
 	curl_easy_cleanup(curl);
 	return code == CURLE_OK || rc != 0 ? rc : fl_task_fail(ctx, -EIO, "%s", curl_easy_strerror((CURLcode)code));
 }

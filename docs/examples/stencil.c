@@ -71,9 +71,9 @@ static int prepare(struct plate *p, size_t side, unsigned steps, unsigned worker
 	int rc = fl_shm_create(&p->region, 2 * bytes + (1 << 20));
 	if (rc != 0)
 		return rc;
-	fl_shm_barrier *barrier = fl_shm_alloc(p->region, sizeof *barrier);
+	fl_shm_barrier *barrier = fl_shm_block_alloc(p->region, sizeof *barrier);
 	for (int i = 0; i < 2; i++) {
-		p->grids[i] = fl_shm_alloc(p->region, bytes); /* zeroed */
+		p->grids[i] = fl_shm_block_alloc(p->region, bytes); /* zeroed */
 		if (p->grids[i] == NULL || barrier == NULL)
 			return -ENOMEM;
 		for (size_t x = 0; x < side; x++)
@@ -110,7 +110,7 @@ static int run(struct plate *p, bool in_processes, unsigned workers)
 
 int main(int argc, char **argv)
 {
-	fl_main(argc, argv);
+	fl_process_main(argc, argv);
 	const char *kind = argc > 1 ? argv[1] : "threads";
 	const unsigned workers = argc > 2 ? (unsigned)atoi(argv[2]) : fl_cpu_count();
 	const size_t side = argc > 3 ? (size_t)atol(argv[3]) : 512;

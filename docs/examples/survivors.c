@@ -87,7 +87,7 @@ static int open_office(struct office *o)
 		rc = answer_queue_create(&o->done, o->region, NULL);
 	if (rc != 0)
 		return rc;
-	o->hands = fl_shm_alloc(o->region, WORKERS * sizeof *o->hands);
+	o->hands = fl_shm_block_alloc(o->region, WORKERS * sizeof *o->hands);
 	if (o->hands == NULL)
 		return -ENOMEM;
 	for (uint64_t n = 1; n <= NUMBERS && rc == 0; n++)

@@ -50,7 +50,7 @@ FL_TASK(count, fl_bytes, fl_bytes) /* the path of a file; its words */
 
 int main(int argc, char **argv)
 {
-	fl_main(argc, argv);
+	fl_process_main(argc, argv);
 	FL_SCOPED(fl_executor) *pool = NULL;
 	FL_SCOPED(fl_imap) *it = NULL;
 	FL_SCOPED(fl_bytes) all = {0}, words = {0};

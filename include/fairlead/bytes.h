@@ -34,19 +34,19 @@ struct fl__bytes;
  *
  * The holder of a handle frees it, once. Handles change their holder as follows:
  *
- * - fl_submit() and fl_group_submit() make a handle of their own for the argument, or a copy if its
- *   memory is borrowed. The caller still frees its own handle.
+ * - fl_executor_submit() and fl_group_submit() make a handle of their own for the argument, or a
+ *   copy if its memory is borrowed. The caller still frees its own handle.
  * - fl_imap_create() of an array does the same with each element when it submits the element, so
  *   the elements must stay until then. If there is no memory for a copy, -ENOMEM ends the
  *   iteration.
- * - fl_map() uses the handles of the caller, and takes none of its own.
+ * - fl_executor_map() uses the handles of the caller, and takes none of its own.
  * - A generator (fl_imap_config) gives its handle away. Borrowed memory is copied.
  * - A task gives its result away. Borrowed memory is copied. To return its argument, a task uses
  *   fl_bytes_ref() and not an assignment.
  * - fl_future_get() stores a further handle of the result. If a promise was set with borrowed
  *   memory, fl_future_get() stores a copy; after -ENOMEM there is nothing to free.
- * - fl_imap_next(), fl_map() and groups give the task's handle to the caller. An element that a map
- *   did not run is unchanged, so zero the array of results first.
+ * - fl_imap_next(), fl_executor_map() and groups give the task's handle to the caller. An element
+ *   that a map did not run is unchanged, so zero the array of results first.
  * - fl_promise_set() takes the handle over, if the `drop` of the promise is FL_BYTES_DROP.
  * - fl_future_then() lends the first future's result to the chained task.
  *

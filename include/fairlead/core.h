@@ -60,7 +60,7 @@
 		0;                                                                                                     \
 	})
 #if !FL__HAS_PROCESS
-#define fl_main(...) FL__ABSENT("process")
+#define fl_process_main(...) FL__ABSENT("process")
 #define fl_pipe_create(...) FL__ABSENT("process")
 #define fl_process_executor_create(...) FL__ABSENT("process")
 #define fl_process_run(...) FL__ABSENT("process")

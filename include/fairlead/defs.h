@@ -68,8 +68,7 @@
  *   Names             Every name at file scope begins with fl_ or FL_, except include guards
  *                     (FAIRLEAD_). Parameters and variables of inline functions, and of functions
  *                     that a macro makes, begin with an underscore. A getter is named after its
- *                     result, without get_, unless a type has that name, as in
- *                     fl_future_get_state(). The name of a predicate contains is_. A function of
+ *                     result, without get_. The name of a predicate contains is_. A function of
  *                     the program that the library calls is named a handler if it is set for a
  *                     thread or the process, and otherwise a callback.
  *   Getters           A getter takes a const pointer if it changes nothing that a caller could see.

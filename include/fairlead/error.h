@@ -79,7 +79,7 @@ FL_API fl_panic_handler *fl_panic_set_handler(fl_panic_handler *handler);
  * The allocator of the library.
  *
  *     static const fl_allocator mine = { my_alloc, my_free, &arena };
- *     fl_set_allocator(&mine);
+ *     fl_allocator_set(&mine);
  *
  * Set the allocator before any other call of the library, because memory is freed by the allocator
  * that is set at the time of the free. All threads call the two functions, several at the same
@@ -99,7 +99,7 @@ typedef struct fl_allocator {
  * `*allocator` must stay valid. The call requires that no other thread calls the library at the
  * same time.
  */
-FL_API void fl_set_allocator(const fl_allocator *allocator);
+FL_API void fl_allocator_set(const fl_allocator *allocator);
 
 typedef enum fl_log_level { FL_LOG_ERROR, FL_LOG_WARNING, FL_LOG_INFO } fl_log_level;
 

@@ -202,7 +202,7 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
 #define FL_WORKERS_MAX 4096u
 
 /*
- * The conditions of fl_submit_with(): a deadline, a cancel token, a callback.
+ * The conditions of fl_executor_submit_with(): a deadline, a cancel token, a callback.
  *
  *     fl_submit_config within = { .deadline = fl_after(FL_S(5)) };
  *     rc = count_primes_submit_with(pool, range, &f, &within);        // check
@@ -254,10 +254,10 @@ typedef struct fl_submit_config {
 } fl_submit_config;
 
 /*
- * Submits a task of `type` to `e`, with a copy of `*arg`. fl_submit_with() submits it under the
- * conditions of `config`, which may be NULL. `arg` may be NULL if the argument has no size. Both
- * functions store a future in `*f`, unless `f` is NULL. An accepted task ends exactly once: it is
- * done or cancelled.
+ * Submits a task of `type` to `e`, with a copy of `*arg`. fl_executor_submit_with() submits it
+ * under the conditions of `config`, which may be NULL. `arg` may be NULL if the argument has no
+ * size. Both functions store a future in `*f`, unless `f` is NULL. An accepted task ends exactly
+ * once: it is done or cancelled.
  *
  * The call returns without waiting for the task, with three exceptions. On a sequential executor it
  * runs the task itself. In a task of an executor over processes or MPI, a submit to
@@ -271,7 +271,8 @@ typedef struct fl_submit_config {
  *   -ENOTRECOVERABLE  `e` is broken: see fl_executor_is_broken()
  *   -EAGAIN           there is no worker, and none can be started
  *   -ENOBUFS          the backlog is full, and `when_full` is FL_FULL_REFUSE
- *   -ETIMEDOUT        the backlog was full until the `backlog_deadline` of fl_submit_with()
+ *   -ETIMEDOUT        the backlog was full until the `backlog_deadline` of
+ *                     fl_executor_submit_with()
  *   -ECANCELED        the wait for a full backlog was cancelled
  *   -E2BIG            argument plus result have more than FL_TASK_SIZE_MAX bytes, or one of them is
  *                     aligned above FL_TASK_ALIGN_MAX
@@ -281,9 +282,9 @@ typedef struct fl_submit_config {
  * On an error the argument is still the caller's. Memory order: the task sees all that the caller
  * wrote before the call.
  */
-FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f);
-FL_API FL_MUST_CHECK int fl_submit_with(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f,
-                                        const fl_submit_config *config);
+FL_API FL_MUST_CHECK int fl_executor_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f);
+FL_API FL_MUST_CHECK int fl_executor_submit_with(fl_executor *e, const fl_task_type *type, const void *arg,
+                                                 fl_future **f, const fl_submit_config *config);
 
 typedef struct fl_map_error {
 	size_t index; /* the lowest index of a task that failed */
@@ -324,11 +325,11 @@ typedef struct fl_map_config {
  *   -ECANCELED  the map was cancelled, or its executor was (fl_executor_cancel(),
  *               fl_executor_cancel_pending(), fl_executor_terminate()), and some tasks were not
  *               run, or returned -ECANCELED; all tasks that ran have ended, with their results
- *   other       an error of fl_submit(): some elements, or all, were not run; the results of those
- *               that ran are stored
+ *   other       an error of fl_executor_submit(): some elements, or all, were not run; the results
+ *               of those that ran are stored
  */
-FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
-                                const fl_map_config *config);
+FL_API FL_MUST_CHECK int fl_executor_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n,
+                                         void *results, const fl_map_config *config);
 
 /*
  * Closes `e`: it refuses later submits, also those of its own tasks. Queued tasks still run. The
@@ -480,7 +481,7 @@ FL_API bool fl_executor_is_broken(const fl_executor *e);
  * The counts of an executor. A count that a kind of executor does not have is 0. Totals begin at 0
  * when the executor is created, and begin again at 0 after SIZE_MAX.
  */
-typedef struct fl_executor_stats {
+typedef struct fl_stats_executor {
 	unsigned workers; /* what fl_executor_workers() returns */
 	unsigned threads; /* workers that exist: threads or processes */
 	/*
@@ -510,14 +511,14 @@ typedef struct fl_executor_stats {
 	size_t stolen;           /* fl_parallel_invoke() calls and loop parts that others took */
 	size_t backlog_waits;    /* submits that have waited for a full backlog */
 	size_t backlog_refusals; /* submits that have returned -ENOBUFS */
-} fl_executor_stats;
+} fl_stats_executor;
 
 /*
  * Stores the counts of `e` in `*stats`. The counts may be from slightly different moments, and the
  * call orders no memory accesses. Its time grows with the number of workers. Returns:
  *   0  the counts are stored
  */
-FL_API FL_MUST_CHECK int fl_executor_get_stats(const fl_executor *e, fl_executor_stats *stats);
+FL_API FL_MUST_CHECK int fl_executor_stats(const fl_executor *e, fl_stats_executor *stats);
 
 /*
  * How long something took, in nanoseconds.

@@ -32,8 +32,8 @@ FL_BEGIN_DECLS
  * Each fiber has its own errno, cancel scope, locals (fl_local), and C++ exceptions that it
  * handles. So a fiber may wait in a catch block and in a destructor. The signal mask, thread-local
  * variables and pthread mutexes belong to the thread. So a pthread mutex that is held during a wait
- * may make all fibers hang. A system call that blocks stops the whole loop; fl_to_thread() makes
- * such a call on another thread.
+ * may make all fibers hang. A system call that blocks stops the whole loop; fl_blocking_call()
+ * makes such a call on another thread.
  *
  * Each fiber has a cancel token, which fl_fiber_cancel() requests. It is the fiber's cancel scope
  * at first.
@@ -138,7 +138,7 @@ FL_API void fl_fiber_yield(void);
  *
  * To end at the first error of several fibers, start them in a group. To get their results in the
  * order of their ends, start them as tasks of a loop executor (fairlead/loop_executor.h), and
- * iterate over the futures by fl_futures_as_completed_create().
+ * iterate over the futures by fl_as_completed_create().
  */
 #define FL_ON_FIBER(f) FL__ON(fl__on_fiber, (f))
 FL_API extern const fl_on_type fl__on_fiber;
@@ -149,9 +149,9 @@ FL__SCOPED(fl_fiber, fl_fiber_free)
  * Starts a fiber as a member of the group, on the loop that the calling thread runs. function(arg)
  * begins after the return of the call, and after the fibers that were started before.
  * fl_group_start_with() takes a config, which may be NULL. Both functions panic if, since the last
- * join, a fiber was started in the group on another loop, even if that fiber has ended. If the group
- * begins by a start outside of fibers, in a callback of the loop, its token is a child of the loop's
- * token. Returns:
+ * join, a fiber was started in the group on another loop, even if that fiber has ended. If the
+ * group begins by a start outside of fibers, in a callback of the loop, its token is a child of the
+ * loop's token. Returns:
  *   0           the fiber is started
  *   -ENOMEM     out of memory
  *   -ENOTSUP    the calling thread runs no loop

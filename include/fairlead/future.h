@@ -34,7 +34,7 @@ struct fl_task_type;
  */
 typedef struct fl_future fl_future;
 
-typedef enum fl_future_state { FL_PENDING, FL_RUNNING, FL_DONE, FL_CANCELLED } fl_future_state;
+typedef enum fl_task_state { FL_PENDING, FL_RUNNING, FL_DONE, FL_CANCELLED } fl_task_state;
 
 /*
  * Makes another reference to `f`, and returns `f`. The reference must be freed, too. It panics if
@@ -94,7 +94,7 @@ FL_INLINE FL_MUST_CHECK int fl_future_try_get(fl_future *_f, void *_result, size
  * Returns the state of `f`. Memory order: the call is an acquire if the result is FL_DONE or
  * FL_CANCELLED.
  */
-FL_API fl_future_state fl_future_get_state(const fl_future *f);
+FL_API fl_task_state fl_future_state(const fl_future *f);
 
 /*
  * Returns a pointer to the result inside of the future, which is valid until `f` is freed. It
@@ -289,7 +289,7 @@ FL__SCOPED(fl_promise, fl_promise_free)
  * waits cancel nothing and free nothing.
  *
  *     rc = fl_futures_wait_until(f, 3, FL_FIRST_ENDED, fl_after(FL_S(1)), NULL);
- *     rc = fl_futures_as_completed_create(&done, f, n);          // check
+ *     rc = fl_as_completed_create(&done, f, n);          // check
  *     while ((rc = fl_as_completed_next_until(done, &i, deadline, NULL)) == 0)
  *             ...                                             // f[i] has ended
  */
@@ -348,7 +348,7 @@ typedef struct fl_as_completed fl_as_completed;
  *   0        `*c` is the new iteration
  *   -ENOMEM  out of memory
  */
-FL_API FL_MUST_CHECK int fl_futures_as_completed_create(fl_as_completed **c, fl_future *const *f, size_t n);
+FL_API FL_MUST_CHECK int fl_as_completed_create(fl_as_completed **c, fl_future *const *f, size_t n);
 
 /*
  * Waits until the next future has ended, and stores its index in the array in `*index`. Futures

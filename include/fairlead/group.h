@@ -41,8 +41,8 @@ FL_BEGIN_DECLS
  * its executor was cancelled has failed. The first failure cancels the other members. A second
  * failure is only reported: a task's failure to the log handler, and a fiber's to the error handler
  * (fl_fiber_set_error_handler()). A member that has joined a group of its own should return that
- * group's error (fl_group_error()) and not FL_ETASK, which would be a failure even if a cancel of the
- * outer group has ended the inner one.
+ * group's error (fl_group_error()) and not FL_ETASK, which would be a failure even if a cancel of
+ * the outer group has ended the inner one.
  *
  * Cancelling: the group has a cancel token. This token is a child of the cancel scope in which the
  * group began, and the token of each member is a child of the group's token. So a cancel of that
@@ -51,9 +51,9 @@ FL_BEGIN_DECLS
  * ends when the executor comes to it.
  *
  * A join on a worker of the group's thread executor runs tasks of the group that this worker has
- * submitted, the newest first, and those of other groups that have begun within the task that joins.
- * When nothing of that is left, the worker counts as blocked (fairlead/blocking.h). Do not join
- * while you hold a mutex that one of these tasks locks.
+ * submitted, the newest first, and those of other groups that have begun within the task that
+ * joins. When nothing of that is left, the worker counts as blocked (fairlead/blocking.h). Do not
+ * join while you hold a mutex that one of these tasks locks.
  *
  * The type of a task may go when a join has returned. A type with a drop hook must exist until the
  * executor has been freed.
@@ -104,15 +104,15 @@ typedef struct fl_group {
  *                     join returns only after the callback has returned, and the joiner sees what
  *                     the callback wrote. The callback must neither free the future nor join.
  *
- * The calls return without waiting for the task, except where fl_submit() would wait or would run
- * the task itself. They panic if the group has no executor. Returns:
+ * The calls return without waiting for the task, except where fl_executor_submit() would wait or
+ * would run the task itself. They panic if the group has no executor. Returns:
  *   0           the task is a member of the group
  *   -ECANCELED  the group was cancelled, a member has failed, or the group's deadline has passed;
  *               or the scope in which the group began was requested
  *   -ETIMEDOUT  only fl_group_submit_with(): the backlog was full until `backlog_deadline`
  *   -EINVAL     only fl_group_submit_with(): `cancel` is not NULL
  *   -ENOMEM     out of memory
- *   other       an error of fl_submit(), with the meaning that it has there
+ *   other       an error of fl_executor_submit(), with the meaning that it has there
  *
  * On an error the argument is still the caller's.
  */
@@ -164,8 +164,8 @@ FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, fl_time deadline, fl_c
 FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
 
 /*
- * Cancels all members. No member can be added until the group has been joined. The join then returns
- * 0, unless a member fails. Any thread may call this function until a join has returned.
+ * Cancels all members. No member can be added until the group has been joined. The join then
+ * returns 0, unless a member fails. Any thread may call this function until a join has returned.
  */
 FL_API void fl_group_cancel(fl_group *g);
 
@@ -192,8 +192,8 @@ FL_API size_t fl_group_count(const fl_group *g);
  * type, which must still exist. It returns NULL if no member has failed.
  *
  * fl_group_failed_index() returns the index of that member, or SIZE_MAX if no member has failed.
- * Members are counted from 0, in the order of their submits and starts since the last join. A submit
- * or start that returned an error is counted, too, unless the error was -EINVAL or -ENOTSUP.
+ * Members are counted from 0, in the order of their submits and starts since the last join. A
+ * submit or start that returned an error is counted, too, unless the error was -EINVAL or -ENOTSUP.
  */
 FL_API int fl_group_error(const fl_group *g);
 FL_API const char *fl_group_message(const fl_group *g);

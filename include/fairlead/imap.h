@@ -83,11 +83,12 @@ typedef struct fl_imap_config {
  * Creates an iteration of tasks of `type`, and submits the first chunk of arguments. The arguments
  * are the `n` elements of the array `args`, or those that `config->next` generates (then `args` is
  * NULL and `n` is 0). `config` may be NULL. The executor must outlive the iteration. The call waits
- * only where fl_submit() or `next` does. Returns:
+ * only where fl_executor_submit() or `next` does. Returns:
  *   0        `*it` is the new iteration
  *   -ENOMEM  out of memory
  *   -EINVAL  there are both an array and a generator
- *   other    an error of fl_submit() for the first chunk, with the meaning that it has there
+ *   other    an error of fl_executor_submit() for the first chunk, with the meaning that it has
+ *            there
  */
 FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_task_type *type, const void *args,
                                         size_t n, const fl_imap_config *config);
@@ -109,7 +110,8 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
  *   -ETIMEDOUT  the deadline of fl_imap_next_until() passed, and the iteration can go on; or the
  *               iteration has ended because its own deadline passed
  *   other       the error of the config's `next`, which has ended the iteration; or an error of
- *               fl_submit() for the next chunk, after which the next call submits that chunk again
+ *               fl_executor_submit() for the next chunk, after which the next call submits that
+ *               chunk again
  *
  * If its deadline, its token or an error of `next` has ended the iteration, the reason is returned
  * when no argument is in progress any more. Every later call returns the same reason. To tell
@@ -131,10 +133,11 @@ FL_INLINE FL_MUST_CHECK int fl_imap_next(fl_imap *_it, size_t *_index, void *_re
  * fl_imap_next() allows it. On the sequential executor it runs a task. Returns:
  *   0         `*result` is the result of argument `*index`
  *   FL_ETASK  the task of argument `*index` failed or was cancelled, as with fl_imap_next()
- *   -EAGAIN   there is no result yet; also if fl_submit() has returned -EAGAIN for the next chunk
+ *   -EAGAIN   there is no result yet; also if fl_executor_submit() has returned -EAGAIN for the
+ *             next chunk
  *   -ENODATA  all results were returned
- *   other     the reason why the iteration has ended, or an error of fl_submit() for the next
- *             chunk, as with fl_imap_next()
+ *   other     the reason why the iteration has ended, or an error of fl_executor_submit() for the
+ *             next chunk, as with fl_imap_next()
  */
 FL_API FL_MUST_CHECK int fl_imap_try_next(fl_imap *it, size_t *index, void *result);
 

@@ -55,9 +55,9 @@ typedef struct fl_loop_config {
  * of `function`.
  *
  * The call blocks the calling thread. When `function` has returned, the call cancels the fibers
- * that are left, and waits for their ends, and for the functions of fl_to_thread(). It panics if a
- * fiber of the loop was neither joined, freed nor detached, or if a cancel token that was made in a
- * fiber was not destroyed.
+ * that are left, and waits for their ends, and for the functions of fl_blocking_call(). It panics
+ * if a fiber of the loop was neither joined, freed nor detached, or if a cancel token that was made
+ * in a fiber was not destroyed.
  *
  * Returns the result of `function`; or, if `function` was not called:
  *   -EALREADY         the thread runs a loop already: the caller is a fiber or a callback of it
@@ -89,9 +89,9 @@ FL_API FL_MUST_CHECK int fl_loop_create(fl_loop **l, const fl_loop_config *confi
  * run again.
  *
  * The call blocks the calling thread. When `function` has returned, the call cancels the fibers
- * that are left, and waits for their ends, and for the functions of fl_to_thread(). It panics if a
- * fiber of the loop was neither joined, freed nor detached, or if a cancel token that was made in a
- * fiber was not destroyed.
+ * that are left, and waits for their ends, and for the functions of fl_blocking_call(). It panics
+ * if a fiber of the loop was neither joined, freed nor detached, or if a cancel token that was made
+ * in a fiber was not destroyed.
  *
  * Returns the result of `function`; or, if `function` was not called:
  *   -EALREADY  the thread runs a loop already: the caller is a fiber or a callback of it
@@ -233,7 +233,7 @@ FL_API FL_MUST_CHECK int fl_loop_watch_change(fl_loop_watch *w, unsigned events)
  *   0          the watch was started
  *   -EALREADY  it was not
  */
-FL_API int fl_loop_watch_stop(fl_loop_watch *w);
+FL_API int fl_loop_watch_cancel(fl_loop_watch *w);
 
 /*
  * Returns a descriptor by which another event loop can embed this one.
@@ -288,7 +288,7 @@ FL__SCOPED(fl_loop, fl_loop_free)
  *     static int compress(void *arg); // computes for a second
  *
  *     int result;
- *     int rc = fl_to_thread(compress, &image, &result); // other fibers run meanwhile
+ *     int rc = fl_blocking_call(compress, &image, &result); // other fibers run meanwhile
  *
  * Use it for a function that would hold up the loop, such as a blocking call or a long computation.
  * Each loop has threads for these calls: at most 4 more than there are usable CPUs, and at most 32.
@@ -323,11 +323,11 @@ FL__SCOPED(fl_loop, fl_loop_free)
  * fl_cancel_token_is_requested(NULL) is true. A function that neither waits nor asks delays the
  * return of the call.
  */
-FL_API FL_MUST_CHECK int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, fl_time deadline,
-                                            fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK int fl_to_thread(fl_fiber_function *_function, void *_arg, int *_result)
+FL_API FL_MUST_CHECK int fl_blocking_call_until(fl_fiber_function *function, void *arg, int *result, fl_time deadline,
+                                                fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_blocking_call(fl_fiber_function *_function, void *_arg, int *_result)
 {
-	return fl_to_thread_until(_function, _arg, _result, FL_FOREVER, NULL);
+	return fl_blocking_call_until(_function, _arg, _result, FL_FOREVER, NULL);
 }
 
 /*

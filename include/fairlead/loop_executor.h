@@ -30,9 +30,10 @@ FL_BEGIN_DECLS
  *
  * Each task has a fiber of its own (fairlead/fiber.h), with the name of the executor's thread. (If
  * there is no memory for a single fiber, a fiber of the executor runs one task after the other.)
- * The task may use streams, fl_sleep() and fl_to_thread(). It may start fibers, which are cancelled
- * when the loop ends. Its cancel scope is the task's token. A fiber that a task has started and
- * left behind cannot join an executor of fl_loop_executor_create(): the join returns -EDEADLK.
+ * The task may use streams, fl_sleep() and fl_blocking_call(). It may start fibers, which are
+ * cancelled when the loop ends. Its cancel scope is the task's token. A fiber that a task has
+ * started and left behind cannot join an executor of fl_loop_executor_create(): the join returns
+ * -EDEADLK.
  *
  * The initializer runs once. fl_executor_terminate() asks running tasks to stop, as it does on
  * threads.

@@ -33,9 +33,9 @@ FL_BEGIN_DECLS
  * looked up by getaddrinfo() on one of up to 16 threads that the loop has for lookups; further
  * lookups are pending. If the caller of a lookup is cancelled or times out, a lookup that has begun
  * continues on its thread until getaddrinfo() returns, which may take half a minute. So 16 of these
- * hold up other lookups of the loop, but no call of fl_to_thread(). The end of the loop does not
- * wait for them, except where a shared object contains the library, because a shared object may be
- * unloaded. If getaddrinfo() finds no address of a name, the log says why.
+ * hold up other lookups of the loop, but no call of fl_blocking_call(). The end of the loop does
+ * not wait for them, except where a shared object contains the library, because a shared object may
+ * be unloaded. If getaddrinfo() finds no address of a name, the log says why.
  *
  * Results of a lookup
  *

@@ -56,7 +56,7 @@ typedef struct fl_parallel_config {
  *                fl_executor_cancel_pending(), fl_executor_terminate()), and some calls were not
  *                begun, or returned -ECANCELED
  *   -ENOTSUP     the executor's tasks do not see the caller's memory (no FL_CAP_BY_REFERENCE)
- *   other        an error of fl_submit(), with the meaning that it has there
+ *   other        an error of fl_executor_submit(), with the meaning that it has there
  *
  * Memory order: the calls see what the caller wrote before. After the return, the caller sees what
  * the calls wrote.
@@ -103,7 +103,7 @@ typedef struct fl_reduction {
  *   -E2BIG    the value has more than FL_REDUCTION_MAX bytes
  *   -ENOTSUP  the executor's tasks do not see the caller's memory (no FL_CAP_BY_REFERENCE)
  *   other     another error that fl_parallel_for() may return, with the same meaning: after a
- *             deadline or a cancel, or an error of fl_submit()
+ *             deadline or a cancel, or an error of fl_executor_submit()
  *
  * Memory order: the calls see what the caller wrote before. After the return, the caller sees what
  * the calls wrote.

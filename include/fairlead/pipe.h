@@ -17,7 +17,7 @@ FL_BEGIN_DECLS
  *     int rc = fl_pipe_create(&mine, &yours, NULL);
  *     start_process_with(yours);                                  // then free `yours` here
  *     rc = fl_pipe_send(mine, "hello", 5);
- *     rc = fl_pipe_recv(mine, buffer, sizeof buffer, &size);      // waits for the answer
+ *     rc = fl_pipe_receive(mine, buffer, sizeof buffer, &size);   // waits for the answer
  *
  * Messages go both ways, unless the pipe is one-way. A message arrives whole or not at all, even if
  * its sender is killed. It arrives once, even if several threads and processes use one end. The
@@ -106,7 +106,7 @@ FL_API int fl_pipe_fd(const fl_pipe *p);
  *
  * The peer receives what was sent before, then gets -EPIPE (closed).
  */
-FL_API void fl_pipe_close_send(fl_pipe *p);
+FL_API void fl_pipe_close_write(fl_pipe *p);
 
 /*
  * Sends a message of `size` bytes, with `n` descriptors or without.
@@ -164,7 +164,7 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *_p, const void *_data, siz
  *
  * `buffer` has `room` bytes. The descriptors of the message are stored in `fds`. They belong to the
  * caller, and are close-on-exec. Before the call `*n` is the capacity of `fds`; afterwards it is
- * the number of descriptors. fl_pipe_recv() has no place for descriptors, so a message with
+ * the number of descriptors. fl_pipe_receive() has no place for descriptors, so a message with
  * descriptors does not fit (-EMSGSIZE). The call blocks the calling context while there is no
  * message. After an error the contents of `buffer` are unspecified.
  *
@@ -186,36 +186,36 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *_p, const void *_data, siz
  * Then the next receive by this handle returns it, and calls that already wait on the handle are
  * not woken for it.
  */
-FL_API FL_MUST_CHECK int fl_pipe_recv_fds_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
-                                                unsigned *n, fl_time deadline, fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK int fl_pipe_recv_fds(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size, int *_fds,
-                                             unsigned *_n)
+FL_API FL_MUST_CHECK int fl_pipe_receive_fds_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
+                                                   unsigned *n, fl_time deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_pipe_receive_fds(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size, int *_fds,
+                                                unsigned *_n)
 {
-	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, _fds, _n, FL_FOREVER, NULL);
+	return fl_pipe_receive_fds_until(_p, _buffer, _room, _size, _fds, _n, FL_FOREVER, NULL);
 }
-FL_INLINE FL_MUST_CHECK int fl_pipe_recv_until(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size,
-                                               fl_time _deadline, fl_cancel_token *_cancel)
+FL_INLINE FL_MUST_CHECK int fl_pipe_receive_until(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size,
+                                                  fl_time _deadline, fl_cancel_token *_cancel)
 {
-	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, NULL, NULL, _deadline, _cancel);
+	return fl_pipe_receive_fds_until(_p, _buffer, _room, _size, NULL, NULL, _deadline, _cancel);
 }
-FL_INLINE FL_MUST_CHECK int fl_pipe_recv(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size)
+FL_INLINE FL_MUST_CHECK int fl_pipe_receive(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size)
 {
-	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, NULL, NULL, FL_FOREVER, NULL);
+	return fl_pipe_receive_fds_until(_p, _buffer, _room, _size, NULL, NULL, FL_FOREVER, NULL);
 }
 
 /*
- * Does the same as fl_pipe_recv() if there is a message, and never waits.
+ * Does the same as fl_pipe_receive() if there is a message, and never waits.
  *
  * Returns:
  *   0          a message was received
  *   -EAGAIN    there is no message
  *   -EPIPE     no more messages will come: the other end is closed, or this end does not receive
  *   -EMSGSIZE  the message does not fit, and stays
- *   other      an error of fl_pipe_recv()
+ *   other      an error of fl_pipe_receive()
  */
-FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size)
+FL_INLINE FL_MUST_CHECK int fl_pipe_try_receive(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size)
 {
-	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, NULL, NULL, FL__TRY, FL_SHIELDED);
+	return fl_pipe_receive_fds_until(_p, _buffer, _room, _size, NULL, NULL, FL__TRY, FL_SHIELDED);
 }
 
 /* FL_ON_PIPE(p) is an object for FL_WAIT_ANY(). It is ready while a receive would not wait. */

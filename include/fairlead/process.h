@@ -17,7 +17,7 @@ FL_BEGIN_DECLS
  *
  *     int main(int argc, char **argv)
  *     {
- *             fl_main(argc, argv); // the first line of main(): "Preparing the program", below
+ *             fl_process_main(argc, argv); // the first line of main()
  *             FL_SCOPED(fl_process) *p = NULL;
  *             fl_process_status status;
  *             const fl_process_config config = {.task = &count_primes, .arg = &part};
@@ -56,7 +56,7 @@ FL_BEGIN_DECLS
  * A program must be prepared for the methods FL_PROCESS_FORK_SERVER and FL_PROCESS_EXEC, in one of
  * three ways:
  *
- *   fl_main(argc, argv);
+ *   fl_process_main(argc, argv);
  *                     Call it in the first line of main(). It serves both methods.
  *   FL_PROCESS_HOOK;  Write it at file scope. It makes the same call in a constructor, for a
  *                     library that does not own main(). It serves both methods.
@@ -76,9 +76,9 @@ FL_BEGIN_DECLS
  * - This program runs under Valgrind.
  * - The calling thread has left the PID namespace of its process, by unshare() or setns().
  * - Executing this program gives it further rights: it is a set-uid program, for example.
- * - This process was begun with the variable FAIRLEAD_PROCESS in its environment, and fl_main() has
- *   found no socket at descriptor 3: the user has set the variable, or a constructor of the program
- *   has closed the descriptor of a process that the library started.
+ * - This process was begun with the variable FAIRLEAD_PROCESS in its environment, and
+ *   fl_process_main() has found no socket at descriptor 3: the user has set the variable, or a
+ *   constructor of the program has closed the descriptor of a process that the library started.
  *
  * A new process finds its instructions at descriptor 3. No constructor of the program may close it.
  *
@@ -268,10 +268,10 @@ typedef struct fl_process_status {
  *
  * Call it before all else in main().
  */
-FL_API void fl_main(int argc, char **argv);
+FL_API void fl_process_main(int argc, char **argv);
 
 /*
- * Write FL_PROCESS_HOOK; at file scope. It calls fl_main() in a constructor.
+ * Write FL_PROCESS_HOOK; at file scope. It calls fl_process_main() in a constructor.
  *
  * The constructor runs after the FL_TASK constructors of the same program or library. Other
  * constructors may run later. A library with a copy of Fairlead in it has a hook of its own, since
@@ -283,7 +283,7 @@ FL_API void fl_main(int argc, char **argv);
 #define FL_PROCESS_HOOK                                                                                                \
 	__attribute__((__constructor__)) static void fl__process_hook(int _argc, char **_argv)                         \
 	{                                                                                                              \
-		fl_main(_argc, _argv);                                                                                 \
+		fl_process_main(_argc, _argv);                                                                         \
 	}                                                                                                              \
 	struct fl_process
 
@@ -346,7 +346,7 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *                     in the new process; or the method is FL_PROCESS_FORK, the process has several
  *                     threads, and the system has no /proc
  *   -EPROTO           the file of this program was replaced; or this program ended without a call
- *                     of fl_main(); or the task has another identity in the new process
+ *                     of fl_process_main(); or the task has another identity in the new process
  *   -EEXIST           two tasks have the name of `task`, here or in the new process, and the method
  *                     is not FL_PROCESS_FORK
  *   -EDEADLK          the method is FL_PROCESS_FORK, and the process has several threads or the

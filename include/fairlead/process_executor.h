@@ -12,7 +12,7 @@ FL_BEGIN_DECLS
  *
  *     int main(int argc, char **argv)
  *     {
- *             fl_main(argc, argv); // the first line of main(): worker processes begin here
+ *             fl_process_main(argc, argv); // the first line of main(): worker processes begin here
  *             FL_SCOPED(fl_executor) *pool = NULL;
  *             int rc = fl_process_executor_create(&pool, NULL);
  *             if (rc == 0)
@@ -43,8 +43,8 @@ FL_BEGIN_DECLS
  * be started up to four times.
  *
  * What a task has printed to `stdout` is written when the task ends. The elements of a map
- * (fl_map(), fl_imap) run in chunks, and their output is written when the chunk ends. If another
- * thread of the worker has locked `stdout` at that moment, the output is written later.
+ * (fl_executor_map(), fl_imap) run in chunks, and their output is written when the chunk ends. If
+ * another thread of the worker has locked `stdout` at that moment, the output is written later.
  *
  * Workers
  *
@@ -81,9 +81,9 @@ FL_BEGIN_DECLS
  * Death of a worker
  *
  * If a worker dies, the task that it ran fails with -EOWNERDEAD and a message such as "worker 4711
- * (name-0) killed by SIGSEGV". In a map (fl_map(), fl_imap) the elements before it in its chunk keep
- * their results. Tasks that the worker had not started run on other workers, and a new worker
- * replaces the dead one.
+ * (name-0) killed by SIGSEGV". In a map (fl_executor_map(), fl_imap) the elements before it in its
+ * chunk keep their results. Tasks that the worker had not started run on other workers, and a new
+ * worker replaces the dead one.
  *
  * The message also says if the worker died at an address that is mapped in this process alone: the
  * task has then most likely used a pointer of this process. This hint is missing if the program has
@@ -143,7 +143,8 @@ FL_BEGIN_DECLS
  *   -ENOENT   the initializer is not registered
  *   -EEXIST   another task has the initializer's name
  *
- * A submit to a process executor returns the following codes in addition to those of fl_submit():
+ * A submit to a process executor returns the following codes in addition to those of
+ * fl_executor_submit():
  *   -ENOENT           the task is not registered here under its name
  *   -EEXIST           another task is registered under its name: see fl_task_register()
  *   -EAGAIN           the executor's own thread cannot be started

@@ -81,9 +81,10 @@ typedef enum fl_queue_order {
  * 8 KiB, but at least 16 and at most 512 slots, each for one item. A drained segment is freed, or
  * becomes the reserve, unless a hazard pointer protects it, or fl_queue_close_now() is dropping its
  * items. Each thread protects at most two segments: those that it used last, of whatever unbounded
- * FL_FIFO queue. It stops protecting them when it uses other segments, or ends. Because a queue must
- * look at what every thread protects before it frees a segment, it frees drained segments in groups
- * if many threads have used unbounded queues: with 1,000 threads, up to 64 segments at a time.
+ * FL_FIFO queue. It stops protecting them when it uses other segments, or ends. Because a queue
+ * must look at what every thread protects before it frees a segment, it frees drained segments in
+ * groups if many threads have used unbounded queues: with 1,000 threads, up to 64 segments at a
+ * time.
  *
  * With the other orders the items are in an array, which a put moves under the lock when it must
  * grow. The items of one fl_queue_put_many() go in together.
@@ -159,7 +160,8 @@ typedef struct fl_queue_config {
  *               without `compare`, or `compare` without FL_PRIORITY; or the order does not support
  *               FL_RENDEZVOUS or FL_OVERWRITE; or FL_OVERWRITE comes with FL_RENDEZVOUS or
  *               FL_UNBOUNDED
- *   -EOVERFLOW  the queue would need more than PTRDIFF_MAX bytes; so does one of a negative capacity
+ *   -EOVERFLOW  the queue would need more than PTRDIFF_MAX bytes; so does one of a negative
+ *               capacity
  */
 FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const fl_queue_config *config);
 
@@ -307,7 +309,7 @@ FL_API size_t fl_queue_length(const fl_queue *q);
  */
 FL_API size_t fl_queue_capacity(const fl_queue *q);
 
-typedef struct fl_queue_stats {
+typedef struct fl_stats_queue {
 	size_t length, capacity; /* what fl_queue_length(), fl_queue_capacity() return */
 	/* how many puts have slept, and how many gets; a sleep in an FL_SELECT() counts, too */
 	size_t waits_to_put, waits_to_get;
@@ -316,13 +318,13 @@ typedef struct fl_queue_stats {
 	 * some of its items does not count; too low if several threads count at once
 	 */
 	size_t refusals;
-} fl_queue_stats;
+} fl_stats_queue;
 
 /*
  * Stores in `*stats` the counts of `q` since its creation. The counts may be from slightly
  * different moments.
  */
-FL_API void fl_queue_get_stats(const fl_queue *q, fl_queue_stats *stats);
+FL_API void fl_queue_stats(const fl_queue *q, fl_stats_queue *stats);
 
 /* Returns whether `q` is closed. */
 FL_API bool fl_queue_is_closed(const fl_queue *q);

@@ -14,14 +14,14 @@ FL_BEGIN_DECLS
  *
  *     FL_SCOPED(fl_shm) *region = NULL; // one process
  *     int rc = fl_shm_create(&region, 64 << 20);
- *     struct frame *f = rc == 0 ? fl_shm_alloc(region, sizeof *f) : NULL; // NULL: no block is free
+ *     struct frame *f = rc == 0 ? fl_shm_block_alloc(region, sizeof *f) : NULL; // NULL: no block is free
  *     if (f)
  *             send_offset(fl_shm_offset_of(region, f));
  *
  *     rc = fl_shm_attach(&region, fd); // the other process
  *     f = rc == 0 ? FL_SHM_AT(region, struct frame, offset) : NULL;
  *     if (f)
- *             fl_shm_free_block(region, f); // any process may free it
+ *             fl_shm_block_free(region, f); // any process may free it
  *
  * A region is a file without a name. The kernel frees its memory with the last descriptor and the
  * last mapping. Another process gets the descriptor by inheritance, through a pipe, or from an
@@ -142,19 +142,19 @@ FL_API bool fl_shm_is_writable(const fl_shm *region);
 /*
  * Allocates a block of at least `size` bytes, and returns its address, which is a multiple of 64.
  *
- * fl_shm_alloc() zeroes the block. fl_shm_alloc_raw() does not: it is for a large block that the
- * caller overwrites. A block takes a multiple of 256 bytes. The call takes time in proportion to
- * the number of blocks. It waits for other allocations, for ten seconds at most.
+ * fl_shm_block_alloc() zeroes the block. fl_shm_block_alloc_raw() does not: it is for a large block
+ * that the caller overwrites. A block takes a multiple of 256 bytes. The call takes time in
+ * proportion to the number of blocks. It waits for other allocations, for ten seconds at most.
  *
  * Returns:
  *   a pointer  the block
  *   NULL       no free block is that large; or `region` is read-only; or the region is damaged, or
  *              its allocator was not available for ten seconds, and then the log has an error
  */
-FL_API FL_MUST_CHECK void *fl_shm_alloc_raw(fl_shm *region, size_t size);
-FL_INLINE FL_MUST_CHECK void *fl_shm_alloc(fl_shm *_region, size_t _size)
+FL_API FL_MUST_CHECK void *fl_shm_block_alloc_raw(fl_shm *region, size_t size);
+FL_INLINE FL_MUST_CHECK void *fl_shm_block_alloc(fl_shm *_region, size_t _size)
 {
-	void *_block = fl_shm_alloc_raw(_region, _size);
+	void *_block = fl_shm_block_alloc_raw(_region, _size);
 	if (_block)
 		__builtin_memset(_block, 0, _size);
 	return _block;
@@ -168,7 +168,7 @@ FL_INLINE FL_MUST_CHECK void *fl_shm_alloc(fl_shm *_region, size_t _size)
  * so a second free is logged. If another block begins there by then, the second free frees that
  * block.
  */
-FL_API void fl_shm_free_block(fl_shm *region, void *block);
+FL_API void fl_shm_block_free(fl_shm *region, void *block);
 
 /*
  * Returns the offset of an address in a block, or 0 if the address is not in the blocks of

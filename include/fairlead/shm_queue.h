@@ -76,7 +76,7 @@ typedef struct fl_shm_queue_config {
  * Makes a queue in `region`, and a handle of it.
  *
  * `config` is required. The handle must be freed before the handle of the region. The call waits
- * for the region's allocator, as fl_shm_alloc() does.
+ * for the region's allocator, as fl_shm_block_alloc() does.
  *
  * Returns:
  *   0           the queue and the handle were made
@@ -116,7 +116,7 @@ FL_API void fl_shm_queue_free(fl_shm_queue *q);
  *
  * The call requires that no process uses the queue. Destroy a queue only once, through one of its
  * handles. A second destroy of the same queue writes to memory that is already free. If no other
- * block has that memory by then, it only logs an error, as a second fl_shm_free_block() does.
+ * block has that memory by then, it only logs an error, as a second fl_shm_block_free() does.
  * Otherwise it damages that block, or frees it.
  */
 FL_API void fl_shm_queue_destroy(fl_shm_queue *q);

@@ -154,7 +154,7 @@ FL_API FL_MUST_CHECK int fl_shm_array_open(fl_shm_array *a, fl_shm *region, fl_s
 
 /*
  * Frees the array, which no context may use any more. If it was destroyed before, through another
- * handle, the call does what a second fl_shm_free_block() does.
+ * handle, the call does what a second fl_shm_block_free() does.
  */
 FL_API void fl_shm_array_destroy(fl_shm_array *a);
 

@@ -80,7 +80,7 @@ typedef struct fl_stream fl_stream;
  *   0          the stream was created
  *   -EBADF     `fd` is not open
  *   -EPERM     `fd` is a regular file, a directory, or a device such as /dev/null: read it by
- *              fl_to_thread()
+ *              fl_blocking_call()
  *   -EINVAL    `fd` is a socket, but not a stream socket
  *   -ENOTCONN  `fd` is a socket that is not connected
  *   -EEXIST    the loop watches `fd` already

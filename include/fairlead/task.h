@@ -45,8 +45,8 @@
  *             // and _imap_try_next, _imap_next_until
  *
  * Each typed call does what the function of the same name without a type does:
- * count_primes_submit() calls fl_submit(), count_primes_get() calls fl_future_get(), and so on. It
- * waits, and returns, as that function does.
+ * count_primes_submit() calls fl_executor_submit(), count_primes_get() calls fl_future_get(), and
+ * so on. It waits, and returns, as that function does.
  *
  * Each of the two types may be void. The parameter is then left out of the calls, and it is a NULL
  * pointer in the body. A task without an argument has no _map and no _imap. A type must have a name
@@ -186,12 +186,12 @@
 #define FL__TASK_CALLS(name, arg_type, result_type, ...)                                                               \
 	FL__TASK_FN name##_submit(fl_executor *_e FL__TASK_ARG(arg_type), fl_future **_f)                              \
 	{                                                                                                              \
-		return fl_submit(_e, &name, FL__TASK_VALUE(arg_type, &_arg), _f);                                      \
+		return fl_executor_submit(_e, &name, FL__TASK_VALUE(arg_type, &_arg), _f);                             \
 	}                                                                                                              \
 	FL__TASK_FN name##_submit_with(fl_executor *_e FL__TASK_ARG(arg_type), fl_future **_f,                         \
 	                               const fl_submit_config *_config)                                                \
 	{                                                                                                              \
-		return fl_submit_with(_e, &name, FL__TASK_VALUE(arg_type, &_arg), _f, _config);                        \
+		return fl_executor_submit_with(_e, &name, FL__TASK_VALUE(arg_type, &_arg), _f, _config);               \
 	}                                                                                                              \
 	FL__FUTURE_GETS(name, FL__TASK_RESULT(result_type), FL__TASK_VALUE(result_type, _result),                      \
 	                FL__TASK_SIZE(result_type))                                                                    \
@@ -213,7 +213,7 @@
 	FL__TASK_FN name##_map(fl_executor *_e, __typeof__(arg_type) const *_args,                                     \
 	                       size_t _n FL__TASK_RESULT(result_type), const fl_map_config *_config)                   \
 	{                                                                                                              \
-		return fl_map(_e, &name, _args, _n, FL__TASK_VALUE(result_type, _result), _config);                    \
+		return fl_executor_map(_e, &name, _args, _n, FL__TASK_VALUE(result_type, _result), _config);           \
 	}                                                                                                              \
 	FL__TASK_FN name##_imap(fl_executor *_e, __typeof__(arg_type) const *_args, size_t _n, fl_imap **_it,          \
 	                        const fl_imap_config *_config)                                                         \

@@ -10,8 +10,8 @@ FL_BEGIN_DECLS
 struct fl_shm; /* fairlead/shm.h */
 
 /*
- * A task type is what FL_TASK defines (fairlead/task.h) and fl_submit() takes. It has the function
- * of a task and the sizes of its argument and result.
+ * A task type is what FL_TASK defines (fairlead/task.h) and fl_executor_submit() takes. It has the
+ * function of a task and the sizes of its argument and result.
  *
  *     FL_TASK(read_config, struct source, struct settings)    // defines the type read_config
  *     {
@@ -20,7 +20,7 @@ struct fl_shm; /* fairlead/shm.h */
  *             return load(arg, result) ? 0 : fl_task_fail(ctx, -EIO, "cannot read %s", arg->path);
  *     }
  *
- *     rc = fl_submit(pool, &read_config, &source, &f);
+ *     rc = fl_executor_submit(pool, &read_config, &source, &f);
  *
  * docs/ends.md says what happens if a task ends in another way: by pthread_exit(),
  * pthread_cancel(), longjmp() or a C++ exception.
@@ -37,15 +37,15 @@ typedef struct fl_task_type {
 	size_t result_size, result_align; /* both 0 if the result is void */
 	/*
 	 * Called once for each task that an executor has accepted, run or not, before the future of
-	 * the task ends. NULL means none. It is not called in fl_map(), fl_process_start() and
-	 * fl_future_then(), which do not take over the argument. fairlead/imap.h says when
+	 * the task ends. NULL means none. It is not called in fl_executor_map(), fl_process_start()
+	 * and fl_future_then(), which do not take over the argument. fairlead/imap.h says when
 	 * iterations call it.
 	 */
 	void (*drop_arg)(void *arg);
 	/*
 	 * Called with a valid result when the future is freed. NULL means none. It is not called
-	 * for a result that fl_map(), fl_imap_next() or a group has stored for the caller, nor in
-	 * fl_process_start().
+	 * for a result that fl_executor_map(), fl_imap_next() or a group has stored for the caller,
+	 * nor in fl_process_start().
 	 */
 	void (*drop_result)(void *result);
 	/*
@@ -95,11 +95,11 @@ FL_API int fl_task_fail(fl_task_ctx *ctx, int code, const char *message, ...) FL
  * Keeps the result of a task that will fail, for those who ask for it. It has no effect if the task
  * returns 0 or has no result.
  *
- * fl_future_get() and fl_imap_next() copy the kept result, and still report the failure. fl_map()
- * stores what a failed element left, kept or not; on processes a result above 64 KiB is stored only
- * if it was kept. A task that is chained to this one (fl_future_then()) fails with its error and
- * message, and has no result. A process executor loses a kept result above 64 KiB if its worker
- * cannot send it.
+ * fl_future_get() and fl_imap_next() copy the kept result, and still report the failure.
+ * fl_executor_map() stores what a failed element left, kept or not; on processes a result above 64
+ * KiB is stored only if it was kept. A task that is chained to this one (fl_future_then()) fails
+ * with its error and message, and has no result. A process executor loses a kept result above 64
+ * KiB if its worker cannot send it.
  */
 FL_API void fl_task_keep_result(fl_task_ctx *ctx);
 

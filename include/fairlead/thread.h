@@ -204,8 +204,8 @@ FL_API unsigned fl_cpu_count(void);
  *
  * The environment variable FL_POLL=none switches polling off before main(), unless the program runs
  * with more rights than its user (set-user-ID, say). Worker processes read it, too. To switch
- * polling off in them by this call, make the call in main() before fl_main() (fairlead/process.h).
- * Any other text in FL_POLL is ignored, with a warning.
+ * polling off in them by this call, make the call in main() before fl_process_main()
+ * (fairlead/process.h). Any other text in FL_POLL is ignored, with a warning.
  *
  * While polling is off, a call may still spin for as long as another thread needs for a few
  * instructions inside of a call on the same object.

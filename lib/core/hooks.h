@@ -76,9 +76,9 @@
  *   future             fl__hook_last, which no word is while the ends of handles are checked.
  *   task blocks        A list of free blocks keeps fl__hook_chain of them. With 0 a block goes to
  *                      the pool, which keeps it for a while (exec/task_blocks.c).
- *   fl_submit()        Its short way compares two words (exec/submit.c). The statistics change the
- *                      word of the executor while its next task is to be measured. The recorder
- *                      changes the word of the process.
+ *   submits            The short way of fl_executor_submit() compares two words (exec/submit.c).
+ *                      The statistics change the word of the executor while its next task is to be
+ *                      measured. The recorder changes the word of the process.
  *
  *     if (fl__cas_acquire(&m->word_, &(uint32_t){fl__hook_word(&fl__hook_free)}, LOCKED))
  *             return;                                                                  // fast
@@ -90,7 +90,7 @@
  * No client registers itself, so no pointer to a client must be published or withdrawn while points
  * run. A client that is switched off may still be called by a thread that has read the word before.
  * A static program contains a file of lib/inspect only if it refers to that file: by a function of
- * fairlead/debug.h, by fl_executor_get_stats(), fl_executor_type_stats(), fl_stats_text() or
+ * fairlead/debug.h, by fl_executor_stats(), fl_executor_type_stats(), fl_stats_text() or
  * fl_loop_dump(), or by the linker's `-u fl_debug_enable`. In a program with one mutex, debugging
  * would be more code than all the rest. So the test `consumer_weight` checks that small programs
  * contain no object of inspect, and check_layers.py checks that the objects of the other parts

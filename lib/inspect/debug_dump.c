@@ -246,9 +246,9 @@ static void debug_dump_print_queues(struct debug_dump *d)
 }
 
 /* Called without the executor's lock, which ThreadSanitizer must not see. */
-__attribute__((no_sanitize("thread"))) static void debug_dump_count(const fl_executor *e, fl_executor_stats *stats)
+__attribute__((no_sanitize("thread"))) static void debug_dump_count(const fl_executor *e, fl_stats_executor *stats)
 {
-	*stats = (fl_executor_stats){.pending = e->queue.length};
+	*stats = (fl_stats_executor){.pending = e->queue.length};
 	if (e->ops->count)
 		e->ops->count(e, stats);
 }
@@ -259,7 +259,7 @@ __attribute__((no_sanitize("thread"))) static void debug_dump_count(const fl_exe
  */
 static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text, size_t size)
 {
-	fl_executor_stats stats = {0};
+	fl_stats_executor stats = {0};
 	char waits[128], workers[192] = "", killed[128] = "";
 	*text = '\0';
 	if (!debug_dump_enter(d))

@@ -271,12 +271,12 @@ int fl_executor_type_stats(const fl_executor *e, size_t index, fl_stats_type *st
 }
 
 /* Called without the executor's lock, which ThreadSanitizer must not see. */
-__attribute__((no_sanitize("thread"))) int fl_executor_get_stats(const fl_executor *e, fl_executor_stats *stats)
+__attribute__((no_sanitize("thread"))) int fl_executor_stats(const fl_executor *e, fl_stats_executor *stats)
 {
-	const int rc = fl__executor_enter(e, "fl_executor_get_stats");
+	const int rc = fl__executor_enter(e, "fl_executor_stats");
 	if (rc != 0)
 		return rc;
-	*stats = (fl_executor_stats){
+	*stats = (fl_stats_executor){
 	    .workers = e->workers,
 	    .pending = e->queue.length,
 	    .running = e->running_now,

@@ -20,7 +20,7 @@ struct text_executor {
 	const char *kind;
 	uint64_t number;
 	char names[FL__STATS_TYPES][sizeof((struct fl__stats_type *)NULL)->name];
-	fl_executor_stats stats;
+	fl_stats_executor stats;
 	fl_stats_type types[FL__STATS_TYPES];
 	unsigned n_types;
 };
@@ -59,7 +59,7 @@ static const char *text_escape(char *to, const char *name)
 /* Called under the list's lock. */
 static void text_copy(struct text_executor *to, fl_executor *e)
 {
-	FL_IGNORE(fl_executor_get_stats(e, &to->stats)); /* 0: the list has no executor of a parent */
+	FL_IGNORE(fl_executor_stats(e, &to->stats)); /* 0: the list has no executor of a parent */
 	to->kind = e->ops->kind;
 	to->number = e->number;
 	memcpy(to->name, e->name, sizeof to->name);
@@ -105,7 +105,7 @@ static void text_print_counts(struct text *t)
 {
 #define ROW(member, name, help)                                                                                        \
 	{                                                                                                              \
-		name, help, offsetof(fl_executor_stats, member)                                                        \
+		name, help, offsetof(fl_stats_executor, member)                                                        \
 	}
 	static const struct {
 		const char *name, *help;
@@ -129,11 +129,11 @@ static void text_print_counts(struct text *t)
 	    ROW(backlog_refusals, "backlog_refusals_total", "Submits that a full backlog has refused."),
 	};
 	for (size_t r = 0; r < FL__COUNT(rows); r++) {
-		const char *type = rows[r].at < offsetof(fl_executor_stats, ended) ? "gauge" : "counter";
+		const char *type = rows[r].at < offsetof(fl_stats_executor, ended) ? "gauge" : "counter";
 		text_print_head(t, rows[r].name, rows[r].help, type);
 		for (size_t i = t->n; i-- > 0;) {
 			const void *at = (const char *)&t->of[i].stats + rows[r].at;
-			const bool is_short = rows[r].at < offsetof(fl_executor_stats, pending);
+			const bool is_short = rows[r].at < offsetof(fl_stats_executor, pending);
 			text_print(t, "fairlead_%s{%s} %zu\n", rows[r].name, t->of[i].labels,
 			           is_short ? *(const unsigned *)at : *(const size_t *)at);
 		}

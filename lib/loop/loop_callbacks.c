@@ -261,7 +261,7 @@ int fl_loop_watch_change(fl_loop_watch *w, unsigned events)
 	return 0;
 }
 
-int fl_loop_watch_stop(fl_loop_watch *w)
+int fl_loop_watch_cancel(fl_loop_watch *w)
 {
 	if (!w->loop_)
 		return -EALREADY;

@@ -104,7 +104,7 @@ static int to_thread_submit(fl_loop *l, struct to_thread_call *call)
 	fl_future *task;
 	int rc = fl__loop_threads(l, FL__LOOP_CALLS, &threads);
 	if (rc == 0)
-		rc = fl_submit(threads, &to_thread_call_type, &call, &task);
+		rc = fl_executor_submit(threads, &to_thread_call_type, &call, &task);
 	if (rc != 0)
 		return rc;
 	to_thread_wait(task, call);
@@ -114,9 +114,10 @@ static int to_thread_submit(fl_loop *l, struct to_thread_call *call)
 	return rc;
 }
 
-int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, fl_time deadline, fl_cancel_token *cancel)
+int fl_blocking_call_until(fl_fiber_function *function, void *arg, int *result, fl_time deadline,
+                           fl_cancel_token *cancel)
 {
-	fl_loop *l = fl__loop_needed(true, "fl_to_thread");
+	fl_loop *l = fl__loop_needed(true, "fl_blocking_call");
 	if (!l)
 		return -ENOTSUP;
 	/* the first call reads files, for the number of CPUs, and makes a thread */

@@ -299,7 +299,7 @@ int main(int argc, char **argv)
 		by_hand();
 		return 0;
 	}
-	fl_main(argc, argv);
+	fl_process_main(argc, argv);
 	if (argc == 4 && strcmp(argv[1], "sleep") == 0) {
 		FL_SCOPED(fl_executor) *e = ranks_with((unsigned)strtoul(argv[3], NULL, 10));
 		printf("%.3f\n", run_sleeps(e, strtoll(argv[2], NULL, 10) * FL_MS(1), SLEEPS));

@@ -80,8 +80,8 @@ ROLE(each_end)
 		FL_CHECK(!succeeds(submit_order(e, id, ends[i]), id));
 		id = all_succeed(e, id + 1);
 	}
-	fl_executor_stats stats;
-	FL_OK(fl_executor_get_stats(e, &stats));
+	fl_stats_executor stats;
+	FL_OK(fl_executor_stats(e, &stats));
 	FL_CHECK(stats.workers_killed == sizeof ends / sizeof *ends);
 	return job_is_over();
 }
@@ -216,7 +216,7 @@ ROLE(sends_to_the_dead)
 	for (uint32_t i = 0; i < TASKS; i++)
 		f[i] = submit_order(e, id + i, SURVIVES);
 	FL_EACH (i, f)
-		FL_WAIT_FOR(fl_future_get_state(f[i]) == FL_RUNNING); /* the task was sent */
+		FL_WAIT_FOR(fl_future_state(f[i]) == FL_RUNNING); /* the task was sent */
 	let_test(TESTS);
 	for (uint32_t i = 0; i < TASKS; i++)
 		lost += !succeeds(f[i], id + i);
@@ -391,7 +391,7 @@ ROLE(requests)
 			config.deadline = i == 2 ? fl_after(limit) : FL_FOREVER;
 			FL_OK(obey_submit_with(e, (struct deaths_order){i, BY_SIGKILL, 1}, &f, &config));
 			FL_WAIT_FOR(__atomic_load_n(&deaths->ran[i], __ATOMIC_SEQ_CST) > 0 ||
-			            fl_future_get_state(f) > FL_RUNNING);
+			            fl_future_state(f) > FL_RUNNING);
 		}
 		if (i == 0)
 			FL_IGNORE(fl_future_cancel(f));

@@ -189,7 +189,7 @@ ROLE(serves)
 	let_points_count();
 	FL_SCOPED(fl_shm) *region = NULL;
 	FL_OK(fl_shm_create(&region, sizeof(struct large) + 4096));
-	struct large *l = fl_shm_alloc(region, sizeof *l);
+	struct large *l = fl_shm_block_alloc(region, sizeof *l);
 	FL_CHECK(l && fl_shm_set_root(region, fl_shm_offset_of(region, l)) == 0);
 	l->bytes[LARGE - 1] = 1;
 	const fl_executor_config config = {.workers = fl_mpi_ranks() - 1, .regions = &region, .n_regions = 1};

@@ -178,10 +178,10 @@ FL_TEST(mpi_refuses_configs)
 	FL_RC(fl_mpi_executor_create(&refused, &first, NULL), -E2BIG);
 	FL_RC(fl_mpi_executor_create(&refused, &(fl_executor_config){.initialize = &unknown}, NULL), -ENOENT);
 	assert_null(refused);
-	FL_RC(fl_submit(e, &unknown, NULL, NULL), -ENOENT);
+	FL_RC(fl_executor_submit(e, &unknown, NULL, NULL), -ENOENT);
 	fl_task_register(&one_entry);
 	fl_task_register(&other_entry);
-	FL_RC(fl_submit(e, &one, NULL, NULL), -EEXIST);
+	FL_RC(fl_executor_submit(e, &one, NULL, NULL), -EEXIST);
 	FL_RC(fl_mpi_executor_create(&refused, &(fl_executor_config){.initialize = &one}, NULL), -EEXIST);
 	fl_task_unregister(&other_entry);
 	fl_task_unregister(&one_entry);
@@ -214,7 +214,7 @@ FL_TEST(mpi_prefetched_task_is_asked_and_ends_as_cancelled)
 	FL_OK(hold_submit(e, never, &ahead));
 	FL_OK(hold_submit(e, never, &queued));
 	FL_OK(fl_shm_event_wait(&gate->entered));
-	FL_WAIT_FOR(fl_future_get_state(ahead) == FL_RUNNING);
+	FL_WAIT_FOR(fl_future_state(ahead) == FL_RUNNING);
 	FL_STATE_IS(queued, FL_PENDING);
 	FL_OK(fl_future_cancel(queued));
 	FL_RC(fl_future_cancel(ahead), -EINPROGRESS);
@@ -240,7 +240,7 @@ FL_TEST(mpi_tasks_that_wait_at_a_slow_rank_are_recalled)
 	for (unsigned i = 0; i < ranks * AHEAD; i++)
 		FL_OK(process_id_submit(e, &ahead[i]));
 	for (unsigned i = 0; i < ranks * AHEAD; i++)
-		FL_WAIT_FOR(fl_future_get_state(ahead[i]) == FL_RUNNING);
+		FL_WAIT_FOR(fl_future_state(ahead[i]) == FL_RUNNING);
 	FL_OK(fl_shm_event_set(&gates[0].open));
 	int pid = 0, first = 0;
 	for (unsigned i = 0; i < ranks * AHEAD; i++) {
@@ -267,7 +267,7 @@ FL_TEST(mpi_cancel_crosses_result)
 		FL_EACH (i, f) {
 			int pid = 0;
 			FL_OK(fl_future_wait(f[i]));
-			const bool cancelled = fl_future_get_state(f[i]) == FL_CANCELLED;
+			const bool cancelled = fl_future_state(f[i]) == FL_CANCELLED;
 			FL_RC(process_id_get(f[i], &pid), cancelled ? FL_ETASK : 0);
 			fl_future_free(f[i]);
 		}
@@ -322,7 +322,7 @@ FL_TEST(mpi_both_sides_send_large)
 	for (size_t i = 0; i < sizeof in.bytes; i++)
 		in.bytes[i] = (unsigned char)(i * 31);
 	FL_EACH (i, f)
-		FL_OK(fl_submit(e, &invert, &in, &f[i]));
+		FL_OK(fl_executor_submit(e, &invert, &in, &f[i]));
 	FL_EACH (i, f) {
 		FL_OK(fl_future_wait(f[i]));
 		FL_RC(fl_future_error(f[i]), 0);
@@ -372,7 +372,7 @@ FL_TEST(mpi_processes_are_killed_at_their_deadline)
 	                                          &(fl_mpi_config){.processes = true});
 	FL_SCOPED(fl_future) *f = NULL;
 	/* It tries again if the deadline has passed before the task began. */
-	for (int64_t limit = FL_MS(300); !f || fl_future_get_state(f) == FL_CANCELLED; limit *= 2) {
+	for (int64_t limit = FL_MS(300); !f || fl_future_state(f) == FL_CANCELLED; limit *= 2) {
 		fl_future_free(f);
 		FL_OK(sleep_on_submit_with(e, &f, &(fl_submit_config){.deadline = fl_after(limit)}));
 		FL_OK(fl_future_wait(f));

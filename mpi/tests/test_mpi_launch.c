@@ -136,7 +136,7 @@ static int leave_with(const fl_task_type *type)
 {
 	fl_executor *e = NULL;
 	FL_OK(fl_mpi_executor_create(&e, &(fl_executor_config){.workers = 2}, NULL));
-	FL_OK(fl_submit(e, type, NULL, NULL));
+	FL_OK(fl_executor_submit(e, type, NULL, NULL));
 	return square_of_three(e) == 9 ? 0 : 1;
 }
 
@@ -216,7 +216,7 @@ ROLE(not_there)
 	fl_executor *e = NULL;
 	fl_future *f = NULL;
 	FL_OK(fl_mpi_executor_create(&e, NULL, NULL));
-	FL_OK(fl_submit(e, &differing, &differing_arg, &f));
+	FL_OK(fl_executor_submit(e, &differing, &differing_arg, &f));
 	FL_OK(fl_future_wait(f));
 	(void)fprintf(stderr, "%s: %s\n", fl_error_name(fl_future_error(f)), fl_future_message(f));
 	fl_future_free(f);
@@ -255,7 +255,7 @@ static void become_another_program(void)
 	FL_CHECK(false);
 }
 
-/* Does what each rank does before fl_main(). */
+/* Does what each rank does before fl_process_main(). */
 static void prepare_rank(const char *role, char **argv)
 {
 	const bool first = fl_test_mpi_rank() == 0;

@@ -261,7 +261,7 @@ FL_TEST(mpi_regions_of_executors_that_end_at_once)
 			FL_IGNORE(fl_executor_terminate(e));
 		fl_executor_free(e);
 		if (f)
-			FL_RC(fl_future_get(f, NULL, 0), fl_future_get_state(f) == FL_CANCELLED ? FL_ETASK : 0);
+			FL_RC(fl_future_get(f, NULL, 0), fl_future_state(f) == FL_CANCELLED ? FL_ETASK : 0);
 	}
 	fl_shm_free(region);
 	regions_expect_held(before, regions_held_by_all(stays));

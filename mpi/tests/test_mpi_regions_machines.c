@@ -127,11 +127,11 @@ FL_TASK_STATIC(add_block, fl_shm_offset, void)
 	fl_shm *region = fl_task_region(ctx, 0);
 	fl_shm_mutex *lock = FL_SHM_AT(region, fl_shm_mutex, *arg);
 	FL_CHECK(lock && fl_shm_mutex_lock(lock) == 0);
-	int *block = fl_shm_alloc(region, sizeof *block);
+	int *block = fl_shm_block_alloc(region, sizeof *block);
 	FL_CHECK(block && *block == 0);
 	*block = 1;
 	fl_shm_mutex_unlock(lock);
-	fl_shm_free_block(region, block);
+	fl_shm_block_free(region, block);
 	return 0;
 }
 
@@ -141,7 +141,7 @@ FL_TEST(mpi_machines_use_allocator_and_locks)
 	fl_shm *region = new_region(100), *regions[] = {NULL};
 	fl_shm_free(region);
 	FL_OK(fl_shm_create(&regions[0], 1 << 20));
-	fl_shm_mutex *lock = fl_shm_alloc(regions[0], sizeof *lock);
+	fl_shm_mutex *lock = fl_shm_block_alloc(regions[0], sizeof *lock);
 	const fl_shm_offset at = fl_shm_offset_of(regions[0], lock);
 	fl_executor *e = regions_executor(regions, 1, false);
 	fl_future *f[TASKS];
@@ -200,7 +200,7 @@ FL_TEST(mpi_machines_of_executors_that_end_at_once)
 		if (i % 3 == 2)
 			FL_IGNORE(fl_executor_terminate(e));
 		fl_executor_free(e);
-		FL_RC(fl_future_get(f, NULL, 0), fl_future_get_state(f) == FL_CANCELLED ? FL_ETASK : 0);
+		FL_RC(fl_future_get(f, NULL, 0), fl_future_state(f) == FL_CANCELLED ? FL_ETASK : 0);
 	}
 	regions_expect_held(before, regions_held_by_all(stays));
 }

@@ -204,7 +204,7 @@ static void settle_failed(uint64_t ticket, const fl_future *f, int error)
 void settle(uint64_t ticket, fl_future *f)
 {
 	const int error = fl_future_error(f);
-	if (fl_future_get_state(f) == FL_CANCELLED) {
+	if (fl_future_state(f) == FL_CANCELLED) {
 		if (!(ticket >> 16 & 1) && !fl__load_acquire(&current.may_end))
 			wrong("task %u of kind %u was cancelled without a request", id_of(ticket), kind_of(ticket));
 		all_have_become(ticket, WITHDRAWN, WITHDRAWN);

@@ -141,7 +141,7 @@ static uint64_t submit_any(struct feeder *w, fl_future **f, fl_submit_config *co
 	ask(w->arg, kind, id, work);
 	config->on_end_arg = (void *)(uintptr_t)t;
 	doing(w, "submits");
-	int rc = fl_submit_with(current.e, kinds[kind].type, w->arg, f, config);
+	int rc = fl_executor_submit_with(current.e, kinds[kind].type, w->arg, f, config);
 	if (rc == 0) {
 		fl__add_relaxed(&in_nested, nested);
 		return t;
@@ -303,7 +303,7 @@ static void map_once(struct feeder *w)
 	}
 	memset(w->results, 0xa5, n * type->result_size);
 	doing(w, "maps");
-	int rc = fl_map(current.e, type, w->args, n, w->results, &config);
+	int rc = fl_executor_map(current.e, type, w->args, n, w->results, &config);
 	check_map(rc, &error, limited);
 	for (uint32_t i = 0; i < n; i++)
 		settle_element(first + i, (const struct answer *)(w->results + i * type->result_size), rc == 0);

@@ -26,7 +26,7 @@ static void make_board(void)
 {
 	const uint64_t n = campaign.tasks * 3 / 2 + 200000;
 	const size_t size = sizeof *board + n;
-	if (n > UINT32_MAX || fl_shm_create(&region, size) != 0 || !(board = fl_shm_alloc(region, size)))
+	if (n > UINT32_MAX || fl_shm_create(&region, size) != 0 || !(board = fl_shm_block_alloc(region, size)))
 		fail("no memory for an account of %lu tasks", campaign.tasks);
 	board->n_tasks = (uint32_t)n;
 	board->steps_most = (uint32_t)campaign.kills;
@@ -166,7 +166,7 @@ static const struct argument arguments[] = {
 
 int main(int argc, char **argv)
 {
-	fl_main(argc, argv);
+	fl_process_main(argc, argv);
 	read_arguments(argc, argv,
 	               "Usage: fairlead-kill-tasks [--kills N] [--tasks N] [--workers N] [--time SECONDS] [--seed N] "
 	               "[--quiet]\n",

@@ -107,7 +107,7 @@ static const char usage[] =
 
 int main(int argc, char **argv)
 {
-	fl_main(argc, argv);
+	fl_process_main(argc, argv);
 	static const struct argument arguments[] = {
 	    {"time", &time_of_run, 1, 1000000}, {"seed", &seed, 1, UINT64_MAX}, {NULL, NULL, 0, 0}};
 	read_arguments(argc, argv, usage, arguments);

@@ -853,14 +853,14 @@ class Kit:
         compiler = [self.cc, "-std=c11", "-Wall", "-Wextra", "-Werror", "-I", folder]
         run([*compiler, "-c", join(folder, "fairlead.c"), "-o", library])
         readme = self.readme_fails()
-        write(readme, re.sub(r"fl_main.*", "(void)argc, (void)argv;", read(readme)).replace("fl_process_executor", "fl_thread_executor"))
+        write(readme, re.sub(r"fl_process_main.*", "(void)argc, (void)argv;", read(readme)).replace("fl_process_executor", "fl_thread_executor"))
         program = join(folder, "program.o")
         for source, status, wanted in ((readme, 1, "the task of argument 2 failed: ENOENT: cannot open /no/such/file\n"),
                                        (self.example_of("docs/guide", "Tasks and executors"), 0, "1 4 9 16\n"),
                                        (self.example_of("docs/guide", "Parallel loops and timers"), 0, "4999950000\n")):
             run([*compiler, source, library, "-o", program, "-pthread"])
             expect(run([program], status), wanted)
-        expect(said_of("#include <fairlead.h>\nvoid f(void) { fl_main(0, 0); (void)fl_group_start(0, 0, 0); }", "c", *compiler),
+        expect(said_of("#include <fairlead.h>\nvoid f(void) { fl_process_main(0, 0); (void)fl_group_start(0, 0, 0); }", "c", *compiler),
                "lacks the part process", "lacks the part loop")
 
     def consumer_one_file_windows(self):
@@ -1504,7 +1504,7 @@ FL_TASK(naps, int, void)
 }
 int main(int argc, char **argv)
 {
-	fl_main(argc, argv);
+	fl_process_main(argc, argv);
 	FL_SCOPED(fl_process) *p = NULL;
 	int rc = fl_process_start(&p, &(fl_process_config){.task = &naps, .arg = &(int){1}});
 	return rc == 0 ? fl_process_join(p, NULL) : rc;

@@ -149,7 +149,7 @@ static void typed()
 	CHECK(job_value_get(&value).number == 5);
 	job_array array;
 	CHECK(job_array_create(&array, region, 10) == 0 && job_array_at(&array, 9)->number == 0);
-	auto *block = static_cast<job *>(fl_shm_alloc(region, sizeof(job)));
+	auto *block = static_cast<job *>(fl_shm_block_alloc(region, sizeof(job)));
 	CHECK(FL_SHM_AT(region, job, fl_shm_offset_of(region, block)) == block);
 	CHECK(job_promise_create(&promise, nullptr, &future) == 0 && job_promise_set(promise, {6}) == 0);
 	CHECK(job_promise_get(future, &got) == 0 && got.number == 6);
@@ -231,7 +231,7 @@ static void processes()
 
 int main(int argc, char **argv)
 {
-	fl_main(argc, argv);
+	fl_process_main(argc, argv);
 	if (argc > 1000)
 		call_each();
 	initializers();

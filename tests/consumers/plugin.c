@@ -48,7 +48,7 @@ static int use_all(void)
 		rc = fl_loop_run(sleep_a_little, NULL);
 	if (rc == 0)
 		rc = fl_shm_create(&region, 65536);
-	fl_shm_mutex *m = rc == 0 ? fl_shm_alloc(region, sizeof *m) : NULL;
+	fl_shm_mutex *m = rc == 0 ? fl_shm_block_alloc(region, sizeof *m) : NULL;
 	if (!m)
 		return rc ? rc : -ENOMEM;
 	rc = fl_shm_mutex_lock(m);

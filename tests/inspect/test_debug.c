@@ -490,12 +490,12 @@ FL_TEST(debug_allocator_may_lock)
 	static const fl_allocator arena = {arena_alloc, arena_free, NULL};
 	for (unsigned modes = 0; modes <= 7; modes++) {
 		FL_DEBUGGING(modes);
-		fl_set_allocator(&arena);
+		fl_allocator_set(&arena);
 		for (int i = 0; i < 20; i++) { /* of 16 locks one is measured without a wait */
 			FL_SCOPED(fl_queue) *q = FL_TEST_QUEUE_OF(sizeof(int), NULL);
 		}
 		FL_OK(fl_debug_enable(0));
-		fl_set_allocator(NULL);
+		fl_allocator_set(NULL);
 	}
 }
 

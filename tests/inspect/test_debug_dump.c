@@ -99,7 +99,7 @@ static void next_as_completed(void)
 {
 	size_t index;
 	FL_SCOPED(fl_as_completed) *done = NULL;
-	FL_OK(fl_futures_as_completed_create(&done, dump_futures, 2));
+	FL_OK(fl_as_completed_create(&done, dump_futures, 2));
 	FL_OK(fl_as_completed_next(done, &index));
 }
 
@@ -286,7 +286,7 @@ static void receive(void)
 {
 	char byte;
 	size_t size;
-	FL_OK(fl_pipe_recv(dump_pipes[0], &byte, 1, &size));
+	FL_OK(fl_pipe_receive(dump_pipes[0], &byte, 1, &size));
 }
 
 STEP(send_one, fl_pipe_send(dump_pipes[1], "x", 1))

@@ -332,7 +332,7 @@ FL_TEST(debug_dump_of_a_cancelled_waiter_names_the_mutex)
 
 FL_FRAME(submit_here, fl_executor *e)
 {
-	FL_OK(fl_submit(e, &objects_nothing, &(int){0}, NULL)); /* a typed call may be a function of its own */
+	FL_OK(fl_executor_submit(e, &objects_nothing, &(int){0}, NULL)); /* a typed call may be a function of its own */
 	FL_STAYS();
 }
 

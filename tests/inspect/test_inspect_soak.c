@@ -240,7 +240,7 @@ FL_TASK_STATIC(soak_member, int, void)
 static void soak_use_executor(fl_executor *e, int tasks)
 {
 	fl_stats_type type;
-	fl_executor_stats stats;
+	fl_stats_executor stats;
 	for (int i = 0; i < tasks; i++) {
 		fl_future *f;
 		FL_OK(soak_task_submit(e, i, &f));
@@ -248,7 +248,7 @@ static void soak_use_executor(fl_executor *e, int tasks)
 			FL_RC(fl_test_result(f), i + 1);
 		fl_future_free(f);
 	}
-	FL_OK(fl_executor_get_stats(e, &stats));
+	FL_OK(fl_executor_stats(e, &stats));
 	for (size_t i = 0; fl_executor_type_stats(e, i, &type) == 0; i++)
 		FL_CHECK(type.name);
 }

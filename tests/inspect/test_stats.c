@@ -111,7 +111,7 @@ STATS_TEST(stats_of_types_in_turn)
 	stats_name_four(types, &stats_last);
 	for (int n = 0; n < TURNS; n++)
 		FL_EACH (i, types)
-			FL_OK(fl_submit(e, &types[i], &(int64_t){101}, NULL));
+			FL_OK(fl_executor_submit(e, &types[i], &(int64_t){101}, NULL));
 	FL_EACH (i, types)
 		assert_in_range(fl_test_type_of(e, i).ran.n, TURNS * 3 / 4, TURNS * 5 / 4);
 }
@@ -131,7 +131,7 @@ FL_TEST(stats_of_a_rare_task)
 			FL_OK(fl_test_run_task(e, &pool_nothing, NULL, NULL));
 		FL_WAIT_FOR(stats_of(e).idle == 1 && fl__load_relaxed(&e->stats.skip) == 0 &&
 		            fl__load_relaxed(&e->short_way) == FL__SHORT_WAY_CLOSED);
-		FL_OK(fl_submit(e, &rare, &(int64_t){FL_MS(100)}, &f));
+		FL_OK(fl_executor_submit(e, &rare, &(int64_t){FL_MS(100)}, &f));
 		FL_OK(fl_future_wait(f));
 		fl_future_free(f);
 	}
@@ -153,7 +153,7 @@ FL_TEST(stats_of_types_in_turn_in_a_burst)
 	stats_name_four(types, &pool_nothing);
 	for (int n = 0; n < TURNS; n++)
 		FL_EACH (i, types)
-			FL_OK(fl_submit(e, &types[i], NULL, NULL));
+			FL_OK(fl_executor_submit(e, &types[i], NULL, NULL));
 	let_go(&held);
 	FL_WAIT_FOR(stats_of(e).ended == 4 * TURNS + 1);
 	fl__store_relaxed(&fl_test_tick, FL_US(10)); /* spins end by the clock, after few yields */
@@ -183,7 +183,7 @@ FL_TEST(stats_of_bursts)
 	}
 }
 
-/* fl_submit() goes its short way but for the submits that stamp. */
+/* fl_executor_submit() goes its short way but for the submits that stamp. */
 STATS_TEST(stats_leave_the_short_way_open)
 {
 	assert_int_equal(e->short_way, FL__SHORT_WAY_CLOSED);
@@ -240,7 +240,7 @@ STATS_TEST(stats_know_16_types)
 		types[i].name = names[i];
 		FL_TEXT(names[i], "type %zu with a name that is cut after so many characters", i);
 		for (int n = 0; n < 2; n++)
-			FL_OK(fl_submit(e, &types[i], &ns, NULL));
+			FL_OK(fl_executor_submit(e, &types[i], &ns, NULL));
 	}
 	assert_true(fl_test_has_types(e, FL__STATS_TYPES));
 	assert_string_equal(fl_test_type_of(e, 0).name, "type 0 with a name that is cut after so many ch");
@@ -260,7 +260,7 @@ STATS_TEST(stats_tell_types_by_their_names)
 		char name[20] = "";
 		fl_task_type type = stats_last;
 		type.name = names[i] ? strncpy(name, names[i], sizeof name - 1) : NULL;
-		FL_OK(fl_submit(e, &type, &ns, NULL));
+		FL_OK(fl_executor_submit(e, &type, &ns, NULL));
 	}
 	assert_true(fl_test_has_types(e, 5));
 	FL_EACH (i, shown) {
@@ -315,7 +315,7 @@ static size_t stats_most_ended;
 /* A worker reads the clock between the claim of a task and its run. */
 static int64_t stats_now_asks(void)
 {
-	fl_executor_stats stats = {0};
+	fl_stats_executor stats = {0};
 	fl_executor *e = fl__load_acquire(&stats_asked);
 	if (e)
 		e->ops->count(e, &stats);
@@ -361,7 +361,7 @@ FL_TEST(stats_of_a_loop)
 		FL_OK(pool_await_submit(e, &open, &f[i]));
 	FL_OK(fl_future_cancel(f[4]));
 	FL_WAIT_FOR(stats_of(e).running == 2);
-	fl_executor_stats stats = stats_of(e);
+	fl_stats_executor stats = stats_of(e);
 	assert_int_equal(stats.pending, 2);
 	assert_int_equal(stats.ended, 1);
 	assert_int_equal(stats.cancelled, 1);

@@ -285,7 +285,7 @@ static void trace_queue_slowly(void *unused)
 	trace_clock_ours();
 	fl__sys.print = trace_print_full;
 	struct held held = hold_worker(e);
-	FL_OK(fl_submit(e, &pool_nothing, NULL, NULL));
+	FL_OK(fl_executor_submit(e, &pool_nothing, NULL, NULL));
 	fl__add_relaxed(&fl_test_ahead, FL_S(7) + FL_US(500)); /* whatever the rounding */
 	let_go(&held);
 	FL_OK(fl_executor_join(e));
@@ -340,7 +340,7 @@ FL_TEST(trace_has_each_way_to_run_a_task)
 	FL_OK(pool_nothing_submit_with(e, &f, NULL));
 	FL_OK(pool_nothing_get(f));
 	fl_future_free(f);
-	FL_OK(fl_map(e, &pool_double, numbers, 4, doubled, NULL));
+	FL_OK(fl_executor_map(e, &pool_double, numbers, 4, doubled, NULL));
 	fl_executor_free(e);
 	trace_write();
 	TRACE_HAS("X:submit trace_fails", "s:start", "B:trace_fails", "f:start", "s:end", "E:");
@@ -930,7 +930,7 @@ FL_TEST(trace_has_no_arrow_from_a_task_that_was_there_before)
 	FL_EACH (i, f)
 		FL_OK(pool_nothing_submit(e, &f[i]));
 	FL_EACH (i, f) { /* nothing gets them */
-		FL_WAIT_FOR(fl_future_get_state(f[i]) == FL_DONE);
+		FL_WAIT_FOR(fl_future_state(f[i]) == FL_DONE);
 		fl_future_free(f[i]);
 	}
 	/* takes the block of the second; the next submit that of the first */

@@ -58,8 +58,8 @@ static void use_pipes(void)
 	size_t n = 0;
 	FL_OK(fl_pipe_create(&a, &b, NULL));
 	FL_OK(fl_pipe_send(a, "x", 1));
-	FL_OK(fl_pipe_recv(b, text, sizeof text, &n));
-	FL_RC(fl_pipe_recv_until(b, text, sizeof text, &n, soon(), NULL), -ETIMEDOUT);
+	FL_OK(fl_pipe_receive(b, text, sizeof text, &n));
+	FL_RC(fl_pipe_receive_until(b, text, sizeof text, &n, soon(), NULL), -ETIMEDOUT);
 	fl_pipe_free(a);
 	fl_pipe_free(b);
 }
@@ -77,7 +77,7 @@ static void use_shared_memory(void)
 {
 	fl_shm *region = NULL;
 	FL_OK(fl_shm_create(&region, 4096));
-	fl_shm_sem *s = fl_shm_alloc(region, sizeof *s);
+	fl_shm_sem *s = fl_shm_block_alloc(region, sizeof *s);
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	FL_CHECK(s != NULL);
 	FL_RC(fl_shm_sem_acquire_until(s, soon(), &token), -ETIMEDOUT); /* by the thread `bridge` */

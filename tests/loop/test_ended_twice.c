@@ -249,7 +249,7 @@ FL_TEST(handle_freed_twice_panics)
 	FREED_TWICE(fl_imap, ended_twice_takes_imap(e, args, 1, &it, NULL));
 	fl_executor_free(e);
 	FREED_TWICE(fl_endpoint, fl_endpoint_create(&it, fl_test_abstract(), NULL));
-	FREED_TWICE(fl_as_completed, fl_futures_as_completed_create(&it, NULL, 0));
+	FREED_TWICE(fl_as_completed, fl_as_completed_create(&it, NULL, 0));
 	fl_shm *region = NULL;
 	FL_OK(fl_shm_create(&region, 1 << 20));
 	FREED_TWICE(fl_shm_queue, fl_shm_queue_create(&it, region, &(fl_shm_queue_config){.item_size = 4}));

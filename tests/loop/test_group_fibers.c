@@ -334,7 +334,7 @@ FL_LOOP_TEST(group_fibers_joined_on_another_thread)
 			FL_CHECK(fl_thread_join(t, &result) == 0 && result == 0);
 		} else {
 			FL_SCOPED(fl_future) *f = NULL;
-			FL_OK(fl_submit(pool, &member, &(member_call){joins_it, &g}, &f));
+			FL_OK(fl_executor_submit(pool, &member, &(member_call){joins_it, &g}, &f));
 			fl_test_settle();
 			fl_event_set(&gate);
 			FL_OK(fl_future_get(f, NULL, 0));

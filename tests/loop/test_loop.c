@@ -51,7 +51,7 @@ static void run_nested(void *arg)
 
 static void run_in_watch(fl_loop_watch *w, int fd, unsigned events, void *arg)
 {
-	fl_loop_watch_stop(w);
+	fl_loop_watch_cancel(w);
 	run_nested(arg);
 }
 

@@ -167,7 +167,7 @@ static fl_future *submit_to_pool(void)
 {
 	const int one = 1;
 	fl_future *f = NULL;
-	FL_OK(fl_submit(pool, &blocked_task, &one, &f));
+	FL_OK(fl_executor_submit(pool, &blocked_task, &one, &f));
 	return f;
 }
 
@@ -287,7 +287,7 @@ static int iterate(void *unused)
 {
 	fl_as_completed *c;
 	size_t i, n = 0;
-	FL_OK(fl_futures_as_completed_create(&c, futures, BLOCKED_PROMISES));
+	FL_OK(fl_as_completed_create(&c, futures, BLOCKED_PROMISES));
 	while (fl_as_completed_next(c, &i) == 0)
 		n++;
 	FL_CHECK(n == BLOCKED_PROMISES);
@@ -429,7 +429,7 @@ static void try_pipe(void)
 	char text[8];
 	size_t size;
 	FL_CHECK(fl_pipe_try_send(pipe_out, "x", 1) != -EPIPE);
-	FL_CHECK(fl_pipe_try_recv(pipe_in, text, sizeof text, &size) != -EPIPE);
+	FL_CHECK(fl_pipe_try_receive(pipe_in, text, sizeof text, &size) != -EPIPE);
 }
 
 BLOCKED(pipe, .begin = begin_pipe, .call = try_pipe, .end = end_pipe)
@@ -490,7 +490,7 @@ FL_LOOP_TEST(loop_blocked_in_the_allocator)
 {
 	static const fl_allocator mine = {arena_alloc, arena_free, NULL};
 	fl_thread *holder, *submitter;
-	fl_set_allocator(&mine);
+	fl_allocator_set(&mine);
 	pool = FL_TEST_EXECUTOR(thread, .workers = 2);
 	fl_test_go(&holder, arena_holder, NULL);
 	FL_WAIT_FOR(fl__load_acquire(&arena.held));
@@ -504,5 +504,5 @@ FL_LOOP_TEST(loop_blocked_in_the_allocator)
 	fl_test_end(holder);
 	fl_test_end(submitter);
 	end_pool();
-	fl_set_allocator(NULL);
+	fl_allocator_set(NULL);
 }

@@ -288,7 +288,7 @@ FL_TEST(loop_embed_with_watches)
 	assert_int_equal(write(ends[1], "x", 1), 1);
 	assert_true(is_readable(l));
 	host(l, &over);
-	fl_loop_watch_stop(&w);
+	fl_loop_watch_cancel(&w);
 	fl_loop_free(l);
 	fl_test_close_two(ends);
 }
@@ -412,7 +412,7 @@ static int host_foreign(void *unused)
 	}
 	FL_OK(fl_event_wait(&f.over));
 	fl_loop_timer_cancel(fl_loop_current(), &f.timer);
-	fl_loop_watch_stop(&f.watch);
+	fl_loop_watch_cancel(&f.watch);
 	FL_OK(close(f.epoll));
 	FL_OK(close(f.event));
 	return 0;

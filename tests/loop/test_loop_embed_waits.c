@@ -56,7 +56,7 @@ static void await_message(struct hosted *h)
 {
 	char message;
 	size_t size;
-	FL_OK(fl_pipe_recv(h->told_pipe[1], &message, sizeof message, &size));
+	FL_OK(fl_pipe_receive(h->told_pipe[1], &message, sizeof message, &size));
 }
 
 static int await_event_in_fiber(void *arg)

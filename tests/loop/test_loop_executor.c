@@ -186,7 +186,7 @@ static int wait_for_child_as(enum waits how, struct family *family)
 	case WAIT_ANY_FUTURE:
 		return FL_WAIT_ANY(FL_ON_FUTURE(family->child));
 	case WAIT_AS_COMPLETED:
-		FL_OK(fl_futures_as_completed_create(&completed, &family->child, 1));
+		FL_OK(fl_as_completed_create(&completed, &family->child, 1));
 		rc = fl_as_completed_next(completed, &index);
 		fl_as_completed_free(completed);
 		return rc;
@@ -344,7 +344,7 @@ FL_TASK_STATIC(lose_child, struct family *, void)
 	FL_OK(be_child_submit(fl_executor_current(), family, &family->child));
 	FL_OK(fl_fiber_start(&f, cancel_child, family, NULL)); /* runs first */
 	FL_OK(fl_future_wait(family->child));
-	FL_CHECK(fl_future_get_state(family->child) == FL_CANCELLED);
+	FL_CHECK(fl_future_state(family->child) == FL_CANCELLED);
 	fl_future_free(family->child);
 	return fl_fiber_join(f, NULL);
 }
@@ -436,7 +436,7 @@ FL_TASK_STATIC(look_around, void, struct self)
 	result->loop = fl_loop_current();
 	result->fiber = fl_fiber_current();
 	result->thread = fl_thread_current_id();
-	return fl_to_thread(note_thread, result, NULL);
+	return fl_blocking_call(note_thread, result, NULL);
 }
 
 FL_TASK_STATIC(set_local, fl_local *, bool)

@@ -259,7 +259,7 @@ static int cancel_while_it_begins(void *arg)
 	FL_CHECK(holder->calls == 0); /* no task was submitted */
 	fl_future *f = FL_SUBMITTED(square, e, 1);
 	FL_OK(fl_event_wait(&holder->entered));
-	FL_CHECK(fl_future_get_state(f) == FL_PENDING);
+	FL_CHECK(fl_future_state(f) == FL_PENDING);
 	FL_CHECK(fl_executor_cancel(e) == 1);
 	FL_RC(fl_executor_try_join(e), -EAGAIN); /* it uses what its caller has given it */
 	fl_event_set(&holder->open);
@@ -313,7 +313,7 @@ static int leave_tasks(void *arg)
 	FL_OK(wait_for_submit(run->e, &run->never, &run->waits));
 	FL_OK(wait_for_submit(run->e, &run->never, &run->pending));
 	fl_test_settle();
-	FL_CHECK(fl_future_get_state(run->waits) == FL_RUNNING);
+	FL_CHECK(fl_future_state(run->waits) == FL_RUNNING);
 	return 0;
 }
 

@@ -272,7 +272,7 @@ static int receive(void *arg)
 	const ends *e = arg;
 	char text[8];
 	size_t size = 0;
-	int rc = fl_pipe_recv(e->a, text, sizeof text, &size);
+	int rc = fl_pipe_receive(e->a, text, sizeof text, &size);
 	FL_CHECK(rc != 0 || (size == 5 && memcmp(text, "hello", 5) == 0));
 	return rc;
 }
@@ -309,7 +309,7 @@ static void then_receive(void *arg)
 	char got[sizeof block];
 	size_t size;
 	for (unsigned i = 0; i <= e->sent; i++) /* the last one is for the waiter */
-		FL_CHECK(fl_pipe_recv(e->a, got, sizeof got, &size) == 0 && size == sizeof got);
+		FL_CHECK(fl_pipe_receive(e->a, got, sizeof got, &size) == 0 && size == sizeof got);
 }
 
 FL_TEST(loop_locks_pipe_send)

@@ -75,7 +75,7 @@ static int use(void *unused)
 	(void)went_well(fl_loop_post(fl_loop_current(), note_post, NULL));
 	use_fibers();
 	use_streams();
-	if (went_well(fl_to_thread(seven, NULL, &result)))
+	if (went_well(fl_blocking_call(seven, NULL, &result)))
 		FL_CHECK(result == 7);
 	if (went_well(fl_listener_open_tcp(&listener, "127.0.0.1", 0, NULL)))
 		fl_listener_free(listener);

@@ -40,7 +40,7 @@ FL_TEST(loop_outside_calls_name_themselves)
 	fl_address a, at;
 	NEEDS(A_LOOP, fl_fiber_start, &f, fl_test_nothing, NULL, NULL);
 	NEEDS(A_LOOP, fl_group_start, &g, fl_test_nothing, NULL);
-	NEEDS(A_FIBER, fl_to_thread, fl_test_nothing, NULL, NULL);
+	NEEDS(A_FIBER, fl_blocking_call, fl_test_nothing, NULL, NULL);
 	NEEDS(A_LOOP, fl_stream_from_fd, &s, 0);
 	NEEDS(A_LOOP, fl_stream_pair, ends);
 	NEEDS(A_FIBER, fl_net_resolve, "127.0.0.1", 0, &a, 1);
@@ -63,7 +63,7 @@ FL_TEST(loop_outside_calls_name_themselves)
 static void in_a_callback(void *unused)
 {
 	fl_stream *s = NULL;
-	NEEDS(A_FIBER, fl_to_thread, fl_test_nothing, NULL, NULL);
+	NEEDS(A_FIBER, fl_blocking_call, fl_test_nothing, NULL, NULL);
 	NEEDS(A_FIBER, fl_stream_connect_tcp, &s, "127.0.0.1", 80);
 	NEEDS(A_FIBER, fl_stream_connect_unix, &s, "/nowhere");
 }

@@ -24,7 +24,7 @@ static void open_watched(watched *x)
 
 static void close_watched(watched *x)
 {
-	fl_loop_watch_stop(&x->w);
+	fl_loop_watch_cancel(&x->w);
 	if (x->ends[0] >= 0)
 		FL_OK(close(x->ends[0]));
 	if (x->ends[1] >= 0)
@@ -45,7 +45,7 @@ WATCH_CALL(count_call)
 	FL_CHECK(w == &x->w && fd == x->ends[0]);
 	x->events = events;
 	if (++x->calls == x->stop_after)
-		fl_loop_watch_stop(w);
+		fl_loop_watch_cancel(w);
 }
 
 static void start_with(watched *x, unsigned events, fl_loop_watch_callback *callback)
@@ -95,8 +95,8 @@ FL_LOOP_TEST(loop_watch_is_level_triggered)
 	is_quiet(&x);
 	write_to(&x);
 	wait_for_call(&x);
-	FL_OK(fl_loop_watch_stop(&x.w));
-	FL_RC(fl_loop_watch_stop(&x.w), -EALREADY);
+	FL_OK(fl_loop_watch_cancel(&x.w));
+	FL_RC(fl_loop_watch_cancel(&x.w), -EALREADY);
 	is_quiet(&x);
 	x.stop_after = x.calls + 1;
 	start(&x, FL_FD_IN); /* what was there before counts */
@@ -156,14 +156,14 @@ WATCH_CALL(stop_victim)
 {
 	watched *x = arg;
 	count_call(w, fd, events, arg);
-	fl_loop_watch_stop(&x->victim->w);
+	fl_loop_watch_cancel(&x->victim->w);
 }
 
 WATCH_CALL(stop_and_free_victim)
 {
 	watched *x = arg, *victim = x->victim;
 	count_call(w, fd, events, arg);
-	fl_loop_watch_stop(w);
+	fl_loop_watch_cancel(w);
 	close_watched(victim);
 	memset(victim, 0xa5, sizeof *victim);
 	free(victim);
@@ -174,7 +174,7 @@ WATCH_CALL(change_victim)
 {
 	watched *x = arg;
 	count_call(w, fd, events, arg);
-	fl_loop_watch_stop(w);
+	fl_loop_watch_cancel(w);
 	FL_OK(fl_loop_watch_change(&x->victim->w, 0));
 }
 
@@ -182,8 +182,8 @@ WATCH_CALL(restart_victim)
 {
 	watched *x = arg, *victim = x->victim;
 	count_call(w, fd, events, arg);
-	fl_loop_watch_stop(w);
-	fl_loop_watch_stop(&victim->w);
+	fl_loop_watch_cancel(w);
+	fl_loop_watch_cancel(&victim->w);
 	victim->stop_after = victim->calls + 2;
 	start(victim, FL_FD_IN);
 }
@@ -314,7 +314,7 @@ FL_LOOP_TEST(loop_watch_answers)
 	FL_RC(fl_loop_watch_start(l, &twin.w, x.ends[0], FL_FD_IN, count_call, &twin), -EEXIST);
 	int copy = dup(x.ends[0]);
 	FL_OK(fl_loop_watch_start(l, &twin.w, copy, 0, count_call, &twin));
-	fl_loop_watch_stop(&twin.w);
+	fl_loop_watch_cancel(&twin.w);
 	FL_OK(close(copy));
 	FL_RC(fl_loop_watch_change(&x.w, FL_FD_ERR), -EINVAL);
 	FL_EACH (i, errors) {
@@ -455,7 +455,7 @@ FL_TEST(loop_watch_is_not_polled_while_a_callback_waits)
 WATCH_CALL(wait_for_change)
 {
 	count_call(w, fd, events, arg);
-	fl_loop_watch_stop(w);
+	fl_loop_watch_cancel(w);
 	held_up.waits = true;
 	FL_OK(fl_event_wait(&held_up.go_on));
 }
@@ -479,7 +479,7 @@ FL_LOOP_TEST(loop_watch_changes_while_a_callback_waits)
 		fl_fiber_yield();
 	fl_test_look();
 	FL_OK(fl_loop_watch_change(&changed.w, FL_FD_OUT));
-	fl_loop_watch_stop(&stopped.w);
+	fl_loop_watch_cancel(&stopped.w);
 	FL_CHECK(read(drained.ends[0], &byte, 1) == 1);
 	fl_test_look();
 	FL_CHECK(changed.calls == 0 && stopped.calls == 0 && drained.calls == 0);
@@ -548,7 +548,7 @@ WATCH_CALL(stop_most)
 		FL_OK(fl_sleep(FL_US(20)));
 	for (int i = LISTED; i-- > 0;)
 		if (i % 10 != 0 && &listed[i].w != w)
-			fl_loop_watch_stop(&listed[i].w);
+			fl_loop_watch_cancel(&listed[i].w);
 	count_call(w, fd, events, arg);
 }
 
@@ -580,7 +580,7 @@ WATCH_CALL(wait_and_stop)
 {
 	count_call(w, fd, events, arg);
 	FL_OK(fl_sleep(FL_US(20)));
-	fl_loop_watch_stop(w);
+	fl_loop_watch_cancel(w);
 }
 
 /* After each callback that waited, all watches that were ready were muted and unmuted again. */

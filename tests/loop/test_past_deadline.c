@@ -115,7 +115,7 @@ static void call_futures(void)
 	FL_OK(fl_future_get_until(f, &result, sizeof result, PAST));
 	FL_RC(fl_futures_wait_until(&f, 1, FL_ALL_ENDED, PAST), 1);
 	FL_RC(fl_futures_wait_until(&f, 1, FL_FIRST_ENDED, PAST), 1);
-	FL_OK(fl_futures_as_completed_create(&all, &f, 1));
+	FL_OK(fl_as_completed_create(&all, &f, 1));
 	FL_OK(fl_as_completed_next_until(all, &i, PAST));
 	fl_as_completed_free(all);
 	fl_future_free(f);
@@ -159,7 +159,7 @@ static void call_shm(void)
 	char frame[8];
 	size_t n = 0;
 	FL_OK(fl_shm_create(&region, (size_t)1 << 20));
-	FL_CHECK((in = fl_shm_alloc(region, sizeof *in)) != NULL);
+	FL_CHECK((in = fl_shm_block_alloc(region, sizeof *in)) != NULL);
 	fl_shm_mutex_init(&in->m);
 	fl_shm_cond_init(&in->c);
 	fl_shm_event_init(&in->e);
@@ -187,7 +187,7 @@ static void call_shm(void)
 	FL_CHECK(n == 6 && strcmp(frame, "frame") == 0);
 	fl_shm_queue_destroy(frames);
 	fl_shm_queue_destroy(q);
-	fl_shm_free_block(region, in);
+	fl_shm_block_free(region, in);
 	fl_shm_free(region);
 }
 
@@ -216,9 +216,9 @@ static void call_pipe(void)
 	fl_pipe *a = NULL, *b = NULL;
 	FL_OK(fl_pipe_create(&a, &b, NULL));
 	FL_OK(fl_pipe_send_until(a, "abc", 4, PAST));
-	FL_OK(fl_pipe_recv_until(b, got, sizeof got, &size, PAST));
+	FL_OK(fl_pipe_receive_until(b, got, sizeof got, &size, PAST));
 	FL_OK(fl_pipe_send_fds_until(a, "abc", 4, NULL, 0, PAST));
-	FL_OK(fl_pipe_recv_fds_until(b, got, sizeof got, &size, NULL, &n, PAST));
+	FL_OK(fl_pipe_receive_fds_until(b, got, sizeof got, &size, NULL, &n, PAST));
 	FL_CHECK(size == 4 && strcmp(got, "abc") == 0);
 	fl_pipe_free(a);
 	fl_pipe_free(b);
@@ -406,14 +406,14 @@ FL_LOOP_TEST(past_deadline_ends_what_must_wait)
 	FL_RC(fl_cond_wait_until(&c, &m, PAST), -ETIMEDOUT);
 	fl_mutex_unlock(&m);
 	FL_OK(fl_shm_create(&region, (size_t)1 << 20));
-	FL_CHECK((in = fl_shm_alloc(region, sizeof *in)) != NULL);
+	FL_CHECK((in = fl_shm_block_alloc(region, sizeof *in)) != NULL);
 	fl_shm_mutex_init(&in->m);
 	fl_shm_cond_init(&in->c);
 	FL_OK(fl_shm_mutex_try_lock(&in->m));
 	FL_RC(fl_shm_cond_wait_until(&in->c, &in->m, PAST), -ETIMEDOUT);
 	fl_shm_mutex_unlock(&in->m);
 	fl_shm_free(region);
-	FL_RC(fl_to_thread_until(fl_test_nothing, NULL, NULL, PAST), -ETIMEDOUT);
+	FL_RC(fl_blocking_call_until(fl_test_nothing, NULL, NULL, PAST), -ETIMEDOUT);
 	FL_RC(fl_process_run_until(
 		  &(fl_process_config){.program = "sleep", .argv = (const char *const[]){"sleep", "3600", NULL}}, NULL,
 		  NULL, PAST),

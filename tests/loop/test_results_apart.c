@@ -52,10 +52,10 @@ static void join_fiber(int end)
 static void call_to_thread(int end)
 {
 	int result = 1;
-	FL_RC(fl_to_thread_until(fl_test_return_int, &end, &result, at_once, FL_SHIELDED), -ETIMEDOUT);
-	FL_RC(fl_to_thread_until(fl_test_return_int, &end, &result, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_blocking_call_until(fl_test_return_int, &end, &result, at_once, FL_SHIELDED), -ETIMEDOUT);
+	FL_RC(fl_blocking_call_until(fl_test_return_int, &end, &result, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_CHECK(result == 1);
-	FL_OK(fl_to_thread_until(fl_test_return_int, &end, &result, FL_FOREVER, FL_SHIELDED));
+	FL_OK(fl_blocking_call_until(fl_test_return_int, &end, &result, FL_FOREVER, FL_SHIELDED));
 	FL_CHECK(result == end);
 }
 

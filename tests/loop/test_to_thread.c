@@ -66,14 +66,14 @@ static int goes_to_a_thread(void *unused)
 	int result = 77;
 	ticker_begin(&v.ticker);
 	errno = EDOM;
-	const int rc = fl_to_thread(look_around, &v, &result);
+	const int rc = fl_blocking_call(look_around, &v, &result);
 	FL_CHECK(rc == 0 && errno == EDOM && result == 42);
 	FL_CHECK(v.id != 0 && v.id != fl_thread_current_id() && !v.signals_blocked && !v.in_fiber);
 	FL_CHECK(strcmp(v.name, "to-thread-0") == 0);
 	fl_test_threads_rest();
-	FL_OK(fl_to_thread(look_around, &v, NULL));
+	FL_OK(fl_blocking_call(look_around, &v, NULL));
 	fl_test_threads_rest();
-	FL_OK(fl_to_thread_until(look_around, &v, &result, fl_after(FL_S(3600)), FL_SHIELDED));
+	FL_OK(fl_blocking_call_until(look_around, &v, &result, fl_after(FL_S(3600)), FL_SHIELDED));
 	FL_CHECK(strcmp(v.name, "to-thread-0") == 0); /* it has waited for work */
 	ticker_end(&v.ticker);
 	return 0;
@@ -91,7 +91,7 @@ FL_LOOP_TEST(to_thread_result_is_apart_from_its_own)
 	static const int results[] = {-EIO, -ETIMEDOUT, -ECANCELED, -ENOMEM, 7};
 	FL_EACH (i, results) {
 		int rc = results[i], result = 77;
-		FL_CHECK(fl_to_thread(fl_test_return_int, &rc, &result) == 0 && result == rc);
+		FL_CHECK(fl_blocking_call(fl_test_return_int, &rc, &result) == 0 && result == rc);
 	}
 }
 
@@ -121,7 +121,7 @@ static int go_and_check(void *arg)
 {
 	const int *number = arg;
 	int result = -1;
-	FL_OK(fl_to_thread(count_in, arg, &result));
+	FL_OK(fl_blocking_call(count_in, arg, &result));
 	FL_CHECK(result == *number);
 	return 0;
 }
@@ -177,7 +177,7 @@ static int do_errand(void *arg)
 {
 	errand *e = arg;
 	e->result = 77;
-	e->rc = fl_to_thread_until(e->run, e, &e->result, e->deadline, e->cancel);
+	e->rc = fl_blocking_call_until(e->run, e, &e->result, e->deadline, e->cancel);
 	FL_CHECK(fl__load_relaxed(&e->called) == fl__load_relaxed(&e->over));
 	return 0;
 }
@@ -199,7 +199,7 @@ FL_LOOP_TEST(to_thread_cancelled_waits_for_its_end)
 	FL_CHECK(e.rc == -ECANCELED && e.result == -ECANCELED);
 	e = cancelled_errand(finish_all_the_same);
 	FL_CHECK(e.rc == 0 && e.result == 11); /* what was done is not lost */
-					       /* fl_to_thread_until(): -ECANCELED */
+					       /* fl_blocking_call_until(): -ECANCELED */
 }
 
 FL_LOOP_TEST(to_thread_too_late_is_not_called)
@@ -212,11 +212,11 @@ FL_LOOP_TEST(to_thread_too_late_is_not_called)
 	fl_cancel_token_request(&stop);
 	{
 		FL_CANCEL_SCOPE(&stop);
-		FL_RC(fl_to_thread_until(wait_for_ever, &e, &result, FL_NO_WAIT, NULL), -ECANCELED);
+		FL_RC(fl_blocking_call_until(wait_for_ever, &e, &result, FL_NO_WAIT, NULL), -ECANCELED);
 	}
-	FL_RC(fl_to_thread_until(wait_for_ever, &e, &result, FL_FOREVER, &stop), -ECANCELED);
-	FL_RC(fl_to_thread_until(wait_for_ever, &e, &result, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_to_thread_until(wait_for_ever, &e, &result, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
+	FL_RC(fl_blocking_call_until(wait_for_ever, &e, &result, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_blocking_call_until(wait_for_ever, &e, &result, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_RC(fl_blocking_call_until(wait_for_ever, &e, &result, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	FL_CHECK(!e.called && result == 77);
 	FL_CHECK(fl_thread_enumerate(NULL, NULL) == threads); /* no thread was started */
 	fl_cancel_token_destroy(&stop);
@@ -235,7 +235,7 @@ FL_LOOP_TEST(to_thread_times_out)
 	e = (errand){.run = wait_for_ever, .deadline = FL_FOREVER};
 	FL_OK(do_errand(&e));
 	FL_CHECK(e.rc == -ECANCELED && fl_timeout_end(&t, e.rc) == -ETIMEDOUT);
-	/* fl_to_thread_until(): -ETIMEDOUT */
+	/* fl_blocking_call_until(): -ETIMEDOUT */
 }
 
 /* All threads are busy: a pending call is given up at once, and never made. */
@@ -295,8 +295,8 @@ FL_TEST(to_thread_is_waited_for_by_the_loop)
 static int outside(void *unused)
 {
 	int zero = 0, result = 77;
-	FL_RC(fl_to_thread(fl_test_return_int, &zero, &result), -ENOTSUP);
-	FL_CHECK(fl_to_thread_until(fl_test_return_int, &zero, &result, FL_NO_WAIT, FL_SHIELDED) == -ENOTSUP &&
+	FL_RC(fl_blocking_call(fl_test_return_int, &zero, &result), -ENOTSUP);
+	FL_CHECK(fl_blocking_call_until(fl_test_return_int, &zero, &result, FL_NO_WAIT, FL_SHIELDED) == -ENOTSUP &&
 	         result == 77);
 	return 5;
 }
@@ -316,7 +316,7 @@ static int from_callbacks_and_threads(void *unused)
 	fl_event_reset(&called);
 	fl_loop_timer_start(fl_loop_current(), &timer, FL_NO_WAIT, outside_in_callback, &called);
 	FL_OK(fl_event_wait(&called));
-	FL_CHECK(fl_to_thread(outside, NULL, &result) == 0 && result == 5);
+	FL_CHECK(fl_blocking_call(outside, NULL, &result) == 0 && result == 5);
 	return 0;
 }
 

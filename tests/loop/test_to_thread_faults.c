@@ -36,7 +36,7 @@ static int again_and_again(void *unused)
 	for (int i = 0; i < 6000; i++) {
 		if (i == 1000)
 			before = fl__load_relaxed(&live);
-		FL_OK(fl_to_thread(fl_test_return_int, &five, NULL));
+		FL_OK(fl_blocking_call(fl_test_return_int, &five, NULL));
 	}
 	/*
 	 * The context that ends a task may be late to free its memory, and each of up to 32 workers
@@ -70,22 +70,22 @@ FL_TEST_WITH(to_thread_without_memory, body_with_faults, void)
 	for (unsigned n = 0; rc != 0; n++) { /* one allocation more succeeds each time */
 		FL_CHECK(result == 77 && n < 50);
 		allocs_left = n;
-		rc = fl_to_thread(fl_test_return_int, &five, &result);
+		rc = fl_blocking_call(fl_test_return_int, &five, &result);
 		FL_OK_OR(rc, -ENOMEM);
 		failed += rc != 0;
 	}
 	FL_CHECK(failed > 2 && result == 5);
-	/* fl_to_thread(): -ENOMEM */
+	/* fl_blocking_call(): -ENOMEM */
 }
 
 FL_TEST_WITH(to_thread_without_threads, body_with_faults, void)
 {
 	int five = 5, result = 77;
 	fl__sys.thread_create = fl_test_no_threads;
-	FL_CHECK(fl_to_thread(fl_test_return_int, &five, &result) == -EAGAIN && result == 77);
+	FL_CHECK(fl_blocking_call(fl_test_return_int, &five, &result) == -EAGAIN && result == 77);
 	fl__sys.thread_create = fl_test_real_sys.thread_create;
 	/* It is not broken by that. */
-	FL_CHECK(fl_to_thread(fl_test_return_int, &five, &result) == 0 && result == 5);
+	FL_CHECK(fl_blocking_call(fl_test_return_int, &five, &result) == 0 && result == 5);
 }
 
 static int run_nothing(fl_task_ctx *ctx, const void *arg, void *result)
@@ -108,7 +108,7 @@ FL_LOOP_TEST(to_thread_with_two_tasks_of_one_name)
 	fl_task_register(&entries[0]);
 	fl_task_register(&entries[1]);
 	FL_CHECK(fl_task_conflict() != NULL);
-	FL_CHECK(fl_to_thread(fl_test_return_int, &five, &result) == 0 && result == 5);
+	FL_CHECK(fl_blocking_call(fl_test_return_int, &five, &result) == 0 && result == 5);
 	fl_task_unregister(&entries[1]);
 	fl_task_unregister(&entries[0]);
 }
@@ -116,7 +116,7 @@ FL_LOOP_TEST(to_thread_with_two_tasks_of_one_name)
 static int go_once(void *unused)
 {
 	int five = 5, result = 77;
-	FL_CHECK(fl_to_thread(fl_test_return_int, &five, &result) == 0 && result == 5);
+	FL_CHECK(fl_blocking_call(fl_test_return_int, &five, &result) == 0 && result == 5);
 	fl_test_threads_rest();
 	return 0;
 }

@@ -216,7 +216,7 @@ static int fiber(void *unused)
 	CHECK(fl_fd_wait(fd, FL_FD_IN) == 0);
 	CHECK(fl_fiber_join(f, &result) == 0 && result == 0);
 	CHECK(close(fd) == 0);
-	CHECK(fl_to_thread(nothing, NULL, &result) == 0);
+	CHECK(fl_blocking_call(nothing, NULL, &result) == 0);
 	CHECK(fl_fiber_start(&f, set_shared, NULL, NULL) == 0);
 	CHECK(fl_shm_event_wait(&shared->set) == 0);
 	CHECK(fl_fiber_join(f, &result) == 0);
@@ -289,14 +289,14 @@ static void use_locks(void)
 
 static void begin(const fl_allocator *allocator, bool forks)
 {
-	fl_set_allocator(allocator);
+	fl_allocator_set(allocator);
 	(void)fl_log_set_handler(keep_log);
 	has_fork_server = forks;
 	if (forks)
 		CHECK(fl_process_preload() == 0);
 	CHECK(fl_debug_enable(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS) == 0);
 	CHECK(fl_shm_create(&region, 1 << 16) == 0);
-	shared = fl_shm_alloc(region, sizeof *shared);
+	shared = fl_shm_block_alloc(region, sizeof *shared);
 	CHECK(shared != NULL);
 	CHECK(fl_queue_create(&queue, sizeof(int), &(fl_queue_config){.capacity = FL_UNBOUNDED}) == 0);
 	CHECK(fl_queue_create(&chain, sizeof(int), &(fl_queue_config){.capacity = FL_UNBOUNDED}) == 0);

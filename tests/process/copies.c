@@ -74,7 +74,7 @@ int main(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 #if COPY == 3
-	fl_main(argc, argv);
+	fl_process_main(argc, argv);
 	wrong |= use_copy();
 #endif
 	wrong |= use_copy_2() | use_copy_1();

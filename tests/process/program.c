@@ -124,7 +124,7 @@ static void with_executor(void)
 int main(int argc, char **argv)
 {
 #ifdef WAY_MAIN
-	fl_main(argc, argv);
+	fl_process_main(argc, argv);
 #endif
 	const char *what = argc > 1 ? argv[1] : "arguments";
 	setvbuf(stdout, NULL, _IOLBF, 0);

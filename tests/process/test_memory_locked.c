@@ -94,7 +94,7 @@ static int over_pipe(void)
 	if (rc == 0)
 		rc = fl_pipe_send(ends[0], &large, sizeof large);
 	if (rc == 0)
-		rc = fl_pipe_recv(ends[1], &copy, sizeof copy, &size);
+		rc = fl_pipe_receive(ends[1], &copy, sizeof copy, &size);
 	fl_pipe_free(ends[0]);
 	fl_pipe_free(ends[1]);
 	return rc;

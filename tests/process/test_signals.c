@@ -103,7 +103,7 @@ static int watch_signals(void *s)
 	FL_OK(kill(getpid(), SIGUSR2));
 	while (caught == 0)
 		fl_test_look();
-	fl_loop_watch_stop(&w);
+	fl_loop_watch_cancel(&w);
 	FL_CHECK(caught == SIGUSR2);
 	return 0;
 }

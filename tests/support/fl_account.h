@@ -52,7 +52,7 @@ __attribute__((unused)) static fl_allocator account_of(struct account *account)
 	{                                                                                                              \
 		static fl_allocator allocator;                                                                         \
 		allocator = account_of(&account);                                                                      \
-		fl_set_allocator(&allocator);                                                                          \
+		fl_allocator_set(&allocator);                                                                          \
 	}
 
 /* Of the next allocations, of any thread, `n` succeed and then one fails. Negative: none fails. */

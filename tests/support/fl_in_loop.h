@@ -132,15 +132,15 @@ static inline void fl_test_look(void)
 	FL_OK(close(ready));
 }
 
-/* Waits until the loop's own threads sleep: the next fl_to_thread() takes one of them. */
+/* Waits until the loop's own threads sleep: the next fl_blocking_call() takes one of them. */
 static inline void fl_test_threads_rest(void)
 {
 	fl_executor *threads = NULL;
-	fl_executor_stats stats = {.idle = 0};
+	fl_stats_executor stats = {.idle = 0};
 	FL_CHECK(fl__loop_threads(fl_loop_current(), FL__LOOP_CALLS, &threads) == 0);
 	do {
 		fl_fiber_yield();
-		FL_OK(fl_executor_get_stats(threads, &stats));
+		FL_OK(fl_executor_stats(threads, &stats));
 	} while (stats.idle < stats.threads);
 }
 

@@ -339,7 +339,7 @@ static void kind_future_finish(void)
 
 static void kind_future_clear(void)
 {
-	if (fl_future_get_state(&kind_future) != FL_DONE)
+	if (fl_future_state(&kind_future) != FL_DONE)
 		fl__future_finish(&kind_future, 0, NULL);
 	for (int i = 0; i < 2; i++) /* the references of both sides */
 		fl_future_free(&kind_future);

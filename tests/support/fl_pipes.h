@@ -38,7 +38,7 @@ static inline void fl_test_gets(fl_pipe *p, const char *text)
 {
 	char got[256];
 	size_t size = sizeof got + 1;
-	FL_OK(fl_pipe_try_recv(p, got, sizeof got, &size));
+	FL_OK(fl_pipe_try_receive(p, got, sizeof got, &size));
 	FL_CHECK(size == strlen(text) && memcmp(got, text, size) == 0);
 }
 
@@ -62,7 +62,7 @@ static inline void fl_test_drain(fl_pipe *p, unsigned n)
 	char block[1024];
 	size_t size;
 	for (unsigned i = 0; i < n; i++)
-		FL_CHECK(fl_pipe_recv(p, block, sizeof block, &size) == 0 && size == sizeof block);
+		FL_CHECK(fl_pipe_receive(p, block, sizeof block, &size) == 0 && size == sizeof block);
 }
 
 /* Bytes that a mistake in their order or number would show in. */

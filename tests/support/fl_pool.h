@@ -84,12 +84,12 @@ SEAM_FN fl_executor *bounded(unsigned workers, uint32_t backlog, fl_when_full wh
 	return pool_of(&(fl_executor_config){.workers = workers, .backlog = backlog, .when_full = when_full});
 }
 
-SEAM_FN fl_executor_stats stats_of(fl_executor *e)
+SEAM_FN fl_stats_executor stats_of(fl_executor *e)
 {
-	fl_executor_stats stats;
+	fl_stats_executor stats;
 	memset(&stats, 0xff, sizeof stats);
 	FL_LOCKED(&e->lock); /* else a count may be seen before the rest of its change */
-	FL_OK(fl_executor_get_stats(e, &stats));
+	FL_OK(fl_executor_stats(e, &stats));
 	return stats;
 }
 

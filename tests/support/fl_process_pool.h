@@ -74,7 +74,7 @@ FL_TASK_STATIC(process_pool_counts, int *, int)
 PROCESS_POOL_FN void process_pool_call(fl_executor *e, const fl_task_type *type, const void *arg, void *result)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(fl_submit(e, type, arg, &f));
+	FL_OK(fl_executor_submit(e, type, arg, &f));
 	FL_OK(fl_future_get(f, result, type->result_size));
 }
 

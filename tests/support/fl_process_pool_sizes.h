@@ -8,7 +8,7 @@
  *     // the task type `kibi`: 1 KiB in, with alignment 8; 1 MiB out, with alignment 64
  *     PROCESS_POOL_SIZED(kibi, 1024, 8, 1 << 20, 64);
  *     unsigned char *arg = process_pool_bytes(1024, seed);
- *     FL_OK(fl_submit(e, &kibi, arg, &f));
+ *     FL_OK(fl_executor_submit(e, &kibi, arg, &f));
  *     ...
  *     assert_true(process_pool_is_right(fl_future_result(f), 1 << 20, seed));
  *
@@ -120,7 +120,7 @@ PROCESS_POOL_FN fl_future *process_pool_send(fl_executor *e, const fl_task_type 
 {
 	fl_future *f = NULL;
 	void *arg = process_pool_bytes(type->arg_size, seed);
-	FL_OK(fl_submit(e, type, arg, &f));
+	FL_OK(fl_executor_submit(e, type, arg, &f));
 	free(arg);
 	return f;
 }

@@ -278,7 +278,7 @@ void fl_test_future_ends(fl_future *f, int error, const char *message)
 int fl_test_run_task(fl_executor *e, const fl_task_type *type, const void *arg, void *result)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(fl_submit(e, type, arg, &f));
+	FL_OK(fl_executor_submit(e, type, arg, &f));
 	FL_OK(fl_future_wait(f));
 	const int error = fl_future_error(f);
 	if (result)
@@ -364,7 +364,7 @@ static bool matches(const char *name, char **patterns, int n)
 int main(int argc, char **argv)
 {
 	static char line[BUFSIZ];
-	fl_main(argc, argv); /* tests that start processes start this program once more */
+	fl_process_main(argc, argv); /* tests that start processes start this program once more */
 	bool list = argc > 1 && strcmp(argv[1], "--list") == 0;
 	char **patterns = argv + 1 + list;
 	int patterns_n = argc - 1 - list;
@@ -389,8 +389,8 @@ int main(int argc, char **argv)
 		tests[n++] = (struct CMUnitTest){c->name, case_run, case_begin, case_end, c};
 	}
 	/*
-	 * What tests/run reads. The other forms write to standard error, too, which some cases compare
-	 * in a program of their own.
+	 * What tests/run reads. The other forms write to standard error, too, which some cases
+	 * compare in a program of their own.
 	 */
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	int failed = list || n == 0 ? 0 : _cmocka_run_group_tests("fairlead", tests, n, NULL, NULL);

@@ -338,7 +338,7 @@ int fl_test_by_value(const void *a, const void *b, void *unused);
 int fl_test_result(fl_future *f);
 
 /* Asserts the state of the future: FL_STATE_IS(f, FL_PENDING). */
-#define FL_STATE_IS(f, state) assert_int_equal(fl_future_get_state(f), state)
+#define FL_STATE_IS(f, state) assert_int_equal(fl_future_state(f), state)
 
 /* The future has ended, with that error and that message; NULL: any. */
 void fl_test_future_ended(fl_future *f, int error, const char *message);

@@ -134,7 +134,7 @@ static int start_server(struct load *o)
 		.task = &server, .arg = &o->connections, .name = "server", .daemon = true, .fds = &fd, .n_fds = 1});
 	fl_pipe_free(theirs);
 	theirs = NULL;
-	return rc == 0 ? fl_pipe_recv_until(ours, &o->port, sizeof o->port, &size, fl_after(PATIENCE), NULL) : rc;
+	return rc == 0 ? fl_pipe_receive_until(ours, &o->port, sizeof o->port, &size, fl_after(PATIENCE), NULL) : rc;
 }
 
 /* The clients. */
@@ -296,7 +296,7 @@ static bool number(const char *text, unsigned most, unsigned *n)
 
 int main(int argc, char **argv)
 {
-	fl_main(argc, argv); /* the server's process begins here */
+	fl_process_main(argc, argv); /* the server's process begins here */
 	static const struct option options[] = {{"connections", required_argument, NULL, 'c'},
 	                                        {"seconds", required_argument, NULL, 's'},
 	                                        {"size", required_argument, NULL, 'b'},

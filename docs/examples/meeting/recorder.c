@@ -41,7 +41,7 @@ static int record(reading_queue *readings, uint64_t *next, fl_pipe *sensor)
 		const int ready = FL_WAIT_ANY(FL_ON_SHM_QUEUE(reading_queue_untyped(readings)), FL_ON_PIPE(sensor));
 		rc = ready < 0 ? ready : take(readings, next);
 		if (rc == 0 && ready == 1)
-			rc = fl_pipe_recv(sensor, &byte, 1, &size);
+			rc = fl_pipe_receive(sensor, &byte, 1, &size);
 	}
 	return rc == -EPIPE ? take(readings, next) : rc; /* what the sensor had put before its end */
 }

@@ -50,7 +50,7 @@ int main(int argc, char **argv)
 	if (rc == 0)
 		rc = reading_queue_open(&readings, region, fl_shm_root(region));
 	if (rc == 0) /* the recorder's next number */
-		rc = fl_pipe_recv_until(recorder, &next, sizeof next, &size, fl_after(FL_S(10)), NULL);
+		rc = fl_pipe_receive_until(recorder, &next, sizeof next, &size, fl_after(FL_S(10)), NULL);
 	for (uint64_t i = 0; rc == 0 && i < count; i++, next++)
 		rc = put(readings, (struct reading){next, value_of(next)}, recorder);
 	return rc == 0 ? EXIT_SUCCESS : fl_perror(rc, "sensor");

@@ -99,7 +99,7 @@ static int query(struct request *r, const char *sql)
 	if (rc != 0)
 		return status_of(rc);
 	r->sql = sql;
-	rc = fl_to_thread(query_run, r, &result);
+	rc = fl_blocking_call(query_run, r, &result);
 	FL_IGNORE(handle_queue_try_put(handles, r->db)); /* the queue has space for each handle */
 	return status_of(rc != 0 ? rc : result);
 }
@@ -294,7 +294,7 @@ static int server(void *port)
 		rc = fl_loop_watch_start(fl_loop_current(), &requested, epoll, FL_FD_IN, http_ready, NULL);
 	if (rc == 0 && printf("listening on 127.0.0.1:%u\n", (unsigned)fl_listener_port(l)) > 0 && fflush(stdout) == 0)
 		rc = fl_signals_wait(signals);
-	fl_loop_watch_stop(&connected);
+	fl_loop_watch_cancel(&connected);
 	fl_listener_free(l);
 	(void)close(fd);
 	fl_cancel_token_request(&ending); /* the long polls end */
@@ -303,13 +303,13 @@ static int server(void *port)
 		fl_event_reset(&idle);
 	if (rc > 0)
 		printf("signal %d; %zu requests were cut off\n", rc, requests);
-	fl_loop_watch_stop(&requested);
+	fl_loop_watch_cancel(&requested);
 	return rc < 0 ? rc : 0; /* the loop cancels the fibers that are left */
 }
 
 int main(int argc, char **argv)
 {
-	fl_main(argc, argv);
+	fl_process_main(argc, argv);
 	if (argc < 2)
 		return fprintf(stderr, "usage: service DATABASE [PORT]\n") > 0 ? 2 : 1;
 	uint16_t port = argc > 2 ? (uint16_t)atoi(argv[2]) : 7080;

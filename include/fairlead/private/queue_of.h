@@ -21,9 +21,9 @@
 	FL__TYPED_GET(fl_queue, name, FL_MUST_CHECK int, try_join)                                                     \
 	FL__TYPED_GET(fl_queue, name, FL_MUST_CHECK int, try_task_done)                                                \
 	FL__TYPED_READ(fl_queue, name, size_t, unfinished)                                                             \
-	FL__MADE_FN void name##_get_stats(const name *_q, fl_queue_stats *_stats)                                      \
+	FL__MADE_FN void name##_stats(const name *_q, fl_stats_queue *_stats)                                          \
 	{                                                                                                              \
-		fl_queue_get_stats((const fl_queue *)_q, _stats);                                                      \
+		fl_queue_stats((const fl_queue *)_q, _stats);                                                          \
 	}
 
 /*

@@ -17,7 +17,7 @@ _Thread_local bool fl__panic_logs FL__INITIAL_EXEC;
 
 static const fl_allocator *sys_allocator;
 
-void fl_set_allocator(const fl_allocator *replacement)
+void fl_allocator_set(const fl_allocator *replacement)
 {
 	sys_allocator = replacement;
 }

@@ -75,7 +75,7 @@ struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
 	 */
 	const bool lost = block->done >= block->future.count || (type->result_size > 0 && !f->result);
 	const bool killed = error == -ETIMEDOUT && block->asked == FL__STOP_EXPIRED;
-	const bool cancelled = fl_future_get_state(f) == FL_CANCELLED;
+	const bool cancelled = fl_future_state(f) == FL_CANCELLED;
 	return (struct fl__chunk_end){
 	    .error = error,
 	    .done = lost ? 0 : block->done,

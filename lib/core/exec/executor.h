@@ -162,7 +162,7 @@ int fl__executor_initialize(fl_executor *e, fl_cancel_token *parent);
 void fl__executor_initialize_failed(fl_executor *e, int error, char *message);
 
 /*
- * Does what fl_submit_with() does, with an array of `count` arguments for one task.
+ * Does what fl_executor_submit_with() does, with an array of `count` arguments for one task.
  *
  * Groups pass a `copied` above 0. Then on_end gets a pointer to a copy, in the task's block, of so
  * many bytes at on_end_arg. The token of a task of this process is APART (cancel.c), so the caller
@@ -192,7 +192,7 @@ extern const struct fl__patience fl__here;
 int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                        const fl_submit_config *config, size_t copied, const struct fl__patience *patience);
 
-/* Opens or closes the short way of fl_submit(), which submit.c explains. */
+/* Opens or closes the short way of fl_executor_submit(), which submit.c explains. */
 static inline void fl__executor_set_short_way(fl_executor *e, bool open)
 {
 	const bool may = open && !e->ops->withdraw && e->permits.bound == 0;

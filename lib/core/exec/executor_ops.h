@@ -114,7 +114,7 @@ struct fl__executor_ops {
 	 * Adds the kind's numbers. Also called without the lock, for the debug dump, and in a
 	 * signal handler: the numbers are of different moments. May be NULL.
 	 */
-	void (*count)(const fl_executor *e, fl_executor_stats *stats);
+	void (*count)(const fl_executor *e, fl_stats_executor *stats);
 	/*
 	 * Writes for what the `stats->waiting` workers wait, such as " (1 for mutex)". Called also
 	 * without the lock, as `count` is. NULL if that is not known.

@@ -265,10 +265,10 @@ static int map_copies(fl_executor *e, const fl_task_type *type, const void *args
 	return m.reason == FL_ETASK ? map_failed(&m.failure, config->error) : m.reason;
 }
 
-int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
-           const fl_map_config *config)
+int fl_executor_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
+                    const fl_map_config *config)
 {
-	const int rc = fl__executor_enter(e, "fl_map");
+	const int rc = fl__executor_enter(e, "fl_executor_map");
 	if (rc != 0 || n == 0)
 		return rc;
 	fl_map_config resolved = *FL__OR_DEFAULTS(config);

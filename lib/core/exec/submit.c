@@ -16,8 +16,9 @@
  * At nesting depth NESTING_MAX a submit that would run its task as a call ignores the bound, so
  * that calls do not nest without end.
  *
- * fl_submit() takes its fast path, the *short way*, while two words are equal. It has time for one
- * comparison only. So whatever needs the slow path, the long way, changes one of the two words:
+ * fl_executor_submit() takes its fast path, the *short way*, while two words are equal. It has time
+ * for one comparison only. So whatever needs the slow path, the long way, changes one of the two
+ * words:
  *
  *   word            value that opens the way         values that close it
  *   `short_way` of  `fork_count` of the executor:    FL__SHORT_WAY_CLOSED: set when the executor
@@ -162,10 +163,10 @@ int fl__submit_kept(fl_executor *e, const fl_task_type *type, const void *arg, f
 	return rc;
 }
 
-int fl_submit_with(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f,
-                   const fl_submit_config *config)
+int fl_executor_submit_with(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f,
+                            const fl_submit_config *config)
 {
-	fl__executor_check(e, "fl_submit_with");
+	fl__executor_check(e, "fl_executor_submit_with");
 	return fl__submit(e, type, arg, 1, f, config, 0);
 }
 
@@ -189,10 +190,10 @@ static inline void submit_copy_small(char *to, const char *from, size_t n)
 	}
 }
 
-/* The commonest submit, inline; fl_submit_with() has the rest. */
-int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f)
+/* The commonest submit, inline; fl_executor_submit_with() has the rest. */
+int fl_executor_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f)
 {
-	fl__executor_check(e, "fl_submit");
+	fl__executor_check(e, "fl_executor_submit");
 	const struct fl__ctx *ctx = fl__ctx_current;
 	const size_t arg_size = type->arg_size;
 	struct fl__task_block *block = NULL;
@@ -201,7 +202,7 @@ int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_futu
 	if (fl__unlikely(!block)) {
 		if (fl__hook_word(&e->short_way) == fl__fork_count)
 			(void)fl__stats_skip(&e->stats.skip, FL__STATS_REFILL - 1);
-		return fl_submit_with(e, type, arg, f, NULL);
+		return fl_executor_submit_with(e, type, arg, f, NULL);
 	}
 	submit_copy_small((char *)block + FL__TASK_BLOCK_HEAD, arg, arg_size);
 	fl__future_init(&block->future, &fl__task_future_ops, type, f ? 2 : 1, NULL, FL_FOREVER);

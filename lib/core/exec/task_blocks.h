@@ -208,8 +208,8 @@ enum {
 };
 
 /*
- * For a small type, fl_submit() only copies the argument. An fl_bytes needs more than a copy: a
- * handle of its own. So it must be too large for a small type.
+ * For a small type, fl_executor_submit() only copies the argument. An fl_bytes needs more than a
+ * copy: a handle of its own. So it must be too large for a small type.
  */
 _Static_assert(sizeof(fl_bytes) >= 2 * FL__TASK_BLOCK_PART, "no small type has an fl_bytes");
 

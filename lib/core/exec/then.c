@@ -164,7 +164,7 @@ static void then_on_requested(fl_future *f)
 static bool then_on_has_started(const fl_future *f)
 {
 	fl_future *second = then_second_of(then_chain_of((fl_future *)f));
-	const fl_future_state state = second ? fl_future_get_state(second) : FL_PENDING;
+	const fl_task_state state = second ? fl_future_state(second) : FL_PENDING;
 	return state == FL_RUNNING || state == FL_DONE;
 }
 

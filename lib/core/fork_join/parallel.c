@@ -104,7 +104,7 @@ static int parallel_invoke_task(struct parallel_part *left, struct parallel_part
 {
 	const fl_submit_config config = {.cancel = fl__ctx_get()->front.scope, .backlog_deadline = FL_NO_WAIT};
 	FL_SCOPED(fl_future) *f = NULL;
-	FL_IGNORE(fl_submit_with(left->loop->executor, &parallel_type, &right, &f, &config));
+	FL_IGNORE(fl_executor_submit_with(left->loop->executor, &parallel_type, &right, &f, &config));
 	const int error = parallel_run_part(left);
 	if (!f)
 		return error != 0 ? error : parallel_run_part(right);

@@ -314,7 +314,7 @@ static bool futures_index_add(const struct futures_index *index, fl_future *cons
 	return true;
 }
 
-int fl_futures_as_completed_create(fl_as_completed **made, fl_future *const *f, size_t n)
+int fl_as_completed_create(fl_as_completed **made, fl_future *const *f, size_t n)
 {
 	struct futures_index index;
 	if (n > (SIZE_MAX / 4 - sizeof(fl_as_completed)) / sizeof(struct fl__future_entry))

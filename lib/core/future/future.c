@@ -31,7 +31,7 @@
  *
  * The four columns are the bit, its meaning, where it is set, and where it is cleared.
  *
- * For an ended future fl_future_get_state() returns FL_CANCELLED if CANCELLED is set, else FL_DONE.
+ * For an ended future fl_future_state() returns FL_CANCELLED if CANCELLED is set, else FL_DONE.
  * For a future that has not ended it returns FL_RUNNING if CLAIMED is set without CANCELLED, or if
  * `has_started` is true. Otherwise it returns FL_PENDING, also while a canceller drops the
  * argument.

@@ -68,7 +68,7 @@ int fl_future_get_until(fl_future *f, void *result, size_t size, fl_time deadlin
 	return rc == 0 ? future_copy_result(f, result, size) : rc;
 }
 
-fl_future_state fl_future_get_state(const fl_future *f)
+fl_task_state fl_future_state(const fl_future *f)
 {
 	/* acquire: invariant 6 of future.c */
 	uint32_t seen = fl__load_acquire(&f->state);

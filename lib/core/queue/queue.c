@@ -615,9 +615,9 @@ size_t fl_queue_capacity(const fl_queue *q)
 	return q->capacity;
 }
 
-void fl_queue_get_stats(const fl_queue *q, fl_queue_stats *stats)
+void fl_queue_stats(const fl_queue *q, fl_stats_queue *stats)
 {
-	*stats = (fl_queue_stats){
+	*stats = (fl_stats_queue){
 	    .length = fl_queue_length(q),
 	    .capacity = q->capacity,
 	    /* relaxed, all: figures, which may be out of date */

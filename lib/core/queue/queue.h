@@ -131,7 +131,7 @@ struct fl_queue {
 	/* contexts that sleep in a put, a get or a select, or are returning from such a sleep */
 	uint32_t inside;
 	/*
-	 * The figures of fl_queue_get_stats(). `apart` keeps them out of the cache line in which
+	 * The figures of fl_queue_stats(). `apart` keeps them out of the cache line in which
 	 * the state begins, wherever malloc() has put the struct.
 	 */
 	alignas(max_align_t) size_t waits[2];

@@ -158,7 +158,7 @@ FL__COLD static void pool_destroy(fl_executor *e)
 }
 
 /* May read without the lock, which ThreadSanitizer must not see. */
-__attribute__((cold, no_sanitize("thread"))) static void pool_count(const fl_executor *e, fl_executor_stats *stats)
+__attribute__((cold, no_sanitize("thread"))) static void pool_count(const fl_executor *e, fl_stats_executor *stats)
 {
 	struct fl__thread_pool *p = fl__pool_of((fl_executor *)(uintptr_t)e);
 	stats->threads = p->alive;

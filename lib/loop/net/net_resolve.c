@@ -87,7 +87,7 @@ static int resolve_on_thread(fl_loop *l, const char *host, fl_address *list, uns
 	if (rc == 0)
 		rc = fl__loop_threads(l, FL__LOOP_LOOKUPS, &threads);
 	if (rc == 0)
-		rc = fl_submit(threads, &resolve_lookup_type, name, &task);
+		rc = fl_executor_submit(threads, &resolve_lookup_type, name, &task);
 	if (rc != 0)
 		return rc;
 	rc = fl_future_wait_until(task, deadline, cancel);

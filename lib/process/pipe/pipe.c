@@ -52,7 +52,7 @@ int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_config *config)
 	pipe_set_fd(first, sockets[0]);
 	pipe_set_fd(second, sockets[1]);
 	if (config && config->one_way)
-		fl_pipe_close_send(first);
+		fl_pipe_close_write(first);
 	*a = first;
 	*b = second;
 	return 0;
@@ -109,7 +109,7 @@ int fl_pipe_fd(const fl_pipe *p)
 	return p->fd;
 }
 
-void fl_pipe_close_send(fl_pipe *p)
+void fl_pipe_close_write(fl_pipe *p)
 {
 	(void)fl__net_sys.shutdown(p->fd, SHUT_WR);
 }
@@ -414,8 +414,8 @@ static int pipe_receive_once(fl_pipe *p, const struct pipe_room *room)
 	return rc;
 }
 
-int fl_pipe_recv_fds_until(fl_pipe *p, void *buffer, size_t bytes, size_t *size, int *fds, unsigned *n,
-                           fl_time deadline, fl_cancel_token *cancel)
+int fl_pipe_receive_fds_until(fl_pipe *p, void *buffer, size_t bytes, size_t *size, int *fds, unsigned *n,
+                              fl_time deadline, fl_cancel_token *cancel)
 {
 	const struct pipe_room room = {buffer, bytes, size, fds, n, n ? *n : 0};
 	return FL__CALL_OR_WAIT(pipe_receive_once(p, &room), pipe_wait(p, POLLIN, deadline, cancel));

@@ -223,7 +223,7 @@ static void process_pool_on_destroy(fl_executor *e)
 }
 
 /* The function may read without the lock, which ThreadSanitizer must not see. */
-__attribute__((no_sanitize("thread"))) static void process_pool_on_count(const fl_executor *e, fl_executor_stats *stats)
+__attribute__((no_sanitize("thread"))) static void process_pool_on_count(const fl_executor *e, fl_stats_executor *stats)
 {
 	/* the executor is the pool's first member */
 	const struct fl__process_pool *p = (const void *)e;

@@ -66,7 +66,7 @@ int fl_shm_array_open(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, siz
 
 void fl_shm_array_destroy(fl_shm_array *a)
 {
-	fl_shm_free_block(a->region_, a->head_);
+	fl_shm_block_free(a->region_, a->head_);
 }
 
 fl_shm_offset fl_shm_array_offset(const fl_shm_array *a)

@@ -675,6 +675,6 @@ void fl_shm_queue_destroy(fl_shm_queue *q)
 		return;
 	fl__hook_ends(q);
 	fl__store_relaxed(&q->ring->magic, 0); /* relaxed: no other process uses the ring */
-	fl_shm_free_block(q->region, q->ring);
+	fl_shm_block_free(q->region, q->ring);
 	fl__free(q);
 }

@@ -318,24 +318,24 @@ static int shm_region_try_free(const fl_shm *r, const void *block)
 	return fl__shm_arena_free(&r->arena, (uint32_t)(from / FL__SHM_UNIT)) == 0 ? 0 : -EBADMSG;
 }
 
-void *fl_shm_alloc_raw(fl_shm *r, size_t size)
+void *fl_shm_block_alloc_raw(fl_shm *r, size_t size)
 {
 	void *block = NULL;
 	int rc = fl__shm_try_alloc(r, size, &block);
 	if (rc == -ETIMEDOUT || rc == -EBADMSG)
-		fl__log(FL_LOG_ERROR, "fl_shm_alloc: the region %p is %s", (void *)r,
+		fl__log(FL_LOG_ERROR, "fl_shm_block_alloc: the region %p is %s", (void *)r,
 		        rc == -EBADMSG ? "damaged" : "held by a stopped process, or damaged");
 	return block;
 }
 
-void fl_shm_free_block(fl_shm *r, void *block)
+void fl_shm_block_free(fl_shm *r, void *block)
 {
 	int rc = block ? shm_region_try_free(r, block) : 0;
 	if (rc == -EINVAL)
-		fl__panic("fl_shm_free_block", block,
+		fl__panic("fl_shm_block_free", block,
 		          r->writable ? "no block of the region begins here" : "the region is read-only here");
 	if (rc != 0) /* no panic: another process may have overwritten the map */
 		fl__log(FL_LOG_ERROR,
-		        "fl_shm_free_block: %p was freed before, no block begins there, or the region %p is damaged",
+		        "fl_shm_block_free: %p was freed before, no block begins there, or the region %p is damaged",
 		        block, (void *)r);
 }

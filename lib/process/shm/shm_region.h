@@ -57,7 +57,7 @@ int fl__shm_fill(int fd, uint64_t at, uint64_t end);
 #define FL__SHM_MONITOR_TIMEOUT FL_S(10)
 
 /*
- * Does the work of fl_shm_alloc_raw(), and returns
+ * Does the work of fl_shm_block_alloc_raw(), and returns
  *   0           the block is allocated
  *   -ENOMEM     the region has no free run of units that is long enough
  *   -EROFS      the region is read-only here

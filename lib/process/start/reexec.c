@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * This file starts this program again: by an exec, or, for fl_process_preload(), by a fork. After
- * an exec, fl_main() makes the new process a fork server or the process of one task.
+ * an exec, fl_process_main() makes the new process a fork server or the process of one task.
  * docs/decisions/fork-server-orphan.md says why a fork server is an orphan.
  */
 #include "reexec.h"
@@ -65,7 +65,7 @@ static int reexec_receive_hello(struct fl__reexec *x)
 	int fd = -1;
 	unsigned n_fds = 1;
 	fl__build_id_of_program(&ours);
-	x->problem = "the new process does not answer: does it reach fl_main()?";
+	x->problem = "the new process does not answer: does it reach fl_process_main()?";
 	int rc = fl__packet_recv(x->socket, &theirs, sizeof theirs, &size, &fd, &n_fds, x->deadline);
 	if (rc == -EPIPE)
 		rc = -EPROTO; /* -EPIPE says that the process has ended, or closed the socket */
@@ -325,9 +325,9 @@ const struct fl__start_method fl__start_exec = {
 void (*fl__main_hook)(int argc, char **argv);
 static bool reexec_main_was_called;
 /*
- * True if the marker was there, but its socket was not, so that fl_main() has returned and main()
- * goes on. Perhaps a constructor of this program has closed the socket. Then this process was
- * started to serve, and if it could start a process in turn, the starts would never end.
+ * True if the marker was there, but its socket was not, so that fl_process_main() has returned and
+ * main() goes on. Perhaps a constructor of this program has closed the socket. Then this process
+ * was started to serve, and if it could start a process in turn, the starts would never end.
  */
 static bool reexec_lost_socket;
 
@@ -368,10 +368,10 @@ static const char *reexec_missing(void)
 {
 	enum { RUNNING_ON_VALGRIND = 0x1001 };
 	if (!reexec_main_was_called)
-		return "fl_main() as the first line of main(), or FL_PROCESS_HOOK at file scope";
+		return "fl_process_main() as the first line of main(), or FL_PROCESS_HOOK at file scope";
 	if (reexec_lost_socket)
 		return "descriptor 3 as it was when the program began, or no variable " FL__REEXEC_VARIABLE
-		       " from its user: it is set, and descriptor 3 is no socket in fl_main()";
+		       " from its user: it is set, and descriptor 3 is no socket in fl_process_main()";
 	if (reexec_is_behind_loader())
 		return "this program to be started by its own name, not as an argument of the loader (ld.so PROGRAM)";
 	if (fl__valgrind(RUNNING_ON_VALGRIND, 0, 0))
@@ -420,7 +420,7 @@ static _Noreturn void reexec_refuse(void)
 	_exit(127);
 }
 
-void fl_main(int argc, char **argv)
+void fl_process_main(int argc, char **argv)
 {
 	FL__KEEPS_ERRNO();
 	reexec_main_was_called = true;
@@ -437,8 +437,8 @@ void fl_main(int argc, char **argv)
 		(void)sscanf(marker, "%c:%9d:%zx:%n", &role, &parent, &copy.offset, &length);
 		copy.file = marker + length;
 		/*
-		 * fl_main() of the copy that is named will serve. If no copy is at that place, this
-		 * one serves: main() must not run a second time.
+		 * fl_process_main() of the copy that is named will serve. If no copy is at that
+		 * place, this one serves: main() must not run a second time.
 		 */
 		if (dl_iterate_phdr(fl__copy_find, &copy))
 			return;

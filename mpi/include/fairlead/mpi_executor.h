@@ -15,8 +15,8 @@ FL_BEGIN_DECLS
  *
  *     int main(int argc, char **argv)
  *     {
- *             fl_main(argc, argv); // the first line of main(): worker ranks do not return from it
- *             FL_SCOPED(fl_executor) *cluster = NULL;
+ *             fl_process_main(argc, argv); // the first line of main(): worker ranks do not return
+ *             from it FL_SCOPED(fl_executor) *cluster = NULL;
  *             int rc = fl_mpi_executor_create(&cluster, NULL, NULL);
  *             if (rc == 0)
  *                     rc = count_primes_map(cluster, parts, 64, counts, NULL);
@@ -32,10 +32,10 @@ FL_BEGIN_DECLS
  * Ranks
  *
  * A launcher of MPI starts the program several times. Each of these processes is a rank. All ranks
- * must run the same build of the program. Rank 0 creates and uses the executors: fl_main() returns
- * there. Every other rank is a worker rank: its fl_main() runs tasks until rank 0 ends, and then
- * ends the process. fl_main() also ends a process that a launcher has started but that MPI does not
- * connect with the others.
+ * must run the same build of the program. Rank 0 creates and uses the executors: fl_process_main()
+ * returns there. Every other rank is a worker rank: its fl_process_main() runs tasks until rank 0
+ * ends, and then ends the process. fl_process_main() also ends a process that a launcher has
+ * started but that MPI does not connect with the others.
  *
  * If there are no worker ranks, the first executor whose config has `spawn` starts that many ranks
  * by MPI_Comm_spawn(). They run the same program with the same arguments. Spawned ranks serve all
@@ -85,9 +85,9 @@ FL_BEGIN_DECLS
  * after the end of the task runs at once, on the thread that registers it. The hook `drop_result`
  * runs on the thread that frees the future.
  *
- * Neither fl_main() nor a function of this header is a cancellation point of pthread_cancel(). A
- * cancel does not act while the executor calls MPI. Whether a call of MPI that the program makes is
- * a cancellation point depends on the implementation of MPI.
+ * Neither fl_process_main() nor a function of this header is a cancellation point of
+ * pthread_cancel(). A cancel does not act while the executor calls MPI. Whether a call of MPI that
+ * the program makes is a cancellation point depends on the implementation of MPI.
  *
  * Death of a rank
  *
@@ -144,10 +144,10 @@ typedef struct fl_mpi_config {
  * Returns:
  *   0            the executor was created
  *   -ENOTSUP     for one of the following reasons, which the log names: the program was not started
- *                by a launcher of MPI, or does not call fl_main(); there is no worker rank, and no
- *                `spawn`; a rank runs another build; MPI does not let any thread but the first call
- *                it; the program has called MPI_Init(); or this process is a worker rank or a
- *                forked child
+ *                by a launcher of MPI, or does not call fl_process_main(); there is no worker rank,
+ *                and no `spawn`; a rank runs another build; MPI does not let any thread but the
+ *                first call it; the program has called MPI_Init(); or this process is a worker rank
+ *                or a forked child
  *   -EAGAIN      MPI cannot spawn the ranks, for example because there are too few slots or the
  *                program's file is gone; the log says why. The call may be repeated
  *   -EOWNERDEAD  all worker ranks have died
@@ -161,7 +161,8 @@ typedef struct fl_mpi_config {
  *   -EEXIST      another task has the initializer's name
  *   -ENOMEM      there is no memory
  *
- * A submit to this executor returns the following codes in addition to those of fl_submit():
+ * A submit to this executor returns the following codes in addition to those of
+ * fl_executor_submit():
  *   -ENOENT  the task is not registered here under its name
  *   -EEXIST  another task is registered under its name (fl_task_register())
  *   -EAGAIN  the executor's threads cannot be started

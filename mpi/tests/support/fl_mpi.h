@@ -113,7 +113,7 @@ static inline void fl_test_mpi_launch(char **argv)
 		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
-/* Returns the number of this rank. It may be called before fl_main(). */
+/* Returns the number of this rank. It may be called before fl_process_main(). */
 static inline int fl_test_mpi_rank(void)
 {
 	const char *rank = getenv("OMPI_COMM_WORLD_RANK");
@@ -126,8 +126,9 @@ static inline int fl_test_mpi_rank(void)
 
 /*
  * Gives ranks host names of their own, in a UTS namespace, as if they were on several machines. It
- * is called before fl_main(). Ranks 1 and 2 are on one machine, rank 3 is on another, and all
- * others are on that of rank 0. Returns false if the process may not do so, since that takes root.
+ * is called before fl_process_main(). Ranks 1 and 2 are on one machine, rank 3 is on another, and
+ * all others are on that of rank 0. Returns false if the process may not do so, since that takes
+ * root.
  */
 static inline bool fl_test_mpi_move(void)
 {

@@ -165,8 +165,8 @@ static inline int job_is_over(void)
 
 static inline unsigned serving_ranks(fl_executor *e)
 {
-	fl_executor_stats stats;
-	FL_OK(fl_executor_get_stats(e, &stats));
+	fl_stats_executor stats;
+	FL_OK(fl_executor_stats(e, &stats));
 	return stats.threads;
 }
 

@@ -4,8 +4,8 @@
 
 /*
  * Jobs that a case starts, by mpirun or without it, to see how they end. A job is this program once
- * more, with a role in the environment. A constructor calls fl_main() and then, in rank 0, runs the
- * role.
+ * more, with a role in the environment. A constructor calls fl_process_main() and then, in rank 0,
+ * runs the role.
  */
 #define FL_TEST_MPI_BY_HAND 1
 #include "fl_mpi.h"
@@ -33,7 +33,7 @@ static struct role *roles;
 	}                                                                                                              \
 	static int role_##name(void)
 
-/* The program that includes this defines it: what each rank does before fl_main(). */
+/* The program that includes this defines it: what each rank does before fl_process_main(). */
 static void prepare_rank(const char *role, char **argv);
 
 FL_TASK_STATIC(square, int, int)
@@ -70,7 +70,7 @@ __attribute__((constructor)) static void play_role(int argc, char **argv)
 	if (!name)
 		return;
 	prepare_rank(name, argv);
-	fl_main(argc, argv);
+	fl_process_main(argc, argv);
 	for (const struct role *r = roles; r; r = r->next)
 		if (strcmp(r->name, name) == 0)
 			exit(r->run());

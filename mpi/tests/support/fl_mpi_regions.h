@@ -82,7 +82,7 @@ static inline fl_shm *regions_new(size_t size)
 	fl_shm *region = NULL;
 	need_ranks();
 	FL_OK(fl_shm_create(&region, sizeof(struct regions_board) + size));
-	struct regions_board *board = fl_shm_alloc(region, sizeof *board + size);
+	struct regions_board *board = fl_shm_block_alloc(region, sizeof *board + size);
 	assert_non_null(board);
 	unsigned char *bytes = (unsigned char *)(board + 1);
 	board->size = size;

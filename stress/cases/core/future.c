@@ -56,7 +56,7 @@ static bool look(struct future_look *s)
 	const int *result;
 	switch (s->way) {
 	case 0:
-		return fl_future_get_state(s->f) == FL_DONE;
+		return fl_future_state(s->f) == FL_DONE;
 	case 1:
 		result = fl_future_result(s->f);
 		return result && *result == 7;

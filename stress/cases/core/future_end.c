@@ -77,7 +77,7 @@ FL_STRESS_ACTOR(future_token_parent, consumer)
 {
 	fl_cancel_token_request(s->parent);
 	OK(fl_future_wait(s->f));
-	s->asked = fl_future_get_state(s->f) == FL_CANCELLED;
+	s->asked = fl_future_state(s->f) == FL_CANCELLED;
 	fl_cancel_token_destroy(s->parent);
 	free(s->parent);
 	fl_future_free(s->f);
@@ -186,7 +186,7 @@ struct future_ends_while_asked {
 	fl_future *f;
 	atomic_int freed;
 	int data;
-	fl_future_state state;
+	fl_task_state state;
 };
 
 static bool has_not_started(const fl_future *f)
@@ -211,7 +211,7 @@ FL_STRESS_ACTOR(future_ends_while_asked, producer)
 
 FL_STRESS_ACTOR(future_ends_while_asked, user)
 {
-	s->state = fl_future_get_state(s->f);
+	s->state = fl_future_state(s->f);
 	FL_STRESS_CHECK(s->state != FL_DONE || s->data == 1);
 	fl_future_free(s->f);
 }

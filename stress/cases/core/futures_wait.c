@@ -169,7 +169,7 @@ FL_STRESS_ACTOR(futures_completed, consumer)
 {
 	fl_as_completed *c = NULL;
 	size_t second = 7;
-	OK(fl_futures_as_completed_create(&c, s->pair.f, 2));
+	OK(fl_as_completed_create(&c, s->pair.f, 2));
 	OK(fl_as_completed_next(c, &s->index));
 	OK(fl_future_try_wait(s->pair.f[s->index & 1]));
 	free_futures(&s->pair);

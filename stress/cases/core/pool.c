@@ -325,7 +325,7 @@ FL_STRESS(pool_cancel_recycled, user)
 	fl_executor_free(s->e);
 	for (int i = 0; i < 2; i++) {
 		FL_STRESS_CHECK(fl_future_try_wait(s->f[i]) == 0);
-		FL_STRESS_CHECK((fl_future_get_state(s->f[i]) == FL_DONE) == (s->data[i] == 1));
+		FL_STRESS_CHECK((fl_future_state(s->f[i]) == FL_DONE) == (s->data[i] == 1));
 		fl_future_free(s->f[i]);
 	}
 	const size_t ended = (size_t)(s->data[0] + s->data[1] + s->data[2]) + s->cancelled;

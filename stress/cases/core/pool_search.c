@@ -158,7 +158,7 @@ struct pool_part_freed {
 
 static void free_cancelled(fl_future *f, void *unused)
 {
-	if (fl_future_get_state(f) == FL_CANCELLED)
+	if (fl_future_state(f) == FL_CANCELLED)
 		fl_future_free(f);
 }
 

@@ -88,12 +88,12 @@ static void with_two_that_meet(struct crew *t)
 static void with_two_idle(struct crew *t)
 {
 	enum { LOOKS = 8 };
-	fl_executor_stats stats = {.idle = 0};
+	fl_stats_executor stats = {.idle = 0};
 	with_two_that_meet(t);
 	OK(fl_latch_wait(&t->first)); /* with one worker the tasks would wait for ever */
 	for (int i = 0; i < LOOKS && stats.idle < 2; i++) {
 		fl_stress_relax();
-		OK(fl_executor_get_stats(t->e, &stats));
+		OK(fl_executor_stats(t->e, &stats));
 	}
 }
 

@@ -60,7 +60,7 @@ struct promise_set_vs_cancel {
 	fl_promise *p;
 	fl_future *f;
 	int set, cancel;
-	fl_future_state state;
+	fl_task_state state;
 	bool asked;
 };
 
@@ -75,7 +75,7 @@ FL_STRESS_ACTOR(promise_set_vs_cancel, canceller)
 {
 	s->cancel = fl_future_cancel(s->f);
 	OK(fl_future_wait(s->f));
-	s->state = fl_future_get_state(s->f);
+	s->state = fl_future_state(s->f);
 	s->asked = fl_cancel_token_is_requested(fl_promise_token(s->p));
 	fl_future_free(s->f);
 }

@@ -134,7 +134,7 @@ struct serial_cancel {
 	struct fl__thread_pool *p;
 	fl_executor *e;
 	int data, rc, error;
-	fl_future_state state;
+	fl_task_state state;
 };
 
 FL_STRESS_SETUP(serial_cancel)
@@ -150,7 +150,7 @@ FL_STRESS_ACTOR(serial_cancel, user)
 	if (s->rc == 0) {
 		OK(fl_future_wait(f));
 		s->error = fl_future_error(f);
-		s->state = fl_future_get_state(f);
+		s->state = fl_future_state(f);
 	}
 }
 

@@ -124,7 +124,7 @@ struct loop_executor_cancel {
 	fl_future *f;
 	fl_event go;
 	int runs, rc, error;
-	fl_future_state state;
+	fl_task_state state;
 };
 
 FL_TASK_STATIC(wait_to_go_on, struct loop_executor_cancel *, void)
@@ -144,7 +144,7 @@ FL_STRESS_ACTOR(loop_executor_cancel, canceller)
 {
 	s->rc = fl_future_cancel(s->f);
 	OK(fl_future_wait(s->f));
-	s->state = fl_future_get_state(s->f);
+	s->state = fl_future_state(s->f);
 	s->error = fl_future_error(s->f);
 }
 
@@ -295,7 +295,7 @@ FL_STRESS_ACTOR(loop_executor_on, user)
 	s->rc = bump_submit(s->e, &s->data, &f);
 	if (s->rc == 0) {
 		OK(fl_future_wait(f));
-		s->rc = fl_future_get_state(f) == FL_CANCELLED ? -ECANCELED : fl_future_error(f);
+		s->rc = fl_future_state(f) == FL_CANCELLED ? -ECANCELED : fl_future_error(f);
 	}
 	fl_executor_free(s->e);
 	FL_STRESS_CHECK(s->data == (s->rc == 0));

@@ -28,7 +28,7 @@ static int on_thread(void *arg)
 static int call_thread(void *arg)
 {
 	struct loop_to_thread *s = arg;
-	s->rc = fl_to_thread(on_thread, s, &s->result);
+	s->rc = fl_blocking_call(on_thread, s, &s->result);
 	FL_STRESS_CHECK(s->calls == s->returns);
 	return s->calls++; /* plain, after whatever the function did */
 }
@@ -91,7 +91,7 @@ static int wait_on_thread(void *arg)
 static int call_in_time(void *arg)
 {
 	struct until *u = arg;
-	u->s->rc[u->i] = fl_to_thread_until(wait_on_thread, u, NULL, soon(), NULL);
+	u->s->rc[u->i] = fl_blocking_call_until(wait_on_thread, u, NULL, soon(), NULL);
 	return 0;
 }
 

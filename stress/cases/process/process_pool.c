@@ -16,7 +16,7 @@ struct called {
 static void on_end(fl_future *f, void *arg)
 {
 	struct called *called = arg;
-	SET(&called->state, (int)fl_future_get_state(f));
+	SET(&called->state, (int)fl_future_state(f));
 	COUNT(&called->times);
 	(void)fl_stress_futex_wake(&called->times, 1);
 }
@@ -141,7 +141,7 @@ FL_STRESS_ACTOR(process_pool_cancel_all, submitter)
 		if (s->rc[i] != 0)
 			continue;
 		OK(fl_future_wait(f[i]));
-		s->ended_cancelled += fl_future_get_state(f[i]) == FL_CANCELLED;
+		s->ended_cancelled += fl_future_state(f[i]) == FL_CANCELLED;
 		fl_future_free(f[i]);
 	}
 }

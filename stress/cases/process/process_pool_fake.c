@@ -509,7 +509,7 @@ int process_pool_submit_with(struct process_pool *c, const fl_task_type *type, i
                              const fl_submit_config *config)
 {
 	here = c;
-	return fl_submit_with(c->e, type, &task, f, config);
+	return fl_executor_submit_with(c->e, type, &task, f, config);
 }
 
 int process_pool_submit(struct process_pool *c, int task, fl_future **f)

@@ -58,7 +58,7 @@ static int use_shared_memory(void)
 	int rc = fl_shm_create(&region, 4096);
 	if (rc != 0)
 		return rc;
-	fl_shm_event *event = fl_shm_alloc(region, sizeof *event);
+	fl_shm_event *event = fl_shm_block_alloc(region, sizeof *event);
 	if (!event)
 		return -ENOMEM;
 	fl_shm_event_init(event);

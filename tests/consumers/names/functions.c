@@ -46,7 +46,7 @@ int main(int argc, char **argv)
 {
 	FL_SCOPED(fl_executor) *workers = NULL;
 	int bad = 0;
-	fl_main(argc, argv);
+	fl_process_main(argc, argv);
 	if (fl_process_executor_create(&workers, &(fl_executor_config){.workers = 1}) != 0)
 		return 1;
 	FUNCTIONS(CALL)

@@ -61,7 +61,7 @@ static void without_memfd(void)
 	FL_RC(fl_pipe_send(a, bytes, BIG), -ENOSYS);
 	FL_RC(fl_pipe_try_send(a, bytes, BIG), -ENOSYS);
 	FL_OK(fl_pipe_send(a, "x", 1));
-	FL_CHECK(fl_pipe_recv(b, bytes, BIG, &size) == 0 && size == 1);
+	FL_CHECK(fl_pipe_receive(b, bytes, BIG, &size) == 0 && size == 1);
 	fl_pipe_free(a);
 	fl_pipe_free(b);
 	fl_executor *e = fl_test_executor(fl_process_executor_create, NULL);
@@ -244,7 +244,7 @@ static void use_shared_memory(void)
 	struct {
 		fl_shm_event never, set;
 		fl_shm_mutex mutex;
-	} *shared = fl_shm_alloc(region, sizeof *shared);
+	} *shared = fl_shm_block_alloc(region, sizeof *shared);
 	FL_CHECK(shared != NULL);
 	fl_shm_event_init(&shared->never);
 	fl_shm_event_init(&shared->set);
@@ -257,7 +257,7 @@ static void use_shared_memory(void)
 	fl_shm_free(region);
 	FL_OK(fl_pipe_create(&a, &b, NULL));
 	FL_OK(fl_pipe_send(a, "x", 1));
-	FL_CHECK(fl_pipe_recv(b, text, sizeof text, &size) == 0 && size == 1);
+	FL_CHECK(fl_pipe_receive(b, text, sizeof text, &size) == 0 && size == 1);
 	fl_pipe_free(a);
 	fl_pipe_free(b);
 }

@@ -66,9 +66,9 @@ FL_TEST(allocator_serves_the_library)
 	static fl_local local = FL_LOCAL_INIT(NULL);
 	struct account account = {.fail_at = -1};
 	const fl_allocator mine = account_of(&account);
-	fl_set_allocator(&mine);
+	fl_allocator_set(&mine);
 	fl_test_on_thread(use_a_local, &local);
-	fl_set_allocator(NULL);
+	fl_allocator_set(NULL);
 	const long allocs = account.allocs;
 	assert_true(allocs >= 2); /* the thread, its locals */
 	assert_int_equal(account_live(&account), 0);
@@ -81,9 +81,9 @@ FL_TEST(allocator_may_be_out_of_memory)
 	struct account account = {.fail_at = 0};
 	const fl_allocator mine = account_of(&account);
 	fl_thread *t = NULL;
-	fl_set_allocator(&mine);
+	fl_allocator_set(&mine);
 	int rc = fl_thread_start(&t, use_a_local, NULL, NULL);
-	fl_set_allocator(NULL);
+	fl_allocator_set(NULL);
 	FL_RC(rc, -ENOMEM);
 	assert_null(t);
 	assert_int_equal(account_live(&account), 0);
@@ -93,14 +93,14 @@ FL_TEST(alloc_gives_zeroed_memory)
 {
 	struct account account = {.fail_at = -1};
 	const fl_allocator mine = account_of(&account);
-	fl_set_allocator(&mine);
+	fl_allocator_set(&mine);
 	unsigned char *bytes = fl__alloc(7, 9);
 	FL_CHECK(bytes != NULL);
 	for (int i = 0; i < 63; i++)
 		FL_CHECK(bytes[i] == 0);
 	fl__free(bytes);
 	fl__free(NULL);
-	fl_set_allocator(NULL);
+	fl_allocator_set(NULL);
 	assert_int_equal(account.allocs, 1);
 	assert_int_equal(account_live(&account), 0);
 }

@@ -40,7 +40,7 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_map_config, 64);
 	SIZE(fl_stats_times, 40);
 	SIZE(fl_stats_type, 88);
-	SIZE(fl_executor_stats, 112);
+	SIZE(fl_stats_executor, 112);
 	SIZE(fl_fiber_config, 40);
 	SIZE(fl_group, 424);
 	SIZE(fl_imap_config, 88);
@@ -61,7 +61,7 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_process_status, 8);
 	SIZE(fl_process_io, 88);
 	SIZE(fl_queue_config, 88);
-	SIZE(fl_queue_stats, 40);
+	SIZE(fl_stats_queue, 40);
 	SIZE(fl_rmutex, 16);
 	SIZE(fl_rwlock, 8);
 	SIZE(fl_select_case, 160);

@@ -83,7 +83,7 @@ static void submit_fatal(void *arg)
 	fl_executor *e = NULL;
 	begin_child();
 	e = fl_test_executor(fl_thread_executor_create, &fatal->config);
-	FL_IGNORE(fl_submit_with(e, fatal->type, fatal->arg, NULL, &fatal->submit));
+	FL_IGNORE(fl_executor_submit_with(e, fatal->type, fatal->arg, NULL, &fatal->submit));
 	wait_for_the_panic();
 }
 

@@ -210,7 +210,7 @@ static void set_out(struct trip *t)
 	const bool generated = bits & GENERATED;
 	fl_future *first = NULL;
 	if (t->way == BY_A_FUTURE || t->way == BY_A_CHAIN)
-		FL_OK(fl_submit(t->e, t->type, t->args, &t->f));
+		FL_OK(fl_executor_submit(t->e, t->type, t->args, &t->f));
 	if (t->way == BY_A_CHAIN) {
 		first = t->f;
 		FL_OK(fl_future_then(first, t->e, &echo, &t->f));
@@ -243,7 +243,7 @@ static void arrive(struct trip *t)
 		FL_RC(fl_imap_next(t->it, &i, &t->results[0]), -ENODATA);
 		fl_imap_free(t->it);
 	} else if (t->way == IN_A_MAP) {
-		FL_OK(fl_map(t->e, t->type, t->args, 2, t->results, NULL));
+		FL_OK(fl_executor_map(t->e, t->type, t->args, 2, t->results, NULL));
 	} else {
 		FL_OK(fl_group_join(&t->g));
 	}

@@ -20,7 +20,7 @@ static void on_end(fl_future *f, void *arg)
 	struct calls *calls = call->calls;
 	calls->order[calls->n] = call->number;
 	calls->errors += fl_future_error(f) != 0;
-	calls->states[fl_future_get_state(f)]++;
+	calls->states[fl_future_state(f)]++;
 	calls->thread = fl_thread_current_id();
 	count(&calls->n);
 }

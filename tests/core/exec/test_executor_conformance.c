@@ -65,7 +65,7 @@ CONFORMANCE_ON(large_argument_and_result, 1)
 	static struct big in, out;
 	FL_EACH (i, in.bytes)
 		in.bytes[i] = (unsigned char)(i * 31);
-	FL_OK(fl_submit(e, &invert, &in, &f));
+	FL_OK(fl_executor_submit(e, &invert, &in, &f));
 	memset(&in, 0, sizeof in); /* it was copied */
 	FL_OK(invert_get(f, &out));
 	FL_EACH (i, in.bytes)
@@ -105,7 +105,7 @@ CONFORMANCE_ON(argument_and_result_are_aligned, 1)
 	for (int i = 0; i < 40; i++) { /* more than one slab of blocks */
 		FL_SCOPED(fl_future) *f = NULL;
 		struct aligned arg = {(char)i}, result;
-		FL_OK(fl_submit(e, &check_alignment, &arg, &f));
+		FL_OK(fl_executor_submit(e, &check_alignment, &arg, &f));
 		FL_OK(fl_future_get(f, &result, sizeof result));
 		assert_int_equal(result.c, i);
 		assert_int_equal((uintptr_t)fl_future_result(f) % FL_TASK_ALIGN_MAX, 0);
@@ -128,15 +128,15 @@ CONFORMANCE_ON(too_big_is_refused, 1)
 	FL_EACH (i, sizes) {
 		type.arg_size = sizes[i][0];
 		type.result_size = sizes[i][1];
-		FL_RC(fl_submit(e, &type, NULL, &f), -E2BIG); /* it does not read the argument */
-		FL_RC(fl_submit_with(e, &type, NULL, &f, &(fl_submit_config){0}), -E2BIG);
+		FL_RC(fl_executor_submit(e, &type, NULL, &f), -E2BIG); /* it does not read the argument */
+		FL_RC(fl_executor_submit_with(e, &type, NULL, &f, &(fl_submit_config){0}), -E2BIG);
 	}
 	type = tallied;
 	type.arg_align = 2 * FL_TASK_ALIGN_MAX;
-	FL_RC(fl_submit(e, &type, &tally, &f), -E2BIG);
+	FL_RC(fl_executor_submit(e, &type, &tally, &f), -E2BIG);
 	type = tallied;
 	type.result_align = 2 * FL_TASK_ALIGN_MAX;
-	FL_RC(fl_submit(e, &type, &tally, &f), -E2BIG);
+	FL_RC(fl_executor_submit(e, &type, &tally, &f), -E2BIG);
 	assert_null(f);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(counted(&tally->runs) + counted(&tally->drops), 0);
@@ -392,7 +392,7 @@ CONFORMANCE_ON(token_and_deadline_reach_what_runs, 1)
 	fl_submit_config soon = {.deadline = fl_after(FL_MS(200))};
 	FL_OK(wait_to_be_cancelled_submit_with(e, gate, &g, &soon));
 	FL_OK(fl_future_wait(g));
-	if (fl_future_get_state(g) == FL_DONE) /* a slow machine cancels it before it starts */
+	if (fl_future_state(g) == FL_DONE) /* a slow machine cancels it before it starts */
 		FL_RC(fl_future_error(g), -EINTR);
 }
 

@@ -97,7 +97,7 @@ static fl_future *run_past_deadline(fl_executor *e, enum at_deadline how)
 		fl_future *f = NULL;
 		FL_OK(wait_for_deadline_submit_with(e, how, &f, &(fl_submit_config){.deadline = fl_after(after)}));
 		FL_OK(fl_future_wait(f));
-		if (fl_future_get_state(f) == FL_DONE)
+		if (fl_future_state(f) == FL_DONE)
 			return f;
 		FL_RC(fl_future_error(f), -ETIMEDOUT);
 		fl_future_free(f);
@@ -146,11 +146,11 @@ CONFORMANCE_ABLE(request_without_a_deadline, 1, FL_CAP_CONCURRENT)
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(wait_for_deadline_submit_with(e, RETURNS_CANCELED, &f,
 	                                    &(fl_submit_config){.deadline = fl_after(FL_S(3600))}));
-	FL_WAIT_FOR(fl_future_get_state(f) == FL_RUNNING);
+	FL_WAIT_FOR(fl_future_state(f) == FL_RUNNING);
 	FL_RC(fl_future_cancel(f), -EINPROGRESS);
 	fl_test_future_ends(f, -ECANCELED, NULL);
 	/* a rank may have skipped it */
-	const bool ran = fl_future_get_state(f) == FL_DONE;
+	const bool ran = fl_future_state(f) == FL_DONE;
 	assert_string_equal(fl_future_message(f), ran ? "" : "cancelled before it started");
 }
 

@@ -152,7 +152,7 @@ CONFORMANCE_ON(futures_as_completed, 2)
 	bool seen[N] = {false};
 	size_t index;
 	submit_squares(e, f, N);
-	FL_OK(fl_futures_as_completed_create(&c, f, N));
+	FL_OK(fl_as_completed_create(&c, f, N));
 	for (int i = 0, n; i < N; i++) {
 		FL_OK(fl_as_completed_next(c, &index));
 		assert_true(index < N && !seen[index]);
@@ -171,7 +171,7 @@ FL_TASK_STATIC(fan_out_one_by_one, void, int)
 	fl_future *f[N];
 	size_t index;
 	submit_squares(fl_executor_current(), f, N);
-	FL_OK(fl_futures_as_completed_create(&c, f, N));
+	FL_OK(fl_as_completed_create(&c, f, N));
 	while (fl_as_completed_next(c, &index) == 0)
 		*result += 1;
 	fl_test_futures_free(f, N);
@@ -284,7 +284,7 @@ static void free_memory(void *memory, void *unused)
 __attribute__((constructor)) static void set_allocator(void)
 {
 	static const fl_allocator allocator = {alloc_and_join, free_memory, NULL};
-	fl_set_allocator(&allocator);
+	fl_allocator_set(&allocator);
 }
 
 CONFORMANCE_ON(futures_then_submits_before_the_end_of_a_join, 1)

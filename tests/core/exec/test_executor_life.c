@@ -308,7 +308,7 @@ static void cancel_behind(fl_executor *e, const fl_task_type *running_type, size
 	struct gate *gate = new_gate();
 	fl_future *running = NULL, *f[N];
 	if (is_concurrent(e)) {
-		FL_OK(fl_submit(e, running_type, &gate, &running));
+		FL_OK(fl_executor_submit(e, running_type, &gate, &running));
 		await_event(&gate->entered);
 		FL_EACH (i, f)
 			FL_OK(square_submit(e, i, &f[i]));

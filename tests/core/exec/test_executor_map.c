@@ -352,7 +352,7 @@ static void cancel_map_at_its_third(fl_executor *e, const fl_task_type *type, in
 	const struct ending endings[4] = {{runs}, {runs}, {runs, aide.asked, error}, {runs}};
 	memset(results, 9, sizeof results);
 	aide_begin(&aide);
-	const int rc = fl_map(e, type, endings, 4, results, &(fl_map_config){.chunk = chunk, .cancel = &stop});
+	const int rc = fl_executor_map(e, type, endings, 4, results, &(fl_map_config){.chunk = chunk, .cancel = &stop});
 	if (rc != FL_ETASK || error == 0 || error == -ECANCELED) /* its failure may come first */
 		FL_RC(rc, -ECANCELED);
 	aide_end(&aide);

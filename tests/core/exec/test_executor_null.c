@@ -25,12 +25,12 @@ FL_TEST(executor_null_is_a_panic_with_a_name)
 {
 	fl_future *f = NULL;
 	fl_imap *it = NULL;
-	fl_executor_stats stats;
+	fl_stats_executor stats;
 	fl_stats_type type;
 	int arg = 1, result = 0, pids[1];
-	MISSING(fl_submit, one_more_submit(NULL, 1, &f));
-	MISSING(fl_submit_with, one_more_submit_with(NULL, 1, &f, NULL));
-	MISSING(fl_map, one_more_map(NULL, &arg, 1, &result, NULL));
+	MISSING(fl_executor_submit, one_more_submit(NULL, 1, &f));
+	MISSING(fl_executor_submit_with, one_more_submit_with(NULL, 1, &f, NULL));
+	MISSING(fl_executor_map, one_more_map(NULL, &arg, 1, &result, NULL));
 	MISSING(fl_imap_create, one_more_imap(NULL, &arg, 1, &it, NULL));
 	MISSING(fl_parallel_for, fl_parallel_for(NULL, 0, 1, none, NULL, NULL));
 	MISSING(fl_parallel_reduce, fl_parallel_reduce(NULL, 0, 1, &(fl_reduction){0}, NULL, &result, NULL));
@@ -50,7 +50,7 @@ FL_TEST(executor_null_is_a_panic_with_a_name)
 	MISSING(fl_executor_kind, fl_executor_kind(NULL));
 	MISSING(fl_executor_workers, fl_executor_workers(NULL));
 	MISSING(fl_executor_is_broken, fl_executor_is_broken(NULL));
-	MISSING(fl_executor_get_stats, fl_executor_get_stats(NULL, &stats));
+	MISSING(fl_executor_stats, fl_executor_stats(NULL, &stats));
 	MISSING(fl_executor_type_stats, fl_executor_type_stats(NULL, 0, &type));
 	MISSING(fl_process_executor_pids, fl_process_executor_pids(NULL, pids, 1));
 	fl_executor_free(NULL);

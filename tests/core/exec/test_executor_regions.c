@@ -38,7 +38,7 @@ CONFORMANCE(tasks_find_their_regions)
 	fl_shm *regions[2] = {NULL, NULL};
 	FL_OK(fl_shm_create(&regions[0], 4096));
 	FL_OK(fl_shm_create(&regions[1], 4096));
-	int *counter = fl_shm_alloc(regions[1], 2 * sizeof *counter);
+	int *counter = fl_shm_block_alloc(regions[1], 2 * sizeof *counter);
 	const fl_shm_offset at = fl_shm_offset_of(regions[1], counter);
 	const fl_executor_config config = {.workers = 2,
 	                                   .regions = regions,

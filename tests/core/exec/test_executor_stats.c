@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* fl_executor_get_stats(), for every kind of executor. */
+/* fl_executor_stats(), for every kind of executor. */
 #include "conformance.h"
 
-static fl_executor_stats stats_of(fl_executor *e)
+static fl_stats_executor stats_of(fl_executor *e)
 {
-	fl_executor_stats stats;
+	fl_stats_executor stats;
 	memset(&stats, 0xff, sizeof stats);
-	FL_OK(fl_executor_get_stats(e, &stats));
+	FL_OK(fl_executor_stats(e, &stats));
 	return stats;
 }
 
 static void have_ended(fl_executor *e, size_t ended, size_t failed, size_t cancelled)
 {
-	fl_executor_stats s; /* whose counts are of different moments */
+	fl_stats_executor s; /* whose counts are of different moments */
 	FL_WAIT_FOR((s = stats_of(e), s.ended == ended && s.failed == failed && s.cancelled == cancelled &&
 	                                  s.pending == 0 && s.running == 0));
 }
 
 CONFORMANCE_ON(stats_of_a_new_executor_are_zero, 3)
 {
-	const fl_executor_stats stats = stats_of(e);
-	const fl_executor_stats none = {.workers = fl_executor_workers(e)};
+	const fl_stats_executor stats = stats_of(e);
+	const fl_stats_executor none = {.workers = fl_executor_workers(e)};
 	/* without the gap in front of `pending` */
-	assert_memory_equal(&stats, &none, offsetof(fl_executor_stats, waiting) + sizeof none.waiting);
-	assert_memory_equal(&stats.pending, &none.pending, sizeof none - offsetof(fl_executor_stats, pending));
+	assert_memory_equal(&stats, &none, offsetof(fl_stats_executor, waiting) + sizeof none.waiting);
+	assert_memory_equal(&stats.pending, &none.pending, sizeof none - offsetof(fl_stats_executor, pending));
 }
 
 CONFORMANCE_ABLE(stats_tell_what_waits_and_runs, 2, FL_CAP_CONCURRENT)
@@ -36,7 +36,7 @@ CONFORMANCE_ABLE(stats_tell_what_waits_and_runs, 2, FL_CAP_CONCURRENT)
 		held[1] = hold_worker(e);
 	FL_EACH (i, f)
 		FL_OK(tick_submit(e, &f[i]));
-	fl_executor_stats stats = stats_of(e);
+	fl_stats_executor stats = stats_of(e);
 	assert_int_equal(stats.pending + stats.running, N + held_n);
 	if (kind->over_ranks) { /* a rank may have more workers and tasks */
 		assert_in_range(stats.workers_started, 1, 2);
@@ -109,7 +109,7 @@ CONFORMANCE_ON(stats_count_a_chunk_as_one_task, 1)
 {
 	int squares[4];
 	const int args[4] = {0, 1, 2, 3};
-	FL_OK(fl_map(e, &square, args, 4, squares, &(fl_map_config){.chunk = 4}));
+	FL_OK(fl_executor_map(e, &square, args, 4, squares, &(fl_map_config){.chunk = 4}));
 	expect_squares(squares, 4);
 	have_ended(e, 1, 0, 0);
 }

@@ -358,7 +358,7 @@ CONFORMANCE(one_name_for_two_tasks)
 			FL_RC(fl_test_run_task(e, &other, &(int){-EIO}, NULL), -EIO);
 		} else {
 			FL_RC(square_submit(e, 3, &f), -EEXIST);
-			FL_RC(fl_submit(e, &other, &(int){3}, &f), -EEXIST);
+			FL_RC(fl_executor_submit(e, &other, &(int){3}, &f), -EEXIST);
 			assert_null(f);
 		}
 	}
@@ -390,7 +390,7 @@ static void submit_nothing_in_child(fl_executor *e)
 	const fl_reduction sum = {.size = sizeof value, .identity = &value};
 	FL_OK(fl_promise_create(&p, sizeof(int), NULL, &f));
 	FL_RC(fl_future_then(f, e, &square, &next), -EOWNERDEAD);
-	FL_RC(fl_map(e, &square, &value, 0, &value, NULL), -EOWNERDEAD);
+	FL_RC(fl_executor_map(e, &square, &value, 0, &value, NULL), -EOWNERDEAD);
 	FL_RC(fl_imap_create(&it, e, &square, &value, 0, NULL), -EOWNERDEAD);
 	FL_RC(fl_parallel_for(e, 1, 1, call_nothing, NULL, NULL), -EOWNERDEAD);
 	FL_RC(fl_parallel_reduce(e, 1, 1, &sum, NULL, &value, NULL), -EOWNERDEAD);
@@ -409,7 +409,7 @@ static void use_in_child(void *arg)
 	FL_RC(square_map(forked->e, &(int){1}, 1, &(int){1}, NULL), -EOWNERDEAD);
 	FL_RC(fl_executor_resize(forked->e, 2), -EOWNERDEAD);
 	FL_RC(fl_executor_detach(forked->e), -EOWNERDEAD);
-	FL_RC(fl_executor_get_stats(forked->e, &(fl_executor_stats){0}), -EOWNERDEAD);
+	FL_RC(fl_executor_stats(forked->e, &(fl_stats_executor){0}), -EOWNERDEAD);
 	FL_RC(fl_executor_type_stats(forked->e, 0, &(fl_stats_type){0}), -EOWNERDEAD);
 	FL_PANICS_OF("fl_executor_close", forked->e, fl_executor_close(forked->e));
 	FL_PANICS_OF("fl_executor_cancel", forked->e, (void)fl_executor_cancel(forked->e));

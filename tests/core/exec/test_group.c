@@ -407,7 +407,7 @@ FL_TASK_STATIC(fill_and_join, struct levels, void)
 	FL_EACH (i, g)
 		FL_OK(fl_group_submit(&g[arg->kind == 1 ? i : 0], &fill_and_join, &next, NULL));
 	if (arg->kind == 3)
-		FL_OK(fl_submit(e, &fill_and_join, &(struct levels){0, 3}, NULL));
+		FL_OK(fl_executor_submit(e, &fill_and_join, &(struct levels){0, 3}, NULL));
 	FL_OK(fl_group_join(&g[0]));
 	FL_OK(fl_group_join(&g[1]));
 	return 0;
@@ -417,12 +417,12 @@ FL_TEST(group_recursion_needs_one_worker)
 {
 	for (unsigned kind = 0; kind <= 3; kind++) {
 		FL_SCOPED(fl_executor) *e = pool_with(1);
-		fl_executor_stats stats;
+		fl_stats_executor stats;
 		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(fl_submit(e, &fill_and_join, &(struct levels){3, kind}, &f));
+		FL_OK(fl_executor_submit(e, &fill_and_join, &(struct levels){3, kind}, &f));
 		FL_OK(fl_future_get(f, NULL, 0));
 		FL_OK(fl_executor_join(e));
-		FL_OK(fl_executor_get_stats(e, &stats));
+		FL_OK(fl_executor_stats(e, &stats));
 		assert_int_equal(stats.workers_started, 1);
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fl_map where an element, memory, threads or the executor fail: it goes on with less, or nothing
- * happened.
+ * fl_executor_map where an element, memory, threads or the executor fail: it goes on with less, or
+ * nothing happened.
  */
 #include "fl_pool.h"
 

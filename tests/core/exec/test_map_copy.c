@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fl_map on executors that copy arguments and results. test_executor_map.c tests the contract; this
- * file the implementation.
+ * fl_executor_map on executors that copy arguments and results. test_executor_map.c tests the
+ * contract; this file the implementation.
  */
 #include "fl_copying.h"
 
@@ -33,7 +33,7 @@ FL_TASK(copy_nothing, int, void)
 	return *arg < 0 ? *arg : 0;
 }
 
-/* A task without argument: only fl_map() itself has that. */
+/* A task without argument: only fl_executor_map() itself has that. */
 FL_TASK(copy_count, void, int)
 {
 	COUNT(&runs);
@@ -43,7 +43,7 @@ FL_TASK(copy_count, void, int)
 
 COPY_TEST(map_copy_without_argument, 2, copy_count)
 {
-	FL_OK(fl_map(e, &copy_count, NULL, N, outputs, &(fl_map_config){.chunk = 3}));
+	FL_OK(fl_executor_map(e, &copy_count, NULL, N, outputs, &(fl_map_config){.chunk = 3}));
 	assert_int_equal(LOOK(&runs), N);
 	for (int i = 0; i < N; i++)
 		assert_int_equal(outputs[i], 7);
@@ -111,7 +111,7 @@ FL_TEST(map_copy_of_what_is_too_large)
 	static const fl_task_type huge = {
 	    .size = sizeof huge, .name = "huge", .run = NULL, .arg_size = FL_TASK_SIZE_MAX + 1, .arg_align = 1};
 	FL_SCOPED(fl_executor) *e = executor_of(2, &huge);
-	FL_RC(fl_map(e, &huge, inputs, 3, NULL, NULL), -E2BIG);
+	FL_RC(fl_executor_map(e, &huge, inputs, 3, NULL, NULL), -E2BIG);
 }
 
 /* Laziness: while the only worker is held, no more than the window is under way. */

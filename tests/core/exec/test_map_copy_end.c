@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* fl_map on executors that copy: an early end, maps in tasks, and failures of memory or threads. */
+/* fl_executor_map on executors that copy: an early end, maps in tasks, and failures of memory or threads. */
 #include "fl_copying.h"
 
 /* Element 5 does something to its executor. */

@@ -119,10 +119,10 @@ FL_TEST(serial_holds_no_thread_while_nothing_is_pending)
 {
 	FL_SCOPED(fl_executor) *pool = threads(1);
 	fl_executor *all[1000];
-	fl_executor_stats stats;
+	fl_stats_executor stats;
 	FL_EACH (i, all)
 		all[i] = over(pool);
-	FL_OK(fl_executor_get_stats(pool, &stats));
+	FL_OK(fl_executor_stats(pool, &stats));
 	assert_int_equal(stats.threads, 0);
 	FL_EACH (i, all) {
 		fl_event done = FL_EVENT_INIT;
@@ -299,12 +299,12 @@ FL_TEST(serial_is_cancelled_with_its_target)
 		struct count count = {0, 0};
 		if (!begun) {
 			FL_OK(wait_for_it_submit(pool, &never, &held));
-			FL_WAIT_FOR(fl_future_get_state(held) == FL_RUNNING);
+			FL_WAIT_FOR(fl_future_state(held) == FL_RUNNING);
 		}
 		FL_OK(wait_for_it_submit(e, &never, &first));
 		FL_OK(count_run_submit(e, &count, &next));
 		if (begun)
-			FL_WAIT_FOR(fl_future_get_state(first) == FL_RUNNING);
+			FL_WAIT_FOR(fl_future_state(first) == FL_RUNNING);
 		(void)fl_executor_cancel(pool);
 		FL_OK(fl_future_wait(first));
 		FL_RC(fl_future_error(first), -ECANCELED);
@@ -350,7 +350,7 @@ FL_TEST(serial_over_a_full_backlog)
 	fl_event go = FL_EVENT_INIT;
 	struct count count = {0, 0};
 	FL_OK(wait_for_it_submit(pool, &go, &held));
-	FL_WAIT_FOR(fl_future_get_state(held) == FL_RUNNING);
+	FL_WAIT_FOR(fl_future_state(held) == FL_RUNNING);
 	FL_OK(count_run_submit(pool, &count, NULL));
 	FL_RC(count_run_submit(pool, &count, NULL), -ENOBUFS);
 	FL_OK(count_run_submit(e, &count, NULL));

@@ -223,7 +223,7 @@ static void play_shared(struct storm *s, int side)
 static void make_shared(struct storm *s)
 {
 	FL_OK(fl_shm_create(&s->region, 1 << 20));
-	struct shared *h = s->shared = fl_shm_alloc(s->region, sizeof *h);
+	struct shared *h = s->shared = fl_shm_block_alloc(s->region, sizeof *h);
 	FL_CHECK(h != NULL);
 	fl_shm_mutex_init(&h->mutex);
 	fl_shm_cond_init(&h->changed);

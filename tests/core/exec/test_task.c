@@ -254,7 +254,7 @@ static void submit_bytes(fl_executor *e, const fl_task_type *type)
 	bytes_type = type;
 	for (size_t i = 0; i < type->arg_size; i++)
 		bytes[i] = (unsigned char)(i + 1);
-	FL_OK(fl_submit(e, type, bytes, &f));
+	FL_OK(fl_executor_submit(e, type, bytes, &f));
 	free(bytes);
 	FL_OK(fl_future_get(f, result, type->result_size));
 	for (size_t i = 0; i < type->result_size; i++)

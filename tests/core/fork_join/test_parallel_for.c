@@ -198,14 +198,14 @@ FL_TEST(parallel_for_runs_a_short_loop_on_its_caller)
 {
 	FL_FAULTS();
 	fl__sys.now = loop_now;
-	fl_executor_stats stats;
+	fl_stats_executor stats;
 	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
 	is_caller = true;
 	loop_time = 1;
 	FL_OK(fl_parallel_for(e, 0, 1000, take_19ns_each, NULL, NULL));
 	loop_time = 0;
 	is_caller = false;
-	FL_OK(fl_executor_get_stats(e, &stats));
+	FL_OK(fl_executor_stats(e, &stats));
 	assert_int_equal(stats.workers_started, 0);
 }
 

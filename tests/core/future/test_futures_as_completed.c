@@ -18,7 +18,7 @@ static void begin_some(void *arg)
 	struct some *s = arg;
 	FL_EACH (i, s->p)
 		FL_OK(int_promise_create(&s->p[i], NULL, &s->f[i]));
-	FL_OK(fl_futures_as_completed_create(&s->c, s->f, SOME));
+	FL_OK(fl_as_completed_create(&s->c, s->f, SOME));
 }
 
 static void end_some(void *arg)
@@ -62,7 +62,7 @@ static int things_create(fl_as_completed **c, const size_t *which, size_t n)
 	assert_non_null(of);
 	for (size_t i = 0; i < n; i++)
 		of[i] = things.f[which ? which[i] : i];
-	const int rc = fl_futures_as_completed_create(c, of, n);
+	const int rc = fl_as_completed_create(c, of, n);
 	free(of);
 	return rc;
 }
@@ -218,10 +218,10 @@ FL_TEST(futures_completed_without_memory)
 	fl_as_completed_free(s.c);
 	for (unsigned skip = 0; skip < 2; skip++) {
 		seam_fail_allocs(skip, 1);
-		FL_RC(fl_futures_as_completed_create(&s.c, s.f, SOME), -ENOMEM);
+		FL_RC(fl_as_completed_create(&s.c, s.f, SOME), -ENOMEM);
 		FL_OK(seam_heal());
 	}
-	FL_RC(fl_futures_as_completed_create(&s.c, s.f, SIZE_MAX / 2), -ENOMEM);
+	FL_RC(fl_as_completed_create(&s.c, s.f, SIZE_MAX / 2), -ENOMEM);
 	s.c = NULL;
 	end_some(&s);
 }
@@ -279,7 +279,7 @@ FL_TASK_STATIC(wait_for_chain_twice, void, int)
 	size_t i = 77;
 	FL_OK(fl_promise_create(&p, sizeof(int), NULL, &f));
 	FL_OK(fl_future_then(f, fl_executor_current(), &pool_double, &next));
-	FL_OK(fl_futures_as_completed_create(&c, &next, 1));
+	FL_OK(fl_as_completed_create(&c, &next, 1));
 	FL_RC(fl_as_completed_next_until(c, &i, fl_test_soon(), FL_SHIELDED), -ETIMEDOUT);
 	FL_OK(fl_promise_set(p, &(int){21}));
 	FL_CHECK(fl_as_completed_next_until(c, &i, FL_FOREVER, FL_SHIELDED) == 0 && i == 0);

@@ -250,7 +250,7 @@ struct own {
 static void free_promise(fl_future *f, void *arg)
 {
 	struct own *own = arg;
-	FL_CHECK(fl_future_get_state(f) != FL_PENDING);
+	FL_CHECK(fl_future_state(f) != FL_PENDING);
 	own->thread = fl_thread_current_id();
 	fl_promise_free(own->p);
 	COUNT(&own->calls);

@@ -10,8 +10,8 @@ static const int item = 7;
 
 static void has_counted(fl_queue *q, size_t to_put, size_t to_get, size_t refusals)
 {
-	fl_queue_stats stats;
-	fl_queue_get_stats(q, &stats);
+	fl_stats_queue stats;
+	fl_queue_stats(q, &stats);
 	assert_int_equal(stats.length, fl_queue_length(q));
 	assert_int_equal(stats.capacity, fl_queue_capacity(q));
 	assert_int_equal(stats.waits_to_put, to_put);

@@ -162,7 +162,7 @@ static int wait_for_completed(struct wait *w)
 {
 	fl_as_completed *c = NULL;
 	size_t index = 77;
-	int rc = fl_futures_as_completed_create(&c, &w->answer, 1);
+	int rc = fl_as_completed_create(&c, &w->answer, 1);
 	if (rc == 0)
 		rc = fl_as_completed_next(c, &index);
 	fl_as_completed_free(c);
@@ -307,7 +307,7 @@ POOL_TEST(nested_wait_for_a_task_that_runs, 2)
 	FL_OK(fl_event_wait(&own.waits));
 	FL_WAIT_FOR(seam_sleepers() == 1);
 	FL_OK(one_submit(e, &more));
-	const fl_executor_stats stats = stats_of(e);
+	const fl_stats_executor stats = stats_of(e);
 	assert_int_equal(stats.blocked, 0);
 	assert_int_equal(stats.threads, 2);
 	let_go(&held);

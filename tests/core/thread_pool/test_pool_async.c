@@ -10,14 +10,14 @@
 struct call {
 	int count;
 	int error;
-	fl_future_state state;
+	fl_task_state state;
 };
 
 static void note(fl_future *f, void *arg)
 {
 	struct call *call = arg;
 	call->error = fl_future_error(f);
-	call->state = fl_future_get_state(f);
+	call->state = fl_future_state(f);
 	count(&call->count);
 }
 

@@ -304,7 +304,7 @@ FL_TASK_STATIC(spread_out, struct spread *, void)
 	if (rc == 0)
 		rc = full_count_submit(s->e, 1, &f);
 	if (rc == 0)
-		s->ended = fl_future_get_state(f) == FL_DONE;
+		s->ended = fl_future_state(f) == FL_DONE;
 	return rc;
 }
 
@@ -561,7 +561,7 @@ FL_TEST(full_cancelled_tasks_keep_no_large_memory)
 		const long before = seam_live_allocs();
 		for (int i = 0; i < 2000; i++) {
 			fl_future *f = NULL;
-			FL_OK(fl_submit(e, types[t], &zeros, &f));
+			FL_OK(fl_executor_submit(e, types[t], &zeros, &f));
 			FL_OK(fl_future_cancel(f));
 			fl_future_free(f);
 			const long now = seam_live_allocs() - before;
@@ -582,7 +582,7 @@ FL_TEST(full_submit_without_memory_keeps_no_place)
 	large.arg_size = 5000;
 	static const char zeros[5000];
 	for (int i = 0; i < 10; i++) {
-		SEAM_NO_MEMORY(fl_submit(e, &large, zeros, NULL), -ENOMEM);
+		SEAM_NO_MEMORY(fl_executor_submit(e, &large, zeros, NULL), -ENOMEM);
 	}
 	FL_OK(full_count_submit(e, 1, NULL));
 	FL_RC(full_count_submit(e, 1, NULL), -ENOBUFS);

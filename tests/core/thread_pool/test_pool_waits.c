@@ -100,7 +100,7 @@ FL_TEST(pool_waits_by_each_kind_of_wait)
 		FL_OK(wait_for_kind_submit(e, kind, &f));
 		FL_OK(pool_set_submit(e, &ran, NULL));
 		FL_OK(fl_event_wait(&ran));
-		FL_WAIT_FOR(fl_future_get_state(f) == FL_RUNNING && seam_sleepers() > 0);
+		FL_WAIT_FOR(fl_future_state(f) == FL_RUNNING && seam_sleepers() > 0);
 		kind->finish();
 		FL_OK(wait_for_kind_get(f, &result));
 		assert_int_equal(result, kind->done);
@@ -232,7 +232,7 @@ static void expect_line(unsigned workers, unsigned most, const char *line)
 	for (unsigned i = 0; i < n; i++)
 		FL_OK(pool_await_submit(e, &open, &f[i]));
 	FL_WAIT_FOR(LOOK(&waits_lines) > 0);
-	const fl_executor_stats stats = stats_of(e);
+	const fl_stats_executor stats = stats_of(e);
 	assert_int_equal(stats.threads, all);
 	assert_int_equal(stats.pending, PENDING);
 	fl_event_set(&open);

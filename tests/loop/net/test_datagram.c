@@ -473,7 +473,7 @@ FL_NET_TEST(datagram_callers)
 	kept = fl_test_unix(NULL);
 	kept_at = fl_test_address_of(kept);
 	fl_test_in_callback(in_callback, NULL);
-	FL_OK(fl_to_thread(elsewhere, NULL, &result));
+	FL_OK(fl_blocking_call(elsewhere, NULL, &result));
 	FL_RC(result, 0);
 	fl_datagram_free(kept);
 }

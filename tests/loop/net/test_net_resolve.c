@@ -304,7 +304,7 @@ static int lookups_and_call(void *unused)
 	FL_EACH (i, f)
 		f[i] = fl_test_start(resolve_it, &a[i]);
 	fl_test_settle();
-	FL_OK(fl_to_thread(note_call, &called, NULL));
+	FL_OK(fl_blocking_call(note_call, &called, NULL));
 	FL_CHECK(called && fl__load_relaxed(&n_over) == 0);
 	FL_OK(close(answer[1]));
 	FL_EACH (i, f)

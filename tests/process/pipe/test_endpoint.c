@@ -88,9 +88,9 @@ static void endpoint_and_ask(const char *path, int (*start)(const char *path), v
 		FL_OK(start(path));
 		FL_OK(fl_endpoint_accept(o, &pipe));
 		FL_OK(number_queue_put(q, i * 1000));
-		FL_CHECK(fl_pipe_recv(pipe, &number, sizeof number, &size) == 0 && size == sizeof number);
+		FL_CHECK(fl_pipe_receive(pipe, &number, sizeof number, &size) == 0 && size == sizeof number);
 		FL_CHECK(number == i * 1000);
-		FL_RC(fl_pipe_recv(pipe, &number, sizeof number, &size), -EPIPE); /* it has ended */
+		FL_RC(fl_pipe_receive(pipe, &number, sizeof number, &size), -EPIPE); /* it has ended */
 		join();
 	}
 }
@@ -144,7 +144,7 @@ FL_TEST(endpoint_of_a_region_that_was_found)
 	FL_OK(fl_endpoint_create(&again, p.name, &(fl_endpoint_config){NUMBERS, .region = found}));
 	FL_OK(start_thread(p.name));
 	FL_OK(fl_endpoint_accept(again, &pipe));
-	FL_OK(fl_pipe_recv(pipe, &number, sizeof number, &size));
+	FL_OK(fl_pipe_receive(pipe, &number, sizeof number, &size));
 	assert_int_equal(number, 7);
 	join_thread();
 }
@@ -410,7 +410,7 @@ FL_TEST(endpoint_to_hostile_clients)
 		FL_OK(fl_endpoint_accept(s.endpoint, &pipes[accepted++]));
 	FL_RC(fl_endpoint_accept_until(s.endpoint, &pipes[0], FL_NO_WAIT, NULL), -ETIMEDOUT);
 	for (unsigned i = 0; i < accepted; i++) {
-		int rc = fl_pipe_try_recv(pipes[i], bytes, sizeof bytes, &size);
+		int rc = fl_pipe_try_receive(pipes[i], bytes, sizeof bytes, &size);
 		assert_true(rc == -EAGAIN || rc == -EBADMSG);
 		fl_pipe_free(pipes[i]);
 	}

@@ -244,10 +244,10 @@ FL_TEST(endpoint_after_a_kill)
 		FL_OK(fl_endpoint_connect(p.name, NULL, &found, &pipe));
 		fl_test_kill(pid);
 		/* accepted without a pipe: the end is there at once, or after the kill */
-		FL_RC(fl_pipe_recv(pipe, &byte, 1, &size), -EPIPE);
-		void *block = fl_shm_alloc(found, 64); /* the region goes on */
+		FL_RC(fl_pipe_receive(pipe, &byte, 1, &size), -EPIPE);
+		void *block = fl_shm_block_alloc(found, 64); /* the region goes on */
 		assert_non_null(block);
-		fl_shm_free_block(found, block);
+		fl_shm_block_free(found, block);
 		assert_true(fl_test_path_is_there(&p));
 		FL_RC(fl_endpoint_connect(p.name, NULL, NULL, NULL), -ECONNREFUSED);
 	}
@@ -298,7 +298,7 @@ static int write_numbers(void *path)
 	if (rc == 0)
 		rc = number_queue_open(&q, region, fl_shm_root(region));
 	if (rc == 0)
-		rc = fl_pipe_recv(pipe, &next, sizeof next, &size);
+		rc = fl_pipe_receive(pipe, &next, sizeof next, &size);
 	while (rc == 0)
 		rc = number_queue_put(q, next++);
 	return 1;
@@ -332,7 +332,7 @@ FL_TEST(endpoint_writer_is_killed)
 			next++;
 		}
 		FL_OK(kill(pid, SIGKILL));
-		FL_RC(fl_pipe_recv(pipe, &byte, 1, &size), -EPIPE); /* tells the death */
+		FL_RC(fl_pipe_receive(pipe, &byte, 1, &size), -EPIPE); /* tells the death */
 		while (number_queue_try_get(q, &number) == 0) {
 			assert_int_equal(number, next);
 			next++;

@@ -11,17 +11,17 @@ FL_TEST(pipe_both_ways)
 	FL_OK(fl_pipe_try_send(e.a, "two", 3));
 	FL_OK(fl_pipe_send_until(e.a, "three", 5, FL_NO_WAIT, NULL));
 	FL_OK(fl_pipe_send(e.b, "back", 4));
-	FL_OK(fl_pipe_recv(e.b, got, sizeof got, &size));
+	FL_OK(fl_pipe_receive(e.b, got, sizeof got, &size));
 	assert_int_equal(size, 3);
 	assert_memory_equal(got, "one", 3);
-	FL_OK(fl_pipe_try_recv(e.b, got, 3, &size));
+	FL_OK(fl_pipe_try_receive(e.b, got, 3, &size));
 	assert_memory_equal(got, "two", 3);
-	FL_OK(fl_pipe_recv_until(e.b, got, sizeof got, &size, FL_NO_WAIT, NULL));
+	FL_OK(fl_pipe_receive_until(e.b, got, sizeof got, &size, FL_NO_WAIT, NULL));
 	assert_memory_equal(got, "three", 5);
-	FL_OK(fl_pipe_recv_fds(e.a, got, sizeof got, &size, NULL, &n));
+	FL_OK(fl_pipe_receive_fds(e.a, got, sizeof got, &size, NULL, &n));
 	assert_memory_equal(got, "back", 4);
-	FL_RC(fl_pipe_try_recv(e.a, got, sizeof got, &size), -EAGAIN);
-	FL_RC(fl_pipe_try_recv(e.b, got, sizeof got, &size), -EAGAIN);
+	FL_RC(fl_pipe_try_receive(e.a, got, sizeof got, &size), -EAGAIN);
+	FL_RC(fl_pipe_try_receive(e.b, got, sizeof got, &size), -EAGAIN);
 	assert_true(fl_test_is_cloexec(fl_pipe_fd(e.a)) && fl_test_is_cloexec(fl_pipe_fd(e.b)));
 	fl_pipe_free(NULL);
 }
@@ -34,9 +34,9 @@ FL_TEST(pipe_empty_message_is_no_end)
 	FL_OK(fl_pipe_send(e.a, NULL, 0));
 	FL_OK(fl_pipe_send(e.a, "", 0));
 	fl_test_says(e.a, "end");
-	FL_OK(fl_pipe_recv(e.b, NULL, 0, &size));
+	FL_OK(fl_pipe_receive(e.b, NULL, 0, &size));
 	assert_int_equal(size, 0);
-	FL_OK(fl_pipe_recv(e.b, got, sizeof got, &size));
+	FL_OK(fl_pipe_receive(e.b, got, sizeof got, &size));
 	assert_int_equal(size, 0);
 	fl_test_gets(e.b, "end");
 }
@@ -57,10 +57,10 @@ FL_TEST(pipe_peer_closed)
 		fl_test_gets(e.b, "one");
 		fl_test_gets(e.b, "two");
 		for (int i = 0; i < 2; i++) {
-			FL_RC(fl_pipe_recv(e.b, got, sizeof got, &size), -EPIPE);
-			FL_RC(fl_pipe_try_recv(e.b, got, sizeof got, &size), -EPIPE);
-			FL_RC(fl_pipe_recv_until(e.b, got, sizeof got, &size, FL_FOREVER, NULL), -EPIPE);
-			FL_RC(fl_pipe_recv_fds(e.b, got, sizeof got, &size, NULL, &n), -EPIPE);
+			FL_RC(fl_pipe_receive(e.b, got, sizeof got, &size), -EPIPE);
+			FL_RC(fl_pipe_try_receive(e.b, got, sizeof got, &size), -EPIPE);
+			FL_RC(fl_pipe_receive_until(e.b, got, sizeof got, &size, FL_FOREVER, NULL), -EPIPE);
+			FL_RC(fl_pipe_receive_fds(e.b, got, sizeof got, &size, NULL, &n), -EPIPE);
 			FL_RC(fl_pipe_send(e.b, "x", 1), -EPIPE);
 			FL_RC(fl_pipe_try_send(e.b, "x", 1), -EPIPE);
 			FL_RC(fl_pipe_send_until(e.b, "x", 1, FL_FOREVER, NULL), -EPIPE);
@@ -90,8 +90,8 @@ FL_TEST(pipe_one_way)
 	fl_test_says(out, "this way");
 	fl_test_gets(in, "this way");
 	FL_RC(fl_pipe_send(in, "x", 1), -EPIPE);
-	FL_RC(fl_pipe_recv(out, got, sizeof got, &size), -EPIPE);
-	FL_RC(fl_pipe_try_recv(in, got, sizeof got, &size), -EAGAIN);
+	FL_RC(fl_pipe_receive(out, got, sizeof got, &size), -EPIPE);
+	FL_RC(fl_pipe_try_receive(in, got, sizeof got, &size), -EAGAIN);
 	fl_test_says(out, "still");
 	fl_test_gets(in, "still");
 	fl_pipe_free(in);
@@ -105,11 +105,11 @@ FL_TEST(pipe_close_send)
 	char got[16];
 	size_t size;
 	fl_test_says(e.a, "last");
-	fl_pipe_close_send(e.a);
-	fl_pipe_close_send(e.a);
+	fl_pipe_close_write(e.a);
+	fl_pipe_close_write(e.a);
 	FL_RC(fl_pipe_send(e.a, "x", 1), -EPIPE);
 	fl_test_gets(e.b, "last");
-	FL_RC(fl_pipe_recv(e.b, got, sizeof got, &size), -EPIPE);
+	FL_RC(fl_pipe_receive(e.b, got, sizeof got, &size), -EPIPE);
 	fl_test_says(e.b, "the other way goes on");
 	fl_test_gets(e.a, "the other way goes on");
 }
@@ -124,14 +124,14 @@ FL_TEST(pipe_small_buffer_leaves_the_message)
 		FL_TEST_BYTES(sent, got, sizes[i]);
 		FL_OK(fl_pipe_send(e.a, sent, sizes[i]));
 		fl_test_says(e.a, "behind it");
-		FL_RC(fl_pipe_recv(e.b, NULL, 0, &size), -EMSGSIZE);
+		FL_RC(fl_pipe_receive(e.b, NULL, 0, &size), -EMSGSIZE);
 		assert_int_equal(size, sizes[i]);
 		size = 0;
-		FL_RC(fl_pipe_try_recv(e.b, got, sizes[i] - 1, &size), -EMSGSIZE);
+		FL_RC(fl_pipe_try_receive(e.b, got, sizes[i] - 1, &size), -EMSGSIZE);
 		assert_int_equal(size, sizes[i]);
-		FL_RC(fl_pipe_recv_until(e.b, got, 1, &size, FL_FOREVER, NULL), -EMSGSIZE);
-		FL_RC(fl_pipe_recv_fds(e.b, got, sizes[i] - 1, &size, NULL, &n), -EMSGSIZE);
-		FL_OK(fl_pipe_recv(e.b, got, sizes[i], &size));
+		FL_RC(fl_pipe_receive_until(e.b, got, 1, &size, FL_FOREVER, NULL), -EMSGSIZE);
+		FL_RC(fl_pipe_receive_fds(e.b, got, sizes[i] - 1, &size, NULL, &n), -EMSGSIZE);
+		FL_OK(fl_pipe_receive(e.b, got, sizes[i], &size));
 		assert_int_equal(size, sizes[i]);
 		assert_memory_equal(sent, got, size);
 		fl_test_gets(e.b, "behind it");
@@ -146,12 +146,12 @@ FL_TEST(pipe_64_mib)
 	FL_TEST_BYTES(sent, got, SIZE);
 	size_t size = 0;
 	FL_OK(fl_pipe_send(e.a, sent, SIZE));
-	FL_OK(fl_pipe_recv(e.b, got, SIZE, &size));
+	FL_OK(fl_pipe_receive(e.b, got, SIZE, &size));
 	assert_int_equal(size, SIZE);
 	assert_true(memcmp(sent, got, SIZE) == 0);
 	memset(got, 0, SIZE);
 	FL_OK(fl_pipe_send(e.b, sent, SIZE)); /* and back */
-	FL_OK(fl_pipe_recv(e.a, got, SIZE, &size));
+	FL_OK(fl_pipe_receive(e.a, got, SIZE, &size));
 	assert_true(size == SIZE && memcmp(sent, got, SIZE) == 0);
 	assert_int_equal(fl_test_fds(), before);
 	FL_RC(fl_pipe_send(e.a, sent, (size_t)PTRDIFF_MAX + 1), -EMSGSIZE);
@@ -171,7 +171,7 @@ FL_TEST(pipe_passes_descriptors)
 	for (int i = 0; i < 2; i++) {
 		unsigned n = 2;
 		FL_OK(fl_pipe_send_fds(e.a, bytes, sizes[i], files, 2));
-		FL_OK(fl_pipe_recv_fds(e.b, back, 100000, &size, got, &n));
+		FL_OK(fl_pipe_receive_fds(e.b, back, 100000, &size, got, &n));
 		assert_int_equal(n, 2);
 		assert_int_equal(size, sizes[i]);
 		assert_memory_equal(bytes, back, size);
@@ -180,12 +180,12 @@ FL_TEST(pipe_passes_descriptors)
 		fl__fds_close(got, 2);
 		FL_OK(fl_pipe_send_fds_until(e.a, bytes, sizes[i], files, 1, FL_NO_WAIT, NULL));
 		n = 2;
-		FL_OK(fl_pipe_recv_fds_until(e.b, back, 100000, &size, got, &n, FL_NO_WAIT, NULL));
+		FL_OK(fl_pipe_receive_fds_until(e.b, back, 100000, &size, got, &n, FL_NO_WAIT, NULL));
 		assert_int_equal(n, 1);
 		fl__fds_close(got, n);
 		FL_OK(fl_pipe_send_fds(e.a, bytes, sizes[i], files, 0));
 		n = 2;
-		FL_OK(fl_pipe_recv_fds(e.b, back, 100000, &size, got, &n));
+		FL_OK(fl_pipe_receive_fds(e.b, back, 100000, &size, got, &n));
 		assert_int_equal(n, 0);
 	}
 	fl__fds_close(files, 2);
@@ -201,13 +201,13 @@ FL_TEST(pipe_descriptors_without_room_stay)
 	char byte;
 	size_t size = 0;
 	FL_OK(fl_pipe_send_fds(e.a, "x", 1, files, 3));
-	FL_RC(fl_pipe_recv(e.b, &byte, 1, &size), -EMSGSIZE);
+	FL_RC(fl_pipe_receive(e.b, &byte, 1, &size), -EMSGSIZE);
 	assert_int_equal(size, 1); /* so it is the descriptors */
-	FL_RC(fl_pipe_recv_fds(e.b, &byte, 1, &size, got, &n), -EMSGSIZE);
+	FL_RC(fl_pipe_receive_fds(e.b, &byte, 1, &size, got, &n), -EMSGSIZE);
 	assert_int_equal(n, 3);
-	FL_RC(fl_pipe_recv_fds(e.b, &byte, 0, &size, got, &n), -EMSGSIZE);
+	FL_RC(fl_pipe_receive_fds(e.b, &byte, 0, &size, got, &n), -EMSGSIZE);
 	assert_int_equal(fl_test_fds(), before);
-	FL_OK(fl_pipe_recv_fds(e.b, &byte, 1, &size, got, &n));
+	FL_OK(fl_pipe_receive_fds(e.b, &byte, 1, &size, got, &n));
 	assert_int_equal(n, 3);
 	fl__fds_close(got, 3);
 	assert_int_equal(fl_test_fds(), before);
@@ -222,7 +222,7 @@ FL_TEST(pipe_most_descriptors)
 	size_t size;
 	FL_RC(fl_pipe_send_fds(e.a, "x", 1, files, FL_PIPE_FDS_MAX + 1), -EINVAL);
 	FL_OK(fl_pipe_send_fds(e.a, bytes, 70000, files, FL_PIPE_FDS_MAX));
-	FL_OK(fl_pipe_recv_fds(e.b, back, 70000, &size, got, &n));
+	FL_OK(fl_pipe_receive_fds(e.b, back, 70000, &size, got, &n));
 	assert_int_equal(n, FL_PIPE_FDS_MAX);
 	assert_memory_equal(bytes, back, 70000);
 	fl__fds_close(got, n);
@@ -293,7 +293,7 @@ FL_TEST(pipe_full_of_large_messages)
 	FL_RC(rc, -EAGAIN);
 	assert_true(n >= 12 && n <= 400);
 	do {
-		FL_OK(fl_pipe_recv(e.b, got, SIZE, &size));
+		FL_OK(fl_pipe_receive(e.b, got, SIZE, &size));
 		assert_true(size == SIZE && memcmp(bytes, got, SIZE) == 0);
 	} while (--n > 0);
 	assert_int_equal(fl_test_fds(), before);
@@ -316,6 +316,6 @@ FL_TEST(pipe_leaves_errno)
 	char got[4];
 	size_t size;
 	errno = 4711;
-	FL_RC(fl_pipe_try_recv(e.a, got, sizeof got, &size), -EAGAIN);
+	FL_RC(fl_pipe_try_receive(e.a, got, sizeof got, &size), -EAGAIN);
 	assert_int_equal(errno, 4711);
 }

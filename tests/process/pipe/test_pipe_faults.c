@@ -51,7 +51,7 @@ FL_TEST(pipe_interrupted_everywhere)
 	fl_test_says(e.a, "x");
 	fl_test_gets(e.b, "x");
 	FL_OK(fl_pipe_send(e.a, sent, BIG));
-	FL_OK(fl_pipe_recv(e.b, got, BIG, &size));
+	FL_OK(fl_pipe_receive(e.b, got, BIG, &size));
 	assert_memory_equal(sent, got, BIG);
 }
 
@@ -85,7 +85,7 @@ FL_TEST(pipe_adapts_to_the_socket)
 	FL_TEST_BYTES(sent, got, 60000);
 	size_t size;
 	FL_OK(fl_pipe_send(e.a, sent, 60000));
-	FL_OK(fl_pipe_recv(e.b, got, 60000, &size));
+	FL_OK(fl_pipe_receive(e.b, got, 60000, &size));
 	assert_true(size == 60000 && memcmp(sent, got, size) == 0);
 	fl_test_pipe_end(e);
 }
@@ -134,7 +134,7 @@ FL_TEST(pipe_send_fails)
 	FL_RC(fl_pipe_send(e.a, bytes, BIG), -ETOOMANYREFS);
 	fl_test_fd_faults_end();
 	assert_int_equal(fl_test_fds(), before);
-	FL_RC(fl_pipe_try_recv(e.b, bytes, BIG, &size), -EAGAIN); /* nothing was sent */
+	FL_RC(fl_pipe_try_receive(e.b, bytes, BIG, &size), -EAGAIN); /* nothing was sent */
 	free(bytes);
 }
 
@@ -211,15 +211,15 @@ FL_TEST(pipe_recv_fails)
 	size_t size;
 	fl_test_says(e.a, "stays");
 	fl__net_sys.recvmsg = no_memory;
-	FL_RC(fl_pipe_recv(e.b, bytes, BIG, &size), -ENOMEM);
+	FL_RC(fl_pipe_receive(e.b, bytes, BIG, &size), -ENOMEM);
 	fl_test_fd_faults_end();
 	fl_test_gets(e.b, "stays");
 	FL_OK(fl_pipe_send_fds(e.a, bytes, BIG, (const int[]){0}, 1));
 	fl__fd_sys.read_at = unreadable;
-	FL_RC(fl_pipe_recv_fds(e.b, bytes, BIG, &size, &got, &n), -EIO);
+	FL_RC(fl_pipe_receive_fds(e.b, bytes, BIG, &size, &got, &n), -EIO);
 	FL_OK(fl_pipe_send(e.a, bytes, BIG));
-	FL_RC(fl_pipe_recv(e.b, bytes, BIG, &size), -EIO);
-	FL_RC(fl_pipe_try_recv(e.b, bytes, BIG, &size), -EAGAIN);
+	FL_RC(fl_pipe_receive(e.b, bytes, BIG, &size), -EIO);
+	FL_RC(fl_pipe_try_receive(e.b, bytes, BIG, &size), -EAGAIN);
 	assert_int_equal(fl_test_fds(), before);
 	free(bytes);
 }
@@ -238,12 +238,12 @@ FL_TEST(pipe_recv_without_descriptors_left)
 		FL_OK(fl_pipe_send_fds(e.a, bytes, BIG, (const int[]){0, 1, 2}, 3));
 		n = 3;
 		rlim_t limit = fl_test_limit_fds(room);
-		int rc = fl_pipe_recv_fds(e.b, back, BIG, &size, got, &n);
+		int rc = fl_pipe_receive_fds(e.b, back, BIG, &size, got, &n);
 		fl_test_unlimit_fds(limit);
 		if (room < 4) {
 			FL_RC(rc, -EMFILE);
 			assert_int_equal(fl_test_fds(), before);
-			FL_OK(fl_pipe_recv_fds(e.b, back, BIG, &size, got, &n)); /* it has stayed */
+			FL_OK(fl_pipe_receive_fds(e.b, back, BIG, &size, got, &n)); /* it has stayed */
 		} else {
 			FL_OK(rc); /* not room for duplicates, but for each once */
 		}
@@ -257,10 +257,10 @@ FL_TEST(pipe_recv_without_descriptors_left)
 	}
 	FL_OK(fl_pipe_send(e.a, bytes, BIG));
 	rlim_t limit = fl_test_limit_fds(0);
-	int rc = fl_pipe_recv(e.b, back, BIG, &size);
+	int rc = fl_pipe_receive(e.b, back, BIG, &size);
 	fl_test_unlimit_fds(limit);
-	FL_RC(rc, -EMFILE); /* fl_pipe_recv: its bytes need one */
-	FL_OK(fl_pipe_recv(e.b, back, BIG, &size));
+	FL_RC(rc, -EMFILE); /* fl_pipe_receive: its bytes need one */
+	FL_OK(fl_pipe_receive(e.b, back, BIG, &size));
 }
 
 /* ---- invalid messages */
@@ -329,10 +329,10 @@ FL_TEST(pipe_bad_peer)
 		fl_test_says(e.a, "a good one");
 		print_message("%zu\n", i);
 		if (i % 2)
-			FL_RC(fl_pipe_recv(e.b, got, sizeof got, &size),
+			FL_RC(fl_pipe_receive(e.b, got, sizeof got, &size),
 			      bads[i].head.n_fds == 1 ? -EMSGSIZE : -EBADMSG);
 		if (i % 2 == 0 || bads[i].head.n_fds == 1)
-			FL_RC(fl_pipe_recv_fds(e.b, got, sizeof got, &size, fds, &n), -EBADMSG);
+			FL_RC(fl_pipe_receive_fds(e.b, got, sizeof got, &size, fds, &n), -EBADMSG);
 		fl_test_gets(e.b, "a good one");
 		assert_int_equal(fl_test_fds(), before);
 	}
@@ -341,13 +341,13 @@ FL_TEST(pipe_bad_peer)
 	char byte;
 	size_t size;
 	assert_int_equal(fl__net_sys.sendmsg(fl_pipe_fd(e.a), &nothing), 0);
-	FL_RC(fl_pipe_recv(e.b, &byte, 1, &size), -EBADMSG);
+	FL_RC(fl_pipe_receive(e.b, &byte, 1, &size), -EBADMSG);
 	static char huge[FL__PIPE_INLINE + 4096];
 	struct fl__pipe_head head = HEAD(FL__PIPE_SMALL, 0, FL__PIPE_INLINE);
 	memcpy(huge, &head, sizeof head);
 	FL_OK(fl__packet_send(fl_pipe_fd(e.a), huge, sizeof huge, NULL, 0, FL_NO_WAIT));
-	FL_RC(fl_pipe_recv(e.b, huge, FL__PIPE_INLINE, &size), -EBADMSG);
-	FL_RC(fl_pipe_try_recv(e.b, &byte, 1, &size), -EAGAIN);
+	FL_RC(fl_pipe_receive(e.b, huge, FL__PIPE_INLINE, &size), -EBADMSG);
+	FL_RC(fl_pipe_try_receive(e.b, &byte, 1, &size), -EAGAIN);
 }
 
 /* ---- another process comes between the check and the receive */
@@ -379,14 +379,14 @@ FL_TEST(pipe_stolen_between_look_and_take)
 			FL_OK(fl_pipe_send_fds(e.a, bytes, sizes[i], (const int[]){0, 1}, 2));
 			fl_test_says(e.a, "next");
 			steal = 1;
-			FL_RC(fl_pipe_recv(e.b, back, rooms[r], &size), -EMSGSIZE);
+			FL_RC(fl_pipe_receive(e.b, back, rooms[r], &size), -EMSGSIZE);
 			assert_int_equal(steal, 0);
 			assert_int_equal(size, sizes[i]);
 			FL_RC(FL_WAIT_ANY_UNTIL(FL_NO_WAIT, NULL, FL_ON_PIPE(e.b)), 0);
-			FL_RC(fl_pipe_recv_fds(e.b, back, BIG, &size, NULL, &n), -EMSGSIZE);
+			FL_RC(fl_pipe_receive_fds(e.b, back, BIG, &size, NULL, &n), -EMSGSIZE);
 			assert_int_equal(n, 2);
 			int fds[2];
-			FL_OK(fl_pipe_recv_fds(e.b, back, BIG, &size, fds, &n));
+			FL_OK(fl_pipe_receive_fds(e.b, back, BIG, &size, fds, &n));
 			assert_true(size == sizes[i] && memcmp(bytes, back, size) == 0 && n == 2);
 			assert_true(fl_test_same_file(fds[0], 0) && fl_test_same_file(fds[1], 1));
 			fl__fds_close(fds, 2);
@@ -405,14 +405,14 @@ FL_TEST(pipe_stolen_and_nothing_left)
 	size_t size;
 	fl_test_says(e.a, "x");
 	steal = 1;
-	FL_RC(fl_pipe_try_recv(e.b, got, sizeof got, &size), -EAGAIN);
+	FL_RC(fl_pipe_try_receive(e.b, got, sizeof got, &size), -EAGAIN);
 	fl_test_says(e.a, "x");
 	steal = 1;
-	FL_RC(fl_pipe_recv_until(e.b, got, sizeof got, &size, fl_test_soon(), NULL), -ETIMEDOUT);
+	FL_RC(fl_pipe_receive_until(e.b, got, sizeof got, &size, fl_test_soon(), NULL), -ETIMEDOUT);
 	unsigned before = fl_test_fds(), n = 1;
 	FL_OK(fl_pipe_send_fds(e.a, "x", 1, (const int[]){0}, 1));
 	steal = 1;
 	int fd;
-	FL_RC(fl_pipe_recv_fds_until(e.b, got, sizeof got, &size, &fd, &n, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_RC(fl_pipe_receive_fds_until(e.b, got, sizeof got, &size, &fd, &n, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	assert_int_equal(fl_test_fds(), before);
 }

@@ -9,7 +9,7 @@ static int echo(void *ends)
 	size_t size;
 	int rc;
 	fl_pipe_free(e->a);
-	while ((rc = fl_pipe_recv(e->b, buffer, sizeof buffer, &size)) == 0)
+	while ((rc = fl_pipe_receive(e->b, buffer, sizeof buffer, &size)) == 0)
 		FL_OK(fl_pipe_send(e->b, buffer, size));
 	return rc == -EPIPE ? 0 : 1;
 }
@@ -24,7 +24,7 @@ FL_TEST(pipe_to_a_child_and_back)
 	fl_pipe_free(e.b);
 	for (size_t n = 0; n < 200000; n = n * 3 + 1) {
 		FL_OK(fl_pipe_send(e.a, bytes, n));
-		FL_OK(fl_pipe_recv(e.a, got, 200000, &size));
+		FL_OK(fl_pipe_receive(e.a, got, 200000, &size));
 		assert_true(size == n && memcmp(bytes, got, n) == 0);
 	}
 	fl_pipe_free(e.a); /* which is the child's end */
@@ -46,10 +46,10 @@ FL_TEST(pipe_peer_killed)
 	size_t size;
 	pid_t pid = fl_test_fork(says_and_waits, &e);
 	fl_pipe_free(e.a);
-	FL_OK(fl_pipe_recv(e.b, got, sizeof got, &size));
+	FL_OK(fl_pipe_receive(e.b, got, sizeof got, &size));
 	assert_memory_equal(got, "alive", 5);
 	FL_OK(kill(pid, SIGKILL));
-	FL_RC(fl_pipe_recv(e.b, got, sizeof got, &size), -EPIPE);
+	FL_RC(fl_pipe_receive(e.b, got, sizeof got, &size), -EPIPE);
 	FL_RC(fl_pipe_send(e.b, "x", 1), -EPIPE);
 	assert_true(WIFSIGNALED(fl_test_status(pid)));
 	fl_pipe_free(e.b);
@@ -91,7 +91,7 @@ FL_TEST(pipe_sender_killed_leaves_no_half)
 		unsigned next = 0;
 		pid_t pid = fl_test_fork(pours, &e);
 		fl_pipe_free(e.a);
-		while ((rc = fl_pipe_recv(e.b, words, sizeof words, &size)) == 0) {
+		while ((rc = fl_pipe_receive(e.b, words, sizeof words, &size)) == 0) {
 			assert_int_equal(size, words_of(next) * sizeof words[0]);
 			for (size_t i = 0; i < words_of(next); i++)
 				assert_int_equal(words[i], next);
@@ -131,7 +131,7 @@ static int reports_jobs(void *arg)
 	unsigned job[64];
 	size_t size;
 	int rc;
-	while ((rc = fl_pipe_recv(w->jobs.b, job, sizeof job, &size)) == 0)
+	while ((rc = fl_pipe_receive(w->jobs.b, job, sizeof job, &size)) == 0)
 		FL_OK(fl_pipe_send(w->reports.a, job, sizeof job[0]));
 	return rc == -EPIPE ? 0 : 1;
 }
@@ -162,7 +162,7 @@ FL_TEST(pipe_shared_ends_and_a_killed_receiver)
 		senders[i] = fl_test_fork(sends_jobs, &w);
 	fl_test_pipe_end(w.jobs);
 	fl_pipe_free(w.reports.a);
-	while ((rc = fl_pipe_recv(w.reports.b, &got, sizeof got, &size)) == 0) {
+	while ((rc = fl_pipe_receive(w.reports.b, &got, sizeof got, &size)) == 0) {
 		assert_true(size == sizeof got && got < 2 * w.per_sender);
 		assert_int_equal(seen[got]++, 0); /* once */
 		if (++count == w.per_sender / 2)
@@ -191,7 +191,7 @@ static int answers_on_what_it_gets(void *ends)
 	unsigned n = 1;
 	size_t size;
 	fl_pipe *p = NULL;
-	FL_CHECK(fl_pipe_recv_fds(e->b, got, sizeof got, &size, &fd, &n) == 0 && n == 1);
+	FL_CHECK(fl_pipe_receive_fds(e->b, got, sizeof got, &size, &fd, &n) == 0 && n == 1);
 	FL_OK(fl_pipe_from_fd(&p, fd));
 	FL_OK(fl_pipe_send(p, got, size));
 	fl_pipe_free(p);
@@ -207,9 +207,9 @@ FL_TEST(pipe_end_in_a_message)
 	fl_pipe_free(inner.b);
 	char got[16];
 	size_t size;
-	FL_OK(fl_pipe_recv(inner.a, got, sizeof got, &size));
+	FL_OK(fl_pipe_receive(inner.a, got, sizeof got, &size));
 	assert_memory_equal(got, "hello", 5);
-	FL_RC(fl_pipe_recv(inner.a, got, sizeof got, &size), -EPIPE);
+	FL_RC(fl_pipe_receive(inner.a, got, sizeof got, &size), -EPIPE);
 	fl_test_reap(pid);
 	fl_pipe_free(inner.a);
 	fl_test_pipe_end(e);

@@ -5,7 +5,7 @@ FL_CALL(receive)
 {
 	char got[64];
 	size_t size;
-	int rc = fl_pipe_recv_until(object, got, sizeof got, &size, deadline, cancel);
+	int rc = fl_pipe_receive_until(object, got, sizeof got, &size, deadline, cancel);
 	return rc == 0 ? (int)size : rc;
 }
 
@@ -19,7 +19,7 @@ FL_CALL(receive_in_scope)
 	char got[64];
 	size_t size;
 	FL_CANCEL_SCOPE(cancel);
-	return fl_pipe_recv(object, got, sizeof got, &size);
+	return fl_pipe_receive(object, got, sizeof got, &size);
 }
 
 FL_CALL(send_in_scope)
@@ -35,13 +35,13 @@ FL_TEST(pipe_recv_deadline)
 	unsigned n = 0;
 	char byte;
 	size_t size;
-	FL_RC(fl_pipe_recv_until(e.a, &byte, 1, &size, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_RC(fl_pipe_receive_until(e.a, &byte, 1, &size, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	for (int i = 0; i < 2; i++) {
 		fl_time deadline = fl_after(FL_MS(2));
-		FL_RC(fl_pipe_recv_until(e.a, &byte, 1, &size, deadline, i ? &calm : NULL), -ETIMEDOUT);
+		FL_RC(fl_pipe_receive_until(e.a, &byte, 1, &size, deadline, i ? &calm : NULL), -ETIMEDOUT);
 		assert_true(fl_time_is_past(deadline));
 	}
-	FL_RC(fl_pipe_recv_fds_until(e.a, &byte, 1, &size, NULL, &n, fl_test_soon(), NULL), -ETIMEDOUT);
+	FL_RC(fl_pipe_receive_fds_until(e.a, &byte, 1, &size, NULL, &n, fl_test_soon(), NULL), -ETIMEDOUT);
 }
 
 FL_TEST(pipe_recv_cancel)
@@ -51,14 +51,14 @@ FL_TEST(pipe_recv_cancel)
 	char byte;
 	size_t size;
 	unsigned n = 0;
-	fl_test_cancels(receive, e.a, &stop);           /* fl_pipe_recv_until */
-	fl_test_cancels(receive_in_scope, e.a, &scope); /* fl_pipe_recv */
-	FL_RC(fl_pipe_recv_fds_until(e.a, &byte, 1, &size, NULL, &n, FL_FOREVER, &stop), -ECANCELED);
+	fl_test_cancels(receive, e.a, &stop);           /* fl_pipe_receive_until */
+	fl_test_cancels(receive_in_scope, e.a, &scope); /* fl_pipe_receive */
+	FL_RC(fl_pipe_receive_fds_until(e.a, &byte, 1, &size, NULL, &n, FL_FOREVER, &stop), -ECANCELED);
 	FL_CANCEL_SCOPE(&scope);
-	FL_RC(fl_pipe_recv(e.a, &byte, 1, &size), -ECANCELED);
-	FL_RC(fl_pipe_recv_fds(e.a, &byte, 1, &size, NULL, &n), -ECANCELED);
+	FL_RC(fl_pipe_receive(e.a, &byte, 1, &size), -ECANCELED);
+	FL_RC(fl_pipe_receive_fds(e.a, &byte, 1, &size, NULL, &n), -ECANCELED);
 	fl_test_says(e.b, "x");
-	FL_OK(fl_pipe_recv(e.a, &byte, 1, &size)); /* what can be done at once is done */
+	FL_OK(fl_pipe_receive(e.a, &byte, 1, &size)); /* what can be done at once is done */
 }
 
 FL_TEST(pipe_send_cancel)
@@ -75,7 +75,7 @@ FL_TEST(pipe_send_cancel)
 	fl_test_drain(e.b, n);
 	char byte;
 	size_t size;
-	FL_RC(fl_pipe_try_recv(e.b, &byte, 1, &size), -EAGAIN); /* none of those was sent */
+	FL_RC(fl_pipe_try_receive(e.b, &byte, 1, &size), -EAGAIN); /* none of those was sent */
 }
 
 FL_TEST(pipe_waits_for_space_and_messages)
@@ -193,9 +193,9 @@ static int receive_share(void *arg)
 	for (;;) {
 		unsigned message[64];
 		size_t size, room = sizeof message[0];
-		int rc = fl_pipe_recv(c->in, message, room, &size);
+		int rc = fl_pipe_receive(c->in, message, room, &size);
 		if (rc == -EMSGSIZE)
-			rc = fl_pipe_recv(c->in, message, sizeof message, &size);
+			rc = fl_pipe_receive(c->in, message, sizeof message, &size);
 		if (rc == -EPIPE)
 			return 0;
 		FL_CHECK(rc == 0);

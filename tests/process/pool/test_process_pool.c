@@ -54,11 +54,11 @@ FL_TEST(process_pool_refuses_what_has_the_name_of_another)
 	assert_null(e);
 	e = fl_test_executor(fl_process_executor_create, NULL);
 	/* fl_process_executor_create() documents this result of a submit. */
-	FL_RC(fl_submit(e, &process_pool_takes_a_number, &(int){7}, &f), -EEXIST);
+	FL_RC(fl_executor_submit(e, &process_pool_takes_a_number, &(int){7}, &f), -EEXIST);
 	assert_null(f);
 	process_pool_works(e);
 	fl_task_unregister(&entry);
-	FL_OK(fl_submit(e, &process_pool_takes_a_number, &(int){7}, &f));
+	FL_OK(fl_executor_submit(e, &process_pool_takes_a_number, &(int){7}, &f));
 	FL_OK(fl_future_wait(f));
 	fl_future_free(f);
 	fl_executor_free(e);
@@ -125,9 +125,9 @@ PROCESS_POOL_TEST(process_pool_submit_refuses, 1)
 {
 	fl_future *f = NULL;
 	/* fl_process_executor_create() documents these two results of a submit. */
-	FL_RC(fl_submit(e, &unknown, NULL, &f), -ENOENT);
+	FL_RC(fl_executor_submit(e, &unknown, NULL, &f), -ENOENT);
 	seam_fail_threads(0, 1);
-	FL_RC(fl_submit(e, &process_pool_getpid, NULL, &f), -EAGAIN);
+	FL_RC(fl_executor_submit(e, &process_pool_getpid, NULL, &f), -EAGAIN);
 	FL_OK(seam_heal());
 	assert_null(f);
 	process_pool_works(e);
@@ -135,7 +135,7 @@ PROCESS_POOL_TEST(process_pool_submit_refuses, 1)
 	static fl_task_type changing;
 	changing = process_pool_square;
 	int nine = 0;
-	FL_OK(fl_submit(e, &changing, &(int){3}, &f));
+	FL_OK(fl_executor_submit(e, &changing, &(int){3}, &f));
 	FL_OK(fl_future_get(f, &nine, sizeof nine));
 	assert_int_equal(nine, 9);
 	/* The manager thread has freed its reference, and looks at the type no more. */
@@ -143,10 +143,10 @@ PROCESS_POOL_TEST(process_pool_submit_refuses, 1)
 	fl_future_free(f);
 	changing.name = "process_pool_unknown";
 	f = NULL;
-	FL_RC(fl_submit(e, &changing, &(int){3}, &f), -ENOENT);
+	FL_RC(fl_executor_submit(e, &changing, &(int){3}, &f), -ENOENT);
 	changing = process_pool_square;
 	changing.run = run_nothing; /* another task of that name */
-	FL_RC(fl_submit(e, &changing, &(int){3}, &f), -ENOENT);
+	FL_RC(fl_executor_submit(e, &changing, &(int){3}, &f), -ENOENT);
 	assert_null(f);
 }
 

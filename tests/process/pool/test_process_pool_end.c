@@ -71,7 +71,7 @@ FL_TEST(process_pool_terminate_at_any_time)
 		FL_EACH (i, f) {
 			FL_OK(fl_future_try_wait(f[i]));
 			const int error = fl_future_error(f[i]), started = process_pool_counted(&runs[i]);
-			const bool is_cancelled = fl_future_get_state(f[i]) == FL_CANCELLED;
+			const bool is_cancelled = fl_future_state(f[i]) == FL_CANCELLED;
 			FL_IN_RANGE(started, error == 0, !is_cancelled);
 			FL_OK_OR(error, -ECANCELED);
 			failed += error != 0 && !is_cancelled;
@@ -95,7 +95,7 @@ static struct {
 static int terminated_before_the_sleep(int epoll, struct epoll_event *events, int n, int ms)
 {
 	fl_future *first = fl__load_acquire(&window.first);
-	if (first && fl_future_get_state(first) == FL_DONE) {
+	if (first && fl_future_state(first) == FL_DONE) {
 		fl__store_release(ms == 0 ? &window.reached : &window.missed, 1);
 		while (ms == 0 && !fl__load_acquire(&window.terminated))
 			sched_yield();
@@ -154,8 +154,8 @@ static void join_in_callback(fl_future *f, void *arg)
 PROCESS_POOL_TEST(process_pool_join_in_a_callback_is_a_deadlock, 1)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(fl_submit_with(e, &process_pool_square, &(int){2}, &f,
-	                     &(fl_submit_config){.on_end = join_in_callback, .on_end_arg = e}));
+	FL_OK(fl_executor_submit_with(e, &process_pool_square, &(int){2}, &f,
+	                              &(fl_submit_config){.on_end = join_in_callback, .on_end_arg = e}));
 	FL_OK(fl_future_wait(f));
 	FL_OK(fl_executor_join(e));
 	FL_RC(process_pool_square_submit(e, 1, NULL), -EPIPE);
@@ -170,8 +170,8 @@ FL_TASK(process_pool_is_freed_in_a_callback, void, void)
 {
 	fl_executor *e = process_pool_with(1);
 	FL_OK(process_pool_square_submit(e, 2, NULL));
-	FL_OK(fl_submit_with(e, &process_pool_square, &(int){2}, NULL,
-	                     &(fl_submit_config){.on_end = free_in_callback, .on_end_arg = e}));
+	FL_OK(fl_executor_submit_with(e, &process_pool_square, &(int){2}, NULL,
+	                              &(fl_submit_config){.on_end = free_in_callback, .on_end_arg = e}));
 	FL_OK(fl_executor_join(e));
 	return 0;
 }

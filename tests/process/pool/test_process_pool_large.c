@@ -261,7 +261,7 @@ FL_TEST(process_pool_64_mib_in_a_region)
 	FL_SCOPED(fl_shm) *region = NULL;
 	FL_OK(fl_shm_create(&region, MIB64 + MIB));
 	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(process, .workers = 1, .regions = &region, .n_regions = 1);
-	unsigned char *pixels = fl_shm_alloc_raw(region, MIB64);
+	unsigned char *pixels = fl_shm_block_alloc_raw(region, MIB64);
 	struct frame frame = {fl_shm_offset_of(region, pixels), 1};
 	process_pool_grow(pixels, MIB64, 1);
 	for (int i = 0; i < 2; i++) {

@@ -37,7 +37,7 @@ static fl_future *try_send(fl_executor *e, const fl_task_type *type, uint64_t se
 {
 	fl_future *f = NULL;
 	void *arg = process_pool_bytes(type->arg_size, seed);
-	int rc = fl_submit(e, type, arg, &f);
+	int rc = fl_executor_submit(e, type, arg, &f);
 	FL_RC(rc, rc == 0 ? 0 : -ENOMEM);
 	free(arg);
 	return f;
@@ -104,7 +104,7 @@ PROCESS_POOL_TEST(process_pool_large_above_the_limit_on_files, 1)
 	fl_future *f = NULL;
 	const rlim_t before = fl_test_limit(RLIMIT_FSIZE, MIB);
 	void *arg = process_pool_bytes(2 * MIB, 8);
-	int rc = fl_submit(e, &large_in, arg, &f);
+	int rc = fl_executor_submit(e, &large_in, arg, &f);
 	bool has_failed = rc == 0 && failed(f, &large_in, 8, -EFBIG);
 	(void)fl_test_limit(RLIMIT_FSIZE, before);
 	FL_OK(rc);

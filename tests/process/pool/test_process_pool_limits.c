@@ -407,7 +407,8 @@ FL_TEST(process_pool_kills_at_a_deadline_by_default)
 		fl_future *f = NULL;
 		fl_submit_config config = {0};
 		ENDS_AT_THE_LIMIT(config, timer, by_token);
-		FL_OK(fl_submit_with(e, way < 2 ? &process_pool_hangs : &process_pool_hangs_again, &gate, &f, &config));
+		FL_OK(fl_executor_submit_with(e, way < 2 ? &process_pool_hangs : &process_pool_hangs_again, &gate, &f,
+		                              &config));
 		(void)process_pool_await(gate);
 		put_forward(limit + FL_MS(100));
 		FL_OK(fl_executor_join(e));

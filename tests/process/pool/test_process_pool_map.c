@@ -99,7 +99,8 @@ static void map_with_death(const fl_task_type *type, size_t chunk, size_t dying)
 	fl_map_error error = {.index = N};
 	make_elements();
 	elements[dying].dies_until = FOREVER;
-	FL_RC(fl_map(e, type, elements, N, results, &(fl_map_config){.chunk = chunk, .error = &error}), FL_ETASK);
+	FL_RC(fl_executor_map(e, type, elements, N, results, &(fl_map_config){.chunk = chunk, .error = &error}),
+	      FL_ETASK);
 	chunk = chunk < most ? chunk : most > 0 ? most : 1; /* as the executor has cut it */
 	assert_int_equal(error.index, dying);
 	FL_RC(error.error, -EOWNERDEAD);

@@ -418,7 +418,7 @@ static void process_pool_kill_fork_servers(int n)
 
 FL_TEST(process_pool_task_kills_the_fork_server)
 {
-	/* the first one may be that of fl_main(), which has no death pipe */
+	/* the first one may be that of fl_process_main(), which has no death pipe */
 	process_pool_kill_fork_servers(1);
 	PROCESS_POOL_LEAVES_NOTHING();
 	process_pool_kill_fork_servers(5);

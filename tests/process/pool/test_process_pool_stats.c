@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fl_executor_get_stats() where workers die, or tell wrong times. test_executor_stats.c has the
+ * fl_executor_stats() where workers die, or tell wrong times. test_executor_stats.c has the
  * rest.
  */
 #include "fl_process_pool.h"
 
 #include "core/exec/executor.h"
 
-static fl_executor_stats stats_of(fl_executor *e)
+static fl_stats_executor stats_of(fl_executor *e)
 {
-	fl_executor_stats stats;
-	FL_OK(fl_executor_get_stats(e, &stats));
+	fl_stats_executor stats;
+	FL_OK(fl_executor_stats(e, &stats));
 	return stats;
 }
 
 static void workers_were(fl_executor *e, size_t started, size_t ended, size_t killed)
 {
-	const fl_executor_stats stats = stats_of(e);
+	const fl_stats_executor stats = stats_of(e);
 	assert_int_equal(stats.workers_started, started);
 	assert_int_equal(stats.workers_ended, ended);
 	assert_int_equal(stats.workers_killed, killed);
@@ -49,7 +49,7 @@ PROCESS_POOL_TEST(process_pool_stats_of_killed_workers, 1)
 		fl_test_futures_end(f, 4);
 		assert_int_equal(process_pool_counted(runs), 3);
 	}
-	const fl_executor_stats stats = stats_of(e);
+	const fl_stats_executor stats = stats_of(e);
 	assert_int_equal(stats.ended, 8);
 	assert_int_equal(stats.failed, 1);
 	assert_int_equal(stats.cancelled, 0);

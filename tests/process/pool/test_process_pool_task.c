@@ -20,7 +20,7 @@ FL_TASK(process_pool_looks_around, void, struct found)
 	FL_TEXT(result->kind, "%s", fl_executor_kind(e));
 	int pid = 0;
 	fl_future *f = FL_SUBMITTED(process_pool_getpid, e);
-	FL_CHECK(fl_future_get_state(f) == FL_DONE); /* it ran at once */
+	FL_CHECK(fl_future_state(f) == FL_DONE); /* it ran at once */
 	FL_OK(process_pool_getpid_get(f, &pid));
 	fl_future_free(f);
 	result->nested = pid;
@@ -298,7 +298,7 @@ FL_TEST(process_pool_worker_forgets_types_of_an_unloaded_plugin)
 		FL_SCOPED(fl_future) *f = NULL;
 		int nine = 0;
 		FL_OK(process_pool_in_worker(e, loaded));
-		FL_OK(fl_submit(e, type, &(int){3}, &f));
+		FL_OK(fl_executor_submit(e, type, &(int){3}, &f));
 		FL_RC(fl_future_get(f, &nine, sizeof nine), loaded ? 0 : FL_ETASK);
 		FL_RC(fl_future_error(f), loaded ? 0 : -ENOENT);
 		assert_int_equal(nine, loaded ? 9 : 0);

@@ -45,7 +45,7 @@ FL_TEST(shm_array_index_out_of_bounds)
 	assert_string_equal(fl_test_panic.function, "fl_shm_array_at");
 	byte_array_destroy(&a);
 	SHM_FAULTS();
-	byte_array_destroy(&a); /* as fl_shm_free_block(): left alone, and logged */
+	byte_array_destroy(&a); /* as fl_shm_block_free(): left alone, and logged */
 	fl_shm_array_destroy(&a.array_);
 	assert_int_equal(fl_test_logs, 2);
 }

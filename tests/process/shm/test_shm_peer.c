@@ -193,9 +193,9 @@ FL_TEST(shm_deadline_holds_while_a_peer_changes_the_word)
 {
 	FL_FAULTS();
 	FL_SCOPED(fl_shm) *region = region_of(65536);
-	fl_shm_mutex *m = fl_shm_alloc(region, sizeof *m);
-	fl_shm_sem *s = fl_shm_alloc(region, sizeof *s);
-	fl_shm_event *e = fl_shm_alloc(region, sizeof *e);
+	fl_shm_mutex *m = fl_shm_block_alloc(region, sizeof *m);
+	fl_shm_sem *s = fl_shm_block_alloc(region, sizeof *s);
+	fl_shm_event *e = fl_shm_block_alloc(region, sizeof *e);
 	*fl__shm_word(fl__shm_lock_at(m->lock_)) = fl__shm_self()->tid ^ 1;
 	fl__sys.shared_wait = never_the_same;
 	FL_RC(fl_shm_mutex_lock_until(m, fl_test_soon(), NULL), -ETIMEDOUT);
@@ -467,12 +467,12 @@ static void use_arena(struct victim *v)
 {
 	void **block = &v->blocks[fl_test_random(&v->seed) % BLOCKS];
 	if (*block) {
-		fl_shm_free_block(fuzz.region, *block);
+		fl_shm_block_free(fuzz.region, *block);
 		*block = NULL;
 		return;
 	}
 	const size_t size = fl_test_random(&v->seed) % 2000 + 1;
-	*block = fl_shm_alloc_raw(fuzz.region, size);
+	*block = fl_shm_block_alloc_raw(fuzz.region, size);
 	FL_CHECK(!*block || fl_shm_at(fuzz.region, fl_shm_offset_of(fuzz.region, *block), size) == *block);
 }
 
@@ -542,7 +542,7 @@ static void make_objects(void)
 	FL_OK(fl_shm_queue_create(&fuzz.items, fuzz.region, &(fl_shm_queue_config){.item_size = 8, .capacity = 100}));
 	FL_OK(fl_shm_queue_create(&fuzz.frames, fuzz.region, &(fl_shm_queue_config){.frame_bytes = 300}));
 	FL_OK(fl_shm_array_create(&fuzz.array, fuzz.region, 8, 10));
-	fuzz.o = fl_shm_alloc(fuzz.region, sizeof *fuzz.o);
+	fuzz.o = fl_shm_block_alloc(fuzz.region, sizeof *fuzz.o);
 	assert_non_null(fuzz.o);
 	FL_OK(fl_shm_barrier_init(&fuzz.o->barrier, 2));
 	fl_shm_mutex_init_recursive(&fuzz.o->recursive);

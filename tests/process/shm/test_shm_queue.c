@@ -92,7 +92,7 @@ FL_TEST(shm_queue_destroy_gives_the_memory_back)
 	fl_shm_queue *one = items_in(region, 8, 8), *other = NULL;
 	FL_OK(fl_shm_queue_open(&other, region, fl_shm_queue_offset(one)));
 	fl_shm_queue_destroy(one);
-	fl_shm_queue_destroy(other); /* as fl_shm_free_block(): left alone, and logged */
+	fl_shm_queue_destroy(other); /* as fl_shm_block_free(): left alone, and logged */
 }
 
 /* Two maps of one region, at two addresses: as two processes have. */

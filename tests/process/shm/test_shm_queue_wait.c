@@ -21,7 +21,7 @@ struct work {
 
 static struct work work_on(fl_shm *region, fl_shm_queue *q)
 {
-	struct report *report = fl_shm_alloc(region, sizeof *report);
+	struct report *report = fl_shm_block_alloc(region, sizeof *report);
 	FL_CHECK(report != NULL);
 	return (struct work){q, report, 0};
 }
@@ -211,7 +211,7 @@ FL_TEST(shm_queue_of_many_processes)
 	FL_SCOPED(fl_shm) *region = region_of(1 << 18);
 	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(uint64_t), 7);
 	struct crowd c = {q, NULL, fl_test_scaled(30000), 0};
-	c.seen = fl_shm_alloc(region, (size_t)c.n * PRODUCERS);
+	c.seen = fl_shm_block_alloc(region, (size_t)c.n * PRODUCERS);
 	assert_non_null(c.seen);
 	pid_t producers[PRODUCERS], consumers[CONSUMERS];
 	FL_EACH (i, consumers)

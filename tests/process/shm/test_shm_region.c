@@ -11,11 +11,11 @@ FL_TEST(shm_create_rounds_up_to_pages)
 		FL_SCOPED(fl_shm) *region = region_of(sizes[i]);
 		assert_int_equal(fl_shm_size(region), (sizes[i] + page - 1) / page * page);
 		assert_true(fl_shm_is_writable(region));
-		char *block = fl_shm_alloc(region, fl_shm_size(region)); /* all of it, as one */
+		char *block = fl_shm_block_alloc(region, fl_shm_size(region)); /* all of it, as one */
 		assert_non_null(block);
 		memset(block, 1, fl_shm_size(region));
-		assert_null(fl_shm_alloc(region, 1));
-		fl_shm_free_block(region, block);
+		assert_null(fl_shm_block_alloc(region, 1));
+		fl_shm_block_free(region, block);
 	}
 }
 
@@ -372,7 +372,7 @@ FL_TEST(shm_at_stays_inside)
 {
 	FL_SCOPED(fl_shm) *region = region_of(64 * 1024);
 	size_t size = fl_shm_size(region);
-	char *first = fl_shm_alloc(region, size);
+	char *first = fl_shm_block_alloc(region, size);
 	fl_shm_offset start = fl_shm_offset_of(region, first), end = start + size;
 	assert_true(start != 0 && start % 4096 == 0);
 	assert_ptr_equal(fl_shm_at(region, start, size), first);
@@ -408,7 +408,7 @@ FL_TEST(shm_at_an_offset_that_fits_the_type)
 {
 	FL_SCOPED(fl_shm) *region = region_of(4096);
 	size_t size = fl_shm_size(region);
-	char *first = fl_shm_alloc(region, size);
+	char *first = fl_shm_block_alloc(region, size);
 	const fl_shm_offset start = fl_shm_offset_of(region, first), end = start + size;
 	for (unsigned i = 0; i < 16; i++) {
 		assert_ptr_equal(FL_SHM_AT(region, char, start + i), first + i);
@@ -428,7 +428,7 @@ FL_TEST(shm_root)
 {
 	FL_SCOPED(fl_shm) *region = region_of(4096), *other = NULL;
 	FL_OK(fl_shm_attach(&other, fl_shm_fd(region)));
-	uint64_t *block = fl_shm_alloc(region, 64);
+	uint64_t *block = fl_shm_block_alloc(region, 64);
 	assert_int_equal(fl_shm_root(region), 0);
 	*block = 42;
 	FL_OK(fl_shm_set_root(region, fl_shm_offset_of(region, block)));
@@ -452,7 +452,8 @@ FL_TEST(shm_alloc_is_zeroed_and_aligned)
 	for (int round = 0; round < 20; round++) {
 		char *blocks[7];
 		FL_EACH (i, blocks) {
-			blocks[i] = round % 2 ? fl_shm_alloc_raw(region, sizes[i]) : fl_shm_alloc(region, sizes[i]);
+			blocks[i] =
+			    round % 2 ? fl_shm_block_alloc_raw(region, sizes[i]) : fl_shm_block_alloc(region, sizes[i]);
 			assert_non_null(blocks[i]);
 			assert_int_equal((uintptr_t)blocks[i] % 64, 0);
 			for (size_t b = 0; round % 2 == 0 && b < sizes[i]; b++)
@@ -460,9 +461,9 @@ FL_TEST(shm_alloc_is_zeroed_and_aligned)
 			memset(blocks[i], 0xa5, sizes[i]);
 		}
 		for (int i = 0; i < 7; i++)
-			fl_shm_free_block(region, blocks[(i * 3) % 7]);
+			fl_shm_block_free(region, blocks[(i * 3) % 7]);
 	}
-	assert_non_null(fl_shm_alloc_raw(region, fl_shm_size(region)));
+	assert_non_null(fl_shm_block_alloc_raw(region, fl_shm_size(region)));
 }
 
 FL_TEST(shm_alloc_answers_null_when_full)
@@ -470,17 +471,17 @@ FL_TEST(shm_alloc_answers_null_when_full)
 	SHM_FAULTS();
 	FL_SCOPED(fl_shm) *region = region_of(16 * 1024);
 	void *blocks[64];
-	assert_null(fl_shm_alloc(region, fl_shm_size(region) + 1));
-	assert_null(fl_shm_alloc_raw(region, SIZE_MAX));
+	assert_null(fl_shm_block_alloc(region, fl_shm_size(region) + 1));
+	assert_null(fl_shm_block_alloc_raw(region, SIZE_MAX));
 	FL_EACH (i, blocks)
-		assert_non_null(blocks[i] = fl_shm_alloc_raw(region, 256));
-	assert_null(fl_shm_alloc(region, 0));
+		assert_non_null(blocks[i] = fl_shm_block_alloc_raw(region, 256));
+	assert_null(fl_shm_block_alloc(region, 0));
 	for (int i = 0; i < 64; i += 2)
-		fl_shm_free_block(region, blocks[i]);
-	assert_null(fl_shm_alloc(region, 257)); /* fragmented */
-	fl_shm_free_block(region, blocks[7]);
-	assert_ptr_equal(fl_shm_alloc(region, 3 * 256), blocks[6]);
-	fl_shm_free_block(region, NULL);
+		fl_shm_block_free(region, blocks[i]);
+	assert_null(fl_shm_block_alloc(region, 257)); /* fragmented */
+	fl_shm_block_free(region, blocks[7]);
+	assert_ptr_equal(fl_shm_block_alloc(region, 3 * 256), blocks[6]);
+	fl_shm_block_free(region, NULL);
 	assert_int_equal(fl_test_logs, 0);
 }
 
@@ -489,48 +490,48 @@ FL_TEST(shm_alloc_tells_of_damage)
 	SHM_FAULTS();
 	FL_SCOPED(fl_shm) *region = region_of(4096);
 	uint32_t *word = fl__shm_word(&region->head->arena.lock);
-	void *block = fl_shm_alloc(region, 1);
+	void *block = fl_shm_block_alloc(region, 1);
 	*word = fl__sys.thread_id();
-	assert_null(fl_shm_alloc(region, 1));
+	assert_null(fl_shm_block_alloc(region, 1));
 	fl_test_contains(fl_test_logged, "damaged");
 	*word = 1;
 	fl_test_no_patience();
-	assert_null(fl_shm_alloc_raw(region, 1));
+	assert_null(fl_shm_block_alloc_raw(region, 1));
 	fl_test_contains(fl_test_logged, "stopped");
-	fl_shm_free_block(region, block); /* does without the lock */
+	fl_shm_block_free(region, block); /* does without the lock */
 	*word = 0;
 	region->arena.map[0] = 0;
 	region->head->arena.next = 0;
-	assert_null(fl_shm_alloc(region, 1));
+	assert_null(fl_shm_block_alloc(region, 1));
 	assert_int_equal(fl_test_logs, 3);
 }
 
 FL_TEST(shm_free_block_panics)
 {
 	FL_SCOPED(fl_shm) *region = region_of(4096);
-	char *block = fl_shm_alloc(region, 1000), local;
-	FL_PANICS(fl_shm_free_block(region, block + 8));
-	FL_PANICS(fl_shm_free_block(region, &local));
-	FL_PANICS(fl_shm_free_block(region, region->head));
-	FL_PANICS(fl_shm_free_block(region, block + 4096));
-	assert_string_equal(fl_test_panic.function, "fl_shm_free_block");
+	char *block = fl_shm_block_alloc(region, 1000), local;
+	FL_PANICS(fl_shm_block_free(region, block + 8));
+	FL_PANICS(fl_shm_block_free(region, &local));
+	FL_PANICS(fl_shm_block_free(region, region->head));
+	FL_PANICS(fl_shm_block_free(region, block + 4096));
+	assert_string_equal(fl_test_panic.function, "fl_shm_block_free");
 	assert_ptr_equal(fl_test_panic.object, block + 4096);
-	fl_shm_free_block(region, block);
-	assert_non_null(fl_shm_alloc(region, 4096));
+	fl_shm_block_free(region, block);
+	assert_non_null(fl_shm_block_alloc(region, 4096));
 }
 
 FL_TEST(shm_free_block_leaves_alone_what_is_free)
 {
 	FL_SCOPED(fl_shm) *region = region_of(4096);
-	char *block = fl_shm_alloc(region, 1000);
+	char *block = fl_shm_block_alloc(region, 1000);
 	SHM_FAULTS();
-	fl_shm_free_block(region, block + 256);
+	fl_shm_block_free(region, block + 256);
 	assert_int_equal(fl_test_logs, 1);
 	fl_test_contains(fl_test_logged, "was freed before, no block begins there, or the region");
-	fl_shm_free_block(region, block);
-	fl_shm_free_block(region, block);
+	fl_shm_block_free(region, block);
+	fl_shm_block_free(region, block);
 	assert_int_equal(fl_test_logs, 2);
-	assert_non_null(fl_shm_alloc(region, 4096));
+	assert_non_null(fl_shm_block_alloc(region, 4096));
 }
 
 /* --- sealed and read-only --- */
@@ -539,7 +540,7 @@ FL_TEST(shm_seal)
 {
 	SHM_FAULTS();
 	FL_SCOPED(fl_shm) *region = region_of(4096), *reader = NULL, *early = NULL;
-	uint64_t *block = fl_shm_alloc(region, 64);
+	uint64_t *block = fl_shm_block_alloc(region, 64);
 	FL_OK(fl_shm_set_root(region, fl_shm_offset_of(region, block)));
 	FL_OK(fl_shm_attach(&early, fl_shm_fd(region)));
 	FL_OK(fl_shm_seal(region));
@@ -551,12 +552,12 @@ FL_TEST(shm_seal)
 	assert_ptr_equal(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fl_shm_fd(region), 0), MAP_FAILED);
 	*block = 7;
 	assert_int_equal(*FL_SHM_AT(reader, uint64_t, fl_shm_root(reader)), 7);
-	assert_null(fl_shm_alloc(reader, 1));
-	assert_null(fl_shm_alloc_raw(reader, 1));
+	assert_null(fl_shm_block_alloc(reader, 1));
+	assert_null(fl_shm_block_alloc_raw(reader, 1));
 	FL_RC(fl_shm_set_root(reader, 0), -EROFS);
 	FL_RC(fl_shm_set_root(reader, 8), -EINVAL);
-	FL_PANICS(fl_shm_free_block(reader, FL_SHM_AT(reader, uint64_t, fl_shm_root(reader))));
-	assert_non_null(fl_shm_alloc(early, 1)); /* an earlier opener continues */
+	FL_PANICS(fl_shm_block_free(reader, FL_SHM_AT(reader, uint64_t, fl_shm_root(reader))));
+	assert_non_null(fl_shm_block_alloc(early, 1)); /* an earlier opener continues */
 	assert_int_equal(fl_test_logs, 0);
 }
 

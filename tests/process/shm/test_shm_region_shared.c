@@ -28,7 +28,7 @@ static void receive(void *arg)
 		FL_CHECK(block[i] == i * UINT64_C(0x9e3779b97f4a7c15));
 		block[i] = ~block[i];
 	}
-	fl_shm_free_block(mine, block); /* any process may */
+	fl_shm_block_free(mine, block); /* any process may */
 	fl_shm_free(mine);
 }
 
@@ -37,7 +37,7 @@ FL_TEST(shm_hands_over_without_a_copy)
 {
 	FL_SCOPED(fl_shm) *region = region_of(fl_test_scaled(64) * MIB);
 	size_t n = fl_shm_size(region) / 8;
-	uint64_t *block = fl_shm_alloc_raw(region, n * 8);
+	uint64_t *block = fl_shm_block_alloc_raw(region, n * 8);
 	assert_non_null(block);
 	for (size_t i = 0; i < n; i++)
 		block[i] = i * UINT64_C(0x9e3779b97f4a7c15);
@@ -47,13 +47,13 @@ FL_TEST(shm_hands_over_without_a_copy)
 	for (size_t i = 0; i < n; i++)
 		if (block[i] != ~(i * UINT64_C(0x9e3779b97f4a7c15)))
 			fail_msg("word %zu is not the child's", i);
-	assert_ptr_equal(fl_shm_alloc_raw(region, n * 8), block); /* the child has freed it */
+	assert_ptr_equal(fl_shm_block_alloc_raw(region, n * 8), block); /* the child has freed it */
 }
 
 static void use_inherited(void *arg)
 {
 	fl_shm *region = arg;
-	uint32_t *block = fl_shm_alloc(region, 64);
+	uint32_t *block = fl_shm_block_alloc(region, 64);
 	FL_CHECK(block);
 	*block = 11;
 	FL_OK(fl_shm_set_root(region, fl_shm_offset_of(region, block)));
@@ -66,7 +66,7 @@ FL_TEST(shm_in_a_forked_child)
 	FL_IN_CHILD(use_inherited, region);
 	uint32_t *block = FL_SHM_AT(region, uint32_t, fl_shm_root(region));
 	assert_int_equal(*block, 11); /* outlives its process */
-	fl_shm_free_block(region, block);
+	fl_shm_block_free(region, block);
 }
 
 /* --- whatever others write into it --- */
@@ -82,15 +82,15 @@ static void use_all(fl_shm *region, unsigned *random, void *block)
 	assert_true(root == 0 || fl_shm_at(region, root, 1));
 	for (int i = 0; i < 20; i++) {
 		size_t size = fl_test_random(random) % 3000;
-		char *got = fl_shm_alloc_raw(region, size);
+		char *got = fl_shm_block_alloc_raw(region, size);
 		if (got) {
 			assert_non_null(fl_shm_at(region, fl_shm_offset_of(region, got), size));
 			/* ASan and the kernel check the access. */
 			got[0] = got[size ? size - 1 : 0] = 1;
 		}
-		fl_shm_free_block(region, got);
+		fl_shm_block_free(region, got);
 	}
-	fl_shm_free_block(region, block);
+	fl_shm_block_free(region, block);
 	FL_OK(fl_shm_set_root(region, fl_shm_offset_of(region, block)));
 	assert_int_equal(fl_shm_root(region), fl_shm_offset_of(region, block));
 }
@@ -108,7 +108,7 @@ FL_TEST(shm_random_bytes)
 	for (int round = 0; round < 1000; round++) {
 		FL_SCOPED(fl_shm) *region = region_of(16 * 1024);
 		struct fl__shm_head good = *region->head;
-		void *block = fl_shm_alloc(region, 700);
+		void *block = fl_shm_block_alloc(region, 700);
 		fl_test_scribble(region, &random, round % 4 == 0 ? 1 : 64); /* all of them, or some */
 		if (round % 8 != 0)
 			region->head->arena.lock = good.arena.lock;

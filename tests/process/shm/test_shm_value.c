@@ -139,7 +139,7 @@ FL_TEST(shm_value_random_bytes)
 FL_TEST(shm_value_get_in_a_sealed_region)
 {
 	FL_SCOPED(fl_shm) *region = region_of(4096), *reader = NULL;
-	shared_triple *t = fl_shm_alloc(region, sizeof *t);
+	shared_triple *t = fl_shm_block_alloc(region, sizeof *t);
 	FL_OK(fl_shm_seal(region));
 	FL_OK(fl_shm_attach(&reader, fl_shm_fd(region)));
 	FL_OK(shared_triple_set(t, (triple){1, 2, 3}));

@@ -57,7 +57,7 @@ static void expect_waits(void)
 	FL_CHECK(fl_time_diff(fl_now(), before) >= FL_MS(2));
 	FL_RC(fl_event_wait_until(&never, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_OK(fl_shm_create(&region, 4096));
-	fl_shm_event *shared = fl_shm_alloc(region, sizeof *shared);
+	fl_shm_event *shared = fl_shm_block_alloc(region, sizeof *shared);
 	FL_CHECK(shared != NULL);
 	fl_shm_event_init(shared);
 	FL_RC(fl_shm_event_wait_until(shared, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);

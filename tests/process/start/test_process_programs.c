@@ -64,12 +64,12 @@ FL_TEST(process_without_any_way_is_refused_and_told_how)
 {
 	run("process-plain", "start", "0");
 	expect("start ENOTSUP\nend\n"); /* -ENOTSUP, of fl_process_start() */
-	expect_complaint("fl_main()");
+	expect_complaint("fl_process_main()");
 	expect_complaint("FL_PROCESS_HOOK");
 	expect_complaint("fl_process_preload()");
 	run("process-plain", "start", "2");
 	expect("start ENOTSUP\nend\n");
-	expect_complaint("FL_PROCESS_EXEC needs fl_main()");
+	expect_complaint("FL_PROCESS_EXEC needs fl_process_main()");
 	expect_complaint("fl_process_preload() does not serve this method");
 	assert_int_equal(count("task"), 0);
 }
@@ -249,7 +249,7 @@ FL_TEST(process_pool_by_each_way)
 	try_ways(ways, sizeof ways / sizeof *ways);
 	run("process-plain", "executor", NULL);
 	expect("executor ENOTSUP\nend\n"); /* -ENOTSUP, of fl_process_executor_create() */
-	expect_complaint("fl_main()");
+	expect_complaint("fl_process_main()");
 }
 
 FL_TEST(process_preload_before_fifty_threads)
@@ -298,7 +298,7 @@ FL_TEST(process_main_with_odd_arguments)
 	expect("end\n");
 }
 
-/* Each copy of the library serves its own tasks, in whichever order their fl_main() is called. */
+/* Each copy of the library serves its own tasks, in whichever order their fl_process_main() is called. */
 FL_TEST(process_of_each_copy_of_the_library)
 {
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
@@ -368,7 +368,7 @@ FL_TEST(process_marker_without_its_socket_starts_no_process)
 		assert_int_equal(process_run(&config).code, 0);
 		fl_test_take(out, said, sizeof said);
 		expect("ENOTSUP\nend\n");
-		expect("it is set, and descriptor 3 is no socket in fl_main()");
+		expect("it is set, and descriptor 3 is no socket in fl_process_main()");
 	}
 }
 
@@ -533,7 +533,7 @@ FL_TEST(process_start_finds_that_the_program_was_replaced)
 	FL_WAIT_FOR(process_children_of(getpid()) == 0);
 }
 
-/* Programs that never come to an fl_main(). */
+/* Programs that never come to an fl_process_main(). */
 FL_TEST(process_start_of_a_program_that_does_not_answer)
 {
 	PROCESS_FAULTS();
