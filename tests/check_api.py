@@ -6,7 +6,8 @@ Every FL_API and FL_INLINE function has a comment directly above; is executed by
 build with -Db_coverage=true); and each result that its comment names (-EPIPE, FL_ETASK) stands in a test function that
 also names the function, another function of the same comment, or one of its typed calls. An inline function passes on
 the results of the public functions that it calls, as fl_sem_acquire() does with those of fl_sem_acquire_until(), whose
-tests assert them: its own tests assert the results that its own code names. Prints what falls short; exit status 1 if anything does.
+tests assert them: its own tests assert the results that its own code names. The names and the order of arguments follow
+CONTRIBUTING.md and fairlead/defs.h. Prints what falls short; exit status 1 if anything does.
 """
 import argparse
 import glob
@@ -15,13 +16,19 @@ import os
 import re
 import subprocess
 import sys
-from os.path import abspath, dirname, join, relpath
+from os.path import abspath, basename, dirname, join, relpath
 
 TESTS = dirname(abspath(__file__))
 ROOT = dirname(TESTS)
-DECLARATION = re.compile(r"^FL_(API|INLINE)\b[^;{=]*?\b(fl_\w+)\s*\([^;{]*[;{]", re.M)
+DECLARATION = re.compile(r"^FL_(API|INLINE)\b[^;{=]*?\b(fl_\w+)\s*\(((?:[^;{()]|\([^()]*\))*)\)[^;{]*[;{]", re.M)
 UNEXPORTED = re.compile(r"^(?!FL_(?:API|INLINE)\b|typedef\b|static\b|#)\w[\w \t*]*\b(fl_\w+)\s*\(", re.M)
 SWEEPS = {"test_past_deadline.c": "_until", "test_results_apart.c": "_join_until"}  # which call every function with this ending
+# Subjects that are not a type: they concern the process, or several objects.
+NOUNS = {"fl_" + noun for noun in "cpu futures log mpi panic poll sequential stats trace".split()}
+WITHOUT_NOUN = {"fl_now", "fl_after", "fl_sleep", "fl_sleep_until", "fl_perror", "fl_version"}  # CONTRIBUTING.md says why
+REFUSED = {r"_get_(?!many|until|frame)": "a getter is named after its result, without get_",
+           r"_recv": "receive", r"_close_(send|receive)": "close_write, close_read", r"_watch_stop|_timer_stop": "cancel",
+           r"_(get|take)_error": "error"}
 CODE = re.compile(r"-E[A-Z0-9]+|\bFL_ETASK\b")
 
 
@@ -31,8 +38,9 @@ def read(path):
 
 
 class Function:
-    def __init__(self, name, exported, header, comment, body):
+    def __init__(self, name, parameters, exported, header, comment, body):
         self.name, self.exported, self.header, self.comment = name, exported, header, comment
+        self.parameters = [" ".join(parameter.split()) for parameter in parameters.split(",")]
         self.calls, self.own = set(re.findall(r"\bfl_\w+(?=\()", body)), set(CODE.findall(body))
         implied = {"-ETIMEDOUT"} if comment and name.endswith("_until") else set()  # defs.h: forms
         self.codes = sorted(set(CODE.findall(comment)) | implied)
@@ -73,7 +81,7 @@ def public_functions():
                 continue
             seen.add(found[2])
             body = text[found.end():].split("\n}", 1)[0] if found[0].endswith("{") else ""
-            yield Function(found[2], found[1] == "API", relpath(path, ROOT), comment_above(text, found.start()), body)
+            yield Function(found[2], found[3], found[1] == "API", relpath(path, ROOT), comment_above(text, found.start()), body)
 
 
 def test_sources():
@@ -85,6 +93,31 @@ def test_functions():
     """The top-level blocks of all test sources, as text."""
     for path in test_sources():
         yield from re.findall(r"^\S.*?^\}", read(path), re.M | re.S)
+
+
+def conventions(functions):
+    """Names and the order of arguments: CONTRIBUTING.md, "Style", and fairlead/defs.h, "Names", "Arguments"."""
+    text = "".join(read(path) for path in headers())
+    types = set(re.findall(r"\b(fl_\w+);", text)) | set(re.findall(r"\bstruct (fl_\w+)", text))
+    subjects = types | NOUNS | {"fl_" + basename(path).split(".")[0] for path in headers()}
+    for f in functions:
+        if f.name.startswith("fl__"):
+            continue
+        noun = max((s for s in subjects if f.name.startswith(s + "_")), key=len, default=None)
+        if noun is None and f.name not in WITHOUT_NOUN:
+            yield f"{f.name}: no type or subject begins its name"
+        for refused, instead in REFUSED.items():
+            if re.search(refused, f.name):
+                yield f"{f.name}: {instead}"
+        objects = [i for i, p in enumerate(f.parameters) if re.match(rf"(const )?(struct )?{noun} \*", p)]
+        made = [i for i, p in enumerate(f.parameters) if re.match(r"fl_\w+ \*\*", p)]
+        if objects and objects[0] > 0 and not re.match(r"fl_\w+ \*", f.parameters[0]):
+            yield f"{f.name}: its object is not the first argument"
+        if re.search(r"_(create|open|connect|attach|from_fd|start)(_|$)", f.name) and made and made[0] > 0:
+            yield f"{f.name}: what it makes is not the first argument"
+        names = [re.search(r"(\w*)(\[\w*\])?$", p)[1].lstrip("_") for p in f.parameters]
+        if f.name.endswith("_until") and names[-2:] != ["deadline", "cancel"]:
+            yield f"{f.name}: does not end with deadline and cancel"
 
 
 def typed_names():
@@ -139,6 +172,7 @@ def main():
         for code in f.codes:
             if code not in inherited - f.own and not any(code in codes for codes in naming):
                 complaints.append(f"{f.name}: no test asserts {code}")
+    complaints += conventions(functions)
     for file, ending in SWEEPS.items():
         text = read(join(TESTS, "loop", file))
         complaints += [f"{f.name}: {file} does not call it" for f in functions

@@ -206,6 +206,11 @@ def dead_in_documents():
     return sources.dead + [*lost_conventions(conventions())]
 
 
+def form(name, plain):
+    """What distinguishes a form of a function from its plain form: "try" of fl_x_try_op(), "until" of fl_x_op_until()."""
+    return " ".join(word for word in name.split("_") if word not in plain.split("_"))
+
+
 def label(convention):
     """The anchor of a section of the page of defs.h."""
     return "conventions-" + re.sub(r"\W+", "-", convention.lower()).strip("-")
@@ -239,12 +244,30 @@ class Reference:
         groups += [("Other machines; the laboratory; the version", [name for name in by_name if name not in listed])]
         lines = ["Reference", "=========", "", "Each header is about one subject, and ``fairlead.h`` has all of them. What holds for every function stands in "
                  ":doc:`fairlead/defs.h <defs>`. An installation has the same as manual pages: ``man fl_queue_put``. :ref:`All names <genindex>`.", ""]
+        first = re.search(r"^## (The twelve .*?)\n(.*?)^## ", read("include/README.md"), re.M | re.S)
+        lines += [first[1], "-" * len(first[1]), "", ".. list-table::", "   :class: calls", "   :widths: auto", ""]
+        for call, what in re.findall(r"^\| (`.*?) \| (.*?) \|$", first[2], re.M):
+            lines += [f"   * - {self.prose(call)}", f"     - {self.prose(what)}"]
+        lines += [""]
         for name, names in groups:
             lines += [name, "-" * len(name), "", *([f"{parts[name]}", ""] if name in parts else []), ".. list-table::", "   :class: calls", "   :widths: auto", ""]
             for header in (by_name[name] for name in names):
-                lines += [f"   * - :doc:`{header.include} <{os.path.basename(header.include)[:-2]}>`", f"     - {self.prose(header.title)}"]
+                lines += [f"   * - :doc:`{header.include} <{os.path.basename(header.include)[:-2]}>`",
+                          "     - " + ". ".join(filter(None, [self.prose(header.title).rstrip("."), self.functions(header)]))]
             lines += ["", ".. toctree::", "   :hidden:", "", *("   " + name[:-2] for name in names), ""]
         return "\n".join(lines) + "\n"
+
+    @staticmethod
+    def functions(header):
+        """The functions of a header. The forms of one function stand behind it: try, until, with, n."""
+        names = dict.fromkeys(d.name for u in header.units for d in u.declarations if d.kind == "function")
+        forms = {}
+        for name in names:
+            plain = re.sub(r"_(until|with|n)$", "", name.replace("_try_", "_"))
+            plain = plain if plain in names else re.sub(r"_(until|with|n)$", "", name)
+            forms.setdefault(plain if plain in names else name, []).append(name)
+        return ", ".join(f":c:func:`{plain}`" + (f" ({', '.join(form(name, plain) for name in of if name != plain)})" if len(of) > 1 else "")
+                         for plain, of in forms.items())
 
     def prose(self, text):
         out = ""

@@ -24,7 +24,7 @@ FL_BEGIN_DECLS
  *     while (rc == 0 && (rc = fl_endpoint_accept(endpoint, &pipe)) == 0)
  *             keep_or_free(pipe);                                    // one client for each accept
  *
- *     rc = fl_endpoint_connect(path, &(fl_endpoint_config){JOBS}, &region, &pipe); // a client
+ *     rc = fl_endpoint_connect(&region, &pipe, path, &(fl_endpoint_config){JOBS}); // a client
  *     if (rc == 0)
  *             rc = job_queue_open(&q, region, fl_shm_root(region));
  *
@@ -192,12 +192,13 @@ FL_API int fl_endpoint_fd(const fl_endpoint *o);
  *
  * If a check of "Checks" fails, other than that of the mode, the log has the reason.
  */
-FL_API FL_MUST_CHECK int fl_endpoint_connect_until(const char *path, const fl_endpoint_config *config, fl_shm **region,
-                                                   fl_pipe **pipe, fl_time deadline, fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK int fl_endpoint_connect(const char *_path, const fl_endpoint_config *_config, fl_shm **_region,
-                                                fl_pipe **_pipe)
+FL_API FL_MUST_CHECK int fl_endpoint_connect_until(fl_shm **region, fl_pipe **pipe, const char *path,
+                                                   const fl_endpoint_config *config, fl_time deadline,
+                                                   fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_endpoint_connect(fl_shm **_region, fl_pipe **_pipe, const char *_path,
+                                                const fl_endpoint_config *_config)
 {
-	return fl_endpoint_connect_until(_path, _config, _region, _pipe, FL_FOREVER, NULL);
+	return fl_endpoint_connect_until(_region, _pipe, _path, _config, FL_FOREVER, NULL);
 }
 
 FL__SCOPED(fl_endpoint, fl_endpoint_free)

@@ -148,7 +148,7 @@ static void use_endpoints(void)
 	(void)snprintf(path, sizeof path, "/tmp/fl-cancel-points-%d", (int)getpid());
 	FL_OK(fl_endpoint_create(&o, path, NULL));
 	fl_test_go(&acceptor, accept_one, &o);
-	FL_OK(fl_endpoint_connect_until(path, NULL, NULL, &p, FL_FOREVER, FL_SHIELDED));
+	FL_OK(fl_endpoint_connect_until(NULL, &p, path, NULL, FL_FOREVER, FL_SHIELDED));
 	FL_OK(fl_thread_join_until(acceptor, NULL, FL_FOREVER, FL_SHIELDED));
 	fl_pipe_free(p);
 	fl_endpoint_free(o);

@@ -247,7 +247,7 @@ static void call_signals(void)
 static int connects(void *path)
 {
 	fl_pipe *pipe = NULL;
-	const int rc = fl_endpoint_connect_until(path, NULL, NULL, &pipe, FL_FOREVER, FL_SHIELDED);
+	const int rc = fl_endpoint_connect_until(NULL, &pipe, path, NULL, FL_FOREVER, FL_SHIELDED);
 	fl_pipe_free(pipe);
 	return rc;
 }
@@ -420,7 +420,7 @@ FL_LOOP_TEST(past_deadline_ends_what_must_wait)
 	      -ETIMEDOUT);
 	FL_TEXT(path, "@fairlead-past-deadline-e-%d", (int)getpid());
 	FL_OK(fl_endpoint_create(&o, path, NULL));
-	FL_RC(fl_endpoint_connect_until(path, NULL, NULL, &pipe, PAST), -ETIMEDOUT);
+	FL_RC(fl_endpoint_connect_until(NULL, &pipe, path, NULL, PAST), -ETIMEDOUT);
 	fl_endpoint_free(o);
 	/* a handshake on another host; here the system may finish it at once */
 	fl_listener *l = NULL;

@@ -16,7 +16,7 @@ static int find(const char *path, fl_shm **region, fl_pipe **recorder)
 {
 	const fl_time end = fl_after(FL_S(10));
 	for (;;) {
-		int rc = fl_endpoint_connect_until(path, &(fl_endpoint_config){READINGS}, region, recorder, end, NULL);
+		int rc = fl_endpoint_connect_until(region, recorder, path, &(fl_endpoint_config){READINGS}, end, NULL);
 		if ((rc != -ENOENT && rc != -ECONNREFUSED) || fl_time_is_past(end))
 			return rc; /* those two: no recorder has started; it has ended, and left its file */
 		rc = fl_sleep(FL_MS(100));

@@ -377,7 +377,7 @@ static int endpoint_inspect(const char *path, int fd, const fl_endpoint_config *
 	return rc;
 }
 
-int fl_endpoint_connect_until(const char *path, const fl_endpoint_config *config, fl_shm **region, fl_pipe **pipe,
+int fl_endpoint_connect_until(fl_shm **region, fl_pipe **pipe, const char *path, const fl_endpoint_config *config,
                               fl_time deadline, fl_cancel_token *cancel)
 {
 	config = FL__OR_DEFAULTS(config);

@@ -27,7 +27,7 @@ static number_queue *queue_in_region(fl_shm **region)
 
 static int find_numbers(const char *path, fl_shm **region, fl_pipe **pipe)
 {
-	return fl_endpoint_connect(path, &(fl_endpoint_config){NUMBERS}, region, pipe);
+	return fl_endpoint_connect(region, pipe, path, &(fl_endpoint_config){NUMBERS});
 }
 
 /* A socket that connects, or listens, without the library. */
@@ -219,7 +219,7 @@ static int find_in_thread(void *arg)
 	struct find_call *c = arg;
 	FL_SCOPED(fl_shm) *region = NULL;
 	FL_SCOPED(fl_pipe) *pipe = NULL;
-	c->rc = fl_endpoint_connect(c->path, c->config, c->region ? &region : NULL, c->pipe ? &pipe : NULL);
+	c->rc = fl_endpoint_connect(c->region ? &region : NULL, c->pipe ? &pipe : NULL, c->path, c->config);
 	FL_CHECK((region != NULL) == (c->rc == 0 && c->region) && (pipe != NULL) == (c->rc == 0 && c->pipe));
 	fl__store_release(&c->ended, 1); /* release: pairs with the acquire of the caller */
 	return 0;
@@ -321,21 +321,21 @@ FL_TEST(endpoint_paths)
 	FL_RC(fl_endpoint_create(&o, below, NULL), -ENOENT);
 	FL_RC(fl_endpoint_create(&o, p.name, &(fl_endpoint_config){.mode = 01000}), -EINVAL);
 	FL_RC(fl_endpoint_create(&o, fl_test_abstract(), &(fl_endpoint_config){.mode = 0600}), -EINVAL);
-	FL_RC(fl_endpoint_connect(NULL, NULL, &region, NULL), -EINVAL);
-	FL_RC(fl_endpoint_connect("", NULL, &region, NULL), -EINVAL);
-	FL_RC(fl_endpoint_connect(long_path, NULL, &region, NULL), -ENAMETOOLONG);
-	FL_RC(fl_endpoint_connect(p.name, NULL, &region, NULL), -ENOENT);
+	FL_RC(fl_endpoint_connect(&region, NULL, NULL, NULL), -EINVAL);
+	FL_RC(fl_endpoint_connect(&region, NULL, "", NULL), -EINVAL);
+	FL_RC(fl_endpoint_connect(&region, NULL, long_path, NULL), -ENAMETOOLONG);
+	FL_RC(fl_endpoint_connect(&region, NULL, p.name, NULL), -ENOENT);
 	int file = open(p.name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	assert_true(file >= 0 && close(file) == 0);
 	FL_RC(fl_endpoint_create(&o, p.name, NULL), -ENOTSOCK);
 	FL_RC(fl_endpoint_create(&o, below, NULL), -ENOTDIR);
-	FL_RC(fl_endpoint_connect(p.name, NULL, &region, NULL), -ENOTSOCK);
+	FL_RC(fl_endpoint_connect(&region, NULL, p.name, NULL), -ENOTSOCK);
 	FL_OK(unlink(p.name));
 	int listener = bare_listener(SOCK_STREAM, p.name);
 	FL_RC(fl_endpoint_create(&o, p.name, NULL), -EADDRINUSE);
-	FL_RC(fl_endpoint_connect(p.name, NULL, &region, NULL), -EPROTOTYPE);
+	FL_RC(fl_endpoint_connect(&region, NULL, p.name, NULL), -EPROTOTYPE);
 	FL_OK(close(listener));
-	FL_RC(fl_endpoint_connect(p.name, NULL, &region, NULL), -ECONNREFUSED);
+	FL_RC(fl_endpoint_connect(&region, NULL, p.name, NULL), -ECONNREFUSED);
 	FL_OK(fl_endpoint_create(&o, p.name, NULL)); /* replaces the stale file */
 	FL_RC(fl_endpoint_create(&other, p.name, NULL), -EADDRINUSE);
 	FL_RC(fl_endpoint_accept_until(o, NULL, FL_NO_WAIT, NULL), -ETIMEDOUT); /* the check of the other endpoint */
@@ -612,8 +612,8 @@ FL_TEST(endpoint_by_a_silent_program)
 	FL_TEST_PATH(p);
 	unsigned before = fl_test_fds();
 	int listener = bare_listener(SOCK_SEQPACKET, p.name);
-	FL_RC(fl_endpoint_connect_until(p.name, NULL, NULL, NULL, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_endpoint_connect_until(p.name, NULL, NULL, NULL, fl_test_soon(), NULL), -ETIMEDOUT);
+	FL_RC(fl_endpoint_connect_until(NULL, NULL, p.name, NULL, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_RC(fl_endpoint_connect_until(NULL, NULL, p.name, NULL, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_OK(fl_loop_run(cancel_the_client, p.name));
 	FL_OK(close(listener));
 	FL_OK(unlink(p.name));
@@ -661,7 +661,7 @@ FL_TEST(endpoint_of_another_user)
 	process_log_has("runs as user 12345, expected");
 	int listener = bare_listener(SOCK_SEQPACKET, p.name);
 	const fl_endpoint_config allowed = {NUMBERS, .users = other, .n_users = 2};
-	FL_RC(fl_endpoint_connect_until(p.name, &allowed, NULL, NULL, FL_NO_WAIT, NULL), -ETIMEDOUT); /* goes on */
+	FL_RC(fl_endpoint_connect_until(NULL, NULL, p.name, &allowed, FL_NO_WAIT, NULL), -ETIMEDOUT); /* goes on */
 	FL_OK(close(listener));
 	FL_OK(unlink(p.name));
 	/* the endpoint tells a refused client so, and sends nothing else */
@@ -681,7 +681,7 @@ FL_TEST(endpoint_of_another_user)
 	peer_user = 65534;
 	const rlim_t limit = fl_test_limit_fds(1); /* the client's socket */
 	const int rc =
-	    fl_endpoint_connect(p.name, &(fl_endpoint_config){.users = &peer_user, .n_users = 1}, NULL, NULL);
+	    fl_endpoint_connect(NULL, NULL, p.name, &(fl_endpoint_config){.users = &peer_user, .n_users = 1});
 	fl_test_unlimit_fds(limit);
 	FL_RC(rc, -EMFILE);
 	fl_endpoint_free(o);
@@ -712,7 +712,7 @@ static int find_as_nobody(void *arg)
 	if (setuid(65534) != 0)
 		return 255;
 	PROCESS_LOG();
-	return -fl_endpoint_connect(c->path, c->config, NULL, NULL);
+	return -fl_endpoint_connect(NULL, NULL, c->path, c->config);
 }
 
 /* The client's error; meanwhile the endpoint, if there is one here, accepts. */
@@ -768,7 +768,7 @@ static int find_from_inside(void *arg)
 	const struct other_client *c = arg;
 	fl_shm *region = NULL;
 	PROCESS_LOG();
-	const int rc = fl_endpoint_connect(c->path, NULL, c->wants_region ? &region : NULL, NULL);
+	const int rc = fl_endpoint_connect(c->wants_region ? &region : NULL, NULL, c->path, NULL);
 	return rc == -EPROTO && !strstr(process_log, "PID namespace") ? 254 : -rc;
 }
 

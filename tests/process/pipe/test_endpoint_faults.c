@@ -140,21 +140,21 @@ FL_TEST(endpoint_find_faults)
 	FL_EACH (i, of_socket) {
 		fl_test_fails(CALL(socket), of_socket[i].system);
 		/* -EMFILE, -ENFILE, -ENOMEM */
-		FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe), of_socket[i].library);
+		FL_RC(fl_endpoint_connect(&found, &pipe, p.name, NULL), of_socket[i].library);
 	}
 	static const int of_connect[] = {-EACCES, -ECONNREFUSED, -ENOENT};
 	FL_EACH (i, of_connect) {
 		fl_test_fails(CALL(connect), of_connect[i]);
-		FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe), of_connect[i]);
+		FL_RC(fl_endpoint_connect(&found, &pipe, p.name, NULL), of_connect[i]);
 	}
 	fl_test_fails(CALL(connect), -EAGAIN); /* the backlog is full */
-	FL_RC(fl_endpoint_connect_until(p.name, NULL, &found, &pipe, fl_test_soon(), NULL), -ETIMEDOUT);
+	FL_RC(fl_endpoint_connect_until(&found, &pipe, p.name, NULL, fl_test_soon(), NULL), -ETIMEDOUT);
 	no_faults();
 	fl_test_fails(CALL(get_struct), -ENOBUFS);
-	FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe), -ENOMEM);
+	FL_RC(fl_endpoint_connect(&found, &pipe, p.name, NULL), -ENOMEM);
 	no_faults();
 	fl_test_fails(CALL(recvmsg), -ENOMEM);
-	FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe), -ENOMEM);
+	FL_RC(fl_endpoint_connect(&found, &pipe, p.name, NULL), -ENOMEM);
 	no_faults();
 }
 
@@ -207,7 +207,7 @@ FL_TEST(endpoint_find_without_memory)
 	for (needed = 0; rc == -ENOMEM; needed++) {
 		assert_true(needed < 10);
 		fl_test_allocs_left = needed;
-		rc = fl_endpoint_connect(p.name, NULL, &found, &pipe); /* -ENOMEM */
+		rc = fl_endpoint_connect(&found, &pipe, p.name, NULL); /* -ENOMEM */
 		if (rc != 0)
 			assert_true(!found && !pipe && fl_test_blocks == 0 && fl_test_fds() == before);
 	}
@@ -218,7 +218,7 @@ FL_TEST(endpoint_find_without_memory)
 	fl__sys = fl_test_real_sys;
 	for (unsigned more = 0; more < 3; more++) { /* the socket, the hello's descriptor, the region's own */
 		rlim_t limit = fl_test_limit_fds(more);
-		rc = fl_endpoint_connect(p.name, NULL, &found, &pipe);
+		rc = fl_endpoint_connect(&found, &pipe, p.name, NULL);
 		fl_test_unlimit_fds(limit);
 		FL_RC(rc, -EMFILE);
 		assert_int_equal(fl_test_fds(), before);
@@ -241,7 +241,7 @@ FL_TEST(endpoint_after_a_kill)
 		FL_SCOPED(fl_pipe) *pipe = NULL;
 		/* replaces the file of the one before */
 		pid_t pid = start_server((struct server){p.name, .region = region});
-		FL_OK(fl_endpoint_connect(p.name, NULL, &found, &pipe));
+		FL_OK(fl_endpoint_connect(&found, &pipe, p.name, NULL));
 		fl_test_kill(pid);
 		/* accepted without a pipe: the end is there at once, or after the kill */
 		FL_RC(fl_pipe_receive(pipe, &byte, 1, &size), -EPIPE);
@@ -249,7 +249,7 @@ FL_TEST(endpoint_after_a_kill)
 		assert_non_null(block);
 		fl_shm_block_free(found, block);
 		assert_true(fl_test_path_is_there(&p));
-		FL_RC(fl_endpoint_connect(p.name, NULL, NULL, NULL), -ECONNREFUSED);
+		FL_RC(fl_endpoint_connect(NULL, NULL, p.name, NULL), -ECONNREFUSED);
 	}
 	assert_int_equal(fl_test_fds(), before);
 	FL_OK(unlink(p.name));
@@ -260,7 +260,7 @@ FL_TEST(endpoint_killed_before_the_accept)
 {
 	FL_TEST_PATH(p);
 	pid_t pid = start_server((struct server){p.name, .dies = true});
-	FL_RC(fl_endpoint_connect(p.name, NULL, NULL, NULL), -ECONNRESET);
+	FL_RC(fl_endpoint_connect(NULL, NULL, p.name, NULL), -ECONNRESET);
 	assert_true(WIFSIGNALED(fl_test_status(pid)));
 	FL_OK(unlink(p.name));
 }
@@ -294,7 +294,7 @@ static int write_numbers(void *path)
 	uint64_t next = 0;
 	size_t size;
 	int rc =
-	    fl_endpoint_connect(path, &(fl_endpoint_config){.item_type = "number", .item_size = 8}, &region, &pipe);
+	    fl_endpoint_connect(&region, &pipe, path, &(fl_endpoint_config){.item_type = "number", .item_size = 8});
 	if (rc == 0)
 		rc = number_queue_open(&q, region, fl_shm_root(region));
 	if (rc == 0)
