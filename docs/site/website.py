@@ -145,7 +145,8 @@ class Sources:
         text, readme = read("docs/site/front.md"), read("README.md")
         rows = [re.search(rf"^\| ({re.escape(row.rstrip(' |'))}{' ' if row.endswith('|') else ''}.*?)\s*\| [^|]*\| (.*?) \| (.*?) \|", readme, re.M) for row in FAST]
         text = text.replace("FAST", "\n".join("| " + " | ".join(row.groups()) + " |" for row in rows))
-        text = text.replace("WANTS", re.search(r"^## I want to .*?(^\|.*?)\n\n", readme, re.M | re.S)[1])
+        wants = re.search(r"^## I want to .*?(^\|.*?)\n\n", read("docs/guide.md"), re.M | re.S)[1]
+        text = text.replace("WANTS", LINK.sub(lambda found: found[1] + os.path.normpath(os.path.join("docs", found[2])), wants))
         self.write("index.md", LINK.sub(lambda found: found[1] + self.link("front.md", found[2]), text))
 
     def contents(self):
