@@ -228,7 +228,7 @@ static unsigned die_at(const char *role, const char *ranks, uint32_t first, uint
 }
 
 /*
- * Tests each `step`-th point, each (3 * `step`)-th one under a sanitizer, or every point if
+ * Tests each `step`-th point, each (6 * `step`)-th one under a sanitizer, or every point if
  * FL_TEST_MPI_DEATHS is in the environment; of these, each `parts`-th one, from number `part` on.
  * Six points cost a job of eight ranks, so all points take longer than a case may.
  */
@@ -236,7 +236,7 @@ static void die_at_each_point(uint32_t step, unsigned part, unsigned parts)
 {
 	unsigned all = 0, n = 1;
 	need_tolerance();
-	step = getenv("FL_TEST_MPI_DEATHS") ? 1 : FL_TEST_SANITIZED ? 3 * step : step;
+	step = getenv("FL_TEST_MPI_DEATHS") ? 1 : FL_TEST_SANITIZED ? 6 * step : step;
 	for (uint32_t first = 1 + part * step; n > 0; first += parts * step * VICTIMS, all += n)
 		n = die_at("serves", "8", first, parts * step, VICTIMS);
 	print_message("%u points\n", all);
