@@ -35,12 +35,13 @@ FL_BEGIN_DECLS
  * may make all fibers hang. A system call that blocks stops the whole loop; fl_blocking_call()
  * makes such a call on another thread.
  *
- * Each fiber has a cancel token, which fl_fiber_cancel() requests. It is the fiber's cancel scope
- * at first.
+ * Each fiber has a cancel token, which fl_fiber_cancel() cancels. Waits of the fiber observe this
+ * token until the fiber sets another scope.
  *
- * A stack has 116 KiB, unless fl_loop_config gives another size. A stack overflow panics, with the
- * fiber's name. To detect it, a thread that has run a loop has a signal stack, sigaltstack(2),
- * until it ends.
+ * A stack is 116 KiB, unless fl_loop_config gives another size. A stack overflow panics with the
+ * fiber's name, unless one frame is larger than the guard of 16 KiB below the stack, or the program
+ * has a SIGSEGV handler of its own. To detect the overflow, a thread that has run a loop keeps a
+ * signal stack, sigaltstack(2), until it ends.
  *
  * C++ exceptions: the library finds the C++ runtime that is linked with the program or shared
  * object that contains the library. If a program in C loads a C++ library later, by dlopen(), its
@@ -92,7 +93,8 @@ FL_API void fl_fiber_cancel(fl_fiber *f);
 
 /*
  * Detaches the fiber, so that it is freed when it ends. An error that the fiber returns goes to the
- * error handler (fl_fiber_set_error_handler()). It panics while another fiber joins the fiber.
+ * error handler (fl_fiber_set_error_handler()), except -ECANCELED after a cancel.
+ * fl_fiber_detach() panics while another fiber joins the fiber.
  */
 FL_API void fl_fiber_detach(fl_fiber *f);
 

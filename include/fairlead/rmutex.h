@@ -23,10 +23,10 @@ FL_BEGIN_DECLS
  *     walk(tree);                     // may call back into code that locks again
  *     fl_rmutex_unlock(&lock);
  *
- * Prefer fl_mutex where you can: it is smaller and faster. A recursive mutex has 16 bytes. All-zero
- * memory is an unlocked recursive mutex. Fairness and memory order are those of fl_mutex
- * (fairlead/mutex.h). The next owner may unlock and destroy the mutex, even if the unlock before
- * has not returned yet.
+ * Prefer fl_mutex where you can: it is smaller and faster, and a condition (fl_cond) works only with
+ * an fl_mutex. A recursive mutex is 16 bytes. All-zero memory is an unlocked recursive mutex.
+ * Fairness and memory order are those of fl_mutex (fairlead/mutex.h). The next owner may unlock and
+ * destroy the mutex, even if the unlock before has not returned yet.
  */
 typedef struct FL_CAPABILITY("recursive mutex") FL__REENTRANT fl_rmutex {
 	FL__WORD64 uint64_t owner_; /* the id of the context that holds it; 0 if none does */

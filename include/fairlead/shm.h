@@ -89,7 +89,7 @@ FL_API FL_MUST_CHECK int fl_shm_create(fl_shm **region, size_t size);
  * Returns:
  *   0                 the region is mapped
  *   -EBADF            `fd` is not open
- *   -EPERM            the memory is not sealed against shrinking
+ *   -EPERM            the memory is not sealed against shrinking; a file never is
  *   -EBADMSG          the memory was not made by fl_shm_create(), or its size is not the recorded
  *                     size
  *   -EPROTONOSUPPORT  the region was made by a version of Fairlead with another layout
@@ -143,8 +143,8 @@ FL_API bool fl_shm_is_writable(const fl_shm *region);
  * Allocates a block of at least `size` bytes, and returns its address, which is a multiple of 64.
  *
  * fl_shm_block_alloc() zeroes the block. fl_shm_block_alloc_raw() does not: it is for a large block
- * that the caller overwrites. A block takes a multiple of 256 bytes. The call takes time in
- * proportion to the number of blocks. It waits for other allocations, for ten seconds at most.
+ * that the caller overwrites. A block takes a multiple of 256 bytes. The call searches for free
+ * memory, at worst through all blocks. It waits for other allocations, for ten seconds at most.
  *
  * Returns:
  *   a pointer  the block
@@ -187,8 +187,8 @@ FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
 /*
  * FL_SHM_AT(region, struct frame, offset) returns the address of `offset` as a pointer to the type.
  *
- * It returns NULL unless the object lies in the region's blocks and the offset fits the alignment
- * of the type. It does not check that the bytes are allocated.
+ * It returns NULL unless the object lies in the region's blocks, and the offset is a multiple of 8
+ * and fits the alignment of the type. It does not check that the bytes are allocated.
  */
 #define FL_SHM_AT(region, type, offset)                                                                                \
 	((__typeof__(type) *)fl__shm_at_aligned((region), (offset), sizeof(type), __alignof__(type)))
