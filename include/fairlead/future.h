@@ -285,60 +285,17 @@ FL_API void fl_promise_free(fl_promise *p);
 FL__SCOPED(fl_promise, fl_promise_free)
 
 /*
- * Waits for several futures: for all, for the first, or for one after the other as they end. These
- * waits cancel nothing and free nothing.
+ * An iteration over futures in the order of their ends. It serves each wait for several futures:
+ * for the first that ends, for the first that has succeeded or failed, and for all one by one. It
+ * cancels nothing. Only one context at a time may use it.
  *
- *     rc = fl_futures_wait_until(f, 3, FL_FIRST_ENDED, fl_after(FL_S(1)), NULL);
  *     rc = fl_as_completed_create(&done, f, n);          // check
  *     while ((rc = fl_as_completed_next_until(done, &i, deadline, NULL)) == 0)
  *             ...                                             // f[i] has ended
- */
-typedef enum fl_wait_mode {
-	FL_ALL_ENDED,   /* until all futures have ended */
-	FL_FIRST_ENDED, /* until at least one has ended */
-	/*
-	 * Until one has failed, or all have ended. A task has failed if fl_future_error() returns
-	 * an error, unless the task was cancelled: a task that was cancelled before it started has
-	 * not failed, and neither has one that returned -ECANCELED after it was requested to stop.
-	 * A task that a deadline has ended (-ETIMEDOUT) has failed.
-	 */
-	FL_FIRST_ERROR,
-} fl_wait_mode;
-
-/*
- * Waits until the futures of the array `f` have ended as `what` says, and returns how many have
- * ended. Both functions block the calling context. If the caller is a worker, it runs the tasks of
- * these futures that are pending in its own executor during the wait, and no other tasks. The wait
- * takes at most O(n log n) steps, however many futures are pending or other contexts wait. Returns:
- *   0 or more   how many of the `n` futures have ended when the wait ends; 0 if `n` is 0
- *   -ECANCELED  the wait was cancelled
- *   -ETIMEDOUT  the deadline of fl_futures_wait_until() passed
- *   -ENOMEM     out of memory
- *   -EINVAL     `n` is above INT_MAX, or `what` is unknown
  *
- * After -ETIMEDOUT or -ECANCELED, fl_futures_ended() returns how many have ended, and
- * fl_future_try_wait() tells which.
+ * To wait until all have ended, in any order, call fl_future_wait() for each of them. To wait for
+ * futures and for other objects, use FL_ON_FUTURE() (fairlead/wait_any.h).
  */
-FL_API FL_MUST_CHECK int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, fl_time deadline,
-                                               fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK int fl_futures_wait(fl_future *const *_f, size_t _n, fl_wait_mode _what)
-{
-	return fl_futures_wait_until(_f, _n, _what, FL_FOREVER, NULL);
-}
-
-/*
- * Returns how many of the `n` futures have ended. Memory order: for each future that has ended, the
- * call is an acquire, as fl_future_try_wait() is.
- */
-FL_INLINE size_t fl_futures_ended(fl_future *const *_f, size_t _n)
-{
-	size_t _ended = 0, _i;
-	for (_i = 0; _i < _n; _i++)
-		_ended += fl_future_try_wait(_f[_i]) == 0;
-	return _ended;
-}
-
-/* An iteration over futures in the order of their ends. Only one context at a time may use it. */
 typedef struct fl_as_completed fl_as_completed;
 
 /*
@@ -352,13 +309,11 @@ FL_API FL_MUST_CHECK int fl_as_completed_create(fl_as_completed **c, fl_future *
 
 /*
  * Waits until the next future has ended, and stores its index in the array in `*index`. Futures
- * that had ended before the iteration was created come first, in the order of the array.
- * fl_as_completed_next() and fl_as_completed_next_until() block the calling context; before it
- * sleeps, a worker runs tasks of the iteration that are pending in its own executor, until one has
- * ended. fl_as_completed_try_next() never waits. Returns:
+ * that had ended before the iteration was created come first, in the order of the array. Both
+ * functions block the calling context; before it sleeps, a worker runs tasks of the iteration that
+ * are pending in its own executor, until one has ended. Returns:
  *   0           the future of `*index` has ended
  *   -ENODATA    all futures were returned
- *   -EAGAIN     only fl_as_completed_try_next(): none of the rest has ended
  *   -ECANCELED  the wait was cancelled; the iteration can go on
  *   -ETIMEDOUT  the deadline of fl_as_completed_next_until() passed; the iteration can go on
  *
@@ -370,7 +325,6 @@ FL_INLINE FL_MUST_CHECK int fl_as_completed_next(fl_as_completed *_c, size_t *_i
 {
 	return fl_as_completed_next_until(_c, _index, FL_FOREVER, NULL);
 }
-FL_API FL_MUST_CHECK int fl_as_completed_try_next(fl_as_completed *c, size_t *index);
 
 /*
  * Frees the iteration. The call requires that no context uses it any more. The futures are not

@@ -90,11 +90,6 @@ static void make_promises(void)
 
 STEP(wait_future, fl_future_wait(dump_futures[0]))
 
-static void wait_futures(void)
-{
-	FL_CHECK(fl_futures_wait(dump_futures, 2, FL_FIRST_ENDED) > 0);
-}
-
 static void next_as_completed(void)
 {
 	size_t index;
@@ -318,7 +313,6 @@ static const struct dump_wait {
 	void (*end)(void);
 	void (*clean)(void);
 } dump_waits[] = {
-    {"some of 2 futures ", make_promises, wait_futures, keep_promises, free_promises},
     {"some of 2 futures ", make_promises, next_as_completed, keep_promises, free_promises},
     {"group dump_group at ", begin_group, join_group, set_event, nothing},
     {"a result of lazy map 0x", begin_imap, next_of_imap, set_event, free_imap},

@@ -113,8 +113,6 @@ static void call_futures(void)
 	fl_future *f = FL_SUBMITTED(past_copy, e, 5);
 	FL_OK(fl_future_wait_until(f, PAST));
 	FL_OK(fl_future_get_until(f, &result, sizeof result, PAST));
-	FL_RC(fl_futures_wait_until(&f, 1, FL_ALL_ENDED, PAST), 1);
-	FL_RC(fl_futures_wait_until(&f, 1, FL_FIRST_ENDED, PAST), 1);
 	FL_OK(fl_as_completed_create(&all, &f, 1));
 	FL_OK(fl_as_completed_next_until(all, &i, PAST));
 	fl_as_completed_free(all);

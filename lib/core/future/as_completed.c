@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waits for many futures. This file has the set of futures, the wait for all or for the first of
- * several, and the iteration in the order of their ends.
+ * Waits for many futures. This file has the set of futures, and the iteration in the order of their
+ * ends.
  *
  * Each entry is in the list of callbacks of its future, so it costs constant time, whatever the
  * number of futures. The context that ends the future calls fl__future_report(), which appends the
@@ -24,19 +24,12 @@
 #include "../base/list.h"
 #include "../base/sys.h"
 #include "../hooks.h"
-#include <limits.h>
-
-static bool futures_has_failed(const fl_future *f)
-{
-	return fl__future_has_ended(f) && f->error != 0 && !fl__future_was_cancelled(f);
-}
 
 /* Appends an entry to those that have ended. Called under the set's lock. */
 static void futures_add_ended(struct fl__future_set *set, struct fl__future_entry *entry) FL_REQUIRES(set->lock)
 {
 	FL__APPEND(set->first, set->last, entry, next);
 	set->left--;
-	set->errors += futures_has_failed(entry->future);
 	if (set->enough && set->enough(set))
 		fl_cond_signal(&set->news);
 }
@@ -111,56 +104,9 @@ void fl__future_set_fini(struct fl__future_set *set)
 	FL_IGNORE(futures_sleep_until(set, futures_none_left, FL_FOREVER, FL_SHIELDED));
 }
 
-/* The wait for several futures. */
-
-enum { FUTURES_FEW = 8 }; /* up to this number needs no memory */
-
-/*
- * Waits for one future after the other: ended ones cost nothing. Before the first wait a worker
- * helps with all, since the first may wait for another.
- */
-static int futures_wait_for_all(fl_future *const *f, size_t n, fl_time deadline, fl_cancel_token *cancel)
-{
-	int rc = 0;
-	for (size_t i = 0; i < n && fl__ctx_get()->help; i++)
-		if (fl_future_try_wait(f[i]) != 0)
-			fl__future_help(f[i], deadline, cancel);
-	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = fl_future_wait_until(f[i], deadline, cancel);
-	return rc;
-}
-
-static bool futures_is_awaited(fl_future *f, fl_wait_mode what)
-{
-	return what == FL_FIRST_ERROR ? futures_has_failed(f) : fl_future_try_wait(f) == 0;
-}
-
-/*
- * Returns whether the awaited end has come, or all futures have ended. If `helps`, helps with each
- * future.
- */
-static bool futures_condition_holds(fl_future *const *f, size_t n, fl_wait_mode what, bool helps, fl_time deadline,
-                                    const fl_cancel_token *cancel)
-{
-	size_t ended = 0;
-	for (size_t i = 0; i < n; i++) {
-		if (helps && fl_future_try_wait(f[i]) != 0)
-			fl__future_help(f[i], deadline, cancel);
-		if (futures_is_awaited(f[i], what))
-			return true;
-		ended += fl_future_try_wait(f[i]) == 0;
-	}
-	return ended == n;
-}
-
 static bool futures_one_has_ended(const struct fl__future_set *set) FL_REQUIRES(set->lock)
 {
 	return set->first != NULL || set->left == 0;
-}
-
-static bool futures_one_has_failed(const struct fl__future_set *set) FL_REQUIRES(set->lock)
-{
-	return set->errors > 0 || set->left == 0;
 }
 
 /* Adds the futures of entries that are in no set, or only those that have ended. */
@@ -172,46 +118,6 @@ static void futures_add(struct fl__future_set *set, struct fl__future_entry *eac
 			continue;
 		fl__future_set_add(set, &each[i], f);
 	}
-}
-
-static int futures_sleep_for_first(fl_future *const *f, size_t n, fl_wait_mode what, struct fl__future_entry *each,
-                                   fl_time deadline, fl_cancel_token *cancel)
-{
-	struct fl__future_set set = {.left = 0};
-	for (size_t i = 0; i < n; i++)
-		each[i] = (struct fl__future_entry){.future = f[i]};
-	futures_add(&set, each, n, false);
-	int rc = fl__future_set_sleep(&set, what == FL_FIRST_ERROR ? futures_one_has_failed : futures_one_has_ended,
-	                              deadline, cancel);
-	for (size_t i = 0; i < n; i++)
-		if (each[i].of)
-			fl__future_set_remove(&each[i]);
-	fl__future_set_fini(&set);
-	return rc;
-}
-
-static int futures_wait_for_first(fl_future *const *f, size_t n, fl_wait_mode what, fl_time deadline,
-                                  fl_cancel_token *cancel)
-{
-	if (futures_condition_holds(f, n, what, false, deadline, cancel) ||
-	    futures_condition_holds(f, n, what, true, deadline, cancel))
-		return 0;
-	struct fl__future_entry few[FUTURES_FEW], *each = n <= FUTURES_FEW ? few : fl__alloc(n, sizeof *each);
-	if (!each)
-		return -ENOMEM;
-	int rc = futures_sleep_for_first(f, n, what, each, deadline, cancel);
-	if (each != few)
-		fl__free(each);
-	return rc;
-}
-
-int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, fl_time deadline, fl_cancel_token *cancel)
-{
-	if (n > INT_MAX || (unsigned)what > FL_FIRST_ERROR)
-		return -EINVAL;
-	int rc = what == FL_ALL_ENDED ? futures_wait_for_all(f, n, deadline, cancel)
-	                              : futures_wait_for_first(f, n, what, deadline, cancel);
-	return rc == 0 ? (int)fl_futures_ended(f, n) : rc;
 }
 
 /*
@@ -227,7 +133,8 @@ struct fl_as_completed {
 	struct fl__future_entry each[];
 };
 
-int fl_as_completed_try_next(fl_as_completed *all, size_t *index)
+/* Takes the first that has ended. Returns 0, -EAGAIN or -ENODATA. */
+static int futures_take(fl_as_completed *all, size_t *index)
 {
 	struct fl__future_entry *entry;
 	{
@@ -259,12 +166,12 @@ static void futures_help(fl_as_completed *all, fl_time deadline, const fl_cancel
 
 int fl_as_completed_next_until(fl_as_completed *all, size_t *index, fl_time deadline, fl_cancel_token *cancel)
 {
-	int rc = fl_as_completed_try_next(all, index);
+	int rc = futures_take(all, index);
 	if (rc != -EAGAIN)
 		return rc;
 	futures_help(all, deadline, cancel);
 	rc = fl__future_set_sleep(&all->set, futures_one_has_ended, deadline, cancel);
-	return rc == 0 ? fl_as_completed_try_next(all, index) : rc;
+	return rc == 0 ? futures_take(all, index) : rc;
 }
 
 void fl_as_completed_free(fl_as_completed *all)

@@ -31,8 +31,7 @@ struct fl__future_set {
 	fl_cond news;
 	/* Ended and not yet taken, earliest first. */
 	struct fl__future_entry *first FL_GUARDED_BY(lock), *last FL_GUARDED_BY(lock);
-	size_t left FL_GUARDED_BY(lock);   /* not ended, or fl__future_report() still to come */
-	size_t errors FL_GUARDED_BY(lock); /* failed futures; a cancelled one has not failed */
+	size_t left FL_GUARDED_BY(lock); /* not ended, or fl__future_report() still to come */
 	/* What the sleeping waiter waits for; NULL: no waiter sleeps. */
 	bool (*enough)(const struct fl__future_set *set) FL_GUARDED_BY(lock);
 };

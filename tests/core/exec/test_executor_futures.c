@@ -13,7 +13,8 @@ CONFORMANCE_ON(futures_wait_for_all, 2)
 	enum { N = 20 };
 	fl_future *f[N];
 	submit_squares(e, f, N);
-	FL_RC(fl_futures_wait(f, N, FL_ALL_ENDED), N);
+	FL_EACH (i, f)
+		FL_OK(fl_future_wait(f[i]));
 	FL_EACH (i, f)
 		assert_int_equal(fl_test_result(f[i]), i * i);
 	fl_test_futures_free(f, N);
@@ -24,34 +25,19 @@ CONFORMANCE_ON(futures_wait_for_the_first, 2)
 	if (kind->serial)
 		return; /* two tasks meet */
 	struct gate *gate = new_gate();
+	FL_SCOPED(fl_as_completed) *c = NULL;
+	size_t index;
 	fl_future *both[2];
 	if (!is_concurrent(e))
 		set_event(&gate->open);
 	FL_OK(hold_submit(e, gate, &both[0]));
 	FL_OK(square_submit(e, 3, &both[1]));
-	FL_RC(fl_futures_wait(both, 2, FL_FIRST_ENDED), is_concurrent(e) ? 1 : 2);
-	if (is_concurrent(e))
-		FL_RC(fl_futures_wait_until(both, 2, FL_FIRST_ERROR, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_OK(fl_as_completed_create(&c, both, 2));
+	FL_OK(fl_as_completed_next(c, &index));
+	assert_int_equal(index, is_concurrent(e) ? 1 : 0);
+	FL_RC(fl_as_completed_next_until(c, &index, FL_NO_WAIT, NULL), is_concurrent(e) ? -ETIMEDOUT : 0);
 	set_event(&gate->open);
 	fl_test_futures_free(both, 2);
-}
-
-CONFORMANCE_ON(futures_wait_for_the_first_error, 2)
-{
-	if (kind->serial)
-		return; /* two tasks meet */
-	struct gate *gate = new_gate();
-	fl_future *f[3];
-	if (!is_concurrent(e))
-		set_event(&gate->open);
-	FL_OK(hold_submit(e, gate, &f[0]));
-	FL_OK(square_submit(e, 3, &f[1]));
-	FL_OK(fail_with_submit(e, -EIO, &f[2]));
-	int n = fl_futures_wait(f, 3, FL_FIRST_ERROR);
-	assert_true(n >= 1 && n <= 3);
-	FL_OK(fl_future_try_wait(f[2]));
-	set_event(&gate->open);
-	fl_test_futures_free(f, 3);
 }
 
 CONFORMANCE_ABLE(futures_wait_with_cancelled_ones, 1, FL_CAP_CONCURRENT)
@@ -61,11 +47,15 @@ CONFORMANCE_ABLE(futures_wait_with_cancelled_ones, 1, FL_CAP_CONCURRENT)
 	FL_OK(square_submit(e, 1, &f[0]));
 	FL_OK(fail_with_submit(e, -EIO, &f[1]));
 	FL_OK(fl_future_cancel(f[0]));
-	FL_RC(fl_futures_wait(f, 2, FL_FIRST_ENDED), 1);
-	FL_RC(fl_futures_wait_until(f, 2, FL_FIRST_ERROR, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_SCOPED(fl_as_completed) *c = NULL;
+	size_t index;
+	FL_OK(fl_as_completed_create(&c, f, 2));
+	FL_OK(fl_as_completed_next(c, &index));
+	assert_int_equal(index, 0);
+	FL_RC(fl_as_completed_next_until(c, &index, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_OK(fl_future_cancel(f[1]));
-	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++)
-		FL_RC(fl_futures_wait(f, 2, (fl_wait_mode)what), 2);
+	FL_OK(fl_as_completed_next(c, &index));
+	assert_int_equal(index, 1);
 	let_go(&held);
 	fl_test_futures_free(f, 2);
 }
@@ -79,22 +69,21 @@ FL_TASK_STATIC(wait_for_a_stop, struct gate *, int)
 }
 
 /*
- * A task that ran, and answered a request to stop, is not the first error, nor is a chain that ends
- * with it. One that a deadline has ended is, whether it ran or not.
+ * A task that ran, and answered a request to stop, has the error -ECANCELED, and so has a chain that
+ * ends with it. One that a deadline has ended has -ETIMEDOUT, whether it ran or not.
  */
-CONFORMANCE_ABLE(futures_wait_first_error_after_a_stop, 2, FL_CAP_CONCURRENT)
+CONFORMANCE_ABLE(futures_have_the_error_of_a_stop, 2, FL_CAP_CONCURRENT)
 {
 	if (kind->serial)
 		return; /* two tasks meet */
 	struct held held = hold_worker(e);
 	struct gate *gate = new_gate();
-	fl_future *f[3] = {NULL, NULL, held.f};
+	fl_future *f[2] = {NULL, NULL};
 	FL_OK(wait_for_a_stop_submit(e, gate, &f[0]));
 	await_event(&gate->entered);
 	FL_OK(fl_future_then(f[0], e, &square, &f[1]));
 	FL_RC(fl_future_cancel(f[0]), -EINPROGRESS);
 	FL_OK(fl_future_wait(f[1]));
-	FL_RC(fl_futures_wait_until(f, 3, FL_FIRST_ERROR, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	for (int i = 0; i < 2; i++) {
 		FL_STATE_IS(f[i], FL_DONE);
 		FL_RC(fl_future_error(f[i]), -ECANCELED);
@@ -103,45 +92,36 @@ CONFORMANCE_ABLE(futures_wait_first_error_after_a_stop, 2, FL_CAP_CONCURRENT)
 	fl_test_futures_free(f, 2);
 }
 
-CONFORMANCE_ABLE(futures_wait_first_error_is_a_deadline, 2, FL_CAP_CONCURRENT)
+CONFORMANCE_ABLE(futures_have_the_error_of_a_deadline, 2, FL_CAP_CONCURRENT)
 {
 	if (kind->serial)
 		return; /* two tasks meet */
 	struct held held = hold_worker(e);
 	FL_BOTH (starts) {
 		const fl_submit_config config = {.deadline = starts ? fl_after(FL_MS(20)) : FL_NO_WAIT};
-		fl_future *f[2] = {NULL, held.f};
-		FL_OK(wait_for_a_stop_submit_with(e, new_gate(), &f[0], &config));
-		FL_RC(fl_futures_wait(f, 2, FL_FIRST_ERROR), 1);
-		FL_RC(fl_future_error(f[0]), -ETIMEDOUT);
-		fl_future_free(f[0]);
+		FL_SCOPED(fl_future) *f = NULL;
+		FL_OK(wait_for_a_stop_submit_with(e, new_gate(), &f, &config));
+		FL_OK(fl_future_wait(f));
+		FL_RC(fl_future_error(f), -ETIMEDOUT);
 	}
 	let_go(&held);
 }
 
-/*
- * A task that submits others to its own executor, and waits for them in one of the ways; the
- * executor has one worker.
- */
-FL_TASK_STATIC(fan_out, int, int)
+/* A task that submits others to its own executor, and waits for them; the executor has one worker. */
+FL_TASK_STATIC(fan_out, void, int)
 {
 	enum { N = 5 };
 	fl_future *f[N];
 	submit_squares(fl_executor_current(), f, N);
-	*result = fl_futures_wait(f, N, (fl_wait_mode)*arg);
 	FL_EACH (i, f)
-		FL_CHECK(*arg == FL_FIRST_ENDED || fl_future_try_wait(f[i]) == 0);
+		*result += fl_future_wait(f[i]) == 0;
 	fl_test_futures_free(f, N);
 	return 0;
 }
 
 CONFORMANCE_ABLE(futures_wait_by_the_only_worker, 1, FL_CAP_NESTED)
 {
-	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++) {
-		int ended = 0;
-		FL_OK(fl_test_run_task(e, &fan_out, &what, &ended));
-		assert_true(what == FL_FIRST_ENDED ? ended >= 1 : ended == 5);
-	}
+	assert_int_equal(fl_test_result_of(e, &fan_out, NULL), 5);
 }
 
 CONFORMANCE_ON(futures_as_completed, 2)
@@ -191,8 +171,12 @@ FL_TASK_STATIC(square_thrice, int, int)
 	FL_OK(square_submit(e, 3, &f));
 	FL_OK(fl_future_then(f, e, &square, &next));
 	FL_OK(fl_future_then(next, e, &square, &last));
-	if (*arg)
-		FL_CHECK(fl_futures_wait(&last, 1, FL_FIRST_ENDED) == 1);
+	if (*arg) {
+		FL_SCOPED(fl_as_completed) *c = NULL;
+		size_t index = 77;
+		FL_OK(fl_as_completed_create(&c, &last, 1));
+		FL_CHECK(fl_as_completed_next(c, &index) == 0 && index == 0);
+	}
 	return square_get(last, result);
 }
 

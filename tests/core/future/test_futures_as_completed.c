@@ -86,7 +86,6 @@ static void next_is(fl_as_completed *c, size_t expected)
 static void no_more(fl_as_completed *c)
 {
 	size_t index;
-	FL_RC(fl_as_completed_try_next(c, &index), -ENODATA);
 	FL_RC(fl_as_completed_next_until(c, &index, FL_NO_WAIT, NULL), -ENODATA);
 }
 
@@ -104,9 +103,9 @@ FL_TEST(futures_completed_done_ones_first_then_in_their_order)
 	next_is(c, 3);
 	next_is(c, 4); /* the others, in that of their ends */
 	next_is(c, 0);
-	FL_RC(fl_as_completed_try_next(c, &index), -EAGAIN);
+	FL_RC(fl_as_completed_next_until(c, &index, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	things_end(2);
-	FL_OK(fl_as_completed_try_next(c, &index));
+	FL_OK(fl_as_completed_next_until(c, &index, FL_NO_WAIT, NULL));
 	FL_RC(index, 2);
 	no_more(c);
 	things_finish();
@@ -187,7 +186,7 @@ FL_TEST(futures_completed_of_broken_promises)
 	begin_some(&s);
 	fl_promise_free(s.p[2]);
 	s.p[2] = NULL;
-	FL_OK(fl_as_completed_try_next(s.c, &index));
+	FL_OK(fl_as_completed_next_until(s.c, &index, FL_NO_WAIT, NULL));
 	assert_int_equal(index, 2);
 	end_some(&s);
 }
@@ -283,7 +282,7 @@ FL_TASK_STATIC(wait_for_chain_twice, void, int)
 	FL_RC(fl_as_completed_next_until(c, &i, fl_test_soon(), FL_SHIELDED), -ETIMEDOUT);
 	FL_OK(fl_promise_set(p, &(int){21}));
 	FL_CHECK(fl_as_completed_next_until(c, &i, FL_FOREVER, FL_SHIELDED) == 0 && i == 0);
-	FL_RC(fl_as_completed_try_next(c, &i), -ENODATA);
+	FL_RC(fl_as_completed_next_until(c, &i, FL_NO_WAIT, NULL), -ENODATA);
 	return pool_double_get(next, result);
 }
 

@@ -151,13 +151,6 @@ static int wait_for_promise(struct wait *w)
 	return fl_future_wait(w->answer);
 }
 
-static int wait_for_first(struct wait *w)
-{
-	fl_future *all[] = {w->answer};
-	int rc = fl_futures_wait(all, 1, FL_FIRST_ENDED);
-	return rc == 1 ? 0 : rc;
-}
-
 static int wait_for_completed(struct wait *w)
 {
 	fl_as_completed *c = NULL;
@@ -252,7 +245,6 @@ static int join_process(struct wait *w)
 
 static const struct way ways[] = {
     {"a promise", wait_for_promise, set_promise},
-    {"the first of several", wait_for_first, set_promise},
     {"the next as they complete", wait_for_completed, set_promise},
     {"any of several things", wait_for_any, set_promise},
     {"a thread", join_thread, set_event},
@@ -318,9 +310,11 @@ POOL_TEST(nested_wait_for_a_task_that_runs, 2)
 /* Calls that do not wait need no other worker. */
 FL_TASK_STATIC(wait_for_no_time, struct wait *, void)
 {
-	fl_future *all[] = {(*arg)->answer};
+	FL_SCOPED(fl_as_completed) *c = NULL;
+	size_t index;
 	FL_RC(fl_future_wait_until((*arg)->answer, FL_NO_WAIT, NULL), -ETIMEDOUT);
-	FL_RC(fl_futures_wait_until(all, 1, FL_FIRST_ENDED, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_OK(fl_as_completed_create(&c, &(*arg)->answer, 1));
+	FL_RC(fl_as_completed_next_until(c, &index, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	fl_executor_close((*arg)->other);
 	FL_OK(fl_executor_try_join((*arg)->other));
 	return stats_of((*arg)->e).threads == 1 ? 0 : -ERANGE;
