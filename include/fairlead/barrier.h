@@ -113,15 +113,6 @@ FL_INLINE FL_MUST_CHECK int fl_barrier_wait(fl_barrier *_b)
 }
 
 /*
- * Arrives at `b` only if the caller is the last party, and then runs the action. It never waits for
- * other parties. It panics if `b` has no parties. Returns:
- *   parties - 1  the phase is complete
- *   -EAGAIN      other parties are missing, or the action runs
- *   -EPIPE       `b` is broken; or it was broken or reset while the action ran
- */
-FL_API FL_MUST_CHECK int fl_barrier_try_wait(fl_barrier *b);
-
-/*
  * Breaks `b`: its waiters get -EPIPE, and so do all later waits until fl_barrier_reset(). It does
  * not wait for a running action.
  */

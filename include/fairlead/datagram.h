@@ -198,9 +198,9 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
 /*
  * Sends a datagram of `size` bytes, which may be 0, to an address, or to the connected peer.
  *
- * fl_datagram_send() sends to the connected peer, and so does fl_datagram_send_to() if `to` is
- * NULL. The call blocks the calling fiber while the system, or a Unix receiver, has no space. A
- * full Unix receiver at an address is tried again at least every 32 ms.
+ * If `to` is NULL, the datagram goes to the connected peer. The call blocks the calling fiber while
+ * the system, or a Unix receiver, has no space. A full Unix receiver at an address is tried again
+ * at least every 32 ms.
  *
  * Returns:
  *   0              the system has the datagram. UDP may still lose it
@@ -232,15 +232,6 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send_to(fl_datagram *_d, const void *_da
 {
 	return fl_datagram_send_to_until(_d, _data, _size, _to, FL_FOREVER, NULL);
 }
-FL_INLINE FL_MUST_CHECK int fl_datagram_send_until(fl_datagram *_d, const void *_data, size_t _size, fl_time _deadline,
-                                                   fl_cancel_token *_cancel)
-{
-	return fl_datagram_send_to_until(_d, _data, _size, NULL, _deadline, _cancel);
-}
-FL_INLINE FL_MUST_CHECK int fl_datagram_send(fl_datagram *_d, const void *_data, size_t _size)
-{
-	return fl_datagram_send_to_until(_d, _data, _size, NULL, FL_FOREVER, NULL);
-}
 
 /*
  * Does the same as fl_datagram_send_to() if there is space, and never waits. Callbacks of the loop
@@ -251,7 +242,11 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send(fl_datagram *_d, const void *_data,
  *   -EAGAIN  there is no space
  *   other    an error of fl_datagram_send_to()
  */
-FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *data, size_t size, const fl_address *to);
+FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *_d, const void *_data, size_t _size,
+                                                    const fl_address *_to)
+{
+	return fl_datagram_send_to_until(_d, _data, _size, _to, FL__TRY, NULL);
+}
 
 /*
  * Receives a datagram into `buffer`, and stores its sender in `from`, which may be NULL.
@@ -292,7 +287,10 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_datagram_receive(fl_datagram *_d, void *_buff
  *   -EAGAIN  there is no datagram
  *   other    an error of fl_datagram_receive()
  */
-FL_API FL_MUST_CHECK ssize_t fl_datagram_try_receive(fl_datagram *d, void *buffer, size_t size, fl_address *from);
+FL_INLINE FL_MUST_CHECK ssize_t fl_datagram_try_receive(fl_datagram *_d, void *_buffer, size_t _size, fl_address *_from)
+{
+	return fl_datagram_receive_until(_d, _buffer, _size, _from, FL__TRY, NULL);
+}
 
 /* One of several datagrams that are sent or received together. */
 typedef struct fl_datagram_message {
@@ -336,8 +334,11 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send_many(fl_datagram *_d, const fl_data
  *   -EAGAIN  there is no space for the rest
  *   other    an error of fl_datagram_send_to(), for the first datagram that was not sent
  */
-FL_API FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n,
-                                                   unsigned *sent);
+FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *_d, const fl_datagram_message *_list, unsigned _n,
+                                                      unsigned *_sent)
+{
+	return fl_datagram_send_many_until(_d, _list, _n, _sent, FL__TRY, NULL);
+}
 
 /*
  * Receives the datagrams that are available: at least 1, at most `n`, and at most FL_DATAGRAM_MANY.
@@ -368,7 +369,10 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_receive_many(fl_datagram *_d, fl_datagra
  *   -EAGAIN  there is no datagram
  *   other    an error of fl_datagram_receive_many()
  */
-FL_API FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n);
+FL_INLINE FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *_d, fl_datagram_message *_list, unsigned _n)
+{
+	return fl_datagram_receive_many_until(_d, _list, _n, FL__TRY, NULL);
+}
 
 /* Returns the UDP port; 0 for a Unix socket, and for a socket that is closed or not bound. */
 FL_API uint16_t fl_datagram_port(const fl_datagram *d);

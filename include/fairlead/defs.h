@@ -39,9 +39,11 @@
  *                     is requested (-ECANCELED). The all-zero deadline is FL_FOREVER, in a call and
  *                     in a config (fairlead/time.h). The comment of fl_x_op() describes the
  *                     other forms, too, unless they have comments of their own. A try form returns
- *                     -EAGAIN if it would have to wait, and then it has changed nothing. After a
- *                     timeout or a cancel, no permit, item or wake was consumed. A call that can
- *                     succeed at once does so, even after its deadline or under a requested token.
+ *                     -EAGAIN if it would have to wait, and then it has changed nothing. Where there
+ *                     is no try form, fl_x_op_until() with FL_NO_WAIT does the same, and returns
+ *                     -ETIMEDOUT. After a timeout or a cancel, no permit, item or wake was consumed.
+ *                     A call that can succeed at once does so, even after its deadline or under a
+ *                     requested token.
  *   Threads           Every function may be called from any thread. An init and a free require that
  *                     no other context uses the object.
  *   Signals           No function may be called from a signal handler, unless its comment says that

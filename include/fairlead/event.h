@@ -64,8 +64,8 @@ FL_API void fl_event_destroy(fl_event *e);
 /*
  * Sets `e`, and wakes all contexts that wait for it. If `e` is an auto-reset event, the set is for
  * one wait. With waiters, the call hands the set over to the first of them, and wakes it. Then `e`
- * is not set: fl_event_is_set() returns false, and fl_event_try_wait() returns -EAGAIN. Without
- * waiters, `e` stays set for the next wait. The call is a release even if `e` is set already.
+ * is not set: fl_event_is_set() returns false. Without waiters, `e` stays set for the next wait.
+ * The call is a release even if `e` is set already.
  */
 FL_API void fl_event_set(fl_event *e);
 
@@ -98,16 +98,9 @@ FL_INLINE FL_MUST_CHECK int fl_event_wait(fl_event *_e)
 }
 
 /*
- * Tells whether `e` is set, resets an auto-reset event, and never waits. Returns:
- *   0        `e` was set
- *   -EAGAIN  `e` is not set
- */
-FL_API FL_MUST_CHECK int fl_event_try_wait(fl_event *e);
-
-/*
  * FL_ON_EVENT(&e) is an object for FL_WAIT_ANY(). It is ready while `e` is set. The wait may miss a
- * set that is reset at once. It does not reset an auto-reset event; call fl_event_try_wait() for
- * that.
+ * set that is reset at once. It does not reset an auto-reset event; call fl_event_wait_until() with
+ * FL_NO_WAIT for that.
  */
 #define FL_ON_EVENT(e) FL__ON(fl__on_event, (e))
 FL_API extern const fl_on_type fl__on_event;

@@ -81,16 +81,6 @@ FL_INLINE FL_MUST_CHECK int fl_latch_wait(fl_latch *_l)
 	return fl_latch_wait_until(_l, FL_FOREVER, NULL);
 }
 
-/*
- * Tells whether the count is zero, and never waits. Returns:
- *   0        the count is zero
- *   -EAGAIN  the count is not zero
- */
-FL_INLINE FL_MUST_CHECK int fl_latch_try_wait(fl_latch *_l)
-{
-	return fl_latch_count(_l) == 0 ? 0 : -EAGAIN;
-}
-
 /* FL_ON_LATCH(&l) is an object for FL_WAIT_ANY(). It is ready when the count is zero. */
 #define FL_ON_LATCH(l) FL__ON(fl__on_latch, (l))
 FL_API extern const fl_on_type fl__on_latch;

@@ -112,9 +112,6 @@ FL_API bool fl_mpmc_is_closed(const fl_mpmc *q);
  */
 FL_API size_t fl_mpmc_length(const fl_mpmc *q);
 
-/* Returns the capacity with which `q` was created. */
-FL_API size_t fl_mpmc_capacity(const fl_mpmc *q);
-
 FL__SCOPED(fl_mpmc, fl_mpmc_free)
 
 FL_END_DECLS

@@ -198,7 +198,10 @@ FL_INLINE FL_MUST_CHECK int fl_listener_accept(fl_listener *_l, fl_stream **_s)
  *   -EAGAIN  there is no connection
  *   other    an error of fl_listener_accept()
  */
-FL_API FL_MUST_CHECK int fl_listener_try_accept(fl_listener *l, fl_stream **s);
+FL_INLINE FL_MUST_CHECK int fl_listener_try_accept(fl_listener *_l, fl_stream **_s)
+{
+	return fl_listener_accept_until(_l, _s, FL__TRY, NULL);
+}
 
 /* Returns the TCP port, or 0 for a Unix listener. */
 FL_API uint16_t fl_listener_port(const fl_listener *l);

@@ -38,18 +38,17 @@ FL__ASSERT_SIZE(fl_once, 4);
 /* clang-format on */
 
 /*
- * Calls function(arg), unless it has already succeeded. fl_once_call() and fl_once_call_until()
- * block the calling context while another context runs the function. fl_once_try_call() never waits
- * for another context. Neither a deadline nor a cancel ends a function that runs. Returns:
+ * Calls function(arg), unless it has already succeeded. Both functions block the calling context
+ * while another context runs the function. Neither a deadline nor a cancel ends a function that
+ * runs. Returns:
  *   0           the function has succeeded, in this call or before
- *   -EAGAIN     only fl_once_try_call(): another context runs the function
  *   -ECANCELED  the wait for another context was cancelled
  *   -ETIMEDOUT  the deadline of fl_once_call_until() passed during the wait for another context
  *   other       this call has run the function, and the function returned this error
  *
  * After any error the function has not succeeded, and the next call may run it. If the function can
- * itself return -ETIMEDOUT, -ECANCELED or -EAGAIN, let it note in `*arg` that it has run; otherwise
- * the caller cannot tell who returned the code.
+ * itself return -ETIMEDOUT or -ECANCELED, let it note in `*arg` that it has run; otherwise the
+ * caller cannot tell who returned the code.
  */
 FL_API FL_MUST_CHECK int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, fl_time deadline,
                                             fl_cancel_token *cancel);
@@ -57,7 +56,6 @@ FL_INLINE FL_MUST_CHECK int fl_once_call(fl_once *_o, int (*_function)(void *arg
 {
 	return fl_once_call_until(_o, _function, _arg, FL_FOREVER, NULL);
 }
-FL_API FL_MUST_CHECK int fl_once_try_call(fl_once *o, int (*function)(void *arg), void *arg);
 
 /*
  * Returns whether the function has succeeded. Memory order: the call is an acquire if the result is

@@ -146,20 +146,6 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_send(fl_pipe *_p, const void *_data, size_t 
 }
 
 /*
- * Does the same as fl_pipe_send() if the pipe has space, and never waits.
- *
- * Returns:
- *   0        the message was sent
- *   -EAGAIN  the pipe is full
- *   -EPIPE   the other end is closed, or this end does not send
- *   other    an error of fl_pipe_send()
- */
-FL_INLINE FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *_p, const void *_data, size_t _size)
-{
-	return fl_pipe_send_fds_until(_p, _data, _size, NULL, 0, FL__TRY, FL_SHIELDED);
-}
-
-/*
  * Receives the oldest message into `buffer`, and stores its size in `*size`.
  *
  * `buffer` has `room` bytes. The descriptors of the message are stored in `fds`. They belong to the
@@ -201,21 +187,6 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_receive_until(fl_pipe *_p, void *_buffer, si
 FL_INLINE FL_MUST_CHECK int fl_pipe_receive(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size)
 {
 	return fl_pipe_receive_fds_until(_p, _buffer, _room, _size, NULL, NULL, FL_FOREVER, NULL);
-}
-
-/*
- * Does the same as fl_pipe_receive() if there is a message, and never waits.
- *
- * Returns:
- *   0          a message was received
- *   -EAGAIN    there is no message
- *   -EPIPE     no more messages will come: the other end is closed, or this end does not receive
- *   -EMSGSIZE  the message does not fit, and stays
- *   other      an error of fl_pipe_receive()
- */
-FL_INLINE FL_MUST_CHECK int fl_pipe_try_receive(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size)
-{
-	return fl_pipe_receive_fds_until(_p, _buffer, _room, _size, NULL, NULL, FL__TRY, FL_SHIELDED);
 }
 
 /* FL_ON_PIPE(p) is an object for FL_WAIT_ANY(). It is ready while a receive would not wait. */

@@ -203,9 +203,9 @@ FL_BEGIN_DECLS
  * Threads
  *
  * Several threads may use one handle at the same time, with two exceptions. While a thread is in
- * fl_process_take_pipe() or fl_process_close_pipe(), no other thread may use the pipes of the
- * handle. While a thread is in fl_process_free(), no other thread may use the handle. The library's
- * log (fairlead/error.h) has the reason for a failed start.
+ * fl_process_take_pipe(), no other thread may use the pipes of the handle. While a thread is in
+ * fl_process_free(), no other thread may use the handle. The library's log (fairlead/error.h) has
+ * the reason for a failed start.
  */
 typedef struct fl_process fl_process;
 
@@ -524,14 +524,6 @@ FL_API int fl_process_pipe(const fl_process *p, int stream);
  *   -EBADF  the stream is no pipe, or the pipe was closed or taken
  */
 FL_API int fl_process_take_pipe(fl_process *p, int stream);
-
-/*
- * Closes the handle's end of a pipe of the process. It does nothing if there is no such pipe, or it
- * was closed or taken.
- *
- * The call never waits. It requires that no other thread uses the handle's pipes at the same time.
- */
-FL_API void fl_process_close_pipe(fl_process *p, int stream);
 
 /*
  * Returns true while the process runs: as long as fl_process_try_join() returns -EAGAIN. It never

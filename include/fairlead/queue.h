@@ -286,16 +286,6 @@ FL_INLINE FL_MUST_CHECK int fl_queue_join(fl_queue *_q)
 FL_API size_t fl_queue_unfinished(const fl_queue *q);
 
 /*
- * Tells whether all items that were put into `q` are done, and never waits. Returns:
- *   0        all items are done
- *   -EAGAIN  at least one item is not done
- */
-FL_INLINE FL_MUST_CHECK int fl_queue_try_join(fl_queue *_q)
-{
-	return fl_queue_unfinished(_q) == 0 ? 0 : -EAGAIN;
-}
-
-/*
  * Returns how many items are in `q`. The result may be out of date. An item whose put has failed is
  * not counted.
  */
@@ -343,6 +333,7 @@ FL_API extern const fl_on_type fl__on_queue, fl__on_queue_space;
 
 FL__SCOPED(fl_queue, fl_queue_free)
 FL__QUEUE_FORMS(fl_queue, , FL_FOREVER, NULL)
+FL__QUEUE_MANY_FORMS(fl_queue)
 
 FL_END_DECLS
 

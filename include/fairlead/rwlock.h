@@ -145,15 +145,6 @@ FL_API void fl_rwlock_write_unlock(fl_rwlock *l) FL_RELEASE(*l);
 FL_API void fl_rwlock_downgrade(fl_rwlock *l) FL_RELEASE(*l) FL_ACQUIRE_SHARED(*l);
 
 /*
- * Return whether `l` is locked for reading, and whether it is locked for writing. Use them in
- * assertions only, since the answer may be out of date at once. fl_rwlock_is_read_locked() also
- * returns true while a context tries to lock for reading, or ends the bias. They order no memory
- * accesses.
- */
-FL_API bool fl_rwlock_is_read_locked(const fl_rwlock *l);
-FL_API bool fl_rwlock_is_write_locked(const fl_rwlock *l);
-
-/*
  * Check that `l` is locked, and panic if it is not. fl_rwlock_assert_read_held() panics if no
  * context reads or writes, and fl_rwlock_assert_write_held() if no context writes. While debugging
  * is on (fairlead/debug.h), both also panic if debugging knows holders of `l`, and the calling

@@ -112,26 +112,14 @@ FL_INLINE FL_MUST_CHECK int fl_sem_acquire(fl_sem *_s)
 FL_API FL_MUST_CHECK int fl_sem_try_acquire(fl_sem *s);
 
 /*
- * Acquires `n` permits, all of them or none. With `n` 0 it acquires none. Both functions block the
- * calling context until there are enough permits for the call. Returns:
+ * Acquires `n` permits, all of them or none. With `n` 0 it acquires none. It blocks the calling
+ * context until there are enough permits for the call. Returns:
  *   0           the caller has `n` permits
  *   -ECANCELED  the wait was cancelled; no permit was taken
- *   -ETIMEDOUT  the deadline of fl_sem_acquire_n_until() passed; no permit was taken
+ *   -ETIMEDOUT  the deadline passed; no permit was taken
  *   -EINVAL     `n` is above the bound of `s`, or above FL_SEM_MAX
  */
 FL_API FL_MUST_CHECK int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, fl_time deadline, fl_cancel_token *cancel);
-FL_INLINE FL_MUST_CHECK int fl_sem_acquire_n(fl_sem *_s, uint32_t _n)
-{
-	return fl_sem_acquire_n_until(_s, _n, FL_FOREVER, NULL);
-}
-
-/*
- * Acquires `n` permits if that is possible now, all of them or none, and never waits. Returns:
- *   0        the caller has `n` permits
- *   -EAGAIN  fewer than `n` permits are free, or the free permits are reserved for a waiter
- *   -EINVAL  `n` is above the bound of `s`, or above FL_SEM_MAX
- */
-FL_API FL_MUST_CHECK int fl_sem_try_acquire_n(fl_sem *s, uint32_t n);
 
 /*
  * Releases one permit, and wakes the first waiter if there are now permits enough for it. It panics

@@ -87,20 +87,6 @@ FL_INLINE FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *_b)
 }
 
 /*
- * Arrives and passes if the caller is the last party. Otherwise it does not arrive.
- *
- * The call never waits for other parties.
- *
- * Returns:
- *   parties - 1  all parties have arrived
- *   -EAGAIN      other parties are missing
- *   -EPIPE       the barrier is broken
- *   -ETIMEDOUT   a process that is stopped in a call has blocked this call for a millisecond
- *   -EBADMSG     the memory is no barrier, or has been overwritten
- */
-FL_API FL_MUST_CHECK int fl_shm_barrier_try_wait(fl_shm_barrier *b);
-
-/*
  * Breaks the barrier, so that its waiters and all later callers get -EPIPE.
  *
  * The call waits only while a process is stopped in a call.

@@ -197,27 +197,10 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_until(fl_shm_queue *q, void *item, fl_
  * Returns:
  *   0           all items were put
  *   -EPIPE      the queue is closed, or was closed during the wait
+ *   -ETIMEDOUT  the deadline passed
  *   -ECANCELED  the wait was cancelled
  *   -EINVAL     it is a queue of frames
  *   -EBADMSG    the queue's memory has been overwritten
- */
-FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_many(fl_shm_queue *q, const void *items, size_t n, size_t *count);
-
-/*
- * Does the same as fl_shm_queue_put_many() for the items for which there is space, and never waits
- * for more.
- *
- * Returns:
- *   0           all items were put
- *   -EAGAIN     there was no space for the rest
- *   -ETIMEDOUT  a process that is stopped in an operation has blocked this call for a millisecond
- *   other       an error of fl_shm_queue_put_many()
- */
-FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put_many(fl_shm_queue *q, const void *items, size_t n, size_t *count);
-
-/*
- * Does the same as fl_shm_queue_put_many(), and gives up when the deadline has passed (-ETIMEDOUT)
- * or `cancel` is requested (-ECANCELED).
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_many_until(fl_shm_queue *q, const void *items, size_t n, size_t *count,
                                                      fl_time deadline, fl_cancel_token *cancel);
@@ -231,26 +214,10 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_many_until(fl_shm_queue *q, const void
  * Returns:
  *   0           at least one item was got, or `n` is 0
  *   -EPIPE      the queue is closed, and has no more items
+ *   -ETIMEDOUT  the deadline passed
  *   -ECANCELED  the wait was cancelled
  *   -EINVAL     it is a queue of frames
  *   -EBADMSG    the queue's memory has been overwritten
- */
-FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_many(fl_shm_queue *q, void *items, size_t n, size_t *count);
-
-/*
- * Does the same as fl_shm_queue_get_many() if there is an item, and never waits for one.
- *
- * Returns:
- *   0           at least one item was got, or `n` is 0
- *   -EAGAIN     the queue is empty
- *   -ETIMEDOUT  a process that is stopped in an operation has blocked this call for a millisecond
- *   other       an error of fl_shm_queue_get_many()
- */
-FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get_many(fl_shm_queue *q, void *items, size_t n, size_t *count);
-
-/*
- * Does the same as fl_shm_queue_get_many(), and gives up when the deadline has passed (-ETIMEDOUT)
- * or `cancel` is requested (-ECANCELED).
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *items, size_t n, size_t *count,
                                                      fl_time deadline, fl_cancel_token *cancel);
@@ -278,23 +245,6 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_frame(fl_shm_queue *_q, const void 
 }
 
 /*
- * Does the same as fl_shm_queue_put_frame() if there is space, and never waits for it.
- *
- * Returns:
- *   0           the frame was put
- *   -EAGAIN     there is no space for the frame
- *   -EMSGSIZE   the frame does not fit into an empty queue
- *   -EPIPE      the queue is closed
- *   -ETIMEDOUT  a process that is stopped in an operation has blocked this call for a millisecond
- *   -EINVAL     it is a queue of items
- *   -EBADMSG    the queue's memory has been overwritten
- */
-FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put_frame(fl_shm_queue *_q, const void *_frame, size_t _size)
-{
-	return fl_shm_queue_put_frame_until(_q, _frame, _size, FL__TRY, FL_SHIELDED);
-}
-
-/*
  * Gets the oldest frame into `buffer`, which has `room` bytes, and stores the frame's size in
  * `*size`.
  *
@@ -315,24 +265,6 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buf
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_frame(fl_shm_queue *_q, void *_buffer, size_t _room, size_t *_size)
 {
 	return fl_shm_queue_get_frame_until(_q, _buffer, _room, _size, FL_FOREVER, NULL);
-}
-
-/*
- * Does the same as fl_shm_queue_get_frame() if there is a frame, and never waits for one.
- *
- * Returns:
- *   0           a frame was got
- *   -EAGAIN     the queue is empty
- *   -EMSGSIZE   the frame is larger than `room`. `*size` is its size, and the frame stays in the
- *               queue
- *   -EPIPE      the queue is closed, and has no more frames
- *   -ETIMEDOUT  a process that is stopped in an operation has blocked this call for a millisecond
- *   -EINVAL     it is a queue of items
- *   -EBADMSG    the queue's memory has been overwritten
- */
-FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get_frame(fl_shm_queue *_q, void *_buffer, size_t _room, size_t *_size)
-{
-	return fl_shm_queue_get_frame_until(_q, _buffer, _room, _size, FL__TRY, FL_SHIELDED);
 }
 
 /*
@@ -403,9 +335,6 @@ FL_API size_t fl_shm_queue_capacity(const fl_shm_queue *q);
 
 /* Returns the bytes of an item; 0 for a queue of frames. */
 FL_API size_t fl_shm_queue_item_size(const fl_shm_queue *q);
-
-/* Returns whether the queue is closed. */
-FL_API bool fl_shm_queue_is_closed(const fl_shm_queue *q);
 
 /*
  * FL_ON_SHM_QUEUE() and FL_ON_SHM_QUEUE_SPACE() are objects for FL_WAIT_ANY(). FL_ON_SHM_QUEUE() is

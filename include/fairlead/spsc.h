@@ -91,9 +91,6 @@ FL_API FL_MUST_CHECK int fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n,
  */
 FL_API size_t fl_spsc_length(const fl_spsc *q);
 
-/* Returns the capacity with which `q` was created. */
-FL_API size_t fl_spsc_capacity(const fl_spsc *q);
-
 FL__SCOPED(fl_spsc, fl_spsc_free)
 
 FL_END_DECLS

@@ -114,9 +114,9 @@ typedef struct fl_task_entry {
  * constructor, so a program rarely does. The entry and its type must stay valid until
  * fl_task_unregister().
  *
- * While different types have the same name, fl_task_find() returns none of them. A submit of a task
- * with that name to a process or MPI executor fails with -EEXIST, and so does an fl_process_start()
- * of it, unless the method is FL_PROCESS_FORK.
+ * While different types have the same name, a submit of a task with that name to a process or MPI
+ * executor fails with -EEXIST, and so does an fl_process_start() of it, unless the method is
+ * FL_PROCESS_FORK.
  *
  * It panics if `drop_arg` is FL_BYTES_DROP and the argument is smaller than an fl_bytes, or if
  * `drop_result` is FL_BYTES_DROP and the result is smaller than an fl_bytes.
@@ -128,17 +128,6 @@ FL_API void fl_task_register(fl_task_entry *entry);
  * running.
  */
 FL_API void fl_task_unregister(fl_task_entry *entry);
-
-/*
- * Returns the task type of that name, or NULL if no type or several different types have the name.
- */
-FL_API const fl_task_type *fl_task_find(const char *name);
-
-/*
- * Returns a name that several different registered types have, or NULL if there is none. It locks a
- * mutex for a moment.
- */
-FL_API const char *fl_task_conflict(void);
 
 FL_END_DECLS
 

@@ -249,11 +249,6 @@ int fl_process_take_pipe(fl_process *p, int stream)
 	return fd;
 }
 
-void fl_process_close_pipe(fl_process *p, int stream)
-{
-	fl__fd_close(fl_process_take_pipe(p, stream));
-}
-
 int fl_process_pid(const fl_process *p)
 {
 	return p->child.pid;

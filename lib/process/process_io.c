@@ -6,6 +6,7 @@
  */
 #include "base/fd_watcher.h"
 #include "core/base/sys.h"
+#include "fd/net_sys.h"
 #include "fd/try_io.h"
 #include "process_stop.h"
 #include <errno.h>
@@ -94,7 +95,7 @@ static int process_io_step(fl_process *p, fl_process_io *io, int stream)
 	else
 		rc = process_io_read(fd, &outputs[stream - 1]);
 	if (rc == 0)
-		fl_process_close_pipe(p, stream);
+		fl__fd_close(fl_process_take_pipe(p, stream));
 	return rc;
 }
 
@@ -161,7 +162,7 @@ static void process_io_move_stopping(fl_process *p, fl_process_io *io, bool full
 			rc = process_io_discard(fl_process_pipe(p, stream));
 		}
 		if (rc != -EAGAIN)
-			fl_process_close_pipe(p, stream);
+			fl__fd_close(fl_process_take_pipe(p, stream));
 	}
 }
 

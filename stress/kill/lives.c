@@ -22,8 +22,7 @@ static int put_one(const struct item *item, fl_time deadline)
 	bool tries = deadline.ns == FL_NO_WAIT.ns;
 	if (campaign.frames) {
 		size_t size = frame_of(item, frame);
-		return tries ? fl_shm_queue_try_put_frame(queue, frame, size)
-		             : fl_shm_queue_put_frame_until(queue, frame, size, deadline, FL_SHIELDED);
+		return fl_shm_queue_put_frame_until(queue, frame, size, deadline, FL_SHIELDED);
 	}
 	return tries ? fl_shm_queue_try_put(queue, item) : fl_shm_queue_put_until(queue, item, deadline, FL_SHIELDED);
 }
@@ -33,8 +32,7 @@ static int get_one(unsigned char *to, size_t *size, fl_time deadline)
 	bool tries = deadline.ns == FL_NO_WAIT.ns;
 	*size = sizeof(struct item);
 	if (campaign.frames)
-		return tries ? fl_shm_queue_try_get_frame(queue, to, FRAME_ROOM, size)
-		             : fl_shm_queue_get_frame_until(queue, to, FRAME_ROOM, size, deadline, FL_SHIELDED);
+		return fl_shm_queue_get_frame_until(queue, to, FRAME_ROOM, size, deadline, FL_SHIELDED);
 	return tries ? fl_shm_queue_try_get(queue, to) : fl_shm_queue_get_until(queue, to, deadline, FL_SHIELDED);
 }
 
@@ -66,8 +64,6 @@ static void put_some(struct slot *slot, uint64_t *seed)
 		int rc = put_one(items, deadline);
 		expect(rc);
 		count = rc == 0;
-	} else if (deadline.ns == FL_NO_WAIT.ns) {
-		expect(fl_shm_queue_try_put_many(queue, items, n, &count));
 	} else {
 		expect(fl_shm_queue_put_many_until(queue, items, n, &count, deadline, FL_SHIELDED));
 	}
@@ -88,8 +84,6 @@ static void get_some(struct slot *slot, uint64_t *seed)
 		int rc = get_one(to, &size, deadline);
 		expect(rc);
 		count = rc == 0;
-	} else if (deadline.ns == FL_NO_WAIT.ns) {
-		expect(fl_shm_queue_try_get_many(queue, to, n, &count));
 	} else {
 		expect(fl_shm_queue_get_many_until(queue, to, n, &count, deadline, FL_SHIELDED));
 	}

@@ -33,6 +33,22 @@ static fl_rwlock read_locks[2], write_locks[2];
 static fl_shm_mutex shm_mutexes[2];
 static fl_cancel_token tokens[2];
 
+static bool is_read(fl_rwlock *l)
+{
+	if (fl_rwlock_try_write_lock(l) != 0)
+		return true;
+	fl_rwlock_write_unlock(l);
+	return false;
+}
+
+static bool is_written(fl_rwlock *l)
+{
+	if (fl_rwlock_try_read_lock(l) != 0)
+		return true;
+	fl_rwlock_read_unlock(l);
+	return false;
+}
+
 #define SHM_LOCKED(m)                                                                                                  \
 	FL_SHM_LOCKED(first, &(m)[0]);                                                                                 \
 	FL_SHM_LOCKED(second, &(m)[1])
@@ -44,8 +60,8 @@ int main(void)
 {
 	CHECK_LOCKS(FL_LOCKED, fl_mutex_is_locked, mutexes);
 	CHECK_LOCKS(FL_RMUTEX_LOCKED, fl_rmutex_depth, rmutexes);
-	CHECK_LOCKS(FL_READ_LOCKED, fl_rwlock_is_read_locked, read_locks);
-	CHECK_LOCKS(FL_WRITE_LOCKED, fl_rwlock_is_write_locked, write_locks);
+	CHECK_LOCKS(FL_READ_LOCKED, is_read, read_locks);
+	CHECK_LOCKS(FL_WRITE_LOCKED, is_written, write_locks);
 	{
 		SHM_LOCKED(shm_mutexes);
 		CHECK(first == 0 && fl_shm_mutex_depth(&shm_mutexes[0]));

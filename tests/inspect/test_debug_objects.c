@@ -51,7 +51,7 @@ FL_FRAME(await_permit, struct stage *s)
 
 FL_FRAME(await_permits, struct stage *s)
 {
-	FL_OK(fl_sem_acquire_n(&s->permits, 3));
+	FL_OK(fl_sem_acquire_n_until(&s->permits, 3, FL_FOREVER, NULL));
 	FL_STAYS();
 }
 
@@ -136,7 +136,7 @@ static void put_alone(struct stage *s)
 
 static void finish_all(struct stage *s)
 {
-	while (fl_queue_try_join(s->queue) != 0)
+	while (fl_queue_join_until(s->queue, FL_NO_WAIT, FL_SHIELDED) != 0)
 		fl_queue_task_done(s->queue);
 }
 

@@ -8,6 +8,7 @@
 #include "fl_process.h"
 
 #include "core/exec/executor.h"
+#include "core/exec/registry.h"
 
 enum { BLOCKED_THREADS = 2, BLOCKED_FIBERS = 3, BLOCKED_PROMISES = 20000 };
 
@@ -343,7 +344,7 @@ BLOCKED(timer_join, .begin = begin_joined, .wait = join_timer, .call = start_tim
 /* Lists. */
 static void find_task(void)
 {
-	FL_CHECK(fl_task_find("blocked_task") == &blocked_task);
+	FL_CHECK(fl__task_find("blocked_task") == &blocked_task);
 }
 
 static void list_threads(void)
@@ -370,7 +371,7 @@ static void begin_process(void)
 
 static void end_process(void)
 {
-	fl_process_close_pipe(process, 0);
+	(void)close(fl_process_take_pipe(process, 0));
 	FL_OK(fl_process_join(process, NULL));
 	fl_process_free(process);
 }
@@ -428,8 +429,8 @@ static void try_pipe(void)
 {
 	char text[8];
 	size_t size;
-	FL_CHECK(fl_pipe_try_send(pipe_out, "x", 1) != -EPIPE);
-	FL_CHECK(fl_pipe_try_receive(pipe_in, text, sizeof text, &size) != -EPIPE);
+	FL_CHECK(fl_pipe_send_until(pipe_out, "x", 1, FL_NO_WAIT, FL_SHIELDED) != -EPIPE);
+	FL_CHECK(fl_pipe_receive_until(pipe_in, text, sizeof text, &size, FL_NO_WAIT, FL_SHIELDED) != -EPIPE);
 }
 
 BLOCKED(pipe, .begin = begin_pipe, .call = try_pipe, .end = end_pipe)

@@ -7,6 +7,7 @@
 #include "fl_queued.h"
 
 #include "core/queue/queue.h"
+#include "core/sync/rwlock.h"
 
 struct hosted {
 	fl_loop *l;
@@ -451,7 +452,7 @@ static void hold_lock(struct hosted *h)
 
 static void release_lock(struct hosted *h)
 {
-	if (fl_rwlock_is_write_locked(&h->rw))
+	if (fl__rwlock_is_write_locked(&h->rw))
 		fl_rwlock_write_unlock(&h->rw);
 }
 

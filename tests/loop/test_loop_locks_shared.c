@@ -294,7 +294,7 @@ static void make_full_pipe(void *arg)
 {
 	ends *e = arg;
 	make_pipe(arg);
-	for (e->sent = 0; fl_pipe_try_send(e->b, block, sizeof block) == 0; e->sent++)
+	for (e->sent = 0; fl_pipe_send_until(e->b, block, sizeof block, FL_NO_WAIT, FL_SHIELDED) == 0; e->sent++)
 		;
 }
 

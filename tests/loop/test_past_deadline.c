@@ -338,7 +338,7 @@ static void call_datagrams(void)
 	fl_test_look();
 	FL_RC(fl_datagram_receive_until(b, got, sizeof got, NULL, PAST), 4);
 	FL_OK(fl_datagram_connect(a, &to));
-	FL_OK(fl_datagram_send_until(a, "abc", 4, PAST));
+	FL_OK(fl_datagram_send_to_until(a, "abc", 4, NULL, PAST));
 	FL_OK(fl_datagram_send_many_until(a, &message, 1, NULL, PAST));
 	fl_test_look();
 	for (int i = 0; i < 2; i++)

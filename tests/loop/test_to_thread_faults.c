@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Functions on threads of a loop: without memory, without threads, in forked children. */
+#include "core/exec/registry.h"
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_in_loop.h"
@@ -107,7 +108,7 @@ FL_LOOP_TEST(to_thread_with_two_tasks_of_one_name)
 	int five = 5, result = 77;
 	fl_task_register(&entries[0]);
 	fl_task_register(&entries[1]);
-	FL_CHECK(fl_task_conflict() != NULL);
+	FL_CHECK(fl__task_conflict() != NULL);
 	FL_CHECK(fl_blocking_call(fl_test_return_int, &five, &result) == 0 && result == 5);
 	fl_task_unregister(&entries[1]);
 	fl_task_unregister(&entries[0]);

@@ -350,8 +350,8 @@ FL_TEST(process_pipes_belong_to_the_handle_until_taken)
 	FL_RC(fl_fd_write_some(in, "abc", 3), 3);
 	char bytes[8];
 	FL_RC(fl_fd_read_some(out, bytes, sizeof bytes), 3);
-	fl_process_close_pipe(p, 0);
-	fl_process_close_pipe(p, 0);
+	(void)close(fl_process_take_pipe(p, 0));
+	(void)close(fl_process_take_pipe(p, 0));
 	FL_RC(fl_fd_read_some(out, bytes, sizeof bytes), 0);
 	(void)process_end(p); /* closes the pipe of standard error */
 	FL_OK(close(out));
@@ -461,7 +461,7 @@ FL_TEST(process_stop_and_communicate_answer)
 	for (int i = 0; i < 2; i++) {
 		p = process_started(&config);
 		const int pid = fl_process_pid(p);
-		fl_process_close_pipe(p, 0);
+		(void)close(fl_process_take_pipe(p, 0));
 		FL_CHECK(waitpid(pid, NULL, 0) == pid);
 		FL_RC(i == 0 ? fl_process_stop(p, 0, &status) : fl_process_communicate(p, &io, &status), -ECHILD);
 		fl_process_free(p);

@@ -345,7 +345,7 @@ FL_TEST(process_loop_programs_in_a_row)
 	                                           .in = FL_PROCESS_PIPE, .out = FL_PROCESS_PIPE);
 	FL_SCOPED(fl_process) *b =
 	    PROCESS_STARTED(.program = "cat", .in = FL_PROCESS_FD(fl_process_pipe(a, 1)), .out = FL_PROCESS_PIPE);
-	fl_process_close_pipe(a, 1);
+	(void)close(fl_process_take_pipe(a, 1));
 	FL_OK(fl_process_communicate(a, &io, NULL));
 	FL_OK(fl_process_communicate(b, &got, &status));
 	assert_int_equal(status.code, 0);

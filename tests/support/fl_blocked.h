@@ -137,9 +137,9 @@ static inline int fl_fill_ten_times(fl_queue *q, int capacity)
 		}
 		assert_int_equal(fl_queue_length(q), 7);
 	}
-	FL_RC(fl_queue_try_join(q), -EAGAIN);
+	FL_RC(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	assert_int_equal(fl_queue_close_now(q), 7);
-	FL_OK(fl_queue_try_join(q));
+	FL_OK(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED));
 	return put;
 }
 

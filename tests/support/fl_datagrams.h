@@ -115,7 +115,7 @@ static inline void fl_test_each_wait_gives(fl_datagram *d, const fl_address *to,
 {
 	char got[8];
 	fl_datagram_message m = {.data = got, .size = sizeof got, .address = *to};
-	FL_RC(fl_datagram_send_until(d, "x", 1, FL_NO_WAIT, NULL), error); /* to the peer */
+	FL_RC(fl_datagram_send_to_until(d, "x", 1, NULL, FL_NO_WAIT, NULL), error); /* to the peer */
 	FL_RC(fl_datagram_send_to_until(d, "x", 1, to, FL_NO_WAIT, NULL), error);
 	FL_RC(fl_datagram_send_many_until(d, &m, 1, NULL, FL_NO_WAIT, NULL), error);
 	FL_RC(fl_datagram_receive_until(d, got, sizeof got, NULL, FL_NO_WAIT, NULL), error);

@@ -38,13 +38,13 @@ static inline void fl_test_gets(fl_pipe *p, const char *text)
 {
 	char got[256];
 	size_t size = sizeof got + 1;
-	FL_OK(fl_pipe_try_receive(p, got, sizeof got, &size));
+	FL_OK(fl_pipe_receive_until(p, got, sizeof got, &size, FL_NO_WAIT, FL_SHIELDED));
 	FL_CHECK(size == strlen(text) && memcmp(got, text, size) == 0);
 }
 
 static inline void fl_test_says(fl_pipe *p, const char *text)
 {
-	FL_OK(fl_pipe_try_send(p, text, strlen(text)));
+	FL_OK(fl_pipe_send_until(p, text, strlen(text), FL_NO_WAIT, FL_SHIELDED));
 }
 
 /* Sends until it is full: how many of 1 KiB. */
@@ -52,7 +52,7 @@ static inline unsigned fl_test_fill(fl_pipe *p)
 {
 	static const char block[1024];
 	unsigned n = 0;
-	while (fl_pipe_try_send(p, block, sizeof block) == 0)
+	while (fl_pipe_send_until(p, block, sizeof block, FL_NO_WAIT, FL_SHIELDED) == 0)
 		n++;
 	return n;
 }

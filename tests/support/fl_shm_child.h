@@ -47,6 +47,27 @@ static inline fl_shm *region_of(size_t size)
 	return region;
 }
 
+/* Puts and gets of many items that wait, and that do not: for FL_MANY and FL_MOVED. */
+static inline int shm_put_many(fl_shm_queue *q, const void *items, size_t n, size_t *count)
+{
+	return fl_shm_queue_put_many_until(q, items, n, count, FL_FOREVER, NULL);
+}
+
+static inline int shm_try_put_many(fl_shm_queue *q, const void *items, size_t n, size_t *count)
+{
+	return fl_shm_queue_put_many_until(q, items, n, count, FL_NO_WAIT, FL_SHIELDED);
+}
+
+static inline int shm_get_many(fl_shm_queue *q, void *items, size_t n, size_t *count)
+{
+	return fl_shm_queue_get_many_until(q, items, n, count, FL_FOREVER, NULL);
+}
+
+static inline int shm_try_get_many(fl_shm_queue *q, void *items, size_t n, size_t *count)
+{
+	return fl_shm_queue_get_many_until(q, items, n, count, FL_NO_WAIT, FL_SHIELDED);
+}
+
 static inline unsigned fl_test_random(unsigned *state)
 {
 	*state = *state * 1664525u + 1013904223u;

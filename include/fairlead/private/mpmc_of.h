@@ -17,7 +17,6 @@
 	FL__TYPED_DO(fl_mpmc, name, close)                                                                             \
 	FL__TYPED_READ(fl_mpmc, name, bool, is_closed)                                                                 \
 	FL__TYPED_READ(fl_mpmc, name, size_t, length)                                                                  \
-	FL__TYPED_READ(fl_mpmc, name, size_t, capacity)                                                                \
 	FL__TYPED_TRY(fl_mpmc, type, name, fl__mpmc_of, , sizeof(type))
 
 static inline int fl__mpmc_of_put(fl_mpmc *_q, const void *_item, size_t _size)

@@ -15,10 +15,13 @@
 	FL__TYPED_MAKE(fl_queue, name, create, (name * *_q, const fl_queue_config *_config),                           \
 	               fl__queue_of_create(&_made, sizeof(type), __alignof__(type), _config))                          \
 	FL__TYPED_WAITING(fl_queue, type, name, fl__queue_of)                                                          \
+	FL__TYPED_MANY(fl_queue, type, name)                                                                           \
+	FL__TYPED_MANY_OP(fl_queue, name, put, type const)                                                             \
+	FL__TYPED_MANY_OP(fl_queue, name, get, type)                                                                   \
+	FL__TYPED_READ(fl_queue, name, bool, is_closed)                                                                \
 	FL__TYPED_DO(fl_queue, name, close)                                                                            \
 	FL__TYPED_GET(fl_queue, name, size_t, close_now)                                                               \
 	FL__TYPED_DO(fl_queue, name, task_done)                                                                        \
-	FL__TYPED_GET(fl_queue, name, FL_MUST_CHECK int, try_join)                                                     \
 	FL__TYPED_GET(fl_queue, name, FL_MUST_CHECK int, try_task_done)                                                \
 	FL__TYPED_READ(fl_queue, name, size_t, unfinished)                                                             \
 	FL__MADE_FN void name##_stats(const name *_q, fl_stats_queue *_stats)                                          \

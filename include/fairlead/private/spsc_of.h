@@ -15,7 +15,6 @@
 	               fl_spsc_create(&_made, sizeof(type), _capacity))                                                \
 	FL__TYPED_MANY(fl_spsc, type, name)                                                                            \
 	FL__TYPED_READ(fl_spsc, name, size_t, length)                                                                  \
-	FL__TYPED_READ(fl_spsc, name, size_t, capacity)                                                                \
 	FL__TYPED_TRY(fl_spsc, type, name, fl__spsc, , fl__slot_shape_of(sizeof(type)))
 
 /*

@@ -5,8 +5,8 @@
 #include <fairlead/defs.h>
 
 /*
- * This header is private. FL__QUEUE_FORMS makes put, get, put_many and get_many, with `prefix` in
- * their names, from the functions that have a deadline.
+ * This header is private. FL__QUEUE_FORMS makes put and get, with `prefix` in their names, and
+ * FL__QUEUE_MANY_FORMS makes put_many and get_many, from the functions that have a deadline.
  */
 #define FL__QUEUE_FORMS(base, prefix, deadline, cancel)                                                                \
 	FL__QUEUE_OP_FORMS(base, prefix, put, const void, deadline, cancel)                                            \
@@ -16,10 +16,16 @@
 	FL_INLINE int base##_##prefix##op(base *_q, item *_item)                                                       \
 	{                                                                                                              \
 		return base##_##op##_until(_q, _item, deadline, cancel);                                               \
-	}                                                                                                              \
-	FL_INLINE int base##_##prefix##op##_many(base *_q, item *_items, size_t _n, size_t *_count)                    \
+	}
+
+#define FL__QUEUE_MANY_FORMS(base)                                                                                     \
+	FL__QUEUE_MANY_FORM(base, put, const void)                                                                     \
+	FL__QUEUE_MANY_FORM(base, get, void)
+
+#define FL__QUEUE_MANY_FORM(base, op, item)                                                                            \
+	FL_INLINE int base##_##op##_many(base *_q, item *_items, size_t _n, size_t *_count)                            \
 	{                                                                                                              \
-		return base##_##op##_many_until(_q, _items, _n, _count, deadline, cancel);                             \
+		return base##_##op##_many_until(_q, _items, _n, _count, FL_FOREVER, NULL);                             \
 	}
 
 /*
@@ -101,13 +107,11 @@
  * which returns true if it has made the call.
  */
 #define FL__TYPED_WAITING(base, type, name, fast)                                                                      \
-	FL__TYPED_MANY(base, type, name)                                                                               \
 	FL__TYPED_WAITING_OP(base, type, name, put, fast, type _item, &_item, type const)                              \
 	FL__TYPED_WAITING_OP(base, type, name, get, fast, type *_item, _item, type)                                    \
 	FL__TYPED_GET(base, name, FL_MUST_CHECK int, join)                                                             \
 	FL__TYPED_READ(base, name, size_t, length)                                                                     \
 	FL__TYPED_READ(base, name, size_t, capacity)                                                                   \
-	FL__TYPED_READ(base, name, bool, is_closed)                                                                    \
 	FL__MADE_FN FL_MUST_CHECK int name##_join_until(name *_q, fl_time _deadline, fl_cancel_token *_cancel)         \
 	{                                                                                                              \
 		return base##_join_until((base *)_q, _deadline, _cancel);                                              \
@@ -133,7 +137,6 @@
 		           ? 0                                                                                         \
 		           : base##_##op##_until((base *)_q, address, _deadline, _cancel);                             \
 	}                                                                                                              \
-	FL__TYPED_MANY_OP(base, name, op, item)                                                                        \
 	FL__MADE_FN FL_MUST_CHECK int name##_##op##_many_until(name *_q, item *_items, size_t _n, size_t *_count,      \
 	                                                       fl_time _deadline, fl_cancel_token *_cancel)            \
 	{                                                                                                              \

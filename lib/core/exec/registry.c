@@ -97,13 +97,13 @@ int fl__registry_find(const char *name, const fl_task_type **type)
 	return conflict ? -EEXIST : 0;
 }
 
-const fl_task_type *fl_task_find(const char *name)
+const fl_task_type *fl__task_find(const char *name)
 {
 	const fl_task_type *type;
 	return fl__registry_find(name, &type) == 0 ? type : NULL;
 }
 
-const char *fl_task_conflict(void)
+const char *fl__task_conflict(void)
 {
 	FL__HELD(&registry_lock);
 	bool conflict;

@@ -375,11 +375,6 @@ int fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n, size_t *count)
 	return n > 0 ? fl__mpmc_get_many(q, items, q->item_size, n, count, &ignored) : 0;
 }
 
-size_t fl_mpmc_capacity(const fl_mpmc *q)
-{
-	return q->capacity; /* never changes */
-}
-
 static int mpmc_init(void *state, size_t item_size, const fl_queue_config *config)
 {
 	return fl__mpmc_init(state, item_size, config->capacity, 0);

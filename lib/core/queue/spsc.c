@@ -204,8 +204,3 @@ size_t fl_spsc_length(const fl_spsc *q)
 	const size_t put = slots_index(&q->slots_, fl__load_relaxed(&q->put_));
 	return put >= get ? put - get : put + q->capacity_ + 1 - get;
 }
-
-size_t fl_spsc_capacity(const fl_spsc *q)
-{
-	return q->capacity_; /* never changes */
-}

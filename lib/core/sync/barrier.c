@@ -100,8 +100,6 @@
  *                                            phase, and LATE
  *   an arrival          is the last party,   adds a LATE node             adds a LATE node
  *                       or adds a PARTY node
- *   fl_barrier_try_wait is the last party,   -EAGAIN                      -EAGAIN
- *                       or -EAGAIN
  *   PARTY gives up      all get FAILED       waits again in its place in  -
  *                                            the queue, for its result
  *   LATE gives up       -                    sets BROKEN; other LATE      sets BROKEN; other LATE
@@ -515,24 +513,6 @@ int fl_barrier_wait_until(fl_barrier *b, fl_time deadline, fl_cancel_token *canc
 		rc = barrier_wait_once(b, phase, deadline, cancel);
 	} while (rc == -EAGAIN);
 	return rc;
-}
-
-int fl_barrier_try_wait(fl_barrier *b)
-{
-	barrier_require_parties("fl_barrier_try_wait", b);
-	uint64_t seen = fl__load_relaxed(&b->state_); /* relaxed: a stale value only makes the CAS fail */
-	while (barrier_is_open(seen) && barrier_missing(seen) == 1)
-		/* acquire: pairs with the arrivals of all others. barrier_pass() releases. */
-		if (fl__cas_weak_acquire(&b->state_, &seen, seen + BARRIER_ONE))
-			return barrier_pass(b, seen);
-	struct fl__lot lot;
-	fl__lot_open(&lot, b);
-	const int rc = barrier_arrive(&lot, b);
-	const uint64_t acting = b->acting_;
-	fl__lot_close(&lot);
-	if (rc == -EBUSY)
-		return -EAGAIN;
-	return rc >= 0 && acting != 0 ? barrier_run_action(b) : rc;
 }
 
 static void barrier_break_or_reset(fl_barrier *b, uint64_t broken)

@@ -168,12 +168,6 @@ int fl_event_wait_until(fl_event *e, fl_time deadline, fl_cancel_token *cancel)
 	return event_try_take(e, first) ? 0 : event_wait_slow(e, first, deadline, cancel);
 }
 
-int fl_event_try_wait(fl_event *e)
-{
-	/* relaxed: event_try_take() acquires */
-	return event_try_take(e, fl__load_relaxed(&e->word_)) ? 0 : -EAGAIN;
-}
-
 static bool event_ready(void *object)
 {
 	return fl_event_is_set(object);

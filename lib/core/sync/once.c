@@ -82,14 +82,6 @@ static int once_run(fl_once *o, int (*function)(void *), void *arg)
 	return rc;
 }
 
-int fl_once_try_call(fl_once *o, int (*function)(void *arg), void *arg)
-{
-	if (fl_once_is_done(o))
-		return 0;
-	int rc = once_begin(o);
-	return rc == -EINPROGRESS ? once_run(o, function, arg) : rc;
-}
-
 int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, fl_time deadline, fl_cancel_token *cancel)
 {
 	int rc = fl_once_is_done(o) ? 0 : once_begin(o);

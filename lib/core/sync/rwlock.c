@@ -373,8 +373,8 @@ bool fl__rwlock_is_busy(fl_rwlock *l)
 	 * which this function holds. So it finds the waiter in exactly one of the places.
 	 */
 	FL__LOT(lot, l);
-	return fl__lot_has_waiters(&lot) || rwlock_has_awake(l) || fl_rwlock_is_read_locked(l) ||
-	       fl_rwlock_is_write_locked(l);
+	return fl__lot_has_waiters(&lot) || rwlock_has_awake(l) || fl__rwlock_is_read_locked(l) ||
+	       fl__rwlock_is_write_locked(l);
 }
 
 static inline void rwlock_check_wake(fl_rwlock *l)
@@ -602,7 +602,7 @@ static inline void rwlock_read_unlock(fl_rwlock *l)
 
 FL__SLOW_PATH static void rwlock_read_unlock_watched(fl_rwlock *l)
 {
-	if (fl_rwlock_is_read_locked(l))
+	if (fl__rwlock_is_read_locked(l))
 		fl__hook_unlocking(l, FL__DEBUG_READ);
 	rwlock_read_unlock(l);
 }
@@ -667,7 +667,7 @@ static inline void rwlock_write_unlock(fl_rwlock *l)
 
 FL__SLOW_PATH static void rwlock_write_unlock_watched(fl_rwlock *l)
 {
-	if (fl_rwlock_is_write_locked(l))
+	if (fl__rwlock_is_write_locked(l))
 		fl__hook_unlocking(l, 0);
 	rwlock_write_unlock(l);
 }
@@ -680,7 +680,7 @@ FL_NO_THREAD_SAFETY_ANALYSIS void fl_rwlock_write_unlock(fl_rwlock *l)
 		rwlock_write_unlock(l);
 }
 
-bool fl_rwlock_is_read_locked(const fl_rwlock *l)
+bool fl__rwlock_is_read_locked(const fl_rwlock *l)
 {
 	for (;;) {
 		/*
@@ -701,28 +701,28 @@ bool fl_rwlock_is_read_locked(const fl_rwlock *l)
 	}
 }
 
-bool fl_rwlock_is_write_locked(const fl_rwlock *l)
+bool fl__rwlock_is_write_locked(const fl_rwlock *l)
 {
 	return fl__load_relaxed(&l->word_) & RWLOCK_WRITER; /* relaxed: the answer may be stale at once */
 }
 
 void fl_rwlock_assert_read_held(const fl_rwlock *l)
 {
-	if (!fl_rwlock_is_read_locked(l) && !fl_rwlock_is_write_locked(l))
+	if (!fl__rwlock_is_read_locked(l) && !fl__rwlock_is_write_locked(l))
 		fl__panic("fl_rwlock_assert_read_held", l, "not locked");
 	fl__hook_assert_held(l, "fl_rwlock_assert_read_held");
 }
 
 void fl_rwlock_assert_write_held(const fl_rwlock *l)
 {
-	if (!fl_rwlock_is_write_locked(l))
+	if (!fl__rwlock_is_write_locked(l))
 		fl__panic("fl_rwlock_assert_write_held", l, "not locked for writing");
 	fl__hook_assert_held(l, "fl_rwlock_assert_write_held");
 }
 
 FL_NO_THREAD_SAFETY_ANALYSIS void fl_rwlock_downgrade(fl_rwlock *l)
 {
-	if (fl__hooks_on(FL__HOOKS_DEBUG) && fl_rwlock_is_write_locked(l))
+	if (fl__hooks_on(FL__HOOKS_DEBUG) && fl__rwlock_is_write_locked(l))
 		fl__hook_downgraded(l);
 	/* release: pairs with the acquire of read locks */
 	const uint32_t seen = fl__sub_release(&l->word_, RWLOCK_WRITER - RWLOCK_READER);

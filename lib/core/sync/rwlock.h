@@ -11,6 +11,14 @@
  */
 bool fl__rwlock_is_busy(fl_rwlock *l);
 
+/*
+ * Return whether `l` is locked for reading, and whether it is locked for writing. The answer may be
+ * out of date at once. fl__rwlock_is_read_locked() also returns true while a context tries to lock
+ * for reading, or ends the bias. They order no memory accesses.
+ */
+bool fl__rwlock_is_read_locked(const fl_rwlock *l);
+bool fl__rwlock_is_write_locked(const fl_rwlock *l);
+
 struct fl__rwlock_mode {
 	uint32_t unit; /* a lock adds this to the word */
 	uint32_t bars; /* the bits of the word that bar the lock in this mode */

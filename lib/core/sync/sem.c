@@ -343,20 +343,6 @@ int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, fl_time deadline, fl_cancel_to
 	return n == 0 || sem_try_take(s, n) ? 0 : sem_acquire_slow(s, n, deadline, cancel);
 }
 
-int fl_sem_try_acquire_n(fl_sem *s, uint32_t n)
-{
-	if (n > sem_bound(s))
-		return -EINVAL;
-	if (n == 0 || sem_try_take(s, n))
-		return 0;
-	/*
-	 * relaxed: a hint. If WAITERS is stale, there may be permits: sem_enqueue() checks the
-	 * queue.
-	 */
-	const bool may_be_stale = sem_permits(fl__load_relaxed(&s->word_)) >= n;
-	return may_be_stale && !sem_enqueue(s, NULL, n, n, false) ? 0 : -EAGAIN;
-}
-
 int fl_sem_acquire_until(fl_sem *s, fl_time deadline, fl_cancel_token *cancel)
 {
 	return sem_try_take(s, 1) ? 0 : sem_acquire_slow(s, 1, deadline, cancel);
@@ -364,7 +350,14 @@ int fl_sem_acquire_until(fl_sem *s, fl_time deadline, fl_cancel_token *cancel)
 
 int fl_sem_try_acquire(fl_sem *s)
 {
-	return sem_try_take(s, 1) ? 0 : fl_sem_try_acquire_n(s, 1);
+	if (sem_try_take(s, 1))
+		return 0;
+	/*
+	 * relaxed: a hint. If WAITERS is stale, there may be permits: sem_enqueue() checks the
+	 * queue.
+	 */
+	const bool may_be_stale = sem_permits(fl__load_relaxed(&s->word_)) >= 1;
+	return may_be_stale && !sem_enqueue(s, NULL, 1, 1, false) ? 0 : -EAGAIN;
 }
 
 int fl_sem_try_release_n(fl_sem *s, uint32_t n)

@@ -260,11 +260,6 @@ int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size, con
 	return (int)datagram_run(d, &c);
 }
 
-int fl_datagram_try_send_to(fl_datagram *d, const void *data, size_t size, const fl_address *to)
-{
-	return fl_datagram_send_to_until(d, data, size, to, FL__TRY, NULL);
-}
-
 int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n, unsigned *sent,
                                 fl_time deadline, fl_cancel_token *cancel)
 {
@@ -282,11 +277,6 @@ int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list,
 	if (sent)
 		*sent = done;
 	return rc < 0 ? (int)rc : 0;
-}
-
-int fl_datagram_try_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n, unsigned *sent)
-{
-	return fl_datagram_send_many_until(d, list, n, sent, FL__TRY, NULL);
 }
 
 /* Returns the error that ICMP reported, or 0 if the error is of this machine alone. */
@@ -403,11 +393,6 @@ ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size, fl_
 	return datagram_run(d, &c);
 }
 
-ssize_t fl_datagram_try_receive(fl_datagram *d, void *buffer, size_t size, fl_address *from)
-{
-	return fl_datagram_receive_until(d, buffer, size, from, FL__TRY, NULL);
-}
-
 int fl_datagram_receive_many_until(fl_datagram *d, fl_datagram_message *list, unsigned n, fl_time deadline,
                                    fl_cancel_token *cancel)
 {
@@ -420,9 +405,4 @@ int fl_datagram_receive_many_until(fl_datagram *d, fl_datagram_message *list, un
 	    .messages_in = list,
 	};
 	return n > 0 ? (int)datagram_run(d, &c) : -EINVAL;
-}
-
-int fl_datagram_try_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n)
-{
-	return fl_datagram_receive_many_until(d, list, n, FL__TRY, NULL);
 }

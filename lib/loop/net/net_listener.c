@@ -110,11 +110,6 @@ int fl_listener_accept_until(fl_listener *l, fl_stream **s, fl_time deadline, fl
 	return rc;
 }
 
-int fl_listener_try_accept(fl_listener *l, fl_stream **s)
-{
-	return fl_listener_accept_until(l, s, FL__TRY, NULL);
-}
-
 void fl_listener_close(fl_listener *l)
 {
 	if (l->io.fd < 0)

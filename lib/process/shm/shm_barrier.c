@@ -166,11 +166,6 @@ int fl_shm_barrier_wait_until(fl_shm_barrier *b, fl_time deadline, fl_cancel_tok
 	return rc == 0 ? (int)p.order : rc;
 }
 
-int fl_shm_barrier_try_wait(fl_shm_barrier *b)
-{
-	return fl_shm_barrier_wait_until(b, FL__TRY, NULL);
-}
-
 static int shm_barrier_end_broken(fl_shm_barrier *b, bool broken)
 {
 	struct fl__shm_held held;

@@ -552,11 +552,6 @@ size_t fl_shm_queue_item_size(const fl_shm_queue *q)
 	return q->item_size;
 }
 
-bool fl_shm_queue_is_closed(const fl_shm_queue *q)
-{
-	return fl__load_relaxed(&q->ring->closed) != FL__SHM_OPEN;
-}
-
 /* To learn whether the queue is ready, a transfer only looks. */
 
 static bool shm_queue_is_ready(const fl_shm_queue *q, bool space)

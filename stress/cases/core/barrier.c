@@ -32,13 +32,6 @@ static bool a_gate_is_left(void)
 	return left;
 }
 
-/* Waits, but tries first. The try succeeds only for the last party. */
-static int try_or_wait(fl_barrier *b)
-{
-	const int rc = fl_barrier_try_wait(b);
-	return rc == -EAGAIN ? fl_barrier_wait(b) : rc;
-}
-
 /* Each party sees what all others wrote. The results are the numbers of the arrivals. */
 struct barrier_data {
 	fl_barrier b;
@@ -53,7 +46,7 @@ FL_STRESS_SETUP(barrier_data)
 static void meet(struct barrier_data *s, int me)
 {
 	s->data[me] = 1;
-	s->order[me] = me == 2 ? try_or_wait(&s->b) : fl_barrier_wait(&s->b);
+	s->order[me] = fl_barrier_wait(&s->b);
 	FL_STRESS_CHECK(s->data[0] + s->data[1] + s->data[2] == 3);
 }
 
@@ -165,7 +158,7 @@ FL_STRESS_ACTOR(barrier_free, one)
 
 FL_STRESS_ACTOR(barrier_free, two)
 {
-	s->order[1] = try_or_wait(s->b);
+	s->order[1] = fl_barrier_wait(s->b);
 }
 
 FL_STRESS(barrier_free, one, two)
@@ -450,7 +443,7 @@ FL_STRESS_SETUP(barrier_four)
 
 static void wait_in_four(struct barrier_four *s, int i)
 {
-	s->rc[i] = i == 3 ? try_or_wait(&s->b) : fl_barrier_wait(&s->b);
+	s->rc[i] = fl_barrier_wait(&s->b);
 }
 
 THREE_ACTORS(barrier_four, wait_in_four)

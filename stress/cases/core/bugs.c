@@ -84,7 +84,7 @@ static bool is_published(struct ways *w)
 	case BY_EVENT:
 		return fl_event_is_set(&w->event);
 	case BY_LATCH:
-		return fl_latch_try_wait(&w->latch) == 0;
+		return fl_latch_count(&w->latch) == 0;
 	case BY_ONCE:
 		return fl_once_is_done(&w->once);
 	default:

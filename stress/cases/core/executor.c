@@ -3,6 +3,7 @@
  * Scenarios of the parts that all executors have in common, with the sequential executor, and of
  * the registry.
  */
+#include "core/exec/registry.h"
 #include "pools.h"
 #include <stdio.h>
 
@@ -104,8 +105,8 @@ FL_STRESS_ACTOR(registry_find, owner)
 
 FL_STRESS_ACTOR(registry_find, looker)
 {
-	s->found = fl_task_find(s->name);
-	s->conflict = fl_task_conflict();
+	s->found = fl__task_find(s->name);
+	s->conflict = fl__task_conflict();
 }
 
 FL_STRESS(registry_find, owner, looker)

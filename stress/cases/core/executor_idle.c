@@ -55,7 +55,7 @@ FL_STRESS_SETUP(executor_idle_timeout)
 FL_STRESS_ACTOR(executor_idle_timeout, user)
 {
 	OK(fl_executor_wait_idle(s->e));
-	FL_STRESS_CHECK(fl_latch_try_wait(&s->met) == 0);
+	FL_STRESS_CHECK(fl_latch_count(&s->met) == 0);
 	OK(add_one_submit(s->e, &s->data, NULL));
 	OK(fl_executor_wait_idle(s->e));
 	FL_STRESS_CHECK(s->data == 1);

@@ -37,7 +37,7 @@ FL_STRESS_ACTOR(growing_join_poisoned, joiner)
 {
 	while (!LOOK(&s->asked))
 		fl_stress_relax();
-	s->over = fl_queue_try_join(s->q);
+	s->over = fl_queue_unfinished(s->q) == 0 ? 0 : -EAGAIN;
 }
 
 FL_STRESS(growing_join_poisoned, producer, consumer, joiner)
@@ -83,7 +83,7 @@ FL_STRESS_ACTOR(growing_join_own, joiner)
 	atomic_store_explicit(&s->put, 1, memory_order_release);
 	while (!LOOK(&s->asked))
 		fl_stress_relax();
-	s->over = fl_queue_try_join(s->q);
+	s->over = fl_queue_unfinished(s->q) == 0 ? 0 : -EAGAIN;
 }
 
 FL_STRESS(growing_join_own, consumer, joiner)
@@ -199,7 +199,7 @@ FL_STRESS_ACTOR(growing_reused, mover)
 
 FL_STRESS_ACTOR(growing_reused, joiner)
 {
-	s->over = fl_queue_try_join(s->q);
+	s->over = fl_queue_unfinished(s->q) == 0 ? 0 : -EAGAIN;
 }
 
 FL_STRESS(growing_reused, mover, joiner)

@@ -4,6 +4,7 @@
  * (lib/core/sync/reader_bias.h; the model has two slots). The fields are plain, so that only the
  * lock orders them. turns.c has the hand-over.
  */
+#include "core/sync/rwlock.h"
 #include "../cases.h"
 #include "core/sync/reader_bias.h"
 #include "core/wait/lot.h"
@@ -276,7 +277,7 @@ static void take_over(struct shared *s)
 /* Some reader has the lock all the time. */
 static void assert_and_take_over(struct shared *s)
 {
-	FL_STRESS_CHECK(fl_rwlock_is_read_locked(&s->lock));
+	FL_STRESS_CHECK(fl__rwlock_is_read_locked(&s->lock));
 	take_over(s);
 }
 
@@ -307,7 +308,7 @@ static void read_both_by_slot(struct shared *s)
 static void read_and_assert(struct shared *s)
 {
 	read_lock_by_slot(s);
-	FL_STRESS_CHECK(fl_rwlock_is_read_locked(&s->lock));
+	FL_STRESS_CHECK(fl__rwlock_is_read_locked(&s->lock));
 	end_read(s);
 }
 

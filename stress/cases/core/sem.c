@@ -167,7 +167,7 @@ FL_STRESS_ACTOR(sem_several, right)
 
 FL_STRESS_ACTOR(sem_several, taker)
 {
-	OK(fl_sem_acquire_n(&s->permits, 3));
+	OK(fl_sem_acquire_n_until(&s->permits, 3, FL_FOREVER, NULL));
 	FL_STRESS_CHECK(s->data[0] + s->data[1] == 2);
 }
 

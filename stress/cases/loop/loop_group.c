@@ -102,7 +102,7 @@ static int wait_in_group(void *arg)
 static int own_cancelled(void *arg)
 {
 	struct loop_group_cancel *s = arg;
-	const bool cancelled = fl_latch_try_wait(&s->world.others) == 0;
+	const bool cancelled = fl_latch_count(&s->world.others) == 0;
 	s->started = fl_group_start(&s->group, wait_in_group, s);
 	FL_STRESS_CHECK(!cancelled || s->started == -ECANCELED);
 	int rc = fl_group_start(&s->group, end_soon, s);

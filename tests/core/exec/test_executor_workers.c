@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The contract of an executor's workers, and its edge cases, for every kind. */
 #include "conformance.h"
+#include "core/exec/registry.h"
 #include "fl_child.h"
 #include <spawn.h>
 
@@ -343,11 +344,11 @@ CONFORMANCE(one_name_for_two_tasks)
 	static fl_task_entry entry = {&other, NULL};
 	FL_SCOPED(fl_executor) *older = make(kind, 2), *younger = NULL;
 	assert_int_equal(nine_of(older), 9);
-	assert_null(fl_task_conflict());
+	assert_null(fl__task_conflict());
 	other = square;
 	other.run = fail_with.run;
 	fl_task_register(&entry);
-	assert_string_equal(fl_task_conflict(), square.name);
+	assert_string_equal(fl__task_conflict(), square.name);
 	FL_OK(kind->create(&younger, NULL));
 	for (int i = 0; i < 2; i++) {
 		fl_executor *e = i == 0 ? older : younger;
@@ -363,7 +364,7 @@ CONFORMANCE(one_name_for_two_tasks)
 		}
 	}
 	fl_task_unregister(&entry);
-	assert_null(fl_task_conflict());
+	assert_null(fl__task_conflict());
 	assert_int_equal(nine_of(older), 9);
 	assert_int_equal(nine_of(younger), 9);
 }

@@ -101,9 +101,7 @@ FL_TEST(mpmc_typed_is_the_same)
 	FL_MANY(0, 2, numbers_try_put_many, q, two, 2);
 	FL_RC(numbers_try_put(q, 4), -EAGAIN);
 	assert_int_equal(numbers_length(q), 3);
-	assert_int_equal(numbers_capacity(q), 3);
 	fl_mpmc *untyped = numbers_untyped(q);
-	assert_int_equal(fl_mpmc_capacity(untyped), 3);
 	assert_int_equal(fl_mpmc_length(untyped), 3);
 	FL_OK(fl_mpmc_try_get(untyped, got));
 	FL_MANY(0, 2, numbers_try_get_many, q, got + 1, 3);

@@ -178,25 +178,26 @@ QUEUE_TEST_RINGS(queue_scoped_is_freed_at_the_end_of_its_block)
 QUEUE_TEST_RINGS_ON(queue_counts_what_is_not_dealt_with, 0, 0)
 {
 	int item;
-	FL_OK(fl_queue_try_join(q));
+	FL_OK(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED));
 	FL_OK(fl_queue_join(q)); /* nothing was ever put */
 	PUTS(q, 1);
-	FL_RC(fl_queue_try_join(q), -EAGAIN);
+	FL_RC(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	PUTS(q, 2);
 	FL_OK(fl_queue_get(q, &item));
 	FL_OK(fl_queue_get(q, &item));
-	FL_RC(fl_queue_try_join(q), -EAGAIN); /* got, but not dealt with */
+	FL_RC(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT); /* got, but not dealt with */
 	fl_queue_task_done(q);
-	FL_RC(fl_queue_try_join(q), -EAGAIN);
+	FL_RC(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	FL_RC(fl_queue_join_until(q, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	fl_queue_task_done(q);
-	FL_OK(fl_queue_try_join(q));
+	FL_OK(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED));
 	FL_OK(fl_queue_join(q));
 	FL_OK(fl_queue_join_until(q, FL_NO_WAIT, NULL));
 	PUTS(q, 3); /* and it counts again */
-	FL_RC(fl_queue_try_join(q), -EAGAIN);
+	FL_RC(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	fl_queue_close(q);
-	FL_RC(fl_queue_try_join(q), -EAGAIN); /* the items of a closed queue still have to be done */
+	FL_RC(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED),
+	      -ETIMEDOUT); /* the items of a closed queue still have to be done */
 	FL_OK(fl_queue_get(q, &item));
 	fl_queue_task_done(q);
 	FL_OK(fl_queue_join(q));
@@ -232,7 +233,7 @@ QUEUE_TEST_RINGS(queue_unfinished_counts_what_a_join_waits_for)
 		assert_int_equal(fl_queue_unfinished(q), 1);
 		fl_queue_task_done(q);
 		assert_int_equal(fl_queue_unfinished(q), 0);
-		FL_OK(fl_queue_try_join(q));
+		FL_OK(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED));
 	}
 }
 
@@ -245,19 +246,19 @@ QUEUE_TEST_RINGS_ON(queue_task_done_too_often_panics, 0, 0)
 	FL_OK(fl_queue_get(q, &item));
 	fl_queue_task_done(q);
 	FL_PANICS(fl_queue_task_done(q));
-	FL_OK(fl_queue_try_join(q));
+	FL_OK(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED));
 }
 
 QUEUE_TEST_RINGS_ON(queue_try_task_done_reports_one_too_many, 0, 0)
 {
 	FL_RC(fl_queue_try_task_done(q), -EINVAL);
 	PUTS(q, 1);
-	FL_RC(fl_queue_try_join(q), -EAGAIN);
+	FL_RC(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	FL_OK(fl_queue_try_task_done(q));
-	FL_OK(fl_queue_try_join(q));
+	FL_OK(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED));
 	FL_RC(fl_queue_try_task_done(q), -EINVAL);
 	PUTS(q, 2); /* the queue is as it was */
-	FL_RC(fl_queue_try_join(q), -EAGAIN);
+	FL_RC(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	assert_int_equal(fl_queue_close_now(q), 2);
 	FL_RC(fl_queue_try_task_done(q), -EINVAL);
 }
@@ -269,8 +270,8 @@ QUEUE_TEST_RINGS_ON(queue_task_done_may_come_before_the_get, 0, 0)
 	fl_queue_task_done(q);
 	fl_queue_task_done(q);
 	FL_PANICS(fl_queue_task_done(q));
-	FL_OK(fl_queue_try_join(q));
+	FL_OK(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED));
 	assert_int_equal(fl_queue_close_now(q), 2); /* dropped items count as done: not twice */
-	FL_OK(fl_queue_try_join(q));
+	FL_OK(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED));
 	FL_PANICS(fl_queue_task_done(q));
 }

@@ -154,9 +154,9 @@ QUEUE_TEST_ON(queue_many_counts_each_item_for_join, 4, 0)
 	FL_MANY(0, 3, fl_queue_put_many, q, items, 3);
 	FL_MANY(0, 3, fl_queue_get_many, q, items, 4);
 	for (int i = 0; i < 3; i++) {
-		FL_RC(fl_queue_try_join(q), -EAGAIN);
+		FL_RC(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 		fl_queue_task_done(q);
 	}
-	FL_OK(fl_queue_try_join(q));
+	FL_OK(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED));
 	FL_PANICS(fl_queue_task_done(q));
 }

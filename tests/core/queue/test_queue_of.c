@@ -184,7 +184,7 @@ FL_TEST(queue_of_close_and_close_now)
 	assert_int_equal(job_queue_close_now(other), 2);
 	assert_int_equal(job_queue_length(other), 0);
 	assert_true(job_queue_is_closed(other));
-	FL_OK(job_queue_try_join(other));
+	FL_OK(job_queue_join_until(other, FL_NO_WAIT, FL_SHIELDED));
 }
 
 FL_TEST(queue_of_task_done_and_join)
@@ -193,7 +193,7 @@ FL_TEST(queue_of_task_done_and_join)
 	FL_OK(int_queue_create(&q, NULL));
 	int item;
 	FL_OK(int_queue_put(q, 1));
-	FL_RC(int_queue_try_join(q), -EAGAIN);
+	FL_RC(int_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	assert_int_equal(int_queue_unfinished(q), 1);
 	FL_RC(int_queue_join_until(q, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(int_queue_join_until(q, FL_FOREVER, fl_test_requested), -ECANCELED);
@@ -201,7 +201,7 @@ FL_TEST(queue_of_task_done_and_join)
 	FL_OK(int_queue_get(q, &item));
 	int_queue_task_done(q);
 	assert_int_equal(int_queue_unfinished(q), 0);
-	FL_OK(int_queue_try_join(q));
+	FL_OK(int_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED));
 	FL_OK(int_queue_join(q));
 	FL_OK(int_queue_join_until(q, FL_NO_WAIT, NULL));
 	FL_RC(int_queue_try_task_done(q), -EINVAL);

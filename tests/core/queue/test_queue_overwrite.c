@@ -93,7 +93,7 @@ FL_TEST(overwrite_drops_are_done)
 		FL_OK(fl_queue_put(q, &i));
 	for (int i = 3; i <= 5; i++) {
 		GETS(q, i);
-		FL_RC(fl_queue_try_join(q), -EAGAIN);
+		FL_RC(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 		fl_queue_task_done(q);
 	}
 	FL_OK(fl_queue_join(q));
@@ -102,7 +102,7 @@ FL_TEST(overwrite_drops_are_done)
 		FL_OK(fl_queue_put(q, &i));
 	assert_int_equal(fl_queue_close_now(q), MOST);
 	assert_int_equal(drops, 2 + 2 + MOST);
-	FL_OK(fl_queue_try_join(q));
+	FL_OK(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED));
 	FL_RC(fl_queue_put(q, &(int){1}), -EPIPE);
 	assert_int_equal(drops, 2 + 2 + MOST);
 }

@@ -32,7 +32,7 @@ FL_TEST(rendezvous_has_no_room)
 	FL_RC(fl_queue_put_until(q, &item, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_queue_get_until(q, &item, fl_test_soon(), NULL), -ETIMEDOUT);
 	assert_int_equal(item, 77);
-	FL_OK(fl_queue_try_join(q));
+	FL_OK(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED));
 }
 
 FL_TEST(rendezvous_put_returns_when_its_item_is_taken)
@@ -44,9 +44,9 @@ FL_TEST(rendezvous_put_returns_when_its_item_is_taken)
 	FL_RC(fl_queue_try_put(q, &(int){6}), -EAGAIN); /* another put is no partner */
 	GETS(q, 5);
 	FL_OK(blocked_end(&put));
-	FL_RC(fl_queue_try_join(q), -EAGAIN);
+	FL_RC(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	fl_queue_task_done(q);
-	FL_OK(fl_queue_try_join(q));
+	FL_OK(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED));
 }
 
 FL_TEST(rendezvous_get_is_met_by_a_put)

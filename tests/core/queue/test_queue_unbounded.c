@@ -100,7 +100,7 @@ FL_TEST(queue_unbounded_put_without_memory)
 			assert_int_equal(count, 0);
 		}
 		assert_int_equal(fl_queue_length(q), in);
-		FL_RC(fl_queue_try_join(q), -EAGAIN);
+		FL_RC(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 		(void)seam_heal();
 		FL_EACH (i, items)
 			items[i] = in + i;
@@ -113,7 +113,7 @@ FL_TEST(queue_unbounded_put_without_memory)
 		}
 		for (int i = 0; i < in; i++)
 			assert_int_equal(got[i], expected(order, in, i));
-		FL_OK(fl_queue_try_join(q));
+		FL_OK(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED));
 	}
 }
 
@@ -137,7 +137,7 @@ FL_TEST(queue_unbounded_drops_what_is_left)
 				FL_OK(fl_queue_put(q, &i));
 			if (n > 0) {
 				FL_OK(fl_queue_get(q, &item));
-				FL_RC(fl_queue_try_join(q), -EAGAIN);
+				FL_RC(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 				fl_queue_task_done(q);
 			}
 			if (n % 4 == 3) {
@@ -183,7 +183,7 @@ FL_TEST(queue_unbounded_closed_drains)
 			}
 			assert_int_equal(seam_heal(), 1); /* no put has asked for memory */
 			assert_int_equal(fl_queue_length(q), left);
-			FL_RC(fl_queue_try_join(q), left > 0 ? -EAGAIN : 0);
+			FL_RC(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED), left > 0 ? -ETIMEDOUT : 0);
 			FL_RC(fl_queue_get(q, &item), left > 0 ? 0 : -EPIPE);
 			if (left == 0)
 				break;

@@ -210,7 +210,7 @@ QUEUE_TEST_ON(queue_join_goes_on_through_a_close, 3, 1)
 	struct blocked join;
 	blocked_on(q, op_join, &join);
 	fl_queue_close(q);
-	FL_RC(fl_queue_try_join(q), -EAGAIN);
+	FL_RC(fl_queue_join_until(q, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	GETS(q, 1);
 	FL_WAIT_FOR(seam_sleepers() == 1);
 	fl_queue_task_done(q);

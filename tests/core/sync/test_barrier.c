@@ -98,7 +98,7 @@ FL_TEST(barrier_reset_makes_it_whole)
 /* While all gates are held, a phase needs none. The next phase looks for one again. */
 FL_TEST(barrier_needs_no_gate)
 {
-	enum { WAIT, TRY, RESET, ABORT, ENDS };
+	enum { WAIT, RESET, ABORT, ENDS };
 	fl_barrier b = FL_BARRIER_INIT(2);
 	fl_test_caller c;
 	for (int i = 0; i < 2 * ENDS; i++) {
@@ -110,14 +110,12 @@ FL_TEST(barrier_needs_no_gate)
 		assert_int_equal(gates_held(), without ? FL__GATES : 1);
 		if (end == WAIT)
 			FL_RC(fl_barrier_wait(&b), 1);
-		else if (end == TRY)
-			FL_RC(fl_barrier_try_wait(&b), 1);
 		else if (end == RESET)
 			fl_barrier_reset(&b);
 		else
 			fl_barrier_abort(&b);
-		FL_RC(fl_test_call_end(&c), end <= TRY ? 0 : -EPIPE);
-		FL_RC(fl_barrier_try_wait(&b), end == ABORT ? -EPIPE : -EAGAIN);
+		FL_RC(fl_test_call_end(&c), end == WAIT ? 0 : -EPIPE);
+		assert_int_equal(fl_barrier_is_broken(&b), end == ABORT);
 		assert_int_equal(gates_held(), without ? FL__GATES : 0);
 		if (end == ABORT)
 			fl_barrier_reset(&b);
@@ -140,7 +138,6 @@ FL_TEST(barrier_of_none_panics_in_each_form)
 	static fl_barrier b;
 	FL_PANICS(FL_IGNORE(fl_barrier_wait(&b)));
 	assert_ptr_equal(fl_test_panic.object, &b);
-	FL_PANICS(FL_IGNORE(fl_barrier_try_wait(&b)));
 	FL_PANICS(FL_IGNORE(fl_barrier_wait_until(&b, FL_NO_WAIT, NULL)));
 }
 
@@ -204,11 +201,10 @@ FL_TEST(barrier_numbers_its_parties)
 		for (int turn = 1; turn <= 4; turn++) {
 			for (unsigned i = 0; i < N - 1; i++) {
 				assert_int_equal(fl_barrier_waiting(&a.barrier), i);
-				FL_RC(fl_barrier_try_wait(&a.barrier), -EAGAIN);
 				arrive(&callers[i], &a.barrier, FL_FOREVER, NULL);
 			}
 			assert_int_equal(a.calls, acts * (turn - 1));
-			FL_RC(turn % 2 ? fl_barrier_try_wait(&a.barrier) : fl_barrier_wait(&a.barrier), N - 1);
+			FL_RC(fl_barrier_wait(&a.barrier), N - 1);
 			assert_int_equal(a.calls, acts * turn);
 			assert_int_equal(a.waiting, acts * (N - 1)); /* all other parties were there */
 			assert_int_equal(fl_barrier_waiting(&a.barrier), 0);
@@ -224,9 +220,8 @@ FL_TEST(barrier_of_one_never_waits)
 		acting a = {.calls = 0};
 		FL_OK(fl_barrier_init_with_action(&a.barrier, 1, acts ? act : NULL, &a));
 		FL_RC(fl_barrier_wait(&a.barrier), 0);
-		FL_RC(fl_barrier_try_wait(&a.barrier), 0);
 		FL_RC(fl_barrier_wait_until(&a.barrier, FL_NO_WAIT, NULL), 0);
-		assert_int_equal(a.calls, acts * 3);
+		assert_int_equal(a.calls, acts * 2);
 		assert_int_equal(a.waiting, 0);
 	}
 }
@@ -290,8 +285,8 @@ FL_TEST(barrier_of_one_with_an_aborting_action)
 {
 	acting a = {.aborts = true};
 	FL_OK(fl_barrier_init_with_action(&a.barrier, 1, act, &a));
-	FL_RC(fl_barrier_try_wait(&a.barrier), -EPIPE);
-	FL_RC(fl_barrier_try_wait(&a.barrier), -EPIPE);
+	FL_RC(fl_barrier_wait(&a.barrier), -EPIPE);
+	FL_RC(fl_barrier_wait(&a.barrier), -EPIPE);
 	assert_int_equal(a.calls, 1);
 }
 
@@ -342,7 +337,6 @@ FL_TEST(barrier_action_is_cut_by_an_abort_or_a_reset)
 			fl_barrier_abort(&a.barrier);
 		FL_RC(fl_test_call_end(&first), -EPIPE); /* while the action runs */
 		assert_int_equal(fl_barrier_is_broken(&a.barrier), !resets);
-		FL_RC(fl_barrier_try_wait(&a.barrier), resets ? -EAGAIN : -EPIPE);
 		fl_barrier_reset(&a.barrier);
 		/* The next phase does not begin before the action has returned. */
 		arrive(&next, &a.barrier, FL_FOREVER, NULL);
@@ -364,7 +358,6 @@ FL_TEST(barrier_action_keeps_late_ones_for_the_next_phase)
 	arrive(&late, &a.barrier, FL_FOREVER, NULL);
 	assert_int_equal(fl_test_queued(&a.barrier), 2);
 	assert_int_equal(fl_barrier_waiting(&a.barrier), 1);
-	FL_RC(fl_barrier_try_wait(&a.barrier), -EAGAIN);
 	release_action(&a, &first, &last);
 	FL_WAIT_FOR(fl_barrier_waiting(&a.barrier) == 1);
 	FL_RC(fl_barrier_wait(&a.barrier), 1);

@@ -11,11 +11,11 @@ FL_TEST(event_stays_set_until_it_is_reset)
 {
 	fl_event e = FL_EVENT_INIT;
 	for (int i = 0; i < 2; i++) {
-		FL_RC(fl_event_try_wait(&e), -EAGAIN);
+		FL_RC(fl_event_wait_until(&e, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 		fl_event_set(&e);
 		fl_event_set(&e);
 		assert_true(fl_event_is_set(&e));
-		FL_OK(fl_event_try_wait(&e));
+		FL_OK(fl_event_wait_until(&e, FL_NO_WAIT, FL_SHIELDED));
 		FL_OK(fl_event_wait(&e));
 		FL_OK(fl_event_wait_until(&e, FL_NO_WAIT, NULL));
 		assert_true(fl_event_is_set(&e));
@@ -75,7 +75,7 @@ FL_TEST(event_pulse_is_not_missed_before_the_enqueue)
 		pulsed = &e;
 		FL_OK(fl_event_wait_until(&e, fl_after(FL_S(3600)), NULL));
 		assert_false(fl_event_is_set(&e));
-		FL_RC(fl_event_try_wait(&e), -EAGAIN);
+		FL_RC(fl_event_wait_until(&e, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	}
 }
 
@@ -84,15 +84,15 @@ FL_TEST(event_auto_is_reset_by_one_wait)
 	fl_event e = FL_EVENT_AUTO_INIT, made;
 	fl_event_init_auto(&made);
 	assert_memory_equal(&e, &made, sizeof e);
-	FL_RC(fl_event_try_wait(&e), -EAGAIN);
+	FL_RC(fl_event_wait_until(&e, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	FL_RC(fl_event_wait_until(&e, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	for (int i = 0; i < 2; i++) {
 		fl_event_set(&e);
 		fl_event_set(&e); /* twice is once */
 		assert_true(fl_event_is_set(&e));
-		FL_OK(i == 0 ? fl_event_wait(&e) : fl_event_try_wait(&e));
+		FL_OK(i == 0 ? fl_event_wait(&e) : fl_event_wait_until(&e, FL_NO_WAIT, FL_SHIELDED));
 		assert_false(fl_event_is_set(&e));
-		FL_RC(fl_event_try_wait(&e), -EAGAIN);
+		FL_RC(fl_event_wait_until(&e, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	}
 	fl_event_set(&e);
 	fl_event_reset(&e);
@@ -115,7 +115,7 @@ FL_TEST(event_auto_set_wakes_one_in_order)
 		assert_int_equal(fl_test_queued(&e), N - 1 - i);
 	}
 	fl_event_set(&e);
-	FL_OK(fl_event_try_wait(&e));
+	FL_OK(fl_event_wait_until(&e, FL_NO_WAIT, FL_SHIELDED));
 }
 
 FL_TEST(event_auto_set_skips_a_cancelled_waiter)
@@ -146,5 +146,5 @@ FL_TEST(event_auto_wait_any_takes_nothing)
 	fl_event_set(&e);
 	FL_OK(fl_test_call_end(&looker));
 	assert_true(fl_event_is_set(&e));
-	FL_OK(fl_event_try_wait(&e));
+	FL_OK(fl_event_wait_until(&e, FL_NO_WAIT, FL_SHIELDED));
 }

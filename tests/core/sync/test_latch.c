@@ -12,7 +12,7 @@ FL_TEST(latch_initial_count)
 	fl_latch l;
 	assert_int_equal(fl_latch_count(&three), 3);
 	assert_int_equal(fl_latch_count(&zero), 0);
-	FL_OK(fl_latch_try_wait(&zero));
+	FL_OK(fl_latch_wait_until(&zero, FL_NO_WAIT, FL_SHIELDED));
 	FL_OK(fl_latch_init(&l, FL_LATCH_MAX));
 	assert_int_equal(fl_latch_count(&l), FL_LATCH_MAX);
 	FL_RC(fl_latch_init(&l, FL_LATCH_MAX + 1), -EINVAL);
@@ -44,14 +44,14 @@ FL_TEST(latch_counts_down)
 	fl_latch_count_down(&l, 1);
 	fl_latch_count_down(&l, 3);
 	assert_int_equal(fl_latch_count(&l), 1);
-	FL_RC(fl_latch_try_wait(&l), -EAGAIN);
+	FL_RC(fl_latch_wait_until(&l, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	fl_latch_count_down(&l, 1);
 	assert_int_equal(fl_latch_count(&l), 0);
-	FL_OK(fl_latch_try_wait(&l));
+	FL_OK(fl_latch_wait_until(&l, FL_NO_WAIT, FL_SHIELDED));
 	FL_OK(fl_latch_wait(&l));
 	FL_OK(fl_latch_wait_until(&l, FL_NO_WAIT, NULL));
 	fl_latch_count_down(&l, 0);
-	FL_OK(fl_latch_try_wait(&l));
+	FL_OK(fl_latch_wait_until(&l, FL_NO_WAIT, FL_SHIELDED));
 }
 
 FL_TEST(latch_counted_below_zero_panics)

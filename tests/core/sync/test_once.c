@@ -41,7 +41,7 @@ FL_TEST(once_runs_once)
 	FL_OK(fl_once_call(&j.once, do_job, &j));
 	assert_true(fl_once_is_done(&j.once));
 	FL_OK(fl_once_call(&j.once, do_job, &j));
-	FL_OK(fl_once_try_call(&j.once, do_job, &j));
+	FL_OK(fl_once_call_until(&j.once, do_job, &j, FL_NO_WAIT, FL_SHIELDED));
 	FL_OK(fl_once_call_until(&j.once, do_job, &j, FL_NO_WAIT, NULL));
 	assert_int_equal(j.calls, 1);
 }
@@ -49,7 +49,7 @@ FL_TEST(once_runs_once)
 FL_TEST(once_each_form_runs_it)
 {
 	job tried = {.once = FL_ONCE_INIT}, timed = {.once = FL_ONCE_INIT};
-	FL_OK(fl_once_try_call(&tried.once, do_job, &tried));
+	FL_OK(fl_once_call_until(&tried.once, do_job, &tried, FL_NO_WAIT, FL_SHIELDED));
 	assert_int_equal(tried.calls, 1);
 	assert_true(fl_once_is_done(&tried.once));
 	/* The deadline is not the function's. */
@@ -65,7 +65,7 @@ FL_TEST(once_failure_is_its_callers_and_is_tried_again)
 		job j = {.once = FL_ONCE_INIT, .failures = 3, .error = errors[i]};
 		FL_RC(fl_once_call(&j.once, do_job, &j), errors[i]);
 		assert_false(fl_once_is_done(&j.once));
-		FL_RC(fl_once_try_call(&j.once, do_job, &j), errors[i]);
+		FL_RC(fl_once_call_until(&j.once, do_job, &j, FL_NO_WAIT, FL_SHIELDED), errors[i]);
 		FL_RC(fl_once_call_until(&j.once, do_job, &j, FL_FOREVER, NULL), errors[i]);
 		FL_OK(fl_once_call(&j.once, do_job, &j));
 		assert_true(fl_once_is_done(&j.once));
@@ -87,7 +87,7 @@ FL_TEST(once_while_another_runs_it)
 	fl_test_caller runner;
 	begin(&j, &runner);
 	assert_false(fl_once_is_done(&j.once));
-	FL_RC(fl_once_try_call(&j.once, do_job, &j), -EAGAIN);
+	FL_RC(fl_once_call_until(&j.once, do_job, &j, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	FL_RC(fl_once_call_until(&j.once, do_job, &j, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_once_call_until(&j.once, do_job, &j, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_once_call_until(&j.once, do_job, &j, FL_FOREVER, fl_test_requested), -ECANCELED);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/sync/reader_bias.h"
+#include "core/sync/rwlock.h"
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_queued.h"
@@ -27,13 +28,13 @@ FL_TEST(rwlock_many_read_or_one_writes)
 		fl_rwlock_read_lock(&l);
 		FL_OK(fl_rwlock_try_read_lock(&l));
 		FL_OK(fl_rwlock_read_lock_until(&l, FL_NO_WAIT, NULL));
-		assert_true(fl_rwlock_is_read_locked(&l) && !fl_rwlock_is_write_locked(&l));
+		assert_true(fl__rwlock_is_read_locked(&l) && !fl__rwlock_is_write_locked(&l));
 		FL_RC(fl_rwlock_try_write_lock(&l), -EAGAIN);
 		FL_CHECK(fl__rwlock_is_busy(&l));
 		for (int j = 0; j < 3; j++)
 			fl_rwlock_read_unlock(&l);
 		fl_rwlock_write_lock(&l);
-		assert_true(!fl_rwlock_is_read_locked(&l) && fl_rwlock_is_write_locked(&l));
+		assert_true(!fl__rwlock_is_read_locked(&l) && fl__rwlock_is_write_locked(&l));
 		FL_RC(fl_rwlock_try_read_lock(&l), -EAGAIN);
 		FL_RC(fl_rwlock_try_write_lock(&l), -EAGAIN);
 		FL_CHECK(fl__rwlock_is_busy(&l));
@@ -135,14 +136,14 @@ FL_TEST(rwlock_scopes)
 	fl_rwlock l = FL_RWLOCK_INIT;
 	for (int i = 0; i < 3; i++) {
 		FL_READ_LOCKED(&l);
-		assert_true(fl_rwlock_is_read_locked(&l));
+		assert_true(fl__rwlock_is_read_locked(&l));
 		if (i == 1)
 			continue;
 	}
 	assert_int_equal(l.word_, 0);
 	do {
 		FL_WRITE_LOCKED(&l);
-		assert_true(fl_rwlock_is_write_locked(&l));
+		assert_true(fl__rwlock_is_write_locked(&l));
 		break;
 	} while (true);
 	assert_int_equal(l.word_, 0);
@@ -246,7 +247,7 @@ FL_TEST(rwlock_downgrade_lets_readers_in)
 	fl_test_begin_wait(&writer, write_briefly, &l);
 	fl_rwlock_downgrade(&l);
 	fl_test_calls_end(readers, 2);
-	assert_true(fl_rwlock_is_read_locked(&l));
+	assert_true(fl__rwlock_is_read_locked(&l));
 	assert_int_equal(fl_test_queued(&l), 1);
 	fl_rwlock_read_unlock(&l);
 	FL_OK(fl_test_call_end(&writer));
@@ -289,11 +290,11 @@ FL_TEST(rwlock_readers_that_meet_begin_a_bias)
 		FL_OK(read_briefly(&l, FL_NO_WAIT, NULL));
 	fl_rwlock_read_unlock(&l);
 	assert_int_equal(l.word_, biased);
-	assert_false(fl_rwlock_is_read_locked(&l));
+	assert_false(fl__rwlock_is_read_locked(&l));
 	fl_rwlock_read_lock(&l);
 	assert_int_equal(l.word_, biased);
 	assert_int_equal(fl__bias_slots_of(&l), 1);
-	assert_true(fl_rwlock_is_read_locked(&l) && !fl_rwlock_is_write_locked(&l));
+	assert_true(fl__rwlock_is_read_locked(&l) && !fl__rwlock_is_write_locked(&l));
 	fl_rwlock_assert_read_held(&l);
 	FL_RC(fl_rwlock_try_write_lock(&l), -EAGAIN);
 	assert_int_equal(l.word_, 1); /* the reader is counted now */
@@ -352,14 +353,14 @@ FL_TEST(rwlock_biased_unlock_by_another_context)
 	fl_rwlock l;
 	(void)make_biased_and_lock(&l);
 	fl_test_on_thread(unlock_for_another, &l);
-	assert_false(fl_rwlock_is_read_locked(&l));
+	assert_false(fl__rwlock_is_read_locked(&l));
 	fl_rwlock_read_lock(&l);
-	assert_true(fl_rwlock_is_read_locked(&l));
+	assert_true(fl__rwlock_is_read_locked(&l));
 	FL_RC(fl_rwlock_try_write_lock(&l), -EAGAIN);
 	fl_rwlock_read_unlock(&l);
 	FL_OK(write_briefly(&l, FL_NO_WAIT, NULL));
 	(void)fl_test_foreign(make_biased_and_lock, &l);
-	assert_true(fl_rwlock_is_read_locked(&l));
+	assert_true(fl__rwlock_is_read_locked(&l));
 	FL_RC(fl_rwlock_try_write_lock(&l), -EAGAIN);
 	fl_rwlock_read_unlock(&l);
 	FL_CHECK(!fl__rwlock_is_busy(&l));

@@ -76,7 +76,7 @@ FL_TEST(sem_try_release_reports_too_many_permits)
 	assert_int_equal(fl_sem_value(&s), FL_SEM_MAX);
 
 	FL_RC(fl_sem_try_release_n(&two, 1), -EOVERFLOW);
-	FL_OK(fl_sem_acquire_n(&two, 2));
+	FL_OK(fl_sem_acquire_n_until(&two, 2, FL_FOREVER, NULL));
 	FL_RC(fl_sem_try_release_n(&two, 3), -EOVERFLOW);
 	assert_int_equal(fl_sem_value(&two), 0); /* all or none */
 	FL_OK(fl_sem_try_release_n(&two, 1));
@@ -153,20 +153,20 @@ FL_TEST(sem_bounded_panics_above_its_bound)
 FL_TEST(sem_takes_several_or_none)
 {
 	fl_sem s = FL_SEM_INIT(3), bounded = FL_SEM_BOUNDED_INIT(3);
-	FL_OK(fl_sem_acquire_n(&s, 0));
-	FL_OK(fl_sem_acquire_n(&s, 2));
-	FL_RC(fl_sem_try_acquire_n(&s, 2), -EAGAIN);
+	FL_OK(fl_sem_acquire_n_until(&s, 0, FL_FOREVER, NULL));
+	FL_OK(fl_sem_acquire_n_until(&s, 2, FL_FOREVER, NULL));
+	FL_RC(fl_sem_acquire_n_until(&s, 2, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	FL_RC(fl_sem_acquire_n_until(&s, 2, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_sem_acquire_n_until(&s, 2, FL_FOREVER, fl_test_requested), -ECANCELED);
-	FL_CANCELS_IN_SCOPE(fl_sem_acquire_n(&s, 2));
+	FL_CANCELS_IN_SCOPE(fl_sem_acquire_n_until(&s, 2, FL_FOREVER, NULL));
 	assert_int_equal(s.word_, 1); /* and no waiter is left behind */
-	FL_OK(fl_sem_try_acquire_n(&s, 1));
-	FL_OK(fl_sem_try_acquire_n(&s, 0));
+	FL_OK(fl_sem_acquire_n_until(&s, 1, FL_NO_WAIT, FL_SHIELDED));
+	FL_OK(fl_sem_acquire_n_until(&s, 0, FL_NO_WAIT, FL_SHIELDED));
 	FL_OK(fl_sem_acquire_n_until(&s, 0, FL_NO_WAIT, NULL));
-	FL_RC(fl_sem_acquire_n(&s, FL_SEM_MAX + 1), -EINVAL);
-	FL_RC(fl_sem_try_acquire_n(&bounded, 4), -EINVAL);
+	FL_RC(fl_sem_acquire_n_until(&s, FL_SEM_MAX + 1, FL_FOREVER, NULL), -EINVAL);
+	FL_RC(fl_sem_acquire_n_until(&bounded, 4, FL_NO_WAIT, FL_SHIELDED), -EINVAL);
 	FL_RC(fl_sem_acquire_n_until(&bounded, 4, FL_NO_WAIT, NULL), -EINVAL);
-	FL_OK(fl_sem_acquire_n(&bounded, 3));
+	FL_OK(fl_sem_acquire_n_until(&bounded, 3, FL_FOREVER, NULL));
 }
 
 FL_CALL(acquire_three)

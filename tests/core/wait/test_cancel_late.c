@@ -33,7 +33,7 @@ static bool has_sem(void)
 
 static int wait_sem_for_two(void)
 {
-	return fl_sem_acquire_n(&sem, 2);
+	return fl_sem_acquire_n_until(&sem, 2, FL_FOREVER, NULL);
 }
 
 static void give_sem_two(void)
@@ -79,7 +79,7 @@ static void give_latch(void)
 
 static bool has_latch(void)
 {
-	return fl_latch_try_wait(&latch) == 0;
+	return fl_latch_wait_until(&latch, FL_NO_WAIT, FL_SHIELDED) == 0;
 }
 
 static int get(void)

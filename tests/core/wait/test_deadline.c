@@ -42,7 +42,7 @@ FL_TEST(cancel_by_the_scope_before_a_plain_wait)
 	FL_OK(fl_latch_wait(&l));
 	FL_OK(fl_sem_acquire(&s));
 	fl_event_reset(&e);
-	FL_RC(fl_event_try_wait(&e), -EAGAIN);
+	FL_RC(fl_event_wait_until(&e, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 }
 
 FL_TEST(cancel_wakes_the_sleeper)

@@ -66,7 +66,7 @@ FL_DATAGRAM_TEST(datagram_large)
 	fl_datagram_message m = {.data = data, .size = LARGER, .address = t->to_b};
 	FL_RC(fl_datagram_send_many(t->a, &m, 1, NULL), -EMSGSIZE);
 	FL_OK(fl_datagram_connect(t->a, &t->to_b));
-	FL_OK(fl_datagram_send(t->a, "x", 1));
+	FL_OK(fl_datagram_send_to(t->a, "x", 1, NULL));
 	fl_test_gets(t->b, "x", NULL);
 	free(data);
 	free(got);
@@ -285,8 +285,8 @@ FL_DATAGRAM_TEST(datagram_connected)
 	FL_OK(fl_datagram_connect(t->a, &t->to_b));
 	FL_OK(fl_datagram_peer_of(t->a, &a));
 	FL_CHECK(fl_address_is_equal(&a, &t->to_b));
-	FL_OK(fl_datagram_send(t->a, "1", 1));
-	FL_OK(fl_datagram_send_until(t->a, "2", 1, FL_NO_WAIT, NULL));
+	FL_OK(fl_datagram_send_to(t->a, "1", 1, NULL));
+	FL_OK(fl_datagram_send_to_until(t->a, "2", 1, NULL, FL_NO_WAIT, NULL));
 	FL_OK(fl_datagram_try_send_to(t->a, "3", 1, NULL));
 	fl_test_gets(t->b, "1", &t->to_a);
 	fl_test_gets(t->b, "2", &t->to_a);
@@ -295,7 +295,7 @@ FL_DATAGRAM_TEST(datagram_connected)
 	FL_OK(fl_datagram_disconnect(t->a));
 	FL_OK(fl_datagram_disconnect(t->a));
 	FL_RC(fl_datagram_peer_of(t->a, &a), -ENOTCONN);
-	FL_RC(fl_datagram_send(t->a, "x", 1), -ENOTCONN);
+	FL_RC(fl_datagram_send_to(t->a, "x", 1, NULL), -ENOTCONN);
 	a = fl_test_address_of(t->a);
 	FL_CHECK(fl_address_is_equal(&a, &t->to_a)); /* it has kept its address */
 	fl_test_sends(t->b, "still", &t->to_a);
@@ -351,10 +351,10 @@ FL_NET_TEST(datagram_both_families)
 	FL_RC(fl_datagram_send_to(six, "x", 1, &to4), -EAFNOSUPPORT);
 	FL_RC(fl_datagram_connect(six, &to4), -EAFNOSUPPORT);
 	FL_OK(fl_datagram_connect(all, &to4));
-	FL_OK(fl_datagram_send(all, "one", 3));
+	FL_OK(fl_datagram_send_to(all, "one", 3, NULL));
 	fl_test_gets(four, "one", &all4);
 	FL_OK(fl_datagram_connect(all, &to6)); /* from one peer to another, of the other family */
-	FL_OK(fl_datagram_send(all, "other", 5));
+	FL_OK(fl_datagram_send_to(all, "other", 5, NULL));
 	fl_test_gets(six, "other", &all6);
 	FL_OK(fl_datagram_disconnect(all));
 	FL_RC(fl_datagram_port(all), port);
@@ -382,7 +382,7 @@ static int send_until_full_connected(void *two)
 	const fl_test_two *t = two;
 	int rc;
 	do
-		rc = fl_datagram_send(t->a, "x", 1);
+		rc = fl_datagram_send_to(t->a, "x", 1, NULL);
 	while (rc == 0);
 	return rc;
 }

@@ -70,7 +70,7 @@ FL_NET_TEST(datagram_refused)
 	fl_datagram *d = fl_test_udp("127.0.0.1"), *peer = nobody("127.0.0.1", &to);
 	const fl_address own = fl_test_address_of(d);
 	FL_OK(fl_datagram_connect(d, &to));
-	refused_after(d, fl_datagram_send(d, "x", 1));
+	refused_after(d, fl_datagram_send_to(d, "x", 1, NULL));
 	FL_RC(fl_datagram_send_to_until(d, "x", 1, NULL, FL_NO_WAIT, NULL), -ECONNREFUSED); /* this one was not sent */
 	refused_after(d, fl_datagram_try_send_to(d, "x", 1, NULL));
 	FL_RC(fl_datagram_try_send_to(d, "x", 1, NULL), -ECONNREFUSED);
@@ -79,17 +79,17 @@ FL_NET_TEST(datagram_refused)
 	FL_RC(sent, 0);
 	fl_fiber *f = fl_test_start(receive_error, d);
 	FL_TEST_UNTIL(fl_test_datagram_waits(d, FL__IO_IN));
-	FL_OK(fl_datagram_send(d, "x", 1));
+	FL_OK(fl_datagram_send_to(d, "x", 1, NULL));
 	FL_RC(fl_test_join(f), -ECONNREFUSED); /* fl_datagram_receive() */
-	refused_after(d, fl_datagram_send(d, "x", 1));
+	refused_after(d, fl_datagram_send_to(d, "x", 1, NULL));
 	FL_RC(fl_datagram_receive_until(d, got, 1, NULL, FL_NO_WAIT, NULL), -ECONNREFUSED);
-	refused_after(d, fl_datagram_send(d, "x", 1));
+	refused_after(d, fl_datagram_send_to(d, "x", 1, NULL));
 	FL_RC(fl_datagram_try_receive(d, got, 1, NULL), -ECONNREFUSED);
 	FL_RC(fl_datagram_try_receive(d, got, 1, NULL), -EAGAIN);
-	FL_OK(fl_datagram_send(d, "x", 1));
+	FL_OK(fl_datagram_send_to(d, "x", 1, NULL));
 	FL_RC(fl_datagram_receive_many(d, m, 2), -ECONNREFUSED);
 	FL_OK(fl_datagram_disconnect(peer));
-	FL_OK(fl_datagram_send(d, "here", 4));
+	FL_OK(fl_datagram_send_to(d, "here", 4, NULL));
 	fl_test_gets(peer, "here", &own);
 	fl_datagram_free(peer);
 	fl_datagram_free(d);
@@ -283,12 +283,12 @@ FL_NET_TEST(datagram_peer_errors_without_end)
 	FL_OK(fl_datagram_open_udp(&d, "127.0.0.1", 0, &c));
 	FL_EACH (i, peers) {
 		fl_test_fails(TRANSFERS, peers[i]);
-		FL_RC(fl_datagram_send(d, "x", 1), peers[i]);
+		FL_RC(fl_datagram_send_to(d, "x", 1, NULL), peers[i]);
 		FL_RC(fl_datagram_send_many(d, &m, 1, NULL), peers[i]);
 		FL_RC(fl_test_fault.count, 16);
 	}
 	fl_test_fails(TRANSFERS, -EPERM);
-	FL_RC(fl_datagram_send(d, "x", 1), -EPERM);
+	FL_RC(fl_datagram_send_to(d, "x", 1, NULL), -EPERM);
 	FL_RC(fl_test_fault.count, 1);
 	fl_test_no_faults();
 	fl_datagram_free(d);
@@ -380,10 +380,10 @@ FL_TEST_WITH(datagram_cannot_be_watched, fl_test_with_two_unix, const fl_test_tw
 	while (fl_datagram_try_send_to(t->a, "x", 1, NULL) == 0)
 		;
 	fl_test_fails(CALL(control), -ENOMEM);
-	FL_RC(fl_datagram_send(t->a, "x", 1), -ENOMEM);
+	FL_RC(fl_datagram_send_to(t->a, "x", 1, NULL), -ENOMEM);
 	FL_RC(fl_test_fault.count, 1);
 	fl_test_no_faults();
-	FL_RC(fl_datagram_send_until(t->a, "x", 1, fl_test_soon(), NULL), -ETIMEDOUT);
+	FL_RC(fl_datagram_send_to_until(t->a, "x", 1, NULL, fl_test_soon(), NULL), -ETIMEDOUT);
 }
 
 /* ---- no room */
@@ -397,7 +397,7 @@ static int send_late(void *two)
 static int send_late_connected(void *two)
 {
 	const fl_test_two *t = two;
-	return fl_datagram_send(t->a, "late", 4);
+	return fl_datagram_send_to(t->a, "late", 4, NULL);
 }
 
 static void start_senders(fl_fiber *f[3], fl_fiber_function *function, const fl_test_two *t)
@@ -474,12 +474,12 @@ FL_TEST_WITH(datagram_unix_full_peer, fl_test_with_two_unix, const fl_test_two *
 	FL_OK(fl_datagram_connect(a, &t->to_b));
 	int n = fill(&t->to_b);
 	FL_RC(fl_datagram_try_send_to(a, "x", 1, NULL), -EAGAIN);
-	FL_RC(fl_datagram_send_until(a, "x", 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_RC(fl_datagram_send_to_until(a, "x", 1, NULL, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_datagram_send_many_until(a, &m, 1, NULL, fl_test_soon(), NULL), -ETIMEDOUT);
-	FL_RC(fl_datagram_send_until(a, "x", 1, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_datagram_send_to_until(a, "x", 1, NULL, FL_FOREVER, fl_test_requested), -ECANCELED);
 	start_senders(f, send_late_connected, t);
 	fl_fiber_cancel(f[0]);
-	FL_RC(fl_test_join(f[0]), -ECANCELED); /* fl_datagram_send() */
+	FL_RC(fl_test_join(f[0]), -ECANCELED); /* fl_datagram_send_to() */
 	make_room(t, n, f[1], f[2]);
 	(void)fill(&t->to_b);
 	f[0] = fl_test_start(send_late_connected, (void *)(uintptr_t)t);

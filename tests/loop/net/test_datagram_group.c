@@ -92,7 +92,7 @@ static int loopback(void *unused)
 	fl_test_sends(t, "loud", &to);
 	fl_test_gets(d, "loud", NULL);
 	FL_OK(fl_datagram_connect(t, &to)); /* a group may be a peer */
-	FL_OK(fl_datagram_send(t, "peer", 4));
+	FL_OK(fl_datagram_send_to(t, "peer", 4, NULL));
 	fl_test_gets(d, "peer", NULL);
 	fl_test_sends(s, "quiet", &to); /* on lo the interface itself brings it back */
 	fl_datagram_free(d);
@@ -121,7 +121,7 @@ static int to_all(void *host)
 	fl_test_sends(s, "all", &to);
 	fl_test_gets(d, "all", NULL);
 	FL_OK(fl_datagram_connect(s, &to));
-	FL_OK(fl_datagram_send(s, "all", 3));
+	FL_OK(fl_datagram_send_to(s, "all", 3, NULL));
 	fl_test_gets(d, "all", NULL);
 	fl_datagram_free(d);
 	fl_datagram_free(s);

@@ -244,9 +244,9 @@ FL_NET_TEST(datagram_from_a_descriptor)
 	const fl_address unnamed = {.size = 0}, own = fl_test_address_of(d);
 	fl_test_gets(d, "hello", &unnamed); /* an unnamed sender */
 	FL_CHECK(own.size == 0 && fl_datagram_port(d) == 0);
-	FL_OK(fl_datagram_send(d, "x", 1)); /* it was connected already */
+	FL_OK(fl_datagram_send_to(d, "x", 1, NULL)); /* it was connected already */
 	FL_OK(close(fds[1]));
-	FL_RC(fl_datagram_send(d, "x", 1), -ECONNREFUSED);
+	FL_RC(fl_datagram_send_to(d, "x", 1, NULL), -ECONNREFUSED);
 	fl_datagram_free(d);
 	for (int family = 0; family < 2; family++) {
 		int fd = socket(family ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -221,7 +221,7 @@ static int sweep_send_all(void *arg)
 	if (rc == 0)
 		rc = fl_datagram_connect(p->from, &to);
 	for (int i = 0; rc == 0 && i < 20; i++)
-		rc = fl_datagram_send(p->from, sweep_bytes(), 100);
+		rc = fl_datagram_send_to(p->from, sweep_bytes(), 100, NULL);
 	if (rc != 0)
 		fl_datagram_close(p->to);
 	return rc;

@@ -410,8 +410,8 @@ FL_TEST(endpoint_to_hostile_clients)
 		FL_OK(fl_endpoint_accept(s.endpoint, &pipes[accepted++]));
 	FL_RC(fl_endpoint_accept_until(s.endpoint, &pipes[0], FL_NO_WAIT, NULL), -ETIMEDOUT);
 	for (unsigned i = 0; i < accepted; i++) {
-		int rc = fl_pipe_try_receive(pipes[i], bytes, sizeof bytes, &size);
-		assert_true(rc == -EAGAIN || rc == -EBADMSG);
+		int rc = fl_pipe_receive_until(pipes[i], bytes, sizeof bytes, &size, FL_NO_WAIT, FL_SHIELDED);
+		assert_true(rc == -ETIMEDOUT || rc == -EBADMSG);
 		fl_pipe_free(pipes[i]);
 	}
 	leave(fds, N);

@@ -8,20 +8,20 @@ FL_TEST(pipe_both_ways)
 	size_t size;
 	unsigned n = 0;
 	FL_OK(fl_pipe_send(e.a, "one", 3));
-	FL_OK(fl_pipe_try_send(e.a, "two", 3));
+	FL_OK(fl_pipe_send_until(e.a, "two", 3, FL_NO_WAIT, FL_SHIELDED));
 	FL_OK(fl_pipe_send_until(e.a, "three", 5, FL_NO_WAIT, NULL));
 	FL_OK(fl_pipe_send(e.b, "back", 4));
 	FL_OK(fl_pipe_receive(e.b, got, sizeof got, &size));
 	assert_int_equal(size, 3);
 	assert_memory_equal(got, "one", 3);
-	FL_OK(fl_pipe_try_receive(e.b, got, 3, &size));
+	FL_OK(fl_pipe_receive_until(e.b, got, 3, &size, FL_NO_WAIT, FL_SHIELDED));
 	assert_memory_equal(got, "two", 3);
 	FL_OK(fl_pipe_receive_until(e.b, got, sizeof got, &size, FL_NO_WAIT, NULL));
 	assert_memory_equal(got, "three", 5);
 	FL_OK(fl_pipe_receive_fds(e.a, got, sizeof got, &size, NULL, &n));
 	assert_memory_equal(got, "back", 4);
-	FL_RC(fl_pipe_try_receive(e.a, got, sizeof got, &size), -EAGAIN);
-	FL_RC(fl_pipe_try_receive(e.b, got, sizeof got, &size), -EAGAIN);
+	FL_RC(fl_pipe_receive_until(e.a, got, sizeof got, &size, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
+	FL_RC(fl_pipe_receive_until(e.b, got, sizeof got, &size, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	assert_true(fl_test_is_cloexec(fl_pipe_fd(e.a)) && fl_test_is_cloexec(fl_pipe_fd(e.b)));
 	fl_pipe_free(NULL);
 }
@@ -58,11 +58,11 @@ FL_TEST(pipe_peer_closed)
 		fl_test_gets(e.b, "two");
 		for (int i = 0; i < 2; i++) {
 			FL_RC(fl_pipe_receive(e.b, got, sizeof got, &size), -EPIPE);
-			FL_RC(fl_pipe_try_receive(e.b, got, sizeof got, &size), -EPIPE);
+			FL_RC(fl_pipe_receive_until(e.b, got, sizeof got, &size, FL_NO_WAIT, FL_SHIELDED), -EPIPE);
 			FL_RC(fl_pipe_receive_until(e.b, got, sizeof got, &size, FL_FOREVER, NULL), -EPIPE);
 			FL_RC(fl_pipe_receive_fds(e.b, got, sizeof got, &size, NULL, &n), -EPIPE);
 			FL_RC(fl_pipe_send(e.b, "x", 1), -EPIPE);
-			FL_RC(fl_pipe_try_send(e.b, "x", 1), -EPIPE);
+			FL_RC(fl_pipe_send_until(e.b, "x", 1, FL_NO_WAIT, FL_SHIELDED), -EPIPE);
 			FL_RC(fl_pipe_send_until(e.b, "x", 1, FL_FOREVER, NULL), -EPIPE);
 			FL_RC(fl_pipe_send_fds(e.b, "x", 1, NULL, 0), -EPIPE);
 		}
@@ -91,7 +91,7 @@ FL_TEST(pipe_one_way)
 	fl_test_gets(in, "this way");
 	FL_RC(fl_pipe_send(in, "x", 1), -EPIPE);
 	FL_RC(fl_pipe_receive(out, got, sizeof got, &size), -EPIPE);
-	FL_RC(fl_pipe_try_receive(in, got, sizeof got, &size), -EAGAIN);
+	FL_RC(fl_pipe_receive_until(in, got, sizeof got, &size, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	fl_test_says(out, "still");
 	fl_test_gets(in, "still");
 	fl_pipe_free(in);
@@ -127,7 +127,7 @@ FL_TEST(pipe_small_buffer_leaves_the_message)
 		FL_RC(fl_pipe_receive(e.b, NULL, 0, &size), -EMSGSIZE);
 		assert_int_equal(size, sizes[i]);
 		size = 0;
-		FL_RC(fl_pipe_try_receive(e.b, got, sizes[i] - 1, &size), -EMSGSIZE);
+		FL_RC(fl_pipe_receive_until(e.b, got, sizes[i] - 1, &size, FL_NO_WAIT, FL_SHIELDED), -EMSGSIZE);
 		assert_int_equal(size, sizes[i]);
 		FL_RC(fl_pipe_receive_until(e.b, got, 1, &size, FL_FOREVER, NULL), -EMSGSIZE);
 		FL_RC(fl_pipe_receive_fds(e.b, got, sizes[i] - 1, &size, NULL, &n), -EMSGSIZE);
@@ -265,8 +265,8 @@ FL_TEST(pipe_full)
 	char *large = fl_test_bytes(100000);
 	unsigned n = fl_test_fill(e.a);
 	assert_true(n >= 64);
-	FL_RC(fl_pipe_try_send(e.a, "x", 1), -EAGAIN);
-	FL_RC(fl_pipe_try_send(e.a, large, 100000), -EAGAIN);
+	FL_RC(fl_pipe_send_until(e.a, "x", 1, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
+	FL_RC(fl_pipe_send_until(e.a, large, 100000, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	FL_RC(fl_pipe_send_until(e.a, "x", 1, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_pipe_send_until(e.a, large, 100000, fl_test_soon(), NULL), -ETIMEDOUT);
 	FL_RC(fl_pipe_send_fds_until(e.a, "x", 1, NULL, 0, fl_test_soon(), NULL), -ETIMEDOUT);
@@ -288,9 +288,9 @@ FL_TEST(pipe_full_of_large_messages)
 	unsigned n = 0, before = fl_test_fds();
 	size_t size;
 	int rc;
-	while ((rc = fl_pipe_try_send(e.a, bytes, SIZE)) == 0)
+	while ((rc = fl_pipe_send_until(e.a, bytes, SIZE, FL_NO_WAIT, FL_SHIELDED)) == 0)
 		n++;
-	FL_RC(rc, -EAGAIN);
+	FL_RC(rc, -ETIMEDOUT);
 	assert_true(n >= 12 && n <= 400);
 	do {
 		FL_OK(fl_pipe_receive(e.b, got, SIZE, &size));
@@ -316,6 +316,6 @@ FL_TEST(pipe_leaves_errno)
 	char got[4];
 	size_t size;
 	errno = 4711;
-	FL_RC(fl_pipe_try_receive(e.a, got, sizeof got, &size), -EAGAIN);
+	FL_RC(fl_pipe_receive_until(e.a, got, sizeof got, &size, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	assert_int_equal(errno, 4711);
 }

@@ -134,7 +134,8 @@ FL_TEST(pipe_send_fails)
 	FL_RC(fl_pipe_send(e.a, bytes, BIG), -ETOOMANYREFS);
 	fl_test_fd_faults_end();
 	assert_int_equal(fl_test_fds(), before);
-	FL_RC(fl_pipe_try_receive(e.b, bytes, BIG, &size), -EAGAIN); /* nothing was sent */
+	FL_RC(fl_pipe_receive_until(e.b, bytes, BIG, &size, FL_NO_WAIT, FL_SHIELDED),
+	      -ETIMEDOUT); /* nothing was sent */
 	free(bytes);
 }
 
@@ -219,7 +220,7 @@ FL_TEST(pipe_recv_fails)
 	FL_RC(fl_pipe_receive_fds(e.b, bytes, BIG, &size, &got, &n), -EIO);
 	FL_OK(fl_pipe_send(e.a, bytes, BIG));
 	FL_RC(fl_pipe_receive(e.b, bytes, BIG, &size), -EIO);
-	FL_RC(fl_pipe_try_receive(e.b, bytes, BIG, &size), -EAGAIN);
+	FL_RC(fl_pipe_receive_until(e.b, bytes, BIG, &size, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	assert_int_equal(fl_test_fds(), before);
 	free(bytes);
 }
@@ -347,7 +348,7 @@ FL_TEST(pipe_bad_peer)
 	memcpy(huge, &head, sizeof head);
 	FL_OK(fl__packet_send(fl_pipe_fd(e.a), huge, sizeof huge, NULL, 0, FL_NO_WAIT));
 	FL_RC(fl_pipe_receive(e.b, huge, FL__PIPE_INLINE, &size), -EBADMSG);
-	FL_RC(fl_pipe_try_receive(e.b, &byte, 1, &size), -EAGAIN);
+	FL_RC(fl_pipe_receive_until(e.b, &byte, 1, &size, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 }
 
 /* ---- another process comes between the check and the receive */
@@ -405,7 +406,7 @@ FL_TEST(pipe_stolen_and_nothing_left)
 	size_t size;
 	fl_test_says(e.a, "x");
 	steal = 1;
-	FL_RC(fl_pipe_try_receive(e.b, got, sizeof got, &size), -EAGAIN);
+	FL_RC(fl_pipe_receive_until(e.b, got, sizeof got, &size, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	fl_test_says(e.a, "x");
 	steal = 1;
 	FL_RC(fl_pipe_receive_until(e.b, got, sizeof got, &size, fl_test_soon(), NULL), -ETIMEDOUT);

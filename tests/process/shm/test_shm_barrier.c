@@ -36,28 +36,8 @@ FL_TEST(shm_barrier_of_one_never_waits)
 	BARRIER(b, 1);
 	for (int i = 0; i < 100; i++) {
 		FL_RC(fl_shm_barrier_wait(b), 0);
-		FL_RC(fl_shm_barrier_try_wait(b), 0);
 		FL_RC(fl_shm_barrier_wait_until(b, FL_NO_WAIT, NULL), 0);
 	}
-}
-
-FL_TEST(shm_barrier_try_wait_does_not_arrive)
-{
-	BARRIER(b, 2);
-	for (int i = 0; i < 3; i++) {
-		FL_RC(fl_shm_barrier_try_wait(b), -EAGAIN);
-		assert_int_equal(fl_shm_barrier_waiting(b), 0);
-	}
-}
-
-/* -ETIMEDOUT: a party that has arrived is stopped inside of the monitor. */
-static int try_wait(fl_shm_barrier *b)
-{
-	int rc;
-	do
-		rc = fl_shm_barrier_try_wait(b);
-	while (rc == -ETIMEDOUT);
-	return rc;
 }
 
 FL_TEST(shm_barrier_numbers_its_parties)
@@ -68,13 +48,9 @@ FL_TEST(shm_barrier_numbers_its_parties)
 	fl_test_caller callers[N - 1];
 	for (int turn = 0; turn < 20; turn++) {
 		for (unsigned i = 0; i < N - 1; i++) {
-			FL_RC(try_wait(b), -EAGAIN);
 			arrive(&callers[i], b, i % 2 ? &token : NULL);
 		}
-		if (turn % 2)
-			FL_RC(try_wait(b), N - 1);
-		else
-			FL_RC(fl_shm_barrier_wait(b), N - 1);
+		FL_RC(fl_shm_barrier_wait(b), N - 1);
 		for (int i = 0; i < N - 1; i++)
 			FL_RC(fl_test_call_end(&callers[i]), i);
 	}
@@ -91,7 +67,7 @@ FL_TEST(shm_barrier_breaks_when_a_waiter_times_out)
 	FL_RC(fl_test_call_end(&other), -EPIPE);
 	assert_true(fl_shm_barrier_is_broken(b));
 	assert_int_equal(fl_shm_barrier_waiting(b), 0);
-	FL_RC(fl_shm_barrier_try_wait(b), -EPIPE);
+	FL_RC(fl_shm_barrier_wait(b), -EPIPE);
 	FL_RC(fl_shm_barrier_wait_until(b, FL_FOREVER, NULL), -EPIPE);
 }
 
@@ -174,7 +150,6 @@ FL_TEST(shm_barrier_damaged_memory)
 	fl_shm_barrier b;
 	memset(&b, 0, sizeof b);
 	FL_RC(fl_shm_barrier_wait_until(&b, FL_NO_WAIT, NULL), -EBADMSG);
-	FL_RC(fl_shm_barrier_try_wait(&b), -EBADMSG);
 	FL_RC(fl_shm_barrier_abort(&b), -EBADMSG);
 	FL_RC(fl_shm_barrier_reset(&b), -EBADMSG);
 	FL_OK(fl_shm_barrier_init(&b, 3));
@@ -184,10 +159,9 @@ FL_TEST(shm_barrier_damaged_memory)
 	uint32_t *monitor = fl__shm_word((struct fl__shm_lock *)(void *)b.lock_);
 	*monitor = fl__sys.thread_id();
 	FL_RC(fl_shm_barrier_wait(&b), -EBADMSG);
-	FL_RC(fl_shm_barrier_try_wait(&b), -EBADMSG);
 	FL_RC(fl_shm_barrier_abort(&b), -EBADMSG);
 	FL_RC(fl_shm_barrier_reset(&b), -EBADMSG);
 	*monitor = 1;
-	FL_RC(fl_shm_barrier_try_wait(&b), -ETIMEDOUT);
+	FL_RC(fl_shm_barrier_wait_until(&b, FL__TRY, NULL), -ETIMEDOUT);
 	assert_false(fl_shm_barrier_is_broken(&b));
 }

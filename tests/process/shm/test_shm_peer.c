@@ -425,7 +425,6 @@ static void use_words(struct victim *v)
 	(void)judge(v, fl_shm_event_wait_until(&o->event, soon(v), NULL));
 	(void)judge(v, fl_shm_sem_release(&o->sem));
 	(void)judge(v, fl_shm_sem_acquire_until(&o->sem, soon(v), NULL));
-	(void)judge(v, fl_shm_barrier_try_wait(&o->barrier));
 	(void)judge(v, fl_shm_barrier_wait_until(&o->barrier, soon(v), NULL));
 	(void)judge(v, fl_shm_barrier_reset(&o->barrier));
 	(void)judge(v, fl_shm_value_set(&o->value.value, value, sizeof value));

@@ -27,7 +27,6 @@ static void use_all(fl_shm_queue *v)
 	(void)fl__on_shm_queue.ready(v);
 	(void)fl__on_shm_queue_space.ready(v);
 	assert_true(fl_shm_queue_length(v) <= v->size);
-	(void)fl_shm_queue_is_closed(v);
 }
 
 static void scribble(unsigned char *memory, size_t from, size_t to, uint64_t *seed)
@@ -79,8 +78,8 @@ FL_TEST(shm_queue_says_that_it_is_damaged)
 	FL_RC(fl_shm_queue_get_until(q, &item, FL_FOREVER, NULL), -EBADMSG);
 	FL_RC(fl_shm_queue_put_many_until(q, &item, 1, &n, FL_FOREVER, NULL), -EBADMSG);
 	FL_RC(fl_shm_queue_get_many_until(q, &item, 1, &n, FL_FOREVER, NULL), -EBADMSG);
-	FL_MANY(-EBADMSG, 0, fl_shm_queue_put_many, q, &item, 1);
-	FL_MANY(-EBADMSG, 0, fl_shm_queue_get_many, q, &item, 1);
+	FL_MANY(-EBADMSG, 0, shm_put_many, q, &item, 1);
+	FL_MANY(-EBADMSG, 0, shm_get_many, q, &item, 1);
 	FL_RC(fl_shm_queue_put_frame_until(frames, &item, 4, FL_FOREVER, NULL), -EBADMSG);
 	FL_RC(fl_shm_queue_get_frame_until(frames, &item, 4, &n, FL_FOREVER, NULL), -EBADMSG);
 	FL_RC(fl_shm_queue_close(q), -EBADMSG);

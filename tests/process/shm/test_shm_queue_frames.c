@@ -9,13 +9,13 @@ FL_TEST(shm_queue_frames_three_forms)
 	SHM_FRAMES(region, q, 2 * (HEADER + 4));
 	char got[8];
 	size_t size = 99;
-	FL_RC(fl_shm_queue_try_get_frame(q, got, 8, &size), -EAGAIN);
+	FL_RC(fl_shm_queue_get_frame_until(q, got, 8, &size, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_get_frame_until(q, got, 8, &size, fl_after(FL_US(50)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_get_frame_until(q, got, 8, &size, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(size, 99);
 	FL_OK(fl_shm_queue_put_frame(q, "abcd", 4));
-	FL_OK(fl_shm_queue_try_put_frame(q, "efg", 3));
-	FL_RC(fl_shm_queue_try_put_frame(q, "", 0), -EAGAIN);
+	FL_OK(fl_shm_queue_put_frame_until(q, "efg", 3, FL_NO_WAIT, FL_SHIELDED));
+	FL_RC(fl_shm_queue_put_frame_until(q, "", 0, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_put_frame_until(q, "", 0, fl_after(FL_US(50)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_put_frame_until(q, "", 0, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_CANCELS_IN_SCOPE(fl_shm_queue_put_frame(q, "", 0));
@@ -24,7 +24,7 @@ FL_TEST(shm_queue_frames_three_forms)
 	assert_int_equal(size, 4);
 	assert_memory_equal(got, "abcd", 4);
 	FL_OK(fl_shm_queue_put_frame_until(q, "h", 1, FL_NO_WAIT, NULL));
-	FL_OK(fl_shm_queue_try_get_frame(q, got, 8, &size));
+	FL_OK(fl_shm_queue_get_frame_until(q, got, 8, &size, FL_NO_WAIT, FL_SHIELDED));
 	assert_int_equal(size, 3);
 	FL_OK(fl_shm_queue_get_frame_until(q, got, 1, &size, FL_NO_WAIT, NULL));
 	assert_int_equal(size, 1);
@@ -39,14 +39,14 @@ FL_TEST(shm_queue_frames_that_do_not_fit)
 	size_t size = 0;
 	fl_test_seeded(in, sizeof in, 1);
 	FL_RC(fl_shm_queue_put_frame(q, in, 97), -EMSGSIZE);
-	FL_RC(fl_shm_queue_try_put_frame(q, in, SIZE_MAX), -EMSGSIZE);
+	FL_RC(fl_shm_queue_put_frame_until(q, in, SIZE_MAX, FL_NO_WAIT, FL_SHIELDED), -EMSGSIZE);
 	FL_RC(fl_shm_queue_put_frame_until(q, in, (size_t)UINT32_MAX + 1 - HEADER, FL_NO_WAIT, NULL), -EMSGSIZE);
 	FL_OK(fl_shm_queue_put_frame(q, in, 96));
 	memset(out, 0xa5, sizeof out);
 	FL_RC(fl_shm_queue_get_frame(q, out, 95, &size), -EMSGSIZE);
 	assert_int_equal(size, 96);
 	size = 0;
-	FL_RC(fl_shm_queue_try_get_frame(q, out, 0, &size), -EMSGSIZE);
+	FL_RC(fl_shm_queue_get_frame_until(q, out, 0, &size, FL_NO_WAIT, FL_SHIELDED), -EMSGSIZE);
 	assert_int_equal(size, 96);
 	FL_RC(fl_shm_queue_get_frame_until(q, out, 1, &size, FL_NO_WAIT, NULL), -EMSGSIZE);
 	assert_int_equal(out[0], 0xa5);
@@ -58,7 +58,7 @@ FL_TEST(shm_queue_frames_that_do_not_fit)
 	FL_SCOPED(fl_shm_queue) *tiny = frames_in(region, HEADER - 1), *empties = frames_in(region, HEADER);
 	FL_RC(fl_shm_queue_put_frame(tiny, in, 0), -EMSGSIZE);
 	FL_OK(fl_shm_queue_put_frame(empties, in, 0));
-	FL_RC(fl_shm_queue_try_put_frame(empties, in, 0), -EAGAIN);
+	FL_RC(fl_shm_queue_put_frame_until(empties, in, 0, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
 	FL_OK(fl_shm_queue_get_frame(empties, out, 0, &size));
 	assert_int_equal(size, 0);
 }
@@ -79,14 +79,15 @@ FL_TEST(shm_queue_frames_wrap_anywhere)
 			size_t size = turn * 2654435761u % (bytes - HEADER + 1);
 			fl_test_seeded(frame, size, in);
 			bool fits = used + HEADER + size <= bytes;
-			FL_RC(fl_shm_queue_try_put_frame(q, frame, size), fits ? 0 : -EAGAIN);
+			FL_RC(fl_shm_queue_put_frame_until(q, frame, size, FL_NO_WAIT, FL_SHIELDED),
+			      fits ? 0 : -ETIMEDOUT);
 			if (fits) {
 				sizes[in++ % 64] = size;
 				used += HEADER + size;
 			}
 			if (fits && turn % 3 > 0)
 				continue;
-			FL_OK(fl_shm_queue_try_get_frame(q, frame, sizeof frame, &size));
+			FL_OK(fl_shm_queue_get_frame_until(q, frame, sizeof frame, &size, FL_NO_WAIT, FL_SHIELDED));
 			assert_int_equal(size, sizes[out % 64]);
 			fl_test_seeded(expected, size, out++);
 			assert_memory_equal(frame, expected, size);

@@ -44,14 +44,14 @@ static int get_some(void *arg)
 {
 	const struct work *w = arg;
 	int items[4];
-	w->report->n = (unsigned)FL_MOVED(fl_shm_queue_get_many, w->q, items, 4);
+	w->report->n = (unsigned)FL_MOVED(shm_get_many, w->q, items, 4);
 	return 0;
 }
 
 static int put_some(void *arg)
 {
 	const struct work *w = arg;
-	w->report->n = (unsigned)FL_MOVED(fl_shm_queue_put_many, w->q, (const int[]){1, 2, 3, 4, 5}, 5);
+	w->report->n = (unsigned)FL_MOVED(shm_put_many, w->q, (const int[]){1, 2, 3, 4, 5}, 5);
 	return 0;
 }
 
@@ -97,7 +97,7 @@ FL_TEST(shm_queue_many_wait_for_each_other)
 	size_t n;
 	pid_t putter = fl_test_fork(put_some, &w);
 	for (int i = 0; i < 5; i += (int)n) {
-		n = FL_MOVED(fl_shm_queue_get_many, q, got + i, 8);
+		n = FL_MOVED(shm_get_many, q, got + i, 8);
 		assert_true(n >= 1 && n <= 2);
 	}
 	for (int i = 0; i < 5; i++)
@@ -106,7 +106,7 @@ FL_TEST(shm_queue_many_wait_for_each_other)
 	assert_int_equal(w.report->n, 5);
 	pid_t getter = fl_test_fork(get_some, &w);
 	FL_WAIT_FOR(is_awaited(&ring_in(region, q)->items));
-	FL_MANY(0, 2, fl_shm_queue_put_many, q, got, 2);
+	FL_MANY(0, 2, shm_put_many, q, got, 2);
 	fl_test_reap(getter);
 	FL_IN_RANGE(w.report->n, 1, 2);
 }
@@ -194,7 +194,7 @@ static int consume(void *arg)
 	int64_t last[PRODUCERS] = {-1, -1};
 	uint64_t items[3];
 	size_t n;
-	while ((n = FL_MOVED(fl_shm_queue_get_many, c->q, items, 3)) > 0)
+	while ((n = FL_MOVED(shm_get_many, c->q, items, 3)) > 0)
 		for (size_t i = 0; i < n; i++) {
 			unsigned producer = (unsigned)(items[i] >> 32);
 			int64_t number = (int64_t)(uint32_t)items[i];
@@ -332,13 +332,14 @@ FL_TEST(shm_queue_try_blocks_on_stalled_peer)
 		if (i == 0) {
 			FL_RC(fl_shm_queue_try_put(q, &(int){1}), -ETIMEDOUT);
 			FL_RC(fl_shm_queue_try_get(q, &got), -ETIMEDOUT);
-			FL_MANY(-ETIMEDOUT, 0, fl_shm_queue_try_put_many, q, &got, 1);
-			FL_MANY(-ETIMEDOUT, 0, fl_shm_queue_try_get_many, q, &got, 1);
+			FL_MANY(-ETIMEDOUT, 0, shm_try_put_many, q, &got, 1);
+			FL_MANY(-ETIMEDOUT, 0, shm_try_get_many, q, &got, 1);
 			FL_RC(fl_shm_queue_get_until(q, &got, FL_NO_WAIT, NULL), -ETIMEDOUT);
 			FL_RC(fl_shm_queue_put_until(q, &got, fl_after(FL_US(1)), NULL), -ETIMEDOUT);
 		} else {
-			FL_RC(fl_shm_queue_try_put_frame(frames, &got, 1), -ETIMEDOUT);
-			FL_RC(fl_shm_queue_try_get_frame(frames, &got, 1, &size), -ETIMEDOUT);
+			FL_RC(fl_shm_queue_put_frame_until(frames, &got, 1, FL_NO_WAIT, FL_SHIELDED), -ETIMEDOUT);
+			FL_RC(fl_shm_queue_get_frame_until(frames, &got, 1, &size, FL_NO_WAIT, FL_SHIELDED),
+			      -ETIMEDOUT);
 		}
 		FL_RC(fl_shm_queue_join_until(queues[i], FL_NO_WAIT, NULL), -ETIMEDOUT);
 		{
@@ -350,7 +351,7 @@ FL_TEST(shm_queue_try_blocks_on_stalled_peer)
 			FL_RC(fl_shm_queue_task_done(queues[i]), -ETIMEDOUT);
 		}
 		assert_int_equal(fl_shm_queue_length(queues[i]), 0);
-		assert_false(fl_shm_queue_is_closed(queues[i]));
+		assert_int_equal(ring_in(region, queues[i])->closed, 0); /* open */
 		FL_OK(kill(stopped, SIGCONT));
 		fl_test_reap(stopped);
 		FL_OK(fl_shm_queue_close(queues[i]));

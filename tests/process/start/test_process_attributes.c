@@ -426,7 +426,7 @@ static fl_process *needing(void)
 
 static void release(fl_process *p)
 {
-	fl_process_close_pipe(p, 0);
+	(void)close(fl_process_take_pipe(p, 0));
 	FL_CHECK(process_end(p).code == 9);
 }
 
