@@ -54,9 +54,9 @@ FL_TASK_STATIC(answer_numbers, struct places, void)
 	answer_queue *done = NULL;
 	int rc = fl_shm_attach(&region, fl_process_fd(0));
 	if (rc == 0)
-		rc = number_queue_open(&todo, region, arg->todo);
+		rc = number_queue_attach(&todo, region, arg->todo);
 	if (rc == 0)
-		rc = answer_queue_open(&done, region, arg->done);
+		rc = answer_queue_attach(&done, region, arg->done);
 	volatile uint64_t *hand = rc == 0 ? FL_SHM_AT(region, uint64_t, arg->hand) : NULL;
 	while (hand != NULL && (rc = number_queue_get(todo, (uint64_t *)hand)) == 0) {
 		rc = answer_queue_put(done, (struct answer){*hand, steps_of(*hand)});

@@ -17,7 +17,7 @@ FL_BEGIN_DECLS
  *     char text[FL_ADDRESS_TEXT_SIZE];
  *     rc = fl_address_ip(&a, "localhost", 7000);         // check
  *     rc = fl_datagram_send_to(d, "hello", 5, &a);       // check; fairlead/datagram.h
- *     rc = fl_stream_peer_of(s, &a);                     // check; fairlead/stream.h
+ *     rc = fl_stream_peer_address(s, &a);                // check; fairlead/stream.h
  *     rc = fl_address_text(&a, text, sizeof text);       // check: "127.0.0.1:43210"
  *
  * System calls take the first `size` bytes of `system`; a program may fill these members itself. No

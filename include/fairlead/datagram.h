@@ -385,7 +385,7 @@ FL_API uint16_t fl_datagram_port(const fl_datagram *d);
  *   0       the address was stored
  *   -EPIPE  `d` is closed
  */
-FL_API FL_MUST_CHECK int fl_datagram_address_of(const fl_datagram *d, fl_address *a);
+FL_API FL_MUST_CHECK int fl_datagram_local_address(const fl_datagram *d, fl_address *a);
 
 /*
  * Stores the address of the connected peer in `*a`. It never waits.
@@ -395,7 +395,7 @@ FL_API FL_MUST_CHECK int fl_datagram_address_of(const fl_datagram *d, fl_address
  *   -ENOTCONN  the socket is not connected
  *   -EPIPE     `d` is closed
  */
-FL_API FL_MUST_CHECK int fl_datagram_peer_of(const fl_datagram *d, fl_address *a);
+FL_API FL_MUST_CHECK int fl_datagram_peer_address(const fl_datagram *d, fl_address *a);
 
 /*
  * Returns the descriptor of the socket, which the socket owns; or -1 if it is closed.

@@ -26,7 +26,7 @@ FL_BEGIN_DECLS
  *
  *     rc = fl_endpoint_connect(&region, &pipe, path, &(fl_endpoint_config){JOBS}); // a client
  *     if (rc == 0)
- *             rc = job_queue_open(&q, region, fl_shm_root(region));
+ *             rc = job_queue_attach(&q, region, fl_shm_root(region));
  *
  * A server shares a region (fairlead/shm.h) at the path, and clients connect. Then the server and
  * the client have the region, and each of them has one end of a pipe (fairlead/pipe.h). The pipe

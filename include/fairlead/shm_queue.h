@@ -22,7 +22,7 @@ FL_BEGIN_DECLS
  *     int rc = job_queue_create(&q, region, &config);
  *     fl_shm_offset offset = job_queue_offset(q);
  *
- *     rc = job_queue_open(&q, region, offset); // the other processes
+ *     rc = job_queue_attach(&q, region, offset); // the other processes
  *     rc = job_queue_put(q, job);              // waits while the queue is full
  *     rc = job_queue_get(q, &job);             // waits while the queue is empty
  *
@@ -100,9 +100,9 @@ FL_API FL_MUST_CHECK int fl_shm_queue_create(fl_shm_queue **q, fl_shm *region, c
  *   -EROFS            the region is read-only in this process
  *   -ENOMEM           there is no memory
  */
-FL_API FL_MUST_CHECK int fl_shm_queue_open(fl_shm_queue **q, fl_shm *region, fl_shm_offset offset);
+FL_API FL_MUST_CHECK int fl_shm_queue_attach(fl_shm_queue **q, fl_shm *region, fl_shm_offset offset);
 
-/* Returns the offset of the queue in its region, for fl_shm_queue_open(). */
+/* Returns the offset of the queue in its region, for fl_shm_queue_attach(). */
 FL_API fl_shm_offset fl_shm_queue_offset(const fl_shm_queue *q);
 
 /*
@@ -357,7 +357,7 @@ FL_END_DECLS
  * FL_SHM_QUEUE_OF(struct job, job_queue) at file scope, in C and C++, makes the type job_queue.
  *
  * It also makes a job_queue_... form of each fl_shm_queue_... function, except the functions for
- * frames and fl_shm_queue_item_size(). job_queue_open() also returns -EBADMSG if the queue has
+ * frames and fl_shm_queue_item_size(). job_queue_attach() also returns -EBADMSG if the queue has
  * another item size.
  *
  * job_queue_untyped(q) returns the same handle as an fl_shm_queue *, for what has no typed form:

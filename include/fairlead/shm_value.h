@@ -110,7 +110,7 @@ FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, 
  *
  *     accounts a;                                 // a handle, private to this process
  *     int rc = accounts_create(&a, region, 1000); // one process; the items are zeroed
- *     rc = accounts_open(&a, region, offset);     // the other processes
+ *     rc = accounts_attach(&a, region, offset);   // the other processes
  *
  *     FL_SHM_LOCKED(locked, accounts_mutex(&a)); // -EOWNERDEAD: see fairlead/shm_mutex.h
  *     if (locked != 0)
@@ -150,7 +150,7 @@ FL_API FL_MUST_CHECK int fl_shm_array_create(fl_shm_array *a, fl_shm *region, si
  *   0         the handle was made
  *   -EBADMSG  there is no array at `offset`, or its items have another size
  */
-FL_API FL_MUST_CHECK int fl_shm_array_open(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, size_t item_size);
+FL_API FL_MUST_CHECK int fl_shm_array_attach(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, size_t item_size);
 
 /*
  * Frees the array, which no context may use any more. If it was destroyed before, through another
@@ -158,7 +158,7 @@ FL_API FL_MUST_CHECK int fl_shm_array_open(fl_shm_array *a, fl_shm *region, fl_s
  */
 FL_API void fl_shm_array_destroy(fl_shm_array *a);
 
-/* Returns the offset of the array in its region, for fl_shm_array_open(). */
+/* Returns the offset of the array in its region, for fl_shm_array_attach(). */
 FL_API fl_shm_offset fl_shm_array_offset(const fl_shm_array *a);
 
 /* Returns the number of items. */
@@ -183,9 +183,9 @@ FL_API fl_shm_mutex *fl_shm_array_mutex(const fl_shm_array *a);
 		FL__ASSERT(__alignof__(type) <= 64, #type " needs more alignment");                                    \
 		return fl_shm_array_create(&_a->array_, _region, sizeof(type), _n);                                    \
 	}                                                                                                              \
-	FL__MADE_FN FL_MUST_CHECK int name##_open(name *_a, fl_shm *_region, fl_shm_offset _offset)                    \
+	FL__MADE_FN FL_MUST_CHECK int name##_attach(name *_a, fl_shm *_region, fl_shm_offset _offset)                  \
 	{                                                                                                              \
-		return fl_shm_array_open(&_a->array_, _region, _offset, sizeof(type));                                 \
+		return fl_shm_array_attach(&_a->array_, _region, _offset, sizeof(type));                               \
 	}                                                                                                              \
 	FL__MADE_FN void name##_destroy(name *_a)                                                                      \
 	{                                                                                                              \

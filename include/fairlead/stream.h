@@ -426,14 +426,14 @@ FL_API int fl_stream_fd(fl_stream *s);
  *   0          the address was stored
  *   -ENOTCONN  the connection is gone
  */
-FL_API FL_MUST_CHECK int fl_stream_peer_of(const fl_stream *s, fl_address *a);
+FL_API FL_MUST_CHECK int fl_stream_peer_address(const fl_stream *s, fl_address *a);
 
 /*
  * Stores the stream's own address in `*a`, and returns 0. It never waits.
  *
  * `size` of the address is 0 if the stream is an unnamed Unix socket, or no socket.
  */
-FL_API FL_MUST_CHECK int fl_stream_address_of(const fl_stream *s, fl_address *a);
+FL_API FL_MUST_CHECK int fl_stream_local_address(const fl_stream *s, fl_address *a);
 
 /* What fl_stream_peer_credentials() stores about the process at the other side of a Unix socket. */
 typedef struct fl_peer_credentials {

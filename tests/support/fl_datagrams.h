@@ -55,7 +55,7 @@ static inline fl_address fl_test_udp_address(const char *host, uint16_t port)
 static inline fl_address fl_test_address_of(const fl_datagram *d)
 {
 	fl_address a;
-	FL_OK(fl_datagram_address_of(d, &a));
+	FL_OK(fl_datagram_local_address(d, &a));
 	return a;
 }
 

@@ -80,7 +80,7 @@ static int server(void *arg)
 	int rc = strchr(s->at, '/') ? fl_datagram_open_unix(&d, s->at)
 	                            : fl_datagram_open_udp(&d, "127.0.0.1", (uint16_t)atoi(s->at), NULL);
 	if (rc == 0)
-		rc = fl_datagram_address_of(d, &a);
+		rc = fl_datagram_local_address(d, &a);
 	if (rc == 0)
 		rc = fl_address_text(&a, text, sizeof text);
 	if (rc != 0)

@@ -48,7 +48,7 @@ int main(int argc, char **argv)
 		return fl_perror(-EINVAL, "sensor PATH [COUNT]");
 	int rc = find(argv[1], &region, &recorder);
 	if (rc == 0)
-		rc = reading_queue_open(&readings, region, fl_shm_root(region));
+		rc = reading_queue_attach(&readings, region, fl_shm_root(region));
 	if (rc == 0) /* the recorder's next number */
 		rc = fl_pipe_receive_until(recorder, &next, sizeof next, &size, fl_after(FL_S(10)), NULL);
 	for (uint64_t i = 0; rc == 0 && i < count; i++, next++)

@@ -49,7 +49,7 @@ static int serve(void *client)
 	char name[FL_ADDRESS_TEXT_SIZE] = "a client";
 	fl_address peer;
 	tls t;
-	if (fl_stream_peer_of(s, &peer) == 0)
+	if (fl_stream_peer_address(s, &peer) == 0)
 		(void)!fl_address_text(&peer, name, sizeof name);
 	int rc = tls_open(&t, server.context, s, NULL);
 	if (rc == 0) {

@@ -12,8 +12,8 @@
 	FL__TYPED_LIFE(fl_shm_queue, name)                                                                             \
 	FL__TYPED_MAKE(fl_shm_queue, name, create, (name * *_q, fl_shm * _region, const fl_shm_queue_config *_config), \
 	               fl__shm_queue_of_create(&_made, _region, _config, sizeof(type)))                                \
-	FL__TYPED_MAKE(fl_shm_queue, name, open, (name * *_q, fl_shm * _region, fl_shm_offset _offset),                \
-	               fl__shm_queue_of_open(&_made, _region, _offset, sizeof(type)))                                  \
+	FL__TYPED_MAKE(fl_shm_queue, name, attach, (name * *_q, fl_shm * _region, fl_shm_offset _offset),              \
+	               fl__shm_queue_of_attach(&_made, _region, _offset, sizeof(type)))                                \
 	FL__TYPED_READ(fl_shm_queue, name, fl_shm_offset, offset)                                                      \
 	FL__TYPED_DO(fl_shm_queue, name, destroy)                                                                      \
 	FL__TYPED_WAITING(fl_shm_queue, type, name, FL__SHM_QUEUE_OF)                                                  \
@@ -34,9 +34,9 @@ static inline int fl__shm_queue_of_create(fl_shm_queue **_q, fl_shm *_region, co
 	return fl_shm_queue_create(_q, _region, &_typed);
 }
 
-static inline int fl__shm_queue_of_open(fl_shm_queue **_q, fl_shm *_region, fl_shm_offset _offset, size_t _size)
+static inline int fl__shm_queue_of_attach(fl_shm_queue **_q, fl_shm *_region, fl_shm_offset _offset, size_t _size)
 {
-	int _rc = fl_shm_queue_open(_q, _region, _offset);
+	int _rc = fl_shm_queue_attach(_q, _region, _offset);
 	if (_rc == 0 && fl_shm_queue_item_size(*_q) != _size) {
 		fl_shm_queue_free(*_q);
 		_rc = -EBADMSG;

@@ -156,12 +156,12 @@ int fl_datagram_from_fd(fl_datagram **made, int fd)
 	return 0;
 }
 
-int fl_datagram_address_of(const fl_datagram *d, fl_address *a)
+int fl_datagram_local_address(const fl_datagram *d, fl_address *a)
 {
 	return d->io.fd < 0 ? -EPIPE : fl__address_get(a, d->io.fd, fl__net_sys.local);
 }
 
-int fl_datagram_peer_of(const fl_datagram *d, fl_address *a)
+int fl_datagram_peer_address(const fl_datagram *d, fl_address *a)
 {
 	return d->io.fd < 0 ? -EPIPE : fl__address_get(a, d->io.fd, fl__net_sys.peer);
 }
@@ -208,7 +208,7 @@ static int datagram_disconnect(const fl_datagram *d)
 static bool datagram_changes_family(const fl_datagram *d, const fl_address *peer)
 {
 	fl_address before;
-	return d->family == AF_INET6 && fl_datagram_peer_of(d, &before) == 0 &&
+	return d->family == AF_INET6 && fl_datagram_peer_address(d, &before) == 0 &&
 	       before.system.ss_family != peer->system.ss_family;
 }
 

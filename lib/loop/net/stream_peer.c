@@ -17,12 +17,12 @@ static int stream_peer_address(const fl_stream *s, fl_address *a,
 	return 0;
 }
 
-int fl_stream_peer_of(const fl_stream *s, fl_address *a)
+int fl_stream_peer_address(const fl_stream *s, fl_address *a)
 {
 	return stream_peer_address(s, a, fl__net_sys.peer);
 }
 
-int fl_stream_address_of(const fl_stream *s, fl_address *a)
+int fl_stream_local_address(const fl_stream *s, fl_address *a)
 {
 	return stream_peer_address(s, a, fl__net_sys.local);
 }

@@ -48,7 +48,7 @@ int fl_shm_array_create(fl_shm_array *a, fl_shm *region, size_t item_size, size_
 	return 0;
 }
 
-int fl_shm_array_open(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, size_t item_size)
+int fl_shm_array_attach(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, size_t item_size)
 {
 	/* relaxed, all loads: the transfer of the offset has ordered them */
 	struct shm_array_head *h = fl_shm_at(region, offset, SHM_ARRAY_ITEMS);

@@ -629,7 +629,7 @@ int fl_shm_queue_create(fl_shm_queue **made, fl_shm *region, const fl_shm_queue_
 	return 0;
 }
 
-int fl_shm_queue_open(fl_shm_queue **made, fl_shm *region, fl_shm_offset offset)
+int fl_shm_queue_attach(fl_shm_queue **made, fl_shm *region, fl_shm_offset offset)
 {
 	fl_shm_queue found;
 	size_t bytes;

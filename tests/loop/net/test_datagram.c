@@ -281,9 +281,9 @@ FL_DATAGRAM_TEST(datagram_connected)
 	fl_address a;
 	FL_RC(fl_datagram_send_to_until(t->a, "x", 1, NULL, FL_NO_WAIT, NULL), -ENOTCONN);
 	FL_RC(fl_datagram_try_send_to(t->a, "x", 1, NULL), -ENOTCONN);
-	FL_RC(fl_datagram_peer_of(t->a, &a), -ENOTCONN);
+	FL_RC(fl_datagram_peer_address(t->a, &a), -ENOTCONN);
 	FL_OK(fl_datagram_connect(t->a, &t->to_b));
-	FL_OK(fl_datagram_peer_of(t->a, &a));
+	FL_OK(fl_datagram_peer_address(t->a, &a));
 	FL_CHECK(fl_address_is_equal(&a, &t->to_b));
 	FL_OK(fl_datagram_send_to(t->a, "1", 1, NULL));
 	FL_OK(fl_datagram_send_to_until(t->a, "2", 1, NULL, FL_NO_WAIT, NULL));
@@ -294,7 +294,7 @@ FL_DATAGRAM_TEST(datagram_connected)
 	FL_OK(fl_datagram_connect(t->a, &t->to_b)); /* once more */
 	FL_OK(fl_datagram_disconnect(t->a));
 	FL_OK(fl_datagram_disconnect(t->a));
-	FL_RC(fl_datagram_peer_of(t->a, &a), -ENOTCONN);
+	FL_RC(fl_datagram_peer_address(t->a, &a), -ENOTCONN);
 	FL_RC(fl_datagram_send_to(t->a, "x", 1, NULL), -ENOTCONN);
 	a = fl_test_address_of(t->a);
 	FL_CHECK(fl_address_is_equal(&a, &t->to_a)); /* it has kept its address */
@@ -405,8 +405,8 @@ static void closes(const fl_test_two *t)
 	FL_RC(fl_datagram_try_send_many(t->b, NULL, 0, NULL), -EPIPE);
 	FL_RC(fl_datagram_connect(t->b, &t->to_a), -EPIPE);
 	FL_RC(fl_datagram_disconnect(t->b), -EPIPE);
-	FL_RC(fl_datagram_address_of(t->b, &a), -EPIPE);
-	FL_RC(fl_datagram_peer_of(t->b, &a), -EPIPE);
+	FL_RC(fl_datagram_local_address(t->b, &a), -EPIPE);
+	FL_RC(fl_datagram_peer_address(t->b, &a), -EPIPE);
 }
 
 FL_TEST(datagram_closed)

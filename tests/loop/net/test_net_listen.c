@@ -25,7 +25,7 @@ FL_NET_TEST(net_listen_tcp)
 	const int fds[] = {fl_listener_fd(l), fl_stream_fd(a), fl_stream_fd(b)};
 	FL_EACH (i, fds)
 		FL_CHECK(fl_test_is_cloexec(fds[i]) && !(fcntl(fds[i], F_GETFL) & O_NONBLOCK) == (i > 0));
-	FL_OK(fl_stream_peer_of(a, &peer));
+	FL_OK(fl_stream_peer_address(a, &peer));
 	FL_OK(fl_address_ip(&own, "127.0.0.1", fl_listener_port(l)));
 	FL_CHECK(fl_address_is_equal(&peer, &own));
 	fl_listener_free(l);

@@ -95,7 +95,7 @@ static int sweep_client(void *arg)
 	int rc = p->is_tcp ? fl_stream_connect_tcp(&s, "127.0.0.1", fl_listener_port(p->listener))
 	                   : fl_stream_connect_unix(&s, p->path);
 	if (rc == 0)
-		rc = fl_stream_peer_of(s, &peer);
+		rc = fl_stream_peer_address(s, &peer);
 	if (rc == 0)
 		rc = sweep_say(s);
 	if (rc == 0)
@@ -217,7 +217,7 @@ static int sweep_send_all(void *arg)
 {
 	const sweep_post *p = arg;
 	fl_address to;
-	int rc = fl_datagram_address_of(p->to, &to);
+	int rc = fl_datagram_local_address(p->to, &to);
 	if (rc == 0)
 		rc = fl_datagram_connect(p->from, &to);
 	for (int i = 0; rc == 0 && i < 20; i++)

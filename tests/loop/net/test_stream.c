@@ -227,18 +227,18 @@ FL_NET_TEST(stream_names)
 	fl_test_tcp(tcp);
 	FL_OK(getsockname(tcp[0], (struct sockaddr *)&expected.system, &expected.size));
 	fl_stream *s = fl_test_stream_of(tcp[0]), *t = fl_test_stream_of(tcp[1]);
-	FL_OK(fl_stream_address_of(s, &own));
-	FL_OK(fl_stream_peer_of(t, &peer));
+	FL_OK(fl_stream_local_address(s, &own));
+	FL_OK(fl_stream_peer_address(t, &peer));
 	FL_CHECK(fl_address_is_equal(&own, &expected) && fl_address_is_equal(&peer, &expected));
 	fl_stream_abort(s);
 	fl_stream_abort(t);
-	FL_TEST_UNTIL(fl_stream_peer_of(t, &peer) == -ENOTCONN);
+	FL_TEST_UNTIL(fl_stream_peer_address(t, &peer) == -ENOTCONN);
 	fl_stream_free(s);
 	fl_stream_free(t);
 
 	FL_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, unix_sockets));
 	s = fl_test_stream_of(unix_sockets[0]);
-	FL_OK(fl_stream_address_of(s, &own));
+	FL_OK(fl_stream_local_address(s, &own));
 	FL_RC(own.size, 0);
 	fl_stream_free(s);
 	FL_OK(close(unix_sockets[1]));

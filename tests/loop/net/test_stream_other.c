@@ -58,10 +58,10 @@ FL_TEST_WITH(stream_of_a_pipe_has_one_direction, run_case, void)
 	fl_test_each_write_gives(in, -EBADF);
 	FL_RC(fl_stream_close_write(in), -EBADF);
 	fl_test_each_read_gives(out, -EBADF);
-	FL_OK(fl_stream_address_of(in, &name));
+	FL_OK(fl_stream_local_address(in, &name));
 	FL_RC(name.size, 0);
 	name.size = 1;
-	FL_OK(fl_stream_peer_of(out, &name));
+	FL_OK(fl_stream_peer_address(out, &name));
 	FL_RC(name.size, 0);
 	FL_RC(fl_stream_try_read_some(in, &byte, 1), -EAGAIN);
 	FL_RC(fl_stream_try_write(out, "y", 1), 1);

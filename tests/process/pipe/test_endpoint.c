@@ -68,7 +68,7 @@ static int find_and_answer(void *path)
 	FL_SCOPED(number_queue) *q = NULL;
 	uint64_t number = 0;
 	FL_CHECK(find_numbers(path, &region, &pipe) == 0 && fl_shm_is_writable(region));
-	FL_OK(number_queue_open(&q, region, fl_shm_root(region)));
+	FL_OK(number_queue_attach(&q, region, fl_shm_root(region)));
 	FL_OK(number_queue_get(q, &number));
 	FL_OK(fl_pipe_send(pipe, &number, sizeof number));
 	return 0;

@@ -296,7 +296,7 @@ static int write_numbers(void *path)
 	int rc =
 	    fl_endpoint_connect(&region, &pipe, path, &(fl_endpoint_config){.item_type = "number", .item_size = 8});
 	if (rc == 0)
-		rc = number_queue_open(&q, region, fl_shm_root(region));
+		rc = number_queue_attach(&q, region, fl_shm_root(region));
 	if (rc == 0)
 		rc = fl_pipe_receive(pipe, &next, sizeof next, &size);
 	while (rc == 0)

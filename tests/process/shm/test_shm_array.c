@@ -15,7 +15,7 @@ FL_TEST(shm_array_is_shared)
 	FL_OK(fl_shm_attach(&other, fl_shm_fd(region)));
 	accounts a, b;
 	FL_OK(accounts_create(&a, region, 100));
-	FL_OK(accounts_open(&b, other, accounts_offset(&a)));
+	FL_OK(accounts_attach(&b, other, accounts_offset(&a)));
 	assert_int_equal(accounts_length(&b), 100);
 	assert_int_equal(fl_shm_array_length(&a.array_), 100);
 	assert_int_equal(fl_shm_array_offset(&a.array_), accounts_offset(&b));
@@ -82,22 +82,22 @@ FL_TEST(shm_array_open_refuses)
 	FL_OK(fl_shm_array_create(&a, region, 8, 100));
 	fl_shm_offset at = fl_shm_array_offset(&a);
 	uint64_t *head = fl_shm_at(region, at, 24);
-	FL_OK(fl_shm_array_open(&b, region, at, 8));
-	FL_RC(fl_shm_array_open(&b, region, at, 4), -EBADMSG);
-	FL_RC(fl_shm_array_open(&b, region, at, 0), -EBADMSG);
-	FL_RC(fl_shm_array_open(&b, region, 0, 8), -EBADMSG);
-	FL_RC(fl_shm_array_open(&b, region, at + 8, 8), -EBADMSG);
-	FL_RC(fl_shm_array_open(&b, region, at + 256, 8), -EBADMSG);
-	FL_RC(fl_shm_array_open(&b, region, UINT64_MAX - 255, 8), -EBADMSG);
+	FL_OK(fl_shm_array_attach(&b, region, at, 8));
+	FL_RC(fl_shm_array_attach(&b, region, at, 4), -EBADMSG);
+	FL_RC(fl_shm_array_attach(&b, region, at, 0), -EBADMSG);
+	FL_RC(fl_shm_array_attach(&b, region, 0, 8), -EBADMSG);
+	FL_RC(fl_shm_array_attach(&b, region, at + 8, 8), -EBADMSG);
+	FL_RC(fl_shm_array_attach(&b, region, at + 256, 8), -EBADMSG);
+	FL_RC(fl_shm_array_attach(&b, region, UINT64_MAX - 255, 8), -EBADMSG);
 	static const uint64_t lengths[] = {0, 8192, 8192 - 15, UINT64_MAX, UINT64_MAX / 8, UINT64_MAX / 8 - 15};
 	FL_EACH (i, lengths) {
 		head[2] = lengths[i];
-		FL_RC(fl_shm_array_open(&b, region, at, 8), -EBADMSG);
+		FL_RC(fl_shm_array_attach(&b, region, at, 8), -EBADMSG);
 	}
 	assert_int_equal(fl_shm_array_length(&a), 100); /* an earlier opener keeps its own length */
 	head[2] = 100;
 	head[0]++;
-	FL_RC(fl_shm_array_open(&b, region, at, 8), -EBADMSG);
+	FL_RC(fl_shm_array_attach(&b, region, at, 8), -EBADMSG);
 }
 
 FL_TEST(shm_array_random_bytes)
@@ -112,7 +112,7 @@ FL_TEST(shm_array_random_bytes)
 		fl_test_scribble(region, &random, round % 2 ? 1 : 64);
 		for (size_t i = 0; i < 50; i++)
 			accounts_at(&a, i)->balance++;
-		if (accounts_open(&b, region, accounts_offset(&a)) == 0)
+		if (accounts_attach(&b, region, accounts_offset(&a)) == 0)
 			accounts_at(&b, accounts_length(&b) - 1)->balance++;
 		int rc = fl_shm_mutex_try_lock(accounts_mutex(&a));
 		if (rc == 0 || rc == -EOWNERDEAD)

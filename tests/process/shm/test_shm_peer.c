@@ -485,13 +485,13 @@ static void use_records(struct victim *v)
 		return;
 	const fl_shm_offset root = fl_shm_root(again);
 	FL_CHECK(root == 0 || fl_shm_at(again, root, 0) != NULL);
-	if (judge(v, fl_shm_queue_open(&q, again, fl_test_random(&v->seed) % 2 ? root : fuzz.offsets[1])) == 0) {
+	if (judge(v, fl_shm_queue_attach(&q, again, fl_test_random(&v->seed) % 2 ? root : fuzz.offsets[1])) == 0) {
 		uint64_t item[8192 / 8];
 		if (fl_shm_queue_item_size(q) > 0 && fl_shm_queue_item_size(q) <= sizeof item)
 			(void)judge(v, fl_shm_queue_try_get(q, item));
 		fl_shm_queue_free(q);
 	}
-	if (judge(v, fl_shm_array_open(&a, again, fuzz.offsets[3], 8)) == 0)
+	if (judge(v, fl_shm_array_attach(&a, again, fuzz.offsets[3], 8)) == 0)
 		*(volatile uint64_t *)fl_shm_array_at(&a, fl_shm_array_length(&a) - 1, 8) = 1;
 	fl_shm_free(again);
 }

@@ -38,7 +38,7 @@ FL_TEST(shm_queue_create_says_when_there_is_no_memory)
 	FL_FAULTS_UNBRIDGED();
 	fl__sys.alloc = fl_test_no_memory;
 	FL_RC(fl_shm_queue_create(&q, region, &(fl_shm_queue_config){.item_size = 8}), -ENOMEM);
-	FL_RC(fl_shm_queue_open(&q, region, offset), -ENOMEM);
+	FL_RC(fl_shm_queue_attach(&q, region, offset), -ENOMEM);
 	fl_test_faults_end();
 	assert_null(q);
 	fl_shm_queue_free(there);
@@ -72,7 +72,7 @@ FL_TEST(shm_queue_needs_a_writable_region)
 	FL_OK(fl_shm_seal(region));
 	FL_OK(fl_shm_attach(&look, fl_shm_fd(region)));
 	FL_RC(fl_shm_queue_create(&q, look, &(fl_shm_queue_config){.item_size = 8}), -EROFS);
-	FL_RC(fl_shm_queue_open(&q, look, fl_shm_queue_offset(there)), -EROFS);
+	FL_RC(fl_shm_queue_attach(&q, look, fl_shm_queue_offset(there)), -EROFS);
 }
 
 FL_TEST(shm_queue_destroy_gives_the_memory_back)
@@ -87,10 +87,10 @@ FL_TEST(shm_queue_destroy_gives_the_memory_back)
 		assert_true(offset == first);
 		FL_OK(fl_shm_queue_put(q, (unsigned char[1000]){1}));
 		fl_shm_queue_destroy(q);
-		FL_RC(fl_shm_queue_open(&q, region, offset), -EBADMSG);
+		FL_RC(fl_shm_queue_attach(&q, region, offset), -EBADMSG);
 	}
 	fl_shm_queue *one = items_in(region, 8, 8), *other = NULL;
-	FL_OK(fl_shm_queue_open(&other, region, fl_shm_queue_offset(one)));
+	FL_OK(fl_shm_queue_attach(&other, region, fl_shm_queue_offset(one)));
 	fl_shm_queue_destroy(one);
 	fl_shm_queue_destroy(other); /* as fl_shm_block_free(): left alone, and logged */
 }
@@ -101,7 +101,7 @@ FL_TEST(shm_queue_opens_where_it_lies)
 	FL_SCOPED(fl_shm) *region = region_of(8192), *again = NULL;
 	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 3), *same = NULL;
 	FL_OK(fl_shm_attach(&again, fl_shm_fd(region)));
-	FL_OK(fl_shm_queue_open(&same, again, fl_shm_queue_offset(q)));
+	FL_OK(fl_shm_queue_attach(&same, again, fl_shm_queue_offset(q)));
 	assert_true(fl_shm_queue_offset(same) == fl_shm_queue_offset(q));
 	assert_int_equal(fl_shm_queue_capacity(same), 3);
 	assert_int_equal(fl_shm_queue_item_size(same), sizeof(int));
@@ -124,26 +124,26 @@ FL_TEST(shm_queue_open_refuses_what_is_no_queue)
 	const fl_shm_offset nowhere[] = {0,       8,          offset + 8,      offset + 64,
 	                                 1 << 20, UINT64_MAX, UINT64_MAX - 63, offset + 1};
 	FL_EACH (i, nowhere)
-		FL_RC(fl_shm_queue_open(&q, region, nowhere[i]), -EBADMSG);
+		FL_RC(fl_shm_queue_attach(&q, region, nowhere[i]), -EBADMSG);
 	r->version++;
-	FL_RC(fl_shm_queue_open(&q, region, offset), -EPROTONOSUPPORT);
+	FL_RC(fl_shm_queue_attach(&q, region, offset), -EPROTONOSUPPORT);
 	r->version--;
 	const uint32_t sizes[] = {0, 1u << 31, UINT32_MAX, 100000};
 	FL_EACH (i, sizes) {
 		r->size = sizes[i];
-		FL_RC(fl_shm_queue_open(&q, region, offset), -EBADMSG);
+		FL_RC(fl_shm_queue_attach(&q, region, offset), -EBADMSG);
 	}
 	r->size = 16;
 	const uint64_t item_sizes[] = {UINT64_MAX, (uint64_t)1 << 60, INT64_MAX, 8192};
 	FL_EACH (i, item_sizes) {
 		r->item_size = item_sizes[i];
-		FL_RC(fl_shm_queue_open(&q, region, offset), -EBADMSG);
+		FL_RC(fl_shm_queue_attach(&q, region, offset), -EBADMSG);
 	}
 	r->item_size = 8;
 	r->magic ^= 1;
-	FL_RC(fl_shm_queue_open(&q, region, offset), -EBADMSG);
+	FL_RC(fl_shm_queue_attach(&q, region, offset), -EBADMSG);
 	r->magic ^= 1;
-	FL_OK(fl_shm_queue_open(&q, region, offset));
+	FL_OK(fl_shm_queue_attach(&q, region, offset));
 }
 
 FL_TEST(shm_queue_capacity_by_default)
@@ -294,7 +294,7 @@ FL_TEST(shm_queue_of_a_type)
 	FL_SCOPED(job_pipe) *q = NULL, *other = NULL;
 	struct job job = {3, "three"}, got[3] = {{0, ""}};
 	FL_OK(job_pipe_create(&q, region, &(fl_shm_queue_config){.capacity = 2}));
-	FL_OK(job_pipe_open(&other, region, job_pipe_offset(q)));
+	FL_OK(job_pipe_attach(&other, region, job_pipe_offset(q)));
 	FL_OK(job_pipe_put(q, job));
 	FL_OK(job_pipe_try_put(q, job));
 	FL_RC(job_pipe_put_until(q, job, FL_NO_WAIT, NULL), -ETIMEDOUT);
@@ -312,8 +312,8 @@ FL_TEST(shm_queue_of_a_type)
 	FL_RC(job_pipe_try_put(other, job), -EPIPE);
 	FL_SCOPED(fl_shm_queue) *ints = items_in(region, sizeof(int), 2), *frames = frames_in(region, 100);
 	job_pipe *none = NULL;
-	FL_RC(job_pipe_open(&none, region, fl_shm_queue_offset(ints)), -EBADMSG);
-	FL_RC(job_pipe_open(&none, region, fl_shm_queue_offset(frames)), -EBADMSG);
+	FL_RC(job_pipe_attach(&none, region, fl_shm_queue_offset(ints)), -EBADMSG);
+	FL_RC(job_pipe_attach(&none, region, fl_shm_queue_offset(frames)), -EBADMSG);
 	FL_RC(job_pipe_create(&none, region, &(fl_shm_queue_config){.frame_bytes = 8}), -EINVAL);
 	FL_OK(job_pipe_create(&none, region, NULL));
 	assert_int_equal(job_pipe_capacity(none), 1024);
