@@ -374,6 +374,7 @@ static int mpi_share_open(struct mpi_share *share)
 	struct fl__mpi_open open = {
 	    .config = {.workers = share->workers,
 	               .max_tasks = config->max_tasks,
+	               .memory_max = config->memory_max,
 	               .idle_timeout = config->idle_timeout,
 	               .task_timeout = config->task_timeout,
 	               .grace_period = config->grace_period,
@@ -1246,7 +1247,8 @@ int fl_mpi_executor_create(fl_executor **made, const fl_executor_config *config,
 {
 	config = FL__OR_DEFAULTS(config);
 	mpi = FL__OR_DEFAULTS(mpi);
-	if (mpi->prefetch > FL_MPI_PREFETCH_MAX || mpi->spawn > FL_MPI_SPAWN_MAX || !fl__remote_config_is_valid(config))
+	if (mpi->prefetch > FL_MPI_PREFETCH_MAX || mpi->spawn > FL_MPI_SPAWN_MAX ||
+	    !fl__remote_config_is_valid(config) || (config->memory_max > 0 && !mpi->processes))
 		return -EINVAL;
 	if (config->initialize && config->initialize->arg_size > FL_MPI_INITIALIZE_MAX)
 		return -E2BIG;

@@ -127,6 +127,15 @@ typedef struct fl_executor_config {
 	/* A worker of a process executor is replaced after this many tasks; 0 means never. */
 	int max_tasks;
 	/*
+	 * The most resident memory of a worker of a process executor, in bytes; 0 means any amount.
+	 * A worker that has more after a task is replaced before its next task. If it has more than
+	 * twice as much while a task runs, the worker is killed, and the task fails with -ENOMEM.
+	 * "Memory of a worker" in fairlead/process_executor.h says what counts. The creation of any
+	 * other kind of executor returns -EINVAL if this is not 0, except over MPI with `processes`
+	 * of fl_mpi_config.
+	 */
+	size_t memory_max;
+	/*
 	 * A worker of a process executor is killed when a task has run for this many nanoseconds; 0
 	 * means never. The task fails with -EOWNERDEAD and "its task ran for too long". The time
 	 * of an initializer has no such limit.
@@ -295,7 +304,8 @@ typedef struct fl_map_error {
 typedef struct fl_map_config {
 	/*
 	 * How many neighbouring arguments a worker takes at a time; 0 lets the library choose. A
-	 * process executor takes fewer if the results of a chunk would exceed 64 KiB.
+	 * process executor takes fewer if the results of a chunk would exceed 64 KiB. With
+	 * `memory_max` in the executor's config a worker takes one at a time.
 	 */
 	size_t chunk;
 	fl_time deadline;        /* of the whole map; FL_FOREVER means none */

@@ -65,6 +65,28 @@ FL_BEGIN_DECLS
  * which they were started. As long as the pool has workers, every start of a worker with other
  * rights fails with -EPERM, in this pool and in others.
  *
+ * Memory of a worker
+ *
+ * With `memory_max` in the config the executor counts the anonymous memory of a worker that is
+ * resident (RssAnon in /proc/PID/status): heap and stacks, but not files, regions and other shared
+ * memory. It reads the kernel's counter in /proc/PID/statm, which on machines with many CPUs may be
+ * some MiB behind.
+ *
+ * - A worker that has more than `memory_max` after a task is replaced before its next task. Nothing
+ *   is lost: tasks that were waiting for this worker run in another one. A worker looks at its
+ *   memory at most once in 2 ms, so that a task costs no system call. Several tasks that together
+ *   take less time than that may run between two looks.
+ * - A task that has run for 10 ms or more, and whose worker has more than twice `memory_max`, is
+ *   ended, within some 20 ms. It fails with -ENOMEM and the message "worker 4711 (name-0) was
+ *   killed: its task had passed twice the limit memory_max". It is not tried again
+ *   (`max_attempts`), and no other task is affected. An initializer is not ended in this way.
+ * - In a map each chunk has one element, whatever `chunk` is, so that no element is ended for the
+ *   memory that another one has kept.
+ *
+ * If a worker has more than `memory_max` before its first task, another worker would have as much.
+ * So this counts as a failed start or, after an initializer, as a failure of the initializer, which
+ * breaks the executor. "Failed starts" below says what follows.
+ *
  * Signals
  *
  * A worker blocks the signals that the creator of the executor blocks. It does not block the
@@ -135,7 +157,8 @@ FL_BEGIN_DECLS
  *   -ENOMEM   there is no memory
  *   -ENOTSUP  this process has no fork server yet, and cannot make one by executing this program:
  *             it is not prepared, or there is another reason that "Preparing the program" in
- *             fairlead/process.h lists. The log says which
+ *             fairlead/process.h lists; or `memory_max` is set, and /proc/PID/statm cannot be
+ *             read. The log says which
  *   -EINVAL   the config has more than FL_WORKERS_MAX workers, more than FL_REGIONS_MAX regions, or
  *             a negative `max_tasks` or time; or the initializer has a result, or its argument
  *             contains an fl_bytes or is aligned above max_align_t; or the initializer takes an

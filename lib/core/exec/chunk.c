@@ -102,7 +102,7 @@ size_t fl__chunk_limit(const fl_executor *e, const fl_task_type *type, size_t wa
 	size_t each = type->result_size;
 	if (fl__bytes_declares(type->drop_arg)) /* a worker process has the array in its ring */
 		each = FL__MAX(each, type->arg_size);
-	const size_t kept = each > 0 ? FL__MAX(bytes / each, 1) : SIZE_MAX;
+	const size_t kept = e->elements_apart ? 1 : each > 0 ? FL__MAX(bytes / each, 1) : SIZE_MAX;
 	return FL__MIN(wanted, FL__MIN(kept, fl__chunk_most(type)));
 }
 

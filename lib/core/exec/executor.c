@@ -27,11 +27,12 @@ unsigned fl__executor_worker_count(const fl_executor_config *config)
 	return FL__MIN(workers, FL_WORKERS_MAX);
 }
 
-static bool executor_config_is_usable(const fl_executor_config *config, bool has_threads)
+static bool executor_config_is_usable(const fl_executor_config *config, const struct fl__executor_ops *ops)
 {
 	const fl_task_type *type = config->initialize;
 	return config->n_regions <= FL_REGIONS_MAX &&
-	       (has_threads || (config->workers_max == 0 && config->stack_size == 0)) &&
+	       (ops->block || (config->workers_max == 0 && config->stack_size == 0)) &&
+	       (ops->withdraw || config->memory_max == 0) && /* only tasks in other processes are withdrawn */
 	       (!type ||
 	        (type->arg_align <= _Alignof(max_align_t) && type->result_size == 0 &&
 	         !fl__bytes_declares(type->drop_arg) && (type->arg_size > 0) == (config->initialize_arg != NULL)));
@@ -53,7 +54,7 @@ static int executor_copy(const void *from, size_t n, size_t size, void *copy)
 FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
                                const fl_executor_config *config)
 {
-	if (!executor_config_is_usable(config, ops->block != NULL))
+	if (!executor_config_is_usable(config, ops))
 		return -EINVAL;
 	int rc = executor_copy(config->regions, config->n_regions, sizeof *config->regions, &e->regions);
 	if (rc == 0 && config->initialize)
@@ -69,6 +70,7 @@ FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *op
 	e->workers = workers;
 	e->initialize = config->initialize;
 	e->n_regions = config->n_regions;
+	e->elements_apart = config->memory_max > 0;
 	e->bytes_max = config->bytes_max ? config->bytes_max : FL_TASK_SIZE_MAX;
 	e->fork_count = fl__fork_count;
 	e->stats.skip = fl__stats_are_linked() ? 0 : FL__STATS_OFF;

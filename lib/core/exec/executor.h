@@ -113,6 +113,7 @@ struct fl_executor {
 	struct fl_shm **regions;
 	size_t bytes_max; /* of one argument or result */
 	unsigned n_regions;
+	bool elements_apart;                /* a chunk has one element, since a worker may be replaced after each */
 	char name[24];                      /* of the config */
 	fl_executor *next_listed, **listed; /* the list of all executors: inspect/executors.c */
 	uint64_t number;                    /* in the order of creation, from 1; 0 if that list is not linked */

@@ -149,15 +149,33 @@ static int process_sys_signalfd(const sigset_t *signals)
 	return fl__fd_above_streams(fl__eperm_to_enosys(fd));
 }
 
-bool fl__process_is_stopped(int pid, bool *in_background)
+/* Reads a file of /proc/PID, or its beginning. `text` is empty if the file cannot be read. */
+static void process_sys_read_about(int pid, const char *file, char *text, size_t room)
 {
-	char path[32], text[512], state = 0;
-	int group = 0, foreground = 0;
-	(void)snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	char path[32];
+	(void)snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
 	const int fd = fl__process_sys.open(path, O_RDONLY);
-	const ssize_t n = fd < 0 ? fd : FL__RETRY(FL__SYS_RESULT(read(fd, text, sizeof text - 1)));
+	const ssize_t n = fd < 0 ? fd : FL__RETRY(FL__SYS_RESULT(read(fd, text, room - 1)));
 	fl__fd_close(fd);
 	text[FL__MAX(n, 0)] = '\0';
+}
+
+uint64_t fl__process_memory(int pid)
+{
+	char text[128];
+	unsigned long long resident = 0, shared = 0;
+	process_sys_read_about(pid, "statm", text, sizeof text);
+	/* the kernel's two counters are read one after the other */
+	if (sscanf(text, "%*u %llu %llu", &resident, &shared) != 2 || resident <= shared)
+		return 0;
+	return (resident - shared) * fl__page_size();
+}
+
+bool fl__process_is_stopped(int pid, bool *in_background)
+{
+	char text[512], state = 0;
+	int group = 0, foreground = 0;
+	process_sys_read_about(pid, "stat", text, sizeof text);
 	const char *rest = strrchr(text, ')'); /* the end of the program's name, which may have any bytes */
 	if (!rest || sscanf(rest, ") %c %*d %d %*d %*d %d", &state, &group, &foreground) != 3)
 		return false;

@@ -67,6 +67,13 @@ int fl__process_signal_group(int pidfd, int pid, int signal);
 bool fl__process_is_stopped(int pid, bool *in_background);
 
 /*
+ * Returns the resident memory of a process without the pages of files and of shared memory, in
+ * bytes: RssAnon of /proc/PID/status. It reads /proc/PID/statm, which the kernel writes faster.
+ * Returns 0 if the process has ended, or without /proc.
+ */
+uint64_t fl__process_memory(int pid);
+
+/*
  * Returns 1 if the child was reaped; 0 if it runs and `wait` is false; -ECHILD if there is no such
  * child; or another negative errno if the kernel refuses the call. `status` may be NULL.
  */

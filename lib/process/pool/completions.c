@@ -141,18 +141,33 @@ static void process_pool_take_initializer(struct fl__process_pool_worker *w, con
 static void process_pool_check_ready(struct fl__process_pool_worker *w)
 {
 	/* relaxed: the word stands for itself, and publishes nothing */
-	w->ready = fl__load_relaxed(&w->rings.completions->state) == FL__WORKER_READY;
+	const uint32_t state = fl__load_relaxed(&w->rings.completions->state);
+	w->ready = state == FL__WORKER_READY || state == FL__WORKER_LEAVES;
 	if (!w->ready || w->initializing)
 		return;
 	w->pool->failures = 0;
 	w->pool->retry_at = 0;
 }
 
+/*
+ * If the worker leaves by itself, takes the tasks back that it has not started. So they neither wait
+ * for its exit, nor does process_pool_counts_as_started() suspect them of it.
+ */
+static bool process_pool_note_leave(struct fl__process_pool_worker *w)
+{
+	/* relaxed: the word stands for itself, and publishes nothing */
+	if (w->exiting || fl__load_relaxed(&w->rings.completions->state) != FL__WORKER_LEAVES)
+		return false;
+	w->retired = w->exiting = true;
+	fl__process_pool_recall_newest(w, FL__RINGS_DEPTH);
+	return true;
+}
+
 bool fl__process_pool_take_from(struct fl__process_pool_worker *w)
 {
 	struct fl__completion completion;
 	enum fl__rings_peeked peeked;
-	bool some = false;
+	bool some = process_pool_note_leave(w);
 	if (!w->ready)
 		process_pool_check_ready(w);
 	while (!w->damaged && (peeked = fl__rings_peek(&w->rings, &completion)) != FL__RINGS_NONE) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The manager thread. It gives tasks to workers, takes completions, passes on requests to stop,
- * kills workers whose tasks run for too long, dismisses idle workers, reaps dead ones, and sleeps
+ * kills workers whose tasks run for too long or use too much memory, dismisses idle workers, reaps dead ones, and sleeps
  * when nothing is left to do.
  *
  * The manager sleeps in epoll in one of two ways:
@@ -26,6 +26,15 @@
  * kinds of executors. A request to stop makes no difference. When a deadline passes, the caller
  * often requests a stop as well, and the error must not depend on whether the deadline or the
  * request comes first.
+ *
+ * Memory. A worker looks at its own memory after a task, and leaves when it has passed `memory_max`
+ * (worker.c). While a task runs, only this thread looks, every 10 ms, and only at the workers whose
+ * task ran at the look before. So short tasks cost no look at a worker. It kills a worker with more
+ * than twice the limit. That ends only the task that has passed it, because a worker that has more
+ * than the limit begins no task. (Between two looks of the worker its memory may grow by some 10
+ * MiB, so the limit must not be much smaller than that.) The looks stop when no task is posted.
+ * Then the next post wakes the manager, so a caller that submits one task after the other makes one
+ * wake in 10 ms.
  */
 #include "../base/process_sys.h"
 #include "core/base/atomic.h"
@@ -145,6 +154,42 @@ static int64_t process_pool_watch_initializers(struct fl__process_pool *p, int64
 			again = fl__min_deadline(again, when);
 	}
 	return again;
+}
+
+/* Tasks that use too much memory. */
+
+static const int64_t process_pool_look = FL_MS(10);
+
+/*
+ * Returns true if the worker has run one task since the look before, and has more than twice
+ * `memory_max`. If the worker has ended, another process may have its pid.
+ */
+static bool process_pool_is_large(struct fl__process_pool_worker *w)
+{
+	const uint32_t oldest = w->rings.first;
+	const bool lasts = w->looked_at == oldest && w->blocks[oldest % FL__RINGS_DEPTH];
+	w->looked_at = oldest;
+	return lasts && fl__rings_has_started(&w->rings, oldest) &&
+	       fl__process_pool_sys.memory(fl__process_pool_sys.pid(w->process)) / 2 >
+	           w->pool->remote.config.memory_max &&
+	       fl__process_pool_sys.is_alive(w->process);
+}
+
+/* Kills the workers whose task uses too much memory. Returns the time of the next call. */
+static int64_t process_pool_watch_memory(struct fl__process_pool *p, int64_t now)
+{
+	if (p->remote.config.memory_max == 0)
+		return FL__NEVER;
+	if (p->look_at > now)
+		return p->look_at;
+	FL__EACH_WORKER (w, p) {
+		if (w->kill_reason || w->damaged || !process_pool_is_large(w))
+			continue;
+		w->large = true;
+		fl__process_pool_kill_worker(w, "its task had passed twice the limit memory_max");
+	}
+	p->look_at = p->remote.posted.length > 0 ? now + process_pool_look : FL__NEVER;
+	return p->look_at;
 }
 
 /* The sleep. */
@@ -294,6 +339,7 @@ static int64_t process_pool_check_timeouts(struct fl__process_pool *p)
 	process_pool_kill_if_terminated(p);
 	int64_t until = fl__min_deadline(process_pool_watch_tasks(p, now), process_pool_dismiss_idle(p, closing, now));
 	until = fl__min_deadline(until, process_pool_watch_initializers(p, now));
+	until = fl__min_deadline(until, process_pool_watch_memory(p, now));
 	fl__process_pool_give_up_unkillable(p);
 	if (fl__process_pool_wants_worker(p))
 		until = fl__min_deadline(until, p->retry_at);

@@ -78,6 +78,7 @@ struct fl__process_pool_sys fl__process_pool_sys = {
     .sentinel = fl_process_sentinel,
     .pid = fl_process_pid,
     .name = fl_process_name,
+    .memory = fl__process_memory,
     .ring = fl__ring,
     .drain = process_pool_drain_doorbell,
 };
@@ -262,6 +263,11 @@ int fl_process_executor_create(fl_executor **made, const fl_executor_config *con
 	int rc = fl__process_pool_sys.check_start();
 	if (rc != 0)
 		return rc;
+	if (config->memory_max > 0 && fl__process_pool_sys.memory(getpid()) == 0) {
+		fl__log(FL_LOG_ERROR,
+		        "fl_process_executor_create: memory_max needs /proc/PID/statm: is /proc mounted?");
+		return -ENOTSUP;
+	}
 	struct fl__process_pool *p = fl__alloc(1, sizeof *p);
 	if (!p)
 		return -ENOMEM;
@@ -269,6 +275,7 @@ int fl_process_executor_create(fl_executor **made, const fl_executor_config *con
 	p->request_grace = config->grace_period > 0 ? config->grace_period : FL__NEVER;
 	p->epoll = p->doorbell = -1;
 	p->wakes_at = FL__NEVER;
+	p->look_at = config->memory_max > 0 ? FL__NEVER : 0;
 	rc = fl__remote_init(&p->remote, &process_pool_ops, &fl__process_pool_transport,
 	                     fl__executor_worker_count(config), config);
 	if (rc == 0) {

@@ -48,7 +48,7 @@ struct fl__process_pool_worker {
 	bool initializing;
 	bool ready;   /* this process has seen that the worker is ready */
 	bool retired; /* the worker gets no more tasks */
-	bool exiting; /* the worker was told to exit */
+	bool exiting; /* the worker was told to exit, or leaves */
 	/*
 	 * The number of tasks that the worker has. fl__rings_used() may be more, since the slots
 	 * of withdrawn tasks stay in use.
@@ -56,7 +56,9 @@ struct fl__process_pool_worker {
 	unsigned load;
 	/* how many further tasks the worker may get: `max_tasks` */
 	uint32_t quota;
+	uint32_t looked_at;      /* its oldest submission at the manager's last look at its memory */
 	int64_t idle_since;      /* when it became idle, or was first seen idle; 0 before */
+	bool large;              /* it was killed for the memory of its task */
 	bool damaged;            /* true when the completion ring is not read any more */
 	const char *kill_reason; /* why this process killed the worker, or NULL */
 	/* the error of that kill, after which the process runs on */
@@ -83,6 +85,8 @@ struct fl__process_pool {
 	uint32_t sleeps;  /* the number of armed sleeps so far */
 	uint32_t fetches; /* changes when a waiting thread takes completions */
 	int64_t wakes_at; /* when the manager's sleep times out */
+	/* when the manager next looks at the workers' memory; FL__NEVER after a look without tasks */
+	int64_t look_at;
 	/* Starting workers. */
 	fl_thread *starter;
 	fl_cond start;     /* signalled when `starting` is set, or the starter shall end */
@@ -122,6 +126,7 @@ struct fl__process_pool_sys {
 	int (*sentinel)(const fl_process *p);
 	int (*pid)(const fl_process *p);
 	const char *(*name)(const fl_process *p);
+	uint64_t (*memory)(int pid);
 	void (*ring)(int doorbell); /* can fail only while the doorbell is readable */
 	void (*drain)(int doorbell);
 };
@@ -147,6 +152,15 @@ static inline void fl__process_pool_wake_at(struct fl__process_pool *p, int64_t 
 {
 	if (when < p->wakes_at)
 		fl__process_pool_wake(p);
+}
+
+/* Called after a post. Has the manager look at the workers' memory, if no look is due. */
+static inline void fl__process_pool_plan_look(struct fl__process_pool *p)
+{
+	if (p->look_at != FL__NEVER)
+		return;
+	p->look_at = 0;
+	fl__process_pool_wake(p);
 }
 
 static inline void fl__process_pool_trace(const struct fl__process_pool_worker *w, enum fl__trace_kind kind,

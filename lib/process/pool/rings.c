@@ -23,6 +23,7 @@
  *                                        on, or is about to; 0: it is awake
  *     claim[]               both, CAS    which side has the submission of      both
  *                                        this round
+ *     state                 worker       enum fl__worker_state                 parent
  *
  *   claim[slot]      meaning                                        set by
  *   of an old round  neither side has the submission yet            -
@@ -46,17 +47,18 @@
  *      number counts as running.
  *   4. Neither side sleeps while work waits (Dekker's algorithm, twice). The worker writes
  *      `asleep`, executes a fence, and reads `seq`; the parent writes `seq`, executes a fence, and
- *      reads `asleep`. The manager writes `doorbell`, executes a fence, and reads `done`; the
- *      worker writes `done`, executes a fence, and reads `doorbell`.
+ *      reads `asleep`. The manager writes `doorbell`, executes a fence, and reads `done` and
+ *      `state`; the worker writes `done`, or LEAVES to `state`, executes a fence, and reads
+ *      `doorbell`.
  *
  * All functions are wait-free, except fl__rings_take() and fl__rings_await_stop_request(), in which
  * the worker waits for the parent. The parent never waits for a worker: the kernel reports a death.
  *
  * A hostile worker may write anything into the completion ring. What the parent trusts there is
- * only this: that the worker is ready; that a submission has ended; how it ended, which its error,
+ * only this: that the worker is ready, or leaves; that a submission has ended; how it ended, which its error,
  * flags and message say; how many of its elements have ended; the bytes of its result; its times,
  * for statistics and, within limits, for timeouts; and, for a message, the address at which a
- * worker found no memory. Each use reads a word once. Positions, sizes and numbers are the parent's
+ * worker found no memory, and why a worker was unfit. Each use reads a word once. Positions, sizes and numbers are the parent's
  * own. A worker with an impossible `done`, or an impossible number of elements, is killed. Large
  * results come in memory of their own, which is sealed against change before the parent maps it. A
  * worker that overwrites its claim words breaks invariant 1 for its own submissions;
@@ -212,7 +214,7 @@ void fl__rings_arm(struct fl__rings *rings, uint32_t generation)
 	/* relaxed: the fence orders the store */
 	fl__store_relaxed(&rings->submissions->doorbell, generation);
 	/*
-	 * seq_cst fence: pairs with the fence in rings_publish() (invariant 4); then the caller
+	 * seq_cst fence: pairs with the fence in rings_ring() (invariant 4); then the caller
 	 * peeks
 	 */
 	fl__fence_seq_cst();
@@ -289,11 +291,9 @@ static void rings_sleep(struct fl__worker_rings *w)
 	fl__store_relaxed(&w->completions->asleep, 0);
 }
 
-static void rings_publish(struct fl__worker_rings *w)
+/* Rings the doorbell if the manager sleeps, after the worker has stored what the manager must see. */
+static void rings_ring(struct fl__worker_rings *w)
 {
-	/* release: pairs with the acquire in fl__rings_peek() */
-	fl__store_release(&w->completions->entry[rings_slot(w->next)].done, w->next);
-	w->next++;
 	/* seq_cst fence: pairs with the fence in fl__rings_arm() (invariant 4) */
 	fl__fence_seq_cst();
 	/* relaxed: the fence orders the load */
@@ -302,6 +302,21 @@ static void rings_publish(struct fl__worker_rings *w)
 		return;
 	w->rung = doorbell;
 	w->ring(w->arg);
+}
+
+static void rings_publish(struct fl__worker_rings *w)
+{
+	/* release: pairs with the acquire in fl__rings_peek() */
+	fl__store_release(&w->completions->entry[rings_slot(w->next)].done, w->next);
+	w->next++;
+	rings_ring(w);
+}
+
+void fl__rings_leave(struct fl__worker_rings *w)
+{
+	/* relaxed: the word stands for itself, and the parent takes completions without it */
+	fl__store_relaxed(&w->completions->state, FL__WORKER_LEAVES);
+	rings_ring(w);
 }
 
 void fl__rings_complete(struct fl__worker_rings *w, int32_t error, uint32_t flags, uint32_t count)

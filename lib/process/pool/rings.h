@@ -76,7 +76,12 @@ struct fl__completion {
 };
 _Static_assert(sizeof(struct fl__completion) == 64, "a cache line");
 
-enum fl__worker_state { FL__WORKER_STARTS, FL__WORKER_READY, FL__WORKER_UNFIT };
+enum fl__worker_state {
+	FL__WORKER_STARTS,
+	FL__WORKER_READY,
+	FL__WORKER_UNFIT,
+	FL__WORKER_LEAVES, /* it takes no further submission, and exits */
+};
 
 struct fl__completion_ring {
 	/* enum fl__worker_state; if it is UNFIT, `error` says why */
@@ -220,6 +225,12 @@ void fl__rings_set_progress(struct fl__worker_rings *w, uint32_t done);
  * sleeps.
  */
 void fl__rings_complete(struct fl__worker_rings *w, int32_t error, uint32_t flags, uint32_t count);
+
+/*
+ * Says that the worker takes no further submission, and exits. Rings the doorbell if the manager
+ * sleeps.
+ */
+void fl__rings_leave(struct fl__worker_rings *w);
 
 /*
  * Called by the listener. Sleeps while the ring's counter of requests is `stop_requests`, and

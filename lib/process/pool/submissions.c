@@ -171,6 +171,7 @@ int fl__process_pool_post(fl_executor *e, struct fl__task_block *block)
 			block->worker = w;
 			w->quota--;
 			w->load++;
+			fl__process_pool_plan_look(w->pool);
 		}
 		if (rc != -EPIPE)
 			return rc;

@@ -13,6 +13,15 @@
  *
  * A request after the submission's end affects a token that worker_begin() replaces.
  *
+ * Memory. A worker whose memory has passed `memory_max` leaves: it takes no further submission, says
+ * so in its ring, and exits. It looks after a submission, and at most once in WORKER_LOOK, because a
+ * look makes three system calls. In that time a process gets some 10 MiB of new memory at most,
+ * since the kernel zeroes it. A long submission is always followed by a look. The clock, which is no
+ * system call, is read between the completion and the next submission, so no caller waits for it.
+ *
+ * If a worker has too much memory before its first task, so would the next one. So it does not
+ * leave: it is unfit, or its initializer fails.
+ *
  * The worker trusts its parent, but checks every offset before use: a bug of Fairlead should yield
  * a message.
  */
@@ -34,6 +43,7 @@
 #include <errno.h>
 #include <fairlead/task.h>
 #include <fairlead/thread.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -55,6 +65,8 @@ static struct worker_self {
 	sigset_t signals; /* the signals that its threads block */
 	fl_mutex lock;
 	uint32_t current; /* the submission that `token` serves */
+	uint64_t memory_max;
+	int64_t looked; /* when the worker last looked at its memory */
 	fl_cancel_token token;
 } worker_self; /* static, since the listener may use it after the task has returned */
 
@@ -235,6 +247,26 @@ static int worker_finish_job(struct worker_self *w, struct worker_job *job, int 
 	return error != 0 ? error : worker_fail(w, job, rc, "the result cannot be sent");
 }
 
+/* Memory. */
+
+/* A look takes some 5 us. */
+static const int64_t worker_look = FL_MS(2);
+
+static bool worker_is_too_large(struct worker_self *w, int64_t now)
+{
+	w->looked = now;
+	return fl__process_memory(w->pid) > w->memory_max;
+}
+
+/* Called between two submissions. Returns true if the worker is to leave. */
+static bool worker_has_outgrown(struct worker_self *w)
+{
+	if (w->memory_max == 0)
+		return false;
+	const int64_t now = fl__sys.now();
+	return now >= w->looked + worker_look && worker_is_too_large(w, now);
+}
+
 /* Running. */
 
 static int worker_run_element(struct worker_self *w, struct worker_job *job)
@@ -339,6 +371,9 @@ static bool worker_run_submission(struct worker_self *w, const struct fl__submis
 			    (uint32_t)fl__min_deadline((fl__sys.now() - began) / FL__RINGS_RAN_UNIT, UINT32_MAX);
 		worker_flush_output();
 	}
+	if (error == 0 && initializes && w->memory_max > 0 && worker_is_too_large(w, fl__sys.now()))
+		error = worker_set_message(
+		    w, &job, -E2BIG, "the worker then has more than memory_max, %" PRIu64 " bytes", w->memory_max);
 	error = worker_finish_job(w, &job, error);
 	fl__rings_complete(&w->rings, error, job.flags, job.done);
 	/* After a failed initializer no other submission runs in this process. */
@@ -505,6 +540,7 @@ static int worker_init(struct worker_self *w, const struct fl__worker_start *sta
 	if (start->n_regions > FL_REGIONS_MAX || fl_process_fd_count() != FL__WORKER_FDS + start->n_regions)
 		return -EBADMSG;
 	w->pid = getpid();
+	w->memory_max = start->memory_max;
 	w->channel = fl_process_fd(FL__WORKER_CHANNEL);
 	w->doorbell = fl_process_fd(FL__WORKER_DOORBELL);
 	int rc = worker_map_rings(w, start->trace_size, problem);
@@ -516,6 +552,10 @@ static int worker_init(struct worker_self *w, const struct fl__worker_start *sta
 	if (rc == 0) {
 		*problem = "its executor for nested tasks cannot be made";
 		rc = fl__nested_make(&w->nested, &config);
+	}
+	if (rc == 0 && w->memory_max > 0 && worker_is_too_large(w, fl__sys.now())) {
+		*problem = "it has more than memory_max before its first task";
+		rc = -E2BIG;
 	}
 	return rc != 0 ? rc : worker_start_listener(w, problem);
 }
@@ -548,11 +588,13 @@ static void worker_exit(void *unused)
  */
 static FL__NOINLINE void worker_run_submissions(struct worker_self *w)
 {
-	const struct fl__submission *submission;
-	do {
+	while (!worker_has_outgrown(w)) {
 		fl__nested_reopen(w->nested);
-		submission = fl__rings_take(&w->rings);
-	} while (!(submission->flags & FL__SUBMISSION_EXIT) && worker_run_submission(w, submission));
+		const struct fl__submission *submission = fl__rings_take(&w->rings);
+		if ((submission->flags & FL__SUBMISSION_EXIT) || !worker_run_submission(w, submission))
+			return;
+	}
+	fl__rings_leave(&w->rings);
 }
 
 static void worker_serve(struct worker_self *w)

@@ -8,14 +8,14 @@
 /*
  * The task that each worker process runs all its life. Exit codes of the process:
  *
- *   0   the worker was told to exit, or its initializer failed
+ *   0   the worker was told to exit, its initializer failed, or its memory has passed `memory_max`
  *   1   the worker cannot use what it was handed (its state is FL__WORKER_UNFIT); or a task
  *       closed the doorbell, or ended the main thread
  */
 extern const fl_task_type fl__worker_task;
 
 struct fl__worker_start {
-	uint64_t bytes_max;
+	uint64_t bytes_max, memory_max;
 	uint32_t n_regions;
 	/* the size of the flight recorder's ring behind the completions, or 0 */
 	uint32_t trace_size;

@@ -13,10 +13,13 @@
  *                 posted to it before, its death puts    pool is broken, cancelled or terminated; a
  *                 the task back.                         resize; a post that finds it dead; with
  *                                                        `exiting`
- *   exiting       it was told to exit                    fl__process_pool_post_exit()
+ *   exiting       it was told to exit, or leaves by      fl__process_pool_post_exit(), and
+ *                 itself                                 process_pool_note_leave()
  *   damaged       its completion ring is not read again  fl__process_pool_take_from()
  *   kill_reason   it was killed, or, with `kill_error`,  fl__process_pool_kill_worker()
  *                 this process may not kill it
+ *   large         it was killed since its task had       process_pool_watch_memory()
+ *                 passed twice `memory_max`
  *
  * A start may wait for an answer. So a thread of its own, the starter, makes the starts, one at a
  * time. The thread that dispatches sets `starting`. The starter clears it when the worker is in the
@@ -98,6 +101,7 @@ static int process_pool_launch(struct fl__process_pool_worker *w, const char **c
 {
 	const fl_executor *e = &w->pool->base;
 	const struct fl__worker_start start = {.bytes_max = e->bytes_max,
+	                                       .memory_max = w->pool->remote.config.memory_max,
 	                                       .n_regions = e->n_regions,
 	                                       .trace_size =
 	                                           fl__hooks_on(FL__HOOKS_TRACE) ? (uint32_t)fl__trace_ring_size() : 0};
@@ -391,6 +395,14 @@ static bool process_pool_used_pointer(const struct fl__process_pool_worker *w)
 	return at >= NULL_POINTERS && mincore((void *)(at & -fl__page_size()), 1, &resident) == 0;
 }
 
+static bool process_pool_is_unfit(const struct fl__process_pool_worker *w, int error)
+{
+	const struct fl__completion_ring *completions = w->rings.completions;
+	/* relaxed, both: the values are only for a message */
+	return fl__load_relaxed(&completions->state) == FL__WORKER_UNFIT &&
+	       fl__load_relaxed(&completions->error) == error;
+}
+
 /*
  * Writes, for example, "worker 4711 (name-0) killed by SIGKILL". `rc` and `status` are the
  * results of the worker's join.
@@ -418,7 +430,9 @@ static void process_pool_describe_death(const struct fl__process_pool_worker *w,
 			  "by value, or in a region)"
 			: "");
 	else
-		(void)snprintf(rest, room, "exited with status %d", status->code);
+		(void)snprintf(rest, room, "exited with status %d%s", status->code,
+		               process_pool_is_unfit(w, -E2BIG) ? ": it has more than memory_max before its first task"
+		                                                : "");
 }
 
 static void process_pool_settle_started(struct fl__process_pool_worker *w, struct fl__task_block *block,
@@ -429,6 +443,7 @@ static void process_pool_settle_started(struct fl__process_pool_worker *w, struc
 	const bool again = block->attempts < block->future.type->max_attempts && block->attempts < UINT16_MAX;
 	const int error = w->kill_error != 0                 ? w->kill_error
 	                  : block->asked == FL__STOP_EXPIRED ? -ETIMEDOUT
+	                  : w->large                         ? -ENOMEM
 	                  : p->terminated                    ? -ECANCELED
 	                                                     : -EOWNERDEAD;
 	if (again && error == -EOWNERDEAD && !p->base.broken) {

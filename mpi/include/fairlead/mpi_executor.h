@@ -153,9 +153,10 @@ typedef struct fl_mpi_config {
  *   -EOWNERDEAD  all worker ranks have died
  *   -EINVAL      the config has more than FL_WORKERS_MAX workers for each worker rank, more than
  *                FL_REGIONS_MAX regions, a `prefetch` above FL_MPI_PREFETCH_MAX, a `spawn` above
- *                FL_MPI_SPAWN_MAX, or a negative `max_tasks` or time; or the initializer has a
- *                result, or its argument contains an fl_bytes or is aligned above max_align_t; or
- *                the initializer takes an argument and `initialize_arg` is NULL, or the reverse
+ *                FL_MPI_SPAWN_MAX, a negative `max_tasks` or time, or a `memory_max` without
+ *                `processes`; or the initializer has a result, or its argument contains an fl_bytes
+ *                or is aligned above max_align_t; or the initializer takes an argument and
+ *                `initialize_arg` is NULL, or the reverse
  *   -E2BIG       the argument of the initializer is larger than FL_MPI_INITIALIZE_MAX bytes
  *   -ENOENT      the initializer is not registered
  *   -EEXIST      another task has the initializer's name
