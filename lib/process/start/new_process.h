@@ -41,8 +41,9 @@ struct fl__setup {
 	bool stay_blocked; /* all signals except those of faults stay blocked */
 	/* the parent has called fl__new_process_reset_signals() */
 	bool has_defaults;
-	bool group; /* the process leads a process group */
-	int cwd;    /* the new directory, or -1 for the same */
+	bool keep_ignored; /* the ignored signals stay as they are; `signals.ignored` is not used */
+	bool group;        /* the process leads a process group */
+	int cwd;           /* the new directory, or -1 for the same */
 	/* the process dies with this parent, which has one thread; 0 for none */
 	int parent;
 	/* The process dies with the maker of this pipe. NULL for none. */

@@ -69,6 +69,7 @@ static int program_start(struct fl__start *start)
 	                          .argv = (char *const *)(config->argv ? config->argv : alone),
 	                          .env = config->env ? (char *const *)config->env : environ};
 	spawn.setup.through_exec = true;
+	spawn.setup.keep_ignored = true;
 	int rc = fl__spawn(&spawn);
 	if (rc != 0)
 		program_explain(start, paths, rc);

@@ -22,7 +22,6 @@
 #include "core/future/bytes.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -191,16 +190,6 @@ static int start_check_task(struct fl__start *start)
 	return rc == 0 && found->run != config->task->run ? -ENOENT : rc;
 }
 
-uint64_t fl__signals_ignored(void)
-{
-	struct sigaction action;
-	uint64_t set = 0;
-	for (int signal = 1; signal < NSIG; signal++)
-		if (sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
-			set |= UINT64_C(1) << (signal - 1);
-	return set;
-}
-
 /*
  * Prepares a child of this process. The child inherits which signals are ignored. A daemon also
  * needs a pipe, to die with this process.
@@ -208,7 +197,8 @@ uint64_t fl__signals_ignored(void)
 static int start_prepare_child(struct fl__start *start)
 {
 	struct fl__death_pipe *pipe = &start->child->death_pipe;
-	start->setup.signals.ignored = fl__signals_ignored();
+	if (start->config->task)
+		start->setup.signals.ignored = fl__signals_ignored();
 	if (!start->config->daemon)
 		return 0;
 	start->problem = "a pipe cannot be made";
