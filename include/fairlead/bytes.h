@@ -99,7 +99,8 @@ FL_INLINE fl_bytes fl_bytes_of_text(const char *_text)
  * memory.
  */
 #define FL_BYTES_EACH(T, v, b)                                                                                         \
-	for (__typeof__(T) *v = (__typeof__(T) *)(b).data, *const _##v##_end = v ? v + FL_BYTES_COUNT(T, b) : v;       \
+	for (__typeof__(T) *v = FL__CAST_POINTER(__typeof__(T) *, (b).data), *const _##v##_end =                       \
+	                                                                         v ? v + FL_BYTES_COUNT(T, b) : v;     \
 	     v != _##v##_end; v++)
 
 /*
@@ -162,7 +163,7 @@ FL_API void fl_bytes_free(fl_bytes *b);
  * SIG_IGN, it is a constant and not a function, so that it is the same in all programs and shared
  * objects.
  */
-#define FL_BYTES_DROP ((void (*)(void *))(uintptr_t)1)
+#define FL_BYTES_DROP FL__CAST_ADDRESS(void (*)(void *), 1)
 
 static inline void fl__scoped_fl_bytes(fl_bytes *_b)
 {

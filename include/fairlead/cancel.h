@@ -155,7 +155,7 @@ typedef struct fl_cancel_callback {
 } fl_cancel_callback;
 
 /* clang-format off */
-#define FL_CANCEL_CALLBACK_INIT { 0, 0, 0, 0, 0, 0, 0, 0 }
+#define FL_CANCEL_CALLBACK_INIT { NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0 }
 /* clang-format on */
 
 /*

@@ -204,12 +204,46 @@
  */
 #define FL__SAME(a, b) __is_assignable(__typeof__(a) &, b)
 #define FL__COPYABLE(type) __is_trivially_copyable(type)
+/*
+ * Casts of macros, which stand in the user's file. g++ warns there of a cast to the type that a
+ * value has already, except in a template.
+ */
+extern "C++" {
+template <typename T, typename F>
+constexpr T fl__cast(F _value)
+{
+	return static_cast<T>(_value);
+}
+template <typename T>
+inline T fl__cast_pointer(void *_p)
+{
+	return static_cast<T>(_p);
+}
+template <typename T>
+inline T fl__cast_const(const void *_p)
+{
+	return static_cast<T>(_p);
+}
+template <typename T>
+inline T fl__cast_address(uintptr_t _n)
+{
+	return reinterpret_cast<T>(_n);
+}
+}
+#define FL__CAST(type, n) fl__cast<type>(n)
+#define FL__CAST_POINTER(type, p) fl__cast_pointer<type>(p)
+#define FL__CAST_CONST(type, p) fl__cast_const<type>(p)
+#define FL__CAST_ADDRESS(type, n) fl__cast_address<type>(n)
 #else
 #define FL_BEGIN_DECLS
 #define FL_END_DECLS
 #define FL__ASSERT(condition, text) __extension__ _Static_assert(condition, text)
 #define FL__SAME(a, b) __builtin_types_compatible_p(a, b)
 #define FL__COPYABLE(type) 1
+#define FL__CAST(type, n) ((type)(n))
+#define FL__CAST_POINTER(type, p) ((type)(void *)(p))
+#define FL__CAST_CONST(type, p) ((type)(const void *)(p))
+#define FL__CAST_ADDRESS(type, n) ((type)(uintptr_t)(n))
 #endif
 /*
  * Declares a member of 64 bits that atomic operations access. 32-bit x86 aligns an uint64_t in a

@@ -34,8 +34,8 @@ typedef struct fl_select_case {
 } fl_select_case;
 
 /* clang-format off */
-#define FL_GET(q, item) { (fl_queue *)(void *)(q), (item), NULL, sizeof *(item), false, NULL, { 0 } }
-#define FL_PUT(q, item) { (fl_queue *)(void *)(q), NULL, (item), sizeof *(item), false, NULL, { 0 } }
+#define FL_GET(q, item) { FL__CAST_POINTER(fl_queue *, q), (item), NULL, sizeof *(item), false, NULL, { 0 } }
+#define FL_PUT(q, item) { FL__CAST_POINTER(fl_queue *, q), NULL, (item), sizeof *(item), false, NULL, { 0 } }
 /* clang-format on */
 
 /*

@@ -54,7 +54,7 @@ FL__ASSERT_SIZE(fl_sem, 8);
  */
 /* clang-format off */
 #define FL_SEM_INIT(permits) { FL__NUMBER(SEM_INIT, permits, 0, FL_SEM_MAX), 0 }
-#define FL_SEM_BOUNDED_INIT(permits) { FL__NUMBER(SEM_BOUNDED_INIT, permits, 1, FL_SEM_MAX), (uint32_t)(permits) }
+#define FL_SEM_BOUNDED_INIT(permits) { FL__NUMBER(SEM_BOUNDED_INIT, permits, 1, FL_SEM_MAX), FL__CAST(uint32_t, permits) }
 /* clang-format on */
 
 /*

@@ -191,7 +191,7 @@ FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
  * and fits the alignment of the type. It does not check that the bytes are allocated.
  */
 #define FL_SHM_AT(region, type, offset)                                                                                \
-	((__typeof__(type) *)fl__shm_at_aligned((region), (offset), sizeof(type), __alignof__(type)))
+	FL__CAST_POINTER(__typeof__(type) *, fl__shm_at_aligned((region), (offset), sizeof(type), __alignof__(type)))
 
 /*
  * Sets the root, by which other processes find the contents of the region. 0 means none. It never

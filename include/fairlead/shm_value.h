@@ -196,7 +196,7 @@ FL_API fl_shm_mutex *fl_shm_array_mutex(const fl_shm_array *a);
 	FL__SHM_ARRAY_GET(name, fl_shm_mutex *, mutex)                                                                 \
 	FL__MADE_FN __typeof__(type) *name##_at(const name *_a, size_t _i)                                             \
 	{                                                                                                              \
-		return (__typeof__(type) *)fl_shm_array_at(&_a->array_, _i, sizeof(type));                             \
+		return FL__CAST_POINTER(__typeof__(type) *, fl_shm_array_at(&_a->array_, _i, sizeof(type)));           \
 	}
 
 #define FL__SHM_ARRAY_GET(name, result, call)                                                                          \

@@ -114,8 +114,8 @@
 	static int task##_body(fl_task_ctx *, FL__TASK_OBJECT(arg_type) const *, FL__TASK_OBJECT(result_type) *);      \
 	static int task##_run(fl_task_ctx *_ctx, const void *_arg, void *_result) FL__TASK_NOEXCEPT                    \
 	{                                                                                                              \
-		return task##_body(_ctx, (FL__TASK_OBJECT(arg_type) const *)_arg,                                      \
-		                   (FL__TASK_OBJECT(result_type) *)_result);                                           \
+		return task##_body(_ctx, FL__CAST_CONST(FL__TASK_OBJECT(arg_type) const *, _arg),                      \
+		                   FL__CAST_POINTER(FL__TASK_OBJECT(result_type) *, _result));                         \
 	}                                                                                                              \
 	storage const fl_task_type task FL__TASK_FIRST =                                                               \
 	    FL__TASK_INIT(label, task##_run, FL__TASK_SIZE(arg_type), FL__TASK_ALIGN(arg_type),                        \

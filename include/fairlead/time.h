@@ -38,9 +38,9 @@ typedef struct fl_time {
 } fl_time;
 typedef int64_t fl_duration;
 
-#define FL_US(n) ((fl_duration)(n)*1000)
-#define FL_MS(n) ((fl_duration)(n)*1000000)
-#define FL_S(n) ((fl_duration)(n)*1000000000)
+#define FL_US(n) (FL__CAST(fl_duration, n) * 1000)
+#define FL_MS(n) (FL__CAST(fl_duration, n) * 1000000)
+#define FL_S(n) (FL__CAST(fl_duration, n) * 1000000000)
 #define FL_DURATION_MAX INT64_MAX /* fl_after(FL_DURATION_MAX) is FL_FOREVER */
 
 #ifdef __cplusplus

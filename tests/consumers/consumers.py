@@ -914,6 +914,24 @@ class Kit:
     def consumer_cxx17(self):
         expect(self.c(self.cxx17()), "ok\n")
 
+    def consumer_cxx_casts(self):
+        """No macro gives a warning in a file that has no C-style cast, no needless cast and no 0 for a pointer: in C++17, in C++20, and
+        in the programs of the guide, from C++11 on, where they do what the page says."""
+        if "clang" in self.cxx:
+            raise Skip("clang warns in the headers, unless they are the system's")
+        strict = ["-Wold-style-cast", "-Wuseless-cast", "-Wzero-as-null-pointer-constant"]
+        flags, _ = self.prefix_flags()
+        for source in (self.cxx17(), here("exceptions.cc")):
+            for standard in ("c++17", "c++20"):
+                run([self.cxx, *CXX_FLAGS, f"-std={standard}", *strict, *flags, "-fsyntax-only", source])
+        programs = re.findall(r"^```cpp\n(.*?)^```$", read(join(self.source, "docs/guide/cpp.md")), re.M | re.S)
+        wanted = ("42\n", "3\n", "-EDOM: no root of a negative number\n")
+        self.same(len(programs), len(wanted))
+        for program, says in zip(programs, wanted):
+            path = write(self.at("guide_cpp.cc"), program)
+            for options in (["-std=c++20", "-Wno-missing-field-initializers"],) if "{.workers" in program else (["-std=c++11"], ["-std=c++20"]):
+                expect(self.c(path, *options, *strict), says)
+
     def consumer_locks_planted_faults(self):
         """Clang finds each fault that is planted in locks/faults.c, but for those that it cannot know, and none in locks/right.c."""
         clang, version = self.clang_that_checks_locks()

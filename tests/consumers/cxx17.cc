@@ -173,7 +173,7 @@ FL_TASK(area, struct sides, long, .version = 2, .drop_arg = drop_one)
 	FL_BLOCKING();
 	if (arg->a < 0)
 		return fl_task_fail(ctx, -EDOM, "%d is no length", arg->a);
-	*result = (long)arg->a * arg->b;
+	*result = long{arg->a} * arg->b;
 	return 0;
 }
 

@@ -26,11 +26,13 @@
 		char _c;                                                                                               \
 	}))
 #endif
-#define FL__IS_WITHIN(n, least, most) ((int64_t)(n) >= (int64_t)(least) && (int64_t)(n) <= (int64_t)(most))
+#define FL__IS_WITHIN(n, least, most)                                                                                  \
+	(FL__CAST(int64_t, n) >= FL__CAST(int64_t, least) && FL__CAST(int64_t, n) <= FL__CAST(int64_t, most))
 #define FL__NUMBER(macro, n, least, most)                                                                              \
-	(FL__IF_CONSTANT(n, (uint32_t)(n), fl__number((int64_t)(n), least, most, "FL_" #macro)) +                      \
-	 0 * (uint32_t)FL__NUMBER_CHECK(n, least, most,                                                                \
-	                                "FL_" #macro "(" #n "): the number must be from " #least " to " #most))
+	(FL__IF_CONSTANT(n, FL__CAST(uint32_t, n), fl__number(FL__CAST(int64_t, n), least, most, "FL_" #macro)) +      \
+	 0 * FL__CAST(uint32_t,                                                                                        \
+	              FL__NUMBER_CHECK(n, least, most,                                                                 \
+	                               "FL_" #macro "(" #n "): the number must be from " #least " to " #most)))
 
 FL_BEGIN_DECLS
 

@@ -26,7 +26,7 @@
 	FL__TYPED_READ(fl_queue, name, size_t, unfinished)                                                             \
 	FL__MADE_FN void name##_stats(const name *_q, fl_stats_queue *_stats)                                          \
 	{                                                                                                              \
-		fl_queue_stats((const fl_queue *)_q, _stats);                                                          \
+		fl_queue_stats(FL__CAST_CONST(const fl_queue *, _q), _stats);                                          \
 	}
 
 /*

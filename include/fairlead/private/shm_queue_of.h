@@ -21,7 +21,7 @@
 	FL__TYPED_GET(fl_shm_queue, name, FL_MUST_CHECK int, task_done)                                                \
 	FL__MADE_FN FL_MUST_CHECK int name##_close_now(name *_q, size_t *_dropped)                                     \
 	{                                                                                                              \
-		return fl_shm_queue_close_now((fl_shm_queue *)_q, _dropped);                                           \
+		return fl_shm_queue_close_now(FL__CAST_POINTER(fl_shm_queue *, _q), _dropped);                         \
 	}
 
 static inline int fl__shm_queue_of_create(fl_shm_queue **_q, fl_shm *_region, const fl_shm_queue_config *_config,

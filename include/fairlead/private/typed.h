@@ -42,7 +42,7 @@
 		base *_made = NULL;                                                                                    \
 		int _rc = rc;                                                                                          \
 		if (_rc == 0)                                                                                          \
-			*_q = (name *)_made;                                                                           \
+			*_q = FL__CAST_POINTER(name *, _made);                                                         \
 		return _rc;                                                                                            \
 	}
 
@@ -54,35 +54,35 @@
 #define FL__TYPED_GET(base, name, result, call)                                                                        \
 	FL__MADE_FN result name##_##call(name *_q)                                                                     \
 	{                                                                                                              \
-		return base##_##call((base *)_q);                                                                      \
+		return base##_##call(FL__CAST_POINTER(base *, _q));                                                    \
 	}
 #define FL__TYPED_DO(base, name, call)                                                                                 \
 	FL__MADE_FN void name##_##call(name *_q)                                                                       \
 	{                                                                                                              \
-		base##_##call((base *)_q);                                                                             \
+		base##_##call(FL__CAST_POINTER(base *, _q));                                                           \
 	}
 #define FL__TYPED_READ(base, name, result, call)                                                                       \
 	FL__MADE_FN result name##_##call(const name *_q)                                                               \
 	{                                                                                                              \
-		return base##_##call((const base *)_q);                                                                \
+		return base##_##call(FL__CAST_CONST(const base *, _q));                                                \
 	}
 
 #define FL__TYPED_LIFE(base, name)                                                                                     \
 	FL__TYPED_DO(base, name, free)                                                                                 \
 	FL__MADE_FN base *name##_untyped(name *_q)                                                                     \
 	{                                                                                                              \
-		return (base *)_q;                                                                                     \
+		return FL__CAST_POINTER(base *, _q);                                                                   \
 	}                                                                                                              \
 	FL__MADE_FN void fl__scoped_##name(name **_q)                                                                  \
 	{                                                                                                              \
-		base##_free((base *)*_q);                                                                              \
+		base##_free(FL__CAST_POINTER(base *, *_q));                                                            \
 	}
 
 /* Makes a function of many items. `op` is its name in the untyped queue, without `_many`. */
 #define FL__TYPED_MANY_OP(base, name, op, item)                                                                        \
 	FL__MADE_FN FL_MUST_CHECK int name##_##op##_many(name *_q, item *_items, size_t _n, size_t *_count)            \
 	{                                                                                                              \
-		return base##_##op##_many((base *)_q, _items, _n, _count);                                             \
+		return base##_##op##_many(FL__CAST_POINTER(base *, _q), _items, _n, _count);                           \
 	}
 
 #define FL__TYPED_MANY(base, type, name)                                                                               \
@@ -95,11 +95,11 @@
 #define FL__TYPED_TRY(base, type, name, fast, ...)                                                                     \
 	FL__MADE_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                             \
 	{                                                                                                              \
-		return fast##_put((base *)_q, &_item __VA_ARGS__);                                                     \
+		return fast##_put(FL__CAST_POINTER(base *, _q), &_item __VA_ARGS__);                                   \
 	}                                                                                                              \
 	FL__MADE_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                            \
 	{                                                                                                              \
-		return fast##_get((base *)_q, _item __VA_ARGS__);                                                      \
+		return fast##_get(FL__CAST_POINTER(base *, _q), _item __VA_ARGS__);                                    \
 	}
 
 /*
@@ -114,7 +114,7 @@
 	FL__TYPED_READ(base, name, size_t, capacity)                                                                   \
 	FL__MADE_FN FL_MUST_CHECK int name##_join_until(name *_q, fl_time _deadline, fl_cancel_token *_cancel)         \
 	{                                                                                                              \
-		return base##_join_until((base *)_q, _deadline, _cancel);                                              \
+		return base##_join_until(FL__CAST_POINTER(base *, _q), _deadline, _cancel);                            \
 	}
 
 /*
@@ -124,23 +124,27 @@
 #define FL__TYPED_WAITING_OP(base, type, name, op, fast, declaration, address, item)                                   \
 	FL__MADE_FN FL_MUST_CHECK int name##_##op(name *_q, declaration)                                               \
 	{                                                                                                              \
-		return fast##_##op((base *)_q, address, sizeof(type)) ? 0 : base##_##op((base *)_q, address);          \
+		return fast##_##op(FL__CAST_POINTER(base *, _q), address, sizeof(type))                                \
+		           ? 0                                                                                         \
+		           : base##_##op(FL__CAST_POINTER(base *, _q), address);                                       \
 	}                                                                                                              \
 	FL__MADE_FN FL_MUST_CHECK int name##_try_##op(name *_q, declaration)                                           \
 	{                                                                                                              \
-		return fast##_##op((base *)_q, address, sizeof(type)) ? 0 : base##_try_##op((base *)_q, address);      \
+		return fast##_##op(FL__CAST_POINTER(base *, _q), address, sizeof(type))                                \
+		           ? 0                                                                                         \
+		           : base##_try_##op(FL__CAST_POINTER(base *, _q), address);                                   \
 	}                                                                                                              \
 	FL__MADE_FN FL_MUST_CHECK int name##_##op##_until(name *_q, declaration, fl_time _deadline,                    \
 	                                                  fl_cancel_token *_cancel)                                    \
 	{                                                                                                              \
-		return fast##_##op((base *)_q, address, sizeof(type))                                                  \
+		return fast##_##op(FL__CAST_POINTER(base *, _q), address, sizeof(type))                                \
 		           ? 0                                                                                         \
-		           : base##_##op##_until((base *)_q, address, _deadline, _cancel);                             \
+		           : base##_##op##_until(FL__CAST_POINTER(base *, _q), address, _deadline, _cancel);           \
 	}                                                                                                              \
 	FL__MADE_FN FL_MUST_CHECK int name##_##op##_many_until(name *_q, item *_items, size_t _n, size_t *_count,      \
 	                                                       fl_time _deadline, fl_cancel_token *_cancel)            \
 	{                                                                                                              \
-		return base##_##op##_many_until((base *)_q, _items, _n, _count, _deadline, _cancel);                   \
+		return base##_##op##_many_until(FL__CAST_POINTER(base *, _q), _items, _n, _count, _deadline, _cancel); \
 	}
 
 #endif
