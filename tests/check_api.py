@@ -21,7 +21,7 @@ from os.path import abspath, basename, dirname, join, relpath
 TESTS = dirname(abspath(__file__))
 ROOT = dirname(TESTS)
 DECLARATION = re.compile(r"^FL_(API|INLINE)\b[^;{=]*?\b(fl_\w+)\s*\(((?:[^;{()]|\([^()]*\))*)\)[^;{]*[;{]", re.M)
-UNEXPORTED = re.compile(r"^(?!FL_(?:API|INLINE)\b|typedef\b|static\b|#)\w[\w \t*]*\b(fl_\w+)\s*\(", re.M)
+UNEXPORTED = re.compile(r"^(?!FL_(?:API|INLINE)\b|typedef\b|static\b|constexpr\b|inline\b|#)\w[\w \t*]*\b(fl_\w+)\s*\(", re.M)
 SWEEPS = {"test_past_deadline.c": "_until", "test_results_apart.c": "_join_until"}  # which call every function with this ending
 # Subjects that are not a type: they concern the process, or several objects.
 NOUNS = {"fl_" + noun for noun in "cpu futures log mpi panic poll sequential stats trace".split()}

@@ -48,7 +48,7 @@ class Layers:
         self.parts = {part: re.findall(r"\w+", used) for part, used in
                       re.findall(r"^\| \[(\w+)\].*\|([^|]*)\|$", text_of(join(LIB, "README.md")), re.M)}
         self.order = {name: rank for rank, (names, _) in enumerate(rows("lib")) for name in names}
-        self.headers = {header: names[0] for names, headers in rows("include") for header in headers}
+        self.headers = {header: names[0] for names, headers in rows("include") for header in headers if header.endswith(".h")}
 
     def of_file(self, path):
         """The layer of a file, a path from lib/."""

@@ -34,7 +34,7 @@ FL_TEST(interface_structs_have_their_size)
 	SIZE(fl_panic_info, 24);
 	SIZE(fl_allocator, 24);
 	SIZE(fl_event, 4);
-	SIZE(fl_executor_config, 144);
+	SIZE(fl_executor_config, 152);
 	SIZE(fl_submit_config, 56);
 	SIZE(fl_map_error, 272);
 	SIZE(fl_map_config, 64);
