@@ -876,7 +876,7 @@ class Kit:
         program = self.at("one_file_windows.exe")
         for source, wanted in [(self.example_of("docs/guide", heading), GUIDE_PRINTS[heading]) for heading in [*GUIDE_PRINTS][:13]] + [
                 (here("examples", f"{name}.c"), "ok\n") for name in EXAMPLES] + [
-                (self.example_of("docs/guide", "Queues"), "put 7\ngot hello\n"), (self.stress(), "ok\n"),
+                (self.example_of("docs/guide", "Several queues at once"), "put 7\ngot hello\n"), (self.stress(), "ok\n"),
                 (here("installed/main.c"), "40 items\n"), (here("subproject/main.c"), "5050\n")]:
             run([*flags, source, library, "-o", program, "-static", "-pthread", "-lsynchronization"])
             expect(run([WINE, program], env={"WINEDEBUG": "-all"}).replace("\r", ""), wanted)

@@ -37,12 +37,12 @@ fl_fiber in.flow.at.sp:Q@0 in.flow.at.fp:Q@8 in.flow.at.pc:Q@16 in.flow.at.base:
 fl__sched host.thread:Q@8 running:Q@144 main.at.sp:Q@160 main.at.fp:Q@168 main.at.pc:Q@176 main.at.base:Q@184 config.user:Q@320
 fl_loop all:Q@176
 fl__run executor:Q@0 future:Q@8
-fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@96 name:24s@260 next_listed:Q@288
+fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@96 name:24s@261 next_listed:Q@288
 fl__executor_ops kind:Q@8
 fl__thread_pool backlog.mask:I@704 backlog.injectors:Q@712 active:I@852 blocked:I@856 alive:I@860 workers:Q@1016
 fl__thread_worker thread:Q@72 doing:Q@80 local.word:Q@88 number:I@8392 next:Q@8416
 fl__injector length:I@4 apart:64x@48
-fl__process_pool workers:Q@8216
+fl__process_pool workers:Q@8224
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872
 fl_process child.pid:i@40 name:32s@216
 fl_future state:I@0 error:i@8 type:Q@16
