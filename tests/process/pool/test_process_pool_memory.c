@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * `memory_max`: workers that are replaced after a task, and tasks that are ended with their
- * workers. Limits stand above what a new worker has, since a sanitizer's worker has much.
+ * workers. Limits stand above what a new worker has. With a sanitizer, a worker's memory grows by
+ * more than what its tasks take.
  */
 #include "fl_in_loop.h"
 #include "fl_process_pool.h"
@@ -31,6 +32,12 @@ FL_TASK(process_pool_memory, void, uint64_t)
 {
 	*result = fl__process_memory(getpid());
 	return 0;
+}
+
+static void needs_memory_of_tasks_alone(void)
+{
+	if (FL_TEST_SANITIZED || !fl_test_memory_is_limited())
+		FL_SKIP("the memory of the sanitizer or emulator counts, too");
 }
 
 /* Returns what a new worker has. */
@@ -72,6 +79,7 @@ FL_TASK(process_pool_leaks, struct leak, struct leaked)
 /* Of the worker before it, only the replacement and the end overlap. */
 FL_TEST(process_pool_memory_of_leaking_tasks_is_bounded)
 {
+	needs_memory_of_tasks_alone();
 	enum { TASKS = 1000, LIMIT = 64 * MIB };
 	PROCESS_POOL_LEAVES_NOTHING();
 	const size_t limit = own_memory() + LIMIT;
@@ -95,6 +103,7 @@ FL_TEST(process_pool_memory_of_leaking_tasks_is_bounded)
 /* The library would choose larger chunks, and so does the caller. */
 FL_TEST(process_pool_memory_in_maps)
 {
+	needs_memory_of_tasks_alone();
 	enum { TASKS = 300 };
 	FL_SCOPED(fl_executor) *e = limited(1, 40 * MIB);
 	int *runs = process_pool_counters(1);
@@ -145,13 +154,15 @@ static void worker_is_replaced_before_the_next_task(void)
 
 FL_TEST(process_pool_memory_worker_is_replaced_before_the_next_task)
 {
+	needs_memory_of_tasks_alone();
 	worker_is_replaced_before_the_next_task();
 }
 
 /* No thread fetches completions: the manager hears of it. */
-FL_LOOP_TEST(process_pool_memory_worker_is_replaced_while_a_fiber_waits)
+FL_TEST(process_pool_memory_worker_is_replaced_while_a_fiber_waits)
 {
-	worker_is_replaced_before_the_next_task();
+	needs_memory_of_tasks_alone();
+	fl_test_body_in_loop(worker_is_replaced_before_the_next_task);
 }
 
 /* Takes memory without end; but if it is not ended, it stops before it harms the machine. */
@@ -167,6 +178,7 @@ FL_TASK(process_pool_devours, struct process_pool_gate *, int, .max_attempts = 3
 /* Not before it has twice the limit, and alone: a task of another worker runs on. */
 FL_TEST(process_pool_memory_ends_a_task_alone)
 {
+	needs_memory_of_tasks_alone();
 	PROCESS_POOL_LEAVES_NOTHING();
 	FL_SCOPED(fl_executor) *e = limited(2, 16 * MIB);
 	struct process_pool_gate *other = process_pool_gate(), *gate = process_pool_gate();
@@ -188,6 +200,7 @@ FL_TEST(process_pool_memory_ends_a_task_alone)
 /* More than the limit and less than twice as much is no reason to end a task. */
 FL_TEST(process_pool_memory_between_the_limits)
 {
+	needs_memory_of_tasks_alone();
 	FL_SCOPED(fl_executor) *e = limited(1, 16 * MIB);
 	int *runs = process_pool_counters(1);
 	struct leaked had[2];
@@ -217,6 +230,7 @@ FL_TASK(process_pool_takes_memory_first, size_t, void)
 
 FL_TEST(process_pool_memory_below_that_of_an_initializer)
 {
+	needs_memory_of_tasks_alone();
 	PROCESS_POOL_LEAVES_NOTHING();
 	FL_SCOPED(fl_executor) *e =
 	    FL_TEST_EXECUTOR(process, .workers = 1, .memory_max = own_memory() + (size_t)8 * MIB,
@@ -228,6 +242,7 @@ FL_TEST(process_pool_memory_below_that_of_an_initializer)
 /* An initializer may take as much as the limit; and a limit may be as large as it likes. */
 FL_TEST(process_pool_memory_limits_that_bind_nobody)
 {
+	needs_memory_of_tasks_alone();
 	FL_SCOPED(fl_executor) *prepared =
 	    FL_TEST_EXECUTOR(process, .workers = 1, .memory_max = own_memory() + (size_t)24 * MIB,
 	                     .initialize = &process_pool_takes_memory_first, .initialize_arg = &(size_t){8 * MIB});
