@@ -256,7 +256,10 @@ extern const struct fl__ctx_ops fl__thread_parker;
  */
 bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what, fl_time deadline);
 
-/* fl_executor_submit() may go its short way if the executor's `short_way` equals this: exec/submit.c. */
+/*
+ * fl_executor_submit() may go its short way if the executor's `short_way` equals this:
+ * exec/submit.c.
+ */
 extern uint32_t fl__short_way FL__HIDDEN;
 #define FL__SHORT_WAY_CLOSED UINT32_MAX    /* an executor that does not allow it now */
 #define FL__SHORT_WAY_OFF (UINT32_MAX - 1) /* a process that does not allow it now */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The manager thread. It gives tasks to workers, takes completions, passes on requests to stop,
- * kills workers whose tasks run for too long or use too much memory, dismisses idle workers, reaps dead ones, and sleeps
- * when nothing is left to do.
+ * kills workers whose tasks run for too long or use too much memory, dismisses idle workers, reaps
+ * dead ones, and sleeps when nothing is left to do.
  *
  * The manager sleeps in epoll in one of two ways:
  *   - In an armed sleep, it arms all doorbells and takes completions once more before it sleeps

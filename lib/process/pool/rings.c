@@ -55,11 +55,11 @@
  * the worker waits for the parent. The parent never waits for a worker: the kernel reports a death.
  *
  * A hostile worker may write anything into the completion ring. What the parent trusts there is
- * only this: that the worker is ready, or leaves; that a submission has ended; how it ended, which its error,
- * flags and message say; how many of its elements have ended; the bytes of its result; its times,
- * for statistics and, within limits, for timeouts; and, for a message, the address at which a
- * worker found no memory, and why a worker was unfit. Each use reads a word once. Positions, sizes and numbers are the parent's
- * own. A worker with an impossible `done`, or an impossible number of elements, is killed. Large
+ * only this: that the worker is ready, or leaves; that a submission has ended; how it ended, which
+ * its error, flags and message say; how many of its elements have ended; the bytes of its result;
+ * its times, for statistics and, within limits, for timeouts; and, for a message, the address at
+ * which a worker found no memory, and why a worker was unfit. Each use reads a word once.
+ * Positions, sizes and numbers are the parent's own. A worker with an impossible `done`, or an impossible number of elements, is killed. Large
  * results come in memory of their own, which is sealed against change before the parent maps it. A
  * worker that overwrites its claim words breaks invariant 1 for its own submissions;
  * process_pool_counts_as_started() in workers.c limits how often such a submission starts.
