@@ -112,10 +112,10 @@ max may_alias memcmp memcpy memmove memset min minmax minor naked no_instrument_
 nonnull nonstring noplt noreturn nothrow optimize packed printf pure puts realloc retain returns_nonnull round scanf section
 sentinel snprintf spawn strcpy stringify strlen swap target throw trace try unix unlikely unlock unused used vector_size
 visibility warning weak weakref xmalloc yield""".split()
-KEYWORDS = set("""defined alignas alignof and asm auto bool break case catch char class const constexpr continue decltype default delete do
-double else enum explicit export extern false float for friend goto if inline int long mutable namespace new noexcept not
-nullptr operator or private protected public register return short signed sizeof static static_assert static_cast struct switch
-template this thread_local throw true try typedef typename typeof union unsigned using virtual void volatile while""".split())
+KEYWORDS = set("""defined alignas alignof and asm auto bool break case catch char class const const_cast constexpr continue decltype default
+delete do double dynamic_cast else enum explicit export extern false float for friend goto if inline int long mutable namespace new
+noexcept not nullptr operator or private protected public register reinterpret_cast return short signed sizeof static static_assert
+static_cast struct switch template this thread_local throw true try typedef typename typeof union unsigned using virtual void volatile while""".split())
 MOVED = {  # what both sides of docs/from-....md print
     "pthreads": "done, cancelled\n7\n",
     "libuv": "tick\ntick\nhello\nresult 42\n",

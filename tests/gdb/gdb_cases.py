@@ -20,10 +20,11 @@ SOURCES = """core/wait/lot.c core/sync/mutex.c core/sync/rwlock.c core/sync/once
     core/future/future.c core/exec/group.c core/sync/timer.c loop/fiber/scheduler.c loop/loop.c process/pool/process_pool.c process/process.c
     process/shm/shm_lock.c"""
 FIBERS = 10000  # of hang.c
-JOIN_CYCLE = r"(?m)^deadlock: .*\n +left \((\d+)\) waits for the end of right \((\d+)\)\n +right \(\2\) waits for the end of left \(\1\)"
+# A cycle is printed from whichever of its members was read first.
+JOIN_CYCLE = r"(?m)^deadlock: .*\n +(left|right) \((\d+)\) waits for the end of (left|right) \((\d+)\)\n +\3 \(\4\) waits for the end of \1 \(\2\)"
 # Commands, and regular expressions that what they say of a case must match: the cause of the hang.
 CAUSES = {
-    "lock_order": ("fl waits", r"probably a deadlock.*\n +alice pays \(\d+\), thread \d waits for mutex bob .*\n +bob pays .* for mutex alice",
+    "lock_order": ("fl waits", r"probably a deadlock.*\n +(alice|bob) pays \(\d+\), thread \d waits for mutex (alice|bob) .*\n +\2 pays .* for mutex \1",
                    r"mutex bob at 0x\w+ \(held\)\n +waits: alice pays .*\n(.*\n)* .*may hold it: bob pays"),
     "recursive": ("fl locks", r"recursive mutex ledger at 0x\w+, held by keeper \(\d+\), thread \d\n +waits: clerk (.*\n)+ +#\d fl_rmutex_lock\n +#\d wants_ledger"),
     "lost_wakeup": ("fl waits", r"condition ready at 0x\w+ .*\n +waits: main \(\d+\), thread 1\n +#0 (?:fl_cond_wait_until\n +#1 )?lost_wakeup"),
