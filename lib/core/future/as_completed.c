@@ -1,149 +1,95 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waits for many futures. This file has the set of futures, and the iteration in the order of their
- * ends.
+ * The iteration over futures in the order of their ends.
  *
- * Each entry is in the list of callbacks of its future, so it costs constant time, whatever the
- * number of futures. The context that ends the future calls fl__future_report(), which appends the
- * entry to the list of ended ones, before other callbacks and with no lock held. The waiter sleeps
- * on a condition.
+ * Each entry is in the list of callbacks of its future, so that an end costs constant time, whatever
+ * the number of futures. The context that ends the future calls fl__future_report(), which appends
+ * the entry to those that have ended, before other callbacks and with no lock held. The waiter
+ * sleeps on a condition.
  *
  * Invariants
  *   1. Each entry leaves the future's list once, under the future's lock: by the end, after which
- *      fl__future_report() is called; or by fl__future_set_remove(), so that it is not called.
- *   2. `left` counts the entries that are enqueued or wait for their fl__future_report(). When it
- *      is 0, no thread accesses the memory but the last fl__future_report(), in its unlock.
+ *      fl__future_report() is called; or by fl_as_completed_free(), so that it is not called.
+ *   2. `left` counts the entries that are in the list of a future or wait for their
+ *      fl__future_report(). When it is 0, no thread accesses the memory but the last
+ *      fl__future_report(), in its unlock.
  *   3. fl__future_report() runs after the end of the future is public and before the ending
  *      context goes on. So futures whose ends do not overlap are listed in that order.
  *
- * A wait for n futures costs n steps and needs no space in the futures. A wait that gives up leaves
- * nothing behind.
+ * A waiter that may run tasks helps with each future once, in the order of the array: `helped` is
+ * the position. It leaves futures that are not pending, or another executor's, to other threads.
  */
-#include "as_completed.h"
 #include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/sys.h"
 #include "../hooks.h"
+#include "../sync/mutex.h"
+#include "../wait/lot.h"
+#include "future.h"
+#include <fairlead/future.h>
 
-/* Appends an entry to those that have ended. Called under the set's lock. */
-static void futures_add_ended(struct fl__future_set *set, struct fl__future_entry *entry) FL_REQUIRES(set->lock)
-{
-	FL__APPEND(set->first, set->last, entry, next);
-	set->left--;
-	if (set->enough && set->enough(set))
-		fl_cond_signal(&set->news);
-}
+struct completed_entry {
+	struct fl__callback node;     /* of `future` */
+	fl_as_completed *of;          /* NULL: the future has not been added */
+	fl_future *future;            /* a reference; NULL: it was returned, or is a duplicate */
+	struct completed_entry *next; /* in `of->first` */
+};
+
+struct fl_as_completed {
+	fl_mutex lock; /* guards the next three, and each `next` */
+	fl_cond news;
+	/* Ended and not yet returned, earliest first. */
+	struct completed_entry *first FL_GUARDED_BY(lock), *last FL_GUARDED_BY(lock);
+	size_t left FL_GUARDED_BY(lock); /* not ended, or fl__future_report() still to come */
+	size_t n, helped;
+	struct completed_entry each[];
+};
 
 void fl__future_report(fl_future *f, void *arg)
 {
-	struct fl__future_entry *entry = arg;
+	struct completed_entry *entry = arg;
 	(void)f;
-	struct fl__future_set *set = entry->of;
-	FL__HELD(&set->lock);
-	futures_add_ended(set, entry);
-} /* the unlock is the last access to the set */
+	fl_as_completed *all = entry->of;
+	FL__HELD(&all->lock);
+	FL__APPEND(all->first, all->last, entry, next);
+	all->left--;
+	fl_cond_signal(&all->news);
+} /* the unlock is the last access to the iteration */
 
-void fl__future_set_add(struct fl__future_set *set, struct fl__future_entry *entry, fl_future *f)
+/* Adds the futures that were not added, or only those of them that have ended. */
+static void completed_add(fl_as_completed *all, bool only_ended)
 {
-	entry->of = set;
-	entry->future = f;
-	{
-		FL__HELD(&set->lock);
-		set->left++;
-	}
-	if (fl__future_report_end(f, &entry->node, entry))
-		return;
-	FL__HELD(&set->lock);
-	futures_add_ended(set, entry);
-}
-
-void fl__future_set_remove(struct fl__future_entry *entry)
-{
-	if (!fl__future_detach(entry->future, &entry->node))
-		return; /* fl__future_report() was called or will be, or the future had ended before */
-	FL__HELD(&entry->of->lock);
-	entry->of->left--;
-}
-
-static int futures_sleep_until(struct fl__future_set *set, bool (*enough)(const struct fl__future_set *set),
-                               fl_time deadline, fl_cancel_token *cancel)
-{
-	FL__HELD(&set->lock);
-	FL__AWAITS(FL__DEBUG_FUTURES, (void *)(uintptr_t)set->left);
-	int rc = 0;
-	set->enough = enough;
-	while (!enough(set) && rc == 0)
-		rc = fl__cond_wait(&set->news, &set->lock, deadline, cancel, true);
-	set->enough = NULL;
-	return rc != -ECANCELED && enough(set) ? 0 : rc;
-}
-
-int fl__future_set_sleep(struct fl__future_set *set, bool (*enough)(const struct fl__future_set *set), fl_time deadline,
-                         fl_cancel_token *cancel)
-{
-	FL__BLOCKS(deadline);
-	return futures_sleep_until(set, enough, deadline, cancel);
-}
-
-struct fl__future_entry *fl__future_set_take(struct fl__future_set *set)
-{
-	struct fl__future_entry *entry = set->first;
-	if (entry)
-		set->first = entry->next;
-	return entry;
-}
-
-static bool futures_none_left(const struct fl__future_set *set) FL_REQUIRES(set->lock)
-{
-	return set->left == 0;
-}
-
-void fl__future_set_fini(struct fl__future_set *set)
-{
-	/* 0: no deadline, no cancel */
-	FL_IGNORE(futures_sleep_until(set, futures_none_left, FL_FOREVER, FL_SHIELDED));
-}
-
-static bool futures_one_has_ended(const struct fl__future_set *set) FL_REQUIRES(set->lock)
-{
-	return set->first != NULL || set->left == 0;
-}
-
-/* Adds the futures of entries that are in no set, or only those that have ended. */
-static void futures_add(struct fl__future_set *set, struct fl__future_entry *each, size_t n, bool only_ended)
-{
-	for (size_t i = 0; i < n; i++) {
-		fl_future *f = each[i].future;
-		if (!f || each[i].of || (only_ended && fl_future_try_wait(f) != 0))
+	for (size_t i = 0; i < all->n; i++) {
+		struct completed_entry *entry = &all->each[i];
+		fl_future *f = entry->future;
+		if (!f || entry->of || (only_ended && fl_future_try_wait(f) != 0))
 			continue;
-		fl__future_set_add(set, &each[i], f);
+		entry->of = all;
+		{
+			FL__HELD(&all->lock);
+			all->left++;
+		}
+		if (!fl__future_report_end(f, &entry->node, entry))
+			fl__future_report(f, entry);
 	}
 }
 
-/*
- * The iteration. A waiter that may run tasks helps with each future once, in the order of the
- * array: `helped` is the position. It leaves futures that are not pending, or another executor's,
- * to other threads.
- */
-
-struct fl_as_completed {
-	struct fl__future_set set;
-	size_t n, helped;
-	/* each has a reference to its future, or NULL if that was returned, or is a duplicate */
-	struct fl__future_entry each[];
-};
+/* The iteration has a future to return, or none is left. */
+static bool completed_is_ready(const fl_as_completed *all) FL_REQUIRES(all->lock)
+{
+	return all->first != NULL || all->left == 0;
+}
 
 /* Takes the first that has ended. Returns 0, -EAGAIN or -ENODATA. */
-static int futures_take(fl_as_completed *all, size_t *index)
+static int completed_take(fl_as_completed *all, size_t *index)
 {
-	struct fl__future_entry *entry;
+	struct completed_entry *entry;
 	{
-		FL__HELD(&all->set.lock);
-		entry = fl__future_set_take(&all->set);
-		if (!entry && all->set.left > 0)
-			return -EAGAIN;
+		FL__HELD(&all->lock);
+		entry = all->first;
 		if (!entry)
-			return -ENODATA;
+			return all->left > 0 ? -EAGAIN : -ENODATA;
+		all->first = entry->next;
 	}
 	*index = (size_t)(entry - all->each);
 	fl_future_free(entry->future);
@@ -152,7 +98,7 @@ static int futures_take(fl_as_completed *all, size_t *index)
 }
 
 /* Helps with futures, if this context may run tasks, until one has ended. */
-static void futures_help(fl_as_completed *all, fl_time deadline, const fl_cancel_token *cancel)
+static void completed_help(fl_as_completed *all, fl_time deadline, const fl_cancel_token *cancel)
 {
 	while (fl__ctx_get()->help && all->helped < all->n) {
 		fl_future *f = all->each[all->helped++].future;
@@ -164,14 +110,43 @@ static void futures_help(fl_as_completed *all, fl_time deadline, const fl_cancel
 	}
 }
 
+static int completed_sleep(fl_as_completed *all, fl_time deadline, fl_cancel_token *cancel)
+{
+	FL__BLOCKS(deadline);
+	FL__HELD(&all->lock);
+	FL__AWAITS(FL__DEBUG_FUTURES, (void *)(uintptr_t)all->left);
+	int rc = 0;
+	while (!completed_is_ready(all) && rc == 0)
+		rc = fl__cond_wait(&all->news, &all->lock, deadline, cancel, true);
+	return rc != -ECANCELED && completed_is_ready(all) ? 0 : rc;
+}
+
 int fl_as_completed_next_until(fl_as_completed *all, size_t *index, fl_time deadline, fl_cancel_token *cancel)
 {
-	int rc = futures_take(all, index);
+	int rc = completed_take(all, index);
 	if (rc != -EAGAIN)
 		return rc;
-	futures_help(all, deadline, cancel);
-	rc = fl__future_set_sleep(&all->set, futures_one_has_ended, deadline, cancel);
-	return rc == 0 ? futures_take(all, index) : rc;
+	completed_help(all, deadline, cancel);
+	rc = completed_sleep(all, deadline, cancel);
+	return rc == 0 ? completed_take(all, index) : rc;
+}
+
+/* Takes the entry out of its future's list, unless fl__future_report() was called or will be. */
+static void completed_remove(struct completed_entry *entry)
+{
+	if (!fl__future_detach(entry->future, &entry->node))
+		return;
+	FL__HELD(&entry->of->lock);
+	entry->of->left--;
+}
+
+/* Waits for the contexts that are about to report an end. */
+static void completed_wait_for_reports(fl_as_completed *all)
+{
+	FL__HELD(&all->lock);
+	FL__AWAITS(FL__DEBUG_FUTURES, (void *)(uintptr_t)all->left);
+	while (all->left > 0)
+		FL_IGNORE(fl__cond_wait(&all->news, &all->lock, FL_FOREVER, FL_SHIELDED, true));
 }
 
 void fl_as_completed_free(fl_as_completed *all)
@@ -181,8 +156,8 @@ void fl_as_completed_free(fl_as_completed *all)
 	fl__hook_ends(all);
 	for (size_t i = 0; i < all->n; i++)
 		if (all->each[i].of && all->each[i].future)
-			fl__future_set_remove(&all->each[i]);
-	fl__future_set_fini(&all->set);
+			completed_remove(&all->each[i]);
+	completed_wait_for_reports(all);
 	for (size_t i = 0; i < all->n; i++)
 		fl_future_free(all->each[i].future);
 	fl__free(all);
@@ -194,12 +169,12 @@ void fl_as_completed_free(fl_as_completed *all)
  * A hash table of indices, open addressing, at most half full. An entry is index + 1, or 0 if it is
  * empty.
  */
-struct futures_index {
+struct completed_index {
 	size_t *slots;
 	size_t mask;
 };
 
-static bool futures_index_init(struct futures_index *index, size_t n)
+static bool completed_index_init(struct completed_index *index, size_t n)
 {
 	size_t size = 4;
 	while (size / 2 < n)
@@ -210,7 +185,7 @@ static bool futures_index_init(struct futures_index *index, size_t n)
 }
 
 /* Adds `i`. Returns false if an earlier index has the same future. */
-static bool futures_index_add(const struct futures_index *index, fl_future *const *f, size_t i)
+static bool completed_index_add(const struct completed_index *index, fl_future *const *f, size_t i)
 {
 	/* Fibonacci hashing, as in lot.c. */
 	size_t at = (size_t)(((uint64_t)(uintptr_t)f[i] * 0x9e3779b97f4a7c15u) >> 32) & index->mask;
@@ -223,22 +198,21 @@ static bool futures_index_add(const struct futures_index *index, fl_future *cons
 
 int fl_as_completed_create(fl_as_completed **made, fl_future *const *f, size_t n)
 {
-	struct futures_index index;
-	if (n > (SIZE_MAX / 4 - sizeof(fl_as_completed)) / sizeof(struct fl__future_entry))
+	struct completed_index index;
+	if (n > (SIZE_MAX / 4 - sizeof(fl_as_completed)) / sizeof(struct completed_entry))
 		return -ENOMEM;
 	fl_as_completed *all = fl__alloc(1, sizeof *all + n * sizeof all->each[0]);
-	if (!all || !futures_index_init(&index, n)) {
+	if (!all || !completed_index_init(&index, n)) {
 		fl__free(all);
 		return -ENOMEM;
 	}
 	all->n = n;
 	for (size_t i = 0; i < n; i++)
-		if (futures_index_add(&index, f, i))
+		if (completed_index_add(&index, f, i))
 			all->each[i].future = fl_future_ref(f[i]);
 	fl__free(index.slots);
-	/* first those that have ended, in the order of the array */
-	futures_add(&all->set, all->each, n, true);
-	futures_add(&all->set, all->each, n, false);
+	completed_add(all, true); /* first those that have ended, in the order of the array */
+	completed_add(all, false);
 	*made = all;
 	return 0;
 }

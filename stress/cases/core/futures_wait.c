@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scenarios of waits for several futures. Each end is reported to the watch once, and no context
- * touches a watch after its end.
+ * Scenarios of waits for several futures. Each end is reported once, and no context
+ * touches an iteration after its free.
  */
 #include "../cases.h"
-#include "core/future/as_completed.h"
+#include <fairlead/future.h>
 
 struct pair {
 	fl_promise *p[2];
@@ -71,20 +71,17 @@ FL_STRESS(futures_first, one, two, consumer)
 	FL_ACCEPTABLE(s->index == 1, "the other");
 }
 
-struct watching {
-	struct fl__future_set ws;
-	struct fl__future_entry each[2];
-};
-
-/* futures_in_order: the future that ends first is reported first. */
+/* futures_in_order: the future that ends first is returned first. */
 struct futures_in_order {
 	struct pair pair;
-	bool right;
+	fl_as_completed *c;
+	size_t index[2];
 };
 
 FL_STRESS_SETUP(futures_in_order)
 {
 	begin_pair(&s->pair);
+	OK(fl_as_completed_create(&s->c, s->pair.f, 2));
 }
 
 FL_STRESS_ACTOR(futures_in_order, producer)
@@ -93,28 +90,17 @@ FL_STRESS_ACTOR(futures_in_order, producer)
 	set_and_free(s->pair.p[0], 1);
 }
 
-static bool both_are_there(const struct fl__future_set *ws)
-{
-	return ws->left == 0;
-}
-
 FL_STRESS_ACTOR(futures_in_order, consumer)
 {
-	struct watching *w = make(sizeof *w);
-	w->ws = (struct fl__future_set){.left = 0};
-	fl__future_set_add(&w->ws, &w->each[1], s->pair.f[1]);
-	fl__future_set_add(&w->ws, &w->each[0], s->pair.f[0]);
-	OK(fl__future_set_sleep(&w->ws, both_are_there, FL_FOREVER, NULL));
-	s->right = fl__future_set_take(&w->ws) == &w->each[1] && fl__future_set_take(&w->ws) == &w->each[0] &&
-	           !fl__future_set_take(&w->ws);
-	fl__future_set_fini(&w->ws);
-	free(w);
+	OK(fl_as_completed_next(s->c, &s->index[0]));
+	OK(fl_as_completed_next(s->c, &s->index[1]));
+	fl_as_completed_free(s->c);
 	free_futures(&s->pair);
 }
 
 FL_STRESS(futures_in_order, producer, consumer)
 {
-	FL_ACCEPTABLE(s->right, "in their order");
+	FL_ACCEPTABLE(s->index[0] == 1 && s->index[1] == 0, "in their order");
 }
 
 /*
