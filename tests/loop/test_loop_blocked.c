@@ -344,7 +344,8 @@ BLOCKED(timer_join, .begin = begin_joined, .wait = join_timer, .call = start_tim
 /* Lists. */
 static void find_task(void)
 {
-	FL_CHECK(fl__task_find("blocked_task") == &blocked_task);
+	const fl_task_type *found = NULL;
+	FL_CHECK(fl__registry_find("blocked_task", &found) == 0 && found == &blocked_task);
 }
 
 static void list_threads(void)

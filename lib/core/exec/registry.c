@@ -97,24 +97,6 @@ int fl__registry_find(const char *name, const fl_task_type **type)
 	return conflict ? -EEXIST : 0;
 }
 
-const fl_task_type *fl__task_find(const char *name)
-{
-	const fl_task_type *type;
-	return fl__registry_find(name, &type) == 0 ? type : NULL;
-}
-
-const char *fl__task_conflict(void)
-{
-	FL__HELD(&registry_lock);
-	bool conflict;
-	for (const fl_task_entry *entry = registry_first, *next; entry; entry = next) {
-		next = registry_next_name(entry, &conflict);
-		if (conflict)
-			return entry->type->name;
-	}
-	return NULL;
-}
-
 void fl__registry_visit(void (*visit)(const fl_task_type *type, void *arg), void *arg)
 {
 	FL__HELD(&registry_lock);

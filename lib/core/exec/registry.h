@@ -12,14 +12,6 @@
  */
 int fl__registry_find(const char *name, const fl_task_type **type);
 
-/*
- * Returns the task type of that name, or NULL if no type or several different types have the name.
- */
-const fl_task_type *fl__task_find(const char *name);
-
-/* Returns a name that several different types have, or NULL if there is none. */
-const char *fl__task_conflict(void);
-
 /* Changes with each type registered or unregistered: earlier look-ups are then out of date. */
 uint64_t fl__registry_changes(void);
 

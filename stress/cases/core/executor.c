@@ -79,7 +79,7 @@ struct registry_find {
 	char name[32];
 	fl_task_entry *entry;
 	const fl_task_type *found;
-	const char *conflict;
+	int rc;
 };
 
 static int run_nothing(fl_task_ctx *ctx, const void *arg, void *result)
@@ -105,13 +105,12 @@ FL_STRESS_ACTOR(registry_find, owner)
 
 FL_STRESS_ACTOR(registry_find, looker)
 {
-	s->found = fl__task_find(s->name);
-	s->conflict = fl__task_conflict();
+	s->rc = fl__registry_find(s->name, &s->found);
 }
 
 FL_STRESS(registry_find, owner, looker)
 {
-	FL_FORBIDDEN(s->conflict != NULL, "a conflict");
-	FL_ACCEPTABLE(s->found == &s->type, "found");
-	FL_ACCEPTABLE(s->found == NULL, "not there");
+	FL_FORBIDDEN(s->rc == -EEXIST, "a conflict");
+	FL_ACCEPTABLE(s->rc == 0 && s->found == &s->type, "found");
+	FL_ACCEPTABLE(s->rc == -ENOENT && s->found == NULL, "not there");
 }

@@ -342,13 +342,13 @@ CONFORMANCE(one_name_for_two_tasks)
 {
 	static fl_task_type other;
 	static fl_task_entry entry = {&other, NULL};
+	const fl_task_type *found = NULL;
 	FL_SCOPED(fl_executor) *older = make(kind, 2), *younger = NULL;
 	assert_int_equal(nine_of(older), 9);
-	assert_null(fl__task_conflict());
 	other = square;
 	other.run = fail_with.run;
 	fl_task_register(&entry);
-	assert_string_equal(fl__task_conflict(), square.name);
+	FL_RC(fl__registry_find(square.name, &found), -EEXIST);
 	FL_OK(kind->create(&younger, NULL));
 	for (int i = 0; i < 2; i++) {
 		fl_executor *e = i == 0 ? older : younger;
@@ -364,7 +364,8 @@ CONFORMANCE(one_name_for_two_tasks)
 		}
 	}
 	fl_task_unregister(&entry);
-	assert_null(fl__task_conflict());
+	FL_OK(fl__registry_find(square.name, &found));
+	assert_ptr_equal(found, &square);
 	assert_int_equal(nine_of(older), 9);
 	assert_int_equal(nine_of(younger), 9);
 }

@@ -60,6 +60,13 @@ FL_TASK(task_with_more, struct pair, int, .drop_arg = drop_pair, .version = 3)
 	return 0;
 }
 
+/* The type of that name, or NULL if no type or several different types have it. */
+static const fl_task_type *find(const char *name)
+{
+	const fl_task_type *type;
+	return fl__registry_find(name, &type) == 0 ? type : NULL;
+}
+
 /* As a header would have it, and one source file. */
 FL_TASK_DECLARE(task_declared, int, int);
 
@@ -67,7 +74,7 @@ FL_TEST(task_declared_can_be_used_before_its_definition)
 {
 	FL_SCOPED(fl_executor) *e = sequential();
 	assert_int_equal(fl_test_result_of(e, &task_declared, &(int){5}), 6);
-	assert_ptr_equal(fl__task_find("task_declared"), &task_declared);
+	assert_ptr_equal(find("task_declared"), &task_declared);
 }
 
 FL_TASK_DEFINE(task_declared, int, int)
@@ -290,13 +297,12 @@ FL_TEST(task_arguments_and_results_of_all_sizes)
 
 FL_TEST(task_find_knows_the_names)
 {
-	assert_ptr_equal(fl__task_find("task_sum"), &task_sum);
-	assert_ptr_equal(fl__task_find("task_nothing"), &task_nothing);
-	assert_ptr_equal(fl__task_find(__FILE__ ":task_static"), &task_static);
-	assert_null(fl__task_find("task_static"));
-	assert_null(fl__task_find("task_su"));
-	assert_null(fl__task_find(""));
-	assert_null(fl__task_conflict());
+	assert_ptr_equal(find("task_sum"), &task_sum);
+	assert_ptr_equal(find("task_nothing"), &task_nothing);
+	assert_ptr_equal(find(__FILE__ ":task_static"), &task_static);
+	assert_null(find("task_static"));
+	assert_null(find("task_su"));
+	assert_null(find(""));
 }
 
 static int other_run(fl_task_ctx *ctx, const void *arg, void *result)
@@ -308,17 +314,16 @@ FL_TEST(task_register_and_unregister)
 {
 	const fl_task_type type = {.size = sizeof type, .name = "task by hand", .run = other_run};
 	fl_task_entry entry = {&type, NULL}, again = {&type, NULL};
-	assert_null(fl__task_find("task by hand"));
+	assert_null(find("task by hand"));
 	fl_task_register(&entry);
-	assert_ptr_equal(fl__task_find("task by hand"), &type);
+	assert_ptr_equal(find("task by hand"), &type);
 	fl_task_register(&again); /* the same type under its name: no conflict */
-	assert_null(fl__task_conflict());
 	fl_task_unregister(&entry);
-	assert_ptr_equal(fl__task_find("task by hand"), &type);
+	assert_ptr_equal(find("task by hand"), &type);
 	fl_task_unregister(&again);
 	fl_task_unregister(&again); /* it is not there: nothing */
-	assert_null(fl__task_find("task by hand"));
-	assert_ptr_equal(fl__task_find("task_sum"), &task_sum);
+	assert_null(find("task by hand"));
+	assert_ptr_equal(find("task_sum"), &task_sum);
 }
 
 /*
@@ -331,15 +336,14 @@ FL_TEST(task_of_an_ambiguous_name_is_not_found_by_it)
 	fl_task_entry a = {&one, NULL}, b = {&sum, NULL};
 	fl_task_register(&a);
 	fl_task_register(&b);
-	assert_string_equal(fl__task_conflict(), "task_sum");
-	assert_null(fl__task_find("task_sum"));
-	assert_ptr_equal(fl__task_find("task twice"), &one);
+	const fl_task_type *found = NULL;
+	FL_RC(fl__registry_find("task_sum", &found), -EEXIST);
+	assert_ptr_equal(find("task twice"), &one);
 	fl_task_unregister(&b);
-	assert_null(fl__task_conflict());
-	assert_ptr_equal(fl__task_find("task_sum"), &task_sum);
+	assert_ptr_equal(find("task_sum"), &task_sum);
 	fl_task_unregister(&a);
-	assert_null(fl__task_find("task twice"));
-	assert_ptr_equal(fl__task_find("task_sum"), &task_sum);
+	assert_null(find("task twice"));
+	assert_ptr_equal(find("task_sum"), &task_sum);
 }
 
 FL_TEST(task_registry_needs_no_memory)
@@ -356,8 +360,7 @@ FL_TEST(task_registry_needs_no_memory)
 	}
 	fl_executor *e = NULL;
 	seam_fail_allocs(0, 1000);
-	assert_ptr_equal(fl__task_find("task 7"), &types[7]);
-	assert_null(fl__task_conflict());
+	assert_ptr_equal(find("task 7"), &types[7]);
 	FL_RC(fl_sequential_executor_create(&e, NULL), -ENOMEM);
 	seam_fail_allocs(1, 1000);
 	FL_RC(fl_sequential_executor_create(&e, NULL), -ENOMEM);
@@ -366,9 +369,9 @@ FL_TEST(task_registry_needs_no_memory)
 	assert_null(e);
 	(void)seam_heal();
 	FL_EACH (i, types)
-		assert_ptr_equal(fl__task_find(names[i]), &types[i]);
+		assert_ptr_equal(find(names[i]), &types[i]);
 	FL_EACH (i, entries)
 		fl_task_unregister(&entries[i]);
-	assert_null(fl__task_find("task 7"));
-	assert_ptr_equal(fl__task_find("task_sum"), &task_sum);
+	assert_null(find("task 7"));
+	assert_ptr_equal(find("task_sum"), &task_sum);
 }
