@@ -101,6 +101,11 @@ struct fl__executor_ops {
 	void (*terminate)(fl_executor *e);               /* under the lock, when closed */
 	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; may be NULL */
 	/*
+	 * Returns the number of the worker with the first frame `run`, which calls it. NULL for a
+	 * kind of which one thread of this process runs all tasks, or each submitter its own.
+	 */
+	unsigned (*number)(const struct fl__run *run);
+	/*
 	 * Called without the lock by a worker with the first frame `run` (ctx->worker), which
 	 * begins or ends a blocking section. NULL for a kind whose workers are not replaced then.
 	 */

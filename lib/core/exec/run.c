@@ -188,6 +188,14 @@ fl_executor *fl_executor_current(void)
 	return NULL;
 }
 
+unsigned fl_executor_current_worker(void)
+{
+	const struct fl__run *run = fl__ctx_get()->worker;
+	return run && run->executor->ops->number && run->executor == fl_executor_current()
+	           ? run->executor->ops->number(run)
+	           : 0;
+}
+
 static void run_section(bool begins)
 {
 	struct fl__run *run = fl__ctx_get()->worker;

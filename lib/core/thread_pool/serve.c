@@ -165,9 +165,10 @@ static bool pool_help_forks(struct fl__thread_worker *w)
 }
 
 /* The worker, which is counted neither as active nor as searching, ends. */
-static bool pool_end_worker(struct fl__thread_pool *p)
+static bool pool_end_worker(const struct fl__thread_worker *w)
 {
-	p->alive--;
+	w->pool->alive--;
+	fl__pool_give_number(w->pool, w->number);
 	return false;
 }
 
@@ -200,9 +201,9 @@ static bool pool_rest(struct fl__thread_worker *w)
 		}
 	}
 	if (p->over)
-		return pool_end_worker(p);
+		return pool_end_worker(w);
 	if (!fl__pool_sleep(p))
-		return pool_end_worker(p);
+		return pool_end_worker(w);
 	fl__pool_keep_spare(p);
 	return true;
 }

@@ -179,6 +179,11 @@ __attribute__((cold, no_sanitize("thread"))) static void pool_count(const fl_exe
 	}
 }
 
+static unsigned pool_number(const struct fl__run *run)
+{
+	return ((const struct fl__thread_worker *)(const void *)run)->number;
+}
+
 static const struct fl__executor_ops pool_ops = {
     .kind = "threads",
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED,
@@ -193,6 +198,7 @@ static const struct fl__executor_ops pool_ops = {
     .run_newest = fl__pool_run_newest,
     .is_stuck = fl__pool_is_stuck,
     .resize = fl__pool_resize,
+    .number = pool_number,
     .block = fl__pool_block,
     .depend = fl__pool_depend,
     .count = pool_count,

@@ -61,10 +61,11 @@
  *                                                when it has a task, and under the lock before it
  *                                                sleeps or ends
  *
- * How many may be active: as many as the limit says or, if that is more, one above `depending`.
- * Otherwise the active workers might all depend on a blocked one, which waits for a task that
- * nobody takes. While no worker is blocked, the last one of a chain of waits runs, so `depending`
- * is less than `active`, and the limit holds.
+ * How many may be active: as many as the limit says or, if a worker is blocked and that is more, one
+ * above `depending`. Otherwise the active workers might all depend on a blocked one, which waits for
+ * a task that nobody takes. While no worker is blocked, the last one of a chain of waits runs. Even
+ * then all may count as depending for a moment, because a woken worker does so until it has the
+ * lock.
  *
  * No task is overlooked. While MORE is set and a queue has a task, a worker searches, or a context
  * is about to call fl__pool_notify(), which wakes or starts a worker that searches. Four steps
@@ -115,6 +116,8 @@ enum {
 	FL__POOL_SEARCHES = 64,
 };
 
+enum { FL__POOL_NUMBERS = 64 }; /* in a word of `numbers` */
+
 struct fl__thread_pool;
 
 struct fl__thread_worker {
@@ -130,7 +133,7 @@ struct fl__thread_worker {
 	/* its tasks that have ended; those of them that did not run; those that failed */
 	size_t ended, skipped, failed;
 	struct fl__stats_context stats;
-	unsigned number;   /* from 0; in the thread's name */
+	unsigned number;   /* from 0; in the thread's name; no other live worker has it */
 	unsigned blocking; /* depth of blocking sections; only the worker uses it */
 	bool sits;         /* a wait counts it as blocked: fl__pool_wait() */
 	bool depends;      /* it is counted in `depending` */
@@ -150,7 +153,6 @@ struct fl__thread_pool {
 	unsigned most;         /* how many workers may be alive if waits of tasks count as blocked, or 0 */
 	uint32_t waiting;      /* active workers whose `waits` is not 0; for reports */
 	size_t starts, leaves; /* threads ever started; those that have left */
-	unsigned made;         /* worker structs */
 	bool over, reported;
 	int64_t idle_timeout; /* 0 if none was configured */
 	size_t stack_size;    /* of a worker; 0: the default */
@@ -158,6 +160,8 @@ struct fl__thread_pool {
 	struct fl__forks forks;
 	struct fl__thread_worker *workers, *vacant;
 	fl_thread *ended; /* the last thread that has left, not yet joined */
+	/* a bit for each number that a live worker has */
+	uint64_t numbers[FL_WORKERS_MAX / FL__POOL_NUMBERS];
 };
 
 /*
@@ -229,6 +233,8 @@ int fl__pool_start_worker(struct fl__thread_pool *p);
 
 /* Makes a worker without a thread. Returns NULL if there is no memory. */
 struct fl__thread_worker *fl__pool_make_worker(struct fl__thread_pool *p);
+/* Called under the lock when the worker is no longer counted as alive. */
+void fl__pool_give_number(struct fl__thread_pool *p, unsigned number);
 
 /* Counts a worker as active again that a wait has counted as blocked (`sits`). */
 void fl__pool_rise(struct fl__thread_worker *w);

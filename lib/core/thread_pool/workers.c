@@ -51,7 +51,7 @@
 void fl__pool_count(struct fl__thread_pool *p, int active, int searching)
 {
 	p->active += (unsigned)active;
-	const unsigned workers = FL__MAX(p->base.workers, p->depending + 1);
+	const unsigned workers = p->blocked > 0 ? FL__MAX(p->base.workers, p->depending + 1) : p->base.workers;
 	/* A thread that blocks needs another one, and there are at most FL_WORKERS_MAX. */
 	const bool more = p->active < workers && p->active + p->blocked < FL_WORKERS_MAX;
 	const uint32_t flags = (more ? FL__POOL_MORE : 0) | (p->active > workers ? FL__POOL_CROWDED : 0);
@@ -176,10 +176,25 @@ FL__COLD struct fl__thread_worker *fl__pool_make_worker(struct fl__thread_pool *
 		return NULL;
 	w->pool = p;
 	w->stats.next = fl__stats_are_linked() ? 0 : SIZE_MAX;
-	w->number = p->made++;
 	w->next = p->workers;
 	fl__store_release(&p->workers, w); /* release: the worker; pairs with the acquire of each walk */
 	return w;
+}
+
+/* Returns the lowest number that no live worker has. There is one: fewer than FL_WORKERS_MAX live. */
+static unsigned pool_take_number(struct fl__thread_pool *p)
+{
+	unsigned word = 0;
+	while (p->numbers[word] == UINT64_MAX)
+		word++;
+	const unsigned bit = (unsigned)__builtin_ctzll(~p->numbers[word]);
+	p->numbers[word] |= UINT64_C(1) << bit;
+	return word * FL__POOL_NUMBERS + bit;
+}
+
+void fl__pool_give_number(struct fl__thread_pool *p, unsigned number)
+{
+	p->numbers[number / FL__POOL_NUMBERS] &= ~(UINT64_C(1) << number % FL__POOL_NUMBERS);
 }
 
 FL__COLD static int pool_start_thread(struct fl__thread_pool *p)
@@ -188,6 +203,7 @@ FL__COLD static int pool_start_thread(struct fl__thread_pool *p)
 	struct fl__thread_worker *w = p->vacant ? p->vacant : fl__pool_make_worker(p);
 	if (!w)
 		return -ENOMEM;
+	w->number = pool_take_number(p);
 	(void)snprintf(name, sizeof name, "%s-%u", p->base.name, w->number);
 	const fl_thread_config config = {.name = name, .stack_size = p->stack_size};
 	const int searches = p->base.initialize ? 0 : 1;
@@ -197,6 +213,7 @@ FL__COLD static int pool_start_thread(struct fl__thread_pool *p)
 	if (rc != 0) {
 		/* the tasks that the search would have found are left to the workers that are alive */
 		fl__pool_count(p, -1, -searches);
+		fl__pool_give_number(p, w->number);
 		return rc == -ENOMEM ? rc : -EAGAIN;
 	}
 	p->alive++;

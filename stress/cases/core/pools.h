@@ -22,8 +22,12 @@ static inline struct fl__thread_pool *pool_of_actors(unsigned n, unsigned actors
 	fl_executor *e = NULL;
 	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = n}));
 	struct fl__thread_pool *p = pool_inside(e);
-	while (p->made < actors)
-		FL_STRESS_CHECK(fl__pool_make_worker(p) != NULL);
+	for (unsigned i = 0; i < actors; i++) {
+		struct fl__thread_worker *w = fl__pool_make_worker(p);
+		FL_STRESS_CHECK(w != NULL);
+		w->number = i;
+	}
+	p->numbers[0] = (UINT64_C(1) << actors) - 1;
 	p->state = actors * FL__POOL_SEARCHES; /* not COLD */
 	p->alive = actors;
 	fl__pool_count(p, (int)actors, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Parallel loops on a thread executor: how they are cut, and a caller that takes part. */
+/* Parallel loops on a thread executor: how they are cut, who makes the calls, and with which number. */
 #include "fl_faults.h"
 
 /* How a loop is cut. One worker makes all calls, and a clock that jumps makes each loop a long one. */
@@ -83,12 +83,13 @@ FL_TEST(parallel_for_makes_few_calls_of_a_short_loop)
 	assert_int_equal(cuts_of(1000, 0, 21).calls, 63); /* of 16 numbers */
 }
 
-/* A caller that runs no task takes part. */
+/* A task's worker shares its loop with other workers. */
 
 enum { CALLS = 30 }; /* so few that the loop is split before the first */
 
 struct shared {
 	fl_executor *e;
+	const fl_parallel_config *config;
 	int (*at_caller)(struct shared *s); /* called in the caller's first call */
 	int (*at_helper)(struct shared *s); /* called in the first call of another thread */
 	fl_event helper_runs;
@@ -121,6 +122,21 @@ static int run_shared(struct shared *s, fl_executor *e, const fl_parallel_config
 	return rc;
 }
 
+FL_TASK_STATIC(run_shared_in_task, struct shared *, int)
+{
+	*result = run_shared(*arg, (*arg)->e, (*arg)->config);
+	return 0;
+}
+
+static int run_shared_by(fl_executor *runs, struct shared *s, fl_executor *e, const fl_parallel_config *config)
+{
+	int rc = 0;
+	s->e = e;
+	s->config = config;
+	FL_OK(fl_test_run_task(runs, &run_shared_in_task, &s, &rc));
+	return rc;
+}
+
 static void is_complete(const struct shared *s)
 {
 	FL_EACH (i, s->visited)
@@ -147,43 +163,83 @@ static int meet_caller(struct shared *s)
 }
 
 /* The caller begins at the front. */
-FL_TEST(parallel_for_shares_with_its_caller)
+FL_TEST(parallel_for_shares_with_other_workers)
 {
 	for (unsigned workers = 2; workers <= 4; workers++) {
 		struct shared s = {.at_caller = meet_helper, .at_helper = meet_caller};
 		FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = workers);
-		FL_OK(run_shared(&s, e, &by_one));
+		FL_OK(run_shared_by(e, &s, e, &by_one));
 		is_complete(&s);
 		assert_int_equal(s.first[0], 0);
 	}
 }
+
+static int close_executor(struct shared *s)
+{
+	fl_executor_close(s->e);
+	FL_RC(fl_executor_join(s->e), -EDEADLK);
+	return 0;
+}
+
+/* A loop that has begun goes on after a close. */
+FL_TEST(parallel_for_ends_after_a_close)
+{
+	struct shared s = {.at_caller = close_executor};
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
+	FL_OK(run_shared_by(e, &s, e, &by_one));
+	is_complete(&s);
+	FL_RC(run_shared(&s, e, &by_one), -EPIPE);
+}
+
+static int fail_after_helper(struct shared *s)
+{
+	return fl_event_wait(&s->helper_runs) == 0 ? -EIO : 0;
+}
+
+static int await_request(struct shared *s)
+{
+	fl_event_set(&s->helper_runs);
+	return fl_event_wait(&s->helper_may_go_on); /* never set */
+}
+
+/* A failure of the caller, and a deadline, end a call of the helper. */
+FL_TEST(parallel_for_stops_its_helper)
+{
+	int error = 0;
+	struct shared s = {.at_caller = fail_after_helper, .at_helper = await_request};
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
+	FL_RC(run_shared_by(e, &s, e, &(fl_parallel_config){.grain = 1, .error = &error}), FL_ETASK);
+	assert_int_equal(error, -EIO);
+	struct shared late = {.at_caller = await_helper, .at_helper = await_request};
+	const fl_parallel_config soon = {.grain = 1, .deadline = fl_after(FL_MS(20))};
+	FL_RC(run_shared_by(e, &late, e, &soon), -ETIMEDOUT);
+	struct shared resized = {.at_helper = NULL};
+	FL_OK(fl_executor_resize(e, 3));
+	FL_OK(run_shared_by(e, &resized, e, &by_one));
+	is_complete(&resized);
+}
+
+/* Callers that are not workers. */
 
 FL_TASK_STATIC(do_nothing, void, void)
 {
 	return 0;
 }
 
-FL_TASK_STATIC(run_shared_in_task, struct shared *, void)
-{
-	return run_shared(*arg, (*arg)->e, &by_one);
-}
-
-/* The workers alone make the calls, where a caller must not. */
 FL_TEST(parallel_for_leaves_calls_to_workers)
 {
 	const fl_executor_config configs[] = {
 	    {.workers = 1}, {.workers = 2, .initialize = &do_nothing}, {.workers = 2}};
 	FL_SCOPED(fl_executor) *sequential = fl_test_executor(fl_sequential_executor_create, NULL);
 	FL_EACH (i, configs) {
-		struct shared s = {.at_helper = NULL}, *arg = &s;
+		struct shared s = {.at_helper = NULL}, of_task = {.at_helper = NULL};
 		FL_SCOPED(fl_executor) *e = fl_test_executor(fl_thread_executor_create, &configs[i]);
-		s.e = e;
-		if (configs[i].workers == 2 && !configs[i].initialize) /* a task of another executor */
-			FL_OK(fl_test_run_task(sequential, &run_shared_in_task, &arg, NULL));
-		else
-			FL_OK(run_shared(&s, e, &by_one));
+		FL_OK(run_shared(&s, e, &by_one));
 		is_complete(&s);
 		assert_int_equal(s.first[0], CALLS);
+		FL_OK(run_shared_by(sequential, &of_task, e, &by_one));
+		is_complete(&of_task);
+		assert_int_equal(of_task.first[0], CALLS);
 	}
 }
 
@@ -209,48 +265,40 @@ FL_TEST(parallel_for_runs_a_short_loop_on_its_caller)
 	assert_int_equal(stats.workers_started, 0);
 }
 
-static int close_executor(struct shared *s)
+struct begun {
+	fl_executor *e;
+	bool closes;
+	int visited[1000]; /* 1 + who */
+};
+
+/* The caller's clock jumps in its first call: the loop is long. */
+static int begin_at_caller(void *state, size_t from, size_t to)
 {
-	fl_executor_close(s->e);
-	FL_RC(fl_executor_join(s->e), -EDEADLK);
+	struct begun *b = state;
+	assert_ptr_equal(fl_executor_current(), b->e);
+	if (is_caller && from == 0 && b->closes)
+		fl_executor_close(b->e);
+	loop_time = 0;
+	for (; from < to; from++)
+		b->visited[from] += is_caller ? 1 : 2;
 	return 0;
 }
 
-/* The caller's calls are in a task: a join waits for it. Without a helper the caller goes on. */
-FL_TEST(parallel_for_ends_after_a_close)
+/* A calling thread begins a long loop. Workers go on with it, unless the executor was closed. */
+FL_TEST(parallel_for_leaves_the_rest_of_a_long_loop_to_workers)
 {
-	struct shared s = {.at_caller = close_executor};
-	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
-	FL_OK(run_shared(&s, e, &by_one));
-	is_complete(&s);
-	FL_RC(run_shared(&s, e, &by_one), -EPIPE);
-}
-
-static int fail_after_helper(struct shared *s)
-{
-	return fl_event_wait(&s->helper_runs) == 0 ? -EIO : 0;
-}
-
-static int await_request(struct shared *s)
-{
-	fl_event_set(&s->helper_runs);
-	return fl_event_wait(&s->helper_may_go_on); /* never set */
-}
-
-/* A failure of the caller, and a deadline, end a call of the helper. */
-FL_TEST(parallel_for_stops_its_helper)
-{
-	int error = 0;
-	struct shared s = {.at_caller = fail_after_helper, .at_helper = await_request};
-	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
-	FL_RC(run_shared(&s, e, &(fl_parallel_config){.grain = 1, .error = &error}), FL_ETASK);
-	assert_int_equal(error, -EIO);
-	struct shared late = {.at_caller = await_helper, .at_helper = await_request};
-	FL_RC(run_shared(&late, e, &(fl_parallel_config){.grain = 1, .deadline = fl_after(FL_MS(20))}), -ETIMEDOUT);
-	struct shared resized = {.at_helper = NULL};
-	FL_OK(fl_executor_resize(e, 3));
-	FL_OK(run_shared(&resized, e, &by_one));
-	is_complete(&resized);
+	FL_FAULTS();
+	fl__sys.now = loop_now;
+	for (int closes = 0; closes < 2; closes++) {
+		FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
+		struct begun b = {.e = e, .closes = closes};
+		is_caller = true;
+		loop_time = 1;
+		FL_OK(fl_parallel_for(e, 0, 1000, begin_at_caller, &b, NULL));
+		is_caller = false;
+		FL_EACH (i, b.visited)
+			assert_int_equal(b.visited[i], closes || i < 16 ? 1 : 2);
+	}
 }
 
 struct full {
@@ -265,22 +313,133 @@ FL_TASK_STATIC(hold_until, struct full *, void)
 	return 0;
 }
 
-/* A full executor does not hold up the caller. */
-FL_TEST(parallel_for_runs_on_the_caller_of_a_full_executor)
+/* A loop waits for a worker as a task does. */
+FL_TEST(parallel_for_has_no_call_while_all_workers_are_busy)
 {
-	const fl_when_full whens[] = {FL_FULL_WAIT, FL_FULL_REFUSE, FL_FULL_RUN};
-	FL_EACH (i, whens) {
-		struct full full = {FL_SEM_INIT(0), FL_EVENT_INIT};
-		struct shared s = {.at_helper = NULL};
-		FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2, .backlog = 1, .when_full = whens[i]);
-		for (int k = 0; k < 2; k++) {
-			FL_OK(hold_until_submit(e, &full, NULL));
-			FL_OK(fl_sem_acquire(&full.begun));
+	struct full full = {FL_SEM_INIT(0), FL_EVENT_INIT};
+	struct shared s = {.at_helper = NULL};
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
+	for (int k = 0; k < 2; k++) {
+		FL_OK(hold_until_submit(e, &full, NULL));
+		FL_OK(fl_sem_acquire(&full.begun));
+	}
+	FL_RC(run_shared(&s, e, &(fl_parallel_config){.grain = 1, .deadline = fl_after(FL_MS(1))}), -ETIMEDOUT);
+	assert_int_equal(s.first[0], CALLS);
+	assert_int_equal(s.first[1], CALLS);
+	fl_event_set(&full.end);
+}
+
+/* Numbers of workers. The case of a port: arrays with an element for each worker were overrun. */
+
+enum { WIDTH_MAX = 4, WIDE_CALLS = 200 };
+
+struct width {
+	fl_executor *e;
+	unsigned workers;
+	int now, calls;
+	int used[WIDTH_MAX]; /* by the number of the worker */
+};
+
+static int note_width(void *state, size_t from, size_t to)
+{
+	struct width *w = state;
+	const unsigned number = fl_executor_current_worker();
+	fl__add_relaxed(&w->calls, (int)(to - from));
+	assert_true(fl__add_relaxed(&w->now, 1) < (int)w->workers);
+	assert_true(number < w->workers);
+	assert_int_equal(fl__swap_acquire(&w->used[number], 1), 0);
+	for (int i = 0; i < 20; i++)
+		sched_yield(); /* others may begin a call meanwhile */
+	assert_int_equal(fl_executor_current_worker(), number);
+	fl__store_release(&w->used[number], 0); /* before it counts as ended */
+	fl__sub_release(&w->now, 1);
+	return 0;
+}
+
+FL_TEST(parallel_for_makes_at_most_as_many_calls_as_workers)
+{
+	for (unsigned workers = 1; workers <= WIDTH_MAX; workers++) {
+		FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = workers);
+		for (int i = 0; i < 5; i++) { /* in the first one the executor has no thread */
+			struct width w = {.workers = workers};
+			FL_OK(fl_parallel_for(e, 0, WIDE_CALLS, note_width, &w, &by_one));
+			assert_int_equal(w.calls, WIDE_CALLS);
 		}
-		FL_OK(hold_until_submit(e, &full, NULL)); /* it waits: the backlog is full */
-		FL_OK(run_shared(&s, e, &by_one));
-		is_complete(&s);
-		assert_int_equal(s.first[1], CALLS);
-		fl_event_set(&full.end);
+	}
+}
+
+static int run_wide_loops(void *arg)
+{
+	struct width *w = arg;
+	for (int i = 0; i < 10; i++)
+		FL_OK(fl_parallel_for(w->e, 0, WIDE_CALLS, note_width, w, &by_one));
+	return 0;
+}
+
+FL_TEST(parallel_for_of_several_callers_has_a_number_for_each_call)
+{
+	fl_thread *threads[3];
+	struct width widths[3];
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
+	FL_EACH (i, threads) {
+		widths[i] = (struct width){.e = e, .workers = 2};
+		FL_OK(fl_thread_start(&threads[i], run_wide_loops, &widths[i], NULL));
+	}
+	FL_EACH (i, threads) {
+		FL_OK(fl_thread_join(threads[i], NULL));
+		assert_int_equal(widths[i].calls, 10 * WIDE_CALLS);
+	}
+}
+
+static size_t threads_of(const fl_executor *e)
+{
+	fl_stats_executor stats;
+	FL_OK(fl_executor_stats(e, &stats));
+	return stats.threads;
+}
+
+struct meeting {
+	fl_barrier both;
+};
+
+FL_TASK_STATIC(meet, struct meeting *, unsigned)
+{
+	*result = fl_executor_current_worker();
+	FL_IGNORE(fl_barrier_wait(&(*arg)->both));
+	return 0;
+}
+
+/* Workers that end because they are idle give their numbers back. */
+FL_TEST(current_worker_stays_below_the_workers)
+{
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2, .idle_timeout = 1);
+	for (int i = 0; i < 200; i++) {
+		struct meeting m = {FL_BARRIER_INIT(2)};
+		FL_SCOPED(fl_future) *f = NULL, *g = NULL;
+		unsigned a = 2, b = 2;
+		FL_OK(meet_submit(e, &m, &f));
+		FL_OK(meet_submit(e, &m, &g));
+		FL_OK(meet_get(f, &a));
+		FL_OK(meet_get(g, &b));
+		assert_int_equal(a + b, 1);
+		FL_WAIT_FOR(i % 8 != 0 || threads_of(e) < 2); /* at least one has ended */
+	}
+}
+
+FL_TASK_STATIC(number_of_worker, void, unsigned)
+{
+	*result = fl_executor_current_worker();
+	return 0;
+}
+
+FL_TEST(current_worker_is_0_on_one_worker_and_outside)
+{
+	fl_test_create *const creates[] = {fl_sequential_executor_create, fl_thread_executor_create};
+	assert_int_equal(fl_executor_current_worker(), 0);
+	FL_EACH (i, creates) {
+		unsigned number = 7;
+		FL_SCOPED(fl_executor) *e = fl_test_executor(creates[i], &(fl_executor_config){.workers = 1});
+		FL_OK(fl_test_run_task(e, &number_of_worker, NULL, &number));
+		assert_int_equal(number, 0);
 	}
 }
