@@ -20,7 +20,7 @@ def rank_of(page):
         return 3
     if page == "CHANGELOG.html" or re.search(r"\.\w+\.html$", page):
         return 2
-    return 0 if re.match(r"index|README|docs/(?!design|decisions|contract|releasing)|reference/|laboratory/(guide|coming)|mpi/guide", page) else 1
+    return 0 if re.match(r"index|README|docs/(?!design|decisions|contract|releasing)|reference/|laboratory/(guide|scenarios|modelled|coming)|mpi/guide", page) else 1
 
 
 class Page(html.parser.HTMLParser):

@@ -292,6 +292,19 @@ def newcomer(tool):
         expect(out, "DIVERGED")
 
 
+def first_run(tool):
+    """The program that the guide begins with fails as the guide says. It passes, and is proved, if
+    both threads lock the accounts in the same order.
+    """
+    text = read(tool.at("guide.md"))
+    source, said = re.search(r"^## A first run\n.*?^```c\n(.*?)^```\n.*?^```\n(DEADLOCK .*?)^```\n", text, re.M | re.S).groups()
+    with Folder() as folder:
+        expect(tool.says(folder.write("transfer.c", source), status=3), " ".join(said.split()))
+        mended = source.replace("transfer(&accounts[1], &accounts[0])", "transfer(&accounts[0], &accounts[1])")
+        expect_all(mended != source, True)
+        expect(tool.says(folder.write("transfer.c", mended)), "proved: all")
+
+
 def crash(tool):
     """A process is killed at each of its steps. The trace shows it, and a string repeats it. Other
     tests skip the mode.
@@ -315,8 +328,10 @@ def crash(tool):
     expect_all((survives["kills"], survives["executions"]), ({"count": 3, "steps": 3, "least": 1, "missed": 0}, 4))
     expect_all(sorted(o["count"] for o in survives["outcomes"]), [0, 1, 1, 1, 1])
     expect_all(any(s["killed"] for s in found["end_killed", "crash"]["trace"]), True)
+    box = re.search(r"^## Processes that are killed\n.*?^```c\n(.*?)^```\n", read(tool.at("scenarios.md")), re.M | re.S)[1]
     with Folder() as folder:
         tool.run("--load", FIXTURE, "end_killed", "--mode", "crash", *folder.results(), status=3)
+        expect(tool.says("--load", folder.write("box.c", box), "--mode", "crash", "--time", "5s"), "passed   box ")
         expect(folder.read("html"), "&#10013; killed")
         expect_all(folder.suites(), [("crash", "1", "1")])
 
@@ -338,7 +353,7 @@ def lin(tool):
     """
     ring = tool.at("examples/ring.c")
     text = read(ring)
-    expect(read(tool.at("guide.md")), text.split("/* clang-format off */\n")[1])
+    expect(read(tool.at("scenarios.md")), text.split("/* clang-format off */\n")[1])
     if len([line for line in text.splitlines() if not line.startswith("/*")]) > 30:
         raise Failure("the documents say thirty lines")
     expect(tool.says("--load", ring, "--time", "3s", status=0), "programs")
@@ -1690,7 +1705,7 @@ def linked_with_runtime(tool):
 def cases(tool):
     """(name, function) of each case."""
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, forms, recipes, words, loop_sockets, watch, drawing, reports, reduced, proofs, descriptors, hang, starved, polls, further, linked_with_runtime,
+                  for f in (usage, statuses, skipped, newcomer, first_run, crash, lin, program, forms, recipes, words, loop_sockets, watch, drawing, reports, reduced, proofs, descriptors, hang, starved, polls, further, linked_with_runtime,
                             files, traffic, without_proc, installed)]
     if not tool.is_built():
         return of_program

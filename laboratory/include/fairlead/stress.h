@@ -14,7 +14,7 @@ extern "C" {
  * Scenarios for the laboratory. A scenario has actors that share a state, and says which outcomes
  * are allowed. fairlead-stress runs it on real threads (native), with delays and faults (chaos),
  * and under the model, which decides every interleaving and every value that C11 lets a load
- * return. laboratory/guide.md is the guide.
+ * return. laboratory/scenarios.md is the guide.
  *
  *     struct mp { atomic_int data, flag; int seen, value; };
  *
