@@ -42,7 +42,7 @@ CHAPTERS = (
     ("Reference", ("reference/index.rst",)),
     ("Coming from", ("docs/from-pthreads.md", "docs/from-python.md", "docs/from-libuv.md", "docs/you-know.md", "docs/asked.md")),
     ("In production", ("docs/vendoring.md", "docs/debugging.md", "docs/threads.md", "docs/ends.md", "mpi/guide.md", "docs/threat-model.md", "docs/shortages.md", "docs/refused.md")),
-    ("The laboratory", ("laboratory/README.md", "laboratory/guide.md", "laboratory/scenarios.md", "laboratory/modelled.md", "laboratory/coming-from.md", "stress/README.md")),
+    ("The laboratory", ("laboratory/guide.md", "laboratory/scenarios.md", "laboratory/modelled.md", "laboratory/coming-from.md", "laboratory/README.md", "stress/README.md")),
     ("How it is built", ("docs/design.md", "docs/decisions/README.md", "docs/glossary.md", "lib/README.md", "tests/README.md",
                          "bench/README.md", RESULTS, "docs/contract.md", "docs/bugs.md")),
 )
