@@ -57,7 +57,7 @@ GUIDE_PRINTS = {  # under which heading the guide has a program, and what that p
     "A pool of handles": "used 1 time\nETIMEDOUT\n",
     "Deadlines and cancelling": "ETIMEDOUT\nECANCELED\nECANCELED\n",
     "Cancel a task": "ECANCELED\n",
-    "Cancel a group when one fails": "member 3: EDOM: part 3 is empty\n",
+    "Groups": "member 3: EDOM: part 3 is empty\n",
     "The first of three": "server 1 answered after 1 ms\n",
     "Cleaning up after a cancel": "ECANCELED\nEPIPE\n",
     "An end with a deadline": "tasks are told to stop\ntask 0: 0\ntask 1: ECANCELED\ntask 2: ECANCELED\n",
@@ -67,6 +67,11 @@ GUIDE_PRINTS = {  # under which heading the guide has a program, and what that p
     "Other programs": "4\n30\n100\nsort ended with 0\n",
     "Data and their lock": "70\n-ERANGE\n",
     "Functions that are called with the lock": "1 of 2 known\n",
+    "When a task fails": "EDOM: 7 is odd\n",
+    "A pool with an initializer and maxtasksperchild": "7 14 21\n",
+    "A semaphore": "at most three at a time\n",
+    "Results in order, for a reader and a writer": "8 steps\n0 never gets to 1\n111 steps\n118 steps\n",
+    "Tasks that run one at a time": "4980 cents\n",
 }
 EXAMPLES = ("locks", "queues", "one_task")  # in examples/
 TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
