@@ -55,7 +55,7 @@ GUIDE_PRINTS = {  # under which heading the guide has a program, and what that p
     "Locks": "7\n",
     "Queues": "5050\n",
     "A pool of handles": "used 1 time\nETIMEDOUT\n",
-    "Deadlines and cancelling": "ETIMEDOUT\nECANCELED\nECANCELED\n",
+    "Timeouts and deadlines": "the wait: ETIMEDOUT\nthe task: ETIMEDOUT\n",
     "Cancel a task": "ECANCELED\n",
     "Groups": "member 3: EDOM: part 3 is empty\n",
     "The first of three": "server 1 answered after 1 ms\n",
