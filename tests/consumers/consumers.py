@@ -48,7 +48,7 @@ GUIDE_PRINTS = {  # under which heading the guide has a program, and what that p
     "Tasks and executors": "1 4 9 16\n",
     "Many arguments, results one by one": "6: 8 steps\n0: 0 never gets to 1\n27: 111 steps\n97: 118 steps\n",
     "Results of any length": "9592 primes of 99999\n",
-    "Futures": "3\n9\n81\n",
+    "Futures": "25\n",
     "Parallel loops and timers": "4999950000\n",
     "Timers": "tick\ntick\ntick\nonce\n",
     "Threads": "first: done\nmissing: ENOENT\nslow: ECANCELED\nlast: done\nthe first error: ENOENT\n",
