@@ -68,6 +68,7 @@ GUIDE_PRINTS = {  # under which heading the guide has a program, and what that p
     "Data and their lock": "70\n-ERANGE\n",
     "Functions that are called with the lock": "1 of 2 known\n",
     "A recursion with several branches": "92\n",
+    "A call that blocks": "the other fiber has run\nhas a size\n",
     "When a task fails": "EDOM: 7 is odd\n",
     "A pool with an initializer and maxtasksperchild": "7 14 21\n",
     "A semaphore": "at most three at a time\n",
