@@ -494,7 +494,7 @@ class Kit:
     def example_of(self, document, heading, fence="c"):
         """The first block after a heading of a document, or of a folder of documents, saved as a file."""
         path = join(self.source, document)
-        text = "\n".join(map(read, glob.glob(join(path, "*.md")) or [path]))
+        text = "\n".join(map(read, sorted(glob.glob(join(path, "*.md"))) or [path]))
         found = re.search(rf"^#+ {re.escape(heading)}\n.*?^```{fence}\n(.*?)^```$", text, re.M | re.S)
         if not found:
             raise Failure(f"{document} has no {fence} example under `{heading}`")
