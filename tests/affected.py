@@ -24,7 +24,7 @@ PROGRAMS = ("tests", "mpi/tests", "laboratory/tests")
 # What the cases that are no test programs look at; a folder ends with a slash.
 KINDS = {
     "laboratory": ("lib/", "include/", "laboratory/"),
-    "stress": ("lib/", "include/", "laboratory/", "stress/", "docs/bugs.md", "docs/contract.md"),
+    "stress": ("lib/", "include/", "laboratory/", "stress/", "tests/bugs.md", "tests/contract.md"),
     "consumers": ("lib/", "include/", "mpi/", "tests/consumers/", "tests/gdb/", "tests/trace/", "tools/", "docs/", "README.md",
                   "tests/check_opcodes.py"),
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Checks docs/bugs.md and docs/contract.md: each named test and scenario exists, and each row names one.
+"""Checks bugs.md and contract.md: each named test and scenario exists, and each row names one.
 Likewise the tests that docs/threat-model.md names. A case of tests/run.
 """
 import glob
@@ -34,7 +34,7 @@ def defined_tests():
 
 def rows(name):
     """First cell, tests and scenarios of each row of the tables."""
-    with open(join(ROOT, "docs", name), encoding="utf-8") as file:
+    with open(join(ROOT, "tests", name), encoding="utf-8") as file:
         for line in file:
             cells = [c.strip() for c in line.strip().strip("|").split("|")]
             if line.startswith("|") and cells[0] not in ("name", "promise", "---"):

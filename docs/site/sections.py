@@ -16,11 +16,11 @@ BLOCKS = {"p", "li", "td", "th", "dd", "dt", "pre", "figcaption"}
 def rank_of(page):
     """Which results come first: 0 for what users read, 1 for how the library is built, 2 for source files and changes, 3 for the bugs
     of other libraries."""
-    if page == "docs/bugs.html":
+    if page == "tests/bugs.html":
         return 3
     if page == "CHANGELOG.html" or re.search(r"\.\w+\.html$", page):
         return 2
-    return 0 if re.match(r"index|README|docs/(?!design|decisions|contract|releasing)|reference/|laboratory/(guide|scenarios|modelled|coming)|mpi/guide", page) else 1
+    return 0 if re.match(r"index|README|docs/(?!design|decisions)|reference/|laboratory/(guide|scenarios|modelled|coming)|mpi/guide", page) else 1
 
 
 class Page(html.parser.HTMLParser):

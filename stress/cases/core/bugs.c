@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Scenarios across the primitives. Most of them are named after bugs of other libraries, which
- * docs/bugs.md lists.
+ * tests/bugs.md lists.
  */
 #include "../cases.h"
 #include <fairlead/latch.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A scenario of a bug of other queues (docs/bugs.md) that has no scenario of that name elsewhere: a
+ * A scenario of a bug of other queues (tests/bugs.md) that has no scenario of that name elsewhere: a
  * close still uses a select that has returned.
  */
 #include "queues.h"

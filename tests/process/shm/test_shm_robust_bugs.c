@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Bugs that other robust mutexes had, by the name that they have among us: docs/bugs.md. */
+/* Bugs that other robust mutexes had, by the name that they have among us: tests/bugs.md. */
 #include "fl_faults.h"
 #include "fl_shm_owner.h"
 
