@@ -41,10 +41,10 @@ CHAPTERS = (
     ("Guide", GUIDE),
     ("Reference", ("reference/index.rst",)),
     ("Coming from", ("docs/from-pthreads.md", "docs/from-python.md", "docs/from-libuv.md", "docs/you-know.md", "docs/asked.md")),
-    ("In production", ("docs/vendoring.md", "docs/debugging.md", "docs/threads.md", "docs/ends.md", "mpi/guide.md", "docs/threat-model.md", "docs/shortages.md", "docs/refused.md")),
+    ("In production", ("docs/vendoring.md", "docs/debugging.md", "docs/in-your-process.md", "mpi/guide.md", "docs/security.md", "docs/refused.md")),
     ("The laboratory", ("laboratory/guide.md", "laboratory/scenarios.md", "laboratory/modelled.md", "laboratory/coming-from.md", "laboratory/README.md", "stress/README.md")),
     ("How it is built", ("docs/design.md", "docs/decisions/README.md", "docs/glossary.md", "lib/README.md", "tests/README.md",
-                         "bench/README.md", RESULTS, "tests/contract.md", "tests/bugs.md")),
+                         "bench/README.md", RESULTS, "tests/contract.md", "tests/bugs.md", "tests/threats.md")),
 )
 # The rows of the table of README.md that the front page shows.
 FAST = ("lock and unlock a mutex |", "a bounded queue", "10,000 tasks", "recursive fib", "a task to a worker process")

@@ -30,10 +30,10 @@
  *                     means: the function suspends the calling fiber or, outside of fibers, the
  *                     calling thread. If the function can return -ECANCELED, its wait observes the
  *                     context's cancel scope. Two helper threads of the library may be started for
- *                     a wait (docs/threads.md). `watcher` serves a thread that waits under a cancel
- *                     token or for several objects, if it waits for a descriptor, a pipe, a
- *                     process or a signal. `bridge` serves waits for objects in shared memory: by a
- *                     fiber, under a cancel token, or for several objects.
+ *                     a wait (docs/in-your-process.md). `watcher` serves a thread that waits under
+ *                     a cancel token or for several objects, if it waits for a descriptor, a pipe,
+ *                     a process or a signal. `bridge` serves waits for objects in shared memory: by
+ *                     a fiber, under a cancel token, or for several objects.
  *   Forms             fl_x_op(x) waits, and fl_x_try_op(x) does not. fl_x_op_until(x, deadline,
  *                     cancel) waits until an absolute deadline (-ETIMEDOUT) or until a cancel token
  *                     is requested (-ECANCELED). The all-zero deadline is FL_FOREVER, in a call and
@@ -56,16 +56,17 @@
  *   Fork              A forked child may call exec, end by _exit(), or use the library anew, with
  *                     objects that it makes itself; it must not use an object of its parent, except
  *                     objects in shared memory (fl_shm_...) and what the headers of processes
- *                     allow (docs/ends.md).
+ *                     allow (docs/in-your-process.md).
  *   Processes         An object is used only in the process that made it. Objects in shared memory
  *                     (fl_shm_...) are the exception.
  *   pthread_cancel()  No function of the library is a cancellation point: a request stays pending
  *                     until the thread calls another function that is one. A function of the
  *                     program that the library calls may reach a cancellation point. The request
- *                     then ends the thread there; docs/ends.md says what becomes of a task, a fiber
- *                     and each callback. A thread must not be cancelled asynchronously while it is
- *                     inside a function of the library. A process that is forked from a thread
- *                     (FL_PROCESS_FORK, fl_process_preload()) inherits the pending request.
+ *                     then ends the thread there; docs/in-your-process.md says what becomes of a
+ *                     task, a fiber and each callback. A thread must not be cancelled
+ *                     asynchronously while it is inside a function of the library. A process that
+ *                     is forked from a thread (FL_PROCESS_FORK, fl_process_preload()) inherits the
+ *                     pending request.
  *   errno             Locks and waits preserve it.
  *   Names             Every name at file scope begins with fl_ or FL_, except include guards
  *                     (FAIRLEAD_). Parameters and variables of inline functions, and of functions
@@ -104,9 +105,10 @@
  *                     `config` of a call may be NULL, and so may the handle that fl_x_free() frees.
  *   Copies            An object is used only through the copy of the library that made it.
  *   Unload            A dlclose() of a shared object that contains the library ends the helper
- *                     threads and the fork server of this copy (docs/threads.md). It requires that
- *                     all objects are freed, joined or stopped, that no thread is inside the shared
- *                     object, and that no thread that has called the library is just ending.
+ *                     threads and the fork server of this copy (docs/in-your-process.md). It
+ *                     requires that all objects are freed, joined or stopped, that no thread is
+ *                     inside the shared object, and that no thread that has called the library is
+ *                     just ending.
  *   Destroy           The destroy function of a lock, condition, semaphore, event, latch, barrier
  *                     or timer ends the life of an object that no context uses. The object owns
  *                     nothing, so the function frees nothing and cannot fail. Without debugging it

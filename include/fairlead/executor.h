@@ -197,7 +197,7 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  *
  * The threads block the signals that the caller blocks, but never SIGSEGV, SIGBUS, SIGFPE, SIGILL,
  * SIGTRAP and SIGSYS. A task that ends its thread by pthread_exit() or pthread_cancel() panics
- * (docs/ends.md). Returns:
+ * (docs/in-your-process.md). Returns:
  *   0        `*e` is the new executor
  *   -ENOMEM  out of memory
  *   -EINVAL  the config has more than FL_WORKERS_MAX workers, a `workers_max` above that or below
@@ -458,9 +458,9 @@ FL_API void fl_executor_free(fl_executor *e);
  *
  * A thread of the library, "executor-end", waits for the tasks and frees `e`. The end of the
  * process waits neither for this thread nor for the tasks. A dlclose() of the library waits for
- * both (docs/threads.md). The tasks of fl_loop_executor_create_on() end when that loop has run them
- * or is freed. In a task of an executor over processes or MPI, a detach of fl_executor_current()
- * frees nothing. Returns:
+ * both (docs/in-your-process.md). The tasks of fl_loop_executor_create_on() end when that loop has
+ * run them or is freed. In a task of an executor over processes or MPI, a detach of
+ * fl_executor_current() frees nothing. Returns:
  *   0        the library will free `e`
  *   -EAGAIN  no thread can be started, or the library is being unloaded
  *   -ENOMEM  out of memory for a thread

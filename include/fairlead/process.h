@@ -49,7 +49,7 @@ FL_BEGIN_DECLS
  *   FL_PROCESS_EXEC  This program is executed again for each process. This is slower.
  *   FL_PROCESS_FORK  The caller is forked, with its memory. The caller must not be a fiber, and its
  *                    process must have a single thread; the library's thread `watcher`
- *                    (docs/threads.md) does not count.
+ *                    (docs/in-your-process.md) does not count.
  *
  * Preparing the program
  *
@@ -177,7 +177,7 @@ FL_BEGIN_DECLS
  * caller these descriptors: one, or two if the fork server forked the process; one more for each
  * pipe; and two more for a daemon that no fork server forked. A child of this process that still
  * runs when its handle is freed costs one descriptor until it ends. The library keeps up to six
- * more, for its thread `watcher` (docs/threads.md) and for the fork server.
+ * more, for its thread `watcher` (docs/in-your-process.md) and for the fork server.
  *
  * Children
  *

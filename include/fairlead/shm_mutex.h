@@ -49,7 +49,7 @@ FL_BEGIN_DECLS
  * process that dies in a call for another object in shared memory, such as a queue or a semaphore,
  * may also leave waiters of that object asleep.
  *
- * If another process overwrites the mutex (docs/threat-model.md), it no longer excludes others. The
+ * If another process overwrites the mutex (docs/security.md), it no longer excludes others. The
  * calls of its owner still write to nothing outside the mutex.
  *
  * Memory order

@@ -22,7 +22,7 @@ struct fl_shm; /* fairlead/shm.h */
  *
  *     rc = fl_executor_submit(pool, &read_config, &source, &f);
  *
- * docs/ends.md says what happens if a task ends in another way: by pthread_exit(),
+ * docs/in-your-process.md says what happens if a task ends in another way: by pthread_exit(),
  * pthread_cancel(), longjmp() or a C++ exception.
  */
 typedef struct fl_task_ctx fl_task_ctx;

@@ -120,8 +120,9 @@ typedef struct fl_thread_info {
  * Visits the threads that are alive or can be joined, and returns their number. They are the
  * threads of fl_thread_start() and the threads of executors; in a worker process of a process
  * executor also the thread "listener". The other threads that the library starts for itself, such
- * as "timers", are not visited (docs/threads.md). The function calls `visit`, unless that is NULL,
- * for each visited thread, the oldest first. `visit` must not start, join or detach threads.
+ * as "timers", are not visited (docs/in-your-process.md). The function calls `visit`, unless that
+ * is NULL, for each visited thread, the oldest first. `visit` must not start, join or detach
+ * threads.
  */
 FL_API size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg), void *arg);
 

@@ -21,7 +21,8 @@
  *
  * The library cannot tell code of others that a handler was removed. If such code has installed its
  * handler above one of the library's, and calls the library's, it must have stopped doing so when
- * the copy is unloaded (docs/threads.md).
+ * the copy is unloaded (docs/in-your-process.md). Nor must the program's handler of such a signal
+ * take over the flags of the handler that it found: an unload would call it without a siginfo_t.
  *
  * Why there is a chain. A process has one handler for a signal, and may have several copies of the
  * library. A copy that is unloaded, or switches debugging off, takes its handler out of this chain,

@@ -16,7 +16,7 @@
  * (base/unload.c): only a dlclose() frees the memory that the library keeps for threads of the
  * host, and waits for the tasks of detached executors. A detached executor has no handle that the
  * host could join, and its threads run code that is about to go; but an exit must not wait for
- * tasks that may never end. docs/threads.md lists all threads and processes of the library.
+ * tasks that may never end. docs/in-your-process.md lists all threads and processes of the library.
  */
 struct fl__helper {
 	const char *name;       /* the name of its threads, 15 characters; NULL if it has none */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A function that the library calls ends otherwise than by its return: the table of docs/ends.md.
+ * A function that the library calls ends otherwise than by its return: the table of
+ * docs/in-your-process.md.
  */
 #include "fl_child.h"
 #include "fl_faults.h"
