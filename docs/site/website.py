@@ -34,7 +34,7 @@ CODE = re.compile(r"(^ *```.*?^ *```|`[^`\n]+`|^(?: {4,}|\t)(?!\s*[-*])[^\n]*$)"
 LANGUAGES = {".c": "c", ".h": "c", ".cc": "cpp", ".py": "python", ".build": "meson", ".sh": "sh"}
 GUIDE = [f"docs/guide/{name}.md" for name in (
     "tasks", "workers", "limits", "groups", "lazy-map", "in-order", "serial", "processes", "bytes", "futures", "loops", "timers", "threads", "locks", "checked-locks", "queues", "deadlines", "cancelling", "cleaning-up", "signals", "event-loop", "tls", "other-programs",
-    "shared-memory", "two-programs", "laboratory", "hangs", "timeline")]
+    "shared-memory", "two-programs", "laboratory", "mistakes")]
 # The sidebar; what the documents link beyond these stands under "More".
 CHAPTERS = (
     ("Begin", ("README.md", "docs/guide.md", "docs/examples/README.md")),

@@ -1077,6 +1077,15 @@ class Kit:
             else:
                 expect(run([join(laboratory, "laboratory/fairlead-stress"), source], wanted.isupper()), wanted.strip())
 
+    def consumer_guide_mistakes(self):
+        """The laboratory, built as in its package, finds the mistake of each program of docs/guide/mistakes.md."""
+        laboratory = self.configured("laboratory", self.source, "-Dstress=true", "-Dmpi=disabled", *self.hardened())
+        run(["ninja", "-C", laboratory, "laboratory/fairlead-stress", "laboratory/libfairlead-model.a"])
+        programs, found = [*self.programs_of("guide/mistakes.md")], (("DEADLOCK", 3), ("DATA RACE", 1), (" (model): ", 3))
+        self.same(len(programs), len(found))
+        for (_, source, _), (verdict, status) in zip(programs, found):
+            expect(run([join(laboratory, "laboratory/fairlead-stress"), source], status), verdict)
+
     def consumer_pairs_from_python(self):
         """Each program in Python of docs/from-python.md prints the same as the one in C behind it."""
         said = [self.c(source) if source.endswith(".c") else run([sys.executable, source]) for _, source, _ in self.programs_of("from-python.md")]
