@@ -41,14 +41,15 @@ typedef struct fl_parallel_config {
  * of the range exactly once. The calls come in any order, several at a time. fl_parallel_for()
  * blocks the calling context until all calls have returned. `config` may be NULL.
  *
- * The loop makes at most fl_executor_workers() calls at a time, not counting calls in blocking
- * sections (fairlead/blocking.h). In a call, fl_executor_current_worker() returns a number that no
- * other call of the loop has at the same time, for example the index of a buffer. (It is 0 in a call
- * that the calling thread makes, see below.)
+ * In a task of `e`, the loop runs on that task's worker and on idle workers. It makes at most
+ * fl_executor_workers() calls at a time, not counting calls in blocking sections
+ * (fairlead/blocking.h), and each has the number of its worker (fl_executor_current_worker()).
  *
- * In a task of `e`, the loop runs on that task's worker and on idle workers. Otherwise it runs on
- * the workers. However, a thread that runs no task makes the first calls itself, until the loop turns
- * out to take longer than about 20 us, unless `e` has one worker or an initializer.
+ * If the caller is a thread that runs no task, it may itself make calls beside the workers, as a
+ * submitting thread does with FL_FULL_RUN, unless `e` has one worker or an initializer. That is one
+ * call more at a time, and the number is 0 in it, although a worker may have the number 0, too. In
+ * such a call fl_parallel_invoke() calls its functions one after the other. If that disturbs, call
+ * fl_parallel_for() in a task.
  *
  * The calls have a cancel scope, which is requested at the deadline, and when `cancel` is
  * requested. A call fails if it returns another value than 0, except -ECANCELED after a request of

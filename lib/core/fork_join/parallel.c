@@ -5,17 +5,16 @@
  * the range runs it after the left half. A chunk is one call of the body, unless the caller has set
  * a grain that makes several calls of it.
  *
- * A split is an fl_parallel_invoke(), so the right half is a fork. To wake a worker takes some
- * microseconds. So a loop first makes calls without a split, until their time says that the whole
- * loop takes more than SHORT. A loop of fewer than FEW chunks is split at once, since its first call
- * may be long.
+ * On a worker a split is an fl_parallel_invoke(), so the right half is a fork. A caller outside of
+ * the executor submits the loop as one task. A thread that runs no task runs this task itself, as
+ * with FL_FULL_RUN (parallel_may_run_here() has all conditions). It has no stack of forks, so it
+ * submits the right half of each split as a task, and then waits for it: a wait for a pending task
+ * runs the task. The largest right half is submitted first. So the caller keeps the front of the
+ * loop, and the workers begin with the back, also in a series of loops over the same memory.
  *
- * A caller outside of the executor submits the loop as a task. However, a thread that runs no task
- * makes the calls before the first split itself, in a task that it runs as with FL_FULL_RUN
- * (parallel_may_begin_here() has all conditions). If the loop is long, this task submits the rest as
- * a second one and waits for it, without running it, because only workers can split it. So a loop
- * that is too short to be split wakes nobody, no more calls run at a time than there are workers,
- * and a join of the executor waits for the whole loop.
+ * To wake a worker takes some microseconds. So a loop first makes calls without a split, until
+ * their time says that the whole loop takes more than SHORT. A loop of fewer than FEW chunks is
+ * split at once, since its first call may be long.
  *
  * A loop ends at the first call that fails, or when its scope is requested. The call that fails
  * sets `failed`, which every part reads before each call. A call that returns -ECANCELED while its
@@ -40,8 +39,9 @@ struct parallel_loop {
 	const fl_reduction *reduction; /* in place of `body` */
 	void *state;
 	size_t begin, end;
-	size_t chunk, grain; /* numbers in a chunk, and the most in a call */
-	uint32_t failed;     /* claimed by the call that writes `error` */
+	size_t chunk, grain;   /* numbers in a chunk, and the most in a call */
+	fl_executor *executor; /* of a caller that runs the loop's task; else NULL */
+	uint32_t failed;       /* claimed by the call that writes `error` */
 	int error;
 };
 
@@ -50,6 +50,9 @@ struct parallel_part {
 	size_t from, to; /* chunks */
 	void *value;     /* NULL without a reduction */
 };
+
+static int parallel_run_part(void *arg);
+static int parallel_run_loop(struct parallel_part *all);
 
 static void parallel_fail(struct parallel_loop *loop, int error)
 {
@@ -86,19 +89,49 @@ static int parallel_call(const struct parallel_part *part)
 	return error;
 }
 
-static int parallel_run_part(void *arg);
+static int parallel_run_task(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	struct parallel_part *part = *(struct parallel_part *const *)arg;
+	(void)ctx; /* its token, a child of the loop's, is the scope */
+	(void)result;
+	return part->from > 0 ? parallel_run_part(part) : parallel_run_loop(part);
+}
+
+static const fl_task_type parallel_type = FL__TASK_OF_POINTER("fl__parallel", parallel_run_task);
+
+/* Does what fl_parallel_invoke() does, by a task. Runs both parts here if it cannot submit one. */
+static int parallel_invoke_task(struct parallel_part *left, struct parallel_part *right)
+{
+	const fl_submit_config config = {.cancel = fl__ctx_get()->front.scope, .backlog_deadline = FL_NO_WAIT};
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_IGNORE(fl_executor_submit_with(left->loop->executor, &parallel_type, &right, &f, &config));
+	const int error = parallel_run_part(left);
+	if (!f)
+		return error != 0 ? error : parallel_run_part(right);
+	if (error != 0)
+		FL_IGNORE(fl_future_cancel(f));                      /* stops its calls, too */
+	FL_IGNORE(fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED)); /* runs it, if it is pending */
+	return error != 0 ? error : fl_future_error(f);
+}
+
+static int parallel_run_halves(struct parallel_part *left, struct parallel_part *right)
+{
+	if (left->loop->executor && !fl__ctx_get()->front.forks)
+		return parallel_invoke_task(left, right);
+	return fl_parallel_invoke(parallel_run_part, left, parallel_run_part, right);
+}
 
 static int parallel_split(const struct parallel_part *part)
 {
 	struct parallel_part left = *part, right = *part;
 	left.to = right.from = part->from + (part->to - part->from + 1) / 2;
 	if (!part->value)
-		return fl_parallel_invoke(parallel_run_part, &left, parallel_run_part, &right);
+		return parallel_run_halves(&left, &right);
 	const fl_reduction *reduction = part->loop->reduction;
 	_Alignas(max_align_t) unsigned char value[FL_REDUCTION_MAX];
 	memcpy(value, reduction->identity, reduction->size);
 	right.value = value;
-	const int error = fl_parallel_invoke(parallel_run_part, &left, parallel_run_part, &right);
+	const int error = parallel_run_halves(&left, &right);
 	if (error == 0)
 		reduction->combine(part->loop->state, part->value, value);
 	return error;
@@ -112,8 +145,7 @@ static int parallel_run_part(void *arg)
 	return parallel_is_stopped(part->loop) ? -ECANCELED : parallel_split(part);
 }
 
-/* Makes calls without a split while the loop may be short. Leaves the rest of the loop in `all`. */
-static int parallel_begin_loop(struct parallel_part *all)
+static int parallel_run_loop(struct parallel_part *all)
 {
 	const size_t chunks = all->to;
 	const int64_t begun = fl__sys.now();
@@ -127,13 +159,7 @@ static int parallel_begin_loop(struct parallel_part *all)
 		const int64_t took = fl__sys.now() - begun;
 		is_short = took < PARALLEL_SHORT && (size_t)took * chunks < PARALLEL_SHORT * all->from;
 	}
-	return 0;
-}
-
-static int parallel_run_loop(struct parallel_part *all)
-{
-	const int error = all->from == 0 ? parallel_begin_loop(all) : 0;
-	return error != 0 || all->from == all->to ? error : parallel_run_part(all);
+	return parallel_run_part(all);
 }
 
 static int parallel_run_here(struct parallel_part *all, fl_cancel_token *token)
@@ -142,55 +168,12 @@ static int parallel_run_here(struct parallel_part *all, fl_cancel_token *token)
 	return parallel_run_loop(all);
 }
 
-static int parallel_run_task(fl_task_ctx *ctx, const void *arg, void *result)
-{
-	(void)ctx; /* its token, a child of the loop's, is the scope */
-	(void)result;
-	return parallel_run_loop(*(struct parallel_part *const *)arg);
-}
-
-static const fl_task_type parallel_type = FL__TASK_OF_POINTER("fl__parallel", parallel_run_task);
-
-static int parallel_wait(fl_future *f, fl_cancel_token *token)
-{
-	if (fl_future_wait_until(f, FL_FOREVER, token) != 0 && fl_future_cancel(f) != 0)
-		FL_IGNORE(fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED)); /* the task sees the request, too */
-	return fl_future_error(f);
-}
-
-/* Called in a task of a thread that is no worker. Runs the rest itself if it cannot submit it. */
-static int parallel_leave_to_workers(struct parallel_part *rest)
-{
-	struct fl__ctx *ctx = fl__ctx_get();
-	const fl_submit_config config = {.cancel = ctx->front.scope, .backlog_deadline = FL_NO_WAIT};
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_IGNORE(fl_executor_submit_with(fl_executor_current(), &parallel_type, &rest, &f, &config));
-	if (!f)
-		return parallel_run_part(rest);
-	void (*const help)(struct fl__ctx *, void *) = ctx->help;
-	ctx->help = NULL;
-	const int error = parallel_wait(f, ctx->front.scope);
-	ctx->help = help;
-	return error;
-}
-
-static int parallel_begin_task(fl_task_ctx *ctx, const void *arg, void *result)
-{
-	struct parallel_part *all = *(struct parallel_part *const *)arg;
-	(void)ctx;
-	(void)result;
-	const int error = parallel_begin_loop(all);
-	return error != 0 || all->from == all->to ? error : parallel_leave_to_workers(all);
-}
-
-static const fl_task_type parallel_begin_type = FL__TASK_OF_POINTER("fl__parallel_begin", parallel_begin_task);
-
 /* Only a thread executor has both FL_CAP_BY_REFERENCE and `resize`. */
-static bool parallel_may_begin_here(const fl_executor *e, const struct parallel_part *all)
+static bool parallel_may_run_here(const fl_executor *e)
 {
 	const struct fl__ctx *ctx = fl__ctx_get();
-	return all->to >= PARALLEL_FEW && e->ops->resize && fl_executor_workers(e) > 1 && !e->initialize &&
-	       ctx->ops == &fl__thread_parker && !ctx->help;
+	return e->ops->resize && fl_executor_workers(e) > 1 && !e->initialize && ctx->ops == &fl__thread_parker &&
+	       !ctx->help;
 }
 
 static int parallel_submit(fl_executor *e, struct parallel_part *all, fl_cancel_token *token)
@@ -198,10 +181,16 @@ static int parallel_submit(fl_executor *e, struct parallel_part *all, fl_cancel_
 	const fl_submit_config config = {.cancel = token};
 	FL_SCOPED(fl_future) *f = NULL;
 	const struct fl__patience patience = {FL_FOREVER, token};
-	const bool here = parallel_may_begin_here(e, all);
-	const int rc = fl__submit_waiting(e, here ? &parallel_begin_type : &parallel_type, &all, 1, &f, &config, 0,
-	                                  here ? &fl__here : &patience);
-	return rc == 0 ? parallel_wait(f, token) : rc;
+	const bool here = parallel_may_run_here(e);
+	if (here)
+		all->loop->executor = e;
+	int rc = fl__submit_waiting(e, &parallel_type, &all, 1, &f, &config, 0, here ? &fl__here : &patience);
+	if (rc != 0)
+		return rc;
+	rc = fl_future_wait_until(f, FL_FOREVER, token);
+	if (rc != 0 && fl_future_cancel(f) != 0)
+		FL_IGNORE(fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED)); /* the task sees the request, too */
+	return fl_future_error(f);
 }
 
 static int parallel_run(fl_executor *e, struct parallel_loop *loop, void *value, const fl_parallel_config *config)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Parallel loops on a thread executor: how they are cut, who makes the calls, and with which number. */
+/* Parallel loops on a thread executor: how they are cut, a caller that takes part, numbers of workers. */
 #include "fl_faults.h"
 
 /* How a loop is cut. One worker makes all calls, and a clock that jumps makes each loop a long one. */
@@ -83,13 +83,12 @@ FL_TEST(parallel_for_makes_few_calls_of_a_short_loop)
 	assert_int_equal(cuts_of(1000, 0, 21).calls, 63); /* of 16 numbers */
 }
 
-/* A task's worker shares its loop with other workers. */
+/* A caller that runs no task takes part. */
 
 enum { CALLS = 30 }; /* so few that the loop is split before the first */
 
 struct shared {
 	fl_executor *e;
-	const fl_parallel_config *config;
 	int (*at_caller)(struct shared *s); /* called in the caller's first call */
 	int (*at_helper)(struct shared *s); /* called in the first call of another thread */
 	fl_event helper_runs;
@@ -122,21 +121,6 @@ static int run_shared(struct shared *s, fl_executor *e, const fl_parallel_config
 	return rc;
 }
 
-FL_TASK_STATIC(run_shared_in_task, struct shared *, int)
-{
-	*result = run_shared(*arg, (*arg)->e, (*arg)->config);
-	return 0;
-}
-
-static int run_shared_by(fl_executor *runs, struct shared *s, fl_executor *e, const fl_parallel_config *config)
-{
-	int rc = 0;
-	s->e = e;
-	s->config = config;
-	FL_OK(fl_test_run_task(runs, &run_shared_in_task, &s, &rc));
-	return rc;
-}
-
 static void is_complete(const struct shared *s)
 {
 	FL_EACH (i, s->visited)
@@ -163,83 +147,43 @@ static int meet_caller(struct shared *s)
 }
 
 /* The caller begins at the front. */
-FL_TEST(parallel_for_shares_with_other_workers)
+FL_TEST(parallel_for_shares_with_its_caller)
 {
 	for (unsigned workers = 2; workers <= 4; workers++) {
 		struct shared s = {.at_caller = meet_helper, .at_helper = meet_caller};
 		FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = workers);
-		FL_OK(run_shared_by(e, &s, e, &by_one));
+		FL_OK(run_shared(&s, e, &by_one));
 		is_complete(&s);
 		assert_int_equal(s.first[0], 0);
 	}
 }
-
-static int close_executor(struct shared *s)
-{
-	fl_executor_close(s->e);
-	FL_RC(fl_executor_join(s->e), -EDEADLK);
-	return 0;
-}
-
-/* A loop that has begun goes on after a close. */
-FL_TEST(parallel_for_ends_after_a_close)
-{
-	struct shared s = {.at_caller = close_executor};
-	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
-	FL_OK(run_shared_by(e, &s, e, &by_one));
-	is_complete(&s);
-	FL_RC(run_shared(&s, e, &by_one), -EPIPE);
-}
-
-static int fail_after_helper(struct shared *s)
-{
-	return fl_event_wait(&s->helper_runs) == 0 ? -EIO : 0;
-}
-
-static int await_request(struct shared *s)
-{
-	fl_event_set(&s->helper_runs);
-	return fl_event_wait(&s->helper_may_go_on); /* never set */
-}
-
-/* A failure of the caller, and a deadline, end a call of the helper. */
-FL_TEST(parallel_for_stops_its_helper)
-{
-	int error = 0;
-	struct shared s = {.at_caller = fail_after_helper, .at_helper = await_request};
-	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
-	FL_RC(run_shared_by(e, &s, e, &(fl_parallel_config){.grain = 1, .error = &error}), FL_ETASK);
-	assert_int_equal(error, -EIO);
-	struct shared late = {.at_caller = await_helper, .at_helper = await_request};
-	const fl_parallel_config soon = {.grain = 1, .deadline = fl_after(FL_MS(20))};
-	FL_RC(run_shared_by(e, &late, e, &soon), -ETIMEDOUT);
-	struct shared resized = {.at_helper = NULL};
-	FL_OK(fl_executor_resize(e, 3));
-	FL_OK(run_shared_by(e, &resized, e, &by_one));
-	is_complete(&resized);
-}
-
-/* Callers that are not workers. */
 
 FL_TASK_STATIC(do_nothing, void, void)
 {
 	return 0;
 }
 
+FL_TASK_STATIC(run_shared_in_task, struct shared *, void)
+{
+	return run_shared(*arg, (*arg)->e, &by_one);
+}
+
+/* The workers alone make the calls, where a caller must not. */
 FL_TEST(parallel_for_leaves_calls_to_workers)
 {
 	const fl_executor_config configs[] = {
 	    {.workers = 1}, {.workers = 2, .initialize = &do_nothing}, {.workers = 2}};
 	FL_SCOPED(fl_executor) *sequential = fl_test_executor(fl_sequential_executor_create, NULL);
 	FL_EACH (i, configs) {
-		struct shared s = {.at_helper = NULL}, of_task = {.at_helper = NULL};
+		struct shared s = {.at_helper = NULL}, *arg = &s;
 		FL_SCOPED(fl_executor) *e = fl_test_executor(fl_thread_executor_create, &configs[i]);
-		FL_OK(run_shared(&s, e, &by_one));
+		s.e = e;
+		if (configs[i].workers == 2 && !configs[i].initialize) /* a task of another executor */
+			FL_OK(fl_test_run_task(sequential, &run_shared_in_task, &arg, NULL));
+		else
+			FL_OK(run_shared(&s, e, &by_one));
 		is_complete(&s);
 		assert_int_equal(s.first[0], CALLS);
-		FL_OK(run_shared_by(sequential, &of_task, e, &by_one));
-		is_complete(&of_task);
-		assert_int_equal(of_task.first[0], CALLS);
 	}
 }
 
@@ -265,40 +209,48 @@ FL_TEST(parallel_for_runs_a_short_loop_on_its_caller)
 	assert_int_equal(stats.workers_started, 0);
 }
 
-struct begun {
-	fl_executor *e;
-	bool closes;
-	int visited[1000]; /* 1 + who */
-};
-
-/* The caller's clock jumps in its first call: the loop is long. */
-static int begin_at_caller(void *state, size_t from, size_t to)
+static int close_executor(struct shared *s)
 {
-	struct begun *b = state;
-	assert_ptr_equal(fl_executor_current(), b->e);
-	if (is_caller && from == 0 && b->closes)
-		fl_executor_close(b->e);
-	loop_time = 0;
-	for (; from < to; from++)
-		b->visited[from] += is_caller ? 1 : 2;
+	fl_executor_close(s->e);
+	FL_RC(fl_executor_join(s->e), -EDEADLK);
 	return 0;
 }
 
-/* A calling thread begins a long loop. Workers go on with it, unless the executor was closed. */
-FL_TEST(parallel_for_leaves_the_rest_of_a_long_loop_to_workers)
+/* The caller's calls are in a task: a join waits for it. Without a helper the caller goes on. */
+FL_TEST(parallel_for_ends_after_a_close)
 {
-	FL_FAULTS();
-	fl__sys.now = loop_now;
-	for (int closes = 0; closes < 2; closes++) {
-		FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
-		struct begun b = {.e = e, .closes = closes};
-		is_caller = true;
-		loop_time = 1;
-		FL_OK(fl_parallel_for(e, 0, 1000, begin_at_caller, &b, NULL));
-		is_caller = false;
-		FL_EACH (i, b.visited)
-			assert_int_equal(b.visited[i], closes || i < 16 ? 1 : 2);
-	}
+	struct shared s = {.at_caller = close_executor};
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
+	FL_OK(run_shared(&s, e, &by_one));
+	is_complete(&s);
+	FL_RC(run_shared(&s, e, &by_one), -EPIPE);
+}
+
+static int fail_after_helper(struct shared *s)
+{
+	return fl_event_wait(&s->helper_runs) == 0 ? -EIO : 0;
+}
+
+static int await_request(struct shared *s)
+{
+	fl_event_set(&s->helper_runs);
+	return fl_event_wait(&s->helper_may_go_on); /* never set */
+}
+
+/* A failure of the caller, and a deadline, end a call of the helper. */
+FL_TEST(parallel_for_stops_its_helper)
+{
+	int error = 0;
+	struct shared s = {.at_caller = fail_after_helper, .at_helper = await_request};
+	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
+	FL_RC(run_shared(&s, e, &(fl_parallel_config){.grain = 1, .error = &error}), FL_ETASK);
+	assert_int_equal(error, -EIO);
+	struct shared late = {.at_caller = await_helper, .at_helper = await_request};
+	FL_RC(run_shared(&late, e, &(fl_parallel_config){.grain = 1, .deadline = fl_after(FL_MS(20))}), -ETIMEDOUT);
+	struct shared resized = {.at_helper = NULL};
+	FL_OK(fl_executor_resize(e, 3));
+	FL_OK(run_shared(&resized, e, &by_one));
+	is_complete(&resized);
 }
 
 struct full {
@@ -313,20 +265,24 @@ FL_TASK_STATIC(hold_until, struct full *, void)
 	return 0;
 }
 
-/* A loop waits for a worker as a task does. */
-FL_TEST(parallel_for_has_no_call_while_all_workers_are_busy)
+/* A full executor does not hold up the caller. */
+FL_TEST(parallel_for_runs_on_the_caller_of_a_full_executor)
 {
-	struct full full = {FL_SEM_INIT(0), FL_EVENT_INIT};
-	struct shared s = {.at_helper = NULL};
-	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
-	for (int k = 0; k < 2; k++) {
-		FL_OK(hold_until_submit(e, &full, NULL));
-		FL_OK(fl_sem_acquire(&full.begun));
+	const fl_when_full whens[] = {FL_FULL_WAIT, FL_FULL_REFUSE, FL_FULL_RUN};
+	FL_EACH (i, whens) {
+		struct full full = {FL_SEM_INIT(0), FL_EVENT_INIT};
+		struct shared s = {.at_helper = NULL};
+		FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2, .backlog = 1, .when_full = whens[i]);
+		for (int k = 0; k < 2; k++) {
+			FL_OK(hold_until_submit(e, &full, NULL));
+			FL_OK(fl_sem_acquire(&full.begun));
+		}
+		FL_OK(hold_until_submit(e, &full, NULL)); /* it waits: the backlog is full */
+		FL_OK(run_shared(&s, e, &by_one));
+		is_complete(&s);
+		assert_int_equal(s.first[1], CALLS);
+		fl_event_set(&full.end);
 	}
-	FL_RC(run_shared(&s, e, &(fl_parallel_config){.grain = 1, .deadline = fl_after(FL_MS(1))}), -ETIMEDOUT);
-	assert_int_equal(s.first[0], CALLS);
-	assert_int_equal(s.first[1], CALLS);
-	fl_event_set(&full.end);
 }
 
 /* Numbers of workers. The case of a port: arrays with an element for each worker were overrun. */
@@ -356,38 +312,20 @@ static int note_width(void *state, size_t from, size_t to)
 	return 0;
 }
 
-FL_TEST(parallel_for_makes_at_most_as_many_calls_as_workers)
+FL_TASK_STATIC(run_wide_loops, struct width *, void)
 {
-	for (unsigned workers = 1; workers <= WIDTH_MAX; workers++) {
-		FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = workers);
-		for (int i = 0; i < 5; i++) { /* in the first one the executor has no thread */
-			struct width w = {.workers = workers};
-			FL_OK(fl_parallel_for(e, 0, WIDE_CALLS, note_width, &w, &by_one));
-			assert_int_equal(w.calls, WIDE_CALLS);
-		}
-	}
-}
-
-static int run_wide_loops(void *arg)
-{
-	struct width *w = arg;
 	for (int i = 0; i < 10; i++)
-		FL_OK(fl_parallel_for(w->e, 0, WIDE_CALLS, note_width, w, &by_one));
+		FL_OK(fl_parallel_for((*arg)->e, 0, WIDE_CALLS, note_width, *arg, &by_one));
 	return 0;
 }
 
-FL_TEST(parallel_for_of_several_callers_has_a_number_for_each_call)
+FL_TEST(parallel_for_in_a_task_makes_at_most_as_many_calls_as_workers)
 {
-	fl_thread *threads[3];
-	struct width widths[3];
-	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
-	FL_EACH (i, threads) {
-		widths[i] = (struct width){.e = e, .workers = 2};
-		FL_OK(fl_thread_start(&threads[i], run_wide_loops, &widths[i], NULL));
-	}
-	FL_EACH (i, threads) {
-		FL_OK(fl_thread_join(threads[i], NULL));
-		assert_int_equal(widths[i].calls, 10 * WIDE_CALLS);
+	for (unsigned workers = 1; workers <= WIDTH_MAX; workers++) {
+		FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = workers);
+		struct width w = {.e = e, .workers = workers}, *at = &w;
+		FL_OK(fl_test_run_task(e, &run_wide_loops, &at, NULL));
+		assert_int_equal(w.calls, 10 * WIDE_CALLS);
 	}
 }
 
