@@ -37,11 +37,11 @@ GUIDE = [f"docs/guide/{name}.md" for name in (
     "shared-memory", "two-programs", "laboratory", "mistakes")]
 # The sidebar; what the documents link beyond these stands under "More".
 CHAPTERS = (
-    ("Begin", ("README.md", "docs/guide.md", "docs/examples/README.md")),
+    ("Begin", ("README.md", "docs/install.md", "docs/guide.md", "docs/examples/README.md")),
     ("Guide", GUIDE),
     ("Reference", ("reference/index.rst",)),
     ("Coming from", ("docs/from-pthreads.md", "docs/from-python.md", "docs/from-libuv.md", "docs/you-know.md", "docs/asked.md")),
-    ("In production", ("docs/vendoring.md", "docs/debugging.md", "docs/in-your-process.md", "mpi/guide.md", "docs/security.md", "docs/refused.md")),
+    ("In production", ("docs/platforms.md", "docs/debugging.md", "docs/in-your-process.md", "mpi/guide.md", "docs/security.md", "docs/refused.md")),
     ("The laboratory", ("laboratory/guide.md", "laboratory/scenarios.md", "laboratory/modelled.md", "laboratory/coming-from.md", "laboratory/README.md", "stress/README.md")),
     ("How it is built", ("docs/design.md", "docs/decisions/README.md", "docs/glossary.md", "lib/README.md", "tests/README.md",
                          "bench/README.md", RESULTS, "tests/contract.md", "tests/bugs.md", "tests/threats.md")),

@@ -56,7 +56,7 @@
  */
 #define FL__ABSENT(part)                                                                                               \
 	__extension__({                                                                                                \
-		FL__ASSERT(0, "This build of Fairlead lacks the part " part ": docs/vendoring.md says who has it.");   \
+		FL__ASSERT(0, "This build of Fairlead lacks the part " part ": docs/platforms.md says who has it.");   \
 		0;                                                                                                     \
 	})
 #if !FL__HAS_PROCESS

@@ -30,7 +30,7 @@ import check_api  # noqa: E402
 import check_opcodes  # noqa: E402
 
 C_FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
-TLS_OF_CORE, TLS_OF_ALL_PARTS = 96, 112  # bytes of static TLS that a copy takes: docs/vendoring.md
+TLS_OF_CORE, TLS_OF_ALL_PARTS = 96, 112  # bytes of static TLS that a copy takes: docs/platforms.md
 C99_FLAGS = ["-std=gnu99", "-pedantic", "-Wdeclaration-after-statement", "-Wall", "-Wextra", "-Werror"]
 CXX_FLAGS = ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 CXX_STRICT = ["-Wold-style-cast", "-Wuseless-cast", "-Wzero-as-null-pointer-constant"]  # clang lacks one of them
@@ -785,27 +785,37 @@ class Kit:
         self.installs_nothing_but({"main11"}, lambda folder: run(["cmake", "--install", build, "--prefix", folder]))
 
     def consumer_lines_to_paste(self):
-        """The build files of docs/vendoring.md build a program as they stand."""
+        """The build files of docs/install.md build a program as they stand."""
+        def lines(heading, fence="cmake"):
+            return read(self.example_of("docs/install.md", heading, fence))
+
         self.prefix_flags()
-        project, ways = self.project("pasted"), {"CMake, installed": f"-DCMAKE_PREFIX_PATH={self.at('prefix')}",
-                                                 "CMake, from its source": f"-DFETCHCONTENT_SOURCE_DIR_FAIRLEAD={self.source}",
-                                                 "CMake, for macOS and Windows": f"-DFETCHCONTENT_SOURCE_DIR_FAIRLEAD={self.source}"}
+        project, source = self.project("pasted"), lines("CMake, from its source")
+        ways = {"source": (source, f"-DFETCHCONTENT_SOURCE_DIR_FAIRLEAD={self.source}"),
+                "core": (source.replace("include(FetchContent)", lines("CMake, for macOS and Windows") + "include(FetchContent)"),
+                         f"-DFETCHCONTENT_SOURCE_DIR_FAIRLEAD={self.source}"),
+                "installed": (lines("CMake, installed"), f"-DCMAKE_PREFIX_PATH={self.at('prefix')}"),
+                "files": (lines("Two files"), "-DCMAKE_BUILD_TYPE=Debug")}
+        run([sys.executable, join(self.source, "lib/amalgamate.py"), join(project, "fairlead")])
         write(join(project, "app.c"), read(here("installed/main.c")))
-        for heading, option in ways.items():
-            write(join(project, "CMakeLists.txt"), read(self.example_of("docs/vendoring.md", heading, "cmake")))
-            expect(run([join(self.cmake("pasted-" + heading[-6:], project, option), "app")]), "40 items\n")
-        write(join(project, "meson.build"), read(self.example_of("docs/vendoring.md", "Meson", "meson")))
+        for way, (text, option) in ways.items():
+            write(join(project, "CMakeLists.txt"), text)
+            expect(run([join(self.cmake(f"pasted-{way}", project, option), "app")]), "40 items\n")
+        write(join(project, "meson.build"), lines("Meson", "meson"))
         expect(run([join(self.meson("pasted-meson", project, "--force-fallback-for=fairlead"), "app")]), "40 items\n")
+        write(join(project, "Makefile"), lines("Two files", "make"))
+        run(["make", "-C", project, f"CC={self.cc} -Wall -Werror"])
+        expect(run([join(project, "app")]), "40 items\n")
 
     def consumer_lines_of_the_shell(self):
         """The lines for a shell in these documents, in a copy of this tree with an app.c, as they stand and one after the other."""
         tree = self.emptied("shell")
         shutil.copytree(self.source, tree, symlinks=True, ignore=shutil.ignore_patterns("build*", ".git"))
         shutil.copy2(here("installed/main.c"), join(tree, "app.c"))
-        elsewhere = ("./configure ", "cmake -B build -DCMAKE_SYSTEM_NAME=", "FL_DEBUG=")  # not for a clone of Fairlead
+        elsewhere = ("cmake -B build -DCMAKE_SYSTEM_NAME=", "FL_DEBUG=")  # not for a clone of Fairlead
         path = "/usr/lib/ccache:" + os.environ["PATH"]
         ran = 0
-        for document in ("docs/vendoring.md", "docs/guide/laboratory.md"):
+        for document in ("docs/install.md", "docs/platforms.md", "docs/guide/laboratory.md"):
             for lines in re.findall(r"^```sh\n(.*?)^```$", read(join(self.source, document)), re.M | re.S):
                 if lines.startswith(elsewhere) or ("mingw32" in lines and not shutil.which("x86_64-w64-mingw32-gcc-posix")):
                     continue
@@ -813,7 +823,7 @@ class Kit:
                 if "warning:" in said:
                     raise Failure(said)
                 ran += 1
-        if ran < 6:
+        if ran < 5:
             raise Failure(f"{ran} blocks")
 
     def two_files(self, name, *options):
@@ -994,7 +1004,7 @@ class Kit:
 
     def consumer_plugins_with_a_copy_each(self):
         """One program loads copies of the core, another copies of all parts: as many fit, and a copy takes no more bytes, as
-        docs/vendoring.md says."""
+        docs/platforms.md says."""
         host = self.compiled(here("loads.c"))
         for most, more in ((TLS_OF_CORE, []), (TLS_OF_ALL_PARTS, ["-DALL_PARTS"])):
             plugin = self.compiled(here("plugin.c"), "-fPIC", "-shared", *more)

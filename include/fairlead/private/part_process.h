@@ -2,5 +2,5 @@
 /* Each header of the part process includes this private header, directly or through another. */
 #include <fairlead/version.h>
 #if !FL__HAS_PROCESS
-#error "This build of Fairlead lacks the part process: docs/vendoring.md says who has it."
+#error "This build of Fairlead lacks the part process: docs/platforms.md says who has it."
 #endif

@@ -126,7 +126,7 @@ struct fl__ctx {
  *
  * The data are not thread-local variables. Those are for what a fast path reads: with glibc all
  * libraries that dlopen() loads share 1,664 bytes of thread-local variables, and each plugin may
- * contain a copy of this library (docs/vendoring.md).
+ * contain a copy of this library (docs/platforms.md).
  */
 enum { FL__FAILURE_MESSAGE = 256 /* FL_MESSAGE_MAX */ };
 struct fl__thread_data {

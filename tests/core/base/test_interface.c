@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What programs have compiled in: the size of each public struct on 64-bit machines, and the value
- * of each enumerator. A change breaks programs that are built already (docs/vendoring.md).
+ * of each enumerator. A change breaks programs that are built already (docs/platforms.md).
  * `./dev check abi` finds what these lists lack.
  */
 #include "fl_test.h"
