@@ -40,7 +40,7 @@ CHAPTERS = (
     ("Begin", ("README.md", "docs/install.md", "docs/guide.md", "docs/examples/README.md")),
     ("Guide", GUIDE),
     ("Reference", ("reference/index.rst",)),
-    ("Coming from", ("docs/from-pthreads.md", "docs/from-python.md", "docs/from-libuv.md", "docs/you-know.md", "docs/asked.md")),
+    ("Coming from", ("docs/from-pthreads.md", "docs/from-python.md", "docs/from-libuv.md", "docs/you-know.md")),
     ("In production", ("docs/platforms.md", "docs/debugging.md", "docs/in-your-process.md", "mpi/guide.md", "docs/security.md", "docs/refused.md")),
     ("The laboratory", ("laboratory/guide.md", "laboratory/scenarios.md", "laboratory/modelled.md", "laboratory/coming-from.md", "laboratory/README.md", "stress/README.md")),
     ("How it is built", ("docs/design.md", "docs/decisions/README.md", "docs/glossary.md", "lib/README.md", "tests/README.md",
