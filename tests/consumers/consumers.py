@@ -1086,10 +1086,13 @@ class Kit:
         """The laboratory, built as in its package, finds the mistake of each program of docs/guide/mistakes.md."""
         laboratory = self.configured("laboratory", self.source, "-Dstress=true", "-Dmpi=disabled", *self.hardened())
         run(["ninja", "-C", laboratory, "laboratory/fairlead-stress", "laboratory/libfairlead-model.a"])
-        programs, found = [*self.programs_of("guide/mistakes.md")], (("DEADLOCK", 3), ("DATA RACE", 1), (" (model): ", 3))
+        programs = re.findall(r"^```c run\n(.*?)^```$", read(join(self.source, "docs/guide/mistakes.md")), re.M | re.S)
+        found = (("DEADLOCK", 3), ("DATA RACE", 1), (" (model): ", 3))
         self.same(len(programs), len(found))
-        for (_, source, _), (verdict, status) in zip(programs, found):
-            expect(run([join(laboratory, "laboratory/fairlead-stress"), source], status), verdict)
+        for n, (code, (verdict, status)) in enumerate(zip(programs, found)):
+            headers = ["-I" + join(folder, "include") for folder in (self.source, laboratory)]
+            source = write(self.at(f"mistake_{n}.c"), code)
+            expect(run([join(laboratory, "laboratory/fairlead-stress"), *headers, source], status), verdict)
 
     def consumer_pairs_from_python(self):
         """Each program in Python of docs/from-python.md prints the same as the one in C behind it."""
