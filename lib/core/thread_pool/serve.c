@@ -82,24 +82,14 @@ static struct fl__task_block *pool_take_in_turn(struct fl__thread_worker *w)
 	return block;
 }
 
-/* Counts a worker as active again whose wait has ended while another context had the lock. */
-FL__NOINLINE static void pool_rise_late(struct fl__thread_worker *w)
-{
-	FL__POOL_LOCKED(w->pool);
-	fl__pool_rise(w);
-}
-
 /* Takes a task, and moves others to the local queue. With `searches` it also steals. */
 static inline struct fl__task_block *pool_take(struct fl__thread_worker *w, bool searches)
 {
 	struct fl__thread_pool *p = w->pool;
 	bool moved = false;
 	struct fl__task_block *block = NULL;
-	if (fl__unlikely(++w->takes % FL__BACKLOG_BATCH == 0)) {
-		if (fl__unlikely(w->sits))
-			pool_rise_late(w);
+	if (fl__unlikely(++w->takes % FL__BACKLOG_BATCH == 0))
 		block = pool_take_in_turn(w);
-	}
 	if (!block)
 		block = pool_take_own(w);
 	if (!block)
@@ -228,9 +218,18 @@ static struct fl__task_block *pool_search(struct fl__thread_worker *w)
 	}
 }
 
+/* Counts a worker as active again whose wait has ended while another context had the lock. */
+FL__NOINLINE static void pool_rise_late(struct fl__thread_worker *w)
+{
+	FL__POOL_LOCKED(w->pool);
+	fl__pool_rise(w);
+}
+
 static inline struct fl__task_block *pool_next(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
+	if (fl__unlikely(w->sits))
+		pool_rise_late(w); /* else it would take a task beyond the limit */
 	if (fl__likely(!(fl__load_relaxed(&p->state) & FL__POOL_CROWDED))) { /* relaxed: checked under the lock */
 		struct fl__task_block *block = pool_take(w, false);
 		if (block)

@@ -370,7 +370,7 @@ FL__COLD int64_t fl__pool_wait(const struct fl__wait *wait, bool begins)
 			fl__sub_relaxed(&p->waiting, 1); /* relaxed: for reports, as `waits` */
 		fl__store_relaxed(&w->waits, 0);
 		if (w->sits && fl_mutex_try_lock(&p->base.lock) == 0) {
-			fl__pool_rise(w); /* else soon, in pool_take(), or before its next sleep or section */
+			fl__pool_rise(w); /* else soon, in pool_next(), or before its next sleep or section */
 			fl__pool_unlock(p);
 		}
 		return FL__NEVER;
