@@ -588,19 +588,20 @@ FL_API fl_executor *fl_executor_current(void);
  * thread executor at the same time have different numbers, so a number can be the index of a buffer
  * that only one task uses at a time:
  *
- *     struct buffer buffers[8];                               // .workers = 8, and no task blocks
+ *     struct buffer buffers[8];                               // .workers = 8
  *     struct buffer *mine = &buffers[fl_executor_current_worker()];
  *
- * The number is always less than FL_WORKERS_MAX. It is less than fl_executor_workers() unless a task
- * of the executor has been in a blocking section, or in a wait that counts as one
- * (fairlead/blocking.h), or fl_executor_resize() has reduced the workers.
+ * The number is always less than FL_WORKERS_MAX. It is less than fl_executor_workers() if the config
+ * has no `workers_max`, fl_executor_resize() has not reduced the workers, and no task of the
+ * executor has been in a blocking section or a wait that counts as one (fairlead/blocking.h), has
+ * waited for a task, or has run on a thread that is not a worker.
  *
  * The number stays the same until the task returns, except across fl_parallel_invoke() and parallel
  * loops: each of their calls has the number of the worker that makes it. A task that waits may run
  * another task on its worker meanwhile, so do not use the buffer across a wait.
  *
- * The number is 0 outside of tasks, on all other kinds of executors, and in a task that a submit
- * runs on a thread that is not a worker of the executor (FL_FULL_RUN).
+ * The number is 0 outside of tasks, in an initializer and in a future's callback, on all other kinds
+ * of executors, and in a task that a thread other than a worker of the executor runs (FL_FULL_RUN).
  */
 FL_API unsigned fl_executor_current_worker(void);
 

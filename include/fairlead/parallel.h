@@ -41,9 +41,9 @@ typedef struct fl_parallel_config {
  * of the range exactly once. The calls come in any order, several at a time. fl_parallel_for()
  * blocks the calling context until all calls have returned. `config` may be NULL.
  *
- * In a task of `e`, the loop runs on that task's worker and on idle workers. It makes at most
- * fl_executor_workers() calls at a time, not counting calls in blocking sections
- * (fairlead/blocking.h), and each has the number of its worker (fl_executor_current_worker()).
+ * Called directly in a task of `e`, the loop runs on that task's worker and on idle workers. It makes
+ * at most fl_executor_workers() calls at a time, unless tasks block (fairlead/blocking.h), and each
+ * has the number of its worker (fl_executor_current_worker()).
  *
  * If the caller is a thread that runs no task, it may itself make calls beside the workers, as a
  * submitting thread does with FL_FULL_RUN, unless `e` has one worker or an initializer. That is one

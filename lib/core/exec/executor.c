@@ -187,3 +187,28 @@ unsigned fl_executor_workers(const fl_executor *e)
 	fl__executor_check(e, "fl_executor_workers");
 	return fl__load_relaxed(&e->workers); /* relaxed: a single number */
 }
+
+/* Numbers of workers. */
+
+enum { NUMBERS_IN_WORD = 64 };
+
+void fl__numbers_add(struct fl__numbers *numbers, unsigned number)
+{
+	if (number < FL_WORKERS_MAX)
+		numbers->words[number / NUMBERS_IN_WORD] |= UINT64_C(1) << number % NUMBERS_IN_WORD;
+}
+
+void fl__numbers_remove(struct fl__numbers *numbers, unsigned number)
+{
+	if (number < FL_WORKERS_MAX)
+		numbers->words[number / NUMBERS_IN_WORD] &= ~(UINT64_C(1) << number % NUMBERS_IN_WORD);
+}
+
+unsigned fl__numbers_add_lowest(struct fl__numbers *numbers)
+{
+	unsigned number = 0;
+	while (number < FL_WORKERS_MAX && (numbers->words[number / NUMBERS_IN_WORD] >> number % NUMBERS_IN_WORD & 1))
+		number++;
+	fl__numbers_add(numbers, number);
+	return number;
+}

@@ -240,6 +240,18 @@ static inline void fl__executor_must_enter(const fl_executor *e, const char *fun
 /* Called under the lock. Returns 0, or the error with which a submit is refused. */
 int fl__executor_refuses(const fl_executor *e);
 
+/* The numbers of an executor's workers. Guarded by its lock. */
+struct fl__numbers {
+	uint64_t words[FL_WORKERS_MAX / 64];
+};
+
+/* Adds the lowest number that is not in the set, and returns it. Returns FL_WORKERS_MAX if all are in it. */
+unsigned fl__numbers_add_lowest(struct fl__numbers *numbers);
+
+/* Does nothing for FL_WORKERS_MAX and above. */
+void fl__numbers_add(struct fl__numbers *numbers, unsigned number);
+void fl__numbers_remove(struct fl__numbers *numbers, unsigned number);
+
 /* The values of block->permit. */
 enum fl__permit {
 	FL__PERMIT_NONE,    /* needs no permit */

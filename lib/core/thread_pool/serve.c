@@ -155,10 +155,10 @@ static bool pool_help_forks(struct fl__thread_worker *w)
 }
 
 /* The worker, which is counted neither as active nor as searching, ends. */
-static bool pool_end_worker(const struct fl__thread_worker *w)
+static bool pool_end_worker(struct fl__thread_worker *w)
 {
 	w->pool->alive--;
-	fl__pool_give_number(w->pool, w->number);
+	fl__numbers_remove(&w->pool->numbers, w->number);
 	return false;
 }
 

@@ -61,11 +61,12 @@
  *                                                when it has a task, and under the lock before it
  *                                                sleeps or ends
  *
- * How many may be active: as many as the limit says or, if a worker is blocked and that is more, one
- * above `depending`. Otherwise the active workers might all depend on a blocked one, which waits for
- * a task that nobody takes. While no worker is blocked, the last one of a chain of waits runs. Even
- * then all may count as depending for a moment, because a woken worker does so until it has the
- * lock.
+ * How many may be active: as many as the limit says. If that is more, it is one above `depending`
+ * while a worker is blocked, or a task runs that no worker has taken, on the stack of another one or
+ * of a thread that is not a worker (running_now, foreign). Otherwise the active workers might all
+ * depend on such a task, which waits for a task that nobody takes. In all other cases the last of a
+ * chain of waits is an active worker, although all may count as depending for a moment, because a
+ * woken worker does so until it has the lock.
  *
  * No task is overlooked. While MORE is set and a queue has a task, a worker searches, or a context
  * is about to call fl__pool_notify(), which wakes or starts a worker that searches. Four steps
@@ -116,8 +117,6 @@ enum {
 	FL__POOL_SEARCHES = 64,
 };
 
-enum { FL__POOL_NUMBERS = 64 }; /* in a word of `numbers` */
-
 struct fl__thread_pool;
 
 struct fl__thread_worker {
@@ -159,9 +158,8 @@ struct fl__thread_pool {
 	struct fl__wait_queue sleepers;
 	struct fl__forks forks;
 	struct fl__thread_worker *workers, *vacant;
-	fl_thread *ended; /* the last thread that has left, not yet joined */
-	/* a bit for each number that a live worker has */
-	uint64_t numbers[FL_WORKERS_MAX / FL__POOL_NUMBERS];
+	fl_thread *ended;           /* the last thread that has left, not yet joined */
+	struct fl__numbers numbers; /* of the workers that are alive */
 };
 
 /*
@@ -233,8 +231,6 @@ int fl__pool_start_worker(struct fl__thread_pool *p);
 
 /* Makes a worker without a thread. Returns NULL if there is no memory. */
 struct fl__thread_worker *fl__pool_make_worker(struct fl__thread_pool *p);
-/* Called under the lock when the worker is no longer counted as alive. */
-void fl__pool_give_number(struct fl__thread_pool *p, unsigned number);
 
 /* Counts a worker as active again that a wait has counted as blocked (`sits`). */
 void fl__pool_rise(struct fl__thread_worker *w);

@@ -51,7 +51,8 @@
 void fl__pool_count(struct fl__thread_pool *p, int active, int searching)
 {
 	p->active += (unsigned)active;
-	const unsigned workers = p->blocked > 0 ? FL__MAX(p->base.workers, p->depending + 1) : p->base.workers;
+	const bool may_grow = p->blocked > 0 || p->base.running_now > 0 || p->base.foreign > 0;
+	const unsigned workers = may_grow ? FL__MAX(p->base.workers, p->depending + 1) : p->base.workers;
 	/* A thread that blocks needs another one, and there are at most FL_WORKERS_MAX. */
 	const bool more = p->active < workers && p->active + p->blocked < FL_WORKERS_MAX;
 	const uint32_t flags = (more ? FL__POOL_MORE : 0) | (p->active > workers ? FL__POOL_CROWDED : 0);
@@ -75,9 +76,11 @@ void fl__pool_notify_locked(struct fl__thread_pool *p)
 	/* relaxed: MORE changes under the lock; a search that ends later looks at the queues */
 	if (!fl__pool_needs_notify(fl__load_relaxed(&p->state)) || p->over)
 		return;
+	/* a worker that is alive, and in none of these states, has slept until its deadline: it looks at the queues */
+	const bool none_wakes = p->alive == p->active + p->blocked;
 	if (p->sleepers.first)
 		fl__pool_wake(p, 1);
-	else if (!p->base.broken)
+	else if (!p->base.broken && none_wakes)
 		(void)fl__pool_start_worker(p);
 }
 
@@ -181,29 +184,13 @@ FL__COLD struct fl__thread_worker *fl__pool_make_worker(struct fl__thread_pool *
 	return w;
 }
 
-/* Returns the lowest number that no live worker has. There is one: fewer than FL_WORKERS_MAX live. */
-static unsigned pool_take_number(struct fl__thread_pool *p)
-{
-	unsigned word = 0;
-	while (p->numbers[word] == UINT64_MAX)
-		word++;
-	const unsigned bit = (unsigned)__builtin_ctzll(~p->numbers[word]);
-	p->numbers[word] |= UINT64_C(1) << bit;
-	return word * FL__POOL_NUMBERS + bit;
-}
-
-void fl__pool_give_number(struct fl__thread_pool *p, unsigned number)
-{
-	p->numbers[number / FL__POOL_NUMBERS] &= ~(UINT64_C(1) << number % FL__POOL_NUMBERS);
-}
-
 FL__COLD static int pool_start_thread(struct fl__thread_pool *p)
 {
 	char name[40];
 	struct fl__thread_worker *w = p->vacant ? p->vacant : fl__pool_make_worker(p);
 	if (!w)
 		return -ENOMEM;
-	w->number = pool_take_number(p);
+	w->number = fl__numbers_add_lowest(&p->numbers);
 	(void)snprintf(name, sizeof name, "%s-%u", p->base.name, w->number);
 	const fl_thread_config config = {.name = name, .stack_size = p->stack_size};
 	const int searches = p->base.initialize ? 0 : 1;
@@ -213,7 +200,7 @@ FL__COLD static int pool_start_thread(struct fl__thread_pool *p)
 	if (rc != 0) {
 		/* the tasks that the search would have found are left to the workers that are alive */
 		fl__pool_count(p, -1, -searches);
-		fl__pool_give_number(p, w->number);
+		fl__numbers_remove(&p->numbers, w->number);
 		return rc == -ENOMEM ? rc : -EAGAIN;
 	}
 	p->alive++;

@@ -153,15 +153,10 @@ static int process_pool_launch(struct fl__process_pool_worker *w, const char **c
 /* Returns the lowest number that no worker has. Numbers above those of a full pool may be shared. */
 static unsigned process_pool_free_number(const struct fl__process_pool *p)
 {
-	enum { BITS = 64 };
-	uint64_t used[FL_WORKERS_MAX / BITS] = {0};
-	unsigned number = 0;
+	struct fl__numbers used = {{0}};
 	FL__EACH_WORKER (w, p)
-		if (w->number < FL_WORKERS_MAX)
-			used[w->number / BITS] |= UINT64_C(1) << w->number % BITS;
-	while (number < FL_WORKERS_MAX && (used[number / BITS] >> number % BITS & 1))
-		number++;
-	return number;
+		fl__numbers_add(&used, w->number);
+	return fl__numbers_add_lowest(&used);
 }
 
 /* Returns how many workers get submissions. */

@@ -25,9 +25,8 @@ static inline struct fl__thread_pool *pool_of_actors(unsigned n, unsigned actors
 	for (unsigned i = 0; i < actors; i++) {
 		struct fl__thread_worker *w = fl__pool_make_worker(p);
 		FL_STRESS_CHECK(w != NULL);
-		w->number = i;
+		w->number = fl__numbers_add_lowest(&p->numbers);
 	}
-	p->numbers[0] = (UINT64_C(1) << actors) - 1;
 	p->state = actors * FL__POOL_SEARCHES; /* not COLD */
 	p->alive = actors;
 	fl__pool_count(p, (int)actors, 0);

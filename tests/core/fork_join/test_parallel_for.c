@@ -304,8 +304,8 @@ static int note_width(void *state, size_t from, size_t to)
 	assert_true(fl__add_relaxed(&w->now, 1) < (int)w->workers);
 	assert_true(number < w->workers);
 	assert_int_equal(fl__swap_acquire(&w->used[number], 1), 0);
-	for (int i = 0; i < 20; i++)
-		sched_yield(); /* others may begin a call meanwhile */
+	for (int i = 0; i < 3; i++) /* beside busy processes each takes a time slice */
+		sched_yield();      /* others may begin a call meanwhile */
 	assert_int_equal(fl_executor_current_worker(), number);
 	fl__store_release(&w->used[number], 0); /* before it counts as ended */
 	fl__sub_release(&w->now, 1);

@@ -695,3 +695,51 @@ POOL_TEST(pool_was_idle_for_a_moment, 1)
 	struct idle_moment m = {.e = e};
 	fl_test_in_loop(be_idle_for_a_moment, &m);
 }
+
+/*
+ * A worker waits for a task that a submitting thread runs, and that task waits for another one: a
+ * second worker runs it.
+ */
+
+struct outside {
+	fl_executor *e;
+	fl_event go;      /* the worker's task may wait */
+	fl_future *inner; /* waits for a member of a group; runs on the submitting thread */
+};
+
+FL_TASK_STATIC(wait_for_inner, struct outside *, int)
+{
+	FL_OK(fl_event_wait(&(*arg)->go));
+	FL_OK(fl_future_wait((*arg)->inner));
+	return pool_plus_one_get((*arg)->inner, result);
+}
+
+FL_TASK_STATIC(join_member, struct outside *, int)
+{
+	int in = 1;
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT((*arg)->e);
+	fl_event_set(&(*arg)->go);
+	FL_OK(pool_plus_one_group_submit(&g, in, result));
+	return fl_group_join(&g);
+}
+
+FL_TASK_STATIC(help_with_inner, struct outside *, void)
+{
+	return fl_future_wait((*arg)->inner);
+}
+
+FL_TEST(full_task_of_the_submitter_gets_a_worker)
+{
+	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_RUN);
+	FL_SCOPED(fl_future) *waits = NULL, *inner = NULL, *outer = NULL;
+	struct outside o = {.e = e}, *at = &o;
+	struct held held = hold_worker(e);
+	let_go(&held);
+	FL_OK(wait_for_inner_submit(e, at, &waits));
+	FL_WAIT_FOR(fl_future_state(waits) == FL_RUNNING);
+	FL_OK(join_member_submit(e, at, &inner)); /* fills the backlog */
+	o.inner = inner;
+	FL_OK(help_with_inner_submit(e, at, &outer)); /* runs here, and there `inner` */
+	FL_OK(fl_future_wait(outer));
+	assert_int_equal(fl_test_result(waits), 2);
+}
