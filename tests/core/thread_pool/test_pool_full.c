@@ -703,13 +703,14 @@ POOL_TEST(pool_was_idle_for_a_moment, 1)
 
 struct outside {
 	fl_executor *e;
-	fl_event go;      /* the worker's task may wait */
+	struct gate gate; /* opens when the worker's task may wait */
 	fl_future *inner; /* waits for a member of a group; runs on the submitting thread */
 };
 
 FL_TASK_STATIC(wait_for_inner, struct outside *, int)
 {
-	FL_OK(fl_event_wait(&(*arg)->go));
+	fl_event_set(&(*arg)->gate.entered);
+	FL_OK(fl_event_wait(&(*arg)->gate.open));
 	FL_OK(fl_future_wait((*arg)->inner));
 	return pool_plus_one_get((*arg)->inner, result);
 }
@@ -718,7 +719,7 @@ FL_TASK_STATIC(join_member, struct outside *, int)
 {
 	int in = 1;
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT((*arg)->e);
-	fl_event_set(&(*arg)->go);
+	fl_event_set(&(*arg)->gate.open);
 	FL_OK(pool_plus_one_group_submit(&g, in, result));
 	return fl_group_join(&g);
 }
@@ -736,7 +737,7 @@ FL_TEST(full_task_of_the_submitter_gets_a_worker)
 	struct held held = hold_worker(e);
 	let_go(&held);
 	FL_OK(wait_for_inner_submit(e, at, &waits));
-	FL_WAIT_FOR(fl_future_state(waits) == FL_RUNNING);
+	FL_OK(fl_event_wait(&o.gate.entered)); /* it has left the backlog */
 	FL_OK(join_member_submit(e, at, &inner)); /* fills the backlog */
 	o.inner = inner;
 	FL_OK(help_with_inner_submit(e, at, &outer)); /* runs here, and there `inner` */
