@@ -33,7 +33,7 @@ LINK = re.compile(r"(\]\(|^\[[^\]\n]+\]: )([^)\s]+)", re.M)
 CODE = re.compile(r"(^ *```.*?^ *```|`[^`\n]+`|^(?: {4,}|\t)(?!\s*[-*])[^\n]*$)", re.M | re.S)
 LANGUAGES = {".c": "c", ".h": "c", ".cc": "cpp", ".py": "python", ".build": "meson", ".sh": "sh"}
 GUIDE = [f"docs/guide/{name}.md" for name in (
-    "tasks", "workers", "limits", "groups", "lazy-map", "in-order", "serial", "processes", "bytes", "futures", "loops", "timers", "threads", "locks", "checked-locks", "queues", "deadlines", "cancelling", "cleaning-up", "signals", "event-loop", "tls", "other-programs",
+    "tasks", "workers", "limits", "groups", "lazy-map", "in-order", "serial", "processes", "bytes", "futures", "loops", "timers", "threads", "locks", "checked-locks", "cpp", "queues", "deadlines", "cancelling", "cleaning-up", "signals", "event-loop", "downloads", "tls", "other-programs",
     "shared-memory", "two-programs", "laboratory", "mistakes")]
 # The sidebar; what the documents link beyond these stands under "More".
 CHAPTERS = (
@@ -245,7 +245,7 @@ class Reference:
         groups += [("Other machines; the laboratory; the version", [name for name in by_name if name not in listed])]
         lines = ["Reference", "=========", "", "Each header is about one subject, and ``fairlead.h`` has all of them. What holds for every function stands in "
                  ":doc:`fairlead/defs.h <defs>`. An installation has the same as manual pages: ``man fl_queue_put``. :ref:`All names <genindex>`.", ""]
-        first = re.search(r"^## (The twelve .*?)\n(.*?)^## ", read("include/README.md"), re.M | re.S)
+        first = re.search(r"^## (The twelve .*?)\n(.*?)^## ", read("docs/guide.md"), re.M | re.S)
         lines += [first[1], "-" * len(first[1]), "", ".. list-table::", "   :class: calls", "   :widths: auto", ""]
         for call, what in re.findall(r"^\| (`.*?) \| (.*?) \|$", first[2], re.M):
             lines += [f"   * - {self.prose(call)}", f"     - {self.prose(what)}"]
