@@ -60,7 +60,7 @@ GUIDE_PRINTS = {  # under which heading the guide has a program, and what that p
     "Groups": "member 3: EDOM: part 3 is empty\n",
     "The first of three": "server 1 answered after 1 ms\n",
     "Cleaning up after a cancel": "ECANCELED\nEPIPE\n",
-    "An end with a deadline": "tasks are told to stop\ntask 0: 0\ntask 1: ECANCELED\ntask 2: ECANCELED\n",
+    "Ctrl-C in a program with only a pool": "interrupted\n",
     "Ctrl-C cancels a map": "interrupted\n",
     "Sharing memory between processes": "0 1 4 9\n",
     "Go on after a death": "4: 25\n0: EOWNERDEAD\n5: 20\n",
@@ -1060,7 +1060,7 @@ class Kit:
 
     def consumer_guide_signals(self):
         """SIGTERM ends the server, although a client stays and its task sleeps."""
-        with Server([self.compiled(self.example_of("docs/guide", "Signals"))]) as server:
+        with Server([self.compiled(self.example_of("docs/guide", "A server that ends in good order"))]) as server:
             s, lines = server.client()
             s.sendall(b"0\n60\n")
             expect(lines.readline(), "0\n")
