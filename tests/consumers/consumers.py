@@ -63,6 +63,7 @@ GUIDE_PRINTS = {  # under which heading the guide has a program, and what that p
     "Ctrl-C in a program with only a pool": "interrupted\n",
     "Ctrl-C cancels a map": "interrupted\n",
     "Sharing memory between processes": "0 1 4 9\n",
+    "A counter between processes": "10\n",
     "Go on after a death": "4: 25\n0: EOWNERDEAD\n5: 20\n",
     "Other programs": "4\n30\n100\nsort ended with 0\n",
     "Data and their lock": "70\n-ERANGE\n",
@@ -1055,7 +1056,7 @@ class Kit:
         self.same(sorted(self.c(self.example_of("docs/guide", "Several queues at once")).splitlines()), ["got hello", "put 7"])  # in either order
 
     def consumer_guide_shared_mutex(self):
-        expect(re.sub(r"worker \d+ \(worker-\d+\)", "worker N", self.c(self.example_of("docs/guide", "Processes that may die"))),
+        expect(re.sub(r"worker \d+ \(worker-\d+\)", "worker N", self.c(self.example_of("docs/guide", "A process that dies with a lock"))),
                "deposit 2: worker N killed by SIGABRT\n3 deposits, balance 30\n")
 
     def consumer_guide_signals(self):
