@@ -66,6 +66,7 @@ GUIDE_PRINTS = {  # under which heading the guide has a program, and what that p
     "A counter between processes": "10\n",
     "Go on after a death": "4: 25\n0: EOWNERDEAD\n5: 20\n",
     "Other programs": "4\n30\n100\nsort ended with 0\n",
+    "What a child of fork() may do": "14\n",
     "Data and their lock": "70\n-ERANGE\n",
     "Functions that are called with the lock": "1 of 2 known\n",
     "A recursion with several branches": "92\n",
