@@ -737,7 +737,7 @@ FL_TEST(full_task_of_the_submitter_gets_a_worker)
 	struct held held = hold_worker(e);
 	let_go(&held);
 	FL_OK(wait_for_inner_submit(e, at, &waits));
-	FL_OK(fl_event_wait(&o.gate.entered)); /* it has left the backlog */
+	FL_OK(fl_event_wait(&o.gate.entered));    /* it has left the backlog */
 	FL_OK(join_member_submit(e, at, &inner)); /* fills the backlog */
 	o.inner = inner;
 	FL_OK(help_with_inner_submit(e, at, &outer)); /* runs here, and there `inner` */
