@@ -597,7 +597,8 @@ FL_API fl_executor *fl_executor_current(void);
  * waited for a task, or has run on a thread that is not a worker.
  *
  * The number stays the same until the task returns, except across fl_parallel_invoke() and parallel
- * loops: each of their calls has the number of the worker that makes it. A task that waits may run
+ * loops: each of their calls has the number of the worker that makes it, and a thread that takes
+ * part in its loop counts as a worker. A task that waits may run
  * another task on its worker meanwhile, so do not use the buffer across a wait.
  *
  * The number is 0 outside of tasks, in an initializer and in a future's callback, on all other kinds

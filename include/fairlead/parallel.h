@@ -41,15 +41,12 @@ typedef struct fl_parallel_config {
  * of the range exactly once. The calls come in any order, several at a time. fl_parallel_for()
  * blocks the calling context until all calls have returned. `config` may be NULL.
  *
- * Called directly in a task of `e`, the loop runs on that task's worker and on idle workers. It makes
- * at most fl_executor_workers() calls at a time, unless tasks block (fairlead/blocking.h), and each
- * has the number of its worker (fl_executor_current_worker()).
- *
- * If the caller is a thread that runs no task, it may itself make calls beside the workers, as a
- * submitting thread does with FL_FULL_RUN, unless `e` has one worker or an initializer. That is one
- * call more at a time, and the number is 0 in it, although a worker may have the number 0, too. In
- * such a call fl_parallel_invoke() calls its functions one after the other. If that disturbs, call
- * fl_parallel_for() in a task.
+ * The loop makes at most fl_executor_workers() calls at a time, unless tasks block
+ * (fairlead/blocking.h), and no two of them at a time have the same fl_executor_current_worker().
+ * In a task of `e`, the loop runs on that task's worker and on idle workers. A thread that runs no
+ * task takes the place of a worker until the loop ends, if `e` has started a worker and has a place
+ * left. Otherwise it waits while workers run the loop; so it does if `e` has only one worker, or an
+ * initializer.
  *
  * The calls have a cancel scope, which is requested at the deadline, and when `cancel` is
  * requested. A call fails if it returns another value than 0, except -ECANCELED after a request of

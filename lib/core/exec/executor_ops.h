@@ -101,6 +101,13 @@ struct fl__executor_ops {
 	void (*terminate)(fl_executor *e);               /* under the lock, when closed */
 	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; may be NULL */
 	/*
+	 * Called without the lock. `enter` makes the calling thread, which runs no task, a worker
+	 * until `leave`, and returns its first frame. It returns NULL if there is no place for one
+	 * more. NULL for a kind without places for callers.
+	 */
+	struct fl__run *(*enter)(fl_executor *e);
+	void (*leave)(struct fl__run *run);
+	/*
 	 * Returns the number of the worker with the first frame `run`, which calls it. NULL for a
 	 * kind of which one thread of this process runs all tasks, or each submitter its own.
 	 */

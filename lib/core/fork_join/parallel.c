@@ -5,12 +5,11 @@
  * the range runs it after the left half. A chunk is one call of the body, unless the caller has set
  * a grain that makes several calls of it.
  *
- * On a worker a split is an fl_parallel_invoke(), so the right half is a fork. A caller outside of
- * the executor submits the loop as one task. A thread that runs no task runs this task itself, as
- * with FL_FULL_RUN (parallel_may_run_here() has all conditions). It has no stack of forks, so it
- * submits the right half of each split as a task, and then waits for it: a wait for a pending task
- * runs the task. The largest right half is submitted first. So the caller keeps the front of the
- * loop, and the workers begin with the back, also in a series of loops over the same memory.
+ * A split is an fl_parallel_invoke(), so the right half is a fork. A caller outside of the executor
+ * submits the loop as one task. A thread that runs no task becomes a worker for the loop and runs
+ * this task itself, if the executor has a place for one more (parallel_enter() has all conditions).
+ * Then the caller keeps the front of the loop, and other workers steal from the back, also in a
+ * series of loops over the same memory.
  *
  * To wake a worker takes some microseconds. So a loop first makes calls without a split, until
  * their time says that the whole loop takes more than SHORT. A loop of fewer than FEW chunks is
@@ -39,9 +38,8 @@ struct parallel_loop {
 	const fl_reduction *reduction; /* in place of `body` */
 	void *state;
 	size_t begin, end;
-	size_t chunk, grain;   /* numbers in a chunk, and the most in a call */
-	fl_executor *executor; /* of a caller that runs the loop's task; else NULL */
-	uint32_t failed;       /* claimed by the call that writes `error` */
+	size_t chunk, grain; /* numbers in a chunk, and the most in a call */
+	uint32_t failed;     /* claimed by the call that writes `error` */
 	int error;
 };
 
@@ -51,7 +49,6 @@ struct parallel_part {
 	void *value;     /* NULL without a reduction */
 };
 
-static int parallel_run_part(void *arg);
 static int parallel_run_loop(struct parallel_part *all);
 
 static void parallel_fail(struct parallel_loop *loop, int error)
@@ -91,47 +88,26 @@ static int parallel_call(const struct parallel_part *part)
 
 static int parallel_run_task(fl_task_ctx *ctx, const void *arg, void *result)
 {
-	struct parallel_part *part = *(struct parallel_part *const *)arg;
 	(void)ctx; /* its token, a child of the loop's, is the scope */
 	(void)result;
-	return part->from > 0 ? parallel_run_part(part) : parallel_run_loop(part);
+	return parallel_run_loop(*(struct parallel_part *const *)arg);
 }
 
 static const fl_task_type parallel_type = FL__TASK_OF_POINTER("fl__parallel", parallel_run_task);
 
-/* Does what fl_parallel_invoke() does, by a task. Runs both parts here if it cannot submit one. */
-static int parallel_invoke_task(struct parallel_part *left, struct parallel_part *right)
-{
-	const fl_submit_config config = {.cancel = fl__ctx_get()->front.scope, .backlog_deadline = FL_NO_WAIT};
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_IGNORE(fl_executor_submit_with(left->loop->executor, &parallel_type, &right, &f, &config));
-	const int error = parallel_run_part(left);
-	if (!f)
-		return error != 0 ? error : parallel_run_part(right);
-	if (error != 0)
-		FL_IGNORE(fl_future_cancel(f));                      /* stops its calls, too */
-	FL_IGNORE(fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED)); /* runs it, if it is pending */
-	return error != 0 ? error : fl_future_error(f);
-}
-
-static int parallel_run_halves(struct parallel_part *left, struct parallel_part *right)
-{
-	if (left->loop->executor && !fl__ctx_get()->front.forks)
-		return parallel_invoke_task(left, right);
-	return fl_parallel_invoke(parallel_run_part, left, parallel_run_part, right);
-}
+static int parallel_run_part(void *arg);
 
 static int parallel_split(const struct parallel_part *part)
 {
 	struct parallel_part left = *part, right = *part;
 	left.to = right.from = part->from + (part->to - part->from + 1) / 2;
 	if (!part->value)
-		return parallel_run_halves(&left, &right);
+		return fl_parallel_invoke(parallel_run_part, &left, parallel_run_part, &right);
 	const fl_reduction *reduction = part->loop->reduction;
 	_Alignas(max_align_t) unsigned char value[FL_REDUCTION_MAX];
 	memcpy(value, reduction->identity, reduction->size);
 	right.value = value;
-	const int error = parallel_run_halves(&left, &right);
+	const int error = fl_parallel_invoke(parallel_run_part, &left, parallel_run_part, &right);
 	if (error == 0)
 		reduction->combine(part->loop->state, part->value, value);
 	return error;
@@ -168,12 +144,13 @@ static int parallel_run_here(struct parallel_part *all, fl_cancel_token *token)
 	return parallel_run_loop(all);
 }
 
-/* Only a thread executor has both FL_CAP_BY_REFERENCE and `resize`. */
-static bool parallel_may_run_here(const fl_executor *e)
+/* Makes the caller a worker of `e`, or returns NULL. */
+static struct fl__run *parallel_enter(fl_executor *e)
 {
 	const struct fl__ctx *ctx = fl__ctx_get();
-	return e->ops->resize && fl_executor_workers(e) > 1 && !e->initialize && ctx->ops == &fl__thread_parker &&
-	       !ctx->help;
+	const bool may = e->ops->enter && fl_executor_workers(e) > 1 && !e->initialize &&
+	                 ctx->ops == &fl__thread_parker && !ctx->help;
+	return may ? e->ops->enter(e) : NULL;
 }
 
 static int parallel_submit(fl_executor *e, struct parallel_part *all, fl_cancel_token *token)
@@ -181,10 +158,10 @@ static int parallel_submit(fl_executor *e, struct parallel_part *all, fl_cancel_
 	const fl_submit_config config = {.cancel = token};
 	FL_SCOPED(fl_future) *f = NULL;
 	const struct fl__patience patience = {FL_FOREVER, token};
-	const bool here = parallel_may_run_here(e);
-	if (here)
-		all->loop->executor = e;
-	int rc = fl__submit_waiting(e, &parallel_type, &all, 1, &f, &config, 0, here ? &fl__here : &patience);
+	struct fl__run *entered = parallel_enter(e);
+	int rc = fl__submit_waiting(e, &parallel_type, &all, 1, &f, &config, 0, entered ? &fl__here : &patience);
+	if (entered)
+		e->ops->leave(entered);
 	if (rc != 0)
 		return rc;
 	rc = fl_future_wait_until(f, FL_FOREVER, token);

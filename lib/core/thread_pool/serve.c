@@ -155,21 +155,16 @@ static bool pool_help_forks(struct fl__thread_worker *w)
 }
 
 /* The worker, which is counted neither as active nor as searching, ends. */
-static bool pool_end_worker(struct fl__thread_worker *w)
+static bool pool_end_worker(struct fl__thread_pool *p)
 {
-	w->pool->alive--;
-	fl__numbers_remove(&w->pool->numbers, w->number);
+	p->alive--;
 	return false;
 }
 
-/*
- * Called by a worker that searches and has found nothing, or that must step back. It looks once
- * more under the lock, and sleeps. Returns whether the worker goes on with its search.
- */
-static bool pool_rest(struct fl__thread_worker *w)
+/* Called under the lock. See pool_rest(). */
+static bool pool_rest_locked(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
-	FL__POOL_LOCKED(p);
 	fl__pool_rise(w);
 	const uint32_t state =
 	    fl__load_relaxed(&p->state); /* relaxed: the lock orders CROWDED; FORKS is looked at again */
@@ -190,12 +185,26 @@ static bool pool_rest(struct fl__thread_worker *w)
 			fl__pool_wake(p, FL__ALL);
 		}
 	}
+	fl__pool_give_place(w);
 	if (p->over)
-		return pool_end_worker(w);
+		return pool_end_worker(p);
 	if (!fl__pool_sleep(p))
-		return pool_end_worker(w);
+		return pool_end_worker(p);
 	fl__pool_keep_spare(p);
 	return true;
+}
+
+/*
+ * Called by a worker that searches and has found nothing, or that must step back. It looks once
+ * more under the lock, and sleeps. Returns whether the worker goes on with its search.
+ */
+static bool pool_rest(struct fl__thread_worker *w)
+{
+	FL__POOL_LOCKED(w->pool);
+	const bool goes_on = pool_rest_locked(w);
+	if (goes_on)
+		fl__pool_take_place(w);
+	return goes_on;
 }
 
 /* Searches for a task, and sleeps in between. Returns NULL if the worker must end. */
@@ -203,7 +212,8 @@ static struct fl__task_block *pool_search(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
 	for (;;) {
-		if (!(fl__load_relaxed(&p->state) & FL__POOL_CROWDED)) { /* relaxed: checked under the lock */
+		/* relaxed: checked under the lock */
+		if (w->place != 0 && !(fl__load_relaxed(&p->state) & FL__POOL_CROWDED)) {
 			pool_spin(p);
 			struct fl__task_block *block = pool_take(w, true);
 			if (block) {

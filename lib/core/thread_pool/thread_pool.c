@@ -162,7 +162,7 @@ __attribute__((cold, no_sanitize("thread"))) static void pool_count(const fl_exe
 {
 	struct fl__thread_pool *p = fl__pool_of((fl_executor *)(uintptr_t)e);
 	stats->threads = p->alive;
-	stats->idle = p->alive - FL__MIN(p->alive, p->active + p->blocked);
+	stats->idle = p->alive - FL__MIN(p->alive, p->active + p->blocked - p->guests);
 	stats->blocked = p->blocked;
 	stats->waiting = p->waiting;
 	stats->pending = fl__pool_length(p);
@@ -181,7 +181,7 @@ __attribute__((cold, no_sanitize("thread"))) static void pool_count(const fl_exe
 
 static unsigned pool_number(const struct fl__run *run)
 {
-	return ((const struct fl__thread_worker *)(const void *)run)->number;
+	return ((const struct fl__thread_worker *)(const void *)run)->place - 1;
 }
 
 static const struct fl__executor_ops pool_ops = {
@@ -198,6 +198,8 @@ static const struct fl__executor_ops pool_ops = {
     .run_newest = fl__pool_run_newest,
     .is_stuck = fl__pool_is_stuck,
     .resize = fl__pool_resize,
+    .enter = fl__pool_enter,
+    .leave = fl__pool_leave,
     .number = pool_number,
     .block = fl__pool_block,
     .depend = fl__pool_depend,

@@ -47,8 +47,10 @@
  *   MORE       fewer workers are active than     by fl__pool_count(), under the lock
  *              may be (below)
  *   CROWDED    more workers are active than may  by fl__pool_count(), under the lock
- *              be: the next one that looks for
- *              a task goes to sleep
+ *              be, or more than FL_WORKERS_MAX
+ *              active or blocked: the next one
+ *              that looks for a task goes to
+ *              sleep
  *   COLD       no worker was started yet         at the creation; cleared under the lock, after the
  *                                                start of the first worker
  *   CLOSED     the executor is closed            under the lock; never cleared
@@ -63,10 +65,21 @@
  *
  * How many may be active: as many as the limit says. If that is more, it is one above `depending`
  * while a worker is blocked, or a task runs that no worker has taken, on the stack of another one or
- * of a thread that is not a worker (running_now, foreign). Otherwise the active workers might all
- * depend on such a task, which waits for a task that nobody takes. In all other cases the last of a
- * chain of waits is an active worker, although all may count as depending for a moment, because a
- * woken worker does so until it has the lock.
+ * of a thread that is not a worker (foreign, and running_now without the loops of guests). Otherwise
+ * the active workers might all depend on such a task, which waits for a task that nobody takes. In
+ * all other cases the last of a chain of waits is an active worker, although all may count as
+ * depending for a moment, because a woken worker does so until it has the lock.
+ *
+ * Places. A worker that runs tasks has a place, whose number fl_executor_current_worker() returns.
+ * It takes the free place with the lowest number when it is counted as active and CROWDED is not
+ * set, and gives it back when it goes to sleep or ends. A blocked worker keeps its place. So there
+ * are at most as many places in use as workers that are active or blocked, and while none was ever
+ * blocked each number is less than the limit. A worker without a place goes to sleep.
+ *
+ * Guests. A thread that runs no task and calls a parallel loop becomes a worker until the end of
+ * the loop, if fewer workers are active than the limit says: fl__pool_enter(). A guest is counted
+ * as active or blocked like any worker, but not as alive: it has no thread of the pool, never
+ * searches, and leaves instead of going to sleep. Its loop runs as the task of a submit that runs it.
  *
  * No task is overlooked. While MORE is set and a queue has a task, a worker searches, or a context
  * is about to call fl__pool_notify(), which wakes or starts a worker that searches. Four steps
@@ -132,7 +145,8 @@ struct fl__thread_worker {
 	/* its tasks that have ended; those of them that did not run; those that failed */
 	size_t ended, skipped, failed;
 	struct fl__stats_context stats;
-	unsigned number;   /* from 0; in the thread's name; no other live worker has it */
+	unsigned number;   /* from 0; in the name of its threads; none other has it */
+	unsigned place;    /* 1 + the number of its place, or 0; written under the lock, by the worker */
 	unsigned blocking; /* depth of blocking sections; only the worker uses it */
 	bool sits;         /* a wait counts it as blocked: fl__pool_wait() */
 	bool depends;      /* it is counted in `depending` */
@@ -149,6 +163,7 @@ struct fl__thread_pool {
 	uint32_t state;
 	unsigned char apart_too[FL__LINE];
 	unsigned active, blocked, alive, depending;
+	unsigned guests;       /* active or blocked workers that are threads of callers */
 	unsigned most;         /* how many workers may be alive if waits of tasks count as blocked, or 0 */
 	uint32_t waiting;      /* active workers whose `waits` is not 0; for reports */
 	size_t starts, leaves; /* threads ever started; those that have left */
@@ -158,8 +173,8 @@ struct fl__thread_pool {
 	struct fl__wait_queue sleepers;
 	struct fl__forks forks;
 	struct fl__thread_worker *workers, *vacant;
-	fl_thread *ended;           /* the last thread that has left, not yet joined */
-	struct fl__numbers numbers; /* of the workers that are alive */
+	fl_thread *ended;          /* the last thread that has left, not yet joined */
+	struct fl__numbers places; /* those that workers have */
 };
 
 /*
@@ -242,6 +257,14 @@ int fl__pool_resize(fl_executor *e, unsigned workers);
 
 /* Called without the lock. The operation fl__executor_ops.block. */
 void fl__pool_block(struct fl__run *run, bool begins);
+
+/* Take a place, if the worker may have one, or give it back. */
+void fl__pool_take_place(struct fl__thread_worker *w);
+void fl__pool_give_place(struct fl__thread_worker *w);
+
+/* Called without the lock. The operations fl__executor_ops.enter and leave. */
+struct fl__run *fl__pool_enter(fl_executor *e);
+void fl__pool_leave(struct fl__run *run);
 
 /* Called without the lock. The operation fl__executor_ops.depend. */
 void fl__pool_depend(struct fl__run *run, bool begins);

@@ -51,11 +51,12 @@
 void fl__pool_count(struct fl__thread_pool *p, int active, int searching)
 {
 	p->active += (unsigned)active;
-	const bool may_grow = p->blocked > 0 || p->base.running_now > 0 || p->base.foreign > 0;
+	const bool may_grow = p->blocked > 0 || p->base.running_now > p->guests || p->base.foreign > 0;
 	const unsigned workers = may_grow ? FL__MAX(p->base.workers, p->depending + 1) : p->base.workers;
 	/* A thread that blocks needs another one, and there are at most FL_WORKERS_MAX. */
 	const bool more = p->active < workers && p->active + p->blocked < FL_WORKERS_MAX;
-	const uint32_t flags = (more ? FL__POOL_MORE : 0) | (p->active > workers ? FL__POOL_CROWDED : 0);
+	const bool crowded = p->active > workers || p->active + p->blocked > FL_WORKERS_MAX;
+	const uint32_t flags = (more ? FL__POOL_MORE : 0) | (crowded ? FL__POOL_CROWDED : 0);
 	/* relaxed: these two flags change under the lock */
 	const uint32_t before = fl__load_relaxed(&p->state) & (FL__POOL_MORE | FL__POOL_CROWDED);
 	const uint32_t change = flags - before + (uint32_t)searching * FL__POOL_SEARCHES;
@@ -63,6 +64,24 @@ void fl__pool_count(struct fl__thread_pool *p, int active, int searching)
 		fl__add_seq_cst(&p->state, change); /* seq_cst: "No task is overlooked" */
 	if (p->active + p->blocked == 0)
 		fl__executor_tell_if_idle(&p->base);
+}
+
+void fl__pool_take_place(struct fl__thread_worker *w)
+{
+	struct fl__thread_pool *p = w->pool;
+	/* relaxed: CROWDED changes under the lock */
+	if (w->place != 0 || (fl__load_relaxed(&p->state) & FL__POOL_CROWDED))
+		return;
+	/* there is one: at most FL_WORKERS_MAX workers are active or blocked */
+	w->place = 1 + fl__numbers_add_lowest(&p->places);
+}
+
+void fl__pool_give_place(struct fl__thread_worker *w)
+{
+	if (w->place == 0)
+		return;
+	fl__numbers_remove(&w->pool->places, w->place - 1);
+	w->place = 0;
 }
 
 void fl__pool_wake(struct fl__thread_pool *p, size_t n)
@@ -77,7 +96,7 @@ void fl__pool_notify_locked(struct fl__thread_pool *p)
 	if (!fl__pool_needs_notify(fl__load_relaxed(&p->state)) || p->over)
 		return;
 	/* a worker that is alive, and in none of these states, has slept until its deadline: it looks at the queues */
-	const bool none_wakes = p->alive == p->active + p->blocked;
+	const bool none_wakes = p->alive == p->active + p->blocked - p->guests;
 	if (p->sleepers.first)
 		fl__pool_wake(p, 1);
 	else if (!p->base.broken && none_wakes)
@@ -147,13 +166,20 @@ FL__COLD static void pool_worker_exits(void *arg)
 
 static const struct fl__worker_ops pool_worker_ops = {fl__run_block, fl__pool_wait};
 
+/* Makes the calling context the worker `w`, which may be replaced, or no worker. */
+static void pool_become(struct fl__thread_worker *w)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	ctx->worker = w ? &w->run : NULL;
+	ctx->worker_ops = w ? &pool_worker_ops : NULL;
+}
+
 static int pool_work(void *arg)
 {
 	struct fl__thread_worker *w = arg;
 	struct fl__thread_pool *p = w->pool;
 	fl__run_enter(&w->run, &p->base);
-	fl__ctx_get()->worker = &w->run;
-	fl__ctx_get()->worker_ops = &pool_worker_ops;
+	pool_become(w);
 	pthread_cleanup_push(pool_worker_exits, w);
 	if (p->base.initialize) {
 		(void)fl__executor_initialize(&p->base, &p->base.stop); /* an error breaks the executor */
@@ -164,8 +190,7 @@ static int pool_work(void *arg)
 	pthread_cleanup_pop(0);
 	if (w->forks)
 		fl__forks_leave(w->forks);
-	fl__ctx_get()->worker_ops = NULL;
-	fl__ctx_get()->worker = NULL;
+	pool_become(NULL);
 	fl__run_leave(&w->run);
 	fl_thread *before = pool_leave(w);
 	fl__thread_join(&before); /* NULL if this thread is the first that leaves */
@@ -178,6 +203,7 @@ FL__COLD struct fl__thread_worker *fl__pool_make_worker(struct fl__thread_pool *
 	if (!w)
 		return NULL;
 	w->pool = p;
+	w->number = p->workers ? p->workers->number + 1 : 0;
 	w->stats.next = fl__stats_are_linked() ? 0 : SIZE_MAX;
 	w->next = p->workers;
 	fl__store_release(&p->workers, w); /* release: the worker; pairs with the acquire of each walk */
@@ -190,17 +216,17 @@ FL__COLD static int pool_start_thread(struct fl__thread_pool *p)
 	struct fl__thread_worker *w = p->vacant ? p->vacant : fl__pool_make_worker(p);
 	if (!w)
 		return -ENOMEM;
-	w->number = fl__numbers_add_lowest(&p->numbers);
 	(void)snprintf(name, sizeof name, "%s-%u", p->base.name, w->number);
 	const fl_thread_config config = {.name = name, .stack_size = p->stack_size};
 	const int searches = p->base.initialize ? 0 : 1;
 	fl__pool_count(p, 1, searches); /* before the start: a spare worker must see CROWDED */
+	fl__pool_take_place(w);
 	int rc = fl__thread_start(&w->thread, pool_work, w, &config, &p->base.signals);
 	p->vacant = rc == 0 ? w->next_vacant : w;
 	if (rc != 0) {
 		/* the tasks that the search would have found are left to the workers that are alive */
+		fl__pool_give_place(w);
 		fl__pool_count(p, -1, -searches);
-		fl__numbers_remove(&p->numbers, w->number);
 		return rc == -ENOMEM ? rc : -EAGAIN;
 	}
 	p->alive++;
@@ -246,6 +272,54 @@ void fl__pool_rise(struct fl__thread_worker *w)
 	w->sits = false;
 	w->pool->blocked--;
 	fl__pool_count(w->pool, 1, 0);
+}
+
+/*
+ * A pool without a thread refuses a guest: the tasks that the guest submits must find one that runs
+ * them.
+ */
+struct fl__run *fl__pool_enter(fl_executor *e)
+{
+	struct fl__thread_pool *p = fl__pool_of(e);
+	struct fl__thread_worker *w = NULL;
+	{
+		FL__POOL_LOCKED(p);
+		/* relaxed: MORE changes under the lock */
+		const bool more = fl__load_relaxed(&p->state) & FL__POOL_MORE;
+		if (more && p->active < e->workers && p->alive > 0 && !e->closed)
+			w = p->vacant ? p->vacant : fl__pool_make_worker(p);
+		if (w) {
+			p->vacant = w->next_vacant;
+			p->guests++;
+			fl__pool_count(p, 1, 0);
+			fl__pool_take_place(w);
+		}
+	}
+	if (!w)
+		return NULL;
+	w->run = (struct fl__run){.executor = e};
+	pool_become(w);
+	w->forks = fl__forks_are_linked() ? fl__forks_enter(&p->forks, w->forks) : NULL;
+	return &w->run;
+}
+
+void fl__pool_leave(struct fl__run *run)
+{
+	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)run;
+	struct fl__thread_pool *p = w->pool;
+	if (w->forks)
+		fl__forks_leave(w->forks);
+	pool_become(NULL);
+	FL__POOL_LOCKED(p);
+	fl__pool_rise(w);
+	fl__pool_give_place(w);
+	w->next_vacant = p->vacant;
+	p->vacant = w;
+	p->guests--;
+	fl__pool_count(p, -1, 0);
+	if (p->base.closed && p->active == 0)
+		fl__pool_wake(p, 1); /* it ends the others, as after a close */
+	fl__pool_settle(p);
 }
 
 void fl__pool_block(struct fl__run *run, bool begins)

@@ -65,8 +65,17 @@ static int visit_shared(void *state, size_t from, size_t to)
 	return 0;
 }
 
+static int visit_nothing(void *state, size_t from, size_t to)
+{
+	(void)state;
+	(void)from;
+	(void)to;
+	return 0;
+}
+
 FL_STRESS_ACTOR(parallel_for_shared, user)
 {
+	OK(fl_parallel_for(s->e, 0, 1, visit_nothing, NULL, NULL)); /* then there is a thread */
 	OK(fl_parallel_for(s->e, 0, SHARED, visit_shared, s, &one_by_one));
 }
 

@@ -25,7 +25,7 @@ static inline struct fl__thread_pool *pool_of_actors(unsigned n, unsigned actors
 	for (unsigned i = 0; i < actors; i++) {
 		struct fl__thread_worker *w = fl__pool_make_worker(p);
 		FL_STRESS_CHECK(w != NULL);
-		w->number = fl__numbers_add_lowest(&p->numbers);
+		fl__pool_take_place(w);
 	}
 	p->state = actors * FL__POOL_SEARCHES; /* not COLD */
 	p->alive = actors;

@@ -146,21 +146,30 @@ static int meet_caller(struct shared *s)
 	return fl_event_wait(&s->helper_may_go_on);
 }
 
+FL_TASK_STATIC(do_nothing, void, void)
+{
+	return 0;
+}
+
+/* An executor whose worker exists and sleeps: only then may a caller take part. */
+static fl_executor *started_executor(unsigned workers)
+{
+	fl_executor *e = FL_TEST_EXECUTOR(thread, .workers = workers);
+	FL_OK(fl_test_run_task(e, &do_nothing, NULL, NULL));
+	FL_OK(fl_executor_wait_idle(e));
+	return e;
+}
+
 /* The caller begins at the front. */
 FL_TEST(parallel_for_shares_with_its_caller)
 {
 	for (unsigned workers = 2; workers <= 4; workers++) {
 		struct shared s = {.at_caller = meet_helper, .at_helper = meet_caller};
-		FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = workers);
+		FL_SCOPED(fl_executor) *e = started_executor(workers);
 		FL_OK(run_shared(&s, e, &by_one));
 		is_complete(&s);
 		assert_int_equal(s.first[0], 0);
 	}
-}
-
-FL_TASK_STATIC(do_nothing, void, void)
-{
-	return 0;
 }
 
 FL_TASK_STATIC(run_shared_in_task, struct shared *, void)
@@ -199,14 +208,14 @@ FL_TEST(parallel_for_runs_a_short_loop_on_its_caller)
 	FL_FAULTS();
 	fl__sys.now = loop_now;
 	fl_stats_executor stats;
-	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
+	FL_SCOPED(fl_executor) *e = started_executor(2);
 	is_caller = true;
 	loop_time = 1;
 	FL_OK(fl_parallel_for(e, 0, 1000, take_19ns_each, NULL, NULL));
 	loop_time = 0;
 	is_caller = false;
 	FL_OK(fl_executor_stats(e, &stats));
-	assert_int_equal(stats.workers_started, 0);
+	assert_int_equal(stats.workers_started, 1);
 }
 
 static int close_executor(struct shared *s)
@@ -220,7 +229,7 @@ static int close_executor(struct shared *s)
 FL_TEST(parallel_for_ends_after_a_close)
 {
 	struct shared s = {.at_caller = close_executor};
-	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
+	FL_SCOPED(fl_executor) *e = started_executor(2);
 	FL_OK(run_shared(&s, e, &by_one));
 	is_complete(&s);
 	FL_RC(run_shared(&s, e, &by_one), -EPIPE);
@@ -242,7 +251,7 @@ FL_TEST(parallel_for_stops_its_helper)
 {
 	int error = 0;
 	struct shared s = {.at_caller = fail_after_helper, .at_helper = await_request};
-	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2);
+	FL_SCOPED(fl_executor) *e = started_executor(2);
 	FL_RC(run_shared(&s, e, &(fl_parallel_config){.grain = 1, .error = &error}), FL_ETASK);
 	assert_int_equal(error, -EIO);
 	struct shared late = {.at_caller = await_helper, .at_helper = await_request};
@@ -265,29 +274,71 @@ FL_TASK_STATIC(hold_until, struct full *, void)
 	return 0;
 }
 
-/* A full executor does not hold up the caller. */
-FL_TEST(parallel_for_runs_on_the_caller_of_a_full_executor)
+/* A full executor makes the loop wait for a worker. A worker that is free lets the caller take part. */
+FL_TEST(parallel_for_has_no_call_while_all_workers_are_busy)
 {
-	const fl_when_full whens[] = {FL_FULL_WAIT, FL_FULL_REFUSE, FL_FULL_RUN};
-	FL_EACH (i, whens) {
-		struct full full = {FL_SEM_INIT(0), FL_EVENT_INIT};
-		struct shared s = {.at_helper = NULL};
-		FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = 2, .backlog = 1, .when_full = whens[i]);
-		for (int k = 0; k < 2; k++) {
-			FL_OK(hold_until_submit(e, &full, NULL));
-			FL_OK(fl_sem_acquire(&full.begun));
-		}
-		FL_OK(hold_until_submit(e, &full, NULL)); /* it waits: the backlog is full */
-		FL_OK(run_shared(&s, e, &by_one));
-		is_complete(&s);
-		assert_int_equal(s.first[1], CALLS);
-		fl_event_set(&full.end);
+	struct full full = {FL_SEM_INIT(0), FL_EVENT_INIT};
+	struct shared s = {.at_helper = NULL};
+	FL_SCOPED(fl_executor) *e = started_executor(2);
+	for (int k = 0; k < 2; k++) {
+		FL_OK(hold_until_submit(e, &full, NULL));
+		FL_OK(fl_sem_acquire(&full.begun));
 	}
+	FL_RC(run_shared(&s, e, &(fl_parallel_config){.grain = 1, .deadline = fl_after(FL_MS(1))}), -ETIMEDOUT);
+	assert_int_equal(s.first[0], CALLS);
+	assert_int_equal(s.first[1], CALLS);
+	fl_event_set(&full.end);
+}
+
+/* A call that blocks keeps its number, and the worker in its place has a further one. */
+static int block_and_note(struct shared *s)
+{
+	FL_BLOCKING();
+	fl_event_set(&s->helper_may_go_on);
+	return fl_event_wait(&s->helper_runs);
+}
+
+FL_TEST(parallel_for_lets_another_worker_run_while_its_caller_blocks)
+{
+	struct shared s = {.at_caller = block_and_note, .at_helper = meet_caller};
+	FL_SCOPED(fl_executor) *e = started_executor(2);
+	FL_OK(run_shared(&s, e, &by_one));
+	is_complete(&s);
+	assert_int_equal(s.first[0], 0);
+}
+
+FL_TASK_STATIC(count_task, int *, void)
+{
+	fl__add_relaxed(*arg, 1);
+	return 0;
+}
+
+struct submits {
+	fl_executor *e;
+	int ran;
+};
+
+static int submit_in_call(void *state, size_t from, size_t to)
+{
+	struct submits *s = state;
+	for (; from < to; from++)
+		FL_OK(count_task_submit(s->e, &s->ran, NULL));
+	return 0;
+}
+
+/* Tasks that the caller has submitted in its calls run after it has left, and a join waits for them. */
+FL_TEST(parallel_for_leaves_the_tasks_of_its_caller_to_workers)
+{
+	FL_SCOPED(fl_executor) *e = started_executor(2);
+	struct submits s = {.e = e};
+	FL_OK(fl_parallel_for(e, 0, 1000, submit_in_call, &s, NULL));
+	FL_OK(fl_executor_wait_idle(e));
+	assert_int_equal(s.ran, 1000);
 }
 
 /* Numbers of workers. The case of a port: arrays with an element for each worker were overrun. */
 
-enum { WIDTH_MAX = 4, WIDE_CALLS = 200 };
+enum { WIDTH_MAX = 4, WIDE_CALLS = 100 };
 
 struct width {
 	fl_executor *e;
@@ -312,21 +363,46 @@ static int note_width(void *state, size_t from, size_t to)
 	return 0;
 }
 
-FL_TASK_STATIC(run_wide_loops, struct width *, void)
+enum { WIDE_LOOPS = 10 };
+
+static int run_wide_loops(void *arg)
 {
-	for (int i = 0; i < 10; i++)
-		FL_OK(fl_parallel_for((*arg)->e, 0, WIDE_CALLS, note_width, *arg, &by_one));
+	struct width *w = arg;
+	for (int i = 0; i < WIDE_LOOPS; i++)
+		FL_OK(fl_parallel_for(w->e, 0, WIDE_CALLS, note_width, w, &by_one));
 	return 0;
 }
 
-FL_TEST(parallel_for_in_a_task_makes_at_most_as_many_calls_as_workers)
+FL_TASK_STATIC(run_wide_loops_in_task, struct width *, void)
 {
-	for (unsigned workers = 1; workers <= WIDTH_MAX; workers++) {
-		FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = workers);
-		struct width w = {.e = e, .workers = workers}, *at = &w;
-		FL_OK(fl_test_run_task(e, &run_wide_loops, &at, NULL));
-		assert_int_equal(w.calls, 10 * WIDE_CALLS);
-	}
+	return run_wide_loops(*arg);
+}
+
+FL_TEST(parallel_for_makes_at_most_as_many_calls_as_workers)
+{
+	FL_BOTH (in_task)
+		for (unsigned workers = 1; workers <= WIDTH_MAX; workers++) {
+			/* in the first loop the executor has no thread */
+			FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = workers);
+			struct width w = {.e = e, .workers = workers}, *at = &w;
+			if (in_task)
+				FL_OK(fl_test_run_task(e, &run_wide_loops_in_task, &at, NULL));
+			else
+				FL_OK(run_wide_loops(&w));
+			assert_int_equal(w.calls, WIDE_LOOPS * WIDE_CALLS);
+		}
+}
+
+/* Callers take the places of workers, one each. */
+FL_TEST(parallel_for_of_several_callers_has_a_number_for_each_call)
+{
+	fl_thread *threads[3];
+	FL_SCOPED(fl_executor) *e = started_executor(2);
+	struct width w = {.e = e, .workers = 2};
+	FL_EACH (i, threads)
+		fl_test_go(&threads[i], run_wide_loops, &w);
+	FL_END_ALL(threads);
+	assert_int_equal(w.calls, 3 * WIDE_LOOPS * WIDE_CALLS);
 }
 
 static size_t threads_of(const fl_executor *e)
