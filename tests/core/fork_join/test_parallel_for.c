@@ -355,7 +355,7 @@ static int note_width(void *state, size_t from, size_t to)
 	assert_true(fl__add_relaxed(&w->now, 1) < (int)w->workers);
 	assert_true(number < w->workers);
 	assert_int_equal(fl__swap_acquire(&w->used[number], 1), 0);
-	for (int i = 0; i < 3; i++) /* beside busy processes each takes a time slice */
+	for (int i = 0; i < 2; i++) /* beside busy processes each takes a time slice */
 		sched_yield();      /* others may begin a call meanwhile */
 	assert_int_equal(fl_executor_current_worker(), number);
 	fl__store_release(&w->used[number], 0); /* before it counts as ended */
@@ -363,7 +363,7 @@ static int note_width(void *state, size_t from, size_t to)
 	return 0;
 }
 
-enum { WIDE_LOOPS = 10 };
+enum { WIDE_LOOPS = 6 };
 
 static int run_wide_loops(void *arg)
 {
