@@ -20,33 +20,36 @@ FL_BEGIN_DECLS
  *             rc = n < 0 ? (int)n : fl_datagram_send_to(d, request, (size_t)n, &from);
  *     }
  *
- * A datagram is sent and received whole, or not at all. It may be empty. A datagram of UDP may be
- * lost, duplicated or reordered. The sender to a Unix socket waits while the receiver has no space.
+ * A datagram, which may be empty, is sent and received whole or not at all. UDP may lose, duplicate
+ * or reorder datagrams. A sender to a Unix socket waits while the receiver has no space.
  *
  * Loop and fibers
  *
- * A socket belongs to the loop on which it was created, and must be freed before that loop. Only
- * the loop's thread may call its functions. Functions that wait may be called only by fibers of the
- * loop. Any number of fibers may send and receive at the same time, and each datagram goes to one
- * of them. They wait in FIFO order, except senders to an address of a Unix socket. A fiber whose
- * calls never have to wait still lets other fibers run: from time to time, a call yields to them.
- * All sockets are close-on-exec.
+ * The rules for streams hold for these sockets, too (fairlead/stream.h, "Loop and fibers"), but any
+ * number of fibers may send and receive at the same time, and each datagram goes to one of them.
+ * Waiting fibers are served in FIFO order, except senders to an address of a Unix socket. Sockets
+ * that the library opens are close-on-exec.
  *
- * Errors
+ * Results
  *
- * After -EPIPE (the socket is closed), all later sends, receives, connects and disconnects return
- * the same. Any other error concerns one call. A call that fails, times out or is cancelled has
- * sent or received nothing, except that a receive with -EMSGSIZE has received a part of the
+ * In addition to its own list, each function that sends or receives may return:
+ *   -EPIPE   the socket is closed. Later sends, receives, connects and disconnects return the same
+ *   -EINVAL  the caller may not make this call (see "Loop and fibers")
+ *   -ETIMEDOUT, -ECANCELED, -ENOMEM, -EFAULT
+ *            see "Codes" in fairlead/defs.h
+ *
+ * Except for -EPIPE, an error concerns one call only. A call that fails, times out or is cancelled
+ * has sent or received nothing, except that a receive with -EMSGSIZE has received a part of the
  * datagram. The functions for several datagrams say how many they have moved.
  */
 typedef struct fl_datagram fl_datagram;
 
 /*
- * How a UDP socket is opened. A Unix socket uses none of the fields. Unless `reuse_port` or
- * `reuse_address` is set, no other socket can bind the port.
+ * How a UDP socket is opened. Unless `reuse_port` or `reuse_address` is set, no other socket can
+ * bind the port.
  */
 typedef struct fl_datagram_config {
-	/* Sockets of one user share the port. The system chooses the one that gets a datagram. */
+	/* Sockets of one user share the port. The system chooses one for each datagram. */
 	bool reuse_port;
 	/* Sockets of any user share the port, as the receivers of a multicast group do. */
 	bool reuse_address;
@@ -56,137 +59,104 @@ typedef struct fl_datagram_config {
 	bool peer_errors;
 	/* Datagrams to multicast groups are not delivered on this machine. */
 	bool no_loopback;
-	/* For datagrams to hosts: the most routers on the way, plus 1. 0 means the default. */
+	/* For datagrams to hosts: the most routers on the way, plus 1. 0: the default. */
 	unsigned char hops;
-	/* The hop limit of datagrams to multicast groups. 1 means this network alone. */
+	/* The hop limit of datagrams to multicast groups. 1: only this network. */
 	unsigned char multicast_hops;
-	/* The interface for datagrams to multicast groups. NULL means the system's route. */
+	/* The interface for datagrams to multicast groups. NULL: the system's route. */
 	const char *interface;
 	uintptr_t more_[4];
 } fl_datagram_config;
 
 /*
- * Opens a UDP socket at an address of this machine, and stores it in `*d`.
+ * Opens a UDP socket at an address of this machine, and stores it in `*d`. The lookup of a name
+ * blocks the calling fiber.
  *
- * `port` 0 means a port that the system chooses: see fl_datagram_port(). `host` NULL means all
- * addresses of this machine, of IPv4 and IPv6, and is right for a client. A name means the first of
- * its addresses that this machine has, IPv4 before IPv6. `config` may be NULL.
- *
- * The lookup of a name blocks the calling fiber. Otherwise the call never waits.
+ * `host` and `port` mean the same as for fl_listener_open_tcp() (fairlead/net.h). A client passes
+ * NULL and 0.
  *
  * Returns:
- *   0                 the socket is open
- *   -EADDRINUSE       the port is in use
- *   -EADDRNOTAVAIL    the host is no address of this machine
- *   -ENODEV           the config names an interface that does not exist
- *   -EACCES           the user may not bind this port
- *   -EAFNOSUPPORT     the system does not have the family of the address
- *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
- *   -ENOMEM           there is no memory
- *   -ENOSPC           the user's limit of watched descriptors is reached
- *   -ECANCELED        the lookup was cancelled
- *   -ENOTSUP          the thread runs no loop; or the host is a name, and the caller is no fiber
- *   other             an error of the lookup: see "Results of a lookup" in fairlead/net.h
+ *   0               the socket is open
+ *   -EADDRINUSE     the port is in use
+ *   -EADDRNOTAVAIL  the host is not an address of this machine
+ *   -ENODEV         the config names an interface that does not exist
+ *   -EACCES         the user may not bind this port
+ *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC
+ *                   see "Codes" in fairlead/defs.h
+ *   -ENOTSUP        the thread runs no loop; or the host is a name, and the caller is not a fiber
+ *   -EAFNOSUPPORT, -ECANCELED, other
+ *                   the host cannot be used, or the lookup was cancelled: see "Results of a lookup"
+ *                   in fairlead/net.h
  *
  * To receive from a multicast group, join it: call setsockopt() with MCAST_JOIN_GROUP or
  * MCAST_JOIN_SOURCE_GROUP on fl_datagram_fd(). The socket receives only from groups that it has
- * joined.
+ * joined itself.
  */
 FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host, uint16_t port,
                                               const fl_datagram_config *config);
 
 /*
  * Opens a Unix datagram socket at a path, or at an abstract name, which begins with '@', and stores
- * it in `*d`.
- *
- * `path` NULL means an abstract name that the system chooses, by which others can answer. Any user
- * of this network namespace can send to an abstract name. fl_datagram_close() and
- * fl_datagram_free() remove the socket file, unless another socket has replaced it. A stale socket
- * file is removed first. The call never waits.
- *
- * Returns:
- *   0                  the socket is open
- *   -EADDRINUSE        a socket is open there, or a process is just opening the path
- *   -ENOTSOCK          the file is no socket
- *   -ENAMETOOLONG      the path is longer than 107 bytes
- *   -EINVAL            the path is ""
- *   -ENOENT, -ENOTDIR  the folder does not exist
- *   -EACCES, -EROFS    the user may not write in the folder, or nobody may
- *   -EMFILE, -ENFILE   the process, or the system, has too many descriptors
- *   -ENOMEM            there is no memory
- *   -ENOSPC            the user's limit of watched descriptors is reached
- *   -ENOTSUP           the thread runs no loop
- *   other              an error of the system for the path
- *
- * If several processes call this for one path at the same time, one of them gets the path, as with
- * fl_listener_open_unix() (fairlead/net.h).
+ * it in `*d`. With `path` NULL the system chooses an abstract name, by which others can answer.
+ * fl_listener_open_unix() (fairlead/net.h) says how the file is made, replaced and removed. Any
+ * user of this network namespace can send to an abstract name. Returns:
+ *   0            the socket is open
+ *   -EADDRINUSE  a socket is open there, or a process is just opening the path
+ *   -EINVAL      the path is ""
+ *   -ENOTSOCK, -ENAMETOOLONG, -ENOENT, -ENOTDIR, -EACCES, -EROFS, other
+ *                the path cannot be used: see fl_listener_open_unix()
+ *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP
+ *                see "Codes" in fairlead/defs.h
  */
 FL_API FL_MUST_CHECK int fl_datagram_open_unix(fl_datagram **d, const char *path);
 
 /*
  * Creates an fl_datagram that owns `fd`, a datagram socket of IPv4, IPv6 or Unix, on the loop that
- * the calling thread runs.
- *
- * The call never waits. It makes `fd` close-on-exec, unless it is 0, 1 or 2. A blocking `fd` stays
- * blocking. After an error the caller still owns `fd`.
- *
- * Returns:
+ * the calling thread runs. After an error the caller still owns `fd`. The call makes `fd`
+ * close-on-exec, unless it is 0, 1 or 2. A blocking `fd` stays blocking. Returns:
  *   0          the object was created
  *   -EBADF     `fd` is not open
- *   -ENOTSOCK  `fd` is no socket
+ *   -ENOTSOCK  `fd` is not a socket
  *   -EINVAL    `fd` is another kind of socket
  *   -EEXIST    the loop watches `fd` already
- *   -ENOMEM    there is no memory
- *   -ENOSPC    the user's limit of watched descriptors is reached
- *   -ENOTSUP   the thread runs no loop
+ *   -ENOMEM, -ENOSPC, -ENOTSUP
+ *              see "Codes" in fairlead/defs.h
  */
 FL_API FL_MUST_CHECK int fl_datagram_from_fd(fl_datagram **d, int fd);
 
-/*
- * Closes and frees the socket. `d` may be NULL. The call never waits.
- *
- * The call panics while a fiber sends or receives.
- */
+/* Closes and frees the socket. Panics while a fiber sends or receives. */
 FL_API void fl_datagram_free(fl_datagram *d);
 
 /*
- * Closes the socket, so that the port or path is free. It never waits. The call may be repeated.
- *
- * Fibers that send or receive get -EPIPE within 32 ms.
+ * Closes the socket and removes its file, so that the port or path is free. The call may be
+ * repeated. Fibers that send or receive get -EPIPE within 32 ms.
  */
 FL_API void fl_datagram_close(fl_datagram *d);
 
 /*
  * Connects the socket to a peer: sends without another address go to the peer, and only datagrams
- * of the peer are received.
- *
- * Datagrams that have come before are still received. A UDP peer need not exist. The call never
- * waits. The call may be repeated, also with another peer.
- *
- * Returns:
+ * of the peer are received, except those that have come before. A UDP peer need not exist. The call
+ * does not wait. It may be repeated, also with another peer. Returns:
  *   0              the socket is connected
  *   -EPIPE         `d` is closed
  *   -EINVAL        the caller does not run the socket's loop
- *   -EAFNOSUPPORT  `peer` is no address, or one of another family than the socket's
+ *   -EAFNOSUPPORT  `peer` is not an address for this kind of socket
+ *   -EACCES        `peer` is a broadcast address, and the config lacks `broadcast`; or, Unix, the
+ *                  user may not write the file
  *   -ECONNREFUSED  Unix: no socket is open there
  *   -ENOENT        Unix: there is no such file
  *   -EPROTOTYPE    Unix: a stream socket is there
  *   -EPERM         Unix: the socket there is connected to another peer
- *   -EACCES        `peer` is a broadcast address, and the config lacks `broadcast`; or, Unix, the
- *                  user may not write the file
  *   -ENETUNREACH, -EHOSTUNREACH
  *                  there is no route to the peer
- *   -EADDRINUSE    the previous peer was of IPv4 and the new peer is of IPv6, or the reverse. So
- *                  the call disconnected first, and meanwhile another socket has taken the port
- *                  that the system had chosen
+ *   -EADDRINUSE    the peer changed between IPv4 and IPv6, which needs a disconnect, and meanwhile
+ *                  another socket has taken the port that the system had chosen
  *   other          an error of the system
  */
 FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_address *peer);
 
 /*
- * Ends the connection, if there is one. The socket keeps its address. The call never waits.
- *
- * Returns:
+ * Ends the connection, if there is one. The socket keeps its address. Returns:
  *   0            the socket is not connected
  *   -EPIPE       `d` is closed
  *   -EINVAL      the caller does not run the socket's loop
@@ -196,35 +166,25 @@ FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_address *p
 FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
 
 /*
- * Sends a datagram of `size` bytes, which may be 0, to an address, or to the connected peer.
- *
- * If `to` is NULL, the datagram goes to the connected peer. The call blocks the calling fiber while
- * the system, or a Unix receiver, has no space. A full Unix receiver at an address is tried again
- * at least every 32 ms.
- *
- * Returns:
+ * Sends a datagram of `size` bytes, which may be 0, to an address or, if `to` is NULL, to the
+ * connected peer. Blocks the calling fiber while the system, or a Unix receiver, has no space. A
+ * full Unix receiver at an address is tried again at least every 32 ms. Returns:
  *   0              the system has the datagram. UDP may still lose it
- *   -ETIMEDOUT     the deadline passed
- *   -ECANCELED     the wait was cancelled
- *   -EPIPE         `d` is closed
  *   -ENOTCONN      no address is given, and the socket is not connected
  *   -EMSGSIZE      the datagram is larger than the protocol, the send buffer or the path allows
- *   -ECONNREFUSED  UDP: the peer has reported (by ICMP) that it had no socket for an earlier
- *                  datagram, and this datagram was not sent. Unix: no socket is open there
+ *   -EAFNOSUPPORT, -EACCES, -ENOENT, -EPROTOTYPE
+ *                  the address cannot be used: see fl_datagram_connect()
+ *   -ECONNREFUSED  Unix: no socket is open there. UDP: ICMP has reported that the peer had no
+ *                  socket for an earlier datagram, and this datagram was not sent
  *   -ENETUNREACH, -EHOSTUNREACH
  *                  there is no route to the peer; or ICMP has reported this for an earlier datagram
- *   -EACCES        the address is a broadcast address, and the config lacks `broadcast`; or, Unix,
- *                  the user may not write the file
- *   -EAFNOSUPPORT  `to` is no address, or one of another family than the socket's
- *   -ENOENT        Unix: there is no such file
- *   -EPROTOTYPE    Unix: a stream socket is there
  *   -EPERM         Unix: the socket there is connected to another peer. UDP: a packet filter
  *                  forbids the datagram
- *   -ENOMEM        the system has no memory; or the queue of the network interface is full, and the
- *                  datagram is lost
- *   -EINVAL        the caller is no fiber of the socket's loop; or, UDP, the port is 0, or the
- *                  socket's own address cannot reach the peer
- *   -EFAULT        an address of the caller is bad
+ *   -ENOMEM        out of memory; or the queue of the network interface is full, and the datagram
+ *                  is lost
+ *   -EINVAL        UDP: the port is 0, or the socket's own address cannot reach the peer
+ *   -ETIMEDOUT, -ECANCELED, -EPIPE, -EINVAL, -EFAULT
+ *                  see "Results" in fairlead/datagram.h
  */
 FL_API FL_MUST_CHECK int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size, const fl_address *to,
                                                    fl_time deadline, fl_cancel_token *cancel);
@@ -234,13 +194,8 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send_to(fl_datagram *_d, const void *_da
 }
 
 /*
- * Does the same as fl_datagram_send_to() if there is space, and never waits. Callbacks of the loop
- * may call it.
- *
- * Returns:
- *   0        the system has the datagram. UDP may still lose it
- *   -EAGAIN  there is no space
- *   other    an error of fl_datagram_send_to()
+ * Does the same as fl_datagram_send_to(), but returns -EAGAIN if there is no space, and never
+ * waits.
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *_d, const void *_data, size_t _size,
                                                     const fl_address *_to)
@@ -249,27 +204,19 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *_d, const void 
 }
 
 /*
- * Receives a datagram into `buffer`, and stores its sender in `from`, which may be NULL.
- *
- * The call blocks the calling fiber while no datagram is available.
- *
- * Returns:
- *   >= 0        the size of the datagram; 0 for an empty one
- *   -ETIMEDOUT  the deadline passed
- *   -ECANCELED  the wait was cancelled
- *   -EPIPE      `d` is closed
- *   -EMSGSIZE   the datagram is larger than `size`. The buffer has its first `size` bytes, and the
- *               rest is lost. `from` is stored
+ * Receives a datagram into `buffer`, and stores its sender in `from`, which may be NULL. Blocks the
+ * calling fiber while no datagram is available. Returns:
+ *   >= 0       the size of the datagram; 0 for an empty one
+ *   -EMSGSIZE  the datagram is larger than `size`. The buffer has its first `size` bytes, and the
+ *              rest is lost. `from` is stored
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, or another error of the network
- *                ICMP has reported that a datagram of this socket did not arrive. That datagram was
- *                sent to the connected peer; or, with `peer_errors`, to `from`
- *   -EINVAL      the caller is no fiber of the socket's loop
- *   -ENOMEM      there is no memory
- *   -EFAULT      an address of the caller is bad
+ *              ICMP has reported that a datagram of this socket did not arrive. It was sent to the
+ *              connected peer or, with `peer_errors`, to `from`
+ *   -ETIMEDOUT, -ECANCELED, -EPIPE, -EINVAL, -ENOMEM, -EFAULT
+ *              see "Results" in fairlead/datagram.h
  *
- * With `peer_errors` of the config, receives return the network's errors of all peers, also on a
- * socket that is not connected. Sends then pass over them: a send returns such an error only if it
- * finds eight in a row.
+ * With `peer_errors` of the config, receives return the network's errors of all peers, even if the
+ * socket is not connected. Sends then pass over them, unless eight come in a row.
  */
 FL_API FL_MUST_CHECK ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size, fl_address *from,
                                                        fl_time deadline, fl_cancel_token *cancel);
@@ -279,13 +226,8 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_datagram_receive(fl_datagram *_d, void *_buff
 }
 
 /*
- * Does the same as fl_datagram_receive() if there is a datagram, and never waits. Callbacks of the
- * loop may call it.
- *
- * Returns:
- *   >= 0     the size of the datagram; 0 for an empty one
- *   -EAGAIN  there is no datagram
- *   other    an error of fl_datagram_receive()
+ * Does the same as fl_datagram_receive(), but returns -EAGAIN if there is no datagram, and never
+ * waits.
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_datagram_try_receive(fl_datagram *_d, void *_buffer, size_t _size, fl_address *_from)
 {
@@ -299,23 +241,19 @@ typedef struct fl_datagram_message {
 	size_t received; /* set by a receive: the bytes that `data` has now */
 	size_t lost;     /* set by a receive: the bytes that did not fit */
 	/*
-	 * In a send, the address of the receiver; with `size` 0 it is the connected peer. In a
-	 * receive, the address of the sender.
+	 * In a send, the address of the receiver; `size` 0 means the connected peer. In a receive,
+	 * the address of the sender.
 	 */
 	fl_address address;
 } fl_datagram_message;
 
 /*
- * Sends `n` datagrams in order, and stores in `*sent` how many were sent. `sent` may be NULL.
- *
- * The call blocks the calling fiber while the system, or a Unix receiver, has no space.
- *
- * Returns:
+ * Sends `n` datagrams in order, and stores in `*sent`, which may be NULL, how many were sent.
+ * Blocks the calling fiber while the system, or a Unix receiver, has no space. An error that the
+ * network reports for an earlier datagram may get lost. Returns:
  *   0               all were sent
- *   another result  of fl_datagram_send_to(), for the first datagram that was not sent. The
- *                   datagrams behind it were not sent
- *
- * An error that the network reports for an earlier datagram may get lost.
+ *   another result  of fl_datagram_send_to(), for the first datagram that was not sent; those
+ *                   behind it were not sent either
  */
 FL_API FL_MUST_CHECK int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                      unsigned *sent, fl_time deadline, fl_cancel_token *cancel);
@@ -326,13 +264,8 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send_many(fl_datagram *_d, const fl_data
 }
 
 /*
- * Does the same as fl_datagram_send_many() for the datagrams for which there is space, and never
- * waits.
- *
- * Returns:
- *   0        all were sent
- *   -EAGAIN  there is no space for the rest
- *   other    an error of fl_datagram_send_to(), for the first datagram that was not sent
+ * Does the same as fl_datagram_send_many(), but returns -EAGAIN if there is no space for the rest,
+ * and never waits.
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *_d, const fl_datagram_message *_list, unsigned _n,
                                                       unsigned *_sent)
@@ -342,12 +275,9 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *_d, const fl_
 
 /*
  * Receives the datagrams that are available: at least 1, at most `n`, and at most FL_DATAGRAM_MANY.
- *
- * The call sets `received`, `lost` and `address` of each. A datagram that does not fit is no error:
- * `lost` says how many bytes it has lost, or 1 if the system does not say how many. The call blocks
- * the calling fiber while no datagram is available.
- *
- * Returns:
+ * Blocks the calling fiber while there are none. The call sets `received`, `lost` and `address` of
+ * each. A datagram that does not fit is not an error: `lost` is the number of bytes that it has
+ * lost, or 1 if the system does not say. Returns:
  *   > 0      the number of datagrams
  *   -EINVAL  `n` is 0
  *   other    an error of fl_datagram_receive(). The address that it calls `from` is that of list[0]
@@ -361,13 +291,8 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_receive_many(fl_datagram *_d, fl_datagra
 #define FL_DATAGRAM_MANY 32u
 
 /*
- * Does the same as fl_datagram_receive_many() if there is a datagram, and never waits. Callbacks of
- * the loop may call it.
- *
- * Returns:
- *   > 0      the number of datagrams
- *   -EAGAIN  there is no datagram
- *   other    an error of fl_datagram_receive_many()
+ * Does the same as fl_datagram_receive_many(), but returns -EAGAIN if there is no datagram, and
+ * never waits.
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *_d, fl_datagram_message *_list, unsigned _n)
 {
@@ -378,19 +303,15 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *_d, fl_dat
 FL_API uint16_t fl_datagram_port(const fl_datagram *d);
 
 /*
- * Stores the socket's own address in `*a`. An unnamed Unix socket has none, and `size` of the
- * address is 0. The call never waits.
- *
- * Returns:
+ * Stores the socket's own address in `*a`. An unnamed Unix socket has none: `size` of the address
+ * is 0. Returns:
  *   0       the address was stored
  *   -EPIPE  `d` is closed
  */
 FL_API FL_MUST_CHECK int fl_datagram_local_address(const fl_datagram *d, fl_address *a);
 
 /*
- * Stores the address of the connected peer in `*a`. It never waits.
- *
- * Returns:
+ * Stores the address of the connected peer in `*a`. Returns:
  *   0          the address was stored
  *   -ENOTCONN  the socket is not connected
  *   -EPIPE     `d` is closed
@@ -398,9 +319,8 @@ FL_API FL_MUST_CHECK int fl_datagram_local_address(const fl_datagram *d, fl_addr
 FL_API FL_MUST_CHECK int fl_datagram_peer_address(const fl_datagram *d, fl_address *a);
 
 /*
- * Returns the descriptor of the socket, which the socket owns; or -1 if it is closed.
- *
- * Use the descriptor for setsockopt() and similar calls, but not for connect().
+ * Returns the descriptor of the socket, which the socket owns; or -1 if it is closed. Use it for
+ * setsockopt() and similar calls, but not for connect().
  */
 FL_API int fl_datagram_fd(const fl_datagram *d);
 
