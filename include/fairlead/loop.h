@@ -26,25 +26,23 @@ FL_BEGIN_DECLS
  *             return fl_loop_run(hello, NULL) != 0;
  *     }
  *
- * Any number of loops may exist. A thread runs one loop at a time, and a loop always runs on the
- * thread that ran it first. Only that thread may call the functions that take a loop, unless their
- * comment says otherwise. A NULL loop is a panic, except in fl_loop_free().
+ * A thread runs one loop at a time, and a loop always runs on the thread that ran it first. Only
+ * that thread may call the functions that take a loop, unless their comment says otherwise. They
+ * panic if the loop is NULL, except fl_loop_free().
  *
  * The callbacks of a loop, for posts, timers and watches, run on the loop's thread, outside of
- * fibers. The callbacks may start fibers. A callback that waits delays all other callbacks. It
- * delays no fiber, and no cancel of a fiber.
+ * fibers, and may start fibers. A callback that waits delays the other callbacks, but no fiber, and
+ * no cancel of a fiber.
  *
- * Some functions work on the loop of the calling thread, and some of these require that the caller
- * is a fiber. Without such a loop or fiber they return -ENOTSUP, and the log has a line that names
- * the function. There is one exception: if only the lookup of a host name needed the fiber, the
- * line names the lookup.
+ * Functions that need the loop of the calling thread, or a fiber as the caller, return -ENOTSUP
+ * without it, and the log says what needed it.
  */
 typedef struct fl_loop fl_loop;
 
 typedef struct fl_loop_config {
 	/*
-	 * The bytes of a fiber's stack, including 16 KiB of guard. 0 means 128 KiB. A size below
-	 * 32 KiB is raised to 32 KiB. Then the size is rounded up to an odd number of pages.
+	 * The bytes of a fiber's stack, including 16 KiB of guard. 0: 128 KiB. The size is raised
+	 * to 32 KiB, and rounded up to an odd number of pages.
 	 */
 	size_t stack_size;
 	uintptr_t more_[4];
@@ -52,91 +50,71 @@ typedef struct fl_loop_config {
 
 /*
  * Creates a loop, runs `function(arg)` as its first fiber, frees the loop, and returns the result
- * of `function`.
+ * of `function`. Blocks the calling thread.
  *
- * The call blocks the calling thread. When `function` has returned, the call cancels the fibers
- * that are left, and waits for their ends, and for the functions of fl_blocking_call(). It panics
- * if a fiber of the loop was neither joined, freed nor detached, or if a cancel token that was made
- * in a fiber was not destroyed.
+ * When `function` has returned, the call cancels the fibers that are left, and waits for their
+ * ends, and for the functions of fl_blocking_call(). Panics if a fiber of the loop was neither
+ * joined, freed nor detached, or if a cancel token that was made in a fiber was not destroyed.
  *
  * Returns the result of `function`; or, if `function` was not called:
- *   -EALREADY         the thread runs a loop already: the caller is a fiber or a callback of it
- *   -ENOMEM           there is no memory
- *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
- *   -ENOSPC           the user's limit of watched descriptors is reached
- *   -ENOTSUP          the thread has a shadow stack
- *   -ENOSYS           a sandbox forbids eventfd() or epoll_create1()
+ *   -EALREADY  the caller is a fiber or a callback of a loop
+ *   -ENOMEM, -EMFILE, -ENFILE, -ENOSPC, -ENOTSUP, -ENOSYS
+ *              an error of fl_loop_create()
  */
 FL_API FL_MUST_CHECK int fl_loop_run(fl_fiber_function *function, void *arg);
 
 /*
  * Creates a loop, which fl_loop_run_on() and fl_loop_run_once() run. Any thread may call it.
- *
- * The call never waits. `config` may be NULL.
- *
  * Returns:
- *   0                 the loop was created
- *   -ENOMEM           there is no memory
- *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
- *   -ENOSPC           the user's limit of watched descriptors is reached
- *   -ENOTSUP          the thread has a shadow stack
- *   -ENOSYS           a sandbox forbids eventfd() or epoll_create1()
+ *   0         the loop was created
+ *   -ENOMEM, -EMFILE, -ENFILE, -ENOSPC
+ *             see "Codes" in fairlead/defs.h
+ *   -ENOTSUP  the thread has a shadow stack
+ *   -ENOSYS   a sandbox forbids eventfd() or epoll_create1()
  */
 FL_API FL_MUST_CHECK int fl_loop_create(fl_loop **l, const fl_loop_config *config);
 
 /*
- * Runs `function(arg)` as a fiber of the loop `l`, and returns its result. Afterwards the loop can
+ * Does the same as fl_loop_run() on the loop `l`, which it does not free: afterwards the loop can
  * run again.
  *
- * The call blocks the calling thread. When `function` has returned, the call cancels the fibers
- * that are left, and waits for their ends, and for the functions of fl_blocking_call(). It panics
- * if a fiber of the loop was neither joined, freed nor detached, or if a cancel token that was made
- * in a fiber was not destroyed.
- *
  * Returns the result of `function`; or, if `function` was not called:
- *   -EALREADY  the thread runs a loop already: the caller is a fiber or a callback of it
- *   -EPERM     another thread has run the loop, and only that thread may
- *   -ENOMEM    there is no memory
+ *   -EALREADY  the caller is a fiber or a callback of a loop
+ *   -EPERM     another thread has run the loop
+ *   -ENOMEM    out of memory
  */
 FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg);
 
 /*
- * Frees a loop that does not run. `l` may be NULL.
+ * Frees a loop that does not run. Blocks the calling thread until the fibers have ended.
  *
  * First it makes the pending calls of fl_loop_post(), cancels the fibers, runs the loop until they
- * have ended, and makes the calls that these fibers have posted. While it runs the loop, callbacks
- * of watches and timers may still be called. After its return no callback is called. If the loop
- * has never run, and there is no memory to run it, the pending calls are dropped.
+ * have ended, and makes the calls that they have posted. Until then, callbacks of watches and
+ * timers may be called, too. If there is no memory to run a loop that has never run, the pending
+ * calls are dropped.
  *
- * The call blocks the calling thread until the fibers have ended. It panics if it is called on a
- * thread other than the one that ran the loop, or in a fiber or a callback of any loop. It also
- * panics where fl_loop_run_on() does, and if fibers are left and there is no memory to run them.
+ * Panics on a thread other than the one that ran the loop, in a fiber or a callback of any loop,
+ * where fl_loop_run() does, and if fibers are left and there is no memory to run them.
  */
 FL_API void fl_loop_free(fl_loop *l);
 
-/*
- * Returns the loop that the calling thread runs, or NULL if it runs none. Any thread may call it.
- */
+/* Returns the loop that the calling thread runs, or NULL. Any thread may call it. */
 FL_API fl_loop *fl_loop_current(void);
 
 /*
- * Cancels every fiber that the loop has now, except the fibers of a group that began outside of the
- * loop or under FL_SHIELDED: fl_group_cancel() cancels the fibers of such a group. It does not wait
- * for the fibers. Any thread may call it while the loop exists.
+ * Cancels every fiber that the loop has now, and does not wait for them. Any thread may call it
+ * while the loop exists. However, the fibers of a group that began outside of the loop or under
+ * FL_SHIELDED are cancelled only by fl_group_cancel().
  */
 FL_API void fl_loop_cancel(fl_loop *l);
 
 typedef void fl_loop_callback(void *arg);
 
 /*
- * Makes the loop call `function(arg)` on its thread later, and never inside of this call.
- *
- * Calls are made in the order of their posts. The call never waits. Any thread may post while the
- * loop exists.
- *
- * Returns:
+ * Makes the loop call `function(arg)` on its thread later, and never inside of this call. Calls are
+ * made in the order of their posts. Any thread may post while the loop exists. Returns:
  *   0        the call will be made
- *   -ENOMEM  there is no memory
+ *   -ENOMEM  out of memory
  *
  * Memory order: release. The call of `function` acquires.
  */
@@ -150,7 +128,7 @@ FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, vo
  *
  * Timers with the same deadline call in the order in which they were started. An all-zero timer is
  * not started. The callback may start the timer again, or free its memory. While a timer is
- * started, it must not move in memory, and its memory must not be freed before the loop is freed.
+ * started, and its loop exists, its memory must not move or be freed.
  */
 typedef struct fl_loop_timer {
 	int64_t heap_[5];
@@ -160,13 +138,12 @@ typedef struct fl_loop_timer {
 
 /*
  * Starts the timer, or gives a started timer another deadline and callback. The deadline FL_FOREVER
- * stops the timer. The call never waits.
+ * stops the timer.
  */
 FL_API void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, fl_time deadline, fl_loop_callback *function, void *arg);
 
 /*
- * Stops the timer: it does not call its function unless it is started again. It never waits.
- * Returns:
+ * Stops the timer: it does not call its function unless it is started again. Returns:
  *   0          the timer was started
  *   -EALREADY  it was not: it has called its function, was cancelled, or was never started
  */
@@ -187,7 +164,7 @@ typedef struct fl_loop_watch fl_loop_watch;
 typedef void fl_loop_watch_callback(fl_loop_watch *w, int fd, unsigned events, void *arg);
 struct fl_loop_watch {
 	void (*fire_)(void *w, uint32_t events);
-	fl_loop *loop_; /* NULL if it is not started */
+	fl_loop *loop_;
 	fl_loop_watch_callback *function_;
 	void *arg_;
 	int fd_;
@@ -196,86 +173,71 @@ struct fl_loop_watch {
 };
 
 /*
- * Starts the watch `w` of the descriptor `fd`.
- *
- * `events` is FL_FD_IN, FL_FD_OUT or both. With 0 the callback is called for FL_FD_ERR alone. The
- * call never waits. It requires that `w` is not started.
- *
- * Returns:
- *   0        the watch is started
- *   -EBADF   `fd` is not open
- *   -EEXIST  the loop watches this descriptor already. dup() makes another descriptor
- *   -EPERM   `fd` cannot be watched, since it is always ready: it is a regular file, a
- *            directory, or a device such as /dev/null
- *   -EINVAL  `events` has a bit other than FL_FD_IN and FL_FD_OUT, or `fd` is the descriptor
- *            that fl_loop_fd() returns for this loop
- *   -ELOOP   `fd` is an epoll descriptor that watches this loop's descriptor, itself or through
- *            others; or epoll descriptors watch each other more deeply than the kernel allows
- *   -ENOMEM  there is no memory
- *   -ENOSPC  the user's limit of watched descriptors is reached
+ * Starts the watch `w`, which must not be started already, of the descriptor `fd`. `events` is
+ * FL_FD_IN, FL_FD_OUT or both; with 0 the callback is called only for FL_FD_ERR. Returns:
+ *   0                 the watch is started
+ *   -EBADF            `fd` is not open
+ *   -EEXIST           the loop watches this descriptor already. dup() makes another descriptor
+ *   -EPERM            `fd` is always ready, because it is a regular file, a directory, or a device
+ *                     such as /dev/null
+ *   -EINVAL           `events` has a bit other than these, or `fd` is the descriptor that
+ *                     fl_loop_fd() returns for this loop
+ *   -ELOOP            `fd` is an epoll descriptor that watches this loop's, itself or through
+ *                     others, or more deeply than the kernel allows
+ *   -ENOMEM, -ENOSPC  see "Codes" in fairlead/defs.h
  */
 FL_API FL_MUST_CHECK int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int fd, unsigned events,
                                              fl_loop_watch_callback *function, void *arg);
 
 /*
- * Changes the events of `w`. An event that the call removes is not reported any more. An event that
- * it adds is reported from the next iteration of the loop on. The call never waits.
- *
- * Returns:
+ * Changes the events of `w`. Removed events are not reported any more, and added ones from the next
+ * iteration of the loop on. Returns:
  *   0        the events were changed
  *   -EINVAL  `events` has a bit other than FL_FD_IN and FL_FD_OUT, or `w` is not started
- *   -ENOMEM  there is no memory
+ *   -ENOMEM  out of memory
  */
 FL_API FL_MUST_CHECK int fl_loop_watch_change(fl_loop_watch *w, unsigned events);
 
 /*
- * Stops `w`: its callback is not called again. The call never waits. Returns:
+ * Stops `w`: its callback is not called again. Returns:
  *   0          the watch was started
  *   -EALREADY  it was not
  */
 FL_API int fl_loop_watch_cancel(fl_loop_watch *w);
 
 /*
- * Returns a descriptor by which another event loop can embed this one.
+ * Returns a descriptor by which another event loop can embed this one. It is an epoll, which the
+ * loop owns.
  *
  *     fl_time deadline;
  *     int rc = fl_loop_run_once(l, &deadline);
  *     // then wait until the descriptor is readable, or until `deadline`, and call it again
  *
- * The descriptor is an epoll, which the loop owns. The other event loop calls fl_loop_run_once(),
- * waits until the descriptor is readable or the deadline that the call has stored has passed, and
- * repeats. It also calls fl_loop_run_once() after it has started a timer of this loop.
+ * The other event loop repeats these two steps, and also calls fl_loop_run_once() after it has
+ * started a timer of this loop.
  */
 FL_API int fl_loop_fd(const fl_loop *l);
 
 /*
- * Runs one iteration of the loop: polls for events, and runs each runnable fiber once.
- *
- * The call stores in `*deadline` the latest time for the next call. FL_NO_WAIT means at once.
- * FL_FOREVER means when the descriptor of fl_loop_fd() is readable.
- *
- * The call never waits for events.
- *
- * Returns:
+ * Runs one iteration of the loop: polls for events without waiting, and runs each runnable fiber
+ * once. Stores in `*deadline` the latest time for the next call: FL_NO_WAIT means at once, and
+ * FL_FOREVER when the descriptor of fl_loop_fd() is readable. Returns:
  *   0          the iteration was run
- *   -EALREADY  the thread runs a loop already: the caller is a fiber or a callback of it
- *   -EPERM     another thread has run the loop, and only that thread may
- *   -ENOMEM    in the first iteration: there is no memory for the stack of a signal handler
+ *   -EALREADY  the caller is a fiber or a callback of a loop
+ *   -EPERM     another thread has run the loop
+ *   -ENOMEM    in the first iteration: out of memory for the stack of a signal handler
  *
- * Between two calls no fiber of the loop runs. Suppose that the caller waits between two calls in a
- * function of this library, and a fiber got a lock meanwhile. The fiber could not run, and all
- * waiters behind it would be held up. So while the caller sleeps in its wait, the wait queues pass
- * over the loop's fibers: where a fiber and another context wait for the same lock, permit, item or
- * signal, the other context goes first. The caller may therefore wait for another thread, even if
- * that thread is queued behind a fiber. Two cases remain for the caller to avoid:
+ * Between two calls the fibers of the loop cannot run. If the caller then waits in a function of
+ * this library, wait queues pass over these fibers: a lock, permit, item or signal goes to another
+ * waiting context first. So the caller may wait for another thread, even if that thread is queued
+ * behind a fiber. It should avoid two other kinds of waits:
  *
- * - What a fiber holds, or was given before the caller fell asleep, stays with the fiber: an
- *   fl_rwlock, a permit, the wake for an item, a signal. If the caller waits for such an object, or
- *   for something that a fiber is to do, the wait may never end. An fl_mutex may be handed to a
- *   fiber while no other context waits for it. The next context that waits for the mutex then gets
- *   it in place of the fiber, but fl_mutex_try_lock() does not get it.
- * - While the caller waits in another way, such as by read() or pthread_join(), other threads may
- *   wait behind a fiber until the next iteration.
+ * - A wait for something that a fiber is to do, or for what a fiber holds or was given before the
+ *   caller fell asleep (an fl_rwlock, a permit, the wake for an item, a signal), may never end. An
+ *   fl_mutex that was handed to a fiber goes to the next context that waits for it, but
+ *   fl_mutex_try_lock() does not get it.
+ * - During a wait by other means, such as read() or pthread_join(), other threads may wait behind a
+ *   fiber until the next iteration.
  */
 FL_API FL_MUST_CHECK int fl_loop_run_once(fl_loop *l, fl_time *deadline);
 
@@ -283,7 +245,7 @@ FL__SCOPED(fl_loop, fl_loop_free)
 
 /*
  * Runs `function(arg)` on a thread of the loop, waits for its end, and stores its result in
- * `*result`, which may be NULL.
+ * `*result`, which may be NULL. Blocks the calling fiber.
  *
  *     static int compress(void *arg); // computes for a second
  *
@@ -291,37 +253,29 @@ FL__SCOPED(fl_loop, fl_loop_free)
  *     int rc = fl_blocking_call(compress, &image, &result); // other fibers run meanwhile
  *
  * Use it for a function that would hold up the loop, such as a blocking call or a long computation.
- * Each loop has threads for these calls: at most 4 more than there are usable CPUs, and at most 32.
- * The threads block the signals that the loop's thread blocked at the first call, and are joined
- * when the loop is freed. When all threads are busy, further calls are pending. When all threads
- * sleep in waits of the library, another thread may be started in place of a sleeping one
- * (fairlead/blocking.h). But a function that hangs in the system, for example in the read of a file
- * whose server does not answer, keeps its thread. If many may hang, submit them to an executor of
- * their own, so that they do not hold up the other calls.
- *
- * The call blocks the calling fiber. When the call returns, the function has ended or was never
- * called, even after a cancel. So the function may use the caller's stack.
+ * The function may use the caller's stack, because when the call returns, even after a cancel, the
+ * function has ended or was never called.
  *
  * Returns:
- *   0            the function has ended. This is also the result when the caller was cancelled, or
- *                the deadline passed, during the call, unless the function returned -ECANCELED
- *   -ECANCELED   the caller was cancelled before the function began: it was not called, and
- *                `*result` is unchanged; or the caller was cancelled, and the function returned
- *                -ECANCELED, which is stored
- *   -ETIMEDOUT   the deadline passed before the function began: it was not called, and `*result` is
- *                unchanged; or the deadline passed, and the function returned -ECANCELED, which is
- *                stored
- *   -ENOTSUP     the function was not called: the caller is no fiber of a loop
- *   -EAGAIN      the function was not called: the loop has no thread for it, and none can be
- *                started
- *   -ENOMEM      the function was not called: there is no memory
+ *   0                       the function has ended. This is also the result after a cancel or the
+ *                           deadline, unless the function returned -ECANCELED
+ *   -ECANCELED, -ETIMEDOUT  the wait was cancelled, or the deadline passed. Either the function was
+ *                           not called, and `*result` is unchanged; or it returned -ECANCELED,
+ *                           which is stored
+ *   -EAGAIN                 the loop has no thread for the function, and none can be started
+ *   -ENOTSUP, -ENOMEM       see "Codes" in fairlead/defs.h
  *
  * Memory order: the call happens before the function, and the function happens before the return.
  *
- * When the caller is cancelled, `cancel` is requested, or the deadline passes, the function's scope
- * is cancelled, too: the waits of the function return -ECANCELED, and in the function
- * fl_cancel_token_is_requested(NULL) is true. A function that neither waits nor asks delays the
- * return of the call.
+ * A cancel or the deadline also cancels the function's scope: its waits return -ECANCELED, and
+ * fl_cancel_token_is_requested(NULL) is true in it. A function that neither waits nor asks delays
+ * the return of the call.
+ *
+ * Each loop has threads for these calls: at most 4 more than there are usable CPUs, and at most 32.
+ * Further calls are pending, unless all threads sleep in waits of the library: then another one may
+ * be started (fairlead/blocking.h). However, a function that hangs in the system, for example in
+ * the read of a file whose server does not answer, keeps its thread. Submit such functions to an
+ * executor of their own if there may be many.
  */
 FL_API FL_MUST_CHECK int fl_blocking_call_until(fl_fiber_function *function, void *arg, int *result, fl_time deadline,
                                                 fl_cancel_token *cancel);
@@ -336,15 +290,15 @@ FL_INLINE FL_MUST_CHECK int fl_blocking_call(fl_fiber_function *_function, void 
  *
  *     int rc = fl_loop_debug(l, &(fl_loop_debug_config){.slow = FL_MS(100)});
  *
- * A report is a warning to the log handler (fairlead/error.h), which must not wait. The report
- * comes when the fiber lets the next fiber run. A fiber that never lets another fiber run is not
- * reported. To find such a fiber, stop the program in gdb, where fairlead.py lists the fibers; or
- * let a thread post a callback to the loop, and report when the callback has not run after a while.
+ * A report is a warning to the log handler (fairlead/error.h), which must not wait. It comes when
+ * the fiber lets the next fiber run. To find a fiber that never does, list the fibers in gdb
+ * (fairlead.py), or let a thread post a callback to the loop, and report when it has not run after
+ * a while.
  */
 typedef struct fl_loop_debug_config {
 	/*
-	 * The time in ns. A fiber that has kept the thread for longer is reported. Callbacks that
-	 * run in a row are timed together, and are reported in the same way. 0 means no reports.
+	 * A fiber that has kept the thread for longer, in ns, is reported, and so are callbacks
+	 * that run in a row, together. 0: no reports.
 	 */
 	fl_duration slow;
 	uintptr_t more_[4];
@@ -352,24 +306,18 @@ typedef struct fl_loop_debug_config {
 
 /*
  * Switches the reports of slow fibers on, or changes their limit. A `config` that is NULL or
- * all-zero switches them off.
- *
- * The call never waits. While reports are on, each switch between fibers reads the clock. After an
- * error all reports are off.
- *
+ * all-zero switches them off. While reports are on, each switch between fibers reads the clock.
  * Returns:
  *   0        the reports are on, or off, as asked
- *   -EINVAL  `slow` is negative
- *   -ENOMEM  there is no memory
+ *   -EINVAL  `slow` is negative; the reports are off
+ *   -ENOMEM  out of memory; the reports are off
  */
 FL_API FL_MUST_CHECK int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config);
 
 /*
- * Prints the fibers of the loop to `out`, as a tree.
- *
- * Each fiber stands below the fiber that started it, with its state and its 16 innermost frames.
- * The call blocks the calling thread while it writes to the file. It requires that the caller is a
- * fiber or a callback of the loop.
+ * Prints the fibers of the loop to `out`, as a tree: each below the fiber that started it, with its
+ * state and its 16 innermost frames. Blocks the calling thread while it writes. The caller must be
+ * a fiber or a callback of the loop.
  */
 FL_API void fl_loop_dump(fl_loop *l, FILE *out);
 
