@@ -22,24 +22,27 @@ FL_BEGIN_DECLS
  *
  * fairlead/fd_events.h describes what a descriptor is ready for. Streams (fairlead/stream.h) wait
  * by themselves.
+ *
+ * fl_fd_read_some() and fl_fd_write_some() take any kind of descriptor, blocking or not, and leave
+ * its flags as they are, so that other processes may share it. However, where the kernel lacks
+ * RWF_NOWAIT for the kind of file (pipes before Linux 6.4), they poll a blocking descriptor first.
+ * If another reader or writer comes in between, they wait in read() or write(), and neither a
+ * deadline nor a cancel ends this wait.
  */
 
 /*
- * Waits until `fd` is ready for one of `events`, is at its end, or has failed.
+ * Waits until `fd` is ready for one of `events`, is at its end, or has failed. A file counts as
+ * ready. Blocks the calling context.
  *
- * `events` is FL_FD_IN, FL_FD_OUT or both. A file counts as ready. Several threads may wait for one
- * descriptor. The call blocks the calling context. It requires that `fd` stays open during the
- * wait.
+ * `events` is FL_FD_IN, FL_FD_OUT or both. `fd` must stay open during the wait. Several threads may
+ * wait for one descriptor, so the operation after the wait must be non-blocking: another thread may
+ * have taken the bytes.
  *
  * Returns:
- *   0           the descriptor is ready, at its end, or has failed
- *   -ETIMEDOUT  the deadline passed
- *   -ECANCELED  the wait was cancelled
- *   -EINVAL     `events` is neither FL_FD_IN, nor FL_FD_OUT, nor both
- *   -EBADF      `fd` is negative
- *
- * The operation after the wait must be non-blocking, since another thread may have taken the bytes
- * meanwhile.
+ *   0                       the descriptor is ready, at its end, or has failed
+ *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled
+ *   -EINVAL                 `events` is 0, or has another bit
+ *   -EBADF                  `fd` is negative
  */
 FL_API FL_MUST_CHECK int fl_fd_wait_until(int fd, unsigned events, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_fd_wait(int _fd, unsigned _events)
@@ -48,23 +51,14 @@ FL_INLINE FL_MUST_CHECK int fl_fd_wait(int _fd, unsigned _events)
 }
 
 /*
- * Reads the bytes that are available: at least 1, and at most `size`.
- *
- * The call blocks the calling context while no byte is available. If another reader is faster, the
- * wait goes on. The descriptor may be of any kind, blocking or not, and may be shared by several
- * processes: its flags stay as they are. There is one exception: where the kernel lacks RWF_NOWAIT
- * for this kind of file (pipes before Linux 6.4), and another reader empties a blocking descriptor
- * between the poll and the read, the call waits in read(), and neither a deadline nor a cancel ends
- * this wait.
- *
- * Returns:
- *   > 0         the number of bytes
- *   0           the end
- *   -ETIMEDOUT  the deadline passed
- *   -ECANCELED  the wait was cancelled
- *   -EINVAL     `size` is 0 or above PTRDIFF_MAX
- *   -EBADF      `fd` is not open for reading
- *   other       an error of read()
+ * Reads the bytes that are available: at least 1, and at most `size`. Blocks the calling context
+ * while there are none, and waits on if another reader is faster. Returns:
+ *   > 0                     the number of bytes
+ *   0                       the end
+ *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled
+ *   -EINVAL                 `size` is 0 or above PTRDIFF_MAX
+ *   -EBADF                  `fd` is not open for reading
+ *   other                   an error of read()
  */
 FL_API FL_MUST_CHECK ssize_t fl_fd_read_some_until(int fd, void *buffer, size_t size, fl_time deadline,
                                                    fl_cancel_token *cancel);
@@ -74,24 +68,15 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_fd_read_some(int _fd, void *_buffer, size_t _
 }
 
 /*
- * Writes the bytes for which there is space: at least 1, and at most `size`. SIGPIPE is never
- * raised.
- *
- * The call blocks the calling context while there is no space for a byte. The descriptor may be of
- * any kind, blocking or not, and may be shared by several processes: its flags stay as they are.
- * There is one exception: where the kernel lacks RWF_NOWAIT for this kind of file (pipes before
- * Linux 6.4), and another writer fills a blocking descriptor between the poll and the write, the
- * call waits in write(), and neither a deadline nor a cancel ends this wait.
- *
- * Returns:
- *   > 0         the number of bytes, which may be less than `size`
- *   0           `size` is 0
- *   -ETIMEDOUT  the deadline passed
- *   -ECANCELED  the wait was cancelled
- *   -EPIPE      no process reads any more: the other end is closed
- *   -EINVAL     `size` is above PTRDIFF_MAX
- *   -EBADF      `fd` is not open for writing
- *   other       an error of write()
+ * Writes the bytes for which there is space: at least 1, and at most `size`. Blocks the calling
+ * context while there is no space for a byte. SIGPIPE is never raised. Returns:
+ *   > 0                     the number of bytes, which may be less than `size`
+ *   0                       `size` is 0
+ *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled
+ *   -EPIPE                  no process reads any more: the other end is closed
+ *   -EINVAL                 `size` is above PTRDIFF_MAX
+ *   -EBADF                  `fd` is not open for writing
+ *   other                   an error of write()
  */
 FL_API FL_MUST_CHECK ssize_t fl_fd_write_some_until(int fd, const void *data, size_t size, fl_time deadline,
                                                     fl_cancel_token *cancel);
