@@ -7,9 +7,8 @@
  *
  *     int rc = fl_fd_wait(fd, FL_FD_IN | FL_FD_OUT);
  *
- * A caller of fl_fd_wait() (fairlead/fd.h) or fl_loop_watch_start() (fairlead/loop.h) asks for
- * FL_FD_IN, FL_FD_OUT or both. The callback of a watch gets those of the requested events that have
- * come, and FL_FD_ERR if it has come.
+ * fl_fd_wait() (fairlead/fd.h) and fl_loop_watch_start() (fairlead/loop.h) take FL_FD_IN, FL_FD_OUT
+ * or both. The callback of a watch gets those of them that have come, and FL_FD_ERR if it has come.
  */
 enum {
 	FL_FD_IN = 1 << 0,  /* bytes to read, a connection to accept, the end, or an error */
