@@ -11,8 +11,8 @@
 FL_BEGIN_DECLS
 
 /*
- * The address of a socket, as a value. It is a host and a port (IPv4 or IPv6), or the path
- * or abstract name of a Unix socket. It serves streams and datagrams.
+ * The address of a socket, as a value, for streams and datagrams. It is a host and a port (IPv4 or
+ * IPv6), or the path or abstract name of a Unix socket.
  *
  *     char text[FL_ADDRESS_TEXT_SIZE];
  *     rc = fl_address_ip(&a, "localhost", 7000);         // check
@@ -20,7 +20,7 @@ FL_BEGIN_DECLS
  *     rc = fl_stream_peer_address(s, &a);                // check; fairlead/stream.h
  *     rc = fl_address_text(&a, text, sizeof text);       // check: "127.0.0.1:43210"
  *
- * System calls take the first `size` bytes of `system`; a program may fill these members itself. No
+ * System calls take the first `size` bytes of `system`, and you may fill these members yourself. No
  * function stores an IPv4 address in the form of an IPv6 address.
  */
 typedef struct fl_address {
@@ -31,27 +31,17 @@ typedef struct fl_address {
 #define FL_ADDRESS_TEXT_SIZE 128u /* bytes */
 
 /*
- * Stores the address of a host and a port in `*a`. `host` is a numeric address ("127.0.0.1", "::1",
- * "fe80::1%eth0") or a name. For a name it stores the first of the name's addresses, IPv4 before
- * IPv6; fl_net_resolve() (fairlead/net.h) stores all of them. The lookup of a name blocks the
- * calling fiber. A numeric address needs no wait, and any thread that runs a loop may store it.
- * Returns:
- *   0              the address is stored
- *   -ECANCELED     the lookup was cancelled
- *   -ETIMEDOUT     the deadline of fl_address_ip_until() passed
- *   -ENOTSUP       the thread runs no loop; or `host` is a name, and the caller is no fiber
- *   -ENOENT        there is no such name, or it has no address
- *   -EAGAIN        there is no answer now, or no thread can be started
- *   -EIO           the name servers refuse, or the resolver's code is unknown
- *   -ENAMETOOLONG  `host` has more than 255 bytes
- *   -EAFNOSUPPORT  the system does not have the family of the address
- *   -EINVAL        `host` is NULL or an invalid name
- *   -ENOMEM        out of memory
- *   -EMFILE        the process has too many descriptors
- *   -ENFILE        the system has too many descriptors
- *   other          another error of the system
- *
- * fairlead/net.h says which codes of getaddrinfo() these errors stand for.
+ * Stores the address of a host and a port in `*a`. Any thread that runs a loop may store a numeric
+ * address ("127.0.0.1", "::1", "fe80::1%eth0"). The lookup of a name blocks the calling fiber. The
+ * call stores the first of the name's addresses, IPv4 before IPv6; fl_net_resolve()
+ * (fairlead/net.h) stores all of them. Returns:
+ *   0                       the address is stored
+ *   -ETIMEDOUT, -ECANCELED  the deadline of fl_address_ip_until() passed, or the lookup was
+ *                           cancelled
+ *   -ENOTSUP                the thread runs no loop; or `host` is a name, and the caller is not a
+ *                           fiber
+ *   -ENOENT, -EAGAIN, -EIO, -ENAMETOOLONG, -EAFNOSUPPORT, -EINVAL, -ENOMEM, -EMFILE, -ENFILE, other
+ *                           see "Results of a lookup" in fairlead/net.h
  */
 FL_API FL_MUST_CHECK int fl_address_ip_until(fl_address *a, const char *host, uint16_t port, fl_time deadline,
                                              fl_cancel_token *cancel);
@@ -62,7 +52,7 @@ FL_INLINE FL_MUST_CHECK int fl_address_ip(fl_address *_a, const char *_host, uin
 
 /*
  * Stores the address of a Unix socket in `*a`: a path, or an abstract name, which begins with '@'.
- * It never waits, and any thread may call it. Returns:
+ * Returns:
  *   0              the address is stored
  *   -ENAMETOOLONG  the path has more than 107 bytes
  *   -EINVAL        the path is NULL or ""
@@ -70,20 +60,19 @@ FL_INLINE FL_MUST_CHECK int fl_address_ip(fl_address *_a, const char *_host, uin
 FL_API FL_MUST_CHECK int fl_address_unix(fl_address *a, const char *path);
 
 /*
- * Stores an address as text in the `size` bytes at `text`. The text is "127.0.0.1:7000",
- * "[::1]:7000", a path, or "@name" for an abstract name. If `size` of the address is 0, as for an
- * unnamed sender, the text is "". With port 0 the text is the host alone: "127.0.0.1", "fe80::1%2".
- * Every function that takes a host also takes this text of a host. FL_ADDRESS_TEXT_SIZE bytes
- * suffice. It never waits, and any thread may call it. Returns:
+ * Stores an address as text in the `size` bytes at `text`; FL_ADDRESS_TEXT_SIZE bytes suffice.
+ *
+ * The text is "127.0.0.1:7000", "[::1]:7000", a path, or "@name" for an abstract name. With port 0
+ * it is the host only, "127.0.0.1" or "fe80::1%2", as every function that takes a host accepts it.
+ * If `size` of the address is 0, as for an unnamed sender, the text is "".
+ *
+ * Returns:
  *   0        the text is stored
  *   -ENOSPC  the text is longer than `size` - 1 bytes
  */
 FL_API FL_MUST_CHECK int fl_address_text(const fl_address *a, char *text, size_t size);
 
-/*
- * Returns whether two addresses have the same host, port and interface, or the same path. Any
- * thread may call it.
- */
+/* Returns whether two addresses have the same host, port and interface, or the same path. */
 FL_API bool fl_address_is_equal(const fl_address *a, const fl_address *b);
 
 FL_END_DECLS
