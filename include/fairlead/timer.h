@@ -20,33 +20,27 @@ FL_BEGIN_DECLS
  * All-zero memory is a timer that is not started. A timer allocates nothing. The timers of an event
  * loop are in fairlead/loop.h.
  *
- * A thread of the library, "timers", calls the functions one after the other. It calls them in the
- * order of their deadlines. A deadline that has passed when the timer is started counts as the time
- * of the start. Timers with the same deadline come in the order of their starts; a periodic timer
- * counts as started again at each of its calls. A long function delays the others, so submit a task
- * instead.
- *
- * If the thread "timers" does not run, the start of a timer starts this thread. The new thread
- * inherits the signal mask of the thread that starts the timer, but it never blocks SIGSEGV,
- * SIGBUS, SIGFPE, SIGILL, SIGTRAP or SIGSYS. It ends when there has been no timer for ten seconds.
+ * A thread of the library, "timers", calls the functions one after the other, ordered by deadline,
+ * and those with equal deadlines by start. A deadline that has passed counts as the time of the
+ * start. A long function delays the others, so submit a task instead. A start of a timer starts the
+ * thread if it does not run, with the caller's signal mask (docs/in-your-process.md).
  *
  * The function may lock, wait, and start, cancel and destroy timers, also its own. It may free the
  * memory of its own timer, unless that timer is to be called again. It has no cancel scope. It must
- * return: pthread_exit() and pthread_cancel() panic, and it must not leave by longjmp().
+ * return: pthread_exit() and pthread_cancel() panic, and longjmp() is forbidden.
  *
  * For n timers, a start takes constant time, and a cancel or a call takes O(log n), on average.
  *
  * Memory order: a call sees what was written before the start. A context that has waited for the
  * end of the call sees what the call wrote.
  *
- * Exit: a process does not wait for its timers when it ends, and those that are pending are not
- * called. Before code is unloaded by dlclose(), its timers must be stopped.
+ * A process that ends does not wait for its timers, and does not call those that are pending.
  */
 typedef void fl_timer_callback(void *arg);
 
 typedef struct fl_timer {
 	int64_t heap_[5];
-	int64_t period_; /* 0 if the timer expires once */
+	int64_t period_;
 	uint64_t missed_;
 	fl_timer_callback *function_;
 	void *arg_;
@@ -57,7 +51,7 @@ typedef struct fl_timer {
 #define FL_TIMER_INIT { { 0, 0, 0, 0, 0 }, 0, 0, NULL, NULL, 0 }
 /* clang-format on */
 
-/* Makes `t` a timer that is not started. The call requires that `t` is not in use. */
+/* Makes `t`, which must not be in use, a timer that is not started. */
 FL_INLINE void fl_timer_init(fl_timer *_t)
 {
 	const fl_timer _value = FL_TIMER_INIT;
@@ -66,49 +60,48 @@ FL_INLINE void fl_timer_init(fl_timer *_t)
 
 /*
  * Starts `t`, so that function(arg) is called later. fl_timer_start() has it called once, at
- * `deadline` or soon after. With FL_FOREVER it is never called, but the timer is pending.
- * fl_timer_start_every() has it called at `first` and then again each `period` nanoseconds, until
- * `t` is cancelled. If `first` has passed, the first call is due now. The second call is due one
- * `period` after the first was due, and each further call another `period` later. If several calls
- * become due while the thread is busy, only the last of them is made, and fl_timer_missed() counts
- * the others.
+ * `deadline` or soon after; with FL_FOREVER the timer is pending, but is never called.
  *
- * A start does not wait for the function. `t` must not move until the call has begun or the timer
- * was cancelled; a periodic timer must not move until it was cancelled. Returns:
+ * fl_timer_start_every() has it called at `first`, or now if `first` has passed, and then again
+ * each `period` nanoseconds, until `t` is cancelled. The calls do not drift: each is due one
+ * `period` after the one before was due. If several become due while the thread is busy, only the
+ * last of them is made, and fl_timer_missed() counts the others.
+ *
+ * `t` must not move until the call has begun or the timer was cancelled; a periodic timer must not
+ * move until it was cancelled. Returns:
  *   0           `t` is started
  *   -EBUSY      `t` is pending already
  *   -ECANCELED  the caller is the function of `t`, and another context has cancelled `t`
  *   -EINVAL     only fl_timer_start_every(): `period` is not above 0
  *   -EAGAIN     the thread cannot be started, or the process is at its end
- *   -ENOMEM     there is no memory for the thread
+ *   -ENOMEM     out of memory for the thread
  */
 FL_API FL_MUST_CHECK int fl_timer_start(fl_timer *t, fl_time deadline, fl_timer_callback *function, void *arg);
 FL_API FL_MUST_CHECK int fl_timer_start_every(fl_timer *t, fl_time first, fl_duration period,
                                               fl_timer_callback *function, void *arg);
 
 /*
- * Returns how many calls of a periodic timer were left out since its start. A call is left out when
- * the thread was busy until the next call was due.
+ * Returns how many calls of a periodic timer were left out since its start, because the thread was
+ * busy until the next one was due.
  */
 FL_API uint64_t fl_timer_missed(const fl_timer *t);
 
 /*
  * Cancels `t`: after the return no call begins, unless `t` is started again. The call does not wait
- * for a function that runs. If the function of `t` runs now in another context, this run of it
- * cannot start `t` again. Returns:
+ * for a function that runs. If the function of `t` runs in another context, that run cannot start
+ * `t` again. Returns:
  *   0             `t` was pending, and its function does not run
  *   -EINPROGRESS  the function of `t` runs now
  *   -EALREADY     neither: `t` has been called, was cancelled, or was never started
  *
- * If the caller is the function of `t` itself, the result is 0 if `t` is pending, and -EALREADY if
- * not. A timer whose function runs is pending if it is periodic or was started again, and was not
- * cancelled since.
+ * In the function of `t` itself, the result is 0 if `t` is pending, because it is periodic or was
+ * started again, and -EALREADY otherwise.
  */
 FL_API FL_MUST_CHECK int fl_timer_cancel(fl_timer *t);
 
 /*
- * Waits until `t` is neither pending nor running. fl_timer_join() and fl_timer_join_until() block
- * the calling context; fl_timer_try_join() never waits. `t` must not move during the wait. Returns:
+ * Waits until `t` is neither pending nor running. Blocks the calling context, except
+ * fl_timer_try_join(). `t` must not move during the wait. Returns:
  *   0           `t` is neither pending nor running
  *   -EAGAIN     only fl_timer_try_join(): `t` is pending or running
  *   -ECANCELED  the wait was cancelled
@@ -123,10 +116,9 @@ FL_INLINE FL_MUST_CHECK int fl_timer_join(fl_timer *_t)
 FL_API FL_MUST_CHECK int fl_timer_try_join(fl_timer *t);
 
 /*
- * Ends the life of `t`. The call requires that `t` is not pending, and that its function does not
- * run in another context. This holds after fl_timer_cancel() and then fl_timer_join(). While
- * debugging is on, the call panics if `t` is pending, or if its function runs in another context
- * (fairlead/defs.h, "Destroy").
+ * Ends the life of `t`, which must not be pending, and whose function must not run in another
+ * context. fl_timer_cancel() and then fl_timer_join() ensure this. While debugging is on, the call
+ * panics otherwise (fairlead/defs.h, "Destroy").
  */
 FL_API void fl_timer_destroy(fl_timer *t);
 
