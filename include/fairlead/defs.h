@@ -21,121 +21,100 @@
  *
  * These conventions hold unless the comment of a function says otherwise:
  *   Result            A function returns 0, or a negative errno. After an error nothing has
- *                     happened, and no callback will run. There is one exception: after
- *                     -EINPROGRESS, what was asked for may have begun, and is not finished. A call
- *                     that puts or sends many items stores how many it has moved, also after an
- *                     error. "Codes" has the list of codes.
- *   Waiting           A function waits only where its comment says so. A lock that is held for a
- *                     few instructions does not count as a wait. "Blocks the calling context"
- *                     means: the function suspends the calling fiber or, outside of fibers, the
- *                     calling thread. If the function can return -ECANCELED, its wait observes the
- *                     context's cancel scope. Two helper threads of the library may be started for
- *                     a wait (docs/in-your-process.md). `watcher` serves a thread that waits under
- *                     a cancel token or for several objects, if it waits for a descriptor, a pipe,
- *                     a process or a signal. `bridge` serves waits for objects in shared memory: by
- *                     a fiber, under a cancel token, or for several objects.
- *   Forms             fl_x_op(x) waits, and fl_x_try_op(x) does not. fl_x_op_until(x, deadline,
- *                     cancel) waits until an absolute deadline (-ETIMEDOUT) or until a cancel token
- *                     is requested (-ECANCELED). The all-zero deadline is FL_FOREVER, in a call and
- *                     in a config (fairlead/time.h). The comment of fl_x_op() describes the
- *                     other forms, too, unless they have comments of their own. A try form returns
- *                     -EAGAIN if it would have to wait, and then it has changed nothing. Where there
- *                     is no try form, fl_x_op_until() with FL_NO_WAIT does the same, and returns
- *                     -ETIMEDOUT. After a timeout or a cancel, no permit, item or wake was consumed.
- *                     A call that can succeed at once does so, even after its deadline or under a
- *                     requested token.
- *   Threads           Every function may be called from any thread. An init and a free require that
- *                     no other context uses the object.
- *   Signals           No function may be called from a signal handler, unless its comment says that
- *                     it is async-signal-safe. These functions are: fl_now(), fl_after(),
- *                     fl_time_add(), fl_time_diff(), fl_time_is_past(), fl_error_name(),
- *                     fl_version(), fl_sem_release_in_handler(), fl_debug_dump() and
- *                     fl_trace_write(). A handler that wakes a thread or a fiber releases a
- *                     semaphore by fl_sem_release_in_handler(). To need no handler at all, wait for
- *                     signals by fl_signals_wait() (fairlead/signals.h).
- *   Fork              A forked child may call exec, end by _exit(), or use the library anew, with
- *                     objects that it makes itself; it must not use an object of its parent, except
- *                     objects in shared memory (fl_shm_...) and what the headers of processes
- *                     allow (docs/in-your-process.md).
- *   Processes         An object is used only in the process that made it. Objects in shared memory
- *                     (fl_shm_...) are the exception.
- *   pthread_cancel()  No function of the library is a cancellation point: a request stays pending
- *                     until the thread calls another function that is one. A function of the
- *                     program that the library calls may reach a cancellation point. The request
- *                     then ends the thread there; docs/in-your-process.md says what becomes of a
- *                     task, a fiber and each callback. A thread must not be cancelled
+ *                     happened, and no callback will run, except after -EINPROGRESS, and except
+ *                     that a call that moves many items may have moved some. "Codes" below lists
+ *                     the codes.
+ *   Waiting           A function waits only where its comment says so; a lock that is held for a
+ *                     few instructions does not count. "Blocks the calling context" means that it
+ *                     suspends the calling fiber or, outside of fibers, the calling thread. If it
+ *                     can return -ECANCELED, its wait observes the context's cancel scope
+ *                     (fairlead/cancel.h). Some waits start a helper thread
+ *                     (docs/in-your-process.md).
+ *   Forms             fl_x_op(x) waits. fl_x_try_op(x) never waits: if it would have to, it changes
+ *                     nothing and returns -EAGAIN. fl_x_op_until(x, deadline, cancel) gives up at
+ *                     an absolute deadline (-ETIMEDOUT) or when a token is cancelled (-ECANCELED),
+ *                     and then it has consumed no permit, item or wake. The all-zero deadline is
+ *                     FL_FOREVER, in a call and in a config (fairlead/time.h). A NULL token means
+ *                     the context's cancel scope, FL_SHIELDED means none. Where there is no try
+ *                     form, pass FL_NO_WAIT as the deadline, and expect -ETIMEDOUT. A call that can
+ *                     succeed at once does so, even after its deadline or under a cancelled token.
+ *                     The comment of fl_x_op() describes the other forms, too, unless they have
+ *                     comments of their own.
+ *   Threads           Any thread may call any function. An init and a free require that no other
+ *                     context uses the object.
+ *   Signals           Only these functions are async-signal-safe, so that a signal handler may call
+ *                     them: fl_now(), fl_after(), fl_time_add(), fl_time_diff(), fl_time_is_past(),
+ *                     fl_error_name(), fl_version(), fl_sem_release_in_handler(), fl_debug_dump()
+ *                     and fl_trace_write(). To wake a thread or a fiber, a handler calls
+ *                     fl_sem_release_in_handler(). With fl_signals_wait() (fairlead/signals.h) you
+ *                     need no handler.
+ *   Fork              An object is used only in the process that made it, except for objects in
+ *                     shared memory (fl_shm_...) and what the headers of processes allow. So a
+ *                     forked child may call exec, end by _exit(), or use the library anew, with
+ *                     objects that it makes itself (docs/in-your-process.md).
+ *   pthread_cancel()  No function of the library is a cancellation point, so a request stays
+ *                     pending until the thread calls another function that is one. If that happens
+ *                     in a function of yours that the library calls, such as a task or a callback,
+ *                     docs/in-your-process.md says what follows. Do not cancel a thread
  *                     asynchronously while it is inside a function of the library. A process that
  *                     is forked from a thread (FL_PROCESS_FORK, fl_process_preload()) inherits the
  *                     pending request.
  *   errno             Locks and waits preserve it.
- *   Names             Every name at file scope begins with fl_ or FL_, except include guards
- *                     (FAIRLEAD_). Parameters and variables of inline functions, and of functions
- *                     that a macro makes, begin with an underscore. A getter is named after its
- *                     result, without get_. The name of a predicate contains is_. A function of
- *                     the program that the library calls is named a handler if it is set for a
+ *   Names             Names at file scope begin with fl_ or FL_, include guards with FAIRLEAD_. A
+ *                     getter is named after its result, and the name of a predicate contains is_. A
+ *                     function of yours that the library calls is a handler if it is set for a
  *                     thread or the process, and otherwise a callback.
- *   Getters           A getter takes a const pointer if it changes nothing that a caller could see.
- *   Counts            size_t counts what lies in memory: bytes, items, tasks, elements of an array.
- *                     unsigned counts what the system limits: workers, descriptors, messages of one
- *                     call. uint32_t is a count inside of an object of fixed size: permits,
- *                     parties. A call that puts, gets or sends many items stores how many it has
- *                     moved in `*count`, also after an error. A call that reads or receives returns
- *                     how many bytes or messages it has got, as read() does, since it returns an
- *                     error only if it has got none.
+ *   Counts            size_t counts what lies in memory, such as bytes and tasks; unsigned counts
+ *                     what the system limits, such as workers; uint32_t is a count inside an object
+ *                     of fixed size. A call that puts, gets or sends many items stores how many it
+ *                     has moved in `*count`, also after an error. A call that reads or receives
+ *                     returns how many bytes or messages it has got, as read() does, and an error
+ *                     only if it has got none.
  *   Types             A macro that takes a type, such as FL_TASK or FL_QUEUE_OF, takes a complete
- *                     type that was declared before. The type is spelled without commas and braces:
- *                     `struct job`, not `struct { int a, b; }`. Values are copied byte by byte, so
- *                     in C++ the type must be trivially copyable. Values are also passed to
- *                     functions, so the type must not be an array; put the array into a struct.
- *                     FL_SHM_ARRAY_OF, FL_SHM_AT and FL_BYTES_EACH copy nothing, so they take
- *                     arrays, too.
- *   Configs           The members of a struct fl_x_config are zero, except those that the program
- *                     names. Members `more_` must be zero: a later version of the shared library
- *                     may use them, and finds zero there in programs that were compiled before.
- *   Macros            A program may define macros before or after it includes these headers,
- *                     because the headers spell attributes and built-in functions with underscores.
- *                     Five kinds of names are not free: keywords; names of the C library; names
- *                     that begin with fl_, FL_, FAIRLEAD_ or an underscore; names that end with an
- *                     underscore; and the names of parameters and members in these headers, such as
- *                     `name`, `size`, `state` or `max`. A macro with parameters, such as `max(a,
- *                     b)`, may have a name of the last kind, because in these headers no
- *                     parenthesis follows the name.
- *   Arguments         The order of arguments is: what the function makes, or else the object;
- *                     inputs; where results are stored; the deadline; the cancel token. The
- *                     `config` of a call may be NULL, and so may the handle that fl_x_free() frees.
+ *                     type that was declared before, spelled without commas and braces: `struct
+ *                     job`, not `struct { int a, b; }`. It copies values byte by byte and passes
+ *                     them to functions, so the type must be trivially copyable in C++, and must
+ *                     not be an array; put the array into a struct. FL_SHM_ARRAY_OF, FL_SHM_AT and
+ *                     FL_BYTES_EACH copy nothing, so they also take arrays.
+ *   Configs           Set the members of a struct fl_x_config that you need, and leave the others
+ *                     zero, also `more_`, to which a later version of the shared library may give a
+ *                     meaning.
+ *   Macros            You may define macros before or after you include these headers, except with
+ *                     these names: keywords; names of the C library; names that begin with fl_,
+ *                     FL_, FAIRLEAD_ or an underscore, or end with an underscore; and names of
+ *                     parameters and members in these headers, such as `name`, `size`, `state` or
+ *                     `max`. A macro with parameters, such as `max(a, b)`, may have a name of the
+ *                     last kind, because in these headers no parenthesis follows the name.
+ *   Arguments         The order is: what the function makes, or otherwise the object; inputs; where
+ *                     results are stored; the deadline; the cancel token. `config` may be NULL, and
+ *                     so may the handle that fl_x_free() frees.
  *   Copies            An object is used only through the copy of the library that made it.
  *   Unload            A dlclose() of a shared object that contains the library ends the helper
- *                     threads and the fork server of this copy (docs/in-your-process.md). It
- *                     requires that all objects are freed, joined or stopped, that no thread is
- *                     inside the shared object, and that no thread that has called the library is
- *                     just ending.
+ *                     threads and the fork server of this copy. Before it, free, join or stop all
+ *                     objects, and wait until no thread is inside the shared object and no thread
+ *                     that has called the library is just ending (docs/in-your-process.md).
  *   Destroy           The destroy function of a lock, condition, semaphore, event, latch, barrier
- *                     or timer ends the life of an object that no context uses. The object owns
- *                     nothing, so the function frees nothing and cannot fail. Without debugging it
- *                     checks nothing. While debugging is on (fairlead/debug.h), it panics if a
+ *                     or timer ends the life of an object that no context uses. It frees nothing
+ *                     and cannot fail. While debugging is on (fairlead/debug.h), it panics if a
  *                     context holds the object or waits for it, and names one holder and one waiter
- *                     as far as debugging knows them. For an object in shared memory debugging logs
- *                     a warning instead of the panic, for two reasons: a process that was killed
- *                     may still count as a waiter, and a process that runs wild may have written
- *                     any value.
+ *                     as far as it knows them. For an object in shared memory it logs a warning
+ *                     instead, because it may err: a process that was killed may still count as a
+ *                     waiter.
  *   Handles           A call that frees, joins or detaches a handle ends it, unless the call
- *                     returns an error. A second end of a handle is a bug. While debugging is on
- *                     (fairlead/debug.h), the second call panics, except if thousands of other
- *                     handles have ended since, or if a new object has the address. For a future,
- *                     a thread or a fiber it often panics without debugging, too.
- *   Misuse            A detected bug of the caller panics (fairlead/error.h).
+ *                     returns an error. Ending a handle twice is a bug. While debugging is on
+ *                     (fairlead/debug.h), the second call panics, unless thousands of other handles
+ *                     have ended since, or a new object has the address. For a future, a thread or
+ *                     a fiber it often panics without debugging, too.
+ *   Misuse            A bug of the caller panics if the library detects it (fairlead/error.h).
  *
  * Codes
  *
- * Some codes mean the same everywhere. The list of a function gives a further condition of such a
- * code if there is one:
- *   -EAGAIN        not now: a try form returns it where the form that waits would wait; a function
- *                  that starts something returns it if the system has no thread, process or rank
- *                  for it now
- *   -EBUSY         in use: the object, or the part of it that the call needs, is in use, and no
- *                  form of the call waits for the end of that use
- *   -EINPROGRESS   begun: what was asked for has begun, and is not finished; a cancel returns it if
- *                  what was to be cancelled has begun, and is not finished
+ * Some codes mean the same everywhere. The list of a function gives further conditions:
+ *   -EAGAIN        not now: a try form would have to wait, or the system has no thread, process or
+ *                  rank for what the call starts
+ *   -EBUSY         the object, or the part of it that the call needs, is in use, and no form of the
+ *                  call waits for the end of that use
+ *   -EINPROGRESS   what was asked for, or what was to be cancelled, has begun, and is not finished
  *   -ECANCELED     the wait was cancelled
  *   -ETIMEDOUT     the deadline passed
  *   -EPIPE         the object of the call is closed
@@ -146,16 +125,15 @@
  *   -ENOSPC        the user's limit of watched descriptors is reached
  *   -ETOOMANYREFS  too many descriptors of this user were sent and not yet received (RLIMIT_NOFILE)
  *   -EFAULT        a bad address
- *   -ENOTSUP       of functions of a loop: the thread runs no loop, or the caller of a function
- *                  that waits is no fiber
- *   -EINVAL        of functions of a loop: the object belongs to another loop, or the caller is no
+ *   -ENOTSUP       functions of a loop: the thread runs no loop, or the caller of a function that
+ *                  waits is not a fiber
+ *   -EINVAL        functions of a loop: the object belongs to another loop, or the caller is not a
  *                  fiber
  */
 
 /*
- * A function of the library. Only a shared libfairlead exports these functions. A static copy is
- * compiled with -fvisibility=hidden. So if it is linked into another shared object, its functions
- * are hidden there, and that shared object uses its own copy.
+ * A function of the library. Only a shared libfairlead exports it. A static copy is compiled with
+ * -fvisibility=hidden, so that a shared object into which it is linked uses this copy and hides it.
  */
 #ifdef FL__SHARED
 #define FL_API __attribute__((__visibility__("default")))
@@ -164,15 +142,14 @@
 #endif
 #define FL_MUST_CHECK __attribute__((__warn_unused_result__))
 
-/* A function that its header defines. A program may take its address. */
+/* A function that its header defines. You may take its address. */
 #define FL_INLINE static inline
 
-/* A function that a macro makes: a program need not call it. */
+/* A function that a macro makes, which a program need not call. */
 #define FL__MADE_FN __attribute__((__unused__)) static inline
 
 /*
- * FL_IGNORE(call) makes a call and ignores its result, which the compiler would otherwise warn
- * about.
+ * FL_IGNORE(call) makes a call and ignores its result without a warning of the compiler.
  *
  *     FL_IGNORE(fl_future_cancel(f));
  */
@@ -186,8 +163,8 @@
 #define FL_PRINTF(text, first) __attribute__((__format__(FL__PRINTF, text, first)))
 
 /*
- * The fastest model for thread-local variables. It is not used with musl, whose dlopen() refuses
- * it, nor in the laboratory, which is the model checker of this project.
+ * The fastest model for thread-local variables. musl's dlopen() refuses it, and so does the
+ * laboratory, the model checker of this project.
  */
 #if defined __GLIBC__ && !defined FL__LABORATORY
 #define FL__INITIAL_EXEC __attribute__((__tls_model__("initial-exec")))
@@ -200,14 +177,13 @@
 #define FL_END_DECLS }
 #define FL__ASSERT(condition, text) static_assert(condition, text)
 /*
- * Says whether two types are the same. It is used only for types that are not converted to each
- * other, such as types of pointers to functions: a value of one is assignable to a variable of the
- * other only if they are the same. The compilers' __is_same is newer.
+ * Whether two types are the same. It is used only for types that are not converted to each other,
+ * such as pointers to functions. The compilers' __is_same is newer.
  */
 #define FL__SAME(a, b) __is_assignable(__typeof__(a) &, b)
 #define FL__COPYABLE(type) __is_trivially_copyable(type)
 /*
- * Casts of macros, which stand in the user's file. g++ warns there of a cast to the type that a
+ * Casts of macros, which stand in the user's file: there g++ warns of a cast to the type that a
  * value has already, except in a template.
  */
 extern "C++" {
@@ -248,9 +224,9 @@ inline T fl__cast_address(uintptr_t _n)
 #define FL__CAST_ADDRESS(type, n) ((type)(uintptr_t)(n))
 #endif
 /*
- * Declares a member of 64 bits that atomic operations access. 32-bit x86 aligns an uint64_t in a
- * struct to 4 bytes only, so it could lie in two cache lines. There a load is not atomic, and a
- * locked instruction stops all CPUs.
+ * Declares a member of 64 bits that atomic operations access. 32-bit x86 aligns a uint64_t in a
+ * struct only to 4 bytes, so that it could lie in two cache lines. There a load is not atomic, and
+ * a locked instruction stops all CPUs.
  */
 #ifdef __i386__
 #define FL__WORD64 __attribute__((__aligned__(8)))
@@ -261,10 +237,9 @@ inline T fl__cast_address(uintptr_t _n)
 #define FL__ASSERT_SIZE(type, size) FL__ASSERT(sizeof(type) == (size), #type " has another size")
 
 /*
- * A macro that makes declarations for a type uses FL__NAMED() first, so that a sentence begins the
- * compiler's errors for a type that it cannot take. FL__VALUE() does the same where values of the
- * type are passed. It compares types of functions, in which a parameter of an array type becomes a
- * pointer.
+ * If a macro cannot take a type, FL__NAMED() makes the compiler's errors begin with a sentence.
+ * FL__VALUE() does so, too, where values of the type are passed. It compares types of functions, in
+ * which a parameter of an array type becomes a pointer.
  */
 #define FL__NAMED(type)                                                                                                \
 	FL__ASSERT(sizeof(#type) > 1, "a type is missing here");                                                       \
@@ -297,13 +272,14 @@ inline T fl__cast_address(uintptr_t _n)
  *
  *     FL_SCOPED(fl_executor) *pool = NULL;
  *
- * `type` is the name of a type of these headers that has a free function, of a typed queue, or of
- * one of five structs: fl_cancel_token, fl_cancel_callback, fl_group, fl_timeout and fl_timer. The
- * headers of the five structs say how the end of the block ends the variable. The variable must
- * have an initializer, which for a handle may be NULL. It must not be an array. A longjmp() out of
- * the block does not free it. Neither does a pthread_exit() or a pthread_cancel() in the block,
- * except where the C library unwinds the stack: glibc does so, and frees the variable if the block
- * is C++, or C that was compiled with -fexceptions.
+ * `type` is a type of these headers that has a free function, a typed queue, or one of these
+ * structs, whose headers say how the block ends them: fl_cancel_token, fl_cancel_callback,
+ * fl_group, fl_timeout and fl_timer. The variable must have an initializer, which may be NULL for a
+ * handle, and must not be an array.
+ *
+ * A longjmp() out of the block does not free the variable. pthread_exit() or pthread_cancel() in
+ * the block frees it only where the C library unwinds the stack: glibc does so if the block is C++,
+ * or C that was compiled with -fexceptions.
  */
 #define FL_SCOPED(type) __attribute__((__cleanup__(fl__scoped_##type), __unused__)) type
 
