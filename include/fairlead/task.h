@@ -9,8 +9,8 @@
 #include <fairlead/task_type.h>
 
 /*
- * The macro FL_TASK defines a task and its typed calls, in C and in C++. In C++ an exception
- * that leaves a task terminates the program.
+ * The macro FL_TASK defines a task and its typed calls, in C and in C++. In C++ an exception that
+ * leaves a task terminates the program.
  */
 
 /*
@@ -22,9 +22,11 @@
  *             return 0;                               // or an error, or fl_task_fail()
  *     }
  *
- * The body has three variables, which hide outer variables of the same names: `ctx` (an
- * fl_task_ctx), `arg` (a pointer to the argument, which is const) and `result` (a pointer to the
- * result, which begins zeroed). It returns 0 or an error.
+ *     rc = count_primes_submit(pool, range, &f);      // runs the body with a copy of `range`
+ *
+ * The body returns 0 or an error. It has three variables, which hide outer variables of the same
+ * names: `ctx` (an fl_task_ctx), `arg` (a pointer to the argument, which is const) and `result` (a
+ * pointer to the result, which begins zeroed).
  *
  * The macro defines `const fl_task_type count_primes`, registers it by its name, and defines the
  * typed calls:
@@ -44,31 +46,30 @@
  *     int count_primes_imap_next(fl_imap *it, size_t *index, uint64_t *result);
  *             // and _imap_try_next, _imap_next_until
  *
- * Each typed call does what the function of the same name without a type does:
- * count_primes_submit() calls fl_executor_submit(), count_primes_get() calls fl_future_get(), and
- * so on. It waits, and returns, as that function does.
+ * Each does what the function of the same name without a type does: count_primes_submit() calls
+ * fl_executor_submit(), count_primes_get() calls fl_future_get(), and so on.
  *
- * Each of the two types may be void. The parameter is then left out of the calls, and it is a NULL
- * pointer in the body. A task without an argument has no _map and no _imap. A type must have a name
- * that was declared before, such as `struct range`, and must not be an array (fairlead/defs.h,
- * "Types"). For a pointer, declare a name: `typedef const char *path;`, then `FL_TASK(hash, path,
- * uint64_t)`. The call copies the pointer, and not what it points to, so the task must run in the
- * process of the caller. The word fl_bytes itself, and no typedef of it, means memory of any length
- * (fairlead/bytes.h). Further members of the task type follow as designators, such as `.drop_arg =
- * text_free`.
+ * A type must have a name that was declared before, and must not be an array (fairlead/defs.h,
+ * "Types"). Each of the two types may be void: then the calls lack that parameter, and the body has
+ * a NULL pointer. A task without an argument has no _map and no _imap.
+ *
+ * For a pointer, declare a name: `typedef const char *path;`, then `FL_TASK(hash, path, uint64_t)`.
+ * The call copies only the pointer, so the task must run in the process of the caller. To pass
+ * memory of any length, write the type as `fl_bytes` (fairlead/bytes.h). The macro looks at the
+ * spelling, so a typedef of fl_bytes does not work. Further members of the task type follow as
+ * designators, such as `.drop_arg = text_free`.
  *
  * There are four forms:
  *   FL_TASK          defines an external symbol, and registers it by its name
- *   FL_TASK_STATIC   defines a static symbol, and registers it as __FILE__ ":name", with the path
- *                    of the source file that the compiler was given
+ *   FL_TASK_STATIC   defines a static symbol, and registers it as __FILE__ ":name"
  *   FL_TASK_DECLARE  declares the type and defines its typed calls; for a header
  *   FL_TASK_DEFINE   defines a declared type; for one source file
  *
- * The linker knows the external symbol of a task `read` as fl_task.read. So a task may have the
- * name of a function of the C library whose header the source file does not include; with the
- * header, the compiler reports the second declaration. To use a task of another source file,
- * declare it by FL_TASK_DECLARE, since a plain `extern const fl_task_type read;` does not find it.
- * Tasks of one name do not link into one program, even if they are in different namespaces of C++.
+ * The linker knows the task `read` as fl_task.read, so a task may have the name of a function of
+ * the C library, unless the source file includes that function's header. To use a task of another
+ * source file, declare it by FL_TASK_DECLARE, because a plain `extern const fl_task_type read;`
+ * does not find it. Two tasks of one name do not link into one program, even in different
+ * namespaces of C++.
  */
 #define FL_TASK(name, ...)                                                                                             \
 	FL__TASK_EXTERN(name);                                                                                         \
@@ -83,8 +84,8 @@
 	FL__TASK_DEFINE(name, #name, __VA_ARGS__, )
 
 /*
- * Declares a task type. Its symbol has a point, so it is the symbol of no function. With the symbol
- * `read`, the type would replace the C library's read() in the whole program.
+ * Declares a task type. Its symbol has a point, so that no function has it. With the symbol `read`,
+ * the type would replace the C library's read() in the whole program.
  */
 #define FL__TASK_EXTERN(name) extern const fl_task_type name __asm__(FL__SYMBOL("fl_task." #name))
 #define FL__SYMBOL(name) FL__SYMBOL_(__USER_LABEL_PREFIX__, name)
@@ -178,7 +179,7 @@
 	FL__IF_BYTES(type, , FL__ASSERT(!FL__SAME(fl_bytes *, __typeof__(type) *), #type " is fl_bytes: spell it so");)
 
 /*
- * Makes the parameter for an argument, with the comma before it; makes nothing if `type` is void.
+ * The parameter for an argument, with the comma before it; nothing if `type` is void.
  * FL__TASK_RESULT() (fairlead/future.h) does the same for a result.
  */
 #define FL__TASK_ARG(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) _arg)
