@@ -10,8 +10,8 @@ FL_BEGIN_DECLS
 struct fl_shm; /* fairlead/shm.h */
 
 /*
- * A task type is what FL_TASK defines (fairlead/task.h) and fl_executor_submit() takes. It has the
- * function of a task and the sizes of its argument and result.
+ * A task type is what FL_TASK defines (fairlead/task.h) and fl_executor_submit() takes: the
+ * function of a task, and the sizes of its argument and result.
  *
  *     FL_TASK(read_config, struct source, struct settings)    // defines the type read_config
  *     {
@@ -22,8 +22,8 @@ struct fl_shm; /* fairlead/shm.h */
  *
  *     rc = fl_executor_submit(pool, &read_config, &source, &f);
  *
- * docs/in-your-process.md says what happens if a task ends in another way: by pthread_exit(),
- * pthread_cancel(), longjmp() or a C++ exception.
+ * docs/in-your-process.md says what happens if a task ends in another way than by a return, such as
+ * pthread_exit(), pthread_cancel(), longjmp() or a C++ exception.
  */
 typedef struct fl_task_ctx fl_task_ctx;
 
@@ -36,74 +36,77 @@ typedef struct fl_task_type {
 	size_t arg_size, arg_align;       /* both 0 if the argument is void */
 	size_t result_size, result_align; /* both 0 if the result is void */
 	/*
-	 * Called once for each task that an executor has accepted, run or not, before the future of
-	 * the task ends. NULL means none. It is not called in fl_executor_map(), fl_process_start()
-	 * and fl_future_then(), which do not take over the argument. fairlead/imap.h says when
-	 * iterations call it.
+	 * Called once for each task that an executor has accepted, run or not, before its future
+	 * ends; NULL means none. fl_executor_map(), fl_process_start() and fl_future_then() do not
+	 * call it, because they do not take over the argument. fairlead/imap.h says when iterations
+	 * call it.
 	 */
 	void (*drop_arg)(void *arg);
 	/*
-	 * Called with a valid result when the future is freed. NULL means none. It is not called
+	 * Called with a valid result when the future is freed; NULL means none. It is not called
 	 * for a result that fl_executor_map(), fl_imap_next() or a group has stored for the caller,
 	 * nor in fl_process_start().
 	 */
 	void (*drop_result)(void *result);
 	/*
-	 * How often the task may be started if the process that runs it dies; 0 means once. A task
-	 * that was killed at its deadline is not started again. A map starts the whole chunk again:
-	 * the neighbouring elements that the process had taken together.
+	 * How often the task may be started if the process that runs it dies; 0 means once. It is
+	 * not started again after it was killed at its deadline. A map starts again all elements
+	 * that the process had taken together, its chunk.
 	 */
 	unsigned max_attempts;
 } fl_task_type;
 
 /*
- * The most bytes that the argument and the result of a submitted task may have together, and the
- * largest alignment of either. fl_process_start() compares each of the two sizes with the limit.
+ * The most bytes of the argument and the result of a submitted task together, and the largest
+ * alignment of either. For fl_process_start() the limit holds for each size.
  */
 #define FL_TASK_SIZE_MAX ((size_t)1 << 30)
 #define FL_TASK_ALIGN_MAX 64
 
 /*
- * Returns whether the task should stop: it was cancelled, or its deadline has passed. The function
- * of the task calls it with its `ctx`.
+ * Returns whether the task should stop, because it was cancelled or its deadline has passed. The
+ * function of the task calls it with its `ctx`.
  */
 FL_API bool fl_task_is_cancelled(const fl_task_ctx *ctx);
 
 /*
- * Returns the cancel token of the task. This token is also the scope of the task's waits that take
- * no token. It is valid until the function of the task returns.
+ * Returns the cancel token of the task, which is also the scope of its waits that take no token. It
+ * is valid until the function of the task returns.
  */
 FL_API fl_cancel_token *fl_task_token(fl_task_ctx *ctx);
 
 /*
- * Returns the region `regions[i]` of the executor's config. It is the mapping in the process that
- * runs the task. The result is NULL if there is no such region. The region is the executor's and
- * must not be freed. It is valid until the function of the task returns. Data in a region need not
- * be copied: pass its offset in the region as the argument.
+ * Returns the region `regions[i]` of the executor's config, as the process that runs the task has
+ * mapped it, or NULL if there is none. It is valid until the function of the task returns, and must
+ * not be freed. Instead of copying data, put it into a region, and pass its offset there as the
+ * argument.
  */
 FL_API struct fl_shm *fl_task_region(const fl_task_ctx *ctx, unsigned i);
 
 /*
- * Sets the message of the task's failure, in the form of printf(), and returns `code`. So `return
- * fl_task_fail(ctx, -EIO, "cannot read %s", path);` ends the task. A `code` of 0 becomes -EINVAL.
- * The message is cut at FL_MESSAGE_MAX - 1 bytes. If it is called several times, the last message
- * counts.
+ * Sets the message of the task's failure, in the form of printf(), and returns `code`.
+ *
+ *     int fd = open(arg->path, O_RDONLY);
+ *     if (fd < 0)
+ *             return fl_task_fail(ctx, -errno, "cannot open %s", arg->path);
+ *
+ * A `code` of 0 becomes -EINVAL. The message is cut at FL_MESSAGE_MAX - 1 bytes. If you call it
+ * several times, the last message counts.
  */
 FL_API int fl_task_fail(fl_task_ctx *ctx, int code, const char *message, ...) FL_PRINTF(3, 4);
 
 /*
- * Keeps the result of a task that will fail, for those who ask for it. It has no effect if the task
- * returns 0 or has no result.
+ * Keeps the result of a task that will fail. It has no effect if the task returns 0 or has no
+ * result.
  *
- * fl_future_get() and fl_imap_next() copy the kept result, and still report the failure.
- * fl_executor_map() stores what a failed element left, kept or not; on processes a result above 64
- * KiB is stored only if it was kept. A task that is chained to this one (fl_future_then()) fails
- * with its error and message, and has no result. A process executor loses a kept result above 64
- * KiB if its worker cannot send it.
+ * fl_future_get() and fl_imap_next() copy the kept result, and still report the failure. A map
+ * needs it only for results above 64 KiB in processes (fl_executor_map()). A chained task
+ * (fl_future_then()) gets the error and message, but not the result. A process executor loses a
+ * kept result above 64 KiB if its worker cannot send it.
  */
 FL_API void fl_task_keep_result(fl_task_ctx *ctx);
 
-/* The entry of a type in the registry of task types. FL_TASK defines one, as a static object. */
+/* The entry of a type in the registry of task types, which FL_TASK defines as a static object. */
 typedef struct fl_task_entry {
 	const fl_task_type *type;
 	struct fl_task_entry *next_;
@@ -114,19 +117,14 @@ typedef struct fl_task_entry {
  * constructor, so a program rarely does. The entry and its type must stay valid until
  * fl_task_unregister().
  *
- * While different types have the same name, a submit of a task with that name to a process or MPI
- * executor fails with -EEXIST, and so does an fl_process_start() of it, unless the method is
- * FL_PROCESS_FORK.
+ * While different types have one name, a task of that name cannot be submitted to a process or MPI
+ * executor, nor started by fl_process_start(), unless by FL_PROCESS_FORK: these fail with -EEXIST.
  *
- * It panics if `drop_arg` is FL_BYTES_DROP and the argument is smaller than an fl_bytes, or if
- * `drop_result` is FL_BYTES_DROP and the result is smaller than an fl_bytes.
+ * Panics if a hook is FL_BYTES_DROP, but its argument or result is smaller than an fl_bytes.
  */
 FL_API void fl_task_register(fl_task_entry *entry);
 
-/*
- * Removes a task type from the registry. The call requires that no task of the type is pending or
- * running.
- */
+/* Removes a task type from the registry. No task of the type may be pending or running. */
 FL_API void fl_task_unregister(fl_task_entry *entry);
 
 FL_END_DECLS
