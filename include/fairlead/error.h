@@ -15,21 +15,20 @@ FL_BEGIN_DECLS
  *     else if (rc != 0)
  *             return fl_perror(rc, "count_primes_get");       // "count_primes_get: ECANCELED: ..."
  *
- * An error is a negative errno value or FL_ETASK. FL_ETASK means that the call itself succeeded,
- * but the task failed. So a call that timed out (-ETIMEDOUT) differs from a task that failed with
- * -ETIMEDOUT (FL_ETASK). fl_future_error() and fl_future_message() return the error of the task,
- * and fl_group_error() and fl_group_message() that of a group.
+ * An error is a negative errno value or FL_ETASK. FL_ETASK means that the call succeeded, but the
+ * task failed. So -ETIMEDOUT is a call that timed out, and never a task that failed with
+ * -ETIMEDOUT. fl_future_error() and fl_future_message() return the error of the task,
+ * fl_group_error() and fl_group_message() that of a group.
  *
- * When a call returns FL_ETASK, its thread remembers the failure until the next call that returns
- * FL_ETASK: the error, the message and, for a map or an iteration, the index of the argument. Some
- * calls pass on what a function of the program returned: fl_thread_join(), fl_fiber_join(),
- * fl_loop_run(). If they pass on FL_ETASK, the thread remembers nothing new.
+ * For fl_perror(), a thread remembers the failure of the last call that returned FL_ETASK.
+ * fl_thread_join(), fl_fiber_join() and fl_loop_run() do not count, because they only pass on what
+ * a function of yours returned.
  */
 #define FL_ETASK (-5001)
 
 /*
- * Returns the name of a result: "EPIPE" for -EPIPE, "FL_ETASK", "0". For an unknown result it
- * returns "E?". The string is static. The call is async-signal-safe.
+ * Returns the name of a result: "EPIPE" for -EPIPE, "FL_ETASK", "0", or "E?" for an unknown result.
+ * The string is static. The call is async-signal-safe.
  */
 FL_API const char *fl_error_name(int rc);
 
@@ -37,22 +36,26 @@ FL_API const char *fl_error_name(int rc);
 FL_API const char *fl_error_text(int rc);
 
 /*
- * Prints `what`, the result `rc` and a newline to standard error, and returns EXIT_FAILURE. So
- * main() can end with `return fl_perror(rc, "executor");`. The call may block on standard error.
+ * Prints `what` and the result `rc` as a line on standard error, and returns EXIT_FAILURE. It may
+ * block on standard error.
+ *
+ *     rc = fl_thread_executor_create(&pool, NULL);
+ *     if (rc != 0)
+ *             return fl_perror(rc, "executor");       // at the end of main()
+ *
  * The line has one of these forms:
  *
  *     what: EPIPE: Closed or broken
  *     what: FL_ETASK: the task of argument 17 failed: EDOM: -3 is no length
  *     what: FL_ETASK: the task failed
  *
- * The second form shows the failure that the thread remembers. The third form is for an FL_ETASK of
- * which the thread remembers no failure. It is also for a fiber, when another fiber of the same
- * thread has replaced the remembered failure.
+ * The second form shows the failure that the thread remembers. The third is used if it remembers
+ * none, or if another fiber of the thread has replaced it since.
  */
 FL_API int fl_perror(int rc, const char *what);
 
 /*
- * A panic reports a bug of the caller that would corrupt data. It calls the panic handler, and then
+ * A panic reports a bug of the caller that would corrupt data: it calls the panic handler, and then
  * ends the process.
  */
 typedef struct fl_panic_info {
@@ -62,10 +65,10 @@ typedef struct fl_panic_info {
 } fl_panic_info;
 
 /*
- * The type of a panic handler. When it returns, the process aborts. It may instead leave by
- * longjmp(): the object is then as it was before the call that panicked. That does not hold for a
- * panic about too many readers or references, about a read unlock too much, or about membarrier():
- * after it a lock of the library may stay locked.
+ * The type of a panic handler. When it returns, the process aborts. If it leaves by longjmp()
+ * instead, the object is as it was before the call that panicked, but a lock of the library may
+ * stay locked after a panic about too many readers or references, one read unlock too many, or
+ * membarrier().
  */
 typedef void fl_panic_handler(const fl_panic_info *info);
 
@@ -81,12 +84,11 @@ FL_API fl_panic_handler *fl_panic_set_handler(fl_panic_handler *handler);
  *     static const fl_allocator mine = { my_alloc, my_free, &arena };
  *     fl_allocator_set(&mine);
  *
- * Set the allocator before any other call of the library, because memory is freed by the allocator
- * that is set at the time of the free. All threads call the two functions, several at the same
- * time. The functions must not use the object whose call allocates. They may take locks of the
- * library, also while FL_DEBUG looks for deadlocks. A wait in them blocks the thread, even if the
- * caller is a fiber. So a lock that these functions share with fibers must be an fl_mutex, and a
- * fiber must not wait for anything else while it holds that mutex.
+ * All threads call the two functions, several at the same time. The functions must not use the
+ * object whose call allocates. They may take locks of the library, also while FL_DEBUG looks for
+ * deadlocks, but a wait in them blocks the thread, even if the caller is a fiber. So a lock that
+ * they share with fibers must be an fl_mutex, and a fiber must not wait for anything else while it
+ * holds that mutex.
  */
 typedef struct fl_allocator {
 	void *(*alloc)(size_t size, void *user); /* aligned as by malloc(); NULL means out of memory */
@@ -95,9 +97,10 @@ typedef struct fl_allocator {
 } fl_allocator;
 
 /*
- * Replaces malloc() and free() by the functions of `*allocator`. NULL restores malloc() and free().
- * `*allocator` must stay valid. The call requires that no other thread calls the library at the
- * same time.
+ * Replaces malloc() and free() by the functions of `*allocator`, which must stay valid. NULL
+ * restores malloc() and free(). Call it before any other function of the library, because each free
+ * uses the allocator that is set at that time. No other thread may call the library at the same
+ * time.
  */
 FL_API void fl_allocator_set(const fl_allocator *allocator);
 
@@ -105,13 +108,11 @@ typedef enum fl_log_level { FL_LOG_ERROR, FL_LOG_WARNING, FL_LOG_INFO } fl_log_l
 
 /*
  * The type of a log handler. `message` is one line without a newline, and is valid during the call.
- * Any thread may call the handler, even in the middle of an unlock.
  *
- * The handler must not wait, with one exception, and must not call fl_shm_... functions. The
- * exception: it may lock an fl_mutex that only the handler locks. A report of FL_DEBUG comes from
- * the call that takes a lock, while the caller may hold other locks; that is why the handler must
- * not use the program's other locks. While the handler waits for its mutex, its thread is blocked,
- * even if the caller is a fiber.
+ * Any thread may call the handler, even in the middle of an unlock or, with FL_DEBUG, while it
+ * holds locks of yours. So the handler must not wait, and must not call fl_shm_... functions.
+ * However, it may lock an fl_mutex that only the handler locks; even in a fiber, this wait blocks
+ * the thread.
  *
  * A message about a call that the handler itself makes goes to standard error. pthread_cancel() has
  * no effect while the handler runs.
@@ -125,10 +126,10 @@ typedef void fl_log_handler(fl_log_level level, const char *message);
 FL_API fl_log_handler *fl_log_set_handler(fl_log_handler *handler);
 
 /*
- * The type of a handler for the errors of fibers that no join returns. The loop's thread calls the
- * handler when a detached fiber fails, or when a member of a group fails after another member has
- * failed. If a group's error is still unreported when the group ends, fl_group_destroy() calls the
- * handler. -ECANCELED counts as an error unless the fiber was cancelled.
+ * The type of a handler for the errors of fibers that no join returns. The loop's thread calls it
+ * when a detached fiber fails, or when a member of a group fails after another one. If a group's
+ * error is still unreported when the group ends, fl_group_destroy() calls it. -ECANCELED counts as
+ * an error unless the fiber was cancelled.
  */
 typedef void fl_fiber_error_handler(const char *name, int error);
 
