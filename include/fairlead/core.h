@@ -3,9 +3,9 @@
 #define FAIRLEAD_CORE_H
 
 /*
- * All headers of the core of Fairlead: threads, locks, queues, futures and executors. The core also
- * works on macOS and Windows. fairlead.h has the headers of all parts that the build has. The
- * headers of the core are:
+ * All headers of the core of Fairlead, which also works on macOS and Windows: threads, locks,
+ * queues, futures and executors. fairlead.h also has the headers of the other parts that the build
+ * has. The headers of the core are:
  *   locks and waits     fairlead/mutex.h, fairlead/rmutex.h, fairlead/rwlock.h, fairlead/cond.h,
  *                       fairlead/sem.h, fairlead/event.h, fairlead/latch.h, fairlead/barrier.h,
  *                       fairlead/once.h, fairlead/wait_any.h, fairlead/cancel.h,
@@ -13,8 +13,8 @@
  *   threads and timers  fairlead/thread.h, fairlead/timer.h, fairlead/time.h
  *   queues              fairlead/queue.h, fairlead/select.h, fairlead/spsc.h, fairlead/mpmc.h
  *   tasks               fairlead/task.h, fairlead/task_type.h, fairlead/executor.h,
- *                       fairlead/future.h, fairlead/group.h, fairlead/imap.h, fairlead/parallel.h,
- *                       fairlead/bytes.h, fairlead/blocking.h
+ *                       fairlead/serial_executor.h, fairlead/future.h, fairlead/group.h,
+ *                       fairlead/imap.h, fairlead/parallel.h, fairlead/bytes.h, fairlead/blocking.h
  *   the rest            fairlead/defs.h, fairlead/error.h, fairlead/debug.h, fairlead/version.h
  */
 #include <fairlead/barrier.h>
@@ -51,8 +51,8 @@
 #include <fairlead/wait_any.h>
 
 /*
- * A build of the library may lack a part. A program does not compile with it if the program calls a
- * function that makes an object or a fiber of that part, or includes a header of that part.
+ * If the build lacks a part, a program that calls one of these functions does not compile, nor does
+ * one that includes a header of that part.
  */
 #define FL__ABSENT(part)                                                                                               \
 	__extension__({                                                                                                \
