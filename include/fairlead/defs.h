@@ -21,29 +21,28 @@
  *
  * These conventions hold unless the comment of a function says otherwise:
  *   Result            A function returns 0, or a negative errno. After an error nothing has
- *                     happened, and no callback will run, except after -EINPROGRESS, and except
- *                     that a call that moves many items may have moved some. "Codes" below lists
- *                     the codes.
+ *                     happened, and no callback will run. There are two exceptions: -EINPROGRESS
+ *                     ("Codes" below), and calls that move many items, which may have moved some.
  *   Waiting           A function waits only where its comment says so; a lock that is held for a
  *                     few instructions does not count. "Blocks the calling context" means that it
  *                     suspends the calling fiber or, outside of fibers, the calling thread. If it
  *                     can return -ECANCELED, its wait observes the context's cancel scope
- *                     (fairlead/cancel.h). Some waits start a helper thread
+ *                     (fairlead/cancel.h). Some waits start a helper thread of the library
  *                     (docs/in-your-process.md).
  *   Forms             fl_x_op(x) waits. fl_x_try_op(x) never waits: if it would have to, it changes
  *                     nothing and returns -EAGAIN. fl_x_op_until(x, deadline, cancel) gives up at
  *                     an absolute deadline (-ETIMEDOUT) or when a token is cancelled (-ECANCELED),
  *                     and then it has consumed no permit, item or wake. The all-zero deadline is
- *                     FL_FOREVER, in a call and in a config (fairlead/time.h). A NULL token means
- *                     the context's cancel scope, FL_SHIELDED means none. Where there is no try
- *                     form, pass FL_NO_WAIT as the deadline, and expect -ETIMEDOUT. A call that can
- *                     succeed at once does so, even after its deadline or under a cancelled token.
- *                     The comment of fl_x_op() describes the other forms, too, unless they have
- *                     comments of their own.
+ *                     FL_FOREVER, in a call and in a config (fairlead/time.h). As the token, NULL
+ *                     means the context's cancel scope, and FL_SHIELDED means none. Where there is
+ *                     no try form, pass FL_NO_WAIT as the deadline, and expect -ETIMEDOUT. A call
+ *                     that can succeed at once does so, even after its deadline or under a
+ *                     cancelled token. The comment of fl_x_op() describes the other forms, too,
+ *                     unless they have comments of their own.
  *   Threads           Any thread may call any function. An init and a free require that no other
  *                     context uses the object.
- *   Signals           Only these functions are async-signal-safe, so that a signal handler may call
- *                     them: fl_now(), fl_after(), fl_time_add(), fl_time_diff(), fl_time_is_past(),
+ *   Signals           A signal handler may call only these functions, which are async-signal-safe:
+ *                     fl_now(), fl_after(), fl_time_add(), fl_time_diff(), fl_time_is_past(),
  *                     fl_error_name(), fl_version(), fl_sem_release_in_handler(), fl_debug_dump()
  *                     and fl_trace_write(). To wake a thread or a fiber, a handler calls
  *                     fl_sem_release_in_handler(). With fl_signals_wait() (fairlead/signals.h) you
@@ -53,9 +52,9 @@
  *                     forked child may call exec, end by _exit(), or use the library anew, with
  *                     objects that it makes itself (docs/in-your-process.md).
  *   pthread_cancel()  No function of the library is a cancellation point, so a request stays
- *                     pending until the thread calls another function that is one. If that happens
- *                     in a function of yours that the library calls, such as a task or a callback,
- *                     docs/in-your-process.md says what follows. Do not cancel a thread
+ *                     pending until the thread calls another function that is one.
+ *                     docs/in-your-process.md says what follows if it does so in a task, a callback
+ *                     or another function that the library calls. Do not cancel a thread
  *                     asynchronously while it is inside a function of the library. A process that
  *                     is forked from a thread (FL_PROCESS_FORK, fl_process_preload()) inherits the
  *                     pending request.
@@ -79,7 +78,7 @@
  *   Configs           Set the members of a struct fl_x_config that you need, and leave the others
  *                     zero, also `more_`, to which a later version of the shared library may give a
  *                     meaning.
- *   Macros            You may define macros before or after you include these headers, except with
+ *   Macros            You may define macros before or after you include these headers, but not with
  *                     these names: keywords; names of the C library; names that begin with fl_,
  *                     FL_, FAIRLEAD_ or an underscore, or end with an underscore; and names of
  *                     parameters and members in these headers, such as `name`, `size`, `state` or
@@ -105,6 +104,11 @@
  *                     (fairlead/debug.h), the second call panics, unless thousands of other handles
  *                     have ended since, or a new object has the address. For a future, a thread or
  *                     a fiber it often panics without debugging, too.
+ *   Cleanup           What FL_SCOPED, FL_LOCKED, FL_BLOCKING and similar macros declare ends with
+ *                     its block, also at a return, break or goto out of it, but not at a longjmp().
+ *                     pthread_exit() and pthread_cancel() end it only where the C library unwinds
+ *                     the stack: glibc does so if the block is C++, or C that was compiled with
+ *                     -fexceptions.
  *   Misuse            A bug of the caller panics if the library detects it (fairlead/error.h).
  *
  * Codes
@@ -178,7 +182,7 @@
 #define FL__ASSERT(condition, text) static_assert(condition, text)
 /*
  * Whether two types are the same. It is used only for types that are not converted to each other,
- * such as pointers to functions. The compilers' __is_same is newer.
+ * such as pointers to functions.
  */
 #define FL__SAME(a, b) __is_assignable(__typeof__(a) &, b)
 #define FL__COPYABLE(type) __is_trivially_copyable(type)
@@ -275,11 +279,7 @@ inline T fl__cast_address(uintptr_t _n)
  * `type` is a type of these headers that has a free function, a typed queue, or one of these
  * structs, whose headers say how the block ends them: fl_cancel_token, fl_cancel_callback,
  * fl_group, fl_timeout and fl_timer. The variable must have an initializer, which may be NULL for a
- * handle, and must not be an array.
- *
- * A longjmp() out of the block does not free the variable. pthread_exit() or pthread_cancel() in
- * the block frees it only where the C library unwinds the stack: glibc does so if the block is C++,
- * or C that was compiled with -fexceptions.
+ * handle, and must not be an array. "Cleanup" above says what ends the block.
  */
 #define FL_SCOPED(type) __attribute__((__cleanup__(fl__scoped_##type), __unused__)) type
 

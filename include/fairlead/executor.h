@@ -23,12 +23,12 @@ struct fl_shm; /* fairlead/shm.h */
  *     rc = count_primes_map(pool, parts, 64, counts, NULL);  // check
  *
  * A new executor is open. A closed executor refuses further tasks, but still runs the queued ones.
- * When it is joined, all its tasks have ended and its threads are gone; then it is freed. A task
- * may submit tasks to its own executor and wait for them, even if the executor has a single worker.
+ * A joined executor has neither tasks nor threads left. A task may submit tasks to its own executor
+ * and wait for them, even if the executor has a single worker.
  *
  * Every function that takes an executor panics if it is NULL, except fl_executor_free(). In a
- * forked child, a call with an executor of the parent returns -EOWNERDEAD if it can return an
- * error, and fl_executor_free() does nothing.
+ * forked child, a call with an executor of the parent returns -EOWNERDEAD if it can return an error
+ * (docs/in-your-process.md).
  */
 typedef struct fl_executor fl_executor;
 
@@ -53,8 +53,8 @@ typedef struct fl_executor_config {
 	 * ignore this number.
 	 *
 	 * A task in a blocking section, or in a wait that counts as one (fairlead/blocking.h), does
-	 * not count: meanwhile another task runs, and when the first goes on, both run until one of
-	 * them ends. A task that a submit or a wait runs itself does not count either.
+	 * not count: another task runs meanwhile, and when the first goes on, both run. A task that
+	 * a submit or a wait runs itself does not count either.
 	 *
 	 * Tasks that wait for each other need as many workers as there are such tasks, or
 	 * `workers_max`. If all workers of a thread executor wait while tasks are pending, the log
@@ -63,15 +63,15 @@ typedef struct fl_executor_config {
 	unsigned workers;
 	/*
 	 * For a thread executor whose tasks wait for each other, as the stages of a pipeline do:
-	 * the most threads that it may have; 0 means `workers`. With more than `workers`, a task
-	 * that has waited for 5 ms in any function of this library counts as one in a blocking
-	 * section, so that another task can run. For that, one thread more than needed is kept
-	 * asleep. Any other kind of executor returns -EINVAL unless this is 0.
+	 * the most threads that it may have; 0 means `workers`. With more, a task that has waited
+	 * for 5 ms in any function of this library counts as one in a blocking section, so that
+	 * another task can run. One thread more than needed sleeps for that. Other kinds return
+	 * -EINVAL unless this is 0.
 	 */
 	unsigned workers_max;
 	/*
 	 * The stack of each worker of a thread executor in bytes, as in fl_thread_config; 0 means
-	 * the default. Any other kind of executor returns -EINVAL unless this is 0.
+	 * the default. Other kinds return -EINVAL unless this is 0.
 	 */
 	size_t stack_size;
 	/*
@@ -80,17 +80,17 @@ typedef struct fl_executor_config {
 	const char *name;
 	/*
 	 * The initializer: a task that each worker runs once, before its first task, with a copy of
-	 * `*initialize_arg`; NULL means none. The creation returns -EINVAL if the task has a
-	 * result, if its argument contains an fl_bytes or is aligned above max_align_t, or if it
-	 * takes an argument and `initialize_arg` is NULL, or the reverse.
+	 * `*initialize_arg`; NULL means none. It must not have a result, nor an argument that
+	 * contains an fl_bytes or is aligned above max_align_t. `initialize_arg` must be NULL if it
+	 * takes no argument, and only then.
 	 *
 	 * If the initializer fails, the executor is broken: pending tasks end with
 	 * -ENOTRECOVERABLE, and later submits return it. fl_executor_cancel() and
 	 * fl_executor_terminate() tell a running initializer to stop, and then its error breaks
 	 * nothing.
 	 *
-	 * When all workers are gone, the thread that frees the executor calls the initializer's
-	 * hook `drop_arg` once, in the process that created the executor only. If the creation
+	 * The thread that frees the executor calls the initializer's hook `drop_arg` once, when all
+	 * workers are gone, but only in the process that created the executor. If the creation
 	 * fails, the argument is still yours.
 	 */
 	const fl_task_type *initialize;
@@ -104,10 +104,9 @@ typedef struct fl_executor_config {
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
 	/*
 	 * The most tasks that may be pending, up to FL_BACKLOG_MAX; 0 means any number. Only thread
-	 * executors have a bound. A cancelled task does not count, although its argument is freed
-	 * with the last reference to its future. Two kinds of submit ignore the bound: that of a
-	 * chained task (fl_future_then()), and, to save the stack, one that is nested in 64 tasks
-	 * which submits to this executor have run themselves.
+	 * executors have a bound. A cancelled task does not count. Two kinds of submit ignore the
+	 * bound: that of a chained task (fl_future_then()), and, to save the stack, one that is
+	 * nested in 64 tasks which submits to this executor have run themselves.
 	 */
 	size_t backlog;
 	fl_when_full when_full;
@@ -122,8 +121,8 @@ typedef struct fl_executor_config {
 	/*
 	 * The most resident memory of a worker of a process executor, in bytes; 0 means any amount.
 	 * A worker with more is replaced after its task. With twice as much it is killed during its
-	 * task, which fails with -ENOMEM (fairlead/process_executor.h). Any other kind of executor
-	 * returns -EINVAL unless this is 0, except over MPI with `processes` of fl_mpi_config.
+	 * task, which fails with -ENOMEM (fairlead/process_executor.h). Other kinds return -EINVAL
+	 * unless this is 0, except over MPI with `processes` of fl_mpi_config.
 	 */
 	size_t memory_max;
 	/*
@@ -134,9 +133,8 @@ typedef struct fl_executor_config {
 	fl_duration task_timeout;
 	/*
 	 * A worker of a process executor is killed if its task still runs this many nanoseconds
-	 * after its deadline, or if its task or its initializer still runs so long after a request
-	 * to stop. 0 means 100 ms after a deadline, and never after a request. FL_DURATION_MAX
-	 * means never.
+	 * after its deadline, or its task or initializer after a request to stop. 0 means 100 ms
+	 * after a deadline, and never after a request; FL_DURATION_MAX means never.
 	 */
 	fl_duration grace_period;
 	/*
@@ -174,12 +172,11 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  *     rc = fl_thread_executor_create(&pool, &config);      // check
  *     rc = count_primes_submit(pool, range, &f);           // check
  *
- * With one worker from the creation on, tasks begin in the order of submission. Several workers
- * begin them in no particular order, because each takes up to 16 tasks at once and an idle worker
- * takes over what another has not begun. No task waits forever while workers end tasks.
- *
- * A task may begin earlier if a worker waits for it (fairlead/future.h) or for its group
- * (fairlead/group.h), or if its submit finds the backlog full.
+ * With one worker from the creation on, tasks begin in the order of submission, unless a worker
+ * waits for a task (fairlead/future.h) or a group (fairlead/group.h), or a submit runs its task
+ * itself (fl_when_full). With several workers there is no order, because a worker takes up to 16
+ * tasks at once, of which idle workers take over some. No task waits forever while workers end
+ * tasks.
  *
  * docs/in-your-process.md says how much memory tasks take, which signals the threads block, and
  * that a pthread_exit() in a task panics. Returns:
@@ -206,10 +203,9 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
  * - For a running task fl_task_is_cancelled() becomes true, and its waits return -ECANCELED. The
  *   task itself decides when to return.
  *
- * If such a task had not started, or returns -ECANCELED, its error is -ETIMEDOUT after a deadline,
- * and otherwise -ECANCELED. After a deadline the message of the future says so, unless the task has
- * set a message by fl_task_fail(). A task that returns anything else, even success, ends with what
- * it returned.
+ * If such a task had not started, or returns -ECANCELED, its error is -ETIMEDOUT after a deadline
+ * (and the message of the future says so, unless fl_task_fail() has set one), and otherwise
+ * -ECANCELED. A task that returns anything else, even success, ends with what it returned.
  *
  * A task that neither asks fl_task_is_cancelled() nor waits runs on, and a join waits for it. On a
  * loop it also delays all other tasks. On processes, and over MPI with `processes` of
@@ -435,8 +431,8 @@ FL_API void fl_executor_free(fl_executor *e);
  *
  * Do not use `e` after this call. All calls of other threads with `e` must have returned before it,
  * and so must the submit of a task of `e` that makes this call. Tasks of `e` that still run may use
- * fl_executor_current(); a submit to it returns -EPIPE. Join each group and free each iteration
- * that uses `e` before this call, except that a task of `e` may do so with its own later.
+ * fl_executor_current(), but a submit to it returns -EPIPE. Groups and iterations that use `e` must
+ * be joined and freed before, except that a task of `e` may do so with its own later.
  *
  * The tasks of fl_loop_executor_create_on() end when that loop has run them or is freed. In a task
  * of an executor over processes or MPI, a detach of fl_executor_current() frees nothing. Returns:
