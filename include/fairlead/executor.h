@@ -63,10 +63,10 @@ typedef struct fl_executor_config {
 	unsigned workers;
 	/*
 	 * For a thread executor whose tasks wait for each other, as the stages of a pipeline do:
-	 * the most threads that it may have; 0 means `workers`. With more, a task that has waited
-	 * for 5 ms in any function of this library counts as one in a blocking section, so that
-	 * another task can run. One thread more than needed sleeps for that. Other kinds return
-	 * -EINVAL unless this is 0.
+	 * the most threads that it may have; 0 means `workers`. With more than `workers`, a task
+	 * that has waited for 5 ms in any function of this library counts as one in a blocking
+	 * section, so that another task can run. For this the executor keeps a sleeping thread in
+	 * reserve. Other kinds return -EINVAL unless this is 0.
 	 */
 	unsigned workers_max;
 	/*
@@ -80,9 +80,9 @@ typedef struct fl_executor_config {
 	const char *name;
 	/*
 	 * The initializer: a task that each worker runs once, before its first task, with a copy of
-	 * `*initialize_arg`; NULL means none. It must not have a result, nor an argument that
-	 * contains an fl_bytes or is aligned above max_align_t. `initialize_arg` must be NULL if it
-	 * takes no argument, and only then.
+	 * `*initialize_arg`; NULL means none. It must have no result, and no argument that contains
+	 * an fl_bytes or is aligned above max_align_t. `initialize_arg` must be NULL if it takes no
+	 * argument, and only then.
 	 *
 	 * If the initializer fails, the executor is broken: pending tasks end with
 	 * -ENOTRECOVERABLE, and later submits return it. fl_executor_cancel() and
@@ -120,9 +120,10 @@ typedef struct fl_executor_config {
 	int max_tasks;
 	/*
 	 * The most resident memory of a worker of a process executor, in bytes; 0 means any amount.
-	 * A worker with more is replaced after its task. With twice as much it is killed during its
-	 * task, which fails with -ENOMEM (fairlead/process_executor.h). Other kinds return -EINVAL
-	 * unless this is 0, except over MPI with `processes` of fl_mpi_config.
+	 * A worker that has more after a task is replaced. If it has more than twice as much during
+	 * a task, it is killed, and the task fails with -ENOMEM. fairlead/process_executor.h says
+	 * what counts. Other kinds return -EINVAL unless this is 0, except over MPI with
+	 * `processes` of fl_mpi_config.
 	 */
 	size_t memory_max;
 	/*
@@ -133,8 +134,9 @@ typedef struct fl_executor_config {
 	fl_duration task_timeout;
 	/*
 	 * A worker of a process executor is killed if its task still runs this many nanoseconds
-	 * after its deadline, or its task or initializer after a request to stop. 0 means 100 ms
-	 * after a deadline, and never after a request; FL_DURATION_MAX means never.
+	 * after its deadline, or if its task or initializer still runs so long after a request to
+	 * stop. 0 means 100 ms after a deadline, and never after a request; FL_DURATION_MAX means
+	 * never.
 	 */
 	fl_duration grace_period;
 	/*
@@ -174,9 +176,8 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  *
  * With one worker from the creation on, tasks begin in the order of submission, unless a worker
  * waits for a task (fairlead/future.h) or a group (fairlead/group.h), or a submit runs its task
- * itself (fl_when_full). With several workers there is no order, because a worker takes up to 16
- * tasks at once, of which idle workers take over some. No task waits forever while workers end
- * tasks.
+ * itself (fl_when_full). Several workers begin tasks in no particular order: each takes up to 16 at
+ * once, and idle workers take over some of these. No task waits forever while workers end tasks.
  *
  * docs/in-your-process.md says how much memory tasks take, which signals the threads block, and
  * that a pthread_exit() in a task panics. Returns:
@@ -208,15 +209,16 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
  * -ECANCELED. A task that returns anything else, even success, ends with what it returned.
  *
  * A task that neither asks fl_task_is_cancelled() nor waits runs on, and a join waits for it. On a
- * loop it also delays all other tasks. On processes, and over MPI with `processes` of
- * fl_mpi_config, it is killed with its worker if it still runs `grace_period` later. Then it fails
- * with -ETIMEDOUT after a deadline and with -EOWNERDEAD after a request, and a message that says
- * why. After a deadline it is not tried again (`max_attempts`).
+ * loop it also delays all other tasks. A process executor, and one over MPI with `processes` of
+ * fl_mpi_config, kills it with its worker if it still runs `grace_period` later. Then it fails with
+ * -ETIMEDOUT after a deadline and with -EOWNERDEAD after a request, and a message that says why.
+ * After a deadline it is not tried again (`max_attempts`).
  */
 typedef struct fl_submit_config {
 	fl_time deadline; /* of the task; FL_FOREVER means none */
 	/*
-	 * Cancels the task when it is cancelled. NULL means none. The token must outlive the task.
+	 * A cancel of this token cancels the task. NULL means none. The token must outlive the
+	 * task.
 	 */
 	fl_cancel_token *cancel;
 	/*
@@ -234,9 +236,9 @@ typedef struct fl_submit_config {
 } fl_submit_config;
 
 /*
- * Submits a task of `type` to `e`, with a copy of `*arg`, and stores a future in `*f`, unless `f`
- * is NULL. `arg` may be NULL if the argument has no size. fl_executor_submit_with() adds the
- * conditions of `config`. An accepted task ends exactly once: it is done or cancelled.
+ * Submits a task of `type` to `e`, with a copy of `*arg`. `arg` may be NULL if the argument has no
+ * size. A future of the task is stored in `*f`, unless `f` is NULL. fl_executor_submit_with() adds
+ * the conditions of `config`. An accepted task ends exactly once: it is done or cancelled.
  *
  *     rc = count_primes_submit(pool, range, &f);      // FL_TASK(count_primes, struct range, ...)
  *     if (rc == 0)
@@ -244,7 +246,8 @@ typedef struct fl_submit_config {
  *
  * The call does not wait for the task, but it runs the task itself on a sequential executor, in a
  * task of an executor over processes or MPI if `e` is fl_executor_current(), and where fl_when_full
- * says so. With FL_FULL_WAIT it blocks the calling context while the backlog is full. Returns:
+ * says so. With FL_FULL_WAIT, outside of tasks of `e`, it blocks the calling context while the
+ * backlog is full. Returns:
  *   0                 the task is accepted
  *   -ENOMEM           out of memory
  *   -EPIPE            `e` is closed, or was closed during the wait
@@ -286,9 +289,8 @@ typedef struct fl_map_config {
 } fl_map_config;
 
 /*
- * Runs the task for each of the `n` elements of `args`, and stores each result at the same index of
- * `results`, which may be NULL if the result has no size. The arguments and results stay yours, so
- * no drop hook runs.
+ * Runs the task for each of the `n` elements of the array `args`. It stores each result at the same
+ * index of `results`, which may be NULL if the result has no size.
  *
  *     rc = count_primes_map(pool, ranges, 64, counts, NULL);  // waits for all 64 tasks
  *     if (rc != 0)
@@ -297,16 +299,16 @@ typedef struct fl_map_config {
  * The call blocks the calling context until every task that was started has ended. A worker of `e`
  * runs tasks of the map itself meanwhile.
  *
- * A result is zeroed before its task begins, and is unchanged if its task does not run. A failed
- * task leaves what it wrote. However, a process executor zeroes the result of a failed task if it
- * has more than 64 KiB, unless the task has kept it (fl_task_keep_result()). If a worker process
- * dies, the element that it ran fails with a zeroed result, and the later ones of its chunk count
- * as not started. Returns:
+ * The arguments and results stay yours, so no drop hook runs. A result is zeroed before its task
+ * begins, and is unchanged if its task does not run. A failed task leaves what it wrote. However, a
+ * process executor zeroes the result of a failed task if it has more than 64 KiB, unless the task
+ * has kept it (fl_task_keep_result()). If a worker process dies, the element that it ran fails with
+ * a zeroed result, and the later elements of its chunk count as not started. Returns:
  *   0           all tasks have succeeded, or `n` is 0
  *   FL_ETASK    a task failed; `config->error` describes the failure with the lowest index. After
  *               the map had learned of it, no element with a higher index was started
- *   -ETIMEDOUT  the deadline passed, and some tasks were not run, or returned -ECANCELED; all that
- *               ran have ended, with their results
+ *   -ETIMEDOUT  the deadline passed, and some tasks were not run, or returned -ECANCELED; all tasks
+ *               that ran have ended, with their results
  *   -ECANCELED  the same after a cancel of the map, or of its executor by fl_executor_cancel(),
  *               fl_executor_cancel_pending() or fl_executor_terminate()
  *   other       an error of fl_executor_submit(): some elements, or all, were not run; the results
@@ -316,8 +318,8 @@ FL_API FL_MUST_CHECK int fl_executor_map(fl_executor *e, const fl_task_type *typ
                                          void *results, const fl_map_config *config);
 
 /*
- * Closes `e`, without waiting: it refuses later submits, also those of its own tasks, but still
- * runs queued tasks.
+ * Closes `e`, without waiting. It then refuses submits, also those of its own tasks, but still runs
+ * queued tasks.
  */
 FL_API void fl_executor_close(fl_executor *e);
 
@@ -350,9 +352,9 @@ FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 FL_API size_t fl_executor_terminate(fl_executor *e);
 
 /*
- * Changes the maximum number of workers, without waiting. Surplus workers end after their present
- * task, and other workers run the tasks that they have taken but not started. On threads, a worker
- * that is about to take a task at this moment may still run it. The maximum counts tasks as
+ * Changes the maximum number of workers. The call does not wait: surplus workers end after their
+ * present task, and other workers run the tasks that they have taken but not started. On threads, a
+ * worker that is about to take a task at this moment may still run it. The maximum counts tasks as
  * fl_executor_config.workers does. Returns:
  *   0         the maximum is changed
  *   -EPIPE    `e` is closed
@@ -425,14 +427,14 @@ FL_INLINE FL_MUST_CHECK int fl_executor_wait_idle(fl_executor *_e)
 FL_API void fl_executor_free(fl_executor *e);
 
 /*
- * Closes `e`, and leaves its end to the library, without waiting: queued tasks still run, and `e`
+ * Closes `e`, and leaves its end to the library. It does not wait: queued tasks still run, and `e`
  * is freed when the last task has ended. The end of the process does not wait for that, but a
  * dlclose() of the library does (docs/in-your-process.md). Futures stay valid.
  *
  * Do not use `e` after this call. All calls of other threads with `e` must have returned before it,
  * and so must the submit of a task of `e` that makes this call. Tasks of `e` that still run may use
- * fl_executor_current(), but a submit to it returns -EPIPE. Groups and iterations that use `e` must
- * be joined and freed before, except that a task of `e` may do so with its own later.
+ * fl_executor_current(), but a submit to it returns -EPIPE. Before this call, join each group and
+ * free each iteration that uses `e`. However, a task of `e` may do so with its own later.
  *
  * The tasks of fl_loop_executor_create_on() end when that loop has run them or is freed. In a task
  * of an executor over processes or MPI, a detach of fl_executor_current() frees nothing. Returns:
