@@ -27,8 +27,7 @@
  *                     few instructions does not count. "Blocks the calling context" means that it
  *                     suspends the calling fiber or, outside of fibers, the calling thread. If it
  *                     can return -ECANCELED, its wait observes the context's cancel scope
- *                     (fairlead/cancel.h). Some waits start a helper thread of the library
- *                     (docs/in-your-process.md).
+ *                     (fairlead/cancel.h).
  *   Forms             fl_x_op(x) waits. fl_x_try_op(x) never waits: if it would have to, it changes
  *                     nothing and returns -EAGAIN. fl_x_op_until(x, deadline, cancel) gives up at
  *                     an absolute deadline (-ETIMEDOUT) or when a token is cancelled (-ECANCELED),
@@ -37,8 +36,8 @@
  *                     means the context's cancel scope, and FL_SHIELDED means none. Where there is
  *                     no try form, pass FL_NO_WAIT as the deadline, and expect -ETIMEDOUT. A call
  *                     that can succeed at once does so, even after its deadline or under a
- *                     cancelled token. The comment of fl_x_op() describes the other forms, too,
- *                     unless they have comments of their own.
+ *                     cancelled token. One comment describes all forms, unless they have comments
+ *                     of their own.
  *   Threads           Any thread may call any function. An init and a free require that no other
  *                     context uses the object.
  *   Signals           A signal handler may call only these functions, which are async-signal-safe:
@@ -87,7 +86,7 @@
  *   Arguments         The order is: what the function makes, or otherwise the object; inputs; where
  *                     results are stored; the deadline; the cancel token. `config` may be NULL, and
  *                     so may the handle that fl_x_free() frees.
- *   Copies            An object is used only through the copy of the library that made it.
+ *   Copies            Use an object only through the copy of the library that made it.
  *   Unload            A dlclose() of a shared object that contains the library ends the helper
  *                     threads and the fork server of this copy. Before it, free, join or stop all
  *                     objects, and wait until no thread is inside the shared object and no thread
@@ -95,10 +94,9 @@
  *   Destroy           The destroy function of a lock, condition, semaphore, event, latch, barrier
  *                     or timer ends the life of an object that no context uses. It frees nothing
  *                     and cannot fail. While debugging is on (fairlead/debug.h), it panics if a
- *                     context holds the object or waits for it, and names one holder and one waiter
- *                     as far as it knows them. For an object in shared memory it logs a warning
- *                     instead, because it may err: a process that was killed may still count as a
- *                     waiter.
+ *                     context holds the object or waits for it. For an object in shared memory it
+ *                     logs a warning instead, because it may err: a process that was killed may
+ *                     still count as a waiter.
  *   Handles           A call that frees, joins or detaches a handle ends it, unless the call
  *                     returns an error. Ending a handle twice is a bug. While debugging is on
  *                     (fairlead/debug.h), the second call panics, unless thousands of other handles

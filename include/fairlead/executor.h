@@ -120,10 +120,9 @@ typedef struct fl_executor_config {
 	int max_tasks;
 	/*
 	 * The most resident memory of a worker of a process executor, in bytes; 0 means any amount.
-	 * A worker that has more after a task is replaced. If it has more than twice as much during
-	 * a task, it is killed, and the task fails with -ENOMEM. fairlead/process_executor.h says
-	 * what counts. Other kinds return -EINVAL unless this is 0, except over MPI with
-	 * `processes` of fl_mpi_config.
+	 * A worker with more is replaced after its task, or killed during a task (-ENOMEM) at twice
+	 * as much: "Memory of a worker" in fairlead/process_executor.h. Other kinds return -EINVAL
+	 * unless this is 0, except over MPI with `processes` of fl_mpi_config.
 	 */
 	size_t memory_max;
 	/*
@@ -309,7 +308,7 @@ typedef struct fl_map_config {
  *               the map had learned of it, no element with a higher index was started
  *   -ETIMEDOUT  the deadline passed, and some tasks were not run, or returned -ECANCELED; all tasks
  *               that ran have ended, with their results
- *   -ECANCELED  the same after a cancel of the map, or of its executor by fl_executor_cancel(),
+ *   -ECANCELED  the same after a cancel of the map, or of the executor by fl_executor_cancel(),
  *               fl_executor_cancel_pending() or fl_executor_terminate()
  *   other       an error of fl_executor_submit(): some elements, or all, were not run; the results
  *               of those that ran are stored
@@ -374,8 +373,7 @@ FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
  * Returns:
  *   0           all tasks have ended, and the workers are gone
  *   -ECANCELED  the wait was cancelled; `e` is closed, and tasks or workers are left
- *   -ETIMEDOUT  the deadline of fl_executor_join_until() passed; `e` is closed, and tasks or
- *               workers are left
+ *   -ETIMEDOUT  the same after the deadline of fl_executor_join_until()
  *   -EDEADLK    nothing happened, because the call would wait for itself: it is made in a task of
  *               `e`, on one of its workers, or in a callback of one of its tasks; or `e` is a loop
  *               executor, and the call would keep its loop from running (fairlead/loop_executor.h)

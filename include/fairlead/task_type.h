@@ -58,7 +58,7 @@ typedef struct fl_task_type {
 
 /*
  * The most bytes of the argument and the result of a submitted task together, and the largest
- * alignment of either. For fl_process_start() the limit holds for each size.
+ * alignment of either. For fl_process_start() each of the two sizes may be as large.
  */
 #define FL_TASK_SIZE_MAX ((size_t)1 << 30)
 #define FL_TASK_ALIGN_MAX 64
@@ -117,8 +117,8 @@ typedef struct fl_task_entry {
  * constructor, so a program rarely does. The entry and its type must stay valid until
  * fl_task_unregister().
  *
- * While different types have one name, a task of that name cannot be submitted to a process or MPI
- * executor, nor started by fl_process_start(), unless by FL_PROCESS_FORK: these fail with -EEXIST.
+ * While different types have one name, a submit of a task of that name to a process or MPI executor
+ * fails with -EEXIST. So does fl_process_start(), unless its method is FL_PROCESS_FORK.
  *
  * Panics if a hook is FL_BYTES_DROP, but its argument or result is smaller than an fl_bytes.
  */
