@@ -210,8 +210,7 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
  * A task that neither asks fl_task_is_cancelled() nor waits runs on, and a join waits for it. On a
  * loop it also delays all other tasks. A process executor, and one over MPI with `processes` of
  * fl_mpi_config, kills it with its worker if it still runs `grace_period` later. Then it fails with
- * -ETIMEDOUT after a deadline and with -EOWNERDEAD after a request, and a message that says why.
- * After a deadline it is not tried again (`max_attempts`).
+ * -ETIMEDOUT (deadline) or -EOWNERDEAD (request), and a message that says why.
  */
 typedef struct fl_submit_config {
 	fl_time deadline; /* of the task; FL_FOREVER means none */
@@ -507,9 +506,8 @@ FL_API FL_MUST_CHECK int fl_executor_stats(const fl_executor *e, fl_stats_execut
 /*
  * How long something took, in nanoseconds. The quantiles and the maximum cover the last one to two
  * minutes. A quantile is up to a quarter too high; below 256 ns it is given as 256 ns or, if that
- * is less, as the maximum. If there are more than 50,000 tasks a second, except in bursts of at
- * most 64, only about one in 64 is measured. It also counts for the tasks after it, up to the next
- * measured one.
+ * is less, as the maximum. Above 50,000 tasks a second, except in bursts of at most 64, only about
+ * one in 64 is measured, and also counts for the tasks up to the next one.
  */
 typedef struct fl_stats_times {
 	uint64_t n, sum; /* tasks, and the sum of their times, since the creation */
