@@ -10,7 +10,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Signals of the process, as something that a thread or a fiber waits for. No handler runs.
+ * Waits for signals of the process in a thread or a fiber, so that no handler runs.
  *
  *     static const int ends[] = {SIGINT, SIGTERM};
  *     FL_SCOPED(fl_signals) *s = NULL;
@@ -20,17 +20,16 @@ FL_BEGIN_DECLS
  *     if (rc > 0)
  *             printf("signal %d\n", rc);
  *
- * The signals must be blocked in all threads. If any thread leaves a signal unblocked, the signal
- * has its usual effect on the process, and no waiter gets it. fl_signals_create() blocks the
- * signals in the calling thread, and threads inherit that: call it first, then start threads and
- * executors.
+ * Call fl_signals_create() first, then start threads and executors. It blocks the signals in the
+ * calling thread, and new threads inherit that. If any thread leaves a signal unblocked, the signal
+ * has its usual effect on the process, and no waiter gets it.
  *
- * A new process of fl_process_start(), and a worker process, do not inherit what
- * fl_signals_create() has blocked, so SIGTERM ends them. A program that is started by other means
- * inherits the blocked signals.
+ * Processes that this library starts do not inherit what fl_signals_create() has blocked, so
+ * SIGTERM ends a process of fl_process_start(). A program that you start by other means inherits
+ * the blocked signals.
  *
- * A signal that is sent again before it is taken counts once, except a real-time signal. Each
- * signal is taken by one waiter. For a callback instead of a wait, use fl_loop_watch_start() on
+ * Each signal goes to one waiter. A signal that is sent again before it is taken counts once,
+ * unless it is a real-time signal. For a callback instead of a wait, use fl_loop_watch_start() on
  * fl_signals_fd(), and call fl_signals_try_wait() in the callback.
  */
 typedef struct fl_signals fl_signals;
@@ -38,31 +37,24 @@ typedef struct fl_signals fl_signals;
 /*
  * Blocks `n` signals in the calling thread, and creates the handle that waits for them.
  *
- * The call never waits. After an error no further signal is blocked.
- *
  * Returns:
  *   0                 the handle was created
- *   -EINVAL           a number is no signal, or is one that cannot be blocked (SIGKILL, SIGSTOP);
- *                     or `n` is 0
- *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
- *   -ENOMEM           there is no memory
+ *   -EINVAL           `n` is 0; or a number is not a signal, or is one that cannot be blocked
+ *                     (SIGKILL, SIGSTOP)
+ *   -EMFILE, -ENFILE  too many descriptors
+ *   -ENOMEM           out of memory
  *   -ENOSYS           a sandbox forbids signalfd4()
  */
 FL_API FL_MUST_CHECK int fl_signals_create(fl_signals **s, const int *signals, size_t n);
 
 /*
- * Frees the handle, and unblocks in the calling thread the signals that fl_signals_create() has
- * blocked.
- *
- * A signal that is pending then has its usual effect. The call requires that the calling thread has
- * created `s`, and that no context waits. `s` may be NULL.
+ * Frees the handle, and unblocks the signals that fl_signals_create() has blocked. A signal that is
+ * pending then has its usual effect. Call it in the thread that created `s`, when no context waits.
  */
 FL_API void fl_signals_free(fl_signals *s);
 
 /*
- * Waits for a signal and takes it.
- *
- * The call blocks the calling context.
+ * Waits for a signal and takes it. It blocks the calling context.
  *
  * Returns:
  *   > 0         the number of the signal
@@ -76,7 +68,7 @@ FL_INLINE FL_MUST_CHECK int fl_signals_wait(fl_signals *_s)
 }
 
 /*
- * Takes a pending signal. It never waits.
+ * Takes a pending signal.
  *
  * Returns:
  *   > 0      the number of the signal
@@ -85,7 +77,7 @@ FL_INLINE FL_MUST_CHECK int fl_signals_wait(fl_signals *_s)
 FL_API FL_MUST_CHECK int fl_signals_try_wait(fl_signals *s);
 
 /*
- * Returns a descriptor that is readable while a signal is pending, for poll(). The handle owns it.
+ * Returns a descriptor for poll(), which is readable while a signal is pending. The handle owns it.
  */
 FL_API int fl_signals_fd(const fl_signals *s);
 
