@@ -20,33 +20,31 @@ FL_BEGIN_DECLS
  *     rc = fl_pipe_receive(mine, buffer, sizeof buffer, &size);   // waits for the answer
  *
  * Messages go both ways, unless the pipe is one-way. A message arrives whole or not at all, even if
- * its sender is killed. It arrives once, even if several threads and processes use one end. The
- * messages of one sender arrive in the order in which they were sent. SIGPIPE is never raised.
+ * its sender is killed, and once, even if several threads and processes use one end. The messages
+ * of one sender arrive in order. SIGPIPE is never raised.
  *
  * The ends
  *
  * A process gets an end by fork(), as a descriptor (fl_pipe_fd(), fl_pipe_from_fd()), or from an
- * endpoint (fairlead/endpoint.h). An end is closed when all processes that have it have freed it or
- * ended, so free the ends that a process does not use. When one end is closed, the other end still
- * receives what was sent before. After that its receives return -EPIPE, which says that the other
- * end is closed.
+ * endpoint (fairlead/endpoint.h). Free the ends that a process does not use, because an end is
+ * closed only when all processes that have it have freed it or ended. The other end then receives
+ * what was sent before, and after that -EPIPE.
  *
- * The processes that send descriptors from one end must be in one PID namespace. The two ends may
- * be in different PID namespaces.
+ * The processes that send descriptors from one end must be in one PID namespace; the other end may
+ * be in another.
  *
  * Limits
  *
- * A message has up to PTRDIFF_MAX bytes and FL_PIPE_FDS_MAX descriptors. The bytes of a message
- * above 64 KiB travel in shared memory of their own, and the call needs one free descriptor on each
- * side. So do those of a smaller message for which the system has no contiguous memory. A pipe is
- * full at some 200 KiB or some hundreds of messages; with messages above 64 KiB, at some dozens.
+ * A message has up to PTRDIFF_MAX bytes and FL_PIPE_FDS_MAX descriptors. If it has more than 64
+ * KiB, or the system has no contiguous memory for it, its bytes travel in shared memory of their
+ * own, and the call needs one free descriptor on each side. A pipe is full at about 200 KiB or a
+ * few hundred messages; with messages above 64 KiB, at a few dozen.
  *
  * Safety
  *
- * A receiver need not trust the sender: a packet that is no message is dropped (-EBADMSG). A
- * process that is killed in a receive may take the message with it. After a fork, a handle works in
- * the parent and in the child, unless a thread was receiving with it, or its last receive returned
- * -EMSGSIZE.
+ * A receiver need not trust the sender: a packet that is not a message is dropped (-EBADMSG). If a
+ * process is killed in a receive, the message may be lost. After a fork, a handle works in parent
+ * and child, unless a thread was receiving with it, or its last receive returned -EMSGSIZE.
  *
  * Memory order: what was written before the send of a message happens before the return of its
  * receive.
@@ -61,58 +59,50 @@ typedef struct fl_pipe_config {
 #define FL_PIPE_FDS_MAX 252u
 
 /*
- * Creates a pipe, and stores its two ends in `*a` and `*b`. `config` may be NULL.
- *
- * The call never waits. The descriptors are close-on-exec.
+ * Creates a pipe, and stores its two ends in `*a` and `*b`. Their descriptors are close-on-exec.
  *
  * Returns:
  *   0                 the pipe was created
- *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
- *   -ENOMEM           there is no memory
+ *   -EMFILE, -ENFILE  too many descriptors
+ *   -ENOMEM           out of memory
  */
 FL_API FL_MUST_CHECK int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_config *config);
 
 /*
- * Creates a handle for an end of a pipe, from its descriptor `fd`, which the handle then owns.
- *
- * The call never waits. It makes the descriptor close-on-exec. After an error the caller still owns
- * `fd`.
+ * Creates a handle for an end of a pipe, from its descriptor `fd`, which the handle then owns. The
+ * call makes `fd` close-on-exec. After an error you still own `fd`.
  *
  * Returns:
  *   0          the handle was created
  *   -EBADF     `fd` is not open
- *   -ENOTSOCK  `fd` is no socket
+ *   -ENOTSOCK  `fd` is not a socket
  *   -EINVAL    `fd` is another kind of socket, or is not connected
- *   -ENOMEM    there is no memory
+ *   -ENOMEM    out of memory
  */
 FL_API FL_MUST_CHECK int fl_pipe_from_fd(fl_pipe **p, int fd);
 
 /*
- * Frees the handle and closes its descriptor. `p` may be NULL. The call never waits. It panics if a
- * context waits for `p` by FL_WAIT_ANY().
+ * Frees the handle and closes its descriptor. Panics if a context waits for `p` by FL_WAIT_ANY().
  */
 FL_API void fl_pipe_free(fl_pipe *p);
 
 /*
- * Returns the descriptor of the end `p`, to be passed to another process, or for poll(). The handle
- * owns it.
- *
- * POLLIN means that a message can be received, or that no more will come.
+ * Returns the descriptor of the end `p`, which the handle owns, to pass to another process, or for
+ * poll(): POLLIN means that a receive would not wait.
  */
 FL_API int fl_pipe_fd(const fl_pipe *p);
 
 /*
- * Ends sending from this end, for all processes that have it. It never waits.
- *
- * The peer receives what was sent before, then gets -EPIPE (closed).
+ * Ends sending from this end, for all processes that have it. The peer receives what was sent
+ * before, and then gets -EPIPE.
  */
 FL_API void fl_pipe_close_write(fl_pipe *p);
 
 /*
- * Sends a message of `size` bytes, with `n` descriptors or without.
+ * Sends a message of `size` bytes, which may be 0, with `n` descriptors or without.
  *
- * `size` may be 0. The caller keeps the descriptors, and the receiver gets duplicates. The call
- * blocks the calling context while the pipe is full. After an error nothing was sent.
+ * You keep the descriptors, and the receiver gets duplicates. The call blocks the calling context
+ * while the pipe is full.
  *
  * Returns:
  *   0                 the message was sent
@@ -123,9 +113,9 @@ FL_API void fl_pipe_close_write(fl_pipe *p);
  *   -EINVAL           `n` is above FL_PIPE_FDS_MAX; `data` is NULL, and `size` is not 0; `fds` is
  *                     NULL, and `n` is not 0; or a descriptor is of a kind that cannot be sent
  *   -EBADF            one of the descriptors is not open
- *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
- *   -ENOMEM           there is no memory
- *   -ETOOMANYREFS     too many descriptors of this user were sent and not yet received
+ *   -EMFILE, -ENFILE  too many descriptors
+ *   -ENOMEM           out of memory
+ *   -ETOOMANYREFS     too many descriptors of this user are sent and not received
  *   -EFBIG            the bytes need shared memory, and `size` is above RLIMIT_FSIZE
  *   -ENOSYS           the bytes need shared memory, and memfd_create() is missing or forbidden
  */
@@ -146,26 +136,24 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_send(fl_pipe *_p, const void *_data, size_t 
 }
 
 /*
- * Receives the oldest message into `buffer`, and stores its size in `*size`.
+ * Receives the oldest message into `buffer`, which has `room` bytes, and stores its size in
+ * `*size`. The call blocks the calling context while there is no message.
  *
- * `buffer` has `room` bytes. The descriptors of the message are stored in `fds`. They belong to the
- * caller, and are close-on-exec. Before the call `*n` is the capacity of `fds`; afterwards it is
- * the number of descriptors. fl_pipe_receive() has no place for descriptors, so a message with
- * descriptors does not fit (-EMSGSIZE). The call blocks the calling context while there is no
- * message. After an error the contents of `buffer` are unspecified.
+ * Set `*n` to the capacity of `fds`. The call stores the descriptors of the message there, which
+ * are close-on-exec and belong to you, and their number in `*n`. Without `fds`, a message with
+ * descriptors does not fit (-EMSGSIZE). After an error the contents of `buffer` are unspecified.
  *
  * Returns:
  *   0           a message was received
  *   -ETIMEDOUT  the deadline passed
  *   -ECANCELED  the wait was cancelled
- *   -EPIPE      all messages were received, and no more will come: the other end is closed, or this
- *               end does not receive
+ *   -EPIPE      no more messages will come: the other end is closed, or this end does not receive
  *   -EMSGSIZE   the message does not fit, and stays. It has `*size` bytes and `*n` descriptors
- *   -EBADMSG    a packet was no message, and was dropped
- *   -EMFILE     the process has too few free descriptors for the message, which stays. The bytes of
- *               a message above 64 KiB count as one descriptor. The message is dropped only if
- *               another process receives on this end at the same time
- *   -ENOMEM     there is no memory. The message stays
+ *   -EBADMSG    a packet was not a message, and was dropped
+ *   -EMFILE     too few descriptors are free for the message (one more if it is above 64 KiB),
+ *               which stays. It is dropped only if another process receives on this end at the same
+ *               time
+ *   -ENOMEM     out of memory. The message stays
  *   -EIO        the memory with the bytes could not be read, and the message was dropped
  *
  * If several processes share this end, the handle may keep the message of an -EMSGSIZE for itself.
