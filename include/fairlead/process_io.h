@@ -20,26 +20,26 @@ FL_BEGIN_DECLS
  *             fwrite(io.out, 1, io.out_size, stdout);
  *
  * fl_process_run() and fl_process_communicate() return when the process has ended. To read an
- * output while it comes, read from the pipes of the process (fairlead/process.h) by
- * fl_fd_read_some(), or make a stream of a pipe:
+ * output while it comes, read the pipes of fl_process_pipe() by fl_fd_read_some(), or make a stream
+ * of a pipe:
  *
  *     rc = fl_stream_from_fd(&s, fl_process_pipe(p, 1)); // after an error `p` still owns the pipe
  *     if (rc == 0)
  *             (void)fl_process_take_pipe(p, 1);          // now the stream owns it
  *
  * An all-zero fl_process_io means no input, and outputs of at most FL_PROCESS_OUTPUT_MAX bytes
- * each. A call that fails keeps what it has written and read so far, and the next call with the
- * same struct continues where that call stopped. A struct is used by one thread or fiber at a time.
+ * each. One thread or fiber uses the struct at a time. A call that fails keeps what it has written
+ * and read, and the next call with the same struct continues there.
  */
 typedef struct fl_process_io {
-	/* The bytes for the standard input of the process. The input is closed after them. */
+	/* The bytes for the standard input of the process, which is closed after them. */
 	const void *input;
 	size_t input_size;
 	/* The most bytes of each output. 0 means FL_PROCESS_OUTPUT_MAX. */
 	size_t out_max, err_max;
 	/* How many bytes of the input the pipe has taken so far. */
 	size_t written;
-	/* The outputs, each with a NUL behind it, or NULL. fl_process_io_free() frees them. */
+	/* The outputs, each followed by a NUL, or NULL. fl_process_io_free() frees them. */
 	char *out, *err;
 	size_t out_size, err_size;
 	size_t out_room_, err_room_;
@@ -51,23 +51,22 @@ typedef struct fl_process_io {
  * Writes the input, reads the outputs until both have ended, and joins the process.
  *
  * An output ends when the last process that has inherited it ends or closes it. If the process does
- * not read its input to the end, the rest of the input is dropped: see `written`. Streams of the
- * process that are no pipes are left alone. `status` may be NULL.
- *
- * The call blocks the calling context.
+ * not read its whole input, the rest is dropped: see `written`. Streams of the process that are not
+ * pipes are left alone. `status` may be NULL. The call blocks the calling context.
  *
  * Returns:
- *   0           the process has ended, and `*status` says how
- *   -ETIMEDOUT  the deadline passed: the process runs, or an output is still open
- *   -ECANCELED  the wait was cancelled: the process runs, or an output is still open
- *   -EMSGSIZE   an output is larger than its limit: `out_size` or `err_size` is one more than the
- *               limit. A later call with a higher limit goes on
- *   -EINVAL     `io` is NULL; or `input` is NULL, and `input_size` is not 0
- *   -ENOMEM     there is no memory for an output
+ *   0          the process has ended, and `*status` says how
+ *   -ETIMEDOUT, -ECANCELED
+ *              the deadline passed, or the wait was cancelled; the process runs, or an output is
+ *              open
+ *   -EMSGSIZE  an output is larger than its limit: `out_size` or `err_size` is one more than the
+ *              limit. A later call with a higher limit goes on
+ *   -EINVAL    `io` is NULL; or `input` is NULL, and `input_size` is not 0
+ *   -ENOMEM    there is no memory for an output
  *   -EOWNERDEAD, -ECHILD
- *               how the process ended is not known, for the reasons that fl_process_join() names.
- *               The outputs are complete
- *   other       an error of fl_process_join(), or of the system in read() or write()
+ *              how the process ended is not known, as fl_process_join() says. The outputs are
+ *              complete
+ *   other      an error of fl_process_join(), or of the system in read() or write()
  */
 FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_status *status,
                                                       fl_time deadline, fl_cancel_token *cancel);
@@ -79,32 +78,30 @@ FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *_p, fl_process_io
 /*
  * Starts a process, communicates with it, and frees its handle.
  *
- * An output that `config` leaves 0 is a pipe. The input is a pipe if `io` has an input; otherwise
- * standard input is /dev/null. If `io` is NULL, the process has no input, the outputs that `config`
- * leaves 0 are the caller's, and what comes from pipes is dropped at the end: the limit of
- * FL_PROCESS_OUTPUT_MAX holds for it, too. `status` may be NULL.
+ * Streams that `config` leaves 0 are pipes, but standard input is /dev/null if `io` has no input.
+ * If `io` is NULL, outputs that `config` leaves 0 are the caller's; others that are pipes are
+ * dropped at the end, and FL_PROCESS_OUTPUT_MAX limits them, too. `status` may be NULL.
  *
- * The call blocks the calling context. If the call fails before the process and its outputs have
- * ended, it stops the process, as fl_process_stop() does with a grace of FL_PROCESS_GRACE, and that
- * takes up to FL_PROCESS_GRACE longer. Meanwhile it still writes the input and reads the outputs,
- * and discards what is above a limit.
+ * The call blocks the calling context. If the call fails while the process runs or an output is
+ * open, it stops the process, as fl_process_stop() does with a grace of FL_PROCESS_GRACE, so it
+ * takes up to that much longer. Meanwhile it still writes the input and reads the outputs, and
+ * discards what is above a limit.
  *
- * Processes that the process has started run on, unless you set `group` in `config`: then the call
- * stops them, too. But a process that leads a group cannot ask on the terminal, and Ctrl-C does not
- * reach it, so take SIGINT by fairlead/signals.h, and cancel the token `cancel`.
+ * Processes that a stopped process has started run on, unless you set `group` in `config`. But then
+ * the process cannot ask on the terminal, and Ctrl-C does not reach it ("The terminal" in
+ * fairlead/process.h), so take SIGINT by fairlead/signals.h, and cancel the token `cancel`.
  *
  * Returns:
  *   0           the process has ended, and `*status` says how
- *   -ETIMEDOUT  the deadline passed. The process was stopped, and `*status` says how it ended
- *   -ECANCELED  the wait was cancelled. The process was stopped, and `*status` says how it ended
- *   -EMSGSIZE   an output is larger than its limit. The process was stopped, and `*status` says how
- *               it ended
- *   -ENOMEM     there is no memory: for the start, or for an output. After a start the process was
- *               stopped, and `*status` says how it ended
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
+ *   -EMSGSIZE   an output is larger than its limit
+ *   -ENOMEM     there is no memory for the start, or for an output
  *   other       an error of fl_process_start() or fl_process_communicate()
  *
- * If a sandbox forbids pidfd_send_signal(), or the process runs as another user, the call cannot
- * stop the process, and leaves `*status` unchanged.
+ * After -ETIMEDOUT, -ECANCELED, -EMSGSIZE and -ENOMEM the process was stopped, if it was started,
+ * and `*status` says how it ended. However, if a sandbox forbids pidfd_send_signal(), or the
+ * process runs as another user, the call cannot stop the process, and leaves `*status` unchanged.
  */
 FL_API FL_MUST_CHECK int fl_process_run_until(const fl_process_config *config, fl_process_io *io,
                                               fl_process_status *status, fl_time deadline, fl_cancel_token *cancel);
@@ -117,8 +114,8 @@ FL_INLINE FL_MUST_CHECK int fl_process_run(const fl_process_config *_config, fl_
 #define FL_PROCESS_GRACE FL_S(2)
 
 /*
- * Frees the outputs in `io`, and makes them empty. The struct can be used again. For another
- * process, set `written` to 0 first, since the input begins there.
+ * Frees the outputs in `io`, and makes them empty. Before you use the struct for another process,
+ * set `written` to 0, because the input begins there.
  */
 FL_API void fl_process_io_free(fl_process_io *io);
 
