@@ -15,135 +15,107 @@ FL_BEGIN_DECLS
 /*
  * Starts a task or a program in a process of its own, and waits for its end.
  *
- *     int main(int argc, char **argv)
- *     {
- *             fl_process_main(argc, argv); // the first line of main()
- *             FL_SCOPED(fl_process) *p = NULL;
- *             fl_process_status status;
- *             const fl_process_config config = {.task = &count_primes, .arg = &part};
- *             int rc = fl_process_start(&p, &config);
- *             if (rc == 0)
- *                     rc = fl_process_join_until(p, &status, fl_after(FL_S(5)), NULL);
- *             if (rc == 0)
- *                     printf("exit code %d\n", status.code);
- *             return rc != 0;
- *     }
+ *     fl_process_main(argc, argv); // the first line of main()
+ *     FL_SCOPED(fl_process) *p = NULL;
+ *     fl_process_status status;
+ *     const fl_process_config config = {.task = &count_primes, .arg = &part};
+ *     int rc = fl_process_start(&p, &config);
+ *     if (rc == 0)
+ *             rc = fl_process_join_until(p, &status, fl_after(FL_S(5)), NULL);
+ *     if (rc == 0)
+ *             printf("exit code %d\n", status.code);
  *
  * A task is a function that was registered with FL_TASK (fairlead/task_type.h). The new process
- * gets a copy of the bytes of the task's argument. Its result is not sent back: the exit code says
- * whether the task returned 0. To get results, use a process executor
- * (fairlead/process_executor.h), a pipe (fairlead/pipe.h) or shared memory (fairlead/shm.h). A
- * program is a file that is executed.
+ * gets a copy of its argument. The result is not sent back: the exit code is 0 if the task returned
+ * 0, and otherwise 1. For results, use a process executor (fairlead/process_executor.h), a pipe
+ * (fairlead/pipe.h) or shared memory (fairlead/shm.h). A program is a file that is executed;
+ * fairlead/process_io.h collects its output.
  *
  * Start methods
  *
- * The field `method` of the config says how the process of a task is made. A program needs no
- * method.
+ * The field `method` of the config says how the process of a task is made:
  *
  *   FL_PROCESS_FORK_SERVER
- *                    The default. The fork server forks the process. The fork server is a helper
- *                    process with a single thread: either this program, executed again by the first
- *                    start that needs it, or a copy of this process, forked by
- *                    fl_process_preload(). A start is cheap, and it is safe however many threads
- *                    the caller has.
+ *                    The default. The fork server forks the process. It is a helper process with a
+ *                    single thread, so a start is cheap, and safe however many threads the caller
+ *                    has. It is this program, executed again by the first start that needs it, or a
+ *                    copy of this process that fl_process_preload() has forked.
  *   FL_PROCESS_EXEC  This program is executed again for each process. This is slower.
- *   FL_PROCESS_FORK  The caller is forked, with its memory. The caller must not be a fiber, and its
- *                    process must have a single thread; the library's thread `watcher`
- *                    (docs/in-your-process.md) does not count.
+ *   FL_PROCESS_FORK  The caller is forked, with its memory. It must not be a fiber, and its process
+ *                    must have a single thread, not counting the library's `watcher`
+ *                    (docs/in-your-process.md): otherwise the new process could wait forever for a
+ *                    lock that another context holds.
  *
  * Preparing the program
  *
- * A program must be prepared for the methods FL_PROCESS_FORK_SERVER and FL_PROCESS_EXEC, in one of
- * three ways:
+ * The first two of these methods need one of three preparations, and without it fail with -ENOTSUP:
  *
  *   fl_process_main(argc, argv);
- *                     Call it in the first line of main(). It serves both methods.
- *   FL_PROCESS_HOOK;  Write it at file scope. It makes the same call in a constructor, for a
- *                     library that does not own main(). It serves both methods.
+ *                     in the first line of main()
+ *   FL_PROCESS_HOOK;  at file scope of a library that does not own main(): it makes the same call
+ *                     in a constructor
  *   fl_process_preload()
- *                     Call it while the process has a single thread. It serves the fork server
- *                     only.
+ *                     while the process has a single thread: for the fork server only, which then
+ *                     need not execute this program again
  *
- * In a program that is not prepared, a start by FL_PROCESS_FORK_SERVER or FL_PROCESS_EXEC fails
- * with -ENOTSUP. FL_PROCESS_FORK and the start of a program need no preparation.
+ * A start that has to execute this program again also fails with -ENOTSUP in some rare cases:
  *
- * A start that has to execute this program again fails with -ENOTSUP in seven more cases. (A fork
- * server that fl_process_preload() has made needs no execution.)
- *
- * - The system has no /proc.
- * - A sandbox forbids getsockopt(). Then fl_process_preload() fails, too.
- * - This program was started by `ld.so PROGRAM`.
- * - This program runs under Valgrind.
+ * - The system has no /proc, or a sandbox forbids getsockopt(), which fl_process_preload() needs,
+ *   too.
+ * - This program was started by `ld.so PROGRAM`, runs under Valgrind, or gets further rights when
+ *   it is executed, as a set-uid program does.
  * - The calling thread has left the PID namespace of its process, by unshare() or setns().
- * - Executing this program gives it further rights: it is a set-uid program, for example.
- * - This process was begun with the variable FAIRLEAD_PROCESS in its environment, and
- *   fl_process_main() has found no socket at descriptor 3: the user has set the variable, or a
- *   constructor of the program has closed the descriptor of a process that the library started.
- *
- * A new process finds its instructions at descriptor 3. No constructor of the program may close it.
+ * - fl_process_main() has found the variable FAIRLEAD_PROCESS, but no socket at descriptor 3: the
+ *   user has set the variable, or a constructor of the program has closed the descriptor, where a
+ *   new process finds its instructions.
  *
  * The task in the new process
  *
  * The task must be registered here and in the new process, with the same identity: the name, the
  * version, the sizes and alignments of argument and result, and the build-id of the program or
- * library that defines the task. A task of a library that dlopen() has loaded is known only to a
- * process of FL_PROCESS_FORK, and to the processes of a fork server that fl_process_preload() has
- * made after the dlopen(). The hooks drop_arg and drop_result of the task's type do not run.
+ * library that defines it. A task of a library that dlopen() has loaded is known only to a process
+ * of FL_PROCESS_FORK, and to those of a fork server that fl_process_preload() has made after the
+ * dlopen(). The hooks drop_arg and drop_result do not run.
  *
- * When the task returns, the process flushes all stdio streams and exits, without the functions of
- * atexit(). It flushes none if another of its threads keeps standard input, output or error locked
- * for a second. The exit code is 0 if the task returned 0. Otherwise it is 1, and the process
- * writes one line to standard error. getppid() is the fork server if the fork server forked the
- * process; otherwise it is the caller.
+ * When the task returns, the process writes one line to standard error if the task has failed,
+ * flushes all stdio streams, unless another of its threads keeps standard input, output or error
+ * locked for a second, and exits without the functions of atexit().
  *
  * What a new process inherits
  *
- * - Blocked signals: those that the calling thread blocks, except those that fl_signals_create()
- *   has blocked. A task's process never blocks SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS.
- * - Ignored signals: those that the caller's process ignores at the start. All other signals have
- *   the default action. There is one exception: in a task's process, SIGABRT and the six signals
- *   that it never blocks have the action that they have in the process from which it was forked,
- *   or, after an execution of this program, the action that a constructor of the program has set.
- * - Descriptors: standard input, output and error, the descriptors of `fds`, and no others.
- * - Attributes of the thread that calls fl_process_start(), at the time of the call.
+ * - Descriptors: standard input, output and error, those of `fds`, and no others.
+ * - Blocked signals: those of the calling thread, except those that fl_signals_create() has
+ *   blocked. A task's process never blocks SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS.
+ * - Ignored signals: those that the caller's process ignores. All others have the default action,
+ *   but in a task's process SIGABRT and those six keep the action that the forked process, or a
+ *   constructor of the program, has set.
  *
- * A program, and a process of FL_PROCESS_EXEC or FL_PROCESS_FORK, is a child of the calling thread:
- * it inherits the attributes that fork(2) and execve(2) hand down. A process that the fork server
- * forks has these attributes:
+ * A program, and a process of FL_PROCESS_EXEC or FL_PROCESS_FORK, is a child of the calling thread,
+ * and inherits all else that fork(2) and execve(2) hand down. A process that the fork server forks
+ * has:
  *
- * - The caller's rights: users, groups, capabilities, securebits, no_new_privs, seccomp filters,
- *   label of the security module (SELinux, AppArmor), session keyring, root directory, namespaces,
- *   session, process group, cgroup, oom_score_adj and NUMA policy. If this program was executed
- *   again as the fork server, the rights are what execve(2) leaves of them. If fl_process_preload()
- *   made the fork server, they are unchanged. If the fork server was made with other rights than
- *   the caller has now, it is replaced ("The fork server", below), or the start fails with -EPERM.
- * - The caller's settings: CPU affinity, scheduling policy and priority, nice, I/O priority, timer
- *   slack, personality, umask and resource limits. The fork server takes them on for the start. If
- *   the system forbids that, the fork server is replaced, or the start fails with -EPERM or
- *   -EACCES.
- * - The current directory `cwd`, or the caller's. If the caller's directory cannot be entered,
- *   since the user may not enter it or its file system is gone, the new process is in /. (With
- *   FL_PROCESS_EXEC it stays in the caller's directory.)
- * - The environment of the time when the fork server was made.
- * - No pending signals, timers, locks of files and memory, or asynchronous I/O.
+ * - the rights of the calling thread, such as users, capabilities, namespaces, session and cgroup,
+ *   and its settings, such as CPU affinity, scheduling, umask and resource limits
+ *   (docs/decisions/fork-server-rights.md has the lists);
+ * - the directory `cwd`, or the caller's. If the user may not enter the caller's, or its file
+ *   system is gone, the new process is in /. (With FL_PROCESS_EXEC it stays in the caller's.)
+ * - the environment of the time when the fork server was made;
+ * - no pending signals, timers, locks of files and memory, or asynchronous I/O.
  *
  * The fork server
  *
- * Each copy of the library in a process has one fork server. A start that finds a fork server with
- * other rights than the caller replaces it: the calling thread executes this program again.
- * fl_process_preload() replaces it by a copy of this process. A fork server cannot be replaced
- * while a process executor has a worker that the fork server forked, or while a handle of another
- * of its processes has not been freed.
+ * Each copy of the library in a process has one fork server. A start replaces it if the caller has
+ * other rights, or settings that the fork server may not take on: the calling thread then executes
+ * this program again. fl_process_preload() replaces it by a copy of this process. But as long as a
+ * process executor has workers from the fork server, or a handle of another of its processes is
+ * left, it cannot be replaced, and the start fails with -EPERM or -EACCES.
  *
- * So a service that drops its privileges should create its process executors afterwards. If it has
- * created some before, it frees them first: a pool keeps its workers, and they keep their rights.
- * Until the last of them has ended, no worker with other rights can be started. Programs and
- * FL_PROCESS_EXEC use no fork server, so they can be started at any time.
+ * So drop privileges before you create process executors, or free these first: their workers keep
+ * their rights, and until the last of them has ended, no worker with other rights can be started.
+ * Programs and FL_PROCESS_EXEC use no fork server, so they can be started at any time.
  *
- * Without /proc some rights of a fork server cannot be compared: seccomp filters, labels, ambient
- * and bounding capabilities, the ids of setfsuid() and setfsgid(), cgroup, oom_score_adj, and all
- * namespaces except the mount namespace. Without /proc the processes of the fork server also have
- * the umask of the fork server. A landlock domain is never compared.
+ * Without /proc the processes of the fork server have its umask, and not all rights are compared
+ * (docs/decisions/fork-server-rights.md). A landlock domain is never compared.
  *
  * If the fork server dies, its daemons die with it. Its other processes run on, but how they end is
  * not known.
@@ -151,61 +123,51 @@ FL_BEGIN_DECLS
  * Daemons
  *
  * A process that was started with `daemon` is killed when the process that started it ends, even by
- * SIGKILL, or when the library is unloaded. The kernel kills the daemon alone, not the processes
- * that the daemon has started. If the daemon leads a group (`group`), fl_process_free() and
- * fl_process_stop() kill the whole group. So does a preloaded fork server when the process that
- * started the daemon ends. In one case a daemon lives longer than its starter. If the starter has
- * made a child by clone() without running the functions of pthread_atfork(), the child keeps the
- * daemon alive until it calls exec or ends.
+ * SIGKILL, or when the library is unloaded. (docs/decisions/daemon-death-pipe.md has one
+ * exception.) The processes that the daemon has started live on, unless it leads a group (`group`):
+ * fl_process_free() and fl_process_stop() kill the whole group, and so does a preloaded fork server
+ * when the starter ends.
  *
  * The terminal
  *
  * A process shares the caller's process group, so it may ask on the terminal as sudo and ssh do,
  * and Ctrl-C reaches it as well as the caller. A process that leads a group of its own (`group`) is
- * in the background of the terminal instead. Ctrl-C does not reach it: take SIGINT by
- * fairlead/signals.h, and stop the process. And if it reads the terminal, SIGTTIN stops it.
+ * in the background instead. If it reads the terminal, SIGTTIN stops it, and Ctrl-C does not reach
+ * it, so take SIGINT by fairlead/signals.h, and stop the process.
  *
  * A process that a signal has stopped (SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU) has not ended, so all
  * waits for its end go on until SIGCONT continues it. fl_process_join(), fl_process_communicate()
- * and fl_process_run() log a warning about it: they look after a second, and then each time that
- * the wait has lasted about twice as long. (They need /proc for that.) FL_ON_PROCESS() and the
- * sentinel tell nothing of it. fl_process_stop() also ends a stopped process.
+ * and fl_process_run() log a warning, after a second at the earliest. (They need /proc for that.)
+ * fl_process_stop() also ends a stopped process.
  *
  * Descriptors
  *
- * All descriptors of the library are close-on-exec. Until its handle is freed, a process costs the
- * caller these descriptors: one, or two if the fork server forked the process; one more for each
- * pipe; and two more for a daemon that no fork server forked. A child of this process that still
- * runs when its handle is freed costs one descriptor until it ends. The library keeps up to six
- * more, for its thread `watcher` (docs/in-your-process.md) and for the fork server.
+ * Until its handle is freed, a process costs the caller one descriptor, or two if the fork server
+ * forked it; one more for each pipe; and two more for a daemon that no fork server forked. A child
+ * of this process that outlives its handle costs one until it ends. The library keeps up to six
+ * more. All of them are close-on-exec.
  *
  * Children
  *
- * Programs, and processes of FL_PROCESS_EXEC and FL_PROCESS_FORK, are children of this process.
- * Their end sends SIGCHLD. If wait() or waitpid(-1) of the program reaps one of them, a join of its
+ * Programs, and processes of FL_PROCESS_EXEC and FL_PROCESS_FORK, are children of this process, and
+ * their end sends SIGCHLD. If the program reaps one of them by wait() or waitpid(-1), a join of its
  * handle returns -ECHILD.
  *
- * All other processes are children of the fork server. The fork server is an orphan: it is a child
- * of the first process of the PID namespace, or of a subreaper. This has consequences:
+ * All other processes are children of the fork server (getppid()). It is an orphan, so its own
+ * parent is the first process of the PID namespace, or a subreaper:
  *
- * - If that first process or subreaper reaps nothing, each fork server leaves a zombie.
- * - If this process is that first process or subreaper, `while (wait(NULL) > 0)` also waits for the
- *   fork server. A fork server that a start has made exists as long as there is a process executor
- *   or a handle of one of its processes. When the last of them is freed, the fork server is ended
- *   and reaped, and the next start makes another one. A fork server that fl_process_preload() has
- *   made stays. While a fork server exists, wait for your own children by their pids.
- * - RUSAGE_CHILDREN and time(1) lack the CPU time of the fork server and of its processes.
- * - pkill -P does not find the processes of the fork server, which are no descendants of this
- *   process. Yama's ptrace_scope=1 forbids this process to trace them.
- * - systemd may take the fork server for the main process of a unit with Type=forking and without
- *   PIDFile.
+ * - If that parent reaps nothing, each fork server leaves a zombie.
+ * - If this process is that parent, as in a container, `while (wait(NULL) > 0)` also waits for the
+ *   fork server, so wait for your own children by their pids. A fork server that a start has made
+ *   is ended and reaped when the last process executor and the last handle of its processes are
+ *   freed, and the next start makes another one. One that fl_process_preload() has made stays.
+ * - RUSAGE_CHILDREN lacks the CPU time of the fork server and its processes, and what walks from
+ *   parent to child does not find them (docs/decisions/fork-server-orphan.md).
  *
  * Threads
  *
- * Several threads may use one handle at the same time, with two exceptions. While a thread is in
- * fl_process_take_pipe(), no other thread may use the pipes of the handle. While a thread is in
- * fl_process_free(), no other thread may use the handle. The library's log (fairlead/error.h) has
- * the reason for a failed start.
+ * Several threads may use one handle at the same time, except as fl_process_take_pipe() and
+ * fl_process_free() say.
  */
 typedef struct fl_process fl_process;
 
@@ -226,8 +188,8 @@ typedef struct fl_process_config {
 	/* The argument of the task. NULL if and only if the task takes none. */
 	const void *arg;
 	/*
-	 * The program is a path, or a name to search in the caller's PATH, not in that of `env`. A
-	 * relative path counts from `cwd`.
+	 * A path, or a name to search in the caller's PATH, not in that of `env`. A relative path
+	 * counts from `cwd`.
 	 */
 	const char *program;
 	/* The program's arguments, its name first and NULL last. NULL means its name alone. */
@@ -238,7 +200,7 @@ typedef struct fl_process_config {
 	fl_process_method method;
 	/* The name of the process, copied, cut at FL_PROCESS_NAME_MAX. NULL means "process-N". */
 	const char *name;
-	/* Whether the process is killed when the process of the caller ends. */
+	/* Whether the process is killed when the caller's process ends. */
 	bool daemon;
 	/* The current directory. NULL means the caller's. */
 	const char *cwd;
@@ -249,8 +211,7 @@ typedef struct fl_process_config {
 	unsigned n_fds; /* up to FL_PROCESS_FDS_MAX */
 	/*
 	 * Whether the process leads a process group, so that fl_process_stop() also stops the
-	 * processes that it has started. A process that leads a group cannot read the terminal, and
-	 * Ctrl-C does not reach it.
+	 * processes that it has started. See "The terminal" above.
 	 */
 	bool group;
 	uintptr_t more_[4];
@@ -262,23 +223,20 @@ typedef struct fl_process_status {
 } fl_process_status;
 
 /*
- * Runs the fork server or the task, in a process that the library has started for it, and never
- * returns there. In any other process it returns at once. There is one exception: in a program that
- * is linked with the library for MPI, it also serves worker ranks (fairlead/mpi_executor.h).
- *
- * Call it before all else in main().
+ * Call it before all else in main(). In a process that the library has started, it runs the fork
+ * server or the task, and never returns. In any other process it returns at once, except that it
+ * serves worker ranks in a program with the library for MPI (fairlead/mpi_executor.h).
  */
 FL_API void fl_process_main(int argc, char **argv);
 
 /*
- * Write FL_PROCESS_HOOK; at file scope. It calls fl_process_main() in a constructor.
- *
- * The constructor runs after the FL_TASK constructors of the same program or library. Other
- * constructors may run later. A library with a copy of Fairlead in it has a hook of its own, since
- * each copy of Fairlead serves its own tasks.
+ * Write FL_PROCESS_HOOK; at file scope. It calls fl_process_main() in a constructor, which runs
+ * after the FL_TASK constructors of the same program or library, but perhaps before other
+ * constructors. A library with a copy of Fairlead needs a hook of its own, because each copy serves
+ * its own tasks.
  *
  * Do not use FL_PROCESS_HOOK in a library that is loaded by dlopen(). A new process does not load
- * that library, so the new process would run the program's main().
+ * that library, so it would run the program's main().
  */
 #define FL_PROCESS_HOOK                                                                                                \
 	__attribute__((__constructor__)) static void fl__process_hook(int _argc, char **_argv)                         \
@@ -288,98 +246,83 @@ FL_API void fl_process_main(int argc, char **argv);
 	struct fl_process
 
 /*
- * Forks the fork server from this process. The processes of tasks that it forks later begin with a
+ * Forks the fork server from this process. The tasks' processes that it forks later begin with a
  * copy of this process's memory as it is now.
  *
  * The call flushes all stdio streams. It does nothing if there is a fork server with the caller's
- * rights. It replaces a fork server with other rights, if no worker of a process executor and no
- * handle of its processes is left.
- *
- * The call blocks the calling thread until the fork server has answered.
+ * rights, and otherwise replaces it ("The fork server" in fairlead/process.h). It blocks the
+ * calling thread until the fork server has answered. There are two forks, because the process that
+ * is forked first forks the fork server: both run the functions of pthread_atfork(), and both
+ * processes count for RLIMIT_NPROC for a moment.
  *
  * Returns:
  *   0                 there is a fork server with the caller's rights
- *   -EDEADLK          the process has several threads, not counting `watcher`, or the caller is a
- *                     fiber: the forked process could wait for ever for a lock that another context
- *                     holds
- *   -EPERM            there is a fork server with other rights than the caller, and a worker of a
- *                     process executor or the handle of one of its processes is left
+ *   -EDEADLK          the process has several threads (`watcher` does not count), or the caller is
+ *                     a fiber
+ *   -EPERM            there is a fork server with other rights, which cannot be replaced
  *   -ENOTSUP          the thread has left the PID namespace of its process, by unshare() or
  *                     setns(); or a sandbox forbids getsockopt()
  *   -ETIMEDOUT        the fork server did not answer within 30 s
  *   -EPROTO           the fork server ended before it answered
- *   -EAGAIN           the system has no process for it now; or the rights of the calling thread
- *                     changed during the call
- *   -ENOMEM           there is no memory
- *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
- *   -ETOOMANYREFS     too many descriptors of this user were sent and not yet received
+ *   -EAGAIN           the system has no process for it now; or the caller's rights changed during
+ *                     the call
+ *   -ENOMEM           out of memory
+ *   -EMFILE, -ENFILE  too many descriptors
+ *   -ETOOMANYREFS     too many descriptors of this user are sent and not received
  *   -ENOSYS           the system has no pidfd_open() (before Linux 5.3); or a sandbox forbids it,
- *                     or waitid(), signalfd4(), ppoll() or fchdir(): the log says which
+ *                     or waitid(), signalfd4(), ppoll() or fchdir()
  *   other             another error of the system
- *
- * The functions of pthread_atfork() run for two forks, since the process that is forked first forks
- * the fork server. For a moment there are two copies of this process, and both count for
- * RLIMIT_NPROC.
  */
 FL_API FL_MUST_CHECK int fl_process_preload(void);
 
 /*
- * Starts a process, and stores its handle in `*p`. When the call returns 0, a program has been
- * executed, unless its process was killed before.
+ * Starts a process, and stores its handle in `*p`. After 0, a program has been executed, unless its
+ * process was killed before. The log (fairlead/error.h) has the reason for a failed start.
  *
  * The call blocks the calling context until the fork server or the new process has answered. While
- * a program is executed, or this program for FL_PROCESS_EXEC or for a new fork server, the call
- * blocks the calling thread, also when the caller is a fiber.
+ * it executes a program, or this program again, it blocks the calling thread, even in a fiber.
  *
  * Returns:
  *   0                 the process was started
- *   -EINVAL           `config` is NULL, or has one of these faults: both `task` and `program`, or
- *                     neither; a field for tasks beside a program, or a field for programs beside a
- *                     task; an argument that does not fit the task; a task with an fl_bytes, unless
- *                     the method is FL_PROCESS_FORK; an unknown method; more than
- *                     FL_PROCESS_FDS_MAX descriptors, or a number of descriptors without `fds`; or
- *                     a task whose argument or result is above FL_TASK_SIZE_MAX, or whose name has
- *                     more than 4,095 bytes
- *   -EBADF            a descriptor is not open; or `in`, `out` or `err` is a number without
- *                     FL_PROCESS_FD(); or `in` or `out` is FL_PROCESS_AS_OUT
+ *   -EINVAL           `config` is NULL, or faulty: `task` and `program`, or neither; a field for
+ *                     tasks with a program, or the reverse; an argument that does not fit the task;
+ *                     an fl_bytes without FL_PROCESS_FORK; an unknown method; `n_fds` above
+ *                     FL_PROCESS_FDS_MAX, or without `fds`; an argument or result above
+ *                     FL_TASK_SIZE_MAX; or a task's name of more than 4,095 bytes
+ *   -EBADF            a descriptor is not open; `in`, `out` or `err` lacks FL_PROCESS_FD(); or `in`
+ *                     or `out` is FL_PROCESS_AS_OUT
  *   -ENOENT           there is no such program or directory; or the task is not registered, here or
- *                     in the new process; or the method is FL_PROCESS_FORK, the process has several
- *                     threads, and the system has no /proc
+ *                     in the new process; or, with FL_PROCESS_FORK, the process has several threads
+ *                     and the system has no /proc
  *   -EPROTO           the file of this program was replaced; or this program ended without a call
  *                     of fl_process_main(); or the task has another identity in the new process
- *   -EEXIST           two tasks have the name of `task`, here or in the new process, and the method
- *                     is not FL_PROCESS_FORK
- *   -EDEADLK          the method is FL_PROCESS_FORK, and the process has several threads or the
- *                     caller is a fiber: the new process could wait for ever for a lock that
- *                     another context holds
+ *   -EEXIST           two tasks have the name of `task`, here or in the new process; not with
+ *                     FL_PROCESS_FORK
+ *   -EDEADLK          FL_PROCESS_FORK in a process with several threads, or in a fiber
  *   -EPERM, -EACCES   the fork server has other rights than the caller, or may not take on the
- *                     caller's settings, and cannot be replaced: a worker of a process executor or
- *                     the handle of one of its processes is left, another start that uses it has
- *                     not ended within 30 s, or this program cannot be executed again
+ *                     caller's settings, and cannot be replaced: something needs it ("The fork
+ *                     server" in fairlead/process.h), another start has used it for 30 s, or this
+ *                     program cannot be executed again
  *   -ENOTSUP          this program is not prepared for the method, or cannot be executed again
  *                     ("Preparing the program" in fairlead/process.h); or a daemon, or the fork
  *                     server, would be the first process of a PID namespace
  *   -ETIMEDOUT        the fork server or the new process did not answer within 30 s
- *   -EOWNERDEAD       the fork server died during the call. A process that is no daemon may have
- *                     been started all the same. With FL_PROCESS_EXEC and FL_PROCESS_FORK: the new
- *                     process ended before it answered
+ *   -EOWNERDEAD       the fork server died, but a process that is not a daemon may have been
+ *                     started; or, with the other methods, the new process ended before it answered
  *   -ENOSYS           pidfd_open() (Linux 5.3) is missing or forbidden; or memfd_create() is, and
- *                     the argument is above 16 KiB; or a sandbox forbids one of the calls that the
- *                     fork server needs, which fl_process_preload() lists
+ *                     the argument is above 16 KiB; or a sandbox forbids one of the calls that
+ *                     fl_process_preload() lists
  *   -EFBIG            the argument is above 16 KiB, and above RLIMIT_FSIZE
- *   -ETXTBSY          the program's file is open for writing, in this or in another process
+ *   -ETXTBSY          the program's file is open for writing. If you have written and closed it,
+ *                     start the program again: a child that other code, or another copy of the
+ *                     library, has forked holds the file open until it calls exec
  *   -ENODEV           an output is FL_PROCESS_NULL, and the system has no /dev/null
- *   -EAGAIN           the system has no process for it now; or the rights of the calling thread
- *                     changed while the call made a fork server
- *   -ENOMEM           there is no memory
- *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
- *   -ETOOMANYREFS     too many descriptors of this user were sent and not yet received
+ *   -EAGAIN           the system has no process for it now; or the caller's rights changed while a
+ *                     fork server was made
+ *   -ENOMEM           out of memory
+ *   -EMFILE, -ENFILE  too many descriptors
+ *   -ETOOMANYREFS     too many descriptors of this user are sent and not received
  *   other             an error of the system, such as -EACCES of a file that may not be executed
- *
- * If you write a program's file and then start the program, close the file first. Other threads may
- * start processes through this library while the file is open: these processes do not keep it open.
- * But a child that other code, or another copy of the library, has forked holds the file open until
- * the child calls exec, and the start returns -ETXTBSY. Then start the program again.
  *
  * Memory order: what was written before the call happens before the process begins, as far as the
  * process has a copy of that memory.
@@ -387,16 +330,14 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
 FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_config *config);
 
 /*
- * Waits until the process has ended, and stores in `*status`, which may be NULL, how it ended.
- *
- * The call blocks the calling context. The call may be repeated after the process was joined.
+ * Waits until the process has ended, and stores in `*status`, unless `status` is NULL, how it
+ * ended. It blocks the calling context. You may join a process again.
  *
  * Returns:
  *   0            the process has ended, and `*status` says how
- *   -ETIMEDOUT   the deadline passed, and the process runs
- *   -ECANCELED   the wait was cancelled, and the process runs
- *   -EOWNERDEAD  the fork server died before the process ended, so the status of the process is not
- *                known
+ *   -ETIMEDOUT, -ECANCELED
+ *                the deadline passed, or the wait was cancelled; the process runs
+ *   -EOWNERDEAD  the fork server died before the process ended, so its status is not known
  *   -ECHILD      other code has reaped the process, by waitpid() or since SIGCHLD is ignored
  *   -ENOSYS      a sandbox forbids waitid(), so the status of a child is not known
  *   -ENOMEM      the process has ended, and there is no memory to receive its status
@@ -411,8 +352,6 @@ FL_INLINE FL_MUST_CHECK int fl_process_join(fl_process *_p, fl_process_status *_
 /*
  * Does the same as fl_process_join() if the process has ended.
  *
- * The call never waits.
- *
  * Returns:
  *   0            the process has ended, and `*status` says how
  *   -EAGAIN      the process runs
@@ -426,10 +365,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *_p, fl_process_statu
 }
 
 /*
- * Sends a signal to the process.
- *
- * The call never waits. The signal never goes to another process that got the number of an ended
- * one.
+ * Sends a signal to the process, and never to another process that got the number of an ended one.
  *
  * Returns:
  *   0        the signal was sent
@@ -440,148 +376,112 @@ FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *_p, fl_process_statu
  */
 FL_API FL_MUST_CHECK int fl_process_signal(fl_process *p, int signal);
 
-/*
- * Sends SIGTERM to the process, by fl_process_signal().
- *
- * The call never waits.
- *
- * Returns:
- *   0        the signal was sent
- *   -ESRCH   the process has ended
- *   -EPERM   the process runs as another user, or a sandbox forbids pidfd_send_signal()
- *   -ENOSYS  a sandbox forbids pidfd_send_signal(), or the system is older than Linux 5.1
- */
+/* Does the same as fl_process_signal() with SIGTERM, and returns 0, -ESRCH, -EPERM or -ENOSYS. */
 FL_INLINE FL_MUST_CHECK int fl_process_terminate(fl_process *_p)
 {
 	return fl_process_signal(_p, SIGTERM);
 }
 
-/*
- * Sends SIGKILL to the process, by fl_process_signal().
- *
- * The call never waits.
- *
- * Returns:
- *   0        the signal was sent
- *   -ESRCH   the process has ended
- *   -EPERM   the process runs as another user, or a sandbox forbids pidfd_send_signal()
- *   -ENOSYS  a sandbox forbids pidfd_send_signal(), or the system is older than Linux 5.1
- */
+/* Does the same as fl_process_signal() with SIGKILL, and returns 0, -ESRCH, -EPERM or -ENOSYS. */
 FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
 {
 	return fl_process_signal(_p, SIGKILL);
 }
 
 /*
- * Stops the process, waits for its end, and stores in `*status`, which may be NULL, how it ended.
+ * Stops the process, and joins it, as fl_process_join() does.
  *
  * The call sends SIGTERM, then SIGCONT in case the process is stopped. If the process still runs
  * `grace` ns later, it sends SIGKILL. If the process leads a group, the signals go to the whole
- * group, and SIGKILL is sent in any case.
+ * group, and SIGKILL is sent in any case. Before Linux 6.9 do not stop a group that may have ended,
+ * because the signals could reach another group that got its number.
  *
- * The call blocks the calling context. The wait is not cancelled. Another fiber or thread must read
- * the pipes of the process during the call: a process that handles SIGTERM, and then writes into a
- * full pipe (64 KiB), does not end within its grace. fl_process_run_until() reads the pipes itself.
+ * The call blocks the calling context, and a cancel does not end it. Another fiber or thread must
+ * read the pipes of the process meanwhile, because a process that handles SIGTERM and then writes
+ * into a full pipe (64 KiB) would not end within its grace. fl_process_run_until() reads the pipes
+ * itself.
  *
  * Returns:
- *   0            the process has ended, and `*status` says how
- *   -EPERM       the process runs as another user, or a sandbox forbids pidfd_send_signal(). The
- *                process runs on
- *   -ENOSYS      a sandbox forbids pidfd_send_signal(), or the system is older than Linux 5.1, and
- *                the process runs on; or a sandbox forbids waitid(), so the status is not known
- *   -EOWNERDEAD  the fork server died before the process ended, so the status of the process is not
- *                known
- *   -ECHILD      other code has reaped the process
- *   -ENOMEM      the process has ended, and there is no memory to receive its status
- *
- * Before Linux 6.9 a group is signalled by its number. When the group has ended, another group may
- * get the number, and the signals would reach that group. So on an older system, do not stop a
- * group that may have ended.
+ *   0        the process has ended, and `*status` says how
+ *   -EPERM   the process runs as another user, or a sandbox forbids pidfd_send_signal(). The
+ *            process runs on
+ *   -ENOSYS  a sandbox forbids pidfd_send_signal(), or the system is older than Linux 5.1, and the
+ *            process runs on; or a sandbox forbids waitid(), so the status is not known
+ *   -EOWNERDEAD, -ECHILD, -ENOMEM
+ *            the process has ended, but its status is not known, as fl_process_join() says
  */
 FL_API FL_MUST_CHECK int fl_process_stop(fl_process *p, fl_duration grace, fl_process_status *status);
 
 /*
  * Returns the handle's end of a pipe of the process: of its standard input (`stream` is 0), output
- * (1) or error (2).
- *
- * The call never waits. The descriptor is blocking and close-on-exec. The handle owns it. Read and
- * write it by fl_fd_read_some() and fl_fd_write_some() (fairlead/fd.h). The call requires that no
- * other thread closes or takes the pipe at the same time.
+ * (1) or error (2). The handle owns the descriptor, which is blocking and close-on-exec. Use it by
+ * fl_fd_read_some() and fl_fd_write_some() (fairlead/fd.h). No other thread may close or take the
+ * pipe at the same time.
  *
  * Returns:
  *   >= 0    the descriptor
- *   -EBADF  the stream is no pipe, or the pipe was closed or taken
+ *   -EBADF  the stream is not a pipe, or the pipe was closed or taken
  */
 FL_API int fl_process_pipe(const fl_process *p, int stream);
 
 /*
- * Returns the handle's end of a pipe, as a descriptor that the caller owns from now on.
- *
- * The call never waits. It requires that no other thread uses the handle's pipes at the same time.
+ * Returns the handle's end of a pipe, as a descriptor that you own from now on. No other thread may
+ * use the handle's pipes at the same time.
  *
  * Returns:
  *   >= 0    the descriptor
- *   -EBADF  the stream is no pipe, or the pipe was closed or taken
+ *   -EBADF  the stream is not a pipe, or the pipe was closed or taken
  */
 FL_API int fl_process_take_pipe(fl_process *p, int stream);
 
-/*
- * Returns true while the process runs: as long as fl_process_try_join() returns -EAGAIN. It never
- * waits.
- */
+/* Returns whether the process runs: true as long as fl_process_try_join() returns -EAGAIN. */
 FL_API bool fl_process_is_alive(const fl_process *p);
 
 /* Returns the process id. */
 FL_API int fl_process_pid(const fl_process *p);
 
-/* Returns the name of the process. The string is valid until the handle is freed. */
+/* Returns the name of the process, which is valid until the handle is freed. */
 FL_API const char *fl_process_name(const fl_process *p);
 
 /*
- * Returns a descriptor that becomes readable when the process has ended and its status is known.
- * Use the descriptor for poll() and epoll.
- *
- * Do not read or close the descriptor. It is valid until the handle is freed. If the fork server
- * dies, the descriptors of all its processes become readable, although processes that are no
- * daemons run on. A join of a process that runs on still waits for the end of that process.
+ * Returns a descriptor for poll() and epoll, which becomes readable when the process has ended and
+ * its status is known. It is valid until the handle is freed. Do not read or close it. If the fork
+ * server dies, the descriptors of all its processes become readable, but a join still waits for the
+ * end of those that are not daemons, which run on.
  */
 FL_API int fl_process_sentinel(const fl_process *p);
 
 /*
  * Calls `visit(p, arg)` for each running process that still has a handle, the oldest first, and
- * returns their number.
- *
- * `visit` may be NULL, to count only. `visit` must not start or free a process, or wait.
+ * returns their number. `visit` may be NULL, to count only. It must not start or free a process, or
+ * wait.
  */
 FL_API size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg), void *arg);
 
 /*
- * Frees the handle and closes its pipes.
+ * Frees the handle and closes its pipes. No other thread may use the handle.
  *
- * A daemon that runs is killed, and with it the group that it leads, as far as the system permits.
- * Any other process runs on, and the library reaps it at its end, unless the library is unloaded
- * before, or lacks the memory to remember the process (the log then has a warning). The call
- * requires that no other thread uses the handle. `p` may be NULL.
+ * A daemon is killed, and with it the group that it leads, as far as the system permits. Any other
+ * process runs on, and the library reaps it at its end, unless the library is unloaded before, or
+ * has no memory to remember the process, which the log then says.
  */
 FL_API void fl_process_free(fl_process *p);
 
 /*
- * Returns the name of this process if it was started for a task; otherwise "main". A process that
- * the task has forked has the same name. The string is static.
+ * Returns the name of this process if it was started for a task, and otherwise "main". A process
+ * that the task has forked has the same name. The string is static.
  */
 FL_API const char *fl_process_current_name(void);
 
 /*
- * Returns how many descriptors were passed to this process as `fds`. In a process that was not
- * started for a task it returns 0. A process that the task has forked has copies of the
- * descriptors, and the same number of them.
+ * Returns how many descriptors were passed to this process as `fds`: 0 if it was not started for a
+ * task. A process that the task has forked has copies of them, and the same number.
  */
 FL_API unsigned fl_process_fd_count(void);
 
 /*
  * Returns the descriptor that was `fds[i]` of the config, in a process that was started for a task.
- *
- * The descriptor belongs to the task, and is close-on-exec.
+ * It belongs to the task, and is close-on-exec.
  *
  * Returns:
  *   >= 0    the descriptor
