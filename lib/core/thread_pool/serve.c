@@ -138,6 +138,16 @@ static void pool_spin(struct fl__thread_pool *p)
 		(void)fl__spin(ctx, pool_has_work, p, FL_FOREVER);
 }
 
+/*
+ * Counts a worker as active again whose wait has ended while another context had the lock. Else it
+ * would take a task beyond the limit.
+ */
+FL__NOINLINE static void pool_rise_late(struct fl__thread_worker *w)
+{
+	FL__POOL_LOCKED(w->pool);
+	fl__pool_rise(w);
+}
+
 /* Runs a fork of another worker. Returns whether there may be more forks. */
 static bool pool_help_forks(struct fl__thread_worker *w)
 {
@@ -150,6 +160,8 @@ static bool pool_help_forks(struct fl__thread_worker *w)
 		(void)fl__and_acquire(&p->state, ~(uint32_t)FL__POOL_FORKS); /* acquire: the fork */
 	pool_stop_searching(p);
 	const bool more = fl__forks_run_one(&p->forks, w->forks) || fl__forks_prepare_sleep(&p->forks, w->forks);
+	if (fl__unlikely(w->sits))
+		pool_rise_late(w);
 	fl__add_seq_cst(&p->state, FL__POOL_SEARCHES); /* seq_cst: "No task is overlooked" */
 	return more;
 }
@@ -165,7 +177,6 @@ static bool pool_end_worker(struct fl__thread_pool *p)
 static bool pool_rest_locked(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
-	fl__pool_rise(w);
 	const uint32_t state =
 	    fl__load_relaxed(&p->state); /* relaxed: the lock orders CROWDED; FORKS is looked at again */
 	const bool crowded = state & FL__POOL_CROWDED;
@@ -228,18 +239,11 @@ static struct fl__task_block *pool_search(struct fl__thread_worker *w)
 	}
 }
 
-/* Counts a worker as active again whose wait has ended while another context had the lock. */
-FL__NOINLINE static void pool_rise_late(struct fl__thread_worker *w)
-{
-	FL__POOL_LOCKED(w->pool);
-	fl__pool_rise(w);
-}
-
 static inline struct fl__task_block *pool_next(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
 	if (fl__unlikely(w->sits))
-		pool_rise_late(w); /* else it would take a task beyond the limit */
+		pool_rise_late(w);
 	if (fl__likely(!(fl__load_relaxed(&p->state) & FL__POOL_CROWDED))) { /* relaxed: checked under the lock */
 		struct fl__task_block *block = pool_take(w, false);
 		if (block)

@@ -290,8 +290,8 @@ FL_TEST(group_join_of_more_than_a_local_queue_has)
 }
 
 /*
- * Each worker is in a join of a group whose member is pending behind other tasks: the join cannot
- * run the member, since another thread has submitted it. Workers in place of these run it; or, if
+ * Each worker is in a join of a group whose member is pending among other tasks: the join does not
+ * find the member, since it looks at the newest tasks alone. Workers in place of these run it; or, if
  * no thread can be started, the last of the joins does.
  */
 struct behind {
@@ -326,10 +326,12 @@ FL_TEST(group_joins_on_all_workers_of_members_behind_other_tasks)
 			FL_OK(join_behind_submit(e, at, &f[i]));
 			FL_OK(fl_event_wait(&at->gate.entered));
 		}
-		for (int i = 0; i < OTHERS; i++)
+		for (int i = 0; i < OTHERS; i++) {
+			if (i == OTHERS / 2)
+				for (unsigned k = 0; k < workers; k++)
+					FL_OK(counted_group_submit(&behind[k].g, 1, NULL));
 			FL_OK(counted_submit(e, i, NULL));
-		for (unsigned i = 0; i < workers; i++)
-			FL_OK(counted_group_submit(&behind[i].g, 1, NULL));
+		}
 		for (unsigned i = 0; i < workers; i++)
 			fl_event_set(&behind[i].gate.open);
 		for (unsigned i = 0; i < workers; i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The number of threads of a thread executor: idle threads, other limits, tasks that block. */
+#include "core/thread_pool/thread_pool.h"
 #include "fl_child.h"
 #include "fl_pool.h"
 #include <fairlead/parallel.h>
@@ -405,6 +406,46 @@ CROWD_TEST(blocking_thief_is_replaced_beside_its_forker, 2)
 	SET(&n.outer, f);
 	FL_OK(fl_future_get(f, NULL, 0));
 	FL_OK(fl_executor_wait_idle(e));
+}
+
+/*
+ * A worker whose wait has ended depends on nothing, but counts so until it has the lock. With another
+ * one that waits for it all workers count so. None is started for that moment.
+ */
+
+FL_TASK_STATIC(await_future, fl_future *, void)
+{
+	return fl_future_wait(*arg);
+}
+
+/* Returns how many threads the executor has once two workers count as depending; 0 before. */
+static unsigned threads_of_two_that_depend(fl_executor *e)
+{
+	const struct fl__thread_pool *p = fl__pool_of(e);
+	if (fl_mutex_try_lock(&e->lock) != 0) /* a wait for it might sleep, and need `seam_lock` */
+		return 0;
+	const unsigned n = p->depending == 2 ? p->alive : 0;
+	fl_mutex_unlock(&e->lock);
+	return n;
+}
+
+CROWD_TEST(blocking_worker_that_wakes_needs_no_further_one, 2)
+{
+	FL_SCOPED(fl_future) *first = NULL, *second = NULL, *pending = NULL;
+	struct held held = hold_worker(e);
+	unsigned n = 0;
+	FL_OK(await_future_submit(e, held.f, &first));
+	FL_WAIT_FOR(seam_sleepers() == 1);
+	FL_OK(await_future_submit(e, first, &second)); /* for the worker that is held */
+	FL_OK(pool_nothing_submit(e, &pending));
+	pthread_mutex_lock(&seam_lock); /* the sleeper cannot go on after its wake */
+	fl_event_set(&held.gate->open);
+	FL_WAIT_FOR((n = threads_of_two_that_depend(e)) != 0);
+	pthread_mutex_unlock(&seam_lock);
+	assert_int_equal(n, 2);
+	FL_OK(fl_future_wait(second));
+	FL_OK(fl_future_wait(pending));
+	let_go(&held);
 }
 
 static unsigned refused;
