@@ -22,13 +22,10 @@ struct fl_task_type;
  *     if (rc == FL_ETASK)
  *             fprintf(stderr, "%s\n", fl_future_message(f));
  *
- * A future is pending at first, then running, then done. If its task is cancelled before it has
- * started, the future is cancelled instead. Each handle is one reference, which its owner frees
- * once, at any time.
- *
- * A task may wait for other tasks of its own executor, even if there is a single worker. If the
- * other task is pending, the worker that waits runs it itself. If the other task is running, the
- * worker sleeps until it ends (fairlead/blocking.h).
+ * A future is pending, then running, then done. If its task is cancelled before it starts, the
+ * future is cancelled instead. Each handle is one reference, which its owner frees once, at any
+ * time. A task may wait for other tasks of its own executor, even if there is only one worker
+ * (fairlead/blocking.h).
  *
  * Memory order: a context that sees a future done or cancelled sees what its task wrote.
  */
@@ -37,25 +34,29 @@ typedef struct fl_future fl_future;
 typedef enum fl_task_state { FL_PENDING, FL_RUNNING, FL_DONE, FL_CANCELLED } fl_task_state;
 
 /*
- * Makes another reference to `f`, and returns `f`. The reference must be freed, too. It panics if
- * the future would have more than 8,388,607 references, including those of the library.
+ * Returns `f`, with another reference, which you must free, too. Panics above 8,388,607 references,
+ * including the library's.
  */
 FL_API fl_future *fl_future_ref(fl_future *f);
 
 /*
- * Frees a reference. The task is not affected: if it runs or is pending, it goes on. A free of more
- * references than there are panics if the task has not ended. If it has, the call panics while
- * debugging is on (fairlead/defs.h, "Handles"), and otherwise may free the future of another task.
+ * Frees a reference. The task goes on. A free too many panics if the task has not ended, or while
+ * debugging is on (fairlead/defs.h, "Handles"); otherwise it may free another task's future.
  */
 FL_API void fl_future_free(fl_future *f);
 
 /*
- * Waits until the task has ended. fl_future_wait() and fl_future_wait_until() block the calling
- * context; fl_future_try_wait() never waits. Returns:
- *   0           the task has ended: it has succeeded, has failed, or was cancelled
+ * Waits until the task has ended. Blocks the calling context, except fl_future_try_wait().
+ *
+ *     rc = fl_future_wait_until(f, fl_after(FL_S(5)), NULL);
+ *     if (rc == -ETIMEDOUT)
+ *             FL_IGNORE(fl_future_cancel(f));         // its result is no longer needed
+ *
+ * Returns:
+ *   0           the task has succeeded, has failed, or was cancelled
  *   -EAGAIN     only fl_future_try_wait(): the task has not ended
  *   -ECANCELED  the wait was cancelled; the task goes on
- *   -ETIMEDOUT  the deadline of fl_future_wait_until() passed; the task goes on
+ *   -ETIMEDOUT  the deadline passed; the task goes on
  */
 FL_API FL_MUST_CHECK int fl_future_wait_until(fl_future *f, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *_f)
@@ -66,17 +67,22 @@ FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
 
 /*
  * Waits until the task has ended, and copies its result to `*result`. `size` is the size of the
- * result in bytes; if it is 0, `result` may be NULL. fl_future_get() and fl_future_get_until()
- * block the calling context; fl_future_try_get() never waits. Returns:
+ * result in bytes; if it is 0, `result` may be NULL. Blocks the calling context, except
+ * fl_future_try_get().
+ *
+ *     rc = fl_future_get(f, &n, sizeof n);            // typed: count_primes_get(f, &n)
+ *     if (rc == FL_ETASK)
+ *             rc = fl_future_error(f);
+ *
+ * Returns:
  *   0           the task has succeeded, and `*result` is its result
  *   FL_ETASK    the task has failed or was cancelled: see fl_future_error(). `*result` is
- *               unchanged, unless the task has kept its result (fl_task_keep_result()): then
- *               `*result` is that result
+ *               unchanged, unless the task has kept its result (fl_task_keep_result())
  *   -EAGAIN     only fl_future_try_get(): the task has not ended
  *   -ECANCELED  the wait was cancelled; the task goes on
- *   -ETIMEDOUT  the deadline of fl_future_get_until() passed; the task goes on
+ *   -ETIMEDOUT  the deadline passed; the task goes on
  *   -EINVAL     `size` is not the size of the result type
- *   -ENOMEM     the result is an fl_bytes, and there is no memory for a copy of its bytes
+ *   -ENOMEM     no memory to copy the bytes of an fl_bytes
  */
 FL_API FL_MUST_CHECK int fl_future_get_until(fl_future *f, void *result, size_t size, fl_time deadline,
                                              fl_cancel_token *cancel);
@@ -90,16 +96,13 @@ FL_INLINE FL_MUST_CHECK int fl_future_try_get(fl_future *_f, void *_result, size
 	return _rc == 0 ? fl_future_get_until(_f, _result, _size, FL_NO_WAIT, FL_SHIELDED) : _rc;
 }
 
-/*
- * Returns the state of `f`. Memory order: the call is an acquire if the result is FL_DONE or
- * FL_CANCELLED.
- */
+/* Returns the state of `f`. Memory order: an acquire if the result is FL_DONE or FL_CANCELLED. */
 FL_API fl_task_state fl_future_state(const fl_future *f);
 
 /*
- * Returns a pointer to the result inside of the future, which is valid until `f` is freed. It
- * returns NULL if there is no result: the task has not ended; it was cancelled; it has failed
- * without keeping its result (fl_task_keep_result()); or its type has no result.
+ * Returns the result inside the future, which is valid until `f` is freed. Returns NULL if the task
+ * has not ended, was cancelled, has failed without keeping its result (fl_task_keep_result()), or
+ * has a type without a result.
  */
 FL_API const void *fl_future_result(const fl_future *f);
 
@@ -107,8 +110,8 @@ FL_API const void *fl_future_result(const fl_future *f);
  * Tells whether and why the task has failed, and does not wait. Returns:
  *   0             the task has succeeded
  *   -EINPROGRESS  the task has not ended
- *   -ECANCELED    the task was cancelled; or its function returned -ECANCELED
- *   -ETIMEDOUT    a deadline ended the task (fl_submit_config); or its function returned -ETIMEDOUT
+ *   -ECANCELED    the task was cancelled, or its function returned -ECANCELED
+ *   -ETIMEDOUT    a deadline ended the task (fl_submit_config), or its function returned -ETIMEDOUT
  *   other         the error that the task's function returned, or why the task could not run to its
  *                 end, such as -EOWNERDEAD if its worker died
  */
@@ -122,46 +125,42 @@ FL_API const char *fl_future_message(const fl_future *f);
 #define FL_MESSAGE_MAX 256
 
 /*
- * Cancels the task. A task that has not started ends at once, as cancelled, and its callbacks run
- * on the calling thread. A task that runs is requested to stop, which it may ignore. The call does
- * not wait. Returns:
+ * Cancels the task, without waiting. If it has not started, it ends at once, as cancelled, and its
+ * callbacks run on the calling thread. A running task is asked to stop, which it may ignore;
+ * fl_future_cancel_pending() leaves it alone.
+ *
+ *     rc = fl_future_cancel(f);
+ *     if (rc == -EINPROGRESS)                         // it runs: wait until it has stopped
+ *             rc = fl_future_wait(f);
+ *
+ * Returns:
  *   0             the task has ended as cancelled, now or before
- *   -EINPROGRESS  the task runs, and fl_task_is_cancelled() is now true for it; or another context
- *                 is about to submit the task (fl_future_then()), and then cancels it; or another
- *                 context is about to end the task as cancelled
+ *   -EINPROGRESS  the task runs and, after fl_future_cancel(), fl_task_is_cancelled() is true for
+ *                 it; or another context is about to cancel it, or to submit it (fl_future_then())
+ *                 and, after fl_future_cancel(), cancels it
  *   -EALREADY     the task has ended in another way
  */
 FL_API FL_MUST_CHECK int fl_future_cancel(fl_future *f);
-
-/*
- * Cancels the task if it has not started. It differs from fl_future_cancel() in that a running task
- * is left alone. Returns:
- *   0             the task has ended as cancelled, now or before
- *   -EINPROGRESS  the task runs, and is not requested to stop; or another context is about to end
- *                 the task as cancelled, or to submit it (fl_future_then())
- *   -EALREADY     the task has ended in another way
- */
 FL_API FL_MUST_CHECK int fl_future_cancel_pending(fl_future *f);
 
 typedef void fl_future_callback(fl_future *f, void *arg);
 
 /*
  * Registers a function that is called once, as callback(f, arg), when the task ends. The thread
- * that ends or cancels the task calls the function. If the task has ended already, this call calls
- * the function at once. Callbacks that were registered before the end run in the order of
- * registration.
+ * that ends or cancels the task calls it; if the task has ended already, this call does. Callbacks
+ * that were registered before the end run in the order of registration. A wait for the task may
+ * return before the task's callbacks have returned.
  *
- * A callback has no cancel scope. It may free references to `f`. It must not block for long, and
- * must not wait for the end of the task's executor. A wait for the task may return before the
- * task's callbacks have returned. Returns:
+ * A callback has no cancel scope. It may free references to `f`, but must not block for long, or
+ * wait for the end of the task's executor. Returns:
  *   0        `callback` has been called or will be called
- *   -ENOMEM  out of memory; `callback` will not be called
+ *   -ENOMEM  out of memory
  */
 FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg);
 
 /*
- * FL_ON_FUTURE(f) is an object for FL_WAIT_ANY(). It is ready when the task has ended. A wait for
- * it does not run the task itself.
+ * FL_ON_FUTURE(f) is an object for FL_WAIT_ANY(), ready when the task has ended. The wait does not
+ * run the task itself.
  */
 #define FL_ON_FUTURE(f) FL__ON(fl__on_future, (f))
 FL_API extern const fl_on_type fl__on_future;
@@ -169,39 +168,30 @@ FL_API extern const fl_on_type fl__on_future;
 FL__SCOPED(fl_future, fl_future_free)
 
 /*
- * A chained task begins when another task has succeeded. Its argument is that task's result.
+ * Chains a task of `type` to `f`. When `f` has succeeded, the task is submitted to `e`, with the
+ * result of `f` as its argument. Stores the task's future in `*next`, unless `next` is NULL.
  *
  *     rc = fetch_submit(pool, url, &page);                    // check; its result is a struct page
  *     rc = fl_future_then(page, cpus, &parse, &tree);         // check; parse takes a struct page
  *     fl_future_free(page);
  *     rc = parse_get(tree, &result);
  *
- * The first future is called `f` below; here it is `page`. The next future is that of the chained
- * task, here `tree`. When `f` fails or is cancelled, the next future fails or is cancelled, too,
- * with the same error and message. If the submit of the chained task is refused, the next future
- * fails with that error: -EPIPE if the executor is closed or freed, -ENOMEM if memory is out.
+ * If `f` fails or is cancelled, so does `*next`, with the same error and message. If the submit is
+ * refused, `*next` fails with that error: -EPIPE if `e` is closed or freed, -ENOMEM if memory is
+ * out. A cancel of `*next` leaves `f` alone; to stop both, cancel `f`.
  *
- * The next future holds a reference to `f`. The result of `f` is dropped with its last reference,
- * and the `drop_arg` of the chained task's type does not run.
+ * The thread that ends `f` submits the task. If `f` has ended already, this call submits it, and
+ * also runs it on a sequential executor or, in a task of an executor over processes or MPI, on
+ * fl_executor_current(). Otherwise it does not wait for the task. You may free `e` before `f` ends,
+ * because neither a join nor a free of `e` waits for `f`.
  *
- * fl_future_cancel() of the next future leaves `f` alone. To stop both, cancel `f`.
- */
-
-/*
- * Chains a task of `type` to `f`: when `f` has succeeded, the task is submitted to `e`. Stores the
- * future of the task in `*next`, unless `next` is NULL. The thread that ends `f` submits the task;
- * if `f` has ended already, this call submits it. Then the task runs within the call in two cases:
- * on a sequential executor; and in a task of an executor over processes or MPI, on
- * fl_executor_current(). In all other cases the call does not wait for the task. `e` may be freed
- * before `f` ends: neither a join nor a free of `e` waits for `f`.
- *
- * A worker that waits for the next future runs neither task itself. Other workers run them, and one
- * stands in for a worker that waits (fairlead/blocking.h). A chain may be as long as memory allows.
- * Returns:
+ * `*next` holds a reference to `f`, whose result is dropped with the last reference; the `drop_arg`
+ * of `type` does not run. A worker that waits for `*next` runs neither task itself, but another
+ * worker stands in for it (fairlead/blocking.h). Returns:
  *   0        the task is chained
- *   -EINVAL  the type's argument size is not the result size of `f`; or one of the two is an
- *            fl_bytes (its hook is FL_BYTES_DROP), and the other is not, even if their sizes agree
- *   -ENOMEM  out of memory; nothing is chained
+ *   -EINVAL  the type's argument size is not the result size of `f`; or only one of the two is an
+ *            fl_bytes (its hook is FL_BYTES_DROP)
+ *   -ENOMEM  out of memory
  */
 FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, const struct fl_task_type *type,
                                         fl_future **next);
@@ -216,15 +206,14 @@ FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, con
  *     fl_promise_free(p);
  *     rc = reply_promise_get(f, &reply);                    // the consumer
  *
- * fl_future_cancel() cancels the future as long as the promise has not been set, failed, freed or
- * started. Callbacks of the future run within the call that ends it.
+ * fl_future_cancel() cancels the future until the promise was set, failed, freed or started.
+ * Callbacks of the future run within the call that ends it.
  */
 typedef struct fl_promise fl_promise;
 
 /*
- * Creates a promise and its future. The promise takes a result of `size` bytes, aligned as memory
- * of malloc() is. When the future is freed, it calls drop(result) with a result that was set or
- * that came with a failure; `drop` may be NULL. Returns:
+ * Creates a promise and its future. A result has `size` bytes, aligned as memory of malloc() is.
+ * When the future is freed, it calls drop(result) if it has a result; `drop` may be NULL. Returns:
  *   0        `*p` is the promise and `*f` the future; each must be freed
  *   -ENOMEM  out of memory
  *   -E2BIG   `size` is above FL_TASK_SIZE_MAX
@@ -233,8 +222,8 @@ typedef struct fl_promise fl_promise;
 FL_API FL_MUST_CHECK int fl_promise_create(fl_promise **p, size_t size, void (*drop)(void *result), fl_future **f);
 
 /*
- * Makes the future running, so that a cancel no longer ends it. A cancel then only requests the
- * promise's token (fl_promise_token()). The call is optional. Returns:
+ * Makes the future running, so that a cancel only cancels the promise's token (fl_promise_token()).
+ * The call is optional. Returns:
  *   0           the future is running
  *   -ECANCELED  the future was cancelled before
  *   -EALREADY   the promise was started, set or failed before
@@ -242,37 +231,25 @@ FL_API FL_MUST_CHECK int fl_promise_create(fl_promise **p, size_t size, void (*d
 FL_API FL_MUST_CHECK int fl_promise_start(fl_promise *p);
 
 /*
- * Ends the future with a copy of `*value` as its result. `value` may be NULL if the promise's size
- * is 0. Returns:
- *   0           the future is done
+ * Ends the future. fl_promise_set() gives it a copy of `*value` as its result. fl_promise_fail()
+ * makes it fail, with the error `error` (0 becomes -EINVAL) and a message in the form of printf(),
+ * cut at FL_MESSAGE_MAX - 1 bytes. fl_promise_fail_with() does both: the future fails, but keeps
+ * its result (fl_task_keep_result()). `value` may be NULL if the promise's size is 0. After an
+ * error the value is still yours. Returns:
+ *   0           the future is done, or has failed
  *   -ECANCELED  the future was cancelled before
  *   -EALREADY   the promise was set or failed before; the first result stays
  *
- * On an error the value is still the caller's. Memory order: a context that sees the future done
- * sees what was written before the call.
+ * Memory order: a context that sees the future done sees what was written before the call.
  */
 FL_API FL_MUST_CHECK int fl_promise_set(fl_promise *p, const void *value);
-
-/*
- * Ends the future as failed, with the error `error` and a message in the form of printf(). An
- * `error` of 0 becomes -EINVAL. The message is cut at FL_MESSAGE_MAX - 1 bytes.
- * fl_promise_fail_with() also gives the future a copy of `*value`. `value` may be NULL if the
- * promise's size is 0. The copy counts like a result that a task has kept (fl_task_keep_result()).
- * Returns:
- *   0           the future has failed
- *   -ECANCELED  the future was cancelled before
- *   -EALREADY   the promise was set or failed before; the first result stays
- *
- * On an error the value is still the caller's. Memory order: a context that sees the future done
- * sees what was written before the call.
- */
 FL_API FL_MUST_CHECK int fl_promise_fail(fl_promise *p, int error, const char *message, ...) FL_PRINTF(3, 4);
 FL_API FL_MUST_CHECK int fl_promise_fail_with(fl_promise *p, const void *value, int error, const char *message, ...)
     FL_PRINTF(4, 5);
 
 /*
- * Returns the promise's token. It is requested when the future is cancelled or is requested to
- * stop. It is valid until the promise is freed.
+ * Returns the promise's token, valid until the promise is freed. It is cancelled when the future is
+ * cancelled or asked to stop.
  */
 FL_API fl_cancel_token *fl_promise_token(fl_promise *p);
 
@@ -285,23 +262,20 @@ FL_API void fl_promise_free(fl_promise *p);
 FL__SCOPED(fl_promise, fl_promise_free)
 
 /*
- * An iteration over futures in the order of their ends. It serves each wait for several futures:
- * for the first that ends, for the first that has succeeded or failed, and for all one by one. It
- * cancels nothing. Only one context at a time may use it.
+ * An iteration over futures in the order in which they end. Use it until the first has ended,
+ * succeeded or failed, or for all one by one. It cancels nothing. Only one context at a time may
+ * use it. To wait for other objects, too, see FL_ON_FUTURE().
  *
  *     rc = fl_as_completed_create(&done, f, n);          // check
  *     while ((rc = fl_as_completed_next_until(done, &i, deadline, NULL)) == 0)
  *             ...                                             // f[i] has ended
- *
- * To wait until all have ended, in any order, call fl_future_wait() for each of them. To wait for
- * futures and for other objects, use FL_ON_FUTURE() (fairlead/wait_any.h).
  */
 typedef struct fl_as_completed fl_as_completed;
 
 /*
- * Creates an iteration over the `n` futures of the array `f`, and stores it in `*c`. It holds
- * references of its own to the futures. A future that is in the array twice is returned once, with
- * its first index. The whole iteration takes a number of steps proportional to `n`. Returns:
+ * Creates an iteration over the `n` futures of the array `f`, with references of its own. A future
+ * that is in the array twice is returned once, with its first index. The whole iteration takes O(n)
+ * steps. Returns:
  *   0        `*c` is the new iteration
  *   -ENOMEM  out of memory
  */
@@ -310,14 +284,12 @@ FL_API FL_MUST_CHECK int fl_as_completed_create(fl_as_completed **c, fl_future *
 /*
  * Waits until the next future has ended, and stores its index in the array in `*index`. Futures
  * that had ended before the iteration was created come first, in the order of the array. Both
- * functions block the calling context; before it sleeps, a worker runs tasks of the iteration that
- * are pending in its own executor, until one has ended. Returns:
+ * functions block the calling context; a worker first runs pending tasks of the iteration in its
+ * own executor, until one has ended. Returns:
  *   0           the future of `*index` has ended
  *   -ENODATA    all futures were returned
  *   -ECANCELED  the wait was cancelled; the iteration can go on
- *   -ETIMEDOUT  the deadline of fl_as_completed_next_until() passed; the iteration can go on
- *
- * To limit the time of the whole iteration, pass the same deadline to each call.
+ *   -ETIMEDOUT  the deadline passed; the iteration can go on
  */
 FL_API FL_MUST_CHECK int fl_as_completed_next_until(fl_as_completed *c, size_t *index, fl_time deadline,
                                                     fl_cancel_token *cancel);
@@ -326,17 +298,14 @@ FL_INLINE FL_MUST_CHECK int fl_as_completed_next(fl_as_completed *_c, size_t *_i
 	return fl_as_completed_next_until(_c, _index, FL_FOREVER, NULL);
 }
 
-/*
- * Frees the iteration. The call requires that no context uses it any more. The futures are not
- * affected.
- */
+/* Frees the iteration, which no context may still use. The futures are not affected. */
 FL_API void fl_as_completed_free(fl_as_completed *c);
 
 FL__SCOPED(fl_as_completed, fl_as_completed_free)
 
 FL_END_DECLS
 
-/* FL__IF_VOID(type, a, b): a when the type is the word void, else b. */
+/* FL__IF_VOID(type, a, b): a when the type is the word void, otherwise b. */
 #define FL__VOID_void() ~, 1,
 #define FL__SECOND(a, b, ...) b
 #define FL__PROBE(...) FL__SECOND(__VA_ARGS__, 0, ~)
@@ -350,7 +319,7 @@ FL_END_DECLS
 #define FL__TASK_SIZE(type) FL__IF_VOID(type, 0, sizeof(type))
 #define FL__TASK_VALUE(type, value) FL__IF_VOID(type, NULL, value)
 
-/* Makes the parameter for a result, with the comma before it; makes nothing if `type` is void. */
+/* Makes the parameter for a result, with the comma before it, or nothing if `type` is void. */
 #define FL__TASK_RESULT(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) *_result)
 #define FL__TASK_COMMA(...) , __VA_ARGS__
 #define FL__TASK_NOTHING(...)
@@ -371,10 +340,10 @@ FL_END_DECLS
 	}
 
 /*
- * FL_PROMISE_OF(struct reply, reply_promise) makes the typed calls of a promise:
- * reply_promise_create(&p, drop, &f), reply_promise_set(p, reply), reply_promise_get(f, &reply),
- * reply_promise_try_get() and reply_promise_get_until(). It stands at file scope, in C or C++. The
- * handles stay fl_promise and fl_future.
+ * FL_PROMISE_OF(struct reply, reply_promise), at file scope, makes the typed calls of a promise.
+ * They are reply_promise_create(&p, drop, &f), reply_promise_set(p, reply), reply_promise_get(f,
+ * &reply), reply_promise_try_get() and reply_promise_get_until(). The handles stay fl_promise and
+ * fl_future.
  */
 #define FL_PROMISE_OF(type, name)                                                                                      \
 	FL__VALUE(type)                                                                                                \
