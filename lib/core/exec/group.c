@@ -19,6 +19,13 @@
  *   thread_     the fibers, since the begin
  *   the rest                                     under `lock_`
  *
+ * The first member that failed leaves its error in `error_`, its message in `message_`, the number
+ * of its submit or start in `failed_number_`, and in `failed_type_` the name of its task's type, or
+ * NULL if it is the fiber `name_`. They stay until the next begin. If members were only ended early
+ * (`cut_`), the join sets `error_`, and SIZE_MAX as the number. `cancelled_` says that
+ * fl_group_cancel() was called since the last join. `executor_` is NULL if the group takes only
+ * fibers.
+ *
  * Invariants
  *   1. The end of a member subtracts from LEFT after all that the member does, with release order.
  *      That is its last access to the group's memory: if a waiter sleeps, the subtraction is part of
