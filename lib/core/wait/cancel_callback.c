@@ -3,7 +3,8 @@
  * The callbacks of cancel tokens. One bucket of the parking lot guards all callbacks of a tree. It
  * is the bucket of the wait queue on which removals wait. The key of that queue is made from the
  * address of the tree's root (cancel_callback_queue_of()). The address is used only as a number,
- * since callbacks may outlive the tokens.
+ * since callbacks may outlive the tokens. A callback has the key in `queue_`, which is NULL if it was
+ * never registered.
  *
  *   CANCEL_CALLBACK_  meaning                   set by                        list
  *   IDLE              not registered, or        the removal; a registration,  -

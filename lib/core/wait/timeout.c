@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Timeouts. `before_` is the outer scope, and `context_` is NULL if the timeout has not begun. */
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "context.h"
