@@ -11,8 +11,8 @@
 FL_BEGIN_DECLS
 
 /*
- * A lazy map runs a task for many arguments, and returns the results one by one. It computes
- * further results meanwhile.
+ * A lazy map runs a task for many arguments, and returns the results one by one while it computes
+ * further ones.
  *
  *     FL_SCOPED(fl_imap) *it = NULL;
  *     rc = count_primes_imap(pool, parts, 64, &it, NULL);             // check
@@ -24,19 +24,17 @@ FL_BEGIN_DECLS
  *     if (rc != -ENODATA) // after the last result it is -ENODATA
  *             return rc;
  *
- * The arguments come from an array, or from a generator: the function `next` of the config. An
- * argument is in progress from its submit until its result is returned. At most a window of
- * arguments is in progress at a time, so a generator may be endless. Results come in the order of
- * the arguments or, with `unordered`, in the order of completion. The iteration goes on after a
- * failure, with the next chunk.
+ * The arguments come from an array or from a generator (`next` in the config), which may be
+ * endless: at most a window of arguments is in progress, from the submit of an argument until its
+ * result is returned. Results come in the order of the arguments or, with `unordered`, of
+ * completion. After a failure the iteration goes on with the next chunk.
  *
- * Arguments are copied when they are submitted, and results when they are returned. The arguments
- * of an array stay the caller's, and the array must exist until the iteration has ended or is
- * freed. For an argument of a generator, the type's `drop_arg` runs once: when the result was
- * returned, or is no longer needed. A result that was returned is the caller's; `drop_result` runs
- * for all other results.
+ * Arguments are copied when they are submitted, and results when they are returned. An array must
+ * exist until the iteration has ended or is freed, and its elements stay yours. For an argument of
+ * a generator, the type's `drop_arg` runs once, when its result was returned or is no longer
+ * needed. A returned result is yours; for the others `drop_result` runs.
  *
- * Only one context at a time may use an iteration. That context may be a task of the same executor.
+ * Only one context at a time, even a task of the same executor, may use an iteration.
  */
 typedef struct fl_imap fl_imap;
 
@@ -44,35 +42,33 @@ typedef struct fl_imap_config {
 	/*
 	 * How many arguments one task runs; 0 means 1. A process executor takes fewer if the
 	 * results of a task would not fit into 64 KiB. The results of a chunk come together. If an
-	 * argument fails, the arguments after it in its chunk are not run, and fail with the same
-	 * error and message.
+	 * argument fails, those after it in the chunk are not run, and fail with the same error and
+	 * message.
 	 */
 	size_t chunk;
 	/*
-	 * The most arguments in progress; a chunk is never larger. 0 means, for each worker of the
-	 * executor, as many chunks as have arguments and results of 1 MiB, but at least 2 chunks
-	 * and at most 1,024. In all it is at most 16,384 chunks or, with more than 16,384 workers,
-	 * one chunk for each worker. Bytes behind an fl_bytes do not count as sizes here, so give a
-	 * window where the arguments or the results have many. On the sequential executor one chunk
-	 * is in progress.
+	 * The most arguments in progress; a chunk is never larger. 0 means 1 MiB of arguments and
+	 * results for each worker, but 2 to 1,024 chunks, and at most 16,384 chunks in all (one
+	 * each if there are more workers). The bytes of an fl_bytes do not count, so set a window
+	 * if they are many. On the sequential executor one chunk is in progress.
 	 */
 	size_t window;
-	bool unordered; /* whether results come in the order of completion */
+	bool unordered; /* results come in the order of completion */
 	/*
 	 * The generator, in place of an array. It stores the next argument in `*arg` and returns 1,
-	 * or returns 0 if there is none. Any other value ends the iteration when the arguments in
-	 * progress have ended: a negative value is the error, and a value above 1 becomes -EINVAL.
-	 * It is called on the thread that uses the iteration.
+	 * or returns 0 at the end. Any other value ends the iteration after the arguments in
+	 * progress: a negative value is the error, and a value above 1 becomes -EINVAL. It is
+	 * called on the thread that uses the iteration.
 	 */
 	int (*next)(void *state, void *arg);
 	void *state;
 	/*
-	 * After the deadline, or after a request of the token, the iteration submits no further
-	 * argument, and requests the running tasks to stop. It still returns the arguments in
-	 * progress. A task that finished normally has its result, or its own error; the others end
-	 * with FL_ETASK and the error -ETIMEDOUT (deadline) or -ECANCELED (token). When none is
-	 * left, the calls return -ETIMEDOUT or -ECANCELED. With `cancel` NULL there is no token,
-	 * and the caller's cancel scope is not observed. The token must outlive the iteration.
+	 * After the deadline, or a cancel of the token, the iteration submits nothing more, and
+	 * asks running tasks to stop. It still returns the arguments in progress: with the result
+	 * or error of a task that finished normally, and otherwise with FL_ETASK and the error
+	 * -ETIMEDOUT (deadline) or -ECANCELED (token). When none is left, the calls return
+	 * -ETIMEDOUT or -ECANCELED. `cancel` NULL means no token, not the caller's cancel scope.
+	 * The token must outlive the iteration.
 	 */
 	fl_time deadline;
 	fl_cancel_token *cancel;
@@ -80,43 +76,42 @@ typedef struct fl_imap_config {
 } fl_imap_config;
 
 /*
- * Creates an iteration of tasks of `type`, and submits the first chunk of arguments. The arguments
- * are the `n` elements of the array `args`, or those that `config->next` generates (then `args` is
- * NULL and `n` is 0). `config` may be NULL. The executor must outlive the iteration. The call waits
- * only where fl_executor_submit() or `next` does. Returns:
+ * Creates an iteration of tasks of `type`, and submits the first chunk. The arguments are the `n`
+ * elements of the array `args`; or those of `config->next`, with `args` NULL and `n` 0. `config`
+ * may be NULL. The executor must outlive the iteration. The call waits only where
+ * fl_executor_submit() or `next` does. Returns:
  *   0        `*it` is the new iteration
  *   -ENOMEM  out of memory
  *   -EINVAL  there are both an array and a generator
- *   other    an error of fl_executor_submit() for the first chunk, with the meaning that it has
- *            there
+ *   other    an error of fl_executor_submit() for the first chunk
  */
 FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_task_type *type, const void *args,
                                         size_t n, const fl_imap_config *config);
 
 /*
  * Waits for the next result, copies it to `*result`, and stores the index of its argument in
- * `*index`. `result` may be NULL if the result has no size, and `index` may be NULL. fl_imap_next()
- * and fl_imap_next_until() block the calling context. During the wait, a worker runs tasks of the
- * iteration that are pending in its own executor. When no result of an earlier chunk is left to
- * return, both functions submit the next chunk if the window allows one, and further chunks until a
- * result is ready. Returns:
+ * `*index`. `result` may be NULL if the result has no size, and `index` may be NULL. If no result
+ * of earlier chunks is left, the call submits the next chunk, if the window allows it, and further
+ * chunks until a result is ready.
+ *
+ * fl_imap_next() and fl_imap_next_until() block the calling context, and a worker meanwhile runs
+ * pending tasks of the iteration in its own executor. fl_imap_try_next() never waits for a running
+ * task, but on the sequential executor it runs one. Returns:
  *   0           `*result` is the result of argument `*index`
  *   FL_ETASK    the task of argument `*index` failed or was cancelled: see fl_imap_error().
- *               `*result` is unchanged, unless the task has kept its result
- *               (fl_task_keep_result()): then `*result` is that result
+ *               `*result` is unchanged, unless the task has kept its result (fl_task_keep_result())
  *   -ENODATA    all results were returned
- *   -ECANCELED  this wait was cancelled, and the iteration can go on; or the iteration has ended
- *               because its token was requested
- *   -ETIMEDOUT  the deadline of fl_imap_next_until() passed, and the iteration can go on; or the
- *               iteration has ended because its own deadline passed
- *   other       the error of the config's `next`, which has ended the iteration; or an error of
- *               fl_executor_submit() for the next chunk, after which the next call submits that
- *               chunk again
+ *   -EAGAIN     only fl_imap_try_next(): there is no result yet, or fl_executor_submit() has
+ *               returned -EAGAIN for the next chunk
+ *   -ECANCELED  this wait was cancelled, or the iteration was, by its token
+ *   -ETIMEDOUT  the deadline of fl_imap_next_until() passed, or that of the iteration
+ *   other       the error of the config's `next`; or an error of fl_executor_submit() for the next
+ *               chunk, which the next call submits again
  *
- * If its deadline, its token or an error of `next` has ended the iteration, the reason is returned
- * when no argument is in progress any more. Every later call returns the same reason. To tell
- * whether -ETIMEDOUT or -ECANCELED ended only this wait or the iteration, call fl_imap_try_next():
- * if the iteration goes on, it returns a result or -EAGAIN.
+ * If its deadline, its token or `next` ends the iteration, the calls return the reason when no
+ * argument is in progress any more, and all later calls return it again. After any other error the
+ * iteration can go on. To tell whether -ETIMEDOUT or -ECANCELED ended only this wait, call
+ * fl_imap_try_next(): if the iteration goes on, it returns a result or -EAGAIN.
  *
  * Memory order: the caller sees what the task wrote.
  */
@@ -126,37 +121,23 @@ FL_INLINE FL_MUST_CHECK int fl_imap_next(fl_imap *_it, size_t *_index, void *_re
 {
 	return fl_imap_next_until(_it, _index, _result, FL_FOREVER, NULL);
 }
-
-/*
- * Returns the next result if it is ready, and never waits for a running task. It copies the result
- * to `*result` and stores the index of its argument in `*index`; both may be NULL where
- * fl_imap_next() allows it. On the sequential executor it runs a task. Returns:
- *   0         `*result` is the result of argument `*index`
- *   FL_ETASK  the task of argument `*index` failed or was cancelled, as with fl_imap_next()
- *   -EAGAIN   there is no result yet; also if fl_executor_submit() has returned -EAGAIN for the
- *             next chunk
- *   -ENODATA  all results were returned
- *   other     the reason why the iteration has ended, or an error of fl_executor_submit() for the
- *             next chunk, as with fl_imap_next()
- */
 FL_API FL_MUST_CHECK int fl_imap_try_next(fl_imap *it, size_t *index, void *result);
 
 /*
- * Returns the error of the task for which FL_ETASK was last returned. The values are those of
- * fl_future_error(). It returns 0 if FL_ETASK was not returned yet.
+ * Returns the error of the task for which FL_ETASK was last returned (0: none yet). The values are
+ * those of fl_future_error().
  */
 FL_API int fl_imap_error(const fl_imap *it);
 
 /*
- * Returns the message of the task for which FL_ETASK was last returned. It is "" if there is none,
- * and is valid until `it` is used again.
+ * Returns the message of that task, or "" if there is none. It is valid until `it` is used again.
  */
 FL_API const char *fl_imap_message(const fl_imap *it);
 
 /*
- * Frees the iteration, and ends it if tasks are left: tasks that have not started are cancelled,
- * and running tasks are requested to stop. The call does not wait for a running task. The task goes
- * on with its copy of the argument, and its hooks run later.
+ * Frees the iteration, and ends it if tasks are left. Pending tasks are cancelled. Running tasks
+ * are asked to stop, but the call does not wait for them: a running task goes on with its copy of
+ * the argument, and its hooks run later.
  */
 FL_API void fl_imap_free(fl_imap *it);
 
