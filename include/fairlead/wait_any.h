@@ -17,31 +17,30 @@ FL_BEGIN_DECLS
  *     case -ETIMEDOUT: ...
  *     }
  *
- * The wait consumes nothing: it takes no item and no permit. Call the object's try form afterwards.
- * The try form fails if another context was faster.
+ * The wait consumes nothing, neither an item nor a permit. Call the object's try form afterwards,
+ * which fails if another context was faster.
  *
- * An object is named by a macro of its header: FL_ON_EVENT, FL_ON_SEM, FL_ON_LATCH, FL_ON_THREAD,
+ * A macro of its header names an object: FL_ON_EVENT, FL_ON_SEM, FL_ON_LATCH, FL_ON_THREAD,
  * FL_ON_FIBER, FL_ON_GROUP, FL_ON_QUEUE, FL_ON_QUEUE_SPACE, FL_ON_FUTURE, FL_ON_PROCESS,
  * FL_ON_PIPE, FL_ON_PIPE_SPACE, FL_ON_SHM_EVENT, FL_ON_SHM_SEM, FL_ON_SHM_QUEUE,
- * FL_ON_SHM_QUEUE_SPACE. FL_ON_CANCEL_TOKEN, for cancel tokens, is in this header. Endpoints,
- * signals, streams, datagrams and descriptors have no such macro: let a fiber or a thread wait for
- * each of them, and set an event.
+ * FL_ON_SHM_QUEUE_SPACE and, in this header, FL_ON_CANCEL_TOKEN. For an endpoint, a signal, a
+ * stream, a datagram or a descriptor, let a fiber or a thread wait for it, and set an event.
  */
 struct fl__node;
 
-/* The operations of a kind of object. Only the library uses them. */
+/* The operations of a kind of object, for the library only: lib/core/wait/wait_any.c. */
 typedef struct fl_on_type {
-	bool (*ready)(void *object);                      /* whether the object is ready now */
-	bool (*arm)(void *object, struct fl__node *node); /* enqueues `node`; false: ready, not enqueued */
+	bool (*ready)(void *object);
+	bool (*arm)(void *object, struct fl__node *node);
 	void (*disarm)(void *object, struct fl__node *node);
-	fl_time (*deadline)(void *object); /* when the object becomes ready without a wake; may be NULL */
-	bool by_tasks;                     /* another task may have to make it ready: fairlead/blocking.h */
+	fl_time (*deadline)(void *object);
+	bool by_tasks;
 } fl_on_type;
 
 typedef struct fl_on {
 	const fl_on_type *type;
 	void *object;
-	uintptr_t node_[18]; /* the entry in the object's wait queue */
+	uintptr_t node_[18];
 } fl_on;
 
 /* clang-format off */
@@ -51,9 +50,9 @@ typedef struct fl_on {
 FL_API extern const fl_on_type fl__on_cancel_token;
 
 /*
- * Waits until one of the `n` objects of the array `on` is ready. It blocks the calling context. A
- * token among the objects is ready when it is requested or its deadline has passed. The wait takes
- * at most O(n log n) steps, however many other contexts wait. Returns:
+ * Waits until one of the `n` objects of the array `on` is ready. Blocks the calling context. A
+ * token is ready when it is cancelled or its deadline has passed. The wait takes at most O(n log n)
+ * steps, however many contexts wait. Returns:
  *   0 or more   the smallest index of a ready object
  *   -ETIMEDOUT  the deadline passed
  *   -ECANCELED  the wait was cancelled
@@ -66,6 +65,10 @@ FL_END_DECLS
 /*
  * FL_WAIT_ANY() and FL_WAIT_ANY_UNTIL() call fl_wait_any_until() with a list of FL_ON_...()
  * objects.
+ *
+ *     int i = FL_WAIT_ANY(FL_ON_FUTURE(f), FL_ON_CANCEL_TOKEN(&stop));
+ *     if (i == 0)
+ *             rc = fl_future_get(f, &n, sizeof n);
  */
 #ifdef __cplusplus
 template <size_t _n>

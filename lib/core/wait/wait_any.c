@@ -3,6 +3,11 @@
  * A wait for one of several objects is one wait that has a node in the wait queue of each object.
  * The nodes are observers: they consume nothing. So an object may no longer be ready when the
  * waiter runs, and the waiter checks all objects in a loop.
+ *
+ * Each kind of object has an fl_on_type. `ready` returns whether the object is ready now. `arm`
+ * enqueues the node, or returns false if the object is ready; `disarm` takes the node back.
+ * `deadline` returns when the object becomes ready without a wake, and may be NULL. `by_tasks` says
+ * that another task may have to make the object ready (fairlead/blocking.h).
  */
 #include "../base/sys.h"
 #include "lot.h"
