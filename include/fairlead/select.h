@@ -19,17 +19,17 @@ FL_BEGIN_DECLS
  *     case -ETIMEDOUT: ...
  *     }
  *
- * If several cases can be made at once, one of them is chosen at random. The queues may be of all
- * kinds, and the same queue may occur several times. At a rendezvous, the cases of one select never
- * meet each other. For a typed queue, the size of the item is checked, but not its type.
+ * If several cases can be made, one is chosen at random. The queues may be of all kinds, and one
+ * may occur several times. At a rendezvous, the cases of one select never meet each other. Of an
+ * item for a typed queue, only the size is checked.
  */
 typedef struct fl_select_case {
-	fl_queue *queue;              /* if it is NULL, this case is left out */
-	void *to;                     /* of a get: where the item goes; of a put: NULL */
-	const void *from;             /* of a put: the item; of a get: NULL */
-	size_t size;                  /* the size of the item in bytes */
-	bool closed;                  /* set by fl_select_until(): this case caused -EPIPE */
-	struct fl_select_case *next_; /* this and the next: used by fl_select_until() */
+	fl_queue *queue;  /* NULL leaves this case out */
+	void *to;         /* of a get: where the item goes; of a put: NULL */
+	const void *from; /* of a put: the item; of a get: NULL */
+	size_t size;      /* of the item, in bytes */
+	bool closed;      /* set by fl_select_until(): this case caused -EPIPE */
+	struct fl_select_case *next_;
 	uintptr_t offer_[14];
 } fl_select_case;
 
@@ -39,36 +39,29 @@ typedef struct fl_select_case {
 /* clang-format on */
 
 /*
- * Makes one of the `n` puts and gets of the array `cases`. It blocks the calling context until one
- * can be made. It tries the cases one after the other, not all at one moment. A case with `queue`
- * NULL is left out. A case of a closed queue is as likely to be chosen as a case that succeeds.
- * Returns:
- *   0 or more    the index of the case that was made
- *   -ETIMEDOUT   the deadline passed
- *   -ECANCELED   the wait was cancelled
- *   -EPIPE       the queue of a case is closed; `closed` of that case is true
- *   -ENOMEM      out of memory for a put into a queue that is unbounded or overwrites
- *   -EINVAL      there is no case, or all are left out; or there are more than INT_MAX; or a case
- *                has both `to` and `from`, or neither; or its size is not the item size of the
- *                queue
+ * Makes one of the `n` puts and gets of the array `cases`. Blocks the calling context until one can
+ * be made. It tries the cases one after the other, not all at one moment. A case of a closed queue
+ * is as likely to be chosen as one that succeeds. A wait takes time quadratic in `n`. Returns:
+ *   0 or more   the index of the case that was made
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
+ *   -EPIPE      the queue of a case is closed; `closed` of that case is true
+ *   -ENOMEM     out of memory for a put into a queue that is unbounded or overwrites
+ *   -EINVAL     no case is left, or there are more than INT_MAX; or a case has both `to` and
+ *               `from`, or neither, or another size than the queue's items
  *
- * With a negative result nothing was put or got. Memory order: the call has the order of the put or
- * get that was made.
- *
- * The cases and all their queues must exist until the call returns, with one exception. When
- * another context has got the item that the call has put into a queue, that context may free the
- * queue, unless the queue is a rendezvous or occurs several times in `cases`.
- *
- * A wait takes time quadratic in `n`.
+ * The cases and all their queues must exist until the call returns. However, a context that has got
+ * the item that the call puts may free that queue, unless it is a rendezvous or occurs several
+ * times in `cases`. Memory order: that of the put or get that was made.
  */
 FL_API FL_MUST_CHECK int fl_select_until(fl_select_case *cases, size_t n, fl_time deadline, fl_cancel_token *cancel);
 
 FL_END_DECLS
 
 /*
- * FL_SELECT() and FL_SELECT_UNTIL() call fl_select_until() with a list of FL_GET() and FL_PUT().
- * They do not tell which queue is closed after -EPIPE; if you need to know, pass an array of
- * fl_select_case to fl_select_until().
+ * FL_SELECT() and FL_SELECT_UNTIL() call fl_select_until() with a list of FL_GET() and FL_PUT(). To
+ * learn which queue is closed after -EPIPE, pass an array of fl_select_case to fl_select_until()
+ * instead.
  */
 #ifdef __cplusplus
 template <size_t _n>
