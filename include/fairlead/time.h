@@ -11,27 +11,26 @@ FL_BEGIN_DECLS
  *
  *     rc = fl_sem_acquire_until(&slots, fl_after(FL_MS(5)), NULL);    // gives up after 5 ms
  *
- * An fl_time is a point in time of CLOCK_MONOTONIC, in nanoseconds. An fl_duration is a number of
- * nanoseconds. A deadline is an fl_time, so a duration in its place does not compile.
+ * An fl_time is a time of CLOCK_MONOTONIC in nanoseconds, up to 292 years in both directions. An
+ * fl_duration is a number of nanoseconds. A deadline is an fl_time, so a duration in its place does
+ * not compile.
  *
- * The all-zero time is FL_FOREVER. It is later than every other time, and a wait with FL_FOREVER as
- * its deadline has no deadline. This holds for the deadline of a call, of a config, of a cancel
- * token and of a group. A deadline in the past, such as FL_NO_WAIT, makes a call try once.
+ * The all-zero time is FL_FOREVER. It is later than every other time, and as a deadline (of a call,
+ * a config, a cancel token or a group) it means none. A deadline in the past, such as FL_NO_WAIT,
+ * makes a call try once.
  *
- * A deadline only ends waits. A call that can succeed at once does so, even after its deadline, as
+ * A deadline only ends waits: a call that can succeed at once does so even after it, as
  * pthread_mutex_timedlock() does. So a loop that must end at a deadline looks at the clock, too:
  *
  *     while (!fl_time_is_past(end) && fl_sem_acquire_until(&slots, end, NULL) == 0)
  *
- * A process that this library starts with a task, such as a worker of a process executor, has the
- * clock of the process that has started it, so that an fl_time means the same to both. If it is in a
- * time namespace of its own (time_namespaces(7)), that differs from what clock_gettime() returns
- * there. It takes /proc to notice such a namespace. To any other process, pass durations, unless it
- * is known to have the same clock.
+ * A process that this library starts with a task, such as a worker process, has the clock of its
+ * starter, even in a time namespace of its own (time_namespaces(7); this takes /proc), where
+ * clock_gettime() then returns other times. To any other process, pass durations, unless you know
+ * that it has the same clock.
  *
- * An fl_time reaches 292 years in both directions. The value INT64_MIN is reserved. In the
- * initializer of a static object, leave a deadline out to make it FL_FOREVER: the C standard does
- * not allow FL_FOREVER, a compound literal, in a constant expression.
+ * The value INT64_MIN is reserved. In the initializer of a static object, leave a deadline out to
+ * make it FL_FOREVER, because C does not allow a compound literal there.
  */
 typedef struct fl_time {
 	int64_t ns;
@@ -54,18 +53,13 @@ typedef int64_t fl_duration;
 
 struct fl_cancel_token;
 
-/* Returns the time now. The call is async-signal-safe. */
+/* Returns the time now. Async-signal-safe. */
 FL_API fl_time fl_now(void);
 
 /*
- * Returns the time that is `d` after `t`. Four results are special:
- *
- * - If `t` is FL_FOREVER, the result is FL_FOREVER.
- * - If the sum is too large for an fl_time, the result is FL_FOREVER.
- * - If the sum is too small, the result is FL_NO_WAIT.
- * - If the sum is 0, which would mean FL_FOREVER, the result is a nanosecond earlier.
- *
- * The call is async-signal-safe.
+ * Returns the time that is `d` after `t`. It is FL_FOREVER if `t` is, or if the sum is too large
+ * for an fl_time, and FL_NO_WAIT if the sum is too small. A sum of 0, which would mean FL_FOREVER,
+ * becomes a nanosecond earlier. Async-signal-safe.
  */
 FL_INLINE fl_time fl_time_add(fl_time _t, fl_duration _d)
 {
@@ -76,9 +70,12 @@ FL_INLINE fl_time fl_time_add(fl_time _t, fl_duration _d)
 }
 
 /*
- * Returns the time that is `d` from now: a deadline for the functions whose names end with _until.
- * The result is FL_FOREVER if `d` is too large for an fl_time, as FL_DURATION_MAX is. The call is
- * async-signal-safe.
+ * Returns the time that is `d` from now, to use as a deadline. It is FL_FOREVER if `d` is too
+ * large, as FL_DURATION_MAX is. Async-signal-safe.
+ *
+ *     const fl_time end = fl_after(FL_MS(500));       // one deadline for both waits
+ *     rc = fl_queue_get_until(q, &item, end, NULL);
+ *     rc = fl_event_wait_until(&ready, end, NULL);
  */
 FL_INLINE fl_time fl_after(fl_duration _d)
 {
@@ -86,9 +83,8 @@ FL_INLINE fl_time fl_after(fl_duration _d)
 }
 
 /*
- * Returns by how much `a` is later than `b`. The result is negative if `a` is earlier, and 0 if the
- * times are the same. A difference too large for an fl_duration becomes FL_DURATION_MAX or
- * -FL_DURATION_MAX. The call is async-signal-safe.
+ * Returns by how much `a` is later than `b`: negative if it is earlier. A difference too large for
+ * an fl_duration becomes FL_DURATION_MAX or -FL_DURATION_MAX. Async-signal-safe.
  */
 FL_INLINE fl_duration fl_time_diff(fl_time _a, fl_time _b)
 {
@@ -99,26 +95,20 @@ FL_INLINE fl_duration fl_time_diff(fl_time _a, fl_time _b)
 	return _d;
 }
 
-/*
- * Returns whether the time `t` has been reached. For FL_FOREVER it returns false. The call is
- * async-signal-safe.
- */
+/* Returns whether the time `t` has been reached, which FL_FOREVER never is. Async-signal-safe. */
 FL_INLINE bool fl_time_is_past(fl_time _t)
 {
 	return _t.ns != 0 && _t.ns <= fl_now().ns;
 }
 
 /*
- * Sleeps for the duration `d` or, with fl_sleep_until(), until the time `deadline`. Both functions
- * block the calling context. A cancel ends the sleep: fl_sleep() observes the context's cancel
- * scope; fl_sleep_until() observes the token `cancel`, for which NULL means the context's scope and
- * FL_SHIELDED means no token.
+ * Sleeps for the duration `d` or, with fl_sleep_until(), until the time `deadline`. That is a
+ * success, so fl_sleep_until() never returns -ETIMEDOUT. Blocks the calling context. The token
+ * `cancel` ends the sleep (NULL: the context's scope, as in fl_sleep(); FL_SHIELDED: none).
  *
  * A sleep of a fiber, however short, lets the other runnable fibers of its thread run at least
- * once, unless it is cancelled before. With a duration of 0 or less, the fiber first lets them run,
- * and only then observes a cancel. A thread that sleeps for 0 or less does nothing, and returns 0.
- * The end of the sleep at `deadline` is a success: fl_sleep_until() never returns -ETIMEDOUT.
- * Returns:
+ * once, unless it is cancelled before. With a duration of 0 or less, the fiber lets them run before
+ * it observes a cancel, and a thread does nothing and returns 0. Returns:
  *   0           the time has passed
  *   -ECANCELED  a cancel ended the sleep
  */
