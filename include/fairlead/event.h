@@ -17,19 +17,14 @@ FL_BEGIN_DECLS
  *     fl_event_set(&ready);                   // in one thread
  *     rc = fl_event_wait(&ready);             // in any number of others; check
  *
- * An event has 4 bytes. All-zero memory is an event that is not set. There are two kinds. An event
- * of FL_EVENT_INIT stays set until it is reset. An auto-reset event (FL_EVENT_AUTO_INIT) stays set
- * until it is reset, or until one wait returns, which resets it. Two sets before that wait count as
- * one.
+ * An event has 4 bytes. All-zero memory is an event that is not set. An event of FL_EVENT_INIT
+ * stays set until it is reset. An auto-reset event (FL_EVENT_AUTO_INIT) is also reset by each wait
+ * that returns, so two sets before that wait count as one. A wait that times out or is cancelled
+ * resets nothing. The wait queue is FIFO.
  *
- * fl_event_set() wakes all contexts that wait at that time, even if the event is reset at once. The
- * set of an auto-reset event with waiters is handed over to the first of them: the other waiters
- * wait on, and the event is not set. The wait queue is FIFO. A wait that times out or is cancelled
- * does not reset the event.
- *
- * Memory order: a context that sees the event set acquires what fl_event_set() released. The last
- * access of fl_event_set() to the memory of the event is the instruction that sets it, so a waiter
- * that was woken may free the event.
+ * Memory order: a context that sees the event set acquires what fl_event_set() released. A waiter
+ * that was woken may free the event, because the last access of fl_event_set() is the instruction
+ * that sets it.
  */
 typedef struct fl_event {
 	uint32_t word_;
@@ -43,41 +38,37 @@ FL__ASSERT_SIZE(fl_event, 4);
 #define FL_EVENT_AUTO_ 4u
 /* clang-format on */
 
-/* Makes `e` an event that is not set, as the initializer FL_EVENT_INIT does. */
+/* Makes `e` an event that is not set, as FL_EVENT_INIT does. */
 FL_INLINE void fl_event_init(fl_event *_e)
 {
 	_e->word_ = 0;
 }
 
-/* Makes `e` an auto-reset event that is not set, as the initializer FL_EVENT_AUTO_INIT does. */
+/* Makes `e` an auto-reset event that is not set, as FL_EVENT_AUTO_INIT does. */
 FL_INLINE void fl_event_init_auto(fl_event *_e)
 {
 	_e->word_ = FL_EVENT_AUTO_;
 }
 
-/*
- * Ends the life of `e`. The call requires that no context waits for `e`. While debugging is on, it
- * panics if a context does (fairlead/defs.h, "Destroy").
- */
+/* Ends the life of `e`, for which no context may wait (fairlead/defs.h, "Destroy"). */
 FL_API void fl_event_destroy(fl_event *e);
 
 /*
- * Sets `e`, and wakes all contexts that wait for it. If `e` is an auto-reset event, the set is for
- * one wait. With waiters, the call hands the set over to the first of them, and wakes it. Then `e`
- * is not set: fl_event_is_set() returns false. Without waiters, `e` stays set for the next wait.
- * The call is a release even if `e` is set already.
+ * Sets `e`, and wakes all contexts that wait for it, even if `e` is reset at once. An auto-reset
+ * event with waiters is handed over to the first of them, so that the others wait on, and
+ * fl_event_is_set() returns false. Without waiters, `e` stays set for the next wait. The call is a
+ * release even if `e` is set already.
  */
 FL_API void fl_event_set(fl_event *e);
 
 /*
- * Makes `e` not set. Waiters that were woken before stay woken.
- *
- * Memory order: the call acquires what the sets that it undoes released. So a consumer that resets
- * the event, looks for work, and waits if there is none, misses no work.
+ * Makes `e` not set. Waiters that were woken before stay woken. Memory order: the call acquires
+ * what the sets that it undoes released. So a consumer that resets the event, looks for work, and
+ * waits if there is none, misses no work.
  */
 FL_API void fl_event_reset(fl_event *e);
 
-/* Returns whether `e` is set now. Memory order: the call is an acquire if the result is true. */
+/* Returns whether `e` is set now. Memory order: an acquire if the result is true. */
 FL_INLINE bool fl_event_is_set(const fl_event *_e)
 {
 	/* acquire: pairs with the release in fl_event_set() */
@@ -85,8 +76,7 @@ FL_INLINE bool fl_event_is_set(const fl_event *_e)
 }
 
 /*
- * Waits until `e` is set, and resets an auto-reset event. Both functions block the calling context.
- * Returns:
+ * Waits until `e` is set, and resets an auto-reset event. Blocks the calling context. Returns:
  *   0           `e` was set
  *   -ECANCELED  the wait was cancelled
  *   -ETIMEDOUT  the deadline of fl_event_wait_until() passed
@@ -98,9 +88,9 @@ FL_INLINE FL_MUST_CHECK int fl_event_wait(fl_event *_e)
 }
 
 /*
- * FL_ON_EVENT(&e) is an object for FL_WAIT_ANY(). It is ready while `e` is set. The wait may miss a
- * set that is reset at once. It does not reset an auto-reset event; call fl_event_wait_until() with
- * FL_NO_WAIT for that.
+ * FL_ON_EVENT(&e) is an object for FL_WAIT_ANY(), ready while `e` is set. The wait may miss a set
+ * that is reset at once. It does not reset an auto-reset event; fl_event_wait_until() with
+ * FL_NO_WAIT does.
  */
 #define FL_ON_EVENT(e) FL__ON(fl__on_event, (e))
 FL_API extern const fl_on_type fl__on_event;
