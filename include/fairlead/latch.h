@@ -18,11 +18,11 @@ FL_BEGIN_DECLS
  *     fl_latch_count_down(&done, 1);          // in each of three threads
  *     rc = fl_latch_wait(&done);              // check
  *
- * A latch has 4 bytes. All-zero memory is a latch at zero. The count is at most FL_LATCH_MAX.
+ * A latch has 4 bytes. All-zero memory is a latch at zero.
  *
- * Memory order: a wait acquires what each fl_latch_count_down() released. The last access to the
- * memory of the latch, by the call that reaches zero, is the instruction that makes the count zero.
- * So a waiter that was woken may free the latch.
+ * Memory order: a wait acquires what each fl_latch_count_down() released. A waiter that was woken
+ * may free the latch, because the last access of the call that reaches zero is the instruction that
+ * does so.
  */
 typedef struct fl_latch {
 	uint32_t word_;
@@ -31,8 +31,8 @@ FL__ASSERT_SIZE(fl_latch, 4);
 
 #define FL_LATCH_MAX 0x7fffffffu
 /*
- * The count is at most FL_LATCH_MAX. A constant outside of this range, such as -1, does not compile.
- * Another number outside of it panics.
+ * The count is at most FL_LATCH_MAX. A constant out of range, such as -1, does not compile, and
+ * another number out of range panics.
  */
 /* clang-format off */
 #define FL_LATCH_INIT(count) { FL__NUMBER(LATCH_INIT, count, 0, FL_LATCH_MAX) }
@@ -51,26 +51,20 @@ FL_INLINE FL_MUST_CHECK int fl_latch_init(fl_latch *_l, uint32_t _count)
 	return 0;
 }
 
-/*
- * Ends the life of `l`. The call requires that no context waits for `l`. While debugging is on, it
- * panics if a context does (fairlead/defs.h, "Destroy").
- */
+/* Ends the life of `l`, for which no context may wait (fairlead/defs.h, "Destroy"). */
 FL_API void fl_latch_destroy(fl_latch *l);
 
-/*
- * Subtracts `n` from the count. When the count reaches zero, it wakes all waiters. It panics if the
- * count is below `n`.
- */
+/* Subtracts `n` from the count, and wakes all waiters at zero. Panics if the count is below `n`. */
 FL_API void fl_latch_count_down(fl_latch *l, uint32_t n);
 
-/* Returns the count that remains. Memory order: the call is an acquire if the result is 0. */
+/* Returns the count that remains. Memory order: an acquire if the result is 0. */
 FL_INLINE uint32_t fl_latch_count(const fl_latch *_l)
 {
 	return fl__load_acquire(&_l->word_) & FL_LATCH_MAX; /* pairs with fl_latch_count_down() */
 }
 
 /*
- * Waits until the count is zero. Both functions block the calling context. Returns:
+ * Waits until the count is zero. Blocks the calling context. Returns:
  *   0           the count is zero
  *   -ECANCELED  the wait was cancelled
  *   -ETIMEDOUT  the deadline of fl_latch_wait_until() passed
@@ -81,7 +75,7 @@ FL_INLINE FL_MUST_CHECK int fl_latch_wait(fl_latch *_l)
 	return fl_latch_wait_until(_l, FL_FOREVER, NULL);
 }
 
-/* FL_ON_LATCH(&l) is an object for FL_WAIT_ANY(). It is ready when the count is zero. */
+/* FL_ON_LATCH(&l) is an object for FL_WAIT_ANY(), ready when the count is zero. */
 #define FL_ON_LATCH(l) FL__ON(fl__on_latch, (l))
 FL_API extern const fl_on_type fl__on_latch;
 
