@@ -17,12 +17,11 @@ FL_BEGIN_DECLS
  *
  * A once has 4 bytes. All-zero memory is a once whose function has not succeeded.
  *
- * One caller runs the function while other callers wait. When the function returns 0, it has
- * succeeded and is not called again. When it fails, its caller gets the error, and a caller that
- * waits, or a later one, runs the function again. The same happens when the function ends its
- * thread by pthread_exit() or pthread_cancel(), unless the caller is a fiber: then the program
- * panics. The function must not leave by longjmp(), because other callers would then wait for ever.
- * It must not call its own once, because it would wait for itself.
+ * One caller runs the function while the others wait. When it has returned 0, it is not called
+ * again. If it fails, its caller gets the error, and a waiting or later caller runs it again. The
+ * same happens if it ends its thread by pthread_exit() or pthread_cancel(); in a fiber that panics
+ * instead. The function must not leave by longjmp() or call its own once, because the other
+ * callers, or itself, would wait forever.
  *
  * Memory order: a call that returns 0 acquires what the function wrote.
  */
@@ -38,17 +37,16 @@ FL__ASSERT_SIZE(fl_once, 4);
 /* clang-format on */
 
 /*
- * Calls function(arg), unless it has already succeeded. Both functions block the calling context
- * while another context runs the function. Neither a deadline nor a cancel ends a function that
- * runs. Returns:
+ * Calls function(arg), unless it has already succeeded. Blocks the calling context while another
+ * context runs the function. A deadline or a cancel ends that wait, but not a running function.
+ * Returns:
  *   0           the function has succeeded, in this call or before
- *   -ECANCELED  the wait for another context was cancelled
- *   -ETIMEDOUT  the deadline of fl_once_call_until() passed during the wait for another context
- *   other       this call has run the function, and the function returned this error
+ *   -ECANCELED  the wait was cancelled
+ *   -ETIMEDOUT  the deadline of fl_once_call_until() passed during the wait
+ *   other       this call has run the function, which returned this error
  *
- * After any error the function has not succeeded, and the next call may run it. If the function can
- * itself return -ETIMEDOUT or -ECANCELED, let it note in `*arg` that it has run; otherwise the
- * caller cannot tell who returned the code.
+ * After any error the next call may run the function. If the function can itself return -ETIMEDOUT
+ * or -ECANCELED, let it note in `*arg` that it has run, because the caller cannot tell otherwise.
  */
 FL_API FL_MUST_CHECK int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, fl_time deadline,
                                             fl_cancel_token *cancel);
@@ -57,10 +55,7 @@ FL_INLINE FL_MUST_CHECK int fl_once_call(fl_once *_o, int (*_function)(void *arg
 	return fl_once_call_until(_o, _function, _arg, FL_FOREVER, NULL);
 }
 
-/*
- * Returns whether the function has succeeded. Memory order: the call is an acquire if the result is
- * true.
- */
+/* Returns whether the function has succeeded. Memory order: an acquire if the result is true. */
 FL_INLINE bool fl_once_is_done(const fl_once *_o)
 {
 	/* pairs with the release at the end of the call */
