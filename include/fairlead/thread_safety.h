@@ -12,15 +12,14 @@
  *
  * The locks of these headers carry the attributes already. `clang -Wthread-safety` reports a use of
  * `balance` or a call of add() without `lock`, a return that leaves `lock` locked, an unlock of a
- * lock that is not held, and a second lock. The guide explains how (docs/guide/checked-locks.md).
+ * lock that is not held, and a second lock (docs/guide/checked-locks.md).
  *
- * The attributes change no code. They are on if the compiler is clang 19 or later, and are empty
- * otherwise, because earlier releases report errors in correct programs. To switch them off, define
- * FL_THREAD_SAFETY as 0 for the whole program.
+ * The attributes change no code. They are empty before clang 19, because earlier releases report
+ * errors in correct programs, and with other compilers. To switch them off, define FL_THREAD_SAFETY
+ * as 0 for the whole program.
  *
- * An argument is a lock, not its address: `lock`, or `*lock` where `lock` is a pointer. The
- * attributes of a function may name the function's parameters, as in FL_REQUIRES(a->lock), and take
- * several locks.
+ * An argument is a lock, not its address: `lock`, or `*lock` if `lock` is a pointer. The attributes
+ * of a function may name its parameters, as in FL_REQUIRES(a->lock), and take several locks.
  */
 #ifndef FL_THREAD_SAFETY
 #if defined __clang__ && __clang_major__ >= 19
@@ -37,8 +36,8 @@
 #endif
 
 /*
- * In C, clang finds the lock of a guarded member since clang 23. Until then it takes the address of
- * the lock for the lock of any struct of this type, which reports less, and nothing wrong.
+ * In C, clang finds the lock of a guarded member since clang 23. Before, the address of the lock
+ * stands for the lock of any struct of this type, so that clang reports less, but nothing wrong.
  */
 #if FL_THREAD_SAFETY && !defined __cplusplus && __clang_major__ < 23
 #define FL__LOCK_OF_DATA(lock) &lock
@@ -47,10 +46,9 @@
 #endif
 
 /*
- * Follow the declarator of a variable or a member. The data are read with the lock held in any
- * mode, and written with the lock held for writing. FL_GUARDED_BY(lock) guards the variable,
- * FL_PT_GUARDED_BY(lock) what the pointer points to. In C, a lock in the same struct is declared
- * before the member.
+ * Stand behind the declarator of a variable or a member. `lock` guards the variable, or with
+ * FL_PT_GUARDED_BY what the pointer points to. Reads need the lock in any mode, and writes need it
+ * for writing. In C, a lock in the same struct is declared before the member.
  *
  *     struct account {
  *             fl_mutex lock;
@@ -62,17 +60,18 @@
 #define FL_PT_GUARDED_BY(lock) FL__THREAD_SAFETY(__pt_guarded_by__(FL__LOCK_OF_DATA(lock)))
 
 /*
- * Follow the declaration of a function that is called with the locks held, for writing or in any
- * mode, and of one that must be called without them, because it locks them itself.
+ * Stand behind the declaration of a function. Its caller must hold the locks, for writing or
+ * (FL_REQUIRES_SHARED) in any mode, or must not hold them (FL_EXCLUDES), because the function locks
+ * them itself.
  */
 #define FL_REQUIRES(...) FL__THREAD_SAFETY(__requires_capability__(__VA_ARGS__))
 #define FL_REQUIRES_SHARED(...) FL__THREAD_SAFETY(__requires_shared_capability__(__VA_ARGS__))
 #define FL_EXCLUDES(...) FL__THREAD_SAFETY(__locks_excluded__(__VA_ARGS__))
 
 /*
- * Follow the declaration of a function that returns with the locks held, or that unlocks them. The
- * first argument of FL_TRY_ACQUIRE(0, lock) is the result with which the function has locked: 0,
- * false or true. Compare the result of such a function with 0 and nothing else.
+ * Stand behind the declaration of a function that returns with the locks held, or that unlocks
+ * them. The first argument of FL_TRY_ACQUIRE(0, lock) is the result with which the function has
+ * locked: 0, false or true. Compare the result of such a function only with 0.
  */
 #define FL_ACQUIRE(...) FL__THREAD_SAFETY(__acquire_capability__(__VA_ARGS__))
 #define FL_ACQUIRE_SHARED(...) FL__THREAD_SAFETY(__acquire_shared_capability__(__VA_ARGS__))
@@ -82,21 +81,21 @@
 #define FL_RELEASE_SHARED(...) FL__THREAD_SAFETY(__release_shared_capability__(__VA_ARGS__))
 
 /*
- * Follow the declaration of a function that panics unless the caller holds the lock. From its call
- * on, clang takes the lock for held, for writing or for reading.
+ * Stand behind the declaration of a function that panics unless the caller holds the lock, so that
+ * after a call clang assumes the lock held, for writing or for reading.
  */
 #define FL_ASSERT_HELD(lock) FL__THREAD_SAFETY(__assert_capability__(lock))
 #define FL_ASSERT_HELD_SHARED(lock) FL__THREAD_SAFETY(__assert_shared_capability__(lock))
 
 /*
- * FL_CAPABILITY("mutex") makes a struct of your own a lock, under the name that reports have for
- * it: `struct FL_CAPABILITY("mutex") my_lock { ... };`.
+ * FL_CAPABILITY("mutex") makes a struct of your own a lock, which reports call a mutex: `struct
+ * FL_CAPABILITY("mutex") my_lock { ... };`.
  */
 #define FL_CAPABILITY(name) FL__THREAD_SAFETY(__capability__(name))
 
 /*
- * Stands before a function that clang does not check, such as one that fills in a new object that
- * no other context knows yet. The attributes of the function still hold for its callers.
+ * Stands before a function that clang is not to check, for example because it fills in a new object
+ * that no other context knows yet. The attributes of the function still hold for its callers.
  */
 #define FL_NO_THREAD_SAFETY_ANALYSIS FL__THREAD_SAFETY(__no_thread_safety_analysis__)
 
