@@ -17,47 +17,38 @@ FL_BEGIN_DECLS
  *     static fl_rwlock lock = FL_RWLOCK_INIT;
  *     {
  *             FL_READ_LOCKED(&lock);
- *             look_up(table, key);
+ *             value = look_up(table, key);
+ *     }
+ *     {
+ *             FL_WRITE_LOCKED(&lock);
+ *             insert(table, key, value);
  *     }
  *
- * Use it where readers hold the lock for long, or where there are many more reads than writes. In
- * all other cases fl_mutex is better. A readers-writer lock has 8 bytes. All-zero memory is an
- * unlocked lock. Any context may unlock it, not only the one that locked it.
+ * Use it where readers hold the lock for long, or where next to nobody writes. Otherwise fl_mutex
+ * is better. A readers-writer lock is 8 bytes, and all-zero memory is an unlocked lock. Any context
+ * may unlock it, not only the one that locked it.
  *
- * A context that holds the lock must not lock it again, in either mode. A second read lock is sure
- * to succeed only as long as no writer waits. Otherwise the context may wait for that writer, which
- * waits for the context. Any other second lock waits for the context itself.
+ * A context that holds the lock must not lock it again, in either mode, because it may wait for
+ * itself. Even a second read lock may wait for a writer, which waits for the first.
  *
- * A read lock cannot be upgraded to a write lock. If you read and want to write, unlock first and
- * then lock for writing. What you have read may have changed by then, so read it again.
- * fl_rwlock_downgrade() turns a write lock into a read lock.
+ * A read lock cannot be upgraded. To write, unlock, lock for writing, and read again, since the
+ * data may have changed. fl_rwlock_downgrade() turns a write lock into a read lock.
  *
- * Fairness: the wait queue is FIFO, and it serves one writer or a run of readers at a time. A
- * running thread may overtake the queue until a waiter has been the first one for about a
- * millisecond. If that waiter gets no CPU, threads may overtake it for longer. A fiber overtakes
- * less often: only while the first waiter is a thread that was woken and has not locked yet, or by
- * fl_rwlock_try_read_lock() and fl_rwlock_try_write_lock(). A loop that a program drives by
- * fl_loop_run_once() is a special case: its fibers cannot run between two calls. Between two calls,
- * the thread that drives the loop may wait in a function of this library. Meanwhile, waiters that
- * can run go before the fibers of that loop. fl_loop_run_once() (fairlead/loop.h) describes this.
+ * Fairness: the wait queue is FIFO (but see fl_loop_run_once(), fairlead/loop.h), and it serves one
+ * writer or a run of readers at a time. Running threads may overtake a waiter until it has been the
+ * first for about a millisecond, or for longer if it gets no CPU. A fiber overtakes only while the
+ * first waiter is a thread that was woken and has not locked yet, or by a try function.
  *
- * Scaling: when threads often read at the same time, the lock becomes biased to its readers. A
- * thread that reads a biased lock writes to a slot of a table, and not to the lock. The table has
- * 64 slots, which all biased locks share. The number of the thread and the address of the lock
- * select the slot. As long as readers use different slots, they do not slow each other down, even
- * on many CPUs. A reader that finds its slot in use counts itself in the lock. The next writer or
- * waiter ends the bias, which takes one or a few microseconds. The lock is then not biased again
- * for some time. This time is 9 times as long as the end of the bias took, or 512 times as long if
- * the bias did not last long enough to be worth its end. An end that took more than 200 us counts
- * as 200 us, so the time is at most about a tenth of a second. Fibers do not use the bias. While
- * FL_DEBUG_LOCKORDER, FL_DEBUG_WAITS or FL_DEBUG_CONTENTION is on (fairlead/debug.h), no context
- * uses it. So FL_DEBUG_LOCKORDER and FL_DEBUG_WAITS know all readers that have locked since the
- * mode was switched on.
+ * Scaling: a lock that threads often read at the same time becomes biased to its readers. Threads
+ * that read a biased lock write to slots outside of it, so they usually do not slow each other
+ * down, even on many CPUs. The next writer or waiter ends the bias, which takes one or a few
+ * microseconds, and the lock is then not biased for up to about a tenth of a second. Fibers do not
+ * use the bias. Nobody does while FL_DEBUG_LOCKORDER, FL_DEBUG_WAITS or FL_DEBUG_CONTENTION is on
+ * (fairlead/debug.h).
  *
  * Memory order: every lock acquires what earlier write unlocks released. A write lock also acquires
- * what earlier read unlocks released. After the instruction that makes the lock available, an
- * unlock accesses the memory of the lock only while a context waits at this address. So the next
- * owner may unlock and destroy the lock, even if the unlock before has not returned yet.
+ * what earlier read unlocks released. The last holder may unlock and destroy the lock, even if an
+ * earlier unlock has not returned yet.
  */
 typedef struct FL_CAPABILITY("readers-writer lock") fl_rwlock {
 	uint32_t word_, turn_;
@@ -68,16 +59,13 @@ FL__ASSERT_SIZE(fl_rwlock, 8);
 #define FL_RWLOCK_INIT { 0, 0 }
 /* clang-format on */
 
-/* Makes `l` an unlocked lock, as the initializer FL_RWLOCK_INIT does. */
+/* Makes `l` an unlocked lock, as FL_RWLOCK_INIT does. */
 FL_API void fl_rwlock_init(fl_rwlock *l);
 
 /*
- * Ends the life of `l`. The call requires that no context holds `l` or waits for it. While
- * debugging is on, it panics if a context does (fairlead/defs.h, "Destroy").
- *
- * You may free the memory of a lock without a destroy, with one exception. If one thread has
- * read-locked `l` and another thread has undone that read lock, destroy `l` before its memory
- * becomes another lock.
+ * Ends the life of `l`, which no context may hold or wait for (fairlead/defs.h, "Destroy"). You may
+ * free the memory of a lock without this call, except if one thread has read-locked `l` and another
+ * has undone that read lock: then destroy `l` before its memory becomes another lock.
  */
 FL_API void fl_rwlock_destroy(fl_rwlock *l) FL_EXCLUDES(*l);
 
@@ -89,25 +77,20 @@ FL_API void fl_rwlock_destroy(fl_rwlock *l) FL_EXCLUDES(*l);
 FL_API void fl_rwlock_read_lock(fl_rwlock *l) FL_ACQUIRE_SHARED(*l);
 
 /*
- * Locks `l` for reading if that is possible now, and never waits. Returns:
- *   0        `l` is locked for reading
- *   -EAGAIN  a context writes, or the first waiter must not be overtaken
+ * Locks `l` for reading. fl_rwlock_read_lock_until() blocks the calling context where
+ * fl_rwlock_read_lock() does. Returns:
+ *   0           `l` is locked for reading
+ *   -EAGAIN     a context writes, or the first waiter must not be overtaken
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
  */
 FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l) FL_TRY_ACQUIRE_SHARED(0, *l);
-
-/*
- * Locks `l` for reading, or gives up at a deadline or a cancel. It blocks the calling context while
- * another context writes, or while the first waiter must not be overtaken. Returns:
- *   0           `l` is locked for reading
- *   -ETIMEDOUT  the deadline passed first; `l` is not locked
- *   -ECANCELED  the wait was cancelled; `l` is not locked
- */
 FL_API FL_MUST_CHECK int fl_rwlock_read_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel)
     FL_TRY_ACQUIRE_SHARED(0, *l);
 
 /*
- * Undoes one read lock. It panics if no context reads `l`. If `l` is biased, the call may not see
- * the mistake; then the context that ends the bias panics.
+ * Undoes one read lock. It panics if no context reads `l`. If `l` is biased, the call may not
+ * notice this, and then the context that ends the bias panics.
  */
 FL_API void fl_rwlock_read_unlock(fl_rwlock *l) FL_RELEASE_SHARED(*l);
 
@@ -118,20 +101,15 @@ FL_API void fl_rwlock_read_unlock(fl_rwlock *l) FL_RELEASE_SHARED(*l);
 FL_API void fl_rwlock_write_lock(fl_rwlock *l) FL_ACQUIRE(*l);
 
 /*
- * Locks `l` for writing if that is possible now, and never waits. Returns:
- *   0        `l` is locked for writing
- *   -EAGAIN  a context holds `l`, or the first waiter must not be overtaken; or another context is
- *            trying to lock `l` for reading, or is ending its bias
+ * Locks `l` for writing. fl_rwlock_write_lock_until() blocks the calling context where
+ * fl_rwlock_write_lock() does. Returns:
+ *   0           `l` is locked for writing
+ *   -EAGAIN     a context holds `l`, tries to lock it for reading, or ends its bias; or the first
+ *               waiter must not be overtaken
+ *   -ETIMEDOUT  the deadline passed
+ *   -ECANCELED  the wait was cancelled
  */
 FL_API FL_MUST_CHECK int fl_rwlock_try_write_lock(fl_rwlock *l) FL_TRY_ACQUIRE(0, *l);
-
-/*
- * Locks `l` for writing, or gives up at a deadline or a cancel. It blocks the calling context while
- * other contexts hold `l`, or while the first waiter must not be overtaken. Returns:
- *   0           `l` is locked for writing
- *   -ETIMEDOUT  the deadline passed first; `l` is not locked
- *   -ECANCELED  the wait was cancelled; `l` is not locked
- */
 FL_API FL_MUST_CHECK int fl_rwlock_write_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel)
     FL_TRY_ACQUIRE(0, *l);
 
@@ -139,27 +117,24 @@ FL_API FL_MUST_CHECK int fl_rwlock_write_lock_until(fl_rwlock *l, fl_time deadli
 FL_API void fl_rwlock_write_unlock(fl_rwlock *l) FL_RELEASE(*l);
 
 /*
- * Turns the caller's write lock into a read lock. No writer comes between, and other readers may
- * lock from then on. It panics if no context writes.
+ * Turns the caller's write lock into a read lock. No writer comes between, but other readers may.
+ * It panics if no context writes.
  */
 FL_API void fl_rwlock_downgrade(fl_rwlock *l) FL_RELEASE(*l) FL_ACQUIRE_SHARED(*l);
 
 /*
- * Check that `l` is locked, and panic if it is not. fl_rwlock_assert_read_held() panics if no
- * context reads or writes, and fl_rwlock_assert_write_held() if no context writes. While debugging
- * is on (fairlead/debug.h), both also panic if debugging knows holders of `l`, and the calling
- * context is not among them. Debugging knows the holders that locked `l` while FL_DEBUG_LOCKORDER
- * or FL_DEBUG_WAITS was on.
+ * Check that `l` is locked. fl_rwlock_assert_read_held() panics if no context reads or writes, and
+ * fl_rwlock_assert_write_held() if no context writes. Both also panic if debugging
+ * (fairlead/debug.h) knows holders of `l` that locked it while FL_DEBUG_LOCKORDER or FL_DEBUG_WAITS
+ * was on, and the calling context is not among them.
  */
 FL_API void fl_rwlock_assert_read_held(const fl_rwlock *l) FL_ASSERT_HELD_SHARED(*l);
 FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l) FL_ASSERT_HELD(*l);
 
 /*
  * FL_READ_LOCKED(&l) and FL_WRITE_LOCKED(&l) are declarations that lock `l` for reading or for
- * writing, and unlock it when the enclosing block is left. The block must end with `l` locked in
- * the mode in which it began. A longjmp() out of the block leaves `l` locked. So does a
- * pthread_exit() or a pthread_cancel() in the block, except where the C library unwinds the stack:
- * glibc does so, and unlocks `l` if the block is C++, or C that was compiled with -fexceptions.
+ * writing until the end of the enclosing block, as FL_LOCKED() (fairlead/mutex.h) does. The block
+ * must end with `l` locked in the mode in which it began.
  */
 #define FL_READ_LOCKED(l) FL__LOCK_SCOPE(fl__read_locked, l)
 #define FL_WRITE_LOCKED(l) FL__LOCK_SCOPE(fl__write_locked, l)
