@@ -19,28 +19,16 @@ FL_BEGIN_DECLS
  *     rc = fl_barrier_init(&turn, 4);         // check
  *     rc = fl_barrier_wait(&turn);            // 0, 1, 2 or 3, different in each of the four
  *
- * Each round of waits is a phase. A phase is complete when all parties have arrived; then all of
- * them pass, and the next phase begins.
+ * Each round of waits is a phase. When all parties have arrived, the phase is complete: all of them
+ * pass, and the next phase begins. If the barrier has an action, the last party calls it before any
+ * party passes.
  *
- * A barrier may have an action. The last party of each phase calls the action before any party
- * passes.
+ * A barrier breaks when a waiter gives up (timeout, cancel), and when fl_barrier_abort() is called.
+ * All its waiters and all later callers then get -EPIPE, until fl_barrier_reset().
  *
- *     rc = fl_barrier_init_with_action(&turn, 4, merge_parts, &parts);        // check
- *
- * The phase is complete when the action begins. From then on a waiter of the phase can no longer
- * give up: if it times out or is cancelled, it still waits for the end of the action, and passes.
- * But fl_barrier_abort() and fl_barrier_reset() still fail the phase, and its parties get -EPIPE. A
- * context that arrives while the action runs belongs to the next phase. If that context gives up,
- * the barrier breaks for the next phase and all later waits.
- *
- * A barrier breaks in three cases: a waiter gives up (timeout, cancel); fl_barrier_abort() is
- * called; or the action ends its thread. All its waiters and all later callers then get -EPIPE,
- * until fl_barrier_reset().
- *
- * The barrier may be destroyed when no context will begin another wait, and all phases are over. A
- * phase that completed is over as soon as the wait of one party has returned 0 to parties - 1: the
- * other waiters need not have returned yet. A phase that failed is over when all its waits have
- * returned.
+ * You may destroy the barrier when no context will begin another wait, and all phases are over. A
+ * phase that completed is over as soon as one wait has returned 0 to parties - 1. A phase that
+ * failed is over when all its waits have returned.
  *
  * Memory order: the action acquires what each party released by its wait. All parties acquire what
  * the parties and the action released.
@@ -49,7 +37,7 @@ typedef struct fl_barrier {
 	uint32_t parties_;
 	uint32_t arrived_;
 	FL__WORD64 uint64_t state_;
-	FL__WORD64 uint64_t acting_; /* whether the action runs, and in which process */
+	FL__WORD64 uint64_t acting_;
 	void (*action_)(void *arg);
 	void *action_arg_;
 } fl_barrier;
@@ -64,14 +52,22 @@ FL__ASSERT_SIZE(fl_barrier, 24 + 2 * sizeof(void *));
 /* clang-format on */
 
 /*
- * Makes `b` a barrier for `parties` contexts, 1 to INT_MAX. fl_barrier_init_with_action() gives it
- * an action, too, unless `action` is NULL. The last party of each phase calls action(arg), in its
- * own context and cancel scope, without a lock held.
+ * Makes `b` a barrier for `parties` contexts, 1 to INT_MAX. With an action, which may be NULL, the
+ * last party of each phase calls action(arg), in its own context and cancel scope, without a lock
+ * held.
  *
- * The action must not wait at `b`, and must not destroy it. An action that fails calls
- * fl_barrier_abort(b), and then all parties of the phase get -EPIPE. If the action ends its thread,
- * by pthread_exit() or pthread_cancel(), that counts as fl_barrier_abort(). If the last party is a
- * fiber, the program panics in that case. Returns:
+ *     rc = fl_barrier_init_with_action(&turn, 4, merge_parts, &parts);        // check
+ *
+ * The action must not wait at `b`, and must not destroy it. If it fails, it calls
+ * fl_barrier_abort(b). If it ends its thread, by pthread_exit() or pthread_cancel(), that counts as
+ * fl_barrier_abort(), but in a fiber it panics.
+ *
+ * Once the action has begun, a waiter of its phase no longer gives up: even after a timeout or a
+ * cancel, it waits for the end of the action, and passes. But fl_barrier_abort() and
+ * fl_barrier_reset() fail the phase. A context that arrives while the action runs belongs to the
+ * next phase, and breaks the barrier from that phase on if it gives up.
+ *
+ * Returns:
  *   0        `b` is a barrier
  *   -EINVAL  `parties` is 0 or above INT_MAX
  */
@@ -93,18 +89,18 @@ FL_INLINE FL_MUST_CHECK int fl_barrier_init(fl_barrier *_b, uint32_t _parties)
 }
 
 /*
- * Ends the life of `b`. The call requires that no context waits at `b` and no action runs. While
- * debugging is on, it panics if a context waits or an action runs (fairlead/defs.h, "Destroy").
+ * Ends the life of `b`. No context may wait at `b`, and no action may run (fairlead/defs.h,
+ * "Destroy").
  */
 FL_API void fl_barrier_destroy(fl_barrier *b);
 
 /*
  * Waits until all parties have arrived and the action has returned. Both functions block the
- * calling context. They panic if `b` has no parties. Returns:
+ * calling context, and panic if `b` has no parties. Returns:
  *   0 to parties - 1  the place of the caller in the order of arrival
- *   -EPIPE            `b` was broken, or was broken or reset during the wait
+ *   -EPIPE            `b` is broken, or was broken or reset during the wait
  *   -ECANCELED        the wait was cancelled, and `b` is now broken
- *   -ETIMEDOUT        the deadline of fl_barrier_wait_until() passed, and `b` is now broken
+ *   -ETIMEDOUT        the deadline passed, and `b` is now broken
  */
 FL_API FL_MUST_CHECK int fl_barrier_wait_until(fl_barrier *b, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_barrier_wait(fl_barrier *_b)
@@ -113,14 +109,14 @@ FL_INLINE FL_MUST_CHECK int fl_barrier_wait(fl_barrier *_b)
 }
 
 /*
- * Breaks `b`: its waiters get -EPIPE, and so do all later waits until fl_barrier_reset(). It does
- * not wait for a running action.
+ * Breaks `b`: its waiters and all later waits get -EPIPE, until fl_barrier_reset(). It does not
+ * wait for a running action.
  */
 FL_API void fl_barrier_abort(fl_barrier *b);
 
 /*
- * Makes `b` unbroken and empty. Contexts that wait at `b` get -EPIPE. If the action runs, the next
- * phase begins after it.
+ * Makes `b` unbroken and empty. Its waiters get -EPIPE. If the action runs, the next phase begins
+ * after it.
  */
 FL_API void fl_barrier_reset(fl_barrier *b);
 
@@ -130,9 +126,7 @@ FL_INLINE bool fl_barrier_is_broken(const fl_barrier *_b)
 	return fl__load_relaxed(&_b->state_) & 1; /* relaxed: the answer may be stale at once */
 }
 
-/*
- * Returns how many parties of the present phase wait at `b`. The answer may be out of date at once.
- */
+/* Returns how many parties of the present phase wait. The answer may be out of date at once. */
 FL_API uint32_t fl_barrier_waiting(const fl_barrier *b);
 
 FL_END_DECLS
