@@ -20,24 +20,18 @@ FL_BEGIN_DECLS
  *     jobs_close(q);
  *
  * Use fl_queue instead if producers or consumers wait, or if the number of items has no bound. With
- * one producer and one consumer use fl_spsc, which is faster.
+ * one producer and one consumer, fl_spsc is faster. The functions fl_mpmc_... below work on items
+ * of any size; FL_MPMC_OF makes type-checked ones.
  *
- * FL_MPMC_OF makes type-checked functions for one type of item. The functions fl_mpmc_... below
- * work on items of any size. After an error of a put the ring has no copy of the item. After an
- * error of a get the memory for the item is unchanged.
- *
- * Progress: the ring is lock-free. A call repeats a step only if another call has completed one, if
- * its compare-and-swap has failed spuriously, or after a pause. When a producer is stopped while it
- * writes an item, that item and the items behind it cannot be got before the producer runs again;
- * until then a get returns -EBUSY. Before a call returns "full" or "empty", it may pause for up to
- * 64 spin-loop hints (1 to 3 us), each time that several items have passed since the last pause.
+ * Progress: the ring is lock-free. But while a producer is stopped in the middle of a put, gets of
+ * its item and the items behind it return -EBUSY. Before a call returns "full" or "empty", it may
+ * pause for 1 to 3 us, though only once for several items.
  *
  * Order: the ring is FIFO. There is a single order of the calls on all rings, which also contains
  * the results "full" and "empty".
  *
- * Memory order: a get sees what was done before the put of its item. A put sees what was done
- * before the get that made its space. A call that returns -EPIPE sees what was done before the
- * close.
+ * Memory order: a get sees what was done before the put of its item, a put what was done before the
+ * get that made its space, and a call that returns -EPIPE what was done before the close.
  */
 typedef struct fl_mpmc fl_mpmc;
 
@@ -51,9 +45,8 @@ typedef struct fl_mpmc fl_mpmc;
 FL_API FL_MUST_CHECK int fl_mpmc_create(fl_mpmc **q, size_t item_size, size_t capacity);
 
 /*
- * Frees `q` and the items in it. The call requires that no other call is in progress, with one
- * exception: the consumer of the last item may free the ring before the put of that item has
- * returned.
+ * Frees `q` and the items in it. No other call may be in progress, except that the consumer of the
+ * last item may free the ring before the put of that item has returned.
  */
 FL_API void fl_mpmc_free(fl_mpmc *q);
 
@@ -61,30 +54,29 @@ FL_API void fl_mpmc_free(fl_mpmc *q);
  * Puts a copy of `*item` into `q`. Returns:
  *   0        `q` has taken the item
  *   -EAGAIN  `q` is full
- *   -EBUSY   the slot for the item is in use: a get in progress still reads it
+ *   -EBUSY   a get in progress still reads the slot for the item
  *   -EPIPE   `q` is closed
  */
 FL_API FL_MUST_CHECK int fl_mpmc_try_put(fl_mpmc *q, const void *item);
 
 /*
- * Gets the oldest item of `q`, and copies it to `*item`. Returns:
+ * Gets the oldest item of `q`, and copies it to `*item`, which an error leaves unchanged. Returns:
  *   0        `*item` is the item
  *   -EAGAIN  `q` is empty
- *   -EBUSY   the oldest item is in use: a put in progress still writes it
+ *   -EBUSY   a put in progress still writes the oldest item
  *   -EPIPE   `q` is closed and drained
  */
 FL_API FL_MUST_CHECK int fl_mpmc_try_get(fl_mpmc *q, void *item);
 
 /*
- * Puts copies of up to `n` items, as many as there are free slots. They are the first of the array
- * `items`. The call stores in `*count` how many `q` has taken, whatever the result. The items keep
- * their order, and no other items come between. Returns:
+ * Puts copies of the `n` items of the array `items`, from the first on, as far as there are free
+ * slots, and stores in `*count` how many. They keep their order, and no other items come between.
+ * Returns:
  *   0        `q` has taken all items
- *   -EAGAIN  `q` has taken some items, and the next slot is in use; or has taken none because it is
- *            full
- *   -EBUSY   `q` has taken no item: the next slot is in use, because a get in progress still reads
- *            it
- *   -EPIPE   `q` has taken no item, because it is closed
+ *   -EAGAIN  `q` has taken some items, and the next slot is in use; or has taken none, because it
+ *            is full
+ *   -EBUSY   `q` has taken none, because a get in progress still reads the next slot
+ *   -EPIPE   `q` has taken none, because it is closed
  */
 FL_API FL_MUST_CHECK int fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n, size_t *count);
 
@@ -92,14 +84,14 @@ FL_API FL_MUST_CHECK int fl_mpmc_try_put_many(fl_mpmc *q, const void *items, siz
  * Gets up to `n` items, which follow each other, and stores in `*count` how many. Returns:
  *   0        there was at least one item, or `n` is 0
  *   -EAGAIN  `q` is empty
- *   -EBUSY   the oldest item is in use: a put in progress still writes it
+ *   -EBUSY   a put in progress still writes the oldest item
  *   -EPIPE   `q` is closed and drained
  */
 FL_API FL_MUST_CHECK int fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n, size_t *count);
 
 /*
- * Closes `q`: later puts return -EPIPE. The items in `q` can still be got; when all of them have
- * come out, a get returns -EPIPE. A second call has no effect.
+ * Closes `q`: later puts return -EPIPE, and so do gets when all items have come out. A second call
+ * has no effect.
  */
 FL_API void fl_mpmc_close(fl_mpmc *q);
 
@@ -117,8 +109,8 @@ FL__SCOPED(fl_mpmc, fl_mpmc_free)
 FL_END_DECLS
 
 /*
- * FL_MPMC_OF(struct job, jobs) makes the type jobs, and for each function fl_mpmc_... a typed form
- * jobs_...: jobs_try_put(q, job), jobs_try_get(q, &job). It stands at file scope, in C or C++.
+ * FL_MPMC_OF(struct job, jobs), at file scope in C or C++, makes the type jobs, and for each
+ * function fl_mpmc_... a typed form jobs_...: jobs_try_put(q, job), jobs_try_get(q, &job).
  * jobs_untyped(q) returns the same ring as an fl_mpmc *.
  */
 #include <fairlead/private/mpmc_of.h>
