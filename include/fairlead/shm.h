@@ -14,8 +14,8 @@ FL_BEGIN_DECLS
  *
  *     FL_SCOPED(fl_shm) *region = NULL; // one process
  *     int rc = fl_shm_create(&region, 64 << 20);
- *     struct frame *f = rc == 0 ? fl_shm_block_alloc(region, sizeof *f) : NULL; // NULL: no block is free
- *     if (f)
+ *     struct frame *f = rc == 0 ? fl_shm_block_alloc(region, sizeof *f) : NULL;
+ *     if (f) // otherwise no block is free
  *             send_offset(fl_shm_offset_of(region, f));
  *
  *     rc = fl_shm_attach(&region, fd); // the other process
@@ -23,37 +23,34 @@ FL_BEGIN_DECLS
  *     if (f)
  *             fl_shm_block_free(region, f); // any process may free it
  *
- * A region is a file without a name. The kernel frees its memory with the last descriptor and the
- * last mapping. Another process gets the descriptor by inheritance, through a pipe, or from an
- * endpoint (fairlead/endpoint.h). It finds the contents by the root, an offset that any process may
- * set.
+ * A region is a file without a name, which the kernel frees with its last descriptor and mapping.
+ * Another process gets the descriptor by inheritance, through a pipe, or from an endpoint
+ * (fairlead/endpoint.h), and finds the contents by the root. It maps the region at another address,
+ * so a region must contain offsets and never pointers. All memory is allocated at once and the size
+ * is sealed, so no access raises SIGBUS, unless a peer frees the memory (docs/security.md).
  *
- * Processes map a region at different addresses, so a region must contain offsets and never
- * pointers. All memory is allocated when fl_shm_create() returns, and the size is sealed. So no
- * access to the region raises SIGBUS.
+ * Deaths, stops and damage
  *
- * Deaths and damage
- *
- * If a process is killed, the offsets, the root and the allocator stay valid, and no process waits
- * for the dead one. The blocks of the dead process stay allocated until another process frees them.
- *
- * If another process damages the region, the functions of this header may return an error or a
- * wrong value, but they never access memory outside the region. An allocation waits for other
- * allocations: for ten seconds at most, if a process is stopped (SIGSTOP) in one, or the memory is
- * damaged.
+ * If a process is killed, the region stays valid, no allocation waits for the dead one, and its
+ * blocks stay allocated until another process frees them. If a process is stopped (SIGSTOP) in the
+ * few instructions of a call on an object in shared memory (fl_shm_...), calls of other processes
+ * on that object block until it continues or is killed; docs/guide/dead-owners.md says which end
+ * earlier. If another process overwrites an object or the region, functions return an error or a
+ * wrong value, or block as they do for a stopped process. They never access memory outside the
+ * object or region.
  *
  * Processes, fork and limits
  *
- * All processes that share a region must be in one PID namespace. fl_shm_attach() refuses a region
- * of another PID namespace, if the caller has /proc and the process that made the region had it. A
- * forked child may use the objects in the region, and may use and free its parent's handles. A
- * region has at most FL_SHM_SIZE_MAX bytes; the bookkeeping takes 1.6 % of the size in addition.
+ * All processes that share memory must be in one PID namespace. fl_shm_attach() notices another one
+ * if /proc is there, as it was in the process that made the region. A forked child may use the
+ * objects in the region, and may use and free its parent's handles. A region has at most
+ * FL_SHM_SIZE_MAX bytes, and its bookkeeping takes another 1.6 %.
  *
  * Memory order
  *
- * All accesses to a block before it was freed happen before the allocation that returns the block
- * again. What passes an offset on, such as a queue, a lock or the root, also orders the contents of
- * the block.
+ * All accesses to a block before it was freed happen before the allocation that returns it again.
+ * What passes an offset on, such as a queue, a lock or the root, also orders the contents of the
+ * block.
  */
 typedef struct fl_shm fl_shm;
 
@@ -63,55 +60,43 @@ typedef uint64_t fl_shm_offset;
 #define FL_SHM_SIZE_MAX (UINT64_C(511) << 30)
 
 /*
- * Makes a region from which `size` bytes, rounded up to pages, can be allocated.
- *
- * The call never waits for another process, but fills the region with zeroed memory, which takes
- * about a second for 4 GiB.
- *
- * Returns:
+ * Makes a region from which `size` bytes, rounded up to pages, can be allocated. It fills the
+ * region with zeroed memory, which takes about a second for 4 GiB. Returns:
  *   0                 the region was made
  *   -EINVAL           `size` is 0
- *   -EFBIG            `size` is above FL_SHM_SIZE_MAX, the address space, or the limit for files
- *                     (RLIMIT_FSIZE)
+ *   -EFBIG            `size` is above FL_SHM_SIZE_MAX, the address space, or RLIMIT_FSIZE
  *   -ENOMEM           `size` is above what the machine or the control group has left, or above
  *                     RLIMIT_AS
- *   -EMFILE, -ENFILE  the process, or the system, has too many descriptors
+ *   -EMFILE, -ENFILE  too many descriptors
  *   -ENOSYS           the system has no memfd_create(), or a sandbox forbids it or fallocate()
  */
 FL_API FL_MUST_CHECK int fl_shm_create(fl_shm **region, size_t size);
 
 /*
- * Maps the region of the descriptor `fd` into this process.
- *
- * The handle keeps a duplicate of `fd`, and `fd` stays the caller's. The mapping is read-only if
- * the descriptor is, or after fl_shm_seal(). The call never waits.
- *
- * Returns:
+ * Maps the region of the descriptor `fd` into this process. The handle keeps a duplicate of `fd`,
+ * and `fd` stays the caller's. The mapping is read-only if the descriptor is, or after
+ * fl_shm_seal(). Returns:
  *   0                 the region is mapped
  *   -EBADF            `fd` is not open
  *   -EPERM            the memory is not sealed against shrinking; a file never is
- *   -EBADMSG          the memory was not made by fl_shm_create(), or its size is not the recorded
- *                     size
- *   -EPROTONOSUPPORT  the region was made by a version of Fairlead with another layout
- *   -EPROTO           the region was made by a process with another word size, in another PID
- *                     namespace, or with another layout of locks in the C library
+ *   -EBADMSG          fl_shm_create() has not made the memory, or not in this size
+ *   -EPROTONOSUPPORT  a version of Fairlead with another layout has made the region
+ *   -EPROTO           its maker has another word size, PID namespace, or layout of locks in the C
+ *                     library
  *   -EACCES           `fd` is write-only
- *   -EMFILE           the process has too many descriptors
- *   -ENOMEM           there is no memory
+ *   -EMFILE           too many descriptors
+ *   -ENOMEM           out of memory
  *
  * After -EPERM, -EBADMSG, -EPROTONOSUPPORT and -EPROTO the log has the reason.
  */
 FL_API FL_MUST_CHECK int fl_shm_attach(fl_shm **region, int fd);
 
-/*
- * Unmaps the region and closes its descriptor. Other processes keep their mappings. `region` may be
- * NULL.
- */
+/* Unmaps the region and closes its descriptor. Other processes keep their mappings. */
 FL_API void fl_shm_free(fl_shm *region);
 
 /*
- * Returns the descriptor of the region, to be passed to another process. The region owns it. It is
- * close-on-exec.
+ * Returns the descriptor of the region, to be passed to another process. The region owns it, and it
+ * is close-on-exec.
  */
 FL_API int fl_shm_fd(const fl_shm *region);
 
@@ -119,11 +104,8 @@ FL_API int fl_shm_fd(const fl_shm *region);
 FL_API size_t fl_shm_size(const fl_shm *region);
 
 /*
- * Makes all later attaches read-only, for ever. Mappings that exist stay as they are.
- *
- * The call never waits. The call may be repeated.
- *
- * Returns:
+ * Makes all later attaches read-only, forever. Existing mappings stay as they are. The call may be
+ * repeated. Returns:
  *   0        the region is sealed
  *   -EPERM   the descriptor is not writable, or other seals forbid this seal
  *   -EINVAL  the system is older than Linux 5.1
@@ -131,25 +113,20 @@ FL_API size_t fl_shm_size(const fl_shm *region);
 FL_API FL_MUST_CHECK int fl_shm_seal(fl_shm *region);
 
 /*
- * Returns whether this process may write to the region.
- *
- * If it may not, offsets, the root, reads of blocks, and the gets of an fl_shm_value work.
- * Functions that list a result for a read-only region return that result. All other writes to the
- * region raise SIGSEGV, and so do calls on locks and other objects in it.
+ * Returns whether this process may write to the region. If it may not, you can still use offsets
+ * and the root, read blocks, and get an fl_shm_value. Other writes to the region raise SIGSEGV, and
+ * so do calls on objects in it, unless they list a result for a read-only region.
  */
 FL_API bool fl_shm_is_writable(const fl_shm *region);
 
 /*
- * Allocates a block of at least `size` bytes, and returns its address, which is a multiple of 64.
- *
- * fl_shm_block_alloc() zeroes the block. fl_shm_block_alloc_raw() does not: it is for a large block
- * that the caller overwrites. A block takes a multiple of 256 bytes. The call searches for free
- * memory, at worst through all blocks. It waits for other allocations, for ten seconds at most.
- *
- * Returns:
+ * Allocates a block of at least `size` bytes, and returns its address, a multiple of 64. A block
+ * takes a multiple of 256 bytes. fl_shm_block_alloc() zeroes it, and fl_shm_block_alloc_raw() does
+ * not. The call searches for free memory, at worst through all blocks, and waits for other
+ * allocations, for ten seconds at most. Returns:
  *   a pointer  the block
- *   NULL       no free block is that large; or `region` is read-only; or the region is damaged, or
- *              its allocator was not available for ten seconds, and then the log has an error
+ *   NULL       no free block is that large, or `region` is read-only; or, with an error in the log,
+ *              the region is damaged, or its allocator was not available for ten seconds
  */
 FL_API FL_MUST_CHECK void *fl_shm_block_alloc_raw(fl_shm *region, size_t size);
 FL_INLINE FL_MUST_CHECK void *fl_shm_block_alloc(fl_shm *_region, size_t _size)
@@ -161,45 +138,34 @@ FL_INLINE FL_MUST_CHECK void *fl_shm_block_alloc(fl_shm *_region, size_t _size)
 }
 
 /*
- * Frees a block, which any process may have allocated.
- *
- * The call never waits. It panics if no block can begin at `block`, or if the region is read-only
- * in this process. If a block can begin there, but no allocated block does, it only logs an error:
- * so a second free is logged. If another block begins there by then, the second free frees that
- * block.
+ * Frees a block, which any process may have allocated. It panics if no block can begin at `block`,
+ * or if the region is read-only in this process. A free of an address at which no block begins,
+ * such as a second free, only logs an error, unless a new block has been allocated there: then it
+ * frees the new block.
  */
 FL_API void fl_shm_block_free(fl_shm *region, void *block);
 
-/*
- * Returns the offset of an address in a block, or 0 if the address is not in the blocks of
- * `region`.
- */
+/* Returns the offset of an address in the blocks of `region`, or 0 if the address is elsewhere. */
 FL_API fl_shm_offset fl_shm_offset_of(const fl_shm *region, const void *address);
 
 /*
  * Returns the address of `offset`, or NULL unless `size` bytes from there lie in the region's
- * blocks.
- *
- * `offset` must be a multiple of 8. The call does not check that the bytes are allocated.
+ * blocks and `offset` is a multiple of 8. It does not check that the bytes are allocated.
  */
 FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
 
 /*
  * FL_SHM_AT(region, struct frame, offset) returns the address of `offset` as a pointer to the type.
- *
- * It returns NULL unless the object lies in the region's blocks, and the offset is a multiple of 8
- * and fits the alignment of the type. It does not check that the bytes are allocated.
+ * It returns NULL unless the object lies in the region's blocks and the offset fits the alignment
+ * of the type. It does not check that the bytes are allocated.
  */
 #define FL_SHM_AT(region, type, offset)                                                                                \
 	FL__CAST_POINTER(__typeof__(type) *, fl__shm_at_aligned((region), (offset), sizeof(type), __alignof__(type)))
 
 /*
- * Sets the root, by which other processes find the contents of the region. 0 means none. It never
- * waits.
- *
- * Returns:
+ * Sets the root, by which other processes find the contents of the region. 0 means none. Returns:
  *   0        the root is set
- *   -EINVAL  `root` is outside the blocks, or is no multiple of 8
+ *   -EINVAL  `root` is outside the blocks, or is not a multiple of 8
  *   -EROFS   the region is read-only in this process
  *
  * Memory order: release. fl_shm_root() acquires.
@@ -207,9 +173,8 @@ FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
 FL_API FL_MUST_CHECK int fl_shm_set_root(fl_shm *region, fl_shm_offset root);
 
 /*
- * Returns the root, or 0 if none was set.
- *
- * Memory order: acquire. What was written before fl_shm_set_root() happens before the return.
+ * Returns the root, or 0 if none was set. Memory order: acquire, so that what was written before
+ * fl_shm_set_root() happens before the return.
  */
 FL_API fl_shm_offset fl_shm_root(const fl_shm *region);
 
