@@ -25,32 +25,28 @@ FL_BEGIN_DECLS
  *     shared->balance += amount;
  *     fl_shm_mutex_unlock(&shared->lock);
  *
- * A mutex has 48 bytes. All-zero memory is an unlocked mutex that is not recursive. The owner is a
- * context: two fibers of one thread are two owners. The context that has locked the mutex must
- * unlock it, on the same thread. The mutex is not fair: a running thread may lock it before a
- * waiter, any number of times.
+ * A mutex is 48 bytes, and all-zero memory is an unlocked mutex that is not recursive. Its owner is
+ * a context, so two fibers of one thread are two owners. The owner must unlock it, on the same
+ * thread. The mutex is not fair: a running thread may lock it before a waiter, any number of times.
  *
  * Death of an owner
  *
- * An owner is dead when its thread or its process has ended or called exec. (The kernel does not
- * report an exec by a thread other than the first.) Each death is reported once, by -EOWNERDEAD of
- * one lock. If the context that got -EOWNERDEAD unlocks without fl_shm_mutex_recover(), the mutex
- * is lost: all waiters and all later callers get -ENOTRECOVERABLE, until fl_shm_mutex_init().
+ * An owner is dead when its thread or its process has ended or called exec, except that the kernel
+ * does not report an exec by a thread other than the first. Each death is reported once, by
+ * -EOWNERDEAD of one lock. If the new owner unlocks without fl_shm_mutex_recover(), the mutex is
+ * lost: all waiters and all later callers get -ENOTRECOVERABLE, until fl_shm_mutex_init().
  *
  * Processes and limits
  *
- * All processes that share a mutex must be in one PID namespace. A child does not own a mutex that
- * its parent owns. While the mutex is held, its memory must stay mapped at the same address. A
- * thread can hold 2,045 shared locks, since the kernel frees no more when a thread dies.
+ * What fairlead/shm.h says about processes, stops and damage holds here. A forked child does not
+ * own a mutex that its parent owns. While the mutex is held, its memory must stay mapped at the
+ * same address. A thread can hold 2,045 shared locks, since the kernel frees no more when it dies.
+ * If another process overwrites the mutex, it no longer excludes others.
  *
- * An emulator without robust futexes does not free the mutex of a dead owner. A thread that waits
- * for the mutex without a cancel token looks once a second whether the owner exists, and frees the
- * mutex if it does not. A try, a fiber, and a wait with a token do not look. On such an emulator, a
- * process that dies in a call for another object in shared memory, such as a queue or a semaphore,
- * may also leave waiters of that object asleep.
- *
- * If another process overwrites the mutex (docs/security.md), it no longer excludes others. The
- * calls of its owner still write to nothing outside the mutex.
+ * In an emulator without robust futexes, a thread that waits without a cancel token looks once a
+ * second whether the owner exists, and frees the mutex of a dead one. A try, a fiber, and a wait
+ * with a token do not. There, a process that dies in a call on another object in shared memory,
+ * such as a queue, may leave waiters of that object asleep.
  *
  * Memory order
  *
@@ -83,30 +79,25 @@ FL_INLINE void fl_shm_mutex_init_recursive(fl_shm_mutex *_m)
 }
 
 /*
- * Ends `m`. It frees nothing and cannot fail.
- *
- * The call requires that no context holds `m` or waits for it. While debugging is on
- * (fairlead/debug.h), the call logs a warning if a context seems to hold `m` or to wait for it, and
- * never panics: "Destroy" in fairlead/defs.h. The warning may be wrong: a waiter that was killed,
- * or gave up, may count until `m` was locked and unlocked once for each such waiter.
+ * Ends the life of `m`, which no context may hold or wait for. While debugging is on, the call only
+ * logs a warning if one seems to (fairlead/defs.h, "Destroy"). A waiter that was killed or gave up
+ * may count until `m` has been locked and unlocked once more for each.
  */
 FL_API void fl_shm_mutex_destroy(fl_shm_mutex *m);
 
 /*
- * Locks `m`.
- *
- * The call blocks the calling context while another context owns `m`. fl_shm_mutex_lock() is never
- * cancelled.
- *
- * Returns:
+ * Locks `m`. fl_shm_mutex_lock() and fl_shm_mutex_lock_until() block the calling context while
+ * another context owns `m`; fl_shm_mutex_lock() cannot be cancelled. Returns:
  *   0                 locked
  *   -EOWNERDEAD       locked, and the previous owner has died, perhaps in the midst of a change.
  *                     `m` is locked once, however often the dead owner had locked it
  *   -ENOTRECOVERABLE  not locked: an owner that got -EOWNERDEAD has unlocked without
  *                     fl_shm_mutex_recover()
+ *   -EAGAIN           not locked: `m` has an owner
  *   -ETIMEDOUT        not locked: the deadline passed
  *   -ECANCELED        not locked: the wait was cancelled
- *   -EDEADLK          not locked: the calling context holds `m`, which is not recursive
+ *   -EDEADLK          not locked: the calling context holds `m`, which is not recursive (in a try:
+ *                     -EAGAIN)
  *   -EOVERFLOW        not locked again: the calling context has locked the recursive `m` 2^32 - 1
  *                     times
  *   -ENOMEM           not locked: the calling thread holds two shared locks or more, and there is
@@ -118,39 +109,24 @@ FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *_m) FL_TRY_ACQUIRE(0
 {
 	return fl_shm_mutex_lock_until(_m, FL_FOREVER, FL_SHIELDED);
 }
-
-/*
- * Locks `m` if it has no owner, or if it is recursive and the caller is its owner. It never waits.
- *
- * Returns:
- *   0                 locked
- *   -EOWNERDEAD       locked, and the previous owner has died, perhaps in the midst of a change
- *   -EAGAIN           not locked: `m` has an owner
- *   -ENOTRECOVERABLE  not locked: an owner that got -EOWNERDEAD has unlocked without
- *                     fl_shm_mutex_recover()
- *   -EOVERFLOW        not locked again: the calling context has locked the recursive `m` 2^32 - 1
- *                     times
- *   -ENOMEM           not locked: the calling thread holds two shared locks or more, and there is
- *                     no memory to record another; or it holds 2,045
- */
 FL_API FL_MUST_CHECK int fl_shm_mutex_try_lock(fl_shm_mutex *m) FL_TRY_ACQUIRE(0, *m);
 
 /*
- * Declares the guarded data repaired, after a lock returned -EOWNERDEAD.
- *
- * The call never waits. It panics unless the caller holds `m`, and has got -EOWNERDEAD by locking
- * it.
+ * Declares the guarded data repaired, after a lock returned -EOWNERDEAD. It panics unless the
+ * caller holds `m`, and has got -EOWNERDEAD by locking it.
  */
 FL_API void fl_shm_mutex_recover(fl_shm_mutex *m) FL_ASSERT_HELD(*m);
 
 /*
- * Undoes one lock of `m`. The last unlock releases `m`, and wakes a waiter.
- *
- * The call never waits. It panics if the caller does not hold `m`.
+ * Undoes one lock of `m`. The last unlock releases `m`, and wakes a waiter. It panics if the caller
+ * does not hold `m`.
  */
 FL_API void fl_shm_mutex_unlock(fl_shm_mutex *m) FL_RELEASE(*m);
 
-/* Returns whether `m` has an owner now. Use it in assertions only, since it has no memory order. */
+/*
+ * Returns whether `m` has an owner now. Use it in assertions only, since it orders no memory
+ * accesses.
+ */
 FL_API bool fl_shm_mutex_is_locked(const fl_shm_mutex *m);
 
 /* Returns how often the calling context has locked `m` and not unlocked it. */
@@ -168,11 +144,8 @@ FL_API uint32_t fl_shm_mutex_depth(const fl_shm_mutex *m);
  *             return rc;
  *     }
  *
- * If `rc` says that `m` is locked (0 or -EOWNERDEAD), the end of the block unlocks `m`. A return,
- * break or goto out of the block unlocks it, too. A longjmp() out of the block leaves `m` locked.
- * So does a pthread_exit() or a pthread_cancel() in the block, except where the C library unwinds
- * the stack: glibc does so, and unlocks `m` if the block is C++, or C that was compiled with
- * -fexceptions. A block that ignores -EOWNERDEAD makes the mutex not recoverable.
+ * If `rc` is 0 or -EOWNERDEAD, the end of the block unlocks `m`, as FL_LOCKED() (fairlead/mutex.h)
+ * does. A block that ignores -EOWNERDEAD makes the mutex not recoverable.
  */
 #define FL_SHM_LOCKED(rc, m)                                                                                           \
 	__attribute__((__cleanup__(fl__shm_locked_end), __unused__)) struct fl__shm_locked fl__locked_##rc =           \
