@@ -21,32 +21,28 @@ FL_BEGIN_DECLS
  *     shared->ready = 1;                       // broadcasts before the change,
  *     fl_shm_mutex_unlock(&shared->lock);      // and unlocks after it
  *
- * A condition has 16 bytes. All-zero memory is a condition without waiters.
+ * A condition is 16 bytes, and all-zero memory is a condition without waiters. A wakeup may be
+ * spurious, so check the predicate in a loop.
  *
- * Broadcast before the change. The waiters that it wakes wait for the mutex, so they see the
- * change. If the process changed the data first and was killed before the broadcast, the wake would
- * be lost. A repair after -EOWNERDEAD also broadcasts, if waiters may wait for the repaired data.
- *
- * There is no signal for one waiter, as fl_cond_signal() is for threads: the woken process might be
- * killed before it acts, and the other waiters would sleep on. A wakeup may be spurious, so check
- * the predicate in a loop.
+ * Broadcast before the change: if the process were killed between the change and the broadcast, the
+ * wake would be lost. The woken waiters wait for the mutex, so they see the change. A repair after
+ * -EOWNERDEAD also broadcasts, if waiters may wait for the repaired data. There is no signal for
+ * one waiter, because the woken process might be killed before it acts.
  *
  * Waits and the mutex
  *
- * All contexts that wait on a condition at one time use the same mutex. A wait returns when it has
- * locked the mutex again. Locking the mutex has no timeout and is not cancelled. If the lock of the
- * mutex reports something, as -EOWNERDEAD, that is the result of the wait: see the codes of
- * fl_shm_cond_wait(). Otherwise the result is that of the sleep: 0, -ETIMEDOUT or -ECANCELED.
+ * All contexts that wait on a condition at one time must use the same mutex. A recursive one works
+ * only while it is locked once. A wait returns when it has locked the mutex again, which neither
+ * its deadline nor a cancel limits. If that lock reports something, such as -EOWNERDEAD, the wait
+ * returns it. An owner that got -EOWNERDEAD must recover the mutex before it waits; otherwise the
+ * wait unlocks it without recovery, so that it is lost (-ENOTRECOVERABLE).
  *
- * An owner that got -EOWNERDEAD must recover the mutex before it waits. Otherwise the wait unlocks
- * the mutex without recovery, which makes the mutex lost (-ENOTRECOVERABLE).
- *
- * What fairlead/shm_mutex.h says about processes and limits applies to a condition, too.
+ * What fairlead/shm_mutex.h says about processes and limits holds here, too.
  */
 typedef struct fl_shm_cond {
-	uint32_t changes_; /* wakes that found a waiter */
-	uint32_t waits_;   /* waits that have begun */
-	uint32_t served_;  /* waits that need no more wakes */
+	uint32_t changes_;
+	uint32_t waits_;
+	uint32_t served_;
 	uint32_t unused_;
 } fl_shm_cond;
 FL__ASSERT_SIZE(fl_shm_cond, 16);
@@ -63,73 +59,50 @@ FL_INLINE void fl_shm_cond_init(fl_shm_cond *_c)
 }
 
 /*
- * Ends `c`. It frees nothing and cannot fail.
- *
- * The call requires that no context waits on `c`. While debugging is on (fairlead/debug.h), the
- * call logs a warning if a context seems to wait, and never panics: "Destroy" in fairlead/defs.h.
- * The warning may be wrong: a waiter that was killed, or that gave up while other contexts waited,
- * may count until the next broadcast.
+ * Ends the life of `c`, for which no context may wait. While debugging is on, the call only logs a
+ * warning if one seems to (fairlead/defs.h, "Destroy"). A waiter that was killed, or that gave up
+ * while other contexts waited, may count until the next broadcast.
  */
 FL_API void fl_shm_cond_destroy(fl_shm_cond *c);
 
 /*
- * Unlocks `m`, waits until it is woken, and locks `m` again.
- *
- * The unlock and the begin of the wait are one step, so no wake is lost between them. The call
- * blocks the calling context. It panics unless the calling context has locked `m` exactly once.
- *
- * Returns:
+ * Unlocks `m`, waits until it is woken, and locks `m` again. The unlock and the beginning of the
+ * wait are one step, so no wake is lost between them. Both functions block the calling context.
+ * They panic unless it has locked `m` exactly once. Returns:
  *   0                 woken, perhaps spuriously. `m` is locked
+ *   -ETIMEDOUT        the deadline passed. `m` is locked
  *   -ECANCELED        the wait was cancelled. `m` is locked
  *   -EOWNERDEAD       `m` is locked, and its previous owner has died: repair the data, and recover
  *                     the mutex
  *   -ENOTRECOVERABLE  `m` is not locked: it is lost or damaged
- *   -ENOMEM           `m` is not locked: since the wait began, other contexts of the thread have
- *                     locked shared locks, so that the thread holds two or more, and there is no
- *                     memory to record another; or the thread holds 2,045
+ *   -ENOMEM           `m` is not locked: other contexts of the thread have locked shared locks, so
+ *                     that it holds two or more, and there is no memory to record another; or it
+ *                     holds 2,045
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m) FL_REQUIRES(*m);
-
-/*
- * Does the same as fl_shm_cond_wait(), and gives up when the deadline has passed (-ETIMEDOUT) or
- * `cancel` is requested (-ECANCELED). After these two results `m` is locked.
- */
 FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, fl_time deadline,
                                                 fl_cancel_token *cancel) FL_REQUIRES(*m);
 
 /*
- * Waits until `predicate(arg)` is true.
- *
- * The predicate is called only with `m` locked: at once, and after each wakeup. It is not called
- * after -EOWNERDEAD. The call blocks the calling context. It panics unless the calling context has
- * locked `m` exactly once.
- *
- * Returns:
+ * Waits until `predicate(arg)` is true. The predicate is called only with `m` locked: at once, and
+ * after each wakeup, but not after -EOWNERDEAD. Both functions block the calling context. They
+ * panic unless it has locked `m` exactly once. Returns:
  *   0                 the predicate is true, even if the wait was cancelled or timed out. `m` is
  *                     locked
+ *   -ETIMEDOUT        the deadline passed, and the predicate is false. `m` is locked
  *   -ECANCELED        the wait was cancelled, and the predicate is false. `m` is locked
  *   -EOWNERDEAD       `m` is locked, and its previous owner has died: repair the data, and recover
  *                     the mutex
- *   -ENOTRECOVERABLE  `m` is not locked: it is lost or damaged
- *   -ENOMEM           `m` is not locked: since the wait began, other contexts of the thread have
- *                     locked shared locks, so that the thread holds two or more, and there is no
- *                     memory to record another; or the thread holds 2,045
+ *   -ENOTRECOVERABLE  `m` is not locked, as in fl_shm_cond_wait()
+ *   -ENOMEM           `m` is not locked, as in fl_shm_cond_wait()
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
                                                  void *arg) FL_REQUIRES(*m);
-
-/*
- * Does the same as fl_shm_cond_wait_for(), and gives up when the deadline has passed (-ETIMEDOUT)
- * or `cancel` is requested (-ECANCELED). After these two results `m` is locked.
- */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
                                                        void *arg, fl_time deadline, fl_cancel_token *cancel)
     FL_REQUIRES(*m);
 
-/*
- * Wakes all waiters. Call it before the change that they wait for, with the mutex held. The call
- * never waits.
- */
+/* Wakes all waiters. Call it before the change that they wait for, with the mutex held. */
 FL_API void fl_shm_cond_broadcast(fl_shm_cond *c);
 
 FL__COND_FORMS(fl_shm_cond, fl_shm_mutex)
