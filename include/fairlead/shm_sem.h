@@ -20,23 +20,18 @@ FL_BEGIN_DECLS
  *             rc = fl_shm_sem_release(&shared->slots);
  *     }
  *
- * A semaphore has 96 bytes, and at most FL_SHM_SEM_MAX permits. All-zero memory is a semaphore
+ * A semaphore is 96 bytes, and has at most FL_SHM_SEM_MAX permits. All-zero memory is a semaphore
  * without permits. Waiters are not served in FIFO order.
  *
  * Deaths and stopped processes
  *
  * The permits that a killed process had acquired are lost, and no others. A process that is killed
- * in a release has released all its permits, or none.
+ * in a release has released all its permits, or none. If a release wakes a waiter whose process is
+ * stopped (SIGSTOP), the permit stays free for new callers, but other sleeping waiters are woken
+ * only by the next release.
  *
- * No waiter sleeps while a permit is free, with one exception: if a stopped process (SIGSTOP) was
- * woken for a permit, other waiters are woken only for the next permit. While a process is stopped
- * in the few instructions of a release or a wait, the waits of other processes block, and so do
- * releases of a semaphore with waiters. A wait with a deadline then ends at most a few milliseconds
- * late.
- *
- * What fairlead/shm_mutex.h says about processes and emulators applies to a semaphore, too.
- * If another process overwrites the memory, functions return -EBADMSG or a wrong result, or block
- * as they do for a stopped process. They access no memory outside the semaphore.
+ * What fairlead/shm.h says about processes, stops and damage, and fairlead/shm_mutex.h about
+ * emulators, holds here, too.
  *
  * Memory order: what was written before the release of a permit happens before the return of the
  * acquire that gets the permit. A release that finds no waiter touches the semaphore for the last
@@ -51,9 +46,7 @@ FL__ASSERT_SIZE(fl_shm_sem, 96);
 #define FL_SHM_SEM_MAX 0x7fffffffu
 
 /*
- * Makes `s` a semaphore with `permits` free permits.
- *
- * Returns:
+ * Makes `s` a semaphore with `permits` free permits. Returns:
  *   0        `s` is a semaphore
  *   -EINVAL  `permits` is above FL_SHM_SEM_MAX
  */
@@ -67,15 +60,11 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_init(fl_shm_sem *_s, uint32_t _permits)
 }
 
 /*
- * Acquires a permit.
- *
- * The call blocks the calling context while none is free.
- *
- * Returns:
+ * Acquires a permit. Both functions block the calling context while none is free. Returns:
  *   0           the permit was acquired
  *   -ETIMEDOUT  the deadline passed
  *   -ECANCELED  the wait was cancelled
- *   -EBADMSG    the memory has been overwritten
+ *   -EBADMSG    damaged memory
  */
 FL_API FL_MUST_CHECK int fl_shm_sem_acquire_until(fl_shm_sem *s, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_acquire(fl_shm_sem *_s)
@@ -84,23 +73,18 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_acquire(fl_shm_sem *_s)
 }
 
 /*
- * Acquires a permit if one is free. It never waits.
- *
- * Returns:
+ * Acquires a permit if one is free. Returns:
  *   0        the permit was acquired
  *   -EAGAIN  no permit is free
  */
 FL_API FL_MUST_CHECK int fl_shm_sem_try_acquire(fl_shm_sem *s);
 
 /*
- * Releases `n` permits at once; fl_shm_sem_release() releases one. `n` may be 0.
- *
- * The call waits only while a process is stopped in a call.
- *
- * Returns:
+ * Releases `n` permits at once, perhaps 0; fl_shm_sem_release() releases one. It blocks only while
+ * another process is stopped (SIGSTOP) inside a call on this semaphore. Returns:
  *   0           the permits are released
- *   -EOVERFLOW  no permit is released: the semaphore would have more than FL_SHM_SEM_MAX permits
- *   -EBADMSG    the memory has been overwritten, and the call did nothing
+ *   -EOVERFLOW  there would be more than FL_SHM_SEM_MAX permits; none is released
+ *   -EBADMSG    damaged memory
  */
 FL_API FL_MUST_CHECK int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n);
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_release(fl_shm_sem *_s)
@@ -109,7 +93,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_release(fl_shm_sem *_s)
 }
 
 /*
- * Returns how many permits are free now. It is for reports and assertions, and has no memory order.
+ * Returns how many permits are free now, for reports and assertions. It orders no memory accesses.
  */
 FL_API uint32_t fl_shm_sem_value(const fl_shm_sem *s);
 
