@@ -18,21 +18,12 @@ FL_BEGIN_DECLS
  *     int rc = fl_shm_event_set(&shared->ready); // in one process
  *     rc = fl_shm_event_wait(&shared->ready);    // in any number of others
  *
- * An event has 96 bytes. All-zero memory is an event that is not set.
- *
- * fl_shm_event_set() wakes all contexts that wait at the time of the call, even if the event is
- * reset at once.
- *
- * Deaths and stopped processes
+ * An event is 96 bytes, and all-zero memory is an event that is not set. fl_shm_event_set() wakes
+ * all contexts that wait at the time of the call, even if the event is reset at once.
  *
  * If a process is killed in a set, either the event is set and all waiters find it set, or nothing
- * has happened. While a process is stopped (SIGSTOP) in the few instructions of a set or a wait,
- * the waits of other processes block, and so do sets of an event with waiters. A wait with a
- * deadline then ends at most a few milliseconds late.
- *
- * What fairlead/shm_mutex.h says about processes and emulators applies to an event, too. If
- * another process overwrites the memory, functions return -EBADMSG or a wrong result, or block as
- * they do for a stopped process. They access no memory outside the event.
+ * has happened. What fairlead/shm.h says about processes, stops and damage, and
+ * fairlead/shm_mutex.h about emulators, holds here, too.
  *
  * Memory order: what was written before fl_shm_event_set() happens before a call that sees the
  * event set.
@@ -52,29 +43,23 @@ FL_INLINE void fl_shm_event_init(fl_shm_event *_e)
 }
 
 /*
- * Sets the event and wakes all its waiters.
- *
- * The call waits only while a process is stopped in a call.
- *
- * Returns:
+ * Sets the event and wakes all its waiters. It blocks only while another process is stopped
+ * (SIGSTOP) inside a call on this event. Returns:
  *   0         the event is set
- *   -EBADMSG  the memory has been overwritten, and the call did nothing
+ *   -EBADMSG  damaged memory
  *
  * Memory order: release, even if the event was set before.
  */
 FL_API FL_MUST_CHECK int fl_shm_event_set(fl_shm_event *e);
 
 /*
- * Makes the event not set. Contexts that were woken stay woken. The call never waits.
- *
- * Memory order: it acquires what each set that it undoes has released. So a consumer that resets
- * the event, then looks for work, and waits if there is none, misses no work.
+ * Makes the event not set. Contexts that were woken stay woken. Memory order: it acquires what each
+ * set that it undoes has released. So a consumer that resets the event, then looks for work, and
+ * waits if there is none, misses no work.
  */
 FL_API void fl_shm_event_reset(fl_shm_event *e);
 
-/*
- * Returns whether the event is set now. Memory order: the call is an acquire if the result is true.
- */
+/* Returns whether the event is set now. Memory order: acquire if it is. */
 FL_INLINE bool fl_shm_event_is_set(const fl_shm_event *_e)
 {
 	/* acquire: pairs with the release in fl_shm_event_set() */
@@ -82,15 +67,11 @@ FL_INLINE bool fl_shm_event_is_set(const fl_shm_event *_e)
 }
 
 /*
- * Waits until the event is set.
- *
- * The call blocks the calling context.
- *
- * Returns:
+ * Waits until the event is set. Both functions block the calling context. Returns:
  *   0           the event is set, or was set during the wait
  *   -ETIMEDOUT  the deadline passed
  *   -ECANCELED  the wait was cancelled
- *   -EBADMSG    the memory has been overwritten
+ *   -EBADMSG    damaged memory
  */
 FL_API FL_MUST_CHECK int fl_shm_event_wait_until(fl_shm_event *e, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_event_wait(fl_shm_event *_e)
