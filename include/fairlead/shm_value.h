@@ -21,11 +21,9 @@ FL_BEGIN_DECLS
  * A process that is killed while it changes the value has changed all of it, or nothing. The type
  * must have no pointers.
  *
- * A get copies the value, and copies again if the value has changed meanwhile. An update calls the
- * function with a copy, without a lock, and then stores the copy. If the value has changed during
- * the call, the update calls the function again with the new value. If the function does not return
- * 0, the update leaves the value unchanged, and returns the function's result. Otherwise the update
- * returns what fl_shm_value_set() returns.
+ * An update calls the function with a copy, without a lock, and then stores the copy. If the value
+ * has changed meanwhile, it begins again. If the function does not return 0, the update stores
+ * nothing and returns that result. Otherwise it returns what fl_shm_value_set() returns.
  *
  * Memory order: what was written before a set happens before the return of a get that gets its
  * value.
@@ -38,20 +36,15 @@ typedef struct fl_shm_value {
 FL__ASSERT_SIZE(fl_shm_value, 48);
 
 /*
- * Copies the value to `*value`, and returns the count of changes, for fl_shm_value_set_if().
- *
- * The call never waits for a lock, and works in a region that is read-only. FL_SHM_VALUE_OF lays
- * out the memory for all functions of an fl_shm_value: behind `v` follow two copies of `size`
- * bytes, each rounded up to a multiple of 8.
+ * Copies the value to `*value`, and returns the count of changes, for fl_shm_value_set_if(). It
+ * takes no lock, works in a read-only region, and copies again if the value has changed meanwhile.
+ * Behind `v` there must be two copies of `size` bytes, each rounded up to a multiple of 8, as
+ * FL_SHM_VALUE_OF lays them out.
  */
 FL_API uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size);
 
 /*
- * Sets the value.
- *
- * The call waits for other sets of the value, for ten seconds at most.
- *
- * Returns:
+ * Sets the value. The call waits for other sets of the value, for ten seconds at most. Returns:
  *   0           the value is set
  *   -ETIMEDOUT  another set has lasted ten seconds: its process is stopped (SIGSTOP), or the memory
  *               is damaged
@@ -60,15 +53,11 @@ FL_API uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size
 FL_API FL_MUST_CHECK int fl_shm_value_set(fl_shm_value *v, const void *value, size_t size);
 
 /*
- * Sets the value, unless it has changed since a get that returned `changes`.
- *
- * The call waits for other sets of the value, for ten seconds at most.
- *
- * Returns:
+ * Sets the value as fl_shm_value_set() does, unless it has changed since a get that returned
+ * `changes`. Returns:
  *   0           the value is set
- *   -ESTALE     the value has changed since that get, and is unchanged by this call
- *   -ETIMEDOUT  another set has lasted ten seconds: its process is stopped (SIGSTOP), or the memory
- *               is damaged
+ *   -ESTALE     the value has changed since that get
+ *   -ETIMEDOUT  another set has lasted ten seconds
  *   -EBADMSG    the memory is damaged
  */
 FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, const void *value, size_t size);
@@ -118,9 +107,8 @@ FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, 
  *     accounts_at(&a, from)->balance -= amount;
  *     accounts_at(&a, to)->balance += amount;
  *
- * The functions do not lock the mutex themselves. Several threads may call all of them at the same
- * time, except create, open and destroy. No write to the region
- * by another process can make the array longer.
+ * The functions do not lock the mutex. Several threads may call them at the same time, except
+ * create, attach and destroy. No write to the region by another process can make the array longer.
  */
 typedef struct fl_shm_array {
 	fl_shm *region_;
@@ -129,11 +117,8 @@ typedef struct fl_shm_array {
 } fl_shm_array;
 
 /*
- * Makes an array of `n` zeroed items of `item_size` bytes in `region`, and the handle `a`.
- *
- * The call waits for the region's allocator, for ten seconds at most.
- *
- * Returns:
+ * Makes an array of `n` zeroed items of `item_size` bytes in `region`, and the handle `a`. The call
+ * waits for the region's allocator, for ten seconds at most. Returns:
  *   0           the array was made
  *   -EINVAL     `n` or `item_size` is 0
  *   -ENOMEM     the region has no free block that is large enough
@@ -144,17 +129,15 @@ typedef struct fl_shm_array {
 FL_API FL_MUST_CHECK int fl_shm_array_create(fl_shm_array *a, fl_shm *region, size_t item_size, size_t n);
 
 /*
- * Makes `a` a handle of the array at `offset` in `region`. It never waits.
- *
- * Returns:
+ * Makes `a` a handle of the array at `offset` in `region`. Returns:
  *   0         the handle was made
  *   -EBADMSG  there is no array at `offset`, or its items have another size
  */
 FL_API FL_MUST_CHECK int fl_shm_array_attach(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, size_t item_size);
 
 /*
- * Frees the array, which no context may use any more. If it was destroyed before, through another
- * handle, the call does what a second fl_shm_block_free() does.
+ * Frees the array, which no context may use any more. A second destroy, through another handle,
+ * does what a second fl_shm_block_free() does.
  */
 FL_API void fl_shm_array_destroy(fl_shm_array *a);
 
@@ -165,8 +148,8 @@ FL_API fl_shm_offset fl_shm_array_offset(const fl_shm_array *a);
 FL_API size_t fl_shm_array_length(const fl_shm_array *a);
 
 /*
- * Returns the address of the item `i`. `item_size` must be that of the array. The call panics if
- * `i` is too large. It has no memory order.
+ * Returns the address of the item `i`. `item_size` must be that of the array. It panics if `i` is
+ * too large. It orders no memory accesses.
  */
 FL_API void *fl_shm_array_at(const fl_shm_array *a, size_t i, size_t item_size);
 
