@@ -827,7 +827,7 @@ class Kit:
                 if "warning:" in said:
                     raise Failure(said)
                 ran += 1
-        if ran < 5:
+        if ran < 4:
             raise Failure(f"{ran} blocks")
 
     def two_files(self, name, *options):
