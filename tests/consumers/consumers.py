@@ -74,7 +74,6 @@ GUIDE_PRINTS = {  # under which heading the guide has a program, and what that p
     "When a task fails": "EDOM: 7 is odd\n",
     "A pool with an initializer and maxtasksperchild": "7 14 21\n",
     "A semaphore": "at most three at a time\n",
-    "A semaphore with fibers": "3 at a time\n",
     "Results in order, for a reader and a writer": "8 steps\n0 never gets to 1\n111 steps\n118 steps\n",
     "Tasks that run one at a time": "4980 cents\n",
     "A deadline for a block": "goes on without an answer\n",
