@@ -77,6 +77,7 @@ GUIDE_PRINTS = {  # under which heading the guide has a program, and what that p
     "Results in order, for a reader and a writer": "8 steps\n0 never gets to 1\n111 steps\n118 steps\n",
     "Tasks that run one at a time": "4980 cents\n",
     "A deadline for a block": "goes on without an answer\n",
+    "A queue or a socket": "number 7\ntext hello\n",
 }
 EXAMPLES = ("locks", "queues", "one_task")  # in examples/
 TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
