@@ -19,9 +19,9 @@ FL_BEGIN_DECLS
  *
  *     rc = fl_parallel_for(pool, 0, n, scale, x, NULL);      // check
  *
- * The range is cut into 64 parts, or eight for each worker if that is more. An idle worker takes
- * over half of what another has left. A loop that seems to take less than 20 microseconds is not
- * shared.
+ * The range is cut into at most 64 parts, or eight for each worker if that is more. An idle worker
+ * takes over half of what another has left. A loop of 32 parts or more that seems to take less than
+ * 20 microseconds is not shared.
  */
 typedef struct fl_parallel_config {
 	/*
