@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* What all kinds of executors share: creation, the initializer, lists of tasks, numbers of workers. */
 #include "executor.h"
 #include "../base/atomic.h"
 #include "../base/error.h"
@@ -38,7 +39,7 @@ static bool executor_config_is_usable(const fl_executor_config *config, const st
 	         !fl__bytes_declares(type->drop_arg) && (type->arg_size > 0) == (config->initialize_arg != NULL)));
 }
 
-/* Copies `n` objects of `size` bytes; `*copy` stays NULL for none. */
+/* Copies `n` objects of `size` bytes. If there are none, `*copy` stays NULL. */
 static int executor_copy(const void *from, size_t n, size_t size, void *copy)
 {
 	void **to = copy;
@@ -177,7 +178,7 @@ const char *fl_executor_kind(const fl_executor *e)
 bool fl_executor_is_broken(const fl_executor *e)
 {
 	fl__executor_must_enter(e, "fl_executor_is_broken");
-	/* the lock: once this has returned true, no submit is accepted */
+	/* under the lock, so that no submit is accepted once this has returned true */
 	FL__HELD((fl_mutex *)&e->lock);
 	return e->broken != 0;
 }

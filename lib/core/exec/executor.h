@@ -14,7 +14,7 @@
 #include <string.h>
 
 /*
- * The executor interface has what each kind of executor implements, and what all kinds share.
+ * The part that all kinds of executors share. executor_ops.h lists what each kind implements.
  *
  * An executor knows each of its tasks (task blocks, task_blocks.h) until the task has ended. The
  * table "the life of a task" in docs/design.md has all states. Three words say where a task is:
@@ -22,33 +22,34 @@
  *   word      the task
  *   queue     is pending
  *   running   runs in a frame of this list, or of the list `requested`; running_now counts both
- *   foreign   was claimed, but neither by a worker's take nor by a submit that runs it; a chain
- *             that is about to submit counts here, too (then.c)
+ *   foreign   was claimed by a foreign context: neither by a worker that took it from a queue, nor
+ *             by a submit that runs its own task; `foreign` also counts chains that are about to
+ *             submit (then.c)
  *
- * A kind that runs tasks in other processes has a list of its own for the tasks that are there
+ * A kind that runs tasks in other processes lists the tasks that are there itself
  * (process/remote/remote.c).
  *
- * A kind with `take_oldest` (the thread executor) has its pending tasks in a backlog of its own.
- * list_running() lists the tasks that its workers run; `running` then has only the frames of
- * contexts that help, of joins that run a task they have taken (fl__run_taken()), and of submits
- * that run their task. A task that a context helps with is both running and foreign, also if that
- * context is a worker.
+ * A kind with `take_oldest` (the thread executor) keeps its pending tasks in a backlog of its own.
+ * Its list_running() lists the tasks that its workers run. Therefore `running` contains only the
+ * frames of contexts that help, of joins that run a task they have taken (fl__run_taken()), and of
+ * submits that run their task. A task that a context helps with is both running and foreign, even
+ * if that context is a worker.
  *
- * A foreign context claims a task, removes it from `queue` and counts it, in one section of the
- * lock. A join waits until no task is queued, running or foreign, and until the kind's is_busy(),
- * if it has one, returns false.
+ * A foreign context claims a task, removes it from `queue` and counts it in `foreign`, all in one
+ * critical section of the lock. A join waits until no task is queued, running or foreign, and until
+ * is_busy(), if the kind has it, returns false.
  *
- * The struct of an executor lasts as long as its task blocks. So a canceller, which does not know
- * whether the task has ended, may take the lock of an executor that was freed, and finds the task
- * claimed. What the kind has beside the struct ends with the free.
+ * The struct of an executor lasts as long as its task blocks. A canceller does not know whether the
+ * task has ended, so it may take the lock of an executor that was already freed; it then finds the
+ * task claimed. Only the struct lasts: all other memory of the kind ends with the executor.
  *
- * A kind with a backlog of its own (`take_oldest`) may leave a claimed task there, until a thread
- * takes it out, finds it claimed, and frees the block. The backlog then owns nothing but the memory
- * of the block (LEFT): the claimer has taken over the producer's reference.
+ * A kind with a backlog of its own (`take_oldest`) may leave a claimed task there. Later a thread
+ * takes the task out, finds it claimed, and frees the block. Until then the backlog owns only the
+ * memory of the block (LEFT), because the claimer has taken over the producer's reference.
  *
- * `lock` guards all this, and is never held while a task, an initializer, a callback or a drop hook
- * runs. The locks are taken in this order: executor, future, token tree, parking lot. Under the
- * executor's lock the list of threads may be locked, too.
+ * `lock` guards all this. It is never held while a task, an initializer, a callback or a drop hook
+ * runs. The locks are taken in this order: executor, future, token tree, parking lot. The list of
+ * threads may also be locked under the executor's lock.
  */
 struct fl__task_list {
 	struct fl__task_block *head, *tail;
@@ -56,10 +57,11 @@ struct fl__task_list {
 };
 
 /*
- * A bounded backlog has one permit for each task that may wait. A submit takes a permit before it
- * makes the task block, and records in block->permit whether the task holds one. The context that
- * claims the task returns the permit, unless it takes the tasks out of a closed executor: once the
- * executor is closed or broken, a permit is always free, and waiting submits go on and are refused.
+ * A bounded backlog has one permit for each task that may wait. A submit acquires a permit before
+ * it makes the task block, and records in block->permit whether the task holds a permit. The
+ * context that claims the task releases the permit. Tasks that are taken out of a closed or broken
+ * executor keep theirs, because there a permit is always free: waiting submits go on, and are
+ * refused.
  */
 struct fl__permits {
 	fl_sem free;
@@ -73,7 +75,7 @@ enum { FL__STATS_TYPES = 16 };
 
 /* The data of the statistics (inspect/stats.c). */
 struct fl__stats {
-	int32_t skip;                                  /* submits of the long way until one stamps */
+	int32_t skip;                                  /* slow-path submits until the next that stamps */
 	FL__WORD64 int64_t calm;                       /* the bucket of stats_is_calm() */
 	struct fl__stats_context frame;                /* of all contexts in fl__run_task() */
 	struct fl__stats_type *types[FL__STATS_TYPES]; /* NULL if not yet used */
@@ -88,63 +90,64 @@ struct fl_executor {
 	fl_mutex lock;
 	fl_cond gone; /* signalled when a join or a wait for idleness may end */
 	bool closed;
-	bool halted;            /* no pending task begins any more: after a cancel or a break */
-	int broken;             /* the error of submits since the break, or 0 */
+	bool halted;            /* cancelled or broken: no pending task begins any more */
+	int broken;             /* 0, or the error that submits return since the executor broke */
 	char *why_broken;       /* set by fl__executor_break(), then constant */
-	const char *why_killed; /* of the last worker that this process has killed, or NULL */
+	const char *why_killed; /* why this process has killed a worker, the last time; or NULL */
 	unsigned waiters;       /* contexts that wait for `gone` */
 	size_t idle_moments;    /* how often the executor became idle while there were waiters; wraps */
 	struct fl__task_list queue;
 	struct fl__run *running;
-	struct fl__run *requested; /* frames whose tasks a cancel of the executor has requested to stop */
+	struct fl__run *requested; /* frames whose tasks fl_executor_cancel() has asked to stop */
 	size_t foreign;
-	/* tasks of fl__run_task(); a kind may count those of its workers itself */
+	/* tasks run by fl__run_task(); a kind may count the tasks of its workers itself */
 	size_t running_now, ran, failed;
 	/* tasks that ended without running */
 	size_t not_run;
 	const fl_task_type *initialize; /* may be NULL */
 	void *initialize_arg;           /* a copy; NULL if it has no size */
 	/*
-	 * The parent of the initializers' tokens. A cancel requests it in the section of the lock
-	 * in which it has taken out the pending tasks. So no task is left for a worker whose
-	 * initializer was stopped. It is a root, and needs no destroy.
+	 * The parent of the initializers' tokens. Cancelling the executor cancels this token in the
+	 * critical section in which it takes out the pending tasks. Therefore no task is left for a
+	 * worker whose initializer was stopped. The token is a root, and need not be destroyed.
 	 */
 	fl_cancel_token stop;
 	struct fl_shm **regions;
 	size_t bytes_max; /* of one argument or result */
 	unsigned n_regions;
-	bool elements_apart;                /* a chunk has one element, since a worker may be replaced after each */
-	char name[24];                      /* of the config */
+	bool elements_apart;                /* each chunk is one element: a worker may be replaced after it */
+	char name[24];                      /* the config's */
 	fl_executor *next_listed, **listed; /* the list of all executors: inspect/executors.c */
-	uint64_t number;                    /* in the order of creation, from 1; 0 if that list is not linked */
+	uint64_t number;                    /* in the order of creation, from 1; 0 without that list */
 	struct fl__permits permits;
 	/*
 	 * Submits that run on the submitter's stack are refused below this address, unless it is 0.
 	 */
 	uintptr_t stack_low;
 	/*
-	 * Of a serial executor: the executor whose workers run the tasks. Otherwise NULL. It may
-	 * have been freed, so the address is only compared.
+	 * In a serial executor, the executor whose workers run the tasks; otherwise NULL. That
+	 * executor may have been freed, so the pointer is only compared.
 	 */
 	const fl_executor *runner;
-	bool lasts;       /* as long as the process: a detach only closes it */
+	bool lasts;       /* as long as the process: fl_executor_detach() only closes it */
 	bool detached;    /* the library will free it */
 	bool joining;     /* a context joins the last thread: fl__executor_join_thread() */
-	sigset_t signals; /* what threads that run the user's code block */
+	sigset_t signals; /* the signals that are blocked in threads that run the user's code */
 	struct fl__stats stats;
 };
 
 /*
- * Initializes what all kinds share, after fl__permits_init() if the kind has permits. `e` is
- * zeroed, and `config` is not NULL. Afterwards fl__executor_fini() frees `e`, as soon as its last
- * task block is freed. Returns 0, -ENOMEM or -EINVAL; after an error the caller frees `e`.
+ * Initializes what all kinds share. A kind with permits calls fl__permits_init() before. `e` is
+ * zeroed, and `config` is not NULL. Returns 0, -ENOMEM or -EINVAL. After an error the caller frees
+ * `e`. After success the caller uses fl__executor_fini(), which frees `e` together with its last
+ * task block.
  */
 int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
                       const fl_executor_config *config);
 void fl__executor_fini(fl_executor *e);
 
 /*
- * Returns whether an executor may have so many workers. If not, logs that in the name of
+ * Returns whether an executor may have `workers` workers. If not, logs an error in the name of
  * `function`.
  */
 bool fl__executor_may_have(unsigned workers, unsigned most, const char *function);
@@ -152,10 +155,11 @@ bool fl__executor_may_have(unsigned workers, unsigned most, const char *function
 unsigned fl__executor_worker_count(const fl_executor_config *config);
 
 /*
- * Runs the initializer here, under a child of the token `parent`. That is `stop`, which a cancel of
- * the executor requests; or, while no other context has `e`, NULL, which stands for the caller's
- * scope. Returns 0, or the initializer's error, which has made `e` broken. An initializer that a
- * cancel of `e` has stopped, or that had not begun by then, breaks nothing: then the result is 0.
+ * Runs the initializer here, under a child of the token `parent`. `parent` is `e->stop`, which
+ * fl_executor_cancel() cancels. As long as no other context knows `e`, it may be NULL, which stands
+ * for the caller's scope. Returns 0, or the initializer's error, which has made `e` broken. If `e`
+ * was cancelled before the initializer began, or while it ran, the result is 0, and `e` is not
+ * broken.
  */
 int fl__executor_initialize(fl_executor *e, fl_cancel_token *parent);
 
@@ -165,16 +169,16 @@ void fl__executor_initialize_failed(fl_executor *e, int error, char *message);
 /*
  * Does what fl_executor_submit_with() does, with an array of `count` arguments for one task.
  *
- * Groups pass a `copied` above 0. Then on_end gets a pointer to a copy, in the task's block, of so
- * many bytes at on_end_arg. The token of a task of this process is APART (cancel.c), so the caller
- * must keep the token config->cancel until on_end was called.
+ * If `copied` is above 0, as for groups, the first `copied` bytes at on_end_arg are copied into the
+ * task's block, and on_end gets a pointer to this copy. The token of a task of this process is then
+ * APART (cancel.c), so the caller must keep the token config->cancel until on_end was called.
  */
 int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                const fl_submit_config *config, size_t copied);
 
 /*
- * Submits a task, and ignores the backlog's bound, for a caller that keeps only the task blocks of
- * `e`: after the end of `e` it returns the error of a refusal. A join of `e` waits for the call.
+ * Submits a task, and ignores the backlog's bound. The caller need only keep the task blocks of
+ * `e`: if `e` was freed, the submit is refused with an error. A join of `e` waits for this call.
  */
 int fl__submit_kept(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f,
                     const fl_submit_config *config);
@@ -188,12 +192,13 @@ extern const struct fl__patience fl__here;
 
 /*
  * Does what fl__submit() does, but waits for a permit as `patience` says, not as the config says.
- * With NULL it ignores the backlog's bound. With &fl__here it runs the task.
+ * If `patience` is NULL, the call ignores the backlog's bound. If it is &fl__here, the call runs
+ * the task.
  */
 int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                        const fl_submit_config *config, size_t copied, const struct fl__patience *patience);
 
-/* Opens or closes the short way of fl_executor_submit(), which submit.c explains. */
+/* Opens or closes the short way, the fast path of fl_executor_submit() (submit.c). */
 static inline void fl__executor_set_short_way(fl_executor *e, bool open)
 {
 	const bool may = open && !e->ops->withdraw && e->permits.bound == 0;
@@ -213,17 +218,17 @@ static inline void fl__executor_check(const fl_executor *e, const char *function
 		fl__executor_missing(function);
 }
 
-/* Returns whether this is a forked child, and `e` is of its parent. */
+/* Returns whether this process is a forked child, and `e` was made by its parent. */
 static inline bool fl__executor_is_forked(const fl_executor *e)
 {
 	return fl__is_forked(e->fork_count);
 }
 
 /*
- * The first of these two functions begins each call of an executor that can return an error, except
- * that a submit has the same check itself: it panics for NULL, and returns -EOWNERDEAD in a forked
- * child of the process that has created `e`. The second one begins a call that cannot, and panics
- * in both cases.
+ * Each public function of executors begins with one of these checks, except that submits do the
+ * same check themselves. fl__executor_enter() is for functions that can return an error: it panics
+ * if `e` is NULL, and returns -EOWNERDEAD in a forked child of the process that created `e`.
+ * fl__executor_must_enter() is for functions that cannot; it panics in both cases.
  */
 FL_MUST_CHECK static inline int fl__executor_enter(const fl_executor *e, const char *function)
 {
@@ -268,8 +273,8 @@ void fl__permit_release(fl_executor *e, enum fl__permit permit);
 void fl__permits_close(fl_executor *e);
 
 /*
- * The future of a task that runs in this process. A kind whose tasks run in other processes has a
- * table of its own, with FL__TASK_FUTURE_OPS.
+ * The operations of the future of a task that runs in this process. A kind whose tasks run in other
+ * processes has a table of its own, which begins with FL__TASK_FUTURE_OPS.
  */
 extern const struct fl__future_ops fl__task_future_ops;
 
@@ -277,7 +282,7 @@ bool fl__task_on_claim_cancel(fl_future *f);
 void fl__task_on_ended(fl_future *f);
 #define FL__TASK_FUTURE_OPS .claim_cancel = fl__task_on_claim_cancel, .ended = fl__task_on_ended
 
-/* Called without the lock. Uncounts `n` foreign tasks, whose claimers do not use `e` afterwards. */
+/* Called without the lock. Subtracts `n` foreign tasks. Afterwards the claimers do not use `e`. */
 void fl__executor_foreign_ended(fl_executor *e, size_t n);
 
 /*
@@ -287,14 +292,15 @@ void fl__executor_foreign_ended(fl_executor *e, size_t n);
 int fl__run_here(fl_executor *e, struct fl__task_block *block);
 
 /*
- * Initializes the future of a block with arguments, with `refs` references, and registers the
- * callback. `copied` is that of fl__submit(); the block has the memory for the copy.
+ * Called when the arguments are in the block. Initializes its future, with `refs` references, and
+ * registers the callback. `copied` is the parameter of fl__submit(); the block has the memory for
+ * the copy.
  */
 static inline void fl__task_block_begin(struct fl__task_block *block, const struct fl__future_ops *ops,
                                         const fl_task_type *type, uint32_t refs, const fl_submit_config *config,
                                         size_t copied)
 {
-	const bool apart = copied > 0 && !ops; /* another process learns of a request by the tree */
+	const bool apart = copied > 0 && !ops; /* the tree tells another process of a request */
 	fl__future_init(&block->future, ops ? ops : &fl__task_future_ops, type, refs, apart ? NULL : config->cancel,
 	                config->deadline);
 	if (apart)
@@ -310,7 +316,8 @@ static inline void fl__task_block_begin(struct fl__task_block *block, const stru
 
 /*
  * Gives the task to its executor. Afterwards the block may be gone, unless the caller has a
- * reference. After an error no other context has seen the block, and the call has freed it.
+ * reference. If an error is returned, no other context has seen the block, and the call has freed
+ * it.
  */
 static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *block, enum fl__permit permit)
 {
@@ -323,8 +330,8 @@ static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *b
 }
 
 /*
- * Returns the bits that a foreign context sets when it claims a task of `e`: LEFT if a worker may
- * have the block in its local queue. The worker takes it out later, and frees it.
+ * Returns the bits that a foreign context sets when it claims a task of `e`: LEFT if the block may
+ * be in a worker's local queue. The worker later takes the block out, and frees it.
  */
 static inline uint32_t fl__executor_leaves(const fl_executor *e)
 {
@@ -332,9 +339,9 @@ static inline uint32_t fl__executor_leaves(const fl_executor *e)
 }
 
 /*
- * Called under the lock by a foreign context that has just claimed the task, with
- * fl__executor_leaves(). Counts the task as foreign. The caller now has the producer's reference to
- * the future, for fl__future_end_foreign().
+ * Called under the lock by a foreign context that has just claimed the task, with the bits of
+ * fl__executor_leaves(). Counts the task as foreign. The caller now owns the producer's reference
+ * to the future, which fl__future_end_foreign() consumes.
  */
 void fl__task_block_claimed(fl_executor *e, struct fl__task_block *block);
 
@@ -347,15 +354,15 @@ bool fl__executor_is_idle(const fl_executor *e);
 
 /*
  * Called under the lock, when the executor may have become idle. If it is idle, notes that in
- * `idle_moments`, and wakes the waiters. Each waiter is woken once: it returns although a task may
- * have come since.
+ * `idle_moments`, and wakes the waiters. A waiter then returns, even if a new task was submitted
+ * before it runs.
  */
 void fl__executor_tell_if_idle(fl_executor *e);
 
 /*
- * The `join` of kinds with threads. Waits until `has_ended` returns true: no task is left, and the
- * last thread ends or was never started. Then one of the callers joins the last thread, with the
- * lock released.
+ * Implements `join` for kinds with threads. Waits until `has_ended` returns true, which says that
+ * no task is left, and that the last thread ends or was never started. Then one of the callers
+ * releases the lock and joins the last thread.
  */
 int fl__executor_join_thread(fl_executor *e, fl_thread **last, bool (*has_ended)(fl_executor *e), fl_time deadline,
                              fl_cancel_token *cancel) FL_REQUIRES(e->lock);
@@ -364,14 +371,13 @@ int fl__executor_join_thread(fl_executor *e, fl_thread **last, bool (*has_ended)
 extern uint32_t fl__executors_detached;
 
 /*
- * Refuses all later tasks, and ends queued tasks with the message `text`. The error of a refusal
- * and of a queued task is the one that the caller has stored in `broken` before, or else
- * -ENOTRECOVERABLE.
+ * Refuses all later tasks, and ends queued tasks with the message `text`. Both get the error that
+ * the caller has stored in `broken` before, or -ENOTRECOVERABLE if that is 0.
  */
 void fl__executor_break(fl_executor *e, const char *text);
 
 /*
- * Queued tasks get the message `text`. `e` accepts later tasks. Not for kinds with `take_oldest`,
- * whose backlog must be closed first.
+ * Ends queued tasks with `error` and the message `text`, but `e` accepts later tasks. Not for kinds
+ * with `take_oldest`, whose backlog must be closed first.
  */
 void fl__executor_end_queued(fl_executor *e, int error, const char *text);

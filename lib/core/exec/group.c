@@ -1,42 +1,44 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A group has a count of members, a token above the members' tokens, and the first error. A member
- * is a task of the executor, or a fiber of a loop (loop/loop_fiber.c). group_join.c waits for the
- * members.
+ * Groups: a count of members, a token above the members' tokens, and the first error. A member is a
+ * task of the executor, or a fiber of a loop (loop/loop_fiber.c). group_join.c waits for members.
  *
  *   word        meaning                          changed by
  *   begun_      the group has a token            set under `lock_` by the first submit or start, or
  *                                                by fl_group_token(); cleared there by the join
  *   members_    two counts and a bit:
- *     LEFT      the members that have not        + MEMBER by a submit or start, before the member
- *               ended, in units of MEMBER: the   can end; - MEMBER by the end of a member
- *               lower half
- *     ENTERED   the submits and starts since     + 1 by a submit or start
- *               the begin: the upper half
- *     WAITER    a waiter sleeps until no member  set by a waiter, cleared by the end of the last
- *               is left: the lowest bit          member: both in a transaction of the parking lot
+ *     LEFT      the lower half: the members      + MEMBER by a submit or start, before the member
+ *               that have not ended, in units    can end; - MEMBER when a member ends
+ *               of MEMBER
+ *     ENTERED   the upper half: the submits and  + 1 by a submit or start
+ *               starts since the group began
+ *     WAITER    the lowest bit: a waiter sleeps  set by a waiter, cleared when the last member
+ *               until no member is left          ends: both in a transaction of the parking lot
  *   host_,      the scheduler and the thread of  a start: each start stores the same values
- *   thread_     the fibers, since the begin
+ *   thread_     the fibers, since the group
+ *               began
  *   the rest                                     under `lock_`
  *
- * The first member that failed leaves its error in `error_`, its message in `message_`, the number
- * of its submit or start in `failed_number_`, and in `failed_type_` the name of its task's type, or
- * NULL if it is the fiber `name_`. They stay until the next begin. If members were only ended early
- * (`cut_`), the join sets `error_`, and SIZE_MAX as the number. `cancelled_` says that
+ * When the first member fails, its error is stored in `error_`, its message in `message_`, and the
+ * number of its submit or start in `failed_number_`. If the member is a task, `failed_type_` is the
+ * name of its type; if it is a fiber, `failed_type_` is NULL, and `name_` is the fiber's name. All
+ * these stay until the group begins again. If no member failed, but some were ended early (`cut_`),
+ * the join sets `error_`, and `failed_number_` to SIZE_MAX. `cancelled_` says that
  * fl_group_cancel() was called since the last join. `executor_` is NULL if the group takes only
  * fibers.
  *
  * Invariants
- *   1. The end of a member subtracts from LEFT after all that the member does, with release order.
- *      That is its last access to the group's memory: if a waiter sleeps, the subtraction is part of
- *      a transaction of the parking lot, which afterwards needs only the address. So a context that
- *      reads that no member is left sees what the members wrote, and the memory is its own.
+ *   1. The end of a member subtracts from LEFT, with release order, after everything else that the
+ *      member does. This is its last access to the group's memory: if a waiter sleeps, the
+ *      subtraction is part of a transaction of the parking lot, which afterwards needs only the
+ *      address. Therefore a context that reads that no member is left sees what the members wrote,
+ *      and owns the memory.
  *   2. While a member is left, begun_ is set, and the token exists.
  *
  * The token of a group is a child of the scope where the group began, and the parent of its
- * members' tokens. So a request or a deadline comes down through nested groups to what runs. The
+ * members' tokens. Thus a cancel or a deadline reaches the running tasks of nested groups. The
  * token of a task that runs in this process is APART (cancel.c): whoever takes the task sees the
- * request.
+ * cancel.
  *
  * No user code runs under `lock_`.
  */
@@ -53,7 +55,7 @@
 #include <fairlead/error.h>
 #include <string.h>
 
-/* Begins the group, unless it has begun, with a token below `parent`, or below the scope. */
+/* Begins the group unless it has begun. Its token is below `parent` or, if NULL, below the scope. */
 static FL__NOINLINE void group_begin(fl_group *g, fl_cancel_token *parent)
 {
 	fl__lock(&g->lock_);
@@ -77,12 +79,12 @@ size_t fl__group_enter(fl_group *g, fl_cancel_token *parent)
 {
 	if (!fl__load_acquire(&g->begun_)) /* acquire: the token; pairs with group_begin() */
 		group_begin(g, parent);
-	/* relaxed: whatever publishes the member publishes this, too */
+	/* relaxed: whatever publishes the member also publishes this */
 	return fl__add_relaxed(&g->members_, ((uint64_t)1 << FL__GROUP_ENTERED) + FL__GROUP_MEMBER) >>
 	       FL__GROUP_ENTERED;
 }
 
-/* The end of the last member, for which a waiter may sleep. */
+/* Ends the last member while WAITER is set: a waiter may sleep. */
 static FL__NOINLINE void group_leave_last(fl_group *g)
 {
 	FL__LOT(lot, &g->members_);
@@ -116,7 +118,7 @@ void fl__group_note_error(fl_group *g, bool cut, const struct fl__group_failure 
 {
 	fl__lock(&g->lock_);
 	const bool first = !cut && g->error_ == 0;
-	/* a fiber that was cancelled alone has cut nothing short */
+	/* a single fiber that was cancelled does not mean that the group was cut short */
 	g->cut_ = g->cut_ || (cut && fl_cancel_token_is_requested(&g->token_));
 	if (first) {
 		g->error_ = failure->error;
@@ -135,7 +137,7 @@ void fl__group_note_error(fl_group *g, bool cut, const struct fl__group_failure 
 
 /* Tasks. */
 
-/* This struct lies in a task's block, behind the callback. */
+/* This struct is in a task's block, behind the callback. */
 struct group_task {
 	fl_group *group;
 	void *result; /* the caller's, or NULL */
@@ -147,7 +149,7 @@ struct group_task {
 _Static_assert(sizeof(struct fl__callback) + sizeof(struct group_task) <= FL__TASK_BLOCK_EXTRA_MOST,
                "it fits a block with an allocation");
 
-/* Returns whether the caller owns the result now. */
+/* Copies the result to the user, if he wants it. Returns whether he now owns the result. */
 static bool group_copy_result(const struct group_task *task, const fl_future *f)
 {
 	const void *result = fl_future_result(f);
@@ -177,7 +179,7 @@ static void group_task_ended(fl_future *f, void *arg)
 	if (task->on_end)
 		task->on_end(f, task->on_end_arg);
 	if (copied || !f->type->drop_result)
-		fl__chunk_detach_type(f); /* so no hook runs; and the type may be gone after the join */
+		fl__chunk_detach_type(f); /* no hook may run, and the type may be gone after the join */
 	fl__group_leave(g);
 }
 
@@ -197,7 +199,7 @@ static int group_submit(const char *function, fl_group *g, const fl_task_type *t
 	fl__executor_check(g->executor_, function);
 	fl_submit_config config = *FL__OR_DEFAULTS(wanted);
 	if (config.cancel)
-		return -EINVAL; /* the parent token of a task is the group's */
+		return -EINVAL; /* the parent of a task's token must be the group's token */
 	struct group_task task = {g, result, fl__group_enter(g, NULL), config.on_end, config.on_end_arg};
 	config.cancel = &g->token_;
 	config.on_end = group_task_ended;

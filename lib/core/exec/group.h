@@ -4,7 +4,7 @@
 #include "../base/atomic.h"
 #include <fairlead/group.h>
 
-/* group.c has the table. */
+/* The bits of members_. The table in group.c explains them. */
 enum {
 	FL__GROUP_WAITER = 1,
 	FL__GROUP_MEMBER = 2,   /* the unit of LEFT */
@@ -12,8 +12,8 @@ enum {
 };
 
 /*
- * Returns how many members have not ended. Members that enter or end during the call may be counted
- * or not. If the result is 0, the caller sees what the members wrote.
+ * Returns how many members have not ended. A member that enters or ends during the call may or may
+ * not be counted. If the result is 0, the caller sees what the members wrote.
  */
 static inline size_t fl__group_left(const fl_group *g)
 {
@@ -24,14 +24,15 @@ static inline size_t fl__group_left(const fl_group *g)
 /* For the members of groups: tasks (group.c) and fibers of loops (loop/loop_fiber.c). */
 
 /*
- * Counts a new member. Begins the group if needed, with a token below `parent`, or below the
- * caller's scope if that is NULL. Returns the number of the submit or start.
+ * Counts a new member. Begins the group if needed; its token is then a child of `parent`, or of the
+ * caller's scope if `parent` is NULL. Returns the number of this submit or start.
  */
 size_t fl__group_enter(fl_group *g, fl_cancel_token *parent);
 
 /*
- * Notes how a member has ended. With `cut` the error is the member's answer to a cancel. Else the
- * member has failed: the first failure requests the group's token, and later ones are reported.
+ * Notes how a member has ended. If `cut` is true, the member returned the error because it was
+ * cancelled. Otherwise the member has failed: the first failure cancels the group's token, and
+ * later failures are reported.
  */
 struct fl__group_failure {
 	int error;
@@ -43,13 +44,14 @@ struct fl__group_failure {
 void fl__group_note_error(fl_group *g, bool cut, const struct fl__group_failure *failure);
 
 /*
- * Uncounts a member that has ended, or has not begun. It is the caller's last access to the group,
- * unless a member of the caller's own is left.
+ * Subtracts a member that has ended, or that could not begin. This is the caller's last access to
+ * the group, unless another member that the caller has entered is left.
  */
 void fl__group_leave(fl_group *g);
 
 /*
- * Returns the group of a task, or NULL. The caller owns the memory of its block, or keeps the block in
- * its queue. The group may be gone if the task was claimed.
+ * Returns the group of a task, or NULL. The caller owns the memory of the task's block, or keeps
+ * the block in its queue. The group may be gone if the task was claimed.
  */
+
 fl_group *fl__group_of(fl_future *f);

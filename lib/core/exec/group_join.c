@@ -2,9 +2,9 @@
 /*
  * Joins of groups. group.c has the table of a group's words.
  *
- * A join by a worker of the group's executor first runs members (thread_pool/help.c). Then it
- * sleeps, and the worker counts as blocked. So the other members have as many workers as if it did
- * not wait.
+ * If a worker of the group's executor joins the group, the join first runs members
+ * (thread_pool/help.c). Then it sleeps, and the worker counts as blocked, so that the executor may
+ * use another worker for the other members.
  */
 #include "../base/atomic.h"
 #include "../base/error.h"
@@ -57,7 +57,7 @@ static bool group_is_stuck(fl_group *g)
 	return e && e->ops->is_stuck && fl__run_serves(e) && e->ops->is_stuck(e);
 }
 
-/* Returns also if `*stuck` has become true: nobody but the caller can run the members. */
+/* Also returns if `*stuck` has become true, because only the caller can run the members. */
 static int group_sleep(fl_group *g, fl_time deadline, fl_cancel_token *cancel, bool *stuck)
 {
 	FL__WAIT(wait, node, FL__DEBUG_GROUP, g);
@@ -111,7 +111,7 @@ static int group_end(fl_group *g)
 	if (fl_cancel_scope_current() == &g->token_)
 		(void)fl_cancel_scope_set(g->token_.parent_);
 	fl_cancel_token_destroy(&g->token_);
-	fl__store_relaxed(&g->begun_, 0); /* relaxed: the caller is alone with the group */
+	fl__store_relaxed(&g->begun_, 0); /* relaxed: no other context uses the group now */
 	return g->error_;
 }
 
@@ -123,8 +123,8 @@ static int group_joined(fl_group *g)
 }
 
 /*
- * Returns whether the calling context is a member, or runs what a member waits for. A shield hides
- * neither the caller's own token nor its task.
+ * Returns whether the calling context is a member, or runs something that a member waits for. This
+ * looks at the caller's own token and task, which a shield does not hide.
  */
 static bool group_is_member(const fl_group *g)
 {
@@ -132,14 +132,15 @@ static bool group_is_member(const fl_group *g)
 }
 
 /*
- * Returns whether members of the group need the calling thread to run a loop, which it does not do
- * while it waits. The caller may wait if it is a fiber of that loop. A callback of the loop, which
- * runs on an internal fiber without a token, must not wait.
+ * Returns whether a wait by the caller would stop the loop that runs the group's fibers. That is so
+ * if the caller runs on the loop's thread, unless it is a fiber of that loop. A callback of the
+ * loop, which runs on an internal fiber without a token, must not wait.
  */
 static bool group_needs_this_loop(const fl_group *g)
 {
 	const struct fl__ctx *ctx = fl__ctx_get();
-	/* relaxed, both: if this thread is that of the fibers, it has stored both */
+	/* relaxed, both: if the fibers run on this thread, it has stored both itself */
+
 	const bool is_fiber = ctx->own && ctx->host == fl__load_relaxed(&g->host_);
 	return fl__load_relaxed(&g->thread_) == fl__ctx_thread() && !is_fiber;
 }

@@ -6,8 +6,8 @@
 #include "executor.h"
 
 /*
- * A chunk (chunk.c) is one task for several consecutive arguments. It ends with its first element
- * that fails. The executor runs none of the type's hooks.
+ * A chunk (chunk.c) is one task for several consecutive arguments. It ends at the first element
+ * that fails. The executor runs none of the hooks of the caller's type.
  *
  *     sent = fl__chunk_type(&storage, e, type, chunk);       // chunk <= fl__chunk_most(type)
  *     rc = fl__submit(e, sent, args, count, &f, config, 0);  // count <= chunk
@@ -23,14 +23,14 @@ struct fl__chunk_type {
 
 /*
  * Returns `type` itself if possible, and otherwise a type made in `storage`. The storage must stay
- * until each future with that type has ended and fl__chunk_detach_type() was called for it.
+ * until every future of that type has ended and was passed to fl__chunk_detach_type().
  */
 const fl_task_type *fl__chunk_type(struct fl__chunk_type *storage, const fl_executor *e, const fl_task_type *type,
                                    size_t chunk);
 
 /*
- * Returns the caller's type, if one task of this process runs the chunk, as the size of `type`
- * tells. Otherwise returns `type`.
+ * Returns the caller's type if `type` was made for a chunk that runs as one task in this process,
+ * which its size tells. Otherwise returns `type`.
  */
 static inline const fl_task_type *fl__chunk_type_of(const fl_task_type *type)
 {
@@ -38,54 +38,58 @@ static inline const fl_task_type *fl__chunk_type_of(const fl_task_type *type)
 	                                                   : type;
 }
 
-/* Gives an ended future a type that lasts. Called with a reference, or by the future's callback. */
+/*
+ * Replaces the type of an ended future by a static one. The caller has a reference, or is the
+ * future's callback.
+ */
 void fl__chunk_detach_type(fl_future *f);
 
 struct fl__chunk_end {
 	int error;     /* 0: all succeeded */
-	uint32_t done; /* the leading elements that succeeded and have results */
+	uint32_t done; /* how many elements, from the first on, succeeded and have results */
 	/*
-	 * The chunk was cancelled, or stopped on request or by a deadline. Otherwise element `done`
-	 * failed.
+	 * The chunk was cancelled, or stopped on request or by a deadline. If this is false and
+	 * `error` is not 0, element `done` failed.
 	 */
 	bool stopped;
-	bool begun; /* element `done`, as far as the executor knows */
+	bool begun; /* element `done` has begun, as far as the executor knows */
 	bool kept;  /* element `done` failed and kept its result */
 };
 
 /*
- * Runs elements, at least one. `*done` is 0 before the call, and counts the elements that succeed.
- * Returns 0, or the error of the element that failed. If it stops before the next element, it
- * returns -ECANCELED and sets `*between`, which is false before the call.
+ * Runs `count` elements, at least one. `*done` counts the elements that succeed. Returns 0, or the
+ * error of the element that failed. If the task is asked to stop, the function returns -ECANCELED
+ * before it begins the next element, and sets `*between`. The caller initializes `*done` with 0,
+ * and `*between` with false.
  */
 int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *args, void *results, uint32_t count,
                      uint32_t *done, bool *between);
 
-/* Called when the chunk has ended. `type` is the caller's type. */
+/* Returns how an ended chunk has ended. `type` is the caller's type. */
 struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type);
 
-/* Returns how many of the first elements have a valid result. */
+/* Returns how many elements, from the first on, have a valid result. */
 static inline size_t fl__chunk_kept(struct fl__chunk_end end)
 {
 	return (size_t)end.done + end.kept;
 }
 
-/* Returns why work under the token `cancel` (NULL stands for the scope) stopped before its end. */
+/* Returns why work under the token `cancel`, or under the scope if that is NULL, stopped early. */
 static inline int fl__why_stopped(fl_time deadline, const fl_cancel_token *cancel)
 {
 	return !fl_cancel_token_is_requested(cancel) && fl__is_expired(deadline) ? -ETIMEDOUT : -ECANCELED;
 }
 
-/* Returns how many chunks `n` elements have. */
+/* Returns the number of chunks that `n` elements make. */
 static inline size_t fl__chunks(size_t n, size_t chunk)
 {
 	return n / chunk + (n % chunk != 0);
 }
 
 /*
- * Returns the size of the chunks of a map or loop whose caller has chosen none: `n` elements have
- * at most `most` chunks. Large chunks end at whole cache lines, so that neighbours share no line,
- * and vectors are aligned.
+ * Returns the size of the chunks of a map or loop whose caller has chosen none, such that `n`
+ * elements make at most `most` chunks. Large chunks end at whole cache lines, so that neighbours
+ * share no line, and vectors are aligned.
  */
 static inline size_t fl__chunk_size(size_t n, size_t most)
 {
@@ -93,27 +97,27 @@ static inline size_t fl__chunk_size(size_t n, size_t most)
 	return chunk < 8 * FL__LINE ? chunk : (chunk + FL__LINE - 1) / FL__LINE * FL__LINE;
 }
 
-/* Several chunks for each worker balance the load. */
+/* Returns the default number of chunks: several for each worker, to balance the load. */
 static inline size_t fl__chunks_for(const fl_executor *e)
 {
 	enum { CHUNKS_PER_WORKER = 8 };
 	return (size_t)fl_executor_workers(e) * CHUNKS_PER_WORKER;
 }
 
-/* Returns the most elements that one task can have, at least 1. */
+/* Returns how many elements one task can have at most. The result is at least 1. */
 size_t fl__chunk_most(const fl_task_type *type);
 
 /*
- * Returns `wanted`, or the largest smaller number that keeps three limits: the elements that one
- * task can have; results of `result_most` bytes, if the kind has that limit (then results outlive
- * a dying worker); and a limit for elements with bytes. The result is at least 1.
+ * Returns the largest number of elements, from 1 to `wanted`, within three limits: what one task can
+ * have; results of `result_most` bytes, if the kind has that limit (such results survive the death
+ * of their worker); and a limit for elements with an fl_bytes.
  */
 size_t fl__chunk_limit(const fl_executor *e, const fl_task_type *type, size_t wanted);
 
-/* Returns the most elements that a chunk should have, by their bytes, at least 1. */
+/* Returns how many elements of this size a chunk should have at most. The result is at least 1. */
 size_t fl__chunk_preferred(const fl_task_type *type);
 
-/* Returns how many chunks under way keep all workers busy with little memory. */
+/* Returns how many chunks should be under way to keep all workers busy with little memory. */
 size_t fl__chunk_window(const fl_executor *e, const fl_task_type *type, size_t chunk);
 
 /* Returns the i-th element of the array `first`, or NULL if `size` is 0 or `first` is NULL. */

@@ -4,7 +4,7 @@
 #include <fairlead/task_type.h>
 
 /*
- * Stores the type of that name in `*type`. Returns:
+ * Finds the type named `name`, and stores it in `*type`. Returns:
  *
  *   0
  *   -ENOENT   no type has the name
@@ -12,11 +12,14 @@
  */
 int fl__registry_find(const char *name, const fl_task_type **type);
 
-/* Changes with each type registered or unregistered: earlier look-ups are then out of date. */
+/*
+ * Returns a number that changes whenever a type is registered or unregistered. Earlier look-ups are
+ * then out of date.
+ */
 uint64_t fl__registry_changes(void);
 
 /*
- * Calls `visit` for each type, in the order of names; ambiguous names are left out. The registry is
- * locked meanwhile: `visit` must neither wait nor look up a name.
+ * Calls `visit` for each type, in the order of names, but not for types whose name is ambiguous.
+ * The registry is locked meanwhile, so `visit` must neither wait nor look up a name.
  */
 void fl__registry_visit(void (*visit)(const fl_task_type *type, void *arg), void *arg);

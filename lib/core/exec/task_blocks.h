@@ -10,26 +10,27 @@
 #include <string.h>
 
 /*
- * A task block ("block") has a task's future, argument and result. Each executor has a pool of free
- * blocks, in a few sizes. If the argument and the result do not fit, they are in an allocation of
- * their own, which is freed with the last reference to the future. The block itself may last
- * longer, since a local queue may still refer to it.
+ * A task block ("block") contains a task's future, argument and result. Each executor has a pool of
+ * free blocks, in a few sizes. If the argument and the result do not fit, they are in an allocation
+ * of their own, which is freed with the last reference to the future. The block itself may last
+ * longer, because a local queue may still refer to it.
  */
 struct fl__task_block {
 	fl_future future; /* first: a worker needs little more than one cache line */
 	struct fl__task_blocks *pool;
 	/*
-	 * Links of the list that has the block: the executor's queue, a list of blocks that were
-	 * taken out of a queue, or of running tasks, a list of remote.h, or one of the pool.
+	 * Links of the list that contains the block: the executor's queue, a list of blocks that
+	 * were taken out of a queue, a list of running tasks, a list of remote.h, or a list of the
+	 * pool.
 	 */
 	struct fl__task_block *next;
 	union {
 		struct fl__task_block *prev;
-		size_t place; /* in an injector (backlog.h) */
+		size_t place; /* the block's place in an injector (backlog.h) */
 	};
 	/*
-	 * In use: how many elements of a map's chunk have succeeded. While free, in the first block
-	 * of a chain of free blocks: how many blocks the chain has.
+	 * In a block in use: how many elements of a map's chunk have succeeded. In the first block
+	 * of a chain of free blocks: the length of the chain.
 	 */
 	uint32_t done;
 	/*
@@ -37,43 +38,43 @@ struct fl__task_block {
 	 * the executor's lock.
 	 */
 	uint8_t queued;
-	uint8_t asked;      /* enum fl__stop_state; guarded by the lock, where tasks run in other processes */
-	uint8_t injector;   /* the number of the injector that has or had the block; written by the submit */
+	uint8_t asked;      /* enum fl__stop_state; if tasks run in other processes, guarded by the lock */
+	uint8_t injector;   /* number of the injector where the submit has put the block */
 	uint8_t permit : 4; /* enum fl__permit; written by the submit */
-	uint8_t size : 4;   /* the index of its size; FL__TASK_BLOCK_OWN, too, if it has an allocation */
+	uint8_t size : 4;   /* index of the block's size; | FL__TASK_BLOCK_OWN if it has an allocation */
 	/*
 	 * The rest is used only where tasks run in other processes. The executor's lock guards it.
 	 */
-	/* worker processes that died when the task was next, but not started */
+	/* how often a worker process died when this task was its next, but had not started */
 	uint16_t suspicions;
 	uint16_t attempts;           /* how often a worker process died while it ran the task */
 	uint32_t seq;                /* in the submission ring */
-	void *worker;                /* the transport's, to which the task was given, or NULL */
-	struct fl__stopper *stopper; /* of its token, or NULL */
-	/* bytes of a result that is a mapping; else 0 */
+	void *worker;                /* the transport's worker that has the task, or NULL */
+	struct fl__stopper *stopper; /* of the task's token, or NULL */
+	/* size in bytes of a result that is a mapping; otherwise 0 */
 	size_t mapped;
-	uint64_t task; /* identity of its type: process/base/identity.h */
+	uint64_t task; /* identity of the task's type: process/base/identity.h */
 	uint32_t check;
-	int64_t began, ran; /* of an ended task, as its worker tells, in ns, or 0 */
+	int64_t began, ran; /* start and duration of an ended task, reported by its worker, in ns; or 0 */
 };
 
 enum fl__stop_state {
 	FL__STOP_NOT_REQUESTED,
 	FL__STOP_REQUESTED,
-	FL__STOP_BETWEEN, /* the next element of a chunk was not begun, as in a task that never ran */
-	FL__STOP_EXPIRED, /* still running at its deadline: its worker process was killed */
+	FL__STOP_BETWEEN, /* stopped between elements of a chunk, or never ran */
+	FL__STOP_EXPIRED, /* was still running at its deadline, so its worker process was killed */
 };
 
 /*
- * The first size is for small arguments and results. The second is one that few tasks exceed. Both
- * are an odd number of cache lines, so that first lines spread over a cache's sets.
+ * The first size is for small arguments and results. Few tasks exceed the second size. Both are an
+ * odd number of cache lines, so that the first lines of blocks spread over a cache's sets.
  */
 enum { FL__TASK_BLOCK_SMALL = 3 * FL__LINE, FL__TASK_BLOCK_LARGE = 7 * FL__LINE };
 
 /*
  * CACHES is the number of caches of a pool. CHAIN is the number of blocks in a full chain. Both are
- * macros because the laboratory's model of a pool uses smaller numbers: with fewer caches, more
- * contexts share each.
+ * macros because the laboratory's model of a pool uses smaller numbers, so that more contexts share
+ * a cache.
  */
 #ifndef FL__TASK_BLOCK_CACHES
 #define FL__TASK_BLOCK_CACHES 16
@@ -96,8 +97,8 @@ struct fl__task_block_owner {
 };
 
 struct fl__task_block_list {
-	struct fl__task_block *blocks; /* the first of `n`, linked by `next` */
-	struct fl__task_block *chain;  /* one more chain of any length, or NULL */
+	struct fl__task_block *blocks; /* the first of `n` blocks, linked by `next` */
+	struct fl__task_block *chain;  /* one more chain, of any length, or NULL */
 	size_t n;
 };
 
@@ -112,14 +113,14 @@ struct fl__task_block_cache {
 struct fl__task_block_central {
 	struct fl__task_block *chains; /* linked by `prev` of the first block of each */
 	size_t n_next;                 /* blocks of the next slab, a multiple of CHAIN */
-	/* kept blocks, linked by `next`: while the ends of handles are checked */
+	/* blocks kept while the ends of handles are checked (task_blocks.c), linked by `next` */
 	struct fl__task_block *kept_first, *kept_last;
 	size_t n_kept;
 };
 
 struct fl__task_blocks {
 	struct fl__task_block_owner of;
-	size_t head; /* where the callback may begin or, without a callback, the argument */
+	size_t head; /* offset in a block where the callback may begin or, without one, the argument */
 	size_t left;
 	uint32_t lock; /* guards `slabs` and `central` */
 	void *slabs;   /* each begins with a pointer to the next */
@@ -129,14 +130,14 @@ struct fl__task_blocks {
 };
 
 /*
- * Makes a pool, which lasts until fl__task_blocks_free() was called and the last task block and
- * reference are freed. Returns NULL if there is no memory.
+ * Makes a pool. It lasts until fl__task_blocks_free() was called and the last task block and the
+ * last reference are freed. Returns NULL if there is no memory.
  */
 struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *of);
 
 /*
- * The creator makes no more blocks. The pool lasts until the last block and the last reference are
- * freed.
+ * Called by the creator, which then makes no more blocks. The pool lasts until the last block and
+ * the last reference are freed.
  */
 void fl__task_blocks_free(struct fl__task_blocks *pool);
 
@@ -146,18 +147,20 @@ static inline const struct fl__task_block_owner *fl__task_block_owner(const stru
 }
 
 /*
- * Takes a reference to the pool, and thereby keeps the executor's struct. It is for a context that
- * will use the executor later, and has no task there.
+ * Takes a reference to the pool, which also keeps the executor's struct. This is for a context that
+ * will use the executor later, but has no task there.
  */
 void fl__task_blocks_ref(struct fl__task_blocks *pool);
 void fl__task_blocks_unref(struct fl__task_blocks *pool);
 
 /*
  * Makes a block with `count` arguments and results of `type`, at future.arg and future.result, and
- * `extra` bytes, at most EXTRA_MOST, for a callback and its argument. The results are zero, and so
- * are the fields from `done` to `permit`, and where tasks run in other processes all fields behind
- * `size`. The rest of the future, the links, the arguments and the extra bytes have any content. If
- * the results exceed `most` bytes, future.result is NULL. Returns NULL if there is no memory.
+ * `extra` bytes, at most EXTRA_MOST, for a callback and its argument. If the results exceed `most`
+ * bytes, future.result is NULL. Returns NULL if there is no memory.
+ *
+ * The results are zero, and so are `done`, `queued`, `asked` and `permit`. If tasks run in other
+ * processes, the fields behind `size` are also zero. The rest of the future, the links, the
+ * arguments and the extra bytes are undefined.
  */
 struct fl__task_block *fl__task_block_new(struct fl__task_blocks *pool, const fl_task_type *type, uint32_t count,
                                           size_t most, size_t extra);
@@ -182,8 +185,8 @@ static inline void fl__task_block_cache_leave(struct fl__task_block_cache *s)
 }
 
 /*
- * Takes a block out of a cache that the caller has entered, counts it as in use, and leaves the
- * cache. Returns NULL if the list is empty.
+ * Takes a block out of a cache that the caller has entered, counts the block as in use, and leaves
+ * the cache. Returns NULL if the list is empty.
  */
 static inline struct fl__task_block *fl__task_block_pop(struct fl__task_block_cache *s, unsigned size)
 {
@@ -191,7 +194,7 @@ static inline struct fl__task_block *fl__task_block_pop(struct fl__task_block_ca
 	struct fl__task_block *block = list->blocks;
 	if (fl__likely(block != NULL)) {
 		struct fl__task_block *next = block->next;
-		fl__task_block_fetch(next); /* the next submit would wait for what a worker wrote */
+		fl__task_block_fetch(next); /* a worker wrote it last: the next submit need not wait */
 		list->blocks = next;
 		list->n--;
 		s->out++;
@@ -200,7 +203,10 @@ static inline struct fl__task_block *fl__task_block_pop(struct fl__task_block_ca
 	return block;
 }
 
-/* fl__task_block_new_small(): the argument is at HEAD, the result in the last PART of the block. */
+/*
+ * The layout of blocks of fl__task_block_new_small(): the argument is at HEAD, and the result is in
+ * the last PART bytes of the block.
+ */
 enum { FL__TASK_BLOCK_PART = 16 };
 enum {
 	FL__TASK_BLOCK_HEAD = (offsetof(struct fl__task_block, suspicions) + FL__TASK_BLOCK_PART - 1) /
@@ -208,12 +214,12 @@ enum {
 };
 
 /*
- * For a small type, fl_executor_submit() only copies the argument. An fl_bytes needs more than a
- * copy: a handle of its own. So it must be too large for a small type.
+ * If a type is small, fl_executor_submit() only copies the argument. That is not enough for an
+ * fl_bytes, because the task needs a handle of its own. Therefore no small type may contain one.
  */
 _Static_assert(sizeof(fl_bytes) >= 2 * FL__TASK_BLOCK_PART, "no small type has an fl_bytes");
 
-/* Alignments are powers of two, so one that is below 2 * PART is at most PART. */
+/* An alignment below 2 * PART is at most PART, because alignments are powers of two. */
 static inline bool fl__task_type_is_small(const fl_task_type *type)
 {
 	return (type->arg_size | type->arg_align | type->result_size | type->result_align) < 2 * FL__TASK_BLOCK_PART &&
@@ -222,8 +228,8 @@ static inline bool fl__task_type_is_small(const fl_task_type *type)
 }
 
 /*
- * Does what fl__task_block_new() does, inline and without a call, for one argument of a small type,
- * if tasks run in this process. After NULL the caller uses fl__task_block_new().
+ * Does what fl__task_block_new() does, but inline, for one argument of a small type, if tasks run
+ * in this process. If it returns NULL, the caller uses fl__task_block_new().
  */
 static inline struct fl__task_block *fl__task_block_new_small(struct fl__task_blocks *pool, const fl_task_type *type,
                                                               const struct fl__ctx *ctx)
@@ -246,10 +252,11 @@ static inline struct fl__task_block *fl__task_block_new_small(struct fl__task_bl
 }
 
 /*
- * An owner frees the block. The last reference to the future is an owner, and so is a queue while
- * the future is LEFT. Each of them calls this function once: the first call clears LEFT, and the
- * last call frees the block.
+ * Called by an owner of the block, once. The last reference to the future is an owner; while the
+ * future is LEFT, a queue is another owner. If there are two owners, the first call only clears
+ * LEFT, and the second call frees the block.
  */
+
 void fl__task_block_free(struct fl__task_block *block);
 
 /* Called for the last reference. Frees the allocation, if there is one, and then the block. */
