@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What all kinds of executors share: creation, the initializer, lists of tasks, numbers of workers. */
+/* What all kinds of executors share: creation, initializer, lists of tasks, numbers of workers. */
 #include "executor.h"
 #include "../base/atomic.h"
 #include "../base/error.h"

@@ -55,7 +55,7 @@
 #include <fairlead/error.h>
 #include <string.h>
 
-/* Begins the group unless it has begun. Its token is below `parent` or, if NULL, below the scope. */
+/* Begins the group unless it has begun. If `parent` is NULL, its token is below the scope. */
 static FL__NOINLINE void group_begin(fl_group *g, fl_cancel_token *parent)
 {
 	fl__lock(&g->lock_);
@@ -149,7 +149,7 @@ struct group_task {
 _Static_assert(sizeof(struct fl__callback) + sizeof(struct group_task) <= FL__TASK_BLOCK_EXTRA_MOST,
                "it fits a block with an allocation");
 
-/* Copies the result to the user, if he wants it. Returns whether he now owns the result. */
+/* Copies the result to the user's memory, if any. Returns whether the user now owns the result. */
 static bool group_copy_result(const struct group_task *task, const fl_future *f)
 {
 	const void *result = fl_future_result(f);

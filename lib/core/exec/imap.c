@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The lazy map. imap.h has its states. */
+/* The lazy map: its source, its window and its waits. imap.h explains the states of a batch. */
 #include "imap.h"
 #include "../base/list.h"
 #include "../base/sys.h"
@@ -8,7 +8,7 @@
 #include <fairlead/cancel.h>
 #include <stdio.h>
 
-/* The iteration is zeroed and has one reference. Returns NULL if there is no memory. */
+/* Makes a zeroed iteration with one reference. Returns NULL if there is no memory. */
 static fl_imap *imap_new(size_t batches)
 {
 	size_t bytes;
@@ -26,14 +26,14 @@ static fl_imap *imap_new(size_t batches)
 	return it;
 }
 
-/* Returns 1, or an error. */
+/* Returns 1, as a generator does, or an error. */
 static int imap_hold(fl_bytes *b)
 {
 	const int rc = fl__bytes_hold(b, b);
 	return rc == 0 ? 1 : rc;
 }
 
-/* The generator of an array with bytes: each chunk has handles of its own. */
+/* Generates the arguments of an array with an fl_bytes. Each chunk needs its own handles. */
 static int imap_make_copy(void *state, void *arg)
 {
 	const fl_imap *it = state;
@@ -53,7 +53,7 @@ static size_t imap_gather(fl_imap *it)
 		void *arg = fl__element(s->made, s->held, it->type->arg_size);
 		int rc = s->make(s->state, arg);
 		if (rc == 1 && it->type->drop_arg == FL_BYTES_DROP && !((fl_bytes *)arg)->owner_)
-			rc = imap_hold(arg); /* the generator has lent its memory */
+			rc = imap_hold(arg); /* the generator has only lent the memory */
 		if (rc == 1) {
 			s->held++;
 			continue;
@@ -71,7 +71,7 @@ static void imap_drop_held(fl_imap *it)
 	it->source.held = 0;
 }
 
-/* Submits the next chunk, if any. After an error the caller may try again. */
+/* Submits the next chunk, if there is one. After an error the caller may try again. */
 static int imap_submit_next(fl_imap *it)
 {
 	struct fl__imap_source *s = &it->source;
@@ -95,7 +95,7 @@ void fl__imap_stop(fl_imap *it, int why)
 	if (it->source.end == 0 || it->source.held > 0)
 		it->source.end = it->stopped;
 	imap_drop_held(it);
-	/* The newest batch comes first, so that no worker begins another one in between. */
+	/* from the newest to the oldest, so that no worker begins another batch meanwhile */
 	for (struct fl__imap_batch *b = it->newest; b; b = b->prev) {
 		b->ended_first = fl_future_try_wait(b->f) == 0;
 		FL_IGNORE(fl_future_cancel(b->f)); /* it ends in any state */
@@ -109,8 +109,8 @@ static void imap_stop_if_due(fl_imap *it)
 }
 
 /*
- * Submits one chunk if the window has room, and more until a result is ready: a slow generator
- * makes one chunk at a time.
+ * Submits chunks until the window is full or a result is ready. Even if a result is ready, submits
+ * one chunk, if the window has room. Thus a slow generator makes one chunk at a time.
  */
 static int imap_fill(fl_imap *it)
 {
@@ -146,7 +146,7 @@ static int imap_await_oldest(fl_imap *it, fl_time deadline, fl_cancel_token *can
 {
 	struct fl__imap_batch *b = it->oldest;
 	int rc = fl_future_wait_until(b->f, deadline, cancel);
-	/* the callback of an ended future has yet to return the batch */
+	/* if the future has ended, wait until its callback has pushed the batch */
 	while (it->calls && !b->returned && fl_future_try_wait(b->f) == 0) {
 		fl_event_reset(&it->batch_ended);
 		fl__imap_collect(it);
@@ -169,7 +169,7 @@ static int imap_await_any(fl_imap *it, fl_time deadline, fl_cancel_token *cancel
 	return fl_event_wait_until(&it->batch_ended, deadline, cancel);
 }
 
-/* Waits for what is under way, or else for a permit. */
+/* Waits for a batch under way. If there is none, waits for a permit. */
 static int imap_await(fl_imap *it, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (it->oldest) {
@@ -188,7 +188,7 @@ static void imap_request(void *token)
 	fl_cancel_token_request(token);
 }
 
-/* Does what imap_await() does, but also returns 0 at a request of the iteration's token. */
+/* Does what imap_await() does, but also returns 0 when the iteration's token is cancelled. */
 static int imap_await_or_stop(fl_imap *it, fl_time deadline, fl_cancel_token *cancel)
 {
 	if (it->cancel == FL_SHIELDED || it->stopped)
@@ -204,7 +204,7 @@ static int imap_await_or_stop(fl_imap *it, fl_time deadline, fl_cancel_token *ca
 	return rc == -ECANCELED && fl_cancel_token_is_requested(it->cancel) ? 0 : rc;
 }
 
-/* Returns whether a submit failed only because it did not wait for a permit. */
+/* Returns whether a submit that returned `rc` failed only because it did not wait for a permit. */
 static bool imap_lacks_permit(const fl_imap *it, int rc)
 {
 	return rc == -ETIMEDOUT && !it->oldest && it->executor->permits.bound > 0;
@@ -242,7 +242,7 @@ FL__NOINLINE static int imap_next_slow(fl_imap *it, size_t *index, void *result,
 int fl_imap_next_until(fl_imap *it, size_t *index, void *result, fl_time deadline, fl_cancel_token *cancel)
 {
 	struct fl__imap_batch *b = it->current;
-	if (fl__unlikely(!b || b->given + 1 >= b->end.done)) /* the last one of a batch, or a failure */
+	if (fl__unlikely(!b || b->given + 1 >= b->end.done)) /* the last result of a batch, or a failure */
 		return imap_next_slow(it, index, result, deadline, cancel);
 	const size_t i = b->given++, size = it->type->result_size;
 	if (index)
@@ -275,7 +275,7 @@ static size_t imap_window_batches(const fl_executor *e, const fl_task_type *type
 {
 	size_t most = window ? window / chunk : fl__chunk_window(e, type, chunk);
 	if (!(e->ops->capabilities & FL_CAP_CONCURRENT))
-		/* A submit runs the task at once: it is made only when its result is wanted. */
+		/* A submit runs the task at once, so submit only when the result is wanted. */
 		most = 1;
 	return FL__MAX(FL__MIN(most, fl__chunks(n, chunk)), 1);
 }

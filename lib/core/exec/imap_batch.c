@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The batches of a lazy map: submit, end, clean-up. imap.h has their states. */
+/* The batches of a lazy map: submit, end, clean-up. imap.h explains their states. */
 #include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/sys.h"
@@ -7,7 +7,7 @@
 #include "imap.h"
 #include <fairlead/cancel.h>
 
-/* The value of `done` after the close. */
+/* `done` points to this after fl__imap_close(). */
 static struct fl__imap_batch imap_closed;
 
 void fl__imap_release(fl_imap *it)
@@ -35,7 +35,7 @@ static void imap_drop_results(const fl_imap *it, void *first, size_t begin, size
 	imap_drop(it->type->drop_result, first, begin, end, it->type->result_size);
 }
 
-/* Called on any thread. */
+/* The callback of a batch's future. It may run on any thread. */
 static void imap_on_end(fl_future *f, void *arg)
 {
 	struct fl__imap_batch *b = arg;
@@ -59,7 +59,7 @@ static void imap_on_end(fl_future *f, void *arg)
 	fl__imap_release(it);
 }
 
-/* The callback of futures of a type without drop hooks. */
+/* The callback for futures whose type has no drop hooks. */
 void fl__imap_on_end(fl_future *f, void *arg)
 {
 	imap_on_end(f, arg);
@@ -73,7 +73,7 @@ void fl__imap_close(fl_imap *it)
 		done->returned = true;
 }
 
-/* The stack has the newest first. */
+/* Reverses `done`, a LIFO, so that batches are delivered in the order of their ends. */
 void fl__imap_collect(fl_imap *it)
 {
 	/* acquire: pairs with imap_on_end() */
@@ -103,7 +103,7 @@ struct fl__imap_batch *fl__imap_next_ended(fl_imap *it)
 	return b && (it->calls ? b->returned : fl_future_try_wait(b->f) == 0) ? b : NULL;
 }
 
-/* Submits the arguments of a batch. -ETIMEDOUT says that the backlog is full. */
+/* Submits the arguments of a batch. Returns -ETIMEDOUT if the backlog is full. */
 static int imap_batch_submit(struct fl__imap_batch *b, const void *args)
 {
 	static const struct fl__patience none = {FL_NO_WAIT, FL_SHIELDED};
@@ -151,7 +151,7 @@ void fl__imap_batch_make_current(fl_imap *it, struct fl__imap_batch *b)
 	it->current = b;
 	b->end = fl__chunk_end(b->f, it->type);
 	if (it->stopped && (b->end.stopped || b->end.error == -ECANCELED))
-		/* the iteration ends with the reason of the stop */
+		/* the iteration ends for the reason for which it was stopped */
 		it->source.end = it->stopped;
 }
 

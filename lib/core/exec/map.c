@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ordered map works by reference on executors whose tasks can refer to the caller's memory
+ * The ordered map. It works by reference on executors whose tasks can refer to the caller's memory
  * (FL_CAP_BY_REFERENCE), and by copy on other executors.
  *
- * By reference. The array is cut into chunks. The map submits at most as many tasks as the executor
- * has workers. Each of these *runners* takes the next chunk until none is left. So a chunk costs no
- * submit (docs/decisions/mechanisms.md has figures).
+ * By reference, the array is cut into chunks. The map submits at most as many tasks as the executor
+ * has workers. Each of these *runners* takes the next chunk until none is left. Therefore a chunk
+ * needs no submit of its own (docs/decisions/mechanisms.md has figures).
  *
- * Runners take chunks in ascending order, and begin no element from `limit` on. After a failure at
- * index i the limit is i, so the elements below i still run, and every run reports the lowest index
- * that fails. When the caller's wait has ended early, the limit is 0. It only falls; a runner that
- * reads an old value begins an element too many, never one too few.
+ * Runners take chunks in ascending order, and never begin an element whose index is `limit` or
+ * higher. If element i fails, `limit` becomes i. The elements below i still run, so every run
+ * reports the lowest index that fails. If the caller's wait ends early, `limit` becomes 0. As
+ * `limit` only falls, a runner that reads an old value may begin one element too many, but never
+ * skips one.
  *
- * A map ends early for one reason, the first that occurs. It is a failure; the early end of the
- * caller's wait; or, if an element is left that no runner has begun, the break or a cancel of the
- * executor. An element that returns -ECANCELED while its token is requested has not failed.
+ * A map may end early for three reasons, and the first that occurs counts: an element fails; the
+ * caller's wait ends early; or the executor breaks or is cancelled while an element is left that no
+ * runner has begun. An element that returns -ECANCELED because its token was cancelled has not
+ * failed.
  */
 #include "map.h"
 #include "../base/atomic.h"
@@ -32,12 +34,12 @@ struct map_in_place {
 	size_t done;   /* elements that succeeded */
 	size_t limit;  /* no element from here on begins; written under `lock` */
 	uint32_t lock; /* guards `failure` */
-	/* Requested by the first runner that ends: no more are needed. */
+	/* Cancelled by the first runner that ends, because no more runners are needed then. */
 	fl_cancel_token over;
 	fl_map_error failure;
 };
 
-/* The failure is zeroed. */
+/* Stores a failure in `*failure`, which is zeroed. */
 static void map_note(fl_map_error *failure, size_t index, int error, const char *message)
 {
 	failure->index = index;
@@ -45,11 +47,11 @@ static void map_note(fl_map_error *failure, size_t index, int error, const char 
 	(void)strncpy(failure->message, message, FL_MESSAGE_MAX - 1);
 }
 
-/* Does nothing if the caller's wait has ended early or a lower element has failed. */
+/* Notes a failure, unless the caller's wait has ended early or a lower element has failed. */
 static void map_fail(struct map_in_place *map, size_t index, int error, const char *message)
 {
 	FL__LOCKED(&map->lock);
-	/* relaxed, both: the lock orders them, and readers without it take `limit` as a hint */
+	/* relaxed, both: the lock orders them; without the lock, readers use `limit` as a hint */
 	if (index < fl__load_relaxed(&map->limit)) {
 		fl__store_relaxed(&map->limit, index);
 		map_note(&map->failure, index, error, message);
@@ -77,7 +79,7 @@ static bool map_run_element(struct map_in_place *map, size_t index, fl_task_ctx 
 	return error == 0;
 }
 
-/* After an element that fails or may not begin, no later one may, and the runner ends. */
+/* Runs chunks, until an element fails or may not begin: then no later element may begin, either. */
 static int map_runner(fl_task_ctx *ctx, const void *arg, void *result)
 {
 	(void)result;
@@ -102,8 +104,8 @@ static int map_runner(fl_task_ctx *ctx, const void *arg, void *result)
 static const fl_task_type map_runner_type = FL__TASK_OF_POINTER("fl__map", map_runner);
 
 /*
- * Submits up to `n` runners. Returns how many it has submitted, or the error if it has submitted
- * none. One runner suffices, since its end requests `over`, which ends the wait for another permit.
+ * Submits up to `n` runners. Returns how many it has submitted, or the error if there are none. One
+ * runner suffices. When it ends, it cancels `over`, which ends the wait for another permit.
  */
 static int map_submit_runners(fl_executor *e, struct map_in_place *map, fl_future **runners, int n,
                               const fl_map_config *config)
@@ -119,7 +121,7 @@ static int map_submit_runners(fl_executor *e, struct map_in_place *map, fl_futur
 	return count > 0 ? count : rc;
 }
 
-/* Lets no further element begin, and requests the running ones to stop. */
+/* Lets no further element begin, and asks the running elements to stop. */
 static void map_stop(struct map_in_place *map, fl_future **runners, int n)
 {
 	{
@@ -131,8 +133,8 @@ static void map_stop(struct map_in_place *map, fl_future **runners, int n)
 }
 
 /*
- * Frees all runners. Returns why the wait ended early; -ENOTRECOVERABLE if a break of the executor
- * has ended a runner; or 0.
+ * Waits for all runners and frees them. Returns the error if the wait ended early, -ENOTRECOVERABLE
+ * if a runner ended because the executor broke, or 0.
  */
 static int map_await_runners(struct map_in_place *map, fl_future **runners, int n, const fl_map_config *config)
 {
@@ -194,13 +196,13 @@ static int map_in_place(fl_executor *e, const fl_task_type *type, const void *ar
 }
 
 /*
- * The map by copy is a lazy map in order (imap.h), copied to the caller's array. The first failure
- * that the map takes is the lowest, since all chunks before it have ended, and the map then cancels
- * those after it.
+ * The map by copy is a lazy map in order (imap.h), whose results are copied to the caller's array.
+ * The first failure that the map takes has the lowest index, because all chunks before it have
+ * ended. The map then cancels the chunks after it.
  *
- * A map ends early for one reason, the first: a failure (also one that the map takes after a stop,
- * if its chunk ended before the stop), a stop by its deadline or token, or a broken executor. The
- * map goes on until it has taken all chunks under way.
+ * The first reason to end early counts: a failure, a stop by the map's deadline or token, or a
+ * broken executor. If a chunk failed before a stop, but the map takes it only after the stop, the
+ * failure counts. In any case the map goes on until it has taken all chunks under way.
  */
 
 struct map_by_copy {
@@ -210,10 +212,10 @@ struct map_by_copy {
 	fl_map_error failure; /* for FL_ETASK */
 };
 
-/* Called for a batch that has not succeeded. Takes the reason for an early end. */
+/* Called for a batch that has not succeeded. Notes the reason to end early, unless there is one. */
 static void map_copy_end(struct map_by_copy *m, const struct fl__imap_batch *b)
 {
-	/* a failure of its own, and not because of a stop or a broken executor */
+	/* an element failed by itself, and not because of a stop or a broken executor */
 	const bool failed = b->end.begun && !b->end.stopped && (!m->it->stopped || b->ended_first);
 	if (m->reason != 0)
 		return;
@@ -224,7 +226,7 @@ static void map_copy_end(struct map_by_copy *m, const struct fl__imap_batch *b)
 		fl__imap_stop(m->it, -ECANCELED);
 }
 
-/* The result of an element that failed is zero if its worker died or the result is lost. */
+/* Copies a batch's results. A failed element's result is zero if its worker died or it was lost. */
 static void map_copy_take(struct map_by_copy *m)
 {
 	struct fl__imap_batch *b = m->it->current;
@@ -251,7 +253,7 @@ static int map_copies(fl_executor *e, const fl_task_type *type, const void *args
 	    .cancel = config->cancel,
 	};
 	struct map_by_copy m = {.results = results};
-	fl_task_type lent = *type; /* the array stays: no element needs a handle of its own */
+	fl_task_type lent = *type; /* the array stays, so no element needs a handle of its own */
 	lent.drop_arg = FL__BYTES_LENT;
 	/* fl__chunk_type() copies a type with hooks, so no future refers to `lent` */
 	int rc = fl_imap_create(&m.it, e, fl__bytes_declares(type->drop_arg) ? &lent : type, args, n, &lazy);

@@ -108,9 +108,9 @@ static inline size_t fl__chunks_for(const fl_executor *e)
 size_t fl__chunk_most(const fl_task_type *type);
 
 /*
- * Returns the largest number of elements, from 1 to `wanted`, within three limits: what one task can
- * have; results of `result_most` bytes, if the kind has that limit (such results survive the death
- * of their worker); and a limit for elements with an fl_bytes.
+ * Returns the largest number of elements, from 1 to `wanted`, within three limits: what one task
+ * can have; results of `result_most` bytes, if the kind has that limit (such results survive the
+ * death of their worker); and a limit for elements with an fl_bytes.
  */
 size_t fl__chunk_limit(const fl_executor *e, const fl_task_type *type, size_t wanted);
 

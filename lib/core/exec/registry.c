@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The list of all task types, sorted by name. Constructors cannot return errors: they link entries,
- * and panic for a wrong type.
+ * The list of all task types, sorted by name. Constructors link the entries. They cannot return
+ * errors, so they panic if a type is wrong.
  *
- * Two different types may have one name, as in two plugins with files of one name. A look-up finds
- * neither. Executors that pass tasks by address run both.
+ * Two different types may have the same name, for example if two plugins have source files of the
+ * same name. A look-up then finds neither type, so that it is an error to submit such a task to a
+ * process executor or over MPI, where a worker could not tell the types apart. Executors that pass
+ * tasks by address run both types, because they do not look at the name.
  *
- * A task that is passed by address runs without a look at its name. While different tasks have one
- * name, a submit of one of them to a process executor, or over MPI, is an error, because a worker
- * could not tell them apart; no other submit is concerned.
- *
- * A failure's message is allocated when a task fails, and is not part of each future, because a
- * million futures should be small, and failures are few. If the allocation fails, too, a fixed text
- * takes the place of the message. A task that fails may keep its result (fl_task_keep_result()),
- * which is one bit of the future's state and of a worker's completion.
+ * A failure's message is allocated when a task fails. It is not part of each future, because a
+ * million futures should be small, and failures are rare. If that allocation also fails, a fixed
+ * text replaces the message. A task that fails may keep its result (fl_task_keep_result()), which
+ * takes one bit of the future's state and of a worker's completion.
  */
 #include "registry.h"
 #include "../base/anew.h"
@@ -24,7 +22,7 @@
 #include "../sync/mutex.h"
 #include <string.h>
 
-static fl_mutex registry_lock = FL_MUTEX_INIT; /* guards all else */
+static fl_mutex registry_lock = FL_MUTEX_INIT; /* guards everything else */
 static fl_task_entry *registry_first FL_GUARDED_BY(registry_lock);
 static uint64_t registry_change_count; /* also read without the lock */
 
@@ -34,7 +32,7 @@ static void registry_note_change(void) FL_REQUIRES(registry_lock)
 	fl__store_relaxed(&registry_change_count, registry_change_count + 1);
 }
 
-/* Returns the link to the first entry with that name, or where to insert the entry. */
+/* Returns the link to the first entry with that name, or the link where to insert such an entry. */
 static fl_task_entry **registry_search(const char *name) FL_REQUIRES(registry_lock)
 {
 	fl_task_entry **link = &registry_first;
@@ -75,7 +73,7 @@ static bool registry_is_same_type(const fl_task_type *a, const fl_task_type *b)
 	       a->drop_arg == b->drop_arg && a->drop_result == b->drop_result;
 }
 
-/* Skips the entries with the name of `entry`. `*conflict`: their types differ. */
+/* Returns the first entry with another name. `*conflict` says whether the skipped types differ. */
 static const fl_task_entry *registry_next_name(const fl_task_entry *entry, bool *conflict)
 {
 	const fl_task_type *type = entry->type;
@@ -114,7 +112,7 @@ uint64_t fl__registry_changes(void)
 	return fl__load_relaxed(&registry_change_count);
 }
 
-/* An entry comes into the list, and leaves it, by one store. */
+/* In a forked child the list is consistent, because one store inserts or removes an entry. */
 static void registry_make_anew(void)
 {
 	fl_mutex_init(&registry_lock);

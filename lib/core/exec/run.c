@@ -3,12 +3,12 @@
  * Runs one task on the calling context, with its frame and its scope, and lets a waiting worker
  * help.
  *
- * A worker of a thread executor that waits for a pending task of that executor runs the task at
- * once, as a call, and one that joins a group runs pending members (group_join.c). Unless nobody
- * else could (thread_pool/help.c), it runs no other task: arbitrary tasks during a wait deadlock
- * under mutexes and grow stacks without bound (rayon #592, taskflow #522). A fiber of a loop
- * executor that waits lets another fiber run (loop/loop_executor.c). It runs the task for which it
- * waits only if no other fiber can.
+ * If a worker of a thread executor waits for a pending task of that executor, it runs the task at
+ * once, as a call. If it joins a group, it runs pending members (group_join.c). It runs other tasks
+ * only if no other context could (thread_pool/help.c), because arbitrary tasks during a wait lead
+ * to deadlocks under mutexes and to unbounded stacks (rayon #592, taskflow #522). A fiber of a loop
+ * executor lets another fiber run while it waits (loop/loop_executor.c). It runs the task that it
+ * waits for only if no other fiber can.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
@@ -27,7 +27,7 @@ static struct fl__run *run_innermost(const struct fl__ctx *ctx)
 	return ctx->help == run_help ? ctx->front.inside.helper : NULL;
 }
 
-/* Visits the frames of the calling context, the innermost first; it declares `run`. */
+/* Declares `run`, and visits the frames of the calling context, the innermost first. */
 /* NOLINTNEXTLINE(bugprone-macro-parentheses): a declared name takes no parentheses */
 #define RUN_EACH(run) for (const struct fl__run *run = run_innermost(fl__ctx_get()); run; run = run->outer)
 
@@ -88,7 +88,7 @@ int fl__run_function(struct fl__run *run, char **message)
 	} else if (run->claim == FL__CLAIM_BREAK) {
 		error = run->executor->broken;
 		ctx.message = fl__message_format("%s", run->executor->why_broken);
-		fl__task_block_of(f)->asked = FL__STOP_BETWEEN; /* it never runs: fl__chunk_end() */
+		fl__task_block_of(f)->asked = FL__STOP_BETWEEN; /* the task never runs: fl__chunk_end() */
 	}
 	if (fl__unlikely(ctx.keeps_result) && error != 0)
 		fl__future_keep_result(f);
@@ -153,8 +153,8 @@ bool fl__run_is_under_token(const fl_cancel_token *token)
 			return true;
 		case FL__CANCEL_ABOVE:
 			/*
-			 * The token was made while this task ran. The tasks of the frames further
-			 * out had begun before, so they are not below it.
+			 * The token was made while this task ran. The tasks of outer frames began
+			 * earlier, so they are not below the token.
 			 */
 			return false;
 		case FL__CANCEL_ELSEWHERE:
@@ -221,9 +221,10 @@ void fl__run_depend(struct fl__ctx *ctx, bool begins)
 }
 
 /*
- * A worker that waits for a task of its own executor does not count as blocked: after run_help()
- * another context runs the task. It depends on that context (thread_pool.h). If these waits counted
- * as blocked, a recursion with futures would make a thread for each level.
+ * A worker that waits for a task of its own executor does not count as blocked, because after
+ * run_help() another context runs the task. Instead it counts as depending on that context
+ * (thread_pool.h). If it counted as blocked, a recursion with futures would start a thread for each
+ * level.
  */
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 {
@@ -238,9 +239,9 @@ bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 }
 
 /*
- * Called under the lock. Claims a task that will run within another one. A cancel or a break of the
- * executor may have missed the task, which another context had taken, or had not added yet. Then
- * the claim is that of the cancel or of the break.
+ * Called under the lock. Claims a task that will run within another task. When the executor was
+ * cancelled or broke, this task may have been missed, because a context had taken it already or had
+ * not added it yet. Then the claim is the one that the cancel or the break would have made.
  */
 static enum fl__claim run_claim(fl_executor *e, fl_future *f, uint32_t leaves)
 {
@@ -250,14 +251,14 @@ static enum fl__claim run_claim(fl_executor *e, fl_future *f, uint32_t leaves)
 	return claim == FL__CLAIM_RUN && e->halted ? FL__CLAIM_BREAK : claim;
 }
 
-/* Runs a task within the one that the caller runs. Returns false if another context has claimed it. */
+/* Runs `f` within the task that the caller runs. Returns false if `f` was claimed elsewhere. */
 static bool run_within(fl_executor *e, fl_future *f, bool foreign)
 {
 	struct fl__run run;
 	enum fl__claim claim;
 	fl__run_enter(&run, e);
 	{
-		/* So a cancel of the executor finds the task in the queue or in this frame. */
+		/* under the lock, so that a cancel finds the task in the queue or in this frame */
 		FL__HELD(&e->lock);
 		claim = run_claim(e, f, foreign ? fl__executor_leaves(e) : 0);
 		if (claim != FL__CLAIM_LOST)
@@ -279,23 +280,23 @@ void fl__run_taken(fl_executor *e, struct fl__task_block *block)
 	if (run_within(e, &block->future, false))
 		fl_future_free(&block->future); /* the producer's reference */
 	else
-		fl__task_block_free(block); /* the backlog's share of it */
+		fl__task_block_free(block); /* as the backlog's owner of the block */
 }
 
-/* This is the `help` of struct fl__ctx. It runs a pending task of an executor that `ctx` serves. */
+/* The `help` of struct fl__ctx: runs a pending task of an executor that `ctx` serves. */
 static void run_help(struct fl__ctx *ctx, void *future)
 {
 	fl_future *f = future;
 	if (f->ops != &fl__task_future_ops)
 		return; /* not a task, or one that runs in another process */
 	/*
-	 * `e` may have been freed: until fl__run_serves() has found it, the address is only
-	 * compared
+	 * `e` may have been freed. Until fl__run_serves() has found it, the address is only
+	 * compared.
 	 */
 	fl_executor *e = fl__task_block_owner(fl__task_block_of(f))->executor;
 	if (!fl__run_serves(e) || (e->ops->will_run && e->ops->will_run(e)))
 		return;
-	const struct fl__awaited awaits = ctx->awaits; /* what the wait awaits, and not the task */
+	const struct fl__awaited awaits = ctx->awaits; /* what the caller waits for, not what the task does */
 	ctx->awaits = (struct fl__awaited){.kind = FL__DEBUG_NOTHING};
 	const bool ran = run_within(e, f, true);
 	ctx->awaits = awaits;

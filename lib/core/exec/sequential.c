@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * In the sequential executor a submit is a call, on any number of threads at once. No task is ever
- * queued, so a cancel only requests running ones to stop. A join waits for other threads' submits.
+ * The sequential executor. A submit runs the task as a call, on any number of threads at once. No
+ * task is ever queued, so a cancel only asks running tasks to stop. A join waits for submits of
+ * other threads.
  */
 #include "../base/sys.h"
 #include "executor.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A serial executor has one FIFO of tasks, and at most one *drain*: a task of the executor below,
- * the target, which takes the first task of the FIFO and runs it, and so on. The lock of the
+ * Serial executors. A serial executor has a FIFO queue of tasks, and uses another executor, the
+ * *target*, to run them. The *drain* is a task of the target that takes the first task of the queue
+ * and runs it, again and again. There is at most one drain at a time. The lock of the serial
  * executor guards its state:
  *
  *   word        meaning                     set                       cleared
@@ -13,31 +14,33 @@
  *               submitted                                             drain was refused; the end
  *                                                                     of a drain that did not run
  *   busy        the drain runs the          the drain                 the drain: when it takes no
- *               initializer, or a task,                               further task
- *               or frees its reference
- *               to it
+ *               initializer or a task, or                             further task
+ *               frees its reference to
+ *               that task
  *   initialized the initializer has begun   the first drain           never
  *
  * Invariants
- *   1. While a task is in the queue, `scheduled` is set. So a submit that finds it set need not
- *      wake anybody: the drain looks at the queue and clears the bit in one section of the lock.
- *   2. There is one drain while `scheduled` is set. A drain whose turn is over submits the next one
- *      and takes no task after that. Only the drain takes tasks to run, and contexts that the task
- *      of the drain waits in (run.c, serial_run_newest()). Therefore no two tasks run at once.
+ *   1. While a task is in the queue, `scheduled` is set. A submit that finds it set need not wake
+ *      anybody, because the drain looks at the queue and clears the bit in one critical section.
+ *   2. While `scheduled` is set, there is one drain. After SERIAL_TURN tasks, a drain submits the
+ *      next drain, and takes no task after that. Tasks are taken to run only by the drain, and by
+ *      contexts in which the drain's task waits (run.c, serial_run_newest()). Therefore no two
+ *      tasks run at once.
  *   3. A drain has a reference to the executor's task blocks from before its submit until its end.
- *      So it may look at the queue after the executor was freed, and a join need not wait for it.
- *      The executor has a reference to those of the target, which may be freed first.
- *   4. No call of the target is made under the lock, since a submit may run the drain as a call.
+ *      Therefore it may look at the queue after the executor was freed, and a join need not wait
+ *      for it. The executor has a reference to the task blocks of the target, which may be freed
+ *      first.
+ *   4. The target is never called under the lock, because a submit may run the drain as a call.
  *
  * Linearization points. A submit takes effect when it adds its task. If the drain is refused, the
- * submit takes its task out again, unless a cancel has claimed it; then the task was accepted. The
- * tasks that others have added by then end with the error of the refusal. The start of a task is
- * the claim by the drain, in the section in which it takes the task out.
+ * submit takes its task out again, unless a cancel has claimed the task, which then counts as
+ * accepted. The tasks that others have added by then end with the error of the refusal. A task
+ * starts when the drain claims it, in the critical section in which it takes the task out.
  *
- * A turn of the drain has SERIAL_TURN tasks, so that the worker gets to other tasks of the target.
- * If the next drain is refused, because the target is closed, or for want of memory, the old one
- * goes on: the tasks were accepted. Then a closed target closes the executor, so that tasks which
- * submit others come to an end.
+ * A drain ends after SERIAL_TURN tasks so that the worker can run other tasks of the target. If the
+ * next drain is refused, because the target is closed or there is no memory, the old drain goes on,
+ * because the tasks were accepted. If the target is closed, the serial executor is closed as well,
+ * so that tasks which submit further tasks come to an end.
  */
 #include "../base/sys.h"
 #include "executor.h"
@@ -66,7 +69,7 @@ static void serial_on_cancel(void *serial)
 	(void)fl_executor_cancel(&((struct serial *)serial)->base);
 }
 
-/* If the drain did not run, the target was cancelled or is broken, and pending tasks end like it. */
+/* If the drain did not run, the target was cancelled or broke: pending tasks end like the drain. */
 static void serial_on_drain_end(fl_future *drain, void *serial)
 {
 	struct serial *s = serial;
@@ -82,7 +85,7 @@ static void serial_on_drain_end(fl_future *drain, void *serial)
 	fl__task_blocks_unref(s->base.blocks); /* the last access */
 }
 
-/* Submits a drain. The caller has set `scheduled`, or is the drain that sees its turn end. */
+/* Submits a drain. The caller has set `scheduled`, or is the drain whose turn is over. */
 static int serial_schedule(struct serial *s)
 {
 	const fl_submit_config config = {.on_end = serial_on_drain_end, .on_end_arg = s};
@@ -93,7 +96,11 @@ static int serial_schedule(struct serial *s)
 	return rc;
 }
 
-/* Called under the lock. The claim is not lost: another context would have removed the task. */
+/*
+ * Called under the lock. The claim is not lost, because another context that claims the task would
+ * have removed it from the queue.
+ */
+
 static void serial_take_out(struct fl__run *run, struct fl__task_block *block)
 {
 	fl__task_list_remove(&run->executor->queue, block);
@@ -104,9 +111,9 @@ static void serial_take_out(struct fl__run *run, struct fl__task_block *block)
 enum serial_next { SERIAL_RUN, SERIAL_LOOK, SERIAL_OVER, SERIAL_END };
 
 /*
- * Ends the frame of the task that the drain has run, if there is one, and takes the first pending
- * task, unless the turn is over. A join may return once `busy` is clear, so the reference to the
- * ended task is freed before.
+ * Empties the frame of the task that the drain has run, if there is one, and takes the first
+ * pending task, unless the turn is over. A join may return once `busy` is clear, so the reference
+ * to the ended task is freed before that.
  */
 static enum serial_next serial_step(struct serial *s, struct fl__run *run, int error, bool is_over)
 {
@@ -129,7 +136,7 @@ static enum serial_next serial_step(struct serial *s, struct fl__run *run, int e
 	return next;
 }
 
-/* Without a task the executor may be gone, so the initializer does not begin. */
+/* If no task is pending, the executor may be gone, so the initializer does not begin. */
 static bool serial_begin_initializer(struct serial *s)
 {
 	FL__HELD(&s->base.lock);
@@ -143,7 +150,7 @@ static bool serial_begin_initializer(struct serial *s)
 static bool serial_hand_over(struct serial *s)
 {
 	if (!(s->target->ops->capabilities & FL_CAP_CONCURRENT))
-		return false; /* it would run within this one */
+		return false; /* the next drain would run within this one */
 	const int rc = serial_schedule(s);
 	if (rc != 0 && rc != -ENOMEM && rc != -EAGAIN)
 		fl_executor_close(&s->base);
@@ -162,7 +169,7 @@ static int serial_drain(fl_task_ctx *ctx, const void *arg, void *result)
 	FL_CANCEL_SCOPE(NULL); /* callbacks and drop hooks have none */
 	(void)fl_cancel_token_on_request(ctx->token, &on_cancel, serial_on_cancel, s);
 	fl__run_enter(&run, &s->base);
-	run.outer->active = false; /* the drain is no task of the user: fl_executor_current() */
+	run.outer->active = false; /* the drain is not a task of the user: fl_executor_current() */
 	if (serial_begin_initializer(s))
 		(void)fl__executor_initialize(&s->base, &s->base.stop); /* an error breaks the executor */
 	while ((next = serial_step(s, &run, error, n == SERIAL_TURN)) != SERIAL_END) {
@@ -180,7 +187,7 @@ static int serial_drain(fl_task_ctx *ctx, const void *arg, void *result)
 	return 0;
 }
 
-/* The drain was refused. Returns `rc`, or 0 if the task was accepted nevertheless. */
+/* Called when the drain was refused. Returns `rc`, or 0 if the task counts as accepted. */
 FL__COLD static int serial_refused(struct serial *s, struct fl__task_block *block, int rc)
 {
 	bool ours;

@@ -3,9 +3,9 @@
  * The end of an executor: close, cancel, break, join, free, detach. Queued tasks are taken out
  * under the lock, and ended without it.
  *
- * A detach does not wait. A thread of the library joins and frees the executor, whatever its kind
- * (docs/decisions/one-executor-config.md). There is one exception: the executor of the nested
- * submits of a worker process or rank (`lasts`) is only closed.
+ * fl_executor_detach() does not wait. Instead, a thread of the library joins and frees the
+ * executor, whatever its kind (docs/decisions/one-executor-config.md). However, the executor for
+ * nested submits in a worker process or rank (`lasts`) is only closed.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
@@ -15,7 +15,7 @@
 #include "../sync/thread.h"
 #include "executor.h"
 
-/* Called under the lock. Takes the oldest task out. It may be claimed. */
+/* Called under the lock. Takes out the oldest task, which may already be claimed. */
 static struct fl__task_block *executor_take_oldest(fl_executor *e)
 {
 	if (e->ops->take_oldest)
@@ -27,9 +27,9 @@ static struct fl__task_block *executor_take_oldest(fl_executor *e)
 }
 
 /*
- * This struct has the tasks that one section of the lock has found. This context has claimed
- * `ours`. Other contexts have claimed `theirs`, which were in a kind's own backlog. Workers of a
- * kind with such a backlog run those in `running`.
+ * The tasks found in one critical section. This context has claimed the tasks in `ours`. The others
+ * are for kinds with a backlog of their own: other contexts have claimed the tasks in `theirs`,
+ * which were in the backlog, and workers run the tasks in `running`.
  */
 struct executor_taken {
 	struct fl__task_list ours, theirs, running;
@@ -45,7 +45,7 @@ FL__COLD static void executor_take_queued(fl_executor *e, bool to_cancel, struct
 		fl__task_list_add(ours ? &taken->ours : &taken->theirs, block);
 		block->queued = 0; /* no worker runs it, so list_running() does not find it */
 		if (ours)
-			block->asked = FL__STOP_BETWEEN; /* it never runs: fl__chunk_end() */
+			block->asked = FL__STOP_BETWEEN; /* the task never runs: fl__chunk_end() */
 	}
 	e->foreign += taken->ours.length;
 	e->not_run += taken->ours.length;
@@ -61,8 +61,8 @@ FL__COLD static void executor_end_taken(fl_executor *e, const struct executor_ta
 		fl_future_free(&block->future);
 	}
 	/*
-	 * Callbacks come last, since one may wait for a running task, which may end only after its
-	 * request, or for another task of the list.
+	 * Callbacks come last, because a callback may wait for another task of the list, or for a
+	 * running task that ends only after it was asked to stop.
 	 */
 	struct fl__task_block *rest = NULL, **last = &rest;
 	FL__EACH_SAFE (struct fl__task_block, block, taken->ours.head) {
@@ -132,7 +132,7 @@ void fl_executor_close(fl_executor *e)
 }
 
 /*
- * Returns a reference to a task that runs in a frame and is not yet requested to stop, or NULL if
+ * Returns a reference to a task that runs in a frame and was not yet asked to stop, or NULL if
  * there is none. The next call does not return that task.
  */
 static fl_future *executor_next_unrequested(fl_executor *e)
@@ -147,7 +147,7 @@ static fl_future *executor_next_unrequested(fl_executor *e)
 	return fl_future_ref(run->future);
 }
 
-/* Requests one at a time, without the lock: callbacks of a token may use the executor. */
+/* Asks one task at a time, without the lock, because callbacks of a token may use the executor. */
 static void executor_request_frames(fl_executor *e)
 {
 	for (fl_future *f; (f = executor_next_unrequested(e)) != NULL;) {
@@ -224,7 +224,7 @@ int fl__executor_join_thread(fl_executor *e, fl_thread **last, bool (*has_ended)
 	}
 	e->joining = true;
 	fl_mutex_unlock(&e->lock);
-	/* It is NULL if no thread was ever started, or if it was joined before. */
+	/* `*last` is NULL if no thread was ever started, or if it was joined before. */
 	rc = *last ? fl__thread_join_until(last, NULL, deadline, cancel) : 0;
 	fl__mutex_hold(&e->lock);
 	e->joining = false;
@@ -232,13 +232,16 @@ int fl__executor_join_thread(fl_executor *e, fl_thread **last, bool (*has_ended)
 	return rc;
 }
 
-/* Returns whether the executor is idle, or was idle at a moment since `moments` had that value. */
+/* Returns whether the executor is idle, or was idle after `moments` was read from idle_moments. */
 static bool executor_was_idle(const fl_executor *e, size_t moments)
 {
 	return fl__executor_is_idle(e) || e->idle_moments != moments;
 }
 
-/* Waits until no task is left and, with `closes`, until the threads of the kind have ended. */
+/*
+ * Waits until no task is left. With `closes`, closes the executor first, and also waits until the
+ * threads of the kind have ended.
+ */
 static int executor_wait(fl_executor *e, bool closes, fl_time deadline, fl_cancel_token *cancel)
 {
 	FL__BLOCKS(deadline);
@@ -259,8 +262,8 @@ static int executor_wait(fl_executor *e, bool closes, fl_time deadline, fl_cance
 }
 
 /*
- * Returns whether a callback of a task of `e` runs on the calling context. A join waits for the
- * return of such a callback.
+ * Returns whether a callback of a task of `e` runs on the calling context. A join waits until such
+ * a callback returns.
  */
 static bool executor_is_calling_back(const fl_executor *e)
 {
@@ -271,7 +274,7 @@ static bool executor_is_calling_back(const fl_executor *e)
 	return false;
 }
 
-/* Returns whether the calling context would wait for itself, until `deadline`. */
+/* Returns whether the calling context, if it waited until `deadline`, would wait for itself. */
 static bool executor_would_hang(fl_executor *e, fl_time deadline)
 {
 	if (fl__run_serves(e))
@@ -337,10 +340,10 @@ static void executor_free(fl_executor *e)
 	if (executor_would_hang(e, FL_FOREVER))
 		fl__panic("fl_executor_free", e,
 		          "called from one of its own tasks or their callbacks, or where nothing else could run");
-	/* 0: nothing ends the wait early */
+	/* the result is 0, because nothing ends the wait early */
 	(void)executor_wait(e, true, FL_FOREVER, FL_SHIELDED);
 	executor_drop_initialize_arg(e);
-	fl__hook_executor(e, false); /* the rest of its end is not seen */
+	fl__hook_executor(e, false); /* from here on it is not listed */
 	fl__hook_freed(e);           /* its futures may keep the memory */
 	e->ops->destroy(e);
 }
@@ -365,8 +368,9 @@ static void executor_free_when_ended(void)
 }
 
 /*
- * At an exit, each detached executor that is not freed yet counts as in use, so the exit waits for
- * no task. A dlclose() waits for all tasks, since it unmaps the code that their threads run.
+ * Returns how many detached executors an exit must treat as in use: all that are not freed yet, so
+ * that the exit does not wait for tasks. A dlclose() waits for all tasks, because it unmaps the
+ * code that their threads run.
  */
 static unsigned executor_detached_in_use(void)
 {
@@ -375,9 +379,10 @@ static unsigned executor_detached_in_use(void)
 }
 
 /*
- * Called under the lock. The new thread waits for the lock, and so frees `e` after the caller's
+ * Called under the lock. The new thread waits for the lock, so it frees `e` only after the caller's
  * last use of `e`.
  */
+
 static int executor_start_freeing_thread(fl_executor *e)
 {
 	static struct fl__helper helper = {.name = "executor-end",
