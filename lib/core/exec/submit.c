@@ -1,31 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A submit puts a task into a task block, and gives it to the executor. A bounded backlog has
- * permits (executor.h). Where the parameter `copied` of fl__submit() is above 0, the callback's
- * argument, of so many bytes, is in the block.
+ * Submits. A submit puts a task into a task block, and gives the block to the executor. A bounded
+ * backlog has permits (executor.h). If `copied`, a parameter of fl__submit(), is above 0, the block
+ * contains a copy of the callback's argument, which is `copied` bytes long.
  *
  * A submit to a full backlog depends on `when_full`:
  *
- *   FL_FULL_REFUSE  returns -ENOBUFS, also in a task of the executor
+ *   FL_FULL_REFUSE  returns -ENOBUFS, even in a task of the executor
  *   FL_FULL_RUN     runs its task as a call, whatever its deadline
  *   FL_FULL_WAIT    waits for a permit. In a task of the same executor this wait might never end,
- *                   since the worker that has to take a task may be the one that waits. So a
- *                   submit in such a task runs the new task as a call or, if the deadline of the
- *                   wait has passed, returns -ETIMEDOUT.
+ *                   because the waiting worker may be the one that would have to take a task.
+ *                   Therefore a submit in such a task runs the new task as a call or, if the
+ *                   deadline of the wait has passed, returns -ETIMEDOUT.
  *
  * At nesting depth NESTING_MAX a submit that would run its task as a call ignores the bound, so
  * that calls do not nest without end.
  *
  * fl_executor_submit() takes its fast path, the *short way*, while two words are equal. It has time
- * for one comparison only. So whatever needs the slow path, the long way, changes one of the two
- * words:
+ * for only one comparison. Therefore everything that needs the slow path, the *long way*, changes
+ * one of the two words:
  *
  *   word            value that opens the way         values that close it
- *   `short_way` of  `fork_count` of the executor:    FL__SHORT_WAY_CLOSED: set when the executor
- *   the executor    set when it is created in a      is created, for ever, if its tasks run in
- *                   program without statistics, and  other processes or its backlog is bounded;
- *                   by the statistics                set with statistics, at the creation, too,
- *                                                    while the next submit is to stamp its task
+ *   `short_way` of  `fork_count` of the executor:    FL__SHORT_WAY_CLOSED: set forever when the
+ *   the executor    set when it is created in a      executor is created, if its tasks run in
+ *                   program without statistics, and  other processes or its backlog is bounded; in
+ *                   by the statistics                programs with statistics, also set at first,
+ *                                                    and while the next submit must stamp its task
  *   fl__short_way   fl__fork_count: at the start;    FL__SHORT_WAY_OFF: set by the recorder while
  *                   set by the recorder when it is   it is on; in a forked child the new count,
  *                   switched off                     which no executor of the parent has
@@ -70,7 +70,10 @@ void fl__permits_close(fl_executor *e)
  */
 #define SUBMIT_INLINE static inline __attribute__((always_inline))
 
-/* Tells how a submit's task is admitted. Returns 0, -ENOBUFS, -ETIMEDOUT or -ECANCELED. */
+/*
+ * Acquires a permit, if the backlog is bounded, or decides to run the task here, and stores which in
+ * `*permit`. Returns 0, -ENOBUFS, -ETIMEDOUT or -ECANCELED.
+ */
 SUBMIT_INLINE int submit_acquire_permit(fl_executor *e, fl_time deadline, fl_cancel_token *cancel,
                                         enum fl__permit *permit)
 {
@@ -170,7 +173,7 @@ int fl_executor_submit_with(fl_executor *e, const fl_task_type *type, const void
 	return fl__submit(e, type, arg, 1, f, config, 0);
 }
 
-/* memcpy() for a small type, without a call, for which the caller would save registers. */
+/* memcpy() for a small type. It is inline because the caller would save registers for a call. */
 static inline void submit_copy_small(char *to, const char *from, size_t n)
 {
 	enum { INT = 4, WORD = 8 };
@@ -190,7 +193,7 @@ static inline void submit_copy_small(char *to, const char *from, size_t n)
 	}
 }
 
-/* The commonest submit, inline; fl_executor_submit_with() has the rest. */
+/* The most common submit is inline here. The rest is left to fl_executor_submit_with(). */
 int fl_executor_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f)
 {
 	fl__executor_check(e, "fl_executor_submit");

@@ -1,42 +1,45 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A pool of task blocks has slabs, caches and central lists. A cache has free lists with a few
- * blocks of each size. A context uses the cache of its id, modulo CACHES, or, while another context
- * is in that cache, the next one that is free. The central list of a size has all other free
- * blocks, in chains of CHAIN. So contexts that only make or only free blocks meet once in CHAIN
- * blocks.
+ * The pool of task blocks: slabs, caches and central lists. A cache has a free list of a few blocks
+ * of each size. A context uses the cache number id % CACHES; while another context is in that cache,
+ * it uses the next cache that no context is in. All other free blocks of a size are in its central
+ * list, in chains of CHAIN blocks. Therefore two contexts of which one makes blocks and the other
+ * frees them meet only once in CHAIN blocks.
  *
  *   word          meaning                               written by
  *   busy          1: a context uses the cache           the context: a swap; a store when it leaves
  *   ended         no more blocks are made; a context    fl__task_blocks_free(), in the cache
- *                 that frees one counts it in `left`
- *   out           blocks made here, and references to   the context in the cache; wraps
- *                 the pool, less those freed here
- *   left          blocks in use, and references to the  subtraction by a context that frees a block
- *                 pool, once the caches are summed up;  or a reference at an ended cache, or frees
- *                 more before that                      the pool; at 0 it frees the memory
+ *                 that frees a block subtracts it from
+ *                 `left`
+ *   out           blocks and references to the pool     the context in the cache; wraps
+ *                 made here, less those freed here
+ *   left          once the caches are summed up, the    subtraction by a context that frees a block
+ *                 number of blocks in use and of        or a reference at an ended cache, or frees
+ *                 references to the pool; before that,  the pool; the context that reaches 0 frees
+ *                 more                                  the memory
  *   central, slabs                                      under `lock`
  *
  * Invariants
- *   1. A block that is neither in a free list of a cache nor in a chain, nor kept, is in use. It is
- *      counted once, in the `out` of a cache or in `left`. So the pool outlives its blocks; a future
- *      may outlive its executor. When a context frees a block, its last use of the pool is that it
- *      leaves the cache or, if the cache is ended, that it subtracts from `left`.
- *   2. The memory of a slab's block stays a block of the same size, with the state of its last
- *      future, as long as the pool: another thread may still read that state
+ *   1. A block is in use if it is neither in a free list of a cache, nor in a chain, nor kept. A
+ *      block in use is counted once, in the `out` of a cache or in `left`. Therefore the pool
+ *      outlives its blocks, and a future may outlive its executor. When a context frees a block, its
+ *      last access to the pool is that it leaves the cache or, if the cache is ended, that it
+ *      subtracts from `left`.
+ *   2. As long as the pool exists, the memory of a slab's block stays a block of the same size, and
+ *      keeps the state of its last future, because another thread may still read that state
  *      (fl__future_try_ref()).
- *   3. `left` reaches 0 once: it starts at EARLY, a number above all possible numbers of blocks and
- *      references. fl__task_blocks_free() subtracts EARLY, less the sum of all `out`.
+ *   3. `left` reaches 0 only once. It starts at EARLY, which is above all possible numbers of blocks
+ *      and references. fl__task_blocks_free() subtracts EARLY, less the sum of all `out`.
  *   4. A context in a cache never waits.
  *
- * A program that frees a future twice would get one block for two tasks. Therefore, while the ends
- * of handles are checked (hooks.h), freed blocks go into no cache. The pool keeps the last KEPT of
- * them, and AddressSanitizer and Valgrind report an access to their memory. The second free finds
- * no reference in `state`, and panics.
+ * If a program freed a future twice, two tasks would get the same block. Therefore, while the ends
+ * of handles are checked (hooks.h), freed blocks do not go into a cache. The pool keeps the last
+ * KEPT of them, and AddressSanitizer and Valgrind report accesses to their memory. A second free
+ * finds no reference in `state`, and panics.
  *
- * Costs. One exchange gets a block, and one exchange frees it. No count is shared. Memory for a task
- * comes from a free list, so a submit allocates only while the number of tasks grows, or for a task
- * with a large argument or result.
+ * Costs. Getting a block takes one exchange, and so does freeing it. No count is shared. Memory for
+ * a task comes from a free list, so a submit allocates only while the number of tasks grows, or for
+ * a task with a large argument or result.
  */
 #include "task_blocks.h"
 #include "../base/sys.h"
@@ -69,7 +72,7 @@ static inline struct fl__task_block_cache *task_blocks_enter(struct fl__task_blo
 	return fl__likely(fl__task_block_cache_enter(s)) ? s : task_blocks_enter_other(pool);
 }
 
-/* Does what fl__task_block_pop() does, and takes from the chain, too. */
+/* Does what fl__task_block_pop() does, but also takes from the chain. */
 static inline struct fl__task_block *task_blocks_pop(struct fl__task_block_cache *s, unsigned size)
 {
 	struct fl__task_block_list *list = &s->lists[size];
@@ -90,8 +93,8 @@ static void task_blocks_put_chain(struct fl__task_blocks *pool, unsigned size, s
 }
 
 /*
- * The part of a free block that nobody reads. The rest is `state` and `lock` of the future, and the
- * members that link the block (invariant 2).
+ * Poisons or unpoisons the part of a free block that nobody reads. The part that is still read is
+ * `state` and `lock` of the future, and the members that link the block (invariant 2).
  */
 static void task_blocks_poison(const struct fl__task_block *block, bool poisons)
 {
@@ -104,9 +107,9 @@ static void task_blocks_poison(const struct fl__task_block *block, bool poisons)
 }
 
 /*
- * Frees a block while the ends of handles are checked. The block is not used again before KEPT
- * further blocks were freed. So a second free of its future is seen. They leave in full chains, so
- * that a submit needs a chain as often as without checks.
+ * Frees a block while the ends of handles are checked. The block is not used again until KEPT
+ * further blocks were freed, so that a second free of its future is detected. Kept blocks are
+ * released in full chains, so that a submit needs a chain as often as without checks.
  */
 static FL__COLD void task_blocks_keep(struct fl__task_blocks *pool, struct fl__task_block *block)
 {
@@ -147,8 +150,8 @@ static struct fl__task_block *task_blocks_carve(struct fl__task_blocks *pool, un
 }
 
 /*
- * Returns a chain of the central list. If there is none, returns NULL, and stores the number of
- * blocks for a new slab in `*n`.
+ * Takes a chain from the central list, or returns NULL if there is none. Stores the number of blocks
+ * of a new slab in `*n`.
  */
 static struct fl__task_block *task_blocks_take_central(struct fl__task_blocks *pool, unsigned size, size_t *n)
 {
@@ -233,7 +236,7 @@ static FL__NOINLINE struct fl__task_block *task_blocks_new_chained(struct fl__ta
 		return NULL;
 	struct fl__task_block_cache *s = task_blocks_enter(pool);
 	struct fl__task_block_list *list = &s->lists[size];
-	struct fl__task_block *before = list->chain; /* put there by another context */
+	struct fl__task_block *before = list->chain; /* another context may have put one there */
 	list->chain = chain;
 	struct fl__task_block *block = task_blocks_pop(s, size);
 	if (before)
@@ -249,7 +252,7 @@ static void task_blocks_count(struct fl__task_blocks *pool)
 	fl__task_block_cache_leave(s);
 }
 
-/* Called in a cache, which it leaves. Uncounts `n` blocks or other users. */
+/* Called in the cache `s`. Subtracts `n` blocks or other users, and leaves the cache. */
 static inline void task_blocks_uncount(struct fl__task_blocks *pool, struct fl__task_block_cache *s, size_t n)
 {
 	const bool ended = s->ended;
@@ -265,7 +268,7 @@ static struct fl__task_block *task_blocks_take(struct fl__task_blocks *pool, uns
 	return block ? block : task_blocks_new_chained(pool, size);
 }
 
-/* Where a block with OWN has the address of its allocation: at its end. */
+/* Returns where a block with OWN stores the address of its allocation: at the end of the block. */
 static void **task_block_own(struct fl__task_block *block)
 {
 	const unsigned size = block->size & ~(unsigned)FL__TASK_BLOCK_OWN;
@@ -276,8 +279,8 @@ _Static_assert(sizeof(struct fl__task_block) + FL__TASK_BLOCK_EXTRA_MOST + sizeo
                "a block with an allocation fits");
 
 /*
- * Makes a block whose first `head` bytes are in use, with an allocation of `bytes` bytes, whose
- * aligned address it stores in `*memory`.
+ * Makes a block with an allocation of `bytes` bytes, and stores the allocation's aligned address in
+ * `*memory`. The first `head` bytes of the block are in use.
  */
 static FL__NOINLINE struct fl__task_block *task_blocks_new_own(struct fl__task_blocks *pool, size_t head, size_t bytes,
                                                                char **memory)
@@ -327,8 +330,9 @@ struct fl__callback *fl__task_block_callback(struct fl__task_block *block)
 }
 
 /*
- * Called in a cache. Returns NULL, or a chain that the caller must put into the central list before
- * the next try. Returns `block` if the caller must keep it.
+ * Called in a cache. Returns NULL if the block was added. Returns `block` if the caller must keep
+ * the block. Otherwise returns a chain, which the caller must put into the central list before it
+ * tries again.
  */
 static struct fl__task_block *task_blocks_push(struct fl__task_block_list *list, struct fl__task_block *block)
 {
@@ -363,7 +367,7 @@ void fl__task_block_free(struct fl__task_block *block)
 	struct fl__task_block *chain;
 	while ((chain = task_blocks_push(&s->lists[size], block)) != NULL) {
 		fl__task_block_cache_leave(s);
-		/* the pool lasts: the block counts */
+		/* the pool still exists, because this block is counted */
 		if (chain == block)
 			task_blocks_keep(pool, block);
 		else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The call of a task's function: of one task, or of the elements of a chunk; and what the function
- * asks for by its fl_task_ctx.
+ * Calls a task's function, for one task or for the elements of a chunk. Also the functions that a
+ * task calls with its fl_task_ctx.
  */
 #include "../future/bytes.h"
 #include "../wait/cancel.h"
@@ -65,8 +65,9 @@ static int task_check_bytes(const fl_bytes *b, fl_task_ctx *ctx)
 }
 
 /*
- * Copies borrowed bytes, which may end with the task. Frees the bytes in three cases: the task has
- * failed without fl_task_keep_result(); the bytes are too many; or there is no memory for the copy.
+ * Copies the bytes of a result if they are borrowed, because their memory may end with the task.
+ * Frees the bytes if the task has failed without fl_task_keep_result(), if there are too many bytes,
+ * or if there is no memory for the copy.
  */
 static int task_end_bytes(fl_bytes *result, int error, fl_task_ctx *ctx)
 {
@@ -74,8 +75,8 @@ static int task_end_bytes(fl_bytes *result, int error, fl_task_ctx *ctx)
 	if (error == 0 || ctx->keeps_result)
 		rc = task_check_bytes(result, ctx);
 	/*
-	 * A result in fl__bytes_running is not held here: the worker process copies it to its
-	 * parent.
+	 * A result in fl__bytes_running needs no handle here, because the worker process copies it
+	 * to its parent.
 	 */
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a type with bytes has a result */
 	if (rc == 0 && !result->owner_ && result != fl__bytes_running)
@@ -88,8 +89,8 @@ static int task_end_bytes(fl_bytes *result, int error, fl_task_ctx *ctx)
 }
 
 /*
- * Called after a task's function, with the value of fl__fork_count before it. A child that the
- * function has forked must not go on with the parent's tasks.
+ * Called after a task's function. `forks` is the value of fl__fork_count before the call. If the
+ * function has forked, the child must not go on with the parent's tasks.
  */
 static inline void run_check_process(uint32_t forks, const char *name)
 {
@@ -130,7 +131,7 @@ int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_ta
 	return error;
 }
 
-/* Does what fl__task_call() does, for each element, but enters and leaves only once. */
+/* Does what fl__task_call() does, for each element, but sets up and restores the scope only once. */
 int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *args, void *results, uint32_t count,
                      uint32_t *done, bool *between)
 {
@@ -138,7 +139,7 @@ int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *arg
 	fl_cancel_token *const scope = self->front.scope, *const token = ctx->token;
 	const uint32_t forks = fl__fork_count;
 	const bool hooks = task_has_hooks(type);
-	/* These are integers, since the loop adds a step of 0 to a NULL pointer, too. */
+	/* integers, because the loop adds a step of 0 even to a NULL pointer */
 	uintptr_t arg = (uintptr_t)fl__element(args, 0, type->arg_size),
 		  result = (uintptr_t)fl__element(results, 0, type->result_size);
 	const size_t arg_step = arg ? type->arg_size : 0, result_step = result ? type->result_size : 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The future of a task. This file has what a cancel, a release and the end by a foreign context do
- * with the task's executor. Kinds that run tasks in other processes have a table of their own,
- * which shares most of these operations (process/remote/remote.c). A cancel asks such a kind for
- * the task first, by its operation `withdraw`.
+ * The operations of a task's future: what cancelling the future, releasing it and ending it in a
+ * foreign context do with the task's executor. Kinds that run tasks in other processes have a table
+ * of their own, which shares most of these operations (process/remote/remote.c). To cancel a task of
+ * such a kind, the operation `withdraw` must first get the task back.
  */
 #include "../base/atomic.h"
 #include "executor.h"
@@ -20,7 +20,7 @@ void fl__task_block_claimed(fl_executor *e, struct fl__task_block *block)
 static bool task_claim_cancel(fl_executor *e, struct fl__task_block *block)
 {
 	FL__HELD(&e->lock);
-	/* an executor that was freed has no task that is not claimed, and no transport to ask */
+	/* all tasks of a freed executor are claimed, so its transport is not asked */
 	if (e->ops->withdraw && !block->queued &&
 	    (fl__future_is_claimed(&block->future) || !e->ops->withdraw(e, block)))
 		return false;
@@ -34,7 +34,7 @@ static bool task_claim_cancel(fl_executor *e, struct fl__task_block *block)
 bool fl__task_on_claim_cancel(fl_future *f)
 {
 	struct fl__task_block *block = fl__task_block_of(f);
-	/* a claim lasts: no lock */
+	/* this needs no lock, because a claim is never undone */
 	return !fl__future_is_claimed(f) && task_claim_cancel(fl__task_block_owner(block)->executor, block);
 }
 

@@ -1,30 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A chain is a future, the next future, for a task that is submitted when another future, `first`,
- * has ended without an error. A callback of `first` submits the task, whose future is `second`. A
- * callback of `second` ends the next future as `second` has ended. If there is no task, because
- * `first` has failed or the submit was refused, the callback of `first` ends the next future.
+ * fl_future_then(): chains of futures. A chain consists of a future `first`, a task that is
+ * submitted when `first` has ended without an error, and the *next future*, which the caller gets. A
+ * callback of `first` submits the task, whose future is `second`. A callback of `second` ends the
+ * next future in the way in which `second` has ended. If there is no task, because `first` has
+ * failed or the submit was refused, the callback of `first` ends the next future.
  *
  * Invariants
- *   1. One context sets `left`. Either it cancels the next future, and ends it; or it is the
- *      callback of `first`. After the callback nobody else claims the next future. The context that
- *      cancels takes the callback off the list of `first`, so that a chain that was cancelled keeps
- *      no memory until `first` ends. If `first` has ended by then, the callback is called.
+ *   1. One context sets `left`: either a context that cancels the next future, and ends it, or the
+ *      callback of `first`. After the callback has set `left`, no other context claims the next
+ *      future. A context that cancels removes the callback from the list of `first`, so that a
+ *      cancelled chain does not keep its memory until `first` ends. If `first` has already ended,
+ *      the callback is still called.
  *   2. The next future, whose memory is the struct then_chain, has up to three references: the
- *      producer's, for the context that ends the next future; that of the callback of `first`,
- *      until this callback returns or is taken off; and the consumer's, if fl_future_then() was to
- *      store the next future.
- *   3. `first`, and `second` once it is set, are referenced until the struct then_chain is freed:
- *      the argument refers to `first`, the result is in `second`. So a context with a reference to
- *      the next future may follow both.
- *   4. The next future ends when the task has ended and the submit has returned, by the later of
- *      the two: `parts` counts them. So if a submit runs the task within its call, the next future
- *      does not end within that call. Together with fl__future_end_after() this keeps the stack
- *      from growing with the length of a row of chains.
+ *      producer's, for the context that ends the next future; the callback's, until the callback of
+ *      `first` returns or is removed; and the consumer's, if the caller of fl_future_then() wanted
+ *      the next future.
+ *   3. The struct then_chain holds references to `first` and, once it is set, to `second`, until it
+ *      is freed. The argument belongs to `first`, and the result is in `second`. Therefore a context
+ *      with a reference to the next future may follow both pointers.
+ *   4. The next future ends when both the task has ended and the submit has returned. `parts` counts
+ *      these two, and the later one ends the next future. Therefore, if a submit runs the task
+ *      within its call, the next future does not end within that call. Together with
+ *      fl__future_end_after() this keeps the stack from growing with the number of chains in a row.
  *
- * The argument of a chain stays the first future's, so that no hook has to choose an owner. The
- * executor may be freed when the first future ends. So the chain keeps the executor's pool of task
- * blocks, and thereby its struct, and counts its submit as a foreign task, for which a join waits.
+ * The argument of a chain still belongs to the first future, so that no hook has to choose an owner.
+ * The executor may be freed when the first future ends. Therefore the chain keeps a reference to
+ * the executor's pool of task blocks, which also keeps the executor's struct. The chain counts its
+ * submit as a foreign task, for which a join waits.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -62,16 +65,16 @@ static fl_future *then_second_of(struct then_chain *c)
 	return c->second;
 }
 
-/* Returns whether the caller is the one that decides about the task (invariant 1). */
+/* Sets `left`. Returns whether the caller was the first, and so decides about the task (invariant 1). */
 static bool then_decides(struct then_chain *c)
 {
 	return fl__swap_relaxed(&c->left, 1) == 0; /* relaxed: the futures publish what follows */
 }
 
 /*
- * Ends the next future. `by` is NULL, or the future whose end ends this chain. If that one was
- * cancelled, the next future is cancelled, too. If its task was cancelled while it ran, the next
- * future is requested to stop, so that it does not count as failed, either.
+ * Ends the next future. `by` is NULL, or the future whose end ends this chain. If `by` was
+ * cancelled, the next future is also cancelled. If the task of `by` was cancelled while it ran, the
+ * token of the next future is cancelled, so that the next future does not count as failed, either.
  */
 static void then_end(struct then_chain *c, const fl_future *by, int error, char *message)
 {
@@ -122,7 +125,7 @@ static void then_submit(struct then_chain *c)
 	fl__lock(&c->lock);
 	c->second = second;
 	fl__unlock(&c->lock);
-	/* `lock` orders this and then_on_requested(): one of the two sees what the other has done */
+	/* `lock` orders this and then_on_requested(): one of them sees what the other has done */
 	if (fl_cancel_token_is_requested(&c->next.token))
 		FL_IGNORE(fl_future_cancel(second)); /* the task was requested to stop */
 	then_part_ended(c);
@@ -171,7 +174,7 @@ static bool then_on_has_started(const fl_future *f)
 static void then_on_release(fl_future *f)
 {
 	bool more = true;
-	while (more) { /* no recursion: rows of chains are long */
+	while (more) { /* a loop, not recursion, because there may be many chains in a row */
 		struct then_chain *c = then_chain_of(f);
 		f = c->first;
 		more = fl__future_drop(f);
@@ -213,8 +216,8 @@ int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_fu
 	fl__future_init(&c->next, &then_ops, &c->type, next ? 3 : 2, FL_SHIELDED, FL_FOREVER);
 	fl__future_attach(f, &c->on_first, then_on_first_end, c);
 	/*
-	 * The call above may run the task. The task must not find the next future in `*next`: it
-	 * could add callbacks to it, or wait for it. So the store comes afterwards.
+	 * This comes last because the call above may run the task. If the task found the next
+	 * future in `*next`, it could add callbacks to it, or wait for it.
 	 */
 	if (next)
 		*next = &c->next;
