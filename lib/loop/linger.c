@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The lingering close of TCP sockets (linger.h). */
 #include "linger.h"
 #include "core/base/list.h"
 #include "core/base/sys.h"
@@ -21,7 +22,7 @@ static void linger_end(struct fl__linger *g)
 }
 
 /*
- * Drops up to 1 MiB of the input without a copy, which only TCP can do. Returns the results of
+ * Drops up to 1 MiB of the input without copying it, which only TCP can do. Returns the results of
  * recv().
  */
 static ssize_t linger_drop(int fd)
@@ -90,7 +91,7 @@ void fl__linger_check(fl_loop *l)
 		linger_end(l->lingering);
 }
 
-/* Drops the input before it closes a socket: unread bytes would reset the connection. */
+/* Drops the input before it closes a socket, because unread bytes would reset the connection. */
 void fl__linger_end_all(fl_loop *l)
 {
 	while (l->lingering) {

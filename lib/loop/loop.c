@@ -2,20 +2,19 @@
 /*
  * The event loop. Section 8 of docs/design.md says what a fiber may rely on.
  *
- * Events. While the loop fires the events of one wait, a `fire` may remove another source. Then the
- * loop clears that source in the events that are left. So a removed source may be freed.
+ * Events. One wait may return several events. If the `fire` of one event removes another source,
+ * the loop clears that source in the remaining events, so that a removed source may be freed.
  *
- * Polls. With runnable fibers the loop runs a batch of switches, and then polls without sleeping. A
- * batch adapts to the time between two polls:
+ * Polls. While fibers are runnable, the loop runs a batch of switches, then polls without sleeping.
+ * Such a poll costs as much as a few switches, so the batch adapts to the time between two polls:
  *
  *   below loop_poll_too_often    the next batch is twice as long, up to LOOP_BATCH_MAX switches
  *   above loop_poll_too_seldom   the next batch is one round of the runnable fibers; a running
  *                                batch ends after the current piece of LOOP_BATCH_PIECE switches
  *
- * While fibers are runnable, a poll costs as much as some switches. That is why a batch adapts. A
- * loop with nothing to run sleeps in one system call of its poller, until an event comes, or the
- * next deadline of a timer or of a waiting fiber. If another thread ended the last sleep soon after
- * its begin, the loop spins for a moment before it sleeps.
+ * A loop with nothing to run sleeps in one system call of its poller, until an event comes or until
+ * the next deadline of a timer or of a waiting fiber. If another thread ended the last sleep soon
+ * after it began, the loop spins for a moment before it sleeps.
  */
 #include "loop.h"
 #include "core/base/atomic.h"
@@ -59,13 +58,13 @@ static void loop_on_bell(void *source, uint32_t events)
 {
 	fl_loop *l = FL__CONTAINER_OF(source, fl_loop, on_bell);
 	(void)events;
-	/* pairs with the release in loop_wake(): ThreadSanitizer knows no order by events */
+	/* pairs with the release in loop_wake(); ThreadSanitizer does not know that events order */
 	fl__tsan_acquire(source);
 	/* the eventfd is watched edge-triggered, so it is not read */
 	l->rung = true;
 }
 
-/* Polls once. An error, for example -EINTR, counts as no event. */
+/* Polls once. Treats an error, for example -EINTR, like a poll without events. */
 static void loop_poll(fl_loop *l, int64_t deadline)
 {
 	fl__loop_debug_note(l, false);
@@ -201,7 +200,7 @@ static void loop_poll_if_due(fl_loop *l)
 		loop_poll_and_adapt(l);
 }
 
-/* Runs a batch, and reads the clock after each piece, since a fiber may begin to compute. */
+/* Runs a batch. Reads the clock after each piece, because a fiber may compute for a long time. */
 static void loop_run_batch(fl_loop *l)
 {
 	size_t left = l->batch;
@@ -215,7 +214,7 @@ static void loop_run_batch(fl_loop *l)
 	}
 }
 
-/* Waits for work. The reports of slow fibers count the spin before the sleep as waiting, too. */
+/* Waits for work. The reports of slow fibers also count the spin before the sleep as waiting. */
 static bool loop_wait_for_work(fl_loop *l)
 {
 	fl__loop_debug_note(l, false);
@@ -253,7 +252,7 @@ static void loop_drain(fl_loop *l)
 		          "a fiber was neither joined nor detached, or one of its tokens was not destroyed");
 }
 
-/* Called when a fiber or a callback ends the thread: nothing would run the other fibers. */
+/* Called when a fiber or a callback ends the thread, so that nothing would run the other fibers. */
 FL__COLD static void loop_exits(void *loop)
 {
 	char reason[96];
@@ -395,8 +394,8 @@ int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 }
 
 /*
- * Ends all fibers; the loop's own fiber comes last. That needs no memory if the loop has never run
- * and has no other fiber.
+ * Ends all fibers, the loop's own fiber last. Needs no memory if the loop has never run and has no
+ * other fiber.
  */
 static void loop_end_fibers(fl_loop *l)
 {

@@ -13,12 +13,12 @@
 
 /*
  * An event loop is a scheduler of fibers that sleeps in an epoll, the poller, while no fiber is
- * runnable. An iteration polls for events, which wake fibers, checks the timers, and lets each
- * runnable fiber run. callback_fiber, the loop's own, runs the callbacks of calls, timers and
- * watches, which may wait.
+ * runnable. An iteration polls for events, which wake fibers, then checks the timers, and then lets
+ * each runnable fiber run. The loop's own fiber, callback_fiber, runs the callbacks of calls,
+ * timers and watches. Callbacks may wait.
  */
 
-/* A member of the object that gets the events. `fire` may free that object. */
+/* Embedded in the object that gets the events. `fire` may free that object. */
 struct fl__poller_source {
 	void (*fire)(void *source, uint32_t events);
 };
@@ -52,7 +52,7 @@ struct fl_loop {
 	struct fl__loop_debug *debug; /* NULL while it is off (loop_debug.h) */
 	/* NULL before the first use (to_thread.h) */
 	fl_executor *threads[FL__LOOP_WORKS];
-	bool lookup_left;                              /* true if the caller of a lookup that had begun has given up */
+	bool lookup_left;                              /* a caller has given up on a begun lookup */
 	struct fl__stream_buffer *spare;               /* a buffer that no stream uses, or NULL */
 	struct fl__linger *lingering, *lingering_last; /* the sockets that linger (linger.h) */
 	unsigned n_lingering;
@@ -96,12 +96,14 @@ void fl__loop_free_calls(fl_loop *l);
  * the timers do not count.
  */
 int64_t fl__loop_next_timer(const fl_loop *l);
-/* Resumes callback_fiber if a timer is due. Closes the sockets whose time to linger is over. */
+/*
+ * Resumes callback_fiber if a timer is due. Closes the lingering sockets whose deadline has passed.
+ */
 void fl__loop_check_timers(fl_loop *l);
 
 /*
- * Returns the calling fiber. Returns NULL if the caller is no fiber of this loop, or is a
- * callback, which counts as code outside of fibers.
+ * Returns the calling fiber. Returns NULL if the caller is not a fiber of this loop, or is a
+ * callback, because callbacks count as code outside of fibers.
  */
 static inline struct fl__fiber *fl__loop_self(const fl_loop *l)
 {
@@ -110,14 +112,14 @@ static inline struct fl__fiber *fl__loop_self(const fl_loop *l)
 }
 
 /*
- * Frees a loop that has no fibers, except a callback_fiber that has ended or never begun, and no
- * calls.
+ * Frees a loop without calls and without fibers, except a callback_fiber that has ended or never
+ * begun.
  */
 void fl__loop_discard(fl_loop *l);
 
 /*
  * Returns the loop that the calling thread runs. Returns NULL if there is none, or if the caller
- * `waits` and is no fiber. In both cases it logs what `function` needs.
+ * `waits` but is not a fiber. In both cases it logs what `function` needs.
  */
 fl_loop *fl__loop_needed(bool waits, const char *function);
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The callbacks of a loop: calls, timers, and watches of descriptors. The fiber callback_fiber
- * makes them. When it is resumed, it runs before all other fibers, so that the reported events are
- * not stale.
+ * makes all these calls. When it is resumed, it runs before all other fibers, so that the reported
+ * events are not stale.
  *
  * While a callback waits, the loop mutes each watch that is ready. When the callback returns, the
- * events in the list `fired` may be stale. So the loop asks the system for the events of each of
- * these watches when its turn comes, and unmutes it then. A watch is muted and asked for once in
- * the list, however many callbacks wait.
+ * events in the list `fired` may be stale. So before the loop calls the callback of a watch in the
+ * list, it asks the system for the watch's events again, and unmutes the watch. While a watch is in
+ * the list, it is muted once and asked for once, however many callbacks wait.
  *
  * fl_loop_watch.pending_ is 0 while the watch is not in the list `fired`. In the list:
  *
@@ -21,9 +21,9 @@
  *
  * loop_watch_unfire() clears all bits.
  *
- * Why a fiber runs the callbacks. On the thread's own stack, a callback that waits for a mutex
- * would block the fiber that holds the mutex. While a callback waits, a watch that stays ready
- * would be reported again and again; that is why the loop mutes it.
+ * Why a fiber runs the callbacks: if they ran on the thread's own stack, a callback that waits for
+ * a mutex would block the fiber that holds the mutex. Why the loop mutes watches: while a callback
+ * waits, a watch that stays ready would be reported again and again.
  */
 #include "core/base/list.h"
 #include "core/base/sys.h"
@@ -83,7 +83,7 @@ int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg)
 	call->arg = arg;
 	fl__sched_post(l->sched, &call->post);
 	if (fl_loop_current() == l)
-		/* then the call does not wait for the end of the batch */
+		/* so that the call does not wait for the end of the batch */
 		fl__sched_take_inbox(l->sched);
 	return 0;
 }
@@ -161,8 +161,8 @@ static struct fl__poller_source *loop_watch_source(fl_loop_watch *w)
 }
 
 /*
- * Mutes a watch, or unmutes it. The poller may report a muted watch once more, since it always
- * reports errors and hang-ups.
+ * Mutes or unmutes a watch. The poller may report a muted watch once more, since it always reports
+ * errors and hang-ups.
  */
 static void loop_watch_mute(fl_loop_watch *w, bool mute)
 {
@@ -174,8 +174,8 @@ static void loop_watch_mute(fl_loop_watch *w, bool mute)
 }
 
 /*
- * Lists the watch for its callback, which gets those of `events` that the watch still asks for
- * then.
+ * Adds the watch to the list `fired`. Its callback will get those of `events` that the watch still
+ * asks for when the callback runs.
  */
 static void loop_watch_fire(fl_loop_watch *w, unsigned events)
 {
@@ -322,12 +322,17 @@ int fl__loop_run_callbacks(void *loop)
 		if (l->held_up)
 			loop_make_stale(l);
 		if (l->calls || l->fired)
-			/* yields, so that a call that posts calls starves no fiber, nor watches that wait */
+			/*
+			 * yields, so that a call that posts calls does not starve fibers or waiting
+			 * watches
+			 */
 			fl__fiber_yield();
 	}
 }
 
-/* Returns FL__NEVER while callbacks run, since due timers wait for their end. */
+/*
+ * Returns FL__NEVER while callbacks run, since due timers wait until the callbacks have returned.
+ */
 static int64_t loop_next_callback(const fl_loop *l)
 {
 	return l->timers.first && !l->calling ? l->timers.first->deadline : FL__NEVER;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reports of what holds up a loop. A run is the time for which a fiber, or the callbacks, keep the
- * thread. Only the loop's thread uses the data of the current run.
+ * Reports of what holds up a loop. A "run" is the time for which one fiber, or the callbacks, keep
+ * the thread without a switch. Only the loop's thread uses the data of the current run.
  */
 #include "loop_debug.h"
 #include "core/base/panic.h"
@@ -11,7 +11,7 @@
 
 struct fl__loop_debug {
 	int64_t slow;
-	int64_t began; /* the begin of the run; 0 while the loop waits for events */
+	int64_t began; /* when the run began; 0 while the loop waits for events */
 	char name[32]; /* the name of the fiber that runs; empty while callbacks run */
 };
 

@@ -4,7 +4,10 @@
 #include "core/hooks.h"
 #include "loop.h"
 
-/* Called before and after the loop's poll, which is no run. `runs` is false before the poll. */
+/*
+ * Called before and after the loop's poll, which does not count as a run. `runs` is false before
+ * the poll.
+ */
 void fl__loop_debug_switch(fl_loop *l, bool runs);
 static inline void fl__loop_debug_note(fl_loop *l, bool runs)
 {

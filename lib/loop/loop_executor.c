@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The loop executor has one FIFO of tasks, and fibers of one loop, each of which runs one task.
+ * The loop executor runs tasks from one FIFO in fibers of one loop, one task in each fiber.
  *
  * The executor's lock guards all state. Only the loop's thread starts fibers. A fiber takes the
  * first task of the queue when it runs. So a task is pending until it runs, and tasks start in
- * order. `starting` counts the fibers that will take the first task of the queue, and have not done
- * so yet. `under_way` counts three kinds of fibers: fibers that have not taken their task yet,
- * fibers that run a task or the initializer, and the manager while it has a duty. `blocked` counts
- * those of them that wait for what another task may have to do (fl__ctx_block()). A fiber that
- * blocks does not count against the limit: so the task for which it waits gets its turn.
+ * order. `starting` counts the fibers that were started for a task and have not taken it yet.
+ * `under_way` counts three kinds of fibers: the starting ones, fibers that run a task or the
+ * initializer, and the manager while it has a duty. `blocked` counts the fibers under way that wait
+ * for something that another task may have to do (fl__ctx_block()). A blocked fiber does not count
+ * against the limit, so that the task for which it waits can start.
  *
  * Invariant 1. When the lock is free and the initializer has run, one of these statements holds:
  *   - each queued task has a fiber that is starting;
@@ -16,21 +16,19 @@
  *   - there is no memory for another fiber, and some are under way, and not blocked;
  *   - the manager was woken.
  *
- * A fiber that ends or blocks starts others in its place. When none is under way that is not
- * blocked, the manager, which is a fiber, too, serves the queue. From the first submit on, the
- * manager
+ * A fiber that ends or blocks starts others in its place. While every fiber under way is blocked,
+ * the manager, also a fiber, serves the queue. From the first submit on, the manager
  *   - starts a fiber for the initializer, or runs it itself if there is no memory for a fiber;
  *   - starts fibers for tasks that other threads submit;
  *   - runs a task itself when there is no memory for a single fiber;
- *   - cancels all tasks when its token is requested, which happens when its loop ends, and by
- *     fl_loop_cancel().
+ *   - cancels all tasks when its token is cancelled, by the end of its loop or fl_loop_cancel().
  *
- * The manager, too, may wait for a task in a task that it runs. Then it runs the task for which it
- * waits (loop_executor_will_run()).
+ * A task that the manager runs may wait for another task. Then the manager runs that task itself
+ * (loop_executor_will_run()).
  *
  * Lifetime. An executor with a thread of its own is joined when that thread has ended. On the
  * caller's loop the manager may be the last user of the executor. So the manager holds a task block
- * (`held`), and thereby the executor's memory (fl__executor_init()).
+ * (`held`), which keeps the executor's memory valid (fl__executor_init()).
  */
 #include "core/base/sys.h"
 #include "core/exec/executor.h"
@@ -49,8 +47,8 @@ struct loop_executor {
 	fl_loop *loop; /* NULL when the manager has ended */
 	bool own_loop;
 	/*
-	 * These two say whether the thread of the executor's own loop was started, and whether it
-	 * has yet to end. Without `own_loop` both are false.
+	 * Whether the thread of the executor's own loop was started, and whether it has not ended
+	 * yet. Without `own_loop` both are false.
 	 */
 	bool started, alive;
 	fl_thread *thread;
@@ -144,9 +142,9 @@ static void loop_executor_leave(struct loop_executor *c)
 } /* the unlock is the last access to the executor */
 
 /*
- * A fiber that is about to wait for a pending task. If no fiber can start, for want of memory, or
- * because the caller is the initializer, the fiber runs the task itself: another fiber that could
- * do so may not exist.
+ * Called by a fiber that is about to wait for a pending task. If no fiber can start, because memory
+ * is missing or the caller is the initializer, the calling fiber runs the task itself, since there
+ * may be no other fiber that could.
  */
 static bool loop_executor_will_run(fl_executor *e)
 {
@@ -162,7 +160,7 @@ static bool loop_executor_will_run(fl_executor *e)
 
 static bool loop_executor_run_newest(fl_executor *e, const struct fl_group *g, bool any)
 {
-	(void)any; /* this kind is never stuck */
+	(void)any; /* an executor of this kind is never stuck */
 	struct fl__run run;
 	if (loop_executor_will_run(e))
 		return false;
@@ -187,7 +185,7 @@ static bool loop_executor_block(struct fl__ctx *ctx, const void *future, bool be
 	if (f && f->ops == &fl__task_future_ops) {
 		const fl_executor *of = fl__task_block_owner(fl__task_block_of(f))->executor;
 		if (of != &c->base && of->runner != &c->base)
-			return false; /* a task of another executor, which needs no task of this one */
+			return false; /* another executor's task, which does not need these tasks */
 	}
 	FL__HELD(&c->base.lock);
 	c->blocked += begins ? 1 : SIZE_MAX; /* wraps: -1 */
@@ -197,7 +195,10 @@ static bool loop_executor_block(struct fl__ctx *ctx, const void *future, bool be
 
 static const struct fl__worker_ops loop_executor_worker_ops = {.block = loop_executor_block};
 
-/* Enters the executor, for the rest of the fiber. Callbacks and drop hooks have no cancel scope. */
+/*
+ * Makes the fiber a context of this executor until it ends. Drop hooks and callbacks have no cancel
+ * scope.
+ */
 static void loop_executor_enter(struct loop_executor *c, struct fl__run *run)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
@@ -277,7 +278,7 @@ static enum loop_executor_duty loop_executor_next_duty(struct loop_executor *c, 
 		if (loop_executor_is_over(c))
 			return DUTY_END;
 		FL__AWAITS(FL__DEBUG_TASK, &c->base);
-		/* the check above finds out that the token was requested */
+		/* the check above finds out that the token was cancelled */
 		(void)!fl__cond_wait(&c->work, &c->base.lock, FL_FOREVER, c->cancelled ? FL_SHIELDED : token, true);
 	}
 }
@@ -330,19 +331,19 @@ static int loop_executor_manage_on_loop(void *executor)
 		c->loop = NULL;
 		c->held = NULL;
 	}
-	/* frees the executor, too, if fl_executor_free() came before */
+	/* also frees the executor if fl_executor_free() was called before */
 	fl__task_block_free(held);
 	return 0;
 }
 
 /*
- * Fails the queued tasks, and waits for the next one. Returns false if the executor is closed and
+ * Fails the queued tasks, and waits for the next task. Returns false if the executor is closed and
  * has no task.
  */
 static bool loop_executor_await_next(struct loop_executor *c)
 {
 	struct fl__run run;
-	/* so that a join by a callback is refused */
+	/* so that fl_executor_join() in a callback is refused */
 	fl__run_enter(&run, &c->base);
 	fl__executor_end_queued(&c->base, -ENOMEM, "no memory to run the loop of the executor");
 	fl__run_leave(&run);
@@ -421,8 +422,8 @@ static bool loop_executor_has_ended(fl_executor *e)
 }
 
 /*
- * Returns true if a join would never end, because it is made on the loop's thread. Returns false
- * before the first run of the loop, because any thread may still run it.
+ * Returns true if a join would never end because the caller runs on the loop's thread. Returns
+ * false before the first run of the loop, because any thread may still run it.
  */
 static bool loop_executor_would_hang(fl_executor *e)
 {

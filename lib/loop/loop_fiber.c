@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fibers as users see them. Fibers of groups (exec/group.c has the tables) are detached, since the
- * group alone waits for them. If a callback starts the first member, the group's token is a child
- * of the loop's token. The loop's end requests the tokens of the fibers of other groups one by one
- * (loop_drain()), and from then on no fiber of a group is started.
+ * Fibers as users see them. Fibers of groups (exec/group.c has the tables) are detached, since only
+ * the group waits for them. If a callback starts the first member, the group's token is a child of
+ * the loop's token. Other groups' tokens may not be below it; so at its end the loop cancels the
+ * tokens of their fibers one by one (loop_drain()), and starts no fiber of a group afterwards.
  *
- * Lifetimes. A fiber belongs to a handle, which joins, frees or detaches it, or to a group. The
- * token of a group is a child of the scope in which the group begins, and the tokens of its fibers
- * are children of the group's token: a request goes down the tree, and there is no other
- * propagation. The token of a fiber with a handle is the loop's child, since a handle may be passed
- * on and outlive the scope in which it was made. So a cancelled join leaves the fiber running, as
- * it does a thread; FL_SCOPED(fl_fiber) cancels and joins. A group may begin outside of its loop,
- * with a token that is not below the loop's. That is why the end of the loop requests the tokens of
- * such fibers one by one.
+ * Lifetimes. A fiber belongs either to a handle, with which the user joins, frees or detaches it,
+ * or to a group. The token of a group is a child of the scope in which the group begins, and the
+ * tokens of its fibers are children of the group's token. A cancel travels down this tree, and in
+ * no other way. The token of a fiber with a handle is a child of the loop's token, since a handle
+ * may be passed on and outlive the scope in which it was made. So a cancelled join leaves the fiber
+ * running, as a cancelled join of a thread does. FL_SCOPED(fl_fiber) cancels and joins.
  *
- * Requests. A request of another thread to cancel a fiber is an entry in the scheduler's inbox. So
- * a wait under the fiber's own token is in no wait queue for that token.
+ * Cancel requests. If another thread cancels a fiber, the request becomes an entry in the
+ * scheduler's inbox. So a wait under the fiber's own token need not enter a wait queue for that
+ * token.
  */
 #include "core/base/error.h"
 #include "core/base/list.h"
@@ -25,7 +24,7 @@
 #include "loop.h"
 #include <errno.h>
 
-/* Returns true if `rc` is an error of the fiber's own, and not its answer to a cancel. */
+/* Returns true if `rc` is a failure of the fiber, and not its answer to a cancel. */
 static bool loop_fiber_has_failed(const struct fl_fiber *f, int rc)
 {
 	return rc != 0 && !(rc == -ECANCELED && fl_cancel_token_is_requested(&f->token.token));
@@ -87,7 +86,9 @@ static int loop_fiber_body(void *arg)
 		loop_fiber_note_in_group(f, rc);
 	else if (!f->group && f->in.detached && loop_fiber_has_failed(f, rc))
 		fl__fiber_report_error(f->in.name, rc);
-	/* otherwise the joiner destroys the token, since until then other threads may request it */
+	/*
+	 * otherwise the joiner destroys the token, since other threads may cancel it until the join
+	 */
 	if (f->in.detached)
 		fl_cancel_token_destroy(&f->token.token);
 	FL__LIST_REMOVE(f);
@@ -128,9 +129,7 @@ int fl_fiber_start(fl_fiber **f, fl_fiber_function *function, void *arg, const f
 	return fl__fiber_start(l, f, function, arg, config ? config->name : NULL, &l->root);
 }
 
-/*
- * `joining` stays true after the end of the handle, until the memory is the block of another fiber.
- */
+/* `joining` stays true after the handle has been freed, until another fiber reuses the block. */
 static void loop_fiber_check_not_joined(const char *function, const fl_fiber *f)
 {
 	if (f->joining)
@@ -166,7 +165,9 @@ void fl_fiber_cancel(fl_fiber *f)
 	fl_cancel_token_request(&f->token.token);
 }
 
-/* Detaches a fiber. If it has ended with an error, reports the error, since no join will. */
+/*
+ * Detaches a fiber. If it has ended with an error, reports the error, because no join will do so.
+ */
 void fl_fiber_detach(fl_fiber *f)
 {
 	loop_fiber_check_not_joined("fl_fiber_detach", f);
@@ -239,7 +240,7 @@ int fl_group_start_with(fl_group *g, fl_fiber_function *function, void *arg, con
 	const struct fl__host *host = &l->sched->host;
 	/* acquire: pairs with group_begin(), which clears host_ */
 	const struct fl__host *before = fl__load_acquire(&g->begun_) ? fl__load_relaxed(&g->host_) : NULL;
-	/* relaxed, all three: the thread of the fibers alone compares them with its own */
+	/* relaxed, all three: only the fibers' thread compares these words with its own values */
 	if (before && before != host)
 		fl__panic("fl_group_start", g, "it has fibers on another loop");
 	const size_t number = fl__group_enter(g, fl_fiber_current() ? NULL : &l->root);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The system calls of the loop's poller, by epoll (poller.h). */
 #include "poller.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
@@ -34,7 +35,7 @@ static int poller_wait_ms(int poller, struct epoll_event *events, int n, int64_t
 static int poller_wait_for(int poller, struct epoll_event *events, int n, int64_t left)
 {
 #ifdef SYS_epoll_pwait2
-	/* set before Linux 5.11, and in some sandboxes, which lack the call */
+	/* becomes true before Linux 5.11 and in some sandboxes, where the call is missing */
 	static bool missing;
 	/* relaxed: a thread that reads a stale value makes the call itself */
 	if (left > 0 && !fl__load_relaxed(&missing)) {

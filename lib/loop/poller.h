@@ -6,7 +6,7 @@
 
 /*
  * The system calls of the poller, with the rules of lib/core/base/sys.h. Another event loop can
- * watch the epoll.
+ * watch the poller's epoll descriptor.
  */
 struct fl__poller_sys {
 	int (*create)(void);
@@ -17,7 +17,7 @@ struct fl__poller_sys {
 	int (*bell)(void); /* makes an eventfd that ends a wait */
 	void (*ring)(int bell);
 	void (*close)(int fd); /* closes a poller or a doorbell */
-	/* Returns the events of `fd` now: those of `events`, errors and hang-ups; or 0. */
+	/* Returns the current events of `fd`: those of `events`, errors and hang-ups; or 0. */
 	uint32_t (*look)(int fd, uint32_t events);
 };
 

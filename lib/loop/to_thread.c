@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A fiber calls a function on another thread. The call is a task of the loop's executor for such
- * calls (fl__loop_threads()). The task uses the caller's frame. So the caller waits for the task's
- * end, even if it is cancelled or its deadline has passed.
+ * Lets a fiber call a function on another thread. The call is a task of the loop's executor for
+ * such calls (fl__loop_threads()). The task uses the caller's frame, so the caller waits for the
+ * task's end, even if it is cancelled or its deadline has passed.
  *
- * Lookups of names (net_resolve.c) have an executor of their own. A name that no server answers
- * keeps a thread for half a minute, so a few of them would hold up all other calls. And since a
- * lookup does not use its caller's frame, the end of the loop need not wait for one that nobody
- * awaits any more: it leaves the executor to the library. Except where a shared object contains the
- * library: a dlclose() would wait for the lookup, and hold the lock of the loader, which the lookup
- * may need.
+ * Lookups of names (net_resolve.c) have an executor of their own, because a lookup that no server
+ * answers keeps a thread for half a minute, so a few such lookups would hold up all other calls. A
+ * lookup does not use its caller's frame. So if nobody waits for it any more, the end of the loop
+ * does not wait for it either: it leaves the executor to the library. However, if a shared object
+ * contains the library, the loop waits: otherwise a dlclose() would wait for the lookup while it
+ * holds the loader's lock, which the lookup may need.
  */
 #include "to_thread.h"
 #include "core/base/sys.h"
@@ -22,7 +22,7 @@
 #include <sys/auxv.h>
 
 /*
- * There are more threads than CPUs, up to TO_THREAD_MAX, since most calls wait in the system.
+ * There are more threads than CPUs, up to TO_THREAD_MAX, since most calls wait in system calls.
  * Lookups compute nothing, so their number does not depend on the CPUs.
  */
 enum { TO_THREAD_MAX = 32, TO_THREAD_EXTRA = 4, TO_THREAD_LOOKUPS = 16 };
@@ -43,7 +43,7 @@ int fl__loop_threads(fl_loop *l, enum fl__loop_work work, fl_executor **threads)
 	return rc;
 }
 
-/* The linker defines it, if it can: the beginning of the program, or of the shared object. */
+/* The beginning of the program or shared object, if the linker defines this symbol. */
 extern const ElfW(Ehdr) __ehdr_start __attribute__((weak, visibility("hidden")));
 
 static bool to_thread_is_in_program(void)
@@ -92,7 +92,7 @@ static const fl_task_type to_thread_call_type = FL__TASK_OF_POINTER("fl__to_thre
 static void to_thread_wait(fl_future *task, const struct to_thread_call *call)
 {
 	int rc = fl_future_wait_until(task, call->deadline, call->cancel);
-	/* if the cancel returns 0, the task will not start */
+	/* if fl_future_cancel() returns 0, the task will not start */
 	if (rc != 0 && fl_future_cancel(task) == -EINPROGRESS)
 		rc = fl_future_wait_until(task, FL_FOREVER, FL_SHIELDED);
 	(void)rc; /* the task has ended */
@@ -120,7 +120,7 @@ int fl_blocking_call_until(fl_fiber_function *function, void *arg, int *result, 
 	fl_loop *l = fl__loop_needed(true, "fl_blocking_call");
 	if (!l)
 		return -ENOTSUP;
-	/* the first call reads files, for the number of CPUs, and makes a thread */
+	/* the first call reads files to count the CPUs, and makes a thread */
 	FL__KEEPS_ERRNO();
 	struct to_thread_call call = {.function = function, .arg = arg, .deadline = deadline, .cancel = cancel};
 	int rc = fl__is_interrupted(deadline, cancel);

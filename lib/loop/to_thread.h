@@ -14,7 +14,7 @@ enum fl__loop_work { FL__LOOP_CALLS, FL__LOOP_LOOKUPS, FL__LOOP_WORKS };
 int fl__loop_threads(fl_loop *l, enum fl__loop_work work, fl_executor **threads);
 
 /*
- * Frees the executors. It leaves lookups that still run to the library, if it can; otherwise it
+ * Frees the executors. If it can, it leaves lookups that still run to the library; otherwise it
  * waits for them.
  */
 void fl__loop_free_threads(fl_loop *l);

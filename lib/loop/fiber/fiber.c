@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The first switch to a fiber gives it a stack (fl__fiber_prepare). After the fiber's end, the
- * fiber or thread that runs next returns the stack to the pool (fl__fiber_clean), and frees the
- * fiber if it is detached.
+ * The begin and the end of a fiber. The first switch to a fiber gives it a stack
+ * (fl__fiber_prepare). After the fiber has ended, the fiber or thread that runs next returns the
+ * stack to the pool (fl__fiber_clean), and frees the fiber if it is detached.
  *
  * Only the scheduler's thread writes fl__fiber.ended. Joiners wait for this word in the parking
  * lot.

@@ -10,7 +10,8 @@
 /*
  * Fibers run one at a time on their scheduler's thread, each on its own stack. errno, the
  * floating-point control word and fl_local belong to the fiber; the signal mask and pthread mutexes
- * belong to the thread. Unless a comment says otherwise, only that thread may call a function.
+ * belong to the thread. Unless a comment says otherwise, only the scheduler's thread may call a
+ * function.
  */
 struct fl__sched;
 struct fl__fiber;
@@ -33,8 +34,8 @@ struct fl__sched_ops {
 	 */
 	int (*sleep)(struct fl__sched *s, int64_t deadline);
 	/*
-	 * Any thread calls it once for each sleep that it ends, before or during the sleep. The
-	 * scheduler may be gone once `sleep` has returned.
+	 * Any thread may call it, before or during the sleep, once for each sleep that it ends.
+	 * Once `sleep` has returned, the scheduler may be gone.
 	 */
 	void (*wake)(struct fl__sched *s);
 	/* Waits for descriptors, for the wait_fds() of the fibers' struct fl__ctx_ops. */
@@ -79,8 +80,8 @@ bool fl__sched_sleep(struct fl__sched *s, int64_t deadline);
 
 /*
  * For a caller that sleeps by its own means. fl__sched_arm() returns false if a fiber is runnable,
- * or a wake is pending. Between arm and disarm a wake calls ops->wake(), once. Unless the caller
- * was `woken`, the disarm waits for a wake that is on its way.
+ * or a wake is pending. Between arm and disarm a wake calls ops->wake(), once. If a wake is on its
+ * way, fl__sched_disarm() waits for it, unless the caller was `woken`.
  */
 bool fl__sched_arm(struct fl__sched *s);
 void fl__sched_disarm(struct fl__sched *s, bool woken);
@@ -127,7 +128,7 @@ void fl__fiber_resume(struct fl__fiber *f);
 bool fl__fiber_visit(struct fl__fiber *f, void (*function)(void *arg), void *arg);
 const char *fl__fiber_state(const struct fl__fiber *f); /* "runs", "waits", ... */
 
-/* Returns the calling fiber, or NULL if the caller is no fiber. Any thread may call it. */
+/* Returns the calling fiber, or NULL if the caller is not a fiber. Any thread may call it. */
 struct fl__fiber *fl__fiber_self(void);
 
 /* fl__fiber_arm() is the arm() of an fl_on_type. */

@@ -7,15 +7,14 @@
 #include <stdint.h>
 
 /*
- * What a switch of stacks must tell others: ThreadSanitizer, AddressSanitizer, Valgrind, and the
- * C++ runtime.
+ * Tells ThreadSanitizer, AddressSanitizer, Valgrind and the C++ runtime about switches of stacks.
  *
- * ThreadSanitizer's calls are in its own build alone. Valgrind's magic instructions are in every
- * build, and do nothing elsewhere. AddressSanitizer and the C++ runtime are found by weak symbols,
- * in every build: a symbol is NULL in a process that has no such function. scheduler.c calls the
- * functions.
+ * ThreadSanitizer's calls are only in its own build. Valgrind's magic instructions are in every
+ * build, and do nothing outside of Valgrind. AddressSanitizer and the C++ runtime are found in
+ * every build by weak symbols, which are NULL in a process without such functions. scheduler.c
+ * calls the functions.
  *
- * A struct fl__flow is where a flow stands while suspended:
+ * A flow is a fiber, or the thread's own stack. A struct fl__flow is the state of a suspended flow:
  *
  *     fl__flow_adopt(&here);                          // the thread's own
  *     fl__flow_init(&there);                          // copies the caller's control words
@@ -39,8 +38,8 @@ void __lsan_unregister_root_region(const void *low, size_t size) FL__WEAK;
 
 /*
  * The calling thread's __cxa_eh_globals (Itanium C++ ABI: Exception Handling, 2.2.2). They are the
- * exceptions that the thread has caught and not yet left, and the number that it has thrown and not
- * yet caught. The address stays the same for the life of the thread.
+ * exceptions whose handlers the thread has entered and not left, and the number of exceptions that
+ * it has thrown and not yet caught. The address stays the same for the life of the thread.
  */
 struct fl__exceptions {
 	void *caught;
@@ -52,8 +51,8 @@ struct fl__exceptions {
 struct fl__exceptions *__cxa_get_globals(void) FL__WEAK;
 
 /*
- * Attributes for functions that switch: a tool would count their accesses as those of the next
- * flow. FL__SWITCHES is for the functions of the fast path.
+ * Attributes for functions that switch. Without them a tool would attribute accesses of these
+ * functions to the next flow. FL__SWITCHES is for the functions of the fast path.
  */
 #if defined(FL__ASAN) || defined(FL__TSAN)
 #define FL__UNINSTRUMENTED __attribute__((noinline, unused, no_sanitize("address"), no_sanitize("thread")))
@@ -137,8 +136,8 @@ static FL__SWITCHES void fl__flow_switch(struct fl__flow *from, struct fl__flow 
 }
 
 /*
- * Makes LeakSanitizer search this memory for pointers, until the same call with `searched` false.
- * LeakSanitizer searches the heap and the stacks of threads by itself.
+ * Makes LeakSanitizer search this memory for pointers, until it is called again with `searched`
+ * false. LeakSanitizer searches the heap and the stacks of threads by itself.
  */
 static inline void fl__tool_search(const char *low, size_t size, bool searched)
 {

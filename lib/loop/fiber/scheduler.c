@@ -2,8 +2,8 @@
 /*
  * The scheduler of one thread. Fibers never move to another thread, so no switch needs a lock.
  *
- * The word fl__wait.park_word of a fiber's wait. (The value 4 lets debuggers tell it from a lock's
- * word.)
+ * The word fl__wait.park_word of a fiber's wait. (SCHED_PARKED is 4, so that debuggers can tell
+ * this word from a lock's word.)
  *
  *   value               meaning            set by                       cleared by
  *   SCHED_EMPTY (0)     neither unparked   fl__wait_begin();            -
@@ -15,11 +15,11 @@
  *                                                                       thread; sched_expire():
  *                                                                       CAS
  *
- * The function that clears SCHED_PARKED owes the fiber one entry. On the fiber's own thread the
- * entry is in the run queue. On another thread, and in a signal handler, it is in the inbox. Until
- * a parked fiber has its entry, the fiber, its wait and its scheduler stay valid.
+ * The function that clears SCHED_PARKED must enqueue the fiber once: in the run queue if it runs on
+ * the fiber's own thread, or in the inbox if it runs on another thread or in a signal handler.
+ * Until a parked fiber is enqueued, the fiber, its wait and its scheduler stay valid.
  *
- * fl__sched.inbox has the fibers that other threads woke, and the calls of other threads.
+ * fl__sched.inbox lists the fibers that other threads have woken, and the calls of other threads.
  *
  *   value         meaning                set by                   cleared by
  *   NULL          empty                  fl__sched_take_inbox();  -
@@ -29,25 +29,25 @@
  *   SCHED_ASLEEP  empty, and the thread  fl__sched_arm(), CAS     fl__sched_post();
  *                 sleeps                                          fl__sched_disarm(), CAS
  *
- * A post that replaces SCHED_ASLEEP owes the thread one wake, which is its last access to the
- * scheduler. Any other post touches nothing after its CAS. A thread that finds SCHED_ASLEEP
- * replaced waits for that wake, so the scheduler outlives the wake. The linearization point of a
- * post is its CAS on the inbox. The linearization point of a wake before the park is its swap of
- * park_word or, on the fiber's own thread, its store to park_word.
+ * A post that replaces SCHED_ASLEEP must wake the scheduler's thread once, which is the post's last
+ * access to the scheduler. Any other post touches nothing after its CAS. If the scheduler's thread
+ * finds SCHED_ASLEEP replaced, it waits for that wake, so the scheduler outlives the wake. The
+ * linearization point of a post is its CAS on the inbox. The linearization point of a wake before
+ * the park is its swap of park_word or, on the fiber's own thread, its store to park_word.
  *
  * A post is lock-free. fl__sched_turn() takes the posts that are there when it begins, runs each
- * fiber that is runnable then, and runs a bounded number in all. So neither posts nor yields starve
- * a fiber.
+ * fiber that is runnable then, and makes a bounded number of runs in all. So neither posts nor
+ * yields starve a fiber.
  *
  * What belongs to a flow. A switch saves the registers, errno, and the floating-point control word.
- * In a process with a C++ runtime it also saves the list of caught exceptions and the number of
- * exceptions in flight, which __cxa_get_globals() keeps for a thread. Under AddressSanitizer it
- * announces the next stack. When a thread enters a scheduler, it finds the C++ runtime and
- * AddressSanitizer by weak symbols. So the ordinary library serves programs with and without them,
- * and a switch in a program of C pays one test that the CPU predicts.
+ * In a process with a C++ runtime it also saves what __cxa_get_globals() returns for the thread:
+ * the list of caught exceptions and the number of exceptions in flight. Under AddressSanitizer it
+ * announces the next stack. A thread that enters a scheduler finds the C++ runtime and
+ * AddressSanitizer by weak symbols. So the same library serves programs with and without them, and
+ * a switch in a C program only pays for one well-predicted test.
  *
- * Only the thread of the scheduler takes entries out of the inbox. So a fiber that another thread
- * has woken in the middle of its park has switched out before its entry is read. A wake that finds
+ * Only the scheduler's thread takes entries out of the inbox. So if another thread wakes a fiber in
+ * the middle of its park, the fiber has switched out before its entry is read. A wake that finds
  * the thread asleep writes to an eventfd, once for each sleep.
  */
 #include "scheduler.h"
@@ -233,12 +233,12 @@ void fl__sched_post(struct fl__sched *s, struct fl__post *post)
 }
 
 /*
- * Unparks through the inbox. A signal handler must do so on the fiber's own thread, too, since
- * it may interrupt a change of the run queue.
+ * Unparks through the inbox. A signal handler must do so even on the fiber's own thread, since it
+ * may have interrupted a change of the run queue.
  */
 static void sched_unpark_from_any(struct fl__wait *wait)
 {
-	/* Both are read before the swap, since after it the wait may be freed. */
+	/* These are read before the swap, because after the swap the wait may be freed. */
 	struct fl__fiber *f = sched_fiber_of(wait->ctx);
 	struct fl__sched *s = f->sched;
 	/*
@@ -249,7 +249,7 @@ static void sched_unpark_from_any(struct fl__wait *wait)
 		fl__sched_post(s, &f->post);
 }
 
-/* Unparks on the fiber's own thread. This wait is unparked once (lot.c, invariant 3). */
+/* Unparks on the fiber's own thread. A wait is unparked only once (lot.c, invariant 3). */
 static inline void sched_unpark_from_own(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
 {
 	/* relaxed: only this thread uses the word of this wait */
@@ -422,8 +422,8 @@ static bool sched_is_posted(const void *sched)
 }
 
 /*
- * A wake costs the waking thread some 10 us. So the scheduler spins before a sleep, if another
- * thread has ended the last sleep soon after its begin.
+ * A wake costs the waking thread about 10 us. So if another thread ended the last sleep soon after
+ * it began, the scheduler spins before it sleeps.
  */
 bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 {

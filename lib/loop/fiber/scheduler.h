@@ -7,7 +7,7 @@
 #include "sanitizer_valgrind.h"
 #include "stack.h"
 
-/* The members that each wait touches come first, since each cache line is a miss. */
+/* The members that every wait touches come first, because each cache line costs a miss. */
 struct fl__fiber {
 	struct fl__flow flow;
 	struct fl__sched *sched;
@@ -30,7 +30,7 @@ struct fl__fiber {
 };
 
 struct fl__sched {
-	/* `apart` keeps what waking threads write on another cache line than the rest. */
+	/* `apart` keeps what waking threads write on a cache line of its own. */
 	struct fl__post *inbox;
 	struct fl__host host;
 	char apart[64];
@@ -42,7 +42,7 @@ struct fl__sched {
 	struct fl__fiber *ended;   /* an ended fiber, which the next flow cleans */
 	struct fl__flow main;      /* the thread's own flow, while a fiber runs */
 	struct fl__timers timers;
-	/* true if another thread ended the last sleep soon after its begin, or a spin succeeded */
+	/* true if another thread ended the last sleep soon after it began, or a spin succeeded */
 	bool soon;
 	unsigned spun; /* spins in place of sleeps, modulo the range */
 	size_t fibers;
@@ -80,8 +80,8 @@ void fl__sched_enqueue(struct fl__sched *s, struct fl__fiber *f);
 void fl__sched_switch_next(struct fl__sched *s, bool forever);
 
 /*
- * Ends a switch to the calling flow, if `s->tells`. The flow's exceptions become the thread's, and
- * AddressSanitizer learns which stack is used.
+ * Ends a switch to the calling flow, if `s->tells`: makes the flow's exceptions those of the
+ * thread, and tells AddressSanitizer which stack is used.
  */
 void fl__sched_arrive(struct fl__sched *s, void *fake_stack, struct fl__exceptions mine);
 

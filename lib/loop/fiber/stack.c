@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A slab is one mapping, with 32 blocks and, behind them, 32 stacks. So a process with many fibers
- * needs few of its 65,530 mappings (vm.max_map_count). A guard marker (MADV_GUARD_INSTALL) does not
- * split a mapping; a guard by mprotect() does.
+ * The memory of fibers. A slab is one mapping that contains 32 blocks, followed by 32 stacks. So a
+ * process with many fibers uses few of its 65,530 mappings (vm.max_map_count). A guard marker
+ * (MADV_GUARD_INSTALL) does not split a mapping; a guard made with mprotect() does.
  *
  *   stack    is in                           memory      next state
  *   unused   no list, without a guard        none        clean, when the block of its number is
@@ -19,10 +19,10 @@
  *   used     no list
  *   free     pool->blocks, last in first out
  *
- * At a get, fewer stacks than blocks are in use, so the get finds a stack. Returning memory costs a
- * system call, and its reuse a page fault. So the pool returns only an excess, for runs of
- * neighbours. Then it also frees each slab that has no used block and no warm stack, unless no
- * other slab has a free stack.
+ * When fl__stack_get() is called, fewer stacks than blocks are in use, so it always finds a stack.
+ * To return memory to the system costs a system call, and to reuse it costs page faults. So the
+ * pool returns only an excess, a run of neighbouring stacks at a time. Then it also frees each slab
+ * without used blocks and warm stacks, unless no other slab has a free stack.
  */
 #include "stack.h"
 #include "core/base/atomic.h"
@@ -37,8 +37,8 @@ enum { STACK_SLOTS = 32, STACK_CHECK_PERIOD = 256 /* releases */, STACK_LINE = 6
 struct fl__slab {
 	struct fl__slab *next, **link; /* the list pool->slabs, while `free` is not 0 */
 	char *memory;
-	unsigned made, used; /* the blocks that were ever used, and the blocks in use now */
-	/* a bit for each stack; a dirty one is free, and has memory */
+	unsigned made, used; /* how many blocks were ever used, and are in use now */
+	/* a bit for each stack; a dirty stack is free, and has memory */
 	uint32_t free, dirty;
 	unsigned tool[STACK_SLOTS]; /* results of fl__tool_stack_add() */
 };
@@ -52,7 +52,7 @@ void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size, size_t block)
 {
 	enum { GUARD = 16 * 1024, LEAST = 16 * 1024 };
 	size_t page = fl__page_size();
-	/* A larger slot fails, because its slab cannot be mapped. */
+	/* A pool with larger slots fails later, because its slab cannot be mapped. */
 	const size_t most = SIZE_MAX / STACK_SLOTS - 4 * page;
 	*pool = (struct fl__stack_pool){.guard = FL__ROUND_UP((size_t)GUARD, page), .poisons = fl__tool_watches()};
 	size = FL__ROUND_UP(size == 0 ? FL__STACK_SIZE : FL__MIN(size, most), page);
@@ -111,7 +111,7 @@ static uint32_t stack_bits(unsigned count)
 	return count < STACK_SLOTS ? (UINT32_C(1) << count) - 1 : UINT32_MAX;
 }
 
-/* Makes a block. Its stack gets a guard, and is clean. */
+/* Makes a block, and a clean stack with a guard. */
 static int stack_make_block(struct fl__stack_pool *pool, struct fl__slab *slab)
 {
 	const unsigned i = slab->made;

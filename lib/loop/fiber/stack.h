@@ -8,26 +8,27 @@
 #include <stdint.h>
 
 /*
- * The memory of fibers is blocks and stacks. A pool keeps both for reuse, and belongs to one
- * thread.
+ * The memory of a fiber is a block and a stack. A pool keeps free blocks and stacks for reuse, and
+ * belongs to one thread.
  *
- * A stack is 132 KiB of address space, of which 16 KiB are the guard, so that a frame larger than
- * a page does not jump over it. A pool keeps at most 64 free stacks warm. A trim acts on an excess:
- * the other free stacks with memory, or the blocks that were freed since the last trim, are more
- * than there are fibers, and more than 64. It gives back the memory of all free stacks except the
- * warm ones, and leaves at most one slab without a used or warm part. So at most as many free
- * stacks with memory are left as there are fibers, plus 128. A busy scheduler never trims. While
- * fibers end, each 256th free of a fiber checks for a larger excess. So what is free exceeds the
- * number of fibers plus FL__STACK_SPARE for about a second at most.
+ * A stack is 132 KiB of address space. Its guard is 16 KiB of that, so that a frame larger than a
+ * page does not jump over the guard. A pool keeps at most 64 free stacks warm. A trim looks for an
+ * excess: the other free stacks with memory, or the blocks that were freed since the last trim,
+ * outnumber the fibers, and are more than 64. If there is an excess, the trim gives back the memory
+ * of all free stacks except the warm ones, and leaves at most one slab without a used or warm part.
+ * So the number of free stacks with memory is at most the number of fibers plus 128. A busy
+ * scheduler never trims. Instead, every 256th time that a fiber is freed, the pool checks for a
+ * larger excess. So the free memory exceeds the number of fibers plus FL__STACK_SPARE for at most
+ * about a second.
  *
  * A fiber and its token are a block of less than 600 bytes. A fiber has a stack from its first run
- * to its end. So an idle fiber costs its block and one page. Fibers that end without a wait take
- * turns on two stacks, which stay in the cache. When each fiber was at the top of a stack of its
- * own, 20,000 fibers in one group took 0.7 us each instead of 0.14, and 82 MB instead of 14; in
- * exchange an idle fiber was 640 bytes smaller. A create reserves the stack, so the first run
- * cannot fail. Slots are an odd number of pages, or the tops of all stacks would share one set of
- * the caches. The loop gives the memory of ended fibers back when it has nothing else to do, and
- * not during a burst.
+ * to its end. So an idle fiber costs its block and one page. Fibers that end without a wait
+ * alternate between two stacks, which stay in the cache. In an earlier design each fiber was at the
+ * top of a stack of its own; there 20,000 fibers in one group took 0.7 us each instead of 0.14, and
+ * 82 MB instead of 14, while an idle fiber was 640 bytes smaller. fl__stack_reserve() reserves the
+ * stack when a fiber is created, so the fiber's first run cannot fail. Slots are an odd number of
+ * pages, because otherwise the tops of all stacks would share one set of the caches. The loop gives
+ * the memory of ended fibers back when it has nothing else to do, and not during a burst.
  */
 enum { FL__STACK_SIZE = 128 * 1024, FL__STACK_WARM = 64, FL__STACK_SPARE = 16 * 1024 };
 
@@ -47,7 +48,7 @@ struct fl__stack_pool {
 	struct fl__slab *newest;        /* the slab that has the unused blocks, or NULL */
 	struct fl__stack_block *blocks; /* free blocks */
 	size_t free_blocks;
-	/* the free blocks that the last trim kept, which are no excess */
+	/* the free blocks that the last trim kept, which do not count as an excess */
 	size_t kept_blocks;
 	size_t used_blocks;
 	size_t dirty;         /* free stacks with memory */

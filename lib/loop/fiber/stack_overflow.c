@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A fiber that runs out of stack touches the guard below it, which raises SIGSEGV. The handler of
- * SIGSEGV, on the thread's signal stack, panics in the fiber's name. Any other fault goes to the
- * previous handler. A frame larger than the guard can jump over it, unless the compiler touches
- * each page (-fstack-clash-protection).
+ * Reports stack overflows of fibers. A fiber that runs out of stack touches the guard below its
+ * stack, which raises SIGSEGV. The handler runs on the thread's signal stack, and panics with the
+ * fiber's name. Any other fault goes to the previous handler. A frame larger than the guard can
+ * jump over it, unless the compiler touches each page (-fstack-clash-protection).
  *
- * A thread without a signal stack gets one, which it keeps until it ends: the host may save it, and
- * restore it after the end of the loop. The host may also remove it. So the first fl__sched_turn()
- * after each enter that runs a fiber asks the system.
+ * A thread without a signal stack gets one, and keeps it until the thread ends, because the host
+ * may save this signal stack and restore it after the end of the loop. The host may also remove it.
+ * So after each enter, the first fl__sched_turn() that runs a fiber asks the system which signal
+ * stack is set.
  */
 #include "core/base/anew.h"
 #include "core/base/atomic.h"
@@ -47,7 +48,7 @@ static _Noreturn void overflow_panic(const struct fl__fiber *f)
 
 static void overflow_do_default(int signal, const siginfo_t *info)
 {
-	/* A signal that a process sent, for example by kill(), does not recur by itself. */
+	/* A signal that was sent, for example by kill(), does not recur by itself. */
 	bool sent = info->si_code <= 0;
 	if (sent && overflow_handler.previous.sa_handler == SIG_IGN)
 		return;

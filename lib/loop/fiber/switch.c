@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The first switch to a flow jumps to fl__switch_entry, with the stack pointer at two words: the
- * function and its argument. For debuggers and backtrace(), its unwind information and a frame
- * pointer of 0 say that it has no caller. The assembly is in a C file for the one-file build.
+ * How a flow begins. The first switch to a flow jumps to fl__switch_entry, where the stack pointer
+ * points to two words: the function and its argument. The unwind information of fl__switch_entry
+ * and a frame pointer of 0 tell debuggers and backtrace() that it has no caller. The assembly is in
+ * a C file for the one-file build.
  */
 #include "switch.h"
 

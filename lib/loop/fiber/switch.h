@@ -12,18 +12,19 @@
  *     fl__switch_prepare(&there, stack, size, entry, arg);
  *     fl__switch_to(&here, &there);           // runs entry(arg) until it switches back to `here`
  *
- * Systems other than x86-64 and aarch64, and FL__SWITCH_UCONTEXT, use ucontext.
+ * On CPUs other than x86-64 and aarch64, or with FL__SWITCH_UCONTEXT, the switch uses ucontext.
  *
- * The inline assembly lists the registers as clobbered, so the compiler saves only those that it
- * still needs: mostly none. The assembly saves those that cannot be listed: the stack pointer, the
- * frame pointer, and the register that clang keeps for frames of variable size (rbx, x19). It
- * pushes nothing: the suspended function may have data in the red zone below its stack pointer.
+ * The inline assembly lists the registers as clobbered, so the compiler saves only the registers
+ * that it still needs, usually none. The assembly saves the registers that cannot be listed: the
+ * stack pointer, the frame pointer, and the register that clang keeps for frames of variable size
+ * (rbx, x19). It pushes nothing, because the suspended function may have data in the red zone below
+ * its stack pointer.
  *
- * fl__switch_to() saves and restores the floating-point control words: reading mxcsr takes 3 of
- * its 4 ns. fl__switch_to_plain() does not touch them. A flow always uses the same form.
+ * fl__switch_to() saves and restores the floating-point control words; of its 4 ns, reading mxcsr
+ * takes 3. fl__switch_to_plain() does not touch these words. A flow must always use the same form.
  *
- * A backtrace from a signal handler inside the switch may be wrong. With a hardware shadow stack
- * (CET) the switch does not work: fl__sched_create() refuses.
+ * A backtrace from a signal handler inside the switch may be wrong. The switch does not work with a
+ * hardware shadow stack (CET), so fl__sched_create() refuses.
  */
 
 #if !defined(FL__SWITCH_UCONTEXT) &&                                                                                   \
@@ -69,7 +70,7 @@ void fl__switch_prepare(struct fl__switch *s, void *stack_low, size_t size, void
 
 FL__SWITCH_INLINE void fl__switch_to(struct fl__switch *from, struct fl__switch *to)
 {
-	/* swapcontext() sets the mask that `to` has; here the mask belongs to the thread. */
+	/* swapcontext() would set the mask of `to`, but here the mask belongs to the thread. */
 	(void)pthread_sigmask(SIG_BLOCK, NULL, &to->context.uc_sigmask);
 	(void)swapcontext(&from->context, &to->context); /* fails only for bad addresses */
 }
@@ -107,7 +108,7 @@ FL__SWITCH_INLINE void fl__switch_to(struct fl__switch *from, struct fl__switch 
 
 FL__SWITCH_INLINE void fl__switch_to(struct fl__switch *from, struct fl__switch *to)
 {
-	/* mxcsr is always loaded, since a comparison takes longer. */
+	/* Always loads mxcsr, because comparing first would take longer. */
 	FL__SWITCH("stmxcsr 32(%%rdi)\n\tfnstcw 36(%%rdi)\n\t",
 	           "ldmxcsr 32(%%rsi)\n\tmovzwl 36(%%rdi), %%ecx\n\tcmpw 36(%%rsi), %%cx\n\tje 2f\n\tfldcw "
 	           "36(%%rsi)\n\t2:\n\t");
@@ -128,8 +129,8 @@ FL__SWITCH_INLINE void fl__switch_to_plain(struct fl__switch *from, struct fl__s
 #endif
 
 /*
- * The instruction "hint 36" is "bti j". The code compares the control words before it writes
- * them, since a write waits for the pipeline.
+ * The instruction "hint 36" is "bti j". The code compares the control word before it writes it,
+ * because a write waits for the pipeline.
  */
 #define FL__SWITCH(save_control, load_control)                                                                         \
 	register struct fl__switch *x0 __asm__("x0") = from;                                                           \

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Makes, compares, prints and converts network addresses. */
 #include "address.h"
 #include "fd/unix_file.h"
 #include "net_resolve.h"

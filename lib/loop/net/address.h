@@ -5,12 +5,12 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 
-/* Makes `a` the address that `sockaddr` has in the form of the system. */
+/* Sets `a` from a struct sockaddr. */
 void fl__address_set(fl_address *a, const void *sockaddr, socklen_t size);
 
 /*
- * Completes an address after a system call, which has stored it in `a->system`, and its size in
- * `size`. An IPv4 address that is mapped into IPv6 becomes one of IPv4.
+ * Completes an address after a system call that has stored it in `a->system`, and its size in
+ * `size`. Turns an IPv4 address that is mapped into IPv6 back into an IPv4 address.
  */
 void fl__address_from_system(fl_address *a, socklen_t size);
 
@@ -21,8 +21,8 @@ void fl__address_from_system(fl_address *a, socklen_t size);
 int fl__address_get(fl_address *a, int fd, int (*get)(int fd, struct sockaddr *address, socklen_t *size));
 
 /*
- * Returns the address for a system call. Calls that only read the address take it without const,
- * too.
+ * Returns the address for a system call. It is without const, because even calls that only read the
+ * address take it so.
  */
 static inline struct sockaddr *fl__sockaddr(const fl_address *a)
 {

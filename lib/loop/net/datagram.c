@@ -2,22 +2,22 @@
 /*
  * Datagram sockets. Only -EAGAIN clears the readiness (fd_io.h).
  *
- * The system keeps one pending error of a socket, and returns it from the next call, whatever that
- * call does. Without IP_RECVERR only a connected socket has such errors, all of its peer. With
- * IP_RECVERR, `peer_errors`, the error may be of any peer. Then a send that finds an error tries
- * again, and a receive takes the error, with its peer, from the error queue.
+ * The system keeps one pending error for each socket, and returns it from the next call, whatever
+ * that call does. Without IP_RECVERR only a connected socket has such errors, and they all concern
+ * its peer. With IP_RECVERR (`peer_errors`) the error may concern any peer. Then a send that finds
+ * an error tries again, and a receive takes the error and its peer's address from the error queue.
  *
- * sendmmsg() and recvmmsg() stop at an error. recvmmsg() leaves it pending. sendmmsg() forgets it;
- * an error of the datagram itself comes again when the rest is sent.
+ * sendmmsg() and recvmmsg() stop at an error. recvmmsg() leaves the error pending. sendmmsg()
+ * forgets it, but an error of the datagram itself comes again when the rest is sent.
  *
- * The library keeps no buffer for a socket. So nothing is sent late, and no count of buffered bytes
- * can become wrong. Any number of fibers may send and receive on one socket, because a datagram is
- * whole or not there. A socket that the library opens gets only the datagrams of multicast groups
- * that it has joined itself (IP_MULTICAST_ALL is off, where the system has it), and no other socket
- * can take its port unless the program asks for that. A disconnect keeps a port that the system has
- * chosen: Linux takes such a port back, so the socket is bound to it again. No event tells an
- * unconnected Unix sender that its receiver has space again. So the sender polls, after 1 ms, 2 ms,
- * and up to 32 ms.
+ * The library does not buffer datagrams. So nothing is sent late, and no count of buffered bytes
+ * can become wrong. Any number of fibers may send and receive on one socket, because a datagram
+ * always comes whole or not at all. A socket that the library opens gets only the datagrams of
+ * multicast groups that it has joined itself (IP_MULTICAST_ALL is off, where the system has it),
+ * and no other socket can take its port unless the program asks for that. When a socket is
+ * disconnected, Linux takes back a port that it has chosen, so the library binds the socket to this
+ * port again. No event tells an unconnected Unix sender that its receiver has space again. So the
+ * sender polls, after 1 ms, 2 ms, and up to 32 ms.
  */
 #include "datagram.h"
 #include "core/base/sys.h"
@@ -80,8 +80,8 @@ static ssize_t datagram_attempt(fl_datagram *d, const struct datagram_call *c)
 }
 
 /*
- * Waits between two attempts. Many fibers may pause, each for another receiver; the fiber that
- * holds turn[direction] also sees events.
+ * Waits between two attempts. Many fibers may pause, each for a different receiver. Only the fiber
+ * that holds turn[direction] is also woken by events.
  */
 static int datagram_pause(fl_datagram *d, const struct datagram_call *c, int64_t pause)
 {
@@ -252,7 +252,7 @@ int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size, con
 	    .deadline = deadline,
 	    .cancel = cancel,
 	    .n = 1,
-	    /* sendmsg() takes it without const, and only reads it */
+	    /* sendmsg() takes the pointer without const, but only reads */
 	    .data = (void *)(uintptr_t)data,
 	    .size = size,
 	    .to = to,
@@ -279,7 +279,7 @@ int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list,
 	return rc < 0 ? (int)rc : 0;
 }
 
-/* Returns the error that ICMP reported, or 0 if the error is of this machine alone. */
+/* Returns the error that ICMP reported, or 0 if the error arose on this machine. */
 static int datagram_icmp_error(struct msghdr *m)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Opens, connects and configures datagram sockets. datagram.c sends and receives. */
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/hooks.h"
@@ -66,7 +67,7 @@ static int datagram_create(fl_datagram **made, fl_loop *l, int fd)
 	return 0;
 }
 
-/* Makes the object. It owns `fd` and its file, also after an error. */
+/* Makes the object. Takes over `fd` and its file, even if it fails. */
 static int datagram_create_bound(fl_datagram **made, fl_loop *l, int fd, struct fl__unix_file *file)
 {
 	const int rc = datagram_create(made, l, fd);
@@ -110,7 +111,7 @@ static int datagram_prepare(int fd, int family, bool all, const void *datagram_c
 	};
 	/*
 	 * with these options the socket gets datagrams only of its own groups; some systems lack
-	 * them
+	 * the options
 	 */
 	const struct fl__socket_option own_groups[] = {{v4, IPPROTO_IP, IP_MULTICAST_ALL, 0},
 	                                               {v6, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0}};
@@ -191,7 +192,7 @@ static int datagram_connect_to(const fl_datagram *d, const void *address, sockle
 	return fl__datagram_error(FL__RETRY(fl__net_sys.connect(d->io.fd, address, size)));
 }
 
-/* Disconnects. That takes away a port that the system has chosen, so it is bound again. */
+/* Disconnects. The system then takes back a port that it has chosen, so binds the socket again. */
 static int datagram_disconnect(const fl_datagram *d)
 {
 	const struct sockaddr none = {.sa_family = AF_UNSPEC};
@@ -204,7 +205,9 @@ static int datagram_disconnect(const fl_datagram *d)
 	return fl__datagram_error(fl__net_sys.bind(d->io.fd, fl__sockaddr(&a), a.size));
 }
 
-/* Returns true if the peer has the other family of IP, which the system refuses for a new peer. */
+/*
+ * Returns true if a connected socket would change between IPv4 and IPv6, which the system refuses.
+ */
 static bool datagram_changes_family(const fl_datagram *d, const fl_address *peer)
 {
 	fl_address before;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Waits for a descriptor, whose readiness is tracked in user space (fd_io.h). */
 #include "fd_io.h"
 #include "fd/net_sys.h"
 #include <errno.h>

@@ -18,21 +18,21 @@
  *
  * `ready` has an element for each direction. If it is false and an attempt would succeed, the
  * poller still has an edge to report. So a fiber that waits until `ready` is true misses nothing.
- * `ready` begins as true, and each edge sets it. -EAGAIN clears it. A short read of TCP clears it,
- * too, since later bytes make an edge of their own (epoll(7)). `over` marks the exceptions to that:
- * an end or an error, which may come with the last bytes in one edge; and urgent data, where a read
- * stops early.
+ * `ready` begins as true, and each edge sets it. -EAGAIN clears it. A short read of TCP also clears
+ * it, since later bytes make an edge of their own (epoll(7)). `over` marks the cases where a short
+ * read must not clear `ready`: an end or an error, which may come with the last bytes in one edge;
+ * and urgent data, where a read stops early.
  *
- * A registration that is made once saves system calls. The state of each descriptor (ready,
- * drained, at its end) is kept in user space. A TCP stream that returned less than was asked for is
- * drained, so the next read waits without a system call. An echo server makes as many system calls
- * as one that is written by hand: one to read, one to write, and its share of one wait. Libraries
- * that bring descriptors get the level-triggered watches that they expect.
+ * Registering a descriptor only once saves system calls, and so does keeping its state (ready,
+ * drained, at its end) in user space. If a TCP stream returned less than was asked for, it is
+ * drained, so the next read waits without an attempt. An echo server makes as many system calls as
+ * one that is written by hand: one to read, one to write, and its share of one wait. Other
+ * libraries that bring their own descriptors get the level-triggered watches that they expect.
  *
- * O_NONBLOCK belongs to the open file description, and all processes that inherit a descriptor
- * share it. So the library sets it on nothing that a process can inherit, except a terminal or a
- * device that cannot be opened again. For the same reason the descriptors 0, 1 and 2 do not become
- * close-on-exec (docs/decisions/nonblocking-descriptors.md).
+ * O_NONBLOCK belongs to the open file description, which is shared by all processes that inherit a
+ * descriptor. So the library does not set it on anything that a process can inherit, except a
+ * terminal or a device that cannot be opened again. For the same reason the descriptors 0, 1 and 2
+ * do not become close-on-exec (docs/decisions/nonblocking-descriptors.md).
  */
 enum { FL__IO_IN, FL__IO_OUT };
 
@@ -41,7 +41,7 @@ struct fl__io {
 	fl_loop *loop;
 	struct fl__node *waiting[2]; /* an element for each direction; NULL for no waiter */
 	int fd;                      /* -1 when it is closed */
-	unsigned eager;              /* the calls, or datagrams, since a fiber last waited here */
+	unsigned eager;              /* calls or datagrams since a fiber last waited here */
 	bool ready[2];
 	bool over;    /* an end, an error, or urgent data of the peer */
 	bool outward; /* a fiber has waited for FL__IO_OUT */
@@ -62,8 +62,8 @@ int fl__io_close(struct fl__io *io);
 void fl__io_close_bound(struct fl__io *io, struct fl__unix_file *file);
 
 /*
- * Checks whether the calling context may call, or, with `waits`, may call and wait. Returns 0 if it
- * may, else -EINVAL.
+ * Returns 0 if the calling context may call a function of the object and, if `waits` is true, may
+ * wait in it. Otherwise returns -EINVAL.
  */
 int fl__io_check(const struct fl__io *io, bool waits);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Connects by "happy eyeballs" (RFC 8305): the fiber begins the next attempt when one has failed or
- * connect_stagger has passed.
+ * Connects by "happy eyeballs" (RFC 8305): the fiber begins the next attempt when an attempt has
+ * failed or connect_stagger has passed.
  *
  * The fiber calls connect() again to learn the state of an attempt. SO_ERROR does not distinguish
  * an attempt under way from a connected one.
@@ -50,8 +50,9 @@ static bool connect_is_self(int fd, const fl_address *to)
 }
 
 /*
- * Without a listener, a socket may get the port that it connects to, and be connected with itself.
- * That blocks the port, even for a minute after its end. The second connect() frees the port.
+ * If nobody listens, a socket may get the very port that it connects to, and so be connected to
+ * itself. That blocks the port, even for a minute after the connection has ended. The second
+ * connect() frees the port.
  */
 static int connect_refuse_self(int fd, const fl_address *to)
 {
@@ -155,13 +156,13 @@ static void connect_mix_families(fl_address *list, unsigned n)
 	}
 }
 
-/* Clears O_NONBLOCK, which fl__net_sys.socket() has set so that connect() does not wait. */
+/* Clears O_NONBLOCK, which fl__net_sys.socket() set so that connect() did not wait. */
 static void connect_let_wait(int fd)
 {
 	(void)fcntl(fd, F_SETFL, 0); /* this cannot fail for an open descriptor */
 }
 
-/* Takes over the connected `fd`, also after an error. */
+/* Takes over the connected `fd`, even if it fails. */
 static int connect_make_stream(fl_stream **s, fl_loop *l, int fd, int protocol)
 {
 	int rc = fl__stream_create(s, l, fd, protocol);

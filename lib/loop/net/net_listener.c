@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Only an accept() that finds no connection clears the readiness (fd_io.h): after an accept() that
- * fails because no descriptor is free, no event may come. An accepted connection that lacks the
- * memory to become a stream is `held`.
+ * Listeners. Only an accept() that finds no connection clears the readiness (fd_io.h), because if
+ * accept() fails for want of a free descriptor, no further event may come. If there is no memory to
+ * make a stream of an accepted connection, the connection is kept in `held`.
  */
 #include "core/base/panic.h"
 #include "core/base/sys.h"
@@ -14,18 +14,18 @@
 #include <errno.h>
 #include <limits.h>
 
-enum { LISTENER_EAGER = 32 }; /* accepts in a row, of some ten microseconds each */
+enum { LISTENER_EAGER = 32 }; /* accepts in a row, which take about ten microseconds each */
 
 struct fl_listener {
 	struct fl__io io;
-	int held;     /* a connection without a stream, or -1 */
+	int held;     /* an accepted connection that is not a stream yet, or -1 */
 	int protocol; /* the protocol of the streams */
 	uint16_t port;
 	bool busy; /* true while a fiber accepts */
 	struct fl__unix_file file;
 };
 
-/* Returns whether accept() must be called again (accept(2)). */
+/* Returns true if accept() must be called again after this error (accept(2)). */
 static bool listener_is_broken_connection(int error)
 {
 	switch (error) {
@@ -139,7 +139,7 @@ int fl_listener_fd(const fl_listener *l)
 	return l->io.fd;
 }
 
-/* Takes over the listening `fd` and its file, also after an error. */
+/* Takes over the listening `fd` and its file, even if it fails. */
 static int listener_create(fl_listener **made, fl_loop *loop, int fd, int protocol, struct fl__unix_file *file)
 {
 	void *object;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A lookup is a task on threads of the loop (to_thread.h). The task owns its name and its result:
- * the fiber may stop waiting, and a late result is freed with its future.
+ * A lookup of a name is a task on threads of the loop (to_thread.h). The task owns its name and its
+ * result, because the fiber may stop waiting; a late result is freed with its future.
  */
 #include "net_resolve.h"
 #include "../to_thread.h"
@@ -73,7 +73,7 @@ static int resolve_take_answer(const fl_future *task, const char *host, fl_addre
 }
 
 /*
- * Looks up a host on a thread. Begins no lookup if the caller is cancelled, or its deadline has
+ * Looks up a host on a thread. Does not begin if the caller is cancelled or its deadline has
  * passed.
  */
 static int resolve_on_thread(fl_loop *l, const char *host, fl_address *list, unsigned n, fl_time deadline,
@@ -222,7 +222,7 @@ static unsigned resolve_copy(const struct addrinfo *found, fl_address *list, uns
 
 static int resolve_sys_lookup(const char *host, int flags, fl_address *list, unsigned n)
 {
-	/* asks for one socket type, since otherwise each address comes several times */
+	/* asks for one socket type, since otherwise each address would come several times */
 	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
 	struct addrinfo *found = NULL;
 	FL__UNCANCELLED();

@@ -27,15 +27,16 @@ int fl__lookup_error(int code, int system);
 
 /*
  * Stores the addresses of `host`. Returns how many, 1 to `n`, or the errors of
- * fl_net_resolve_until(). A numeric host needs no wait, and no fiber.
+ * fl_net_resolve_until(). For a numeric host it does not wait, and need not be called by a fiber.
  */
 int fl__resolve(fl_loop *l, const char *host, uint16_t port, fl_address *list, unsigned n, fl_time deadline,
                 fl_cancel_token *cancel);
 
 /*
  * Opens a socket at the first address of `host` that this machine has. If `host` is NULL, the
- * socket is at all addresses, or at all of IPv4 on a machine without IPv6. Calls `prepare` before
- * the bind; with `all` an IPv6 socket serves IPv4, too. Returns the descriptor, or an error.
+ * socket is bound to all addresses (on a machine without IPv6, to all IPv4 addresses). Calls
+ * `prepare` before bind(). If `all` is true, an IPv6 socket also serves IPv4. Returns the
+ * descriptor, or an error.
  */
 typedef int fl__net_prepare(int fd, int family, bool all, const void *config);
 int fl__net_open(fl_loop *l, const char *host, uint16_t port, int type, fl__net_prepare *prepare, const void *config);

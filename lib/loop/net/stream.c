@@ -2,8 +2,8 @@
 /*
  * Streams. fl_stream_read_some() receives into the caller's memory if no bytes are buffered. A read
  * of an exact size or up to a delimiter receives into the buffer, and copies the bytes out when all
- * of them have come. So a read that gives up has nothing to put back. There are two exceptions: a
- * large read (stream_read_large()), and a read that cannot deliver its descriptors
+ * of them have come. So a read that gives up has nothing to put back, with two exceptions: a large
+ * read (stream_read_large()), and a read that cannot deliver its descriptors
  * (stream_deliver_fds()).
  *
  * A short read of TCP has emptied the socket, so the next read waits without an attempt. Only
@@ -23,7 +23,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-/* The fiber yields after so many attempts and buffered reads. */
+/* The fiber yields after this number of attempts and buffered reads. */
 enum { STREAM_EAGER = 64 };
 
 /* The buffer. */
@@ -61,7 +61,7 @@ static int stream_grow_buffer(fl_stream *s)
 }
 
 /*
- * Makes space behind `to`, if fewer than FL_STREAM_LIMIT bytes are buffered. Returns 0 or
+ * Makes space after `to`, if fewer than FL_STREAM_LIMIT bytes are buffered. Returns 0 or
  * -ENOMEM.
  */
 static int stream_make_room(fl_stream *s)
@@ -133,7 +133,7 @@ static int stream_check(const fl_stream *s, int direction, size_t size, bool wai
 	return s->io.fd < 0 ? -EPIPE : 0;
 }
 
-/* Begins a read or a write: its count is 0, also if the stream was aborted. */
+/* Begins a read or a write. Its count becomes 0, even if the stream was aborted. */
 static int stream_begin(fl_stream *s, int direction, size_t size, bool waits)
 {
 	const int rc = stream_check(s, direction, size, waits);
@@ -157,7 +157,7 @@ static void stream_leave(fl_stream *s, int direction)
 /*
  * Begins a call. After a result of 0 no other call begins in this direction until
  * stream_leave(). A call that must not wait makes an attempt even if the socket was drained, since
- * bytes or space may have come since the loop last looked for events.
+ * bytes or space may have come after the loop last polled for events.
  */
 static int stream_enter(fl_stream *s, int direction, size_t size, fl_time deadline, const fl_cancel_token *cancel)
 {
@@ -192,8 +192,8 @@ static int stream_fail(fl_stream *s, int error)
 	case -EFAULT:
 		return error;
 	/*
-	 * -EPIPE ends the writing, and not the reading. If an earlier error is the reason, the
-	 * caller gets that error.
+	 * -EPIPE ends the writing, but not the reading. If an earlier error is the cause of -EPIPE,
+	 * the caller gets that error.
 	 */
 	case -EPIPE:
 		return s->failed ? s->failed : error;
@@ -345,9 +345,9 @@ struct stream_delimiter {
 };
 
 /*
- * Returns how many bytes the reader gets, or -1 if they have not all come. A read of an exact size
- * gets `limit` bytes. A read up to a delimiter gets the bytes up to and with the first delimiter,
- * at most `limit`. No delimiter begins in the first `searched` bytes.
+ * Returns how many bytes the reader gets, or -1 if they have not all come yet. A read of an exact
+ * size gets `limit` bytes. A read up to a delimiter gets the bytes up to the first delimiter and
+ * the delimiter itself, at most `limit`. No delimiter begins in the first `searched` bytes.
  */
 static ssize_t stream_find(const fl_stream *s, size_t limit, size_t searched, const struct stream_delimiter *d)
 {
@@ -414,8 +414,8 @@ size_t fl_stream_got(const fl_stream *s)
 /* Writes. */
 
 /*
- * Counts what was sent. After a short write the caller makes another attempt. It is cheap: it
- * returns -EAGAIN.
+ * Counts what was sent. After a short write the caller makes another attempt, which is cheap, since
+ * it returns -EAGAIN.
  */
 static int stream_count_sent(fl_stream *s, ssize_t n)
 {
@@ -470,8 +470,7 @@ static void stream_advance(struct stream_rest *r, size_t written)
 }
 
 /*
- * The function is not inlined, so that the frame of a write of one part stays small, and with it
- * the fiber's stack.
+ * Not inlined, so that the frame of a write of one part, and thus the fiber's stack, stays small.
  */
 static FL__NOINLINE ssize_t stream_send_parts(const fl_stream *s, const struct stream_rest *r)
 {
@@ -496,7 +495,7 @@ static int stream_send_some(fl_stream *s, const struct stream_rest *r)
 	else
 		n = stream_send_parts(s, r);
 	if (r->n_fds > 0 && (n == -EBADF || n == -EINVAL || n == -ETOOMANYREFS))
-		/* the error is of a descriptor, and leaves the connection unchanged */
+		/* the error concerns a descriptor to pass, and leaves the connection unchanged */
 		return (int)n;
 	return stream_count_sent(s, n);
 }
@@ -559,8 +558,8 @@ size_t fl_stream_written(const fl_stream *s)
 /* Received descriptors. */
 
 /*
- * Delivers descriptors. If some are missing, or there are more than `room`, closes them, and
- * puts the bytes back.
+ * Delivers descriptors. If some are missing, or there are more than `room`, closes the descriptors
+ * and puts the bytes back.
  */
 static ssize_t stream_deliver_fds(fl_stream *s, const void *data, size_t size, const struct stream_passed *passed,
                                   int *fds, unsigned room, unsigned *n)
@@ -637,7 +636,7 @@ static void stream_close_fds(int fd, int own)
 	fl__fd_close(fd);
 }
 
-/* Returns whether a close may lose written bytes, and only this process has the connection. */
+/* Returns true if close() may lose written bytes, and only this process has the connection. */
 static bool stream_may_linger(const fl_stream *s)
 {
 	return s->is_tcp && s->wrote && !s->ended && s->failed == 0 && !s->fd_given;
@@ -681,7 +680,7 @@ static int stream_check_fd(int fd, int *protocol)
 	return rc;
 }
 
-/* The registration comes first, since it finds errors before anything changes. */
+/* Registers `fd` first, because errors are found that way before anything changes. */
 int fl_stream_from_fd(fl_stream **made, int fd)
 {
 	fl_loop *l = fl__loop_needed(false, "fl_stream_from_fd");
@@ -747,7 +746,7 @@ void fl_stream_abort(fl_stream *s)
 		(void)fl__net_sys.shutdown(s->io.fd, s->is_tcp ? SHUT_WR : SHUT_RDWR);
 }
 
-/* Ends the writing of a pipe or terminal, for which the descriptor must be closed. */
+/* Ends the writing to a pipe or terminal, which requires closing the descriptor. */
 static int stream_close_pipe(fl_stream *s)
 {
 	if (s->reads)

@@ -7,8 +7,8 @@
 #include <sys/types.h>
 
 /*
- * A buffer exists only while there are received bytes, or the stream receives. The loop keeps one
- * for the next stream.
+ * A stream has a buffer only while it holds received bytes or is receiving. The loop keeps one free
+ * buffer for the next stream.
  */
 struct fl__stream_buffer {
 	size_t size;
@@ -35,8 +35,9 @@ struct fl_stream {
 };
 
 /*
- * Makes a stream. Called by the thread of `l`. `fd` is a socket that is or soon will be connected,
- * or is no socket. `protocol` is the value of SO_PROTOCOL, or -1 if `fd` is no socket. Returns 0,
+ * Makes a stream. Called by the thread of `l`. `fd` is either a socket that is or soon will be
+ * connected, or not a socket. `protocol` is the value of SO_PROTOCOL, or -1 if `fd` is not a
+ * socket. Returns 0,
  * -EEXIST, -EPERM, -ENOMEM or -ENOSPC. After an error the caller still owns `fd`.
  */
 int fl__stream_create(fl_stream **s, fl_loop *l, int fd, int protocol);

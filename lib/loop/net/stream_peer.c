@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Who is at the other end of a Unix stream. */
 #include "address.h"
 #include "fd/net_sys.h"
 #include "stream.h"
