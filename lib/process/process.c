@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file has the handle of a process. Its method of starting (start/start.h) has started the
- * process, and knows whether it has ended.
+ * The handle of a process. The start method (start/start.h) has started the process, and knows
+ * whether the process has ended.
  *
  *   `rc`     meaning                                            set by
  *   -EAGAIN  no end is known                                    process_init()
@@ -42,7 +42,7 @@ struct fl_process {
 	fl_process_status status;
 	struct fl__child child;
 	bool daemon, group;
-	bool stopped; /* the last look has found the process stopped, and has logged that */
+	bool stopped; /* the last look found the process stopped, and logged it */
 	struct fl__watched_fd on_channel, on_pidfd;
 	char name[FL_PROCESS_NAME_MAX + 1];
 };
@@ -73,8 +73,8 @@ static void process_init(fl_process *p, const fl_process_config *config)
 }
 
 /*
- * Logs a failed start. For -EMFILE the text says whose limit it is. While the program exits, a
- * start may fail, for example one of a pool's thread; nobody needs that text.
+ * Logs a failed start. For -EMFILE the text says whose limit it is. Logs nothing while the program
+ * exits: then a start may fail, for example one of a pool's thread, but nobody needs that text.
  */
 static void process_log_failure(const fl_process *p, const struct fl__start *start, int rc)
 {
@@ -142,7 +142,7 @@ static struct fl__watched_fd *process_awaited_fd(fl_process *p)
 	return p->child.channel < 0 || p->child.lost ? &p->on_pidfd : &p->on_channel;
 }
 
-/* Returns whether the process is stopped, and no look has found that before. */
+/* Returns true if the process is stopped and no earlier look has found this stop. */
 static bool process_is_newly_stopped(fl_process *p, bool *in_background)
 {
 	FL__HELD(&p->lock);
@@ -177,8 +177,7 @@ int fl_process_join_until(fl_process *p, fl_process_status *status, fl_time dead
 	fl__hook_ends(p);
 	int rc, waited = 0;
 	/*
-	 * tries again after an error of the wait, too: the process may have ended during the
-	 * wait
+	 * tries again even after an error of the wait, since the process may have ended during it
 	 */
 	while ((rc = process_result(p, status)) == -EAGAIN && waited == 0) {
 		FL__BLOCKS(deadline);
@@ -298,7 +297,7 @@ void fl_process_free(fl_process *p)
 	fl__free(p);
 }
 
-/* The handle has two wait queues; a node's key tells in which it is. */
+/* The handle has two wait queues. The key of a node says in which queue the node is. */
 
 static bool process_on_ready(void *object)
 {

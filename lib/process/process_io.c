@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One loop serves all pipes without waiting, and then waits until one is ready. So a process that
- * fills its output while its input is full cannot deadlock with the caller. A process that is being
- * stopped is served, too; otherwise it might not end.
+ * Writes the input of a process and reads its output. One loop serves all pipes without waiting,
+ * and then waits until a pipe is ready. So a process that fills its output while its input is full
+ * cannot deadlock with the caller. A process that is being stopped is also served, because
+ * otherwise it might not end.
  */
 #include "base/fd_watcher.h"
 #include "core/base/sys.h"
@@ -21,7 +22,7 @@ struct process_io_output {
 	size_t max;
 };
 
-/* Makes memory for at least one more byte and a NUL, and for at most max + 1 bytes and a NUL. */
+/* Makes room for at least one more byte and a NUL, but at most for max + 1 bytes and a NUL. */
 static int process_io_make_room(const struct process_io_output *o)
 {
 	const size_t most = o->max + 2;
@@ -106,7 +107,7 @@ static int process_io_move(fl_process *p, fl_process_io *io)
 	for (int stream = 0; stream < 3; stream++) {
 		const int rc = process_io_step(p, io, stream);
 		if (rc != 0 && (all == 0 || all == -EAGAIN))
-			all = rc; /* the other pipes are served all the same */
+			all = rc; /* the other pipes are served nevertheless */
 	}
 	return all;
 }
@@ -149,9 +150,10 @@ static int process_io_discard(int fd)
 }
 
 /*
- * Serves the pipes of a process that is being stopped. `full` says, by stream, that the output has
- * reached its limit, or found no memory. The function then discards further bytes, so that the
- * bytes in the buffer have no gap. After any other error it closes the pipe.
+ * Serves the pipes of a process that is being stopped. `full` says for each stream that its output
+ * has reached its limit, or that there was no memory for it. The function discards further bytes of
+ * such a stream, so that the bytes in the buffer have no gap. After any other error it closes the
+ * pipe.
  */
 static void process_io_move_stopping(fl_process *p, fl_process_io *io, bool full[3])
 {

@@ -10,21 +10,20 @@
  */
 
 /*
- * Asks the process, or its group, to end. Returns 0, also if it has ended; or another error of
+ * Asks the process, or its group, to end. Returns 0, even if it has ended; or another error of
  * fl_process_signal().
  */
 int fl__process_stop_begin(fl_process *p);
 
 /*
- * Kills the process if it still runs at `deadline`. If the process leads a group, kills what is
- * left of the group in any case. Returns the results of fl_process_stop().
+ * Kills the process if it still runs at `deadline`. If the process leads a group, always kills the
+ * remaining members of the group. Returns the results of fl_process_stop().
  */
 int fl__process_stop_end(fl_process *p, fl_time deadline, fl_process_status *status);
 
 /*
- * Waits as fl__fds_wait() does, and meanwhile looks whether the process is stopped: after a second,
- * and again each time that the wait has lasted twice as long. It logs a stopped process, once for
- * each stop that it sees.
+ * Waits as fl__fds_wait() does. After a second, and again each time that the wait has lasted twice
+ * as long, it looks whether the process is stopped. It logs each stop that it sees, once.
  */
 int fl__process_wait(fl_process *p, struct pollfd *fds, unsigned n, fl_time deadline, fl_cancel_token *cancel);
 

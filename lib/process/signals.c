@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Blocks signals and receives them through a signalfd. */
 #include "signals.h"
 #include "base/fd_watcher.h"
 #include "base/process_sys.h"
@@ -19,7 +20,7 @@ static int signals_take(int fd)
 	return n < 0 ? (int)n : (int)info.ssi_signo;
 }
 
-/* For each signal, how many objects of type fl_signals have blocked it. */
+/* For each signal, the number of fl_signals objects that have blocked it. */
 static uint32_t signals_users[NSIG];
 
 static void signals_count(const sigset_t *set, uint32_t more)

@@ -6,6 +6,6 @@
 
 /*
  * Returns the signals that the calling thread blocks, without those that an fl_signals has blocked.
- * Signal 1 is bit 0. With `for_task` the result has no signal of a fault.
+ * Signal 1 is bit 0. With `for_task` the result omits the signals of faults, for example SIGSEGV.
  */
 uint64_t fl__signals_blocked(bool for_task);

@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The watcher is a thread in epoll_wait(), with a table of entries (struct fl__watched_fd) by
- * descriptor. An entry is in the table from the first arm of a node to the disarm of the last one.
- * The table has one place for each descriptor: its first entry, from which the others hang. So an
- * arm or a disarm costs the same beside any number of waits for its descriptor. The kernel watches
- * a descriptor at least for the events of all its entries that have not fired. A registration is
- * for one event (EPOLLONESHOT), so a new wait registers again. The watcher also
- * watches the pidfds of the reaper's children. They are not in the table: an event without an entry
- * goes to the reaper.
+ * descriptor. An entry is in the table from the arm of its first node to the disarm of its last
+ * node. For each descriptor the table contains only the first entry, which has a list of the
+ * others. So the cost of an arm or a disarm does not depend on the number of waits for the
+ * descriptor. The kernel watches a descriptor at least for the events of all its entries that have
+ * not fired. A registration is for one event (EPOLLONESHOT), so a new wait registers again. The
+ * watcher also watches the pidfds of the reaper's children. They are not in the table, so an event
+ * without an entry goes to the reaper.
  *
  * Invariants
  *   1. The table, its entries and the epoll set change only under `fd_watcher_lock`, which is
  *      acquired before a bucket of the parking lot.
  *   2. One critical section enqueues a node and registers its events. A disarm dequeues its node
- *      and, if it was the last one of the descriptor, withdraws the registration, also in one
+ *      and, if the node was the last of the descriptor, withdraws the registration, also in one
  *      critical section. If the descriptor has other entries, the events of the node stay
  *      registered, and one late event may come, which wakes nobody. The kernel checks the
- *      descriptor at the registration, so no earlier event is missed.
+ *      descriptor when it is registered, so no earlier event is missed.
  *   3. The watcher finds entries only through the table, by the descriptor of an event. So an entry
- *      may be freed when its last disarm has returned. A late event for a descriptor that now is
- *      another file is a spurious wakeup.
+ *      may be freed when its last disarm has returned. If the descriptor's number has been reused
+ *      for another file, a late event causes a spurious wakeup.
  *
- * The functions of this file are blocking. An arm, a disarm and the watcher wait for
- * `fd_watcher_lock`. It is held for a few system calls, for the start of the thread, or for a walk
- * through the nodes of one descriptor.
+ * The functions of this file are blocking. An arm, a disarm and the watcher acquire
+ * `fd_watcher_lock`, which is held for a few system calls, for the start of the thread, or for a
+ * walk through the nodes of one descriptor.
  */
 #include "fd_watcher.h"
 #include "core/base/anew.h"
@@ -43,7 +43,7 @@
 
 enum { FD_WATCHER_ROWS = 64, FD_WATCHER_EVENTS = 64, FD_WATCHER_NONE = -1 };
 
-/* the time between two polls of a waiter, where there is no watcher */
+/* the time between two polls of a waiter if there is no watcher */
 static const int64_t fd_watcher_interval = FL_MS(1);
 
 static fl_mutex fd_watcher_lock = FL_MUTEX_INIT;
@@ -73,7 +73,10 @@ static int fd_watcher_register(const struct fl__watched_fd *first)
 	return rc == -ENOENT ? fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_ADD, first->fd, events) : rc;
 }
 
-/* Wakes the waiters of an entry that waits for one of the events. Returns what it still wants. */
+/*
+ * If an entry waits for one of the events, wakes its waiters. Returns the events that the entry
+ * still wants.
+ */
 static uint32_t fd_watcher_fire(struct fl__watched_fd *w, uint32_t events, struct fl__lot *lot)
 {
 	/* poll() and epoll have the same bits */
@@ -143,7 +146,7 @@ static bool fd_watcher_must_end(void)
 
 static void fd_watcher_run(void)
 {
-	/* both were written before the thread's start */
+	/* both were written before the thread was started */
 	const int set = fd_watcher_epoll, wakeup = fd_watcher_wakeup;
 	/* read once, since tests replace it during the call */
 	int (*const wait)(int, struct epoll_event *, int, int) = fl__fd_sys.epoll_wait;
@@ -206,7 +209,7 @@ unsigned fl__fd_watcher_threads(void)
 	return fd_watcher_epoll >= 0 ? 1 : 0;
 }
 
-/* The child shares the epoll set with its parent, so it only closes its descriptors. */
+/* A forked child shares the epoll set with its parent, so it only closes its descriptors. */
 static void fd_watcher_make_anew(void)
 {
 	fl_mutex_init(&fd_watcher_lock);
@@ -228,7 +231,7 @@ static void fd_watcher_sleep_interval(void)
 	FL_IGNORE(fl_sleep_until(fl_after(fd_watcher_interval), FL_SHIELDED));
 }
 
-/* Enters an entry into the table. Returns the first entry of its descriptor. */
+/* Adds an entry to the table. Returns the first entry of its descriptor. */
 static struct fl__watched_fd *fd_watcher_enter(struct fl__watched_fd *w)
 {
 	struct fl__watched_fd *first = fd_watcher_find(w->fd);
@@ -349,8 +352,8 @@ static int fd_wait_by_poll(struct pollfd *fds, unsigned n, fl_time deadline)
 
 /*
  * Waits by the context's wait_fds(), which does not poll first. So this function polls after a
- * timeout, and if the token was requested before. A request during the wait ends the call without a
- * poll. Returns -ENOSYS if the context cannot wait for descriptors.
+ * timeout, and if the token was cancelled before the wait. A cancel during the wait ends the call
+ * without a poll. Returns -ENOSYS if the context cannot wait for descriptors.
  */
 static int fd_wait_by_context(const struct fl__ctx *ctx, struct pollfd *fds, unsigned n, fl_time deadline,
                               fl_cancel_token *cancel)
@@ -392,7 +395,7 @@ int fl_fd_wait_until(int fd, unsigned events, fl_time deadline, fl_cancel_token 
 	if (events == 0 || (events & ~(unsigned)(FL_FD_IN | FL_FD_OUT)))
 		return -EINVAL;
 	if (fd < 0)
-		return -EBADF; /* poll() would wait for ever */
+		return -EBADF; /* poll() would wait forever */
 	const int bits = (events & FL_FD_IN ? POLLIN | POLLRDHUP : 0) | (events & FL_FD_OUT ? POLLOUT : 0);
 	return fl__fd_wait(fd, (short)bits, deadline, cancel);
 }

@@ -14,9 +14,9 @@
  *   a fiber of a loop                 waits through the loop
  *   all other waits                   go through the watcher thread, also a wait-any
  *
- * If a loop cannot watch the descriptor, for example since it watches it already, its fiber waits
- * through the watcher thread, too. If the watcher thread cannot be started, or the kernel refuses
- * to watch the descriptor, the waiter polls every millisecond.
+ * If a loop cannot watch the descriptor, for example because it already does, the fiber waits
+ * through the watcher thread instead. If the watcher thread cannot be started, or the kernel
+ * refuses to watch the descriptor, the waiter polls every millisecond.
  *
  * Returns
  *   0            The descriptor is ready, or cannot be polled. The caller's read or write must not
@@ -27,9 +27,9 @@
 int fl__fd_wait(int fd, short events, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Makes the call, which never blocks. While the call returns -EAGAIN, the macro waits and makes the
- * call again. It returns the result of the call, or the error of the wait. The expression `wait` is
- * 0 if the wait had no error.
+ * Evaluates `call`, which must not block. While `call` returns -EAGAIN, the macro evaluates `wait`,
+ * which is 0 after a wait without an error, and then evaluates `call` again. Returns the result of
+ * the call, or the error of the wait.
  */
 #define FL__CALL_OR_WAIT(call, wait)                                                                                   \
 	__extension__({                                                                                                \
@@ -51,14 +51,20 @@ struct fl__watched_fd {
 	int fd;
 	short events;
 	/*
-	 * whether the descriptor was ready since the last arm; until the next arm the kernel is not
-	 * asked again
+	 * whether the descriptor was ready after the last arm; the kernel is not asked again until
+	 * the next arm
 	 */
 	bool fired;
 	unsigned armed;
-	/* the table, if this is the first entry of its descriptor; otherwise `others` of that one */
+	/*
+	 * the list in the table or, unless this is its descriptor's first entry, the list `others`
+	 * of the first entry
+	 */
 	struct fl__watched_fd *next, **link;
-	/* Only for the first entry of a descriptor: all others, and for what they may wait. */
+	/*
+	 * Used only in the first entry of a descriptor: the other entries, and the events for which
+	 * these may wait.
+	 */
 	struct fl__watched_fd *others;
 	uint32_t wanted;
 };
@@ -72,7 +78,7 @@ bool fl__watched_fd_ready(void *watched);
 bool fl__watched_fd_arm(void *watched, struct fl__node *node);
 void fl__watched_fd_disarm(void *watched, struct fl__node *node);
 
-/* Returns whether a context of this process waits for `watched` in a wait-any. */
+/* Returns true if a context of this process waits for `watched` in a wait-any. */
 bool fl__watched_fd_has_waiter(struct fl__watched_fd *watched);
 
 extern const fl_on_type fl__on_watched_fd;

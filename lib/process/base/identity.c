@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Identifies programs, copies of the library, and task types across processes. */
 #include "identity.h"
 #include "core/base/sys.h"
 #include "core/exec/registry.h"
@@ -113,14 +114,16 @@ void fl__build_id_of_program(struct fl__build_id *id)
 	fl__build_id_of((const void *)(uintptr_t)getauxval(AT_PHDR), id);
 }
 
-/* Each copy of the library has this number. Another copy is found by the number at its place. */
+/*
+ * Each copy of the library contains this number, by which another copy is recognized at its place.
+ */
 static uint64_t identity_mark = 0x464c5f636f707931; /* "FL_copy1" */
 
 int fl__copy_find(struct dl_phdr_info *module, size_t size, void *place)
 {
 	struct fl__copy_place *p = place;
 	const uintptr_t here = (uintptr_t)&identity_mark, there = module->dlpi_addr + p->offset;
-	/* The program has no name in glibc; in musl it has the name by which it was started. */
+	/* glibc has no name for the program; musl has the name by which the program was started. */
 	const char *file = identity_contains(module, getauxval(AT_PHDR)) ? "" : module->dlpi_name;
 	(void)size;
 	if (p->file)
@@ -176,8 +179,8 @@ static uint32_t identity_far_check(const struct fl__task_identity *identity)
 }
 
 /*
- * Stores what a lookup has found. `changes` was read before the lookup: it may be too old for
- * what was found, and is never too new.
+ * Stores what a lookup has found. `changes` was read before the lookup, so it may be older than
+ * what was found, but never newer.
  */
 static void identity_remember(struct fl__type_known *k, const fl_task_type *type, const fl_task_type *registered,
                               uint64_t changes)
@@ -193,7 +196,7 @@ int fl__types_find(struct fl__types_known *types, const fl_task_type *type, cons
 	struct fl__type_known *k = &types->at[((uintptr_t)type >> 5) % FL__TYPES_KNOWN];
 	const uint64_t changes = fl__registry_changes();
 	*known = k;
-	/* the comparison leaves out the padding, and what other processes do not see */
+	/* the comparison leaves out the padding, and the members that other processes do not see */
 	if (k->type == type && k->changes == changes && memcmp(&k->copy, type, offsetof(fl_task_type, drop_arg)) == 0)
 		return 0;
 	const fl_task_type *registered;
@@ -236,7 +239,7 @@ static void identity_add_to_digest(const fl_task_type *type, void *arg)
 	struct fl__registry_digest *digest = arg;
 	struct fl__task_identity identity;
 	fl__task_identify(type, &identity);
-	/* a sum, so that the order does not matter */
+	/* adds, so that the order of the types does not matter */
 	digest->sum += identity_mix(fl__hash(FL__HASH_START, &identity, sizeof identity));
 	digest->tasks++;
 }

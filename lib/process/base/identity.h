@@ -14,9 +14,9 @@ struct dl_phdr_info;
 uint64_t fl__hash(uint64_t seed, const void *data, size_t size);
 
 /*
- * Identifies a program or library by the linker's build-id. If it has none, it is identified by a
- * hash of its program headers and, if its file can be looked at, of the file's device, inode, size
- * and modification time.
+ * Identifies a program or library by the linker's build-id. A module without a build-id is
+ * identified by a hash of its program headers and, if its file can be accessed, of the file's
+ * device, inode, size and modification time.
  */
 struct fl__build_id {
 	uint8_t size;   /* 0 if there is no such module */
@@ -28,8 +28,8 @@ void fl__build_id_of_program(struct fl__build_id *id);
 void fl__build_id_of(const void *address, struct fl__build_id *id);
 
 /*
- * Where a copy of the library lies in a program. The place is the same in each execution, at any
- * address. `file` is the name of the object, or "" for the program itself.
+ * Where a copy of the library lies in a program. The place is the same in each execution, whatever
+ * the addresses are. `file` is the name of the object, or "" for the program itself.
  */
 struct fl__copy_place {
 	const char *file;
@@ -65,13 +65,13 @@ uint32_t fl__task_check(const struct fl__task_identity *identity);
 
 /*
  * A task type that was looked up. `check` covers the whole identity. `far_check` is for tasks that
- * run on other hosts, where the program is another file. It leaves out the hash of an owner that
- * has no build-id, so that only name, version, sizes and alignments count.
+ * run on other hosts, where the program is another file. If the type's owner has no build-id,
+ * `far_check` leaves out the owner's hash, so that only name, version, sizes and alignments count.
  */
 struct fl__type_known {
 	const fl_task_type *type; /* NULL while there is none */
-	fl_task_type copy;        /* a copy, since the address may by now hold another type */
-	uint64_t changes;         /* the registry's count at the lookup */
+	fl_task_type copy;        /* a copy, since another type may be at the address by now */
+	uint64_t changes;         /* the registry's count of changes at the lookup */
 	uint64_t id;
 	uint32_t check, far_check;
 };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Writes, seals and maps memfds (memfd.h). */
 #include "memfd.h"
 #include "core/base/sys.h"
 #include "process_sys.h"
@@ -43,7 +44,7 @@ int fl__sealed_map(int fd, size_t size, void **memory)
 	if (fl__fd_sys.sealed_size(fd, &there) != 0 || there != (int64_t)size)
 		return -EBADMSG;
 	/*
-	 * private, since before Linux 6.7 memory that is sealed against writing cannot be mapped
+	 * private, because before Linux 6.7 a memfd that is sealed against writing cannot be mapped
 	 * shared
 	 */
 	return fl__map_file(fd, 0, size, PROT_READ, MAP_PRIVATE, memory);

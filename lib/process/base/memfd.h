@@ -14,8 +14,9 @@ int fl__memfd_write(int fd, uint64_t at, const void *data, size_t size);
 
 /*
  * Fixes the size and the content. While the kernel itself holds one of the pages, for example to
- * move it, Linux waits 150 ms and then refuses with -EBUSY. So the function tries again. It returns
- * -EBUSY if the last try failed, too, for example because a process maps the memory for writing.
+ * move it, Linux waits 150 ms and then refuses with -EBUSY. So the function tries several times. It
+ * returns -EBUSY if even the last try failed, for example because a process maps the memory for
+ * writing.
  */
 int fl__memfd_seal(int fd);
 

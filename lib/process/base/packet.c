@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Sends and receives packets of bytes and descriptors (packet.h). */
 #include "packet.h"
 #include "core/base/sys.h"
 #include "fd_watcher.h"
@@ -16,7 +17,7 @@ int fl__packet_try_send(int socket, const struct iovec *parts, unsigned n_parts,
 	if (n_fds > 0)
 		fl__passed_fds_put(&message, &control, fds, n_fds);
 	const ssize_t sent = FL__RETRY(fl__net_sys.sendmsg(socket, &message));
-	/* the peer has closed; -ECONNRESET says that it left packets unread */
+	/* the peer has closed; -ECONNRESET means that it left packets unread */
 	if (sent == -ECONNRESET || sent == -ENOTCONN)
 		return -EPIPE;
 	return sent < 0 ? (int)sent : 0;
@@ -32,15 +33,15 @@ int fl__packet_send(int socket, const void *data, size_t size, const int *fds, u
 }
 
 /*
- * Called after a receive of 0 bytes. If the peer has closed and no bytes wait, no packet is left.
- * If bytes wait, the kernel may have reported the end too early: it looks for a packet first and
- * for the close second, and the peer may send and close in between. Returns
+ * Called after recvmsg() has returned 0. If the peer has closed and no bytes are queued, no packet
+ * is left. If bytes are queued, the kernel may have reported the end too early, because it looks
+ * for a packet first and for the close second, and the peer may send and close in between. Returns
  *   0         receive again
  *   -EPIPE    the peer has closed, and no packet is left
  *   -EBADMSG  the peer has sent an empty packet
- * The kernel refuses the poll() if the process may have no descriptor (RLIMIT_NOFILE is 0). Then the
- * function assumes that the peer has closed. It still finds a packet that is left, but takes an
- * empty one for the end.
+ * If the process may not have any descriptor (RLIMIT_NOFILE is 0), the kernel refuses the poll().
+ * Then the function assumes that the peer has closed. It still finds a queued packet, but takes an
+ * empty packet for the end.
  */
 static int packet_check_end(int socket)
 {

@@ -11,7 +11,7 @@
 /*
  * Packets of bytes and descriptors over an AF_UNIX socket of type SOCK_SEQPACKET. A packet arrives
  * whole or not at all, even if its sender is killed, or several processes use one end. It has at
- * least one byte: a receiver could not tell an empty packet from the end.
+ * least one byte, because a receiver could not tell an empty packet from the end.
  */
 enum { FL__PACKET_FDS = FL__PASSED_FDS };
 #define FL__NO_USER UINT32_MAX
@@ -59,7 +59,7 @@ struct fl__packet {
 	size_t size;    /* result */
 	unsigned n_fds; /* result */
 	bool cut;       /* a result: the packet had more bytes than `parts` can hold */
-	/* a result: descriptors are missing, since this process may not have more */
+	/* a result: descriptors are missing, since this process has reached its limit */
 	bool lost;
 	/*
 	 * a result: the sender's user id, if SO_PASSCRED was set before, and `fds` is not NULL;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The system calls for processes and descriptors (process_sys.h). */
 #include "process_sys.h"
 #include "core/base/sanitizer.h"
 #include "core/base/sys.h"
@@ -25,7 +26,7 @@
 #endif
 
 /*
- * Numbers that older headers lack. Those of the system calls are the same on all architectures
+ * Numbers that older headers lack. The numbers of system calls are the same on all architectures
  * except Alpha, MIPS and x32.
  */
 enum { PROCESS_SYS_PIDFD_OPEN = 434, PROCESS_SYS_PIDFD_SEND_SIGNAL = 424, PROCESS_SYS_P_PIDFD = 3 };
@@ -62,9 +63,9 @@ static int process_sys_pidfd(int pid)
 }
 
 /*
- * Stands in for clone() in two cases: under ThreadSanitizer, because the child would change
- * ThreadSanitizer's own state, which is in the shared memory; and under emulators that support no
- * CLONE_PIDFD, or no child whose end sends no signal.
+ * Replaces clone() in two cases: under ThreadSanitizer, because the child would change
+ * ThreadSanitizer's own state in the shared memory; and under emulators that do not support
+ * CLONE_PIDFD, or a child whose end does not send a signal.
  */
 static int process_sys_clone_by_fork(int (*child)(void *arg), void *arg, int *pidfd)
 {
@@ -220,8 +221,7 @@ static int process_sys_count_threads(void)
 		/* the link of an ended main thread stays */
 		return (int)tasks.st_nlink - 2 - fl__main_thread_has_ended();
 	/*
-	 * there is no /proc: this call does nothing, and only a process with one thread may make
-	 * it
+	 * there is no /proc; this call does nothing, but succeeds only in a process with one thread
 	 */
 	return FL__SYS_RESULT(unshare(CLONE_THREAD)) == 0 ? 1 : rc;
 }
@@ -302,7 +302,7 @@ static int fd_sys_seal(int fd)
 	return FL__SYS_RESULT(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL));
 }
 
-/* A file that is no memfd lacks these seals. (A file of a tmpfs has F_SEAL_SEAL.) */
+/* A file that is not a memfd lacks these seals. (A file of a tmpfs has F_SEAL_SEAL.) */
 static int fd_sys_sealed_size(int fd, int64_t *size)
 {
 	const int needed = F_SEAL_SHRINK | F_SEAL_WRITE;

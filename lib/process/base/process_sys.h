@@ -13,20 +13,20 @@
 
 /*
  * System calls for processes and descriptors, with the rules of lib/core/base/sys.h. Results are 0,
- * a descriptor, a count, or a negative errno. New descriptors are close-on-exec, and above 2 as far
- * as fl__fd_above_streams() can move them. The pidfd of clone() is the exception: its caller moves
- * it. new_process.c has the calls of a new process.
+ * a descriptor, a count, or a negative errno. New descriptors are close-on-exec, and above 2 if
+ * fl__fd_above_streams() can move them. However, the pidfd of clone() is moved by the caller.
+ * new_process.c has the calls of a new process.
  */
 
 struct fl__process_sys {
 	/* returns the child's pid, and 0 in the child */
 	int (*fork)(void);
 	/*
-	 * Makes a child in the caller's memory. Returns its pid after its exec or end. Where memory
-	 * cannot be shared, it forks, and with a `pidfd` it then returns at once. If `pidfd` is
-	 * NULL, the child ends without an exec, and the function reaps it. A wait() of another
-	 * thread does not find a child without a `pidfd`, and the end of such a child sends no
-	 * signal, unless the child is a fork.
+	 * Makes a child that shares the caller's memory. Returns its pid after the child has
+	 * executed a program or ended. Where memory cannot be shared, the function forks, and with
+	 * a `pidfd` it then returns at once. If `pidfd` is NULL, the child must end without an
+	 * exec, and the function reaps it. Such a child is not found by a wait() of another thread,
+	 * and sends no signal when it ends, unless it was forked.
 	 */
 	int (*clone)(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd);
 	int (*pidfd)(int pid);
@@ -39,8 +39,8 @@ struct fl__process_sys {
 	int (*open)(const char *path, int flags);
 	int (*count_threads)(void); /* the threads of this process */
 	/*
-	 * syscall(), for the set-up of a new process, which may share this process's memory: a
-	 * replacement must be a function that may run there (FL__RAW of start/new_process.h)
+	 * syscall(), for setting up a new process. The new process may share this process's memory,
+	 * so a replacement must be a function that may run there (FL__RAW of start/new_process.h)
 	 */
 	long (*raw)(long number, ...);
 	const char *program;
@@ -54,22 +54,19 @@ extern struct fl__process_sys fl__process_sys;
 
 /* The calls that no test replaces. */
 
-/*
- * Sends a signal to a group that `pid` leads or has led. Returns -ESRCH if the group has no
- * member.
- */
+/* Sends a signal to a group that `pid` leads or has led. Returns -ESRCH if the group is empty. */
 int fl__process_signal_group(int pidfd, int pid, int signal);
 
 /*
- * Returns whether a process is stopped by a signal, and stores whether it is in the background of
- * its terminal. Returns false without /proc.
+ * Returns true if the process is stopped by a signal, and stores whether it is in the background of
+ * its terminal. Returns false if there is no /proc.
  */
 bool fl__process_is_stopped(int pid, bool *in_background);
 
 /*
  * Returns the resident memory of a process without the pages of files and of shared memory, in
- * bytes: RssAnon of /proc/PID/status. It reads /proc/PID/statm, which the kernel writes faster.
- * Returns 0 if the process has ended, or without /proc.
+ * bytes. This is RssAnon of /proc/PID/status, but it is read from /proc/PID/statm, which the kernel
+ * writes faster. Returns 0 if the process has ended, or without /proc.
  */
 uint64_t fl__process_memory(int pid);
 
@@ -86,8 +83,8 @@ int fl__process_reap(int pidfd, fl_process_status *status, bool wait);
 int fl__process_reap_by_pid(int *pid, fl_process_status *status, bool wait);
 
 /*
- * Opens an input without bytes: /dev/null, or, where that cannot be opened, a pipe without a
- * writer. Writes to that pipe return -EBADF.
+ * Opens an empty input: /dev/null or, if that cannot be opened, the reading end of a pipe without a
+ * writer. Writes to this end return -EBADF.
  */
 int fl__null_open(void);
 
@@ -102,12 +99,12 @@ struct fl__fd_sys {
 	 * -ENFILE, -ENOMEM or -ENOBUFS.
 	 */
 	int (*pair)(int sockets[2]);
-	/* `timeout` is in ns; a negative one waits for ever. */
+	/* `timeout` is in ns; if it is negative, waits forever. */
 	int (*poll)(struct pollfd *fds, unsigned n, int64_t timeout);
 	int (*epoll_create)(void);
 	/* The event's data is `fd`. */
 	int (*epoll_control)(int epoll, int op, int fd, uint32_t events);
-	/* a negative `ms` waits for ever */
+	/* a negative `ms` waits forever */
 	int (*epoll_wait)(int epoll, struct epoll_event *events, int n, int ms);
 	int (*memfd)(void); /* returns a memfd that can be sealed */
 	/* write_at() returns -EFBIG above RLIMIT_FSIZE, and raises no SIGXFSZ. */
@@ -128,9 +125,9 @@ static inline int fl__fd_poll(int fd, short events)
 }
 
 /*
- * Forks a child that waits until its pidfd is open. If the child did not wait, it might end before,
- * and where SIGCHLD is ignored its pid might then name another process. Needs two free descriptors,
- * of which the pidfd takes one. Returns
+ * Forks a child that waits until its pidfd is open. If the child did not wait, it might end before
+ * that, and if SIGCHLD is ignored, its pid might then belong to another process. Needs two free
+ * descriptors, one of them for the pidfd. Returns
  *   the child's pid
  *   0                 in the child
  *   -EMFILE, -ENFILE, -EAGAIN, -ENOMEM, -ENOBUFS, -ENOSYS   there is no child

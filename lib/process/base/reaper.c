@@ -4,10 +4,10 @@
  * (fd_watcher.c) watches their pidfds. `reaper_lock` guards the list of the children; it is
  * acquired before `fd_watcher_lock`.
  *
- * If the watcher lacks memory, descriptors or threads, a child in the list is not watched. The next
- * adoption tries again to watch it. If there is no memory for the record of a child, the child does
- * not come into the list. If that child still runs, a warning is logged, and the child stays a
- * zombie when it has ended.
+ * If memory, descriptors or threads are short, a child in the list may not be watched; the next
+ * adoption tries again to watch it. If there is no memory for the record of a child, the child is
+ * not added to the list. If such a child still runs, a warning is logged, and the child stays a
+ * zombie after it has ended.
  */
 #include "reaper.h"
 #include "core/base/anew.h"
@@ -63,7 +63,7 @@ void fl__reaper_reap(int pidfd)
 	reaper_drop_ended(pidfd);
 }
 
-/* Reaps the children that have ended, and drops all. Waits only for the killed children. */
+/* Reaps the children that have ended, and drops all records. Waits only for the killed children. */
 static unsigned reaper_end(void)
 {
 	FL__HELD(&reaper_lock);

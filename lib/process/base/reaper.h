@@ -6,8 +6,8 @@
 /* Reaps the children whose handles were freed, or whose start has failed. */
 
 /*
- * Takes over a child's pidfd. If `killed` is true, the child was sent SIGKILL, and the end of the
- * library waits until the child has ended, unless there was no memory to note it.
+ * Takes over a child's pidfd. `killed` says that SIGKILL was sent to the child. Then the end of the
+ * library waits until the child has ended, unless there was no memory for its record.
  */
 void fl__reaper_adopt(int pidfd, bool killed);
 

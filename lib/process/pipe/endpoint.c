@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An endpoint is a path by which a server shares a region, or pipes alone, with clients. The two
- * programs connect by a packet socket. The server sends one packet, the hello, which has the
+ * An endpoint is a path through which a server gives clients a region and a pipe, or only a pipe.
+ * The two programs connect by a packet socket. The server sends one packet, the hello, with the
  * region's descriptor, and never reads. The client makes all comparisons. Afterwards the connection
- * is the pipe.
+ * serves as the pipe.
  *
- * Why in this way. Unrelated programs meet here without a name server, a file with contents, or
+ * Why this design. Unrelated programs can meet without a name server, a file with contents, or
  * shm_open(). The kernel frees everything with the last process, except for the socket's file, and
- * the next server replaces a stale one. From before bind() until the socket listens, the file
- * `path.lock` is locked, or else another process would take the socket's file for stale
- * (docs/decisions/endpoint-socket-file.md). Since the server never reads, a client that is silent,
- * stopped, or sends garbage or descriptors holds up no other client, and the server needs no
- * deadline for a connection. What a client sends later is what it would send through any pipe. The
- * connection also tells each side of the end of the other.
+ * the next server replaces a stale one. The server keeps the file `path.lock` locked from before
+ * bind() until the socket listens, because otherwise another process could take the socket's file
+ * for stale (docs/decisions/endpoint-socket-file.md). Since the server never reads, a client that
+ * is silent or stopped, or sends garbage or descriptors, cannot hold up other clients, and the
+ * server does not need a deadline for a connection. What a client sends later arrives as through
+ * any pipe. The connection also tells each side when the other side has ended.
  *
  * The checks, in their order:
  *
@@ -38,22 +38,23 @@
  *      PID namespace of its maker, place of a lock's
  *      word, size of the file
  *
- * The user in SO_PEERCRED is that of the time of connect() or listen(). So another user may take a
- * path in a folder that others may write, or an abstract name, but the client then sees that user.
- * The process number is for the log alone, since numbers are reused. The number 0 is the exception:
- * it says that the process is in no namespace that is seen from here.
+ * SO_PEERCRED names the user who called connect() or listen(). So another user may take an abstract
+ * name, or a path in a folder in which others may write, but then the client sees that user. The
+ * process number is used only for the log, since numbers are reused, except the number 0, which
+ * says that the other process is in a namespace that cannot be seen from here.
  *
- * PID namespaces. The word of a lock has the owner's thread number, because the kernel's robust
- * list wants it. In two namespaces two threads may have one number, and an owner would look like
- * the caller, or like a dead thread. So the region's head has the number of its maker's namespace
- * (the inode of /proc/thread-self/ns/pid), and each attach compares it, however the descriptor
- * came. That needs /proc on both sides. An endpoint also asks the socket, which needs no /proc: of
- * two processes in two namespaces, at least one does not see the other. A forked child that is in a
- * new namespace has the mapping without an attach; the program must avoid that.
+ * PID namespaces. The word of a lock contains the owner's thread number, because the kernel's
+ * robust list requires it. In different namespaces two threads may have the same number, so an
+ * owner could look like the caller, or like a dead thread. So the region's head contains the number
+ * of its maker's namespace (the inode of /proc/thread-self/ns/pid), and every attach compares it,
+ * however the process got the descriptor. That needs /proc on both sides. An endpoint also asks the
+ * socket, which does not need /proc: if two processes are in different namespaces, at least one of
+ * them does not see the other. A child that is forked into a new namespace has the mapping without
+ * an attach; the program must avoid that.
  *
- * User namespaces. A user that a namespace lacks has the number 65534 there. If this process has
- * that number, too, all unknown users look like this one. So the number counts only where all users
- * are mapped.
+ * User namespaces. Every user that is not mapped into a namespace has the number 65534 there. If
+ * this process also has that number, all unmapped users look like its own. So the number counts
+ * only if the namespace maps all users.
  */
 #include "../base/fd_watcher.h"
 #include "../base/packet.h"
@@ -113,9 +114,9 @@ static int endpoint_describe(struct endpoint_hello *hello, const fl_endpoint_con
 }
 
 /*
- * Checks whether a user's number proves who the user is. In a user namespace that lacks users, each
- * user that is missing has the number ENDPOINT_UNMAPPED (the default of
- * /proc/sys/kernel/overflowuid). So that number proves nothing there.
+ * Checks whether a user's number proves who the user is. In a user namespace that does not map all
+ * users, every unmapped user has the number ENDPOINT_UNMAPPED (the default of
+ * /proc/sys/kernel/overflowuid). So this number proves nothing there.
  */
 static int endpoint_check_user(uid_t user)
 {
@@ -209,7 +210,7 @@ static int endpoint_send_hello(int fd, const struct endpoint_hello *hello, const
 	const struct iovec part = {(void *)(uintptr_t)hello, sizeof *hello};
 	const int region_fd = region ? fl_shm_fd(region) : -1;
 	const int rc = fl__packet_try_send(fd, &part, 1, &region_fd, region != NULL);
-	/* the socket is empty, so -EAGAIN means that its buffers have too little memory */
+	/* the socket is empty, so -EAGAIN means that its buffers are too small */
 	return rc == -EAGAIN ? -ENOMEM : fl__net_error(rc);
 }
 
@@ -261,12 +262,12 @@ static int endpoint_try_accept(const fl_endpoint *o, fl_pipe **pipe)
 int fl_endpoint_accept_until(fl_endpoint *o, fl_pipe **pipe, fl_time deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
-		/* lets other fibers run, even if clients come all the time */
+		/* lets other fibers run, even if clients keep coming */
 		FL_IGNORE(fl_sleep_until(FL_NO_WAIT, FL_SHIELDED));
 		int rc = endpoint_try_accept(o, pipe);
 		if (rc != 0)
 			return rc > 0 ? 0 : rc;
-		/* while there are clients, the wait would succeed after the deadline, too */
+		/* while there are clients, the wait would succeed even after the deadline */
 		if (fl__is_expired(deadline))
 			return -ETIMEDOUT;
 		FL__AWAITS(FL__DEBUG_ENDPOINT, o);

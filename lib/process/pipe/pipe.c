@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Pipes of messages between processes (pipe.h). */
 #include "pipe.h"
 #include "../base/memfd.h"
 #include "../base/process_sys.h"
@@ -166,7 +167,7 @@ static int pipe_send_small(const fl_pipe *p, struct pipe_outgoing *m)
 
 /*
  * Sends a large message. Makes its memfd only when there is space, so that a sender that waits for
- * space holds no memory. The exception is a sender that has seen space and lost it to another one.
+ * space does not hold memory, unless it has seen space and lost it to another sender.
  */
 static int pipe_send_large(const fl_pipe *p, struct pipe_outgoing *m)
 {
@@ -292,7 +293,7 @@ static int pipe_peek(const fl_pipe *p, struct fl__pipe_message *m, const struct 
 	return rc;
 }
 
-/* Checks a message. A sealed memfd never shrinks, so its size stays right. */
+/* Checks a message. The size of a sealed memfd stays valid, since the memfd cannot shrink. */
 static bool pipe_is_sound(const struct fl__pipe_message *m, const struct fl__packet *packet)
 {
 	if (packet->cut || !pipe_is_head(&m->head, packet->size) || m->n_fds != pipe_head_fds(&m->head))
@@ -304,7 +305,9 @@ static bool pipe_is_sound(const struct fl__pipe_message *m, const struct fl__pac
 	       (uint64_t)size == m->head.size;
 }
 
-/* Replaces incomplete descriptors by the duplicates, if these belong to the same message. */
+/*
+ * If some descriptors are missing, uses the duplicates instead, if they belong to the same message.
+ */
 static bool pipe_use_duplicates(struct fl__pipe_message *m, const struct fl__pipe_message *spare)
 {
 	fl__fds_close(m->fds, m->n_fds);
@@ -364,7 +367,7 @@ static int pipe_take_kept(fl_pipe *p, struct fl__pipe_message *m, const struct p
 }
 
 /*
- * Receives a message, and returns -EMSGSIZE if it does not fit. Then the message is still in the
+ * Receives a message. Returns -EMSGSIZE if it does not fit; then the message is still in the
  * socket, or the handle keeps it (pipe.h). The bytes of a large message stay in its memfd.
  */
 static int pipe_next_message(fl_pipe *p, struct fl__pipe_message *m, const struct pipe_room *room)
@@ -406,7 +409,7 @@ static int pipe_receive_once(fl_pipe *p, const struct pipe_room *room)
 		rc = pipe_read_memory(m.fds[0], room->buffer, (size_t)m.head.size);
 		fl__fds_close(m.fds, rc == 0 ? 1 : m.n_fds);
 	}
-	/* where n_room is 0, `fds` may be NULL */
+	/* if n_room is 0, `fds` may be NULL */
 	if (rc == 0 && room->n_room > 0)
 		memcpy(room->fds, m.fds + large, sizeof(int) * m.head.n_fds);
 	if (rc == 0)

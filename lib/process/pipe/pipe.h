@@ -11,15 +11,17 @@
  * A message is one packet, which begins with a head. The bytes of a large message are in a sealed
  * memfd, which is the packet's first descriptor.
  *
- * A receiver first peeks (MSG_PEEK), so that a message that does not fit stays, and then takes the
- * message, under `lock`. In between, another process may receive on the same end. Then the receiver
- * takes another message. If that one does not fit, the handle *keeps* it, and returns it next.
+ * A receiver first peeks (MSG_PEEK), so that a message that does not fit stays in the socket, and
+ * then takes the message. Both happen under `lock`. However, another process may receive on the
+ * same end in between, so that the receiver takes a different message. If this message does not
+ * fit, the handle *keeps* it, and returns it next.
  *
- * The peek also duplicates the descriptors, for a take that finds the descriptor table full.
+ * The peek also duplicates the descriptors, in case the descriptor table is full when the message
+ * is taken.
  *
- * A message arrives whole or not at all, also when its sender is killed. The functions with `_fds`
- * in their names stand beside those without, because most messages carry no descriptor: with one
- * form alone, each send and receive would have to pass `NULL, 0` or `NULL, NULL` for nothing.
+ * A message arrives whole or not at all, even if its sender is killed. There are functions with and
+ * without `_fds` in their names, because most messages carry no descriptors, and with a single form
+ * every such send or receive would have to pass `NULL, 0` or `NULL, NULL`.
  */
 enum {
 	FL__PIPE_MAGIC = 0x31504c46, /* "FLP1" */
@@ -56,6 +58,9 @@ struct fl_pipe {
 	fl_mutex lock;
 	uint32_t kept;                   /* atomic, since it is also read without the lock */
 	struct fl__pipe_message message; /* the message that the handle keeps */
-	/* FL__PIPE_INLINE bytes, for the overflow of a packet, and then for a small kept message */
+	/*
+	 * FL__PIPE_INLINE bytes, for the overflow of a packet, and afterwards for a small message
+	 * that is kept
+	 */
 	char *spill;
 };

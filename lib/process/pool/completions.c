@@ -65,7 +65,7 @@ void fl__process_pool_take_progress(struct fl__process_pool_worker *w, struct fl
 	const uint32_t count = block->future.count;
 	const size_t each = block->future.type->result_size;
 	/*
-	 * A worker that damaged its memory or cleared its claim word is not believed. If all
+	 * A worker that has damaged its memory or cleared its claim word is not trusted. If all
 	 * elements of a failed task are done, fl__chunk_end() counts none.
 	 */
 	const bool believed = !w->damaged && fl__rings_has_started(&w->rings, block->seq);
@@ -87,7 +87,9 @@ static char *process_pool_take_message(const struct fl__process_pool_worker *w, 
 }
 _Static_assert(FL__RINGS_MESSAGE == FL_MESSAGE_MAX, "a message fits");
 
-/* Ends a task by its completion. Returns false if no sound worker writes such a completion. */
+/*
+ * Ends a task by its completion. Returns false if no intact worker would write such a completion.
+ */
 static bool process_pool_take_completion(struct fl__process_pool_worker *w, struct fl__task_block *block,
                                          const struct fl__completion *completion)
 {
@@ -106,7 +108,7 @@ static bool process_pool_take_completion(struct fl__process_pool_worker *w, stru
 	}
 	fl__process_pool_trace(w, FL__TRACE_TAKEN, block, completion->error);
 	block->done = completion->count;
-	if (completion->began >= w->times[slot].posted) { /* no time counts if the task was not timed */
+	if (completion->began >= w->times[slot].posted) { /* else the task was not timed */
 		block->began = completion->began;
 		block->ran = (int64_t)completion->ran * FL__RINGS_RAN_UNIT;
 	}
@@ -130,7 +132,10 @@ static void process_pool_take_initializer(struct fl__process_pool_worker *w, con
 	struct fl__process_pool *p = w->pool;
 	w->initializing = false;
 	w->ready = false; /* then process_pool_check_ready() runs again */
-	/* A cancel may have stopped it. Then no task is left for the worker, which ends after an error. */
+	/*
+	 * A cancel may have stopped the initializer. The worker ends after an error, but then no
+	 * task is left for it.
+	 */
 	if (completion->error == 0 || p->init_error != 0 || fl__cancel_is_requested(&p->base.stop))
 		return;
 	p->init_error = completion->error;
@@ -140,7 +145,7 @@ static void process_pool_take_initializer(struct fl__process_pool_worker *w, con
 
 static void process_pool_check_ready(struct fl__process_pool_worker *w)
 {
-	/* relaxed: the word stands for itself, and publishes nothing */
+	/* relaxed: the word does not publish other data */
 	const uint32_t state = fl__load_relaxed(&w->rings.completions->state);
 	w->ready = state == FL__WORKER_READY || state == FL__WORKER_LEAVES;
 	if (!w->ready || w->initializing)
@@ -155,7 +160,7 @@ static void process_pool_check_ready(struct fl__process_pool_worker *w)
  */
 static bool process_pool_note_leave(struct fl__process_pool_worker *w)
 {
-	/* relaxed: the word stands for itself, and publishes nothing */
+	/* relaxed: the word does not publish other data */
 	if (w->exiting || fl__load_relaxed(&w->rings.completions->state) != FL__WORKER_LEAVES)
 		return false;
 	w->retired = w->exiting = true;

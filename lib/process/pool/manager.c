@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The manager thread. It gives tasks to workers, takes completions, passes on requests to stop,
+ * The manager thread. It gives tasks to workers, takes completions, forwards requests to stop,
  * kills workers whose tasks run for too long or use too much memory, dismisses idle workers, reaps
- * dead ones, and sleeps when nothing is left to do.
+ * dead workers, and sleeps when nothing is left to do.
  *
  * The manager sleeps in epoll in one of two ways:
  *   - In an armed sleep, it arms all doorbells and takes completions once more before it sleeps
@@ -10,31 +10,31 @@
  *     task or a worker, or when a failed start is to be tried again.
  *   - In a nap, no worker rings, since waiting threads take the completions. The nap ends after a
  *     fixed time at the latest. It ends earlier at the next timeout of a task or a worker, at a
- *     death, or when the pool's doorbell rings, for example because a thread has stopped waiting
- *     before its future has ended.
+ *     death, or when the pool's doorbell rings, for example because a thread stops waiting for a
+ *     future that has not ended.
  *
  * After work the manager polls for a short time, with yields, since a sleep costs two wakes. It
- * does not poll while a worker starts, because the start needs the CPU and the lock, too. Nor does
- * it while polling is off.
+ * does not poll while a worker starts, because the start also needs the CPU and the lock, nor while
+ * polling is off.
  *
- * Deadlines. No executor can interrupt a C function. On threads and on a loop a passed deadline
- * only asks the task to stop. A process can be killed: a task that still runs some time after its
- * deadline (`grace_period`, by default 100 ms) ends with its worker. Its error is -ETIMEDOUT, so
- * that the caller can tell an expired task from a crashed one. A request to stop kills only when
- * `grace_period` is set, since a caller of fl_future_cancel() does not expect the death of a
- * worker. If a task returns -ECANCELED after its deadline, its future ends with -ETIMEDOUT, on all
- * kinds of executors. A request to stop makes no difference. When a deadline passes, the caller
- * often requests a stop as well, and the error must not depend on whether the deadline or the
- * request comes first.
+ * Deadlines. No executor can interrupt a C function. On threads and on a loop, a task whose
+ * deadline has passed is only asked to stop. But a process can be killed: if a task still runs some
+ * time after its deadline (`grace_period`, by default 100 ms), its worker is killed. The task's
+ * error is -ETIMEDOUT, so that the caller can tell an expired task from a crashed one. After a
+ * request to stop, a worker is killed only if `grace_period` is set, since a caller of
+ * fl_future_cancel() does not expect the death of a worker. If a task returns -ECANCELED after its
+ * deadline, its future ends with -ETIMEDOUT, on all kinds of executors, even if it was also asked
+ * to stop: when a deadline passes, the caller often requests a stop as well, and the error must not
+ * depend on whether the deadline or the request comes first.
  *
- * Memory. A worker looks at its own memory after a task, and leaves when it has passed `memory_max`
- * (worker.c). While a task runs, only this thread looks, every 10 ms, and only at the workers whose
- * task ran at the look before. So short tasks cost no look at a worker. It kills a worker with more
- * than twice the limit. That ends only the task that has passed it, because a worker that has more
- * than the limit begins no task. (Between two looks of the worker its memory may grow by some 10
- * MiB, so the limit must not be much smaller than that.) The looks stop when no task is posted.
- * Then the next post wakes the manager, so a caller that submits one task after the other makes one
- * wake in 10 ms.
+ * Memory. A worker checks its own memory after a task, and leaves when it has passed `memory_max`
+ * (worker.c). While a task runs, only the manager checks: every 10 ms, and only the workers whose
+ * task was already running at the previous check. So workers with short tasks are not checked. The
+ * manager kills a worker with more than twice the limit. That ends only the task that has passed
+ * the limit, because a worker above the limit does not begin a task. (Between two checks of its
+ * own, a worker's memory may grow by about 10 MiB, so the limit must not be much smaller than
+ * that.) The checks stop when no task is posted, and the next post wakes the manager. So a caller
+ * that submits one task after the other causes one wake in 10 ms.
  */
 #include "../base/process_sys.h"
 #include "core/base/atomic.h"
@@ -46,8 +46,9 @@
 /* Tasks that run for too long. */
 
 /*
- * Returns when a started task began. That is the worker's time, if it lies between the post and the
- * moment when this process first saw the task started; otherwise it is that moment.
+ * Returns when a started task began. That is the time that the worker has stored, if it lies
+ * between the post and the moment when this process first saw that the task had started. Otherwise
+ * it is that moment.
  */
 static int64_t process_pool_running_since(const struct fl__process_pool_worker *w, struct fl__task_times *times,
                                           uint32_t seq, int64_t now)
@@ -59,7 +60,7 @@ static int64_t process_pool_running_since(const struct fl__process_pool_worker *
 	return began >= times->posted && began <= times->seen ? began : times->seen;
 }
 
-/* Returns when a started task is killed for its deadline, or FL__NEVER. */
+/* Returns when a started task is to be killed for its deadline, or FL__NEVER. */
 static int64_t process_pool_deadline_kill_time(const struct fl__process_pool *p, const struct fl__task_block *block)
 {
 	return fl__later(fl__expiry(block->future.token.deadline_), p->deadline_grace);
@@ -92,8 +93,8 @@ static void process_pool_kill_overdue(struct fl__process_pool_worker *w, struct 
 }
 
 /*
- * Passes a request to stop on to the worker. Returns true if the task is queued again instead,
- * to end as cancelled.
+ * Forwards a request to stop to the worker. Returns true if the task is queued again instead, to
+ * end as cancelled.
  */
 static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__task_block *block)
 {
@@ -106,10 +107,9 @@ static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__tas
 }
 
 /*
- * Looks at all tasks of workers that are not damaged. It passes requests to stop on. When the time
- * of a task is over, it takes the task back if the task has not started, and otherwise kills the
- * task's worker. It watches the tasks of a killed worker, too, because more of them may pass their
- * deadlines. Returns the time of the next call.
+ * Checks all tasks of workers that are not damaged, and forwards requests to stop. If a task has
+ * expired, takes it back if it has not started; otherwise kills its worker. Also watches the tasks
+ * of a killed worker, because more of them may expire. Returns the time of the next call.
  */
 static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
 {
@@ -161,8 +161,8 @@ static int64_t process_pool_watch_initializers(struct fl__process_pool *p, int64
 static const int64_t process_pool_look = FL_MS(10);
 
 /*
- * Returns true if the worker has run one task since the look before, and has more than twice
- * `memory_max`. If the worker has ended, another process may have its pid.
+ * Returns true if the worker has been running the same task since the previous look, and uses more
+ * than twice `memory_max`. If the worker has ended, its pid may belong to another process.
  */
 static bool process_pool_is_large(struct fl__process_pool_worker *w)
 {
@@ -225,9 +225,9 @@ static void process_pool_handle_events(struct fl__process_pool *p, const struct 
 }
 
 /*
- * Tells idle workers to exit. With `all` these are all idle workers. Otherwise they are those that
- * were idle for too long, are retired, or have used up their quota of tasks. Returns the time of
- * the next call.
+ * Tells idle workers to exit: with `all`, every idle worker; otherwise the workers that were idle
+ * for too long, are retired, or have used up their quota of tasks. Returns the time of the next
+ * call.
  */
 static int64_t process_pool_dismiss_idle(struct fl__process_pool *p, bool all, int64_t now)
 {
@@ -265,13 +265,13 @@ static bool process_pool_wait_events(struct fl__process_pool *p, int64_t when)
 	int n = fl__fd_sys.epoll_wait(p->epoll, events, PROCESS_POOL_EVENTS, process_pool_milliseconds_until(when));
 	fl__mutex_hold(&p->base.lock);
 	p->sleeping = p->woken = false;
-	/* an error of the wait, for example -EINTR, is no event */
+	/* an error of the wait, for example -EINTR, counts as no event */
 	process_pool_handle_events(p, events, n);
 	return n > 0;
 }
 
 /*
- * Arms all doorbells. Returns false if a completion came, perhaps before the arming: then no
+ * Arms all doorbells. Returns false if a completion has come; if it came before the arming, no
  * worker rings for it.
  */
 static bool process_pool_arm(struct fl__process_pool *p)
@@ -291,7 +291,7 @@ static void process_pool_disarm(struct fl__process_pool *p)
 
 /*
  * Naps if waiting threads have fetched completions since the last call; otherwise sleeps. Returns
- * true if they have fetched in this nap, too, and nothing else has happened.
+ * true if they have also fetched some during this nap, and nothing else has happened.
  */
 static bool process_pool_nap_or_sleep(struct process_pool_manager *m, int64_t until)
 {
@@ -319,7 +319,7 @@ static void process_pool_kill_if_terminated(struct fl__process_pool *p)
 			fl__process_pool_kill_worker(w, "its executor was terminated");
 }
 
-/* Does what there is to do. May release the lock for a while. Returns true if there was work. */
+/* Does all work that there is. May release the lock for a while. Returns true if there was work. */
 static bool process_pool_do_work(struct fl__process_pool *p)
 {
 	bool some = fl__process_pool_take_all(p);

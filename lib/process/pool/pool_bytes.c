@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file passes bytes between the parent and a worker, which share no pointer and no lock.
- * Arguments and results are arrays of structs. The sender writes each handle in the array as a
- * struct fl__bytes_wire, and the receiver makes a handle of a private copy. The bytes are in the
- * submission's *room*, which is the memory behind the array in the arena. If they do not fit, they
- * are in a memfd, one for each submission and side.
+ * Passes bytes between the parent and a worker, which share no pointers and no locks. Arguments and
+ * results are arrays of structs. The sender writes each handle in the array as a struct
+ * fl__bytes_wire, and the receiver makes a handle of a private copy. The bytes are in the
+ * submission's *room*, which is the memory after the array in the arena. Bytes that do not fit are
+ * in a memfd. For each submission, each side makes at most one memfd.
  *
  *   bytes                     written by                       the receiver
  *   of arguments              the parent, all to one place     borrows them while they last
@@ -14,19 +14,19 @@
  *                             above SLICE_ABOVE, the task,     maps more, private
  *                             after fl_bytes_alloc
  *
- * The parent frees the room with the submission. The last descriptor of an argument's memfd is
- * closed by the worker, and that of a result's memfd by the parent.
+ * The parent frees the room with the submission. The worker closes the last descriptor of an
+ * argument's memfd, and the parent the last descriptor of a result's memfd.
  *
  * Invariants
  *   1. Before `progress` or `done` covers an element, the worker has written the element's result
- *      to the array, and has sent the memfd if the handle has a place there. So the elements that a
- *      dead worker has ended keep their bytes.
+ *      to the array, and has sent the memfd if the handle has a place there. So the elements that
+ *      ended before a worker's death keep their bytes.
  *   2. The parent decodes a private copy: either all handles of a submission, or none.
- *   3. The parent maps a memfd only when it is sealed. So no access raises SIGBUS, and nobody
- *      changes the memory. The parent itself seals the memfd of a dead worker.
- *   4. The task has at most one place of the room or the memfd, until the element ends. Then no
- *      writable mapping is left, which would prevent the seal. A child gets no place, and has no
- *      such mapping.
+ *   3. The parent maps a memfd only when it is sealed. So no access raises SIGBUS, and nobody can
+ *      change the memory. The parent itself seals the memfd of a dead worker.
+ *   4. The task has at most one place in the room or the memfd, and only until the element ends. So
+ *      no writable mapping is left that would prevent the seal. A child of the task gets no place,
+ *      and does not inherit such a mapping.
  */
 #include "pool_bytes.h"
 #include "../base/memfd.h"
@@ -56,7 +56,7 @@ struct bytes_out {
 	int channel;
 	uint32_t seq;
 	bool sent;
-	/* memory behind `used` or `end` that the running element has, or NULL */
+	/* memory after `used` or `end` that the running element uses, or NULL */
 	void *lent;
 	size_t lent_mapped; /* 0 if that memory is in the room */
 };
@@ -102,8 +102,8 @@ static uint64_t bytes_need(const fl_bytes *b)
 }
 
 /*
- * Writes the bytes, with a zero byte behind them. In a memfd the zero byte comes with the next
- * bytes or a resize. Stores the place in *wire. Returns its enum fl__bytes_place, or an error.
+ * Writes the bytes, followed by a zero byte. In a memfd the next bytes or a resize make the zero
+ * byte. Stores the place in *wire. Returns its enum fl__bytes_place, or an error.
  */
 static int bytes_put(struct bytes_out *o, const fl_bytes *b, struct fl__bytes_wire *wire)
 {
@@ -275,8 +275,8 @@ static int bytes_send(struct bytes_out *o)
 }
 
 /*
- * Returns true if the task has moved its result's memory to another handle. A slice of the memfd
- * becomes private memory there.
+ * Returns true if the task has moved its result's memory to another handle. If that memory is a
+ * slice of the memfd, it becomes private memory.
  */
 static bool bytes_leave(struct bytes_out *o)
 {
@@ -334,7 +334,7 @@ int fl__bytes_finish(bool sends, bool *sent)
 
 /* Results, in the parent. */
 
-/* Returns twice what earlier results needed. The number grows at once, and shrinks slowly. */
+/* Returns twice what earlier results needed. The room grows at once, but shrinks slowly. */
 uint32_t fl__bytes_result_room(const struct fl__process_pool_worker *w, uint32_t count, size_t begin)
 {
 	const uint64_t room = FL__ROUND_UP(2 * (uint64_t)count * w->bytes_each, FL__BYTES_UNIT) + FL__BYTES_UNIT;
@@ -347,16 +347,16 @@ static void bytes_in_drop(void *data, void *size)
 	fl__shm_sys.unmap(data, (size_t)(uintptr_t)size);
 }
 
-/* Makes a handle of bytes in the memfd. It copies small ones, and maps others. */
+/* Makes a handle of bytes in the memfd. Copies few bytes, and maps more. */
 static int bytes_in_map(fl_bytes *made, const struct fl__bytes_wire *wire, int fd)
 {
 	const size_t size = (size_t)wire->size, mapped = size + 1;
 	const bool copies = size <= FL__RINGS_INLINE_MOST;
 	void *at;
-	/* private: the handle's owner may write */
+	/* private, because the handle's owner may write */
 	int rc = fl__map_file(fd, wire->at, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE, &at);
 	if (rc != 0)
-		/* the place is not at the beginning of a page */
+		/* -EINVAL: the place is not at the beginning of a page */
 		return rc == -EINVAL ? -EBADMSG : rc;
 	((char *)at)[size] = 0;
 	rc = copies ? fl_bytes_append(made, at, size)
@@ -383,7 +383,7 @@ static int bytes_in_memfd(struct bytes_in *in)
 	in->fd = fl__memfd_recv(in->w->channel, &in->block->seq, &unused, &in->w->ready);
 	if (in->fd < 0)
 		return in->fd;
-	/* the worker has sealed it, unless the worker died */
+	/* if the worker lives, it has sealed the memfd already */
 	(void)fl__memfd_seal(in->fd);
 	return fl__fd_sys.sealed_size(in->fd, &in->fd_size);
 }

@@ -15,7 +15,7 @@ struct fl_future;
 
 enum { FL__BYTES_UNIT = 64 };
 
-/* This struct replaces a handle in an array that travels. */
+/* This struct replaces a handle in an array that is sent. */
 struct fl__bytes_wire {
 	uint64_t at, size;
 	uint64_t place; /* enum fl__bytes_place */
@@ -40,10 +40,7 @@ uint64_t fl__bytes_arg_size(const struct fl_future *f);
 int64_t fl__bytes_write_args(const struct fl_future *f, unsigned char *array, unsigned char *room, size_t size,
                              int *fd);
 
-/*
- * Returns the size of the room for results of `count` elements, behind an array of `begin`
- * bytes.
- */
+/* Returns the size of the room for results of `count` elements, after an array of `begin` bytes. */
 uint32_t fl__bytes_result_room(const struct fl__process_pool_worker *w, uint32_t count, size_t begin);
 
 /*
@@ -82,8 +79,8 @@ void *fl__bytes_run(size_t size);
 int fl__bytes_publish(void *result, size_t size, bool keep);
 
 /*
- * Called after the last element. With `sends` a memfd is sent even if it has no bytes of a
- * result. Stores in *sent whether a memfd was sent; without a memfd, *sent is unchanged. After an
- * error the parent gets no result.
+ * Called after the last element. With `sends` a memfd is sent even if it contains no bytes of a
+ * result. If there is a memfd, stores in *sent whether it was sent; otherwise leaves *sent
+ * unchanged. After an error the parent gets no result.
  */
 int fl__bytes_finish(bool sends, bool *sent);

@@ -9,39 +9,40 @@
  *   1. A task is in the blocks[] of its worker exactly while it is posted.
  *   2. A worker's writes affect only that worker's tasks. If a completion is one that no sound
  *      worker writes, the parent kills the worker and settles its tasks as after any death.
- *   3. Only the parent and the worker have the rings' memory, and the children of the worker's
- *      tasks. The parent maps the submission ring before it seals the ring against writing, so
- *      no other process can write to it. The memory of both rings is allocated in advance and
- *      cannot shrink, so no access raises SIGBUS.
+ *   3. Only the parent, the worker, and children of the worker's tasks have access to the rings'
+ *      memory. The parent maps the submission ring before it seals the ring against writing, so no
+ *      other process can write to it. The memory of both rings is allocated in advance and cannot
+ *      shrink, so no access raises SIGBUS.
  *
  * Threads of the parent. A submit posts to a ring, and from time to time also takes completions. A
  * thread that waits for a future takes completions and posts more while it waits, so that a round
  * trip needs no third thread. The manager does the rest: it learns of workers' deaths, watches
- * deadlines, and runs callbacks and `drop_arg` hooks. No waiting or submitting thread runs these,
- * but a thread that cancels a task or ends the executor may (remote/remote.c). The callback of a
- * lazy map is the library's own, so a waiting thread runs it. The starter, a thread of its own,
- * starts workers, because a start may wait 30 s for an answer and the manager's watch of deadlines
- * must not wait with it. The starter posts tasks to a worker that it has started.
+ * deadlines, and runs callbacks and `drop_arg` hooks. Waiting and submitting threads do not run
+ * callbacks and hooks, but a thread that cancels a task or ends the executor may (remote/remote.c).
+ * However, a waiting thread runs the callback of a lazy map, since it is the library's own. A
+ * separate thread, the starter, starts workers, because a start may wait 30 s for an answer, and
+ * meanwhile the manager must watch deadlines. The starter posts tasks to a worker that it has
+ * started.
  *
- * Why rings. No ring has a lock, and each word has one process that writes it, except one claim
- * word for each submission. A cancel, a recall and a start of a submission are ordered by the CAS
- * on its claim word. The `done` and claim words tell what a dead worker leaves. A submission with
- * `done` has ended, with its result. One that is RUNNING without `done` fails with the worker's
- * death as its message, unless `max_attempts` lets it run again. The others never began, and go to
- * another worker, unless the pool was terminated.
+ * Why rings. The rings need no locks, and each word is written by only one process, except one
+ * claim word for each submission. The CAS on the claim word orders a cancel, a recall and the start
+ * of the submission. The `done` and claim words tell what a dead worker has left. A submission with
+ * `done` has ended, with its result. A submission that is RUNNING without `done` fails with the
+ * worker's death as its message, unless `max_attempts` lets it run again. The other submissions
+ * never began, and go to another worker, unless the pool was terminated.
  *
- * The executor has no `workers_max`. If all workers wait for what only a pending task can do, the
- * executor stops, and says nothing. So the executor needs a worker for each task that waits for
- * another task (docs/decisions/process-workers-max.md). FL_DEBUG=waits shows the pending tasks of
- * each executor, and `ps` shows the workers that sleep, by their names. The same holds for the MPI
- * executor.
+ * The executor does not have `workers_max`. If all workers wait for something that only a pending
+ * task can do, the executor hangs silently. So it needs an additional worker for each task that
+ * waits for another task (docs/decisions/process-workers-max.md). FL_DEBUG=waits shows the pending
+ * tasks of each executor, and `ps` shows the workers that sleep, by their names. The same holds for
+ * the MPI executor.
  *
- * Signals. A worker process cannot just keep the default actions: Ctrl-C reaches it together with
- * the parent, which may want to end its work in order. A program that a task executes would inherit
- * ignored signals, but it does not inherit handlers. So the worker sets a handler that does
- * nothing. A program of fl_process_start() has the caller's mask, as after posix_spawn(), without
- * the signals that `fl_signals` has blocked: the library blocked them, and SIGTERM must end the
- * program.
+ * Signals. A worker process cannot just keep the default actions, because Ctrl-C reaches it
+ * together with the parent, which may want to end its work in order. It does not ignore the signals
+ * either, since a program that a task executes inherits ignored signals, but not handlers. So the
+ * worker sets a handler that does nothing. A program of fl_process_start() has the caller's mask,
+ * as after posix_spawn(), but without the signals that `fl_signals` has blocked, because the
+ * library blocked those, and SIGTERM must end the program.
  */
 #include "process_pool.h"
 #include "../base/process_sys.h"
@@ -184,7 +185,7 @@ static int process_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 static int process_pool_on_resize(fl_executor *e, unsigned workers)
 {
 	struct fl__process_pool *p = fl__process_pool_of(e);
-	/* relaxed: the number publishes no other data, and is read without the lock */
+	/* relaxed: the number does not publish other data, and is read without the lock */
 	fl__store_relaxed(&e->workers, workers);
 	unsigned kept = 0;
 	FL__EACH_WORKER (w, p) {

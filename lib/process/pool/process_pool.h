@@ -30,7 +30,7 @@ struct fl__process_pool_worker {
 	struct fl__process_pool_worker *next, *prev;
 	struct fl__process_pool *pool;
 	struct fl__rings rings;
-	/* NULL where there is no task, or a withdrawn one */
+	/* NULL if there is no task, or the task was withdrawn */
 	struct fl__task_block *blocks[FL__RINGS_DEPTH];
 	struct fl__pool_arena args, results;
 	uint32_t bytes_each; /* the bytes of an element's result, as earlier results had them */
@@ -39,7 +39,7 @@ struct fl__process_pool_worker {
 	struct fl__task_times times[FL__RINGS_DEPTH];
 	struct fl__trace_ring *trace; /* the ring behind the completion ring, or NULL */
 	fl_process *process;
-	/* an eventfd of its own: a worker that misuses it harms only itself */
+	/* an eventfd of its own, so that a worker that misuses it harms only itself */
 	int doorbell;
 	/* a socket for memfds and for "ready" (worker.h); it is not the channel of the start */
 	int channel;
@@ -56,12 +56,12 @@ struct fl__process_pool_worker {
 	unsigned load;
 	/* how many further tasks the worker may get: `max_tasks` */
 	uint32_t quota;
-	uint32_t looked_at;      /* its oldest submission at the manager's last look at its memory */
+	uint32_t looked_at;      /* its oldest submission at the last look at its memory */
 	int64_t idle_since;      /* when it became idle, or was first seen idle; 0 before */
 	bool large;              /* it was killed for the memory of its task */
 	bool damaged;            /* true when the completion ring is not read any more */
 	const char *kill_reason; /* why this process killed the worker, or NULL */
-	/* the error of that kill, after which the process runs on */
+	/* the error of that kill if it failed, so that the process runs on */
 	int kill_error;
 };
 
@@ -85,14 +85,17 @@ struct fl__process_pool {
 	uint32_t sleeps;  /* the number of armed sleeps so far */
 	uint32_t fetches; /* changes when a waiting thread takes completions */
 	int64_t wakes_at; /* when the manager's sleep times out */
-	/* when the manager next looks at the workers' memory; FL__NEVER after a look without tasks */
+	/*
+	 * when the manager next looks at the workers' memory; FL__NEVER if the last look found no
+	 * tasks
+	 */
 	int64_t look_at;
 	/* Starting workers. */
 	fl_thread *starter;
 	fl_cond start;     /* signalled when `starting` is set, or the starter shall end */
 	bool starting;     /* a start is requested, or is being made */
 	unsigned failures; /* failed starts in a row */
-	bool lasting;      /* no failed start in the row had an error that may pass */
+	bool lasting;      /* each of these failures had an error that will not pass */
 	int start_error;   /* the error of the last failed start */
 	char why_failed[FL_MESSAGE_MAX];
 	int64_t retry_at;
@@ -154,7 +157,7 @@ static inline void fl__process_pool_wake_at(struct fl__process_pool *p, int64_t 
 		fl__process_pool_wake(p);
 }
 
-/* Called after a post. Has the manager look at the workers' memory, if no look is due. */
+/* Called after a post. If no look is planned, makes the manager look at the workers' memory. */
 static inline void fl__process_pool_plan_look(struct fl__process_pool *p)
 {
 	if (p->look_at != FL__NEVER)
@@ -221,7 +224,7 @@ void fl__process_pool_reap_worker(struct fl__process_pool_worker *w);
 void fl__process_pool_free_worker(struct fl__process_pool_worker *w);
 
 /*
- * Gives up the workers that this process has tried to kill and may not kill, for example since it
+ * Gives up the workers that this process has tried to kill but may not kill, for example because it
  * has dropped privileges. Their running tasks fail. Each of these workers exits after its task, or
  * with this process.
  */
@@ -233,7 +236,7 @@ void fl__process_pool_give_up_unkillable(struct fl__process_pool *p);
  */
 bool fl__process_pool_give_up_starting(struct fl__process_pool *p);
 
-/* Returns whether the manager and the starter may end. Once true, the answer stays true. */
+/* Returns true if the manager and the starter may end. Once true, the answer stays true. */
 bool fl__process_pool_is_over(const struct fl__process_pool *p);
 
 /* manager.c */

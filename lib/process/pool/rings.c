@@ -30,21 +30,22 @@
  *   seq:RUNNING      the worker has it; it starts once              rings_claim(), CAS
  *   seq:REVOKED      the parent has it back; it never starts        fl__rings_revoke(), CAS
  *
- * RUNNING and REVOKED stay until the slot's next round. `asleep` names a slot, since the worker may
- * have ended the first submissions before the flush. rings.h has the other fields: the content of a
- * submission and of a completion, and what a worker says about itself.
+ * RUNNING and REVOKED stay until the slot's next round. `asleep` must name a slot, since the worker
+ * may have ended the first submissions before the flush. rings.h describes the other fields: the
+ * content of a submission and of a completion, and what a worker says about itself.
  *
  * Invariants
- *   1. A submission starts at most once, and never after its revocation: both sides change the same
- *      old value by one CAS. The CAS is the linearization point of start, revocation and cancel.
+ *   1. A submission starts at most once, and never after its revocation, because both sides change
+ *      the same old value by one CAS. The CAS is the linearization point of start, revocation and
+ *      cancel.
  *   2. The parent refills a slot only when `done` has the number of the slot's submission. By then
  *      the worker has left the slot. So the parent's writes never race with a read.
- *   3. The worker writes the result, then `done`, and then rings the doorbell. When a worker has
+ *   3. The worker writes the result, then `done`, and then rings the doorbell. So when a worker has
  *      died, its submissions with `done` have ended; a submission that is RUNNING without `done`
  *      died with the worker; the others never started. The worker resets `progress` before the
- *      claim of a submission with several elements, and stores it between two elements. In a dead
- *      submission the elements below `progress` have ended, with their results; the element of that
- *      number counts as running.
+ *      claim of a submission with several elements, and stores it between two elements. In a
+ *      submission that died, the elements below `progress` have ended, with their results; the
+ *      element with that number counts as running.
  *   4. Neither side sleeps while work waits (Dekker's algorithm, twice). The worker writes
  *      `asleep`, executes a fence, and reads `seq`; the parent writes `seq`, executes a fence, and
  *      reads `asleep`. The manager writes `doorbell`, executes a fence, and reads `done` and
@@ -52,27 +53,29 @@
  *      `doorbell`.
  *
  * All functions are wait-free, except fl__rings_take() and fl__rings_await_stop_request(), in which
- * the worker waits for the parent. The parent never waits for a worker: the kernel reports a death.
+ * the worker waits for the parent. The parent never waits for a worker; it learns of a death from
+ * the kernel.
  *
- * A hostile worker may write anything into the completion ring. What the parent trusts there is
- * only this: that the worker is ready, or leaves; that a submission has ended; how it ended, which
- * its error, flags and message say; how many of its elements have ended; the bytes of its result;
- * its times, for statistics and, within limits, for timeouts; and, for a message, the address at
- * which a worker found no memory, and why a worker was unfit. Each use reads a word once.
- * Positions, sizes and numbers are the parent's own. A worker with an impossible `done`, or an impossible number of elements, is killed. Large
- * results come in memory of their own, which is sealed against change before the parent maps it. A
- * worker that overwrites its claim words breaks invariant 1 for its own submissions;
- * process_pool_counts_as_started() in workers.c limits how often such a submission starts.
+ * A hostile worker may write anything into the completion ring. The parent trusts only the
+ * following: that the worker is ready, or leaves; that a submission has ended, and how (its error,
+ * flags and message); how many of its elements have ended; the bytes of its result; its times, for
+ * statistics and, within limits, for timeouts; and, for a message, the address at which a worker
+ * found no memory, and why a worker was unfit. Each use reads a word only once. Positions, sizes
+ * and numbers are the parent's own. If a worker writes an impossible `done` or an impossible number
+ * of elements, it is killed. Large results come in memory of their own, which is sealed against
+ * change before the parent maps it. A worker that overwrites its claim words breaks invariant 1 for
+ * its own submissions; process_pool_counts_as_started() in workers.c limits how often such a
+ * submission starts.
  *
  * One death costs one element. A chunk of a map is one submission with several elements, and
  * `progress` names the element that ran when the worker died. The executor copies the results of
- * the elements before it out of the shared memory, and the elements after it were not begun. So the
- * results of a chunk must lie in the shared memory, and chunks of larger results are cut: memory
- * that a worker makes for a result reaches the executor only when the submission has ended. A chunk
- * that is asked to stop ends between two elements, or with an element that gave up. Its completion
- * says which of the two. Only in the second case has one more element run, behind those that
- * succeeded. The map copies what that element has left in its result, because a map by reference
- * leaves it in the caller's array, too.
+ * the elements before it out of the shared memory; the elements after it have not begun. So the
+ * results of a chunk must lie in the shared memory, and a chunk with larger results is made
+ * shorter, because memory that a worker makes for a result reaches the executor only when the
+ * submission has ended. A chunk that is asked to stop ends between two elements, or with an element
+ * that gave up; its completion says which. Only in the second case one more element has run after
+ * those that succeeded. The map copies what that element has left in its result, as a map by
+ * reference leaves it in the caller's array.
  *
  * A ring holds sixteen submissions, and a worker ends them in their order
  * (docs/decisions/submission-rings.md).
@@ -87,8 +90,8 @@ enum { RINGS_RUNNING = 1, RINGS_REVOKED = 2, RINGS_STATE_BITS = 2 };
 static uint32_t rings_claim_word(uint32_t seq, uint32_t state)
 {
 	/*
-	 * The word lacks the highest bits of the number. That is enough, since compared words
-	 * are one round apart.
+	 * The word lacks the highest bits of the number. The other bits suffice, since words that
+	 * are compared are one round apart.
 	 */
 	return seq << RINGS_STATE_BITS | state;
 }
@@ -117,7 +120,7 @@ uint32_t fl__rings_post(struct fl__rings *rings)
 	uint32_t *stop = &rings->submissions->stop[slot];
 	rings->revoked[slot] = false;
 	/*
-	 * When the number has wrapped, the word may equal `seq`: it is zero, or from 2^32
+	 * When the number has wrapped, the word may equal `seq` by chance: it is zero, or from 2^32
 	 * submissions ago. relaxed, both accesses: the store of `seq` publishes the word.
 	 */
 	if (fl__load_relaxed(stop) == seq)
@@ -135,8 +138,8 @@ void fl__rings_flush(struct fl__rings *rings)
 	/* seq_cst fence: pairs with the fence in rings_sleep() (invariant 4) */
 	fl__fence_seq_cst();
 	/*
-	 * relaxed: the fence orders the load; a worker that writes a wrong value loses its own
-	 * wake
+	 * relaxed: the fence orders the load; if a worker writes a wrong value, it is not woken
+	 * itself
 	 */
 	const uint32_t asleep = fl__load_relaxed(&rings->completions->asleep);
 	if (asleep)
@@ -185,7 +188,10 @@ bool fl__rings_revoke(struct fl__rings *rings, uint32_t seq)
 bool fl__rings_has_started(const struct fl__rings *rings, uint32_t seq)
 {
 	unsigned slot = rings_slot(seq);
-	/* relaxed: the value is a hint while the worker lives, and the last one when it is dead */
+	/*
+	 * relaxed: the value is only a hint while the worker lives, and final when the worker is
+	 * dead
+	 */
 	uint32_t claim = fl__load_relaxed(&rings->completions->claim[slot]);
 	return claim != rings->last_claim[slot] &&
 	       !(rings->revoked[slot] && claim == rings_claim_word(seq, RINGS_REVOKED));
@@ -214,7 +220,7 @@ void fl__rings_arm(struct fl__rings *rings, uint32_t generation)
 	/* relaxed: the fence orders the store */
 	fl__store_relaxed(&rings->submissions->doorbell, generation);
 	/*
-	 * seq_cst fence: pairs with the fence in rings_ring() (invariant 4); then the caller
+	 * seq_cst fence: pairs with the fence in rings_ring() (invariant 4); afterwards the caller
 	 * peeks
 	 */
 	fl__fence_seq_cst();
@@ -241,12 +247,12 @@ static bool rings_is_posted(const struct fl__worker_rings *w)
 }
 
 /*
- * Polls for a fixed time, with yields. Where parent and worker share a CPU, an adaptive time
+ * Polls for a fixed time, with yields. If parent and worker share a CPU, an adaptive time
  * (fl__spin()) would shrink to its minimum and stay there.
  *
  * On a shared CPU the submission arrives during a yield, which then took longer than TURN. The
- * kernel's scheduler leaves two threads that spin with yields on one CPU, even if another CPU is
- * idle: it chooses a CPU again only for a thread that wakes. So the worker sleeps after SHARED_MOST
+ * kernel chooses a CPU only for a thread that wakes. So if two threads spin with yields on one CPU,
+ * they stay there, even if another CPU is idle. That is why the worker sleeps after SHARED_MOST
  * such yields in a row.
  */
 static bool rings_poll(struct fl__worker_rings *w)
@@ -287,7 +293,7 @@ static void rings_sleep(struct fl__worker_rings *w)
 		if (seen != w->next)
 			(void)fl__sys.shared_wait(seq, seen, FL__NEVER);
 	}
-	/* relaxed: a parent that sees the store late makes one wake more, which is harmless */
+	/* relaxed: a parent that sees the store late makes one more wake, which is harmless */
 	fl__store_relaxed(&w->completions->asleep, 0);
 }
 
@@ -314,7 +320,10 @@ static void rings_publish(struct fl__worker_rings *w)
 
 void fl__rings_leave(struct fl__worker_rings *w)
 {
-	/* relaxed: the word stands for itself, and the parent takes completions without it */
+	/*
+	 * relaxed: the word does not publish other data, and the parent takes completions without
+	 * it
+	 */
 	fl__store_relaxed(&w->completions->state, FL__WORKER_LEAVES);
 	rings_ring(w);
 }
@@ -336,8 +345,8 @@ static bool rings_claim(struct fl__worker_rings *w)
 	/* relaxed: a stale value only makes the CAS fail */
 	uint32_t seen = fl__load_relaxed(word);
 	/*
-	 * relaxed: the acquire load of `seq` has ordered the content, and a claim publishes
-	 * nothing
+	 * relaxed: the acquire load of `seq` has ordered the content, and a claim does not publish
+	 * anything
 	 */
 	return seen != rings_claim_word(w->next, RINGS_REVOKED) &&
 	       fl__cas_relaxed(word, &seen, rings_claim_word(w->next, RINGS_RUNNING));

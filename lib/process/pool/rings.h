@@ -15,10 +15,10 @@
  */
 enum {
 	FL__RINGS_DEPTH = 16,
-	/* the bytes of an argument or result that the entry itself holds */
+	/* an argument or result of at most this many bytes is in the entry itself */
 	FL__RINGS_SMALL = 32,
-	FL__RINGS_ARENA = 256 << 10,      /* the bytes for larger ones, in each ring */
-	FL__RINGS_INLINE_MOST = 64 << 10, /* still larger ones are memfds */
+	FL__RINGS_ARENA = 256 << 10,      /* the size of each ring's arena for larger ones */
+	FL__RINGS_INLINE_MOST = 64 << 10, /* arguments and results above this size are memfds */
 	FL__RINGS_MESSAGE = 256,
 	FL__RINGS_RAN_UNIT = 512, /* ns */
 };
@@ -32,7 +32,7 @@ enum {
 };
 
 enum {
-	/* the task has not run: it was revoked, asked to stop, or past its deadline */
+	/* the task has not run, because it was revoked, asked to stop, or past its deadline */
 	FL__COMPLETION_SKIPPED = 1,
 	FL__COMPLETION_MESSAGE = 2,  /* message[] is valid */
 	FL__COMPLETION_MEMFD = 4,    /* a memfd of results with bytes was sent through the channel */
@@ -68,7 +68,10 @@ struct fl__completion {
 	int32_t error;
 	uint32_t flags;
 	uint32_t count; /* the number of elements that succeeded */
-	/* 0 if the submission is not TIMED; of an earlier submission if no task has begun */
+	/*
+	 * 0 if the submission is not TIMED; if no task has begun, the value of an earlier
+	 * submission
+	 */
 	FL__WORD64 int64_t began;
 	uint32_t progress;
 	uint32_t ran; /* in units of FL__RINGS_RAN_UNIT, if the submission is TIMED */
@@ -97,8 +100,8 @@ struct fl__completion_ring {
 };
 
 /*
- * Returns the size of the memory for a completion ring and, behind it in pages of its own, a
- * flight recorder's ring.
+ * Returns the size of the memory for a completion ring, followed by a flight recorder's ring in
+ * pages of its own.
  */
 static inline size_t fl__completions_size(size_t trace_size)
 {
@@ -151,7 +154,7 @@ void fl__rings_flush(struct fl__rings *rings);
 enum fl__rings_peeked {
 	FL__RINGS_NONE, /* the oldest submission has not ended, or there is none */
 	FL__RINGS_ENDED,
-	FL__RINGS_DAMAGED, /* a word has a value that no sound worker writes */
+	FL__RINGS_DAMAGED, /* a word has a value that no intact worker writes */
 };
 
 /*
@@ -164,8 +167,7 @@ enum fl__rings_peeked fl__rings_peek(const struct fl__rings *rings, struct fl__c
 void fl__rings_release(struct fl__rings *rings);
 
 /*
- * Takes a submission back. Returns false if the worker has started it; it may then have ended,
- * too.
+ * Takes a submission back. Returns false if the worker has started it; then it may even have ended.
  */
 bool fl__rings_revoke(struct fl__rings *rings, uint32_t seq);
 
@@ -182,8 +184,7 @@ bool fl__rings_has_started(const struct fl__rings *rings, uint32_t seq);
 uint32_t fl__rings_progress(const struct fl__rings *rings, uint32_t seq, uint32_t count);
 
 /*
- * Asks the worker to stop a submission. It has no effect if the worker no longer has the
- * submission.
+ * Asks the worker to stop a submission. Has no effect if the worker no longer has the submission.
  */
 void fl__rings_request_stop(struct fl__rings *rings, uint32_t seq);
 

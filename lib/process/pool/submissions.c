@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file moves a task from the queue into the submission ring of a worker, with its argument. A
- * task that has not started may come back.
+ * Moves tasks with their arguments from the queue into the submission rings of workers, and takes
+ * tasks that have not started back into the queue.
  */
 #include "../base/memfd.h"
 #include "../base/packet.h"
@@ -57,7 +57,7 @@ static int process_pool_fill_entry(struct fl__process_pool_worker *w, const stru
 	    (bytes && fl__place_of(result_size, type->result_align) == FL__PLACE_MEMFD))
 		return -E2BIG;
 	/*
-	 * Copies that wait for the worker take memory. So a large argument is only posted to a
+	 * Copies that wait for the worker take memory. So a large argument is posted only to a
 	 * worker that has at most one task.
 	 */
 	if (arg_size + arg_more > PROCESS_POOL_LARGE && w->load > 1)

@@ -4,26 +4,27 @@
  * the executor `nested`.
  *
  * Requests to stop. A second thread, the listener, sleeps on `stop_requests`. If the current
- * submission is asked to stop, the listener requests `token`, which serves all submissions. `lock`
+ * submission is asked to stop, the listener cancels `token`, which serves all submissions. `lock`
  * guards `token` and `current`, which change together. The main thread makes a submission current
  * under the lock, and only then checks whether it is asked to stop:
  *
  * - If the listener checked before that, its unlock made the request visible to the main thread.
  * - If the listener checks later, it finds the submission current.
  *
- * A request after the submission's end affects a token that worker_begin() replaces.
+ * A request that comes after the submission's end cancels a token that worker_begin() will replace.
  *
  * Memory. A worker whose memory has passed `memory_max` leaves: it takes no further submission, says
- * so in its ring, and exits. It looks after a submission, and at most once in WORKER_LOOK, because a
- * look makes three system calls. In that time a process gets some 10 MiB of new memory at most,
- * since the kernel zeroes it. A long submission is always followed by a look. The clock, which is no
- * system call, is read between the completion and the next submission, so no caller waits for it.
+ * so in its ring, and exits. It looks after a submission, but at most once in `worker_look`,
+ * because a look makes three system calls. In that time a process gets at most about 10 MiB of new
+ * memory, since the kernel must zero it. A long submission is always followed by a look. The clock,
+ * which needs no system call, is read between the completion and the next submission, so no caller
+ * waits for it.
  *
- * If a worker has too much memory before its first task, so would the next one. So it does not
- * leave: it is unfit, or its initializer fails.
+ * If a worker uses too much memory before its first task, so would the next worker. So it does not
+ * leave. Instead it is unfit, or its initializer fails.
  *
- * The worker trusts its parent, but checks every offset before use: a bug of Fairlead should yield
- * a message.
+ * The worker trusts its parent, but checks every offset before use, so that a bug of Fairlead
+ * yields a message.
  */
 #include "worker.h"
 #include "../base/identity.h"
@@ -161,7 +162,7 @@ static void worker_drop_arg(void *worker, const struct fl__submission *submissio
 		fl__fd_close(worker_recv_arg(w, &size));
 }
 
-/* Copies the arguments to memory of their own, since the handles change. */
+/* Copies the arguments to separate memory, since the handles are changed. */
 static int worker_read_bytes(struct worker_self *w, struct worker_job *job)
 {
 	static _Alignas(FL_TASK_ALIGN_MAX) char args[FL__RINGS_INLINE_MOST];
@@ -214,7 +215,7 @@ static int worker_make_result(struct worker_self *w, struct worker_job *job)
 		return 0;
 	if (place == FL__PLACE_SLOT) {
 		struct fl__completion *completion = &w->rings.completions->entry[worker_slot(w)];
-		/* with a constant size, memset() is not called, but compiled into stores */
+		/* with a constant size, the compiler replaces memset() by stores */
 		if (!bytes)
 			memset(completion->small, 0, sizeof completion->small);
 		job->result = (char *)completion->small;
@@ -243,13 +244,13 @@ static int worker_finish_job(struct worker_self *w, struct worker_job *job, int 
 	if (rc == 0)
 		return error;
 	job->flags &= ~(uint32_t)FL__COMPLETION_KEPT;
-	job->done = 0; /* no element counts without its result */
+	job->done = 0; /* an element without its result does not count */
 	return error != 0 ? error : worker_fail(w, job, rc, "the result cannot be sent");
 }
 
 /* Memory. */
 
-/* A look takes some 5 us. */
+/* A look takes about 5 us. */
 static const int64_t worker_look = FL_MS(2);
 
 static bool worker_is_too_large(struct worker_self *w, int64_t now)
@@ -311,7 +312,7 @@ static int worker_run_elements(struct worker_self *w, struct worker_job *job)
 }
 
 /*
- * Writes what is buffered, since a later kill would lose it. It does not wait for a thread that
+ * Writes what stdio has buffered, since a later kill would lose it. Does not wait for a thread that
  * has locked `stdout`.
  */
 static void worker_flush_output(void)
@@ -329,7 +330,7 @@ static bool worker_begin(struct worker_self *w, const struct fl__submission *sub
 	    submission->flags & FL__SUBMISSION_DEADLINE ? w->rings.submissions->deadline[worker_slot(w)] : FL_FOREVER;
 	FL__HELD(&w->lock);
 	w->current = w->rings.next;
-	/* A token without a deadline and without a request can be used again. */
+	/* A token without a deadline that was not cancelled can be used again. */
 	if (!fl__is_forever(deadline) || !fl__is_forever(w->token.deadline_) ||
 	    fl_cancel_token_is_requested(&w->token)) {
 		fl_cancel_token_destroy(&w->token);
@@ -358,7 +359,7 @@ static bool worker_run_submission(struct worker_self *w, const struct fl__submis
 	if (error == 0) {
 		struct fl__completion *completion = &w->rings.completions->entry[worker_slot(w)];
 		const int64_t began = submission->flags & FL__SUBMISSION_TIMED ? fl__sys.now() : 0;
-		/* relaxed: the number stands for itself */
+		/* relaxed: the number does not publish other data */
 		fl__store_relaxed(&completion->began, began);
 		const uint64_t key = FL__TRACE_REMOTE(w->pid, w->rings.next);
 		if (!initializes)
@@ -419,11 +420,11 @@ static void worker_ring(void *arg)
 	if (!worker_has_doorbell(w))
 		_exit(1);
 	const ssize_t n = FL__RETRY(FL__SYS_RESULT(write(w->doorbell, &one, sizeof one)));
-	if (n < 0 && n != -EAGAIN) /* EAGAIN says that the doorbell is rung already */
+	if (n < 0 && n != -EAGAIN) /* EAGAIN means that the doorbell is ringing already */
 		_exit(1);
 }
 
-/* Maps a memory after a check of its size, so that no access raises SIGBUS. */
+/* Maps a file after checking its size, so that no access raises SIGBUS. */
 static int worker_map(int fd, size_t size, bool writable, void **memory)
 {
 	uint64_t there;
@@ -477,14 +478,14 @@ static void worker_on_signal(int signal)
 
 /*
  * Notes the address of an access to memory that is not mapped. The fault then recurs, with the
- * default action. No other fault leaves an address. A child of a task notes nothing.
+ * default action. Other faults are not noted, nor are faults of a task's child processes.
  */
 static void worker_on_fault(int signal, siginfo_t *info, void *unused)
 {
 	(void)unused;
 	if (info->si_code == SEGV_MAPERR && worker_self.pid == getpid() && worker_self.rings.completions)
 		worker_self.rings.completions->fault = (uintptr_t)info->si_addr;
-	/* a signal that a process sent, for example by kill(), does not recur by itself */
+	/* a signal that was sent, for example by kill(), does not recur by itself */
 	if (info->si_code <= 0)
 		(void)raise(signal);
 }
@@ -504,11 +505,11 @@ static bool worker_survives(int signal)
 }
 
 /*
- * Ctrl-C and service managers signal the workers together with their parent, which decides about
- * them. The signals have an empty handler. They are neither blocked nor ignored by SIG_IGN, since a
- * program that a task executes would inherit that. A signal that already has a handler, or that the
- * parent ignores, stays as it is. A fault ends the worker; worker_on_fault() notes the address of
- * some faults before.
+ * Ctrl-C and service managers signal the workers together with their parent, which decides what
+ * becomes of the workers. So the signals get an empty handler. They are neither blocked nor ignored
+ * by SIG_IGN, since a program that a task executes would inherit that. A signal that already has a
+ * handler, or that the parent ignores, stays as it is. A fault ends the worker; for some faults,
+ * worker_on_fault() notes the address first.
  */
 static void worker_discard_signals(void)
 {
@@ -573,7 +574,7 @@ static void worker_hide_start(const struct worker_self *w)
 }
 
 /*
- * Called when a task has ended the main thread by pthread_exit(): without it, the process would
+ * Called when a task ends the main thread by pthread_exit(), because otherwise the process would
  * live on.
  */
 static void worker_exit(void *unused)
@@ -583,8 +584,8 @@ static void worker_exit(void *unused)
 }
 
 /*
- * Not inlined, because pthread_cleanup_push() calls setjmp(): the compiler would keep no variable of
- * this loop in a register.
+ * Not inlined, because pthread_cleanup_push() calls setjmp(), which prevents the compiler from
+ * keeping variables of the function in registers.
  */
 static FL__NOINLINE void worker_run_submissions(struct worker_self *w)
 {
@@ -624,10 +625,10 @@ FL__TASK_DEFINE(fl__worker_task, "fl__process_worker", struct fl__worker_start, 
 	if (rc != 0)
 		return fl_task_fail(ctx, rc, "%s: %s", problem, fl_error_text(rc));
 	const struct fl__memfd_packet ready = {FL__READY_MAGIC, 0, 0};
-	/* The socket has memory for the first packet. */
+	/* The first packet always fits into the socket. */
 	(void)!fl__packet_send(w->channel, &ready, sizeof ready, NULL, 0, FL_NO_WAIT);
 	worker_hide_start(w);
 	worker_serve(w);
-	/* The function frees nothing, since threads that tasks started may use the state. */
+	/* Frees nothing, since threads that tasks have started may use the state. */
 	return 0;
 }

@@ -30,7 +30,7 @@ enum {
 	FL__WORKER_FDS,
 };
 
-/* Where an argument or a result lies, with all elements of a chunk. */
+/* Where the argument or result of a submission lies, with all elements of its chunk. */
 enum fl__place {
 	FL__PLACE_SLOT,  /* in `small` of the submission or completion */
 	FL__PLACE_ARENA, /* at the submission's offset in the arena */
@@ -55,8 +55,8 @@ static inline size_t fl__room_begin(size_t size, size_t align)
  * result it is 0. An argument is sent before its submission is posted, and a result before its
  * completion, so the receiver does not wait. The worker closes arguments of revoked or skipped
  * submissions. A failed submission with `count` 0 may lack its result, unless it has
- * FL__COMPLETION_KEPT. The memfd of a result's bytes is sent if a handle of an ended element has a
- * place in it, and may be sealed later (pool_bytes.c).
+ * FL__COMPLETION_KEPT. The memfd with the bytes of results is sent if a handle of an ended element
+ * has a place in it; it may be sealed later (pool_bytes.c).
  */
 struct fl__memfd_packet {
 	uint32_t magic;
@@ -66,15 +66,14 @@ struct fl__memfd_packet {
 #define FL__MEMFD_MAGIC 0x31505041u /* "APP1" */
 
 /*
- * The magic number of a worker's first packet. A packet that was sent cannot change; the word in
- * the worker's memory can.
+ * The magic number of a worker's first packet. Unlike the word in the worker's memory, a packet
+ * that was sent cannot change.
  */
 #define FL__READY_MAGIC 0x31594452u /* "RDY1" */
 
 /*
  * Receives packets up to the memfd of submission `*seq`, and closes the memfds of others. Returns
- * its descriptor, and stores the size that its packet names; or returns an error. If `seq` is NULL,
- * it receives packets only up to "ready". Each call that receives "ready" sets *ready. Does not
- * wait.
+ * this memfd, and stores the size that its packet names; or returns an error. If `seq` is NULL,
+ * receives packets only up to "ready". A call that receives "ready" sets *ready. Does not wait.
  */
 int fl__memfd_recv(int channel, const uint32_t *seq, uint64_t *size, bool *ready);

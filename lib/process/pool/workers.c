@@ -21,9 +21,9 @@
  *   large         it was killed since its task had       process_pool_watch_memory()
  *                 passed twice `memory_max`
  *
- * A start may wait for an answer. So a thread of its own, the starter, makes the starts, one at a
- * time. The thread that dispatches sets `starting`. The starter clears it when the worker is in the
- * list, or the start has failed, and wakes the manager, which arms the new doorbell.
+ * A start may wait for an answer. So a separate thread, the starter, starts workers, one at a time.
+ * The thread that dispatches sets `starting`. When the new worker is in the list, or the start has
+ * failed, the starter clears `starting` and wakes the manager, which arms the new doorbell.
  *
  * The death of a worker
  *   1. The fork server reports the end over the channel of the start, which is the sentinel. The
@@ -36,21 +36,22 @@
  *
  * Failed starts. The executor tries a failed start again, after a pause that doubles from 1 ms to
  * 128 ms. A worker that ends before it is ready is a failed start, too. After ten failures in a
- * row, about half a second, the queued tasks fail with the error of the last start, unless a worker
- * serves: the executor cannot know when a shortage ends, and a submitter that waits for ever cannot
- * react. The next task has ten tries of its own.
+ * row, which take about half a second, the queued tasks fail with the error of the last start,
+ * unless a worker serves. For the executor cannot know when a shortage ends, and a submitter that
+ * waits forever cannot react. The next task gets ten new tries.
  *
  * The executor breaks at once when an initializer returns an error, unless a cancel of the executor
- * has asked the initializer to stop. It also breaks when no worker serves, and all the failed
- * starts in a row, at least ten, had an error that no time mends. process_pool_is_lasting() has the
- * list of these errors. Any other error counts as passing. A passing error that is taken for a
- * lasting one costs the executor. A lasting error that is taken for a passing one costs half a
- * second for each batch of tasks. So -EPROTO, a program that ends before its hello, is not in the
- * list: the dynamic loader ends like that where descriptors or memory are short. -EPERM is not in
- * the list either: a program that has given up its privileges for a while takes them again. An end
- * of the worker in its initializer, by an exit or a fault, counts as lasting, so ten such ends in a
- * row break the executor. An end by a SIGKILL that this process did not send counts as passing,
- * since the kernel sends that signal when memory is short.
+ * has asked the initializer to stop. It also breaks when no worker serves, and at least ten starts
+ * in a row have failed, all with a lasting error, which will not pass with time.
+ * process_pool_is_lasting() has the list of these errors. Any other error counts as passing,
+ * because mistakes differ in cost: if a passing error is taken for a lasting one, the executor is
+ * lost, but in the opposite case each batch of tasks costs half a second. So -EPROTO (a program
+ * that ends before its hello) is not in the list, since the dynamic loader ends a program like that
+ * when descriptors or memory are short. -EPERM is not in the list either, since a program may give
+ * up its privileges only for a while. If a worker ends in its initializer by an exit or a fault,
+ * that counts as lasting, so ten such ends in a row break the executor. If it ends by a SIGKILL
+ * that this process did not send, that counts as passing, since the kernel sends this signal when
+ * memory is short.
  */
 #include "../base/process_sys.h"
 #include "../shm/shm_region.h"
@@ -150,7 +151,9 @@ static int process_pool_launch(struct fl__process_pool_worker *w, const char **c
 	return rc;
 }
 
-/* Returns the lowest number that no worker has. Numbers above those of a full pool may be shared. */
+/*
+ * Returns the lowest number that no worker has. A number above those of a full pool may be shared.
+ */
 static unsigned process_pool_free_number(const struct fl__process_pool *p)
 {
 	struct fl__numbers used = {{0}};
@@ -169,8 +172,8 @@ static unsigned process_pool_serving(const struct fl__process_pool *p)
 }
 
 /*
- * Removes a worker's descriptors from the epoll set, before they are closed: the copies in a
- * child would keep them there.
+ * Removes a worker's descriptors from the epoll set before they are closed, because copies in a
+ * child process would keep them in the set.
  */
 static void process_pool_unwatch(struct fl__process_pool_worker *w)
 {
@@ -241,8 +244,7 @@ static int process_pool_start_worker(struct fl__process_pool *p, char *text)
 enum { PROCESS_POOL_START_TRIES = 10 };
 
 /*
- * Returns true if later starts will fail, too. Other errors may come from a shortage that
- * passes.
+ * Returns true if later starts will also fail. Other errors may come from a shortage that passes.
  */
 static bool process_pool_is_lasting(int error)
 {
@@ -314,13 +316,13 @@ bool fl__process_pool_is_over(const struct fl__process_pool *p)
 	       r->completers == 0 && !p->workers && !p->starting;
 }
 
-/* Starts are made by this thread, since a start may wait for up to `answer_timeout`. */
+/* This thread starts the workers, since a start may wait for up to `answer_timeout`. */
 int fl__process_pool_run_starter(void *pool)
 {
 	struct fl__process_pool *p = pool;
 	struct fl__run run;
 	fl__rights_fix_place();
-	/* so that a join by a log handler is refused */
+	/* so that fl_executor_join() in a log handler is refused */
 	fl__run_enter(&run, &p->base);
 	fl__mutex_hold(&p->base.lock);
 	while (!fl__process_pool_is_over(p)) {
@@ -351,7 +353,7 @@ void fl__process_pool_kill_worker(struct fl__process_pool_worker *w, const char 
 	w->kill_reason = w->pool->base.why_killed = kill_reason;
 	fl__hook_event(FL__TRACE_KILL, (uint64_t)fl__process_pool_sys.pid(w->process), 0, kill_reason, 0);
 	int rc = fl__process_pool_sys.kill(w->process);
-	if (rc == 0 || rc == -ESRCH) /* -ESRCH says that the process has ended */
+	if (rc == 0 || rc == -ESRCH) /* -ESRCH means that the process has ended */
 		return;
 	w->kill_error = rc;
 	fl__process_pool_wake(w->pool);
@@ -379,8 +381,8 @@ static const char *process_pool_signal_name(int signal, char text[24])
 }
 
 /*
- * Returns true if the worker has died at an address where it has no memory, and this process has:
- * most likely it used a pointer of this process. mincore() fails if nothing is mapped at the page.
+ * Returns true if the worker has died at an address at which only this process has memory. Most
+ * likely it used a pointer of this process. mincore() fails if nothing is mapped at the page.
  */
 static bool process_pool_used_pointer(const struct fl__process_pool_worker *w)
 {
@@ -452,9 +454,9 @@ static void process_pool_settle_started(struct fl__process_pool_worker *w, struc
 
 /*
  * Returns true if a task of a dead worker counts as started. `next` says that the task was the
- * oldest of the worker. Once more than SUSPICIONS_MOST ready workers have died over it, a task
- * counts as started. Otherwise a task that damages the claim words and ends its worker would run
- * for ever.
+ * oldest of the worker. Once more than SUSPICIONS_MOST ready workers have died while a task was
+ * their oldest, the task counts as started. Otherwise a task that damages the claim words and ends
+ * its worker would be run again forever.
  */
 static bool process_pool_counts_as_started(struct fl__process_pool_worker *w, struct fl__task_block *block, bool next)
 {
@@ -489,8 +491,8 @@ static void process_pool_settle_tasks(struct fl__process_pool_worker *w, const c
 }
 
 /*
- * A death in the initializer is lasting, except a death by a SIGKILL that this process did not
- * send: the kernel may have sent it for a shortage of memory.
+ * A death in the initializer is lasting, unless it comes from a SIGKILL that this process did not
+ * send, because the kernel may have sent that signal when memory was short.
  */
 void fl__process_pool_reap_worker(struct fl__process_pool_worker *w)
 {

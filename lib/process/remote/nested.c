@@ -9,12 +9,13 @@
 #include <sys/resource.h>
 
 /*
- * Finds the lowest address to which nested submits may use the stack. The stack counts for at most
- * MOST.
+ * Finds the lowest address down to which nested submits may use the stack. At most MOST bytes of
+ * the stack count.
  *
- * The main thread's stack grows to the system's limit: the kernel leaves at least 128 MiB below it
- * without mappings. musl tells the size in use, and glibc tells nothing without /proc. The main
- * thread's stack is recognized by the program's name, which the kernel stores near its top.
+ * The main thread's stack may grow to the system's limit, since the kernel keeps at least 128 MiB
+ * below it free of mappings. musl reports only the size in use, and glibc nothing without /proc.
+ * The main thread's stack is recognized by the program's name, which the kernel stores near its
+ * top.
  */
 static int nested_find_stack_low(uintptr_t *low)
 {
@@ -32,7 +33,7 @@ static int nested_find_stack_low(uintptr_t *low)
 		(void)pthread_attr_destroy(&attr);
 	}
 #ifdef __GLIBC__
-	/* EPERM comes from glibc, which calls sched_getaffinity() here and may not */
+	/* EPERM: glibc calls sched_getaffinity() here, which may be forbidden */
 	const bool grows = rc == -ENOENT || rc == -EPERM;
 #else
 	const bool grows = true;

@@ -4,9 +4,9 @@
 #include <fairlead/executor.h>
 
 /*
- * Makes the executor that a task in another process finds as its own. It runs nested tasks at once,
- * on the calling thread, and knows the end of the thread's stack. It lasts as long as the process.
- * Returns 0, or an error.
+ * Makes the executor that is the current executor of a task in another process. It runs nested
+ * tasks at once, on the calling thread, and knows where that thread's stack ends. It lasts as long
+ * as the process. Returns 0, or an error.
  */
 int fl__nested_make(fl_executor **made, const fl_executor_config *config);
 

@@ -16,17 +16,17 @@
  *
  * Linearization points
  *   - A submit takes effect when the task enters base.queue.
- *   - A cancel of a queued task takes effect by its claim under the lock; a cancel of a posted task
- *     by the transport's recall().
- *   - A start takes effect in the worker; recall() wins or loses against it.
- *   - A result, and a kill, take effect by the claim in fl__remote_end().
+ *   - The cancel of a queued task takes effect when it claims the task under the lock; the cancel
+ *     of a posted task by the transport's recall().
+ *   - A start takes effect in the worker. It and recall() exclude each other.
+ *   - A result or a kill takes effect by the claim in fl__remote_end().
  *
  * Invariants
  *   1. A task leaves a worker when its end arrives, recall() wins against its start, the worker
  *      dies, or a worker that may not be killed is given up. So it runs once for each attempt.
  *   2. Futures end without the lock. User code runs neither in a submit, nor under the lock, nor on
- *      a waiting thread. It runs on the manager; and on a thread that cancels a task that has not
- *      started, or ends the executor, for the tasks that this thread ends.
+ *      a waiting thread. It runs on the manager. However, a thread that cancels a task that has not
+ *      started, or ends the executor, runs the user code of the tasks that it ends.
  *   3. The manager ends when `ended` and `kept` are empty, and no other thread may add a task.
  */
 #include "remote.h"
@@ -151,12 +151,12 @@ bool fl__remote_complete(struct fl__remote *r, bool is_manager)
 
 /*
  * A request to stop a posted task reaches its worker in one of two ways. fl_future_cancel() calls
- * fl__remote_on_asked(). But any thread may request a user's token, without a call into the
- * executor. So a task with such a token has a *stopper*: while the task is posted, a waiter in the
- * token's wait queue, whose unpark calls stop().
+ * fl__remote_on_asked(). But any thread may cancel a user's token without calling the executor. So
+ * a task with such a token has a *stopper*, which, while the task is posted, is a waiter in the
+ * token's wait queue. The stopper's unpark calls stop().
  *
- * A request and the disarm race to decide the stopper's wait. If the request wins, its unpark may
- * still run, so the disarm waits for `park_word`, the unpark's last access.
+ * A cancel of the token and the disarm race to decide the stopper's wait. If the cancel wins, its
+ * unpark may still be running, so the disarm waits for `park_word`, the unpark's last access.
  */
 
 struct fl__stopper {
@@ -211,7 +211,7 @@ void fl__stopper_arm(struct fl__task_block *block)
 	s->block = block;
 	s->armed = fl__cancel_arm(&block->future.token, &s->node);
 	if (!s->armed)
-		/* the token was requested before */
+		/* the token was already cancelled */
 		remote_of_block(block)->transport->stop(block, true);
 }
 
@@ -245,7 +245,7 @@ static int remote_manage(void *arg)
 {
 	struct fl__remote *r = arg;
 	struct fl__run run;
-	/* so that a join by a callback is refused */
+	/* so that fl_executor_join() in a callback is refused */
 	fl__run_enter(&run, &r->base);
 	fl__mutex_hold(&r->base.lock);
 	r->transport->manage(&r->base);
@@ -383,10 +383,10 @@ static bool remote_on_has_started(const fl_future *f)
 }
 
 /*
- * Helps while a thread waits. Called without the lock. The waiting thread polls while ends come.
+ * Lets a waiting thread help. Called without the lock. The thread polls while completions come.
  * After POLLS polls in vain it yields between polls, since the workers may need this CPU. After
- * PATIENCE it stops polling and parks, and the transport's own threads do the rest. While polling
- * is off, they do everything.
+ * PATIENCE it stops polling and parks, and leaves the rest to the transport's own threads. While
+ * polling is off, these threads do everything.
  */
 static void remote_on_advance(fl_future *f, const fl_event *or_event, fl_time deadline, const fl_cancel_token *cancel)
 {

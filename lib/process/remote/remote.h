@@ -10,16 +10,16 @@
  * worker that it chooses, and reports the end. The transports are rings (pool/process_pool.c) and
  * messages to ranks (mpi/mpi_executor.c). remote.c has the states and the invariants.
  *
- * A transport calls the core on four occasions. When a task was submitted, it calls
- * fl__remote_queue(). When workers may be able to take tasks, it calls fl__remote_dispatch(). When
- * a task has left its worker, it calls fl__remote_unpost(), and then ends the task or queues it.
- * When futures may end, it calls fl__remote_complete().
+ * A transport calls the core on four occasions: fl__remote_queue() when a task was submitted;
+ * fl__remote_dispatch() when workers may be able to take tasks; fl__remote_unpost() when a task has
+ * left its worker, after which it ends the task or queues it; and fl__remote_complete() when
+ * futures may end.
  *
  * The executor's lock guards all state. It is held in each function and each operation of a
  * transport, unless the comment says otherwise.
  *
- * This table has the functions of a transport, and says what each of the two transports does. The
- * struct below has the contracts of the functions.
+ * This table says what each function of the two transports does. The struct below has the contracts
+ * of the functions.
  *
  *   function     rings                          MPI                       called by
  *   start        opens epoll, starts the        starts the MPI thread     the first submit
@@ -48,29 +48,29 @@
  *   manage       has workers started, reaps     runs user code, breaks    the manager thread
  *                them, takes completions        the executor
  *
- * The two transports do not share four things, since the logic differs. The first is balance: the
- * pool takes tasks back at once, so a steal is a loop of CAS. Rank 0 sends a request, may get the
- * answer that the task has begun, and so must be patient, and count what it has asked for. The
- * second is the kill of a task at its deadline: a pool kills its workers; over MPI the executor of
- * each rank does. The third is the sleep of the manager, which is in epoll among the doorbells of
- * processes, or on a condition. The fourth is the worker's side: worker.c serves one ring on one
- * thread; mpi/host.c serves many executors, with a thread that runs short tasks itself. Both look
- * up types by the same cache. mpi/host.c runs elements as a chunk on threads does; worker.c has a
- * loop of its own, which stores the progress that outlives it.
+ * Four things are not shared, because the logic of the two transports differs. The first is
+ * balance: the pool takes tasks back at once, so a steal is a loop of CAS. Over MPI, rank 0 sends a
+ * request, which may be answered by "the task has begun"; so it must wait, and count the tasks that
+ * it has asked for. The second is killing a task at its deadline: a pool kills its workers itself;
+ * over MPI the executor of each rank does so. The third is where the manager sleeps: in epoll with
+ * the doorbells of processes, or on a condition. The fourth is the worker's side: worker.c serves
+ * one ring on one thread; mpi/host.c serves many executors, with a thread that runs short tasks
+ * itself. Both look up types with the same cache. mpi/host.c runs elements as a chunk on threads
+ * does; worker.c has its own loop, which stores the progress so that it survives the worker.
  *
- * The futures of both kinds have a table of operations of their own. So the other kinds of
- * executors do not ask where a task runs. A cancel asks the kind for the task first (`withdraw`). A
- * task is posted by the thread that dispatches: a submitter, a waiting thread, the manager, the
- * starter, a thread that resizes the executor, or the MPI thread. It is ended by the thread that
- * takes the end, or that reaps the worker. If the task can reach no worker, the thread that
- * dispatches ends it.
+ * The futures of both transports have their own table of operations, so that the other kinds of
+ * executors need not ask where a task runs. A cancel first asks the executor to give the task back
+ * (`withdraw`). A task is posted by the thread that dispatches: a submitter, a waiting thread, the
+ * manager, the starter, a thread that resizes the executor, or the MPI thread. It is ended by the
+ * thread that receives its end, or that reaps its worker. If the task cannot reach any worker, the
+ * thread that dispatches ends it.
  */
 struct fl__remote_transport {
-	/* workers may be on other hosts; then `far_check` compares tasks */
+	/* true if workers may be on other hosts; then task types are compared by `far_check` */
 	bool far;
 	/*
-	 * Called in the first submit, before the manager starts; after an error of it or of the
-	 * manager's start, also in the next submit. Returns 0, or an error.
+	 * Called in the first submit, before the manager starts. If this function fails, or the
+	 * manager cannot be started, the next submit calls it again. Returns 0, or an error.
 	 */
 	int (*start)(fl_executor *e);
 	/*
@@ -78,7 +78,7 @@ struct fl__remote_transport {
 	 * base.queue. Returns
 	 *   0
 	 *   -EAGAIN   no worker can take a task now
-	 *   other     the task can reach no worker
+	 *   other     the task cannot reach any worker
 	 */
 	int (*post)(fl_executor *e, struct fl__task_block *block);
 	/* Returns whether a worker has begun the task. */
@@ -86,9 +86,9 @@ struct fl__remote_transport {
 	/* Takes a posted task back. Returns false if the task counts as started. */
 	bool (*recall)(struct fl__task_block *block);
 	/*
-	 * Asks the worker to stop a posted task. Also wakes the manager or the leader, if it would
-	 * act too late otherwise. With `by_token` it is called by an unpark, on any thread, usually
-	 * without the executor's lock. It must not park.
+	 * Asks the worker to stop a posted task. Also wakes the manager or the leader if that would
+	 * otherwise act too late. With `by_token` it is called by an unpark, on any thread, usually
+	 * without the executor's lock; then it must not park.
 	 */
 	void (*stop)(struct fl__task_block *block, bool by_token);
 	/*
@@ -136,8 +136,8 @@ static inline struct fl__remote *fl__remote_of(fl_executor *e)
 bool fl__remote_config_is_valid(const fl_executor_config *config);
 
 /*
- * Initializes zeroed memory. It owns the memory, and frees it if it fails. The caller has checked
- * the config by fl__remote_config_is_valid(), and needs no lock. Returns
+ * Initializes zeroed memory. Takes over the memory, and frees it if it fails. The caller has
+ * checked the config by fl__remote_config_is_valid(), and needs no lock. Returns
  *
  *   0        the executor is initialized
  *   -ENOMEM  there is no memory
@@ -177,13 +177,14 @@ void fl__remote_end_failed(struct fl__remote *r, struct fl__task_block *block, i
     FL_PRINTF(4, 5);
 
 /*
- * Ends the futures of ended tasks. Only the manager ends tasks that need user code; other threads
- * leave them to it. If there is a task, releases the lock for a while, and returns true.
+ * Ends the futures of ended tasks. Tasks that need user code are ended by the manager only; other
+ * threads leave these tasks to it. If there is a task, releases the lock for a while, and returns
+ * true.
  */
 bool fl__remote_complete(struct fl__remote *r, bool is_manager);
 
 /*
- * A stopper passes on a request of its task's token, while the task is posted.
+ * While its task is posted, a stopper forwards a cancel of the task's token.
  *   make    called by a submit; returns 0, or -ENOMEM
  *   arm     called after post()
  *   disarm  called before block->worker or block->seq changes
