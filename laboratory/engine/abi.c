@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The interface that gcc and clang call with -fsanitize=thread, implemented for the model. Outside
- * of an execution (in constructors, and in native and chaos runs), the operations are the machine's
- * own. The return address of each function identifies the site of the access.
+ * The functions that code compiled by gcc or clang with -fsanitize=thread calls, implemented for
+ * the model. Outside of an execution (in constructors, and in native and chaos runs), they do the
+ * machine's own operations. The return address of each function identifies the site of the access.
  */
 #include "frame.h"
 #include "interpose.h"
@@ -88,8 +88,8 @@ RANGE(__tsan_read_range, false)
 RANGE(__tsan_write_range, true)
 
 /*
- * A real operation takes its order as a constant. Only those orders are told apart that differ on
- * some machine: two for loads, and three for stores.
+ * A real operation takes its order as a constant. Only orders that differ on some machine are
+ * distinguished: two for loads, and three for stores.
  */
 #define REAL_LOAD(p, order)                                                                                            \
 	((order) == __ATOMIC_RELAXED ? __atomic_load_n((p), __ATOMIC_RELAXED) : __atomic_load_n((p), __ATOMIC_SEQ_CST))
@@ -128,7 +128,7 @@ UPDATE(fetch_nand, ~(old &operand))
 		return builtin(p, v, __ATOMIC_SEQ_CST);                                                                \
 	}
 
-/* gcc does not tell of the accesses to `expected`, which the call makes. */
+/* gcc does not instrument the accesses that the call makes to `expected`. */
 #define CAS(bits, name, weak)                                                                                          \
 	DECLARED(int, __tsan_atomic##bits##_compare_exchange_##name, volatile uint##bits##_t *p, uint##bits##_t *e,    \
 	         uint##bits##_t v, int order, int failure)                                                             \
@@ -196,8 +196,8 @@ ATOMIC(32)
 ATOMIC(64)
 
 /*
- * These access sixteen bytes, and objects of any size. The second names are functions that
- * compilers know as their own.
+ * These functions access sixteen bytes, or objects of any size. The second names are those of
+ * compiler builtins.
  */
 #define PAIR(result, name, ...) DECLARED(result, __tsan_atomic128_##name, volatile lab_value *p, __VA_ARGS__)
 #define GENERIC(result, name, ...)                                                                                     \
@@ -293,8 +293,8 @@ DECLARED(void, __tsan_atomic_thread_fence, int order)
 IGNORED(__tsan_atomic_signal_fence)
 
 /*
- * Annotations for ThreadSanitizer, which code calls that is compiled with its flag. They do nothing
- * here, since the model sees every access and knows what orders it.
+ * Annotations for ThreadSanitizer, which code calls if it is compiled with ThreadSanitizer's flag.
+ * They do nothing here, because the model sees every access and knows what orders it.
  */
 /* clang-format off */
 IGNORED(__tsan_init) IGNORED(AnnotateHappensBefore) IGNORED(AnnotateHappensAfter) IGNORED(AnnotateIgnoreReadsBegin)

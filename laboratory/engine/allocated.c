@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names of blocks by the local variable that got the allocation. The name comes from the source:
- * the statement of the call assigns the result to an identifier. The debugging information must
- * have a local pointer of that name there. A function that returns what malloc() returned names
- * nothing; then the statement of its caller is looked at.
+ * Names a block after the local variable to which its allocation was assigned. The name comes from
+ * the source: it is the identifier to which the calling statement assigns the result. The debugging
+ * information must contain a local pointer of that name at this place. If a function only returns
+ * what malloc() returned, the statement in its caller is used instead.
  */
 #include "allocated.h"
 #include "reach.h"
@@ -13,10 +13,10 @@
 
 enum { CALLS = 4, SITES = 256, BLOCKS = LAB_BLOCKS };
 
-/* The calls that led to an allocation, the innermost first. */
+/* The calls that led to an allocation, innermost first. */
 struct allocated_site {
 	uintptr_t calls[CALLS];
-	bool looked_at, is_static; /* is_static: a static variable has the name, too */
+	bool looked_at, is_static; /* is_static: a static variable has this name, too */
 	char name[48];             /* the name of the local variable; "": there is none */
 	char target[48];           /* the variable or field to which the statement assigns */
 	uintptr_t pc;              /* where the variable gets the block */
@@ -138,7 +138,7 @@ static size_t allocated_without_cast(const char *line, size_t length)
 	return length;
 }
 
-/* Whether the text ends in that word, and not in a name of which the word is the end. */
+/* Whether the text ends in that word, and not in a longer name that ends in it. */
 static bool allocated_ends_in(const char *line, size_t length, const char *word)
 {
 	const size_t n = strlen(word);
@@ -158,9 +158,9 @@ static bool allocated_is_type(const char *line, size_t length)
 /* What a statement does with the result of a call. */
 struct allocated_use {
 	bool returned; /* the statement returns the result */
-	char name[48]; /* what gets the result: a variable, or the last field of an expression */
+	char name[48]; /* the variable, or the last field of an expression, that gets the result */
 	bool plain;    /* it is a variable */
-	bool stars;    /* a star is before the name, so the statement must declare it */
+	bool stars;    /* a star precedes the name, so the statement must declare the variable */
 };
 
 /*
@@ -187,8 +187,9 @@ static bool allocated_target(const char *line, size_t length, struct allocated_u
 }
 
 /*
- * Finds what the statement at `pc` does with the result of `function`; NULL stands for malloc() and
- * the like. Returns false if neither an identifier nor the caller gets the result.
+ * Finds what the statement at `pc` does with the result of `function`. If `function` is NULL,
+ * malloc() and similar functions are meant. Returns false if neither an identifier nor the caller
+ * gets the result.
  */
 static bool allocated_statement(uintptr_t pc, const char *function, struct allocated_use *use)
 {
@@ -197,7 +198,7 @@ static bool allocated_statement(uintptr_t pc, const char *function, struct alloc
 	const char *call = !text ? NULL : function ? allocated_call(text, function) : allocated_call_of_any(text);
 	size_t length = call ? allocated_without_cast(text, (size_t)(call - text)) : 0;
 	const char *from = text;
-	if (call && length == 0) { /* the line before has the rest */
+	if (call && length == 0) { /* the statement began on the line before */
 		before = lab_source_at(pc, 1);
 		from = before;
 		length = before ? allocated_without_cast(before, strlen(before)) : 0;
@@ -222,8 +223,7 @@ static bool allocated_is_declared(uintptr_t pc, Dwarf_Die *variable)
 }
 
 /*
- * Finds the variable of this name that the code at `pc` sees. Returns false if there is no local
- * one.
+ * Finds the variable of this name that is visible at `pc`. Returns false if no local variable is.
  */
 static bool allocated_variable(uintptr_t pc, const char *name, Dwarf_Die *variable)
 {
@@ -280,8 +280,8 @@ static void allocated_look(struct allocated_site *site)
 				break;
 		}
 		/*
-		 * Looks at the caller next. It gets the result as it is; or it may have a typed
-		 * pointer where this function has a void pointer.
+		 * Looks at the caller next. It gets the result unchanged, or it may assign it to a typed pointer
+		 * where this function only has a void pointer.
 		 */
 		function = lab_inlined(pc);
 		if (!function)
@@ -323,8 +323,8 @@ size_t lab_allocated_size(const struct lab_block *block)
 /* --- names --- */
 
 /*
- * Returns the number of the block among those of the same name, or with `line` among those of the
- * same line.
+ * Returns the number of the block among the blocks of the same name, or, with `line`, among the
+ * blocks of the same line.
  */
 static unsigned allocated_number(const struct lab_block *block, bool line)
 {
@@ -369,7 +369,7 @@ void lab_allocated_shown(const struct lab_block *block)
 	allocated_of(block->number)->shown = true;
 }
 
-/* Counts the blocks of a site that the report names. `*first` gets one of them. */
+/* Counts those blocks of a site that the report names. `*first` gets one of these blocks. */
 static unsigned allocated_count_shown(const struct allocated_site *site, struct lab_block *first)
 {
 	unsigned n = 0;

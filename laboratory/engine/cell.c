@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Cells are the records of the memory that an execution has touched, one for eight bytes, found by
- * a hash of the address. A cell of an older generation counts as empty, so a new execution clears
- * nothing.
+ * A cell records what an execution did to eight bytes of memory. Cells are found by a hash of the
+ * address. A cell of an older generation counts as empty, so a new execution clears nothing.
  */
 #include "model.h"
 #include <sys/mman.h>
@@ -25,7 +24,7 @@ static uint32_t place_of(uintptr_t granule)
 {
 	if (__builtin_expect(!cells, 0))
 		grow_up();
-	/* The eight cells of a cache line have neighbouring places. A hash spreads the lines. */
+	/* The eight cells of a cache line are neighbours in the table. A hash spreads the lines. */
 	uint64_t line = (uint64_t)(granule >> 3) * 0x9e3779b97f4a7c15u;
 	return (uint32_t)(line >> (64 - CELLS_LOG2 + 3)) << 3 | (granule & 7);
 }
@@ -69,7 +68,7 @@ static struct lab_cell *cell_new(struct lab_cell *cell, uintptr_t granule)
 	return cell;
 }
 
-/* Returns the cell of the granule, or the place for it. */
+/* Returns the cell of the granule, or the place where it will go. */
 static inline struct lab_cell *cell_at(uintptr_t granule)
 {
 	uint32_t at = place_of(granule);

@@ -3,22 +3,22 @@
  * This file makes the choices of an execution. Each strategy of the search makes them in its own
  * way.
  *
- *   DFS      Takes all choices, depth first. Each execution begins anew, and takes the next
- *            alternative of the last choice that has one left (stateless search: Godefroid 1997).
- *            The search has one of two forms. The first has bounds on preemptions (Musuvathi,
- *            Qadeer 2007), stale reads and faults. The second has no bound on preemptions; it uses
- *            source sets (order.c) and sleep sets (Godefroid 1996), which would lose states under
- *            such a bound (Coons, Musuvathi, McKinley 2013).
+ *   DFS      Takes all choices, depth first. Each execution starts from the beginning, and takes
+ *            the next alternative of the last choice that has an untried one (stateless search:
+ *            Godefroid 1997). The search has one of two forms. The first has bounds on preemptions
+ *            (Musuvathi, Qadeer 2007), stale reads and faults. The second has no bound on
+ *            preemptions; it uses source sets (order.c) and sleep sets (Godefroid 1996), which
+ *            would lose states under such a bound (Coons, Musuvathi, McKinley 2013).
  *   random   Takes each choice at random, with odds that are drawn anew for each execution. In a
- *            third of the executions, two threads take turns; but not where processes are killed,
- *            nor in mode lin.
+ *            third of the executions, two threads take turns, except where processes are killed and
+ *            in mode lin.
  *   PCT      Runs the thread with the highest priority. A thread's priority is drawn at its start,
  *            and lowered at depth - 1 steps (Burckhardt, Kothari, Musuvathi, Nagarakatte 2010).
  *   guide    Takes the choices that lead along an execution graph (steer.c).
  *   replay   Takes the choices of a schedule.
  *
- * An execution along a graph (LAB_GRAPH) has no choices here: steer.c chooses the threads, and
- * graph.c the values.
+ * For an execution along a graph (LAB_GRAPH), this file makes no choices: steer.c chooses the
+ * threads, and graph.c the values.
  */
 #include "choice.h"
 #include "lin_run.h"
@@ -47,22 +47,23 @@ static const struct lab_schedule *followed;
 static uint64_t state; /* the state of the random generator */
 
 enum { KILLS = 8, TOO_LATE = 1 << 30 };
-static uint32_t kill_at[KILLS];        /* at which kill point, by its count, a process is killed */
+static uint32_t kill_at[KILLS];        /* numbers of the kill points where a process is killed */
 static uint32_t last_kill_points = 16; /* how many the last execution without a kill had */
 
 static unsigned odds_switch, odds_stale, odds_fault; /* each out of 256 */
 static uint8_t priority[LAB_THREADS];
 /*
- * For each execution, at least USUAL_THREADS threads get a new priority. Further threads may keep
- * that of an earlier execution.
+ * In each execution, at least USUAL_THREADS threads get a new priority. Further threads may keep
+ * their priority from an earlier execution.
  */
 enum { CHANGES = 8, USUAL_THREADS = 16 };
 static uint32_t change_at[CHANGES];
 static unsigned n_changes;
 static uint32_t longest = 16; /* steps of the longest execution so far */
 /*
- * In some random executions of mode model, two threads take turns, which bugs of many turns need.
- * There, threads switch mostly after writes, and to the thread with the highest priority.
+ * In some random executions of mode model, two threads take turns, because some bugs appear only
+ * after many turns. In these executions a switch mostly comes after a write, and goes to the thread
+ * with the highest priority.
  */
 static bool takes_turns, turn_is_over;
 static unsigned odds_turn; /* out of 256 */
@@ -116,8 +117,8 @@ void lab_seed(uint64_t seed, uint64_t execution)
 void lab_choices_begin(enum lab_strategy now)
 {
 	/*
-	 * Executions without a bound on preemptions may be long because they are unfair. Their
-	 * length does not count.
+	 * Executions without a bound on preemptions may be long because they are unfair, so their length
+	 * does not count.
 	 */
 	static bool unfair;
 	if (!unfair && lab.steps > longest && lab.steps < lab_config.max_steps)
@@ -138,7 +139,7 @@ void lab_choices_begin(enum lab_strategy now)
 }
 
 enum { INDEX = 2 * LAB_TOKENS };
-/* the followed tokens, by the hash of their names; numbers from 1; 0: empty */
+/* numbers of the followed tokens, counted from 1, by the hash of their names; 0: empty */
 static uint16_t by_name[INDEX];
 
 static unsigned index_of(unsigned kind, unsigned thread, uint32_t ops)
@@ -160,8 +161,8 @@ void lab_follow(const struct lab_schedule *schedule)
 }
 
 /*
- * A choice is named by its thread, its kind and a count. Kills have a count of their own, so that
- * all other choices have the same names with and without kills.
+ * A choice is named by its thread, its kind and a count. Kills are counted separately, so that all
+ * other choices have the same names with and without kills.
  */
 static uint32_t name_of(unsigned kind)
 {
@@ -233,7 +234,7 @@ void lab_dfs_reset(void)
 	depth = 0;
 }
 
-/* Goes on to the next alternative of a choice of threads. Returns false if none is left. */
+/* Goes on to the next alternative of a choice between threads. Returns false if none is left. */
 static bool next_of_set(struct node *node)
 {
 	node->done |= lab_bit(node->pick);
@@ -299,21 +300,21 @@ static bool is_either(const struct lab_op *a, const struct lab_op *b, unsigned k
 bool lab_commute(const struct lab_op *a, const struct lab_op *b)
 {
 	/*
-	 * A thread that waits in a loop depends on other threads only by what it waits for, and
-	 * lab_relax() takes care of that. A relax of size 0 depends on all steps: such threads look
-	 * whether other threads have ended.
+	 * A thread that waits in a loop depends on other threads only through what it waits for, and
+	 * lab_relax() takes care of that. A relax of size 0 depends on all steps, because such a thread
+	 * checks whether other threads have ended.
 	 */
 	if (is_either(a, b, LAB_RELAX))
 		return (a->kind != LAB_RELAX || a->size) && (b->kind != LAB_RELAX || b->size);
 	/*
-	 * A call reads which calls have returned. A step of membarrier() changes which process's
+	 * A LAB_CALL step reads which calls have returned. A step of membarrier() changes which process's
 	 * globals are in place.
 	 */
 	if (is_either(a, b, LAB_CALL) || is_either(a, b, LAB_MEMBARRIER) || is_either(a, b, LAB_FUTEX_MANY))
 		return false;
 	/*
-	 * Which threads are woken depends on the deaths before. Until its wait on several words
-	 * ends, a thread takes wakes of its other words, too.
+	 * Which threads are woken depends on which threads have died before. A thread also takes wakes of
+	 * its other words until its wait on several words ends.
 	 */
 	if (is_either(a, b, LAB_FUTEX_WAKE) && (lab.killable || is_end_of_many(a) || is_end_of_many(b)))
 		return false;
@@ -330,8 +331,8 @@ bool lab_commute(const struct lab_op *a, const struct lab_op *b)
 }
 
 /*
- * Whether the announced steps commute. A thread that is blocked can only run by its deadline, so
- * time passes, which commutes with nothing.
+ * Whether the announced steps commute. A blocked thread can run only when its deadline passes, and
+ * the passing of time commutes with nothing.
  */
 static bool commute(const struct lab_thread *one, const struct lab_thread *two)
 {
@@ -360,18 +361,18 @@ void lab_dfs_try(uint32_t number, lab_set initials, unsigned thread)
 }
 
 /*
- * Returns the threads that a new choice tries in any case; order.c adds others later. A thread that
- * runs before what it waits for has come depends on all steps, so it is tried everywhere. Kills,
- * and the calls of mode lin, are not in the order of steps, so with these all threads are tried.
+ * Returns the threads that a new choice tries in any case; order.c adds others later. If a thread
+ * runs before what it waits for has come, it depends on all steps, so it is tried everywhere.
+ * Kills, and the calls of mode lin, are not part of the order of steps, so all threads are tried
+ * where there are such.
  */
 static lab_set todo_of(lab_set set, unsigned pick)
 {
 	if (lab.killable || lab_running->test->lin || !(set & lab.ready))
 		return set;
 	/*
-	 * A spinning thread that was offered before need not give up here. As long as nothing
-	 * changes, giving up later is the same as giving up at once and not being chosen for a
-	 * while.
+	 * A spinning thread that was offered before need not give up here: as long as nothing changes,
+	 * giving up later is the same as giving up at once and not being chosen for a while.
 	 */
 	set &= ~LAB_THOSE(t, set & lab.spinning, t->offered);
 	return lab_bit(pick) | (set & ~lab.ready);
@@ -379,8 +380,8 @@ static lab_set todo_of(lab_set set, unsigned pick)
 
 /*
  * Chooses in the search without bounds. A thread stays in the sleep set while its step commutes
- * with the steps that are done; order.c removes it. A thread that waits does not commute with any
- * step.
+ * with the steps that are done; order.c removes the thread. The step of a waiting thread commutes
+ * with no step.
  */
 static unsigned dfs_unbounded(lab_set set, unsigned usual)
 {
@@ -413,7 +414,7 @@ static unsigned dfs_unbounded(lab_set set, unsigned usual)
 
 /*
  * Returns the threads of `set` that may run in place of the running thread without a preemption.
- * Among them are ended threads whose robust lists the kernel walks. That walk may come late, so it
+ * They include ended threads whose robust lists the kernel walks. Such a walk may come late, so it
  * is offered before each step with which it does not commute.
  */
 static lab_set unpaid(lab_set set)
@@ -525,7 +526,7 @@ unsigned lab_choose_thread(lab_set set, unsigned usual)
 	    !(lab.ending && (unpaid(lab_bit(pick)))))
 		lab.spent.preemptions++;
 	if (lab.self->state != LAB_READY && pick != usual && lab_in(lab.dozing, pick))
-		lab.spent.preemptions++; /* it could have slept until the others wait */
+		lab.spent.preemptions++; /* the thread could have slept until the others wait */
 	if (lab.ready && lab_in(lab.timed & ~lab.dozing, pick))
 		lab.spent.faults++;
 	return pick;
@@ -573,8 +574,8 @@ static unsigned choose_one(enum lab_choice_kind kind, unsigned n)
 }
 
 /*
- * Makes the choice and counts it. The name of a choice must not depend on what is left of a bound,
- * since a replay would then count differently.
+ * Makes the choice and counts it. The name of a choice must not depend on how much of a bound is
+ * left, because a replay would then count differently.
  */
 static unsigned choose_named(enum lab_choice_kind kind, unsigned n)
 {
@@ -594,8 +595,8 @@ static unsigned choose_named(enum lab_choice_kind kind, unsigned n)
 
 /*
  * Returns how many stores older than the newest a load reads. The search without bounds takes an
- * old value only if the load could not have come before the newest store. Otherwise, it takes the
- * value in the execution in which the load does come before.
+ * old value only if the load could not have come before the newest store. Otherwise, the old value
+ * is taken in the execution in which the load does come before that store.
  */
 unsigned lab_choose_stale(unsigned n, uint32_t newest)
 {

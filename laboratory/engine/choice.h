@@ -38,7 +38,7 @@ struct lab_schedule {
 extern struct lab_schedule lab_taken;
 
 /*
- * The choices of fl_stress_ops() in the last execution. The pick of each is the smallest number of
+ * The choices of fl_stress_ops() in the last execution. Each pick is the smallest number of
  * operations that the choice allows.
  */
 enum { LAB_OPS = 32 };
@@ -62,15 +62,15 @@ void lab_follow(const struct lab_schedule *schedule);
 /* Returns whether the two steps have the same effect in either order. */
 bool lab_commute(const struct lab_op *a, const struct lab_op *b);
 /*
- * Makes the choice of a thread with that number try one of the `initials` in a later execution,
- * preferably `thread`, unless it tries one of them anyway.
+ * Makes a later execution try one of the `initials`, preferably `thread`, at the choice of a thread
+ * with that number, unless one of them is tried there anyway.
  */
 void lab_dfs_try(uint32_t node, lab_set initials, unsigned thread);
 /* Returns whether the execution has left the path of the executions before it. */
 bool lab_dfs_is_new(void);
 /*
- * Returns the number of the choice by which the running thread runs, and forgets the number.
- * Returns 0 if there was no choice since the last call.
+ * Returns the number of the choice that let the running thread run, and forgets the number. Returns
+ * 0 if there was no choice since the last call.
  */
 uint32_t lab_dfs_node(void);
 
@@ -81,15 +81,15 @@ void lab_order_settle(void); /* is called when the step is done */
 void lab_order_end(void);
 /*
  * Returns whether the steps of the running thread after its step `since` had no effect: they were
- * reads, other steps that only look, and locks and unlocks that no other thread could notice; and
- * no other thread would have woken it meanwhile.
+ * only reads, other steps that only look, and locks and unlocks that no other thread could notice,
+ * and no other thread would have woken the running thread meanwhile.
  */
 bool lab_order_is_idle(uint32_t since);
 
 /* --- state.c: waits that a fault ends early, in executions with lab.ordered --- */
 /*
- * Returns whether the running thread waits again, after a wait that ended early and a turn of its
- * loop without effect.
+ * Returns whether the running thread waits again after a wait that ended early, and its loop has
+ * made a turn without effect since then.
  */
 bool lab_await_again(void);
 void lab_await_early(void); /* notes that the present wait ends early */

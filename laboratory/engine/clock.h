@@ -7,8 +7,8 @@
 #include <string.h>
 
 /*
- * Sets of threads, vector clocks, and views: what a thread, or the message of a store, knows of the
- * events of all threads.
+ * Sets of threads, vector clocks, and views. A view says what a thread, or the message of a store,
+ * knows of the events of all threads.
  */
 
 enum { LAB_THREADS = 128 };
@@ -38,7 +38,7 @@ static inline unsigned lab_count(lab_set set)
 	return (unsigned)(__builtin_popcountll((uint64_t)set) + __builtin_popcountll((uint64_t)(set >> 64)));
 }
 
-/* A vector clock has, for each thread, how many of its steps are known. Thread 0 is main. */
+/* A vector clock says for each thread how many of its steps are known. Thread 0 is main. */
 struct lab_clock {
 	uint32_t at[LAB_THREADS];
 };
@@ -50,8 +50,8 @@ struct lab_clock {
  *
  *   hb       the events that happen before
  *   seen     the events that limit which stores a load may still read: those of `hb`, and those
- *            that SC fences add. An SC fence adds all that happens before earlier SC fences; that
- *            orders reads, but is no happens-before (psc)
+ *            that SC fences add. An SC fence adds all that happens before earlier SC fences; this
+ *            orders reads, but is not happens-before (psc)
  *   order    the events that psc puts before the next SC access
  *   before   the events from which a path of sb, rf, mo and psc leads here, if the path is neither
  *            in happens-before nor in psc
@@ -60,7 +60,7 @@ struct lab_clock {
  *
  * `order` and `before` serve to find out whether a modification order was missed; memory.c has the
  * argument. Only the first `width` elements are valid. The others count as 0 and are not
- * initialised, so that the cost of a copy depends on the number of threads.
+ * initialised, so that copying a view costs no more than the number of threads requires.
  */
 struct lab_view {
 	uint32_t fence, width;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Processes that are killed, as by SIGKILL. A process may be killed in place of each of its steps
- * that other processes can see: atomic accesses and plain writes to shared memory and to its
- * threads' robust lists, waits and wakes of futexes there, SC fences, membarrier(), going to sleep,
- * and running after a wake. A kill may also cut a copy off (lab_cut()). All threads of the process
- * end there. Then the kernel walks their robust lists (Linux: kernel/futex/core.c,
- * exit_robust_list()). The walk consists of steps, and steps of other threads may come before it
- * and in between. So an early kill with a late walk has the effect of a late kill, and a thread
- * need only be killed while it runs.
+ * Kills processes, as SIGKILL does. A process may be killed in place of each of its steps that
+ * other processes can see: atomic accesses and plain writes to shared memory and to its threads'
+ * robust lists, waits and wakes of futexes there, SC fences, membarrier(), going to sleep, and
+ * running after a wake. A kill may also cut a copy short (lab_cut()). All threads of the process
+ * end at the kill. Then the kernel walks their robust lists (Linux: kernel/futex/core.c,
+ * exit_robust_list()). The walk consists of steps, and steps of other threads may come before the
+ * walk and between its steps. Therefore an early kill with a late walk has the effect of a late
+ * kill, and it is enough to kill a thread while it runs.
  */
 #include "choice.h"
 #include "layout.h"
@@ -26,7 +26,7 @@ struct fl__robust_list *lab_robust_list(unsigned thread)
 void lab_robust_reset(unsigned thread)
 {
 	struct fl__robust_list *list = lab_robust_list(thread);
-	/* in the C library, the lock word is so many bytes before the node */
+	/* in the C library, the lock word is this many bytes before the node */
 	*list = (struct fl__robust_list){list, sizeof(void *) == 8 ? -32 : -20, NULL};
 }
 
@@ -52,8 +52,8 @@ static bool is_own(uintptr_t address)
 }
 
 /*
- * Fetches the next node. Returns false if the address is neither in shared memory nor in the
- * process's own: the kernel would fault.
+ * Fetches the next node. Returns false if its address is neither in shared memory nor in memory of
+ * the process; the kernel would fault there.
  */
 static bool fetch(uintptr_t node, struct entry *next)
 {
@@ -80,8 +80,8 @@ static bool owner_died(uintptr_t word, bool pi, bool pending)
 	uint32_t value = (uint32_t)lab_peek(word, 4), owner = value & TID;
 	bool wakes = !pi && (value & WAITERS);
 	/*
-	 * If `owner` is 0, the thread died when it had unlocked and had not woken a waiter yet, or
-	 * when it had been woken and had not acquired the lock yet. Then another waiter is woken.
+	 * If `owner` is 0, the thread died after it had unlocked but before it woke a waiter, or after it
+	 * was woken but before it acquired the lock. In both cases another waiter is woken.
 	 */
 	if (pending && !pi && owner == 0)
 		wakes = true;
@@ -122,7 +122,7 @@ void lab_exit_walk(void)
 struct kill_site {
 	uintptr_t pc;
 	unsigned kind;
-	uint64_t passed, offered, kills; /* offered: while kills were left */
+	uint64_t passed, offered, kills; /* offered: how often kills were left */
 };
 
 enum { SITES_LOG2 = 12, SITES = 1 << SITES_LOG2 };
@@ -217,8 +217,8 @@ _Noreturn void lab_die(struct lab_op op, enum lab_death how)
 		if (t->process != process || t->state == LAB_DONE || t->ends)
 			continue;
 		/*
-		 * The next step of the thread is now another one. Steps of other processes commute
-		 * with a death.
+		 * The next step of the thread is now a different one. Steps of other processes commute with a
+		 * death.
 		 */
 		lab.sleep &= ~lab_bit(t->id);
 		lab_bury(t);

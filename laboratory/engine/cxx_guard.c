@@ -9,8 +9,8 @@
 /* The first byte of a guard is 1 after the initialisation. The compiler's code reads that byte. */
 
 /*
- * Returns 1 if the caller must initialise the variable. A release or an abort by the caller ends
- * the initialisation.
+ * Returns 1 if the caller must initialise the variable. The caller then calls the release or the
+ * abort function, which ends the initialisation.
  */
 DECLARED_AS("__wrap___cxa_guard_acquire", int, lab_guard_acquire, uint8_t *guard)
 {

@@ -20,13 +20,14 @@ struct lab_door {
 	void (*enter)(void *memory, const char *name);
 	void (*leave)(void);
 	/*
-	 * Lists the waiters of the parking lot: the key, the wait, its futex, and the name of its
-	 * context. Outside of the model, the list is racy.
+	 * Lists the waiters of the parking lot, each with its key, wait, futex and the name of its
+	 * context. Outside of the model, other threads may change the waiters meanwhile, so the list is
+	 * racy.
 	 */
 	void (*waiters)(void (*visit)(const void *key, const void *wait, const uint32_t *futex, const char *name,
 	                              void *arg),
 	                void *arg);
-	/* Makes panics of the copy call `report` in place of the copy's own handler. */
+	/* Makes panics of the copy call `report` instead of the copy's own handler. */
 	void (*panics)(void (*report)(const char *function, const void *object, const char *reason));
 };
 

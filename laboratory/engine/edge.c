@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Edges between the steps of a trace: from an earlier step of another thread to a step that depends
- * on it. An edge leads to a load, or another atomic access that reads, from the store that it has
- * read; to a lock, or another acquire of an object, from the last step that released the object; to
- * the end of a wait from the step that woke the thread; to the first step of a thread from its
- * start; and to a join from the end of the thread. An edge to a step on an object is left out if an
- * earlier edge to the same thread tells as much. A thread that waits for ever gets an edge from the
- * step that took what it waits for.
+ * on it. They lead
+ *
+ * - from a store to each load, or other atomic access, that has read its value;
+ * - from the last step that released an object to a lock, or another acquire, of the object;
+ * - from the step that woke a thread to the end of the thread's wait;
+ * - from the start of a thread to its first step, and from its end to a join.
+ *
+ * An edge to a step on an object is left out if an earlier edge to the same thread implies it. A
+ * thread that waits forever gets an edge from the step that took what it waits for.
  */
 #include "edge.h"
 #include "object.h"
@@ -21,7 +24,9 @@ bool lab_edge_overlaps(const struct lab_event *a, const struct lab_event *b)
 	return a->op.address < b->op.address + b->op.size && b->op.address < a->op.address + a->op.size;
 }
 
-/* Returns whether the step releases the object of `taker`, so that `taker` can acquire it. */
+/*
+ * Returns whether the step releases the object of `taker`, so that `taker` can acquire that object.
+ */
 static bool edge_gives(const struct lab_event *e, const struct lab_event *taker)
 {
 	if (e->op.kind != LAB_SYNC || e->op.address != taker->op.address || e->result != 0)
@@ -63,9 +68,9 @@ static bool edge_takes(const struct lab_event *e)
 }
 
 /*
- * Called for shown[i], the relock of a mutex after a wait for a condition. The step before the
- * relock in the same thread is the begin of the wait. Returns the last signal or broadcast since
- * then that was for that condition and has woken a thread. Returns `i` if there is none.
+ * Called for shown[i], which locks a mutex again after a wait for a condition. The wait began with
+ * the previous step of the same thread. Returns the last signal or broadcast of that condition
+ * since then that has woken a thread, or `i` if there is none.
  */
 static unsigned edge_signal(const struct lab_event *const *shown, unsigned i)
 {
@@ -127,8 +132,8 @@ static unsigned edge_start(const struct lab_event *const *shown, unsigned i)
 
 /*
  * Returns whether an edge from shown[j] to shown[i] would tell nothing new, because an edge to an
- * earlier step of the thread of shown[i] shows already that shown[j] happens before shown[i].
- * `steps` has the edges of the earlier steps.
+ * earlier step of the thread of shown[i] already shows that shown[j] happens before shown[i].
+ * `steps` contains the edges of the earlier steps.
  */
 static bool edge_is_implied(const struct lab_event *const *shown, unsigned i, unsigned j, const struct lab_step *steps)
 {
@@ -186,7 +191,7 @@ static const char *edge_wanted(const struct lab_thread *t)
 	return t->futex ? lab_text("sleeps on %s", lab_address_name(t->futex)) : "sleeps";
 }
 
-/* Marks a signal that came before its wait as a part of the failure. */
+/* If a signal came before its wait, marks the signal as part of the failure. */
 static void edge_mark(const struct lab_event *const *shown, unsigned n, const struct lab_place *signal,
                       struct lab_step *steps)
 {

@@ -10,16 +10,16 @@
  */
 
 /*
- * Fills in the edge that leads to shown[i] from an earlier step of another thread, and whether
- * shown[i] is half of a race, in steps[i]. The steps before it are complete.
+ * Fills in steps[i]: the edge that leads to shown[i] from an earlier step of another thread, and
+ * whether shown[i] is half of a race. The steps before steps[i] must be complete.
  */
 void lab_edge_find(const struct lab_event *const *shown, unsigned i, struct lab_step *steps);
 
 /*
- * Called at the end of an execution without progress. Behind the `n` steps of the trace, it writes
- * a step for each blocked thread: what the thread waits for, with an edge from the step that took
- * it. It also marks a signal that came before its wait. Returns how many steps it has written, at
- * most LAB_THREADS.
+ * Called when an execution has ended without progress. After the `n` steps of the trace, it writes
+ * a step for each blocked thread, which says what the thread waits for and has an edge from the
+ * step that took it. It also marks a signal that came before its wait. Returns how many steps it
+ * has written, at most LAB_THREADS.
  */
 unsigned lab_edge_waits(const struct lab_event *const *shown, unsigned n, struct lab_step *all);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The search over many executions: the strategies, their order and their ends, several processes
- * that share the execution graphs, and what is done with the first failure.
+ * The search over many executions: which strategies run, in which order, and when they end; how
+ * several processes share the execution graphs; and what is done with the first failure.
  */
 #include "explore.h"
 #include "lin_run.h"
@@ -111,12 +111,12 @@ bool lab_failure_is_known(enum lab_verdict verdict)
 /* --- counting and stopping --- */
 
 /*
- * A leak is the least of a program's failures. So the search goes on for some executions after it
- * has found one, and reports a worse failure in its place.
+ * A leak is the least serious failure of a program. Therefore the search goes on for some
+ * executions after it has found a leak, and if it finds a worse failure it reports that instead.
  */
 static struct {
-	uint64_t until;             /* the search stops after so many executions; 0: no leak was found */
-	enum lab_strategy strategy; /* It finds the leak again. */
+	uint64_t until;             /* the search stops after this many executions; 0: no leak */
+	enum lab_strategy strategy; /* the strategy that finds the leak again */
 } leak;
 
 static bool are_enough(void)
@@ -141,7 +141,10 @@ static bool time_is_up(int64_t limit)
 	return are_enough() || ((result.executions + result.pruned) % LOOK_AT_CLOCK == 0 && is_late(limit));
 }
 
-/* The last execution is reported, unless it has a leak, and another failure comes. */
+/*
+ * Keeps the last execution for the report. If its failure is a leak, a later failure may replace
+ * it.
+ */
 static void keep_failure(void)
 {
 	found = lab_taken;
@@ -164,44 +167,44 @@ static bool keep_leak(void)
 	return true;
 }
 
-/* A search, depth first or by graphs. It may be left, and gone on with later. */
+/* A search, depth first or by graphs. It can be interrupted and continued later. */
 struct search {
 	int preemptions, stale, faults; /* its bounds */
 	unsigned met;                   /* the limits that it has met so far */
 	/*
-	 * How many executions there were. `blocked` counts those that were pruned. `outdated`
-	 * counts those among them that ended at an outdated read.
+	 * How many executions there were. `blocked` counts the pruned ones, and `outdated` those pruned
+	 * ones that ended at an outdated read.
 	 */
 	uint64_t complete, blocked, outdated;
 	bool ended; /* no execution is left */
 };
 
 /*
- * `proof` has no bound but that of faults. `seen` is the search that is reported: the last one that
- * ended.
+ * `proof` is bounded only in the number of faults. `seen` is the search that is reported: the last
+ * one that ended.
  */
 static struct search bounded, proof, seen;
-/* The search by execution graphs. It has no bounds, either. */
+/* The search by execution graphs. It has no bounds on preemptions or stale reads, either. */
 static struct search graphs;
 
 /*
- * Several processes search one tree of graphs. This process deals the graphs that are left to
- * parts, in their order. It forks `jobs` processes, each of which takes one part after the other. A
+ * Several processes search one tree of graphs. This process distributes the graphs that are left to
+ * parts, in their order. It forks `jobs` processes, each of which takes one part after another. A
  * process runs the graphs of its part, and the graphs that these push, up to a number of
- * executions, and leaves the rest in the part. Then this process takes all rests back. So each
- * graph is run once, by some process.
+ * executions, and leaves the remaining graphs in the part. Then this process takes all remaining
+ * graphs back. So each graph is run exactly once.
  *
- * A process undoes a run and ends if the run fails, if the graphs lack something (a refusal), or if
- * the run learns something that later runs depend on (lab_steer_learnt()). Its rest is put on top,
- * so that this process runs that graph next, alone, and fails or learns itself. So all processes
- * know the same when they take a part. What a report says depends on the number of jobs, and not on
- * which process was faster.
+ * A forked process undoes a run and ends if the run fails, if the graphs lack something (a
+ * refusal), or if the run learns something that later runs depend on (lab_steer_learnt()). Its
+ * remaining graphs are put on top, so that this process runs that graph next, by itself, and fails
+ * or learns in turn. So all processes know the same when they take a part, and a report depends on
+ * the number of jobs, but not on which process was faster.
  */
 enum { EACH = 2000, PARTS = 8, ROOM = 1 << 30 };
 enum { BEGINS = 2000, LEARNS = 250 };
 
 struct part {
-	/* in the first part: the number of the first part that no process has taken */
+	/* used in the first part: the number of the first part that no process has taken */
 	_Atomic size_t next;
 	bool stops;
 	struct search run;
@@ -212,7 +215,7 @@ struct part {
 	unsigned char graphs[ROOM];
 };
 
-/* The part of the graphs that this process runs; NULL: it has all of them. */
+/* The part of the graphs that this process runs; NULL: it runs all of them. */
 static struct part *part;
 static unsigned alone; /* how many graphs this process runs by itself before it forks others */
 static unsigned learnt;
@@ -247,7 +250,7 @@ static bool is_unsure(enum lab_verdict verdict)
 	       verdict == LAB_UNMODELLED;
 }
 
-/* The limits that cost time to tell from repetitions without harm. */
+/* The limits that take time to tell apart from harmless repetitions. */
 enum { LOOPS = 1 << LAB_MET_PATIENCE | 1 << LAB_MET_SPIN };
 
 static void search_begin(struct search *s, int preemptions, int stale, int faults)
@@ -294,12 +297,12 @@ static bool run_dfs(int64_t limit)
 }
 
 /*
- * Repeats the failure of the last graph as a run of the usual engine, so that it can be replayed. A
- * failure has no such run if it needs another modification order, if all waits of a loop end at
- * their deadlines for ever, or if a reader enqueues. Such a failure is reported as it is. Another
- * failure may come first in the run, and then that failure is reported. For example, the last
- * thread that comes to a barrier is the serial thread there, and goes on at once, while in the
- * graph another thread went on before it.
+ * Repeats the failure of the last graph in a run of the usual engine, so that it can be replayed.
+ * There is no such run if the failure needs another modification order, if all waits of a loop end
+ * at their deadlines forever, or if a reader enqueues. Then the failure is reported without one. If
+ * another failure comes first in the run, that failure is reported. For example, the last thread
+ * that comes to a barrier is the serial thread in the usual engine, and goes on at once, while in
+ * the graph another thread went on before it.
  */
 static void guide_failure(void)
 {
@@ -309,7 +312,7 @@ static void guide_failure(void)
 		if (lab.failed && !is_unsure(lab.verdict) && !lab_failure_is_known(lab.verdict))
 			return;
 	}
-	lab.recording = true; /* the message then has names */
+	lab.recording = true; /* so that the message has names */
 	lab_graph_undo();
 	(void)lab_steer_begin();
 	(void)run_one(LAB_GRAPH);
@@ -336,9 +339,7 @@ static void part_run(struct part *own, int64_t limit)
 	part->size = lab_graphs_take(part->graphs, lab_graphs_left(NULL));
 }
 
-/*
- * Forks a process, which takes parts. If the system refuses the fork, the parts stay as they are.
- */
+/* Forks a process that takes parts. If the system refuses the fork, the parts stay as they are. */
 static void parts_fork(struct part *parts, size_t n, int64_t limit)
 {
 	if (fork() != 0)
@@ -402,7 +403,7 @@ static void graphs_begin(int faults)
 
 /*
  * Runs further graphs, each of them once. When none is left, the search has seen all executions.
- * What the graphs do not have is left to the search without bounds.
+ * What the graphs cannot express is left to the search without bounds.
  */
 static bool graphs_on(uint64_t executions, int64_t limit)
 {
@@ -533,8 +534,8 @@ static void describe_strategy(void)
 /* --- the usual search: turns of the proof, of the search within bounds, and of random runs --- */
 
 /*
- * Whether the proof goes on. If it has met the bound of faults alone, the next round, with more
- * faults, may prove. After another limit, only a short search goes on.
+ * Whether the proof goes on. If it has met only the bound on faults, the next round, with more
+ * faults, may succeed. After any other limit, only a short search goes on.
  */
 static bool is_proving(void)
 {
@@ -546,8 +547,8 @@ static bool is_proving(void)
 }
 
 /*
- * Goes on with the proof. An execution that is too long ends the proof, and not the search: it may
- * be an unfair one, which the other searches do not have.
+ * Goes on with the proof. An execution that is too long ends the proof, but not the search, because
+ * it may be an unfair execution, which the other searches do not run.
  */
 static bool prove_on(uint64_t executions, int64_t limit)
 {
@@ -692,7 +693,9 @@ static void record(void)
 	lab_trace(&result); /* this adds to the details */
 	keep_texts();
 	lab_schedule_print(&found, result.hash, replay);
-	/* With known failures, a replay would end at the first of them, so there is none. */
+	/*
+	 * If there are known failures, no replay is given, because it would end at the first of them.
+	 */
 	result.replay = lab_config.n_known > 0 ? "" : replay;
 	lab.recording = false;
 }

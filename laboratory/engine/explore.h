@@ -8,9 +8,9 @@
 bool lab_failed_again(void);
 
 /*
- * Whether the failure with lab.signature and lab.at is among lab_config.known. It is compared by
- * its memory or its locks if it has these, else by its code. Two races of the same lines on fields
- * that lie close together are one failure.
+ * Whether the failure with lab.signature and lab.at is among lab_config.known. Failures are
+ * compared by their memory or locks if they have any, otherwise by their code. Two races of the
+ * same lines on fields that lie close together are one failure.
  */
 bool lab_failure_is_known(enum lab_verdict verdict);
 /* Runs `schedule`. Returns whether it fails in that way. lab_taken then has the choices. */

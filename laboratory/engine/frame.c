@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The frames of the functions that the program calls, and the names of the variables in them. */
+/*
+ * Keeps the stack frames of the program's functions, and finds the names of the variables in them.
+ */
 #include "frame.h"
 #include "model.h"
 #include "variable.h"
@@ -16,8 +18,8 @@ static struct frame *frames;
 static size_t room_frames;
 
 /*
- * Ends the frames of the running thread from this depth on, and those that lie below `base`, of
- * which a longjmp() may leave several.
+ * Ends the frames of the running thread from this depth on, and all frames below `base`: a
+ * longjmp() may leave several of these.
  */
 static void frame_end(unsigned depth, uintptr_t base)
 {
@@ -29,7 +31,7 @@ static void frame_end(unsigned depth, uintptr_t base)
 		f->end = lab.n_events;
 		*at = f->outer;
 	}
-	/* A spin that is no step may call functions for ever. No event needs the frames of them. */
+	/* A spin that is not a step may call functions forever, but no event needs their frames. */
 	while (lab.frames > 0 && frames[lab.frames - 1].end == frames[lab.frames - 1].begin)
 		lab.frames--;
 }
@@ -90,7 +92,7 @@ static bool frame_offset(Dwarf_Die *variable, int64_t *offset)
 	return true;
 }
 
-/* Counts the variables that have the byte, and writes the name of the last of them. */
+/* Counts the variables that contain the byte, and writes the name of the last one. */
 static unsigned frame_find(Dwarf_Die *scope, uintptr_t base, uintptr_t address, char *text, size_t size)
 {
 	unsigned found = 0;
@@ -146,8 +148,8 @@ bool lab_frame_name(uintptr_t address, size_t event, char *text, size_t size)
 }
 
 /*
- * Whether a variable has the byte at that offset: one of the macros of <stdatomic.h>, or one of the
- * source.
+ * Whether a variable contains the byte at that offset: a variable of the macros of <stdatomic.h>,
+ * or of the source.
  */
 static bool frame_names(Dwarf_Die *scope, int64_t at, bool macros)
 {
@@ -168,7 +170,10 @@ static bool frame_names(Dwarf_Die *scope, int64_t at, bool macros)
 	return false;
 }
 
-/* Whether the function was compiled without optimisation; gcc writes down its options. */
+/*
+ * Whether the function was compiled without optimisation, which gcc notes among its options in the
+ * debugging information.
+ */
 static bool frame_is_unoptimised(Dwarf_Die *scope)
 {
 	Dwarf_Die unit;
@@ -183,9 +188,9 @@ static bool frame_is_unoptimised(Dwarf_Die *scope)
 }
 
 /*
- * Whether the byte belongs to a register that the function's caller uses. Either the function has
- * saved the register there, or the byte is in the register's slot at the top of the stack, and the
- * function does not use the register.
+ * Whether the byte belongs to a register that the function's caller uses: either the function has
+ * saved the register there, or the function does not use the register, and the byte is in the
+ * register's slot at the top of the stack.
  */
 static bool frame_keeps(uintptr_t pc, int64_t at, size_t slot)
 {
