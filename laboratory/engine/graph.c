@@ -1,40 +1,40 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The search by execution graphs, on the graphs' side. A graph is a list of events in the order in
- * which they were added. A run replays a graph, and then extends it to the end. It always adds the
- * next event of the lowest thread that can go on, and always in the free way: a read reads the last
- * write of its location, and a write becomes the last one. Each other way to add the event is
- * pushed as a graph of its own, for a later run. So there are as many runs as complete or blocked
- * graphs.
+ * The search by execution graphs; this file works on the graphs only. A graph is a list of events
+ * in the order in which they were added. A run replays a graph, and then extends it to the end. It
+ * always adds the next event of the lowest thread that can go on, and always in the free way: a
+ * read reads the last write of its location, and a write becomes the last write. Each other way to
+ * add the event is pushed as a graph of its own, for a later run. So there is one run for each
+ * complete or blocked graph.
  *
- *   rf       Each read has the number of the event that it reads. After a revisit, that may be a
- *            later event.
+ *   rf       Each read has the number of the event that it reads. After a revisit, this may be the
+ *            number of a later event.
  *   mo       Each write has a place among the writes of its location. The initial value has the
- *            place 0. An update (a read-modify-write) is one event, and its place is the one after
- *            the write that it reads.
+ *            place 0. An update (a read-modify-write) is one event, and its place directly follows
+ *            that of the write that it reads.
  *   past     This is happens-before, as vector clocks. `message` is what an acquiring reader learns.
- *   prefix   This is (po | rf)+, as vector clocks: the events without which an event cannot be.
+ *   prefix   This is (po | rf)+, as vector clocks: the events without which an event cannot exist.
  *
- * Consistency. A new event is the last in its prefix order. So coherence bounds only what lies
- * before it: a read or a write must not come before a write that the thread knows of, nor before
- * one that a known read has read (graph_floor()). Atomicity: no write comes between an update and
- * the write that it reads. psc needs a search for cycles, which only SC events and SC fences can
- * have. Except for waits for futexes, the free way is always consistent, because such an event has
- * no successor in any of the orders.
+ * Consistency. A new event is the last in its prefix order. So coherence restricts it only by what
+ * lies before it: a read or a write must not come before a write that the thread knows of, nor
+ * before a write that a known read has read (graph_floor()). Atomicity: no write comes between an
+ * update and the write that it reads. psc needs a search for cycles; only SC events and SC fences
+ * can be in such a cycle. Except for waits for futexes, the free way is always consistent, because
+ * such an event has no successor in any of the orders.
  *
  * Revisits. When a write w is added, earlier reads r of its location that are not in its prefix may
  * read it, too. Of the events after r, the new graph keeps those in the prefix of w. All other
- * events after r, and r itself, must be as a free extension of what stays would have added them
- * (graph_is_free()). So of all graphs from which the same revisit leads to one result, exactly one
- * makes the revisit, and each graph comes once.
+ * events after r, and r itself, must be exactly as a free extension of the remaining events would
+ * have added them (graph_is_free()). If the same revisit leads from several graphs to one result,
+ * only one of these graphs meets that condition and makes the revisit. Therefore each graph comes
+ * once.
  *
- * Waits for futexes need another search for cycles (graph_sort()). A comparison, and the update of
- * a queue that is one step with it, need not be consistent in the free way. The event must wait
- * then.
+ * Waits for futexes need another search for cycles (graph_sort()). If a comparison, or the update
+ * of a queue that is one step with it, is not consistent in the free way, the event must wait.
  *
  * Locks. A lock is in the graph only when it is held: a free extension waits for it. So when the
  * write of a lock revisits another lock, the graph loses the other lock, whose thread then waits.
- * The revisiting lock becomes `unusual`: no free extension adds it there, since the thread of the
+ * The revisiting lock becomes `unusual`: no free extension adds it there, because the thread of the
  * other lock would have gone first.
  */
 #include "graph.h"
@@ -46,13 +46,13 @@ typedef struct lab_graph_clock graph_clock;
 
 struct graph {
 	/*
-	 * This guesses which part of all runs the graph leads to. Each pushed graph gets half of
-	 * the rest.
+	 * An estimate of which part of all runs the graph leads to. Each pushed graph gets half of
+	 * what is left.
 	 */
 	double share;
 	/*
-	 * `fresh` is the number of an update that got its write by a revisit, and has yet to make
-	 * its own revisits. It is NONE if there is no such update.
+	 * `fresh` is the number of an update that got its write by a revisit, and has not made its
+	 * own revisits yet. It is NONE if there is no such update.
 	 */
 	uint32_t n, fresh;
 	graph_event e[LAB_GRAPH_EVENTS];
@@ -68,13 +68,13 @@ enum { PUSHED = 1 << 30, HEAD = offsetof(struct graph, e) }; /* bytes */
 static struct graph now, cut, began; /* `began` is `now` as it was before its run. */
 static struct {
 	graph_clock past, prefix;
-	/* These are the messages that the thread's reads have read. An acquire fence needs them. */
+	/* The messages that the thread's reads have read. An acquire fence needs them. */
 	graph_clock acquired;
-	graph_clock released; /* This is the past of the thread's last release fence. */
-	uint16_t n;           /* So many events of the thread are done. */
-	uint16_t planned;     /* The graph has so many events of the thread. */
+	graph_clock released; /* The past of the thread's last release fence. */
+	uint16_t n;           /* How many events of the thread are done. */
+	uint16_t planned;     /* How many events of the thread the graph has. */
 } of[LAB_GRAPH_THREADS];
-/* This is the past without the event itself, and without what the event acquires. */
+/* The past without the event itself, and without what the event acquires. */
 static graph_clock before[LAB_GRAPH_EVENTS];
 static graph_clock past[LAB_GRAPH_EVENTS], prefix[LAB_GRAPH_EVENTS], message[LAB_GRAPH_EVENTS];
 static uint16_t number_at[LAB_GRAPH_THREADS][LAB_GRAPH_EVENTS];
@@ -82,7 +82,7 @@ static uint32_t n_done;
 static uint64_t initial[LOCATIONS];
 
 static unsigned char *pushed;
-static size_t n_pushed, room_pushed, below; /* The bytes of `began` begin at `below`. */
+static size_t n_pushed, room_pushed, below; /* `below` is where the bytes of `began` begin. */
 static bool is_full, is_bounded;
 static unsigned most_faults;
 
@@ -102,7 +102,7 @@ static int order_of(const graph_event *e)
 	return e->kind == LAB_GRAPH_SWAP && !e->writes ? e->failure : e->order;
 }
 
-/* Returns the place of the write that a read reads. */
+/* Returns the place, in modification order, of the write that a read reads. */
 static unsigned source_of(const struct graph *g, const graph_event *e)
 {
 	return e->rf == NONE ? 0 : g->e[e->rf].mo;
@@ -129,7 +129,7 @@ void lab_graphs_give(const void *from, size_t more)
 	n_pushed += more;
 }
 
-/* Keeps a graph on the stack: its events, and behind them its head. */
+/* Pushes a graph on the stack: its events, and behind them its head. */
 static void graph_keep(const struct graph *g)
 {
 	lab_graphs_give(g->e, g->n * sizeof *g->e);
@@ -142,7 +142,7 @@ static void graph_push(struct graph *g)
 	graph_keep(g);
 }
 
-/* Copies the head of the graph that ends there. Returns where that graph begins. */
+/* Copies the head of the graph that ends at `end`. Returns where that graph begins. */
 static size_t graph_before(size_t end, struct graph *head)
 {
 	memcpy(head, pushed + end - HEAD, HEAD);
@@ -219,9 +219,9 @@ bool lab_graph_is_full(void)
 /* --- clocks --- */
 
 /*
- * Returns the message that the event gets if it reads the write `from`. That is the message of the
- * write. But a reader of a readers-writer lock gets that of the last unlock by a writer, and the
- * steps of waits and signals get nothing.
+ * Returns the message that the event gets if it reads the write `from`. Usually this is the message
+ * of that write. However, a reader of a readers-writer lock gets the message of the last unlock by
+ * a writer, and the steps of waits and signals get nothing.
  */
 static const graph_clock *message_to(const graph_event *e, unsigned from)
 {
@@ -310,7 +310,7 @@ static void mo_remove(struct graph *g, graph_event *e)
 	mo_shift(g, e->location, e->mo + 1u, -1);
 }
 
-/* Whether an update stands at this place. Then no write may come before it there. */
+/* Whether an update has this place. Then no write may be put directly before it. */
 static bool is_glued(const struct graph *g, unsigned location, unsigned place)
 {
 	GRAPH_EACH (e, g)
@@ -319,7 +319,7 @@ static bool is_glued(const struct graph *g, unsigned location, unsigned place)
 	return false;
 }
 
-/* Returns the place of the newest write that `known` has, or has read. */
+/* Returns the place of the newest write that is in `known`, or was read by an event in `known`. */
 static unsigned graph_floor(const struct graph *g, unsigned location, const graph_clock *known)
 {
 	unsigned floor = 0;
@@ -349,8 +349,8 @@ static bool same_location(const graph_event *x, const graph_event *y)
 }
 
 /*
- * Finds for each event the next (sc_next) and the last (sc_last) event of its thread that is on
- * another location.
+ * For each event, finds the next (sc_next) and the last (sc_last) event of its thread on another
+ * location.
  */
 static void sc_prepare(void)
 {
@@ -384,8 +384,8 @@ static bool sc_before(unsigned x, unsigned y)
 }
 
 /*
- * Whether hb ; eco ; hb leads from one fence to another. For eco, writes have even places, and
- * reads have the odd place after the write that they read. It is enough to compare, for each
+ * Whether hb ; eco ; hb leads from one fence to another. For eco, a write has an even place, and a
+ * read has the odd place after that of the write that it reads. It is enough to compare, for each
  * location, the first place after `x` with the last one before `y`.
  */
 static bool is_eco_between(unsigned x, unsigned y)
@@ -413,7 +413,7 @@ static bool is_eco_between(unsigned x, unsigned y)
 	return false;
 }
 
-/* Whether psc leads from one SC event to another. Of two fences, it is hb | hb ; eco ; hb. */
+/* Whether psc leads from one SC event to another. Between two fences, psc is hb | hb ; eco ; hb. */
 static bool is_psc(unsigned x, unsigned y)
 {
 	const graph_event *e = sc_graph->e;
@@ -456,7 +456,7 @@ static bool is_next(const struct graph *g, unsigned i, const bool *done, bool al
 		if ((own && k < i) ||
 		    (all && (clock_has(&prefix[i], x) || (sc_graph && is_sc(x) && is_sc(e) && is_psc(k, i)))))
 			return false;
-		/* The update that is one step with the comparison must be possible, too. */
+		/* The update that is one step with this comparison must also be possible. */
 		if (own && e->kind == LAB_GRAPH_COMPARE && x->kind == LAB_GRAPH_ENQUEUE && x->index == e->index + 2 &&
 		    x->rf != NONE && !done[x->rf])
 			return false;
@@ -466,9 +466,9 @@ static bool is_next(const struct graph *g, unsigned i, const bool *done, bool al
 
 /*
  * Sorts the events, and returns how many of them have a place in the order. The order contains po,
- * rf, and mo of the words that waits for futexes compare; and each wait compares the newest value.
- * If `all`, the order also contains the starts and joins of threads, mo and psc, and has only
- * events that are done.
+ * rf, and mo of the words that waits for futexes compare, and in this order each wait compares the
+ * newest value. If `all`, the order also contains the starts and joins of threads, mo and psc, and
+ * only events that are done are sorted.
  */
 static unsigned graph_sort(const struct graph *g, bool all, uint16_t *order)
 {
@@ -499,14 +499,14 @@ static bool are_newest(const struct graph *g)
 }
 
 /*
- * Whether psc has no cycle, and waits compare the newest values. `old` has the
- * number that each event has in `now`; it is NULL if the graph is `now`. The event `revisited` has
- * the past `its_past` in place of its own; it is NONE if there is no such event.
+ * Whether psc has no cycle, and waits compare the newest values. `old` gives the number that each
+ * event has in `now`; `old` is NULL if the graph is `now`. For the event `revisited`, `its_past` is
+ * used instead of its own past; `revisited` is NONE if there is no such event.
  */
 static bool is_consistent(const struct graph *g, const uint16_t *old, unsigned revisited, const graph_clock *its_past)
 {
 	uint16_t sc[MOST_SC];
-	lab_value to[MOST_SC]; /* This has a bit for each of the events. */
+	lab_value to[MOST_SC]; /* A bit for each of the events. */
 	unsigned n = 0;
 	for (unsigned i = 0; i < g->n && n < MOST_SC; i++)
 		if (is_sc(&g->e[i]))
@@ -568,8 +568,8 @@ static void event_decide(const struct graph *g, graph_event *e)
 }
 
 /*
- * Whether a free extension of the events before `i` and of the prefix of the write `w` would have
- * added the event `i` as it is.
+ * Whether a free extension of the events before `i` and the prefix of the write `w` would have
+ * added the event `i` exactly as it is.
  */
 static bool graph_is_free(unsigned i, unsigned w)
 {
@@ -592,21 +592,21 @@ static bool graph_is_free(unsigned i, unsigned w)
 }
 
 /*
- * Lets a signal take the next waiters, once it is known what it reads. Their number stays the same.
- * Returns false if the event has taken all of them that it can.
+ * Lets a signal take the next choice of waiters, once it is known what the signal reads. The number
+ * of waiters stays the same. Returns false if the event has taken all choices.
  */
 static bool next_pick(const struct graph *g, graph_event *e)
 {
 	const unsigned least = e->pick & -e->pick, more = e->pick + least;
 	if (e->kind != LAB_GRAPH_SIGNAL || least == 0)
 		return false;
-	/* This is the next number with as many bits. */
+	/* The next larger number with the same number of bits. */
 	const unsigned next = more | ((more ^ e->pick) / least) >> 2;
 	e->pick = (uint16_t)next;
 	return next >> lab_graph_waiters(value_read(g, e)) == 0;
 }
 
-/* Whether one more weak compare-and-swap may fail without a reason. */
+/* Whether one more weak compare-and-swap may fail spuriously. */
 static bool may_fail(const struct graph *g)
 {
 	unsigned faults = 0;
@@ -617,8 +617,8 @@ static bool may_fail(const struct graph *g)
 }
 
 /*
- * Pushes the graph `cut`, once for each place of the write `a`. The read `b` reads it, and updates
- * it if `b->writes`. If `b` is NULL, the read is gone from the graph.
+ * Pushes the graph `cut`, once for each place of the write `a`. The read `b` reads `a`, and also
+ * updates it if `b->writes`. `b` is NULL if the read has left the graph.
  */
 static void push_places(graph_event *a, graph_event *b, unsigned floor, const uint16_t *old, unsigned w)
 {
@@ -636,7 +636,7 @@ static void push_places(graph_event *a, graph_event *b, unsigned floor, const ui
 	mo_remove(&cut, a);
 	const unsigned last = a->reads ? a->mo : mo_count(&cut, a->location) + 1;
 	for (unsigned place = floor + 1; place <= last; place++) {
-		/* An update has one place: behind the write that it reads. */
+		/* An update has only one place: directly after the write that it reads. */
 		if ((a->reads && place < last) || is_glued(&cut, a->location, place))
 			continue;
 		mo_insert(&cut, a, place);
@@ -663,7 +663,7 @@ static void graph_revisit(unsigned w, unsigned r)
 	for (unsigned i = 0; i < now.n; i++) {
 		graph_event *e = &cut.e[i];
 		const bool goes = i > r && i != w && !clock_has(&prefix[w], e);
-		/* The writes that leave the graph, and what `read` wrote, give up their places. */
+		/* Each write that leaves the graph, and the write of `read`, gives up its place. */
 		if (e->writes && (goes || i == r))
 			mo_remove(&cut, e);
 		if (goes || (leaves && i == r))
@@ -701,7 +701,7 @@ static void graph_revisit(unsigned w, unsigned r)
 	}
 }
 
-/* Whether the event is a read that may read the write `w` in its place. */
+/* Whether the event is a read that may read the write `w` instead. */
 static bool may_revisit(unsigned w, unsigned i)
 {
 	return now.e[i].reads && now.e[i].kind != LAB_GRAPH_WOKEN && now.e[i].location == now.e[w].location;
@@ -769,7 +769,7 @@ static bool add_read(unsigned i)
 		event_clocks(i);
 		if (place < last) {
 			const uint8_t kind = e->kind;
-			/* The event is an update that has not written yet. */
+			/* An update that has not written yet. */
 			e->kind = writes ? LAB_GRAPH_UPDATE : kind;
 			e->writes = false;
 			const bool reads = now_is_consistent();
@@ -783,7 +783,7 @@ static bool add_read(unsigned i)
 		} else if (writes) {
 			mo_insert(&now, e, place + 1);
 		}
-		/* All other events are consistent where they come last. */
+		/* All other events are always consistent if they come last. */
 		if (place == last && e->kind >= LAB_GRAPH_COMPARE && !now_is_consistent())
 			return false;
 		if (writes)
@@ -911,8 +911,8 @@ uint64_t lab_graph_read(unsigned i)
 
 /*
  * Whether one of the first `n` events of the graph is a write that is newer than the event `i`, or,
- * if `i` only reads, than what `i` reads. An update that writes the value that it reads does not
- * count: it is no news for a loop.
+ * if `i` only reads, newer than what `i` reads. An update that writes the value that it reads does
+ * not count, because it changes nothing for a loop.
  */
 static bool has_newer(unsigned i, unsigned n)
 {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The memory of an execution: state, stacks and heap. It is at fixed addresses, so that a replay
- * has the same addresses. Each thread allocates from a part of its own, so that an address does not
- * depend on the interleaving.
+ * The memory of an execution: state, stacks and heap. It lies at fixed addresses, so that a replay
+ * sees the same addresses. Each thread allocates from its own part of the heap, so that an address
+ * does not depend on the interleaving.
  *
- * Each allocation takes new memory, so that every access to a freed block is found. But a program
- * may compare addresses. So an allocation by a program may reuse a block, as a choice of the
- * search. The block is the last one that the allocating thread has freed, of those whose addresses
- * an atomic access has stored, or would have stored. It is reused only if it has the same size, in
- * units of 16 bytes. The C library, too, takes that block first. No other reuse is tried.
+ * Usually an allocation takes new memory, so that every access to a freed block is found. But a
+ * program may compare addresses, and then reuse matters. Therefore an allocation by a program may
+ * reuse one block, as a choice of the search. Of the blocks whose addresses an atomic access has
+ * stored, or would have stored, this is the last one that the allocating thread has freed; and it
+ * must have the same size, in units of 16 bytes. The C library would also take this block first. No
+ * other reuse is tried.
  */
 #include "allocated.h"
 #include "frame.h"
@@ -22,16 +23,16 @@
 enum { NULL_PAGE = 4096 };
 /*
  * The states of a unit are 0 (unused), GAP, FREED and LIVE + n. LIVE + n: only the first n bytes of
- * the unit are live, or all of them if n is 0. GAP: the unit has the header of a block.
+ * the unit are live, or all of them if n is 0. GAP: the unit contains the header of a block.
  */
 enum { UNIT = 16, GAP = 1, FREED = 2, LIVE = 16 };
 
 static struct lab_block blocks[LAB_BLOCKS];
 static unsigned n_blocks;
-static unsigned allocating; /* the parts from this number on have no blocks */
+static unsigned allocating; /* parts from this number on have no blocks */
 static uint8_t *units;      /* the state of each unit, for all parts */
 static size_t used[LAB_THREADS], mapped;
-/* a block whose address was published; NULL if there is none, or if it was reused */
+/* the last freed block whose address was published; NULL if there is none, or if it was reused */
 static struct lab_block *freed_last[LAB_THREADS];
 static size_t state_size;
 
@@ -120,7 +121,7 @@ static size_t room_for(size_t size)
 	return (size + UNIT - 1) / UNIT * UNIT + (size == 0 ? UNIT : 0);
 }
 
-/* Returns where the header of the next block goes, behind all others of the thread. */
+/* Returns where the header of the next block goes, behind all other blocks of the thread. */
 static uintptr_t heap_new(size_t alignment, size_t room)
 {
 	const unsigned thread = lab.self->id;
@@ -133,7 +134,7 @@ static uintptr_t heap_new(size_t alignment, size_t room)
 	return at;
 }
 
-/* Returns the header of the block to reuse; 0: none is reused. */
+/* Returns the header of the block to reuse, or 0 if none is reused. */
 static uintptr_t heap_reused(size_t alignment, size_t room)
 {
 	struct lab_block **last = &freed_last[lab.self->id];
@@ -182,7 +183,7 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 		lab_plain(address, room, true, pc); /* a new life of what was there */
 	if (size % UNIT != 0 || size == 0)
 		units[unit_of(address + room - 1)] = (uint8_t)(size == 0 ? FREED : LIVE + size % UNIT);
-	/* so that no execution sees what another one left there */
+	/* so that no execution sees what another execution left there */
 	memset((void *)address, 0xa5, room);
 	if (__builtin_expect(lab.recording, 0))
 		lab_allocated(n_blocks - 1, lab_own_place(pc));
@@ -193,7 +194,7 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 	return (void *)address;
 }
 
-/* Blocks of constructors are never used again. They live as long as the process. */
+/* Blocks of constructors are never reused. They live as long as the process. */
 size_t lab_early_used;
 
 void *lab_alloc_early(size_t alignment, size_t size)
@@ -222,8 +223,8 @@ size_t lab_size(const void *memory)
 }
 
 /*
- * Returns the block that has the byte at the address, or NULL. The nearest header in front of the
- * address is that of its block, or that of the block before.
+ * Returns the block that contains the byte at the address, or NULL. The nearest header in front of
+ * the address belongs to this block, or to the block before the address.
  */
 static struct lab_block *block_of(uintptr_t address)
 {
@@ -241,7 +242,7 @@ static struct lab_block *block_of(uintptr_t address)
 
 void lab_heap_published(lab_value value)
 {
-	/* a tag may be in the low bits */
+	/* the low bits may contain a tag */
 	const uintptr_t address = (uintptr_t)value & ~(uintptr_t)(UNIT - 1);
 	struct lab_block *b = lab.program ? block_of(address) : NULL;
 	if (b && b->address == address)
@@ -263,8 +264,8 @@ bool lab_block_at(uintptr_t address, struct lab_block *found)
 }
 
 /*
- * An allocation counts as a write: another thread that touches the block must know of its
- * allocation.
+ * An allocation counts as a write, because it must happen before any access of another thread to
+ * the block.
  */
 void lab_heap_born(struct lab_cell *cell)
 {
@@ -324,7 +325,8 @@ void lab_free(void *memory, uintptr_t pc)
 }
 
 /*
- * Returns the block that ends before `address`, or that an access leaves, or NULL if none is near.
+ * Returns the block that ends shortly before `address`, or over whose end an access runs, or NULL
+ * if no block is near.
  */
 static const struct lab_block *heap_nearest(uintptr_t address)
 {
@@ -339,7 +341,7 @@ static const struct lab_block *heap_nearest(uintptr_t address)
 	return near;
 }
 
-/* Writes a text like ": at byte 5 of text, which has 5 bytes". */
+/* Writes a text such as ": at byte 5 of text, which has 5 bytes". */
 static const char *heap_behind(uintptr_t address, size_t size, char *text, size_t room)
 {
 	const struct lab_block *near = lab.recording ? heap_nearest(address) : NULL;
@@ -355,7 +357,7 @@ static const char *heap_behind(uintptr_t address, size_t size, char *text, size_
 	return text;
 }
 
-/* Records the access as an event, with which the caller then ends the execution. */
+/* Records the access as an event. The caller then ends the execution with this event. */
 static void heap_bad_access(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
 	const unsigned kind = lab.self->next.kind;
@@ -397,8 +399,8 @@ static _Noreturn void null_access(uintptr_t address, bool write, uintptr_t pc)
 
 /*
  * Whether no running function of the thread has its frame at `address` or below. The frames of the
- * engine do not count, if it is known where they begin: the step that the thread has announced has
- * its return address behind the registers that LOOP() saved.
+ * engine are ignored if it is known where they begin: the return address of the thread's announced
+ * step lies behind the registers that LOOP() saved.
  */
 static bool heap_is_frame_over(const struct lab_thread *owner, uintptr_t address)
 {
@@ -440,10 +442,10 @@ void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 }
 
 /*
- * Called before a function returns whose frame pointer has the value `frame`, if other threads have
- * used this thread's stack. What they have used of the frame is over, as a block that is freed. The
- * return address tells whether there is a frame pointer. The frame of main() is not over for
- * threads that main() leaves running, since the program ends.
+ * Called before the function with the frame pointer `frame` returns, if other threads have used
+ * this thread's stack. The part of the frame that they have used counts as freed from now on, like
+ * a block. The return address tells whether there is a frame pointer. When main() returns and
+ * leaves threads running, its frame does not count as freed, because the program ends.
  */
 void lab_stack_return(uintptr_t frame, uintptr_t pc)
 {
@@ -510,7 +512,7 @@ void lab_heap_keep(uintptr_t value, void *arg)
 	struct lab_block *b = lab_is_heap(value) ? block_of(value) : NULL;
 	if (!b || b->freed)
 		return;
-	b->freed = true; /* marks it as visited: blocks that it points to are not lost, either */
+	b->freed = true; /* marks it as visited: blocks to which it points are not lost, either */
 	for (size_t at = 0; at + sizeof(uintptr_t) <= b->size; at += sizeof(uintptr_t))
 		lab_heap_keep(*(const uintptr_t *)(b->address + at), NULL);
 }
@@ -522,7 +524,10 @@ void lab_heap_retire(uintptr_t address)
 		b->retired = true;
 }
 
-/* A killed process has freed nothing, and it is unknown whether a survivor should have. */
+/*
+ * A killed process has freed nothing more, and it is unknown whether a survivor should have done
+ * so.
+ */
 static bool heap_may_leak(const struct lab_block *b)
 {
 	return !b->freed && !b->retired && !lab_in(lab.killed, lab.threads[b->thread].process);

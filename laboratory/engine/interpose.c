@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions of the C library that access, allocate or free memory. Instrumented code calls them,
- * but the compiler does not instrument them. The program with the engine exports these functions,
- * so that modules call them. Calls from outside of a model thread go on to the C library. So do the
- * engine's own calls, which are told apart by their return address.
+ * Replaces functions of the C library that access, allocate or free memory. Instrumented code calls
+ * these functions, but the compiler does not instrument what they do. The engine's program exports
+ * the replacements, so that modules call them. Calls from outside of a model thread are passed on
+ * to the C library. So are the engine's own calls, which are recognised by their return address.
  */
 #include "interpose.h"
 #include "allocated.h"
@@ -71,7 +71,7 @@ static void *resized(void *memory, size_t size, bool ours, uintptr_t pc)
 	if (ours)
 		lab_plain(at, kept, false, pc);
 	memcpy(to, memory, kept);
-	lab_free(memory, pc); /* it is not an early block */
+	lab_free(memory, pc); /* not a block of a constructor */
 	return to;
 }
 
@@ -114,8 +114,8 @@ EXPORTED size_t malloc_usable_size(void *memory)
 }
 
 /*
- * Notes a write by the running thread. Returns the part of it before which the process is killed,
- * or 0 if it is not killed.
+ * Notes a write by the running thread. If the process is killed in the middle of the write, returns
+ * how many bytes come before the kill; otherwise returns 0.
  */
 static size_t written(void *to, size_t size, uintptr_t pc)
 {
@@ -149,7 +149,7 @@ EXPORTED void *memset(void *to, int byte, size_t size)
 	return to;
 }
 
-/* Newer compilers call the names that begin with __tsan_. */
+/* Newer compilers call these functions by names that begin with __tsan_. */
 #define ALIAS(name) __THROW __nonnull((1)) __attribute__((alias(name)))
 EXPORTED void *memcpy(void *restrict to, const void *restrict from, size_t size) ALIAS("memmove");
 EXPORTED void *__tsan_memcpy(void *to, const void *from, size_t size) ALIAS("memmove");
@@ -165,8 +165,8 @@ EXPORTED int sched_yield(void)
 }
 
 /*
- * For scenarios. Signals are not modelled, the engine's own handlers stay, and an execution leaves
- * none to the next. process.c has the function for programs.
+ * For scenarios; process.c has the function for programs. Signals are not modelled, the engine's
+ * own handlers stay in place, and no execution leaves a handler to the next execution.
  */
 EXPORTED int sigaction(int number, const struct sigaction *action, struct sigaction *old)
 {
@@ -185,8 +185,8 @@ EXPORTED int sigaltstack(const stack_t *stack, stack_t *old)
 }
 
 /*
- * Files are not modelled. So functions that name functions in a report find none: they would read
- * the names, word by word, from the symbols.
+ * Files are not modelled. Code that looks up names of functions for a report finds no modules here;
+ * otherwise it would read the symbols word by word.
  */
 EXPORTED int dl_iterate_phdr(int (*visit)(struct dl_phdr_info *info, size_t size, void *arg), void *arg)
 {

@@ -41,9 +41,9 @@ uintptr_t lab_call_back(void (*function)(void), uintptr_t a, uintptr_t b, uintpt
 bool lab_calls_back(uintptr_t pc);
 
 /*
- * A loop may wait by this call. So the registers of the caller that live across calls are saved
+ * A loop may use this call to wait. Therefore the caller's registers that survive calls are saved
  * just below the frame, together with the caller's frame pointer and return address. The caller's
- * stack is behind them.
+ * stack lies behind them.
  */
 #ifdef __x86_64__
 #define LOOP()                                                                                                         \
@@ -60,7 +60,7 @@ bool lab_calls_back(uintptr_t pc);
 /* The function of that name in the C library. */
 #define REAL(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
 
-/* Those functions of the C library that must be known before anything calls them. */
+/* The functions of the C library whose addresses must be known before anything calls them. */
 #define LAB_EACH_REAL(what)                                                                                            \
 	what(memmove) what(memset) what(memcmp) what(strlen) what(strnlen) what(strcpy) what(strncpy) what(strcat)     \
 	    what(strcmp) what(strncmp) what(strchr) what(vsnprintf) what(vasprintf)
@@ -69,7 +69,7 @@ extern struct lab_real {
 	LAB_EACH_REAL(LAB_POINTER)
 } lab_real;
 
-/* The result of the call, which gets as `args` the arguments behind `format`. */
+/* The result of the call, to which the arguments behind `format` are passed as `args`. */
 #define LAB_WITH_ARGUMENTS(call)                                                                                       \
 	({                                                                                                             \
 		va_list args;                                                                                          \
@@ -80,18 +80,18 @@ extern struct lab_real {
 	})
 
 /*
- * Tells the model that printf() reads the format, and the strings among the arguments. `args` stays
+ * Tells the model that printf() reads the format and the strings among the arguments. `args` stays
  * as it is.
  */
 void lab_format(const char *format, va_list args, uintptr_t pc);
 
-/* Allocates memory for the program, for its constructor, or from the C library. */
+/*
+ * Allocates memory for the program or its constructor, or from the C library if the call is not
+ * ours.
+ */
 void *lab_allocate(size_t alignment, size_t size, bool ours, uintptr_t pc);
 
-/*
- * Begins a function, so that a call that is not ours goes to the C library, and the function
- * returns.
- */
+/* Begins a replacement: if the call is not ours, passes it on to the C library and returns. */
 #define FORWARD_UNLESS(ours, name, real, arguments)                                                                    \
 	do {                                                                                                           \
 		static __typeof__(name) *real_;                                                                        \

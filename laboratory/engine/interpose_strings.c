@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * String functions of the C library. As for the memory functions of interpose.c, the model first
- * learns what they read and write. unknown.c has a list of what other functions touch.
+ * Replaces string functions of the C library. As with the memory functions in interpose.c, the
+ * model first learns what they read and write. unknown.c lists what other functions touch.
  */
 #include "interpose.h"
 #include <limits.h>
@@ -17,7 +17,10 @@ static void find_real(void)
 	LAB_EACH_REAL(FIND)
 }
 
-/* No library's constructor runs before this function, so each finds the functions ready. */
+/*
+ * This function runs before the constructors of all libraries, so each of them finds the functions
+ * ready.
+ */
 __attribute__((section(".preinit_array"), used)) static void (*find_real_first)(void) = find_real;
 
 static size_t least(size_t a, size_t b)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file has the table of descriptors, and reads and writes.
+ * The table of descriptors, and reads and writes.
  *
  * A write of more than PIPE_BUF bytes to a pipe may take several steps. What a write sends to a
- * socket may arrive in two parts, so that a read finds only the first byte. If the write does not
- * block, the socket is then full until that byte has been read. This is a fault
- * (LAB_FAULT_PARTIAL), which the search chooses. As epoll(7) says, a read or a write that moves
- * less than it was asked for has emptied or filled the socket.
+ * socket may arrive in two parts, so that a read finds only the first byte; if the write does not
+ * block, the socket is then full until that byte has been read. This is a fault (LAB_FAULT_PARTIAL)
+ * that the search may choose. A read or a write that moves less than was requested has emptied or
+ * filled the socket, as epoll(7) says.
  */
 #include "io.h"
 #include <limits.h>
@@ -21,8 +21,8 @@ static struct lab_file *numbers[LAB_IO_NUMBERS];
 static struct lab_looked looked[LAB_IO_NUMBERS]; /* who has looked at each descriptor */
 static struct lab_channel channels[CHANNELS];
 /*
- * The addresses of the steps. The first one is that of waits for several channels. Then comes the
- * address of each channel.
+ * The addresses of the steps: first the address of waits for several channels, then one address for
+ * each channel.
  */
 static uint64_t places[1 + CHANNELS];
 
@@ -84,7 +84,7 @@ static _Noreturn void io_full(const char *what, int most, uintptr_t pc)
 	lab_unmodelled(pc, "opens more than %d %s, which is a limit of the laboratory", most, what);
 }
 
-/* Clears the record if an earlier execution has left it. */
+/* Clears the record if it is from an earlier execution. */
 static void io_begin(struct lab_looked *l)
 {
 	if (l->generation != lab.generation)
@@ -140,8 +140,8 @@ struct lab_file *lab_io_open(enum lab_io_kind kind, int flags, uintptr_t pc)
 }
 
 /*
- * Returns whether an open file refers to the channel. A file does so until all its descriptors are
- * closed, even after a shutdown.
+ * Returns whether an open file refers to the channel. Even after a shutdown, a file refers to its
+ * channels until all its descriptors are closed.
  */
 static bool io_is_taken(const struct lab_channel *c)
 {
@@ -287,8 +287,8 @@ void lab_io_drop(struct lab_file *f, uintptr_t pc)
 		for (; in->count > 0; in->count -= sizeof f, in->begin += sizeof f)
 			lab_io_drop(*(struct lab_file **)&in->bytes[in->begin % LAB_IO_ROOM], pc);
 	/*
-	 * The file must not count as free while other threads run. lab_io_shut() takes a greater
-	 * number for a shutdown.
+	 * The file must not count as free while other threads run. lab_io_shut() would treat a
+	 * greater number as a shutdown.
 	 */
 	f->refs = 1;
 	lab_io_shut(f, true, true, pc);
@@ -384,7 +384,7 @@ static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, in
 		const int64_t deadline = lab_io_deadline(f, false, !(flags & MSG_DONTWAIT));
 		const bool possible = lab_io_step(c, LAB_SYNC_READ, 0, deadline < f->next ? deadline : f->next, pc);
 		lab_io_pass();
-		/* to a wait for a single event, a late thread is as one that waits */
+		/* for a wait for a single event, a late thread is the same as a waiting one */
 		while ((f->interval || deadline == 0) && lab_io_is_late(f->next, pc))
 			;
 		if (f->kind == LAB_IO_TIMER && c->count == 0 && lab.now < deadline)
@@ -408,7 +408,10 @@ static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, in
 		c->begin = (c->begin + n) % LAB_IO_ROOM;
 		c->count -= counts ? value : n;
 		c->room = c->usual;
-		/* a counter wakes its writers each time, a local socket when the memory of a message is free */
+		/*
+		 * a counter wakes its writers each time, a local socket when the memory of a
+		 * message is freed
+		 */
 		if (was_full || f->kind == LAB_IO_EVENT || (c->count == 0 && f->own.is.ss_family == AF_UNIX))
 			lab_io_wake(c->writer, LAB_IO_OUT);
 		lab_io_changed(c, pc);
@@ -417,9 +420,9 @@ static ssize_t io_get(struct lab_file *f, const struct iovec *v, size_t size, in
 }
 
 /*
- * Returns the error of a write of which nothing is written, since the other side has closed the
- * channel or the connection. After a close without a reset, the other side's kernel answers to the
- * first write by a reset. So that write succeeds, and returns 0 here.
+ * Returns the error of a write that writes nothing because the other side has closed the channel or
+ * the connection. If the other side closed without a reset, its kernel answers the first write with
+ * a reset. Therefore that write succeeds, and this function returns 0.
  */
 static int io_broken(struct lab_file *f, int flags, uintptr_t pc)
 {
@@ -428,7 +431,7 @@ static int io_broken(struct lab_file *f, int flags, uintptr_t pc)
 		lab_io_point(f->in, LAB_SYNC_USE, pc);
 		lab_met(LAB_MET_KERNEL);
 		const int error = lab_io_take_error(f->in);
-		/* There is no error while the other side closes one channel after the other. */
+		/* There is no error while the other side is closing one channel after the other. */
 		if ((error && error != EPIPE) || (c->writer && f->in->writer))
 			return error;
 		if (c->writer) {
@@ -470,7 +473,7 @@ static ssize_t io_put(struct lab_file *f, const struct iovec *v, size_t size, in
 			c->room = deadline == 0 ? c->count + 1 : c->room;
 		}
 		io_copy(c, c->begin + c->count, v, done, counts ? 0 : n, true);
-		/* Linux has 16 pages for a pipe, and memory for 278 short messages of a local socket. */
+		/* Linux gives a pipe 16 pages, and a local socket memory for 278 short messages. */
 		c->writes = c->count > 0 ? c->writes + 1 : 1;
 		if (f->kind == LAB_IO_PIPE ? c->count > 0 && c->count + n > LAB_IO_ROOM / 2
 		                           : c->writes > 278 && !counts)

@@ -11,12 +11,13 @@
 
 /*
  * The descriptors of a program: pipes, sockets, event counters, timers, epoll sets, and regular
- * files. io.c has the table, and moves bytes; io_socket.c, io_poll.c and io_file.c have the rest.
+ * files. io.c contains the table and moves bytes; io_socket.c, io_poll.c and io_file.c do
+ * everything else.
  *
  * A channel carries bytes in one direction. A pipe is one channel, and a connection is two. An
- * event counter, a timer, a listening socket and an epoll set have a channel of their own. Its
- * count is the counter, the expirations, or the bytes of the pending connections; that of an epoll
- * set is 0. Each step on an open file is on one channel. A poll is on all channels, so that it
+ * event counter, a timer, a listening socket and an epoll set each have one channel. The channel's
+ * count is the counter, the number of expirations, or the bytes of the pending connections; for an
+ * epoll set it is 0. Each step on an open file is on one channel. A poll is on all channels, so it
  * commutes with no step on an open file. A step that opens or closes a descriptor is on
  * LAB_SHARED_FILES.
  */
@@ -49,27 +50,28 @@ struct lab_address {
 };
 
 /*
- * Who has looked at a property of a descriptor, and who has changed it last. A call reads some
- * properties before its step, or without a step: which file the descriptor is, whether the file
- * blocks, to what it is connected, and the like. If another thread changes the property, and
- * neither the look nor the change happens before the other, a real run may have the two in an order
- * that the search does not try. The search then meets LAB_MET_DESCRIPTOR, and nothing is proved.
+ * Records who has looked at a property of a descriptor, and who changed it last. Some properties
+ * are read before the step of a call, or without a step: which file the descriptor refers to,
+ * whether the file blocks, to what it is connected, and so on. If another thread changes the
+ * property, and neither the look nor the change happens before the other, a real run may order the
+ * two in a way that the search does not try. The search then records LAB_MET_DESCRIPTOR, and proves
+ * nothing.
  */
 struct lab_looked {
 	uint32_t generation;      /* the execution that has written the other fields */
-	unsigned changer;         /* the thread that has made the last change */
+	unsigned changer;         /* the thread that made the last change */
 	uint32_t changed;         /* the changer's clock at the last change */
 	uint32_t at[LAB_THREADS]; /* each thread's clock at its last look since that change */
 };
 
-/* The events that poll() reports when a read, or a write, of the file is possible. */
+/* The events that poll() reports when the file can be read (LAB_IO_IN) or written (LAB_IO_OUT). */
 enum { LAB_IO_IN = POLLIN | POLLRDNORM, LAB_IO_OUT = POLLOUT | POLLWRNORM };
 
 /* An open file. Each of its descriptors, and each call that waits, counts as a reference to it. */
 struct lab_file {
 	uint8_t kind;
 	bool nonblocking, by_one; /* `by_one` is true for an event counter that is a semaphore */
-	bool resets;              /* the close of this socket resets its connection */
+	bool resets;              /* closing this socket resets its connection */
 	unsigned refs;
 	struct lab_channel *in, *out;
 	int64_t timeout[2];           /* the limits of a read and of a write; 0 means none */
@@ -80,13 +82,17 @@ struct lab_file {
 	off_t offset;
 	int flags;
 	/*
-	 * This field must be the last one: the begin of an execution clears all fields before it.
+	 * This field must be the last one, because all fields before it are cleared when an
+	 * execution begins.
 	 */
 	struct lab_looked looked;
 };
 
 extern struct lab_file lab_io_files[LAB_IO_NUMBERS];
-/* Returns the file of a descriptor, or NULL if there is none. The call is not a look. */
+/*
+ * Returns the file of a descriptor, or NULL if there is none. This does not count as a look at the
+ * descriptor.
+ */
 struct lab_file *lab_io_find(int number);
 /*
  * Returns the file of a descriptor, and notes that the running thread has looked at the descriptor
@@ -95,16 +101,21 @@ struct lab_file *lab_io_find(int number);
 struct lab_file *lab_io_of(int number);
 /* Notes that the running thread changes the property. */
 void lab_io_change(struct lab_looked *looked);
-/* Makes a file. It requires that the caller has done a step on LAB_SHARED_FILES. */
+/* Makes a file. The caller must have done a step on LAB_SHARED_FILES. */
 struct lab_file *lab_io_open(enum lab_io_kind kind, int flags, uintptr_t pc);
-/* Makes a channel between two files, or of one file to itself. It becomes `reader`->in. */
+/*
+ * Makes a channel between two files, or from one file to itself. The channel becomes `reader`->in.
+ */
 struct lab_channel *lab_io_channel(struct lab_file *reader, struct lab_file *writer, uint64_t room, uintptr_t pc);
 /* Gives the file the lowest free descriptor, and returns it. */
 int lab_io_number(struct lab_file *file, uintptr_t pc);
-/* Drops a reference to the file. The last one closes its ends of the channels. */
+/*
+ * Drops a reference to the file. When the last reference is dropped, the file's ends of the
+ * channels are closed.
+ */
 void lab_io_drop(struct lab_file *file, uintptr_t pc);
 /*
- * Makes a step that reads from the channel, or writes `size` bytes or more to it, as soon as that
+ * Makes a step that reads from the channel, or writes at least `size` bytes to it, as soon as that
  * is possible. Returns false if the deadline came first.
  */
 bool lab_io_step(struct lab_channel *c, enum lab_sync what, size_t size, int64_t deadline, uintptr_t pc);
@@ -119,7 +130,10 @@ void lab_io_shut(struct lab_file *file, bool in, bool out, uintptr_t pc);
 /* Reads or writes, and returns the result of the call. `flags` are those of send() and recv(). */
 ssize_t lab_io_move(int number, const struct iovec *v, size_t n, int flags, bool writes, uintptr_t pc);
 int lab_io_close(int number, uintptr_t pc);
-/* Makes known to the running thread what happened before the events of the file, which it reports. */
+/*
+ * Called when the running thread reports events of the file: makes known to this thread what
+ * happened before these events.
+ */
 void lab_io_known(const struct lab_file *file, uintptr_t pc);
 /* Returns the time that is `t` after `from`. INT64_MAX means never. */
 static inline int64_t lab_io_after(int64_t from, const struct timeval *t)

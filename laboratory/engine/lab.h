@@ -34,15 +34,15 @@ static inline void *lab_grown(void *array, size_t n, size_t *room, size_t size)
 }
 
 /*
- * The engine's interface for the tool: it lists tests, and runs one of them in the model.
- * laboratory/native has native and chaos runs. The headers of the C library here are those that
+ * The engine's interface for the tool, which lists tests and runs one of them in the model. Native
+ * and chaos runs are in laboratory/native. This header includes those headers of the C library that
  * nearly all files of the three folders need.
  */
 
 /*
  * A test of one module. The module is the tool itself, or a loaded shared object. If a test exists
- * both with instrumentation and without it, the model runs the first one, and the tool and native
- * runs use the second.
+ * both with and without instrumentation, the model runs the instrumented one, and the tool and
+ * native runs use the other.
  */
 struct lab_test {
 	const struct fl_stress_test *test;
@@ -50,7 +50,7 @@ struct lab_test {
 	const struct lab_module *module;
 	/* The function main() of a program. It is NULL for a scenario. */
 	int (*main)(int argc, char **argv, char **environment);
-	/* what the program has in .fini_array */
+	/* the functions in the program's .fini_array */
 	void (*const *destructors)(void);
 	size_t n_destructors;
 	struct lab_test *next;
@@ -66,11 +66,11 @@ const struct lab_test *lab_tests(void);
 const struct lab_test *lab_test_find(const char *name, bool instrumented);
 
 /*
- * Loads a shared object whose constructors register tests. lab_tests() then has them. Returns NULL,
- * or the reason of the failure, which the caller frees.
+ * Loads a shared object whose constructors register tests. lab_tests() then includes these tests.
+ * Returns NULL, or the reason of the failure, which the caller frees.
  */
 char *lab_load(const char *path);
-/* This is called before the process ends because a constructor starts a thread. */
+/* Called if a constructor starts a thread, before the process ends for that reason. */
 extern void (*lab_at_refusal)(void);
 
 int64_t lab_clock_ns(void);             /* the real clock */
@@ -90,22 +90,22 @@ enum lab_verdict {
 	LAB_LIVELOCK,
 	LAB_STEP_LIMIT, /* the execution has more than max_steps steps */
 	LAB_CRASH,      /* SIGSEGV and other fatal signals */
-	LAB_HANG,       /* no step for too long: a call blocks that the model does not see */
+	LAB_HANG,       /* no step for too long: the model does not see a blocking call */
 	LAB_UNMODELLED, /* a call that the model cannot decide */
 	LAB_NONDETERMINISM,
 	LAB_MISUSE,           /* wrong use of a lock or another object, of a thread, of a key */
 	LAB_EXIT_STATUS,      /* a program has ended with another status than 0 */
-	LAB_NOT_LINEARIZABLE, /* no order explains the results */
+	LAB_NOT_LINEARIZABLE, /* no order of the calls explains the results */
 	LAB_DIVERGED,         /* a replay left its schedule */
-	LAB_NOT_BUILT         /* the files of the command make no test; no result of an execution */
+	LAB_NOT_BUILT         /* no execution: the files of the command make no test */
 };
 
 const char *lab_verdict_name(enum lab_verdict verdict);
 
 /*
- * The limits by which a search may miss executions. lab_met() records a limit where the search
- * meets it. A search that has ended and met none of these limits has seen every execution of the
- * model.
+ * The limits that may make a search miss executions. lab_met() records a limit when the search
+ * meets it. A search that has ended without meeting any of these limits has seen every execution of
+ * the model.
  */
 enum lab_limit {
 	/* The bounds of the search: */
@@ -115,13 +115,13 @@ enum lab_limit {
 	LAB_MET_KILLS,
 	/* The limits of the model: */
 	LAB_MET_HISTORY,  /* a store that could have been read is no longer kept */
-	LAB_MET_PATIENCE, /* an old value could have been read once more */
+	LAB_MET_PATIENCE, /* an old value could have been read one more time */
 	/* Modifications, or SC operations, may have an order that was not tried. */
 	LAB_MET_ORDER,
 	LAB_MET_WIDE,       /* an old value of more than eight bytes was not tried */
 	LAB_MET_SIZES,      /* accesses of two sizes to one place are stronger here than in C11 */
 	LAB_MET_UNSEEN,     /* code without instrumentation wrote an atomic object */
-	LAB_MET_SPIN,       /* a bounded spin made turns between which no other thread could run */
+	LAB_MET_SPIN,       /* no other thread could run between some turns of a bounded spin */
 	LAB_MET_FAIRNESS,   /* a thread ran because it had waited for too long */
 	LAB_MET_STEPS,      /* an execution could have been longer */
 	LAB_MET_CHOICES,    /* the alternatives of one choice beyond the 255th were not tried */
@@ -129,8 +129,8 @@ enum lab_limit {
 	LAB_MET_MEMBARRIER, /* the fences of one membarrier() could have come in another order */
 	LAB_MET_NO_FAULT,   /* a fault could have happened that the user has switched off */
 	/*
-	 * A descriptor, or its events, could have changed before a call looked at it, or after
-	 * that.
+	 * A descriptor, or its events, could have changed before a call looked at it instead of
+	 * after, or the other way round.
 	 */
 	LAB_MET_DESCRIPTOR,
 	LAB_MET_KERNEL,   /* the kernel could have moved bytes at another time */
@@ -153,11 +153,14 @@ const char *lab_limit_text(enum lab_limit limit, const char *partial);
 
 enum lab_unseen {
 	/*
-	 * There is assembly, an object without instrumentation, or the like. The user was told each
-	 * place.
+	 * There is assembly, an object without instrumentation, or the like. The user was told
+	 * about each place.
 	 */
 	LAB_UNSEEN_NAMED = 1,
-	/* A call statement reads or writes a local variable whose address the function lends. */
+	/*
+	 * A call statement reads or writes a local variable whose address the function passes to
+	 * others.
+	 */
 	LAB_UNSEEN_LENT = 2,
 };
 
@@ -178,7 +181,7 @@ enum {
 /* What distinguishes a failure from other failures of its test. */
 struct lab_failure {
 	enum lab_verdict verdict;
-	uintptr_t signature; /* tells the code that failed from other code */
+	uintptr_t signature; /* distinguishes the code that failed from other code */
 	uintptr_t address;   /* of the memory of a race, or of all locks of a cycle; 0 if neither */
 };
 
@@ -212,7 +215,7 @@ struct lab_config {
 	const struct lab_failure *known;
 	size_t n_known;
 	bool no_leaks;   /* whether a leak is no failure */
-	unsigned unseen; /* what of the module is not seen: bits of enum lab_unseen */
+	unsigned unseen; /* what the engine does not see of the module: bits of enum lab_unseen */
 	/*
 	 * Whether only read-modify-writes continue the release sequence of a release store, as in
 	 * C++20. In C11 later stores of the same thread continue it, too.
@@ -244,9 +247,9 @@ struct lab_outcome {
 };
 
 /*
- * Returns the outcomes that tests have stated, and the one with that label, which may be new. On
- * real threads, only the thread that checks outcomes makes new ones. A thread that gives up reads
- * them, whatever the thread that checks does meanwhile.
+ * lab_outcomes() returns the outcomes that tests have stated, and lab_outcome_of() the outcome with
+ * that label, which may be new. On real threads, only the thread that checks outcomes makes new
+ * ones. A thread that gives up may read them at any time, whatever the checking thread is doing.
  */
 const struct lab_outcome *lab_outcomes(unsigned *n);
 struct lab_outcome *lab_outcome_of(enum fl_stress_expect expect, const char *label);
@@ -275,10 +278,10 @@ struct lab_step {
 	const char *function; /* may be NULL */
 	int line;
 	const char *source; /* the text of the line; NULL if the file cannot be read */
-	bool preempted;     /* another thread could have gone on, and this one ran in its place */
+	bool preempted;     /* another thread could have gone on, and this one ran instead */
 	bool stale;
 	bool fault;
-	bool killed;        /* the process was killed in place of this step */
+	bool killed;        /* the process was killed instead of making this step */
 	bool failing;       /* the step is a part of the failure */
 	enum lab_edge edge; /* how this step depends on the step with the index `from` */
 	unsigned from;
@@ -300,16 +303,17 @@ struct lab_result {
 	/* Whether DFS has seen all executions within its bounds, complete ones and pruned ones. */
 	bool exhausted;
 	/*
-	 * How many these are. The blocked ones and the outdated ones were pruned. An outdated one
-	 * is a run along a graph that ended at once, since one of its threads can only wait after
-	 * the old value that it has read.
+	 * How many executions DFS has seen. The blocked and the outdated ones were pruned. An
+	 * outdated execution is a run along a graph that was ended at once, because one of its
+	 * threads can only wait after it has read an old value.
 	 */
 	uint64_t complete, blocked, outdated;
 	unsigned limits; /* the limits that these executions met: bits of enum lab_limit */
 	/* the function of LAB_MET_CALL that was called first */
 	const char *partial;
 	/*
-	 * Whether the search has seen every execution of the model: `exhausted`, without a limit.
+	 * Whether the search has seen every execution of the model: it is `exhausted`, and no limit
+	 * was met.
 	 */
 	bool proved;
 	/*
@@ -326,8 +330,8 @@ struct lab_result {
 	/* The steps of a failure in its minimal form, without the setup. */
 	const struct lab_step *trace;
 	/*
-	 * How many steps follow after those `n_steps` in `trace`. They tell what each thread waits
-	 * for at the end of a deadlock.
+	 * How many more steps follow the first `n_steps` in `trace`. They tell what each thread
+	 * waits for at the end of a deadlock.
 	 */
 	unsigned n_waiting;
 	int64_t found_ns;    /* the time until the failure was first seen */
@@ -337,14 +341,14 @@ struct lab_result {
 	unsigned kill_steps; /* how many distinct steps (site and kind) had a kill */
 	/* How many distinct steps had no kill, although a kill was possible there. */
 	unsigned kill_missed;
-	uint64_t kill_least; /* how often the step with the fewest kills was killed */
+	uint64_t kill_least; /* the number of kills at the step that was killed least often */
 };
 
 /* Called now and then with the result so far. Returns false to stop the run. */
 typedef bool lab_progress(const struct lab_result *so_far, void *arg);
 
 /*
- * Runs `test` in the model. A process should run only one test, since a test may leave anything
+ * Runs `test` in the model. A process should run only one test, because a test may leave anything
  * behind.
  */
 const struct lab_result *lab_model_run(const struct lab_test *test, const struct lab_config *config,
@@ -380,8 +384,8 @@ bool lab_where(uintptr_t pc, const char **file, int *line, const char **function
 const char *lab_inlined(uintptr_t pc);
 
 /*
- * Returns the name of the module that has `pc`, and stores the offset of `pc` there. Returns NULL
- * if no module has it. The two together name a site in several processes.
+ * Returns the name of the module that contains `pc`, and stores the offset of `pc` in the module.
+ * Returns NULL if no module contains `pc`. Name and offset together identify a site in any process.
  */
 const char *lab_module_of(uintptr_t pc, uintptr_t *offset);
 
@@ -393,9 +397,9 @@ struct lab_litmus {
 
 /*
  * Reads the next litmus program, and runs it with LAB_GRAPH or LAB_DFS. laboratory/litmus/README.md
- * has the format. What it finds is printed on `out`, unless that is NULL. `found` is all zeroes
+ * has the format. If `out` is not NULL, it prints there what it finds. `found` must be all zeroes
  * before the first program. Returns 1, or 0 if there is no further program, or -1 if a line is not
- * understood, which is the problem then.
+ * understood; `problem` then names the line.
  */
 int lab_litmus(struct lab_litmus *found, FILE *in, FILE *out, enum lab_strategy strategy);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions of the C library whose effects would outlive an execution, or differ between
- * executions: output and random numbers. Output goes to the report, so a call is no step. The
- * output of several threads appears in the order of the execution. These functions are replaced
- * only for programs: the library in a scenario may use files.
+ * Replaces functions of the C library whose effects would outlive an execution, or differ between
+ * executions: output and random numbers. Output goes to the report, so an output call is not a
+ * step. The output of several threads appears in the order of the execution. These functions are
+ * replaced only for programs, because the library in a scenario may use files.
  */
 #include "choice.h"
 #include "io.h"
@@ -49,7 +49,10 @@ void lab_format(const char *format, va_list from, uintptr_t pc)
 		lab_unknown_is_partial("printf");
 }
 
-/* Returns the result of `call` if the stream is one of fopen(), which is the C library's. */
+/*
+ * If the stream comes from fopen(), returns the result of `call`, since such a stream belongs to
+ * the C library.
+ */
 #define FOR_OUTPUT(name, to, call)                                                                                     \
 	do {                                                                                                           \
 		if (lab_io_use_stream(to, PC))                                                                         \
@@ -212,7 +215,7 @@ static void libc_linebuf(FILE *to)
 	FOR_OUTPUT("setlinebuf", to, (void)0);
 }
 
-/* The model has the descriptors of the standard streams alone. */
+/* The model has descriptors only for the standard streams. */
 static int libc_fileno(FILE *of)
 {
 	if (of != stdin && of != stdout && of != stderr)
@@ -230,8 +233,8 @@ static void *libc_memchr(const void *from, int c, size_t size)
 /*
  * --- random numbers ---
  *
- * Each thread has its own, and they are the same in each execution. So it makes no difference which
- * of two threads calls first.
+ * Each thread has its own random numbers, which are the same in each execution. So it makes no
+ * difference which of two threads calls first.
  */
 
 bool lab_drawn_early;
@@ -271,7 +274,7 @@ static int libc_rand_r(unsigned *state)
 	return value;
 }
 
-/* When the program is linked, this takes the place of what reads std::random_device. */
+/* When the program is linked, this replaces the function that reads std::random_device. */
 DECLARED_AS("__wrap__ZNSt13random_device9_M_getvalEv", unsigned, lab_random_device, void *device)
 {
 	(void)device;
@@ -285,7 +288,7 @@ DECLARED_AS("__wrap__ZNSt13random_device9_M_getvalEv", unsigned, lab_random_devi
 /*
  * --- locales ---
  *
- * There is one locale, "C". So a thread's choice of a locale changes nothing but what the next
+ * There is one locale, "C". So when a thread chooses a locale, this only changes what its next
  * choice returns.
  */
 

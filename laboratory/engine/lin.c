@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The programs of mode lin: which operations each thread calls, and with which arguments. A program
- * is a list of picks, one for each place of a call. First come the places of main before the
- * threads, then those of the first thread, of the second thread and so on, and at last those of
- * main after the threads. A pick is 0 if there is no call at its place. Otherwise it is 1 + 2 *
- * (the line of the menu) + (1 if the call is heard). The menu has a line for each operation with
- * each of its arguments.
+ * is a list of picks, one for each place where a call may stand. The places are listed in this
+ * order: those of main before the threads, those of the first thread, of the second thread and so
+ * on, and those of main after the threads. A pick is 0 if there is no call at its place. Otherwise
+ * it is 1 + 2 * (the line of the menu) + (1 if the call is heard). The menu has a line for each
+ * operation with each of its arguments.
  *
  * In the model the picks are recorded like choices. So they name the program in a replay string,
- * and a pick that is removed there is one call less. But their values are not searched: they are
- * drawn before the execution (lab_lin_program).
+ * and removing a pick there removes a call. However, the search does not try their values: these
+ * are drawn before the execution (lab_lin_program).
  *
- * A call comes before another call if its return happens before the begin of the other. There are
- * two kinds of calls (`heard`):
+ * A call comes before another call if it returns before the other begins, in the sense of
+ * happens-before. There are two kinds of calls (`heard`):
  *
- *   unheard   Only the operations themselves order the threads. In the model, the begin of such a
- *             call is no step; natively, it leaves no trace. So no order is supplied that an
- *             operation lacks. There is one exception: in a native run with heard calls, the return
- *             of an unheard call adds to the counter, too.
- *   heard     The thread knows all calls that have returned. In the model, the begin is a step,
- *             which joins the knowledge of the returned calls. Natively, it is a fetch-and-add on
- *             one counter, to which the returned calls have added, too.
+ *   unheard   Only the operations themselves order the threads. In the model, such a call begins
+ *             without a step; natively, it leaves no trace. So the check supplies no order that an
+ *             operation lacks. There is one exception: in a native run with heard calls, an unheard
+ *             call, too, adds to the counter when it returns.
+ *   heard     The thread knows all calls that have returned. In the model, the call begins with a
+ *             step, which joins the knowledge of the returned calls. Natively, it begins with a
+ *             fetch-and-add on one counter, to which the returned calls have also added.
  *
  * If all calls are heard, the history is that of Herlihy and Wing: intervals of one clock. If none
  * is heard, the check asks whether the results are those of some interleaving of the threads'
@@ -43,7 +43,7 @@ struct record {
 	bool called, ended;
 };
 
-/* What is known of one run. Natively, it lies behind the state of the user. */
+/* What is known of one run. Natively, it is stored behind the user's state. */
 struct run {
 	uint8_t picks[LIN_CALLS];
 	bool counts; /* at least one call is heard */
@@ -129,8 +129,8 @@ static void begin_in_model(unsigned place, bool heard)
 }
 
 /*
- * Ends a call in the model. What the thread did since its last step counts, too, such as the start
- * of a thread.
+ * Ends a call in the model. What the thread did since its last step, such as starting a thread,
+ * belongs to the call, too.
  */
 static void end_in_model(unsigned place, const struct record *record)
 {
@@ -288,8 +288,8 @@ static void too_much(bool model)
 }
 
 /*
- * Checks the history. If refusals are checked apart, reduces the history to the part that no order
- * explains.
+ * Checks the history. If refusals are checked separately, reduces the history to the part that no
+ * order explains.
  */
 static enum lin_verdict check(void)
 {
@@ -303,8 +303,8 @@ static enum lin_verdict check(void)
 }
 
 /*
- * Makes the last calls and checks the history. The specification is the user's and may be
- * instrumented; its accesses are no steps of the model.
+ * Makes the last calls and checks the history. The specification is the user's code and may be
+ * instrumented, but its accesses are not steps of the model.
  */
 static void judge(void *state)
 {
@@ -327,7 +327,7 @@ static void judge(void *state)
 
 /* --- registering --- */
 
-/* For each thread of a program, beside main: its number. */
+/* For each thread of a program, except main: its number. */
 #define EACH_ACTOR(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
 #define FUNCTION(n)                                                                                                    \
 	static void actor_##n(void *state)                                                                             \

@@ -22,7 +22,7 @@ struct lin_call {
 	const char *name;
 	uint8_t thread; /* the number of its thread; 0: main */
 	bool heard;     /* when it began, its thread knew all calls that had returned */
-	/* where its begin and its return come in the order of these events; 0: unknown */
+	/* the places of its begin and of its return in the order of these events; 0: unknown */
 	uint32_t began, returned;
 };
 
@@ -44,24 +44,25 @@ enum { LIN_LOOKS = 1 << 20 };
 enum lin_verdict lin_check(const struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit);
 
 /*
- * Checks the calls that were not refused (-EAGAIN, -EBUSY, -ETIMEDOUT), together with each refused
- * call, one at a time. `found` gets the first of these histories that no order explains.
+ * Checks several histories: each consists of all calls that were not refused (-EAGAIN, -EBUSY,
+ * -ETIMEDOUT) and one refused call. `found` gets the first of these histories that no order
+ * explains.
  */
 enum lin_verdict lin_check_apart(const struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit,
                                  struct lin_history *found);
 
 /*
- * For a history that no order explains: finds a minimal set of results that still no order
- * explains, and returns it. All other calls are made pending, so that their results may be
- * anything. The set may be larger than minimal if a search with fewer results would take too long.
+ * For a history that no order explains: finds and returns a minimal set of results that still
+ * cannot be explained. All other calls are made pending, so that their results may be anything. If
+ * a search with fewer results would take too long, the set may be larger than minimal.
  */
 uint64_t lin_core(struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit);
 
 /*
  * Finds the states in which `which` might be called, in the orders that explain all other calls
- * without it. Writes at most `most` of them as text, each in `size` bytes. Returns how many there
- * are, where a state beyond the first `most` may count several times; 0 if there is no such order,
- * or if the specification has no text().
+ * without it. Writes at most `most` of these states as text, each in `size` bytes. Returns how many
+ * states there are; states beyond the first `most` may be counted several times. Returns 0 if there
+ * is no such order, or if the specification has no text().
  */
 unsigned lin_states(const struct lin_history *h, unsigned which, const struct fl_lin_spec *spec, int64_t limit,
                     char *texts, size_t size, unsigned most);

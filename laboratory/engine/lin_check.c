@@ -8,23 +8,24 @@
  * "before" is happens-before from the return of one call to the begin of another one (lin.c). The
  * check only needs a partial order.
  *
- *   search      The search is depth first. The next call may be any call all of whose
- *               predecessors are done (Wing, Gong 1993). The rest of the search depends only on the
- *               set of calls that are done and on the state, so each pair of these is visited once
- *               (Lowe 2017). The set is a word of 64 bits, and the state is bytes.
- *   parts       If the specification has keys, the calls of each key are an object of their own. A
- *               history is explained if each part is (Herlihy, Wing: locality; Horn, Kroening 2015,
- *               Athalye's porcupine). One call without a key forbids parts.
- *   pending     A call that has not returned may take effect at any time after its begin, or never.
+ *   search      The search is depth first. A call may be the next one if all its predecessors are
+ *               done (Wing, Gong 1993). What remains of the search depends only on the set of calls
+ *               that are done and on the state, so each pair of set and state is visited once (Lowe
+ *               2017). The set is a word of 64 bits, and the state is bytes.
+ *   parts       If the specification has keys, the calls of each key form a separate object. A
+ *               history is explained if each of these parts is explained (Herlihy, Wing: locality;
+ *               Horn, Kroening 2015, Athalye's porcupine). If any call has no key, the history is
+ *               not split into parts.
+ *   pending     A call that has not returned may take effect at any time after it began, or never.
  *               The search ends when all returned calls are done. It tries pending calls with any
  *               result.
  *   busy        A result may be legal only while another call is under way. Two calls may have been
  *               under way at the same time if neither comes before the other. `overlaps` of a call
  *               has the kinds of all calls that may have been under way at the same time.
  *
- * Weakening is sound. If a result is forgotten (the call becomes pending), or an edge of "before",
- * an explanation remains an explanation. So if a history without some results has no explanation,
- * the remaining results alone are wrong. lin_core() forgets as many as it can.
+ * Weakening is sound. An explanation stays valid if a result is forgotten (the call becomes
+ * pending), or an edge of "before". So if a history without some of its results has no explanation,
+ * the remaining results are enough to show the error. lin_core() forgets as many results as it can.
  */
 #include "lin.h"
 #include <errno.h>
@@ -128,8 +129,8 @@ static void grow(const struct fl_lin_spec *spec)
 }
 
 /*
- * Returns the number of the visit of that pair. `*fresh` says whether the visit is new. Returns 0
- * if the visit would be new and LIN_LOOKS pairs have been visited.
+ * Returns the number under which that pair was visited. `*fresh` says whether this is its first
+ * visit. Returns 0 if the visit would be new and LIN_LOOKS pairs have been visited.
  */
 static uint32_t look_at(const struct fl_lin_spec *spec, uint64_t done, const void *state, bool *fresh)
 {
@@ -166,8 +167,8 @@ static bool has_place(const struct search *s, uint64_t done)
 }
 
 /*
- * Whether an order explains the rest. If the places of a call are wanted, all orders are searched;
- * else the first one is enough.
+ * Whether an order explains the remaining calls. If the places of a call are wanted, all orders are
+ * searched; otherwise the first order is enough.
  */
 static bool explain(struct search *s, unsigned depth, uint64_t done)
 {
@@ -215,7 +216,7 @@ static uint64_t renumbered(uint64_t calls, const uint8_t *number)
 	return to;
 }
 
-/* Copies the calls that have a bit in `wanted`, and gives them new numbers. */
+/* Copies the calls whose bits are set in `wanted`, and gives them new numbers. */
 static void keep_those(const struct lin_history *h, uint64_t wanted, struct lin_history *to)
 {
 	uint8_t number[LIN_CALLS] = {0};

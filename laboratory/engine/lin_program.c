@@ -144,8 +144,8 @@ static uint8_t draw_call(unsigned thread, const uint8_t *picks, lab_lin_below *b
 }
 
 /*
- * Decides whether a call is heard. Of eight kinds of programs, three have no heard calls, two have
- * some, and in three all calls are heard.
+ * Decides whether a call is heard. There are eight kinds of programs: three without heard calls,
+ * two in which some calls are heard, and three in which all are.
  */
 static bool draw_hearing(unsigned kind, lab_lin_below *below)
 {

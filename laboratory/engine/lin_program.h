@@ -9,8 +9,8 @@
 enum { LIN_EACH = 9, LIN_THREADS = FL_STRESS_ACTORS, LIN_AFTER = LIN_THREADS + 1 };
 
 /*
- * Puts the usual numbers where the test has 0. Returns the reason why programs of that shape cannot
- * exist, or NULL if they can.
+ * Replaces each 0 of the test by the usual number. Returns the reason why programs of that shape
+ * cannot exist, or NULL if they can.
  */
 const char *lin_shape(struct fl_lin *t);
 

@@ -12,7 +12,7 @@
 /* Called before the runs of `test`, whichever kind it has. */
 void lab_lin_use(const struct lab_test *test);
 
-/* The setup of an FL_LIN, in place of the setup of the test. */
+/* The setup of an FL_LIN, which replaces the setup of the test. */
 void lab_lin_setup(void *state);
 
 /* Draws a program. `below` draws a number below n. */
@@ -27,8 +27,8 @@ extern uint8_t lab_lin_program[];
 size_t lab_state_size(const struct lab_test *test);
 
 /*
- * Writes the call at that place of the model's program: "put(11)", or with `ended` its result "->
- * 0".
+ * Writes the call at that place of the model's program, such as "put(11)", or, with `ended`, its
+ * result, such as "-> 0".
  */
 void lab_lin_say(unsigned place, int64_t result, bool ended, char *text, size_t size);
 

@@ -79,8 +79,8 @@ static bool has_result(const struct fl_lin_call *c, int64_t result)
 }
 
 /*
- * Whether the error of a put or a get, which says that it had no effect, may come here. Only a call
- * of one item finds that there is no room or no item, or that the queue is closed.
+ * Whether a put or a get may fail here with this error, which says that the call had no effect.
+ * Only calls for one item fail because there is no room or no item, or because the queue is closed.
  */
 static bool is_refused(const struct queue *q, const struct fl_lin_call *c)
 {

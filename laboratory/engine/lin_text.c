@@ -150,7 +150,7 @@ static void say_columns(struct lin_text *t, const struct lin_history *h, uint64_
 
 /* --- why --- */
 
-/* Returns the last of the results that matter. It fits nowhere among the others. */
+/* Returns the last of the results that matter: the one that fits nowhere among the others. */
 static unsigned culprit_of(const struct lin_history *h, uint64_t core)
 {
 	unsigned best = (unsigned)__builtin_ctzll(core);
@@ -162,7 +162,7 @@ static unsigned culprit_of(const struct lin_history *h, uint64_t core)
 	return best;
 }
 
-/* Writes the explanation. `weak` is the history with only the results that matter. */
+/* Writes the explanation. `weak` is the history reduced to the results that matter. */
 static void say_why(struct lin_text *t, const struct lin_history *h, const struct lin_history *weak,
                     const struct fl_lin_spec *spec, int64_t limit, uint64_t core)
 {

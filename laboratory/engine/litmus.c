@@ -85,8 +85,8 @@ THREAD(2)
 THREAD(3)
 
 /*
- * Collects the values of an outcome. `*reads` gets the number of values that are read; returns how
- * many there are with the final values.
+ * Collects the values of an outcome. `*reads` gets the number of values that are read. Returns the
+ * number of values including the final ones.
  */
 static unsigned collect(const struct machine *m, uint8_t values[VALUES], unsigned *reads)
 {
@@ -183,7 +183,7 @@ static bool parse_thread(char *line)
 	return true;
 }
 
-/* Takes the end of a line away: a comment, and spaces. */
+/* Removes a comment and spaces from the end of a line. */
 static void chop(char *line)
 {
 	line[strcspn(line, "#\r\n")] = '\0';
@@ -203,8 +203,8 @@ static void tell_outcome(const uint8_t *values, char text[LINE])
 }
 
 /*
- * Whether an outcome fits the pattern, as "1 0 | 2" fits "1 * | 2". Both have as many numbers, so a
- * star is one number.
+ * Whether an outcome fits the pattern, as "1 0 | 2" fits "1 * | 2". Both have the same number of
+ * numbers, so a star stands for one number.
  */
 static bool is_seen(const char *pattern)
 {
@@ -274,7 +274,7 @@ int lab_litmus(struct lab_litmus *found, FILE *in, FILE *out, enum lab_strategy 
 		} else if (line[0] == 'T' && (line[1] == ' ' || line[1] == '\0')) {
 			understood = parse_thread(line + 1);
 		} else if (strncmp(line, "allowed ", 8) == 0 || strncmp(line, "forbidden ", 10) == 0) {
-			/* "allowed-" marks the blind spot, which is not checked */
+			/* "allowed-" marks the model's blind spot, which is not checked */
 			understood = found->verdicts < VERDICTS;
 			if (understood)
 				memcpy(program.verdicts[found->verdicts++], line, sizeof line);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The histories of atomic locations: where they are kept, and how they are made to agree with
- * memory when other code than the model has written it. memory.c decides what a load may read.
+ * memory that was written by other code than the model. memory.c decides what a load may read.
  */
 #include "steer.h"
 
 /*
  * There are two pools: of locations, each of which keeps its last LAB_HISTORY stores; and of views,
- * which are the messages of the heads of release sequences. Both pools are emptied at the begin of
- * each execution.
+ * which are the messages of the heads of release sequences. Both pools are emptied when an
+ * execution begins.
  */
 enum { LOCATIONS = 4096, VIEWS = 16384 };
 
@@ -83,14 +83,14 @@ static struct lab_location *location_new(struct lab_cell *cell, uintptr_t addres
 	location->next = cell->locations;
 	cell->locations = location;
 	/*
-	 * Earlier plain writes happen before this access, or else the race is reported. So a clock
-	 * of 0 is right.
+	 * Earlier plain writes happen before this access; otherwise the race is reported. So a
+	 * clock of 0 is right.
 	 */
 	location_begin(location, 0, 0);
 	return location;
 }
 
-/* The store `to`, whose value is that of the store `from`, stands for it. */
+/* Makes the store `to`, which has the value of the store `from`, stand for `from`. */
 static void take_over(struct lab_written *to, const struct lab_written *from)
 {
 	lab_view_copy(&to->message, &from->message);
@@ -101,8 +101,9 @@ static void take_over(struct lab_written *to, const struct lab_written *from)
 }
 
 /*
- * Called for an access of another size than the last one. Only the newest store remains, with its
- * message. So the new access acquires what an access of the old size would have acquired.
+ * Called if the size of an access differs from that of the last one. Only the newest store is kept,
+ * with its message, so that the new access acquires what an access of the old size would have
+ * acquired.
  */
 static void location_resize(struct lab_location *location, unsigned size)
 {
@@ -116,8 +117,8 @@ static void location_resize(struct lab_location *location, unsigned size)
 
 /*
  * Memory may differ from the history: after a plain write, after a write by code without
- * instrumentation, and after an atomic access of another size. Then the history begins anew. So
- * mixed sizes are stronger here than in C11.
+ * instrumentation, and after an atomic access of another size. In these cases the history begins
+ * anew. Therefore mixed sizes are stronger here than in C11.
  */
 static void location_refresh(struct lab_location *location, unsigned size)
 {

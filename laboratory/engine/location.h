@@ -10,8 +10,8 @@
  */
 
 /*
- * Stores become visible in finite time (C11, 7.17.3). So a thread reads the same store at most
- * LAB_PATIENCE times after a newer one has come. Otherwise, a loop that waits might never end.
+ * Stores become visible in finite time (C11, 7.17.3). Therefore a thread reads the same store at
+ * most LAB_PATIENCE times after a newer store has come. Otherwise a waiting loop might never end.
  */
 enum { LAB_HISTORY = 8, LAB_PATIENCE = 4 };
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * C11 atomics: what atomic accesses and fences of the model's threads do. The rules are those of
- * the memory model RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer: Repairing Sequential Consistency in
- * C/C++11, PLDI 2017). The engine executes accesses under these rules in the way of relacy (Vyukov)
- * and of CDSChecker (Norris, Demsky 2013). Two kinds of executions leave the accesses to other
- * files: steer.c makes those of an execution along a graph (`lab.steered`), and traffic.c makes
- * those of an execution that counts traffic.
+ * C11 atomics: what atomic accesses and fences do in the model. The rules are those of the memory
+ * model RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer: Repairing Sequential Consistency in C/C++11,
+ * PLDI 2017). The engine executes accesses under these rules in the way of relacy (Vyukov) and of
+ * CDSChecker (Norris, Demsky 2013). Two kinds of executions leave the accesses to other files:
+ * steer.c makes those of an execution along a graph (`lab.steered`), and traffic.c makes those of
+ * an execution that counts traffic.
  *
  * RC11 describes an execution by its events, which are accesses and fences, and by relations
  * between them. "SC" stands for memory_order_seq_cst.
@@ -20,7 +20,7 @@
  *
  * The model executes one event after the other. Each store that it executes becomes the last one in
  * the modification order of its location. So the order of execution agrees with sb, rf, mo and psc.
- * The model shows exactly those outcomes of RC11 that have an execution in which these four
+ * The model shows exactly those outcomes of RC11 that some execution produces in which these four
  * relations together have no cycle. RC11 also allows outcomes that fit no single order of
  * execution. An example is the litmus test 2+2W: two threads store to the same two locations, in
  * opposite orders, and in both locations the first store of a thread comes last in mo. The model
@@ -38,15 +38,15 @@
  *   it (view.fence). (psc_F, psc_base)
  *
  * Two limits of the model stop readable() earlier. A location keeps only its last LAB_HISTORY
- * stores. And a thread reads one store at most LAB_PATIENCE times after a newer one has come
+ * stores. And a thread reads the same store at most LAB_PATIENCE times after a newer store has come
  * (location.h).
  *
- * A release sequence is that of RC11. It begins with a store, the head. It goes on with later
- * stores of the same thread to the location, and with RMWs (read-modify-writes) that read from a
- * store of the sequence. An acquire that reads from any of these stores synchronizes with the head,
- * if the head is a release. Otherwise it synchronizes with the last release fence before the head
- * in the thread of the head, if there is one. In C++20 the later stores of the thread are no longer
- * part of the sequence (lab_config.rmw_sequences).
+ * Release sequences are those of RC11. A sequence begins with a store, its head, and continues with
+ * later stores of the same thread to the location, and with RMWs (read-modify-writes) that read
+ * from a store of the sequence. An acquire that reads from any of these stores synchronizes with
+ * the head, if the head is a release. Otherwise it synchronizes with the last release fence before
+ * the head in the thread of the head, if there is one. In C++20 the later stores of the thread are
+ * no longer part of the sequence (lab_config.rmw_sequences).
  */
 #include "steer.h"
 #include "traffic.h"
@@ -91,8 +91,8 @@ static lab_value truncated(lab_value value, unsigned size)
 }
 
 /*
- * Returns the order that is one step weaker. An acquire-release order has two of them: without
- * acquire, and without release.
+ * Returns the order that is one step weaker. For an acquire-release order there are two such
+ * orders: without acquire, and without release.
  */
 static int weaker(int order, unsigned way)
 {
@@ -134,12 +134,12 @@ static int as_store(int order)
 /* --- whether a modification order is missed --- */
 
 /*
- * The search executes the stores of a location in their modification order. So it misses an
- * execution whose edges of sb, rf, mo and psc have a cycle: no order of execution agrees with all
- * of them. check_order(), must_stop() and lab_futex_seen() report LAB_MET_ORDER where such an
- * execution may exist. They report it for each missed execution, for the following reason.
+ * The search executes the stores of a location in their modification order. So it misses each
+ * execution whose edges of sb, rf, mo and psc have a cycle, because no order of execution agrees
+ * with all these edges. check_order(), must_stop() and lab_futex_seen() report LAB_MET_ORDER where
+ * such an execution may exist. They do so for every missed execution, for the following reason.
  *
- * Take an execution with a cycle. Look at its prefixes. A prefix contains, with each event, all
+ * Take an execution with a cycle, and consider its prefixes. With each event, a prefix contains all
  * events from which a path of sb and rf leads to that event. Take a smallest prefix that has a
  * cycle. RC11 forbids cycles of sb and rf alone, so this prefix has an event e from which neither
  * sb nor rf leads to another of its events. Without e the prefix is smaller, so it has no cycle,
@@ -151,16 +151,17 @@ static int as_store(int order)
  * - A path of sb, rf, mo and psc leads from b to e. (Without a path, the search also executes e
  *   before b.)
  *
- * If the path from b to e is in happens-before, coherence forbids that e leads to b. If the path
- * and the edge from e to b are in psc, the axiom that psc has no cycle forbids them. In both cases
- * RC11 does not have the execution. Otherwise e, which is executed after b, finds b in `before`
- * (struct lab_known), or finds it in `order` where psc does not forbid the edge from e to b. It
- * reports LAB_MET_ORDER. `before` may also have events from which no path leads to e. Then the
- * search reports LAB_MET_ORDER although it has missed nothing, and claims no proof.
+ * If the path from b to e is in happens-before, coherence forbids an edge from e to b. If the path
+ * and the edge from e to b are both in psc, the axiom that psc has no cycle forbids them. In both
+ * cases RC11 does not have the execution. Otherwise e, which is executed after b, finds b in
+ * `before` (struct lab_known), or finds it in `order` where psc does not forbid the edge from e to
+ * b. Then LAB_MET_ORDER is reported. `before` may also contain events from which no path leads to
+ * e. In that case the search reports LAB_MET_ORDER although it has missed nothing, and claims no
+ * proof.
  *
  * In mo an RMW directly follows the store that it reads. Several RMWs may follow each other in this
- * way, after a store that is no RMW. A write that comes before one of these RMWs in mo also comes
- * before that store. It is enough to compare a write with stores that are no RMW.
+ * way, after a store that is not an RMW. A write that comes before one of these RMWs in mo also
+ * comes before that store. Therefore it is enough to compare a write with stores that are not RMWs.
  *
  * A release store happens before a load that acquires it, by the edge of rf alone. That path does
  * not begin with an edge of sb. So the store is in `hb` of the reader, but not in `order`, because
@@ -275,8 +276,8 @@ static bool must_stop(const struct lab_written *store, bool sc)
 	if (is_coherent(store))
 		return true;
 	/*
-	 * The other reasons come from psc. They hold only because the SC operations were executed
-	 * in this order.
+	 * The remaining reasons come from psc. They hold only because the SC operations were
+	 * executed in this order.
 	 */
 	if (store->clock <= view->at[store->thread].seen || (store->sc && (sc || store->step < view->fence)) ||
 	    (sc && store->clock <= lab.sc_fenced.at[store->thread])) {
@@ -321,10 +322,10 @@ static unsigned readable(struct lab_location *location, bool sc)
 }
 
 /*
- * The sleepers of a futex are treated like a location. A call that finds sleepers, or adds one,
- * orders no memory. But the search executes the call after the calls that have changed the queue of
- * sleepers. The kernel's load of the word reads the newest store here. An outcome in which it reads
- * an older store is shown by another execution, in which the call comes earlier.
+ * The queue of a futex's sleepers is treated like a location. A call that finds sleepers, or adds
+ * one, orders no memory, but the search executes it after the calls that have changed this queue.
+ * The kernel's load of the word reads the newest store here. An outcome in which it reads an older
+ * store is shown by another execution, in which the call comes earlier.
  */
 static struct lab_location *futex_location(uintptr_t word)
 {
@@ -469,8 +470,8 @@ static struct lab_location *access_of(uintptr_t address, unsigned size, bool wri
 	lab_race_atomic(cell, address, size, write, pc);
 	struct lab_location *location = lab_location_at(cell, address, size);
 	/*
-	 * At the address of a thread-local variable each thread has its own object, so stores of
-	 * other threads do not count.
+	 * At the address of a thread-local variable, each thread has its own object, so stores of
+	 * other threads are ignored.
 	 */
 	if (lab_is_tls(address))
 		lab_location_forget(location);
@@ -478,10 +479,10 @@ static struct lab_location *access_of(uintptr_t address, unsigned size, bool wri
 }
 
 /*
- * Makes an access to a robust list, and returns true; `*value` is then the current value. Returns
- * false if the address is in no robust list. A robust list is accessed by its thread and, when the
- * thread ends, by the kernel, and by no one else. So no step of another thread can come in between,
- * but the end of the thread can.
+ * If the address is in a robust list, makes the access, stores the current value in `*value`, and
+ * returns true. Otherwise returns false. A robust list is accessed only by its thread and, when the
+ * thread ends, by the kernel. So no step of another thread can come in between, but the end of the
+ * thread can.
  */
 static bool in_list(const struct lab_op *op, lab_value *value)
 {
@@ -614,10 +615,9 @@ lab_value lab_kernel_rmw(uintptr_t address, lab_update *update, lab_value operan
 }
 
 /*
- * Looks at the newest `n` stores, which the running thread may read. Some of these stores have
- * another value than the expected one. For each of them, the function writes its distance from the
- * newest store to `back`, and it returns the number of them. A compare-and-swap that reads one of
- * them fails.
+ * Looks at the newest `n` stores, which the running thread may read. For each of them whose value
+ * differs from the expected one, writes the store's distance from the newest store to `back`.
+ * Returns how many such stores there are. A compare-and-swap that reads one of them fails.
  */
 static unsigned failing(struct lab_location *location, unsigned n, lab_value expected, unsigned back[LAB_HISTORY])
 {
@@ -664,8 +664,8 @@ static bool wide_writes(const struct lab_op *op, const struct lab_wide *w, union
 }
 
 /*
- * Makes the access outside of the model. Sixteen bytes are changed by the processor's own
- * instruction, since a scenario may also access one of the two words.
+ * Makes the access outside of the model. The processor's own instruction changes sixteen bytes,
+ * because a scenario may also access one of the two words by itself.
  */
 #ifdef __x86_64__
 __attribute__((target("cx16"), noinline)) /* clang would lose the instruction where it inlines */
@@ -689,10 +689,10 @@ wide_really(const struct lab_op *op, const struct lab_wide *w, union wide_value 
 }
 
 /*
- * Makes the access in the model. A wide object is several words, each with a history of its own, so
- * that an access to one word and an access to the whole object see each other's values. The words
- * change in one step: a thread that acquires one of the new values has seen the others, too. An
- * access reads the newest value of each word; older ones are not tried (LAB_MET_WIDE).
+ * Makes the access in the model. A wide object consists of several words, each with its own
+ * history, so that an access to one word and an access to the whole object see each other's values.
+ * The words change in one step: a thread that acquires one of the new values has seen the others,
+ * too. An access reads the newest value of each word; older ones are not tried (LAB_MET_WIDE).
  */
 static bool wide_modelled(struct lab_op op, const struct lab_wide *w, union wide_value *found)
 {
@@ -758,9 +758,9 @@ bool lab_atomic_wide(const volatile void *object, size_t size, int order, struct
 }
 
 /*
- * A compare-and-swap that fails is a load. It has read another value than the expected one, which
- * may be an old value. A weak one may also have read the newest value, which is the expected one,
- * and have failed spuriously.
+ * A compare-and-swap that fails is a load. The value that it has read, which may be an old one,
+ * differs from the expected value. A weak compare-and-swap may also have read the newest value,
+ * equal to the expected one, and have failed spuriously.
  */
 bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure,
                     bool weak, uintptr_t pc)
@@ -853,10 +853,10 @@ void lab_atomic_fence(int order, uintptr_t pc)
 }
 
 /*
- * Executes a full fence for each thread of the process, at the point of its program that the thread
- * has reached. The fences of threads that can run come one after another, with steps of other
- * threads in between. A thread that sleeps or has ended has passed a fence in the kernel. The
- * caller's own fences are the first and the last.
+ * Executes a full fence for each thread of the process, at the point that the thread has reached.
+ * The fences of threads that can run come one after another, with steps of other threads in
+ * between. A thread that sleeps or has ended has passed a fence in the kernel. The caller's own
+ * fences are the first and the last.
  */
 void lab_membarrier(uintptr_t pc)
 {
