@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file has regular files and streams.
+ * Regular files and streams.
  *
- * Each execution sees a file as it was when an execution first opened it. What an execution writes
- * stays in memory, and is gone when the execution ends. Each call that reads or changes a file is a
- * step on the file. Steps on a file do not commute, and they order nothing else.
+ * Each execution sees a file as it was when any execution first opened it. What an execution writes
+ * stays in memory, and is discarded when the execution ends. Each call that reads or changes a file
+ * is a step on the file. Steps on a file do not commute, and they order nothing else.
  *
- * A stream of fopen() is a stream of the C library, and the functions of this file move its bytes.
- * The C library calls them while it has the stream locked, so the step of a call on a stream comes
- * before: lab_io_use_stream().
+ * A stream of fopen() is a stream of the C library, but the functions of this file move its bytes.
+ * The C library calls these functions while it has the stream locked. Therefore the step of a call
+ * on a stream comes earlier, in lab_io_use_stream().
  */
 #include "io.h"
 #include <libgen.h>
@@ -17,7 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* A file of this execution. It lives on while it is open, also if its name is gone. */
+/* A file of this execution. While it is open, it exists even if its name has been removed. */
 struct lab_node {
 	struct stat is; /* st_mode is 0 as long as there is no file of the name */
 	char *bytes;
@@ -49,8 +49,8 @@ void lab_io_file_reset(void)
 }
 
 /*
- * Reads what the real file has, if there is one. Returns false if there is one and it is neither a
- * regular file, nor /dev/null, nor the name of a socket, or cannot be read.
+ * If there is a real file, reads its contents. Returns false if the real file cannot be read, or if
+ * it is neither a regular file, nor /dev/null, nor the name of a socket.
  */
 static bool file_read(struct name *n, const char *path)
 {
@@ -98,8 +98,8 @@ static void file_node_step(const struct lab_node *n, uintptr_t pc)
 }
 
 /*
- * Makes a step on the file, unless `pc` is 0. If another thread closes it before, no other file takes
- * its place.
+ * Makes a step on the file, unless `pc` is 0. If another thread closes the file before the step, no
+ * other file takes its place.
  */
 static void file_step(struct lab_file *f, uintptr_t pc)
 {
@@ -322,7 +322,9 @@ bool lab_io_use_stream(const FILE *stream, uintptr_t pc)
 	return false;
 }
 
-/* What these two calls write depends on the file, so the model learns it after the call. */
+/*
+ * What these two calls write depends on the file, so the model learns of the writes after the call.
+ */
 static char *file_fgets(char *to, int size, FILE *stream)
 {
 	int n = 0, c = 0;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file has waits for several descriptors, event counters and timers.
+ * Waits for several descriptors, event counters and timers.
  *
  * As in Linux, an epoll set has a list of the watches that may be ready. An event puts a watch into
- * the list. epoll_wait() takes out the watches that have no event any more, and the edge-triggered
- * and one-shot watches whose events it reports. Another watch whose events it reports goes to the
+ * the list. epoll_wait() removes the watches that no longer have an event, and the edge-triggered
+ * and one-shot watches whose events it reports. Any other watch whose events it reports goes to the
  * end of the list.
  */
 #include "io.h"
@@ -19,24 +19,26 @@ static struct watch {
 	struct lab_file *set, *file; /* both are NULL if this entry is free */
 	int number;
 	/*
-	 * The events that the watch reports: none after a report of EPOLLONESHOT; and those asked
-	 * for.
+	 * `events`: the events that the watch reports; none after a one-shot watch (EPOLLONESHOT)
+	 * has reported. `asked`: the events that were asked for.
 	 */
 	uint32_t events, asked;
 	epoll_data_t data;
 	uint32_t since; /* the number of its entry into the list; 0 if it is not there */
-	/* The thread whose step put the watch into the list, and the clock of that thread then. */
+	/*
+	 * The thread whose step put the watch into the list, and the thread's clock at that step.
+	 */
 	unsigned waker;
 	uint32_t woken;
 } watches[WATCHES];
-/* How often a watch came into the list, and how often a timer was set. */
+/* How often a watch was put into the list, and how often a timer was set. */
 static uint32_t newest, timers;
 static int64_t soonest; /* no timer expires before this time */
 
 /*
  * What each thread waits for: either some files, or an epoll set. poll() holds the files that the
- * descriptors had when it began. If another thread closes a descriptor, the file lives on, and the
- * close does not end the wait.
+ * descriptors had when it began. If another thread closes a descriptor meanwhile, the file lives
+ * on, and the wait does not end because of that.
  */
 static struct wait {
 	struct pollfd *files;
@@ -58,9 +60,9 @@ static unsigned poll_events(const struct watch *w)
 }
 
 /*
- * Puts a watch into the list if it is not there and has one of the events. Steps on two channels
- * commute, but the order of the list tells which of them came first. So nothing is proved if the
- * step that put another watch there may come before or after this one. A timer may expire before or
+ * Puts a watch into the list if it is not in the list and has one of the events. Steps on two
+ * channels commute, but the order of the list shows which step came first. So nothing is proved if
+ * the step that put another watch there is not ordered with this step. A timer may expire before or
  * after the step of any thread; timers expire in the order of their times.
  */
 static void poll_enlist(struct watch *w, unsigned events)
@@ -160,7 +162,7 @@ short lab_io_events(const struct lab_file *f)
 
 /*
  * Stores the events of each file as poll() does. Returns how many files have events. If `held` is
- * not NULL, a descriptor that is not that of its file any more has no event.
+ * not NULL, a descriptor that no longer refers to its file in `held` has no event.
  */
 static int poll_scan(struct pollfd *files, nfds_t n, struct lab_file *const *held)
 {
@@ -204,8 +206,8 @@ static bool poll_can(const struct lab_object *o, const struct lab_thread *t)
 
 /*
  * Looks for an event. The thread may come late, so that more timers have expired. A timer with an
- * interval can expire again each time, so there are as many executions as the bound on faults
- * admits, and no search of them ends without that bound.
+ * interval can expire again each time, so there is an execution for each number of faults, and
+ * without the bound on faults the search would not end.
  */
 static bool poll_find(const struct wait *w, int64_t *due, uintptr_t pc)
 {
@@ -217,8 +219,8 @@ static bool poll_find(const struct wait *w, int64_t *due, uintptr_t pc)
 }
 
 /*
- * The thread may come late before its step, so that a timer is first in the list of an epoll set.
- * It may come late after the step, so that the timer is last.
+ * If the thread comes late before its step, a timer is first in the list of an epoll set. If it
+ * comes late after the step, the timer is last.
  */
 static void poll_wait(struct wait w, int64_t deadline, uintptr_t pc)
 {
@@ -325,7 +327,7 @@ static int poll_pselect(int n, fd_set *in, fd_set *out, fd_set *other, const str
 
 /* --- epoll --- */
 
-/* Returns the file of the number, which must be of that kind; otherwise NULL, with an error. */
+/* Returns the file of the descriptor. If it is not of that kind, sets errno and returns NULL. */
 static struct lab_file *poll_of(int number, enum lab_io_kind kind)
 {
 	struct lab_file *f = lab_io_of(number);
@@ -428,8 +430,8 @@ static int poll_epoll_pwait2(int number, struct epoll_event *events, int most, c
 }
 
 /*
- * A thread may sleep in epoll_wait() although a file of the set has bytes. The reason then is that
- * the edge was reported before.
+ * If a thread sleeps in epoll_wait() although a file of the set has bytes, the reason is that the
+ * edge was reported before.
  */
 bool lab_io_lost(const struct lab_thread *t, int *number)
 {

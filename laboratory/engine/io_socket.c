@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file has stream sockets between threads of the program. They have an address and a port, or
- * a name. connect() makes the connection, which then waits for accept() in the channel of the
- * listening socket.
+ * Stream sockets between threads of the program. They have an address and a port, or a name.
+ * connect() makes the connection, which then waits for accept() in the channel of the listening
+ * socket.
  */
 #include "io.h"
 #include <netinet/in.h>
@@ -57,7 +57,7 @@ static int socket_socketpair(int domain, int type, int protocol, int two[2])
 	return 0;
 }
 
-/* Returns the port of an address. It has the same place in addresses of IPv4 and IPv6. */
+/* Returns the port of an address, which is at the same place in addresses of IPv4 and IPv6. */
 static in_port_t *socket_port(struct lab_address *a)
 {
 	return &((struct sockaddr_in *)&a->is)->sin_port;
@@ -72,10 +72,10 @@ static bool socket_is_same(struct lab_address *a, struct lab_address *b)
 }
 
 /*
- * Returns a socket that has the address, or NULL. For a connect(), `f` is NULL, and the socket is
- * not connected. For a bind() of `f`, it keeps `f` from having the address. A connection keeps its
- * port, unless both sockets have SO_REUSEADDR. After its close, Linux keeps that of one side for a
- * while.
+ * Returns a socket that has the address, or NULL. For connect(), `f` is NULL, and a connected
+ * socket is not returned. For bind(), `f` is the socket to bind, and the returned socket is one
+ * that prevents `f` from getting the address. A connection keeps its port, unless both sockets have
+ * SO_REUSEADDR. After a close, Linux keeps the port of one side for a while.
  */
 static struct lab_file *socket_at(struct lab_address *a, const struct lab_file *f)
 {
@@ -94,7 +94,7 @@ static struct lab_file *socket_at(struct lab_address *a, const struct lab_file *
 	return NULL;
 }
 
-/* Reads the address that a call has got. The call is a step on all addresses. */
+/* Reads the address that was passed to a call. The call is a step on all addresses. */
 static struct lab_address socket_read(const struct sockaddr *address, socklen_t size, uintptr_t pc)
 {
 	struct lab_address a = {.size = size};
@@ -141,7 +141,7 @@ static int socket_listen(int number, int backlog)
 	return 0;
 }
 
-/* Ends a connect() by the error. An internet socket that does not block gets it later. */
+/* Ends connect() with the error. A non-blocking internet socket gets the error later. */
 static int socket_refused(int number, int error, uintptr_t pc)
 {
 	struct lab_file *f = lab_io_find(number);

@@ -159,7 +159,7 @@ struct lab_location *lab_location_at(struct lab_cell *cell, uintptr_t address, u
 		if (location->address == address) {
 			location_widen(location);
 			if (lab.steered)
-				return location; /* along a graph, the graph has the history */
+				return location; /* then the graph has the history */
 			const bool known =
 			    location->size == size && lab_newest(location)->value == lab_peek(address, size);
 			if (__builtin_expect(!known || location->plainly_written, 0))

@@ -8,8 +8,9 @@
 #include "lab.h"
 
 /*
- * The state of one execution in the model (`lab`), and what the files of the engine offer each
- * other; README.md lists what each file does. All model threads run on fibers of one kernel thread.
+ * The state of one execution in the model (`lab`), and the functions that the files of the engine
+ * offer each other. README.md lists what each file does. All model threads run on fibers of one
+ * kernel thread.
  */
 
 typedef unsigned __int128 lab_value;
@@ -29,7 +30,7 @@ enum lab_op_kind {
 	LAB_EXIT,
 	LAB_RELAX,
 	LAB_INPUT,
-	LAB_PLAIN, /* no step of its own: a plain access, recorded for reports */
+	LAB_PLAIN, /* not a step: a plain access, recorded for reports */
 	LAB_ALLOC,
 	LAB_FREE,
 	LAB_FUTEX_MANY, /* a wait on several words */
@@ -38,12 +39,12 @@ enum lab_op_kind {
 	LAB_OWNER_DIED, /* the kernel's change of the word of a lock whose owner died */
 	LAB_CALL,       /* a call of an FL_LIN_OP begins; the address is its place in the program */
 	LAB_RETURN,
-	LAB_SYNC,    /* a step on an object of the C library; `order` is an enum lab_sync */
+	LAB_SYNC,    /* a step on an object of the C library; `order` is from enum lab_sync */
 	LAB_MISUSED, /* in a trace alone: the call that ends the execution as MISUSE */
 	LAB_ROUNDS   /* in a trace alone: the `other` steps before come again `value` times */
 };
 
-/* A step as a thread announces it. The thread does the step when the search lets the thread run. */
+/* A step as a thread announces it. The thread makes the step when the search lets it run. */
 struct lab_op {
 	uint8_t kind, size, order;
 	uintptr_t address, pc;
@@ -53,8 +54,8 @@ enum lab_state {
 	LAB_UNBORN, /* has a number, but does not run yet */
 	LAB_READY,
 	/*
-	 * The thread is in a loop that waits. It runs again after a change of what it has read, or
-	 * when it may give up.
+	 * The thread is in a waiting loop. It runs again when something changes that it has read,
+	 * or when it may give up.
 	 */
 	LAB_SPINNING,
 	LAB_BLOCKED,
@@ -82,14 +83,14 @@ struct lab_thread {
 
 	struct lab_op next;
 	uintptr_t place; /* lab_own_place() of the call that announced it */
-	/* steps and choices so far; together with the thread's number, the name of a choice */
+	/* how many steps and choices it has made; this and the thread's number name a choice */
 	uint32_t ops;
-	/* kill points so far; together with the thread's number, the name of a kill */
+	/* how many kill points it has passed; this and the thread's number name a kill */
 	uint32_t kills;
 
 	uintptr_t futex; /* the futex on which it sleeps; if there are several, the first */
 	uint32_t expected;
-	/* All futexes on which it sleeps, until it runs again; NULL: it sleeps on at most one. */
+	/* All futexes on which it sleeps, until it runs again; NULL if it sleeps on at most one. */
 	const struct fl__futex *many;
 	unsigned n_many;
 	uint64_t woken_by[FL__FUTEXES / 64]; /* from which of these futexes it was dequeued */
@@ -106,7 +107,7 @@ struct lab_thread {
 	/* the round of the barrier at which it waits; or how many bytes its write must place */
 	uint64_t round;
 	bool dozes; /* it sleeps for a time, or in exit(): the search may end that at any time */
-	/* its clock, where traffic is counted; while it runs, the clock is in `lab.now` */
+	/* its clock, if traffic is counted; while the thread runs, the clock is in `lab.now` */
 	int64_t time;
 	uint32_t clock_ops;   /* its step at which it last read a clock */
 	unsigned clock_looks; /* how often it has read a clock in a row */
@@ -124,8 +125,8 @@ struct lab_thread {
 	uint32_t last_step;
 	unsigned repeats; /* how many equal loads it has done in a row */
 	/*
-	 * The site of the loop that gave up; 0 as soon as a location that the loop has read
-	 * changes, and, a few times, when the thread itself changes a value.
+	 * The site of the loop that gave up. It becomes 0 as soon as a location that the loop has
+	 * read changes, and, a few times, when the thread itself changes a value.
 	 */
 	uintptr_t gave_up;
 	unsigned giving_up; /* how many more turns of the loop it may do, which are no steps */
@@ -136,7 +137,7 @@ struct lab_thread {
 	uintptr_t turn[LAB_LOOKS], spun[LAB_LOOKS];
 	unsigned n_turn, n_spun; /* more than LAB_LOOKS: not all were kept */
 	unsigned progress;       /* how often its own changes allowed it to give up again */
-	/* it has given up already: only a change lets it run, or that no other thread can run */
+	/* it has given up already: it runs only after a change, or if no other thread can run */
 	bool hard;
 	bool uninterrupted; /* loads since its last spin were no steps */
 	uint64_t spun_at;   /* lab_state() at its last spin */
@@ -151,7 +152,7 @@ struct lab_thread {
 	unsigned n_awaits;
 
 	/* --- for order.c --- */
-	struct lab_clock before; /* how many steps of each thread come before its next step */
+	struct lab_clock before; /* how many steps of each other thread come before its next step */
 	uint32_t latest;         /* its last step; 0: it has done none */
 	/* the step that made its announced step possible; 0: no such step */
 	uint32_t enabler;
@@ -169,7 +170,7 @@ struct lab_thread {
 	uintptr_t lent;        /* no other thread uses its stack below; 0: none uses its stack */
 	uintptr_t returned_at; /* where one of its own functions returned last */
 	/* The fields below are not zeroed for a new thread. */
-	struct lab_view view; /* as wide as there are threads */
+	struct lab_view view; /* as wide as the number of threads */
 	/* what relaxed loads have acquired; an acquire fence adds it to `view` */
 	struct lab_view acquired;
 	struct lab_view released; /* `view` at the last release fence */
@@ -195,7 +196,7 @@ struct lab_event {
 	bool piece;
 	uint32_t step;  /* its number in the execution */
 	uint32_t from;  /* of an atomic access that reads: the step of the store */
-	unsigned stale; /* how much older than the newest the store was that it read, in stores */
+	unsigned stale; /* by how many stores the store that it read was older than the newest */
 	lab_value value, other;
 	int result;
 };
@@ -208,12 +209,15 @@ struct lab_execution {
 	struct lab_thread threads[LAB_THREADS];
 	struct fl__switch home; /* the flow that runs executions */
 
-	/* of the locations and cells: those of another generation are empty */
+	/* the generation of locations and cells: those of another generation are empty */
 	uint32_t generation;
 	bool ordered; /* order.c keeps the order of the steps */
-	/* steered: the execution follows a graph; guided: the usual engine follows one (steer.h) */
+	/*
+	 * steered: the execution follows a graph; guided: the usual engine follows a graph
+	 * (steer.h)
+	 */
 	bool steered, guided;
-	/* lab_state() is worth its time, since it matters whether a limit was met */
+	/* lab_state() is worth its time, because it matters whether a limit was met */
 	bool proving;
 	char message[512];
 	char details[4096];
@@ -232,7 +236,7 @@ struct lab_execution {
 	unsigned streak;  /* how many steps the running thread has done in a row */
 	unsigned starved; /* how often some thread had waited for too long */
 	unsigned moves;   /* how many changes of memory and of objects there were */
-	/* in how many rounds since the last store all threads were in spins and saw no change */
+	/* how many rounds since the last store had all threads in spins that saw no change */
 	unsigned idle_rounds;
 	int64_t now;
 	uint64_t hash;
@@ -244,7 +248,7 @@ struct lab_execution {
 	 * loop.
 	 */
 	uintptr_t frame, caller;
-	/* of a compare-and-swap: where it writes the value that it found when it fails */
+	/* of a compare-and-swap: where a failure writes the value that was found */
 	uintptr_t expected;
 	bool program; /* the test is a program with main() */
 	/* where errno of the only kernel thread is; it is saved for each model thread */
@@ -268,7 +272,7 @@ struct lab_execution {
 
 	size_t n_events;
 	size_t n_acted; /* how many events came before the outcome */
-	/* how many pieces there were so far of a plain access that crosses words of eight bytes */
+	/* how many pieces of a plain access that crosses words of eight bytes there were so far */
 	unsigned pieces;
 	/*
 	 * One more than the index of the event of the last plain write, as long as its value is not
@@ -276,8 +280,8 @@ struct lab_execution {
 	 */
 	size_t unsettled;
 	bool awaits;   /* a thread sleeps for ever, since other executions show what it would do */
-	bool switched; /* the running thread was let run in place of one that could have gone on */
-	/* How much of their tables location.c, cell.c, object.c and frame.c have used so far. */
+	bool switched; /* the running thread runs although another thread could have gone on */
+	/* How much location.c, cell.c, object.c and frame.c have used of their tables so far. */
 	uint32_t locations, views, cells, more_records, objects, frames;
 };
 
@@ -285,7 +289,7 @@ extern struct lab_execution lab;
 extern struct lab_config lab_config;
 extern const struct lab_test *lab_running;
 
-/* Called where the search cuts behaviours off: records the limit that was met. */
+/* Called where the search cuts off behaviours: records the limit that was met. */
 static inline void lab_met(enum lab_limit limit)
 {
 	lab.limits |= 1u << limit;
@@ -309,7 +313,7 @@ void lab_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void lab_end(void); /* ends the execution without a failure */
 
 /* --- thread.c --- */
-/* Announces a step of the running thread; returns when the search lets the thread do it. */
+/* Announces a step of the running thread, and returns when the search lets the thread make it. */
 void lab_point(struct lab_op op);
 /* blocks the running thread for ever; the execution does not count, unless it fails */
 _Noreturn void lab_block_forever(void);
@@ -330,7 +334,7 @@ void lab_thread_await(struct lab_op op, const struct lab_object *object,
 void lab_thread_can(struct lab_thread *thread, bool can);
 _Noreturn void lab_thread_leave(void); /* ends the running thread */
 /*
- * Makes a new thread, and does not start it. Ends the execution as not modelled if there are too
+ * Makes a new thread, but does not start it. Ends the execution as not modelled if there are too
  * many threads.
  */
 struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void *arg);
@@ -359,7 +363,7 @@ void lab_thread_start(struct lab_thread *thread, uintptr_t pc);
 int lab_join(struct lab_thread *thread, int64_t deadline, uintptr_t pc);
 void lab_relax(uintptr_t pc);
 /*
- * Whether a load belongs to a spin that gave up, and so is no step. This is also called for loops
+ * Whether a load belongs to a spin that gave up, and therefore is not a step. Also called for loops
  * without a relax.
  */
 bool lab_spins(uintptr_t address, uintptr_t pc);
@@ -374,11 +378,11 @@ void lab_wake_spinners(uintptr_t address);
 void lab_turns_end(struct lab_thread *thread);
 void lab_begin(void (*body)(void)); /* runs the main thread; returns when the execution has ended */
 /*
- * state.c: a hash of where the running thread is. Equal values mean that it is where it was, and
- * has written nothing in between.
+ * state.c: returns a hash of where the running thread is. Two equal values mean that the thread is
+ * where it was, and has written nothing in between.
  */
 uint64_t lab_state(void);
-/* The running thread never goes on. The report says that it spins or sleeps. */
+/* The running thread never goes on. The report says that the thread spins or sleeps. */
 _Noreturn void lab_thread_park(bool spins);
 /* stuck.c: ends the execution when no thread can run. */
 _Noreturn void lab_stuck(void);
@@ -404,34 +408,37 @@ unsigned lab_choose(enum lab_choice_kind kind, unsigned n);
 /* Chooses the thread of `set` that runs. `usual` is the choice that costs nothing. */
 unsigned lab_choose_thread(lab_set set, unsigned usual);
 /*
- * Returns how many stores older than the newest a load reads: fewer than `n`. `newest` is the step
- * of the newest store.
+ * Returns by how many stores, fewer than `n`, the store that a load reads is older than the newest.
+ * `newest` is the step of the newest store.
  */
 unsigned lab_choose_stale(unsigned n, uint32_t newest);
 bool lab_fault(unsigned which);
 bool lab_may_fault(unsigned which);
 /*
- * Whether the running thread's process is killed here. `rare` says that it was never killed at this
- * step before.
+ * Whether the running thread's process is killed here. `rare` says that no process was killed at
+ * this step before.
  */
 bool lab_choose_kill(bool rare);
 
 /* --- order.c: the order of dependent steps --- */
 /*
- * The running thread's step turned out to be the step `op`, which depends on fewer steps than the
- * announced one.
+ * The running thread's step has turned out to be `op`, which depends on fewer steps than the
+ * announced step.
  */
 void lab_order_became(const struct lab_op *op);
 /* The next step of `thread` comes after all steps of `leader`. */
 void lab_order_follow(struct lab_thread *thread, const struct lab_thread *leader);
 /* The next step of the running thread comes after that step. */
 void lab_order_after(uint32_t step);
-/* Whether that step comes before the previous step of the running thread. */
+/* Returns whether that step comes before the previous step of the running thread. */
 bool lab_order_known(uint32_t step);
 
 /* --- crash.c: processes that are killed --- */
 enum lab_death { LAB_AT_STEP, LAB_ASLEEP, LAB_WOKEN, LAB_IN_COPY };
-/* The running thread's process may be killed in place of `op`. Then the call does not return. */
+/*
+ * The running thread's process may be killed instead of making the step `op`. Then the call does
+ * not return.
+ */
 void lab_kill_point(struct lab_op op, enum lab_death how);
 /*
  * The running thread's process may be killed in the middle of a copy. Returns how many bytes the
@@ -458,8 +465,8 @@ lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, l
 bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure,
                     bool weak, uintptr_t pc);
 /*
- * An access to an object of any size, in the model or outside of it. Without `desired`, it is a
- * load; without `expected`, it always writes. lab_atomic_wide() returns whether it wrote.
+ * An access to an object of any size, in the model or outside of it. Without `desired`, the access
+ * is a load; without `expected`, it always writes. lab_atomic_wide() returns whether it wrote.
  */
 struct lab_wide {
 	void *found; /* gets the value before the access; NULL: the access is a store */
@@ -517,17 +524,17 @@ void lab_writes(void *to, size_t size, uintptr_t pc);
 /* Stores the value where the program wants a result of its call. */
 #define LAB_STORE(to, pc, ...) (lab_writes((to), sizeof *(to), (pc)), (void)(*(to) = __VA_ARGS__))
 /*
- * The running thread uses an object of the C library in this memory. This is a read, but no access
- * of the program itself: a loop of the program is where it was.
+ * The running thread uses an object of the C library in this memory. This counts as a read, but not
+ * as an access of the program itself: a loop of the program is still where it was.
  */
 void lab_race_use(uintptr_t address, size_t size, uintptr_t pc);
 /*
  * An object of the C library begins its life in this memory. The first access to each byte calls
- * lab_objects_accessed(). Returns whether a use of the object may race with what came before. If a
- * call has `made` the object, each use happens after that call, so that only atomic accesses count.
+ * lab_objects_accessed(). Returns whether a use of the object may race with earlier accesses. If a
+ * call has `made` the object, each use happens after that call, so only atomic accesses count.
  */
 bool lab_race_object(uintptr_t address, size_t size, bool made);
-/* Adds a use of an object by another thread, of which the cells have no record yet. */
+/* Adds a use of an object by another thread that the cells have not recorded yet. */
 void lab_race_used(uintptr_t address, size_t size, struct lab_record use);
 /* Checks an atomic access of `size` bytes against the plain ones. */
 void lab_race_atomic(struct lab_cell *cell, uintptr_t address, unsigned size, bool write, uintptr_t pc);
@@ -557,7 +564,9 @@ struct lab_block {
 bool lab_block_at(uintptr_t address, struct lab_block *found);
 bool lab_block_number(unsigned number, struct lab_block *found);
 struct lab_cell;
-/* the cell is new; if it is in a block, the block's allocation counts as a write of it */
+/*
+ * called for a new cell: if it is in a block, the block's allocation counts as a write of the cell
+ */
 void lab_heap_born(struct lab_cell *cell);
 /* Marks the block at this address, if there is one, as not lost. */
 void lab_heap_keep(uintptr_t value, void *arg);
@@ -580,7 +589,7 @@ bool lab_is_guard(uintptr_t address); /* between two stacks */
 void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc);
 /*
  * For programs: ends the execution with a failure if the address is on the stack of a thread that
- * has ended, or in the frame of a function that has returned. It knows only the frames of other
+ * has ended, or in the frame of a function that has returned. It checks only the stacks of other
  * threads.
  */
 void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc);
@@ -604,11 +613,14 @@ bool lab_is_global(uintptr_t address);
 bool lab_is_module_code(uintptr_t pc);
 void lab_globals_reset(void);
 /*
- * Makes the page of the address writable, if it has globals and was protected since they do not
- * change. Returns whether it was.
+ * If the page of the address has globals, and was protected because they do not change, makes the
+ * page writable and returns true. Otherwise returns false.
  */
 bool lab_globals_thaw(uintptr_t address);
-/* Puts the globals of a process in place. They begin with the values that main's have. 0: main. */
+/*
+ * Puts the globals of a process in place; 0 is the process of main. At first they have the values
+ * of main's globals.
+ */
 void lab_globals_enter(unsigned process);
 /* Calls `visit` for each word of the globals that this execution has changed. */
 void lab_globals_visit(void (*visit)(uintptr_t value, void *arg), void *arg);
@@ -618,7 +630,7 @@ void lab_tls_begin(unsigned thread); /* begins the thread-locals of a new thread
 bool lab_is_tls(uintptr_t address);
 /*
  * Chooses the module of the next executions. `program` says that the thread-locals of each thread
- * have addresses of their own.
+ * have their own addresses.
  */
 void lab_module_use(const struct lab_module *module, bool program);
 void lab_tls_visit(unsigned thread, void (*visit)(uintptr_t value, void *arg), void *arg);
@@ -638,7 +650,7 @@ int lab_futex_wake(uintptr_t word, int n, uintptr_t pc);
 /* trace.c */
 bool lab_records(void);                        /* whether steps of the running thread are kept */
 struct lab_event *lab_event(struct lab_op op); /* where nothing is recorded: one that is not shown */
-void lab_event_value(struct lab_event *event); /* the event gets the value in memory */
+void lab_event_value(struct lab_event *event); /* stores the value in memory in the event */
 void lab_event_settle(void);                   /* the last plain write is done: its event gets the value */
 void lab_hash(uint64_t value);
 /* Room for a name, which is valid until the 16th name after it. */
@@ -646,9 +658,9 @@ enum { LAB_NAME = 192 };
 char *lab_name_buffer(void);
 const char *lab_site_name(uintptr_t pc); /* "transfer.c:17" */
 /*
- * Returns the place of a running call in the user's code, while the execution is recorded: that of
- * the innermost caller that has a line outside of the C++ library. If there is none, and for a call
- * that does not run, it is `pc`.
+ * Returns the place of a running call in the user's code, while the execution is recorded: the
+ * place of the innermost caller that has a line outside of the C++ library. If there is no such
+ * caller, or if the call is not running, returns `pc`.
  */
 uintptr_t lab_own_place(uintptr_t pc);
 uintptr_t lab_line_hash(uintptr_t pc); /* equal for two places on one line of the user's, or in the C++ library */
@@ -659,8 +671,8 @@ uintptr_t lab_place_then(unsigned thread, uintptr_t pc, uintptr_t address);
 const char *lab_address_name(uintptr_t address);
 void lab_name_address(uintptr_t address, char *text, size_t size);
 /*
- * The name that the address had when the event of that index came: a stack has other variables
- * later.
+ * Writes the name that the address had at the event of that index. On a stack, the address may
+ * belong to another variable later.
  */
 void lab_name_address_at(uintptr_t address, size_t event, char *text, size_t size);
 /*
@@ -671,8 +683,8 @@ void lab_name_address_at(uintptr_t address, size_t event, char *text, size_t siz
 char *lab_source_at(uintptr_t pc, int before);
 
 /*
- * Names of state that the engine keeps in place of the C library. They return false if the address
- * is none.
+ * These name state that the engine keeps on behalf of the C library. They return false if the
+ * address has no such state.
  */
 bool lab_unknown_name(uintptr_t address, char *text, size_t size);
 bool lab_io_name(uintptr_t address, char *text, size_t size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file knows what was loaded, where its code and its variables are, and how the variables are
- * put back after an execution.
+ * Keeps track of what was loaded and where its code and variables are, and restores the variables
+ * after an execution.
  */
 #include "interpose.h"
 #include "layout.h"
@@ -158,8 +158,8 @@ static struct lab_test *add_test(const struct fl_stress_test *test, const struct
 }
 
 /*
- * Whether the module has this path. It may have another one, since dlsym() searches the
- * dependencies of an object, too.
+ * Whether the module has this path. It may have a different path, because dlsym() also searches the
+ * dependencies of an object.
  */
 static bool is_of(const struct lab_module *module, const char *path)
 {
@@ -171,7 +171,8 @@ static bool is_of(const struct lab_module *module, const char *path)
 }
 
 /*
- * Ends the process. Destructors of a program do not run here: each execution runs them at its end.
+ * Ends the process. Destructors of a program do not run here, because each execution runs them at
+ * its end.
  */
 static void leave(int status, void *arg)
 {
@@ -180,10 +181,10 @@ static void leave(int status, void *arg)
 	_exit(status);
 }
 
-/* Adds a program as a test, which has the name of the file. */
+/* Adds a program as a test that is named after the file. */
 static void add_program(const char *path, void *handle, const struct lab_module *module, void *start)
 {
-	__libc_single_threaded = 0; /* else libstdc++ would use no atomic operations */
+	__libc_single_threaded = 0; /* otherwise libstdc++ would use no atomic operations */
 	struct fl_stress_test *test = make(sizeof *test);
 	char *name = lab_needed(strdup(basename(path)));
 	if (strrchr(name, '.'))
@@ -208,7 +209,7 @@ bool lab_is_constructor(uintptr_t pc)
 
 char *lab_load(const char *path)
 {
-	/* RTLD_LOCAL, since two modules may have a copy of the library each. */
+	/* RTLD_LOCAL, because each of two modules may have a copy of the library. */
 	loading = path;
 	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	loading = NULL;
@@ -242,7 +243,7 @@ struct setup {
 
 static struct setup *setups;
 
-/* Names the second thread of an actor actor-2, and so on. */
+/* If an actor runs in several threads, names the second one actor-2, and so on. */
 static void number_actors(struct fl_stress_function *actors)
 {
 	for (unsigned i = 0; actors[i].call; i++) {
@@ -276,8 +277,8 @@ EXPORTED void fl_stress_register_setup(const char *test, void (*setup)(void *sta
 }
 
 /*
- * Gives each setup to its test, when both are registered. The constructors of a module may register
- * either of them first.
+ * Attaches each setup to its test once both are registered. The constructors of a module may
+ * register them in either order.
  */
 static void attach_setups(void)
 {
@@ -325,7 +326,7 @@ __attribute__((section("calls_back"), noinline)) uintptr_t lab_call_back(void (*
                                                                          uintptr_t b, uintptr_t c)
 {
 	const uintptr_t result = ((uintptr_t(*)(uintptr_t, uintptr_t, uintptr_t))function)(a, b, c);
-	__asm__ volatile(""); /* or else the call may become a jump */
+	__asm__ volatile(""); /* otherwise the call might become a jump */
 	return result;
 }
 
@@ -352,28 +353,28 @@ struct undos {
 };
 
 enum { PROCESSES = 1 + FL_STRESS_ACTORS };
-static struct undos own[PROCESSES]; /* those of each process; `before` has the saved values */
+static struct undos own[PROCESSES]; /* the changes of each process; `before` has the saved values */
 static unsigned process;            /* the process whose globals are in place */
 
 /*
- * The pages of all variables, and of what constructors have allocated, with a copy of each that was
- * made after the constructors. After an execution, the pages are compared with their copies, and
- * those that differ are put back. So it does not matter who has changed them: instrumented code, or
- * the C or C++ library through a pointer.
+ * The pages of all variables, and of what constructors have allocated, with a copy of each page
+ * that was made after the constructors ran. After an execution, the pages are compared with their
+ * copies, and those that differ are restored. So it does not matter who has changed them:
+ * instrumented code, or the C or C++ library through a pointer.
  *
  * Most pages never change. So after the first executions, the pages that none of them has changed
  * are write-protected, and are no longer compared. The first write to a protected page raises
- * SIGSEGV. Then lab_globals_thaw() makes the page writable, and it is compared from then on. A
- * system call that writes to a protected page raises no signal, but fails with EFAULT. So before a
- * program calls a function of the C library that writes to memory, lab_globals_thaw() is called,
- * too. A scenario may make system calls of its own. One that writes to a variable must do so in one
- * of the first executions.
+ * SIGSEGV. Then lab_globals_thaw() makes the page writable, and from then on the page is compared
+ * again. A system call that writes to a protected page raises no signal, but fails with EFAULT.
+ * Therefore lab_globals_thaw() is also called before a program calls a function of the C library
+ * that writes to memory. A scenario may make system calls itself, but a system call that writes to
+ * a variable must do so in one of the first executions.
  */
 struct page {
 	uint8_t *memory, *copy;
 	bool changed; /* by any execution */
 };
-enum { FIRST = 16, PROTECTED = 16384 }; /* at most so many parts differ in their protection */
+enum { FIRST = 16, PROTECTED = 16384 }; /* PROTECTED: the most parts with different protection */
 static struct page *pages;              /* first those that are compared, then the protected ones */
 static size_t n_pages, n_compared, room_pages;
 static uint8_t *copies; /* of all pages, one after another */
@@ -388,8 +389,8 @@ static void add_pages(uintptr_t at, uintptr_t end)
 }
 
 /*
- * Copies a page if it differs. Pages of zeros that were never written share one page of the machine.
- * So memory that a program does not use costs little.
+ * Copies a page if it differs. Zero pages that were never written share one page of the machine, so
+ * memory that a program does not use costs little.
  */
 static bool copy_page(uint8_t *to, const uint8_t *from)
 {
@@ -445,8 +446,8 @@ static void take_snapshot(void)
 }
 
 /*
- * Whether the list has the word. Most words that change do so often, and one entry is enough. Only
- * the first entries are looked at.
+ * Whether the list contains the word. A word that changes usually does so often, and one entry for
+ * it is enough. Only the first entries are searched.
  */
 static bool is_own(uintptr_t address)
 {
@@ -458,8 +459,8 @@ static bool is_own(uintptr_t address)
 }
 
 /*
- * Exchanges the value in place with the saved one. Values are taken out in reverse order and put in
- * in forward order, since a word may be in the list twice.
+ * Exchanges the word's value with the saved value. Values are taken out in reverse order and put in
+ * in forward order, because a word may be in the list twice.
  */
 static void exchange(struct undo *u)
 {
@@ -562,9 +563,9 @@ void lab_tls_visit(unsigned thread, void (*visit)(uintptr_t value, void *arg), v
 }
 
 /*
- * The compiler's code calls this for the address of a thread-local of a shared object. Each thread
- * of a program has a block of its own, so that one thread may hand the address of its variable to
- * another.
+ * The compiler's code calls this to get the address of a thread-local of a shared object. Each
+ * thread of a program has its own block, so that a thread may pass the address of its variable to
+ * another thread.
  */
 EXPORTED void *__tls_get_addr(struct tls_index *index)
 {

@@ -166,8 +166,8 @@ static _Noreturn void object_misuse_ended(const struct lab_object *o, const char
 }
 
 /*
- * Ends the execution if a thread has used the object, and that is not ordered before. In another
- * order of execution it finds that the object has ended.
+ * Ends the execution if another thread has used the object, and this use does not happen before the
+ * object's end. In another order of execution that thread would find that the object has ended.
  */
 static void object_check_uses(const struct lab_object *o, const char *what, uintptr_t pc)
 {
@@ -178,9 +178,9 @@ static void object_check_uses(const struct lab_object *o, const char *what, uint
 }
 
 /*
- * How much memory an object of each kind has. A once has none here, since the guard of a C++
- * variable is one, too, and the compiler's code accesses it: lab_once() tells of the memory of the
- * others.
+ * The size of an object of each kind. It is 0 for a once, because the guard of a C++ variable is
+ * also a once, and the compiler's code accesses the guard. For other onces, lab_once() reports the
+ * memory.
  */
 static const uint8_t kind_sizes[LAB_OBJECT_KINDS] = {
     [LAB_MUTEX] = sizeof(pthread_mutex_t),     [LAB_COND] = sizeof(pthread_cond_t),
@@ -205,11 +205,11 @@ static void object_begin(struct lab_object *o, const struct lab_made *as, bool m
 	o->used_by = 0;
 	lab_view_clear(&o->view);
 	lab_view_clear(&o->readers);
-	/* Processes have cells of their own, and a trace shows each use. */
+	/* Each process has its own cells, and a trace shows each use. */
 	o->accessed = lab_race_object(o->address, kind_sizes[as->kind], made) || lab.processes || lab.recording;
 }
 
-/* Returns the first use at that step or later, or NULL. No two threads run at one step. */
+/* Returns the first use at that step or later, or NULL. Only one thread runs at each step. */
 static const struct lab_use *object_use_from(const struct lab_object *o, uint32_t step)
 {
 	const struct lab_use *first = NULL;
@@ -474,15 +474,16 @@ static void object_check_live(const struct lab_object *o, const struct lab_op *o
 }
 
 /*
- * The step may find the state before a change that did not happen before. The search tries that in
- * another order, but not if a path of other edges leads from the change to this step: see memory.c.
- * A try that fails finds a lock that was released since, or no permit; a value may be any old one.
+ * If a change of the state does not happen before the step, the step might also find the state
+ * before that change. The search tries this in another order, unless a path of other edges leads
+ * from the change to this step: see memory.c. A try may fail because it finds a lock that has been
+ * released since, or no permit; a value that is read may be any old one.
  */
 static void object_check_order(const struct lab_object *o, bool value)
 {
 	if (lab.steered || o->kind == LAB_IO)
 		/*
-		 * Along a graph, the step is a load. A call on a descriptor takes the kernel's
+		 * Along a graph, the step is a load. A call on a descriptor acquires the kernel's
 		 * lock.
 		 */
 		return;
@@ -509,7 +510,7 @@ unsigned lab_object_try(struct lab_op op, const struct lab_object *o, lab_can *c
 	object_check_live(o, &op);
 	object_check_order(o, op.order == LAB_SYNC_VALUE);
 	lab_object_seen(o);
-	lab_looked(o->address, 0); /* A release of the object ends a spin. */
+	lab_looked(o->address, 0); /* When the object is released, a spin ends. */
 	return lab.steered ? lab_steer_try(o, op.order) : can(o, lab.self);
 }
 

@@ -7,8 +7,8 @@
 /*
  * Objects of the C library by which threads wait for each other: pthread_mutex_t, sem_t, mtx_t and
  * others. The model keeps the state of each object here, by the object's address. The program's
- * memory has only what the initialiser wrote. programs.md has the table of states and the edges of
- * happens-before.
+ * memory contains only what the initialiser wrote. programs.md has the table of states and the
+ * edges of happens-before.
  */
 enum lab_object_kind {
 	LAB_MUTEX,
@@ -68,37 +68,37 @@ struct lab_place {
 struct lab_object {
 	uintptr_t address;
 	uint32_t generation; /* The entry belongs to this execution. */
-	uint8_t kind;        /* This is of enum lab_object_kind. */
-	bool live;           /* The object is initialised, and not destroyed. */
-	bool made;           /* A call has initialised it, and not a static initialiser. */
-	uint16_t lives;      /* It was initialised so often in this execution. */
+	uint8_t kind;        /* an enum lab_object_kind */
+	bool live;           /* The object is initialised and not destroyed. */
+	bool made;           /* A call has initialised the object, not a static initialiser. */
+	uint16_t lives;      /* How often it was initialised in this execution. */
 	uint8_t type;        /* A mutex has LAB_MUTEX_..., and a condition the number of its clock. */
 	bool robust, owner_died, lost;
 	struct lab_place maker;
 	uint32_t maker_clock;
-	struct lab_place ender; /* It was destroyed there. */
+	struct lab_place ender; /* Where it was destroyed. */
 	/*
-	 * This is the owner of a mutex, a spin lock or a write lock, or the thread that runs a
-	 * once. It is LAB_NOBODY if there is none.
+	 * The owner of a mutex, a spin lock or a write lock, or the thread that runs a once.
+	 * LAB_NOBODY if there is none.
 	 */
 	int owner;
-	struct lab_place taken; /* The owner took it there. */
-	uint32_t taken_clock;   /* The owner's clock was this when it took it. */
+	struct lab_place taken; /* Where the owner took it. */
+	uint32_t taken_clock;   /* The owner's clock when it took the object. */
 	/*
-	 * A mutex is locked so often. Of other objects, this counts the readers, the permits, or
+	 * How often a mutex is locked. For other objects, this counts the readers, the permits, or
 	 * the threads at the barrier.
 	 */
 	unsigned count;
-	unsigned limit;          /* The barrier waits for so many threads. */
-	unsigned round;          /* This is the round of a barrier, or 1 for a once that is done. */
-	uintptr_t mutex;         /* The waiters for a condition have this mutex. */
-	struct lab_place wasted; /* A signal last found no waiter there. Nowhere has the pc 0. */
+	unsigned limit;          /* How many threads the barrier waits for. */
+	unsigned round;          /* The round of a barrier, or 1 for a once that is done. */
+	uintptr_t mutex;         /* The mutex of the waiters for a condition. */
+	struct lab_place wasted; /* Where a signal last found no waiter; the pc is 0 if none did. */
 	/*
 	 * How often each thread holds the readers-writer lock for reading. When the life of an
 	 * object ends, each number is 0.
 	 */
 	uint8_t reads[LAB_THREADS];
-	unsigned width; /* So many elements of `by` are valid, and the others count as 0. */
+	unsigned width; /* How many elements of `by` are valid; the others count as 0. */
 	/* The fields above are zeroed when an execution first uses the object. */
 	/*
 	 * For each thread: its clock at its last change of the state, its clock at its last change
@@ -109,21 +109,21 @@ struct lab_object {
 	struct lab_changes {
 		uint32_t changed, released, before;
 	} by[LAB_THREADS];
-	struct lab_view view; /* A release tells this to the next owner. */
-	/* Readers of a readers-writer lock tell this to the next writer. */
+	struct lab_view view; /* What a release passes on to the next owner. */
+	/* What readers of a readers-writer lock pass on to the next writer. */
 	struct lab_view readers;
-	/* This is the last use by each thread before `used_by`. The pc is 0 if there is no use. */
+	/* The last use by each thread before `used_by`. The pc is 0 if there is no use. */
 	unsigned used_by;
 	/*
-	 * Each use reads the memory of the object, so that it races with writes of the program. While
-	 * this is false, the program has not accessed the memory in the life of the object, and no
-	 * use can race with an earlier access. So `uses` is enough. While this is true, each use
-	 * is also in the records of the cells.
+	 * Each use counts as a read of the object's memory, so that it races with writes of the
+	 * program. While this field is false, the program has not accessed the memory since the
+	 * object was initialised, and no use can race with an earlier access, so `uses` is enough.
+	 * While it is true, each use is also in the records of the cells.
 	 */
 	bool accessed;
 	struct lab_use {
 		uint32_t clock, left; /* The thread left the barrier at `left`; 0 says that it has not. */
-		uint32_t step;        /* The search had made so many steps. */
+		uint32_t step;        /* How many steps the execution had made. */
 		uintptr_t pc;
 	} uses[LAB_THREADS];
 };
@@ -132,14 +132,14 @@ struct lab_object {
 struct lab_object *lab_object_find(uintptr_t address);
 /*
  * Returns the object for a use of it. Ends the execution if the object is of another kind, is
- * destroyed, is not initialised, or was initialised by a call that does not happen before. `fresh`
- * says that a static initialiser left this memory. `what` is the verb of the message. The call
- * reads the memory of the object, so that it races with a plain write, such as the assignment of a
- * static initialiser.
+ * destroyed, is not initialised, or was initialised by a call that does not happen before this use.
+ * `fresh` says that the memory is as a static initialiser left it. `what` is the verb of the
+ * message. The use counts as a read of the object's memory, so that it races with a plain write,
+ * such as the assignment of a static initialiser.
  */
 struct lab_object *lab_object_use(const void *at, enum lab_object_kind kind, bool fresh, const char *what,
                                   uintptr_t pc);
-/* An object as the call that initialises it has made it. */
+/* An object as its initialising call has made it. */
 struct lab_made {
 	uintptr_t address;
 	enum lab_object_kind kind;
@@ -147,19 +147,19 @@ struct lab_made {
 	bool robust;
 	unsigned count, limit, round;
 };
-/* A call initialises the object, and writes its memory. So does a call that destroys it. */
+/* A call initialises, or destroys, the object. Both count as writes of its memory. */
 void lab_object_init(struct lab_made made, uintptr_t pc);
 void lab_object_destroy(struct lab_object *object, uintptr_t pc);
 /*
- * The running thread leaves the barrier, which may have been destroyed since it arrived. If it was
- * not destroyed, its memory may be freed after all threads have left.
+ * The running thread leaves the barrier, which may have been destroyed since the thread arrived. If
+ * the barrier was not destroyed, its memory may be freed after all threads have left.
  */
 void lab_object_left(struct lab_object *object, uintptr_t pc);
-/* A constructor has initialised the object, which is live when an execution begins. */
+/* A constructor has initialised the object, so it is live when an execution begins. */
 void lab_object_early(struct lab_made made);
 /*
- * Memory is freed, and the objects there are gone. Ends the execution if a thread holds one of
- * them, or waits for one.
+ * Memory is freed, so the objects there end. Ends the execution if a thread holds one of these
+ * objects, or waits for one.
  */
 void lab_objects_freed(uintptr_t address, size_t size, uintptr_t pc);
 /*
@@ -171,11 +171,11 @@ void lab_objects_accessed(uintptr_t address, size_t size);
 typedef bool lab_can(const struct lab_object *object, const struct lab_thread *thread);
 
 /*
- * Announces the step `op` on `object`, which is possible while `can` returns true. Returns when the
- * search lets the thread do the step: 0. Returns -ETIMEDOUT if the deadline came first. With an
- * expired deadline the thread tries once. Along a graph a step with any deadline is a try: steer.c
- * says why. With the deadline LAB_TRY the call is lab_object_try(), and returns -EAGAIN if the step
- * is not possible.
+ * Announces the step `op` on `object`, which is possible while `can` returns true. Returns 0 when
+ * the search lets the thread do the step, or -ETIMEDOUT if the deadline came first. With an expired
+ * deadline the thread tries once. Along a graph a step with any deadline is a try; steer.c says
+ * why. With the deadline LAB_TRY this is the same as lab_object_try(), and returns -EAGAIN if the
+ * step is not possible.
  */
 #define LAB_TRY (INT64_MIN + 1)
 int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, int64_t deadline);
@@ -185,18 +185,18 @@ int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, i
  */
 struct lab_op lab_object_point(enum lab_sync what, const struct lab_object *object, uintptr_t pc);
 /*
- * Announces a step that looks at the state, and may find an old one, as a load may. Returns whether
+ * Announces a step that looks at the state. Like a load, it may find an old state. Returns whether
  * the step is possible. Along a graph, it returns the permits for LAB_SYNC_VALUE.
  */
 unsigned lab_object_try(struct lab_op op, const struct lab_object *object, lab_can *can);
-/* The running thread has seen the state in another way than by these steps. */
+/* The running thread has seen the state, but not by one of these steps. */
 void lab_object_seen(const struct lab_object *object);
 /* Returns the running thread's element of `by`. The elements of all threads are valid then. */
 struct lab_changes *lab_object_by(struct lab_object *object);
 /*
- * Called after each change of the state: makes those threads ready whose announced step is
+ * Called after each change of the state: makes the threads ready whose announced step is now
  * possible, and blocks the others. After a change that takes a lock or a permit, lab_object_taken()
- * is called in its place.
+ * is called instead.
  */
 void lab_object_changed(struct lab_object *object);
 void lab_object_taken(struct lab_object *object);
@@ -213,15 +213,15 @@ void lab_object_acquire(const struct lab_view *view);
 
 struct lab_op lab_sync_op(enum lab_sync what, uintptr_t address, uintptr_t pc);
 /*
- * The step in the trace. `result`: a code that the call returns; shown when it is not 0. Returns
- * the event, for what else is shown of the step.
+ * Puts the step into the trace. `result` is the code that the call returns; it is shown if it is
+ * not 0. Returns the event, so that the caller can add what else is shown of the step.
  */
 struct lab_event *lab_sync_event(struct lab_op op, int result);
 const char *lab_sync_verb(unsigned what);
 
 /*
- * Ends the execution because of what the running thread does: misuse that POSIX leaves undefined,
- * or something that the model lacks.
+ * Ends the execution because the running thread misuses an object in a way that POSIX leaves
+ * undefined, or does something that the model lacks.
  */
 #define lab_misuse(pc, ...) lab_refuse(LAB_MISUSE, pc, __VA_ARGS__)
 #define lab_unmodelled(pc, ...) lab_refuse(LAB_UNMODELLED, pc, __VA_ARGS__)
@@ -242,7 +242,7 @@ void lab_objects_stuck(void);
 const struct lab_thread *lab_object_blocker(const struct lab_thread *thread);
 /*
  * Called when the running thread ends. Abandons its robust mutexes, and fails if the thread holds
- * another object.
+ * any other object.
  */
 void lab_objects_left(uintptr_t pc);
 /* Returns the object of this execution with that number, from 0 on, or NULL if there are fewer. */

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The order of dependent steps, in executions of the search without bounds (choice.c). A step comes
- * before a later step in three cases: both are of one thread; they do not commute; or the first one
- * makes the second one possible. A step also comes before another one if a chain of such pairs
- * leads from it to the other. Executions with the same order have the same result. So the search
- * runs one execution of each order.
+ * before a later step in three cases: both are of one thread; they do not commute; or the first
+ * step makes the second step possible. A step also comes before another step if a chain of such
+ * pairs leads from the one to the other. Executions with the same order have the same result, so
+ * the search runs one execution of each order.
  *
  * How the search finds the other orders. A *rival* of a step s is an earlier step of another thread
  * that does not commute with s, and that does not come before the previous step of the thread of s.
- * Nor is it a rival if it comes before the step that started or woke the thread of s, or before the
- * end of a thread that this thread has joined (lab_order_follow()). If s has a rival, there is
- * another execution in which the two have the opposite order. In that execution, the steps after
- * the rival that do not come after it in the order are made first, then s, and then the rival. The
- * *initials* are the threads that can make the first of these steps. At the choice at which the
- * rival's thread was chosen, the search must also try one of the initials. This is the method of
- * source sets (Abdulla, Aronsson, Jonsson, Sagonas 2014).
+ * An earlier step is also not a rival if it comes before the step that started or woke the thread
+ * of s, or before the end of a thread that the thread of s has joined (lab_order_follow()). If s
+ * has a rival, there is another execution in which the two have the opposite order. In that
+ * execution, the steps that were made after the rival, but do not come after it in the order, are
+ * made first, then s, and then the rival. The *initials* are the threads that can make the first of
+ * these steps. At the choice at which the rival's thread was chosen, the search must also try one
+ * of the initials. This is the method of source sets (Abdulla, Aronsson, Jonsson, Sagonas 2014).
  *
  * A step is known by its number in the execution, from 1 on. Each step is *settled*, which means
  * that its place in the order is found, before the next step is chosen. By then the result of the
@@ -26,11 +26,14 @@
 struct step {
 	struct lab_op op;
 	uint8_t thread;
-	/* it came although what the thread waited for had not come; it commutes with no step */
+	/* made although what the thread waited for had not come; commutes with no step */
 	bool by_time;
 	uint32_t earlier; /* the previous step of its thread; 0: none */
 	uint32_t node;    /* the choice of its thread */
-	/* how many steps of each thread come before it; of its own thread, itself included */
+	/*
+	 * how many steps of each thread come before it; for its own thread, the step itself counts,
+	 * too
+	 */
 	struct lab_clock past;
 };
 
@@ -63,10 +66,10 @@ static bool order_has(const struct lab_clock *past, uint32_t a)
 }
 
 /*
- * Finds the rivals of the step `s` of `t`, in the order of threads. Of each thread, the last rival
- * is enough: an older rival is found again when `s` and the last rival have changed places. But if
- * both `s` and a rival are steps on an object, `s` may be possible only after that rival. Then the
- * order of these two is fixed, so the next older rival of that thread counts, too.
+ * Finds the rivals of the step `s` of `t`, in the order of threads. For each thread, the last rival
+ * is enough, because an older rival is found again when `s` and the last rival have changed places.
+ * However, if both `s` and a rival are steps on an object, `s` may be possible only after that
+ * rival. Then the order of these two is fixed, so the next older rival of that thread counts, too.
  */
 static unsigned order_rivals(const struct lab_thread *t, const struct step *s)
 {
@@ -84,8 +87,8 @@ static unsigned order_rivals(const struct lab_thread *t, const struct step *s)
 }
 
 /*
- * Returns whether one of several steps comes before the step that has this past. The steps are, for
- * each thread in `seen`, the step whose number within its thread is in `first`.
+ * Returns whether one of several steps comes before the step that has this past. There is one such
+ * step for each thread in `seen`; `first` contains its number within the thread.
  */
 static bool order_has_any(const struct lab_clock *past, lab_set seen, const uint32_t first[LAB_THREADS])
 {
@@ -143,8 +146,8 @@ void lab_order_begin(void)
 }
 
 /*
- * Plans executions for the announced step of a thread that could not do it. In another order of the
- * steps, the thread might have done it.
+ * Plans executions for the announced step of a thread that could not do this step here, but might
+ * do it in another order of the steps.
  */
 static void order_reverse_missed(const struct lab_thread *t, const struct lab_op *op, uint32_t end)
 {
@@ -185,7 +188,7 @@ void lab_order_step(void)
 {
 	struct lab_thread *self = lab.self;
 	/*
-	 * needed while there is one thread: then nothing is chosen, and no choice settles the step
+	 * needed while there is only one thread: then no choice is made that would settle the step
 	 */
 	lab_order_settle();
 	if (lab.steps >= room) {
@@ -228,8 +231,8 @@ bool lab_order_known(uint32_t step)
 }
 
 /*
- * Returns whether the step only looks: a turn of a loop that waits has no effect if all its steps
- * are such steps.
+ * Returns whether the step only looks. If all steps of a turn of a waiting loop only look, the turn
+ * has no effect.
  */
 static bool order_is_look(const struct step *s)
 {
@@ -276,8 +279,8 @@ bool lab_order_is_idle(uint32_t since)
 }
 
 /*
- * Ends the order of an execution. The announced step of a thread that waits for an object to the
- * end, for example for a lock, has rivals, too.
+ * Ends the order of an execution. If a thread still waits for an object at the end, for example for
+ * a lock, its announced step has rivals, too.
  */
 void lab_order_end(void)
 {

@@ -3,7 +3,7 @@
 #define STRESS_POSIX_H
 
 /*
- * This header is included before all others, since headers of the C library define some of these
+ * This header is included before all others, because headers of the C library define some of these
  * functions inline.
  */
 #ifndef __NO_INLINE__
@@ -30,9 +30,9 @@ static inline bool lab_is_zero(const void *memory, size_t size)
 }
 
 /*
- * The model's functions for threads and their objects. posix_*.c has those of <pthread.h> and
+ * The model's functions for threads and their objects: posix_*.c defines those of <pthread.h> and
  * <semaphore.h>, and c11_threads.c those of <threads.h>. Each function begins with FORWARD, which
- * hands calls from outside of an execution to the C library.
+ * passes calls from outside of an execution to the C library.
  *
  * The C library also has an older version of conditions, which dlsym() may find first. So REAL_COND
  * asks for the newer version.
@@ -41,8 +41,8 @@ static inline bool lab_is_zero(const void *memory, size_t size)
 #define FORWARD_COND(name, arguments) FORWARD_UNLESS(OURS(), name, REAL_COND(name), arguments)
 
 /*
- * FORWARD for a call that initialises an object as `made` says. The model remembers what a
- * constructor has initialised.
+ * FORWARD for a call that initialises an object as `made` says. If a constructor makes the call,
+ * the model remembers the object.
  */
 #define FORWARD_INIT_BY(name, real, arguments, made)                                                                   \
 	do {                                                                                                           \
@@ -81,8 +81,8 @@ struct lab_call {
 		(name), (void (*)(void))(function)                                                                     \
 	}
 /*
- * Begins the list of a file. The lists of all files are one array, in a section whose begin and end
- * the linker tells unknown.c.
+ * Begins the list of a file. The lists of all files form one array in a section; the linker tells
+ * unknown.c where this section begins and ends.
  */
 #define LAB_CALLS                                                                                                      \
 	__attribute__((section("replacements"), used,                                                                  \
@@ -93,8 +93,8 @@ enum { LAB_PROCESSORS = 2, LAB_PID = 1000 };
 
 /* --- process.c --- */
 /*
- * The things that a process has only once. A step on one of them does not commute with another
- * step on it: other threads can tell which of the two came first.
+ * The things that a process has only once. Two steps on the same one do not commute, because other
+ * threads can tell which of the two came first.
  */
 enum { LAB_SHARED_NODES = 64 };
 enum lab_shared {
@@ -118,7 +118,7 @@ const void *lab_shared_place(enum lab_shared what); /* the address of these step
 #define LAB_INVALID INT64_MIN
 int64_t lab_deadline(const struct timespec *t, int clock);
 int64_t lab_after(int64_t from, const struct timespec *t);
-lab_can lab_never; /* returns false: for a step that only a signal, or time, makes possible */
+lab_can lab_never; /* returns false: for a step that only a signal or time makes possible */
 void lab_sleep(int64_t deadline, uintptr_t pc);
 /* Sleeps until `t` after `from`, and returns 0, or EINVAL. */
 int lab_sleep_after(int64_t from, const struct timespec *t, uintptr_t pc);
@@ -139,7 +139,8 @@ lab_can lab_mutex_can; /* returns whether no thread owns the object, which may a
 /* --- posix_cond.c --- */
 int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadline, uintptr_t pc);
 /*
- * Waits. lab_cond_wait() calls it after its checks. It returns when the thread has the mutex again.
+ * Waits, and returns when the thread has the mutex again. lab_cond_wait() calls this function after
+ * its checks.
  */
 int lab_cond_begin(struct lab_object *o, struct lab_object *mutex, int64_t deadline, uintptr_t pc);
 /* Makes a waiter that was woken compete for the mutex. */
@@ -168,8 +169,8 @@ _Noreturn void lab_posix_end(void *result, uintptr_t pc);
 int lab_posix_join(unsigned long thread, void **result, int64_t deadline, uintptr_t pc);
 int lab_posix_detach(unsigned long thread, uintptr_t pc);
 /*
- * Returns the number of a thread from its pthread_t, for a call that does `what` to it. It is misuse
- * if the thread does not exist, or has been joined.
+ * Returns the number of a thread from its pthread_t, for a call that does `what` to it. The call is
+ * misuse if the thread does not exist, or has been joined.
  */
 unsigned lab_posix_thread(unsigned long thread, const char *what, uintptr_t pc);
 unsigned long lab_posix_self(void);
@@ -186,12 +187,12 @@ int lab_key_create(unsigned *key, void (*destroy)(void *), uintptr_t pc);
 int lab_key_delete(unsigned key, uintptr_t pc);
 void *lab_key_get(unsigned key, uintptr_t pc);
 int lab_key_set(unsigned key, const void *value, uintptr_t pc);
-/* Notes a key that the C library has made, if a constructor has asked for it. */
+/* Notes a key that the C library has made, if a constructor asked for it. */
 void lab_key_made(unsigned key, void (*destroy)(void *), uintptr_t pc);
 void lab_keys_end(uintptr_t pc); /* calls the destructors of the running thread's variables and values */
 void lab_variables_end(void);    /* those of its variables */
 /* Calls `visit` for each value of a thread that runs. The search for leaks needs this. */
-/* A thread that has yet to begin keeps what its argument points to. */
+/* A thread that has not begun yet keeps what its argument points to. */
 void lab_threads_keep(void);
 void lab_keys_visit(void (*visit)(uintptr_t value, void *arg), void *arg);
 

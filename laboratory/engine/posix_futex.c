@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * syscall(): futexes, and the other system calls that the model has. A call with any other number
+ * syscall(): futexes, and the other system calls that the model supports. Any other system call
  * ends the execution with the name of the call.
  */
 #include "posix.h"
@@ -39,7 +39,9 @@ static long futex_call(const long a[6], uintptr_t pc)
 	lab_unmodelled(pc, "calls futex() with the operation %d, which the model does not have", operation);
 }
 
-/* The process has registered for private membarriers: in a constructor, or in that execution. */
+/*
+ * The process has registered for private membarriers, either in a constructor or in that execution.
+ */
 static bool is_registered;
 static uint32_t registered_in;
 

@@ -9,7 +9,7 @@ bool lab_mutex_can(const struct lab_object *o, const struct lab_thread *thread)
 	return o->owner == LAB_NOBODY;
 }
 
-/* A static initialiser leaves all bytes zero except for the type. */
+/* A static initialiser leaves all bytes except the type zero. */
 static bool mutex_is_static(const pthread_mutex_t *mutex)
 {
 	pthread_mutex_t copy = *mutex;
@@ -19,7 +19,7 @@ static bool mutex_is_static(const pthread_mutex_t *mutex)
 	return lab_is_zero(&copy, sizeof copy);
 }
 
-/* Of the C library's number for the type. */
+/* Converts the C library's number for the type. */
 static uint8_t mutex_type(int type)
 {
 	return type == PTHREAD_MUTEX_RECURSIVE    ? LAB_MUTEX_RECURSIVE
@@ -56,10 +56,7 @@ void lab_mutex_release(struct lab_object *o)
 	lab_object_changed(o);
 }
 
-/*
- * The caller holds the mutex already: returns the result for its type; -1: the caller does not hold
- * it.
- */
+/* If the caller already holds the mutex, returns the result for the mutex's type; otherwise -1. */
 static int mutex_relock(struct lab_object *o, bool tries, uintptr_t pc)
 {
 	if (o->owner != (int)lab.self->id)

@@ -65,8 +65,8 @@ EXPORTED int pthread_once(pthread_once_t *once, void (*call)(void))
 /*
  * --- keys ---
  *
- * The keys of an execution have numbers from FIRST on. A key that a constructor of the program has
- * made has its number from the C library, and exists in each execution.
+ * Keys that an execution makes have numbers from FIRST on. A key that a constructor of the program
+ * has made got its number from the C library, and exists in each execution.
  */
 
 enum { KEYS = 1024, FIRST = 0x10000, ROUNDS = PTHREAD_DESTRUCTOR_ITERATIONS };
@@ -82,14 +82,14 @@ static struct values {
 	uint32_t generation;
 	void *of[KEYS];
 	uint32_t used[KEYS]; /* the clock of the thread's last use */
-	/* the destructors of its C++ variables, the last one first to run */
+	/* the destructors of its C++ variables, in the reverse of the order in which they run */
 	struct destructor {
 		void (*call)(void *);
 		void *object;
 	} * destructors;
 	size_t n_destructors, room;
 } values[LAB_THREADS];
-static unsigned n_early; /* the index of the first key that an execution makes */
+static unsigned n_early; /* index of the first key that an execution makes */
 static unsigned n_keys;
 static uint32_t keys_generation;
 
@@ -180,8 +180,8 @@ int lab_key_delete(unsigned key, uintptr_t pc)
 }
 
 /*
- * A use is no step. lab_key_delete() finds a use that does not happen before it, whichever of the
- * two comes first.
+ * A use is not a step. lab_key_delete() finds each use that does not happen before it, whichever of
+ * the two comes first.
  */
 static void **once_value(unsigned key, const char *what, uintptr_t pc)
 {

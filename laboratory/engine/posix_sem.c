@@ -11,7 +11,7 @@ static bool sem_can_take(const struct lab_object *o, const struct lab_thread *th
 	return o->count > 0;
 }
 
-/* The step, with the permits that are left. */
+/* Puts the step into the trace, with the permits that are left. */
 static void sem_event(struct lab_op op, const struct lab_object *o, int result)
 {
 	lab_sync_event(op, result)->value = o->count;
@@ -104,7 +104,7 @@ EXPORTED int sem_getvalue(sem_t *restrict sem, int *restrict value)
 
 /* --- barriers --- */
 
-/* Of the threads that have come to the barrier, and the running one, the lowest. */
+/* Returns the lowest thread among the running one and those that have come to the barrier. */
 static struct lab_thread *sem_barrier_first(const struct lab_object *o)
 {
 	struct lab_thread *t = lab.threads;
@@ -114,8 +114,8 @@ static struct lab_thread *sem_barrier_first(const struct lab_object *o)
 }
 
 /*
- * The last thread of a round makes the others ready. Along a graph the lowest one does, since the
- * choice of the thread that learns that it is the serial one is an event of the lowest.
+ * The last thread of a round makes the others ready. Along a graph, the lowest thread does so,
+ * because the choice of the serial thread is an event of the lowest thread.
  */
 static bool sem_barrier_can_leave(const struct lab_object *o, const struct lab_thread *thread)
 {
@@ -123,8 +123,8 @@ static bool sem_barrier_can_leave(const struct lab_object *o, const struct lab_t
 }
 
 /*
- * The round is over: the waiting threads may leave. They do not look at the barrier again, since a
- * thread that has left may destroy it.
+ * The round is over, and the waiting threads may leave. They do not look at the barrier again,
+ * because a thread that has left may destroy it.
  */
 static void sem_barrier_open(struct lab_object *o)
 {
@@ -158,7 +158,10 @@ EXPORTED int pthread_barrier_destroy(pthread_barrier_t *barrier)
 	return 0;
 }
 
-/* The last thread to arrive gets PTHREAD_BARRIER_SERIAL_THREAD; along a graph any one, by choice. */
+/*
+ * The last thread to arrive gets PTHREAD_BARRIER_SERIAL_THREAD; along a graph, any thread may get
+ * it, by choice.
+ */
 EXPORTED int pthread_barrier_wait(pthread_barrier_t *barrier)
 {
 	FORWARD(pthread_barrier_wait, (barrier));

@@ -58,16 +58,16 @@ static _Noreturn void thread_unwind(uintptr_t pc)
 	t->cleanup = buffer->__pad[CLEANUP_BEFORE];
 	lab.self->depth = (unsigned)(uintptr_t)buffer->__pad[CLEANUP_DEPTH];
 	/*
-	 * The buffer has only the head of a jmp_buf, since the rest is for a signal mask. The
-	 * volatile pointer hides this from gcc.
+	 * The buffer contains only the head of a jmp_buf, because the rest is for a signal mask.
+	 * The volatile pointer hides this from gcc.
 	 */
 	void *volatile head = buffer->__cancel_jmp_buf;
 	_longjmp(head, 1);
 }
 
 /*
- * The macros pthread_cleanup_push() and pthread_cleanup_pop() call lab_cleanup_push(),
- * lab_cleanup_pop(), and after a handler lab_cleanup_next().
+ * The macros pthread_cleanup_push() and pthread_cleanup_pop() call lab_cleanup_push() and
+ * lab_cleanup_pop(), and, after a handler, lab_cleanup_next().
  */
 #define FORWARD_CLEANUP(call, symbol)                                                                                  \
 	FORWARD_UNLESS(OURS(), call, (__typeof__(call) *)dlsym(RTLD_NEXT, symbol), (buffer))
@@ -159,9 +159,9 @@ unsigned lab_posix_thread(unsigned long thread, const char *what, uintptr_t pc)
 }
 
 /*
- * Returns the number of a thread that the caller joins or detaches. This is no step: two joins of a
- * thread, or a join and a detach, are misuse in either order. But a join that does not wait may come
- * before another join.
+ * Returns the number of a thread that the caller joins or detaches. This is not a step, because to
+ * join a thread twice, or to join and to detach it, is misuse in either order. However, a join that
+ * does not wait may come before another join.
  */
 static unsigned thread_id(unsigned long thread, const char *what, uintptr_t pc)
 {
@@ -186,7 +186,7 @@ int lab_posix_join(unsigned long thread, void **result, int64_t deadline, uintpt
 	if (lab.threads[id].state != LAB_DONE && deadline <= lab.now)
 		return deadline == LAB_TRY ? EBUSY : ETIMEDOUT;
 	t->waited_for = true;
-	/* A thread for which a try goes on has ended, so the graphs have the join. */
+	/* If a try goes on, the thread has ended, so the graphs contain the join. */
 	const bool late = lab_join(&lab.threads[id], deadline == LAB_TRY ? INT64_MAX : deadline, pc) != 0;
 	t->waited_for = false;
 	if (late)
@@ -205,7 +205,7 @@ int lab_posix_detach(unsigned long thread, uintptr_t pc)
 	return 0;
 }
 
-/* A thread of a constructor would run beside the executions, so it is refused. */
+/* A thread that a constructor starts would run beside the executions, so it is refused. */
 void (*lab_at_refusal)(void);
 
 void lab_posix_refuse(uintptr_t pc)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The model's time. It passes when a wait times out, and when a thread sleeps. Each read of a clock
- * adds a microsecond, and twice as much each further time while the thread does nothing else. So a
- * loop that polls a clock ends.
+ * The model's time. It passes when a wait times out, and when a thread sleeps. Reading a clock adds
+ * a microsecond, and each further read adds twice as much as the last one while the thread does
+ * nothing else. So a loop that polls a clock ends.
  *
- * A timeout is a choice of the search. But no program expects the timeout of a deadline such as the
- * year 2096. So a wait for more than a YEAR has no deadline.
+ * A timeout is a choice of the search. However, no program expects a deadline such as the year 2096
+ * to pass, so a wait for more than a YEAR has no deadline.
  */
 #include "posix.h"
 #include "steer.h"
@@ -44,7 +44,7 @@ int64_t lab_deadline(const struct timespec *t, int clock)
 	return lab_after(lab.now - time_shown(clock), t);
 }
 
-/* A read of a clock is a step, since the value depends on the time that other threads let pass. */
+/* To read a clock is a step, because the value depends on the time that other threads let pass. */
 static int64_t time_read(int clock, uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
@@ -84,7 +84,7 @@ static void time_doze(enum lab_sync what, int64_t deadline, uintptr_t pc)
 void lab_sleep(int64_t deadline, uintptr_t pc)
 {
 	if (lab.steered && deadline >= 0)
-		lab_relax(pc); /* it orders nothing, and no step of a graph reads the clock */
+		lab_relax(pc); /* sleeping orders nothing, and no step of a graph reads the clock */
 	else
 		time_doze(LAB_SYNC_SLEEP, deadline, pc);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a program has of its process besides threads: a locale, processors, actions for signals, and
- * memory that it maps. Each execution begins with the same.
+ * What a process has besides threads: a locale, processors, actions for signals, memory that it
+ * maps, and the like. Each execution begins with the same state.
  */
 #include "posix.h"
 #include "program.h"
@@ -154,7 +154,7 @@ static sighandler_t process_signal(int number, sighandler_t handler)
 	return before;
 }
 
-/* Sends a signal, if that has no effect. Returns 0, or -1 if there is no such signal. */
+/* Sends a signal, which must have no effect. Returns 0, or -1 if there is no such signal. */
 static int process_send(int number, const char *name, uintptr_t pc)
 {
 	const struct sigaction *action = number == 0 ? NULL : process_action(number, false, pc);
@@ -271,7 +271,7 @@ static struct mapping *process_mapping(const void *at)
 	return NULL;
 }
 
-/* A part of a mapping that is unmapped stays accessible. */
+/* If only a part of a mapping is unmapped, this part stays accessible. */
 static int process_munmap(void *at, size_t size)
 {
 	struct mapping *m = process_mapping(at);

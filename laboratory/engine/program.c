@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program as a test: its arguments, its end, its output. Between two executions, module.c
- * restores the globals, and heap.c, location.c and object.c begin anew with memory and objects. A
- * new thread begins with the initial values of its thread-locals.
+ * A program as a test: its arguments, its output, and how it ends. Between two executions, module.c
+ * restores the globals, and heap.c, location.c and object.c start again without blocks, locations
+ * and objects. A new thread begins with the initial values of its thread-locals.
  */
 #include "program.h"
 #include "layout.h"
@@ -50,7 +50,7 @@ struct at_exit {
 static struct at_exits {
 	struct at_exit *of;
 	size_t n, room;
-} at_exits, early; /* early: those that constructors registered, among them destructors of globals */
+} at_exits, early; /* early: those that constructors registered, including destructors of globals */
 
 static void program_add(struct at_exits *to, struct at_exit function)
 {
@@ -103,9 +103,9 @@ static void program_keep_stack(unsigned id)
 }
 
 /*
- * A block is not lost if a thread that runs still reaches it: by its stack, its thread-locals, its
- * values of keys, or the argument with which it has yet to begin; or if mapped memory has its
- * address.
+ * A block is not lost if mapped memory contains its address, or if a thread that still runs reaches
+ * it by its stack, its thread-locals, its values of keys, or the argument with which it has not
+ * begun yet.
  */
 void lab_program_keep(void)
 {
@@ -137,13 +137,13 @@ static _Noreturn void program_end(int status, uintptr_t pc)
 	lab_end();
 }
 
-/* Other threads run on meanwhile, and may call atexit(). */
+/* Meanwhile other threads run on, and may call atexit(). */
 static void program_run_at_exits(uintptr_t pc)
 {
 	while (at_exits.n > 0) {
 		const struct at_exit f = at_exits.of[--at_exits.n];
 		(void)lab_call_back(f.function, (uintptr_t)f.arg, 0, 0);
-		if (!lab.steered) /* the graphs do not have atexit() beside other threads */
+		if (!lab.steered) /* the graphs do not support atexit() beside other threads */
 			lab_shared_step(LAB_SHARED_EXITS, pc);
 	}
 }

@@ -13,7 +13,7 @@
 _Noreturn void lab_program_main(void);
 /* exit(): runs the functions of atexit(), and then ends the process with all its threads. */
 _Noreturn void lab_program_exit(int status, uintptr_t pc);
-/* The running thread ends as the last one, which is like an exit(0). */
+/* The running thread is the last one to end, which has the effect of exit(0). */
 _Noreturn void lab_program_last(uintptr_t pc);
 /* The program prints this text. It is shown for the execution that is reported. */
 void lab_print(const char *text, size_t size);

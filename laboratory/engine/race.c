@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Finds data races. A race is two accesses of different threads to the same bytes, of which at
- * least one is a write and at least one is plain (not atomic), and neither of which happens before
- * the other. For each eight bytes of memory, a cell (cell.c) keeps records of the plain accesses
- * with which a later access may still race. A write replaces the records of the accesses to the
- * same bytes that happen before it (after FastTrack: Flanagan, Freund 2009). Happens-before is
- * known by vector clocks, so a race is reported in the sense of C11, in whatever order the two
- * accesses were executed. If a cell is full, it forgets its oldest record, and reports
- * LAB_MET_RECORDS.
+ * Finds data races. Two accesses of different threads to the same bytes race if at least one is a
+ * write, at least one is plain (not atomic), and neither happens before the other. For each eight
+ * bytes of memory, a cell (cell.c) keeps records of the plain accesses with which a later access
+ * may still race. A write replaces the records of the accesses to the same bytes that happen before
+ * it (after FastTrack: Flanagan, Freund 2009). Happens-before is tracked by vector clocks, so a
+ * race in the sense of C11 is reported in whatever order the two accesses were executed. If a cell
+ * is full, it forgets its oldest record, and reports LAB_MET_RECORDS.
  */
 #include "explore.h"
 #include "layout.h"
@@ -43,8 +42,8 @@ static void note(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 }
 
 /*
- * Ends the execution because the running thread frees the block at the site `here`. The access to
- * `place` in the block, by `thread` at the site `there`, is not ordered with that.
+ * Ends the execution because the running thread frees the block at the site `here`, and the access
+ * to `place` in the block, by `thread` at the site `there`, is not ordered with that.
  */
 static _Noreturn void race_fail_free(const char *here, const char *access, const char *place, unsigned thread,
                                      const char *there)
@@ -56,7 +55,7 @@ static _Noreturn void race_fail_free(const char *here, const char *access, const
 	         lab.self->name, here, access, place, lab.threads[thread].name, there);
 }
 
-/* Ends the execution with the race, unless the race is known. */
+/* Ends the execution because of the race, unless the race is a known failure. */
 static void report(const char *what, uintptr_t address, unsigned size, uintptr_t pc, const char *other, unsigned thread,
                    uintptr_t other_pc)
 {
@@ -157,8 +156,8 @@ static void append(struct lab_cell *cell, uint32_t kept, struct lab_record added
 
 /*
  * Checks the access against all records of the cell. A write replaces the records of all accesses
- * whose bytes it covers. A read replaces only those records of its own thread's reads whose bytes
- * it covers.
+ * whose bytes it covers. A read replaces the records only of its own thread's reads whose bytes it
+ * covers.
  */
 static void plain_in_cell(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 {
@@ -207,8 +206,8 @@ static void plain_in_cells(uintptr_t address, size_t size, bool write, uintptr_t
 }
 
 /*
- * A thread of a program that has made PLAIN_TURNS plain accesses since its last step may be in a
- * loop that waits for a plain variable. It then lets other threads run, so that the race is seen.
+ * If a thread of a program has made PLAIN_TURNS plain accesses since its last step, it may be in a
+ * loop that waits for a plain variable. Then it lets other threads run, so that the race is seen.
  */
 enum { PLAIN_TURNS = 2000 };
 
@@ -216,7 +215,7 @@ static void let_others_run(uintptr_t pc)
 {
 	lab.plain = 0;
 	if (!((lab.ready | lab.timed) & ~lab_bit(lab.self->id)))
-		return; /* no other thread can change anything, so the loop computes */
+		return; /* no other thread can change anything, so the loop does not wait */
 	lab_turns_end(lab.self);
 	lab_relax(pc);
 }
@@ -237,7 +236,7 @@ void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc)
 	if (address - LAB_STACKS >= LAB_PARTS - LAB_STACKS) {
 		lab.self->changes += write && address != lab.errno_at;
 		if (lab_is_tls(address) || address == lab.errno_at)
-			return; /* each model thread has its own at this address */
+			return; /* each model thread has its own variable at this address */
 		if (write && __builtin_expect(lab.killable, 0))
 			lab_kill_point(
 			    (struct lab_op){LAB_PLAIN, (uint8_t)(size > 255 ? 255 : size), write, address, pc},

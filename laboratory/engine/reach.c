@@ -2,9 +2,9 @@
 /*
  * Names of blocks of the heap, found by a walk over typed pointers. The walk begins at the state of
  * a scenario and at the static variables, and learns from the debugging information where the
- * pointers are. It goes breadth first, so the first name that it finds for a block is a shortest
- * one. A region is a piece of memory to which the walk has found a typed pointer: a block, or a
- * part of a block.
+ * pointers are. It goes breadth first, so the first name that it finds for a block is one of the
+ * shortest. A region is a piece of memory to which the walk has found a typed pointer: a block, or
+ * a part of a block.
  */
 #include "reach.h"
 #include "allocated.h"
@@ -12,7 +12,7 @@
 #include <dwarf.h>
 
 /*
- * How well the type of a pointer fits the block to which it leads, the best fit first.
+ * How well the type of a pointer fits the block to which it leads, from the best fit to the worst.
  *
  *   EXACT    the size of the type is that of the block, or that of the elements for which calloc()
  *            was asked; or the type is a structure that ends with an array without a size
@@ -46,7 +46,7 @@ static unsigned n_regions;
 static unsigned reach_level; /* the level of the pointers that are followed now */
 static Dwfl_Module *reach_module;
 
-/* A name that was shown, of a block that lies behind another block. */
+/* A name that was shown for a block that is reached through another block. */
 static char reach_noted[sizeof regions[0].text];
 
 /* The execution whose regions were found, and when. */
@@ -79,7 +79,7 @@ static bool reach_is_flexible(Dwarf_Die *type)
 	return any && lab_type_of(&last, &array) && dwarf_tag(&array) == DW_TAG_array_type && lab_size_of(&last) == 0;
 }
 
-/* A structure that this file only declares is the one that another file defines. */
+/* If this file only declares a structure, finds the definition in another file. */
 static void reach_define(struct reach_type *type)
 {
 	Dwarf_Attribute attribute;
@@ -109,9 +109,9 @@ static struct reach_type reach_type_of(Dwarf_Die *of)
 /* --- where pointers lead --- */
 
 /*
- * Returns whether the block is an array of elements of the type. That the size of the block is a
- * multiple of the type's size is not enough, since the type may be that of the first field of a
- * structure. The allocation tells (allocated.c). Any block may be an array of bytes.
+ * Returns whether the block is an array of elements of the type. For this, it is not enough that
+ * the size of the block is a multiple of the type's size, because the type may be that of the first
+ * field of a structure. The allocation tells (allocated.c). Any block may be an array of bytes.
  */
 static bool reach_is_array(const struct lab_block *b, const struct reach_type *type, const char *pointer)
 {
@@ -129,7 +129,7 @@ static void reach_fit_of(const struct lab_block *b, uint64_t offset, const struc
 {
 	const uint64_t element = lab_allocated_element(b);
 	const uint64_t left = b->size - offset;
-	/* A pointer with a tag in its low bits is no pointer to the type. */
+	/* A pointer with a tag in its low bits is not a pointer to the type. */
 	const uint64_t power = type->size & -type->size, alignment = power < 8 ? power : 8;
 	to->count = 1;
 	if (type->size == 0 || type->size > left || offset % alignment != 0)
@@ -145,8 +145,8 @@ static void reach_fit_of(const struct lab_block *b, uint64_t offset, const struc
 }
 
 /*
- * Returns whether the walk has the region already. If it has it under a name of the same level, the
- * region keeps the shorter name.
+ * Returns whether the walk already has the region. If its name there has the same level, the region
+ * keeps the shorter of the two names.
  */
 static bool reach_has(const struct reach_region *r)
 {
@@ -162,8 +162,9 @@ static bool reach_has(const struct reach_region *r)
 }
 
 /*
- * Called for each pointer that the walk finds. In the program the pointer is named `text`; it has
- * this value, and points to this type. Adds the region to which it leads.
+ * Called for each pointer that the walk finds: adds the region to which the pointer leads. `text`
+ * is the pointer's name in the program; the other arguments are its value and the type to which it
+ * points.
  */
 static void reach_follow(uintptr_t value, const struct reach_type *type, const char *text)
 {
@@ -323,8 +324,8 @@ static void reach_state(void)
 }
 
 /*
- * Makes the walk. Blocks that were freed are followed last, since a name that leads over live
- * blocks is better.
+ * Makes the walk. Freed blocks are followed last, because a name that leads through live blocks is
+ * better.
  */
 static void reach_walk(void)
 {
@@ -412,8 +413,8 @@ static bool reach_local(const struct lab_block *b, struct reach_region *local)
 }
 
 /*
- * Stores in `*chosen` the region after which the byte is named. Stores in `*made` whether that is
- * the region of the allocation. Returns false if there is no region.
+ * Stores in `*chosen` the region after which the byte is named, and in `*made` whether this is the
+ * region of the allocation. Returns false if there is no region.
  */
 static bool reach_choose(const struct lab_block *b, uintptr_t address, struct reach_region *chosen, bool *made)
 {

@@ -12,7 +12,7 @@
  * name of the shortest expression that leads to it ("queue->head->next"), if the type of the
  * pointer fits the size of the block and the expression is not long. Otherwise the block has the
  * name of the local variable that got the allocation ("job#2": the second block that `job` got), if
- * the type of that variable fits better. Only the execution that is reported has names.
+ * the type of that variable fits better. Names exist only for the execution that is reported.
  */
 
 /*
@@ -31,11 +31,14 @@ bool lab_reach_pointer(uintptr_t address, char *text, size_t size);
  */
 bool lab_reach_made(uintptr_t address, char *text, size_t size);
 /*
- * Called at the end of the execution that is reported, before the globals are put back. The names
- * stay as they are then.
+ * Called when the reported execution ends, before the globals are restored. From then on the names
+ * do not change.
  */
 void lab_reach_keep(void);
-/* Adds a line to the details if the report has names of blocks that lie behind other blocks. */
+/*
+ * Adds a line to the details if the report contains names of blocks that are reached through other
+ * blocks.
+ */
 void lab_reach_explain(void);
 
 #endif

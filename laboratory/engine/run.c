@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file runs one execution: the setup, the actors and the outcome of a test, or the main() of a
- * program. A failure, a crash or a hang ends it early.
+ * Runs one execution: the setup, the actors and the outcome of a test, or the main() of a program.
+ * A failure, a crash or a hang ends it early.
  */
 #include "choice.h"
 #include "lin_run.h"
@@ -76,8 +76,8 @@ static _Unwind_Reason_Code place_in_program(struct _Unwind_Context *frame, void 
 /*
  * Returns the place in the program at which the signal came, in the form of a return address. The
  * signal may have come in a function that the program has called: in the engine, which accesses
- * memory in the program's place, or in the C library. Or it came nowhere, since a pointer to a
- * function was wild.
+ * memory on the program's behalf, or in the C library. Or it came at an address without code,
+ * because a pointer to a function was wild.
  */
 static uintptr_t interrupted_at(const void *context)
 {
@@ -117,7 +117,7 @@ static void on_crash(int signal, siginfo_t *info, void *context)
 		snprintf(place, sizeof place, ": the stack overflows");
 	else if (signal == SIGSEGV || signal == SIGBUS)
 		snprintf(place, sizeof place, " at %p", info->si_addr);
-	lab.unsettled = 0; /* a write that crashes is not done */
+	lab.unsettled = 0; /* a write that crashes is not made */
 	if (signal == SIGABRT)
 		lab_fail(LAB_CRASH, "%s%s in %s", strsignal(signal), place, lab.self->name);
 	lab.signature = interrupted_at(context);
@@ -132,9 +132,9 @@ static int64_t cpu_ns(void)
 }
 
 /*
- * A hang is one of two things. One is no step in 2 s of the process's own CPU time; real time does
- * not count there, since a busy machine may let the process wait. The other is no step in 30 s,
- * since a call that blocks takes no CPU time.
+ * There are two kinds of hangs. The first is that the process makes no step in 2 s of its own CPU
+ * time; real time would be wrong here, because a busy machine may let the process wait. The second
+ * is that it makes no step in 30 s of real time, because a call that blocks takes no CPU time.
  */
 static void on_tick(int signal, siginfo_t *info, void *context)
 {
@@ -149,7 +149,7 @@ static void on_tick(int signal, siginfo_t *info, void *context)
 	}
 	if (++quiet_ticks < 30 && cpu_ns() - seen_cpu < INT64_C(2000000000))
 		return;
-	/* The execution is not repeated to be shown, since that would take as long. */
+	/* The execution is not repeated for the report, because that would take as long again. */
 	lab.recording = true;
 	lab_fail(LAB_HANG, "%s makes no step any more, at %s: a loop without atomic operations, or a call that blocks",
 	         lab.self->name, lab_site_name(interrupted_at(context)));

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The minimiser. In mode lin, it begins with dropping calls of the program. Then it searches for
- * the same failure with the smallest bounds of DFS, and takes the shortest execution that it meets.
- * Then it removes tokens, in large pieces and in small ones (Zeller, Hildebrandt: ddmin, 2002), as
- * long as the signature stays the same. At last it tries fewer operations where the scenario has a
- * choice (fl_stress_ops()).
+ * The minimiser. In mode lin, it begins by dropping calls of the program. Then it searches for the
+ * same failure with the smallest bounds of DFS, and takes the shortest execution that it meets.
+ * Then it removes tokens, first in large pieces and then in small ones (Zeller, Hildebrandt: ddmin,
+ * 2002), as long as the signature stays the same. Finally it tries fewer operations where the
+ * scenario has a choice (fl_stress_ops()).
  */
 #include "explore.h"
 #include "lin_run.h"
@@ -85,7 +85,8 @@ static bool search_by_lot(unsigned tries)
 }
 
 /*
- * Searches for the same failure in the current program. Without success, the best schedule stays.
+ * Searches for the same failure in the current program. If it is not found, the best schedule
+ * stays.
  */
 static bool fails_as_well(void)
 {

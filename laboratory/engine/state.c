@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tells whether a loop that waits has come back to where it was. If a turn of the loop begins and
- * ends with the same registers, stack and settings, and has written nothing, it has no effect: an
- * execution without the turn has the same outcome. So nothing is lost when the search cuts such a
+ * Tells whether a waiting loop has come back to where it was. If a turn of the loop begins and ends
+ * with the same registers, stack and settings, and has written nothing, it has no effect: an
+ * execution without the turn has the same outcome. So nothing is lost if the search cuts such a
  * turn off.
  *
  * An await is such a turn that begins with a fault: a spurious wakeup, EINTR, or a weak
- * compare-and-swap that fails. When the thread waits again, the search makes it sleep for ever: the
- * executions in which it goes on are those without the fault. The other threads do go on, since in
- * another execution their steps may come before the turn, and may then have an effect on it. The
- * turn may lock and unlock a mutex, if no other thread could tell, and if no wake came that would
- * have woken the thread in its sleep (order.c).
+ * compare-and-swap that fails. When the thread waits again, the search makes it sleep forever,
+ * because the executions in which it goes on are those without the fault. The other threads do go
+ * on, because in another execution their steps may come before the turn, and may then affect it.
+ * The turn may lock and unlock a mutex if no other thread could tell, and if no wake came that
+ * would have woken the sleeping thread (order.c).
  */
 #include "choice.h"
 #include "layout.h"
@@ -54,7 +54,7 @@ static _Unwind_Reason_Code state_at(struct _Unwind_Context *context, void *arg)
 	return _URC_END_OF_STACK;
 }
 
-/* Adds what the thread holds, which is no part of its stack. */
+/* Adds what the thread holds, which is not part of its stack. */
 static void state_add_held(struct state *state)
 {
 	const unsigned self = lab.self->id;
