@@ -152,7 +152,7 @@ struct lab_thread {
 	unsigned n_awaits;
 
 	/* --- for order.c --- */
-	struct lab_clock before; /* how many steps of each other thread come before its next step */
+	struct lab_clock before; /* how many steps of each thread come before its next step */
 	uint32_t latest;         /* its last step; 0: it has done none */
 	/* the step that made its announced step possible; 0: no such step */
 	uint32_t enabler;

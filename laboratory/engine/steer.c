@@ -1,138 +1,144 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The search by execution graphs, on the program's side. While a run replays its graph, a thread
- * may do its next step when the write that the step reads has been done; loads return what the
- * graph says. After that, the lowest thread that can go on does a new step. Of the writes that were
- * done, memory has the last value of each location in its modification order: a plain load without
- * a race sees that value. A plain write begins another life of an atomic object, and each life is a
- * location of its own. Without a race, all other accesses happen before the plain write or after
- * it. So psc has the same cycles, too.
+ * The search by execution graphs; this file runs the program along the graphs. While a run replays
+ * its graph, a thread may do its next step when the write that the step reads has been done; loads
+ * return what the graph says. After that, the lowest thread that can go on does a new step. Memory
+ * has, for each location, the value of the write that is last in the modification order among the
+ * writes that were done: a plain load without a race sees that value. A plain write begins another
+ * life of an atomic object, and each life is a separate location. Without a race, all other
+ * accesses happen before the plain write or after it, so psc has the same cycles, too.
  *
  * Loops that wait. A thread may come back to a load with the same stack, registers and settings as
- * in some earlier turn, and with nothing changed since. It would do the same again, so it waits. An
- * execution in which it goes on later is one in which it goes on at once, with the newer value; a
- * later write revisits the load. So turns without effect are in no graph, except the last turn of a
- * thread that never goes on.
+ * in some earlier turn, and with nothing changed since. It would do the same again, so it waits. If
+ * it goes on later, this is the same execution as one in which it goes on at once with the newer
+ * value; a later write revisits the load. So turns without effect are in no graph, except for the
+ * last turn of a thread that never goes on.
  *
- * A try that fails, such as a trylock, only loads. So a loop of tries waits, too.
+ * A try that fails, such as a trylock, only loads, so a loop of tries waits, too.
  *
- * A read-modify-write that writes the value that it reads is no effect of a turn. Take an execution
- * with it. Without the turn, the reads of its write read the same value from the write before,
- * which has the same place in all other orders. Happens-before and psc only lose edges. So the
- * execution without the turn is consistent, has the same values, and has at least the same races.
+ * A read-modify-write that writes the value that it reads is not an effect of a turn. Take an
+ * execution with such a turn. Without the turn, the reads of its write read the same value from the
+ * write before it, which has the same place in all other orders. Happens-before and psc only lose
+ * edges. So the execution without the turn is consistent, has the same values, and has at least the
+ * same races.
  *
- * Outdated reads. Let a thread T stop for good, since a turn of its loop has had no effect, or
- * since what it assumes is false. Let r be the last event of T that is no fence. Let r be a read
- * that was not the free way to add the event: when r was added, its location had a newer value, or
- * r is a weak compare-and-swap that fails without a reason. Let T have done nothing since r that
- * another thread could notice. Then the run ends at once. No event of another thread depends on r,
- * now or later.
+ * Outdated reads. Let a thread T stop for good, because a turn of its loop has had no effect, or
+ * because what it assumes is false. Let r be the last event of T that is not a fence. Let r be a
+ * read that was not the free way to add the event: when r was added, its location had a newer
+ * value, or r is a weak compare-and-swap that fails spuriously. Let T have done nothing since r
+ * that another thread could notice. Then the run ends at once. No event of another thread depends
+ * on r, now or later.
  *
  *   - No execution that counts is lost. Later writes revisit neither r nor a read that was added
  *     before r, since r is not free (graph_is_free()). So each graph that would follow from this
  *     run has r and the newer value, and T stops in it. It does not count: an assumption is false,
- *     or T waits for ever although its read could have seen another value.
+ *     or T waits forever although its read could have seen another value.
  *
  *   - No failure is lost. Let P be the events on which a failure depends, in a run that would
  *     follow. P is a consistent graph without r. Extend P by free events as far as possible. Where
  *     the newest value of the location changes, let T read again, until T goes on or has read the
  *     newest value in the end. Do the same for each other thread that has stopped at an outdated
- *     read. The result contains P, so it fails, too. The search comes to it as to each graph, and
- *     by runs that do not end early, since no thread has an outdated read there. This also covers a
- *     thread that waits for ever: T is reported in the run in which it has read the newest value.
+ *     read. The result contains P, so it fails, too. The search comes to this result as it comes to
+ *     each graph, and by runs that do not end early, because no thread has an outdated read there.
+ *     This also covers a thread that waits forever: T is reported in the run in which it has read
+ *     the newest value.
  *
  *   - No race with r itself is lost. Let w be a plain write or a free that is not ordered with r,
  *     and let P be w and the events on which w depends. In the result, r reads the newest value of
- *     its life of the object. What happens after w is no part of that life, so w does not happen
- *     before r there. Nor does r happen before w, since P is without r.
+ *     its life of the object. What happens after w is not part of that life, so w does not happen
+ *     before r there. Nor does r happen before w, because P does not contain r.
  *
  * "Nothing that another thread could notice" is this: T has had no effect, has accessed no plain
  * memory other than its own stack, and has done no event but fences. Without the first two, a race
  * with what T does after the old value might be lost. An access of T to its own stack can only race
  * with the use of that stack by another thread. As soon as a run has such a use, the search begins
- * anew, and no run ends early for T. The argument needs that T stops in each graph that would
- * follow. So a run goes on if T stops because its next event is not consistent yet, as may happen
- * to a wait for a futex.
+ * anew, and no run ends early for T. The argument requires that T stops in each graph that would
+ * follow. Therefore a run goes on if T stops because its next event is not consistent yet, as may
+ * happen to a wait for a futex.
  *
- * An execution in which an earlier turn has read an old value, and a later turn another value, is
- * left out with all turns without effect. It has the values of the execution that has the last turn
- * alone. An acquire in the earlier turn adds to what happens before, and allows nothing more.
+ * Leaving out turns without effect also leaves out executions in which an earlier turn has read an
+ * old value, and a later turn another value. Such an execution has the values of the execution that
+ * has only the last turn. An acquire in the earlier turn only adds to happens-before, and allows
+ * nothing more.
  *
  * Objects. The state of a mutex, a semaphore or a condition is a hidden word. Each step on the
- * object is a read-modify-write of the word, or a read where a try fails. So the order of the steps
- * on one object is the modification order of its word. A thread that cannot take a lock or a permit
- * waits, as graph.c says. The word of a condition has its waiters. A signal takes one of them out,
- * by choice.
+ * object is a read-modify-write of the word, or a read if a try fails. So the order of the steps on
+ * one object is the modification order of its word. A thread that cannot take a lock or a permit
+ * waits, as graph.c says. The word of a condition contains its waiters. A signal takes out one of
+ * them, by choice.
  *
- * A lock or a permit that a thread waits for until a deadline is a try. The search may let any time
- * pass before each step, and no step of a graph reads a clock. So the deadline may come whenever
- * the thread cannot go on, and a wait that times out shows what a failed try shows: it has read
- * that the lock is held, or that there is no permit, and it orders nothing. The thread that waits
- * is no other case: an execution in which it gets the lock at last is one in which it comes later.
+ * A wait for a lock or a permit with a deadline is a try. The search may let any time pass before
+ * each step, and no step of a graph reads a clock. So the deadline may come whenever the thread
+ * cannot go on, and a wait that times out shows what a failed try shows: it has read that the lock
+ * is held, or that there is no permit, and it orders nothing. A thread that waits successfully
+ * needs no graph of its own: if it gets the lock in the end, this is an execution in which it comes
+ * later.
  *
- * Readers-writer locks. The hidden word has the number of readers, or WRITER. A lock for reading
- * waits until it reads another value than WRITER, and adds 1. A lock for writing waits until it
- * reads 0, and adds WRITER. So the order of all steps on one lock is the modification order of its
- * word, as for a mutex. Happens-before is another one than that of an atomic word: a lock for
+ * Readers-writer locks. The hidden word contains the number of readers, or WRITER. A lock for
+ * reading waits until it reads another value than WRITER, and adds 1. A lock for writing waits
+ * until it reads 0, and adds WRITER. So the order of all steps on one lock is the modification
+ * order of its word, as for a mutex. Happens-before differs from that of an atomic word: a lock for
  * writing knows what all unlocks before it knew, but a lock for reading knows only what the last
  * unlock by a writer knew (message_to() in graph.c).
  *
  * A reader that comes while a writer waits may enqueue behind the writer (posix_rwlock.c). If the
  * writer gets the lock in the end, the reader locks after it, and that execution is one in which
- * the reader comes later. So the graphs have such a reader in two cases only. It times out at its
- * deadline, although no writer holds the lock. Or it waits for ever, because a thread that holds
- * the lock for reading waits for this reader. As soon as a run has a lock for reading with a
- * deadline, or a thread that waits while it holds a lock for reading, the search begins anew with
- * lines (LINES). README.md has the axiom of lines.
+ * the reader comes later. So the graphs need such a reader in two cases only: it times out at its
+ * deadline although no writer holds the lock, or it waits forever because a thread that holds the
+ * lock for reading waits for this reader. As soon as a run has a lock for reading with a deadline,
+ * or a thread that waits while it holds a lock for reading, the search begins anew with lines
+ * (LINES). README.md has the axiom of lines.
  *
  * Futexes. README.md has the axiom of a wait, and says why a wait that ends by time is no update of
  * the queue. The comparison, the choice of an early end, and the update of the queue follow each
- * other at once (`enqueues`). The comparison may have read an old
- * value, so that the update is not consistent where it is last in the queue. Then no later step of
- * another thread makes it consistent. It revisits the wakes that came too early, and the thread
- * stops in this run, which does not count. A wait that ends early is no effect of a turn of a loop.
+ * other at once (`enqueues`). The comparison may have read an old value, so that the update is not
+ * consistent at the end of the queue. Then no later step of another thread makes it consistent. The
+ * update revisits the wakes that came too early, and the thread stops in this run, which does not
+ * count. A wait that ends early is not an effect of a turn of a loop.
  *
- * Barriers. Where no more threads use a barrier than wait there for each other, each round has all
- * of them, in whatever order they come. So a round is one step: what a thread does when it comes
- * has no order to what another thread does when it comes, and each thread that leaves knows what
- * all have done before they came. These steps of a thread are events without a location, so that
- * psc knows them. POSIX does not say which thread is the serial one: that is a choice of
- * the lowest thread, when all have come. A barrier of more threads is left to the other searches,
- * since there the order tells who meets whom.
+ * Barriers. If no more threads use a barrier than wait there for each other, each round contains
+ * all of them, in whatever order they come. So a round is one step: the arrivals of two threads are
+ * not ordered with each other, and each thread that leaves knows what all threads did before they
+ * came. These steps of a thread are events without a location, so that psc knows them. POSIX does
+ * not say which thread is the serial one: this is a choice of the lowest thread, when all have
+ * come. A barrier that more threads use is left to the other searches, because there the order
+ * decides which threads meet.
  *
  * Waits for conditions. Call "section" what a thread does from the lock of a mutex to the wait with
  * that mutex. The wait is an await if the section only reads, and if the thread, after the wait and
  * before any new step, comes to where it was at the section's first access, with the same stack and
  * registers. An example is `lock; while (!ready) wait;`. What the thread read before a later access
- * could be old after the wait. Let a signal or a broadcast end the await, where no other waiter
- * could have been woken in place of the thread: the thread was the only waiter, or all were woken.
- * Compare that execution E with the execution E' in which the thread locks the mutex for the first
- * time only when, in E, it locks the mutex after the wait. In E' the wake finds no such waiter, and
- * all else is as in E: the section wrote nothing, and the thread goes on from the same state.
- * Happens-before loses the edges from the section. So E' shows what E shows, and has one wait less.
+ * could be old after the wait. Let a signal or a broadcast end the await, and let no other waiter
+ * be one that could have been woken instead of the thread: the thread was the only waiter, or all
+ * were woken. Compare that execution E with the execution E' in which the thread locks the mutex
+ * for the first time only when, in E, it locks the mutex after the wait. In E' the wake does not
+ * find this waiter, and everything else is as in E, because the section wrote nothing, and the
+ * thread goes on from the same state. Happens-before only loses the edges from the section. So E'
+ * shows what E shows, with one wait less.
  *
- * In E the thread never goes on, and E does not count. All other threads do go on in E, since their
- * later steps may revisit earlier ones. In other words, the search explores a program whose threads
- * stop after such a wake. Whether they do depends only on what the thread's own steps depend on, so
- * each graph of this program still comes once. A spurious end of an await is no other case than E.
- * A waiter that no wake reached is still asleep, so a deadlock is found in E itself.
+ * In E the thread never goes on, and E does not count. All other threads do go on in E, because
+ * their later steps may revisit earlier ones. In other words, the search explores a program whose
+ * threads stop after such a wake. Whether a thread stops depends only on what its own steps depend
+ * on, so each graph of this program still comes once. An await that ends spuriously is treated like
+ * E. A waiter that no wake reached is still asleep, so a deadlock is found in E itself.
  *
- * E' needs that no thread can tell that the section took place. A trylock can tell, since it fails
- * while the section holds the mutex. Other threads can also tell if the section writes to the
- * thread's stack, which is no effect, and if they use that stack. A wait that is not an await is
- * ordinary: each of its ends is explored, and a spurious one is a choice. Where an ordinary wait
- * ends spuriously, and the thread waits again without an effect, the wait is left to the other
- * searches.
+ * This argument requires that no thread can tell that the section took place. A trylock can tell,
+ * because it fails while the section holds the mutex. Other threads can also tell if the section
+ * writes to the thread's stack, which is not an effect, and they use that stack. A wait that is not
+ * an await is ordinary: each way in which it may end is explored, and a spurious wakeup is a
+ * choice. If an ordinary wait ends spuriously, and the thread waits again without an effect, the
+ * wait is left to the other searches.
  *
- * Whether a call for a wait is an await shows only afterwards. So the call returns at once, with
- * the mutex held, and the thread waits when it comes to the state again (lab_steer_access()). If it
- * does anything else before, the site is noted as one of ordinary waits, and the search begins
- * anew.
+ * It becomes known only afterwards whether a wait is an await. Therefore the call returns at once,
+ * with the mutex held, and the thread waits when it comes to that state again (lab_steer_access()).
+ * If it does anything else before, the site is noted as a site of ordinary waits, and the search
+ * begins anew.
  *
- * What the compiler keeps for a statement does not count as state there: the thread has accessed
- * nothing since the call returned, so that a statement begins anew. This would be wrong if the call
- * were an operand of an expression that reads memory before it. What the callers of the function
- * have in registers does count: lab_frame_is_temporary() tells where the function saved them.
+ * What the compiler keeps for a statement does not count as state there, because the thread has
+ * accessed nothing since the call returned, so a new statement begins. (This would be wrong if the
+ * call were an operand of an expression that reads memory before the call.) What the callers of the
+ * function have in registers does count: lab_frame_is_temporary() tells where the function saved
+ * it.
  */
 #include "steer.h"
 #include "frame.h"
@@ -145,30 +151,30 @@ enum { LOCATIONS = 4096, TURNS = 8, DEEPEST = 4096, ORDINARY = 32, LINES = LAB_G
 
 static struct place {
 	uintptr_t address;
-	uint32_t generation; /* The execution with this generation has used the place last. */
+	uint32_t generation; /* The generation of the execution that used the place last. */
 	uint8_t size;
-	/* Of the writes that were done, this is the last one in the modification order. */
+	/* The last write in the modification order, among the writes that were done. */
 	uint16_t top;
-	uint64_t value; /* Memory has this value. */
+	uint64_t value; /* The value in memory. */
 } places[LOCATIONS];
 static unsigned n_places;
-/* For each thread, this is its parent + 1, or 0 while no parent is known. */
+/* For each thread, its parent + 1, or 0 while no parent is known. */
 static uint8_t parents[LAB_GRAPH_THREADS];
-static uint32_t ticks[LAB_GRAPH_EVENTS]; /* For each event, this is the clock of its thread. */
+static uint32_t ticks[LAB_GRAPH_EVENTS]; /* For each event, the clock of its thread. */
 static const char *refusal;
 
 /*
  * The `pick` of an unlock by a wait. With HALF, the thread has become a waiter before the unlock.
- * With EARLY it does not become a waiter, since the wait ends at once. The choice of whether a wait
- * ends at once has the `pick` EARLY, too.
+ * With EARLY it does not become a waiter, because the wait ends at once. The choice of whether a
+ * wait ends at once has the `pick` EARLY, too.
  */
 enum { HALF = 1, EARLY };
 
 /* Where a thread was when it came to a load. */
 struct turn {
 	uintptr_t pc, frame;
-	unsigned events; /* The thread had done so many events. */
-	uint32_t done;   /* The thread had had so many effects. */
+	unsigned events; /* How many events the thread had done. */
+	uint32_t done;   /* How many effects the thread had had. */
 	uint64_t settings;
 	size_t size;
 	unsigned char stack[DEEPEST];
@@ -176,51 +182,52 @@ struct turn {
 
 /*
  * What is known of a thread in this run. A section begins with the thread's last lock of a mutex.
- * All fields but `last` are 0 at the begin of a run.
+ * When a run begins, all fields but `last` are 0.
  */
 static struct course {
 	bool waits, assumes; /* Why the thread has stopped: its loop waits, or it assumes what is false. */
 	unsigned from;       /* The last turn of its loop began with the event of this number. */
 	const struct lab_object *mutex;
-	uint32_t done; /* The thread had had so many effects before the section. */
+	uint32_t done; /* How many effects the thread had had before the section. */
 	bool begun;    /* `firsts` has the first access of the section. */
 	/*
-	 * The thread has called for a wait on `cond`, and waits when it is in the same state again.
+	 * The thread has asked to wait on `cond`, and will wait when it is in the same state again.
 	 */
 	struct lab_object *cond, *with;
 	uintptr_t pc;
 	bool wrote; /* The section has written plain memory, perhaps on its own stack. */
 	/*
-	 * This is the number of the thread's last event that is no fence. It is LAB_GRAPH_NONE if
-	 * there is no event, or if the thread has since accessed plain memory other than its own
+	 * The number of the thread's last event that is not a fence. It is LAB_GRAPH_NONE if there
+	 * is no such event, or if the thread has since accessed plain memory other than its own
 	 * stack.
 	 */
 	unsigned last;
-	uint32_t effects; /* The thread had had so many effects when it did that event. */
+	uint32_t effects; /* How many effects the thread had had when it did that event. */
 	bool enqueues;    /* The thread is between the two events of one step, a wait for a futex. */
-	unsigned reads;   /* The thread holds so many readers-writer locks for reading. */
+	unsigned reads;   /* How many readers-writer locks the thread holds for reading. */
 	/* `awaits`: the wait is an await. `early`: an ordinary wait ends spuriously. */
 	bool awaits, early;
 	enum { ASLEEP, WOKEN, REPEATED } woken;
-	unsigned n_turns; /* So many turns were noted; the last ones are kept, in a ring. */
+	unsigned n_turns; /* How many turns were noted; a ring keeps the last ones. */
 } courses[LAB_GRAPH_THREADS];
 static struct turn turns[LAB_GRAPH_THREADS][TURNS], firsts[LAB_GRAPH_THREADS];
 /*
- * Uses of a thread's stack by another thread. The end of a frame is no event. So another thread's
- * use of the frame must happen before the end. If it does not, another order of the same graph has
- * the use after the end.
+ * Uses of a thread's stack by another thread. The end of a frame is not an event, so another
+ * thread's use of the frame must happen before that end. Otherwise, another order of the same graph
+ * has the use after the end.
  */
 static struct lent {
-	uint32_t clock; /* This is the user's clock after the last use; 0: there was none. */
+	uint32_t clock; /* The user's clock after the last use, or 0 if there was none. */
 	uintptr_t lowest;
 } lent[LAB_GRAPH_THREADS][LAB_GRAPH_THREADS]; /* The first index is the owner, the second one the user. */
 /*
  * What makes a wait ordinary: the site of a call, the address of a mutex, or the number of a
- * thread. It also has LINES, if the graphs have the writers that wait for readers-writer locks.
+ * thread. LINES is also in here if the graphs contain the writers that wait for readers-writer
+ * locks.
  */
 static uintptr_t ordinary[ORDINARY];
 static unsigned n_ordinary;
-/* This search has found an await, or has ended a run at an outdated read; it begins anew. */
+/* This search has found an await or has ended a run at an outdated read; it begins anew. */
 static bool has_awaits, has_outdated, begins_anew;
 
 static struct course *course_of(const struct lab_thread *t)
@@ -238,7 +245,7 @@ static bool is_ordinary(uintptr_t what)
 
 /*
  * From now on, waits by this call, or with this mutex, or of the thread with this number, are
- * ordinary. The search begins anew if that may change what it has done.
+ * ordinary. If this may change what the search has done, the search begins anew.
  */
 static void steer_is_ordinary(uintptr_t what)
 {
@@ -319,8 +326,11 @@ enum { WRITER = 1 << 16 }; /* A writer adds this to the word of a readers-writer
  */
 static const struct {
 	uint8_t kind, order;
-	bool differs, shares; /* They are those of the event. */
-	/* The step adds this to the word if the word is `expected`, or, with `differs`, if it is not. */
+	bool differs, shares; /* The fields of the same name of the event. */
+	/*
+	 * What the step adds to the word if the word is `expected`, or, with `differs`, if it is
+	 * not.
+	 */
 	uint64_t add;
 	uint64_t expected;
 } steps[LAB_SYNCS] = {
@@ -363,9 +373,9 @@ static struct lab_graph_event object_event(unsigned thread, const struct lab_obj
 }
 
 /*
- * Called when no thread can go on, but perhaps main can exit. Adds the lock for each thread that
- * waits for one: it could have been the first to take it. A thread that has stopped behind a lock,
- * since what it assumes is false, waits for no object.
+ * Called when no thread can go on, except perhaps that main can exit. For each thread that waits
+ * for a lock, adds the lock to the graph, because the thread could have been the first to take it.
+ * A thread that has stopped behind a lock because what it assumes is false waits for no object.
  */
 static void steer_end(void)
 {
@@ -381,7 +391,7 @@ static void steer_end(void)
 				(void)lab_graph_add(&e);
 		}
 		const struct course *c = course_of(t);
-		/* A wait that no wake has ended ends at its deadline. Another graph has that. */
+		/* A wait that no wake has ended ends at its deadline. This is in another graph. */
 		counts = counts && !c->assumes && !t->expires;
 		for (unsigned i = c->from; c->waits && i < lab_graph_count(t->id); i++)
 			counts = counts && lab_graph_is_newest(lab_graph_number(t->id, i));
@@ -411,15 +421,15 @@ struct lab_thread *lab_steer_next(void)
 
 /* --- loops that wait --- */
 
-/* Returns how much the thread has done so far that outlives a turn of a loop. */
+/* Returns how much of what the thread has done so far outlives a turn of a loop. */
 static uint32_t steer_effects(void)
 {
 	return lab.self->effects + lab.self->changes;
 }
 
 /*
- * Returns where it is kept in which execution the program last wrote to that byte of the running
- * thread's stack.
+ * Returns the place of the note that says in which execution the program last wrote to that byte of
+ * the running thread's stack.
  */
 static uint32_t *steer_writes(uintptr_t address)
 {
@@ -429,8 +439,8 @@ static uint32_t *steer_writes(uintptr_t address)
 
 /*
  * Whether the thread is where it was. What the compiler keeps for a statement may differ if the
- * statement begins anew. But a compare-and-swap that fails writes what the next turn expects; that
- * counts even where the loop is a part of one statement, such as `x *= 2` of an atomic x.
+ * statement begins anew. However, a compare-and-swap that fails writes what the next turn expects,
+ * and this counts even if the loop is a part of one statement, such as `x *= 2` of an atomic x.
  */
 static bool steer_is_same(const struct turn *turn, uintptr_t frame, bool anew)
 {
@@ -447,7 +457,7 @@ static bool steer_is_same(const struct turn *turn, uintptr_t frame, bool anew)
 	return true;
 }
 
-/* From now on, the graphs have the writers that wait for a readers-writer lock. */
+/* From now on, the graphs contain the writers that wait for a readers-writer lock. */
 static void steer_has_lines(void)
 {
 	has_awaits |= !is_ordinary(LINES);
@@ -455,7 +465,7 @@ static void steer_has_lines(void)
 }
 
 /*
- * Called when the thread waits for another one, or for a time. If it holds a lock for reading,
+ * Called when the thread waits for another thread, or for a time. If it holds a lock for reading,
  * readers may have to enqueue behind a writer that waits for this thread.
  */
 static void steer_waits(void)
@@ -488,8 +498,8 @@ static void steer_stop(bool assumes)
 }
 
 /*
- * Returns how many bytes of stack there are from the frame on; 0: too many, or the frame is not
- * known.
+ * Returns how many bytes of stack there are from the frame on, or 0 if there are too many or the
+ * frame is not known.
  */
 static size_t steer_stack(uintptr_t frame)
 {
@@ -510,8 +520,8 @@ static void turn_note(struct turn *turn, uintptr_t pc, uintptr_t frame, size_t s
 }
 
 /*
- * Stops the thread if its loop has come back to where it was. In a loop with one event, a statement
- * begins anew.
+ * Stops the thread if its loop has come back to where it was. If the loop has only one event, a
+ * statement begins anew.
  */
 static void steer_turn(uintptr_t pc)
 {
@@ -555,7 +565,7 @@ void lab_steer_announce(const struct lab_op *op)
 	if (op->kind != LAB_LOAD && c->cond)
 		steer_is_ordinary(c->pc);
 	if (op->kind != LAB_LOAD && !c->begun)
-		c->mutex = NULL; /* The section begins with another step than an access. */
+		c->mutex = NULL; /* The section begins with a step that is not an access. */
 	switch (op->kind) {
 	case LAB_LOAD:
 		lab_steer_access(op->pc, 0, 0);
@@ -647,8 +657,8 @@ static unsigned steer_event(struct lab_graph_event *e)
 static uint16_t steer_life(const struct lab_location *location, const struct lab_op *op)
 {
 	/*
-	 * All threads have their thread-locals at the same addresses. Here, each thread has places
-	 * of its own for them.
+	 * All threads have their thread-locals at the same addresses. Here, each thread has its own
+	 * places for them.
 	 */
 	const uintptr_t owner = lab_is_tls(op->address) ? lab.self->id + 1 : 0;
 	return steer_place(op->address ^ (uintptr_t)location->lives << 48 ^ owner << 43, op->size,
@@ -656,8 +666,8 @@ static uint16_t steer_life(const struct lab_location *location, const struct lab
 }
 
 /*
- * Returns the place of the location. If memory has another value than the location, code without
- * instrumentation wrote that value.
+ * Returns the place of the location. If memory differs from the location's value, code without
+ * instrumentation wrote it.
  */
 static uint16_t steer_on(struct lab_location *location, const struct lab_op *op)
 {
@@ -674,7 +684,7 @@ static uint16_t steer_on(struct lab_location *location, const struct lab_op *op)
 	return steer_life(location, op);
 }
 
-/* The event wrote. Memory gets its value if it is the last in the modification order. */
+/* The event wrote. If it is the last one in the modification order, memory gets its value. */
 static void steer_wrote(struct lab_location *location, const struct lab_op *op, const struct lab_graph_event *e,
                         unsigned i)
 {
@@ -755,8 +765,8 @@ void lab_steer_start(const struct lab_thread *child)
 	if (child->id >= LAB_GRAPH_THREADS)
 		lab_steer_refuse("more than 16 threads");
 	/*
-	 * The events of a thread are known by the thread's number, so that must not depend on the
-	 * order of starts.
+	 * The events of a thread are identified by the thread's number, so the number must not
+	 * depend on the order of starts.
 	 */
 	if (parents[child->id] != 0 && parents[child->id] != lab.self->id + 1)
 		lab_steer_refuse("threads whose numbers depend on the order in which they are started");
@@ -863,7 +873,7 @@ bool lab_steer_leave(const struct lab_object *o)
 		e.expected |= UINT64_C(1) << t->id;
 		lab_graph_join(self->id, t->id);
 	}
-	/* So many of the threads that leave have lower numbers than the serial thread. */
+	/* How many of the threads that leave have lower numbers than the serial thread. */
 	unsigned before = (unsigned)lab_graph_event(steer_event(&e))->value;
 	LAB_EACH_THREAD (t) {
 		if (!(e.expected >> t->id & 1))
@@ -988,8 +998,8 @@ bool lab_steer_is_woken(void)
 }
 
 /*
- * The running thread takes up to `n` waiters out of a queue. Returns their numbers + 1, of four
- * bits each. `*event` gets the number of the event.
+ * The running thread takes up to `n` waiters out of a queue. Returns their numbers + 1, four bits
+ * for each waiter. `*event` gets the number of the event.
  */
 static uint64_t steer_dequeue(struct lab_graph_event *e, unsigned n, unsigned *event)
 {
@@ -1044,7 +1054,7 @@ int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, ui
 	lab_point(op);
 	lab_heap_check(word, 4, false, pc);
 	struct lab_cell *cell = lab_cell(word);
-	/* The graphs do not order a plain write, or its value, with the comparison. */
+	/* The graphs do not order a plain write, or the written value, with the comparison. */
 	for (uint32_t i = 0; i < cell->n_records; i++) {
 		const struct lab_record *r = lab_record_at(cell, i);
 		if (r->write && r->mask & 15u << (word & 7) && !lab_is_known(r->thread, r->clock))
@@ -1060,12 +1070,12 @@ int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, ui
 	const unsigned compare = steer_event(&e), effects = self->effects;
 	if (lab_graph_read(compare) != expected)
 		return -EAGAIN;
-	(void)lab_fault(LAB_FAULT_EAGAIN); /* The graphs do not have this fault. */
+	(void)lab_fault(LAB_FAULT_EAGAIN); /* The graphs do not contain this fault. */
 	if (expired)
 		return -ETIMEDOUT;
 	/*
-	 * The wait ends without a wake, by a signal, or at its deadline, or the thread sleeps. The
-	 * usual choice is the deadline, since a loop of such waits may wait for ever.
+	 * Either the wait ends without a wake, by a signal, or at its deadline, or the thread
+	 * sleeps. The usual choice is the deadline, because a loop of such waits may wait forever.
 	 */
 	const unsigned wakes = lab_may_fault(LAB_FAULT_SPURIOUS), signals = lab_may_fault(LAB_FAULT_EINTR);
 	const unsigned ends = wakes + signals + timed, sleeps = timed ? ends : 0;
@@ -1073,7 +1083,7 @@ int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, ui
 	const unsigned pick = lab_steer_choose(1 + ends, EARLY);
 	c->enqueues = pick == sleeps;
 	if (pick != sleeps) {
-		self->effects = effects; /* A loop that waits is back where it was. */
+		self->effects = effects; /* A waiting loop is back where it was. */
 		return pick == 0 ? -ETIMEDOUT : pick == wakes ? 0 : -EINTR;
 	}
 	lab_point(lab_sync_op(LAB_SYNC_WAIT, word, pc));
@@ -1089,7 +1099,7 @@ int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, ui
 	lab_block();
 	self->expires = false;
 	e.kind = LAB_GRAPH_WOKEN;
-	e.rf = (uint16_t)self->result; /* This is the number of the wake. */
+	e.rf = (uint16_t)self->result; /* The number of the wake. */
 	(void)steer_event(&e);
 	return 0;
 }
@@ -1114,8 +1124,8 @@ int lab_steer_futex_wake(uintptr_t word, int n, uintptr_t pc)
 
 static uint16_t guide[LAB_GRAPH_EVENTS];
 static unsigned n_guide, at_guide, guided_last;
-static unsigned asked; /* The last step has asked for so many faults, or waiters. */
-/* For each thread, this is where in the guide the search for its next input begins. */
+static unsigned asked; /* How many faults, or waiters, the last step has asked for. */
+/* For each thread, where in the guide the search for its next input begins. */
 static unsigned inputs[LAB_GRAPH_THREADS];
 
 static bool guide_is_event(const struct lab_op *op)
@@ -1127,15 +1137,15 @@ static bool guide_is_event(const struct lab_op *op)
 }
 
 /*
- * Returns whether the event is an input of its thread. The other choices are those of a thread that
- * leaves a barrier, where the `expected` of the lowest thread has all threads; and those of a wait.
+ * Returns whether the event is an input of its thread. The other choices are those of a wait, and
+ * those of a thread that leaves a barrier: there, `expected` of the lowest thread has all threads.
  */
 static bool guide_is_input(const struct lab_graph_event *e)
 {
 	return e->kind == LAB_GRAPH_CHOICE && !e->expected && e->operand > 1 && e->pick != EARLY;
 }
 
-/* All threads have come to a barrier before the step. Lets the serial thread come last. */
+/* Before this step all threads have come to a barrier. Lets the serial thread come last. */
 static void guide_serial(unsigned leaves)
 {
 	const struct lab_graph_event *e = lab_graph_event(guide[leaves]);
@@ -1176,7 +1186,7 @@ bool lab_steer_guide(void)
 	return n_guide > 0;
 }
 
-/* Returns the choice of how a wait for a futex ends, by its first event. */
+/* Returns the choice of how a wait for a futex ends, given the first event of the wait. */
 static unsigned guide_end(const struct lab_graph_event *e)
 {
 	return (unsigned)lab_graph_event(lab_graph_number(e->thread, e->index + 1u))->value;
@@ -1217,7 +1227,7 @@ unsigned lab_steer_guide_choice(enum lab_choice_kind kind, unsigned n)
 		return e && ((e->kind == LAB_GRAPH_SWAP && e->unusual && !e->writes) ||
 		             (e->kind == LAB_GRAPH_WRITE && e->pick == EARLY));
 	if (kind == LAB_PICK_INPUT) {
-		/* The guide has no reader that enqueues. */
+		/* The guide contains no reader that enqueues. */
 		const unsigned end = lab.self->next.order == LAB_SYNC_RDLOCK ? 0 : n_guide;
 		for (unsigned *i = &inputs[lab.self->id]; *i < end;) {
 			e = lab_graph_event(guide[(*i)++]);

@@ -9,19 +9,19 @@ struct lab_object;
 
 /*
  * Runs the program along an execution graph (graph.h), and extends the graph. These functions are
- * called while `lab.steered`. If the program does what a graph does not have, the search by graphs
- * ends with a reason, and the other searches go on.
+ * called while `lab.steered`. If the program does something that a graph cannot express, the search
+ * by graphs ends with a reason, and the other searches go on.
  */
 
 /* Called before the first run. */
 void lab_steer_reset(unsigned faults);
 /* Called before each run. Takes the next graph. Returns false if there is none. */
 bool lab_steer_begin(void);
-/* Whether the search begins anew, since it has learnt that some wait is no await. */
+/* Whether the search begins anew because it has learnt that some wait is not an await. */
 bool lab_steer_again(void);
 /*
- * Returns how much the search has learnt in its runs that its later runs depend on: locations,
- * parents of threads, waits that are no awaits. The number grows with each thing that is learnt.
+ * Returns how much the search has learnt in its runs on which later runs depend: locations, parents
+ * of threads, and waits that are not awaits. The number grows with each thing that is learnt.
  */
 unsigned lab_steer_learnt(void);
 /* Returns the reason why the search ended; NULL: it has not ended. */
@@ -44,16 +44,16 @@ void lab_steer_lent(unsigned owner, uintptr_t address);
 void lab_steer_return(uintptr_t end);
 
 /*
- * The running thread does an atomic access. Of the event, the caller has set what the kind needs.
- * `*value` gets the value that the access reads. Returns whether it writes.
+ * The running thread does an atomic access. The caller has set the fields of the event that its
+ * kind needs. `*value` gets the value that the access reads. Returns whether it writes.
  */
 bool lab_steer_atomic(struct lab_location *location, const struct lab_op *op, struct lab_graph_event event,
                       lab_value *value);
 void lab_steer_fence(int order);
 
 /*
- * Prepares a run of the usual engine along the graph that failed; the choices of that run are its
- * schedule. Returns false if no order contains po, rf, mo and psc. After it, lab_execute() with
+ * Prepares a run of the usual engine along the graph that failed; the choices of this run are the
+ * schedule. Returns false if no order contains po, rf, mo and psc. Afterwards, lab_execute() with
  * LAB_GUIDE asks the functions below for each choice.
  */
 bool lab_steer_guide(void);
@@ -63,7 +63,7 @@ void lab_steer_guide_step(void); /* the running thread does the step that it ann
 
 /*
  * The running thread does a step on the state of an object, such as a lock or a semaphore. Does
- * nothing where the run is not along a graph.
+ * nothing if the run is not along a graph.
  */
 void lab_steer_step(const struct lab_object *object, unsigned step);
 /*
@@ -80,9 +80,9 @@ int lab_steer_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, ui
 int lab_steer_futex_wake(uintptr_t word, int n, uintptr_t pc);
 
 /*
- * lab_steer_line() adds to the writers that wait for a readers-writer lock, or have just got it, and
- * returns how many there were. lab_steer_is_behind() returns whether a reader enqueues behind them;
- * it then waits for ever, or until its deadline.
+ * lab_steer_line() adds to the number of writers that wait for a readers-writer lock, or have just
+ * got it, and returns how many there were. lab_steer_is_behind() returns whether a reader enqueues
+ * behind these writers; the reader then waits forever, or until its deadline.
  */
 uint64_t lab_steer_line(const struct lab_object *object, uint64_t add, uintptr_t pc);
 bool lab_steer_is_behind(const struct lab_object *object, bool timed, uintptr_t pc);
@@ -90,18 +90,18 @@ bool lab_steer_is_behind(const struct lab_object *object, bool timed, uintptr_t 
 /* The running thread comes to the barrier. */
 void lab_steer_arrive(struct lab_object *barrier);
 /*
- * All have come. The lowest thread leaves first, and then lets the others leave. Returns whether
- * the running thread is the serial one.
+ * All threads have come. The lowest thread leaves first, and then lets the others leave. Returns
+ * whether the running thread is the serial one.
  */
 bool lab_steer_leave(const struct lab_object *barrier);
 
 /*
- * The running thread calls for a wait. An ordinary wait begins at once. An await begins where the
- * thread has come round its loop: then lab_steer_access() calls lab_cond_begin().
+ * The running thread asks to wait. An ordinary wait begins at once. An await begins when the thread
+ * has come round its loop: then lab_steer_access() calls lab_cond_begin().
  */
 void lab_steer_wait(struct lab_object *cond, struct lab_object *mutex, uintptr_t pc);
 /*
- * Called before a failure of the running thread. If the thread still has a wait to come, it cannot
+ * Called before a failure of the running thread. If the thread still has a wait ahead, it cannot
  * reach the failure, and the search begins anew.
  */
 void lab_steer_fail(void);
@@ -114,7 +114,7 @@ void lab_steer_access(uintptr_t pc, uintptr_t address, size_t written);
 void lab_steer_enqueue(const struct lab_object *cond, const struct lab_object *mutex, uintptr_t pc);
 bool lab_steer_is_woken(void); /* called before the thread sleeps */
 /*
- * Wakes waiters of the condition. Those that sleep then compete for the mutex. Returns how many
+ * Wakes waiters of the condition. Waiters that sleep then compete for the mutex. Returns how many
  * waiters there were.
  */
 unsigned lab_steer_wake(struct lab_object *cond, bool all);
