@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file says why an execution is stuck. When no thread can run, it finds what the threads wait
- * for, and which verdict that is.
+ * Says why an execution is stuck: when no thread can run, finds what the threads wait for, and the
+ * verdict.
  */
 #include "object.h"
 
@@ -10,8 +10,8 @@ struct line {
 };
 
 /*
- * Notes the key of the wait if it is the wait of the thread that `arg` describes. Several threads
- * may sleep on one futex. The wait of this thread is on its stack.
+ * Notes the key of the wait if the wait is that of the thread that `arg` describes. Several threads
+ * may sleep on one futex; the thread's own wait is the one on its stack.
  */
 static void match(const void *key, const void *wait, const uint32_t *futex, const char *name, void *arg)
 {
@@ -86,7 +86,7 @@ static bool describe(const struct lab_thread *t)
 	struct line line = {t->futex, stack, size, 0};
 	const struct lab_door *door = lab_door_of(lab_running->module);
 	if (door) {
-		/* What the walk reads is no access of the thread. */
+		/* What the walk reads is not an access of the thread. */
 		lab_activate(false);
 		door->waiters(match, &line);
 		lab_activate(true);
@@ -105,8 +105,8 @@ static bool describe(const struct lab_thread *t)
 }
 
 /*
- * Ends the execution because threads sleep, and no cycle joins them. Those that wait for the end of
- * another thread come last.
+ * Ends the execution because threads sleep without forming a cycle. Threads that wait for another
+ * thread to end are listed last.
  */
 static _Noreturn void stuck_asleep(void)
 {
@@ -157,7 +157,7 @@ void lab_stuck(void)
 	lab_globals_enter(self->process);
 	for (unsigned i = 1; i < lab.n_threads; i++)
 		if (lab_in(lab.killed, i))
-			/* An actor of such a test has the number of its process. */
+			/* In such a test, an actor has the number of its process. */
 			lab_detail("  %s was killed\n", lab.threads[i].name);
 	lab_objects_stuck();
 	if (lab.spinning) {

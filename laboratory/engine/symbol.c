@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* This file finds the names, files and lines of addresses, by libdw of elfutils. */
+/* Finds the names, files and lines of addresses, using libdw of elfutils. */
 #include "frame.h"
 #include "layout.h"
 #include "model.h"
@@ -13,8 +13,8 @@
 static Dwfl *session;
 
 /*
- * Reports a loaded object with all its segments. When libdw itself reads /proc/self/maps, it leaves
- * out the pages of .bss that no file backs.
+ * Reports a loaded object with all its segments, because libdw itself, when it reads
+ * /proc/self/maps, leaves out the pages of .bss that no file backs.
  */
 static int symbol_report(struct dl_phdr_info *info, size_t size, void *arg)
 {
@@ -64,7 +64,8 @@ static const char *interned(const char *name, size_t length)
 }
 
 /*
- * Returns the name of the actor if stress.h has made the function, and else the function's name.
+ * Returns the name of the actor if a macro of stress.h has made the function, otherwise the
+ * function's name.
  */
 static const char *plain_name(const char *function)
 {
@@ -78,8 +79,8 @@ static const char *plain_name(const char *function)
 }
 
 /*
- * Returns the C++ name of a symbol, without the arguments of a function, or else the symbol's own
- * name. The demangler is that of the C++ library in the program.
+ * Returns the C++ name of a symbol, without a function's arguments. If there is none, returns the
+ * symbol's own name. The demangler is that of the C++ library in the program.
  */
 static const char *symbol_demangled(const char *symbol)
 {
@@ -112,7 +113,7 @@ static const char *symbol_demangled(const char *symbol)
 	return name;
 }
 
-/* Finds the line by asking each unit, since clang writes no index of addresses. */
+/* Finds the line by asking each unit, because clang writes no index of addresses. */
 static bool ask_units(Dwfl_Module *module, Dwarf_Addr pc, const char **file, int *line)
 {
 	Dwarf_Addr bias = 0;
@@ -131,7 +132,10 @@ static bool symbol_is_library(const char *file)
 	return strstr(file, "/include/") && strstr(file, "/c++/");
 }
 
-/* If the compiler has put functions of the C++ library into the user's, finds the line of the call. */
+/*
+ * If the compiler has inlined functions of the C++ library into the user's, finds the line of the
+ * call.
+ */
 static void symbol_find_call(Dwfl_Module *module, Dwarf_Addr pc, const char **file, int *line)
 {
 	Dwarf_Addr bias = 0;
@@ -140,7 +144,10 @@ static void symbol_find_call(Dwfl_Module *module, Dwarf_Addr pc, const char **fi
 		Dwarf_Files *files;
 		if (dwarf_haspc(unit, pc - bias) != 1 || dwarf_getsrcfiles(unit, &files, NULL) != 0)
 			continue;
-		/* Around an inlined function, dwarf_getscopes() has the scopes of its declaration. */
+		/*
+		 * For an inlined function, dwarf_getscopes() continues with the scopes of its
+		 * declaration.
+		 */
 		const int n = dwarf_getscopes(unit, pc - bias, &scopes) > 0 ? dwarf_getscopes_die(scopes, &around) : 0;
 		for (int i = 0; i < n && symbol_is_library(*file); i++) {
 			Dwarf_Attribute attribute;
@@ -161,7 +168,7 @@ static void symbol_find_call(Dwfl_Module *module, Dwarf_Addr pc, const char **fi
 	}
 }
 
-/* Returns the text of a line of a file, without blanks at its begin and end. */
+/* Returns the text of a line of a file, without leading and trailing blanks. */
 static char *source_line(const char *file, int line)
 {
 	FILE *f = fopen(file, "re");
@@ -187,7 +194,7 @@ bool lab_where(uintptr_t pc, const char **file, int *line, const char **function
 	*line = 0;
 	if (pc == 0 || !open_session())
 		return false;
-	/* A return address may belong to the next line, and the byte before it to the call. */
+	/* A return address may belong to the next line; the byte before it belongs to the call. */
 	Dwfl_Module *module = dwfl_addrmodule(session, pc - 1);
 	if (!module)
 		return false;
@@ -206,8 +213,8 @@ bool lab_where(uintptr_t pc, const char **file, int *line, const char **function
 }
 
 /*
- * What is remembered of a return address: whether it has a line of the user's, and a hash of the
- * line. The hash is 0 for all of the C++ library, and the address itself for code without lines.
+ * What is remembered of a return address: whether it has a line of the user's code, and a hash of
+ * the line. The hash is 0 for the whole C++ library, and the address itself for code without lines.
  */
 struct symbol {
 	uintptr_t pc, hash;
@@ -325,7 +332,7 @@ const char *lab_site_name(uintptr_t pc)
 	char *text = lab_name_buffer();
 	const char *file, *function = NULL;
 	int line;
-	/* Only the execution that is reported needs names. Thousands of failures do not. */
+	/* Only the execution that is reported needs names, not thousands of other failures. */
 	if (lab.recording && lab_where(pc, &file, &line, &function))
 		snprintf(text, LAB_NAME, "%s:%d (%s)", basename(file), line, function ? function : "?");
 	else if (pc == 0)

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file answers the system calls of a module's copy of the library. While model threads run,
- * the copy has the model's table of system calls in place of its own table.
+ * Answers the system calls of a module's copy of the library. While model threads run, the model's
+ * table of system calls replaces the copy's own table.
  */
 #include "interpose.h"
 #include "steer.h"
 #include "traffic.h"
 
-/* How many nanoseconds of virtual time a call takes, where traffic is counted. */
+/* How many nanoseconds of virtual time a call takes when traffic is counted. */
 enum { FUTEX_NO_WAKE = 200, FUTEX_WAIT = 1000, FUTEX_WAKE = 1800, YIELD = 400, NAP = 50000, SPAWN = 20000 };
 
 static struct fl__sys *table; /* the table of the copy, or NULL if there is no copy */
 static struct fl__sys real, model;
 
 /*
- * Does the rest of a wait whose words were as expected: the thread sleeps, unless a fault or the
- * deadline prevents it. Returns the result of the wait. Stores in `*faulty` whether a fault has
- * ended the wait.
+ * Completes a wait whose words were as expected: the thread sleeps, unless a fault or the deadline
+ * prevents that. Returns the result of the wait, and stores in `*faulty` whether a fault has ended
+ * it.
  */
 static int fall_asleep(uintptr_t word, int64_t deadline, bool *faulty)
 {
@@ -43,7 +43,7 @@ static int fall_asleep(uintptr_t word, int64_t deadline, bool *faulty)
 
 /*
  * Ends a wait, and notes its result at the event of the wait. `index` was the number of events when
- * the wait began. It is not a pointer, since the events may move in memory during the sleep.
+ * the wait began. It is not a pointer, because the events may move in memory during the sleep.
  */
 static int waited(size_t index, int result, bool faulty)
 {
@@ -91,8 +91,8 @@ static bool are_as_expected(const struct fl__futex *words, unsigned n, uintptr_t
 }
 
 /*
- * Waits as Linux's futex_waitv() does: the thread is dequeued from the word that wakes it, and from
- * the other words when it runs.
+ * Waits as Linux's futex_waitv() does: the thread is dequeued at once from the word that wakes it,
+ * but from the other words only when it runs.
  */
 static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 {
@@ -151,8 +151,8 @@ static void wake(struct lab_thread *t, uintptr_t word)
 
 /*
  * Wakes up to `n` sleepers, and returns how many it has woken. The usual choice is the order in
- * which they fell asleep; the search tries others, since the kernel does not promise an order. A
- * wake orders no memory.
+ * which they fell asleep; the search also tries others, because the kernel does not promise an
+ * order. A wake orders no memory.
  */
 static int wake_some(struct lab_op op, int n)
 {
@@ -245,8 +245,8 @@ static int64_t sys_give_way(int64_t now)
 }
 
 /*
- * A nap is no timed sleep in the model. A timed sleep could always end, and a loop of such sleeps
- * could starve a thread that spins.
+ * A nap is not a timed sleep in the model: a timed sleep could always end, so a loop of such sleeps
+ * could starve a spinning thread.
  */
 static void sys_nap(void)
 {
@@ -276,7 +276,7 @@ static void sys_free(void *memory)
 	lab_free(memory, caller(PC));
 }
 
-/* Does nothing, since memory that was mapped lives until the end of the execution. */
+/* Does nothing, because mapped memory lives until the end of the execution. */
 static void sys_keep(void *memory, size_t size)
 {
 	(void)memory;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Model threads. A thread announces each step before it does the step. At that moment, every other
- * thread is before its own next step, and the search chooses which thread runs.
+ * Model threads. A thread announces each step before it makes the step. At that moment, every other
+ * thread is also about to make a step, and the search chooses which thread runs.
  *
  *   state      may run                                         becomes ready
  *   UNBORN     never                                           by lab_thread_start()
@@ -15,9 +15,9 @@
  * When its process is killed, a thread becomes ready only to end (lab_bury()).
  *
  * A thread spins if it says so (relax, yield), or if it loads the same value again and again. Turns
- * of a spin that see no change are not explored, since they have no effect. A thread that gives up
- * its spin gets a number of turns that are no steps, in which time passes. So a bounded spin ends,
- * and an endless one stops until a change.
+ * of a spin that see no change are not explored, because they have no effect. A thread that gives
+ * up its spin gets a number of turns that are not steps, in which time passes. So a bounded spin
+ * ends, and an endless spin stops until something changes.
  */
 #include "choice.h"
 #include "io.h"
@@ -73,8 +73,8 @@ static unsigned longest_waiting(lab_set set)
 
 /*
  * Called when no thread may run, unless threads that have given up their spins get more turns.
- * These threads get another chance, after some time has passed, but not for ever. After some rounds
- * they take turns: otherwise, a thread that spins for ever might get all turns, and a bounded spin
+ * These threads get another chance after some time has passed, but not forever. After some rounds
+ * they take turns; otherwise a thread that spins forever might get all turns, and a bounded spin
  * none.
  */
 static lab_set idle(void)
@@ -109,8 +109,8 @@ static void time_out(struct lab_thread *t)
 }
 
 /*
- * The usual choice is the running thread. But it does not run for ever while others could: a loop
- * without a relax would never end.
+ * The usual choice is the running thread. However, it does not run forever while other threads
+ * could run, because a loop without a relax would then never end.
  */
 static unsigned usual_ready(void)
 {
@@ -126,8 +126,8 @@ static unsigned usual_ready(void)
 
 /*
  * Whether some thread was ready for very long without running. What counts as long is halved each
- * time, down to a sixteenth. Otherwise, a thread that polls could use up the steps of an execution
- * before another thread has done its few.
+ * time, down to a sixteenth. Otherwise a polling thread could use up the steps of an execution
+ * before another thread has made its few steps.
  */
 static bool is_starved(void)
 {
@@ -140,8 +140,8 @@ static bool is_starved(void)
 }
 
 /*
- * Returns the threads that have tried in vain for long, for example to get a lock that another
- * thread takes again and again. Such a thread then runs for some steps behind a change, when its
+ * Returns the threads that have tried in vain for a long time, for example to get a lock that
+ * another thread takes again and again. Such a thread then runs some steps after a change, when its
  * next try may succeed.
  */
 static lab_set try_in_vain(void)
@@ -159,8 +159,8 @@ static lab_set long_asleep(void)
 }
 
 /*
- * Returns the usual choice among the threads that may run: a ready thread, else a spinning one,
- * else the one with the next deadline.
+ * Returns the usual choice among the threads that may run: a ready thread; if there is none, a
+ * spinning thread; otherwise the thread with the next deadline.
  */
 static unsigned usual_of(lab_set set)
 {
@@ -179,7 +179,7 @@ static bool ends_program(const struct lab_thread *t)
 }
 
 /*
- * An early end of the program shows nothing that a later end does not show, too. So the search
+ * If the program ends early, this shows nothing that a later end would not also show. So the search
  * without bounds ends the program when no other thread can go on.
  */
 static lab_set without_exits(lab_set set)
@@ -211,14 +211,14 @@ static struct lab_thread *next_thread(void)
 	if (lab.dozing && long_asleep())
 		set = lab_bit(soonest(long_asleep()));
 	else if (is_starved())
-		/* Otherwise the spinning threads could run for ever. */
+		/* Otherwise the spinning threads could run forever. */
 		set = lab_bit(longest_waiting(lab.ready));
 	else if (in_vain)
 		set = lab_bit(longest_waiting(in_vain));
 	if (set != all)
 		lab_met(LAB_MET_FAIRNESS);
 	struct lab_thread *next = &lab.threads[lab_choose_thread(set, usual_of(set))];
-	if (next != lab.self) /* else a switch before this thread's first step still counts */
+	if (next != lab.self) /* otherwise a switch before this thread's first step still counts */
 		lab.switched = lab.self->state == LAB_READY;
 	lab.streak = next == lab.self ? lab.streak + 1 : 0;
 	next->since = lab.steps;
@@ -316,8 +316,8 @@ void lab_thread_park(bool spins)
 }
 
 /*
- * Notes whether the step of a waiting thread is possible. A waiter that is passed over again and
- * again, as for a lock, has waited all that time.
+ * Notes whether the step of a waiting thread is possible. If a waiter is passed over again and
+ * again, for example for a lock, it has waited all that time.
  */
 void lab_thread_can(struct lab_thread *t, bool can)
 {
@@ -368,8 +368,8 @@ void lab_block_forever(void)
 /* --- spins --- */
 
 /*
- * Loops over the index of each look or site that is kept, where the thread has had `n` of them, or
- * more than LAB_LOOKS.
+ * Loops over the index of each look or site that is kept. The thread has had `n` of these; only
+ * LAB_LOOKS are kept.
  */
 /* NOLINTNEXTLINE(bugprone-macro-parentheses): a declared name takes no parentheses */
 #define EACH_LOOK(i, n) for (unsigned i = 0; i < (n) && i < LAB_LOOKS; i++)
@@ -382,7 +382,10 @@ static struct lab_look *look_at(struct lab_thread *t, uintptr_t address)
 	return NULL;
 }
 
-/* Whether a store there, of any size, may change what the thread has read: it is to the same word. */
+/*
+ * Whether a store there, of any size, may change what the thread has read. It may if it is to the
+ * same word.
+ */
 static bool has_looked_near(const struct lab_thread *t, uintptr_t address)
 {
 	EACH_LOOK (i, t->n_looks)
@@ -407,13 +410,13 @@ void lab_changed(uintptr_t address)
 {
 	struct lab_look *own = look_at(lab.self, address);
 	if (own)
-		own->step = lab.steps; /* a store of its own is no change for the thread */
+		own->step = lab.steps; /* for the thread, its own store is not a change */
 	lab_wake_spinners(address);
 }
 
 void lab_wake_spinners(uintptr_t address)
 {
-	if (lab.steered) /* along a graph, a loop that waits has ended there */
+	if (lab.steered) /* along a graph, a waiting loop has already ended */
 		return;
 	lab.idle_rounds = 0;
 	LAB_EACH_THREAD (t) {
@@ -429,8 +432,9 @@ void lab_wake_spinners(uintptr_t address)
 }
 
 /*
- * The running thread has changed a value. Its next spin at the same site counts as a new spin. But
- * that happens only a few times, since a loop that counts its turns makes progress, too.
+ * The running thread has changed a value. Its next spin at the same site counts as a new spin.
+ * However, this happens only a few times, because a loop that merely counts its turns also changes
+ * a value each time.
  */
 void lab_moved_on(void)
 {
@@ -488,8 +492,8 @@ static void spin(uintptr_t pc)
 	if (lab.proving || lab.ordered) {
 		const uint64_t state = lab_state();
 		/*
-		 * Nothing happened since the thread gave up. An execution in which it did not give
-		 * up is the same, and is kept.
+		 * Nothing has happened since the thread gave up. The execution in which it did not
+		 * give up is the same, and that execution is kept.
 		 */
 		if (lab.ordered && self->hard && state == self->spun_at && lab.steps == self->spun_step &&
 		    (lab.ready & ~lab_bit(self->id)))
@@ -547,7 +551,7 @@ bool lab_spins(uintptr_t address, uintptr_t pc)
 	uint32_t newest = lab_newest_step(address);
 	add_site(self->turn, &self->n_turn, pc);
 	if (self->giving_up > 0 && !has_site(self->spun, self->n_spun, pc))
-		lab_turns_end(self); /* this load is after the loop, and so a step again */
+		lab_turns_end(self); /* this load comes after the loop, so it is a step again */
 	if (self->giving_up > 0) {
 		self->uninterrupted = true;
 		if (--self->giving_up > 0)
@@ -598,7 +602,7 @@ void lab_thread_leave(void)
 	__builtin_trap();
 }
 
-/* A killed thread begins anew, only to end. */
+/* A killed thread begins anew only in order to end. */
 static void entry(void *arg)
 {
 	struct lab_thread *self = arg;
@@ -621,10 +625,10 @@ static void prepare(struct lab_thread *t)
 }
 
 /*
- * Clears what an earlier execution has left on the stack of a new thread, as far as the frames of
- * the program went, and those of functions without instrumentation that it called. Some bytes of a
- * frame may never be written. They must not keep a lost block (program_keep_stack()), nor tell
- * turns of a loop apart (steer_is_same()).
+ * Clears what an earlier execution has left on the stack of a new thread, as far down as the frames
+ * of the program reached, and those of functions without instrumentation that it called. Some bytes
+ * of a frame may never be written. Such bytes must not keep a lost block (program_keep_stack()), or
+ * make turns of a loop look different (steer_is_same()).
  */
 static void clear_stack(struct lab_thread *t)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What an execution did, step by step. The steps are kept while `lab.recording`, and put into words
- * for a result.
+ * Records what an execution does, step by step, while `lab.recording`, and puts the steps into
+ * words for a result.
  */
 #include "allocated.h"
 #include "edge.h"
@@ -33,8 +33,8 @@ void lab_event_settle(void)
 }
 
 /*
- * Whether steps of the running thread are kept. Setup and outcome are main's, but threads of the
- * library may do their work during the outcome.
+ * Whether steps of the running thread are kept. Main runs setup and outcome, but threads of the
+ * library may do work during the outcome.
  */
 bool lab_records(void)
 {
@@ -94,7 +94,7 @@ char *lab_text(const char *format, ...)
 
 enum { NUMBER = 100 };
 
-/* Writes a constant of the program that is a text. */
+/* Writes a constant of the program if it is a text. */
 static bool trace_string(char out[NUMBER], uintptr_t value)
 {
 	enum { SHORT = 24 };
@@ -143,8 +143,8 @@ static const char *number(char out[NUMBER], lab_value value, unsigned size)
 }
 
 /*
- * Writes the value of a step on `place`. If the value is a block that has the name of `place`, it
- * gets its other name.
+ * Writes the value of a step on `place`. If the value is a block that is named after `place`, the
+ * block's other name is used.
  */
 static const char *trace_number_at(char out[NUMBER], const char *place, lab_value value, unsigned size)
 {
@@ -223,7 +223,7 @@ static const char *trace_sync_value(const struct lab_event *e)
 	}
 }
 
-/* Writes before which step, or in which state, the process was killed. */
+/* Writes the step before which, or the state in which, the process was killed. */
 static const char *death_name(const struct lab_event *e, const char *place)
 {
 	switch ((enum lab_death)e->value) {
@@ -385,8 +385,8 @@ static unsigned find_round(const struct lab_event *const *shown, unsigned n, uns
 }
 
 /*
- * For an endless execution: shows the first round of its loop, and the number of rounds; or, if no
- * loop is found, the first steps, and the number of others. Returns how many steps are shown.
+ * For an endless execution: shows the first round of its loop and the number of rounds, or, if no
+ * loop is found, the first steps and the number of the others. Returns how many steps are shown.
  */
 static unsigned fold_rounds(const struct lab_event *const *shown, unsigned n, struct lab_step *more)
 {
@@ -409,7 +409,10 @@ static bool trace_is_again(const struct lab_event *e, const struct lab_event *be
 	       !e->fault && !e->raced;
 }
 
-/* Returns how often the `length` steps at `from`, of one thread, come again directly behind. */
+/*
+ * Returns how often the `length` steps at `from`, which are of one thread, are repeated directly
+ * after them.
+ */
 static unsigned trace_count_rounds(const struct lab_event *const *shown, unsigned n, unsigned from, unsigned length)
 {
 	unsigned same = 0;
@@ -422,8 +425,8 @@ static unsigned trace_count_rounds(const struct lab_event *const *shown, unsigne
 }
 
 /*
- * Puts a step in place of all rounds of a loop but the first. Returns how many steps are left.
- * `rounds` has room for as many as there are steps.
+ * Replaces all rounds of a loop except the first by one step. Returns how many steps are left.
+ * `rounds` has room for as many elements as there are steps.
  */
 static unsigned trace_fold_rounds(const struct lab_event **shown, unsigned n, struct lab_event *rounds)
 {
@@ -448,7 +451,7 @@ static unsigned trace_fold_rounds(const struct lab_event **shown, unsigned n, st
 	return left;
 }
 
-/* Whether the last step of the execution is the failure, and not what came out of all steps. */
+/* Whether the last step of the execution is the failure, rather than the result of all steps. */
 static bool fails_at_last(enum lab_verdict verdict)
 {
 	switch (verdict) {
@@ -505,8 +508,8 @@ static bool trace_is_checked(size_t index)
 }
 
 /*
- * Whether the event is one of the plain reads that a thread made directly before it waited for a
- * condition, in a wait that never ended.
+ * Whether the event is one of the plain reads that a thread made directly before a wait for a
+ * condition that never ended.
  */
 static bool trace_is_tested(const struct lab_event *e)
 {
@@ -565,11 +568,11 @@ static unsigned trace_list_steps(const struct lab_event **shown, struct lab_even
 }
 
 /*
- * Shows plain accesses that explain the end. A trace that ends in a failed check shows those to
- * memory of two threads, since the check is about their values. A trace that ends in a wait for a
- * condition shows what the waiting thread tested before, and the writes of that. Only the last of
- * them are shown, so that the trace stays short: it has FEW_STEPS in all, or a long trace gets
- * FEW_PLAIN more.
+ * Shows plain accesses that explain the end. A trace that ends in a failed check shows the accesses
+ * to memory that two threads use, because the check is about its values. A trace that ends in a
+ * wait for a condition shows what the waiting thread tested before, and the writes to it. Only the
+ * last of these accesses are shown, so that the trace stays short: it has at most FEW_STEPS in all,
+ * and a long trace gets FEW_PLAIN more.
  */
 static void trace_show_plain(const struct lab_event **shown, struct lab_event *rounds)
 {
@@ -587,7 +590,7 @@ static void trace_show_plain(const struct lab_event **shown, struct lab_event *r
 	free(plain);
 }
 
-/* Marks the step that freed the block which the last step uses. */
+/* Marks the step that freed the block that the last step uses. */
 static void trace_mark_free(const struct lab_event *const *shown, unsigned last, struct lab_step *steps)
 {
 	struct lab_block used, freed;
@@ -600,8 +603,8 @@ static void trace_mark_free(const struct lab_event *const *shown, unsigned last,
 }
 
 /*
- * Whether steps of other threads during the outcome are a part of the failure. They are if one of
- * these threads fails, if no thread can go on, if they write the state, or if the search
+ * Whether steps of other threads during the outcome are part of the failure. This is so if one of
+ * these threads fails, if no thread can go on, if these steps write the state, or if the search
  * intervened.
  */
 static bool trace_outcome_matters(void)

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file counts the traffic: what an execution would cost on a machine with a CPU for each
- * thread. There is one execution, in which every load reads the newest value.
+ * Counts the traffic: what an execution would cost on a machine with a CPU for each thread. Only
+ * one execution is run, in which every load reads the newest value.
  *
- * Each thread has a clock, in virtual ns. The thread whose clock is the lowest does the next step.
- * So the threads run side by side, as on CPUs of their own. While a thread runs, `lab.now` is its
- * clock. Each access takes some time. The seed varies these times a little, and with them the
- * schedule.
+ * Each thread has a clock, in virtual ns. The thread with the lowest clock makes the next step, so
+ * the threads run side by side, as if each had a CPU. While a thread runs, `lab.now` is its clock.
+ * Each access takes some time. The seed varies these times a little, and with them the schedule.
  *
  * Each thread has a cache without a limit, which holds lines of 64 bytes as in the protocol MSI. An
  * access misses if another thread has written the line since the thread's last access. A write also
  * misses if another thread has read the line since then. A thread's first access to a line misses,
- * unless it is the first access of all. A line serves one miss after another. But once a reader has
- * got the line after a write, the misses of further readers wait for no other miss.
+ * unless no thread has accessed the line before. A line serves one miss after another. However,
+ * once a reader has got the line after a write, the misses of further readers wait for no other
+ * miss.
  *
  * An atomic load and a locked instruction wait until the line is there. A store and a plain load
  * wait for nothing, but the next locked instruction of the thread waits until their lines are
- * there. That is a CPU with a store buffer, which executes out of order between locked
+ * there. This models a CPU with a store buffer, which executes out of order between locked
  * instructions.
  */
 #include "traffic.h"
@@ -25,10 +25,10 @@
 
 /*
  * Virtual ns, as measured on sixteen CPUs of an Intel Xeon (Emerald Rapids) under Linux 6.18. With
- * these values of MISS and SERVES, four things cost what was measured there: barriers, mutexes of
- * two and sixteen threads, and rings and queues of sixteen threads. Lines that nobody else wants
- * come sooner on that machine. So a submit by one thread costs twice here what was measured, and a
- * ring of one producer and one consumer three times.
+ * these values of MISS and SERVES, the following cost here what was measured there: barriers,
+ * mutexes of two and of sixteen threads, and rings and queues of sixteen threads. On that machine,
+ * lines that no other thread wants arrive sooner. Therefore a submit by one thread costs here twice
+ * what was measured, and a ring of one producer and one consumer three times.
  */
 enum {
 	ACCESS = 1,  /* an access, with the instructions around it */
@@ -43,17 +43,17 @@ enum {
 
 enum { LOG2_LINE = 6, ENTRIES = 1 << 19, TOP = 3 };
 
-/* What is counted apart. The kind is in the low bits of the key of an entry. */
+/* What is counted separately. The kind is in the low bits of an entry's key. */
 enum kind { A_LINE = 1, A_SITE, A_CALL };
 
 struct entry {
 	uintptr_t key; /* the number of a line, or a place in the code, shifted; 0: unused */
 	uint64_t count;
 	uintptr_t pc; /* the place of the last miss or call */
-	/* These are for a line. */
+	/* The following fields are for a line. */
 	lab_set holders;
 	bool written; /* its only holder has written it */
-	int64_t free; /* when it has served the last miss */
+	int64_t free; /* when it will have served the last miss */
 };
 
 /* What one thread did between the two calls of fl_stress_traffic(). */
@@ -147,7 +147,7 @@ lab_value lab_traffic_atomic(struct lab_op op, lab_update *update, lab_value ope
 		lab_traffic_plain(op.address, op.size, true, op.pc);
 	} else {
 		lab.now = access_memory(op.address, op.size, op.kind != LAB_LOAD, op.pc);
-		lab_point(op); /* the value is the one at the time at which the line is there */
+		lab_point(op); /* the value is that of the time at which the line is there */
 	}
 	const lab_value old = op.size > 8 ? 0 : lab_peek(op.address, op.size);
 	if (update)
@@ -193,8 +193,8 @@ void lab_traffic_wake(struct lab_thread *thread)
 }
 
 /*
- * Returns when the thread does its next step. For a thread that waits, that is its deadline, but
- * another thread may wake it before.
+ * Returns when the thread makes its next step. For a waiting thread this is its deadline, but
+ * another thread may wake it earlier.
  */
 static int64_t time_of(const struct lab_thread *t)
 {

@@ -5,17 +5,17 @@
 #include "model.h"
 
 /*
- * These functions are for an execution with lab_config.traffic. They take virtual time of the
- * running thread.
+ * Functions for an execution with lab_config.traffic. They advance the virtual time of the running
+ * thread.
  */
 void lab_traffic_plain(uintptr_t address, size_t size, bool write, uintptr_t pc);
 /*
- * Announces a step on the newest value, and does it. Without `update`, the step is a load. Returns
+ * Announces a step on the newest value, and makes it. Without `update`, the step is a load. Returns
  * the old value.
  */
 lab_value lab_traffic_atomic(struct lab_op op, lab_update *update, lab_value operand);
 bool lab_traffic_cas(struct lab_op op, lab_value *expected, lab_value desired);
-/* a system call takes so many ns; does nothing in an execution without lab_config.traffic */
+/* counts a system call of so many ns; does nothing in an execution without lab_config.traffic */
 void lab_traffic_call(int64_t ns);
 void lab_traffic_membarrier(void);
 

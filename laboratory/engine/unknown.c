@@ -6,9 +6,9 @@
  * - A function that the engine replaces (LAB_CALLS) goes to its replacement.
  * - A function in the list below goes to the C library. Before that, the model learns what the
  *   function touches.
- * - Any other function would block, would run beside the model, or would leave something behind for
- *   the next execution, and the model would not see it. So a call of it ends the execution with the
- *   function's name.
+ * - Any other function might block, run beside the model, or leave something behind for the next
+ *   execution, and the model would not see that. Therefore calling such a function ends the
+ *   execution with the function's name.
  */
 #include "unknown.h"
 #include "io.h"
@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 /*
- * The list has names of functions, each with what the function touches, an item for each argument
- * that is no floating-point number:
+ * The list has names of functions, each with what the function touches: an item for each argument
+ * that is not a floating-point number:
  *   s        reads a string
  *   nI       reads a string of at most as many bytes as argument I says
  *   rN, wN   reads or writes N bytes
@@ -28,12 +28,12 @@
  *   f        uses a stream
  *   -        nothing
  * Then comes the hidden state that the function reads (?) or writes (!). A function without items
- * touches nothing. A `~` before the items says that the function touches more than they tell. Then
- * a call of it forbids the word "proved". If a name ends in `*`, it stands for all names that begin
- * so. The first name that fits counts.
+ * touches nothing. A `~` before the items says that the function touches more than they tell; if it
+ * is called, the report must not say "proved". A name that ends in `*` stands for all names with
+ * that beginning. The first name that fits counts.
  *
- * The functions that the engine exports or replaces tell the model what they touch. They are in the
- * list only with what they leave out.
+ * The functions that the engine exports or replaces tell the model themselves what they touch. The
+ * list only adds what they leave out.
  */
 static const char known[] =
     /* strings and characters */
@@ -100,11 +100,11 @@ static const char known[] =
     "__cxa_finalize __stack_chk_fail __gmon_start__ __register_frame_info "
     "__deregister_frame_info __cxa_guard_abort alloca ";
 
-/* State of the C library that all threads share without a lock, so that its use may race. */
+/* State of the C library that all threads share without a lock, so that its uses may race. */
 enum hidden { ENVIRONMENT, GETOPT, STRTOK, TIME, DRAND48, HIDDEN };
 static uint64_t hidden_state[HIDDEN];
 static const char hidden_letters[] = "egtbd";
-/* all of it at first, since the tool itself uses some */
+/* at first all of it, because the tool itself uses some */
 static bool hidden_is_used[HIDDEN] = {true, true, true, true, true};
 
 bool lab_unknown_name(uintptr_t address, char *text, size_t size)
@@ -166,8 +166,8 @@ void lab_unknown_is_partial(const char *name)
 }
 
 /*
- * The code of a stub calls lab_stub() with the arguments of the call, and then jumps to what
- * lab_stub() returns.
+ * The code of a stub calls lab_stub() with the arguments of the call, and then jumps to the address
+ * that lab_stub() returns.
  */
 extern const char lab_stubs[] __attribute__((visibility("hidden")));
 enum { STUB_SIZE = 16 };
@@ -348,7 +348,7 @@ struct dynamic {
 	bool static_tls;
 };
 
-/* the addresses of this program, which implements what it exports: the linker defines the two */
+/* the addresses of this program, which implements what it exports; the linker defines both */
 extern const char __executable_start[], _end[];
 
 static bool unknown_read(void *handle, struct dynamic *d)
@@ -395,9 +395,9 @@ static void *unknown_replacement(const char *name)
 }
 
 /*
- * Returns where the relocation that refers to `target` leads. That is the target itself, or what
- * replaces it, if the list says nothing of what the function touches, and the function is part of
- * the engine or harmless.
+ * Returns where the relocation that refers to `target` leads: to the target itself, or to its
+ * replacement, if the list says nothing about what the function touches, and the function is part
+ * of the engine or harmless.
  */
 static void *unknown_way(const char *name, void *target)
 {
@@ -406,7 +406,7 @@ static void *unknown_way(const char *name, void *target)
 	void *replacement = target ? unknown_replacement(name) : NULL, *real = replacement ?: target;
 	if (!target || dladdr1(target, &info, (void **)&symbol, RTLD_DL_SYMENT) == 0)
 		return real;
-	/* A target without a symbol is the variant of a function for this processor. */
+	/* A target without a symbol is a function's variant for this processor. */
 	const unsigned type = symbol ? ELF64_ST_TYPE(symbol->st_info) : STT_FUNC;
 	const char *library = basename(info.dli_fname), *touches = unknown_known(name);
 	const bool own = replacement || ((const char *)target >= __executable_start && (const char *)target < _end);
@@ -455,7 +455,7 @@ bool lab_unknown_redirect(void *handle)
 size_t lab_destructors_of(void *handle, void (*const **functions)(void))
 {
 	struct dynamic d;
-	/* the compiler's own one is in each object, and does nothing alone */
+	/* each object has the compiler's own destructor, which does nothing by itself */
 	if (!unknown_read(handle, &d) || d.n_destructors <= 1)
 		return 0;
 	*functions = d.destructors;

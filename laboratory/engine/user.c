@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The functions of <fairlead/stress.h>. During an execution they are those of the model; otherwise
- * they call the native runner's.
+ * The functions of <fairlead/stress.h>. During an execution they belong to the model; otherwise
+ * they call the native runner's functions.
  */
 #include "user.h"
 #include "interpose.h"
@@ -23,7 +23,7 @@ void lab_outcomes_reset(void)
 
 /*
  * The macros of a test come in the same order each time, so the search begins at the outcome after
- * the last one, which is nearly always the right one.
+ * the last one found. That outcome is nearly always the right one.
  */
 struct lab_outcome *lab_outcome_of(enum fl_stress_expect expect, const char *label)
 {
@@ -127,7 +127,7 @@ EXPORTED int fl_stress_futex_wake(const void *word, int n)
 	return lab.active ? lab_futex_wake((uintptr_t)word, n, PC) : native_wake(word, n);
 }
 
-/* When an actor calls this, it is a step that commutes with no other step. */
+/* If an actor calls this, the call is a step that commutes with no other step. */
 EXPORTED bool fl_stress_killed(const char *actor)
 {
 	if (!lab.active)

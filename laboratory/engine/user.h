@@ -15,11 +15,11 @@ int native_wait(const void *word, uint32_t expected, int64_t deadline);
 int native_wake(const void *word, int n);
 void native_fail(const char *file, int line, const char *what); /* also called for assert() */
 bool native_outcome(enum fl_stress_expect expect, bool holds, const char *label);
-/* Reports a wrong sample with the reason. The first report becomes the result. */
+/* Reports a wrong sample and the reason. The first report becomes the result. */
 void native_wrong(enum lab_verdict verdict, const char *message, const char *details);
 /*
- * Ends the run with `verdict`. Any thread may call this. The first call counts; the other threads
- * that call it wait for the end of the process.
+ * Ends the run with `verdict`. Any thread may call this function. Only the first call counts; other
+ * callers wait until the process ends.
  */
 _Noreturn void native_give_up(enum lab_verdict verdict, const char *message);
 

@@ -75,7 +75,7 @@ bool lab_is_field(Dwarf_Die *member, uint64_t *offset, const char **name)
 	return tag == DW_TAG_member || tag == DW_TAG_inheritance;
 }
 
-/* Returns how many bytes an element of the array has; 0: `of` has another type. */
+/* Returns the size of the array's elements, or 0 if `of` has another type. */
 static uint64_t variable_element_size(Dwarf_Die *of)
 {
 	Dwarf_Die type;
@@ -161,7 +161,7 @@ void lab_type_parts(Dwarf_Die *type, uint64_t offset, char *text, size_t size)
 	variable_parts(&part, true, offset, text, size);
 }
 
-/* Finds where a variable of the file lies. Returns true if that is fixed. */
+/* Finds where a variable of the file lies. Returns true if its address is fixed. */
 static bool variable_place(Dwarf_Die *variable, bool local, uint64_t *place)
 {
 	Dwarf_Attribute attribute;

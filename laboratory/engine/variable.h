@@ -35,8 +35,9 @@ bool lab_field_name(Dwfl_Module *module, const char *structure, uint64_t offset,
 
 typedef bool lab_variable_visitor(Dwarf_Die *variable, const char *name, uint64_t address, void *arg);
 /*
- * Calls `visit` for each static variable of the module, or for each thread-local variable (`local`),
- * until `visit` returns true. Returns whether it has. The address is that of lab_variable_name().
+ * Calls `visit` for each static variable of the module, or for each thread-local variable
+ * (`local`), until `visit` returns true. Returns whether it did. The address has the same meaning
+ * as in lab_variable_name().
  */
 bool lab_variables(Dwfl_Module *module, bool local, lab_variable_visitor *visit, void *arg);
 /* Finds the definition of the structure with that name. Returns false if the module has none. */
@@ -47,15 +48,15 @@ bool lab_structure(Dwfl_Module *module, const char *name, Dwarf_Die *type);
  */
 bool lab_type_of(Dwarf_Die *of, Dwarf_Die *type);
 /*
- * Whether the entry is a field of a structure, or a base class. A base, and a field without a name,
- * have the name NULL.
+ * Whether the entry is a field of a structure, or a base class. A base class, or a field without a
+ * name, has the name NULL.
  */
 bool lab_is_field(Dwarf_Die *member, uint64_t *offset, const char **name);
 /* Appends the path to the smallest part of a type at `offset`: ".jobs[1].next". */
 void lab_type_parts(Dwarf_Die *type, uint64_t offset, char *text, size_t size);
 /*
- * Returns how many bytes a variable, a field, an element of an array type, or what a pointer type
- * points to has; 0: unknown.
+ * Returns the size of a variable, of a field, of an array type's element, or of what a pointer type
+ * points to; 0: unknown.
  */
 uint64_t lab_size_of(Dwarf_Die *of);
 bool lab_is_local(Dwarf_Die *die); /* a variable of a function, or one of its parameters */
@@ -67,8 +68,8 @@ bool lab_variable_is_static(Dwarf_Die *variable);
  */
 Dwfl_Module *lab_symbols(uintptr_t address);
 /*
- * Finds the scopes of a return address, the innermost first, and returns how many there are. The
- * caller frees them.
+ * Finds the scopes of a return address, innermost first, and returns how many there are. The caller
+ * frees them.
  */
 int lab_scopes(uintptr_t pc, Dwarf_Die **scopes);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The functions that GenMC's <genmc.h> declares, for programs that were written for GenMC. The
- * marks of a spin, of a helping compare-and-swap and of a method are hints for GenMC's search, and
- * do nothing here.
+ * The functions that GenMC's <genmc.h> declares, for programs that were written for GenMC. Those
+ * that mark a spin, a helping compare-and-swap or a method are hints for GenMC's search, and do
+ * nothing here.
  */
 #include "posix.h"
 
@@ -48,7 +48,7 @@ DECLARED(int, __VERIFIER_opt_begin, void)
  * --- hazard pointers ---
  *
  * GenMC frees a retired block at some time after the last protection has ended. Here, the block
- * lives until the end of the execution. So an access without protection is not found.
+ * lives until the end of the execution, so an access without protection is not found.
  */
 DECLARED(void *, __VERIFIER_hazptr_alloc, void)
 {
