@@ -10,21 +10,22 @@
 #include <stdlib.h>
 
 /*
- * Declarations for all scenarios. The comment of a scenario says what must hold and, where it is
- * not plain, what would break it. Plain fields of a state must be ordered by the operation under
- * test: the model reports a race on them. Atomic fields are always relaxed, so they order nothing.
+ * Declarations for all scenarios. The comment of a scenario says what must hold and, where that is
+ * not obvious, what would break it. The operation under test must order the accesses to plain
+ * fields of a state; otherwise the model reports a race on them. Atomic fields are always relaxed,
+ * so they order nothing.
  */
 #define LOOK(p) atomic_load_explicit((p), memory_order_relaxed)
 #define SET(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
 #define COUNT(p) ((void)atomic_fetch_add_explicit((p), 1, memory_order_relaxed))
 
-/* Returns a deadline that real threads reach at about the time when the others act. */
+/* Returns a deadline that real threads reach at about the time at which the other threads act. */
 static inline fl_time soon(void)
 {
 	return fl_after(FL_US(20));
 }
 
-/* Lets the time of one turn of a lock's first waiter pass, whatever wakes come meanwhile. */
+/* Waits as long as one turn of a lock's first waiter lasts, whatever wakes come meanwhile. */
 #define TURN FL_MS(1)
 static inline void let_a_turn_pass(void)
 {
@@ -44,8 +45,8 @@ static inline void *make(size_t size)
 }
 
 /*
- * A task calls it to hold its worker, which runs meanwhile, so that no other worker stands in for
- * it.
+ * A task calls this to keep its worker busy. The worker counts as running, so no other worker takes
+ * its place.
  */
 static inline void hold_until_set(const fl_event *open)
 {
@@ -68,7 +69,8 @@ static inline void within_64(uint32_t *since)
 #define OK(call) FL_STRESS_CHECK((call) == 0)
 
 /*
- * Makes a call that moves many items, and returns how many it has moved. Its result is not needed.
+ * Makes a call that moves many items, and returns how many it has moved. The call's result is
+ * ignored.
  */
 #define MOVED(call, ...)                                                                                               \
 	__extension__({                                                                                                \
@@ -97,8 +99,8 @@ static inline void within_64(uint32_t *since)
 	}
 
 /*
- * A scenario in one line. Its state `t` has that type, and begins and ends with these statements.
- * Its one to four actors call these functions of the state.
+ * A scenario in one line. Its state `t` has the given type, and is set up and ended by the given
+ * statements. Its one to four actors call the given functions with the state.
  */
 #define SCENARIO(test, type, begin, end, ...)                                                                          \
 	struct test {                                                                                                  \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Scenarios of the barrier. All parties pass a phase, or none does. Phases do not mix, and each
- * party sees what all parties wrote before. The action runs once for each phase, alone, after all
- * parties have arrived and before any party passes.
+ * party sees what all parties wrote before. The action runs once for each phase, after all parties
+ * have arrived and before any party passes.
  */
 #include "../cases.h"
 #include "core/wait/lot.h"
@@ -20,7 +20,7 @@ static void hold_all_gates(void)
 		*fl__lot_gate(i) = FL__GATE_HELD;
 }
 
-/* Frees all gates. Returns whether a phase has left one. */
+/* Frees all gates. Returns whether a phase still held a gate. */
 static bool a_gate_is_left(void)
 {
 	bool left = false;
@@ -74,7 +74,10 @@ struct barrier_action {
 static void merge(void *arg)
 {
 	struct barrier_action *s = arg;
-	/* plain: two actions at once would race, and so would a party that passed before */
+	/*
+	 * plain: two simultaneous actions would race, and so would a party that passed before the
+	 * action
+	 */
 	s->acted++;
 	FL_STRESS_CHECK(s->data[0] == s->acted && s->data[1] == s->acted);
 }
@@ -121,8 +124,8 @@ static void count_action(void *arg)
 }
 
 /*
- * Initializes a barrier that has an action, or phases with a gate, or phases without one. Returns
- * whether it has an action, which counts in `acted`.
+ * Initializes a barrier that has an action, or phases with a gate, or phases without a gate.
+ * Returns whether it has an action, which counts in `acted`.
  */
 static bool init_with_or_without(fl_barrier *b, int *acted)
 {
@@ -279,9 +282,9 @@ FL_STRESS(barrier_action_cut, one, two, cutter)
 }
 
 /*
- * There are more contexts than parties. Each context is a phase of its own, and waits for the end
- * of another one's action. A context that gives up meanwhile breaks the barrier for later phases,
- * but not for the complete one.
+ * There are more contexts than parties. Each context forms a phase by itself, and waits until the
+ * action of another phase has ended. A context that gives up meanwhile breaks the barrier for later
+ * phases, but not for the complete one.
  */
 struct barrier_action_late {
 	fl_barrier b;
@@ -319,8 +322,8 @@ FL_STRESS(barrier_action_late, one, two, brief)
 }
 
 /*
- * There are three contexts for a phase of two. The third one may give up, also while the action
- * runs, if there is one; the other two pass.
+ * There are three contexts for a phase of two. The third context may give up, even while the
+ * action, if any, is running; the other two pass.
  */
 struct barrier_action_three {
 	fl_barrier b;
@@ -355,8 +358,8 @@ FL_STRESS(barrier_action_three, one, two, three)
 }
 
 /*
- * A party looks late at the gate of its phase, and finds that another phase has held it since, and
- * has even failed. The party still sees what the last party wrote.
+ * A party looks late at the gate of its phase, and finds that another phase has held the gate since
+ * then, and has even failed. The party still sees what the last party wrote.
  */
 struct barrier_late {
 	fl_barrier first, next;
@@ -428,8 +431,8 @@ FL_STRESS(barrier_free_three, one, two, three)
 }
 
 /*
- * There are four contexts at a barrier of two, and one of them tries first. They make two phases,
- * in any order.
+ * There are four contexts at a barrier of two, and one of the contexts tries first. They form two
+ * phases, in any order.
  */
 struct barrier_four {
 	fl_barrier b;

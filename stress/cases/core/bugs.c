@@ -65,8 +65,8 @@ static void publish(struct ways *w)
 }
 
 /*
- * Returns whether the writer has published. It does not wait, so that only the word of the
- * primitive gives an order.
+ * Returns whether the writer has published. It does not wait, so that only the primitive's word
+ * orders memory.
  */
 static bool is_published(struct ways *w)
 {
@@ -204,9 +204,8 @@ FL_STRESS(waiter_flag_dekker, waiter, waker)
 }
 
 /*
- * clock_jump: the clock of the model jumps at each timeout, here by an hour during a short sleep. A
- * wait that returns -ETIMEDOUT finds that its deadline has passed, and exactly one context has the
- * permit.
+ * clock_jump: the clock of the model jumps at each timeout, here by an hour during a short sleep.
+ * If a wait returns -ETIMEDOUT, its deadline has passed, and exactly one context has the permit.
  */
 struct clock_jump {
 	fl_sem sem;
@@ -237,8 +236,8 @@ FL_STRESS(clock_jump, patient, sleeper)
 
 /*
  * priority_inversion: a thread that computes is between the holder and the waiter. The model lets
- * each of the three run for as long as it can, so it would find a thread that spins until another
- * one runs. tests/core/sync/test_mutex.c tests this with real priorities on one CPU.
+ * each of the three threads run for as long as it can, so it would find a thread that spins until
+ * another thread runs. tests/core/sync/test_mutex.c tests this with real priorities on one CPU.
  */
 struct priority_inversion {
 	fl_mutex m;
@@ -318,9 +317,9 @@ FL_STRESS(oversubscribe_64x, a, b, c, d, e, f, g, h)
 }
 
 /*
- * fork_while_locked: the holder forks at any moment of two contenders. The child has the word as it
- * was, but neither the wait queue nor the waiter that was awake. A copy of the word plays the
- * child: there the holder unlocks, and threads of the child lock, sleep and are woken.
+ * fork_while_locked: the holder forks at any moment of two contenders. In the child the word is as
+ * it was, but there is neither the wait queue nor the waiter that was awake. A copy of the word
+ * plays the child: there the holder unlocks, and threads of the child lock, sleep and are woken.
  */
 struct fork_while_locked {
 	fl_mutex m, child;

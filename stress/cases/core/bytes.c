@@ -101,8 +101,8 @@ FL_STRESS(bytes_then, producer, consumer)
 }
 
 /*
- * bytes_last: memory with one handle left is written in place, but only after the uses by the other
- * handle.
+ * bytes_last: memory with one handle left is written in place, but only after all uses through the
+ * other handle.
  */
 struct bytes_last {
 	fl_bytes handle[2];

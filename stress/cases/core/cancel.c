@@ -14,8 +14,8 @@
 #pragma weak fl_shm_event_wait_until
 
 /*
- * A request races the end of an acquire, a get or a select. A call that spins may see either first.
- * The wait has one result, and sees what came before the cause of this result.
+ * A request races with the end of an acquire, a get or a select. A spinning call may see either of
+ * them first. The wait has one result, and sees what came before the cause of this result.
  */
 struct cancel_vs_permit {
 	fl_cancel_token stop;
@@ -180,8 +180,8 @@ FL_STRESS(cancel_born_requested, parent, canceller)
 }
 
 /*
- * The deadline of a token ends a wait as its request would, and not earlier. The event may come
- * first.
+ * The deadline of a token ends a wait as a request would, and not before its time. The event may
+ * come first.
  */
 struct cancel_deadline_vs_set {
 	fl_cancel_token stop;

@@ -46,8 +46,8 @@ FL_STRESS(cancel_late_get, consumer, retirer)
 
 /*
  * A get is woken for an item, another get takes this item, and the first get is cancelled before it
- * sleeps again. It must wake the next waiter, since the later puts rely on it. There are items for
- * all.
+ * sleeps again. The first get must wake the next waiter, because the later puts rely on that. There
+ * are items for all.
  */
 struct cancel_late_baton {
 	fl_queue *q;

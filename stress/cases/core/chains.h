@@ -55,7 +55,7 @@ static inline int unbounded_end(chain *q, uint64_t puts)
 }
 
 /*
- * Makes one call, of five kinds. It is for scenarios in which a peer stops for ever at each of its
+ * Makes one of five kinds of calls, for scenarios in which a peer stops forever at each of its
  * steps.
  */
 static inline void unbounded_call(chain *q, unsigned which)
@@ -80,7 +80,7 @@ static inline void unbounded_call(chain *q, unsigned which)
 }
 
 /*
- * Checks that each call returns within 64 steps beside such a peer. The caller may get if it
+ * Checks that each call returns within 64 steps beside such a peer. The caller may get only if it
  * `consumes`.
  */
 static inline void unbounded_call_all(chain *q, unsigned peer, bool consumes)

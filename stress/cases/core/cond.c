@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scenarios of the condition. A signal reaches a context that waited when the signal was given, and
- * no other. A signal or a broadcast may move waiters to the wait queue of the mutex, where they may
- * give up, too.
+ * Scenarios of the condition. A signal reaches only a context that was waiting when the signal was
+ * given. A signal or a broadcast may move waiters to the wait queue of the mutex, where they may
+ * also give up.
  */
 #include "../cases.h"
 #include <fairlead/cond.h>
@@ -253,9 +253,9 @@ COND(cond_broadcast_requeue, begin, 4, -ETIMEDOUT, patient, timed, call, enter)
 COND(cond_together, together, 4, -ETIMEDOUT, patient, timed, call_and_enter)
 
 /*
- * A waiter that shares a futex comes to the mutex behind one that has a deadline. If that one
- * gives up, two late unlocks find the other waiter first. It is not dequeued while it counts as
- * awake.
+ * A waiter that shares a futex comes to the mutex behind a waiter that has a deadline. If the
+ * latter gives up, two late unlocks find the sharing waiter first. It is not dequeued while it
+ * counts as awake.
  */
 COND(cond_together_behind, together, 4, -ETIMEDOUT, patient, lock_timed, call, enter_twice)
 

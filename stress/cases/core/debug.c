@@ -49,8 +49,8 @@ FL_STRESS(debug_join, joiner)
 }
 
 /*
- * A reader locks again behind a writer that has waited for a turn, and so it waits for the writer,
- * which waits for it.
+ * A reader locks again behind a writer that has waited for a turn. So the reader and the writer
+ * wait for each other.
  */
 struct debug_read_again {
 	fl_rwlock l;
@@ -102,7 +102,7 @@ FL_STRESS(debug_read_again, reader, writer)
 }
 
 /*
- * There is no deadlock, and so no report: all lock in one order, except one context that gives up
+ * There is no deadlock and so no report: all contexts lock in one order, except one that gives up
  * in the end.
  */
 struct debug_quiet {

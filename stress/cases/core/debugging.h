@@ -10,11 +10,11 @@
 /* The reports of one state, made by the contexts that run its actors. */
 struct said {
 	atomic_int potential, actual;
-	/* It is requested when a deadlock is reported, unless it is NULL. */
+	/* Unless NULL, this token is requested when a deadlock is reported. */
 	fl_cancel_token *ends;
 };
 
-/* The reports of the state whose actor this thread runs. */
+/* The reports of the state of the actor that this thread runs. */
 static _Thread_local struct said *said;
 
 static inline void hear(fl_log_level level, const char *message)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scenarios of the event. No waiter is forgotten, and none is woken without a set. bugs.c has what
- * the waiter sees, and the free after the wait.
+ * Scenarios of the event. No waiter is forgotten, and none is woken without a set. Scenarios of
+ * what the waiter sees, and of freeing the event after the wait, are in bugs.c.
  */
 #include "../cases.h"
 #include <fairlead/event.h>
 
 /*
  * A worker that resets the event, checks for work, and then waits, misses nothing, even if the
- * event was set already: the check finds the work, or the wait returns. The worker sleeps for ever
- * if the reset does not acquire, or if a set of a set event does nothing.
+ * event was set already: the check finds the work, or the wait returns. The worker sleeps forever
+ * if the reset does not acquire, or if setting an event that is already set does nothing.
  */
 struct event_reset_look_wait {
 	fl_event e;

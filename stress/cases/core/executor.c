@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 /*
- * Two threads submit to one sequential executor. Each runs its own task. A join waits for the task
- * of the other thread, or returns that this task has not ended.
+ * Two threads submit to one sequential executor. Each runs its own task. A join either waits for
+ * the other thread's task, or reports that this task has not ended.
  */
 struct sequential_two {
 	fl_executor *e;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scenarios of fork and join. The owner or a thief runs each fork, once, and the joiner sees what
- * the fork did.
+ * Scenarios of fork and join. Each fork is run once, by the owner or by a thief, and the joiner
+ * sees what the fork did.
  */
 #include "forks.h"
 
@@ -219,9 +219,9 @@ FL_STRESS(fork_unfenced, owner, thief)
 }
 
 /*
- * A forker steals parts of the call that it waits for, and of no other call. Here it waits with a
- * lock held, while the thief of its call goes on to another call, of which each half wants the
- * lock. A forker that ran such a half would wait for itself.
+ * A forker steals only parts of the call that it waits for. Here it waits while it holds a lock,
+ * and the thief of its call goes on to another call, each half of which wants the lock. A forker
+ * that ran such a half would wait for itself.
  */
 struct fork_foreign {
 	struct crowd crowd;
@@ -367,8 +367,8 @@ FL_STRESS(fork_scope, owner, thief)
 }
 
 /*
- * A thief that runs a fork is inside of the forker's task meanwhile, as that was at the fork, and
- * may read which task it is. Afterwards the thief is inside of its previous task again.
+ * While a thief runs a fork, it is inside of the task in which the forker was at the fork, and may
+ * read which task this is. Afterwards the thief is inside of its previous task again.
  */
 struct fork_inside {
 	struct crowd crowd;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Scenarios of fork and join in which a fork wakes a sleeping worker. Here the first call waits for
- * the second one, which is wrong in a program: it ends only if another worker is idle and is woken.
+ * the second, which is wrong in a program, because the first call ends only if another worker is
+ * idle and is woken.
  */
 #include "forks.h"
 
@@ -31,7 +32,7 @@ static int fork_and_wait(void *arg)
 {
 	struct forker_park_vs_fork *s = arg;
 	fl_event_set(&s->taken);
-	/* It may wake a thread for nothing. */
+	/* The wake may be for nothing. */
 	OK(fl_parallel_invoke(add_one, &s->f[0], add_one, &s->f[1]));
 	OK(fl_parallel_invoke(await_begun, &s->begun, set_begun, s));
 	return 0;

@@ -49,7 +49,7 @@ static inline struct fl__fork_stack *crowd_enter(struct crowd *c, unsigned i)
 	return c->stacks[i];
 }
 
-/* The second worker takes that many forks, or those that are there. */
+/* The second worker takes up to that many forks. */
 static inline void steal(struct crowd *c, unsigned times)
 {
 	struct fl__fork_stack *self = crowd_enter(c, 1);

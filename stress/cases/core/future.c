@@ -144,8 +144,8 @@ static void set_result(fl_future *f)
 }
 
 /*
- * A context that must not run the user's code ends a future, or leaves it to a context that may.
- * Each callback runs once.
+ * A context that must not run the user's code either ends a future itself, or leaves this to a
+ * context that may run such code. Each callback runs once.
  */
 struct future_try_finish {
 	fl_future *f;

@@ -50,8 +50,8 @@ FL_STRESS(drop_future, one, two, producer)
 }
 
 /*
- * The parent of a task's token may be freed as soon as the end of the task is seen. A request of
- * the parent meets the end of the task.
+ * The parent of a task's token may be freed as soon as the task is seen to have ended. The parent
+ * is requested while the task ends.
  */
 struct future_token_parent {
 	fl_future *f;

@@ -174,8 +174,8 @@ FL_STRESS(group_fail, user)
 }
 
 /*
- * Two tasks fail at once. One of the failures is the first, and stays so. The join returns it, and
- * the second task has seen it.
+ * Two tasks fail at once. One failure becomes the first, and remains so. The join returns this
+ * failure, and the second task has seen it.
  */
 struct group_fail_twice {
 	fl_executor *e;
@@ -224,8 +224,8 @@ FL_STRESS(group_fail_twice, one, two)
 }
 
 /*
- * While a worker joins, another one in its place runs a task that is submitted meanwhile. The only
- * other worker is held until that task has run.
+ * While a worker joins, another worker takes its place and runs a task that is submitted meanwhile.
+ * The only other existing worker is held until that task has run.
  */
 struct group_grows {
 	fl_group *g;
@@ -417,7 +417,7 @@ FL_STRESS_ACTOR(group_again, observer)
 	size_t left = 0;
 	if (fl_stress_choose(2)) {
 		OK(FL_WAIT_ANY(FL_ON_GROUP(s->g)));
-		FL_STRESS_CHECK(fl_group_count(s->g) <= 1); /* that of the next round */
+		FL_STRESS_CHECK(fl_group_count(s->g) <= 1); /* the member of the next round */
 	} else {
 		left = fl_group_count(s->g);
 	}
@@ -635,8 +635,9 @@ FL_STRESS(group_newest_hidden, one, two, three)
 	}
 
 /*
- * A cancel of the executor reaches a member that runs in the join of its group, or finds it pending;
- * or it reaches the task after its join. Either would wait for ever.
+ * When the executor is cancelled, this reaches a member that runs in the join of its group, or
+ * finds the member pending, or reaches the task after its join. Otherwise the member or the task
+ * would wait forever.
  */
 struct group_newest_cancel {
 	struct fl__thread_pool *p;
@@ -675,8 +676,8 @@ FL_STRESS(group_newest_cancel, worker, canceller)
 }
 
 /*
- * A worker has taken a task, and not claimed it, during a cancel of the executor. A task that waits
- * for it under a shield then runs it. The cancel must reach it.
+ * A worker has taken a task but not claimed it while the executor is cancelled. Another task, which
+ * waits for this task under a shield, then runs it. The cancel must reach the task that was taken.
  */
 struct cancel_helped {
 	struct fl__thread_pool *p;
@@ -715,7 +716,7 @@ FL_STRESS(cancel_helped, one, two, canceller)
 	FL_ACCEPTABLE(1, "cancelled");
 }
 
-/* The join of a group hides a task from the cancel. The member, which was stolen, then runs it. */
+/* The join of a group hides a task from the cancel. Then the stolen member runs that task. */
 struct cancel_hidden {
 	struct fl__thread_pool *p;
 	fl_event never;

@@ -25,7 +25,7 @@ LIN_ALL(lin_lifo, 0)
 
 LIN_IS(lin_lifo, fl_queue, &fl_lin_lifo, .limit = 2)
 
-/* The least item comes first, and of equal items the oldest. */
+/* The least item comes first; of equal items, the oldest. */
 LIN_MADE_BY(lin_priority, fl_queue, make_ordered(&s->q, FL_PRIORITY, 3))
 
 LIN_ALL(lin_priority, 3)

@@ -6,7 +6,7 @@
 
 /*
  * The specification is first in, first out. Calls for several items may move fewer than possible,
- * since they count before others can see it.
+ * because they count the items before other threads can see the effect.
  */
 static struct fl_lin_spec fewer;
 
@@ -51,8 +51,8 @@ LIN_GET(lin_mpmc_one, fl_mpmc, .weight = 1)
 LIN_IS(lin_mpmc_one, fl_mpmc, &fl_lin_fifo, .limit = 1)
 
 /*
- * There is one producer and one consumer. The put is no fence, so the refusals of the two sides
- * have no order together.
+ * There is one producer and one consumer. The put is not a fence, so no common order explains the
+ * refusals of both sides.
  */
 LIN_MADE_BY(lin_spsc, fl_spsc, fl_spsc_create(&s->q, sizeof(int), 2))
 

@@ -75,8 +75,8 @@ FL_STRESS(lot_rouse, brief, patient, rouse, rouse)
 }
 
 /*
- * Two contexts move waiters in opposite directions, so that each locks the two buckets in another
- * order. Then each of them wakes all waiters. Keys at a distance of 28657 bytes nearly always hash
+ * Two contexts move waiters in opposite directions, so they lock the two buckets in opposite
+ * orders. Then each of them wakes all waiters. Keys at a distance of 28657 bytes nearly always hash
  * alike (lot.c), so the queues may share a bucket, too. The other distance is 2, because in an
  * array of states the place 28657 bytes on is 1 byte behind the key of another state.
  */
@@ -130,7 +130,10 @@ FL_STRESS(lot_move_both_ways, one, two, there, back)
 	FL_ACCEPTABLE(s->taken[0] + s->taken[1] == s->waited[0] + s->waited[1], "all woken once");
 }
 
-/* A waiter gives up while it is moved. It leaves the queue that it is in, and was woken or not. */
+/*
+ * A waiter gives up while it is moved. It leaves the queue that it is in, whether it was woken or
+ * not.
+ */
 struct lot_leave_vs_move {
 	char a, b;
 	unsigned never, ready;

@@ -12,7 +12,8 @@ FL_TASK_STATIC(square, int, int)
 }
 
 /*
- * Both elements fail. The first by index is reported, whichever fails first, with its own message.
+ * Both elements fail. The one with the lower index is reported, with its own message, whichever
+ * fails first.
  */
 struct map_lowest_failure {
 	int args[2], results[2], rc;

@@ -7,10 +7,10 @@
 #include "mpmcs.h"
 
 /*
- * Two threads change one ring each, and then ask the other ring. At least one of them learns of the
- * other thread's change. After a put, the question is a get, whether a get is possible, or the
- * length; after a close it is a get; after a get, it is a put, whether a put is possible, or the
- * length.
+ * Two threads each change one ring, and then query the ring that the other thread changes. At least
+ * one of them learns of the other thread's change. After a put, the query is a get, whether a get
+ * is possible, or the length; after a close it is a get; after a get, it is a put, whether a put is
+ * possible, or the length.
  */
 enum {
 	PUT_THEN_GET,

@@ -22,8 +22,8 @@ __attribute__((noinline)) static int inner_get(struct fl_mpmc *q, int *item, boo
 
 /*
  * There is one item in two slots. Another thread gets an item and then puts one, or the other way
- * round, or closes the ring and then gets. A call that runs beside may return that the ring is busy
- * or closed. But a put never returns "full", and a get never returns "empty".
+ * round, or closes the ring and then gets. A concurrent call may return that the ring is busy or
+ * closed. However, a put never returns "full", and a get never returns "empty".
  */
 enum { NEVER_EMPTY, NEVER_FULL, NEVER_OPEN_AND_EMPTY, NEVERS };
 
@@ -77,7 +77,7 @@ FL_STRESS(mpmc_inner_never, mover, looker)
 	FL_ACCEPTABLE(s->rc == -EPIPE && s->which == NEVER_OPEN_AND_EMPTY, "closed, and the other got it");
 }
 
-/* index_wrap_2_32: the words pass 2^32 or 2^64, with a capacity that is no power of two. */
+/* index_wrap_2_32: the words pass 2^32 or 2^64, with a capacity that is not a power of two. */
 struct mpmc_wrap {
 	struct fl_mpmc q;
 	int got[4];

@@ -106,7 +106,7 @@ FL_STRESS(mpmc_close, producer, closer, consumer)
 }
 
 /*
- * try_blocks_on_stalled_peer: in mode crash the peer stops for ever at each of its steps in turn.
+ * try_blocks_on_stalled_peer: in mode crash the peer stops forever at each of its steps in turn.
  * Every call then returns within 64 steps of its own.
  */
 struct mpmc_stalled {

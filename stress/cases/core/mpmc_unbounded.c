@@ -46,7 +46,7 @@ FL_STRESS(unbounded_conservation, put_one, put_two, one, two)
  * false_empty_after_own_push, and aba_recycle: a thread that has put an item finds one, since no
  * thread gets more than it has put. A segment is removed, kept as the spare, and reused, while
  * another thread is before its step on it. Both threads may have used the queue before, so that
- * only the queue's own steps order them.
+ * then only the queue's own steps order them.
  */
 struct unbounded_own_push {
 	chain *q;

@@ -102,10 +102,10 @@ FL_STRESS(unbounded_mark, one, two)
 }
 
 /*
- * try_blocks_on_stalled_peer: in mode crash the peer stops for ever at each of its steps in turn.
+ * try_blocks_on_stalled_peer: in mode crash the peer stops forever at each of its steps in turn.
  * Each call returns within 64 steps of its own. Another segment follows the peer's last slot. No
- * segment is retired, since here each process has its own hazard pointers. In a queue for one
- * consumer the peer is this consumer, or a producer.
+ * segment is retired, because here each process has its own hazard pointers. In a queue for one
+ * consumer, the peer is either this consumer or a producer.
  */
 struct unbounded_stalled {
 	chain *q;

@@ -9,8 +9,8 @@
 /*
  * The thread that appended the last segment has not moved the tail yet, and there is a spare. (On
  * real threads a spare with a reused address may be missing by chance.) The consumer moves the
- * tail, continues, and frees the segment. Between its first step and its check of the hazard
- * pointers there is only the fence of this check. It is the shortest such case.
+ * tail, continues, and frees the segment. Between the consumer's first step and its check of the
+ * hazard pointers there is only the fence of this check. This is the shortest such case.
  */
 struct mpsc_retire {
 	chain *q;

@@ -6,9 +6,9 @@
 
 /*
  * At most one context holds the mutex, and each holder sees what the previous one wrote. No context
- * sleeps for ever: one overtakes the waiter that is awake, which sleeps again, while a third one is
- * enqueued behind it. The scenario fails if WAITERS is lost, or if an unlock that finds it wakes no
- * waiter.
+ * sleeps forever, even if one overtakes the waiter that is awake, so that this waiter sleeps again,
+ * while a third context is enqueued behind it. The scenario fails if WAITERS is lost, or if an
+ * unlock that finds WAITERS wakes no waiter.
  */
 struct mutex_handoff {
 	fl_mutex m;
@@ -36,8 +36,8 @@ FL_STRESS(mutex_handoff, twice, later, later)
 }
 
 /*
- * A try, a timed lock, and a lock that is cancelled have exactly one result each: the context holds
- * the mutex, and sees all that was done before; or it does not hold it.
+ * A try, a timed lock, and a lock that is cancelled each have exactly one result: either the
+ * context holds the mutex, and sees all that was done before, or it does not hold the mutex.
  */
 enum { BY_TRY, BY_TIME, BY_CANCEL, LOCKS_OR_NOT };
 
@@ -90,7 +90,7 @@ FL_STRESS(lock_or_not_vs_unlock, holder, other)
 	FL_ACCEPTABLE(s->rc == refusals[s->by] && s->count == 1, "busy, timed out or cancelled");
 }
 
-/* If a wake meets a waiter that gives up, it reaches the next waiter. */
+/* If a wake meets a waiter that gives up, the wake reaches the next waiter. */
 struct timeout_vs_wake {
 	fl_mutex m;
 	int count, rc;
@@ -164,8 +164,9 @@ FL_STRESS(unlock_destroy, owner, owner)
 }
 
 /*
- * destroy_while_waiting: a destroy checks whether the mutex is busy while debugging is on. It is
- * busy as long as a context holds it or waits for it, even while a woken waiter has yet to lock it.
+ * destroy_while_waiting: a destroy checks whether the mutex is busy while debugging is on. The
+ * mutex is busy as long as a context holds it or waits for it, even while a woken waiter has not
+ * locked it yet.
  */
 struct destroy_while_waiting {
 	fl_mutex m;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scenarios of an unlock that has released the mutex and has yet to check for waiters. By then the
- * mutex may be gone, and its memory may be another object, with a wait queue of its own.
+ * Scenarios of an unlock that has released the mutex, but has not checked for waiters yet. By then
+ * the mutex may be gone, and its memory may be another object, with a wait queue of its own.
  */
 #include "../cases.h"
 

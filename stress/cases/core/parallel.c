@@ -115,7 +115,7 @@ FL_STRESS(parallel_for_error, user)
 	FL_ACCEPTABLE(s->error < -1 && s->error >= -SHARED, "another");
 }
 
-/* A word is reduced from its letters, in order: in a task. */
+/* In a task: a word is reduced from its letters, in order. */
 struct parallel_reduce {
 	uint32_t word;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scenarios of the thread executor. A task ends once, also beside submits, cancels, waits, a close
+ * Scenarios of the thread executor. A task ends once, even beside submits, cancels, waits, a close
  * and a free. Its memory is freed with the last reference.
  */
 #include "pools.h"
@@ -336,9 +336,9 @@ FL_STRESS(pool_cancel_recycled, user)
 }
 
 /*
- * A worker asks twice that the next submit stamps its task for the statistics, while two threads
- * submit. A lost race costs a sample, or closes the short way of submits, but only until the next
- * such call and submit.
+ * While two threads submit, a worker asks twice that the next submit stamps its task for the
+ * statistics. If the request loses a race, a sample is missing, or the short way of submits is
+ * closed, but only until the worker asks again and the next submit comes.
  */
 struct pool_stats_arm {
 	struct fl__thread_pool *p;

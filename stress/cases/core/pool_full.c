@@ -7,7 +7,7 @@
 
 static const fl_executor_config bounded = {.workers = 1, .backlog = 1};
 
-/* An executor whose worker is held, or is going to be, and whose backlog of one is full. */
+/* An executor whose worker is held, or soon will be, and whose backlog of one task is full. */
 struct held_pool {
 	fl_executor *e;
 	fl_event open;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scenarios of the local queues of the thread executor's workers. A task that a worker has taken
- * and not begun, or that it has submitted, gets another worker while one sleeps, and a cancel finds
+ * Scenarios of the local queues of the thread executor's workers. If a worker has taken but not
+ * begun a task, or has submitted it, the task gets another worker if one sleeps, and a cancel finds
  * it. In the model a worker takes two of four tasks at once.
  */
 #include "pools.h"
@@ -48,9 +48,9 @@ static struct fl__thread_pool *local_with_six(fl_event *second)
 }
 
 /*
- * A task of a batch waits for the next one, which is in the hands of its worker while the other
- * worker goes to sleep. The user closes the executor only then, which wakes all workers; or at
- * once, so that the other worker may find the closed backlog empty.
+ * A task of a batch waits for the next task, which its worker has taken, while the other worker
+ * goes to sleep. The user closes the executor, which wakes all workers, either only after that, or
+ * at once, so that the other worker may find the closed backlog empty.
  */
 struct local_batch {
 	struct fl__thread_pool *p;
@@ -68,8 +68,8 @@ SERVES(local_batch, two, 1)
 CLOSES_AFTER_SECOND(local_batch, fl_stress_choose(2), one, two)
 
 /*
- * A cancel of the executor finds each task: in an injector queue, in the queue of a worker, in the
- * hands of a worker that moves it there, or running, and then it is asked to stop.
+ * When the executor is cancelled, each task is found: in an injector queue, in the queue of a
+ * worker, taken by a worker that is moving it there, or running, in which case it is asked to stop.
  */
 struct local_batch_vs_cancel {
 	struct fl__thread_pool *p;
@@ -154,8 +154,8 @@ FL_STRESS(local_once, owner, thief)
 }
 
 /*
- * A task submits another one into the queue of its worker, and waits for it by other means than its
- * future, while the other worker goes to sleep.
+ * A task submits another task into the queue of its worker, and waits for that task by other means
+ * than its future, while the other worker goes to sleep.
  */
 struct local_own_vs_sleep {
 	struct fl__thread_pool *p;
@@ -180,8 +180,8 @@ SERVES(local_own_vs_sleep, two, 1)
 CLOSES_AFTER_SECOND(local_own_vs_sleep, true, one, two)
 
 /*
- * There are two such tasks. The first one, on the second worker, waits for the second one. So the
- * third worker, which slept before, must come.
+ * There are two such tasks. The first task, on the second worker, waits for the second task. So the
+ * third worker, which slept before, must run the second task.
  */
 struct local_own_twice {
 	struct fl__thread_pool *p;

@@ -48,14 +48,15 @@ static void submit_and_close(struct served *t)
 }
 
 /*
- * There are three workers where one is allowed. Two step back, and end at the end of the executor.
+ * There are three workers where one is allowed. Two of them step back, and end when the executor
+ * ends.
  */
 POOL(pool_crowded_end, of_three, serve_first, serve_second, serve_third, submit_and_close)
 
 /*
- * A cancel of the executor finds each task that a worker takes: still in the backlog, or running,
- * and then it is asked to stop. The worker takes one task in its search, and the next one at once,
- * or under the lock.
+ * When the executor is cancelled, each task that a worker takes is found: still in the backlog, or
+ * running, in which case it is asked to stop. The worker takes one task in its search, and the next
+ * task at once, or under the lock.
  */
 struct pool_cancel_vs_search {
 	struct fl__thread_pool *p;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scenarios of a thread executor with `workers_max`: its workers wait for what a pending task does.
- * Another worker runs that task. In the model such a wait may be long at once.
+ * Scenarios of a thread executor with `workers_max`: its workers wait for what a pending task does,
+ * and another worker runs that task. In the model such a wait may count as long at once.
  */
 #include "pools.h"
 
@@ -10,7 +10,7 @@ static fl_executor *waits_of(unsigned workers)
 	return pool_as((fl_executor_config){.workers = workers, .workers_max = workers + 1});
 }
 
-/* Checks, after all tasks have ended, that no worker counts as one that waits. */
+/* Checks, after all tasks have ended, that no worker counts as waiting. */
 static void waits_end(fl_executor *e)
 {
 	OK(fl_executor_join(e));

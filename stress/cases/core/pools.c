@@ -38,7 +38,7 @@ FL_TASK_DEFINE(hold_worker, fl_event *, void)
 	return 0;
 }
 
-/* As many such tasks as the latch counts need as many workers. */
+/* The latch's count is the number of such tasks, and they need that many workers. */
 FL_TASK_DEFINE(meet, fl_latch *, void)
 {
 	fl_latch_count_down(*arg, 1);

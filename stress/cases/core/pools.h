@@ -67,7 +67,7 @@ static inline bool worker_sleeps(struct fl__thread_pool *p)
 		serve(s->p, place);                                                                                    \
 	}
 
-/* The state of scenarios whose actors differ only in what they call, and some of these calls. */
+/* The state of scenarios whose actors differ only in what they call, and some of what they call. */
 struct served {
 	struct fl__thread_pool *p;
 	fl_event first, second; /* set by tasks, or for them */

@@ -88,8 +88,8 @@ FL_STRESS(promise_set_vs_cancel, setter, canceller)
 }
 
 /*
- * promise_broken: the free of a promise that was not set ends its future. The block is freed with
- * the promise or the future, whichever is freed last.
+ * promise_broken: freeing a promise that was not set ends its future. The block is freed with the
+ * promise or the future, whichever is freed last.
  */
 struct promise_broken {
 	fl_promise *p;

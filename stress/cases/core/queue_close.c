@@ -75,8 +75,8 @@ FL_STRESS(close_vs_wait_any, waiter, closer)
 }
 
 /*
- * drop_vs_send_double_free: a put meets close_now. The queue drops the item, once, or the producer
- * keeps it. Items that are on their way in are dropped, too, and the close waits for them.
+ * drop_vs_send_double_free: a put meets close_now. Either the queue drops the item, once, or the
+ * producer keeps it. Items that are still being put are dropped, too, and the close waits for them.
  */
 struct queue_close_now_beside_put {
 	fl_queue *q;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Scenarios of the join of a queue. It is over exactly when as many items are done as were put. */
+/*
+ * Scenarios of the join of a queue. A join is over exactly when as many items are done as were put.
+ */
 #include "queues.h"
 
 /*

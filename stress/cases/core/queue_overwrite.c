@@ -63,9 +63,10 @@ FL_STRESS(overwrite_once, one, two, consumer)
 }
 
 /*
- * A wake that is owed for an item goes out before the drop callback of another item runs, which may
- * wait for the woken thread. (The consumer also waits at a rendezvous without partners. So it
- * enqueues without the short wait, whose lock and unlock would cost the model many steps.)
+ * A wake that is owed for an item is sent before the drop callback of another item runs, because
+ * this callback may wait for the woken thread. (The consumer also waits at a rendezvous without
+ * partners. So it enqueues without the short wait, whose lock and unlock would cost the model many
+ * steps.)
  */
 struct overwrite_wakes_first {
 	fl_queue *q, *never;
@@ -109,7 +110,7 @@ FL_STRESS(overwrite_wakes_first, producer, consumer)
 
 /* Mode lin. */
 
-/* The specification is a bounded queue of which a put removes the oldest item in the same step. */
+/* The specification is a bounded queue whose put removes the oldest item in the same step. */
 enum { MOST = 2 };
 
 struct window {

@@ -44,7 +44,7 @@ FL_STRESS(pair_close_put, producer, closer)
 
 /*
  * A consumer runs beside a put and a close. When it is told "closed and drained", every accepted
- * item was got.
+ * item has been got.
  */
 struct pair_close_between {
 	fl_queue *q;

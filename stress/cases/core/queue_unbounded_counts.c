@@ -3,9 +3,8 @@
 #include "queues.h"
 
 /*
- * A thread that counts a failed ticket also counts the ticket itself, because an item would
- * otherwise seem done. The producer draws a ticket and is stopped, and the consumer poisons its
- * slot.
+ * A thread that counts a failed ticket must also count the ticket itself; otherwise an item would
+ * seem done. The producer draws a ticket and is stopped, and the consumer poisons its slot.
  */
 struct growing_join_poisoned {
 	fl_queue *q;
@@ -132,8 +131,8 @@ FL_STRESS(growing_join_gives_up, producer, closer, joiner)
 }
 
 /*
- * A queue that always has an item never seems empty. For a thread that sees a get also sees the put
- * before it.
+ * A queue that always has an item never seems empty. The reason is that a thread that sees a get
+ * also sees the put before it.
  */
 struct growing_length {
 	fl_queue *q;

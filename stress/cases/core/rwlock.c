@@ -13,7 +13,7 @@
 struct shared {
 	fl_rwlock lock, other;
 	int a, b;      /* the number of writes */
-	int least;     /* how many of them each reader sees, at least */
+	int least;     /* the least number of writes that each reader sees */
 	int gave_up;   /* a writer did not get the lock */
 	bool refused;  /* a reader did not get the lock by a try */
 	atomic_int in; /* the awaited context has had the lock */
@@ -188,8 +188,8 @@ static void stop_and_end_write(struct shared *s)
 }
 
 /*
- * The second wait has its node where that of the first wait was, which must not be queued there any
- * more.
+ * The node of the second wait lies where the node of the first wait was, which must no longer be
+ * queued there.
  */
 static void write_though_stopped(struct shared *s)
 {
@@ -335,7 +335,7 @@ static void end(struct shared *s, int writes)
 
 #define RW(test, begin, writes, ...) SCENARIO(test, struct shared, begin(&s->t), end(&s->t, writes), __VA_ARGS__)
 
-/* Writers exclude each other and readers, also readers that use slots. */
+/* Writers exclude each other and readers, including readers that use slots. */
 RW(rw_excl, unlocked, 2, write_once, write_once, read_once)
 RW(bias_excl, biased, 2, write_once, write_once, read_by_slot)
 
@@ -367,8 +367,8 @@ RW(rw_timeout_lets_readers_in, read_locked, 1, write_timed, read_among_waiters)
 RW(rw_cancel_vs_unlock, write_locked, 2, stop_and_end_write, write_though_stopped, read_stoppable)
 
 /*
- * A writer that has waited its time is not overtaken any more, though the lock is read all the
- * time.
+ * A writer that has waited its time is no longer overtaken, although some reader always has the
+ * lock.
  */
 RW(rw_writer_starve, read_locked, 1, write_awaited, overtake_writer)
 
@@ -389,7 +389,7 @@ RW(bias_begins_late, unlocked, 2, begin_bias_and_read, write_once, write_once)
  */
 RW(bias_twice, biased, 1, write_once, read_by_slot, begin_bias)
 
-/* Another context unlocks. The slot stays, and the count pays for it. */
+/* Another context unlocks. The slot stays, and the count is decremented instead. */
 RW(bias_handed_over, biased, 1, hand_over, take_over, write_once)
 
 /*
@@ -411,8 +411,8 @@ RW(bias_two_locks, biased, 0, read_both_by_slot, read_both_by_slot)
 RW(bias_asserts, biased, 1, read_and_assert, write_once)
 
 /*
- * A reader in a slot comes before a counted reader goes. Whoever sees that the one has gone sees
- * the other.
+ * A reader in a slot comes before a counted reader goes. A context that sees that the counted
+ * reader has gone also sees the reader in the slot.
  */
 RW(bias_relay, biased_and_read, 0, hand_over, take_over, assert_and_take_over)
 

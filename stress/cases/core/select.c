@@ -85,8 +85,8 @@ FL_STRESS(select_free_after_put, selects, consumer)
 /*
  * The first wake is for an item that is gone again. On its way back into the queues, between those
  * of b and a, the select is woken in b. Whichever item it gets, it passes on both wakes. Otherwise
- * a waiter for a alone sleeps beside an item. The rendezvous have addresses between those of the
- * queues. They never have a partner, but an observer that has enqueued checks them.
+ * a waiter for only a sleeps beside an item. The addresses of the rendezvous lie between those of
+ * the queues. They never have a partner, but an observer that has enqueued checks them.
  */
 struct select_second_baton {
 	fl_queue *b, *between, *a, *behind, *last;

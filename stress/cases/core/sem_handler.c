@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scenarios of releases in signal handlers. A handler never waits. An actor that makes its call
- * while another actor holds the bucket plays a handler that has interrupted the holder.
+ * Scenarios of releases in signal handlers. A handler never waits. To play a handler that has
+ * interrupted the holder of the bucket, an actor makes its call while another actor holds the
+ * bucket.
  */
 #include "../cases.h"
 #include <fairlead/sem.h>

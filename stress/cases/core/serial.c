@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scenarios of the serial executor: no two tasks at once, in order, each once, also beside the end
- * of the target. Over a sequential executor the drain runs in the submit that finds none.
+ * Scenarios of the serial executor: tasks run in order, never two at once, and each once, even
+ * while the target ends. Over a sequential executor, a submit that finds no drain runs the drain
+ * itself.
  */
 #include "pools.h"
 #include <fairlead/serial_executor.h>

@@ -141,7 +141,7 @@ FL_STRESS(spsc_length, mover, looker)
 }
 
 /*
- * try_blocks_on_stalled_peer: in mode crash the other side stops for ever at each of its steps in
+ * try_blocks_on_stalled_peer: in mode crash the other side stops forever at each of its steps in
  * turn. Every call then returns within 64 steps of its own.
  */
 struct spsc_stalled {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scenarios of chains. The next future ends once, as it must, in whatever order the first future
- * ends and the two futures are cancelled.
+ * Scenarios of chains. The next future ends once, with the right result, in whatever order the
+ * first future ends and the two futures are cancelled.
  */
 #include "pools.h"
 

@@ -24,8 +24,8 @@ static uint64_t start_one(atomic_int *ran)
 
 /*
  * A detached thread and its handle are released at once, twice, so that the lock of the list of
- * threads is contended. The last owner of a block frees it, once. Then the other owner is in no
- * unlock any more, which would use the context in the block.
+ * threads is contended. The last owner of a block frees it, once. By then the other owner must not
+ * be inside an unlock any more, because the unlock would use the context in the block.
  */
 struct thread_detach_vs_end {
 	atomic_int ran;

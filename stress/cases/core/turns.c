@@ -21,7 +21,7 @@ struct kind {
 	bool (*is_idle)(union lock *l); /* and can be destroyed */
 	/* Enqueues the waiter, behind a context that holds the lock. */
 	void (*enqueue)(union lock *l, struct fl__mutex_node *waiter);
-	/* That waiter calls it, awake, when the lock is its own. */
+	/* The waiter calls this, awake, when it owns the lock. */
 	void (*take_over)(union lock *l, struct fl__mutex_node *waiter);
 	/* locks and unlocks, or returns false if the lock is barred */
 	bool (*overtake)(union lock *l);
@@ -207,7 +207,7 @@ static void stop_and_hold(struct turns *t)
 
 /*
  * A waiter does not run, because it waits for its waker's CPU. It is overtaken for its time, and
- * then no more, though the word has no mark, because the waker remembers it.
+ * then no more: the word has no mark, but the waker remembers the waiter.
  */
 static void never_unpark(struct fl__wait *wait)
 {

@@ -36,8 +36,8 @@ FL_STRESS(wait_any_cancel, waiter, request, canceller)
 }
 
 /*
- * Two contexts watch the same permit, and acquire it by a try. One gets it. The other one watches
- * on, until its deadline.
+ * Two contexts watch the same permit, and acquire it by a try. One of them gets it. The other
+ * continues to watch until its deadline.
  */
 struct wait_any_two_takers {
 	fl_sem permits;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scenarios of Concurrency Kit's inline code, with the ck_pr.h of laboratory/ck. They make the
- * calls that are right on all of its machines, and the laboratory sees its plain accesses, too.
- * laboratory/planted/ck.c has the calls that are wrong.
+ * Scenarios of Concurrency Kit's inline code, with the ck_pr.h of laboratory/ck. They make calls
+ * that are right on all machines that Concurrency Kit supports; the laboratory also sees its plain
+ * accesses. Wrong calls are in laboratory/planted/ck.c.
  */
 #define FL_CK_SEE_PLAIN
 #include "../cases.h"

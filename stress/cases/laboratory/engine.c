@@ -9,7 +9,7 @@ static void spin_until(atomic_int *word)
 		fl_stress_relax();
 }
 
-/* A lock spins by exchanging, with three threads. Two of them must not wake each other for ever. */
+/* A lock spins by exchanging, with three threads. Two of them must not wake each other forever. */
 struct tas_of_three {
 	atomic_int lock;
 	int count;
@@ -28,7 +28,7 @@ FL_STRESS(tas_of_three, count_under_tas, count_under_tas, count_under_tas)
 	FL_ACCEPTABLE(s->count == 3, "all counted");
 }
 
-/* Threads that spin count their turns, and so change a word that other threads read. */
+/* Spinning threads count their turns, and so change a word that other threads read. */
 struct counted_spin {
 	atomic_int go, turns;
 };
@@ -168,7 +168,7 @@ FL_STRESS(half_of_a_word, writer, reader)
 	FL_ACCEPTABLE(s->seen == 1, "with its cargo, or too early");
 }
 
-/* Each thread has its own thread-local variables, also if they are atomic. */
+/* Each thread has its own thread-local variables, even if they are atomic. */
 struct local_atomic {
 	int seen;
 };
@@ -211,7 +211,7 @@ FL_STRESS(visible_in_the_end, waiter, setter)
 	FL_ACCEPTABLE(1, "seen");
 }
 
-/* Dekker's pattern has one fence for both sides: the system makes it for one of them. */
+/* In this Dekker pattern, one side has no fence of its own: the system makes it. */
 struct asked_fence {
 	atomic_int light, heavy;
 	int light_saw, heavy_saw, rc;

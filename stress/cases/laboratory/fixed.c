@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The wrong algorithms of laboratory/planted, but fixed. The laboratory reports no failure of them.
+ * The fixed versions of the wrong algorithms in laboratory/planted. The laboratory reports no
+ * failure of them.
  */
 #define FIXED
 /* NOLINTBEGIN(bugprone-suspicious-include): each file is compiled twice, as it is and fixed */

@@ -5,7 +5,7 @@
 #include <fairlead/thread.h>
 
 /*
- * A process is killed at any step, also while it holds the lock. The others acquire the lock, and
+ * A process is killed at any step, even while it holds the lock. The others acquire the lock, and
  * own what it guards.
  */
 struct kill_lock {
@@ -111,8 +111,8 @@ FL_STRESS_PROCESSES(kill_sentinel, worker, watcher)
 }
 
 /*
- * A thread that returns with a lock is treated as one that dies with it, in each mode. The rest of
- * its process lives.
+ * In each mode, a thread that returns while it holds a lock is treated as if it died with the lock.
+ * The rest of its process lives.
  */
 struct kill_thread_returns {
 	struct robust lock;
@@ -209,7 +209,7 @@ FL_STRESS_PROCESSES(kill_private, one, two)
 	FL_ACCEPTABLE(1, "counted");
 }
 
-/* Memory of a killed process is no leak. */
+/* Memory of a killed process is not a leak. */
 struct kill_memory {
 	atomic_int steps;
 };

@@ -286,8 +286,8 @@ FL_STRESS(loop_cancel_child, loop, canceller)
 }
 
 /*
- * A request that reaches a fiber as it ends does not affect the next fiber in its memory. The loop
- * hears of the request in its next turn, and the next fiber may be created in this turn.
+ * A request that reaches a fiber while it ends does not affect the next fiber in the same memory.
+ * The loop hears of the request in its next turn, and the next fiber may be created in this turn.
  */
 struct loop_cancel_heard_late {
 	struct loop_world world;

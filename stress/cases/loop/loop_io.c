@@ -164,8 +164,8 @@ FL_STRESS(loop_hosted, host, setter, caller)
 }
 
 /*
- * The host locks, between two iterations, the mutex that a fiber of its loop waits for, or that the
- * fiber was handed after a turn.
+ * Between two iterations, the host locks the mutex that a fiber of its loop waits for, or that was
+ * handed to the fiber after a turn.
  */
 struct loop_hosted_lock {
 	struct loop_world world;
@@ -301,7 +301,7 @@ FL_STRESS(loop_hosted_wait, host, teller, holder)
 	FL_ACCEPTABLE(s->count == 3 && !fl__mutex_is_busy(&s->m), "all had it");
 }
 
-/* Fibers that are always runnable do not delay events, or calls of other threads, for ever. */
+/* Fibers that are always runnable do not delay events, or calls of other threads, forever. */
 struct loop_busy {
 	struct loop_world world;
 	bool edge, called;

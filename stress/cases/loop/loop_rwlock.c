@@ -2,7 +2,8 @@
 /*
  * Scenarios of a fiber that waits for a readers-writer lock, which a thread unlocks at that moment.
  * WAITERS is the bit of the lock that says that contexts wait. Unlike a thread, a fiber is also
- * barred by WAITERS. But it sets WAITERS itself, and must not wait for that.
+ * barred by WAITERS. However, the fiber sets WAITERS itself, and must not wait because of its own
+ * bit.
  */
 #include "loops.h"
 

@@ -4,7 +4,7 @@
 
 /*
  * Event loops without a kernel. A poller is a word on which a loop sleeps, and a descriptor is a
- * number that an actor makes ready. All else is the loop's own.
+ * number that an actor makes ready. Everything else is the loop's own code.
  *
  *   LOOP_ALONE(..., 1, loop_run, function)   // the setup, and the actor `loop`, which frees it
  *   FL_STRESS_ACTOR(..., other)      { loop_make_ready(&s->world, 0); loop_leave(&s->world); }
@@ -73,7 +73,7 @@ int loop_run_watched(struct loop_world *w, fl_fiber_function *function, void *ar
 	}                                                                                                              \
 	LOOP(test, run, function)
 
-/* Another actor calls it when it uses the loop no more. */
+/* Another actor calls it when it will not use the loop any more. */
 void loop_leave(struct loop_world *w);
 
 /* Cancels the fiber of loop_watch(), and then leaves the loop as loop_leave() does. */

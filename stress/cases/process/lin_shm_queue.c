@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A check in mode lin: the queue in shared memory against the sequential one. Each call is one
- * commit, also a call for several items.
+ * commit, even a call for several items.
  */
 #include "../cases.h"
 #include "process/shm/shm_queue.h"

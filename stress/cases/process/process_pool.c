@@ -53,8 +53,8 @@ FL_STRESS(process_pool_callback_vs_waiter, caller, waiter)
 }
 
 /*
- * A callback is to run during a close. The manager thread stays until the waiter has passed on what
- * the manager thread must end.
+ * A callback must run during a close. The manager thread does not leave until the waiter has passed
+ * on what the manager thread must end.
  */
 struct process_pool_callback_vs_shutdown {
 	struct process_pool pool;

@@ -189,7 +189,7 @@ FL_STRESS(process_pool_terminate_awake, user)
 
 /*
  * A task runs for too long, or its worker reports too many ended elements. The worker is killed,
- * and the tasks behind run elsewhere.
+ * and the tasks behind that task run elsewhere.
  */
 struct process_pool_killed {
 	struct process_pool pool;

@@ -2,9 +2,9 @@
 /*
  * Replaces processes under a process executor, as process_pools.h describes.
  *
- * A killed worker must do nothing more that another context could see. A running worker checks for
- * its kill between the steps of a submission, and dies there. A sleeping worker is dead at once:
- * its thread stays asleep until it is reaped, and then ends.
+ * A killed worker must not do anything more that another context could see. A running worker checks
+ * for its kill between the steps of a submission, and dies there. A sleeping worker is dead at
+ * once: its thread stays asleep until it is reaped, and then ends.
  */
 #include "process/base/process_sys.h"
 #include "process/pool/process_pool.h"
@@ -332,8 +332,8 @@ static int slay(fl_process *p)
 }
 
 /*
- * Ends the sleep of a worker that was killed in it. It does so by several submissions to leave,
- * since the first one may have been taken back.
+ * Ends the sleep of a worker that was killed while it slept. For this it posts several submissions
+ * to leave, because the first one may have been taken back.
  */
 static void send_home(struct process_pool_worker *w)
 {

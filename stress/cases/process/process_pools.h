@@ -5,7 +5,7 @@
 /*
  * The process executor without processes. Its workers are threads that serve a pair of rings as a
  * worker process does, and die at a given point, or when they are killed. Its descriptors are
- * numbers. All else is the executor's own.
+ * numbers. Everything else is the executor's own code.
  *
  *   FL_STRESS_SETUP(...)    { process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1}); }
  *   FL_STRESS_ACTOR(...)    { s->rc = process_pool_submit(&s->pool, 1, &f); ... }
@@ -19,8 +19,8 @@
 
 /*
  * A task with the argument UNTIL_ASKED runs until it is asked to stop or its worker is killed, and
- * one with HANGS until its worker is killed. Every other task returns its argument plus MORE. The
- * worker counts a task with LIES as two elements.
+ * one with HANGS until its worker is killed. Every other task returns its argument plus MORE. For a
+ * task with LIES, the worker reports two elements.
  */
 enum { UNTIL_ASKED = 6, HANGS = 7, LIES = 8, TASKS, MORE = 10 };
 

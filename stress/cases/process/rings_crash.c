@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Scenarios of the rings of a worker that is killed. The parent is a thread of the setup, and is
- * never killed, since workers die with their parent. It learns of a death as from a pidfd: after
- * all writes of the dead worker. For that a worker holds a robust lock, its life.
+ * never killed, because workers die with their parent. As with a pidfd, it learns of a death after
+ * all writes of the dead worker. For this purpose a worker holds a robust lock, its life.
  */
 #include "planted/crash.h"
 #include "shared_rings.h"
@@ -184,7 +184,7 @@ FL_STRESS_SETUP(rings_kill9_mid_chunk)
 	begin_rings_with(&s->l, (enum history)fl_stress_choose(HISTORIES));
 	fl__rings_next_entry(&s->l.rings)->count = ELEMENTS;
 	const uint32_t seq = post(&s->l.rings, 1);
-	/* It is what an earlier submission has left behind. */
+	/* An earlier submission has left this behind. */
 	s->l.rings.completions->entry[seq % ROUND].progress = ELEMENTS - 1;
 	OK(fl_thread_start(&s->parent, parent_of_chunk, s, NULL));
 }

@@ -95,7 +95,8 @@ FL_STRESS(rings_cancel_vs_complete, parent, worker)
 }
 
 /*
- * The listener of a worker does not sleep over a request, and finds the submission that it is for.
+ * A worker's listener does not miss a request while it goes to sleep, and finds the submission that
+ * the request is for.
  */
 struct rings_stop_vs_listen {
 	struct shared_rings l;
@@ -115,7 +116,7 @@ FL_STRESS_ACTOR(rings_stop_vs_listen, parent)
 FL_STRESS_ACTOR(rings_stop_vs_listen, listener)
 {
 	struct fl__worker_rings w;
-	/* The worker is at its first submission. It is enough for a listener. */
+	/* The worker is at its first submission. This is enough for a listener. */
 	begin_worker(&w, &s->l, NULL);
 	/* relaxed: fl__rings_stop_requested() orders it */
 	while (fl__load_relaxed(&w.submissions->stop_requests) == 0)

@@ -5,7 +5,7 @@
 /*
  * Rings without processes. Both pieces of memory are in the state, with arenas of ARENA bytes.
  * Arguments and results are plain, so that the protocol must order them. The worker's private data
- * are on its stack, as if in a process of its own.
+ * are on its stack, as if it were a separate process.
  */
 #include "../cases.h"
 #include "process/pool/rings.h"

@@ -5,7 +5,7 @@
  *
  * The contents of the units, `owned`, are plain, so the model sees two owners at once, and a reuse
  * without order, as a race. `owned` is set after a take, and cleared before a give. So units that
- * are owned are in use. Those of a killed owner stay in use.
+ * are owned are in use. The units of a killed owner stay in use.
  */
 #include "process/shm/shm_arena.h"
 #include "../cases.h"

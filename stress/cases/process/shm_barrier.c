@@ -47,8 +47,8 @@ FL_STRESS_PROCESSES(shm_barrier_abort, one, two, breaker)
 }
 
 /*
- * The second breaker breaks the barrier only if it finds it intact. So the first one, killed
- * anywhere, has left no waiter asleep at a broken barrier.
+ * The second breaker breaks the barrier only if it finds it intact. So the first breaker, even if
+ * it was killed, has left no waiter asleep at a broken barrier.
  */
 struct shm_barrier_stranded {
 	fl_shm_barrier b;

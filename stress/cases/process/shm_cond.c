@@ -7,7 +7,7 @@
 #include <fairlead/shm_cond.h>
 
 /*
- * Checks that the mutex is held, and the data consistent. One store is all of a change, so there is
+ * Checks that the mutex is held, and the data consistent. A change is a single store, so there is
  * nothing to repair after a death.
  */
 static void in_order(fl_shm_mutex *m, int rc)

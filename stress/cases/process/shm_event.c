@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scenarios of the event in shared memory. A set that has returned wakes all waiters. A set that is
- * killed is there for all or for none.
+ * Scenarios of the event in shared memory. A set that has returned wakes all waiters. If a process
+ * is killed in a set, either all contexts see the event set, or none does.
  */
 #include "../cases.h"
 #include <fairlead/shm_event.h>
@@ -67,8 +67,8 @@ FL_STRESS(shm_event_reset_and_look, giver, worker)
 }
 
 /*
- * A set that has returned is there, after any kill. The next scenario tests that its waiters are
- * woken.
+ * A set that has returned stays visible after any kill. The next scenario tests that its waiters
+ * are woken.
  */
 struct shm_event_kill {
 	fl_shm_event e;

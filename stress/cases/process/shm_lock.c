@@ -68,8 +68,8 @@ TAKERS(shm_lock_excl, 2, taker, taker)
 TAKERS(shm_lock_three, 3, taker, taker, taker)
 
 /*
- * Two processes sleep already, and a third one steals the lock. It is the case of lock.c's header,
- * without the steps before it.
+ * Two processes already sleep, and a third one steals the lock. This is the case in the head of
+ * lock.c, without the steps that lead to it.
  */
 struct shm_lock_steal {
 	struct guarded g;
@@ -104,8 +104,8 @@ FL_STRESS_PROCESSES(shm_lock_steal, owner, sleep_then_take, sleep_then_take, thi
 }
 
 /*
- * Two nested locks are released in either order. The list has exactly the locks that are held, at
- * any kill.
+ * Two nested locks are released in either order. Whenever a process is killed, the list contains
+ * exactly the locks that it holds.
  */
 struct shm_lock_two {
 	struct guarded outer, inner;
@@ -145,7 +145,8 @@ FL_STRESS_PROCESSES(shm_lock_two, one, two)
 }
 
 /*
- * Four nested locks are released in any order. The list has all locks that are held, at any kill.
+ * Four nested locks are released in any order. Whenever a process is killed, the list contains all
+ * locks that it holds.
  */
 struct shm_lock_any_order {
 	struct fl__shm_lock locks[4];
@@ -175,8 +176,8 @@ FL_STRESS_PROCESSES(shm_lock_any_order, one)
 }
 
 /*
- * Two threads of one process hold more locks than a record has space for. Each has a record of its
- * own, and gets more space.
+ * Two threads of one process each hold more locks than a record has space for. Each thread has its
+ * own record, and gets more space.
  */
 struct shm_lock_blocks {
 	struct fl__shm_lock locks[2][FL__SHM_HOLDS + 1];
@@ -202,7 +203,7 @@ FL_STRESS(shm_lock_blocks, one, two)
 /* Monitors are nested. Each of them is left, by the kernel if need be. */
 struct shm_lock_monitors {
 	struct fl__shm_lock outer, inner;
-	int commits; /* guarded by both; one store is all of a change */
+	int commits; /* guarded by both; a change is a single store */
 };
 
 FL_STRESS_ACTOR(shm_lock_monitors, enter_both)

@@ -48,8 +48,8 @@ FL_STRESS_PROCESSES(shm_mutex_told_once, lock_told, lock_told)
 }
 
 /*
- * An owner that does not recover the mutex loses it for all. All locks return, even if one of the
- * contexts that pass it on is killed.
+ * If an owner does not recover the mutex, the mutex is lost for all contexts. All locks return,
+ * even if one of the contexts that pass on the mutex is killed.
  */
 struct shm_mutex_lost {
 	fl_shm_mutex m;

@@ -2,7 +2,7 @@
 /*
  * Scenarios of queues in shared memory, of which any user may be killed anywhere. Accepted items
  * are delivered once, and survivors do not wait for the dead. If an actor needs a step of another
- * one to continue, two actors make this step, since one of them may be killed.
+ * actor to continue, two actors make this step, because one of them may be killed.
  */
 #include "shm_queues.h"
 
@@ -136,7 +136,7 @@ FL_STRESS_PROCESSES(shm_queue_bulk, putter, single, getter)
 	FL_ACCEPTABLE(1, "each once");
 }
 
-/* A reader without the lock finds the state of one moment, or a fuller one. */
+/* A reader without the lock finds the state of one moment, or a fuller state. */
 struct shm_queue_look {
 	struct queue_in_shm q;
 	size_t length;
