@@ -301,7 +301,7 @@ void lab_free(void *memory, uintptr_t pc)
 	uintptr_t address = (uintptr_t)memory;
 	const struct lab_op op = {LAB_FREE, 0, 0, address, pc};
 	if (!lab_is_heap(address))
-		return; /* it was allocated before the executions, and the next one needs it, too */
+		return; /* allocated before the executions, and needed by the next one, too */
 	struct lab_block *b = block_of(address);
 	if (!b || b->address != address)
 		lab_fail(LAB_USE_AFTER_FREE, "free of %p, which is no block", memory);

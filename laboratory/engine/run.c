@@ -107,7 +107,7 @@ static void on_crash(int signal, siginfo_t *info, void *context)
 	/* the write to a protected page is done again */
 	if (lab_globals_thaw((uintptr_t)info->si_addr))
 		return;
-	if (!lab.active) { /* not from the model: the signal comes again, with the default action */
+	if (!lab.active) { /* not from the model: it comes again, with its default action */
 		struct sigaction plain = {.sa_handler = SIG_DFL};
 		(void)sigaction(signal, &plain, NULL);
 		return;

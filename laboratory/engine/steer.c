@@ -186,7 +186,7 @@ struct turn {
  */
 static struct course {
 	bool waits, assumes; /* Why the thread has stopped: its loop waits, or it assumes what is false. */
-	unsigned from;       /* The last turn of its loop began with the event of this number. */
+	unsigned from;       /* The number of the event that began the last turn of its loop. */
 	const struct lab_object *mutex;
 	uint32_t done; /* How many effects the thread had had before the section. */
 	bool begun;    /* `firsts` has the first access of the section. */

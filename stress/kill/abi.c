@@ -74,7 +74,7 @@ DECLARED(void, __tsan_write_range, void *p, unsigned long size)
 	plain(p, PC);
 }
 
-/* Newer versions of clang call these in place of the functions of the C library. */
+/* Newer versions of clang call these functions instead of those of the C library. */
 DECLARED(void *, __tsan_memcpy, void *to, const void *from, size_t size)
 {
 	plain(to, PC);

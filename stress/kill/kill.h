@@ -9,8 +9,8 @@
 #include <sys/types.h>
 
 /*
- * The campaign that kills processes for real while they use one queue in shared memory, beside two
- * processes that survive. It accounts for every item. README.md describes it.
+ * The campaign that really kills processes while they and two surviving processes use one queue in
+ * shared memory. It accounts for every item. README.md describes it.
  *
  *   abi.c      the functions that -fsanitize=thread calls: the steps
  *   steps.c    where a victim dies
@@ -30,7 +30,7 @@ struct item {
 };
 #define SURVIVOR UINT32_MAX
 
-/* How a victim dies: it kills itself before a step, or the driver kills it at any time. */
+/* How a victim dies: it kills itself before a step, or the driver kills it at some time. */
 enum kind { AT_STEP, AT_SITE, BY_DRIVER };
 
 /* The state of a victim, which outlives it. */
@@ -42,7 +42,7 @@ struct slot {
 	uintptr_t site;  /* for AT_SITE: the site before which it dies */
 	int64_t kill_at; /* for BY_DRIVER */
 	uint32_t begun;  /* how many puts have begun */
-	/* How many items it has put and got. They are counted after the store that commits. */
+	/* How many items it has put and got, counted after the store that commits. */
 	uint32_t put, got;
 	_Alignas(16) unsigned char log[GETS * FRAME_ROOM]; /* its gets write here */
 };
@@ -50,7 +50,7 @@ struct slot {
 /* The record of each life. */
 struct life {
 	/*
-	 * Bounds of how many of its puts have committed. They may differ only if the driver killed
+	 * Bounds on how many of its puts have committed. The two differ only if the driver killed
 	 * the victim.
 	 */
 	uint8_t least, most;

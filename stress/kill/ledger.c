@@ -3,8 +3,8 @@
  * The account of the campaign. A victim that died before a step has recorded exactly what it had
  * committed. A victim that the driver killed may have died between the store that commits and the
  * record of it. Whether the last operation of such a victim has happened is decided at the end of
- * the run: if no other process has got an item that the victim may have got, the victim has got it.
- * Either is right, but no item may be delivered twice.
+ * the run: if no other process has got an item that the victim may have got, the victim counts as
+ * having got it. Either outcome is right, but no item may be delivered twice.
  */
 #include "kill.h"
 
@@ -25,7 +25,7 @@ void ledger_open(uint64_t n)
 
 static uint64_t check_of(uint32_t life, uint32_t number)
 {
-	/* With the 1, bytes that are all zero are no valid item. */
+	/* Because of the 1, bytes that are all zero are not a valid item. */
 	uint64_t x = ((uint64_t)life << 32 | number) * 0x9e3779b97f4a7c15u + 1;
 	return (x ^ x >> 29) * 0xbf58476d1ce4e5b9u;
 }
@@ -90,8 +90,8 @@ static void be_unsure(const struct item *item)
 }
 
 /*
- * Checks the log of a slot from entry `from` to entry `to`. With `sure` the victim has got these
- * items.
+ * Checks the log of a slot from entry `from` to entry `to`. If `sure`, the victim has certainly got
+ * these items.
  */
 static void read_log(const struct slot *slot, uint32_t from, uint32_t to, bool sure)
 {
@@ -130,8 +130,8 @@ static bool is_delivered(const struct item *item)
 }
 
 /*
- * Delivers the items that no other process has: the victims that may have got them have got them.
- * Returns how many there were.
+ * Counts the items that no other process has got as delivered to the victims that may have got
+ * them. Returns how many there were.
  */
 static uint64_t settle(void)
 {

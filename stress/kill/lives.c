@@ -102,7 +102,10 @@ void live_and_die(struct slot *slot, uint64_t seed)
 			put_some(slot, &seed);
 		else if (what < 14)
 			get_some(slot, &seed);
-		/* A task_done often comes right after a get, so that it reports the last item. */
+		/*
+		 * A task_done often comes right after a get, so that it may be the report of the
+		 * last item.
+		 */
 		if (what > 9 && what < 15)
 			expect(fl_shm_queue_task_done(queue));
 		if (what == 15)
@@ -121,9 +124,9 @@ static void take_the_lock(void)
 }
 
 /*
- * Slows a survivor down, in three phases. In one the producer is slow, so the queue is mostly
- * empty. In one the consumer is slow, so the queue is mostly full. In one both are fast, and leave
- * the CPUs to the victims only at times.
+ * Slows a survivor down, in three phases. In the first the producer is slow, so the queue is mostly
+ * empty. In the second the consumer is slow, so the queue is mostly full. In the third both are
+ * fast, and only sometimes leave the CPUs to the victims.
  */
 static void dawdle(uint32_t phase, uint64_t turn)
 {

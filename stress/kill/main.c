@@ -66,7 +66,7 @@ static struct slot *slot_of(pid_t pid)
 	return NULL;
 }
 
-/* Reaps a process. Returns whether there was one. */
+/* Reaps a process. Returns whether there was a dead one. */
 static bool reap(int flags)
 {
 	int status;
@@ -85,7 +85,7 @@ static bool reap(int flags)
 }
 
 /*
- * In nanoseconds. A victim that is older sleeps, and does not reach its step: then the driver kills
+ * In nanoseconds. A victim that is older sleeps and does not reach its step, so the driver kills
  * it.
  */
 enum { OLD = 30000000 };

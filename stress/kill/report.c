@@ -11,7 +11,7 @@
 /* Each step must have ENOUGH kills, in a run of at least LONG_RUN kills. */
 enum { ENOUGH = 100, LONG_RUN = 1000000 };
 
-/* Returns whether each step has had its share. A run that is too short always passes. */
+/* Returns whether each step has had its share of kills. A run that is too short always passes. */
 static bool is_enough(size_t below, uint64_t kills)
 {
 	if (below == 0)
@@ -54,8 +54,8 @@ void dump_queue(void)
 }
 
 /*
- * The check that waiting processes are idle. For a second, the kernel neither runs two processes
- * that wait on an empty queue, nor switches to them.
+ * Checks that waiting processes are idle: for a second, the kernel must neither run, nor switch to,
+ * two processes that wait on an empty queue.
  */
 
 struct ran {

@@ -8,7 +8,7 @@
 
 /*
  * The number of deaths at each step, in a table in memory that all processes of a campaign share. A
- * step is known by its site: the address in the program at which its operation returns.
+ * step is identified by its site, the address in the program to which its operation returns.
  */
 enum { SITES = 1024 };
 
@@ -27,7 +27,7 @@ void sites_open(void);
 /* Returns the entry of the operation that returns to `pc`. All processes fill the table. */
 struct site *site_of(struct site sites[SITES], uintptr_t pc);
 
-/* Returns one of the sites with few deaths, by chance, or 0 if none is known yet. */
+/* Returns a random site among those with few deaths, or 0 if no site is known yet. */
 uintptr_t rare_site(struct site sites[SITES], uint64_t random);
 
 /*

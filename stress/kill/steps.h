@@ -13,7 +13,7 @@ bool is_armed(void);
 /* Called before the step that returns to `pc`. */
 void step(uintptr_t pc);
 
-/* Called after an atomic store to a word that was `before`. */
+/* Called after an atomic store to a word whose value was `before`. */
 void stored(uintptr_t address, uint64_t before);
 
 /* Plain writes and copies to this memory are steps. */

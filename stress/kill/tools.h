@@ -22,8 +22,8 @@ void pause_for(int64_t ns);
 void fail(const char *what, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /*
- * What /proc says of a process: one of its files, how many entries a folder has, a number of its
- * status, and how many children it has.
+ * These read what /proc says of a process: one of its files, how many entries a folder has, a
+ * number of its status, and how many children the process has.
  */
 FILE *proc_open(int pid, const char *file);
 unsigned proc_entries(int pid, const char *what);

@@ -79,7 +79,7 @@ FL_TASK(kill_patient, struct question, struct answer)
 	return rc != 0 ? rc : end(arg, result);
 }
 
-/* The tasks that it submits have the numbers that follow its own. */
+/* The tasks that this task submits have the numbers that follow its own. */
 FL_TASK(kill_nested, struct question, struct answer)
 {
 	const uint32_t served_before = served;

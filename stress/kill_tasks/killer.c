@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The killer is a thread that picks a random worker and kills it, whatever the worker is doing. On
- * average there is one kill for a number of tasks, but the number of tasks between two kills, and
- * the moments, are random.
+ * The killer is a thread that picks a random worker and kills it, whatever the worker is doing. The
+ * average number of tasks for each kill is fixed, but the number of tasks between two kills, and
+ * the moments of the kills, are random.
  *
- * By the time of the kill another process may have the worker's pid. So the thread opens a
- * descriptor of the process with that pid, and kills by the descriptor, and only if the process is
- * a child of the fork server. A process that gets the pid later is not the process of the
- * descriptor.
+ * When the thread kills, another process may already have the worker's pid. Therefore it opens a
+ * descriptor of the process with that pid, and kills through the descriptor, and only if the
+ * process is a child of the fork server. A process that gets the pid later is not the process of
+ * the descriptor.
  */
 #include "process/start/fork_server.h"
 #include "tasks.h"
@@ -56,7 +56,7 @@ static bool kill_one(uint64_t *seed)
 	return done;
 }
 
-/* Sleeps for a part of the time until so many tasks have ended. */
+/* Sleeps for a part of the time until that many tasks have ended. */
 static void await_tasks(uint64_t until)
 {
 	static uint64_t before;

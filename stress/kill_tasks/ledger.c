@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The account of the campaign. The end of a task, as its future tells it, is compared with the
+ * The account of the campaign. How a task has ended, according to its future, is compared with the
  * task's own count of its starts. The counts are compared when the executor is freed, because a
  * second start may come after the end.
  */

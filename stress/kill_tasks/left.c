@@ -46,8 +46,8 @@ static struct left look(void)
 }
 
 /*
- * Returns the resources when nothing changes any more, or after five seconds: the fork server may
- * have children to reap. What stays is counted.
+ * Returns the resources when nothing changes any more, or after five seconds, because the fork
+ * server may still have children to reap. What remains then is counted.
  */
 struct left left_now(void)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The load of the campaign. Of four feeders, two wait for futures and cancel some of them, one has
- * callbacks, and one maps. Those that submit single tasks have one task under way at some times and
- * hundreds at others, so that the workers and the manager thread are idle and busy in turn.
+ * callbacks, and one maps. The feeders that submit single tasks have sometimes one task under way
+ * and sometimes hundreds, so that the workers and the manager thread are sometimes idle and
+ * sometimes busy.
  */
 #include "tasks.h"
 #include <fairlead/sem.h>
@@ -119,7 +120,7 @@ static uint32_t draw_work(enum kind kind, uint64_t *seed)
 	}
 }
 
-/* Checks a refusal. It is right only at the end of a round. */
+/* Checks that a submit was rightly refused, which is possible only at the end of a round. */
 static void check_refusal(int rc)
 {
 	if (rc != -EPIPE || !fl__load_acquire(&current.ending))
@@ -127,8 +128,8 @@ static void check_refusal(int rc)
 }
 
 /*
- * Submits a task of any kind. Returns its ticket, or 0 if it was refused. Sets `config->on_end_arg`
- * to the ticket.
+ * Submits a task of any kind. Returns its ticket, or 0 if the task was refused. Sets
+ * `config->on_end_arg` to the ticket.
  */
 static uint64_t submit_any(struct feeder *w, fl_future **f, fl_submit_config *config)
 {

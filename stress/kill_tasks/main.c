@@ -41,12 +41,12 @@ static bool is_late(void)
 }
 
 /*
- * Changes the load each sixteenth of a second. Of eight such turns, all feeders submit in five,
- * only the feeder with callbacks in two, and in one turn the load is little.
+ * Changes the load each sixteenth of a second. In five of eight such turns all feeders submit, in
+ * two only the feeder with callbacks, and in one the load is small.
  */
 static void turn_load(void)
 {
-	/* TURN is in milliseconds, about. */
+	/* TURN is roughly in milliseconds. */
 	enum { TURN = 64, TURNS = 8, ALONE = 5, QUIET = 7 };
 	static unsigned ms;
 	const unsigned turn = ms++ / TURN % TURNS;
@@ -54,7 +54,7 @@ static void turn_load(void)
 	fl__store_relaxed(&current.alone, turn >= ALONE && turn < QUIET);
 }
 
-/* Waits for so many tasks and so many kills. */
+/* Waits until there were that many tasks and that many kills. */
 static void let_it_run(uint32_t tasks, uint64_t kills, enum way way)
 {
 	uint64_t seed = campaign.seed + tasks;
@@ -93,7 +93,7 @@ static fl_executor *make_executor(enum way way)
 	    .n_regions = 1,
 	    .max_tasks = way == FEW_TASKS ? 200 : 0,
 	    .idle_timeout = way == SHORT_IDLE ? FL_MS(1) : 0,
-	    .grace_period = FL_DURATION_MAX, /* each death must be one of the campaign's */
+	    .grace_period = FL_DURATION_MAX, /* only the campaign may kill */
 	};
 	int rc = fl_process_executor_create(&e, &config);
 	if (rc != 0)
@@ -128,8 +128,8 @@ static void run_round(unsigned number, uint32_t tasks, uint64_t kills)
 }
 
 /*
- * Runs a round that makes what the library and this program keep for good. Returns the resources
- * after it.
+ * Runs a round after which everything exists that the library and this program keep for good.
+ * Returns the resources after it.
  */
 static struct left warm_up(void)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Where a worker dies: at one of its next steps, or at a step at which few workers have died so
- * far. At least half of the workers do neither. The worker's side of the library is compiled so
- * that it calls this file before each step. The parent is not armed, and never dies.
+ * far. At least half of the workers do not die in either way. The worker's side of the library is
+ * compiled so that it calls this file before each step. The parent is not armed, and never dies.
  */
 #include "kill/steps.h"
 #include "tasks.h"
@@ -29,7 +29,7 @@ void stored(uintptr_t address, uint64_t before)
 	(void)before;
 }
 
-/* Draws a number up to 2^bits, so that small ones are as frequent as large ones. */
+/* Draws a number up to 2^bits, so that small numbers are as frequent as large ones. */
 static uint32_t some(uint64_t *seed, unsigned bits)
 {
 	uint32_t most = (uint32_t)1 << draw(seed) % (bits + 1);
@@ -49,8 +49,8 @@ void arm(uint64_t seed)
 }
 
 /*
- * No worker dies before its first task, but for a few: a death in the initializer counts as a
- * failed start, and too many of these break the executor.
+ * Only few workers die before their first task, because a death in the initializer counts as a
+ * failed start, and too many failed starts break the executor.
  */
 void first_task_begins(void)
 {
@@ -67,8 +67,8 @@ static void die(struct site *s)
 }
 
 /*
- * The two threads of the worker may be here at the same time. Then one of them counts for both,
- * which does no harm.
+ * The two threads of the worker may be here at the same time. Then one step is counted instead of
+ * two, which does no harm.
  */
 void step(uintptr_t pc)
 {

@@ -9,7 +9,7 @@
 #include <fairlead/task.h>
 
 /*
- * The campaign that kills workers of a process executor for real, and accounts for every task.
+ * The campaign that really kills workers of a process executor, and accounts for every task.
  * README.md describes it.
  *
  *   bodies.c   the tasks, and the worker that runs them
@@ -34,7 +34,7 @@ enum kind {
 	BLOB_64K,
 	IN_64K, /* only the argument is large */
 	OUT_64K,
-	BLOB_80K, /* this and the following are in separate memory */
+	BLOB_80K, /* this kind and the following ones are in separate memory */
 	IN_300K,
 	OUT_300K,
 	BYTES, /* argument and result have bytes, of any length */
@@ -44,8 +44,8 @@ enum kind {
 enum { BLOB_MOST = 300 << 10, NESTED_MOST = 4 };
 
 /*
- * The argument and the result of a task. Large ones have further words behind them, which follow
- * from the number of the task.
+ * The argument and the result of a task. Large arguments and results have further words behind
+ * them, which are computed from the number of the task.
  */
 struct question {
 	uint32_t id, work;
@@ -73,7 +73,7 @@ struct kind_of {
 extern const struct kind_of kinds[KINDS];
 enum { SHARES = 4096 };
 
-/* The numbers that follow from the number of a task. */
+/* The numbers that are computed from the number of a task. */
 static inline uint64_t question_check(uint32_t id)
 {
 	return (id + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15);
@@ -83,7 +83,7 @@ static inline uint64_t answer_check(uint32_t id)
 	return ~question_check(id) ^ UINT64_C(0x94d049bb133111eb);
 }
 
-/* The bytes that follow from the number of a task. Few are large. */
+/* The bytes that are computed from the number of a task. Few are large. */
 static inline size_t bytes_size(uint32_t id)
 {
 	const uint64_t x = answer_check(id) * UINT64_C(0xbf58476d1ce4e5b9) >> 16;

@@ -2,8 +2,8 @@
 /*
  * Measures what an operation of the thread executor costs, for `./dev stress --traffic`. Each
  * scenario does one kind of work twice: once to use all memory that the work needs, and once more
- * while the traffic is counted. The name of a scenario ends in the number of workers. That of
- * `submit_by` has the number of submitting threads before it.
+ * while the traffic is counted. The name of a scenario ends in the number of workers. In the name
+ * of `submit_by`, the number of submitting threads comes before that.
  */
 #include "scaling.h"
 #include <fairlead.h>
@@ -26,7 +26,7 @@ FL_TASK(one_us, void, void)
 	return 0;
 }
 
-/* Runs until each worker runs such a task. */
+/* A task that runs until each worker runs such a task. */
 FL_TASK(be_busy, unsigned, void)
 {
 	COUNT(&busy);

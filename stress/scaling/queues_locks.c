@@ -2,8 +2,8 @@
 /*
  * Measures what an operation on a queue or a lock costs, for `./dev stress --traffic`. All threads
  * do their share once, so that all memory is in use. Then they meet, and do their share once more
- * while the traffic is counted. The name of a row ends in the number of threads: of producers and
- * consumers (`2p1c`), or of all.
+ * while the traffic is counted. The name of a row ends in the number of threads: either of
+ * producers and consumers (`2p1c`), or of all threads.
  */
 #include "scaling.h"
 #include <fairlead.h>
@@ -14,7 +14,7 @@ enum { OPERATIONS = 16000, READS = 160000, ROUNDS = 1000, MOST = 32 };
 typedef void share(unsigned index);
 
 static share *work;
-static unsigned threads, producers, pauses, read_of_100; /* so many follow each put */
+static unsigned threads, producers, pauses, read_of_100; /* pauses: how many follow each put */
 static atomic_uint arrived;
 static fl_mpmc *ring;
 static fl_queue *queue;

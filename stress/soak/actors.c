@@ -8,7 +8,7 @@
 
 /*
  * How an operation may end early. Three operations in four have a deadline; one in three has a
- * token, if the one that it draws is free. The operations without a token observe only the scope.
+ * token, if the token that it draws is free. The operations without a token observe only the scope.
  */
 struct terms {
 	fl_time deadline;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * An event loop full of fibers that act. Now and then a fiber is cancelled, by a fiber of its own
- * loop or by another thread. Then it ends, is joined, and another one takes its place.
+ * loop or by another thread. Then the fiber ends and is joined, and another fiber takes its place.
  */
 #include "soak.h"
 

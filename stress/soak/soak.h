@@ -3,10 +3,10 @@
 #define STRESS_SOAK_SOAK_H
 
 /*
- * In the soak, threads, and fibers on event loops, race wakes, timeouts and cancels on the same
- * objects for a given time. It accounts for every permit, item and ticket. main.c has the arguments
- * and the report, account.c the objects and the account, actors.c the actions, and loops.c the
- * fibers, which are cancelled and replaced.
+ * In the soak, threads and fibers (on event loops) use the same objects for a given time, so that
+ * wakes, timeouts and cancels race with each other. The soak accounts for every permit, item and
+ * ticket. main.c has the arguments and the report, account.c the objects and the account, actors.c
+ * the actions, and loops.c the fibers, which are cancelled and replaced.
  */
 #include "../kill/tools.h"
 #include <fairlead.h>
@@ -41,11 +41,11 @@ struct soak {
 
 extern struct soak soak;
 
-/* What one actor has done. Only the actor writes it, and adds it up at its end. */
+/* What one actor has done. Only the actor writes it, and adds it to the account when it ends. */
 struct tally {
 	uint64_t done, timed_out, cancelled;
 	uint64_t put_sum, put_count, got_sum, got_count;
-	int64_t tickets; /* how many it gave, minus how many it took */
+	int64_t tickets; /* how many tickets it gave, minus how many it took */
 };
 
 struct actor {

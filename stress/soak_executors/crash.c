@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A turn with a map on processes, of which one element kills its worker. That element fails; the
+ * A turn with a map on processes, in which one element kills its worker. That element fails; the
  * other elements that ran have their results.
  */
 #include "activities.h"

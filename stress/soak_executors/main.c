@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The run of the soak of executors, in parts. In each part the activities take turns, each on its
- * own thread, until the part is over. Between the parts nothing runs. Then the process may have no
- * more threads, descriptors and children than after the first part, and little more memory.
+ * own thread, until the part is over. Between the parts nothing runs. At these times the process
+ * must not have more threads, descriptors and children than after the first part, and only little
+ * more memory.
  */
 #include "activities.h"
 

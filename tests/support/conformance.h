@@ -3,27 +3,27 @@
 #define FL_CONFORMANCE_H
 
 /*
- * The contract of every executor. A row is written once, against the interface, and is a case for
- * each kind:
+ * The contract of every executor. A row is written once, against the interface, and becomes a case
+ * for each kind of executor:
  *
  *     CONFORMANCE_ON(result_comes_back, 2)    // executor_result_comes_back_sequential, ..._threads
  *     {
  *             ... e, which has two workers ...
  *     }
  *
- * A new kind is a new line in CONFORMANCE_KINDS. Capability bits are tested both ways: such rows
- * say what happens with the bit and without it. The suite is in several test_executor_*.c so that
- * each stays short.
+ * To add a kind, add a line to CONFORMANCE_KINDS. Capability bits are tested both ways: such rows
+ * say what happens with the bit and without it. The suite is split over several test_executor_*.c
+ * so that each file stays short.
  *
- * Tasks may run in another process. So the data of a task's argument are in the arena (fl_arena.h),
- * which has one address everywhere and is shared: counters are atomics, events those of
- * fairlead/shm_event.h. A task that needs its executor calls fl_executor_current(). Callbacks and
- * drop hooks run in this process, and may use anything.
+ * Tasks may run in another process. Therefore the data of a task's argument are in the arena
+ * (fl_arena.h), which is shared and has the same address everywhere. Counters are atomics, and
+ * events are those of fairlead/shm_event.h. A task that needs its executor calls
+ * fl_executor_current(). Callbacks and drop hooks run in this process, and may use anything.
  */
 #include "fl_arena.h"
 
 struct conformance_kind {
-	const char *name; /* as fl_executor_kind() has it */
+	const char *name; /* as fl_executor_kind() returns it */
 	fl_test_create *create;
 	uint32_t capabilities;
 	bool one_thread;             /* one thread runs all workers */
@@ -32,7 +32,7 @@ struct conformance_kind {
 	unsigned workers_at_most;    /* 0: it has none */
 	unsigned needs;              /* system calls: FL_NEEDS() */
 	bool small_stack;            /* tasks that wait for each other share the stack of a fiber */
-	bool over_ranks;             /* its workers are of other ranks */
+	bool over_ranks;             /* its workers belong to other ranks */
 	bool dies_as_a_whole;        /* a worker that dies ends the program */
 };
 
@@ -161,7 +161,7 @@ static const struct conformance_kind conformance_serial_loop = {
 	CONFORMANCE_KINDS(CONFORMANCE_CASE, row)                                                                       \
 	static void row(__attribute__((unused)) const struct conformance_kind *kind)
 
-/* All of them: a number means the same in every process, as an address does not. */
+/* All kinds. A number means the same in every process; an address does not. */
 #define CONFORMANCE_ENTRY(unused, kind) &conformance_##kind,
 __attribute__((unused)) static const struct conformance_kind *const conformance_kinds[] = {
     CONFORMANCE_KINDS(CONFORMANCE_ENTRY, )};
@@ -177,13 +177,13 @@ CONFORMANCE_FN fl_executor *make_of(const struct conformance_kind *kind, const f
 	return e;
 }
 
-/* An executor with that many workers. */
+/* Makes an executor with that many workers. */
 CONFORMANCE_FN fl_executor *make(const struct conformance_kind *kind, unsigned workers)
 {
 	return make_of(kind, &(fl_executor_config){.workers = workers});
 }
 
-/* A row with an executor `e` of that many workers. */
+/* Defines a row with an executor `e` of that many workers. */
 #define CONFORMANCE_ON(row, workers)                                                                                   \
 	static void row##_on(const struct conformance_kind *kind, fl_executor *e);                                     \
 	CONFORMANCE(row)                                                                                               \
@@ -193,7 +193,7 @@ CONFORMANCE_FN fl_executor *make(const struct conformance_kind *kind, unsigned w
 	}                                                                                                              \
 	static void row##_on(__attribute__((unused)) const struct conformance_kind *kind, fl_executor *e)
 
-/* The same for the kinds that have the capability. */
+/* Defines such a row for the kinds that have the capability. */
 #define CONFORMANCE_ABLE(row, workers, capability)                                                                     \
 	static void row##_able(const struct conformance_kind *kind, fl_executor *e);                                   \
 	CONFORMANCE(row)                                                                                               \
@@ -205,7 +205,7 @@ CONFORMANCE_FN fl_executor *make(const struct conformance_kind *kind, unsigned w
 	}                                                                                                              \
 	static void row##_able(__attribute__((unused)) const struct conformance_kind *kind, fl_executor *e)
 
-/* A row with an executor `e` of that many workers, and a group `g` of its tasks. */
+/* Defines a row with an executor `e` of that many workers, and a group `g` of its tasks. */
 #define CONFORMANCE_GROUP(row, workers)                                                                                \
 	static void row##_of(const struct conformance_kind *kind, fl_executor *e, fl_group *g);                        \
 	CONFORMANCE_ON(row, workers)                                                                                   \
@@ -216,7 +216,7 @@ CONFORMANCE_FN fl_executor *make(const struct conformance_kind *kind, unsigned w
 	static void row##_of(__attribute__((unused)) const struct conformance_kind *kind,                              \
 	                     __attribute__((unused)) fl_executor *e, fl_group *g)
 
-/* A row with executors of 1, 2, ... workers, one after another. */
+/* Defines a row with executors of 1, 2, ... workers, one after another. */
 #define CONFORMANCE_UP_TO(row, most)                                                                                   \
 	static void row##_with(const struct conformance_kind *kind, fl_executor *e);                                   \
 	CONFORMANCE(row)                                                                                               \
@@ -228,13 +228,13 @@ CONFORMANCE_FN fl_executor *make(const struct conformance_kind *kind, unsigned w
 	}                                                                                                              \
 	static void row##_with(__attribute__((unused)) const struct conformance_kind *kind, fl_executor *e)
 
-/* Whether submit returns before the task has run: only then can a task be pending or running. */
+/* Whether submit returns before the task has run. Only then can a task be pending or running. */
 CONFORMANCE_FN bool is_concurrent(const fl_executor *e)
 {
 	return fl_executor_capabilities(e) & FL_CAP_CONCURRENT;
 }
 
-/* How many of `workers` tasks run at once. */
+/* Returns how many of `workers` tasks run at once. */
 CONFORMANCE_FN unsigned at_once(const struct conformance_kind *kind, unsigned workers)
 {
 	return kind->serial || !(kind->capabilities & FL_CAP_CONCURRENT) ? 1 : workers;
@@ -246,17 +246,20 @@ CONFORMANCE_FN bool is_by_reference(const fl_executor *e)
 	return fl_executor_capabilities(e) & FL_CAP_BY_REFERENCE;
 }
 
-/* The worker of the calling task: a different number for each worker, thread or process. */
+/*
+ * Returns a number for the worker of the calling task. It differs for each worker, thread or
+ * process.
+ */
 CONFORMANCE_FN uint64_t worker_id(void)
 {
 	return (uint64_t)getpid() << 32 | (uint32_t)fl_thread_current_id();
 }
 
-/* The workers of the executors of that name, be they threads or processes. */
+/* The workers of the executors of that name, whether they are threads or processes. */
 struct roll {
 	const char *name;
-	int all, alive; /* all: with those that have ended, but are not joined */
-	int highest;    /* of their numbers; -1: there is none */
+	int all, alive; /* all: including those that have ended but are not joined */
+	int highest;    /* the highest of their numbers; -1: there is none */
 };
 
 CONFORMANCE_FN void enrol(struct roll *roll, const char *name, bool alive)
@@ -309,15 +312,15 @@ CONFORMANCE_FN void set_event(fl_shm_event *event)
 	FL_OK(fl_shm_event_set(event));
 }
 
-/* Whatever the scope; aborts when it fails. */
+/* Waits whatever the scope is, and aborts if the wait fails. */
 CONFORMANCE_FN void await_event(fl_shm_event *event)
 {
 	FL_OK(fl_shm_event_wait_until(event, FL_FOREVER, FL_SHIELDED));
 }
 
 /*
- * For a task: until the event is set, or the task is asked to stop. In slices: a worker that sleeps
- * for some milliseconds dozes, and another one runs what is pending.
+ * For a task: waits until the event is set, or the task is asked to stop. It waits in slices,
+ * because if a worker sleeps for some milliseconds, another worker runs what is pending.
  */
 CONFORMANCE_FN int await_in_slices(const fl_shm_event *event)
 {
@@ -327,7 +330,7 @@ CONFORMANCE_FN int await_in_slices(const fl_shm_event *event)
 	return rc;
 }
 
-/* A task that holds its worker: it reports that it runs, and returns when it is released. */
+/* A task that holds its worker: the task reports that it runs, and returns when it is released. */
 struct gate {
 	fl_shm_event entered, open;
 };
@@ -354,7 +357,7 @@ FL_TASK_STATIC(fail_to_start, void, void)
 	return -ENOENT;
 }
 
-/* The same as `hold`; its result: whether it was asked to stop in the meantime. */
+/* Does what `hold` does. Its result says whether it was asked to stop meanwhile. */
 FL_TASK_STATIC(tell_whether_asked, struct gate *, int)
 {
 	const int rc = hold.run(ctx, arg, NULL);
@@ -362,7 +365,7 @@ FL_TASK_STATIC(tell_whether_asked, struct gate *, int)
 	return rc;
 }
 
-/* A held worker: later tasks stay pending. `f` is NULL where a submit runs its task itself. */
+/* A held worker, so that later tasks stay pending. `f` is NULL if a submit runs its task itself. */
 struct held {
 	struct gate *gate;
 	fl_future *f;
@@ -411,7 +414,7 @@ FL_TASK_STATIC(square, int, int)
 	return 0;
 }
 
-/* The square of 3, from that executor. */
+/* Lets that executor compute the square of 3. */
 CONFORMANCE_FN int nine_of(fl_executor *e)
 {
 	return fl_test_result_of(e, &square, &(int){3});
@@ -456,7 +459,7 @@ FL_TASK_STATIC(tallied, struct tally *, struct tally *, .drop_arg = tally_drop, 
 	return (*arg)->error;
 }
 
-/* Submits that many, without futures. */
+/* Submits that many tasks without futures. */
 CONFORMANCE_FN void submit_tallied(fl_executor *e, struct tally *tally, int n)
 {
 	for (int i = 0; i < n; i++)

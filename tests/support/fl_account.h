@@ -3,8 +3,8 @@
 #define FL_TEST_ACCOUNT_H
 
 /*
- * An allocator that counts, and can fail. Any thread may use it. ACCOUNT_OF_PROCESS() makes it that
- * of the test program, before main().
+ * An allocator that counts and can fail. Any thread may use it. ACCOUNT_OF_PROCESS() makes it the
+ * allocator of the test program, before main().
  *
  *     ACCOUNT_OF_PROCESS(account);
  *     ...
@@ -32,7 +32,7 @@ __attribute__((unused)) static void *account_alloc(size_t size, void *user)
 	return memset(memory, 0xa5, size); /* it is not zeroed */
 }
 
-/* The count comes last: a case may end when it is 0. */
+/* The count is changed last, because a case may end when it is 0. */
 __attribute__((unused)) static void account_free(void *memory, void *user)
 {
 	struct account *account = user;
@@ -55,7 +55,10 @@ __attribute__((unused)) static fl_allocator account_of(struct account *account)
 		fl_allocator_set(&allocator);                                                                          \
 	}
 
-/* Of the next allocations, of any thread, `n` succeed and then one fails. Negative: none fails. */
+/*
+ * The next `n` allocations, of any thread, succeed, and the one after them fails. If `n` is
+ * negative, none fails.
+ */
 __attribute__((unused)) static void account_fail_at(struct account *account, long n)
 {
 	__atomic_store_n(&account->fail_at, -1, __ATOMIC_RELAXED);
@@ -68,7 +71,7 @@ __attribute__((unused)) static long account_live(const struct account *account)
 	return __atomic_load_n(&account->live, __ATOMIC_ACQUIRE);
 }
 
-/* Whether the allocation that was to fail has come. */
+/* Whether the allocation that must fail has come. */
 __attribute__((unused)) static bool account_has_failed(const struct account *account)
 {
 	return __atomic_load_n(&account->allocs, __ATOMIC_RELAXED) > account->fail_at;

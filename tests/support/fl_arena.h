@@ -8,9 +8,9 @@
  *
  *     struct tally *tally = FL_IN_ARENA(struct tally, 1);     // zeroed; never freed
  *
- * The program makes the arena before main(), and stores its place in the environment; a program
- * that finds one there was started by the library. For one source file each: everything here is
- * static.
+ * The program makes the arena before main(), and stores its place in the environment. If a program
+ * finds an arena there, the library has started it. Only one source file of a program may include
+ * this header, because everything here is static.
  */
 #include "fl_child.h"
 
@@ -24,7 +24,7 @@ static const char fl_test_arena_variable[] = "FL_TEST_ARENA";
 static unsigned char *fl_test_arena;
 static size_t fl_test_arena_used;
 
-/* False when something else is there, or there is no such address. */
+/* Returns false if something else is at that address, or if there is no such address. */
 static inline bool fl_test_arena_map(int fd, uint64_t address)
 {
 	if (address > UINTPTR_MAX)
@@ -41,8 +41,8 @@ static inline bool fl_test_arena_map(int fd, uint64_t address)
 static inline void fl_test_arena_make(void)
 {
 	/*
-	 * In an area without random mappings. ThreadSanitizer allows few places, and ends the
-	 * program at others.
+	 * Addresses in areas without random mappings. ThreadSanitizer allows few places, and ends
+	 * the program at others.
 	 */
 #if defined(FL__TSAN) && defined(__aarch64__)
 	static const uint64_t places[] = {0xffff10000000};
@@ -56,8 +56,8 @@ static inline void fl_test_arena_make(void)
 	char text[96];
 	size_t i = 0;
 	/*
-	 * Open as long as the program: the other processes find it here. No memfd, which a system
-	 * may lack.
+	 * Stays open as long as the program runs, because the other processes find it here. Not a
+	 * memfd, which a system may lack.
 	 */
 	int fd = fl_test_scratch();
 	FL_CHECK(fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && ftruncate(fd, FL_TEST_ARENA_SIZE) == 0);
@@ -76,7 +76,7 @@ static inline void fl_test_arena_join(const char *text)
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	FL_CHECK(fd >= 0 && fl_test_arena_map(fd, address));
 	FL_OK(close(fd));
-	fl_test_arena_used = FL_TEST_ARENA_SIZE; /* it is the maker's to take from */
+	fl_test_arena_used = FL_TEST_ARENA_SIZE; /* only the maker allocates from the arena */
 }
 
 __attribute__((constructor)) static void fl_test_arena_begin(void)
@@ -88,7 +88,7 @@ __attribute__((constructor)) static void fl_test_arena_begin(void)
 		fl_test_arena_make();
 }
 
-/* For the thread that runs the cases, in the program that made it. */
+/* Only for the thread that runs the cases, in the program that made the arena. */
 static inline void *fl_test_arena_take(size_t n, size_t size)
 {
 	size_t at = fl_test_arena_used;

@@ -3,15 +3,15 @@
 #define FL_TEST_BLOCKED_H
 
 /*
- * A blocking queue operation on a thread of its own:
+ * A blocking queue operation on a separate thread:
  *
  *     struct blocked get;
  *     blocked_on(q, op_get, &get);                    // it sleeps now
  *     fl_queue_close(q);
  *     FL_RC(blocked_end(&get), -EPIPE);
  *
- * For one source file each: everything here is static. The program starts no other threads that
- * sleep in the library.
+ * Only one source file of a program may include this header, because everything here is static. The
+ * program starts no other threads that sleep in the library.
  */
 #include "fl_seam.h"
 
@@ -47,7 +47,7 @@ BLOCKED_OP(get_many_until, b->q, b->items, b->n, &b->count, b->deadline, b->canc
 BLOCKED_OP(join, b->q)
 BLOCKED_OP(join_until, b->q, b->deadline, b->cancel)
 
-/* Waits for readiness, an item or space, and does nothing with it. */
+/* Waits until the queue is ready (an item or space), and does nothing with it. */
 SEAM_FN int op_observe(struct blocked *b)
 {
 	return FL_WAIT_ANY_UNTIL(b->deadline, b->cancel, FL_ON_QUEUE(b->q));
@@ -65,7 +65,7 @@ static int blocked_run(void *arg)
 	return b->op(b);
 }
 
-/* Errors are results here, not accidents that the log should hear of. */
+/* Errors are expected results here, so they are not logged. */
 static void ignore_error(const fl_thread_info *info, int error)
 {
 }
@@ -76,7 +76,10 @@ SEAM_FN void blocked_start(struct blocked *b)
 	fl_test_go(&b->thread, blocked_run, b);
 }
 
-/* Starts it and waits until it sleeps, as those sleep that were begun before. */
+/*
+ * Starts the operation and waits until it sleeps. All operations that were started before must
+ * still sleep.
+ */
 SEAM_FN void blocked_begin(struct blocked *b)
 {
 	unsigned before = seam_sleepers();
@@ -84,14 +87,14 @@ SEAM_FN void blocked_begin(struct blocked *b)
 	FL_WAIT_FOR(seam_sleepers() == before + 1);
 }
 
-/* The same for an operation that needs no more than its queue. */
+/* Does the same for an operation that needs only its queue. */
 SEAM_FN void blocked_on(fl_queue *q, int (*op)(struct blocked *b), struct blocked *b)
 {
 	*b = (struct blocked){.op = op, .q = q};
 	blocked_begin(b);
 }
 
-/* Waits until it has returned, and returns its result. */
+/* Waits until the operation has returned, and returns its result. */
 SEAM_FN int blocked_end(struct blocked *b)
 {
 	int rc = 77;
@@ -99,7 +102,7 @@ SEAM_FN int blocked_end(struct blocked *b)
 	return rc;
 }
 
-/* A queue of ints with that capacity, holding `in` of them: 1, 2, ... */
+/* Makes a queue of ints with that capacity, which holds the `in` items 1, 2, ... */
 SEAM_FN fl_queue *queue_with(size_t capacity, int in)
 {
 	fl_queue *q = FL_TEST_QUEUE(int, .capacity = capacity);

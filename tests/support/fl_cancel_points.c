@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Cancellation points: no function of the library is one (fairlead/defs.h). Each test program
- * defines the functions of the C library that are cancellation points, and that the library calls.
- * A definition here notes its caller if pthread_cancel() could act, and then makes the call. At the
- * end, tests/run looks which of the callers are functions of the library (check_cancel.py). So all
- * tests, which execute every public function, check that none is a cancellation point.
+ * Checks that no function of the library is a cancellation point (fairlead/defs.h). Each test
+ * program replaces those functions of the C library that are cancellation points and that the
+ * library calls. A replacement notes its caller if pthread_cancel() could act, and then makes the
+ * call. At the end, tests/run checks which of the callers are functions of the library
+ * (check_cancel.py). Since the tests together execute every public function, they check that none
+ * is a cancellation point.
  *
- * The functions of the library disable pthread_cancel() around such calls. That is a setting of the
- * thread: a fiber that is suspended there would pass the setting on to the next fiber, and two
- * such fibers restore it in the wrong order. So also a switch of fibers is noted, with the function
- * that has disabled pthread_cancel().
+ * The functions of the library disable pthread_cancel() around such calls. This is a setting of the
+ * thread. A fiber that is suspended there would pass the setting on to the next fiber, and two such
+ * fibers would restore it in the wrong order. Therefore a switch between fibers is also noted, with
+ * the function that has disabled pthread_cancel().
  *
  * A signal may interrupt most of these calls. While fl_test_interrupts is set, each of them fails
  * with EINTR before it is made, and the thread's next call of the function is let through.
  *
- * FL_TEST_CANCEL_POINTS names the file for the notes: lines of a function's name, and the caller's
- * address, relative to the program. A sanitizer defines such functions itself.
+ * FL_TEST_CANCEL_POINTS names the file for the notes: each line has a function's name, and the
+ * caller's address relative to the program. A sanitizer defines such functions itself.
  */
 #include "fl_cancel_points.h"
 #include "loop/fiber/scheduler.h"
@@ -38,7 +39,7 @@ unsigned fl_test_cancel_points(void)
 
 static uintptr_t callers[1 << 12]; /* a hash table of the noted addresses */
 
-/* Whether the address is new. A full table has all that matters. */
+/* Whether the address is new. If the table is full, it already has everything that matters. */
 static bool is_new(uintptr_t caller)
 {
 	const size_t n = sizeof callers / sizeof callers[0];
@@ -55,7 +56,7 @@ static bool is_new(uintptr_t caller)
 	return false;
 }
 
-/* Opens the file anew for each note: cases close, count and limit descriptors. */
+/* Opens the file again for each note, because cases close, count and limit descriptors. */
 static void write_note(const char *function, void *caller)
 {
 	extern const char __executable_start[]; /* the linker's */
@@ -86,8 +87,8 @@ FIND(pthread_setcancelstate)
 static _Thread_local void *disabled_by;
 
 /*
- * A dump looks at the stack of another fiber: the switch to that fiber, and the one back, are
- * right.
+ * A dump switches to another fiber to look at its stack. This switch, and the switch back, are
+ * allowed.
  */
 static void note_switch(struct fl__sched *s, struct fl__fiber *to)
 {
@@ -129,7 +130,10 @@ static void note(const char *function, void *caller)
 		return real_##name args;                                                                               \
 	}
 
-/* Whether the call is interrupted. `*was` says whether the thread's last call of the function was. */
+/*
+ * Whether this call is interrupted. `*was` says whether the thread's last call of this function was
+ * interrupted.
+ */
 static bool is_interrupted(bool *was)
 {
 	if (!__atomic_load_n(&fl_test_interrupts, __ATOMIC_RELAXED))
@@ -195,7 +199,7 @@ INTERRUPTIBLE(pid_t, waitpid, (pid_t pid, int *status, int flags), (pid, status,
 INTERRUPTIBLE(ssize_t, write, (int fd, const void *from, size_t n), (fd, from, n))
 INTERRUPTIBLE(ssize_t, writev, (int fd, const struct iovec *from, int n), (fd, from, n))
 
-/* These two are no cancellation points, but a signal may interrupt them. */
+/* These two are not cancellation points, but a signal may interrupt them. */
 FIND(flock)
 int flock(int fd, int operation)
 {

@@ -15,7 +15,10 @@
 #include "core/base/sys.h"
 #include "core/queue/mpmc_unbounded.h"
 
-/* The compiler would check an inlined copy for all sizes of items, and warn of most. */
+/*
+ * If the copy were inlined, the compiler would check it for all sizes of items, and warn about most
+ * of them.
+ */
 #define CHAIN_FN __attribute__((noinline, unused)) static
 
 typedef struct fl__unbounded chain;
@@ -25,7 +28,7 @@ typedef struct chain_config {
 	bool one_consumer;
 } chain_config;
 
-/* The address of the allocation is in front of the chain. Returns 0, -EOVERFLOW, -ENOMEM. */
+/* The address of the allocation is stored in front of the chain. Returns 0, -EOVERFLOW, -ENOMEM. */
 static inline int chain_create(chain **q, size_t item_size, const chain_config *config)
 {
 	config = FL__OR_DEFAULTS(config);

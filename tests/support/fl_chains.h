@@ -5,7 +5,7 @@
 /*
  * For the tests of the unbounded queues: counts every block of memory. FL_COUNTING() keeps the
  * count until the end of the block; `chains_live` is the number of blocks that were allocated since
- * and still exist, `chains_made` the number of all that were allocated.
+ * then and still exist, and `chains_made` the number of all blocks that were allocated since then.
  */
 #include "fl_faults.h"
 
@@ -40,7 +40,7 @@ static inline void chains_count(void)
 	FL_FAULTS();                                                                                                   \
 	chains_count()
 
-/* Memory for so many blocks more, then none. */
+/* Allows that many more blocks; after them there is no memory. */
 static int chains_left;
 
 static inline void *chains_alloc_some(size_t size)

@@ -3,9 +3,9 @@
 #define FL_CHILD_H
 
 /*
- * The output of a function on standard error, and the end of its process: for defaults that print
- * or abort, and for the state after a fork. The function must use FL_CHECK, never cmocka's
- * assertions: they would continue with the suite in the child.
+ * Runs a function in a child, and checks what it prints on standard error and how its process ends:
+ * for defaults that print or abort, and for the state after a fork. The function must use FL_CHECK,
+ * never cmocka's assertions: they would continue with the suite in the child.
  */
 #include "fl_test.h"
 
@@ -14,10 +14,12 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 
-/* The longest limit of a case (tests/check.sh): tests/run ends a child with its case. */
+/*
+ * The longest time limit of a case (tests/check.sh). tests/run ends a child together with its case.
+ */
 enum { FL_TEST_CHILD_S = 300 };
 
-/* Sets a soft limit of this process; returns the one before. */
+/* Sets a soft limit of this process, and returns the previous limit. */
 static inline rlim_t fl_test_limit(int resource, rlim_t soft)
 {
 	struct rlimit limit;
@@ -28,7 +30,7 @@ static inline rlim_t fl_test_limit(int resource, rlim_t soft)
 	return before;
 }
 
-/* How many entries a folder has, but . and .. */
+/* Returns how many entries a folder has, without . and .. */
 static inline unsigned fl_test_entries(const char *path)
 {
 	unsigned n = 0;
@@ -40,10 +42,10 @@ static inline unsigned fl_test_entries(const char *path)
 	return n - 2;
 }
 
-/* How many descriptors this process has. */
+/* Returns how many descriptors this process has. */
 static inline unsigned fl_test_fds(void)
 {
-	return fl_test_entries("/proc/self/fd") - 1; /* without the folder's own */
+	return fl_test_entries("/proc/self/fd") - 1; /* without the folder's own descriptor */
 }
 
 static inline void fl_test_fds_stayed(const unsigned *before)
@@ -51,11 +53,11 @@ static inline void fl_test_fds_stayed(const unsigned *before)
 	assert_int_equal(fl_test_fds(), *before);
 }
 
-/* As many as here are open at the end of the block. */
+/* Checks that as many descriptors are open at the end of the block as here. */
 #define FL_TEST_FDS_STAY()                                                                                             \
 	__attribute__((cleanup(fl_test_fds_stayed), unused)) const unsigned fl_test_fds_before = fl_test_fds()
 
-/* How many mappings of this process have that text in their line of /proc/self/maps. */
+/* Returns how many mappings of this process have that text in their line of /proc/self/maps. */
 static inline unsigned fl_test_mappings_of(const char *text)
 {
 	char line[512];
@@ -68,7 +70,7 @@ static inline unsigned fl_test_mappings_of(const char *text)
 	return n;
 }
 
-/* How many mappings of memory files of the library. */
+/* Returns how many mappings of the library's memory files there are. */
 static inline unsigned fl_test_mappings(void)
 {
 	return fl_test_mappings_of("memfd:fairlead");
@@ -84,8 +86,8 @@ static inline int fl_test_scratch(void)
 }
 
 /*
- * Mounts that the calling thread, and what it starts, has for itself from now on. 0; or the errno:
- * not root, or, in a chroot, the root directory is no mount point (EINVAL).
+ * From now on the calling thread, and what it starts, has its own mounts. Returns 0, or the errno:
+ * the process is not root, or the root directory is not a mount point, as in a chroot (EINVAL).
  */
 static inline int fl_test_own_mounts(void)
 {
@@ -104,7 +106,7 @@ static inline void fl_test_take(int fd, char *text, size_t size)
 	FL_OK(close(fd));
 }
 
-/* Runs `function(arg)` here; `text` is what it printed on standard error. */
+/* Runs `function(arg)` in this process. `text` gets what it printed on standard error. */
 static inline void fl_test_stderr(void (*function)(void *arg), void *arg, char *text, size_t size)
 {
 	int scratch = fl_test_scratch();
@@ -128,7 +130,7 @@ static inline pid_t fl_test_fork(int (*function)(void *arg), void *arg)
 	FL_CHECK(pid >= 0);
 	if (pid == 0) {
 		(void)alarm(FL_TEST_CHILD_S);
-		FL_OK(prctl(PR_SET_PDEATHSIG, SIGKILL)); /* no alarm ends a stopped process */
+		FL_OK(prctl(PR_SET_PDEATHSIG, SIGKILL)); /* alarms cannot end a stopped process */
 		_exit(function(arg));
 	}
 	return pid;
@@ -142,7 +144,7 @@ static inline int fl_test_status(pid_t pid)
 	return status;
 }
 
-/* It has ended, or ends now, by itself: with 0. */
+/* Waits until the child has ended by itself; it must exit with 0. */
 static inline void fl_test_reap(pid_t pid)
 {
 	int status = fl_test_status(pid);
@@ -156,7 +158,7 @@ static inline void fl_test_kill(pid_t pid)
 	FL_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
-/* Until it is killed. */
+/* Waits until this process is killed. */
 __attribute__((noreturn)) static inline void fl_test_rest(void)
 {
 	for (;;)
@@ -185,7 +187,7 @@ static inline int fl_test_child(void (*function)(void *arg), void *arg, char *te
 	int status = fl_test_status(pid);
 	if (text) {
 		fl_test_take(scratch, text, size);
-		/* The emulator's message, after the child's. */
+		/* The emulator's message, which follows the child's. */
 		char *more = strstr(text, "qemu: uncaught target signal");
 		if (more)
 			*more = '\0';
@@ -193,12 +195,12 @@ static inline int fl_test_child(void (*function)(void *arg), void *arg, char *te
 	return status;
 }
 
-/* Runs the function in such a child, with that argument: it must exit with 0. */
+/* Runs the function with that argument in such a child, which must exit with 0. */
 #define FL_IN_CHILD(function, ...) FL_OK(fl_test_child(function, __VA_ARGS__, NULL, 0))
 
 /*
- * `function(arg)` ends its child by that signal, and has printed `text` on standard error; NULL:
- * whatever.
+ * Checks that `function(arg)` ends its child by that signal, and prints `text` on standard error.
+ * NULL: it may print anything.
  */
 static inline void fl_test_child_dies(void (*function)(void *arg), void *arg, int signal, const char *text)
 {
@@ -211,8 +213,8 @@ static inline void fl_test_child_dies(void (*function)(void *arg), void *arg, in
 }
 
 /*
- * Forks, for a function that an executor calls. Returns 0 in the child, which must return, and
- * prints nothing on standard error; in the parent the signal that ended the child, or -1.
+ * Forks, for a function that an executor calls. In the child, returns 0; the child must return, and
+ * must not print on standard error. In the parent, returns the signal that ended the child, or -1.
  */
 static inline int fl_test_fork_in_call(void)
 {
@@ -228,8 +230,8 @@ static inline int fl_test_fork_in_call(void)
 }
 
 /*
- * The number of threads of this process with a name, as the system reports it. A joined thread may
- * still count for a moment.
+ * Returns the number of threads of this process with that name, as the system reports it. A joined
+ * thread may still count for a moment.
  */
 
 static inline unsigned fl_test_threads_named(const char *name)
@@ -252,9 +254,9 @@ static inline unsigned fl_test_threads_named(const char *name)
 }
 
 /*
- * Features that a processor emulator (qemu-user) and some sanitizers lack. Each is tried at run
- * time, so an emulator that gains it runs the cases that need it; otherwise they FL_SKIP, and are
- * counted.
+ * Features that a processor emulator (qemu-user) and some sanitizers lack. Each feature is tried at
+ * run time, so an emulator that gains the feature runs the cases that need it. Otherwise these
+ * cases FL_SKIP, and are counted.
  */
 
 #define FL_TEST_ALONE_REASON "the emulator or sanitizer has a thread of its own in each process"
@@ -272,7 +274,7 @@ static inline void fl_test_attempt(void *attempt)
 /* Whether a forked child exits with 0. */
 static inline bool fl_test_try(void (*attempt)(void))
 {
-	char said[256]; /* an emulator that fails says much */
+	char said[256]; /* an emulator that fails prints much */
 	return fl_test_child(fl_test_attempt, &attempt, said, sizeof said) == 0;
 }
 
@@ -304,7 +306,10 @@ static inline pthread_mutex_t *fl_test_held(void)
 	return &held;
 }
 
-/* Many: qemu-user fails at the first that would get the number of a thread of the parent. */
+/*
+ * There are many, because qemu-user fails at the first thread that would get the number of a thread
+ * of the parent.
+ */
 static inline void fl_test_try_threads(void)
 {
 	pthread_t thread;
@@ -313,7 +318,7 @@ static inline void fl_test_try_threads(void)
 			_exit(1);
 }
 
-/* Whether the child of a process with threads may start some. */
+/* Whether the child of a process with threads may start threads. */
 static inline bool fl_test_children_have_threads(void)
 {
 #ifdef FL__TSAN
@@ -359,7 +364,7 @@ static inline void fl_test_try_kept(void)
 		_exit(1);
 }
 
-/* Whether a child lacks the memory that is advised so. */
+/* Whether a child lacks memory that was advised MADV_DONTFORK. */
 static inline bool fl_test_keeps_from_children(void)
 {
 	return fl_test_try(fl_test_try_kept);
@@ -371,14 +376,14 @@ static inline bool fl_test_has_users(void)
 	return fl_test_try(fl_test_try_user);
 }
 
-/* The case needs that. */
+/* For cases that need such a child. */
 static inline void fl_test_need_users(void)
 {
 	if (!fl_test_has_users())
 		FL_SKIP(FL_TEST_USERS_REASON);
 }
 
-/* Whether there is a read that does not wait whatever the flags of its descriptor. */
+/* Whether there is a read that never waits, whatever the flags of its descriptor are. */
 static inline bool fl_test_reads_without_waiting(void)
 {
 	uint64_t n;
@@ -391,7 +396,7 @@ static inline bool fl_test_reads_without_waiting(void)
 	return known;
 }
 
-/* Whether the system takes a limit of a process's memory. */
+/* Whether the system enforces a limit on a process's memory. */
 static inline bool fl_test_memory_is_limited(void)
 {
 	struct rlimit before, limit, after;

@@ -3,13 +3,14 @@
 #define FL_TEST_COPYING_H
 
 /*
- * A kind of executor that copies arguments and results and is easy to observe: on threads, or on
- * the caller, without FL_CAP_BY_REFERENCE. It has chunks. For maps from `inputs` to `outputs`.
+ * A kind of executor that copies arguments and results and is easy to observe: it runs on threads,
+ * or on the caller, without FL_CAP_BY_REFERENCE. It has chunks. It is for maps from `inputs` to
+ * `outputs`.
  *
  *     FL_SCOPED(fl_executor) *e = executor_of(2, &copy_square);   // two threads
  *     begin_map();
  *
- * For one source file each: everything here is static.
+ * Only one source file of a program may include this header, because everything here is static.
  */
 #include "core/exec/map.h"
 #include "fl_pool.h"
@@ -40,7 +41,7 @@ SEAM_FN fl_executor *copying(fl_executor *e, const fl_task_type *type)
 	return e;
 }
 
-/* Kind 0: the caller's; else so many threads. */
+/* Kind 0 runs on the caller; any other kind on that many threads. */
 SEAM_FN fl_executor *executor_of(int kind, const fl_task_type *type)
 {
 	return copying(kind == 0 ? sequential() : pool_with((unsigned)kind), type);

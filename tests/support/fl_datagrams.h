@@ -3,8 +3,8 @@
 #define FL_DATAGRAMS_H
 
 /*
- * Datagram sockets in tests, over the loopback alone. A case is a fiber that leaves nothing behind
- * (fl_streams.h):
+ * Datagram sockets in tests, over the loopback interface only. A case is a fiber that leaves
+ * nothing behind (fl_streams.h):
  *
  *     FL_NET_TEST(datagram_echoes)
  *     {
@@ -17,7 +17,7 @@
 
 #include "loop/net/datagram.h"
 
-/* The case needs the choice of an interface for groups: qemu-user has not got it. */
+/* For cases that choose an interface for groups, which qemu-user does not support. */
 static inline void fl_test_needs_groups(void)
 {
 	const struct ip_mreqn any = {.imr_ifindex = 0};
@@ -59,7 +59,7 @@ static inline fl_address fl_test_address_of(const fl_datagram *d)
 	return a;
 }
 
-/* Two sockets of a kind, each of which can send to the address of the other. */
+/* Two sockets of one kind, each of which can send to the other's address. */
 typedef struct fl_test_two {
 	fl_datagram *a, *b;
 	fl_address to_a, to_b;
@@ -108,8 +108,8 @@ static inline void fl_test_each_two(fl_test_two_datagrams *function)
 #define FL_DATAGRAM_TEST(name) FL_TEST_WITH(name, fl_test_each_two, const fl_test_two *t)
 
 /*
- * Each send and each receive that may wait gives the error. The inline forms without a deadline
- * call these.
+ * Checks that each send and each receive that may wait returns the error. The inline forms without
+ * a deadline call these functions.
  */
 static inline void fl_test_each_wait_gives(fl_datagram *d, const fl_address *to, int error)
 {
@@ -122,7 +122,7 @@ static inline void fl_test_each_wait_gives(fl_datagram *d, const fl_address *to,
 	FL_RC(fl_datagram_receive_many_until(d, &m, 1, FL_NO_WAIT, NULL), error); /* -EINVAL, -EPIPE, -EOWNERDEAD */
 }
 
-/* Each of the others does. */
+/* Checks the same for all other sends and receives. */
 static inline void fl_test_each_try_gives(fl_datagram *d, const fl_address *to, int error)
 {
 	char got[8];
@@ -133,7 +133,7 @@ static inline void fl_test_each_try_gives(fl_datagram *d, const fl_address *to, 
 	FL_RC(fl_datagram_try_receive_many(d, &m, 1), error); /* -EINVAL, -EPIPE, -EOWNERDEAD */
 }
 
-/* Each send and each receive does. */
+/* Checks the same for every send and receive. */
 static inline void fl_test_each_call_gives(fl_datagram *d, const fl_address *to, int error)
 {
 	fl_test_each_wait_gives(d, to, error);
@@ -145,7 +145,7 @@ static inline void fl_test_sends(fl_datagram *d, const char *text, const fl_addr
 	FL_OK(fl_datagram_send_to(d, text, strlen(text), to));
 }
 
-/* Receives a text from a sender; the time limit is that of a test that has failed. */
+/* Receives a text from a sender. If the time limit passes, the test has failed. */
 static inline void fl_test_gets(fl_datagram *d, const char *text, const fl_address *from)
 {
 	char got[64];

@@ -25,7 +25,7 @@ FL_TEST_LOG_HANDLER(fl_test_hear)
 	FL_OK(pthread_mutex_unlock(&fl_test_said_lock));
 }
 
-/* How often it was said. For any thread. */
+/* Returns how often that text was reported. Any thread may call it. */
 static inline int heard(const char *what)
 {
 	int n = 0;
@@ -36,7 +36,7 @@ static inline int heard(const char *what)
 	return n;
 }
 
-/* It was said that often. */
+/* Checks that the text was reported that often. */
 #define HEARD(what, times) assert_int_equal(heard(what), times)
 
 static inline unsigned fl_test_debugging(unsigned modes)
@@ -58,7 +58,7 @@ static inline void fl_test_debugging_end(const unsigned *modes)
 #define FL_DEBUGGING(modes)                                                                                            \
 	__attribute__((cleanup(fl_test_debugging_end), unused)) const unsigned fl_test_modes = fl_test_debugging(modes)
 
-/* What was printed last: the dump, or the contention profile. */
+/* What was printed last: a dump or a contention profile. */
 static char printed[1 << 17];
 
 static inline void fl_test_print(void (*print)(int fd))
@@ -73,7 +73,7 @@ static inline void profile(void)
 	fl_test_print(fl_debug_contention);
 }
 
-/* Prints the dump; whether it has that text, which is formatted. */
+/* Prints the dump, and returns whether it contains that text, which is formatted. */
 __attribute__((format(printf, 1, 2), unused)) static bool dump_has(const char *format, ...)
 {
 	char text[256];
@@ -85,7 +85,10 @@ __attribute__((format(printf, 1, 2), unused)) static bool dump_has(const char *f
 	return strstr(printed, text) != NULL;
 }
 
-/* The numbers of the profile's line with `what`: locks and waits. False: there is no such line. */
+/*
+ * Gets the numbers of the profile's line with `what`: locks and waits. Returns false if there is no
+ * such line.
+ */
 static inline bool figures(const char *what, unsigned long long *calls, unsigned long long *waits)
 {
 	const char *at = strstr(printed, what);
@@ -96,9 +99,12 @@ static inline bool figures(const char *what, unsigned long long *calls, unsigned
 	return sscanf(at, "%llu %llu", calls, waits) == 2;
 }
 
-/* A function of its own in every stack: neither inlined nor left before what it calls returns. */
+/*
+ * Such a function is in every stack: it is neither inlined, nor left before the function that it
+ * calls returns.
+ */
 #define FL_FRAME(name, ...) static __attribute__((noinline)) void name(__VA_ARGS__)
-#define FL_STAYS() __asm__ volatile("" ::"i"(__LINE__) : "memory") /* and unlike all others */
+#define FL_STAYS() __asm__ volatile("" ::"i"(__LINE__) : "memory") /* different from all others */
 
 __attribute__((unused)) FL_FRAME(lock_here, fl_mutex *m)
 {

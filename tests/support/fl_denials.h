@@ -3,7 +3,7 @@
 #define FL_DENIALS_H
 
 /*
- * Cases without a system call, in children that have a filter:
+ * Cases in which a system call is missing, run in children with a filter:
  *
  *     static void without_fallocate(void *error)
  *     {
@@ -18,7 +18,7 @@
 
 enum { FL_TEST_NO_FILTER = 77 }; /* how a child ends that cannot have a filter */
 
-/* From now on the call fails in this process with *error. */
+/* From now on the call fails with *error in this process. */
 static inline void fl_test_deny(long call, const void *error)
 {
 	if (fl_denied_filter(call, *(const int *)error, 0, 0) != 0)

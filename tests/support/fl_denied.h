@@ -3,8 +3,8 @@
 #define FL_DENIED_H
 
 /*
- * Filters of system calls (seccomp): a call fails as in an old kernel (ENOSYS) or in a sandbox
- * (also EPERM). For tests, in a child, and for the launcher tests/denied.
+ * Filters of system calls (seccomp), with which a call fails as in an old kernel (ENOSYS) or in a
+ * sandbox (also EPERM). Used by tests, in a child, and by the launcher tests/denied.
  */
 #include "fl_denied_flags.h"
 #include <errno.h>
@@ -19,7 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Of all architectures; some headers are older. */
+/* The same on all architectures; some headers are older and lack them. */
 #ifndef SYS_clone3
 #define SYS_clone3 435
 #endif
@@ -53,8 +53,8 @@ enum { FL_DENIED_CALLS = sizeof fl_denied_calls / sizeof *fl_denied_calls };
 
 /*
  * Installs a filter in this process and its future children: `denied`, a call of the list or any
- * other, fails with `error`. With `others` not 0, the other calls of the list have that result
- * (SECCOMP_RET_...). Returns the result of seccomp(): with `flags`, a listener.
+ * other, fails with `error`. If `others` is not 0, the other calls of the list have that result
+ * (SECCOMP_RET_...). Returns the result of seccomp(), which with `flags` is a listener.
  */
 static inline int fl_denied_filter(long denied, int error, unsigned others, unsigned flags)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-/* What differs in a program that tests/denied has started. */
+/* What is different in a program that tests/denied has started. */
 #include <signal.h>
 #include <stdlib.h>
 
@@ -9,8 +9,9 @@
 #define FL_DENIED_LISTENER "FL_DENIED_LISTENER"
 
 /*
- * The flags of a signal handler that restarts no call. Until the listener has heard of a call, a
- * signal ends it with EINTR, which those calls never return by themselves: there it restarts them.
+ * The flags of a signal handler that should not restart calls. However, until the listener has
+ * heard of a call, a signal ends the call with EINTR, which these calls never return otherwise. So
+ * under `denied --record` the handler restarts them.
  */
 static inline int fl_denied_sa_flags(void)
 {

@@ -10,8 +10,8 @@
  *     fl__sys.alloc = fl_test_no_memory;
  *     FL_RC(fl_thread_start(&t, run, NULL, NULL), -ENOMEM);
  *
- * A failed case leaves by longjmp and keeps its faults: so each FL_FAULTS() first restores the real
- * table.
+ * A failed case leaves by longjmp and its faults remain. Therefore each FL_FAULTS() first restores
+ * the real table.
  */
 #include "fl_test.h"
 
@@ -27,7 +27,7 @@ __attribute__((constructor(1000))) static void fl_test_keep_sys(void)
 static inline int fl_test_faults_end(void)
 {
 	fl_test_put_back(&fl__sys, &fl_test_real_sys, sizeof fl__sys);
-	/* they may hold a time of a clock that ran ahead */
+	/* they may have stored a time of a clock that ran ahead */
 	fl__yield_ration = 0;
 	fl__store_relaxed(&fl__yield_newest, 0);
 	return 0;
@@ -36,8 +36,8 @@ static inline int fl_test_faults_end(void)
 #define FL_FAULTS() FL_RESTORES(fl_test_faults_end)
 
 /*
- * A clock that the test moves: a wait of an hour times out at once, and only then. After
- * FL_FAULTS():
+ * A clock that the test moves, so that a wait of an hour times out when the test says so, and not
+ * earlier. After FL_FAULTS():
  *
  *     fl_test_clock_ours();
  *     ... a thread waits on `key` until fl_after(FL_S(3600)) ...
@@ -66,8 +66,8 @@ static inline void fl_test_clock_ours(void)
 }
 
 /*
- * After FL_FAULTS(): a clock that stands at fl_test_time, which the test moves; and each look at it
- * takes fl_test_tick.
+ * After FL_FAULTS(): a clock that stands at fl_test_time, which the test moves. Each look at the
+ * clock takes fl_test_tick.
  */
 static int64_t fl_test_time, fl_test_tick;
 
@@ -94,8 +94,8 @@ FL_TEST_FUTEX_WAIT(fl_test_shared_wait_expires)
 
 /*
  * For FL_FAULTS: the clock jumps to the deadline of each sleep on a shared word, so that a lock
- * that is never released costs no time. The clock must jump: a waiter wakes each second to check
- * that the owner exists, and sleeps again until its own deadline.
+ * that is never released costs no time. The clock must jump, because a waiter wakes each second to
+ * check that the owner exists, and sleeps again until its own deadline.
  */
 static inline void fl_test_no_patience(void)
 {
@@ -113,7 +113,10 @@ FL_TEST_THREAD_CREATE(fl_test_no_threads)
 	return -EAGAIN;
 }
 
-/* The blocks that are allocated and not freed, after fl_test_count_allocs() under FL_FAULTS(). */
+/*
+ * How many blocks are allocated and not freed, counted after fl_test_count_allocs() under
+ * FL_FAULTS().
+ */
 static uint32_t fl_test_live;
 
 static inline void *fl_test_counted_alloc(size_t size)
@@ -138,8 +141,8 @@ static inline void fl_test_count_allocs(void)
 /*
  * Faults for cases of shared memory. The library's bridges (lib/process/shm/shm_bridge.h) outlive
  * their last wait by seconds, and read the table of system calls in that time.
- * FL_FAULTS_UNBRIDGED() is FL_FAULTS() without a bridge when the table changes: none of an earlier
- * case, and, at the end of the block, none of this case.
+ * FL_FAULTS_UNBRIDGED() is FL_FAULTS(), but makes sure that no bridge exists when the table
+ * changes: at its beginning none of an earlier case, and at the end of the block none of this case.
  */
 
 static inline int fl_test_bridges_end(void)

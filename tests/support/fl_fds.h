@@ -3,7 +3,8 @@
 #define FL_FDS_H
 
 /*
- * Descriptors in tests: their number, a limit on them, and faults of the system calls for them.
+ * Descriptors in tests: how many there are, a limit on them, and faults of the system calls for
+ * descriptors.
  *
  *     FL_FD_FAULTS(); // the end of the block restores the tables
  *     fl__fd_sys.memory = fl_test_no_descriptor;
@@ -44,14 +45,17 @@ static inline int fl_test_no_memory_fd(void)
 	return -ENOMEM;
 }
 
-/* From now on only `more` descriptors can be made; returns the limit before. */
+/* From now on only `more` descriptors can be made. Returns the previous limit. */
 static inline rlim_t fl_test_limit_fds(unsigned more)
 {
 	int free_fd[256];
 	FL_CHECK(more < 256);
 	int least = dup(0);
 	FL_CHECK(least >= 0);
-	/* Fill the holes below: the limit is on the number of a descriptor, not on their count. */
+	/*
+	 * Fill the gaps below, because the limit is on a descriptor's number, not on how many there
+	 * are.
+	 */
 	free_fd[0] = least;
 	for (unsigned i = 1; i < more; i++)
 		FL_CHECK((free_fd[i] = dup(0)) >= 0);

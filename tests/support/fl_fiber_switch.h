@@ -3,15 +3,15 @@
 #define FL_TEST_FIBER_SWITCH_H
 
 /*
- * The cases of the stack switch, for each implementation: own code (test_fiber_switch.c) and
- * ucontext (test_fiber_ucontext.c). They do not call the hooks for tools, so they do not run under
- * ThreadSanitizer, which cannot follow a bare switch.
+ * The cases of the stack switch, for both implementations: the library's own code
+ * (test_fiber_switch.c) and ucontext (test_fiber_ucontext.c). The cases do not call the hooks for
+ * tools, so they do not run under ThreadSanitizer, which cannot follow a bare switch.
  */
 #include "fl_in_loop.h"
 
 enum { STACK = 256 * 1024 };
 
-/* A flow that a case switches to, and its way back. */
+/* A flow to which a case switches, and the way back. */
 typedef struct flow {
 	struct fl__switch here, there;
 	char *stack;
@@ -73,7 +73,7 @@ FL_TEST(switch_goes_there_and_back)
 		flow_go(&f);
 		assert_int_equal(f.count, i);
 	}
-	FL_OK(pthread_sigmask(SIG_UNBLOCK, &usr1, &before)); /* the mask is the thread's */
+	FL_OK(pthread_sigmask(SIG_UNBLOCK, &usr1, &before)); /* the mask belongs to the thread */
 	FL_CHECK(sigismember(&before, SIGUSR1));
 	flow_end(&f);
 }
@@ -284,7 +284,7 @@ static unsigned descend(flow *f, unsigned depth)
 	if (depth > 0)
 		return descend_again(f, depth - 1) + mine;
 	if (f + 1 < chain + CHAIN) {
-		flow_go(f + 1); /* ends there, and comes back */
+		flow_go(f + 1); /* the flow ends there, and control comes back here */
 		return (f + 1)->count;
 	}
 	return 1;

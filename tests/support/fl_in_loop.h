@@ -3,8 +3,8 @@
 #define FL_IN_LOOP_H
 
 /*
- * Cases that run in the fibers of a loop. In a fiber use FL_CHECK, never cmocka's assertions: they
- * would leave by longjmp to another stack.
+ * Cases that run in the fibers of a loop. In a fiber use FL_CHECK, never cmocka's assertions,
+ * because these would leave by longjmp to another stack.
  *
  *     FL_LOOP_TEST(loop_does_it) { ... FL_OK(fl_test_join(f)); }
  */
@@ -22,13 +22,13 @@ static inline fl_loop *fl_test_loop(void)
 	return l;
 }
 
-/* Runs `function(arg)` as the first fiber of a loop; it returns 0. */
+/* Runs `function(arg)` as the first fiber of a loop. The function must return 0. */
 static inline void fl_test_in_loop(fl_fiber_function *function, void *arg)
 {
 	FL_OK(fl_loop_run(function, arg));
 }
 
-/* A function without argument as a fiber: `arg` points to it. */
+/* Runs a function without arguments as a fiber; `arg` points to the function. */
 static inline int fl_test_run_body(void *arg)
 {
 	(*(void (**)(void))arg)();
@@ -76,7 +76,7 @@ static inline fl_fiber *fl_test_start(fl_fiber_function *function, void *arg)
 	return f;
 }
 
-/* What it returned. */
+/* Joins the fiber, and returns what it returned. */
 static inline int fl_test_join(fl_fiber *f)
 {
 	int result = 0;
@@ -120,8 +120,9 @@ static inline void fl_test_settle(void)
 }
 
 /*
- * Makes the loop check for events and timers a few times, by waits for an event that is there.
- * Yields may all run between two checks, and a short sleep may be over before the fiber has slept.
+ * Makes the loop check for events and timers a few times, by waiting for an event that has already
+ * come. Yields would not do, because all of them may run between two checks, and a short sleep may
+ * be over before the fiber has slept.
  */
 static inline void fl_test_look(void)
 {
@@ -132,7 +133,9 @@ static inline void fl_test_look(void)
 	FL_OK(close(ready));
 }
 
-/* Waits until the loop's own threads sleep: the next fl_blocking_call() takes one of them. */
+/*
+ * Waits until the loop's own threads sleep, so that the next fl_blocking_call() uses one of them.
+ */
 static inline void fl_test_threads_rest(void)
 {
 	fl_executor *threads = NULL;
@@ -164,14 +167,14 @@ static inline int fl_test_poller_end(void)
 
 #define FL_POLLER_FAULTS() FL_RESTORES(fl_test_poller_end)
 
-/* How often each was called, after fl_test_poller_count(). Rings come from any thread. */
+/* How often each call was made, counted after fl_test_poller_count(). Any thread may ring. */
 typedef struct fl_test_poller_calls {
 	uint32_t waits, controls, rings;
 } fl_test_poller_calls;
 
 static fl_test_poller_calls fl_test_polled;
 
-/* Defines what a test puts in place of the poller's wait. */
+/* Defines a test's replacement of the poller's wait. */
 #define FL_TEST_POLLER_WAIT(name)                                                                                      \
 	static inline int name(int poller, struct epoll_event *events, int n, int64_t deadline)
 
@@ -179,7 +182,7 @@ FL_TEST_POLLER_WAIT(fl_test_poller_wait)
 {
 	/* Relaxed, here and below: counts that are polled. */
 	fl__add_relaxed(&fl_test_polled.waits, 1);
-	/* a process that was stopped goes on with -EINTR */
+	/* a process that was stopped continues with -EINTR */
 	return FL__RETRY(fl_test_real_poller.wait(poller, events, n, deadline));
 }
 
@@ -204,9 +207,9 @@ static inline void fl_test_poller_count(void)
 }
 
 /*
- * One context waits, another wakes it: a fiber for a thread, a thread for a fiber, a fiber for a
- * fiber of its loop. A third context proves that a fiber's wait does not block its thread: it must
- * have ticked before the wake.
+ * One context waits, and another context wakes it: a fiber waits for a thread, a thread for a
+ * fiber, and a fiber for a fiber of the same loop. A third context proves that a fiber's wait does
+ * not block its thread: this context must have ticked before the wake.
  *
  *     static int acquire(void *sem) { return fl_sem_acquire(sem); }
  *     static void release(void *sem) { fl_sem_release(sem); }
@@ -216,13 +219,13 @@ static inline void fl_test_poller_count(void)
 
 typedef struct fl_test_meeting {
 	void *object;
-	void (*begin)(void *object); /* before all else, and */
-	void (*end)(void *object);   /* after all else, by a fiber; NULL: nothing */
-	void (*hold)(void *object);  /* by the waker, before the waiter comes; NULL: nothing */
-	int (*wait)(void *object);   /* until woken: 0 */
+	void (*begin)(void *object); /* called first; NULL: nothing */
+	void (*end)(void *object);   /* called last, by a fiber; NULL: nothing */
+	void (*hold)(void *object);  /* by the waker, before the waiter comes; or NULL */
+	int (*wait)(void *object);   /* waits until it is woken, and returns 0 */
 	void (*wake)(void *object);
 	/* The state of one meeting. */
-	int64_t pace; /* the ticker's: 0, or so small that the loop does sleep, again and again */
+	int64_t pace; /* of the ticker: 0, or so short that the loop sleeps again and again */
 	uint32_t ticks, held, waiting, returned, stop;
 } fl_test_meeting;
 
@@ -252,8 +255,8 @@ static inline int fl_test_meet_wait(void *arg)
 }
 
 /*
- * Waits until it has ticked since the begin of the wait: then the waiter is suspended, if it is a
- * fiber of the same loop.
+ * Waits until the ticker has ticked since the wait began. Then the waiter, if it is a fiber of the
+ * same loop, is suspended.
  */
 static inline int fl_test_meet_wake(void *arg)
 {
@@ -314,14 +317,14 @@ static inline int fl_test_meet_all(void *arg)
 	return 0;
 }
 
-/* All three ways, in a loop of its own. */
+/* All three ways, in a separate loop. */
 static inline void fl_test_meet(fl_test_meeting *m)
 {
 	fl_test_in_loop(fl_test_meet_all, m);
 }
 
 /*
- * What the tests of fibers need beside fl_in_loop.h: the rounding mode, stacks, and many fibers.
+ * What the tests of fibers need besides fl_in_loop.h: the rounding mode, stacks, and many fibers.
  *
  *     fl_test_fibers fibers;
  *     fl_test_fibers_begin(&fibers, wait_for_word, words, sizeof *words, 100);   // on a thread
@@ -330,8 +333,8 @@ static inline void fl_test_meet(fl_test_meeting *m)
  */
 
 /*
- * The rounding mode of this thread, in the machine's own numbers, of which 0 is "to nearest";
- * fesetround() is in another library.
+ * The rounding mode of this thread, in the machine's own numbers, where 0 is "to nearest".
+ * fesetround() is not used because it is in another library.
  */
 #if defined(__x86_64__)
 #define HAS_ROUNDING 1
@@ -371,7 +374,7 @@ static inline void fl_test_round(unsigned mode)
 }
 #endif
 
-/* The memory of a fiber that has begun. */
+/* Returns the memory of a fiber that has begun. */
 enum { FL_TEST_BLOCK = 500 };
 struct fl_test_memory {
 	struct fl__stack stack;
@@ -419,7 +422,7 @@ static inline int fl_test_fibers_run(void *arg)
 	return fl_loop_run(fl_test_fibers_in_loop, arg);
 }
 
-/* Runs them here. */
+/* Runs the fibers on this thread. */
 static inline void fl_test_fibers_here(int (*function)(void *), void *args, size_t size, size_t count)
 {
 	fl_test_fibers t = {function, args, size, count, NULL};
@@ -441,7 +444,7 @@ static inline void fl_test_fibers_end(fl_test_fibers *t)
 	FL_CHECK(result == 0);
 }
 
-/* backtrace(), which glibc has and musl has not. */
+/* backtrace(), which glibc has but musl lacks. */
 
 #ifdef __GLIBC__
 #include <execinfo.h>

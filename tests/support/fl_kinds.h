@@ -3,7 +3,7 @@
 #define FL_KINDS_H
 
 /*
- * One of each kind of wait in the library, so that common properties are tested on all of them:
+ * One wait of each kind in the library, so that common properties are tested on all kinds:
  *
  *     kind->make();                       a fresh object, not ready
  *     kind->wait(NULL, deadline, cancel)  waits for it, on any thread
@@ -68,7 +68,7 @@ static void kind_rmutex_make(void)
 
 FL_CALL(kind_rmutex_wait)
 {
-	/* A wait on the thread that made it: the test needs it to block. */
+	/* A wait on the thread that made the object; for the test, this wait must block. */
 	if (fl_rmutex_depth(&kind_rmutex))
 		return fl_mutex_lock_until(&kind_rmutex.mutex_, deadline, cancel);
 	int rc = fl_rmutex_lock_until(&kind_rmutex, deadline, cancel);
@@ -163,7 +163,7 @@ FL_CALL(kind_event_wait)
 	return fl_event_wait_until(&kind_event, deadline, cancel);
 }
 
-/* Behind an object that is never ready: the index is that of the event. */
+/* The event comes after an object that is never ready, so the index is that of the event. */
 FL_CALL(kind_any_wait)
 {
 	fl_sem none = FL_SEM_INIT(0);
@@ -299,7 +299,7 @@ FL_CALL(kind_thread_wait)
 static void kind_thread_finish(void)
 {
 	fl_event_set(&kind_gate);
-	/* A wait for the thread's end would return now. */
+	/* Whether a wait for the end of the thread would return now. */
 	FL_WAIT_FOR(!fl__lot_has_waiters_at(fl_kind_key));
 }
 
@@ -385,14 +385,14 @@ static inline bool fl_kind_say(const fl_kind *kind)
 	return true;
 }
 
-/* A thread that waits for the object, and is enqueued. */
+/* Starts a thread that waits for the object, and returns when it is enqueued. */
 static inline void fl_kind_begin(fl_test_caller *c, const fl_kind *kind, fl_time deadline, fl_cancel_token *cancel)
 {
 	const void *key = kind->key ? kind->key : fl_kind_key;
 	fl_test_call_queued(c, kind->wait, NULL, key, deadline, cancel);
 }
 
-/* A waiter is in the object's wait queue. */
+/* Whether a waiter is in the object's wait queue. */
 static inline bool fl_kind_is_queued(const fl_kind *kind)
 {
 	return fl_test_queued(kind->key ? kind->key : fl_kind_key) > 0;

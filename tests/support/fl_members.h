@@ -3,9 +3,9 @@
 #define FL_MEMBERS_H
 
 /*
- * Functions for the members of groups, and handlers that count. A case runs twice: its members are
- * fibers, then tasks of an executor on the same loop. For one source file each: everything here is
- * static.
+ * Functions for the members of groups, and handlers that count. A case runs twice: first its
+ * members are fibers, then tasks of an executor on the same loop. Only one source file of a program
+ * may include this header, because everything here is static.
  *
  *     FL_MEMBERS_TEST(group_that_fails) // with a group `g`, which is unused
  *     {
@@ -59,9 +59,9 @@ CHILD_FN int sets_a_local(void *unused)
 
 /* A member that drops its argument, and may end only when the gate is open. */
 typedef struct child {
-	fl_event *start;   /* waits for it, under its scope; NULL: until it is cancelled */
-	fl_event *cleanup; /* then waits for it, whatever its scope; NULL: it does not */
-	int rc;            /* what it returns if it was cancelled; 0: what the wait said */
+	fl_event *start;   /* it waits for this under its scope; NULL: until cancelled */
+	fl_event *cleanup; /* then it waits for this, whatever its scope; NULL: it does not */
+	int rc;            /* what it returns if it was cancelled; 0: the result of the wait */
 	int began, ended;
 	bool cancelled;
 } child;
@@ -148,7 +148,7 @@ CHILD_FN int with_tasks(void *body)
 	}                                                                                                              \
 	static void name##_body(fl_group *g)
 
-/* The errors that handlers were told because no join returned them. */
+/* The errors that were passed to handlers because no join returned them. */
 static struct {
 	int count, error;
 	char text[FL_MESSAGE_MAX];
@@ -181,7 +181,7 @@ CHILD_FN void unhook(fl_fiber_error_handler **before)
 	(void)fl_log_set_handler(NULL);
 }
 
-/* Until the end of the block errors are counted, from 0. */
+/* Counts errors, from 0, until the end of the block. */
 #define TOLD()                                                                                                         \
 	__attribute__((cleanup(unhook), unused)) fl_fiber_error_handler *FL__UNIQUE(told_) =                           \
 	    (memset(&told, 0, sizeof told), (void)fl_log_set_handler(on_log), fl_fiber_set_error_handler(on_error))

@@ -2,7 +2,10 @@
 #ifndef FL_TEST_ON_WORKERS_H
 #define FL_TEST_ON_WORKERS_H
 
-/* For tests of fork and join: a function that runs as a task. For one source file each. */
+/*
+ * For tests of fork and join: runs a function as a task. Only one source file of a program may
+ * include this header.
+ */
 #include "fl_test.h"
 
 struct call {
@@ -15,7 +18,10 @@ FL_TASK_STATIC(call, struct call, void)
 	return arg->function(arg->arg);
 }
 
-/* Runs `function(arg)` as a task of a thread executor with so many workers; its result. */
+/*
+ * Runs `function(arg)` as a task of a thread executor with that many workers, and returns its
+ * result.
+ */
 __attribute__((unused)) static int run_on(unsigned workers, int (*function)(void *), void *arg)
 {
 	FL_SCOPED(fl_executor) *e = FL_TEST_EXECUTOR(thread, .workers = workers);

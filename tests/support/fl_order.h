@@ -26,7 +26,7 @@ static inline void note_nothing(void)
 	order[0] = '\0';
 }
 
-/* For any thread: these letters were noted, and no others. */
+/* For any thread: checks that these letters were noted, and no others. */
 #define NOTED(letters) fl_test_noted(letters, __FILE__, __LINE__)
 
 static inline void fl_test_noted(const char *letters, const char *file, int line)

@@ -2,7 +2,7 @@
 #ifndef FL_PIPES_H
 #define FL_PIPES_H
 
-/* Both ends of a pipe, for tests of it. */
+/* Both ends of a pipe, for tests of pipes. */
 #include "fl_fds.h"
 #include "fl_queued.h"
 
@@ -33,7 +33,7 @@ static inline void fl_test_pipe_close(const fl_test_pipe_ends *e)
 /* A pipe, until the end of the block; a case that frees an end sets it to NULL. */
 #define FL_TEST_PIPE(e) __attribute__((cleanup(fl_test_pipe_close))) fl_test_pipe_ends e = fl_test_pipe()
 
-/* The next message of `p` is there and is that text. */
+/* Checks that the next message of `p` has come and is that text. */
 static inline void fl_test_gets(fl_pipe *p, const char *text)
 {
 	char got[256];
@@ -47,7 +47,7 @@ static inline void fl_test_says(fl_pipe *p, const char *text)
 	FL_OK(fl_pipe_send_until(p, text, strlen(text), FL_NO_WAIT, FL_SHIELDED));
 }
 
-/* Sends until it is full: how many of 1 KiB. */
+/* Sends messages of 1 KiB until the pipe is full, and returns how many. */
 static inline unsigned fl_test_fill(fl_pipe *p)
 {
 	static const char block[1024];
@@ -65,7 +65,7 @@ static inline void fl_test_drain(fl_pipe *p, unsigned n)
 		FL_CHECK(fl_pipe_receive(p, block, sizeof block, &size) == 0 && size == sizeof block);
 }
 
-/* Bytes that a mistake in their order or number would show in. */
+/* Bytes in which a wrong order or number would be noticed. */
 static inline char *fl_test_bytes(size_t size)
 {
 	char *bytes = malloc(size);
@@ -80,7 +80,7 @@ static inline void fl_test_bytes_end(char *const *bytes)
 	free(*bytes);
 }
 
-/* Such bytes to send, and room to receive as many, until the end of the block. */
+/* Such bytes to send, and room to receive the same number, until the end of the block. */
 #define FL_TEST_BYTES(sent, got, size)                                                                                 \
 	__attribute__((cleanup(fl_test_bytes_end))) char *const sent = fl_test_bytes(size), *const got = malloc(size)
 

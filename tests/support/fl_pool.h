@@ -3,14 +3,14 @@
 #define FL_TEST_POOL_H
 
 /*
- * Executors under control: a worker is held, so that tasks behind it stay pending.
+ * Executors under control: a worker is held, so that later tasks stay pending.
  *
  *     FL_SCOPED(fl_executor) *e = pool_with(1);
  *     struct held held = hold_worker(e);
  *     ...                                // tasks are pending
  *     let_go(&held);
  *
- * For one source file each: everything here is static.
+ * Only one source file of a program may include this header, because everything here is static.
  */
 #include "core/exec/executor.h"
 #include "fl_seam.h"
@@ -54,7 +54,7 @@ FL_TASK_STATIC(hold, struct gate *, void)
 	return 0;
 }
 
-/* The same, and its worker counts as blocked. */
+/* Does the same, but the worker counts as blocked. */
 FL_TASK_STATIC(pool_block, struct gate *, void)
 {
 	FL_BLOCKING();
@@ -88,12 +88,12 @@ SEAM_FN fl_stats_executor stats_of(fl_executor *e)
 {
 	fl_stats_executor stats;
 	memset(&stats, 0xff, sizeof stats);
-	FL_LOCKED(&e->lock); /* else a count may be seen before the rest of its change */
+	FL_LOCKED(&e->lock); /* otherwise a count might be seen before its change is done */
 	FL_OK(fl_executor_stats(e, &stats));
 	return stats;
 }
 
-/* A case with an executor `e` of that many workers. */
+/* Defines a case with an executor `e` of that many workers. */
 #define POOL_TEST(name, workers)                                                                                       \
 	static void name##_in(fl_executor *e);                                                                         \
 	FL_TEST(name)                                                                                                  \

@@ -3,8 +3,9 @@
 #define FL_TEST_PROCESS_H
 
 /*
- * For tests of processes: each way to start a task, counts of descriptors and children, a captured
- * log. For one source file each: everything here is static.
+ * For tests of processes: each way to start a task, counts of descriptors and children, and a
+ * captured log. Only one source file of a program may include this header, because everything here
+ * is static.
  */
 #include "fl_child.h"
 
@@ -15,7 +16,10 @@
 
 #define PROCESS_FN __attribute__((unused)) static
 
-/* ThreadSanitizer has a thread of its own, as emulators have: nothing is forked beside it. */
+/*
+ * ThreadSanitizer, like some emulators, has its own thread, and the library does not fork a process
+ * that has other threads.
+ */
 PROCESS_FN bool process_can(fl_process_method method)
 {
 #ifdef FL__TSAN
@@ -60,13 +64,16 @@ PROCESS_FN fl_process *process_started(const fl_process_config *config)
 		(name), __VA_ARGS__, NULL                                                                              \
 	}
 
-/* The kernel counts a joined thread for a moment more. FL_PROCESS_FORK is refused as long. */
+/*
+ * The kernel still counts a joined thread for a moment. As long as it does, FL_PROCESS_FORK is
+ * refused.
+ */
 PROCESS_FN void process_await_last_thread(void)
 {
 	FL_WAIT_FOR(fl__process_sys.count_threads() == 1 + (int)fl__fd_watcher_threads());
 }
 
-/* False: the method is impossible here. For a process that has joined all its threads. */
+/* Returns false if the method is impossible here. For a process that has joined all its threads. */
 PROCESS_FN bool process_is_ready(fl_process_method method)
 {
 	const bool can = process_can(method);
@@ -75,7 +82,10 @@ PROCESS_FN bool process_is_ready(fl_process_method method)
 	return can;
 }
 
-/* What the build has put into a folder beside this program, until the next call. */
+/*
+ * Returns the path of what the build has put into a folder next to this program; valid until the
+ * next call.
+ */
 PROCESS_FN const char *process_path_beside(const char *folder, const char *name)
 {
 	static char path[600];
@@ -95,7 +105,7 @@ PROCESS_FN const char *process_path_beside(const char *folder, const char *name)
 	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++)                                  \
 		if (process_is_ready(m))
 
-/* How many children the threads of a process have, zombies too. */
+/* Returns how many children the threads of a process have, including zombies. */
 PROCESS_FN size_t process_children_of(int pid)
 {
 	char path[300];
@@ -138,9 +148,9 @@ PROCESS_FN void process_same(const struct process_census *before)
 }
 
 /*
- * One letter: R, S, T, Z, ...; 0 when there is no such process. The kernel calls a process a zombie
- * as soon as its first thread has ended. It is Z here when no other thread holds its descriptors
- * any more: an emulator has other threads.
+ * Returns the state of a process as a letter (R, S, T, Z, ...), or 0 if there is no such process.
+ * The kernel calls a process a zombie as soon as its first thread has ended. This function returns
+ * Z only when no other thread still holds its descriptors, because an emulator has other threads.
  */
 PROCESS_FN char process_state(int pid)
 {
@@ -180,7 +190,7 @@ PROCESS_FN int process_parent_of(int pid)
 	return parent;
 }
 
-/* A thread that has ended holds the lock of `stdout`: nothing can be printed any more. */
+/* A thread that has ended still holds the lock of `stdout`, so nothing can be printed any more. */
 PROCESS_FN void *process_end_with_stdout(void *unused)
 {
 	flockfile(stdout);
@@ -233,7 +243,7 @@ PROCESS_FN void process_log_end(const int *unused)
 	(void)fl_log_set_handler(NULL);
 }
 
-/* The log is kept, and not printed, until the end of the block. */
+/* Keeps the log, instead of printing it, until the end of the block. */
 #define PROCESS_LOG() __attribute__((cleanup(process_log_end), unused)) const int process_logs = process_log_begin()
 
 PROCESS_FN void process_log_has(const char *text)
@@ -241,7 +251,7 @@ PROCESS_FN void process_log_has(const char *text)
 	fl_test_contains(process_log, text);
 }
 
-/* Joins and frees: how it ended. */
+/* Joins and frees the process, and returns how it ended. */
 PROCESS_FN fl_process_status process_end(fl_process *p)
 {
 	fl_process_status status = {77, 77};

@@ -3,8 +3,9 @@
 #define FL_TEST_PROCESS_POOL_H
 
 /*
- * For the tests of the process executor. Its tasks run in other processes: data that they share
- * with a case are in the arena (fl_arena.h). For one source file each: everything here is static.
+ * For the tests of the process executor. Its tasks run in other processes, so data that they share
+ * with a case are in the arena (fl_arena.h). Only one source file of a program may include this
+ * header, because everything here is static.
  *
  *     FL_SCOPED(fl_executor) *e = process_pool_with(2);
  *     struct process_pool_gate *gate = process_pool_gate();
@@ -78,7 +79,7 @@ PROCESS_POOL_FN void process_pool_call(fl_executor *e, const fl_task_type *type,
 	FL_OK(fl_future_get(f, result, type->result_size));
 }
 
-/* The number of the process that runs a task now. */
+/* Returns the process id of the worker that runs a task now. */
 PROCESS_POOL_FN int process_pool_pid(fl_executor *e)
 {
 	int pid = 0;
@@ -86,7 +87,7 @@ PROCESS_POOL_FN int process_pool_pid(fl_executor *e)
 	return pid;
 }
 
-/* It still serves. */
+/* Checks that the executor still serves tasks. */
 PROCESS_POOL_FN void process_pool_works(fl_executor *e)
 {
 	int nine = 0;
@@ -125,11 +126,11 @@ FL_TASK_STATIC(process_pool_held, struct process_pool_gate *, int)
 	return fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
 }
 
-/* Until a worker has come to the gate: its number. */
+/* Waits until a worker has come to the gate, and returns its process id. */
 PROCESS_POOL_FN int process_pool_await(struct process_pool_gate *gate)
 {
 	FL_OK(fl_shm_event_wait_until(&gate->entered, FL_FOREVER, FL_SHIELDED));
-	return fl__load_relaxed(&gate->pid); /* relaxed: the event has brought it */
+	return fl__load_relaxed(&gate->pid); /* relaxed: ordered by the event */
 }
 
 PROCESS_POOL_FN fl_future *process_pool_hold(fl_executor *e, struct process_pool_gate *gate)
@@ -176,7 +177,7 @@ PROCESS_POOL_FN void process_pool_fails(fl_future *f, int error, const char *tex
 	fl_future_free(f);
 }
 
-/* The task has been cancelled, or is just being. */
+/* Checks that the task has been cancelled, or is just being cancelled. */
 PROCESS_POOL_FN void process_pool_is_cancelled(fl_future *f)
 {
 	FL_OK(fl_future_wait(f));
@@ -205,7 +206,7 @@ PROCESS_POOL_FN struct process_pool_census process_pool_census(void)
 	                                    fl_test_mappings()};
 }
 
-/* The lasting resources exist: the fork server and its kin. */
+/* Makes sure that the lasting resources, such as the fork server, exist. */
 PROCESS_POOL_FN struct process_pool_census process_pool_begin(void)
 {
 	fl_executor *e = process_pool_with(1);
@@ -216,8 +217,8 @@ PROCESS_POOL_FN struct process_pool_census process_pool_begin(void)
 }
 
 /*
- * Fewer descriptors are no leak: one of the earlier ones may have belonged to a dead fork server,
- * and the manager had yet to close it.
+ * Fewer descriptors are not a leak: an earlier descriptor may have belonged to a dead fork server,
+ * and the manager had not closed it yet.
  */
 PROCESS_POOL_FN bool process_pool_is_as_before(const struct process_pool_census *before)
 {
@@ -225,7 +226,7 @@ PROCESS_POOL_FN bool process_pool_is_as_before(const struct process_pool_census 
 	return now.fds <= before->fds && now.children == before->children && now.rings == before->rings;
 }
 
-/* Zombies are collected, and descriptors given up, by others: in their time. */
+/* Other threads reap zombies and close descriptors, when they come to it. */
 PROCESS_POOL_FN void process_pool_same(const struct process_pool_census *before)
 {
 	const int64_t end = fl_test_wait_begin();
@@ -243,7 +244,7 @@ PROCESS_POOL_FN void process_pool_same(const struct process_pool_census *before)
 	__attribute__((cleanup(process_pool_same), unused)) const struct process_pool_census process_pool_before =     \
 	    process_pool_begin()
 
-/* A case with an executor `e` of that many workers, which leaves nothing. */
+/* Defines a case with an executor `e` of that many workers, which must leave nothing behind. */
 #define PROCESS_POOL_TEST(name, workers)                                                                               \
 	static void name##_in(fl_executor *e);                                                                         \
 	FL_TEST(name)                                                                                                  \
@@ -259,7 +260,7 @@ PROCESS_POOL_FN void process_pool_same(const struct process_pool_census *before)
  * the executor.
  */
 
-/* By its rights, as /proc/self/maps has them, and its size. */
+/* The mapping is found by its size and its rights as /proc/self/maps shows them. */
 static inline void *find_memory(const char *rights, size_t size)
 {
 	char line[512], is[8];
@@ -277,8 +278,8 @@ static inline void *find_memory(const char *rights, size_t size)
 }
 
 /*
- * The number of the submission that this worker runs; 0: none. `reply`, which may be NULL, gets its
- * completion.
+ * Returns the number of the submission that this worker runs, or 0 if there is none. `reply`, which
+ * may be NULL, gets its completion.
  */
 static inline uint32_t order_under_way(struct fl__completion **reply)
 {

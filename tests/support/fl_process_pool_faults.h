@@ -4,8 +4,8 @@
 
 /*
  * Faults in all system calls of the process executor, in each of its processes. The calls below are
- * wrapped before main(), so also in the fork server and the workers, and check the arena for
- * faults.
+ * wrapped before main(), and therefore also in the fork server and the workers. The wrappers check
+ * the arena for faults.
  *
  *     // the third fork of the fork server from now on fails
  *     process_pool_fail(PROCESS_POOL_FORK, PROCESS_POOL_IN_FORK_SERVER, 2, 1, -EAGAIN);
@@ -61,7 +61,7 @@ static struct process_pool_fault *process_pool_fault; /* in the arena: at its ve
 static int process_pool_first_pid;                    /* of this program, or of the fork server */
 static bool process_pool_is_maker;
 
-/* 0, or the error with which this call is to fail. */
+/* Returns 0, or the error with which this call must fail. */
 PROCESS_POOL_FN int process_pool_strike(int call)
 {
 	struct process_pool_fault *f = process_pool_fault;
@@ -98,9 +98,9 @@ PROCESS_POOL_FN int process_pool_heal(void)
 }
 
 /*
- * For each call of processes in that role: `body` with a fault at the first one, at the second, and
- * so on until it meets no fault. `body` begins the fault with process_pool_fail(), and returns what
- * process_pool_heal() returns.
+ * For each system call of processes in that role, runs `body` with a fault at the first call, then
+ * at the second, and so on until `body` meets no fault. `body` begins the fault with
+ * process_pool_fail(), and returns what process_pool_heal() returns.
  */
 PROCESS_POOL_FN void process_pool_sweep(int role, int (*body)(int call, int role, int skip))
 {

@@ -70,7 +70,7 @@ PROCESS_POOL_FN bool process_pool_is_right(const void *memory, size_t size, uint
 	return right;
 }
 
-/* An argument, to be freed with free(). */
+/* Returns an argument that the caller frees with free(). */
 PROCESS_POOL_FN void *process_pool_bytes(size_t size, uint64_t seed)
 {
 	unsigned char *bytes = malloc(size);
@@ -115,7 +115,7 @@ PROCESS_POOL_FN int process_pool_sized_run(const fl_task_type *type, const void 
 	}                                                                                                              \
 	struct process_pool_sized_##task
 
-/* Submits it; the seed has as many bytes as the argument has room for. */
+/* Submits a task. The seed has as many bytes as the argument has room for. */
 PROCESS_POOL_FN fl_future *process_pool_send(fl_executor *e, const fl_task_type *type, uint64_t seed)
 {
 	fl_future *f = NULL;
@@ -125,7 +125,10 @@ PROCESS_POOL_FN fl_future *process_pool_send(fl_executor *e, const fl_task_type 
 	return f;
 }
 
-/* Ends in whatever way, with a message that ends, too; frees the future. */
+/*
+ * Waits until the task has ended in any way; its message must be a terminated string. Frees the
+ * future.
+ */
 PROCESS_POOL_FN void process_pool_ends(fl_future *f)
 {
 	FL_OK(fl_future_wait(f));
@@ -134,7 +137,7 @@ PROCESS_POOL_FN void process_pool_ends(fl_future *f)
 	fl_future_free(f);
 }
 
-/* It comes back, and is right; frees the future. */
+/* Checks that the result comes back and is right. Frees the future. */
 PROCESS_POOL_FN void process_pool_receive(fl_future *f, const fl_task_type *type, uint64_t seed)
 {
 	FL_OK(fl_future_wait(f));

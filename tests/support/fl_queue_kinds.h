@@ -4,8 +4,8 @@
 
 /*
  * Cases for each kind of bounded FIFO queue: the ring; a priority queue of equal items; the ring
- * for one producer and one consumer. Included before all else, since fl_queue_create() makes a
- * queue of the case's kind: everything here is static.
+ * for one producer and one consumer. Include it before all other headers, because here
+ * fl_queue_create() makes a queue of the case's kind. Everything here is static.
  *
  *     // the cases queue_ends, queue_ends_of_equals and queue_ends_of_a_pair
  *     QUEUE_TEST(queue_ends) { ... }
@@ -50,7 +50,7 @@ static int create_of_kind(fl_queue **q, size_t item_size, const fl_queue_config 
 	QUEUE_CASE(name, _of_equals, EQUALS)                                                                           \
 	static void name##_body(void)
 
-/* Where equal items in a priority queue are another thing. */
+/* For cases in which equal items of a priority queue behave differently. */
 #define QUEUE_TEST_RINGS(name)                                                                                         \
 	static void name##_body(void);                                                                                 \
 	QUEUE_CASE(name, , A_RING)                                                                                     \
@@ -62,7 +62,7 @@ static int create_of_kind(fl_queue **q, size_t item_size, const fl_queue_config 
 	QUEUE_CASE(name, _of_a_pair, A_PAIR)                                                                           \
 	QUEUE_TEST_MANY(name)
 
-/* With a queue `q` of ints, made by queue_with() of fl_blocked.h. */
+/* Defines a case with a queue `q` of ints, made by queue_with() of fl_blocked.h. */
 #define QUEUE_TEST_WITH(test, name, capacity, in)                                                                      \
 	static void name##_on(fl_queue *q);                                                                            \
 	test(name)                                                                                                     \

@@ -19,8 +19,8 @@ typedef struct fl_test_queue {
 } fl_test_queue;
 
 /*
- * The wait queue of `key` now: the number of waiters of each kind, how many of them sleep in the
- * kernel, and whether the context is there. `nudges`: wakes all of them spuriously.
+ * The present wait queue of `key`: the number of waiters of each kind, how many of them sleep in
+ * the kernel, and whether the context is among them. With `nudges`, wakes all of them spuriously.
  */
 static inline fl_test_queue fl_test_queue_visit(const void *key, uint64_t id, bool nudges)
 {
@@ -111,7 +111,7 @@ static inline int fl_test_caller_run(void *arg)
 	return c->call(c->object, c->deadline, c->cancel);
 }
 
-/* Has a thread of its own make the call. */
+/* Makes the call on a new thread. */
 static inline void fl_test_call_start(fl_test_caller *c, fl_test_call *call, void *object, fl_time deadline,
                                       fl_cancel_token *cancel)
 {
@@ -133,13 +133,13 @@ static inline void fl_test_call_queued(fl_test_caller *c, fl_test_call *call, vo
 	FL_WAIT_FOR(fl_test_call_is_queued(c, key));
 }
 
-/* The same for ever, in the wait queue at the object's address. */
+/* Does the same, without a deadline, in the wait queue at the object's address. */
 static inline void fl_test_begin_wait(fl_test_caller *c, fl_test_call *call, void *object)
 {
 	fl_test_call_queued(c, call, object, object, FL_FOREVER, NULL);
 }
 
-/* Joins the thread: what the call returned. */
+/* Joins the thread, and returns what the call returned. */
 static inline int fl_test_call_end(fl_test_caller *c)
 {
 	int result = 0;
@@ -147,7 +147,7 @@ static inline int fl_test_call_end(fl_test_caller *c)
 	return result;
 }
 
-/* The call waits until the token is requested, and is cancelled. */
+/* Checks that the call waits until the token is requested, and is then cancelled. */
 static inline void fl_test_cancels(fl_test_call *call, void *object, fl_cancel_token *stop)
 {
 	fl_test_caller c;
@@ -156,7 +156,10 @@ static inline void fl_test_cancels(fl_test_call *call, void *object, fl_cancel_t
 	FL_RC(fl_test_call_end(&c), -ECANCELED);
 }
 
-/* The same for several calls, one after another; and the end of all, which have returned 0. */
+/*
+ * Starts several such calls, one after another. The second function joins all of them; they must
+ * have returned 0.
+ */
 static inline void fl_test_begin_waits(fl_test_caller *callers, size_t n, fl_test_call *call, void *object)
 {
 	for (size_t i = 0; i < n; i++)

@@ -5,8 +5,8 @@
 /*
  * For tests through the table of system calls (lib/core/base/sys.h): lists sleepers, injects
  * faults. The table is wrapped once, before main(), so that no case replaces it while other threads
- * are inside the library; the wrappers read thread-locals and atomics. For one source file each:
- * everything here is static.
+ * are inside the library. The wrappers read thread-locals and atomics. Only one source file of a
+ * program may include this header, because everything here is static.
  *
  *     fl_test_go(&t, getter, q);
  *     FL_WAIT_FOR(seam_sleepers() == 1);             // the getter sleeps
@@ -37,7 +37,7 @@ static unsigned seam_threads; /* threads that were started; atomic */
 static pthread_mutex_t seam_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct seam_sleeper *seam_first; /* guarded by seam_lock */
 
-/* Called once, before this thread's next futex wake; NULL: none. */
+/* Called once, before this thread's next futex wake; NULL: no function. */
 static _Thread_local void (*seam_on_wake)(void);
 
 static bool seam_strikes(struct seam_fault *fault)
@@ -109,7 +109,7 @@ static int seam_futex_wake(const uint32_t *word, int n)
 }
 
 #ifndef _WIN32
-/* The sleepers of the parent are not in the child, and one of them may have held the lock. */
+/* The parent's sleepers do not exist in the child, and one of them may have held the lock. */
 static void seam_in_child(void)
 {
 	seam_first = NULL;
@@ -130,7 +130,7 @@ __attribute__((constructor(1000))) static void seam_begin(void)
 	fl__sys.futex_wake = seam_futex_wake;
 }
 
-/* How many threads sleep in a wait of the library and have not been woken. */
+/* Returns how many threads sleep in a wait of the library and have not been woken. */
 SEAM_FN unsigned seam_sleepers(void)
 {
 	unsigned n = 0;
@@ -151,7 +151,7 @@ SEAM_FN void seam_fail_threads(unsigned skip, unsigned count)
 	seam_thread_fault = (struct seam_fault){skip, count};
 }
 
-/* No more faults on this thread. Returns how many of them did not strike. */
+/* Ends the faults on this thread. Returns how many of them did not happen. */
 SEAM_FN unsigned seam_heal(void)
 {
 	unsigned left = seam_alloc_fault.count + seam_thread_fault.count;
@@ -160,8 +160,8 @@ SEAM_FN unsigned seam_heal(void)
 }
 
 /*
- * The expression has that value although its first allocation fails; or its first start of a
- * thread.
+ * Checks that the expression has that value although its first allocation, or its first start of a
+ * thread, fails.
  */
 #define SEAM_NO_MEMORY(expr, expected)                                                                                 \
 	do {                                                                                                           \
@@ -196,7 +196,7 @@ SEAM_FN void seam_start(fl_thread **threads, unsigned n, fl_thread_function *fun
 		fl_test_go(&threads[i], function, (char *)args + i * size);
 }
 
-/* Joins them; all have returned 0. */
+/* Joins the threads, which must have returned 0. */
 SEAM_FN void seam_join(fl_thread **threads, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {

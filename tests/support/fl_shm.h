@@ -3,8 +3,8 @@
 #define FL_TEST_SHM_H
 
 /*
- * For the tests of regions: faults of the system, open and mapped objects of a process, its log,
- * other processes.
+ * For the tests of regions: faults of the system, the open and mapped objects of a process, its
+ * log, and other processes.
  */
 #include "fl_faults.h"
 #include "fl_shm_child.h"
@@ -40,7 +40,7 @@ static inline void fl_test_shm_close(const int *unused)
 	(void)fl_test_shm_end();
 }
 
-/* Until the end of the block the system's table may be changed, and the log is kept. */
+/* Until the end of the block, the system's table may be changed, and the log is kept. */
 static inline int fl_test_shm_begin(void)
 {
 	(void)fl_test_shm_end();
@@ -54,7 +54,7 @@ static inline int fl_test_shm_begin(void)
 	FL_FAULTS();                                                                                                   \
 	__attribute__((cleanup(fl_test_shm_close), unused)) const int FL__UNIQUE(fl_test_shm_) = fl_test_shm_begin()
 
-/* Random bytes over all of a region: one of `sparse` changes. */
+/* Writes random bytes over a whole region; one byte of every `sparse` changes. */
 static inline void fl_test_scribble(fl_shm *region, unsigned *random, unsigned sparse)
 {
 	unsigned char *bytes = (unsigned char *)region->head;
@@ -63,7 +63,7 @@ static inline void fl_test_scribble(fl_shm *region, unsigned *random, unsigned s
 			bytes[i] = (unsigned char)fl_test_random(random);
 }
 
-/* Sends a descriptor over a socket, and receives it: another number for the same file. */
+/* Sends a descriptor over a socket, and receives it as another number for the same file. */
 static inline int fl_test_pass(int fd)
 {
 	int pair[2], got = -1;

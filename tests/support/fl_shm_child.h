@@ -34,7 +34,7 @@ static inline void fl_test_unshare(const struct fl_test_shared *s)
 /* `name` points to zeroed memory that forked children share, until the end of the block. */
 #define FL_TEST_SHARED(type, name) FL_TEST_SHARED_MANY(type, name, 1)
 
-/* The same with `n` of them. */
+/* Does the same for an array of `n`. */
 #define FL_TEST_SHARED_MANY(type, name, n)                                                                             \
 	__attribute__((cleanup(fl_test_unshare))) const struct fl_test_shared name##_shared =                          \
 	    fl_test_share((n) * sizeof(type));                                                                         \
@@ -47,7 +47,7 @@ static inline fl_shm *region_of(size_t size)
 	return region;
 }
 
-/* Puts and gets of many items that wait, and that do not: for FL_MANY and FL_MOVED. */
+/* Calls that put or get many items, with and without waiting, for FL_MANY and FL_MOVED. */
 static inline int shm_put_many(fl_shm_queue *q, const void *items, size_t n, size_t *count)
 {
 	return fl_shm_queue_put_many_until(q, items, n, count, FL_FOREVER, NULL);
@@ -74,7 +74,7 @@ static inline unsigned fl_test_random(unsigned *state)
 	return *state >> 8;
 }
 
-/* The three calls that lock: 0 to 2. */
+/* The three calls that lock, numbered 0 to 2. */
 static inline int fl_test_lock_by(fl_shm_mutex *m, int form)
 {
 	if (form == 0)
@@ -82,14 +82,14 @@ static inline int fl_test_lock_by(fl_shm_mutex *m, int form)
 	return form == 1 ? fl_shm_mutex_try_lock(m) : fl_shm_mutex_lock_until(m, FL_NO_WAIT, NULL);
 }
 
-/* It is free, and works. */
+/* Checks that the mutex is free and works. */
 static inline void fl_test_locks(fl_shm_mutex *m)
 {
 	FL_OK(fl_shm_mutex_lock(m));
 	fl_shm_mutex_unlock(m);
 }
 
-/* An owner has died: locks, recovers, and unlocks. */
+/* Called after an owner has died: locks, recovers, and unlocks. */
 static inline void fl_test_recover(fl_shm_mutex *m)
 {
 	FL_RC(fl_shm_mutex_lock(m), -EOWNERDEAD);
@@ -97,14 +97,17 @@ static inline void fl_test_recover(fl_shm_mutex *m)
 	fl_shm_mutex_unlock(m);
 }
 
-/* Whether a context sleeps, or is about to, on the lock; in any process. */
+/* Whether a context of any process sleeps on the lock, or is about to. */
 static inline bool fl_test_is_slept_on(const uint64_t *lock)
 {
 	struct fl__shm_lock *l = (struct fl__shm_lock *)(void *)(uintptr_t)lock;
 	return (fl__load_acquire(fl__shm_word(l)) & FL__SHM_WAITERS) != 0;
 }
 
-/* Whether the system reports a death: emulators do not. Cases that need it skip() otherwise. */
+/*
+ * Whether the system reports a death, as emulators do not. Otherwise the cases that need such a
+ * report skip().
+ */
 static inline bool fl_test_has_deaths(void)
 {
 	return fl__shm_self()->list != NULL;
@@ -141,7 +144,7 @@ SHM_FN fl_shm_queue *frames_in(fl_shm *region, size_t bytes)
 	return q;
 }
 
-/* A region and a queue in it, until the end of the block: of items, or of frames. */
+/* A region with a queue, of items or of frames, until the end of the block. */
 #define SHM_ITEMS(region, q, item_size, capacity)                                                                      \
 	FL_SCOPED(fl_shm) *region = region_of(4096);                                                                   \
 	FL_SCOPED(fl_shm_queue) *q = items_in(region, item_size, capacity)
@@ -149,7 +152,7 @@ SHM_FN fl_shm_queue *frames_in(fl_shm *region, size_t bytes)
 	FL_SCOPED(fl_shm) *region = region_of(4096);                                                                   \
 	FL_SCOPED(fl_shm_queue) *q = frames_in(region, bytes)
 
-/* Puts an int; there is room. */
+/* Puts an int, for which there is room. */
 #define SHM_PUTS(q, item) FL_OK(fl_shm_queue_put(q, &(int){item}))
 
 /* The ring behind a handle. */

@@ -10,14 +10,14 @@
  *     fl_test_kill(pid);
  *     fl_test_reap(fl_test_fork(lock_and_note, b));   // told of the death: b->told is 1
  *
- * For one source file each: everything here is static.
+ * Only one source file of a program may include this header, because everything here is static.
  */
 #include "fl_shm_child.h"
 
 struct board {
 	fl_shm_mutex mutex, other;
 	uint32_t held, owner;        /* acquisitions by owners that pause, and the last such owner */
-	uint32_t told, locked, lost; /* results of the processes that go on */
+	uint32_t told, locked, lost; /* results of the processes that continue */
 	unsigned count;
 };
 

@@ -4,8 +4,8 @@
 
 /*
  * Streams in tests. A case of two connected streams runs in a fiber, once with Unix sockets and
- * once with TCP. After it the process has as many descriptors and as much allocated memory as
- * before:
+ * once with TCP. After the case, the process must have as many descriptors and as much allocated
+ * memory as before:
  *
  *     FL_STREAM_TEST(stream_echoes)
  *     {
@@ -44,7 +44,7 @@ static inline int fl_test_net_faults_end(void)
 
 #define FL_NET_FAULTS() FL_RESTORES(fl_test_net_faults_end)
 
-/* For fibers: lets others run until the condition holds. */
+/* For fibers: lets other fibers run until the condition holds. */
 #define FL_TEST_UNTIL(condition)                                                                                       \
 	do {                                                                                                           \
 		const fl_time fl_test_end_ = fl_after(FL_S(60));                                                       \
@@ -60,8 +60,8 @@ static inline bool fl_test_waits(const fl_stream *s, int direction)
 }
 
 /*
- * Two TCP sockets that are connected with each other. The receive buffer of the second one does not
- * grow with use, else to 32 MiB: so some MiB fill the connection.
+ * Makes two TCP sockets that are connected with each other. The receive buffer of the second socket
+ * does not grow with use (otherwise up to 32 MiB), so some MiB fill the connection.
  */
 static inline void fl_test_tcp(int fds[2])
 {
@@ -114,7 +114,7 @@ static inline char *fl_test_pattern(size_t size)
 	return bytes;
 }
 
-/* The bytes are those of the pattern from `from` on. */
+/* Checks that the bytes are those of the pattern from `from` on. */
 static inline void fl_test_is_pattern(const char *bytes, size_t from, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
@@ -130,8 +130,8 @@ static inline void fl_test_peer_resets(int peer)
 }
 
 /*
- * Each read gives the error (the inline forms without a deadline call these): -EBUSY, -EINVAL,
- * -EBADF, -ECONNABORTED, -ENOMEM, -EOWNERDEAD.
+ * Checks that each read returns the error, which may be -EBUSY, -EINVAL, -EBADF, -ECONNABORTED,
+ * -ENOMEM or -EOWNERDEAD. The inline forms without a deadline call these functions.
  */
 static inline void fl_test_each_read_gives(fl_stream *s, int error)
 {
@@ -143,7 +143,7 @@ static inline void fl_test_each_read_gives(fl_stream *s, int error)
 	FL_RC(fl_stream_read_line_until(s, got, 8, FL_NO_WAIT, NULL), error);
 }
 
-/* Each write gives the error: these, such as -ENOMEM, and -EPIPE. */
+/* Checks that each write returns the error: one of those errors, or -EPIPE. */
 static inline void fl_test_each_write_gives(fl_stream *s, int error)
 {
 	char x = 'x';
@@ -153,7 +153,10 @@ static inline void fl_test_each_write_gives(fl_stream *s, int error)
 	FL_RC(fl_stream_writev_until(s, &part, 1, FL_NO_WAIT, NULL), error);
 }
 
-/* Writes until there is no room: how many bytes. A late acknowledgement of TCP makes some again. */
+/*
+ * Writes until there is no room, and returns how many bytes. A late acknowledgement of TCP may make
+ * room again.
+ */
 static inline size_t fl_test_fill(fl_stream *s)
 {
 	static const char zeros[65536];
@@ -165,7 +168,7 @@ static inline size_t fl_test_fill(fl_stream *s)
 	return sum;
 }
 
-/* The allocator's memory, counted; by any thread. */
+/* The allocator's memory, which is counted for any thread. */
 static long fl_test_blocks;
 
 static inline void *fl_test_counting_alloc(size_t size)
@@ -175,7 +178,7 @@ static inline void *fl_test_counting_alloc(size_t size)
 	return memory;
 }
 
-/* The same, for so many allocations; then there is no memory. */
+/* Does the same for that many allocations; after them there is no memory. */
 static unsigned fl_test_allocs_left;
 
 static inline void *fl_test_few_allocs(size_t size)
@@ -190,8 +193,8 @@ static inline void fl_test_counting_free(void *memory)
 }
 
 /*
- * Restores the tables, in a fiber, while no other thread is there: in cases without lookups. The
- * allocator keeps counting.
+ * Restores the tables, in a fiber, while there is no other thread, that is, in cases without
+ * lookups. The allocator keeps counting.
  */
 static inline void fl_test_no_faults(void)
 {
@@ -201,20 +204,20 @@ static inline void fl_test_no_faults(void)
 	fl__sys.free = fl_test_counting_free;
 }
 
-/* Runs `function(arg)` in a loop, which leaves nothing behind. */
+/* Runs `function(arg)` in a loop, and checks that nothing is left behind. */
 static inline void fl_test_leaves_nothing(fl_fiber_function *function, void *arg)
 {
 	FL_FAULTS();
 	FL_NET_FAULTS();
 	(void)fl_now();
-	(void)fl_cancel_scope_current(); /* the thread has met the library */
+	(void)fl_cancel_scope_current(); /* so that the library knows the thread */
 	unsigned fds = fl_test_fds();
 	fl_test_blocks = 0;
 	fl_test_no_faults();
 	fl_test_in_loop(function, arg);
 	/* acquire: pairs with executor_free_when_ended(), for lookups that outlive the loop */
 	FL_WAIT_FOR(fl__load_acquire(&fl__executors_detached) == 0);
-	fl__helpers_end(); /* joins the threads that have freed them */
+	fl__helpers_end(); /* joins the threads that have freed executors */
 	assert_int_equal(fl_test_blocks, 0);
 	assert_int_equal(fl_test_fds(), fds);
 }
@@ -224,7 +227,7 @@ static inline void fl_test_body_leaves_nothing(void (*body)(void))
 	fl_test_leaves_nothing(fl_test_run_body, &body);
 }
 
-/* A case in a loop, which leaves nothing behind. */
+/* Defines a case in a loop, which must leave nothing behind. */
 #define FL_NET_TEST(name) FL_TEST_WITH(name, fl_test_body_leaves_nothing, void)
 
 typedef void fl_test_two_streams(fl_stream *a, fl_stream *b);
@@ -293,7 +296,7 @@ static inline fl_stream *fl_test_connected(const char *host, uint16_t port)
 	return s;
 }
 
-/* A listener of the loopback interface, and a client of it. */
+/* A listener of the loopback interface, and its client. */
 static inline fl_listener *fl_test_tcp_listener(void)
 {
 	return fl_test_listener("127.0.0.1", 0);
@@ -318,8 +321,8 @@ static inline void fl_test_talk(fl_stream *a, fl_stream *b)
 
 /*
  * A bare TCP socket, bound to an address of the loopback interface; `*port` 0: any port, which is
- * stored. While it exists no other program gets the port by chance, but a case may listen there
- * several times.
+ * stored. While the socket exists, no other program gets the port by chance, but a case may listen
+ * there several times.
  */
 static inline int fl_test_bound(const char *host, uint16_t *port)
 {
@@ -403,7 +406,7 @@ static inline void fl_test_path_end(const fl_test_path *p)
 /* A path, until the end of the block. */
 #define FL_TEST_PATH(p) __attribute__((cleanup(fl_test_path_end))) fl_test_path p = fl_test_path_make()
 
-/* A bare Unix socket that is bound to a path, and listens if it is to. */
+/* Makes a bare Unix socket that is bound to a path and, if wanted, listens. */
 static inline int fl_test_unix_bound(const char *path, int type, bool listens)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -414,8 +417,8 @@ static inline int fl_test_unix_bound(const char *path, int type, bool listens)
 }
 
 /*
- * For a kind of socket that open() opens at a path, and end() frees: a file that is no socket
- * stays, and so does a foreign socket of `type` that has replaced ours.
+ * For a kind of socket that open() opens at a path and end() frees: checks that a file that is not
+ * a socket is not removed, nor a foreign socket of `type` that has replaced ours.
  */
 static inline void fl_test_unix_leaves_others(int (*open_at)(const char *path), void (*end)(void), int type)
 {
@@ -483,14 +486,14 @@ static inline void fl_test_lookup_finds(const char *addresses)
 
 /*
  * For fl__sys.now: a clock that stands still, so that only fl_test_ahead decides what is due. From
- * fl_test_start_clock() on each look advances it by a microsecond: a case calls that at its end,
- * because threads of the library may be in a spin, which ends by the clock.
+ * fl_test_start_clock() on, each look advances the clock by a microsecond. A case calls this
+ * function at its end, because threads of the library may be in a spin that ends by the clock.
  */
 static bool fl_test_clock_goes;
 
 static inline int64_t fl_test_stopped_clock(void)
 {
-	/* Relaxed, all: either time is right for a reader. */
+	/* All relaxed: either time is right for a reader. */
 	if (fl__load_relaxed(&fl_test_clock_goes))
 		fl__add_relaxed(&fl_test_ahead, FL_US(1));
 	return FL_S(1000) + fl__load_relaxed(&fl_test_ahead);
@@ -571,7 +574,7 @@ static inline bool fl_test_strikes(enum fl_test_call call)
 	return f->only ? f->count == f->only : f->each == 0 || f->count % f->each != 0;
 }
 
-/* A function that fails by the plan; otherwise it is the real one. */
+/* A function that fails according to the plan, and otherwise calls the real one. */
 #define FL_TEST_CALL_FUNCTION(table, result, name, parameters, arguments)                                              \
 	static inline result fl_test_call_##name parameters                                                            \
 	{                                                                                                              \
@@ -597,7 +600,7 @@ static inline void *fl_test_call_alloc(size_t size)
 	return fl_test_strikes(CALL_alloc) ? NULL : fl_test_counting_alloc(size);
 }
 
-/* From now on these calls fail by the plan, until fl_test_no_faults(). */
+/* From now on these calls fail according to the plan, until fl_test_no_faults(). */
 #define FL_TEST_CALL_INSTALL(table, result, name, parameters, arguments)                                               \
 	if (plan.calls & CALL(name))                                                                                   \
 		fl__##table##_sys.name = fl_test_call_##name;
@@ -613,7 +616,7 @@ static inline void fl_test_fails_by(struct fl_test_fault plan)
 		fl__sys.alloc = fl_test_call_alloc;
 }
 
-/* Each of the calls fails with that error. */
+/* Makes each of the calls fail with that error. */
 static inline void fl_test_fails(uint64_t calls, int error)
 {
 	fl_test_fails_by((struct fl_test_fault){.calls = calls, .error = error});

@@ -17,8 +17,8 @@ static bool expects_panic;
 static unsigned all_need;
 
 /*
- * Cmocka would turn a crash into a failed case and continue in a broken process; we need the crash,
- * and the sanitizers theirs.
+ * Cmocka would turn a crash into a failed case and continue in a broken process. We need the crash,
+ * and so do the sanitizers.
  */
 static const int crash_signals[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGSYS};
 enum { CRASH_SIGNALS = sizeof crash_signals / sizeof crash_signals[0] };
@@ -42,7 +42,7 @@ void fl_test_abort(const char *what, const char *file, int line)
 	abort();
 }
 
-/* Not on another thread, and not in a child of this process. */
+/* True only on the thread that runs the cases, and not in a child of this process. */
 static bool runs_the_case(void)
 {
 	return pthread_equal(pthread_self(), case_thread) && getpid() == case_process;
@@ -54,7 +54,7 @@ static __attribute__((noreturn)) void fail_at(const char *file, int line)
 	if (!runs_the_case() || fl_loop_current())
 		fl_test_abort("failed on another stack than the case's", file, line);
 	_fail(file, line);
-	abort(); /* it does not return, and does not say so */
+	abort(); /* fail() does not return, but is not declared so */
 }
 
 static int try_memfd(void)
@@ -64,7 +64,7 @@ static int try_memfd(void)
 
 static int try_pidfd(void)
 {
-	enum { PIDFD_OPEN = 434 }; /* of all architectures; younger than some headers */
+	enum { PIDFD_OPEN = 434 }; /* the same on all architectures; newer than some headers */
 	return (int)syscall(PIDFD_OPEN, getpid(), 0);
 }
 
@@ -73,7 +73,7 @@ static int try_eventfd(void)
 	return eventfd(0, EFD_CLOEXEC);
 }
 
-/* What a system may lack, each found by trying it: a descriptor, or -1 with errno. */
+/* What a system may lack. Each function tries it, and returns a descriptor, or -1 with errno. */
 static const struct {
 	unsigned call;
 	const char *name;
@@ -82,7 +82,10 @@ static const struct {
               {FL_TEST_PIDFD, "pidfd_open", try_pidfd},
               {FL_TEST_EVENTFD, "eventfd2", try_eventfd}};
 
-/* Skips the case if one of the calls is missing. `what` (may be NULL) is what has met that. */
+/*
+ * Skips the case if one of the calls is missing. `what`, which may be NULL, is the expression that
+ * noticed this.
+ */
 static void skip_without(unsigned calls, const char *what)
 {
 	FL_EACH (i, needed) {
@@ -141,7 +144,7 @@ static void on_panic(const fl_panic_info *info)
 		fprintf(stderr, "panic: %s(%p): %s\n", info->function, info->object, info->reason);
 		abort();
 	}
-	static char reason[256]; /* the library's may lie in the stack that is left */
+	static char reason[256]; /* the library's text may lie in the stack that longjmp() leaves */
 	FL_TEXT(reason, "%s", info->reason);
 	fl_test_panic = (fl_panic_info){info->function, info->object, reason};
 	expects_panic = false;
@@ -324,7 +327,7 @@ unsigned fl_test_scaled(unsigned count)
 	return is_slow ? count / 10 + 1 : count;
 }
 
-/* The lines that tests/run reads: the begun case, and a fresh line before cmocka's verdict. */
+/* The lines that tests/run reads: which case has begun, and a new line before cmocka's verdict. */
 static int case_begin(void **state)
 {
 	const fl_test_case *c = *state;
@@ -389,8 +392,8 @@ int main(int argc, char **argv)
 		tests[n++] = (struct CMUnitTest){c->name, case_run, case_begin, case_end, c};
 	}
 	/*
-	 * What tests/run reads. The other forms write to standard error, too, which some cases
-	 * compare in a program of their own.
+	 * The form that tests/run reads. The other forms also write to standard error, which some
+	 * cases compare in a separate program.
 	 */
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	int failed = list || n == 0 ? 0 : _cmocka_run_group_tests("fairlead", tests, n, NULL, NULL);

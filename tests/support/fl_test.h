@@ -15,10 +15,11 @@
  *             assert_string_equal(fl_test_panic.function, "fl_mutex_unlock");
  *     }
  *
- * A case registers itself; the build finds the file. Cases run in the order of the file, all in one
- * process: each restores what it changes. Cmocka's assertions leave the case by longjmp, so only
- * the thread that runs the case may use them, outside a loop. FL_OK, FL_RC and FL_CHECK are for any
- * thread, fiber and process. A test never sleeps to wait: it waits for a state, with FL_WAIT_FOR.
+ * A case registers itself, and the build finds the file. Cases run in the order of the file, all in
+ * one process, so each case restores what it changes. Cmocka's assertions leave the case by
+ * longjmp, so only the thread that runs the case may use them, and only outside of a loop. FL_OK,
+ * FL_RC and FL_CHECK are for any thread, fiber and process. A test never sleeps for a time; it
+ * waits for a state, with FL_WAIT_FOR.
  */
 #include "core/base/sanitizer.h"
 #include "core/sync/mutex.h"
@@ -75,8 +76,8 @@ void fl_test_register(fl_test_case *c);
 	static void name(__attribute__((unused)) void **state)
 
 /*
- * A case whose body is a function of its own, which `run` gets. The rest is the body's parameters:
- * FL_TEST_WITH(stream_ends, each_kind, fl_stream *s) { ... }
+ * A case whose body is a separate function, which is passed to `run`. The further arguments are the
+ * body's parameters: FL_TEST_WITH(stream_ends, each_kind, fl_stream *s) { ... }
  */
 #define FL_TEST_WITH(name, run, ...)                                                                                   \
 	static void name##_body(__VA_ARGS__);                                                                          \
@@ -86,10 +87,15 @@ void fl_test_register(fl_test_case *c);
 	}                                                                                                              \
 	static void name##_body(__VA_ARGS__)
 
-/* For any thread: the expression is 0; if not, it and its value are printed, and the case fails. */
+/*
+ * For any thread: checks that the expression is 0. Otherwise prints the expression and its value,
+ * and the case fails.
+ */
 #define FL_OK(expr) FL_RC(expr, 0)
 
-/* For any thread: the expression has that value: FL_RC(fl_mutex_try_lock(&m), -EAGAIN). */
+/*
+ * For any thread: checks that the expression has that value: FL_RC(fl_mutex_try_lock(&m), -EAGAIN).
+ */
 #define FL_RC(expr, expected) fl_test_rc((long)(expr), (long)(expected), #expr, __FILE__, __LINE__)
 
 /*
@@ -103,7 +109,7 @@ static inline void fl_test_rc(long got, long expected, const char *expr, const c
 		fl_test_wrong(got, expected, expr, file, line);
 }
 
-/* For any thread: the result says that the group is joined, and that this is its error, or 0. */
+/* For any thread: checks that the result says that the group is joined with this error, or 0. */
 #define FL_JOINED(expr, g, error) fl_test_joined((expr), (g), (error), #expr, __FILE__, __LINE__)
 #define FL_GROUP_FAILED(g, error) FL_JOINED(fl_group_join(g), g, error)
 
@@ -121,12 +127,12 @@ static inline int fl_test_group_error(fl_group *g)
 	return rc == FL_ETASK ? fl_group_error(g) : rc;
 }
 
-/* For any thread: the variable has the value 0, or the other one: FL_OK_OR(rc, -ENOMEM). */
+/* For any thread: checks that the variable is 0 or has the other value: FL_OK_OR(rc, -ENOMEM). */
 #define FL_OK_OR(rc, other) FL_RC(rc, (rc) == 0 ? 0 : (other))
 
 /*
- * A call that moves many items, without its last argument `count`, has that result and count:
- * FL_MANY(-EAGAIN, 2, fl_queue_try_put_many, q, items, 3).
+ * Checks that a call that moves many items has that result and count. The call is written without
+ * its last argument `count`: FL_MANY(-EAGAIN, 2, fl_queue_try_put_many, q, items, 3).
  */
 #define FL_MANY(rc, moved, call, ...)                                                                                  \
 	do {                                                                                                           \
@@ -135,7 +141,7 @@ static inline int fl_test_group_error(fl_group *g)
 		FL_RC(moved_, moved);                                                                                  \
 	} while (0)
 
-/* How many items the call moves, where the case does not need to know why it moves no more. */
+/* Returns how many items the call moves, for cases that need not know why it moves no more. */
 #define FL_MOVED(call, ...)                                                                                            \
 	__extension__({                                                                                                \
 		size_t moved_ = SIZE_MAX;                                                                              \
@@ -143,7 +149,10 @@ static inline int fl_test_group_error(fl_group *g)
 		moved_;                                                                                                \
 	})
 
-/* The value is in that range. Cmocka 2 deprecates its own assertion, and 1 has no other. */
+/*
+ * Checks that the value is in that range. Cmocka 2 deprecates its assertion for this, and cmocka 1
+ * has no other.
+ */
 #define FL_IN_RANGE(value, least, most) fl_test_in_range((value), (least), (most), #value, __FILE__, __LINE__)
 
 void fl_test_in_range(int64_t value, int64_t least, int64_t most, const char *expr, const char *file, int line);
@@ -151,13 +160,13 @@ void fl_test_in_range(int64_t value, int64_t least, int64_t most, const char *ex
 /* Writes a text into an array of char, as printf() does: FL_TEXT(path, "/proc/%d", pid). */
 #define FL_TEXT(array, ...) ((void)snprintf((array), sizeof(array), __VA_ARGS__))
 
-/* Each index of an array. */
+/* Loops over each index of an array. */
 #define FL_EACH(i, array) for (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
 
-/* Both values of a flag: without and with what it names. */
+/* Loops over both values of a flag: first without, then with what it names. */
 #define FL_BOTH(flag) for (int flag = 0; flag <= 1; flag++)
 
-/* For any thread: prints and aborts the process when the condition does not hold. */
+/* For any thread: if the condition does not hold, prints it and aborts the process. */
 #define FL_CHECK(condition)                                                                                            \
 	do {                                                                                                           \
 		if (!(condition))                                                                                      \
@@ -167,9 +176,9 @@ void fl_test_in_range(int64_t value, int64_t least, int64_t most, const char *ex
 __attribute__((noreturn)) void fl_test_abort(const char *what, const char *file, int line);
 
 /*
- * The statement panics, on this thread; fl_test_panic then has the handler's arguments. The
- * statement is left by longjmp: locals that it changes must be volatile. A panic anywhere else
- * aborts the process.
+ * Checks that the statement panics, on this thread. fl_test_panic then has the handler's arguments.
+ * The statement is left by longjmp, so locals that it changes must be volatile. A panic anywhere
+ * else aborts the process.
  */
 #define FL_PANICS(...)                                                                                                 \
 	do {                                                                                                           \
@@ -180,7 +189,7 @@ __attribute__((noreturn)) void fl_test_abort(const char *what, const char *file,
 		}                                                                                                      \
 	} while (0)
 
-/* The same, and the panic names that function and that object. */
+/* Also checks that the panic names that function and that object. */
 #define FL_PANICS_OF(name, at, ...)                                                                                    \
 	do {                                                                                                           \
 		FL_PANICS(__VA_ARGS__);                                                                                \
@@ -194,8 +203,8 @@ void fl_test_panic_missing(const char *statement, const char *file, int line);
 void fl_test_panicked(const char *function, const void *object, const char *file, int line);
 
 /*
- * Calls restore() at once, since a failed case before has restored nothing, and at the end of the
- * block: for macros such as FL_FAULTS().
+ * Calls restore() at once, because an earlier case that failed has restored nothing, and again at
+ * the end of the block. For macros such as FL_FAULTS().
  */
 #define FL_RESTORES(restore)                                                                                           \
 	__attribute__((cleanup(fl_test_restore), unused)) fl_test_restorer *const FL__UNIQUE(fl_test_restores_) =      \
@@ -215,8 +224,8 @@ static inline void fl_test_restore(fl_test_restorer *const *restore)
 }
 
 /*
- * Restores a table of system calls. Only entries that a case has changed are written: the library's
- * own threads read the others all the time.
+ * Restores a table of system calls. Only entries that a case has changed are written, because the
+ * library's own threads may read the others at any time.
  */
 static inline void fl_test_put_back(void *table, const void *real, size_t size)
 {
@@ -229,8 +238,8 @@ static inline void fl_test_put_back(void *table, const void *real, size_t size)
 
 /*
  * Waits, on any thread, until the condition holds, with yields between the checks; after a minute
- * the test fails. The condition is evaluated repeatedly: it reads through atomics, or through
- * functions that any thread may call.
+ * the test fails. The condition is evaluated repeatedly, so it must read through atomics, or
+ * through functions that any thread may call.
  */
 #define FL_WAIT_FOR(condition)                                                                                         \
 	do {                                                                                                           \
@@ -239,12 +248,12 @@ static inline void fl_test_put_back(void *table, const void *real, size_t size)
 			fl_test_wait_on(fl_test_end, #condition, __FILE__, __LINE__);                                  \
 	} while (0)
 
-/* The same with a function: until predicate(arg). */
+/* Waits in the same way until predicate(arg) returns true. */
 void fl_test_wait_until(bool (*predicate)(void *arg), void *arg);
 
 /*
- * For a task: holds its worker until the event is set. The worker runs: so none stands in for it,
- * as one would after some milliseconds of a wait.
+ * For a task: holds its worker until the event is set. The worker counts as running, so no other
+ * worker takes its place, as would happen after some milliseconds of a wait.
  */
 void fl_test_hold_until(fl_event *open);
 
@@ -254,20 +263,20 @@ void fl_test_wait_on(int64_t end, const char *condition, const char *file, int l
 /* A token that was requested before main(). No test destroys it. */
 extern fl_cancel_token *const fl_test_requested;
 
-/* The call is cancelled by the scope in which it is. */
+/* Checks that the call is cancelled by its scope. */
 #define FL_CANCELS_IN_SCOPE(call)                                                                                      \
 	do {                                                                                                           \
 		FL_CANCEL_SCOPE(fl_test_requested);                                                                    \
 		FL_RC(call, -ECANCELED);                                                                               \
 	} while (0)
 
-/* Starts a thread that is going to return 0, for fl_test_end(). */
+/* Starts a thread that will return 0, for fl_test_end(). */
 void fl_test_go(fl_thread **t, fl_thread_function *function, void *arg);
 
-/* Joins the thread, whatever the caller's scope: it has returned 0. */
+/* Joins the thread, whatever the caller's scope is. The thread must have returned 0. */
 void fl_test_end(fl_thread *t);
 
-/* Both: the thread has ended when this returns. */
+/* Does both: the thread has ended when this returns. */
 void fl_test_on_thread(fl_thread_function *function, void *arg);
 
 /* fl_test_end() of each thread of an array. */
@@ -285,8 +294,8 @@ typedef int fl_test_call(void *object, fl_time deadline, fl_cancel_token *cancel
 #define FL_CALL(name) static inline int name(void *object, fl_time deadline, fl_cancel_token *cancel)
 
 /*
- * What a test puts in place of calls of the system's tables, and a handler of the log:
- * FL_TEST_FUTEX_WAIT(sleep_on) { ... } defines one, with these parameters.
+ * A test's replacements for calls of the system's tables, and a handler of the log. For example,
+ * FL_TEST_FUTEX_WAIT(sleep_on) { ... } defines a replacement with these parameters.
  */
 #define FL_TEST_FUTEX_WAIT(name) static inline int name(const uint32_t *word, uint32_t expected, int64_t deadline)
 #define FL_TEST_THREAD_CREATE(name)                                                                                    \
@@ -300,7 +309,7 @@ static inline int fl_test_nothing(void *unused)
 	return 0;
 }
 
-/* For any thread: the part is in the text. */
+/* For any thread: checks that the part is in the text. */
 void fl_test_contains(const char *text, const char *part);
 
 static inline void fl_test_close_two(const int fds[2])
@@ -315,11 +324,14 @@ static inline fl_time fl_test_soon(void)
 	return fl_after(FL_MS(1));
 }
 
-/* Runs the function on a thread of pthread_create(), and joins it: what it returned. */
+/*
+ * Runs the function on a thread of pthread_create(), joins the thread, and returns what the
+ * function returned.
+ */
 void *fl_test_foreign(void *(*function)(void *arg), void *arg);
 
 /*
- * A new executor, by the function that creates it, and a new queue of items of a size. The config
+ * Return a new executor, made by the given function, and a new queue of items of a size. The config
  * may be NULL. Two macros take the members of the config: FL_TEST_EXECUTOR(thread, .workers = 2)
  * and FL_TEST_QUEUE(int, .capacity = 1).
  */
@@ -334,16 +346,16 @@ fl_queue *fl_test_queue_made(int (*create)(fl_queue **q, size_t item_size, const
 /* Compares two ints, for queues by priority. */
 int fl_test_by_value(const void *a, const void *b, void *unused);
 
-/* The result, an int, of a future that ends, or has ended, well. */
+/* Returns the result, an int, of a future that ends, or has ended, with success. */
 int fl_test_result(fl_future *f);
 
 /* Asserts the state of the future: FL_STATE_IS(f, FL_PENDING). */
 #define FL_STATE_IS(f, state) assert_int_equal(fl_future_state(f), state)
 
-/* The future has ended, with that error and that message; NULL: any. */
+/* Checks that the future has ended with that error and that message (NULL: any message). */
 void fl_test_future_ended(fl_future *f, int error, const char *message);
 
-/* The same after a wait. */
+/* Waits first, and then checks the same. */
 void fl_test_future_ends(fl_future *f, int error, const char *message);
 
 static inline fl_stats_type fl_test_type_of(const fl_executor *e, size_t index)
@@ -353,7 +365,7 @@ static inline fl_stats_type fl_test_type_of(const fl_executor *e, size_t index)
 	return type;
 }
 
-/* Whether so many types of tasks were measured. */
+/* Whether that many types of tasks were measured. */
 static inline bool fl_test_has_types(const fl_executor *e, size_t n)
 {
 	fl_stats_type type;
@@ -362,16 +374,16 @@ static inline bool fl_test_has_types(const fl_executor *e, size_t n)
 }
 
 /*
- * Runs a task of that type, and returns its error. 0: it has succeeded, and `result` has its
- * result. `result` may be NULL.
+ * Runs a task of that type, and returns its error. If it returns 0, the task has succeeded, and
+ * `result`, which may be NULL, has its result.
  */
 int fl_test_run_task(fl_executor *e, const fl_task_type *type, const void *arg, void *result);
 
-/* The same for a task with an int as its result, which succeeds: the result. */
+/* Runs a task whose result is an int, and which must succeed. Returns the result. */
 int fl_test_result_of(fl_executor *e, const fl_task_type *type, const void *arg);
 
 /*
- * The future of a task that is submitted: FL_SUBMITTED(square, e, 3) calls square_submit(e, 3, &f).
+ * Submits a task and returns its future: FL_SUBMITTED(square, e, 3) calls square_submit(e, 3, &f).
  */
 #define FL_SUBMITTED(task, ...)                                                                                        \
 	__extension__({                                                                                                \
@@ -380,14 +392,14 @@ int fl_test_result_of(fl_executor *e, const fl_task_type *type, const void *arg)
 		submitted_;                                                                                            \
 	})
 
-/* Frees the futures; the second function waits for each of them before. */
+/* Frees the futures. The second function waits for each of them before that. */
 void fl_test_futures_free(fl_future **f, size_t n);
 void fl_test_futures_end(fl_future **f, size_t n);
 
 /* Sets the numbers to 0, 1, 2, ... */
 void fl_test_number(int *numbers, size_t n);
 
-/* Leaves the case as skipped: the runner counts it, and shows why. */
+/* Leaves the case as skipped. The runner counts the case, and shows why it was skipped. */
 #define FL_SKIP(reason)                                                                                                \
 	do {                                                                                                           \
 		print_message("%s\n", reason);                                                                         \
@@ -397,8 +409,8 @@ void fl_test_number(int *numbers, size_t n);
 /*
  * System calls without a substitute, which an old kernel or a sandbox may lack (tests/denied). If
  * FL_OK or FL_RC gets an unexpected -ENOSYS, it tries these calls, and skips the case if one of
- * them is missing; the reason names it. A case that would meet the error otherwise, on another
- * thread or in another process, names what it needs:
+ * them is missing; the reason names the call. A case that would meet the error in another way, on
+ * another thread or in another process, names what it needs:
  *
  *     FL_NEEDS(FL_TEST_EVENTFD);       // in the case
  *     FL_ALL_NEED(FL_TEST_EVENTFD)     // at file scope or in a header: in all cases of the program
@@ -421,7 +433,7 @@ enum {
 void fl_test_need(unsigned calls);
 void fl_test_all_need(unsigned calls);
 
-/* Instrumented code is slow, needs more memory, and TSan bears few fibers. */
+/* Instrumented code is slow and needs more memory, and TSan supports only few fibers. */
 #if defined(FL__TSAN) || defined(FL__ASAN)
 #define FL_TEST_SANITIZED 1
 #else
@@ -429,8 +441,8 @@ void fl_test_all_need(unsigned calls);
 #endif
 
 /*
- * The iterations of a hammer: `count`; a tenth of it where everything is 5 to 20 times slower:
- * under a sanitizer, or with FL_TEST_SLOW in the environment, for emulators.
+ * The iterations of a hammer: `count`, or a tenth of it where everything is 5 to 20 times slower,
+ * that is, under a sanitizer, or, for emulators, with FL_TEST_SLOW in the environment.
  */
 unsigned fl_test_scaled(unsigned count);
 

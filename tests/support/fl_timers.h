@@ -3,7 +3,7 @@
 #define FL_TIMERS_H
 
 /*
- * Timers by a clock that the test moves, also for threads that sleep already:
+ * Timers by a clock that the test moves, even for threads that already sleep:
  *
  *     fl_timer_start(&t, fl_after(HOUR), fl_test_count, &calls);
  *     fl_test_pass(HOUR);
@@ -17,7 +17,7 @@
 
 #define HOUR FL_S(3600)
 
-static int64_t fl_test_stopped_at; /* by the real clock; 0: it runs */
+static int64_t fl_test_stopped_at; /* when the clock was stopped, by the real clock; 0: it runs */
 
 static int64_t fl_test_timers_now(void)
 {
@@ -25,7 +25,7 @@ static int64_t fl_test_timers_now(void)
 	return at != 0 ? at + fl__load_relaxed(&fl_test_ahead) : fl_test_clock_now();
 }
 
-/* The real function, which also checks our clock now and then. */
+/* The real function, which also checks the test's clock now and then. */
 FL_TEST_FUTEX_WAIT(fl_test_sliced_wait)
 {
 	if (deadline <= fl_test_timers_now())
@@ -46,8 +46,8 @@ static inline void fl_test_pass(int64_t ns)
 }
 
 /*
- * From now on time passes only by fl_test_pass(): a case that checks the effects of a deadline
- * cannot be too late.
+ * From now on time passes only by fl_test_pass(), so that a case that checks the effects of a
+ * deadline cannot be too late.
  */
 static inline void fl_test_clock_stop(void)
 {
@@ -65,7 +65,7 @@ static inline void fl_test_count(void *calls)
 	fl__add_relaxed((uint32_t *)calls, 1);
 }
 
-/* Returns when all that was due has been called. */
+/* Returns when all functions that were due have been called. */
 static inline void fl_test_all_due(void)
 {
 	fl_timer last = FL_TIMER_INIT;
@@ -93,14 +93,14 @@ static inline void fl_test_take_long(void *arg)
 	l->ended++;
 }
 
-/* Starts it, and returns when it runs. */
+/* Starts the timer, and returns when its function runs. */
 static inline void fl_test_run_long(fl_timer *t, fl_test_long *l)
 {
 	FL_OK(fl_timer_start(t, FL_NO_WAIT, fl_test_take_long, l));
 	FL_OK(fl_event_wait(&l->begun));
 }
 
-/* Cancels it, and waits until its function does not run. */
+/* Cancels the timer, and waits until its function does not run. */
 static inline int fl_test_timer_end(fl_timer *t)
 {
 	const int rc = fl_timer_cancel(t);
@@ -113,7 +113,10 @@ FL_CALL(fl_test_join_call)
 	return fl_timer_join_until(object, deadline, cancel);
 }
 
-/* The calls that were due have been made, and it was called that often. */
+/*
+ * Waits until the calls that were due have been made, and checks that the function was called that
+ * often.
+ */
 static inline void fl_test_called(const uint32_t *calls, uint32_t times)
 {
 	fl_test_all_due();

@@ -3,13 +3,14 @@
 #define FL_TREE_H
 
 /*
- * A private tree of control groups, in a folder of its own: a file `cgroup` as /proc/self/cgroup,
- * and mounts beside it.
+ * A private tree of control groups, in a separate folder: a file `cgroup` that stands for
+ * /proc/self/cgroup, and mounts next to it.
  *
  *     TREE("0::/user/me\n");              // until the end of the block; NULL: without the file
  *     put("user/me/cpu.max", "1 1\n");
  *
- * For one source file each, and one tree at a time: everything here is static.
+ * Only one source file of a program may include this header, with one tree at a time, because
+ * everything here is static.
  */
 #include "fl_test.h"
 

@@ -4,7 +4,8 @@
 
 /*
  * The worker of a process executor, driven by hand: a parent that has one process and one pair of
- * rings, and no executor. For one source file each: everything here is static.
+ * rings, and no executor. Only one source file of a program may include this header, because
+ * everything here is static.
  *
  *     PARENT(p);                              // a worker that runs until the end of the block
  *     assert_int_equal(int_of(&p, &worker_doubles, 21), 42);
@@ -36,7 +37,7 @@ WORKER_FN int make_memory(size_t size)
 	return fd;
 }
 
-/* All that a worker is handed; sizes as they should be, or not. */
+/* Everything that is passed to a worker. The sizes may be right or wrong. */
 WORKER_FN void parent_make(struct parent *p, size_t orders, size_t replies)
 {
 	void *memory[2];
@@ -64,7 +65,7 @@ WORKER_FN void parent_start(struct parent *p)
 	                             .err = FL_PROCESS_NULL, .fds = p->fds, .n_fds = (unsigned)p->n_fds);
 }
 
-/* The first that it says, once it is ready. */
+/* The first message that the worker sends, once it is ready. */
 WORKER_FN void parent_hear(struct parent *p)
 {
 	struct fl__memfd_packet head;
@@ -85,7 +86,7 @@ WORKER_FN void parent_end(struct parent *p)
 	fl__fds_close(p->fds, FL__WORKER_FDS);
 }
 
-/* A worker that runs, until the end of the block. */
+/* A worker that runs until the end of the block. */
 #define PARENT(p)                                                                                                      \
 	__attribute__((cleanup(parent_end))) struct parent p;                                                          \
 	parent_make(&p, sizeof(struct fl__submission_ring), sizeof(struct fl__completion_ring));                       \
@@ -142,7 +143,7 @@ WORKER_FN unsigned slot_of(uint32_t seq)
 	return seq % FL__RINGS_DEPTH;
 }
 
-/* Waits for the completion of the oldest submission, and passes over it. */
+/* Waits for the completion of the oldest submission, and then skips it. */
 WORKER_FN struct fl__completion await(struct parent *p)
 {
 	struct fl__completion reply = {.done = 0};
@@ -153,7 +154,7 @@ WORKER_FN struct fl__completion await(struct parent *p)
 	return reply;
 }
 
-/* The completion is a failure with that message. */
+/* Checks that the completion is a failure with that message. */
 WORKER_FN void assert_fails(struct parent *p, int error, const char *text)
 {
 	const char *message = p->rings.completions->message[slot_of(p->rings.first)];
@@ -187,7 +188,7 @@ WORKER_FN void *small_result(struct parent *p, uint32_t seq)
 	return p->rings.completions->entry[slot_of(seq)].small;
 }
 
-/* The small result, an int, of a task that succeeds. */
+/* Returns the small result, an int, of a task that succeeds. */
 WORKER_FN int int_of(struct parent *p, const fl_task_type *type, int arg)
 {
 	const uint32_t seq = order(p, type, &arg, 1);
@@ -195,14 +196,14 @@ WORKER_FN int int_of(struct parent *p, const fl_task_type *type, int arg)
 	return *(int *)small_result(p, seq);
 }
 
-/* Posts the draft, which fails with that message. */
+/* Posts the draft, and checks that it fails with that message. */
 WORKER_FN void assert_post_fails(struct parent *p, int error, const char *text)
 {
 	(void)post(p);
 	assert_fails(p, error, text);
 }
 
-/* The result that comes over the channel, mapped. */
+/* Maps the result that comes over the channel. */
 WORKER_FN void *receive_result(struct parent *p, uint32_t seq, size_t size)
 {
 	struct fl__memfd_packet head;

@@ -13,7 +13,7 @@ struct work {
 static int run(void *arg)
 {
 	struct work *w = arg;
-	w->runs++; /* plain: two runs at once would race, and so would a failed one with the next */
+	w->runs++; /* plain: two runs at once would race, also a failed run and the next */
 	if (w->runs <= w->fails)
 		return -EIO;
 	w->data = 1;

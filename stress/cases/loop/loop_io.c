@@ -36,7 +36,7 @@ static int wait_for_edge(void *arg)
 	if (fl_stress_choose(2))
 		fl_fiber_yield(); /* the edge may come while no fiber waits */
 	s->rc = fl__io_wait(io, FL__IO_IN, soon(), NULL);
-	FL_STRESS_CHECK(!io->waiting[FL__IO_IN]); /* an edge wakes no node of a wait that is over */
+	FL_STRESS_CHECK(!io->waiting[FL__IO_IN]); /* an edge must not wake a wait that is over */
 	s->again = s->rc;
 	if (s->rc == -ETIMEDOUT)
 		s->again = fl__io_wait(io, FL__IO_IN, FL_FOREVER, NULL);

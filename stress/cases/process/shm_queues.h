@@ -46,8 +46,8 @@ static inline int get_item(struct queue_in_shm *q, int getter, int n, fl_time de
 }
 
 /*
- * Returns, at the end, whether each accepted item was delivered, or is still there, once. At most
- * `lost` items may have gone with killed getters, or were dropped.
+ * Returns, at the end, whether each accepted item was delivered once, or is still there once. At
+ * most `lost` items may have been dropped, or lost with killed getters.
  */
 static inline bool is_exact(struct queue_in_shm *q, unsigned lost)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A scenario of the recursive mutex in shared memory: its depth and its owner, after a death, too.
+ * A scenario of the recursive mutex in shared memory: its depth and its owner, even after a death.
  */
 #include "../cases.h"
 #include <fairlead/shm_mutex.h>

@@ -94,7 +94,8 @@ static int update(shared_pair *v)
 }
 
 /*
- * There are three updates at once. Each is counted once. A killed update has counted, or has not.
+ * There are three updates at once. Each is counted once. A killed update is counted once or not at
+ * all.
  */
 struct shm_value_update {
 	shared_pair value;

@@ -14,7 +14,8 @@ struct posted {
 	struct fl__process_pool_worker worker;
 	struct fl__task_block block;
 	/*
-	 * The owner of the block's pool. It stands for the pool, whose first member has the owner.
+	 * The owner of the block's pool. It stands for the pool, whose first member contains the
+	 * owner.
 	 */
 	struct fl__task_block_owner owner;
 	fl_cancel_token parent;
@@ -53,7 +54,7 @@ static bool finish(struct posted *p)
 }
 
 /*
- * The task is posted while its token is requested. The manager thread is notified, early enough to
+ * The task is posted while its token is requested. The manager thread is notified early enough to
  * see the request.
  */
 struct stopper_tells {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A plugin that is loaded, used and unloaded. It has its own copy of the library, of which it uses
- * what starts threads and processes.
+ * A plugin that is loaded, used and unloaded. It has its own copy of the library, and uses those
+ * parts of it that start threads and processes.
  */
 #include <errno.h>
 #include <fairlead.h>
