@@ -5,8 +5,8 @@
 /*
  * Concurrency Kit's <ck_pr.h> for one more machine: the model. The compiler searches this folder
  * before ck's own, so the model sees ck's inline code. Without -fsanitize=thread, this file
- * includes ck's own. Otherwise, it defines what ck needs of a machine, as ck's gcc/aarch64/ck_pr.h
- * does; ck's own ck_pr.h makes the other operations from that.
+ * includes ck's own file. Otherwise, it defines what ck needs from a machine, as ck's
+ * gcc/aarch64/ck_pr.h does; ck's own ck_pr.h builds the other operations from that.
  *
  * The machine is as weak as the weakest machine of ck, as far as C11 can say it:
  *
@@ -36,9 +36,9 @@
  *         code that relies on this.
  *
  * ck's lists access their links as plain memory, and reuse nodes while other threads may still read
- * them. That is a race in C11; ck's compare-and-swap then fails. So the model ignores plain
- * accesses in ck's functions, unless FL_CK_SEE_PLAIN is defined. It sees accesses to the items in
- * either case.
+ * them. This is a race in C11, but ck's compare-and-swap then fails. Therefore the model ignores
+ * plain accesses in ck's functions, unless FL_CK_SEE_PLAIN is defined. It always sees accesses to
+ * the items.
  */
 #include <ck_cc.h>
 #include <ck_md.h>
@@ -62,7 +62,7 @@
 
 #define CK_F_PR
 #define CK_PR_DISABLE_DOUBLE
-#define CK_USE_CC_BUILTINS 1 /* without this, ck would take the operations of this processor */
+#define CK_USE_CC_BUILTINS 1 /* without this, ck would use the operations of this processor */
 #undef CK_MD_TSO
 #define CK_MD_RMO
 
@@ -75,8 +75,8 @@
 #define FL__CK CK_CC_INLINE __attribute__((always_inline)) static
 
 /*
- * These call the functions of the instrumentation by their names, so that code is seen that is not
- * instrumented.
+ * These call the functions of the instrumentation by name, so that the model also sees code that is
+ * not instrumented.
  */
 #define FL__CK_EXCHANGES(bits, operation)                                                                              \
 	uint##bits##_t __tsan_atomic##bits##_##operation(volatile void *target, uint##bits##_t value, int order);
@@ -129,7 +129,7 @@ FL__CK_FENCE(store_load, __ATOMIC_SEQ_CST)
 FL__CK_FENCE(memory, __ATOMIC_SEQ_CST)
 
 /*
- * For pointers, the target is a void, what is stored is a const void *, and what is added is a
+ * For pointers, the target is a void, the stored value a const void *, and the added value a
  * uintptr_t.
  */
 #define FL__CK_ACCESS(name, bits, target_type, type, stored)                                                           \

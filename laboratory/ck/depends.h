@@ -3,10 +3,10 @@
 #define FL__STRESS_CK_DEPENDS_H
 
 /*
- * For code of ck that relies on dependencies. All of ck's machines perform a load before the
- * accesses whose address comes from it, and before the stores behind a branch on it; C11 orders
- * neither. Include this header before ck_ring.h, ck_fifo.h and others: it makes their reads
- * acquire. That is stronger than the machines, so a load fence that is missing there is not found.
+ * For code of ck that relies on dependencies. All of ck's machines perform a load before accesses
+ * whose address comes from this load, and before stores behind a branch that depends on it; C11
+ * orders neither. Include this header before ck_ring.h, ck_fifo.h and others: it makes their reads
+ * acquire. This is stronger than the machines, so a missing load fence is not found there.
  */
 #include <ck_pr.h>
 

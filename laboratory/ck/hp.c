@@ -2,7 +2,8 @@
 /*
  * The functions of ck_hp.c that the library calls, for the model. The original is compiled into
  * libck, where the model sees nothing. This file has the same steps as version 0.7.1, in the same
- * order, with the ck_pr.h of this folder. It is linked before libck, and so used in its place.
+ * order, with the ck_pr.h of this folder. It is linked before libck, and is therefore used instead
+ * of the original.
  */
 #include <ck_hp.h>
 #include <string.h>

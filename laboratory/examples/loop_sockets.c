@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Ten scenarios of Fairlead's event loop with sockets. The model has the kernel's part: epoll,
- * eventfd and the sockets. The argument chooses the scenario:
+ * Ten scenarios of Fairlead's event loop with sockets. The model plays the kernel: epoll, eventfd
+ * and the sockets. The argument chooses the scenario:
  *
  *     fairlead-stress loop_sockets.c -lck -- 3
  */
@@ -73,7 +73,7 @@ static int over_tcp(void *arg)
 	return rc;
 }
 
-/* What the other fiber has not sent back by then comes after the client has ended its half. */
+/* What the other fiber has not sent back by then arrives after the client has closed its half. */
 static int half_close(void *arg)
 {
 	char back[4];
@@ -87,8 +87,8 @@ static int half_close(void *arg)
 }
 
 /*
- * For the scenarios with a thread. One end is the loop's. The other end is the thread's, and
- * blocks.
+ * For the scenarios with a thread. One end belongs to the loop. The other end belongs to the
+ * thread, and blocks.
  */
 static fl_stream *end_of_loop(void)
 {

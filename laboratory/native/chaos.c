@@ -2,8 +2,8 @@
 /*
  * The disturbances of chaos. Before an instrumented atomic operation, and before a wait or a wake,
  * there is often nothing, sometimes a short delay or a yield, and seldom a sleep or a move to
- * another CPU. Some sites are slow for a whole batch, since most bugs need a thread that stays long
- * in one place. The library's futex also ends waits without a reason.
+ * another CPU. Some sites are slow for a whole batch, because most bugs need a thread that stays in
+ * one place for long. The library's futex also ends waits without a reason.
  */
 #include "../engine/door.h"
 #include "native.h"
@@ -36,8 +36,8 @@ static bool is_slow(uintptr_t pc)
 }
 
 /*
- * The place of the call of a function of the table, which is disturbed in the same way as an atomic
- * operation there.
+ * Returns the place from which a function of the table was called. The call is disturbed like an
+ * atomic operation at that place.
  */
 #define PLACE ((uintptr_t)__builtin_return_address(0))
 
@@ -68,8 +68,8 @@ void native_chaos_batch(void)
 enum { NO_FAULT = 1 };
 
 /*
- * Decides whether a wait ends at once, without a reason. Returns the result of such a wait. If the
- * wait is to begin, it is disturbed, and the result is NO_FAULT.
+ * Decides whether a wait ends at once, without a reason, and then returns the result of the wait.
+ * Otherwise disturbs the beginning of the wait, and returns NO_FAULT.
  */
 static int fault(uintptr_t pc)
 {

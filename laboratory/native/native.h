@@ -20,12 +20,12 @@ enum { NATIVE_COPIES = 64, NATIVE_THREADS = NATIVE_COPIES * FL_STRESS_ACTORS, NA
  * zeroes at first.
  */
 struct native_live {
-	/* How many states have a known outcome. In the model, it is the number of executions. */
+	/* How many states have a known outcome; in the model, the number of executions. */
 	_Atomic uint64_t samples;
 	_Atomic uint64_t beats; /* changes with any progress except that of samples and actors */
 	_Atomic uint32_t asked; /* a futex; 1 means that the watcher wants `answer` */
 	_Atomic uint32_t answered;
-	/* a line for each actor that is in a sample, and for each waiter, of which 40 at most */
+	/* a line for each actor that is in a sample, and for each waiter, up to 40 */
 	char answer[NATIVE_ANSWER];
 	/* The number of a fatal signal, which is stored last, and the place where it came. */
 	_Atomic int signal;
@@ -67,8 +67,8 @@ extern const struct lab_test *native_test;
 extern const struct native_config *native_config;
 
 /*
- * Returns a random number of the calling thread. native_seed() seeds the thread of that number; a
- * thread that the test has started itself gets the next number at its first draw.
+ * Returns a random number of the calling thread. native_seed() seeds the thread of that number. A
+ * thread that the test itself has started gets the next number when it first draws.
  */
 uint32_t native_draw(void);
 void native_seed(unsigned thread);
@@ -77,12 +77,12 @@ void native_seed(unsigned thread);
 struct native_batch {
 	char *states;
 	size_t stride, n;
-	unsigned skew; /* by how many turns of a loop an actor begins a sample later, at most */
+	unsigned skew; /* the most turns of a loop by which an actor delays a sample */
 	bool together; /* whether the actors wait a little for each other before each sample */
 	/*
-	 * Whether each actor stays on one CPU, and the actors of one state on different ones. If
-	 * there are fewer CPUs than actors, some actors share a CPU. If `apart` is false, or there
-	 * is a single CPU, the actors run on any CPU. Chaos may still move an actor.
+	 * Whether each actor stays on one CPU, and the actors of one state stay on different CPUs.
+	 * If there are fewer CPUs than actors, some actors share a CPU. If `apart` is false, or
+	 * there is a single CPU, the actors run on any CPU. Chaos may still move an actor.
 	 */
 	bool apart;
 };
@@ -93,7 +93,10 @@ void native_team_run(const struct native_batch *batches);
 /* Returns the state of sample `at` of the i-th thread. This is racy, and only for reports. */
 const void *native_team_state(unsigned i, uint32_t at);
 
-/* A macro of the function that states the outcome applied: set this to false before each state. */
+/*
+ * Whether a macro of the function that states the outcome applied. Set it to false before each
+ * state.
+ */
 extern bool native_decided;
 
 /* Makes the calling thread known, by its name, to the module's copy of the library. */
@@ -106,8 +109,8 @@ void native_shared_wake(const void *word);
 void native_pause(unsigned turns);
 
 /*
- * Puts the calling thread on the n-th CPU that the process may use, where `n` counts modulo their
- * number. With -1 the thread may run on any of them.
+ * Puts the calling thread on the n-th CPU that the process may use, modulo the number of these
+ * CPUs. With -1 the thread may run on any of them.
  */
 void native_place(int n);
 

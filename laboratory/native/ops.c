@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* This file has the functions of <fairlead/stress.h> for real threads. */
+/* The functions of <fairlead/stress.h> for real threads. */
 #include "native.h"
 #include <errno.h>
 #include <linux/futex.h>
@@ -13,7 +13,7 @@ bool native_decided;
 static _Thread_local uint64_t random_state; /* 0 in a thread without a seed */
 static _Atomic unsigned strangers;
 
-/* The first number decides about the others, so that similar seeds give different numbers. */
+/* The first number becomes the state, so that similar seeds give different numbers. */
 void native_seed(unsigned thread)
 {
 	/* constructors draw before there is a run */

@@ -27,8 +27,8 @@ static void sum_up(void)
 }
 
 /*
- * The first thread that fails gives the reason. Other threads that fail wait here for the end of
- * the process.
+ * The first thread that fails gives the reason. Other threads that fail wait here until the process
+ * ends.
  */
 _Noreturn void native_give_up(enum lab_verdict verdict, const char *message)
 {
@@ -69,8 +69,8 @@ static size_t state_align(void)
 }
 
 /*
- * In about every second batch, neighbouring states may share a cache line, which gives other
- * timings.
+ * In about every second batch, neighbouring states may share a cache line, which changes the
+ * timing.
  */
 static size_t draw_stride(void)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The threads of the actors. They live as long as the process. Between batches they sleep on
- * `phase`, which counts the batches. The last one that finishes a batch wakes the leader, which
- * sleeps on `running`. Each thread, and the leader, yields some times before it sleeps, so that two
- * CPUs serve many of them.
+ * `phase`, which counts the batches. The last thread that finishes a batch wakes the leader, which
+ * sleeps on `running`. Each thread, and the leader, yields a few times before it sleeps, so that
+ * two CPUs serve many of them.
  */
 #include "../engine/door.h"
 #include "native.h"
@@ -25,9 +25,9 @@ static cpu_set_t cpus;
 static unsigned n_actors, n_members;
 static struct member members[NATIVE_THREADS];
 static const struct native_batch *the_batches;
-/* The leader releases it with the batches, and the members acquire it. */
+/* The leader releases the batches by it, and the members acquire it. */
 static _Atomic uint32_t phase;
-/* Each member releases it with what it did, and the leader acquires it. */
+/* Each member releases what it did by it, and the leader acquires it. */
 static _Atomic uint32_t running;
 
 static void sleep_while(_Atomic uint32_t *word, uint32_t value)
@@ -59,8 +59,8 @@ void native_place(int n)
 }
 
 /*
- * Makes actors arrive together. This orders nothing. Before the first sample of a batch an actor
- * waits longer for its partners, since their threads may still have to wake.
+ * Makes actors arrive together, but orders nothing. Before the first sample of a batch an actor
+ * waits longer for its partners, because their threads may still have to wake.
  */
 static void meet(struct member *me, uint32_t sample, unsigned skew)
 {

@@ -63,8 +63,8 @@ static uintptr_t program_counter(const ucontext_t *context)
 }
 
 /*
- * Records the signal, and sends it again, with its default action. The signal is blocked until the
- * handler returns, so the action follows then.
+ * Records the signal, and sends it again with its default action. The signal is blocked until the
+ * handler returns, so the action follows only then.
  */
 static void on_fatal(int signal, siginfo_t *info, void *context)
 {
@@ -83,7 +83,7 @@ static void on_fatal(int signal, siginfo_t *info, void *context)
 void native_watch_thread(void)
 {
 	enum { STACK = 64 * 1024 };
-	/* The handler must run also when the thread's own stack is full. */
+	/* The handler must run even when the thread's own stack is full. */
 	stack_t stack = {.ss_sp = malloc(STACK), .ss_size = STACK};
 	if (stack.ss_sp)
 		(void)sigaltstack(&stack, NULL);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In an ABA, a value has gone away and come back. */
+/* ABA bugs: a value has gone away and come back. */
 #include "planted.h"
 
 /*
- * A free list of indices. Its head has a tag that each pop increments, modulo `tags`. A pop has
- * read the head and its next. Another thread pops both, and pushes the head back. If the tag is the
- * same again, the first pop succeeds, and its new head is a block that has an owner.
+ * A free list of indices. Its head has a tag that each pop increments, modulo `tags`. Suppose that
+ * a pop has read the head and its next. Another thread pops both, and pushes the head back. If the
+ * tag is the same again, the first pop succeeds, and makes a block that has an owner the new head.
  */
 struct list {
 	/* head: tag x 4 + index; indices count from 1, and 0 ends the list */
@@ -13,7 +13,7 @@ struct list {
 	unsigned one, two;
 };
 
-/* With `again`, it loads the head once more after a failed compare-and-swap. */
+/* With `again`, the pop loads the head once more after a failed compare-and-swap. */
 static unsigned pop(struct list *l, unsigned tags, bool again)
 {
 	unsigned head = LOAD(&l->head, ACQ);
@@ -60,8 +60,7 @@ static void push(struct list *l, unsigned node)
 
 /*
  * The tag has many bits, but the pop continues with the head of its failed compare-and-swap. That
- * read was relaxed, so the next of that head may be an old one. The fix is another load, with
- * acquire.
+ * read was relaxed, so an old next of that head may be read. The fix is another load, with acquire.
  */
 LIST(NAME(failed_cas_relaxed, forbidden), 1 << 20, BUG(false, true))
 

@@ -10,8 +10,8 @@
 
 /*
  * The store fence of a consumer on aarch64 (dmb ishst) orders only stores, and the consumer has
- * made no earlier store that another thread reads. So for a consumer, it is no fence here. C11 has
- * none like it.
+ * made no earlier store that another thread reads. So for a consumer, this is not a fence here. C11
+ * has no such fence.
  */
 static _Thread_local bool consumes;
 
@@ -40,9 +40,9 @@ static bool in_stack(const struct ck_planted_stack *s, const ck_stack_entry_t *e
 }
 
 /*
- * ck_stack_batch_pop_mpmc() takes all nodes, and leaves the generation unchanged. Take a
- * ck_stack_pop_mpmc() that has read the head and its next. It succeeds when the same head is pushed
- * again, and makes the old next the head, which is a node that has an owner. ck 7b5d000 (June 2026)
+ * ck_stack_batch_pop_mpmc() takes all nodes, and leaves the generation unchanged. Suppose that
+ * ck_stack_pop_mpmc() has read the head and its next. If the same head is pushed again, the pop
+ * succeeds, and makes the old next, which is a node with an owner, the head. ck 7b5d000 (June 2026)
  * increments the generation.
  */
 struct ck_stack_batch_pop_aba__forbidden {
@@ -76,10 +76,10 @@ FL_STRESS(ck_stack_batch_pop_aba__forbidden, popper, batch)
 
 /*
  * ck_stack_pop_mpmc() continues with the pair of its failed compare-and-swap. On aarch64 without
- * LSE, that is ldxp. A pair that differs is not written back, so its halves need not be of one
- * moment: it may be an older head with a newer generation. When the next swap succeeds, the next of
- * that head may have changed. Here, a node is lost. ck has no fix as of June 2026.
- * ck_stack_trypop_mpmc() reads the generation first, each time, and is right.
+ * LSE, this pair comes from ldxp. A pair that differs is not written back, so its halves need not
+ * be from one moment: they may be an older head with a newer generation. When the next swap
+ * succeeds, the next of that head may have changed. Here, a node is lost. ck has no fix as of June
+ * 2026. ck_stack_trypop_mpmc() reads the generation first, each time, and is right.
  */
 struct ck_stack_pop_torn_pair__forbidden {
 	struct ck_planted_stack p;
@@ -130,9 +130,9 @@ FL_STRESS(ck_stack_pop_torn_pair__forbidden, one, popper, two, pusher)
 /* --- rings --- */
 
 /*
- * ck_ring_dequeue_spsc() copies the item, and then releases the slot to the producer. Between the
- * two is a fence for stores, though the reads of the copy must come first. With dmb ishst, the
- * producer may write into a slot that is still being read. ck c7945fe (June 2026) has
+ * ck_ring_dequeue_spsc() copies the item, and then releases the slot to the producer. Between these
+ * two is a fence for stores, although it is the reads of the copy that must come first. With dmb
+ * ishst, the producer may write into a slot that is still being read. ck c7945fe (June 2026) has
  * ck_pr_fence_load_store() there.
  */
 struct ck_ring_store_fence__race {

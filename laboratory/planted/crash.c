@@ -30,8 +30,8 @@ TEST_PROCESSES(commit_then_wake, opener, opener, guest)
 }
 
 /*
- * One process is woken, which must wake the next one. If it is killed before that, it takes the
- * wake with it. The fix is to wake all.
+ * One process is woken, and must wake the next one. If it is killed before that, the wake is lost
+ * with it. The fix is to wake all.
  */
 #define wake_dies_with_the_woken NAME(wake_dies_with_the_woken, lost_wakeup)
 struct wake_dies_with_the_woken {
@@ -54,7 +54,8 @@ TEST_PROCESSES(wake_dies_with_the_woken, opener, guest, guest, opener)
 }
 
 /*
- * A counter under a robust lock. By the lock, a second process waits for the writes of the first.
+ * A counter under a robust lock. By acquiring the lock, a second process waits for the writes of
+ * the first.
  */
 struct counter {
 	struct robust lock;
@@ -160,20 +161,20 @@ TEST_PROCESSES(torn_copy, writer)
 	}
 
 /*
- * A process that is killed between the word and the list has the lock, and the kernel does not know
- * it. The fix is `pending`.
+ * A process that is killed after it has changed the word, but before the list, holds the lock
+ * without the kernel's knowledge. The fix is `pending`.
  */
 COUNTED_BY_TWO(taking_without_pending__deadlock, PENDING_TO_TAKE)
 
 /*
- * A process is killed between the list and the word, on the way out of the lock. The kernel does
- * not know that it has the lock, either.
+ * When a process releases the lock, it is killed after it has changed the list, but before the
+ * word. Again the kernel does not know that the process holds the lock.
  */
 COUNTED_BY_TWO(unlinked_before_pending__deadlock, PENDING_TO_UNLINK)
 
 /*
- * A process is killed when the word is free, and before the wake. The fix is `pending` until after
- * the wake.
+ * A process is killed after it has freed the word, but before the wake. The fix is `pending` until
+ * after the wake.
  */
 COUNTED_BY_TWO(freeing_without_pending__lost_wakeup, PENDING_TO_WAKE)
 
@@ -181,7 +182,7 @@ COUNTED_BY_TWO(freeing_without_pending__lost_wakeup, PENDING_TO_WAKE)
 COUNTED_BY_TWO(not_in_the_list__deadlock, LINK)
 
 /*
- * A reader counts itself and is killed, so a writer waits for it for ever. The fix is a robust lock
+ * A reader counts itself and is killed, so a writer waits for it forever. The fix is a robust lock
  * for each reader.
  */
 struct reader_never_leaves__deadlock {

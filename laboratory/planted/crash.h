@@ -9,11 +9,11 @@
 
 /*
  * Small tools for processes that may be killed: a robust lock in the kernel's format, and a gate
- * that one process opens for others. Each function takes a set of steps that it leaves out, or does
- * wrong; the bugs of planted/crash.c pass such sets.
+ * that one process opens for others. Each function is passed a set of steps that it leaves out, or
+ * does wrong; the bugs of planted/crash.c pass such sets.
  *
- * The word of a lock has the owner's thread id, OWNER_DIED, and WAITERS. The node of the lock is
- * behind the word, at the distance of the system's robust list. It points to the node of the lock
+ * The word of a lock contains the owner's thread id, OWNER_DIED, and WAITERS. The lock's node is
+ * behind the word, at the distance of the system's robust list, and points to the node of the lock
  * that was taken before.
  */
 enum {
@@ -48,8 +48,7 @@ static inline void set_pending(struct fl__robust_list *list, void *node)
 }
 
 /*
- * Takes the lock if it is free. `keeps` is WAITERS if others may sleep of whom only this thread
- * knows.
+ * Takes the lock if it is free. `keeps` is WAITERS if only this thread knows that others may sleep.
  */
 static inline bool take_if_free(struct robust *l, unsigned tid, unsigned keeps, unsigned *value)
 {
@@ -70,7 +69,7 @@ static inline bool sleep_for(struct robust *l, unsigned value)
 	return fl__sys.shared_wait((const uint32_t *)&l->word, waited, INT64_MAX) == 0;
 }
 
-/* Takes the lock. Returns true if its owner died with it. */
+/* Takes the lock. Returns true if the previous owner died while it held the lock. */
 static inline bool robust_take(struct robust *l, unsigned without)
 {
 	struct fl__robust_list *list = fl__sys.robust_list();

@@ -6,7 +6,7 @@
 #include "planted.h"
 #include <string.h>
 
-/* Memory whose alignment was asked for. */
+/* Memory that was allocated with an alignment. */
 struct aligned_block__use_after_free {
 	int *p;
 };
@@ -97,7 +97,7 @@ FL_STRESS_ACTOR(library_string__race, reader)
 
 TEST_OF_NO_OUTCOME(library_string__race, writer, reader)
 
-/* Loads after a bounded spin are steps like all others. */
+/* Loads after a bounded spin are steps like all other loads. */
 struct after_a_spin__forbidden {
 	atomic_int never, word;
 	int first, second;

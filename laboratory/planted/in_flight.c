@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A wake that is saved once too often, and an end of a wait that is taken for another one. */
+/* A wake that is left out once too often, and a wait whose end is taken for a timeout. */
 #include "planted.h"
 #include <errno.h>
 
 /*
- * wake_in_flight_stuck: a flag says that a wake is under way, and saves further wakes. But the flag
- * may be set after the last sleeper has left, and then it is never cleared. The fix is to have no
- * flag: each put that sees a sleeper wakes.
+ * wake_in_flight_stuck: a flag says that a wake is under way, so that further wakes can be left
+ * out. However, the flag may be set after the last sleeper has left, and then it is never cleared.
+ * The fix is to have no flag, so that each put that sees a sleeper wakes it.
  */
 #define wake_in_flight_stuck NAME(wake_in_flight_stuck, lost_wakeup)
 struct wake_in_flight_stuck {

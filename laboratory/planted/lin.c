@@ -8,8 +8,8 @@
 #define PROGRAMS(test, ...) FL_LIN(test, __VA_ARGS__)
 
 /*
- * Nodes for each thread of an FL_LIN. A thread gets its freed nodes back, the oldest first; if it
- * has none, an unused one.
+ * Nodes for each thread of an FL_LIN. A thread gets its freed nodes back, the oldest first. If it
+ * has no freed node, it gets an unused one.
  */
 enum { NODES = 8, THREADS = FL_STRESS_ACTORS + 1 };
 
@@ -34,9 +34,9 @@ static void spare_free(struct spares *all, unsigned node)
 
 /*
  * aba_short_tag: a stack of Treiber (1986), whose nodes are numbers. Its head is tag x 256 + node,
- * and node 0 is no node. The tag grows with each pop. After a pop has read the head and its next,
- * others may bring the same head back. If the tag is the same again, too, the old next becomes the
- * head, although it may be free. The fix is a tag with more bits.
+ * where node 0 means that there is none. The tag grows with each pop. After a pop has read the head
+ * and its next, other threads may bring the same head back. If the tag is also the same again, the
+ * old next becomes the head, although it may be free. The fix is a tag with more bits.
  */
 #define stack_short_tag NAME(stack_short_tag, not_linearizable)
 struct stack_short_tag {
@@ -80,11 +80,12 @@ PROGRAMS(stack_short_tag, &fl_lin_lifo)
 
 /*
  * The fifo of ck 0.7.1 itself. It says "empty" though there has always been an item. A
- * ck_fifo_mpmc_dequeue() reads head, tail and head->next, and says "empty" if head == tail and there
- * is no next. But if the head node was dequeued and has become the tail again, the three values are
- * of different moments, and there may be any number of items. ck e78c421 (June 2026) reads the head
- * once more. And an enqueue that has read the last node may link its own node to it after that node
- * was dequeued and is about to be enqueued anew: the generation in the node begins at 0 again.
+ * ck_fifo_mpmc_dequeue() reads head, tail and head->next, and says "empty" if head == tail and
+ * there is no next. However, if the head node was dequeued and has become the tail again, the three
+ * values are from different moments, and there may be any number of items. ck e78c421 (June 2026)
+ * reads the head once more. There is a second bug: an enqueue that has read the last node may link
+ * its own node to it after that node was dequeued and is about to be enqueued again, because the
+ * generation in the node begins at 0 again.
  */
 struct ck_fifo_mpmc__not_linearizable {
 	ck_fifo_mpmc_t fifo;

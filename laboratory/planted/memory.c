@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Memory that is used after its end, freed twice, never freed, or raced for. */
+/* Memory that is used after it was freed, freed twice, never freed, or accessed in a race. */
 #include "planted.h"
 
 /*
  * drop_vs_send_double_free (crossbeam #972): a sender that finds the channel closed after its store
- * takes its message back. So does the receiver that has closed it. The fix is that both take the
- * message by one swap.
+ * takes its message back. The receiver that has closed the channel also takes the message. The fix
+ * is that both take the message by one swap.
  */
 #define drop_vs_send_double_free NAME(drop_vs_send_double_free, use_after_free)
 struct drop_vs_send_double_free {

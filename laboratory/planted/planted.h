@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 /*
- * Wrong algorithms, each small, in C11 without the library. The suffix of a test's name is the
- * verdict that the laboratory must give. A comment says what is wrong, and what the fix is.
+ * Small wrong algorithms, in C11 without the library. The suffix of a test's name is the verdict
+ * that the laboratory must give. A comment says what is wrong and how it is fixed.
  *
  * stress/cases/laboratory/fixed.c includes some of the files with FIXED. Then BUG() is the fix, and
  * the test `bug` is called `fixed_bug` and must pass. A test without a fix is not compiled there.
@@ -27,7 +27,7 @@
 #define TEST(test, ...) FL_STRESS(test, __VA_ARGS__)
 #define TEST_PROCESSES(test, ...) FL_STRESS_PROCESSES(test, __VA_ARGS__)
 
-/* Defines a test whose failure is no outcome, so that it accepts each one. */
+/* Defines a test whose failure is not an outcome, so that every outcome is accepted. */
 #define TEST_OF_NO_OUTCOME(test, ...)                                                                                  \
 	TEST(test, __VA_ARGS__)                                                                                        \
 	{                                                                                                              \

@@ -2,7 +2,7 @@
 /* Deadlocks and livelocks. */
 #include "planted.h"
 
-/* A correct lock, for the scenarios that use it in a wrong way. */
+/* A correct lock, for scenarios that use it wrongly. */
 static void lock(atomic_uint *word)
 {
 	unsigned expected = 0;
@@ -45,8 +45,8 @@ ACTOR(lock_inversion, two)
 TEST_OF_NO_OUTCOME(lock_inversion, one, two)
 
 /*
- * A ticket lock draws its tickets by a load and a store. Two threads have one number, and a number
- * is skipped. The fix is one add.
+ * A ticket lock draws its tickets by a load and a store. Two threads may get the same number, and a
+ * number is skipped. The fix is a single add.
  */
 #define ticket_drawn_twice NAME(ticket_drawn_twice, livelock)
 struct ticket_drawn_twice {
@@ -68,7 +68,7 @@ TEST_OF_NO_OUTCOME(ticket_drawn_twice, draw_and_wait, draw_and_wait)
 
 /*
  * Each thread clears its own word as soon as it sees the other's, and tries again. The fix is that
- * one of them does not give way.
+ * one of the threads does not give way.
  */
 struct after_you__step_limit {
 	atomic_uint wants[2];

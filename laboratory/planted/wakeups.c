@@ -3,8 +3,8 @@
 #include "planted.h"
 
 /*
- * cv_signal_stealing: two waiters for different things sleep on one word. The wake for one reaches
- * the other, which finds nothing and sleeps again. The fix is to wake all.
+ * cv_signal_stealing: two waiters for different things sleep on one word. The wake for one waiter
+ * reaches the other, which finds nothing and sleeps again. The fix is to wake all.
  */
 #define cv_signal_stealing NAME(cv_signal_stealing, lost_wakeup)
 struct cv_signal_stealing {

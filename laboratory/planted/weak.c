@@ -4,7 +4,7 @@
 
 /*
  * waiter_flag_dekker (oneTBB #2136, libc++ #109290): between the change and the check for waiters
- * is an atomic read-modify-write, which is no full fence on aarch64. The fix is a sequentially
+ * is an atomic read-modify-write, which is not a full fence on aarch64. The fix is a sequentially
  * consistent fence on both sides.
  */
 #define waiter_flag_dekker NAME(waiter_flag_dekker, lost_wakeup)
@@ -99,7 +99,7 @@ ONE_AND_TWO(refcount_relaxed, use_and_drop)
 TEST_OF_NO_OUTCOME(refcount_relaxed, one, two)
 
 /*
- * Peterson's lock with acquire and release alone: both threads may enter. The fix is sequential
+ * Peterson's lock with only acquire and release: both threads may enter. The fix is sequential
  * consistency.
  */
 #define peterson_no_fence NAME(peterson_no_fence, race)

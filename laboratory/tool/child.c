@@ -38,7 +38,7 @@ static bool progress(const struct lab_result *so_far, void *arg)
 
 /*
  * Restores what a program is started with, such as signals. The process is killed when its parent
- * ends. It gets a process group of its own, which is killed with it.
+ * ends. It gets its own process group, which is killed with it.
  */
 static void settle_in(const struct job *job)
 {

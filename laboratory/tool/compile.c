@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * --load FILE.c: compiles the file twice into a temporary folder, instrumented for the model and
- * plain for native runs. A program is compiled once, for the model. Code for the model is not
- * optimised, so that the compiler deletes no access that races.
+ * plain for native runs. A program is compiled only once, for the model. Code for the model is not
+ * optimised, so that the compiler does not delete an access that races.
  */
 #include "tool.h"
 #include <dirent.h>
@@ -289,7 +289,10 @@ static const char places[] =
     "exit $((lent ? lent + 64 : 0))\n";
 enum { SOME = 64 };
 
-/* Flags of the user that do not fit: other instrumentation, and what a shared object cannot be linked with. */
+/*
+ * Flags of the user that cannot be used: other instrumentation, and what a shared object cannot be
+ * linked with.
+ */
 #define IGNORED                                                                                                        \
 	"-fsanitize=* | --coverage | -ftest-coverage | -fprofile-* | -pie | -no-pie | -static | -static-pie | "        \
 	"-Wl,-z,defs | -Wl,--no-undefined"
@@ -407,7 +410,7 @@ static const char undefined_script[] =
 static char (*folders)[64];
 static unsigned n_folders;
 
-/* Returns the exit status of a script; -1: it has none. Its output goes to standard error. */
+/* Returns the exit status of a script, or -1 if it has none. Its output goes to standard error. */
 static int run_shell(const char *const argv[])
 {
 	fflush(NULL);
@@ -438,8 +441,8 @@ static const char **add(const char **to, char *const *words)
 }
 
 /*
- * Runs the script, between `arguments` and the two that look for what is not seen, in a new folder.
- * Returns the folder; NULL after a message.
+ * Runs the script in a new folder, after `arguments` and before the two scripts that look for what
+ * is not seen. Returns the folder, or NULL after it has printed a message.
  */
 static const char *compile(const struct options *o, const char *how, const char *name, char *const *sources)
 {
@@ -488,7 +491,7 @@ bool compile_and_load(const struct options *o, const char *source)
 	return folder && load_kind(folder, "plain", source) && load_kind(folder, "model", source);
 }
 
-/* Compiles a program, which has the name of its first file. */
+/* Compiles a program, which is named after its first file. */
 bool compile_program(const struct options *o)
 {
 	char name[256];

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 
-/* Returns how many bytes the UTF-8 character at `s` has; 0: it is invalid. */
+/* Returns how many bytes the UTF-8 character at `s` has, or 0 if it is invalid. */
 static size_t utf8(const unsigned char *s)
 {
 	static const struct {
@@ -25,7 +25,7 @@ static size_t utf8(const unsigned char *s)
 	return 0;
 }
 
-/* Writes a text as JSON or XML wants it. A JSON string has quotes. */
+/* Writes a text as JSON or XML requires. A JSON string has quotes. */
 static void write_text(FILE *to, const char *text, bool json)
 {
 	static const struct {
@@ -53,7 +53,7 @@ static void write_text(FILE *to, const char *text, bool json)
 	fputs(json ? "\"" : "", to);
 }
 
-/* Prints as tool.h says of emit_json() and emit_xml(). */
+/* Prints as tool.h describes for emit_json() and emit_xml(). */
 static void print(FILE *to, bool json, const char *format, va_list args)
 {
 	for (size_t n; *format; format += n) {

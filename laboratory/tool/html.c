@@ -37,8 +37,8 @@ static const char head[] =
     "</style>\n</head>\n<body>\n";
 
 /*
- * The script draws the edges over the table, again after each change of its size, and folds rows of
- * one thread. Without scripts, the page has all rows and no arrows.
+ * The script draws the edges over the table, again whenever the table's size changes, and folds
+ * rows of one thread. Without scripts, the page has all rows and no arrows.
  */
 static const char script[] =
     "<script>\n"
@@ -101,7 +101,7 @@ static bool is_same(const struct job *a, const struct job *b)
 
 /*
  * Whether the page shows this job for its failure. Of the jobs with the same failure, it shows the
- * first one with a trace, or else the first one.
+ * first one that has a trace. If none has a trace, it shows the first job.
  */
 static bool is_told(const struct run *run, const struct job *job)
 {
@@ -144,7 +144,7 @@ struct drawing {
 	unsigned folds; /* how many there are so far */
 };
 
-enum { FOLDED = 4 }; /* so many steps in a row, or more, are folded */
+enum { FOLDED = 4 }; /* this many or more steps in a row are folded */
 
 static void lanes(const struct drawing *d, unsigned thread, const struct lab_step *s, const char *text)
 {

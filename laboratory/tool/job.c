@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file starts the processes of the tests, waits for them, kills those that hang, and takes
- * their results.
+ * Starts the processes of the tests, waits for them, kills those that hang, and collects their
+ * results.
  */
 #include "tool.h"
 #include <errno.h>
@@ -74,7 +74,8 @@ void pool_start(struct pool *pool, struct job *job)
 		child_run(job);
 	}
 	/*
-	 * The child makes this call, too, so that the group exists as soon as one of them has run.
+	 * The child also makes this call, so that the group exists as soon as either process has
+	 * run.
 	 */
 	(void)setpgid(job->pid, job->pid);
 	(void)close(ends[1]);
@@ -120,7 +121,7 @@ __attribute__((format(printf, 2, 3))) static void say(struct job *job, const cha
 	va_end(args);
 }
 
-/* Makes a result for a process that has left none. */
+/* Makes a result for a process that has left no result. */
 static void report_anew(struct job *job, enum lab_verdict verdict)
 {
 	job->report = (struct report){.result = {.verdict = verdict,
@@ -222,9 +223,9 @@ static int64_t cpu_of(const struct job *job)
 
 /*
  * Whether the job hangs. Time in which this process itself did not run does not count. In the
- * model, a step takes CPU time alone. So there, CPU time counts; and a tenth of the real time, in
- * case the process sleeps. On real threads, real time counts only while all of them sleep, since on
- * a busy machine a thread may wait long for a CPU. Otherwise CPU time counts there, too.
+ * model, a step takes only CPU time, so CPU time counts there, and also a tenth of the real time,
+ * in case the process sleeps. On real threads, real time counts only while all of them sleep,
+ * because on a busy machine a thread may wait long for a CPU. Otherwise CPU time counts there, too.
  */
 static bool hangs(struct job *job)
 {
@@ -278,7 +279,7 @@ struct job *pool_wait(struct pool *pool)
 	sigset_t none;
 	(void)sigemptyset(&none);
 	/*
-	 * The output of a process that runs may be closed. It would end the poll again and again,
+	 * The output of a running process may be closed. This would end the poll again and again,
 	 * so there is a pause.
 	 */
 	if (ppoll(outputs, pool->n_running, &tick, &none) > 0) {

@@ -11,7 +11,7 @@ int run_litmus(const struct options *o)
 	bool standard = strcmp(o->litmus, "-") == 0;
 	char *path = NULL;
 	FILE *in = standard ? stdin : fopen(o->litmus, "re");
-	if (!in) { /* the name of one of our files is enough */
+	if (!in) { /* for our own files, the name is enough */
 		char name[256];
 		snprintf(name, sizeof name, "litmus/%.200s%s", o->litmus, strchr(o->litmus, '.') ? "" : ".litmus");
 		path = data_file(name);

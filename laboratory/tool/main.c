@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The begin of the program: options, modules, and the action that was asked for. With --watch, it
+ * main(): reads the options, loads modules, and performs the requested action. With --watch, it
  * runs again whenever an input changes.
  */
 #include "tool.h"
@@ -13,7 +13,8 @@
 
 /*
  * Starts the program again without address randomisation, so that a replay has the same addresses.
- * If randomisation cannot be switched off, only steps that depend on addresses replay less exactly.
+ * If randomisation cannot be switched off, replays are inexact only in steps that depend on
+ * addresses.
  */
 static void keep_addresses(char **argv)
 {
@@ -81,8 +82,8 @@ static int watch_folder(const char *path, const struct stat *status, int type, s
 }
 
 /*
- * Returns -1 in a new process for each run. It does not return in the first process, which Ctrl-C
- * ends.
+ * Returns -1 in a new process for each run. In the first process it does not return; Ctrl-C ends
+ * that process.
  */
 static int watch(const struct options *o)
 {

@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* The build gives the values of its options libdir and others, relative to the prefix or absolute. */
+/*
+ * The build passes the values of its options such as libdir, either absolute or relative to the
+ * prefix.
+ */
 static const struct {
 	const char *key, *installed;
 } places[] = {
@@ -29,7 +32,7 @@ static bool own_folder(char *to, size_t size)
 }
 
 /*
- * Returns the place that a file beside the program gives for the key. In a build folder, that file
+ * Returns the place that a file next to the program gives for the key. In a build folder, that file
  * has a line "key=place" for each place.
  */
 static char *place_in(const char *path, const char *key)
@@ -65,8 +68,8 @@ char *place_of(const char *key)
 }
 
 /*
- * Returns the file `name` in the first folder of the place that has it; the caller frees it. NULL:
- * no folder has it.
+ * Returns the path of the file `name` in the first folder of the place that has it, or NULL if no
+ * folder has it. The caller frees the path.
  */
 static char *file_in(const char *key, const char *name)
 {
@@ -128,7 +131,7 @@ static bool load_theirs(const struct options *o, const char *name)
 	return good;
 }
 
-/* Whether all names differ. Of two tests with one name, only one would run. */
+/* Whether all names differ. If two tests had the same name, only one of them would run. */
 static bool names_differ(void)
 {
 	for (const struct lab_test *t = lab_tests(); t && t->next; t = t->next) {

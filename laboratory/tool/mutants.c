@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file runs the mutants of memory orders. First, each scenario runs unchanged, which tells the
- * sites that it reaches and the time that it takes. Then each site that is not relaxed is made one
- * step weaker, and the scenarios that reach it run until one of them fails, or the time of this
- * mutant is over.
+ * Runs the mutants of memory orders. First, each scenario runs unchanged, which shows which sites
+ * it reaches and how long it takes. Then each site that is not relaxed is made one step weaker, and
+ * the scenarios that reach it run until one of them fails, or until this mutant's time is over.
  */
 #include "mutants.h"
 
@@ -156,10 +155,7 @@ static void make_mutants(struct hunt *hunt)
 
 static const struct hunt *sorting; /* an argument of by_promise(), which qsort() does not pass on */
 
-/*
- * Compares two scenarios. Those that take little time come first, and those that have killed
- * mutants come earlier.
- */
+/* Compares two scenarios. Scenarios that take little time, or have killed mutants, come earlier. */
 static int by_promise(const void *a, const void *b)
 {
 	const struct scenario *x = &sorting->scenarios[*(const size_t *)a],
@@ -213,8 +209,8 @@ static void settle(struct hunt *hunt, struct mutant *m)
 }
 
 /*
- * Returns whether the failure kills the mutant. A failure that cannot be repeated is not due to the
- * mutant.
+ * Returns whether the failure kills the mutant. A failure that cannot be repeated is not attributed
+ * to the mutant.
  */
 static bool kills(const struct job *job)
 {

@@ -26,7 +26,7 @@ struct mutant {
 	const struct place *place;
 	unsigned step;
 	size_t *order; /* the scenarios that reach the place, the most promising first */
-	size_t next;   /* the index in `order` of the next one */
+	size_t next;   /* the index in `order` of the next scenario */
 	struct job job;
 	int64_t left; /* how much of its time is left */
 	int64_t spent;

@@ -11,12 +11,14 @@ enum {
 };
 
 /*
- * What getopt returns for a word, for --version, and for the first option of `known`. These are no
- * letters.
+ * What getopt returns for a word, for --version, and for the first option of `known`. These values
+ * are not letters.
  */
 enum { WORD = 1, VERSION, FIRST = 256 };
 
-/* Words come in their order. Every letter except h and v begins an option of the compiler. */
+/*
+ * Words are returned in their order. Every letter except h and v begins an option of the compiler.
+ */
 static const char letters[] = "-:hvA::B::C::D::E::F::G::H::I::J::K::L::M::N::O::P::Q::R::S::T::U::V::W::X::Y::Z::"
 			      "a::b::c::d::e::f::g::i::j::k::l::m::n::o::p::q::r::s::t::u::w::x::y::z::";
 
@@ -130,7 +132,7 @@ static bool take_load(struct options *o, char *value)
 	return take_name("load", value, &file);
 }
 
-/* Takes an action other than a normal run. Two of them exclude each other. */
+/* Takes an action other than a normal run. Only one such action may be given. */
 static bool take_action(struct options *o, int action, const char *name)
 {
 	if (o->action != DO_RUN && (int)o->action != action)
@@ -327,8 +329,8 @@ static char **list_of(const struct options *o, const char *word)
 }
 
 /*
- * Takes a word before `--`; with `two`, the next word is its value. The name of the output has no
- * use.
+ * Takes a word before `--`; with `two`, the next word is its value. The name of the output is
+ * ignored.
  */
 static void take_word(struct options *o, char **word, bool two)
 {
@@ -342,8 +344,8 @@ static void take_word(struct options *o, char **word, bool two)
 }
 
 /*
- * Takes the words of a program. Those behind `--` are its arguments. Without a program, they are
- * patterns, too.
+ * Takes the words of a program. The words behind `--` are its arguments. If there is no program,
+ * they are patterns, too.
  */
 static bool take_program(struct options *o, char **behind)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A result as bytes, on its way from a test's process to the parent. One description of a result
- * serves both directions. The reader checks all lengths, and what it uses as an index, since a test
- * may have written anywhere.
+ * serves both directions. The reader checks all lengths and indices, because a test may have
+ * written anywhere.
  */
 #include "tool.h"
 
@@ -30,8 +30,8 @@ static void pass(struct stream *s, void *field, size_t size)
 }
 
 /*
- * Passes the length of a text with its NUL, and then the bytes. A length of 0 is NULL, which is
- * read as `none`.
+ * Passes the length of a text with its NUL, and then the bytes. A length of 0 stands for NULL,
+ * which is read as `none`.
  */
 static void pass_text(struct stream *s, const char **text, const char *none)
 {
@@ -49,8 +49,8 @@ static void pass_text(struct stream *s, const char **text, const char *none)
 }
 
 /*
- * Passes an array of `count` elements, which the reader makes, and returns it. Each element takes
- * at least 8 bytes of the rest, or the count is wrong.
+ * Passes an array of `count` elements, which the reader makes, and returns it. If fewer than 8
+ * bytes for each element are left, the count is wrong.
  */
 static void *pass_array(struct stream *s, const void *elements, size_t *count, size_t size)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file plans the normal run. It decides which tests run in which modes and how the time is
- * divided among them, and counts the results.
+ * Plans the normal run: decides which tests run in which modes and how the time is divided among
+ * them, and counts the results.
  */
 #include "tool.h"
 #include <ctype.h>
@@ -146,11 +146,11 @@ static bool is_replayed(const struct options *o, const char *name)
 	return !o->model.replay || (strlen(name) == n && strncmp(name, o->model.replay, n) == 0);
 }
 
-enum { FURTHER = 4 }; /* so many failures of a program are searched for after the first */
+enum { FURTHER = 4 }; /* how many further failures of a program are searched for */
 
 /*
- * Makes the jobs. The model comes first: the tests that it exhausts leave their time to the other
- * modes, whose samples have no end.
+ * Makes the jobs. The model comes first, because the tests that it exhausts leave their time to the
+ * other modes, whose samples have no end.
  */
 static void make_jobs(struct run *run, const struct options *o)
 {
@@ -172,8 +172,8 @@ static void make_jobs(struct run *run, const struct options *o)
 }
 
 /*
- * Returns the share of the time for the next job. The shares of the jobs that run are taken; those
- * that wait divide the rest, by weight.
+ * Returns the share of the time for the next job. The running jobs keep their shares; the waiting
+ * jobs divide the remaining time by weight.
  */
 static int64_t share_of(const struct run *run, const struct pool *pool, size_t next, int64_t end)
 {
@@ -192,8 +192,8 @@ static int64_t share_of(const struct run *run, const struct pool *pool, size_t n
 }
 
 /*
- * In a hurry, a model run ends after a number of executions that says something, and leaves its
- * time to slower ones.
+ * If time is short, a model run ends after a meaningful number of executions, and leaves its time
+ * to slower runs.
  */
 static void hurry(struct job *job, const struct options *o)
 {
@@ -242,8 +242,8 @@ static void show_status(struct status *status, const struct run *run, const stru
 }
 
 /*
- * Whether the job is one of a program, and its search can go on after the failure, because the
- * failure does not end the process.
+ * Whether the job runs a program whose search can go on after the failure, because the failure does
+ * not end the process.
  */
 static bool leaves_more(const struct job *job)
 {
@@ -263,7 +263,7 @@ static bool leaves_more(const struct job *job)
 }
 
 /*
- * A program that failed runs once more, with its failures so far as known ones, as if their bugs
+ * A program that failed runs once more. Its failures so far are treated as known, as if their bugs
  * were fixed.
  */
 static void seek_further(struct run *run, const struct job *job)

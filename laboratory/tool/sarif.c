@@ -10,7 +10,7 @@
 
 /*
  * Writes a path in a git repository as a reference from its root, as code scanning wants it. Any
- * other path becomes a URI. The root is that of the outermost repository, since a submodule is a
+ * other path becomes a URI. The root is that of the outermost repository, because a submodule is
  * part of the project.
  */
 static void emit_uri(FILE *to, const char *path)
@@ -38,7 +38,7 @@ static void emit_location(FILE *to, const char *file, int line, const char *text
 }
 
 /*
- * Writes where a failure without steps is: in the source that its message names, or else in the
+ * Writes the place of a failure without steps: the source that its message names, otherwise the
  * first file.
  */
 static void emit_place(FILE *to, const struct options *o, const struct job *job)
@@ -96,7 +96,10 @@ void sarif_results(FILE *to, const void *results)
 		emit_result(to, run, job);
 		between = ",\n";
 	}
-	/* GitHub tells the reports of a commit apart by this name, and refuses two of the same name. */
+	/*
+	 * GitHub distinguishes the reports of a commit by this name, and refuses two reports of the
+	 * same name.
+	 */
 	snprintf(name, sizeof name, "%s/", basename(run->options->results[SARIF]));
 	emit_json(to, "],\"automationDetails\":{\"id\":%s}}]}\n", name);
 }

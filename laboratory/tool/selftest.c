@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file checks whether the laboratory finds what it must. The litmus programs must have the
- * outcomes of C11. Each planted bug must be found within ENOUGH executions, with the right verdict.
- * The replay of its report must be the same execution.
+ * Checks whether the laboratory finds what it must find. The litmus programs must have the outcomes
+ * of C11. Each planted bug must be found within ENOUGH executions, with the right verdict. The
+ * replay of its report must be the same execution.
  */
 #include "litmus.h"
 
 #define ENOUGH 400000 /* executions, of which most bugs need fewer than 1,000 */
-/* The executions are the limit, so that slow and busy machines find the same. */
+/* The limit is a number of executions, so that slow and busy machines find the same bugs. */
 #define NO_HURRY (10 * 60 * SECOND)
 
 struct planted {

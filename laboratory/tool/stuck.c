@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file says what a process that hangs waits for. It knows this from /proc, which describes the
- * process's threads, and from the process itself.
+ * Says what a hanging process waits for. It learns this from /proc, which describes the process's
+ * threads, and from the process itself.
  */
 #include "tool.h"
 #include <dirent.h>
@@ -25,7 +25,7 @@ static void read_task(pid_t pid, const char *tid, const char *file, char *to, si
 	to[strcspn(to, "\n")] = '\0';
 }
 
-/* Returns the letter that /proc has for the state of a thread. */
+/* Returns the letter with which /proc describes the state of a thread. */
 static char state_of(pid_t pid, const char *tid)
 {
 	char stat[512];
@@ -126,8 +126,8 @@ static void tell_thread(FILE *to, const struct job *job, const char *tid)
 }
 
 /*
- * Asks the process what it waits for. A thread of the process answers. Half a second is enough for
- * that, unless the process cannot run at all.
+ * Asks the process what it waits for. A thread of the process answers, within half a second unless
+ * the process cannot run at all.
  */
 static void ask(const struct job *job)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Implements sites.h: the table of steps, and the report of how many deaths each step has had. */
 #include "sites.h"
 #include "tools.h"
 #include <link.h>

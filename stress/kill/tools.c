@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Implements tools.h: random numbers, the clock, what /proc says of a process, and options. */
 #include "tools.h"
 #include <ctype.h>
 #include <dirent.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The shared objects of the soak, and the account of what all actors have done with them. */
 #include "soak.h"
 
 struct soak soak;

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The program of the soak: reads the arguments, starts and ends the actors, watches their progress,
+ * and prints the report.
+ */
 #include "core/wait/lot.h"
 #include "soak.h"
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What every test program shares: main(), the registration and the order of cases, and the helpers
+ * of fl_test.h that need a function.
+ */
 #include "fl_test.h"
 
 #include <fnmatch.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Expects CHECK "n == 2". The bug of this relay is at the half-close: it sends the bytes that it
- * has when it reads, and takes a write of a part for a write of all. If the client has closed its
+ * has when it reads, and treats a partial write as a complete one. If the client has closed its
  * half by then, the last byte is lost.
  */
 #include "echo.h"

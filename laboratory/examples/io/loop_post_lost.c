@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Expects DEADLOCK "waits for the channel of a poll, select or epoll". Other threads wake this
- * event loop only while it says that it sleeps. It looks at the queue before it says so, and not
- * again. So a wakeup is lost.
+ * event loop only while it says that it sleeps. It looks at the queue before it says so, but not
+ * again afterwards. So a wakeup is lost.
  */
 #include <assert.h>
 #include <pthread.h>

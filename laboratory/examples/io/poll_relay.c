@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects a pass. A relay between two socket pairs uses poll(). Each byte of one side goes to the
- * other side, and so does the end of each side. The messages have two parts.
+ * Expects a pass. A relay between two socket pairs uses poll(). Each byte from one side, and the
+ * end of its stream, goes to the other side. The messages have two parts.
  */
 #include "echo.h"
 #include <poll.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects a pass. Two threads write to a pipe each. By select(), main waits for both until both
- * have ended.
+ * Expects a pass. Two threads each write to a pipe. With select(), main waits for both pipes until
+ * both have ended.
  */
 #include <assert.h>
 #include <pthread.h>

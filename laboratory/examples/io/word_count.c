@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects a pass. Two threads count the words of a file, each with a stream of its own. Then main
- * writes the sum to another file, and reads it back. No execution finds the file that an earlier
- * one wrote.
+ * Expects a pass. Two threads count the words of a file, each with its own stream. Then main writes
+ * the sum to another file, and reads it back. No execution finds the file that an earlier execution
+ * wrote.
  */
 #include <assert.h>
 #include <fcntl.h>

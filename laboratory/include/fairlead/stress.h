@@ -28,8 +28,8 @@ extern "C" {
  *
  * `s` is the state, zeroed before each execution. An execution runs the setup, then all actors at
  * once, and then the body of FL_STRESS. The body frees what setup and actors made, and states the
- * outcome: that of the first macro whose condition holds. If none holds, that is an error. Threads
- * that never end, and memory that is not freed, are reported.
+ * outcome, which is that of the first macro whose condition holds. It is an error if no condition
+ * holds. Threads that never end, and memory that is not freed, are reported.
  */
 
 /* What an outcome means. The report counts the outcomes of each kind. */
@@ -70,7 +70,7 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
  * Defines a scenario whose actors are processes, each with threads and global variables of its own.
  * The actors share the state, and the memory that is allocated during the execution. The mode
  * `crash` kills one actor, at each of its steps in turn. Other modes kill no actor, and in the
- * native mode the actors are threads. All else is as FL_STRESS says.
+ * native mode the actors are threads. Otherwise this is the same as FL_STRESS.
  */
 #define FL_STRESS_PROCESSES(test, ...) FL__STRESS_TEST(test, true, __VA_ARGS__)
 
@@ -116,22 +116,22 @@ unsigned fl_stress_choose(unsigned n);
 void fl_stress_assume(bool condition);
 
 /*
- * Returns how many of n equal operations to do. That is n, or fewer while the laboratory shrinks a
- * failure. The outcome must not depend on the count.
+ * Returns how many of n equal operations to do: n, or fewer while the laboratory shrinks a failure.
+ * The outcome must not depend on the count.
  *
  *     for (unsigned i = fl_stress_ops(3); i > 0; i--) ...
  */
 unsigned fl_stress_ops(unsigned n);
 
 /*
- * Call it once in each turn of a loop that waits. Under the model the call returns when a value
- * that the caller has read has changed.
+ * Call it once in each turn of a waiting loop. Under the model the call returns when a value that
+ * the caller has read has changed.
  */
 void fl_stress_relax(void);
 
 /*
- * Wait on a 32-bit atomic word, and wake its waiters, as the system call futex() does.
- * fl_stress_futex_wait() waits for a wake if the word has the value `expected`. `deadline` is in
+ * These wait on a 32-bit atomic word, and wake its waiters, as the system call futex() does. If the
+ * word has the value `expected`, fl_stress_futex_wait() waits for a wake. `deadline` is in
  * nanoseconds of CLOCK_MONOTONIC; INT64_MAX means that there is none. fl_stress_futex_wake() wakes
  * up to `n` waiters, and returns how many it has woken. fl_stress_futex_wait() returns:
  *   0           the caller was woken; or, in every mode, a spurious wakeup
@@ -156,14 +156,14 @@ uint32_t fl_stress_steps(void);
 
 /*
  * Returns the time in nanoseconds of CLOCK_MONOTONIC, for deadlines. Under the model it is the
- * model's time, which passes by timeouts and by fl_stress_relax() alone.
+ * model's time, which passes only by timeouts and by fl_stress_relax().
  */
 int64_t fl_stress_now(void);
 
 /*
- * Begins or ends the counts of `fairlead-stress --traffic`. A call with 0 begins them. A call with
- * another number ends them, and says that so many operations were done in between. In other runs
- * the call has no effect.
+ * Begins or ends the counts of `fairlead-stress --traffic`. A call with 0 begins the counts. A call
+ * with another number ends them, and says that this number of operations was done in between. In
+ * other runs the call has no effect.
  */
 void fl_stress_traffic(unsigned operations);
 

@@ -9,11 +9,11 @@ extern "C" {
 #endif
 
 /*
- * A test of linearizability checks the results of concurrent calls. They must be the results of
- * some sequential order of the calls, and that order must keep the order of calls that did not
- * overlap. A test gives operations and a specification. The laboratory makes programs of a few
- * calls in a few threads, runs each program under the model and on real threads, and searches for a
- * sequential order.
+ * A test of linearizability checks the results of concurrent calls. There must be a sequential
+ * order of the calls that gives the same results and keeps the order of calls that did not overlap.
+ * A test gives operations and a specification. The laboratory makes programs of a few calls in a
+ * few threads, runs each program under the model and on real threads, and searches for a sequential
+ * order.
  *
  *     struct ring { ... };
  *
@@ -37,7 +37,7 @@ extern "C" {
  *
  *     fairlead-stress --mode lin --load FILE.c ring
  *
- * A call precedes another call if it happens before that call. In some programs, only the
+ * A call precedes another call if it happens before the other call. In some programs, only the
  * operations synchronize the threads. In others, each call happens after all calls that have
  * returned.
  */
@@ -122,7 +122,7 @@ struct fl_lin_op {
 	unsigned by;     /* which threads call it: FL_LIN_THREAD(0) | ...; 0 means all */
 	unsigned weight; /* how often it is called, relative to the others; 0 means 1 */
 	unsigned most;   /* the most calls in one program; 0 means any number */
-	/* `arg` is below this number. With 0 it is 1 to 99, and different in each call. */
+	/* `arg` is below this number. If it is 0, `arg` is 1 to 99, and different in each call. */
 	unsigned args;
 	/*
 	 * If this is not 0, `arg` also has a key below this number. FL_LIN_KEY(arg) is the key, and
@@ -205,7 +205,7 @@ struct fl_lin {
 struct fl_lin_call {
 	int kind;
 	int64_t arg, result;
-	/* If this is false, no result is known, and the call may have taken effect or not. */
+	/* If this is false, no result is known, and the call may or may not have taken effect. */
 	bool returned;
 	uint32_t overlaps; /* the sum of 1 << kind over the kinds of the concurrent calls */
 };
@@ -217,7 +217,7 @@ struct fl_lin_call {
  *           accordingly; if the call has not returned, any result is allowed
  *   init    initialises the state; NULL means that it begins with all zeroes
  *   part    stores the call's key in `*key`. Calls of different keys are independent, and are
- *           checked apart. It returns false if the call concerns all keys. NULL means that the
+ *           checked separately. It returns false if the call concerns all keys. NULL means that the
  *           object has no keys
  *   text    writes the state for a reader; NULL means that reports do not show states
  *   equal   returns whether two states are equal; NULL means that their bytes are compared, so
@@ -236,12 +236,12 @@ struct fl_lin_spec {
 };
 
 /*
- * The specifications of queues are a FIFO queue, a LIFO queue, and a queue of which the item with
- * the least FL_LIN_KEY() comes out first, and of equal keys the oldest.
+ * The specifications of queues: a FIFO queue, a LIFO queue, and a queue from which the item with
+ * the least FL_LIN_KEY() comes out first and, of equal keys, the oldest item.
  */
 extern const struct fl_lin_spec fl_lin_fifo, fl_lin_lifo, fl_lin_priority;
 /*
- * The other specifications are a set of numbers below 64, which is empty at first, and a word and a
+ * The other specifications: a set of numbers below 64, which is empty at first, and a word and a
  * counter, which are 0 at first.
  */
 extern const struct fl_lin_spec fl_lin_set, fl_lin_word, fl_lin_counter;
