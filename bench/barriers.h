@@ -9,8 +9,8 @@
 /*
  * The workload of barriers, for C and C++. One operation is a round of all threads. Before the
  * round, each thread notes the round's number in its own place. After the round, it looks at the
- * number of the next thread: that must be this round, or the one after, if the other thread is
- * already on its way there.
+ * number of the next thread. This must be the number of this round, or of the following round if
+ * the other thread is already on its way there.
  */
 enum { BARRIER_THREADS_MAX = 32 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Measures results of any length (bytes.h): Fairlead's, and those of pipes and of mapped memory by
- * hand. bytes_cxx.cc has Boost's, and pool.py has Python's.
+ * Measures results of any length (bytes.h): Fairlead's, and those through pipes and mapped memory,
+ * written by hand. Boost's are in bytes_cxx.cc, and Python's in pool.py.
  */
 #include "bytes.h"
 #include "remote.h"
@@ -215,7 +215,7 @@ static void *mapped_take(bytes_pair *p, uint64_t i)
 	return bytes;
 }
 
-/* For the floor, the calling thread fills the bytes itself. */
+/* For the floor row, the calling thread fills the bytes itself. */
 static void *malloc_take(bytes_pair *p, uint64_t i)
 {
 	return memset(fresh(p), (int)i, p->size);

@@ -19,9 +19,9 @@ typedef struct bytes_way {
 	/* asks for number `i`, waits, and returns the bytes */
 	void *(*take)(bytes_pair *p, uint64_t i);
 	void (*put_back)(bytes_pair *p, void *bytes);
-	void (*open)(bytes_pair *p); /* makes `own`; NULL: the way has no `own` */
+	void (*open)(bytes_pair *p); /* makes `own`; NULL if the way has no `own` */
 	void (*close)(bytes_pair *p);
-	/* what the partner does for each take(); NULL: the way has no partner */
+	/* what the partner does for each take(); NULL if there is no partner */
 	void (*give)(bytes_pair *p, uint64_t i);
 	const void *type; /* the task type of the executor's ways */
 } bytes_way;

@@ -10,8 +10,8 @@
 #define SHORT .least_ms = 100
 #define ALONE .callers = 1, .alone = true
 /*
- * Two threads hand something to and fro, in three cases: the kernel chooses the CPUs; each thread
- * has a CPU of its own; both threads share one CPU.
+ * Two threads hand something to and fro, in three cases: the kernel chooses the CPUs, each thread
+ * has its own CPU, or both threads share one CPU.
  */
 #define TRIP(name, where)                                                                                              \
 	{                                                                                                              \
@@ -100,7 +100,7 @@ const bench_case bench_cases[] = {
 	{"exec/stats_snapshot_16", "ns/snapshot", {16}, ALONE},
 	{"exec/idle_cpu", "us of CPU/s", {2}, ALONE, .span_ms = 1000},
 	{"exec/memory_task", "bytes/task", {2}, ALONE},
-#if FL__HAS_PROCESS /* without these parts, the library has the core alone */
+#if FL__HAS_PROCESS /* without these parts, the library consists of the core only */
 	{"exec/result_64", "ns/task", {1}, ALONE},
 	{"exec/result_64kib", "ns/task", {1}, ALONE},
 	{"exec/result_64mib", "ns/task", {1}, ALONE},

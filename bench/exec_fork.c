@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Measures fork and join, loops in parallel, and bursts of tasks, by Fairlead and by OpenMP, whose
- * functions are in exec_omp.c. exec_cxx.cc has the rows of TBB.
+ * Measures fork and join, loops in parallel, and bursts of tasks, for Fairlead and for OpenMP,
+ * whose functions are in exec_omp.c. The rows of TBB are in exec_cxx.cc.
  */
 #include "forks.h"
 #include "pools.h"
@@ -209,7 +209,9 @@ static const fork_runtime fairlead_groups = {.open = fairlead_open, .close = fai
 
 extern const fork_runtime bench_omp; /* defined in exec_omp.c */
 
-/* The floor of fork and join: the calling thread makes the same calls itself, without a pool. */
+/*
+ * The floor row of fork and join: the calling thread makes the same calls itself, without a pool.
+ */
 static void *calls_open(unsigned workers)
 {
 	return NULL;

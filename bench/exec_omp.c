@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * OpenMP's part of exec_fork.c and of forks.h. meson.build compiles this file with gcc, whichever
- * compiler the program has. The thread that asks is one of the team. main.c sets how the other
- * threads of the team wait.
+ * compiler is used for the program. The asking thread belongs to the team. main.c sets how the
+ * other threads of the team wait.
  */
 #include "forks.h"
 
@@ -83,8 +83,8 @@ static void omp_skynet(void *pool, fork_sky *node)
 }
 
 /*
- * A loop hands out so many elements at a time. The loop's body is code of the program, so that no
- * compiler gives OpenMP a better one.
+ * How many elements a loop hands out at a time. The loop's body is code of the program, so that
+ * OpenMP does not get a body that another compiler made better.
  */
 enum { PIECE = 4096 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Measures pools of threads: Fairlead's executor, and a pool by hand from pthreads. It also
- * measures pools of processes, one task at a time and in chunks: Fairlead's, and Python's by
- * pool.py.
+ * measures pools of processes, one task at a time and in chunks: Fairlead's, and Python's, which
+ * pool.py runs.
  */
 #include "forks.h"
 #include "pools.h"
@@ -51,7 +51,7 @@ static inline uint64_t fairlead_await(fl_executor *e, fl_future **f)
 POOL_BENCH(fairlead, fl_executor, fl_future *, fairlead_open, fl_executor_free, fairlead_make, free, fairlead_submit,
            fairlead_await)
 
-/* A serial executor over the pool. One program measures one pool at a time. */
+/* A serial executor over the pool. A program measures only one pool at a time. */
 static fl_executor *serial_target;
 
 static fl_executor *serial_open(unsigned workers, size_t most)
@@ -238,7 +238,7 @@ POOL_BENCH(pthread, pthread_pool, pool_future, pthread_open, pthread_close, pool
 POOL_BENCH(pthread_yield, pthread_pool, pool_future, pthread_yield_open, pthread_close, pool_futures, free,
            pthread_submit, pthread_await)
 
-/* The floor of the pools: the calling thread makes the same calls itself, without a pool. */
+/* The floor row of the pools: the calling thread makes the same calls itself, without a pool. */
 static void *calls_open(unsigned workers, size_t most)
 {
 	return NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Measures Fairlead's fibers: the switch by itself, which is inside of the library, and a yield in
- * a loop.
+ * Measures Fairlead's fibers: the bare switch, which is internal to the library, and a yield in a
+ * loop.
  */
 #include "fiber.h"
 

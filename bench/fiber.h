@@ -49,8 +49,8 @@ static inline uint64_t fiber_trips(uint64_t switches)
 
 /*
  * This macro makes the row of a yield in a scheduler: two fibers yield to each other, and one
- * operation is one yield. `run` counts in a fiber_work what it did; bench_fail() ends the program
- * if that is not all.
+ * operation is one yield. `run` counts in a fiber_work what it did; if the count is too low,
+ * bench_fail() ends the program.
  */
 typedef struct fiber_work {
 	uint64_t done;

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 /*
- * The workloads of fork and join and of loops in parallel, for C and C++. Where an implementation
- * works that way, the thread that asks is one of the workers.
+ * The workloads of fork and join and of loops in parallel, for C and C++. If an implementation
+ * works that way, the asking thread is one of the workers.
  */
 enum {
 	FORK_N = 30,          /* fib(30), where each call with an argument of 2 and more forks */
@@ -20,7 +20,7 @@ enum {
 	QUEENS_N = 11,        /* queens on a board of 11 by 11; each legal move is a branch */
 	QUEENS_RESULT = 2680, /* solutions */
 	QUEENS_NODES = 166926,
-	SKYNET_BRANCHES = 10, /* each node but a leaf forks so many branches */
+	SKYNET_BRANCHES = 10, /* how many branches each node except a leaf forks */
 	SKYNET_LEAVES = 1000000,
 	SKYNET_NODES = 1111111,
 };
@@ -31,7 +31,7 @@ typedef struct fork_board {
 	uint8_t column[QUEENS_N];
 } fork_board;
 
-/* A tree of sums: a node has the leaves from `first` on. */
+/* A tree of sums. The leaves of a node are those from `first` on. */
 typedef struct fork_sky {
 	uint64_t first, leaves, sum;
 } fork_sky;
@@ -42,15 +42,15 @@ extern "C" {
 
 /*
  * The bodies of the loops; all implementations run this code. fork_axpy() computes y += a x for the
- * elements from `from` to `to`. fork_rows() computes rows of a triangle: a row takes as many rounds
- * as its number says.
+ * elements from `from` to `to`. fork_rows() computes rows of a triangle; the number of a row is the
+ * number of rounds that it takes.
  */
 void fork_axpy(float *y, const float *x, float a, size_t from, size_t to);
 void fork_rows(uint64_t *rows, size_t from, size_t to);
 
 /*
  * The searches; all implementations run this code. fork_moves() stores the boards after each legal
- * move, and returns how many. fork_branches() stores the ten branches of a node that is no leaf.
+ * move, and returns how many. fork_branches() stores the ten branches of a node that is not a leaf.
  * The other two add up what the branches have found.
  */
 size_t fork_moves(const fork_board *b, fork_board next[QUEENS_N]);
@@ -60,7 +60,7 @@ void fork_add_sums(fork_sky *node, const fork_sky *next);
 
 /*
  * An implementation. open(workers) makes the pool, which the other functions get. A function is
- * NULL if the implementation has nothing of that kind.
+ * NULL if the implementation lacks it.
  */
 typedef struct fork_runtime {
 	void *(*open)(unsigned workers);
@@ -75,7 +75,7 @@ typedef struct fork_runtime {
 	void (*burst)(void *pool, uint64_t *results, uint64_t first, uint64_t n);
 	/* calls `run` in a worker */
 	void (*inside)(void *pool, void (*run)(bench_thread *t), bench_thread *t);
-	/* search the tree below a board, or a node; each fork has all branches of a node */
+	/* search the tree below a board or a node; each fork contains all branches of a node */
 	void (*queens)(void *pool, fork_board *b);
 	void (*skynet)(void *pool, fork_sky *node);
 } fork_runtime;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The times of single operations. Each time is counted in a class by its size. There are 32 classes
- * for each power of two, so that a percentile is right to 3 %.
+ * The times of single operations. Each time is counted in a class according to its size. There are
+ * 32 classes for each power of two, so that percentiles are accurate to 3 %.
  */
 #include "shim.h"
 
 enum { CLASSES = 32, CLASSES_LOG2 = 5 };
 
-/* A time below CLASSES has a class of its own. */
+/* Each time below CLASSES has its own class. */
 static unsigned class_of(uint64_t ns)
 {
 	if (ns < CLASSES)

@@ -16,9 +16,9 @@ MONITOR(fairlead, fl_mutex, fl_cond, fl_mutex_init(m), fl_cond_init(c), fl_mutex
 
 /*
  * The workloads of conditions (monitor.h). In `pingpong`, two threads take turns, and one operation
- * is a turn of each. In `broadcast`, one operation is a round: all threads but one wait; that one
- * waits until they do, and then broadcasts; each of them has locked the mutex again before the next
- * round.
+ * is a turn of each. In `broadcast`, one operation is a round: all threads except one wait; the
+ * remaining thread broadcasts when all of them wait; and each of them locks the mutex again before
+ * the next round.
  */
 #define COND_BENCH(mon)                                                                                                \
 	typedef struct cond_##mon##_state {                                                                            \

@@ -11,8 +11,8 @@
 /*
  * The workload of mutexes: lock, count, work for some time (in some cases), unlock. The threads
  * share one budget of operations, which is kept under the lock. So they contend until the end, and
- * how many operations each of them got shows how fair the lock is. Where a case has a span of time
- * instead of a budget, each thread also notes its longest wait.
+ * the number of operations that each thread got shows how fair the lock is. If a case has a span of
+ * time instead of a budget, each thread also notes its longest wait.
  */
 
 /*
@@ -20,7 +20,7 @@
  * gives a wrong count.
  */
 typedef struct lock_data {
-	/* `done`: in a case with a span, what the threads say that they did */
+	/* `done`: in a case with a span, how many operations the threads report */
 	uint64_t count, total, done;
 	uint64_t work;
 } lock_data;
@@ -79,7 +79,8 @@ static inline void lock_teardown(void *state, uint64_t total)
 	}
 
 /*
- * Runs until the span is over. Reads the clock once before each lock, and once while it holds it.
+ * Runs until the span is over. Reads the clock once before each lock, and once while it holds the
+ * lock.
  */
 #define SPAN_BENCH(impl, type, lock, unlock)                                                                           \
 	static inline __attribute__((always_inline)) void impl##_span(bench_thread *t, unsigned rounds)                \
@@ -110,9 +111,9 @@ static inline void lock_teardown(void *state, uint64_t total)
 	LOCK_RUN(impl, fair_1us, span, 10 * bench_rounds())
 
 /*
- * The hand-over: one operation goes from one thread to the other, and back. There are three locks
- * in a ring, and each thread always holds one. It locks the next one, which the other thread holds
- * or has just released, and then unlocks the one behind. So every lock waits for an unlock by the
+ * The hand-over: one operation is from one thread to the other and back. There are three locks in a
+ * ring, and each thread always holds one. It locks the next lock, which the other thread holds or
+ * has just released, and then unlocks the lock behind. So every lock waits for an unlock by the
  * other thread. Each lock has a count beside it.
  */
 enum { HANDOFF_LOCKS = 3 };

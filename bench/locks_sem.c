@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Measures the semaphores of C (sems.h). A peer that has no semaphore gets one from its mutex and
- * its condition (monitor.h).
+ * Measures the semaphores of C (sems.h). For a peer without a semaphore, one is made from its mutex
+ * and its condition (monitor.h).
  */
 #include "monitor.h"
 #include "sems.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Measures event loops: Fairlead's, and libuv's in the rows of timers, turns and round trips, since
- * libuv has no tasks. loop.py measures Python's.
+ * Measures event loops: Fairlead's, and libuv's in the rows of timers, turns and round trips (libuv
+ * has no tasks). loop.py measures Python's.
  */
 #include "loop.h"
 #include "remote.h"
@@ -173,7 +173,7 @@ static void fairlead_cancel(bench_thread *t)
 /*
  * --- timers ---
  *
- * An operation stops one of the started timers, and starts it again for another time.
+ * One operation stops one of the started timers, and starts it again for another time.
  */
 
 typedef struct timers {
@@ -280,8 +280,8 @@ static void uv_timers_teardown(void *state, uint64_t total)
 /*
  * --- a loop and another thread ---
  *
- * What is measured are turns of a loop that has nothing to do, and round trips to a loop that
- * another thread runs.
+ * These rows measure turns of a loop that has nothing to do, and round trips to a loop that another
+ * thread runs.
  */
 
 /* --- turns --- */

@@ -6,8 +6,8 @@
 
 /*
  * The workloads of event loops. fairlead-bench itself measures tasks and timers (loop.c,
- * fiber_boost.cc; loop.py has Python's). A program of its own, fairlead-bench-loop (loop_probe.c),
- * has the servers and the waiting tasks whose memory is measured:
+ * fiber_boost.cc; Python's are in loop.py). A separate program, fairlead-bench-loop (loop_probe.c),
+ * contains the servers, and the waiting tasks whose memory is measured:
  *
  *     fairlead-bench-loop echo NAME    says "ready", then the port of an echo server on 127.0.0.1;
  *                                      ends with its input
@@ -28,7 +28,7 @@ enum {
 	LOOP_TIMERS = 10000, /* how many timers are started at any time */
 	LOOP_TASKS = 10000,  /* how many tasks are cancelled together */
 	LOOP_GROUP = 20000,  /* how many tasks one group has */
-	LOOP_IDLE = 10000,   /* how many tasks the memory is counted for */
+	LOOP_IDLE = 10000,   /* for how many tasks the memory is counted */
 	ECHO_SIZE = 64,
 };
 

@@ -2,9 +2,9 @@
 /*
  * Measures echo servers. A client has one connection or many. On each it sends a request of
  * ECHO_SIZE bytes, waits for the same bytes as an answer, and sends the next request. The client is
- * the same for all servers, and written by hand. While it is timed, it has a CPU of its own and
- * never sleeps there, so that the server is what is measured. The server is a program of its own on
- * another CPU (loop_probe.c, loop.py).
+ * the same for all servers, and written by hand. While it is timed, it has its own CPU and never
+ * sleeps there, so that only the server is measured. The server is a separate program on another
+ * CPU (loop_probe.c, loop.py).
  *
  * The rows echo_100_cpu show the processor time that the server took in the meantime. The rows
  * memory_stream show the memory that LOOP_IDLE connections add, after one request on each.
@@ -52,8 +52,8 @@ typedef struct client {
 } client;
 
 /*
- * `where` is a port, or for Unix sockets the process id of the server. `number` is that of the
- * connection.
+ * `where` is a port, or, for Unix sockets, the process id of the server. `number` is the number of
+ * the connection.
  */
 static void connect_udp(int fd, unsigned where, unsigned number)
 {
@@ -88,7 +88,7 @@ static void open_connection(client *c, unsigned number)
 	BENCH_OK(epoll_ctl(c->poller, EPOLL_CTL_ADD, to->fd, &event));
 }
 
-/* Each request has other bytes than the one before. */
+/* The bytes of each request differ from those of the request before. */
 static void send_request(client *c, struct connection *on)
 {
 	if (c->to_send == 0)
@@ -133,7 +133,7 @@ static void exchange(client *c, uint64_t requests)
 	}
 }
 
-/* A server says where it listens when it has begun to run. */
+/* When a server has begun to run, it says where it listens. */
 static void *client_setup(const bench_setting *with)
 {
 	const server *of = with->arg;
@@ -260,7 +260,7 @@ static const bench_row rows[] = {
     MEMORY_ROW("fairlead", BENCH_PEER, BENCH_LOOP, "echo", "fairlead"),
     MEMORY_ROW("python_streams", BENCH_PEER, PYTHON, "echo_streams"),
     MEMORY_ROW("libuv", BENCH_WEAKER, BENCH_LOOP, "echo", "libuv"),
-    /* The memory of tasks that wait for an event: the program of the servers answers. */
+    /* The memory of tasks that wait for an event, which the program of the servers reports. */
     BENCH_REMOTE_ROW("loop/memory_task", "fairlead", 100000, BENCH_LOOP, "idle", "fairlead"),
     /*
      * Boost.Fiber cannot have many more: the guard page of a stack cuts a memory mapping in two,

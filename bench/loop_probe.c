@@ -50,7 +50,7 @@ static int open_unix(int type)
 	return fd;
 }
 
-/* A server gets a socket that is bound. A stream socket also listens already. */
+/* A server is given a socket that is already bound and, if it is a stream socket, listens. */
 
 static int accept_one(int listener)
 {

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-enum { PROBE_BUFFER = 1024 }; /* bytes of a read; what a read got is written back at once */
+enum { PROBE_BUFFER = 1024 }; /* bytes of a read; what was read is written back at once */
 
 /* Returns how many bytes `n` waiting tasks cost. */
 int64_t boost_idle(size_t n);

@@ -8,8 +8,8 @@
  *
  *     fairlead-bench --serve CASE IMPLEMENTATION THREADS
  *
- * measures one row when it is asked over a pipe. The program starts itself so for rows that need a
- * process of their own (remote.h).
+ * measures one row when it is asked over a pipe. The program starts itself in this way for rows
+ * that need a separate process (remote.h).
  */
 #include "remote.h"
 #include "shim.h"
@@ -60,7 +60,7 @@ static void plan_add(plan *p, const bench_case *of, const bench_row *row, int th
 	snprintf(e->name, sizeof e->name, "%s/%s/threads:%d", of->name, row->implementation, threads);
 }
 
-/* Adds a case at one thread count, with all of its rows, if the name of any of them matches. */
+/* Adds a case at one thread count, with all its rows, if the name of any of these rows matches. */
 static void plan_case(plan *p, const bench_case *of, int threads, const regex_t *pattern)
 {
 	size_t before = p->count;
@@ -146,9 +146,9 @@ int main(int argc, char **argv)
 	fl_process_main(argc, argv);
 #endif
 	/*
-	 * In processes of OpenMP's rows (remote.h), OpenMP's threads sleep while they wait. That is
-	 * the fastest of the three ways: otherwise the threads of gcc's runtime spin on the lock
-	 * that a producer of tasks needs.
+	 * In processes of OpenMP's rows (remote.h), OpenMP's threads sleep while they wait. This is
+	 * the fastest of the three ways, because otherwise the threads of gcc's runtime spin on the
+	 * lock that a producer of tasks needs.
 	 */
 	(void)setenv("OMP_WAIT_POLICY", "passive", 1);
 	if (argc == 5 && !strcmp(argv[1], "--serve"))

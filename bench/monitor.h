@@ -53,8 +53,8 @@ MONITOR(nsync, nsync_mu, nsync_cv, nsync_mu_init(m), nsync_cv_init(c), nsync_mu_
 
 /*
  * Defines a semaphore made of such a mutex and condition. `gain` is what a release does to
- * s->permits. The signaller takes the waiter out of `waiters`, so that a waiter that has yet to run
- * is not signalled twice.
+ * s->permits. The signaller subtracts the waiter from `waiters`, so that a waiter that has not run
+ * yet is not signalled twice.
  */
 #define MONITOR_SEM(impl, mon, gain)                                                                                   \
 	typedef struct impl {                                                                                          \

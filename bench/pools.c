@@ -71,8 +71,8 @@ static int64_t cpu_of(const char *thread)
 }
 
 /*
- * Returns the ns that all threads have run but the first one. The first thread asks for this: if it
- * counted, the reading of the clocks would, too.
+ * Returns the ns that all threads except the first one have run. The first thread calls this; if it
+ * were counted, so would be the time in which it reads the clocks.
  */
 static int64_t cpu_of_others(void)
 {

@@ -21,9 +21,9 @@ extern "C" {
 enum {
 	POOL_BATCH = 10000,     /* tasks of submit_get and of burst */
 	POOL_WINDOW = 64,       /* tasks in flight */
-	POOL_MANY = 1000000,    /* how many tasks the memory is counted for */
+	POOL_MANY = 1000000,    /* for how many tasks the memory is counted */
 	POOL_PAUSE_US = 3000,   /* how long the pool idles before the next task */
-	POOL_SETTLE_US = 300000 /* a pool idles so long before its processor time is counted */
+	POOL_SETTLE_US = 300000 /* how long a pool idles before its processor time is counted */
 };
 #define POOL_WORK (UINT64_C(1) << 62) /* the task computes for a microsecond */
 #define POOL_HOLD (UINT64_C(1) << 63) /* the task waits for pool_release() */
@@ -43,8 +43,8 @@ void pool_release(void);             /* cannot be undone: later tasks with POOL_
 void pool_idle_cpu(bench_thread *t); /* the `run` of exec/idle_cpu */
 
 /*
- * What stands in for a future where the peer has none. It is memory of the caller, which is used
- * again, so it costs no allocation.
+ * What replaces a future if the peer has none. It is memory of the caller, which is used again, so
+ * it costs no allocation.
  */
 typedef struct pool_future {
 	pthread_mutex_t mutex;
@@ -86,7 +86,7 @@ static inline uint64_t pool_future_get(pool_future *f, unsigned yields)
 
 /*
  * Defines the functions of one implementation with futures. open(workers, most) makes a pool that
- * takes so many tasks at once; close(pool) frees it. make(n) makes an array of futures, and
+ * takes up to `most` tasks at once; close(pool) frees it. make(n) makes an array of futures, and
  * unmake(futures) frees it. submit(pool, future, argument) starts pool_task() of the argument.
  * get(pool, future) waits for the task and returns its result. In `submit_get`, a batch of tasks is
  * submitted, and then each future is awaited. In `roundtrip`, there is one task at a time.

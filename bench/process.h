@@ -10,9 +10,9 @@ extern "C" {
 #endif
 
 /*
- * Two processes that share memory. One measures. The other one is its partner: setup forks it, it
- * does its half of the work, and then it ends. The partner must not allocate memory, since it is
- * forked from a process with threads.
+ * Two processes that share memory. One of them measures. The other process is its partner: setup
+ * forks it, it does its half of the work, and then it ends. The partner must not allocate memory,
+ * because it is forked from a process with threads.
  */
 
 /* Zeroed memory that a partner shares, aligned to a page; never NULL. */

@@ -2,8 +2,8 @@
 /*
  * Measures how long a program and a process executor take to start, how long children that are
  * programs take, and how long an executor takes to get over the death of a worker. A small program
- * (start_probe.c) measures the starts of executors, since that is what a user has: this program
- * links much, and a fork server is this program once more.
+ * (start_probe.c) measures the starts of executors, because that is the usual case of a user:
+ * fairlead-bench links many libraries, and a fork server is the same program once more.
  */
 #include "remote.h"
 
@@ -39,7 +39,8 @@ static void program_run(bench_thread *t)
 /*
  * --- programs as children of a loop ---
  *
- * The rows measure the start and the reap of a child, and how 100 MB go through a child and back.
+ * The rows measure how long it takes to start and to reap a child, and to send 100 MB through a
+ * child and back.
  */
 
 static const size_t program_size = (size_t)100 << 20;
@@ -97,7 +98,7 @@ static void fairlead_100mb(bench_thread *t)
 	BENCH_OK(fl_loop_run(program_transfer_all, t));
 }
 
-/* Where a worker says its process id; then it waits to be killed. */
+/* Where a worker stores its process id before it waits to be killed. */
 struct victim {
 	uint32_t pid;
 };
@@ -126,8 +127,8 @@ typedef struct kill_state {
 } kill_state;
 
 /*
- * Kills the only worker, which runs a task while another task waits. Measures in ns since the kill
- * until the future of the first task says so, and until the second task has run.
+ * Kills the only worker, which runs a task while another task waits. Measures, in ns from the kill,
+ * when the future of the first task reports it, and when the second task has run.
  */
 static void kill_one(kill_state *s, int64_t *failed, int64_t *served)
 {

@@ -147,8 +147,8 @@ static void fairlead_close(fairlead_channel *c)
 }
 
 /*
- * Called when a call on `fd` would have waited; `tries` says how often that has happened for this
- * message. Yields the first BENCH_YIELDS times. After that, sleeps until the call need not wait.
+ * Called when a call on `fd` would have waited. `tries` says how often this has happened for this
+ * message. The first BENCH_YIELDS times, yields. After that, sleeps until the call need not wait.
  */
 static void await_descriptor(int fd, short events, unsigned tries)
 {
@@ -248,8 +248,8 @@ static inline void pipe_yield_receive(pipe_channel *c, void *message, size_t siz
 #define pipe_yield_close pipe_close
 
 /*
- * A ring under a mutex that processes share. The mutex is not robust, so that a kill may stop
- * everybody. So these rows count as weaker.
+ * A ring under a mutex that processes share. The mutex is not robust, so if a process is killed,
+ * all others may stop. Therefore these rows count as weaker.
  */
 typedef struct pthread_channel {
 	pthread_mutex_t mutex;
@@ -306,8 +306,8 @@ static void pthread_close(pthread_channel *c)
 }
 
 /*
- * The floor has one message in a cache line, and a flag that both sides poll. They never sleep.
- * They yield after some thousand polls, since on a busy machine the other side may need this CPU.
+ * The floor row has one message in a cache line, and a flag that both sides poll. They never sleep,
+ * but yield after some thousand polls, because on a busy machine the other side may need this CPU.
  */
 typedef struct polling_channel {
 	bool full;

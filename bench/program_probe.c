@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A small program with one mutex. meson.build makes it with the library and, with WITHOUT_FAIRLEAD,
- * without. process_life.c measures what the start of each costs.
+ * A small program with one mutex. meson.build builds it with the library and, if WITHOUT_FAIRLEAD
+ * is defined, without it. process_life.c measures what it costs to start each of them.
  */
 #ifdef WITHOUT_FAIRLEAD
 #include <pthread.h>

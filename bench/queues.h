@@ -8,10 +8,10 @@
 
 /*
  * The workload of queues, for C and C++. Half of the threads put items, and the other half get
- * them, in equal shares. If the number of threads is odd, one thread gets and all others put. A
- * single thread puts and gets in turn. Items are 8 bytes. An item carries its producer and its
- * number. So each consumer sees whether a producer's items come in order, and the sum over all
- * consumers shows whether each item came once.
+ * them, in equal shares. If the number of threads is odd, one thread gets and all other threads
+ * put. A single thread puts and gets in turn. Items are 8 bytes. An item carries its producer and
+ * its number. So each consumer can check whether a producer's items come in order, and the sum over
+ * all consumers shows whether each item came once.
  */
 enum { QUEUE_CAPACITY = 1024, QUEUE_THREADS_MAX = 32 };
 
@@ -28,8 +28,9 @@ enum { QUEUE_MANY = 16 }; /* items of a call that puts or gets several */
 
 /*
  * The producers of ck_ring wait for each other without yielding. With more producers than CPUs, an
- * item can take a whole time slice, 700 us instead of 0.3; on two CPUs this happened in one run of
- * twenty. So each run has a fixed number of operations; otherwise the suite would take minutes.
+ * item can take a whole time slice, that is, 700 us instead of 0.3 us; on two CPUs this happened in
+ * one run out of twenty. So each run has a fixed number of operations; otherwise the suite would
+ * take minutes.
  */
 enum { CK_RING_FIXED = 2500 };
 
@@ -203,7 +204,7 @@ typedef struct trip_state {
 	QUEUE_ROW("mpsc_uncontended", label, impl, uncontended, 0, BENCH_PEER),                                        \
 	    QUEUE_ROW("mpsc_2p1c", label, impl, mpmc, 100000, BENCH_PEER)
 
-/* `fixed` is the field of bench_row, for the rows that may have more threads than CPUs. */
+/* `fixed` is the field of bench_row; it is for rows that may have more threads than CPUs. */
 #define QUEUE_ROWS(alone, of, label, impl, fixed, role)                                                                \
 	QUEUE_ROW(alone, label, impl, uncontended, 0, role), QUEUE_ROW(of "_1p1c", label, impl, mpmc, 0, role),        \
 	    QUEUE_ROW(of "_2p2c", label, impl, mpmc, fixed, role),                                                     \

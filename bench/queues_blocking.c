@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Measures blocking queues of 1,024 items of 8 bytes: FIFO queues for many producers and consumers
- * and for one of each, LIFO queues, and priority queues. queues_cxx.cc has those of C++.
+ * and for one of each, LIFO queues, and priority queues. The queues of C++ libraries are in
+ * queues_cxx.cc.
  */
 #include "monitor.h"
 #include "queues.h"
@@ -14,8 +15,8 @@ _Static_assert(sizeof(void *) == 8, "the queues of pointers carry the 8-byte ite
 
 /*
  * The workload of LIFO and priority queues. It is that of queues.h, except that an item has 47
- * random bits. So the order is not checked, but only that what came out is what went in. The
- * arguments are those of QUEUE_BENCH.
+ * random bits. So the order is not checked; only the items that came out are compared with those
+ * that went in. The arguments are those of QUEUE_BENCH.
  */
 typedef struct order_data {
 	void *q;
@@ -183,9 +184,9 @@ static inline uint64_t heap_take(heap *h)
 
 /*
  * The textbook queue has a mutex that guards its items, and one condition for each side. A thread
- * signals a condition only when another thread waits there. The signaller counts the waiter off, so
- * that a waiter that has yet to run is not signalled twice. Before a thread waits, it gives up the
- * lock and yields, `yields` times.
+ * signals a condition only when another thread waits there. The signaller decrements the count of
+ * waiters, so that a waiter that has not run yet is not signalled twice. Before a thread waits, it
+ * releases the lock and yields, `yields` times.
  */
 #define MONITOR_AWAIT(mon, q, blocked, waiters, cond, yields)                                                          \
 	for (unsigned left = (yields); blocked;) {                                                                     \

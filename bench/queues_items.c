@@ -39,9 +39,9 @@ ITEMS_BENCH(fairlead_unbounded, item_8, item_8_queue, fairlead_item_8_open(FL_UN
 
 /*
  * The textbook queue of queues_blocking.c, with calls for several items. A call moves as many items
- * as it can under one lock, and then wakes one thread, however many items it moved. A thread that
- * was woken and leaves items or space behind wakes the next one. That took less time than a wake
- * for each item.
+ * as it can under one lock, and then wakes one thread, however many items it moved. If a thread
+ * that was woken leaves items or space behind, it wakes the next thread. This took less time than a
+ * wake for each item.
  */
 #define MONITOR_ITEMS(mon, item)                                                                                       \
 	typedef struct mon##_##item##_queue {                                                                          \

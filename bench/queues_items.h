@@ -111,8 +111,8 @@
 		"queues/" case, label, impl##_##item##_setup, impl##_##item##_##run, impl##_##item##_teardown, fixed   \
 	}
 /*
- * A queue without a bound: each run has a fixed number of items, so that none is about memory
- * alone.
+ * A queue without a bound: each run has a fixed number of items, so that no run measures only
+ * memory.
  */
 #define ITEMS_UNBOUNDED_ROW(label, impl) ITEMS_ROW("unbounded_blocking", label, impl, item_8, one, 100000)
 /* `of` is "mpmc" or "ring". `fixed` is the field of bench_row. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Measures rings that do not block: for one producer and one consumer, for many producers and one
- * consumer, and for many of each, with 1,024 items of 8 bytes and of 64. Fairlead's queue for many
- * producers and one consumer is unbounded. queues_cxx.cc has those of C++.
+ * consumer, and for many of each, with 1,024 items of 8 or 64 bytes. Fairlead's queue for many
+ * producers and one consumer is unbounded. The queues of C++ libraries are in queues_cxx.cc.
  */
 #include "queues_items.h"
 
@@ -114,7 +114,10 @@ CK_POINTERS(mpmc)
 FAIRLEAD_ITEMS(item_8)
 FAIRLEAD_ITEMS(item_64)
 
-/* Concurrency Kit's ring by value, and one item at a time, since it has no call for several. */
+/*
+ * Concurrency Kit's ring by value, with one item at a time, because it has no call for several
+ * items.
+ */
 CK_RING_PROTOTYPE(items_8, item_8)
 CK_RING_PROTOTYPE(items_64, item_64)
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Measures unbounded queues that do not block. queues_cxx.cc has those of C++. */
+/* Measures unbounded queues that do not block. The queues of C++ libraries are in queues_cxx.cc. */
 #include "queues_unbounded.h"
 
 #include <ck_fifo.h>
@@ -33,10 +33,10 @@ FAIRLEAD(fairlead, false, item_64)
 FAIRLEAD(fairlead_mpsc, true, item_8)
 
 /*
- * Concurrency Kit's FIFO. Its nodes may be read after they were taken out. So all nodes are made
- * before the run and used once, and the figure does not have what a program would have to spend on
- * them. In version 0.7.1, it sometimes says that it is empty although it is not; the loop then
- * tries again.
+ * Concurrency Kit's FIFO. Its nodes may be read after they were taken out. Therefore all nodes are
+ * made before the run and used once, and the figure does not include what a program would have to
+ * spend on nodes. In version 0.7.1, the FIFO sometimes says that it is empty although it is not;
+ * the loop then tries again.
  */
 typedef struct ck_fifo_nodes {
 	ck_fifo_mpmc_t fifo;

@@ -11,8 +11,8 @@
 /*
  * The workload of unbounded queues, for C and C++. It is that of queues.h, for items of 8 and of 64
  * bytes, one at a time and 16 at a time. No thread sleeps: a consumer that finds the queue empty
- * yields the CPU and tries again. Each run has a fixed number of items, so that none is about
- * memory alone.
+ * yields the CPU and tries again. Each run has a fixed number of items, so that no run measures
+ * only memory.
  */
 enum { UNBOUNDED_FIXED = 100000 };
 

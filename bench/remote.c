@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rows that another program measures, and rows that this program measures in a process of its own
+ * Rows that another program measures, and rows that this program measures in a separate process
  * (remote.h).
  */
 #include "remote.h"

@@ -13,10 +13,10 @@ extern "C" {
 #endif
 
 /*
- * A row that another program measures, since it is written in another language, or since the start
- * of a program is what counts. The program sets up and warms up, and says "ready". It gets lines
- * whose first number says how many operations to make. It answers each line by the nanoseconds that
- * they took, and the 99th percentile of single operations (0: none is meant). It ends when its
+ * A row that another program measures, because it is written in another language, or because the
+ * start of a program is measured. The program sets up and warms up, and says "ready". It gets lines
+ * whose first number says how many operations to make. It answers each line with the nanoseconds
+ * that they took, and the 99th percentile of single operations (0: not measured). It ends when its
  * input ends.
  */
 typedef struct bench_remote {
@@ -45,18 +45,18 @@ void bench_remote_run(bench_thread *t);
 void bench_remote_teardown(void *state, uint64_t total);
 
 /*
- * For rows whose `arg` is a command, and in which each operation takes a program of its own. The
- * row's setup is bench_setup_arg().
+ * For rows whose `arg` is a command, and in which each operation needs a new program. The row's
+ * setup is bench_setup_arg().
  */
 void bench_remote_run_each(bench_thread *t);
 
 /*
- * A row may be measured in a process of its own, which is this program once more. There are three
- * reasons: the processor time or the memory of the whole process is what counts; a runtime can be
- * set up only once; or what the row leaves behind, such as threads that still spin, would take time
- * from the next row. bench_alone_open() starts the process, which sets the row up.
- * bench_remote_close() ends it, after the row's teardown. In that process, bench_alone_serve()
- * answers until its input ends, and returns the exit status.
+ * A row may be measured in a separate process, which runs this program once more. There are three
+ * reasons: the processor time or the memory of the whole process is measured; a runtime can be set
+ * up only once; or what the row leaves behind, such as spinning threads, would take time from the
+ * next row. bench_alone_open() starts the process, which sets the row up. bench_remote_close() ends
+ * it, after the row's teardown. In that process, bench_alone_serve() answers until its input ends,
+ * and returns the exit status.
  */
 bench_remote *bench_alone_open(const bench_row *row, int threads);
 int bench_alone_serve(const bench_row *row, int threads);

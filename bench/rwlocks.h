@@ -9,9 +9,10 @@
 /*
  * The workloads of readers-writer locks, for C and C++. A read looks at two words, which must be
  * equal. A write adds one to both. In the mixed cases the threads take operations by the hundred,
- * until all are taken. `99` and `90` have a write in each 100 and in each 10 operations; `100` has
- * one write, the first operation of the run. In `90_100ns` an operation works for 100 ns under the
- * lock, and for 200 to 400 ns after it. In the others, there is nothing between two operations.
+ * until all are taken. In `99`, one of 100 operations is a write, and in `90` one of 10; `100` has
+ * only one write, the first operation of the run. In `90_100ns` an operation works for 100 ns under
+ * the lock, and for 200 to 400 ns after it. In the other cases, there is nothing between two
+ * operations.
  */
 typedef struct rw_data {
 	uint64_t one, two; /* guarded by the lock */

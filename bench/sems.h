@@ -12,7 +12,7 @@
 
 /*
  * `taken` counts the operations that the threads have begun, until it reaches the total. `inside`
- * counts the threads that hold a permit; they may be no more than there are permits.
+ * counts the threads that hold a permit, and must not exceed the number of permits.
  */
 typedef struct sem_data {
 	BENCH_ALIGNED uint64_t taken;

@@ -13,14 +13,13 @@ extern "C" {
 
 /*
  * What a bench sees of Google Benchmark: rows, cases, the threads of a run, and common tools. A
- * bench says what to measure, never how.
+ * bench only says what to measure, never how.
  */
 
 /*
- * The times of single operations. A run has them only if they are wanted (--laps, which bench/run
- * gives with --busy and --cpu-quota); otherwise the clock is not read for each operation. One
- * operation lies between bench_lap_begin() and bench_lap_end(), and between two calls of
- * bench_lap_end().
+ * The times of single operations. They are measured only on request (--laps, which bench/run passes
+ * with --busy and --cpu-quota); otherwise the clock is not read for each operation. One operation
+ * lies between bench_lap_begin() and bench_lap_end(), and between two calls of bench_lap_end().
  */
 enum { BENCH_LAP_CLASSES = 60 * 32 };
 typedef struct bench_laps {
@@ -40,8 +39,8 @@ void bench_lap_end(bench_laps *laps);
  * One run of a row calls `setup` once. Then each thread calls `run`; all threads are released
  * together. The wall time from the first start to the last end, divided by `total`, is the result.
  * Then `teardown` checks what was done, and calls bench_fail() if it is wrong. If `run` sets
- * `took`, that stands in for the wall time: another program has measured it, or it is a part of
- * each round.
+ * `took`, this replaces the wall time, because another program has measured the time, or only a
+ * part of each round counts.
  */
 typedef struct bench_thread {
 	void *state;    /* what setup returned; the threads of the run share it */
@@ -49,20 +48,23 @@ typedef struct bench_thread {
 	int threads;    /* how many threads call `run` */
 	uint64_t total; /* operations that all threads make together; a multiple of `threads` */
 	/*
-	 * `run` sets how many operations this thread got, where threads take as many as they get;
-	 * else 0
+	 * `run` sets how many operations this thread got, if threads take as many as they can;
+	 * otherwise 0
 	 */
 	uint64_t done;
 	/*
-	 * `run` sets the ns of all operations, where one thread runs and measures by itself; else 0
+	 * `run` sets the ns of all operations, if one thread runs and measures itself; otherwise 0
 	 */
 	int64_t took;
 	/*
-	 * `run` sets the 99th percentile of the ns of single operations, where these count; else 0
+	 * `run` sets the 99th percentile of the ns of single operations, if these count; otherwise
+	 * 0
 	 */
 	int64_t p99;
 	int64_t p50; /* the median of the ns; set after `run`, from its laps */
-	/* of the thread with index 0, if the times of single operations are wanted; else NULL */
+	/*
+	 * of the thread with index 0, if the times of single operations are wanted; otherwise NULL
+	 */
 	bench_laps *laps;
 	int64_t until; /* when `run` is to end, in a case with a span; `run` then sets `done` */
 	/* `run` sets the ns of this thread's longest wait, where waits count; else 0 */
@@ -70,7 +72,7 @@ typedef struct bench_thread {
 } bench_thread;
 
 /*
- * Called by `run` at the end of each operation, where an operation is one round trip. The first
+ * Called by `run` at the end of each operation, if an operation is one round trip. The first
  * operation begins with the run.
  */
 static inline void bench_lap(bench_thread *t)
@@ -92,9 +94,9 @@ typedef struct bench_setting {
 typedef enum bench_role {
 	BENCH_PEER,   /* a peer with equal guarantees; also for Fairlead's own row */
 	BENCH_WEAKER, /* promises less than Fairlead */
-	/* promises less, too; its threads never sleep, so it runs only with threads <= CPUs */
+	/* also promises less; its threads never sleep, so it runs only with threads <= CPUs */
 	BENCH_SPINNING,
-	BENCH_FLOOR, /* the least that the hardware asks for */
+	BENCH_FLOOR, /* the least that the hardware requires */
 } bench_role;
 
 typedef struct bench_row {
@@ -128,8 +130,8 @@ typedef struct bench_case {
 	/* 0: all threads call `run`; else so many do, and `threads` are the workers of a pool */
 	int callers;
 	/*
-	 * 0: a run is so many operations; else it takes so long, a fifth with --quick, and `total`
-	 * means nothing
+	 * 0: a run has a number of operations; otherwise the time of a run, a fifth of it with
+	 * --quick, and `total` means nothing
 	 */
 	int span_ms;
 	int least_ms;      /* the least time of a run; 0: 250 ms; a sixth of it with --quick */
@@ -183,9 +185,9 @@ typedef struct bench_entry {
 int bench_measure(const bench_entry *entries, size_t count, const bench_options *options, const char *out);
 
 /*
- * A peer that sleeps at once also has a row `..._yield`. In that row a waiting thread first yields
- * the CPU this many times, and looks again after each yield. A program can do so with three lines,
- * and on an idle machine it then waits much less.
+ * A peer that sleeps at once also has a row `..._yield`. In this row a waiting thread first yields
+ * the CPU this many times, and looks again after each yield. A program can do this in three lines,
+ * and then waits much less on an idle machine.
  */
 enum { BENCH_YIELDS = 200 };
 
@@ -204,7 +206,7 @@ void bench_free(void *state, uint64_t total);
 void *bench_setup_arg(const bench_setting *with);
 void bench_no_teardown(void *state, uint64_t total);
 
-/* Says why on standard error, and aborts: a wrong result has no speed. */
+/* Says why on standard error, and aborts, because the speed of a wrong result means nothing. */
 __attribute__((noreturn, format(printf, 1, 2))) void bench_fail(const char *format, ...);
 
 /* Calls bench_fail() with `what` and errno, unless `good`. */
@@ -234,7 +236,7 @@ void bench_allow_files(void);
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t bench_now(void);
 
-/* Sleeps for so many microseconds, without the slack of 50 us that Linux gives to timers. */
+/* Sleeps for that many microseconds, without the slack of 50 us that Linux adds to timers. */
 void bench_sleep(unsigned us);
 
 /* Returns the resident bytes of a process. */

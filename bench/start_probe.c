@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Measures in a small program what the start of a process executor takes. fairlead-bench starts
- * `fairlead-bench-start CASE` and asks it over a pipe (remote.h). With the case "result", the time
- * is that from nothing to the first result of each of two workers; with "end", it is that until the
- * workers are joined, too. The first pool of a program starts the fork server. With "result_again"
+ * `fairlead-bench-start CASE` and asks it over a pipe (remote.h). In the case "result", the time is
+ * that from nothing to the first result of each of two workers; in the case "end", it ends when the
+ * workers are joined, too. The first pool of a program starts the fork server. In "result_again"
  * and "end_again", the program has had a pool before.
  */
 #include "shim.h"
@@ -27,7 +27,7 @@ struct meeting {
 	uint32_t arrived;
 };
 
-/* Each of the two tasks waits for the other one, so that each worker has one of them. */
+/* Each of the two tasks waits for the other task, so that each worker gets one. */
 FL_TASK_STATIC(meet, fl_shm_offset, uint64_t)
 {
 	struct meeting *meeting = FL_SHM_AT(fl_task_region(ctx, 0), struct meeting, *arg);

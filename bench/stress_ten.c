@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The module that stress_model.c loads. It has the scenario, instrumented. */
+/* The module that stress_model.c loads. It contains the instrumented scenario. */
 #include <fairlead/stress.h>
 #include <stdatomic.h>
 

@@ -7,15 +7,15 @@
 #include <stdlib.h>
 
 /*
- * The workload of two threads that hand a turn to and fro, for C and C++. One operation is there
- * and back. An object of `type` carries the turn in one direction: give(x) says that it is the
- * other thread's turn, and take(x) waits for that. init(x) makes such an object from zeroes, with
- * nothing given.
+ * The workload of two threads that hand a turn to and fro, for C and C++. One operation is a round
+ * trip. An object of `type` carries the turn in one direction: give(x) says that it is the other
+ * thread's turn, and take(x) waits for that. init(x) makes such an object from zeroes, with nothing
+ * given.
  */
 
 /*
- * The data that are handed over with the turn. They are plain, so that a hand-over that lets both
- * threads pass gives a wrong count.
+ * The data that are handed over with the turn. They are plain, so that the count becomes wrong if a
+ * hand-over lets both threads pass.
  */
 typedef struct turn_data {
 	uint64_t count;

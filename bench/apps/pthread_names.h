@@ -30,7 +30,7 @@
 #define pthread_cond_t fl_cond
 #define pthread_cond_init(c, unused) ((void)(unused), fl_cond_init(c), 0)
 #define pthread_cond_destroy(c) (fl_cond_destroy(c), 0)
-/* always 0: nothing cancels these applications */
+/* always 0, because nothing cancels these applications */
 #define pthread_cond_wait(c, m) (-fl_cond_wait(c, m))
 #define pthread_cond_timedwait(c, m, t) (-fl_cond_wait_until(c, m, FL_S((t)->tv_sec) + (t)->tv_nsec, NULL))
 #define pthread_cond_signal(c) (fl_cond_signal(c), 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file has zstd's pool of threads (its lib/common/pool.h) on a Fairlead executor.
- * bench/apps/run links it in place of zstd's own pool.c.
+ * Implements zstd's pool of threads (its lib/common/pool.h) with a Fairlead executor.
+ * bench/apps/run links this file instead of zstd's own pool.c.
  *
  *     zstd                              Fairlead
  *     POOL_create(threads, queue)       a thread executor with so many workers, and a semaphore
@@ -104,8 +104,8 @@ static int submit(POOL_ctx *pool, POOL_function function, void *arg)
 }
 
 /*
- * zstd's POOL_add() cannot report an error. So if there is no memory for the task, the job runs at
- * once, on the caller's thread.
+ * zstd's POOL_add() cannot report an error, so if there is no memory for the task, the job runs at
+ * once on the caller's thread.
  */
 void POOL_add(POOL_ctx *pool, POOL_function function, void *arg)
 {
@@ -119,7 +119,7 @@ int POOL_tryAdd(POOL_ctx *pool, POOL_function function, void *arg)
 	return fl_sem_try_acquire(&pool->room) == 0 && submit(pool, function, arg);
 }
 
-/* These two functions are the part of the pool that zstd offers to its users. */
+/* These two functions are the part of the pool that is public in zstd. */
 ZSTD_threadPool *ZSTD_createThreadPool(size_t threads)
 {
 	return POOL_create(threads, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects a pass. An execution is no failure if an assumption excludes its input. */
+/* Expects a pass. An execution is not a failure if an assumption excludes its input. */
 #include <assert.h>
 #include <fairlead/stress.h>
 

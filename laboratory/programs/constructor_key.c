@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects a pass. A key that a constructor makes has a value for each thread, and exists anew in
- * each execution.
+ * Expects a pass. A key that a constructor makes has a value for each thread, and is new in each
+ * execution.
  */
 #include "two_threads.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects a pass. What a global or a thread that still runs can reach is no leak. */
+/* Expects a pass. What a global or a running thread can reach is not a leak. */
 #include "two_threads.h"
 
 static struct node {

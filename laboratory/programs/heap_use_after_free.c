@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects USE AFTER FREE "". A block is read that another thread has freed. */
+/* Expects USE AFTER FREE "". A thread reads a block that another thread has freed. */
 #include "two_threads.h"
 
 static int *shared;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects a pass. Destructors run in rounds as long as values come back, for each thread apart.
- * There is a place for the last key, too.
+ * Expects a pass. For each thread separately, destructors run in rounds as long as values come
+ * back. There is also a place for the last key.
  */
 #include "two_threads.h"
 #include <limits.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects a pass. getopt() begins anew in each execution, and not where the tool's own options, or
- * an execution that ended within "-cd", left it.
+ * Expects a pass. In each execution getopt() begins anew, not where the tool's own options, or an
+ * execution that ended within "-cd", left it.
  */
 #include "two_threads.h"
 #include <string.h>

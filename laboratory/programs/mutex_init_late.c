@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects MISUSE "is not ordered". A thread initialises a mutex that main has used, without an
- * order.
+ * Expects MISUSE "is not ordered". A thread initialises a mutex that main uses, and the two are not
+ * ordered.
  */
 #include "two_threads.h"
 

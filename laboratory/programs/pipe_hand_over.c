@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects a pass. What was written before a write to a pipe is known after the read; a read waits
- * for bytes, or for the end. A pipe that is full takes a part of a long write. Closed pipes do not
+ * Expects a pass. What was written before a write to a pipe is known after the read. A read waits
+ * for bytes or for the end. A pipe that is full takes a part of a long write. Closed pipes do not
  * count.
  */
 #include "two_threads.h"

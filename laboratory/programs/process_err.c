@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects EXIT STATUS "ends the program with status 3". err() ends the program. Before, functions
- * that have no effect on other threads return what they return in Linux: aligned memory, random
- * bytes, scheduling, signals without an effect, warnings.
+ * Expects EXIT STATUS "ends the program with status 3". err() ends the program. Before that,
+ * functions that have no effect on other threads return what they return in Linux: aligned memory,
+ * random bytes, scheduling, signals without an effect, warnings.
  */
 #include "two_threads.h"
 #include <err.h>

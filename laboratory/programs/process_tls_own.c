@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects a pass. Thread-locals are each thread's own, and begin as they are initialised. */
+/* Expects a pass. Each thread has its own thread-locals, which begin with their initial values. */
 #include "two_threads.h"
 
 static _Thread_local int mine = 5;

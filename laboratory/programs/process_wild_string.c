@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects CRASH "in main at process_wild_string.c:11 (main)".
- * The C library reads memory that is not there.
+ * Expects CRASH "in main at process_wild_string.c:11 (main)". The C library reads memory that does
+ * not exist.
  */
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects CRASH "in main at process_wild_write.c:12 (main)".
- * A plain write to memory that is not there.
+ * Expects CRASH "in main at process_wild_write.c:12 (main)". A plain write to memory that does not
+ * exist.
  */
 #include <stdint.h>
 

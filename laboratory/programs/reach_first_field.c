@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Expects DATA RACE "read of job->count by". The global points to a link in the block. The block
- * has twice the size of a link, and is no array of links.
+ * has twice the size of a link, but is not an array of links.
  */
 #include "two_threads.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects DATA RACE "read of queue->head->next->value by". The way from a global is the name. */
+/* Expects DATA RACE "read of queue->head->next->value by". The path from a global is the name. */
 #include "two_threads.h"
 
 struct node {

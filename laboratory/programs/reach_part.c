@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Expects DATA RACE "of *head+16 by". The pointer has the type of the first part of the block. The
- * rest of the block has its name, too.
+ * rest of the block is named after it, too.
  */
 #include "two_threads.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects DATA RACE "read of message->length by". The function that returns what malloc() returned
- * names no block: its caller's variable does.
+ * Expects DATA RACE "read of message->length by". If a function only returns what malloc()
+ * returned, its caller's variable names the block.
  */
 #include "two_threads.h"
 

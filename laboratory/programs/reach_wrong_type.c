@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects DATA RACE "read of small->count by". Pointers of wrong types lead to the block, too: to a
- * larger structure, and in a union. They give it no name.
+ * Expects DATA RACE "read of small->count by". Pointers of wrong types also lead to the block: a
+ * pointer to a larger structure, and pointers in a union. They do not name the block.
  */
 #include "two_threads.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects DATA RACE "count". A semaphore with two permits is no lock. */
+/* Expects DATA RACE "count". A semaphore with two permits is not a lock. */
 #include "two_threads.h"
 #include <semaphore.h>
 

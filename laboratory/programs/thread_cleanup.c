@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects a pass. pthread_exit() runs the handlers of pthread_cleanup_push(), the last first;
- * pthread_cleanup_pop() takes them back. pthread_exit() gives the result of a thread, and
- * pthread_self() is each thread's own.
+ * Expects a pass. pthread_exit() runs the handlers of pthread_cleanup_push(), the last one first;
+ * pthread_cleanup_pop() removes them. pthread_exit() sets the result of a thread, and
+ * pthread_self() differs in each thread.
  */
 #include "two_threads.h"
 

@@ -11,13 +11,13 @@ static inline pthread_t start(void *(*run)(void *))
 	return thread;
 }
 
-/* Runs the function in a thread of its own until it has returned. Returns 0. */
+/* Runs the function in a new thread, and returns 0 when it has returned. */
 static inline int in_a_thread(void *(*run)(void *))
 {
 	return pthread_join(start(run), NULL);
 }
 
-/* Runs both functions in threads of their own until they have returned. Returns 0. */
+/* Runs each function in a new thread, and returns 0 when both have returned. */
 static inline int in_two_threads_with(void *(*first)(void *), void *first_arg, void *(*second)(void *),
                                       void *second_arg)
 {

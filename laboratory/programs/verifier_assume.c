@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects a pass. A false assumption of GenMC's kind ends the execution, which is no failure. A
- * retired block is no leak.
+ * Expects a pass. A false assumption in GenMC's form ends the execution, which is not a failure. A
+ * retired block is not a leak.
  */
 #include "two_threads.h"
 #include <stdatomic.h>

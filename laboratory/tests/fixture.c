@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One scenario for each end that a test of the laboratory may have. fairlead-stress --load compiles
- * this file.
+ * One scenario for each way in which a test of the laboratory may end. fairlead-stress --load
+ * compiles this file.
  */
 #include <fairlead/mutex.h>
 #include <fairlead/stress_lin.h>
@@ -65,7 +65,7 @@ FL_STRESS(end_unlisted, one)
 	FL_ACCEPTABLE(s->value == 1, "never");
 }
 
-/* Defines a scenario with one actor, which does one thing, and whose end is not looked at. */
+/* Defines a scenario with one actor, which does one thing, and whose outcome is not checked. */
 #define ALONE(test, member, statement)                                                                                 \
 	struct test {                                                                                                  \
 		member;                                                                                                \

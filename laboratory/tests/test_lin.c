@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The laboratory's check against a sequential specification: histories with a plain answer, and
- * small random ones against all permutations.
+ * Tests the laboratory's check against a sequential specification: with histories whose answer is
+ * obvious, and with small random histories that are compared with all permutations.
  */
 #include "fl_test.h"
 
@@ -17,8 +17,8 @@ static void begin(void)
 }
 
 /*
- * A call of `thread` from one time to another; `to` is 0 if it has not returned. No time is used
- * twice, and times begin with 1.
+ * Adds a call of `thread` from one time to another; `to` is 0 if the call has not returned. No time
+ * is used twice, and times begin with 1.
  */
 static void call(int thread, unsigned from, unsigned to, int kind, int64_t arg, int64_t result)
 {
@@ -29,7 +29,7 @@ static void call(int thread, unsigned from, unsigned to, int kind, int64_t arg, 
 	                                   .returned = to};
 }
 
-/* A call of `thread` that begins after all calls before it, and returns. */
+/* Adds a call of `thread` that begins after all earlier calls have returned, and returns. */
 static void then(int thread, int kind, int64_t arg, int64_t result)
 {
 	const unsigned from = 2 * h.n + 1;
@@ -364,7 +364,7 @@ static void draw_set(void)
 }
 
 /*
- * Compares the check by parts, the check without parts, and the check by force. Enough of the
+ * Compares the check by parts, the check without parts, and the check by brute force. Enough of the
  * histories have an explanation, and enough have none.
  */
 static void expect_agreement(const struct fl_lin_spec *spec, void (*draw_calls)(void))
@@ -433,7 +433,7 @@ FL_TEST(lin_as_many_calls_as_there_are_bits)
 
 /*
  * Sixty writes at the same time, and a read of a value that was not written. Every set of writes is
- * a state of its own.
+ * a separate state.
  */
 FL_TEST(lin_too_much_is_said)
 {

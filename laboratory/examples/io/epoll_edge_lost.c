@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Expects LOST WAKEUP "waits in epoll_wait() for ever". A server with EPOLLET reads once for each
- * event. What it leaves in the socket causes no further event.
+ * event. Bytes that it leaves in the socket cause no further event.
  */
 #include "echo.h"
 #include <fcntl.h>

@@ -9,13 +9,13 @@
 typedef struct {
 	execution x;
 	bool unpruned;
-	/* what of mo is given by coherence and atomicity, with no choice left */
+	/* the part of mo that coherence and atomicity determine */
 	relation forced_mo;
 	void (*visit)(execution *, void *);
 	void *context;
 } enumeration;
 
-/* Whether the values that are known are those that the operations need. */
+/* Whether the values that are already known are allowed by the operations. */
 static bool values_fit(const enumeration *e)
 {
 	const execution *x = &e->x;
@@ -122,7 +122,7 @@ static void choose_sources(enumeration *e, event_set open)
 {
 	execution *x = &e->x;
 	if (!open) {
-		/* A value that is still unknown rests on itself, and no execution has it. */
+		/* A value that is still unknown depends on itself, and occurs in no execution. */
 		FOR_EVENTS(r, x->reads)
 		if (execution_value(x, r) == UNKNOWN_VALUE)
 			return;

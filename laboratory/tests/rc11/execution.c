@@ -28,8 +28,8 @@ static unsigned add_event(execution *x, event e, char kind)
 }
 
 /*
- * These two return the orders of the halves of an operation that reads and writes. The read of rel
- * is relaxed, and so is the write of acq.
+ * These two return the orders of the halves of an operation that reads and writes. With rel, the
+ * read is relaxed; with acq, the write is.
  */
 static mem_order read_half(mem_order o)
 {

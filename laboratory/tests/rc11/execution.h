@@ -48,8 +48,8 @@ void execution_begin(execution *x, const program *p, unsigned succeeding);
 int execution_value(const execution *x, unsigned e);
 
 /*
- * Returns the values that its reads read, and those that its locations have in the end. rf and mo
- * must be complete.
+ * Returns the values that the execution's reads read, and the final values of its locations. rf and
+ * mo must be complete.
  */
 outcome execution_outcome(const execution *x);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* This program reads its command line, and runs the command for each program of the files. */
+/* main(): reads the command line, and runs the command for each litmus program of the files. */
 #include "commands.h"
 #include "enumerate.h"
 

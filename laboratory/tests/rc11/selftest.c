@@ -7,7 +7,7 @@
 
 #include "enumerate.h"
 
-/* a program with so many candidates, or more, is not listed without pruning */
+/* a program with this many candidates or more is not listed without pruning */
 enum { MANY_CANDIDATES = 30000 };
 
 typedef struct {
