@@ -280,8 +280,8 @@ static void allocated_look(struct allocated_site *site)
 				break;
 		}
 		/*
-		 * Looks at the caller next. It gets the result unchanged, or it may assign it to a typed pointer
-		 * where this function only has a void pointer.
+		 * Looks at the caller next. It gets the result unchanged, or it may assign it to a
+		 * typed pointer where this function only has a void pointer.
 		 */
 		function = lab_inlined(pc);
 		if (!function)

@@ -117,8 +117,8 @@ void lab_seed(uint64_t seed, uint64_t execution)
 void lab_choices_begin(enum lab_strategy now)
 {
 	/*
-	 * Executions without a bound on preemptions may be long because they are unfair, so their length
-	 * does not count.
+	 * Executions without a bound on preemptions may be long because they are unfair, so their
+	 * length does not count.
 	 */
 	static bool unfair;
 	if (!unfair && lab.steps > longest && lab.steps < lab_config.max_steps)
@@ -300,21 +300,21 @@ static bool is_either(const struct lab_op *a, const struct lab_op *b, unsigned k
 bool lab_commute(const struct lab_op *a, const struct lab_op *b)
 {
 	/*
-	 * A thread that waits in a loop depends on other threads only through what it waits for, and
-	 * lab_relax() takes care of that. A relax of size 0 depends on all steps, because such a thread
-	 * checks whether other threads have ended.
+	 * A thread that waits in a loop depends on other threads only through what it waits for,
+	 * and lab_relax() takes care of that. A relax of size 0 depends on all steps, because such
+	 * a thread checks whether other threads have ended.
 	 */
 	if (is_either(a, b, LAB_RELAX))
 		return (a->kind != LAB_RELAX || a->size) && (b->kind != LAB_RELAX || b->size);
 	/*
-	 * A LAB_CALL step reads which calls have returned. A step of membarrier() changes which process's
-	 * globals are in place.
+	 * A LAB_CALL step reads which calls have returned. A step of membarrier() changes which
+	 * process's globals are in place.
 	 */
 	if (is_either(a, b, LAB_CALL) || is_either(a, b, LAB_MEMBARRIER) || is_either(a, b, LAB_FUTEX_MANY))
 		return false;
 	/*
-	 * Which threads are woken depends on which threads have died before. A thread also takes wakes of
-	 * its other words until its wait on several words ends.
+	 * Which threads are woken depends on which threads have died before. A thread also takes
+	 * wakes of its other words until its wait on several words ends.
 	 */
 	if (is_either(a, b, LAB_FUTEX_WAKE) && (lab.killable || is_end_of_many(a) || is_end_of_many(b)))
 		return false;
@@ -371,8 +371,9 @@ static lab_set todo_of(lab_set set, unsigned pick)
 	if (lab.killable || lab_running->test->lin || !(set & lab.ready))
 		return set;
 	/*
-	 * A spinning thread that was offered before need not give up here: as long as nothing changes,
-	 * giving up later is the same as giving up at once and not being chosen for a while.
+	 * A spinning thread that was offered before need not give up here: as long as nothing
+	 * changes, giving up later is the same as giving up at once and not being chosen for a
+	 * while.
 	 */
 	set &= ~LAB_THOSE(t, set & lab.spinning, t->offered);
 	return lab_bit(pick) | (set & ~lab.ready);

@@ -80,8 +80,9 @@ static bool owner_died(uintptr_t word, bool pi, bool pending)
 	uint32_t value = (uint32_t)lab_peek(word, 4), owner = value & TID;
 	bool wakes = !pi && (value & WAITERS);
 	/*
-	 * If `owner` is 0, the thread died after it had unlocked but before it woke a waiter, or after it
-	 * was woken but before it acquired the lock. In both cases another waiter is woken.
+	 * If `owner` is 0, the thread died after it had unlocked but before it woke a waiter, or
+	 * after it was woken but before it acquired the lock. In both cases another waiter is
+	 * woken.
 	 */
 	if (pending && !pi && owner == 0)
 		wakes = true;
@@ -217,8 +218,8 @@ _Noreturn void lab_die(struct lab_op op, enum lab_death how)
 		if (t->process != process || t->state == LAB_DONE || t->ends)
 			continue;
 		/*
-		 * The next step of the thread is now a different one. Steps of other processes commute with a
-		 * death.
+		 * The next step of the thread is now a different one. Steps of other processes
+		 * commute with a death.
 		 */
 		lab.sleep &= ~lab_bit(t->id);
 		lab_bury(t);

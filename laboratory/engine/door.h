@@ -21,8 +21,8 @@ struct lab_door {
 	void (*leave)(void);
 	/*
 	 * Lists the waiters of the parking lot, each with its key, wait, futex and the name of its
-	 * context. Outside of the model, other threads may change the waiters meanwhile, so the list is
-	 * racy.
+	 * context. Outside of the model, other threads may change the waiters meanwhile, so the
+	 * list is racy.
 	 */
 	void (*waiters)(void (*visit)(const void *key, const void *wait, const uint32_t *futex, const char *name,
 	                              void *arg),

@@ -172,8 +172,8 @@ struct search {
 	int preemptions, stale, faults; /* its bounds */
 	unsigned met;                   /* the limits that it has met so far */
 	/*
-	 * How many executions there were. `blocked` counts the pruned ones, and `outdated` those pruned
-	 * ones that ended at an outdated read.
+	 * How many executions there were. `blocked` counts the pruned ones, and `outdated` those
+	 * pruned ones that ended at an outdated read.
 	 */
 	uint64_t complete, blocked, outdated;
 	bool ended; /* no execution is left */
@@ -694,7 +694,8 @@ static void record(void)
 	keep_texts();
 	lab_schedule_print(&found, result.hash, replay);
 	/*
-	 * If there are known failures, no replay is given, because it would end at the first of them.
+	 * If there are known failures, no replay is given, because it would end at the first of
+	 * them.
 	 */
 	result.replay = lab_config.n_known > 0 ? "" : replay;
 	lab.recording = false;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Expects CHECK "assert(top < 4096)". Two threads double in turns, which takes eleven preemptions.
- * This is too many for a depth-first search, so random executions in which threads take turns find
- * the bug.
+ * Those are too many for a search by depth, so threads that take turns are drawn.
  */
 #include "two_threads.h"
 #include <stdatomic.h>

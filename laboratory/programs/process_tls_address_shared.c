@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Expects DATA RACE "thread-local". A thread is given the address of another thread's thread-local.
- */
+/* Expects DATA RACE "thread-local". A thread is given the address of another one's thread-local. */
 #include <pthread.h>
 
 static _Thread_local int mine;

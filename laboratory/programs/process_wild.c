@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Expects CRASH "in main at process_wild.c:10 (main)". An atomic access to memory that does not
- * exist.
- */
+/* Expects CRASH "in main at process_wild.c:10 (main)". An atomic access to memory that is not there. */
 #include <stdatomic.h>
 #include <stdint.h>
 

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Expects DATA RACE "read of job#2->done by". A block that no global reaches is named after a local
- * variable.
- */
+/* Expects DATA RACE "read of job#2->done by". A local variable names what no global reaches. */
 #include "two_threads.h"
 
 struct job {

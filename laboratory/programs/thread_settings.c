@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects a pass. A thread reads back what it has set: signals that it blocks, processors,
- * cancellation. A new thread inherits the first two. The next execution begins with the usual
- * settings.
+ * Expects a pass. A thread reads again what it has set: signals that it blocks, processors,
+ * cancellation. A new thread inherits the first two. The next execution begins anew.
  */
 #include "two_threads.h"
 #include <sched.h>

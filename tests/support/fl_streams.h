@@ -143,7 +143,7 @@ static inline void fl_test_each_read_gives(fl_stream *s, int error)
 	FL_RC(fl_stream_read_line_until(s, got, 8, FL_NO_WAIT, NULL), error);
 }
 
-/* Checks that each write returns the error: one of those errors, or -EPIPE. */
+/* Checks that each write returns the error: one of those errors, such as -ENOMEM, or -EPIPE. */
 static inline void fl_test_each_write_gives(fl_stream *s, int error)
 {
 	char x = 'x';
