@@ -39,8 +39,8 @@ fl_loop all:Q@176
 fl__run executor:Q@0 future:Q@8
 fl_executor ops:Q@0 workers:I@16 closed:B@40 broken:I@44 queue.length:Q@96 name:24s@261 next_listed:Q@288
 fl__executor_ops kind:Q@8
-fl__thread_pool backlog.mask:I@704 backlog.injectors:Q@712 active:I@852 blocked:I@856 alive:I@860 workers:Q@1016
-fl__thread_worker thread:Q@72 doing:Q@80 local.word:Q@88 number:I@8392 next:Q@8416
+fl__thread_pool backlog.mask:I@704 backlog.injectors:Q@712 active:I@852 blocked:I@856 alive:I@860 guests:I@868 workers:Q@1016
+fl__thread_worker thread:Q@72 doing:Q@80 local.word:Q@88 number:I@8392 next:Q@8424
 fl__injector length:I@4 apart:64x@48
 fl__process_pool workers:Q@8224
 fl__process_pool_worker next:Q@0 blocks:16Q@200 process:Q@872
@@ -556,7 +556,7 @@ class Executor:
             pool = S("fl__thread_pool")(at)
             injector = S("fl__injector")  # `apart` is its last member
             self.pending = sum(injector(pool["backlog.injectors"] + i * injector.size)["length"] for i in range(pool["backlog.mask"] + 1))
-            self.counts = f"{pool['alive']}, {pool['alive'] - pool['active'] - pool['blocked']} idle, {self.counts}"
+            self.counts = f"{pool['alive']}, {pool['alive'] + pool['guests'] - pool['active'] - pool['blocked']} idle, {self.counts}"
             for w in each(pool["workers"], "fl__thread_worker"):
                 self.pending += w["local.word"] & 0xffff  # FL__LOCAL_FIRST
                 if w["thread"]:

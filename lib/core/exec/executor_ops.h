@@ -100,13 +100,6 @@ struct fl__executor_ops {
 	void (*terminate)(fl_executor *e);               /* under the lock, when closed */
 	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; may be NULL */
 	/*
-	 * Called without the lock. `enter` makes the calling thread, which runs no task, a worker
-	 * until `leave`, and returns its first frame. It returns NULL if the maximum of such
-	 * workers is reached. NULL for a kind that does not take callers as workers.
-	 */
-	struct fl__run *(*enter)(fl_executor *e);
-	void (*leave)(struct fl__run *run);
-	/*
 	 * Called by a worker whose first frame is `run`. Returns the worker's number. NULL for a
 	 * kind where one thread of this process runs all tasks, or each submitter its own task.
 	 */

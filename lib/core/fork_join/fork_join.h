@@ -63,6 +63,15 @@ FL__IF_LINKED bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_st
  */
 FL__IF_LINKED bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *self);
 
+/*
+ * thread_pool/guest.c. Called without the lock of `e`, a thread executor. fl__pool_enter() makes the
+ * calling thread, which runs no task, a worker until fl__pool_leave(), and returns its first frame.
+ * It returns NULL if as many workers are active as the limit says, or if there is no memory.
+ */
+struct fl__run;
+struct fl__run *fl__pool_enter(fl_executor *e);
+void fl__pool_leave(struct fl__run *run);
+
 static inline bool fl__forks_are_linked(void)
 {
 	return FL__IS_LINKED(fl__forks_init);

@@ -144,13 +144,16 @@ static int parallel_run_here(struct parallel_part *all, fl_cancel_token *token)
 	return parallel_run_loop(all);
 }
 
-/* Makes the caller a worker of `e`, or returns NULL. */
+/*
+ * Makes the caller a worker of `e`, or returns NULL. Only a thread executor has both `resize` and
+ * FL_CAP_BY_REFERENCE, for which the caller has looked.
+ */
 static struct fl__run *parallel_enter(fl_executor *e)
 {
 	const struct fl__ctx *ctx = fl__ctx_get();
-	const bool may = e->ops->enter && fl_executor_workers(e) > 1 && !e->initialize &&
+	const bool may = e->ops->resize && fl_executor_workers(e) > 1 && !e->initialize &&
 	                 ctx->ops == &fl__thread_parker && !ctx->help;
-	return may ? e->ops->enter(e) : NULL;
+	return may ? fl__pool_enter(e) : NULL;
 }
 
 static int parallel_submit(fl_executor *e, struct parallel_part *all, fl_cancel_token *token)
@@ -161,7 +164,7 @@ static int parallel_submit(fl_executor *e, struct parallel_part *all, fl_cancel_
 	struct fl__run *entered = parallel_enter(e);
 	int rc = fl__submit_waiting(e, &parallel_type, &all, 1, &f, &config, 0, entered ? &fl__here : &patience);
 	if (entered)
-		e->ops->leave(entered);
+		fl__pool_leave(entered);
 	if (rc != 0)
 		return rc;
 	rc = fl_future_wait_until(f, FL_FOREVER, token);

@@ -20,6 +20,7 @@
  *   serve.c        the loop of a worker: it takes a task and runs it, or searches, and sleeps
  *   sleep.c        how it sleeps, and how long
  *   help.c         what a worker runs in the join of a group
+ *   guest.c        how a thread becomes a worker for a parallel loop
  *   thread_pool.c  the executor interface
  *
  * The states of a worker. It is *alive* from its start until it decides to end. Meanwhile it is
@@ -30,7 +31,7 @@
  *             for forks of other workers, or sleeps. A worker that is woken, or that was started
  *             without an initializer, searches, too.
  *
- * Five words count workers; the lock is that of the executor:
+ * Six words count workers; the lock is that of the executor:
  *
  *   word      counts                             changed
  *   state     the workers that search, and has   see below
@@ -40,7 +41,9 @@
  *             task or a fork of this executor,
  *             which another context runs
  *   blocked   blocked workers                    under the lock
- *   alive     all                                under the lock
+ *   alive     all but guests                     under the lock
+ *   guests    active or blocked workers that     under the lock
+ *             are threads of callers (below)
  *
  * `state` has these bits (each with the prefix FL__POOL_):
  *
@@ -262,9 +265,8 @@ void fl__pool_block(struct fl__run *run, bool begins);
 void fl__pool_take_place(struct fl__thread_worker *w);
 void fl__pool_give_place(struct fl__thread_worker *w);
 
-/* Called without the lock. The operations fl__executor_ops.enter and leave. */
-struct fl__run *fl__pool_enter(fl_executor *e);
-void fl__pool_leave(struct fl__run *run);
+/* Called without the lock. Makes the calling context the worker `w`, or no worker if that is NULL. */
+void fl__pool_become(struct fl__thread_worker *w);
 
 /* Called without the lock. The operation fl__executor_ops.depend. */
 void fl__pool_depend(struct fl__run *run, bool begins);

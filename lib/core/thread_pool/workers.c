@@ -166,8 +166,7 @@ FL__COLD static void pool_worker_exits(void *arg)
 
 static const struct fl__worker_ops pool_worker_ops = {fl__run_block, fl__pool_wait};
 
-/* Makes the calling context the worker `w`, which may be replaced, or no worker. */
-static void pool_become(struct fl__thread_worker *w)
+void fl__pool_become(struct fl__thread_worker *w)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	ctx->worker = w ? &w->run : NULL;
@@ -179,7 +178,7 @@ static int pool_work(void *arg)
 	struct fl__thread_worker *w = arg;
 	struct fl__thread_pool *p = w->pool;
 	fl__run_enter(&w->run, &p->base);
-	pool_become(w);
+	fl__pool_become(w);
 	pthread_cleanup_push(pool_worker_exits, w);
 	if (p->base.initialize) {
 		(void)fl__executor_initialize(&p->base, &p->base.stop); /* an error breaks the executor */
@@ -190,7 +189,7 @@ static int pool_work(void *arg)
 	pthread_cleanup_pop(0);
 	if (w->forks)
 		fl__forks_leave(w->forks);
-	pool_become(NULL);
+	fl__pool_become(NULL);
 	fl__run_leave(&w->run);
 	fl_thread *before = pool_leave(w);
 	fl__thread_join(&before); /* NULL if this thread is the first that leaves */
@@ -272,54 +271,6 @@ void fl__pool_rise(struct fl__thread_worker *w)
 	w->sits = false;
 	w->pool->blocked--;
 	fl__pool_count(w->pool, 1, 0);
-}
-
-/*
- * A pool without a thread refuses a guest: the tasks that the guest submits must find one that runs
- * them.
- */
-struct fl__run *fl__pool_enter(fl_executor *e)
-{
-	struct fl__thread_pool *p = fl__pool_of(e);
-	struct fl__thread_worker *w = NULL;
-	{
-		FL__POOL_LOCKED(p);
-		/* relaxed: MORE changes under the lock */
-		const bool more = fl__load_relaxed(&p->state) & FL__POOL_MORE;
-		if (more && p->active < e->workers && p->alive > 0 && !e->closed)
-			w = p->vacant ? p->vacant : fl__pool_make_worker(p);
-		if (w) {
-			p->vacant = w->next_vacant;
-			p->guests++;
-			fl__pool_count(p, 1, 0);
-			fl__pool_take_place(w);
-		}
-	}
-	if (!w)
-		return NULL;
-	w->run = (struct fl__run){.executor = e};
-	pool_become(w);
-	w->forks = fl__forks_are_linked() ? fl__forks_enter(&p->forks, w->forks) : NULL;
-	return &w->run;
-}
-
-void fl__pool_leave(struct fl__run *run)
-{
-	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)run;
-	struct fl__thread_pool *p = w->pool;
-	if (w->forks)
-		fl__forks_leave(w->forks);
-	pool_become(NULL);
-	FL__POOL_LOCKED(p);
-	fl__pool_rise(w);
-	fl__pool_give_place(w);
-	w->next_vacant = p->vacant;
-	p->vacant = w;
-	p->guests--;
-	fl__pool_count(p, -1, 0);
-	if (p->base.closed && p->active == 0)
-		fl__pool_wake(p, 1); /* it ends the others, as after a close */
-	fl__pool_settle(p);
 }
 
 void fl__pool_block(struct fl__run *run, bool begins)
