@@ -63,10 +63,11 @@ typedef struct fl_executor_config {
 	unsigned workers;
 	/*
 	 * For a thread executor whose tasks wait for each other, as the stages of a pipeline do:
-	 * the most threads that it may have; 0 means `workers`. With more than `workers`, a task
-	 * that has waited for 5 ms in any function of this library counts as one in a blocking
-	 * section, so that another task can run. For this the executor keeps a sleeping thread in
-	 * reserve. Other kinds return -EINVAL unless this is 0.
+	 * the most threads that it may have for this; 0 means `workers`. With more than `workers`,
+	 * a task that has waited for 5 ms in any function of this library counts as one in a
+	 * blocking section, so that another task can run. For this the executor keeps a sleeping
+	 * thread in reserve. Blocking sections, and waits that always count as one, may lead to
+	 * more threads. Other kinds return -EINVAL unless this is 0.
 	 */
 	unsigned workers_max;
 	/*
@@ -112,8 +113,9 @@ typedef struct fl_executor_config {
 	fl_when_full when_full;
 	/*
 	 * A worker ends when it has been idle for this many nanoseconds; 0 means never. A thread
-	 * executor keeps one worker. If it has more than `workers` of them after tasks have blocked
-	 * or waited (fairlead/blocking.h), an idle worker ends after a second at the latest.
+	 * executor keeps one worker. If it has more than `workers` and `workers_max` of them after
+	 * tasks have blocked or waited (fairlead/blocking.h), an idle worker ends after a second at
+	 * the latest.
 	 */
 	fl_duration idle_timeout;
 	/* A worker of a process executor is replaced after this many tasks; 0 means never. */
@@ -209,8 +211,9 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
  *
  * A task that neither asks fl_task_is_cancelled() nor waits runs on, and a join waits for it. On a
  * loop it also delays all other tasks. A process executor, and one over MPI with `processes` of
- * fl_mpi_config, kills it with its worker if it still runs `grace_period` later. Then it fails with
- * -ETIMEDOUT (deadline) or -EOWNERDEAD (request), and a message that says why.
+ * fl_mpi_config, kills it with its worker if it still runs `grace_period` later; by default it does
+ * so only after a deadline. Then the task fails with -ETIMEDOUT (deadline) or -EOWNERDEAD (request),
+ * and a message that says why.
  */
 typedef struct fl_submit_config {
 	fl_time deadline; /* of the task; FL_FOREVER means none */

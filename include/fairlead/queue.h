@@ -61,8 +61,9 @@ typedef enum fl_queue_order {
  * The capacity of a queue that is never full: a put does not wait for space, but may return
  * -ENOMEM.
  *
- * With FL_FIFO the queue is lock-free, except that it allocates: segments of about 8 KiB, and at
- * the first call of each thread a record of one or two pages. Threads without memory for a record
+ * With FL_FIFO the queue is lock-free, except that it allocates: segments of 16 to 512 items, which
+ * are about 8 KiB unless items are very small or large, and at the first call of each thread a
+ * record of one or two pages. Threads without memory for a record
  * wait for each other in gets, queries and closes. If a producer is stopped in the middle of a put,
  * a consumer goes on without its item after 1 to 3 us. A put in progress counts in
  * fl_queue_length() and for a join, and makes FL_ON_QUEUE ready. docs/in-your-process.md says what

@@ -44,7 +44,7 @@ FL_BEGIN_DECLS
  * All processes that share memory must be in one PID namespace. fl_shm_attach() notices another one
  * if /proc is there, as it was in the process that made the region. A forked child may use the
  * objects in the region, and may use and free its parent's handles. A region has at most
- * FL_SHM_SIZE_MAX bytes, and its bookkeeping takes another 1.6 %.
+ * FL_SHM_SIZE_MAX bytes, and its bookkeeping takes another 1.6 %, rounded up to pages.
  *
  * Memory order
  *
@@ -138,10 +138,10 @@ FL_INLINE FL_MUST_CHECK void *fl_shm_block_alloc(fl_shm *_region, size_t _size)
 }
 
 /*
- * Frees a block, which any process may have allocated. It panics if no block can begin at `block`,
- * or if the region is read-only in this process. A free of an address at which no block begins,
- * such as a second free, only logs an error, unless a new block has been allocated there: then it
- * frees the new block.
+ * Frees a block, which any process may have allocated; NULL has no effect. It panics if no block
+ * can begin at `block`, or if the region is read-only in this process. A free of an address at which
+ * no block begins, such as a second free, only logs an error, unless a new block has been allocated
+ * there: then it frees the new block.
  */
 FL_API void fl_shm_block_free(fl_shm *region, void *block);
 

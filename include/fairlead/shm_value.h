@@ -101,9 +101,13 @@ FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, 
  *     int rc = accounts_create(&a, region, 1000); // one process; the items are zeroed
  *     rc = accounts_attach(&a, region, offset);   // the other processes
  *
- *     FL_SHM_LOCKED(locked, accounts_mutex(&a)); // -EOWNERDEAD: see fairlead/shm_mutex.h
- *     if (locked != 0)
- *             return locked;
+ *     FL_SHM_LOCKED(locked, accounts_mutex(&a));
+ *     if (locked == -EOWNERDEAD) { // locked, but the previous owner has died
+ *             repair(&a);
+ *             fl_shm_mutex_recover(accounts_mutex(&a));
+ *     } else if (locked != 0) {
+ *             return locked; // not locked
+ *     }
  *     accounts_at(&a, from)->balance -= amount;
  *     accounts_at(&a, to)->balance += amount;
  *
