@@ -89,12 +89,12 @@ void fl__injector_remove(struct fl__injector *q, const struct fl__task_block *bl
 		q->slots[block->place & q->mask] = NULL;
 	fl__store_relaxed(&q->length, q->length - 1); /* relaxed: others take it as a hint */
 	while (q->tail != q->head && !q->slots[(q->tail - 1) & q->mask])
-		q->tail--; /* a join that removes the newest task again and again finds the next one at once */
+		q->tail--; /* a join that removes the newest task repeatedly finds the next one at once */
 }
 
 /*
- * The lock is held for the slots alone. The blocks, which other contexts have written, are fetched
- * afterwards, all at once.
+ * Holds the lock only while it reads the slots. The blocks, which other contexts have written, are
+ * fetched into the cache afterwards, all at once.
  */
 struct fl__task_block *fl__injector_take(struct fl__injector *q, struct fl__local *own, size_t most, bool *moved)
 {
@@ -137,7 +137,7 @@ size_t fl__local_take(struct fl__local *q, struct fl__task_block **blocks, size_
 			return 0;
 		for (size_t i = 0; i < n; i++)
 			blocks[i] = fl__load_relaxed(fl__local_slot(q, word, i)); /* relaxed: invariant 1 */
-		/* acq_rel: a task's contents; the reads of the slots, which pairs with the acquire of a put */
+		/* acquire: the tasks; release: the reads of the slots, for a put's acquire */
 		if (fl__cas_acq_rel(&q->word, &word, word + ((uint64_t)n << FL__LOCAL_FIRST) - n))
 			return n;
 	}
@@ -148,7 +148,7 @@ struct fl__task_block *fl__local_take_newest(struct fl__local *q)
 	uint64_t word = fl__load_relaxed(&q->word); /* relaxed: the caller has put the task */
 	while (fl__local_length(word) > 0) {
 		struct fl__task_block *block = *fl__local_slot(q, word, fl__local_length(word) - 1);
-		/* acquire: the thieves' reads of the slot, before it is written again */
+		/* acquire: thieves' reads of the slot happen before it is written again */
 		if (fl__cas_weak_acquire(&q->word, &word, word + ((uint64_t)FL__LOCAL_SLOTS << FL__LOCAL_FIRST) - 1))
 			return block;
 	}

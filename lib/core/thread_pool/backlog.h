@@ -33,7 +33,8 @@ struct fl__injector {
 	/*
 	 * A task that is added to an empty injector becomes `front`, which is in this cache line.
 	 * Any other task, whose `place` is i, is in slots[i & mask], with head <= i < tail. Where a
-	 * task was removed, the slot is NULL. Each task's `injector` is the number of this injector.
+	 * task was removed, the slot is NULL. Each task's `injector` is the number of this
+	 * injector.
 	 */
 	struct fl__task_block *front;
 	struct fl__task_block **slots;
@@ -103,7 +104,6 @@ static inline struct fl__injector *fl__backlog_injector(const struct fl__backlog
 /*
  * Called with the injector's lock held, when head and tail are as far apart as the slots allow.
  * Moves the tasks together. Returns false if few slots are free then.
-
  */
 bool fl__injector_close_up(struct fl__injector *q);
 
@@ -169,8 +169,8 @@ static inline bool fl__local_put(struct fl__local *q, struct fl__task_block *blo
 struct fl__task_block *fl__local_take_newest(struct fl__local *q);
 
 /*
- * Called by any worker. Takes up to `most` tasks, the oldest first. If `half`, takes at most half of
- * the tasks, rounded up. Returns how many it has taken. The rest of `blocks` is undefined.
+ * Called by any worker. Takes up to `most` tasks, the oldest first. If `half`, takes at most half
+ * of the tasks, rounded up. Returns how many it has taken. The rest of `blocks` is undefined.
  */
 size_t fl__local_take(struct fl__local *q, struct fl__task_block **blocks, size_t most, bool half);
 
@@ -192,13 +192,12 @@ static inline bool fl__backlog_seems_empty(const struct fl__backlog *b)
 }
 
 /*
- * Returns whether no injector has a task. It locks each injector. Therefore, if another context adds
- * a task, either the caller or this context sees what the other did before.
+ * Returns whether no injector has a task. It locks each injector. Therefore, if another context
+ * adds a task, either the caller or this context sees what the other did before.
  */
 bool fl__backlog_is_empty(struct fl__backlog *b);
 
 /* Takes the oldest task of the first injector that is not empty, or returns NULL. */
-
 struct fl__task_block *fl__backlog_take_any(struct fl__backlog *b);
 
 #endif

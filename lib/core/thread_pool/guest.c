@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Guests: threads that run no task, and are workers during a parallel loop of theirs (thread_pool.h).
+ * Guests: threads that run no task, but are workers during their own parallel loop (thread_pool.h).
  * A program without parallel loops does not link this file.
  */
 #include "thread_pool.h"
 
 /*
- * A pool without a thread refuses a guest: the tasks that the guest submits must find one that runs
- * them.
+ * A pool without threads refuses a guest, because no thread would run the tasks that the guest
+ * submits.
  */
 struct fl__run *fl__pool_enter(fl_executor *e)
 {
@@ -49,6 +49,6 @@ void fl__pool_leave(struct fl__run *run)
 	p->guests--;
 	fl__pool_count(p, -1, 0);
 	if (p->base.closed && p->active == 0)
-		fl__pool_wake(p, 1); /* it ends the others, as after a close */
+		fl__pool_wake(p, 1); /* the woken worker ends the others, as after a close */
 	fl__pool_settle(p);
 }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a worker runs in the join of a group. It looks at the newest tasks of its local queue, at
- * most LOOK; then at the newest slots of its injector, at most LOOK, and at the `front` of that. It
- * leaves the others where they are. It runs a member of the group, or of another group that has
- * begun within the task that it runs: a task may fill two groups, and join the first one first.
+ * What a worker runs while it joins a group: a member of the group, or of another group that began
+ * within the worker's current task, because a task may fill two groups and then join the first. It
+ * looks at up to LOOK of the newest tasks in its local queue; then at up to LOOK of the newest
+ * slots of its injector, and at the injector's `front`. All other tasks stay where they are.
  *
- * A cancel of the executor must reach the member. If its group has begun within the task that the
- * worker runs, a request of that task's token does. Otherwise the member runs in a frame that the
- * cancel finds (fl__run_taken()).
+ * A cancel of the executor must reach the member. If the group began within the worker's current
+ * task, the cancel reaches it through this task's token. Otherwise the member runs in a frame that
+ * the cancel finds (fl__run_taken()).
  *
- * If it finds no member, the worker blocks, and another one takes its place. If then no worker is
- * active, or only such that depend on others, although there is a task, none could be started, and
- * the worker runs any task, since nobody else would: fl__pool_is_stuck(). Each joiner looks after
- * it was counted as blocked. So the last one sees that.
+ * If the worker finds no member, it blocks, and another worker replaces it. If there is a task, but
+ * all active workers (if any) depend on others, no worker could be started. The joiner then runs
+ * any task, because nobody else would: fl__pool_is_stuck(). Each joiner checks this after it was
+ * counted as blocked, so the last one notices.
  */
 #include "../base/atomic.h"
 #include "../exec/group.h"
@@ -23,7 +23,7 @@ enum { HELP_LOOK = 16 };
 static bool help_may_run(const fl_executor *e, const fl_group *g, fl_future *f)
 {
 	if (fl__future_is_claimed(f))
-		return true; /* its group may be gone; the run finds that there is nothing to do */
+		return true; /* its group may no longer exist; a run does nothing */
 	const fl_group *of = fl__group_of(f);
 	return of && (of == g || fl__run_is_above(e, &of->token_));
 }
@@ -62,7 +62,7 @@ static struct fl__task_block *help_take_injected(struct fl__thread_worker *w, co
 	return NULL;
 }
 
-/* Returns the calling worker, or NULL if the caller is none of `e`. */
+/* Returns the calling worker, or NULL if the caller is not a worker of `e`. */
 static struct fl__thread_worker *help_worker(const fl_executor *e)
 {
 	struct fl__run *outermost = fl__ctx_current->worker;
@@ -75,7 +75,7 @@ bool fl__pool_is_stuck(fl_executor *e)
 	if (!help_worker(e))
 		return false;
 	FL__POOL_LOCKED(p);
-	fl__pool_settle(p); /* a submit may have put a task into a queue, and not yet notified */
+	fl__pool_settle(p); /* a submit may have enqueued a task, but not notified yet */
 	return p->active == p->depending && fl__pool_has_task(p);
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The loop of a worker: it takes a task, runs it, and ends it; without a task it searches, and then
+ * The loop of a worker: it takes, runs and ends a task; if it finds none, it searches, and then
  * sleeps.
  *
  * A worker looks into its local queue first, then into the injectors, and in a search also into the
- * local queues of the other workers. Each sixteenth time it begins with another queue, so that each
- * task is reached, whatever the other queues have. In this order all injectors count as one queue; of
- * them, the worker begins with another one each time. With one worker, tasks are taken one at a time
- * from the injector, so that they begin in the order of submission.
+ * local queues of the other workers. Every sixteenth time it begins with another queue, so that no
+ * task starves while other queues are never empty. Here all injectors count as one queue, and the
+ * worker begins with another injector each time. A single worker takes tasks from the injector one
+ * at a time, so that they begin in the order of submission.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
@@ -37,7 +37,7 @@ static struct fl__task_block *pool_take_own(struct fl__thread_worker *w)
 }
 
 /*
- * Takes a task of an injector, and looks at that with the number `first` first. With `moved` it
+ * Takes a task from an injector, beginning with injector `first`. If `moved` is not NULL, also
  * moves others to the local queue, which must be empty.
  */
 static struct fl__task_block *pool_take_injected(struct fl__thread_worker *w, unsigned first, bool *moved)
@@ -72,7 +72,7 @@ static struct fl__task_block *pool_steal(struct fl__thread_worker *w, bool *move
 	return NULL;
 }
 
-/* Takes one task of the queue that is next in turn. */
+/* Takes one task from the next queue, in rotation (see the top). */
 static struct fl__task_block *pool_take_in_turn(struct fl__thread_worker *w)
 {
 	struct fl__task_block *block = NULL;
@@ -82,7 +82,7 @@ static struct fl__task_block *pool_take_in_turn(struct fl__thread_worker *w)
 	return block;
 }
 
-/* Takes a task, and moves others to the local queue. With `searches` it also steals. */
+/* Takes a task, and moves others to the local queue. If `searches`, also steals. */
 static inline struct fl__task_block *pool_take(struct fl__thread_worker *w, bool searches)
 {
 	struct fl__thread_pool *p = w->pool;
@@ -101,7 +101,7 @@ static inline struct fl__task_block *pool_take(struct fl__thread_worker *w, bool
 	return block;
 }
 
-/* Ends the search of the calling worker, which has a task, or will run a fork. */
+/* Ends the search of the calling worker, which has a task or will look for forks. */
 static void pool_stop_searching(struct fl__thread_pool *p)
 {
 	/* seq_cst: "No task is overlooked" */
@@ -129,7 +129,7 @@ static bool pool_has_work(const void *pool)
 	       fl__pool_seems_to_have_task(pool);
 }
 
-/* Looks for a task for a while. Where yields are barred (base/yield.c) fl__spin() pauses. */
+/* Looks for a task for a while. If yields are not allowed (base/yield.c), fl__spin() pauses. */
 static void pool_spin(struct fl__thread_pool *p)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
@@ -139,8 +139,8 @@ static void pool_spin(struct fl__thread_pool *p)
 }
 
 /*
- * Counts a worker as active again whose wait has ended while another context had the lock. Else it
- * would take a task beyond the limit.
+ * If the worker's wait ended while another context had the lock, it is still counted as blocked.
+ * Counts it as active again, because otherwise it would take a task beyond the limit.
  */
 FL__NOINLINE static void pool_rise_late(struct fl__thread_worker *w)
 {
@@ -155,8 +155,8 @@ static bool pool_help_forks(struct fl__thread_worker *w)
 	/* relaxed: the thread that woke this worker for forks has set `used` */
 	if (!w->forks || !fl__load_relaxed(&p->forks.used))
 		return false; /* the first fork finds `sleepers` set, and calls fl__pool_wake_for_forks() */
-	/* This worker looks for forks now. It wakes no other one for them; a thief lets the next fork do that. */
-	if (fl__load_relaxed(&p->state) & FL__POOL_FORKS)                    /* relaxed: if it is set later, it stays */
+	/* This worker looks for forks now. If it steals one, the next fork wakes another. */
+	if (fl__load_relaxed(&p->state) & FL__POOL_FORKS)                    /* relaxed: if set later, it remains set */
 		(void)fl__and_acquire(&p->state, ~(uint32_t)FL__POOL_FORKS); /* acquire: the fork */
 	pool_stop_searching(p);
 	const bool more = fl__forks_run_one(&p->forks, w->forks) || fl__forks_prepare_sleep(&p->forks, w->forks);
@@ -166,7 +166,7 @@ static bool pool_help_forks(struct fl__thread_worker *w)
 	return more;
 }
 
-/* The worker, which is counted neither as active nor as searching, ends. */
+/* Ends a worker that is counted neither as active nor as searching. */
 static bool pool_end_worker(struct fl__thread_pool *p)
 {
 	p->alive--;
@@ -178,7 +178,7 @@ static bool pool_rest_locked(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
 	const uint32_t state =
-	    fl__load_relaxed(&p->state); /* relaxed: the lock orders CROWDED; FORKS is looked at again */
+	    fl__load_relaxed(&p->state); /* relaxed: the lock orders CROWDED; FORKS is checked again */
 	const bool crowded = state & FL__POOL_CROWDED;
 	if (!crowded && (state & FL__POOL_FORKS) && !p->over) {
 		/* acquire: `used`; pairs with fl__pool_wake_for_forks() */
@@ -206,8 +206,8 @@ static bool pool_rest_locked(struct fl__thread_worker *w)
 }
 
 /*
- * Called by a worker that searches and has found nothing, or that must step back. It looks once
- * more under the lock, and sleeps. Returns whether the worker goes on with its search.
+ * Called by a searching worker that has found nothing or must step back. Unless CROWDED is set,
+ * checks the queues under the lock. Sleeps if there is nothing. Returns whether the worker goes on.
  */
 static bool pool_rest(struct fl__thread_worker *w)
 {
@@ -218,7 +218,7 @@ static bool pool_rest(struct fl__thread_worker *w)
 	return goes_on;
 }
 
-/* Searches for a task, and sleeps in between. Returns NULL if the worker must end. */
+/* Searches and sleeps until it has a task. Returns NULL if the worker must end. */
 static struct fl__task_block *pool_search(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
@@ -253,17 +253,17 @@ static inline struct fl__task_block *pool_next(struct fl__thread_worker *w)
 	return pool_search(w);
 }
 
-/* A claimed task of a halted executor does not begin. Returns what the claim counts as. */
+/* Ends a claimed task, because the executor is halted. Returns what the claim counts as. */
 FL__COLD static enum fl__claim pool_halt(struct fl__thread_pool *p, fl_future *f)
 {
-	FL__POOL_LOCKED(p); /* a cancelled executor may break at this moment */
+	FL__POOL_LOCKED(p); /* because a cancelled executor may break now */
 	if (p->base.broken != 0)
 		return FL__CLAIM_BREAK;
 	fl__future_cancel_claimed(f);
 	return FL__CLAIM_CANCEL;
 }
 
-/* Runs a task in the frame `run`: that of the worker, or one of its own for a task within another. */
+/* Runs a task in the frame `run`: the worker's, or a new one if the task runs within another. */
 static inline void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p, struct fl__task_block *block,
                             struct fl__run *run)
 {
@@ -272,7 +272,7 @@ static inline void pool_run(struct fl__thread_worker *w, struct fl__thread_pool 
 	char *message;
 	enum fl__claim claim = fl__future_claim(f);
 	if (fl__unlikely(claim == FL__CLAIM_LOST)) {
-		fl__task_block_free(block); /* the backlog's share of it */
+		fl__task_block_free(block); /* the backlog's share */
 		return;
 	}
 	if (fl__unlikely(block->permit == FL__PERMIT_PENDING))
@@ -284,7 +284,7 @@ static inline void pool_run(struct fl__thread_worker *w, struct fl__thread_pool 
 		claim = pool_halt(p, f);
 	if (fl__unlikely(claim != FL__CLAIM_RUN)) {
 		fl__store_relaxed(&w->skipped, w->skipped + 1); /* relaxed: for statistics */
-		/* The task counts as begun, so that no measured task's weight includes it. */
+		/* It counts as begun, so that no measured task's weight includes it. */
 		w->stats.next++;
 		w->stats.queued.begun++;
 		w->stats.ran.begun++;

@@ -2,7 +2,7 @@
 /*
  * How a worker sleeps, and how long.
  *
- * Sleepers are woken last in, first out, so that the idle time of the others runs out.
+ * Sleepers are woken last in, first out, so that surplus workers sleep until their timeout expires.
  */
 #include "../base/sys.h"
 #include "../wait/wait_queue.h"
@@ -11,7 +11,7 @@
 
 static const int64_t pool_surplus_timeout = FL_S(1); /* how long a worker above the limit sleeps before it ends */
 
-/* Returns whether a worker that is not in `sleepers` may end after its sleep. The last spare one stays. */
+/* Returns whether a worker may end after its sleep. It is no longer in `sleepers`. */
 static bool pool_may_end(const struct fl__thread_pool *p)
 {
 	const bool too_many = p->alive > p->base.workers + p->blocked && p->alive > p->most; /* a spare one stays */
@@ -24,7 +24,7 @@ static fl_time pool_sleep_deadline(const struct fl__thread_pool *p)
 	if (p->base.closed || (p->idle_timeout > 0 && !pool_may_end(p)) || p->alive == 1)
 		return FL_FOREVER;
 	const fl_duration time = p->idle_timeout > 0 ? p->idle_timeout : FL_DURATION_MAX;
-	/* more than may be, as soon as no worker is blocked */
+	/* too many as soon as no worker is blocked */
 	const bool surplus = p->alive > p->base.workers && p->alive > p->most;
 	return fl_after(surplus ? FL__MIN(time, pool_surplus_timeout) : time);
 }
@@ -38,7 +38,7 @@ bool fl__pool_sleep(struct fl__thread_pool *p)
 	fl__hook_idle(&p->base);
 	fl__pool_unlock(p);
 	const struct fl__worker_ops *const worker_ops = wait.ctx->worker_ops;
-	wait.ctx->worker_ops = NULL; /* this is not a wait of a task */
+	wait.ctx->worker_ops = NULL; /* because this is not a wait of a task */
 	const bool woken = fl__wait_sleep(&wait, wake_at, FL_SHIELDED) == 0;
 	wait.ctx->worker_ops = worker_ops;
 	fl__mutex_hold(&p->base.lock);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The thread executor's interface: submit, close, cancel, join, statistics. thread_pool.h says
- * which file has what.
+ * The thread executor's interface: submit, close, cancel, join, statistics. thread_pool.h lists
+ * the other files.
  */
 #include "thread_pool.h"
 #include "../base/list.h"
@@ -9,8 +9,8 @@
 #include "../sync/thread.h"
 
 /*
- * The submit under the lock, for the first task of the executor and after its close. Returns 0 if
- * the caller may try again.
+ * The part of a submit under the lock, for the first task of the executor and after a close.
+ * Returns 0 if the caller may try again.
  */
 FL__COLD static int pool_submit_slow(struct fl__thread_pool *p)
 {
@@ -28,7 +28,7 @@ static inline int pool_submit_to(struct fl__thread_pool *p, struct fl__injector 
 	uint32_t state;
 	for (;;) {
 		fl__lock(&q->lock);
-		state = fl__load_relaxed(&p->state); /* relaxed: the lock orders it, "No task is overlooked" */
+		state = fl__load_relaxed(&p->state); /* relaxed, because of q->lock: "No task is overlooked" */
 		const bool may = fl__likely(!(state & (FL__POOL_COLD | FL__POOL_CLOSED)));
 		if (may && fl__likely(fl__injector_add(&p->backlog, q, block)))
 			break;
@@ -44,7 +44,7 @@ static inline int pool_submit_to(struct fl__thread_pool *p, struct fl__injector 
 	return 0;
 }
 
-/* A submit by a worker of this executor, or of another one. */
+/* A submit by a worker of this or another executor. */
 static FL__NOINLINE int pool_submit_from_worker(struct fl__thread_pool *p, struct fl__task_block *block)
 {
 	const struct fl__ctx *const ctx = fl__ctx_current;
@@ -52,7 +52,7 @@ static FL__NOINLINE int pool_submit_from_worker(struct fl__thread_pool *p, struc
 	if (ctx->worker->executor == &p->base) {
 		struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)ctx->worker;
 		producer = w->number;
-		/* relaxed, both: a single number; a submit after the close has returned sees CLOSED */
+		/* relaxed, both: single words; a submit after the close returned sees CLOSED */
 		if (fl__load_relaxed(&p->base.workers) > 1 && !(fl__load_relaxed(&p->state) & FL__POOL_CLOSED) &&
 		    fl__local_put(&w->local, block)) {
 			if (fl__pool_needs_notify(fl__load_seq_cst(&p->state))) /* seq_cst: "No task is overlooked" */
@@ -72,7 +72,7 @@ static int pool_submit(fl_executor *e, struct fl__task_block *block)
 	return pool_submit_to(p, fl__backlog_injector(&p->backlog, ctx->id), block);
 }
 
-/* The executor is closed: no producer adds a task. */
+/* No producer adds a task meanwhile, because the executor is closed. */
 FL__COLD static struct fl__task_block *pool_take_left(fl_executor *e)
 {
 	struct fl__thread_pool *p = fl__pool_of(e);
@@ -94,7 +94,7 @@ FL__COLD static void pool_list_running(fl_executor *e, struct fl__task_list *run
 		if (!f || !fl__future_try_ref(f))
 			continue;
 		struct fl__task_block *block = fl__task_block_of(f);
-		/* a `queued` task is in the list of another cancel, which requests its stop */
+		/* a `queued` task is in the list of another cancel, which cancels its token */
 		if (!block->queued || !fl__future_free_shared(f))
 			fl__task_list_add(running, block);
 	}
@@ -108,13 +108,13 @@ static void pool_claimed(fl_executor *e, struct fl__task_block *block)
 }
 
 /*
- * The executor was closed, or has broken. A worker that is awake finds out before it sleeps; else
- * one is woken, which ends the others.
+ * Called after the executor was closed or has broken. An active worker notices this before it
+ * sleeps. If there is none, wakes one, which ends the others.
  */
 FL__COLD static void pool_on_closed(fl_executor *e)
 {
 	struct fl__thread_pool *p = fl__pool_of(e);
-	/* release: the close. A submit in progress is in its section of an injector's lock, or sees it. */
+	/* release: the close. A submit in progress holds an injector's lock, or sees it. */
 	(void)fl__or_release(&p->state, FL__POOL_CLOSED);
 	fl__permits_close(e);
 	if (p->active == 0)
@@ -123,8 +123,8 @@ FL__COLD static void pool_on_closed(fl_executor *e)
 }
 
 /*
- * An active worker may have a task. The last worker that goes to sleep, or ends, broadcasts `gone`.
- * When all are asleep, a task in the backlog has a wake under way.
+ * An active worker may have a task. The last worker that goes to sleep or ends broadcasts `gone`.
+ * If all sleep and the backlog has a task, a wake is under way.
  */
 static bool pool_is_busy(const fl_executor *e)
 {
@@ -137,7 +137,7 @@ static bool pool_has_ended(fl_executor *e)
 	return fl__pool_of(e)->leaves == fl__pool_of(e)->starts && fl__executor_is_idle(e);
 }
 
-/* The thread that left last has joined the others. */
+/* Joins only the thread that left last, which has joined the others. */
 FL__COLD static int pool_join(fl_executor *e, fl_time deadline, fl_cancel_token *cancel) FL_REQUIRES(e->lock)
 {
 	return fl__executor_join_thread(e, &fl__pool_of(e)->ended, pool_has_ended, deadline, cancel);

@@ -15,33 +15,34 @@
  * The thread executor. Its workers take tasks from the backlog, run them, and sleep when there are
  * none.
  *
- *   backlog.h, .c  the tasks that wait
+ *   backlog.h, .c  the pending tasks
  *   workers.c      how many workers there are: starts, wakes and ends, resizes, blocking sections
- *   serve.c        the loop of a worker: it takes a task and runs it, or searches, and sleeps
- *   sleep.c        how it sleeps, and how long
+ *   serve.c        the loop of a worker: it takes and runs a task, or searches, and sleeps
+ *   sleep.c        how a worker sleeps, and how long
  *   help.c         what a worker runs in the join of a group
  *   guest.c        how a thread becomes a worker for a parallel loop
  *   thread_pool.c  the executor interface
  *
  * The states of a worker. It is *alive* from its start until it decides to end. Meanwhile it is
  *
- *   asleep    in `sleepers`, for want of a task, or because too many workers are active
+ *   asleep    in `sleepers`, because there is no task, or too many workers are active
  *   blocked   in a blocking section (fl_blocking_begin(), or a wait that counts as one)
- *   active    else. An active worker *searches* after it has found no task, until it has one, looks
- *             for forks of other workers, or sleeps. A worker that is woken, or that was started
- *             without an initializer, searches, too.
+ *   active    otherwise. An active worker that has found no task *searches* until it has one, looks
+ *             for forks of other workers, or sleeps. A worker that is woken, or started without an
+ *             initializer, also begins with a search.
  *
- * Six words count workers; the lock is that of the executor:
+ * Six words count workers; the lock is the executor's:
  *
  *   word      counts                             changed
- *   state     the workers that search, and has   see below
+ *   state     searching workers; also contains   see below
  *             flags
  *   active    active workers                     under the lock
  *   depending active workers that wait for a     under the lock, by the worker
  *             task or a fork of this executor,
  *             which another context runs
  *   blocked   blocked workers                    under the lock
- *   alive     all but guests                     under the lock
+ *   alive     workers that are alive, without    under the lock
+ *             guests
  *   guests    active or blocked workers that     under the lock
  *             are threads of callers (below)
  *
@@ -49,78 +50,80 @@
  *
  *   MORE       fewer workers are active than     by fl__pool_count(), under the lock
  *              may be (below)
- *   CROWDED    more workers are active than may  by fl__pool_count(), under the lock
- *              be, or more than FL_WORKERS_MAX
- *              active or blocked: the next one
- *              that looks for a task goes to
- *              sleep
- *   COLD       no worker was started yet         at the creation; cleared under the lock, after the
- *                                                start of the first worker
+ *   CROWDED    too many workers are active, or   by fl__pool_count(), under the lock
+ *              more than FL_WORKERS_MAX active
+ *              or blocked, so the next worker
+ *              that looks for a task sleeps
+ *   COLD       no worker was started yet         at creation; cleared under the lock, after the
+ *                                                first worker was started
  *   CLOSED     the executor is closed            under the lock; never cleared
  *   HALTED     no task of the closed executor    under the lock; never cleared
  *              begins any more
  *   FORKS      a fork waits for a worker         fl__pool_wake_for_forks(); cleared by a worker
  *                                                that then looks for forks
- *   the rest   the number of workers that        +1 by a worker without a task; under the lock, for
- *              search, in units of SEARCHES      one that is woken or started. -1 by that worker
- *                                                when it has a task, and under the lock before it
- *                                                sleeps or ends
+ *   the rest   the number of searching workers,  +1 by a worker without a task; under the lock, for
+ *              in units of SEARCHES              a woken or started worker. -1 by that worker when
+ *                                                it has a task, and under the lock before it sleeps
+ *                                                or ends
  *
- * How many may be active: as many as the limit says. If that is more, it is one above `depending`
- * while a worker is blocked, or a task runs that no worker has taken, on the stack of another one or
- * of a thread that is not a worker (foreign, and running_now without the loops of guests). Otherwise
- * the active workers might all depend on such a task, which waits for a task that nobody takes. In
- * all other cases the last of a chain of waits is an active worker, although all may count as
- * depending for a moment, because a woken worker does so until it has the lock.
+ * How many may be active. Usually as many as the limit says. However, while a worker is blocked, or
+ * a task that no worker has taken runs on the stack of another worker or of a thread that is not a
+ * worker (`foreign`, and `running_now` without the loops of guests), `depending` + 1 workers may be
+ * active if that is more. Otherwise all active workers might depend on such a task, which might
+ * wait for a task that nobody takes. In all other cases, the last task in a chain of waits runs on
+ * an active worker. All active workers may count as depending for a moment even then, because a
+ * woken worker does so until it has the lock.
  *
  * Places. A worker that runs tasks has a place, whose number fl_executor_current_worker() returns.
  * It takes the free place with the lowest number when it is counted as active and CROWDED is not
- * set, and gives it back when it goes to sleep or ends. A blocked worker keeps its place. So there
- * are at most as many places in use as workers that are active or blocked, and while none was ever
- * blocked each number is less than the limit. A worker without a place goes to sleep.
+ * set, and gives the place back when it goes to sleep or ends. A blocked worker keeps its place. So
+ * at most as many places are in use as workers are active or blocked, and unless a worker was ever
+ * blocked, each number is less than the limit. A worker without a place goes to sleep.
  *
- * Guests. A thread that runs no task and calls a parallel loop becomes a worker until the end of
- * the loop, if fewer workers are active than the limit says: fl__pool_enter(). A guest is counted
- * as active or blocked like any worker, but not as alive: it has no thread of the pool, never
- * searches, and leaves instead of going to sleep. Its loop runs as the task of a submit that runs it.
+ * Guests. If a thread that runs no task calls a parallel loop, and fewer workers are active than
+ * the limit says, the thread becomes a worker until the loop ends: fl__pool_enter(). A guest is
+ * counted as active or blocked like any worker, but not as alive, because its thread does not
+ * belong to the pool. It never searches, and leaves instead of going to sleep. Its loop runs like a
+ * task that a submit runs itself.
  *
- * No task is overlooked. While MORE is set and a queue has a task, a worker searches, or a context
- * is about to call fl__pool_notify(), which wakes or starts a worker that searches. Four steps
- * could break this rule, and each is followed by a look:
+ * No task is overlooked. While MORE is set and a queue is not empty, a worker searches, or a
+ * context is about to call fl__pool_notify(), which wakes or starts a worker that searches. Four
+ * steps could break this rule, so each is followed by a check:
  *
- *   1. A task comes into a queue. Then the context loads `state`. If MORE is set and no worker
- *      searches, it notifies.
- *   2. The last search ends. Then its worker, if MORE was set, looks at all queues, and notifies if
- *      one has a task. A search that ends with a sleep looks under the lock.
- *   3. MORE is set, because a worker blocks, sleeps or ends, or after a resize. Then the context
- *      looks at all queues, under the lock.
- *   4. A notify wakes nobody, since the time of each sleeper has run out, and none of them has the
- *      lock yet. Then each looks at all queues, under the lock, before it ends.
+ *   1. A task is enqueued. The context then loads `state`. If MORE is set and no worker searches,
+ *      it notifies.
+ *   2. The last search ends. If MORE was set, its worker then checks all queues, and notifies if
+ *      one has a task. If the search ends with a sleep, the check is under the lock.
+ *   3. MORE is set, because a worker blocks, sleeps or ends, or after a resize. The context then
+ *      checks all queues under the lock.
+ *   4. A notify wakes nobody, because every sleeper's timeout has expired and none of them has the
+ *      lock yet. Each of them then checks all queues under the lock before it ends.
  *
  * FORKS counts as a task in a queue.
  *
- * A look that follows another context's step 1 finds the task, or the load of step 1 finds what the
- * look follows. For an injector its lock decides: the load is in the section that adds the task,
- * and the look locks each injector after the change of `state`. For a local queue all four accesses
- * are seq_cst: put, load, change of `state`, and look.
+ * Either a check finds the task that another context enqueues in step 1, or that context's load
+ * finds the change that preceded the check. For an injector, its lock ensures this: the load is in
+ * the critical section that adds the task, and the check locks each injector after `state` has
+ * changed. For a local queue all four accesses are seq_cst: put, load, change of `state`, and
+ * check.
  *
- * A worker that has found no task also looks for forks (fork_join.h). It is not counted as
- * searching meanwhile, because a fork may take long. Nor is it during its initializer.
+ * A worker that has found no task also looks for forks (fork_join.h). Meanwhile it is not counted
+ * as searching, because a fork may take long. For the same reason, an initializing worker is not.
  *
- * Ends. When the executor is closed, no worker is active or blocked, and no queue has a task,
- * nothing more can come: the pool is `over`, and its workers end. A worker that has decided to end
- * leaves in a later section of the lock. Its thread is then joined by the one that leaves next, and
- * that of the last one by the join of the executor. The memory of workers lasts as long as the
- * executor, since thieves read it.
+ * Ends. When the executor is closed, no worker is active or blocked, and no queue has a task, no
+ * more task can come. Therefore the pool is `over`, and its workers end. A worker that has decided
+ * to end leaves in a later critical section. The worker that leaves next joins its thread; the join
+ * of the executor joins the last thread. The memory of workers lasts as long as the executor,
+ * because thieves read it.
  *
- * A cancel. HALTED is set under the lock. Then the canceller takes all tasks out of the queues, and
- * reads `doing` of each worker. A worker claims a task, stores it in `doing`, and then loads
- * `state`: with HALTED it ends the task without running it. All four accesses are seq_cst, so
- * either the worker sees HALTED, or the canceller sees the task in `doing`. A task that runs within
- * another one, in the join of a group, is not stored there: a request of the outer task's token
- * reaches it (help.c). The canceller makes a reference by fl__future_try_ref(), since the worker
- * may end the task at the same time. The memory behind `doing` stays a task block as long as the
- * executor.
+ * A cancel. HALTED is set under the lock. The canceller then empties the queues, and reads `doing`
+ * of each worker. A worker claims a task, stores it in `doing`, and then loads `state`; if HALTED
+ * is set, it ends the task without running it. All four accesses are seq_cst, so either the worker
+ * sees HALTED, or the canceller sees the task in `doing`. A task that runs within another task, in
+ * the join of a group, is not stored in `doing`: it is reached because the outer task's token is
+ * cancelled (help.c). The canceller takes a reference by fl__future_try_ref(), because the worker
+ * may end the task at the same time. The memory behind `doing` remains a task block until the
+ * executor is freed.
  */
 
 enum {
@@ -136,23 +139,23 @@ enum {
 struct fl__thread_pool;
 
 struct fl__thread_worker {
-	struct fl__run run; /* the outermost; must be the first member: fl__pool_block() */
+	struct fl__run run; /* the outermost; the first member, because fl__pool_block() casts */
 	struct fl__thread_pool *pool;
 	fl_thread *thread;
 	fl_future *doing; /* the task that it runs, or NULL */
 	struct fl__local local;
-	struct fl__thread_worker *visited; /* the worker from whose queue it has taken a task in its turn */
+	struct fl__thread_worker *visited; /* whose queue pool_take_in_turn() has looked at last */
 	unsigned takes;                    /* how often it has looked for a task */
-	unsigned turns;                    /* how often it has begun with the injectors in its turn */
-	struct fl__fork_stack *forks;      /* stays for the next thread of this worker */
-	/* its tasks that have ended; those of them that did not run; those that failed */
+	unsigned turns;                    /* how often it has tried the injectors */
+	struct fl__fork_stack *forks;      /* kept for the next thread of this worker */
+	/* how many of its tasks have ended; and of these, did not run; failed */
 	size_t ended, skipped, failed;
 	struct fl__stats_context stats;
-	unsigned number;   /* from 0; in the name of its threads; none other has it */
+	unsigned number;   /* from 0; unique; in the name of its threads */
 	unsigned place;    /* 1 + the number of its place, or 0; written under the lock, by the worker */
 	unsigned blocking; /* depth of blocking sections; only the worker uses it */
-	bool sits;         /* a wait counts it as blocked: fl__pool_wait() */
-	bool depends;      /* it is counted in `depending` */
+	bool sits;         /* counted as blocked because of a wait: fl__pool_wait() */
+	bool depends;      /* counted in `depending` */
 	/* 0, or, while it has slept for some time in a wait, 1 + what it waits for (base/awaited.h) */
 	uint32_t waits;
 	int64_t waits_since;
@@ -162,7 +165,7 @@ struct fl__thread_worker {
 struct fl__thread_pool {
 	fl_executor base;
 	struct fl__backlog backlog;
-	unsigned char apart[FL__LINE]; /* keeps `state` off words that each submit writes */
+	unsigned char apart[FL__LINE]; /* from the words that each submit writes */
 	uint32_t state;
 	unsigned char apart_too[FL__LINE];
 	unsigned active, blocked, alive, depending;
@@ -177,14 +180,14 @@ struct fl__thread_pool {
 	struct fl__forks forks;
 	struct fl__thread_worker *workers, *vacant;
 	fl_thread *ended;          /* the last thread that has left, not yet joined */
-	struct fl__numbers places; /* those that workers have */
+	struct fl__numbers places; /* which numbers workers have */
 };
 
 /*
- * The lock. A woken worker needs it, and may preempt the waking thread. So a wake only takes the
- * worker off `sleepers`, and fl__pool_unlock() unparks it. An operation that the executor calls
- * with the lock held calls fl__pool_unpark() instead, since the executor unlocks by itself. "Under
- * the lock" means this lock, base.lock.
+ * The lock. A woken worker needs it, and may preempt the waking thread. So a wake only dequeues the
+ * worker from `sleepers`, and fl__pool_unlock() unparks it. An operation that the executor calls
+ * with the lock held calls fl__pool_unpark() instead, because the executor unlocks later. "Under
+ * the lock" refers to this lock, base.lock.
  */
 
 static inline void fl__pool_lock(struct fl__thread_pool *p) FL_ACQUIRE(p->base.lock)
@@ -206,7 +209,7 @@ static inline void fl__pool_unpark(struct fl__thread_pool *p)
 	fl__lot_unpark(&taken);
 }
 
-/* This declaration holds the lock until the end of the block. */
+/* Holds the lock until the end of the block. */
 #define FL__POOL_LOCKED(p) FL__LOCK_SCOPE(fl__pool_locked, p)
 FL__SCOPED_LOCK(fl__pool_locked, struct fl__thread_pool, fl__pool_lock, fl__pool_unlock, FL_ACQUIRE(_lock->base.lock))
 
@@ -221,9 +224,9 @@ static inline bool fl__pool_needs_notify(uint32_t state)
 	return (state & FL__POOL_MORE) && state < FL__POOL_SEARCHES;
 }
 
-/* workers.c. Functions without a remark are called under the lock. */
+/* workers.c. These functions are called under the lock unless they say otherwise. */
 
-/* Adds to `active` and to the number of workers that search, and computes MORE and CROWDED. */
+/* Adds to `active` and to the number of searching workers, and computes MORE and CROWDED. */
 void fl__pool_count(struct fl__thread_pool *p, int active, int searching);
 
 /* Wakes or starts a worker if one more may be active and none searches. */
@@ -250,10 +253,10 @@ int fl__pool_start_worker(struct fl__thread_pool *p);
 /* Makes a worker without a thread. Returns NULL if there is no memory. */
 struct fl__thread_worker *fl__pool_make_worker(struct fl__thread_pool *p);
 
-/* Counts a worker as active again that a wait has counted as blocked (`sits`). */
+/* If a wait has counted the worker as blocked (`sits`), counts it as active again. */
 void fl__pool_rise(struct fl__thread_worker *w);
 
-/* Starts a worker that sleeps until a wait counts another one as blocked, if there is none. */
+/* If none sleeps, starts a worker that sleeps until a wait counts another worker as blocked. */
 void fl__pool_keep_spare(struct fl__thread_pool *p);
 
 int fl__pool_resize(fl_executor *e, unsigned workers);
@@ -261,11 +264,11 @@ int fl__pool_resize(fl_executor *e, unsigned workers);
 /* Called without the lock. The operation fl__executor_ops.block. */
 void fl__pool_block(struct fl__run *run, bool begins);
 
-/* Take a place, if the worker may have one, or give it back. */
+/* Take a place, if the worker may have one, and give it back. */
 void fl__pool_take_place(struct fl__thread_worker *w);
 void fl__pool_give_place(struct fl__thread_worker *w);
 
-/* Called without the lock. Makes the calling context the worker `w`, or no worker if that is NULL. */
+/* Called without the lock. Makes the caller worker `w`, or no longer a worker if `w` is NULL. */
 void fl__pool_become(struct fl__thread_worker *w);
 
 /* Called without the lock. The operation fl__executor_ops.depend. */
@@ -280,24 +283,24 @@ void fl__pool_wake_for_forks(void *pool);
 /* The operation fl__executor_ops.describe_waits. */
 void fl__pool_describe_waits(const fl_executor *e, char *text, size_t size);
 
-/* How many tasks wait, among them claimed ones. Also read without locks, for reports. */
+/* Returns how many tasks are pending or claimed. Reports call it without locks. */
 __attribute__((no_sanitize("thread"))) size_t fl__pool_length(const struct fl__thread_pool *p);
 
 /*
- * serve.c. Runs the calling worker, which is counted as searching, until it must end. Then it is no
+ * serve.c. Runs the calling worker, which is counted as searching, until it must end. It is then no
  * longer counted.
  */
 void fl__pool_serve(struct fl__thread_worker *w);
 
-/* Runs a task within the one that the worker runs, whose token is above that of the task's group. */
+/* Runs a task within the worker's current task, whose token is above its group's. */
 void fl__pool_run_within(struct fl__thread_worker *w, struct fl__task_block *block);
 
-/* Takes a task of any queue, or returns NULL. */
+/* Takes a task from any queue, or returns NULL. */
 struct fl__task_block *fl__pool_take_any(struct fl__thread_worker *w);
 
 /*
- * sleep.c. Sleeps. Called under the lock, which it releases meanwhile, by a worker that is counted
- * neither as active nor as searching. Returns whether the worker goes on; it is counted then.
+ * sleep.c. Sleeps, and releases the lock meanwhile. The caller is counted neither as active nor as
+ * searching. Returns whether the worker goes on; if so, it counts as both.
  */
 bool fl__pool_sleep(struct fl__thread_pool *p) FL_REQUIRES(p->base.lock);
 

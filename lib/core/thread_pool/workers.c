@@ -1,41 +1,40 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How many workers there are. thread_pool.h has the words and the rule by which no task is
- * overlooked.
+ * How many workers there are. thread_pool.h explains the counts, and why no task is overlooked.
  *
  *   word        meaning                                    changed
- *   starts,     threads ever started; those that have      under the lock: +1 by a start, and by the
- *   leaves      left                                       thread that leaves
- *   over        nothing more comes, and workers end        under the lock; never cleared
+ *   starts,     threads ever started; threads that         under the lock: +1 by a start, and by a
+ *   leaves      have left                                  thread that leaves
+ *   over        no more task comes, and workers end        under the lock; never cleared
  *   ended       the thread that left last; it joins the    under the lock, by the thread that leaves;
  *               thread that left before it                 without the lock, by the join after the
  *                                                          last thread has left
  *   vacant      workers without a thread                   under the lock
- *   workers     all workers, the last made first; none is  under the lock; read without the lock
- *               removed
+ *   workers     all workers, the newest first; none is     under the lock; read without the lock
+ *               ever removed
  *   sits        a worker counts as blocked because of a    under the lock, by the worker
  *               wait (fl__pool_wait())
  *   waiting     active workers that have slept for some    by the worker
  *               time in a wait of their task
  *   reported    the log has said that all workers wait     under the lock; never cleared
  *
- * A worker is started when a task comes, fewer workers are active than may be, none searches, and
- * none is asleep. The first submit starts one before it adds its task. So a submit fails for want of
- * a worker only if there is none at all; a start that fails later is tried again by the next submit.
+ * A worker is started if a task comes, MORE is set, and no worker searches or sleeps. The first
+ * submit starts one before it adds its task. So a submit fails because it cannot start a worker
+ * only if there is none at all; if a later start fails, the next submit tries again.
  *
  * After a blocking section one worker may be too many: CROWDED. The next worker that looks for a
- * task goes to sleep. While more workers are alive than may be, a worker that sleeps ends after a
+ * task then goes to sleep. While too many workers are alive, a worker ends after it has slept for a
  * second.
  *
- * Waits of workers. fairlead/blocking.h says which of them count as blocked; fl__run_block() has
- * the exception. With `workers_max`, any other wait of a task counts as blocked, too, once it has
- * lasted for 5 ms: fl__pool_wait(). The worker may hold locks of the user's allocator then. So it
- * only tries the lock, and starts no thread: it wakes a spare worker, which is asleep as long as
- * more threads may be made.
+ * Waits of workers. fairlead/blocking.h says which waits count as blocked, and fl__run_block() the
+ * exception. With `workers_max`, any other wait of a task also counts as blocked once it has lasted
+ * for 5 ms: fl__pool_wait(). The worker may then hold locks of the user's allocator, so it only
+ * tries the lock. For the same reason it does not start a thread, but wakes a spare worker. One
+ * sleeps for this purpose as long as more threads may be started.
  *
- * Signals. A thread starts with all signals blocked, except those of faults, and sets the mask of
- * the executor's creator itself. The kernel gives a signal of the process to the main thread,
- * unless the main thread blocks the signal (docs/decisions/worker-signals.md).
+ * Signals. A thread starts with all signals blocked except those of faults, and then sets the
+ * signal mask of the executor's creator. The kernel delivers a process's signal to the main thread
+ * unless the main thread blocks it (docs/decisions/worker-signals.md).
  */
 #include "../base/atomic.h"
 #include "../base/awaited.h"
@@ -72,7 +71,7 @@ void fl__pool_take_place(struct fl__thread_worker *w)
 	/* relaxed: CROWDED changes under the lock */
 	if (w->place != 0 || (fl__load_relaxed(&p->state) & FL__POOL_CROWDED))
 		return;
-	/* there is one: at most FL_WORKERS_MAX workers are active or blocked */
+	/* one is free, because at most FL_WORKERS_MAX workers are active or blocked */
 	w->place = 1 + fl__numbers_add_lowest(&p->places);
 }
 
@@ -92,10 +91,10 @@ void fl__pool_wake(struct fl__thread_pool *p, size_t n)
 
 void fl__pool_notify_locked(struct fl__thread_pool *p)
 {
-	/* relaxed: MORE changes under the lock; a search that ends later looks at the queues */
+	/* relaxed: MORE changes under the lock; a search that ends later checks the queues */
 	if (!fl__pool_needs_notify(fl__load_relaxed(&p->state)) || p->over)
 		return;
-	/* a worker that is alive, and in none of these states, has slept until its deadline: it looks at the queues */
+	/* any other worker's sleep has expired, and it checks the queues before it ends */
 	const bool none_wakes = p->alive == p->active + p->blocked - p->guests;
 	if (p->sleepers.first)
 		fl__pool_wake(p, 1);
@@ -140,7 +139,7 @@ void fl__pool_wake_for_forks(void *arg)
 		fl__pool_notify(p);
 }
 
-/* This is the worker's last use of the pool. Returns the thread that left before it. */
+/* The worker's last use of the pool. Returns the thread that left before it. */
 FL__COLD static fl_thread *pool_leave(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
@@ -192,7 +191,7 @@ static int pool_work(void *arg)
 	fl__pool_become(NULL);
 	fl__run_leave(&w->run);
 	fl_thread *before = pool_leave(w);
-	fl__thread_join(&before); /* NULL if this thread is the first that leaves */
+	fl__thread_join(&before); /* NULL if this thread is the first to leave */
 	return 0;
 }
 
@@ -205,7 +204,7 @@ FL__COLD struct fl__thread_worker *fl__pool_make_worker(struct fl__thread_pool *
 	w->number = p->workers ? p->workers->number + 1 : 0;
 	w->stats.next = fl__stats_are_linked() ? 0 : SIZE_MAX;
 	w->next = p->workers;
-	fl__store_release(&p->workers, w); /* release: the worker; pairs with the acquire of each walk */
+	fl__store_release(&p->workers, w); /* release: publishes the worker; pairs with the acquire of each walk */
 	return w;
 }
 
@@ -223,7 +222,7 @@ FL__COLD static int pool_start_thread(struct fl__thread_pool *p)
 	int rc = fl__thread_start(&w->thread, pool_work, w, &config, &p->base.signals);
 	p->vacant = rc == 0 ? w->next_vacant : w;
 	if (rc != 0) {
-		/* the tasks that the search would have found are left to the workers that are alive */
+		/* the workers that are alive run the tasks that the search would have found */
 		fl__pool_give_place(w);
 		fl__pool_count(p, -1, -searches);
 		return rc == -ENOMEM ? rc : -EAGAIN;
@@ -245,7 +244,7 @@ FL__COLD void fl__pool_keep_spare(struct fl__thread_pool *p)
 {
 	if (p->alive < p->most && p->alive >= p->base.workers && !p->sleepers.first && !p->base.closed &&
 	    !p->base.broken)
-		(void)pool_start_thread(p); /* without it, a wait counts as blocked only when a worker sleeps */
+		(void)pool_start_thread(p); /* if it fails, waits count as blocked only while a worker sleeps */
 }
 
 FL__COLD int fl__pool_resize(fl_executor *e, unsigned workers)
@@ -254,7 +253,7 @@ FL__COLD int fl__pool_resize(fl_executor *e, unsigned workers)
 	fl__store_relaxed(&e->workers, workers); /* relaxed: a single number, which publishes nothing */
 	if (fl__forks_are_linked())
 		fl__forks_resize(&p->forks, workers);
-	/* those that sleep without a deadline find out that they are too many */
+	/* workers that sleep without a deadline must notice that they are too many */
 	if (p->alive > workers + p->blocked)
 		fl__pool_wake(p, p->alive - workers - p->blocked);
 	fl__pool_count(p, 0, 0);
@@ -290,7 +289,7 @@ void fl__pool_block(struct fl__run *run, bool begins)
 		fl__pool_settle(p);
 }
 
-/* Called under the lock. The caller then computes the flags. */
+/* Called under the lock. The caller must then compute the flags. */
 static void pool_set_depends(struct fl__thread_worker *w, bool depends)
 {
 	w->pool->depending += (unsigned)depends - w->depends;
@@ -302,7 +301,7 @@ FL__COLD void fl__pool_depend(struct fl__run *run, bool begins)
 	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)run;
 	struct fl__thread_pool *p = w->pool;
 	if (w->blocking > 0)
-		return; /* it is not active */
+		return; /* because it is not active */
 	FL__POOL_LOCKED(p);
 	fl__pool_rise(w);
 	pool_set_depends(w, begins);
@@ -353,7 +352,7 @@ FL__COLD static void pool_report_waits(struct fl__thread_pool *p) FL_RELEASE(p->
 {
 	char waits[160];
 	const size_t pending = fl__pool_length(p);
-	/* relaxed: a worker that wakes at this moment is counted */
+	/* relaxed: counting a worker that wakes just now is harmless */
 	const bool reports = !p->reported && pending > 0 && p->active > 0 && fl__load_relaxed(&p->waiting) >= p->active;
 	p->reported |= reports;
 	if (reports)
@@ -368,10 +367,10 @@ FL__COLD static void pool_report_waits(struct fl__thread_pool *p) FL_RELEASE(p->
 }
 
 /*
- * With `begins`, called by a worker that sleeps in a wait of its task, first after 5 ms. Returns
- * the time of the next call. The worker may hold any lock of the user. So this function allocates
- * no memory, only tries the pool's lock, and waits for no lock but those of injectors, which are
- * held for a few steps.
+ * If `begins`, called by a worker that sleeps in a wait of its task, first after 5 ms. Returns the
+ * time of the next call. The worker may hold any lock of the user, so this function allocates no
+ * memory, only tries the pool's lock, and waits only for locks of injectors, which are held
+ * briefly.
  */
 FL__COLD int64_t fl__pool_wait(const struct fl__wait *wait, bool begins)
 {
@@ -382,12 +381,12 @@ FL__COLD int64_t fl__pool_wait(const struct fl__wait *wait, bool begins)
 			fl__sub_relaxed(&p->waiting, 1); /* relaxed: for reports, as `waits` */
 		fl__store_relaxed(&w->waits, 0);
 		if (w->sits && fl_mutex_try_lock(&p->base.lock) == 0) {
-			fl__pool_rise(w); /* else soon, in pool_next(), or before its next sleep or section */
+			fl__pool_rise(w); /* otherwise soon: in pool_next(), or before its next sleep or section */
 			fl__pool_unlock(p);
 		}
 		return FL__NEVER;
 	}
-	/* The pool's lock is held for a short time, and by no task. A sleep needs no other task. */
+	/* The pool's lock is held briefly, and by no task. A sleep depends on no other task. */
 	if (w->blocking > 0 || w->sits || wait->object == &p->base.lock ||
 	    (wait->kind == FL__DEBUG_SLEEP && p->most == 0))
 		return FL__NEVER;
@@ -397,7 +396,7 @@ FL__COLD int64_t fl__pool_wait(const struct fl__wait *wait, bool begins)
 		fl__add_relaxed(&p->waiting, 1); /* relaxed: for reports */
 	}
 	fl__store_relaxed(&w->waits, 1u + wait->kind); /* relaxed: for reports */
-	/* a look at 5, 10, 20 ms and so on, until 10 s: a task may become pending later */
+	/* after 5, 10, 20 ms and so on, until 10 s, because a task may become pending later */
 	const int64_t next = now - w->waits_since < FL_S(10) ? now + (now - w->waits_since) : FL__NEVER;
 	if (fl_mutex_try_lock(&p->base.lock) != 0)
 		return now + FL__DOZE_AFTER;
@@ -419,5 +418,5 @@ FL__COLD int64_t fl__pool_wait(const struct fl__wait *wait, bool begins)
 		return next;
 	}
 	fl__pool_unlock(p);
-	return may ? FL__NEVER : next; /* without one: the spare worker is about to sleep, or could not be started */
+	return may ? FL__NEVER : next; /* !may: the spare worker is about to sleep, or could not be started */
 }
